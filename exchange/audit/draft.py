@@ -1,0 +1,61 @@
+"""What a use case says happened, before the log gives it its place, number and bytes."""
+
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from exchange.audit.events import EventName, Outcome
+
+
+@dataclass(frozen=True, slots=True)
+class Actor:
+    """Who acted: an enrolled client, the operator at the host's command line, or the service itself.
+
+    `kind` is `client`, `host` or `service`; for a certificate nobody is enrolled with, `kind` is `unknown`
+    and only `thumbprint` is known. Level and compartments are the clearance as of the entry's time.
+    """
+
+    kind: str
+    id: str | None = None
+    member: str | None = None
+    agency: str | None = None
+    thumbprint: str | None = None
+    level: str | None = None
+    compartments: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Subject:
+    """What was acted on: its kind (`report`, `agreement`, `client` ...), id, and version where it has one."""
+
+    kind: str
+    id: str
+    version: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class EntryDraft:
+    """One thing that happened. `at` is the request's one time; `label` the JSON form of a label.
+
+    `owner` is the member whose report, client or agreement it concerns (the originator for reports):
+    it decides whose audit slice the entry is in, besides the actor's own. `result_ids` are the reports
+    that a list showed, in order. `detail` holds small facts of administration (no content, no subject
+    line, no secret).
+    """
+
+    event: EventName
+    outcome: Outcome
+    at: datetime
+    actor: Actor
+    request_id: str
+    source: str
+    subject: Subject | None = None
+    owner: str | None = None
+    label: dict[str, str | list[str]] | None = None
+    agreement: str | None = None
+    scope: str | None = None
+    purpose: str | None = None
+    policies: tuple[str, ...] = ()
+    reasons: tuple[str, ...] = ()
+    size_bytes: int | None = None
+    result_ids: tuple[str, ...] | None = None
+    detail: dict[str, str | int | list[str]] = field(default_factory=dict)

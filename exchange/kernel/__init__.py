@@ -1,0 +1,48 @@
+"""Kernel: what every room may stand on: time, ids, errors, canonical bytes.
+
+Promises: standard library only, no state, no input or output.
+Does not: know any concept of the exchange.
+"""
+
+from exchange.kernel.canonical import CanonicalError, canonical_bytes
+from exchange.kernel.clock import Clock, from_micros, parse_rfc3339, rfc3339, system_clock, to_micros
+from exchange.kernel.errors import (
+    ConflictError,
+    ExchangeError,
+    Fault,
+    ForbiddenError,
+    InvalidError,
+    LimitExceededError,
+    MalformedError,
+    NotAuthenticatedError,
+    NotFoundError,
+    TooLargeError,
+    UnavailableError,
+    UnsafeSettingError,
+)
+from exchange.kernel.ids import is_uuid7, new_id
+
+__all__ = [
+    "CanonicalError",
+    "Clock",
+    "ConflictError",
+    "ExchangeError",
+    "Fault",
+    "ForbiddenError",
+    "InvalidError",
+    "LimitExceededError",
+    "MalformedError",
+    "NotAuthenticatedError",
+    "NotFoundError",
+    "TooLargeError",
+    "UnavailableError",
+    "UnsafeSettingError",
+    "canonical_bytes",
+    "from_micros",
+    "is_uuid7",
+    "new_id",
+    "parse_rfc3339",
+    "rfc3339",
+    "system_clock",
+    "to_micros",
+]

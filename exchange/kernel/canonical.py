@@ -1,0 +1,74 @@
+"""Canonical bytes: one byte string per value (RFC 8785), so that digests and signatures mean one thing.
+
+Narrower than RFC 8785 on purpose: no floats, integers within 2**53, strings in
+Unicode normal form C without lone surrogates. What two libraries might write
+differently is refused instead.
+"""
+
+import json
+import unicodedata
+from collections.abc import Mapping, Sequence
+
+Canonical = None | bool | int | str | Sequence["Canonical"] | Mapping[str, "Canonical"]
+
+# RFC 8785 §3.2.2.3 renders numbers as IEEE 754 doubles; beyond this, integers lose digits.
+_LARGEST_INTEGER = 2**53 - 1
+
+
+class CanonicalError(ValueError):
+    """The value has no canonical form; the message names the place."""
+
+
+def canonical_bytes(value: Canonical) -> bytes:
+    """Return the RFC 8785 bytes of `value`.
+
+    Raises CanonicalError for floats, integers beyond 2**53 - 1, non-string keys,
+    lone surrogates, strings that are not in normal form C, and any other type.
+    """
+    return json.dumps(_checked(value, "$"), ensure_ascii=False, separators=(",", ":")).encode()
+
+
+def _checked(value: Canonical, place: str) -> object:
+    # Type identity, not isinstance: a subclass (an Enum, a bool-like) might serialise unlike its base.
+    if value is None or value is True or value is False:
+        return value
+    if type(value) is str:
+        return _checked_text(value, place)
+    if type(value) is int:
+        if abs(value) > _LARGEST_INTEGER:
+            message = f"{place}: integer beyond 2**53 - 1: write it as a string"
+            raise CanonicalError(message)
+        return value
+    if isinstance(value, Mapping):
+        keys = sorted((_checked_key(key, place) for key in value), key=_utf16)
+        return {key: _checked(value[key], f"{place}.{key}") for key in keys}
+    if isinstance(value, list | tuple):
+        return [_checked(item, f"{place}[{index}]") for index, item in enumerate(value)]
+    message = f"{place}: a {type(value).__name__} has no canonical form"
+    raise CanonicalError(message)
+
+
+def _checked_key(key: object, place: str) -> str:
+    if type(key) is not str:
+        message = f"{place}: a key is a {type(key).__name__}, not a string"
+        raise CanonicalError(message)
+    return _checked_text(key, place)
+
+
+def _checked_text(text: str, place: str) -> str:
+    if text.isascii():
+        return text
+    try:
+        text.encode()
+    except UnicodeEncodeError as exc:
+        message = f"{place}: a lone surrogate: {exc.reason}"
+        raise CanonicalError(message) from exc
+    if not unicodedata.is_normalized("NFC", text):
+        message = f"{place}: not in Unicode normal form C"
+        raise CanonicalError(message)
+    return text
+
+
+def _utf16(key: str) -> bytes:
+    # RFC 8785 §3.2.3: keys are sorted by their UTF-16 code units.
+    return key.encode("utf-16-be")

@@ -1,0 +1,112 @@
+"""The errors of the core: they name the fault and know nothing of HTTP.
+
+`entrypoints/http` holds the one table that maps each type to a status. A type
+without a row there becomes a 500 that tells nothing.
+"""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """One thing wrong with an input.
+
+    `pointer` is a JSON Pointer (RFC 6901) into the input, `""` for the whole;
+    `code` a reason code of the contract or a stable word; `line` is 1-based
+    for text files, None for JSON bodies.
+    """
+
+    pointer: str
+    code: str
+    message: str
+    line: int | None = None
+
+    def __str__(self) -> str:
+        place = f"line {self.line}: " if self.line is not None else ""
+        return f"{place}{self.pointer or '/'}: {self.message}"
+
+
+class ExchangeError(Exception):
+    """Base of every error the exchange raises on purpose."""
+
+    code = "failed"
+
+    def __init__(self, message: str, *, code: str | None = None) -> None:
+        super().__init__(message)
+        self.message = message
+        if code is not None:
+            self.code = code
+
+
+class MalformedError(ExchangeError):
+    """The input cannot be read at all: not JSON, not UTF-8, a forged cursor."""
+
+    code = "malformed"
+
+
+class InvalidError(ExchangeError):
+    """The input was read and is wrong; every fault found is listed."""
+
+    code = "invalid"
+
+    def __init__(self, message: str, faults: tuple[Fault, ...] = ()) -> None:
+        super().__init__(message)
+        self.faults = faults
+
+    def __str__(self) -> str:
+        return "\n".join([self.message, *(str(fault) for fault in self.faults)])
+
+
+class NotAuthenticatedError(ExchangeError):
+    """A certificate of a trusted authority that no client is enrolled with."""
+
+    code = "not-authenticated"
+
+
+class ForbiddenError(ExchangeError):
+    """The caller may know that the thing exists, but its own standing forbids the act.
+
+    Only ever carries facts about the caller: a missing role, a suspension, weak assurance.
+    """
+
+    code = "role-missing"
+
+
+class NotFoundError(ExchangeError):
+    """Absent or invisible; the two are never told apart."""
+
+    code = "not-found"
+
+
+class ConflictError(ExchangeError):
+    """The state of the thing does not allow the act now."""
+
+    code = "conflict"
+
+
+class TooLargeError(ExchangeError):
+    """The input exceeds a stated limit; it was not read whole."""
+
+    code = "too-large"
+
+
+class LimitExceededError(ExchangeError):
+    """Too many requests; `retry_after_seconds` says when to come back."""
+
+    code = "rate-limited"
+
+    def __init__(self, message: str, *, retry_after_seconds: int) -> None:
+        super().__init__(message)
+        self.retry_after_seconds = retry_after_seconds
+
+
+class UnavailableError(ExchangeError):
+    """The log, the store or custody cannot answer; nothing was released."""
+
+    code = "unavailable"
+
+
+class UnsafeSettingError(ExchangeError):
+    """A secret or setting with which the service refuses to start."""
+
+    code = "unsafe-setting"

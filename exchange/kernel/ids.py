@@ -1,0 +1,32 @@
+"""Ids: UUIDv7 (RFC 9562 §5.7), so that rows made together lie together."""
+
+import re
+from datetime import datetime
+
+from exchange.kernel.clock import to_micros
+
+_UUID7 = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}")
+_VARIANT = 0x8000_0000_0000_0000
+_VARIANT_MASK = 0x3FFF_FFFF_FFFF_FFFF
+
+
+def new_id(now: datetime, randomness: bytes) -> str:
+    """Return a UUIDv7 in lower-case text for `now`.
+
+    `randomness` is at least 10 bytes from a cryptographic source. The 12 bits after
+    the milliseconds hold the fraction of the millisecond (RFC 9562 §6.2, method 3).
+    """
+    if len(randomness) < 10:
+        message = f"randomness has {len(randomness)} bytes: give at least 10"
+        raise ValueError(message)
+    micros = to_micros(now)
+    millis, rest = divmod(micros, 1000)
+    high = (millis << 16) | 0x7000 | (rest * 4096 // 1000)
+    low = _VARIANT | (int.from_bytes(randomness[:8]) & _VARIANT_MASK)
+    digits = f"{high:016x}{low:016x}"
+    return f"{digits[:8]}-{digits[8:12]}-{digits[12:16]}-{digits[16:20]}-{digits[20:]}"
+
+
+def is_uuid7(text: str) -> bool:
+    """Return whether `text` is a UUIDv7 in the one form the exchange writes: lower case, with hyphens."""
+    return _UUID7.fullmatch(text) is not None

@@ -1,0 +1,18 @@
+"""Release: may this go to them? The only place that answers."""
+
+from exchange.release.decision import Decision, Permit, Reason, Refusal, View
+from exchange.release.facts import Assurance, ClassFacts, ReaderFacts, RowFacts, ScopeFacts, Use
+
+__all__ = [
+    "Assurance",
+    "ClassFacts",
+    "Decision",
+    "Permit",
+    "ReaderFacts",
+    "Reason",
+    "Refusal",
+    "RowFacts",
+    "ScopeFacts",
+    "Use",
+    "View",
+]

@@ -1,0 +1,89 @@
+"""The typed facts that a decision reads; nothing else may influence it."""
+
+from dataclasses import dataclass
+from enum import Enum
+
+from exchange.agreements import OnwardRelease
+from exchange.markings import Label
+from exchange.members import Role
+
+
+class Assurance(Enum):
+    """How surely the caller is known: by mutual TLS, or by a token (weaker)."""
+
+    MUTUAL_TLS = "mutual-tls"
+    TOKEN = "token"  # noqa: S105  the name of a kind of credential, not one
+
+
+class Use(Enum):
+    """What the reader wants: to read, or to pass on to a member that is no reader of the scope."""
+
+    READ = "read"
+    ONWARD = "onward"
+
+
+@dataclass(frozen=True, slots=True)
+class ReaderFacts:
+    """The reading client at this moment. `level` and `compartments` are its clearance's; `clearance_current` was computed with the request's one `now`."""
+
+    client: str
+    version: int
+    member: str
+    agency: str
+    nationality: str
+    roles: frozenset[Role]
+    is_active: bool
+    level: str
+    compartments: frozenset[str]
+    clearance_current: bool
+    assurance: Assurance
+    purpose: str
+
+
+@dataclass(frozen=True, slots=True)
+class ScopeFacts:
+    """The clause under which a report was posted, at this moment. `in_force` and the party states were computed with the request's one `now`.
+
+    `active_parties` are the members whose own standing in the agreement is signed (neither suspended nor withdrawn).
+    """
+
+    agreement: str
+    agreement_version: int
+    scope: str
+    in_force: bool
+    active_parties: frozenset[str]
+    readers: frozenset[str]
+    topics: tuple[str, ...]
+    regions: frozenset[str]
+    kinds: frozenset[str]
+    purposes: frozenset[str]
+    policy: str
+    ceiling: str
+    compartments: frozenset[str]
+    onward_release: OnwardRelease
+
+
+@dataclass(frozen=True, slots=True)
+class ClassFacts:
+    """A release class: every policy-relevant attribute of a report, and nothing else.
+
+    Two reports with equal ClassFacts cannot be told apart by any rule or guard. `part_labels` are the
+    distinct effective labels of its parts, sorted by their canonical bytes; `regions` is sorted.
+    """
+
+    agreement: str
+    scope: str
+    originator: str
+    topic: str
+    regions: tuple[str, ...]
+    kind: str
+    label: Label
+    part_labels: tuple[Label, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class RowFacts:
+    """What differs between reports of one class and changes with time, computed with the request's one `now`."""
+
+    is_recalled: bool
+    is_expired: bool
