@@ -1,0 +1,111 @@
+# `make help` says what there is. Needs Python 3.11, pip, make and git; everything else is set up in .venv.
+
+SHELL := /bin/sh
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+
+PYTHON ?= $(shell for p in python3.11 python3 python; do \
+	"$$p" -c 'import sys; sys.exit(sys.version_info[:2] != (3, 11))' >/dev/null 2>&1 && { command -v "$$p"; break; }; done)
+VENV := .venv
+PY := $(VENV)/bin/python
+STAMP := $(VENV)/.ready
+ROOMS := kernel crypto audit markings members agreements reports release
+MUTATED := markings release agreements audit crypto
+# `make test ROOM=markings` runs one room alone; `make test ARGS="-k expired"` hands words to pytest.
+ROOM ?=
+ARGS ?=
+# Two workers: what the smallest machine that builds this has.
+JOBS ?= 2
+
+.PHONY: help setup demo test check fmt format lint types imports deps docs-check docs bench bench-quick mutate lock secrets up down clean
+
+help: ## print this list
+	@awk -F ':.*## ' '/^[a-z%-]+:.*## / {printf "  %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+setup: $(STAMP) ## make .venv from the hashed locks and install the checkout in it
+
+# uv when it is there (seconds), pip otherwise, both from the same hashed file. A Python without ensurepip (Debian without
+# python3-venv) still works: its own pip installs into the environment from outside.
+$(STAMP): requirements-dev.txt pyproject.toml
+	@test -n "$(PYTHON)" || { echo "no Python 3.11 found: install python3.11, or name one with \`make PYTHON=/path/to/python3.11 $(or $(MAKECMDGOALS),setup)\`" >&2; exit 1; }
+	@rm -f $(STAMP)
+	@if command -v uv >/dev/null 2>&1; then \
+		{ test -x $(PY) || uv venv -q --python "$(PYTHON)" $(VENV); } && \
+		uv pip sync -q --require-hashes --python $(PY) requirements-dev.txt && \
+		uv pip install -q --no-deps --no-build-isolation --python $(PY) -e .; \
+	else \
+		{ test -x $(PY) || "$(PYTHON)" -m venv $(VENV) 2>/dev/null || { rm -rf $(VENV) && "$(PYTHON)" -m venv --without-pip $(VENV); }; } && \
+		if $(PY) -m pip --version >/dev/null 2>&1; then set -- $(PY) -m pip; else set -- "$(PYTHON)" -m pip --python $(PY); fi && \
+		"$$@" install -q --disable-pip-version-check --no-input --require-hashes -r requirements-dev.txt && \
+		"$$@" install -q --disable-pip-version-check --no-input --no-deps --no-build-isolation -e .; \
+	fi
+	@touch $(STAMP)
+
+demo: setup ## the main job on the embedded default, in under a minute
+	@$(VENV)/bin/exchange demo $(ARGS)
+
+test: setup ## the whole suite; ROOM=name for one room of the core
+	$(PY) -m pytest $(if $(ROOM),tests/core/$(ROOM) -q,-n $(JOBS)) $(ARGS)
+
+test-%: setup ## one room of the core, with its branch coverage
+	$(PY) -m pytest tests/core/$* -q --cov=exchange.$* --cov-branch --cov-report=term-missing $(ARGS)
+
+check: format lint types imports deps docs-check test ## all that must hold before a change goes in
+
+format: setup
+	$(VENV)/bin/ruff format --check .
+
+lint: setup
+	$(VENV)/bin/ruff check .
+
+types: setup
+	$(VENV)/bin/mypy
+
+imports: setup
+	$(VENV)/bin/lint-imports
+
+deps: setup
+	$(VENV)/bin/deptry .
+
+docs-check: setup
+	$(PY) -m tests.support.generated_docs --check
+
+docs: setup ## write the generated pages anew
+	$(PY) -m tests.support.generated_docs --write
+
+fmt: setup ## format, and mend what the linter can mend
+	$(VENV)/bin/ruff format .
+	$(VENV)/bin/ruff check --fix .
+
+bench: setup ## every figure beside its floor (about 20 minutes)
+	$(PY) -m benchmarks $(ARGS)
+
+bench-quick: setup ## the same with a tenth of the reports (about 3 minutes)
+	$(PY) -m benchmarks --quick $(ARGS)
+
+mutate: setup ## mutation score of the core rooms; ROOM=name for one
+	@for room in $(or $(ROOM),$(MUTATED)); do \
+		echo "== $$room"; $(VENV)/bin/mutmut run "exchange.$$room.*" || exit 1; done
+	@$(VENV)/bin/mutmut results
+
+# The only target that asks a resolver; the files it writes name no index.
+LOCK := uv pip compile -q --universal --generate-hashes --python-version 3.11 --no-header --no-emit-index-url --no-annotate
+lock: ## resolve the locks anew (needs uv)
+	$(LOCK) pyproject.toml -o requirements.txt
+	$(LOCK) pyproject.toml --group dev -c requirements.txt -o requirements-dev.txt
+	$(LOCK) --group pyproject.toml:client -c requirements-dev.txt -o requirements-client.txt
+	$(LOCK) --group pyproject.toml:build -c requirements-dev.txt -o requirements-build.txt
+
+secrets: ## make the secrets of the composed service that do not exist yet
+	@umask 077; mkdir -p secrets; \
+	test -s secrets/database_password || head -c 32 /dev/urandom | od -An -vtx1 | tr -d ' \n' > secrets/database_password
+
+up: secrets ## the service and its PostgreSQL in containers
+	docker compose up --build --detach --wait
+
+down: ## stop the containers; their volumes stay
+	docker compose down
+
+clean: ## remove what the tools made; instances and secrets stay
+	rm -rf $(VENV) build dist mutants htmlcov .coverage .coverage.* .pytest_cache .mypy_cache .ruff_cache .hypothesis *.egg-info
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
