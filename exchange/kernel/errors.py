@@ -31,6 +31,9 @@ class ExchangeError(Exception):
 
     code = "failed"
 
+    entry: str | None = None
+    """Id of the audit entry that records this failure; None until one is durable."""
+
     def __init__(self, message: str, *, code: str | None = None) -> None:
         super().__init__(message)
         self.message = message
@@ -98,6 +101,18 @@ class LimitExceededError(ExchangeError):
     def __init__(self, message: str, *, retry_after_seconds: int) -> None:
         super().__init__(message)
         self.retry_after_seconds = retry_after_seconds
+
+
+class StalePolicyError(ExchangeError):
+    """The policy moved between the decision and the write; decide again."""
+
+    code = "stale-policy"
+
+
+class PreconditionError(ExchangeError):
+    """The caller's `If-Match` names a version that is no longer the current one."""
+
+    code = "precondition-failed"
 
 
 class UnavailableError(ExchangeError):

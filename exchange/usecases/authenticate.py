@@ -1,0 +1,73 @@
+"""Who is calling, and may they act at all: the first step of every use case.
+
+Nothing is remembered between calls: the client row is read each time, so a revocation
+holds from the next request on, on every node.
+"""
+
+from typing import NoReturn
+
+from exchange.audit import EventName, Outcome
+from exchange.kernel import ExchangeError, ForbiddenError, NotAuthenticatedError
+from exchange.members import Client, Role
+from exchange.release import Reason
+from exchange.usecases.context import Call, Services
+from exchange.usecases.recording import draft, refuse
+
+
+async def authenticate(services: Services, call: Call, *roles: Role, event: EventName) -> Client:
+    """Return the enrolled, active client that holds one of `roles` (any role where none is named).
+
+    Raises NotAuthenticatedError for a certificate nobody is enrolled with, ForbiddenError for a
+    suspended or revoked client or a missing role; each is recorded under `event` before it is raised.
+    """
+    row = await services.store.caller(required_thumbprint(call))
+    return await admit(services, call, row.client, *roles, event=event)
+
+
+async def admit(services: Services, call: Call, client: Client | None, *roles: Role, event: EventName) -> Client:
+    """Return `client`, already loaded, if it may act; else record why not and raise as `authenticate` does."""
+    if client is None:
+        error: ExchangeError = NotAuthenticatedError("this certificate is not enrolled: ask the exchange's operator to enrol it")
+        return await _turn_away(services, call, None, event, Reason.NOT_AUTHENTICATED, error)
+    if not client.is_active:
+        error = ForbiddenError("this client is suspended or revoked", code=Reason.CLIENT_SUSPENDED.value)
+        return await _turn_away(services, call, client, event, Reason.CLIENT_SUSPENDED, error)
+    if roles and client.roles.isdisjoint(roles):
+        names = " or ".join(sorted(f"`{role.value}`" for role in roles))
+        error = ForbiddenError(f"this client lacks the role {names}", code=Reason.ROLE_MISSING.value)
+        return await _turn_away(services, call, client, event, Reason.ROLE_MISSING, error)
+    return client
+
+
+async def admit_operator(services: Services, call: Call, *, event: EventName) -> Client | None:
+    """Return the operator's client, or None for the operator at the host's own command line."""
+    if call.is_host:
+        return None
+    return await authenticate(services, call, Role.OPERATOR, event=event)
+
+
+async def admit_anyone(services: Services, call: Call, *, event: EventName) -> Client | None:
+    """Return any active client, or None for the host's own command line."""
+    if call.is_host:
+        return None
+    return await authenticate(services, call, event=event)
+
+
+def sees_everyone(client: Client | None) -> bool:
+    """Return whether a caller administers all members (the host or an operator), not only its own."""
+    return client is None or Role.OPERATOR in client.roles
+
+
+def required_thumbprint(call: Call) -> str:
+    """Return the certificate's thumbprint; a call without one has no identity here."""
+    if call.thumbprint is None:
+        message = "this act belongs to a member's client: call it with a client certificate"
+        raise NotAuthenticatedError(message)
+    return call.thumbprint
+
+
+async def _turn_away(
+    services: Services, call: Call, client: Client | None, event: EventName, reason: Reason, error: ExchangeError
+) -> NoReturn:
+    refusal = draft(call, client, event, Outcome.REFUSED, reasons=(reason.value,))
+    await refuse(services, refusal, error)

@@ -1,0 +1,58 @@
+"""What every use case is given: the wired services, and one call as it came in."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Generic, TypeVar
+
+from exchange.custody import Custodian
+from exchange.kernel import Clock
+from exchange.release import Assurance, Law
+from exchange.store import Store
+from exchange.usecases.knowledge import Knowledge
+
+T = TypeVar("T")
+
+DEFAULT_PURPOSE = "defence"
+"""The purpose of a client that registered none (contract, `Exchange-Purpose`)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Services:
+    """The rooms downstairs, wired once per process. `randomness` returns that many cryptographic random bytes."""
+
+    store: Store
+    custodian: Custodian
+    law: Law
+    clock: Clock
+    randomness: Callable[[int], bytes]
+    cursor_key: bytes
+    knowledge: Knowledge = field(default_factory=Knowledge)
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """One request. `now` is its one time; `thumbprint` names the certificate, None the host's own command line.
+
+    `purpose` is what the caller stated, None where it stated nothing.
+    """
+
+    request_id: str
+    source: str
+    thumbprint: str | None
+    now: datetime
+    purpose: str | None = None
+    assurance: Assurance = Assurance.MUTUAL_TLS
+
+    @property
+    def is_host(self) -> bool:
+        """Return whether the operator acts at the host's own command line."""
+        return self.thumbprint is None
+
+
+@dataclass(frozen=True, slots=True)
+class Recorded(Generic[T]):
+    """An answer together with the id of the audit entry that was durable before it existed."""
+
+    value: T
+    entry: str

@@ -1,0 +1,72 @@
+"""How a use case speaks to the log: drafts with the actor filled in, and refusals that are recorded before they are raised."""
+
+from collections.abc import Mapping
+from typing import NoReturn, TypedDict, Unpack
+
+from exchange.audit import Actor, EntryDraft, EventName, Outcome, Subject
+from exchange.kernel import ExchangeError
+from exchange.members import Client
+from exchange.usecases.context import Call, Services
+
+
+class DraftFields(TypedDict, total=False):
+    """The optional fields of an entry that a use case may know; see `EntryDraft`."""
+
+    subject: Subject | None
+    owner: str | None
+    label: dict[str, str | list[str]] | None
+    agreement: str | None
+    scope: str | None
+    purpose: str | None
+    policies: tuple[str, ...]
+    reasons: tuple[str, ...]
+    size_bytes: int | None
+    result_ids: tuple[str, ...] | None
+    detail: dict[str, str | int | list[str]]
+
+
+def actor_of(call: Call, client: Client | None) -> Actor:
+    """Return who acts: the client with its clearance as of now, the host's operator, or an unknown certificate."""
+    if client is not None:
+        return Actor(
+            kind="client",
+            id=client.id,
+            member=client.member,
+            agency=client.agency,
+            thumbprint=call.thumbprint,
+            level=client.clearance.level,
+            compartments=client.clearance.compartments,
+        )
+    if call.is_host:
+        return Actor(kind="host")
+    return Actor(kind="unknown", thumbprint=call.thumbprint)
+
+
+def draft(call: Call, client: Client | None, event: EventName, outcome: Outcome, **fields: Unpack[DraftFields]) -> EntryDraft:
+    """Return the entry that says what `client` did in `call`."""
+    return EntryDraft(
+        event=event,
+        outcome=outcome,
+        at=call.now,
+        actor=actor_of(call, client),
+        request_id=call.request_id,
+        source=call.source,
+        **fields,
+    )
+
+
+async def refuse(services: Services, refusal: EntryDraft, error: ExchangeError) -> NoReturn:
+    """Raise `error` once `refusal` is durable; where the log cannot be written, that failure is raised instead."""
+    error.entry = await services.store.append(refusal)
+    raise error
+
+
+async def record_rejection(services: Services, call: Call, *, method: str, route: str, code: str) -> str:
+    """Record a request that was turned away before any use case ran, and return the entry's id.
+
+    `route` is the template, never the path as sent: what a stranger typed does not enter the log.
+    """
+    client = None if call.thumbprint is None else (await services.store.caller(call.thumbprint)).client
+    detail: Mapping[str, str | int | list[str]] = {"method": method, "route": route, "code": code}
+    entry = draft(call, client, EventName.ROUTE_REQUESTED, Outcome.REFUSED, detail=dict(detail))
+    return await services.store.append(entry)
