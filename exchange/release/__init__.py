@@ -1,5 +1,6 @@
 """Release: may this go to them? The only place that answers."""
 
+from exchange.release.classes import class_as_json, class_digest, class_facts, class_from_json
 from exchange.release.decision import Decision, Permit, Reason, Refusal, View
 from exchange.release.facts import Assurance, ClassFacts, ReaderFacts, RowFacts, ScopeFacts, Use
 
@@ -15,4 +16,8 @@ __all__ = [
     "ScopeFacts",
     "Use",
     "View",
+    "class_as_json",
+    "class_digest",
+    "class_facts",
+    "class_from_json",
 ]

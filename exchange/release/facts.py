@@ -24,7 +24,10 @@ class Use(Enum):
 
 @dataclass(frozen=True, slots=True)
 class ReaderFacts:
-    """The reading client at this moment. `level` and `compartments` are its clearance's; `clearance_current` was computed with the request's one `now`."""
+    """The reading client at this moment.
+
+    `level` and `compartments` are its clearance's; `clearance_current` was computed with the request's one `now`.
+    """
 
     client: str
     version: int
@@ -42,7 +45,9 @@ class ReaderFacts:
 
 @dataclass(frozen=True, slots=True)
 class ScopeFacts:
-    """The clause under which a report was posted, at this moment. `in_force` and the party states were computed with the request's one `now`.
+    """The clause under which a report was posted, at this moment.
+
+    `in_force` and the party states were computed with the request's one `now`.
 
     `active_parties` are the members whose own standing in the agreement is signed (neither suspended nor withdrawn).
     """

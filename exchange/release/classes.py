@@ -1,0 +1,123 @@
+"""Release classes: the set of reports that no rule or guard can tell apart.
+
+A class is named by the digest of its facts. The store keeps one row per digest, so a decision is made once per
+class and not once per report.
+"""
+
+import hashlib
+from collections.abc import Mapping
+
+from exchange.kernel import MalformedError, canonical_bytes
+from exchange.markings import Label
+from exchange.release.facts import ClassFacts
+from exchange.reports import Header
+
+# Raised by one whenever a field is added or its meaning changes: old and new classes then never share a digest.
+_FORMAT = 1
+
+_TEXT_FIELDS = ("agreement", "scope", "originator", "topic", "kind")
+_LABEL_TEXT_FIELDS = ("policy", "classification")
+_LABEL_SET_FIELDS = ("compartments", "releasable_to", "handling")
+_FIELDS = frozenset({"format", *_TEXT_FIELDS, "regions", "label", "part_labels"})
+_LABEL_FIELDS = frozenset({*_LABEL_TEXT_FIELDS, *_LABEL_SET_FIELDS})
+
+ClassJson = dict[str, str | int | list[str] | dict[str, str | list[str]] | list[dict[str, str | list[str]]]]
+
+
+def class_facts(header: Header) -> ClassFacts:
+    """Return the release class of the report with this header."""
+    return ClassFacts(
+        agreement=header.agreement,
+        scope=header.scope,
+        originator=header.originator,
+        topic=header.topic,
+        regions=tuple(sorted(set(header.regions))),
+        kind=header.kind,
+        label=header.label,
+        part_labels=_sorted_labels(tuple(part.label for part in header.parts)),
+    )
+
+
+def class_digest(facts: ClassFacts) -> str:
+    """Return the SHA-256 of the class's canonical bytes, in 64 lower-case hex digits."""
+    return hashlib.sha256(canonical_bytes(class_as_json(facts))).hexdigest()
+
+
+def class_as_json(facts: ClassFacts) -> ClassJson:
+    """Return the JSON form in which a class is stored; `class_from_json` reads it back unchanged."""
+    return {
+        "format": _FORMAT,
+        "agreement": facts.agreement,
+        "scope": facts.scope,
+        "originator": facts.originator,
+        "topic": facts.topic,
+        "regions": list(facts.regions),
+        "kind": facts.kind,
+        "label": facts.label.as_json(),
+        "part_labels": [label.as_json() for label in facts.part_labels],
+    }
+
+
+def class_from_json(value: object) -> ClassFacts:
+    """Return the class that `class_as_json` wrote.
+
+    Raises MalformedError for anything else: a stored class that cannot be read must not be guessed at.
+    """
+    fields = _object(value, _FIELDS, "class")
+    if fields["format"] != _FORMAT or type(fields["format"]) is not int:
+        raise MalformedError(f"the class has format `{fields['format']}`: this version reads {_FORMAT}")
+    labels = fields["part_labels"]
+    if not isinstance(labels, list):
+        raise MalformedError("`part_labels` of the class is not a list")
+    facts = ClassFacts(
+        **{name: _text(fields[name], name) for name in _TEXT_FIELDS},
+        regions=_texts(fields["regions"], "regions"),
+        label=_label(fields["label"]),
+        part_labels=tuple(_label(item) for item in labels),
+    )
+    # INVARIANT: one class, one spelling; an unsorted row would be a second class with the same meaning.
+    if facts.regions != tuple(sorted(set(facts.regions))) or facts.part_labels != _sorted_labels(facts.part_labels):
+        raise MalformedError("the class is not in its canonical order")
+    return facts
+
+
+def _sorted_labels(labels: tuple[Label, ...]) -> tuple[Label, ...]:
+    return tuple(sorted(set(labels), key=_label_order))
+
+
+def _label_order(label: Label) -> bytes:
+    return canonical_bytes(label.as_json())
+
+
+def _label(value: object) -> Label:
+    fields = _object(value, _LABEL_FIELDS, "label")
+    texts = {name: _text(fields[name], name) for name in _LABEL_TEXT_FIELDS}
+    sets = {name: _texts(fields[name], name) for name in _LABEL_SET_FIELDS}
+    try:
+        return Label(
+            texts["policy"],
+            texts["classification"],
+            sets["compartments"],
+            sets["releasable_to"],
+            sets["handling"],
+        )
+    except ValueError as exc:
+        raise MalformedError(f"a label of the class is not canonical: {exc}") from exc
+
+
+def _object(value: object, names: frozenset[str], place: str) -> Mapping[str, object]:
+    if not isinstance(value, dict) or value.keys() != names:
+        raise MalformedError(f"the stored {place} does not have exactly the fields {', '.join(sorted(names))}")
+    return value
+
+
+def _text(value: object, name: str) -> str:
+    if not isinstance(value, str):
+        raise MalformedError(f"`{name}` of the class is not text")
+    return value
+
+
+def _texts(value: object, name: str) -> tuple[str, ...]:
+    if not isinstance(value, list):
+        raise MalformedError(f"`{name}` of the class is not a list")
+    return tuple(_text(item, name) for item in value)
