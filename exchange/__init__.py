@@ -1,4 +1,4 @@
-"""The exchange: states share encrypted intelligence reports under signed agreements, and prove afterwards who read what.
+"""The exchange: states share encrypted intelligence reports under signed agreements, and prove who read what.
 
 Each room is a package; `exchange/README.md` is the floor plan. Importing this package imports no room.
 """

@@ -1,0 +1,102 @@
+"""The house stands as drawn: every room, its floors, no file too long, nothing of this workplace in a tracked file."""
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+ROOMS = [
+    "cli",
+    "entrypoints",
+    "entrypoints/api",
+    "entrypoints/taxii",
+    "entrypoints/console",
+    "entrypoints/jobs",
+    "entrypoints/http",
+    "client",
+    "usecases",
+    "wire",
+    "store",
+    "custody",
+    "release",
+    "reports",
+    "agreements",
+    "members",
+    "markings",
+    "audit",
+    "crypto",
+    "kernel",
+]
+TOP = "exchange policies migrations tests benchmarks docs docker-compose.yml Dockerfile pyproject.toml README.md Makefile CHANGELOG.md LICENSE .ci/run"
+MAX_LINES = 600
+# Written so that this file does not match itself.
+WORKPLACE = re.compile(
+    r"[/]work/(main|shared)|[/]tmp/(brief|try)|file:///[o]pt/|//[a-z0-9.-]*(pypi|pythonhosted|jfrog|nexus)[a-z0-9.-]*/"
+)
+
+
+def tracked() -> list[Path]:
+    listed = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, text=True, check=True)
+    return [ROOT / name for name in listed.stdout.split("\0") if name and (ROOT / name).is_file()]
+
+
+def test_import_contracts_hold() -> None:
+    program = Path(sys.executable).parent / "lint-imports"
+    done = subprocess.run([str(program), "--no-cache"], cwd=ROOT, capture_output=True, text=True, check=False)
+
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+@pytest.mark.parametrize("room", ROOMS)
+def test_room_stands_and_says_what_it_promises(room: str) -> None:
+    door = ROOT / "exchange" / room / "__init__.py"
+
+    assert door.is_file()
+    assert door.read_text("utf-8").startswith('"""')
+
+
+@pytest.mark.parametrize("name", TOP.split())
+def test_top_level_has(name: str) -> None:
+    assert (ROOT / name).exists()
+
+
+def test_roof_and_settings_stand() -> None:
+    assert (ROOT / "exchange" / "app.py").is_file()
+    assert (ROOT / "exchange" / "settings.py").is_file()
+
+
+def test_no_file_is_too_long() -> None:
+    lengths = {
+        str(path.relative_to(ROOT)): len(path.read_text("utf-8").splitlines())
+        for path in tracked()
+        if path.suffix == ".py" and "migrations" not in path.parts
+    }
+
+    assert {name: length for name, length in lengths.items() if length > MAX_LINES} == {}
+
+
+def test_no_tracked_file_names_a_workplace_or_an_index() -> None:
+    found = {}
+    for path in tracked():
+        text = path.read_bytes().decode("utf-8", errors="replace")
+        if match := WORKPLACE.search(text):
+            found[str(path.relative_to(ROOT))] = match.group()
+
+    assert found == {}
+
+
+def test_no_private_key_is_tracked() -> None:
+    # A test vector that needs a key makes it when it runs.
+    marker = "-----BEGIN " + "PRIVATE KEY-----"
+
+    assert [path for path in tracked() if marker.encode() in path.read_bytes()] == []
+
+
+def test_build_machine_runs_the_tests() -> None:
+    script = ROOT / ".ci" / "run"
+
+    assert script.stat().st_mode & 0o111
+    assert "make test" in script.read_text("utf-8")

@@ -1,0 +1,84 @@
+"""The locks hold what pyproject asks for, every line with its hash, and name no index."""
+
+import re
+import tomllib
+from pathlib import Path
+from typing import Any
+
+import pytest
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+from packaging.version import Version
+
+ROOT = Path(__file__).resolve().parents[2]
+LOCKS = ["requirements.txt", "requirements-dev.txt", "requirements-client.txt", "requirements-build.txt"]
+PINNED = re.compile(r"^([A-Za-z0-9._-]+)(?:\[[^\]]*\])?==([^\s;]+)", re.MULTILINE)
+
+
+def project() -> dict[str, Any]:
+    return tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))
+
+
+def lock(name: str) -> dict[str, Version]:
+    text = (ROOT / name).read_text("utf-8")
+    return {canonicalize_name(found): Version(version) for found, version in PINNED.findall(text)}
+
+
+def asked(group: str | None) -> list[Requirement]:
+    lines = project()["project"]["dependencies"] if group is None else project()["dependency-groups"][group]
+    return [Requirement(line) for line in lines if isinstance(line, str)]
+
+
+@pytest.mark.parametrize(
+    ("name", "group"),
+    [
+        ("requirements.txt", None),
+        ("requirements-dev.txt", None),
+        ("requirements-dev.txt", "dev"),
+        ("requirements-client.txt", "client"),
+        ("requirements-build.txt", "build"),
+    ],
+)
+def test_lock_satisfies_what_is_asked(name: str, group: str | None) -> None:
+    held = lock(name)
+    missing = [
+        str(wish)
+        for wish in asked(group)
+        if canonicalize_name(wish.name) not in held or held[canonicalize_name(wish.name)] not in wish.specifier
+    ]
+
+    assert missing == []
+
+
+@pytest.mark.parametrize("name", LOCKS)
+def test_every_locked_package_has_hashes(name: str) -> None:
+    entries = re.split(r"^(?=\S)", (ROOT / name).read_text("utf-8"), flags=re.MULTILINE)
+
+    assert [entry for entry in entries if entry.strip() and "--hash=sha256:" not in entry] == []
+
+
+@pytest.mark.parametrize("name", LOCKS)
+def test_lock_names_no_index(name: str) -> None:
+    text = (ROOT / name).read_text("utf-8")
+
+    assert "://" not in text
+    assert "index" not in text
+    assert "find-links" not in text
+
+
+@pytest.mark.parametrize("name", [name for name in LOCKS if name != "requirements-dev.txt"])
+def test_locks_agree_on_versions(name: str) -> None:
+    everything = lock("requirements-dev.txt")
+
+    assert {found: version for found, version in lock(name).items() if everything.get(found) != version} == {}
+
+
+def test_server_is_pinned_exactly() -> None:
+    # A protocol class of uvicorn is subclassed to read the client certificate: another version is another review.
+    assert "uvicorn==0.54.0" in {str(wish) for wish in asked(None)}
+
+
+def test_client_needs_nothing_beyond_the_project() -> None:
+    whole = {canonicalize_name(wish.name): wish.specifier for wish in asked(None)}
+
+    assert [str(wish) for wish in asked("client") if whole.get(canonicalize_name(wish.name)) != wish.specifier] == []

@@ -1,0 +1,87 @@
+"""Fixtures that every test may ask for, and how properties are searched."""
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, settings
+
+from tests.support.postgres import PostgresServer, end_run, private_cluster, run_folder, server_of_run
+
+pytest_plugins: list[str] = []
+
+# No deadline: the cores are shared, and a slow example is no fault. Not derandomized: every run searches elsewhere.
+settings.register_profile("ci", deadline=None, print_blob=True, suppress_health_check=[HealthCheck.too_slow])
+settings.register_profile("thorough", parent=settings.get_profile("ci"), max_examples=2000)
+settings.register_profile("quick", parent=settings.get_profile("ci"), max_examples=20)
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "ci"))
+
+FOLDER = pytest.StashKey[Path]()
+OWNER = pytest.StashKey[int]()
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Give the run one folder; workers are told which by the process that owns the run."""
+    told: dict[str, str] | None = getattr(config, "workerinput", None)
+    if told is None:
+        config.stash[FOLDER], config.stash[OWNER] = run_folder(), os.getpid()
+    else:
+        config.stash[FOLDER], config.stash[OWNER] = Path(told["postgres_folder"]), int(told["postgres_owner"])
+
+
+class TellWorkers:
+    """Hook of pytest-xdist; registered only when it is there."""
+
+    @staticmethod
+    def pytest_configure_node(node: object) -> None:
+        config: pytest.Config = node.config  # type: ignore[attr-defined]  # xdist's WorkerController
+        told: dict[str, str] = node.workerinput  # type: ignore[attr-defined]
+        told["postgres_folder"] = str(config.stash[FOLDER])
+        told["postgres_owner"] = str(config.stash[OWNER])
+
+
+def pytest_sessionstart(session: pytest.Session) -> None:
+    if session.config.pluginmanager.hasplugin("dsession"):
+        session.config.pluginmanager.register(TellWorkers())
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    """End the server of the run, also after Ctrl-C."""
+    if getattr(config, "workerinput", None) is None and FOLDER in config.stash:
+        end_run(config.stash[FOLDER])
+
+
+@pytest.fixture(scope="session")
+def postgres_server(pytestconfig: pytest.Config) -> PostgresServer:
+    """The PostgreSQL of this run: TEST_DATABASE_URL, the system's, or the wheel's; never skipped."""
+    return server_of_run(pytestconfig.stash[FOLDER], pytestconfig.stash[OWNER])
+
+
+@pytest.fixture
+def empty_postgres_url(postgres_server: PostgresServer) -> Iterator[str]:
+    """The asyncpg address of an empty database of one's own."""
+    url = postgres_server.create_database()
+    yield url
+    postgres_server.drop_database(url)
+
+
+@pytest.fixture
+def durable_postgres_url() -> Iterator[str]:
+    """The same on a cluster of one's own with fsync on."""
+    with private_cluster(fsync=True) as url:
+        yield url
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def backend(request: pytest.FixtureRequest) -> str:
+    """Each test that asks for it runs on both."""
+    return str(request.param)
+
+
+@pytest.fixture
+def database_url(backend: str, request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """The address of an empty database on the backend."""
+    if backend == "sqlite":
+        return f"sqlite+aiosqlite:///{tmp_path}/exchange.db"
+    return str(request.getfixturevalue("empty_postgres_url"))

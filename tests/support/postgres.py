@@ -1,0 +1,226 @@
+"""A private PostgreSQL for a run of the tests or of the benchmarks, and databases on it.
+
+One cluster per run, however many workers share it; one database per test, made from a template. The cluster belongs to a keeper
+process (`postgres_keeper`) that ends it, and removes its folder, as soon as its owner is gone, however the owner ended.
+"""
+
+import asyncio
+import fcntl
+import json
+import os
+import secrets
+import signal
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Coroutine, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+from urllib.parse import urlsplit, urlunsplit
+
+import asyncpg
+
+from tests.support.postgres_programs import NoPostgresError
+
+ROOT = Path(__file__).resolve().parents[2]
+READY = "ready.json"
+FAILED = "failed.txt"
+START_SECONDS = 60  # a cold disk and two busy cores; a warm start takes less than one second
+STOP_SECONDS = 20
+
+Result = TypeVar("Result")
+
+
+@dataclass(frozen=True, slots=True)
+class PostgresServer:
+    """A server that databases can be made on. `admin_url` is a plain `postgresql://` address."""
+
+    admin_url: str
+    run: str  # prefix of every database of this run, so that an external server is left as it was found
+    folder: Path  # locks of this run
+
+    def create_database(self, template: str | None = None) -> str:
+        """Make a database, empty or like `template` (a name that `template` gave); return its asyncpg address."""
+        name = f"{self.run}_{secrets.token_hex(6)}"
+        self._create(name, template)
+        return self.url(name)
+
+    def drop_database(self, url: str) -> None:
+        """Drop a database that `create_database` made, whoever is still connected."""
+        name = urlsplit(url).path.removeprefix("/")
+        execute(self.admin_url, f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)')
+
+    def template(self, name: str, build: Callable[[str], None]) -> str:
+        """Build a database once per run, by `build(url)`, and return its name for `create_database(template=...)`.
+
+        `build` must leave no connection open: PostgreSQL copies only what nobody is connected to.
+        """
+        database = f"{self.run}_template_{name}"
+        with _locked(self.folder / f"{database}.lock"):
+            done = self.folder / f"{database}.done"
+            if not done.exists():
+                execute(self.admin_url, f'DROP DATABASE IF EXISTS "{database}" WITH (FORCE)')
+                self._create(database, None)
+                build(self.url(database))
+                done.touch()
+        return database
+
+    def url(self, database: str) -> str:
+        """Give the SQLAlchemy address of a database, asyncpg as its driver."""
+        return urlunsplit(urlsplit(self.admin_url)._replace(scheme="postgresql+asyncpg", path=f"/{database}"))
+
+    def drop_everything(self) -> None:
+        """Drop every database of this run."""
+        rows = fetch(self.admin_url, "SELECT datname FROM pg_database WHERE starts_with(datname, $1)", f"{self.run}_")
+        for row in rows:
+            execute(self.admin_url, f'DROP DATABASE IF EXISTS "{row["datname"]}" WITH (FORCE)')
+
+    def _create(self, name: str, template: str | None) -> None:
+        execute(self.admin_url, f'CREATE DATABASE "{name}" TEMPLATE "{template or "template0"}"')
+
+
+def run_folder() -> Path:
+    """Make the folder of one run, where the unprivileged user can reach it (pytest's own are closed to others)."""
+    folder = Path(tempfile.mkdtemp(prefix="exchange-pg-"))
+    folder.chmod(0o711)
+    return folder
+
+
+def server_of_run(folder: Path, owner_pid: int) -> PostgresServer:
+    """Give the server of this run, starting it when no other worker has; it ends with the process `owner_pid`."""
+    external = os.environ.get("TEST_DATABASE_URL")
+    if external:
+        run = f"exchange_test_{folder.name.rpartition('-')[2].lower()}"
+        return PostgresServer(external.replace("postgresql+asyncpg://", "postgresql://"), run, folder)
+    with _locked(folder / "start.lock"):
+        if not (folder / READY).exists():
+            _start_keeper(folder, owner_pid, fsync=False)
+    return PostgresServer(json.loads((folder / READY).read_text())["url"], "test", folder)
+
+
+def end_run(folder: Path) -> None:
+    """End what `server_of_run` started; an external server is left without the run's databases."""
+    external = os.environ.get("TEST_DATABASE_URL")
+    if external and any(folder.iterdir()):
+        server_of_run(folder, os.getpid()).drop_everything()
+    if (folder / READY).exists():
+        _stop_keeper(folder)
+    for path in folder.glob("*") if folder.exists() else ():
+        path.unlink()
+    if folder.exists():
+        folder.rmdir()
+
+
+@contextmanager
+def private_cluster(*, fsync: bool) -> Iterator[str]:
+    """Run a cluster of one's own and give the asyncpg address of an empty database on it.
+
+    With `fsync` what is committed is on the disk: for durability tests and for honest figures.
+    """
+    folder = run_folder()
+    try:
+        _start_keeper(folder, os.getpid(), fsync=fsync)
+        server = PostgresServer(json.loads((folder / READY).read_text())["url"], "private", folder)
+        yield server.create_database()
+    finally:
+        _stop_keeper(folder)
+
+
+def execute(url: str, statement: str) -> None:
+    """Run one statement on a connection of its own."""
+
+    async def work() -> None:
+        connection = await asyncpg.connect(url)
+        try:
+            await connection.execute(statement)
+        finally:
+            await connection.close()
+
+    _in_thread(work())
+
+
+def fetch(url: str, query: str, *arguments: object) -> list[Any]:
+    """Read rows on a connection of its own."""
+
+    async def work() -> list[Any]:
+        connection = await asyncpg.connect(url)
+        try:
+            return list(await connection.fetch(query, *arguments))
+        finally:
+            await connection.close()
+
+    return _in_thread(work())
+
+
+def _in_thread(work: Coroutine[Any, Any, Result]) -> Result:
+    """Run a coroutine to its end in a loop of its own: the test's loop is neither needed nor touched."""
+    outcome: list[Result] = []
+    fault: list[BaseException] = []
+
+    def target() -> None:
+        try:
+            outcome.append(asyncio.run(work))
+        except BaseException as error:
+            fault.append(error)
+
+    thread = threading.Thread(target=target)
+    thread.start()
+    thread.join()
+    if fault:
+        raise fault[0]
+    return outcome[0]
+
+
+def _start_keeper(folder: Path, owner_pid: int, *, fsync: bool) -> None:
+    command = [sys.executable, "-m", "tests.support.postgres_keeper", str(folder), str(owner_pid)]
+    # A session of its own: Ctrl-C goes to the owner, and the keeper ends when the owner has.
+    with (folder / "keeper.log").open("wb") as log:
+        subprocess.Popen(
+            [*command, "fsync" if fsync else "fast"],
+            cwd=ROOT,
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
+            start_new_session=True,
+        ).returncode = 0  # the keeper is nobody's child to wait for: without this, Python warns that it still runs
+    deadline = time.monotonic() + START_SECONDS
+    while not (folder / READY).exists():
+        if (folder / FAILED).exists():
+            raise NoPostgresError((folder / FAILED).read_text())
+        if time.monotonic() > deadline:
+            raise NoPostgresError(f"PostgreSQL did not start in {START_SECONDS} s: {folder}/keeper.log says why")
+        time.sleep(0.02)
+
+
+def _stop_keeper(folder: Path) -> None:
+    ready = folder / READY
+    if not ready.exists():
+        return
+    keeper = int(json.loads(ready.read_text())["keeper"])
+    try:
+        os.kill(keeper, signal.SIGTERM)
+    except ProcessLookupError:
+        return
+    deadline = time.monotonic() + STOP_SECONDS
+    while folder.exists() and time.monotonic() < deadline:
+        _reap(keeper)
+        time.sleep(0.02)
+    _reap(keeper)
+
+
+def _reap(pid: int) -> None:
+    try:
+        os.waitpid(pid, os.WNOHANG)
+    except ChildProcessError:
+        return
+
+
+@contextmanager
+def _locked(path: Path) -> Iterator[None]:
+    with path.open("a") as handle:
+        fcntl.flock(handle, fcntl.LOCK_EX)
+        yield
