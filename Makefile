@@ -96,12 +96,15 @@ lock: ## resolve the locks anew (needs uv)
 	$(LOCK) --group pyproject.toml:client -c requirements-dev.txt -o requirements-client.txt
 	$(LOCK) --group pyproject.toml:build -c requirements-dev.txt -o requirements-build.txt
 
+# The service runs as the owner of its secrets, and never as root.
+CONTAINER_UID := $(shell id -u | sed 's/^0$$/10001/')
 secrets: ## make the secrets of the composed service that do not exist yet
 	@umask 077; mkdir -p secrets; \
 	test -s secrets/database_password || head -c 32 /dev/urandom | od -An -vtx1 | tr -d ' \n' > secrets/database_password
+	@if test "$$(id -u)" = 0; then chown $(CONTAINER_UID) secrets/database_password; fi
 
 up: secrets ## the service and its PostgreSQL in containers
-	docker compose up --build --detach --wait
+	EXCHANGE_UID=$(CONTAINER_UID) docker compose up --build --detach --wait
 
 down: ## stop the containers; their volumes stay
 	docker compose down
