@@ -1,0 +1,53 @@
+"""From rows to the typed facts that decisions read, with the request's one `now`."""
+
+from datetime import datetime
+
+from exchange.kernel import Fault, InvalidError
+from exchange.members import Client
+from exchange.release import ReaderFacts, RowFacts
+from exchange.reports import ReportStatus, status_of
+from exchange.store import ReportRow
+from exchange.usecases.context import DEFAULT_PURPOSE, Call, Services
+
+UNREGISTERED_PURPOSE = ""
+"""Stands for a purpose the client is not registered for; no scope allows it."""
+
+
+def stated_purpose(services: Services, call: Call, client: Client) -> str:
+    """Return the purpose of this call: the one stated, else the client's first.
+
+    A purpose the client is not registered for becomes `UNREGISTERED_PURPOSE`, which every scope refuses.
+    Raises InvalidError for a word that is no purpose of the vocabulary.
+    """
+    if call.purpose is None:
+        return client.purposes[0] if client.purposes else DEFAULT_PURPOSE
+    if call.purpose not in services.law.vocabulary.purposes:
+        fault = Fault("/exchange-purpose", "unknown-purpose", "not a purpose of the vocabulary: see GET /v1/vocabulary")
+        message = "the header `Exchange-Purpose` names no known purpose"
+        raise InvalidError(message, (fault,))
+    registered = client.purposes or (DEFAULT_PURPOSE,)
+    return call.purpose if call.purpose in registered else UNREGISTERED_PURPOSE
+
+
+def reader_facts(client: Client, *, purpose: str, call: Call) -> ReaderFacts:
+    """Return the facts about `client` as a reader at `call.now`."""
+    return ReaderFacts(
+        client=client.id,
+        version=client.version,
+        member=client.member,
+        agency=client.agency,
+        nationality=client.nationality,
+        roles=client.roles,
+        is_active=client.is_active,
+        level=client.clearance.level,
+        compartments=frozenset(client.clearance.compartments),
+        clearance_current=client.clearance.is_current(call.now),
+        assurance=call.assurance,
+        purpose=purpose,
+    )
+
+
+def row_facts(report: ReportRow, now: datetime) -> RowFacts:
+    """Return what differs between reports of one class at `now`."""
+    status = status_of(report.status, report.valid_until, now)
+    return RowFacts(is_recalled=status is ReportStatus.RECALLED, is_expired=status is ReportStatus.EXPIRED)

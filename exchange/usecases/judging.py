@@ -1,0 +1,102 @@
+"""One report and one reader: load the facts, ask the release room, say what the log shall hold.
+
+Steps: (1) the class of the report; (2) the scope it was posted under, as of now; (3) the decision, cached
+per class; (4) what time or recall changed on this one row.
+"""
+
+from dataclasses import dataclass
+
+from exchange.audit import EntryDraft, EventName, Outcome, Subject
+from exchange.kernel import NotFoundError, UnavailableError, is_uuid7
+from exchange.members import Client
+from exchange.release import ClassFacts, Decision, Permit, ReaderFacts, Refusal, ScopeFacts, Use, decide_cached, with_row
+from exchange.store import ClassRow, PolicyState, ReportRow
+from exchange.usecases.context import Call, Services
+from exchange.usecases.facts import reader_facts, row_facts, stated_purpose
+from exchange.usecases.recording import draft
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """A report, all that the decision about it rested on, and the decision."""
+
+    report: ReportRow
+    release_class: ClassRow
+    reader: ReaderFacts
+    scope: ScopeFacts | None
+    decision: Decision
+
+    @property
+    def facts(self) -> ClassFacts:
+        """Return the class facts of the report."""
+        return self.release_class.facts
+
+
+def require_same_law(services: Services, state: PolicyState) -> None:
+    """Raise UnavailableError where another node has put other policy files in force than this one loaded."""
+    if state.policy_digest != services.law.digest:
+        message = "this node holds other policy files than the ones in force: restart it with the current ones"
+        raise UnavailableError(message)
+
+
+async def judge(services: Services, call: Call, client: Client, report: ReportRow, state: PolicyState) -> Judged:
+    """Return the decision about `report` for `client` in this call, with everything it rested on."""
+    require_same_law(services, state)
+    knowledge = services.knowledge
+    await knowledge.agreements(services.store, state)
+    # (1) immutable, hence fetched once per process
+    release_class = await services.store.release_class(report.class_id)
+    facts = release_class.facts
+    # (2)
+    scope = knowledge.scope(facts.agreement, facts.scope, call.now)
+    reader = reader_facts(client, purpose=stated_purpose(services, call, client), call=call)
+    # (3)
+    decision = decide_cached(
+        knowledge.decisions,
+        reader,
+        class_id=release_class.id,
+        facts=facts,
+        scope=scope,
+        policy_version=state.policy_version,
+        use=Use.READ,
+        law=services.law,
+    )
+    # (4)
+    decision = with_row(decision, row_facts(report, call.now))
+    return Judged(report, release_class, reader, scope, decision)
+
+
+def judged_draft(call: Call, client: Client, event: EventName, judged: Judged) -> EntryDraft:
+    """Return the entry for a decided access: full reasons and label; the log is not shown to readers."""
+    facts = judged.facts
+    match judged.decision:
+        case Permit() as permit:
+            outcome, reasons, policies = Outcome.PERMITTED, (), permit.policies
+        case Refusal() as refusal:
+            outcome, policies = Outcome.REFUSED, refusal.policies
+            reasons = tuple(reason.value for reason in refusal.reasons)
+    return draft(
+        call,
+        client,
+        event,
+        outcome,
+        subject=Subject("report", judged.report.id, judged.report.version),
+        owner=facts.originator,
+        label=facts.label.as_json(),
+        agreement=facts.agreement,
+        scope=facts.scope,
+        purpose=judged.reader.purpose,
+        policies=policies,
+        reasons=reasons,
+    )
+
+
+def absent_draft(call: Call, client: Client, event: EventName, report_id: str) -> EntryDraft:
+    """Return the entry for an id behind which there is nothing; what is no id at all is not written down."""
+    named = report_id if is_uuid7(report_id) else "malformed"
+    return draft(call, client, event, Outcome.REFUSED, subject=Subject("report", named), detail={"finding": "absent"})
+
+
+def report_not_found() -> NotFoundError:
+    """Return the one answer for absent and invisible reports."""
+    return NotFoundError("no such report, or none that you may see")

@@ -1,0 +1,127 @@
+"""What one process remembers between calls: agreements, release classes, who may read which class.
+
+Nothing here is trusted by age. Each piece carries the policy version, class version or moment up to
+which it is true, and the row that a request reads anyway says which version holds now.
+"""
+
+from collections import OrderedDict
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import TypeVar
+
+from exchange.agreements import Agreement, active_parties, in_force, next_change
+from exchange.members import Client
+from exchange.release import DecisionCache, Permit, ScopeFacts
+from exchange.store import CallerRow, ClassRow, PolicyState, Store
+
+K = TypeVar("K")
+V = TypeVar("V")
+
+_READERS_KEPT = 512
+"""Readable sets in memory; with 5,000 classes one takes about 1 MB, most take a few KB."""
+
+ReaderKey = tuple[str, int, str, str]
+"""Client id, client version, purpose, assurance."""
+
+
+@dataclass(frozen=True, slots=True)
+class Readable:
+    """The classes one reader may read, true for these versions and before `not_after` (None = no such moment)."""
+
+    policy_version: int
+    class_version: int
+    not_after: datetime | None
+    permits: dict[int, Permit]
+
+    def holds(self, state: PolicyState, now: datetime) -> bool:
+        """Return whether nothing has changed since this was computed."""
+        is_same_law = (self.policy_version, self.class_version) == (state.policy_version, state.class_version)
+        return is_same_law and (self.not_after is None or now < self.not_after)
+
+
+@dataclass(slots=True)
+class Knowledge:
+    """The caches of one process. Not shared between event loops."""
+
+    decisions: DecisionCache = field(default_factory=DecisionCache)
+    readable: "OrderedDict[ReaderKey, Readable]" = field(default_factory=OrderedDict)
+    last_seen: "OrderedDict[str, CallerRow]" = field(default_factory=OrderedDict)
+    """Thumbprint to the caller as last read: a guess, to be confirmed by the next statement."""
+    _classes: dict[int, ClassRow] = field(default_factory=dict)
+    _class_version: int = 0
+    _agreements: dict[str, Agreement] = field(default_factory=dict)
+    _agreements_version: int = -1
+    _scopes: dict[tuple[str, str], tuple[datetime | None, ScopeFacts | None]] = field(default_factory=dict)
+
+    async def agreements(self, store: Store, state: PolicyState) -> dict[str, Agreement]:
+        """Return every agreement by id, as of the policy version in `state`."""
+        if self._agreements_version != state.policy_version:
+            rows = await store.agreements()
+            self._agreements = {agreement.id: agreement for agreement in rows}
+            self._scopes = {}
+            self._agreements_version = state.policy_version
+        return self._agreements
+
+    async def classes(self, store: Store, state: PolicyState) -> dict[int, ClassRow]:
+        """Return every release class by id, up to the class version in `state`."""
+        if self._class_version < state.class_version:
+            for row in await store.release_classes(self._class_version):
+                self._classes[row.id] = row
+                self._class_version = max(self._class_version, row.version)
+        return self._classes
+
+    def scope(self, agreement_id: str, scope_name: str, now: datetime) -> ScopeFacts | None:
+        """Return the facts about one scope at `now`, from the agreements last loaded."""
+        kept = self._scopes.get((agreement_id, scope_name))
+        if kept is not None and (kept[0] is None or now < kept[0]):
+            return kept[1]
+        agreement = self._agreements.get(agreement_id)
+        facts = scope_facts(agreement, scope_name, now)
+        until = None if agreement is None else next_change(agreement, now)
+        self._scopes[agreement_id, scope_name] = (until, facts)
+        return facts
+
+    def keep_readable(self, key: ReaderKey, readable: Readable) -> None:
+        """Remember what a reader may read; the reader unheard of for longest is forgotten."""
+        _keep(self.readable, key, readable)
+
+    def see(self, thumbprint: str, row: CallerRow) -> None:
+        """Remember who held `thumbprint`, as the next call's guess."""
+        _keep(self.last_seen, thumbprint, row)
+
+
+def _keep(kept: "OrderedDict[K, V]", key: K, value: V) -> None:
+    kept[key] = value
+    kept.move_to_end(key)
+    if len(kept) > _READERS_KEPT:
+        kept.popitem(last=False)
+
+
+def earliest_change(client: Client, agreements: dict[str, Agreement], now: datetime) -> datetime | None:
+    """Return the next moment at which time alone changes an answer for `client`; None where there is none."""
+    moments = [client.clearance.since, client.clearance.until]
+    moments += [next_change(agreement, now) for agreement in agreements.values()]
+    return min((moment for moment in moments if moment is not None and moment > now), default=None)
+
+
+def scope_facts(agreement: Agreement | None, scope_name: str, now: datetime) -> ScopeFacts | None:
+    """Return the facts about one scope at `now`; None where there is no such agreement or scope."""
+    scope = None if agreement is None else agreement.terms.scope(scope_name)
+    if agreement is None or scope is None:
+        return None
+    return ScopeFacts(
+        agreement=agreement.id,
+        agreement_version=agreement.version,
+        scope=scope.name,
+        in_force=in_force(agreement, now),
+        active_parties=active_parties(agreement, now),
+        readers=frozenset(scope.readers),
+        topics=scope.topics,
+        regions=frozenset(scope.regions),
+        kinds=frozenset(scope.kinds),
+        purposes=frozenset(scope.purposes),
+        policy=agreement.terms.policy,
+        ceiling=scope.ceiling,
+        compartments=frozenset(scope.compartments),
+        onward_release=scope.onward_release,
+    )

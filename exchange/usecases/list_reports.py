@@ -1,0 +1,177 @@
+"""List the headers a reader may see: a page of the permitted release classes, oldest first after the cursor.
+
+Steps: (1) which classes this reader may read, remembered while nothing that bears on it has changed;
+(2) one query gives caller, policy state and the page; (3) had the state moved, begin again; (4) open the
+headers; (5) the entry with every id shown is durable; (6) answer.
+"""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from exchange.agreements import covers
+from exchange.audit import EventName, Outcome
+from exchange.crypto import OpeningError, open_token, seal_token
+from exchange.kernel import Fault, InvalidError, MalformedError, UnavailableError
+from exchange.members import Client, Role
+from exchange.release import ClassFacts, readable_classes
+from exchange.reports import Precedence
+from exchange.store import CallerRow, PageRow, PolicyState
+from exchange.usecases.authenticate import admit, required_thumbprint
+from exchange.usecases.context import Call, Recorded, Services
+from exchange.usecases.facts import reader_facts, stated_purpose
+from exchange.usecases.judging import require_same_law
+from exchange.usecases.knowledge import Readable, ReaderKey, earliest_change
+from exchange.usecases.opening import open_headers
+from exchange.usecases.recording import draft
+
+_NONCE_BYTES = 12
+_POSITION_BYTES = 8
+_TRIES = 5
+"""How often a page is begun again because the policy moved under it; more means it moves faster than one can read."""
+
+
+@dataclass(frozen=True, slots=True)
+class ListQuery:
+    """What a reader asks for. `limit` is 1..500; the filters narrow, each by exact value, `topic` with all below it."""
+
+    cursor: str | None = None
+    limit: int = 100
+    agreement: str | None = None
+    topic: str | None = None
+    kind: str | None = None
+    precedence: str | None = None
+    since: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ListedReports:
+    """Headers as JSON bytes, oldest first, and the cursor to resume from (always present)."""
+
+    items: list[bytes]
+    next: str
+
+
+async def list_reports(services: Services, call: Call, query: ListQuery) -> Recorded[ListedReports]:
+    """Return one page of the headers this client may see.
+
+    Raises MalformedError for a foreign or forged cursor, InvalidError for a filter that names nothing of
+    the vocabulary, ForbiddenError without the reader's role.
+    """
+    # (1) - (3)
+    client, page, readable = await _settled_page(services, call, query)
+    # (4)
+    classes = await services.knowledge.classes(services.store, page.state)
+    rows = [(row, classes[row.class_id], readable.permits[row.class_id]) for row in page.rows]
+    items = await open_headers(services, rows, call, client) if rows else []
+    # (5)
+    entry = draft(
+        call,
+        client,
+        EventName.REPORT_LISTED,
+        Outcome.PERMITTED,
+        purpose=stated_purpose(services, call, client),
+        result_ids=tuple(row.id for row in page.rows),
+    )
+    entry_id = await services.store.append(entry)
+    # (6)
+    return Recorded(ListedReports(items, seal_position(services, client, page.position)), entry_id)
+
+
+async def readable_for(services: Services, call: Call, client: Client, state: PolicyState) -> Readable:
+    """Return the classes `client` may read in this call, computed anew only where something bearing on it changed."""
+    knowledge = services.knowledge
+    purpose = stated_purpose(services, call, client)
+    key: ReaderKey = (client.id, client.version, purpose, call.assurance.value)
+    kept = knowledge.readable.get(key)
+    if kept is not None and kept.holds(state, call.now):
+        return kept
+    agreements = await knowledge.agreements(services.store, state)
+    classes = await knowledge.classes(services.store, state)
+    permits = readable_classes(
+        reader_facts(client, purpose=purpose, call=call),
+        {row.id: row.facts for row in classes.values()},
+        lambda facts: knowledge.scope(facts.agreement, facts.scope, call.now),
+        policy_version=state.policy_version,
+        law=services.law,
+        cache=knowledge.decisions,
+    )
+    not_after = earliest_change(client, agreements, call.now)
+    readable = Readable(state.policy_version, state.class_version, not_after, permits)
+    knowledge.keep_readable(key, readable)
+    return readable
+
+
+def seal_position(services: Services, client: Client, position: int) -> str:
+    """Return the cursor for `position`, which only the exchange can read and only `client` can use."""
+    payload = position.to_bytes(_POSITION_BYTES)
+    return seal_token(services.cursor_key, _cursor_purpose(client), payload, services.randomness(_NONCE_BYTES))
+
+
+def open_position(services: Services, client: Client, cursor: str) -> int:
+    """Return the position in `cursor`; raises MalformedError for one that was not given to `client`."""
+    try:
+        return int.from_bytes(open_token(services.cursor_key, _cursor_purpose(client), cursor))
+    except OpeningError as exc:
+        message = "the cursor in `after` was not given to this client: use `next` of your own last page"
+        raise MalformedError(message) from exc
+
+
+async def _settled_page(services: Services, call: Call, query: ListQuery) -> tuple[Client, PageRow, Readable]:
+    thumbprint = required_thumbprint(call)
+    # A guess saves a query; it is believed only once the page's own statement has confirmed it.
+    row = services.knowledge.last_seen.get(thumbprint) or await services.store.caller(thumbprint)
+    for _ in range(_TRIES):
+        client = await admit(services, call, row.client, Role.READER, event=EventName.REPORT_LISTED)
+        require_same_law(services, row.state)
+        readable = await readable_for(services, call, client, row.state)
+        after = 0 if query.cursor is None else open_position(services, client, query.cursor)
+        page = await services.store.page(
+            thumbprint,
+            await _wanted_classes(services, query, readable, row.state),
+            after=after,
+            limit=query.limit,
+            now=call.now,
+            precedence=query.precedence,
+            since=query.since,
+        )
+        if page.state == row.state and page.client == client:
+            services.knowledge.see(thumbprint, row)
+            return client, page, readable
+        row = CallerRow(state=page.state, client=page.client)
+    message = "the policy changed faster than the list could be read: ask again"
+    raise UnavailableError(message)
+
+
+async def _wanted_classes(services: Services, query: ListQuery, readable: Readable, state: PolicyState) -> list[int]:
+    faults = _unknown_filters(services, query)
+    if faults:
+        message = "the list cannot be filtered so"
+        raise InvalidError(message, faults)
+    if query.agreement is None and query.topic is None and query.kind is None:
+        return list(readable.permits)
+    classes = await services.knowledge.classes(services.store, state)
+    return [class_id for class_id in readable.permits if _matches(classes[class_id].facts, query)]
+
+
+def _unknown_filters(services: Services, query: ListQuery) -> tuple[Fault, ...]:
+    vocabulary = services.law.vocabulary
+    faults = []
+    if query.topic is not None and query.topic not in vocabulary.topics:
+        faults.append(Fault("/topic", "unknown-topic", "not a topic of the vocabulary: see GET /v1/vocabulary"))
+    if query.kind is not None and query.kind not in vocabulary.kinds:
+        faults.append(Fault("/kind", "unknown-kind", "not a kind of the vocabulary: see GET /v1/vocabulary"))
+    if query.precedence is not None and query.precedence not in Precedence.__members__:
+        faults.append(Fault("/precedence", "unknown-precedence", f"use one of {', '.join(Precedence.__members__)}"))
+    return tuple(faults)
+
+
+def _matches(facts: ClassFacts, query: ListQuery) -> bool:
+    return (
+        (query.agreement is None or facts.agreement == query.agreement)
+        and (query.topic is None or covers((query.topic,), facts.topic))
+        and (query.kind is None or facts.kind == query.kind)
+    )
+
+
+def _cursor_purpose(client: Client) -> str:
+    return f"list cursor of {client.id}"

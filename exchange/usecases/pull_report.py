@@ -1,0 +1,83 @@
+"""Pull one report: its header and the parts this client may read, in one transaction with its entry.
+
+Steps: (1) one query loads caller, policy state, report and small parts; (2) the caller may act; (3) decide;
+(4) open what the Permit names; (5) the entry is durable; (6) only then the answer exists.
+"""
+
+from dataclasses import dataclass, replace
+
+from exchange.audit import EventName
+from exchange.crypto import OpeningError
+from exchange.kernel import is_uuid7
+from exchange.members import Client, Role
+from exchange.release import Permit, Refusal
+from exchange.store import Parts, PullRow
+from exchange.usecases.authenticate import admit, required_thumbprint
+from exchange.usecases.context import Call, Recorded, Services
+from exchange.usecases.judging import Judged, absent_draft, judge, judged_draft, report_not_found
+from exchange.usecases.opening import open_headers, open_parts, record_tampering
+from exchange.usecases.recording import refuse
+
+_ABSENT = "00000000-0000-7000-8000-000000000000"
+"""Asked of the store in place of a malformed id, so that both cost the same query."""
+
+
+@dataclass(frozen=True, slots=True)
+class PulledReport:
+    """The header as JSON bytes and the parts in the clear, by number."""
+
+    header_json: bytes
+    parts: tuple[tuple[int, bytes], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Granted:
+    """A Permit, for whom, and the rows it was decided on."""
+
+    client: Client
+    row: PullRow
+    judged: Judged
+    permit: Permit
+
+
+async def pull_report(services: Services, call: Call, report_id: str) -> Recorded[PulledReport]:
+    """Return the report as this client may see it.
+
+    Raises NotFoundError for an absent or invisible report (the same in every respect), ForbiddenError where
+    the caller lacks the reader's role, UnavailableError where log, store or custody cannot answer.
+    """
+    # (1) - (3)
+    granted = await seek_permit(services, call, report_id, parts=Parts.ALL, event=EventName.REPORT_READ)
+    judged, permit = granted.judged, granted.permit
+    # (4)
+    try:
+        parts = await open_parts(services, judged.report, judged.release_class, granted.row.parts, permit=permit)
+    except OpeningError as exc:
+        await record_tampering(services, call, granted.client, f"report {judged.report.id}", exc)
+    (header_json,) = await open_headers(services, [(judged.report, judged.release_class, permit)], call, granted.client)
+    # (5) INVARIANT: no plaintext leaves before its entry is durable.
+    size_bytes = sum(len(content) for _, content in parts)
+    entry = replace(judged_draft(call, granted.client, EventName.REPORT_READ, judged), size_bytes=size_bytes)
+    entry_id = await services.store.append(entry)
+    # (6)
+    return Recorded(PulledReport(header_json, tuple(parts)), entry_id)
+
+
+async def seek_permit(
+    services: Services, call: Call, report_id: str, *, parts: Parts | int, event: EventName
+) -> Granted:
+    """Return the Permit for one report, with the rows it rests on.
+
+    Anything but a Permit is recorded under `event` and raised as the one NotFoundError.
+    """
+    asked = report_id if is_uuid7(report_id) else _ABSENT
+    row = await services.store.report_for(required_thumbprint(call), asked, parts=parts)
+    client = await admit(services, call, row.client, Role.READER, event=event)
+    if row.report is None:
+        return await refuse(services, absent_draft(call, client, event, report_id), report_not_found())
+    judged = await judge(services, call, client, row.report, row.state)
+    match judged.decision:
+        case Permit() as permit:
+            return Granted(client, row, judged, permit)
+        case Refusal():
+            return await refuse(services, judged_draft(call, client, event, judged), report_not_found())
