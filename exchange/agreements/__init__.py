@@ -1,5 +1,24 @@
-"""Agreements: what was promised, by whom, until when."""
+"""Agreements: what was promised, by whom, until when.
 
+Promises: terms are read strictly (every fault at once), and where an agreement stands is computed from its parties
+and the moment asked about, never stored.
+Does not: decide a release, check who may sign for a member, or keep anything.
+"""
+
+from exchange.agreements.lifecycle import (
+    AGREEMENT_MOVES,
+    PARTY_MOVES,
+    Move,
+    active_parties,
+    in_force,
+    next_change,
+    propose,
+    resume_party,
+    sign,
+    state_of,
+    suspend_party,
+    withdraw_party,
+)
 from exchange.agreements.model import (
     Agreement,
     AgreementId,
@@ -14,11 +33,22 @@ from exchange.agreements.model import (
     Terms,
     Validity,
 )
+from exchange.agreements.terms import (
+    agreement_as_json,
+    parse_agreement,
+    terms_as_json,
+    terms_from_json,
+    terms_from_stored,
+)
+from exchange.agreements.vocabulary import Vocabulary, covers, load_vocabulary
 
 __all__ = [
+    "AGREEMENT_MOVES",
+    "PARTY_MOVES",
     "Agreement",
     "AgreementId",
     "AgreementState",
+    "Move",
     "Obligation",
     "OnwardRelease",
     "Party",
@@ -28,4 +58,21 @@ __all__ = [
     "Termination",
     "Terms",
     "Validity",
+    "Vocabulary",
+    "active_parties",
+    "agreement_as_json",
+    "covers",
+    "in_force",
+    "load_vocabulary",
+    "next_change",
+    "parse_agreement",
+    "propose",
+    "resume_party",
+    "sign",
+    "state_of",
+    "suspend_party",
+    "terms_as_json",
+    "terms_from_json",
+    "terms_from_stored",
+    "withdraw_party",
 ]

@@ -1,0 +1,183 @@
+"""How an agreement moves: the moves of its parties are a table, its state is computed from them and the day.
+
+Promises: one function of (agreement, now) per question, so that an agreement comes into force and expires
+by itself; a party suspends or withdraws for its own part only.
+Does not: check who may act for a member, or store anything.
+
+Decided here. A party that suspends leaves the others in force; with fewer than two active parties the agreement is
+suspended. A withdrawal before all have signed ends the draft: the others consented to an agreement with that party.
+A withdrawal afterwards leaves the rest bound while two remain. Withdrawn and expired are final.
+"""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from datetime import UTC, datetime, time, timedelta
+from enum import Enum
+from types import MappingProxyType
+
+from exchange.agreements.model import Agreement, AgreementId, AgreementState, Party, PartyState, Terms
+from exchange.kernel.errors import ConflictError, NotFoundError
+
+# An agreement between fewer is none.
+FEWEST_PARTIES = 2
+
+
+class Move(Enum):
+    """What changes an agreement: an act of a party, or a day that comes."""
+
+    SIGN = "sign"
+    SUSPEND = "suspend"
+    RESUME = "resume"
+    WITHDRAW = "withdraw"
+    FIRST_DAY = "first day comes"
+    LAST_DAY = "last day passes"
+
+
+PARTY_MOVES: Mapping[tuple[PartyState, Move], PartyState] = MappingProxyType(
+    {
+        (PartyState.PENDING, Move.SIGN): PartyState.SIGNED,
+        (PartyState.PENDING, Move.WITHDRAW): PartyState.WITHDRAWN,
+        (PartyState.SIGNED, Move.SUSPEND): PartyState.SUSPENDED,
+        (PartyState.SIGNED, Move.WITHDRAW): PartyState.WITHDRAWN,
+        (PartyState.SUSPENDED, Move.RESUME): PartyState.SIGNED,
+        (PartyState.SUSPENDED, Move.WITHDRAW): PartyState.WITHDRAWN,
+    }
+)
+
+# Where an agreement may go by each move of a party or the calendar; staying where it is needs no row.
+AGREEMENT_MOVES: Mapping[tuple[AgreementState, Move], frozenset[AgreementState]] = MappingProxyType(
+    {
+        (AgreementState.DRAFT, Move.SIGN): frozenset({AgreementState.SIGNED, AgreementState.IN_FORCE}),
+        (AgreementState.DRAFT, Move.WITHDRAW): frozenset({AgreementState.WITHDRAWN}),
+        (AgreementState.DRAFT, Move.LAST_DAY): frozenset({AgreementState.EXPIRED}),
+        (AgreementState.SIGNED, Move.SUSPEND): frozenset(),
+        (AgreementState.SIGNED, Move.RESUME): frozenset(),
+        (AgreementState.SIGNED, Move.WITHDRAW): frozenset({AgreementState.WITHDRAWN}),
+        (AgreementState.SIGNED, Move.FIRST_DAY): frozenset({AgreementState.IN_FORCE, AgreementState.SUSPENDED}),
+        (AgreementState.IN_FORCE, Move.SUSPEND): frozenset({AgreementState.SUSPENDED}),
+        (AgreementState.IN_FORCE, Move.RESUME): frozenset(),
+        (AgreementState.IN_FORCE, Move.WITHDRAW): frozenset({AgreementState.SUSPENDED, AgreementState.WITHDRAWN}),
+        (AgreementState.IN_FORCE, Move.LAST_DAY): frozenset({AgreementState.EXPIRED}),
+        (AgreementState.SUSPENDED, Move.SUSPEND): frozenset(),
+        (AgreementState.SUSPENDED, Move.RESUME): frozenset({AgreementState.IN_FORCE}),
+        (AgreementState.SUSPENDED, Move.WITHDRAW): frozenset({AgreementState.WITHDRAWN}),
+        (AgreementState.SUSPENDED, Move.LAST_DAY): frozenset({AgreementState.EXPIRED}),
+    }
+)
+
+
+def propose(agreement_id: AgreementId, terms: Terms) -> Agreement:
+    """Return the first version of an agreement on `terms`, unsigned."""
+    parties = tuple(Party(member=member, state=PartyState.PENDING) for member in terms.parties)
+    return Agreement(id=agreement_id, version=1, terms=terms, parties=parties)
+
+
+def state_of(agreement: Agreement, now: datetime) -> AgreementState:
+    """Return where `agreement` stands at `now`."""
+    # 1. Too few remain, or a party left before all had signed.
+    # 2. The last day (UTC, inclusive) has passed.
+    # 3. A signature is missing.
+    # 4. The first day has not come.
+    # 5. Fewer than two parties are active.
+    # 6. Otherwise it is in force.
+    today = now.astimezone(UTC).date()
+    remaining = [party for party in agreement.parties if party.state is not PartyState.WITHDRAWN]
+    unsigned = [party for party in agreement.parties if not _has_signed(party, now)]
+    if len(remaining) < FEWEST_PARTIES or any(party not in remaining for party in unsigned):  # (1)
+        return AgreementState.WITHDRAWN
+    if today > agreement.terms.validity.last_day:  # (2)
+        return AgreementState.EXPIRED
+    if unsigned:  # (3)
+        return AgreementState.DRAFT
+    if today < agreement.terms.validity.first_day:  # (4)
+        return AgreementState.SIGNED
+    if len(active_parties(agreement, now)) < FEWEST_PARTIES:  # (5)
+        return AgreementState.SUSPENDED
+    return AgreementState.IN_FORCE  # (6)
+
+
+def in_force(agreement: Agreement, now: datetime) -> bool:
+    """Return whether `agreement` binds at `now`; which parties take part, `active_parties` says."""
+    return state_of(agreement, now) is AgreementState.IN_FORCE
+
+
+def active_parties(agreement: Agreement, now: datetime) -> frozenset[str]:
+    """Return the members whose own standing is signed at `now`, whatever the state of the whole."""
+    signed = (party for party in agreement.parties if party.state is PartyState.SIGNED)
+    return frozenset(party.member for party in signed if _has_signed(party, now))
+
+
+def next_change(agreement: Agreement, now: datetime) -> datetime | None:
+    """Return the first moment after `now` at which `state_of` or `active_parties` changes by itself, or None."""
+    moments = (*_turning_days(agreement), *(party.signed_at for party in agreement.parties if party.signed_at))
+    before = (state_of(agreement, now), active_parties(agreement, now))
+    for moment in sorted(moment for moment in moments if moment > now):
+        if (state_of(agreement, moment), active_parties(agreement, moment)) != before:
+            return moment
+    return None
+
+
+def sign(agreement: Agreement, member: str, now: datetime) -> Agreement:
+    """Return the next version, signed by `member` at `now`; NotFoundError, ConflictError."""
+    return _moved(agreement, member, Move.SIGN, now)
+
+
+def suspend_party(agreement: Agreement, member: str, now: datetime) -> Agreement:
+    """Return the next version, in which `member` takes no part until it resumes; NotFoundError, ConflictError."""
+    return _moved(agreement, member, Move.SUSPEND, now)
+
+
+def resume_party(agreement: Agreement, member: str, now: datetime) -> Agreement:
+    """Return the next version, in which `member` takes part again; NotFoundError, ConflictError."""
+    return _moved(agreement, member, Move.RESUME, now)
+
+
+def withdraw_party(agreement: Agreement, member: str, now: datetime) -> Agreement:
+    """Return the next version, which `member` has left for good; NotFoundError, ConflictError."""
+    return _moved(agreement, member, Move.WITHDRAW, now)
+
+
+def _has_signed(party: Party, now: datetime) -> bool:
+    # INVARIANT: a party without the moment of its signature has not signed, whatever its state says.
+    return party.state is not PartyState.PENDING and party.signed_at is not None and party.signed_at <= now
+
+
+def _turning_days(agreement: Agreement) -> tuple[datetime, ...]:
+    validity = agreement.terms.validity
+    first = datetime.combine(validity.first_day, time.min, UTC)
+    if validity.last_day == validity.last_day.max:
+        return (first,)
+    return (first, datetime.combine(validity.last_day + timedelta(days=1), time.min, UTC))
+
+
+def _moved(agreement: Agreement, member: str, move: Move, now: datetime) -> Agreement:
+    party = agreement.party(member)
+    if party is None:
+        message = f"`{member}` is no party of the agreement"
+        raise NotFoundError(message)
+    state = state_of(agreement, now)
+    after = PARTY_MOVES.get((party.state, move))
+    if after is None or (state, move) not in AGREEMENT_MOVES:
+        raise _impossible(move, state, party)
+    changed = replace(party, state=after, signed_at=_signature_after(party, move, state, now))
+    parties = tuple(changed if each is party else each for each in agreement.parties)
+    return replace(agreement, version=agreement.version + 1, parties=parties)
+
+
+def _signature_after(party: Party, move: Move, state: AgreementState, now: datetime) -> datetime | None:
+    if move is Move.SIGN:
+        return now
+    if move is Move.WITHDRAW and state is AgreementState.DRAFT:
+        # Taken back: what was never concluded leaves no signature, and `state_of` sees the draft end.
+        return None
+    return party.signed_at
+
+
+def _impossible(move: Move, state: AgreementState, party: Party) -> ConflictError:
+    by_party = {each for standing, each in PARTY_MOVES if standing is party.state}
+    possible = [each.value for each in Move if each in by_party and (state, each) in AGREEMENT_MOVES]
+    message = (
+        f"`{party.member}` cannot {move.value}: the agreement is {state.value}, the party {party.state.value}; "
+        f"possible now: {', '.join(possible) or 'nothing'}"
+    )
+    return ConflictError(message)

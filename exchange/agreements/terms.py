@@ -1,0 +1,125 @@
+"""The terms of an agreement: in from its file or its JSON, out as JSON.
+
+Promises: every fault of a text at once, each with its pointer, in a file with its line too; reading back what
+`terms_as_json` wrote gives equal terms.
+Does not: know the list of members or the levels; the caller passes both as functions.
+"""
+
+from collections.abc import Callable
+from datetime import datetime
+
+from exchange.agreements.lifecycle import state_of
+from exchange.agreements.model import Agreement, Obligation, Scope, Terms
+from exchange.agreements.reading import Reading
+from exchange.agreements.strict_yaml import read_yaml
+from exchange.agreements.terms_reader import Surroundings, TermsReader
+from exchange.agreements.vocabulary import Vocabulary
+from exchange.kernel.errors import InvalidError
+
+
+def parse_agreement(
+    text: str,
+    *,
+    vocabulary: Vocabulary,
+    catalogue_levels: Callable[[str], tuple[str, ...] | None],
+    catalogue_compartments: Callable[[str], frozenset[str]],
+    known_member: Callable[[str], bool],
+) -> Terms:
+    """Return the terms in the agreement file `text`; InvalidError lists every fault with its line."""
+    document = read_yaml(text)
+    reading = Reading(document.faults, document.line_of)
+    around = Surroundings(vocabulary, catalogue_levels, catalogue_compartments, known_member)
+    # Faults of syntax leave nothing to check; others (a repeated field, an anchor) do.
+    checked = (
+        TermsReader(reading, around).read(document.value) if document.value is not None or not reading.faults else None
+    )
+    return _valid(checked, reading)
+
+
+def terms_from_json(
+    value: object,
+    *,
+    vocabulary: Vocabulary,
+    catalogue_levels: Callable[[str], tuple[str, ...] | None],
+    catalogue_compartments: Callable[[str], frozenset[str]],
+    known_member: Callable[[str], bool],
+) -> Terms:
+    """Return the terms in a parsed JSON body; InvalidError lists every fault with its pointer."""
+    reading = Reading([])
+    around = Surroundings(vocabulary, catalogue_levels, catalogue_compartments, known_member)
+    return _valid(TermsReader(reading, around).read(value), reading)
+
+
+def terms_from_stored(value: object) -> Terms:
+    """Return terms that the store kept as `terms_as_json` wrote them.
+
+    The form is checked again, what it refers to is not: words, levels and members may have gone since.
+    """
+    reading = Reading([])
+    return _valid(TermsReader(reading, None).read(value), reading)
+
+
+def terms_as_json(terms: Terms) -> dict[str, object]:
+    """Return the JSON of the contract; optional fields that are absent stay out."""
+    validity: dict[str, object] = {
+        "from": terms.validity.first_day.isoformat(),
+        "until": terms.validity.last_day.isoformat(),
+    }
+    if terms.validity.review_every is not None:
+        validity["review_every"] = terms.validity.review_every
+    return {
+        "title": terms.title,
+        "parties": list(terms.parties),
+        "policy": terms.policy,
+        "validity": validity,
+        "scopes": [_scope_as_json(scope) for scope in terms.scopes],
+        "obligations": [_obligation_as_json(obligation) for obligation in terms.obligations],
+        "termination": {
+            "notice": terms.termination.notice,
+            "shared_reports": terms.termination.shared_reports.value,
+        },
+    }
+
+
+def agreement_as_json(agreement: Agreement, now: datetime) -> dict[str, object]:
+    """Return the contract's answer about `agreement` as it stands at `now`, with its version and all its terms."""
+    return {
+        "id": agreement.id,
+        "version": agreement.version,
+        "state": state_of(agreement, now).value,
+        **terms_as_json(agreement.terms),
+        "parties": [{"member": party.member, "state": party.state.value} for party in agreement.parties],
+    }
+
+
+def _scope_as_json(scope: Scope) -> dict[str, object]:
+    return {
+        "name": scope.name,
+        "topics": list(scope.topics),
+        "regions": list(scope.regions),
+        "kinds": list(scope.kinds),
+        "purposes": list(scope.purposes),
+        "ceiling": scope.ceiling,
+        "compartments": list(scope.compartments),
+        "contributors": list(scope.contributors),
+        "readers": list(scope.readers),
+        "onward_release": scope.onward_release.value,
+        "retention": scope.retention,
+    }
+
+
+def _obligation_as_json(obligation: Obligation) -> dict[str, object]:
+    written: dict[str, object] = {"party": obligation.party, "scope": obligation.scope}
+    if obligation.report_every is not None:
+        written["report_every"] = obligation.report_every
+    if obligation.acknowledge:
+        written["acknowledge"] = dict(obligation.acknowledge)
+    return written
+
+
+def _valid(terms: Terms | None, reading: Reading) -> Terms:
+    if terms is None or reading.faults:
+        count = len(reading.faults)
+        message = f"the agreement has {count} {'fault' if count == 1 else 'faults'}"
+        raise InvalidError(message, tuple(sorted(reading.faults, key=lambda fault: fault.line or 0)))
+    return terms

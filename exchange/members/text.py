@@ -1,0 +1,53 @@
+"""Text that names something: one spelling only, nothing invisible, nothing that reorders the line.
+
+Attack 26 is why: two strings that look alike must not become two identities.
+"""
+
+import unicodedata
+
+# Control, format (bidirectional overrides, zero-width), surrogate, private use, unassigned, separators of lines.
+_HIDDEN = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
+
+
+def text_problem(text: str, *, longest: int) -> str | None:
+    """Return what is wrong with `text` as a title or a subject, or None.
+
+    `longest` counts characters. Wanted: Unicode normal form C, no blanks around, no other blank
+    than the space, no control, format, private-use or unassigned characters.
+    """
+    if not text:
+        return "is empty"
+    if len(text) > longest:
+        return f"has {len(text)} characters: at most {longest}"
+    for position, character in enumerate(text):
+        category = unicodedata.category(character)
+        if category in _HIDDEN or (category == "Zs" and character != " "):
+            return f"has the character U+{ord(character):04X} at position {position + 1}: leave it out"
+    if text != text.strip(" "):
+        return "has blanks around it: leave them out"
+    if not unicodedata.is_normalized("NFC", text):
+        return "is not in Unicode normal form C: normalise it"
+    return None
+
+
+def name_problem(text: str, *, longest: int) -> str | None:
+    """Return what is wrong with `text` as the name of someone, or None.
+
+    Beyond `text_problem`: no compatibility forms (full-width letters, ligatures), no doubled
+    space, and letters of one script only, so that no Cyrillic letter can stand for a Latin one.
+    """
+    if (problem := text_problem(text, longest=longest)) is not None:
+        return problem
+    if not unicodedata.is_normalized("NFKC", text):
+        return "has compatibility characters: write the plain ones"
+    if "  " in text:
+        return "has two spaces in a row: write one"
+    scripts = sorted({unicodedata.name(letter, "UNNAMED").split()[0] for letter in text if letter.isalpha()})
+    if len(scripts) > 1:
+        return f"mixes letters of {' and '.join(scripts)}: use one script"
+    return None
+
+
+def identity_key(text: str) -> str:
+    """Return the form under which two names count as one (case folded, compatibility-normalised)."""
+    return unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", text).casefold())
