@@ -1,0 +1,222 @@
+"""Settings: where an instance keeps its things, and what its operator may set.
+
+Promises: no default for any secret; a secret that others on the host can read, or that is missing, refuses the start
+and names the mend. Only `app.py` and the command line import this module.
+Does not: open the database, hold keys in memory longer than the caller does, write files (`exchange init` does).
+"""
+
+import os
+import socket
+import stat
+import tomllib
+from dataclasses import dataclass
+from pathlib import Path
+
+from pydantic import Field, PositiveInt, ValidationError
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+from sqlalchemy.engine import make_url
+from sqlalchemy.exc import ArgumentError
+
+from exchange.kernel import UnsafeSettingError
+
+CURSOR_KEY_BYTES = 32
+"""AES-256; `crypto.seal_token` takes nothing else."""
+
+_SECRET_MOUNT = Path("/run/secrets")
+"""Where Docker and systemd mount secrets: read-only and 0444 by design, on a file system that only the service sees."""
+
+
+@dataclass(frozen=True, slots=True)
+class InstanceLayout:
+    """The files of one instance folder; `exchange init` writes them, `exchange serve` reads them."""
+
+    folder: Path
+
+    @property
+    def settings_file(self) -> Path:
+        return self.folder / "exchange.toml"
+
+    @property
+    def database_file(self) -> Path:
+        return self.folder / "exchange.db"
+
+    @property
+    def roots_file(self) -> Path:
+        return self.folder / "custody" / "roots.json"
+
+    @property
+    def cursor_key_file(self) -> Path:
+        return self.folder / "secrets" / "cursor.key"
+
+    @property
+    def tls_folder(self) -> Path:
+        return self.folder / "tls"
+
+    @property
+    def server_certificate_file(self) -> Path:
+        return self.tls_folder / "server.pem"
+
+    @property
+    def server_key_file(self) -> Path:
+        return self.tls_folder / "server.key"
+
+    @property
+    def authority_certificate_file(self) -> Path:
+        return self.tls_folder / "ca.pem"
+
+    @property
+    def authority_key_file(self) -> Path:
+        return self.tls_folder / "ca.key"
+
+    @property
+    def authorities_folder(self) -> Path:
+        return self.tls_folder / "authorities"
+
+    @property
+    def crl_folder(self) -> Path:
+        return self.tls_folder / "crl"
+
+
+class Settings(BaseSettings):
+    """What may be set, in `exchange.toml` or as `EXCHANGE_<NAME>`; the environment wins. Unknown keys are refused."""
+
+    model_config = SettingsConfigDict(env_prefix="EXCHANGE_", extra="forbid", frozen=True)
+
+    instance_folder: Path
+    database_url: str
+    """`sqlite+aiosqlite:///FILE` or `postgresql+asyncpg://USER@HOST/NAME`; never with the password in it."""
+    database_password_file: Path | None = None
+    policies_dir: Path
+    roots_file: Path
+    cursor_key_file: Path
+    server_certificate_file: Path
+    server_key_file: Path
+    authorities_folder: Path
+    crl_folder: Path
+    node: str = Field(min_length=1, max_length=64)
+    """Name of this node in the audit log; the host's name unless set."""
+    max_body_bytes: PositiveInt = 16 * 1024 * 1024
+    """Whole bodies are held in memory while they are checked; larger parts will have their own streamed upload."""
+    body_timeout_seconds: PositiveInt = 30
+    """16 MiB in 30 s is 4.5 Mbit/s; a slower sender holds a connection that others need."""
+    requests_per_second: PositiveInt = 2000
+    """Per client, over all workers of this node (contract)."""
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],  # noqa: ARG003  the signature is pydantic's
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003  no .env files: a secret lying about is none
+        file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        return (env_settings, init_settings)
+
+    def database_url_with_password(self) -> str:
+        """Return the address the store opens, with the password read from its file if there is one."""
+        try:
+            url = make_url(self.database_url)
+        except ArgumentError as exc:
+            raise UnsafeSettingError("`database_url` is not an address: see docs/operations.md for both forms") from exc
+        if url.password is not None:
+            raise UnsafeSettingError(
+                "`database_url` holds a password: put it into a file and name that with `database_password_file`"
+            )
+        if self.database_password_file is None:
+            return self.database_url
+        password = read_secret(self.database_password_file).decode().strip()
+        return url.set(password=password).render_as_string(hide_password=False)
+
+    def cursor_key(self) -> bytes:
+        """Return the key that seals paging cursors."""
+        key = read_secret(self.cursor_key_file)
+        if len(key) != CURSOR_KEY_BYTES or len(set(key)) < CURSOR_KEY_BYTES // 4:
+            raise UnsafeSettingError(
+                f"`{self.cursor_key_file}` is no random key of {CURSOR_KEY_BYTES} bytes: "
+                f"write a new one with `head -c {CURSOR_KEY_BYTES} /dev/urandom > {self.cursor_key_file}`"
+            )
+        return key
+
+
+def load_settings(folder: Path) -> Settings:
+    """Return the settings of the instance in `folder`; relative paths in its file are relative to it.
+
+    Raises UnsafeSettingError where the folder is no instance, or a setting is unknown or wrong.
+    """
+    layout = InstanceLayout(folder.absolute())
+    if not layout.settings_file.is_file():
+        raise UnsafeSettingError(
+            f"`{folder}` is no instance of the exchange: make one with `exchange init --dir {folder}`"
+        )
+    try:
+        written = tomllib.loads(layout.settings_file.read_text(encoding="utf-8"))
+        settings = Settings(**{**_defaults(layout), **written})
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as exc:
+        raise UnsafeSettingError(f"`{layout.settings_file}` is no TOML file: {exc}") from exc
+    except ValidationError as exc:
+        raise UnsafeSettingError(_told(layout.settings_file, exc)) from exc
+    return settings.model_copy(update=_absolute(settings, layout.folder))
+
+
+def read_secret(path: Path) -> bytes:
+    """Return the bytes of a secret file.
+
+    Raises UnsafeSettingError where it is missing, not a plain file, or readable by others than its owner;
+    below `/run/secrets` the mount is what protects it, so its mode is not asked.
+    """
+    try:
+        found = path.lstat() if not path.is_relative_to(_SECRET_MOUNT) else path.stat()
+        content = path.read_bytes()
+    except OSError as exc:
+        raise UnsafeSettingError(f"secret `{path}` cannot be read: {exc.strerror}") from exc
+    if not stat.S_ISREG(found.st_mode):
+        raise UnsafeSettingError(f"secret `{path}` is not a plain file: put the secret itself there")
+    if not path.is_relative_to(_SECRET_MOUNT):
+        _refuse_shared(path, found)
+    if not content:
+        raise UnsafeSettingError(f"secret `{path}` is empty")
+    return content
+
+
+def read_policies(folder: Path) -> dict[str, str]:
+    """Return the law as files: path relative to `folder` -> text, for `release.load_law`."""
+    suffixes = {".yaml", ".cedar", ".cedarschema"}
+    paths = sorted(path for path in folder.rglob("*") if path.suffix in suffixes and path.is_file())
+    if not paths:
+        raise UnsafeSettingError(f"`{folder}` holds no policies: set `policies_dir` to the folder with the law")
+    return {path.relative_to(folder).as_posix(): path.read_text(encoding="utf-8") for path in paths}
+
+
+def _refuse_shared(path: Path, found: os.stat_result) -> None:
+    if found.st_mode & 0o077:
+        raise UnsafeSettingError(f"secret `{path}` can be read by others on this host: run `chmod 600 {path}`")
+    if found.st_uid not in {os.geteuid(), 0}:
+        raise UnsafeSettingError(f"secret `{path}` belongs to another user: run `chown {os.geteuid()} {path}`")
+
+
+def _defaults(layout: InstanceLayout) -> dict[str, object]:
+    return {
+        "instance_folder": layout.folder,
+        "database_url": f"sqlite+aiosqlite:///{layout.database_file}",
+        "policies_dir": Path(__file__).resolve().parent.parent / "policies",
+        "roots_file": layout.roots_file,
+        "cursor_key_file": layout.cursor_key_file,
+        "server_certificate_file": layout.server_certificate_file,
+        "server_key_file": layout.server_key_file,
+        "authorities_folder": layout.authorities_folder,
+        "crl_folder": layout.crl_folder,
+        "node": socket.gethostname()[:64] or "node",
+    }
+
+
+def _absolute(settings: Settings, folder: Path) -> dict[str, Path]:
+    values = ((name, getattr(settings, name)) for name in type(settings).model_fields)
+    return {name: folder / value for name, value in values if isinstance(value, Path)}
+
+
+def _told(path: Path, error: ValidationError) -> str:
+    faults = "; ".join(
+        f"`{'.'.join(map(str, fault['loc']))}`: {fault['msg'].lower()}" for fault in error.errors(include_input=False)
+    )
+    return f"settings of `{path}` are wrong: {faults}"
