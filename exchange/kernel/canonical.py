@@ -9,14 +9,18 @@ import json
 import unicodedata
 from collections.abc import Mapping, Sequence
 
+from exchange.kernel.errors import ExchangeError
+
 Canonical = None | bool | int | str | Sequence["Canonical"] | Mapping[str, "Canonical"]
 
 # RFC 8785 §3.2.2.3 renders numbers as IEEE 754 doubles; beyond this, integers lose digits.
 _LARGEST_INTEGER = 2**53 - 1
 
 
-class CanonicalError(ValueError):
+class CanonicalError(ExchangeError, ValueError):
     """The value has no canonical form; the message names the place."""
+
+    code = "not-canonical"
 
 
 def canonical_bytes(value: Canonical) -> bytes:

@@ -6,6 +6,7 @@ from datetime import datetime
 from exchange.kernel.clock import to_micros
 
 _UUID7 = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}")
+_LEAST_RANDOMNESS_BYTES = 10
 _VARIANT = 0x8000_0000_0000_0000
 _VARIANT_MASK = 0x3FFF_FFFF_FFFF_FFFF
 
@@ -16,10 +17,11 @@ def new_id(now: datetime, randomness: bytes) -> str:
     `randomness` is at least 10 bytes from a cryptographic source. The 12 bits after
     the milliseconds hold the fraction of the millisecond (RFC 9562 §6.2, method 3).
     """
-    if len(randomness) < 10:
-        message = f"randomness has {len(randomness)} bytes: give at least 10"
-        raise ValueError(message)
+    if len(randomness) < _LEAST_RANDOMNESS_BYTES:
+        raise ValueError(f"randomness has {len(randomness)} bytes: give at least {_LEAST_RANDOMNESS_BYTES}")
     micros = to_micros(now)
+    if micros < 0:
+        raise ValueError(f"`{now}` is before 1970: a UUIDv7 cannot hold it")
     millis, rest = divmod(micros, 1000)
     high = (millis << 16) | 0x7000 | (rest * 4096 // 1000)
     low = _VARIANT | (int.from_bytes(randomness[:8]) & _VARIANT_MASK)

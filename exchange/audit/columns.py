@@ -1,0 +1,85 @@
+"""The columns of an entry: what one searches by, computed from the bytes and from nothing else."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from exchange.audit.shape import Entry
+
+
+@dataclass(frozen=True, slots=True)
+class EntryColumns:
+    """A projection of an entry's bytes; what the entry leaves out is None.
+
+    `at_micros` is microseconds since 1970, `reasons` the reason codes joined by commas,
+    `label_policy` and `level` the label's security policy and classification, `thumbprint` the
+    certificate's SHA-256 in hex. INVARIANT: equal bytes have equal columns; a verifier recomputes
+    them, so a column changed in the database is noticed.
+    """
+
+    id: str
+    at_micros: int
+    node: str
+    boot: str
+    node_seq: int
+    event: str
+    outcome: str
+    actor_kind: str
+    actor_id: str | None
+    thumbprint: str | None
+    member: str | None
+    agency: str | None
+    subject_kind: str | None
+    subject_id: str | None
+    subject_version: int | None
+    owner: str | None
+    agreement: str | None
+    scope: str | None
+    label_policy: str | None
+    level: str | None
+    reasons: str | None
+    purpose: str | None
+    request_id: str
+    source: str
+    size_bytes: int | None
+    result_count: int | None
+
+
+def project(entry: Entry, *, at_micros: int) -> EntryColumns:
+    """Return the columns of a well-formed entry; `at_micros` is its `ts`, which the caller has at hand."""
+    actor = entry["actor"]
+    subject = entry.get("object")
+    label = entry.get("label", {})
+    reasons = entry.get("reasons")
+    return EntryColumns(
+        id=entry["id"],
+        at_micros=at_micros,
+        node=entry["node"],
+        boot=entry["boot"],
+        node_seq=entry["node_seq"],
+        event=entry["type"],
+        outcome=entry["decision"],
+        actor_kind=actor["kind"],
+        actor_id=actor.get("id"),
+        thumbprint=actor.get("thumbprint"),
+        member=entry.get("member"),
+        agency=entry.get("agency"),
+        subject_kind=None if subject is None else subject["type"],
+        subject_id=None if subject is None else subject["id"],
+        subject_version=None if subject is None else subject.get("version"),
+        owner=entry.get("owner"),
+        agreement=entry.get("agreement"),
+        scope=entry.get("scope"),
+        label_policy=_text_in(label, "policy"),
+        level=_text_in(label, "classification"),
+        reasons=None if reasons is None else ",".join(reasons),
+        purpose=entry.get("purpose"),
+        request_id=entry["request_id"],
+        source=entry["source"],
+        size_bytes=entry.get("bytes"),
+        result_count=entry.get("result_count"),
+    )
+
+
+def _text_in(label: Mapping[str, str | list[str]], name: str) -> str | None:
+    value = label.get(name)
+    return value if isinstance(value, str) else None

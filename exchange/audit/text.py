@@ -1,0 +1,29 @@
+"""Text from outside, made fit for the record: whatever a caller sends, the entry about it can be written."""
+
+import hashlib
+import re
+import unicodedata
+
+# One text: at six bytes per escaped character, every text of an entry together stays below LARGEST_ENTRY_BYTES.
+LONGEST_TEXT = 512
+
+# What is kept of a longer text, so that what is kept plus the note on the rest is a fitting text again.
+_KEPT = 384
+
+# Lone surrogates have no UTF-8; PostgreSQL has no NUL in text.
+_UNWRITABLE = re.compile("[\ud800-\udfff\0]")
+
+
+def fit_text(text: str) -> str:
+    """Return `text` in Unicode normal form C, with surrogates and NUL replaced by U+FFFD, at most 512 characters.
+
+    A longer text keeps its beginning and ends in its length and SHA-256, so that the whole can still be
+    matched. Idempotent: fit text comes back unchanged.
+    """
+    if len(text) <= LONGEST_TEXT and text.isascii() and "\0" not in text:
+        return text
+    fit = unicodedata.normalize("NFC", _UNWRITABLE.sub("\ufffd", text))
+    if len(fit) <= LONGEST_TEXT:
+        return fit
+    digest_hex = hashlib.sha256(fit.encode()).hexdigest()
+    return f"{fit[:_KEPT]}… ({len(fit)} characters, sha256 {digest_hex})"

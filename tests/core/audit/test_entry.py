@@ -1,0 +1,373 @@
+import dataclasses
+import hashlib
+import json
+from datetime import UTC, datetime, timedelta, timezone
+
+import orjson
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from exchange.audit import (
+    LARGEST_ENTRY_BYTES,
+    LARGEST_RESULT_IDS_BYTES,
+    Actor,
+    EntryDraft,
+    EventName,
+    Outcome,
+    Subject,
+    columns_of,
+    parse_entry,
+    seal_entry,
+)
+from exchange.kernel import CanonicalError, canonical_bytes, to_micros
+
+AT = datetime(2026, 3, 1, 12, 0, 0, 250_000, tzinfo=UTC)
+PLACE = {"entry_id": "entry-1", "node": "node-a", "boot": "boot-1", "node_seq": 7}
+LABEL = {
+    "policy": "NATO",
+    "classification": "SECRET",
+    "compartments": ["ATOMAL"],
+    "releasable_to": ["GBR", "NOR"],
+    "handling": [],
+}
+ACTOR = Actor("client", "client-1", "NOR", "NOR/NSM", "ab" * 32, "SECRET", ("ATOMAL",))
+BARE = EntryDraft(EventName.CALLER_AUTHENTICATED, Outcome.REFUSED, AT, Actor("unknown"), "request-1", "10.0.0.9")
+FULL = EntryDraft(
+    EventName.REPORT_READ,
+    Outcome.REFUSED,
+    AT,
+    ACTOR,
+    "request-1",
+    "10.0.0.9",
+    subject=Subject("report", "report-1", 2),
+    owner="GBR",
+    label=LABEL,
+    agreement="agreement-1",
+    scope="cyber-threats",
+    purpose="defence",
+    policies=("agreement-1", "guards@3"),
+    reasons=("not-a-party", "recalled"),
+    size_bytes=8192,
+    result_ids=("r1", "r2"),
+    detail={"note": "n", "count": 3, "names": ["a", "b"]},
+)
+
+
+def sealed(draft, **changes):
+    return seal_entry(dataclasses.replace(draft, **changes), **PLACE)
+
+
+def fields(draft, **changes):
+    return json.loads(sealed(draft, **changes).content)
+
+
+def test_full_entry_has_every_field_of_the_record():
+    assert fields(FULL) == {
+        "v": 1,
+        "id": "entry-1",
+        "ts": "2026-03-01T12:00:00.250000Z",
+        "node": "node-a",
+        "boot": "boot-1",
+        "node_seq": 7,
+        "type": "report.read",
+        "decision": "refused",
+        "actor": {"kind": "client", "id": "client-1", "thumbprint": "ab" * 32},
+        "member": "NOR",
+        "agency": "NOR/NSM",
+        "clearance": {"level": "SECRET", "compartments": ["ATOMAL"], "as_of": "2026-03-01T12:00:00.250000Z"},
+        "object": {"type": "report", "id": "report-1", "version": 2},
+        "owner": "GBR",
+        "label": LABEL,
+        "agreement": "agreement-1",
+        "scope": "cyber-threats",
+        "policies": ["agreement-1", "guards@3"],
+        "reasons": ["not-a-party", "recalled"],
+        "purpose": "defence",
+        "request_id": "request-1",
+        "source": "10.0.0.9",
+        "bytes": 8192,
+        "result_count": 2,
+        "result_ids": ["r1", "r2"],
+        "detail": {"note": "n", "count": 3, "names": ["a", "b"]},
+    }
+
+
+def test_absent_fields_are_left_out():
+    assert fields(BARE) == {
+        "v": 1,
+        "id": "entry-1",
+        "ts": "2026-03-01T12:00:00.250000Z",
+        "node": "node-a",
+        "boot": "boot-1",
+        "node_seq": 7,
+        "type": "caller.authenticated",
+        "decision": "refused",
+        "actor": {"kind": "unknown"},
+        "request_id": "request-1",
+        "source": "10.0.0.9",
+    }
+
+
+def test_columns_of_a_full_entry():
+    assert dataclasses.asdict(sealed(FULL).columns) == {
+        "id": "entry-1",
+        "at_micros": to_micros(AT),
+        "node": "node-a",
+        "boot": "boot-1",
+        "node_seq": 7,
+        "event": "report.read",
+        "outcome": "refused",
+        "actor_kind": "client",
+        "actor_id": "client-1",
+        "thumbprint": "ab" * 32,
+        "member": "NOR",
+        "agency": "NOR/NSM",
+        "subject_kind": "report",
+        "subject_id": "report-1",
+        "subject_version": 2,
+        "owner": "GBR",
+        "agreement": "agreement-1",
+        "scope": "cyber-threats",
+        "label_policy": "NATO",
+        "level": "SECRET",
+        "reasons": "not-a-party,recalled",
+        "purpose": "defence",
+        "request_id": "request-1",
+        "source": "10.0.0.9",
+        "size_bytes": 8192,
+        "result_count": 2,
+    }
+
+
+def test_columns_of_a_bare_entry_are_none_where_nothing_is_said():
+    columns = dataclasses.asdict(sealed(BARE).columns)
+
+    present = {name for name, value in columns.items() if value is not None}
+    assert present == {
+        "id",
+        "at_micros",
+        "node",
+        "boot",
+        "node_seq",
+        "event",
+        "outcome",
+        "actor_kind",
+        "request_id",
+        "source",
+    }
+
+
+def test_sealed_entry_carries_its_id():
+    assert sealed(BARE).id == "entry-1"
+
+
+def test_time_is_utc_whatever_the_drafts_offset():
+    there = AT.astimezone(timezone(timedelta(hours=-5)))
+
+    assert sealed(BARE, at=there) == sealed(BARE)
+
+
+def test_subject_without_a_version_has_none():
+    assert fields(BARE, subject=Subject("client", "c"))["object"] == {"type": "client", "id": "c"}
+
+
+def test_list_of_nothing_is_recorded_as_nothing():
+    entry = fields(BARE, result_ids=())
+
+    assert (entry["result_count"], entry["result_ids"]) == (0, [])
+
+
+@pytest.mark.parametrize("zero", [{"size_bytes": 0}, {"detail": {"count": 0}}, {"label": {}}])
+def test_zero_and_empty_are_not_absent(zero):
+    assert set(fields(BARE, **zero)) - set(fields(BARE)) == {{"size_bytes": "bytes"}.get(*(list(zero) * 2))}
+
+
+# ── what a caller may send ──
+
+HOSTILE = ["a\0b", "\ud800", "\udfff\ud800", "e\u0301", "\x1b[2J\r\n", "\u202e", '"},{"', "\\u0000", "x" * 70_000]
+TEXT_FIELDS = ["request_id", "source", "owner", "agreement", "scope", "purpose"]
+
+
+@pytest.mark.parametrize("text", HOSTILE)
+@pytest.mark.parametrize("name", TEXT_FIELDS)
+def test_hostile_text_cannot_keep_an_entry_off_the_record(name, text):
+    entry = sealed(FULL, **{name: text})
+
+    assert columns_of(entry.content) == entry.columns
+
+
+@pytest.mark.parametrize("text", HOSTILE)
+def test_hostile_text_everywhere_at_once_still_fits(text):
+    entry = seal_entry(
+        EntryDraft(
+            EventName.REPORT_POSTED,
+            Outcome.FAILED,
+            AT,
+            Actor(text, text, text, text, text, text, (text,)),
+            text,
+            text,
+            subject=Subject(text, text),
+            owner=text,
+            label={"policy": text, "classification": text, "compartments": [text]},
+            agreement=text,
+            scope=text,
+            purpose=text,
+            policies=(text,),
+            reasons=(text,),
+            result_ids=(text,),
+            detail={"sent": text, "list": [text]},
+        ),
+        **PLACE | {"node": text},
+    )
+
+    assert columns_of(entry.content) == entry.columns
+    assert b"\\u0000" not in entry.content or text == "\\u0000"
+
+
+def test_worst_escapes_in_every_text_still_fit():
+    worst = "\x01" * 512
+    draft = dataclasses.replace(
+        FULL,
+        actor=Actor(worst, worst, worst, worst, worst, worst),
+        request_id=worst,
+        source=worst,
+        subject=Subject(worst, worst),
+        owner=worst,
+        agreement=worst,
+        scope=worst,
+        purpose=worst,
+    )
+
+    assert len(seal_entry(draft, **PLACE).content) <= LARGEST_ENTRY_BYTES
+
+
+@pytest.mark.parametrize(
+    ("sent", "kept"),
+    [
+        (2**53 - 1, 2**53 - 1),
+        (2**53, "9007199254740992"),
+        (-(2**53), "-9007199254740992"),
+        (1 - 2**53, 1 - 2**53),
+        (10**80, "1" + "0" * 80),
+        (True, True),
+        ("a\0", "a\ufffd"),
+        (["a\0"], ["a\ufffd"]),
+    ],
+)
+def test_detail_is_made_fit(sent, kept):
+    assert fields(BARE, detail={"sent": sent})["detail"] == {"sent": kept}
+
+
+@pytest.mark.parametrize("name", ["größe", "\ud800"])
+@pytest.mark.parametrize("where", ["detail", "label"])
+def test_key_outside_ascii_refuses(where, name):
+    with pytest.raises(CanonicalError, match="is no field of an entry: name it in ASCII"):
+        sealed(BARE, **{where: {name: "x"}})
+
+
+# ── size ──
+
+
+def ids_of_json_bytes(total):
+    whole, rest = divmod(total - 1, 103)
+    ids = ["i" * 100] * whole
+    return (*ids[:-1], "i" * (100 + rest))
+
+
+def test_result_ids_of_32_kib_are_listed():
+    ids = ids_of_json_bytes(LARGEST_RESULT_IDS_BYTES)
+
+    assert len(orjson.dumps(ids)) == LARGEST_RESULT_IDS_BYTES
+    assert fields(BARE, result_ids=ids)["result_ids"] == list(ids)
+
+
+def test_result_ids_over_32_kib_leave_their_digest_and_count():
+    ids = ids_of_json_bytes(LARGEST_RESULT_IDS_BYTES + 1)
+
+    entry = fields(BARE, result_ids=ids)
+    assert "result_ids" not in entry
+    assert entry["result_count"] == len(ids)
+    assert entry["result_ids_sha256"] == hashlib.sha256(canonical_bytes(ids)).hexdigest()
+
+
+def test_result_ids_give_way_when_the_entry_is_too_long():
+    ids = ids_of_json_bytes(LARGEST_RESULT_IDS_BYTES)
+
+    entry = fields(BARE, result_ids=ids, detail={"names": ["n" * 500] * 80})
+    assert "result_ids" not in entry
+    assert entry["result_ids_sha256"] == hashlib.sha256(canonical_bytes(ids)).hexdigest()
+
+
+def filled(size):
+    room = size - len(sealed(BARE, detail={"fill": []}).content)
+    count = room // 400
+    # A list of texts costs three bytes per text less one, besides the letters.
+    each, rest = divmod(room + 1 - 3 * count, count)
+    return sealed(BARE, detail={"fill": ["f" * each] * (count - 1) + ["f" * (each + rest)]})
+
+
+def test_entry_of_65_535_bytes_fits():
+    entry = filled(LARGEST_ENTRY_BYTES)
+
+    assert len(entry.content) == LARGEST_ENTRY_BYTES
+    assert columns_of(entry.content) == entry.columns
+
+
+def test_entry_of_65_536_bytes_refuses():
+    with pytest.raises(CanonicalError, match="the entry has 65536 bytes: at most 65535 fit, shorten `detail`"):
+        filled(LARGEST_ENTRY_BYTES + 1)
+
+
+def test_entry_too_long_even_without_its_result_ids_refuses():
+    with pytest.raises(CanonicalError, match="at most 65535 fit"):
+        sealed(BARE, result_ids=("r",), detail={"names": ["n" * 500] * 140})
+
+
+# ── laws ──
+
+ANY_TEXT = st.text(st.characters(codec=None), max_size=20)
+TEXTS = st.lists(ANY_TEXT, max_size=3)
+MAYBE = st.none() | ANY_TEXT
+KEYS = st.text(st.characters(codec="ascii"), max_size=8)
+COUNTS = st.integers(0, 2**53 - 1)
+LABELS = st.fixed_dictionaries(
+    {}, optional={"policy": ANY_TEXT, "classification": ANY_TEXT, "compartments": TEXTS, "releasable_to": TEXTS}
+)
+DRAFTS = st.builds(
+    EntryDraft,
+    event=st.sampled_from(EventName),
+    outcome=st.sampled_from(Outcome),
+    at=st.datetimes(datetime(1970, 1, 2), datetime(9999, 12, 30), timezones=st.timezones()),  # noqa: DTZ001  hypothesis adds the zone
+    actor=st.builds(Actor, ANY_TEXT, MAYBE, MAYBE, MAYBE, MAYBE, MAYBE, TEXTS.map(tuple)),
+    request_id=ANY_TEXT,
+    source=ANY_TEXT,
+    subject=st.none() | st.builds(Subject, ANY_TEXT, ANY_TEXT, st.none() | COUNTS),
+    owner=MAYBE,
+    label=st.none() | LABELS,
+    agreement=MAYBE,
+    scope=MAYBE,
+    purpose=MAYBE,
+    policies=TEXTS.map(tuple),
+    reasons=TEXTS.map(tuple),
+    size_bytes=st.none() | COUNTS,
+    result_ids=st.none() | TEXTS.map(tuple),
+    detail=st.dictionaries(KEYS, ANY_TEXT | st.integers() | st.booleans() | TEXTS, max_size=3),
+)
+
+
+@given(DRAFTS)
+@settings(deadline=None)
+def test_columns_from_the_bytes_are_the_columns_sealed(draft):
+    entry = seal_entry(draft, **PLACE)
+
+    assert columns_of(entry.content) == entry.columns
+
+
+@given(DRAFTS)
+@settings(deadline=None)
+def test_sealed_bytes_are_the_canonical_bytes(draft):
+    content = seal_entry(draft, **PLACE).content
+
+    assert canonical_bytes(json.loads(content)) == content
+    assert parse_entry(content) == json.loads(content)
