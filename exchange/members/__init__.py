@@ -1,5 +1,57 @@
-"""Members: who someone is and what they are cleared for."""
+"""Members: who someone is and what they are cleared for.
 
+Promises: an identity has one accepted spelling, a client never both handles reports and watches over them, and
+every change is a next version.
+Does not: authenticate, decide, or store.
+"""
+
+from exchange.members.checks import (
+    REPORT_ROLES,
+    WATCHING_ROLES,
+    ClearanceWords,
+    check_agency,
+    check_member_code,
+    check_name,
+    check_nationality,
+    check_purposes,
+    check_roles,
+    grant_clearance,
+    normalise_thumbprint,
+)
+from exchange.members.codes import ASSIGNED_ALPHA3, ORGANISATIONS
 from exchange.members.model import Clearance, Client, ClientId, Member, MemberCode, Role, Standing, Thumbprint
+from exchange.members.standing import STANDING_MOVES, StandingMove, resumed, revoked, suspended, with_clearance
+from exchange.members.text import identity_key, name_problem, text_problem
 
-__all__ = ["Clearance", "Client", "ClientId", "Member", "MemberCode", "Role", "Standing", "Thumbprint"]
+__all__ = [
+    "ASSIGNED_ALPHA3",
+    "ORGANISATIONS",
+    "REPORT_ROLES",
+    "STANDING_MOVES",
+    "WATCHING_ROLES",
+    "Clearance",
+    "ClearanceWords",
+    "Client",
+    "ClientId",
+    "Member",
+    "MemberCode",
+    "Role",
+    "Standing",
+    "StandingMove",
+    "Thumbprint",
+    "check_agency",
+    "check_member_code",
+    "check_name",
+    "check_nationality",
+    "check_purposes",
+    "check_roles",
+    "grant_clearance",
+    "identity_key",
+    "name_problem",
+    "normalise_thumbprint",
+    "resumed",
+    "revoked",
+    "suspended",
+    "text_problem",
+    "with_clearance",
+]

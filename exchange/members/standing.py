@@ -1,0 +1,66 @@
+"""How members and clients change: a table of moves, and functions that answer the next version."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from enum import Enum
+from types import MappingProxyType
+from typing import TypeVar
+
+from exchange.kernel.errors import ConflictError
+from exchange.members.model import Clearance, Client, Member, Standing
+
+Holder = TypeVar("Holder", Client, Member)
+
+
+class StandingMove(Enum):
+    """What changes a standing."""
+
+    SUSPEND = "suspend"
+    RESUME = "resume"
+    REVOKE = "revoke"
+
+
+# Revoked is final: no row leaves it.
+STANDING_MOVES: Mapping[tuple[Standing, StandingMove], Standing] = MappingProxyType(
+    {
+        (Standing.ACTIVE, StandingMove.SUSPEND): Standing.SUSPENDED,
+        (Standing.ACTIVE, StandingMove.REVOKE): Standing.REVOKED,
+        (Standing.SUSPENDED, StandingMove.RESUME): Standing.ACTIVE,
+        (Standing.SUSPENDED, StandingMove.REVOKE): Standing.REVOKED,
+    }
+)
+
+
+def suspended(holder: Holder) -> Holder:
+    """Return the next version, which may not act until it is resumed; ConflictError."""
+    return _moved(holder, StandingMove.SUSPEND)
+
+
+def resumed(holder: Holder) -> Holder:
+    """Return the next version, which may act again; ConflictError."""
+    return _moved(holder, StandingMove.RESUME)
+
+
+def revoked(holder: Holder) -> Holder:
+    """Return the next version, which may never act again; ConflictError."""
+    return _moved(holder, StandingMove.REVOKE)
+
+
+def with_clearance(client: Client, clearance: Clearance) -> Client:
+    """Return the next version of `client`, cleared as `clearance` says; ConflictError for a revoked client."""
+    if client.standing is Standing.REVOKED:
+        message = f"`{client.name}` is revoked: enrol a new client"
+        raise ConflictError(message)
+    return replace(client, version=client.version + 1, clearance=clearance)
+
+
+def _moved(holder: Holder, move: StandingMove) -> Holder:
+    after = STANDING_MOVES.get((holder.standing, move))
+    if after is None:
+        possible = [each.value for standing, each in STANDING_MOVES if standing is holder.standing]
+        message = (
+            f"`{holder.name}` is {holder.standing.value}: cannot {move.value}; "
+            f"possible now: {', '.join(possible) or 'nothing'}"
+        )
+        raise ConflictError(message)
+    return replace(holder, version=holder.version + 1, standing=after)
