@@ -8,7 +8,7 @@ from typing import NoReturn
 
 from exchange.audit import EventName, Outcome
 from exchange.kernel import ExchangeError, ForbiddenError, NotAuthenticatedError
-from exchange.members import Client, Role
+from exchange.members import EXCHANGE_MEMBER, Client, Role
 from exchange.release import Reason
 from exchange.usecases.context import Call, Services
 from exchange.usecases.recording import draft, refuse
@@ -53,9 +53,22 @@ async def admit_anyone(services: Services, call: Call, *, event: EventName) -> C
     return await authenticate(services, call, event=event)
 
 
-def sees_everyone(client: Client | None) -> bool:
-    """Return whether a caller administers all members (the host or an operator), not only its own."""
-    return client is None or Role.OPERATOR in client.roles
+def sees_everyone(client: Client) -> bool:
+    """Return whether a client administers all members: an operator of the exchange itself."""
+    return Role.OPERATOR in client.roles and client.member == EXCHANGE_MEMBER
+
+
+def may_see(client: Client | None, member: str) -> bool:
+    """Return whether a caller may see what belongs to `member`: the host, the exchange's operators, the member itself."""
+    return client is None or client.member == member or sees_everyone(client)
+
+
+async def require_own_member(services: Services, call: Call, client: Client | None, member: str, *, event: EventName) -> None:
+    """Refuse a member's own operator that acts for another member; recorded before it is raised."""
+    if may_see(client, member):
+        return
+    error = ForbiddenError("an operator acts for its own member only: ask the exchange's operator")
+    await _turn_away(services, call, client, event, Reason.ROLE_MISSING, error)
 
 
 def required_thumbprint(call: Call) -> str:

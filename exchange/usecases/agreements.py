@@ -1,0 +1,175 @@
+"""Agreements: propose, show, list, sign, suspend, resume, withdraw.
+
+A party signs by its signatory's own call over mutual TLS. Who is no party sees no agreement: absent and
+foreign are one answer. An agreement comes into force by itself; nothing is run for it.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+
+from exchange.agreements import (
+    Agreement,
+    AgreementId,
+    AgreementState,
+    Terms,
+    parse_agreement,
+    propose,
+    resume_party,
+    sign,
+    state_of,
+    suspend_party,
+    terms_from_json,
+    withdraw_party,
+)
+from exchange.audit import EventName, Outcome, Subject
+from exchange.kernel import Fault, InvalidError, NotFoundError, new_id
+from exchange.members import Client, Role
+from exchange.store import UnitOfWork
+from exchange.usecases.authenticate import admit_anyone, authenticate, sees_everyone
+from exchange.usecases.context import Call, Recorded, Services
+from exchange.usecases.recording import draft
+
+_ID_RANDOMNESS_BYTES = 10
+
+Step = Callable[[Agreement, str, datetime], Agreement]
+
+
+@dataclass(frozen=True, slots=True)
+class AgreementView:
+    """An agreement and where it stands at the time of the call."""
+
+    agreement: Agreement
+    state: AgreementState
+
+
+async def propose_agreement(services: Services, call: Call, document: object) -> Recorded[AgreementView]:
+    """Lay an agreement before its parties: a YAML text, or the same as a JSON value.
+
+    Raises InvalidError with every fault (with lines, for YAML); a client may propose only what its own member
+    is a party of, operators of the exchange and the host anything.
+    """
+    event = EventName.AGREEMENT_PROPOSED
+    client = await _admit_proposer(services, call, event=event)
+    async with services.store.unit_of_work() as unit:
+        terms = await _read_terms(services, unit, document)
+        _require_own_agreement(client, terms)
+        agreement = propose(AgreementId(new_id(call.now, services.randomness(_ID_RANDOMNESS_BYTES))), terms)
+        await unit.add_agreement(agreement, proposed_by="host" if client is None else client.id)
+        entry = await _record(unit, call, client, event, agreement)
+    return Recorded(AgreementView(agreement, state_of(agreement, call.now)), entry)
+
+
+async def list_agreements(services: Services, call: Call) -> Recorded[tuple[AgreementView, ...]]:
+    """Return the agreements the caller's member is a party of; all to the host and the exchange's operators."""
+    event = EventName.AGREEMENT_LISTED
+    client = await admit_anyone(services, call, event=event)
+    async with services.store.unit_of_work() as unit:
+        visible = [agreement for agreement in await unit.agreements() if _is_visible(client, agreement)]
+        entry = await unit.record(draft(call, client, event, Outcome.PERMITTED))
+    return Recorded(tuple(AgreementView(each, state_of(each, call.now)) for each in visible), entry)
+
+
+async def show_agreement(services: Services, call: Call, agreement_id: str) -> Recorded[AgreementView]:
+    """Return one agreement to a party, the host or an operator of the exchange; to others there is none."""
+    event = EventName.AGREEMENT_READ
+    client = await admit_anyone(services, call, event=event)
+    async with services.store.unit_of_work() as unit:
+        agreement = await _visible(unit, client, agreement_id)
+        entry = await _record(unit, call, client, event, agreement)
+    return Recorded(AgreementView(agreement, state_of(agreement, call.now)), entry)
+
+
+async def sign_agreement(services: Services, call: Call, agreement_id: str) -> Recorded[AgreementView]:
+    """Record the consent of the caller's member; the last signature brings the agreement into force on its first day."""
+    return await _move(services, call, agreement_id, sign, event=EventName.AGREEMENT_SIGNED)
+
+
+async def suspend_agreement(services: Services, call: Call, agreement_id: str) -> Recorded[AgreementView]:
+    """Suspend the agreement for the caller's member's own part."""
+    return await _move(services, call, agreement_id, suspend_party, event=EventName.AGREEMENT_SUSPENDED)
+
+
+async def resume_agreement(services: Services, call: Call, agreement_id: str) -> Recorded[AgreementView]:
+    """End the caller's member's own suspension."""
+    return await _move(services, call, agreement_id, resume_party, event=EventName.AGREEMENT_RESUMED)
+
+
+async def withdraw_agreement(services: Services, call: Call, agreement_id: str) -> Recorded[AgreementView]:
+    """Withdraw the caller's member from the agreement, for good."""
+    return await _move(services, call, agreement_id, withdraw_party, event=EventName.AGREEMENT_WITHDRAWN)
+
+
+async def _move(
+    services: Services, call: Call, agreement_id: str, step: Step, *, event: EventName
+) -> Recorded[AgreementView]:
+    client = await authenticate(services, call, Role.SIGNATORY, event=event)
+    async with services.store.unit_of_work() as unit:
+        agreement = await _visible(unit, client, agreement_id)
+        moved = step(agreement, client.member, call.now)
+        await unit.put_agreement(moved)
+        entry = await _record(unit, call, client, event, moved)
+    return Recorded(AgreementView(moved, state_of(moved, call.now)), entry)
+
+
+async def _admit_proposer(services: Services, call: Call, *, event: EventName) -> Client | None:
+    if call.is_host:
+        return None
+    return await authenticate(services, call, Role.SIGNATORY, Role.OPERATOR, event=event)
+
+
+async def _read_terms(services: Services, unit: UnitOfWork, document: object) -> Terms:
+    catalogue = services.law.catalogue
+    members = {member.code for member in await unit.members()}
+
+    def levels(policy_id: str) -> tuple[str, ...] | None:
+        policy = catalogue.policies.get(policy_id)
+        return None if policy is None else tuple(level.name for level in policy.levels)
+
+    def compartments(policy_id: str) -> frozenset[str]:
+        policy = catalogue.policies.get(policy_id)
+        return frozenset() if policy is None else policy.compartments
+
+    read = parse_agreement if isinstance(document, str) else terms_from_json
+    return read(
+        document,
+        vocabulary=services.law.vocabulary,
+        catalogue_levels=levels,
+        catalogue_compartments=compartments,
+        known_member=members.__contains__,
+    )
+
+
+def _require_own_agreement(client: Client | None, terms: Terms) -> None:
+    if client is None or sees_everyone(client) or client.member in terms.parties:
+        return
+    fault = Fault("/parties", "not-a-party", f"your member `{client.member}` is no party: propose only your own agreements")
+    message = "the agreement cannot be proposed so"
+    raise InvalidError(message, (fault,))
+
+
+def _is_visible(client: Client | None, agreement: Agreement) -> bool:
+    return client is None or sees_everyone(client) or agreement.party(client.member) is not None
+
+
+async def _visible(unit: UnitOfWork, client: Client | None, agreement_id: str) -> Agreement:
+    agreement = await unit.agreement(agreement_id)
+    if agreement is None or not _is_visible(client, agreement):
+        message = "no such agreement, or none that you may see"
+        raise NotFoundError(message)
+    return agreement
+
+
+async def _record(
+    unit: UnitOfWork, call: Call, client: Client | None, event: EventName, agreement: Agreement
+) -> str:
+    entry = draft(
+        call,
+        client,
+        event,
+        Outcome.PERMITTED,
+        subject=Subject("agreement", agreement.id, agreement.version),
+        agreement=agreement.id,
+        detail={"state": state_of(agreement, call.now).value, "parties": list(agreement.terms.parties)},
+    )
+    return await unit.record(entry)

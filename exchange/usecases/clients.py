@@ -1,0 +1,284 @@
+"""Clients: enrol, show, list, change, and their certificates.
+
+The exchange's operators enrol for every member, a member's own operators for their member only;
+a member's other clients see their member's. Every change is an entry that stands in the
+member's audit slice, so that an operator who enrols an impostor is seen by the member it claims to serve.
+"""
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from datetime import datetime
+
+from exchange.audit import EventName, Outcome, Subject
+from exchange.crypto import CertificateFacts
+from exchange.kernel import Fault, InvalidError, NotFoundError, PreconditionError, new_id
+from exchange.members import (
+    Clearance,
+    Client,
+    ClientId,
+    Member,
+    Standing,
+    check_agency,
+    check_name,
+    check_nationality,
+    check_purposes,
+    check_roles,
+    resumed,
+    revoked,
+    suspended,
+    with_clearance,
+)
+from exchange.store import UnitOfWork
+from exchange.usecases.authenticate import (
+    admit_anyone,
+    admit_operator,
+    may_see,
+    require_own_member,
+    sees_everyone,
+)
+from exchange.usecases.collecting import Collected
+from exchange.usecases.context import DEFAULT_PURPOSE, Call, Recorded, Services
+from exchange.usecases.recording import draft
+
+_ID_RANDOMNESS_BYTES = 10
+
+
+@dataclass(frozen=True, slots=True)
+class Enrolment:
+    """A client to enrol. `level` is a level of the base policy; `nationality` None means the member's own code."""
+
+    name: str
+    member: str
+    agency: str
+    roles: tuple[str, ...]
+    level: str
+    certificate: CertificateFacts
+    compartments: tuple[str, ...] = ()
+    nationality: str | None = None
+    until: datetime | None = None
+    purposes: tuple[str, ...] = (DEFAULT_PURPOSE,)
+
+
+@dataclass(frozen=True, slots=True)
+class ClearanceChange:
+    """A new clearance; it replaces the old one whole."""
+
+    level: str
+    compartments: tuple[str, ...] = ()
+    until: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ClientView:
+    """A client and the thumbprints of its active certificates."""
+
+    client: Client
+    thumbprints: tuple[str, ...]
+
+
+async def enrol_client(services: Services, call: Call, enrolment: Enrolment) -> Recorded[Client]:
+    """Enrol a client of an existing member.
+
+    Raises InvalidError with every fault found, ConflictError for a certificate that is or was in use.
+    """
+    operator = await admit_operator(services, call, event=EventName.CLIENT_ENROLLED)
+    await require_own_member(services, call, operator, enrolment.member, event=EventName.CLIENT_ENROLLED)
+    async with services.store.unit_of_work() as unit:
+        member = await unit.member(enrolment.member)
+        client = _checked_client(services, call, enrolment, member)
+        certificate = enrolment.certificate
+        await unit.add_client(client, certificate.thumbprint, certificate.not_after)
+        entry = await _record(unit, call, operator, EventName.CLIENT_ENROLLED, client)
+    return Recorded(client, entry)
+
+
+async def list_clients(
+    services: Services, call: Call, *, after: str | None = None, limit: int = 100
+) -> Recorded[tuple[ClientView, ...]]:
+    """Return clients by id after `after`: all to an operator, to anyone else those of its own member."""
+    caller = await admit_anyone(services, call, event=EventName.CLIENT_LISTED)
+    async with services.store.unit_of_work() as unit:
+        member = None if caller is None or sees_everyone(caller) else caller.member
+        clients = await unit.clients(member=member, after=after, limit=limit)
+        views = tuple([ClientView(client, tuple(await unit.certificates(client.id))) for client in clients])
+        entry = await unit.record(draft(call, caller, EventName.CLIENT_LISTED, Outcome.PERMITTED))
+    return Recorded(views, entry)
+
+
+async def show_client(services: Services, call: Call, client_id: str) -> Recorded[ClientView]:
+    """Return one client; another member's is answered like an absent one."""
+    caller = await admit_anyone(services, call, event=EventName.CLIENT_LISTED)
+    async with services.store.unit_of_work() as unit:
+        client = await unit.client(client_id)
+        if client is None or not may_see(caller, client.member):
+            raise _no_client()
+        view = ClientView(client, tuple(await unit.certificates(client.id)))
+        subject = Subject("client", client.id, client.version)
+        entry = await unit.record(
+            draft(call, caller, EventName.CLIENT_LISTED, Outcome.PERMITTED, subject=subject, owner=client.member)
+        )
+    return Recorded(view, entry)
+
+
+async def change_clearance(
+    services: Services, call: Call, client_id: str, change: ClearanceChange, *, if_version: int | None = None
+) -> Recorded[Client]:
+    """Give a client a new clearance, from the next request on."""
+
+    def changed(client: Client) -> Client:
+        clearance = _checked_clearance(services, call, change.level, change.compartments, change.until)
+        return with_clearance(client, clearance)
+
+    return await _change(services, call, client_id, changed, event=EventName.CLIENT_CHANGED, if_version=if_version)
+
+
+async def change_standing(
+    services: Services, call: Call, client_id: str, standing: Standing, *, if_version: int | None = None
+) -> Recorded[Client]:
+    """Suspend, resume or revoke a client, from the next request on; a revocation is final."""
+    steps: dict[Standing, tuple[Callable[[Client], Client], EventName]] = {
+        Standing.ACTIVE: (resumed, EventName.CLIENT_CHANGED),
+        Standing.SUSPENDED: (suspended, EventName.CLIENT_CHANGED),
+        Standing.REVOKED: (revoked, EventName.CLIENT_REVOKED),
+    }
+    step, event = steps[standing]
+    return await _change(services, call, client_id, step, event=event, if_version=if_version)
+
+
+async def add_certificate(
+    services: Services, call: Call, client_id: str, certificate: CertificateFacts
+) -> Recorded[Client]:
+    """Let a client use a second certificate beside its first, for rotation; two at most are active."""
+
+    async def add(unit: UnitOfWork, client: Client) -> None:
+        await unit.add_certificate(client.id, certificate.thumbprint, certificate.not_after)
+
+    return await _change_certificates(services, call, client_id, add, event=EventName.CERTIFICATE_ADDED)
+
+
+async def remove_certificate(services: Services, call: Call, client_id: str, thumbprint: str) -> Recorded[Client]:
+    """End the use of one certificate, from the next request on; it can never be enrolled again."""
+
+    async def remove(unit: UnitOfWork, client: Client) -> None:
+        await unit.remove_certificate(client.id, thumbprint)
+
+    return await _change_certificates(services, call, client_id, remove, event=EventName.CERTIFICATE_REMOVED)
+
+
+async def _change(
+    services: Services,
+    call: Call,
+    client_id: str,
+    step: Callable[[Client], Client],
+    *,
+    event: EventName,
+    if_version: int | None,
+) -> Recorded[Client]:
+    operator = await admit_operator(services, call, event=event)
+    async with services.store.unit_of_work() as unit:
+        client = await _administered(unit, operator, client_id)
+        if if_version is not None and if_version != client.version:
+            message = f"the client is at version {client.version}: read it again and repeat the change"
+            raise PreconditionError(message)
+        changed = step(client)
+        await unit.put_client(changed)
+        entry = await _record(unit, call, operator, event, changed)
+    return Recorded(changed, entry)
+
+
+async def _change_certificates(
+    services: Services,
+    call: Call,
+    client_id: str,
+    step: Callable[[UnitOfWork, Client], Awaitable[None]],
+    *,
+    event: EventName,
+) -> Recorded[Client]:
+    operator = await admit_operator(services, call, event=event)
+    async with services.store.unit_of_work() as unit:
+        client = await _administered(unit, operator, client_id)
+        await step(unit, client)
+        entry = await _record(unit, call, operator, event, client)
+    return Recorded(client, entry)
+
+
+async def _administered(unit: UnitOfWork, operator: Client | None, client_id: str) -> Client:
+    client = await unit.client(client_id)
+    if client is None or not may_see(operator, client.member):
+        raise _no_client()
+    return client
+
+
+def _no_client() -> NotFoundError:
+    return NotFoundError("no such client, or none that you may see")
+
+
+def _checked_client(services: Services, call: Call, enrolment: Enrolment, member: Member | None) -> Client:
+    faults: list[Fault] = []
+    if member is None:
+        faults.append(Fault("/member", "unknown-member", f"no member `{enrolment.member[:20]}`: add it first"))
+    elif member.standing is not Standing.ACTIVE:
+        faults.append(Fault("/member", "member-suspended", f"member `{member.code}` is suspended: resume it first"))
+    if enrolment.certificate.not_after <= call.now:
+        faults.append(Fault("/certificate", "certificate-expired", "the certificate has expired: issue a new one"))
+    checked = Collected(faults)
+    name = checked.value(lambda: check_name(enrolment.name), "")
+    agency = checked.value(lambda: check_agency(enrolment.agency), "")
+    roles = checked.value(lambda: check_roles(enrolment.roles), frozenset())
+    purposes = checked.value(lambda: check_purposes(enrolment.purposes, services.law.vocabulary.purposes), ())
+    nationality = checked.value(lambda: check_nationality(enrolment.nationality or enrolment.member), "")
+    clearance = checked.value(
+        lambda: _checked_clearance(services, call, enrolment.level, enrolment.compartments, enrolment.until), None
+    )
+    if faults or member is None or clearance is None:
+        message = "the client cannot be enrolled so"
+        raise InvalidError(message, tuple(faults))
+    return Client(
+        id=ClientId(new_id(call.now, services.randomness(_ID_RANDOMNESS_BYTES))),
+        version=1,
+        name=name,
+        member=member.code,
+        agency=agency,
+        roles=roles,
+        clearance=clearance,
+        nationality=nationality,
+        purposes=purposes,
+        standing=Standing.ACTIVE,
+    )
+
+
+def _checked_clearance(
+    services: Services, call: Call, level: str, compartments: tuple[str, ...], until: datetime | None
+) -> Clearance:
+    catalogue = services.law.catalogue
+    faults = []
+    if catalogue.base.level(level) is None:
+        known = ", ".join(f"`{each.name}`" for each in reversed(catalogue.base.levels))
+        faults.append(Fault("/clearance/level", "unknown-level", f"`{level[:40]}` is no clearance level: use {known}"))
+    registered = frozenset().union(*(policy.compartments for policy in catalogue.policies.values()))
+    for index, compartment in enumerate(compartments):
+        if compartment not in registered:
+            place = f"/clearance/compartments/{index}"
+            faults.append(Fault(place, "unknown-compartment", f"`{compartment[:40]}` is no registered compartment"))
+    if faults:
+        message = "the clearance cannot be given so"
+        raise InvalidError(message, tuple(faults))
+    return Clearance(level=level, compartments=tuple(sorted(set(compartments))), since=call.now, until=until)
+
+
+async def _record(unit: UnitOfWork, call: Call, operator: Client | None, event: EventName, client: Client) -> str:
+    entry = draft(
+        call,
+        operator,
+        event,
+        Outcome.PERMITTED,
+        subject=Subject("client", client.id, client.version),
+        owner=client.member,
+        detail={
+            "standing": client.standing.value,
+            "roles": sorted(role.value for role in client.roles),
+            "level": client.clearance.level,
+            "compartments": list(client.clearance.compartments),
+        },
+    )
+    return await unit.record(entry)
