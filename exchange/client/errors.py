@@ -1,0 +1,125 @@
+"""What can go wrong between a member and the exchange, said so that one knows what to mend."""
+
+import ssl
+from collections.abc import Iterator
+from pathlib import Path
+
+from exchange.kernel import ExchangeError, Fault
+
+
+class ProblemError(ExchangeError):
+    """The exchange answered with an RFC 9457 problem.
+
+    `code` is the contract's stable word, `faults` what was wrong with the request, `request_id` and `entry`
+    what the exchange's operator needs to find the request in its log.
+    """
+
+    def __init__(
+        self, *, status: int, code: str, detail: str, faults: tuple[Fault, ...] = (), request_id: str = ""
+    ) -> None:
+        super().__init__(detail, code=code)
+        self.status = status
+        self.detail = detail
+        self.faults = faults
+        self.request_id = request_id
+
+    def __str__(self) -> str:
+        lines = [f"{self.detail} (`{self.code}`, {self.status})", *(f"  {fault}" for fault in self.faults)]
+        return "\n".join(lines)
+
+
+class ConnectionFailedError(ExchangeError):
+    """The exchange could not be reached, or one of the two did not accept the other's certificate."""
+
+    code = "connection-failed"
+
+
+class UnsafeKeyError(ExchangeError):
+    """A private key or certificate file with which the client refuses to connect."""
+
+    code = "unsafe-key"
+
+
+class AnswerError(ExchangeError):
+    """The answer is not what the contract says: another service, a proxy, or a newer exchange."""
+
+    code = "unexpected-answer"
+
+
+def explain_connection(url: str, cert: Path, ca: Path, failure: BaseException) -> ConnectionFailedError:
+    """Return the error that names the cause of `failure`, found in its chain, and the mend."""
+    text = " ".join(str(link) for link in _chain(failure)).lower()
+    for marks, sentence in _CAUSES:
+        if any(mark in text for mark in marks):
+            return ConnectionFailedError(sentence.format(url=url, cert=cert, ca=ca))
+    kind = type(failure).__name__
+    return ConnectionFailedError(f"no connection to `{url}`: {str(failure).lower() or kind}")
+
+
+_REJECTED = (
+    "`{url}` closed the connection without an answer: it does not accept the certificate `{cert}` "
+    "(no longer valid, or its authority is not trusted there: the operator adds one with `exchange ca add`), "
+    "or it was stopped"
+)
+
+# What OpenSSL and the sockets say, in lower case, and what it means here; the first match counts.
+_CAUSES: tuple[tuple[tuple[str, ...], str], ...] = (
+    (
+        ("alert certificate required", "peer did not return a certificate"),
+        "`{url}` asks for a client certificate: give `--cert` and `--key`",
+    ),
+    (
+        ("alert certificate expired",),
+        "`{url}` says that the certificate `{cert}` has expired: ask the exchange's operator for a new one",
+    ),
+    (
+        ("alert certificate revoked",),
+        "`{url}` says that the certificate `{cert}` was revoked: ask the exchange's operator",
+    ),
+    (
+        ("alert unknown ca", "alert bad certificate", "alert certificate unknown"),
+        "`{url}` does not trust the authority of `{cert}`: the operator adds it with `exchange ca add`",
+    ),
+    (
+        ("hostname mismatch", "is not valid for", "doesn't match"),
+        "the certificate of `{url}` is for another name: use a name or address that the server certificate holds",
+    ),
+    (
+        ("certificate has expired",),
+        "the server certificate of `{url}` has expired: its operator must renew it",
+    ),
+    (
+        ("certificate_verify_failed", "certificate verify failed"),
+        "`{url}` shows a server certificate that is not from the authority in `{ca}`: use the right ca.pem",
+    ),
+    (
+        ("wrong version number", "record layer failure", "unknown protocol", "http request"),
+        "`{url}` does not speak TLS: check the address and port",
+    ),
+    (
+        ("connection refused", "errno 111"),
+        "nothing answers at `{url}`: check the address and port, and that the exchange runs",
+    ),
+    (
+        ("name or service not known", "name resolution", "nodename nor servname", "no address associated"),
+        "the name in `{url}` cannot be found: check the address",
+    ),
+    (
+        ("timed out", "timeout"),
+        "`{url}` did not answer in time: try again, or ask whether the exchange is overloaded",
+    ),
+    (
+        ("connection reset", "eof occurred", "disconnected without", "connection closed", "broken pipe"),
+        _REJECTED,
+    ),
+)
+
+
+def _chain(failure: BaseException) -> Iterator[BaseException]:
+    link: BaseException | None = failure
+    while link is not None:
+        yield link
+        if isinstance(link, ssl.SSLCertVerificationError):
+            # The reason stands in an attribute as well as in the text.
+            yield ConnectionFailedError(link.verify_message)
+        link = link.__cause__ or link.__context__

@@ -1,0 +1,134 @@
+"""One request over mutual TLS: what may be tried again, and what an answer that is no success means."""
+
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TypedDict
+
+import httpx2
+
+from exchange.client.errors import AnswerError, ProblemError, explain_connection
+from exchange.client.tls import client_context
+from exchange.kernel import Fault
+
+# Three tries span about a second: a worker that is being replaced is back by then, a person still waits gladly.
+_PAUSES_SECONDS = (0.2, 0.8)
+# What the exchange may ask us to wait before we would rather tell the caller.
+_LONGEST_RETRY_AFTER_SECONDS = 5.0
+_TRY_AGAIN_STATUSES = frozenset({429, 503})
+_FIRST_REFUSAL = 400
+
+
+class Body(TypedDict, total=False):
+    """What goes along with a request."""
+
+    params: Mapping[str, str | int]
+    content: bytes
+    headers: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """Where the exchange is and who we are there."""
+
+    url: str
+    cert: Path
+    key: Path
+    ca: Path
+    timeout_seconds: float = 30.0
+    pause: Callable[[float], None] = field(default=time.sleep)
+
+
+class Transport:
+    """Keep-alive connections to one exchange, under one certificate."""
+
+    def __init__(self, endpoint: Endpoint) -> None:
+        self._endpoint = endpoint
+        self._http = httpx2.Client(
+            base_url=endpoint.url.rstrip("/"),
+            verify=client_context(endpoint.cert, endpoint.key, endpoint.ca),
+            timeout=endpoint.timeout_seconds,
+            # Proxies named in the environment would end the mutual TLS at themselves.
+            trust_env=False,
+            headers={"Accept": "application/json, application/problem+json"},
+        )
+
+    def close(self) -> None:
+        """Close every connection."""
+        self._http.close()
+
+    def request(self, method: str, path: str, *, may_repeat: bool, body: Body | None = None) -> httpx2.Response:
+        """Return a successful answer.
+
+        `may_repeat` says that doing it twice does no harm (it reads, or carries an `Idempotency-Key`): only then
+        is a broken connection, a 429 or a 503 tried again. Raises ProblemError and ConnectionFailedError.
+        """
+        pauses = list(_PAUSES_SECONDS) if may_repeat else []
+        while True:
+            try:
+                answer = self._http.request(method, path, **(body or {}))
+            except httpx2.TransportError as exc:
+                if not pauses or not _may_pass(exc):
+                    raise self._explained(exc) from exc
+                self._endpoint.pause(pauses.pop(0))
+                continue
+            wait = _asked_to_wait(answer) if answer.status_code in _TRY_AGAIN_STATUSES else None
+            if not pauses or wait is None:
+                return checked(answer)
+            self._endpoint.pause(max(wait, pauses.pop(0)))
+
+    @contextmanager
+    def stream(self, path: str, headers: Mapping[str, str]) -> Iterator[httpx2.Response]:
+        """Yield a successful answer whose body has not been read yet."""
+        try:
+            with self._http.stream("GET", path, headers={"Accept": "*/*", **headers}) as answer:
+                if answer.status_code >= _FIRST_REFUSAL:
+                    answer.read()
+                yield checked(answer)
+        except httpx2.TransportError as exc:
+            raise self._explained(exc) from exc
+
+    def _explained(self, exc: Exception) -> Exception:
+        return explain_connection(self._endpoint.url, self._endpoint.cert, self._endpoint.ca, exc)
+
+
+def checked(answer: httpx2.Response) -> httpx2.Response:
+    """Return `answer` where it is a success; raise the problem that it describes otherwise."""
+    if answer.status_code < 300:  # noqa: PLR2004  the first status that is no success
+        return answer
+    request_id = answer.headers.get("x-request-id", "")
+    try:
+        problem = answer.json()
+        raise ProblemError(
+            status=answer.status_code,
+            code=str(problem["code"]),
+            detail=str(problem.get("detail") or problem.get("title")),
+            faults=tuple(_faults(problem.get("errors") or problem.get("faults") or [])),
+            request_id=request_id,
+        )
+    except (ValueError, KeyError, TypeError, AttributeError) as exc:
+        raise AnswerError(f"answer {answer.status_code} without a problem: is this an exchange's address?") from exc
+
+
+def _faults(listed: list[dict[str, object]]) -> Iterator[Fault]:
+    for one in listed:
+        line = one.get("line")
+        code = str(one.get("code", "invalid"))
+        message = str(one.get("message") or one.get("detail") or code)
+        yield Fault(str(one.get("pointer", "")), code, message, line if isinstance(line, int) else None)
+
+
+def _may_pass(exc: httpx2.TransportError) -> bool:
+    """Return whether trying again might help: a certificate that was refused once is refused again."""
+    return "certificate" not in str(exc).lower() and not isinstance(exc, httpx2.UnsupportedProtocol)
+
+
+def _asked_to_wait(answer: httpx2.Response) -> float | None:
+    """Return the seconds that the exchange asks for, None where that is longer than a caller should hang."""
+    try:
+        wait = float(answer.headers.get("retry-after", "0"))
+    except ValueError:
+        return 0.0
+    return wait if wait <= _LONGEST_RETRY_AFTER_SECONDS else None
