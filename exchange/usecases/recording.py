@@ -1,10 +1,9 @@
 """How a use case speaks to the log: drafts with the actor filled in, and refusals that are recorded before they are raised."""
 
-from collections.abc import Mapping
 from typing import NoReturn, TypedDict, Unpack
 
 from exchange.audit import Actor, EntryDraft, EventName, Outcome, Subject
-from exchange.kernel import ExchangeError
+from exchange.kernel import ExchangeError, is_uuid7
 from exchange.members import Client
 from exchange.usecases.context import Call, Services
 
@@ -61,12 +60,16 @@ async def refuse(services: Services, refusal: EntryDraft, error: ExchangeError) 
     raise error
 
 
-async def record_rejection(services: Services, call: Call, *, method: str, route: str, code: str) -> str:
-    """Record a request that was turned away before any use case ran, and return the entry's id.
+async def record_rejection(
+    services: Services, call: Call, *, method: str, route: str, code: str, subject_id: str | None = None
+) -> str:
+    """Record a request that was turned away without an entry of its own, and return the entry's id.
 
-    `route` is the template, never the path as sent: what a stranger typed does not enter the log.
+    `route` is the template, never the path as sent, and `subject_id` is kept only where it is a UUIDv7: what a
+    stranger typed does not enter the log.
     """
     client = None if call.thumbprint is None else (await services.store.caller(call.thumbprint)).client
-    detail: Mapping[str, str | int | list[str]] = {"method": method, "route": route, "code": code}
-    entry = draft(call, client, EventName.ROUTE_REQUESTED, Outcome.REFUSED, detail=dict(detail))
+    detail: dict[str, str | int | list[str]] = {"method": method, "route": route, "code": code}
+    subject = Subject("requested", subject_id) if subject_id is not None and is_uuid7(subject_id) else None
+    entry = draft(call, client, EventName.ROUTE_REQUESTED, Outcome.REFUSED, subject=subject, detail=detail)
     return await services.store.append(entry)

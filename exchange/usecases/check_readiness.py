@@ -1,0 +1,52 @@
+"""Does the service really work: a real read through store, policy, custody and log, not a socket that answers."""
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+
+from exchange.kernel import ExchangeError
+from exchange.usecases.context import Services
+from exchange.usecases.judging import require_same_law
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One thing looked at: its name, whether it works, and what is wrong where it does not."""
+
+    name: str
+    is_working: bool
+    finding: str
+
+
+@dataclass(frozen=True, slots=True)
+class Readiness:
+    """Every check, in order."""
+
+    checks: tuple[Check, ...]
+
+    @property
+    def is_ready(self) -> bool:
+        """Return whether all checks work."""
+        return all(check.is_working for check in self.checks)
+
+
+async def check_readiness(services: Services) -> Readiness:
+    """Return whether the next request could be served, from the store down to the keys."""
+
+    async def law() -> None:
+        row = await services.store.caller("")
+        require_same_law(services, row.state)
+
+    steps: tuple[tuple[str, Callable[[], Awaitable[None]]], ...] = (
+        ("store", services.store.ping),
+        ("policy", law),
+        ("custody", services.custodian.check),
+    )
+    return Readiness(tuple([await _run(name, step) for name, step in steps]))
+
+
+async def _run(name: str, step: Callable[[], Awaitable[None]]) -> Check:
+    try:
+        await step()
+    except ExchangeError as exc:
+        return Check(name, is_working=False, finding=exc.message)
+    return Check(name, is_working=True, finding="works")

@@ -1,0 +1,42 @@
+"""What the exchange knows of the caller, and the words it may use."""
+
+from dataclasses import dataclass
+
+from exchange.audit import EventName, Outcome, Subject
+from exchange.members import Client
+from exchange.usecases.authenticate import authenticate
+from exchange.usecases.context import Call, Recorded, Services
+from exchange.usecases.recording import draft
+
+
+@dataclass(frozen=True, slots=True)
+class CallerVocabulary:
+    """The caller, and per security policy the names of the levels it may originate, highest first."""
+
+    client: Client
+    may_originate: dict[str, tuple[str, ...]]
+
+
+async def describe_caller(services: Services, call: Call) -> Recorded[Client]:
+    """Return the calling client as enrolled."""
+    event = EventName.CALLER_DESCRIBED
+    client = await authenticate(services, call, event=event)
+    subject = Subject("client", client.id, client.version)
+    entry = await services.store.append(draft(call, client, event, Outcome.PERMITTED, subject=subject))
+    return Recorded(client, entry)
+
+
+async def describe_vocabulary(services: Services, call: Call) -> Recorded[CallerVocabulary]:
+    """Return the vocabulary as it concerns the caller: the levels that its clearance covers are its to originate."""
+    event = EventName.VOCABULARY_READ
+    client = await authenticate(services, call, event=event)
+    catalogue = services.law.catalogue
+    held = catalogue.clearance_rank(client.clearance.level)
+    may_originate = {
+        policy.id: tuple(
+            level.name for level in reversed(policy.levels) if catalogue.protection[policy.id, level.name] <= held
+        )
+        for policy in catalogue.policies.values()
+    }
+    entry = await services.store.append(draft(call, client, event, Outcome.PERMITTED))
+    return Recorded(CallerVocabulary(client, may_originate), entry)
