@@ -85,8 +85,11 @@ bench-quick: setup ## the same with a tenth of the reports (about 3 minutes)
 
 mutate: setup ## mutation score of the core rooms; ROOM=name for one
 	@for room in $(or $(ROOM),$(MUTATED)); do \
-		echo "== $$room"; $(VENV)/bin/mutmut run "exchange.$$room.*" || exit 1; done
+		echo "== $$room"; $(VENV)/bin/mutmut run --max-children $(JOBS) "exchange.$$room.*" || exit 1; done
 	@$(VENV)/bin/mutmut results
+	@$(VENV)/bin/mutmut results --all true | awk -F '[.: ]+' '$$2 == "exchange" && !/not checked/ \
+		{ all[$$3]++; if (!/survived|no tests/) killed[$$3]++ } \
+		END { for (room in all) printf "%-12s %d of %d mutants killed: %.1f %%\n", room, killed[room], all[room], 100 * killed[room] / all[room] }'
 
 # The only target that asks a resolver; the files it writes name no index.
 LOCK := uv pip compile -q --universal --generate-hashes --python-version 3.11 --no-header --no-emit-index-url --no-annotate
