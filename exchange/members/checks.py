@@ -50,8 +50,11 @@ def check_member_code(text: str, *, pointer: str = "/code") -> MemberCode:
 
 
 def check_nationality(text: str, *, pointer: str = "/nationality") -> str:
-    """Return `text` as a nationality: an assigned ISO 3166-1 alpha-3 code."""
-    if text in ASSIGNED_ALPHA3:
+    """Return `text` as a nationality: an assigned ISO 3166-1 alpha-3 code.
+
+    A registered organisation's code is taken too: it stands for its staff whose nationality was not given.
+    """
+    if text in ASSIGNED_ALPHA3 or text in ORGANISATIONS:
         return text
     raise _refused(pointer, "unknown-code", f"`{_quoted(text)}` is no assigned ISO 3166-1 alpha-3 code, such as NOR")
 

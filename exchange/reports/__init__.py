@@ -1,5 +1,35 @@
-"""Reports: header, parts, versions, redaction to a tear-line, status."""
+"""Reports: header, parts, versions, redaction to a tear-line, status.
 
+Promises: a header exists only for a post without a fault; a part never exceeds its report; a tear-line tells nothing
+of what it withholds; a header reads back as it was written.
+Does not: decide who may see what, encrypt, or look up other reports.
+"""
+
+from exchange.reports.contents import content_fault, media_type_fault, name_fault
+from exchange.reports.header_json import header_as_json, header_from_json, part_as_json
 from exchange.reports.model import Header, PartHeader, Precedence, Protection, ReportId, ReportStatus
+from exchange.reports.posting import PostedPart, PostedReport, PostingRules, check_report, compose_header
+from exchange.reports.showing import status_of, tear_line, visible_header
 
-__all__ = ["Header", "PartHeader", "Precedence", "Protection", "ReportId", "ReportStatus"]
+__all__ = [
+    "Header",
+    "PartHeader",
+    "PostedPart",
+    "PostedReport",
+    "PostingRules",
+    "Precedence",
+    "Protection",
+    "ReportId",
+    "ReportStatus",
+    "check_report",
+    "compose_header",
+    "content_fault",
+    "header_as_json",
+    "header_from_json",
+    "media_type_fault",
+    "name_fault",
+    "part_as_json",
+    "status_of",
+    "tear_line",
+    "visible_header",
+]

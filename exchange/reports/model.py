@@ -39,7 +39,7 @@ class Protection(Enum):
 
 @dataclass(frozen=True, slots=True)
 class PartHeader:
-    """What is said of a part without opening it. `label` is the part's effective label (the report's where it has none)."""
+    """What is said of a part without opening it. `label` is the effective one: the report's where the part has none."""
 
     number: int
     label: Label
@@ -70,3 +70,4 @@ class Header:
     supersedes: ReportId | None
     references: tuple[ReportId, ...]
     parts: tuple[PartHeader, ...]
+    version: int = 1

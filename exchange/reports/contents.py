@@ -1,0 +1,109 @@
+"""What a part may be called and declared to be, and whether its bytes are that.
+
+Each function answers what is wrong in words, or None. A name must be safe wherever it may be saved (attack 33).
+"""
+
+import json
+import re
+
+from exchange.members import text_problem
+
+# The limit of one file name on common file systems, in bytes of UTF-8.
+LONGEST_NAME_BYTES = 255
+_LONGEST_MEDIA_TYPE = 127
+
+_TOKEN = r"[a-z0-9][a-z0-9!#$&^_.+-]*"  # noqa: S105  a token of RFC 6838 §4.2, not a credential
+_MEDIA_TYPE = re.compile(rf"{_TOKEN}/{_TOKEN}(?:;{_TOKEN}=[A-Za-z0-9!#$&^_.+-]+)*")
+# Separators, what Windows reserves, and the colon of its alternate streams.
+_UNSAFE_IN_NAMES = frozenset('/\\<>:"|?*')
+_DEVICES = frozenset(
+    {"CON", "PRN", "AUX", "NUL", "CONIN$", "CONOUT$"}
+    | {f"{port}{n}" for port in ("COM", "LPT") for n in "0123456789¹²³"}
+)
+# The first bytes of types that begin with fixed ones, each from its own specification.
+_SIGNATURES = {
+    "application/gzip": (b"\x1f\x8b",),
+    "application/pdf": (b"%PDF-",),
+    "application/zip": (b"PK\x03\x04", b"PK\x05\x06"),
+    "image/gif": (b"GIF87a", b"GIF89a"),
+    "image/jpeg": (b"\xff\xd8\xff",),
+    "image/png": (b"\x89PNG\r\n\x1a\n",),
+    "image/tiff": (b"II*\x00", b"MM\x00*"),
+}
+STIX = "application/stix+json"
+
+
+def name_fault(name: str) -> str | None:
+    """Return why `name` cannot be the file name of a part, or None."""
+    if len(name.encode(errors="surrogatepass")) > LONGEST_NAME_BYTES:
+        return f"is longer than {LONGEST_NAME_BYTES} bytes: shorten it"
+    if (problem := text_problem(name, longest=LONGEST_NAME_BYTES)) is not None:
+        return problem
+    if unsafe := sorted(_UNSAFE_IN_NAMES.intersection(name)):
+        return f"contains {' '.join(unsafe)}: give a plain file name without a folder"
+    if name.startswith((".", "-", "~")) or name.endswith("."):
+        return "begins with `.`, `-` or `~` or ends with `.`: give a plain file name"
+    if name.partition(".")[0].rstrip(" ").upper() in _DEVICES:
+        return "is the name of a device on some systems: choose another"
+    return None
+
+
+def media_type_fault(media_type: str) -> str | None:
+    """Return why `media_type` cannot be declared, or None. One spelling: lower case, no spaces (RFC 6838)."""
+    if len(media_type) > _LONGEST_MEDIA_TYPE or _MEDIA_TYPE.fullmatch(media_type) is None:
+        return "is no media type: write it in lower case without spaces, such as text/plain"
+    essence, parameters = _taken_apart(media_type)
+    if essence.startswith("text/") and parameters.get("charset", "utf-8").lower() != "utf-8":
+        return "declares another charset: convert the text to UTF-8"
+    if essence == STIX and parameters.get("version", "2.1") != "2.1":
+        return "declares another STIX version: convert the bundle to 2.1"
+    return None
+
+
+def content_fault(media_type: str, content: bytes) -> str | None:
+    """Return why `content` is not what the well-formed `media_type` declares, or None.
+
+    Types without a fixed form are believed; none is ever opened by the exchange.
+    """
+    essence, _ = _taken_apart(media_type)
+    if essence == "application/json" or essence.endswith("+json"):
+        return _json_fault(content, is_stix=essence == STIX)
+    if essence.startswith("text/"):
+        return _text_fault(content)
+    signatures = _SIGNATURES.get(essence)
+    if signatures is not None and not content.startswith(signatures):
+        return f"does not begin like {essence}: declare what it is"
+    return None
+
+
+def _taken_apart(media_type: str) -> tuple[str, dict[str, str]]:
+    essence, *parameters = media_type.split(";")
+    return essence, {name: value for name, _, value in (each.partition("=") for each in parameters)}
+
+
+def _text_fault(content: bytes) -> str | None:
+    try:
+        text = content.decode()
+    except UnicodeDecodeError as exc:
+        return f"is not UTF-8 at byte {exc.start}: convert it or declare application/octet-stream"
+    if "\x00" in text:
+        return "contains NUL: declare application/octet-stream"
+    return None
+
+
+def _json_fault(content: bytes, *, is_stix: bool) -> str | None:
+    # Decoded here: `json` would guess UTF-16 and UTF-32 from bytes (RFC 8259 §8.1 knows UTF-8 only).
+    if (fault := _text_fault(content)) is not None:
+        return fault
+    try:
+        value = json.loads(content.decode(), parse_constant=_refuse_constant)
+    except (ValueError, RecursionError) as exc:
+        return f"is not JSON: {'nested too deep' if isinstance(exc, RecursionError) else exc}"
+    if is_stix and not (isinstance(value, dict) and value.get("type") == "bundle"):
+        return "is not a STIX bundle: an object whose `type` is `bundle`"
+    return None
+
+
+def _refuse_constant(name: str) -> object:
+    message = f"`{name}` is no JSON number"
+    raise ValueError(message)
