@@ -51,6 +51,8 @@ class Knowledge:
     _class_version: int = 0
     _agreements: dict[str, Agreement] = field(default_factory=dict)
     _agreements_version: int = -1
+    _member_codes: frozenset[str] = frozenset()
+    _members_version: int = -1
     _scopes: dict[tuple[str, str], tuple[datetime | None, ScopeFacts | None]] = field(default_factory=dict)
 
     async def agreements(self, store: Store, state: PolicyState) -> dict[str, Agreement]:
@@ -61,6 +63,13 @@ class Knowledge:
             self._scopes = {}
             self._agreements_version = state.policy_version
         return self._agreements
+
+    async def member_codes(self, store: Store, state: PolicyState) -> frozenset[str]:
+        """Return the codes of all members, as of the policy version in `state`."""
+        if self._members_version != state.policy_version:
+            self._member_codes = frozenset(member.code for member in await store.members())
+            self._members_version = state.policy_version
+        return self._member_codes
 
     async def classes(self, store: Store, state: PolicyState) -> dict[int, ClassRow]:
         """Return every release class by id, up to the class version in `state`."""

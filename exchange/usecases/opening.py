@@ -13,13 +13,14 @@ from exchange.audit import EventName, Outcome
 from exchange.crypto import OpeningError, decrypt_header, decrypt_part, header_context, part_context
 from exchange.custody import Wrapped
 from exchange.kernel import UnavailableError
-from exchange.markings import Label, render_marking
+from exchange.markings import Label
 from exchange.members import Client
 from exchange.release import Permit, View
-from exchange.reports import Header, header_as_json, header_from_json, status_of, tear_line, visible_header
+from exchange.reports import Header, header_from_json, status_of, tear_line, visible_header
 from exchange.store import ClassRow, PartRow, ReportRow
 from exchange.usecases.context import Call, Services
 from exchange.usecases.recording import draft
+from exchange.usecases.sealing import shown_json
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,12 +106,7 @@ def _shown_header(
         # The sealed bytes are the answer: splice the one field that changes, parse nothing.
         return header_json[:-1] + b',"status":"' + status.value.encode() + b'"}'
     header = header_from_json(json.loads(header_json))
-    shown = shown_part_of(services, header, permit)
-
-    def marking(label: Label) -> str:
-        return render_marking(label, services.law.catalogue, originator=header.originator)
-
-    return json.dumps(header_as_json(shown, status=status, marking=marking), ensure_ascii=False).encode()
+    return shown_json(services, shown_part_of(services, header, permit), status)
 
 
 def shown_part_of(services: Services, header: Header, permit: Permit) -> Header:

@@ -1,0 +1,199 @@
+"""Post one report: checked against its agreement, encrypted, and on the record in the transaction that makes it exist.
+
+Steps: (1) the caller may contribute; (2) its member is a party of an agreement in force, for its own part
+too; (3) the report lies inside the scope; (4) it is well formed and builds only on what its poster may see;
+(5) every part and the header are encrypted under keys that custody wraps; (6) report, class, parts, entry
+and idempotency key become durable together, if the policy they were decided under still holds; else again.
+
+No clearance is asked of the poster: posting shows nothing (ADR 0009).
+"""
+
+import hashlib
+from dataclasses import dataclass, replace
+
+from exchange.agreements import Agreement, AgreementId, AgreementState, active_parties, state_of
+from exchange.audit import EntryDraft, EventName, Outcome, Subject
+from exchange.kernel import (
+    ConflictError,
+    ExchangeError,
+    Fault,
+    InvalidError,
+    NotFoundError,
+    StalePolicyError,
+    UnavailableError,
+    canonical_bytes,
+    new_id,
+)
+from exchange.markings import Label
+from exchange.members import Client, Role
+from exchange.release import Reason, class_facts
+from exchange.reports import Header, PostedReport, ReportId, ReportStatus, compose_header, header_as_json
+from exchange.store import Idempotency, IdempotentReplay, Parts, PolicyState, PostedRow
+from exchange.usecases.authenticate import admit, required_thumbprint
+from exchange.usecases.collecting import Collected
+from exchange.usecases.context import Call, Recorded, Services
+from exchange.usecases.judging import require_same_law
+from exchange.usecases.opening import open_sealed_header
+from exchange.usecases.post_checks import label_faults, scope_faults, source_faults
+from exchange.usecases.recording import draft, refuse
+from exchange.usecases.sealing import seal_report, shown_json
+
+_ID_RANDOMNESS_BYTES = 10
+_TRIES = 5
+"""How often a post is decided again because the policy moved under it."""
+
+
+@dataclass(frozen=True, slots=True)
+class PostedAnswer:
+    """The report as posted: its id and whole header as JSON bytes. `is_replayed`: an earlier post with the same key."""
+
+    report_id: str
+    header_json: bytes
+    is_replayed: bool
+
+
+async def post_report(
+    services: Services, call: Call, posted: PostedReport, *, idempotency_key: str | None = None
+) -> Recorded[PostedAnswer]:
+    """Post a report for the caller's member.
+
+    Raises NotFoundError for an agreement the caller cannot see, ForbiddenError without the contributor's role,
+    ConflictError where the agreement is not in force or the idempotency key was used for something else,
+    InvalidError with every fault of scope, label or content.
+    """
+    for _ in range(_TRIES):
+        try:
+            return await _post_once(services, call, posted, idempotency_key)
+        except StalePolicyError:
+            continue
+    message = "the policy changed faster than the report could be posted: post again"
+    raise UnavailableError(message)
+
+
+async def _post_once(
+    services: Services, call: Call, posted: PostedReport, idempotency_key: str | None
+) -> Recorded[PostedAnswer]:
+    row = await services.store.caller(required_thumbprint(call))
+    # (1)
+    client = await admit(services, call, row.client, Role.CONTRIBUTOR, event=EventName.REPORT_POSTED)
+    require_same_law(services, row.state)
+    # (2) - (4)
+    header = await _composed(services, call, client, posted, row.state)
+    # (5)
+    facts = class_facts(header)
+    new = await seal_report(services, header, posted, facts)
+    # (6)
+    key = _idempotency(client, header, idempotency_key)
+    entry = _posted_draft(call, client, header)
+    kept = await services.store.post_report(new, entry, policy_version=row.state.policy_version, idempotency=key)
+    match kept:
+        case PostedRow():
+            return Recorded(PostedAnswer(header.id, shown_json(services, header), is_replayed=False), kept.entry_id)
+        case IdempotentReplay():
+            return await _replay(services, call, client, kept)
+
+
+async def _composed(
+    services: Services, call: Call, client: Client, posted: PostedReport, state: PolicyState
+) -> Header:
+    """Return the header of a report that may be posted; else record why not and raise."""
+    agreements = await services.knowledge.agreements(services.store, state)
+    agreement = agreements.get(AgreementId(posted.agreement))
+    try:
+        # (2)
+        visible = _require_in_force(agreement, client, call)
+        # (3), (4)
+        members = await services.knowledge.member_codes(services.store, state)
+        faults = [
+            *scope_faults(services.law, visible, client, posted),
+            *label_faults(services.law, visible, posted, members),
+            *await source_faults(services, call, client, posted, state),
+        ]
+        return _compose(services, call, client, posted, faults)
+    except ExchangeError as exc:
+        codes = tuple(dict.fromkeys(fault.code for fault in exc.faults)) if isinstance(exc, InvalidError) else (exc.code,)
+        refusal = draft(
+            call,
+            client,
+            EventName.REPORT_POSTED,
+            Outcome.REFUSED,
+            agreement=None if agreement is None else agreement.id,
+            detail={"codes": list(codes)},
+        )
+        return await refuse(services, refusal, exc)
+
+
+def _require_in_force(agreement: Agreement | None, client: Client, call: Call) -> Agreement:
+    if agreement is None or agreement.party(client.member) is None:
+        message = "no such agreement, or none that you may see"
+        raise NotFoundError(message)
+    state = state_of(agreement, call.now)
+    if state is not AgreementState.IN_FORCE:
+        message = f"the agreement is {state.value}: reports can be posted only while it is in force"
+        raise ConflictError(message, code=Reason.AGREEMENT_NOT_IN_FORCE.value)
+    if client.member not in active_parties(agreement, call.now):
+        message = "your member has suspended its own part: resume it first"
+        raise ConflictError(message, code=Reason.AGREEMENT_NOT_IN_FORCE.value)
+    return agreement
+
+
+def _compose(
+    services: Services, call: Call, client: Client, posted: PostedReport, faults: list[Fault]
+) -> Header:
+    catalogue = services.law.catalogue
+
+    def dominates(upper: Label, lower: Label) -> bool:
+        return catalogue.dominates(upper, lower, originator=client.member)
+
+    header = Collected(faults).value(
+        lambda: compose_header(
+            posted,
+            report_id=ReportId(new_id(call.now, services.randomness(_ID_RANDOMNESS_BYTES))),
+            originator=client.member,
+            now=call.now,
+            dominates=dominates,
+        ),
+        None,
+    )
+    if faults or header is None:
+        message = "the report cannot be posted so"
+        raise InvalidError(message, tuple(faults))
+    return header
+
+
+def _idempotency(client: Client, header: Header, key: str | None) -> Idempotency | None:
+    if key is None:
+        return None
+    # What was posted, without what the exchange itself added to it.
+    sent = header_as_json(header, status=ReportStatus.CURRENT, marking=lambda _: "")
+    sent = {name: value for name, value in sent.items() if name not in {"id", "posted_at"}}
+    return Idempotency(client.id, key, hashlib.sha256(canonical_bytes(sent)).hexdigest())
+
+
+async def _replay(
+    services: Services, call: Call, client: Client, replay: IdempotentReplay
+) -> Recorded[PostedAnswer]:
+    row = await services.store.report_for(required_thumbprint(call), replay.report_id, parts=Parts.NONE)
+    if row.report is None:
+        message = "the report posted with this key is gone: post again with another key"
+        raise ConflictError(message)
+    kept = await services.store.release_class(row.report.class_id)
+    header = await open_sealed_header(services, row.report, kept)
+    entry = replace(_posted_draft(call, client, header), detail={"replayed": "yes"})
+    entry_id = await services.store.append(entry)
+    return Recorded(PostedAnswer(header.id, shown_json(services, header), is_replayed=True), entry_id)
+
+
+def _posted_draft(call: Call, client: Client, header: Header) -> EntryDraft:
+    return draft(
+        call,
+        client,
+        EventName.REPORT_POSTED,
+        Outcome.PERMITTED,
+        subject=Subject("report", header.id, header.version),
+        owner=header.originator,
+        label=header.label.as_json(),
+        agreement=header.agreement,
+        scope=header.scope,
+        size_bytes=sum(part.size_bytes for part in header.parts),
+    )

@@ -1,0 +1,83 @@
+"""Sealing a report for the store: one fresh key for the header, one per part, each bound to its place and label."""
+
+import json
+
+from exchange.crypto import (
+    DATA_KEY_BYTES,
+    HEADER_SUITE,
+    PART_SUITE,
+    encrypt_header,
+    encrypt_part,
+    header_context,
+    part_context,
+)
+from exchange.custody import Wrapped
+from exchange.markings import Label, render_marking
+from exchange.release import ClassFacts, class_digest
+from exchange.reports import Header, PartHeader, PostedReport, ReportStatus, header_as_json
+from exchange.store import NewPart, NewReport, StoredKey
+from exchange.usecases.context import Services
+
+_NONCE_BYTES = 12
+
+
+async def seal_report(services: Services, header: Header, posted: PostedReport, facts: ClassFacts) -> NewReport:
+    """Return the report as the store keeps it: nothing in it but what decisions need is readable."""
+    context = header_context(header.id, header.version, class_digest(facts))
+    key = services.randomness(DATA_KEY_BYTES)
+    sealed = encrypt_header(key, context, stored_json(services, header), services.randomness(_NONCE_BYTES))
+    parts = [
+        await _seal_part(services, header, facts, part, content.content)
+        for part, content in zip(header.parts, posted.parts, strict=True)
+    ]
+    return NewReport(
+        id=header.id,
+        version=header.version,
+        facts=facts,
+        precedence=header.precedence,
+        posted_at=header.posted_at,
+        valid_until=header.valid_until,
+        supersedes=header.supersedes,
+        key=_stored(await services.custodian.wrap(header.agreement, key, context)),
+        header_suite=HEADER_SUITE,
+        sealed_header=sealed,
+        parts=tuple(parts),
+    )
+
+
+def stored_json(services: Services, header: Header) -> bytes:
+    """Return the whole header as it is sealed: the contract's JSON without `status`, which changes."""
+    shown = _as_json(services, header)
+    del shown["status"]
+    return json.dumps(shown, ensure_ascii=False, separators=(",", ":")).encode()
+
+
+def shown_json(services: Services, header: Header, status: ReportStatus = ReportStatus.CURRENT) -> bytes:
+    """Return `header` as answers show it, in the contract's order."""
+    return json.dumps(_as_json(services, header, status), ensure_ascii=False, separators=(",", ":")).encode()
+
+
+def _as_json(services: Services, header: Header, status: ReportStatus = ReportStatus.CURRENT) -> dict[str, object]:
+    def marking(label: Label) -> str:
+        return render_marking(label, services.law.catalogue, originator=header.originator)
+
+    return header_as_json(header, status=status, marking=marking)
+
+
+async def _seal_part(
+    services: Services, header: Header, facts: ClassFacts, part: PartHeader, content: bytes
+) -> NewPart:
+    context = part_context(part.label.as_json(), header.id, part.number, header.version)
+    key = services.randomness(DATA_KEY_BYTES)
+    return NewPart(
+        number=part.number,
+        label_index=facts.part_labels.index(part.label),
+        size_bytes=part.size_bytes,
+        key=_stored(await services.custodian.wrap(header.agreement, key, context)),
+        suite=PART_SUITE,
+        ciphertext=encrypt_part(key, context, content),
+    )
+
+
+def _stored(wrapped: Wrapped) -> StoredKey:
+    return StoredKey(wrapped.key_id, wrapped.key_version, wrapped.suite, wrapped.blob)
