@@ -1,0 +1,106 @@
+"""Agreements as JSON. What parties propose is checked by `agreements`; these models describe the form."""
+
+from datetime import datetime
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from exchange.agreements import Agreement, agreement_as_json
+from exchange.wire.base import AnswerModel, WireModel
+from exchange.wire.words import Id, MemberCodeText
+
+Codes = list[str]
+AgreementStateName = Literal["draft", "signed", "in_force", "suspended", "expired", "withdrawn"]
+PartyStateName = Literal["pending", "signed", "suspended", "withdrawn"]
+
+Duration = Annotated[str, Field(examples=["P90D"])]
+DayText = Annotated[str, Field(examples=["2030-12-31"], json_schema_extra={"format": "date"})]
+
+
+class ValidityBody(WireModel):
+    """First and last day of force, both inclusive, in UTC."""
+
+    first_day: DayText = Field(alias="from")
+    last_day: DayText = Field(alias="until")
+    review_every: Duration | None = None
+
+
+class ScopeBody(WireModel):
+    """One clause: who may post what to whom, up to which level."""
+
+    name: str = Field(examples=["cyber-threats"])
+    topics: Codes
+    regions: Codes
+    kinds: Codes
+    purposes: Codes
+    ceiling: str = Field(examples=["SECRET"])
+    compartments: Codes = Field(default_factory=list)
+    contributors: list[MemberCodeText]
+    readers: list[MemberCodeText]
+    onward_release: Literal["never", "originator-consent", "parties"]
+    retention: Duration
+
+
+class ObligationBody(WireModel):
+    """What one party (`all` = each) owes in one scope."""
+
+    party: str
+    scope: str
+    report_every: Duration | None = None
+    acknowledge: dict[str, Duration] | None = None
+
+
+class TerminationBody(WireModel):
+    """Notice, and the fate of reports already shared."""
+
+    notice: Duration
+    shared_reports: Literal["recalled", "kept"]
+
+
+class TermsBody(WireModel):
+    """The text of an agreement: everything the parties sign."""
+
+    title: str = Field(examples=["North Sea cyber warning arrangement"])
+    parties: list[MemberCodeText]
+    policy: str = Field(examples=["NATO"])
+    validity: ValidityBody
+    scopes: list[ScopeBody]
+    obligations: list[ObligationBody] = Field(default_factory=list)
+    termination: TerminationBody
+
+
+class PartyBody(AnswerModel):
+    """Where one party stands."""
+
+    member: MemberCodeText
+    state: PartyStateName
+
+
+class AgreementBody(AnswerModel):
+    """One agreement as its parties see it."""
+
+    id: Id
+    version: int
+    state: AgreementStateName
+    title: str
+    parties: list[PartyBody]
+    policy: str
+    validity: ValidityBody
+    scopes: list[ScopeBody]
+    obligations: list[ObligationBody]
+    termination: TerminationBody
+
+    @classmethod
+    def of(cls, agreement: Agreement, now: datetime) -> "AgreementBody":
+        """Return `agreement` as it stands at `now`."""
+        return cls.model_validate(agreement_as_json(agreement, now))
+
+
+class AgreementListBody(AnswerModel):
+    """The agreements that the caller's member is a party of."""
+
+    items: list[AgreementBody]
+
+
+class Consent(WireModel):
+    """A party's act on an agreement; nothing to say yet beyond the act itself."""

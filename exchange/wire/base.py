@@ -1,0 +1,127 @@
+"""What every JSON model of the border shares: strictness, times, and faults with their pointers."""
+
+import json
+from datetime import date, datetime
+from typing import Annotated, Any, TypeVar
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, PlainSerializer, ValidationError, WithJsonSchema
+from pydantic_core import from_json
+
+from exchange.kernel import Fault, InvalidError, MalformedError, parse_rfc3339, rfc3339
+
+ModelT = TypeVar("ModelT", bound="WireModel")
+
+_FAULTS_TOLD = 100
+"""Enough to mend a whole report at once; a hostile body must not make an answer larger than itself."""
+
+_CODES = {
+    "extra_forbidden": "unknown-field",
+    "missing": "missing-field",
+    "string_too_long": "too-long",
+    "too_long": "too-long",
+    "string_too_short": "too-short",
+    "too_short": "too-short",
+    "enum": "unknown-value",
+    "literal_error": "unknown-value",
+}
+"""pydantic's words for faults -> ours, which are stable; every other fault is `invalid-value`."""
+
+
+class WireModel(BaseModel):
+    """A JSON object of the border: no unknown fields, no conversions, immutable."""
+
+    model_config = ConfigDict(strict=True, extra="forbid", frozen=True)
+
+
+class AnswerModel(WireModel):
+    """What the exchange answers: a client ignores fields that a later exchange adds."""
+
+    model_config = ConfigDict(extra="ignore")
+
+
+def _moment(value: object) -> object:
+    if not isinstance(value, str):
+        return value
+    try:
+        return parse_rfc3339(value)
+    except MalformedError as exc:
+        # pydantic collects ValueErrors as faults; anything else would escape the parse.
+        raise ValueError(exc.message) from exc
+
+
+Instant = Annotated[
+    datetime,
+    BeforeValidator(_moment),
+    PlainSerializer(rfc3339, return_type=str),
+    WithJsonSchema({"type": "string", "format": "date-time", "examples": ["2026-01-31T12:00:00Z"]}),
+]
+"""RFC 3339 with an offset in, UTC with `Z` out."""
+
+Day = Annotated[date, WithJsonSchema({"type": "string", "format": "date", "examples": ["2030-12-31"]})]
+
+
+def parse_body(model: type[ModelT], body: bytes) -> ModelT:
+    """Return `body` as `model`.
+
+    Raises MalformedError where it is no JSON, InvalidError with a JSON pointer for every fault where it is.
+    """
+    value = read_json(body)
+    if not isinstance(value, dict):
+        message = "the body is not a JSON object"
+        raise InvalidError(message, (Fault("", "invalid-value", message),))
+    try:
+        return model.model_validate_json(body)
+    except ValidationError as exc:
+        raise InvalidError("the body has faults", faults_of(exc)) from exc
+
+
+def read_json(body: bytes) -> object:
+    """Return the JSON value of `body` (RFC 8259): UTF-8, no NaN, no name twice in one object.
+
+    Raises MalformedError.
+    """
+    try:
+        # Limits the depth, which the standard library does not; refuses NaN and bad UTF-8.
+        from_json(body, allow_inf_nan=False)
+        # Two readers of one body may pick different values of a repeated name; neither gets to.
+        return json.loads(body, object_pairs_hook=_unique, parse_constant=_no_constant)
+    except (ValueError, RecursionError) as exc:
+        raise MalformedError(f"the body is not JSON that the exchange reads: {_reason(exc)}") from exc
+
+
+def faults_of(error: ValidationError) -> tuple[Fault, ...]:
+    """Return every fault pydantic found, with a JSON pointer and without a word of the input."""
+    found = error.errors(include_url=False, include_input=False, include_context=False)[:_FAULTS_TOLD]
+    return tuple(
+        Fault(pointer_to(fault["loc"]), _CODES.get(fault["type"], "invalid-value"), _lowered(fault["msg"]))
+        for fault in found
+    )
+
+
+def pointer_to(place: tuple[str | int, ...]) -> str:
+    """Return the JSON Pointer (RFC 6901) of a place in a value."""
+    return "".join("/" + str(step).replace("~", "~0").replace("/", "~1") for step in place)
+
+
+def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    members = dict(pairs)
+    if len(members) != len(pairs):
+        raise ValueError("a name stands twice in one object")
+    return members
+
+
+def _no_constant(name: str) -> object:
+    raise ValueError(f"{name} is no JSON number")
+
+
+def _reason(error: Exception) -> str:
+    if isinstance(error, UnicodeDecodeError):
+        return "it is not UTF-8"
+    if isinstance(error, RecursionError):
+        return "it is nested too deeply"
+    return str(error)[:120]
+
+
+def _lowered(message: str) -> str:
+    text = message.removeprefix("Value error, ")
+    return text[:1].lower() + text[1:]

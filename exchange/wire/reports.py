@@ -1,0 +1,142 @@
+"""Reports as JSON: what a contributor posts, what a reader is shown."""
+
+import base64
+import binascii
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from exchange.kernel import Fault, InvalidError
+from exchange.reports import PostedPart, PostedReport, Precedence, ReportId
+from exchange.wire.base import AnswerModel, Day, Instant, WireModel
+from exchange.wire.words import (
+    Id,
+    LabelBody,
+    MemberCodeText,
+    PrecedenceName,
+    ProtectionName,
+    StatusName,
+    Word,
+)
+
+_MOST_PARTS = 1000
+"""Each part costs a key and a row; more belong into several reports or one archive."""
+
+Encoding = Literal["utf-8", "base64"]
+
+
+class PartBody(WireModel):
+    """One part to post; `label` null means the report's own."""
+
+    label: LabelBody | None = None
+    media_type: Annotated[str, Field(min_length=3, max_length=255, examples=["application/stix+json;version=2.1"])]
+    name: Annotated[str, Field(min_length=1, max_length=255, examples=["apt1.json"])]
+    content: str
+    encoding: Encoding
+
+
+class ReportBody(WireModel):
+    """A report to post. The originator, the id and the time of posting are the exchange's to say."""
+
+    agreement: Word
+    scope: Word = Field(examples=["cyber-threats"])
+    kind: Word = Field(examples=["intrep"])
+    topic: Word = Field(examples=["cyber.apt"])
+    regions: Annotated[list[Word], Field(min_length=1, max_length=64, examples=[["EUR"]])]
+    precedence: PrecedenceName = "ROUTINE"
+    subject: str | None = None
+    label: LabelBody
+    valid_until: Instant | None = None
+    declassify_on: Day | None = None
+    supersedes: Word | None = None
+    references: Annotated[list[Word], Field(max_length=256)] = Field(default_factory=list)
+    parts: Annotated[list[PartBody], Field(min_length=1, max_length=_MOST_PARTS)]
+
+    def to_posted(self) -> PostedReport:
+        """Return the report with its contents decoded; InvalidError points at every part that is not base64."""
+        faults: list[Fault] = Field(default_factory=list)
+        parts = tuple(_posted_part(part, place, faults) for place, part in enumerate(self.parts))
+        if faults:
+            raise InvalidError("contents are not what their encoding says", tuple(faults))
+        return PostedReport(
+            agreement=self.agreement,
+            scope=self.scope,
+            kind=self.kind,
+            topic=self.topic,
+            regions=tuple(self.regions),
+            precedence=Precedence(self.precedence),
+            subject=self.subject,
+            label=self.label.to_label(),
+            valid_until=self.valid_until,
+            declassify_on=self.declassify_on,
+            supersedes=None if self.supersedes is None else ReportId(self.supersedes),
+            references=tuple(ReportId(reference) for reference in self.references),
+            parts=parts,
+        )
+
+
+class PartHeaderBody(AnswerModel):
+    """What is said of a part without its content."""
+
+    number: int
+    label: LabelBody
+    marking: str
+    media_type: str
+    name: str
+    size_bytes: int
+    protection: ProtectionName
+    sha256: str
+
+
+class HeaderBody(AnswerModel):
+    """A report's header, with the parts that this client may read and no word of others."""
+
+    id: Id
+    agreement: Id
+    scope: str
+    originator: MemberCodeText
+    kind: str
+    topic: str
+    regions: list[str]
+    precedence: PrecedenceName
+    subject: str | None
+    label: LabelBody
+    marking: str = Field(examples=["NATO SECRET//REL TO GBR, NOR"])
+    posted_at: Instant
+    valid_until: Instant | None
+    declassify_on: Day | None
+    status: StatusName
+    version: int = 1
+    supersedes: Id | None
+    references: list[Id] = Field(default_factory=list)
+    parts: list[PartHeaderBody]
+
+
+class PulledPartBody(PartHeaderBody):
+    """A part with its content; null where it is too large to stand here: read `/parts/{n}`."""
+
+    content: str | None
+    encoding: Encoding | None
+
+
+class PulledReportBody(HeaderBody):
+    """A report with the parts permitted to this client."""
+
+    parts: list[PulledPartBody]  # type: ignore[assignment]  # the same parts, each with its content
+
+
+class ReportListBody(AnswerModel):
+    """A page of headers, oldest first; `next` is always there and resumes the list later."""
+
+    items: list[HeaderBody]
+    next: str
+
+
+def _posted_part(part: PartBody, place: int, faults: list[Fault]) -> PostedPart:
+    content = b""
+    try:
+        content = part.content.encode() if part.encoding == "utf-8" else base64.b64decode(part.content, validate=True)
+    except (binascii.Error, ValueError):
+        faults.append(Fault(f"/parts/{place}/content", "not-base64", "the content is not base64 (RFC 4648 §4)"))
+    label = None if part.label is None else part.label.to_label()
+    return PostedPart(label, part.media_type, part.name, content)

@@ -1,0 +1,44 @@
+"""Small values that many models hold: ids, labels, and the limits of what a field may be."""
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from exchange.markings import Label
+from exchange.wire.base import WireModel
+
+Id = Annotated[str, Field(pattern=r"^[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$")]
+"""UUIDv7 in the one form the exchange writes."""
+
+MemberCodeText = Annotated[str, Field(min_length=2, max_length=16, examples=["GBR"])]
+Word = Annotated[str, Field(min_length=1, max_length=128)]
+"""A code of the vocabulary or catalogue; whether it exists is the law's to say."""
+
+PrecedenceName = Literal["ROUTINE", "PRIORITY", "IMMEDIATE", "FLASH"]
+StatusName = Literal["current", "superseded", "recalled", "expired"]
+ProtectionName = Literal["exchange", "end-to-end"]
+RoleName = Literal["contributor", "reader", "releaser", "signatory", "auditor", "operator"]
+StandingName = Literal["active", "suspended", "revoked"]
+AssuranceName = Literal["mutual-tls", "token"]
+
+_CODES = Field(max_length=256)
+
+
+class LabelBody(WireModel):
+    """A confidentiality label; the sets may come in any order and are kept sorted."""
+
+    policy: Word = Field(examples=["NATO"])
+    classification: Word = Field(examples=["SECRET"])
+    compartments: Annotated[list[Word], _CODES] = Field(default_factory=list)
+    releasable_to: Annotated[list[MemberCodeText], _CODES] = Field(default_factory=list, examples=[["GBR", "NOR"]])
+    handling: Annotated[list[Word], _CODES] = Field(default_factory=list)
+
+    def to_label(self) -> Label:
+        """Return the label; a value repeated in a set is one value."""
+        return Label(
+            policy=self.policy,
+            classification=self.classification,
+            compartments=tuple(sorted(set(self.compartments))),
+            releasable_to=tuple(sorted(set(self.releasable_to))),
+            handling=tuple(sorted(set(self.handling))),
+        )
