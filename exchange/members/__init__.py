@@ -19,12 +19,23 @@ from exchange.members.checks import (
     normalise_thumbprint,
 )
 from exchange.members.codes import ASSIGNED_ALPHA3, ORGANISATIONS
-from exchange.members.model import Clearance, Client, ClientId, Member, MemberCode, Role, Standing, Thumbprint
+from exchange.members.model import (
+    EXCHANGE_MEMBER,
+    Clearance,
+    Client,
+    ClientId,
+    Member,
+    MemberCode,
+    Role,
+    Standing,
+    Thumbprint,
+)
 from exchange.members.standing import STANDING_MOVES, StandingMove, resumed, revoked, suspended, with_clearance
 from exchange.members.text import identity_key, name_problem, text_problem
 
 __all__ = [
     "ASSIGNED_ALPHA3",
+    "EXCHANGE_MEMBER",
     "ORGANISATIONS",
     "REPORT_ROLES",
     "STANDING_MOVES",

@@ -11,6 +11,10 @@ Thumbprint = NewType("Thumbprint", str)
 """SHA-256 of the leaf certificate's DER bytes, 64 lower-case hex digits."""
 
 
+EXCHANGE_MEMBER = MemberCode("EXCHANGE")
+"""The member of the exchange's own operators and auditors."""
+
+
 class Role(Enum):
     """What a client may do; a client holds one or more."""
 

@@ -130,8 +130,15 @@ async def _read_terms(services: Services, unit: UnitOfWork, document: object) ->
         policy = catalogue.policies.get(policy_id)
         return frozenset() if policy is None else policy.compartments
 
-    read = parse_agreement if isinstance(document, str) else terms_from_json
-    return read(
+    if isinstance(document, str):
+        return parse_agreement(
+            document,
+            vocabulary=services.law.vocabulary,
+            catalogue_levels=levels,
+            catalogue_compartments=compartments,
+            known_member=members.__contains__,
+        )
+    return terms_from_json(
         document,
         vocabulary=services.law.vocabulary,
         catalogue_levels=levels,

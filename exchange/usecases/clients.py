@@ -13,7 +13,9 @@ from exchange.audit import EventName, Outcome, Subject
 from exchange.crypto import CertificateFacts
 from exchange.kernel import Fault, InvalidError, NotFoundError, PreconditionError, new_id
 from exchange.members import (
+    ORGANISATIONS,
     Clearance,
+    ClearanceWords,
     Client,
     ClientId,
     Member,
@@ -23,6 +25,7 @@ from exchange.members import (
     check_nationality,
     check_purposes,
     check_roles,
+    grant_clearance,
     resumed,
     revoked,
     suspended,
@@ -226,7 +229,7 @@ def _checked_client(services: Services, call: Call, enrolment: Enrolment, member
     agency = checked.value(lambda: check_agency(enrolment.agency), "")
     roles = checked.value(lambda: check_roles(enrolment.roles), frozenset())
     purposes = checked.value(lambda: check_purposes(enrolment.purposes, services.law.vocabulary.purposes), ())
-    nationality = checked.value(lambda: check_nationality(enrolment.nationality or enrolment.member), "")
+    nationality = checked.value(lambda: _nationality(enrolment), "")
     clearance = checked.value(
         lambda: _checked_clearance(services, call, enrolment.level, enrolment.compartments, enrolment.until), None
     )
@@ -247,23 +250,21 @@ def _checked_client(services: Services, call: Call, enrolment: Enrolment, member
     )
 
 
+def _nationality(enrolment: Enrolment) -> str:
+    """Return the nationality given; where none is, the member's code, for the clients of a state."""
+    if enrolment.nationality is None and enrolment.member in ORGANISATIONS:
+        # An organisation is no nationality; what demands one (EYES ONLY) will refuse its client.
+        return enrolment.member
+    return check_nationality(enrolment.nationality or enrolment.member)
+
+
 def _checked_clearance(
     services: Services, call: Call, level: str, compartments: tuple[str, ...], until: datetime | None
 ) -> Clearance:
     catalogue = services.law.catalogue
-    faults = []
-    if catalogue.base.level(level) is None:
-        known = ", ".join(f"`{each.name}`" for each in reversed(catalogue.base.levels))
-        faults.append(Fault("/clearance/level", "unknown-level", f"`{level[:40]}` is no clearance level: use {known}"))
-    registered = frozenset().union(*(policy.compartments for policy in catalogue.policies.values()))
-    for index, compartment in enumerate(compartments):
-        if compartment not in registered:
-            place = f"/clearance/compartments/{index}"
-            faults.append(Fault(place, "unknown-compartment", f"`{compartment[:40]}` is no registered compartment"))
-    if faults:
-        message = "the clearance cannot be given so"
-        raise InvalidError(message, tuple(faults))
-    return Clearance(level=level, compartments=tuple(sorted(set(compartments))), since=call.now, until=until)
+    registered = frozenset[str]().union(*(policy.compartments for policy in catalogue.policies.values()))
+    words = ClearanceWords(levels=tuple(each.name for each in reversed(catalogue.base.levels)), compartments=registered)
+    return grant_clearance(level, compartments, since=call.now, until=until, words=words)
 
 
 async def _record(unit: UnitOfWork, call: Call, operator: Client | None, event: EventName, client: Client) -> str:

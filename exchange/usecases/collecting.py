@@ -6,6 +6,7 @@ from typing import TypeVar
 from exchange.kernel import Fault, InvalidError
 
 T = TypeVar("T")
+F = TypeVar("F")
 
 
 class Collected:
@@ -14,7 +15,7 @@ class Collected:
     def __init__(self, faults: list[Fault]) -> None:
         self._faults = faults
 
-    def value(self, check: Callable[[], T], fallback: T) -> T:
+    def value(self, check: Callable[[], T], fallback: F) -> T | F:
         """Return what `check` returns; where it raises InvalidError, keep its faults and return `fallback`."""
         try:
             return check()

@@ -5,6 +5,7 @@ per class; (4) what time or recall changed on this one row.
 """
 
 from dataclasses import dataclass
+from typing import assert_never
 
 from exchange.audit import EntryDraft, EventName, Outcome, Subject
 from exchange.kernel import NotFoundError, UnavailableError, is_uuid7
@@ -70,11 +71,12 @@ def judged_draft(call: Call, client: Client, event: EventName, judged: Judged) -
     """Return the entry for a decided access: full reasons and label; the log is not shown to readers."""
     facts = judged.facts
     match judged.decision:
-        case Permit() as permit:
-            outcome, reasons, policies = Outcome.PERMITTED, (), permit.policies
-        case Refusal() as refusal:
-            outcome, policies = Outcome.REFUSED, refusal.policies
-            reasons = tuple(reason.value for reason in refusal.reasons)
+        case Permit():
+            outcome, reasons = Outcome.PERMITTED, ()
+        case Refusal(reasons=reasons):
+            outcome = Outcome.REFUSED
+        case _ as never:
+            assert_never(never)
     return draft(
         call,
         client,
@@ -86,8 +88,8 @@ def judged_draft(call: Call, client: Client, event: EventName, judged: Judged) -
         agreement=facts.agreement,
         scope=facts.scope,
         purpose=judged.reader.purpose,
-        policies=policies,
-        reasons=reasons,
+        policies=judged.decision.policies,
+        reasons=tuple(reason.value for reason in reasons),
     )
 
 

@@ -9,6 +9,7 @@ No clearance is asked of the poster: posting shows nothing (ADR 0009).
 """
 
 import hashlib
+import json
 from dataclasses import dataclass, replace
 
 from exchange.agreements import Agreement, AgreementId, AgreementState, active_parties, state_of
@@ -21,20 +22,18 @@ from exchange.kernel import (
     NotFoundError,
     StalePolicyError,
     UnavailableError,
-    canonical_bytes,
     new_id,
 )
-from exchange.markings import Label
 from exchange.members import Client, Role
 from exchange.release import Reason, class_facts
-from exchange.reports import Header, PostedReport, ReportId, ReportStatus, compose_header, header_as_json
+from exchange.reports import Header, PostedReport, PostingRules, ReportId, compose_header, header_as_json
 from exchange.store import Idempotency, IdempotentReplay, Parts, PolicyState, PostedRow
 from exchange.usecases.authenticate import admit, required_thumbprint
 from exchange.usecases.collecting import Collected
 from exchange.usecases.context import Call, Recorded, Services
 from exchange.usecases.judging import require_same_law
 from exchange.usecases.opening import open_sealed_header
-from exchange.usecases.post_checks import label_faults, scope_faults, source_faults
+from exchange.usecases.post_checks import posting_rules, require_contributor, source_faults
 from exchange.usecases.recording import draft, refuse
 from exchange.usecases.sealing import seal_report, shown_json
 
@@ -103,13 +102,11 @@ async def _composed(
         # (2)
         visible = _require_in_force(agreement, client, call)
         # (3), (4)
+        scope = require_contributor(visible, client, posted.scope)
         members = await services.knowledge.member_codes(services.store, state)
-        faults = [
-            *scope_faults(services.law, visible, client, posted),
-            *label_faults(services.law, visible, posted, members),
-            *await source_faults(services, call, client, posted, state),
-        ]
-        return _compose(services, call, client, posted, faults)
+        rules = posting_rules(services.law, visible, scope, client, members)
+        faults = await source_faults(services, call, client, posted, state)
+        return _compose(services, call, client, posted, rules=rules, faults=faults)
     except ExchangeError as exc:
         codes = tuple(dict.fromkeys(fault.code for fault in exc.faults)) if isinstance(exc, InvalidError) else (exc.code,)
         refusal = draft(
@@ -137,26 +134,15 @@ def _require_in_force(agreement: Agreement | None, client: Client, call: Call) -
     return agreement
 
 
-def _compose(
-    services: Services, call: Call, client: Client, posted: PostedReport, faults: list[Fault]
+def _compose(  # noqa: PLR0913  one call's surroundings, and the faults found so far
+    services: Services, call: Call, client: Client, posted: PostedReport, *, rules: PostingRules, faults: list[Fault]
 ) -> Header:
-    catalogue = services.law.catalogue
-
-    def dominates(upper: Label, lower: Label) -> bool:
-        return catalogue.dominates(upper, lower, originator=client.member)
-
+    report_id = ReportId(new_id(call.now, services.randomness(_ID_RANDOMNESS_BYTES)))
     header = Collected(faults).value(
-        lambda: compose_header(
-            posted,
-            report_id=ReportId(new_id(call.now, services.randomness(_ID_RANDOMNESS_BYTES))),
-            originator=client.member,
-            now=call.now,
-            dominates=dominates,
-        ),
-        None,
+        lambda: compose_header(posted, report_id=report_id, originator=client.member, now=call.now, rules=rules), None
     )
-    if faults or header is None:
-        message = "the report cannot be posted so"
+    if header is None or faults:
+        message = f"the report has {len(faults)} {'fault' if len(faults) == 1 else 'faults'}"
         raise InvalidError(message, tuple(faults))
     return header
 
@@ -165,9 +151,9 @@ def _idempotency(client: Client, header: Header, key: str | None) -> Idempotency
     if key is None:
         return None
     # What was posted, without what the exchange itself added to it.
-    sent = header_as_json(header, status=ReportStatus.CURRENT, marking=lambda _: "")
+    sent = header_as_json(header, status=None, marking=lambda _: "")
     sent = {name: value for name, value in sent.items() if name not in {"id", "posted_at"}}
-    return Idempotency(client.id, key, hashlib.sha256(canonical_bytes(sent)).hexdigest())
+    return Idempotency(client.id, key, hashlib.sha256(json.dumps(sent, sort_keys=True).encode()).hexdigest())
 
 
 async def _replay(

@@ -47,9 +47,7 @@ async def seal_report(services: Services, header: Header, posted: PostedReport, 
 
 def stored_json(services: Services, header: Header) -> bytes:
     """Return the whole header as it is sealed: the contract's JSON without `status`, which changes."""
-    shown = _as_json(services, header)
-    del shown["status"]
-    return json.dumps(shown, ensure_ascii=False, separators=(",", ":")).encode()
+    return json.dumps(_as_json(services, header, None), ensure_ascii=False, separators=(",", ":")).encode()
 
 
 def shown_json(services: Services, header: Header, status: ReportStatus = ReportStatus.CURRENT) -> bytes:
@@ -57,7 +55,7 @@ def shown_json(services: Services, header: Header, status: ReportStatus = Report
     return json.dumps(_as_json(services, header, status), ensure_ascii=False, separators=(",", ":")).encode()
 
 
-def _as_json(services: Services, header: Header, status: ReportStatus = ReportStatus.CURRENT) -> dict[str, object]:
+def _as_json(services: Services, header: Header, status: ReportStatus | None) -> dict[str, object]:
     def marking(label: Label) -> str:
         return render_marking(label, services.law.catalogue, originator=header.originator)
 
