@@ -1,23 +1,59 @@
-"""Release: may this go to them? The only place that answers."""
+"""Release: may this go to them? The only place that answers.
 
+Promises: one answer for every door (get, list, stream, export, simulation); Permit or Refusal with every reason;
+whatever is missing, unknown or fails is a refusal; guards can only narrow what the base rules permit.
+Does not: load anything, know the time, open a part, or write the audit entry.
+"""
+
+from exchange.release.cache import DecisionCache, decide_cached
 from exchange.release.classes import class_as_json, class_digest, class_facts, class_from_json
+from exchange.release.decide import decide, with_row
 from exchange.release.decision import Decision, Permit, Reason, Refusal, View
+from exchange.release.explain import Explanation, Outcome, RuleOutcome, Viewer, explain
 from exchange.release.facts import Assurance, ClassFacts, ReaderFacts, RowFacts, ScopeFacts, Use
+from exchange.release.guard_examples import Example, LawReport, check_law
+from exchange.release.guards import GuardQuestion, GuardSet, GuardVerdict, load_guards
+from exchange.release.law import Law, load_law
+from exchange.release.readable import readable_classes
+from exchange.release.simulate import AgencyOutlook, MemberOutlook, Simulation, simulate
 
 __all__ = [
+    "AgencyOutlook",
     "Assurance",
     "ClassFacts",
     "Decision",
+    "DecisionCache",
+    "Example",
+    "Explanation",
+    "GuardQuestion",
+    "GuardSet",
+    "GuardVerdict",
+    "Law",
+    "LawReport",
+    "MemberOutlook",
+    "Outcome",
     "Permit",
     "ReaderFacts",
     "Reason",
     "Refusal",
     "RowFacts",
+    "RuleOutcome",
     "ScopeFacts",
+    "Simulation",
     "Use",
     "View",
+    "Viewer",
+    "check_law",
     "class_as_json",
     "class_digest",
     "class_facts",
     "class_from_json",
+    "decide",
+    "decide_cached",
+    "explain",
+    "load_guards",
+    "load_law",
+    "readable_classes",
+    "simulate",
+    "with_row",
 ]

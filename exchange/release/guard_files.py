@@ -1,0 +1,126 @@
+"""Guard files as text: what may stand in one. Every fault is reported, with the file and the policy."""
+
+import json
+import re
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import PurePosixPath
+
+import cedarpy
+
+from exchange.kernel import Fault, InvalidError
+
+# A guard is asked at every decision: a file larger than this is a mistake, and 64 KiB hold some 300 guards.
+MAX_GUARD_FILE_BYTES = 65_536
+
+_OWN_FILE = re.compile(r"[a-z][a-z0-9-]{0,62}")
+_NATIONAL_FILE = re.compile(r"[A-Z][A-Z0-9]{1,15}")
+_GUARD_ID = re.compile(r"[a-z0-9][a-z0-9.-]{0,62}[a-z0-9]")
+_RESERVED_ID = "permit-all"
+_MAX_REASON_CHARACTERS = 200
+
+
+@dataclass(frozen=True, slots=True)
+class Guard:
+    """One forbid policy. `member` is whose national caveat it is, None for the exchange's own; `reason` says why."""
+
+    id: str
+    reason: str
+    member: str | None
+    policy_json: str
+
+
+def read_guards(files: Mapping[str, str], schema: str) -> tuple[Guard, ...]:
+    """Return the guards of `files`, sorted by id; raise InvalidError listing every fault."""
+    faults = list(_schema_faults(schema))
+    guards: list[Guard] = []
+    for name in sorted(files):
+        found, wrong = _read_file(name, files[name], schema if not faults else None)
+        guards += found
+        faults += wrong
+    counts = Counter(guard.id for guard in guards)
+    faults += [
+        Fault("", "repeated-id", f'`@id("{guard_id}")` stands on {count} guards: give each its own')
+        for guard_id, count in sorted(counts.items())
+        if count > 1
+    ]
+    if faults:
+        raise InvalidError("the guards cannot be used", tuple(faults))
+    return tuple(sorted(guards, key=lambda guard: guard.id))
+
+
+def _schema_faults(schema: str) -> Iterator[Fault]:
+    try:
+        cedarpy.Schema.from_str(schema)
+    except ValueError as exc:
+        yield Fault("/exchange.cedarschema", "bad-schema", f"the schema cannot be read: {exc}")
+
+
+def _read_file(name: str, text: str, schema: str | None) -> tuple[list[Guard], list[Fault]]:
+    pointer = f"/{name.replace('~', '~0').replace('/', '~1')}"
+    stem = PurePosixPath(name).stem
+    is_national = _NATIONAL_FILE.fullmatch(stem) is not None
+    if not is_national and _OWN_FILE.fullmatch(stem) is None:
+        message = "a guard file is named after a member (`NOR.cedar`) or in lower case (`exchange.cedar`)"
+        return [], [Fault(pointer, "bad-name", message)]
+    if len(text.encode()) > MAX_GUARD_FILE_BYTES:
+        return [], [Fault(pointer, "too-large", f"more than {MAX_GUARD_FILE_BYTES} bytes: split the file")]
+    try:
+        document = json.loads(cedarpy.policies_to_json_str(text))
+    except ValueError as exc:
+        return [], [Fault(pointer, "malformed", f"not Cedar: {exc}")]
+    return _read_policies(document, pointer, stem if is_national else None, _schema_errors(text, schema))
+
+
+def _schema_errors(text: str, schema: str | None) -> list[str]:
+    if schema is None:
+        return []
+    return [str(error) for error in cedarpy.validate_policies(text, schema).errors]
+
+
+def _read_policies(
+    document: Mapping[str, Mapping[str, Mapping[str, object]]], pointer: str, member: str | None, errors: list[str]
+) -> tuple[list[Guard], list[Fault]]:
+    faults = [Fault(pointer, "against-schema", error) for error in errors]
+    if document["templates"]:
+        faults.append(Fault(pointer, "template", "a guard has no slots (`?principal`): write out what it is about"))
+    if not document["staticPolicies"]:
+        # A truncated file must not read as "nothing is forbidden".
+        faults.append(Fault(pointer, "empty", "no guard in this file: remove it, or mend it"))
+    guards = []
+    for place, policy in document["staticPolicies"].items():
+        wrong = [Fault(pointer, code, f"{place}: {message}") for code, message in _policy_faults(policy)]
+        faults += wrong
+        if not wrong:
+            notes = _annotations(policy)
+            guards.append(Guard(notes["id"], notes["reason"], member, json.dumps(policy, sort_keys=True)))
+    return guards, faults
+
+
+def _annotations(policy: Mapping[str, object]) -> dict[str, str]:
+    notes = policy.get("annotations", {})
+    return {str(key): str(value or "") for key, value in notes.items()} if isinstance(notes, dict) else {}
+
+
+def _policy_faults(policy: Mapping[str, object]) -> Iterator[tuple[str, str]]:
+    notes = _annotations(policy)
+    if policy["effect"] != "forbid":
+        yield "permit", "a guard forbids: `permit` would be a way around the base rules"
+    if _GUARD_ID.fullmatch(notes.get("id", "")) is None or notes["id"] == _RESERVED_ID:
+        yield "bad-id", 'give it `@id("...")`: lower-case letters, digits, `.` and `-`, 2 to 64 characters'
+    reason = notes.get("reason", "")
+    if not reason.strip() or len(reason) > _MAX_REASON_CHARACTERS or not reason.isprintable():
+        yield "bad-reason", f'give it `@reason("...")`: one line, at most {_MAX_REASON_CHARACTERS} characters'
+    if notes.keys() - {"id", "reason"}:
+        yield "unknown-annotation", "a guard carries `@id` and `@reason` and no other annotation"
+    if _names_a_report(policy):
+        # A decision is made for a class of reports: single ones have no identity in it.
+        yield "names-a-report", "a guard cannot name one report: say which attributes it is about"
+
+
+def _names_a_report(value: object) -> bool:
+    if isinstance(value, dict):
+        is_report = value.get("type") == "Report" and "id" in value
+        return is_report or any(_names_a_report(item) for item in value.values())
+    return isinstance(value, list) and any(_names_a_report(item) for item in value)

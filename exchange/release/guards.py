@@ -1,0 +1,198 @@
+"""Guards: the extra rules in `policies/guards/*.cedar`. They forbid; they can never permit.
+
+A file with a lower-case name is the exchange's own and holds for every report; a file named after a member
+(`NOR.cedar`) holds that member's national caveats, and is asked about that member's own reports only: a member
+can neither restrict nor break the reports of others.
+
+Cedar skips a policy whose evaluation fails, a forbid included, and then allows. Here any failure refuses.
+"""
+
+import hashlib
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from types import MappingProxyType
+
+import cedarpy
+
+from exchange.kernel import canonical_bytes
+from exchange.markings import Catalogue, Label
+from exchange.release.facts import ClassFacts, ReaderFacts, Use
+from exchange.release.guard_files import Guard, read_guards
+
+# Present in every set, so that silence means "nothing forbids" and cannot be confused with "nothing was asked".
+_PERMIT_ALL = "permit-all"
+_PERMIT_ALL_POLICY = {
+    "effect": "permit",
+    "principal": {"op": "All"},
+    "action": {"op": "All"},
+    "resource": {"op": "All"},
+    "conditions": [],
+}
+
+
+@dataclass(frozen=True, slots=True)
+class GuardVerdict:
+    """The guards' answer for one label: the ids that forbade, sorted, and whether anything failed to answer."""
+
+    forbade: tuple[str, ...] = ()
+    has_failed: bool = False
+
+    @property
+    def is_clear(self) -> bool:
+        """Return whether nothing forbade and nothing failed."""
+        return not self.forbade and not self.has_failed
+
+
+_CLEAR = GuardVerdict()
+_FAILED = GuardVerdict(has_failed=True)
+
+
+@dataclass(frozen=True, slots=True)
+class GuardQuestion:
+    """One label of one class."""
+
+    cls: ClassFacts
+    label: Label
+
+
+class GuardSet:
+    """Parsed guards, ready to be asked. Immutable."""
+
+    __slots__ = ("_everyone", "_national", "_schema", "digest", "guards")
+
+    def __init__(self, guards: Iterable[Guard], schema: str) -> None:
+        self.guards: Mapping[str, Guard] = MappingProxyType({guard.id: guard for guard in guards})
+        own = tuple(guard for guard in self.guards.values() if guard.member is None)
+        members = {guard.member for guard in self.guards.values() if guard.member is not None}
+        self._schema = cedarpy.Schema.from_str(schema)
+        self._everyone = _policy_set(own)
+        self._national = {
+            member: _policy_set((*own, *(guard for guard in self.guards.values() if guard.member == member)))
+            for member in members
+        }
+        sources = {guard.id: {"member": guard.member, "policy": guard.policy_json} for guard in self.guards.values()}
+        self.digest: str = hashlib.sha256(canonical_bytes({"schema": schema, "guards": sources})).hexdigest()
+
+    def forbidding(
+        self, reader: ReaderFacts, questions: Sequence[GuardQuestion], use: Use, catalogue: Catalogue
+    ) -> tuple[GuardVerdict, ...]:
+        """Return one verdict per question, in order. Never raises: what cannot be answered has failed."""
+        verdicts: dict[int, GuardVerdict] = {}
+        for originator in {question.cls.originator for question in questions}:
+            policies = self._national.get(originator, self._everyone)
+            places = [place for place, question in enumerate(questions) if question.cls.originator == originator]
+            asked = [questions[place] for place in places]
+            answers = [_CLEAR] * len(asked) if policies is None else self._ask(policies, reader, asked, use, catalogue)
+            verdicts.update(zip(places, answers, strict=True))
+        return tuple(verdicts[place] for place in range(len(questions)))
+
+    def _ask(
+        self,
+        policies: cedarpy.PolicySet,
+        reader: ReaderFacts,
+        questions: Sequence[GuardQuestion],
+        use: Use,
+        catalogue: Catalogue,
+    ) -> list[GuardVerdict]:
+        try:
+            entities = _entities(reader, questions, catalogue)
+            results = cedarpy.is_authorized_batch(
+                _requests(reader, len(questions), use),
+                policies,
+                # Parsed with the schema: an attribute that is missing or of another type fails here, not in silence.
+                cedarpy.Entities.from_json_str(json.dumps(entities), self._schema),
+                self._schema,
+            )
+            verdicts = [_verdict(result) for result in results]
+        except Exception:  # noqa: BLE001  fail closed: whatever broke inside the engine is a refusal
+            return [_FAILED] * len(questions)
+        return verdicts if len(verdicts) == len(questions) else [_FAILED] * len(questions)
+
+
+def load_guards(files: Mapping[str, str], schema: str) -> GuardSet:
+    """Parse and check the guard files (name -> Cedar text) against the schema.
+
+    Raises InvalidError listing every fault: a permit, a template, a missing or repeated `@id`, a missing `@reason`,
+    a policy that does not fit the schema.
+    """
+    return GuardSet(read_guards(files, schema), schema)
+
+
+def _policy_set(guards: Sequence[Guard]) -> cedarpy.PolicySet | None:
+    if not guards:
+        return None
+    policies = {guard.id: json.loads(guard.policy_json) for guard in guards}
+    document = {"templates": {}, "templateLinks": [], "staticPolicies": {**policies, _PERMIT_ALL: _PERMIT_ALL_POLICY}}
+    return cedarpy.PolicySet.from_json_str(json.dumps(document))
+
+
+def _verdict(result: cedarpy.AuthzResult) -> GuardVerdict:
+    # (1) Anything that failed to evaluate was skipped by the engine: its answer is worth nothing.
+    has_failed = bool(result.diagnostics.errors)
+    reasons = result.diagnostics.reasons
+    match result.decision:
+        # (2) Allowed, and by nothing but our own permit.
+        case cedarpy.Decision.Allow if reasons == [_PERMIT_ALL]:
+            return GuardVerdict(has_failed=has_failed)
+        # (3) Forbidden by guards that are named.
+        case cedarpy.Decision.Deny if reasons:
+            return GuardVerdict(tuple(sorted(reasons)), has_failed)
+        # (4) NoDecision, a Deny that nothing explains, an Allow for another reason.
+        case _:
+            return _FAILED
+
+
+def _requests(reader: ReaderFacts, count: int, use: Use) -> list[dict[str, object]]:
+    context = json.dumps({"purpose": reader.purpose, "assurance": reader.assurance.value})
+    principal = {"type": "Client", "id": reader.client}
+    action = {"type": "Action", "id": use.value}
+    return [
+        {
+            "principal": principal,
+            "action": action,
+            "resource": {"type": "Report", "id": str(place)},
+            "context": context,
+        }
+        for place in range(count)
+    ]
+
+
+def _entities(reader: ReaderFacts, questions: Sequence[GuardQuestion], catalogue: Catalogue) -> list[dict[str, object]]:
+    client = {
+        "member": reader.member,
+        "agency": reader.agency,
+        "nationality": reader.nationality,
+        "roles": [role.value for role in reader.roles],
+        "level": reader.level,
+        "level_rank": catalogue.clearance_rank(reader.level),
+        "compartments": list(reader.compartments),
+    }
+    entities: list[dict[str, object]] = [
+        {"uid": {"type": "Client", "id": reader.client}, "attrs": client, "parents": []}
+    ]
+    for place, question in enumerate(questions):
+        uid = {"type": "Report", "id": str(place)}
+        entities.append({"uid": uid, "attrs": _report(question, catalogue), "parents": []})
+    return entities
+
+
+def _report(question: GuardQuestion, catalogue: Catalogue) -> dict[str, object]:
+    cls, label = question.cls, question.label
+    words = cls.topic.split(".")
+    return {
+        "agreement": cls.agreement,
+        "scope": cls.scope,
+        "originator": cls.originator,
+        "topic": cls.topic,
+        # The topic and all above it, so that a guard on `cyber` covers `cyber.apt`.
+        "topics": [".".join(words[:length]) for length in range(1, len(words) + 1)],
+        "regions": list(cls.regions),
+        "kind": cls.kind,
+        "policy": label.policy,
+        "classification": label.classification,
+        "level_rank": catalogue.protection_rank(label),
+        "compartments": list(label.compartments),
+        "releasable_to": list(label.releasable_to),
+        "handling": list(label.handling),
+    }

@@ -1,0 +1,64 @@
+"""The law: everything in `policies/` that can alter a decision, loaded, checked and pinned by one digest."""
+
+import hashlib
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from exchange.agreements import Vocabulary, load_vocabulary
+from exchange.kernel import Fault, InvalidError, canonical_bytes
+from exchange.kernel.canonical import Canonical
+from exchange.markings import Catalogue, load_catalogue
+from exchange.release.guards import GuardSet, load_guards
+
+SCHEMA_FILE = "exchange.cedarschema"
+VOCABULARY_FILE = "vocabulary.yaml"
+
+_POLICY_FILE = re.compile(r"classification/([^/]+\.yaml)")
+_GUARD_FILE = re.compile(r"guards/[^/]+\.cedar")
+EXAMPLES_FILE = re.compile(r"guards/[^/]+\.examples\.yaml")
+_AGREEMENT_EXAMPLE = re.compile(r"agreements/[^/]+\.yaml")
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Law:
+    """The law in force. `digest` (SHA-256, hex) changes with anything that can alter a decision."""
+
+    catalogue: Catalogue
+    vocabulary: Vocabulary
+    guards: GuardSet
+    digest: str
+
+
+def load_law(files: Mapping[str, str]) -> Law:
+    """Return the law written in `files`: path relative to `policies/` -> text.
+
+    Raises InvalidError listing every fault. A file that is in no known place is one: a guard in a folder with a
+    wrong name must not be passed over in silence.
+    """
+    faults = [*_missing(files), *_misplaced(files)]
+    if faults:
+        raise InvalidError("the policies are not complete", tuple(faults))
+    catalogue = load_catalogue({match[1]: files[path] for path in files if (match := _POLICY_FILE.fullmatch(path))})
+    vocabulary = load_vocabulary(files[VOCABULARY_FILE])
+    guards = load_guards({path: files[path] for path in files if _GUARD_FILE.fullmatch(path)}, files[SCHEMA_FILE])
+    pins: Canonical = {"catalogue": catalogue.digest, "guards": guards.digest, "vocabulary": vocabulary.as_json()}
+    return Law(catalogue, vocabulary, guards, hashlib.sha256(canonical_bytes(pins)).hexdigest())
+
+
+def _missing(files: Mapping[str, str]) -> list[Fault]:
+    absent = [name for name in (SCHEMA_FILE, VOCABULARY_FILE) if name not in files]
+    if not any(_POLICY_FILE.fullmatch(path) for path in files):
+        absent.append("classification/*.yaml")
+    return [Fault("", "missing-file", f"`{name}` is missing: put it into the policies folder") for name in absent]
+
+
+def _misplaced(files: Mapping[str, str]) -> list[Fault]:
+    places = (_POLICY_FILE, _GUARD_FILE, EXAMPLES_FILE, _AGREEMENT_EXAMPLE)
+    named = {SCHEMA_FILE, VOCABULARY_FILE}
+    message = "no place for this file: classification/*.yaml, guards/*.cedar, guards/*.examples.yaml, agreements/*.yaml"
+    return [
+        Fault(f"/{path.replace('~', '~0').replace('/', '~1')}", "unknown-file", message)
+        for path in sorted(files)
+        if path not in named and not any(place.fullmatch(path) for place in places)
+    ]

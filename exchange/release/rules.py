@@ -1,0 +1,255 @@
+"""The base rules: numbered, pure, each with its reason; all are asked, so a refusal gives every reason.
+
+Rules 1-14 judge the reader, the agreement and the report as a whole; rules 15-23 judge one label (the report's
+own, or a part's). Guards come after them and can only narrow. Nobody is above these rules: the originator's own
+readers pass through every one of them.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import assert_never
+
+from exchange.agreements import OnwardRelease, covers
+from exchange.markings import Catalogue, Label
+from exchange.members import Role
+from exchange.release.decision import Reason
+from exchange.release.facts import Assurance, ClassFacts, ReaderFacts, RowFacts, ScopeFacts, Use
+
+EYES_ONLY = "EYES ONLY"
+
+# Onward release is the originator's alone: ORCON, and Europol's handling code H2.
+ORIGINATOR_CONTROLLED = frozenset({"ORCON", "H2"})
+
+# Europol's handling code H1: not to be used as evidence in judicial proceedings.
+NOT_IN_COURT = "H1"
+JUDICIAL_PURPOSE = "judicial"
+
+# INVARIANT: a caveat that no rule below reads is refused by rule 23, never passed over.
+KNOWN_CAVEATS = ORIGINATOR_CONTROLLED | {EYES_ONLY, NOT_IN_COURT}
+
+# A token is copied more easily than a private key: nothing above this level of the base policy goes to one.
+TOKEN_CEILING = "RESTRICTED"  # noqa: S105  a level, not a secret
+
+# Design §1: an operator can never read a report; the contract refuses both with `reader` on one client.
+_NEVER_READS = frozenset({Role.OPERATOR, Role.AUDITOR})
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """Everything one decision may look at."""
+
+    reader: ReaderFacts
+    cls: ClassFacts
+    scope: ScopeFacts | None
+    row: RowFacts
+    use: Use
+    catalogue: Catalogue
+
+
+@dataclass(frozen=True, slots=True)
+class ReportRule:
+    """A rule about the reader, the agreement and the report as a whole."""
+
+    number: int
+    name: str
+    judge: Callable[[Case], Reason | None]
+
+
+@dataclass(frozen=True, slots=True)
+class LabelRule:
+    """A rule about one label of the report."""
+
+    number: int
+    name: str
+    judge: Callable[[Case, Label], Reason | None]
+
+
+def ask_report_rule(rule: ReportRule, case: Case) -> Reason | None:
+    """Return why `rule` refuses, or None; a rule that fails to answer refuses."""
+    try:
+        return rule.judge(case)
+    except Exception:  # noqa: BLE001  fail closed: whatever broke inside a rule is a refusal
+        return Reason.RULE_FAILED
+
+
+def ask_label_rule(rule: LabelRule, case: Case, label: Label) -> Reason | None:
+    """Return why `rule` refuses this label, or None; a rule that fails to answer refuses."""
+    try:
+        return rule.judge(case, label)
+    except Exception:  # noqa: BLE001  fail closed: whatever broke inside a rule is a refusal
+        return Reason.RULE_FAILED
+
+
+def report_reasons(case: Case) -> frozenset[Reason]:
+    """Return every reason of rules 1-14."""
+    answers = (ask_report_rule(rule, case) for rule in REPORT_RULES)
+    return frozenset(reason for reason in answers if reason is not None)
+
+
+def label_reasons(case: Case, label: Label) -> frozenset[Reason]:
+    """Return every reason of rules 15-23 against one label."""
+    answers = (ask_label_rule(rule, case, label) for rule in LABEL_RULES)
+    return frozenset(reason for reason in answers if reason is not None)
+
+
+def _reader_role(case: Case) -> Reason | None:
+    reads = Role.READER in case.reader.roles and case.reader.roles.isdisjoint(_NEVER_READS)
+    return None if reads else Reason.ROLE_MISSING
+
+
+def _client_active(case: Case) -> Reason | None:
+    return None if case.reader.is_active else Reason.CLIENT_SUSPENDED
+
+
+def _agreement_known(case: Case) -> Reason | None:
+    # A clause that is not the report's own is no clause: facts mixed up upstairs must not open anything.
+    scope = case.scope
+    is_own = scope is not None and (scope.agreement, scope.scope) == (case.cls.agreement, case.cls.scope)
+    return None if is_own else Reason.NO_AGREEMENT
+
+
+# Without a scope, rule 3 has refused already and rules 4-11 have nothing to add.
+
+
+def _agreement_in_force(case: Case) -> Reason | None:
+    return None if case.scope is None or case.scope.in_force else Reason.AGREEMENT_NOT_IN_FORCE
+
+
+def _reader_is_party(case: Case) -> Reason | None:
+    return None if case.scope is None or case.reader.member in case.scope.active_parties else Reason.NOT_A_PARTY
+
+
+def _reader_in_scope(case: Case) -> Reason | None:
+    # The originator's own readers need not be named as readers of the scope: it is their intelligence.
+    if case.scope is None or case.reader.member == case.cls.originator:
+        return None
+    return None if case.reader.member in case.scope.readers else Reason.NOT_A_PARTY
+
+
+def _originator_is_party(case: Case) -> Reason | None:
+    # An originator that suspended or left no longer shares under this agreement, whatever the others still do.
+    scope = case.scope
+    return None if scope is None or case.cls.originator in scope.active_parties else Reason.AGREEMENT_NOT_IN_FORCE
+
+
+def _topic_in_scope(case: Case) -> Reason | None:
+    return None if case.scope is None or covers(case.scope.topics, case.cls.topic) else Reason.OUTSIDE_SCOPE_TOPIC
+
+
+def _regions_in_scope(case: Case) -> Reason | None:
+    if case.scope is None:
+        return None
+    # A report about no region at all lies inside no scope.
+    is_inside = bool(case.cls.regions) and case.scope.regions.issuperset(case.cls.regions)
+    return None if is_inside else Reason.OUTSIDE_SCOPE_REGION
+
+
+def _kind_in_scope(case: Case) -> Reason | None:
+    return None if case.scope is None or case.cls.kind in case.scope.kinds else Reason.OUTSIDE_SCOPE_KIND
+
+
+def _purpose_allowed(case: Case) -> Reason | None:
+    return None if case.scope is None or case.reader.purpose in case.scope.purposes else Reason.PURPOSE_NOT_ALLOWED
+
+
+def _clearance_current(case: Case) -> Reason | None:
+    return None if case.reader.clearance_current else Reason.CLEARANCE_EXPIRED
+
+
+def _not_recalled(case: Case) -> Reason | None:
+    return Reason.RECALLED if case.row.is_recalled else None
+
+
+def _not_expired(case: Case) -> Reason | None:
+    return Reason.EXPIRED if case.row.is_expired else None
+
+
+def _label_known(case: Case, label: Label) -> Reason | None:
+    # A label that the law no longer knows cannot be judged.
+    return Reason.RULE_FAILED if case.catalogue.check(label) else None
+
+
+def _assurance_strong_enough(case: Case, label: Label) -> Reason | None:
+    match case.reader.assurance:
+        case Assurance.MUTUAL_TLS:
+            return None
+        case Assurance.TOKEN:
+            is_above = case.catalogue.protection_rank(label) > case.catalogue.clearance_rank(TOKEN_CEILING)
+            return Reason.WEAK_ASSURANCE if is_above else None
+        case other:
+            assert_never(other)
+
+
+def _below_ceiling(case: Case, label: Label) -> Reason | None:
+    scope = case.scope
+    if scope is None:
+        return None
+    return Reason.ABOVE_CEILING if case.catalogue.exceeds_ceiling(label, scope.ceiling, scope.policy) else None
+
+
+def _cleared(case: Case, label: Label) -> Reason | None:
+    # Protection was rounded up, clearance down: of two readings of a level the stricter one decides.
+    is_cleared = case.catalogue.clearance_rank(case.reader.level) >= case.catalogue.protection_rank(label)
+    return None if is_cleared else Reason.ABOVE_CLEARANCE
+
+
+def _compartments_held(case: Case, label: Label) -> Reason | None:
+    allowed = case.reader.compartments
+    if case.scope is not None:
+        allowed &= case.scope.compartments
+    return None if allowed.issuperset(label.compartments) else Reason.MISSING_COMPARTMENT
+
+
+def _releasable(case: Case, label: Label) -> Reason | None:
+    return None if case.reader.member in (case.cls.originator, *label.releasable_to) else Reason.NOT_RELEASABLE
+
+
+def _nationality(case: Case, label: Label) -> Reason | None:
+    if EYES_ONLY not in label.handling:
+        return None
+    return None if case.reader.nationality in (case.cls.originator, *label.releasable_to) else Reason.NATIONALITY
+
+
+def _originator_control(case: Case, label: Label) -> Reason | None:
+    if case.use is Use.READ:
+        return None
+    is_open = case.scope is not None and case.scope.onward_release is OnwardRelease.PARTIES
+    is_controlled = not ORIGINATOR_CONTROLLED.isdisjoint(label.handling)
+    return None if is_open and not is_controlled else Reason.ORIGINATOR_CONTROL
+
+
+def _handling_kept(case: Case, label: Label) -> Reason | None:
+    is_known = KNOWN_CAVEATS.issuperset(label.handling)
+    is_for_court = NOT_IN_COURT in label.handling and case.reader.purpose == JUDICIAL_PURPOSE
+    return None if is_known and not is_for_court else Reason.HANDLING_CAVEAT
+
+
+# Numbers are for ever: a rule that is dropped leaves its number unused.
+REPORT_RULES: tuple[ReportRule, ...] = (
+    ReportRule(1, "reader-role", _reader_role),
+    ReportRule(2, "client-active", _client_active),
+    ReportRule(3, "agreement-known", _agreement_known),
+    ReportRule(4, "agreement-in-force", _agreement_in_force),
+    ReportRule(5, "reader-is-party", _reader_is_party),
+    ReportRule(6, "reader-in-scope", _reader_in_scope),
+    ReportRule(7, "originator-is-party", _originator_is_party),
+    ReportRule(8, "topic-in-scope", _topic_in_scope),
+    ReportRule(9, "regions-in-scope", _regions_in_scope),
+    ReportRule(10, "kind-in-scope", _kind_in_scope),
+    ReportRule(11, "purpose-allowed", _purpose_allowed),
+    ReportRule(12, "clearance-current", _clearance_current),
+    ReportRule(13, "not-recalled", _not_recalled),
+    ReportRule(14, "not-expired", _not_expired),
+)
+LABEL_RULES: tuple[LabelRule, ...] = (
+    LabelRule(15, "label-known", _label_known),
+    LabelRule(16, "assurance", _assurance_strong_enough),
+    LabelRule(17, "below-ceiling", _below_ceiling),
+    LabelRule(18, "clearance-level", _cleared),
+    LabelRule(19, "compartments-held", _compartments_held),
+    LabelRule(20, "releasable-to", _releasable),
+    LabelRule(21, "nationality", _nationality),
+    LabelRule(22, "originator-control", _originator_control),
+    LabelRule(23, "handling-caveats", _handling_kept),
+)
+GUARDS_RULE_NUMBER = 24

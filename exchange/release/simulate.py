@@ -1,0 +1,83 @@
+"""Who could read a report with these attributes, without posting it: counts by agency, never single clients."""
+
+from collections import Counter, defaultdict
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import assert_never
+
+from exchange.release.cache import CURRENT_ROW
+from exchange.release.decide import decide, in_order, judged_labels
+from exchange.release.decision import Decision, Permit, Reason, Refusal, View
+from exchange.release.facts import ClassFacts, ReaderFacts, ScopeFacts, Use
+from exchange.release.law import Law
+
+
+@dataclass(frozen=True, slots=True)
+class AgencyOutlook:
+    """How many clients of an agency could read it: whole (`full`), or some of its parts only (`tear_line`)."""
+
+    agency: str
+    full: int
+    tear_line: int
+
+
+@dataclass(frozen=True, slots=True)
+class MemberOutlook:
+    """A member's agencies that could read it. `reasons` say why none could, and are empty where one can."""
+
+    member: str
+    agencies: tuple[AgencyOutlook, ...]
+    reasons: tuple[Reason, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Simulation:
+    """The outlook of every member concerned, sorted by code."""
+
+    members: tuple[MemberOutlook, ...]
+
+
+def simulate(cls: ClassFacts, scope: ScopeFacts | None, readers: Iterable[ReaderFacts], law: Law) -> Simulation:
+    """Return who could read a current report of class `cls`, each client with its own purpose.
+
+    Concerned are the originator, the readers of the scope and the members the labels name: who else has clients
+    here is not the poster's to know. A member without any reading client is refused for `role-missing`.
+    """
+    decisions: defaultdict[str, list[tuple[str, Decision]]] = defaultdict(list)
+    concerned = _concerned(cls, scope)
+    for reader in readers:
+        if reader.member in concerned:
+            decision = decide(reader, cls, scope, CURRENT_ROW, Use.READ, law)
+            decisions[reader.member].append((reader.agency, decision))
+    return Simulation(tuple(_outlook(member, decisions[member]) for member in sorted(concerned)))
+
+
+def _concerned(cls: ClassFacts, scope: ScopeFacts | None) -> frozenset[str]:
+    named = {member for label in judged_labels(cls) for member in label.releasable_to}
+    return frozenset({cls.originator, *named}) | (frozenset() if scope is None else scope.readers)
+
+
+def _outlook(member: str, decisions: list[tuple[str, Decision]]) -> MemberOutlook:
+    full: Counter[str] = Counter()
+    tear_line: Counter[str] = Counter()
+    refused: list[frozenset[Reason]] = []
+    for agency, decision in decisions:
+        match decision:
+            case Permit(view=View.FULL):
+                full[agency] += 1
+            case Permit():
+                tear_line[agency] += 1
+            case Refusal(reasons):
+                refused.append(frozenset(reasons))
+            case other:
+                assert_never(other)
+    agencies = tuple(AgencyOutlook(agency, full[agency], tear_line[agency]) for agency in sorted(full | tear_line))
+    return MemberOutlook(member, agencies, () if agencies else _why_none(refused))
+
+
+def _why_none(refused: list[frozenset[Reason]]) -> tuple[Reason, ...]:
+    if not refused:
+        return (Reason.ROLE_MISSING,)
+    # What stops all of its clients is the member's reason; where they differ, all of their reasons are.
+    common = frozenset.intersection(*refused)
+    return in_order(common or frozenset.union(*refused))
