@@ -1,1 +1,62 @@
-"""crypto"""
+"""Crypto: what is encrypted, bound, sealed and certified, each with what the library offers for it.
+
+Promises: every ciphertext is bound to its label and place and names its suite; opening gives the whole
+truth or an OpeningError that says nothing. Randomness and keys come in as arguments; the nonces and salts
+inside Cobblestone and the keys of certificates are the library's own.
+Does not: keep keys (custody does), decide who may open, or invent a mode or container.
+"""
+
+from exchange.crypto.certificates import (
+    AUTHORITY_DAYS,
+    CERTIFICATE_DAYS,
+    KeyAndCertificate,
+    empty_crl,
+    issue_client,
+    issue_server,
+    new_authority,
+    sign_request,
+)
+from exchange.crypto.contexts import CONTEXT_BYTES, header_context, part_context
+from exchange.crypto.errors import CryptoError, OpeningError
+from exchange.crypto.headers import decrypt_header, encrypt_header
+from exchange.crypto.keys import DATA_KEY_BYTES, NONCE_BYTES, derive_key
+from exchange.crypto.parts import PartEncryptor, decrypt_part, decrypt_part_chunks, encrypt_part
+from exchange.crypto.reading import CertificateFacts, read_certificate, thumbprint_of_der
+from exchange.crypto.suites import HEADER_SUITE, PART_SUITE, WRAP_SUITE, Suite, require_suite, suite_named
+from exchange.crypto.tokens import open_token, seal_token
+
+__all__ = [
+    "AUTHORITY_DAYS",
+    "CERTIFICATE_DAYS",
+    "CONTEXT_BYTES",
+    "DATA_KEY_BYTES",
+    "HEADER_SUITE",
+    "NONCE_BYTES",
+    "PART_SUITE",
+    "WRAP_SUITE",
+    "CertificateFacts",
+    "CryptoError",
+    "KeyAndCertificate",
+    "OpeningError",
+    "PartEncryptor",
+    "Suite",
+    "decrypt_header",
+    "decrypt_part",
+    "decrypt_part_chunks",
+    "derive_key",
+    "empty_crl",
+    "encrypt_header",
+    "encrypt_part",
+    "header_context",
+    "issue_client",
+    "issue_server",
+    "new_authority",
+    "open_token",
+    "part_context",
+    "read_certificate",
+    "require_suite",
+    "seal_token",
+    "sign_request",
+    "suite_named",
+    "thumbprint_of_der",
+]

@@ -4,7 +4,7 @@ Promises: standard library only, no state, no input or output.
 Does not: know any concept of the exchange.
 """
 
-from exchange.kernel.canonical import CanonicalError, canonical_bytes
+from exchange.kernel.canonical import Canonical, CanonicalError, canonical_bytes
 from exchange.kernel.clock import Clock, from_micros, parse_rfc3339, rfc3339, system_clock, to_micros
 from exchange.kernel.errors import (
     ConflictError,
@@ -25,6 +25,7 @@ from exchange.kernel.errors import (
 from exchange.kernel.ids import is_uuid7, new_id
 
 __all__ = [
+    "Canonical",
     "CanonicalError",
     "Clock",
     "ConflictError",

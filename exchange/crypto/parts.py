@@ -1,0 +1,122 @@
+"""Parts: bodies of any size under Cobblestone-256 (C2SP chunked encryption), which commits to its key and context."""
+
+from collections.abc import Iterator
+
+from cryptography.cobblestone import Cobblestone256Decryptor, Cobblestone256Encryptor
+from cryptography.exceptions import InvalidTag
+
+from exchange.crypto.contexts import check_context
+from exchange.crypto.errors import CryptoError, OpeningError
+from exchange.crypto.keys import check_key
+
+Octets = bytes | bytearray | memoryview
+
+# The segment of C2SP chunked encryption, its tag, and the salt and commitment in front of the first.
+_SEGMENT_BYTES = 16 * 1024
+_TAG_BYTES = 16
+_PREFIX_BYTES = 56
+
+# Large enough for full speed, small enough that a hundred open streams stay in memory.
+_PIECE_BYTES = 16 * _SEGMENT_BYTES
+
+
+def encrypt_part(key: bytes, context: bytes, plaintext: bytes) -> bytes:
+    """Return the ciphertext of `plaintext`. `key` is new for every part: nothing else is ever encrypted with it.
+
+    Raises CryptoError for a key or context of the wrong size.
+    """
+    encryptor = _new_encryptor(key, context)
+    return encryptor.update(plaintext) + encryptor.finalize()
+
+
+def decrypt_part(key: bytes, context: bytes, ciphertext: Octets) -> bytes:
+    """Return the plaintext, whole or not at all. Raises OpeningError, and CryptoError for sizes."""
+    decryptor = _new_decryptor(key, context)
+    try:
+        return decryptor.update(ciphertext) + decryptor.finalize()
+    except InvalidTag as exc:
+        raise _opening_error() from exc
+
+
+def decrypt_part_chunks(
+    key: bytes, context: bytes, ciphertext: Octets, *, start: int = 0, stop: int | None = None
+) -> Iterator[bytes]:
+    """Yield the plaintext from octet `start` up to, not including, `stop`, in pieces of at most 256 KiB.
+
+    What is yielded is authenticated, each piece and its position. A missing end is noticed only when
+    `stop` is None or lies beyond it. Raises OpeningError, possibly after some pieces, at the first that
+    does not belong; CryptoError, before any, for sizes and for `start` or `stop` out of order.
+    """
+    if start < 0 or (stop is not None and stop < start):
+        raise CryptoError(f"range {start}..{stop} runs backwards")
+    return _opened(_new_decryptor(key, context), memoryview(ciphertext), start=start, stop=stop)
+
+
+class PartEncryptor:
+    """Encrypts one part as it arrives, in flat memory. Use `update` any number of times, then `finish` once."""
+
+    __slots__ = ("_buffer", "_encryptor")
+
+    def __init__(self, key: bytes, context: bytes) -> None:
+        self._encryptor = _new_encryptor(key, context)
+        self._buffer = bytearray()
+
+    def update(self, plaintext: Octets) -> memoryview:
+        """Return the ciphertext that is ready, perhaps none. Copy it before the next call: the buffer is reused."""
+        room = _room_for(len(plaintext))
+        if len(self._buffer) < room:
+            # A new one, not a longer one: a view of the old one may still be held.
+            self._buffer = bytearray(room)
+        written = self._encryptor.update_into(plaintext, self._buffer)
+        return memoryview(self._buffer)[:written].toreadonly()
+
+    def finish(self) -> bytes:
+        """Return the last of the ciphertext; without it the part does not open."""
+        return self._encryptor.finalize()
+
+
+def _opened(
+    decryptor: Cobblestone256Decryptor, ciphertext: memoryview, *, start: int, stop: int | None
+) -> Iterator[bytes]:
+    position = 0
+    for piece in _decrypted(decryptor, ciphertext):
+        chunk = piece[max(start - position, 0) : None if stop is None else max(stop - position, 0)]
+        position += len(piece)
+        if chunk:
+            yield bytes(chunk)
+        if stop is not None and position >= stop:
+            return
+
+
+def _decrypted(decryptor: Cobblestone256Decryptor, ciphertext: memoryview) -> Iterator[memoryview]:
+    buffer = bytearray(_room_for(_PIECE_BYTES))
+    view = memoryview(buffer)
+    try:
+        for offset in range(0, len(ciphertext), _PIECE_BYTES):
+            written = decryptor.update_into(ciphertext[offset : offset + _PIECE_BYTES], buffer)
+            yield view[:written]
+        yield memoryview(decryptor.finalize())
+    except InvalidTag as exc:
+        raise _opening_error() from exc
+
+
+def _room_for(size_bytes: int) -> int:
+    # What is held back from before is less than a segment and its tag.
+    segments = size_bytes // _SEGMENT_BYTES + 2
+    return size_bytes + _PREFIX_BYTES + _SEGMENT_BYTES + segments * _TAG_BYTES
+
+
+def _new_encryptor(key: bytes, context: bytes) -> Cobblestone256Encryptor:
+    check_key(key)
+    check_context(context)
+    return Cobblestone256Encryptor(key, context)
+
+
+def _new_decryptor(key: bytes, context: bytes) -> Cobblestone256Decryptor:
+    check_key(key)
+    check_context(context)
+    return Cobblestone256Decryptor(key, context)
+
+
+def _opening_error() -> OpeningError:
+    return OpeningError("ciphertext, key, label or place do not belong together")

@@ -1,0 +1,78 @@
+"""What the exchange reads from anybody's certificate. Chains and revocation are checked by TLS, not here."""
+
+import hashlib
+from dataclasses import dataclass
+from datetime import datetime
+
+from cryptography import x509
+from cryptography.exceptions import UnsupportedAlgorithm
+from cryptography.hazmat.primitives.serialization import Encoding
+from cryptography.x509.oid import NameOID
+
+from exchange.kernel import MalformedError
+
+_PEM_BEGIN = b"-----BEGIN CERTIFICATE-----"
+
+
+@dataclass(frozen=True, slots=True)
+class CertificateFacts:
+    """A certificate in brief. `thumbprint` is the SHA-256 of its DER in lower-case hex (RFC 8705 `x5t#S256`).
+
+    Common names are None where there is not exactly one; they are for display and identify nobody.
+    """
+
+    thumbprint: str
+    subject_common_name: str | None
+    issuer_common_name: str | None
+    not_before: datetime
+    not_after: datetime
+    is_authority: bool
+
+
+def thumbprint_of_der(der: bytes) -> str:
+    """Return the SHA-256 of a certificate's DER in lower-case hex: what names a client."""
+    return hashlib.sha256(der).hexdigest()
+
+
+def read_certificate(pem_or_der: bytes) -> CertificateFacts:
+    """Return what is to know of one certificate.
+
+    Raises MalformedError for anything but exactly one certificate, in PEM or DER.
+    """
+    certificate = _loaded(pem_or_der)
+    return CertificateFacts(
+        thumbprint=thumbprint_of_der(certificate.public_bytes(Encoding.DER)),
+        subject_common_name=_common_name(certificate.subject),
+        issuer_common_name=_common_name(certificate.issuer),
+        not_before=certificate.not_valid_before_utc,
+        not_after=certificate.not_valid_after_utc,
+        is_authority=_is_authority(certificate),
+    )
+
+
+def _loaded(pem_or_der: bytes) -> x509.Certificate:
+    count = pem_or_der.count(_PEM_BEGIN)
+    if count > 1:
+        raise MalformedError(f"{count} certificates in one file: give the one that is meant")
+    try:
+        if count == 1:
+            certificate = x509.load_pem_x509_certificate(pem_or_der)
+        else:
+            certificate = x509.load_der_x509_certificate(pem_or_der)
+        # Names, times and extensions are parsed late; hostile ones shall fail here.
+        _ = certificate.subject, certificate.issuer, certificate.extensions, certificate.not_valid_after_utc
+    except (ValueError, UnsupportedAlgorithm, x509.DuplicateExtension, x509.UnsupportedGeneralNameType) as exc:
+        raise MalformedError("not a certificate: give an X.509 certificate in PEM or DER") from exc
+    return certificate
+
+
+def _common_name(name: x509.Name) -> str | None:
+    values = name.get_attributes_for_oid(NameOID.COMMON_NAME)
+    return str(values[0].value) if len(values) == 1 else None
+
+
+def _is_authority(certificate: x509.Certificate) -> bool:
+    try:
+        return certificate.extensions.get_extension_for_class(x509.BasicConstraints).value.ca
+    except x509.ExtensionNotFound:
+        return False

@@ -1,0 +1,224 @@
+import tracemalloc
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from exchange.crypto import CryptoError, OpeningError, PartEncryptor, decrypt_part, decrypt_part_chunks, encrypt_part
+
+KEY = bytes(range(32))
+CONTEXT = bytes(range(32, 64))
+SEGMENT = 16 * 1024
+PIECE = 16 * SEGMENT
+SIZES = [0, 1, SEGMENT - 1, SEGMENT, SEGMENT + 1, PIECE - 1, PIECE, PIECE + 1, 3 * PIECE + 17]
+
+# Made once with version 50 of the library: what was stored must open for ever.
+STORED = bytes.fromhex(
+    "fa184bd45ad30a8ff6d26c83c52259d8d9221131b9a116a6a4808b5037b893b72764790c81435cf873a980d7625ef24e35a30021b167abb1279c7bd8607cef48efb2af1c00a0a56f15bc58e45ea7cc0ce4ca4f317bd744c71ddf71ac5c5896"
+)
+
+
+def body(size):
+    return (bytes(range(251)) * (size // 251 + 1))[:size]
+
+
+def flipped(blob, index):
+    return blob[:index] + bytes([blob[index] ^ 1]) + blob[index + 1 :]
+
+
+def joined(ciphertext, key=KEY, context=CONTEXT, **span):
+    return b"".join(decrypt_part_chunks(key, context, ciphertext, **span))
+
+
+def streamed(plaintext, step):
+    encryptor = PartEncryptor(KEY, CONTEXT)
+    pieces = [bytes(encryptor.update(plaintext[at : at + step])) for at in range(0, len(plaintext), step)]
+    return b"".join(pieces) + encryptor.finish()
+
+
+def test_stored_part_opens():
+    assert decrypt_part(KEY, CONTEXT, STORED) == b"a report from the field"
+    assert joined(STORED) == b"a report from the field"
+
+
+@pytest.mark.parametrize("size", SIZES)
+def test_part_opens_to_what_went_in(size):
+    ciphertext = encrypt_part(KEY, CONTEXT, body(size))
+
+    assert decrypt_part(KEY, CONTEXT, ciphertext) == body(size)
+    assert joined(ciphertext) == body(size)
+
+
+@pytest.mark.parametrize("size", SIZES)
+@pytest.mark.parametrize("step", [1000, SEGMENT, SEGMENT + 1, PIECE, 10 * PIECE])
+def test_streamed_part_opens_to_what_went_in(size, step):
+    assert decrypt_part(KEY, CONTEXT, streamed(body(size), step)) == body(size)
+
+
+@settings(deadline=None)
+@given(st.lists(st.integers(0, 3 * SEGMENT), max_size=8))
+def test_part_streamed_in_uneven_pieces_opens(steps):
+    encryptor = PartEncryptor(KEY, CONTEXT)
+    plaintext = body(sum(steps))
+    ciphertext, at = b"", 0
+    for step in steps:
+        ciphertext += encryptor.update(memoryview(plaintext)[at : at + step])
+        at += step
+
+    assert decrypt_part(KEY, CONTEXT, ciphertext + encryptor.finish()) == plaintext
+
+
+def test_view_of_an_update_is_read_only():
+    view = PartEncryptor(KEY, CONTEXT).update(body(PIECE))
+
+    assert view.readonly
+
+
+def test_view_still_held_survives_a_larger_update():
+    encryptor = PartEncryptor(KEY, CONTEXT)
+    view = encryptor.update(body(SEGMENT))
+    before = bytes(view)
+    encryptor.update(body(PIECE))
+
+    assert bytes(view) == before
+
+
+def test_two_encryptions_share_no_bytes():
+    assert encrypt_part(KEY, CONTEXT, b"x") != encrypt_part(KEY, CONTEXT, b"x")
+
+
+def test_ciphertext_shows_nothing_of_the_plaintext():
+    assert b"\0" * 8 not in encrypt_part(KEY, CONTEXT, bytes(100_000))
+
+
+@pytest.mark.parametrize("opened", [decrypt_part, lambda *a: b"".join(decrypt_part_chunks(*a))])
+@pytest.mark.parametrize("size", [0, 1, SEGMENT, 3 * PIECE + 17])
+@pytest.mark.parametrize(
+    "forge",
+    [
+        pytest.param(lambda c: (bytes(32), CONTEXT, c), id="other key"),
+        pytest.param(lambda c: (KEY, bytes(32), c), id="other context"),
+        pytest.param(lambda c: (KEY, CONTEXT, b""), id="nothing"),
+        pytest.param(lambda c: (KEY, CONTEXT, c[:1]), id="one octet"),
+        pytest.param(lambda c: (KEY, CONTEXT, c[:-1]), id="an octet too few"),
+        pytest.param(lambda c: (KEY, CONTEXT, c + b"\0"), id="an octet too many"),
+        pytest.param(lambda c: (KEY, CONTEXT, c + c), id="twice"),
+        pytest.param(lambda c: (KEY, CONTEXT, flipped(c, 0)), id="salt"),
+        pytest.param(lambda c: (KEY, CONTEXT, flipped(c, 40)), id="commitment"),
+        pytest.param(lambda c: (KEY, CONTEXT, flipped(c, 60)), id="first segment"),
+        pytest.param(lambda c: (KEY, CONTEXT, flipped(c, len(c) - 1)), id="last tag"),
+    ],
+)
+def test_what_does_not_belong_together_never_opens(opened, size, forge):
+    ciphertext = encrypt_part(KEY, CONTEXT, body(size))
+
+    with pytest.raises(OpeningError, match=r"^ciphertext, key, label or place do not belong together$") as caught:
+        opened(*forge(ciphertext))
+    assert caught.value.__cause__ is not None
+
+
+def test_part_cut_between_segments_never_opens():
+    ciphertext = encrypt_part(KEY, CONTEXT, body(2 * SEGMENT + 5))
+
+    with pytest.raises(OpeningError):
+        joined(ciphertext[: 56 + SEGMENT + 16])
+
+
+def test_segments_exchanged_never_open():
+    ciphertext = encrypt_part(KEY, CONTEXT, body(2 * SEGMENT + 5))
+    first, second, third = 56, 56 + SEGMENT + 16, 56 + 2 * (SEGMENT + 16)
+    swapped = ciphertext[:first] + ciphertext[second:third] + ciphertext[first:second] + ciphertext[third:]
+
+    with pytest.raises(OpeningError):
+        joined(swapped)
+
+
+# ── ranges ──
+
+LONG = body(2 * PIECE + 777)
+LONG_CIPHERTEXT = encrypt_part(KEY, CONTEXT, LONG)
+EDGES = [0, 1, SEGMENT - 1, SEGMENT, PIECE - 16_500, PIECE, PIECE + 1, 2 * PIECE, len(LONG) - 1, len(LONG)]
+
+
+@pytest.mark.parametrize("start", EDGES)
+@pytest.mark.parametrize("stop", [*EDGES, len(LONG) + 5, None])
+def test_range_is_the_slice(start, stop):
+    if stop is not None and stop < start:
+        with pytest.raises(CryptoError, match="runs backwards"):
+            joined(LONG_CIPHERTEXT, start=start, stop=stop)
+        return
+
+    assert joined(LONG_CIPHERTEXT, start=start, stop=stop) == LONG[start:stop]
+
+
+@settings(deadline=None)
+@given(st.integers(0, 3 * PIECE), st.integers(0, 3 * PIECE))
+def test_any_range_is_the_slice(start, length):
+    assert joined(LONG_CIPHERTEXT, start=start, stop=start + length) == LONG[start : start + length]
+
+
+@pytest.mark.parametrize("span", [{"start": -1}, {"start": -2, "stop": -1}, {"start": 2, "stop": 1}])
+def test_backward_range_refuses_before_anything_is_opened(span):
+    with pytest.raises(CryptoError, match=r"range -?\d\.\..* runs backwards"):
+        decrypt_part_chunks(KEY, CONTEXT, STORED, **span)
+
+
+def test_no_chunk_is_empty_or_longer_than_a_piece_and_its_neighbour():
+    sizes = [len(chunk) for chunk in decrypt_part_chunks(KEY, CONTEXT, LONG_CIPHERTEXT)]
+
+    assert 0 not in sizes
+    assert max(sizes) <= PIECE
+
+
+def test_range_ends_before_damage_further_on():
+    damaged = flipped(LONG_CIPHERTEXT, len(LONG_CIPHERTEXT) - 1)
+
+    assert joined(damaged, start=5, stop=10) == LONG[5:10]
+    with pytest.raises(OpeningError):
+        joined(damaged, start=5)
+
+
+def test_range_after_damage_never_opens():
+    with pytest.raises(OpeningError):
+        joined(flipped(LONG_CIPHERTEXT, 100), start=PIECE + 5, stop=PIECE + 10)
+
+
+def test_chunks_stay_what_they_were():
+    chunks = list(decrypt_part_chunks(KEY, CONTEXT, LONG_CIPHERTEXT))
+
+    assert b"".join(chunks) == LONG
+    assert {type(chunk) for chunk in chunks} == {bytes}
+
+
+# ── memory ──
+
+
+def test_memory_stays_flat_however_long_the_part():
+    piece, encryptor = bytes(PIECE), PartEncryptor(KEY, CONTEXT)
+    encryptor.update(piece)
+    tracemalloc.start()
+    for _ in range(256):
+        encryptor.update(piece)
+    _, encrypting = tracemalloc.get_traced_memory()
+    ciphertext = encrypt_part(KEY, CONTEXT, bytes(16 * PIECE))
+    tracemalloc.reset_peak()
+    before, _ = tracemalloc.get_traced_memory()
+    total = sum(len(chunk) for chunk in decrypt_part_chunks(KEY, CONTEXT, ciphertext))
+    _, decrypting = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+
+    assert total == 16 * PIECE
+    assert encrypting < PIECE
+    assert decrypting - before < 4 * PIECE
+
+
+# ── sizes ──
+
+
+@pytest.mark.parametrize("act", [encrypt_part, decrypt_part, decrypt_part_chunks, lambda k, c, _: PartEncryptor(k, c)])
+@pytest.mark.parametrize("size", [0, 16, 31, 33])
+def test_key_or_context_of_another_size_refuses(act, size):
+    with pytest.raises(CryptoError, match=f"key has {size} bytes: 32 are needed"):
+        act(bytes(size), CONTEXT, b"")
+    with pytest.raises(CryptoError, match=f"context has {size} bytes: use a digest of 32"):
+        act(KEY, bytes(size), b"")

@@ -1,0 +1,83 @@
+import hashlib
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
+
+from exchange.crypto import CertificateFacts, issue_client, new_authority, read_certificate, thumbprint_of_der
+from exchange.kernel import MalformedError
+
+NOW = datetime(2026, 3, 1, tzinfo=UTC)
+AUTHORITY = new_authority("Exchange demo authority", NOW)
+CLIENT = issue_client(AUTHORITY, "gbr-desk", organisation="GBR/NCSC", now=NOW)
+DER = x509.load_pem_x509_certificate(CLIENT.certificate_pem).public_bytes(serialization.Encoding.DER)
+
+
+def foreign(common_names, extensions=()):
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, text) for text in common_names])
+    builder = x509.CertificateBuilder().subject_name(name).issuer_name(name).public_key(key.public_key())
+    builder = builder.serial_number(1).not_valid_before(NOW).not_valid_after(NOW + timedelta(days=1))
+    for one in extensions:
+        builder = builder.add_extension(one, critical=True)
+    return builder.sign(key, hashes.SHA256()).public_bytes(serialization.Encoding.DER)
+
+
+@pytest.mark.parametrize("form", [CLIENT.certificate_pem, DER, b"a remark\n" + CLIENT.certificate_pem])
+def test_certificate_is_read_in_either_form(form):
+    assert read_certificate(form) == CertificateFacts(
+        thumbprint=hashlib.sha256(DER).hexdigest(),
+        subject_common_name="gbr-desk",
+        issuer_common_name="Exchange demo authority",
+        not_before=NOW - timedelta(minutes=5),
+        not_after=NOW + timedelta(days=365),
+        is_authority=False,
+    )
+
+
+def test_authority_is_told_from_a_leaf():
+    assert read_certificate(AUTHORITY.certificate_pem).is_authority
+
+
+def test_certificate_without_constraints_is_no_authority():
+    assert not read_certificate(foreign(["a"])).is_authority
+
+
+def test_thumbprint_is_lower_case_hex_of_sha256():
+    assert thumbprint_of_der(b"") == "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
+
+
+@pytest.mark.parametrize("names", [[], ["a", "b"]])
+def test_name_that_is_not_one_is_none(names):
+    facts = read_certificate(foreign(names))
+
+    assert (facts.subject_common_name, facts.issuer_common_name) == (None, None)
+
+
+@pytest.mark.parametrize(
+    "octets",
+    [
+        b"",
+        b"x",
+        DER[:-1],
+        DER + b"\0",
+        CLIENT.key_pem,
+        CLIENT.certificate_pem[:200],
+        CLIENT.certificate_pem.replace(b"M", b"!"),
+        DER.replace(b"\x55\x1d\x0f", b"\x55\x1d\x13"),
+        DER.replace(b"gbr-desk", b"\xff" * 8),
+    ],
+    ids=["empty", "text", "cut", "longer", "key", "cut PEM", "no base64", "extension twice", "name not UTF-8"],
+)
+def test_what_is_no_certificate_refuses(octets):
+    with pytest.raises(MalformedError, match=r"not a certificate: give an X.509 certificate in PEM or DER") as caught:
+        read_certificate(octets)
+    assert caught.value.__cause__ is not None
+
+
+def test_two_certificates_refuse():
+    with pytest.raises(MalformedError, match="2 certificates in one file: give the one that is meant"):
+        read_certificate(CLIENT.certificate_pem + AUTHORITY.certificate_pem)
