@@ -9,14 +9,21 @@ from exchange.markings.catalogue import Catalogue
 from exchange.markings.label import Label
 from exchange.markings.load import load_catalogue
 from exchange.markings.policy import Equivalence, Level, SecurityPolicy, Source, UnknownMarkingError
+from exchange.markings.stanag4774 import from_stanag4774, to_stanag4774
+from exchange.markings.text import MarkingFormatError, parse_marking, render_marking
 
 __all__ = [
     "Catalogue",
     "Equivalence",
     "Label",
     "Level",
+    "MarkingFormatError",
     "SecurityPolicy",
     "Source",
     "UnknownMarkingError",
+    "from_stanag4774",
     "load_catalogue",
+    "parse_marking",
+    "render_marking",
+    "to_stanag4774",
 ]

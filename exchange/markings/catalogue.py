@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from exchange.kernel.errors import Fault
 from exchange.markings.label import Label
 from exchange.markings.policy import Level, SecurityPolicy, UnknownMarkingError, is_member_code
+from exchange.markings.quoting import quoted
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -30,7 +31,7 @@ class Catalogue:
         policy = self.policies.get(label.policy)
         members = _member_faults(label.releasable_to)
         if policy is None:
-            message = f"no security policy `{label.policy}`: use {_choice(sorted(self.policies))}"
+            message = f"no security policy {quoted(label.policy)}: use {_choice(sorted(self.policies))}"
             return (Fault("/policy", "unknown-policy", message), *members)
         return (
             *_level_faults(policy, label.classification),
@@ -157,13 +158,17 @@ def _level_faults(policy: SecurityPolicy, name: str) -> tuple[Fault, ...]:
     if policy.level(name) is not None:
         return ()
     choice = _choice([level.name for level in reversed(policy.levels)])
-    return (Fault("/classification", "unknown-level", f"{policy.id} has no level `{name}`: use {choice}"),)
+    return (Fault("/classification", "unknown-level", f"{policy.id} has no level {quoted(name)}: use {choice}"),)
 
 
 def _unknown(kind: str, pointer: str, names: tuple[str, ...], known: frozenset[str]) -> tuple[Fault, ...]:
     # The known ones are not listed: the name of a compartment may itself be more than the caller should learn.
     return tuple(
-        Fault(f"{pointer}/{index}", f"unknown-{kind}", f"no {kind} `{name}` in this policy: use one of its vocabulary")
+        Fault(
+            f"{pointer}/{index}",
+            f"unknown-{kind}",
+            f"no {kind} {quoted(name)} in this policy: use one of its vocabulary",
+        )
         for index, name in enumerate(names)
         if name not in known
     )
@@ -171,7 +176,7 @@ def _unknown(kind: str, pointer: str, names: tuple[str, ...], known: frozenset[s
 
 def _member_faults(codes: tuple[str, ...]) -> tuple[Fault, ...]:
     return tuple(
-        Fault(f"/releasable_to/{index}", "malformed-member", f"`{code}` is no member code: write it like `GBR`")
+        Fault(f"/releasable_to/{index}", "malformed-member", f"{quoted(code)} is no member code: write it like `GBR`")
         for index, code in enumerate(codes)
         if not is_member_code(code)
     )

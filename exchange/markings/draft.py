@@ -6,6 +6,7 @@ from datetime import date
 from exchange.kernel.errors import Fault
 from exchange.markings.page import Page, open_page
 from exchange.markings.policy import Source
+from exchange.markings.quoting import quoted
 
 _REQUIRED = ("policy", "title", "authority", "source", "levels", "categories")
 _KINDS = ("real", "exercise")
@@ -138,5 +139,5 @@ def _read_category(page: Page) -> CategoryRow | None:
 def _read_choice(page: Page, choices: tuple[str, ...]) -> str:
     text = page.text()
     if text not in choices:
-        page.fault("bad-choice", f"`{text[:40]}` is none of " + ", ".join(f"`{choice}`" for choice in choices))
+        page.fault("bad-choice", f"{quoted(text)} is none of " + ", ".join(f"`{choice}`" for choice in choices))
     return text

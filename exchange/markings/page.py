@@ -10,6 +10,7 @@ from datetime import date
 import yaml
 
 from exchange.kernel.errors import Fault
+from exchange.markings.quoting import quoted
 
 
 class Page:
@@ -32,12 +33,12 @@ class Page:
             return None
         found: dict[str, Page] = {}
         for key, value in self._node.value:
-            name = str(key.value)
+            name = str(key.value) if isinstance(key, yaml.ScalarNode) else "?"
             child = Page(value, f"{self.pointer}/{pointer_token(name)}", self._faults, line=key.start_mark.line + 1)
             if name in found:
-                child.fault("duplicate-key", f"`{name}` is written twice: keep one")
+                child.fault("duplicate-key", f"{quoted(name)} is written twice: keep one")
             elif name not in required and name not in optional:
-                child.fault("unknown-key", f"`{name}` means nothing here: use {_listed((*required, *optional))}")
+                child.fault("unknown-key", f"{quoted(name)} means nothing here: use {_listed((*required, *optional))}")
             else:
                 found[name] = child
         missing = [name for name in required if name not in found]
@@ -50,10 +51,7 @@ class Page:
         if not isinstance(self._node, yaml.SequenceNode) or not self._node.value:
             self.fault("not-a-list", "write a list with at least one entry")
             return []
-        return [
-            Page(node, f"{self.pointer}/{index}", self._faults)
-            for index, node in enumerate(self._node.value)
-        ]  # fmt: skip
+        return [Page(node, f"{self.pointer}/{index}", self._faults) for index, node in enumerate(self._node.value)]
 
     def text(self) -> str:
         """Return a line of text in normal form C, without stray spaces or unprintable characters; "" for a fault."""
@@ -71,14 +69,14 @@ class Page:
         except ValueError:
             day = date.min
         if day.isoformat() != text:
-            self.fault("bad-date", f"`{text[:40]}` is not a day: write it like 2021-07-01")
+            self.fault("bad-date", f"{quoted(text)} is not a day: write it like 2021-07-01")
         return day
 
     def number(self) -> int:
         """Return a number from 0 up, in decimal digits; -1 for a fault."""
         text = self._scalar()
         if not (text.isascii() and text.isdigit()):
-            self.fault("bad-number", f"`{text[:40]}` is not a number: write decimal digits")
+            self.fault("bad-number", f"{quoted(text)} is not a number: write decimal digits")
             return -1
         return int(text)
 

@@ -14,6 +14,7 @@ _CATEGORY_NAME = re.compile(r"[A-Z0-9]+(?:[ -][A-Z0-9]+)*")
 
 def check_drafts(drafts: Sequence[Draft], faults: list[Fault]) -> Draft | None:
     """Put every fault of `drafts` into `faults`; return the base policy's draft where there is exactly one."""
+    all_were_read = not faults
     for draft in drafts:
         _check_names(draft)
         _check_order(draft)
@@ -22,7 +23,7 @@ def check_drafts(drafts: Sequence[Draft], faults: list[Fault]) -> Draft | None:
     for draft in bases[1:]:
         draft.place.fault("second-base", f"`{bases[0].id}` is the base policy already: keep one `base: true`")
     if len(bases) != 1:
-        if not bases:
+        if not bases and all_were_read:
             faults.append(Fault("", "no-base", "no security policy is the base: write `base: true` in one file"))
         return None
     _check_meanings(drafts, bases[0])
