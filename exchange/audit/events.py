@@ -44,6 +44,7 @@ class EventName(Enum):
     REPORT_EXPLAINED = "report.explained"
     RELEASE_SIMULATED = "release.simulated"
     KEY_OPENED = "key.opened"
+    AUDIT_READ = "audit.read"
 
 
 class Outcome(Enum):

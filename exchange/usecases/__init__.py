@@ -1,1 +1,93 @@
-"""usecases"""
+"""Use cases: one file per verb or small family of verbs; each loads, decides, records and writes.
+
+Promises: nothing is answered before its audit entry is durable; every refusal is recorded before it is raised;
+absent and invisible are one answer.
+Does not: know HTTP, JSON field names beyond the header's, SQL, or the command line.
+"""
+
+from exchange.usecases.agreements import (
+    AgreementView,
+    list_agreements,
+    propose_agreement,
+    resume_agreement,
+    show_agreement,
+    sign_agreement,
+    suspend_agreement,
+    withdraw_agreement,
+)
+from exchange.usecases.authenticate import authenticate
+from exchange.usecases.check_readiness import Check, Readiness, check_readiness
+from exchange.usecases.clients import (
+    ClearanceChange,
+    ClientView,
+    Enrolment,
+    add_certificate,
+    change_clearance,
+    change_standing,
+    enrol_client,
+    list_clients,
+    remove_certificate,
+    show_client,
+)
+from exchange.usecases.context import Call, Recorded, Services
+from exchange.usecases.describe_caller import CallerVocabulary, describe_caller, describe_vocabulary
+from exchange.usecases.explain_report import explain_report
+from exchange.usecases.keep_record import put_law_in_force, read_entries, record_service
+from exchange.usecases.list_reports import ListedReports, ListQuery, list_reports
+from exchange.usecases.members import add_member, list_members, resume_member, suspend_member
+from exchange.usecases.post_report import PostedAnswer, post_report
+from exchange.usecases.pull_report import PulledReport, pull_report
+from exchange.usecases.read_part import ReadPart, read_part
+from exchange.usecases.recording import record_rejection
+from exchange.usecases.simulate_release import SimulatedReport, simulate_release
+
+__all__ = [
+    "AgreementView",
+    "Call",
+    "CallerVocabulary",
+    "Check",
+    "ClearanceChange",
+    "ClientView",
+    "Enrolment",
+    "ListQuery",
+    "ListedReports",
+    "PostedAnswer",
+    "PulledReport",
+    "ReadPart",
+    "Readiness",
+    "Recorded",
+    "Services",
+    "SimulatedReport",
+    "add_certificate",
+    "add_member",
+    "authenticate",
+    "change_clearance",
+    "change_standing",
+    "check_readiness",
+    "describe_caller",
+    "describe_vocabulary",
+    "enrol_client",
+    "explain_report",
+    "list_agreements",
+    "list_clients",
+    "list_members",
+    "list_reports",
+    "post_report",
+    "propose_agreement",
+    "pull_report",
+    "put_law_in_force",
+    "read_entries",
+    "read_part",
+    "record_rejection",
+    "record_service",
+    "remove_certificate",
+    "resume_agreement",
+    "resume_member",
+    "show_agreement",
+    "show_client",
+    "sign_agreement",
+    "simulate_release",
+    "suspend_agreement",
+    "suspend_member",
+    "withdraw_agreement",
+]

@@ -17,6 +17,10 @@ from exchange.usecases.facts import reader_facts, row_facts, stated_purpose
 from exchange.usecases.recording import draft
 
 
+ABSENT_ID = "00000000-0000-7000-8000-000000000000"
+"""Asked of the store in place of a malformed id, so that both cost the same query."""
+
+
 @dataclass(frozen=True, slots=True)
 class Judged:
     """A report, all that the decision about it rested on, and the decision."""

@@ -4,52 +4,68 @@ which it is posted, and the reports it builds on.
 Faults carry the JSON pointer into the posted body and, where one fits, a reason code of the contract.
 """
 
-from exchange.agreements import Agreement, Scope
-from exchange.kernel import Fault, InvalidError, is_uuid7
+from collections.abc import Sequence
+
+from exchange.agreements import Agreement, AgreementState, Scope, active_parties, state_of
+from exchange.kernel import ConflictError, Fault, InvalidError, NotFoundError, is_uuid7, new_id
 from exchange.markings import Label
 from exchange.members import Client
 from exchange.release import Law, Permit, Reason, Refusal, View
-from exchange.reports import PostedReport, PostingRules
+from exchange.reports import Header, PostedReport, PostingRules, ReportId, compose_header
 from exchange.store import Parts, PolicyState
 from exchange.usecases.authenticate import required_thumbprint
+from exchange.usecases.collecting import Collected
 from exchange.usecases.context import Call, Services
 from exchange.usecases.judging import judge
+
+_ID_RANDOMNESS_BYTES = 10
 
 _MOST_REFERENCES = 50
 """Each costs a query and a decision; a report that cites more cites a collection."""
 
 
-def posting_rules(law: Law, agreement: Agreement, scope: Scope, client: Client, members: frozenset[str]) -> PostingRules:
-    """Return what a post of `client` under `scope` is checked against."""
-    catalogue = law.catalogue
+def require_in_force(agreement: Agreement | None, client: Client, call: Call) -> Agreement:
+    """Return the agreement if the client's member can post under it now.
 
-    def dominates(upper: Label, lower: Label) -> bool:
-        return catalogue.dominates(upper, lower, originator=client.member)
+    Raises NotFoundError where it is absent or the member no party, ConflictError where it is not in force or
+    the member has suspended its own part.
+    """
+    if agreement is None or agreement.party(client.member) is None:
+        message = "no such agreement, or none that you may see"
+        raise NotFoundError(message)
+    state = state_of(agreement, call.now)
+    if state is not AgreementState.IN_FORCE:
+        message = f"the agreement is {state.value}: reports can be posted only while it is in force"
+        raise ConflictError(message, code=Reason.AGREEMENT_NOT_IN_FORCE.value)
+    if client.member not in active_parties(agreement, call.now):
+        message = "your member has suspended its own part: resume it first"
+        raise ConflictError(message, code=Reason.AGREEMENT_NOT_IN_FORCE.value)
+    return agreement
 
-    def above_ceiling(label: Label) -> bool:
-        return catalogue.exceeds_ceiling(label, scope.ceiling, agreement.terms.policy)
 
-    return PostingRules(
-        scope=scope,
-        vocabulary=law.vocabulary,
-        check_label=catalogue.check,
-        dominates=dominates,
-        above_ceiling=above_ceiling,
-        is_member=members.__contains__,
-    )
+def compose(  # noqa: PLR0913  one call's surroundings, what is posted, and what it is checked against
+    services: Services,
+    call: Call,
+    client: Client,
+    posted: PostedReport,
+    *,
+    agreement: Agreement,
+    members: frozenset[str],
+    faults: Sequence[Fault] = (),
+) -> Header:
+    """Return the header that `posted` gets; InvalidError names every fault found, `faults` among them."""
+    found = list(faults)
+    report_id = ReportId(new_id(call.now, services.randomness(_ID_RANDOMNESS_BYTES)))
 
+    def composed() -> Header:
+        rules = _posting_rules(services.law, agreement, client, members, scope_name=posted.scope)
+        return compose_header(posted, report_id=report_id, originator=client.member, now=call.now, rules=rules)
 
-def require_contributor(agreement: Agreement, client: Client, scope_name: str) -> Scope:
-    """Return the scope called `scope_name` of which the client's member is a contributor; InvalidError otherwise."""
-    message = "the report cannot be posted so"
-    scope = agreement.terms.scope(scope_name)
-    if scope is None:
-        known = ", ".join(f"`{each.name}`" for each in agreement.terms.scopes)
-        raise InvalidError(message, (Fault("/scope", "unknown-scope", f"no such scope in the agreement: use {known}"),))
-    if client.member not in scope.contributors:
-        text = f"your member `{client.member}` is no contributor of the scope `{scope.name}`"
-        raise InvalidError(message, (Fault("/scope", Reason.NOT_A_PARTY.value, text),))
-    return scope
+    header = Collected(found).value(composed, None)
+    if header is None or found:
+        message = f"the report has {len(found)} {'fault' if len(found) == 1 else 'faults'}"
+        raise InvalidError(message, tuple(found))
+    return header
 
 
 async def source_faults(
@@ -98,3 +114,37 @@ async def _source_fault(
     if catalogue.check(posted.label) or catalogue.dominates(posted.label, source.label, originator=client.member):
         return None
     return Fault(place, "below-source", "the label is lower than that of this report: mark at least as high")
+
+
+def _posting_rules(
+    law: Law, agreement: Agreement, client: Client, members: frozenset[str], *, scope_name: str
+) -> PostingRules:
+    catalogue = law.catalogue
+    scope = _require_contributor(agreement, client, scope_name)
+
+    def dominates(upper: Label, lower: Label) -> bool:
+        return catalogue.dominates(upper, lower, originator=client.member)
+
+    def above_ceiling(label: Label) -> bool:
+        return catalogue.exceeds_ceiling(label, scope.ceiling, agreement.terms.policy)
+
+    return PostingRules(
+        scope=scope,
+        vocabulary=law.vocabulary,
+        check_label=catalogue.check,
+        dominates=dominates,
+        above_ceiling=above_ceiling,
+        is_member=members.__contains__,
+    )
+
+
+def _require_contributor(agreement: Agreement, client: Client, scope_name: str) -> Scope:
+    message = "the report cannot be posted so"
+    scope = agreement.terms.scope(scope_name)
+    if scope is None:
+        known = ", ".join(f"`{each.name}`" for each in agreement.terms.scopes)
+        raise InvalidError(message, (Fault("/scope", "unknown-scope", f"no such scope in the agreement: use {known}"),))
+    if client.member not in scope.contributors:
+        text = f"your member `{client.member}` is no contributor of the scope `{scope.name}`"
+        raise InvalidError(message, (Fault("/scope", Reason.NOT_A_PARTY.value, text),))
+    return scope

@@ -12,32 +12,27 @@ import hashlib
 import json
 from dataclasses import dataclass, replace
 
-from exchange.agreements import Agreement, AgreementId, AgreementState, active_parties, state_of
+from exchange.agreements import AgreementId
 from exchange.audit import EntryDraft, EventName, Outcome, Subject
 from exchange.kernel import (
     ConflictError,
     ExchangeError,
-    Fault,
     InvalidError,
-    NotFoundError,
     StalePolicyError,
     UnavailableError,
-    new_id,
 )
 from exchange.members import Client, Role
-from exchange.release import Reason, class_facts
-from exchange.reports import Header, PostedReport, PostingRules, ReportId, compose_header, header_as_json
+from exchange.release import class_facts
+from exchange.reports import Header, PostedReport, header_as_json
 from exchange.store import Idempotency, IdempotentReplay, Parts, PolicyState, PostedRow
 from exchange.usecases.authenticate import admit, required_thumbprint
-from exchange.usecases.collecting import Collected
 from exchange.usecases.context import Call, Recorded, Services
 from exchange.usecases.judging import require_same_law
 from exchange.usecases.opening import open_sealed_header
-from exchange.usecases.post_checks import posting_rules, require_contributor, source_faults
+from exchange.usecases.post_checks import compose, require_in_force, source_faults
 from exchange.usecases.recording import draft, refuse
 from exchange.usecases.sealing import seal_report, shown_json
 
-_ID_RANDOMNESS_BYTES = 10
 _TRIES = 5
 """How often a post is decided again because the policy moved under it."""
 
@@ -100,13 +95,11 @@ async def _composed(
     agreement = agreements.get(AgreementId(posted.agreement))
     try:
         # (2)
-        visible = _require_in_force(agreement, client, call)
+        visible = require_in_force(agreement, client, call)
         # (3), (4)
-        scope = require_contributor(visible, client, posted.scope)
-        members = await services.knowledge.member_codes(services.store, state)
-        rules = posting_rules(services.law, visible, scope, client, members)
         faults = await source_faults(services, call, client, posted, state)
-        return _compose(services, call, client, posted, rules=rules, faults=faults)
+        members = await services.knowledge.member_codes(services.store, state)
+        return compose(services, call, client, posted, agreement=visible, members=members, faults=faults)
     except ExchangeError as exc:
         codes = tuple(dict.fromkeys(fault.code for fault in exc.faults)) if isinstance(exc, InvalidError) else (exc.code,)
         refusal = draft(
@@ -118,33 +111,6 @@ async def _composed(
             detail={"codes": list(codes)},
         )
         return await refuse(services, refusal, exc)
-
-
-def _require_in_force(agreement: Agreement | None, client: Client, call: Call) -> Agreement:
-    if agreement is None or agreement.party(client.member) is None:
-        message = "no such agreement, or none that you may see"
-        raise NotFoundError(message)
-    state = state_of(agreement, call.now)
-    if state is not AgreementState.IN_FORCE:
-        message = f"the agreement is {state.value}: reports can be posted only while it is in force"
-        raise ConflictError(message, code=Reason.AGREEMENT_NOT_IN_FORCE.value)
-    if client.member not in active_parties(agreement, call.now):
-        message = "your member has suspended its own part: resume it first"
-        raise ConflictError(message, code=Reason.AGREEMENT_NOT_IN_FORCE.value)
-    return agreement
-
-
-def _compose(  # noqa: PLR0913  one call's surroundings, and the faults found so far
-    services: Services, call: Call, client: Client, posted: PostedReport, *, rules: PostingRules, faults: list[Fault]
-) -> Header:
-    report_id = ReportId(new_id(call.now, services.randomness(_ID_RANDOMNESS_BYTES)))
-    header = Collected(faults).value(
-        lambda: compose_header(posted, report_id=report_id, originator=client.member, now=call.now, rules=rules), None
-    )
-    if header is None or faults:
-        message = f"the report has {len(faults)} {'fault' if len(faults) == 1 else 'faults'}"
-        raise InvalidError(message, tuple(faults))
-    return header
 
 
 def _idempotency(client: Client, header: Header, key: str | None) -> Idempotency | None:

@@ -14,13 +14,9 @@ from exchange.release import Permit, Refusal
 from exchange.store import Parts, PullRow
 from exchange.usecases.authenticate import admit, required_thumbprint
 from exchange.usecases.context import Call, Recorded, Services
-from exchange.usecases.judging import Judged, absent_draft, judge, judged_draft, report_not_found
+from exchange.usecases.judging import ABSENT_ID, Judged, absent_draft, judge, judged_draft, report_not_found
 from exchange.usecases.opening import open_headers, open_parts, record_tampering
 from exchange.usecases.recording import refuse
-
-_ABSENT = "00000000-0000-7000-8000-000000000000"
-"""Asked of the store in place of a malformed id, so that both cost the same query."""
-
 
 @dataclass(frozen=True, slots=True)
 class PulledReport:
@@ -70,7 +66,7 @@ async def seek_permit(
 
     Anything but a Permit is recorded under `event` and raised as the one NotFoundError.
     """
-    asked = report_id if is_uuid7(report_id) else _ABSENT
+    asked = report_id if is_uuid7(report_id) else ABSENT_ID
     row = await services.store.report_for(required_thumbprint(call), asked, parts=parts)
     client = await admit(services, call, row.client, Role.READER, event=event)
     if row.report is None:

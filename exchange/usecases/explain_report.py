@@ -1,0 +1,57 @@
+"""Why may this client (not) see this report: to a reader who sees it, and to the originator's own people.
+
+To anybody else there is nothing to explain: the report does not exist.
+"""
+
+from dataclasses import replace
+
+from exchange.audit import EventName
+from exchange.kernel import is_uuid7
+from exchange.members import Client, Role
+from exchange.release import Explanation, Permit, Refusal, Use, Viewer, explain
+from exchange.store import Parts
+from exchange.usecases.authenticate import admit, required_thumbprint
+from exchange.usecases.context import Call, Recorded, Services
+from exchange.usecases.facts import row_facts
+from exchange.usecases.judging import ABSENT_ID, Judged, absent_draft, judge, judged_draft, report_not_found
+from exchange.usecases.recording import refuse
+
+_ORIGINATORS = frozenset({Role.CONTRIBUTOR, Role.RELEASER})
+
+
+async def explain_report(services: Services, call: Call, report_id: str) -> Recorded[Explanation]:
+    """Return every rule with its outcome, as far as the caller may know.
+
+    Raises NotFoundError where the caller may not see the report and its member is not the originator.
+    """
+    event = EventName.REPORT_EXPLAINED
+    asked = report_id if is_uuid7(report_id) else ABSENT_ID
+    row = await services.store.report_for(required_thumbprint(call), asked, parts=Parts.NONE)
+    client = await admit(services, call, row.client, Role.READER, *_ORIGINATORS, event=event)
+    if row.report is None:
+        return await refuse(services, absent_draft(call, client, event, report_id), report_not_found())
+    judged = await judge(services, call, client, row.report, row.state)
+    viewer = _viewer(client, judged)
+    if viewer is None:
+        return await refuse(services, judged_draft(call, client, event, judged), report_not_found())
+    explanation = explain(
+        judged.reader,
+        judged.facts,
+        judged.scope,
+        row_facts(judged.report, call.now),
+        Use.READ,
+        services.law,
+        viewer,
+    )
+    entry = replace(judged_draft(call, client, event, judged), detail={"viewer": viewer.value})
+    return Recorded(explanation, await services.store.append(entry))
+
+
+def _viewer(client: Client, judged: Judged) -> Viewer | None:
+    if client.member == judged.facts.originator and not client.roles.isdisjoint(_ORIGINATORS):
+        return Viewer.ORIGINATOR
+    match judged.decision:
+        case Permit():
+            return Viewer.READER
+        case Refusal():
+            return None

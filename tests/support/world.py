@@ -1,0 +1,194 @@
+"""A small world on a real store: members, clients, an agreement in force, and calls made as any of them.
+
+Used by the suites of use cases, attacks and entrypoints. Nothing here is a double: the store, custody, the law
+and the use cases are the real ones; only the clock is the test's.
+"""
+
+import hashlib
+import os
+from collections.abc import Iterable
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+from exchange import usecases
+from exchange.audit import parse_entry
+from exchange.crypto import CertificateFacts
+from exchange.custody import FileCustodian, create_root_file
+from exchange.kernel import new_id
+from exchange.markings import Label
+from exchange.members import Client
+from exchange.release import Law, load_law
+from exchange.reports import PostedPart, PostedReport, Precedence
+from exchange.settings import read_policies
+from exchange.store import Store, migrate
+from exchange.usecases import Call, Enrolment, Services
+
+NOW = datetime(2026, 6, 1, 12, 0, 0, tzinfo=UTC)
+POLICIES = Path(__file__).parents[2] / "policies"
+MEMBERS = {"EXCHANGE": "The exchange", "GBR": "United Kingdom", "NOR": "Norway", "DNK": "Denmark", "ESP": "Spain"}
+
+AGREEMENT = """\
+title: North Sea cyber warning arrangement
+parties: [GBR, NOR, DNK]
+policy: NATO
+validity: {from: 2026-01-01, until: 2030-12-31, review_every: P2Y}
+scopes:
+  - name: cyber-threats
+    topics: [cyber]
+    regions: [EUR]
+    kinds: [intrep, indicator-set, threat-warning]
+    purposes: [defence, law-enforcement]
+    ceiling: SECRET
+    compartments: [ATOMAL]
+    contributors: [GBR, NOR]
+    readers: [GBR, NOR, DNK]
+    onward_release: originator-consent
+    retention: P5Y
+obligations: []
+termination: {notice: P90D, shared_reports: recalled}
+"""
+
+_LAW: list[Law] = []
+
+
+def the_law() -> Law:
+    """Return the law of the repository's `policies/`, loaded once."""
+    if not _LAW:
+        _LAW.append(load_law(read_policies(POLICIES)))
+    return _LAW[0]
+
+
+@dataclass
+class TestClock:
+    """A clock that stands still until it is moved."""
+
+    __test__ = False
+
+    now: datetime = NOW
+
+    def __call__(self) -> datetime:
+        return self.now
+
+    def advance(self, step: timedelta) -> None:
+        """Move time forward."""
+        self.now += step
+
+
+@dataclass
+class World:
+    """Services over a real store, and the clients enrolled so far, by name."""
+
+    services: Services
+    clock: TestClock
+    folder: Path
+    clients: dict[str, Client] = field(default_factory=dict)
+    agreement_id: str = ""
+
+    def call(self, name: str | None, *, purpose: str | None = None, at: datetime | None = None) -> Call:
+        """Return a call made by the client `name` (None = the host's operator, `stranger` = nobody enrolled)."""
+        moment = self.clock.now if at is None else at
+        return Call(
+            request_id=new_id(moment, os.urandom(10)),
+            source="192.0.2.7",
+            thumbprint=None if name is None else thumbprint_of(name),
+            now=moment,
+            purpose=purpose,
+        )
+
+    async def enrol(self, name: str, member: str, *roles: str, level: str = "SECRET", **others: object) -> Client:
+        """Enrol the client `name`; `others` are fields of `Enrolment`."""
+        enrolment = Enrolment(
+            name=name, member=member, agency="NCSC", roles=roles, level=level, certificate=certificate_of(name)
+        )
+        recorded = await usecases.enrol_client(self.services, self.call(None), replace(enrolment, **others))
+        self.clients[name] = recorded.value
+        return recorded.value
+
+    async def agree(self, text: str = AGREEMENT, *, signatories: Iterable[str] = ("GBR", "NOR", "DNK")) -> str:
+        """Propose an agreement and have the signatory of each named member sign it; return its id."""
+        proposed = await usecases.propose_agreement(self.services, self.call(None), text)
+        agreement_id = proposed.value.agreement.id
+        for member in signatories:
+            await usecases.sign_agreement(self.services, self.call(f"{member} signatory"), agreement_id)
+        self.agreement_id = agreement_id
+        return agreement_id
+
+    def posted(self, *, content: bytes = b"first part", **others: object) -> PostedReport:
+        """Return a report that may be posted under the agreement; `others` replace its fields."""
+        report = PostedReport(
+            agreement=self.agreement_id,
+            scope="cyber-threats",
+            kind="intrep",
+            topic="cyber.apt",
+            regions=("EUR",),
+            precedence=Precedence.ROUTINE,
+            subject="Canary subject 4711",
+            label=Label("NATO", "SECRET", releasable_to=("GBR", "NOR")),
+            valid_until=None,
+            declassify_on=None,
+            supersedes=None,
+            references=(),
+            parts=(PostedPart(None, "text/plain", "report.txt", content),),
+        )
+        return replace(report, **others)
+
+    async def post(self, name: str = "GBR contributor", **others: object) -> str:
+        """Post a report as the client `name` and return its id."""
+        recorded = await usecases.post_report(self.services, self.call(name), self.posted(**others))
+        return recorded.value.report_id
+
+    async def entries(self) -> list[dict[str, object]]:
+        """Return every audit entry so far, oldest first, as parsed JSON."""
+        return [dict(parse_entry(content)) for content in await self.services.store.entries(limit=10_000)]
+
+
+def thumbprint_of(name: str) -> str:
+    """Return the thumbprint that stands for the certificate of the client called `name`."""
+    return hashlib.sha256(name.encode()).hexdigest()
+
+
+def certificate_of(name: str) -> CertificateFacts:
+    """Return the facts of a certificate that has not expired."""
+    return CertificateFacts(
+        thumbprint=thumbprint_of(name),
+        subject_common_name=name,
+        issuer_common_name="Test CA",
+        not_before=NOW - timedelta(days=1),
+        not_after=NOW + timedelta(days=365),
+    )
+
+
+async def open_world(url: str, folder: Path) -> World:
+    """Return an empty world: schema at head, keys made, the members of `MEMBERS` added."""
+    clock = TestClock()
+    await migrate(url)
+    roots = folder / "custody" / "roots.json"
+    roots.parent.mkdir(mode=0o700, exist_ok=True)
+    if not roots.exists():
+        create_root_file(roots, NOW, os.urandom)
+    services = Services(
+        store=await Store.open(url, node="test", clock=clock, randomness=os.urandom),
+        custodian=FileCustodian.load(roots),
+        law=the_law(),
+        clock=clock,
+        randomness=os.urandom,
+        cursor_key=os.urandom(32),
+    )
+    world = World(services, clock, folder)
+    await usecases.put_law_in_force(services)
+    for code, name in MEMBERS.items():
+        await usecases.add_member(services, world.call(None), code, name)
+    return world
+
+
+async def populate(world: World) -> World:
+    """Enrol the usual clients, bring the agreement into force, and return the world."""
+    for member in ("GBR", "NOR", "DNK", "ESP"):
+        await world.enrol(f"{member} contributor", member, "contributor")
+        await world.enrol(f"{member} reader", member, "reader")
+        await world.enrol(f"{member} signatory", member, "signatory")
+    await world.enrol("operator", "EXCHANGE", "operator")
+    await world.enrol("auditor", "EXCHANGE", "auditor")
+    await world.agree()
+    return world
