@@ -4,20 +4,37 @@ A listing needs no reasons, so a class that a rule refuses is dropped at once an
 others are put to the guards in batches.
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Hashable, Iterator, Mapping
+from dataclasses import dataclass, replace
 from itertools import islice
+from typing import assert_never
 
 from exchange.markings import Label
 from exchange.release.cache import CURRENT_ROW, DecisionCache, decision_key
 from exchange.release.decide import judged_labels, permit_for
-from exchange.release.decision import Permit, Refusal
+from exchange.release.decision import Decision, Permit, Reason, Refusal
 from exchange.release.facts import ClassFacts, ReaderFacts, ScopeFacts, Use
 from exchange.release.guards import GuardQuestion
 from exchange.release.law import Law
 from exchange.release.rules import LABEL_RULES, REPORT_RULES, Case, ask_label_rule, ask_report_rule
 
-# Labels per call of the engine: it holds the interpreter for some 5 ms then.
+# Classes per call of the engine: it holds the interpreter for some 10 ms then.
 GUARD_BATCH = 128
+
+# What the cache holds for a class that a listing found unreadable; under a key of its own, for it has no reasons.
+_UNREADABLE = Refusal(())
+_UNREADABLE_KEY = "unreadable"
+
+
+@dataclass(frozen=True, slots=True)
+class _Candidate:
+    """A class that the cache does not know, and how far it has come."""
+
+    class_id: int
+    key: Hashable
+    case: Case
+    clear: tuple[Label, ...]
+    has_failed: bool
 
 
 def readable_classes(  # noqa: PLR0913  what a decision reads, for many classes
@@ -33,43 +50,62 @@ def readable_classes(  # noqa: PLR0913  what a decision reads, for many classes
 
     Says of each class what `decide` says; `tests/core/release` holds the two together.
     """
-    permits: dict[int, Permit | None] = {}
-    unknown: dict[int, tuple[Case, list[Label]]] = {}
+    found: dict[int, Decision] = {}
+    unknown: list[_Candidate] = []
     for class_id, facts in classes.items():
         scope = scope_of(facts)
         key = decision_key(reader, class_id, scope, policy_version=policy_version, use=Use.READ, law=law)
-        match cache.get(key):
-            case Permit() as permit:
-                permits[class_id] = permit
-            case Refusal():
-                continue
-            case None:
-                case_at_hand = Case(reader, facts, scope, CURRENT_ROW, Use.READ, law.catalogue)
-                if labels := _clear_of_rules(case_at_hand):
-                    permits[class_id] = None
-                    unknown[class_id] = (case_at_hand, labels)
-    permits.update(_clear_of_guards(unknown, law))
-    return {class_id: permit for class_id, permit in permits.items() if permit is not None}
+        kept = _kept(cache, key)
+        # A place in the order of the classes, filled below where it is not known yet.
+        found[class_id] = _UNREADABLE if kept is None else kept
+        if kept is None:
+            case = Case(reader, facts, scope, CURRENT_ROW, Use.READ, law.catalogue)
+            unknown.append(_past_rules(class_id, key, case))
+    for candidate, decision in _past_guards(unknown, law):
+        found[candidate.class_id] = decision
+        _remember(cache, candidate, decision)
+    return {class_id: decision for class_id, decision in found.items() if isinstance(decision, Permit)}
 
 
-def _clear_of_rules(case: Case) -> list[Label]:
-    if any(ask_report_rule(rule, case) is not None for rule in REPORT_RULES):
-        return []
-    return [
-        label
+def _kept(cache: DecisionCache, key: Hashable) -> Decision | None:
+    kept = cache.get(key)
+    return cache.get((key, _UNREADABLE_KEY)) if kept is None else kept
+
+
+def _past_rules(class_id: int, key: Hashable, case: Case) -> _Candidate:
+    refused = next(filter(None, (ask_report_rule(rule, case) for rule in REPORT_RULES)), None)
+    if refused is not None:
+        return _Candidate(class_id, key, case, (), refused is Reason.RULE_FAILED)
+    first_reasons = {
+        label: next(filter(None, (ask_label_rule(rule, case, label) for rule in LABEL_RULES)), None)
         for label in judged_labels(case.cls)
-        if all(ask_label_rule(rule, case, label) is None for rule in LABEL_RULES)
-    ]
+    }
+    clear = tuple(label for label, reason in first_reasons.items() if reason is None)
+    return _Candidate(class_id, key, case, clear, Reason.RULE_FAILED in first_reasons.values())
 
 
-def _clear_of_guards(unknown: Mapping[int, tuple[Case, list[Label]]], law: Law) -> Iterator[tuple[int, Permit | None]]:
-    items = iter(unknown.items())
-    while batch := list(islice(items, GUARD_BATCH)):
-        reader, use = batch[0][1][0].reader, batch[0][1][0].use
-        questions = [GuardQuestion(case.cls, label) for _, (case, labels) in batch for label in labels]
+def _past_guards(candidates: list[_Candidate], law: Law) -> Iterator[tuple[_Candidate, Decision]]:
+    for start in range(0, len(candidates), GUARD_BATCH):
+        batch = candidates[start : start + GUARD_BATCH]
+        reader, use = batch[0].case.reader, batch[0].case.use
+        questions = [GuardQuestion(candidate.case.cls, label) for candidate in batch for label in candidate.clear]
         verdicts = iter(law.guards.forbidding(reader, questions, use, law.catalogue))
-        for class_id, (case, labels) in batch:
-            clear = {
-                label for label, verdict in zip(labels, islice(verdicts, len(labels)), strict=True) if verdict.is_clear
-            }
-            yield class_id, permit_for(case, clear, law)
+        for candidate in batch:
+            answers = dict(zip(candidate.clear, islice(verdicts, len(candidate.clear)), strict=True))
+            clear = {label for label, verdict in answers.items() if verdict.is_clear}
+            has_failed = candidate.has_failed or any(verdict.has_failed for verdict in answers.values())
+            permit = permit_for(candidate.case, clear, law)
+            yield replace(candidate, has_failed=has_failed), _UNREADABLE if permit is None else permit
+
+
+def _remember(cache: DecisionCache, candidate: _Candidate, decision: Decision) -> None:
+    # INVARIANT: a failure is never remembered: the next request asks again.
+    if candidate.has_failed:
+        return
+    match decision:
+        case Permit():
+            cache.put(candidate.key, decision)
+        case Refusal():
+            cache.put((candidate.key, _UNREADABLE_KEY), decision)
+        case other:
+            assert_never(other)
