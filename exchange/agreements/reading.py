@@ -85,8 +85,10 @@ class Reading:
         return list(value)
 
     def text(self, value: object, pointer: str) -> str:
-        """Return `value` as text, `""` where it is none."""
+        """Return `value` as text; `""` where it is none or empty, and that is a fault."""
         if isinstance(value, str):
+            if not value:
+                self.fault(pointer, "empty", "is empty: write something")
             return str(value)
         self._wrong_type(value, pointer, "text (in quotes where YAML reads something else)")
         return ""

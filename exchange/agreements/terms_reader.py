@@ -70,7 +70,7 @@ class TermsReader:
         self._parties = self._party_list(fields["parties"])
         self._policy = self._known_policy(fields["policy"])
         scopes = self._scopes(fields["scopes"])
-        self._scope_names = frozenset(scope.name for scope in scopes)
+        self._scope_names = frozenset(scope.name for scope in scopes if scope.name)
         return Terms(
             title=title,
             parties=_codes(self._parties),
@@ -83,7 +83,7 @@ class TermsReader:
 
     def _title(self, value: object) -> str:
         title = self._reading.text(value, "/title")
-        if isinstance(value, str) and (problem := text_problem(title, longest=_LONGEST_TITLE)) is not None:
+        if title and (problem := text_problem(title, longest=_LONGEST_TITLE)) is not None:
             self._reading.fault("/title", "bad-text", f"the title {problem}")
         return title
 
@@ -138,7 +138,7 @@ class TermsReader:
 
     def _scope_name(self, value: object, place: str) -> str:
         name = self._reading.text(value, place)
-        if isinstance(value, str) and not (_SCOPE_NAME.fullmatch(name) and len(name) <= _LONGEST_SCOPE_NAME):
+        if name and not (_SCOPE_NAME.fullmatch(name) and len(name) <= _LONGEST_SCOPE_NAME):
             message = (
                 f"`{quoted(name)}` is no scope name: use lower-case letters, digits and single hyphens, "
                 f"at most {_LONGEST_SCOPE_NAME}"
@@ -195,7 +195,8 @@ class TermsReader:
         fields = self._reading.mapping(value, place, required=("party", "scope"), optional=owed)
         if not any(fields.get(field) for field in owed) and isinstance(value, Mapping):
             self._reading.fault(place, "missing-field", f"nothing is owed: add {' or '.join(owed)}")
-        party = self._one_of((EVERY_PARTY, *self._parties), fields["party"], f"{place}/party")
+        parties = (EVERY_PARTY, *self._parties) if self._parties else ()
+        party = self._one_of(parties, fields["party"], f"{place}/party")
         scope = self._one_of(sorted(self._scope_names), fields["scope"], f"{place}/scope")
         return Obligation(
             party=party,
@@ -221,17 +222,16 @@ class TermsReader:
 
     def _one_of(self, names: Collection[str], value: object, place: str) -> str:
         name = self._reading.text(value, place)
-        if name and name not in names:
+        # Without names the list itself was faulty: that is reported, what follows from it is not.
+        if name and names and name not in names:
             field = place.rpartition("/")[2]
             known = ", ".join(quoted(each) for each in names)
-            self._reading.fault(place, f"unknown-{field}", f"`{quoted(name)}` is not one of {known or 'none'}")
+            self._reading.fault(place, f"unknown-{field}", f"`{quoted(name)}` is not one of {known}")
         return name
 
     def _day(self, value: object, place: str) -> date | None:
         text = self._reading.text(value, place)
-        if not isinstance(value, str):
-            return None
-        if (day := _parsed_day(text)) is None:
+        if (day := _parsed_day(text)) is None and text:
             self._reading.fault(place, "bad-date", f"`{quoted(text)}` is no date: write 2026-01-31")
         return day
 
@@ -240,7 +240,7 @@ class TermsReader:
 
     def _duration(self, value: object, place: str, *, least_is_zero: bool = False) -> str:
         text = self._reading.text(value, place)
-        if isinstance(value, str) and not _DURATION.fullmatch(text):
+        if text and not _DURATION.fullmatch(text):
             self._reading.fault(place, "bad-duration", f"`{quoted(text)}` is no ISO 8601 duration: write P5Y or PT30M")
         elif text and not least_is_zero and not re.search("[1-9]", text):
             self._reading.fault(place, "bad-duration", f"`{quoted(text)}` is no time at all: write a longer one")

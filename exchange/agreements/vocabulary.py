@@ -13,6 +13,7 @@ from exchange.agreements.strict_yaml import read_yaml
 from exchange.kernel.errors import InvalidError
 from exchange.members.text import text_problem
 
+_NOT_VALID = "the vocabulary is not valid"
 _LONGEST_TITLE = 120
 _WORD = r"[a-z][a-z0-9]*(?:-[a-z0-9]+)*"
 _TOPIC = re.compile(rf"{_WORD}(?:\.{_WORD})*")
@@ -51,6 +52,8 @@ def load_vocabulary(text: str) -> Vocabulary:
     """Read `policies/vocabulary.yaml`; InvalidError lists every fault with its line."""
     document = read_yaml(text)
     reading = Reading(document.faults, document.line_of)
+    if document.value is None and document.faults:
+        raise InvalidError(_NOT_VALID, tuple(document.faults))
     fields = reading.mapping(document.value, "", required=_FIELDS)
     words = {name: _words(fields[name], f"/{name}", reading) for name in _FIELDS}
     for topic in words["topics"]:
@@ -58,8 +61,7 @@ def load_vocabulary(text: str) -> Vocabulary:
         if parent and parent not in words["topics"]:
             reading.fault(f"/topics/{topic}", "unknown-topic", f"`{topic}` has no parent: add `{parent}` before it")
     if reading.faults:
-        message = "the vocabulary is not valid"
-        raise InvalidError(message, tuple(reading.faults))
+        raise InvalidError(_NOT_VALID, tuple(reading.faults))
     return Vocabulary(**{name: MappingProxyType(words[name]) for name in _FIELDS})
 
 

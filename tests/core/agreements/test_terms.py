@@ -1,0 +1,568 @@
+"""Reading the terms of an agreement."""
+
+import copy
+import json
+from datetime import date
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from exchange.agreements import (
+    OnwardRelease,
+    SharedReports,
+    Terms,
+    agreement_as_json,
+    parse_agreement,
+    propose,
+    sign,
+    terms_as_json,
+    terms_from_stored,
+)
+from exchange.kernel import InvalidError, canonical_bytes
+from exchange.markings import load_catalogue
+from exchange.members import check_member_code
+from tests.core.agreements.worlds import BEFORE, EXAMPLE, ROOT, VOCABULARY, example_json, from_json, parse
+
+REMOVE = object()
+SCOPE = ("scopes", 0)
+
+
+def changed(path, value):
+    """The example's JSON with the value at `path` replaced, or removed."""
+    body = example_json()
+    place = body
+    for step in path[:-1]:
+        place = place[step]
+    if value is REMOVE:
+        del place[path[-1]]
+    else:
+        place[path[-1]] = value
+    return body
+
+
+def faults_of(value) -> list[tuple[str, str]]:
+    with pytest.raises(InvalidError) as refused:
+        from_json(value)
+    return [(fault.pointer, fault.code) for fault in refused.value.faults]
+
+
+def test_the_example_of_the_contract_is_read_whole():
+    terms = parse(EXAMPLE)
+
+    assert (terms.title, terms.parties, terms.policy) == (
+        "North Sea cyber warning arrangement",
+        ("GBR", "NOR", "DNK"),
+        "NATO",
+    )
+    assert (terms.validity.first_day, terms.validity.last_day) == (date(2026, 1, 1), date(2030, 12, 31))
+    assert terms.validity.review_every == "P2Y"
+    scope = terms.scope("cyber-threats")
+    assert scope is terms.scopes[0]
+    assert (scope.topics, scope.regions, scope.purposes) == (("cyber",), ("EUR",), ("defence", "law-enforcement"))
+    assert (scope.kinds, scope.ceiling, scope.compartments) == (
+        ("intrep", "indicator-set", "threat-warning"),
+        "SECRET",
+        (),
+    )
+    assert (scope.contributors, scope.readers) == (("GBR", "NOR"), ("GBR", "NOR", "DNK"))
+    assert (scope.onward_release, scope.retention) == (OnwardRelease.ORIGINATOR_CONSENT, "P5Y")
+    assert (terms.obligations[0].party, terms.obligations[0].report_every, terms.obligations[0].acknowledge) == (
+        "NOR",
+        "P7D",
+        (),
+    )
+    assert terms.obligations[1].acknowledge == (("FLASH", "PT10M"), ("IMMEDIATE", "PT30M"), ("PRIORITY", "PT3H"))
+    assert (terms.obligations[1].party, terms.obligations[1].scope, terms.obligations[1].report_every) == (
+        "all",
+        "cyber-threats",
+        None,
+    )
+    assert (terms.termination.notice, terms.termination.shared_reports) == ("P90D", SharedReports.RECALLED)
+    assert terms.scope("cyber") is None
+
+
+def test_file_and_json_say_the_same():
+    assert parse(EXAMPLE) == from_json(example_json())
+    assert terms_as_json(parse(EXAMPLE)) == example_json()
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "policies/agreements").glob("*.yaml")), ids=lambda path: path.stem)
+def test_every_example_agrees_with_the_policies_of_the_exchange(path):
+    files = {each.name: each.read_text("utf-8") for each in (ROOT / "policies/classification").glob("*.yaml")}
+    catalogue = load_catalogue(files)
+
+    def levels(policy: str):
+        return (
+            tuple(level.name for level in catalogue.policies[policy].levels) if policy in catalogue.policies else None
+        )
+
+    terms = parse_agreement(
+        path.read_text("utf-8"),
+        vocabulary=VOCABULARY,
+        catalogue_levels=levels,
+        catalogue_compartments=lambda policy: frozenset(catalogue.policies[policy].compartments),
+        known_member=lambda code: check_member_code(code) == code,
+    )
+
+    assert terms_from_stored(json.loads(canonical_bytes(terms_as_json(terms)))) == terms
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "expected"),
+    [
+        # title
+        (("title",), REMOVE, [("", "missing-field")]),
+        (("title",), "x" * 201, [("/title", "bad-text")]),
+        (("title",), "a\u202eb", [("/title", "bad-text")]),
+        (("title",), 7, [("/title", "wrong-type")]),
+        (("title",), None, [("/title", "wrong-type")]),
+        # parties
+        (("parties",), REMOVE, [("", "missing-field")]),
+        (("parties",), ["GBR", "NOR", "DNK", "XXX"], [("/parties/3", "unknown-member")]),
+        (("parties",), ["GBR", "NOR", "DNK", "nor"], [("/parties/3", "unknown-member")]),
+        (("parties",), ["GBR", "NOR", "DNK", "NOR"], [("/parties/3", "repeated")]),
+        (("parties",), ["GBR", "NOR", "DNK", True], [("/parties/3", "wrong-type")]),
+        (("parties",), "GBR", [("/parties", "wrong-type")]),
+        # policy and ceiling
+        (("policy",), "OTAN", [("/policy", "unknown-policy")]),
+        (("policy",), {}, [("/policy", "wrong-type")]),
+        ((*SCOPE, "ceiling"), "Secret", [("/scopes/0/ceiling", "unknown-level")]),
+        ((*SCOPE, "ceiling"), "NATO SECRET", [("/scopes/0/ceiling", "unknown-level")]),
+        ((*SCOPE, "ceiling"), None, [("/scopes/0/ceiling", "wrong-type")]),
+        ((*SCOPE, "ceiling"), REMOVE, [("/scopes/0", "missing-field")]),
+        # validity
+        (("validity", "from"), "2026-02-30", [("/validity/from", "bad-date")]),
+        (("validity", "from"), "20260101", [("/validity/from", "bad-date")]),
+        (("validity", "from"), "2026-W01-1", [("/validity/from", "bad-date")]),
+        (("validity", "from"), "2026-01-01T00:00:00Z", [("/validity/from", "bad-date")]),
+        (("validity", "from"), "２026-01-01", [("/validity/from", "bad-date")]),
+        (("validity", "from"), 20260101, [("/validity/from", "wrong-type")]),
+        (("validity", "until"), "2025-12-31", [("/validity/until", "bad-validity")]),
+        (("validity", "until"), REMOVE, [("/validity", "missing-field")]),
+        (("validity", "until"), None, [("/validity/until", "wrong-type")]),
+        (("validity", "review_every"), "2 years", [("/validity/review_every", "bad-duration")]),
+        (("validity", "extra"), "x", [("/validity/extra", "unknown-field")]),
+        (("validity",), "2026", [("/validity", "wrong-type")]),
+        # scopes
+        (("scopes",), {}, [("/scopes", "wrong-type")]),
+        ((*SCOPE, "topics"), [], [("/scopes/0/topics", "empty")]),
+        ((*SCOPE, "topics"), ["cyber", "cyber.apt"], [("/scopes/0/topics/1", "repeated")]),
+        ((*SCOPE, "topics"), ["cyberwar"], [("/scopes/0/topics/0", "unknown-topic")]),
+        ((*SCOPE, "topics"), ["cyber", "cyber"], [("/scopes/0/topics/1", "repeated")]),
+        ((*SCOPE, "regions"), ["EUR", "EU"], [("/scopes/0/regions/1", "unknown-region")]),
+        ((*SCOPE, "regions"), "EUR", [("/scopes/0/regions", "wrong-type")]),
+        ((*SCOPE, "kinds"), ["report"], [("/scopes/0/kinds/0", "unknown-kind")]),
+        ((*SCOPE, "purposes"), ["profit"], [("/scopes/0/purposes/0", "unknown-purpose")]),
+        ((*SCOPE, "purposes"), [], [("/scopes/0/purposes", "empty")]),
+        ((*SCOPE, "compartments"), ["COSMIC"], [("/scopes/0/compartments/0", "unknown-compartment")]),
+        ((*SCOPE, "compartments"), None, [("/scopes/0/compartments", "wrong-type")]),
+        ((*SCOPE, "contributors"), ["GBR", "ESP"], [("/scopes/0/contributors/1", "not-a-party")]),
+        ((*SCOPE, "contributors"), [], [("/scopes/0/contributors", "empty")]),
+        ((*SCOPE, "readers"), ["GBR", "all"], [("/scopes/0/readers/1", "not-a-party")]),
+        ((*SCOPE, "onward_release"), "always", [("/scopes/0/onward_release", "unknown-word")]),
+        ((*SCOPE, "onward_release"), False, [("/scopes/0/onward_release", "wrong-type")]),
+        ((*SCOPE, "onward_release"), REMOVE, [("/scopes/0", "missing-field")]),
+        ((*SCOPE, "retention"), "P", [("/scopes/0/retention", "bad-duration")]),
+        ((*SCOPE, "retention"), "P0D", [("/scopes/0/retention", "bad-duration")]),
+        ((*SCOPE, "retention"), None, [("/scopes/0/retention", "wrong-type")]),
+        ((*SCOPE, "owner"), "x", [("/scopes/0/owner", "unknown-field")]),
+        ((*SCOPE, "a/b~c"), "x", [("/scopes/0/a~1b~0c", "unknown-field")]),
+        # obligations
+        (("obligations", 0, "party"), "ESP", [("/obligations/0/party", "unknown-party")]),
+        (("obligations", 0, "party"), "ALL", [("/obligations/0/party", "unknown-party")]),
+        (("obligations", 0, "scope"), "other", [("/obligations/0/scope", "unknown-scope")]),
+        (("obligations", 0, "scope"), REMOVE, [("/obligations/0", "missing-field")]),
+        (("obligations", 0, "report_every"), "PT0S", [("/obligations/0/report_every", "bad-duration")]),
+        (("obligations", 0, "report_every"), REMOVE, [("/obligations/0", "missing-field")]),
+        (("obligations", 0, "report_every"), None, [("/obligations/0", "missing-field")]),
+        (("obligations", 1, "acknowledge"), {}, [("/obligations/1", "missing-field")]),
+        (("obligations", 1, "acknowledge", "flash"), "PT1M", [("/obligations/1/acknowledge/flash", "unknown-field")]),
+        (("obligations", 1, "acknowledge", "FLASH"), "10", [("/obligations/1/acknowledge/FLASH", "bad-duration")]),
+        (("obligations", 1, "acknowledge"), ["FLASH"], [("/obligations/1/acknowledge", "wrong-type")]),
+        (("obligations", 1), "all", [("/obligations/1", "wrong-type")]),
+        (("obligations",), None, [("/obligations", "wrong-type")]),
+        # termination
+        (("termination",), REMOVE, [("", "missing-field")]),
+        (("termination", "notice"), "90 days", [("/termination/notice", "bad-duration")]),
+        (("termination", "shared_reports"), "burned", [("/termination/shared_reports", "unknown-word")]),
+        (("termination", "shared_reports"), REMOVE, [("/termination", "missing-field")]),
+        # anything else
+        (("state",), "in_force", [("/state", "unknown-field")]),
+    ],
+)
+def test_each_fault_is_named_once_at_its_place(path, value, expected):
+    assert faults_of(changed(path, value)) == expected
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        ("title",),
+        ("parties", 2),
+        ("policy",),
+        ("validity", "from"),
+        ("validity", "review_every"),
+        *((*SCOPE, field) for field in ("name", "ceiling", "onward_release", "retention")),
+        *((*SCOPE, field, 0) for field in ("topics", "regions", "kinds", "purposes")),
+        ("obligations", 0, "party"),
+        ("obligations", 0, "scope"),
+        ("obligations", 1, "acknowledge", "FLASH"),
+        ("termination", "notice"),
+        ("termination", "shared_reports"),
+    ],
+    ids=lambda path: "/".join(map(str, path)),
+)
+def test_empty_text_is_refused_everywhere(path):
+    body = changed(path, "")
+    body["scopes"][0]["readers"] = body["scopes"][0]["contributors"]
+
+    assert faults_of(body) == [("/" + "/".join(map(str, path)), "empty")]
+
+
+def test_empty_names_in_lists_are_refused():
+    for field in ("compartments", "contributors", "readers"):
+        assert (f"/scopes/0/{field}/0", "empty") in faults_of(changed((*SCOPE, field), [""]))
+
+
+def test_longest_title_is_taken():
+    assert from_json(changed(("title",), "x" * 200)).title == "x" * 200
+
+
+@pytest.mark.parametrize("value", [None, [], "x", 1, True])
+def test_what_is_no_object_is_one_fault(value):
+    assert faults_of(value) == [("", "wrong-type")]
+
+
+def test_field_names_are_text():
+    assert faults_of({**example_json(), 1: "x"}) == [("", "wrong-type")]
+
+
+def test_one_party_alone_is_no_agreement():
+    body = changed(("parties",), ["GBR"])
+    body["scopes"][0].update(contributors=["GBR"], readers=["GBR"])
+    body["obligations"] = []
+
+    assert faults_of(body) == [("/parties", "empty")]
+
+
+def test_two_scopes_never_share_a_name():
+    body = example_json()
+    body["scopes"].append(copy.deepcopy(body["scopes"][0]))
+
+    assert faults_of(body) == [("/scopes/1/name", "repeated")]
+
+
+@pytest.mark.parametrize(
+    "name", ["Cyber", "cyber threats", "-cyber", "cyber-", "cyber--x", "1cyber", "cybér", "a" * 65, "a/b", "a\n"]
+)
+def test_scope_name_has_one_plain_form(name):
+    body = changed((*SCOPE, "name"), name)
+    body["obligations"] = []
+
+    assert faults_of(body) == [("/scopes/0/name", "bad-name")]
+
+
+@pytest.mark.parametrize("name", ["a", "a1", "cyber-threats-2", "a" * 64])
+def test_plain_scope_names_are_taken(name):
+    body = changed((*SCOPE, "name"), name)
+    body["obligations"] = []
+
+    assert from_json(body).scopes[0].name == name
+
+
+@pytest.mark.parametrize(
+    "duration",
+    [
+        "P1Y",
+        "P1M",
+        "P1D",
+        "P1W",
+        "PT1H",
+        "PT1M",
+        "PT1S",
+        "P1Y2M3D",
+        "P1Y2M3DT4H5M6S",
+        "P3Y6M",
+        "P1DT12H",
+        "P0Y1M",
+        "P9999D",
+    ],
+)
+def test_durations_of_iso_8601_are_taken(duration):
+    assert from_json(changed((*SCOPE, "retention"), duration)).scopes[0].retention == duration
+
+
+@pytest.mark.parametrize(
+    "duration",
+    [
+        "P",
+        "PT",
+        "P1",
+        "1D",
+        "P1DT",
+        "PT1D",
+        "P1H",
+        "P1D2M",
+        "P1W1D",
+        "P-1D",
+        "-P1D",
+        "P1.5D",
+        "p1d",
+        "P1D ",
+        "P10000D",
+        "P१D",
+        "P1Y\n",
+    ],
+)
+def test_other_durations_are_refused(duration):
+    assert faults_of(changed((*SCOPE, "retention"), duration)) == [("/scopes/0/retention", "bad-duration")]
+
+
+@pytest.mark.parametrize("duration", ["P0D", "PT0S", "P0Y0M0DT0H0M0S", "P0W"])
+def test_only_notice_may_be_no_time_at_all(duration):
+    assert from_json(changed(("termination", "notice"), duration)).termination.notice == duration
+    assert faults_of(changed((*SCOPE, "retention"), duration)) == [("/scopes/0/retention", "bad-duration")]
+
+
+@pytest.mark.parametrize(("path", "default"), [(("obligations",), ()), ((*SCOPE, "compartments"), ())])
+def test_few_fields_may_be_left_out_and_then_give_nothing(path, default):
+    terms = from_json(changed(path, REMOVE))
+
+    assert (terms.obligations if path == ("obligations",) else terms.scopes[0].compartments) == default
+
+
+def test_review_may_be_left_out():
+    for value in (REMOVE, None):
+        terms = from_json(changed(("validity", "review_every"), value))
+        assert terms.validity.review_every is None
+        assert "review_every" not in terms_as_json(terms)["validity"]
+
+
+def test_known_compartments_are_taken():
+    assert from_json(changed((*SCOPE, "compartments"), ["ATOMAL"])).scopes[0].compartments == ("ATOMAL",)
+
+
+def test_unknown_policy_hides_no_other_fault_and_makes_none():
+    body = changed(("policy",), "OTAN")
+    body["scopes"][0]["compartments"] = ["ATOMAL"]
+    body["scopes"][0]["retention"] = "long"
+
+    assert faults_of(body) == [("/policy", "unknown-policy"), ("/scopes/0/retention", "bad-duration")]
+
+
+def test_unreadable_parties_make_no_strangers():
+    assert faults_of(changed(("parties",), 5)) == [("/parties", "wrong-type")]
+
+
+def test_agreement_of_one_day_is_taken():
+    assert from_json(changed(("validity", "until"), "2026-01-01")).validity.last_day == date(2026, 1, 1)
+
+
+def test_acknowledgement_times_have_one_order():
+    shuffled = changed(("obligations", 1, "acknowledge"), {"ROUTINE": "P1D", "PRIORITY": "PT3H", "FLASH": "PT10M"})
+
+    assert from_json(shuffled).obligations[1].acknowledge == (
+        ("FLASH", "PT10M"),
+        ("PRIORITY", "PT3H"),
+        ("ROUTINE", "P1D"),
+    )
+
+
+def test_every_fault_of_a_file_is_reported_with_its_line():
+    text = (
+        EXAMPLE.replace("[GBR, NOR, DNK]\npolicy", "[GBR, NO, DNK, DNK]\npolicy")
+        .replace("2030-12-31", "2025-12-31")
+        .replace("ceiling: SECRET", "ceiling: secret")
+        .replace("P5Y", "&long 5Y")
+        .replace("report_every: P7D", "report_every: true")
+        .replace("shared_reports: recalled", "shared_reports: recalled, shared_reports: kept")
+    )
+
+    with pytest.raises(InvalidError) as refused:
+        parse(text)
+
+    assert str(refused.value).splitlines() == [
+        "the agreement has 11 faults",
+        "line 3: /parties/3: `DNK` stands twice: keep one",
+        "line 3: /parties/1: `NO` is no member of the exchange",
+        "line 5: /validity/until: the last day 2025-12-31 lies before the first day 2026-01-01",
+        "line 12: /scopes/0/ceiling: `secret` is no level of `NATO`: use one of UNCLASSIFIED, RESTRICTED, CONFIDENTIAL, SECRET, TOP SECRET",
+        "line 14: /scopes/0/contributors/1: `NOR` is not among the parties",
+        "line 15: /scopes/0/readers/1: `NOR` is not among the parties",
+        "line 17: /scopes/0/retention: an anchor: leave it out",
+        "line 17: /scopes/0/retention: `5Y` is no ISO 8601 duration: write P5Y or PT30M",
+        "line 19: /obligations/0/party: `NOR` is not one of all, GBR, NO, DNK, DNK",
+        "line 19: /obligations/0/report_every: is a truth value: write text (in quotes where YAML reads something else)",
+        "line 21: /termination/shared_reports: `shared_reports` stands twice: keep one",
+    ]
+
+
+def test_norway_is_no_truth_value():
+    terms = parse(EXAMPLE.replace("title: North Sea cyber warning arrangement", "title: NO"))
+
+    assert terms.title == "NO"
+
+
+@pytest.mark.parametrize("text", ["", "a: [", "- a\n---\n- b"])
+def test_unreadable_file_is_one_fault(text):
+    with pytest.raises(InvalidError) as refused:
+        parse(text)
+
+    assert refused.value.message == "the agreement has 1 fault"
+    assert refused.value.faults[0].line is not None
+
+
+def test_file_that_says_null_is_no_agreement():
+    with pytest.raises(InvalidError) as refused:
+        parse("null\n")
+
+    assert [(fault.pointer, fault.code, fault.line) for fault in refused.value.faults] == [("", "wrong-type", 1)]
+
+
+def test_quotes_in_messages_are_short_and_visible():
+    with pytest.raises(InvalidError) as refused:
+        from_json(changed((*SCOPE, "kinds"), ["a\u202eb`c" + "x" * 200]))
+
+    message = refused.value.faults[0].message
+    assert message == "`a\\u202eb'c" + "x" * 75 + "` is not in the vocabulary"
+
+
+def test_stored_terms_are_read_though_words_and_members_have_gone():
+    body = example_json()
+    body["parties"] += ["OLD"]
+    body["policy"] = "GONE"
+    body["scopes"][0].update(topics=["gone"], ceiling="GONE", compartments=["GONE"])
+
+    assert terms_as_json(terms_from_stored(body)) == body
+
+
+def test_stored_terms_of_wrong_form_are_refused():
+    with pytest.raises(InvalidError):
+        terms_from_stored(changed((*SCOPE, "readers"), ["ESP"]))
+
+
+def test_answer_about_an_agreement_has_the_fields_of_the_contract():
+    agreement = sign(propose("0198", parse(EXAMPLE)), "NOR", BEFORE)
+
+    answer = agreement_as_json(agreement, BEFORE)
+
+    assert answer == {
+        **example_json(),
+        "id": "0198",
+        "version": 2,
+        "state": "draft",
+        "parties": [
+            {"member": "GBR", "state": "pending"},
+            {"member": "NOR", "state": "signed"},
+            {"member": "DNK", "state": "pending"},
+        ],
+    }
+
+
+durations = st.sampled_from(["P5Y", "PT30M", "P1W", "P1Y2M3DT4H5M6S"])
+parties_of_test = st.lists(st.sampled_from(["GBR", "NOR", "DNK", "ESP", "EUROPOL"]), min_size=2, unique=True)
+
+
+@st.composite
+def bodies(draw):
+    parties = draw(parties_of_test)
+    some = st.lists(st.sampled_from(parties), min_size=1, unique=True)
+
+    def words(known):
+        return draw(st.lists(st.sampled_from(sorted(known)), min_size=1, max_size=4, unique=True))
+
+    scopes = [
+        {
+            "name": name,
+            "topics": [topic for topic in words(VOCABULARY.topics) if "." not in topic] or ["cyber"],
+            "regions": words(VOCABULARY.regions),
+            "kinds": words(VOCABULARY.kinds),
+            "purposes": words(VOCABULARY.purposes),
+            "ceiling": draw(st.sampled_from(["SECRET", "RESTRICTED"])),
+            "compartments": draw(st.lists(st.sampled_from(["ATOMAL", "BOHEMIA"]), unique=True)),
+            "contributors": draw(some),
+            "readers": draw(some),
+            "onward_release": draw(st.sampled_from(["never", "originator-consent", "parties"])),
+            "retention": draw(durations),
+        }
+        for name in draw(
+            st.lists(
+                st.from_regex(r"[a-z][a-z0-9]{0,8}(-[a-z0-9]{1,4})?", fullmatch=True),
+                min_size=1,
+                max_size=3,
+                unique=True,
+            )
+        )
+    ]
+    obligations = [
+        {"party": draw(st.sampled_from(["all", *parties])), "scope": draw(st.sampled_from(scopes))["name"], **owed}
+        for owed in draw(
+            st.lists(
+                st.one_of(
+                    st.fixed_dictionaries({"report_every": durations}),
+                    st.fixed_dictionaries(
+                        {
+                            "acknowledge": st.dictionaries(
+                                st.sampled_from(["FLASH", "IMMEDIATE", "PRIORITY", "ROUTINE"]), durations, min_size=1
+                            )
+                        }
+                    ),
+                ),
+                max_size=3,
+            )
+        )
+    ]
+    first, last = sorted(draw(st.lists(st.dates(), min_size=2, max_size=2)))
+    return {
+        "title": draw(st.sampled_from(["Arrangement", "Überseeisches Abkommen"])),
+        "parties": parties,
+        "policy": "NATO",
+        "validity": {"from": first.isoformat(), "until": last.isoformat()},
+        "scopes": scopes,
+        "obligations": obligations,
+        "termination": {"notice": draw(durations), "shared_reports": draw(st.sampled_from(["recalled", "kept"]))},
+    }
+
+
+@given(bodies())
+def test_terms_read_back_as_they_were_written(body):
+    terms = from_json(body)
+
+    assert terms_as_json(terms) == body
+    written = canonical_bytes(terms_as_json(terms))
+    assert from_json(json.loads(written)) == terms_from_stored(json.loads(written)) == terms
+    # JSON is YAML 1.2 too: the file reader says the same.
+    assert parse(written.decode()) == terms
+
+
+json_values = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
+    max_leaves=8,
+)
+places = st.sampled_from(
+    [
+        ("title",),
+        ("parties",),
+        ("validity",),
+        ("scopes",),
+        SCOPE,
+        (*SCOPE, "topics"),
+        (*SCOPE, "retention"),
+        ("obligations",),
+        ("obligations", 1),
+        ("termination",),
+    ]
+)
+
+
+@given(places, json_values)
+def test_whatever_comes_in_is_read_or_refused_with_faults(path, value):
+    try:
+        terms = from_json(changed(path, value))
+    except InvalidError as refused:
+        assert refused.faults
+        assert all(fault.line is None for fault in refused.faults)
+    else:
+        assert isinstance(terms, Terms)
