@@ -18,6 +18,7 @@ from exchange.wire.agreements import (
 )
 from exchange.wire.answers import (
     AgencyReachBody,
+    DecisionName,
     ExplanationBody,
     LevelBody,
     MemberReachBody,
@@ -66,6 +67,7 @@ __all__ = [
     "ClientEnrolment",
     "ClientListBody",
     "Consent",
+    "DecisionName",
     "ExplanationBody",
     "FaultBody",
     "HeaderBody",

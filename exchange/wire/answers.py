@@ -7,6 +7,8 @@ from pydantic import Field
 from exchange.wire.base import AnswerModel, WireModel
 from exchange.wire.words import Id, LabelBody, MemberCodeText, Word
 
+DecisionName = Literal["permit", "tear-line", "refuse"]
+
 
 class TitledCode(AnswerModel):
     """A word of the vocabulary."""
@@ -45,20 +47,21 @@ class VocabularyBody(AnswerModel):
 
 
 class RuleBody(AnswerModel):
-    """One rule and what it said."""
+    """One rule and what it said: of one label, or (`label` null) of the report as a whole."""
 
     number: int
     name: str
-    outcome: Literal["passed", "refused", "not-shown"]
+    outcome: str = Field(examples=["held", "refused", "failed", "withheld"])
     sentence: str
     reason: str | None = None
+    label: LabelBody | None = None
 
 
 class ExplanationBody(AnswerModel):
     """Why the caller may see a report, in reasons it may know."""
 
     id: Id
-    decision: Literal["permit", "tear-line", "refuse"]
+    decision: DecisionName | None
     reasons: list[str]
     rules: list[RuleBody]
 

@@ -1,1 +1,40 @@
-"""entrypoints/api"""
+"""The HTTP interface `/v1` as the contract fixes it, its document and its page.
+
+Promises: every operation declares its policy action and every error it may end in; the caller is known before its body
+is read; a GET changes nothing.
+Does not: decide, open or store anything: each operation is one use case.
+"""
+
+from typing import Any
+
+from fastapi import FastAPI
+
+from exchange import __version__
+from exchange.entrypoints.api import agreements, callers, parties, reports, simulations
+from exchange.entrypoints.api.docs import docs_routes
+from exchange.entrypoints.api.openapi import document
+from exchange.entrypoints.http.routing import Endpoint, Operation, add_operations
+from exchange.entrypoints.http.visit import BodyLimits
+
+OPERATIONS: tuple[tuple[Operation, Endpoint], ...] = (
+    *reports.OPERATIONS,
+    *callers.OPERATIONS,
+    *parties.OPERATIONS,
+    *agreements.OPERATIONS,
+    *simulations.OPERATIONS,
+)
+
+__all__ = ["OPERATIONS", "add_api", "api_document"]
+
+
+def api_document() -> dict[str, Any]:
+    """Return the OpenAPI document."""
+    return document((operation for operation, _ in OPERATIONS), version=__version__)
+
+
+def add_api(app: FastAPI, limits: BodyLimits) -> None:
+    """Add the operations of `/v1`, `/openapi.json` and `/docs` to `app`."""
+    add_operations(app, OPERATIONS, limits)
+    described = api_document()
+    app.openapi_schema = described
+    app.router.routes.extend(docs_routes(described))

@@ -1,1 +1,1 @@
-"""entrypoints/console"""
+"""The web console; its issue has not come yet."""

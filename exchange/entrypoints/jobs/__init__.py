@@ -1,1 +1,1 @@
-"""entrypoints/jobs"""
+"""Work that the clock asks for; its issue has not come yet."""

@@ -1,1 +1,1 @@
-"""entrypoints/taxii"""
+"""TAXII 2.1; its issue has not come yet."""

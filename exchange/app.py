@@ -1,0 +1,171 @@
+"""The roof: reads settings, wires the rooms, serves.
+
+Promises: refuses to start on unsafe settings, a schema that is not at head, or keys that do not open; nothing is
+listened on before the store, the law and custody were seen to work.
+Does not: decide anything a room downstairs decides.
+"""
+
+import asyncio
+import logging
+import os
+import sys
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from typing import Any
+
+import uvloop
+from fastapi import FastAPI
+from starlette.exceptions import HTTPException
+from starlette.middleware import Middleware
+
+from exchange import __version__
+from exchange.audit import EventName
+from exchange.custody import FileCustodian
+from exchange.entrypoints.api import add_api
+from exchange.entrypoints.http.door import Door
+from exchange.entrypoints.http.limits import RateLimiter
+from exchange.entrypoints.http.logs import log_to_stderr
+from exchange.entrypoints.http.metrics import RequestCounts, shared_counts
+from exchange.entrypoints.http.operations import operations_app
+from exchange.entrypoints.http.routing import answer_routing_fault, operations_of
+from exchange.entrypoints.http.server import (
+    Listening,
+    address_of,
+    bind,
+    operations_config,
+    run_servers,
+    service_config,
+)
+from exchange.entrypoints.http.tls import server_context
+from exchange.entrypoints.http.visit import BodyLimits
+from exchange.entrypoints.http.workers import CANNOT_START, Supervisor, WorkOrder
+from exchange.kernel import ExchangeError, UnavailableError, system_clock
+from exchange.release import load_law
+from exchange.settings import Settings, read_policies, read_secret
+from exchange.store import Store
+from exchange.usecases import Services, check_readiness, put_law_in_force, record_service
+
+_log = logging.getLogger("exchange.app")
+
+
+@asynccontextmanager
+async def open_services(settings: Settings) -> AsyncIterator[Services]:
+    """Open the rooms that `settings` name, for as long as the context lasts."""
+    law = load_law(read_policies(settings.policies_dir))
+    custodian = FileCustodian.load(settings.roots_file)
+    cursor_key = settings.cursor_key()
+    url = settings.database_url_with_password()
+    store = await Store.open(url, node=settings.node, clock=system_clock, randomness=os.urandom)
+    try:
+        yield Services(
+            store=store, custodian=custodian, law=law, clock=system_clock, randomness=os.urandom, cursor_key=cursor_key
+        )
+    finally:
+        await store.close()
+
+
+def create_app(settings: Settings, *, counts: Any | None = None, worker: int = 0, workers: int = 1) -> FastAPI:
+    """Return the service; its lifespan opens the rooms, puts the law in force and records start and stop."""
+
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        async with open_services(settings) as services:
+            await put_law_in_force(services)
+            await _require_ready(services)
+            await record_service(services, EventName.SERVICE_STARTED)
+            app.state.services = services
+            yield
+            await record_service(services, EventName.SERVICE_STOPPED)
+
+    app = FastAPI(
+        title="The exchange",
+        version=__version__,
+        lifespan=lifespan,
+        docs_url=None,
+        redoc_url=None,
+        openapi_url=None,
+        redirect_slashes=False,
+        exception_handlers={HTTPException: answer_routing_fault},
+    )
+    add_api(app, BodyLimits(settings.max_body_bytes, settings.body_timeout_seconds))
+    routes = [f"{operation.method} {operation.path}" for operation in operations_of(app)]
+    app.state.counts = RequestCounts(routes, counts=counts, worker=worker)
+    limiter = RateLimiter(settings.requests_per_second / workers)
+    app.user_middleware.append(Middleware(Door, limiter=limiter, counts=app.state.counts))
+    return app
+
+
+def serve(
+    settings: Settings, *, host: str, port: int, workers: int = 1, ops: tuple[str, int] = ("127.0.0.1", 0)
+) -> int:
+    """Serve until SIGTERM or SIGINT and return the exit code; prints `ready https://HOST:PORT` once all workers answer.
+
+    Raises an ExchangeError where the configuration cannot be served.
+    """
+    log_to_stderr()
+    _require_safe(settings)
+    listening = Listening(bind(host, port), bind(*ops))
+    _log.info("operations address", extra={"address": address_of(listening.operations)})
+
+    def announce() -> None:
+        sys.stdout.write(f"ready https://{address_of(listening.service)}\n")
+        sys.stdout.flush()
+
+    if workers == 1:
+        uvloop.run(_serve_one(settings, listening, on_ready=announce))
+        return 0
+    supervisor = Supervisor(_work, settings, workers=workers, listening=listening, counts=shared_counts(workers))
+    return supervisor.run(announce)
+
+
+def _work(settings: Settings, order: WorkOrder) -> None:
+    """Be one of several workers, in a process of its own."""
+    log_to_stderr()
+    try:
+        uvloop.run(_serve_one(settings, order.listening, on_ready=order.report_ready, order=order))
+    except ExchangeError as exc:
+        _log.error("%s", exc.message, extra={"worker": order.number})
+        sys.exit(CANNOT_START)
+
+
+async def _serve_one(
+    settings: Settings, listening: Listening, *, on_ready: Callable[[], None], order: WorkOrder | None = None
+) -> None:
+    number, workers, counts = (0, 1, None) if order is None else (order.number, order.workers, order.counts)
+    app = create_app(settings, counts=counts, worker=number, workers=workers)
+    stopping = asyncio.Event()
+    if order is not None:
+        order.watch_supervisor(stopping)
+    async with app.router.lifespan_context(app):
+        await run_servers(
+            service_config(app, _context(settings)),
+            operations_config(operations_app(app, app.state.counts)),
+            listening,
+            on_ready=on_ready,
+            stopping=stopping,
+        )
+
+
+def _context(settings: Settings) -> Any:
+    read_secret(settings.server_key_file)  # refuses a key that others can read
+    return server_context(
+        settings.server_certificate_file,
+        settings.server_key_file,
+        authorities=settings.authorities_folder,
+        revocations=settings.crl_folder,
+    )
+
+
+def _require_safe(settings: Settings) -> None:
+    """Raise for what can be seen to be wrong before anything is bound or spawned."""
+    _context(settings)
+    settings.cursor_key()
+    settings.database_url_with_password()
+    load_law(read_policies(settings.policies_dir))
+
+
+async def _require_ready(services: Services) -> None:
+    readiness = await check_readiness(services)
+    broken = [f"{check.name}: {check.finding}" for check in readiness.checks if not check.is_working]
+    if broken:
+        raise UnavailableError(f"the service cannot work: {'; '.join(broken)}")

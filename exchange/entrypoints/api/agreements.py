@@ -1,0 +1,176 @@
+"""Agreements: propose, read, and the acts of a party."""
+
+from collections.abc import Awaitable, Callable
+
+from starlette.responses import Response
+
+from exchange.audit import EventName
+from exchange.entrypoints.api.parameters import AGREEMENT_ID, EVERYWHERE, WITH_BODY
+from exchange.entrypoints.http.routing import JSON, Endpoint, Operation, answered, read_model
+from exchange.entrypoints.http.visit import Visit, read_body, read_query, require_media_type
+from exchange.kernel import MalformedError
+from exchange.members import Role
+from exchange.usecases import (
+    AgreementView,
+    Call,
+    Recorded,
+    Services,
+    authenticate,
+    list_agreements,
+    propose_agreement,
+    resume_agreement,
+    show_agreement,
+    sign_agreement,
+    suspend_agreement,
+    withdraw_agreement,
+)
+from exchange.wire import AgreementBody, AgreementListBody, Consent, TermsBody, read_json
+
+YAML = "application/yaml"
+"""RFC 9512; the agreement file as it is, so that faults come back with their lines."""
+
+_NO_PARAMETERS: frozenset[str] = frozenset()
+
+Step = Callable[[Services, Call, str], Awaitable[Recorded[AgreementView]]]
+
+LIST = Operation(
+    method="GET",
+    path="/v1/agreements",
+    action="agreement.list",
+    summary="List the agreements that this client's member is a party of.",
+    answer=AgreementListBody,
+    errors=EVERYWHERE,
+)
+PROPOSE = Operation(
+    method="POST",
+    path="/v1/agreements",
+    action="agreement.propose",
+    summary="Lay an agreement before its parties.",
+    body=TermsBody,
+    body_media=(JSON, YAML),
+    answer=AgreementBody,
+    status=201,
+    errors=(*EVERYWHERE, *WITH_BODY, 409),
+    answer_headers=("Location",),
+    example={
+        "title": "North Sea cyber warning arrangement",
+        "parties": ["GBR", "NOR"],
+        "policy": "NATO",
+        "validity": {"from": "2026-01-01", "until": "2030-12-31", "review_every": "P2Y"},
+        "scopes": [
+            {
+                "name": "cyber-threats",
+                "topics": ["cyber"],
+                "regions": ["EUR"],
+                "kinds": ["intrep", "threat-warning"],
+                "purposes": ["defence"],
+                "ceiling": "SECRET",
+                "compartments": [],
+                "contributors": ["GBR"],
+                "readers": ["GBR", "NOR"],
+                "onward_release": "originator-consent",
+                "retention": "P5Y",
+            }
+        ],
+        "obligations": [],
+        "termination": {"notice": "P90D", "shared_reports": "recalled"},
+    },
+)
+SHOW = Operation(
+    method="GET",
+    path="/v1/agreements/{id}",
+    action="agreement.show",
+    summary="Show one agreement to a party.",
+    answer=AgreementBody,
+    parameters=(AGREEMENT_ID,),
+    errors=EVERYWHERE,
+)
+
+
+async def list_(visit: Visit) -> Response:
+    """Answer `GET /v1/agreements`."""
+    read_query(visit.request, _NO_PARAMETERS)
+    recorded = await list_agreements(visit.services, visit.call)
+    items = [AgreementBody.of(view.agreement, visit.call.now) for view in recorded.value]
+    return answered(recorded, AgreementListBody(items=items))
+
+
+async def propose(visit: Visit) -> Response:
+    """Answer `POST /v1/agreements`, in JSON or as the YAML file."""
+    event = EventName.AGREEMENT_PROPOSED
+    await authenticate(visit.services, visit.call, Role.SIGNATORY, Role.OPERATOR, event=event)
+    read_query(visit.request, _NO_PARAMETERS)
+    media = require_media_type(visit.request, *PROPOSE.body_media)
+    body = await read_body(visit.request, visit.limits)
+    document = _yaml(body) if media == YAML else _not_text(read_json(body))
+    recorded = await propose_agreement(visit.services, visit.call, document)
+    return _answer(visit, recorded, status=201, location=f"/v1/agreements/{recorded.value.agreement.id}")
+
+
+async def show(visit: Visit) -> Response:
+    """Answer `GET /v1/agreements/{id}`."""
+    read_query(visit.request, _NO_PARAMETERS)
+    return _answer(visit, await show_agreement(visit.services, visit.call, visit.path["id"]))
+
+
+def _act(noun: str, action: str, summary: str) -> Operation:
+    return Operation(
+        method="POST",
+        path=f"/v1/agreements/{{id}}/{noun}",
+        action=action,
+        summary=summary,
+        body=Consent,
+        answer=AgreementBody,
+        parameters=(AGREEMENT_ID,),
+        errors=(*EVERYWHERE, *WITH_BODY, 409),
+        example={},
+    )
+
+
+def _acting(step: Step, event: EventName) -> Endpoint:
+    async def act(visit: Visit) -> Response:
+        await authenticate(visit.services, visit.call, Role.SIGNATORY, event=event)
+        read_query(visit.request, _NO_PARAMETERS)
+        await read_model(visit, Consent)
+        return _answer(visit, await step(visit.services, visit.call, visit.path["id"]))
+
+    return act
+
+
+def _answer(visit: Visit, recorded: Recorded[AgreementView], *, status: int = 200, **headers: str) -> Response:
+    return answered(recorded, AgreementBody.of(recorded.value.agreement, visit.call.now), status=status, **headers)
+
+
+def _yaml(body: bytes) -> str:
+    try:
+        return body.decode()
+    except UnicodeDecodeError as exc:
+        raise MalformedError("the body is not UTF-8") from exc
+
+
+def _not_text(value: object) -> object:
+    # A JSON string would be taken for a YAML file further down.
+    return None if isinstance(value, str) else value
+
+
+OPERATIONS: tuple[tuple[Operation, Endpoint], ...] = (
+    (LIST, list_),
+    (PROPOSE, propose),
+    (SHOW, show),
+    (
+        _act("signatures", "agreement.sign", "Sign for the caller's member."),
+        _acting(sign_agreement, EventName.AGREEMENT_SIGNED),
+    ),
+    (
+        _act("suspension", "agreement.suspend", "Suspend the caller's member's own part."),
+        _acting(suspend_agreement, EventName.AGREEMENT_SUSPENDED),
+    ),
+    (
+        _act("resumption", "agreement.resume", "End the caller's member's own suspension."),
+        _acting(resume_agreement, EventName.AGREEMENT_RESUMED),
+    ),
+    (
+        _act("withdrawal", "agreement.withdraw", "Withdraw the caller's member, for good."),
+        _acting(withdraw_agreement, EventName.AGREEMENT_WITHDRAWN),
+    ),
+)

@@ -1,0 +1,152 @@
+"""The OpenAPI 3.1 document, written from the declarations of the operations: nothing served is missing from it."""
+
+from collections.abc import Iterable
+from http import HTTPStatus
+from typing import Any
+
+from pydantic.json_schema import models_json_schema
+
+from exchange.entrypoints.http.problems import AUDIT_HEADER, STATUSES, TITLES
+from exchange.entrypoints.http.routing import JSON, Operation, Parameter
+from exchange.wire import PROBLEM_MEDIA_TYPE, ProblemBody, WireModel
+
+_REFERENCE = "#/components/schemas/{model}"
+_EXAMPLE_ID = "01980000-0000-7000-8000-00000000000f"
+_ANSWER_HEADERS = {
+    "X-Request-Id": "The exchange's own id of this request.",
+    AUDIT_HEADER: "Id of the audit entry that was durable before this answer existed.",
+    "Location": "Where the new thing is.",
+    "ETag": "The version shown, for `If-Match`.",
+    "Idempotency-Replayed": "`true` where an earlier post with the same key is answered again.",
+    "Content-Disposition": "Always an attachment.",
+    "Accept-Ranges": "`bytes`.",
+    "Retry-After": "Seconds to wait.",
+}
+_DESCRIPTION = """\
+States that have signed sharing agreements post and pull encrypted intelligence reports here, and can prove afterwards
+who read what, when, under which agreement, and why it was allowed.
+
+Every request comes over TLS 1.3 with a client certificate that is enrolled. What a client may not see does not exist
+for it: absent and invisible are one answer. Every answer names its audit entry in `X-Audit-Entry`.
+"""
+
+
+def document(operations: Iterable[Operation], *, version: str) -> dict[str, Any]:
+    """Return the whole document."""
+    listed = list(operations)
+    paths: dict[str, dict[str, Any]] = {}
+    for operation in listed:
+        paths.setdefault(operation.path, {})[operation.method.lower()] = _operation(operation)
+    return {
+        "openapi": "3.1.0",
+        "info": {"title": "The exchange", "version": version, "description": _DESCRIPTION},
+        "servers": [{"url": "/"}],
+        "security": [{"client_certificate": []}],
+        "tags": [{"name": name} for name in sorted({_tag(operation) for operation in listed})],
+        "paths": paths,
+        "components": {
+            "schemas": _schemas(listed),
+            "responses": _problems(listed),
+            "securitySchemes": {
+                "client_certificate": {
+                    "type": "mutualTLS",
+                    "description": "A certificate of a trusted authority, enrolled with the exchange.",
+                }
+            },
+        },
+    }
+
+
+def _operation(operation: Operation) -> dict[str, Any]:
+    described: dict[str, Any] = {
+        "operationId": operation.name,
+        "summary": operation.summary,
+        "tags": [_tag(operation)],
+        "x-policy-action": operation.action,
+        "parameters": [_parameter(parameter) for parameter in operation.parameters],
+        "responses": {str(operation.status): _answer(operation), **_refusals(operation)},
+    }
+    if operation.body is not None:
+        described["requestBody"] = {"required": True, "content": dict(_body(operation, operation.body))}
+    return described
+
+
+def _tag(operation: Operation) -> str:
+    return operation.path.split("/")[2]
+
+
+def _parameter(parameter: Parameter) -> dict[str, Any]:
+    return {
+        "name": parameter.name,
+        "in": parameter.place,
+        "description": parameter.description,
+        "required": parameter.required,
+        "schema": parameter.schema,
+    }
+
+
+def _body(operation: Operation, model: type[WireModel]) -> Iterable[tuple[str, dict[str, Any]]]:
+    for media in operation.body_media:
+        if media == JSON:
+            example = {} if operation.example is None else {"example": operation.example}
+            yield media, {"schema": {"$ref": _REFERENCE.format(model=model.__name__)}, **example}
+        else:
+            yield media, {"schema": {"type": "string", "description": "The same as a file."}}
+
+
+def _answer(operation: Operation) -> dict[str, Any]:
+    if operation.answer is None:
+        content: dict[str, Any] = {operation.answer_media: {"schema": {"type": "string", "format": "binary"}}}
+    else:
+        content = {JSON: {"schema": {"$ref": _REFERENCE.format(model=operation.answer.__name__)}}}
+    names = ("X-Request-Id", AUDIT_HEADER, *operation.answer_headers)
+    return {"description": operation.summary, "headers": _headers(names), "content": content}
+
+
+def _refusals(operation: Operation) -> dict[str, Any]:
+    statuses = sorted(set(operation.errors))
+    refusals = {str(status): {"$ref": f"#/components/responses/{_name(HTTPStatus(status))}"} for status in statuses}
+    if operation.answer is None:
+        refusals["206"] = {**_answer(operation), "description": "The range asked for."}
+    return refusals
+
+
+def _problems(operations: list[Operation]) -> dict[str, Any]:
+    statuses = sorted({HTTPStatus(status) for operation in operations for status in operation.errors})
+    return {_name(status): _problem(status) for status in statuses}
+
+
+def _problem(status: HTTPStatus) -> dict[str, Any]:
+    code = next(kind.code for kind, row in STATUSES.items() if row is status)
+    example = {
+        "type": f"urn:exchange:problem:{code}",
+        "title": TITLES[status],
+        "status": status.value,
+        "code": code,
+        "detail": TITLES[status].lower(),
+        "request_id": _EXAMPLE_ID,
+    }
+    waits = ("Retry-After",) if status in {HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.SERVICE_UNAVAILABLE} else ()
+    schema = {"$ref": _REFERENCE.format(model=ProblemBody.__name__)}
+    return {
+        "description": TITLES[status],
+        "headers": _headers(("X-Request-Id", *waits)),
+        "content": {PROBLEM_MEDIA_TYPE: {"schema": schema, "example": example}},
+    }
+
+
+def _name(status: HTTPStatus) -> str:
+    return status.name.title().replace("_", "")
+
+
+def _headers(names: Iterable[str]) -> dict[str, Any]:
+    return {name: {"description": _ANSWER_HEADERS[name], "schema": {"type": "string"}} for name in names}
+
+
+def _schemas(operations: list[Operation]) -> dict[str, Any]:
+    bodies: set[type[WireModel]] = {operation.body for operation in operations if operation.body is not None}
+    answers: set[type[WireModel]] = {operation.answer for operation in operations if operation.answer is not None}
+    models: list[type[WireModel]] = sorted({*bodies, *answers, ProblemBody}, key=lambda model: model.__name__)
+    _, definitions = models_json_schema([(model, "validation") for model in models], ref_template=_REFERENCE)
+    schemas: dict[str, Any] = definitions["$defs"]
+    return schemas

@@ -1,0 +1,207 @@
+"""Members and clients: an operator enrols and changes, members see themselves."""
+
+from starlette.responses import Response
+
+from exchange.audit import EventName
+from exchange.crypto import CertificateFacts, read_certificate
+from exchange.entrypoints.api.parameters import CLIENT_ID, EVERYWHERE, IF_MATCH, LIMIT, WITH_BODY
+from exchange.entrypoints.http.routing import Endpoint, Operation, Parameter, answered, read_model
+from exchange.entrypoints.http.visit import Visit, read_query, stated_version, whole_number
+from exchange.kernel import ExchangeError, Fault, InvalidError
+from exchange.members import Client, Role, Standing
+from exchange.usecases import (
+    ClearanceChange,
+    Enrolment,
+    Recorded,
+    add_member,
+    authenticate,
+    change_clearance,
+    change_standing,
+    enrol_client,
+    list_clients,
+    list_members,
+    show_client,
+)
+from exchange.wire import (
+    ClientBody,
+    ClientChange,
+    ClientEnrolment,
+    ClientListBody,
+    MemberAddition,
+    MemberBody,
+    MemberListBody,
+)
+
+_NO_PARAMETERS: frozenset[str] = frozenset()
+_LARGEST_PAGE = 500
+
+LIST_MEMBERS = Operation(
+    method="GET",
+    path="/v1/members",
+    action="member.list",
+    summary="List the members that this client may see: all for an operator, its own for others.",
+    answer=MemberListBody,
+    errors=EVERYWHERE,
+)
+ADD_MEMBER = Operation(
+    method="POST",
+    path="/v1/members",
+    action="member.add",
+    summary="Add a member.",
+    body=MemberAddition,
+    answer=MemberBody,
+    status=201,
+    errors=(*EVERYWHERE, *WITH_BODY, 409),
+    example={"code": "NOR", "name": "Norway"},
+)
+LIST_CLIENTS = Operation(
+    method="GET",
+    path="/v1/clients",
+    action="client.list",
+    summary="List the clients that this client may see: all for an operator, its own member's for others.",
+    answer=ClientListBody,
+    parameters=(Parameter("after", "query", "`next` of an earlier page."), LIMIT),
+    errors=EVERYWHERE,
+)
+ENROL_CLIENT = Operation(
+    method="POST",
+    path="/v1/clients",
+    action="client.enrol",
+    summary="Enrol a client with its certificate.",
+    body=ClientEnrolment,
+    answer=ClientBody,
+    status=201,
+    errors=(*EVERYWHERE, *WITH_BODY, 409),
+    answer_headers=("Location", "ETag"),
+    example={
+        "name": "reader-1",
+        "member": "NOR",
+        "agency": "NSM",
+        "roles": ["reader"],
+        "clearance": {"level": "SECRET"},
+        "certificate": "-----BEGIN CERTIFICATE-----\n...\n-----END CERTIFICATE-----\n",
+    },
+)
+SHOW_CLIENT = Operation(
+    method="GET",
+    path="/v1/clients/{id}",
+    action="client.show",
+    summary="Show one client.",
+    answer=ClientBody,
+    parameters=(CLIENT_ID,),
+    errors=EVERYWHERE,
+    answer_headers=("ETag",),
+)
+CHANGE_CLIENT = Operation(
+    method="PATCH",
+    path="/v1/clients/{id}",
+    action="client.change",
+    summary="Give a client a new clearance, or suspend, resume or revoke it, from its next request on.",
+    body=ClientChange,
+    answer=ClientBody,
+    parameters=(CLIENT_ID, IF_MATCH),
+    errors=(*EVERYWHERE, *WITH_BODY, 409, 412),
+    answer_headers=("ETag",),
+    example={"standing": "revoked"},
+)
+
+
+async def members(visit: Visit) -> Response:
+    """Answer `GET /v1/members`."""
+    read_query(visit.request, _NO_PARAMETERS)
+    recorded = await list_members(visit.services, visit.call)
+    return answered(recorded, MemberListBody(items=[MemberBody.of(member) for member in recorded.value]))
+
+
+async def add(visit: Visit) -> Response:
+    """Answer `POST /v1/members`."""
+    await authenticate(visit.services, visit.call, Role.OPERATOR, event=EventName.MEMBER_ADDED)
+    read_query(visit.request, _NO_PARAMETERS)
+    addition = await read_model(visit, MemberAddition)
+    recorded = await add_member(visit.services, visit.call, addition.code, addition.name)
+    return answered(recorded, MemberBody.of(recorded.value), status=201)
+
+
+async def clients(visit: Visit) -> Response:
+    """Answer `GET /v1/clients`."""
+    query = read_query(visit.request, frozenset({"after", "limit"}))
+    limit = whole_number(query, "limit", default=100, largest=_LARGEST_PAGE)
+    recorded = await list_clients(visit.services, visit.call, after=query.get("after"), limit=limit)
+    items = [ClientBody.of(view.client, view.thumbprints) for view in recorded.value]
+    return answered(recorded, ClientListBody(items=items, next=items[-1].id if len(items) == limit else None))
+
+
+async def enrol(visit: Visit) -> Response:
+    """Answer `POST /v1/clients`."""
+    await authenticate(visit.services, visit.call, Role.OPERATOR, event=EventName.CLIENT_ENROLLED)
+    read_query(visit.request, _NO_PARAMETERS)
+    wanted = await read_model(visit, ClientEnrolment)
+    purposes = {} if wanted.purposes is None else {"purposes": tuple(wanted.purposes)}
+    enrolment = Enrolment(
+        name=wanted.name,
+        member=wanted.member,
+        agency=wanted.agency,
+        roles=tuple(wanted.roles),
+        level=wanted.clearance.level,
+        compartments=tuple(wanted.clearance.compartments),
+        nationality=wanted.nationality,
+        until=wanted.clearance.until,
+        certificate=_certificate(wanted.certificate),
+        **purposes,
+    )
+    recorded = await enrol_client(visit.services, visit.call, enrolment)
+    return _client_answer(recorded, status=201, location=f"/v1/clients/{recorded.value.id}")
+
+
+async def show(visit: Visit) -> Response:
+    """Answer `GET /v1/clients/{id}`."""
+    read_query(visit.request, _NO_PARAMETERS)
+    recorded = await show_client(visit.services, visit.call, visit.path["id"])
+    client = recorded.value.client
+    return answered(recorded, ClientBody.of(client, recorded.value.thumbprints), etag=f'"{client.version}"')
+
+
+async def change(visit: Visit) -> Response:
+    """Answer `PATCH /v1/clients/{id}`: one change at a time, so that one entry says what changed."""
+    await authenticate(visit.services, visit.call, Role.OPERATOR, event=EventName.CLIENT_CHANGED)
+    read_query(visit.request, _NO_PARAMETERS)
+    version = stated_version(visit.request)
+    wanted = await read_model(visit, ClientChange)
+    client_id = visit.path["id"]
+    match wanted:
+        case ClientChange(clearance=None, standing=str() as standing):
+            recorded = await change_standing(
+                visit.services, visit.call, client_id, Standing(standing), if_version=version
+            )
+        case ClientChange(clearance=grant, standing=None) if grant is not None:
+            clearance = ClearanceChange(grant.level, tuple(grant.compartments), grant.until)
+            recorded = await change_clearance(visit.services, visit.call, client_id, clearance, if_version=version)
+        case _:
+            message = "change either `clearance` or `standing`"
+            raise InvalidError(message, (Fault("", "invalid-value", message),))
+    return _client_answer(recorded)
+
+
+def _client_answer(recorded: Recorded[Client], *, status: int = 200, **headers: str) -> Response:
+    client = recorded.value
+    return answered(recorded, ClientBody.of(client), status=status, etag=f'"{client.version}"', **headers)
+
+
+def _certificate(pem: str) -> CertificateFacts:
+    try:
+        return read_certificate(pem.encode())
+    except ExchangeError as exc:
+        fault = Fault(
+            "/certificate", "bad-certificate", "the certificate is no PEM certificate that the exchange reads"
+        )
+        raise InvalidError("the body has faults", (fault,)) from exc
+
+
+OPERATIONS: tuple[tuple[Operation, Endpoint], ...] = (
+    (LIST_MEMBERS, members),
+    (ADD_MEMBER, add),
+    (LIST_CLIENTS, clients),
+    (ENROL_CLIENT, enrol),
+    (SHOW_CLIENT, show),
+    (CHANGE_CLIENT, change),
+)

@@ -1,0 +1,274 @@
+"""Reports: pull, list, post, one part, why. The hot paths: bytes in, bytes out."""
+
+import base64
+import re
+from datetime import datetime
+from typing import assert_never
+from urllib.parse import quote
+
+import orjson
+from starlette.responses import Response
+
+from exchange.audit import EventName
+from exchange.entrypoints.api.parameters import (
+    EVERYWHERE,
+    IDEMPOTENCY_KEY,
+    LIMIT,
+    PART_NUMBER,
+    PURPOSE,
+    RANGE,
+    REPORT_ID,
+    WITH_BODY,
+)
+from exchange.entrypoints.http.problems import AUDIT_HEADER
+from exchange.entrypoints.http.ranges import requested_range
+from exchange.entrypoints.http.routing import Endpoint, Operation, Parameter, answered, read_model
+from exchange.entrypoints.http.visit import Visit, read_query, whole_number
+from exchange.kernel import Fault, InvalidError, MalformedError, parse_rfc3339
+from exchange.members import Role
+from exchange.release import Decision, Permit, Refusal, RuleOutcome, View
+from exchange.usecases import (
+    ListQuery,
+    PulledReport,
+    authenticate,
+    explain_report,
+    list_reports,
+    post_report,
+    pull_report,
+    read_part,
+)
+from exchange.wire import (
+    DecisionName,
+    ExplanationBody,
+    HeaderBody,
+    LabelBody,
+    PulledReportBody,
+    ReportBody,
+    ReportListBody,
+    RuleBody,
+)
+
+LARGEST_INLINE_BYTES = 1024 * 1024
+"""More content than this, all parts together, is fetched part by part: a JSON string cannot be streamed."""
+
+_NO_PARAMETERS: frozenset[str] = frozenset()
+_FILTERS = frozenset({"after", "limit", "agreement", "topic", "kind", "precedence", "since"})
+_IDEMPOTENCY_KEY = re.compile(r"[!-~]{1,128}")
+_JSON_MEDIA = re.compile(r"application/(?:[a-z0-9.+-]+\+)?json")
+_LARGEST_PAGE = 500
+
+PULL = Operation(
+    method="GET",
+    path="/v1/reports/{id}",
+    action="report.pull",
+    summary="Read a report: its header and the parts permitted to this client.",
+    answer=PulledReportBody,
+    parameters=(REPORT_ID, PURPOSE),
+    errors=EVERYWHERE,
+)
+LIST = Operation(
+    method="GET",
+    path="/v1/reports",
+    action="report.list",
+    summary="List the headers that this client may see, oldest first.",
+    answer=ReportListBody,
+    parameters=(
+        Parameter("after", "query", "`next` of an earlier page."),
+        LIMIT,
+        Parameter("agreement", "query", "Only reports under this agreement."),
+        Parameter("topic", "query", "Only this topic and those below it."),
+        Parameter("kind", "query", "Only this kind."),
+        Parameter("precedence", "query", "Only this precedence."),
+        Parameter(
+            "since", "query", "Only reports posted at or after this time.", {"type": "string", "format": "date-time"}
+        ),
+        PURPOSE,
+    ),
+    errors=EVERYWHERE,
+)
+POST = Operation(
+    method="POST",
+    path="/v1/reports",
+    action="report.post",
+    summary="Post a report.",
+    body=ReportBody,
+    answer=HeaderBody,
+    status=201,
+    parameters=(IDEMPOTENCY_KEY,),
+    errors=(*EVERYWHERE, *WITH_BODY, 409),
+    answer_headers=("Location", "Idempotency-Replayed"),
+    example={
+        "agreement": "01980000-0000-7000-8000-000000000001",
+        "scope": "cyber-threats",
+        "kind": "intrep",
+        "topic": "cyber.apt",
+        "regions": ["EUR"],
+        "precedence": "ROUTINE",
+        "subject": "Infrastructure of a known group",
+        "label": {"policy": "NATO", "classification": "SECRET", "releasable_to": ["GBR", "NOR"]},
+        "parts": [{"media_type": "text/plain", "name": "note.txt", "content": "Seen again.", "encoding": "utf-8"}],
+    },
+)
+PART = Operation(
+    method="GET",
+    path="/v1/reports/{id}/parts/{n}",
+    action="report.read-part",
+    summary="Read the bytes of one part, or a range of them.",
+    answer_media="*/*",
+    parameters=(REPORT_ID, PART_NUMBER, PURPOSE, RANGE),
+    errors=(*EVERYWHERE, 416),
+    answer_headers=("Content-Disposition", "Accept-Ranges"),
+)
+EXPLANATION = Operation(
+    method="GET",
+    path="/v1/reports/{id}/explanation",
+    action="report.explain",
+    summary="Why this client may see a report, in reasons it may know.",
+    answer=ExplanationBody,
+    parameters=(REPORT_ID, PURPOSE),
+    errors=EVERYWHERE,
+)
+
+
+async def pull(visit: Visit) -> Response:
+    """Answer `GET /v1/reports/{id}`."""
+    read_query(visit.request, _NO_PARAMETERS)
+    recorded = await pull_report(visit.services, visit.call, visit.path["id"])
+    return answered(recorded, with_contents(recorded.value))
+
+
+async def list_(visit: Visit) -> Response:
+    """Answer `GET /v1/reports`."""
+    query = read_query(visit.request, _FILTERS)
+    since = query.get("since")
+    asked = ListQuery(
+        cursor=query.get("after"),
+        limit=whole_number(query, "limit", default=100, largest=_LARGEST_PAGE),
+        agreement=query.get("agreement"),
+        topic=query.get("topic"),
+        kind=query.get("kind"),
+        precedence=query.get("precedence"),
+        since=None if since is None else _moment(since),
+    )
+    recorded = await list_reports(visit.services, visit.call, asked)
+    page = recorded.value
+    return answered(recorded, b'{"items":[%b],"next":%b}' % (b",".join(page.items), orjson.dumps(page.next)))
+
+
+async def post(visit: Visit) -> Response:
+    """Answer `POST /v1/reports`; the caller is known before its body is read."""
+    await authenticate(visit.services, visit.call, Role.CONTRIBUTOR, event=EventName.REPORT_POSTED)
+    read_query(visit.request, _NO_PARAMETERS)
+    key = visit.request.headers.get("idempotency-key")
+    if key is not None and not _IDEMPOTENCY_KEY.fullmatch(key):
+        raise MalformedError("`Idempotency-Key` has 1 to 128 visible ASCII characters")
+    posted = (await read_model(visit, ReportBody)).to_posted()
+    recorded = await post_report(visit.services, visit.call, posted, idempotency_key=key)
+    answer = recorded.value
+    replayed = {"idempotency_replayed": "true"} if answer.is_replayed else {}
+    location = f"/v1/reports/{answer.report_id}"
+    return answered(recorded, answer.header_json, status=201, location=location, **replayed)
+
+
+async def part(visit: Visit) -> Response:
+    """Answer `GET /v1/reports/{id}/parts/{n}`: bytes as posted, never shown inline by a browser."""
+    read_query(visit.request, _NO_PARAMETERS)
+    number = visit.path["n"]
+    # What is no number is answered like the number of no part.
+    asked = int(number) if number.isascii() and number.isdecimal() and len(number) < len("10000") else 0
+    recorded = await read_part(visit.services, visit.call, visit.path["id"], asked)
+    read = recorded.value
+    headers = {
+        AUDIT_HEADER: recorded.entry,
+        "Accept-Ranges": "bytes",
+        "Content-Disposition": f"attachment; filename*=UTF-8''{quote(read.part.name, safe='')}",
+        "Content-Security-Policy": "default-src 'none'; sandbox",
+        "Content-Type": read.part.media_type,
+    }
+    # No validator is given out, so an `If-Range` matches nothing and the whole is the answer (RFC 9110 §13.1.5).
+    wanted = None if "if-range" in visit.request.headers else visit.request.headers.get("range")
+    span = requested_range(wanted, len(read.content))
+    if span is None:
+        return Response(read.content, headers=headers)
+    start, stop = span
+    headers["Content-Range"] = f"bytes {start}-{stop - 1}/{len(read.content)}"
+    return Response(read.content[start:stop], status_code=206, headers=headers)
+
+
+async def explanation(visit: Visit) -> Response:
+    """Answer `GET /v1/reports/{id}/explanation`."""
+    read_query(visit.request, _NO_PARAMETERS)
+    report_id = visit.path["id"]
+    recorded = await explain_report(visit.services, visit.call, report_id)
+    told = recorded.value
+    body = ExplanationBody(
+        id=report_id,
+        decision=_decision_name(told.decision),
+        reasons=[reason.value for reason in told.reasons],
+        rules=[_rule(rule) for rule in told.rules],
+    )
+    return answered(recorded, body)
+
+
+def with_contents(pulled: PulledReport) -> bytes:
+    """Return the header with each part's content in it, or null in place of contents too large to stand in JSON."""
+    header = orjson.loads(pulled.header_json)
+    contents = dict(pulled.parts)
+    is_inline = sum(map(len, contents.values())) <= LARGEST_INLINE_BYTES
+    for shown in header["parts"]:
+        content = contents.get(shown["number"]) if is_inline else None
+        shown["content"], shown["encoding"] = (
+            (None, None) if content is None else _encoded(content, shown["media_type"])
+        )
+    return orjson.dumps(header)
+
+
+def _encoded(content: bytes, media_type: str) -> tuple[str, str]:
+    media = media_type.partition(";")[0].strip().lower()
+    if media.startswith("text/") or _JSON_MEDIA.fullmatch(media):
+        try:
+            return content.decode(), "utf-8"
+        except UnicodeDecodeError:
+            pass  # declared as text and is none: the bytes go out as they are
+    return base64.b64encode(content).decode(), "base64"
+
+
+def _rule(rule: RuleOutcome) -> RuleBody:
+    return RuleBody(
+        number=rule.number,
+        name=rule.name,
+        outcome=rule.outcome.value,
+        sentence=rule.sentence,
+        reason=None if rule.reason is None else rule.reason.value,
+        label=None if rule.label is None else LabelBody.model_validate(rule.label.as_json()),
+    )
+
+
+def _decision_name(decision: Decision | None) -> DecisionName | None:
+    match decision:
+        case None:
+            return None
+        case Permit(view=View.FULL):
+            return "permit"
+        case Permit():
+            return "tear-line"
+        case Refusal():
+            return "refuse"
+        case other:
+            assert_never(other)
+
+
+def _moment(text: str) -> datetime:
+    try:
+        return parse_rfc3339(text)
+    except MalformedError as exc:
+        raise InvalidError("the query has faults", (Fault("/since", "invalid-value", exc.message),)) from exc
+
+
+OPERATIONS: tuple[tuple[Operation, Endpoint], ...] = (
+    (PULL, pull),
+    (LIST, list_),
+    (POST, post),
+    (PART, part),
+    (EXPLANATION, explanation),
+)

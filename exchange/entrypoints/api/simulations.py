@@ -1,0 +1,61 @@
+"""Who could read a report, asked before it is posted."""
+
+from starlette.responses import Response
+
+from exchange.audit import EventName
+from exchange.entrypoints.api.parameters import EVERYWHERE, WITH_BODY
+from exchange.entrypoints.http.routing import Endpoint, Operation, answered, read_model
+from exchange.entrypoints.http.visit import Visit, read_query
+from exchange.members import Role
+from exchange.release import MemberOutlook
+from exchange.usecases import SimulatedReport, authenticate, simulate_release
+from exchange.wire import AgencyReachBody, MemberReachBody, SimulationBody, SimulationRequest
+
+SIMULATE = Operation(
+    method="POST",
+    path="/v1/simulations",
+    action="release.simulate",
+    summary="Who could read a report with these attributes, without posting it.",
+    body=SimulationRequest,
+    answer=SimulationBody,
+    errors=(*EVERYWHERE, *WITH_BODY, 409),
+    example={
+        "agreement": "01980000-0000-7000-8000-000000000001",
+        "scope": "cyber-threats",
+        "kind": "intrep",
+        "topic": "cyber.apt",
+        "regions": ["EUR"],
+        "label": {"policy": "NATO", "classification": "SECRET", "releasable_to": ["GBR", "NOR"]},
+        "part_labels": [None],
+    },
+)
+
+
+async def simulate(visit: Visit) -> Response:
+    """Answer `POST /v1/simulations`."""
+    await authenticate(visit.services, visit.call, Role.CONTRIBUTOR, event=EventName.RELEASE_SIMULATED)
+    read_query(visit.request, frozenset())
+    wanted = await read_model(visit, SimulationRequest)
+    asked = SimulatedReport(
+        agreement=wanted.agreement,
+        scope=wanted.scope,
+        kind=wanted.kind,
+        topic=wanted.topic,
+        regions=tuple(wanted.regions),
+        label=wanted.label.to_label(),
+        part_labels=tuple(None if label is None else label.to_label() for label in wanted.part_labels),
+    )
+    recorded = await simulate_release(visit.services, visit.call, asked)
+    return answered(recorded, SimulationBody(members=[_reach(member) for member in recorded.value.members]))
+
+
+def _reach(outlook: MemberOutlook) -> MemberReachBody:
+    agencies = [
+        AgencyReachBody(agency=agency.agency, full=agency.full, tear_line=agency.tear_line)
+        for agency in outlook.agencies
+    ]
+    reasons = [reason.value for reason in outlook.reasons]
+    return MemberReachBody(member=outlook.member, can_read=bool(agencies), agencies=agencies, reasons=reasons)
+
+
+OPERATIONS: tuple[tuple[Operation, Endpoint], ...] = ((SIMULATE, simulate),)

@@ -1,0 +1,118 @@
+"""The door: what happens to every request before and after its route, in one pass.
+
+Steps: (1) a request id of our own, never the caller's; (2) no client certificate, no entry: the handshake refuses
+already, this is the second lock; (3) the client's rate; (4) the route; (5) on every answer the request id, no sniffing,
+no storing; (6) an error nobody foresaw becomes a 500 that tells nothing.
+"""
+
+import logging
+from typing import Any
+
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from exchange.entrypoints.http.limits import RateLimiter
+from exchange.entrypoints.http.metrics import UNMATCHED, RequestCounts
+from exchange.entrypoints.http.problems import Asked, problem, refusal, unforeseen
+from exchange.entrypoints.http.tls import thumbprint_in
+from exchange.entrypoints.http.visit import CALL_KEY, SERVICES_KEY
+from exchange.kernel import LimitExceededError, NotAuthenticatedError, new_id
+from exchange.usecases import Call, Services
+
+_ID_RANDOMNESS_BYTES = 10
+_COMMON_HEADERS = [(b"x-content-type-options", b"nosniff"), (b"cache-control", b"no-store")]
+UNKNOWN_CERTIFICATE = ""
+"""Stands for a missing certificate in a call: None would be the host's own operator, which no request ever is."""
+
+_log = logging.getLogger("exchange.http")
+
+
+class Door:
+    """Pure ASGI: a function call per request, no task and no copy of the body."""
+
+    def __init__(self, app: ASGIApp, *, limiter: RateLimiter, counts: RequestCounts) -> None:
+        self._app = app
+        self._limiter = limiter
+        self._counts = counts
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "lifespan":
+            await self._app(scope, receive, send)
+            return
+        if scope["type"] != "http":
+            await send({"type": "websocket.close", "code": 1008})
+            return
+        # (1) our own id
+        services: Services = scope["app"].state.services
+        call = new_call(services, scope)
+        scope[SERVICES_KEY], scope[CALL_KEY] = services, call
+        answer = _Answer(send, call.request_id.encode(), is_head=scope["method"] == "HEAD")
+        try:
+            await self._enter(scope, receive, answer)
+        except Exception as exc:
+            # (6) nobody foresaw it
+            _log.exception("unforeseen error", extra={"request_id": call.request_id, "cause": type(exc).__name__})
+            if answer.status is not None:
+                raise  # half an answer is out: only cutting the connection tells the caller
+            await unforeseen(call.request_id)(scope, receive, answer)
+        finally:
+            route = scope.get("route")
+            name = UNMATCHED if route is None else f"{scope['method']} {route.path}"
+            self._counts.count(name, answer.status or 500)
+
+    async def _enter(self, scope: Scope, receive: Receive, answer: "_Answer") -> None:
+        services, call = scope[SERVICES_KEY], scope[CALL_KEY]
+        asked = Asked(scope["method"], UNMATCHED)
+        # (2) the second lock
+        if call.thumbprint == UNKNOWN_CERTIFICATE:
+            error = NotAuthenticatedError("no client certificate came with this connection")
+            await (await refusal(services, call, error, asked))(scope, receive, answer)
+            return
+        # (3) its rate
+        if not self._limiter.admit(call.thumbprint):
+            await self._slow_down(scope, receive, answer)
+            return
+        # (4) its route
+        await self._app(scope, receive, answer)
+
+    async def _slow_down(self, scope: Scope, receive: Receive, answer: "_Answer") -> None:
+        call: Call = scope[CALL_KEY]
+        seconds = self._limiter.retry_after_seconds
+        error = LimitExceededError("this client asks too often", retry_after_seconds=seconds)
+        if self._limiter.is_first_refusal(call.thumbprint or UNKNOWN_CERTIFICATE):
+            response = await refusal(scope[SERVICES_KEY], call, error, Asked(scope["method"], UNMATCHED))
+        else:
+            response = problem(error, call.request_id)
+        await response(scope, receive, answer)
+
+
+class _Answer:
+    """The way out: counts what left, adds the common headers, sends no content to a HEAD."""
+
+    __slots__ = ("_is_head", "_request_id", "_send", "status")
+
+    def __init__(self, send: Send, request_id: bytes, *, is_head: bool) -> None:
+        self._send = send
+        self._request_id = request_id
+        self._is_head = is_head
+        self.status: int | None = None
+
+    async def __call__(self, message: Message) -> None:
+        # (5) on every answer
+        if message["type"] == "http.response.start":
+            self.status = message["status"]
+            message["headers"] = [*message["headers"], (b"x-request-id", self._request_id), *_COMMON_HEADERS]
+        elif self._is_head and message["type"] == "http.response.body":
+            message["body"] = b""
+        await self._send(message)
+
+
+def new_call(services: Services, scope: Any) -> Call:
+    """Return the call of a request: its id, its one time, where it came from, whose certificate it carries."""
+    now = services.clock()
+    client = scope.get("client")
+    return Call(
+        request_id=new_id(now, services.randomness(_ID_RANDOMNESS_BYTES)),
+        source="" if client is None else client[0],
+        thumbprint=thumbprint_in(scope) or UNKNOWN_CERTIFICATE,
+        now=now,
+    )

@@ -1,0 +1,38 @@
+"""Logs for operators: one JSON object per line on stderr, without payload, marking, subject or secret.
+
+The message of an exception may quote what was sent, so only its type and place are written.
+"""
+
+import json
+import logging
+import sys
+import traceback
+
+_FIELDS = ("request_id", "cause", "worker", "address")
+"""What may stand in a line beside the message; anything else given as `extra` is left out."""
+
+
+class JsonLines(logging.Formatter):
+    """Writes a record as one line of JSON."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        line: dict[str, object] = {
+            "time": self.formatTime(record, "%Y-%m-%dT%H:%M:%S%z"),
+            "level": record.levelname.lower(),
+            "from": record.name,
+            "message": record.getMessage(),
+            **{name: getattr(record, name) for name in _FIELDS if hasattr(record, name)},
+        }
+        if record.exc_info and record.exc_info[0] is not None:
+            line["cause"] = record.exc_info[0].__name__
+            frames = traceback.extract_tb(record.exc_info[2])
+            line["where"] = [f"{frame.filename}:{frame.lineno} {frame.name}" for frame in frames]
+        return json.dumps(line)
+
+
+def log_to_stderr() -> None:
+    """Send every log of this process to stderr, and nothing to stdout: that has one line only."""
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(JsonLines())
+    logging.basicConfig(handlers=[handler], level=logging.INFO, force=True)
+    logging.getLogger("asyncio").setLevel(logging.WARNING)

@@ -1,0 +1,183 @@
+"""The one table: type of error -> status. A type without a row is a 500 that tells nothing.
+
+Promises: absent and forbidden things get the same bytes but for the request id; no answer repeats what was sent
+beyond what the fault must name, and none tells of an error that nobody foresaw.
+"""
+
+import logging
+from dataclasses import dataclass
+from http import HTTPStatus
+
+import orjson
+from starlette.responses import Response
+
+from exchange.audit import EventName
+from exchange.entrypoints.http.errors import (
+    MethodNotAllowedError,
+    NotAcceptableError,
+    RangeError,
+    SlowRequestError,
+    UnsupportedMediaError,
+)
+from exchange.kernel import (
+    ConflictError,
+    ExchangeError,
+    ForbiddenError,
+    InvalidError,
+    LimitExceededError,
+    MalformedError,
+    NotAuthenticatedError,
+    NotFoundError,
+    PreconditionError,
+    StalePolicyError,
+    TooLargeError,
+    UnavailableError,
+)
+from exchange.usecases import Call, Services, authenticate, record_rejection
+from exchange.wire import PROBLEM_MEDIA_TYPE, FaultBody, ProblemBody
+
+AUDIT_HEADER = "X-Audit-Entry"
+
+_log = logging.getLogger("exchange.http")
+
+STATUSES: dict[type[ExchangeError], HTTPStatus] = {
+    MalformedError: HTTPStatus.BAD_REQUEST,
+    NotAuthenticatedError: HTTPStatus.UNAUTHORIZED,
+    ForbiddenError: HTTPStatus.FORBIDDEN,
+    NotFoundError: HTTPStatus.NOT_FOUND,
+    MethodNotAllowedError: HTTPStatus.METHOD_NOT_ALLOWED,
+    NotAcceptableError: HTTPStatus.NOT_ACCEPTABLE,
+    SlowRequestError: HTTPStatus.REQUEST_TIMEOUT,
+    ConflictError: HTTPStatus.CONFLICT,
+    PreconditionError: HTTPStatus.PRECONDITION_FAILED,
+    TooLargeError: HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
+    UnsupportedMediaError: HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
+    RangeError: HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE,
+    InvalidError: HTTPStatus.UNPROCESSABLE_ENTITY,
+    LimitExceededError: HTTPStatus.TOO_MANY_REQUESTS,
+    # The use case has begun again several times by then: the policy moves faster than it can be followed.
+    StalePolicyError: HTTPStatus.SERVICE_UNAVAILABLE,
+    UnavailableError: HTTPStatus.SERVICE_UNAVAILABLE,
+}
+
+TITLES: dict[HTTPStatus, str] = {
+    HTTPStatus.BAD_REQUEST: "The request cannot be read",
+    HTTPStatus.UNAUTHORIZED: "Nobody is enrolled with this certificate",
+    HTTPStatus.FORBIDDEN: "This client may not do that",
+    HTTPStatus.NOT_FOUND: "There is no such thing, or none that you may see",
+    HTTPStatus.METHOD_NOT_ALLOWED: "This path has no such method",
+    HTTPStatus.NOT_ACCEPTABLE: "No acceptable media type is offered here",
+    HTTPStatus.REQUEST_TIMEOUT: "The request did not arrive in time",
+    HTTPStatus.CONFLICT: "The state does not allow it now",
+    HTTPStatus.PRECONDITION_FAILED: "It has changed since you read it",
+    HTTPStatus.REQUEST_ENTITY_TOO_LARGE: "The body is too large",
+    HTTPStatus.UNSUPPORTED_MEDIA_TYPE: "Bodies of this media type are not read here",
+    HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE: "The range lies outside the part",
+    HTTPStatus.UNPROCESSABLE_ENTITY: "The request has faults",
+    HTTPStatus.TOO_MANY_REQUESTS: "Too many requests",
+    HTTPStatus.INTERNAL_SERVER_ERROR: "The exchange failed",
+    HTTPStatus.SERVICE_UNAVAILABLE: "The exchange cannot answer now; nothing was released",
+}
+
+_DETAIL_LENGTH = 500
+_RETRY_SECONDS = 2
+"""Long enough for a restarted database, short enough for a person."""
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What was asked, as far as the log may know it: the route's template, never the path as typed."""
+
+    method: str
+    route: str
+
+
+async def refusal(services: Services, call: Call, error: ExchangeError, asked: Asked) -> Response:
+    """Return the answer to a request that ended in `error`, after the log has it.
+
+    What a use case raised is recorded already; what was refused before any is recorded here. A stranger hears that
+    it is one, whatever else was wrong. Where the log fails the answer is a 503: nothing is answered off the record.
+    """
+    if error.entry is None and not isinstance(error, UnavailableError):
+        try:
+            await authenticate(services, call, event=EventName.ROUTE_REQUESTED)
+            error.entry = await record_rejection(
+                services, call, method=asked.method, route=asked.route, code=error.code
+            )
+        except (NotAuthenticatedError, ForbiddenError) as exc:
+            error = exc
+        except ExchangeError as exc:
+            _log.error("rejection not recorded", extra={"request_id": call.request_id, "cause": type(exc).__name__})
+            error = UnavailableError("the log cannot be written")
+    return problem(error, call.request_id)
+
+
+def problem(error: ExchangeError, request_id: str) -> Response:
+    """Return `error` as problem+json (RFC 9457)."""
+    status = status_of_error(error)
+    if status is HTTPStatus.INTERNAL_SERVER_ERROR:
+        _log.error("error without a row in the table", extra={"request_id": request_id, "cause": type(error).__name__})
+        return unforeseen(request_id)
+    headers = _headers(error)
+    if error.entry is not None:
+        headers[AUDIT_HEADER] = error.entry
+    # INVARIANT: absent and forbidden are one answer; the message of a NotFoundError is not believed to be so.
+    detail = TITLES[status].lower() if status is HTTPStatus.NOT_FOUND else error.message[:_DETAIL_LENGTH]
+    body = ProblemBody(
+        type=f"urn:exchange:problem:{error.code}",
+        title=TITLES[status],
+        status=status,
+        code=error.code,
+        detail=detail,
+        request_id=request_id,
+        errors=_faults(error),
+    )
+    return _response(body, headers)
+
+
+def unforeseen(request_id: str) -> Response:
+    """Return the 500 that tells nothing but where to look in the logs."""
+    status = HTTPStatus.INTERNAL_SERVER_ERROR
+    body = ProblemBody(
+        type="urn:exchange:problem:failed",
+        title=TITLES[status],
+        status=status,
+        code="failed",
+        detail="the exchange's operator finds the cause under the request id",
+        request_id=request_id,
+    )
+    return _response(body, {})
+
+
+def status_of_error(error: ExchangeError) -> HTTPStatus:
+    """Return the status of the nearest type in the table; 500 where there is none."""
+    rows = (STATUSES[kind] for kind in type(error).__mro__ if kind in STATUSES)
+    return next(rows, HTTPStatus.INTERNAL_SERVER_ERROR)
+
+
+def _faults(error: ExchangeError) -> list[FaultBody] | None:
+    if not isinstance(error, InvalidError) or not error.faults:
+        return None
+    return [
+        FaultBody(pointer=fault.pointer, code=fault.code, detail=fault.message[:_DETAIL_LENGTH], line=fault.line)
+        for fault in error.faults
+    ]
+
+
+def _headers(error: ExchangeError) -> dict[str, str]:
+    match error:
+        case LimitExceededError(retry_after_seconds=seconds):
+            return {"Retry-After": str(seconds)}
+        case UnavailableError() | StalePolicyError():
+            return {"Retry-After": str(_RETRY_SECONDS)}
+        case MethodNotAllowedError(allowed=allowed):
+            return {"Allow": ", ".join(allowed)}
+        case RangeError(size_bytes=size):
+            return {"Content-Range": f"bytes */{size}"}
+        case _:
+            return {}
+
+
+def _response(body: ProblemBody, headers: dict[str, str]) -> Response:
+    content = orjson.dumps(body.model_dump(exclude_none=True))
+    return Response(content, status_code=body.status, headers=headers, media_type=PROBLEM_MEDIA_TYPE)

@@ -1,0 +1,163 @@
+"""Routes: one declaration per operation, from which the route, its document and its policy action come.
+
+A route is a FastAPI route whose handler is ours: the caller is authenticated before a byte of the body is read, which
+FastAPI's own body parameters do not allow, and nothing stands between the socket and the use case on the hot paths.
+"""
+
+from collections.abc import Awaitable, Callable, Iterable
+from dataclasses import dataclass, field, replace
+from http import HTTPStatus
+from typing import Any, TypeVar
+
+from fastapi import FastAPI
+from fastapi.routing import APIRoute
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Match, Route
+from starlette.types import Receive, Scope, Send
+
+from exchange.entrypoints.http.errors import MethodNotAllowedError
+from exchange.entrypoints.http.metrics import UNMATCHED
+from exchange.entrypoints.http.problems import AUDIT_HEADER, Asked, refusal
+from exchange.entrypoints.http.visit import (
+    CALL_KEY,
+    SERVICES_KEY,
+    BodyLimits,
+    Visit,
+    read_body,
+    require_acceptable,
+    require_media_type,
+    stated_purpose,
+)
+from exchange.kernel import ExchangeError, NotFoundError
+from exchange.usecases import Recorded
+from exchange.wire import WireModel, parse_body
+
+JSON = "application/json"
+
+Endpoint = Callable[[Visit], Awaitable[Response]]
+T = TypeVar("T")
+ModelT = TypeVar("ModelT", bound=WireModel)
+
+
+@dataclass(frozen=True, slots=True)
+class Parameter:
+    """A parameter of the query, the path or the head, as the document shows it."""
+
+    name: str
+    place: str
+    description: str
+    schema: dict[str, Any] = field(default_factory=lambda: {"type": "string"})
+    required: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Operation:
+    """What one method of one path does. `action` is the policy action it asks for; `errors` the statuses it may end in.
+
+    `body` and `answer` are models of `wire` (None: none, or bytes); `body_media` are the media types it reads.
+    """
+
+    method: str
+    path: str
+    action: str
+    summary: str
+    answer: type[WireModel] | None = None
+    status: int = 200
+    body: type[WireModel] | None = None
+    body_media: tuple[str, ...] = (JSON,)
+    parameters: tuple[Parameter, ...] = ()
+    errors: tuple[int, ...] = ()
+    answer_media: str = JSON
+    answer_headers: tuple[str, ...] = ()
+    example: dict[str, Any] | None = None
+
+    @property
+    def name(self) -> str:
+        """Return the operation's id in the document: `report.pull` -> `report_pull`."""
+        return self.action.replace(".", "_").replace("-", "_")
+
+
+class OperationRoute(APIRoute):
+    """A route with its operation; HEAD answers like GET without content."""
+
+    def __init__(self, operation: Operation, endpoint: Endpoint, limits: BodyLimits) -> None:
+        async def handle(request: Request) -> Response:
+            return await self.answer(request)
+
+        super().__init__(
+            operation.path,
+            handle,
+            methods=["GET", "HEAD"] if operation.method == "GET" else [operation.method],
+            name=operation.name,
+            operation_id=operation.name,
+            response_model=None,
+            openapi_extra={"x-policy-action": operation.action},
+        )
+        self.operation = operation
+        self._visitor = endpoint
+        self._limits = limits
+        self.app = self.serve
+
+    async def serve(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request: FastAPI's own handler would look for parameters that no endpoint here has."""
+        response = await self.answer(Request(scope, receive, send))
+        await response(scope, receive, send)
+
+    async def answer(self, request: Request) -> Response:
+        """Return the endpoint's answer, or the problem that its error maps to."""
+        scope = request.scope
+        services, call = scope[SERVICES_KEY], scope[CALL_KEY]
+        try:
+            purpose = stated_purpose(request)
+            if purpose is not None:
+                call = replace(call, purpose=purpose)
+            require_acceptable(request, self.operation.answer_media)
+            return await self._visitor(Visit(request, services, call, self._limits))
+        except ExchangeError as exc:
+            return await refusal(services, call, exc, Asked(scope["method"], self.operation.path))
+
+
+def add_operations(app: FastAPI, operations: Iterable[tuple[Operation, Endpoint]], limits: BodyLimits) -> None:
+    """Add a route for each operation, in this order: the first ones are matched soonest."""
+    app.router.routes.extend(OperationRoute(operation, endpoint, limits) for operation, endpoint in operations)
+
+
+def operations_of(app: FastAPI) -> tuple[Operation, ...]:
+    """Return the operations of `app`, in order."""
+    return tuple(route.operation for route in app.router.routes if isinstance(route, OperationRoute))
+
+
+async def answer_routing_fault(request: Request, error: Exception) -> Response:
+    """Answer a request for which no route was found, or none for its method: known callers on the record."""
+    scope = request.scope
+    route = scope.get("route")
+    asked = Asked(scope["method"], UNMATCHED if route is None else route.path)
+    fault: ExchangeError = NotFoundError("no such path")
+    if isinstance(error, HTTPException) and error.status_code == HTTPStatus.METHOD_NOT_ALLOWED:
+        fault = MethodNotAllowedError(_methods_at(request.app, scope))
+    return await refusal(scope[SERVICES_KEY], scope[CALL_KEY], fault, asked)
+
+
+def _methods_at(app: FastAPI, scope: Scope) -> tuple[str, ...]:
+    found = (
+        route for route in app.router.routes if isinstance(route, Route) and route.matches(scope)[0] is not Match.NONE
+    )
+    return tuple(sorted({method for route in found for method in route.methods or ()}))
+
+
+async def read_model(visit: Visit, model: type[ModelT]) -> ModelT:
+    """Return the JSON body as `model`; called only once the caller is known."""
+    require_media_type(visit.request, JSON)
+    return parse_body(model, await read_body(visit.request, visit.limits))
+
+
+def answered(recorded: Recorded[T], body: WireModel | bytes, *, status: int = 200, **headers: str) -> Response:
+    """Return a JSON answer with the id of the entry that was durable before it existed.
+
+    Keyword headers are written with underscores: `location`, `etag`.
+    """
+    content = body if isinstance(body, bytes) else body.model_dump_json(by_alias=True).encode()
+    named = {name.replace("_", "-").title(): value for name, value in headers.items()}
+    return Response(content, status_code=status, headers={**named, AUDIT_HEADER: recorded.entry}, media_type=JSON)

@@ -1,0 +1,138 @@
+"""One worker: the service over mutual TLS and the operations address over plain HTTP, in one event loop.
+
+Promises: SIGTERM and SIGINT let requests in flight finish, a second SIGINT does not; says it is ready only when both
+addresses accept.
+Does not: fork, open the store, or choose ports.
+"""
+
+import asyncio
+import contextlib
+import signal
+import socket
+import ssl
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+import uvicorn
+from starlette.types import ASGIApp
+
+from exchange.entrypoints.http.tls import CertificateProtocol
+from exchange.kernel import UnsafeSettingError
+
+_BACKLOG = 2048
+_KEEP_ALIVE_SECONDS = 75
+"""Longer than the usual 60 s of clients and proxies, so that it is they who close an idle connection."""
+_GRACE_SECONDS = 20
+_POLL_SECONDS = 0.01
+
+
+@dataclass(frozen=True, slots=True)
+class Listening:
+    """The bound sockets of one instance, shared by all its workers."""
+
+    service: socket.socket
+    operations: socket.socket
+
+
+class _Server(uvicorn.Server):
+    """uvicorn's server; signals are the worker's to handle, for both servers at once."""
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
+
+
+def bind(host: str, port: int) -> socket.socket:
+    """Return a bound socket; port 0 takes a free one. Raises UnsafeSettingError where the address cannot be had."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    bound = socket.socket(family=family)
+    bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        bound.bind((host, port))
+    except OSError as exc:
+        bound.close()
+        raise UnsafeSettingError(f"cannot listen on `{host}:{port}`: {exc.strerror}") from exc
+    bound.set_inheritable(True)
+    return bound
+
+
+def address_of(bound: socket.socket) -> str:
+    """Return `HOST:PORT` of a bound socket, IPv6 in brackets."""
+    host, port = bound.getsockname()[:2]
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+
+
+def service_config(app: ASGIApp, context: ssl.SSLContext) -> uvicorn.Config:
+    """Return uvicorn's configuration for the service."""
+    return uvicorn.Config(
+        app,
+        http=CertificateProtocol,
+        ws="none",
+        loop="uvloop",
+        lifespan="off",
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        proxy_headers=False,  # no header says who calls or from where
+        backlog=_BACKLOG,
+        timeout_keep_alive=_KEEP_ALIVE_SECONDS,
+        timeout_graceful_shutdown=_GRACE_SECONDS,
+        ssl_context_factory=lambda _config, _default: context,
+    )
+
+
+def operations_config(app: ASGIApp) -> uvicorn.Config:
+    """Return uvicorn's configuration for the operations address."""
+    return uvicorn.Config(
+        app,
+        http="httptools",
+        ws="none",
+        loop="uvloop",
+        lifespan="off",
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        proxy_headers=False,
+        timeout_graceful_shutdown=1,
+    )
+
+
+async def run_servers(
+    service: uvicorn.Config,
+    operations: uvicorn.Config,
+    listening: Listening,
+    *,
+    on_ready: Callable[[], None],
+    stopping: asyncio.Event,
+) -> None:
+    """Serve until a signal or `stopping`; `on_ready` is called once, when both addresses accept."""
+    servers = (_Server(service), _Server(operations))
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, _stop, servers, number)
+    sockets = (listening.service, listening.operations)
+    running = [loop.create_task(server.serve(sockets=[each])) for server, each in zip(servers, sockets, strict=True)]
+    watching = loop.create_task(_stop_with(stopping, servers))
+    try:
+        while not all(server.started for server in servers) and not any(task.done() for task in running):  # noqa: ASYNC110  uvicorn sets a flag, no event
+            await asyncio.sleep(_POLL_SECONDS)
+        if all(server.started for server in servers):
+            on_ready()
+        await running[0]
+    finally:
+        # The operations address goes last: it says how the shutdown fares.
+        servers[1].should_exit = True
+        watching.cancel()
+        await asyncio.gather(*running, watching, return_exceptions=True)
+
+
+async def _stop_with(stopping: asyncio.Event, servers: tuple[_Server, ...]) -> None:
+    await stopping.wait()
+    _stop(servers, signal.SIGTERM)
+
+
+def _stop(servers: tuple[_Server, ...], number: signal.Signals) -> None:
+    service = servers[0]
+    if service.should_exit and number is signal.SIGINT:
+        service.force_exit = True
+    service.should_exit = True

@@ -1,0 +1,191 @@
+"""Mutual TLS: only certificates of trusted authorities come in, and the app is told whose.
+
+Promises: TLS 1.3 only; a connection without a valid client certificate never reaches the app; the certificate is read
+once per connection, from the TLS layer and nowhere else.
+Does not: know who a certificate belongs to (the client row does), believe any header about identity.
+
+Neither uvicorn 0.54 nor its peers fill the ASGI `tls` extension, so this protocol class does; a test on a real
+connection pins what it relies on. Prefer the server's own field when it appears.
+"""
+
+import asyncio
+import hashlib
+import json
+import os
+import ssl
+from pathlib import Path
+from typing import Any
+
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+from exchange.kernel import UnsafeSettingError, new_id, system_clock
+
+TLS_EXTENSION = "tls"
+THUMBPRINT_FIELD = "exchange_client_thumbprint"
+"""Beside the fields of the ASGI TLS extension: SHA-256 of the leaf, computed once per connection."""
+
+_LARGEST_HEAD_BYTES = 65_536
+"""Request line and headers of one request; ours have under 2 KiB, proxies and tools add some."""
+_MOST_HEADERS = 100
+_LARGEST_DISCARD_BYTES = 32 * 1024 * 1024
+"""How much of a refused body is read and dropped so that the sender sees the refusal, before the connection is cut."""
+_MESSAGE_SECONDS = 60.0
+"""How long one request may take to arrive whole; the app's own limit for bodies is shorter and answers politely."""
+
+
+_UNREADABLE = {
+    "type": "urn:exchange:problem:malformed",
+    "title": "The request cannot be read",
+    "status": 400,
+    "code": "malformed",
+    "detail": "this is no HTTP/1.1 request, or its head is too large",
+}
+
+
+class HeadTooLargeError(Exception):
+    """Raised into the parser, which turns it into a 400 and closes."""
+
+
+class CertificateProtocol(HttpToolsProtocol):
+    """uvicorn's protocol, with the client certificate in the scope and bounds on what one request may cost."""
+
+    _extensions: dict[str, Any] | None = None
+    _head_bytes = 0
+    _discarded_bytes = 0
+    _is_arriving = False
+    _message_timer: asyncio.TimerHandle | None = None
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as in the parent
+        super().connection_made(transport)
+        tls = transport.get_extra_info("ssl_object")
+        der = None if tls is None else tls.getpeercert(binary_form=True)
+        if der is not None:
+            self._extensions = {TLS_EXTENSION: tls_extension(der)}
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._stop_timer()
+        super().connection_lost(exc)
+
+    def data_received(self, data: bytes) -> None:
+        super().data_received(data)
+        if not self._is_arriving:
+            self._stop_timer()
+        elif self._message_timer is None:
+            self._message_timer = self.loop.call_later(_MESSAGE_SECONDS, self.transport.close)
+
+    def on_message_begin(self) -> None:
+        super().on_message_begin()
+        self._is_arriving = True
+        self._head_bytes = self._discarded_bytes = 0
+        if self._extensions is not None:
+            self.scope["extensions"] = self._extensions
+
+    def on_url(self, url: bytes) -> None:
+        self._count_head(len(url))
+        super().on_url(url)
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        self._count_head(len(name) + len(value))
+        if len(self.headers) >= _MOST_HEADERS:
+            raise HeadTooLargeError
+        super().on_header(name, value)
+
+    def on_body(self, body: bytes) -> None:
+        if self.cycle.response_complete:
+            self._discarded_bytes += len(body)
+            if self._discarded_bytes > _LARGEST_DISCARD_BYTES:
+                self.transport.close()
+            return
+        super().on_body(body)
+
+    def on_message_complete(self) -> None:
+        self._is_arriving = False
+        super().on_message_complete()
+
+    def send_400_response(self, msg: str) -> None:  # noqa: ARG002  the parent's text names its parser
+        """Refuse what is no HTTP: there is no request yet, so there is nothing to record or to tell."""
+        body = json.dumps({**_UNREADABLE, "request_id": new_id(system_clock(), os.urandom(16))}).encode()
+        head = (
+            b"HTTP/1.1 400 Bad Request\r\ncontent-type: application/problem+json\r\nx-content-type-options: nosniff\r\n"
+            b"cache-control: no-store\r\nconnection: close\r\ncontent-length: "
+        )
+        self.transport.write(head + str(len(body)).encode() + b"\r\n\r\n" + body)
+        self.transport.close()
+
+    def _count_head(self, size: int) -> None:
+        self._head_bytes += size
+        if self._head_bytes > _LARGEST_HEAD_BYTES:
+            raise HeadTooLargeError
+
+    def _stop_timer(self) -> None:
+        if self._message_timer is not None:
+            self._message_timer.cancel()
+            self._message_timer = None
+
+
+def tls_extension(der: bytes) -> dict[str, Any]:
+    """Return the ASGI TLS extension for a connection whose client showed the certificate `der`."""
+    return {
+        "server_cert": None,
+        "client_cert_chain": (ssl.DER_cert_to_PEM_cert(der),),
+        "client_cert_name": None,
+        "client_cert_error": None,
+        "tls_version": 0x0304,
+        "cipher_suite": None,
+        THUMBPRINT_FIELD: hashlib.sha256(der).hexdigest(),
+    }
+
+
+def thumbprint_in(scope: Any) -> str | None:
+    """Return the SHA-256 thumbprint of the client certificate in an ASGI scope, or None where there is none.
+
+    Reads the `tls` extension only: what the server itself checked. No header has a say.
+    """
+    tls = (scope.get("extensions") or {}).get(TLS_EXTENSION)
+    if not tls or tls.get("client_cert_error"):
+        return None
+    known = tls.get(THUMBPRINT_FIELD)
+    if isinstance(known, str):
+        return known
+    chain = tls.get("client_cert_chain")
+    if not chain:
+        return None
+    leaf: str = next(iter(chain))
+    return hashlib.sha256(ssl.PEM_cert_to_DER_cert(leaf)).hexdigest()
+
+
+def server_context(
+    certificate: Path, key: Path, *, authorities: Path, revocations: Path | None = None
+) -> ssl.SSLContext:
+    """Return the context of the server: TLS 1.3, client certificates of `authorities/*.pem` required, strictly checked.
+
+    Where `revocations` holds any `*.pem`, every leaf is also checked against them, and an authority without a list
+    there admits nobody (RFC 5280 §6.3: no list, no answer).
+    Raises UnsafeSettingError where a file is missing or not what it should be.
+    """
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.minimum_version = ssl.TLSVersion.TLSv1_3
+    context.verify_mode = ssl.CERT_REQUIRED
+    context.verify_flags |= ssl.VERIFY_X509_STRICT
+    # A resumed session would skip the check of the certificate, its validity and its revocation.
+    context.num_tickets = 0
+    try:
+        context.load_cert_chain(certificate, key)
+    except (OSError, ssl.SSLError) as exc:
+        raise UnsafeSettingError(f"server certificate `{certificate}` and its key cannot be used: {exc}") from exc
+    trusted = sorted(authorities.glob("*.pem"))
+    if not trusted:
+        raise UnsafeSettingError(f"`{authorities}` holds no authority: add one with `exchange ca add`")
+    lists = sorted(revocations.glob("*.pem")) if revocations is not None else []
+    for path in [*trusted, *lists]:
+        _load(context, path)
+    if lists:
+        context.verify_flags |= ssl.VERIFY_CRL_CHECK_LEAF
+    return context
+
+
+def _load(context: ssl.SSLContext, path: Path) -> None:
+    try:
+        context.load_verify_locations(path)
+    except (OSError, ssl.SSLError) as exc:
+        raise UnsafeSettingError(f"`{path}` is no PEM certificate or revocation list: {exc}") from exc

@@ -1,0 +1,150 @@
+"""One request on its way to a use case: its call, its body, its query, each read at the moment it may be read."""
+
+import asyncio
+import re
+from dataclasses import dataclass
+from urllib.parse import parse_qsl
+
+from starlette.requests import ClientDisconnect, Request
+
+from exchange.entrypoints.http.errors import NotAcceptableError, SlowRequestError, UnsupportedMediaError
+from exchange.kernel import Fault, InvalidError, MalformedError, TooLargeError
+from exchange.usecases import Call, Services
+
+CALL_KEY = "exchange.call"
+SERVICES_KEY = "exchange.services"
+
+_PURPOSE = re.compile(r"[a-z0-9-]{1,64}")
+_MOST_PARAMETERS = 32
+_ENTITY_TAG = re.compile(r'"(\d{1,9})"')
+
+
+@dataclass(frozen=True, slots=True)
+class BodyLimits:
+    """How large a body may be and how long it may take; both from the settings."""
+
+    largest_bytes: int
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class Visit:
+    """A request with its call. `call.purpose` is what `Exchange-Purpose` says."""
+
+    request: Request
+    services: Services
+    call: Call
+    limits: BodyLimits
+
+    @property
+    def path(self) -> dict[str, str]:
+        """Return the parameters in the path, as text: a use case decides what a malformed id means."""
+        return self.request.path_params
+
+
+def stated_purpose(request: Request) -> str | None:
+    """Return what `Exchange-Purpose` states, None where it is absent; MalformedError for what cannot be a purpose."""
+    stated = request.headers.get("exchange-purpose")
+    if stated is not None and not _PURPOSE.fullmatch(stated):
+        raise MalformedError("`Exchange-Purpose` is no purpose: see GET /v1/vocabulary")
+    return stated
+
+
+def stated_version(request: Request) -> int | None:
+    """Return the version in `If-Match: "3"`, None where it is absent or `*`."""
+    stated = request.headers.get("if-match")
+    if stated is None or stated == "*":
+        return None
+    found = _ENTITY_TAG.fullmatch(stated)
+    if found is None:
+        raise MalformedError('`If-Match` names no version: send the `ETag` you were given, such as "3"')
+    return int(found[1])
+
+
+def require_acceptable(request: Request, offered: str) -> None:
+    """Raise NotAcceptableError unless the caller accepts `offered` (RFC 9110 §12.5.1; weights but 0 are equal)."""
+    accept = request.headers.get("accept")
+    if accept is None or accept in {"*/*", offered}:
+        return
+    kind = offered.partition("/")[0]
+    wanted = {"*/*", f"{kind}/*", offered.partition(";")[0].strip().lower()}
+    for entry in accept.lower().split(","):
+        media, *parameters = (piece.strip() for piece in entry.split(";"))
+        if media in wanted and not any(re.fullmatch(r"q=0(\.0*)?", parameter) for parameter in parameters):
+            return
+    raise NotAcceptableError(f"this answers as `{offered}`")
+
+
+def require_media_type(request: Request, *read: str) -> str:
+    """Return the body's media type if it is one of `read`; UnsupportedMediaError for others and for coded bodies."""
+    given = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if given not in read:
+        raise UnsupportedMediaError(f"send the body as {' or '.join(f'`{media}`' for media in read)}")
+    if request.headers.get("content-encoding", "identity").strip().lower() != "identity":
+        raise UnsupportedMediaError("send the body without `Content-Encoding`")
+    return given
+
+
+async def read_body(request: Request, limits: BodyLimits) -> bytes:
+    """Return the whole body.
+
+    Raises TooLargeError from `Content-Length` before a byte is read, and for a chunked body as soon as it is larger;
+    SlowRequestError where it does not arrive in time, MalformedError where it ends early.
+    """
+    stated = request.headers.get("content-length")
+    if stated is not None and (not stated.isdecimal() or int(stated) > limits.largest_bytes):
+        raise _too_large(limits)
+    chunks, size = [], 0
+    try:
+        async with asyncio.timeout(limits.seconds):
+            async for chunk in request.stream():
+                size += len(chunk)
+                if size > limits.largest_bytes:
+                    raise _too_large(limits)
+                chunks.append(chunk)
+    except TimeoutError as exc:
+        raise SlowRequestError(f"the body did not arrive within {limits.seconds:g} seconds") from exc
+    except ClientDisconnect as exc:
+        raise MalformedError("the body ended early") from exc
+    return b"".join(chunks)
+
+
+def read_query(request: Request, allowed: frozenset[str]) -> dict[str, str]:
+    """Return the query's parameters by name; InvalidError points at each that is unknown or stands twice."""
+    raw = request.scope.get("query_string", b"")
+    if not raw:
+        return {}
+    try:
+        pairs = parse_qsl(raw.decode("ascii"), keep_blank_values=True, max_num_fields=_MOST_PARAMETERS, errors="strict")
+    except ValueError as exc:
+        raise MalformedError("the query string cannot be read") from exc
+    faults, query = [], {}
+    for name, value in pairs:
+        place = f"/{name[:64]}"
+        if name not in allowed:
+            faults.append(Fault(place, "unknown-field", f"no such parameter here: use {_listed(allowed)}"))
+        elif name in query:
+            faults.append(Fault(place, "repeated", "the parameter stands twice"))
+        query[name] = value
+    if faults:
+        raise InvalidError("the query has faults", tuple(faults))
+    return query
+
+
+def whole_number(query: dict[str, str], name: str, *, default: int, largest: int) -> int:
+    """Return the parameter `name` as a number from 1 to `largest`."""
+    text = query.get(name)
+    if text is None:
+        return default
+    if text.isascii() and text.isdecimal() and len(text) <= len(str(largest)) and 1 <= int(text) <= largest:
+        return int(text)
+    message = f"use a whole number from 1 to {largest}"
+    raise InvalidError("the query has faults", (Fault(f"/{name}", "invalid-value", message),))
+
+
+def _too_large(limits: BodyLimits) -> TooLargeError:
+    return TooLargeError(f"the body is larger than {limits.largest_bytes} bytes")
+
+
+def _listed(names: frozenset[str]) -> str:
+    return ", ".join(f"`{name}`" for name in sorted(names)) or "none"

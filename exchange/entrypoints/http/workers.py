@@ -1,0 +1,148 @@
+"""Several workers: spawned, never forked, so that no connection or key is shared by accident; a dead one is replaced.
+
+Promises: `on_ready` once, when all of them answer; one that cannot even start ends all with exit code 1; workers whose
+supervisor is gone stop by themselves.
+Does not: know what a worker does.
+"""
+
+import asyncio
+import logging
+import os
+import signal
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from multiprocessing import get_context
+from multiprocessing.connection import Connection, wait
+from multiprocessing.context import SpawnProcess
+from typing import Any
+
+from exchange.entrypoints.http.server import Listening
+
+CANNOT_START = 3
+"""Exit code of a worker that never began to serve; uvicorn uses the same."""
+
+_READY = b"ready"
+_WAIT_SECONDS = 0.2
+_STOP_SECONDS = 25.0
+"""A little longer than a worker lets its requests finish."""
+_RESPAWN_SECONDS = 1.0
+
+_log = logging.getLogger("exchange.workers")
+
+
+@dataclass(frozen=True, slots=True)
+class WorkOrder:
+    """What one worker is given: its number, the sockets, the shared counts, and its line to the supervisor."""
+
+    number: int
+    workers: int
+    listening: Listening
+    counts: Any
+    line: Connection
+
+    def report_ready(self) -> None:
+        """Tell the supervisor that this worker answers."""
+        self.line.send_bytes(_READY)
+
+    def watch_supervisor(self, stopping: asyncio.Event) -> None:
+        """Set `stopping` when the supervisor is gone: an orphan would serve on with nobody to replace it."""
+        loop = asyncio.get_running_loop()
+
+        def gone() -> None:
+            loop.remove_reader(self.line.fileno())
+            stopping.set()
+
+        loop.add_reader(self.line.fileno(), gone)
+
+
+Target = Callable[[Any, WorkOrder], None]
+
+
+@dataclass(slots=True)
+class _Worker:
+    process: SpawnProcess
+    line: Connection
+    since: float
+    is_ready: bool = False
+
+
+class Supervisor:
+    """Keeps `workers` processes running `target(cargo, order)` until a signal."""
+
+    def __init__(self, target: Target, cargo: Any, *, workers: int, listening: Listening, counts: Any) -> None:
+        self._target = target
+        self._cargo = cargo
+        self._count = workers
+        self._listening = listening
+        self._counts = counts
+        self._running: dict[int, _Worker] = {}
+        self._is_stopping = False
+
+    def run(self, on_ready: Callable[[], None]) -> int:
+        """Run until SIGTERM or SIGINT; return the exit code."""
+        for ending in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(ending, self._stop)
+        for number in range(self._count):
+            self._start(number)
+        code, is_announced = 0, False
+        while not self._is_stopping:
+            self._hear()
+            if not is_announced and all(worker.is_ready for worker in self._running.values()):
+                is_announced = True
+                on_ready()
+            if not self._replace_dead(is_announced=is_announced):
+                code = 1
+                break
+        self._end_all()
+        return code
+
+    def _stop(self, _number: int, _frame: object) -> None:
+        self._is_stopping = True
+
+    def _start(self, number: int) -> None:
+        context = get_context("spawn")
+        ours, theirs = context.Pipe()
+        order = WorkOrder(number, self._count, self._listening, self._counts, theirs)
+        process = context.Process(target=self._target, args=(self._cargo, order), name=f"exchange-worker-{number}")
+        process.start()
+        theirs.close()
+        self._running[number] = _Worker(process, ours, time.monotonic())
+
+    def _hear(self) -> None:
+        waiting = [worker.line for worker in self._running.values() if not worker.is_ready]
+        sentinels = [worker.process.sentinel for worker in self._running.values()]
+        wait([*waiting, *sentinels], timeout=_WAIT_SECONDS)
+        for worker in self._running.values():
+            if not worker.is_ready and worker.line.poll():
+                try:
+                    worker.is_ready = worker.line.recv_bytes() == _READY
+                except (EOFError, OSError):
+                    worker.process.join(timeout=_WAIT_SECONDS)
+
+    def _replace_dead(self, *, is_announced: bool) -> bool:
+        """Start a new worker in place of each dead one; False where the service cannot even start."""
+        for number, worker in list(self._running.items()):
+            if worker.process.is_alive() or self._is_stopping:
+                continue
+            worker.line.close()
+            if not is_announced and not worker.is_ready:
+                _log.error("a worker could not start", extra={"worker": number})
+                return False
+            _log.error("a worker died and is replaced", extra={"worker": number})
+            if time.monotonic() - worker.since < _RESPAWN_SECONDS:
+                time.sleep(_RESPAWN_SECONDS)  # a worker that cannot live must not eat the machine
+            self._start(number)
+        return True
+
+    def _end_all(self) -> None:
+        workers = list(self._running.values())
+        for worker in workers:
+            if worker.process.is_alive() and worker.process.pid is not None:
+                os.kill(worker.process.pid, signal.SIGTERM)
+        deadline = time.monotonic() + _STOP_SECONDS
+        for worker in workers:
+            worker.process.join(timeout=max(0.0, deadline - time.monotonic()))
+            if worker.process.is_alive():
+                worker.process.kill()
+                worker.process.join()
