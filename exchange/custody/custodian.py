@@ -1,0 +1,79 @@
+"""What every custodian promises, whichever way it keeps the key-encryption keys."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Protocol
+
+from exchange.kernel import UnavailableError
+
+
+class CustodyUnavailableError(UnavailableError):
+    """The keys cannot be reached, so nothing can be opened."""
+
+
+class KeyMissingError(CustodyUnavailableError):
+    """A row names a key or a version of it that this custodian does not hold."""
+
+    code = "key-missing"
+
+
+@dataclass(frozen=True, slots=True)
+class Wrapped:
+    """A data key under a key-encryption key: everything that has to stand on the row beside the ciphertext."""
+
+    key_id: str
+    key_version: int
+    suite: str
+    blob: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class KeyVersion:
+    """One version of the custodian's root, and since when there is it."""
+
+    version: int
+    created_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class CustodyStatus:
+    """What may be told about the keys. `current` is the version that wraps; all in `versions` unwrap."""
+
+    kind: str
+    current: int
+    versions: tuple[KeyVersion, ...]
+
+
+class Custodian(Protocol):
+    """Holds key-encryption keys, one per `key_name`, and never lets one out.
+
+    INVARIANT: what was wrapped with one name and context unwraps with these alone.
+    """
+
+    async def wrap(self, key_name: str, data_key: bytes, context: bytes) -> Wrapped:
+        """Wrap a 32-byte data key for its 32-byte context under the current version of the key `key_name`.
+
+        Raises CryptoError for wrong sizes, KeyMissingError for a name that no key can have.
+        """
+        ...
+
+    async def unwrap(self, wrapped: Wrapped, context: bytes) -> bytes:
+        """Return the data key.
+
+        Raises OpeningError where context and blob do not belong together, KeyMissingError for a key or version
+        that is not here, CryptoError for another suite, CustodyUnavailableError where the keys are out of reach.
+        """
+        ...
+
+    async def unwrap_many(self, items: Sequence[tuple[Wrapped, bytes]]) -> list[bytes]:
+        """Return the data keys of pairs of wrapped key and context, in order, all or none; raises as `unwrap`."""
+        ...
+
+    async def check(self) -> None:
+        """Wrap and unwrap for real. Raises CustodyUnavailableError where that fails."""
+        ...
+
+    async def status(self) -> CustodyStatus:
+        """Return what is held, without any key."""
+        ...
