@@ -19,6 +19,22 @@ def changed(text: str, old: str, new: str) -> str:
     return text.replace(old, new)
 
 
+def test_ranks_are_rounded_up_for_protection_and_down_for_clearance():
+    catalogue = load_catalogue({"BASE.yaml": BASE, "RND.yaml": ROUNDED})
+    own = {("BASE", name): rank for rank, name in enumerate(("NONE", "ONE", "TWO", "THREE", "FOUR"))}
+
+    assert catalogue.protection == own | {
+        ("RND", name): rank for name, rank in zip("ABCDE", (2, 2, 4, 4, 4), strict=True)
+    }
+    assert catalogue.clearance == own | {
+        ("RND", name): rank for name, rank in zip("ABCDE", (0, 2, 2, 2, 4), strict=True)
+    }
+    assert list(catalogue.policies) == ["BASE", "RND"]
+    assert [(level.policy, level.rank) for level in catalogue.policies["RND"].levels] == [
+        ("RND", rank) for rank in range(5)
+    ]
+
+
 def test_policies_are_read_as_written():
     policy = ROUGH.policies["RND"]
     base = ROUGH.policies["BASE"]
@@ -323,6 +339,15 @@ def test_empty_file_says_what_to_write():
 
 def test_no_files_are_no_catalogue():
     assert faults_of() == [("", "no-base", None)]
+    with pytest.raises(InvalidError) as caught:
+        load_catalogue({"RND.yaml": ROUNDED})
+    assert caught.value.faults[0].message == "no security policy is the base: write `base: true` in one file"
+
+
+def test_row_that_maps_elsewhere_is_not_measured():
+    text = changed(ROUNDED, "{policy: BASE, level: TWO", "{policy: EU, level: FOUR")
+
+    assert [code for _, code, _ in faults_of(BASE=BASE, RND=text)] == ["chained-map"]
 
 
 def test_second_base_is_refused():

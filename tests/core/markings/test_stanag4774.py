@@ -4,8 +4,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from exchange.markings import Label, MarkingFormatError, UnknownMarkingError, from_stanag4774, to_stanag4774
-from tests.core.markings.worlds import MEMBERS, SHIPPED, labels
+from exchange.markings import (
+    Label,
+    MarkingFormatError,
+    UnknownMarkingError,
+    from_stanag4774,
+    load_catalogue,
+    to_stanag4774,
+)
+from tests.core.markings.worlds import BASE, MEMBERS, SHIPPED, labels
 
 NOW = datetime(2026, 1, 31, 12, 0, tzinfo=UTC)
 LABEL = Label("NATO", "SECRET", ("ATOMAL", "BOHEMIA"), ("GBR", "NOR"), ("ORCON",))
@@ -154,7 +161,7 @@ OPEN, CLOSE = "<slab:originatorConfidentialityLabel ", "</slab:originatorConfide
             "`PolicyIdentifier` must hold text and nothing else",
         ),
         (changed(">NATO<", "><"), "`PolicyIdentifier` must hold text and nothing else"),
-        (changed(">NATO<", "><slab:X/>NATO<"), "`PolicyIdentifier` must hold text and nothing else"),
+        (changed(">NATO<", ">NATO<slab:X/><"), "`PolicyIdentifier` must hold text and nothing else"),
         (
             changed("<slab:PolicyIdentifier>NATO</slab:PolicyIdentifier>", ""),
             f"`ConfidentialityInformation` has the wrong elements: {ORDER}",
@@ -295,3 +302,18 @@ def test_unknown_markings_in_xml_are_refused(old, new, code):
         read(changed(old, new))
 
     assert [fault.code for fault in caught.value.faults] == [code]
+
+
+def test_label_of_no_namespace_is_refused_by_its_name():
+    with pytest.raises(MarkingFormatError) as caught:
+        read("<originatorConfidentialityLabel/>")
+
+    assert caught.value.faults[0].message.startswith("`originatorConfidentialityLabel` is no label: ")
+
+
+def test_level_with_characters_that_xml_escapes_reads_back():
+    name = "T <&> W"
+    catalogue = load_catalogue({"BASE.yaml": BASE.replace("name: TWO", f"name: {name}")})
+    label = Label("BASE", name, (), ("GBR",))
+
+    assert from_stanag4774(to_stanag4774(label, catalogue, created_at=NOW), catalogue) == label
