@@ -1,0 +1,208 @@
+"""From a post to a header."""
+
+import hashlib
+from dataclasses import replace
+from datetime import date, timedelta
+
+import pytest
+
+from exchange.kernel import InvalidError
+from exchange.markings import Label
+from exchange.reports import PostedPart, Precedence, Protection, ReportId, check_report
+from tests.core.reports.worlds import (
+    BUNDLE,
+    ID,
+    LATER,
+    NOW,
+    OTHER_ID,
+    POSTED,
+    RESTRICTED,
+    RULES,
+    SECRET,
+    STIX_PART,
+    TEXT_PART,
+    THIRD_ID,
+    TOP_SECRET,
+    UNCLASSIFIED,
+    compose,
+)
+
+
+def faults_of(**changes) -> list[tuple[str, str]]:
+    posted = replace(POSTED, **changes)
+    found = check_report(posted, now=NOW, rules=RULES)
+    if found:
+        with pytest.raises(InvalidError) as refused:
+            compose(posted)
+        assert refused.value.faults == found
+    return [(fault.pointer, fault.code) for fault in found]
+
+
+def test_a_post_without_fault_becomes_a_header():
+    header = compose()
+
+    assert (header.id, header.agreement, header.scope, header.originator) == (ID, "0198", "cyber-threats", "GBR")
+    assert (header.kind, header.topic, header.regions) == ("intrep", "cyber.apt", ("EUR",))
+    assert (header.precedence, header.subject, header.label) == (Precedence.PRIORITY, "APT1 infrastructure", SECRET)
+    assert (header.posted_at, header.valid_until, header.declassify_on) == (NOW, LATER, LATER.date())
+    assert (header.supersedes, header.references, header.version) == (OTHER_ID, (THIRD_ID,), 1)
+
+
+def test_parts_are_numbered_measured_and_labelled():
+    first, second = compose().parts
+
+    assert (first.number, first.label, first.media_type, first.name) == (
+        1,
+        SECRET,
+        "application/stix+json;version=2.1",
+        "apt1.json",
+    )
+    assert (first.size_bytes, first.sha256, first.protection) == (
+        len(BUNDLE),
+        hashlib.sha256(BUNDLE).hexdigest(),
+        Protection.EXCHANGE,
+    )
+    assert (second.number, second.label, second.size_bytes) == (2, RESTRICTED, 15)
+
+
+def test_what_may_be_left_out_may_be_left_out():
+    header = compose(subject=None, valid_until=None, declassify_on=None, supersedes=None, references=())
+
+    assert (header.subject, header.valid_until, header.declassify_on, header.supersedes, header.references) == (
+        None,
+        None,
+        None,
+        None,
+        (),
+    )
+
+
+SWAPPED = Label("ATLANTIS", "SECRET")
+
+
+@pytest.mark.parametrize(
+    ("changes", "expected"),
+    [
+        # outside the scope, each with its reason
+        ({"scope": "other"}, [("/scope", "unknown-scope")]),
+        ({"kind": "imagery"}, [("/kind", "outside-scope-kind")]),
+        ({"kind": "Intrep"}, [("/kind", "unknown-kind")]),
+        ({"topic": "maritime"}, [("/topic", "outside-scope-topic")]),
+        ({"topic": "cyberwar"}, [("/topic", "unknown-topic")]),
+        ({"topic": "cyber.invented"}, [("/topic", "unknown-topic")]),
+        ({"regions": ()}, [("/regions", "empty")]),
+        ({"regions": ("EUR", "AFR")}, [("/regions/1", "outside-scope-region")]),
+        ({"regions": ("eur", "EUR")}, [("/regions/0", "unknown-region")]),
+        ({"regions": ("EUR", "NSE", "EUR")}, [("/regions/2", "repeated")]),
+        # label
+        ({"label": TOP_SECRET}, [("/label/classification", "above-ceiling")]),
+        ({"label": replace(SECRET, classification="Secret")}, [("/label/classification", "unknown-level")]),
+        ({"label": SWAPPED}, [("/label/policy", "unknown-policy")]),
+        (
+            {"label": replace(SECRET, compartments=("ATOMAL", "BOHEMIA"))},
+            [("/label/compartments/1", "missing-compartment")],
+        ),
+        ({"label": replace(SECRET, releasable_to=("GBR", "XXX"))}, [("/label/releasable_to/1", "unknown-member")]),
+        ({"label": replace(TOP_SECRET, releasable_to=("XXX",))}, [("/label/releasable_to/0", "unknown-member")]),
+        # subject
+        ({"subject": ""}, [("/subject", "bad-text")]),
+        ({"subject": "a\u202eb"}, [("/subject", "bad-text")]),
+        ({"subject": "a\nb"}, [("/subject", "bad-text")]),
+        ({"subject": "x" * 301}, [("/subject", "bad-text")]),
+        # time
+        ({"valid_until": NOW}, [("/valid_until", "expired")]),
+        ({"valid_until": NOW - timedelta(days=1)}, [("/valid_until", "expired")]),
+        ({"declassify_on": NOW.date()}, [("/declassify_on", "in-the-past")]),
+        ({"declassify_on": date(2020, 1, 1)}, [("/declassify_on", "in-the-past")]),
+        # links
+        ({"supersedes": ReportId("7")}, [("/supersedes", "not-an-id")]),
+        (
+            {"references": (THIRD_ID, ReportId("01980000-0000-7000-8000-00000000000A"))},
+            [("/references/1", "not-an-id")],
+        ),
+        ({"references": (THIRD_ID, OTHER_ID, THIRD_ID)}, [("/references/2", "repeated")]),
+        # parts
+        ({"parts": ()}, [("/parts", "empty")]),
+        ({"parts": (STIX_PART, STIX_PART)}, [("/parts/1/name", "repeated")]),
+        ({"parts": (STIX_PART, replace(TEXT_PART, name="APT1.JSON"))}, [("/parts/1/name", "repeated")]),
+        ({"parts": (replace(STIX_PART, name="../apt1.json"),)}, [("/parts/0/name", "bad-name")]),
+        ({"parts": (replace(STIX_PART, media_type="stix"),)}, [("/parts/0/media_type", "bad-media-type")]),
+        ({"parts": (STIX_PART, replace(TEXT_PART, content=b"\xff"))}, [("/parts/1/content", "wrong-content")]),
+        # portions
+        ({"label": UNCLASSIFIED}, [("/parts/1/label", "above-report")]),
+        ({"parts": (replace(STIX_PART, label=TOP_SECRET),)}, [("/parts/0/label", "above-report")]),
+        ({"parts": (STIX_PART, replace(TEXT_PART, label=SWAPPED))}, [("/parts/1/label/policy", "unknown-policy")]),
+        (
+            {"parts": (replace(TEXT_PART, label=replace(RESTRICTED, releasable_to=("ESP",))),)},
+            [("/parts/0/label/releasable_to/0", "unknown-member")],
+        ),
+        ({"label": SWAPPED, "parts": (replace(STIX_PART, label=TOP_SECRET),)}, [("/label/policy", "unknown-policy")]),
+    ],
+)
+def test_each_fault_is_named_once_at_its_place(changes, expected):
+    assert faults_of(**changes) == expected
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"topic": "cyber"},
+        {"regions": ("NSE", "EUR")},
+        {"kind": "indicator-set"},
+        {"subject": "x" * 300},
+        {"valid_until": NOW + timedelta(microseconds=1)},
+        {"declassify_on": NOW.date() + timedelta(days=1)},
+        {"label": replace(SECRET, compartments=("ATOMAL",))},
+        {"label": replace(SECRET, releasable_to=())},
+        {"parts": (replace(STIX_PART, label=SECRET),)},
+        {"parts": (PostedPart(None, "application/octet-stream", "empty.bin", b""),)},
+    ],
+)
+def test_what_lies_just_inside_is_taken(changes):
+    assert faults_of(**changes) == []
+
+
+def test_every_fault_is_reported_at_once():
+    faults = faults_of(
+        kind="gossip",
+        topic="maritime",
+        label=TOP_SECRET,
+        subject=" ",
+        valid_until=NOW,
+        supersedes=ReportId("x"),
+        parts=(),
+    )
+
+    assert [pointer for pointer, _ in faults] == [
+        "/kind",
+        "/topic",
+        "/subject",
+        "/label/classification",
+        "/valid_until",
+        "/supersedes",
+        "/parts",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [({"parts": ()}, "the report has 1 fault"), ({"parts": (), "subject": ""}, "the report has 2 faults")],
+)
+def test_refusal_counts_its_faults(changes, message):
+    with pytest.raises(InvalidError) as refused:
+        compose(**changes)
+
+    assert refused.value.message == message
+
+
+def test_messages_say_what_would_be_inside():
+    found = check_report(
+        replace(POSTED, kind="imagery", topic="maritime", regions=("AFR",), label=TOP_SECRET), now=NOW, rules=RULES
+    )
+
+    assert [fault.message for fault in found] == [
+        "is outside the scope: use one of intrep, indicator-set",
+        "is outside the scope: use one below cyber",
+        "is outside the scope: use one of EUR, NSE",
+        "is above the ceiling of the scope, `SECRET`",
+    ]
