@@ -27,9 +27,12 @@ def canonical_bytes(value: Canonical) -> bytes:
     """Return the RFC 8785 bytes of `value`.
 
     Raises CanonicalError for floats, integers beyond 2**53 - 1, non-string keys,
-    lone surrogates, strings that are not in normal form C, and any other type.
+    lone surrogates, strings that are not in normal form C, any other type, and nesting too deep to write.
     """
-    return json.dumps(_checked(value, "$"), ensure_ascii=False, separators=(",", ":")).encode()
+    try:
+        return json.dumps(_checked(value, "$"), ensure_ascii=False, separators=(",", ":")).encode()
+    except RecursionError as exc:
+        raise CanonicalError("$: nested too deep") from exc
 
 
 def _checked(value: Canonical, place: str) -> object:

@@ -1,11 +1,17 @@
 """Time: aware UTC datetimes inside, RFC 3339 at the border, microseconds in the store."""
 
+import re
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 
 from exchange.kernel.errors import MalformedError
 
 Clock = Callable[[], datetime]
+
+# RFC 3339 §5.6; `fromisoformat` alone also takes week dates, missing seconds and offsets with seconds.
+_DATE_TIME = re.compile(
+    r"[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt][0-9]{2}:[0-9]{2}:[0-9]{2}(?:\.[0-9]+)?(?:[Zz]|[+-][0-9]{2}:[0-9]{2})"
+)
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
@@ -32,16 +38,14 @@ def rfc3339(moment: datetime) -> str:
 
 
 def parse_rfc3339(text: str) -> datetime:
-    """Return the UTC moment that `text` names.
+    """Return the UTC moment that `text` names; digits beyond microseconds are cut off.
 
-    Raises MalformedError where it is not a full date and time with an offset (RFC 3339 §5.6).
+    Raises MalformedError where it is not a full date and time with an offset (RFC 3339 §5.6), and for the
+    second 60, which this calendar does not have.
     """
+    if _DATE_TIME.fullmatch(text) is None:
+        raise MalformedError(f"`{text[:40]}` is not a time: use RFC 3339, such as 2026-01-31T12:00:00Z")
     try:
-        moment = datetime.fromisoformat(text)
-    except ValueError as exc:
-        message = f"`{text[:40]}` is not a time: use RFC 3339, such as 2026-01-31T12:00:00Z"
-        raise MalformedError(message) from exc
-    if moment.tzinfo is None or "T" not in text.upper():
-        message = f"`{text[:40]}` has no time of day or offset: use RFC 3339, such as 2026-01-31T12:00:00Z"
-        raise MalformedError(message)
-    return moment.astimezone(UTC)
+        return datetime.fromisoformat(text.upper()).astimezone(UTC)
+    except (ValueError, OverflowError) as exc:
+        raise MalformedError(f"`{text[:40]}` is no moment of the calendar: {exc}") from exc

@@ -1,0 +1,58 @@
+import pytest
+
+from exchange import kernel
+from exchange.kernel import ExchangeError, Fault, ForbiddenError, InvalidError, LimitExceededError
+
+KINDS = [
+    kind
+    for name in kernel.__all__
+    if isinstance(kind := getattr(kernel, name), type) and issubclass(kind, ExchangeError)
+]
+
+
+def test_every_error_has_a_code_of_its_own():
+    codes = [kind.code for kind in KINDS]
+
+    assert len(set(codes)) == len(codes)
+    assert all(code == code.lower() and " " not in code for code in codes)
+
+
+@pytest.mark.parametrize("kind", [kind for kind in KINDS if kind not in {InvalidError, LimitExceededError}])
+def test_error_carries_its_message_and_code(kind):
+    error = kind("what is wrong: how to mend it")
+
+    assert str(error) == error.message == "what is wrong: how to mend it"
+    assert error.code == kind.code
+
+
+def test_error_may_carry_a_reason_code_without_changing_its_kind():
+    error = ForbiddenError("the client is suspended", code="client-suspended")
+
+    assert error.code == "client-suspended"
+    assert ForbiddenError.code == "role-missing"
+
+
+def test_invalid_lists_every_fault():
+    error = InvalidError(
+        "the agreement is wrong",
+        (Fault("/title", "missing", "has no title", line=3), Fault("", "unknown", "has an odd field")),
+    )
+
+    assert str(error) == "the agreement is wrong\nline 3: /title: has no title\n/: has an odd field"
+    assert error.message == "the agreement is wrong"
+    assert error.code == "invalid"
+
+
+def test_invalid_without_faults_is_its_message():
+    assert str(InvalidError("wrong")) == "wrong"
+    assert InvalidError("wrong").faults == ()
+
+
+def test_fault_of_line_zero_still_names_it():
+    assert str(Fault("/a", "x", "wrong", line=0)) == "line 0: /a: wrong"
+
+
+def test_limit_says_when_to_come_back():
+    error = LimitExceededError("too many requests", retry_after_seconds=7)
+
+    assert (error.retry_after_seconds, error.code, str(error)) == (7, "rate-limited", "too many requests")
