@@ -1,1 +1,23 @@
-"""cli"""
+"""Command line: operator verbs on use cases, member verbs on the client, serve and demo on the app.
+
+Promises: exit 0 done, 1 refused or failed, 2 usage; an error is a few lines on stderr, never a traceback;
+`--json` on every verb that prints data; nothing of an instance is ever overwritten.
+Does not: decide anything itself. An operator's verb is a recorded use case, a member's verb an HTTPS request.
+"""
+
+from exchange.cli import agreements, clients, demo, init, members, policy, profile, reports, serving
+from exchange.cli.main import main, run
+
+__all__ = [
+    "agreements",
+    "clients",
+    "demo",
+    "init",
+    "main",
+    "members",
+    "policy",
+    "profile",
+    "reports",
+    "run",
+    "serving",
+]

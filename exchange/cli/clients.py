@@ -1,0 +1,246 @@
+"""`exchange client` and `exchange ca`: who may connect, as whom, and cleared for what."""
+
+import re
+from datetime import datetime
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from exchange.audit import EventName, Outcome, Subject
+from exchange.cli import output
+from exchange.cli.enrolment import DEFAULT_PURPOSES, Newcomer, enrol_with_files, read_pem
+from exchange.cli.instance import Host, write_new
+from exchange.cli.main import app
+from exchange.cli.verbs import JsonOption, day_or_moment, host_verb
+from exchange.crypto import read_certificate
+from exchange.kernel import InvalidError, rfc3339
+from exchange.members import Client, Role, Standing
+from exchange.usecases import (
+    ClearanceChange,
+    ClientView,
+    add_certificate,
+    change_clearance,
+    change_standing,
+    list_clients,
+    list_members,
+    remove_certificate,
+    show_client,
+)
+from exchange.usecases.recording import draft
+from exchange.wire import ClientBody
+
+clients = typer.Typer(help="Clients: enrolled systems and people (operator).", no_args_is_help=True)
+app.add_typer(clients, name="client")
+certificates = typer.Typer(help="A client's certificates; two may overlap, for rotation.", no_args_is_help=True)
+clients.add_typer(certificates, name="certificate")
+authorities = typer.Typer(help="Authorities whose client certificates are accepted.", no_args_is_help=True)
+app.add_typer(authorities, name="ca")
+
+_PAGE = 500
+_THUMBPRINT = re.compile(r"[0-9a-f]{64}")
+_ROLES = ", ".join(role.value for role in Role)
+
+IdArgument = Annotated[str, typer.Argument(metavar="ID", help="The client's id.")]
+LevelOption = Annotated[str, typer.Option("--clearance", "--level", metavar="LEVEL", help="Such as SECRET.")]
+CompartmentOption = Annotated[list[str] | None, typer.Option("--compartment", metavar="C", help="May be repeated.")]
+UntilOption = Annotated[
+    str | None, typer.Option("--until", metavar="DATE", help="End of the clearance (not of the certificate).")
+]
+
+
+@clients.command("enrol")
+@host_verb
+async def enrol(
+    host: Host,
+    name: Annotated[str, typer.Argument(metavar="NAME", help="The client's name, as it stands in its certificate.")],
+    member: Annotated[str, typer.Option("--member", metavar="CODE", help="Whom it belongs to.")],
+    agency: Annotated[str, typer.Option("--agency", metavar="A", help="Which agency operates it.")],
+    role: Annotated[list[str], typer.Option("--role", metavar="R", help=f"One of {_ROLES}; may be repeated.")],
+    level: LevelOption,
+    out: Annotated[Path, typer.Option("--out", metavar="OUT", help="Folder for client.pem, client.key and ca.pem.")],
+    compartment: CompartmentOption = None,
+    nationality: Annotated[
+        str | None, typer.Option("--nationality", metavar="CCC", help="Unset: the member's.")
+    ] = None,
+    until: UntilOption = None,
+    purpose: Annotated[list[str] | None, typer.Option("--purpose", metavar="P", help="May be repeated.")] = None,
+    csr: Annotated[
+        Path | None, typer.Option("--csr", metavar="FILE", help="Sign this request; no key is made.")
+    ] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Enrol a client and write its certificate, issued by the demo CA."""
+    end = day_or_moment(until)
+    newcomer = Newcomer(
+        name=name,
+        member=member,
+        agency=agency,
+        roles=tuple(role),
+        level=level,
+        compartments=tuple(sorted(set(compartment or ()))),
+        nationality=nationality,
+        until=end,
+        purposes=tuple(purpose or DEFAULT_PURPOSES),
+    )
+    view = await enrol_with_files(host, newcomer, out, request=csr)
+    _warn_of_past(host, end)
+    _show(view, f"enrolled; its files are in {out}", as_json=as_json)
+
+
+@clients.command("list")
+@host_verb
+async def list_all(host: Host, as_json: JsonOption = False) -> None:
+    """List the clients."""
+    views = await all_clients(host)
+    if as_json:
+        output.show_json([client_json(view) for view in views])
+        return
+    columns = ("id", "name", "member", "agency", "roles", "clearance", "until", "standing")
+    output.show_table(columns, [_row(view.client) for view in views])
+
+
+@clients.command("show")
+@host_verb
+async def show(host: Host, id: IdArgument, as_json: JsonOption = False) -> None:  # noqa: A002
+    """Show one client."""
+    _show((await show_client(host.services, host.call(), id)).value, None, as_json=as_json)
+
+
+@clients.command("revoke")
+@host_verb
+async def revoke(host: Host, id: IdArgument, as_json: JsonOption = False) -> None:  # noqa: A002
+    """Revoke a client for good, from the next request on."""
+    client = (await change_standing(host.services, host.call(), id, Standing.REVOKED)).value
+    _show(ClientView(client, ()), "revoked", as_json=as_json)
+
+
+@clients.command("suspend")
+@host_verb
+async def suspend(host: Host, id: IdArgument, as_json: JsonOption = False) -> None:  # noqa: A002
+    """Suspend a client, from the next request on."""
+    client = (await change_standing(host.services, host.call(), id, Standing.SUSPENDED)).value
+    _show(ClientView(client, ()), "suspended", as_json=as_json)
+
+
+@clients.command("resume")
+@host_verb
+async def resume(host: Host, id: IdArgument, as_json: JsonOption = False) -> None:  # noqa: A002
+    """End a client's suspension."""
+    client = (await change_standing(host.services, host.call(), id, Standing.ACTIVE)).value
+    _show(ClientView(client, ()), "resumed", as_json=as_json)
+
+
+@clients.command("clearance")
+@host_verb
+async def clearance(
+    host: Host,
+    id: IdArgument,  # noqa: A002
+    level: LevelOption,
+    compartment: CompartmentOption = None,
+    until: UntilOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Give a client a new clearance; it replaces the old one whole."""
+    call = host.call()
+    end = day_or_moment(until)
+    change = ClearanceChange(level, tuple(sorted(set(compartment or ()))), end)
+    client = (await change_clearance(host.services, call, id, change)).value
+    _warn_of_past(host, end)
+    _show(ClientView(client, ()), "cleared anew", as_json=as_json)
+
+
+@certificates.command("add")
+@host_verb
+async def certificate_add(
+    host: Host,
+    id: IdArgument,  # noqa: A002
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="The second certificate, PEM.")],
+    as_json: JsonOption = False,
+) -> None:
+    """Let a client use a second certificate beside its first."""
+    certificate = read_certificate(read_pem(file))
+    client = (await add_certificate(host.services, host.call(), id, certificate)).value
+    _show(ClientView(client, (certificate.thumbprint,)), "certificate added", as_json=as_json)
+
+
+@certificates.command("remove")
+@host_verb
+async def certificate_remove(
+    host: Host,
+    id: IdArgument,  # noqa: A002
+    file: Annotated[str, typer.Argument(metavar="FILE", help="The certificate (PEM), or its SHA-256 thumbprint.")],
+    as_json: JsonOption = False,
+) -> None:
+    """End the use of one certificate, from the next request on."""
+    thumbprint = file if _THUMBPRINT.fullmatch(file) else read_certificate(read_pem(Path(file))).thumbprint
+    client = (await remove_certificate(host.services, host.call(), id, thumbprint)).value
+    _show(ClientView(client, ()), "certificate removed", as_json=as_json)
+
+
+@authorities.command("add")
+@host_verb
+async def authority_add(
+    host: Host,
+    code: Annotated[str, typer.Argument(metavar="CODE", help="The member whose authority it is.")],
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="The authority's certificate, PEM.")],
+    as_json: JsonOption = False,
+) -> None:
+    """Accept client certificates of a member's own authority, from the next start of the service on."""
+    call = host.call()
+    pem = read_pem(file)
+    facts = read_certificate(pem)
+    if not facts.is_authority:
+        raise InvalidError(f"`{file}` is no certificate of an authority: its basic constraints do not say CA")
+    if facts.not_after <= call.now:
+        raise InvalidError(f"the authority in `{file}` ended on {rfc3339(facts.not_after)}: ask for its new one")
+    if all(member.code != code for member in (await list_members(host.services, call)).value):
+        raise InvalidError(f"no member `{code}`: add it first with `exchange member add`")
+    target = host.settings.authorities_folder / f"{code}-{facts.thumbprint[:16]}.pem"
+    # The record first: a file that nobody answers for must not come into being.
+    subject = Subject("authority", facts.thumbprint)
+    entry = draft(call, None, EventName.CERTIFICATE_ADDED, Outcome.PERMITTED, subject=subject, owner=code)
+    await host.services.store.append(entry)
+    write_new(target, pem, mode=0o644)
+    if as_json:
+        output.show_json({"id": facts.thumbprint, "member": code, "file": str(target)})
+        return
+    output.show_line(f"added the authority {facts.subject_common_name} of {code}; restart the service to use it")
+
+
+async def all_clients(host: Host) -> list[ClientView]:
+    """Return every client, page by page."""
+    call = host.call()
+    views: list[ClientView] = []
+    while True:
+        after = views[-1].client.id if views else None
+        page = (await list_clients(host.services, call, after=after, limit=_PAGE)).value
+        views.extend(page)
+        if len(page) < _PAGE:
+            return views
+
+
+def client_json(view: ClientView) -> dict[str, object]:
+    """Return a client as the HTTP interface shows it."""
+    return ClientBody.of(view.client, view.thumbprints or None).model_dump(mode="json", exclude_none=False)
+
+
+def _warn_of_past(host: Host, end: datetime | None) -> None:
+    if end is not None and end <= host.services.clock():
+        output.warn(f"the clearance ended on {rfc3339(end)}: this client can read nothing")
+
+
+def _row(client: Client) -> tuple[object, ...]:
+    clearance = client.clearance
+    level = "/".join((clearance.level, *clearance.compartments))
+    until = None if clearance.until is None else rfc3339(clearance.until)
+    roles = output.listed(frozenset(role.value for role in client.roles))
+    return (client.id, client.name, client.member, client.agency, roles, level, until, client.standing.value)
+
+
+def _show(view: ClientView, done: str | None, *, as_json: bool) -> None:
+    if as_json:
+        output.show_json(client_json(view))
+        return
+    names = ("id", "name", "member", "agency", "roles", "clearance", "until", "standing")
+    output.show_record(dict(zip(names, _row(view.client), strict=True)), title=done)

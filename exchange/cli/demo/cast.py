@@ -1,0 +1,71 @@
+"""Who takes part in the demo, what they agree on, and how the reports are marked."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+
+MEMBERS: Mapping[str, str] = {"GBR": "United Kingdom", "NOR": "Norway", "DNK": "Denmark", "ESP": "Spain"}
+PARTIES = ("GBR", "NOR", "DNK")
+
+TITLE = "Demonstration arrangement on cyber threats"
+SCOPE = "cyber-threats"
+COMPARTMENT = "EXERCISE-AURORA"
+MARKING = "NATO SECRET//REL TO GBR, NOR"
+COMPARTMENTED_MARKING = f"NATO SECRET//{COMPARTMENT}//REL TO GBR, NOR"
+SUBJECT = "Signed updates of a network management product carry a backdoor"
+
+
+@dataclass(frozen=True, slots=True)
+class Player:
+    """One client of the demo. `until_days` ends its clearance that many days from now."""
+
+    name: str
+    member: str
+    agency: str
+    roles: tuple[str, ...]
+    level: str = "SECRET"
+    compartments: tuple[str, ...] = ()
+    until_days: int | None = None
+
+    def until(self, now: datetime) -> datetime | None:
+        """Return the end of its clearance."""
+        return None if self.until_days is None else now + timedelta(days=self.until_days)
+
+
+GBR = Player("gbr-desk", "GBR", "NCSC", ("contributor", "reader", "signatory"), compartments=(COMPARTMENT,))
+NOR = Player("nor-desk", "NOR", "NSM", ("reader", "signatory"), compartments=(COMPARTMENT,))
+DNK = Player("dnk-desk", "DNK", "CFCS", ("reader", "signatory"), compartments=(COMPARTMENT,))
+ESP = Player("esp-desk", "ESP", "CCN", ("reader", "signatory"), compartments=(COMPARTMENT,))
+NOR_EXPIRED = Player("nor-expired", "NOR", "NSM", ("reader",), compartments=(COMPARTMENT,), until_days=-1)
+NOR_LOWER = Player("nor-restricted", "NOR", "NSM", ("reader",), level="RESTRICTED", compartments=(COMPARTMENT,))
+NOR_PLAIN = Player("nor-no-compartment", "NOR", "NSM", ("reader",))
+NOR_REVOKED = Player("nor-revoked", "NOR", "NSM", ("reader",))
+OPERATOR = Player("exchange-operator", "EXCHANGE", "OPS", ("operator",), level="TOP SECRET")
+
+PLAYERS = (GBR, NOR, DNK, ESP, NOR_EXPIRED, NOR_LOWER, NOR_PLAIN, NOR_REVOKED, OPERATOR)
+
+
+def agreement_text(today: date) -> str:
+    """Return the agreement of the demo as its parties would write it; in force from `today` on, once signed."""
+    last = today.replace(year=today.year + 4, day=1)
+    return f"""\
+title: {TITLE}
+parties: [{", ".join(PARTIES)}]
+policy: NATO
+validity: {{from: {today}, until: {last}, review_every: P1Y}}
+scopes:
+  - name: {SCOPE}
+    topics: [cyber]
+    regions: [EUR]
+    kinds: [intrep, threat-warning]
+    purposes: [defence]
+    ceiling: SECRET
+    compartments: [{COMPARTMENT}]
+    contributors: [GBR, NOR]
+    readers: [{", ".join(PARTIES)}]
+    onward_release: originator-consent
+    retention: P5Y
+obligations:
+  - {{party: all, scope: {SCOPE}, acknowledge: {{FLASH: PT10M, IMMEDIATE: PT30M}}}}
+termination: {{notice: P90D, shared_reports: recalled}}
+"""

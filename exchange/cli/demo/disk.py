@@ -1,0 +1,43 @@
+"""Is there plaintext on disk: every file of the instance searched for pieces of what was posted."""
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+# Long enough not to be there by chance, short enough to lie within one page of a database.
+_PIECE_BYTES = 24
+_PIECES = 40
+# A piece of one repeated byte, or of blanks, says nothing about where it came from.
+_LEAST_DISTINCT = 10
+_CHUNK_BYTES = 1 << 20
+
+
+def pieces_of(content: bytes) -> list[bytes]:
+    """Return distinctive pieces from all over `content`."""
+    last = max(len(content) - _PIECE_BYTES, 0)
+    starts = {last * index // _PIECES for index in range(_PIECES + 1)}
+    pieces = {content[start : start + _PIECE_BYTES] for start in sorted(starts)}
+    telling = [piece for piece in pieces if len(set(piece)) >= _LEAST_DISTINCT]
+    return sorted(telling) or ([content] if content.strip() else [])
+
+
+def files_below(folder: Path) -> list[Path]:
+    """Return every plain file below `folder`, databases, their logs and hidden files among them."""
+    return sorted(path for path in folder.rglob("*") if path.is_file() and not path.is_symlink())
+
+
+def files_holding(folder: Path, pieces: Sequence[bytes]) -> list[str]:
+    """Return the files below `folder` that hold one of `pieces`, as text relative to it."""
+    return [str(path.relative_to(folder)) for path in files_below(folder) if _holds(path, pieces)]
+
+
+def _holds(path: Path, pieces: Sequence[bytes]) -> bool:
+    return any(piece in window for window in _windows(path, max(map(len, pieces), default=0)) for piece in pieces)
+
+
+def _windows(path: Path, overlap: int) -> Iterator[bytes]:
+    """Yield the file in chunks that overlap, so that no piece falls between two."""
+    rest = b""
+    with path.open("rb") as file:
+        while chunk := file.read(_CHUNK_BYTES):
+            yield rest + chunk
+            rest = chunk[-overlap:] if overlap else b""

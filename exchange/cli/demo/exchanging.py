@@ -1,0 +1,81 @@
+"""The members' part of the demo, over mutual TLS: sign, post, pull, and compare byte for byte."""
+
+import hashlib
+
+from exchange.cli.demo import cast
+from exchange.cli.demo.stage import Stage
+from exchange.cli.posting import label_of, law_catalogue, part_of
+from exchange.client import ExchangeClient
+from exchange.wire import HeaderBody, PulledReportBody, ReportBody
+
+
+def sign_by_all(stage: Stage, url: str) -> None:
+    """Have every party sign; the agreement is in force with the last signature and not before."""
+    states: list[str] = []
+    with stage.script.step("the agreement is signed by its parties"):
+        for player in (cast.GBR, cast.NOR, cast.DNK):
+            with stage.connect(player, url) as client:
+                states.append(client.sign_agreement(stage.agreement).state)
+        found = f"{', '.join(cast.PARTIES)} signed, each over its own connection: {states[-1]}"
+        is_right = states == ["draft", "draft", "in_force"]
+        stage.script.check("the agreement is signed by its parties", found, is_right=is_right)
+        with stage.connect(cast.ESP, url) as client:
+            seen = client.agreements()
+        stage.script.check("ESP, no party, sees no agreement", f"{len(seen)} listed", is_right=not seen)
+
+
+def exchange_reports(stage: Stage, url: str) -> None:
+    """Post as GBR, pull as NOR: the inputs, then the first of them again with a compartment."""
+    every, first = dict(stage.inputs), dict(list(stage.inputs.items())[:1])
+    with stage.script.step("GBR posts, NOR pulls"):
+        report = _post(stage, url, every, cast.MARKING)
+        _pull(stage, url, report, every)
+        compartmented = _post(stage, url, first, cast.COMPARTMENTED_MARKING)
+        _pull(stage, url, compartmented, first)
+        with stage.connect(cast.NOR_REVOKED, url) as client:
+            _check_content(stage, cast.NOR_REVOKED.name, client, client.pull_report(report.id), every)
+
+
+def _post(stage: Stage, url: str, contents: dict[str, bytes], marking: str) -> HeaderBody:
+    body = ReportBody(
+        agreement=stage.agreement,
+        scope=cast.SCOPE,
+        kind="intrep",
+        topic="cyber.apt",
+        regions=["EUR"],
+        precedence="PRIORITY",
+        subject=cast.SUBJECT,
+        label=label_of(marking, law_catalogue()),
+        parts=[part_of(name, content) for name, content in contents.items()],
+    )
+    with stage.connect(cast.GBR, url) as client:
+        header = client.post_report(body)
+    stage.reports.append(header.id)
+    stage.names[header.id] = f"no. {len(stage.reports)}"
+    size = sum(map(len, contents.values()))
+    found = f"{len(contents)} parts, {size:,} bytes, as {header.marking}"
+    is_right = header.marking == marking and header.originator == "GBR"
+    stage.script.check(f"GBR posts report {stage.names[header.id]}", found, is_right=is_right)
+    return header
+
+
+def _pull(stage: Stage, url: str, posted: HeaderBody, contents: dict[str, bytes]) -> None:
+    name = stage.names[posted.id]
+    with stage.connect(cast.NOR, url) as client:
+        listed = [header.id for header in client.reports()]
+        stage.script.check(
+            f"NOR finds report {name} in its list", f"{len(listed)} listed", is_right=posted.id in listed
+        )
+        pulled = client.pull_report(posted.id)
+        is_whole = pulled.subject == cast.SUBJECT and pulled.marking == posted.marking
+        stage.script.check(f"NOR pulls report {name}", f"{pulled.marking}: {pulled.subject}", is_right=is_whole)
+        _check_content(stage, "NOR", client, pulled, contents)
+
+
+def _check_content(
+    stage: Stage, who: str, client: ExchangeClient, pulled: PulledReportBody, contents: dict[str, bytes]
+) -> None:
+    got = {part.name: b"".join(client.content(pulled.id, part)) for part in pulled.parts}
+    digests = ", ".join(f"{name} {hashlib.sha256(content).hexdigest()[:12]}" for name, content in got.items())
+    name = f"{who} has the bytes that GBR posted ({stage.names[pulled.id]})"
+    stage.script.check(name, f"SHA-256 {digests}", is_right=got == contents)

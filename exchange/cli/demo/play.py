@@ -1,0 +1,40 @@
+"""The demo's story in order."""
+
+import asyncio
+
+from exchange.cli.demo import cast
+from exchange.cli.demo.evidence import check_log, search_disk
+from exchange.cli.demo.exchanging import exchange_reports, sign_by_all
+from exchange.cli.demo.operating import read_log, revoke, set_up
+from exchange.cli.demo.refusing import refuse_everybody, refuse_revoked, refuse_strangers
+from exchange.cli.demo.server import running_server
+from exchange.cli.demo.stage import Stage
+
+
+def perform(stage: Stage) -> None:
+    """Play it; every outcome goes to the script. Raises StepFailedError where nothing sensible can follow."""
+    script = stage.script
+    script.chapter("The operator sets up the exchange")
+    asyncio.run(set_up(stage))
+    with script.step("the server starts"), running_server(stage.folder, stage.folder / "serve.log") as url:
+        script.check("the server starts", f"{url}, mutual TLS only", is_right=url.startswith("https://"))
+        _meet(stage, url)
+    search_disk(stage, "server stopped")
+    script.chapter("Everything is on the record")
+    asyncio.run(read_log(stage))
+    check_log(stage)
+
+
+def _meet(stage: Stage, url: str) -> None:
+    script = stage.script
+    script.chapter("The parties sign")
+    sign_by_all(stage, url)
+    script.chapter("Two states exchange a report")
+    exchange_reports(stage, url)
+    script.chapter("Everybody else is refused")
+    refuse_everybody(stage, url)
+    asyncio.run(revoke(stage, cast.NOR_REVOKED))
+    refuse_revoked(stage, url)
+    refuse_strangers(stage, url)
+    script.chapter("Nothing lies about in the clear")
+    search_disk(stage, "server running")

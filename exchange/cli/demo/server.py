@@ -1,0 +1,68 @@
+"""The server of the demo: `exchange serve` in a process of its own, on a free port."""
+
+import os
+import select
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from exchange.kernel import UnavailableError
+
+_READY = "ready "
+_START_SECONDS = 40.0
+_STOP_SECONDS = 15.0
+# Enough of its last words to see why it stopped.
+_LOG_TAIL_BYTES = 2000
+
+
+@contextmanager
+def running_server(folder: Path, log: Path) -> Iterator[str]:
+    """Serve the instance in `folder` for as long as the context lasts; yields its address.
+
+    Raises UnavailableError with the server's last words where it does not get ready.
+    """
+    command = [sys.executable, "-m", "exchange.cli", "serve", "--dir", str(folder), "--port", "0"]
+    with log.open("wb") as words:
+        process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=words, stdin=subprocess.DEVNULL)  # noqa: S603  our own program
+        try:
+            yield _address(process, log)
+        finally:
+            _stop(process)
+
+
+def _address(process: subprocess.Popen[bytes], log: Path) -> str:
+    line = _first_line(process)
+    if not line.startswith(_READY):
+        said = log.read_bytes()[-_LOG_TAIL_BYTES:].decode(errors="replace").strip()
+        raise UnavailableError(f"the server did not start: {said or 'it said nothing'}")
+    return line.removeprefix(_READY).strip()
+
+
+def _first_line(process: subprocess.Popen[bytes]) -> str:
+    if process.stdout is None:
+        return ""
+    deadline = time.monotonic() + _START_SECONDS
+    line = b""
+    while not line.endswith(b"\n"):
+        left = deadline - time.monotonic()
+        readable, _, _ = select.select([process.stdout], [], [], max(left, 0))
+        # Read from the descriptor itself: a buffered reader would hide bytes from `select`.
+        read = os.read(process.stdout.fileno(), 4096) if readable else b""
+        if not read:
+            return line.decode(errors="replace")
+        line += read
+    return line.decode(errors="replace")
+
+
+def _stop(process: subprocess.Popen[bytes]) -> None:
+    process.terminate()
+    try:
+        process.wait(_STOP_SECONDS)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
+    if process.stdout is not None:
+        process.stdout.close()

@@ -1,0 +1,47 @@
+"""What the demo works on: its folder, its inputs, and what came of it so far."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from exchange.cli.demo.cast import Player
+from exchange.cli.demo.record import Entry
+from exchange.cli.demo.script import Script
+from exchange.client import Endpoint, ExchangeClient
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """A request that was refused, and the reason that the log must give for it."""
+
+    who: str
+    request_id: str
+    reason: str
+
+
+@dataclass(slots=True)
+class Stage:
+    """`inputs` are contents by file name; `clients` are client ids by player; `names` tell ids as people know them."""
+
+    folder: Path
+    inputs: Mapping[str, bytes]
+    script: Script
+    names: dict[str, str] = field(default_factory=dict)
+    clients: dict[str, str] = field(default_factory=dict)
+    agreement: str = ""
+    reports: list[str] = field(default_factory=list)
+    refused: list[Refused] = field(default_factory=list)
+    entries: tuple[Entry, ...] = ()
+
+    def files_of(self, name: str) -> Path:
+        """Return the folder with somebody's certificate and key."""
+        return self.folder / "clients" / name
+
+    def endpoint(self, name: str, url: str) -> Endpoint:
+        """Return where the exchange is, as somebody goes there."""
+        files = self.files_of(name)
+        return Endpoint(url, files / "client.pem", files / "client.key", files / "ca.pem")
+
+    def connect(self, player: Player, url: str) -> ExchangeClient:
+        """Return a player's own connection."""
+        return ExchangeClient.at(self.endpoint(player.name, url))

@@ -1,0 +1,145 @@
+"""What `exchange doctor` looks at: each thing by itself, so that one fault does not hide the next."""
+
+import os
+import ssl
+import stat
+from collections.abc import AsyncIterator, Iterator
+from dataclasses import asdict, dataclass
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import ClassVar
+
+from exchange.cli.enrolment import read_pem
+from exchange.cli.instance import open_services
+from exchange.crypto import read_certificate
+from exchange.custody import FileCustodian
+from exchange.kernel import ExchangeError, rfc3339, system_clock
+from exchange.release import check_law
+from exchange.settings import InstanceLayout, Settings, load_settings, read_policies, read_secret
+from exchange.usecases import check_readiness
+
+# Time enough to get a certificate through an agency's channels.
+_NEAR_EXPIRY = timedelta(days=30)
+# No exchange ran before this was written: a clock before it is wrong.
+_EARLIEST_YEAR = 2025
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One thing looked at: `ok`, `warning` (works, not for long) or `mend` (does not work, or is not safe)."""
+
+    OK: ClassVar = "ok"
+    WARNING: ClassVar = "warning"
+    MEND: ClassVar = "mend"
+
+    name: str
+    state: str
+    told: str
+    mend: str | None = None
+
+    def as_json(self) -> dict[str, object]:
+        """Return the finding for programs; its name is its id."""
+        return {"id": self.name, **asdict(self)}
+
+
+async def examine(folder: Path) -> list[Finding]:
+    """Return what is right and wrong with the instance in `folder`, each with its mend."""
+    now = system_clock()
+    findings = [_clock(now)]
+    try:
+        settings = load_settings(folder)
+    except ExchangeError as exc:
+        return [*findings, Finding("settings", Finding.MEND, exc.message, "mend the file, or give another `--dir`")]
+    findings.append(Finding("settings", Finding.OK, str(InstanceLayout(settings.instance_folder).settings_file)))
+    findings.extend(_permissions(settings))
+    findings.extend(_certificates(settings, now))
+    findings.append(_trust_bundle(settings))
+    findings.append(_law(settings))
+    findings.extend([finding async for finding in _services(settings)])
+    return findings
+
+
+def _clock(now: datetime) -> Finding:
+    if now.year < _EARLIEST_YEAR:
+        return Finding("clock", Finding.MEND, f"this machine says {rfc3339(now)}", "set the clock (use NTP)")
+    return Finding("clock", Finding.OK, rfc3339(now))
+
+
+def _permissions(settings: Settings) -> Iterator[Finding]:
+    layout = InstanceLayout(settings.instance_folder)
+    found = settings.instance_folder.stat()
+    if stat.S_IMODE(found.st_mode) & 0o077:
+        mend = f"chmod 700 {settings.instance_folder}"
+        yield Finding("folder", Finding.WARNING, "others on this host can list the instance's folder", mend)
+    for path in (settings.roots_file, settings.cursor_key_file, settings.server_key_file, layout.authority_key_file):
+        if path == layout.authority_key_file and not os.path.lexists(path):
+            # An exchange whose members bring their own authorities has none of its own.
+            continue
+        yield _secret(path)
+
+
+def _secret(path: Path) -> Finding:
+    name = f"secret {path.name}"
+    try:
+        read_secret(path)
+    except ExchangeError as exc:
+        told, _, mend = exc.message.partition(": run ")
+        return Finding(name, Finding.MEND, told, mend.strip("`") or "restore it from a backup")
+    return Finding(name, Finding.OK, "readable by its owner alone")
+
+
+def _certificates(settings: Settings, now: datetime) -> Iterator[Finding]:
+    paths = [settings.server_certificate_file, *sorted(settings.authorities_folder.glob("*.pem"))]
+    for path in paths:
+        name = f"certificate {path.name}"
+        try:
+            facts = read_certificate(read_pem(path))
+        except ExchangeError as exc:
+            yield Finding(name, Finding.MEND, exc.message, "put a PEM certificate there")
+            continue
+        ends = f"valid until {rfc3339(facts.not_after)}"
+        if facts.not_after <= now:
+            yield Finding(name, Finding.MEND, ends, "issue a new one")
+        elif facts.not_after - now < _NEAR_EXPIRY:
+            yield Finding(name, Finding.WARNING, ends, "issue a new one soon")
+        else:
+            yield Finding(name, Finding.OK, ends)
+
+
+def _trust_bundle(settings: Settings) -> Finding:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    paths = sorted(settings.authorities_folder.glob("*.pem"))
+    if not paths:
+        mend = "add one with `exchange ca add`"
+        return Finding("trust bundle", Finding.MEND, "no authority is trusted: nobody can connect", mend)
+    try:
+        for path in paths:
+            context.load_verify_locations(cafile=path)
+        context.load_cert_chain(settings.server_certificate_file, settings.server_key_file, password=lambda: b"")
+    except (ssl.SSLError, OSError) as exc:
+        told = f"TLS cannot start: {str(exc).lower()}"
+        return Finding(
+            "trust bundle", Finding.MEND, told, "check that certificate, key and authorities belong together"
+        )
+    return Finding("trust bundle", Finding.OK, f"{len(paths)} authorities")
+
+
+def _law(settings: Settings) -> Finding:
+    try:
+        report = check_law(read_policies(settings.policies_dir))
+    except ExchangeError as exc:
+        return Finding("law", Finding.MEND, str(exc), "mend the policy files; `exchange policy check` tells more")
+    if not report.is_sound:
+        return Finding("law", Finding.MEND, f"{len(report.faults)} faults", "`exchange policy check` tells which")
+    return Finding("law", Finding.OK, f"{len(report.examples)} examples hold")
+
+
+async def _services(settings: Settings) -> AsyncIterator[Finding]:
+    try:
+        FileCustodian.load(settings.roots_file)
+        async with open_services(settings) as services:
+            for check in (await check_readiness(services)).checks:
+                state = Finding.OK if check.is_working else Finding.MEND
+                yield Finding(check.name, state, check.finding, None if check.is_working else "see above, then restart")
+    except ExchangeError as exc:
+        yield Finding("service", Finding.MEND, exc.message, "mend this first, then run `exchange doctor` again")

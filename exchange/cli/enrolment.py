@@ -1,0 +1,111 @@
+"""The files a new client gets: written beside their place first, so that a refused enrolment leaves none behind."""
+
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+from exchange.cli.instance import Host, write_new
+from exchange.crypto import CertificateFacts, KeyAndCertificate, issue_client, read_certificate, sign_request
+from exchange.kernel import InvalidError, UnsafeSettingError, system_clock
+from exchange.settings import InstanceLayout, read_secret
+from exchange.usecases import ClientView, Enrolment, enrol_client
+
+DEFAULT_PURPOSES = ("defence",)
+"""The purpose of a client that was enrolled without one (contract)."""
+
+NAMES = ("client.pem", "client.key", "ca.pem")
+# A request or a certificate has a few KiB; a named pipe or a disk image is a slip of the hand.
+_LARGEST_PEM_BYTES = 65_536
+
+
+@dataclass(frozen=True, slots=True)
+class Newcomer:
+    """A client to enrol, before it has a certificate. `nationality` None means the member's."""
+
+    name: str
+    member: str
+    agency: str
+    roles: tuple[str, ...]
+    level: str
+    compartments: tuple[str, ...] = ()
+    nationality: str | None = None
+    until: datetime | None = None
+    purposes: tuple[str, ...] = DEFAULT_PURPOSES
+
+
+async def enrol_with_files(host: Host, newcomer: Newcomer, out: Path, *, request: Path | None = None) -> ClientView:
+    """Enrol a client and write its files into `out`; nothing is written where the enrolment is refused."""
+    with release_folder(out) as folder:
+        organisation = f"{newcomer.member}/{newcomer.agency}"
+        certificate = issue_into(folder, host.layout, newcomer.name, organisation=organisation, request=request)
+        enrolment = Enrolment(
+            name=newcomer.name,
+            member=newcomer.member,
+            agency=newcomer.agency,
+            roles=newcomer.roles,
+            level=newcomer.level,
+            certificate=certificate,
+            compartments=newcomer.compartments,
+            nationality=newcomer.nationality,
+            until=newcomer.until,
+            purposes=newcomer.purposes,
+        )
+        client = (await enrol_client(host.services, host.call(), enrolment)).value
+    return ClientView(client, (certificate.thumbprint,))
+
+
+@contextmanager
+def release_folder(out: Path) -> Iterator[Path]:
+    """Yield a private folder; move its files into `out` once the block succeeded, and into nothing otherwise."""
+    for name in NAMES:
+        if (out / name).exists():
+            raise UnsafeSettingError(f"`{out / name}` exists already: nothing is overwritten, name another `--out`")
+    try:
+        out.mkdir(mode=0o700, parents=True, exist_ok=True)
+        private = Path(tempfile.mkdtemp(prefix=".enrol-", dir=out))
+    except OSError as exc:
+        raise UnsafeSettingError(f"`{out}` cannot be made: {(exc.strerror or str(exc)).lower()}") from exc
+    try:
+        yield private
+        for file in private.iterdir():
+            file.rename(out / file.name)
+    finally:
+        shutil.rmtree(private, ignore_errors=True)
+
+
+def issue_into(
+    folder: Path, layout: InstanceLayout, name: str, *, organisation: str, request: Path | None
+) -> CertificateFacts:
+    """Write a client's certificate, its key (unless it signs `request`) and the authority's certificate."""
+    authority = _demo_authority(layout)
+    now = system_clock()
+    if request is None:
+        pair = issue_client(authority, name, organisation=organisation, now=now)
+        write_new(folder / "client.key", pair.key_pem, mode=0o600)
+        certificate = pair.certificate_pem
+    else:
+        certificate = sign_request(authority, read_pem(request), organisation=organisation, now=now)
+    write_new(folder / "client.pem", certificate, mode=0o644)
+    write_new(folder / "ca.pem", authority.certificate_pem, mode=0o644)
+    return read_certificate(certificate)
+
+
+def read_pem(path: Path) -> bytes:
+    """Return the bytes of a small file that the operator named; raises InvalidError with the cause."""
+    try:
+        with path.open("rb") as file:
+            content = file.read(_LARGEST_PEM_BYTES + 1)
+    except OSError as exc:
+        raise InvalidError(f"`{path}` cannot be read: {(exc.strerror or str(exc)).lower()}") from exc
+    if len(content) > _LARGEST_PEM_BYTES:
+        raise InvalidError(f"`{path}` is larger than any certificate: is it the right file?")
+    return content
+
+
+def _demo_authority(layout: InstanceLayout) -> KeyAndCertificate:
+    key = read_secret(layout.authority_key_file)
+    return KeyAndCertificate(key, read_pem(layout.authority_certificate_file))

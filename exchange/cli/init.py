@@ -1,0 +1,168 @@
+"""`exchange init`: a new instance in a folder of its own; nothing that exists is touched.
+
+Steps: (1) refuse a folder that holds an instance or a part of one; (2) folders and secrets, readable by their
+owner alone; (3) the demo authority and the server's certificate; (4) the settings file; (5) the schema; (6) the
+exchange's own member, on the record. A failed step takes back what this run made, so that it can be run again.
+"""
+
+import asyncio
+import os
+import shutil
+from contextlib import suppress
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from exchange.audit import EventName, Outcome, Subject
+from exchange.cli import output
+from exchange.cli.instance import Host, folder_of, open_host, write_new
+from exchange.cli.main import app
+from exchange.cli.verbs import DirOption, JsonOption
+from exchange.crypto import KeyAndCertificate, issue_server, new_authority
+from exchange.custody import create_root_file
+from exchange.kernel import ConflictError, UnsafeSettingError, system_clock
+from exchange.settings import CURSOR_KEY_BYTES, InstanceLayout, load_settings
+from exchange.store import migrate
+from exchange.usecases import add_member, list_members
+from exchange.usecases.recording import draft
+
+OWN_MEMBER = "EXCHANGE"
+"""The member of the exchange's own operators and auditors (contract)."""
+
+_SECRET = 0o600
+_PUBLIC = 0o644
+_FOLDER = 0o700
+
+_SETTINGS_TEXT = """\
+# Settings of this instance. Each may also be set as EXCHANGE_<NAME> in the environment, which counts before this file.
+# Secrets do not belong here: they are files of their own, readable by the service's user alone.
+
+# database_url = "postgresql+asyncpg://exchange@db.example/exchange"   # unset: SQLite, in exchange.db beside this file
+# database_password_file = "secrets/database_password"
+# policies_dir = "policies"                                            # unset: the law that came with the program
+# node = "node-1"                                                      # unset: the name of the host
+# max_body_bytes = 16777216
+# requests_per_second = 2000                                           # per client
+"""
+
+
+@app.command()
+def init(
+    dir: DirOption = None,  # noqa: A002  what the option is called
+    host_name: Annotated[
+        list[str] | None,
+        typer.Option("--host-name", help="Another name or address that clients use for this server; may be repeated."),
+    ] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Make a new instance: keys, demo CA, server certificate, database, settings. Never overwrites."""
+    folder = folder_of(dir)
+    layout = InstanceLayout(folder.absolute())
+    asyncio.run(make_instance(layout, tuple(host_name or ())))
+    if as_json:
+        output.show_json({"id": str(layout.folder), "member": OWN_MEMBER, "ca": str(layout.authority_certificate_file)})
+        return
+    output.show_line(f"made an instance in {layout.folder}")
+    for step in _next_steps(folder):
+        output.show_line(step)
+
+
+async def make_instance(layout: InstanceLayout, host_names: tuple[str, ...] = ()) -> None:
+    """Make an instance; raises UnsafeSettingError where there is one, or a part of one."""
+    # (1) Nothing that exists is touched.
+    made_folder = _refuse_existing(layout)
+    try:
+        # (2) - (4) Every file but the database.
+        _write_files(layout, host_names)
+        # (5) The schema.
+        await migrate(load_settings(layout.folder).database_url_with_password())
+        # (6) The first entries of the log.
+        async with open_host(layout.folder) as host:
+            await _record_birth(host)
+    except BaseException:
+        _take_back(layout, everything=made_folder)
+        raise
+
+
+def _refuse_existing(layout: InstanceLayout) -> bool:
+    """Return whether the folder itself is still to be made."""
+    if layout.folder.exists() and not layout.folder.is_dir():
+        raise UnsafeSettingError(f"`{layout.folder}` is a file: name a folder")
+    there = [path.name for path in _own_paths(layout) if os.path.lexists(path)]
+    if there:
+        names = ", ".join(f"`{name}`" for name in there)
+        raise UnsafeSettingError(
+            f"`{layout.folder}` holds {names} already: nothing was changed; name another folder, or use this instance"
+        )
+    return not layout.folder.exists()
+
+
+def _own_paths(layout: InstanceLayout) -> tuple[Path, ...]:
+    return (
+        layout.settings_file,
+        layout.database_file,
+        layout.roots_file.parent,
+        layout.cursor_key_file.parent,
+        layout.tls_folder,
+    )
+
+
+def _write_files(layout: InstanceLayout, host_names: tuple[str, ...]) -> None:
+    folders = (layout.folder, layout.roots_file.parent, layout.cursor_key_file.parent, layout.tls_folder)
+    try:
+        for folder in (*folders, layout.authorities_folder):
+            folder.mkdir(mode=_FOLDER, parents=True, exist_ok=True)
+        layout.folder.chmod(_FOLDER)
+    except OSError as exc:
+        raise UnsafeSettingError(f"`{exc.filename}` cannot be made: {(exc.strerror or str(exc)).lower()}") from exc
+    now = system_clock()
+    create_root_file(layout.roots_file, now, os.urandom)
+    write_new(layout.cursor_key_file, os.urandom(CURSOR_KEY_BYTES), mode=_SECRET)
+    authority = new_authority("exchange demo authority", now)
+    hosts = tuple(dict.fromkeys(("localhost", "127.0.0.1", *host_names)))
+    server = issue_server(authority, hosts, now=now)
+    _write_pair(layout.authority_certificate_file, layout.authority_key_file, authority)
+    _write_pair(layout.server_certificate_file, layout.server_key_file, server)
+    write_new(layout.authorities_folder / "demo.pem", authority.certificate_pem, mode=_PUBLIC)
+    write_new(layout.settings_file, _SETTINGS_TEXT.encode(), mode=_SECRET)
+
+
+def _write_pair(certificate: Path, key: Path, pair: KeyAndCertificate) -> None:
+    write_new(certificate, pair.certificate_pem, mode=_PUBLIC)
+    write_new(key, pair.key_pem, mode=_SECRET)
+
+
+async def _record_birth(host: Host) -> None:
+    call = host.call()
+    subject = Subject("instance", host.settings.node)
+    entry = draft(call, None, EventName.INSTANCE_INITIALISED, Outcome.PERMITTED, subject=subject)
+    await host.services.store.append(entry)
+    members = (await list_members(host.services, call)).value
+    # A second instance on one shared database finds the member there.
+    if all(member.code != OWN_MEMBER for member in members):
+        with suppress(ConflictError):
+            await add_member(host.services, call, OWN_MEMBER, "The exchange")
+
+
+def _take_back(layout: InstanceLayout, *, everything: bool) -> None:
+    for path in _own_paths(layout):
+        if path.is_dir():
+            shutil.rmtree(path, ignore_errors=True)
+        else:
+            path.unlink(missing_ok=True)
+    for rest in (".db-wal", ".db-shm"):
+        layout.database_file.with_suffix(rest).unlink(missing_ok=True)
+    if everything:
+        with suppress(OSError):
+            layout.folder.rmdir()
+
+
+def _next_steps(folder: Path) -> tuple[str, ...]:
+    return (
+        "next:",
+        f"  exchange serve --dir {folder} --port 8443",
+        f'  exchange member add GBR --name "United Kingdom" --dir {folder}',
+        "  exchange client enrol --help   (who may connect, as whom, cleared for what)",
+        f"  exchange doctor --dir {folder}",
+    )

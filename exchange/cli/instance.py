@@ -1,0 +1,99 @@
+"""The instance on this host: opened for one verb, acted on as its operator, closed again."""
+
+import os
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import exchange
+from exchange.custody import FileCustodian
+from exchange.kernel import InvalidError, UnsafeSettingError, new_id, system_clock
+from exchange.release import load_law
+from exchange.settings import InstanceLayout, Settings, load_settings, read_policies
+from exchange.store import Store
+from exchange.usecases import Call, Services
+
+_ID_RANDOMNESS_BYTES = 10
+
+
+@dataclass(frozen=True, slots=True)
+class Host:
+    """An opened instance. Whoever can read its secrets acts as its operator; every act is on the record as `host`."""
+
+    settings: Settings
+    services: Services
+
+    @property
+    def layout(self) -> InstanceLayout:
+        return InstanceLayout(self.settings.instance_folder)
+
+    def call(self) -> Call:
+        """Return one act of the operator at this command line, now."""
+        now = self.services.clock()
+        request_id = new_id(now, self.services.randomness(_ID_RANDOMNESS_BYTES))
+        return Call(request_id=request_id, source="host", thumbprint=None, now=now)
+
+
+def folder_of(given: Path | None) -> Path:
+    """Return the instance's folder: the option, or EXCHANGE_DIR."""
+    if given is not None:
+        return given
+    from_environment = os.environ.get("EXCHANGE_DIR")
+    if not from_environment:
+        raise InvalidError("which instance? give `--dir DIR` or set EXCHANGE_DIR")
+    return Path(from_environment)
+
+
+@asynccontextmanager
+async def open_host(folder: Path) -> AsyncIterator[Host]:
+    """Open the instance in `folder`; raises UnsafeSettingError and UnavailableError with the mend."""
+    settings = load_settings(folder)
+    async with open_services(settings) as services:
+        yield Host(settings, services)
+
+
+@asynccontextmanager
+async def open_services(settings: Settings) -> AsyncIterator[Services]:
+    """Open the rooms that `settings` name, for as long as the context lasts."""
+    law = load_law(read_policies(settings.policies_dir))
+    custodian = FileCustodian.load(settings.roots_file)
+    cursor_key = settings.cursor_key()
+    url = settings.database_url_with_password()
+    store = await Store.open(url, node=settings.node, clock=system_clock, randomness=os.urandom)
+    try:
+        yield Services(
+            store=store, custodian=custodian, law=law, clock=system_clock, randomness=os.urandom, cursor_key=cursor_key
+        )
+    finally:
+        await store.close()
+
+
+def policies_folder() -> Path:
+    """Return the law without an instance: EXCHANGE_POLICIES_DIR, else what came with the program."""
+    given = os.environ.get("EXCHANGE_POLICIES_DIR")
+    return Path(given) if given else Path(exchange.__file__).resolve().parents[1] / "policies"
+
+
+def read_text(path: Path) -> str:
+    """Return the text of a file that the operator named; raises InvalidError with the cause."""
+    try:
+        return path.read_text(encoding="utf-8")
+    except OSError as exc:
+        raise InvalidError(f"`{path}` cannot be read: {(exc.strerror or str(exc)).lower()}") from exc
+    except UnicodeDecodeError as exc:
+        raise InvalidError(f"`{path}` is not UTF-8 text: byte {exc.start} is wrong") from exc
+
+
+def write_new(path: Path, content: bytes, *, mode: int) -> None:
+    """Write a file that must not exist yet, with its mode from the first byte on."""
+    try:
+        handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
+    except FileExistsError as exc:
+        raise UnsafeSettingError(f"`{path}` exists already: nothing is overwritten") from exc
+    except OSError as exc:
+        raise UnsafeSettingError(f"`{path}` cannot be written: {(exc.strerror or str(exc)).lower()}") from exc
+    with os.fdopen(handle, "wb") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())

@@ -1,0 +1,99 @@
+"""What verbs print: tables and records for people, JSON for programs, remarks on stderr.
+
+Text that came from outside is shown with its control characters replaced: a report's
+name must not be able to steer the reader's terminal.
+"""
+
+import json
+import sys
+import unicodedata
+from collections.abc import Mapping, Sequence
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+# In a pipe nothing is cut to a terminal's width: lines are as long as they need to be.
+_PIPE_COLUMNS = 400
+# Cc control, Cf format (bidirectional overrides among them), Cs surrogate, Co private use.
+_UNSHOWN = frozenset({"Cc", "Cf", "Cs", "Co"})
+
+_GOOD = frozenset({"active", "in_force", "ok", "permitted", "current", "signed", "PASS"})
+_BAD = frozenset({"revoked", "withdrawn", "refused", "failed", "recalled", "FAIL", "mend"})
+_OPEN = frozenset({"suspended", "draft", "pending", "expired", "superseded", "warning"})
+
+
+def shown(text: object) -> str:
+    """Return `text` for a terminal: control and format characters become U+FFFD."""
+    return "".join("\ufffd" if unicodedata.category(letter) in _UNSHOWN else letter for letter in str(text))
+
+
+def show_json(value: object) -> None:
+    """Print `value` as one JSON document."""
+    # ensure_ascii keeps control and bidirectional characters of foreign text from a terminal.
+    sys.stdout.write(json.dumps(value, indent=2, ensure_ascii=True) + "\n")
+
+
+def show_line(text: str) -> None:
+    """Print one plain line."""
+    sys.stdout.write(shown(text) + "\n")
+
+
+def show_table(columns: Sequence[str], rows: Sequence[Sequence[object]], *, title: str | None = None) -> None:
+    """Print rows under their column names; nothing to show is said in words."""
+    if title is not None:
+        _console().print(Text(title, style="bold"))
+    if not rows:
+        _console().print(Text("nothing to show", style="dim"))
+        return
+    table = Table(box=None, pad_edge=False, header_style="bold", show_edge=False)
+    for name in columns:
+        table.add_column(name, overflow="fold")
+    for row in rows:
+        table.add_row(*(_cell(value) for value in row))
+    _console().print(table)
+
+
+def show_record(fields: Mapping[str, object], *, title: str | None = None) -> None:
+    """Print the named values of one thing, a line each."""
+    if title is not None:
+        _console().print(Text(title, style="bold"))
+    table = Table(box=None, pad_edge=False, show_header=False)
+    table.add_column(style="dim", no_wrap=True)
+    table.add_column(overflow="fold")
+    for name, value in fields.items():
+        table.add_row(Text(name), _cell(value))
+    _console().print(table)
+
+
+def note(text: str) -> None:
+    """Say on stderr something that is no part of the answer."""
+    _console(stderr=True).print(Text(shown(text), style="dim"), soft_wrap=True)
+
+
+def warn(text: str) -> None:
+    """Say on stderr what the caller should know although the verb went on."""
+    _console(stderr=True).print(Text(f"warning: {shown(text)}", style="yellow"), soft_wrap=True)
+
+
+def say_failure(text: str) -> None:
+    """Say on stderr why the verb failed."""
+    lines = "\n".join(shown(line) for line in text.splitlines())
+    _console(stderr=True).print(Text(f"error: {lines}", style="red"), soft_wrap=True)
+
+
+def listed(values: Sequence[str] | frozenset[str]) -> str:
+    """Return several words as one cell: `-` where there are none."""
+    return ", ".join(sorted(values) if isinstance(values, frozenset) else values) or "-"
+
+
+def _cell(value: object) -> Text:
+    text = "-" if value is None else shown(value)
+    style = "green" if text in _GOOD else "red" if text in _BAD else "yellow" if text in _OPEN else ""
+    return Text(text, style=style)
+
+
+def _console(*, stderr: bool = False) -> Console:
+    stream = sys.stderr if stderr else sys.stdout
+    width = None if stream.isatty() else _PIPE_COLUMNS
+    return Console(file=stream, width=width, highlight=False, markup=False, emoji=False)

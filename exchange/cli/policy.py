@@ -1,0 +1,241 @@
+"""`exchange policy`: is the law sound, why may somebody (not) read a report, and who could read one like this.
+
+The operator sees decisions and the rules behind them, never a report's content or subject.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from exchange.audit import EntryDraft, EventName, Outcome, Subject
+from exchange.cli import output
+from exchange.cli.instance import Host, policies_folder
+from exchange.cli.main import FAILED, app
+from exchange.cli.posting import law_catalogue
+from exchange.cli.verbs import DirOption, JsonOption, Where, either_verb, host_verb
+from exchange.client import ExchangeClient
+from exchange.kernel import InvalidError, NotFoundError, is_uuid7
+from exchange.markings import Label, parse_marking
+from exchange.release import ClassFacts, Explanation, Permit, Refusal, Simulation, Use, View, Viewer, check_law, explain
+from exchange.release import simulate as simulate_class
+from exchange.settings import load_settings, read_policies
+from exchange.store import Parts
+from exchange.usecases import show_client
+from exchange.usecases.facts import reader_facts, row_facts
+from exchange.usecases.judging import judge
+from exchange.usecases.recording import draft
+from exchange.wire import AgencyReachBody, LabelBody, MemberReachBody, SimulationBody, SimulationRequest
+
+policy = typer.Typer(help="The law: check it, explain a decision, simulate a release.", no_args_is_help=True)
+app.add_typer(policy, name="policy")
+
+
+@policy.command("check")
+def check(
+    dir: DirOption = None,  # noqa: A002  what the option is called
+    policies: Annotated[
+        Path | None, typer.Option("--policies", metavar="DIR", help="A folder of policy files.")
+    ] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Load every policy file and run the examples beside the guards; exit 1 where one fails."""
+    folder = policies or (load_settings(dir).policies_dir if dir is not None else policies_folder())
+    report = check_law(read_policies(folder))
+    if as_json:
+        faults = [{"pointer": one.pointer, "code": one.code, "message": one.message} for one in report.faults]
+        shown = {"id": report.law.digest, "examples": len(report.examples), "ok": report.is_sound, "faults": faults}
+        output.show_json(shown)
+    else:
+        for fault in report.faults:
+            output.show_line(f"FAIL  {fault}")
+        output.show_line(
+            f"{len(report.examples)} examples run, {len(report.faults)} faults; digest {report.law.digest}"
+        )
+    if not report.is_sound:
+        raise typer.Exit(FAILED)
+
+
+@policy.command("explain")
+@host_verb
+async def explain_decision(
+    host: Host,
+    id: Annotated[str, typer.Argument(metavar="ID", help="The report's id.")],  # noqa: A002
+    client: Annotated[str, typer.Option("--client", metavar="ID", help="For which client.")],
+    as_json: JsonOption = False,
+) -> None:
+    """Say why a client may (not) read a report: each rule and what it said (operator)."""
+    explanation = await _explained(host, id, client)
+    decision = _decision_word(explanation)
+    if as_json:
+        rules = [
+            {
+                "number": rule.number,
+                "name": rule.name,
+                "outcome": rule.outcome.value,
+                "reason": None if rule.reason is None else rule.reason.value,
+                "sentence": rule.sentence,
+            }
+            for rule in explanation.rules
+        ]
+        reasons = [reason.value for reason in explanation.reasons]
+        output.show_json({"id": id, "client": client, "decision": decision, "reasons": reasons, "rules": rules})
+        return
+    reasons_told = ", ".join(reason.value for reason in explanation.reasons) or "none"
+    output.show_record({"report": id, "client": client, "decision": decision, "reasons": reasons_told})
+    rows = [(rule.number, rule.name, rule.outcome.value, rule.sentence) for rule in explanation.rules]
+    output.show_table(("rule", "name", "outcome", "why"), rows)
+
+
+@dataclass(frozen=True, slots=True)
+class Supposed:
+    """A report that might be posted. `originator` is None where the caller itself would post it."""
+
+    agreement: str
+    scope: str
+    kind: str
+    topic: str
+    regions: tuple[str, ...]
+    label: Label
+    originator: str | None
+
+
+@policy.command("simulate")
+@either_verb
+async def simulate(
+    where: Where,
+    agreement: Annotated[str, typer.Option("--agreement", metavar="A", help="Under which agreement.")],
+    scope: Annotated[str, typer.Option("--scope", metavar="S", help="Under which of its scopes.")],
+    kind: Annotated[str, typer.Option("--kind", metavar="K", help="Such as intrep.")],
+    topic: Annotated[str, typer.Option("--topic", metavar="T", help="Such as cyber.apt.")],
+    region: Annotated[list[str], typer.Option("--region", metavar="R", help="May be repeated.")],
+    marking: Annotated[str, typer.Option("--marking", metavar="TEXT", help='Such as "NATO SECRET//REL TO GBR, NOR".')],
+    originator: Annotated[
+        str | None, typer.Option("--originator", metavar="CODE", help="Whose report (operator only).")
+    ] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Say who could read such a report, without posting it: as operator (--dir) or contributor (--url)."""
+    label = parse_marking(marking, law_catalogue())
+    supposed = Supposed(agreement, scope, kind, topic, tuple(region), label, originator)
+    outlook = await _simulated(where, supposed) if isinstance(where, Host) else _asked(where, supposed)
+    if as_json:
+        output.show_json({"id": agreement, **outlook.model_dump(mode="json")})
+        return
+    rows = [
+        (
+            member.member,
+            "can read" if member.can_read else "cannot",
+            ", ".join(f"{one.agency}: {one.full} full, {one.tear_line} tear-line" for one in member.agencies),
+            ", ".join(member.reasons),
+        )
+        for member in outlook.members
+    ]
+    output.show_table(("member", "outlook", "clients", "why not"), rows)
+
+
+async def _explained(host: Host, report_id: str, client_id: str) -> Explanation:
+    services, call = host.services, host.call()
+    client = (await show_client(services, call, client_id)).value.client
+    # No certificate has an empty thumbprint: the row is loaded for nobody.
+    row = await services.store.report_for("", report_id, parts=Parts.NONE) if is_uuid7(report_id) else None
+    if row is None or row.report is None:
+        raise NotFoundError(f"there is no report `{report_id[:60]}`")
+    judged = await judge(services, call, client, row.report, row.state)
+    subject = Subject("report", judged.report.id, judged.report.version)
+    entry = draft(
+        call,
+        None,
+        EventName.REPORT_EXPLAINED,
+        Outcome.PERMITTED,
+        subject=subject,
+        owner=judged.facts.originator,
+        detail={"client": client.id, "viewer": Viewer.EXCHANGE.value},
+    )
+    await services.store.append(entry)
+    facts = row_facts(judged.report, call.now)
+    return explain(judged.reader, judged.facts, judged.scope, facts, Use.READ, services.law, Viewer.EXCHANGE)
+
+
+async def _simulated(host: Host, supposed: Supposed) -> SimulationBody:
+    services, call = host.services, host.call()
+    if supposed.originator is None:
+        raise InvalidError("whose report would it be? give `--originator CODE`")
+    state = (await services.store.caller("")).state
+    agreements = await services.knowledge.agreements(services.store, state)
+    if supposed.agreement not in agreements:
+        raise NotFoundError(f"there is no agreement `{supposed.agreement[:60]}`: see `exchange agreement list`")
+    scope = services.knowledge.scope(supposed.agreement, supposed.scope, call.now)
+    if scope is None:
+        raise NotFoundError(f"the agreement has no scope `{supposed.scope[:60]}`: see `exchange agreement show`")
+    facts = ClassFacts(
+        agreement=supposed.agreement,
+        scope=supposed.scope,
+        originator=supposed.originator,
+        topic=supposed.topic,
+        regions=tuple(sorted(set(supposed.regions))),
+        kind=supposed.kind,
+        label=supposed.label,
+        part_labels=(supposed.label,),
+    )
+    readers = [
+        reader_facts(client, purpose=next(iter(client.purposes), ""), call=call)
+        for client in await services.store.clients()
+    ]
+    simulation = simulate_class(facts, scope, readers, services.law)
+    await services.store.append(_simulation_draft(host, supposed))
+    return _reach(simulation)
+
+
+def _simulation_draft(host: Host, supposed: Supposed) -> EntryDraft:
+    return draft(
+        host.call(),
+        None,
+        EventName.RELEASE_SIMULATED,
+        Outcome.PERMITTED,
+        label=supposed.label.as_json(),
+        agreement=supposed.agreement,
+        scope=supposed.scope,
+    )
+
+
+def _asked(client: ExchangeClient, supposed: Supposed) -> SimulationBody:
+    if supposed.originator is not None:
+        raise InvalidError("as a member you simulate your own reports: leave `--originator` out")
+    request = SimulationRequest(
+        agreement=supposed.agreement,
+        scope=supposed.scope,
+        kind=supposed.kind,
+        topic=supposed.topic,
+        regions=list(supposed.regions),
+        label=LabelBody.model_validate(supposed.label.as_json()),
+    )
+    return client.simulate(request)
+
+
+def _reach(simulation: Simulation) -> SimulationBody:
+    return SimulationBody(
+        members=[
+            MemberReachBody(
+                member=member.member,
+                can_read=bool(member.agencies),
+                agencies=[
+                    AgencyReachBody(agency=one.agency, full=one.full, tear_line=one.tear_line)
+                    for one in member.agencies
+                ],
+                reasons=[reason.value for reason in member.reasons],
+            )
+            for member in simulation.members
+        ]
+    )
+
+
+def _decision_word(explanation: Explanation) -> str:
+    match explanation.decision:
+        case Permit(view=View.FULL):
+            return "permit"
+        case Permit():
+            return "tear-line"
+        case Refusal() | None:
+            return "refuse"

@@ -1,0 +1,125 @@
+"""From files and marking texts to the parts and labels of a report."""
+
+import base64
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from exchange.cli.instance import policies_folder
+from exchange.kernel import ExchangeError, InvalidError
+from exchange.markings import Catalogue, load_catalogue, parse_marking
+from exchange.wire import LabelBody, PartBody, read_json
+
+STIX = "application/stix+json;version=2.1"
+
+# What people exchange, by the end of the file's name; anything else is bytes unless told otherwise.
+_TYPES: Mapping[str, str] = {
+    ".json": "application/json",
+    ".stix": STIX,
+    ".txt": "text/plain",
+    ".md": "text/markdown",
+    ".csv": "text/csv",
+    ".html": "text/html",
+    ".xml": "application/xml",
+    ".yaml": "application/yaml",
+    ".yml": "application/yaml",
+    ".pdf": "application/pdf",
+    ".png": "image/png",
+    ".jpg": "image/jpeg",
+    ".jpeg": "image/jpeg",
+    ".tif": "image/tiff",
+    ".tiff": "image/tiff",
+    ".zip": "application/zip",
+    ".pcap": "application/vnd.tcpdump.pcap",
+    ".docx": "application/vnd.openxmlformats-officedocument.wordprocessingml.document",
+    ".xlsx": "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet",
+}
+_BYTES = "application/octet-stream"
+
+
+def law_catalogue() -> Catalogue:
+    """Return the classification policies: those of EXCHANGE_POLICIES_DIR, else those that came with the program."""
+    folder = policies_folder() / "classification"
+    files = {path.name: path.read_text(encoding="utf-8") for path in sorted(folder.glob("*.yaml"))}
+    if not files:
+        raise InvalidError(f"there are no classification policies in `{folder}`: set EXCHANGE_POLICIES_DIR")
+    return load_catalogue(files)
+
+
+def label_of(marking: str, catalogue: Catalogue) -> LabelBody:
+    """Return the label that `marking` writes; raises InvalidError saying what was expected."""
+    return LabelBody.model_validate(parse_marking(marking, catalogue).as_json())
+
+
+def parts_of(
+    files: Sequence[Path], catalogue: Catalogue, *, part_markings: Sequence[str], media_types: Sequence[str]
+) -> list[PartBody]:
+    """Return a part for each file, in order. The pairs read `FILE=TEXT`, FILE as given or its bare name."""
+    markings = _by_file("--part-marking", part_markings, files)
+    types = _by_file("--media-type", media_types, files)
+    return [
+        part_of(
+            file.name,
+            _content(file),
+            label=label_of(markings[file], catalogue) if file in markings else None,
+            media_type=types.get(file),
+        )
+        for file in files
+    ]
+
+
+def guess_media_type(name: str, content: bytes) -> str:
+    """Return the media type that a file's name and content suggest."""
+    suffix = Path(name).suffix.lower()
+    guessed = _TYPES.get(suffix, _BYTES)
+    if guessed == "application/json" and _is_stix(content):
+        return STIX
+    if guessed.startswith("text/") and not _is_utf8(content):
+        return _BYTES
+    return guessed
+
+
+def part_of(name: str, content: bytes, *, label: LabelBody | None = None, media_type: str | None = None) -> PartBody:
+    """Return a part with this content, as text where it is UTF-8."""
+    is_text = _is_utf8(content)
+    return PartBody(
+        label=label,
+        media_type=media_type or guess_media_type(name, content),
+        name=name,
+        content=content.decode() if is_text else base64.b64encode(content).decode(),
+        encoding="utf-8" if is_text else "base64",
+    )
+
+
+def _content(file: Path) -> bytes:
+    try:
+        return file.read_bytes()
+    except OSError as exc:
+        raise InvalidError(f"`{file}` cannot be read: {(exc.strerror or str(exc)).lower()}") from exc
+
+
+def _by_file(option: str, pairs: Sequence[str], files: Sequence[Path]) -> dict[Path, str]:
+    found: dict[Path, str] = {}
+    for pair in pairs:
+        name, sign, text = pair.partition("=")
+        named = [file for file in files if name in {str(file), file.name}]
+        if not sign or len(named) != 1:
+            raise InvalidError(f"`{option} {pair}` names none or several of the files: write FILE=TEXT, FILE as given")
+        found[named[0]] = text
+    return found
+
+
+def _is_stix(content: bytes) -> bool:
+    try:
+        value = read_json(content)
+    except ExchangeError:
+        # Whatever is wrong with it, the exchange says so when it is posted.
+        return False
+    return isinstance(value, dict) and value.get("type") == "bundle"
+
+
+def _is_utf8(content: bytes) -> bool:
+    try:
+        content.decode()
+    except UnicodeDecodeError:
+        return False
+    return True

@@ -1,0 +1,42 @@
+"""`exchange profile`: save a connection under a name, for `--profile NAME`."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from exchange.cli import output
+from exchange.cli.main import app
+from exchange.cli.profiles import Door, endpoint_of, profiles_path, read_profiles, save_profile
+from exchange.cli.verbs import JsonOption
+
+profiles = typer.Typer(help="Saved connections to exchanges (member).", no_args_is_help=True)
+app.add_typer(profiles, name="profile")
+
+
+@profiles.command("add")
+def add(
+    name: Annotated[str, typer.Argument(metavar="NAME")],
+    url: Annotated[str, typer.Option("--url", help="Address of the exchange.")],
+    cert: Annotated[Path, typer.Option("--cert", help="Your certificate, PEM.")],
+    key: Annotated[Path, typer.Option("--key", help="Its private key, PEM.")],
+    ca: Annotated[Path, typer.Option("--ca", help="The exchange's authority, PEM.")],
+    as_json: JsonOption = False,
+) -> None:
+    """Save a connection; an earlier one of that name is replaced."""
+    path = save_profile(name, endpoint_of(Door(url, cert, key, ca)))
+    if as_json:
+        output.show_json({"id": name, **read_profiles()[name]})
+        return
+    output.show_line(f"saved `{name}` in {path}")
+
+
+@profiles.command("list")
+def list_all(as_json: JsonOption = False) -> None:
+    """List the saved connections."""
+    found = read_profiles()
+    if as_json:
+        output.show_json([{"id": name, **fields} for name, fields in sorted(found.items())])
+        return
+    rows = [(name, fields.get("url"), fields.get("cert")) for name, fields in sorted(found.items())]
+    output.show_table(("name", "url", "certificate"), rows, title=str(profiles_path()))

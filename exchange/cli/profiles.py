@@ -1,0 +1,107 @@
+"""Saved connections: where an exchange is, and with which certificate one goes there.
+
+A file of names and paths, `~/.config/exchange/profiles.toml`; it holds no key and no secret.
+"""
+
+import json
+import os
+import re
+import tomllib
+from dataclasses import dataclass
+from pathlib import Path
+
+from exchange.client import Endpoint
+from exchange.kernel import InvalidError
+
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
+_FIELDS = ("url", "cert", "key", "ca")
+
+
+@dataclass(frozen=True, slots=True)
+class Door:
+    """What was said about the connection: each may be missing until the others were asked."""
+
+    url: str | None = None
+    cert: Path | None = None
+    key: Path | None = None
+    ca: Path | None = None
+    profile: str | None = None
+
+    @property
+    def is_named(self) -> bool:
+        """Return whether the caller named a connection at all."""
+        return any(value is not None for value in (self.url, self.cert, self.key, self.ca, self.profile))
+
+
+def endpoint_of(door: Door) -> Endpoint:
+    """Return the connection: an option counts before the profile, the profile before the environment.
+
+    Raises InvalidError naming every value that none of the three gave.
+    """
+    saved = read_profile(door.profile) if door.profile is not None else {}
+    given: dict[str, str] = {}
+    for name in _FIELDS:
+        value = getattr(door, name) or saved.get(name) or os.environ.get(f"EXCHANGE_{name.upper()}")
+        if value:
+            given[name] = str(value)
+    missing = [name for name in _FIELDS if name not in given]
+    if missing:
+        options = ", ".join(f"`--{name}`" for name in missing)
+        raise InvalidError(
+            f"which exchange? missing {options}: give them, a saved `--profile`, or EXCHANGE_URL and so on"
+        )
+    return Endpoint(given["url"], Path(given["cert"]), Path(given["key"]), Path(given["ca"]))
+
+
+def profiles_path() -> Path:
+    """Return where profiles are saved (XDG base directory specification)."""
+    base = os.environ.get("XDG_CONFIG_HOME")
+    return (Path(base) if base else Path.home() / ".config") / "exchange" / "profiles.toml"
+
+
+def read_profiles() -> dict[str, dict[str, str]]:
+    """Return every saved profile by name; none where nothing was saved."""
+    path = profiles_path()
+    try:
+        tables = tomllib.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return {}
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError, OSError) as exc:
+        raise InvalidError(f"the profiles in `{path}` cannot be read: {exc}") from exc
+    return {name: _profile(path, name, table) for name, table in tables.items()}
+
+
+def read_profile(name: str) -> dict[str, str]:
+    """Return the profile `name`; raises InvalidError, naming those that exist."""
+    profiles = read_profiles()
+    if name not in profiles:
+        known = ", ".join(f"`{one}`" for one in sorted(profiles)) or "none"
+        raise InvalidError(f"there is no profile `{name}`: saved are {known}; add one with `exchange profile add`")
+    return profiles[name]
+
+
+def save_profile(name: str, endpoint: Endpoint) -> Path:
+    """Save the connection under `name`, in place of an earlier one; returns the file."""
+    if not _NAME.fullmatch(name):
+        raise InvalidError(f"`{name}` is no name of a profile: use letters, digits, `_`, `.` and `-`")
+    profiles = read_profiles()
+    paths = {"cert": endpoint.cert, "key": endpoint.key, "ca": endpoint.ca}
+    profiles[name] = {"url": endpoint.url, **{field: str(path.resolve()) for field, path in paths.items()}}
+    path = profiles_path()
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    unfinished = path.with_suffix(".new")
+    unfinished.write_text("\n".join(_as_toml(*item) for item in sorted(profiles.items())), encoding="utf-8")
+    unfinished.replace(path)
+    return path
+
+
+def _profile(path: Path, name: str, table: object) -> dict[str, str]:
+    if not isinstance(table, dict) or not all(isinstance(value, str) for value in table.values()):
+        raise InvalidError(f"profile `{name}` in `{path}` is wrong: it holds url, cert, key and ca, each a text")
+    return {field: value for field, value in table.items() if field in _FIELDS}
+
+
+def _as_toml(name: str, fields: dict[str, str]) -> str:
+    # A JSON string is a TOML basic string.
+    lines = [f"[{json.dumps(name)}]", *(f"{field} = {json.dumps(value)}" for field, value in fields.items())]
+    return "\n".join(lines) + "\n"

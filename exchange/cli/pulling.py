@@ -1,0 +1,65 @@
+"""Pulled parts into files: their bytes exactly, under names that cannot leave the folder."""
+
+import os
+import re
+from pathlib import Path
+
+from exchange.client import ExchangeClient
+from exchange.kernel import InvalidError
+from exchange.wire import PulledPartBody, PulledReportBody
+
+# What every file system and shell takes without a second thought.
+_UNSAFE = re.compile(r"[^A-Za-z0-9._ -]")
+_LONGEST_NAME = 120
+
+
+def save_parts(
+    client: ExchangeClient, report: PulledReportBody, out: Path, *, force: bool, purpose: str | None
+) -> dict[int, str]:
+    """Write each part's bytes into `out` and return the file of each part's number.
+
+    Raises InvalidError where a file exists (unless `force`), before anything is written; AnswerError where bytes
+    are not what the header's SHA-256 names: the file is removed again.
+    """
+    targets = {part.number: out / name for part, name in zip(report.parts, file_names(report.parts), strict=True)}
+    there = [str(path) for path in targets.values() if os.path.lexists(path)]
+    if there and not force:
+        raise InvalidError(f"`{there[0]}` exists already: name another `--out`, or give `--force`")
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        for part in report.parts:
+            _save(client, report.id, part, targets[part.number], purpose)
+    except OSError as exc:
+        raise InvalidError(f"`{exc.filename}` cannot be written: {(exc.strerror or str(exc)).lower()}") from exc
+    return {number: str(path) for number, path in targets.items()}
+
+
+def file_names(parts: list[PulledPartBody]) -> list[str]:
+    """Return a file name for each part: its own where that is safe and free, else with its number before it."""
+    names: list[str] = []
+    for part in parts:
+        name = safe_name(part.name)
+        taken = {one.casefold() for one in names}
+        names.append(name if name.casefold() not in taken else f"{part.number}-{name}")
+    return names
+
+
+def safe_name(name: str) -> str:
+    """Return `name` as one that names a file in the folder it is put into and nothing else."""
+    last = name.replace("\\", "/").rpartition("/")[2]
+    cleaned = _UNSAFE.sub("_", last).strip(" .")[-_LONGEST_NAME:]
+    return cleaned.lstrip(". ") or "part"
+
+
+def _save(client: ExchangeClient, report_id: str, part: PulledPartBody, target: Path, purpose: str | None) -> None:
+    # Written beside its place and renamed: whoever finds the file finds all of it, checked.
+    unfinished = target.with_name(f".{target.name}.part")
+    unfinished.unlink(missing_ok=True)
+    try:
+        # What was classified on the way is nobody else's on this machine.
+        handle = os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        with os.fdopen(handle, "wb") as file:
+            file.writelines(client.content(report_id, part, purpose=purpose))
+        unfinished.replace(target)
+    finally:
+        unfinished.unlink(missing_ok=True)

@@ -1,0 +1,202 @@
+"""`exchange report`: post, pull, list, explain; a member's verbs over mutual TLS."""
+
+import time
+from datetime import date
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from pydantic import ValidationError
+
+from exchange.cli import output
+from exchange.cli.main import app
+from exchange.cli.posting import label_of, law_catalogue, parts_of
+from exchange.cli.pulling import save_parts
+from exchange.cli.verbs import JsonOption, day_or_moment, member_verb
+from exchange.client import ExchangeClient
+from exchange.kernel import InvalidError
+from exchange.wire import HeaderBody, ReportBody, faults_of
+
+reports = typer.Typer(help="Reports: post, pull, list, explain.", no_args_is_help=True)
+app.add_typer(reports, name="report")
+
+IdArgument = Annotated[str, typer.Argument(metavar="ID", help="The report's id.")]
+PurposeOption = Annotated[str | None, typer.Option("--purpose", metavar="P", help="Why you read (unset: your first).")]
+# How long `--follow` waits between two looks: soon enough for a person, cheap enough for a service with many readers.
+_FOLLOW_SECONDS = 2.0
+
+
+@reports.command("post")
+@member_verb
+def post(
+    client: ExchangeClient,
+    files: Annotated[list[Path], typer.Argument(metavar="FILE...", help="One file for each part.")],
+    agreement: Annotated[str, typer.Option("--agreement", metavar="A", help="Under which agreement.")],
+    scope: Annotated[str, typer.Option("--scope", metavar="S", help="Under which of its scopes.")],
+    kind: Annotated[str, typer.Option("--kind", metavar="K", help="Such as intrep.")],
+    topic: Annotated[str, typer.Option("--topic", metavar="T", help="Such as cyber.apt.")],
+    region: Annotated[list[str], typer.Option("--region", metavar="R", help="Such as EUR; may be repeated.")],
+    marking: Annotated[str, typer.Option("--marking", metavar="TEXT", help='Such as "NATO SECRET//REL TO GBR, NOR".')],
+    part_marking: Annotated[
+        list[str] | None, typer.Option("--part-marking", metavar="FILE=TEXT", help="A part's own, lower marking.")
+    ] = None,
+    media_type: Annotated[
+        list[str] | None, typer.Option("--media-type", metavar="FILE=TYPE", help="Where the name does not tell it.")
+    ] = None,
+    subject: Annotated[str | None, typer.Option("--subject", metavar="TEXT")] = None,
+    precedence: Annotated[str, typer.Option("--precedence", metavar="P", help="ROUTINE to FLASH.")] = "ROUTINE",
+    valid_until: Annotated[str | None, typer.Option("--valid-until", metavar="TIME")] = None,
+    declassify_on: Annotated[str | None, typer.Option("--declassify-on", metavar="DATE")] = None,
+    supersedes: Annotated[str | None, typer.Option("--supersedes", metavar="ID")] = None,
+    reference: Annotated[list[str] | None, typer.Option("--reference", metavar="ID")] = None,
+    idempotency_key: Annotated[
+        str | None, typer.Option("--idempotency-key", metavar="KEY", help="The same key posts once only.")
+    ] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Post a report (contributor) and print its id and marking."""
+    catalogue = law_catalogue()
+    body: dict[str, object] = {
+        "agreement": agreement,
+        "scope": scope,
+        "kind": kind,
+        "topic": topic,
+        "regions": region,
+        "precedence": precedence,
+        "subject": subject,
+        "label": label_of(marking, catalogue),
+        "valid_until": day_or_moment(valid_until),
+        "declassify_on": _day(declassify_on),
+        "supersedes": supersedes,
+        "references": reference or [],
+        "parts": parts_of(files, catalogue, part_markings=part_marking or [], media_types=media_type or []),
+    }
+    header = client.post_report(_checked_body(body), idempotency_key=idempotency_key)
+    _show_posted(header, as_json=as_json)
+
+
+@reports.command("pull")
+@member_verb
+def pull(
+    client: ExchangeClient,
+    id: IdArgument,  # noqa: A002
+    out: Annotated[Path | None, typer.Option("--out", metavar="DIR", help="Write each part's bytes here.")] = None,
+    force: Annotated[bool, typer.Option("--force", help="Overwrite files in DIR.")] = False,
+    purpose: PurposeOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Pull a report: its header, and with --out the parts that you may read."""
+    report = client.pull_report(id, purpose=purpose)
+    written = {} if out is None else save_parts(client, report, out, force=force, purpose=purpose)
+    if as_json:
+        # Contents go to files or stay behind: a terminal or a log is no place for them.
+        held = report.model_dump(mode="json", exclude={"parts": {"__all__": {"content", "encoding"}}})
+        for part in held["parts"]:
+            part["file"] = written.get(part["number"])
+        output.show_json(held)
+        return
+    _show_header(report)
+    columns = ("part", "name", "media type", "bytes", "marking", "written to")
+    rows = [
+        (part.number, part.name, part.media_type, part.size_bytes, part.marking, written.get(part.number))
+        for part in report.parts
+    ]
+    output.show_table(columns, rows)
+
+
+@reports.command("list")
+@member_verb
+def list_all(
+    client: ExchangeClient,
+    agreement: Annotated[str | None, typer.Option("--agreement", metavar="A")] = None,
+    topic: Annotated[str | None, typer.Option("--topic", metavar="T", help="With all below it.")] = None,
+    kind: Annotated[str | None, typer.Option("--kind", metavar="K")] = None,
+    precedence: Annotated[str | None, typer.Option("--precedence", metavar="P")] = None,
+    since: Annotated[str | None, typer.Option("--since", metavar="TIME")] = None,
+    follow: Annotated[bool, typer.Option("--follow", help="Go on: print reports as they become visible.")] = False,
+    as_json: JsonOption = False,
+) -> None:
+    """List the reports that you may read, oldest first."""
+    moment = day_or_moment(since)
+    filters = {
+        "agreement": agreement,
+        "topic": topic,
+        "kind": kind,
+        "precedence": precedence,
+        "since": None if moment is None else moment.isoformat().replace("+00:00", "Z"),
+    }
+    if follow:
+        _follow(client, filters, as_json=as_json)
+        return
+    found = list(client.reports(**filters))
+    if as_json:
+        output.show_json([header.model_dump(mode="json") for header in found])
+        return
+    columns = ("id", "posted", "from", "precedence", "marking", "topic", "subject")
+    output.show_table(columns, [_row(header) for header in found])
+
+
+@reports.command("explain")
+@member_verb
+def explain(client: ExchangeClient, id: IdArgument, as_json: JsonOption = False) -> None:  # noqa: A002
+    """Say why you may see a report."""
+    explanation = client.explanation(id)
+    if as_json:
+        output.show_json(explanation.model_dump(mode="json"))
+        return
+    output.show_record({"report": explanation.id, "decision": explanation.decision})
+    rows = [(rule.number, rule.name, rule.outcome, rule.sentence) for rule in explanation.rules]
+    output.show_table(("rule", "name", "outcome", "why"), rows)
+
+
+def _checked_body(fields: dict[str, object]) -> ReportBody:
+    try:
+        return ReportBody.model_validate(fields)
+    except ValidationError as exc:
+        raise InvalidError("the report has faults", faults_of(exc)) from exc
+
+
+def _follow(client: ExchangeClient, filters: dict[str, str | None], *, as_json: bool) -> None:
+    """Print headers for ever, a line each; a cursor never skips a report that was committed later."""
+    after: str | None = None
+    while True:
+        page = client.page(after, **filters)
+        for header in page.items:
+            if as_json:
+                output.show_line(header.model_dump_json())
+            else:
+                output.show_line("  ".join(str(value) for value in _row(header)))
+        after = page.next
+        if not page.items:
+            time.sleep(_FOLLOW_SECONDS)
+
+
+def _day(text: str | None) -> date | None:
+    moment = day_or_moment(text)
+    return None if moment is None else moment.date()
+
+
+def _row(header: HeaderBody) -> tuple[object, ...]:
+    posted = header.posted_at.strftime("%Y-%m-%d %H:%M:%SZ")
+    return (header.id, posted, header.originator, header.precedence, header.marking, header.topic, header.subject)
+
+
+def _show_posted(header: HeaderBody, *, as_json: bool) -> None:
+    if as_json:
+        output.show_json(header.model_dump(mode="json"))
+        return
+    output.show_record({"id": header.id, "marking": header.marking, "parts": len(header.parts)}, title="posted")
+
+
+def _show_header(header: HeaderBody) -> None:
+    fields: dict[str, object] = {
+        "id": header.id,
+        "marking": header.marking,
+        "subject": header.subject,
+        "from": header.originator,
+        "agreement": f"{header.agreement}, scope {header.scope}",
+        "what": f"{header.kind}, {header.topic}, {', '.join(header.regions)}, {header.precedence}",
+        "posted": header.posted_at.strftime("%Y-%m-%d %H:%M:%SZ"),
+        "status": header.status,
+    }
+    output.show_record(fields)

@@ -1,0 +1,119 @@
+"""`exchange serve`, `migrate`, `status` and `doctor`: the instance as its operator runs it."""
+
+import asyncio
+from collections import Counter
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from exchange.audit import EventName, Outcome, Subject
+from exchange.cli import output
+from exchange.cli.clients import all_clients
+from exchange.cli.doctor import Finding, examine
+from exchange.cli.instance import Host, folder_of, open_host
+from exchange.cli.main import FAILED, app
+from exchange.cli.verbs import DirOption, JsonOption, host_verb
+from exchange.kernel import InvalidError
+from exchange.settings import load_settings
+from exchange.store import migrate as migrate_store
+from exchange.usecases import list_agreements, list_members
+from exchange.usecases.recording import draft
+
+_LARGEST_PORT = 65_535
+
+
+@app.command()
+def serve(
+    dir: DirOption = None,  # noqa: A002  what the option is called
+    host: Annotated[str, typer.Option("--host", help="Address to listen on.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option("--port", help="Port; 0 for any free one.", max=_LARGEST_PORT, min=0)] = 8443,
+    workers: Annotated[int, typer.Option("--workers", help="Processes.", min=1, max=128)] = 1,
+    ops: Annotated[
+        str, typer.Option("--ops", metavar="HOST:PORT", help="Health and metrics, in plain HTTP.")
+    ] = "127.0.0.1:0",
+) -> None:
+    """Serve with mutual TLS; prints `ready https://HOST:PORT` once it answers."""
+    from exchange.app import serve as serve_instance
+
+    settings = load_settings(folder_of(dir))
+    code = serve_instance(settings, host=host, port=port, workers=workers, ops=_address(ops))
+    raise typer.Exit(code or 0)
+
+
+@app.command()
+def migrate(dir: DirOption = None, as_json: JsonOption = False) -> None:  # noqa: A002
+    """Bring the database's schema up to date; safe to run again, and on several nodes at once."""
+    folder = folder_of(dir)
+    settings = load_settings(folder)
+    asyncio.run(migrate_store(settings.database_url_with_password()))
+    asyncio.run(_record_migration(folder))
+    if as_json:
+        output.show_json({"id": str(settings.instance_folder), "schema": "head"})
+        return
+    output.show_line("the schema is up to date")
+
+
+@app.command()
+@host_verb
+async def status(host: Host, as_json: JsonOption = False) -> None:
+    """Show the state of the instance on one screen."""
+    shown = await _status(host)
+    if as_json:
+        output.show_json(shown)
+        return
+    output.show_record({name: _told(value) for name, value in shown.items()})
+
+
+@app.command()
+def doctor(dir: DirOption = None, as_json: JsonOption = False) -> None:  # noqa: A002
+    """Check the configuration and say how to mend it; exit 1 where something must be mended."""
+    findings = asyncio.run(examine(folder_of(dir)))
+    if as_json:
+        output.show_json([finding.as_json() for finding in findings])
+    else:
+        rows = [(finding.name, finding.state, finding.told, finding.mend or "") for finding in findings]
+        output.show_table(("check", "state", "found", "mend"), rows)
+    if any(finding.state == Finding.MEND for finding in findings):
+        raise typer.Exit(FAILED)
+
+
+async def _record_migration(folder: Path) -> None:
+    async with open_host(folder) as host:
+        subject = Subject("instance", host.settings.node)
+        entry = draft(host.call(), None, EventName.SCHEMA_MIGRATED, Outcome.PERMITTED, subject=subject)
+        await host.services.store.append(entry)
+
+
+async def _status(host: Host) -> dict[str, object]:
+    services, call = host.services, host.call()
+    members = (await list_members(services, call)).value
+    agreements = (await list_agreements(services, call)).value
+    clients = await all_clients(host)
+    counts = await services.store.counts()
+    keys = await services.custodian.status()
+    return {
+        "id": str(host.settings.instance_folder),
+        "members": dict(Counter(member.standing.value for member in members)),
+        "clients": dict(Counter(view.client.standing.value for view in clients)),
+        "agreements": dict(Counter(view.state.value for view in agreements)),
+        "reports": counts.reports,
+        "audit_entries": counts.entries,
+        "database": "postgresql" if host.settings.database_url.startswith("postgresql") else "sqlite",
+        "schema": counts.schema,
+        "custody": keys.kind,
+        "policy_digest": services.law.digest,
+    }
+
+
+def _told(value: object) -> str:
+    if isinstance(value, dict):
+        return ", ".join(f"{count} {name}" for name, count in sorted(value.items())) or "none"
+    return str(value)
+
+
+def _address(text: str) -> tuple[str, int]:
+    host, colon, port = text.rpartition(":")
+    if not colon or not port.isdecimal() or int(port) > _LARGEST_PORT:
+        raise InvalidError(f"`{text}` is no address: write HOST:PORT")
+    return host.strip("[]") or "127.0.0.1", int(port)

@@ -1,0 +1,134 @@
+"""What verbs share: where they act, given as options, and `--json`.
+
+`host_verb` hands a verb the opened instance (`--dir`), `member_verb` a connection to an exchange (`--url --cert
+--key --ca` or `--profile`), `either_verb` whichever of the two the caller named.
+"""
+
+import asyncio
+import inspect
+import os
+from collections.abc import Awaitable, Callable, Mapping
+from datetime import UTC, date, datetime, time
+from functools import wraps
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from exchange.cli.instance import Host, folder_of, open_host
+from exchange.cli.profiles import Door, endpoint_of
+from exchange.client import ExchangeClient
+from exchange.kernel import InvalidError
+
+JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")]
+
+DirOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--dir", metavar="DIR", help="Folder of the instance on this host [EXCHANGE_DIR].", show_default=False
+    ),
+]
+_DOOR: Mapping[str, object] = {
+    "url": Annotated[str | None, typer.Option("--url", help="Address of the exchange [EXCHANGE_URL].")],
+    "cert": Annotated[Path | None, typer.Option("--cert", help="Your certificate, PEM [EXCHANGE_CERT].")],
+    "key": Annotated[Path | None, typer.Option("--key", help="Its private key, PEM [EXCHANGE_KEY].")],
+    "ca": Annotated[Path | None, typer.Option("--ca", help="The exchange's authority, PEM [EXCHANGE_CA].")],
+    "profile": Annotated[str | None, typer.Option("--profile", help="A saved connection instead of these four.")],
+}
+_DIR: Mapping[str, object] = {"dir": DirOption}
+
+Where = Host | ExchangeClient
+
+
+def host_verb(act: Callable[..., Awaitable[None]]) -> Callable[..., None]:
+    """Give `act` the opened instance of `--dir` as its first argument."""
+
+    @wraps(act)
+    def verb(**given: object) -> None:
+        folder = folder_of(_path(given.pop("dir")))
+        asyncio.run(_on_host(act, folder, given))
+
+    return _with_options(verb, act, _DIR)
+
+
+def member_verb(act: Callable[..., None]) -> Callable[..., None]:
+    """Give `act` a client connected as the options say as its first argument."""
+
+    @wraps(act)
+    def verb(**given: object) -> None:
+        with ExchangeClient.at(endpoint_of(_door(given))) as client:
+            act(client, **given)
+
+    return _with_options(verb, act, _DOOR)
+
+
+def either_verb(act: Callable[..., Awaitable[None]]) -> Callable[..., None]:
+    """Give `act` the instance where `--dir` (or EXCHANGE_DIR) names one, else the connection."""
+
+    @wraps(act)
+    def verb(**given: object) -> None:
+        folder, door = _path(given.pop("dir")), _door(given)
+        if folder is not None and door.is_named:
+            raise InvalidError("as operator (`--dir`) or as member (`--url` or `--profile`)? give one of the two")
+        if folder is not None or (not door.is_named and os.environ.get("EXCHANGE_DIR")):
+            asyncio.run(_on_host(act, folder_of(folder), given))
+            return
+        with ExchangeClient.at(endpoint_of(door)) as client:
+            asyncio.run(_awaited(act(client, **given)))
+
+    return _with_options(verb, act, {**_DIR, **_DOOR})
+
+
+def day_or_moment(text: str | None) -> datetime | None:
+    """Return the moment that `text` names: a date (its first instant, UTC) or an RFC 3339 time."""
+    if text is None:
+        return None
+    try:
+        return datetime.combine(date.fromisoformat(text), time(), UTC)
+    except ValueError:
+        pass
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError as exc:
+        raise InvalidError(f"`{text[:40]}` is no date: write 2030-12-31 or 2030-12-31T12:00:00Z") from exc
+    if moment.tzinfo is None:
+        raise InvalidError(f"`{text[:40]}` has no offset: end it with `Z` for UTC")
+    return moment.astimezone(UTC)
+
+
+async def _on_host(act: Callable[..., Awaitable[None]], folder: Path, given: Mapping[str, object]) -> None:
+    async with open_host(folder) as host:
+        await act(host, **given)
+
+
+async def _awaited(act: Awaitable[None]) -> None:
+    await act
+
+
+def _door(given: dict[str, object]) -> Door:
+    url, profile = given.pop("url"), given.pop("profile")
+    cert, key, ca = (_path(given.pop(name)) for name in ("cert", "key", "ca"))
+    return Door(_text(url), cert, key, ca, _text(profile))
+
+
+def _path(value: object) -> Path | None:
+    return value if isinstance(value, Path) else None
+
+
+def _text(value: object) -> str | None:
+    return value if isinstance(value, str) else None
+
+
+def _with_options(
+    verb: Callable[..., None], act: Callable[..., object], options: Mapping[str, object]
+) -> Callable[..., None]:
+    """Return `verb` with the signature of `act` but for its first argument, and `options` behind."""
+    own = list(inspect.signature(act).parameters.values())[1:]
+    added = [
+        inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=kind)
+        for name, kind in options.items()
+    ]
+    named = [parameter.replace(kind=inspect.Parameter.KEYWORD_ONLY) for parameter in own]
+    verb.__signature__ = inspect.Signature([*named, *added])  # type: ignore[attr-defined]  # what Typer reads
+    verb.__annotations__ = {}
+    return verb

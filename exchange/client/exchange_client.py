@@ -1,0 +1,248 @@
+"""`ExchangeClient`: a method per act of the contract."""
+
+import os
+from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+from types import TracebackType
+from typing import Self, TypeVar
+
+from pydantic import ValidationError
+
+from exchange.client.errors import AnswerError
+from exchange.client.parts import checked_content, decoded
+from exchange.client.transport import Body, Endpoint, Transport
+from exchange.kernel import new_id
+from exchange.wire import (
+    AgreementBody,
+    AgreementListBody,
+    ClientBody,
+    ClientChange,
+    ClientEnrolment,
+    ClientListBody,
+    ExplanationBody,
+    HeaderBody,
+    MemberAddition,
+    MemberBody,
+    MemberListBody,
+    PulledPartBody,
+    PulledReportBody,
+    ReportBody,
+    ReportListBody,
+    SimulationBody,
+    SimulationRequest,
+    VocabularyBody,
+    WhoamiBody,
+    WireModel,
+)
+
+Answer = TypeVar("Answer", bound=WireModel)
+
+_JSON = {"Content-Type": "application/json"}
+_ID_RANDOMNESS_BYTES = 10
+_PAGE = 100
+_CHUNK_BYTES = 64 * 1024
+
+
+class ExchangeClient:
+    """A member's connection to one exchange. Close it, or use it as a context manager.
+
+    Every method raises ProblemError for a refusal (its `code` is the contract's), ConnectionFailedError where the
+    exchange cannot be reached or does not accept the certificate, AnswerError for an answer that is none.
+    """
+
+    def __init__(
+        self, url: str, cert: Path | str, key: Path | str, ca: Path | str, *, timeout_seconds: float = 30.0
+    ) -> None:
+        self._transport = Transport(Endpoint(url, Path(cert), Path(key), Path(ca), timeout_seconds))
+
+    @classmethod
+    def at(cls, endpoint: Endpoint) -> "ExchangeClient":
+        """Return a client for `endpoint`."""
+        return cls(endpoint.url, endpoint.cert, endpoint.key, endpoint.ca, timeout_seconds=endpoint.timeout_seconds)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the connections."""
+        self._transport.close()
+
+    # ── who and what ──────────────────────────────────────────────────────────────────────────────────────────────
+
+    def whoami(self) -> WhoamiBody:
+        """Return whom the exchange takes this certificate for."""
+        return self._get(WhoamiBody, "/v1/whoami")
+
+    def vocabulary(self) -> VocabularyBody:
+        """Return the words that reports may use and the labels that this client may give."""
+        return self._get(VocabularyBody, "/v1/vocabulary")
+
+    def members(self) -> list[MemberBody]:
+        """Return the members that this client may see."""
+        return self._get(MemberListBody, "/v1/members").items
+
+    def add_member(self, addition: MemberAddition) -> MemberBody:
+        """Add a member (operator)."""
+        return self._post(MemberBody, "/v1/members", addition)
+
+    def clients(self) -> Iterator[ClientBody]:
+        """Yield the clients that this client may see, page by page."""
+        after: str | None = None
+        while True:
+            page = self._get(ClientListBody, "/v1/clients", _given({"after": after}))
+            yield from page.items
+            after = page.next
+            if after is None:
+                return
+
+    def client(self, client_id: str) -> ClientBody:
+        """Return one client."""
+        return self._get(ClientBody, _path("/v1/clients", client_id))
+
+    def enrol_client(self, enrolment: ClientEnrolment) -> ClientBody:
+        """Enrol a client with its certificate (operator)."""
+        return self._post(ClientBody, "/v1/clients", enrolment)
+
+    def change_client(self, client_id: str, change: ClientChange, *, if_version: int | None = None) -> ClientBody:
+        """Change a client's clearance or standing (operator); with `if_version` only while it is at that version."""
+        headers = _JSON if if_version is None else {**_JSON, "If-Match": f'"{if_version}"'}
+        body: Body = {"content": _sent(change), "headers": headers}
+        answer = self._transport.request("PATCH", _path("/v1/clients", client_id), may_repeat=False, body=body)
+        return _parsed(ClientBody, answer.content)
+
+    # ── agreements ────────────────────────────────────────────────────────────────────────────────────────────────
+
+    def agreements(self) -> list[AgreementBody]:
+        """Return the agreements that this client's member is a party of."""
+        return self._get(AgreementListBody, "/v1/agreements").items
+
+    def agreement(self, agreement_id: str) -> AgreementBody:
+        """Return one agreement and where its parties stand."""
+        return self._get(AgreementBody, _path("/v1/agreements", agreement_id))
+
+    def propose_agreement(self, terms_json: bytes) -> AgreementBody:
+        """Propose an agreement; `terms_json` is the JSON form of the agreement file."""
+        body: Body = {"content": terms_json, "headers": _JSON}
+        answer = self._transport.request("POST", "/v1/agreements", may_repeat=False, body=body)
+        return _parsed(AgreementBody, answer.content)
+
+    def sign_agreement(self, agreement_id: str) -> AgreementBody:
+        """Record this client's member as a signed party (signatory)."""
+        return self._act(agreement_id, "signatures")
+
+    def suspend_agreement(self, agreement_id: str) -> AgreementBody:
+        """Suspend this member's part in an agreement (signatory)."""
+        return self._act(agreement_id, "suspension")
+
+    def resume_agreement(self, agreement_id: str) -> AgreementBody:
+        """End this member's suspension (signatory)."""
+        return self._act(agreement_id, "resumption")
+
+    def withdraw_agreement(self, agreement_id: str) -> AgreementBody:
+        """Withdraw this member from an agreement (signatory); final."""
+        return self._act(agreement_id, "withdrawal")
+
+    # ── reports ───────────────────────────────────────────────────────────────────────────────────────────────────
+
+    def post_report(self, report: ReportBody, *, idempotency_key: str | None = None) -> HeaderBody:
+        """Post a report (contributor) and return its header.
+
+        A key is made where none is given, so that a broken connection does not post it twice.
+        """
+        key = idempotency_key or new_id(datetime.now(UTC), os.urandom(_ID_RANDOMNESS_BYTES))
+        body: Body = {"content": _sent(report), "headers": {**_JSON, "Idempotency-Key": key}}
+        answer = self._transport.request("POST", "/v1/reports", may_repeat=True, body=body)
+        return _parsed(HeaderBody, answer.content)
+
+    def pull_report(self, report_id: str, *, purpose: str | None = None) -> PulledReportBody:
+        """Return a report with the parts permitted to this client; large contents are null: see `content`."""
+        headers = {} if purpose is None else {"Exchange-Purpose": purpose}
+        body: Body = {"headers": headers}
+        answer = self._transport.request("GET", _path("/v1/reports", report_id), may_repeat=True, body=body)
+        return _parsed(PulledReportBody, answer.content)
+
+    def content(self, report_id: str, part: PulledPartBody, *, purpose: str | None = None) -> Iterator[bytes]:
+        """Yield the bytes of a pulled part, streamed where they were too large to come along.
+
+        Raises AnswerError at the end where they are not the bytes that the header's SHA-256 names: throw them away.
+        """
+        held = decoded(part)
+        chunks = iter([held]) if held is not None else self._streamed(report_id, part.number, purpose)
+        yield from checked_content(part, chunks)
+
+    def page(self, after: str | None = None, limit: int = _PAGE, /, **filters: str | None) -> ReportListBody:
+        """Return one page of headers, oldest first after the cursor `after`, and the cursor to go on from.
+
+        `filters` are `agreement`, `topic`, `kind`, `precedence` and `since` (RFC 3339).
+        """
+        return self._get(ReportListBody, "/v1/reports", _given({**filters, "after": after, "limit": limit}))
+
+    def reports(self, **filters: str | None) -> Iterator[HeaderBody]:
+        """Yield every header that this client may see now, oldest first."""
+        after: str | None = None
+        while True:
+            page = self.page(after, **filters)
+            yield from page.items
+            if len(page.items) < _PAGE:
+                return
+            after = page.next
+
+    def explanation(self, report_id: str) -> ExplanationBody:
+        """Return why this client may see a report."""
+        return self._get(ExplanationBody, _path("/v1/reports", report_id, "explanation"))
+
+    def simulate(self, report: SimulationRequest) -> SimulationBody:
+        """Return who could read such a report if it were posted (contributor)."""
+        return self._post(SimulationBody, "/v1/simulations", report)
+
+    # ── how ───────────────────────────────────────────────────────────────────────────────────────────────────────
+
+    def _get(self, model: type[Answer], path: str, params: Mapping[str, str | int] | None = None) -> Answer:
+        answer = self._transport.request("GET", path, may_repeat=True, body={"params": params or {}})
+        return _parsed(model, answer.content)
+
+    def _post(self, model: type[Answer], path: str, sent: WireModel) -> Answer:
+        body: Body = {"content": _sent(sent), "headers": _JSON}
+        return _parsed(model, self._transport.request("POST", path, may_repeat=False, body=body).content)
+
+    def _act(self, agreement_id: str, act: str) -> AgreementBody:
+        body: Body = {"content": b"{}", "headers": _JSON}
+        answer = self._transport.request(
+            "POST", _path("/v1/agreements", agreement_id, act), may_repeat=False, body=body
+        )
+        return _parsed(AgreementBody, answer.content)
+
+    def _streamed(self, report_id: str, number: int, purpose: str | None) -> Iterator[bytes]:
+        headers = {} if purpose is None else {"Exchange-Purpose": purpose}
+        with self._transport.stream(_path("/v1/reports", report_id, "parts", str(number)), headers) as answer:
+            yield from answer.iter_bytes(_CHUNK_BYTES)
+
+
+def _path(collection: str, *steps: str) -> str:
+    """Return a path of which no step can leave the collection: what is no plain id is refused, not escaped."""
+    for step in steps:
+        if not step or not all(letter.isascii() and (letter.isalnum() or letter == "-") for letter in step):
+            raise AnswerError(f"`{step[:60]}` is no id", code="invalid")
+    return "/".join([collection, *steps])
+
+
+def _given(values: Mapping[str, str | int | None]) -> dict[str, str | int]:
+    return {name: value for name, value in values.items() if value is not None}
+
+
+def _sent(model: WireModel) -> bytes:
+    return model.model_dump_json(by_alias=True).encode()
+
+
+def _parsed(model: type[Answer], content: bytes) -> Answer:
+    try:
+        # A newer exchange may say more than this client knows; what it knows must be right.
+        return model.model_validate_json(content, extra="ignore")
+    except ValidationError as exc:
+        first = exc.errors(include_input=False, include_url=False)[0]
+        place = "/".join(map(str, first["loc"])) or "the whole"
+        raise AnswerError(f"the answer is not what the contract says: {place}: {first['msg'].lower()}") from exc
