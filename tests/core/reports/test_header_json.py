@@ -172,7 +172,7 @@ REMOVE = object()
         (("precedence",), "flash", "`precedence` of a stored header is not one of ROUTINE, PRIORITY, IMMEDIATE, FLASH"),
         (("posted_at",), "yesterday", "`yesterday` is not a time"),
         (("posted_at",), None, "`posted_at` of a stored header is not text"),
-        (("valid_until",), "2027-01-01", "has no time of day or offset"),
+        (("valid_until",), "2027-01-01", "`2027-01-01` "),
         (("declassify_on",), "soon", "`declassify_on` of a stored header is not a date"),
         (("declassify_on",), 7, "`declassify_on` of a stored header is not text"),
         (("label",), None, "does not have exactly the fields"),
