@@ -54,7 +54,7 @@ class ReportBody(WireModel):
 
     def to_posted(self) -> PostedReport:
         """Return the report with its contents decoded; InvalidError points at every part that is not base64."""
-        faults: list[Fault] = Field(default_factory=list)
+        faults: list[Fault] = []
         parts = tuple(_posted_part(part, place, faults) for place, part in enumerate(self.parts))
         if faults:
             raise InvalidError("contents are not what their encoding says", tuple(faults))
