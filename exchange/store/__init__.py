@@ -1,1 +1,51 @@
-"""store"""
+"""Store: the only room with SQL.
+
+Promises: what a writing call returned is on the disk; a change and its audit entry become durable together or not
+at all; reports are numbered in the order of their commits, so a position never skips one; every version of a member,
+client and agreement is kept; whatever the database does, callers see UnavailableError or ConflictError.
+Does not: decide anything, open anything that is sealed, or let a table row out.
+"""
+
+from exchange.store.rows import (
+    CallerRow,
+    ClassRow,
+    Idempotency,
+    IdempotentReplay,
+    NewPart,
+    NewReport,
+    PageRow,
+    PartRow,
+    Parts,
+    PolicyState,
+    PostedRow,
+    PullRow,
+    ReportRow,
+    StoredKey,
+)
+from exchange.store.schema import head, migrate, require_head, revision
+from exchange.store.store import Store
+from exchange.store.unit_of_work import UnitOfWork, UnrecordedChangeError
+
+__all__ = [
+    "CallerRow",
+    "ClassRow",
+    "Idempotency",
+    "IdempotentReplay",
+    "NewPart",
+    "NewReport",
+    "PageRow",
+    "PartRow",
+    "Parts",
+    "PolicyState",
+    "PostedRow",
+    "PullRow",
+    "ReportRow",
+    "Store",
+    "StoredKey",
+    "UnitOfWork",
+    "UnrecordedChangeError",
+    "head",
+    "migrate",
+    "require_head",
+    "revision",
+]

@@ -1,0 +1,224 @@
+"""What one transaction of the writer does, told once for both databases.
+
+`write_batch` is a generator: it yields steps, the database that drives it answers with rows. Steps of a batch with
+posts: (1) lock the policy state, which is what puts commits in the order of sequence numbers; (2) look up
+idempotency keys and release classes; (3) place each post or refuse it alone; (4) insert; (5) move the state on.
+A batch of audit entries alone touches nothing but the log.
+"""
+
+from collections.abc import Generator, Iterable, Sequence
+from dataclasses import dataclass, field
+from operator import attrgetter
+
+import orjson
+
+from exchange.audit import EntryDraft, SealedEntry
+from exchange.kernel import CanonicalError, ConflictError, StalePolicyError, to_micros
+from exchange.release import class_as_json
+from exchange.reports import ReportStatus
+from exchange.store.dialect import Parameters, Row, Statement, Value
+from exchange.store.rows import Idempotency, IdempotentReplay, NewPart, NewReport, PostedRow, StoredKey
+from exchange.store.sealing import Sealer
+from exchange.store.write_statements import ENTRY_COLUMNS, WriteStatements
+
+REPLAY_MICROS = 24 * 3600 * 1_000_000
+"""How long an Idempotency-Key is honoured (contract: 24 hours)."""
+
+
+@dataclass(frozen=True, slots=True)
+class AppendJob:
+    """Make one entry durable."""
+
+    entry: SealedEntry
+
+
+@dataclass(frozen=True, slots=True)
+class PostJob:
+    """Make one report durable with its entry, if the policy is still the one it was decided under."""
+
+    report: NewReport
+    draft: EntryDraft
+    policy_version: int
+    idempotency: Idempotency | None
+    digest: str
+
+
+@dataclass(frozen=True, slots=True)
+class ProbeJob:
+    """Commit a write that changes nothing."""
+
+
+Job = AppendJob | PostJob | ProbeJob
+Result = str | PostedRow | IdempotentReplay | None | Exception
+
+
+@dataclass(frozen=True, slots=True)
+class Ask:
+    """Run a statement and give its rows."""
+
+    statement: Statement
+    parameters: Parameters
+
+
+@dataclass(frozen=True, slots=True)
+class Put:
+    """Insert rows."""
+
+    statement: Statement
+    rows: Sequence[tuple[Value, ...]]
+
+
+Steps = Generator[Ask | Put, Sequence[Row], list[Result]]
+
+_column_values = attrgetter(*ENTRY_COLUMNS)
+
+
+def write_batch(jobs: Sequence[Job], statements: WriteStatements, sealer: Sealer) -> Steps:
+    """Do `jobs` in one transaction; return one result per job, in order, an exception where one was refused."""
+    batch = _Batch(statements, sealer)
+    posts = [job for job in jobs if isinstance(job, PostJob)]
+    if posts or any(isinstance(job, ProbeJob) for job in jobs):
+        yield from batch.begin(posts)
+    results = [batch.place(job) for job in jobs]
+    yield from batch.insert()
+    return results
+
+
+def entry_row(entry: SealedEntry) -> tuple[Value, ...]:
+    """Return the row of an entry, its columns and then its bytes."""
+    values: tuple[Value, ...] = _column_values(entry.columns)
+    return (*values, entry.content)
+
+
+@dataclass(slots=True)
+class _Batch:
+    """What is known in one transaction, and the rows it will insert."""
+
+    statements: WriteStatements
+    sealer: Sealer
+    policy_version: int = 0
+    class_version: int = 0
+    seq: int = 0
+    time: int = 0
+    keys: dict[tuple[str, str], tuple[str, str]] = field(default_factory=dict)
+    class_ids: dict[str, int] = field(default_factory=dict)
+    classes: list[tuple[Value, ...]] = field(default_factory=list)
+    reports: list[tuple[Value, ...]] = field(default_factory=list)
+    parts: list[tuple[Value, ...]] = field(default_factory=list)
+    new_keys: list[tuple[Value, ...]] = field(default_factory=list)
+    superseded: list[str] = field(default_factory=list)
+    entries: list[SealedEntry] = field(default_factory=list)
+
+    def begin(self, posts: Sequence[PostJob]) -> Generator[Ask | Put, Sequence[Row], None]:
+        # (1) everything below is as of this lock
+        ((self.policy_version, self.class_version, self.seq, self.time),) = yield Ask(self.statements.lock_state, {})
+        # (2) what earlier transactions left
+        asked = [post.idempotency for post in posts if post.idempotency is not None]
+        if asked:
+            since = max(to_micros(post.report.posted_at) for post in posts) - REPLAY_MICROS
+            yield Ask(self.statements.forget_keys, {"since": since})
+            names = {"client_ids": _listed(key.client_id for key in asked), "keys": _listed(key.key for key in asked)}
+            rows = yield Ask(self.statements.known_keys, {"since": since, **names})
+            self.keys = {(row[0], row[1]): (row[2], row[3]) for row in rows}
+        if posts:
+            rows = yield Ask(self.statements.known_classes, {"digests": _listed(post.digest for post in posts)})
+            self.class_ids = {row[0]: row[1] for row in rows}
+
+    def place(self, job: Job) -> Result:
+        # (3) a refusal concerns one job and harms no other
+        match job:
+            case AppendJob(entry):
+                self.entries.append(entry)
+                return entry.id
+            case ProbeJob():
+                return None
+            case PostJob():
+                try:
+                    return self._replayed(job) or self._posted(job)
+                except (ConflictError, StalePolicyError, CanonicalError) as refusal:
+                    return refusal
+
+    def insert(self) -> Generator[Ask | Put, Sequence[Row], None]:
+        # (4) in the order of the references between tables
+        statements = self.statements
+        for statement, rows in (
+            (statements.new_class, self.classes),
+            (statements.report, self.reports),
+            (statements.part, self.parts),
+            (statements.key, self.new_keys),
+            (statements.entry, [entry_row(entry) for entry in self.entries]),
+        ):
+            if rows:
+                yield Put(statement, rows)
+        if statements.outbox is not None and self.entries:
+            yield Put(statements.outbox, [(entry.id,) for entry in self.entries])
+        if self.superseded:
+            yield Ask(statements.supersede, {"report_ids": self.superseded})
+        # (5) the next batch begins where this one ended
+        if self.reports:
+            to = {"to_class": self.class_version, "to_seq": self.seq, "to_time": self.time}
+            yield Ask(statements.advance_state, to)
+
+    def _replayed(self, job: PostJob) -> IdempotentReplay | None:
+        key = job.idempotency
+        known = None if key is None else self.keys.get((key.client_id, key.key))
+        if key is None or known is None:
+            return None
+        request_digest, report_id = known
+        if request_digest != key.request_digest:
+            raise ConflictError("this Idempotency-Key came with another request before: use a new one")
+        return IdempotentReplay(report_id)
+
+    def _posted(self, job: PostJob) -> PostedRow:
+        report = job.report
+        if job.policy_version != self.policy_version:
+            raise StalePolicyError("the policy has changed since the decision: decide again")
+        entry = self.sealer.seal(job.draft)
+        self.entries.append(entry)
+        self.seq += 1
+        # INVARIANT: `recorded_at` never falls while `seq` grows, whatever the clock does: `since` relies on it.
+        self.time = max(self.time, to_micros(report.posted_at))
+        class_id = self._class_id(job)
+        self.reports.append(_report_row(report, seq=self.seq, class_id=class_id, recorded_at=self.time))
+        self.parts.extend(_part_row(report, part) for part in report.parts)
+        if report.supersedes is not None:
+            self.superseded.append(report.supersedes)
+        if (key := job.idempotency) is not None:
+            self.keys[key.client_id, key.key] = (key.request_digest, report.id)
+            posted_at = to_micros(report.posted_at)
+            self.new_keys.append((key.client_id, key.key, key.request_digest, report.id, posted_at))
+        return PostedRow(report.id, self.seq, class_id, entry.id)
+
+    def _class_id(self, job: PostJob) -> int:
+        known = self.class_ids.get(job.digest)
+        if known is not None:
+            return known
+        self.class_version += 1
+        self.class_ids[job.digest] = self.class_version
+        facts = orjson.dumps(class_as_json(job.report.facts)).decode()
+        self.classes.append((self.class_version, job.digest, facts))
+        return self.class_version
+
+
+def _listed(names: Iterable[str]) -> list[str]:
+    return sorted(set(names))
+
+
+def _report_row(report: NewReport, *, seq: int, class_id: int, recorded_at: int) -> tuple[Value, ...]:
+    """Return the row of a report, in the order of the table's columns."""
+    facts = report.facts
+    until = None if report.valid_until is None else to_micros(report.valid_until)
+    place = (seq, report.id, class_id, report.version, facts.agreement, facts.originator)
+    times = (recorded_at, to_micros(report.posted_at), until)
+    standing = (report.precedence.value, ReportStatus.CURRENT.value, report.supersedes)
+    return (*place, *times, *standing, *_key_values(report.key), report.header_suite, report.sealed_header)
+
+
+def _part_row(report: NewReport, part: NewPart) -> tuple[Value, ...]:
+    """Return the row of a part, in the order of the table's columns."""
+    place = (report.id, part.number, part.label_index, part.size_bytes)
+    return (*place, *_key_values(part.key), part.suite, part.ciphertext)
+
+
+def _key_values(key: StoredKey) -> tuple[Value, ...]:
+    return (key.key_id, key.key_version, key.suite, key.blob)

@@ -1,0 +1,73 @@
+"""The engine behind administrative sessions and migrations."""
+
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+from sqlalchemy import event
+from sqlalchemy.engine import URL, Connection, make_url
+from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
+from sqlalchemy.pool import NullPool
+
+from exchange.kernel import UnsafeSettingError
+
+SQLITE = "sqlite+aiosqlite"
+POSTGRESQL = "postgresql+asyncpg"
+
+SESSION = {"application_name": "exchange", "jit": "off", "synchronous_commit": "on"}
+"""Settings of every session on PostgreSQL. A commit returns when it is on the disk, whatever the server's default."""
+
+
+def checked_url(url: str) -> URL:
+    """Return the parsed address; UnsafeSettingError for a database that the exchange does not know how to keep safe."""
+    parsed = make_url(url)
+    if parsed.drivername not in {SQLITE, POSTGRESQL}:
+        raise UnsafeSettingError(
+            f"`{parsed.drivername}` is no database of the exchange: use `{SQLITE}` or `{POSTGRESQL}`"
+        )
+    if parsed.drivername == SQLITE and parsed.database in {None, "", ":memory:"}:
+        raise UnsafeSettingError(
+            f"the store is kept in a file: name one, as in `{SQLITE}:////var/lib/exchange/exchange.db`"
+        )
+    return parsed
+
+
+def is_sqlite(url: URL) -> bool:
+    """Return whether the database is a file of SQLite."""
+    return url.drivername == SQLITE
+
+
+def new_engine(url: URL, *, wait_seconds: float, may_create: bool = False) -> AsyncEngine:
+    """Return an engine that connects when first used; its transactions on SQLite take the write lock when they begin.
+
+    `may_create` lets SQLite make the file. Nothing else may: an empty file in place of a lost one would hide the loss.
+    """
+    if not is_sqlite(url):
+        arguments: dict[str, Any] = {"timeout": wait_seconds, "command_timeout": 60, "server_settings": SESSION}
+        return create_async_engine(url, pool_size=2, max_overflow=6, pool_pre_ping=True, connect_args=arguments)
+    if not may_create:
+        url = url.set(database=existing_file(str(url.database)), query={"uri": "true"})
+    # A thread per connection is what aiosqlite costs; none is kept between transactions.
+    engine = create_async_engine(
+        url, poolclass=NullPool, connect_args={"timeout": wait_seconds, "isolation_level": None}
+    )
+    event.listen(engine.sync_engine, "connect", _set_up_sqlite)
+    event.listen(engine.sync_engine, "begin", _begin_immediate)
+    return engine
+
+
+def existing_file(path: str) -> str:
+    """Return the SQLite URI that opens the file at `path` and never makes one."""
+    return f"file:{quote(str(Path(path).absolute()))}?mode=rw"
+
+
+def _set_up_sqlite(connection: Any, _record: object) -> None:
+    cursor = connection.cursor()
+    for pragma in ("journal_mode = WAL", "synchronous = FULL", "foreign_keys = ON"):
+        cursor.execute(f"PRAGMA {pragma}")
+    cursor.close()
+
+
+def _begin_immediate(connection: Connection) -> None:
+    # At once, not at the first write: a read that becomes a write under another writer fails and cannot be waited for.
+    connection.exec_driver_sql("BEGIN IMMEDIATE")

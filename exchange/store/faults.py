@@ -1,0 +1,57 @@
+"""Turns what a database driver raises into the exchange's own errors; nothing else leaves this room.
+
+A driver's text may quote values of the row it failed on, so of PostgreSQL only the kind of failure is told.
+"""
+
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import asyncpg
+from sqlalchemy.exc import DBAPIError, IntegrityError, SQLAlchemyError
+
+from exchange.kernel import ConflictError, ExchangeError, UnavailableError
+
+DRIVER_ERRORS = (sqlite3.Error, asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError, EOFError)
+"""What raw drivers raise. OSError and EOFError are connections that broke."""
+
+_ROW_ERRORS = (
+    sqlite3.IntegrityError,
+    sqlite3.DataError,
+    asyncpg.IntegrityConstraintViolationError,
+    asyncpg.DataError,
+    OverflowError,
+    UnicodeEncodeError,
+)
+_CONFLICTS = (sqlite3.IntegrityError, asyncpg.IntegrityConstraintViolationError, IntegrityError)
+
+
+def is_of_one_row(fault: BaseException) -> bool:
+    """Return whether a row is at fault, not the database: the others of its batch may still succeed."""
+    return isinstance(fault, _ROW_ERRORS)
+
+
+def as_exchange_error(fault: BaseException) -> ExchangeError:
+    """Return the error to raise in place of `fault`."""
+    if isinstance(fault, ExchangeError):
+        return fault
+    if isinstance(fault, _CONFLICTS):
+        return ConflictError("the store holds such a row already, or lacks one that this refers to")
+    return UnavailableError(f"the store cannot answer: {_kind(fault)}")
+
+
+@contextmanager
+def driver_errors() -> Iterator[None]:
+    """Raise UnavailableError or ConflictError in place of what drivers and SQLAlchemy raise."""
+    try:
+        yield
+    except (*DRIVER_ERRORS, SQLAlchemyError) as exc:
+        raise as_exchange_error(exc) from exc
+
+
+def _kind(fault: BaseException) -> str:
+    if isinstance(fault, DBAPIError) and fault.orig is not None:
+        return _kind(fault.orig.__cause__ or fault.orig)
+    if isinstance(fault, sqlite3.Error):
+        return str(fault)
+    return type(fault).__name__

@@ -1,0 +1,107 @@
+"""The statements behind a page: the next reports of the permitted classes, in the order they were committed.
+
+Two ways to find them, both of a cost that does not depend on how many reports there are. *By class* takes the
+first few of each class from the index on (class, sequence). *By window* walks a stretch of all reports and keeps
+those of permitted classes; it wins for a reader of hundreds of classes.
+"""
+
+from dataclasses import dataclass
+from typing import Any, Self
+
+from sqlalchemy import BigInteger, ColumnElement, Select, and_, bindparam, func, literal_column, or_, select, true
+from sqlalchemy.sql.selectable import CTE, FromClause
+
+from exchange.store.dialect import Sql, Statement
+from exchange.store.standing import REPORT, STATE, report_columns, standing, whose
+
+WINDOW = 4_000
+"""How many reports one window covers: about as dear as asking 300 classes each for its first few."""
+
+_BEYOND = literal_column(str(2**63 - 1), BigInteger)
+
+
+@dataclass(frozen=True, slots=True)
+class PageStatements:
+    """The statements of a page, compiled for one database.
+
+    Rows: standing, the number up to which the page is complete (NULL = to the end), then a report, all NULL
+    where none was found.
+    """
+
+    by_class: Statement
+    by_class_and_precedence: Statement
+    by_window: Statement
+    first_since: Statement
+
+    @classmethod
+    def compiled(cls, sql: Sql) -> Self:
+        """Compile all of them."""
+        return cls(
+            by_class=sql.compile(_page(*_by_class(sql, precedence=False))),
+            by_class_and_precedence=sql.compile(_page(*_by_class(sql, precedence=True))),
+            by_window=sql.compile(_page(*_by_window(sql))),
+            first_since=sql.compile(_first_since()),
+        )
+
+
+def _page(candidates: CTE, complete_to: ColumnElement[Any]) -> Select[Any]:
+    bound = select(complete_to.label("seq")).cte("bound")
+    shown = (
+        select(candidates.c.seq)
+        .where(candidates.c.seq <= func.coalesce(select(bound.c.seq).scalar_subquery(), _BEYOND))
+        .order_by(candidates.c.seq)
+        .limit(bindparam("limit", type_=BigInteger))
+        .subquery("shown")
+    )
+    source = whose().join(bound, true()).outerjoin(shown, true()).outerjoin(REPORT, REPORT.c.seq == shown.c.seq)
+    columns = [*standing(), bound.c.seq.label("complete_to"), *report_columns()]
+    return select(*columns).select_from(source).order_by(shown.c.seq)
+
+
+def _by_class(sql: Sql, *, precedence: bool) -> tuple[CTE, ColumnElement[Any]]:
+    # INVARIANT: a class that gave as many as it was asked for may have more behind its last one; the page
+    # is complete up to the smallest such last number, and the next round goes on from there.
+    listed = sql.numbers("class_ids")
+    report = REPORT.alias("of_class")
+    per_class = bindparam("per_class", type_=BigInteger)
+    wanted = [report.c.class_id == listed.c.value, report.c.seq > bindparam("after"), _is_shown(report.c)]
+    if precedence:
+        wanted.append(report.c.precedence == bindparam("precedence"))
+    first = select(report.c.seq).where(*wanted).order_by(report.c.seq).limit(per_class)
+    candidate: FromClause
+    if sql.is_sqlite:
+        # SQLite has no LATERAL; a correlated list of row numbers walks the same index.
+        candidate = REPORT.alias("candidate")
+        source = listed.join(candidate, candidate.c.seq.in_(first.correlate(listed)))
+    else:
+        candidate = first.lateral("candidate")
+        source = listed.join(candidate, true())
+    found = select(listed.c.value.label("class_id"), candidate.c.seq).select_from(source).cte("candidates")
+    last = select(func.max(found.c.seq).label("seq")).group_by(found.c.class_id).having(func.count() == per_class)
+    return found, select(func.min(last.subquery("last").c.seq)).scalar_subquery()
+
+
+def _by_window(sql: Sql) -> tuple[CTE, ColumnElement[Any]]:
+    after = bindparam("after", type_=BigInteger)
+    # The sum keeps both planners from the index on (class, sequence): this is the walk along the sequence.
+    is_permitted = (REPORT.c.class_id + 0).in_(select(sql.numbers("class_ids").c.value))
+    stretch = and_(REPORT.c.seq > after, REPORT.c.seq <= after + WINDOW)
+    first = select(REPORT.c.seq).where(stretch, is_permitted, _is_shown(REPORT.c)).order_by(REPORT.c.seq)
+    return first.limit(bindparam("limit", type_=BigInteger)).cte("candidates"), after + WINDOW
+
+
+def _is_shown(report: Any) -> ColumnElement[bool]:
+    """Return which reports a list shows: neither recalled nor expired, posted since the moment asked for."""
+    status = report.status.in_([literal_column("'current'"), literal_column("'superseded'")])
+    unexpired = or_(report.valid_until.is_(None), report.valid_until > bindparam("now"))
+    return and_(status, unexpired, report.posted_at >= bindparam("since"))
+
+
+def _first_since() -> Select[Any]:
+    """Return the first sequence number recorded since `since`; the one after the last where there is none."""
+    first = (
+        select(REPORT.c.seq)
+        .where(REPORT.c.recorded_at >= bindparam("since"))
+        .order_by(REPORT.c.recorded_at, REPORT.c.seq)
+    )
+    return select(func.coalesce(first.limit(1).scalar_subquery(), STATE.c.report_seq + 1))

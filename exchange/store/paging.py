@@ -1,0 +1,134 @@
+"""A page: rounds of the page statements until it is full or there is nothing more.
+
+Steps: (1) where to begin; (2) one round, by class or by window; (3) if the policy or the caller changed between
+two rounds, begin again, for the page must be true as of one moment; (4) full, or at the end, or another round.
+"""
+
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+
+from exchange.kernel import UnavailableError, to_micros
+from exchange.store.dialect import Parameters, Row, Statement
+from exchange.store.page_statements import PageStatements
+from exchange.store.rows import ReportRow
+from exchange.store.standing import STANDING_WIDTH
+
+Fetch = Callable[[Statement, Parameters], Awaitable[Sequence[Row]]]
+
+_MANY_CLASSES = 64
+"""From here on a window is tried first: it costs about as much as asking this many classes one by one."""
+
+_SMALLEST_SHARE = 4
+"""Reports asked of each class at least: fewer means a second round for any reader whose classes differ in traffic."""
+
+_GROWTH = 4
+"""Where one class holds all that is left, each round asks it for this many times more."""
+
+_TRIES = 5
+_REPORT = STANDING_WIDTH + 1
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """One page as asked for. `after` is a position; `since` bounds when a report was posted."""
+
+    thumbprint: str
+    class_ids: list[int]
+    after: int
+    limit: int
+    now: datetime
+    precedence: str | None
+    since: datetime | None
+
+    @property
+    def since_micros(self) -> int:
+        """Return `since` in microseconds; without one, a moment before any report."""
+        return -(2**62) if self.since is None else to_micros(self.since)
+
+
+@dataclass(slots=True)
+class _Progress:
+    """How far the page is: all that belongs on it up to `position` is in `rows`."""
+
+    position: int
+    share: int
+    by_window: bool
+    standing: Row = ()
+    rows: list[ReportRow] = field(default_factory=list)
+
+
+async def read_page(fetch: Fetch, statements: PageStatements, asked: Asked) -> tuple[Row, list[ReportRow], int]:
+    """Return the standing, the rows oldest first, and the position to go on from."""
+    # (1) behind the position, and not before the moment asked for
+    if asked.since is not None:
+        ((first,),) = await fetch(statements.first_since, {"since": asked.since_micros})
+        asked = replace(asked, after=max(asked.after, first - 1))
+    for _ in range(_TRIES):
+        progress = _begun(asked)
+        if await _finished(fetch, statements, asked, progress):
+            return progress.standing, progress.rows, progress.position
+    raise UnavailableError("the policy changed faster than the list could be read: ask again")
+
+
+def _begun(asked: Asked) -> _Progress:
+    count = max(1, len(asked.class_ids))
+    share = max(_SMALLEST_SHARE, -(-2 * asked.limit // count))
+    return _Progress(asked.after, share, by_window=count > _MANY_CLASSES and asked.precedence is None)
+
+
+async def _finished(fetch: Fetch, statements: PageStatements, asked: Asked, progress: _Progress) -> bool:
+    """Fill `progress`; return False where what is in force, or the caller, changed between two rounds."""
+    while True:
+        # (2) one round
+        wanted = asked.limit - len(progress.rows)
+        found = await fetch(_statement(statements, asked, progress), _parameters(asked, progress, wanted))
+        standing, complete_to, last_seq = found[0][:STANDING_WIDTH], found[0][STANDING_WIDTH], found[0][3]
+        # (3) true as of one moment
+        if progress.standing and _basis(progress.standing) != _basis(standing):
+            return False
+        progress.standing = standing
+        rows = [ReportRow._make(row[_REPORT:]) for row in found if row[_REPORT] is not None]
+        progress.rows += rows
+        # (4) full, at the end, or on
+        if len(rows) >= wanted:
+            progress.position = progress.rows[-1].seq
+            return True
+        if complete_to is None or complete_to >= last_seq:
+            # INVARIANT: never behind where the caller was, nor past a report that this snapshot did not hold.
+            progress.position = max(asked.after, last_seq)
+            return True
+        progress.position = complete_to
+        _adapt(progress, found=len(rows), wanted=wanted, classes=len(asked.class_ids))
+
+
+def _statement(statements: PageStatements, asked: Asked, progress: _Progress) -> Statement:
+    if progress.by_window:
+        return statements.by_window
+    return statements.by_class if asked.precedence is None else statements.by_class_and_precedence
+
+
+def _parameters(asked: Asked, progress: _Progress, wanted: int) -> Parameters:
+    return {
+        "thumbprint": asked.thumbprint,
+        "class_ids": asked.class_ids,
+        "after": progress.position,
+        "limit": wanted,
+        "per_class": min(progress.share, wanted),
+        "now": to_micros(asked.now),
+        "since": asked.since_micros,
+        "precedence": asked.precedence,
+    }
+
+
+def _basis(standing: Row) -> tuple[object, ...]:
+    """Return what must not change within a page: everything but the last sequence number, which only grows."""
+    return (*standing[:3], *standing[4:STANDING_WIDTH])
+
+
+def _adapt(progress: _Progress, *, found: int, wanted: int, classes: int) -> None:
+    if progress.by_window:
+        # Another window only where the windows still needed cost less than one round over all classes.
+        progress.by_window = (wanted - found) * _MANY_CLASSES <= found * classes
+    else:
+        progress.share *= _GROWTH

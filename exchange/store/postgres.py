@@ -1,0 +1,205 @@
+"""PostgreSQL: reads on a few connections, writes in two lanes that commit for many.
+
+Entries and reports have a lane each, so that a read never waits behind a post that holds the policy state.
+asyncpg is used directly: its prepared statements live as long as the connection.
+"""
+
+import asyncio
+from collections import deque
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Any
+
+import asyncpg
+from sqlalchemy import make_url
+from sqlalchemy.dialects.postgresql.asyncpg import PGDialect_asyncpg
+
+from exchange.kernel import UnavailableError, UnsafeSettingError
+from exchange.store.batch import AppendJob, Ask, Job, Put, Result, Steps
+from exchange.store.dialect import Parameters, Row, Statement
+from exchange.store.engine import SESSION
+from exchange.store.faults import DRIVER_ERRORS, driver_errors, is_of_one_row
+from exchange.store.lane import BATCH_LIMIT, QUEUE_LIMIT, Waiting, Write, deliver, failed
+
+READ_CONNECTIONS = 8
+"""Per process. One core of the database serves about this many of ours; more only wait inside it."""
+
+_CONNECT_SECONDS = 5.0
+_ANSWER_SECONDS = 10.0
+"""A statement that takes longer met a lock or a network that is gone; nothing here runs so long by itself."""
+
+_BROKEN = (
+    asyncpg.PostgresConnectionError,
+    asyncpg.AdminShutdownError,
+    asyncpg.CrashShutdownError,
+    asyncpg.InterfaceError,
+    ConnectionError,
+    EOFError,
+)
+"""What a connection raises whose other end has gone. No TimeoutError: the other end may still be at work."""
+
+Connect = Callable[[], Awaitable[asyncpg.Connection]]
+
+
+class PostgresDatabase:
+    """One database, as seen by one process and one event loop."""
+
+    def __init__(self, url: str, write: Write) -> None:
+        connect = connector(url)
+        self._readers = _Readers(connect)
+        self._entries = _Lane(connect, write)
+        self._posts = _Lane(connect, write)
+
+    async def fetch(self, statement: Statement, parameters: Parameters) -> Sequence[Row]:
+        """Return the rows of one read."""
+        with driver_errors():
+            return await self._readers.fetch(statement.sql, statement.arguments(parameters))
+
+    async def submit(self, job: Job) -> Result:
+        """Return the result of `job` once it is durable."""
+        lane = self._entries if isinstance(job, AppendJob) else self._posts
+        return await lane.submit(job)
+
+    async def close(self) -> None:
+        """Finish what is queued and close the connections."""
+        await self._entries.close()
+        await self._posts.close()
+        await self._readers.close()
+
+
+class _Readers:
+    """A few connections, opened as needed. Nothing in a session outlives its statement, so none is reset."""
+
+    def __init__(self, connect: Connect) -> None:
+        self._connect = connect
+        self._idle: list[asyncpg.Connection] = []
+        self._free = asyncio.Semaphore(READ_CONNECTIONS)
+
+    async def fetch(self, sql: str, arguments: Sequence[Any]) -> Sequence[Row]:
+        async with self._free:
+            while self._idle:
+                connection = self._idle.pop()
+                try:
+                    return await self._fetch(connection, sql, arguments)
+                except _BROKEN:
+                    continue  # it died while idle; a read changes nothing, so another one may ask again
+            return await self._fetch(await self._connect(), sql, arguments)
+
+    async def close(self) -> None:
+        for connection in self._idle:
+            await _close(connection)
+        self._idle.clear()
+
+    async def _fetch(self, connection: asyncpg.Connection, sql: str, arguments: Sequence[Any]) -> Sequence[Row]:
+        try:
+            rows: list[Row] = await connection.fetch(sql, *arguments)
+        except BaseException:
+            # Also on cancellation: a connection with an answer still on its way is not given to another request.
+            connection.terminate()
+            raise
+        self._idle.append(connection)
+        return rows
+
+
+class _Lane:
+    """One connection, one transaction at a time, as many jobs in it as have queued up."""
+
+    def __init__(self, connect: Connect, write: Write) -> None:
+        self._connect = connect
+        self._write = write
+        self._connection: asyncpg.Connection | None = None
+        self._waiting: deque[Waiting] = deque()
+        self._task: asyncio.Task[None] | None = None
+
+    async def submit(self, job: Job) -> Result:
+        if len(self._waiting) >= QUEUE_LIMIT:
+            raise UnavailableError("the store cannot keep up: too many writes are waiting")
+        future: asyncio.Future[Result] = asyncio.get_running_loop().create_future()
+        self._waiting.append((job, future))
+        if self._task is None or self._task.done():
+            self._task = asyncio.create_task(self._work())
+        return await future
+
+    async def close(self) -> None:
+        if self._task is not None:
+            await self._task
+        await self._drop()
+
+    async def _work(self) -> None:
+        while self._waiting:
+            count = min(BATCH_LIMIT, len(self._waiting))
+            batch = [self._waiting.popleft() for _ in range(count)]
+            deliver(batch, await self._run([job for job, _ in batch]))
+
+    async def _run(self, jobs: Sequence[Job]) -> list[Result]:
+        try:
+            return await self._transact(jobs)
+        except Exception as exc:  # noqa: BLE001  every failure is handed to those who wait for it
+            if len(jobs) == 1 or not is_of_one_row(exc):
+                return failed(jobs, exc)
+        return [result for job in jobs for result in await self._run([job])]
+
+    async def _transact(self, jobs: Sequence[Job]) -> list[Result]:
+        if self._connection is None or self._connection.is_closed():
+            self._connection = await self._connect()
+        connection = self._connection
+        try:
+            if all(isinstance(job, AppendJob) for job in jobs):
+                # One statement: it is its own transaction.
+                return await _drive(connection, self._write(jobs))
+            async with connection.transaction():
+                return await _drive(connection, self._write(jobs))
+        except BaseException as exc:
+            if not is_of_one_row(exc):
+                await self._drop()
+            raise
+
+    async def _drop(self) -> None:
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            await _close(connection)
+
+
+def connector(url: str) -> Connect:
+    """Return what opens one connection to `url`; every commit on it is synced to the disk."""
+    dialect = PGDialect_asyncpg()  # type: ignore[no-untyped-call]  # SQLAlchemy leaves it unannotated
+    arguments: dict[str, Any] = dialect.create_connect_args(make_url(url))[1]  # type: ignore[no-untyped-call]  # the same
+    arguments = {name: value for name, value in arguments.items() if not name.startswith("prepared_statement")}
+
+    async def connect() -> asyncpg.Connection:
+        connection = await asyncpg.connect(
+            **arguments,
+            timeout=_CONNECT_SECONDS,
+            command_timeout=_ANSWER_SECONDS,
+            max_cached_statement_lifetime=0,  # for as long as the connection: they are few and always the same
+            server_settings=SESSION | {"plan_cache_mode": "force_generic_plan"},
+        )
+        if await connection.fetchval("SHOW synchronous_commit") != "on":
+            await connection.close()
+            message = "the database does not keep `synchronous_commit` on, a crash would lose acknowledged entries"
+            raise UnsafeSettingError(f"{message}: let sessions set it")
+        return connection
+
+    return connect
+
+
+async def _close(connection: asyncpg.Connection) -> None:
+    try:
+        await connection.close(timeout=1)
+    except DRIVER_ERRORS:
+        connection.terminate()
+
+
+async def _drive(connection: asyncpg.Connection, steps: Steps) -> list[Result]:
+    try:
+        step = next(steps)
+        while True:
+            rows: Sequence[Row] = ()
+            match step:
+                case Ask(statement, parameters):
+                    rows = await connection.fetch(statement.sql, *statement.arguments(parameters))
+                case Put(statement, values):
+                    await connection.execute(statement.sql, *zip(*values, strict=True))
+            step = steps.send(rows)
+    except StopIteration as done:
+        results: list[Result] = done.value
+        return results

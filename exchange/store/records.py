@@ -1,0 +1,160 @@
+"""Between table rows and the values of the core rooms. What is read back is checked as strictly as what comes in."""
+
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+from itertools import groupby
+from operator import itemgetter
+from typing import Protocol
+
+import orjson
+
+from exchange.agreements import Agreement, AgreementId, Party, PartyState, terms_as_json, terms_from_stored
+from exchange.kernel import from_micros, to_micros
+from exchange.members import Clearance, Client, ClientId, Member, MemberCode, Role, Standing
+from exchange.release import class_from_json
+from exchange.store.dialect import Row
+from exchange.store.rows import ClassRow
+from exchange.store.tables import AgreementTable, ClientTable, MemberTable, PartyTable
+
+
+class MemberColumns(Protocol):
+    """A member's columns under their names."""
+
+    code: str
+    version: int
+    name: str
+    standing: str
+
+
+def member_of(row: MemberColumns) -> Member:
+    """Return the member in a row."""
+    return Member(MemberCode(row.code), row.version, row.name, Standing(row.standing))
+
+
+def member_row(member: Member, now: datetime) -> MemberTable:
+    """Return the row of a member's new version."""
+    return MemberTable(
+        code=member.code,
+        version=member.version,
+        name=member.name,
+        standing=member.standing.value,
+        recorded_at=to_micros(now),
+    )
+
+
+class ClientColumns(Protocol):
+    """A client's columns under their names: a row of the table, or of a hot statement."""
+
+    id: str
+    version: int
+    name: str
+    member: str
+    agency: str
+    roles: str
+    level: str
+    compartments: str
+    cleared_since: int
+    cleared_until: int | None
+    nationality: str
+    purposes: str
+    standing: str
+
+
+def client_of(row: ClientColumns, member_standing: str) -> Client:
+    """Return the client in a row."""
+    until = row.cleared_until
+    return Client(
+        id=ClientId(row.id),
+        version=row.version,
+        name=row.name,
+        member=MemberCode(row.member),
+        agency=row.agency,
+        roles=frozenset(Role(name) for name in orjson.loads(row.roles)),
+        clearance=Clearance(
+            level=row.level,
+            compartments=tuple(orjson.loads(row.compartments)),
+            since=from_micros(row.cleared_since),
+            until=None if until is None else from_micros(until),
+        ),
+        nationality=row.nationality,
+        purposes=tuple(orjson.loads(row.purposes)),
+        standing=Standing(row.standing),
+        member_standing=Standing(member_standing),
+    )
+
+
+def client_row(client: Client, now: datetime) -> ClientTable:
+    """Return the row of a client's new version."""
+    clearance = client.clearance
+    return ClientTable(
+        id=client.id,
+        version=client.version,
+        name=client.name,
+        member=client.member,
+        agency=client.agency,
+        roles=_json_list(sorted(role.value for role in client.roles)),
+        level=clearance.level,
+        compartments=_json_list(clearance.compartments),
+        cleared_since=to_micros(clearance.since),
+        cleared_until=None if clearance.until is None else to_micros(clearance.until),
+        nationality=client.nationality,
+        purposes=_json_list(client.purposes),
+        standing=client.standing.value,
+        recorded_at=to_micros(now),
+    )
+
+
+def agreement_of(rows: Sequence[Row]) -> Agreement:
+    """Return the agreement in its rows, one per party: id, version, terms, member, state, signed at."""
+    agreement_id, version, terms = rows[0][:3]
+    return Agreement(
+        id=AgreementId(agreement_id),
+        version=version,
+        terms=terms_from_stored(orjson.loads(terms)),
+        parties=tuple(_party_of(*row[3:6]) for row in rows),
+    )
+
+
+def agreements_of(rows: Sequence[Row]) -> list[Agreement]:
+    """Return the agreements in rows that come agreement by agreement."""
+    return [agreement_of(list(group)) for _, group in groupby(rows, key=itemgetter(0))]
+
+
+def agreement_row(agreement: Agreement, proposed_by: str | None, now: datetime) -> AgreementTable:
+    """Return the row of an agreement's new version."""
+    return AgreementTable(
+        id=agreement.id,
+        version=agreement.version,
+        terms=orjson.dumps(terms_as_json(agreement.terms)).decode(),
+        proposed_by=proposed_by,
+        recorded_at=to_micros(now),
+    )
+
+
+def party_rows(agreement: Agreement) -> list[PartyTable]:
+    """Return one row per party of an agreement's new version."""
+    return [
+        PartyTable(
+            agreement_id=agreement.id,
+            version=agreement.version,
+            member=party.member,
+            position=position,
+            state=party.state.value,
+            signed_at=None if party.signed_at is None else to_micros(party.signed_at),
+        )
+        for position, party in enumerate(agreement.parties)
+    ]
+
+
+def class_row(row: Row) -> ClassRow:
+    """Return the release class in a row (id, digest, facts)."""
+    class_id, digest, facts = row
+    return ClassRow(id=class_id, version=class_id, digest=digest, facts=class_from_json(orjson.loads(facts)))
+
+
+def _party_of(member: str, state: str, signed_at: int | None) -> Party:
+    return Party(MemberCode(member), PartyState(state), None if signed_at is None else from_micros(signed_at))
+
+
+def _json_list(values: Iterable[str]) -> str:
+    return orjson.dumps(list(values)).decode()

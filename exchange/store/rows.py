@@ -1,0 +1,190 @@
+"""What goes into the store and what comes out: plain frozen values, never table rows."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from enum import Enum
+from typing import NamedTuple
+
+from exchange.kernel import from_micros
+from exchange.members import Client
+from exchange.release import ClassFacts
+from exchange.reports import Precedence, ReportStatus
+
+
+class Parts(Enum):
+    """Which parts of a report to load; one part is asked for by its number."""
+
+    NONE = "none"
+    ALL = "all"
+
+
+@dataclass(frozen=True, slots=True)
+class PolicyState:
+    """What is in force now. Equal states mean that no cached decision or class has become stale between them."""
+
+    policy_version: int
+    class_version: int
+    policy_digest: str
+
+
+@dataclass(frozen=True, slots=True)
+class ClassRow:
+    """A release class; immutable. `version` is the class version at which it came into being."""
+
+    id: int
+    version: int
+    digest: str
+    facts: ClassFacts
+
+
+class ReportRow(NamedTuple):
+    """A report without its parts, in column order.
+
+    A tuple and not a dataclass: a page makes hundreds of them, and a tuple costs a tenth. `sealed_header` is the
+    encrypted header, `wrapped_key` its wrapped data key; the `_micros` are microseconds since 1970.
+    """
+
+    seq: int
+    id: str
+    class_id: int
+    version: int
+    agreement: str
+    originator: str
+    posted_at_micros: int
+    valid_until_micros: int | None
+    precedence_name: str
+    status_name: str
+    supersedes: str | None
+    key_id: str
+    key_version: int
+    wrap_suite: str
+    wrapped_key: bytes
+    header_suite: str
+    sealed_header: bytes
+
+    @property
+    def posted_at(self) -> datetime:
+        """Return when it was posted."""
+        return from_micros(self.posted_at_micros)
+
+    @property
+    def valid_until(self) -> datetime | None:
+        """Return when it expires, or None."""
+        return None if self.valid_until_micros is None else from_micros(self.valid_until_micros)
+
+    @property
+    def precedence(self) -> Precedence:
+        """Return its precedence."""
+        return Precedence(self.precedence_name)
+
+    @property
+    def status(self) -> ReportStatus:
+        """Return the stored status; whether it has expired follows from `valid_until`."""
+        return ReportStatus(self.status_name)
+
+
+class PartRow(NamedTuple):
+    """One part. `label_index` points into the `part_labels` of the report's class; `size_bytes` is of the plaintext."""
+
+    number: int
+    label_index: int
+    size_bytes: int
+    key_id: str
+    key_version: int
+    wrap_suite: str
+    wrapped_key: bytes
+    suite: str
+    ciphertext: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class CallerRow:
+    """Who a certificate belongs to (None = nobody enrolled), and what is in force."""
+
+    state: PolicyState
+    client: Client | None
+
+
+@dataclass(frozen=True, slots=True)
+class PullRow:
+    """Caller, policy state and one report, read as of one moment."""
+
+    state: PolicyState
+    client: Client | None
+    report: ReportRow | None
+    parts: tuple[PartRow, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class PageRow:
+    """Caller, policy state and one page, read as of one moment; `position` is what to pass as `after` next time."""
+
+    state: PolicyState
+    client: Client | None
+    rows: tuple[ReportRow, ...]
+    position: int
+
+
+@dataclass(frozen=True, slots=True)
+class StoredKey:
+    """A wrapped data key and what wrapped it."""
+
+    key_id: str
+    key_version: int
+    suite: str
+    blob: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class NewPart:
+    """A part to keep; `label_index` points into `facts.part_labels` of its report."""
+
+    number: int
+    label_index: int
+    size_bytes: int
+    key: StoredKey
+    suite: str
+    ciphertext: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class NewReport:
+    """A report to keep. `supersedes` is marked superseded in the same transaction; the caller has checked it may."""
+
+    id: str
+    version: int
+    facts: ClassFacts
+    precedence: Precedence
+    posted_at: datetime
+    valid_until: datetime | None
+    supersedes: str | None
+    key: StoredKey
+    header_suite: str
+    sealed_header: bytes
+    parts: tuple[NewPart, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Idempotency:
+    """The key a client sent with a post, and the digest of what it posted."""
+
+    client_id: str
+    key: str
+    request_digest: str
+
+
+@dataclass(frozen=True, slots=True)
+class PostedRow:
+    """A report that is now durable, and its audit entry."""
+
+    report_id: str
+    seq: int
+    class_id: int
+    entry_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class IdempotentReplay:
+    """The same request was posted before as `report_id`; nothing was written now, no entry either."""
+
+    report_id: str

@@ -1,0 +1,168 @@
+"""SQLite: reads inline in the event loop, writes in one thread that commits for many.
+
+A read takes tens of microseconds, less than handing it to a thread. One thread writes because SQLite has one
+writer; it commits whatever has queued up while the last commit was being synced.
+"""
+
+import asyncio
+import queue
+import sqlite3
+import threading
+from collections.abc import Sequence
+from contextlib import suppress
+from pathlib import Path
+
+from exchange.kernel import UnavailableError
+from exchange.store.batch import Ask, Job, Put, Result, Steps
+from exchange.store.dialect import Parameters, Row, Statement, as_sqlite
+from exchange.store.engine import existing_file
+from exchange.store.faults import driver_errors, is_of_one_row
+from exchange.store.lane import BATCH_LIMIT, QUEUE_LIMIT, Waiting, Write, deliver_from_thread, failed
+
+_READ_WAIT_SECONDS = 0.25
+"""A reader waits for nobody in WAL mode but during recovery; it must not hold up the event loop."""
+
+
+class SqliteDatabase:
+    """One database file, as seen by one process and one event loop."""
+
+    def __init__(self, path: str, write: Write, *, wait_seconds: float) -> None:
+        self._path = path
+        self._write = write
+        self._wait_seconds = wait_seconds
+        self._reader = _Connection(path, wait_seconds=_READ_WAIT_SECONDS)
+        self._waiting: queue.SimpleQueue[Waiting | None] = queue.SimpleQueue()
+        self._thread: threading.Thread | None = None
+
+    async def fetch(self, statement: Statement, parameters: Parameters) -> Sequence[Row]:
+        """Return the rows of one read."""
+        with driver_errors():
+            try:
+                connection = self._reader.open()
+                arguments = [as_sqlite(value) for value in statement.arguments(parameters)]
+                rows: list[Row] = connection.execute(statement.sql, arguments).fetchall()
+            except sqlite3.Error:
+                self._reader.drop()
+                raise
+            return rows
+
+    async def submit(self, job: Job) -> Result:
+        """Return the result of `job` once it is durable."""
+        if self._waiting.qsize() >= QUEUE_LIMIT:
+            raise UnavailableError("the store cannot keep up: too many writes are waiting")
+        if self._thread is None:
+            self._thread = threading.Thread(target=self._work, name="store-writer", daemon=True)
+            self._thread.start()
+        future: asyncio.Future[Result] = asyncio.get_running_loop().create_future()
+        self._waiting.put((job, future))
+        return await future
+
+    async def close(self) -> None:
+        """Finish what is queued and close the connections."""
+        if self._thread is not None:
+            self._waiting.put(None)
+            await asyncio.to_thread(self._thread.join)
+            self._thread = None
+        self._reader.drop()
+
+    def _work(self) -> None:
+        connection = _Connection(self._path, wait_seconds=self._wait_seconds)
+        writer = _Writer(connection, self._write)
+        is_open = True
+        while is_open:
+            first = self._waiting.get()
+            taken = [first]
+            while len(taken) < BATCH_LIMIT and taken[-1] is not None:
+                try:
+                    taken.append(self._waiting.get_nowait())
+                except queue.Empty:
+                    break
+            is_open = taken[-1] is not None
+            batch = [waiting for waiting in taken if waiting is not None]
+            if batch:
+                deliver_from_thread(batch, writer.run([job for job, _ in batch]))
+        connection.drop()
+
+
+class _Connection:
+    """A connection that is opened when first needed, and anew after every failure of the database."""
+
+    def __init__(self, path: str, *, wait_seconds: float) -> None:
+        self._path = path
+        self._wait_seconds = wait_seconds
+        self._connection: sqlite3.Connection | None = None
+        self._file = 0
+
+    def open(self) -> sqlite3.Connection:
+        """Return the connection to the file that is at the path now."""
+        # A deleted or replaced file would take writes without an error and lose them: durable means this file.
+        file = Path(self._path).stat().st_ino
+        if self._connection is None or file != self._file:
+            self.drop()
+            self._connection = connect(self._path, wait_seconds=self._wait_seconds)
+            self._file = file
+        return self._connection
+
+    def drop(self) -> None:
+        """Close the connection."""
+        if self._connection is not None:
+            self._connection.close()
+            self._connection = None
+
+
+class _Writer:
+    """Runs batches on a connection of the writer thread's own."""
+
+    def __init__(self, connection: _Connection, write: Write) -> None:
+        self._connection = connection
+        self._write = write
+
+    def run(self, jobs: Sequence[Job]) -> list[Result]:
+        """Commit `jobs` together; where a row of one is at fault, each by itself."""
+        try:
+            return self._transact(jobs)
+        except Exception as exc:  # noqa: BLE001  every failure is handed to those who wait for it
+            if len(jobs) == 1 or not is_of_one_row(exc):
+                return failed(jobs, exc)
+        return [result for job in jobs for result in self.run([job])]
+
+    def _transact(self, jobs: Sequence[Job]) -> list[Result]:
+        connection = self._connection.open()
+        try:
+            connection.execute("BEGIN IMMEDIATE")
+            results = _drive(connection, self._write(jobs))
+            connection.execute("COMMIT")
+        except BaseException as exc:
+            with suppress(sqlite3.Error):
+                connection.execute("ROLLBACK")
+            if not is_of_one_row(exc):
+                self._connection.drop()
+            raise
+        return results
+
+
+def connect(path: str, *, wait_seconds: float) -> sqlite3.Connection:
+    """Open the file at `path`, which exists; every commit on it is synced to the disk."""
+    uri = existing_file(path)
+    connection = sqlite3.connect(uri, uri=True, isolation_level=None, timeout=wait_seconds, cached_statements=256)
+    # FULL, not WAL's usual NORMAL: an entry that was acknowledged must survive the power going.
+    for pragma in ("journal_mode = WAL", "synchronous = FULL", "foreign_keys = ON", "cache_size = -16000"):
+        connection.execute(f"PRAGMA {pragma}")
+    return connection
+
+
+def _drive(connection: sqlite3.Connection, steps: Steps) -> list[Result]:
+    try:
+        step = next(steps)
+        while True:
+            rows: Sequence[Row] = ()
+            match step:
+                case Ask(statement, parameters):
+                    arguments = [as_sqlite(value) for value in statement.arguments(parameters)]
+                    rows = connection.execute(statement.sql, arguments).fetchall()
+                case Put(statement, values):
+                    connection.executemany(statement.sql, values)
+            step = steps.send(rows)
+    except StopIteration as done:
+        results: list[Result] = done.value
+        return results

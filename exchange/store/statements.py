@@ -1,0 +1,97 @@
+"""The hot reads. Each is one statement, so that its answer is true as of one moment."""
+
+from dataclasses import dataclass
+from typing import Any, Self
+
+from sqlalchemy import ColumnElement, Select, and_, bindparam, select
+
+from exchange.store.dialect import Sql, Statement
+from exchange.store.standing import CLIENT, MEMBER, REPORT, report_columns, standing, whose
+from exchange.store.tables import table
+
+_CLASS = table("release_class")
+_PART = table("report_part")
+_ENTRY = table("audit_entry")
+_AGREEMENT = table("agreement")
+_PARTY = table("agreement_party")
+
+CLIENT_COLUMNS = (*CLIENT.c.keys(), "member_standing")
+MEMBER_COLUMNS = tuple(MEMBER.c.keys())
+_PARTY_COLUMNS = ("member", "state", "signed_at")
+_PART_COLUMNS = [name for name in _PART.c.keys() if name != "report_id"]  # noqa: SIM118  a collection, no dict
+
+
+@dataclass(frozen=True, slots=True)
+class HotStatements:
+    """The hot reads besides pages, compiled for one database."""
+
+    caller: Statement
+    client_version: Statement
+    report: Statement
+    report_with_parts: Statement
+    report_with_part: Statement
+    classes_after: Statement
+    class_by_id: Statement
+    clients: Statement
+    members: Statement
+    agreements: Statement
+    agreement: Statement
+    entries_after: Statement
+    entries_before: Statement
+
+    @classmethod
+    def compiled(cls, sql: Sql) -> Self:
+        """Compile all of them."""
+        all_parts = _PART.c.report_id == REPORT.c.id
+        one_part = and_(all_parts, _PART.c.number == bindparam("number"))
+        asked = whose().outerjoin(REPORT, REPORT.c.id == bindparam("report_id"))
+        classes = select(_CLASS.c.id, _CLASS.c.digest, _CLASS.c.facts)
+        agreements = _current_agreements()
+        entries = select(_ENTRY.c.content).limit(bindparam("limit"))
+        return cls(
+            caller=sql.compile(select(*standing(), *_client_columns()).select_from(whose())),
+            client_version=sql.compile(_client_version()),
+            report=sql.compile(select(*standing(), *report_columns()).select_from(asked)),
+            report_with_parts=sql.compile(_with_parts(all_parts)),
+            report_with_part=sql.compile(_with_parts(one_part)),
+            classes_after=sql.compile(classes.where(_CLASS.c.id > bindparam("after")).order_by(_CLASS.c.id)),
+            class_by_id=sql.compile(classes.where(_CLASS.c.id == bindparam("class_id"))),
+            clients=sql.compile(_current_clients()),
+            members=sql.compile(select(*MEMBER.c).where(MEMBER.c.superseded_at.is_(None)).order_by(MEMBER.c.code)),
+            agreements=sql.compile(agreements),
+            agreement=sql.compile(agreements.where(_AGREEMENT.c.id == bindparam("agreement_id"))),
+            # UUIDv7: the order of ids is the order of time.
+            entries_after=sql.compile(entries.where(_ENTRY.c.id > bindparam("place")).order_by(_ENTRY.c.id)),
+            entries_before=sql.compile(entries.where(_ENTRY.c.id < bindparam("place")).order_by(_ENTRY.c.id.desc())),
+        )
+
+
+def _client_columns() -> list[ColumnElement[Any]]:
+    return [*CLIENT.c, MEMBER.c.standing.label("member_standing")]
+
+
+def _client_version() -> Select[Any]:
+    versions = and_(CLIENT.c.version == bindparam("client_version"), MEMBER.c.version == bindparam("member_version"))
+    source = CLIENT.join(MEMBER, MEMBER.c.code == CLIENT.c.member)
+    return select(*_client_columns()).select_from(source).where(CLIENT.c.id == bindparam("client_id"), versions)
+
+
+def _current_clients() -> Select[Any]:
+    current = and_(MEMBER.c.code == CLIENT.c.member, MEMBER.c.superseded_at.is_(None))
+    source = CLIENT.join(MEMBER, current)
+    return select(*_client_columns()).select_from(source).where(CLIENT.c.superseded_at.is_(None)).order_by(CLIENT.c.id)
+
+
+def _current_agreements() -> Select[Any]:
+    """Return one row per party, parties in their order."""
+    party = and_(_PARTY.c.agreement_id == _AGREEMENT.c.id, _PARTY.c.version == _AGREEMENT.c.version)
+    columns = [_AGREEMENT.c.id, _AGREEMENT.c.version, _AGREEMENT.c.terms, *(_PARTY.c[name] for name in _PARTY_COLUMNS)]
+    source = _AGREEMENT.join(_PARTY, party)
+    current = select(*columns).select_from(source).where(_AGREEMENT.c.superseded_at.is_(None))
+    return current.order_by(_AGREEMENT.c.id, _PARTY.c.position)
+
+
+def _with_parts(parts: ColumnElement[bool]) -> Select[Any]:
+    columns = [*standing(), *report_columns(), *(_PART.c[name] for name in _PART_COLUMNS)]
+    asked = whose().outerjoin(REPORT, REPORT.c.id == bindparam("report_id")).outerjoin(_PART, parts)
+    return select(*columns).select_from(asked).order_by(_PART.c.number)

@@ -1,0 +1,258 @@
+"""The store as use cases see it."""
+
+from collections.abc import Callable, Sequence
+from contextlib import AbstractAsyncContextManager
+from datetime import datetime
+from types import SimpleNamespace
+from typing import Self, TypedDict, Unpack
+
+from exchange.agreements import Agreement
+from exchange.audit import EntryDraft
+from exchange.kernel import Clock, UnavailableError
+from exchange.members import Client, Member
+from exchange.release import class_digest
+from exchange.store.batch import AppendJob, Job, PostJob, ProbeJob, Result, Steps, write_batch
+from exchange.store.dialect import Row, Sql, Value
+from exchange.store.engine import checked_url, is_sqlite, new_engine
+from exchange.store.page_statements import PageStatements
+from exchange.store.paging import Asked, read_page
+from exchange.store.postgres import PostgresDatabase
+from exchange.store.records import agreements_of, class_row, client_of, member_of
+from exchange.store.rows import (
+    CallerRow,
+    ClassRow,
+    Idempotency,
+    IdempotentReplay,
+    NewReport,
+    PageRow,
+    PartRow,
+    Parts,
+    PolicyState,
+    PostedRow,
+    PullRow,
+    ReportRow,
+)
+from exchange.store.schema import require_head
+from exchange.store.sealing import Sealer
+from exchange.store.sqlite import SqliteDatabase
+from exchange.store.standing import REPORT_WIDTH, STANDING_WIDTH
+from exchange.store.statements import CLIENT_COLUMNS, MEMBER_COLUMNS, HotStatements
+from exchange.store.unit_of_work import UnitOfWork, unit_of_work
+from exchange.store.write_statements import WriteStatements
+
+_LOCK_WAIT_SECONDS = 5.0
+"""How long a writer waits for another process's transaction before its callers are told 503."""
+
+_FIRST_ID, _LAST_ID = "", "\U0010ffff"
+_CLIENTS_KEPT = 50_000
+
+
+class PageFields(TypedDict):
+    """How a page is asked for: a position, at most how many, the request's one time, and the filters."""
+
+    after: int
+    limit: int
+    now: datetime
+    precedence: str | None
+    since: datetime | None
+
+
+class Store:
+    """One database, as seen by one process and one event loop.
+
+    Connections open when first used, so none is shared over a fork.
+    """
+
+    def __init__(self, url: str, sealer: Sealer, clock: Clock, *, wait_seconds: float) -> None:
+        parsed = checked_url(url)
+        sql = Sql(is_sqlite=is_sqlite(parsed))
+        writes = WriteStatements.compiled(sql)
+
+        def write(jobs: Sequence[Job]) -> Steps:
+            return write_batch(jobs, writes, sealer)
+
+        self._hot = HotStatements.compiled(sql)
+        self._pages = PageStatements.compiled(sql)
+        self._sealer = sealer
+        self._clock = clock
+        self._engine = new_engine(parsed, wait_seconds=wait_seconds)
+        self._database: SqliteDatabase | PostgresDatabase = (
+            SqliteDatabase(str(parsed.database), write, wait_seconds=wait_seconds)
+            if sql.is_sqlite
+            else PostgresDatabase(url, write)
+        )
+        self._clients: dict[str, tuple[int, int, Client]] = {}
+        self._classes: dict[int, ClassRow] = {}
+
+    @classmethod
+    async def open(
+        cls,
+        url: str,
+        *,
+        node: str,
+        clock: Clock,
+        randomness: Callable[[int], bytes],
+        wait_seconds: float = _LOCK_WAIT_SECONDS,
+    ) -> Self:
+        """Open the database at `url` (as SQLAlchemy writes it) and prove that it can be read.
+
+        `node` names this process's host in every audit entry. Raises UnavailableError for a database that
+        cannot be reached or whose schema is another version's, UnsafeSettingError for one that would lose commits.
+        """
+        await require_head(url)
+        store = cls(url, Sealer(node, clock, randomness), clock, wait_seconds=wait_seconds)
+        try:
+            await store.ping()
+        except BaseException:
+            await store.close()
+            raise
+        return store
+
+    async def close(self) -> None:
+        """Finish the writes that wait and close every connection."""
+        await self._database.close()
+        await self._engine.dispose()
+
+    async def ping(self) -> None:
+        """Read, and commit a write that changes nothing; UnavailableError where either fails."""
+        await self._database.fetch(self._hot.members, {})
+        await self._submitted(ProbeJob())
+
+    async def caller(self, thumbprint: str) -> CallerRow:
+        """Return who uses the certificate, and the policy state."""
+        (row,) = await self._database.fetch(self._hot.caller, {"thumbprint": thumbprint})
+        client = None if row[4] is None else self._kept_client(row, row[STANDING_WIDTH:])
+        return CallerRow(_state(row), client)
+
+    async def report_for(self, thumbprint: str, report_id: str, *, parts: Parts | int) -> PullRow:
+        """Return caller, policy state, and one report with the parts asked for, as of one moment."""
+        parameters: dict[str, Value] = {"thumbprint": thumbprint, "report_id": report_id}
+        if isinstance(parts, int):
+            statement, parameters["number"] = self._hot.report_with_part, parts
+        else:
+            statement = self._hot.report if parts is Parts.NONE else self._hot.report_with_parts
+        rows = await self._database.fetch(statement, parameters)
+        first, end = rows[0], STANDING_WIDTH + REPORT_WIDTH
+        client = await self._client(first)
+        if first[STANDING_WIDTH] is None:
+            return PullRow(_state(first), client, None, ())
+        found = () if parts is Parts.NONE else tuple(PartRow._make(row[end:]) for row in rows if row[end] is not None)
+        return PullRow(_state(first), client, ReportRow._make(first[STANDING_WIDTH:end]), found)
+
+    async def page(self, thumbprint: str, class_ids: Sequence[int], **asked: Unpack[PageFields]) -> PageRow:
+        """Return the next reports of these classes after a position, oldest first, neither recalled nor expired.
+
+        `position` of the answer is what to pass as `after` next time: no report committed later lies before it.
+        """
+        page = Asked(thumbprint, list(class_ids), **asked)
+        standing, rows, position = await read_page(self._database.fetch, self._pages, page)
+        return PageRow(_state(standing), await self._client(standing), tuple(rows), position)
+
+    async def release_classes(self, after_version: int) -> list[ClassRow]:
+        """Return the classes that came into being after a class version, oldest first."""
+        rows = await self._database.fetch(self._hot.classes_after, {"after": after_version})
+        return [class_row(row) for row in rows]
+
+    async def release_class(self, class_id: int) -> ClassRow:
+        """Return one class; it never changes, so it is read once."""
+        kept = self._classes.get(class_id)
+        if kept is None:
+            rows = await self._database.fetch(self._hot.class_by_id, {"class_id": class_id})
+            if not rows:
+                raise UnavailableError(f"the store lacks the release class `{class_id}` that a report refers to")
+            kept = self._classes[class_id] = class_row(rows[0])
+        return kept
+
+    async def agreement(self, agreement_id: str) -> Agreement | None:
+        """Return the current version of an agreement."""
+        found = agreements_of(await self._database.fetch(self._hot.agreement, {"agreement_id": agreement_id}))
+        return found[0] if found else None
+
+    async def agreements(self) -> list[Agreement]:
+        """Return the current version of every agreement, by id."""
+        return agreements_of(await self._database.fetch(self._hot.agreements, {}))
+
+    async def clients(self) -> list[Client]:
+        """Return the current version of every client, by id."""
+        return [_client(row) for row in await self._database.fetch(self._hot.clients, {})]
+
+    async def members(self) -> list[Member]:
+        """Return the current version of every member, by code."""
+        rows = await self._database.fetch(self._hot.members, {})
+        return [member_of(_named(MEMBER_COLUMNS, row)) for row in rows]
+
+    async def entries(self, limit: int, after: str | None = None, *, newest_first: bool = False) -> list[bytes]:
+        """Return the bytes of audit entries in the order of their ids, beginning behind the id `after`."""
+        statement = self._hot.entries_before if newest_first else self._hot.entries_after
+        start = _LAST_ID if newest_first else _FIRST_ID
+        rows = await self._database.fetch(statement, {"place": start if after is None else after, "limit": limit})
+        return [bytes(row[0]) for row in rows]
+
+    async def append(self, draft: EntryDraft) -> str:
+        """Make one audit entry durable and return its id; UnavailableError where it is not."""
+        entry = self._sealer.seal(draft)
+        await self._submitted(AppendJob(entry))
+        return entry.id
+
+    async def post_report(
+        self, report: NewReport, draft: EntryDraft, *, policy_version: int, idempotency: Idempotency | None
+    ) -> PostedRow | IdempotentReplay:
+        """Make a report and its audit entry durable, if `policy_version` is still in force.
+
+        Raises StalePolicyError where it is not, ConflictError for an idempotency key that came with another request.
+        """
+        result = await self._submitted(PostJob(report, draft, policy_version, idempotency, class_digest(report.facts)))
+        if isinstance(result, PostedRow | IdempotentReplay):
+            return result
+        raise UnavailableError("the store gave no answer to a post")
+
+    def unit_of_work(self) -> AbstractAsyncContextManager[UnitOfWork]:
+        """Return one administrative transaction; it commits only what was recorded."""
+        return unit_of_work(self._engine, self._sealer, self._clock)
+
+    async def set_policy_digest(self, digest: str, draft: EntryDraft) -> str | None:
+        """Put the policy files with this digest in force; return the entry's id, None where they were already."""
+        async with self.unit_of_work() as unit:
+            if await unit.policy_digest() == digest:
+                return None
+            await unit.put_policy_digest(digest)
+            return await unit.record(draft)
+
+    async def _submitted(self, job: Job) -> Result:
+        return await self._database.submit(job)
+
+    async def _client(self, standing: Row) -> Client | None:
+        """Return the client that a row's standing names; its version is read only where it is not at hand."""
+        client_id, version, member_version = standing[4:STANDING_WIDTH]
+        if client_id is None:
+            return None
+        kept = self._clients.get(client_id)
+        if kept is not None and kept[:2] == (version, member_version):
+            return kept[2]
+        which = {"client_id": client_id, "client_version": version, "member_version": member_version}
+        (row,) = await self._database.fetch(self._hot.client_version, which)
+        return self._kept_client(standing, row)
+
+    def _kept_client(self, standing: Row, columns: Row) -> Client:
+        client_id, version, member_version = standing[4:STANDING_WIDTH]
+        kept = self._clients.get(client_id)
+        if kept is not None and kept[:2] == (version, member_version):
+            return kept[2]
+        if len(self._clients) >= _CLIENTS_KEPT:
+            self._clients.clear()
+        client = _client(columns)
+        self._clients[client_id] = (version, member_version, client)
+        return client
+
+
+def _state(standing: Row) -> PolicyState:
+    return PolicyState(policy_version=standing[0], class_version=standing[1], policy_digest=standing[2])
+
+
+def _client(columns: Row) -> Client:
+    row = _named(CLIENT_COLUMNS, columns)
+    return client_of(row, row.member_standing)
+
+
+def _named(names: Sequence[str], columns: Row) -> SimpleNamespace:
+    return SimpleNamespace(**dict(zip(names, columns, strict=True)))

@@ -1,0 +1,238 @@
+"""The tables. Their rows never leave this room; times are microseconds since 1970, ids and JSON are text.
+
+Members, clients and agreements keep every version: the current one has no `superseded_at`.
+"""
+
+from typing import ClassVar
+
+from sqlalchemy import BigInteger, ForeignKey, Index, Integer, LargeBinary, Table, text
+from sqlmodel import Field, SQLModel
+
+# SQLite gives only an INTEGER primary key the speed of its row number.
+_Sequence = BigInteger().with_variant(Integer, "sqlite")
+_CURRENT = text("superseded_at IS NULL")
+
+
+def _current(name: str, column: str) -> Index:
+    # INVARIANT: one current version; two would be two answers to one question.
+    return Index(name, column, unique=True, sqlite_where=_CURRENT, postgresql_where=_CURRENT)
+
+
+class PolicyStateTable(SQLModel, table=True):
+    """One row, id 1. Who posts a report or changes what is allowed locks it: that is what gives reports their order."""
+
+    __tablename__: ClassVar[str] = "policy_state"
+
+    id: int = Field(sa_type=_Sequence, primary_key=True, sa_column_kwargs={"autoincrement": False})
+    policy_version: int = Field(sa_type=BigInteger)
+    class_version: int = Field(sa_type=BigInteger)
+    report_seq: int = Field(sa_type=BigInteger)
+    recorded_at: int = Field(sa_type=BigInteger)
+    policy_digest: str
+
+
+class MemberTable(SQLModel, table=True):
+    """One version of a member."""
+
+    __tablename__: ClassVar[str] = "member"
+    __table_args__ = (_current("member_current", "code"),)
+
+    code: str = Field(primary_key=True)
+    version: int = Field(primary_key=True)
+    name: str
+    standing: str
+    recorded_at: int = Field(sa_type=BigInteger)
+    superseded_at: int | None = Field(default=None, sa_type=BigInteger)
+
+
+class ClientTable(SQLModel, table=True):
+    """One version of a client. `roles`, `compartments` and `purposes` are JSON lists."""
+
+    __tablename__: ClassVar[str] = "client"
+    __table_args__ = (_current("client_current", "id"), Index("client_member", "member"))
+
+    id: str = Field(primary_key=True)
+    version: int = Field(primary_key=True)
+    name: str
+    member: str
+    agency: str
+    roles: str
+    level: str
+    compartments: str
+    cleared_since: int = Field(sa_type=BigInteger)
+    cleared_until: int | None = Field(default=None, sa_type=BigInteger)
+    nationality: str
+    purposes: str
+    standing: str
+    recorded_at: int = Field(sa_type=BigInteger)
+    superseded_at: int | None = Field(default=None, sa_type=BigInteger)
+
+
+class CertificateTable(SQLModel, table=True):
+    """A certificate by its thumbprint. The row outlives its use: a thumbprint names one client for ever."""
+
+    __tablename__: ClassVar[str] = "client_certificate"
+    __table_args__ = (Index("client_certificate_client", "client_id"),)
+
+    thumbprint: str = Field(primary_key=True)
+    client_id: str
+    added_at: int = Field(sa_type=BigInteger)
+    removed_at: int | None = Field(default=None, sa_type=BigInteger)
+    not_after: int = Field(sa_type=BigInteger)
+
+
+class AgreementTable(SQLModel, table=True):
+    """One version of an agreement; `terms` is its JSON."""
+
+    __tablename__: ClassVar[str] = "agreement"
+    __table_args__ = (_current("agreement_current", "id"),)
+
+    id: str = Field(primary_key=True)
+    version: int = Field(primary_key=True)
+    terms: str
+    proposed_by: str | None = None
+    recorded_at: int = Field(sa_type=BigInteger)
+    superseded_at: int | None = Field(default=None, sa_type=BigInteger)
+
+
+class PartyTable(SQLModel, table=True):
+    """One party in one version of an agreement; `position` is its place in the terms."""
+
+    __tablename__: ClassVar[str] = "agreement_party"
+
+    agreement_id: str = Field(primary_key=True)
+    version: int = Field(primary_key=True)
+    member: str = Field(primary_key=True)
+    position: int
+    state: str
+    signed_at: int | None = Field(default=None, sa_type=BigInteger)
+
+
+class ReleaseClassTable(SQLModel, table=True):
+    """A release class; its id is the class version at which it came into being."""
+
+    __tablename__: ClassVar[str] = "release_class"
+    __table_args__ = (Index("release_class_digest", "digest", unique=True),)
+
+    id: int = Field(sa_type=_Sequence, primary_key=True, sa_column_kwargs={"autoincrement": False})
+    digest: str
+    facts: str
+
+
+class ReportTable(SQLModel, table=True):
+    """A report. INVARIANT: `seq` and `recorded_at` grow in the order of commits."""
+
+    __tablename__: ClassVar[str] = "report"
+    __table_args__ = (
+        Index("report_id", "id", unique=True),
+        Index("report_class", "class_id", "seq"),
+        Index("report_urgent", "class_id", "precedence", "seq"),
+        Index("report_recorded", "recorded_at", "seq"),
+    )
+
+    seq: int = Field(sa_type=_Sequence, primary_key=True, sa_column_kwargs={"autoincrement": False})
+    id: str
+    class_id: int = Field(sa_type=BigInteger, sa_column_args=[ForeignKey("release_class.id")])
+    version: int
+    agreement: str
+    originator: str
+    recorded_at: int = Field(sa_type=BigInteger)
+    posted_at: int = Field(sa_type=BigInteger)
+    valid_until: int | None = Field(default=None, sa_type=BigInteger)
+    precedence: str
+    status: str
+    supersedes: str | None = None
+    key_id: str
+    key_version: int
+    wrap_suite: str
+    wrapped_key: bytes = Field(sa_type=LargeBinary)
+    header_suite: str
+    sealed_header: bytes = Field(sa_type=LargeBinary)
+
+
+class PartTable(SQLModel, table=True):
+    """One part of a report."""
+
+    __tablename__: ClassVar[str] = "report_part"
+
+    report_id: str = Field(primary_key=True, foreign_key="report.id")
+    number: int = Field(primary_key=True)
+    label_index: int
+    size_bytes: int = Field(sa_type=BigInteger)
+    key_id: str
+    key_version: int
+    wrap_suite: str
+    wrapped_key: bytes = Field(sa_type=LargeBinary)
+    suite: str
+    ciphertext: bytes = Field(sa_type=LargeBinary)
+
+
+class IdempotencyTable(SQLModel, table=True):
+    """A key that a client sent with a post."""
+
+    __tablename__: ClassVar[str] = "idempotency"
+    __table_args__ = (Index("idempotency_created", "created_at"),)
+
+    client_id: str = Field(primary_key=True)
+    key: str = Field(primary_key=True)
+    request_digest: str
+    report_id: str
+    created_at: int = Field(sa_type=BigInteger)
+
+
+class AuditEntryTable(SQLModel, table=True):
+    """An audit entry: its bytes, and columns that are a projection of them. Never updated, never deleted."""
+
+    __tablename__: ClassVar[str] = "audit_entry"
+    __table_args__ = (
+        Index("audit_entry_at", "at_micros"),
+        Index("audit_entry_member", "member", "at_micros"),
+        Index("audit_entry_actor", "actor_id", "at_micros"),
+        Index("audit_entry_subject", "subject_id", "at_micros"),
+        Index("audit_entry_owner", "owner", "at_micros"),
+        Index("audit_entry_agreement", "agreement", "at_micros"),
+        Index("audit_entry_event", "event", "outcome", "at_micros"),
+    )
+
+    id: str = Field(primary_key=True)
+    at_micros: int = Field(sa_type=BigInteger)
+    node: str
+    boot: str
+    node_seq: int = Field(sa_type=BigInteger)
+    event: str
+    outcome: str
+    actor_kind: str
+    actor_id: str | None = None
+    thumbprint: str | None = None
+    member: str | None = None
+    agency: str | None = None
+    subject_kind: str | None = None
+    subject_id: str | None = None
+    subject_version: int | None = None
+    owner: str | None = None
+    agreement: str | None = None
+    scope: str | None = None
+    label_policy: str | None = None
+    level: str | None = None
+    reasons: str | None = None
+    purpose: str | None = None
+    request_id: str
+    source: str
+    size_bytes: int | None = Field(default=None, sa_type=BigInteger)
+    result_count: int | None = None
+    content: bytes = Field(sa_type=LargeBinary)
+
+
+class AuditOutboxTable(SQLModel, table=True):
+    """An entry that waits for its place in the tree, in the order of arrival."""
+
+    __tablename__: ClassVar[str] = "audit_outbox"
+    __table_args__ = ({"sqlite_autoincrement": True},)  # a number is never given twice
+
+    id: int | None = Field(default=None, sa_type=_Sequence, primary_key=True)
+    entry_id: str
+
+
+def table(name: str) -> Table:
+    """Return the table called `name`, for Core statements."""
+    return SQLModel.metadata.tables[name]

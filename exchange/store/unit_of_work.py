@@ -1,0 +1,249 @@
+"""Administration: one transaction in which a change and its audit entry become durable together.
+
+INVARIANT: what was written without an entry is rolled back, and leaving so is an error.
+"""
+
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import ColumnElement, insert, select, update
+from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
+from sqlmodel import SQLModel, col
+
+from exchange.agreements import Agreement
+from exchange.audit import EntryDraft
+from exchange.kernel import Clock, ConflictError, ExchangeError, NotFoundError, to_micros
+from exchange.members import Client, Member
+from exchange.store.batch import entry_row
+from exchange.store.faults import driver_errors
+from exchange.store.records import (
+    agreement_row,
+    agreements_of,
+    client_of,
+    client_row,
+    member_of,
+    member_row,
+    party_rows,
+)
+from exchange.store.sealing import Sealer
+from exchange.store.tables import (
+    AgreementTable,
+    AuditEntryTable,
+    AuditOutboxTable,
+    CertificateTable,
+    ClientTable,
+    MemberTable,
+    PartyTable,
+    PolicyStateTable,
+)
+from exchange.store.write_statements import ENTRY_COLUMNS
+
+_ACTIVE_CERTIFICATES = 2
+"""The one in use and its successor (design §4)."""
+
+
+class UnrecordedChangeError(ExchangeError):
+    """A unit of work wrote without an audit entry; it was rolled back."""
+
+
+class UnitOfWork:
+    """Loads and writes members, clients and agreements. Every write needs `record` before the unit ends."""
+
+    def __init__(self, session: AsyncSession, sealer: Sealer, now: datetime) -> None:
+        self._session = session
+        self._sealer = sealer
+        self._now = now
+        self._has_written = False
+        self._has_recorded = False
+        self._moves_policy = False
+
+    async def member(self, code: str) -> Member | None:
+        """Return the current version of a member."""
+        row = await self._session.scalar(_current(MemberTable, col(MemberTable.code) == code))
+        return None if row is None else member_of(row)
+
+    async def members(self) -> list[Member]:
+        """Return the current version of every member, by code."""
+        rows = await self._session.scalars(_current(MemberTable).order_by(col(MemberTable.code)))
+        return [member_of(row) for row in rows]
+
+    async def add_member(self, member: Member) -> None:
+        """Add a member; ConflictError where its code is taken."""
+        await self._add(member_row(member, self._now))
+
+    async def put_member(self, member: Member) -> None:
+        """Add the next version of a member; ConflictError where another one came first."""
+        await self._supersede(MemberTable, col(MemberTable.code) == member.code, member.version)
+        await self._add(member_row(member, self._now))
+
+    async def client(self, client_id: str) -> Client | None:
+        """Return the current version of a client."""
+        found = await self._clients(col(ClientTable.id) == client_id, limit=1)
+        return found[0] if found else None
+
+    async def clients(
+        self, member: str | None = None, *, after: str | None = None, limit: int | None = None
+    ) -> list[Client]:
+        """Return the current version of clients by id: of one member or of all, after the id `after`."""
+        conditions = []
+        if member is not None:
+            conditions.append(col(ClientTable.member) == member)
+        if after is not None:
+            conditions.append(col(ClientTable.id) > after)
+        return await self._clients(*conditions, limit=limit)
+
+    async def add_client(self, client: Client, thumbprint: str, not_after: datetime) -> None:
+        """Add a client with its first certificate; ConflictError for a certificate that is or was in use."""
+        await self._add(client_row(client, self._now))
+        await self._add_certificate(client.id, thumbprint, not_after)
+
+    async def put_client(self, client: Client) -> None:
+        """Add the next version of a client; ConflictError where another one came first."""
+        await self._supersede(ClientTable, col(ClientTable.id) == client.id, client.version)
+        await self._add(client_row(client, self._now))
+
+    async def certificates(self, client_id: str) -> list[str]:
+        """Return the thumbprints of a client's active certificates, oldest first."""
+        active = select(col(CertificateTable.thumbprint)).where(*_is_active(client_id))
+        order = (col(CertificateTable.added_at), col(CertificateTable.thumbprint))
+        return list(await self._session.scalars(active.order_by(*order)))
+
+    async def add_certificate(self, client_id: str, thumbprint: str, not_after: datetime) -> None:
+        """Add a certificate; ConflictError for a third active one, or for one that is or was in use."""
+        # The lock on the client's row makes two nodes count one after the other.
+        held = _current(ClientTable, col(ClientTable.id) == client_id).with_for_update()
+        if await self._session.scalar(held) is None:
+            raise NotFoundError("no such client")
+        if len(await self.certificates(client_id)) >= _ACTIVE_CERTIFICATES:
+            raise ConflictError(f"the client has {_ACTIVE_CERTIFICATES} certificates in use: remove one first")
+        await self._add_certificate(client_id, thumbprint, not_after)
+
+    async def remove_certificate(self, client_id: str, thumbprint: str) -> None:
+        """End the use of a certificate; NotFoundError where the client does not use it."""
+        self._has_written = True
+        is_it = col(CertificateTable.thumbprint) == thumbprint
+        ended = update(CertificateTable).where(is_it, *_is_active(client_id)).values(removed_at=to_micros(self._now))
+        if _count(await self._session.execute(ended)) != 1:
+            raise NotFoundError("the client uses no such certificate")
+
+    async def agreement(self, agreement_id: str, *, for_update: bool = False) -> Agreement | None:
+        """Return the current version of an agreement; `for_update` keeps others from changing it meanwhile."""
+        if for_update:
+            held = _current(AgreementTable, col(AgreementTable.id) == agreement_id).with_for_update()
+            await self._session.scalar(held)
+        found = await self._agreements(col(AgreementTable.id) == agreement_id)
+        return found[0] if found else None
+
+    async def agreements(self) -> list[Agreement]:
+        """Return the current version of every agreement, by id."""
+        return await self._agreements()
+
+    async def add_agreement(self, agreement: Agreement, proposed_by: str | None) -> None:
+        """Add an agreement that a client proposed, None for the host's operator."""
+        await self._add(agreement_row(agreement, proposed_by, self._now), *party_rows(agreement))
+
+    async def put_agreement(self, agreement: Agreement) -> None:
+        """Add the next version of an agreement; ConflictError where another one came first."""
+        which = col(AgreementTable.id) == agreement.id
+        proposed_by = await self._session.scalar(select(col(AgreementTable.proposed_by)).where(which).limit(1))
+        await self._supersede(AgreementTable, which, agreement.version)
+        await self._add(agreement_row(agreement, proposed_by, self._now), *party_rows(agreement))
+
+    async def policy_digest(self) -> str:
+        """Return the digest of the policy files in force."""
+        return str(await self._session.scalar(select(col(PolicyStateTable.policy_digest))))
+
+    async def put_policy_digest(self, digest: str) -> None:
+        """Put other policy files in force."""
+        self._has_written = self._moves_policy = True
+        await self._session.execute(update(PolicyStateTable).values(policy_digest=digest))
+
+    async def bump_policy(self) -> None:
+        """Make every cached decision stale when this unit commits; every add and put does it by itself."""
+        self._has_written = self._moves_policy = True
+
+    async def record(self, draft: EntryDraft) -> str:
+        """Add the audit entry of what was done, and return its id."""
+        entry = self._sealer.seal(draft)
+        row = dict(zip((*ENTRY_COLUMNS, "content"), entry_row(entry), strict=True))
+        await self._session.execute(insert(AuditEntryTable), row)
+        await self._session.execute(insert(AuditOutboxTable), {"entry_id": entry.id})
+        self._has_recorded = True
+        return entry.id
+
+    async def commit(self) -> None:
+        """Make it all durable; UnrecordedChangeError where something was written and nothing recorded."""
+        if self._has_written and not self._has_recorded:
+            raise UnrecordedChangeError("a change without an audit entry was rolled back: record it in the same unit")
+        if not self._has_recorded:
+            return
+        if self._moves_policy:
+            # Last, for posts wait for this row.
+            next_version = col(PolicyStateTable.policy_version) + 1
+            await self._session.execute(update(PolicyStateTable).values(policy_version=next_version))
+        await self._session.commit()
+
+    async def _clients(self, *conditions: ColumnElement[bool], limit: int | None) -> list[Client]:
+        is_of = (col(MemberTable.code) == col(ClientTable.member)) & col(MemberTable.superseded_at).is_(None)
+        chosen = select(ClientTable, col(MemberTable.standing)).join(MemberTable, is_of)
+        current = chosen.where(col(ClientTable.superseded_at).is_(None), *conditions)
+        rows = await self._session.execute(current.order_by(col(ClientTable.id)).limit(limit))
+        return [client_of(row, member_standing) for row, member_standing in rows]
+
+    async def _agreements(self, *conditions: ColumnElement[bool]) -> list[Agreement]:
+        is_of = (col(PartyTable.agreement_id) == col(AgreementTable.id)) & (
+            col(PartyTable.version) == col(AgreementTable.version)
+        )
+        kept = (col(AgreementTable.id), col(AgreementTable.version), col(AgreementTable.terms))
+        party = (col(PartyTable.member), col(PartyTable.state), col(PartyTable.signed_at))
+        current = select(*kept, *party).join(PartyTable, is_of).where(col(AgreementTable.superseded_at).is_(None))
+        ordered = current.where(*conditions).order_by(col(AgreementTable.id), col(PartyTable.position))
+        return agreements_of([tuple(row) for row in await self._session.execute(ordered)])
+
+    async def _add(self, *rows: SQLModel) -> None:
+        self._has_written = self._moves_policy = True
+        self._session.add_all(rows)
+        await self._session.flush()
+
+    async def _add_certificate(self, client_id: str, thumbprint: str, not_after: datetime) -> None:
+        if await self._session.get(CertificateTable, thumbprint) is not None:
+            # INVARIANT: a thumbprint names one client for ever, or old entries would name another one.
+            raise ConflictError("this certificate is enrolled, or was: use a new one")
+        added_at = to_micros(self._now)
+        await self._add(
+            CertificateTable(
+                thumbprint=thumbprint, client_id=client_id, added_at=added_at, not_after=to_micros(not_after)
+            )
+        )
+
+    async def _supersede(self, kind: type[SQLModel], which: ColumnElement[bool], next_version: int) -> None:
+        columns: Any = kind
+        previous = (which, columns.version == next_version - 1, columns.superseded_at.is_(None))
+        closed = update(kind).where(*previous).values(superseded_at=to_micros(self._now))
+        if _count(await self._session.execute(closed)) != 1:
+            raise ConflictError("somebody else changed it meanwhile: read it again and repeat the change")
+
+
+@asynccontextmanager
+async def unit_of_work(engine: AsyncEngine, sealer: Sealer, clock: Clock) -> AsyncIterator[UnitOfWork]:
+    """Begin a transaction; commit it at the end if something was recorded, roll it back on any error."""
+    with driver_errors():
+        async with AsyncSession(engine, expire_on_commit=False, autoflush=False) as session:
+            await session.connection()
+            unit = UnitOfWork(session, sealer, clock())
+            yield unit
+            await unit.commit()
+
+
+def _current(kind: Any, *conditions: ColumnElement[bool]) -> Any:
+    return select(kind).where(kind.superseded_at.is_(None), *conditions)
+
+
+def _is_active(client_id: str) -> Sequence[ColumnElement[bool]]:
+    return (col(CertificateTable.client_id) == client_id, col(CertificateTable.removed_at).is_(None))
+
+
+def _count(result: Any) -> int:
+    return int(result.rowcount)

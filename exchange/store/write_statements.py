@@ -1,0 +1,87 @@
+"""The statements of the writer, compiled for one database."""
+
+from dataclasses import dataclass, fields
+from typing import Self
+
+from sqlalchemy import bindparam, delete, select, update
+
+from exchange.audit import EntryColumns
+from exchange.store.dialect import Sql, Statement
+from exchange.store.tables import table
+
+ENTRY_COLUMNS = tuple(field.name for field in fields(EntryColumns))
+_CLASS_COLUMNS = ("id", "digest", "facts")
+_REPORT_COLUMNS = table("report").c.keys()
+_PART_COLUMNS = table("report_part").c.keys()
+_KEY_COLUMNS = table("idempotency").c.keys()
+
+_REPLACE_KEY = (
+    " ON CONFLICT (client_id, key) DO UPDATE SET request_digest = excluded.request_digest,"
+    " report_id = excluded.report_id, created_at = excluded.created_at"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class WriteStatements:
+    """`outbox` is None where `entry` fills the outbox too."""
+
+    lock_state: Statement
+    advance_state: Statement
+    known_keys: Statement
+    forget_keys: Statement
+    known_classes: Statement
+    supersede: Statement
+    new_class: Statement
+    report: Statement
+    part: Statement
+    key: Statement
+    entry: Statement
+    outbox: Statement | None
+
+    @classmethod
+    def compiled(cls, sql: Sql) -> Self:
+        """Compile all of them."""
+        state, key, known, report = (table(name) for name in ("policy_state", "idempotency", "release_class", "report"))
+        replaced = sql.insert("idempotency", _KEY_COLUMNS, then=_REPLACE_KEY)
+        return cls(
+            # Writes what is there: the lock on the row, held to the commit, is the purpose.
+            lock_state=sql.compile(
+                update(state)
+                .values(report_seq=state.c.report_seq)
+                .returning(state.c.policy_version, state.c.class_version, state.c.report_seq, state.c.recorded_at)
+            ),
+            advance_state=sql.compile(
+                update(state).values(
+                    class_version=bindparam("to_class"),
+                    report_seq=bindparam("to_seq"),
+                    recorded_at=bindparam("to_time"),
+                )
+            ),
+            known_keys=sql.compile(
+                select(key.c.client_id, key.c.key, key.c.request_digest, key.c.report_id)
+                .where(sql.is_one_of(key.c.client_id, "client_ids"), sql.is_one_of(key.c.key, "keys"))
+                .where(key.c.created_at > bindparam("since"))
+            ),
+            forget_keys=sql.compile(delete(key).where(key.c.created_at <= bindparam("since"))),
+            known_classes=sql.compile(
+                select(known.c.digest, known.c.id).where(sql.is_one_of(known.c.digest, "digests"))
+            ),
+            supersede=sql.compile(
+                update(report)
+                .values(status="superseded")
+                .where(sql.is_one_of(report.c.id, "report_ids"), report.c.status == "current")
+            ),
+            new_class=sql.insert("release_class", _CLASS_COLUMNS),
+            report=sql.insert("report", _REPORT_COLUMNS),
+            part=sql.insert("report_part", _PART_COLUMNS),
+            key=replaced,
+            entry=sql.insert("audit_entry", (*ENTRY_COLUMNS, "content")) if sql.is_sqlite else _entry_and_outbox(sql),
+            outbox=sql.insert("audit_outbox", ("entry_id",)) if sql.is_sqlite else None,
+        )
+
+
+def _entry_and_outbox(sql: Sql) -> Statement:
+    """Return one statement for both rows, so that a batch of entries is one round trip and needs no BEGIN."""
+    entry = sql.insert("audit_entry", (*ENTRY_COLUMNS, "content"), then=" RETURNING id")
+    both = f"WITH entry AS ({entry.sql}) INSERT INTO audit_outbox (entry_id) SELECT id FROM entry"  # noqa: S608  names of ours
+    return Statement(both, entry.order, entry.constants)
