@@ -95,6 +95,22 @@ class GuardSet:
         use: Use,
         catalogue: Catalogue,
     ) -> list[GuardVerdict]:
+        verdicts = self._ask_together(policies, reader, questions, use, catalogue)
+        if verdicts is None and len(questions) > 1:
+            # One question that cannot be put must not decide the others.
+            alone = (self._ask(policies, reader, [question], use, catalogue) for question in questions)
+            return [verdict for answer in alone for verdict in answer]
+        return [_FAILED] if verdicts is None else verdicts
+
+    def _ask_together(
+        self,
+        policies: cedarpy.PolicySet,
+        reader: ReaderFacts,
+        questions: Sequence[GuardQuestion],
+        use: Use,
+        catalogue: Catalogue,
+    ) -> list[GuardVerdict] | None:
+        """Return one verdict per question; None where the engine could not be asked or gave no answer to each."""
         try:
             entities = _entities(reader, questions, catalogue)
             results = cedarpy.is_authorized_batch(
@@ -106,8 +122,8 @@ class GuardSet:
             )
             verdicts = [_verdict(result) for result in results]
         except Exception:  # noqa: BLE001  fail closed: whatever broke inside the engine is a refusal
-            return [_FAILED] * len(questions)
-        return verdicts if len(verdicts) == len(questions) else [_FAILED] * len(questions)
+            return None
+        return verdicts if len(verdicts) == len(questions) else None
 
 
 def load_guards(files: Mapping[str, str], schema: str) -> GuardSet:

@@ -1,0 +1,355 @@
+from dataclasses import replace
+from types import SimpleNamespace
+
+import cedarpy
+import pytest
+
+from exchange.kernel import InvalidError
+from exchange.members import Role
+from exchange.release import (
+    Assurance,
+    GuardQuestion,
+    GuardVerdict,
+    Permit,
+    Reason,
+    Refusal,
+    Use,
+    decide,
+    guards,
+    load_guards,
+)
+from exchange.release.guard_files import MAX_GUARD_FILE_BYTES
+from tests.support.release_world import (
+    CLASS,
+    LABEL,
+    LOWER,
+    READER,
+    ROW,
+    SCOPE,
+    label,
+    law_files,
+    law_with,
+    marked,
+    reader,
+    rules_only_law,
+    scope,
+)
+
+SCHEMA = law_files()["exchange.cedarschema"]
+CATALOGUE = rules_only_law().catalogue
+FAILED = GuardVerdict(has_failed=True)
+
+# Valid against the schema, and fails when it is evaluated: the sum leaves 64 bits.
+ERRING = '@id("err") @reason("x") forbid (principal, action, resource) when { resource.level_rank + 9223372036854775807 > 0 };'
+
+
+def forbid(guard_id, condition="true", reason="because"):
+    return f'@id("{guard_id}") @reason("{reason}") forbid (principal, action, resource) when {{ {condition} }};'
+
+
+def ask(files, who=READER, cls=CLASS, *, marking=None, use=Use.READ):
+    (verdict,) = load_guards(files, SCHEMA).forbidding(who, [GuardQuestion(cls, marking or cls.label)], use, CATALOGUE)
+    return verdict
+
+
+# ── what a guard sees ──
+
+
+@pytest.mark.parametrize(
+    ("condition", "forbids"),
+    [
+        ('principal == Client::"reader-1"', True),
+        ('principal == Client::"reader-2"', False),
+        ('principal.member == "NOR"', True),
+        ('principal.agency == "NOR/NIS"', True),
+        ('principal.nationality == "NOR"', True),
+        ('principal.roles.contains("reader")', True),
+        ('principal.roles.contains("operator")', False),
+        ('principal.level == "SECRET" && principal.level_rank == 3', True),
+        ('principal.compartments == ["EXERCISE-AURORA"]', True),
+        ('resource.agreement == "agreement-1" && resource.scope == "cyber-threats"', True),
+        ('resource.originator == "GBR"', True),
+        ('resource.topic == "cyber.apt"', True),
+        ('resource.topics == ["cyber", "cyber.apt"]', True),
+        ('resource.regions == ["EUR"]', True),
+        ('resource.kind == "intrep"', True),
+        ('resource.policy == "NATO" && resource.classification == "SECRET" && resource.level_rank == 3', True),
+        ('resource.compartments == ["EXERCISE-AURORA"]', True),
+        ('resource.releasable_to == ["GBR", "NOR"]', True),
+        ("resource.handling.isEmpty()", True),
+        ('context.purpose == "defence"', True),
+        ('context.assurance == "mutual-tls"', True),
+        ('context.assurance == "token"', False),
+        ('action == Action::"read"', True),
+        ('action == Action::"onward"', False),
+    ],
+)
+def test_a_guard_sees_the_case_as_it_is(condition, forbids):
+    assert ask({"exchange.cedar": forbid("x.y", condition)}) == GuardVerdict(("x.y",) if forbids else ())
+
+
+def test_a_guard_sees_token_and_onward_use():
+    both = 'context.assurance == "token" && action == Action::"onward"'
+
+    verdict = ask({"exchange.cedar": forbid("x.y", both)}, reader(assurance=Assurance.TOKEN), use=Use.ONWARD)
+
+    assert verdict.forbade == ("x.y",)
+
+
+def test_every_guard_that_forbids_is_named():
+    files = {"exchange.cedar": forbid("z.z") + forbid("a.a") + forbid("m.m", "false"), "more.cedar": forbid("b.b")}
+
+    assert ask(files) == GuardVerdict(("a.a", "b.b", "z.z"))
+
+
+def test_each_question_gets_its_own_answer_in_order():
+    loaded = load_guards({"exchange.cedar": forbid("x.low", "resource.level_rank < 2")}, SCHEMA)
+    french = replace(CLASS, originator="FRA")
+    questions = [
+        GuardQuestion(CLASS, LOWER),
+        GuardQuestion(french, LABEL),
+        GuardQuestion(french, LOWER),
+        GuardQuestion(CLASS, LABEL),
+    ]
+
+    verdicts = loaded.forbidding(READER, questions, Use.READ, CATALOGUE)
+
+    assert [verdict.forbade for verdict in verdicts] == [("x.low",), (), ("x.low",), ()]
+
+
+def test_no_question_no_answer():
+    assert load_guards({"exchange.cedar": forbid("x.y")}, SCHEMA).forbidding(READER, [], Use.READ, CATALOGUE) == ()
+
+
+# ── national caveats ──
+
+
+def test_a_national_caveat_holds_for_its_members_own_reports():
+    verdict = ask({"GBR.cedar": forbid("gbr.x")})
+
+    assert verdict == GuardVerdict(("gbr.x",))
+
+
+def test_a_national_caveat_neither_restricts_nor_breaks_the_reports_of_others():
+    assert ask({"DNK.cedar": forbid("dnk.x") + ERRING}) == GuardVerdict()
+
+
+def test_the_exchanges_guards_hold_beside_national_ones():
+    files = {"exchange.cedar": forbid("x.y"), "GBR.cedar": forbid("gbr.x"), "DNK.cedar": forbid("dnk.x")}
+
+    assert ask(files).forbade == ("gbr.x", "x.y")
+    assert ask(files, cls=replace(CLASS, originator="FRA")).forbade == ("x.y",)
+
+
+# ── fail closed ──
+
+
+def test_cedar_itself_skips_a_forbid_that_fails_and_allows():
+    text = "permit (principal, action, resource);" + ERRING
+    entities = guards._entities(READER, [GuardQuestion(CLASS, LABEL)], CATALOGUE)
+    request = {
+        "principal": 'Client::"reader-1"',
+        "action": 'Action::"read"',
+        "resource": 'Report::"0"',
+        "context": {"purpose": "x", "assurance": "y"},
+    }
+
+    assert cedarpy.validate_policies(text, SCHEMA).validation_passed
+    assert cedarpy.is_authorized(request, text, entities, SCHEMA).decision is cedarpy.Decision.Allow
+
+
+def test_a_guard_that_fails_to_evaluate_refuses_here():
+    law = law_with(exchange=ERRING)
+
+    assert decide(READER, CLASS, SCOPE, ROW, Use.READ, law) == Refusal((Reason.RULE_FAILED,))
+
+
+def test_a_guard_that_fails_beside_one_that_forbids_gives_both_reasons():
+    law = law_with(exchange=ERRING + forbid("x.y"))
+
+    assert decide(READER, CLASS, SCOPE, ROW, Use.READ, law) == Refusal(
+        (Reason.NATIONAL_CAVEAT, Reason.RULE_FAILED), ("x.y",)
+    )
+
+
+@pytest.mark.parametrize(
+    "who",
+    [
+        reader(level="NO SUCH LEVEL"),
+        reader(client=7),
+        reader(purpose=None),
+        reader(nationality=None),
+        reader(agency=["NOR/NIS"]),
+        reader(compartments=frozenset({1})),
+        reader(roles=frozenset({Role.READER, "reader"})),
+    ],
+)
+def test_facts_that_do_not_fit_the_schema_fail(who):
+    assert ask({"exchange.cedar": forbid("x.y", "false")}, who) == FAILED
+
+
+@pytest.mark.parametrize(
+    "cls",
+    [
+        marked(label(classification="secret")),
+        marked(LABEL, topic=3),
+        marked(LABEL, kind=None),
+        marked(LABEL, regions=(1,)),
+    ],
+)
+def test_a_class_that_does_not_fit_the_schema_fails(cls):
+    assert ask({"exchange.cedar": forbid("x.y", "false")}, cls=cls) == FAILED
+
+
+def engine_answering(decision, *, reasons=(), errors=(), times=1):
+    result = SimpleNamespace(decision=decision, diagnostics=SimpleNamespace(reasons=list(reasons), errors=list(errors)))
+    return lambda *_arguments, **_named: [result] * times
+
+
+@pytest.mark.parametrize(
+    "engine",
+    [
+        engine_answering(cedarpy.Decision.NoDecision),
+        engine_answering(cedarpy.Decision.NoDecision, reasons=["permit-all"]),
+        engine_answering(cedarpy.Decision.Deny),
+        engine_answering(cedarpy.Decision.Allow),
+        engine_answering(cedarpy.Decision.Allow, reasons=["x.y"]),
+        engine_answering(cedarpy.Decision.Allow, reasons=["permit-all", "x.y"]),
+        engine_answering(cedarpy.Decision.Allow, reasons=["permit-all"], errors=["boom"]),
+        engine_answering(cedarpy.Decision.Allow, reasons=["permit-all"], times=0),
+        engine_answering(cedarpy.Decision.Allow, reasons=["permit-all"], times=2),
+        lambda *_arguments, **_named: 1 // 0,
+    ],
+)
+def test_an_engine_that_answers_anything_but_a_clean_allow_fails(engine, monkeypatch):
+    loaded = load_guards({"exchange.cedar": forbid("x.y", "false")}, SCHEMA)
+    monkeypatch.setattr(guards.cedarpy, "is_authorized_batch", engine)
+
+    assert loaded.forbidding(READER, [GuardQuestion(CLASS, LABEL)], Use.READ, CATALOGUE) == (FAILED,)
+
+
+def test_a_clean_allow_is_clear(monkeypatch):
+    loaded = load_guards({"exchange.cedar": forbid("x.y")}, SCHEMA)
+    monkeypatch.setattr(
+        guards.cedarpy, "is_authorized_batch", engine_answering(cedarpy.Decision.Allow, reasons=["permit-all"])
+    )
+
+    (verdict,) = loaded.forbidding(READER, [GuardQuestion(CLASS, LABEL)], Use.READ, CATALOGUE)
+
+    assert verdict.is_clear
+
+
+@pytest.mark.parametrize("verdict", [FAILED, GuardVerdict(("x.y",)), GuardVerdict(("x.y",), has_failed=True)])
+def test_neither_a_failure_nor_a_forbid_is_clear(verdict):
+    assert not verdict.is_clear
+
+
+def test_guards_never_widen_what_the_rules_refuse():
+    law = law_with(exchange=forbid("x.y", "false"))
+
+    for clause in (None, scope(in_force=False), scope(readers=frozenset())):
+        assert isinstance(decide(READER, CLASS, clause, ROW, Use.READ, law), Refusal)
+    assert isinstance(decide(READER, CLASS, SCOPE, ROW, Use.READ, law), Permit)
+
+
+def test_a_question_that_cannot_be_put_fails_alone():
+    loaded = load_guards({"exchange.cedar": forbid("x.low", "resource.level_rank < 2")}, SCHEMA)
+    questions = [GuardQuestion(CLASS, each) for each in (LOWER, label(classification="UNKNOWN"), LABEL)]
+
+    verdicts = loaded.forbidding(READER, questions, Use.READ, CATALOGUE)
+
+    assert verdicts == (GuardVerdict(("x.low",)), FAILED, GuardVerdict())
+
+
+# ── files ──
+
+
+def faults_of(files, schema=SCHEMA):
+    with pytest.raises(InvalidError) as caught:
+        load_guards(files, schema)
+    return [(fault.pointer, fault.code) for fault in caught.value.faults]
+
+
+@pytest.mark.parametrize(
+    ("text", "codes"),
+    [
+        ('@id("a.b") @reason("x") permit (principal, action, resource);', ["permit"]),
+        ('@reason("x") forbid (principal, action, resource);', ["bad-id"]),
+        ('@id("") @reason("x") forbid (principal, action, resource);', ["bad-id"]),
+        ('@id @reason("x") forbid (principal, action, resource);', ["bad-id"]),
+        ('@id("A.B") @reason("x") forbid (principal, action, resource);', ["bad-id"]),
+        ('@id("a") @reason("x") forbid (principal, action, resource);', ["bad-id"]),
+        (f'@id("{"a" * 65}") @reason("x") forbid (principal, action, resource);', ["bad-id"]),
+        ('@id("permit-all") @reason("x") forbid (principal, action, resource);', ["bad-id"]),
+        ('@id("a.b") forbid (principal, action, resource);', ["bad-reason"]),
+        ('@id("a.b") @reason(" ") forbid (principal, action, resource);', ["bad-reason"]),
+        ('@id("a.b") @reason("x\\ny") forbid (principal, action, resource);', ["bad-reason"]),
+        (f'@id("a.b") @reason("{"x" * 201}") forbid (principal, action, resource);', ["bad-reason"]),
+        ('@id("a.b") @reason("x") @note("x") forbid (principal, action, resource);', ["unknown-annotation"]),
+        ('@id("a.b") @reason("x") forbid (principal == ?principal, action, resource);', ["template", "empty"]),
+        (forbid("a.b", 'resource == Report::"0"'), ["names-a-report"]),
+        (forbid("a.b", 'principal.member == "X" || [Report::"0"].contains(resource)'), ["names-a-report"]),
+        ('@id("a.b") @reason("x") forbid (principal, action, resource == Report::"0");', ["names-a-report"]),
+        (forbid("a.b", "principal.colour == 3"), ["against-schema"]),
+        (forbid("a.b", "resource.level_rank == 1 && context.weather"), ["against-schema", "against-schema"]),
+        ("", ["empty"]),
+        ("// nothing", ["empty"]),
+        ("forbid (", ["malformed"]),
+        ("permit (principal, action, resource);", ["permit", "bad-id", "bad-reason"]),
+    ],
+)
+def test_a_guard_file_with_a_fault_is_refused(text, codes):
+    assert faults_of({"guards/exchange.cedar": text}) == [("/guards~1exchange.cedar", code) for code in codes]
+
+
+def test_all_faults_of_all_files_are_reported():
+    wrong = {"a.cedar": "forbid (", "b.cedar": "", "c.cedar": forbid("same.id"), "d.cedar": forbid("same.id")}
+
+    assert faults_of(wrong) == [("/a.cedar", "malformed"), ("/b.cedar", "empty"), ("", "repeated-id")]
+
+
+def test_an_id_stands_once_within_a_file_too():
+    assert faults_of({"a.cedar": forbid("same.id") + forbid("same.id")}) == [("", "repeated-id")]
+
+
+@pytest.mark.parametrize("name", ["Mixed.cedar", "NO.cedar.bak", "-x.cedar", "NOR-2.cedar", ".cedar", "Å.cedar"])
+def test_a_file_name_must_say_whose_guards_it_holds(name):
+    assert faults_of({name: forbid("a.b")}) == [(f"/{name}", "bad-name")]
+
+
+def test_the_largest_file_is_read_and_a_larger_one_refused():
+    text = forbid("a.b")
+    padding = " " * (MAX_GUARD_FILE_BYTES - len(text))
+
+    assert load_guards({"a.cedar": text + padding}, SCHEMA).guards.keys() == {"a.b"}
+    assert faults_of({"a.cedar": text + padding + " "}) == [("/a.cedar", "too-large")]
+
+
+def test_a_broken_schema_is_one_fault_and_the_files_are_still_read():
+    assert faults_of({"a.cedar": "forbid ("}, "entity {") == [
+        ("/exchange.cedarschema", "bad-schema"),
+        ("/a.cedar", "malformed"),
+    ]
+
+
+def test_loaded_guards_carry_reason_and_owner():
+    loaded = load_guards({"x.cedar": forbid("x.y", reason="so"), "GBR.cedar": forbid("gbr.y", reason="sic")}, SCHEMA)
+
+    assert [(guard.id, guard.reason, guard.member) for guard in loaded.guards.values()] == [
+        ("gbr.y", "sic", "GBR"),
+        ("x.y", "so", None),
+    ]
+
+
+def test_the_digest_follows_what_decides_and_not_how_it_is_laid_out():
+    def digest(text, schema=SCHEMA, name="x.cedar"):
+        return load_guards({name: text}, schema).digest
+
+    original = digest(forbid("x.y"))
+
+    assert digest("// why\n" + forbid("x.y").replace(" when", "\n  when")) == original
+    assert digest(forbid("x.y", "false")) != original
+    assert digest(forbid("x.z")) != original
+    assert digest(forbid("x.y"), name="GBR.cedar") != original
+    assert digest(forbid("x.y"), SCHEMA + "\nentity Other;") != original
+    assert len(original) == 64

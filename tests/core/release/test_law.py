@@ -1,0 +1,197 @@
+import pytest
+
+from exchange.kernel import InvalidError
+from exchange.release import check_law, load_law
+from tests.support.release_world import files_with, law_files
+
+
+def with_file(path, text):
+    return {**law_files(), path: text}
+
+
+def without(*paths):
+    return {path: text for path, text in law_files().items() if path not in paths}
+
+
+def faults_of(load, files):
+    with pytest.raises(InvalidError) as caught:
+        load(files)
+    return [(fault.pointer, fault.code) for fault in caught.value.faults]
+
+
+def test_the_repositorys_law_loads_and_its_examples_hold():
+    report = check_law(law_files())
+
+    assert report.is_sound
+    assert report.faults == ()
+    assert {example.guard for example in report.examples} == set(report.law.guards.guards)
+    assert "NATO" in report.law.catalogue.policies
+    assert "cyber.apt" in report.law.vocabulary.topics
+
+
+@pytest.mark.parametrize("path", ["exchange.cedarschema", "vocabulary.yaml"])
+def test_a_missing_file_is_refused(path):
+    assert faults_of(load_law, without(path)) == [("", "missing-file")]
+
+
+def test_no_security_policy_at_all_is_refused():
+    files = {path: text for path, text in law_files().items() if not path.startswith("classification/")}
+
+    assert faults_of(load_law, files) == [("", "missing-file")]
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "guard/NOR.cedar",
+        "NOR.cedar",
+        "guards/deep/NOR.cedar",
+        "guards/NOR.yaml",
+        "classification/NOR.yml",
+        "notes.yaml",
+    ],
+)
+def test_a_file_in_no_known_place_is_refused(path):
+    assert faults_of(load_law, with_file(path, "")) == [("/" + path.replace("/", "~1"), "unknown-file")]
+
+
+def test_example_agreements_are_no_part_of_the_law():
+    law = load_law(law_files())
+
+    assert load_law(with_file("agreements/other.yaml", "anything")).digest == law.digest
+
+
+def test_the_digest_changes_with_everything_that_can_alter_a_decision():
+    files = law_files()
+    guards = files["guards/exchange.cedar"]
+    original = load_law(files).digest
+
+    changed = [
+        with_file("guards/exchange.cedar", guards.replace('"EXCHANGE"', '"EUROPOL"')),
+        with_file("guards/GBR.cedar", '@id("gbr.x") @reason("x") forbid (principal, action, resource);'),
+        with_file("vocabulary.yaml", files["vocabulary.yaml"].replace("  cyber.crime:", "  cyber.theft:")),
+        files_with(),
+    ]
+
+    assert len({original, *(load_law(each).digest for each in changed)}) == 5
+    assert load_law(with_file("guards/exchange.cedar", "// note\n" + guards)).digest == original
+
+
+GUARD = '@id("x.y") @reason("x") forbid (principal, action, resource) when { principal.member == "ESP" };'
+HOLDS = """examples:
+  - {name: Spain, guard: x.y, forbids: true, reader: {member: ESP}}
+  - {name: Norway, guard: x.y, forbids: false}
+"""
+
+
+def checked(examples, guard=GUARD):
+    return files_with(guards={"exchange.cedar": guard, "exchange.examples.yaml": examples})
+
+
+def codes(report):
+    return [(fault.pointer, fault.code, fault.line) for fault in report.faults]
+
+
+def test_examples_that_hold_are_sound():
+    report = check_law(checked(HOLDS))
+
+    assert report.is_sound
+    assert [(example.name, example.forbids) for example in report.examples] == [("Spain", True), ("Norway", False)]
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "line"),
+    [("member: ESP", "member: DNK", 2), ("forbids: false}", "forbids: false, reader: {member: ESP}}", 3)],
+)
+def test_an_example_that_comes_out_otherwise_is_a_fault_with_its_line(before, after, line):
+    report = check_law(checked(HOLDS.replace(before, after)))
+
+    assert not report.is_sound
+    assert codes(report) == [("/guards/exchange.examples.yaml", "example-failed", line)]
+
+
+def test_a_guard_without_both_kinds_of_example_is_a_fault():
+    only_one = "\n".join(HOLDS.splitlines()[:2])
+
+    assert codes(check_law(checked(only_one))) == [("", "untested-guard", None)]
+    assert [code for _, code, _ in codes(check_law(files_with(guards={"exchange.cedar": GUARD})))] == [
+        "untested-guard",
+        "untested-guard",
+    ]
+
+
+def test_an_example_in_which_a_guard_fails_is_a_fault():
+    failing = GUARD.replace('principal.member == "ESP"', "principal.level_rank + 9223372036854775807 > 0")
+    one = "examples:\n  - {name: n, guard: x.y, forbids: false, report: {classification: UNKNOWN}}"
+
+    assert ("/guards/exchange.examples.yaml", "rule-failed", 2) in codes(check_law(checked(one)))
+    assert ("/guards/exchange.examples.yaml", "rule-failed", 2) in codes(check_law(checked(HOLDS, failing)))
+
+
+@pytest.mark.parametrize(
+    "condition",
+    [
+        'principal.agency == "DNK/X" && principal.nationality == "DNK"',
+        'principal.roles.contains("releaser") && principal.level == "RESTRICTED"',
+        'principal.compartments.contains("ATOMAL") && context.purpose == "judicial"',
+        'context.assurance == "token" && action == Action::"onward"',
+        'resource.originator == "FRA" && resource.topic == "air.drones" && resource.kind == "imagery"',
+        'resource.regions == ["AFR", "EUR"] && resource.releasable_to == ["DNK", "ESP"]',
+        'resource.compartments == ["ATOMAL", "BOHEMIA"] && resource.handling == ["ORCON"]',
+        'resource.agreement == "a" && resource.scope == "s" && resource.classification == "TOP SECRET"',
+    ],
+)
+def test_an_example_can_state_everything_a_guard_can_see(condition):
+    everything = """examples:
+  - name: all fields
+    guard: x.y
+    forbids: true
+    use: onward
+    reader: {member: DNK, client: c, agency: DNK/X, nationality: DNK, roles: [releaser], level: RESTRICTED, compartments: [ATOMAL], purpose: judicial, assurance: token}
+    report: {agreement: a, scope: s, originator: FRA, topic: air.drones, regions: [EUR, AFR], kind: imagery, policy: NATO, classification: TOP SECRET, compartments: [BOHEMIA, ATOMAL], releasable_to: [ESP, DNK], handling: [ORCON]}
+  - {name: nothing stated, guard: x.y, forbids: false}
+"""
+    guard = GUARD.replace('principal.member == "ESP"', condition)
+
+    assert check_law(checked(everything, guard)).is_sound
+
+
+@pytest.mark.parametrize(
+    ("text", "code"),
+    [
+        ("examples: []", "empty"),
+        ("{}", "missing-field"),
+        ("examples: [", "not-yaml"),
+        ("examples: [{name: n, guard: x.y, forbids: true}]\nmore: 1", "unknown-field"),
+        ("examples: [{name: n, guard: no.such, forbids: true}]", "unknown-guard"),
+        ("examples: [{name: n, guard: x.y, forbids: 'yes'}]", "wrong-type"),
+        ("examples: [{name: n, guard: x.y, forbids: 1}]", "wrong-type"),
+        ("examples: [{name: n, guard: x.y}]", "missing-field"),
+        ("examples: [{guard: x.y, forbids: true}]", "missing-field"),
+        ("examples: [{name: 1, guard: x.y, forbids: true}]", "wrong-type"),
+        ("examples: [{name: n, guard: x.y, forbids: true, reader: {colour: red}}]", "unknown-field"),
+        ("examples: [{name: n, guard: x.y, forbids: true, reader: {member: 1}}]", "wrong-type"),
+        ("examples: [{name: n, guard: x.y, forbids: true, reader: {roles: [king]}}]", "unknown-word"),
+        ("examples: [{name: n, guard: x.y, forbids: true, reader: {roles: king}}]", "wrong-type"),
+        ("examples: [{name: n, guard: x.y, forbids: true, reader: {compartments: ATOMAL}}]", "wrong-type"),
+        ("examples: [{name: n, guard: x.y, forbids: true, reader: {assurance: none}}]", "unknown-word"),
+        ("examples: [{name: n, guard: x.y, forbids: true, report: {colour: red}}]", "unknown-field"),
+        ("examples: [{name: n, guard: x.y, forbids: true, report: {regions: [EUR, EUR]}}]", "repeated"),
+        ("examples: [{name: n, guard: x.y, forbids: true, report: {policy: [NATO]}}]", "wrong-type"),
+        ("examples: [{name: n, guard: x.y, forbids: true, use: write}]", "unknown-word"),
+        ("examples: [7]", "wrong-type"),
+    ],
+)
+def test_a_faulty_examples_file_is_refused_with_its_place(text, code):
+    with pytest.raises(InvalidError) as caught:
+        check_law(checked(text))
+
+    assert code in [fault.code for fault in caught.value.faults]
+    assert all(fault.pointer.startswith("/guards/exchange.examples.yaml") for fault in caught.value.faults)
+    assert all(fault.line for fault in caught.value.faults)
+
+
+def test_an_examples_file_beside_no_guard_file_is_read_too():
+    files = files_with(guards={"exchange.cedar": GUARD, "other.examples.yaml": HOLDS})
+
+    assert check_law(files).is_sound
