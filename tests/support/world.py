@@ -156,6 +156,7 @@ def certificate_of(name: str) -> CertificateFacts:
         issuer_common_name="Test CA",
         not_before=NOW - timedelta(days=1),
         not_after=NOW + timedelta(days=365),
+        is_authority=False,
     )
 
 
