@@ -10,9 +10,7 @@ from pathlib import Path
 from typing import ClassVar
 
 from exchange.cli.enrolment import read_pem
-from exchange.cli.instance import open_services
 from exchange.crypto import read_certificate
-from exchange.custody import FileCustodian
 from exchange.kernel import ExchangeError, rfc3339, system_clock
 from exchange.release import check_law
 from exchange.settings import InstanceLayout, Settings, load_settings, read_policies, read_secret
@@ -135,8 +133,9 @@ def _law(settings: Settings) -> Finding:
 
 
 async def _services(settings: Settings) -> AsyncIterator[Finding]:
+    from exchange.app import open_services
+
     try:
-        FileCustodian.load(settings.roots_file)
         async with open_services(settings) as services:
             for check in (await check_readiness(services)).checks:
                 state = Finding.OK if check.is_working else Finding.MEND

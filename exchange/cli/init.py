@@ -24,7 +24,7 @@ from exchange.custody import create_root_file
 from exchange.kernel import ConflictError, UnsafeSettingError, system_clock
 from exchange.settings import CURSOR_KEY_BYTES, InstanceLayout, load_settings
 from exchange.store import migrate
-from exchange.usecases import add_member, list_members
+from exchange.usecases import add_member, list_members, put_law_in_force
 from exchange.usecases.recording import draft
 
 OWN_MEMBER = "EXCHANGE"
@@ -138,6 +138,7 @@ async def _record_birth(host: Host) -> None:
     subject = Subject("instance", host.settings.node)
     entry = draft(call, None, EventName.INSTANCE_INITIALISED, Outcome.PERMITTED, subject=subject)
     await host.services.store.append(entry)
+    await put_law_in_force(host.services)
     members = (await list_members(host.services, call)).value
     # A second instance on one shared database finds the member there.
     if all(member.code != OWN_MEMBER for member in members):

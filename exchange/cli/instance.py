@@ -7,11 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import exchange
-from exchange.custody import FileCustodian
-from exchange.kernel import InvalidError, UnsafeSettingError, new_id, system_clock
-from exchange.release import load_law
-from exchange.settings import InstanceLayout, Settings, load_settings, read_policies
-from exchange.store import Store
+from exchange.kernel import InvalidError, UnsafeSettingError, new_id
+from exchange.settings import InstanceLayout, Settings, load_settings
 from exchange.usecases import Call, Services
 
 _ID_RANDOMNESS_BYTES = 10
@@ -48,25 +45,12 @@ def folder_of(given: Path | None) -> Path:
 @asynccontextmanager
 async def open_host(folder: Path) -> AsyncIterator[Host]:
     """Open the instance in `folder`; raises UnsafeSettingError and UnavailableError with the mend."""
+    # Imported late: it brings the web framework along, which `--help` and a member's verbs do without.
+    from exchange.app import open_services
+
     settings = load_settings(folder)
     async with open_services(settings) as services:
         yield Host(settings, services)
-
-
-@asynccontextmanager
-async def open_services(settings: Settings) -> AsyncIterator[Services]:
-    """Open the rooms that `settings` name, for as long as the context lasts."""
-    law = load_law(read_policies(settings.policies_dir))
-    custodian = FileCustodian.load(settings.roots_file)
-    cursor_key = settings.cursor_key()
-    url = settings.database_url_with_password()
-    store = await Store.open(url, node=settings.node, clock=system_clock, randomness=os.urandom)
-    try:
-        yield Services(
-            store=store, custodian=custodian, law=law, clock=system_clock, randomness=os.urandom, cursor_key=cursor_key
-        )
-    finally:
-        await store.close()
 
 
 def policies_folder() -> Path:

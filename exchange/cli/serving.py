@@ -17,6 +17,8 @@ from exchange.cli.verbs import DirOption, JsonOption, host_verb
 from exchange.kernel import InvalidError
 from exchange.settings import load_settings
 from exchange.store import migrate as migrate_store
+from exchange.store import revision
+from exchange.store.counts import count_rows
 from exchange.usecases import list_agreements, list_members
 from exchange.usecases.recording import draft
 
@@ -90,7 +92,8 @@ async def _status(host: Host) -> dict[str, object]:
     members = (await list_members(services, call)).value
     agreements = (await list_agreements(services, call)).value
     clients = await all_clients(host)
-    counts = await services.store.counts()
+    url = host.settings.database_url_with_password()
+    counts = await count_rows(url)
     keys = await services.custodian.status()
     return {
         "id": str(host.settings.instance_folder),
@@ -100,8 +103,9 @@ async def _status(host: Host) -> dict[str, object]:
         "reports": counts.reports,
         "audit_entries": counts.entries,
         "database": "postgresql" if host.settings.database_url.startswith("postgresql") else "sqlite",
-        "schema": counts.schema,
+        "schema": await revision(url),
         "custody": keys.kind,
+        "key_version": keys.current,
         "policy_digest": services.law.digest,
     }
 

@@ -4,6 +4,8 @@ from collections.abc import Mapping, Sequence
 
 Entry = Mapping[str, object]
 
+# A digest tells a person nothing beyond its first letters.
+_SHOWN_OF_ID = 36
 COLUMNS = ("time", "who", "did", "to", "outcome", "why", "under")
 
 
@@ -43,6 +45,7 @@ def _who(entry: Entry, names: Mapping[str, str]) -> str:
 def _object(entry: Entry, names: Mapping[str, str]) -> str:
     held = entry.get("object")
     if isinstance(held, Mapping):
-        return f"{held.get('type', '')} {names.get(str(held.get('id')), str(held.get('id')))}"
+        known = str(held.get("id"))
+        return f"{held.get('type', '')} {names.get(known, known[:_SHOWN_OF_ID])}"
     count = entry.get("result_count")
     return "" if count is None else f"{count} reports"

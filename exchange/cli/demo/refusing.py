@@ -1,6 +1,7 @@
 """Everybody who must be refused, tried over real connections: the answer, its sameness, and what it gave away."""
 
 import json
+import os
 from dataclasses import dataclass
 
 import httpx2
@@ -74,7 +75,8 @@ def ask(stage: Stage, who: str, url: str, path: str) -> Answer:
 
 def _invisible(stage: Stage, url: str, player: cast.Player, report: str, told: str, reason: str) -> None:
     with stage.script.step(told):
-        absent = new_id(system_clock(), bytes(10))
+        absent = new_id(system_clock(), os.urandom(10))
+        stage.names[absent] = "that does not exist"
         is_same = True
         for route in ("", "/parts/1", "/explanation"):
             answer = ask(stage, player.name, url, f"/v1/reports/{report}{route}")
