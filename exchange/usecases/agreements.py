@@ -81,7 +81,7 @@ async def show_agreement(services: Services, call: Call, agreement_id: str) -> R
 
 
 async def sign_agreement(services: Services, call: Call, agreement_id: str) -> Recorded[AgreementView]:
-    """Record the consent of the caller's member; the last signature brings the agreement into force on its first day."""
+    """Record the consent of the caller's member; after the last one it comes into force on its first day."""
     return await _move(services, call, agreement_id, sign, event=EventName.AGREEMENT_SIGNED)
 
 
@@ -150,7 +150,9 @@ async def _read_terms(services: Services, unit: UnitOfWork, document: object) ->
 def _require_own_agreement(client: Client | None, terms: Terms) -> None:
     if client is None or sees_everyone(client) or client.member in terms.parties:
         return
-    fault = Fault("/parties", "not-a-party", f"your member `{client.member}` is no party: propose only your own agreements")
+    fault = Fault(
+        "/parties", "not-a-party", f"your member `{client.member}` is no party: propose only your own agreements"
+    )
     message = "the agreement cannot be proposed so"
     raise InvalidError(message, (fault,))
 
@@ -167,9 +169,7 @@ async def _visible(unit: UnitOfWork, client: Client | None, agreement_id: str) -
     return agreement
 
 
-async def _record(
-    unit: UnitOfWork, call: Call, client: Client | None, event: EventName, agreement: Agreement
-) -> str:
+async def _record(unit: UnitOfWork, call: Call, client: Client | None, event: EventName, agreement: Agreement) -> str:
     entry = draft(
         call,
         client,

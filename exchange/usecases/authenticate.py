@@ -27,15 +27,17 @@ async def authenticate(services: Services, call: Call, *roles: Role, event: Even
 async def admit(services: Services, call: Call, client: Client | None, *roles: Role, event: EventName) -> Client:
     """Return `client`, already loaded, if it may act; else record why not and raise as `authenticate` does."""
     if client is None:
-        error: ExchangeError = NotAuthenticatedError("this certificate is not enrolled: ask the exchange's operator to enrol it")
-        return await _turn_away(services, call, None, event, Reason.NOT_AUTHENTICATED, error)
+        error: ExchangeError = NotAuthenticatedError(
+            "this certificate is not enrolled: ask the exchange's operator to enrol it"
+        )
+        return await _turn_away(services, call, None, event, error)
     if not client.is_active:
         error = ForbiddenError("this client is suspended or revoked", code=Reason.CLIENT_SUSPENDED.value)
-        return await _turn_away(services, call, client, event, Reason.CLIENT_SUSPENDED, error)
+        return await _turn_away(services, call, client, event, error)
     if roles and client.roles.isdisjoint(roles):
         names = " or ".join(sorted(f"`{role.value}`" for role in roles))
         error = ForbiddenError(f"this client lacks the role {names}", code=Reason.ROLE_MISSING.value)
-        return await _turn_away(services, call, client, event, Reason.ROLE_MISSING, error)
+        return await _turn_away(services, call, client, event, error)
     return client
 
 
@@ -59,16 +61,18 @@ def sees_everyone(client: Client) -> bool:
 
 
 def may_see(client: Client | None, member: str) -> bool:
-    """Return whether a caller may see what belongs to `member`: the host, the exchange's operators, the member itself."""
+    """Return whether a caller sees what belongs to `member`: the host, the exchange's operators, the member."""
     return client is None or client.member == member or sees_everyone(client)
 
 
-async def require_own_member(services: Services, call: Call, client: Client | None, member: str, *, event: EventName) -> None:
+async def require_own_member(
+    services: Services, call: Call, client: Client | None, member: str, *, event: EventName
+) -> None:
     """Refuse a member's own operator that acts for another member; recorded before it is raised."""
     if may_see(client, member):
         return
     error = ForbiddenError("an operator acts for its own member only: ask the exchange's operator")
-    await _turn_away(services, call, client, event, Reason.ROLE_MISSING, error)
+    await _turn_away(services, call, client, event, error)
 
 
 def required_thumbprint(call: Call) -> str:
@@ -80,7 +84,7 @@ def required_thumbprint(call: Call) -> str:
 
 
 async def _turn_away(
-    services: Services, call: Call, client: Client | None, event: EventName, reason: Reason, error: ExchangeError
+    services: Services, call: Call, client: Client | None, event: EventName, error: ExchangeError
 ) -> NoReturn:
-    refusal = draft(call, client, event, Outcome.REFUSED, reasons=(reason.value,))
-    await refuse(services, refusal, error)
+    # The codes of these errors are the contract's reason codes.
+    await refuse(services, draft(call, client, event, Outcome.REFUSED, reasons=(error.code,)), error)

@@ -168,7 +168,7 @@ async def remove_certificate(services: Services, call: Call, client_id: str, thu
     return await _change_certificates(services, call, client_id, remove, event=EventName.CERTIFICATE_REMOVED)
 
 
-async def _change(
+async def _change(  # noqa: PLR0913  a change, and under which name and condition it is recorded
     services: Services,
     call: Call,
     client_id: str,

@@ -5,17 +5,25 @@ per class; (4) what time or recall changed on this one row.
 """
 
 from dataclasses import dataclass
-from typing import assert_never
 
 from exchange.audit import EntryDraft, EventName, Outcome, Subject
 from exchange.kernel import NotFoundError, UnavailableError, is_uuid7
 from exchange.members import Client
-from exchange.release import ClassFacts, Decision, Permit, ReaderFacts, Refusal, ScopeFacts, Use, decide_cached, with_row
+from exchange.release import (
+    ClassFacts,
+    Decision,
+    ReaderFacts,
+    Reason,
+    Refusal,
+    ScopeFacts,
+    Use,
+    decide_cached,
+    with_row,
+)
 from exchange.store import ClassRow, PolicyState, ReportRow
 from exchange.usecases.context import Call, Services
 from exchange.usecases.facts import reader_facts, row_facts, stated_purpose
 from exchange.usecases.recording import draft
-
 
 ABSENT_ID = "00000000-0000-7000-8000-000000000000"
 """Asked of the store in place of a malformed id, so that both cost the same query."""
@@ -52,10 +60,10 @@ async def judge(services: Services, call: Call, client: Client, report: ReportRo
     # (1) immutable, hence fetched once per process
     release_class = await services.store.release_class(report.class_id)
     facts = release_class.facts
-    # (2)
+    # (2) as of the call's one `now`
     scope = knowledge.scope(facts.agreement, facts.scope, call.now)
     reader = reader_facts(client, purpose=stated_purpose(services, call, client), call=call)
-    # (3)
+    # (3) cached per class
     decision = decide_cached(
         knowledge.decisions,
         reader,
@@ -66,7 +74,7 @@ async def judge(services: Services, call: Call, client: Client, report: ReportRo
         use=Use.READ,
         law=services.law,
     )
-    # (4)
+    # (4) recalled or expired since
     decision = with_row(decision, row_facts(report, call.now))
     return Judged(report, release_class, reader, scope, decision)
 
@@ -74,13 +82,11 @@ async def judge(services: Services, call: Call, client: Client, report: ReportRo
 def judged_draft(call: Call, client: Client, event: EventName, judged: Judged) -> EntryDraft:
     """Return the entry for a decided access: full reasons and label; the log is not shown to readers."""
     facts = judged.facts
-    match judged.decision:
-        case Permit():
-            outcome, reasons = Outcome.PERMITTED, ()
-        case Refusal(reasons=reasons):
-            outcome = Outcome.REFUSED
-        case _ as never:
-            assert_never(never)
+    decision = judged.decision
+    reasons: tuple[Reason, ...] = ()
+    outcome = Outcome.PERMITTED
+    if isinstance(decision, Refusal):
+        outcome, reasons = Outcome.REFUSED, decision.reasons
     return draft(
         call,
         client,
@@ -92,7 +98,7 @@ def judged_draft(call: Call, client: Client, event: EventName, judged: Judged) -
         agreement=facts.agreement,
         scope=facts.scope,
         purpose=judged.reader.purpose,
-        policies=judged.decision.policies,
+        policies=decision.policies,
         reasons=tuple(reason.value for reason in reasons),
     )
 

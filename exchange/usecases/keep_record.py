@@ -22,7 +22,9 @@ async def put_law_in_force(services: Services) -> None:
     await services.store.set_policy_digest(services.law.digest, entry)
 
 
-async def read_entries(services: Services, call: Call, *, limit: int = 1000) -> Recorded[tuple[Mapping[str, object], ...]]:
+async def read_entries(
+    services: Services, call: Call, *, limit: int = 1000
+) -> Recorded[tuple[Mapping[str, object], ...]]:
     """Return the oldest `limit` entries, parsed, to the operator at the host; reading them is an entry too."""
     if not call.is_host:
         message = "entries are read at the host, until auditors have their routes"

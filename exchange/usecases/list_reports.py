@@ -57,13 +57,13 @@ async def list_reports(services: Services, call: Call, query: ListQuery) -> Reco
     Raises MalformedError for a foreign or forged cursor, InvalidError for a filter that names nothing of
     the vocabulary, ForbiddenError without the reader's role.
     """
-    # (1) - (3)
+    # (1) to (3): the page and under which law it was read
     client, page, readable = await _settled_page(services, call, query)
-    # (4)
+    # (4) only what is on the page
     classes = await services.knowledge.classes(services.store, page.state)
     rows = [(row, classes[row.class_id], readable.permits[row.class_id]) for row in page.rows]
     items = await open_headers(services, rows, call, client) if rows else []
-    # (5)
+    # (5) INVARIANT: no header leaves before its entry is durable.
     entry = draft(
         call,
         client,
@@ -73,7 +73,7 @@ async def list_reports(services: Services, call: Call, query: ListQuery) -> Reco
         result_ids=tuple(row.id for row in page.rows),
     )
     entry_id = await services.store.append(entry)
-    # (6)
+    # (6) the answer
     return Recorded(ListedReports(items, seal_position(services, client, page.position)), entry_id)
 
 

@@ -6,7 +6,7 @@ rows claim is never served: the failure is recorded and the call ends as unavail
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import replace
 from typing import NoReturn
 
 from exchange.audit import EventName, Outcome
@@ -15,23 +15,14 @@ from exchange.custody import Wrapped
 from exchange.kernel import UnavailableError
 from exchange.markings import Label
 from exchange.members import Client
-from exchange.release import Permit, View
+from exchange.release import Permit, Refusal, View
 from exchange.reports import Header, header_from_json, status_of, tear_line, visible_header
-from exchange.store import ClassRow, PartRow, ReportRow
+from exchange.store import ClassRow, PartRow, Parts, ReportRow
+from exchange.usecases.authenticate import required_thumbprint
 from exchange.usecases.context import Call, Services
+from exchange.usecases.judging import judge
 from exchange.usecases.recording import draft
 from exchange.usecases.sealing import shown_json
-
-
-@dataclass(frozen=True, slots=True)
-class OpenedPart:
-    """One part in the clear, on its way to a client that a Permit names."""
-
-    number: int
-    media_type: str
-    name: str
-    sha256: str
-    content: bytes
 
 
 async def open_headers(
@@ -49,8 +40,8 @@ async def open_headers(
     except OpeningError as exc:
         await record_tampering(services, call, client, "header", exc)
     return [
-        _shown_header(services, header_json, row=row, kept=kept, permit=permit, call=call)
-        for header_json, (row, kept, permit) in zip(sealed, rows, strict=True)
+        await _shown_header(services, call, client, header_json, opened=row)
+        for header_json, row in zip(sealed, rows, strict=True)
     ]
 
 
@@ -98,15 +89,44 @@ def wrapped_part_key(part: PartRow) -> Wrapped:
     return Wrapped(part.key_id, part.key_version, part.wrap_suite, part.wrapped_key)
 
 
-def _shown_header(
-    services: Services, header_json: bytes, *, row: ReportRow, kept: ClassRow, permit: Permit, call: Call
+async def _shown_header(
+    services: Services, call: Call, client: Client, header_json: bytes, *, opened: tuple[ReportRow, ClassRow, Permit]
 ) -> bytes:
+    row, kept, permit = opened
     status = status_of(row.status, row.valid_until, call.now)
-    if is_whole(kept, permit):
+    if is_whole(kept, permit) and _has_no_links(header_json):
         # The sealed bytes are the answer: splice the one field that changes, parse nothing.
         return header_json[:-1] + b',"status":"' + status.value.encode() + b'"}'
-    header = header_from_json(json.loads(header_json))
-    return shown_json(services, shown_part_of(services, header, permit), status)
+    header = shown_part_of(services, header_from_json(json.loads(header_json)), permit)
+    return shown_json(services, await _with_visible_links(services, call, client, header), status)
+
+
+def _has_no_links(header_json: bytes) -> bool:
+    # Inside a string the quotation marks would be escaped: these bytes can only be the fields themselves.
+    return b'"supersedes":null,' in header_json and b'"references":[],' in header_json
+
+
+async def _with_visible_links(services: Services, call: Call, client: Client, header: Header) -> Header:
+    """Return `header` without the ids of reports that `client` may not see: for it they do not exist."""
+    linked = {*header.references, *(() if header.supersedes is None else (header.supersedes,))}
+    visible = {report_id for report_id in sorted(linked) if await _is_visible(services, call, client, report_id)}
+    return replace(
+        header,
+        supersedes=header.supersedes if header.supersedes in visible else None,
+        references=tuple(report_id for report_id in header.references if report_id in visible),
+    )
+
+
+async def _is_visible(services: Services, call: Call, client: Client, report_id: str) -> bool:
+    row = await services.store.report_for(required_thumbprint(call), report_id, parts=Parts.NONE)
+    if row.report is None:
+        return False
+    judged = await judge(services, call, client, row.report, row.state)
+    match judged.decision:
+        case Permit(view=View.FULL):
+            return True
+        case Permit() | Refusal():
+            return False
 
 
 def shown_part_of(services: Services, header: Header, permit: Permit) -> Header:

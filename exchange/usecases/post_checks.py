@@ -1,5 +1,4 @@
-"""What a report must satisfy before it exists, where that takes more than the report itself: the scope under
-which it is posted, and the reports it builds on.
+"""What a report must satisfy beyond itself: the scope under which it is posted, and the reports it builds on.
 
 Faults carry the JSON pointer into the posted body and, where one fits, a reason code of the contract.
 """
@@ -16,7 +15,7 @@ from exchange.store import Parts, PolicyState
 from exchange.usecases.authenticate import required_thumbprint
 from exchange.usecases.collecting import Collected
 from exchange.usecases.context import Call, Services
-from exchange.usecases.judging import judge
+from exchange.usecases.judging import ABSENT_ID, judge
 
 _ID_RANDOMNESS_BYTES = 10
 
@@ -73,8 +72,8 @@ async def source_faults(
 ) -> list[Fault]:
     """Return what is wrong with the reports that `posted` supersedes or refers to.
 
-    A source that does not exist and one that the poster may not read are one fault. What builds on a
-    source is marked at least as high (attack 17).
+    A member may build on its own reports, and refer to what the poster may read; a source that does not exist
+    and any other are one fault. What builds on a source is marked at least as high (attack 17).
     """
     if len(posted.references) > _MOST_REFERENCES:
         return [Fault("/references", "too-many", f"at most {_MOST_REFERENCES} references")]
@@ -83,37 +82,34 @@ async def source_faults(
         sources.append(("/supersedes", posted.supersedes))
     faults = []
     for place, report_id in sources:
-        fault = await _source_fault(services, call, client, posted, place=place, report_id=report_id, state=state)
-        faults += [] if fault is None else [fault]
+        source = await _source_label(services, call, client, report_id, state, own_only=place == "/supersedes")
+        if source is None:
+            faults.append(Fault(place, "unknown-report", "no such report, or none that you may build on"))
+        elif not _is_marked_as_high(services.law, posted.label, source, client):
+            faults.append(Fault(place, "below-source", "the label is lower than this report's: mark at least as high"))
     return faults
 
 
-async def _source_fault(
-    services: Services,
-    call: Call,
-    client: Client,
-    posted: PostedReport,
-    *,
-    place: str,
-    report_id: str,
-    state: PolicyState,
-) -> Fault | None:
-    unknown = Fault(place, "unknown-report", "no such report, or none that you may see")
-    row = await services.store.report_for(required_thumbprint(call), report_id, parts=Parts.NONE)
-    if not is_uuid7(report_id) or row.report is None:
-        return unknown
-    judged = await judge(services, call, client, row.report, state)
-    source = judged.facts
-    is_own = source.originator == client.member
-    match judged.decision:
-        case Permit(view=View.FULL) if is_own or place != "/supersedes":
-            pass
-        case Permit() | Refusal():
-            return unknown
-    catalogue = services.law.catalogue
-    if catalogue.check(posted.label) or catalogue.dominates(posted.label, source.label, originator=client.member):
+async def _source_label(  # noqa: PLR0913  one call's surroundings, and the source looked at
+    services: Services, call: Call, client: Client, report_id: str, state: PolicyState, *, own_only: bool
+) -> Label | None:
+    asked = report_id if is_uuid7(report_id) else ABSENT_ID
+    row = await services.store.report_for(required_thumbprint(call), asked, parts=Parts.NONE)
+    if row.report is None:
         return None
-    return Fault(place, "below-source", "the label is lower than that of this report: mark at least as high")
+    judged = await judge(services, call, client, row.report, state)
+    if judged.facts.originator == client.member:
+        return judged.facts.label
+    match judged.decision:
+        case Permit(view=View.FULL) if not own_only:
+            return judged.facts.label
+        case Permit() | Refusal():
+            return None
+
+
+def _is_marked_as_high(law: Law, label: Label, source: Label, client: Client) -> bool:
+    # A label with unknown words is refused for those; it is not compared.
+    return bool(law.catalogue.check(label)) or law.catalogue.dominates(label, source, originator=client.member)
 
 
 def _posting_rules(

@@ -68,15 +68,15 @@ async def _post_once(
     services: Services, call: Call, posted: PostedReport, idempotency_key: str | None
 ) -> Recorded[PostedAnswer]:
     row = await services.store.caller(required_thumbprint(call))
-    # (1)
+    # (1) who
     client = await admit(services, call, row.client, Role.CONTRIBUTOR, event=EventName.REPORT_POSTED)
     require_same_law(services, row.state)
-    # (2) - (4)
+    # (2) to (4): may it be posted
     header = await _composed(services, call, client, posted, row.state)
-    # (5)
+    # (5) sealed
     facts = class_facts(header)
     new = await seal_report(services, header, posted, facts)
-    # (6)
+    # (6) all of it durable, or none
     key = _idempotency(client, header, idempotency_key)
     entry = _posted_draft(call, client, header)
     kept = await services.store.post_report(new, entry, policy_version=row.state.policy_version, idempotency=key)
@@ -87,21 +87,21 @@ async def _post_once(
             return await _replay(services, call, client, kept)
 
 
-async def _composed(
-    services: Services, call: Call, client: Client, posted: PostedReport, state: PolicyState
-) -> Header:
+async def _composed(services: Services, call: Call, client: Client, posted: PostedReport, state: PolicyState) -> Header:
     """Return the header of a report that may be posted; else record why not and raise."""
     agreements = await services.knowledge.agreements(services.store, state)
     agreement = agreements.get(AgreementId(posted.agreement))
     try:
-        # (2)
+        # (2) party and in force
         visible = require_in_force(agreement, client, call)
-        # (3), (4)
+        # (3) and (4): every fault at once
         faults = await source_faults(services, call, client, posted, state)
         members = await services.knowledge.member_codes(services.store, state)
         return compose(services, call, client, posted, agreement=visible, members=members, faults=faults)
     except ExchangeError as exc:
-        codes = tuple(dict.fromkeys(fault.code for fault in exc.faults)) if isinstance(exc, InvalidError) else (exc.code,)
+        codes = (
+            tuple(dict.fromkeys(fault.code for fault in exc.faults)) if isinstance(exc, InvalidError) else (exc.code,)
+        )
         refusal = draft(
             call,
             client,
@@ -122,9 +122,7 @@ def _idempotency(client: Client, header: Header, key: str | None) -> Idempotency
     return Idempotency(client.id, key, hashlib.sha256(json.dumps(sent, sort_keys=True).encode()).hexdigest())
 
 
-async def _replay(
-    services: Services, call: Call, client: Client, replay: IdempotentReplay
-) -> Recorded[PostedAnswer]:
+async def _replay(services: Services, call: Call, client: Client, replay: IdempotentReplay) -> Recorded[PostedAnswer]:
     row = await services.store.report_for(required_thumbprint(call), replay.report_id, parts=Parts.NONE)
     if row.report is None:
         message = "the report posted with this key is gone: post again with another key"

@@ -18,6 +18,7 @@ from exchange.usecases.judging import ABSENT_ID, Judged, absent_draft, judge, ju
 from exchange.usecases.opening import open_headers, open_parts, record_tampering
 from exchange.usecases.recording import refuse
 
+
 @dataclass(frozen=True, slots=True)
 class PulledReport:
     """The header as JSON bytes and the parts in the clear, by number."""
@@ -42,10 +43,10 @@ async def pull_report(services: Services, call: Call, report_id: str) -> Recorde
     Raises NotFoundError for an absent or invisible report (the same in every respect), ForbiddenError where
     the caller lacks the reader's role, UnavailableError where log, store or custody cannot answer.
     """
-    # (1) - (3)
+    # (1) to (3): loaded, admitted, decided
     granted = await seek_permit(services, call, report_id, parts=Parts.ALL, event=EventName.REPORT_READ)
     judged, permit = granted.judged, granted.permit
-    # (4)
+    # (4) only what the Permit names
     try:
         parts = await open_parts(services, judged.report, judged.release_class, granted.row.parts, permit=permit)
     except OpeningError as exc:
@@ -55,7 +56,7 @@ async def pull_report(services: Services, call: Call, report_id: str) -> Recorde
     size_bytes = sum(len(content) for _, content in parts)
     entry = replace(judged_draft(call, granted.client, EventName.REPORT_READ, judged), size_bytes=size_bytes)
     entry_id = await services.store.append(entry)
-    # (6)
+    # (6) the answer
     return Recorded(PulledReport(header_json, tuple(parts)), entry_id)
 
 

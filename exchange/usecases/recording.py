@@ -1,4 +1,4 @@
-"""How a use case speaks to the log: drafts with the actor filled in, and refusals that are recorded before they are raised."""
+"""How a use case speaks to the log: entries with the actor filled in, and refusals that are durable before raised."""
 
 from typing import NoReturn, TypedDict, Unpack
 
@@ -41,7 +41,9 @@ def actor_of(call: Call, client: Client | None) -> Actor:
     return Actor(kind="unknown", thumbprint=call.thumbprint)
 
 
-def draft(call: Call, client: Client | None, event: EventName, outcome: Outcome, **fields: Unpack[DraftFields]) -> EntryDraft:
+def draft(
+    call: Call, client: Client | None, event: EventName, outcome: Outcome, **fields: Unpack[DraftFields]
+) -> EntryDraft:
     """Return the entry that says what `client` did in `call`."""
     return EntryDraft(
         event=event,
@@ -60,7 +62,7 @@ async def refuse(services: Services, refusal: EntryDraft, error: ExchangeError) 
     raise error
 
 
-async def record_rejection(
+async def record_rejection(  # noqa: PLR0913  what a turned-away request leaves on the record
     services: Services, call: Call, *, method: str, route: str, code: str, subject_id: str | None = None
 ) -> str:
     """Record a request that was turned away without an entry of its own, and return the entry's id.
