@@ -19,6 +19,8 @@ class _Missing:
 
 MISSING = _Missing()
 
+# More than there are members; what is compared pairwise stays cheap whatever the size of the body.
+MOST_ITEMS = 400
 # A fault quotes at most this much of what came in.
 _LONGEST_QUOTE = 80
 _TYPE_NAMES = {type(None): "nothing", bool: "a truth value", int: "a number", float: "a number", str: "text"}
@@ -76,9 +78,12 @@ class Reading:
                 self.fault(pointer, "missing-field", f"`{key}` is missing: add it")
 
     def sequence(self, value: object, pointer: str, *, least: int = 1) -> list[object]:
-        """Return `value` as a list with at least `least` items."""
+        """Return `value` as a list with at least `least` items; one that is too long is not looked into."""
         if not isinstance(value, list | tuple):
             self._wrong_type(value, pointer, "a list")
+            return []
+        if len(value) > MOST_ITEMS:
+            self.fault(pointer, "too-large", f"has {len(value)} items: at most {MOST_ITEMS}")
             return []
         if len(value) < least:
             self.fault(pointer, "empty", f"has {len(value)} items: at least {least}")

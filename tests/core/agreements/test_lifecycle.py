@@ -1,5 +1,6 @@
 """How agreements move."""
 
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta, timezone
@@ -86,6 +87,16 @@ def test_day_is_counted_in_utc_whatever_the_offset_of_the_clock():
 
     assert state_of(agreement((S, S)), datetime(2026, 1, 1, 4, 59, tzinfo=east)) is AgreementState.SIGNED
     assert state_of(agreement((S, S)), datetime(2026, 1, 1, 5, 0, tzinfo=east)) is AgreementState.IN_FORCE
+
+
+def test_day_is_counted_in_utc_wherever_the_machine_stands(monkeypatch):
+    with monkeypatch.context() as elsewhere:
+        elsewhere.setenv("TZ", "Asia/Tokyo")
+        time.tzset()
+        state = state_of(agreement((S, S)), FIRST_INSTANT - timedelta(hours=1))
+    time.tzset()
+
+    assert state is AgreementState.SIGNED
 
 
 def test_agreement_of_one_day_is_in_force_on_that_day_only():

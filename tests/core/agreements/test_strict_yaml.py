@@ -3,9 +3,20 @@
 import math
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from exchange.agreements import strict_yaml
 from exchange.agreements.strict_yaml import read_yaml
+from exchange.kernel import Fault
+
+CODES = {
+    "an anchor": "not-plain",
+    "an alias": "not-plain",
+    "a tag": "not-plain",
+    "a field name": "not-plain",
+    "stands twice": "repeated-field",
+}
 
 
 def faults(text: str) -> list[str]:
@@ -68,7 +79,7 @@ def test_not_a_number_is_a_number_that_no_field_takes():
 
 @pytest.mark.parametrize("text", ["", "\n", "# only a comment\n"])
 def test_empty_text_is_refused(text):
-    assert faults(text) == ["line 1: /: the text is empty"]
+    assert read_yaml(text).faults == [Fault("", "not-yaml", "the text is empty", 1)]
 
 
 def test_explicit_document_of_version_1_2_is_read():
@@ -99,11 +110,15 @@ def test_explicit_document_of_version_1_2_is_read():
         ("a: b\n\tc: d\n", ["line 2: /: not YAML: found character '\\t' that cannot start any token"]),
         ("a: \x07\n", ["line 1: /: not YAML: unacceptable character #x0007: special characters are not allowed"]),
         ("a: b\nc: d\u2028e\n", ["line 2: /: the character U+2028 breaks lines for some readers only: leave it out"]),
+        ("\na: \x85\n", ["line 2: /: the character U+0085 breaks lines for some readers only: leave it out"]),
         ("a: \x85\n", ["line 1: /: the character U+0085 breaks lines for some readers only: leave it out"]),
     ],
 )
 def test_what_two_readers_could_take_differently_is_refused_with_its_line(text, expected):
     assert faults(text) == expected
+    for fault in read_yaml(text).faults:
+        assert fault.code == next((code for words, code in CODES.items() if words in fault.message), "not-yaml")
+        assert fault.pointer is not None
 
 
 def test_faults_of_sharing_do_not_stop_the_reading():
@@ -131,6 +146,8 @@ def test_every_value_has_its_line():
     assert {place: document.line_of(place) for place in places} == places
     assert document.line_of("/a/b/1/deeper/still") == 3
     assert document.line_of("/nowhere") == 1
+    assert read_yaml("# one\n\na: b\n").line_of("/nowhere/at/all") == 3
+    assert read_yaml("").line_of("/a") == 1
 
 
 def test_value_on_the_line_below_has_the_line_of_its_field():
@@ -145,6 +162,8 @@ def test_text_is_bounded(extra):
 
     assert [fault.code for fault in document.faults] == (["too-large"] if extra else [])
     assert (document.value is None) is bool(extra)
+    if extra:
+        assert document.faults == [Fault("", "too-large", "the text has 262145 characters: at most 262144", 1)]
 
 
 @pytest.mark.parametrize("extra", [0, 1])
@@ -154,6 +173,24 @@ def test_depth_is_bounded(extra):
     document = read_yaml("[" * depth + "]" * depth)
 
     assert [fault.code for fault in document.faults] == (["too-large"] if extra else [])
+
+
+@pytest.mark.parametrize("extra", [0, 1])
+def test_depth_of_fields_is_bounded(extra):
+    depth = strict_yaml.DEEPEST - 1 + extra
+
+    document = read_yaml("\n{a: " + "{a: " * (depth - 1) + "b" + "}" * depth)
+
+    assert document.faults == ([Fault("", "too-large", "more than 12 levels or 20000 values", 2)] if extra else [])
+
+
+@pytest.mark.parametrize("extra", [0, 1])
+def test_depth_of_field_names_is_bounded(extra):
+    depth = strict_yaml.DEEPEST - 1 + extra
+
+    codes = {fault.code for fault in read_yaml("{? " * depth + "a" + " : b}" * depth).faults}
+
+    assert ("too-large" in codes) is bool(extra)
 
 
 @pytest.mark.parametrize("extra", [0, 1])
@@ -167,3 +204,10 @@ def test_values_are_bounded(extra):
 
 def test_deep_nesting_ends_before_it_costs_anything():
     assert [fault.code for fault in read_yaml("[" * 100_000).faults] == ["too-large"]
+
+
+@given(st.text(st.sampled_from("ab:-[]{}?,&*!|>'\"#%@`~ \n\t<=0.") | st.characters(), max_size=60))
+def test_any_text_is_read_or_refused_with_a_line(text):
+    for fault in read_yaml(text).faults:
+        assert fault.line is not None
+        assert 1 <= fault.line <= text.count("\n") + text.count("\r") + 2

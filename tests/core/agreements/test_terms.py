@@ -196,6 +196,35 @@ def test_each_fault_is_named_once_at_its_place(path, value, expected):
 
 
 @pytest.mark.parametrize(
+    ("path", "value", "message"),
+    [
+        (("title",), "a ", "the title has blanks around it: leave them out"),
+        (("policy",), "OTAN", "`OTAN` is no security policy known here"),
+        ((*SCOPE, "topics"), [], "has 0 items: at least 1"),
+        ((*SCOPE, "topics"), "cyber", "is text: write a list"),
+        (
+            (*SCOPE, "topics"),
+            ["cyber", "cyber.apt"],
+            "`cyber.apt` is covered by a wider topic of this scope: leave it out",
+        ),
+        ((*SCOPE, "topics"), ["Ærø\u00ad"], "`\\xc6r\\xf8\\xad` is not in the vocabulary"),
+        ((*SCOPE, "topics"), ["Ærø"], "`Ærø` is not in the vocabulary"),
+        ((*SCOPE, "ceiling"), {}, "is named fields: write text (in quotes where YAML reads something else)"),
+        ((*SCOPE, "onward_release"), "always", "`always` is not one of never, originator-consent, parties"),
+        ((*SCOPE, "retention"), "PT0S", "`PT0S` is no time at all: write a longer one"),
+        (("obligations", 0, "report_every"), REMOVE, "nothing is owed: add report_every or acknowledge"),
+        (("validity", "from"), "soon", "`soon` is no date: write 2026-01-31"),
+        (("validity",), [], "is a list: write named fields"),
+    ],
+)
+def test_messages_name_the_fault_and_the_mend(path, value, message):
+    with pytest.raises(InvalidError) as refused:
+        from_json(changed(path, value))
+
+    assert [fault.message for fault in refused.value.faults] == [message]
+
+
+@pytest.mark.parametrize(
     "path",
     [
         ("title",),
@@ -235,7 +264,10 @@ def test_what_is_no_object_is_one_fault(value):
 
 
 def test_field_names_are_text():
-    assert faults_of({**example_json(), 1: "x"}) == [("", "wrong-type")]
+    with pytest.raises(InvalidError) as refused:
+        from_json({**example_json(), 1: "x"})
+
+    assert refused.value.faults == (Fault("", "wrong-type", "a field name is not text"),)
 
 
 def test_one_party_alone_is_no_agreement():
@@ -246,11 +278,25 @@ def test_one_party_alone_is_no_agreement():
     assert faults_of(body) == [("/parties", "empty")]
 
 
+@pytest.mark.parametrize("extra", [0, 1])
+def test_lists_are_bounded(extra):
+    kinds = [f"k{index}" for index in range(400 + extra)]
+
+    with pytest.raises(InvalidError) as refused:
+        from_json(changed((*SCOPE, "kinds"), kinds))
+
+    messages = {fault.message for fault in refused.value.faults}
+    assert ("has 401 items: at most 400" in messages) is bool(extra)
+    assert len(messages) == (1 if extra else 400)
+
+
 def test_two_scopes_never_share_a_name():
     body = example_json()
     body["scopes"].append(copy.deepcopy(body["scopes"][0]))
 
     assert faults_of(body) == [("/scopes/1/name", "repeated")]
+    with pytest.raises(InvalidError, match="`cyber-threats` names another scope already: choose another name"):
+        from_json(body)
 
 
 @pytest.mark.parametrize(
@@ -261,6 +307,10 @@ def test_scope_name_has_one_plain_form(name):
     body["obligations"] = []
 
     assert faults_of(body) == [("/scopes/0/name", "bad-name")]
+    with pytest.raises(
+        InvalidError, match="is no scope name: use lower-case letters, digits and single hyphens, at most 64"
+    ):
+        from_json(body)
 
 
 @pytest.mark.parametrize("name", ["a", "a1", "cyber-threats-2", "a" * 64])

@@ -9,6 +9,20 @@ from tests.core.agreements.worlds import VOCABULARY
 SMALL = "topics: {cyber: C, cyber.apt: A}\nregions: {EUR: Europe}\nkinds: {intrep: I}\npurposes: {defence: D, judicial: J}\n"
 
 
+CODES = {
+    "stands twice": "repeated-field",
+    "has no parent": "unknown-topic",
+    "is not a code": "bad-code",
+    "no words": "empty",
+    "is empty": "empty",
+    "is a list": "wrong-type",
+    "is a number": "wrong-type",
+    "the title": "bad-text",
+    "is no field": "unknown-field",
+    "is missing": "missing-field",
+}
+
+
 @pytest.mark.parametrize(
     ("scope", "topic", "expected"),
     [
@@ -63,6 +77,11 @@ def test_our_vocabulary_has_the_words_of_the_contract():
         ("cyber: C, ", "", "line 1: /topics/cyber.apt: `cyber.apt` has no parent: add `cyber` before it"),
         ("cyber.apt", "Cyber", "line 1: /topics/Cyber: `Cyber` is not a code for topics"),
         ("cyber.apt", "cyber..apt", "line 1: /topics/cyber..apt: `cyber..apt` is not a code for topics"),
+        (
+            "cyber.apt: A",
+            "cyber.apt.group: A",
+            "line 1: /topics/cyber.apt.group: `cyber.apt.group` has no parent: add `cyber.apt` before it",
+        ),
         ("EUR", "eur", "line 2: /regions/eur: `eur` is not a code for regions"),
         ("EUR", "EU", "line 2: /regions/EU: `EU` is not a code for regions"),
         ("intrep", "int.rep", "line 3: /kinds/int.rep: `int.rep` is not a code for kinds"),
@@ -83,6 +102,8 @@ def test_faulty_vocabulary_is_refused_with_the_line(before, after, expected):
 
     lines = str(refused.value).splitlines()
     assert lines[0] == "the vocabulary is not valid"
+    for fault in refused.value.faults:
+        assert fault.code == next(code for words, code in CODES.items() if words in fault.message)
     assert (expected or "line 2: /regions/EUR: is empty: write something") in lines
 
 
@@ -98,3 +119,11 @@ def test_text_that_is_no_yaml_is_refused():
         load_vocabulary("topics: [")
 
     assert [fault.code for fault in refused.value.faults] == ["not-yaml"]
+    assert refused.value.message == "the vocabulary is not valid"
+
+
+def test_faults_of_form_and_of_sense_are_reported_together():
+    with pytest.raises(InvalidError) as refused:
+        load_vocabulary(SMALL.replace("{cyber: C", "&x {Cyber: C"))
+
+    assert [fault.code for fault in refused.value.faults] == ["not-plain", "bad-code", "unknown-topic"]
