@@ -32,7 +32,7 @@ def decide(  # noqa: PLR0913, PLR0917  the six things a decision reads, and noth
     3. Ask the guards about every label.
     4. Nothing against the report's own label, nor against at least one part's: Permit, full view.
     5. Something against the report's own label, nothing against some part's: Permit, tear-line.
-    6. Otherwise Refusal, with every reason of 1 to 3.
+    6. Otherwise Refusal, with every reason of 1, and those of 2 and 3 unless some part was clear of them.
     """
     return judge(Case(reader, cls, scope, row, use, law.catalogue), law).decision
 
@@ -50,10 +50,12 @@ def judge(case: Case, law: Law) -> Judgement:
     reasons = {label: by_label[label] | guard_reasons(verdicts[label]) for label in labels}
     has_failed = any(Reason.RULE_FAILED in found for found in (general, *reasons.values()))
     # (4), (5) what is clear of all of them
-    permit = None if general else permit_for(case, {label for label in labels if not reasons[label]}, law)
-    if permit is not None:
+    permit = permit_for(case, {label for label in labels if not reasons[label]}, law)
+    if permit is not None and not general:
         return Judgement(permit, has_failed)
-    # (6) why not
+    # (6) why not: who would have got some part is stopped by the reasons of (1) alone
+    if permit is not None:
+        return Judgement(Refusal(in_order(general)), has_failed)
     forbade = {guard for verdict in verdicts.values() for guard in verdict.forbade}
     return Judgement(Refusal(in_order(general.union(*reasons.values())), tuple(sorted(forbade))), has_failed)
 
@@ -64,17 +66,17 @@ def judged_labels(cls: ClassFacts) -> tuple[Label, ...]:
 
 
 def permit_for(case: Case, clear: set[Label], law: Law) -> Permit | None:
-    """Return the Permit that the labels with nothing against them amount to; None where it would release nothing."""
+    """Return the Permit that the labels with nothing against them amount to; None where it would release nothing.
+
+    It stands only where nothing is said against the whole either: the caller has asked.
+    """
     # A report without parts (a simulation's) is judged as if it had one under its own label.
     parts = frozenset(case.cls.part_labels or (case.cls.label,)) & clear
-    if case.scope is None or not parts:
+    if not parts:
         return None
     view = View.FULL if case.cls.label in clear else View.TEAR_LINE
-    policies = (
-        f"agreement/{case.scope.agreement}/{case.scope.agreement_version}",
-        f"scope/{case.scope.scope}",
-        f"guards/{law.guards.digest[:16]}",
-    )
+    agreement = () if case.scope is None else (f"agreement/{case.scope.agreement}/{case.scope.agreement_version}",)
+    policies = (*agreement, f"scope/{case.cls.scope}", f"guards/{law.guards.digest[:16]}")
     return Permit(parts, view, policies)
 
 

@@ -57,6 +57,17 @@ def test_a_clear_part_does_not_help_against_a_reason_about_the_whole():
     assert answer(reader(clearance_current=False), marked(LABEL, LOWER)) == Refusal((Reason.CLEARANCE_EXPIRED,))
 
 
+def test_who_would_get_the_tear_line_is_told_only_what_stops_it():
+    law = law_with(
+        exchange='@id("x.y") @reason("x") forbid (principal, action, resource) when { resource.level_rank > 1 };'
+    )
+
+    for clause in (None, replace(SCOPE, in_force=False)):
+        refusal = decide(SWEPT, marked(LABEL, LOWER), clause, ROW, Use.READ, law)
+        reason = Reason.NO_AGREEMENT if clause is None else Reason.AGREEMENT_NOT_IN_FORCE
+        assert refusal == Refusal((reason,))
+
+
 def test_a_refusal_gives_the_reasons_of_every_label():
     higher = label(classification="TOP SECRET")
 
