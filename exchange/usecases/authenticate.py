@@ -6,7 +6,7 @@ holds from the next request on, on every node.
 
 from typing import NoReturn
 
-from exchange.audit import EventName, Outcome
+from exchange.audit import EventName, Outcome, Subject
 from exchange.kernel import ExchangeError, ForbiddenError, NotAuthenticatedError
 from exchange.members import EXCHANGE_MEMBER, Client, Role
 from exchange.release import Reason
@@ -24,20 +24,24 @@ async def authenticate(services: Services, call: Call, *roles: Role, event: Even
     return await admit(services, call, row.client, *roles, event=event)
 
 
-async def admit(services: Services, call: Call, client: Client | None, *roles: Role, event: EventName) -> Client:
-    """Return `client`, already loaded, if it may act; else record why not and raise as `authenticate` does."""
+async def admit(
+    services: Services,
+    call: Call,
+    client: Client | None,
+    *roles: Role,
+    event: EventName,
+    subject: Subject | None = None,
+) -> Client:
+    """Return `client`, already loaded, if it may act; else record why not and raise as `authenticate` does.
+
+    `subject` is what the caller asked for, where it named something; the entry of a refusal says so.
+    """
     if client is None:
-        error: ExchangeError = NotAuthenticatedError(
-            "this certificate is not enrolled: ask the exchange's operator to enrol it"
-        )
-        return await _turn_away(services, call, None, event, error)
-    if not client.is_active:
-        error = ForbiddenError("this client is suspended or revoked", code=Reason.CLIENT_SUSPENDED.value)
-        return await _turn_away(services, call, client, event, error)
-    if roles and client.roles.isdisjoint(roles):
-        names = " or ".join(sorted(f"`{role.value}`" for role in roles))
-        error = ForbiddenError(f"this client lacks the role {names}", code=Reason.ROLE_MISSING.value)
-        return await _turn_away(services, call, client, event, error)
+        unknown = NotAuthenticatedError("this certificate is not enrolled: ask the exchange's operator to enrol it")
+        return await _turn_away(services, call, None, event=event, error=unknown, subject=subject)
+    error = _objection(client, roles)
+    if error is not None:
+        return await _turn_away(services, call, client, event=event, error=error, subject=subject)
     return client
 
 
@@ -72,7 +76,7 @@ async def require_own_member(
     if may_see(client, member):
         return
     error = ForbiddenError("an operator acts for its own member only: ask the exchange's operator")
-    await _turn_away(services, call, client, event, error)
+    await _turn_away(services, call, client, event=event, error=error)
 
 
 def required_thumbprint(call: Call) -> str:
@@ -83,8 +87,24 @@ def required_thumbprint(call: Call) -> str:
     return call.thumbprint
 
 
-async def _turn_away(
-    services: Services, call: Call, client: Client | None, event: EventName, error: ExchangeError
+def _objection(client: Client, roles: tuple[Role, ...]) -> ExchangeError | None:
+    if not client.is_active:
+        return ForbiddenError("this client is suspended or revoked", code=Reason.CLIENT_SUSPENDED.value)
+    if roles and client.roles.isdisjoint(roles):
+        names = " or ".join(sorted(f"`{role.value}`" for role in roles))
+        return ForbiddenError(f"this client lacks the role {names}", code=Reason.ROLE_MISSING.value)
+    return None
+
+
+async def _turn_away(  # noqa: PLR0913  what the entry of a refusal says
+    services: Services,
+    call: Call,
+    client: Client | None,
+    *,
+    event: EventName,
+    error: ExchangeError,
+    subject: Subject | None = None,
 ) -> NoReturn:
     # The codes of these errors are the contract's reason codes.
-    await refuse(services, draft(call, client, event, Outcome.REFUSED, reasons=(error.code,)), error)
+    refusal = draft(call, client, event, Outcome.REFUSED, reasons=(error.code,), subject=subject)
+    await refuse(services, refusal, error)

@@ -13,7 +13,7 @@ from exchange.store import Parts
 from exchange.usecases.authenticate import admit, required_thumbprint
 from exchange.usecases.context import Call, Recorded, Services
 from exchange.usecases.facts import row_facts
-from exchange.usecases.judging import ABSENT_ID, Judged, absent_draft, judge, judged_draft, report_not_found
+from exchange.usecases.judging import ABSENT_ID, Judged, absent_draft, asked_for, judge, judged_draft, report_not_found
 from exchange.usecases.recording import refuse
 
 _ORIGINATORS = frozenset({Role.CONTRIBUTOR, Role.RELEASER})
@@ -27,7 +27,9 @@ async def explain_report(services: Services, call: Call, report_id: str) -> Reco
     event = EventName.REPORT_EXPLAINED
     asked = report_id if is_uuid7(report_id) else ABSENT_ID
     row = await services.store.report_for(required_thumbprint(call), asked, parts=Parts.NONE)
-    client = await admit(services, call, row.client, Role.READER, *_ORIGINATORS, event=event)
+    client = await admit(
+        services, call, row.client, Role.READER, *_ORIGINATORS, event=event, subject=asked_for(report_id)
+    )
     if row.report is None:
         return await refuse(services, absent_draft(call, client, event, report_id), report_not_found())
     judged = await judge(services, call, client, row.report, row.state)

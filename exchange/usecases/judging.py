@@ -103,10 +103,14 @@ def judged_draft(call: Call, client: Client, event: EventName, judged: Judged) -
     )
 
 
+def asked_for(report_id: str) -> Subject:
+    """Return the report a caller named, for the log; what is no id at all is not written down."""
+    return Subject("report", report_id if is_uuid7(report_id) else "malformed")
+
+
 def absent_draft(call: Call, client: Client, event: EventName, report_id: str) -> EntryDraft:
-    """Return the entry for an id behind which there is nothing; what is no id at all is not written down."""
-    named = report_id if is_uuid7(report_id) else "malformed"
-    return draft(call, client, event, Outcome.REFUSED, subject=Subject("report", named), detail={"finding": "absent"})
+    """Return the entry for an id behind which there is nothing."""
+    return draft(call, client, event, Outcome.REFUSED, subject=asked_for(report_id), detail={"finding": "absent"})
 
 
 def report_not_found() -> NotFoundError:

@@ -14,7 +14,7 @@ from exchange.release import Permit, Refusal
 from exchange.store import Parts, PullRow
 from exchange.usecases.authenticate import admit, required_thumbprint
 from exchange.usecases.context import Call, Recorded, Services
-from exchange.usecases.judging import ABSENT_ID, Judged, absent_draft, judge, judged_draft, report_not_found
+from exchange.usecases.judging import ABSENT_ID, Judged, absent_draft, asked_for, judge, judged_draft, report_not_found
 from exchange.usecases.opening import open_headers, open_parts, record_tampering
 from exchange.usecases.recording import refuse
 
@@ -69,7 +69,7 @@ async def seek_permit(
     """
     asked = report_id if is_uuid7(report_id) else ABSENT_ID
     row = await services.store.report_for(required_thumbprint(call), asked, parts=parts)
-    client = await admit(services, call, row.client, Role.READER, event=event)
+    client = await admit(services, call, row.client, Role.READER, event=event, subject=asked_for(report_id))
     if row.report is None:
         return await refuse(services, absent_draft(call, client, event, report_id), report_not_found())
     judged = await judge(services, call, client, row.report, row.state)
