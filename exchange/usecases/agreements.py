@@ -23,12 +23,12 @@ from exchange.agreements import (
     withdraw_party,
 )
 from exchange.audit import EventName, Outcome, Subject
-from exchange.kernel import Fault, InvalidError, NotFoundError, new_id
+from exchange.kernel import Fault, InvalidError, NotFoundError, is_uuid7, new_id
 from exchange.members import Client, Role
 from exchange.store import UnitOfWork
 from exchange.usecases.authenticate import admit_anyone, authenticate, sees_everyone
 from exchange.usecases.context import Call, Recorded, Services
-from exchange.usecases.recording import draft
+from exchange.usecases.recording import draft, named, on_record
 
 _ID_RANDOMNESS_BYTES = 10
 
@@ -51,11 +51,12 @@ async def propose_agreement(services: Services, call: Call, document: object) ->
     """
     event = EventName.AGREEMENT_PROPOSED
     client = await _admit_proposer(services, call, event=event)
-    async with services.store.unit_of_work() as unit:
+    attempt = draft(call, client, event, Outcome.REFUSED)
+    async with on_record(services, attempt), services.store.unit_of_work() as unit:
         terms = await _read_terms(services, unit, document)
         _require_own_agreement(client, terms)
         agreement = propose(AgreementId(new_id(call.now, services.randomness(_ID_RANDOMNESS_BYTES))), terms)
-        await unit.add_agreement(agreement, proposed_by="host" if client is None else client.id)
+        await unit.add_agreement(agreement, proposed_by=None if client is None else client.id)
         entry = await _record(unit, call, client, event, agreement)
     return Recorded(AgreementView(agreement, state_of(agreement, call.now)), entry)
 
@@ -74,7 +75,8 @@ async def show_agreement(services: Services, call: Call, agreement_id: str) -> R
     """Return one agreement to a party, the host or an operator of the exchange; to others there is none."""
     event = EventName.AGREEMENT_READ
     client = await admit_anyone(services, call, event=event)
-    async with services.store.unit_of_work() as unit:
+    attempt = draft(call, client, event, Outcome.REFUSED, subject=named("agreement", agreement_id))
+    async with on_record(services, attempt), services.store.unit_of_work() as unit:
         agreement = await _visible(unit, client, agreement_id)
         entry = await _record(unit, call, client, event, agreement)
     return Recorded(AgreementView(agreement, state_of(agreement, call.now)), entry)
@@ -104,8 +106,10 @@ async def _move(
     services: Services, call: Call, agreement_id: str, step: Step, *, event: EventName
 ) -> Recorded[AgreementView]:
     client = await authenticate(services, call, Role.SIGNATORY, event=event)
-    async with services.store.unit_of_work() as unit:
-        agreement = await _visible(unit, client, agreement_id)
+    attempt = draft(call, client, event, Outcome.REFUSED, subject=named("agreement", agreement_id))
+    async with on_record(services, attempt), services.store.unit_of_work() as unit:
+        # Held to the end, so that two parties may sign at once.
+        agreement = await _visible(unit, client, agreement_id, for_update=True)
         moved = step(agreement, client.member, call.now)
         await unit.put_agreement(moved)
         entry = await _record(unit, call, client, event, moved)
@@ -161,8 +165,10 @@ def _is_visible(client: Client | None, agreement: Agreement) -> bool:
     return client is None or sees_everyone(client) or agreement.party(client.member) is not None
 
 
-async def _visible(unit: UnitOfWork, client: Client | None, agreement_id: str) -> Agreement:
-    agreement = await unit.agreement(agreement_id)
+async def _visible(
+    unit: UnitOfWork, client: Client | None, agreement_id: str, *, for_update: bool = False
+) -> Agreement:
+    agreement = await unit.agreement(agreement_id, for_update=for_update) if is_uuid7(agreement_id) else None
     if agreement is None or not _is_visible(client, agreement):
         message = "no such agreement, or none that you may see"
         raise NotFoundError(message)

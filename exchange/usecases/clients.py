@@ -11,7 +11,7 @@ from datetime import datetime
 
 from exchange.audit import EventName, Outcome, Subject
 from exchange.crypto import CertificateFacts
-from exchange.kernel import Fault, InvalidError, NotFoundError, PreconditionError, new_id
+from exchange.kernel import Fault, InvalidError, NotFoundError, PreconditionError, is_uuid7, new_id
 from exchange.members import (
     ORGANISATIONS,
     Clearance,
@@ -41,7 +41,8 @@ from exchange.usecases.authenticate import (
 )
 from exchange.usecases.collecting import Collected
 from exchange.usecases.context import DEFAULT_PURPOSE, Call, Recorded, Services
-from exchange.usecases.recording import draft
+from exchange.usecases.members import known_member
+from exchange.usecases.recording import draft, named, on_record
 
 _ID_RANDOMNESS_BYTES = 10
 
@@ -86,8 +87,9 @@ async def enrol_client(services: Services, call: Call, enrolment: Enrolment) -> 
     """
     operator = await admit_operator(services, call, event=EventName.CLIENT_ENROLLED)
     await require_own_member(services, call, operator, enrolment.member, event=EventName.CLIENT_ENROLLED)
-    async with services.store.unit_of_work() as unit:
-        member = await unit.member(enrolment.member)
+    attempt = draft(call, operator, EventName.CLIENT_ENROLLED, Outcome.REFUSED)
+    async with on_record(services, attempt), services.store.unit_of_work() as unit:
+        member = await known_member(unit, enrolment.member)
         client = _checked_client(services, call, enrolment, member)
         certificate = enrolment.certificate
         await unit.add_client(client, certificate.thumbprint, certificate.not_after)
@@ -111,10 +113,9 @@ async def list_clients(
 async def show_client(services: Services, call: Call, client_id: str) -> Recorded[ClientView]:
     """Return one client; another member's is answered like an absent one."""
     caller = await admit_anyone(services, call, event=EventName.CLIENT_LISTED)
-    async with services.store.unit_of_work() as unit:
-        client = await unit.client(client_id)
-        if client is None or not may_see(caller, client.member):
-            raise _no_client()
+    attempt = draft(call, caller, EventName.CLIENT_LISTED, Outcome.REFUSED, subject=named("client", client_id))
+    async with on_record(services, attempt), services.store.unit_of_work() as unit:
+        client = await _administered(unit, caller, client_id)
         view = ClientView(client, tuple(await unit.certificates(client.id)))
         subject = Subject("client", client.id, client.version)
         entry = await unit.record(
@@ -163,6 +164,9 @@ async def remove_certificate(services: Services, call: Call, client_id: str, thu
     """End the use of one certificate, from the next request on; it can never be enrolled again."""
 
     async def remove(unit: UnitOfWork, client: Client) -> None:
+        if not thumbprint.isascii() or not thumbprint.isalnum():
+            message = "the client uses no such certificate"
+            raise NotFoundError(message)
         await unit.remove_certificate(client.id, thumbprint)
 
     return await _change_certificates(services, call, client_id, remove, event=EventName.CERTIFICATE_REMOVED)
@@ -178,7 +182,8 @@ async def _change(  # noqa: PLR0913  a change, and under which name and conditio
     if_version: int | None,
 ) -> Recorded[Client]:
     operator = await admit_operator(services, call, event=event)
-    async with services.store.unit_of_work() as unit:
+    attempt = draft(call, operator, event, Outcome.REFUSED, subject=named("client", client_id))
+    async with on_record(services, attempt), services.store.unit_of_work() as unit:
         client = await _administered(unit, operator, client_id)
         if if_version is not None and if_version != client.version:
             message = f"the client is at version {client.version}: read it again and repeat the change"
@@ -198,22 +203,20 @@ async def _change_certificates(
     event: EventName,
 ) -> Recorded[Client]:
     operator = await admit_operator(services, call, event=event)
-    async with services.store.unit_of_work() as unit:
+    attempt = draft(call, operator, event, Outcome.REFUSED, subject=named("client", client_id))
+    async with on_record(services, attempt), services.store.unit_of_work() as unit:
         client = await _administered(unit, operator, client_id)
         await step(unit, client)
         entry = await _record(unit, call, operator, event, client)
     return Recorded(client, entry)
 
 
-async def _administered(unit: UnitOfWork, operator: Client | None, client_id: str) -> Client:
-    client = await unit.client(client_id)
-    if client is None or not may_see(operator, client.member):
-        raise _no_client()
+async def _administered(unit: UnitOfWork, caller: Client | None, client_id: str) -> Client:
+    client = await unit.client(client_id) if is_uuid7(client_id) else None
+    if client is None or not may_see(caller, client.member):
+        message = "no such client, or none that you may see"
+        raise NotFoundError(message)
     return client
-
-
-def _no_client() -> NotFoundError:
-    return NotFoundError("no such client, or none that you may see")
 
 
 def _checked_client(services: Services, call: Call, enrolment: Enrolment, member: Member | None) -> Client:

@@ -17,6 +17,7 @@ from exchange.usecases.judging import ABSENT_ID, Judged, absent_draft, asked_for
 from exchange.usecases.recording import refuse
 
 _ORIGINATORS = frozenset({Role.CONTRIBUTOR, Role.RELEASER})
+_ASKERS = (Role.READER, Role.CONTRIBUTOR, Role.RELEASER)
 
 
 async def explain_report(services: Services, call: Call, report_id: str) -> Recorded[Explanation]:

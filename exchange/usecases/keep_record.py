@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from exchange.audit import Actor, EntryDraft, EventName, Outcome, Subject, parse_entry
 from exchange.kernel import ForbiddenError, new_id
 from exchange.usecases.context import Call, Recorded, Services
-from exchange.usecases.recording import draft
+from exchange.usecases.recording import draft, refuse
 
 _ID_RANDOMNESS_BYTES = 10
 
@@ -27,8 +27,8 @@ async def read_entries(
 ) -> Recorded[tuple[Mapping[str, object], ...]]:
     """Return the oldest `limit` entries, parsed, to the operator at the host; reading them is an entry too."""
     if not call.is_host:
-        message = "entries are read at the host, until auditors have their routes"
-        raise ForbiddenError(message)
+        error = ForbiddenError("entries are read at the host, until auditors have their routes")
+        return await refuse(services, draft(call, None, EventName.AUDIT_READ, Outcome.REFUSED), error)
     entry = await services.store.append(draft(call, None, EventName.AUDIT_READ, Outcome.PERMITTED))
     contents = await services.store.entries(limit=limit)
     return Recorded(tuple(parse_entry(content) for content in contents), entry)

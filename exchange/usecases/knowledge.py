@@ -10,8 +10,10 @@ from datetime import datetime
 from typing import TypeVar
 
 from exchange.agreements import Agreement, active_parties, in_force, next_change
+from exchange.crypto import OpeningError
+from exchange.kernel import MalformedError
 from exchange.members import Client
-from exchange.release import DecisionCache, Permit, ScopeFacts
+from exchange.release import DecisionCache, Permit, ScopeFacts, class_digest
 from exchange.store import CallerRow, ClassRow, PolicyState, Store
 
 K = TypeVar("K")
@@ -57,27 +59,46 @@ class Knowledge:
 
     async def agreements(self, store: Store, state: PolicyState) -> dict[str, Agreement]:
         """Return every agreement by id, as of the policy version in `state`."""
-        if self._agreements_version != state.policy_version:
+        if self._agreements_version < state.policy_version:
             rows = await store.agreements()
-            self._agreements = {agreement.id: agreement for agreement in rows}
-            self._scopes = {}
-            self._agreements_version = state.policy_version
+            # INVARIANT: never back to an older version: while these were read, a later call may have read newer ones.
+            if self._agreements_version < state.policy_version:
+                self._agreements = {agreement.id: agreement for agreement in rows}
+                self._scopes = {}
+                self._agreements_version = state.policy_version
         return self._agreements
 
     async def member_codes(self, store: Store, state: PolicyState) -> frozenset[str]:
         """Return the codes of all members, as of the policy version in `state`."""
-        if self._members_version != state.policy_version:
-            self._member_codes = frozenset(member.code for member in await store.members())
-            self._members_version = state.policy_version
+        if self._members_version < state.policy_version:
+            members = await store.members()
+            if self._members_version < state.policy_version:
+                self._member_codes = frozenset(member.code for member in members)
+                self._members_version = state.policy_version
         return self._member_codes
 
     async def classes(self, store: Store, state: PolicyState) -> dict[int, ClassRow]:
-        """Return every release class by id, up to the class version in `state`."""
+        """Return every release class by id, up to the class version in `state`; OpeningError as `release_class`."""
         if self._class_version < state.class_version:
-            for row in await store.release_classes(self._class_version):
-                self._classes[row.id] = row
+            try:
+                rows = await store.release_classes(self._class_version)
+            except (MalformedError, ValueError) as exc:
+                raise _altered_class() from exc
+            for row in rows:
+                self._classes[row.id] = _unaltered(row)
                 self._class_version = max(self._class_version, row.version)
         return self._classes
+
+    async def release_class(self, store: Store, class_id: int) -> ClassRow:
+        """Return one release class; OpeningError where it is not what its digest names."""
+        kept = self._classes.get(class_id)
+        if kept is None:
+            try:
+                kept = _unaltered(await store.release_class(class_id))
+            except (MalformedError, ValueError) as exc:
+                raise _altered_class() from exc
+            self._classes[class_id] = kept
+        return kept
 
     def scope(self, agreement_id: str, scope_name: str, now: datetime) -> ScopeFacts | None:
         """Return the facts about one scope at `now`, from the agreements last loaded."""
@@ -97,6 +118,17 @@ class Knowledge:
     def see(self, thumbprint: str, row: CallerRow) -> None:
         """Remember who held `thumbprint`, as the next call's guess."""
         _keep(self.last_seen, thumbprint, row)
+
+
+def _unaltered(row: ClassRow) -> ClassRow:
+    # INVARIANT: the facts that decide are the facts that the ciphertexts are bound to.
+    if class_digest(row.facts) != row.digest:
+        raise _altered_class()
+    return row
+
+
+def _altered_class() -> OpeningError:
+    return OpeningError("a release class is not what its digest names")
 
 
 def _keep(kept: "OrderedDict[K, V]", key: K, value: V) -> None:

@@ -3,20 +3,30 @@
 from dataclasses import replace
 
 from exchange.audit import EventName, Outcome, Subject
-from exchange.kernel import ConflictError, NotFoundError
-from exchange.members import Client, Member, Standing, check_member_code, check_name
+from exchange.kernel import ConflictError, Fault, InvalidError, NotFoundError
+from exchange.members import (
+    ASSIGNED_ALPHA3,
+    ORGANISATIONS,
+    Client,
+    Member,
+    Standing,
+    check_member_code,
+    check_name,
+)
 from exchange.store import UnitOfWork
 from exchange.usecases.authenticate import admit_anyone, admit_operator, may_see, require_own_member
+from exchange.usecases.collecting import Collected
 from exchange.usecases.context import Call, Recorded, Services
-from exchange.usecases.recording import draft
+from exchange.usecases.recording import draft, on_record
 
 
 async def add_member(services: Services, call: Call, code: str, name: str) -> Recorded[Member]:
     """Add the member `code`; raises InvalidError for a code or name that is none, ConflictError if it exists."""
     client = await admit_operator(services, call, event=EventName.MEMBER_ADDED)
     await require_own_member(services, call, client, code, event=EventName.MEMBER_ADDED)
-    member = Member(code=check_member_code(code), version=1, name=check_name(name), standing=Standing.ACTIVE)
-    async with services.store.unit_of_work() as unit:
+    attempt = draft(call, client, EventName.MEMBER_ADDED, Outcome.REFUSED)
+    async with on_record(services, attempt), services.store.unit_of_work() as unit:
+        member = _checked_member(code, name)
         if await unit.member(member.code) is not None:
             message = f"member `{member.code}` exists already"
             raise ConflictError(message)
@@ -44,13 +54,30 @@ async def resume_member(services: Services, call: Call, code: str) -> Recorded[M
     return await _change_standing(services, call, code, Standing.ACTIVE, event=EventName.MEMBER_RESUMED)
 
 
+async def known_member(unit: UnitOfWork, code: str) -> Member | None:
+    """Return the member `code`; what can be no code is no member's, and never reaches the store."""
+    return await unit.member(code) if code in ASSIGNED_ALPHA3 or code in ORGANISATIONS else None
+
+
+def _checked_member(code: str, name: str) -> Member:
+    faults: list[Fault] = []
+    checked = Collected(faults)
+    known_code = checked.value(lambda: check_member_code(code), None)
+    known_name = checked.value(lambda: check_name(name), "")
+    if faults or known_code is None:
+        message = "the member cannot be added so"
+        raise InvalidError(message, tuple(faults))
+    return Member(code=known_code, version=1, name=known_name, standing=Standing.ACTIVE)
+
+
 async def _change_standing(
     services: Services, call: Call, code: str, standing: Standing, *, event: EventName
 ) -> Recorded[Member]:
     client = await admit_operator(services, call, event=event)
     await require_own_member(services, call, client, code, event=event)
-    async with services.store.unit_of_work() as unit:
-        member = await unit.member(code)
+    attempt = draft(call, client, event, Outcome.REFUSED)
+    async with on_record(services, attempt), services.store.unit_of_work() as unit:
+        member = await known_member(unit, code)
         if member is None:
             message = f"no member `{code[:20]}`: see `exchange member list`"
             raise NotFoundError(message)

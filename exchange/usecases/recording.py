@@ -1,9 +1,12 @@
 """How a use case speaks to the log: entries with the actor filled in, and refusals that are durable before raised."""
 
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import replace
 from typing import NoReturn, TypedDict, Unpack
 
 from exchange.audit import Actor, EntryDraft, EventName, Outcome, Subject
-from exchange.kernel import ExchangeError, is_uuid7
+from exchange.kernel import ExchangeError, InvalidError, StalePolicyError, UnavailableError, is_uuid7
 from exchange.members import Client
 from exchange.usecases.context import Call, Services
 
@@ -60,6 +63,45 @@ async def refuse(services: Services, refusal: EntryDraft, error: ExchangeError) 
     """Raise `error` once `refusal` is durable; where the log cannot be written, that failure is raised instead."""
     error.entry = await services.store.append(refusal)
     raise error
+
+
+@asynccontextmanager
+async def on_record(services: Services, attempt: EntryDraft) -> AsyncIterator[None]:
+    """Record as `attempt`, with the codes of its faults, what is refused inside, before it goes on.
+
+    Enter it outside the unit of work: what is refused is rolled back, its entry is not. A failure of store, log
+    or custody goes on as it is, and so does a policy that moved: the attempt begins again then.
+    """
+    try:
+        yield
+    except (UnavailableError, StalePolicyError):
+        raise
+    except ExchangeError as exc:
+        if exc.entry is None:
+            refusal = replace(attempt, outcome=Outcome.REFUSED, detail={"codes": list(codes_of(exc))})
+            exc.entry = await services.store.append(refusal)
+        raise
+
+
+async def record_tampering(
+    services: Services, call: Call, client: Client, place: str, cause: Exception
+) -> NoReturn:
+    """Record that what is stored at `place` is not what was put there, and raise: nothing of it was released."""
+    failure = draft(call, client, EventName.KEY_OPENED, Outcome.FAILED, detail={"place": place})
+    error = UnavailableError("what is stored does not match its label or place: nothing was released")
+    error.entry = await services.store.append(failure)
+    raise error from cause
+
+
+def codes_of(error: ExchangeError) -> tuple[str, ...]:
+    """Return the distinct codes of an error's faults, or its own."""
+    faults = error.faults if isinstance(error, InvalidError) else ()
+    return tuple(dict.fromkeys(fault.code for fault in faults)) or (error.code,)
+
+
+def named(kind: str, typed: str) -> Subject:
+    """Return the subject that a caller named; what is no id at all is not written down."""
+    return Subject(kind, typed if is_uuid7(typed) else "malformed")
 
 
 async def record_rejection(  # noqa: PLR0913  what a turned-away request leaves on the record
