@@ -5,7 +5,7 @@ To anybody else there is nothing to explain: the report does not exist.
 
 from dataclasses import replace
 
-from exchange.audit import EventName
+from exchange.audit import EventName, Outcome
 from exchange.kernel import is_uuid7
 from exchange.members import Client, Role
 from exchange.release import Explanation, Permit, Refusal, Use, Viewer, explain
@@ -13,7 +13,16 @@ from exchange.store import Parts
 from exchange.usecases.authenticate import admit, required_thumbprint
 from exchange.usecases.context import Call, Recorded, Services
 from exchange.usecases.facts import row_facts
-from exchange.usecases.judging import ABSENT_ID, Judged, absent_draft, asked_for, judge, judged_draft, report_not_found
+from exchange.usecases.judging import (
+    ABSENT_ID,
+    Judged,
+    absent_draft,
+    asked_for,
+    check_call,
+    judge,
+    judged_draft,
+    report_not_found,
+)
 from exchange.usecases.recording import refuse
 
 _ORIGINATORS = frozenset({Role.CONTRIBUTOR, Role.RELEASER})
@@ -31,6 +40,7 @@ async def explain_report(services: Services, call: Call, report_id: str) -> Reco
     client = await admit(
         services, call, row.client, Role.READER, *_ORIGINATORS, event=event, subject=asked_for(report_id)
     )
+    await check_call(services, call, client, row.state, event=event)
     if row.report is None:
         return await refuse(services, absent_draft(call, client, event, report_id), report_not_found())
     judged = await judge(services, call, client, row.report, row.state)
@@ -46,7 +56,10 @@ async def explain_report(services: Services, call: Call, report_id: str) -> Reco
         services.law,
         viewer,
     )
-    entry = replace(judged_draft(call, client, event, judged), detail={"viewer": viewer.value})
+    decided = judged_draft(call, client, event, judged)
+    # What was permitted is the explanation, whatever the decision it explains.
+    detail: dict[str, str | int | list[str]] = {"viewer": viewer.value, "decision": decided.outcome.value}
+    entry = replace(decided, outcome=Outcome.PERMITTED, detail=detail)
     return Recorded(explanation, await services.store.append(entry))
 
 

@@ -1,12 +1,13 @@
 """One report and one reader: load the facts, ask the release room, say what the log shall hold.
 
-Steps: (1) the class of the report; (2) the scope it was posted under, as of now; (3) the decision, cached
-per class; (4) what time or recall changed on this one row.
+Steps: (1) the class of the report, if it is what its digest names; (2) the scope it was posted under, as of now;
+(3) the decision, cached per class; (4) what time or recall changed on this one row.
 """
 
 from dataclasses import dataclass
 
 from exchange.audit import EntryDraft, EventName, Outcome, Subject
+from exchange.crypto import OpeningError
 from exchange.kernel import NotFoundError, UnavailableError, is_uuid7
 from exchange.members import Client
 from exchange.release import (
@@ -23,7 +24,7 @@ from exchange.release import (
 from exchange.store import ClassRow, PolicyState, ReportRow
 from exchange.usecases.context import Call, Services
 from exchange.usecases.facts import reader_facts, row_facts, stated_purpose
-from exchange.usecases.recording import draft
+from exchange.usecases.recording import draft, on_record, record_tampering
 
 ABSENT_ID = "00000000-0000-7000-8000-000000000000"
 """Asked of the store in place of a malformed id, so that both cost the same query."""
@@ -58,7 +59,11 @@ async def judge(services: Services, call: Call, client: Client, report: ReportRo
     knowledge = services.knowledge
     await knowledge.agreements(services.store, state)
     # (1) immutable, hence fetched once per process
-    release_class = await services.store.release_class(report.class_id)
+    try:
+        release_class = await knowledge.release_class(services.store, report.class_id)
+        row = row_facts(report, call.now)
+    except (OpeningError, ValueError) as exc:
+        await record_tampering(services, call, client, f"report {report.id}", exc)
     facts = release_class.facts
     # (2) as of the call's one `now`
     scope = knowledge.scope(facts.agreement, facts.scope, call.now)
@@ -75,8 +80,19 @@ async def judge(services: Services, call: Call, client: Client, report: ReportRo
         law=services.law,
     )
     # (4) recalled or expired since
-    decision = with_row(decision, row_facts(report, call.now))
+    decision = with_row(decision, row)
     return Judged(report, release_class, reader, scope, decision)
+
+
+async def check_call(services: Services, call: Call, client: Client, state: PolicyState, *, event: EventName) -> None:
+    """Check, before any report is looked at, what no report bears on.
+
+    Were it checked after, its error would tell an invisible report from an absent one. Raises UnavailableError for
+    another law than the one in force, InvalidError, recorded, for an unknown purpose.
+    """
+    require_same_law(services, state)
+    async with on_record(services, draft(call, client, event, Outcome.REFUSED)):
+        stated_purpose(services, call, client)
 
 
 def judged_draft(call: Call, client: Client, event: EventName, judged: Judged) -> EntryDraft:

@@ -22,7 +22,7 @@ from exchange.usecases.facts import reader_facts, stated_purpose
 from exchange.usecases.judging import require_same_law
 from exchange.usecases.knowledge import Readable, ReaderKey, earliest_change
 from exchange.usecases.opening import open_headers
-from exchange.usecases.recording import draft
+from exchange.usecases.recording import draft, on_record, record_tampering
 
 _NONCE_BYTES = 12
 _POSITION_BYTES = 8
@@ -86,7 +86,10 @@ async def readable_for(services: Services, call: Call, client: Client, state: Po
     if kept is not None and kept.holds(state, call.now):
         return kept
     agreements = await knowledge.agreements(services.store, state)
-    classes = await knowledge.classes(services.store, state)
+    try:
+        classes = await knowledge.classes(services.store, state)
+    except OpeningError as exc:
+        await record_tampering(services, call, client, "release class", exc)
     permits = readable_classes(
         reader_facts(client, purpose=purpose, call=call),
         {row.id: row.facts for row in classes.values()},
@@ -117,17 +120,17 @@ def open_position(services: Services, client: Client, cursor: str) -> int:
 
 
 async def _settled_page(services: Services, call: Call, query: ListQuery) -> tuple[Client, PageRow, Readable]:
-    thumbprint = required_thumbprint(call)
+    event, thumbprint = EventName.REPORT_LISTED, required_thumbprint(call)
     # A guess saves a query; it is believed only once the page's own statement has confirmed it.
     row = services.knowledge.last_seen.get(thumbprint) or await services.store.caller(thumbprint)
     for _ in range(_TRIES):
-        client = await admit(services, call, row.client, Role.READER, event=EventName.REPORT_LISTED)
+        client = await admit(services, call, row.client, Role.READER, event=event)
         require_same_law(services, row.state)
-        readable = await readable_for(services, call, client, row.state)
-        after = 0 if query.cursor is None else open_position(services, client, query.cursor)
+        async with on_record(services, draft(call, client, event, Outcome.REFUSED)):
+            readable, wanted, after = await _asked(services, call, query, client, row.state)
         page = await services.store.page(
             thumbprint,
-            await _wanted_classes(services, query, readable, row.state),
+            wanted,
             after=after,
             limit=query.limit,
             now=call.now,
@@ -140,6 +143,15 @@ async def _settled_page(services: Services, call: Call, query: ListQuery) -> tup
         row = CallerRow(state=page.state, client=page.client)
     message = "the policy changed faster than the list could be read: ask again"
     raise UnavailableError(message)
+
+
+async def _asked(
+    services: Services, call: Call, query: ListQuery, client: Client, state: PolicyState
+) -> tuple[Readable, list[int], int]:
+    """Return what the client may read, the classes it asks for among these, and the position it asks from."""
+    readable = await readable_for(services, call, client, state)
+    after = 0 if query.cursor is None else open_position(services, client, query.cursor)
+    return readable, await _wanted_classes(services, query, readable, state), after
 
 
 async def _wanted_classes(services: Services, query: ListQuery, readable: Readable, state: PolicyState) -> list[int]:

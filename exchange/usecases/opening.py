@@ -7,12 +7,19 @@ rows claim is never served: the failure is recorded and the call ends as unavail
 import json
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import NoReturn
 
-from exchange.audit import EventName, Outcome
-from exchange.crypto import OpeningError, decrypt_header, decrypt_part, header_context, part_context
-from exchange.custody import Wrapped
-from exchange.kernel import UnavailableError
+from exchange.crypto import (
+    HEADER_SUITE,
+    CryptoError,
+    OpeningError,
+    Suite,
+    decrypt_header,
+    decrypt_part,
+    header_context,
+    part_context,
+    require_suite,
+)
+from exchange.custody import KeyMissingError, Wrapped
 from exchange.markings import Label
 from exchange.members import Client
 from exchange.release import Permit, Refusal, View
@@ -21,23 +28,26 @@ from exchange.store import ClassRow, PartRow, Parts, ReportRow
 from exchange.usecases.authenticate import required_thumbprint
 from exchange.usecases.context import Call, Services
 from exchange.usecases.judging import judge
-from exchange.usecases.recording import draft
+from exchange.usecases.recording import record_tampering
 from exchange.usecases.sealing import shown_json
 
+PermittedRow = tuple[ReportRow, ClassRow, Permit]
+"""A report, its class, and what of it may be shown."""
 
-async def open_headers(
-    services: Services, rows: Sequence[tuple[ReportRow, ClassRow, Permit]], call: Call, client: Client
-) -> list[bytes]:
+UNOPENED = (CryptoError, KeyMissingError)
+"""What is raised where a row's ciphertext, suite, key and place do not belong together."""
+
+
+async def open_headers(services: Services, rows: Sequence[PermittedRow], call: Call, client: Client) -> list[bytes]:
     """Return, in order, the header of each report as JSON bytes, in the view its Permit gives."""
     contexts = [header_context(row.id, row.version, kept.digest) for row, kept, _ in rows]
     wrapped = [(wrapped_header_key(row), context) for (row, _, _), context in zip(rows, contexts, strict=True)]
     try:
         keys = await services.custodian.unwrap_many(wrapped)
         sealed = [
-            decrypt_header(key, context, row.sealed_header)
-            for key, context, (row, _, _) in zip(keys, contexts, rows, strict=True)
+            _decrypted_header(key, context, row) for key, context, (row, _, _) in zip(keys, contexts, rows, strict=True)
         ]
-    except OpeningError as exc:
+    except UNOPENED as exc:
         await record_tampering(services, call, client, "header", exc)
     return [
         await _shown_header(services, call, client, header_json, opened=row)
@@ -50,16 +60,17 @@ async def open_parts(
 ) -> list[tuple[int, bytes]]:
     """Return number and plaintext of each of `parts` that `permit` names; the others are never unwrapped.
 
-    Raises OpeningError where a ciphertext, its key, its label and its place do not belong together.
+    Raises one of `UNOPENED` where a ciphertext, its key, its label and its place do not belong together.
     """
     opened = []
     for part in parts:
-        label = kept.facts.part_labels[part.label_index]
+        label = _part_label(kept, part)
         # INVARIANT: no key of a part outside the Permit is ever unwrapped.
         if label not in permit.labels:
             continue
         context = part_context(label.as_json(), report.id, part.number, report.version)
         key = await services.custodian.unwrap(wrapped_part_key(part), context)
+        require_suite(part.suite, Suite.PART)
         opened.append((part.number, decrypt_part(key, context, part.ciphertext)))
     return opened
 
@@ -67,11 +78,11 @@ async def open_parts(
 async def open_sealed_header(services: Services, report: ReportRow, kept: ClassRow) -> Header:
     """Return the whole header of a report, for use cases that show less than it.
 
-    Raises OpeningError where the sealed header, its key and its class do not belong together.
+    Raises one of `UNOPENED` where the sealed header, its key and its class do not belong together.
     """
     context = header_context(report.id, report.version, kept.digest)
     key = await services.custodian.unwrap(wrapped_header_key(report), context)
-    return header_from_json(json.loads(decrypt_header(key, context, report.sealed_header)))
+    return header_from_json(json.loads(_decrypted_header(key, context, report)))
 
 
 def is_whole(kept: ClassRow, permit: Permit) -> bool:
@@ -89,8 +100,21 @@ def wrapped_part_key(part: PartRow) -> Wrapped:
     return Wrapped(part.key_id, part.key_version, part.wrap_suite, part.wrapped_key)
 
 
+def _part_label(kept: ClassRow, part: PartRow) -> Label:
+    if not 0 <= part.label_index < len(kept.facts.part_labels):
+        message = "a part has a label that its class does not know"
+        raise OpeningError(message)
+    return kept.facts.part_labels[part.label_index]
+
+
+def _decrypted_header(key: bytes, context: bytes, report: ReportRow) -> bytes:
+    if report.header_suite != HEADER_SUITE:
+        require_suite(report.header_suite, Suite.HEADER)
+    return decrypt_header(key, context, report.sealed_header)
+
+
 async def _shown_header(
-    services: Services, call: Call, client: Client, header_json: bytes, *, opened: tuple[ReportRow, ClassRow, Permit]
+    services: Services, call: Call, client: Client, header_json: bytes, *, opened: PermittedRow
 ) -> bytes:
     row, kept, permit = opened
     status = status_of(row.status, row.valid_until, call.now)
@@ -138,11 +162,3 @@ def shown_part_of(services: Services, header: Header, permit: Permit) -> Header:
     if permit.view is View.FULL:
         return visible_header(header, permit.labels)
     return tear_line(header, permit.labels, join=join)
-
-
-async def record_tampering(services: Services, call: Call, client: Client, place: str, cause: OpeningError) -> NoReturn:
-    """Record that stored ciphertext did not open in its place, and raise: nothing of it was released."""
-    failure = draft(call, client, EventName.KEY_OPENED, Outcome.FAILED, detail={"place": place})
-    error = UnavailableError("stored ciphertext does not match its label or place: nothing was released")
-    error.entry = await services.store.append(failure)
-    raise error from cause

@@ -16,8 +16,6 @@ from exchange.agreements import AgreementId
 from exchange.audit import EntryDraft, EventName, Outcome, Subject
 from exchange.kernel import (
     ConflictError,
-    ExchangeError,
-    InvalidError,
     StalePolicyError,
     UnavailableError,
 )
@@ -27,10 +25,11 @@ from exchange.reports import Header, PostedReport, header_as_json
 from exchange.store import Idempotency, IdempotentReplay, Parts, PolicyState, PostedRow
 from exchange.usecases.authenticate import admit, required_thumbprint
 from exchange.usecases.context import Call, Recorded, Services
+from exchange.usecases.facts import stated_purpose
 from exchange.usecases.judging import require_same_law
-from exchange.usecases.opening import open_sealed_header
+from exchange.usecases.opening import UNOPENED, open_sealed_header
 from exchange.usecases.post_checks import compose, require_in_force, source_faults
-from exchange.usecases.recording import draft, refuse
+from exchange.usecases.recording import draft, on_record, record_tampering
 from exchange.usecases.sealing import seal_report, shown_json
 
 _TRIES = 5
@@ -79,7 +78,8 @@ async def _post_once(
     # (6) all of it durable, or none
     key = _idempotency(client, header, idempotency_key)
     entry = _posted_draft(call, client, header)
-    kept = await services.store.post_report(new, entry, policy_version=row.state.policy_version, idempotency=key)
+    async with on_record(services, replace(entry, subject=None)):
+        kept = await services.store.post_report(new, entry, policy_version=row.state.policy_version, idempotency=key)
     match kept:
         case PostedRow():
             return Recorded(PostedAnswer(header.id, shown_json(services, header), is_replayed=False), kept.entry_id)
@@ -91,26 +91,16 @@ async def _composed(services: Services, call: Call, client: Client, posted: Post
     """Return the header of a report that may be posted; else record why not and raise."""
     agreements = await services.knowledge.agreements(services.store, state)
     agreement = agreements.get(AgreementId(posted.agreement))
-    try:
-        # (2) party and in force
+    named = None if agreement is None else agreement.id
+    async with on_record(services, draft(call, client, EventName.REPORT_POSTED, Outcome.REFUSED, agreement=named)):
+        # Before any source is looked at: an unknown purpose must not tell which of them exist.
+        stated_purpose(services, call, client)
+        # (2) agreement
         visible = require_in_force(agreement, client, call)
-        # (3) and (4): every fault at once
+        # (3), (4) scope, content, sources
         faults = await source_faults(services, call, client, posted, state)
         members = await services.knowledge.member_codes(services.store, state)
         return compose(services, call, client, posted, agreement=visible, members=members, faults=faults)
-    except ExchangeError as exc:
-        codes = (
-            tuple(dict.fromkeys(fault.code for fault in exc.faults)) if isinstance(exc, InvalidError) else (exc.code,)
-        )
-        refusal = draft(
-            call,
-            client,
-            EventName.REPORT_POSTED,
-            Outcome.REFUSED,
-            agreement=None if agreement is None else agreement.id,
-            detail={"codes": list(codes)},
-        )
-        return await refuse(services, refusal, exc)
 
 
 def _idempotency(client: Client, header: Header, key: str | None) -> Idempotency | None:
@@ -127,8 +117,11 @@ async def _replay(services: Services, call: Call, client: Client, replay: Idempo
     if row.report is None:
         message = "the report posted with this key is gone: post again with another key"
         raise ConflictError(message)
-    kept = await services.store.release_class(row.report.class_id)
-    header = await open_sealed_header(services, row.report, kept)
+    try:
+        kept = await services.knowledge.release_class(services.store, row.report.class_id)
+        header = await open_sealed_header(services, row.report, kept)
+    except UNOPENED as exc:
+        await record_tampering(services, call, client, f"report {row.report.id}", exc)
     entry = replace(_posted_draft(call, client, header), detail={"replayed": "yes"})
     entry_id = await services.store.append(entry)
     return Recorded(PostedAnswer(header.id, shown_json(services, header), is_replayed=True), entry_id)

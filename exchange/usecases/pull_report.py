@@ -14,9 +14,21 @@ from exchange.release import Permit, Refusal
 from exchange.store import Parts, PullRow
 from exchange.usecases.authenticate import admit, required_thumbprint
 from exchange.usecases.context import Call, Recorded, Services
-from exchange.usecases.judging import ABSENT_ID, Judged, absent_draft, asked_for, judge, judged_draft, report_not_found
-from exchange.usecases.opening import open_headers, open_parts, record_tampering
-from exchange.usecases.recording import refuse
+from exchange.usecases.judging import (
+    ABSENT_ID,
+    Judged,
+    absent_draft,
+    asked_for,
+    check_call,
+    judge,
+    judged_draft,
+    report_not_found,
+)
+from exchange.usecases.opening import UNOPENED, open_headers, open_parts
+from exchange.usecases.recording import record_tampering, refuse
+
+_PART_MARK = b'"sha256":"'
+"""Stands once per part in a header; within a text the quotation marks would be escaped."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,9 +61,12 @@ async def pull_report(services: Services, call: Call, report_id: str) -> Recorde
     # (4) only what the Permit names
     try:
         parts = await open_parts(services, judged.report, judged.release_class, granted.row.parts, permit=permit)
-    except OpeningError as exc:
+    except UNOPENED as exc:
         await record_tampering(services, call, granted.client, f"report {judged.report.id}", exc)
     (header_json,) = await open_headers(services, [(judged.report, judged.release_class, permit)], call, granted.client)
+    if header_json.count(_PART_MARK) != len(parts):
+        missing = OpeningError("parts of the report are missing")
+        await record_tampering(services, call, granted.client, f"report {judged.report.id}", missing)
     # (5) INVARIANT: no plaintext leaves before its entry is durable.
     size_bytes = sum(len(content) for _, content in parts)
     entry = replace(judged_draft(call, granted.client, EventName.REPORT_READ, judged), size_bytes=size_bytes)
@@ -70,6 +85,7 @@ async def seek_permit(
     asked = report_id if is_uuid7(report_id) else ABSENT_ID
     row = await services.store.report_for(required_thumbprint(call), asked, parts=parts)
     client = await admit(services, call, row.client, Role.READER, event=event, subject=asked_for(report_id))
+    await check_call(services, call, client, row.state, event=event)
     if row.report is None:
         return await refuse(services, absent_draft(call, client, event, report_id), report_not_found())
     judged = await judge(services, call, client, row.report, row.state)

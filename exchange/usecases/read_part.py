@@ -3,13 +3,12 @@
 from dataclasses import dataclass, replace
 
 from exchange.audit import EventName, Outcome
-from exchange.crypto import OpeningError
 from exchange.reports import PartHeader
 from exchange.usecases.context import Call, Recorded, Services
 from exchange.usecases.judging import judged_draft, report_not_found
-from exchange.usecases.opening import open_parts, open_sealed_header, record_tampering
+from exchange.usecases.opening import UNOPENED, open_parts, open_sealed_header
 from exchange.usecases.pull_report import Granted, seek_permit
-from exchange.usecases.recording import refuse
+from exchange.usecases.recording import record_tampering, refuse
 
 _LARGEST_NUMBER = 10_000
 """No report has more parts; a larger number in a path is answered like an absent one."""
@@ -50,7 +49,7 @@ async def _open(services: Services, call: Call, granted: Granted, number: int) -
         if number not in opened:
             return None
         header = await open_sealed_header(services, report, kept)
-    except OpeningError as exc:
+    except UNOPENED as exc:
         return await record_tampering(services, call, client, f"report {report.id}", exc)
     part = next(part for part in header.parts if part.number == number)
     return ReadPart(part, opened[number])

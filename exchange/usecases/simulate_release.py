@@ -4,7 +4,6 @@ from dataclasses import dataclass
 
 from exchange.agreements import AgreementId
 from exchange.audit import EventName, Outcome
-from exchange.kernel import ExchangeError
 from exchange.markings import Label
 from exchange.members import Client, Role
 from exchange.release import ReaderFacts, Simulation, class_facts, simulate
@@ -15,7 +14,7 @@ from exchange.usecases.context import DEFAULT_PURPOSE, Call, Recorded, Services
 from exchange.usecases.facts import reader_facts
 from exchange.usecases.judging import require_same_law
 from exchange.usecases.post_checks import compose, require_in_force
-from exchange.usecases.recording import draft, refuse
+from exchange.usecases.recording import draft, on_record
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,10 +39,8 @@ async def simulate_release(services: Services, call: Call, simulated: SimulatedR
     row = await services.store.caller(required_thumbprint(call))
     client = await admit(services, call, row.client, Role.CONTRIBUTOR, event=event)
     require_same_law(services, row.state)
-    try:
+    async with on_record(services, draft(call, client, event, Outcome.REFUSED)):
         simulation = await _simulate(services, call, client, simulated, row.state)
-    except ExchangeError as exc:
-        return await refuse(services, draft(call, client, event, Outcome.REFUSED, detail={"codes": [exc.code]}), exc)
     entry = draft(
         call,
         client,
