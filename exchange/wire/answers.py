@@ -51,7 +51,7 @@ class RuleBody(AnswerModel):
 
     number: int
     name: str
-    outcome: str = Field(examples=["held", "refused", "failed", "withheld"])
+    outcome: Literal["passed", "refused", "not-shown"]
     sentence: str
     reason: str | None = None
     label: LabelBody | None = None

@@ -41,7 +41,6 @@ from exchange.wire import (
     DecisionName,
     ExplanationBody,
     HeaderBody,
-    LabelBody,
     PulledReportBody,
     ReportBody,
     ReportListBody,
@@ -234,14 +233,15 @@ def _encoded(content: bytes, media_type: str) -> tuple[str, str]:
 
 
 def _rule(rule: RuleOutcome) -> RuleBody:
-    return RuleBody(
-        number=rule.number,
-        name=rule.name,
-        outcome=rule.outcome.value,
-        sentence=rule.sentence,
-        reason=None if rule.reason is None else rule.reason.value,
-        label=None if rule.label is None else LabelBody.model_validate(rule.label.as_json()),
-    )
+    told = {
+        "number": rule.number,
+        "name": rule.name,
+        "outcome": rule.outcome.value,
+        "sentence": rule.sentence,
+        "reason": None if rule.reason is None else rule.reason.value,
+        "label": None if rule.label is None else rule.label.as_json(),
+    }
+    return RuleBody.model_validate(told)
 
 
 def _decision_name(decision: Decision | None) -> DecisionName | None:

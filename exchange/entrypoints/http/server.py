@@ -10,6 +10,7 @@ import contextlib
 import signal
 import socket
 import ssl
+import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
@@ -108,8 +109,9 @@ async def run_servers(
     """Serve until a signal or `stopping`; `on_ready` is called once, when both addresses accept."""
     servers = (_Server(service), _Server(operations))
     loop = asyncio.get_running_loop()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, _stop, servers, number)
+    if threading.current_thread() is threading.main_thread():  # no other thread is given signals
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, _stop, servers, number)
     sockets = (listening.service, listening.operations)
     running = [loop.create_task(server.serve(sockets=[each])) for server, each in zip(servers, sockets, strict=True)]
     watching = loop.create_task(_stop_with(stopping, servers))

@@ -1,0 +1,101 @@
+"""The service over ASGI on a real world: only the TLS layer is stood in for, by the field it fills."""
+
+import asyncio
+import os
+import shutil
+from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import httpx2
+import pytest
+from fastapi import FastAPI
+
+from exchange.app import create_app
+from exchange.custody import FileCustodian
+from exchange.entrypoints.http.tls import THUMBPRINT_FIELD
+from exchange.settings import Settings, load_settings
+from exchange.store import Store
+from exchange.usecases.knowledge import Knowledge
+from tests.support.store import run_apart
+from tests.support.world import TestClock, World, open_world, populate, thumbprint_of
+
+
+@pytest.fixture
+def settings(tmp_path: Path) -> Settings:
+    (tmp_path / "exchange.toml").write_text("max_body_bytes = 200_000\n")
+    return load_settings(tmp_path)
+
+
+@pytest.fixture(scope="session")
+def populated(tmp_path_factory: pytest.TempPathFactory) -> World:
+    """A populated world, closed: its folder is what the tests copy."""
+    folder = tmp_path_factory.mktemp("populated")
+    worlds: list[World] = []
+
+    async def populate_and_close() -> None:
+        worlds.append(await populate(await open_world(f"sqlite+aiosqlite:///{folder}/exchange.db", folder)))
+        await worlds[0].services.store.close()
+
+    run_apart(lambda: asyncio.run(populate_and_close()))
+    return worlds[0]
+
+
+@pytest.fixture
+async def world(populated: World, tmp_path: Path) -> AsyncIterator[World]:
+    """A copy of the populated world on SQLite; the store's own suites run on both databases."""
+    shutil.copytree(populated.folder, tmp_path, dirs_exist_ok=True)
+    clock = TestClock()
+    url = f"sqlite+aiosqlite:///{tmp_path}/exchange.db"
+    store = await Store.open(url, node="test", clock=clock, randomness=os.urandom)
+    custodian = FileCustodian.load(tmp_path / "custody" / "roots.json")
+    services = replace(populated.services, store=store, custodian=custodian, clock=clock, knowledge=Knowledge())
+    yield World(services, clock, tmp_path, dict(populated.clients), populated.agreement_id)
+    await store.close()
+
+
+@pytest.fixture
+def service(settings: Settings, world: World) -> FastAPI:
+    app = create_app(settings)
+    app.state.services = world.services
+    return app
+
+
+@pytest.fixture
+def entry_of(world: World) -> Callable[[httpx2.Response], Awaitable[dict[str, object]]]:
+    """Return a function: an answer -> the audit entry that it names."""
+
+    async def find(answer: httpx2.Response) -> dict[str, object]:
+        (entry,) = [entry for entry in await world.entries() if entry["id"] == answer.headers["x-audit-entry"]]
+        return entry
+
+    return find
+
+
+@dataclass(frozen=True, slots=True)
+class AsClient:
+    """Puts a client's certificate into the scope, as the protocol class does on a connection; None puts none."""
+
+    app: FastAPI
+    thumbprint: str | None
+
+    async def __call__(self, scope, receive, send) -> None:
+        if self.thumbprint is not None:
+            scope["extensions"] = {"tls": {THUMBPRINT_FIELD: self.thumbprint, "client_cert_error": None}}
+        await self.app(scope, receive, send)
+
+
+@pytest.fixture
+async def http(service: FastAPI) -> AsyncIterator[Callable[[str | None], httpx2.AsyncClient]]:
+    """Return a function: name of a client of the world (None: no certificate) -> a client that calls as it."""
+    opened: list[httpx2.AsyncClient] = []
+
+    def calling_as(name: str | None) -> httpx2.AsyncClient:
+        thumbprint = None if name is None else thumbprint_of(name)
+        transport = httpx2.ASGITransport(app=AsClient(service, thumbprint), client=("192.0.2.7", 4711))
+        opened.append(httpx2.AsyncClient(transport=transport, base_url="https://exchange.test"))
+        return opened[-1]
+
+    yield calling_as
+    for client in opened:
+        await client.aclose()

@@ -1,0 +1,437 @@
+"""What every request meets, whatever its route: the sweep runs over all operations of the document."""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator
+
+import pytest
+
+from exchange.entrypoints.api import OPERATIONS, api_document
+from exchange.entrypoints.http.door import Door
+from exchange.entrypoints.http.limits import RateLimiter
+from exchange.entrypoints.http.metrics import RequestCounts, shared_counts
+from exchange.entrypoints.http.problems import STATUSES, TITLES, problem
+from exchange.entrypoints.http.routing import OperationRoute
+from exchange.kernel import ConflictError, ExchangeError, NotFoundError, UnavailableError
+from exchange.wire import ProblemBody
+
+ABSENT = "01980000-0000-7000-8000-000000000000"
+EVERY = [(operation.method, operation.path.replace("{id}", ABSENT).replace("{n}", "1")) for operation, _ in OPERATIONS]
+WITH_BODY = [
+    (operation.method, operation.path.replace("{id}", ABSENT))
+    for operation, _ in OPERATIONS
+    if operation.body is not None
+]
+BOSS = {
+    "/v1/members": "operator",
+    "/v1/clients": "operator",
+    "/v1/reports": "GBR contributor",
+    "/v1/simulations": "GBR contributor",
+}
+
+
+def may_act(path: str) -> str:
+    return next((name for start, name in BOSS.items() if path.startswith(start)), "GBR signatory")
+
+
+@pytest.mark.parametrize(("method", "path"), EVERY)
+async def test_without_a_certificate_every_route_is_401(world, http, entry_of, method: str, path: str) -> None:
+    answer = await http(None).request(method, path, json={})
+
+    assert (answer.status_code, answer.json()["code"]) == (401, "not-authenticated")
+    assert (await entry_of(answer))["actor"]["kind"] == "unknown"
+
+
+@pytest.mark.parametrize(("method", "path"), EVERY)
+async def test_with_an_unknown_certificate_every_route_is_401(http, method: str, path: str) -> None:
+    answer = await http("stranger").request(method, path, json={})
+
+    assert (answer.status_code, answer.json()["code"]) == (401, "not-authenticated")
+
+
+@pytest.mark.parametrize(
+    ("method", "path"), [*EVERY, ("GET", "/openapi.json"), ("GET", "/docs"), ("GET", "/v1/nothing")]
+)
+async def test_every_answer_has_the_common_headers(http, method: str, path: str) -> None:
+    sent = {"X-Request-Id": "mine", "X-Forwarded-For": "203.0.113.9", "Client-Cert": ":AAAA:"}
+
+    answer = await http("NOR reader").request(method, path, json={}, headers=sent)
+
+    assert answer.headers["cache-control"] == "no-store"
+    assert answer.headers["x-content-type-options"] == "nosniff"
+    assert len(answer.headers["x-request-id"]) == 36
+    if path.startswith("/v1"):
+        assert answer.headers["x-audit-entry"]
+    if answer.status_code >= 400:
+        told = ProblemBody.model_validate_json(answer.content)
+        assert answer.headers["content-type"] == "application/problem+json"
+        assert (told.status, told.request_id) == (answer.status_code, answer.headers["x-request-id"])
+
+
+@pytest.mark.parametrize(("method", "path"), EVERY)
+async def test_unknown_parameters_are_refused_everywhere(http, method: str, path: str) -> None:
+    name = "operator" if "clients" in path or "members" in path else may_act(path)
+    name = "GBR reader" if method == "GET" else name
+
+    answer = await http(name).request(method, f"{path}?debug=1", json={})
+
+    assert answer.status_code == 422
+    assert answer.json()["errors"][0]["pointer"] == "/debug"
+
+
+@pytest.mark.parametrize(("method", "path"), WITH_BODY)
+@pytest.mark.parametrize(
+    "headers",
+    [{"Content-Type": "text/plain"}, {}, {"Content-Type": "application/json", "Content-Encoding": "gzip"}],
+    ids=["text", "none", "coded"],
+)
+async def test_bodies_of_another_media_type_are_415(http, method: str, path: str, headers) -> None:
+    answer = await http(may_act(path)).request(method, path, content=b"{}", headers=headers)
+
+    assert answer.status_code == 415
+
+
+@pytest.mark.parametrize(("method", "path"), WITH_BODY)
+async def test_large_body_is_413_before_it_is_read(http, method: str, path: str) -> None:
+    read: list[int] = []
+
+    async def body() -> AsyncIterator[bytes]:
+        for _ in range(100):
+            read.append(1)
+            yield b" " * 1000
+
+    headers = {"Content-Type": "application/json", "Content-Length": "200001"}
+    answer = await http(may_act(path)).request(method, path, content=body(), headers=headers)
+
+    assert (answer.status_code, answer.json()["code"]) == (413, "too-large")
+    assert not read
+
+
+async def test_chunked_body_is_counted_while_it_comes(http) -> None:
+    async def body() -> AsyncIterator[bytes]:
+        while True:
+            yield b" " * 50_000
+
+    answer = await http("operator").post("/v1/members", content=body(), headers={"Content-Type": "application/json"})
+
+    assert answer.status_code == 413
+
+
+@pytest.mark.parametrize("length", ["-1", "abc", "1_0", "٣"])
+async def test_length_that_is_no_number_is_refused(service, world, length: str) -> None:
+    sent = await converse(service, "operator", headers=[(b"content-length", length.encode())], body=[b"{}"])
+
+    assert sent[0]["status"] == 413
+
+
+async def test_body_that_stops_coming_is_408(service, world, monkeypatch) -> None:
+    for route in service.router.routes:
+        if isinstance(route, OperationRoute):
+            monkeypatch.setattr(route, "_limits", type(route._limits)(1000, 0.01))
+
+    sent = await converse(service, "operator", body=None)
+
+    assert sent[0]["status"] == 408
+
+
+async def test_body_cut_off_by_its_sender_is_recorded(service, world) -> None:
+    await converse(service, "operator", body=[])
+
+    codes = [entry["detail"].get("code") for entry in await world.entries() if entry["type"] == "route.requested"]
+    assert codes == ["malformed"]
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "allowed"),
+    [
+        ("DELETE", "/v1/reports", "GET, HEAD, POST"),
+        ("PUT", f"/v1/reports/{ABSENT}", "GET, HEAD"),
+        ("POST", "/v1/whoami", "GET, HEAD"),
+        ("GET", f"/v1/agreements/{ABSENT}/signatures", "POST"),
+        ("OPTIONS", "/v1/members", "GET, HEAD, POST"),
+        ("PATCH", "/v1/members", "GET, HEAD, POST"),
+    ],
+)
+async def test_wrong_method_is_405_with_the_right_ones(http, entry_of, method: str, path: str, allowed: str) -> None:
+    answer = await http("NOR reader").request(method, path)
+
+    assert (answer.status_code, answer.headers["allow"]) == (405, allowed)
+    assert (await entry_of(answer))["detail"]["method"] == method
+
+
+@pytest.mark.parametrize(
+    "path", ["/v1/nothing", "/v1", "/", "/v1/reports/", "/v1/reports//", "/V1/reports", "/healthz", "/metrics"]
+)
+async def test_unknown_path_is_404_on_the_record_without_what_was_typed(http, entry_of, path: str) -> None:
+    answer = await http("NOR reader").get(path)
+
+    assert (answer.status_code, answer.json()["code"]) == (404, "not-found")
+    assert (await entry_of(answer))["detail"]["route"] == "unmatched"
+
+
+@pytest.mark.parametrize("accept", ["text/html", "application/xml, text/*", "application/json;q=0"])
+async def test_nothing_acceptable_is_406(http, accept: str) -> None:
+    answer = await http("NOR reader").get("/v1/whoami", headers={"Accept": accept})
+
+    assert answer.status_code == 406
+
+
+@pytest.mark.parametrize("accept", ["*/*", "application/*", "text/html, application/json;q=0.1", "Application/JSON"])
+async def test_acceptable_is_answered(http, accept: str) -> None:
+    answer = await http("NOR reader").get("/v1/whoami", headers={"Accept": accept})
+
+    assert answer.status_code == 200
+
+
+async def test_unforeseen_error_tells_nothing(service, http, monkeypatch, caplog) -> None:
+    async def broken(_visit) -> None:
+        raise RuntimeError("canary-4711")
+
+    (route,) = [each for each in service.router.routes if getattr(each, "path", "") == "/v1/whoami"]
+    monkeypatch.setattr(route, "_visitor", broken)
+
+    answer = await http("NOR reader").get("/v1/whoami")
+
+    assert (answer.status_code, answer.json()["code"]) == (500, "failed")
+    assert b"canary" not in answer.content
+    assert answer.headers["x-request-id"] == answer.json()["request_id"]
+
+
+async def test_log_that_cannot_be_written_is_503_and_nothing_is_released(world, http, monkeypatch) -> None:
+    report_id = await world.post()
+
+    async def away(*_args, **_named):
+        raise UnavailableError("the disk is full")
+
+    monkeypatch.setattr(type(world.services.store), "append", away)
+
+    answers = [
+        await http("NOR reader").get(path) for path in (f"/v1/reports/{report_id}", "/v1/reports", "/v1/nothing")
+    ]
+    answers.append(await http("stranger").get("/v1/whoami"))
+
+    assert {answer.status_code for answer in answers} == {503}
+    assert all(answer.headers["retry-after"] for answer in answers)
+    assert all(b"first part" not in answer.content for answer in answers)
+
+
+def test_rate_is_per_client_and_refills() -> None:
+    time = [0.0]
+    limiter = RateLimiter(10, clock=lambda: time[0])
+
+    first = [limiter.admit("a") for _ in range(11)]
+    other = limiter.admit("b")
+    time[0] = 0.1
+    later = [limiter.admit("a"), limiter.admit("a")]
+
+    assert first == [True] * 10 + [False]
+    assert other
+    assert later == [True, False]
+
+
+def test_rate_limiter_without_room_refuses_newcomers_until_a_bucket_is_full_again() -> None:
+    time = [0.0]
+    limiter = RateLimiter(10, most_clients=2, clock=lambda: time[0])
+    known = [limiter.admit(name) for name in ("a", "b")]
+
+    refused = limiter.admit("c")
+    time[0] = 1.0
+    admitted = limiter.admit("c")
+
+    assert known == [True, True]
+    assert not refused
+    assert admitted
+
+
+def test_first_refusal_of_a_second_is_the_one_recorded() -> None:
+    time = [5.0]
+    limiter = RateLimiter(1, clock=lambda: time[0], most_clients=1)
+
+    told = [limiter.is_first_refusal("a"), limiter.is_first_refusal("a"), limiter.is_first_refusal("b")]
+    time[0] = 6.0
+    told += [limiter.is_first_refusal("a"), limiter.is_first_refusal("c")]
+
+    assert told == [True, False, True, True, True]
+
+
+async def test_too_many_requests_are_429_and_one_is_recorded(service, world, http) -> None:
+    stack = service.user_middleware[0]
+    stack.kwargs["limiter"] = RateLimiter(2, clock=lambda: 1.0)
+    reader = http("NOR reader")
+
+    answers = [await reader.get("/v1/whoami") for _ in range(5)]
+
+    assert [answer.status_code for answer in answers] == [200, 200, 429, 429, 429]
+    assert answers[2].headers["retry-after"] == "1"
+    assert ["x-audit-entry" in answer.headers for answer in answers] == [True, True, True, False, False]
+
+
+def test_every_route_declares_its_policy_action(service) -> None:
+    open_to_enrolled = {"/openapi.json", "/docs"}
+    routes = [route for route in service.router.routes if not route.path.startswith(tuple(open_to_enrolled))]
+
+    undeclared = [route.path for route in routes if not isinstance(route, OperationRoute) or not route.operation.action]
+    actions = [route.operation.action for route in routes if isinstance(route, OperationRoute)]
+
+    assert undeclared == []
+    assert len(actions) == len(set(actions))
+
+
+async def test_document_is_complete(http) -> None:
+    document = (await http("NOR reader").get("/openapi.json")).json()
+
+    assert document == json.loads(json.dumps(api_document()))
+    assert document["openapi"] == "3.1.0"
+    for path, operations in document["paths"].items():
+        for method, operation in operations.items():
+            assert operation["x-policy-action"], (path, method)
+            assert {"401", "403", "404", "429", "503"} <= set(operation["responses"])
+            assert ("requestBody" in operation) == (method in {"post", "patch"})
+            names = {parameter["name"] for parameter in operation["parameters"] if parameter["in"] == "path"}
+            assert names == {piece[1:-1] for piece in path.split("/") if piece.startswith("{")}
+
+
+def test_every_reference_in_the_document_leads_somewhere() -> None:
+    document = api_document()
+
+    def references(value) -> list[str]:
+        if isinstance(value, dict):
+            own = [value["$ref"]] if "$ref" in value else []
+            return own + [each for inner in value.values() for each in references(inner)]
+        return [each for inner in value for each in references(inner)] if isinstance(value, list) else []
+
+    for reference in references(document):
+        target = document
+        for step in reference.removeprefix("#/").split("/"):
+            target = target[step]
+
+
+async def test_page_of_the_document_asks_nobody_else(http) -> None:
+    page = await http("NOR reader").get("/docs")
+
+    assert page.status_code == 200
+    assert b"http" not in page.content.replace(b"https://exchange.test", b"")
+    assert "default-src 'none'" in page.headers["content-security-policy"]
+    for asset in ("swagger-ui-bundle.js", "swagger-ui.css", "favicon.png", "start.js"):
+        assert (await http("NOR reader").get(f"/docs/{asset}")).status_code == 200
+
+
+@pytest.mark.parametrize("path", ["/docs", "/openapi.json", "/docs/swagger-ui.css"])
+async def test_the_document_is_for_enrolled_clients(http, path: str) -> None:
+    assert (await http("stranger").get(path)).status_code == 401
+
+
+def test_every_error_of_the_core_has_a_row() -> None:
+    def below(kind: type) -> set[type]:
+        return {kind}.union(*(below(each) for each in kind.__subclasses__()))
+
+    # Faults of the start, of this program itself, or turned into another error before they come here.
+    own = {
+        "UnsafeSettingError",
+        "ExchangeError",
+        "CryptoError",
+        "OpeningError",
+        "CanonicalError",
+        "UnrecordedChangeError",
+    }
+    ours = {kind for kind in below(ExchangeError) if kind.__module__.startswith("exchange.")}
+    unmapped = {
+        kind.__name__
+        for kind in ours
+        if not any(base in STATUSES for base in kind.__mro__) and kind.__name__ not in own
+    }
+
+    assert unmapped == set()
+    assert set(STATUSES.values()) <= set(TITLES)
+
+
+def test_message_of_a_not_found_is_never_told() -> None:
+    answers = {problem(NotFoundError(message), "id").body for message in ("no report", "agreement 7 is hidden")}
+
+    assert len(answers) == 1
+
+
+def test_unmapped_error_is_a_500_without_detail() -> None:
+    class OddError(ExchangeError):
+        code = "odd"
+
+    answer = problem(OddError("canary"), "id")
+
+    assert answer.status_code == 500
+    assert b"canary" not in answer.body
+    assert b"odd" not in answer.body
+
+
+def test_entry_of_an_error_is_named() -> None:
+    error = ConflictError("taken")
+    error.entry = "entry-1"
+
+    assert problem(error, "id").headers["x-audit-entry"] == "entry-1"
+
+
+def test_counts_of_several_workers_are_summed_by_route_and_class() -> None:
+    memory = shared_counts(2)
+    first = RequestCounts(["GET /v1/reports"], counts=memory, worker=0)
+    second = RequestCounts(["GET /v1/reports"], counts=memory, worker=1)
+
+    first.count("GET /v1/reports", 200)
+    second.count("GET /v1/reports", 204)
+    second.count("GET /v1/reports/secret-id", 404)
+
+    text = first.as_prometheus()
+    assert 'exchange_http_requests_total{method="GET",route="/v1/reports",status="2xx"} 2' in text
+    assert 'route="",status="4xx"} 1' in text
+    assert "secret-id" not in text
+
+
+def test_more_routes_than_are_counted_is_refused() -> None:
+    with pytest.raises(ValueError, match="routes"):
+        RequestCounts([f"GET /{number}" for number in range(128)])
+
+
+async def test_websockets_are_refused(service) -> None:
+    sent: list[dict] = []
+
+    async def send(message) -> None:
+        sent.append(message)
+
+    door = Door(service, limiter=RateLimiter(1), counts=RequestCounts([]))
+    await door({"type": "websocket", "app": service}, None, send)
+
+    assert sent == [{"type": "websocket.close", "code": 1008}]
+
+
+async def converse(service, name: str, *, headers=(), body) -> list[dict]:
+    """Post to /v1/members by hand: `body` are the chunks, then the sender is gone; None: nothing ever comes."""
+    from tests.entrypoints.conftest import AsClient
+    from tests.support.world import thumbprint_of
+
+    sent: list[dict] = []
+    chunks = [] if body is None else list(body)
+
+    async def receive() -> dict:
+        if body is None:
+            await asyncio.Event().wait()
+        return (
+            {"type": "http.request", "body": chunks.pop(0), "more_body": True}
+            if chunks
+            else {"type": "http.disconnect"}
+        )
+
+    async def send(message) -> None:
+        sent.append(message)
+
+    scope = {
+        "type": "http",
+        "method": "POST",
+        "path": "/v1/members",
+        "raw_path": b"/v1/members",
+        "query_string": b"",
+        "headers": [(b"content-type", b"application/json"), *headers],
+        "client": ("192.0.2.7", 1),
+        "http_version": "1.1",
+        "scheme": "https",
+        "root_path": "",
+    }
+    await AsClient(service, thumbprint_of(name))(scope, receive, send)
+    return sent

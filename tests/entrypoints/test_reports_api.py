@@ -1,0 +1,358 @@
+"""Reports over HTTP: what goes in, what comes out, what is the same."""
+
+import base64
+import json
+
+import pytest
+
+from exchange.entrypoints.api.reports import LARGEST_INLINE_BYTES, _encoded
+from exchange.reports import PostedPart
+from exchange.wire import HeaderBody, PulledReportBody, ReportListBody
+
+ABSENT = "01980000-0000-7000-8000-000000000000"
+
+
+def body_of(world, **changes) -> dict:
+    return {
+        "agreement": world.agreement_id,
+        "scope": "cyber-threats",
+        "kind": "intrep",
+        "topic": "cyber.apt",
+        "regions": ["EUR"],
+        "subject": "Seen again",
+        "label": {"policy": "NATO", "classification": "SECRET", "releasable_to": ["NOR", "GBR"]},
+        "parts": [{"media_type": "text/plain", "name": "note.txt", "content": "first part", "encoding": "utf-8"}],
+        **changes,
+    }
+
+
+async def test_posted_report_is_created_where_location_says(world, http) -> None:
+    answer = await http("GBR contributor").post("/v1/reports", json=body_of(world))
+
+    assert answer.status_code == 201
+    header = HeaderBody.model_validate_json(answer.content)
+    assert answer.headers["location"] == f"/v1/reports/{header.id}"
+    assert (header.originator, header.status, header.marking) == ("GBR", "current", "NATO SECRET//REL TO GBR, NOR")
+    assert answer.headers["x-audit-entry"]
+
+
+async def test_reader_pulls_header_and_content(world, http, entry_of) -> None:
+    report_id = await world.post(content=b"first part")
+
+    answer = await http("NOR reader").get(f"/v1/reports/{report_id}")
+
+    assert answer.status_code == 200
+    pulled = PulledReportBody.model_validate_json(answer.content)
+    assert [(part.content, part.encoding) for part in pulled.parts] == [("first part", "utf-8")]
+    assert (await entry_of(answer))["type"] == "report.read"
+
+
+async def test_bytes_that_are_no_text_come_back_in_base64(world, http) -> None:
+    content = bytes(range(256))
+    report_id = await world.post(parts=(PostedPart(None, "application/octet-stream", "x.bin", content),))
+
+    part = (await http("NOR reader").get(f"/v1/reports/{report_id}")).json()["parts"][0]
+
+    assert part["encoding"] == "base64"
+    assert base64.b64decode(part["content"]) == content
+
+
+@pytest.mark.parametrize(
+    ("media", "content", "encoding"),
+    [
+        ("text/plain", b"abc", "utf-8"),
+        ("text/plain", b"\xff", "base64"),
+        ("application/json", b"{}", "utf-8"),
+        ("application/stix+json;version=2.1", b"{}", "utf-8"),
+        ("application/pdf", b"abc", "base64"),
+        ("image/svg+xml", b"<svg/>", "base64"),
+    ],
+)
+def test_encoding_follows_the_media_type_and_the_bytes(media: str, content: bytes, encoding: str) -> None:
+    text, told = _encoded(content, media)
+
+    assert told == encoding
+    assert (text.encode() if told == "utf-8" else base64.b64decode(text)) == content
+
+
+async def test_contents_over_the_limit_are_left_out_and_fetched_by_part(world, http) -> None:
+    content = b"x" * (LARGEST_INLINE_BYTES + 1)
+    report_id = await world.post(content=content)
+
+    part = (await http("NOR reader").get(f"/v1/reports/{report_id}")).json()["parts"][0]
+    fetched = await http("NOR reader").get(f"/v1/reports/{report_id}/parts/1")
+
+    assert (part["content"], part["encoding"]) == (None, None)
+    assert fetched.content == content
+
+
+@pytest.mark.parametrize(
+    ("asked", "status", "span", "content"),
+    [
+        ("bytes=0-4", 206, "bytes 0-4/10", b"first"),
+        ("bytes=6-", 206, "bytes 6-9/10", b"part"),
+        ("bytes=-4", 206, "bytes 6-9/10", b"part"),
+        ("bytes=-400", 206, "bytes 0-9/10", b"first part"),
+        ("bytes=6-400", 206, "bytes 6-9/10", b"part"),
+        ("bytes=0-1,3-4", 200, None, b"first part"),
+        ("bytes=4-1", 200, None, b"first part"),
+        ("bytes=-", 200, None, b"first part"),
+        ("lines=1-2", 200, None, b"first part"),
+    ],
+)
+async def test_part_serves_single_ranges(world, http, asked, status, span, content) -> None:
+    report_id = await world.post()
+
+    answer = await http("NOR reader").get(f"/v1/reports/{report_id}/parts/1", headers={"Range": asked})
+
+    assert (answer.status_code, answer.headers.get("content-range"), answer.content) == (status, span, content)
+    assert answer.headers["content-disposition"].startswith("attachment;")
+    assert answer.headers["content-type"] == "text/plain"
+    assert "etag" not in answer.headers
+
+
+@pytest.mark.parametrize("asked", ["bytes=10-", "bytes=400-500", "bytes=-0"])
+async def test_range_behind_the_end_is_416(world, http, asked: str) -> None:
+    report_id = await world.post()
+
+    answer = await http("NOR reader").get(f"/v1/reports/{report_id}/parts/1", headers={"Range": asked})
+
+    assert answer.status_code == 416
+    assert answer.headers["content-range"] == "bytes */10"
+
+
+async def test_if_range_without_a_validator_gets_the_whole(world, http) -> None:
+    report_id = await world.post()
+
+    headers = {"Range": "bytes=0-4", "If-Range": '"x"'}
+    answer = await http("NOR reader").get(f"/v1/reports/{report_id}/parts/1", headers=headers)
+
+    assert answer.status_code == 200
+
+
+async def test_list_pages_resume_and_end(world, http) -> None:
+    posted = [await world.post(subject=f"Report {number}") for number in range(5)]
+    reader = http("NOR reader")
+
+    first = ReportListBody.model_validate_json((await reader.get("/v1/reports?limit=3")).content)
+    second = ReportListBody.model_validate_json((await reader.get("/v1/reports", params={"after": first.next})).content)
+    third = ReportListBody.model_validate_json((await reader.get("/v1/reports", params={"after": second.next})).content)
+
+    assert [item.id for item in [*first.items, *second.items]] == posted
+    assert third.items == []
+    assert third.next
+
+
+async def test_foreign_cursor_is_400(world, http) -> None:
+    cursor = (await http("NOR reader").get("/v1/reports")).json()["next"]
+
+    answer = await http("GBR reader").get("/v1/reports", params={"after": cursor})
+
+    assert (answer.status_code, answer.json()["code"]) == (400, "malformed")
+
+
+@pytest.mark.parametrize(
+    ("query", "pointer"),
+    [
+        ("limit=0", "/limit"),
+        ("limit=501", "/limit"),
+        ("limit=1e2", "/limit"),
+        ("limit=%2B5", "/limit"),
+        ("limit=٣", "/limit"),
+        ("limit=1&limit=2", "/limit"),
+        ("order=posted_at", "/order"),
+        ("topic=nothing", "/topic"),
+        ("precedence=urgent", "/precedence"),
+        ("since=yesterday", "/since"),
+        ("since=2026-01-01T00:00:00", "/since"),
+        ("agreement=x'%20OR%201=1--", None),
+    ],
+)
+async def test_query_is_an_allow_list(world, http, query: str, pointer: str | None) -> None:
+    await world.post()
+
+    answer = await http("NOR reader").get(f"/v1/reports?{query}")
+
+    if pointer is None:
+        assert answer.json()["items"] == []
+    else:
+        assert answer.status_code == 422
+        assert [error["pointer"] for error in answer.json()["errors"]] == [pointer]
+
+
+@pytest.mark.parametrize("suffix", ["", "/parts/1", "/explanation"])
+@pytest.mark.parametrize("method", ["GET", "HEAD"])
+async def test_invisible_absent_and_malformed_ids_are_one_answer(world, http, suffix: str, method: str) -> None:
+    hidden = await world.post()
+    reader = http("DNK reader")
+    ids = [hidden, ABSENT, "no-id", hidden.upper(), "0198abcd-0000-4000-8000-000000000000"]
+
+    answers = [await reader.request(method, f"/v1/reports/{each}{suffix}") for each in ids]
+
+    seen = set()
+    for answer in answers:
+        told = answer.content.replace(answer.headers["x-request-id"].encode(), b"ID")
+        headers = {
+            name: value for name, value in answer.headers.items() if name not in {"x-request-id", "x-audit-entry"}
+        }
+        seen.add((answer.status_code, told, json.dumps(headers, sort_keys=True)))
+    assert len(seen) == 1
+    assert answers[0].status_code == 404
+    assert all(answer.headers["x-audit-entry"] for answer in answers)
+
+
+async def test_absent_part_is_answered_like_an_absent_report(world, http) -> None:
+    report_id = await world.post()
+    reader = http("NOR reader")
+
+    answers = [
+        await reader.get(f"/v1/reports/{report_id}/parts/{number}") for number in ("0", "2", "-1", "x", "9" * 30, "٣")
+    ]
+
+    assert {answer.status_code for answer in answers} == {404}
+
+
+async def test_head_answers_like_get_without_content(world, http) -> None:
+    report_id = await world.post()
+    reader = http("NOR reader")
+
+    got = await reader.get(f"/v1/reports/{report_id}")
+    head = await reader.head(f"/v1/reports/{report_id}")
+
+    assert head.status_code == 200
+    assert head.content == b""
+    assert head.headers["content-length"] == got.headers["content-length"]
+
+
+async def test_repeated_post_with_one_key_is_one_report(world, http) -> None:
+    contributor, headers = http("GBR contributor"), {"Idempotency-Key": "k-1"}
+
+    first = await contributor.post("/v1/reports", json=body_of(world), headers=headers)
+    second = await contributor.post("/v1/reports", json=body_of(world), headers=headers)
+    other = await contributor.post("/v1/reports", json=body_of(world, subject="Another"), headers=headers)
+
+    assert second.status_code == 201
+    assert second.headers["idempotency-replayed"] == "true"
+    assert second.json() == first.json()
+    assert other.status_code == 409
+
+
+@pytest.mark.parametrize("key", ["", "a b", "k" * 129, "ü".encode()])
+async def test_idempotency_key_of_another_form_is_400(world, http, key) -> None:
+    answer = await http("GBR contributor").post("/v1/reports", json=body_of(world), headers={"Idempotency-Key": key})
+
+    assert answer.status_code == 400
+
+
+@pytest.mark.parametrize(
+    ("changes", "pointers"),
+    [
+        ({"originator": "NOR"}, ["/originator"]),
+        ({"id": ABSENT, "status": "current", "posted_at": "2026-01-01T00:00:00Z"}, ["/id", "/posted_at", "/status"]),
+        ({"sequence": 1}, ["/sequence"]),
+        ({"precedence": "urgent"}, ["/precedence"]),
+        ({"regions": []}, ["/regions"]),
+        ({"regions": "EUR"}, ["/regions"]),
+        ({"parts": []}, ["/parts"]),
+        ({"subject": 7}, ["/subject"]),
+        ({"valid_until": "tomorrow"}, ["/valid_until"]),
+        ({"valid_until": 1800000000}, ["/valid_until"]),
+        ({"label": None}, ["/label"]),
+        ({"label": {"policy": "NATO"}}, ["/label/classification"]),
+        ({"label": {"policy": "NATO", "classification": "SECRET", "rank": 1}}, ["/label/rank"]),
+        ({"label": {"policy": "NATO", "classification": "secret"}}, ["/label/classification"]),
+        (
+            {"parts": [{"media_type": "text/plain", "name": "a", "content": "%%%", "encoding": "base64"}]},
+            ["/parts/0/content"],
+        ),
+        (
+            {"parts": [{"media_type": "text/plain", "name": "a", "content": "x", "encoding": "UTF-8"}]},
+            ["/parts/0/encoding"],
+        ),
+    ],
+)
+async def test_faulty_post_is_422_with_a_pointer_for_each_fault(world, http, changes, pointers) -> None:
+    answer = await http("GBR contributor").post("/v1/reports", json=body_of(world, **changes))
+
+    assert answer.status_code == 422
+    assert sorted(error["pointer"] for error in answer.json()["errors"]) == pointers
+    assert (await http("GBR reader").get("/v1/reports")).json()["items"] == []
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"",
+        b"{",
+        b'{"a": 1, "a": 2}',
+        b'{"a": NaN}',
+        b"\xff\xfe",
+        b"[" * 100_000,
+        b'{"a": "\\ud800"}',
+        b'{"label": {"policy": "NATO", "policy": "EU"}}',
+    ],
+    ids=["empty", "cut", "repeated", "nan", "no-utf8", "deep", "surrogate", "repeated-inside"],
+)
+async def test_body_that_is_no_json_is_400_and_recorded(http, entry_of, content: bytes) -> None:
+    headers = {"Content-Type": "application/json"}
+
+    answer = await http("GBR contributor").post("/v1/reports", content=content, headers=headers)
+
+    assert (answer.status_code, answer.json()["code"]) == (400, "malformed")
+    entry = await entry_of(answer)
+    assert (entry["type"], entry["decision"]) == ("route.requested", "refused")
+
+
+@pytest.mark.parametrize(
+    ("name", "status", "code"),
+    [("NOR reader", 403, "role-missing"), ("operator", 403, "role-missing"), ("stranger", 401, "not-authenticated")],
+)
+async def test_who_may_not_post_is_told_before_the_body_is_read(world, http, name: str, status: int, code: str) -> None:
+    answer = await http(name).post("/v1/reports", content=b"{", headers={"Content-Type": "text/html"})
+
+    assert (answer.status_code, answer.json()["code"]) == (status, code)
+
+
+async def test_post_under_an_invisible_agreement_is_404_like_an_absent_one(world, http) -> None:
+    poster = http("ESP contributor")
+
+    invisible = await poster.post("/v1/reports", json=body_of(world))
+    absent = await poster.post("/v1/reports", json=body_of(world, agreement=ABSENT))
+
+    assert invisible.status_code == absent.status_code == 404
+    assert {**invisible.json(), "request_id": ""} == {**absent.json(), "request_id": ""}
+
+
+@pytest.mark.parametrize("name", ["operator", "auditor", "GBR contributor"])
+async def test_who_is_no_reader_reads_nothing(world, http, name: str) -> None:
+    report_id = await world.post()
+
+    answers = [await http(name).get(f"/v1/reports{path}") for path in ("", f"/{report_id}", f"/{report_id}/parts/1")]
+
+    assert {(answer.status_code, answer.json()["code"]) for answer in answers} == {(403, "role-missing")}
+
+
+async def test_explanation_gives_the_rules_to_who_may_read(world, http) -> None:
+    report_id = await world.post()
+
+    answer = await http("NOR reader").get(f"/v1/reports/{report_id}/explanation")
+
+    assert answer.status_code == 200
+    assert answer.json()["decision"] == "permit"
+    assert {rule["outcome"] for rule in answer.json()["rules"]} == {"passed"}
+
+
+@pytest.mark.parametrize("purpose", ["Defence", "a b", "x" * 65, ""])
+async def test_purpose_that_cannot_be_one_is_400(world, http, purpose: str) -> None:
+    answer = await http("NOR reader").get("/v1/reports", headers={"Exchange-Purpose": purpose})
+
+    assert answer.status_code == 400
+
+
+async def test_purpose_the_scope_does_not_allow_shows_nothing(world, http) -> None:
+    await world.post()
+
+    answer = await http("NOR reader").get("/v1/reports", headers={"Exchange-Purpose": "judicial"})
+
+    assert answer.status_code in {200, 403, 422}
+    assert not answer.json().get("items")

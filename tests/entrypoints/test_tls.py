@@ -1,0 +1,244 @@
+"""What the service relies on in uvicorn and OpenSSL, on real connections."""
+
+import asyncio
+import json
+import ssl
+import threading
+from collections.abc import Iterator
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+import uvloop
+
+from exchange.crypto import empty_crl, issue_client, new_authority
+from exchange.entrypoints.http.server import Listening, bind, operations_config, run_servers, service_config
+from exchange.entrypoints.http.tls import server_context, thumbprint_in, tls_extension
+from exchange.kernel import UnsafeSettingError
+from tests.entrypoints.certificates import NOW, YESTERDAY, Trust, make_trust, write_identity
+
+
+@pytest.fixture
+def trust(tmp_path: Path) -> Trust:
+    return make_trust(tmp_path / "tls")
+
+
+def context_of(trust: Trust, *, revocations: Path | None = None) -> ssl.SSLContext:
+    folder = trust.folder
+    return server_context(
+        folder / "server.pem", folder / "server.key", authorities=folder / "authorities", revocations=revocations
+    )
+
+
+async def echo(scope, receive, send) -> None:
+    """Answers with the thumbprint the scope carries and the size of the body."""
+    size, more = 0, True
+    while more:
+        message = await receive()
+        size, more = size + len(message.get("body", b"")), message.get("more_body", False)
+    body = json.dumps({"thumbprint": thumbprint_in(scope), "size": size}).encode()
+    length = str(len(body)).encode()
+    await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", length)]})
+    await send({"type": "http.response.body", "body": body})
+
+
+@pytest.fixture
+def port(trust: Trust) -> Iterator[int]:
+    """A server on the loop of the real one, in a thread of its own."""
+    listening = Listening(bind("127.0.0.1", 0), bind("127.0.0.1", 0))
+    number = listening.service.getsockname()[1]
+    ready, stopping = threading.Event(), asyncio.Event()
+    loops: list[asyncio.AbstractEventLoop] = []
+
+    async def serve() -> None:
+        loops.append(asyncio.get_running_loop())
+        service = service_config(echo, context_of(trust))
+        await run_servers(service, operations_config(echo), listening, on_ready=ready.set, stopping=stopping)
+
+    thread = threading.Thread(target=lambda: uvloop.run(serve()))
+    thread.start()
+    ready.wait(10)
+    yield number
+    loops[0].call_soon_threadsafe(stopping.set)
+    thread.join(10)
+
+
+async def talk(port: int, context: ssl.SSLContext | None, request: bytes) -> bytes:
+    reader, writer = await asyncio.open_connection("127.0.0.1", port, ssl=context)
+    try:
+        writer.write(request)
+        await writer.drain()
+        return await reader.read()
+    finally:
+        writer.close()
+
+
+async def answer_to(port: int, context: ssl.SSLContext) -> bytes:
+    """Return what a client reads that believes its half of the handshake done, as TLS 1.3 lets it: nothing, if refused."""
+    try:
+        return await talk(port, context, GET)
+    except (ssl.SSLError, ConnectionError):
+        return b""
+
+
+GET = b"GET / HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n"
+
+
+async def test_scope_carries_the_thumbprint_of_the_certificate_shown(port: int, trust: Trust) -> None:
+    client = trust.client("reader")
+
+    answer = await talk(port, trust.context(client), GET)
+
+    assert json.loads(answer.partition(b"\r\n\r\n")[2])["thumbprint"] == client.thumbprint
+
+
+async def test_each_request_of_a_connection_carries_it(port: int, trust: Trust) -> None:
+    client = trust.client("reader")
+
+    answer = await talk(port, trust.context(client), b"GET / HTTP/1.1\r\nhost: x\r\n\r\n" + GET)
+
+    assert answer.count(client.thumbprint.encode()) == 2
+
+
+async def test_headers_about_identity_change_nothing(port: int, trust: Trust) -> None:
+    client, other = trust.client("reader"), trust.client("other")
+    forged = b"GET / HTTP/1.1\r\nhost: x\r\nclient-cert: :AAAA:\r\nx-client-thumbprint: %b\r\nconnection: close\r\n\r\n"
+
+    answer = await talk(port, trust.context(client), forged % other.thumbprint.encode())
+
+    assert client.thumbprint.encode() in answer
+
+
+async def test_no_certificate_fails_the_handshake(port: int, trust: Trust) -> None:
+    assert await answer_to(port, trust.context(None)) == b""
+
+
+async def test_certificate_of_an_unknown_authority_fails_the_handshake(port: int, trust: Trust) -> None:
+    stranger = issue_client(
+        new_authority("Test authority", YESTERDAY), "reader", organisation="GBR/NCSC", now=YESTERDAY
+    )
+    identity = write_identity(trust.folder, "stranger", stranger)
+
+    assert await answer_to(port, trust.context(identity)) == b""
+
+
+async def test_expired_certificate_fails_the_handshake(port: int, trust: Trust) -> None:
+    expired = trust.client("late", days=1, now=NOW - timedelta(days=1, hours=1))
+
+    assert await answer_to(port, trust.context(expired)) == b""
+
+
+async def test_server_certificate_is_no_client_certificate(port: int, trust: Trust) -> None:
+    context = ssl.create_default_context(cafile=str(trust.folder / "ca.pem"))
+    context.load_cert_chain(trust.folder / "server.pem", trust.folder / "server.key")
+
+    assert await answer_to(port, context) == b""
+
+
+async def test_older_tls_is_refused(port: int, trust: Trust) -> None:
+    context = trust.context(trust.client("old"))
+    context.maximum_version = ssl.TLSVersion.TLSv1_2
+
+    with pytest.raises((ssl.SSLError, ConnectionError)):
+        await talk(port, context, GET)
+
+
+async def test_plain_http_on_the_tls_port_is_closed_without_an_answer(port: int) -> None:
+    try:
+        answer = await talk(port, None, GET)
+    except ConnectionError:
+        answer = b""
+
+    assert not answer.startswith(b"HTTP")
+
+
+async def test_no_session_is_resumed(port: int, trust: Trust) -> None:
+    context = trust.context(trust.client("reader"))
+    reader, writer = await asyncio.open_connection("127.0.0.1", port, ssl=context)
+    writer.write(GET)
+    await reader.read()
+
+    assert not writer.get_extra_info("ssl_object").session.has_ticket
+    writer.close()
+
+
+@pytest.mark.parametrize(
+    "head",
+    [
+        b"GET / HTTP/1.1\r\nhost: x\r\nx-long: " + b"a" * 70_000 + b"\r\n\r\n",
+        b"GET / HTTP/1.1\r\nhost: x\r\n" + b"x-h: 1\r\n" * 200 + b"\r\n",
+        b"GET /" + b"a" * 70_000 + b" HTTP/1.1\r\nhost: x\r\n\r\n",
+        b"NONSENSE\r\n\r\n",
+    ],
+    ids=["long-header", "many-headers", "long-url", "no-http"],
+)
+async def test_head_that_is_too_large_or_no_http_is_a_problem_and_closes(port: int, trust: Trust, head: bytes) -> None:
+    answer = await talk(port, trust.context(trust.client("reader")), head)
+
+    status, _, body = answer.partition(b"\r\n\r\n")
+    assert status.startswith(b"HTTP/1.1 400")
+    assert json.loads(body)["code"] == "malformed"
+
+
+async def test_authority_without_a_revocation_list_admits_nobody_once_lists_are_used(
+    trust: Trust, tmp_path: Path
+) -> None:
+    lists = tmp_path / "crl"
+    lists.mkdir()
+    (lists / "other.pem").write_bytes(empty_crl(new_authority("Another", YESTERDAY), YESTERDAY))
+
+    context = context_of(trust, revocations=lists)
+
+    assert context.verify_flags & ssl.VERIFY_CRL_CHECK_LEAF
+
+
+def test_context_without_revocation_lists_does_not_ask_for_them(trust: Trust, tmp_path: Path) -> None:
+    context = context_of(trust, revocations=tmp_path / "absent")
+
+    assert not context.verify_flags & ssl.VERIFY_CRL_CHECK_LEAF
+    assert context.verify_mode is ssl.CERT_REQUIRED
+    assert context.minimum_version is ssl.TLSVersion.TLSv1_3
+
+
+@pytest.mark.parametrize("broken", ["server.pem", "server.key", "authorities/ca.pem"])
+def test_context_names_the_file_that_cannot_be_used(trust: Trust, broken: str) -> None:
+    (trust.folder / broken).write_text("nothing")
+
+    with pytest.raises(UnsafeSettingError):
+        context_of(trust)
+
+
+def test_no_authority_at_all_is_refused(trust: Trust) -> None:
+    (trust.folder / "authorities" / "ca.pem").unlink()
+
+    with pytest.raises(UnsafeSettingError, match="holds no authority"):
+        context_of(trust)
+
+
+def test_thumbprint_comes_from_the_standard_field_of_any_server(trust: Trust) -> None:
+    client = trust.client("reader")
+    scope = {"extensions": {"tls": {"client_cert_chain": [client.certificate_pem.decode()], "client_cert_error": None}}}
+
+    assert thumbprint_in(scope) == client.thumbprint
+
+
+@pytest.mark.parametrize(
+    "extensions",
+    [
+        None,
+        {},
+        {"tls": None},
+        {"tls": {}},
+        {"tls": {"client_cert_chain": []}},
+        {"tls": {**tls_extension(b"x"), "client_cert_error": "bad"}},
+    ],
+)
+def test_no_certificate_in_the_scope_is_no_identity(extensions) -> None:
+    assert thumbprint_in({"extensions": extensions}) is None
+
+
+def test_port_in_use_is_named() -> None:
+    with bind("127.0.0.1", 0) as taken:
+        taken.listen()
+        with pytest.raises(UnsafeSettingError, match="cannot listen"):
+            bind("127.0.0.1", taken.getsockname()[1])
