@@ -18,7 +18,6 @@ from exchange.reports.model import Header, PartHeader, Precedence, Protection, R
 
 E = TypeVar("E", bound=Enum)
 
-_WRITTEN_FOR_READERS = frozenset({"marking", "status"})
 _FIRST_VERSION = 1
 _FIELDS = frozenset(
     (
@@ -28,6 +27,12 @@ _FIELDS = frozenset(
 )
 _PART_FIELDS = frozenset({"number", "label", "media_type", "name", "size_bytes", "protection", "sha256"})
 _LABEL_FIELDS = frozenset({"policy", "classification", "compartments", "releasable_to", "handling"})
+# What may stand beside what must: written for readers, or only from the second version on.
+_MAY_STAND = {
+    _FIELDS: _FIELDS | {"marking", "status", "version"},
+    _PART_FIELDS: _PART_FIELDS | {"marking"},
+    _LABEL_FIELDS: _LABEL_FIELDS,
+}
 
 
 def header_as_json(
@@ -77,7 +82,7 @@ def part_as_json(part: PartHeader, *, marking: Callable[[Label], str]) -> dict[s
 
 def header_from_json(value: object) -> Header:
     """Return the header that `header_as_json` wrote; MalformedError for anything else, nothing is guessed."""
-    fields = _object(value, _FIELDS, optional=frozenset({"version"}))
+    fields = _object(value, _FIELDS)
     return Header(
         id=ReportId(_text(fields, "id")),
         agreement=AgreementId(_text(fields, "agreement")),
@@ -131,8 +136,8 @@ Fields = Mapping[str, object]
 T = TypeVar("T")
 
 
-def _object(value: object, names: frozenset[str], *, optional: frozenset[str] = frozenset()) -> Fields:
-    if isinstance(value, dict) and names <= value.keys() <= names | optional | _WRITTEN_FOR_READERS:
+def _object(value: object, names: frozenset[str]) -> Fields:
+    if isinstance(value, dict) and names <= value.keys() and _MAY_STAND[names].issuperset(value):
         return value
     message = f"a stored object does not have exactly the fields {', '.join(sorted(names))}"
     raise MalformedError(message)
