@@ -11,10 +11,9 @@ from exchange.crypto.keys import check_key
 
 Octets = bytes | bytearray | memoryview
 
-# The segment of C2SP chunked encryption, its tag, and the salt and commitment in front of the first.
+# The segment of C2SP chunked encryption, and its tag.
 _SEGMENT_BYTES = 16 * 1024
 _TAG_BYTES = 16
-_PREFIX_BYTES = 56
 
 # Large enough for full speed, small enough that a hundred open streams stay in memory.
 _PIECE_BYTES = 16 * _SEGMENT_BYTES
@@ -101,9 +100,9 @@ def _decrypted(decryptor: Cobblestone256Decryptor, ciphertext: memoryview) -> It
 
 
 def _room_for(size_bytes: int) -> int:
-    # What is held back from before is less than a segment and its tag.
-    segments = size_bytes // _SEGMENT_BYTES + 2
-    return size_bytes + _PREFIX_BYTES + _SEGMENT_BYTES + segments * _TAG_BYTES
+    # What was held back is less than a segment; its octets come out with these, and a tag for every segment
+    # completed. The prefix comes out first, when nothing is held back, and fits where the held-back would be.
+    return size_bytes + _SEGMENT_BYTES + (size_bytes // _SEGMENT_BYTES + 1) * _TAG_BYTES
 
 
 def _new_encryptor(key: bytes, context: bytes) -> Cobblestone256Encryptor:

@@ -183,6 +183,12 @@ def test_zero_and_empty_are_not_absent(zero):
     assert set(fields(BARE, **zero)) - set(fields(BARE)) == {{"size_bytes": "bytes"}.get(*(list(zero) * 2))}
 
 
+def test_policy_that_is_no_text_is_no_column():
+    columns = sealed(BARE, label={"policy": ["NATO"], "classification": ["SECRET"]}).columns
+
+    assert (columns.label_policy, columns.level) == (None, None)
+
+
 # ── what a caller may send ──
 
 HOSTILE = ["a\0b", "\ud800", "\udfff\ud800", "e\u0301", "\x1b[2J\r\n", "\u202e", '"},{"', "\\u0000", "x" * 70_000]
@@ -294,17 +300,19 @@ def test_result_ids_over_32_kib_leave_their_digest_and_count():
 def test_result_ids_give_way_when_the_entry_is_too_long():
     ids = ids_of_json_bytes(LARGEST_RESULT_IDS_BYTES)
 
-    entry = fields(BARE, result_ids=ids, detail={"names": ["n" * 500] * 80})
+    sealed_entry = sealed(BARE, result_ids=ids, detail={"names": ["n" * 500] * 80})
+    entry = parse_entry(sealed_entry.content)
+    assert columns_of(sealed_entry.content) == sealed_entry.columns
     assert "result_ids" not in entry
     assert entry["result_ids_sha256"] == hashlib.sha256(canonical_bytes(ids)).hexdigest()
 
 
-def filled(size):
-    room = size - len(sealed(BARE, detail={"fill": []}).content)
+def filled(size, **changes):
+    room = size - len(sealed(BARE, detail={"fill": []}, **changes).content)
     count = room // 400
     # A list of texts costs three bytes per text less one, besides the letters.
     each, rest = divmod(room + 1 - 3 * count, count)
-    return sealed(BARE, detail={"fill": ["f" * each] * (count - 1) + ["f" * (each + rest)]})
+    return sealed(BARE, detail={"fill": ["f" * each] * (count - 1) + ["f" * (each + rest)]}, **changes)
 
 
 def test_entry_of_65_535_bytes_fits():
@@ -312,6 +320,13 @@ def test_entry_of_65_535_bytes_fits():
 
     assert len(entry.content) == LARGEST_ENTRY_BYTES
     assert columns_of(entry.content) == entry.columns
+
+
+def test_result_ids_stay_where_the_entry_just_fits():
+    entry = filled(LARGEST_ENTRY_BYTES, result_ids=("r",))
+
+    assert len(entry.content) == LARGEST_ENTRY_BYTES
+    assert json.loads(entry.content)["result_ids"] == ["r"]
 
 
 def test_entry_of_65_536_bytes_refuses():

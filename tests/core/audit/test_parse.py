@@ -47,6 +47,16 @@ def test_event_of_a_newer_version_parses():
     assert columns_of(changed(type="moon.landed")).event == "moon.landed"
 
 
+@pytest.mark.parametrize("label", [{}, {"policy": "NATO"}, {"classification": "SECRET"}, {"handling": ["ORCON"]}])
+def test_label_without_policy_or_level_parses(label):
+    assert parse_entry(changed(label=label))["label"] == label
+
+
+def test_other_spelling_is_named():
+    with pytest.raises(MalformedError, match=r"^entry is not in canonical form$"):
+        parse_entry(CONTENT + b" ")
+
+
 @pytest.mark.parametrize("parse", [parse_entry, columns_of])
 @pytest.mark.parametrize(
     "content",

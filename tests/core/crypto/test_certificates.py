@@ -1,3 +1,4 @@
+import dataclasses
 import ssl
 from datetime import UTC, datetime, timedelta
 from ipaddress import ip_address
@@ -22,9 +23,31 @@ from exchange.crypto import (
 from exchange.kernel import InvalidError, MalformedError
 
 NOW = datetime.now(UTC).replace(microsecond=0)
-AUTHORITY = new_authority("Exchange demo authority", NOW)
-SERVER = issue_server(AUTHORITY, ["localhost", "127.0.0.1", "::1"], now=NOW)
-CLIENT = issue_client(AUTHORITY, "gbr-desk", organisation="GBR/NCSC", now=NOW)
+
+
+@pytest.fixture(scope="module")
+def authority():
+    return new_authority("Exchange demo authority", NOW)
+
+
+@pytest.fixture(scope="module")
+def server(authority):
+    return issue_server(authority, ["localhost", "127.0.0.1", "::1"], now=NOW)
+
+
+@pytest.fixture(scope="module")
+def client(authority):
+    return issue_client(authority, "gbr-desk", organisation="GBR/NCSC", now=NOW)
+
+
+@pytest.fixture
+def pair(request):
+    return request.getfixturevalue(request.param)
+
+
+@pytest.fixture
+def signed(authority):
+    return lambda pem: sign_request(authority, pem, organisation="NOR/NSM", now=NOW)
 
 
 def loaded(pair):
@@ -44,10 +67,6 @@ def request(key, names=(("CN", "nor-desk"),), extensions=(), algorithm=None):
     edwards = isinstance(key, ed25519.Ed25519PrivateKey | ed448.Ed448PrivateKey)
     signed = builder.sign(key, None if edwards else algorithm or hashes.SHA256())
     return signed.public_bytes(serialization.Encoding.PEM)
-
-
-def signed(pem):
-    return sign_request(AUTHORITY, pem, organisation="NOR/NSM", now=NOW)
 
 
 # ── TLS as the exchange runs it, without a socket ──
@@ -71,8 +90,18 @@ def context(side, authority, tmp_path):
     return made
 
 
-def shaken(tmp_path, *, server=SERVER, client=CLIENT, authority=AUTHORITY, host="localhost"):
-    """Return the client certificate as the server saw it."""
+@pytest.fixture
+def shaken(tmp_path, authority, server, client):
+    """Shake hands; return the client certificate as the server saw it."""
+
+    def shake(server=server, client=client, host="localhost"):
+        return handshake(tmp_path, authority, (server, client), host)
+
+    return shake
+
+
+def handshake(tmp_path, authority, pairs, host):
+    server, client = pairs
     theirs = context(ssl.PROTOCOL_TLS_SERVER, authority, tmp_path)
     theirs.load_cert_chain(files(tmp_path, "server", server))
     ours = context(ssl.PROTOCOL_TLS_CLIENT, authority, tmp_path)
@@ -93,57 +122,57 @@ def shaken(tmp_path, *, server=SERVER, client=CLIENT, authority=AUTHORITY, host=
 
 
 @pytest.mark.parametrize("host", ["localhost", "127.0.0.1", "::1"])
-def test_issued_certificates_pass_strict_mutual_tls(tmp_path, host):
-    der = shaken(tmp_path, host=host)
+def test_issued_certificates_pass_strict_mutual_tls(host, shaken, client):
+    der = shaken(host=host)
 
-    assert thumbprint_of_der(der) == read_certificate(CLIENT.certificate_pem).thumbprint
+    assert thumbprint_of_der(der) == read_certificate(client.certificate_pem).thumbprint
 
 
-def test_certificate_for_a_signing_request_passes_strict_mutual_tls(tmp_path):
+def test_certificate_for_a_signing_request_passes_strict_mutual_tls(shaken, signed):
     key = ec.generate_private_key(ec.SECP256R1())
     pem = signed(request(key))
     private = key.private_bytes(
         serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
     )
 
-    assert shaken(tmp_path, client=KeyAndCertificate(private, pem))
+    assert shaken(client=KeyAndCertificate(private, pem))
 
 
-def test_client_certificate_serves_nobody(tmp_path):
+def test_client_certificate_serves_nobody(shaken, client):
     with pytest.raises(ssl.SSLCertVerificationError):
-        shaken(tmp_path, server=CLIENT)
+        shaken(server=client)
 
 
-def test_server_certificate_connects_to_nobody(tmp_path):
+def test_server_certificate_connects_to_nobody(shaken, server):
     with pytest.raises(ssl.SSLError, match=r"unsuitable certificate purpose|CERTIFICATE_VERIFY_FAILED"):
-        shaken(tmp_path, client=SERVER)
+        shaken(client=server)
 
 
-def test_certificate_of_another_authority_fails(tmp_path):
+def test_certificate_of_another_authority_fails(shaken, authority):
     other = new_authority("Exchange demo authority", NOW)
     with pytest.raises(ssl.SSLError):
-        shaken(tmp_path, client=issue_client(other, "gbr-desk", organisation="GBR/NCSC", now=NOW))
+        shaken(client=issue_client(other, "gbr-desk", organisation="GBR/NCSC", now=NOW))
 
 
-def test_other_host_fails(tmp_path):
+def test_other_host_fails(shaken):
     with pytest.raises(ssl.SSLCertVerificationError, match=r"[Hh]ostname mismatch"):
-        shaken(tmp_path, host="example.org")
+        shaken(host="example.org")
 
 
-def test_expired_certificate_fails(tmp_path):
-    gone = issue_client(AUTHORITY, "gbr-desk", organisation="GBR", now=NOW, days=0)
-    late = issue_client(AUTHORITY, "gbr-desk", organisation="GBR", now=NOW + timedelta(days=2))
+def test_expired_certificate_fails(shaken, authority):
+    gone = issue_client(authority, "gbr-desk", organisation="GBR", now=NOW, days=0)
+    late = issue_client(authority, "gbr-desk", organisation="GBR", now=NOW + timedelta(days=2))
     assert loaded(gone).not_valid_after_utc == NOW
     with pytest.raises(ssl.SSLError):
-        shaken(tmp_path, client=late)
+        shaken(client=late)
 
 
 # ── what they say ──
 
 
-def test_authority_signs_certificates_and_lists_and_no_further_authority():
-    constraints = extension(AUTHORITY, x509.BasicConstraints)
-    usage = extension(AUTHORITY, x509.KeyUsage)
+def test_authority_signs_certificates_and_lists_and_no_further_authority(authority):
+    constraints = extension(authority, x509.BasicConstraints)
+    usage = extension(authority, x509.KeyUsage)
 
     assert constraints.critical
     assert (constraints.value.ca, constraints.value.path_length) == (True, 0)
@@ -159,11 +188,13 @@ def test_authority_signs_certificates_and_lists_and_no_further_authority():
         encipher_only=False,
         decipher_only=False,
     )
-    assert loaded(AUTHORITY).subject == loaded(AUTHORITY).issuer
+    assert loaded(authority).subject == loaded(authority).issuer
 
 
 @pytest.mark.parametrize(
-    ("pair", "purpose"), [(SERVER, ExtendedKeyUsageOID.SERVER_AUTH), (CLIENT, ExtendedKeyUsageOID.CLIENT_AUTH)]
+    ("pair", "purpose"),
+    [("server", ExtendedKeyUsageOID.SERVER_AUTH), ("client", ExtendedKeyUsageOID.CLIENT_AUTH)],
+    indirect=["pair"],
 )
 def test_leaf_is_good_for_one_thing(pair, purpose):
     constraints = extension(pair, x509.BasicConstraints)
@@ -186,9 +217,9 @@ def test_leaf_is_good_for_one_thing(pair, purpose):
     )
 
 
-@pytest.mark.parametrize("pair", [AUTHORITY, SERVER, CLIENT])
-def test_every_certificate_names_its_key_and_its_signers(pair):
-    signer = loaded(AUTHORITY).public_key()
+@pytest.mark.parametrize("pair", ["authority", "server", "client"], indirect=True)
+def test_every_certificate_names_its_key_and_its_signers(pair, authority):
+    signer = loaded(authority).public_key()
 
     assert extension(pair, x509.SubjectKeyIdentifier).value == x509.SubjectKeyIdentifier.from_public_key(
         loaded(pair).public_key()
@@ -197,69 +228,70 @@ def test_every_certificate_names_its_key_and_its_signers(pair):
         signer
     )
     assert isinstance(loaded(pair).public_key().curve, ec.SECP256R1)
-    loaded(pair).verify_directly_issued_by(loaded(AUTHORITY))
+    loaded(pair).verify_directly_issued_by(loaded(authority))
 
 
-def test_server_answers_at_every_host_given():
-    names = extension(SERVER, x509.SubjectAlternativeName).value
+def test_server_answers_at_every_host_given(server):
+    names = extension(server, x509.SubjectAlternativeName).value
 
     assert names.get_values_for_type(x509.DNSName) == ["localhost"]
     assert names.get_values_for_type(x509.IPAddress) == [ip_address("127.0.0.1"), ip_address("::1")]
-    assert read_certificate(SERVER.certificate_pem).subject_common_name == "localhost"
+    assert read_certificate(server.certificate_pem).subject_common_name == "localhost"
 
 
-def test_long_host_is_named_in_full_where_it_counts():
+def test_long_host_is_named_in_full_where_it_counts(authority):
     host = ".".join(["a" * 60, "b" * 60, "example"])
-    pair = issue_server(AUTHORITY, [host], now=NOW)
+    pair = issue_server(authority, [host], now=NOW)
 
     assert extension(pair, x509.SubjectAlternativeName).value.get_values_for_type(x509.DNSName) == [host]
     assert read_certificate(pair.certificate_pem).subject_common_name == host[:64]
 
 
-def test_client_names_itself_and_its_organisation():
-    assert loaded(CLIENT).subject.rfc4514_string() == "CN=gbr-desk,O=GBR/NCSC"
+def test_client_names_itself_and_its_organisation(client):
+    assert loaded(client).subject.rfc4514_string() == "CN=gbr-desk,O=GBR/NCSC"
 
 
-@pytest.mark.parametrize(
-    ("pair", "days"),
-    [
-        (AUTHORITY, 3650),
-        (SERVER, 365),
-        (CLIENT, 365),
-        (new_authority("a", NOW, 30), 30),
-        (issue_server(AUTHORITY, ["a"], now=NOW, days=2), 2),
-        (issue_client(AUTHORITY, "a", organisation="b", now=NOW, days=3), 3),
-        (issue_client(AUTHORITY, "a", organisation="b", now=NOW, days=9999), 3650),
-    ],
-)
-def test_validity_ends_after_its_days_or_with_the_authority(pair, days):
+@pytest.mark.parametrize(("pair", "days"), [("authority", 3650), ("server", 365), ("client", 365)], indirect=["pair"])
+def test_validity_ends_after_the_usual_days(pair, days):
     assert loaded(pair).not_valid_after_utc == NOW + timedelta(days=days)
 
 
-def test_validity_begins_a_little_early_and_never_before_the_authority():
-    later = issue_client(AUTHORITY, "a", organisation="b", now=NOW + timedelta(days=1))
-    earlier = issue_client(AUTHORITY, "a", organisation="b", now=NOW - timedelta(minutes=1))
+@pytest.mark.parametrize(("days", "end"), [(0, 0), (2, 2), (3650, 3650), (3651, 3650)])
+def test_validity_ends_after_its_days_or_with_the_authority(authority, days, end):
+    until = NOW + timedelta(days=end)
 
-    assert loaded(AUTHORITY).not_valid_before_utc == NOW - timedelta(minutes=5)
+    assert loaded(issue_server(authority, ["a"], now=NOW, days=days)).not_valid_after_utc == until
+    assert loaded(issue_client(authority, "a", organisation="b", now=NOW, days=days)).not_valid_after_utc == until
+
+
+def test_authority_lasts_as_long_as_asked():
+    assert loaded(new_authority("a", NOW, 30)).not_valid_after_utc == NOW + timedelta(days=30)
+
+
+def test_validity_begins_a_little_early_and_never_before_the_authority(authority):
+    later = issue_client(authority, "a", organisation="b", now=NOW + timedelta(days=1))
+    earlier = issue_client(authority, "a", organisation="b", now=NOW - timedelta(minutes=1))
+
+    assert loaded(authority).not_valid_before_utc == NOW - timedelta(minutes=5)
     assert loaded(later).not_valid_before_utc == NOW + timedelta(days=1, minutes=-5)
     assert loaded(earlier).not_valid_before_utc == NOW - timedelta(minutes=5)
 
 
-def test_serial_numbers_are_random():
-    serials = {loaded(issue_client(AUTHORITY, "a", organisation="b", now=NOW)).serial_number for _ in range(5)}
+def test_serial_numbers_are_random(authority):
+    serials = {loaded(issue_client(authority, "a", organisation="b", now=NOW)).serial_number for _ in range(5)}
 
     assert len(serials) == 5
     assert min(serials) > 2**64
 
 
-def test_list_revokes_nothing_and_lasts_as_long_as_the_authority():
-    crl = x509.load_pem_x509_crl(empty_crl(AUTHORITY, NOW))
+def test_list_revokes_nothing_and_lasts_as_long_as_the_authority(authority):
+    crl = x509.load_pem_x509_crl(empty_crl(authority, NOW))
 
     assert len(crl) == 0
-    assert crl.is_signature_valid(loaded(AUTHORITY).public_key())
-    assert crl.issuer == loaded(AUTHORITY).subject
+    assert crl.is_signature_valid(loaded(authority).public_key())
+    assert crl.issuer == loaded(authority).subject
     assert crl.last_update_utc == NOW - timedelta(minutes=5)
-    assert crl.next_update_utc == loaded(AUTHORITY).not_valid_after_utc
+    assert crl.next_update_utc == loaded(authority).not_valid_after_utc
     assert crl.extensions.get_extension_for_class(x509.CRLNumber).value.crl_number == 1
     assert crl.extensions.get_extension_for_class(x509.AuthorityKeyIdentifier)
 
@@ -278,14 +310,14 @@ def test_list_revokes_nothing_and_lasts_as_long_as_the_authority():
     ],
     ids=["P-256", "P-384", "P-521", "Ed25519", "RSA 3072"],
 )
-def test_strong_key_is_certified(key):
+def test_strong_key_is_certified(key, signed, authority):
     certificate = loaded(signed(request(key)))
 
     assert certificate.public_key() == key.public_key()
-    certificate.verify_directly_issued_by(loaded(AUTHORITY))
+    certificate.verify_directly_issued_by(loaded(authority))
 
 
-def test_request_gives_its_key_and_common_name_and_nothing_else():
+def test_request_gives_its_key_and_common_name_and_nothing_else(signed):
     wishes = [
         x509.BasicConstraints(ca=True, path_length=None),
         x509.SubjectAlternativeName([x509.DNSName("exchange.example")]),
@@ -313,111 +345,128 @@ def test_request_gives_its_key_and_common_name_and_nothing_else():
     ],
     ids=["RSA 2048", "P-224", "secp256k1", "DSA", "Ed448"],
 )
-def test_weak_or_strange_key_refuses(key):
-    with pytest.raises(InvalidError, match="too weak or of no known kind: use P-256 or 3072-bit RSA"):
+def test_weak_or_strange_key_refuses(key, signed):
+    with pytest.raises(
+        InvalidError, match=r"^the signing request's key is too weak or of no known kind: use P-256 or 3072-bit RSA$"
+    ):
         signed(request(key))
 
 
-def test_request_that_its_key_did_not_sign_refuses():
+def test_request_that_its_key_did_not_sign_refuses(signed):
     pem = request(ec.generate_private_key(ec.SECP256R1()))
     der = bytearray(x509.load_pem_x509_csr(pem).public_bytes(serialization.Encoding.DER))
     der[der.index(b"nor-desk")] ^= 1
     forged = x509.load_der_x509_csr(bytes(der)).public_bytes(serialization.Encoding.PEM)
 
-    with pytest.raises(InvalidError, match="not signed by its own key: make it again where the key is"):
+    with pytest.raises(
+        InvalidError, match=r"^the signing request is not signed by its own key: make it again where the key is$"
+    ):
         signed(forged)
 
 
 @pytest.mark.parametrize(
-    "pem",
-    [b"", b"x", CLIENT.certificate_pem, CLIENT.key_pem, b"-----BEGIN CERTIFICATE REQUEST-----\nAAAA\n-----END"],
+    "make",
+    [
+        lambda _: b"",
+        lambda _: b"x",
+        lambda pair: pair.certificate_pem,
+        lambda pair: pair.key_pem,
+        lambda _: b"-----BEGIN CERTIFICATE REQUEST-----\nAAAA\n-----END",
+    ],
     ids=["empty", "text", "certificate", "key", "cut"],
 )
-def test_what_is_no_request_refuses(pem):
-    with pytest.raises(MalformedError, match="not a certificate signing request: give the PEM") as caught:
-        signed(pem)
+def test_what_is_no_request_refuses(make, signed, client):
+    with pytest.raises(
+        MalformedError, match=r"^not a certificate signing request: give the PEM that `openssl req -new` writes$"
+    ) as caught:
+        signed(make(client))
     assert caught.value.__cause__ is not None
 
 
 @pytest.mark.parametrize(("names", "count"), [([], 0), ([("O", "x")], 0), ([("CN", "a"), ("CN", "b")], 2)])
-def test_request_without_exactly_one_name_refuses(names, count):
+def test_request_without_exactly_one_name_refuses(names, count, signed):
     with pytest.raises(InvalidError, match=f"the signing request has {count} common names: give one"):
         signed(request(ec.generate_private_key(ec.SECP256R1()), names))
 
 
 @pytest.mark.filterwarnings("ignore:Attribute's length must be")
 @pytest.mark.parametrize("name", ["a\nb", "a\0b", "\u202eb", "x" * 65, "ø" * 33])
-def test_request_with_an_unfit_name_refuses(name):
+def test_request_with_an_unfit_name_refuses(name, signed):
     with pytest.raises(InvalidError, match="cannot name a certificate: use 1 to 64 printable octets"):
         signed(request(ec.generate_private_key(ec.SECP256R1()), [("CN", name)]))
 
 
 @pytest.mark.parametrize("name", ["", "x" * 65, "ø" * 33, "a\nb", "\u202e", "\ud800"])
-def test_unfit_name_refuses(name):
+def test_unfit_name_refuses(name, authority):
     with pytest.raises(InvalidError, match="cannot name a certificate: use 1 to 64 printable octets"):
-        issue_client(AUTHORITY, name, organisation="GBR", now=NOW)
+        issue_client(authority, name, organisation="GBR", now=NOW)
     with pytest.raises(InvalidError, match="cannot name a certificate"):
-        issue_client(AUTHORITY, "a", organisation=name, now=NOW)
+        issue_client(authority, "a", organisation=name, now=NOW)
     with pytest.raises(InvalidError, match="cannot name a certificate"):
         new_authority(name, NOW)
 
 
-def test_name_of_64_octets_is_fit():
-    assert issue_client(AUTHORITY, "x" * 64, organisation="ø" * 32, now=NOW)
+def test_name_of_64_octets_is_fit(authority):
+    assert issue_client(authority, "x" * 64, organisation="ø" * 32, now=NOW)
 
 
-def test_server_without_a_host_refuses():
-    with pytest.raises(InvalidError, match="needs at least one host name or address"):
-        issue_server(AUTHORITY, [], now=NOW)
+def test_server_without_a_host_refuses(authority, server):
+    with pytest.raises(InvalidError, match=r"^a server certificate needs at least one host name or address$"):
+        issue_server(authority, [], now=NOW)
 
 
 @pytest.mark.parametrize(
     "host", ["", "høst", "a b", "-a", "a-", "a..b", "a.", ".a", "*.a", "a\n", "a" * 64, "1.2.3.4/8"]
 )
 @pytest.mark.parametrize("before", [[], ["localhost"]])
-def test_host_that_is_none_refuses(host, before):
+def test_host_that_is_none_refuses(host, before, authority):
     with pytest.raises(InvalidError) as caught:
-        issue_server(AUTHORITY, [*before, host], now=NOW)
+        issue_server(authority, [*before, host], now=NOW)
 
     assert str(caught.value) == f"`{host}` is neither a host name nor an address: write names in ASCII"
 
 
 @pytest.mark.parametrize("host", ["a", "a-b.c1", "A.example", "a" * 63, "10.0.0.1", "2001:db8::1"])
-def test_host_is_certified(host):
-    assert issue_server(AUTHORITY, [host], now=NOW)
+def test_host_is_certified(host, authority):
+    assert issue_server(authority, [host], now=NOW)
+
+
+def pem_of(key, encryption=None):
+    return key.private_bytes(
+        serialization.Encoding.PEM,
+        serialization.PrivateFormat.PKCS8,
+        encryption or serialization.NoEncryption(),
+    )
 
 
 @pytest.mark.parametrize(
-    "broken",
+    "breakage",
     [
-        KeyAndCertificate(b"", AUTHORITY.certificate_pem),
-        KeyAndCertificate(AUTHORITY.key_pem, b""),
-        KeyAndCertificate(
-            ec.generate_private_key(ec.SECP256R1()).private_bytes(
-                serialization.Encoding.PEM,
-                serialization.PrivateFormat.PKCS8,
-                serialization.BestAvailableEncryption(b"x"),
-            ),
-            AUTHORITY.certificate_pem,
-        ),
+        {"key_pem": b""},
+        {"certificate_pem": b""},
+        {
+            "key_pem": pem_of(
+                ec.generate_private_key(ec.SECP256R1()), serialization.BestAvailableEncryption(b"password")
+            )
+        },
     ],
     ids=["no key", "no certificate", "encrypted key"],
 )
-def test_authority_that_cannot_be_read_refuses(broken):
-    with pytest.raises(CryptoError, match="cannot be read: restore both from the backup"):
-        empty_crl(broken, NOW)
+def test_authority_that_cannot_be_read_refuses(breakage, authority):
+    with pytest.raises(
+        CryptoError, match=r"^the authority's key or certificate cannot be read: restore both from the backup$"
+    ):
+        empty_crl(dataclasses.replace(authority, **breakage), NOW)
 
 
 @pytest.mark.parametrize(
-    "key_pem",
-    [
-        CLIENT.key_pem,
-        ed25519.Ed25519PrivateKey.generate().private_bytes(
-            serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-        ),
-    ],
+    "key",
+    [ec.generate_private_key(ec.SECP256R1()), ed25519.Ed25519PrivateKey.generate()],
     ids=["another key", "another kind"],
 )
-def test_authority_of_two_halves_refuses(key_pem):
-    with pytest.raises(CryptoError, match="does not belong to its certificate: restore both from the backup"):
-        issue_client(KeyAndCertificate(key_pem, AUTHORITY.certificate_pem), "a", organisation="b", now=NOW)
+def test_authority_of_two_halves_refuses(key, authority):
+    halves = dataclasses.replace(authority, key_pem=pem_of(key))
+    with pytest.raises(
+        CryptoError, match=r"^the authority's key does not belong to its certificate: restore both from the backup$"
+    ):
+        issue_client(halves, "a", organisation="b", now=NOW)

@@ -35,5 +35,5 @@ def test_short_root_refuses(size):
 
 
 def test_empty_label_refuses():
-    with pytest.raises(CryptoError, match="needs a label: name what it is for"):
+    with pytest.raises(CryptoError, match=r"^a derived key needs a label: name what it is for$"):
         derive_key(ROOT, "")

@@ -5,6 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from exchange.crypto import CryptoError, OpeningError, PartEncryptor, decrypt_part, decrypt_part_chunks, encrypt_part
+from exchange.crypto.parts import _room_for
 
 KEY = bytes(range(32))
 CONTEXT = bytes(range(32, 64))
@@ -66,6 +67,25 @@ def test_part_streamed_in_uneven_pieces_opens(steps):
         at += step
 
     assert decrypt_part(KEY, CONTEXT, ciphertext + encryptor.finish()) == plaintext
+
+
+@pytest.mark.parametrize("segments", [0, 1, 2, 16, 640])
+@pytest.mark.parametrize("held", [0, 1, SEGMENT - 1])
+@pytest.mark.parametrize("more", [0, 1, 2, SEGMENT - 1])
+def test_room_is_enough_whatever_was_held_back(segments, held, more):
+    plaintext = body(held + segments * SEGMENT + more)
+    encryptor = PartEncryptor(KEY, CONTEXT)
+    ciphertext = bytes(encryptor.update(plaintext[:held])) + encryptor.update(plaintext[held:]) + encryptor.finish()
+
+    assert decrypt_part(KEY, CONTEXT, ciphertext) == plaintext
+
+
+@pytest.mark.parametrize(
+    ("size", "room"),
+    [(0, SEGMENT + 16), (1, SEGMENT + 17), (SEGMENT, 2 * SEGMENT + 32), (PIECE, PIECE + SEGMENT + 272)],
+)
+def test_room_is_for_the_octets_a_segment_held_back_and_the_tags(size, room):
+    assert _room_for(size) == room
 
 
 def test_view_of_an_update_is_read_only():
@@ -176,6 +196,15 @@ def test_range_ends_before_damage_further_on():
     assert joined(damaged, start=5, stop=10) == LONG[5:10]
     with pytest.raises(OpeningError):
         joined(damaged, start=5)
+
+
+def test_range_that_ends_with_a_piece_opens_no_further_one():
+    first = len(next(decrypt_part_chunks(KEY, CONTEXT, LONG_CIPHERTEXT)))
+    damaged = flipped(LONG_CIPHERTEXT, 56 + first + first // SEGMENT * 16 + 5)
+
+    assert joined(damaged, stop=first) == LONG[:first]
+    with pytest.raises(OpeningError):
+        joined(damaged, stop=first + 1)
 
 
 def test_range_after_damage_never_opens():

@@ -19,6 +19,15 @@ def test_token_opens_to_what_went_in(payload, purpose, nonce):
     assert open_token(KEY, purpose, token) == payload
 
 
+def test_tokens_of_every_length_and_ending_open():
+    payloads = [bytes(size) for size in range(4)]
+    tokens = [seal_token(KEY, "cursor", one, bytes([number]) * 12) for number in range(256) for one in payloads]
+
+    # X, for one: the ending is where padding was taken off.
+    assert {"A", "X", "g"} <= {token[-1] for token in tokens}
+    assert {open_token(KEY, "cursor", token) for token in tokens} == set(payloads)
+
+
 def test_token_handed_out_before_opens():
     assert open_token(KEY, "cursor reports", "AAAAAAAAAAAAAAAAft3MstpN59kVUcZMRsMXL70NWoP8x2o") == b"payload"
 

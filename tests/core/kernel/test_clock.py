@@ -1,3 +1,4 @@
+import time
 from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
@@ -56,6 +57,17 @@ def test_naive_time_has_no_micros():
 )
 def test_time_is_written_in_utc(moment, text):
     assert rfc3339(moment) == text
+
+
+def test_time_is_written_in_utc_wherever_the_machine_stands(monkeypatch):
+    monkeypatch.setenv("TZ", "EST5")
+    time.tzset()
+    try:
+        assert rfc3339(NOON) == "2026-01-31T12:00:00Z"
+        assert parse_rfc3339("2026-01-31T12:00:00Z") == NOON
+    finally:
+        monkeypatch.undo()
+        time.tzset()
 
 
 @given(MOMENTS)
@@ -137,6 +149,12 @@ def test_moment_outside_the_calendar_refuses(text):
     with pytest.raises(MalformedError, match=f"`{text[:19]}.*` is no moment of the calendar: ") as caught:
         parse_rfc3339(text)
     assert caught.value.__cause__ is not None
+
+
+def test_long_fraction_is_quoted_in_brief():
+    text = f"2026-02-30T00:00:00.{'1' * 50}Z"
+    with pytest.raises(MalformedError, match=f"^`{text[:40]}` is no moment"):
+        parse_rfc3339(text)
 
 
 @given(st.text(max_size=40))
