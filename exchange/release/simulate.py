@@ -5,6 +5,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import assert_never
 
+from exchange.members import Role
 from exchange.release.cache import CURRENT_ROW
 from exchange.release.decide import decide, in_order, judged_labels
 from exchange.release.decision import Decision, Permit, Reason, Refusal, View
@@ -46,7 +47,8 @@ def simulate(cls: ClassFacts, scope: ScopeFacts | None, readers: Iterable[Reader
     decisions: defaultdict[str, list[tuple[str, Decision]]] = defaultdict(list)
     concerned = _concerned(cls, scope)
     for reader in readers:
-        if reader.member in concerned:
+        # A client without the role says nothing about why its member could not read.
+        if reader.member in concerned and Role.READER in reader.roles:
             decision = decide(reader, cls, scope, CURRENT_ROW, Use.READ, law)
             decisions[reader.member].append((reader.agency, decision))
     return Simulation(tuple(_outlook(member, decisions[member]) for member in sorted(concerned)))

@@ -52,9 +52,18 @@ def test_what_stops_all_of_a_members_clients_is_its_reason():
 
 
 def test_where_nothing_stops_all_of_them_every_reason_is_given():
-    readers = [client(1, "NOR", level="RESTRICTED"), client(2, "NOR", roles=frozenset({Role.CONTRIBUTOR}))]
+    readers = [client(1, "NOR", level="RESTRICTED"), client(2, "NOR", is_active=False)]
 
-    assert outlook(readers, cls=CLASS)["NOR"].reasons == (Reason.ROLE_MISSING, Reason.ABOVE_CLEARANCE)
+    assert outlook(readers, cls=CLASS)["NOR"].reasons == (Reason.CLIENT_SUSPENDED, Reason.ABOVE_CLEARANCE)
+
+
+def test_a_client_that_is_no_reader_says_nothing_about_its_member():
+    contributor = client(2, "NOR", roles=frozenset({Role.CONTRIBUTOR}), level="UNCLASSIFIED")
+
+    assert outlook([client(1, "NOR", level="RESTRICTED"), contributor], cls=CLASS)["NOR"].reasons == (
+        Reason.ABOVE_CLEARANCE,
+    )
+    assert outlook([contributor], cls=CLASS)["NOR"].reasons == (Reason.ROLE_MISSING,)
 
 
 def test_one_client_that_can_read_leaves_no_reasons():
