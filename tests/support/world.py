@@ -6,16 +6,19 @@ and the use cases are the real ones; only the clock is the test's.
 
 import hashlib
 import os
-from collections.abc import Iterable
+import sqlite3
+from collections.abc import AsyncIterator, Awaitable, Iterable
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any, Generic, TypeVar
 
 from exchange import usecases
 from exchange.audit import parse_entry
 from exchange.crypto import CertificateFacts
 from exchange.custody import FileCustodian, create_root_file
-from exchange.kernel import new_id
+from exchange.kernel import ExchangeError, new_id
 from exchange.markings import Label
 from exchange.members import Client
 from exchange.release import Law, load_law
@@ -23,6 +26,11 @@ from exchange.reports import PostedPart, PostedReport, Precedence
 from exchange.settings import read_policies
 from exchange.store import Store, migrate
 from exchange.usecases import Call, Enrolment, Services
+from exchange.usecases.knowledge import Knowledge
+from tests.support.postgres import fetch
+
+T = TypeVar("T")
+Entry = dict[str, Any]
 
 NOW = datetime(2026, 6, 1, 12, 0, 0, tzinfo=UTC)
 POLICIES = Path(__file__).parents[2] / "policies"
@@ -75,6 +83,29 @@ class TestClock:
         self.now += step
 
 
+@dataclass(frozen=True)
+class Attempt(Generic[T]):
+    """What came of an act: its answer or its error, and the entries that it left."""
+
+    answer: T | None
+    error: ExchangeError | None
+    entries: list[Entry]
+
+    @property
+    def entry(self) -> Entry:
+        """Return the one entry; more or none is a fault."""
+        assert len(self.entries) == 1, self.entries
+        return self.entries[0]
+
+    @property
+    def value(self) -> T:
+        """Return the answer of an act that succeeded."""
+        if self.error is not None:
+            raise self.error
+        assert self.answer is not None
+        return self.answer
+
+
 @dataclass
 class World:
     """Services over a real store, and the clients enrolled so far, by name."""
@@ -84,6 +115,7 @@ class World:
     folder: Path
     clients: dict[str, Client] = field(default_factory=dict)
     agreement_id: str = ""
+    url: str = ""
 
     def call(self, name: str | None, *, purpose: str | None = None, at: datetime | None = None) -> Call:
         """Return a call made by the client `name` (None = the host's operator, `stranger` = nobody enrolled)."""
@@ -96,7 +128,7 @@ class World:
             purpose=purpose,
         )
 
-    async def enrol(self, name: str, member: str, *roles: str, level: str = "SECRET", **others: object) -> Client:
+    async def enrol(self, name: str, member: str, *roles: str, level: str = "SECRET", **others: Any) -> Client:
         """Enrol the client `name`; `others` are fields of `Enrolment`."""
         enrolment = Enrolment(
             name=name, member=member, agency="NCSC", roles=roles, level=level, certificate=certificate_of(name)
@@ -114,7 +146,7 @@ class World:
         self.agreement_id = agreement_id
         return agreement_id
 
-    def posted(self, *, content: bytes = b"first part", **others: object) -> PostedReport:
+    def posted(self, *, content: bytes = b"first part", **others: Any) -> PostedReport:
         """Return a report that may be posted under the agreement; `others` replace its fields."""
         report = PostedReport(
             agreement=self.agreement_id,
@@ -133,14 +165,43 @@ class World:
         )
         return replace(report, **others)
 
-    async def post(self, name: str = "GBR contributor", **others: object) -> str:
+    async def post(self, name: str = "GBR contributor", **others: Any) -> str:
         """Post a report as the client `name` and return its id."""
         recorded = await usecases.post_report(self.services, self.call(name), self.posted(**others))
         return recorded.value.report_id
 
-    async def entries(self) -> list[dict[str, object]]:
-        """Return every audit entry so far, oldest first, as parsed JSON."""
-        return [dict(parse_entry(content)) for content in await self.services.store.entries(limit=10_000)]
+    async def entries(self) -> list[Entry]:
+        """Return every audit entry so far as parsed JSON; those of one node in the order in which it sealed them."""
+        entries: list[Entry] = [{**parse_entry(content)} for content in await self.services.store.entries(limit=10_000)]
+        return sorted(entries, key=lambda entry: (entry["ts"], entry["boot"], entry["node_seq"]))
+
+    async def attempt(self, act: Awaitable[T]) -> Attempt[T]:
+        """Await `act` and return what came of it; errors that are not the exchange's own go on."""
+        known = {entry["id"] for entry in await self.entries()}
+        answer, error = None, None
+        try:
+            answer = await act
+        except ExchangeError as exc:
+            error = exc
+        return Attempt(answer, error, [entry for entry in await self.entries() if entry["id"] not in known])
+
+    @asynccontextmanager
+    async def another_node(self) -> AsyncIterator[Services]:
+        """Give the services of a second process over the same database: nothing remembered, nothing shared."""
+        store = await Store.open(self.url, node="second", clock=self.clock, randomness=os.urandom)
+        try:
+            yield replace(self.services, store=store, knowledge=Knowledge())
+        finally:
+            await store.close()
+
+    def sql(self, statement: str, *arguments: object) -> list[tuple[Any, ...]]:
+        """Run SQL behind the exchange's back; parameters are written `$1`, `$2` ..."""
+        if self.url.startswith("postgresql"):
+            return [tuple(row) for row in fetch(self.url.replace("+asyncpg", ""), statement, *arguments)]
+        with sqlite3.connect(self.url.partition("///")[2], timeout=5) as connection:
+            rows = connection.execute(statement.replace("$", "?"), arguments).fetchall()
+        connection.close()
+        return rows
 
 
 def thumbprint_of(name: str) -> str:
@@ -162,24 +223,19 @@ def certificate_of(name: str) -> CertificateFacts:
 
 async def open_world(url: str, folder: Path) -> World:
     """Return an empty world: schema at head, keys made, the members of `MEMBERS` added."""
-    clock = TestClock()
     await migrate(url)
-    roots = folder / "custody" / "roots.json"
-    roots.parent.mkdir(mode=0o700, exist_ok=True)
-    if not roots.exists():
-        create_root_file(roots, NOW, os.urandom)
-    services = Services(
-        store=await Store.open(url, node="test", clock=clock, randomness=os.urandom),
-        custodian=FileCustodian.load(roots),
-        law=the_law(),
-        clock=clock,
-        randomness=os.urandom,
-        cursor_key=os.urandom(32),
-    )
-    world = World(services, clock, folder)
-    await usecases.put_law_in_force(services)
+    world = await _opened(url, folder)
+    await usecases.put_law_in_force(world.services)
     for code, name in MEMBERS.items():
-        await usecases.add_member(services, world.call(None), code, name)
+        await usecases.add_member(world.services, world.call(None), code, name)
+    return world
+
+
+async def reopen_world(url: str, folder: Path) -> World:
+    """Return the world that stands in a database already, as `open_world` or `populate` left it; keys are new."""
+    world = await _opened(url, folder)
+    world.clients = {client.name: client for client in await world.services.store.clients()}
+    world.agreement_id = next((agreement.id for agreement in await world.services.store.agreements()), "")
     return world
 
 
@@ -193,3 +249,20 @@ async def populate(world: World) -> World:
     await world.enrol("auditor", "EXCHANGE", "auditor")
     await world.agree()
     return world
+
+
+async def _opened(url: str, folder: Path) -> World:
+    clock = TestClock()
+    roots = folder / "custody" / "roots.json"
+    roots.parent.mkdir(mode=0o700, exist_ok=True)
+    if not roots.exists():
+        create_root_file(roots, NOW, os.urandom)
+    services = Services(
+        store=await Store.open(url, node="test", clock=clock, randomness=os.urandom),
+        custodian=FileCustodian.load(roots),
+        law=the_law(),
+        clock=clock,
+        randomness=os.urandom,
+        cursor_key=os.urandom(32),
+    )
+    return World(services, clock, folder, url=url)

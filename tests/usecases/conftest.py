@@ -1,0 +1,78 @@
+"""Worlds on both databases. Each is made once per run and copied per test: SQLite as a file, PostgreSQL as a template."""
+
+import asyncio
+import shutil
+from collections.abc import AsyncIterator, Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.support.postgres import PostgresServer
+from tests.support.store import run_apart
+from tests.support.world import World, open_world, populate, reopen_world
+
+MakeDatabase = Callable[[str], str]
+
+
+def _build(url: str, folder: Path, kind: str) -> None:
+    async def build() -> None:
+        world = await open_world(url, folder)
+        if kind == "populated":
+            await populate(world)
+        await world.services.store.close()
+
+    run_apart(lambda: asyncio.run(build()))
+
+
+@pytest.fixture(scope="session")
+def sqlite_templates(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
+    made: dict[str, Path] = {}
+
+    def template(kind: str) -> Path:
+        if kind not in made:
+            made[kind] = tmp_path_factory.mktemp(f"template-{kind}")
+            _build(_sqlite_url(made[kind]), made[kind], kind)
+        return made[kind]
+
+    return template
+
+
+@pytest.fixture
+def make_database(
+    backend: str, sqlite_templates: Callable[[str], Path], tmp_path: Path, request: pytest.FixtureRequest
+) -> Iterator[MakeDatabase]:
+    """Give a function: a kind of world -> the address of a database of one's own that holds it."""
+    made: list[str] = []
+
+    def make(kind: str) -> str:
+        if backend == "sqlite":
+            shutil.copytree(sqlite_templates(kind), tmp_path, dirs_exist_ok=True)
+            return _sqlite_url(tmp_path)
+        server: PostgresServer = request.getfixturevalue("postgres_server")
+        template = server.template(kind, lambda url: _build(url, tmp_path, kind))
+        made.append(server.create_database(template))
+        return made[-1]
+
+    yield make
+    for url in made:
+        request.getfixturevalue("postgres_server").drop_database(url)
+
+
+@pytest.fixture
+async def world(make_database: MakeDatabase, tmp_path: Path) -> AsyncIterator[World]:
+    """Members, and nothing else."""
+    world = await reopen_world(make_database("empty"), tmp_path)
+    yield world
+    await world.services.store.close()
+
+
+@pytest.fixture
+async def populated(make_database: MakeDatabase, tmp_path: Path) -> AsyncIterator[World]:
+    """Members, the usual clients, and an agreement in force."""
+    world = await reopen_world(make_database("populated"), tmp_path)
+    yield world
+    await world.services.store.close()
+
+
+def _sqlite_url(folder: Path) -> str:
+    return f"sqlite+aiosqlite:///{folder}/exchange.db"
