@@ -71,12 +71,9 @@ class Sql:
         SQLite runs it once per row; PostgreSQL once for all, with one array per column.
         """
         listed = ", ".join(columns)
-        if self.is_sqlite:
-            source = f"VALUES ({', '.join('?' * len(columns))})"
-        else:
-            source = f"SELECT * FROM unnest({self._arrays(name, columns)})"
-        # Names of this room, never a value; values are parameters.
-        sql = f"INSERT INTO {name} ({listed}) {source}{then}"  # noqa: S608
+        marks = ", ".join("?" * len(columns)) if self.is_sqlite else self._arrays(name, columns)
+        source = f"VALUES ({marks})" if self.is_sqlite else f"SELECT * FROM unnest({marks})"  # noqa: S608  names only
+        sql = f"INSERT INTO {name} ({listed}) {source}{then}"
         return Statement(sql, tuple(columns), {})
 
     def _arrays(self, name: str, columns: Iterable[str]) -> str:

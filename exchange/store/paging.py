@@ -7,6 +7,7 @@ two rounds, begin again, for the page must be true as of one moment; (4) full, o
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from math import ceil, sqrt
 
 from exchange.kernel import UnavailableError, to_micros
 from exchange.store.dialect import Parameters, Row, Statement
@@ -19,8 +20,8 @@ Fetch = Callable[[Statement, Parameters], Awaitable[Sequence[Row]]]
 _MANY_CLASSES = 64
 """From here on a window is tried first: it costs about as much as asking this many classes one by one."""
 
-_SMALLEST_SHARE = 4
-"""Reports asked of each class at least: fewer means a second round for any reader whose classes differ in traffic."""
+_SPREAD = 3
+"""How far above its fair share a class is asked, in standard deviations of random arrival: one round mostly does."""
 
 _GROWTH = 4
 """Where one class holds all that is left, each round asks it for this many times more."""
@@ -73,7 +74,8 @@ async def read_page(fetch: Fetch, statements: PageStatements, asked: Asked) -> t
 
 def _begun(asked: Asked) -> _Progress:
     count = max(1, len(asked.class_ids))
-    share = max(_SMALLEST_SHARE, -(-2 * asked.limit // count))
+    fair = asked.limit / count
+    share = ceil(fair + _SPREAD * sqrt(fair)) + _SPREAD
     return _Progress(asked.after, share, by_window=count > _MANY_CLASSES and asked.precedence is None)
 
 
@@ -83,12 +85,13 @@ async def _finished(fetch: Fetch, statements: PageStatements, asked: Asked, prog
         # (2) one round
         wanted = asked.limit - len(progress.rows)
         found = await fetch(_statement(statements, asked, progress), _parameters(asked, progress, wanted))
-        standing, complete_to, last_seq = found[0][:STANDING_WIDTH], found[0][STANDING_WIDTH], found[0][3]
+        head = next(row for row in found if row[_REPORT] is None)
+        standing, complete_to, last_seq = head[:STANDING_WIDTH], head[STANDING_WIDTH], head[3]
         # (3) true as of one moment
         if progress.standing and _basis(progress.standing) != _basis(standing):
             return False
         progress.standing = standing
-        rows = [ReportRow._make(row[_REPORT:]) for row in found if row[_REPORT] is not None]
+        rows = sorted(ReportRow._make(row[_REPORT:]) for row in found if row[_REPORT] is not None)
         progress.rows += rows
         # (4) full, at the end, or on
         if len(rows) >= wanted:

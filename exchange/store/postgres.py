@@ -37,6 +37,10 @@ _BROKEN = (
 )
 """What a connection raises whose other end has gone. No TimeoutError: the other end may still be at work."""
 
+_PLANS = {"plan_cache_mode": "force_generic_plan", "enable_bitmapscan": "off", "enable_seqscan": "off"}
+"""Each hot statement was written for one plan, along an index and in its order. A table without statistics, as after
+a restore, must not make the planner read a whole class and sort it."""
+
 Connect = Callable[[], Awaitable[asyncpg.Connection]]
 
 
@@ -171,7 +175,7 @@ def connector(url: str) -> Connect:
             timeout=_CONNECT_SECONDS,
             command_timeout=_ANSWER_SECONDS,
             max_cached_statement_lifetime=0,  # for as long as the connection: they are few and always the same
-            server_settings=SESSION | {"plan_cache_mode": "force_generic_plan"},
+            server_settings=SESSION | _PLANS,
         )
         if await connection.fetchval("SHOW synchronous_commit") != "on":
             await connection.close()

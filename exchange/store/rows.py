@@ -38,23 +38,18 @@ class ClassRow:
 
 
 class ReportRow(NamedTuple):
-    """A report without its parts, in column order.
+    """A report without its parts, in column order; what its class or its sealed header says is not repeated.
 
     A tuple and not a dataclass: a page makes hundreds of them, and a tuple costs a tenth. `sealed_header` is the
-    encrypted header, `wrapped_key` its wrapped data key; the `_micros` are microseconds since 1970.
+    encrypted header, `wrapped_key` its wrapped data key, `valid_until_micros` in microseconds since 1970.
     """
 
     seq: int
     id: str
     class_id: int
     version: int
-    agreement: str
-    originator: str
-    posted_at_micros: int
     valid_until_micros: int | None
-    precedence_name: str
     status_name: str
-    supersedes: str | None
     key_id: str
     key_version: int
     wrap_suite: str
@@ -63,19 +58,9 @@ class ReportRow(NamedTuple):
     sealed_header: bytes
 
     @property
-    def posted_at(self) -> datetime:
-        """Return when it was posted."""
-        return from_micros(self.posted_at_micros)
-
-    @property
     def valid_until(self) -> datetime | None:
         """Return when it expires, or None."""
         return None if self.valid_until_micros is None else from_micros(self.valid_until_micros)
-
-    @property
-    def precedence(self) -> Precedence:
-        """Return its precedence."""
-        return Precedence(self.precedence_name)
 
     @property
     def status(self) -> ReportStatus:

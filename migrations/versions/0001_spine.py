@@ -200,10 +200,14 @@ def upgrade() -> None:
         ),
         sa.PrimaryKeyConstraint("seq"),
     )
-    op.create_index("report_class", "report", ["class_id", "seq"], unique=False)
+    op.create_index(
+        "report_class", "report", ["class_id", "seq", "status", "valid_until", "posted_at"], unique=False
+    )
     op.create_index("report_id", "report", ["id"], unique=True)
     op.create_index("report_recorded", "report", ["recorded_at", "seq"], unique=False)
-    op.create_index("report_urgent", "report", ["class_id", "precedence", "seq"], unique=False)
+    op.create_index(
+        "report_urgent", "report", ["class_id", "precedence", "seq", "status", "valid_until", "posted_at"], unique=False
+    )
     op.create_table(
         "report_part",
         sa.Column("report_id", sa.String(), nullable=False),
