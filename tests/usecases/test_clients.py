@@ -1,0 +1,348 @@
+"""Clients: enrolment with every fault at once, clearances, revocation, certificates."""
+
+from dataclasses import replace
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from exchange import usecases
+from exchange.kernel import ConflictError, ForbiddenError, InvalidError, NotFoundError, PreconditionError, new_id
+from exchange.members import Clearance, Role, Standing
+from exchange.usecases import ClearanceChange, Enrolment
+from tests.support.world import NOW, World, certificate_of, thumbprint_of
+
+ENROLMENT = Enrolment(
+    name="sensor-7",
+    member="GBR",
+    agency="NCSC",
+    roles=("reader", "contributor"),
+    level="SECRET",
+    certificate=certificate_of("sensor-7"),
+    compartments=("ATOMAL",),
+    until=NOW + timedelta(days=90),
+    purposes=("defence", "judicial"),
+)
+ABSENT = new_id(NOW, bytes(10))
+NO_IDS = [ABSENT, "", "1", "\x00", ABSENT.upper(), f"{ABSENT} ", "\ud800"]
+
+
+async def test_enrolled_client_is_as_asked_for_and_in_its_member_s_slice(world: World) -> None:
+    made = await world.attempt(usecases.enrol_client(world.services, world.call(None), ENROLMENT))
+
+    client = made.value.value
+    assert client.roles == {Role.READER, Role.CONTRIBUTOR}
+    assert client.clearance == Clearance("SECRET", ("ATOMAL",), NOW, NOW + timedelta(days=90))
+    assert (client.nationality, client.purposes, client.version) == ("GBR", ("defence", "judicial"), 1)
+    assert (await world.services.store.caller(thumbprint_of("sensor-7"))).client == client
+    assert (made.entry["type"], made.entry["decision"], made.entry["owner"]) == ("client.enrolled", "permitted", "GBR")
+    assert made.entry["object"] == {"type": "client", "id": client.id, "version": 1}
+    assert made.entry["detail"] == {
+        "standing": "active",
+        "roles": ["contributor", "reader"],
+        "level": "SECRET",
+        "compartments": ["ATOMAL"],
+    }
+
+
+FAULTS: list[tuple[dict[str, Any], list[tuple[str, str]]]] = [
+    ({"name": ""}, [("/name", "bad-name")]),
+    ({"name": "sens\u202eor"}, [("/name", "bad-name")]),
+    ({"agency": "A/B"}, [("/agency", "bad-agency")]),
+    ({"member": "FIN"}, [("/member", "unknown-member")]),
+    ({"member": "GBR\x00"}, [("/member", "unknown-member"), ("/nationality", "unknown-code")]),
+    ({"roles": ()}, [("/roles", "empty")]),
+    ({"roles": ("superuser",)}, [("/roles/0", "unknown-role")]),
+    ({"roles": ("operator", "reader")}, [("/roles", "roles-apart")]),
+    ({"roles": ("auditor", "contributor")}, [("/roles", "roles-apart")]),
+    ({"roles": ("operator", "releaser")}, [("/roles", "roles-apart")]),
+    ({"level": "secret"}, [("/clearance/level", "unknown-level")]),
+    ({"level": "ULTRA"}, [("/clearance/level", "unknown-level")]),
+    ({"compartments": ("ATOMAL", "NOSUCH")}, [("/clearance/compartments", "unknown-compartment")]),
+    ({"nationality": "XXX"}, [("/nationality", "unknown-code")]),
+    ({"purposes": ("curiosity",)}, [("/purposes/0", "unknown-purpose")]),
+    ({"purposes": ("defence", "defence")}, [("/purposes/1", "repeated")]),
+    (
+        {"certificate": replace(certificate_of("old"), not_after=NOW)},
+        [("/certificate", "certificate-expired")],
+    ),
+    (
+        {
+            "name": "",
+            "agency": "",
+            "roles": (),
+            "level": "ULTRA",
+            "purposes": ("x",),
+            "nationality": "x",
+            "member": "FIN",
+        },
+        [
+            ("/member", "unknown-member"),
+            ("/name", "bad-name"),
+            ("/agency", "bad-agency"),
+            ("/roles", "empty"),
+            ("/purposes/0", "unknown-purpose"),
+            ("/nationality", "unknown-code"),
+            ("/clearance/level", "unknown-level"),
+        ],
+    ),
+]
+
+
+@pytest.mark.parametrize(("changes", "faults"), FAULTS)
+async def test_enrolment_names_every_fault_and_writes_nothing(
+    world: World, changes: dict[str, Any], faults: list[tuple[str, str]]
+) -> None:
+    made = await world.attempt(usecases.enrol_client(world.services, world.call(None), replace(ENROLMENT, **changes)))
+
+    assert isinstance(made.error, InvalidError)
+    assert [(fault.pointer, fault.code) for fault in made.error.faults] == faults
+    assert (made.entry["type"], made.entry["decision"]) == ("client.enrolled", "refused")
+    assert made.entry["detail"] == {"codes": list(dict.fromkeys(code for _, code in faults))}
+    assert await world.services.store.clients() == []
+
+
+async def test_suspended_member_gets_no_new_client(world: World) -> None:
+    await usecases.suspend_member(world.services, world.call(None), "GBR")
+    made = await world.attempt(usecases.enrol_client(world.services, world.call(None), ENROLMENT))
+
+    assert isinstance(made.error, InvalidError)
+    assert [fault.code for fault in made.error.faults] == ["member-suspended"]
+
+
+@pytest.mark.parametrize(
+    ("member", "nationality", "expected"),
+    [("GBR", None, "GBR"), ("GBR", "NOR", "NOR"), ("EXCHANGE", None, "EXCHANGE"), ("EXCHANGE", "DNK", "DNK")],
+)
+async def test_nationality_is_the_one_given_or_the_member_s(
+    world: World, member: str, nationality: str | None, expected: str
+) -> None:
+    enrolment = replace(ENROLMENT, member=member, nationality=nationality)
+    made = await usecases.enrol_client(world.services, world.call(None), enrolment)
+
+    assert made.value.nationality == expected
+
+
+async def test_past_end_of_a_clearance_is_taken(world: World) -> None:
+    enrolment = replace(ENROLMENT, until=NOW - timedelta(days=1))
+    made = await usecases.enrol_client(world.services, world.call(None), enrolment)
+
+    assert not made.value.clearance.is_current(NOW)
+
+
+async def test_certificate_names_one_client_for_ever(world: World) -> None:
+    first = (await usecases.enrol_client(world.services, world.call(None), ENROLMENT)).value
+    again = replace(ENROLMENT, name="another", member="NOR")
+    made = await world.attempt(usecases.enrol_client(world.services, world.call(None), again))
+    assert isinstance(made.error, ConflictError)
+    assert (made.entry["decision"], made.entry["detail"]) == ("refused", {"codes": ["conflict"]})
+
+    await usecases.remove_certificate(world.services, world.call(None), first.id, thumbprint_of("sensor-7"))
+    for act in (
+        usecases.enrol_client(world.services, world.call(None), again),
+        usecases.add_certificate(world.services, world.call(None), first.id, certificate_of("sensor-7")),
+    ):
+        assert isinstance((await world.attempt(act)).error, ConflictError)
+    assert [client.name for client in await world.services.store.clients()] == ["sensor-7"]
+
+
+async def test_two_certificates_may_overlap_and_no_third(world: World) -> None:
+    services = world.services
+    client = (await usecases.enrol_client(services, world.call(None), ENROLMENT)).value
+    added = await world.attempt(
+        usecases.add_certificate(services, world.call(None), client.id, certificate_of("second"))
+    )
+    third = await world.attempt(
+        usecases.add_certificate(services, world.call(None), client.id, certificate_of("third"))
+    )
+
+    assert added.entry["type"] == "certificate.added"
+    assert added.entry["owner"] == "GBR"
+    assert isinstance(third.error, ConflictError)
+    assert (third.entry["type"], third.entry["decision"]) == ("certificate.added", "refused")
+    assert third.entry["object"] == {"type": "client", "id": client.id}
+    for name, found in (("sensor-7", client), ("second", client), ("third", None)):
+        assert (await services.store.caller(thumbprint_of(name))).client == found
+
+
+async def test_removed_certificate_makes_room_for_its_successor(world: World) -> None:
+    services = world.services
+    client = (await usecases.enrol_client(services, world.call(None), ENROLMENT)).value
+    await usecases.add_certificate(services, world.call(None), client.id, certificate_of("second"))
+    removed = await world.attempt(
+        usecases.remove_certificate(services, world.call(None), client.id, thumbprint_of("sensor-7"))
+    )
+    await usecases.add_certificate(services, world.call(None), client.id, certificate_of("third"))
+    shown = await usecases.show_client(services, world.call(None), client.id)
+
+    assert removed.entry["type"] == "certificate.removed"
+    assert sorted(shown.value.thumbprints) == sorted([thumbprint_of("second"), thumbprint_of("third")])
+
+
+@pytest.mark.parametrize("thumbprint", [thumbprint_of("other"), "", "\x00", "ff ff"])
+async def test_certificate_that_the_client_does_not_use_cannot_be_removed(world: World, thumbprint: str) -> None:
+    client = (await usecases.enrol_client(world.services, world.call(None), ENROLMENT)).value
+    made = await world.attempt(usecases.remove_certificate(world.services, world.call(None), client.id, thumbprint))
+
+    assert isinstance(made.error, NotFoundError)
+    assert (made.entry["type"], made.entry["decision"]) == ("certificate.removed", "refused")
+
+
+async def test_clearance_is_replaced_whole_and_the_old_version_kept(world: World) -> None:
+    client = (await usecases.enrol_client(world.services, world.call(None), ENROLMENT)).value
+    world.clock.advance(timedelta(hours=1))
+    made = await world.attempt(
+        usecases.change_clearance(world.services, world.call(None), client.id, ClearanceChange("RESTRICTED"))
+    )
+
+    changed = made.value.value
+    assert changed.clearance == Clearance("RESTRICTED", (), NOW + timedelta(hours=1), None)
+    assert changed.version == 2
+    assert (made.entry["type"], made.entry["owner"]) == ("client.changed", "GBR")
+    assert made.entry["detail"]["level"] == "RESTRICTED"
+    rows = world.sql("SELECT version, level FROM client WHERE id = $1 ORDER BY version", client.id)
+    assert rows == [(1, "SECRET"), (2, "RESTRICTED")]
+
+
+async def test_unknown_level_or_compartment_is_no_clearance(world: World) -> None:
+    client = (await usecases.enrol_client(world.services, world.call(None), ENROLMENT)).value
+    change = ClearanceChange("Secret", ("NOSUCH",))
+    made = await world.attempt(usecases.change_clearance(world.services, world.call(None), client.id, change))
+
+    assert isinstance(made.error, InvalidError)
+    assert [fault.code for fault in made.error.faults] == ["unknown-compartment", "unknown-level"]
+    assert made.entry["object"] == {"type": "client", "id": client.id}
+    assert (await world.services.store.caller(thumbprint_of("sensor-7"))).client == client
+
+
+async def test_stale_version_is_refused_and_the_current_one_taken(world: World) -> None:
+    client = (await usecases.enrol_client(world.services, world.call(None), ENROLMENT)).value
+    change = ClearanceChange("RESTRICTED")
+    stale = await world.attempt(
+        usecases.change_clearance(world.services, world.call(None), client.id, change, if_version=2)
+    )
+    taken = await usecases.change_clearance(world.services, world.call(None), client.id, change, if_version=1)
+
+    assert isinstance(stale.error, PreconditionError)
+    assert stale.entry["detail"] == {"codes": ["precondition-failed"]}
+    assert taken.value.version == 2
+
+
+async def test_revocation_is_final(world: World) -> None:
+    services, host = world.services, world.call(None)
+    client = (await usecases.enrol_client(services, host, ENROLMENT)).value
+    revoked = await world.attempt(usecases.change_standing(services, host, client.id, Standing.REVOKED))
+    assert (revoked.entry["type"], revoked.entry["detail"]["standing"]) == ("client.revoked", "revoked")
+
+    for act in (
+        usecases.change_standing(services, host, client.id, Standing.ACTIVE),
+        usecases.change_standing(services, host, client.id, Standing.SUSPENDED),
+        usecases.change_standing(services, host, client.id, Standing.REVOKED),
+        usecases.change_clearance(services, host, client.id, ClearanceChange("SECRET")),
+    ):
+        made = await world.attempt(act)
+        assert isinstance(made.error, ConflictError)
+        assert made.entry["decision"] == "refused"
+
+
+async def test_suspended_client_can_be_resumed(world: World) -> None:
+    services, host = world.services, world.call(None)
+    client = (await usecases.enrol_client(services, host, ENROLMENT)).value
+    suspended = await usecases.change_standing(services, host, client.id, Standing.SUSPENDED)
+    resumed = await world.attempt(usecases.change_standing(services, host, client.id, Standing.ACTIVE))
+
+    assert suspended.value.standing is Standing.SUSPENDED
+    assert (resumed.value.value.standing, resumed.value.value.version) == (Standing.ACTIVE, 3)
+    assert resumed.entry["type"] == "client.changed"
+
+
+async def test_member_s_operator_administers_its_own_clients(populated: World) -> None:
+    await populated.enrol("GBR operator", "GBR", "operator")
+    call = populated.call("GBR operator")
+    enrolled = await populated.attempt(usecases.enrol_client(populated.services, call, ENROLMENT))
+    revoked = await usecases.change_standing(populated.services, call, enrolled.value.value.id, Standing.REVOKED)
+
+    assert enrolled.entry["actor"]["id"] == populated.clients["GBR operator"].id
+    assert revoked.value.standing is Standing.REVOKED
+
+
+async def test_member_s_operator_enrols_nobody_for_another_member(populated: World) -> None:
+    await populated.enrol("GBR operator", "GBR", "operator")
+    for member in ("NOR", "FIN", "EXCHANGE"):
+        enrolment = replace(ENROLMENT, member=member)
+        made = await populated.attempt(
+            usecases.enrol_client(populated.services, populated.call("GBR operator"), enrolment)
+        )
+
+        assert isinstance(made.error, ForbiddenError)
+        assert (made.entry["decision"], made.entry["reasons"]) == ("refused", ["role-missing"])
+
+
+async def test_other_members_clients_are_like_absent_ones_to_an_operator(populated: World) -> None:
+    await populated.enrol("GBR operator", "GBR", "operator")
+    services, call, foreign = populated.services, populated.call("GBR operator"), populated.clients["NOR reader"]
+    acts = [
+        lambda client: usecases.show_client(services, call, client),
+        lambda client: usecases.change_clearance(services, call, client, ClearanceChange("SECRET")),
+        lambda client: usecases.change_clearance(services, call, client, ClearanceChange("SECRET"), if_version=9),
+        lambda client: usecases.change_standing(services, call, client, Standing.REVOKED),
+        lambda client: usecases.add_certificate(services, call, client, certificate_of("impostor")),
+        lambda client: usecases.remove_certificate(services, call, client, thumbprint_of("NOR reader")),
+    ]
+    for act in acts:
+        hidden, absent = [await populated.attempt(act(client)) for client in (foreign.id, ABSENT)]
+
+        assert isinstance(hidden.error, NotFoundError)
+        assert (type(hidden.error), str(hidden.error)) == (type(absent.error), str(absent.error))
+        assert hidden.entry["decision"] == "refused"
+        assert hidden.entry["object"] == {"type": "client", "id": foreign.id}
+    assert (await services.store.caller(thumbprint_of("NOR reader"))).client == foreign
+
+
+@pytest.mark.parametrize("client_id", NO_IDS)
+async def test_client_that_is_none_is_not_found_and_odd_ids_stay_off_the_record(world: World, client_id: str) -> None:
+    made = await world.attempt(usecases.show_client(world.services, world.call(None), client_id))
+
+    assert isinstance(made.error, NotFoundError)
+    assert made.entry["object"] == {"type": "client", "id": ABSENT if client_id == ABSENT else "malformed"}
+
+
+async def test_shown_client_has_its_certificates_and_leaves_an_entry(populated: World) -> None:
+    client = populated.clients["NOR reader"]
+    made = await populated.attempt(usecases.show_client(populated.services, populated.call("NOR signatory"), client.id))
+
+    assert made.value.value.client == client
+    assert made.value.value.thumbprints == (thumbprint_of("NOR reader"),)
+    assert made.entry["object"] == {"type": "client", "id": client.id, "version": 1}
+    assert made.entry["owner"] == "NOR"
+
+
+@pytest.mark.parametrize(
+    ("caller", "members"),
+    [
+        (None, {"GBR", "NOR", "DNK", "ESP", "EXCHANGE"}),
+        ("operator", {"GBR", "NOR", "DNK", "ESP", "EXCHANGE"}),
+        ("auditor", {"EXCHANGE"}),
+        ("NOR reader", {"NOR"}),
+    ],
+)
+async def test_clients_are_listed_to_their_own_member_and_to_operators(
+    populated: World, caller: str | None, members: set[str]
+) -> None:
+    listed = await populated.attempt(usecases.list_clients(populated.services, populated.call(caller)))
+
+    assert {view.client.member for view in listed.value.value} == members
+    assert all(view.thumbprints == (thumbprint_of(view.client.name),) for view in listed.value.value)
+    assert listed.entry["type"] == "client.listed"
+
+
+async def test_clients_are_listed_in_pages_without_gap_or_repeat(populated: World) -> None:
+    found: list[str] = []
+    while True:
+        after = found[-1] if found else None
+        page = await usecases.list_clients(populated.services, populated.call(None), after=after, limit=5)
+        found += [view.client.id for view in page.value]
+        if not page.value:
+            break
+
+    assert found == sorted(client.id for client in populated.clients.values())

@@ -1,0 +1,274 @@
+"""Every use case x every role: who may, who is refused for lacking the role, and that each leaves one entry.
+
+A caller that passes the check of roles may still fail for another reason; here only the role counts.
+"""
+
+import dataclasses
+from collections.abc import Awaitable, Callable
+from datetime import timedelta
+
+import pytest
+
+from exchange import usecases
+from exchange.audit import EventName
+from exchange.kernel import ForbiddenError, NotAuthenticatedError, new_id
+from exchange.markings import Label
+from exchange.members import Role, Standing
+from exchange.usecases import Call, ClearanceChange, Enrolment, ListQuery, SimulatedReport
+from tests.support.world import NOW, World, certificate_of, thumbprint_of
+
+Act = Callable[[World, Call, str], Awaitable[object]]
+
+ABSENT = new_id(NOW, bytes(10))
+ANYONE = frozenset(Role)
+OPERATOR = frozenset({Role.OPERATOR})
+SIGNATORY = frozenset({Role.SIGNATORY})
+CONTRIBUTOR = frozenset({Role.CONTRIBUTOR})
+READER = frozenset({Role.READER})
+NEW_CLIENT = Enrolment("new", "GBR", "NCSC", ("reader",), "SECRET", certificate_of("new"))
+SIMULATED = SimulatedReport(ABSENT, "cyber-threats", "intrep", "cyber.apt", ("EUR",), Label("NATO", "SECRET"))
+
+# Name of the use case, how it is called (with the id of a report), who may, under which event it is recorded.
+USE_CASES: list[tuple[str, Act, frozenset[Role], str]] = [
+    ("describe_caller", lambda w, c, _: usecases.describe_caller(w.services, c), ANYONE, "caller.described"),
+    ("describe_vocabulary", lambda w, c, _: usecases.describe_vocabulary(w.services, c), ANYONE, "vocabulary.read"),
+    ("add_member", lambda w, c, _: usecases.add_member(w.services, c, "GBR", "Again"), OPERATOR, "member.added"),
+    ("list_members", lambda w, c, _: usecases.list_members(w.services, c), ANYONE, "member.listed"),
+    ("suspend_member", lambda w, c, _: usecases.suspend_member(w.services, c, "NOR"), OPERATOR, "member.suspended"),
+    ("resume_member", lambda w, c, _: usecases.resume_member(w.services, c, "NOR"), OPERATOR, "member.resumed"),
+    ("enrol_client", lambda w, c, _: usecases.enrol_client(w.services, c, NEW_CLIENT), OPERATOR, "client.enrolled"),
+    ("list_clients", lambda w, c, _: usecases.list_clients(w.services, c), ANYONE, "client.listed"),
+    ("show_client", lambda w, c, _: usecases.show_client(w.services, c, ABSENT), ANYONE, "client.listed"),
+    (
+        "change_clearance",
+        lambda w, c, _: usecases.change_clearance(w.services, c, ABSENT, ClearanceChange("SECRET")),
+        OPERATOR,
+        "client.changed",
+    ),
+    (
+        "change_standing",
+        lambda w, c, _: usecases.change_standing(w.services, c, ABSENT, Standing.REVOKED),
+        OPERATOR,
+        "client.revoked",
+    ),
+    (
+        "add_certificate",
+        lambda w, c, _: usecases.add_certificate(w.services, c, ABSENT, certificate_of("second")),
+        OPERATOR,
+        "certificate.added",
+    ),
+    (
+        "remove_certificate",
+        lambda w, c, _: usecases.remove_certificate(w.services, c, ABSENT, thumbprint_of("second")),
+        OPERATOR,
+        "certificate.removed",
+    ),
+    (
+        "propose_agreement",
+        lambda w, c, _: usecases.propose_agreement(w.services, c, "title: none"),
+        SIGNATORY | OPERATOR,
+        "agreement.proposed",
+    ),
+    ("list_agreements", lambda w, c, _: usecases.list_agreements(w.services, c), ANYONE, "agreement.listed"),
+    ("show_agreement", lambda w, c, _: usecases.show_agreement(w.services, c, ABSENT), ANYONE, "agreement.read"),
+    ("sign_agreement", lambda w, c, _: usecases.sign_agreement(w.services, c, ABSENT), SIGNATORY, "agreement.signed"),
+    (
+        "suspend_agreement",
+        lambda w, c, _: usecases.suspend_agreement(w.services, c, ABSENT),
+        SIGNATORY,
+        "agreement.suspended",
+    ),
+    (
+        "resume_agreement",
+        lambda w, c, _: usecases.resume_agreement(w.services, c, ABSENT),
+        SIGNATORY,
+        "agreement.resumed",
+    ),
+    (
+        "withdraw_agreement",
+        lambda w, c, _: usecases.withdraw_agreement(w.services, c, ABSENT),
+        SIGNATORY,
+        "agreement.withdrawn",
+    ),
+    ("post_report", lambda w, c, _: usecases.post_report(w.services, c, w.posted()), CONTRIBUTOR, "report.posted"),
+    ("pull_report", lambda w, c, report: usecases.pull_report(w.services, c, report), READER, "report.read"),
+    ("read_part", lambda w, c, report: usecases.read_part(w.services, c, report, 1), READER, "report.part_read"),
+    ("list_reports", lambda w, c, _: usecases.list_reports(w.services, c, ListQuery()), READER, "report.listed"),
+    (
+        "explain_report",
+        lambda w, c, report: usecases.explain_report(w.services, c, report),
+        frozenset({Role.READER, Role.CONTRIBUTOR, Role.RELEASER}),
+        "report.explained",
+    ),
+    (
+        "simulate_release",
+        lambda w, c, _: usecases.simulate_release(w.services, c, SIMULATED),
+        CONTRIBUTOR,
+        "release.simulated",
+    ),
+]
+ROWS = pytest.mark.parametrize(
+    ("act", "allowed", "event"), [row[1:] for row in USE_CASES], ids=[row[0] for row in USE_CASES]
+)
+
+
+def test_table_holds_every_use_case_that_a_client_can_call() -> None:
+    named = {name for name in usecases.__all__ if name[0].islower()}
+    not_for_clients = {
+        "authenticate",
+        "check_readiness",
+        "put_law_in_force",
+        "read_entries",
+        "record_rejection",
+        "record_service",
+    }
+
+    assert {row[0] for row in USE_CASES} == named - not_for_clients
+
+
+@ROWS
+async def test_only_the_roles_of_the_table_pass(
+    populated: World, act: Act, allowed: frozenset[Role], event: str
+) -> None:
+    report = await populated.post()
+    for role in Role:
+        name = f"the {role.value}"
+        await populated.enrol(name, "GBR", role.value)
+        made = await populated.attempt(act(populated, populated.call(name), report))
+
+        is_refused = isinstance(made.error, ForbiddenError) and made.error.code == "role-missing"
+        own_member_only = is_refused and event in {"member.suspended", "member.resumed"} and role is Role.OPERATOR
+        assert is_refused == (role not in allowed) or own_member_only, role
+        assert (made.entry["type"], made.entry["actor"]["id"]) == (event, populated.clients[name].id)
+        if is_refused:
+            assert made.error is not None
+            assert made.error.entry == made.entry["id"]
+            assert (made.entry["decision"], made.entry["reasons"]) == ("refused", ["role-missing"])
+
+
+@ROWS
+async def test_stranger_is_refused_and_recorded_by_its_thumbprint_alone(
+    populated: World, act: Act, allowed: frozenset[Role], event: str
+) -> None:
+    made = await populated.attempt(act(populated, populated.call("stranger"), ABSENT))
+
+    assert isinstance(made.error, NotAuthenticatedError)
+    assert made.entry["actor"] == {"kind": "unknown", "thumbprint": thumbprint_of("stranger")}
+    assert (made.entry["type"], made.entry["decision"]) == (event, "refused")
+    assert made.entry["reasons"] == ["not-authenticated"]
+    assert "member" not in made.entry
+
+
+@ROWS
+async def test_suspended_and_revoked_clients_are_refused_from_the_next_call_on(
+    populated: World, act: Act, allowed: frozenset[Role], event: str
+) -> None:
+    role = min(allowed, key=lambda each: each.value).value
+    client = await populated.enrol("leaver", "GBR", role)
+    await usecases.describe_caller(populated.services, populated.call("leaver"))
+    for standing in (Standing.SUSPENDED, Standing.REVOKED):
+        await usecases.change_standing(populated.services, populated.call(None), client.id, standing)
+        made = await populated.attempt(act(populated, populated.call("leaver"), ABSENT))
+
+        assert isinstance(made.error, ForbiddenError)
+        assert made.error.code == "client-suspended"
+        assert (made.entry["type"], made.entry["reasons"]) == (event, ["client-suspended"])
+
+
+@pytest.mark.parametrize(
+    "row",
+    [row for row in USE_CASES if row[2] <= {Role.READER, Role.CONTRIBUTOR, Role.RELEASER, Role.SIGNATORY}],
+    ids=lambda row: row[0],
+)
+async def test_host_has_no_way_to_what_belongs_to_members(
+    populated: World, row: tuple[str, Act, frozenset[Role], str]
+) -> None:
+    made = await populated.attempt(row[1](populated, populated.call(None), await populated.post()))
+
+    assert isinstance(made.error, NotAuthenticatedError)
+
+
+async def test_host_is_no_caller_to_be_described(populated: World) -> None:
+    with pytest.raises(NotAuthenticatedError, match="client certificate"):
+        await usecases.describe_caller(populated.services, populated.call(None))
+
+
+async def test_operator_that_asks_for_a_report_is_recorded_with_its_id(populated: World) -> None:
+    report = await populated.post()
+    made = await populated.attempt(usecases.pull_report(populated.services, populated.call("operator"), report))
+
+    assert made.entry["object"] == {"type": "report", "id": report}
+
+
+async def test_certificate_that_was_removed_is_a_stranger_at_once(populated: World) -> None:
+    reader = populated.clients["NOR reader"]
+    await usecases.list_reports(populated.services, populated.call("NOR reader"), ListQuery())
+    await usecases.remove_certificate(populated.services, populated.call(None), reader.id, thumbprint_of("NOR reader"))
+    for act in (
+        usecases.describe_caller(populated.services, populated.call("NOR reader")),
+        usecases.list_reports(populated.services, populated.call("NOR reader"), ListQuery()),
+    ):
+        assert isinstance((await populated.attempt(act)).error, NotAuthenticatedError)
+
+
+async def test_entry_says_who_called_with_the_clearance_it_had_then(populated: World) -> None:
+    reader = await populated.enrol("analyst", "NOR", "reader", compartments=("ATOMAL",))
+    call = populated.call("analyst")
+    made = await populated.attempt(usecases.describe_caller(populated.services, call))
+
+    assert made.value.value == reader
+    assert made.entry["actor"] == {"kind": "client", "id": reader.id, "thumbprint": thumbprint_of("analyst")}
+    assert (made.entry["member"], made.entry["agency"]) == ("NOR", "NCSC")
+    assert made.entry["clearance"]["level"] == "SECRET"
+    assert made.entry["clearance"]["compartments"] == ["ATOMAL"]
+    assert (made.entry["request_id"], made.entry["source"]) == (call.request_id, call.source)
+
+
+async def test_authenticate_alone_records_refusals_only(populated: World) -> None:
+    passed = await populated.attempt(
+        usecases.authenticate(
+            populated.services, populated.call("NOR reader"), Role.READER, event=EventName.REPORT_READ
+        )
+    )
+    refused = await populated.attempt(
+        usecases.authenticate(
+            populated.services, populated.call("NOR reader"), Role.SIGNATORY, Role.OPERATOR, event=EventName.REPORT_READ
+        )
+    )
+
+    assert passed.entries == []
+    assert refused.error is not None
+    assert "`operator` or `signatory`" in refused.error.message
+    assert refused.entry["reasons"] == ["role-missing"]
+
+
+@pytest.mark.parametrize(
+    ("thumbprint", "subject_id", "kind", "subject"),
+    [
+        (thumbprint_of("NOR reader"), ABSENT, "client", {"type": "requested", "id": ABSENT}),
+        (thumbprint_of("stranger"), "<script>", "unknown", None),
+        (None, None, "host", None),
+    ],
+)
+async def test_rejection_holds_the_route_and_nothing_that_was_typed(
+    populated: World, thumbprint: str | None, subject_id: str | None, kind: str, subject: dict[str, str] | None
+) -> None:
+    call = dataclasses.replace(populated.call(None), thumbprint=thumbprint)
+    made = await populated.attempt(
+        usecases.record_rejection(
+            populated.services, call, method="GET", route="/v1/reports/{id}", code="malformed", subject_id=subject_id
+        )
+    )
+
+    assert made.value == made.entry["id"]
+    assert (made.entry["type"], made.entry["decision"]) == ("route.requested", "refused")
+    assert made.entry["detail"] == {"method": "GET", "route": "/v1/reports/{id}", "code": "malformed"}
+    assert made.entry["actor"]["kind"] == kind
+    assert made.entry.get("object") == subject
+
+
+async def test_clearance_is_no_part_of_authentication(populated: World) -> None:
+    await populated.enrol("formerly cleared", "NOR", "reader", until=NOW - timedelta(days=1))
+    made = await populated.attempt(usecases.describe_caller(populated.services, populated.call("formerly cleared")))
+
+    assert made.value.value.clearance.until == NOW - timedelta(days=1)
