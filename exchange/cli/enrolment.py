@@ -64,6 +64,7 @@ def release_folder(out: Path) -> Iterator[Path]:
     for name in NAMES:
         if (out / name).exists():
             raise UnsafeSettingError(f"`{out / name}` exists already: nothing is overwritten, name another `--out`")
+    made_out = not out.exists()
     try:
         out.mkdir(mode=0o700, parents=True, exist_ok=True)
         private = Path(tempfile.mkdtemp(prefix=".enrol-", dir=out))
@@ -75,6 +76,8 @@ def release_folder(out: Path) -> Iterator[Path]:
             file.rename(out / file.name)
     finally:
         shutil.rmtree(private, ignore_errors=True)
+        if made_out and not any(out.iterdir()):
+            out.rmdir()
 
 
 def issue_into(

@@ -39,6 +39,11 @@ def show_line(text: str) -> None:
     sys.stdout.write(shown(text) + "\n")
 
 
+def flush() -> None:
+    """Let a pipe have what was printed so far."""
+    sys.stdout.flush()
+
+
 def show_table(columns: Sequence[str], rows: Sequence[Sequence[object]], *, title: str | None = None) -> None:
     """Print rows under their column names; nothing to show is said in words."""
     if title is not None:

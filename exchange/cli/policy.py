@@ -17,7 +17,7 @@ from exchange.cli.posting import law_catalogue
 from exchange.cli.verbs import DirOption, JsonOption, Where, either_verb, host_verb
 from exchange.client import ExchangeClient
 from exchange.kernel import InvalidError, NotFoundError, is_uuid7
-from exchange.markings import Label, parse_marking
+from exchange.markings import Label, parse_marking, render_marking
 from exchange.release import ClassFacts, Explanation, Permit, Refusal, Simulation, Use, View, Viewer, check_law, explain
 from exchange.release import simulate as simulate_class
 from exchange.settings import load_settings, read_policies
@@ -67,6 +67,7 @@ async def explain_decision(
 ) -> None:
     """Say why a client may (not) read a report: each rule and what it said (operator)."""
     explanation = await _explained(host, id, client)
+    catalogue = host.services.law.catalogue
     decision = _decision_word(explanation)
     if as_json:
         rules = [
@@ -76,6 +77,7 @@ async def explain_decision(
                 "outcome": rule.outcome.value,
                 "reason": None if rule.reason is None else rule.reason.value,
                 "sentence": rule.sentence,
+                "marking": None if rule.label is None else render_marking(rule.label, catalogue),
             }
             for rule in explanation.rules
         ]
@@ -84,8 +86,17 @@ async def explain_decision(
         return
     reasons_told = ", ".join(reason.value for reason in explanation.reasons) or "none"
     output.show_record({"report": id, "client": client, "decision": decision, "reasons": reasons_told})
-    rows = [(rule.number, rule.name, rule.outcome.value, rule.sentence) for rule in explanation.rules]
-    output.show_table(("rule", "name", "outcome", "why"), rows)
+    rows = [
+        (
+            rule.number,
+            rule.name,
+            rule.outcome.value,
+            rule.sentence,
+            "" if rule.label is None else render_marking(rule.label, catalogue),
+        )
+        for rule in explanation.rules
+    ]
+    output.show_table(("rule", "name", "outcome", "why", "of label"), rows)
 
 
 @dataclass(frozen=True, slots=True)

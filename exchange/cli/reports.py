@@ -1,6 +1,7 @@
 """`exchange report`: post, pull, list, explain; a member's verbs over mutual TLS."""
 
 import time
+from contextlib import suppress
 from datetime import date
 from pathlib import Path
 from typing import Annotated
@@ -126,7 +127,9 @@ def list_all(
         "since": None if moment is None else moment.isoformat().replace("+00:00", "Z"),
     }
     if follow:
-        _follow(client, filters, as_json=as_json)
+        # Ctrl-C is how one stops following: that is done, not failed.
+        with suppress(KeyboardInterrupt):
+            _follow(client, filters, as_json=as_json)
         return
     found = list(client.reports(**filters))
     if as_json:
@@ -166,6 +169,7 @@ def _follow(client: ExchangeClient, filters: dict[str, str | None], *, as_json: 
                 output.show_line(header.model_dump_json())
             else:
                 output.show_line("  ".join(str(value) for value in _row(header)))
+        output.flush()
         after = page.next
         if not page.items:
             time.sleep(_FOLLOW_SECONDS)

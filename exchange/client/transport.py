@@ -9,7 +9,7 @@ from typing import TypedDict
 
 import httpx2
 
-from exchange.client.errors import AnswerError, ProblemError, explain_connection
+from exchange.client.errors import AnswerError, ConnectionFailedError, ProblemError, explain_connection
 from exchange.client.tls import client_context
 from exchange.kernel import Fault
 
@@ -45,6 +45,8 @@ class Transport:
     """Keep-alive connections to one exchange, under one certificate."""
 
     def __init__(self, endpoint: Endpoint) -> None:
+        if not endpoint.url.startswith("https://"):
+            raise ConnectionFailedError(f"`{endpoint.url}` is no address of an exchange: it begins with `https://`")
         self._endpoint = endpoint
         self._http = httpx2.Client(
             base_url=endpoint.url.rstrip("/"),
