@@ -27,6 +27,7 @@ from exchange.entrypoints.http.limits import RateLimiter
 from exchange.entrypoints.http.logs import log_to_stderr
 from exchange.entrypoints.http.metrics import RequestCounts, shared_counts
 from exchange.entrypoints.http.operations import operations_app
+from exchange.entrypoints.http.randomness import id_randomness
 from exchange.entrypoints.http.routing import answer_routing_fault, operations_of
 from exchange.entrypoints.http.server import (
     Listening,
@@ -55,7 +56,7 @@ async def open_services(settings: Settings) -> AsyncIterator[Services]:
     custodian = FileCustodian.load(settings.roots_file)
     cursor_key = settings.cursor_key()
     url = settings.database_url_with_password()
-    store = await Store.open(url, node=settings.node, clock=system_clock, randomness=os.urandom)
+    store = await Store.open(url, node=settings.node, clock=system_clock, randomness=id_randomness)
     try:
         yield Services(
             store=store, custodian=custodian, law=law, clock=system_clock, randomness=os.urandom, cursor_key=cursor_key
@@ -161,7 +162,7 @@ def _require_safe(settings: Settings) -> None:
     _context(settings)
     settings.cursor_key()
     settings.database_url_with_password()
-    load_law(read_policies(settings.policies_dir))
+    FileCustodian.load(settings.roots_file)
 
 
 async def _require_ready(services: Services) -> None:

@@ -1,0 +1,258 @@
+"""The real server as its operator starts it: processes, sockets, certificates, signals."""
+
+import asyncio
+import itertools
+import os
+import signal
+import ssl
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+import httpx2
+import pytest
+
+from exchange.app import open_services
+from exchange.cli.init import make_instance
+from exchange.crypto import KeyAndCertificate, issue_client, new_authority, read_certificate
+from exchange.members import Standing
+from exchange.settings import InstanceLayout, load_settings
+from exchange.usecases import Call, Enrolment, add_member, change_standing, enrol_client
+from tests.support.store import run_apart
+
+EXCHANGE = Path(sys.executable).parent / "exchange"
+WAIT_SECONDS = 100
+ABSENT = "01980000-0000-7000-8000-000000000000"
+NUMBERS = itertools.count()
+
+pytestmark = [pytest.mark.journey, pytest.mark.timeout(300)]
+
+
+def exchange(*arguments: object, code: int = 0) -> subprocess.CompletedProcess[str]:
+    done = subprocess.run(
+        [EXCHANGE, *map(str, arguments)], capture_output=True, text=True, check=False, timeout=WAIT_SECONDS
+    )
+    assert done.returncode == code, done.stderr
+    return done
+
+
+@dataclass(frozen=True, slots=True)
+class Running:
+    """A served instance; what it prints goes to files."""
+
+    process: subprocess.Popen[bytes]
+    out: Path
+    log: Path
+
+    @property
+    def url(self) -> str:
+        return self.out.read_text().split()[1]
+
+    @property
+    def operations(self) -> str:
+        return "http://" + self.log.read_text().partition('"address": "')[2].partition('"')[0]
+
+    def stop(self, number: int = signal.SIGTERM) -> int:
+        self.process.send_signal(number)
+        return self.process.wait(WAIT_SECONDS)
+
+
+def start(folder: Path, *options: object) -> Running:
+    out, log = (folder / f"{stem}-{next(NUMBERS)}" for stem in ("out", "log"))
+    command = [EXCHANGE, "serve", "--dir", folder, "--port", 0, *options]
+    with out.open("wb") as stdout, log.open("wb") as stderr:
+        process = subprocess.Popen([*map(str, command)], stdout=stdout, stderr=stderr, start_new_session=True)
+    eventually(lambda: out.read_bytes().endswith(b"\n") or process.poll() is not None)
+    assert process.poll() is None, log.read_text()
+    return Running(process, out, log)
+
+
+def eventually(is_so: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + WAIT_SECONDS
+    while not is_so():
+        assert time.monotonic() < deadline
+        threading.Event().wait(0.05)
+
+
+@pytest.fixture(scope="module")
+def instance(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An instance with an enrolled client `reader` and a revoked one, `gone`; made in this process, for speed."""
+    folder = tmp_path_factory.mktemp("instance") / "one"
+    run_apart(lambda: asyncio.run(fill(folder)))
+    return folder
+
+
+async def fill(folder: Path) -> None:
+    await make_instance(folder)
+    async with open_services(load_settings(folder)) as services:
+        call = Call(request_id=ABSENT, source="host", thumbprint=None, now=services.clock())
+        await add_member(services, call, "GBR", "United Kingdom")
+        for name in ("reader", "gone"):
+            facts = read_certificate(issue(folder, name))
+            enrolment = Enrolment(
+                name=name, member="GBR", agency="NCSC", roles=("reader",), level="SECRET", certificate=facts
+            )
+            enrolled = (await enrol_client(services, call, enrolment)).value
+        await change_standing(services, call, enrolled.id, Standing.REVOKED)
+
+
+@pytest.fixture(scope="module")
+def served(instance: Path) -> Iterator[Running]:
+    running = start(instance, "--workers", 2)
+    yield running
+    workers = workers_of(running)
+    assert running.stop(signal.SIGTERM) == 0
+    assert running.out.read_text() == f"ready {running.url}\n"
+    assert not any(is_running(pid) for pid in workers)
+
+
+def client(instance: Path, name: str | None) -> httpx2.Client:
+    context = ssl.create_default_context(cafile=str(InstanceLayout(instance).authority_certificate_file))
+    if name is not None:
+        context.load_cert_chain(instance / name / "client.pem", instance / name / "client.key")
+    return httpx2.Client(verify=context)
+
+
+def issue(instance: Path, name: str, authority: KeyAndCertificate | None = None) -> bytes:
+    """Write a key and certificate of the instance's own authority, or of another, and return the certificate."""
+    layout = InstanceLayout(instance)
+    own = KeyAndCertificate(layout.authority_key_file.read_bytes(), layout.authority_certificate_file.read_bytes())
+    issued = issue_client(authority or own, name, organisation="GBR/NCSC", now=datetime.now(UTC), days=1)
+    folder = instance / name
+    folder.mkdir()
+    (folder / "client.pem").write_bytes(issued.certificate_pem)
+    (folder / "client.key").write_bytes(issued.key_pem)
+    return issued.certificate_pem
+
+
+def test_enrolled_client_is_known(instance: Path, served: Running) -> None:
+    with client(instance, "reader") as reader:
+        answer = reader.get(f"{served.url}/v1/whoami")
+
+    assert (answer.status_code, answer.json()["client"]) == (200, "reader")
+
+
+def test_two_certificates_are_never_taken_for_each_other(instance: Path, served: Running) -> None:
+    with client(instance, "reader") as reader, client(instance, "gone") as gone:
+        answers = [
+            (reader.get(f"{served.url}/v1/whoami").status_code, gone.get(f"{served.url}/v1/whoami").status_code)
+            for _ in range(30)
+        ]
+
+    assert set(answers) == {(200, 403)}
+
+
+def test_revoked_client_is_403(instance: Path, served: Running) -> None:
+    with client(instance, "gone") as gone:
+        answer = gone.get(f"{served.url}/v1/whoami")
+
+    assert (answer.status_code, answer.json()["code"]) == (403, "client-suspended")
+
+
+def test_trusted_certificate_that_nobody_enrolled_is_401(instance: Path, served: Running) -> None:
+    issue(instance, "unknown")
+
+    with client(instance, "unknown") as unknown:
+        answer = unknown.get(f"{served.url}/v1/whoami")
+
+    assert (answer.status_code, answer.json()["code"]) == (401, "not-authenticated")
+    assert answer.headers["x-audit-entry"]
+
+
+def test_without_a_certificate_nothing_is_answered(instance: Path, served: Running) -> None:
+    with client(instance, None) as nobody, pytest.raises(httpx2.TransportError):
+        nobody.get(f"{served.url}/v1/whoami")
+
+
+def test_certificate_of_an_unknown_authority_is_answered_nothing(instance: Path, served: Running) -> None:
+    issue(instance, "foreign", new_authority("Exchange demo authority", datetime.now(UTC)))
+
+    with client(instance, "foreign") as foreign, pytest.raises(httpx2.TransportError):
+        foreign.get(f"{served.url}/v1/whoami")
+
+
+def test_plain_http_on_the_tls_port_is_answered_nothing(served: Running) -> None:
+    with pytest.raises(httpx2.TransportError):
+        httpx2.get(served.url.replace("https", "http"))
+
+
+def test_operations_address_is_ready_and_counts_over_all_workers(instance: Path, served: Running) -> None:
+    with client(instance, "reader") as reader:
+        reader.get(f"{served.url}/v1/members")
+
+    ready = httpx2.get(f"{served.operations}/readyz")
+    counted = httpx2.get(f"{served.operations}/metrics")
+
+    assert httpx2.get(f"{served.operations}/healthz").status_code == 200
+    assert (ready.status_code, ready.json()["ready"]) == (200, True)
+    assert 'route="/v1/members",status="2xx"} 1' in counted.text
+    assert httpx2.get(f"{served.operations}/v1/whoami").status_code == 404
+
+
+def test_dead_worker_is_replaced_and_the_service_goes_on(instance: Path, served: Running) -> None:
+    dead = workers_of(served)[0]
+    os.kill(dead, signal.SIGKILL)
+
+    eventually(lambda: len(workers_of(served)) == 2 and dead not in workers_of(served))
+
+    with client(instance, "reader") as reader:
+        assert reader.get(f"{served.url}/v1/whoami").status_code == 200
+
+
+def test_one_worker_stops_with_0_on_a_signal_and_says_one_line(instance: Path) -> None:
+    running = start(instance)
+
+    assert running.stop(signal.SIGINT) == 0
+    assert running.out.read_text() == f"ready {running.url}\n"
+
+
+def test_workers_do_not_outlive_a_killed_supervisor(instance: Path) -> None:
+    running = start(instance, "--workers", 2)
+    workers = workers_of(running)
+
+    running.process.kill()
+    running.process.wait()
+
+    assert len(workers) == 2
+    eventually(lambda: not any(is_running(pid) for pid in workers))
+
+
+def test_log_holds_no_word_of_a_request(instance: Path, served: Running) -> None:
+    with client(instance, "reader") as reader:
+        reader.get(f"{served.url}/v1/canary-4711?q=canary-4711")
+
+    assert "canary-4711" not in served.log.read_text()
+
+
+@pytest.mark.parametrize(
+    ("name", "workers"), [("custody/roots.json", 2), ("secrets/cursor.key", 1), ("tls/server.key", 2)]
+)
+def test_secret_that_others_can_read_refuses_the_start(instance: Path, name: str, workers: int) -> None:
+    path = instance / name
+    path.chmod(0o644)
+    try:
+        refused = exchange("serve", "--dir", instance, "--port", 0, "--workers", workers, code=1)
+    finally:
+        path.chmod(0o600)
+
+    assert refused.stdout == ""
+    assert "chmod 600" in refused.stderr
+    assert "Traceback" not in refused.stderr
+
+
+def is_running(pid: int) -> bool:
+    """Return whether the process lives; an orphan that nobody has buried yet does not."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except FileNotFoundError:
+        return False
+
+
+def workers_of(running: Running) -> list[int]:
+    children = Path(f"/proc/{running.process.pid}/task/{running.process.pid}/children").read_text().split()
+    return [int(pid) for pid in children if b"spawn_main" in Path(f"/proc/{pid}/cmdline").read_bytes()]

@@ -1,0 +1,123 @@
+"""Settings: what an instance folder says, and what refuses the start."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+from exchange.kernel import UnsafeSettingError
+from exchange.settings import CURSOR_KEY_BYTES, InstanceLayout, load_settings, read_policies, read_secret
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    (tmp_path / "exchange.toml").write_text("")
+    key = InstanceLayout(tmp_path).cursor_key_file
+    key.parent.mkdir()
+    key.write_bytes(os.urandom(CURSOR_KEY_BYTES))
+    key.chmod(0o600)
+    return tmp_path
+
+
+def test_empty_file_means_the_layout_of_the_folder(folder: Path) -> None:
+    settings = load_settings(folder)
+
+    layout = InstanceLayout(folder)
+    assert settings.database_url_with_password() == f"sqlite+aiosqlite:///{folder}/exchange.db"
+    assert (settings.roots_file, settings.authorities_folder) == (layout.roots_file, layout.authorities_folder)
+    assert len(settings.cursor_key()) == CURSOR_KEY_BYTES
+    assert "vocabulary.yaml" in read_policies(settings.policies_dir)
+
+
+def test_relative_paths_are_relative_to_the_folder(folder: Path) -> None:
+    (folder / "exchange.toml").write_text('policies_dir = "law"\n')
+
+    assert load_settings(folder).policies_dir == folder / "law"
+
+
+def test_environment_counts_before_the_file(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (folder / "exchange.toml").write_text("requests_per_second = 5\n")
+    monkeypatch.setenv("EXCHANGE_REQUESTS_PER_SECOND", "7")
+
+    assert load_settings(folder).requests_per_second == 7
+
+
+@pytest.mark.parametrize(
+    "text", ["unknown = 1", "max_body_bytes = 0", 'node = ""', "not toml", 'requests_per_second = "fast"'], ids=str
+)
+def test_wrong_setting_is_named_without_its_value(folder: Path, text: str) -> None:
+    (folder / "exchange.toml").write_text(text)
+
+    with pytest.raises(UnsafeSettingError) as refused:
+        load_settings(folder)
+
+    assert "exchange.toml" in refused.value.message
+    assert "fast" not in refused.value.message
+
+
+def test_folder_that_is_no_instance_names_the_mend(tmp_path: Path) -> None:
+    with pytest.raises(UnsafeSettingError, match="exchange init"):
+        load_settings(tmp_path)
+
+
+def test_password_comes_from_its_file(folder: Path) -> None:
+    secret = folder / "password"
+    secret.write_text("p@ss/word\n")
+    secret.chmod(0o600)
+    (folder / "exchange.toml").write_text(
+        'database_url = "postgresql+asyncpg://u@db/x"\ndatabase_password_file = "password"\n'
+    )
+
+    assert load_settings(folder).database_url_with_password() == "postgresql+asyncpg://u:p%40ss%2Fword@db/x"
+
+
+@pytest.mark.parametrize("url", ["postgresql+asyncpg://u:secret@db/x", "no address"])
+def test_address_with_a_password_or_none_at_all_is_refused(folder: Path, url: str) -> None:
+    (folder / "exchange.toml").write_text(f'database_url = "{url}"\n')
+
+    with pytest.raises(UnsafeSettingError) as refused:
+        load_settings(folder).database_url_with_password()
+
+    assert "secret" not in refused.value.message
+
+
+@pytest.mark.parametrize("mode", [0o640, 0o604, 0o660, 0o644])
+def test_secret_that_others_can_read_is_refused_with_the_mend(folder: Path, mode: int) -> None:
+    path = InstanceLayout(folder).cursor_key_file
+    path.chmod(mode)
+
+    with pytest.raises(UnsafeSettingError, match="chmod 600"):
+        load_settings(folder).cursor_key()
+
+
+@pytest.mark.parametrize("content", [b"", b"short", bytes(32), b"a" * 32, b"ab" * 16])
+def test_key_that_is_none_is_refused(folder: Path, content: bytes) -> None:
+    InstanceLayout(folder).cursor_key_file.write_bytes(content)
+
+    with pytest.raises(UnsafeSettingError):
+        load_settings(folder).cursor_key()
+
+
+def test_missing_secret_and_link_and_folder_are_refused(folder: Path) -> None:
+    link = folder / "link"
+    link.symlink_to(InstanceLayout(folder).cursor_key_file)
+
+    for path in (folder / "absent", link, folder):
+        with pytest.raises(UnsafeSettingError, match="secret"):
+            read_secret(path)
+
+
+def test_secret_of_another_user_is_refused(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = InstanceLayout(folder).cursor_key_file
+    owner = path.stat().st_uid
+    monkeypatch.setattr("exchange.settings.os.geteuid", lambda: owner + 1)
+    if owner == 0:
+        os.chown(path, 4711, -1)
+
+    with pytest.raises(UnsafeSettingError, match="another user"):
+        read_secret(path)
+
+
+def test_folder_without_policies_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(UnsafeSettingError, match="no policies"):
+        read_policies(tmp_path)

@@ -1,0 +1,113 @@
+"""JSON at the border: every fault has its pointer, nothing is converted, nothing of the input comes back."""
+
+import json
+from contextlib import suppress
+from datetime import UTC, datetime
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from exchange.entrypoints.http.randomness import IdRandomness
+from exchange.kernel import InvalidError, MalformedError
+from exchange.markings import Label
+from exchange.wire import ClientEnrolment, LabelBody, MemberAddition, ReportBody, parse_body, pointer_to, read_json
+
+
+@pytest.mark.parametrize(
+    ("body", "faults"),
+    [
+        ({}, {("/code", "missing-field"), ("/name", "missing-field")}),
+        ({"code": "GBR", "name": 7}, {("/name", "invalid-value")}),
+        ({"code": "GBR", "name": ""}, {("/name", "too-short")}),
+        ({"code": "G" * 17, "name": "x"}, {("/code", "too-long")}),
+        ({"code": "GBR", "name": "x", "a/b~c": 1}, {("/a~1b~0c", "unknown-field")}),
+    ],
+)
+def test_each_fault_has_its_pointer_and_code(body, faults) -> None:
+    with pytest.raises(InvalidError) as refused:
+        parse_body(MemberAddition, json.dumps(body).encode())
+
+    assert {(fault.pointer, fault.code) for fault in refused.value.faults} == faults
+
+
+@pytest.mark.parametrize("body", [b"[]", b'"x"', b"7", b"null", b"true"])
+def test_body_that_is_no_object_is_one_fault(body: bytes) -> None:
+    with pytest.raises(InvalidError) as refused:
+        parse_body(MemberAddition, body)
+
+    assert [fault.pointer for fault in refused.value.faults] == [""]
+
+
+def test_faults_do_not_repeat_the_input() -> None:
+    with pytest.raises(InvalidError) as refused:
+        parse_body(ClientEnrolment, b'{"name": ["canary"], "roles": ["canary"], "canary2": 1, "certificate": 1}')
+
+    assert all("canary" not in fault.message for fault in refused.value.faults)
+
+
+@pytest.mark.parametrize(
+    "text", ['{"a":1,"a":1}', '[{"b":{"a":1,"a":2}}]', "NaN", "[Infinity]", '"\\ud800"', "{'a':1}", "01", ""]
+)
+def test_what_two_readers_could_read_apart_is_no_json(text: str) -> None:
+    with pytest.raises(MalformedError):
+        read_json(text.encode())
+
+
+@given(
+    st.recursive(
+        st.none() | st.booleans() | st.integers() | st.text(st.characters(exclude_categories=["Cs"])),
+        lambda inner: st.lists(inner) | st.dictionaries(st.text(st.characters(exclude_categories=["Cs"])), inner),
+    )
+)
+def test_json_reads_back_as_it_was_written(value) -> None:
+    assert read_json(json.dumps(value).encode()) == value
+
+
+@given(st.binary(max_size=200))
+def test_bytes_are_json_or_malformed_and_nothing_else(body: bytes) -> None:
+    # Any other error escapes and fails.
+    with suppress(MalformedError):
+        assert json.loads(body) == read_json(body)
+
+
+def test_sets_of_a_label_are_sorted_and_single() -> None:
+    body = LabelBody(policy="NATO", classification="SECRET", releasable_to=["NOR", "GBR", "NOR"])
+
+    assert body.to_label() == Label("NATO", "SECRET", releasable_to=("GBR", "NOR"))
+
+
+def test_times_are_read_with_any_offset_as_utc() -> None:
+    body = {
+        "agreement": "a",
+        "scope": "s",
+        "kind": "k",
+        "topic": "t",
+        "regions": ["EUR"],
+        "label": {"policy": "NATO", "classification": "SECRET"},
+        "valid_until": "2027-01-01T01:00:00+01:00",
+        "parts": [{"media_type": "text/plain", "name": "n", "content": "", "encoding": "utf-8"}],
+    }
+
+    posted = parse_body(ReportBody, json.dumps(body).encode()).to_posted()
+
+    assert posted.valid_until == datetime(2027, 1, 1, tzinfo=UTC)
+
+
+def test_pointer_escapes() -> None:
+    assert pointer_to(("a/b", 0, "~")) == "/a~1b/0/~0"
+
+
+def test_pool_of_randomness_never_repeats_and_fetches_in_blocks() -> None:
+    fetched: list[int] = []
+
+    def counting(size: int) -> bytes:
+        fetched.append(size)
+        return b"".join((len(fetched) * 10_000 + place).to_bytes(4) for place in range(size // 4 + 1))[:size]
+
+    pool = IdRandomness(counting)
+    taken = [pool(8) for _ in range(2000)]
+
+    assert len(set(taken)) == 2000
+    assert len(fetched) == 2
+    assert len(pool(20_000)) == 20_000
