@@ -25,17 +25,17 @@ from exchange.kernel import InvalidError, MalformedError
 NOW = datetime.now(UTC).replace(microsecond=0)
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture
 def authority():
     return new_authority("Exchange demo authority", NOW)
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture
 def server(authority):
     return issue_server(authority, ["localhost", "127.0.0.1", "::1"], now=NOW)
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture
 def client(authority):
     return issue_client(authority, "gbr-desk", organisation="GBR/NCSC", now=NOW)
 
@@ -201,6 +201,7 @@ def test_leaf_is_good_for_one_thing(pair, purpose):
     usage = extension(pair, x509.KeyUsage)
 
     assert list(extension(pair, x509.ExtendedKeyUsage).value) == [purpose]
+    assert not extension(pair, x509.ExtendedKeyUsage).critical
     assert constraints.critical
     assert constraints.value == x509.BasicConstraints(ca=False, path_length=None)
     assert usage.critical
@@ -293,7 +294,7 @@ def test_list_revokes_nothing_and_lasts_as_long_as_the_authority(authority):
     assert crl.last_update_utc == NOW - timedelta(minutes=5)
     assert crl.next_update_utc == loaded(authority).not_valid_after_utc
     assert crl.extensions.get_extension_for_class(x509.CRLNumber).value.crl_number == 1
-    assert crl.extensions.get_extension_for_class(x509.AuthorityKeyIdentifier)
+    assert not crl.extensions.get_extension_for_class(x509.AuthorityKeyIdentifier).critical
 
 
 # ── signing requests ──
