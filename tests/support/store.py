@@ -4,11 +4,12 @@ import asyncio
 import itertools
 import os
 import threading
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+from sqlalchemy import text
 
 from exchange.agreements import (
     Agreement,
@@ -29,6 +30,8 @@ from exchange.members import Clearance, Client, ClientId, Member, MemberCode, Ro
 from exchange.release import ClassFacts
 from exchange.reports import Precedence
 from exchange.store import NewPart, NewReport, Store, StoredKey, migrate
+from exchange.store.dialect import Row
+from exchange.store.faults import driver_errors
 from tests.support.postgres import PostgresServer
 
 NOW = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
@@ -212,3 +215,11 @@ async def enrol(store: Store, enrolled: Client, thumbprint: str) -> None:
             await unit.add_member(member(enrolled.member))
         await unit.add_client(enrolled, thumbprint, NOW + timedelta(days=365))
         await unit.record(draft(EventName.CLIENT_ENROLLED))
+
+
+async def rows_of(store: Store, sql: str) -> Sequence[Row]:
+    """Run a statement of the test's own through the administrative engine, and commit it."""
+    with driver_errors():
+        async with store._engine.begin() as connection:
+            result = await connection.execute(text(sql))
+            return [tuple(row) for row in result] if result.returns_rows else []

@@ -1,0 +1,130 @@
+"""The log: what was acknowledged is there, its columns are its bytes, and nothing changes it."""
+
+import asyncio
+import json
+import subprocess
+import sys
+from collections import Counter
+
+import pytest
+
+from exchange.audit import EventName, columns_of, parse_entry
+from exchange.kernel import CanonicalError, ConflictError, UnavailableError
+from exchange.store import Store
+from exchange.store.write_statements import ENTRY_COLUMNS
+from tests.support.postgres import ROOT
+from tests.support.store import NOW, draft, open_store, rows_of
+
+APPENDER = """
+import asyncio, sys
+from tests.support.store import draft, open_store
+
+async def main():
+    store = await open_store(sys.argv[1])
+    for entry in await asyncio.gather(*(store.append(draft(request_id=sys.argv[2])) for _ in range(200))):
+        print(entry)
+    await store.close()
+
+asyncio.run(main())
+"""
+
+
+async def test_acknowledged_entry_is_there_after_reopening(store: Store, store_url: str) -> None:
+    entry = await store.append(draft())
+    again = await open_store(store_url)
+    try:
+        (content,) = await again.entries(10)
+    finally:
+        await again.close()
+
+    assert columns_of(content).id == entry
+
+
+async def test_columns_are_a_projection_of_the_bytes(store: Store) -> None:
+    await store.append(draft(owner="NOR", agreement="agreement", reasons=("recalled", "expired"), size_bytes=7))
+    async with store.unit_of_work() as unit:
+        await unit.record(draft(EventName.MEMBER_ADDED, scope="scope", purpose="defence", result_ids=("a", "b")))
+    rows = await rows_of(store, f"SELECT content, {', '.join(ENTRY_COLUMNS)} FROM audit_entry")
+
+    assert len(rows) == 2
+    for content, *columns in rows:
+        told = columns_of(bytes(content))
+        assert columns == [getattr(told, name) for name in ENTRY_COLUMNS]
+
+
+async def test_every_entry_waits_in_the_outbox_once(store: Store) -> None:
+    entries = await asyncio.gather(*(store.append(draft()) for _ in range(50)))
+    waiting = [row[0] for row in await rows_of(store, "SELECT entry_id FROM audit_outbox ORDER BY id")]
+
+    assert sorted(waiting) == sorted(entries)
+
+
+async def test_numbers_of_one_start_leave_no_gap(store: Store) -> None:
+    with pytest.raises(CanonicalError):
+        await store.append(draft(detail={"é": 1}))
+    await asyncio.gather(*(store.append(draft()) for _ in range(40)))
+    rows = await rows_of(store, "SELECT boot, node_seq FROM audit_entry ORDER BY node_seq")
+
+    assert [row[1] for row in rows] == list(range(1, 41))
+    assert len({row[0] for row in rows}) == 1
+
+
+@pytest.mark.parametrize("change", ["UPDATE audit_entry SET owner = 'ESP'", "DELETE FROM audit_entry"])
+async def test_database_refuses_to_change_an_entry(store: Store, change: str) -> None:
+    await store.append(draft())
+
+    with pytest.raises((UnavailableError, ConflictError)):
+        await rows_of(store, change)
+    assert len(await store.entries(10)) == 1
+
+
+async def test_entries_come_in_order_from_either_end(store: Store) -> None:
+    ids = [await store.append(draft()) for _ in range(5)]
+    ids.sort()
+
+    def names(contents: list[bytes]) -> list[str]:
+        return [parse_entry(content)["id"] for content in contents]
+
+    assert names(await store.entries(2)) == ids[:2]
+    assert names(await store.entries(2, ids[1])) == ids[2:4]
+    assert names(await store.entries(2, newest_first=True)) == [ids[4], ids[3]]
+    assert names(await store.entries(9, ids[2], newest_first=True)) == [ids[1], ids[0]]
+
+
+async def test_two_processes_appending_at_once_lose_nothing(store: Store, store_url: str) -> None:
+    def run(name: str) -> list[str]:
+        command = [sys.executable, "-c", APPENDER, store_url, name]
+        return subprocess.run(command, cwd=ROOT, check=True, capture_output=True, text=True).stdout.split()
+
+    told = [
+        entry for entries in await asyncio.gather(*(asyncio.to_thread(run, name) for name in "ab")) for entry in entries
+    ]
+    kept = [json.loads(content) for content in await store.entries(1000)]
+
+    assert sorted(told) == sorted(entry["id"] for entry in kept)
+    assert Counter(entry["request_id"] for entry in kept) == {"a": 200, "b": 200}
+
+
+async def test_full_queue_refuses_instead_of_waiting(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    for module in ("sqlite", "postgres"):
+        monkeypatch.setattr(f"exchange.store.{module}.QUEUE_LIMIT", 0)
+
+    with pytest.raises(UnavailableError, match="cannot keep up"):
+        await store.append(draft())
+
+
+async def test_entry_is_written_though_nobody_waits_for_it_any_more(store: Store) -> None:
+    asked = asyncio.create_task(store.append(draft()))
+    await asyncio.sleep(0)
+    asked.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await asked
+    await store.append(draft())
+
+    assert len(await store.entries(10)) == 2
+
+
+async def test_time_of_an_entry_is_the_request_s(store: Store) -> None:
+    await store.append(draft())
+
+    assert parse_entry((await store.entries(1))[0])["ts"] == NOW.isoformat().replace("+00:00", "Z")

@@ -1,0 +1,229 @@
+"""Pages against a naive model: exact, oldest first, and never past a report that is committed later."""
+
+import asyncio
+import random
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+import pytest
+
+from exchange.reports import Precedence
+from exchange.store import NewReport, PageRow, PostedRow, Store
+from exchange.store.dialect import Sql, as_sqlite
+from exchange.store.page_statements import WINDOW, PageStatements
+from tests.support.postgres import execute, fetch
+from tests.support.store import NOW, class_facts, client, draft, enrol, new_report, open_store, policy_version, rows_of
+
+NOBODY = "nobody"
+CLASSES = 150
+
+
+@dataclass(frozen=True)
+class Kept:
+    seq: int
+    class_id: int
+    report: NewReport
+    is_recalled: bool
+
+
+async def page(store: Store, class_ids: Sequence[int], **asked: object) -> PageRow:
+    given = {"after": 0, "limit": 100, "now": NOW, "precedence": None, "since": None, **asked}
+    return await store.page(NOBODY, class_ids, **given)  # type: ignore[arg-type]  # named by each test
+
+
+def expected(world: list[Kept], class_ids: Sequence[int], **asked: object) -> list[str]:
+    def is_shown(kept: Kept) -> bool:
+        report, since, precedence = kept.report, asked.get("since"), asked.get("precedence")
+        return (
+            kept.class_id in class_ids
+            and kept.seq > asked.get("after", 0)  # type: ignore[operator]  # an int
+            and not kept.is_recalled
+            and (report.valid_until is None or report.valid_until > asked.get("now", NOW))  # type: ignore[operator]  # a moment
+            and (precedence is None or report.precedence.value == precedence)
+            and (since is None or report.posted_at >= since)  # type: ignore[operator]  # a moment
+        )
+
+    return [kept.report.id for kept in world if is_shown(kept)][: asked.get("limit", 100)]  # type: ignore[misc]  # an int
+
+
+async def build_world(store: Store, seed: int, *, size: int = 400) -> list[Kept]:
+    """Post reports of skewed classes, some expired, some urgent, from a clock that jumps about; recall a few."""
+    chance = random.Random(seed)
+    version = await policy_version(store)
+    reports = [
+        new_report(
+            class_facts(min(int(chance.expovariate(0.03)) + 1, CLASSES)),
+            posted_at=NOW + timedelta(minutes=number + chance.randint(-30, 30)),
+            valid_until=chance.choice([None, None, NOW - timedelta(days=1), NOW + timedelta(days=1)]),
+            precedence=chance.choice([Precedence.ROUTINE] * 5 + [Precedence.FLASH]),
+            parts=(),
+        )
+        for number in range(size)
+    ]
+    posts = [store.post_report(each, draft(), policy_version=version, idempotency=None) for each in reports]
+    posted = await asyncio.gather(*posts)
+    recalled = set(chance.sample(range(size), size // 10))
+    ids = ", ".join(f"'{reports[index].id}'" for index in recalled)
+    await rows_of(store, f"UPDATE report SET status = 'recalled' WHERE id IN ({ids})")
+    world = [
+        Kept(row.seq, row.class_id, report, index in recalled)
+        for index, (report, row) in enumerate(zip(reports, posted, strict=True))
+        if isinstance(row, PostedRow)
+    ]
+    return sorted(world, key=lambda kept: kept.seq)
+
+
+@pytest.mark.parametrize("seed", range(2))
+async def test_page_is_what_the_model_says(store: Store, seed: int) -> None:
+    world = await build_world(store, seed)
+    chance = random.Random(seed)
+    for _ in range(60):
+        class_ids = chance.sample(range(1, CLASSES + 1), chance.choice([0, 1, 2, 5, 20, 64, 65, 120, CLASSES]))
+        asked = {
+            "after": chance.choice([0, 0, chance.randint(0, 420)]),
+            "limit": chance.choice([1, 2, 7, 100, 500]),
+            "now": NOW + chance.choice([timedelta(0), timedelta(days=2), timedelta(days=-2)]),
+            "precedence": chance.choice([None, None, "FLASH"]),
+            "since": chance.choice([None, None, NOW + timedelta(minutes=chance.randint(-60, 460))]),
+        }
+        found = await page(store, class_ids, **asked)
+
+        assert [row.id for row in found.rows] == expected(world, class_ids, **asked)
+        is_full = len(found.rows) == asked["limit"]
+        assert found.position == (found.rows[-1].seq if is_full else max(len(world), asked["after"]))
+
+
+@pytest.mark.parametrize("count", [3, 100])
+@pytest.mark.parametrize("limit", [1, 13, 100])
+async def test_following_positions_gives_everything_once(store: Store, count: int, limit: int) -> None:
+    world = await build_world(store, 7, size=150)
+    class_ids = range(1, count + 1)
+    seen: list[str] = []
+    position = 0
+    while (found := await page(store, class_ids, after=position, limit=limit)).rows:
+        seen += [row.id for row in found.rows]
+        position = found.position
+
+    assert seen == expected(world, class_ids, limit=len(world))
+
+
+async def test_position_skips_no_report_of_concurrent_posters(store: Store, store_url: str) -> None:
+    other = await open_store(store_url)
+    version = await policy_version(store)
+    posted: list[str] = []
+
+    async def post(each: Store, number: int) -> None:
+        for step in range(25):
+            report = new_report(class_facts(1 + (number + step) % 5), parts=())
+            await each.post_report(report, draft(), policy_version=version, idempotency=None)
+            posted.append(report.id)
+
+    seen: list[str] = []
+    position = 0
+    posters = [asyncio.create_task(post(each, number)) for number, each in enumerate((store, other) * 4)]
+    try:
+        while True:
+            is_over = all(poster.done() for poster in posters)
+            found = await page(store, range(1, 6), after=position, limit=7)
+            seen += [row.id for row in found.rows]
+            position = found.position
+            if is_over and not found.rows:
+                break
+            await asyncio.sleep(0)
+        await asyncio.gather(*posters)
+    finally:
+        await other.close()
+
+    assert sorted(seen) == sorted(posted)
+
+
+async def test_reader_of_many_rare_classes_finds_what_lies_beyond_a_window(store: Store) -> None:
+    await store.post_report(
+        new_report(class_facts(1)), draft(), policy_version=await policy_version(store), idempotency=None
+    )
+    await post_far_away(store, seq=3 * WINDOW)
+    for class_ids in (range(1, 3), range(1, 200)):
+        found = await page(store, class_ids, limit=10)
+        assert [row.seq for row in found.rows] == [1, 3 * WINDOW]
+        assert found.position == 3 * WINDOW
+        assert (await page(store, class_ids, limit=2)).position == 3 * WINDOW
+
+
+async def post_far_away(store: Store, seq: int) -> None:
+    """Post as if thousands of others had been posted in between."""
+    await rows_of(store, f"UPDATE policy_state SET report_seq = {seq - 1}")
+    version = await policy_version(store)
+    await store.post_report(new_report(class_facts(2)), draft(), policy_version=version, idempotency=None)
+
+
+async def test_page_tells_who_asks(store: Store) -> None:
+    enrolled = client()
+    await enrol(store, enrolled, "a" * 64)
+    found = await store.page("a" * 64, [], after=0, limit=5, now=NOW, precedence=None, since=None)
+
+    assert found.client == enrolled
+    assert found.state == (await store.caller("a" * 64)).state
+
+
+async def test_page_read_first_still_finds_the_client(store: Store, store_url: str) -> None:
+    enrolled = client()
+    await enrol(store, enrolled, "a" * 64)
+    fresh = await open_store(store_url)
+    try:
+        found = await fresh.page("a" * 64, [], after=0, limit=5, now=NOW, precedence=None, since=None)
+        again = await fresh.page("a" * 64, [], after=0, limit=5, now=NOW, precedence=None, since=None)
+    finally:
+        await fresh.close()
+
+    assert found.client == enrolled == again.client
+
+
+async def test_position_never_goes_back(store: Store) -> None:
+    assert (await page(store, [1], after=77)).position == 77
+
+
+def test_search_by_class_walks_the_index_on_both(store_url: str, backend: str) -> None:
+    """Without statistics too: a plan that sorted a class would cost as much as the class is large."""
+    statement = PageStatements.compiled(Sql(is_sqlite=backend == "sqlite")).by_class
+    asked = {"thumbprint": "t", "class_ids": [1], "after": 0, "limit": 9, "per_class": 9, "now": 0, "since": 0}
+    if backend == "sqlite":
+        import sqlite3
+
+        arguments = [as_sqlite(value) for value in statement.arguments(asked)]
+        connection = sqlite3.connect(store_url.partition("///")[2])
+        plan = "\n".join(row[3] for row in connection.execute(f"EXPLAIN QUERY PLAN {statement.sql}", arguments))
+        connection.close()
+        assert "SEARCH of_class USING COVERING INDEX report_class (class_id=? AND seq>?)" in plan
+    else:
+        plain = store_url.replace("+asyncpg", "")
+        execute(plain, SEED)
+        name = plain.rpartition("/")[2]
+        for setting in ("enable_bitmapscan", "enable_seqscan"):
+            execute(plain, f'ALTER DATABASE "{name}" SET {setting} = off')
+        execute(plain, f'ALTER DATABASE "{name}" SET plan_cache_mode = force_generic_plan')
+        rows = fetch(plain, f"EXPLAIN {statement.sql}", *statement.arguments(asked))
+        plan = [row[0].strip() for row in rows]
+        limit = next(index for index, line in enumerate(plan) if line.startswith("->  Limit"))
+        assert plan[limit + 1].startswith(
+            ("->  Index Only Scan using report_class", "->  Index Scan using report_class")
+        )
+
+
+SEED = """
+WITH kept AS (INSERT INTO release_class VALUES (1, 'digest', '{}') RETURNING id)
+INSERT INTO report SELECT n, 'id-' || n, id, 1, '', '', n, n, NULL, '', 'current', NULL, '', 1, '', '', '', ''
+FROM kept, generate_series(1, 5000) AS n
+"""
+
+
+async def test_expiry_is_judged_by_the_moment_given(store: Store) -> None:
+    until: datetime = NOW + timedelta(hours=1)
+    report = new_report(valid_until=until)
+    await store.post_report(report, draft(), policy_version=await policy_version(store), idempotency=None)
+
+    async def shown(now: datetime) -> int:
+        return len((await page(store, [1], now=now)).rows)
+
+    assert await shown(until - timedelta(microseconds=1)) == 1
+    assert await shown(until) == 0

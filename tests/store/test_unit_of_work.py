@@ -1,0 +1,122 @@
+"""A change and its audit entry become durable together, or neither does."""
+
+import pytest
+
+from exchange.audit import EventName
+from exchange.kernel import CanonicalError
+from exchange.store import Store, UnitOfWork, UnrecordedChangeError
+from tests.support.store import NOW, agreement, client, draft, enrol, member, policy_version, rows_of
+
+THUMBPRINT = "a" * 64
+
+
+async def write_all(unit: UnitOfWork) -> None:
+    await unit.add_member(member())
+    await unit.add_client(client(), THUMBPRINT, NOW)
+    await unit.add_agreement(agreement(), None)
+
+
+async def counts(store: Store) -> list[int]:
+    tables = ["member", "client", "client_certificate", "agreement", "agreement_party", "audit_entry", "audit_outbox"]
+    return [(await rows_of(store, f"SELECT count(*) FROM {name}"))[0][0] for name in tables]
+
+
+async def test_recorded_change_is_kept_with_its_entry(store: Store) -> None:
+    async with store.unit_of_work() as unit:
+        await write_all(unit)
+        entry = await unit.record(draft(EventName.MEMBER_ADDED))
+
+    assert await counts(store) == [1, 1, 1, 1, 2, 1, 1]
+    assert await rows_of(store, "SELECT id FROM audit_entry") == [(entry,)]
+
+
+@pytest.mark.parametrize("write", ["add_member", "bump_policy", "put_policy_digest", "remove_certificate"])
+async def test_change_without_an_entry_is_refused_and_rolled_back(store: Store, write: str) -> None:
+    enrolled = client()
+    await enrol(store, enrolled, THUMBPRINT)
+    before = await counts(store), await store.caller(THUMBPRINT)
+    arguments = {
+        "add_member": (member("NOR"),),
+        "bump_policy": (),
+        "put_policy_digest": ("other",),
+        "remove_certificate": (enrolled.id, THUMBPRINT),
+    }
+
+    with pytest.raises(UnrecordedChangeError, match="record it in the same unit"):
+        async with store.unit_of_work() as unit:  # what ends the unit is under test
+            await getattr(unit, write)(*arguments[write])
+    assert (await counts(store), await store.caller(THUMBPRINT)) == before
+
+
+async def test_failure_after_the_entry_leaves_neither(store: Store) -> None:
+    with pytest.raises(ZeroDivisionError):
+        await fail_after_recording(store)
+
+    assert await counts(store) == [0] * 7
+
+
+async def fail_after_recording(store: Store) -> None:
+    async with store.unit_of_work() as unit:
+        await write_all(unit)
+        await unit.record(draft())
+        raise ZeroDivisionError
+
+
+async def test_entry_that_cannot_be_sealed_takes_the_change_with_it(store: Store) -> None:
+    with pytest.raises(CanonicalError):
+        await record_too_much(store)
+
+    assert await counts(store) == [0] * 7
+
+
+async def record_too_much(store: Store) -> None:
+    async with store.unit_of_work() as unit:
+        await write_all(unit)
+        await unit.record(draft(detail={"many": ["x" * 200] * 500}))
+
+
+async def test_reading_alone_needs_no_entry_and_changes_nothing(store: Store) -> None:
+    before = await policy_version(store)
+    async with store.unit_of_work() as unit:
+        assert await unit.members() == []
+
+    assert await policy_version(store) == before
+
+
+async def test_entry_alone_is_kept_and_moves_no_policy(store: Store) -> None:
+    before = await policy_version(store)
+    async with store.unit_of_work() as unit:
+        await unit.record(draft(EventName.MEMBER_LISTED))
+
+    assert len(await store.entries(10)) == 1
+    assert await policy_version(store) == before
+
+
+async def test_every_change_that_can_alter_a_decision_moves_the_policy_once(store: Store) -> None:
+    enrolled, agreed = client(), agreement()
+    steps = [
+        lambda unit: unit.add_member(member()),
+        lambda unit: unit.add_client(enrolled, THUMBPRINT, NOW),
+        lambda unit: unit.put_client(client(enrolled.id, 2)),
+        lambda unit: unit.put_member(member(version=2)),
+        lambda unit: unit.add_agreement(agreed, None),
+        lambda unit: unit.put_agreement(agreement(agreed.id, 2)),
+        lambda unit: unit.put_policy_digest("digest"),
+        lambda unit: unit.bump_policy(),
+    ]
+    for step in steps:
+        before = await policy_version(store)
+        async with store.unit_of_work() as unit:
+            await step(unit)
+            await unit.record(draft())
+        assert await policy_version(store) == before + 1
+
+
+async def test_policy_digest_is_recorded_when_it_changes_and_only_then(store: Store) -> None:
+    first = await store.set_policy_digest("digest", draft(EventName.POLICY_CHANGED))
+    again = await store.set_policy_digest("digest", draft(EventName.POLICY_CHANGED))
+
+    assert first is not None
+    assert again is None
+    assert (await store.caller("nobody")).state.policy_digest == "digest"
+    assert len(await store.entries(10)) == 1
