@@ -18,7 +18,6 @@ import httpx2
 import pytest
 
 from exchange.app import open_services
-from exchange.cli.init import make_instance
 from exchange.crypto import KeyAndCertificate, issue_client, new_authority, read_certificate
 from exchange.members import Standing
 from exchange.settings import InstanceLayout, load_settings
@@ -81,14 +80,14 @@ def eventually(is_so: Callable[[], bool]) -> None:
 
 @pytest.fixture(scope="module")
 def instance(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """An instance with an enrolled client `reader` and a revoked one, `gone`; made in this process, for speed."""
+    """An instance with an enrolled client `reader` and a revoked one, `gone`; enrolled in this process, for speed."""
     folder = tmp_path_factory.mktemp("instance") / "one"
+    exchange("init", "--dir", folder)
     run_apart(lambda: asyncio.run(fill(folder)))
     return folder
 
 
 async def fill(folder: Path) -> None:
-    await make_instance(folder)
     async with open_services(load_settings(folder)) as services:
         call = Call(request_id=ABSENT, source="host", thumbprint=None, now=services.clock())
         await add_member(services, call, "GBR", "United Kingdom")

@@ -16,7 +16,7 @@ class IdRandomness:
     def __init__(self, source: Callable[[int], bytes] = os.urandom) -> None:
         self._source = source
         self._lock = threading.Lock()
-        self._forget()
+        self._block, self._used = b"", 0
         os.register_at_fork(after_in_child=self._forget)
 
     def __call__(self, size: int) -> bytes:
