@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 
-from exchange.agreements.reading import Reading
+from exchange.agreements.reading import Reading, quoted
 from exchange.agreements.strict_yaml import read_yaml
 from exchange.kernel.errors import InvalidError
 from exchange.members.text import text_problem
@@ -73,7 +73,7 @@ def _words(value: object, pointer: str, reading: Reading) -> dict[str, str]:
     for code, title in entries.items():
         place = f"{pointer}/{code}"
         if not _FORMS[pointer[1:]].fullmatch(code):
-            reading.fault(place, "bad-code", f"`{code[:80]}` is not a code for {pointer[1:]}")
+            reading.fault(place, "bad-code", f"`{quoted(code)}` is not a code for {pointer[1:]}")
         found = reading.text(title, place)
         if found and (problem := text_problem(found, longest=_LONGEST_TITLE)) is not None:
             reading.fault(place, "bad-text", f"the title {problem}")
