@@ -1,0 +1,206 @@
+"""What is tried again, what is not, and what a refusal becomes."""
+
+import json
+
+import httpx2
+import pytest
+
+from exchange.client import AnswerError, ConnectionFailedError, ProblemError
+from exchange.wire import MemberAddition, ReportBody
+
+MEMBERS = {"items": [{"code": "GBR", "version": 1, "name": "United Kingdom", "standing": "active"}]}
+
+
+def problem(status, code="not-found", headers=None, **more):
+    body = {
+        "type": f"urn:exchange:problem:{code}",
+        "title": code,
+        "status": status,
+        "code": code,
+        "detail": "no",
+        **more,
+    }
+    return httpx2.Response(status, json=body, headers={"x-request-id": "r-1", **(headers or {})})
+
+
+def report():
+    return ReportBody.model_validate(
+        {
+            "agreement": "a",
+            "scope": "s",
+            "kind": "intrep",
+            "topic": "cyber",
+            "regions": ["EUR"],
+            "label": {"policy": "NATO", "classification": "SECRET"},
+            "parts": [{"media_type": "text/plain", "name": "a.txt", "content": "x", "encoding": "utf-8"}],
+        }
+    )
+
+
+def test_answer_is_read_into_its_model(line):
+    assert line(lambda _: httpx2.Response(200, json=MEMBERS)).client.members()[0].code == "GBR"
+
+
+def test_fields_of_a_newer_exchange_are_passed_over(line):
+    newer = {"items": [{**MEMBERS["items"][0], "born_later": True}], "also": 1}
+
+    assert line(lambda _: httpx2.Response(200, json=newer)).client.members()[0].code == "GBR"
+
+
+def test_answer_outside_the_contract_is_named(line):
+    wrong = {"items": [{"code": 7}]}
+
+    with pytest.raises(AnswerError, match="not what the contract says: items/0/code"):
+        line(lambda _: httpx2.Response(200, json=wrong)).client.members()
+
+
+def test_refusal_carries_code_faults_and_request_id(line):
+    fault = {"pointer": "/label/classification", "code": "unknown-level", "detail": "no such level"}
+
+    with pytest.raises(ProblemError) as caught:
+        line(lambda _: problem(422, "invalid", errors=[fault])).client.post_report(report())
+
+    assert (caught.value.status, caught.value.code, caught.value.request_id) == (422, "invalid", "r-1")
+    assert caught.value.faults[0].pointer == "/label/classification"
+    assert "no such level" in str(caught.value)
+
+
+@pytest.mark.parametrize("answer", [b"<html>", b"[]", b"{}", b'{"code": "x", "errors": [1]}'])
+def test_refusal_without_a_problem_says_that_this_is_no_exchange(line, answer):
+    with pytest.raises(AnswerError, match="answer 502 without a problem"):
+        line(lambda _: httpx2.Response(502, content=answer)).client.whoami()
+
+
+@pytest.mark.parametrize("status", [400, 401, 403, 404, 409, 412, 413, 415, 422, 500])
+def test_refusal_is_not_tried_again(line, status):
+    one = line(lambda _: problem(status))
+
+    with pytest.raises(ProblemError):
+        one.client.members()
+
+    assert len(one.sent) == 1
+
+
+@pytest.mark.parametrize("status", [429, 503])
+def test_passing_failure_is_tried_three_times_at_most(line, status):
+    one = line(lambda _: problem(status, headers={"retry-after": "1"}))
+
+    with pytest.raises(ProblemError):
+        one.client.members()
+
+    assert len(one.sent) == 3
+    assert one.pauses == [1.0, 1.0]
+
+
+def test_passing_failure_that_passes_is_not_seen(line):
+    answers = [problem(503), httpx2.Response(200, json=MEMBERS)]
+    one = line(lambda _: answers.pop(0))
+
+    assert len(one.client.members()) == 1
+    assert one.pauses == [0.2]
+
+
+def test_long_wait_is_told_instead_of_taken(line):
+    one = line(lambda _: problem(429, "rate-limited", headers={"retry-after": "3600"}))
+
+    with pytest.raises(ProblemError):
+        one.client.members()
+
+    assert one.pauses == []
+
+
+def test_odd_retry_after_counts_as_none(line):
+    one = line(lambda _: problem(503, headers={"retry-after": "Wed, 21 Oct 2026 07:28:00 GMT"}))
+
+    with pytest.raises(ProblemError):
+        one.client.members()
+
+    assert one.pauses == [0.2, 0.8]
+
+
+def test_what_may_happen_once_only_is_not_repeated(line):
+    one = line(lambda _: problem(503))
+
+    with pytest.raises(ProblemError):
+        one.client.add_member(MemberAddition(code="GBR", name="United Kingdom"))
+
+    assert len(one.sent) == 1
+
+
+def test_post_is_repeated_under_one_idempotency_key(line):
+    one = line(lambda _: problem(503))
+
+    with pytest.raises(ProblemError):
+        one.client.post_report(report())
+
+    keys = {request.headers["idempotency-key"] for request in one.sent}
+    assert len(one.sent) == 3
+    assert len(keys) == 1
+
+
+def test_two_posts_have_two_keys_unless_one_is_given(line):
+    one = line(lambda _: problem(422, "invalid"))
+    for key in (None, None, "mine"):
+        with pytest.raises(ProblemError):
+            one.client.post_report(report(), idempotency_key=key)
+
+    keys = [request.headers["idempotency-key"] for request in one.sent]
+    assert len(set(keys)) == 3
+    assert keys[2] == "mine"
+
+
+def test_broken_connection_is_tried_again_where_that_does_no_harm(line):
+    def break_off(_):
+        raise httpx2.ReadError("connection reset by peer")
+
+    one = line(break_off)
+
+    with pytest.raises(ConnectionFailedError):
+        one.client.members()
+
+    assert len(one.sent) == 3
+
+
+def test_refused_certificate_is_not_tried_again(line):
+    def refuse(_):
+        raise httpx2.ConnectError("[SSL: CERTIFICATE_VERIFY_FAILED] certificate verify failed: self-signed certificate")
+
+    one = line(refuse)
+
+    with pytest.raises(ConnectionFailedError, match="not from the authority"):
+        one.client.members()
+
+    assert len(one.sent) == 1
+
+
+@pytest.mark.parametrize(
+    ("said", "told"),
+    [
+        ("[SSL: TLSV13_ALERT_CERTIFICATE_REQUIRED] tlsv13 alert certificate required", "asks for a client certificate"),
+        ("[SSL: SSLV3_ALERT_CERTIFICATE_EXPIRED] sslv3 alert certificate expired", "has expired"),
+        ("[SSL: TLSV1_ALERT_UNKNOWN_CA] tlsv1 alert unknown ca", "does not trust the authority"),
+        ("Hostname mismatch, certificate is not valid for 'x'", "for another name"),
+        ("certificate verify failed: certificate has expired", "its operator must renew it"),
+        ("[SSL: WRONG_VERSION_NUMBER] wrong version number", "does not speak TLS"),
+        ("[Errno 111] Connection refused", "nothing answers"),
+        ("[Errno -2] Name or service not known", "cannot be found"),
+        ("timed out", "did not answer in time"),
+        ("Server disconnected without sending a response.", "does not accept the certificate"),
+        ("something new", "no connection to"),
+    ],
+)
+def test_failed_connection_names_its_cause(line, said, told):
+    def fail(_):
+        raise httpx2.ConnectError(said)
+
+    with pytest.raises(ConnectionFailedError, match=told):
+        line(fail).client.members()
+
+
+def test_body_and_type_are_json(line):
+    one = line(lambda _: httpx2.Response(201, json=MEMBERS["items"][0]))
+
+    one.client.add_member(MemberAddition(code="GBR", name="United Kingdom"))
+
+    assert one.sent[0].headers["content-type"] == "application/json"
+    assert json.loads(one.sent[0].content) == {"code": "GBR", "name": "United Kingdom"}
