@@ -15,7 +15,7 @@ from exchange.store import Parts, PolicyState
 from exchange.usecases.authenticate import required_thumbprint
 from exchange.usecases.collecting import Collected
 from exchange.usecases.context import Call, Services
-from exchange.usecases.judging import ABSENT_ID, judge
+from exchange.usecases.judging import judge
 
 _ID_RANDOMNESS_BYTES = 10
 
@@ -82,6 +82,8 @@ async def source_faults(
         sources.append(("/supersedes", posted.supersedes))
     faults = []
     for place, report_id in sources:
+        if not is_uuid7(report_id):
+            continue  # `compose` names what is no id
         source = await _source_label(services, call, client, report_id, state, own_only=place == "/supersedes")
         if source is None:
             faults.append(Fault(place, "unknown-report", "no such report, or none that you may build on"))
@@ -93,8 +95,7 @@ async def source_faults(
 async def _source_label(  # noqa: PLR0913  one call's surroundings, and the source looked at
     services: Services, call: Call, client: Client, report_id: str, state: PolicyState, *, own_only: bool
 ) -> Label | None:
-    asked = report_id if is_uuid7(report_id) else ABSENT_ID
-    row = await services.store.report_for(required_thumbprint(call), asked, parts=Parts.NONE)
+    row = await services.store.report_for(required_thumbprint(call), report_id, parts=Parts.NONE)
     if row.report is None:
         return None
     judged = await judge(services, call, client, row.report, state)

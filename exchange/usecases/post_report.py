@@ -29,7 +29,7 @@ from exchange.usecases.facts import stated_purpose
 from exchange.usecases.judging import require_same_law
 from exchange.usecases.opening import UNOPENED, open_sealed_header
 from exchange.usecases.post_checks import compose, require_in_force, source_faults
-from exchange.usecases.recording import draft, on_record, record_tampering
+from exchange.usecases.recording import draft, on_record, record_tampering, refuse
 from exchange.usecases.sealing import seal_report, shown_json
 
 _TRIES = 5
@@ -115,8 +115,8 @@ def _idempotency(client: Client, header: Header, key: str | None) -> Idempotency
 async def _replay(services: Services, call: Call, client: Client, replay: IdempotentReplay) -> Recorded[PostedAnswer]:
     row = await services.store.report_for(required_thumbprint(call), replay.report_id, parts=Parts.NONE)
     if row.report is None:
-        message = "the report posted with this key is gone: post again with another key"
-        raise ConflictError(message)
+        error = ConflictError("the report posted with this key is gone: post again with another key")
+        return await refuse(services, draft(call, client, EventName.REPORT_POSTED, Outcome.REFUSED), error)
     try:
         kept = await services.knowledge.release_class(services.store, row.report.class_id)
         header = await open_sealed_header(services, row.report, kept)

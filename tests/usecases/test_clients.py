@@ -1,5 +1,6 @@
 """Clients: enrolment with every fault at once, clearances, revocation, certificates."""
 
+from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any
@@ -281,7 +282,7 @@ async def test_member_s_operator_enrols_nobody_for_another_member(populated: Wor
 async def test_other_members_clients_are_like_absent_ones_to_an_operator(populated: World) -> None:
     await populated.enrol("GBR operator", "GBR", "operator")
     services, call, foreign = populated.services, populated.call("GBR operator"), populated.clients["NOR reader"]
-    acts = [
+    acts: list[Callable[[str], Awaitable[object]]] = [
         lambda client: usecases.show_client(services, call, client),
         lambda client: usecases.change_clearance(services, call, client, ClearanceChange("SECRET")),
         lambda client: usecases.change_clearance(services, call, client, ClearanceChange("SECRET"), if_version=9),

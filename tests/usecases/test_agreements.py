@@ -1,0 +1,250 @@
+"""Agreements: proposed with every fault, seen by their parties only, moved by signatories and by the calendar."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+
+import pytest
+import yaml
+
+from exchange import usecases
+from exchange.agreements import AgreementState, PartyState
+from exchange.kernel import ConflictError, InvalidError, NotFoundError, new_id
+from exchange.usecases import AgreementView, Call, Recorded, Services
+from tests.support.world import AGREEMENT, NOW, World
+
+ABSENT = new_id(NOW, bytes(10))
+FUTURE = AGREEMENT.replace("from: 2026-01-01", "from: 2026-07-01")
+BILATERAL = AGREEMENT.replace("[GBR, NOR, DNK]", "[GBR, NOR]")
+Move = Callable[[Services, Call, str], Awaitable[Recorded[AgreementView]]]
+MOVES: list[Move] = [
+    usecases.sign_agreement,
+    usecases.suspend_agreement,
+    usecases.resume_agreement,
+    usecases.withdraw_agreement,
+]
+
+
+async def proposed(world: World, text: str = AGREEMENT) -> str:
+    recorded = await usecases.propose_agreement(world.services, world.call(None), text)
+    return recorded.value.agreement.id
+
+
+async def state(world: World, agreement_id: str) -> AgreementState:
+    return (await usecases.show_agreement(world.services, world.call(None), agreement_id)).value.state
+
+
+@pytest.mark.parametrize("caller", [None, "operator", "NOR signatory"])
+async def test_host_operators_and_parties_propose(populated: World, caller: str | None) -> None:
+    made = await populated.attempt(usecases.propose_agreement(populated.services, populated.call(caller), AGREEMENT))
+
+    view = made.value.value
+    assert (view.state, view.agreement.version) == (AgreementState.DRAFT, 1)
+    assert {party.state for party in view.agreement.parties} == {PartyState.PENDING}
+    assert (made.entry["type"], made.entry["decision"]) == ("agreement.proposed", "permitted")
+    assert made.entry["object"] == {"type": "agreement", "id": view.agreement.id, "version": 1}
+    assert made.entry["detail"] == {"state": "draft", "parties": ["GBR", "NOR", "DNK"]}
+    rows = populated.sql("SELECT proposed_by FROM agreement WHERE id = $1", view.agreement.id)
+    assert rows == [(None if caller is None else populated.clients[caller].id,)]
+
+
+async def test_agreement_is_the_same_from_yaml_and_json(populated: World) -> None:
+    document = yaml.safe_load(AGREEMENT.replace("2026-01-01", "'2026-01-01'").replace("2030-12-31", "'2030-12-31'"))
+    from_json = await usecases.propose_agreement(populated.services, populated.call(None), document)
+    from_text = await usecases.propose_agreement(populated.services, populated.call(None), AGREEMENT)
+
+    assert from_json.value.agreement.terms == from_text.value.agreement.terms
+
+
+async def test_faults_of_a_file_have_lines_and_all_are_named(populated: World) -> None:
+    text = (
+        AGREEMENT.replace("policy: NATO", "policy: SECRETLAND")
+        .replace("[cyber]", "[nonsense]")
+        .replace("ATOMAL", "NOSUCH")
+        .replace("parties: [GBR", "parties: [FIN")
+    )
+    made = await populated.attempt(usecases.propose_agreement(populated.services, populated.call(None), text))
+
+    assert isinstance(made.error, InvalidError)
+    found = {(fault.line, fault.pointer) for fault in made.error.faults}
+    assert {(2, "/parties/0"), (3, "/policy"), (7, "/scopes/0/topics/0")} <= found
+    assert (made.entry["type"], made.entry["decision"]) == ("agreement.proposed", "refused")
+    assert set(made.entry["detail"]["codes"]) == {fault.code for fault in made.error.faults}
+
+
+@pytest.mark.parametrize(
+    "text", ["", "]", "{", "- 1", "title: x\ntitle: y", "\x00", "&a [*a]", "title: !!python/object:os.system x"]
+)
+async def test_what_is_no_agreement_is_refused_and_recorded(populated: World, text: str) -> None:
+    made = await populated.attempt(usecases.propose_agreement(populated.services, populated.call(None), text))
+
+    assert isinstance(made.error, InvalidError)
+    assert made.entry["decision"] == "refused"
+    assert len(await populated.services.store.agreements()) == 1
+
+
+async def test_compartments_of_an_unknown_policy_are_unknown(populated: World) -> None:
+    document = {**yaml.safe_load(AGREEMENT), "policy": "NOWHERE"}
+    made = await populated.attempt(usecases.propose_agreement(populated.services, populated.call(None), document))
+
+    assert isinstance(made.error, InvalidError)
+
+
+async def test_nobody_proposes_for_others(populated: World) -> None:
+    made = await populated.attempt(
+        usecases.propose_agreement(populated.services, populated.call("ESP signatory"), AGREEMENT)
+    )
+
+    assert isinstance(made.error, InvalidError)
+    assert [(fault.pointer, fault.code) for fault in made.error.faults] == [("/parties", "not-a-party")]
+    assert made.entry["detail"] == {"codes": ["not-a-party"]}
+    assert len(await populated.services.store.agreements()) == 1
+
+
+async def test_operator_of_a_member_proposes_its_own_agreements_only(populated: World) -> None:
+    await populated.enrol("ESP operator", "ESP", "operator")
+    made = await populated.attempt(
+        usecases.propose_agreement(populated.services, populated.call("ESP operator"), AGREEMENT)
+    )
+
+    assert isinstance(made.error, InvalidError)
+
+
+@pytest.mark.parametrize(
+    ("caller", "sees"),
+    [
+        (None, True),
+        ("operator", True),
+        ("GBR reader", True),
+        ("DNK signatory", True),
+        ("ESP signatory", False),
+        ("ESP reader", False),
+        ("auditor", False),
+    ],
+)
+async def test_only_parties_see_an_agreement(populated: World, caller: str | None, sees: bool) -> None:
+    services, call = populated.services, populated.call(caller)
+    listed = await populated.attempt(usecases.list_agreements(services, call))
+    shown = await populated.attempt(usecases.show_agreement(services, call, populated.agreement_id))
+    absent = await populated.attempt(usecases.show_agreement(services, call, ABSENT))
+
+    assert [view.agreement.id for view in listed.value.value] == ([populated.agreement_id] if sees else [])
+    assert (listed.entry["type"], listed.entry["decision"]) == ("agreement.listed", "permitted")
+    assert (shown.error is None) is sees
+    assert isinstance(absent.error, NotFoundError)
+    if not sees:
+        assert (type(shown.error), str(shown.error)) == (NotFoundError, str(absent.error))
+        assert shown.entry["object"] == {"type": "agreement", "id": populated.agreement_id}
+    assert shown.entry["decision"] == ("permitted" if sees else "refused")
+
+
+@pytest.mark.parametrize("agreement_id", ["", "1", "\x00", ABSENT.upper(), "\ud800"])
+async def test_id_that_is_none_is_answered_like_an_absent_one(populated: World, agreement_id: str) -> None:
+    for act in (usecases.show_agreement, *MOVES):
+        made = await populated.attempt(act(populated.services, populated.call("GBR signatory"), agreement_id))
+
+        assert isinstance(made.error, NotFoundError)
+        assert made.entry["object"] == {"type": "agreement", "id": "malformed"}
+
+
+@pytest.mark.parametrize("move", MOVES)
+async def test_signatory_of_another_member_moves_nothing(populated: World, move: Move) -> None:
+    made = await populated.attempt(move(populated.services, populated.call("ESP signatory"), populated.agreement_id))
+
+    assert isinstance(made.error, NotFoundError)
+    assert made.entry["decision"] == "refused"
+    assert (await populated.services.store.agreement(populated.agreement_id)).version == 4  # type: ignore[union-attr]  # it stands
+
+
+async def test_agreement_is_in_force_with_the_last_signature(populated: World) -> None:
+    agreement_id = await proposed(populated)
+    states = []
+    for member in ("GBR", "DNK", "NOR"):
+        made = await populated.attempt(
+            usecases.sign_agreement(populated.services, populated.call(f"{member} signatory"), agreement_id)
+        )
+        states.append(made.value.value.state)
+
+        assert (made.entry["type"], made.entry["decision"]) == ("agreement.signed", "permitted")
+        assert made.entry["member"] == member
+        assert made.entry["detail"]["state"] == states[-1].value
+    assert states == [AgreementState.DRAFT, AgreementState.DRAFT, AgreementState.IN_FORCE]
+
+
+async def test_agreement_comes_into_force_and_expires_by_itself(populated: World) -> None:
+    agreement_id = await populated.agree(FUTURE)
+    seen = []
+    for moment in (
+        NOW,
+        datetime(2026, 6, 30, 23, 59, 59, 999999, tzinfo=UTC),
+        datetime(2026, 7, 1, tzinfo=UTC),
+        datetime(2030, 12, 31, 23, 59, 59, tzinfo=UTC),
+        datetime(2031, 1, 1, tzinfo=UTC),
+    ):
+        populated.clock.now = moment
+        seen.append(await state(populated, agreement_id))
+
+    assert [each.value for each in seen] == ["signed", "signed", "in_force", "in_force", "expired"]
+
+
+async def test_party_suspends_and_resumes_its_own_part(populated: World) -> None:
+    services, agreement_id = populated.services, populated.agreement_id
+    call = populated.call("NOR signatory")
+    suspended = await populated.attempt(usecases.suspend_agreement(services, call, agreement_id))
+    resumed = await populated.attempt(usecases.resume_agreement(services, call, agreement_id))
+
+    assert suspended.value.value.state is AgreementState.IN_FORCE
+    standing = {party.member: party.state.value for party in suspended.value.value.agreement.parties}
+    assert standing == {"GBR": "signed", "NOR": "suspended", "DNK": "signed"}
+    assert suspended.entry["type"] == "agreement.suspended"
+    assert resumed.entry["type"] == "agreement.resumed"
+    assert {party.state for party in resumed.value.value.agreement.parties} == {PartyState.SIGNED}
+
+
+async def test_agreement_of_two_is_suspended_by_one_and_ended_by_its_withdrawal(populated: World) -> None:
+    agreement_id = await populated.agree(
+        BILATERAL.replace("readers: [GBR, NOR, DNK]", "readers: [GBR, NOR]"), signatories=("GBR", "NOR")
+    )
+    call = populated.call("NOR signatory")
+    suspended = await usecases.suspend_agreement(populated.services, call, agreement_id)
+    withdrawn = await populated.attempt(usecases.withdraw_agreement(populated.services, call, agreement_id))
+
+    assert suspended.value.state is AgreementState.SUSPENDED
+    assert withdrawn.value.value.state is AgreementState.WITHDRAWN
+    assert (withdrawn.entry["type"], withdrawn.entry["detail"]["state"]) == ("agreement.withdrawn", "withdrawn")
+
+
+@pytest.mark.parametrize("move", [usecases.sign_agreement, usecases.resume_agreement])
+async def test_move_that_the_state_does_not_allow_conflicts_and_is_recorded(populated: World, move: Move) -> None:
+    made = await populated.attempt(move(populated.services, populated.call("NOR signatory"), populated.agreement_id))
+
+    assert isinstance(made.error, ConflictError)
+    assert (made.entry["decision"], made.entry["detail"]) == ("refused", {"codes": ["conflict"]})
+    assert made.error.entry == made.entry["id"]
+
+
+async def test_all_parties_may_sign_at_once_on_several_nodes(populated: World) -> None:
+    agreement_id = await proposed(populated)
+    async with populated.another_node() as second:
+        nodes = {"GBR": populated.services, "NOR": second, "DNK": populated.services}
+        await asyncio.gather(
+            *(
+                usecases.sign_agreement(services, populated.call(f"{member} signatory"), agreement_id)
+                for member, services in nodes.items()
+            )
+        )
+
+    assert await state(populated, agreement_id) is AgreementState.IN_FORCE
+
+
+async def test_signature_before_the_clock_of_another_node_counts_from_its_moment(populated: World) -> None:
+    agreement_id = await proposed(populated)
+    ahead = {"GBR": NOW, "NOR": NOW, "DNK": NOW + timedelta(seconds=2)}
+    for member, moment in ahead.items():
+        call = replace(populated.call(f"{member} signatory"), now=moment)
+        await usecases.sign_agreement(populated.services, call, agreement_id)
+
+    assert await state(populated, agreement_id) is AgreementState.DRAFT
+    populated.clock.advance(timedelta(seconds=2))
+    assert await state(populated, agreement_id) is AgreementState.IN_FORCE
