@@ -5,13 +5,10 @@ import json
 from datetime import date
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from exchange.agreements import (
     OnwardRelease,
     SharedReports,
-    Terms,
     agreement_as_json,
     parse_agreement,
     propose,
@@ -22,23 +19,18 @@ from exchange.agreements import (
 from exchange.kernel import Fault, InvalidError, canonical_bytes
 from exchange.markings import load_catalogue
 from exchange.members import check_member_code
-from tests.core.agreements.worlds import BEFORE, EXAMPLE, ROOT, VOCABULARY, example_json, from_json, parse
-
-REMOVE = object()
-SCOPE = ("scopes", 0)
-
-
-def changed(path, value):
-    """The example's JSON with the value at `path` replaced, or removed."""
-    body = example_json()
-    place = body
-    for step in path[:-1]:
-        place = place[step]
-    if value is REMOVE:
-        del place[path[-1]]
-    else:
-        place[path[-1]] = value
-    return body
+from tests.core.agreements.worlds import (
+    BEFORE,
+    EXAMPLE,
+    REMOVE,
+    ROOT,
+    SCOPE,
+    VOCABULARY,
+    changed,
+    example_json,
+    from_json,
+    parse,
+)
 
 
 def faults_of(value) -> list[tuple[str, str]]:
@@ -510,113 +502,3 @@ def test_answer_about_an_agreement_has_the_fields_of_the_contract():
             {"member": "DNK", "state": "pending"},
         ],
     }
-
-
-durations = st.sampled_from(["P5Y", "PT30M", "P1W", "P1Y2M3DT4H5M6S"])
-parties_of_test = st.lists(st.sampled_from(["GBR", "NOR", "DNK", "ESP", "EUROPOL"]), min_size=2, unique=True)
-
-
-@st.composite
-def bodies(draw):
-    parties = draw(parties_of_test)
-    some = st.lists(st.sampled_from(parties), min_size=1, unique=True)
-
-    def words(known):
-        return draw(st.lists(st.sampled_from(sorted(known)), min_size=1, max_size=4, unique=True))
-
-    scopes = [
-        {
-            "name": name,
-            "topics": [topic for topic in words(VOCABULARY.topics) if "." not in topic] or ["cyber"],
-            "regions": words(VOCABULARY.regions),
-            "kinds": words(VOCABULARY.kinds),
-            "purposes": words(VOCABULARY.purposes),
-            "ceiling": draw(st.sampled_from(["SECRET", "RESTRICTED"])),
-            "compartments": draw(st.lists(st.sampled_from(["ATOMAL", "BOHEMIA"]), unique=True)),
-            "contributors": draw(some),
-            "readers": draw(some),
-            "onward_release": draw(st.sampled_from(["never", "originator-consent", "parties"])),
-            "retention": draw(durations),
-        }
-        for name in draw(
-            st.lists(
-                st.from_regex(r"[a-z][a-z0-9]{0,8}(-[a-z0-9]{1,4})?", fullmatch=True),
-                min_size=1,
-                max_size=3,
-                unique=True,
-            )
-        )
-    ]
-    obligations = [
-        {"party": draw(st.sampled_from(["all", *parties])), "scope": draw(st.sampled_from(scopes))["name"], **owed}
-        for owed in draw(
-            st.lists(
-                st.one_of(
-                    st.fixed_dictionaries({"report_every": durations}),
-                    st.fixed_dictionaries(
-                        {
-                            "acknowledge": st.dictionaries(
-                                st.sampled_from(["FLASH", "IMMEDIATE", "PRIORITY", "ROUTINE"]), durations, min_size=1
-                            )
-                        }
-                    ),
-                ),
-                max_size=3,
-            )
-        )
-    ]
-    first, last = sorted(draw(st.lists(st.dates(), min_size=2, max_size=2)))
-    return {
-        "title": draw(st.sampled_from(["Arrangement", "Überseeisches Abkommen"])),
-        "parties": parties,
-        "policy": "NATO",
-        "validity": {"from": first.isoformat(), "until": last.isoformat()},
-        "scopes": scopes,
-        "obligations": obligations,
-        "termination": {"notice": draw(durations), "shared_reports": draw(st.sampled_from(["recalled", "kept"]))},
-    }
-
-
-@given(bodies())
-def test_terms_read_back_as_they_were_written(body):
-    terms = from_json(body)
-
-    assert terms_as_json(terms) == body
-    written = canonical_bytes(terms_as_json(terms))
-    assert from_json(json.loads(written)) == terms_from_stored(json.loads(written)) == terms
-    # JSON is YAML 1.2 too: the file reader says the same.
-    assert parse(written.decode()) == terms
-
-
-json_values = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5),
-    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
-    max_leaves=8,
-)
-places = st.sampled_from(
-    [
-        ("title",),
-        ("parties",),
-        ("validity",),
-        ("scopes",),
-        SCOPE,
-        (*SCOPE, "topics"),
-        (*SCOPE, "retention"),
-        ("obligations",),
-        ("obligations", 1),
-        ("termination",),
-    ]
-)
-
-
-@given(places, json_values)
-def test_whatever_comes_in_is_read_or_refused_with_faults(path, value):
-    faults: tuple[Fault, ...] = ()
-    terms = None
-    try:
-        terms = from_json(changed(path, value))
-    except InvalidError as refused:
-        faults = refused.faults
-
-    assert isinstance(terms, Terms) is not bool(faults)
-    assert all(fault.line is None for fault in faults)

@@ -101,3 +101,20 @@ def agreement(states: Iterable[PartyState], *, signed_at: datetime = SIGNED_AT) 
         for code, state in zip(codes, states, strict=False)
     )
     return Agreement(id=AgreementId("a"), version=7, terms=parse(EXAMPLE), parties=parties)
+
+
+REMOVE = object()
+SCOPE = ("scopes", 0)
+
+
+def changed(path, value):
+    """The example's JSON with the value at `path` replaced, or removed."""
+    body = example_json()
+    place = body
+    for step in path[:-1]:
+        place = place[step]
+    if value is REMOVE:
+        del place[path[-1]]
+    else:
+        place[path[-1]] = value
+    return body
