@@ -138,15 +138,12 @@ def _outcome(number: int, name: str, reason: Reason | None, words: Mapping[str, 
 
 def _words(case: Case) -> dict[str, str]:
     return {
-        "client": case.reader.client,
         "member": case.reader.member,
         "nationality": case.reader.nationality,
         "level": case.reader.level,
         "purpose": case.reader.purpose,
         "originator": case.cls.originator,
-        "agreement": case.cls.agreement,
         "scope": case.cls.scope,
         "topic": case.cls.topic,
         "kind": case.cls.kind,
-        "guards": "",
     }

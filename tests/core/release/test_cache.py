@@ -123,6 +123,14 @@ def test_a_permit_beside_which_a_part_failed_is_not_remembered_either():
     assert len(kept) == 0
 
 
+def test_a_refusal_of_the_whole_beside_which_a_part_failed_is_not_remembered_either():
+    kept = DecisionCache()
+    facts = marked(LABEL, LABEL, label(classification="UNKNOWN"))
+
+    assert ask(kept, facts=facts, clause=scope(in_force=False)) == Refusal((Reason.AGREEMENT_NOT_IN_FORCE,))
+    assert len(kept) == 0
+
+
 def test_the_decision_unused_for_longest_is_forgotten_first():
     kept = DecisionCache(capacity=2)
     first, second, third = (Refusal((reason,)) for reason in (Reason.RECALLED, Reason.EXPIRED, Reason.NATIONALITY))

@@ -167,6 +167,7 @@ def test_a_failing_rule_is_told_as_a_refusal():
 
     failed = [rule for rule in explanation.rules if rule.reason is Reason.RULE_FAILED]
     assert {rule.number for rule in failed} == {15, 17, 18}
+    assert {rule.name for rule in failed} == {"label-known", "below-ceiling", "clearance-level"}
     assert {(rule.outcome, rule.sentence) for rule in failed} == {(Outcome.REFUSED, FAILED_SENTENCE)}
 
 
@@ -195,6 +196,14 @@ def test_sentences_carry_the_words_of_the_case():
     assert "`RESTRICTED`" in rules["clearance-level"].sentence
     assert "`ESP`" in rules["nationality"].sentence
     assert rules["originator-is-party"].sentence.startswith("GBR, ")
+
+
+def test_what_passed_is_told_as_passed():
+    rules = {rule.name: rule.sentence for rule in explained(Viewer.READER).rules}
+
+    assert rules["reader-is-party"] == "NOR is an active party to the agreement."
+    assert rules["purpose-allowed"] == "The scope allows the purpose `defence`."
+    assert rules["guards"] == "No guard forbids it."
 
 
 def test_no_sentence_names_another_recipient():

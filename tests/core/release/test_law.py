@@ -100,23 +100,33 @@ def test_examples_that_hold_are_sound():
 
 
 @pytest.mark.parametrize(
-    ("before", "after", "line"),
-    [("member: ESP", "member: DNK", 2), ("forbids: false}", "forbids: false, reader: {member: ESP}}", 3)],
+    ("before", "after", "line", "message"),
+    [
+        ("member: ESP", "member: DNK", 2, "`Spain`: `x.y` should forbid this, and does not"),
+        (
+            "forbids: false}",
+            "forbids: false, reader: {member: ESP}}",
+            3,
+            "`Norway`: `x.y` should not forbid this, and does",
+        ),
+    ],
 )
-def test_an_example_that_comes_out_otherwise_is_a_fault_with_its_line(before, after, line):
+def test_an_example_that_comes_out_otherwise_is_a_fault_with_its_line(before, after, line, message):
     report = check_law(checked(HOLDS.replace(before, after)))
 
     assert not report.is_sound
     assert codes(report) == [("/guards/exchange.examples.yaml", "example-failed", line)]
+    assert report.faults[0].message == message
 
 
 def test_a_guard_without_both_kinds_of_example_is_a_fault():
     only_one = "\n".join(HOLDS.splitlines()[:2])
 
     assert codes(check_law(checked(only_one))) == [("", "untested-guard", None)]
-    assert [code for _, code, _ in codes(check_law(files_with(guards={"exchange.cedar": GUARD})))] == [
-        "untested-guard",
-        "untested-guard",
+    report = check_law(files_with(guards={"exchange.cedar": GUARD}))
+    assert [(fault.code, fault.message) for fault in report.faults] == [
+        ("untested-guard", "`x.y` has no example that it forbids: add one"),
+        ("untested-guard", "`x.y` has no example that it does not forbid: add one"),
     ]
 
 
@@ -124,7 +134,9 @@ def test_an_example_in_which_a_guard_fails_is_a_fault():
     failing = GUARD.replace('principal.member == "ESP"', "principal.level_rank + 9223372036854775807 > 0")
     one = "examples:\n  - {name: n, guard: x.y, forbids: false, report: {classification: UNKNOWN}}"
 
-    assert ("/guards/exchange.examples.yaml", "rule-failed", 2) in codes(check_law(checked(one)))
+    report = check_law(checked(one))
+    assert codes(report)[0] == ("/guards/exchange.examples.yaml", "rule-failed", 2)
+    assert report.faults[0].message == "`n`: a guard failed to answer, so the exchange would refuse"
     assert ("/guards/exchange.examples.yaml", "rule-failed", 2) in codes(check_law(checked(HOLDS, failing)))
 
 

@@ -23,12 +23,13 @@ def test_clients_are_counted_by_agency_whole_and_tear_line():
         client(4, "NOR", agency="NOR/B", level="RESTRICTED", compartments=frozenset()),
         client(5, "NOR", agency="NOR/C", level="UNCLASSIFIED"),
         client(6, "DNK"),
+        client(7, "DNK"),
     ]
 
     found = outlook(readers)
 
     assert found["NOR"] == MemberOutlook("NOR", (AgencyOutlook("NOR/A", 2, 0), AgencyOutlook("NOR/B", 1, 1)), ())
-    assert found["DNK"] == MemberOutlook("DNK", (AgencyOutlook("DNK/A", 0, 1),), ())
+    assert found["DNK"] == MemberOutlook("DNK", (AgencyOutlook("DNK/A", 0, 2),), ())
 
 
 def test_members_concerned_are_listed_by_code_and_no_others():
