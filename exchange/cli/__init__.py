@@ -6,7 +6,7 @@ Does not: decide anything itself. An operator's verb is a recorded use case, a m
 """
 
 from exchange.cli import agreements, clients, demo, init, members, policy, profile, reports, serving
-from exchange.cli.main import main, run
+from exchange.cli.program import main, run
 
 __all__ = [
     "agreements",

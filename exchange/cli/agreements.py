@@ -10,7 +10,7 @@ import typer
 from exchange.agreements.strict_yaml import Document, read_yaml
 from exchange.cli import output
 from exchange.cli.instance import Host, read_text
-from exchange.cli.main import app
+from exchange.cli.program import app
 from exchange.cli.verbs import JsonOption, Where, either_verb, member_verb
 from exchange.client import ExchangeClient, ProblemError
 from exchange.kernel import Fault, InvalidError

@@ -11,7 +11,7 @@ from exchange.audit import EventName, Outcome, Subject
 from exchange.cli import output
 from exchange.cli.enrolment import DEFAULT_PURPOSES, Newcomer, enrol_with_files, read_pem
 from exchange.cli.instance import Host, write_new
-from exchange.cli.main import app
+from exchange.cli.program import app
 from exchange.cli.verbs import JsonOption, day_or_moment, host_verb
 from exchange.crypto import read_certificate
 from exchange.kernel import InvalidError, rfc3339

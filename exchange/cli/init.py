@@ -17,7 +17,7 @@ import typer
 from exchange.audit import EventName, Outcome, Subject
 from exchange.cli import output
 from exchange.cli.instance import Host, folder_of, open_host, write_new
-from exchange.cli.main import app
+from exchange.cli.program import app
 from exchange.cli.verbs import DirOption, JsonOption
 from exchange.crypto import KeyAndCertificate, issue_server, new_authority
 from exchange.custody import create_root_file

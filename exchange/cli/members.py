@@ -6,7 +6,7 @@ import typer
 
 from exchange.cli import output
 from exchange.cli.instance import Host
-from exchange.cli.main import app
+from exchange.cli.program import app
 from exchange.cli.verbs import JsonOption, host_verb
 from exchange.members import Member
 from exchange.usecases import add_member, list_members, resume_member, suspend_member

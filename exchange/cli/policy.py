@@ -12,8 +12,8 @@ import typer
 from exchange.audit import EntryDraft, EventName, Outcome, Subject
 from exchange.cli import output
 from exchange.cli.instance import Host, policies_folder
-from exchange.cli.main import FAILED, app
 from exchange.cli.posting import law_catalogue
+from exchange.cli.program import FAILED, app
 from exchange.cli.verbs import DirOption, JsonOption, Where, either_verb, host_verb
 from exchange.client import ExchangeClient
 from exchange.kernel import InvalidError, NotFoundError, is_uuid7

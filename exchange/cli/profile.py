@@ -6,8 +6,8 @@ from typing import Annotated
 import typer
 
 from exchange.cli import output
-from exchange.cli.main import app
 from exchange.cli.profiles import Door, endpoint_of, profiles_path, read_profiles, save_profile
+from exchange.cli.program import app
 from exchange.cli.verbs import JsonOption
 
 profiles = typer.Typer(help="Saved connections to exchanges (member).", no_args_is_help=True)

@@ -35,12 +35,15 @@ def save_parts(
 
 
 def file_names(parts: list[PulledPartBody]) -> list[str]:
-    """Return a file name for each part: its own where that is safe and free, else with its number before it."""
+    """Return a file name for each part: its own where that is safe and free, else with its number before."""
     names: list[str] = []
     for part in parts:
         name = safe_name(part.name)
+        # Some file systems tell no upper case from lower.
         taken = {one.casefold() for one in names}
-        names.append(name if name.casefold() not in taken else f"{part.number}-{name}")
+        while name.casefold() in taken:
+            name = f"{part.number}-{name}"
+        names.append(name)
     return names
 
 

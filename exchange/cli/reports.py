@@ -10,8 +10,8 @@ import typer
 from pydantic import ValidationError
 
 from exchange.cli import output
-from exchange.cli.main import app
 from exchange.cli.posting import label_of, law_catalogue, parts_of
+from exchange.cli.program import app
 from exchange.cli.pulling import save_parts
 from exchange.cli.verbs import JsonOption, day_or_moment, member_verb
 from exchange.client import ExchangeClient

@@ -12,7 +12,7 @@ from exchange.cli import output
 from exchange.cli.clients import all_clients
 from exchange.cli.doctor import Finding, examine
 from exchange.cli.instance import Host, folder_of, open_host
-from exchange.cli.main import FAILED, app
+from exchange.cli.program import FAILED, app
 from exchange.cli.verbs import DirOption, JsonOption, host_verb
 from exchange.kernel import InvalidError
 from exchange.settings import load_settings

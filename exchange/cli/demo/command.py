@@ -15,7 +15,7 @@ from exchange.cli.demo.play import perform
 from exchange.cli.demo.record import COLUMNS, table_rows
 from exchange.cli.demo.script import Script, StepFailedError
 from exchange.cli.demo.stage import Stage
-from exchange.cli.main import FAILED, app
+from exchange.cli.program import FAILED, app
 from exchange.cli.verbs import JsonOption
 from exchange.kernel import InvalidError, UnsafeSettingError
 

@@ -1,0 +1,85 @@
+"""An instance made once and copied for each test, and the command line run in this process."""
+
+import json
+import shutil
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from exchange.cli import run
+
+
+@dataclass(frozen=True)
+class Ran:
+    """How a command ended and what it said."""
+
+    code: int
+    out: str
+    err: str
+
+    @property
+    def json(self):
+        return json.loads(self.out)
+
+
+@pytest.fixture(autouse=True)
+def plain_environment(monkeypatch, tmp_path):
+    for name in ("DIR", "URL", "CERT", "KEY", "CA", "POLICIES_DIR", "DATABASE_URL", "TRACEBACK"):
+        monkeypatch.delenv(f"EXCHANGE_{name}", raising=False)
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
+
+
+@pytest.fixture
+def exchange(capsys) -> Callable[..., Ran]:
+    """Run one command in this process."""
+
+    def command(*words) -> Ran:
+        capsys.readouterr()
+        code = run([str(word) for word in words])
+        said = capsys.readouterr()
+        return Ran(code, said.out, said.err)
+
+    return command
+
+
+@pytest.fixture(scope="session")
+def pristine(tmp_path_factory) -> Path:
+    """An instance as `exchange init` leaves it, with the members GBR and NOR."""
+    folder = tmp_path_factory.mktemp("pristine") / "instance"
+    assert run(["init", "--dir", str(folder)]) == 0
+    for code in ("GBR", "NOR"):
+        assert run(["member", "add", code, "--name", code, "--dir", str(folder)]) == 0
+    return folder
+
+
+@pytest.fixture
+def instance(pristine, tmp_path) -> Path:
+    """An instance of the test's own."""
+    return Path(shutil.copytree(pristine, tmp_path / "instance"))
+
+
+@pytest.fixture
+def operate(exchange, instance):
+    """Run an operator's command on that instance."""
+
+    def command(*words) -> Ran:
+        return exchange(*words, "--dir", instance)
+
+    return command
+
+
+@pytest.fixture
+def enrol(operate, tmp_path):
+    """Enrol a client of NOR; its files go to a folder of its own."""
+
+    def command(*words, name="desk", out=None) -> Ran:
+        given = {
+            "--member": "NOR", "--agency": "NSM", "--role": "reader", "--clearance": "SECRET",
+            "--out": out or tmp_path / name,
+        }  # fmt: skip
+        missing = [word for pair in given.items() if pair[0] not in words for word in pair]
+        return operate("client", "enrol", name, *words, *missing)
+
+    return command

@@ -1,0 +1,158 @@
+"""0 done, 1 refused or failed, 2 wrong usage; errors are lines on stderr."""
+
+import subprocess
+import sys
+
+import pytest
+
+from exchange.cli import program
+from exchange.cli.program import app, run
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["frob"],
+        ["init", "--frob"],
+        ["member", "add"],
+        ["member", "add", "GBR"],
+        ["serve", "--port", "x"],
+        ["serve", "--port", "70000"],
+        ["serve", "--workers", "0"],
+        ["report", "post"],
+        ["report", "pull"],
+        ["client", "enrol", "x"],
+        ["agreement", "sign"],
+        ["policy", "explain", "x"],
+    ],
+)
+def test_wrong_usage_is_2_and_on_stderr(exchange, words):
+    ran = exchange(*words)
+
+    assert ran.code == 2
+    assert ran.out == ""
+    assert "Error: " in ran.err
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["status"],
+        ["member", "list"],
+        ["client", "list"],
+        ["report", "list"],
+        ["agreement", "list"],
+        ["agreement", "sign", "x"],
+        ["report", "pull", "x"],
+    ],
+)
+def test_nowhere_to_act_is_1_and_names_the_options(exchange, words):
+    ran = exchange(*words)
+
+    assert ran.code == 1
+    assert ran.out == ""
+    assert "--dir" in ran.err or "--url" in ran.err
+    assert "Traceback" not in ran.err
+
+
+@pytest.mark.parametrize("verb", ["status", "migrate", "serve"])
+def test_folder_that_is_no_instance_names_the_mend(exchange, tmp_path, verb):
+    ran = exchange(verb, "--dir", tmp_path)
+
+    assert ran.code == 1
+    assert f"exchange init --dir {tmp_path}" in ran.err
+
+
+@pytest.mark.parametrize("words", [["--help"], ["report", "post", "--help"], ["demo", "--help"]])
+def test_help_is_0(exchange, words):
+    assert exchange(*words).code == 0
+
+
+def test_help_names_every_verb_of_the_contract(exchange):
+    shown = exchange("--help").out
+
+    for verb in [
+        "demo",
+        "init",
+        "serve",
+        "migrate",
+        "status",
+        "doctor",
+        "member",
+        "client",
+        "ca",
+        "agreement",
+        "report",
+        "policy",
+    ]:
+        assert f"\n  {verb} " in shown
+
+
+def test_unexpected_failure_is_a_sentence(exchange, monkeypatch):
+    def explode(*_args, **_named):
+        raise RuntimeError("boom")
+
+    monkeypatch.setattr(program, "app", explode)
+
+    ran = exchange("status")
+
+    assert ran.code == 1
+    assert ran.err == "error: unexpected: RuntimeError: boom (set EXCHANGE_TRACEBACK=1 to see where)\n"
+
+
+def test_traceback_comes_only_where_asked_for(monkeypatch):
+    def explode(*_args, **_named):
+        raise RuntimeError("boom")
+
+    monkeypatch.setattr(program, "app", explode)
+    monkeypatch.setenv("EXCHANGE_TRACEBACK", "1")
+
+    with pytest.raises(RuntimeError, match="boom"):
+        run(["status"])
+
+
+def test_interruption_is_1(exchange, monkeypatch):
+    def interrupt(*_args, **_named):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(program, "app", interrupt)
+
+    assert exchange("status").code == 1
+
+
+def test_both_places_at_once_are_refused(exchange, instance):
+    ran = exchange("agreement", "list", "--dir", instance, "--url", "https://localhost:1")
+
+    assert ran.code == 1
+    assert "give one of the two" in ran.err
+
+
+def test_program_runs_as_a_module():
+    ran = subprocess.run(
+        [sys.executable, "-m", "exchange.cli", "frob"], capture_output=True, text=True, timeout=60, check=False
+    )
+
+    assert ran.returncode == 2
+    assert "No such command" in ran.stderr
+
+
+def test_output_into_a_closed_pipe_is_no_traceback(instance):
+    command = f"{sys.executable} -m exchange.cli policy check --json --dir {instance} | true"
+    ran = subprocess.run(["bash", "-c", command], capture_output=True, text=True, timeout=60, check=False)
+
+    assert "Traceback" not in ran.stderr
+    assert "Exception" not in ran.stderr
+
+
+def test_every_verb_that_prints_takes_json():
+    from typer.main import get_command
+
+    def verbs(command, path=()):
+        for name, verb in getattr(command, "commands", {}).items():
+            yield from verbs(verb, (*path, name))
+        if not getattr(command, "commands", {}):
+            yield path, {option for parameter in command.params for option in parameter.opts}
+
+    without = {path for path, options in verbs(get_command(app)) if "--json" not in options}
+
+    assert without == {("serve",)}

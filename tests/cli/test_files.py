@@ -1,0 +1,138 @@
+"""From files to parts and back: media types, markings, names that cannot leave their folder."""
+
+import json
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from exchange.cli.demo.disk import files_holding, pieces_of
+from exchange.cli.posting import STIX, guess_media_type, label_of, law_catalogue, part_of, parts_of
+from exchange.cli.pulling import file_names, safe_name
+from exchange.kernel import ExchangeError, InvalidError
+
+BUNDLE = json.dumps({"type": "bundle", "id": "bundle--1", "objects": []}).encode()
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "kind"),
+    [
+        ("a.json", BUNDLE, STIX),
+        ("a.JSON", BUNDLE, STIX),
+        ("a.json", b'{"type": "indicator"}', "application/json"),
+        ("a.json", b"[]", "application/json"),
+        ("a.json", b"{not json", "application/json"),
+        ("a.txt", b"hello", "text/plain"),
+        ("a.txt", b"\xff\xfe", "application/octet-stream"),
+        ("a.md", b"# a", "text/markdown"),
+        ("a.pdf", b"%PDF", "application/pdf"),
+        ("a", b"x", "application/octet-stream"),
+        ("a.exe", b"MZ", "application/octet-stream"),
+    ],
+)
+def test_media_type_is_guessed(name, content, kind):
+    assert guess_media_type(name, content) == kind
+
+
+@pytest.mark.parametrize(("content", "encoding"), [(b"hello", "utf-8"), (b"\xff", "base64"), (b"", "utf-8")])
+def test_content_that_is_text_goes_as_text(content, encoding):
+    assert part_of("a.bin", content).encoding == encoding
+
+
+def test_part_marking_goes_to_its_file(tmp_path):
+    files = [tmp_path / "a.txt", tmp_path / "b.txt"]
+    for file in files:
+        file.write_text("x")
+
+    parts = parts_of(
+        files, law_catalogue(), part_markings=["b.txt=NATO RESTRICTED"], media_types=[f"{files[0]}=text/x-own"]
+    )
+
+    assert [part.label and part.label.classification for part in parts] == [None, "RESTRICTED"]
+    assert [part.media_type for part in parts] == ["text/x-own", "text/plain"]
+
+
+@pytest.mark.parametrize("pair", ["c.txt=NATO SECRET", "NATO SECRET", "=NATO SECRET", "a.txt"])
+def test_marking_of_no_file_is_refused(tmp_path, pair):
+    (tmp_path / "a.txt").write_text("x")
+
+    with pytest.raises(InvalidError, match="write FILE=TEXT"):
+        parts_of([tmp_path / "a.txt"], law_catalogue(), part_markings=[pair], media_types=[])
+
+
+def test_missing_file_is_named(tmp_path):
+    with pytest.raises(InvalidError, match=r"none\.txt"):
+        parts_of([tmp_path / "none.txt"], law_catalogue(), part_markings=[], media_types=[])
+
+
+@pytest.mark.parametrize("text", ["SECRET", "nato secret", "NATO SECRET//", "", "NATO SECRET//REL TO", "NATO  SECRET"])
+def test_marking_that_is_none_is_refused(text):
+    with pytest.raises(ExchangeError):
+        label_of(text, law_catalogue())
+
+
+@pytest.mark.parametrize(
+    ("name", "safe"),
+    [
+        ("a.json", "a.json"),
+        ("../../etc/passwd", "passwd"),
+        ("..", "part"),
+        (".", "part"),
+        ("", "part"),
+        ("/", "part"),
+        (".bashrc", "bashrc"),
+        ("..\\..\\a.exe", "a.exe"),
+        ("a\x00b.txt", "a_b.txt"),
+        ("a\u202etxt.exe", "a_txt.exe"),
+        ("C:evil", "C_evil"),
+        ("-rf", "-rf"),
+    ],
+)
+def test_name_becomes_one_that_stays_in_its_folder(name, safe):
+    assert safe_name(name) == safe
+
+
+@given(st.text(max_size=300))
+def test_no_name_leaves_its_folder(name):
+    safe = safe_name(name)
+
+    assert safe
+    assert "/" not in safe
+    assert "\\" not in safe
+    assert not safe.startswith(".")
+    assert safe.isprintable()
+    assert len(safe.encode()) <= 120
+
+
+class Named:
+    def __init__(self, number, name):
+        self.number, self.name = number, name
+
+
+@given(st.lists(st.sampled_from(["a.txt", "A.TXT", "../a.txt", "", "2-a.txt", "3-a.txt"]), max_size=6))
+def test_no_two_parts_share_a_file(names):
+    made = file_names([Named(number, name) for number, name in enumerate(names, start=1)])
+
+    assert len({name.casefold() for name in made}) == len(names)
+
+
+@given(st.binary(min_size=200, max_size=3000))
+def test_search_finds_what_is_in_the_clear(tmp_path_factory, content):
+    folder = tmp_path_factory.mktemp("disk")
+    (folder / "deep").mkdir()
+    (folder / "deep" / ".hidden-wal").write_bytes(b"\x00" * 1000 + content + b"\x00" * 1000)
+
+    assert files_holding(folder, pieces_of(content)) == ["deep/.hidden-wal"]
+
+
+def test_search_finds_a_piece_between_two_chunks(tmp_path):
+    piece = bytes(range(65, 89))
+    (tmp_path / "db").write_bytes(b"\x00" * ((1 << 20) - 7) + piece + b"\x00" * 100)
+
+    assert files_holding(tmp_path, [piece]) == ["db"]
+
+
+def test_search_finds_nothing_where_there_is_nothing(tmp_path):
+    (tmp_path / "db").write_bytes(b"\x00" * 5000)
+
+    assert files_holding(tmp_path, pieces_of(BUNDLE)) == []

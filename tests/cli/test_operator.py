@@ -1,0 +1,279 @@
+"""What the operator does at the host: members, clients, certificates, authorities, the state of things."""
+
+import subprocess
+from datetime import UTC, datetime
+
+import pytest
+
+from exchange.crypto import issue_client, new_authority, read_certificate
+from exchange.settings import load_settings
+
+ABSENT = "01a206dc-85dc-7553-b174-629c9b01e720"
+
+
+def names(folder):
+    return {path.name for path in folder.iterdir()} if folder.exists() else set()
+
+
+def test_member_is_added_suspended_and_resumed(operate):
+    assert operate("member", "add", "DNK", "--name", "Denmark", "--json").json["standing"] == "active"
+    assert operate("member", "suspend", "DNK", "--json").json["standing"] == "suspended"
+    assert operate("member", "resume", "DNK", "--json").json["standing"] == "active"
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (["add", "GBR", "--name", "again"], "exists already"),
+        (["add", "gbr", "--name", "x"], "`gbr`"),
+        (["add", "XXX", "--name", "x"], "`XXX`"),
+        (["add", "DNK", "--name", "\u202eevil"], "name"),
+        (["suspend", "FRA"], "`FRA`"),
+    ],
+)
+def test_wrong_member_is_refused_with_its_fault(operate, words, told):
+    ran = operate("member", *words)
+
+    assert ran.code == 1
+    assert told in ran.err
+
+
+def test_enrolled_client_gets_three_files(enrol, tmp_path):
+    ran = enrol("--compartment", "EXERCISE-AURORA", "--nationality", "SWE", "--purpose", "law-enforcement", "--json")
+
+    assert ran.json["member"] == "NOR"
+    assert ran.json["clearance"]["compartments"] == ["EXERCISE-AURORA"]
+    assert ran.json["nationality"] == "SWE"
+    assert ran.json["purposes"] == ["law-enforcement"]
+    assert names(tmp_path / "desk") == {"client.pem", "client.key", "ca.pem"}
+    assert (tmp_path / "desk" / "client.key").stat().st_mode & 0o777 == 0o600
+    thumbprint = read_certificate((tmp_path / "desk" / "client.pem").read_bytes()).thumbprint
+    assert ran.json["certificates"] == [thumbprint]
+
+
+def test_nationality_unset_is_the_members(enrol):
+    assert enrol("--json").json["nationality"] == "NOR"
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (["--member", "FRA"], "/member"),
+        (["--clearance", "SECRETT"], "/clearance/level"),
+        (["--clearance", "secret"], "/clearance/level"),
+        (["--compartment", "NOPE"], "/clearance/compartments"),
+        (["--role", "boss"], "/roles/0"),
+        (["--role", "operator", "--role", "reader"], "/roles"),
+        (["--purpose", "fun"], "/purposes/0"),
+        (["--agency", ""], "agency"),
+        (["--until", "tomorrow"], "is no date"),
+        (["--until", "2030-01-01T00:00:00"], "has no offset"),
+    ],
+)
+def test_wrong_enrolment_is_refused_and_writes_nothing(enrol, operate, tmp_path, words, told):
+    ran = enrol(*words)
+
+    assert ran.code == 1
+    assert told in ran.err
+    assert not (tmp_path / "desk").exists()
+    assert operate("client", "list", "--json").json == []
+
+
+@pytest.mark.parametrize("there", ["client.pem", "client.key", "ca.pem"])
+def test_existing_file_is_not_overwritten(enrol, tmp_path, there):
+    (tmp_path / "desk").mkdir()
+    (tmp_path / "desk" / there).write_text("precious")
+
+    ran = enrol()
+
+    assert ran.code == 1
+    assert (tmp_path / "desk" / there).read_text() == "precious"
+    assert names(tmp_path / "desk") == {there}
+
+
+def test_past_end_is_taken_with_a_warning(enrol):
+    ran = enrol("--until", "2020-01-01", "--json")
+
+    assert ran.code == 0
+    assert ran.json["clearance"]["until"] == "2020-01-01T00:00:00Z"
+    assert ran.err.startswith("warning: the clearance ended on 2020-01-01")
+
+
+def test_signed_request_keeps_the_key_with_its_agency(enrol, tmp_path):
+    subprocess.run(
+        ["openssl", "req", "-new", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes",
+         "-keyout", tmp_path / "own.key", "-out", tmp_path / "own.csr", "-subj", "/CN=own"],
+        check=True, capture_output=True,
+    )  # fmt: skip
+
+    assert enrol("--csr", tmp_path / "own.csr").code == 0
+    assert names(tmp_path / "desk") == {"client.pem", "ca.pem"}
+
+
+def test_request_that_is_none_is_refused(enrol, tmp_path):
+    (tmp_path / "own.csr").write_text("hello")
+
+    ran = enrol("--csr", tmp_path / "own.csr")
+
+    assert ran.code == 1
+    assert "not a certificate signing request" in ran.err
+    assert not (tmp_path / "desk").exists()
+
+
+def test_client_is_revoked_for_good(enrol, operate):
+    client = enrol("--json").json["id"]
+
+    assert operate("client", "revoke", client, "--json").json["standing"] == "revoked"
+    assert operate("client", "resume", client).code == 1
+
+
+def test_client_is_suspended_and_resumed(enrol, operate):
+    client = enrol("--json").json["id"]
+
+    assert operate("client", "suspend", client, "--json").json["standing"] == "suspended"
+    assert operate("client", "resume", client, "--json").json["standing"] == "active"
+
+
+def test_clearance_is_replaced_whole(enrol, operate):
+    client = enrol("--compartment", "EXERCISE-AURORA", "--json").json["id"]
+
+    changed = operate("client", "clearance", client, "--level", "RESTRICTED", "--json").json
+
+    assert changed["clearance"]["level"] == "RESTRICTED"
+    assert changed["clearance"]["compartments"] == []
+    assert changed["version"] == 2
+
+
+def test_unknown_level_leaves_the_clearance(enrol, operate):
+    client = enrol("--json").json["id"]
+
+    assert operate("client", "clearance", client, "--level", "COSMIC").code == 1
+    assert operate("client", "show", client, "--json").json["clearance"]["level"] == "SECRET"
+
+
+@pytest.mark.parametrize("verb", ["revoke", "suspend", "show"])
+@pytest.mark.parametrize("client", [ABSENT, "nonsense"])
+def test_unknown_client_is_refused(operate, verb, client):
+    assert operate("client", verb, client).code == 1
+
+
+def other_certificate(path):
+    now = datetime.now(UTC)
+    pair = issue_client(new_authority("x", now), "second", organisation="NOR/NSM", now=now)
+    path.write_bytes(pair.certificate_pem)
+    return path
+
+
+def test_certificates_overlap_for_rotation(enrol, operate, tmp_path):
+    client = enrol("--json").json["id"]
+    second = other_certificate(tmp_path / "second.pem")
+
+    assert operate("client", "certificate", "add", client, second).code == 0
+    assert len(operate("client", "show", client, "--json").json["certificates"]) == 2
+    assert operate("client", "certificate", "add", client, other_certificate(tmp_path / "third.pem")).code == 1
+    assert operate("client", "certificate", "remove", client, tmp_path / "desk" / "client.pem").code == 0
+    left = operate("client", "show", client, "--json").json["certificates"]
+    assert left == [read_certificate(second.read_bytes()).thumbprint]
+
+
+def test_certificate_is_removed_by_its_thumbprint(enrol, operate):
+    shown = enrol("--json").json
+
+    assert operate("client", "certificate", "remove", shown["id"], shown["certificates"][0]).code == 0
+    assert operate("client", "show", shown["id"], "--json").json["certificates"] in (None, [])
+
+
+def test_member_brings_its_own_authority(operate, instance, tmp_path):
+    authority = new_authority("Norwegian authority", datetime.now(UTC))
+    (tmp_path / "nor.pem").write_bytes(authority.certificate_pem)
+
+    ran = operate("ca", "add", "NOR", tmp_path / "nor.pem", "--json")
+
+    assert ran.code == 0
+    folder = load_settings(instance).authorities_folder
+    assert (folder / f"NOR-{ran.json['id'][:16]}.pem").read_bytes() == authority.certificate_pem
+
+
+def test_certificate_of_a_client_is_no_authority(operate, tmp_path):
+    ran = operate("ca", "add", "NOR", other_certificate(tmp_path / "x.pem"))
+
+    assert ran.code == 1
+    assert "is no certificate of an authority" in ran.err
+
+
+def test_authority_of_nobody_is_refused(operate, tmp_path):
+    (tmp_path / "fra.pem").write_bytes(new_authority("x", datetime.now(UTC)).certificate_pem)
+
+    assert operate("ca", "add", "FRA", tmp_path / "fra.pem").code == 1
+
+
+def test_agreement_with_faults_names_each_line(operate, tmp_path):
+    (tmp_path / "bad.yaml").write_text("title: x\nparties: [GBR, XXX]\npolicy: NATO\nfrob: 1\n")
+
+    ran = operate("agreement", "propose", tmp_path / "bad.yaml")
+
+    assert ran.code == 1
+    assert "line 2: /parties/1" in ran.err
+    assert "line 4: /frob" in ran.err
+    assert operate("agreement", "list", "--json").json == []
+
+
+@pytest.mark.parametrize("content", [b"\xff\xfe", b"a: [", b"", b"a: &x 1\nb: *x\n"])
+def test_unreadable_agreement_is_refused(operate, tmp_path, content):
+    (tmp_path / "bad.yaml").write_bytes(content)
+
+    assert operate("agreement", "propose", tmp_path / "bad.yaml").code == 1
+
+
+def test_missing_agreement_file_is_named(operate, tmp_path):
+    ran = operate("agreement", "propose", tmp_path / "none.yaml")
+
+    assert ran.code == 1
+    assert "none.yaml" in ran.err
+
+
+def test_status_counts_what_there_is(operate, enrol):
+    enrol()
+
+    shown = operate("status", "--json").json
+
+    assert shown["members"] == {"active": 3}
+    assert shown["clients"] == {"active": 1}
+    assert shown["reports"] == 0
+    assert shown["audit_entries"] > 0
+    assert shown["database"] == "sqlite"
+
+
+def test_migrate_is_safe_twice(operate):
+    assert operate("migrate").code == 0
+    assert operate("migrate", "--json").json["schema"] == "head"
+
+
+def test_foreign_text_cannot_steer_the_terminal(operate):
+    from exchange.cli.output import shown
+
+    assert shown("a\x1b[31mb\u202ec\nd") == "a\ufffd[31mb\ufffdc\ufffdd"
+
+
+def test_policy_check_passes_on_the_law_that_came_along(exchange):
+    ran = exchange("policy", "check", "--json")
+
+    assert ran.code == 0
+    assert ran.json["ok"] is True
+    assert ran.json["examples"] > 0
+
+
+def test_policy_explain_of_an_absent_report_is_refused(operate, enrol):
+    client = enrol("--json").json["id"]
+
+    assert operate("policy", "explain", ABSENT, "--client", client).code == 1
+
+
+def test_policy_simulate_under_no_agreement_is_refused(operate):
+    ran = operate(
+        "policy", "simulate", "--agreement", ABSENT, "--scope", "s", "--kind", "intrep", "--topic", "cyber",
+        "--region", "EUR", "--marking", "NATO SECRET//REL TO GBR, NOR", "--originator", "GBR",
+    )  # fmt: skip
+
+    assert ran.code == 1
+    assert "there is no agreement" in ran.err

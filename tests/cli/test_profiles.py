@@ -1,0 +1,73 @@
+"""Saved connections: found by name, kept apart from options and environment."""
+
+import pytest
+
+from exchange.cli.profiles import Door, endpoint_of, profiles_path
+
+
+@pytest.fixture
+def files(tmp_path):
+    for name in ("cert", "key", "ca"):
+        (tmp_path / name).write_text("x")
+    return tmp_path
+
+
+@pytest.fixture
+def saved(exchange, files):
+    words = ["--url", "https://one:1", "--cert", files / "cert", "--key", files / "key", "--ca", files / "ca"]
+    assert exchange("profile", "add", "one", *words).code == 0
+    return files
+
+
+def test_saved_profile_is_found_again(exchange, saved):
+    (shown,) = exchange("profile", "list", "--json").json
+
+    assert shown == {"id": "one", "url": "https://one:1"} | {name: str(saved / name) for name in ("cert", "key", "ca")}
+
+
+def test_option_counts_before_profile_and_profile_before_environment(saved, monkeypatch):
+    monkeypatch.setenv("EXCHANGE_URL", "https://environment:1")
+
+    assert endpoint_of(Door(profile="one")).url == "https://one:1"
+    assert endpoint_of(Door(profile="one", url="https://option:1")).url == "https://option:1"
+
+
+def test_environment_alone_is_enough(files, monkeypatch):
+    monkeypatch.setenv("EXCHANGE_URL", "https://environment:1")
+    for name in ("cert", "key", "ca"):
+        monkeypatch.setenv(f"EXCHANGE_{name.upper()}", str(files / name))
+
+    assert endpoint_of(Door()).url == "https://environment:1"
+
+
+def test_unknown_profile_names_the_known(exchange, saved):
+    ran = exchange("report", "list", "--profile", "two")
+
+    assert ran.code == 1
+    assert "saved are `one`" in ran.err
+
+
+def test_what_is_missing_is_named(exchange):
+    ran = exchange("report", "list", "--url", "https://x:1", "--cert", "c")
+
+    assert ran.code == 1
+    assert "missing `--key`, `--ca`" in ran.err
+
+
+@pytest.mark.parametrize("name", ["", "../x", "a b", "ä", "x" * 65])
+def test_odd_name_is_refused(exchange, files, name):
+    words = ["--url", "https://x:1", "--cert", files / "cert", "--key", files / "key", "--ca", files / "ca"]
+
+    assert exchange("profile", "add", name, *words).code == 1
+    assert not profiles_path().exists()
+
+
+@pytest.mark.parametrize("text", ["[", "[one]\nurl = 1", "one = 1"])
+def test_broken_file_is_named(exchange, text):
+    profiles_path().parent.mkdir(parents=True)
+    profiles_path().write_text(text)
+
+    ran = exchange("report", "list", "--profile", "one")
+
+    assert ran.code == 1
+    assert "profiles.toml" in ran.err
