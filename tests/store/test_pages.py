@@ -8,9 +8,10 @@ from datetime import datetime, timedelta
 
 import pytest
 
+from exchange.kernel import UnavailableError
 from exchange.reports import Precedence
 from exchange.store import NewReport, PageRow, PostedRow, Store
-from exchange.store.dialect import Sql, as_sqlite
+from exchange.store.dialect import Parameters, Row, Sql, Statement, as_sqlite
 from exchange.store.page_statements import WINDOW, PageStatements
 from tests.support.postgres import execute, fetch
 from tests.support.store import NOW, class_facts, client, draft, enrol, new_report, open_store, policy_version, rows_of
@@ -227,3 +228,40 @@ async def test_expiry_is_judged_by_the_moment_given(store: Store) -> None:
 
     assert await shown(until - timedelta(microseconds=1)) == 1
     assert await shown(until) == 0
+
+
+async def test_policy_that_moves_between_rounds_begins_the_page_again(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world = await build_world(store, 3, size=60)
+    fetch_rows, asked = store._database.fetch, []
+
+    async def fetch_and_move(statement: Statement, parameters: Parameters) -> Sequence[Row]:
+        rows = await fetch_rows(statement, parameters)
+        asked.append(parameters["after"])
+        if len(asked) == 1:
+            await rows_of(store, "UPDATE policy_state SET policy_version = policy_version + 1")
+        return rows
+
+    # One report of each class a round: a page of this world takes several.
+    monkeypatch.setattr(store._database, "fetch", fetch_and_move)
+    monkeypatch.setattr("exchange.store.paging._SPREAD", 0)
+    found = await page(store, range(1, 65), limit=30)
+
+    assert asked.count(0) == 2
+    assert [row.id for row in found.rows] == expected(world, range(1, 65), limit=30)
+    assert found.state.policy_version == await policy_version(store)
+
+
+async def test_policy_that_never_rests_is_unavailable(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    await build_world(store, 3, size=60)
+    fetch_rows = store._database.fetch
+
+    async def fetch_and_move(statement: Statement, parameters: Parameters) -> Sequence[Row]:
+        await rows_of(store, "UPDATE policy_state SET policy_version = policy_version + 1")
+        return await fetch_rows(statement, parameters)
+
+    monkeypatch.setattr(store._database, "fetch", fetch_and_move)
+    monkeypatch.setattr("exchange.store.paging._SPREAD", 0)
+    with pytest.raises(UnavailableError, match="the policy changed faster"):
+        await page(store, range(1, 65), limit=30)

@@ -1,0 +1,231 @@
+"""The database goes away, fills up or locks: callers hear UnavailableError, and what comes back works again."""
+
+import asyncio
+import sqlite3
+import subprocess
+import sys
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from exchange.kernel import ConflictError, ExchangeError, UnavailableError
+from exchange.store import Parts, Store, migrate
+from exchange.store.faults import as_exchange_error
+from tests.support.postgres import ROOT, execute, fetch
+from tests.support.store import NOW, draft, member, new_report, open_store
+
+Use = Callable[[Store], Awaitable[object]]
+
+
+async def change(store: Store) -> None:
+    async with store.unit_of_work() as unit:
+        await unit.add_member(member("NOR"))
+        await unit.record(draft())
+
+
+READS: dict[str, Use] = {
+    "caller": lambda store: store.caller("nobody"),
+    "report": lambda store: store.report_for("nobody", "id", parts=Parts.ALL),
+    "page": lambda store: store.page("nobody", [1], after=0, limit=1, now=NOW, precedence=None, since=NOW),
+}
+WRITES: dict[str, Use] = {
+    "append": lambda store: store.append(draft()),
+    "post": lambda store: store.post_report(new_report(), draft(), policy_version=1, idempotency=None),
+    "ping": lambda store: store.ping(),
+    "change": change,
+}
+
+
+@contextmanager
+def locked_by_another_process(path: str) -> Iterator[None]:
+    script = "import sqlite3, sys; c = sqlite3.connect(sys.argv[1]); c.execute('BEGIN IMMEDIATE'); print(1, flush=True); input()"
+    command = [sys.executable, "-c", script, path]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        process.stdout.readline()
+        yield
+        process.communicate(b"\n")
+
+
+@dataclass(frozen=True)
+class SqliteFile:
+    url: str
+    path: str
+
+
+@pytest.fixture
+async def sqlite_file(tmp_path: Path) -> SqliteFile:
+    url = f"sqlite+aiosqlite:///{tmp_path}/exchange.db"
+    await migrate(url)
+    return SqliteFile(url, f"{tmp_path}/exchange.db")
+
+
+def move(source: str, target: str) -> None:
+    for suffix in ("", "-wal", "-shm"):
+        Path(source + suffix).rename(target + suffix)
+
+
+def is_gone(path: str) -> bool:
+    return not Path(path).exists()
+
+
+def size_of(path: str) -> int:
+    return Path(path).stat().st_size
+
+
+def replace_by_copy(path: str) -> None:
+    source, copy = sqlite3.connect(path), sqlite3.connect(path + ".copy")
+    source.backup(copy)
+    source.close()
+    copy.close()
+    for suffix in ("", "-wal", "-shm"):
+        Path(path + suffix).unlink(missing_ok=True)
+    Path(path + ".copy").rename(path)
+
+
+@pytest.mark.parametrize("use", WRITES.values(), ids=WRITES)
+async def test_write_to_a_locked_file_is_unavailable_and_works_again_after(sqlite_file: SqliteFile, use: Use) -> None:
+    store = await open_store(sqlite_file.url, wait_seconds=0.05)
+    with locked_by_another_process(sqlite_file.path):
+        with pytest.raises(UnavailableError, match="locked"):
+            await use(store)
+        for read in READS.values():
+            await read(store)
+
+    await use(store)
+    await store.close()
+
+
+@pytest.mark.parametrize("use", [*READS.values(), *WRITES.values()], ids=[*READS, *WRITES])
+async def test_file_that_is_gone_is_unavailable_and_never_made_anew(sqlite_file: SqliteFile, use: Use) -> None:
+    store = await open_store(sqlite_file.url)
+    move(sqlite_file.path, sqlite_file.path + ".away")
+    with pytest.raises(UnavailableError):
+        await use(store)
+    assert is_gone(sqlite_file.path)
+    move(sqlite_file.path + ".away", sqlite_file.path)
+
+    await use(store)
+    await store.close()
+
+
+async def test_file_that_was_replaced_takes_the_next_entry(sqlite_file: SqliteFile) -> None:
+    store = await open_store(sqlite_file.url)
+    await store.append(draft())
+    replace_by_copy(sqlite_file.path)
+    await store.append(draft())
+
+    assert len(await store.entries(10)) == 2
+    await store.close()
+
+
+FILLER = """
+import asyncio, resource, signal, sys
+from exchange.kernel import UnavailableError
+from tests.support.store import draft, open_store
+
+async def main():
+    store = await open_store(sys.argv[1])
+    kept = [await store.append(draft())]
+    signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (int(sys.argv[2]), resource.RLIM_INFINITY))
+    try:
+        while True:
+            kept.append(await store.append(draft()))
+    except UnavailableError as error:
+        print("full", error)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
+    kept.append(await store.append(draft()))
+    found = await store.entries(100_000)
+    print("kept", len(kept), "found", len(found))
+    await store.close()
+
+asyncio.run(main())
+"""
+
+
+async def test_full_disk_is_unavailable_loses_nothing_and_recovers(sqlite_file: SqliteFile) -> None:
+    limit = size_of(sqlite_file.path) + 200_000
+    command = [sys.executable, "-c", FILLER, sqlite_file.url, str(limit)]
+    done = await asyncio.to_thread(subprocess.run, command, cwd=ROOT, capture_output=True, text=True, check=False)
+
+    assert done.returncode == 0, done.stderr
+    words = done.stdout.split()
+    assert words[0] == "full"
+    kept, found = int(words[words.index("kept") + 1]), int(words[words.index("found") + 1])
+    assert kept == found
+
+
+def cut_connections(url: str) -> None:
+    plain = url.replace("+asyncpg", "")
+    fetch(
+        plain,
+        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'exchange' AND datname = current_database()",
+    )
+
+
+@pytest.fixture
+async def postgres_store(empty_postgres_url: str) -> tuple[Store, str]:
+    await migrate(empty_postgres_url)
+    return await open_store(empty_postgres_url), empty_postgres_url
+
+
+@pytest.mark.parametrize("use", [*READS.values(), *WRITES.values()], ids=[*READS, *WRITES])
+async def test_cut_connections_are_opened_again(postgres_store: tuple[Store, str], use: Use) -> None:
+    store, url = postgres_store
+    for warm in READS.values():
+        await warm(store)
+    await store.append(draft())
+    cut_connections(url)
+
+    for _ in range(2):
+        try:
+            await use(store)
+            break
+        except UnavailableError:  # a write under way when the connection broke: whether it happened is not known
+            continue
+    else:
+        pytest.fail("did not recover")
+    await store.close()
+
+
+@pytest.mark.parametrize("use", [*READS.values(), *WRITES.values()], ids=[*READS, *WRITES])
+async def test_database_that_refuses_connections_is_unavailable_until_it_takes_them(
+    postgres_store: tuple[Store, str], use: Use
+) -> None:
+    store, url = postgres_store
+    plain, name = url.replace("+asyncpg", ""), url.rpartition("/")[2]
+    admin = plain.rpartition("/")[0] + "/postgres"
+    execute(admin, f'ALTER DATABASE "{name}" ALLOW_CONNECTIONS false')
+    fetch(admin, "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = $1", name)
+    with pytest.raises(UnavailableError):
+        await use(store)
+    execute(admin, f'ALTER DATABASE "{name}" ALLOW_CONNECTIONS true')
+
+    await use(store)
+    await store.close()
+
+
+async def test_server_that_is_not_there_is_unavailable() -> None:
+    with pytest.raises(UnavailableError):
+        await open_store("postgresql+asyncpg://nobody@127.0.0.1:1/none")
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [sqlite3.OperationalError("disk I/O error"), TimeoutError(), ConnectionResetError(), ValueError("secret text")],
+)
+def test_fault_is_told_without_what_it_quotes(fault: Exception) -> None:
+    error = as_exchange_error(fault)
+
+    assert isinstance(error, UnavailableError)
+    assert "secret" not in str(error)
+
+
+def test_own_errors_stay_what_they_are() -> None:
+    error: ExchangeError = ConflictError("taken")
+
+    assert as_exchange_error(error) is error

@@ -1,0 +1,85 @@
+"""The schema: what the tables say and what the migrations make are one, however often and by whomever they run."""
+
+import asyncio
+import stat
+from pathlib import Path
+
+import pytest
+from alembic.autogenerate import compare_metadata
+from alembic.migration import MigrationContext
+from sqlalchemy import Connection
+from sqlmodel import SQLModel
+
+from exchange.kernel import UnavailableError, UnsafeSettingError
+from exchange.store import Store, head, migrate, revision
+from exchange.store.engine import checked_url, new_engine
+from tests.support.store import open_store, rows_of
+
+
+async def test_migrated_schema_is_what_the_tables_say(store_url: str) -> None:
+    def difference(connection: Connection) -> list[object]:
+        context = MigrationContext.configure(connection, opts={"compare_type": True, "compare_server_default": True})
+        return list(compare_metadata(context, SQLModel.metadata))
+
+    engine = new_engine(checked_url(store_url), wait_seconds=5)
+    async with engine.connect() as connection:
+        found = await connection.run_sync(difference)
+    await engine.dispose()
+
+    assert found == []
+
+
+async def test_migrating_again_changes_nothing(store: Store, store_url: str) -> None:
+    before = await rows_of(store, "SELECT * FROM policy_state")
+
+    assert await migrate(store_url) == head()
+    assert await rows_of(store, "SELECT * FROM policy_state") == before
+
+
+async def test_nodes_migrating_at_once_all_succeed(database_url: str) -> None:
+    assert await asyncio.gather(*(migrate(database_url) for _ in range(4))) == [head()] * 4
+
+    store = await open_store(database_url)
+    assert await rows_of(store, "SELECT count(*) FROM policy_state") == [(1,)]
+    await store.close()
+
+
+async def test_empty_database_is_refused_with_the_mend(database_url: str) -> None:
+    assert await revision(database_url) is None
+    with pytest.raises(UnavailableError, match="exchange migrate"):
+        await open_store(database_url)
+
+
+async def test_schema_of_another_version_is_refused_with_the_mend(store: Store, store_url: str) -> None:
+    await rows_of(store, "UPDATE alembic_version SET version_num = '9999'")
+
+    with pytest.raises(UnavailableError, match=r"`9999`.*exchange migrate"):
+        await open_store(store_url)
+
+
+async def test_asking_for_the_revision_makes_no_file(tmp_path: Path) -> None:
+    assert await revision(f"sqlite+aiosqlite:///{tmp_path}/none.db") is None
+    assert modes_in(tmp_path) == set()
+
+
+async def test_database_file_is_its_user_s_alone(tmp_path: Path) -> None:
+    await migrate(f"sqlite+aiosqlite:///{tmp_path}/exchange.db")
+
+    assert modes_in(tmp_path) == {0o600}
+
+
+def modes_in(folder: Path) -> set[int]:
+    return {stat.S_IMODE(path.stat().st_mode) for path in folder.iterdir()}
+
+
+@pytest.mark.parametrize(
+    "url", ["sqlite:///file.db", "sqlite+aiosqlite://", "sqlite+aiosqlite:///:memory:", "mysql+aiomysql://host/name"]
+)
+async def test_database_that_keeps_nothing_safe_is_refused(url: str) -> None:
+    with pytest.raises(UnsafeSettingError):
+        await open_store(url)
+
+
+async def test_folder_that_is_missing_is_named_unavailable(tmp_path: Path) -> None:
+    with pytest.raises(UnavailableError):
+        await migrate(f"sqlite+aiosqlite:///{tmp_path}/no/such/exchange.db")
