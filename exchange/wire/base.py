@@ -84,7 +84,7 @@ def read_json(body: bytes) -> object:
         # Limits the depth, which the standard library does not; refuses NaN and bad UTF-8.
         from_json(body, allow_inf_nan=False)
         # Two readers of one body may pick different values of a repeated name; neither gets to.
-        return json.loads(body, object_pairs_hook=_unique, parse_constant=_no_constant)
+        return json.loads(body.decode(), object_pairs_hook=_unique, parse_constant=_no_constant)
     except (ValueError, RecursionError) as exc:
         raise MalformedError(f"the body is not JSON that the exchange reads: {_reason(exc)}") from exc
 

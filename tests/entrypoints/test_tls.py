@@ -32,7 +32,7 @@ def context_of(trust: Trust, *, revocations: Path | None = None) -> ssl.SSLConte
 
 async def echo(scope, receive, send) -> None:
     """Answers with the thumbprint the scope carries and the size of the body."""
-    size, more = 0, True
+    size, more = 0, scope["path"] != "/early"
     while more:
         message = await receive()
         size, more = size + len(message.get("body", b"")), message.get("more_body", False)
@@ -190,6 +190,46 @@ async def test_authority_without_a_revocation_list_admits_nobody_once_lists_are_
     context = context_of(trust, revocations=lists)
 
     assert context.verify_flags & ssl.VERIFY_CRL_CHECK_LEAF
+
+
+async def test_head_that_never_ends_is_cut_off(port: int, trust: Trust, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("exchange.entrypoints.http.tls._MESSAGE_SECONDS", 0.1)
+
+    answer = await talk(port, trust.context(trust.client("slow")), b"GET / HTTP/1.1\r\nhost: x\r\n")
+
+    assert answer == b""
+
+
+async def test_head_in_two_pieces_is_answered(port: int, trust: Trust) -> None:
+    context = trust.context(trust.client("slow"))
+    reader, writer = await asyncio.open_connection("127.0.0.1", port, ssl=context)
+    for piece in (GET[:10], GET[10:]):
+        writer.write(piece)
+        await writer.drain()
+        await asyncio.sleep(0)
+
+    assert (await reader.read()).startswith(b"HTTP/1.1 200")
+    writer.close()
+
+
+async def test_body_of_an_answered_request_is_dropped_up_to_a_limit(
+    port: int, trust: Trust, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("exchange.entrypoints.http.tls._LARGEST_DISCARD_BYTES", 100_000)
+    reader, writer = await asyncio.open_connection("127.0.0.1", port, ssl=trust.context(trust.client("large")))
+    writer.write(b"POST /early HTTP/1.1\r\nhost: x\r\ncontent-length: 900000000\r\n\r\n")
+    head = await reader.readuntil(b"\r\n\r\n")
+
+    async def send_all() -> None:
+        for _ in range(10_000):
+            writer.write(b"x" * 50_000)
+            await writer.drain()
+
+    with pytest.raises((ConnectionError, ssl.SSLError)):
+        await send_all()
+
+    assert head.startswith(b"HTTP/1.1 200")
+    writer.close()
 
 
 def test_context_without_revocation_lists_does_not_ask_for_them(trust: Trust, tmp_path: Path) -> None:

@@ -1,0 +1,60 @@
+"""The operations address and the logs: what the operator sees, and nothing else."""
+
+import json
+import logging
+import sys
+
+import httpx2
+import pytest
+from fastapi import FastAPI
+
+from exchange.entrypoints.http.logs import JsonLines
+from exchange.entrypoints.http.metrics import RequestCounts
+from exchange.entrypoints.http.operations import operations_app
+from exchange.kernel import UnavailableError
+
+
+def asking(app: FastAPI) -> httpx2.AsyncClient:
+    transport = httpx2.ASGITransport(app=operations_app(app, RequestCounts([])))
+    return httpx2.AsyncClient(transport=transport, base_url="http://operations.test")
+
+
+async def test_ready_names_every_check(service: FastAPI) -> None:
+    async with asking(service) as operator:
+        answer = await operator.get("/readyz")
+
+    assert answer.status_code == 200
+    assert {check["name"] for check in answer.json()["checks"]} >= {"store", "policy", "custody"}
+
+
+async def test_not_ready_names_the_failing_check(service: FastAPI, world, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def away(_store) -> None:
+        raise UnavailableError("the database is gone")
+
+    monkeypatch.setattr(type(world.services.store), "ping", away)
+
+    async with asking(service) as operator:
+        answer = await operator.get("/readyz")
+
+    assert answer.status_code == 503
+    assert [check["name"] for check in answer.json()["checks"] if not check["works"]] == ["store"]
+
+
+async def test_service_that_is_starting_is_not_ready() -> None:
+    async with asking(FastAPI()) as operator:
+        assert (await operator.get("/readyz")).status_code == 503
+        assert (await operator.get("/healthz")).status_code == 200
+
+
+def test_log_line_has_type_and_place_of_an_error_and_not_its_message() -> None:
+    try:
+        raise ValueError("canary")
+    except ValueError:
+        record = logging.LogRecord("exchange", logging.ERROR, __file__, 1, "failed", (), sys.exc_info())
+    record.request_id, record.subject = "id-1", "canary"
+
+    line = json.loads(JsonLines().format(record))
+
+    assert (line["cause"], line["request_id"], line["message"]) == ("ValueError", "id-1", "failed")
+    assert "test_operations.py" in line["where"][0]
+    assert "canary" not in json.dumps(line)
