@@ -203,6 +203,37 @@ def test_a_faulty_examples_file_is_refused_with_its_place(text, code):
     assert all(fault.line for fault in caught.value.faults)
 
 
+@pytest.mark.parametrize(
+    ("example", "pointer"),
+    [
+        ("{name: [n], guard: x.y, forbids: true}", "name"),
+        ("{name: n, guard: [x.y], forbids: true}", "guard"),
+        ("{name: n, guard: x.y, forbids: true, use: write}", "use"),
+        ("{name: n, guard: x.y, forbids: true, reader: 1}", "reader"),
+        ("{name: n, guard: x.y, forbids: true, reader: {level: 1}}", "reader/level"),
+        ("{name: n, guard: x.y, forbids: true, reader: {roles: x}}", "reader/roles"),
+        ("{name: n, guard: x.y, forbids: true, reader: {roles: [x]}}", "reader/roles"),
+        ("{name: n, guard: x.y, forbids: true, reader: {compartments: x}}", "reader/compartments"),
+        ("{name: n, guard: x.y, forbids: true, reader: {assurance: x}}", "reader/assurance"),
+        ("{name: n, guard: x.y, forbids: true, report: 1}", "report"),
+        ("{name: n, guard: x.y, forbids: true, report: {topic: 1}}", "report/topic"),
+        ("{name: n, guard: x.y, forbids: true, report: {handling: x}}", "report/handling"),
+    ],
+)
+def test_a_fault_in_an_example_says_where_it_is(example, pointer):
+    with pytest.raises(InvalidError) as caught:
+        check_law(checked(f"examples:\n  - {example}"))
+
+    (fault,) = caught.value.faults
+    assert fault.pointer == f"/guards/exchange.examples.yaml/examples/0/{pointer}"
+
+
+def test_an_example_may_state_that_there_is_nothing():
+    bare = HOLDS.replace("reader: {member: ESP}", "reader: {member: ESP, roles: [], compartments: []}")
+
+    assert check_law(checked(bare)).is_sound
+
+
 def test_an_examples_file_beside_no_guard_file_is_read_too():
     files = files_with(guards={"exchange.cedar": GUARD, "other.examples.yaml": HOLDS})
 
