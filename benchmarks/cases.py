@@ -1,0 +1,88 @@
+"""The cases over HTTP: each with its floor, in turns, so that whatever else the machine does harms both alike."""
+
+from collections.abc import Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import median
+
+from benchmarks.load import Seen
+from benchmarks.progress import say
+from benchmarks.requests import Requests
+from benchmarks.results import Result
+from benchmarks.servers import Server, load, serve_floor
+
+_LOOK_SECONDS = 0.5
+
+
+@dataclass(frozen=True, slots=True)
+class Pace:
+    """How often and how long each case is loaded."""
+
+    rounds: int
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """A case: its name, the server it loads, what it asks."""
+
+    name: str
+    server: Server
+    requests: Requests
+
+
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """What the rounds of one case saw, and those of its floor."""
+
+    case: Case
+    seen: list[Seen]
+    floor: list[Seen]
+
+    @property
+    def rate(self) -> float:
+        return median(each.per_second for each in self.seen)
+
+    @property
+    def floor_rate(self) -> float:
+        return median(each.per_second for each in self.floor)
+
+    def result(self, backend: str, note: str) -> Result:
+        """Return the figure, with its latency at the head of the note."""
+        p50, p99 = (median(getattr(each, name) for each in self.seen) for name in ("p50_ms", "p99_ms"))
+        size = median(each.mean_bytes for each in self.seen)
+        cpu, beneath = (median(each.cpu_us for each in some) for some in (self.seen, self.floor))
+        times = f"p50 {p50:.1f} ms, p99 {p99:.1f} ms, CPU {cpu:,.0f} us (floor {beneath:,.0f})"
+        told = f"{times}, {size:,.0f} bytes; {note}"
+        rate, floor = self.rate, self.floor_rate
+        return Result(self.case.name, backend, rate, "requests/s", floor, rate / floor, len(self.seen), told)
+
+
+def measure(cases: Sequence[Case], folder: Path, pace: Pace) -> list[Measured]:
+    """Return what `cases` saw, in turns: floor, case, floor, case of each, round after round.
+
+    `folder` is an instance whose certificates the callers have.
+    """
+    with ExitStack() as stack:
+        measured = [
+            (Measured(case, [], []), stack.enter_context(serve_floor(folder, _answer_bytes(case)))) for case in cases
+        ]
+        for number in range(1, pace.rounds + 1):
+            for each, floor in measured:
+                case = each.case
+                each.floor.append(load(floor, case.requests.of_floor(), seconds=pace.seconds))
+                each.seen.append(load(case.server, case.requests.callers, seconds=pace.seconds))
+                seen, beneath = each.seen[-1], each.floor[-1]
+                rates = f"{seen.per_second:,.0f}/s over a floor of {beneath.per_second:,.0f}/s"
+                say(
+                    f"  {case.name} {number}/{pace.rounds}: {rates}, CPU {seen.cpu_us:,.0f} us over {beneath.cpu_us:,.0f}"
+                )
+        return [each for each, _ in measured]
+
+
+def _answer_bytes(case: Case) -> int:
+    """Return the mean size of an answer, once one has been looked at."""
+    seen = load(case.server, case.requests.callers, seconds=_LOOK_SECONDS, warm_seconds=0.2)
+    case.requests.check(seen.sample.encode())
+    return round(seen.mean_bytes)

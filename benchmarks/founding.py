@@ -1,0 +1,103 @@
+"""A new instance with its members, agreements and clients, all made through the use cases that operators call."""
+
+import hashlib
+from datetime import timedelta
+from pathlib import Path
+
+from benchmarks.places import AGREEMENTS, CONNECTIONS, MEMBERS, SCOPE, Person, Place, parties_of
+from exchange.cli.enrolment import issue_into
+from exchange.cli.init import make_instance
+from exchange.cli.instance import Host, open_host
+from exchange.crypto import CertificateFacts
+from exchange.kernel import new_id
+from exchange.settings import InstanceLayout
+from exchange.usecases import (
+    Call,
+    Enrolment,
+    add_member,
+    enrol_client,
+    propose_agreement,
+    sign_agreement,
+)
+
+SETTINGS = "requests_per_second = 1000000  # what is measured is the service, not its limit\n"
+
+_AGREEMENT = """\
+title: Arrangement {number} on warning of cyber threats
+parties: [{parties}]
+policy: NATO
+validity: {{from: 2020-01-01, until: 2099-12-31, review_every: P2Y}}
+scopes:
+  - name: {scope}
+    topics: [cyber]
+    regions: [EUR]
+    kinds: [intrep, indicator-set]
+    purposes: [defence]
+    ceiling: SECRET
+    compartments: [ATOMAL]
+    contributors: [{parties}]
+    readers: [{parties}]
+    onward_release: never
+    retention: P5Y
+obligations: []
+termination: {{notice: P90D, shared_reports: recalled}}
+"""
+
+
+async def found(folder: Path) -> Place:
+    """Make an instance in `folder` with everybody in it and every agreement in force, and no report."""
+    layout = InstanceLayout(folder)
+    await make_instance(layout)
+    with layout.settings_file.open("a") as file:
+        file.write(SETTINGS)
+    place = Place(folder)
+    async with open_host(folder) as host:
+        for member in MEMBERS:
+            await add_member(host.services, host.call(), member, f"Member {member}")
+        for member in MEMBERS:
+            await _enrol(host, member, "signatory", _stand_in(host, member))
+        for number in range(AGREEMENTS):
+            place.agreements.append(await _agree(host, number))
+        for connection in range(CONNECTIONS):
+            place.readers.append(await _person(host, place, connection * 3, "reader"))
+            place.contributors.append(await _person(host, place, connection * 3, "contributor"))
+    return place
+
+
+async def _agree(host: Host, number: int) -> str:
+    parties = parties_of(number)
+    text = _AGREEMENT.format(number=number, parties=", ".join(parties), scope=SCOPE)
+    agreement_id = (await propose_agreement(host.services, host.call(), text)).value.agreement.id
+    for member in parties:
+        now = host.services.clock()
+        call = Call(
+            request_id=new_id(now, host.services.randomness(10)),
+            source="host",
+            thumbprint=_stand_in(host, member).thumbprint,
+            now=now,
+        )
+        await sign_agreement(host.services, call, agreement_id)
+    return agreement_id
+
+
+async def _person(host: Host, place: Place, number: int, role: str) -> Person:
+    member = MEMBERS[number]
+    folder = place.folder / "people" / f"{member}-{role}"
+    folder.mkdir(parents=True)
+    certificate = issue_into(folder, host.layout, f"{member} {role}", organisation=f"{member}/SIGINT", request=None)
+    client_id = await _enrol(host, member, role, certificate)
+    return Person(client_id, member, number, certificate.thumbprint, folder)
+
+
+async def _enrol(host: Host, member: str, role: str, certificate: CertificateFacts) -> str:
+    # SECRET and no compartment: an ordinary reader, who sees less than the parties of an agreement may.
+    enrolment = Enrolment(f"{member} {role}", member, "SIGINT", (role,), "SECRET", certificate)
+    return str((await enrol_client(host.services, host.call(), enrolment)).value.id)
+
+
+def _stand_in(host: Host, member: str) -> CertificateFacts:
+    """Return facts of a certificate for a signatory, who signs in this process and never connects."""
+    now = host.services.clock()
+    thumbprint = hashlib.sha256(f"signatory of {member}".encode()).hexdigest()
+    day = timedelta(days=1)
+    return CertificateFacts(thumbprint, f"{member} signatory", "none", now - day, now + 30 * day, is_authority=False)

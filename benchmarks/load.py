@@ -1,0 +1,173 @@
+"""The load: `python -m benchmarks.load`, its orders on stdin, what it saw on stdout.
+
+One keep-alive connection per caller, each with its certificate and one request on its way at a time. Requests are
+bytes made beforehand and answers are counted, not parsed, so that the generator is not what is measured.
+"""
+
+import asyncio
+import json
+import pickle
+import ssl
+import sys
+from dataclasses import asdict, dataclass, field
+from functools import partial
+from pathlib import Path
+from time import perf_counter
+from typing import cast
+
+import uvloop
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """One connection: the folder of its certificate, and the requests that it makes in turn."""
+
+    folder: Path
+    requests: tuple[bytes, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Orders:
+    """Whom to load, as whom, for how long; the first `warm_seconds` are not counted."""
+
+    host: str
+    port: int
+    callers: tuple[Caller, ...]
+    warm_seconds: float
+    seconds: float
+
+
+@dataclass(slots=True)
+class Seen:
+    """What came of it. `sample` is the body of one answer, for whoever wants to see that it is one.
+
+    `cpu_us` is what the server used per answer, over the whole run.
+    """
+
+    per_second: float = 0.0
+    p50_ms: float = 0.0
+    p99_ms: float = 0.0
+    mean_bytes: float = 0.0
+    answers: int = 0
+    cpu_us: float = 0.0
+    fault: str = ""
+    sample: str = ""
+
+
+@dataclass(slots=True)
+class Tally:
+    """What all connections of one run share."""
+
+    begin: float
+    end: float
+    latencies: list[float] = field(default_factory=list)
+    bytes_read: int = 0
+    answers: int = 0
+    fault: str = ""
+    sample: bytes = b""
+
+
+class Connection(asyncio.Protocol):
+    """Sends the next request as soon as the last answer is whole."""
+
+    def __init__(self, requests: tuple[bytes, ...], tally: Tally, *, keeps_first: bool) -> None:
+        self._requests = requests
+        self._tally = tally
+        self._keeps = keeps_first
+        self._next = 0
+        self._head = b""
+        self._length = 0
+        self._left = 0
+        self._sent = 0.0
+        self._transport: asyncio.Transport
+        self.done = asyncio.get_running_loop().create_future()
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = cast("asyncio.Transport", transport)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._stop("" if self.done.done() else f"the connection was lost: {exc}")
+
+    def ask(self) -> None:
+        """Send one request."""
+        self._sent = perf_counter()
+        self._transport.write(self._requests[self._next % len(self._requests)])
+        self._next += 1
+
+    def data_received(self, data: bytes) -> None:
+        if self._left == 0:
+            head, mark, data = (self._head + data).partition(b"\r\n\r\n")
+            if not mark:
+                self._head = head
+                return
+            if not head.startswith(b"HTTP/1.1 20"):
+                self._stop((head + mark + data)[:1000].decode(errors="replace"))
+                return
+            self._head = b""
+            self._length = self._left = int(head.lower().split(b"content-length: ", 1)[1].split(b"\r\n", 1)[0])
+        self._left -= len(data)
+        if self._keeps:
+            self._tally.sample += data
+        if self._left == 0:
+            self._answered(perf_counter())
+
+    def _answered(self, now: float) -> None:
+        tally = self._tally
+        self._keeps = False
+        tally.answers += 1
+        if tally.begin <= now < tally.end:
+            tally.latencies.append(now - self._sent)
+            tally.bytes_read += self._length
+        if now < tally.end:
+            self.ask()
+        else:
+            self._stop("")
+
+    def _stop(self, fault: str) -> None:
+        self._tally.fault = self._tally.fault or fault
+        if not self.done.done():
+            self.done.set_result(None)
+        self._transport.close()
+
+
+async def run(orders: Orders) -> Seen:
+    """Load the server and return what was seen."""
+    loop = asyncio.get_running_loop()
+    tally = Tally(0.0, 0.0)
+    connections: list[Connection] = []
+    for caller in orders.callers:
+        context = ssl.create_default_context(cafile=caller.folder / "ca.pem")
+        context.load_cert_chain(caller.folder / "client.pem", caller.folder / "client.key")
+        made = Connection(caller.requests, tally, keeps_first=not connections)
+        await loop.create_connection(partial(_itself, made), orders.host, orders.port, ssl=context)
+        connections.append(made)
+    tally.begin = perf_counter() + orders.warm_seconds
+    tally.end = tally.begin + orders.seconds
+    for connection in connections:
+        connection.ask()
+    await asyncio.wait_for(
+        asyncio.gather(*(each.done for each in connections)), orders.warm_seconds + orders.seconds + 30
+    )
+    return _summed(tally, orders.seconds)
+
+
+def _itself(connection: Connection) -> Connection:
+    return connection
+
+
+def _summed(tally: Tally, seconds: float) -> Seen:
+    times = sorted(tally.latencies)
+    if not times or tally.fault:
+        return Seen(fault=tally.fault or "no answer came in time")
+    return Seen(
+        per_second=len(times) / seconds,
+        p50_ms=times[len(times) // 2] * 1000,
+        p99_ms=times[len(times) * 99 // 100] * 1000,
+        mean_bytes=tally.bytes_read / len(times),
+        answers=tally.answers,
+        sample=tally.sample.decode(),
+    )
+
+
+if __name__ == "__main__":
+    json.dump(asdict(uvloop.run(run(pickle.load(sys.stdin.buffer)))), sys.stdout)

@@ -1,0 +1,106 @@
+"""Servers under load, each in a process of its own, and the load upon them."""
+
+import json
+import os
+import pickle
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from benchmarks.load import Caller, Orders, Seen
+
+ROOT = Path(__file__).resolve().parents[1]
+_STOP_SECONDS = 15
+
+
+class BenchmarkError(Exception):
+    """Something did not answer as it should; no figure is made of it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Server:
+    """A server that answers at `host` and `port`."""
+
+    host: str
+    port: int
+    pid: int
+
+    def cpu_seconds(self) -> float:
+        """Return the processor time that the process has used, all threads together."""
+        fields = Path(f"/proc/{self.pid}/stat").read_text().rpartition(")")[2].split()
+        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+    def peak_rss_mb(self) -> float:
+        """Return the most memory that the process ever had, in MB of a million bytes."""
+        for line in Path(f"/proc/{self.pid}/status").read_text().splitlines():
+            if line.startswith("VmHWM:"):
+                return int(line.split()[1]) * 1024 / 1e6
+        raise BenchmarkError("the system does not tell the memory of a process")
+
+
+@contextmanager
+def serve_exchange(folder: Path, database_url: str | None) -> Iterator[Server]:
+    """Run `exchange serve` with one worker on the instance in `folder`; `database_url` None means its own SQLite."""
+    environment = {} if database_url is None else {"EXCHANGE_DATABASE_URL": database_url}
+    with _served(["exchange.cli", "serve", "--dir", str(folder), "--port", "0"], environment, folder) as server:
+        yield server
+
+
+@contextmanager
+def serve_floor(folder: Path, size_bytes: int) -> Iterator[Server]:
+    """Run the floor with answers of `size_bytes` and the certificates of the instance in `folder`."""
+    with _served(["benchmarks.floor", str(folder), str(size_bytes)], {}, folder) as server:
+        yield server
+
+
+@contextmanager
+def _served(words: Sequence[str], environment: Mapping[str, str], folder: Path) -> Iterator[Server]:
+    log = folder / "server.log"
+    with log.open("ab") as errors:
+        process = subprocess.Popen(
+            [sys.executable, "-m", *words],
+            cwd=ROOT,
+            env={**os.environ, **environment},
+            stdout=subprocess.PIPE,
+            stderr=errors,
+            text=True,
+        )
+    try:
+        assert process.stdout is not None
+        line = process.stdout.readline()
+        if not line.startswith("ready "):
+            raise BenchmarkError(f"`{words[0]}` did not start: {log.read_text()[-2000:]}")
+        address = urlsplit(line.split()[1])
+        yield Server(str(address.hostname), int(address.port or 0), process.pid)
+    finally:
+        process.terminate()
+        try:
+            process.wait(_STOP_SECONDS)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+
+
+def load(server: Server, callers: Sequence[Caller], *, seconds: float, warm_seconds: float = 1.0) -> Seen:
+    """Load `server` from a process of its own; BenchmarkError where any answer is not the expected one."""
+    before = server.cpu_seconds()
+    orders = Orders(server.host, server.port, tuple(callers), warm_seconds, seconds)
+    done = subprocess.run(
+        [sys.executable, "-m", "benchmarks.load"],
+        cwd=ROOT,
+        input=pickle.dumps(orders),
+        capture_output=True,
+        check=False,
+        timeout=seconds + warm_seconds + 90,
+    )
+    if done.returncode != 0:
+        raise BenchmarkError(f"the load ended with {done.returncode}: {done.stderr.decode()[-2000:]}")
+    seen = Seen(**json.loads(done.stdout))
+    if seen.fault:
+        raise BenchmarkError(f"an answer is not the expected one: {seen.fault}")
+    seen.cpu_us = (server.cpu_seconds() - before) / max(1, seen.answers) * 1e6
+    return seen
