@@ -20,15 +20,19 @@ def status_of(stored: ReportStatus | str, valid_until: datetime | None, now: dat
 
 
 def visible_header(header: Header, permitted: Collection[Label]) -> Header:
-    """Return `header` with only the parts whose label is permitted; for a reader who may know the report itself."""
-    return replace(header, parts=tuple(part for part in header.parts if part.label in permitted))
+    """Return `header` with only the parts whose label is permitted; for a reader who may know the report itself.
+
+    They are numbered anew from 1: a gap would tell that something is withheld.
+    """
+    shown = (part for part in header.parts if part.label in permitted)
+    return replace(header, parts=tuple(replace(part, number=number) for number, part in enumerate(shown, start=1)))
 
 
 def tear_line(header: Header, permitted: Collection[Label], *, join: Callable[[tuple[Label, ...]], Label]) -> Header:
     """Return what a reader sees who may read some parts but not the report's own label.
 
     No subject, no links to other reports, no day of declassification (it belongs to the hidden label); the label is
-    the join of the parts shown. Part numbers stay, for they name the parts. ValueError where no part is permitted.
+    the join of the parts shown. Parts are numbered as `visible_header` does. ValueError where no part is permitted.
     """
     shown = visible_header(header, permitted)
     if not shown.parts:

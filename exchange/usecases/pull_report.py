@@ -33,7 +33,7 @@ _PART_MARK = b'"sha256":"'
 
 @dataclass(frozen=True, slots=True)
 class PulledReport:
-    """The header as JSON bytes and the parts in the clear, by number."""
+    """The header as JSON bytes and the parts in the clear, by the numbers that the header shows."""
 
     header_json: bytes
     parts: tuple[tuple[int, bytes], ...]
@@ -72,7 +72,8 @@ async def pull_report(services: Services, call: Call, report_id: str) -> Recorde
     entry = replace(judged_draft(call, granted.client, EventName.REPORT_READ, judged), size_bytes=size_bytes)
     entry_id = await services.store.append(entry)
     # (6) the answer
-    return Recorded(PulledReport(header_json, tuple(parts)), entry_id)
+    shown = tuple(enumerate((content for _, content in parts), start=1))
+    return Recorded(PulledReport(header_json, shown), entry_id)
 
 
 async def seek_permit(

@@ -1,9 +1,16 @@
-"""Read the bytes of one part: the same decision as a pull, for one number."""
+"""Read the bytes of one part: the same decision as a pull, for one number.
+
+Steps: (1) the Permit, without a part; (2) which part the number means to this reader, for whom the parts it may
+read are numbered from 1; (3) that part, under the same Permit; (4) open it; (5) the entry is durable; (6) answer.
+"""
 
 from dataclasses import dataclass, replace
 
 from exchange.audit import EventName, Outcome
+from exchange.crypto import OpeningError
+from exchange.kernel import UnavailableError
 from exchange.reports import PartHeader
+from exchange.store import Parts
 from exchange.usecases.context import Call, Recorded, Services
 from exchange.usecases.judging import judged_draft, report_not_found
 from exchange.usecases.opening import UNOPENED, open_parts, open_sealed_header
@@ -29,27 +36,45 @@ async def read_part(services: Services, call: Call, report_id: str, number: int)
     """
     event = EventName.REPORT_PART_READ
     asked = number if 1 <= number <= _LARGEST_NUMBER else 0
-    granted = await seek_permit(services, call, report_id, parts=asked, event=event)
-    entry = judged_draft(call, granted.client, event, granted.judged)
-    entry = replace(entry, detail={"part": asked})
-    read = await _open(services, call, granted, asked)
-    if read is None:
+    # (1) the Permit
+    granted = await seek_permit(services, call, report_id, parts=Parts.NONE, event=event)
+    entry = replace(judged_draft(call, granted.client, event, granted.judged), detail={"part": asked})
+    # (2) the number, as this reader counts
+    part = await _part_meant(services, call, granted, asked)
+    if part is None:
         # A withheld part and an absent one are the same to the reader; the log knows which was asked for.
         withheld = replace(entry, outcome=Outcome.REFUSED, policies=(), detail={"part": asked, "finding": "withheld"})
         return await refuse(services, withheld, report_not_found())
-    entry_id = await services.store.append(replace(entry, size_bytes=len(read.content)))
-    return Recorded(read, entry_id)
+    # (3) under the same Permit, or not at all
+    again = await seek_permit(services, call, report_id, parts=part.number, event=event)
+    if again.permit != granted.permit:
+        moved = UnavailableError("the policy changed while the part was read: ask again")
+        return await refuse(services, replace(entry, outcome=Outcome.FAILED), moved)
+    # (4) only this part
+    content = await _open(services, call, again, part.number)
+    # (5) INVARIANT: no plaintext leaves before its entry is durable.
+    entry_id = await services.store.append(replace(entry, size_bytes=len(content)))
+    # (6) the answer
+    return Recorded(ReadPart(replace(part, number=asked), content), entry_id)
 
 
-async def _open(services: Services, call: Call, granted: Granted, number: int) -> ReadPart | None:
-    judged, client = granted.judged, granted.client
+async def _part_meant(services: Services, call: Call, granted: Granted, asked: int) -> PartHeader | None:
+    report, kept = granted.judged.report, granted.judged.release_class
+    try:
+        header = await open_sealed_header(services, report, kept)
+    except UNOPENED as exc:
+        return await record_tampering(services, call, granted.client, f"report {report.id}", exc)
+    visible = [part for part in header.parts if part.label in granted.permit.labels]
+    return visible[asked - 1] if 1 <= asked <= len(visible) else None
+
+
+async def _open(services: Services, call: Call, granted: Granted, number: int) -> bytes:
+    judged = granted.judged
     report, kept = judged.report, judged.release_class
     try:
         opened = dict(await open_parts(services, report, kept, granted.row.parts, permit=granted.permit))
         if number not in opened:
-            return None
-        header = await open_sealed_header(services, report, kept)
+            raise OpeningError("a part of the report is missing")
     except UNOPENED as exc:
-        return await record_tampering(services, call, client, f"report {report.id}", exc)
-    part = next(part for part in header.parts if part.number == number)
-    return ReadPart(part, opened[number])
+        return await record_tampering(services, call, granted.client, f"report {report.id}", exc)
+    return opened[number]

@@ -63,11 +63,12 @@ def join(labels):
         (set(), []),
     ],
 )
-def test_only_permitted_parts_are_shown_under_their_own_numbers(permitted, numbers):
+def test_only_permitted_parts_are_shown_and_their_numbers_leave_no_gap(permitted, numbers):
     shown = visible_header(HEADER, frozenset(permitted))
 
-    assert [part.number for part in shown.parts] == numbers
-    assert all(part in HEADER.parts for part in shown.parts)
+    assert [part.number for part in shown.parts] == list(range(1, len(numbers) + 1))
+    expected = [HEADER.parts[number - 1] for number in numbers]
+    assert [replace(part, number=0) for part in shown.parts] == [replace(part, number=0) for part in expected]
     assert replace(shown, parts=HEADER.parts) == HEADER
 
 
@@ -82,7 +83,8 @@ def test_only_permitted_parts_are_shown_under_their_own_numbers(permitted, numbe
 def test_tear_line_tells_nothing_of_what_it_withholds(permitted, numbers, label):
     shown = tear_line(HEADER, frozenset(permitted), join=join)
 
-    assert [part.number for part in shown.parts] == numbers
+    assert [part.number for part in shown.parts] == list(range(1, len(numbers) + 1))
+    assert [part.sha256 for part in shown.parts] == [HEADER.parts[number - 1].sha256 for number in numbers]
     assert shown.label == label
     assert (shown.subject, shown.supersedes, shown.references, shown.declassify_on) == (None, None, (), None)
     kept = (
