@@ -117,9 +117,13 @@ async def test_file_that_was_replaced_takes_the_next_entry(sqlite_file: SqliteFi
     await store.append(draft())
     replace_by_copy(sqlite_file.path)
     await store.append(draft())
-
-    assert len(await store.entries(10)) == 2
+    seen = await store.entries(10)
     await store.close()
+    again = await open_store(sqlite_file.url)
+
+    assert await again.entries(10) == seen
+    assert len(seen) == 2
+    await again.close()
 
 
 FILLER = """

@@ -49,12 +49,15 @@ def expected(world: list[Kept], class_ids: Sequence[int], **asked: object) -> li
 
 
 async def build_world(store: Store, seed: int, *, size: int = 400) -> list[Kept]:
-    """Post reports of skewed classes, some expired, some urgent, from a clock that jumps about; recall a few."""
+    """Post bursts of skewed classes, some expired, some urgent, from a clock that jumps about; recall a few."""
     chance = random.Random(seed)
+    bursts: list[int] = []
+    while len(bursts) < size:
+        bursts += [min(int(chance.expovariate(0.03)) + 1, CLASSES)] * chance.choice([1, 1, 1, 30])
     version = await policy_version(store)
     reports = [
         new_report(
-            class_facts(min(int(chance.expovariate(0.03)) + 1, CLASSES)),
+            class_facts(bursts[number]),
             posted_at=NOW + timedelta(minutes=number + chance.randint(-30, 30)),
             valid_until=chance.choice([None, None, NOW - timedelta(days=1), NOW + timedelta(days=1)]),
             precedence=chance.choice([Precedence.ROUTINE] * 5 + [Precedence.FLASH]),
@@ -83,7 +86,7 @@ async def test_page_is_what_the_model_says(store: Store, seed: int) -> None:
         class_ids = chance.sample(range(1, CLASSES + 1), chance.choice([0, 1, 2, 5, 20, 64, 65, 120, CLASSES]))
         asked = {
             "after": chance.choice([0, 0, chance.randint(0, 420)]),
-            "limit": chance.choice([1, 2, 7, 100, 500]),
+            "limit": chance.choice([1, 2, 7, 30, 100, 500]),
             "now": NOW + chance.choice([timedelta(0), timedelta(days=2), timedelta(days=-2)]),
             "precedence": chance.choice([None, None, "FLASH"]),
             "since": chance.choice([None, None, NOW + timedelta(minutes=chance.randint(-60, 460))]),
@@ -238,7 +241,7 @@ async def test_policy_that_moves_between_rounds_begins_the_page_again(
 
     async def fetch_and_move(statement: Statement, parameters: Parameters) -> Sequence[Row]:
         rows = await fetch_rows(statement, parameters)
-        asked.append(parameters["after"])
+        asked.append(parameters.get("after"))
         if len(asked) == 1:
             await rows_of(store, "UPDATE policy_state SET policy_version = policy_version + 1")
         return rows
