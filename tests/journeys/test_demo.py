@@ -1,0 +1,179 @@
+"""The demo: right on real input, wrong where anything is."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+import uuid
+from pathlib import Path
+
+import pytest
+
+from exchange.cli import run
+from exchange.cli.demo import cast
+
+ROOT = Path(__file__).resolve().parents[2]
+PUBLISHED = ROOT.parent / "shared" / "data"
+
+pytestmark = pytest.mark.journey
+
+REFUSED = (
+    "DNK (a party, not releasable)",
+    "ESP (no party)",
+    "NOR with an expired clearance",
+    "NOR cleared RESTRICTED only",
+    "NOR without the compartment",
+    "the exchange's operator",
+    "a revoked client",
+    "a certificate that nobody enrolled",
+    "a certificate of a foreign authority",
+)
+
+
+@pytest.fixture
+def demo(tmp_path):
+    """Run the demo as a person would, with its temporary folder where the test can see it."""
+
+    def play(*words, **environment):
+        (tmp_path / "temporary").mkdir(exist_ok=True)
+        return subprocess.run(
+            [sys.executable, "-m", "exchange.cli", "demo", *map(str, words)],
+            capture_output=True,
+            text=True,
+            timeout=100,
+            check=False,
+            env={**os.environ, "TMPDIR": str(tmp_path / "temporary"), **environment},
+        )
+
+    return play
+
+
+def bundle_like(name):
+    """Return a STIX bundle of the shape of the published ones."""
+    objects = [
+        {
+            "type": "indicator",
+            "spec_version": "2.1",
+            "id": f"indicator--{uuid.uuid5(uuid.NAMESPACE_URL, f'{name}/{number}')}",
+            "created": "2015-05-15T09:12:16.432Z",
+            "modified": "2015-05-15T09:12:16.432Z",
+            "name": f"{name} infrastructure {number}",
+            "pattern": f"[domain-name:value = '{name}-{number}.example']",
+            "pattern_type": "stix",
+            "valid_from": "2013-02-19T00:00:00Z",
+        }
+        for number in range(150)
+    ]
+    bundle = {"type": "bundle", "id": f"bundle--{uuid.uuid5(uuid.NAMESPACE_URL, name)}", "objects": objects}
+    return json.dumps(bundle, indent=4)
+
+
+@pytest.fixture
+def published(tmp_path):
+    """The reports published by OASIS where that folder is there, else bundles made to their shape."""
+    found = [PUBLISHED / name for name in ("apt1.json", "poisonivy.json")]
+    if all(path.is_file() for path in found):
+        print("on the published reports")
+        return found
+    print("the published reports are not beside this checkout: on bundles of their shape")
+    made = [tmp_path / "apt1.json", tmp_path / "poisonivy.json"]
+    for path in made:
+        path.write_text(bundle_like(path.stem), encoding="utf-8")
+    return made
+
+
+def test_demo_on_its_samples_is_right_and_can_be_read(demo, tmp_path):
+    ran = demo()
+
+    assert ran.returncode == 0, ran.stdout + ran.stderr
+    assert "FAIL" not in ran.stdout
+    assert "NATO SECRET//REL TO GBR, NOR" in ran.stdout
+    for who in REFUSED:
+        assert f"ok    {who}" in ran.stdout
+    assert "report.posted" in ran.stdout
+    assert "not-releasable" in ran.stdout
+    assert "steps came out right in" in ran.stdout
+    assert list((tmp_path / "temporary").iterdir()) == []
+
+
+def test_demo_on_published_reports_is_right(demo, published, tmp_path):
+    words = [word for path in published for word in ("--input", path)]
+    ran = demo(*words, "--dir", tmp_path / "kept", "--json")
+
+    assert ran.returncode == 0, ran.stdout + ran.stderr
+    shown = json.loads(ran.stdout)
+    assert shown["ok"] is True
+    assert shown["seconds"] < 60
+    steps = {step["id"]: step for step in shown["steps"]}
+    assert all(step["ok"] for step in steps.values())
+    assert (
+        f"2 parts, {sum(path.stat().st_size for path in published):,} bytes" in steps["GBR posts report no. 1"]["found"]
+    )
+    kinds = {entry["type"] for entry in shown["audit"]}
+    assert {"client.enrolled", "agreement.signed", "report.posted", "report.read", "client.revoked"} <= kinds
+    assert (tmp_path / "kept" / "exchange.db").is_file()
+
+
+def test_pull_that_is_refused_makes_it_wrong(demo, tmp_path):
+    law = shutil.copytree(ROOT / "policies", tmp_path / "law")
+    guard = '@id("test.nothing-for-norway")\n@reason("planted")\nforbid (principal, action, resource)\nwhen { principal.member == "NOR" };\n'
+    (law / "guards" / "planted.cedar").write_text(guard, encoding="utf-8")
+
+    ran = demo("--json", EXCHANGE_POLICIES_DIR=str(law))
+
+    assert ran.returncode == 1
+    shown = json.loads(ran.stdout)
+    wrong = [step["id"] for step in shown["steps"] if not step["ok"]]
+    assert "NOR finds report no. 1 in its list" in wrong
+    assert shown["ok"] is False
+    assert list((tmp_path / "temporary").iterdir()) == []
+
+
+def test_release_that_must_not_be_makes_it_wrong(monkeypatch, capsys):
+    monkeypatch.setattr(cast, "MARKING", "NATO SECRET//REL TO GBR, DNK, NOR")
+
+    assert run(["demo", "--json"]) == 1
+    wrong = [step["id"] for step in json.loads(capsys.readouterr().out)["steps"] if not step["ok"]]
+    assert wrong == ["DNK (a party, not releasable)", "the log says why: DNK (a party, not releasable)"]
+
+
+def test_plaintext_on_disk_makes_it_wrong(demo, tmp_path):
+    # The title of the agreement is kept in the clear: a report that holds nothing else is found.
+    (tmp_path / "title.txt").write_text(cast.TITLE, encoding="utf-8")
+
+    ran = demo("--input", tmp_path / "title.txt", "--json")
+
+    assert ran.returncode == 1
+    wrong = [step["id"] for step in json.loads(ran.stdout)["steps"] if not step["ok"]]
+    assert wrong == ["no plaintext on disk (server running)", "no plaintext on disk (server stopped)"]
+
+
+def test_server_that_does_not_start_makes_it_wrong(demo, tmp_path):
+    # The set-up does without the server's key; the server does not.
+    ran = demo("--json", EXCHANGE_SERVER_KEY_FILE=str(tmp_path / "none.key"))
+
+    assert ran.returncode == 1
+    assert "the server did not start" in ran.stderr
+
+
+@pytest.mark.parametrize("content", [None, b""])
+def test_input_that_is_none_is_refused(demo, tmp_path, content):
+    if content is not None:
+        (tmp_path / "input").write_bytes(content)
+
+    ran = demo(tmp_path / "input")
+
+    assert ran.returncode == 1
+    assert str(tmp_path / "input") in ran.stderr
+    assert ran.stdout == ""
+
+
+def test_folder_with_something_in_it_is_left_alone(demo, tmp_path):
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "file").write_text("precious")
+
+    ran = demo("--dir", tmp_path / "mine")
+
+    assert ran.returncode == 1
+    assert [path.name for path in (tmp_path / "mine").iterdir()] == ["file"]
