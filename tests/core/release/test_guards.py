@@ -178,6 +178,7 @@ def test_a_guard_that_fails_beside_one_that_forbids_gives_both_reasons():
         reader(level="NO SUCH LEVEL"),
         reader(client=7),
         reader(purpose=None),
+        reader(purpose=7),
         reader(nationality=None),
         reader(agency=["NOR/NIS"]),
         reader(compartments=frozenset({1})),

@@ -31,7 +31,12 @@ def test_the_repositorys_law_loads_and_its_examples_hold():
 
 @pytest.mark.parametrize("path", ["exchange.cedarschema", "vocabulary.yaml"])
 def test_a_missing_file_is_refused(path):
-    assert faults_of(load_law, without(path)) == [("", "missing-file")]
+    with pytest.raises(InvalidError, match="^the policies are not complete\n") as caught:
+        load_law(without(path))
+
+    assert [(fault.pointer, fault.code, fault.message) for fault in caught.value.faults] == [
+        ("", "missing-file", f"`{path}` is missing: put it into the policies folder")
+    ]
 
 
 def test_no_security_policy_at_all_is_refused():
