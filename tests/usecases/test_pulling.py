@@ -13,7 +13,7 @@ from exchange.kernel import InvalidError, NotFoundError, UnavailableError, new_i
 from exchange.markings import Label
 from exchange.release import Assurance
 from exchange.reports import PostedPart
-from exchange.usecases import Call
+from exchange.usecases import Call, ClearanceChange
 from tests.support.world import NOW, World
 
 ABSENT = new_id(NOW, bytes(10))
@@ -324,11 +324,11 @@ async def test_tear_line_tells_nothing_of_what_was_withheld(populated: World) ->
     made = await pull(populated, populated.call("DNK reader"), report)
 
     header = json.loads(made.value.value.header_json)
-    assert made.value.value.parts == ((2, b"what all may know"),)
+    assert made.value.value.parts == ((1, b"what all may know"),)
     assert (header["subject"], header["supersedes"], header["references"]) == (None, None, [])
     assert header["marking"] == "NATO RESTRICTED//REL TO GBR, DNK, NOR"
     assert header["label"] == LOW.as_json()
-    assert [part["name"] for part in header["parts"]] == ["low.txt"]
+    assert [(part["number"], part["name"]) for part in header["parts"]] == [(1, "low.txt")]
     for withheld in (b"SECRET", b"Canary", b"secret.txt", source.encode()):
         assert withheld not in made.value.value.header_json
     assert made.entry["label"]["classification"] == "SECRET"
@@ -339,7 +339,7 @@ async def test_tear_line_goes_to_a_lower_clearance_of_the_same_member(populated:
     await populated.enrol("junior", "NOR", "reader", level="RESTRICTED")
     made = await pull(populated, populated.call("junior"), report)
 
-    assert made.value.value.parts == ((2, b"what all may know"),)
+    assert made.value.value.parts == ((1, b"what all may know"),)
 
 
 async def test_keys_of_withheld_parts_are_never_unwrapped(populated: World, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -366,7 +366,40 @@ async def test_part_is_read_by_its_number_with_what_its_header_says(populated: W
     assert (made.entry["bytes"], made.entry["detail"]) == (17, {"part": 2})
 
 
-@pytest.mark.parametrize("number", [1, 3, 0, -1, 10_001, 2**70])
+async def test_parts_are_numbered_without_a_gap_for_who_may_not_read_all(populated: World) -> None:
+    report = await populated.post(parts=PARTS)
+    made = await populated.attempt(usecases.read_part(populated.services, populated.call("DNK reader"), report, 1))
+
+    assert (made.value.value.part.name, made.value.value.content) == ("low.txt", b"what all may know")
+
+
+async def test_parts_are_numbered_as_the_reader_sees_them(populated: World) -> None:
+    report = await populated.post(parts=PARTS)
+    made = await populated.attempt(usecases.read_part(populated.services, populated.call("DNK reader"), report, 1))
+
+    assert (made.value.value.content, made.value.value.part.number) == (b"what all may know", 1)
+    assert made.entry["decision"] == "permitted"
+
+
+async def test_permit_that_changes_between_header_and_part_releases_nothing(
+    populated: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    report = await populated.post(parts=PARTS)
+    store, real = populated.services.store, populated.services.store.report_for
+
+    async def report_for(*arguments: Any, **named: Any) -> Any:
+        if named["parts"] == 2:
+            change = ClearanceChange("RESTRICTED")
+            client = populated.clients["NOR reader"]
+            await usecases.change_clearance(populated.services, populated.call(None), client.id, change)
+        return await real(*arguments, **named)
+
+    monkeypatch.setattr(store, "report_for", report_for)
+    with pytest.raises(UnavailableError, match="changed"):
+        await usecases.read_part(populated.services, populated.call("NOR reader"), report, 2)
+
+
+@pytest.mark.parametrize("number", [2, 3, 0, -1, 10_001, 2**70])
 async def test_withheld_part_and_absent_part_are_the_same(populated: World, number: int) -> None:
     report = await populated.post(parts=PARTS)
     call = populated.call("DNK reader")
@@ -375,7 +408,7 @@ async def test_withheld_part_and_absent_part_are_the_same(populated: World, numb
 
     assert isinstance(made.error, NotFoundError)
     assert str(made.error) == str(absent.error)
-    asked = number if number in {1, 3} else 0
+    asked = number if number in {2, 3} else 0
     assert (made.entry["decision"], made.entry["detail"]) == ("refused", {"part": asked, "finding": "withheld"})
     assert "policies" not in made.entry
 

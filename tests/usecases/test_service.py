@@ -1,0 +1,123 @@
+"""What the service says of itself: vocabulary, readiness, its own deeds, and the record read at the host."""
+
+import pytest
+
+from exchange import usecases
+from exchange.audit import EventName
+from exchange.custody import CustodyUnavailableError
+from exchange.kernel import ForbiddenError, UnavailableError
+from tests.support.world import World
+
+
+@pytest.mark.parametrize(
+    ("level", "nato"),
+    [
+        ("UNCLASSIFIED", ("UNCLASSIFIED",)),
+        ("RESTRICTED", ("RESTRICTED", "UNCLASSIFIED")),
+        ("SECRET", ("SECRET", "CONFIDENTIAL", "RESTRICTED", "UNCLASSIFIED")),
+        ("TOP SECRET", ("TOP SECRET", "SECRET", "CONFIDENTIAL", "RESTRICTED", "UNCLASSIFIED")),
+    ],
+)
+async def test_caller_may_originate_what_its_clearance_covers(
+    populated: World, level: str, nato: tuple[str, ...]
+) -> None:
+    await populated.enrol("analyst", "NOR", "reader", level=level)
+    made = await populated.attempt(usecases.describe_vocabulary(populated.services, populated.call("analyst")))
+
+    assert made.value.value.may_originate["NATO"] == nato
+    assert set(made.value.value.may_originate) == set(populated.services.law.catalogue.policies)
+    assert made.value.value.client == populated.clients["analyst"]
+    assert (made.entry["type"], made.entry["decision"]) == ("vocabulary.read", "permitted")
+
+
+async def test_service_is_ready_when_store_policy_and_custody_work(world: World) -> None:
+    readiness = await usecases.check_readiness(world.services)
+
+    assert readiness.is_ready
+    assert [(check.name, check.is_working, check.finding) for check in readiness.checks] == [
+        ("store", True, "works"),
+        ("policy", True, "works"),
+        ("custody", True, "works"),
+    ]
+
+
+async def test_service_is_not_ready_without_its_keys(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def gone() -> None:
+        raise CustodyUnavailableError("the keys are gone")
+
+    monkeypatch.setattr(world.services.custodian, "check", gone)
+    readiness = await usecases.check_readiness(world.services)
+
+    assert not readiness.is_ready
+    assert [check.finding for check in readiness.checks if not check.is_working] == ["the keys are gone"]
+
+
+async def test_service_is_not_ready_under_another_law(world: World) -> None:
+    world.sql("UPDATE policy_state SET policy_digest = 'other'")
+    readiness = await usecases.check_readiness(world.services)
+
+    assert [check.name for check in readiness.checks if not check.is_working] == ["policy"]
+
+
+async def test_service_is_not_ready_without_its_store(world: World) -> None:
+    world.sql("ALTER TABLE policy_state RENAME TO gone")
+    readiness = await usecases.check_readiness(world.services)
+
+    assert [check.is_working for check in readiness.checks] == [False, False, True]
+
+
+async def test_law_in_force_is_changed_once_and_recorded(world: World) -> None:
+    again = await world.attempt(usecases.put_law_in_force(world.services))
+    version = world.sql("SELECT policy_version FROM policy_state")[0][0]
+    world.sql("UPDATE policy_state SET policy_digest = 'other'")
+    changed = await world.attempt(usecases.put_law_in_force(world.services))
+
+    assert again.entries == []
+    assert (changed.entry["type"], changed.entry["actor"]) == ("policy.changed", {"kind": "service"})
+    assert changed.entry["object"] == {"type": "policy", "id": world.services.law.digest}
+    assert world.sql("SELECT policy_version FROM policy_state")[0][0] == version + 1
+
+
+async def test_start_and_stop_are_on_the_record(world: World) -> None:
+    made = await world.attempt(usecases.record_service(world.services, EventName.SERVICE_STARTED))
+
+    assert made.value == made.entry["id"]
+    assert (made.entry["type"], made.entry["actor"], made.entry["source"]) == (
+        "service.started",
+        {"kind": "service"},
+        "local",
+    )
+
+
+async def test_host_reads_the_record_and_that_is_recorded(world: World) -> None:
+    made = await world.attempt(usecases.read_entries(world.services, world.call(None), limit=3))
+
+    assert len(made.value.value) == 3
+    assert (made.entry["type"], made.entry["decision"], made.entry["id"]) == (
+        "audit.read",
+        "permitted",
+        made.value.entry,
+    )
+
+
+@pytest.mark.parametrize("name", ["operator", "auditor", "NOR reader", "stranger"])
+async def test_nobody_else_reads_the_record(populated: World, name: str) -> None:
+    made = await populated.attempt(usecases.read_entries(populated.services, populated.call(name)))
+
+    assert isinstance(made.error, ForbiddenError)
+    assert (made.entry["type"], made.entry["decision"]) == ("audit.read", "refused")
+
+
+async def test_readiness_lets_unforeseen_errors_through(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def broken() -> None:
+        raise ZeroDivisionError
+
+    monkeypatch.setattr(world.services.store, "ping", broken)
+    with pytest.raises(ZeroDivisionError):
+        await usecases.check_readiness(world.services)
+
+
+async def test_record_that_cannot_be_written_stops_its_reader(world: World) -> None:
+    world.sql("ALTER TABLE audit_outbox RENAME TO gone")
+    with pytest.raises(UnavailableError):
+        await usecases.read_entries(world.services, world.call(None))

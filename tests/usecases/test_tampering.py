@@ -1,0 +1,212 @@
+"""Rows changed behind the exchange's back: nothing of them is released, and the log says what did not open."""
+
+import json
+from collections.abc import Awaitable, Callable
+from dataclasses import replace
+
+import pytest
+
+from exchange import usecases
+from exchange.kernel import NotFoundError, UnavailableError
+from exchange.markings import Label
+from exchange.release import class_as_json, class_digest, class_from_json
+from exchange.reports import PostedPart
+from exchange.usecases import ListQuery, Services
+from tests.support.world import World
+
+SECRET = Label("NATO", "SECRET", releasable_to=("GBR", "NOR"))
+LOW = Label("NATO", "RESTRICTED", releasable_to=("GBR", "NOR"))
+PARTS = (
+    PostedPart(None, "text/plain", "1.txt", b"the whole story"),
+    PostedPart(LOW, "text/plain", "2.txt", b"what all may know"),
+    PostedPart(None, "text/plain", "3.txt", b"the rest of the story"),
+)
+Tamper = Callable[[World, str, str], None]
+"""Changes the world; the reports are of one class, the first is the one that is asked for."""
+
+
+def set_part(column: str, value: str) -> Tamper:
+    def tamper(world: World, report: str, other: str) -> None:
+        world.sql(f"UPDATE report_part SET {column} = {value} WHERE report_id = $1 AND number = 1", report)
+
+    return tamper
+
+
+def set_report(column: str, value: str) -> Tamper:
+    def tamper(world: World, report: str, other: str) -> None:
+        world.sql(f"UPDATE report SET {column} = {value} WHERE id = $1", report)
+
+    return tamper
+
+
+def part_from(columns: str, *, number: int, of_other: bool = False) -> Tamper:
+    def tamper(world: World, report: str, other: str) -> None:
+        source = other if of_other else report
+        for column in columns.split():
+            world.sql(
+                f"UPDATE report_part SET {column} = (SELECT {column} FROM report_part AS p WHERE p.report_id = $1"
+                f" AND p.number = {number}) WHERE report_id = $2 AND number = 1",
+                source,
+                report,
+            )
+
+    return tamper
+
+
+def header_from_other(columns: str) -> Tamper:
+    def tamper(world: World, report: str, other: str) -> None:
+        for column in columns.split():
+            world.sql(
+                f"UPDATE report SET {column} = (SELECT {column} FROM report AS r WHERE r.id = $1) WHERE id = $2",
+                other,
+                report,
+            )
+
+    return tamper
+
+
+def change_class(change: Callable[[str], str]) -> Tamper:
+    def tamper(world: World, report: str, other: str) -> None:
+        ((class_id, facts),) = world.sql(
+            "SELECT c.id, c.facts FROM release_class AS c JOIN report AS r ON r.class_id = c.id WHERE r.id = $1", report
+        )
+        world.sql("UPDATE release_class SET facts = $1 WHERE id = $2", change(facts), class_id)
+
+    return tamper
+
+
+def other_label_with_its_digest(world: World, report: str, other: str) -> None:
+    """Rewrite the class as a clever operator would: facts and digest in step."""
+    ((class_id, stored),) = world.sql("SELECT id, facts FROM release_class ORDER BY id LIMIT 1")
+    facts = class_from_json(json.loads(stored))
+    lowered = replace(facts, label=LOW, part_labels=(LOW,))
+    world.sql(
+        "UPDATE release_class SET facts = $1, digest = $2 WHERE id = $3",
+        json.dumps(class_as_json(lowered)),
+        class_digest(lowered),
+        class_id,
+    )
+    world.sql("UPDATE report_part SET label_index = 0")
+
+
+def into_another_class(world: World, report: str, other: str) -> None:
+    world.sql("UPDATE report SET class_id = (SELECT max(id) FROM release_class) WHERE id = $1", report)
+
+
+def without_a_part(world: World, report: str, other: str) -> None:
+    world.sql("DELETE FROM report_part WHERE report_id = $1 AND number = 1", report)
+
+
+ALL = frozenset({"pull", "part", "list"})
+BODY = frozenset({"pull", "part"})
+SECRETS = "wrapped_key key_id key_version wrap_suite suite"
+TAMPERINGS: list[tuple[str, Tamper, frozenset[str]]] = [
+    ("ciphertext of another part", part_from("ciphertext", number=3), BODY),
+    ("ciphertext and key of another part of one label", part_from(f"ciphertext {SECRETS}", number=3), BODY),
+    ("ciphertext, key and label of another part", part_from(f"ciphertext {SECRETS} label_index", number=2), BODY),
+    ("part of another report of one class", part_from(f"ciphertext {SECRETS}", number=1, of_other=True), BODY),
+    ("key of another part", part_from("wrapped_key", number=3), BODY),
+    ("lower label", part_from("label_index", number=2), BODY),
+    ("label out of range", set_part("label_index", "2"), BODY),
+    ("label below range", set_part("label_index", "-1"), BODY),
+    ("unknown suite of a part", set_part("suite", "'rot13'"), BODY),
+    ("suite of another kind", set_part("suite", "'aes-256-gcm'"), BODY),
+    ("unknown suite of a wrapped key", set_part("wrap_suite", "'rot13'"), BODY),
+    ("key that is not here", set_part("key_version", "99"), BODY),
+    ("key of another name", set_part("key_id", "'file/other'"), BODY),
+    ("key of no custodian", set_part("key_id", "'x'"), BODY),
+    ("missing part", without_a_part, BODY),
+    ("header of another report", header_from_other("sealed_header"), ALL),
+    ("header and key of another report", header_from_other("sealed_header wrapped_key"), ALL),
+    ("other version of the report", set_report("version", "2"), ALL),
+    ("unknown suite of a header", set_report("header_suite", "'rot13'"), ALL),
+    ("part's suite on a header", set_report("header_suite", "'cobblestone-256'"), ALL),
+    ("unknown suite of a header key", set_report("wrap_suite", "'rot13'"), ALL),
+    ("header key that is not here", set_report("key_version", "99"), ALL),
+    ("another class", into_another_class, ALL),
+    ("status that is none", set_report("status", "'approved'"), BODY),
+    ("lower label and its digest", other_label_with_its_digest, ALL),
+    ("label in the class", change_class(lambda facts: facts.replace("SECRET", "RESTRICTED")), ALL),
+    (
+        "wider release in the class",
+        change_class(lambda facts: facts.replace('["GBR","NOR"]', '["DNK","GBR","NOR"]')),
+        ALL,
+    ),
+    (
+        "originator in the class",
+        change_class(lambda facts: facts.replace('"originator":"GBR"', '"originator":"NOR"')),
+        ALL,
+    ),
+    ("topic in the class", change_class(lambda facts: facts.replace("cyber.apt", "cyber.crime")), ALL),
+    ("class that is no JSON", change_class(lambda facts: facts[:-1]), ALL),
+    ("class with a field missing", change_class(lambda facts: "{}"), ALL),
+]
+
+
+@pytest.mark.parametrize(("tamper", "hurt"), [row[1:] for row in TAMPERINGS], ids=[row[0] for row in TAMPERINGS])
+async def test_changed_row_releases_nothing_and_is_recorded(
+    populated: World, tamper: Tamper, hurt: frozenset[str]
+) -> None:
+    reports = [await populated.post(parts=PARTS, subject=f"canary {number}") for number in range(2)]
+    await populated.post(parts=PARTS, topic="cyber.malware")
+    tamper(populated, *reports)
+    acts: dict[str, Callable[[Services], Awaitable[object]]] = {
+        "pull": lambda node: usecases.pull_report(node, populated.call("NOR reader"), reports[0]),
+        "part": lambda node: usecases.read_part(node, populated.call("NOR reader"), reports[0], 1),
+        "list": lambda node: usecases.list_reports(node, populated.call("NOR reader"), ListQuery()),
+    }
+    for name, act in acts.items():
+        async with populated.another_node() as node:
+            made = await populated.attempt(act(node))
+
+        assert isinstance(made.error, UnavailableError) is (name in hurt), (name, made.error)
+        if name in hurt:
+            assert made.error is not None
+            assert "canary" not in str(made.error)
+            assert (made.entry["type"], made.entry["decision"]) == ("key.opened", "failed")
+            assert made.error.entry == made.entry["id"]
+            assert made.entry["detail"]["place"]
+
+
+async def test_class_widened_to_a_stranger_shows_it_nothing(populated: World) -> None:
+    report = await populated.post()
+    change_class(lambda facts: facts.replace('["GBR","NOR"]', '["DNK","GBR","NOR"]'))(populated, report, report)
+    async with populated.another_node() as node:
+        for act in (
+            usecases.pull_report(node, populated.call("DNK reader"), report),
+            usecases.explain_report(node, populated.call("DNK reader"), report),
+            usecases.list_reports(node, populated.call("DNK reader"), ListQuery()),
+        ):
+            assert isinstance((await populated.attempt(act)).error, UnavailableError)
+
+
+async def test_change_after_a_class_was_read_changes_no_decision(populated: World) -> None:
+    report = await populated.post()
+    await usecases.pull_report(populated.services, populated.call("NOR reader"), report)
+    change_class(lambda facts: facts.replace('["GBR","NOR"]', '["DNK","GBR","NOR"]'))(populated, report, report)
+    made = await populated.attempt(usecases.pull_report(populated.services, populated.call("DNK reader"), report))
+
+    assert isinstance(made.error, NotFoundError)
+    assert made.entry["reasons"] == ["not-releasable"]
+
+
+async def test_missing_class_is_unavailable(populated: World) -> None:
+    report = await populated.post()
+    if not populated.url.startswith("postgresql"):
+        populated.sql("DELETE FROM release_class")
+    else:
+        populated.sql("ALTER TABLE report DROP CONSTRAINT report_class_id_fkey")
+        populated.sql("DELETE FROM release_class")
+    made = await populated.attempt(usecases.pull_report(populated.services, populated.call("NOR reader"), report))
+
+    assert isinstance(made.error, UnavailableError)
+
+
+async def test_replay_of_a_changed_report_is_unavailable_and_recorded(populated: World) -> None:
+    call, posted = populated.call("GBR contributor"), populated.posted()
+    made = await usecases.post_report(populated.services, call, posted, idempotency_key="k-1")
+    populated.sql("UPDATE report SET version = 2")
+    again = await populated.attempt(usecases.post_report(populated.services, call, posted, idempotency_key="k-1"))
+
+    assert isinstance(again.error, UnavailableError)
+    assert again.entry["detail"] == {"place": f"report {made.value.report_id}"}
