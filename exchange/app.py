@@ -27,7 +27,6 @@ from exchange.entrypoints.http.limits import RateLimiter
 from exchange.entrypoints.http.logs import log_to_stderr
 from exchange.entrypoints.http.metrics import RequestCounts, shared_counts
 from exchange.entrypoints.http.operations import operations_app
-from exchange.entrypoints.http.randomness import id_randomness
 from exchange.entrypoints.http.routing import answer_routing_fault, operations_of
 from exchange.entrypoints.http.server import (
     Listening,
@@ -56,7 +55,7 @@ async def open_services(settings: Settings) -> AsyncIterator[Services]:
     custodian = FileCustodian.load(settings.roots_file)
     cursor_key = settings.cursor_key()
     url = settings.database_url_with_password()
-    store = await Store.open(url, node=settings.node, clock=system_clock, randomness=id_randomness)
+    store = await Store.open(url, node=settings.node, clock=system_clock, randomness=os.urandom)
     try:
         yield Services(
             store=store, custodian=custodian, law=law, clock=system_clock, randomness=os.urandom, cursor_key=cursor_key

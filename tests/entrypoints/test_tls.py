@@ -5,7 +5,7 @@ import json
 import ssl
 import threading
 from collections.abc import Iterator
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -282,3 +282,18 @@ def test_port_in_use_is_named() -> None:
         taken.listen()
         with pytest.raises(UnsafeSettingError, match="cannot listen"):
             bind("127.0.0.1", taken.getsockname()[1])
+
+
+async def test_connection_does_not_outlive_its_certificate(trust: Trust, port: int) -> None:
+    expires_in = timedelta(seconds=3)
+    dying = trust.client("dying", days=1, now=datetime.now(UTC) - timedelta(days=1) + expires_in)
+    reader, writer = await asyncio.open_connection("127.0.0.1", port, ssl=trust.context(dying))
+    writer.write(b"GET / HTTP/1.1\r\nhost: x\r\n\r\n")
+    head = await reader.readuntil(b"\r\n\r\n")
+    # Nothing more is asked: what ends the connection is the certificate's own end.
+    async with asyncio.timeout(30):
+        rest = await reader.read()
+    writer.close()
+
+    assert head.startswith(b"HTTP/1.1 200")
+    assert dying.thumbprint.encode() in rest

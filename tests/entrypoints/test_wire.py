@@ -8,7 +8,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from exchange.entrypoints.http.randomness import IdRandomness
 from exchange.kernel import InvalidError, MalformedError
 from exchange.markings import Label
 from exchange.wire import ClientEnrolment, LabelBody, MemberAddition, ReportBody, parse_body, pointer_to, read_json
@@ -109,18 +108,3 @@ def test_times_are_read_with_any_offset_as_utc() -> None:
 
 def test_pointer_escapes() -> None:
     assert pointer_to(("a/b", 0, "~")) == "/a~1b/0/~0"
-
-
-def test_pool_of_randomness_never_repeats_and_fetches_in_blocks() -> None:
-    fetched: list[int] = []
-
-    def counting(size: int) -> bytes:
-        fetched.append(size)
-        return b"".join((len(fetched) * 10_000 + place).to_bytes(4) for place in range(size // 4 + 1))[:size]
-
-    pool = IdRandomness(counting)
-    taken = [pool(8) for _ in range(2000)]
-
-    assert len(set(taken)) == 2000
-    assert len(fetched) == 2
-    assert len(pool(20_000)) == 20_000

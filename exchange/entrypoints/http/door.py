@@ -13,7 +13,6 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from exchange.entrypoints.http.limits import RateLimiter
 from exchange.entrypoints.http.metrics import UNMATCHED, RequestCounts
 from exchange.entrypoints.http.problems import Asked, problem, refusal, unforeseen
-from exchange.entrypoints.http.randomness import id_randomness
 from exchange.entrypoints.http.tls import thumbprint_in
 from exchange.entrypoints.http.visit import CALL_KEY, SERVICES_KEY
 from exchange.kernel import LimitExceededError, NotAuthenticatedError, new_id
@@ -112,7 +111,7 @@ def new_call(services: Services, scope: Any) -> Call:
     now = services.clock()
     client = scope.get("client")
     return Call(
-        request_id=new_id(now, id_randomness(_ID_RANDOMNESS_BYTES)),
+        request_id=new_id(now, services.randomness(_ID_RANDOMNESS_BYTES)),
         source="" if client is None else client[0],
         thumbprint=thumbprint_in(scope) or UNKNOWN_CERTIFICATE,
         now=now,

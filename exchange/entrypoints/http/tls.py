@@ -29,6 +29,8 @@ _LARGEST_HEAD_BYTES = 65_536
 _MOST_HEADERS = 100
 _LARGEST_DISCARD_BYTES = 32 * 1024 * 1024
 """How much of a refused body is read and dropped so that the sender sees the refusal, before the connection is cut."""
+_LONGEST_TIMER_SECONDS = 86_400.0
+"""A connection is opened anew at least once a day, so that the authorities' word on its certificate is asked again."""
 _MESSAGE_SECONDS = 60.0
 """How long one request may take to arrive whole; the app's own limit for bodies is shorter and answers politely."""
 
@@ -54,16 +56,23 @@ class CertificateProtocol(HttpToolsProtocol):
     _discarded_bytes = 0
     _is_arriving = False
     _message_timer: asyncio.TimerHandle | None = None
+    _expiry_timer: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as in the parent
         super().connection_made(transport)
         tls = transport.get_extra_info("ssl_object")
         der = None if tls is None else tls.getpeercert(binary_form=True)
-        if der is not None:
-            self._extensions = {TLS_EXTENSION: tls_extension(der)}
+        if tls is None or der is None:
+            return
+        self._extensions = {TLS_EXTENSION: tls_extension(der)}
+        # INVARIANT: a connection does not outlive the certificate it was opened with.
+        left_seconds = ssl.cert_time_to_seconds(tls.getpeercert()["notAfter"]) - system_clock().timestamp()
+        self._expiry_timer = self.loop.call_later(min(max(0.0, left_seconds), _LONGEST_TIMER_SECONDS), transport.close)
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._stop_timer()
+        if self._expiry_timer is not None:
+            self._expiry_timer.cancel()
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
