@@ -31,7 +31,7 @@ def test_the_repositorys_law_loads_and_its_examples_hold():
 
 @pytest.mark.parametrize("path", ["exchange.cedarschema", "vocabulary.yaml"])
 def test_a_missing_file_is_refused(path):
-    with pytest.raises(InvalidError, match="^the policies are not complete\n") as caught:
+    with pytest.raises(InvalidError, match=r"^the policies are not complete\n") as caught:
         load_law(without(path))
 
     assert [(fault.pointer, fault.code, fault.message) for fault in caught.value.faults] == [
