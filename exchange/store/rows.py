@@ -12,9 +12,14 @@ from exchange.reports import Precedence, ReportStatus
 
 
 class Parts(Enum):
-    """Which parts of a report to load; one part is asked for by its number."""
+    """Which parts of a report to load; one part is asked for by its number.
+
+    `FIRST` are the few that a report mostly has, if they are small: what a caller may turn out to be refused must not
+    weigh more than what is absent.
+    """
 
     NONE = "none"
+    FIRST = "first"
     ALL = "all"
 
 

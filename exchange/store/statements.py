@@ -18,6 +18,9 @@ _PARTY = table("agreement_party")
 CLIENT_COLUMNS = (*CLIENT.c.keys(), "member_standing")
 MEMBER_COLUMNS = tuple(MEMBER.c.keys())
 _PARTY_COLUMNS = ("member", "state", "signed_at")
+_FIRST_PARTS = 4
+_SMALL_BYTES = 16_384
+"""With the parts before: at most 64 KiB are loaded before it is known whether the caller may have them."""
 _PART_COLUMNS = [name for name in _PART.c.keys() if name != "report_id"]  # noqa: SIM118  a collection, no dict
 
 
@@ -29,6 +32,7 @@ class HotStatements:
     client_version: Statement
     report: Statement
     report_with_parts: Statement
+    report_with_first_parts: Statement
     report_with_part: Statement
     classes_after: Statement
     class_by_id: Statement
@@ -43,6 +47,7 @@ class HotStatements:
     def compiled(cls, sql: Sql) -> Self:
         """Compile all of them."""
         all_parts = _PART.c.report_id == REPORT.c.id
+        first_parts = and_(all_parts, _PART.c.number <= _FIRST_PARTS, _PART.c.size_bytes <= _SMALL_BYTES)
         one_part = and_(all_parts, _PART.c.number == bindparam("number"))
         asked = whose().outerjoin(REPORT, REPORT.c.id == bindparam("report_id"))
         classes = select(_CLASS.c.id, _CLASS.c.digest, _CLASS.c.facts)
@@ -53,6 +58,7 @@ class HotStatements:
             client_version=sql.compile(_client_version()),
             report=sql.compile(select(*standing(), *report_columns()).select_from(asked)),
             report_with_parts=sql.compile(_with_parts(all_parts)),
+            report_with_first_parts=sql.compile(_with_parts(first_parts)),
             report_with_part=sql.compile(_with_parts(one_part)),
             classes_after=sql.compile(classes.where(_CLASS.c.id > bindparam("after")).order_by(_CLASS.c.id)),
             class_by_id=sql.compile(classes.where(_CLASS.c.id == bindparam("class_id"))),

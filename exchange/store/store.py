@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from contextlib import AbstractAsyncContextManager
 from datetime import datetime
 from types import SimpleNamespace
-from typing import Self, TypedDict, Unpack
+from typing import Self, TypedDict, Unpack, assert_never
 
 from exchange.agreements import Agreement
 from exchange.audit import EntryDraft
@@ -12,7 +12,7 @@ from exchange.kernel import Clock, UnavailableError
 from exchange.members import Client, Member
 from exchange.release import class_digest
 from exchange.store.batch import AppendJob, Job, PostJob, ProbeJob, Result, Steps, write_batch
-from exchange.store.dialect import Row, Sql, Value
+from exchange.store.dialect import Row, Sql, Statement, Value
 from exchange.store.engine import checked_url, is_sqlite, new_engine
 from exchange.store.page_statements import PageStatements
 from exchange.store.paging import Asked, read_page
@@ -130,7 +130,7 @@ class Store:
         if isinstance(parts, int):
             statement, parameters["number"] = self._hot.report_with_part, parts
         else:
-            statement = self._hot.report if parts is Parts.NONE else self._hot.report_with_parts
+            statement = self._statement_for(parts)
         rows = await self._database.fetch(statement, parameters)
         first, end = rows[0], STANDING_WIDTH + REPORT_WIDTH
         client = await self._client(first)
@@ -217,6 +217,17 @@ class Store:
                 return None
             await unit.put_policy_digest(digest)
             return await unit.record(draft)
+
+    def _statement_for(self, parts: Parts) -> Statement:
+        match parts:
+            case Parts.NONE:
+                return self._hot.report
+            case Parts.FIRST:
+                return self._hot.report_with_first_parts
+            case Parts.ALL:
+                return self._hot.report_with_parts
+            case other:
+                assert_never(other)
 
     async def _submitted(self, job: Job) -> Result:
         return await self._database.submit(job)

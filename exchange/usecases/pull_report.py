@@ -1,14 +1,15 @@
 """Pull one report: its header and the parts this client may read, in one transaction with its entry.
 
-Steps: (1) one query loads caller, policy state, report and small parts; (2) the caller may act; (3) decide;
-(4) open what the Permit names; (5) the entry is durable; (6) only then the answer exists.
+Steps: (1) one query loads caller, policy state, report and its first parts, if small; (2) the caller may act;
+(3) decide; (4) open what the Permit names, with large or many parts loaded only now; (5) the entry is durable;
+(6) only then the answer exists.
 """
 
 from dataclasses import dataclass, replace
 
-from exchange.audit import EventName
+from exchange.audit import EventName, Outcome
 from exchange.crypto import OpeningError
-from exchange.kernel import is_uuid7
+from exchange.kernel import UnavailableError, is_uuid7
 from exchange.members import Client, Role
 from exchange.release import Permit, Refusal
 from exchange.store import Parts, PullRow
@@ -56,14 +57,13 @@ async def pull_report(services: Services, call: Call, report_id: str) -> Recorde
     the caller lacks the reader's role, UnavailableError where log, store or custody cannot answer.
     """
     # (1) to (3): loaded, admitted, decided
-    granted = await seek_permit(services, call, report_id, parts=Parts.ALL, event=EventName.REPORT_READ)
+    granted = await seek_permit(services, call, report_id, parts=Parts.FIRST, event=EventName.REPORT_READ)
     judged, permit = granted.judged, granted.permit
     # (4) only what the Permit names
-    try:
-        parts = await open_parts(services, judged.report, judged.release_class, granted.row.parts, permit=permit)
-    except UNOPENED as exc:
-        await record_tampering(services, call, granted.client, f"report {judged.report.id}", exc)
+    parts = await _opened(services, call, granted)
     (header_json,) = await open_headers(services, [(judged.report, judged.release_class, permit)], call, granted.client)
+    if header_json.count(_PART_MARK) != len(parts):
+        parts = await _opened(services, call, await _with_all_parts(services, call, granted))
     if header_json.count(_PART_MARK) != len(parts):
         missing = OpeningError("parts of the report are missing")
         await record_tampering(services, call, granted.client, f"report {judged.report.id}", missing)
@@ -74,6 +74,25 @@ async def pull_report(services: Services, call: Call, report_id: str) -> Recorde
     # (6) the answer
     shown = tuple(enumerate((content for _, content in parts), start=1))
     return Recorded(PulledReport(header_json, shown), entry_id)
+
+
+async def _opened(services: Services, call: Call, granted: Granted) -> list[tuple[int, bytes]]:
+    report, kept = granted.judged.report, granted.judged.release_class
+    try:
+        return await open_parts(services, report, kept, granted.row.parts, permit=granted.permit)
+    except UNOPENED as exc:
+        await record_tampering(services, call, granted.client, f"report {report.id}", exc)
+
+
+async def _with_all_parts(services: Services, call: Call, granted: Granted) -> Granted:
+    """Return the same Permit with every part: what a caller may not have is never loaded, whatever its size."""
+    event, report_id = EventName.REPORT_READ, granted.judged.report.id
+    again = await seek_permit(services, call, report_id, parts=Parts.ALL, event=event)
+    if again.permit == granted.permit:
+        return again
+    moved = UnavailableError("the policy changed while the report was read: ask again")
+    failed = replace(judged_draft(call, again.client, event, again.judged), outcome=Outcome.FAILED)
+    return await refuse(services, failed, moved)
 
 
 async def seek_permit(
