@@ -1,0 +1,130 @@
+"""A world with something to hide, and calls made over HTTP as anyone in it."""
+
+import asyncio
+import shutil
+from collections.abc import AsyncIterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from exchange.custody import FileCustodian
+from exchange.markings import Label
+from exchange.usecases.knowledge import Knowledge
+from tests.attacks.hidden import AGREEMENT_OF_TWO, Api, Hidden, open_api
+from tests.support.store import run_apart
+from tests.support.world import TestClock, World, open_world, populate, reopen_world
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark every test of this folder."""
+    here = Path(__file__).parent
+    for item in items:
+        if here in item.path.parents:
+            item.add_marker(pytest.mark.attack)
+
+
+@pytest.fixture(scope="session")
+def plain_world(tmp_path_factory: pytest.TempPathFactory) -> World:
+    """Members, clients, an agreement in force and a report that all its parties read; closed, to be copied."""
+    folder = tmp_path_factory.mktemp("plain")
+
+    async def build() -> World:
+        world = await populate(await open_world(_url(folder), folder))
+        await world.enrol("NOR junior", "NOR", "reader", level="CONFIDENTIAL")
+        await world.enrol("NOR operator", "NOR", "operator")
+        await world.enrol("NOR auditor", "NOR", "auditor")
+        await world.enrol("NOR releaser", "NOR", "releaser")
+        await world.post(label=Label("NATO", "RESTRICTED", releasable_to=("DNK", "GBR", "NOR")), subject="For all")
+        await world.services.store.close()
+        return world
+
+    return _apart(build)
+
+
+@pytest.fixture(scope="session")
+def secret_world(plain_world: World, tmp_path_factory: pytest.TempPathFactory) -> tuple[World, Hidden]:
+    """The same with what DNK, NOR and the exchange's own clients may not see; closed, to be copied."""
+    folder = tmp_path_factory.mktemp("secret")
+    shutil.copytree(plain_world.folder, folder, dirs_exist_ok=True)
+
+    async def build() -> tuple[World, Hidden]:
+        world = await _reopened(plain_world, folder)
+        main = world.agreement_id
+        # Long content: a forbidden report must not weigh more than an absent one.
+        report = await world.post(label=Label("NATO", "SECRET", releasable_to=("GBR",)), content=b"canary " * 40_000)
+        client = await world.enrol("ESP second reader", "ESP", "reader")
+        two = await world.agree(AGREEMENT_OF_TWO, signatories=("GBR", "ESP"))
+        other = await world.post(label=Label("NATO", "SECRET", releasable_to=("ESP", "GBR")))
+        world.agreement_id = main
+        await world.services.store.close()
+        return world, Hidden(report=report, other_report=other, agreement=two, client=client.id)
+
+    return _apart(build)
+
+
+@pytest.fixture
+async def world(secret_world: tuple[World, Hidden], tmp_path: Path) -> AsyncIterator[World]:
+    """A copy of the world with hidden things, to be attacked."""
+    copied = await copy_of(secret_world[0], tmp_path)
+    yield copied
+    await copied.services.store.close()
+
+
+@pytest.fixture
+async def plain(plain_world: World, tmp_path: Path) -> AsyncIterator[World]:
+    """A copy of the world in which nothing was ever hidden."""
+    copied = await copy_of(plain_world, tmp_path / "plain")
+    yield copied
+    await copied.services.store.close()
+
+
+@pytest.fixture
+def hidden(secret_world: tuple[World, Hidden]) -> Hidden:
+    """The ids that the attackers know and may not see."""
+    return secret_world[1]
+
+
+@pytest.fixture
+async def api(world: World) -> AsyncIterator[Api]:
+    """The service over the world with hidden things."""
+    async with open_api(world) as opened:
+        yield opened
+
+
+@pytest.fixture
+async def plain_api(plain: World) -> AsyncIterator[Api]:
+    """The service over the world without."""
+    async with open_api(plain) as opened:
+        yield opened
+
+
+async def copy_of(world: World, folder: Path) -> World:
+    """Return a world on a copy of another's files."""
+    shutil.copytree(world.folder, folder, dirs_exist_ok=True)
+    return await _reopened(world, folder)
+
+
+async def _reopened(world: World, folder: Path) -> World:
+    opened = await reopen_world(_url(folder), folder)
+    clock = TestClock()
+    custodian = FileCustodian.load(folder / "custody" / "roots.json")
+    opened.services = replace(
+        opened.services,
+        custodian=custodian,
+        clock=clock,
+        knowledge=Knowledge(),
+        cursor_key=world.services.cursor_key,
+    )
+    opened.clock, opened.agreement_id = clock, world.agreement_id
+    return opened
+
+
+def _url(folder: Path) -> str:
+    return f"sqlite+aiosqlite:///{folder}/exchange.db"
+
+
+def _apart(build):
+    built = []
+    run_apart(lambda: built.append(asyncio.run(build())))
+    return built[0]
