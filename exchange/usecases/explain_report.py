@@ -4,6 +4,7 @@ To anybody else there is nothing to explain: the report does not exist.
 """
 
 from dataclasses import replace
+from typing import assert_never
 
 from exchange.audit import EventName, Outcome
 from exchange.kernel import is_uuid7
@@ -71,3 +72,5 @@ def _viewer(client: Client, judged: Judged) -> Viewer | None:
             return Viewer.READER
         case Refusal():
             return None
+        case other:
+            assert_never(other)

@@ -7,6 +7,7 @@ rows claim is never served: the failure is recorded and the call ends as unavail
 import json
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import assert_never
 
 from exchange.crypto import (
     HEADER_SUITE,
@@ -151,6 +152,8 @@ async def _is_visible(services: Services, call: Call, client: Client, report_id:
             return True
         case Permit() | Refusal():
             return False
+        case other:
+            assert_never(other)
 
 
 def shown_part_of(services: Services, header: Header, permit: Permit) -> Header:

@@ -4,6 +4,7 @@ Faults carry the JSON pointer into the posted body and, where one fits, a reason
 """
 
 from collections.abc import Sequence
+from typing import assert_never
 
 from exchange.agreements import Agreement, AgreementState, Scope, active_parties, state_of
 from exchange.kernel import ConflictError, Fault, InvalidError, NotFoundError, is_uuid7, new_id
@@ -106,6 +107,8 @@ async def _source_label(  # noqa: PLR0913  one call's surroundings, and the sour
             return judged.facts.label
         case Permit() | Refusal():
             return None
+        case other:
+            assert_never(other)
 
 
 def _is_marked_as_high(law: Law, label: Label, source: Label, client: Client) -> bool:

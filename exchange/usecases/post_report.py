@@ -11,6 +11,7 @@ No clearance is asked of the poster: posting shows nothing (ADR 0009).
 import hashlib
 import json
 from dataclasses import dataclass, replace
+from typing import assert_never
 
 from exchange.agreements import AgreementId
 from exchange.audit import EntryDraft, EventName, Outcome, Subject
@@ -85,6 +86,8 @@ async def _post_once(
             return Recorded(PostedAnswer(header.id, shown_json(services, header), is_replayed=False), kept.entry_id)
         case IdempotentReplay():
             return await _replay(services, call, client, kept)
+        case other:
+            assert_never(other)
 
 
 async def _composed(services: Services, call: Call, client: Client, posted: PostedReport, state: PolicyState) -> Header:

@@ -6,6 +6,7 @@ Steps: (1) one query loads caller, policy state, report and its first parts, if 
 """
 
 from dataclasses import dataclass, replace
+from typing import assert_never
 
 from exchange.audit import EventName, Outcome
 from exchange.crypto import OpeningError
@@ -114,3 +115,5 @@ async def seek_permit(
             return Granted(client, row, judged, permit)
         case Refusal():
             return await refuse(services, judged_draft(call, client, event, judged), report_not_found())
+        case other:
+            assert_never(other)

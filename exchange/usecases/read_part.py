@@ -45,6 +45,8 @@ async def read_part(services: Services, call: Call, report_id: str, number: int)
         # A withheld part and an absent one are the same to the reader; the log knows which was asked for.
         withheld = replace(entry, outcome=Outcome.REFUSED, policies=(), detail={"part": asked, "finding": "withheld"})
         return await refuse(services, withheld, report_not_found())
+    # The log holds the part's own number, whatever this reader calls it.
+    entry = replace(entry, detail={"part": part.number, "asked": asked})
     # (3) under the same Permit, or not at all
     again = await seek_permit(services, call, report_id, parts=part.number, event=event)
     if again.permit != granted.permit:

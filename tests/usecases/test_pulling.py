@@ -13,6 +13,7 @@ from exchange.kernel import InvalidError, NotFoundError, UnavailableError, new_i
 from exchange.markings import Label
 from exchange.release import Assurance
 from exchange.reports import PostedPart
+from exchange.store import Parts
 from exchange.usecases import Call, ClearanceChange
 from tests.support.world import NOW, World
 
@@ -307,6 +308,42 @@ async def test_clearance_ends_on_time_though_the_decision_was_remembered(populat
     assert (await pull(populated, populated.call("short"), report)).entry["reasons"] == ["clearance-expired"]
 
 
+@pytest.mark.parametrize(("count", "size"), [(1, 100_000), (9, 10), (3, 40_000)])
+async def test_large_and_many_parts_come_back_identical(populated: World, count: int, size: int) -> None:
+    contents = [bytes([number]) * size for number in range(count)]
+    parts = tuple(
+        PostedPart(None, "application/octet-stream", f"{number}.bin", content)
+        for number, content in enumerate(contents)
+    )
+    report = await populated.post(parts=parts)
+    made = await pull(populated, populated.call("NOR reader"), report)
+
+    assert [content for _, content in made.value.value.parts] == contents
+    assert made.entry["bytes"] == count * size
+
+
+async def test_permit_that_changes_before_large_parts_are_loaded_releases_nothing(
+    populated: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    low = PostedPart(LOW, "application/octet-stream", "low.bin", bytes(100_000))
+    report = await populated.post(parts=(*PARTS, low))
+    store, real = populated.services.store, populated.services.store.report_for
+
+    async def report_for(*arguments: Any, **named: Any) -> Any:
+        if named["parts"] is Parts.ALL:
+            change = ClearanceChange("RESTRICTED")
+            client = populated.clients["NOR reader"]
+            await usecases.change_clearance(populated.services, populated.call(None), client.id, change)
+        return await real(*arguments, **named)
+
+    monkeypatch.setattr(store, "report_for", report_for)
+    made = await populated.attempt(usecases.pull_report(populated.services, populated.call("NOR reader"), report))
+
+    assert isinstance(made.error, UnavailableError)
+    (entry,) = [entry for entry in made.entries if entry["type"] == "report.read"]
+    assert entry["decision"] == "failed"
+
+
 # ── parts and tear-lines ─────────────────────────────────────────────────────────────────────────────────────
 
 
@@ -363,7 +400,7 @@ async def test_part_is_read_by_its_number_with_what_its_header_says(populated: W
     read = made.value.value
     assert (read.content, read.part.number, read.part.name) == (b"what all may know", 2, "low.txt")
     assert (made.entry["type"], made.entry["decision"]) == ("report.part_read", "permitted")
-    assert (made.entry["bytes"], made.entry["detail"]) == (17, {"part": 2})
+    assert (made.entry["bytes"], made.entry["detail"]) == (17, {"part": 2, "asked": 2})
 
 
 async def test_parts_are_numbered_without_a_gap_for_who_may_not_read_all(populated: World) -> None:
@@ -379,6 +416,7 @@ async def test_parts_are_numbered_as_the_reader_sees_them(populated: World) -> N
 
     assert (made.value.value.content, made.value.value.part.number) == (b"what all may know", 1)
     assert made.entry["decision"] == "permitted"
+    assert made.entry["detail"] == {"part": 2, "asked": 1}
 
 
 async def test_permit_that_changes_between_header_and_part_releases_nothing(

@@ -3,9 +3,10 @@
 import pytest
 
 from exchange import usecases
-from exchange.audit import EventName
+from exchange.audit import EventName, Outcome
 from exchange.custody import CustodyUnavailableError
 from exchange.kernel import ForbiddenError, UnavailableError
+from exchange.usecases.recording import draft, on_record, refuse
 from tests.support.world import World
 
 
@@ -121,3 +122,16 @@ async def test_record_that_cannot_be_written_stops_its_reader(world: World) -> N
     world.sql("ALTER TABLE audit_outbox RENAME TO gone")
     with pytest.raises(UnavailableError):
         await usecases.read_entries(world.services, world.call(None))
+
+
+async def test_refusal_that_is_on_the_record_is_not_recorded_twice(world: World) -> None:
+    attempt = draft(world.call(None), None, EventName.MEMBER_ADDED, Outcome.REFUSED)
+
+    async def refused_inside() -> None:
+        async with on_record(world.services, attempt):
+            await refuse(world.services, attempt, ForbiddenError("no"))
+
+    made = await world.attempt(refused_inside())
+
+    assert made.error is not None
+    assert made.error.entry == made.entry["id"]
