@@ -200,9 +200,7 @@ def upgrade() -> None:
         ),
         sa.PrimaryKeyConstraint("seq"),
     )
-    op.create_index(
-        "report_class", "report", ["class_id", "seq", "status", "valid_until", "posted_at"], unique=False
-    )
+    op.create_index("report_class", "report", ["class_id", "seq", "status", "valid_until", "posted_at"], unique=False)
     op.create_index("report_id", "report", ["id"], unique=True)
     op.create_index("report_recorded", "report", ["recorded_at", "seq"], unique=False)
     op.create_index(
