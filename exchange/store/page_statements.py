@@ -80,23 +80,37 @@ def _by_class(sql: Sql, *, precedence: bool) -> tuple[CTE, ColumnElement[Any]]:
     # INVARIANT: a class that gave as many as it was asked for may have more behind its last one; the page
     # is complete up to the smallest such last number, and the next round goes on from there.
     listed = sql.numbers("class_ids")
+    if sql.is_sqlite:
+        return _by_class_in_sqlite(listed, precedence=precedence)
     report = REPORT.alias("of_class")
     per_class = bindparam("per_class", type_=BigInteger)
-    wanted = [report.c.class_id == listed.c.value, report.c.seq > bindparam("after"), _is_shown(report.c)]
-    if precedence:
-        wanted.append(report.c.precedence == bindparam("precedence"))
-    first = select(report.c.seq).where(*wanted).order_by(report.c.seq).limit(per_class)
-    candidate: FromClause
-    if sql.is_sqlite:
-        # SQLite has no LATERAL; a correlated list of row numbers walks the same index.
-        candidate = REPORT.alias("candidate")
-        source = listed.join(candidate, candidate.c.seq.in_(first.correlate(listed)))
-    else:
-        candidate = first.lateral("candidate")
-        source = listed.join(candidate, true())
+    wanted = _of_class(report, listed.c.value, precedence=precedence)
+    candidate = select(report.c.seq).where(*wanted).order_by(report.c.seq).limit(per_class).lateral("candidate")
+    source = listed.join(candidate, true())
     found = select(listed.c.value.label("class_id"), candidate.c.seq).select_from(source).cte("candidates")
     last = select(func.max(found.c.seq).label("seq")).group_by(found.c.class_id).having(func.count() == per_class)
     return found, select(func.min(last.subquery("last").c.seq)).scalar_subquery()
+
+
+def _by_class_in_sqlite(listed: FromClause, *, precedence: bool) -> tuple[CTE, ColumnElement[Any]]:
+    # SQLite has no LATERAL, and looks up each row that a correlated list names. So two walks along the index:
+    # where each class would stop, then what lies before the first of these stops.
+    report, candidate = REPORT.alias("of_class"), REPORT.alias("candidate")
+    stop = select(report.c.seq).where(*_of_class(report, listed.c.value, precedence=precedence)).order_by(report.c.seq)
+    stop = stop.offset(bindparam("per_class", type_=BigInteger) - 1).limit(literal_column("1")).correlate(listed)
+    value = listed.c.value.label("class_id")
+    stops = select(value, stop.scalar_subquery().label("seq")).select_from(listed).cte("stops")
+    complete_to = select(func.min(stops.c.seq)).scalar_subquery()
+    wanted = _of_class(candidate, stops.c.class_id, precedence=precedence)
+    source = stops.join(candidate, and_(*wanted, candidate.c.seq <= func.coalesce(complete_to, _BEYOND)))
+    return select(candidate.c.seq).select_from(source).cte("candidates"), complete_to
+
+
+def _of_class(report: FromClause, class_id: ColumnElement[Any], *, precedence: bool) -> list[ColumnElement[bool]]:
+    wanted = [report.c.class_id == class_id, report.c.seq > bindparam("after"), _is_shown(report.c)]
+    if precedence:
+        wanted.append(report.c.precedence == bindparam("precedence"))
+    return wanted
 
 
 def _by_window(sql: Sql) -> tuple[CTE, ColumnElement[Any]]:
