@@ -75,9 +75,7 @@ def measure(cases: Sequence[Case], folder: Path, pace: Pace) -> list[Measured]:
                 each.seen.append(load(case.server, case.requests.callers, seconds=pace.seconds))
                 seen, beneath = each.seen[-1], each.floor[-1]
                 rates = f"{seen.per_second:,.0f}/s over a floor of {beneath.per_second:,.0f}/s"
-                say(
-                    f"  {case.name} {number}/{pace.rounds}: {rates}, CPU {seen.cpu_us:,.0f} us over {beneath.cpu_us:,.0f}"
-                )
+                say(f"  {case.name} {number}/{pace.rounds}: {rates}, CPU {seen.cpu_us:,.0f}:{beneath.cpu_us:,.0f} us")
         return [each for each, _ in measured]
 
 
