@@ -75,7 +75,7 @@ class SimulationRequest(WireModel):
     topic: Word
     regions: Annotated[list[Word], Field(min_length=1, max_length=64)]
     label: LabelBody
-    part_labels: Annotated[list[LabelBody | None], Field(max_length=1000)] = Field(default_factory=list)
+    part_labels: Annotated[list[LabelBody | None], Field(max_length=100)] = Field(default_factory=list)
 
 
 class AgencyReachBody(AnswerModel):

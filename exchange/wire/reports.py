@@ -19,8 +19,8 @@ from exchange.wire.words import (
     Word,
 )
 
-_MOST_PARTS = 1000
-"""Each part costs a key and a row; more belong into several reports or one archive."""
+_MOST_PARTS = 100
+"""Each part costs a key, a row and a line of the header that every reader loads; more belong into an archive."""
 
 Encoding = Literal["utf-8", "base64"]
 
