@@ -41,17 +41,21 @@ class Simulation:
 def simulate(cls: ClassFacts, scope: ScopeFacts | None, readers: Iterable[ReaderFacts], law: Law) -> Simulation:
     """Return who could read a current report of class `cls`, each client with its own purpose.
 
-    Concerned are the originator, the readers of the scope and the members the labels name: who else has clients
-    here is not the poster's to know. A member without any reading client is refused for `role-missing`.
+        Concerned are the originator, the readers of the scope and the members the labels name: who else has clients
+        here is not the poster's to know. A member without any reading client is refused for `role-missing`; one that only a
+    label names for `not-a-party`, whatever its clients are: whether it has any is not the poster's to know either.
     """
     decisions: defaultdict[str, list[tuple[str, Decision]]] = defaultdict(list)
     concerned = _concerned(cls, scope)
+    parties = concerned if scope is None else scope.readers | {cls.originator}
     for reader in readers:
         # A client without the role says nothing about why its member could not read.
-        if reader.member in concerned and Role.READER in reader.roles:
+        if reader.member in parties and Role.READER in reader.roles:
             decision = decide(reader, cls, scope, CURRENT_ROW, Use.READ, law)
             decisions[reader.member].append((reader.agency, decision))
-    return Simulation(tuple(_outlook(member, decisions[member]) for member in sorted(concerned)))
+    outsiders = tuple(MemberOutlook(member, (), (Reason.NOT_A_PARTY,)) for member in concerned - parties)
+    insiders = tuple(_outlook(member, decisions[member]) for member in parties)
+    return Simulation(tuple(sorted((*outsiders, *insiders), key=lambda outlook: outlook.member)))
 
 
 def _concerned(cls: ClassFacts, scope: ScopeFacts | None) -> frozenset[str]:

@@ -42,6 +42,12 @@ def test_a_member_named_by_a_part_only_is_concerned():
     assert "FRA" in outlook([], cls=marked(LABEL, label(releasable_to=("FRA",))))
 
 
+def test_a_member_that_only_a_label_names_is_no_party_whatever_its_clients_are():
+    named = marked(label(releasable_to=("FRA", "GBR")))
+    for readers in ([], [client(1, "FRA", level="UNCLASSIFIED")], [client(1, "FRA", clearance_current=False)]):
+        assert outlook(readers, cls=named)["FRA"] == MemberOutlook("FRA", (), (Reason.NOT_A_PARTY,))
+
+
 def test_a_member_without_a_reading_client_is_refused_for_the_role():
     assert outlook([])["NOR"] == MemberOutlook("NOR", (), (Reason.ROLE_MISSING,))
 
