@@ -1,0 +1,264 @@
+"""Classes 3, 5, 6, 23, 24, 25, 29: who may change what, by whatever method, body, header or name it is tried."""
+
+import copy
+from typing import Any
+
+import pytest
+
+from exchange.entrypoints.http.routing import OperationRoute
+from exchange.markings import Label
+from tests.attacks.hidden import Api, Hidden, filled, kept_state, open_api, random_id, report_body, seen
+from tests.support.world import World
+
+ROLES = ("contributor", "reader", "releaser", "signatory", "auditor", "operator")
+ANYONE = frozenset(ROLES)
+# Written by hand from the contract: an action that is not here fails, and so does one that lets somebody else in.
+WHO_MAY: dict[str, frozenset[str]] = {
+    "report.pull": frozenset({"reader"}),
+    "report.list": frozenset({"reader"}),
+    "report.read-part": frozenset({"reader"}),
+    "report.post": frozenset({"contributor"}),
+    "report.explain": frozenset({"reader", "contributor", "releaser"}),
+    "release.simulate": frozenset({"contributor"}),
+    "caller.describe": ANYONE,
+    "vocabulary.read": ANYONE,
+    "member.list": ANYONE,
+    "member.add": frozenset({"operator"}),
+    "client.list": ANYONE,
+    "client.show": ANYONE,
+    "client.enrol": frozenset({"operator"}),
+    "client.change": frozenset({"operator"}),
+    "agreement.list": ANYONE,
+    "agreement.show": ANYONE,
+    "agreement.propose": frozenset({"signatory", "operator"}),
+    "agreement.sign": frozenset({"signatory"}),
+    "agreement.suspend": frozenset({"signatory"}),
+    "agreement.resume": frozenset({"signatory"}),
+    "agreement.withdraw": frozenset({"signatory"}),
+}
+OPEN_TO_ALL_CLIENTS = {"/openapi.json", "/docs", "/docs/start.js"}
+FOREIGN_FIELDS: dict[str, Any] = {
+    "id": "01980000-0000-7000-8000-00000000000f",
+    "originator": "GBR",
+    "posted_at": "2020-01-01T00:00:00Z",
+    "status": "current",
+    "sequence": 1,
+    "seq": 1,
+    "version": 9,
+    "owner": "GBR",
+    "client": "01980000-0000-7000-8000-00000000000f",
+    "state": "in_force",
+    "signed_at": "2020-01-01T00:00:00Z",
+    "thumbprints": ["00"],
+    "marking": "NATO UNCLASSIFIED",
+    "__proto__": {"roles": ["operator"]},
+}
+
+
+def test_22_every_route_declares_its_policy_action_and_its_errors(api: Api) -> None:
+    documented = {(method, path) for method, path, _ in api.operations()}
+    served = set()
+    for route in api.app.router.routes:
+        if isinstance(route, OperationRoute):
+            served |= {(method, route.path) for method in route.methods if method != "HEAD"}
+        else:
+            # The document and its page, for every enrolled client; anything else must be an operation.
+            assert route.path in OPEN_TO_ALL_CLIENTS or route.path.startswith("/docs/"), route.path
+
+    assert served == documented
+    for method, path, operation in api.operations():
+        assert operation["x-policy-action"] in WHO_MAY, f"{method} {path}: say here who may do it"
+        statuses = set(operation["responses"])
+        assert {"400", "401", "403", "404", "405", "406", "422", "429", "503"} <= statuses, (method, path)
+        assert {"408", "413", "415"} <= statuses or "requestBody" not in operation, (method, path)
+
+
+@pytest.mark.parametrize("role", ROLES)
+async def test_24_role_opens_exactly_the_operations_of_its_row(world: World, role: str) -> None:
+    await world.enrol("one role", "NOR", role)
+    async with open_api(world) as api:
+        for method, path, operation in api.operations():
+            answer = await api.as_client("one role").request(
+                method, filled(path, random_id()), **({"json": {}} if "requestBody" in operation else {})
+            )
+            is_refused = answer.status_code == 403 and answer.json()["code"] == "role-missing"
+            assert is_refused == (role not in WHO_MAY[operation["x-policy-action"]]), (method, path)
+
+
+async def test_05_who_may_read_changes_nothing(api: Api) -> None:
+    (report,) = (await api.as_client("NOR reader").get("/v1/reports")).json()["items"]
+    own = api.world.clients["NOR reader"].id
+    reader, before = api.as_client("NOR reader"), kept_state(api.world)
+    for path in api.document["paths"]:
+        for method in ("POST", "PUT", "PATCH", "DELETE"):
+            for an_id in (report["id"], own, api.world.agreement_id):
+                for body in ({}, {"standing": "active"}, {"clearance": {"level": "TOP SECRET"}}, report_body(an_id)):
+                    answer = await reader.request(method, filled(path, an_id), json=body)
+                    assert answer.status_code in {403, 405}, (method, path)
+                    if "{" not in path:
+                        break
+
+    assert kept_state(api.world) == before
+
+
+async def test_03_a_body_with_a_foreign_id_changes_nothing(api: Api, hidden: Hidden) -> None:
+    operator, signatory = api.as_client("NOR operator"), api.as_client("NOR signatory")
+    own, before = api.world.clients["NOR junior"].id, kept_state(api.world)
+    tries = [
+        await operator.patch(f"/v1/clients/{own}", json={"standing": "revoked", "id": hidden.client}),
+        await operator.patch(f"/v1/clients/{own}", json={"standing": "revoked", "member": "GBR"}),
+        await signatory.post(f"/v1/agreements/{api.world.agreement_id}/suspension", json={"member": "GBR"}),
+        await signatory.post(f"/v1/agreements/{api.world.agreement_id}/withdrawal", json={"id": hidden.agreement}),
+        await api.as_client("NOR contributor").post(
+            "/v1/reports", json=report_body(api.world.agreement_id, id=hidden.report)
+        ),
+        await api.as_client("NOR contributor").post(
+            "/v1/reports", json=report_body(api.world.agreement_id, supersedes=hidden.report)
+        ),
+    ]
+
+    assert [answer.status_code for answer in tries] == [422] * len(tries)
+    assert kept_state(api.world) == before
+
+
+async def test_03_own_report_is_not_superseded_by_way_of_another_agreement(world: World) -> None:
+    mine = await world.post("GBR contributor")
+    async with open_api(world) as api:
+        body = report_body(world.agreement_id, supersedes=mine)
+        answer = await api.as_client("NOR contributor").post("/v1/reports", json=body)
+
+    assert answer.status_code == 422
+    assert world.sql("SELECT status FROM report WHERE id = $1", mine) == [("current",)]
+
+
+async def test_06_scopes_and_clients_of_one_name_are_told_apart(world: World, hidden: Hidden) -> None:
+    under_main = await world.post(label=Label("NATO", "SECRET", releasable_to=("ESP", "GBR", "NOR")))
+    await world.enrol("namesake", "ESP", "reader")
+    twin = world.clients["namesake"]
+    world.sql("UPDATE client SET name = 'NOR reader' WHERE id = $1", twin.id)
+    async with open_api(world) as api:
+        outsider, namesake = api.as_client("NOR reader"), api.as_client("namesake")
+        seen_by_outsider = {item["id"] for item in (await outsider.get("/v1/reports")).json()["items"]}
+        seen_by_namesake = {item["id"] for item in (await namesake.get("/v1/reports")).json()["items"]}
+
+    # Same title, same scope, same client's name: the agreement and the certificate alone decide.
+    assert under_main in seen_by_outsider - seen_by_namesake
+    assert hidden.other_report in seen_by_namesake - seen_by_outsider
+
+
+async def test_23_operator_of_one_member_touches_nobody_else(api: Api, hidden: Hidden) -> None:
+    operator, before = api.as_client("NOR operator"), kept_state(api.world)
+    foreign = [hidden.client, *(api.world.clients[name].id for name in ("GBR reader", "DNK signatory", "operator"))]
+    for an_id in foreign:
+        for body in ({"standing": "revoked"}, {"standing": "suspended"}, {"clearance": {"level": "TOP SECRET"}}):
+            answer = await operator.patch(f"/v1/clients/{an_id}", json=body)
+            assert answer.status_code == 404
+            (entry,) = [e for e in await api.world.entries() if e["id"] == answer.headers["x-audit-entry"]]
+            assert entry["decision"] == "refused"
+    assert (await operator.post("/v1/members", json={"code": "FRA", "name": "France"})).status_code == 403
+    listed = (await operator.get("/v1/clients")).json()["items"]
+
+    assert {item["member"] for item in listed} == {"NOR"}
+    assert kept_state(api.world) == before
+
+
+async def test_23_operator_of_one_member_enrols_for_no_other(api: Api) -> None:
+    example = _example(api, "/v1/clients", "post")
+    before = kept_state(api.world)
+    for member in ("GBR", "EXCHANGE", "ESP"):
+        answer = await api.as_client("NOR operator").post("/v1/clients", json={**example, "member": member})
+        assert answer.status_code in {403, 422}
+
+    assert kept_state(api.world) == before
+
+
+@pytest.mark.parametrize("name", ["DNK reader", "NOR operator", "operator", "GBR contributor", "GBR signatory"])
+async def test_25_get_changes_nothing_and_takes_no_other_method(api: Api, name: str) -> None:
+    client, before = api.as_client(name), kept_state(api.world)
+    target = api.world.clients["NOR junior"].id
+    body = {"standing": "revoked"}
+    for header in ("X-HTTP-Method-Override", "X-HTTP-Method", "X-Method-Override"):
+        for wanted in ("PATCH", "DELETE", "POST"):
+            plain = await client.request("GET", f"/v1/clients/{target}", json=body)
+            told = await client.request("GET", f"/v1/clients/{target}", json=body, headers={header: wanted})
+            assert seen(told) == seen(plain)
+    for method, path, _ in api.operations():
+        if method == "GET":
+            for query in ("", "?_method=DELETE", "?method=PATCH"):
+                await client.request("GET", filled(path, target) + query, json=body)
+                await client.head(filled(path, target) + query)
+    posted = await client.post(f"/v1/clients/{target}", json=body, headers={"X-HTTP-Method-Override": "PATCH"})
+
+    assert posted.status_code == 405
+    assert kept_state(api.world) == before
+
+
+MEDIA = (
+    None,
+    "text/plain",
+    "application/x-www-form-urlencoded",
+    "multipart/form-data; boundary=x",
+    "application/xml",
+    "application/json-patch+json",
+    "application/merge-patch+json",
+    "text/plain; application/json",
+    "application/json\t,text/plain",
+)
+
+
+@pytest.mark.parametrize("media", MEDIA)
+async def test_25_bodies_of_another_type_are_not_read(api: Api, media: str | None) -> None:
+    before = kept_state(api.world)
+    for method, path, operation in api.operations():
+        if "requestBody" not in operation:
+            continue
+        for name in ("operator", "GBR signatory", "GBR contributor"):
+            headers = {} if media is None else {"Content-Type": media}
+            answer = await api.as_client(name).request(
+                method, filled(path, api.world.agreement_id), content=b'{"standing":"revoked"}', headers=headers
+            )
+            assert answer.status_code in {403, 415}, (method, path, media)
+
+    assert kept_state(api.world) == before
+
+
+async def test_29_fields_that_are_the_exchange_s_to_say_are_refused_everywhere(api: Api) -> None:
+    """Every operation with a body, by somebody who may call it: each foreign field is a fault at its own place."""
+    before, tried = kept_state(api.world), 0
+    for method, path, operation in api.operations():
+        if "requestBody" not in operation:
+            continue
+        roles = WHO_MAY[operation["x-policy-action"]]
+        name = "operator" if "operator" in roles else f"GBR {min(roles)}"
+        content = operation["requestBody"]["content"]["application/json"]
+        known = api.document["components"]["schemas"][content["schema"]["$ref"].rsplit("/", 1)[1]]["properties"]
+        for field, value in FOREIGN_FIELDS.items():
+            if field in known:
+                continue
+            body = copy.deepcopy(content.get("example", {})) | {field: value}
+            answer = await api.as_client(name).request(method, filled(path, api.world.agreement_id), json=body)
+            tried += 1
+            assert answer.status_code == 422, (method, path, field, answer.text)
+            pointers = [fault["pointer"] for fault in answer.json()["errors"]]
+            assert f"/{field}" in pointers, (method, path, field, pointers)
+
+    assert tried > 50
+    assert kept_state(api.world) == before
+
+
+@pytest.mark.parametrize("field", ["id", "sha256", "number", "protection", "size_bytes", "key_id", "marking"])
+async def test_29_foreign_fields_in_parts_and_labels_are_refused(api: Api, field: str) -> None:
+    before = kept_state(api.world)
+    in_part, in_label = report_body(api.world.agreement_id), report_body(api.world.agreement_id)
+    in_part["parts"][0][field] = 1
+    in_label["label"][field] = 1
+    for body in (in_part, in_label):
+        answer = await api.as_client("GBR contributor").post("/v1/reports", json=body)
+        assert answer.status_code == 422
+
+    assert kept_state(api.world) == before
+
+
+def _example(api: Api, path: str, method: str) -> dict[str, Any]:
+    found: dict[str, Any] = api.document["paths"][path][method]["requestBody"]["content"]["application/json"]["example"]
+    return found
