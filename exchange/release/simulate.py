@@ -41,9 +41,9 @@ class Simulation:
 def simulate(cls: ClassFacts, scope: ScopeFacts | None, readers: Iterable[ReaderFacts], law: Law) -> Simulation:
     """Return who could read a current report of class `cls`, each client with its own purpose.
 
-        Concerned are the originator, the readers of the scope and the members the labels name: who else has clients
-        here is not the poster's to know. A member without any reading client is refused for `role-missing`; one that only a
-    label names for `not-a-party`, whatever its clients are: whether it has any is not the poster's to know either.
+    Concerned are the originator, the readers of the scope and the members the labels name: who else has clients
+    here is not the poster's to know. A member without any reading client is refused for `role-missing`; one that
+    only a label names for `not-a-party`, whatever its clients are: those are not the poster's to know either.
     """
     decisions: defaultdict[str, list[tuple[str, Decision]]] = defaultdict(list)
     concerned = _concerned(cls, scope)
