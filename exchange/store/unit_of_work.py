@@ -112,9 +112,8 @@ class UnitOfWork:
 
     async def add_certificate(self, client_id: str, thumbprint: str, not_after: datetime) -> None:
         """Add a certificate; ConflictError for a third active one, or for one that is or was in use."""
-        # The lock on the client's row makes two nodes count one after the other.
-        held = _current(ClientTable, col(ClientTable.id) == client_id).with_for_update()
-        if await self._session.scalar(held) is None:
+        # The lock makes two nodes count one after the other.
+        if await self._session.scalar(_held(ClientTable, client_id)) is None:
             raise NotFoundError("no such client")
         if len(await self.certificates(client_id)) >= _ACTIVE_CERTIFICATES:
             raise ConflictError(f"the client has {_ACTIVE_CERTIFICATES} certificates in use: remove one first")
@@ -131,8 +130,7 @@ class UnitOfWork:
     async def agreement(self, agreement_id: str, *, for_update: bool = False) -> Agreement | None:
         """Return the current version of an agreement; `for_update` keeps others from changing it meanwhile."""
         if for_update:
-            held = _current(AgreementTable, col(AgreementTable.id) == agreement_id).with_for_update()
-            await self._session.scalar(held)
+            await self._session.scalar(_held(AgreementTable, agreement_id))
         found = await self._agreements(col(AgreementTable.id) == agreement_id)
         return found[0] if found else None
 
@@ -239,6 +237,12 @@ async def unit_of_work(engine: AsyncEngine, sealer: Sealer, clock: Clock) -> Asy
 
 def _current(kind: Any, *conditions: ColumnElement[bool]) -> Any:
     return select(kind).where(kind.superseded_at.is_(None), *conditions)
+
+
+def _held(kind: Any, row_id: str) -> Any:
+    # INVARIANT: the lock is on the first version. The current one is another row once who waited for it gets it,
+    # and nobody would hold the row that is current then.
+    return select(kind.version).where(kind.id == row_id, kind.version == 1).with_for_update()
 
 
 def _is_active(client_id: str) -> Sequence[ColumnElement[bool]]:
