@@ -11,7 +11,7 @@ from datetime import datetime
 
 from exchange.audit import EventName, Outcome, Subject
 from exchange.crypto import CertificateFacts
-from exchange.kernel import Fault, InvalidError, NotFoundError, PreconditionError, is_uuid7, new_id
+from exchange.kernel import Fault, InvalidError, MalformedError, NotFoundError, PreconditionError, is_uuid7, new_id
 from exchange.members import (
     ORGANISATIONS,
     Clearance,
@@ -100,9 +100,16 @@ async def enrol_client(services: Services, call: Call, enrolment: Enrolment) -> 
 async def list_clients(
     services: Services, call: Call, *, after: str | None = None, limit: int = 100
 ) -> Recorded[tuple[ClientView, ...]]:
-    """Return clients by id after `after`: all to an operator, to anyone else those of its own member."""
+    """Return clients by id after `after`: all to an operator, to anyone else those of its own member.
+
+    Raises MalformedError for an `after` that is no id: it never reaches the store.
+    """
     caller = await admit_anyone(services, call, event=EventName.CLIENT_LISTED)
-    async with services.store.unit_of_work() as unit:
+    attempt = draft(call, caller, EventName.CLIENT_LISTED, Outcome.REFUSED)
+    async with on_record(services, attempt), services.store.unit_of_work() as unit:
+        if after is not None and not is_uuid7(after):
+            message = "`after` is no place in this list: use `next` of your own last page"
+            raise MalformedError(message)
         member = None if caller is None or sees_everyone(caller) else caller.member
         clients = await unit.clients(member=member, after=after, limit=limit)
         views = tuple([ClientView(client, tuple(await unit.certificates(client.id))) for client in clients])

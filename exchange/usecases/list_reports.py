@@ -32,6 +32,8 @@ T = TypeVar("T")
 
 _NONCE_BYTES = 12
 _POSITION_BYTES = 8
+_LAST_POSITION = (2**63 - 1).to_bytes(_POSITION_BYTES)
+"""What a database counts to."""
 _CLASSES_AT_ONCE = 256
 """A batch costs about 20 ms when nothing is remembered: as long as others may wait for one reader's first list."""
 
@@ -127,10 +129,13 @@ def seal_position(services: Services, client: Client, position: int) -> str:
 def open_position(services: Services, client: Client, cursor: str) -> int:
     """Return the position in `cursor`; raises MalformedError for one that was not given to `client`."""
     try:
-        return int.from_bytes(open_token(services.cursor_key, _cursor_purpose(client), cursor))
+        payload = open_token(services.cursor_key, _cursor_purpose(client), cursor)
+        if len(payload) != _POSITION_BYTES or payload > _LAST_POSITION:
+            raise OpeningError("the cursor holds no position")
     except OpeningError as exc:
         message = "the cursor in `after` was not given to this client: use `next` of your own last page"
         raise MalformedError(message) from exc
+    return int.from_bytes(payload)
 
 
 async def _settled_page(services: Services, call: Call, query: ListQuery) -> tuple[Client, PageRow, Readable]:
