@@ -12,6 +12,7 @@ from exchange.custody import FileCustodian
 from exchange.markings import Label
 from exchange.usecases.knowledge import Knowledge
 from tests.attacks.hidden import AGREEMENT_OF_TWO, Api, Hidden, open_api
+from tests.support.postgres import PostgresServer
 from tests.support.store import run_apart
 from tests.support.world import TestClock, World, open_world, populate, reopen_world
 
@@ -128,3 +129,28 @@ def _apart(build):
     built = []
     run_apart(lambda: built.append(asyncio.run(build())))
     return built[0]
+
+
+@pytest.fixture
+async def both(backend: str, secret_world: tuple[World, Hidden], tmp_path: Path, request) -> AsyncIterator[World]:
+    """A populated world with a report for GBR and NOR, on SQLite and on PostgreSQL."""
+    if backend == "sqlite":
+        copied = await copy_of(secret_world[0], tmp_path)
+        yield copied
+        await copied.services.store.close()
+        return
+    server: PostgresServer = request.getfixturevalue("postgres_server")
+
+    def build(url: str) -> None:
+        async def fill() -> None:
+            world = await populate(await open_world(url, tmp_path))
+            await world.enrol("NOR operator", "NOR", "operator")
+            await world.services.store.close()
+
+        run_apart(lambda: asyncio.run(fill()))
+
+    url = server.create_database(server.template("attacks", build))
+    world = await reopen_world(url, tmp_path)
+    yield world
+    await world.services.store.close()
+    server.drop_database(url)

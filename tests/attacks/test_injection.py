@@ -1,0 +1,182 @@
+"""Class 32: what is typed is data, in names, values, ids, keys and cursors, on both databases."""
+
+import asyncio
+import copy
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from exchange.crypto import seal_token
+from tests.attacks.hidden import filled, kept_state, open_api, random_id, report_body
+from tests.attacks.test_writes import WHO_MAY
+from tests.support.world import World
+
+PAYLOADS = (
+    "' OR '1'='1",
+    "'; DROP TABLE report; --",
+    '" UNION SELECT content FROM audit_entry --',
+    "1) OR (1=1",
+    "%",
+    "_%",
+    "\\",
+    "$1",
+    ":thumbprint",
+    "?",
+    "\x00",
+    "a\x00b",
+    "\ufeff",
+    "\u202e",
+    "\U0010ffff",
+    "{{7*7}}",
+    "../../etc/passwd",
+    "A" * 3_000,
+)
+NAMES = (
+    "seq",
+    "order_by",
+    "sort",
+    "class_id",
+    "thumbprint",
+    "limit) OR (1",
+    "after'",
+    "topic--",
+    "agreement[]",
+    "topic.0",
+)
+
+
+async def test_32_values_of_parameters_are_data(both: World) -> None:
+    before = kept_state(both)
+    async with open_api(both) as api:
+        for method, path, operation in api.operations():
+            names = [each["name"] for each in operation["parameters"] if each["in"] == "query"]
+            for name, payload in ((name, payload) for name in names for payload in PAYLOADS):
+                for caller in ("NOR reader", "operator"):
+                    answer = await api.as_client(caller).request(
+                        method, filled(path, random_id()), params={name: payload}
+                    )
+                    assert answer.status_code < 500, (path, name, payload)
+                    if answer.status_code == 200 and path == "/v1/reports":
+                        assert answer.json()["items"] == []
+
+    assert kept_state(both) == before
+
+
+async def test_32_names_of_parameters_are_an_allow_list(both: World) -> None:
+    async with open_api(both) as api:
+        for method, path, operation in api.operations():
+            if method == "GET":
+                known = {each["name"] for each in operation["parameters"] if each["in"] == "query"}
+                for name in {*NAMES, *PAYLOADS} - known:
+                    caller = api.as_client("NOR reader")
+                    answer = await caller.request(method, filled(path, random_id()), params={name: "1"})
+                    assert answer.status_code == 422, (path, name)
+                    assert answer.json()["errors"][0]["code"] == "unknown-field"
+
+
+async def test_32_ids_in_paths_are_data(both: World) -> None:
+    before = kept_state(both)
+    async with open_api(both) as api:
+        for method, path, operation in api.operations():
+            if "{" not in path:
+                continue
+            for payload in PAYLOADS:
+                # As a client would send it: nothing in it divides the path.
+                place = filled(path, "".join(f"%{byte:02X}" for byte in payload.encode()))
+                for caller in ("NOR reader", "NOR signatory", "operator"):
+                    body = {"json": {"standing": "revoked"} if method == "PATCH" else {}}
+                    kind = body if "requestBody" in operation else {}
+                    answer = await api.as_client(caller).request(method, place, **kind)
+                    assert answer.status_code in {403, 404}, (method, place)
+
+    assert kept_state(both) == before
+
+
+def leaves(value: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
+    """Give the place of every text in a JSON value."""
+    if isinstance(value, str):
+        yield path
+    elif isinstance(value, dict | list):
+        for step, each in value.items() if isinstance(value, dict) else enumerate(value):
+            yield from leaves(each, (*path, step))
+
+
+def with_leaf(value: Any, path: tuple[Any, ...], leaf: Any) -> Any:
+    """Return `value` with another text at one place."""
+    changed = copy.deepcopy(value)
+    inner = changed
+    for step in path[:-1]:
+        inner = inner[step]
+    inner[path[-1]] = leaf
+    return changed
+
+
+async def test_32_texts_in_bodies_are_data(both: World) -> None:
+    async with open_api(both) as api:
+        for method, path, operation in api.operations():
+            if "requestBody" not in operation:
+                continue
+            example = operation["requestBody"]["content"]["application/json"].get("example", {})
+            if path in {"/v1/reports", "/v1/simulations"}:
+                example = {**example, "agreement": both.agreement_id}
+            target = filled(path, both.clients["NOR reader"].id)
+            for place in leaves(example):
+                bodies = [with_leaf(example, place, payload) for payload in PAYLOADS]
+                role = WHO_MAY[operation["x-policy-action"]]
+                for caller in ({"operator"} & role) or (f"GBR {each}" for each in role):
+                    client = api.as_client(caller)
+                    answers = await asyncio.gather(*(client.request(method, target, json=body) for body in bodies))
+                    assert max(answer.status_code for answer in answers) < 500, (path, place)
+        assert both.sql("SELECT count(*) FROM client")[0][0] >= 14
+        assert (await api.as_client("NOR reader").get("/v1/reports")).status_code == 200
+
+
+async def test_32_surrogates_and_deep_bodies_are_refused(both: World) -> None:
+    before = kept_state(both)
+    async with open_api(both) as api:
+        client = api.as_client("GBR contributor")
+        for content in (
+            b'{"subject": "\\ud800"}',
+            b'{"subject": "\xff"}',
+            b"[" * 100_000,
+            b'{"a":' * 20_000,
+            b'{"topic": "cyber", "topic": "cyber.apt"}',
+            b"1e999",
+            b"NaN",
+            b"",
+            b"\xef\xbb\xbf{}",
+        ):
+            headers = {"Content-Type": "application/json"}
+            answer = await client.post("/v1/reports", content=content, headers=headers)
+            assert answer.status_code in {400, 422}, content[:20]
+            assert answer.headers["x-audit-entry"]
+
+    assert kept_state(both) == before
+
+
+@pytest.mark.parametrize(
+    "payload", [b"", b"\x00", b"\xff" * 8, b"\x80" + bytes(7), b"\x00" * 9, b"1 OR 1=1", b"\x7f" + b"\xff" * 7]
+)
+async def test_32_payload_of_a_cursor_is_a_number_or_nothing(both: World, payload: bytes) -> None:
+    # Nobody else has the key; were it lost, a cursor could still only name a place.
+    client = both.clients["NOR reader"]
+    cursor = seal_token(both.services.cursor_key, f"list cursor of {client.id}", payload, bytes(12))
+    async with open_api(both) as api:
+        answer = await api.as_client("NOR reader").get("/v1/reports", params={"after": cursor})
+
+    assert answer.status_code in {200, 400}, answer.text
+    if answer.status_code == 200:
+        assert {item["label"]["classification"] for item in answer.json()["items"]} <= {"RESTRICTED", "SECRET"}
+
+
+async def test_32_keys_and_purposes_in_headers_are_data(both: World) -> None:
+    async with open_api(both) as api:
+        for payload in (payload for payload in PAYLOADS if payload.isascii() and payload.isprintable()):
+            for number, name in enumerate(("Idempotency-Key", "Exchange-Purpose", "If-Match", "Range", "Accept")):
+                body = report_body(both.agreement_id, subject=f"{number}")
+                for method, path in (("POST", "/v1/reports"), ("GET", "/v1/reports"), ("GET", "/v1/whoami")):
+                    answer = await api.as_client("GBR contributor").request(
+                        method, path, headers={name: payload}, **({"json": body} if method == "POST" else {})
+                    )
+                    assert answer.status_code < 500, (name, payload)
