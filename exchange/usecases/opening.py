@@ -24,7 +24,7 @@ from exchange.custody import KeyMissingError, Wrapped
 from exchange.markings import Label
 from exchange.members import Client
 from exchange.release import Permit, Refusal, View
-from exchange.reports import Header, header_from_json, status_of, tear_line, visible_header
+from exchange.reports import Header, ReportStatus, header_from_json, status_of, tear_line, visible_header
 from exchange.store import ClassRow, PartRow, Parts, ReportRow
 from exchange.usecases.authenticate import required_thumbprint
 from exchange.usecases.context import Call, Services
@@ -39,6 +39,9 @@ UNOPENED = (CryptoError, KeyMissingError)
 """What is raised where a row's ciphertext, suite, key and place do not belong together."""
 
 
+_STATUS_AT_END = {status.value: f',"status":"{status.value}"}}'.encode() for status in ReportStatus}
+
+
 async def open_headers(services: Services, rows: Sequence[PermittedRow], call: Call, client: Client) -> list[bytes]:
     """Return, in order, the header of each report as JSON bytes, in the view its Permit gives."""
     contexts = [header_context(row.id, row.version, kept.digest) for row, kept, _ in rows]
@@ -50,9 +53,12 @@ async def open_headers(services: Services, rows: Sequence[PermittedRow], call: C
         ]
     except UNOPENED as exc:
         await record_tampering(services, call, client, "header", exc)
+    whole = _whole_views(rows)
     return [
-        await _shown_header(services, call, client, header_json, opened=row)
-        for header_json, row in zip(sealed, rows, strict=True)
+        _spliced(header_json, row, call)
+        if (kept.id, id(permit)) in whole and _has_no_links(header_json)
+        else await _shown_header(services, call, client, header_json, opened=(row, kept, permit))
+        for header_json, (row, kept, permit) in zip(sealed, rows, strict=True)
     ]
 
 
@@ -114,21 +120,36 @@ def _decrypted_header(key: bytes, context: bytes, report: ReportRow) -> bytes:
     return decrypt_header(key, context, report.sealed_header)
 
 
+def _whole_views(rows: Sequence[PermittedRow]) -> set[tuple[int, int]]:
+    """Return by class and permit which views show everything: asked once for each, not for each of a page's rows."""
+    distinct = {(kept.id, id(permit)): (kept, permit) for _, kept, permit in rows}
+    return {key for key, (kept, permit) in distinct.items() if is_whole(kept, permit)}
+
+
+def _spliced(header_json: bytes, row: ReportRow, call: Call) -> bytes:
+    """Return the sealed bytes as the answer, with the one field that changes; nothing is parsed."""
+    # Where nothing ends, the status is the stored one.
+    status = (
+        row.status_name
+        if row.valid_until_micros is None
+        else status_of(row.status_name, row.valid_until, call.now).value
+    )
+    return header_json[:-1] + _STATUS_AT_END[status]
+
+
 async def _shown_header(
     services: Services, call: Call, client: Client, header_json: bytes, *, opened: PermittedRow
 ) -> bytes:
-    row, kept, permit = opened
-    status = status_of(row.status, row.valid_until, call.now)
-    if is_whole(kept, permit) and _has_no_links(header_json):
-        # The sealed bytes are the answer: splice the one field that changes, parse nothing.
-        return header_json[:-1] + b',"status":"' + status.value.encode() + b'"}'
+    row, _, permit = opened
+    status = status_of(row.status_name, row.valid_until, call.now)
     header = shown_part_of(services, header_from_json(json.loads(header_json)), permit)
     return shown_json(services, await _with_visible_links(services, call, client, header), status)
 
 
 def _has_no_links(header_json: bytes) -> bool:
-    # Inside a string the quotation marks would be escaped: these bytes can only be the fields themselves.
-    return b'"supersedes":null,' in header_json and b'"references":[],' in header_json
+    # Inside a string the quotation marks would be escaped: these bytes can only be the fields themselves, side by
+    # side as they are sealed.
+    return b'"supersedes":null,"references":[],' in header_json
 
 
 async def _with_visible_links(services: Services, call: Call, client: Client, header: Header) -> Header:
