@@ -39,6 +39,7 @@ class Measured:
     case: Case
     seen: list[Seen]
     floor: list[Seen]
+    bare: list[Seen]
 
     @property
     def rate(self) -> float:
@@ -54,7 +55,8 @@ class Measured:
         size = median(each.mean_bytes for each in self.seen)
         cpu, beneath = (median(each.cpu_us for each in some) for some in (self.seen, self.floor))
         times = f"p50 {p50:.1f} ms, p99 {p99:.1f} ms, CPU {cpu:,.0f} us (floor {beneath:,.0f})"
-        told = f"{times}, {size:,.0f} bytes; {note}"
+        bare = median(each.per_second for each in self.bare)
+        told = f"{times}, {size:,.0f} bytes; {note}; bare server {bare:,.0f}/s"
         rate, floor = self.rate, self.floor_rate
         return Result(self.case.name, backend, rate, "requests/s", floor, rate / floor, len(self.seen), told)
 
@@ -66,12 +68,14 @@ def measure(cases: Sequence[Case], folder: Path, pace: Pace) -> list[Measured]:
     """
     with ExitStack() as stack:
         measured = [
-            (Measured(case, [], []), stack.enter_context(serve_floor(folder, _answer_bytes(case)))) for case in cases
+            (Measured(case, [], [], []), stack.enter_context(serve_floor(folder, _answer_bytes(case))))
+            for case in cases
         ]
         for number in range(1, pace.rounds + 1):
             for each, floor in measured:
                 case = each.case
-                each.floor.append(load(floor, case.requests.of_floor(), seconds=pace.seconds))
+                each.bare.append(load(floor, case.requests.to(b"/bare"), seconds=pace.seconds / 2))
+                each.floor.append(load(floor, case.requests.to(b"/"), seconds=pace.seconds))
                 each.seen.append(load(case.server, case.requests.callers, seconds=pace.seconds))
                 seen, beneath = each.seen[-1], each.floor[-1]
                 rates = f"{seen.per_second:,.0f}/s over a floor of {beneath.per_second:,.0f}/s"

@@ -1,6 +1,8 @@
 """The floor: `python -m benchmarks.floor DIR BYTES`, our server in front of an endpoint that touches nothing.
 
 Same uvicorn subclass, TLS context, event loop and certificates as the instance in DIR; every answer has BYTES bytes.
+`/` is an `async def` endpoint of FastAPI as one writes it, with a response model: the floor. `/bare` sends bytes made
+beforehand, past model and serialisation: the least that this server can do, told beside it.
 """
 
 import asyncio
@@ -10,23 +12,40 @@ from pathlib import Path
 import uvicorn
 import uvloop
 from fastapi import FastAPI, Request, Response
+from pydantic import BaseModel
 
 from exchange.entrypoints.http.server import address_of, bind, service_config
 from exchange.entrypoints.http.tls import server_context
 from exchange.settings import load_settings
 
 
+class Answer(BaseModel):
+    """As many bytes as the answer that it stands for."""
+
+    content: str
+
+
 def floor_app(size_bytes: int) -> FastAPI:
     """Return an app that answers `GET /` and `POST /`, the latter once it has read the body."""
     app = FastAPI(openapi_url=None)
-    content = b"x" * size_bytes
+    answer = Answer(content="x" * (size_bytes - len(Answer(content="").model_dump_json())))
+    content = answer.model_dump_json().encode()
 
     @app.get("/")
-    async def get() -> Response:
+    async def get() -> Answer:
+        return answer
+
+    @app.post("/", status_code=201)
+    async def post(request: Request) -> Answer:
+        await request.body()
+        return answer
+
+    @app.get("/bare")
+    async def get_bare() -> Response:
         return Response(content, media_type="application/json")
 
-    @app.post("/")
-    async def post(request: Request) -> Response:
+    @app.post("/bare")
+    async def post_bare(request: Request) -> Response:
         await request.body()
         return Response(content, status_code=201, media_type="application/json")
 

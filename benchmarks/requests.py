@@ -33,9 +33,9 @@ class Requests:
     check: Callable[[bytes], None]
     method: str = "GET"
 
-    def of_floor(self) -> tuple[Caller, ...]:
-        """Return the same requests, body and all, to the floor's one address."""
-        return tuple(Caller(each.folder, tuple(map(_to_floor, each.requests[:1]))) for each in self.callers)
+    def to(self, path: bytes) -> tuple[Caller, ...]:
+        """Return one of the requests of each caller, body and all, to another path."""
+        return tuple(Caller(each.folder, (_moved(each.requests[0], path),)) for each in self.callers)
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,6 +165,6 @@ def _post(place: Place, agreement: int) -> bytes:
     return f"POST /v1/reports HTTP/1.1\r\n{fields}".encode() + body
 
 
-def _to_floor(request: bytes) -> bytes:
+def _moved(request: bytes, path: bytes) -> bytes:
     method, _, rest = request.split(b" ", 2)
-    return b"%b / %b" % (method, rest)
+    return b"%b %b %b" % (method, path, rest)
