@@ -1,0 +1,112 @@
+"""The whole interface by its own document: whatever is sent, as whatever client, nothing fails and all is as described."""
+
+import copy
+import re
+from typing import Any
+
+import pytest
+import schemathesis
+from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import strategies as st
+from schemathesis.checks import not_a_server_error
+from schemathesis.specs.openapi.checks import (
+    content_type_conformance,
+    response_headers_conformance,
+    response_schema_conformance,
+    status_code_conformance,
+)
+
+from exchange.entrypoints.api import api_document
+from tests.attacks.hidden import Api, Hidden, client_of
+from tests.support.world import AGREEMENT, World, thumbprint_of
+
+YAML = "application/yaml"
+
+
+def in_json_alone() -> dict[str, Any]:
+    """Return the document without the bodies that it describes as text: what is no JSON is searched by itself below."""
+    document = copy.deepcopy(api_document())
+    for operation in (each for methods in document["paths"].values() for each in methods.values()):
+        operation.get("requestBody", {}).get("content", {}).pop(YAML, None)
+    return document
+
+
+OPERATIONS = [found.ok() for found in schemathesis.openapi.from_dict(in_json_alone()).get_all_operations()]
+CHECKS = [
+    not_a_server_error,
+    status_code_conformance,
+    content_type_conformance,
+    response_headers_conformance,
+    response_schema_conformance,
+]
+CALLERS = ("GBR contributor", "GBR reader", "NOR reader", "GBR signatory", "operator", "auditor", "nobody enrolled")
+SEARCH = settings(
+    max_examples=25,
+    suppress_health_check=[
+        HealthCheck.function_scoped_fixture,
+        HealthCheck.filter_too_much,
+        HealthCheck.data_too_large,
+    ],
+    phases=[Phase.generate],
+)
+_EXAMPLE_IDS = re.compile(r"01980000-0000-7000-8000-\d{11}[1f]")
+
+
+def test_every_operation_is_searched() -> None:
+    documented = [(method, path) for path, methods in api_document()["paths"].items() for method in methods]
+
+    assert sorted((operation.method.lower(), operation.path) for operation in OPERATIONS) == sorted(documented)
+
+
+@pytest.fixture
+def ids(world: World, hidden: Hidden) -> dict[str, list[str]]:
+    """Ids that lead somewhere, by the path segment before them."""
+    return {
+        "reports": [hidden.report, hidden.other_report, *(row[0] for row in world.sql("SELECT id FROM report"))],
+        "agreements": [world.agreement_id, hidden.agreement],
+        "clients": [world.clients["NOR reader"].id, hidden.client],
+    }
+
+
+def real(value: Any, agreement: str) -> Any:
+    """Return a body whose example ids are the id of an agreement that exists."""
+    if isinstance(value, str):
+        return _EXAMPLE_IDS.sub(agreement, value)
+    if isinstance(value, dict):
+        return {key: real(each, agreement) for key, each in value.items()}
+    return [real(each, agreement) for each in value] if isinstance(value, list) else value
+
+
+@pytest.mark.parametrize("operation", OPERATIONS, ids=lambda each: f"{each.method} {each.path}")
+@SEARCH
+@given(drawn=st.data())
+async def test_answers_are_as_documented_and_nothing_fails(
+    api: Api, ids: dict[str, list[str]], operation: Any, drawn: st.DataObject
+) -> None:
+    caller = thumbprint_of(drawn.draw(st.sampled_from(CALLERS)))
+    chosen = {segment: drawn.draw(st.sampled_from(known)) for segment, known in ids.items()}
+    case = drawn.draw(operation.as_strategy())
+    if "id" in case.path_parameters:
+        case.path_parameters["id"] = chosen[case.path.split("/")[2]]
+    request = case.as_transport_kwargs(base_url="https://exchange.test")
+    if "json" in request:
+        request["json"] = real(request["json"], ids["agreements"][0])
+    async with client_of(api.app, caller) as client:
+        answer = await client.request(**{key: value for key, value in request.items() if key != "cookies"})
+
+    case.validate_response(answer, checks=CHECKS)
+
+
+LINES = st.sampled_from(
+    [*AGREEMENT.splitlines(), "a: &a [*a]", "<<: {}", "!!python/object:os.system {}", "- [" * 50, "\t"]
+)
+
+
+@settings(SEARCH, max_examples=60)
+@given(text=st.one_of(st.lists(LINES, max_size=25).map("\n".join), st.text(max_size=200)))
+async def test_agreement_as_any_text_is_taken_or_refused_and_nothing_fails(api: Api, text: str) -> None:
+    headers = {"Content-Type": YAML}
+    answer = await api.as_client("operator").post("/v1/agreements", content=text.encode(), headers=headers)
+
+    assert answer.status_code in {201, 400, 422}
+    assert answer.headers["x-audit-entry"]
