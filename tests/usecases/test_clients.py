@@ -8,7 +8,15 @@ from typing import Any
 import pytest
 
 from exchange import usecases
-from exchange.kernel import ConflictError, ForbiddenError, InvalidError, NotFoundError, PreconditionError, new_id
+from exchange.kernel import (
+    ConflictError,
+    ForbiddenError,
+    InvalidError,
+    MalformedError,
+    NotFoundError,
+    PreconditionError,
+    new_id,
+)
 from exchange.members import Clearance, Role, Standing
 from exchange.usecases import ClearanceChange, Enrolment
 from tests.support.world import NOW, World, certificate_of, thumbprint_of
@@ -347,3 +355,11 @@ async def test_clients_are_listed_in_pages_without_gap_or_repeat(populated: Worl
             break
 
     assert found == sorted(client.id for client in populated.clients.values())
+
+
+@pytest.mark.parametrize("after", ["", "1", "\x00", ABSENT.upper(), "\ud800"])
+async def test_place_in_the_list_that_is_none_is_malformed_and_recorded(populated: World, after: str) -> None:
+    made = await populated.attempt(usecases.list_clients(populated.services, populated.call(None), after=after))
+
+    assert isinstance(made.error, MalformedError)
+    assert (made.entry["decision"], made.entry["detail"]) == ("refused", {"codes": ["malformed"]})

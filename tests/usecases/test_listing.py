@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from exchange import usecases
 from exchange.agreements import covers
+from exchange.crypto import seal_token
 from exchange.kernel import ForbiddenError, InvalidError, MalformedError, NotFoundError, UnavailableError
 from exchange.markings import Label
 from exchange.members import Standing
@@ -229,6 +230,17 @@ async def test_foreign_and_forged_cursors_are_malformed(populated: World) -> Non
 
         assert isinstance(made.error, MalformedError)
         assert (made.entry["type"], made.entry["decision"]) == ("report.listed", "refused")
+
+
+@pytest.mark.parametrize("payload", [b"", bytes(7), bytes(9), b"\xff" * 8])
+async def test_sealed_cursor_that_holds_no_position_is_malformed(populated: World, payload: bytes) -> None:
+    services, client = populated.services, populated.clients["NOR reader"]
+    cursor = seal_token(services.cursor_key, f"list cursor of {client.id}", payload, bytes(12))
+    made = await populated.attempt(
+        usecases.list_reports(services, populated.call("NOR reader"), ListQuery(cursor=cursor))
+    )
+
+    assert isinstance(made.error, MalformedError)
 
 
 async def test_cursor_of_one_node_holds_on_another(populated: World) -> None:
