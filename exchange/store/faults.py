@@ -12,8 +12,17 @@ from sqlalchemy.exc import DBAPIError, IntegrityError, SQLAlchemyError
 
 from exchange.kernel import ConflictError, ExchangeError, UnavailableError
 
-DRIVER_ERRORS = (sqlite3.Error, asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError, EOFError)
-"""What raw drivers raise. OSError and EOFError are connections that broke."""
+DRIVER_ERRORS = (
+    sqlite3.Error,
+    asyncpg.PostgresError,
+    asyncpg.InterfaceError,
+    asyncpg.InternalClientError,
+    OSError,
+    TimeoutError,
+    EOFError,
+)
+"""What raw drivers raise. OSError and EOFError are connections that broke; asyncpg's internal error is what it raises
+on a connection that the server ended while it was idle."""
 
 _ROW_ERRORS = (
     sqlite3.IntegrityError,

@@ -32,10 +32,12 @@ _BROKEN = (
     asyncpg.AdminShutdownError,
     asyncpg.CrashShutdownError,
     asyncpg.InterfaceError,
+    asyncpg.InternalClientError,
     ConnectionError,
     EOFError,
 )
-"""What a connection raises whose other end has gone. No TimeoutError: the other end may still be at work."""
+"""What a connection raises whose other end has gone: the driver's internal error where that was while it was idle.
+No TimeoutError: the other end may still be at work."""
 
 _PLANS = {"plan_cache_mode": "force_generic_plan", "enable_bitmapscan": "off", "enable_seqscan": "off"}
 """Each hot statement was written for one plan, along an index and in its order. A table without statistics, as after
