@@ -19,7 +19,7 @@ RUN /opt/exchange/bin/pip install --no-deps --no-build-isolation -e . \
     && /opt/exchange/bin/python -m compileall -q exchange
 
 FROM ${PYTHON_IMAGE}
-ENV PATH=/opt/exchange/bin:$PATH PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1
+ENV PATH=/opt/exchange/bin:$PATH PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1 EXCHANGE_DIR=/data
 # A secret file keeps its owner when it is mounted: `make up` builds with the number that owns it.
 ARG EXCHANGE_UID=10001
 RUN groupadd --system --gid 10001 exchange \
@@ -32,7 +32,7 @@ USER exchange
 VOLUME /data
 EXPOSE 8443
 # The operations address stays inside the container: only this check and what shares its network can ask it.
-HEALTHCHECK --interval=10s --timeout=5s --start-period=30s --retries=6 \
+HEALTHCHECK --interval=10s --timeout=5s --start-period=30s --retries=3 \
     CMD ["python", "-c", "import urllib.request as r; r.urlopen('http://127.0.0.1:9443/readyz', timeout=4)"]
 # The first start makes keys, a demonstration CA and settings; `init` never overwrites, so that every later start skips it.
-CMD ["/bin/sh", "-euc", "test -n \"$(ls -A /data)\" || exchange init --dir /data; exchange migrate --dir /data; exec exchange serve --dir /data --host 0.0.0.0 --port 8443 --ops 127.0.0.1:9443"]
+CMD ["/bin/sh", "-euc", "test -n \"$(ls -A /data)\" || exchange init ${EXCHANGE_HOST_NAMES:+$(printf -- '--host-name %s ' $EXCHANGE_HOST_NAMES)}; exchange migrate; exec exchange serve --host 0.0.0.0 --port 8443 --ops 127.0.0.1:9443"]
