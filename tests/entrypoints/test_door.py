@@ -334,7 +334,13 @@ def test_every_error_of_the_core_has_a_row() -> None:
         "CanonicalError",
         "UnrecordedChangeError",
     }
-    ours = {kind for kind in below(ExchangeError) if kind.__module__.startswith("exchange.")}
+    # The SDK's and the command line's own errors never come to this door, though another test may have loaded them.
+    elsewhere = ("exchange.client", "exchange.cli")
+    ours = {
+        kind
+        for kind in below(ExchangeError)
+        if kind.__module__.startswith("exchange.") and not kind.__module__.startswith(elsewhere)
+    }
     unmapped = {
         kind.__name__
         for kind in ours
