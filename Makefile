@@ -17,7 +17,7 @@ ARGS ?=
 # Two workers: what the smallest machine that builds this has.
 JOBS ?= 2
 
-.PHONY: help setup demo test check fmt format lint types imports deps docs-check docs bench bench-quick mutate lock secrets up down clean
+.PHONY: help setup demo test check fmt format lint types imports deps docs-check docs bench bench-quick mutate lock secrets image up down clean
 
 help: ## print this list
 	@awk -F ':.*## ' '/^[a-z%-]+:.*## / {printf "  %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -106,8 +106,11 @@ secrets: ## make the secrets of the composed service that do not exist yet
 	test -s secrets/database_password || head -c 32 /dev/urandom | od -An -vtx1 | tr -d ' \n' > secrets/database_password
 	@if test "$$(id -u)" = 0; then chown $(CONTAINER_UID) secrets/database_password; fi
 
-up: secrets ## the service and its PostgreSQL in containers
-	EXCHANGE_UID=$(CONTAINER_UID) docker compose up --build --detach --wait
+image: ## build the image of the service
+	EXCHANGE_UID=$(CONTAINER_UID) docker compose build
+
+up: secrets image ## the service and its PostgreSQL in containers
+	docker compose up --detach --wait
 
 down: ## stop the containers; their volumes stay
 	docker compose down
