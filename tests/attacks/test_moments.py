@@ -16,6 +16,7 @@ from tests.attacks.hidden import Api, open_api, report_body
 from tests.support.world import World
 
 SECRET = {"policy": "NATO", "classification": "SECRET", "releasable_to": ["GBR", "NOR"]}
+OTHER = Label("NATO", "UNCLASSIFIED")
 
 
 @asynccontextmanager
@@ -187,14 +188,18 @@ async def test_16_right_lost_between_two_loads_of_a_large_report_shows_nothing(
 async def test_16_permit_that_changes_between_two_loads_is_not_used(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Still allowed, but for less than was decided first: the read is begun again by the caller, not mixed."""
+    """Still allowed, but by another decision than the first: the read is begun again by the caller, not mixed."""
     report = await world.post(content=b"canary " * 10_000)
     seek, seen = usecases.pull_report.__globals__["seek_permit"], []
 
     async def seek_other(*arguments, **options):
         granted = await seek(*arguments, **options)
         seen.append(granted)
-        return granted if len(seen) == 1 else replace(granted, permit=replace(granted.permit, labels=frozenset()))
+        return (
+            granted
+            if len(seen) == 1
+            else replace(granted, permit=replace(granted.permit, labels=granted.permit.labels | {OTHER}))
+        )
 
     monkeypatch.setitem(usecases.pull_report.__globals__, "seek_permit", seek_other)
     tried = await world.attempt(usecases.pull_report(world.services, world.call("NOR reader"), report))
