@@ -12,7 +12,7 @@ from benchmarks.requests import Requests
 from benchmarks.results import Result
 from benchmarks.servers import Server, load, serve_floor
 
-_LOOK_SECONDS = 0.5
+_LOOK_SECONDS = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +85,6 @@ def measure(cases: Sequence[Case], folder: Path, pace: Pace) -> list[Measured]:
 
 def _answer_bytes(case: Case) -> int:
     """Return the mean size of an answer, once one has been looked at."""
-    seen = load(case.server, case.requests.callers, seconds=_LOOK_SECONDS, warm_seconds=0.2)
+    seen = load(case.server, case.requests.callers, seconds=_LOOK_SECONDS, warm_seconds=2.0)
     case.requests.check(seen.sample.encode())
     return round(seen.mean_bytes)
