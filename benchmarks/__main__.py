@@ -25,8 +25,8 @@ from benchmarks.inserts import postgres_inserts, sqlite_inserts
 from benchmarks.places import CONNECTIONS, Person, Place
 from benchmarks.progress import say
 from benchmarks.requests import Sight, lists, posts, pulls, sights_of
-from benchmarks.results import RESULTS, Result, show, write
-from benchmarks.servers import BenchmarkError, Server, serve_exchange
+from benchmarks.results import PAGE, RESULTS, BenchmarkError, Result, show, write, write_page
+from benchmarks.servers import Server, serve_exchange
 from tests.support.postgres import execute, private_cluster
 
 NAMES = ("pull", "list_10k", "list_1m", "post", "decision_cached_us", "decision_uncached_us", "worker_rss_mb")
@@ -70,6 +70,7 @@ def main(words: Sequence[str]) -> int:
     parser.add_argument("--backend", choices=BACKENDS, help="measure on this database only")
     parser.add_argument("--reports", type=int, help="another number of reports than a million")
     parser.add_argument("--out", type=Path, default=RESULTS, help="where the figures go as JSON")
+    parser.add_argument("--docs", action="store_true", help=f"put the table into {PAGE.name} too")
     given = parser.parse_args(words)
     plan = Plan(
         names=frozenset(given.only or NAMES),
@@ -90,6 +91,8 @@ def main(words: Sequence[str]) -> int:
     # A part of the figures does not take the place of all of them.
     if (plan.names == frozenset(NAMES) and plan.backends == BACKENDS) or given.out != RESULTS:
         write(results, given.out)
+    if given.docs:
+        write_page(results, PAGE)
     say(f"took {perf_counter() - begin:.0f} s")
     return 0
 

@@ -12,7 +12,7 @@ from typing import TypeVar
 
 from benchmarks.load import Caller
 from benchmarks.places import BODY_BYTES, BODY_EVERY, SCOPE, Person, Place, agreements_of, parties_of
-from benchmarks.servers import BenchmarkError
+from benchmarks.results import BenchmarkError
 from exchange.cli.instance import Host, open_host
 from exchange.kernel import new_id, to_micros
 from exchange.usecases import Call

@@ -1,13 +1,23 @@
 """What was measured: one row per figure, as a table to read and as JSON to compare."""
 
 import json
+import os
 from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 
 from rich.console import Console
 from rich.table import Table
 
 RESULTS = Path(__file__).with_name("results.json")
+PAGE = Path(__file__).resolve().parents[1] / "docs" / "performance.md"
+
+_BEGIN = "<!-- figures: begin -->"
+_END = "<!-- figures: end -->"
+
+
+class BenchmarkError(Exception):
+    """Something did not answer as it should; no figure is made of it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +58,26 @@ def write(results: list[Result], path: Path) -> None:
         for row in results
     ]
     path.write_text(json.dumps(rows, indent=1) + "\n")
+
+
+def write_page(results: list[Result], page: Path) -> None:
+    """Put the figures as a table between the marks of a page."""
+    before, begin, rest = page.read_text().partition(_BEGIN)
+    _, end, after = rest.partition(_END)
+    if not begin or not end:
+        raise BenchmarkError(f"`{page}` has no place for figures: put `{_BEGIN}` and `{_END}` into it")
+    page.write_text(f"{before}{begin}\n{_markdown(results)}\n{end}{after}")
+
+
+def _markdown(results: list[Result]) -> str:
+    rows = ["| name | backend | value | unit | floor | ratio | runs | note |", "|---|---|---:|---|---:|---:|---:|---|"]
+    for row in results:
+        floor = "-" if row.floor is None else f"{row.floor:,.0f}"
+        ratio = "-" if row.ratio is None else f"{row.ratio:.2f}"
+        cells = (f"`{row.name}`", row.backend, _figure(row.value), row.unit, floor, ratio, str(row.runs), row.note)
+        rows.append(f"| {' | '.join(cells)} |")
+    today = datetime.now(UTC).date().isoformat()
+    return f"Measured on {today}, {os.cpu_count()} cores shared by client, server and database.\n\n" + "\n".join(rows)
 
 
 def _figure(value: float) -> str:

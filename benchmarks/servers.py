@@ -12,13 +12,10 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from benchmarks.load import Caller, Orders, Seen
+from benchmarks.results import BenchmarkError
 
 ROOT = Path(__file__).resolve().parents[1]
 _STOP_SECONDS = 15
-
-
-class BenchmarkError(Exception):
-    """Something did not answer as it should; no figure is made of it."""
 
 
 @dataclass(frozen=True, slots=True)
