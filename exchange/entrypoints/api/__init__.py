@@ -36,5 +36,6 @@ def add_api(app: FastAPI, limits: BodyLimits) -> None:
     """Add the operations of `/v1`, `/openapi.json` and `/docs` to `app`."""
     add_operations(app, OPERATIONS, limits)
     described = api_document()
-    app.openapi_schema = described
+    # FastAPI would describe the routes anew, without their bodies and errors: whoever asks the app gets the real one.
+    app.openapi = lambda: described  # type: ignore[method-assign]  # how FastAPI's own docs say to replace it
     app.router.routes.extend(docs_routes(described))
