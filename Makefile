@@ -17,7 +17,7 @@ ARGS ?=
 # Two workers: what the smallest machine that builds this has.
 JOBS ?= 2
 
-.PHONY: help setup demo test check fmt format lint types imports deps docs-check docs bench bench-quick mutate lock secrets image up down clean
+.PHONY: help setup demo test coverage check fmt format lint types imports deps docs-check docs bench bench-quick mutate lock secrets image up down clean
 
 help: ## print this list
 	@awk -F ':.*## ' '/^[a-z%-]+:.*## / {printf "  %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -49,6 +49,9 @@ test: setup ## the whole suite; ROOM=name for one room of the core
 
 test-%: setup ## one room of the core, with its branch coverage
 	$(PY) -m pytest tests/core/$* -q --cov=exchange.$* --cov-branch --cov-report=term-missing $(ARGS)
+
+coverage: setup ## every branch of the rooms below the store, or fail
+	$(PY) -m pytest tests/core tests/model -n $(JOBS) -q $(foreach room,$(ROOMS),--cov=exchange.$(room)) --cov-branch --cov-fail-under=100 --cov-report=term:skip-covered
 
 check: format lint types imports deps docs-check test ## all that must hold before a change goes in
 
