@@ -1,11 +1,10 @@
-"""The load: `python -m benchmarks.load`, its orders on stdin, what it saw on stdout.
+"""The load: `python -m benchmarks.load FILE`, its orders on stdin, what it saw in FILE.
 
 One keep-alive connection per caller, each with its certificate and one request on its way at a time. Requests are
 bytes made beforehand and answers are counted, not parsed, so that the generator is not what is measured.
 """
 
 import asyncio
-import json
 import pickle
 import ssl
 import sys
@@ -51,7 +50,7 @@ class Seen:
     answers: int = 0
     cpu_us: float = 0.0
     fault: str = ""
-    sample: str = ""
+    sample: bytes = b""
 
 
 @dataclass(slots=True)
@@ -165,9 +164,10 @@ def _summed(tally: Tally, seconds: float) -> Seen:
         p99_ms=times[len(times) * 99 // 100] * 1000,
         mean_bytes=tally.bytes_read / len(times),
         answers=tally.answers,
-        sample=tally.sample.decode(),
+        sample=tally.sample,
     )
 
 
 if __name__ == "__main__":
-    json.dump(asdict(uvloop.run(run(pickle.load(sys.stdin.buffer)))), sys.stdout)
+    seen = uvloop.run(run(pickle.load(sys.stdin.buffer)))
+    Path(sys.argv[1]).write_bytes(pickle.dumps(asdict(seen)))

@@ -1,10 +1,10 @@
 """Servers under load, each in a process of its own, and the load upon them."""
 
-import json
 import os
 import pickle
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -86,17 +86,19 @@ def load(server: Server, callers: Sequence[Caller], *, seconds: float, warm_seco
     """Load `server` from a process of its own; BenchmarkError where any answer is not the expected one."""
     before = server.cpu_seconds()
     orders = Orders(server.host, server.port, tuple(callers), warm_seconds, seconds)
-    done = subprocess.run(
-        [sys.executable, "-m", "benchmarks.load"],
-        cwd=ROOT,
-        input=pickle.dumps(orders),
-        capture_output=True,
-        check=False,
-        timeout=seconds + warm_seconds + 90,
-    )
-    if done.returncode != 0:
-        raise BenchmarkError(f"the load ended with {done.returncode}: {done.stderr.decode()[-2000:]}")
-    seen = Seen(**json.loads(done.stdout))
+    with tempfile.TemporaryDirectory(prefix="exchange-load-") as folder:
+        told = Path(folder) / "seen"
+        done = subprocess.run(
+            [sys.executable, "-m", "benchmarks.load", str(told)],
+            cwd=ROOT,
+            input=pickle.dumps(orders),
+            capture_output=True,
+            check=False,
+            timeout=seconds + warm_seconds + 90,
+        )
+        if done.returncode != 0:
+            raise BenchmarkError(f"the load ended with {done.returncode}: {done.stderr.decode()[-2000:]}")
+        seen = Seen(**pickle.loads(told.read_bytes()))
     if seen.fault:
         raise BenchmarkError(f"an answer is not the expected one: {seen.fault}")
     seen.cpu_us = (server.cpu_seconds() - before) / max(1, seen.answers) * 1e6
