@@ -7,6 +7,7 @@ process; (4) on each database: lists and pulls, the worker's memory after them, 
 import argparse
 import asyncio
 import shutil
+import signal
 import sys
 import tempfile
 from collections.abc import Iterator, Sequence
@@ -78,6 +79,8 @@ def main(words: Sequence[str]) -> int:
         many=given.reports or (QUICK_MANY if given.quick else MANY),
         pace=Pace(3, 1.5) if given.quick else Pace(5, 4.0),
     )
+    # Ended from outside, it still takes its databases and servers with it.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
     begin = perf_counter()
     folder = Path(tempfile.mkdtemp(prefix="exchange-bench-"))
     try:
