@@ -38,7 +38,7 @@ _MAY_STAND = {
 def header_as_json(
     header: Header, *, status: ReportStatus | None, marking: Callable[[Label], str]
 ) -> dict[str, object]:
-    """Return the contract's fields in the contract's order, then what was added to them.
+    """Return the contract's fields, then what was added to them, then the status.
 
     `status` None leaves the field out: so it is sealed, for the status changes and the sealed header does not.
     `version` stands only from the second on.
@@ -58,12 +58,16 @@ def header_as_json(
         "posted_at": rfc3339(header.posted_at),
         "valid_until": None if header.valid_until is None else rfc3339(header.valid_until),
         "declassify_on": None if header.declassify_on is None else header.declassify_on.isoformat(),
-        **({} if status is None else {"status": status.value}),
         "supersedes": header.supersedes,
         "references": list(header.references),
         "parts": [part_as_json(part, marking=marking) for part in header.parts],
     }
-    return written if header.version == _FIRST_VERSION else {**written, "version": header.version}
+    if header.version != _FIRST_VERSION:
+        written["version"] = header.version
+    # INVARIANT: last, where it is also spliced into sealed bytes: its place must not tell which views were narrowed.
+    if status is not None:
+        written["status"] = status.value
+    return written
 
 
 def part_as_json(part: PartHeader, *, marking: Callable[[Label], str]) -> dict[str, object]:

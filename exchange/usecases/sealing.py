@@ -51,7 +51,7 @@ def stored_json(services: Services, header: Header) -> bytes:
 
 
 def shown_json(services: Services, header: Header, status: ReportStatus = ReportStatus.CURRENT) -> bytes:
-    """Return `header` as answers show it, in the contract's order."""
+    """Return `header` as answers show it: the sealed bytes, with the status at the end."""
     return json.dumps(_as_json(services, header, status), ensure_ascii=False, separators=(",", ":")).encode()
 
 

@@ -467,6 +467,25 @@ async def test_links_to_what_a_reader_may_not_see_are_left_out(populated: World)
     assert norwegian["references"] == []
 
 
+async def test_left_out_link_leaves_the_bytes_of_a_report_without_links(populated: World) -> None:
+    source = await populated.post()
+    linked, plain = await populated.post(references=(source,)), await populated.post()
+    populated.sql("UPDATE report SET status = 'recalled' WHERE id = $1", source)
+    call = populated.call("NOR reader")
+    headers = [(await pull(populated, call, report)).value.value.header_json for report in (linked, plain)]
+
+    assert headers[0].replace(linked.encode(), b"") == headers[1].replace(plain.encode(), b"")
+
+
+async def test_tear_line_has_the_fields_of_a_whole_report_in_their_order(populated: World) -> None:
+    torn, whole = await populated.post(parts=PARTS), await populated.post(label=LOW, parts=PARTS[1:])
+    call = populated.call("DNK reader")
+    headers = [json.loads((await pull(populated, call, each)).value.value.header_json) for each in (torn, whole)]
+
+    assert list(headers[0].items())[1:8] == list(headers[1].items())[1:8]
+    assert list(headers[0]) == list(headers[1])
+
+
 async def test_link_to_a_superseded_report_is_shown_to_who_may_read_it(populated: World) -> None:
     first = await populated.post()
     second = await populated.post(supersedes=first)
