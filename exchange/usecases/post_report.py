@@ -15,6 +15,7 @@ from typing import assert_never
 
 from exchange.agreements import AgreementId
 from exchange.audit import EntryDraft, EventName, Outcome, Subject
+from exchange.crypto import OpeningError
 from exchange.kernel import (
     ConflictError,
     StalePolicyError,
@@ -85,7 +86,7 @@ async def _post_once(
         case PostedRow():
             return Recorded(PostedAnswer(header.id, shown_json(services, header), is_replayed=False), kept.entry_id)
         case IdempotentReplay():
-            return await _replay(services, call, client, kept)
+            return await _replay(services, call, client, kept, key)
         case other:
             assert_never(other)
 
@@ -115,7 +116,9 @@ def _idempotency(client: Client, header: Header, key: str | None) -> Idempotency
     return Idempotency(client.id, key, hashlib.sha256(json.dumps(sent, sort_keys=True).encode()).hexdigest())
 
 
-async def _replay(services: Services, call: Call, client: Client, replay: IdempotentReplay) -> Recorded[PostedAnswer]:
+async def _replay(
+    services: Services, call: Call, client: Client, replay: IdempotentReplay, asked: Idempotency | None
+) -> Recorded[PostedAnswer]:
     row = await services.store.report_for(required_thumbprint(call), replay.report_id, parts=Parts.NONE)
     if row.report is None:
         error = ConflictError("the report posted with this key is gone: post again with another key")
@@ -123,6 +126,10 @@ async def _replay(services: Services, call: Call, client: Client, replay: Idempo
     try:
         kept = await services.knowledge.release_class(services.store, row.report.class_id)
         header = await open_sealed_header(services, row.report, kept)
+        # INVARIANT: no Permit is asked here, so what is shown is what this client sent, whatever the row points at.
+        if asked is None or _idempotency(client, header, asked.key) != asked:
+            message = "the report kept for an idempotency key is not what was posted with it"
+            raise OpeningError(message)
     except UNOPENED as exc:
         await record_tampering(services, call, client, f"report {row.report.id}", exc)
     entry = replace(_posted_draft(call, client, header), detail={"replayed": "yes"})

@@ -210,3 +210,16 @@ async def test_replay_of_a_changed_report_is_unavailable_and_recorded(populated:
 
     assert isinstance(again.error, UnavailableError)
     assert again.entry["detail"] == {"place": f"report {made.value.report_id}"}
+
+
+@pytest.mark.parametrize("poster", ["GBR contributor", "NOR contributor"])
+async def test_key_that_points_at_another_report_shows_nothing_of_it(populated: World, poster: str) -> None:
+    hidden = await populated.post(label=Label("NATO", "SECRET", releasable_to=("GBR",)), subject="not for the poster")
+    call, posted = populated.call(poster), populated.posted(subject="what was sent")
+    await usecases.post_report(populated.services, call, posted, idempotency_key="k-1")
+    populated.sql("UPDATE idempotency SET report_id = $1", hidden)
+    made = await populated.attempt(usecases.post_report(populated.services, call, posted, idempotency_key="k-1"))
+
+    assert isinstance(made.error, UnavailableError)
+    assert (made.entry["type"], made.entry["decision"]) == ("key.opened", "failed")
+    assert hidden in made.entry["detail"]["place"]
