@@ -7,7 +7,6 @@ Does not: decide anything a room downstairs decides.
 
 import asyncio
 import logging
-import os
 import sys
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -39,29 +38,14 @@ from exchange.entrypoints.http.server import (
 from exchange.entrypoints.http.tls import server_context
 from exchange.entrypoints.http.visit import BodyLimits
 from exchange.entrypoints.http.workers import CANNOT_START, Supervisor, WorkOrder
-from exchange.kernel import ExchangeError, UnavailableError, system_clock
-from exchange.release import load_law
-from exchange.settings import Settings, read_policies, read_secret
-from exchange.store import Store
+from exchange.kernel import ExchangeError, UnavailableError
+from exchange.services import open_services
+from exchange.settings import Settings, read_secret
 from exchange.usecases import Services, check_readiness, put_law_in_force, record_service
 
+__all__ = ["create_app", "open_services", "serve"]
+
 _log = logging.getLogger("exchange.app")
-
-
-@asynccontextmanager
-async def open_services(settings: Settings) -> AsyncIterator[Services]:
-    """Open the rooms that `settings` name, for as long as the context lasts."""
-    law = load_law(read_policies(settings.policies_dir))
-    custodian = FileCustodian.load(settings.roots_file)
-    cursor_key = settings.cursor_key()
-    url = settings.database_url_with_password()
-    store = await Store.open(url, node=settings.node, clock=system_clock, randomness=os.urandom)
-    try:
-        yield Services(
-            store=store, custodian=custodian, law=law, clock=system_clock, randomness=os.urandom, cursor_key=cursor_key
-        )
-    finally:
-        await store.close()
 
 
 def create_app(settings: Settings, *, counts: Any | None = None, worker: int = 0, workers: int = 1) -> FastAPI:

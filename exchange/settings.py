@@ -1,7 +1,7 @@
 """Settings: where an instance keeps its things, and what its operator may set.
 
 Promises: no default for any secret; a secret that others on the host can read, or that is missing, refuses the start
-and names the mend. Only `app.py` and the command line import this module.
+and names the mend. Only `services.py`, `app.py` and the command line import this module.
 Does not: open the database, hold keys in memory longer than the caller does, write files (`exchange init` does).
 """
 

@@ -13,6 +13,7 @@ from exchange.cli.enrolment import read_pem
 from exchange.crypto import read_certificate
 from exchange.kernel import ExchangeError, rfc3339, system_clock
 from exchange.release import check_law
+from exchange.services import open_services
 from exchange.settings import InstanceLayout, Settings, load_settings, read_policies, read_secret
 from exchange.usecases import check_readiness
 
@@ -133,8 +134,6 @@ def _law(settings: Settings) -> Finding:
 
 
 async def _services(settings: Settings) -> AsyncIterator[Finding]:
-    from exchange.app import open_services
-
     try:
         async with open_services(settings) as services:
             for check in (await check_readiness(services)).checks:

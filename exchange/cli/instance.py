@@ -5,11 +5,15 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import exchange
 from exchange.kernel import InvalidError, UnsafeSettingError, new_id
-from exchange.settings import InstanceLayout, Settings, load_settings
-from exchange.usecases import Call, Services
+
+if TYPE_CHECKING:
+    # Imported late below: they bring the database along, which a member's verbs do without.
+    from exchange.settings import InstanceLayout, Settings
+    from exchange.usecases import Call, Services
 
 _ID_RANDOMNESS_BYTES = 10
 
@@ -18,15 +22,19 @@ _ID_RANDOMNESS_BYTES = 10
 class Host:
     """An opened instance. Whoever can read its secrets acts as its operator; every act is on the record as `host`."""
 
-    settings: Settings
-    services: Services
+    settings: "Settings"
+    services: "Services"
 
     @property
-    def layout(self) -> InstanceLayout:
+    def layout(self) -> "InstanceLayout":
+        from exchange.settings import InstanceLayout
+
         return InstanceLayout(self.settings.instance_folder)
 
-    def call(self) -> Call:
+    def call(self) -> "Call":
         """Return one act of the operator at this command line, now."""
+        from exchange.usecases import Call
+
         now = self.services.clock()
         request_id = new_id(now, self.services.randomness(_ID_RANDOMNESS_BYTES))
         return Call(request_id=request_id, source="host", thumbprint=None, now=now)
@@ -45,8 +53,9 @@ def folder_of(given: Path | None) -> Path:
 @asynccontextmanager
 async def open_host(folder: Path) -> AsyncIterator[Host]:
     """Open the instance in `folder`; raises UnsafeSettingError and UnavailableError with the mend."""
-    # Imported late: it brings the web framework along, which `--help` and a member's verbs do without.
-    from exchange.app import open_services
+    # Imported late: they bring the database along, which a member's verbs do without.
+    from exchange.services import open_services
+    from exchange.settings import load_settings
 
     settings = load_settings(folder)
     async with open_services(settings) as services:
