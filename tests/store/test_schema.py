@@ -7,11 +7,12 @@ from pathlib import Path
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
 from sqlalchemy import Connection
 from sqlmodel import SQLModel
 
 from exchange.kernel import UnavailableError, UnsafeSettingError
-from exchange.store import Store, head, migrate, revision
+from exchange.store import Store, head, migrate, revision, schema
 from exchange.store.engine import checked_url, new_engine
 from tests.support.store import open_store, rows_of
 
@@ -34,6 +35,27 @@ async def test_migrating_again_changes_nothing(store: Store, store_url: str) -> 
 
     assert await migrate(store_url) == head()
     assert await rows_of(store, "SELECT * FROM policy_state") == before
+
+
+async def test_head_is_what_alembic_says_and_what_migrating_leaves(store: Store, store_url: str) -> None:
+    assert head() == ScriptDirectory(str(schema._MIGRATIONS)).get_current_head()
+    assert await revision(store_url) == head()
+
+
+def test_head_is_the_last_migration_by_number(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(schema, "_MIGRATIONS", tmp_path)
+    (tmp_path / "versions").mkdir()
+    for name in ("0002_b.py", "0010_a.py", "0009_c.py", "0011_draft.txt", "notes.py"):
+        (tmp_path / "versions" / name).touch()
+
+    assert head.__wrapped__() == "0010"
+
+
+def test_installation_without_migrations_is_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(schema, "_MIGRATIONS", tmp_path)
+
+    with pytest.raises(UnavailableError, match="no migrations"):
+        head.__wrapped__()
 
 
 async def test_nodes_migrating_at_once_all_succeed(database_url: str) -> None:
