@@ -5,19 +5,6 @@ Promises: exit 0 done, 1 refused or failed, 2 usage; an error is a few lines on 
 Does not: decide anything itself. An operator's verb is a recorded use case, a member's verb an HTTPS request.
 """
 
-from exchange.cli import agreements, clients, demo, init, members, policy, profile, reports, serving
 from exchange.cli.program import main, run
 
-__all__ = [
-    "agreements",
-    "clients",
-    "demo",
-    "init",
-    "main",
-    "members",
-    "policy",
-    "profile",
-    "reports",
-    "run",
-    "serving",
-]
+__all__ = ["main", "run"]

@@ -14,7 +14,6 @@ from exchange.cli.program import app
 from exchange.cli.verbs import JsonOption, Where, either_verb, member_verb
 from exchange.client import ExchangeClient, ProblemError
 from exchange.kernel import Fault, InvalidError
-from exchange.usecases import AgreementView, list_agreements, propose_agreement, show_agreement
 from exchange.wire import AgreementBody
 
 agreements = typer.Typer(help="Agreements between members.", no_args_is_help=True)
@@ -33,6 +32,9 @@ async def propose(
     """Lay an agreement before its parties, as operator (--dir) or as a party (--url)."""
     text = read_text(file)
     if isinstance(where, Host):
+        # Imported late, here and below: the use cases bring the database along, which a member does without.
+        from exchange.usecases import propose_agreement
+
         call = where.call()
         view = (await propose_agreement(where.services, call, text)).value
         body = AgreementBody.of(view.agreement, call.now)
@@ -46,8 +48,10 @@ async def propose(
 async def show(where: Where, id: IdArgument, as_json: JsonOption = False) -> None:  # noqa: A002
     """Show an agreement and where its parties stand."""
     if isinstance(where, Host):
+        from exchange.usecases import show_agreement
+
         call = where.call()
-        view: AgreementView = (await show_agreement(where.services, call, id)).value
+        view = (await show_agreement(where.services, call, id)).value
         body = AgreementBody.of(view.agreement, call.now)
     else:
         body = where.agreement(id)
@@ -59,6 +63,8 @@ async def show(where: Where, id: IdArgument, as_json: JsonOption = False) -> Non
 async def list_all(where: Where, as_json: JsonOption = False) -> None:
     """List agreements: all to the operator, to a member those it is a party of."""
     if isinstance(where, Host):
+        from exchange.usecases import list_agreements
+
         call = where.call()
         views = (await list_agreements(where.services, call)).value
         bodies = [AgreementBody.of(view.agreement, call.now) for view in views]

@@ -1,19 +1,74 @@
 """The `exchange` command: its verbs, and how they end.
 
 Exit codes: 0 done, 1 refused or failed, 2 wrong usage. An error is a few lines on stderr, never a traceback.
+
+A verb's module is imported when that verb is called: `--help` and a member's verbs start without the database, the
+web framework and everything else that an operator's verbs bring along.
 """
 
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from importlib import import_module
+from typing import Any
 
 import typer
+from typer.core import TyperCommand, TyperGroup
+from typer.main import get_group
 
 from exchange.cli import output
 from exchange.kernel import ExchangeError
 
+
+@dataclass(frozen=True, slots=True)
+class Verb:
+    """Where a verb of the first level is written, and what `exchange --help` says about it."""
+
+    module: str
+    told: str
+
+
+# The sentences are those of the verbs themselves (a test compares them): reading them there would import every module.
+VERBS: Mapping[str, Verb] = {
+    "init": Verb("init", "Make a new instance: keys, demo CA, server certificate, database, settings."),
+    "demo": Verb("demo", "Run the main job on real input with a real server; exit 1 where any step comes out wrong."),
+    "serve": Verb("serving", "Serve with mutual TLS; prints `ready https://HOST:PORT` once it answers."),
+    "migrate": Verb(
+        "serving", "Bring the database's schema up to date; safe to run again, and on several nodes at once."
+    ),
+    "status": Verb("serving", "Show the state of the instance on one screen."),
+    "doctor": Verb("serving", "Check the configuration and say how to mend it; exit 1 where something must be mended."),
+    "agreement": Verb("agreements", "Agreements between members."),
+    "client": Verb("clients", "Clients: enrolled systems and people (operator)."),
+    "ca": Verb("clients", "Authorities whose client certificates are accepted."),
+    "member": Verb("members", "Members: states and registered organisations (operator)."),
+    "policy": Verb("policy", "The law: check it, explain a decision, simulate a release."),
+    "profile": Verb("profile", "Saved connections to exchanges (member)."),
+    "report": Verb("reports", "Reports: post, pull, list, explain."),
+}
+
+
+class _Verbs(TyperGroup):
+    """Knows every verb by name and sentence, and imports the one that is called."""
+
+    def __init__(self, **given: Any) -> None:
+        super().__init__(**given)
+        loaded = dict(self.commands)
+        self.commands = {name: loaded.get(name) or TyperCommand(name, help=verb.told) for name, verb in VERBS.items()}
+
+    def resolve_command(self, ctx: Any, args: list[str]) -> tuple[str | None, Any, list[str]]:
+        name = args[0]
+        if name in VERBS:
+            # The module adds its verbs to `app`.
+            import_module(f"exchange.cli.{VERBS[name].module}")
+            self.commands[name] = get_group(app).commands[name]
+        return super().resolve_command(ctx, args)
+
+
 app = typer.Typer(
     name="exchange",
+    cls=_Verbs,
     help="Share encrypted intelligence reports between states under signed agreements.",
     no_args_is_help=True,
     add_completion=False,
@@ -22,6 +77,11 @@ app = typer.Typer(
 )
 
 DONE, FAILED, USAGE = 0, 1, 2
+
+
+@app.callback()
+def _exchange() -> None:
+    """Be a program of several verbs, also while none of them is imported."""
 
 
 def main() -> None:

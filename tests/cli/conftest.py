@@ -1,6 +1,7 @@
 """An instance made once and copied for each test, and the command line run in this process."""
 
 import json
+import logging
 import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -29,6 +30,19 @@ def plain_environment(monkeypatch, tmp_path):
     for name in ("DIR", "URL", "CERT", "KEY", "CA", "POLICIES_DIR", "DATABASE_URL", "TRACEBACK"):
         monkeypatch.delenv(f"EXCHANGE_{name}", raising=False)
     monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
+
+
+@pytest.fixture(autouse=True)
+def plain_logging():
+    """Take back what `serve` in this process sets up: its handler writes to a stream that ends with the test."""
+    root = logging.getLogger()
+    handlers, level = list(root.handlers), root.level
+    chatty = {name: logging.getLogger(name).level for name in ("asyncio", "uvicorn.error")}
+    yield
+    root.handlers[:] = handlers
+    root.setLevel(level)
+    for name, before in chatty.items():
+        logging.getLogger(name).setLevel(before)
 
 
 @pytest.fixture

@@ -145,7 +145,12 @@ def test_output_into_a_closed_pipe_is_no_traceback(instance):
 
 
 def test_every_verb_that_prints_takes_json():
+    from importlib import import_module
+
     from typer.main import get_command
+
+    for verb in program.VERBS.values():
+        import_module(f"exchange.cli.{verb.module}")
 
     def verbs(command, path=()):
         for name, verb in getattr(command, "commands", {}).items():
