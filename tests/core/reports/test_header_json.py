@@ -50,7 +50,7 @@ def test_header_has_the_fields_of_the_contract_in_its_order():
             "label",
             "marking",
         ),
-        *("posted_at", "valid_until", "declassify_on", "status", "supersedes", "references", "parts"),
+        *("posted_at", "valid_until", "declassify_on", "supersedes", "references", "parts", "status"),
     ]
     assert list(body["parts"][0]) == [
         "number",
