@@ -2,7 +2,7 @@
 
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
@@ -18,6 +18,8 @@ DEFAULT_PURPOSES = ("defence",)
 """The purpose of a client that was enrolled without one (contract)."""
 
 NAMES = ("client.pem", "client.key", "ca.pem")
+NAMES_WITHOUT_KEY = ("client.pem", "ca.pem")
+"""What a signed request gives: its key stays where the agency made it, which may be the same folder."""
 # A request or a certificate has a few KiB; a named pipe or a disk image is a slip of the hand.
 _LARGEST_PEM_BYTES = 65_536
 
@@ -39,7 +41,7 @@ class Newcomer:
 
 async def enrol_with_files(host: Host, newcomer: Newcomer, out: Path, *, request: Path | None = None) -> ClientView:
     """Enrol a client and write its files into `out`; nothing is written where the enrolment is refused."""
-    with release_folder(out) as folder:
+    with release_folder(out, NAMES if request is None else NAMES_WITHOUT_KEY) as folder:
         organisation = f"{newcomer.member}/{newcomer.agency}"
         certificate = issue_into(folder, host.layout, newcomer.name, organisation=organisation, request=request)
         enrolment = Enrolment(
@@ -59,9 +61,9 @@ async def enrol_with_files(host: Host, newcomer: Newcomer, out: Path, *, request
 
 
 @contextmanager
-def release_folder(out: Path) -> Iterator[Path]:
-    """Yield a private folder; move its files into `out` once the block succeeded, and into nothing otherwise."""
-    for name in NAMES:
+def release_folder(out: Path, names: Sequence[str]) -> Iterator[Path]:
+    """Yield a private folder; move its files, `names`, into `out` once the block succeeded, and none otherwise."""
+    for name in names:
         if (out / name).exists():
             raise UnsafeSettingError(f"`{out / name}` exists already: nothing is overwritten, name another `--out`")
     made_out = not out.exists()

@@ -110,6 +110,20 @@ def test_signed_request_keeps_the_key_with_its_agency(enrol, tmp_path):
     assert names(tmp_path / "desk") == {"client.pem", "ca.pem"}
 
 
+def test_signed_request_may_come_back_beside_its_key(enrol, tmp_path):
+    subprocess.run(
+        ["openssl", "req", "-new", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes",
+         "-keyout", tmp_path / "own.key", "-out", tmp_path / "own.csr", "-subj", "/CN=own"],
+        check=True, capture_output=True,
+    )  # fmt: skip
+    (tmp_path / "desk").mkdir()
+    (tmp_path / "desk" / "client.key").write_text("the agency's own")
+
+    assert enrol("--csr", tmp_path / "own.csr").code == 0
+    assert names(tmp_path / "desk") == {"client.pem", "client.key", "ca.pem"}
+    assert (tmp_path / "desk" / "client.key").read_text() == "the agency's own"
+
+
 def test_request_that_is_none_is_refused(enrol, tmp_path):
     (tmp_path / "own.csr").write_text("hello")
 
