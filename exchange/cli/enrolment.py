@@ -61,7 +61,7 @@ async def enrol_with_files(host: Host, newcomer: Newcomer, out: Path, *, request
 
 
 @contextmanager
-def release_folder(out: Path, names: Sequence[str]) -> Iterator[Path]:
+def release_folder(out: Path, names: Sequence[str] = NAMES) -> Iterator[Path]:
     """Yield a private folder; move its files, `names`, into `out` once the block succeeded, and none otherwise."""
     for name in names:
         if (out / name).exists():
