@@ -45,6 +45,13 @@ async def migrate(url: str) -> str:
 
 async def require_head(url: str) -> None:
     """Raise UnavailableError where the schema is not the one this version works with."""
+    parsed = checked_url(url)
+    if is_sqlite(parsed) and not _is_there(parsed):
+        message = (
+            f"the database file `{parsed.database}` is missing: put it back, or restore a backup "
+            "(`exchange migrate` would begin an empty one)"
+        )
+        raise UnavailableError(message)
     found = await revision(url)
     if found != head():
         state = "has no schema" if found is None else f"has schema `{found}`"

@@ -197,7 +197,7 @@ async def test_unforeseen_error_tells_nothing(service, http, monkeypatch, caplog
     assert answer.headers["x-request-id"] == answer.json()["request_id"]
 
 
-async def test_log_that_cannot_be_written_is_503_and_nothing_is_released(world, http, monkeypatch) -> None:
+async def test_log_that_cannot_be_written_is_503_and_nothing_is_released(world, http, monkeypatch, caplog) -> None:
     report_id = await world.post()
 
     async def away(*_args, **_named):
@@ -211,6 +211,8 @@ async def test_log_that_cannot_be_written_is_503_and_nothing_is_released(world, 
     answers.append(await http("stranger").get("/v1/whoami"))
 
     assert {answer.status_code for answer in answers} == {503}
+    told = {record.request_id for record in caplog.records if record.message == "request not answered"}
+    assert told == {answer.headers["x-request-id"] for answer in answers}
     assert all(answer.headers["retry-after"] for answer in answers)
     assert all(b"first part" not in answer.content for answer in answers)
 

@@ -349,6 +349,13 @@ async def test_purpose_that_cannot_be_one_is_400(world, http, purpose: str) -> N
     assert answer.status_code == 400
 
 
+async def test_purpose_stated_twice_is_400(world, http) -> None:
+    twice = [("Exchange-Purpose", "defence"), ("Exchange-Purpose", "judicial")]
+    answer = await http("NOR reader").get("/v1/reports", headers=twice)
+
+    assert answer.status_code == 400
+
+
 async def test_purpose_the_scope_does_not_allow_shows_nothing(world, http) -> None:
     await world.post()
 

@@ -72,6 +72,13 @@ async def test_empty_database_is_refused_with_the_mend(database_url: str) -> Non
         await open_store(database_url)
 
 
+async def test_missing_file_is_called_missing_and_not_begun_anew(tmp_path: Path) -> None:
+    with pytest.raises(UnavailableError, match="is missing: put it back"):
+        await open_store(f"sqlite+aiosqlite:///{tmp_path}/gone.db")
+
+    assert modes_in(tmp_path) == set()
+
+
 async def test_schema_of_another_version_is_refused_with_the_mend(store: Store, store_url: str) -> None:
     await rows_of(store, "UPDATE alembic_version SET version_num = '9999'")
 

@@ -118,6 +118,10 @@ def problem(error: ExchangeError, request_id: str) -> Response:
     if status is HTTPStatus.INTERNAL_SERVER_ERROR:
         _log.error("error without a row in the table", extra={"request_id": request_id, "cause": type(error).__name__})
         return unforeseen(request_id)
+    if status is HTTPStatus.SERVICE_UNAVAILABLE:
+        # For the operator, who reads logs at night: what is broken, under the id that the caller was given.
+        broken = {"request_id": request_id, "code": error.code, "cause": error.message[:_DETAIL_LENGTH]}
+        _log.error("request not answered", extra=broken)
     headers = _headers(error)
     if error.entry is not None:
         headers[AUDIT_HEADER] = error.entry

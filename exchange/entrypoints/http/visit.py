@@ -44,10 +44,12 @@ class Visit:
 
 def stated_purpose(request: Request) -> str | None:
     """Return what `Exchange-Purpose` states, None where it is absent; MalformedError for what cannot be a purpose."""
-    stated = request.headers.get("exchange-purpose")
-    if stated is not None and not _PURPOSE.fullmatch(stated):
+    given = request.headers.getlist("exchange-purpose")
+    if len(given) > 1:
+        raise MalformedError("`Exchange-Purpose` stands twice: state one purpose")
+    if given and not _PURPOSE.fullmatch(given[0]):
         raise MalformedError("`Exchange-Purpose` is no purpose: see GET /v1/vocabulary")
-    return stated
+    return given[0] if given else None
 
 
 def stated_version(request: Request) -> int | None:
