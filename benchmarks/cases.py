@@ -85,6 +85,6 @@ def measure(cases: Sequence[Case], folder: Path, pace: Pace) -> list[Measured]:
 
 def _answer_bytes(case: Case) -> int:
     """Return the mean size of an answer, once one has been looked at."""
-    seen = load(case.server, case.requests.callers, seconds=_LOOK_SECONDS, warm_seconds=2.0)
+    seen = load(case.server, case.requests.callers, seconds=_LOOK_SECONDS, warm_seconds=5.0)
     case.requests.check(seen.sample)
     return round(seen.mean_bytes)
