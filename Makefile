@@ -83,7 +83,7 @@ fmt: setup ## format, and mend what the linter can mend
 bench: setup ## every figure beside its floor (about 20 minutes)
 	$(PY) -m benchmarks $(ARGS)
 
-bench-quick: setup ## the same with a tenth of the reports (about 3 minutes)
+bench-quick: setup ## the same with a tenth of the reports (about 5 minutes)
 	$(PY) -m benchmarks --quick $(ARGS)
 
 mutate: setup ## mutation score of the core rooms; ROOM=name for one
