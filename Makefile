@@ -94,8 +94,8 @@ mutate: setup ## mutation score of the core rooms; ROOM=name for one
 		{ all[$$3]++; if (!/survived|no tests/) killed[$$3]++ } \
 		END { for (room in all) printf "%-12s %d of %d mutants killed: %.1f %%\n", room, killed[room], all[room], 100 * killed[room] / all[room] }'
 
-# The only target that asks a resolver; the files it writes name no index.
-LOCK := uv pip compile -q --universal --generate-hashes --python-version 3.11 --no-header --no-emit-index-url --no-annotate
+# The only target that asks a resolver; the files it writes name no index. Extras stay: pip refuses an extra that no line pins.
+LOCK := uv pip compile -q --no-strip-extras --universal --generate-hashes --python-version 3.11 --no-header --no-emit-index-url --no-annotate
 lock: ## resolve the locks anew (needs uv)
 	$(LOCK) pyproject.toml -o requirements.txt
 	$(LOCK) pyproject.toml --group dev -c requirements.txt -o requirements-dev.txt

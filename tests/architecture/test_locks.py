@@ -2,6 +2,7 @@
 
 import re
 import tomllib
+from importlib.metadata import PackageNotFoundError, requires
 from pathlib import Path
 from typing import Any
 
@@ -71,6 +72,29 @@ def test_locks_agree_on_versions(name: str) -> None:
     everything = lock("requirements-dev.txt")
 
     assert {found: version for found, version in lock(name).items() if everything.get(found) != version} == {}
+
+
+@pytest.mark.parametrize("name", LOCKS)
+def test_extras_are_pinned_with_their_package(name: str) -> None:
+    # pip, given hashes, takes `coverage[toml]` from a line `coverage[toml]==...` alone; uv is content with less.
+    lines = [Requirement(line.rstrip(" \\")) for line in (ROOT / name).read_text("utf-8").splitlines() if "==" in line]
+    held = {canonicalize_name(line.name): line.extras for line in lines}
+    missing = [
+        f"{package} asks for {wish}"
+        for package in held
+        for wish in _wishes_of(package)
+        if not wish.extras <= held.get(canonicalize_name(wish.name), set())
+    ]
+
+    assert missing == []
+
+
+def _wishes_of(package: str) -> list[Requirement]:
+    try:
+        wishes = [Requirement(line) for line in requires(package) or ()]
+    except PackageNotFoundError:
+        return []  # of another platform
+    return [wish for wish in wishes if wish.marker is None or wish.marker.evaluate({"extra": ""})]
 
 
 def test_server_is_pinned_exactly() -> None:
