@@ -14,6 +14,7 @@ import exchange
 from exchange.kernel import UnavailableError
 from exchange.store.engine import checked_url, is_sqlite, new_engine
 from exchange.store.faults import driver_errors
+from exchange.store.roles import grant_roles
 
 _MIGRATIONS = Path(exchange.__file__).resolve().parents[1] / "migrations"
 
@@ -98,6 +99,8 @@ def _upgrade(connection: Connection, url: URL) -> None:
     config.set_main_option("script_location", str(_MIGRATIONS))
     config.attributes["connection"] = connection
     command.upgrade(config, "head")
+    if not is_sqlite(url):
+        grant_roles(connection)
 
 
 def _is_there(url: URL) -> bool:

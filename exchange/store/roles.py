@@ -1,0 +1,96 @@
+"""Who may do what on PostgreSQL: three group roles, given anew by every migration.
+
+`exchange_service` answers requests: it adds entries and can neither change nor delete one, nor write the tree.
+`exchange_sequencer` grows the tree and empties the outbox. `exchange_auditor` reads the log and nothing else.
+
+A login of one's own for each (`CREATE ROLE ... LOGIN IN ROLE exchange_service`) is the operator's to make; who owns
+the tables stands above all grants, so services do not log in as the owner where this is to hold. Where the migrating
+user may not make roles, as on a managed database, the roles that somebody else made are given their rights, and those
+that are missing are left out.
+"""
+
+from collections.abc import Sequence
+
+from sqlalchemy import text
+from sqlalchemy.engine import Connection
+
+SERVICE = "exchange_service"
+SEQUENCER = "exchange_sequencer"
+AUDITOR = "exchange_auditor"
+
+_READ = "SELECT"
+_ADD = "SELECT, INSERT"
+_ALL = "SELECT, INSERT, UPDATE, DELETE"
+
+_LOG = ("log_state", "log_leaf", "log_tile", "log_checkpoint", "log_cosignature")
+
+_SERVICE_EXCEPTIONS = {
+    "audit_entry": _ADD,
+    "audit_outbox": _ADD,
+    "alembic_version": _READ,
+    "log_cosignature": _ADD,
+    "log_state": _READ,
+    "log_leaf": _READ,
+    "log_tile": _READ,
+    "log_checkpoint": _READ,
+}
+"""What the service may do where that is less than everything."""
+
+_SEQUENCER_GRANTS = {
+    "alembic_version": _READ,
+    "member": _READ,
+    # Its write proves that the database takes writes; it changes nothing.
+    "policy_state": "SELECT, UPDATE (report_seq)",
+    "audit_entry": _ADD,
+    "audit_outbox": "SELECT, INSERT, DELETE",
+    "log_state": "SELECT, INSERT, UPDATE",
+    "log_leaf": _ADD,
+    "log_tile": "SELECT, INSERT, UPDATE",
+    "log_checkpoint": _ADD,
+    "log_cosignature": _READ,
+}
+
+_AUDITOR_GRANTS = dict.fromkeys(("alembic_version", "audit_entry", *_LOG), _READ)
+
+_MAKE = """
+DO $$ BEGIN
+  IF (SELECT rolsuper OR rolcreaterole FROM pg_roles WHERE rolname = current_user)
+     AND NOT EXISTS (SELECT FROM pg_roles WHERE rolname = '{role}') THEN
+    CREATE ROLE {role} NOLOGIN;
+  END IF;
+EXCEPTION WHEN duplicate_object OR unique_violation OR insufficient_privilege THEN
+  NULL;
+END $$
+"""
+"""Roles belong to all databases of a server: another one's migration may be making the same one now."""
+
+
+def grant_roles(connection: Connection) -> None:
+    """Make the roles where that is allowed, and give each of them its rights and no others."""
+    for role in (SERVICE, SEQUENCER, AUDITOR):
+        connection.execute(text(_MAKE.format(role=role)))
+    roles = set(connection.scalars(text("SELECT rolname FROM pg_roles WHERE rolname LIKE 'exchange\\_%'")))
+    tables = _own_tables(connection)
+    for role, grants in (
+        (SERVICE, {table: _SERVICE_EXCEPTIONS.get(table, _ALL) for table in tables}),
+        (SEQUENCER, _SEQUENCER_GRANTS),
+        (AUDITOR, _AUDITOR_GRANTS),
+    ):
+        if role in roles:
+            _grant(connection, role, {table: grants[table] for table in tables if table in grants})
+
+
+def _own_tables(connection: Connection) -> Sequence[str]:
+    # Those of others in the same schema are not ours to give.
+    owned = "SELECT tablename FROM pg_tables WHERE schemaname = current_schema() AND tableowner = current_user"
+    return sorted(connection.scalars(text(owned)))
+
+
+def _grant(connection: Connection, role: str, grants: dict[str, str]) -> None:
+    schema = connection.scalar(text("SELECT quote_ident(current_schema())"))
+    connection.execute(text(f"GRANT USAGE ON SCHEMA {schema} TO {role}"))
+    connection.execute(text(f"REVOKE ALL ON ALL TABLES IN SCHEMA {schema} FROM {role}"))
+    if role != AUDITOR:
+        connection.execute(text(f"GRANT USAGE ON ALL SEQUENCES IN SCHEMA {schema} TO {role}"))
+    for name, rights in grants.items():
+        connection.execute(text(f'GRANT {rights} ON "{name}" TO {role}'))

@@ -1,0 +1,156 @@
+"""What the database itself refuses: no role of the service's changes an entry, and no role but the owner the tree."""
+
+import asyncio
+from collections.abc import Iterator
+
+import asyncpg
+import pytest
+
+from exchange.kernel import ConflictError, UnavailableError
+from exchange.store import Store, migrate
+from exchange.store.roles import AUDITOR, SEQUENCER, SERVICE
+from tests.support.postgres import PostgresServer, execute
+from tests.support.store import draft, rows_of, run_apart
+
+STATE = "INSERT INTO log_state VALUES (1, 'example/log', 'keys', 1, 2, {root}, 5, {root}, NULL, NULL)"
+LEAF = "INSERT INTO log_leaf VALUES (1, 0, 'entry', {root})"
+TILE = "INSERT INTO log_tile VALUES (1, 0, 0, 1, {root})"
+FULL_TILE = "INSERT INTO log_tile VALUES (1, 0, 1, 256, {root})"
+CHECKPOINT = "INSERT INTO log_checkpoint VALUES (1, 2, {root}, 5, {root})"
+COSIGNATURE = "INSERT INTO log_cosignature VALUES (1, 2, 'witness', 'line', 6)"
+
+
+@pytest.fixture
+async def grown(store: Store, backend: str) -> Store:
+    """A store whose tables of the tree all have a row."""
+    await store.append(draft())
+    for statement in (STATE, LEAF, TILE, FULL_TILE, CHECKPOINT, COSIGNATURE):
+        await rows_of(store, statement.format(root=literal("11" * 32, backend)))
+    return store
+
+
+def literal(digits: str, backend: str) -> str:
+    return f"X'{digits}'" if backend == "sqlite" else rf"'\x{digits}'::bytea"
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        "UPDATE audit_entry SET owner = 'ESP'",
+        "DELETE FROM audit_entry",
+        "UPDATE log_leaf SET position = 7",
+        "DELETE FROM log_leaf",
+        "UPDATE log_checkpoint SET signed_at = 1",
+        "DELETE FROM log_checkpoint WHERE size = 2",
+        "UPDATE log_cosignature SET line = 'another'",
+        "DELETE FROM log_cosignature",
+        "DELETE FROM log_tile",
+        "UPDATE log_tile SET width = 256 WHERE width = 256",
+        "UPDATE log_tile SET width = 0 WHERE width = 1",
+        "UPDATE log_tile SET width = 2, hashes = {other} WHERE width = 1",
+        "UPDATE log_tile SET idx = 9 WHERE width = 1",
+        "DELETE FROM log_state",
+        "UPDATE log_state SET size = 1",
+        "UPDATE log_state SET signed_at = 4",
+        "UPDATE log_state SET origin = 'example/other'",
+        "UPDATE log_state SET keys = 'others'",
+    ],
+)
+async def test_database_refuses_to_change_what_the_log_holds(grown: Store, backend: str, change: str) -> None:
+    with pytest.raises((UnavailableError, ConflictError)):
+        await rows_of(grown, change.format(other=literal("22" * 64, backend)))
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        "UPDATE log_tile SET width = 2, hashes = {wider} WHERE width = 1",
+        "UPDATE log_state SET size = 3, signed_at = 5",
+        "UPDATE log_state SET frozen_at = 9, frozen_why = 'smaller'",
+    ],
+)
+async def test_database_lets_the_log_grow(grown: Store, backend: str, change: str) -> None:
+    wider = literal("11" * 32 + "22" * 32, backend)
+
+    await rows_of(grown, change.format(wider=wider))
+
+
+@pytest.fixture(scope="module")
+def roles_url(postgres_server: PostgresServer) -> Iterator[str]:
+    """A migrated database, as the server's superuser reaches it."""
+    url = postgres_server.create_database()
+    run_apart(lambda: asyncio.run(migrate(url)))
+    yield url.replace("+asyncpg", "")
+    postgres_server.drop_database(url)
+
+
+ALLOWED = {
+    SERVICE: [
+        "INSERT INTO audit_outbox (entry_id) VALUES ('x')",
+        "SELECT content FROM audit_entry",
+        "SELECT note FROM log_state",
+        "UPDATE policy_state SET policy_digest = 'x'",
+        "DELETE FROM idempotency",
+    ],
+    SEQUENCER: [
+        "INSERT INTO audit_outbox (entry_id) VALUES ('x')",
+        "DELETE FROM audit_outbox",
+        "UPDATE policy_state SET report_seq = report_seq",
+        "INSERT INTO log_leaf VALUES (1, 0, 'x', 'x')",
+        "UPDATE log_state SET size = 1",
+        "SELECT content FROM audit_entry",
+    ],
+    AUDITOR: ["SELECT content FROM audit_entry", "SELECT * FROM log_checkpoint"],
+}
+REFUSED = {
+    SERVICE: [
+        "UPDATE audit_entry SET owner = 'ESP'",
+        "DELETE FROM audit_entry",
+        "TRUNCATE audit_entry",
+        "DELETE FROM audit_outbox",
+        "UPDATE audit_outbox SET entry_id = 'x'",
+        "INSERT INTO log_leaf VALUES (1, 0, 'x', 'x')",
+        "UPDATE log_state SET size = 1",
+        "INSERT INTO log_tile VALUES (1, 0, 0, 1, 'x')",
+        "INSERT INTO log_checkpoint VALUES (1, 2, 'x', 1, 'x')",
+        "DELETE FROM log_cosignature",
+        "ALTER TABLE audit_entry DISABLE TRIGGER ALL",
+        "DROP TABLE audit_entry",
+    ],
+    SEQUENCER: [
+        "UPDATE audit_entry SET owner = 'ESP'",
+        "DELETE FROM audit_entry",
+        "DELETE FROM log_leaf",
+        "UPDATE log_leaf SET position = 1",
+        "SELECT * FROM report_part",
+        "SELECT * FROM client",
+        "UPDATE policy_state SET policy_digest = 'x'",
+        "DELETE FROM log_tile",
+    ],
+    AUDITOR: [
+        "INSERT INTO audit_entry (id) VALUES ('x')",
+        "DELETE FROM audit_entry",
+        "SELECT * FROM report",
+        "SELECT * FROM client",
+        "INSERT INTO audit_outbox (entry_id) VALUES ('x')",
+    ],
+}
+
+
+@pytest.mark.parametrize(("role", "statement"), [(role, each) for role in ALLOWED for each in ALLOWED[role]])
+def test_role_may_do_its_work(roles_url: str, role: str, statement: str) -> None:
+    execute(roles_url, f"SET ROLE {role}; {statement}")
+
+
+@pytest.mark.parametrize(("role", "statement"), [(role, each) for role in REFUSED for each in REFUSED[role]])
+def test_role_may_do_nothing_else(roles_url: str, role: str, statement: str) -> None:
+    with pytest.raises(asyncpg.InsufficientPrivilegeError):
+        execute(roles_url, f"SET ROLE {role}; {statement}")
+
+
+def test_migrating_again_takes_back_what_somebody_granted(roles_url: str) -> None:
+    execute(roles_url, f"GRANT DELETE ON audit_entry TO {SERVICE}")
+    run_apart(lambda: asyncio.run(migrate(roles_url.replace("postgresql://", "postgresql+asyncpg://"))))
+
+    with pytest.raises(asyncpg.InsufficientPrivilegeError):
+        execute(roles_url, f"SET ROLE {SERVICE}; DELETE FROM audit_entry")
