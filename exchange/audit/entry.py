@@ -34,11 +34,10 @@ class SealedEntry:
 
     id: str
     content: bytes
-    columns: EntryColumns
 
 
 def seal_entry(draft: EntryDraft, *, entry_id: str, node: str, boot: str, node_seq: int) -> SealedEntry:
-    """Return the canonical bytes of what `draft` says, and their columns.
+    """Return the canonical bytes of what `draft` says.
 
     Text is made fit (see `fit_text`), so no input can keep an entry off the record. Result ids over 32 KiB,
     or over what an entry holds, are replaced by their SHA-256. Raises CanonicalError where `label` and
@@ -61,9 +60,7 @@ def seal_entry(draft: EntryDraft, *, entry_id: str, node: str, boot: str, node_s
     _add_subject(entry, draft)
     _add_grounds(entry, draft)
     _add_results(entry, draft)
-    return SealedEntry(
-        id=entry_id, content=_fitting_bytes(entry), columns=project(entry, at_micros=to_micros(draft.at))
-    )
+    return SealedEntry(id=entry_id, content=_fitting_bytes(entry))
 
 
 def parse_entry(content: bytes) -> Entry:

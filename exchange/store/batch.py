@@ -8,7 +8,6 @@ A batch of audit entries alone touches nothing but the log.
 
 from collections.abc import Generator, Iterable, Sequence
 from dataclasses import dataclass, field
-from operator import attrgetter
 
 import orjson
 
@@ -19,7 +18,7 @@ from exchange.reports import ReportStatus
 from exchange.store.dialect import Parameters, Row, Statement, Value
 from exchange.store.rows import Idempotency, IdempotentReplay, NewPart, NewReport, PostedRow, StoredKey
 from exchange.store.sealing import Sealer
-from exchange.store.write_statements import ENTRY_COLUMNS, WriteStatements
+from exchange.store.write_statements import WriteStatements
 
 REPLAY_MICROS = 24 * 3600 * 1_000_000
 """How long an Idempotency-Key is honoured (contract: 24 hours)."""
@@ -70,8 +69,6 @@ class Put:
 
 Steps = Generator[Ask | Put, Sequence[Row], list[Result]]
 
-_column_values = attrgetter(*ENTRY_COLUMNS)
-
 
 def write_batch(jobs: Sequence[Job], statements: WriteStatements, sealer: Sealer) -> Steps:
     """Do `jobs` in one transaction; return one result per job, in order, an exception where one was refused."""
@@ -82,12 +79,6 @@ def write_batch(jobs: Sequence[Job], statements: WriteStatements, sealer: Sealer
     results = [batch.place(job) for job in jobs]
     yield from batch.insert()
     return results
-
-
-def entry_row(entry: SealedEntry) -> tuple[Value, ...]:
-    """Return the row of an entry, its columns and then its bytes."""
-    values: tuple[Value, ...] = _column_values(entry.columns)
-    return (*values, entry.content)
 
 
 @dataclass(slots=True)
@@ -146,7 +137,7 @@ class _Batch:
             (statements.report, self.reports),
             (statements.part, self.parts),
             (statements.key, self.new_keys),
-            (statements.entry, [entry_row(entry) for entry in self.entries]),
+            (statements.entry, [(entry.id, entry.content) for entry in self.entries]),
         ):
             if rows:
                 yield Put(statement, rows)

@@ -27,6 +27,7 @@ _LOG = ("log_state", "log_leaf", "log_tile", "log_checkpoint", "log_cosignature"
 _SERVICE_EXCEPTIONS = {
     "audit_entry": _ADD,
     "audit_outbox": _ADD,
+    "audit_search": _READ,
     "alembic_version": _READ,
     "log_cosignature": _ADD,
     "log_state": _READ,
@@ -43,6 +44,7 @@ _SEQUENCER_GRANTS = {
     "policy_state": "SELECT, UPDATE (report_seq)",
     "audit_entry": _ADD,
     "audit_outbox": "SELECT, INSERT, DELETE",
+    "audit_search": _ADD,
     "log_state": "SELECT, INSERT, UPDATE",
     "log_leaf": _ADD,
     "log_tile": "SELECT, INSERT, UPDATE",
@@ -50,7 +52,7 @@ _SEQUENCER_GRANTS = {
     "log_cosignature": _READ,
 }
 
-_AUDITOR_GRANTS = dict.fromkeys(("alembic_version", "audit_entry", *_LOG), _READ)
+_AUDITOR_GRANTS = dict.fromkeys(("alembic_version", "audit_entry", "audit_search", *_LOG), _READ)
 
 _MAKE = """
 DO $$ BEGIN

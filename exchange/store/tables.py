@@ -185,20 +185,37 @@ class IdempotencyTable(SQLModel, table=True):
 
 
 class AuditEntryTable(SQLModel, table=True):
-    """An audit entry: its bytes, and columns that are a projection of them. Never updated, never deleted."""
+    """An audit entry: its bytes. Never updated, never deleted.
+
+    Nothing else stands here: whoever waits for an entry waits for one row. What it is found by is in `audit_search`.
+    """
 
     __tablename__: ClassVar[str] = "audit_entry"
-    __table_args__ = (
-        Index("audit_entry_at", "at_micros"),
-        Index("audit_entry_member", "member", "at_micros"),
-        Index("audit_entry_actor", "actor_id", "at_micros"),
-        Index("audit_entry_subject", "subject_id", "at_micros"),
-        Index("audit_entry_owner", "owner", "at_micros"),
-        Index("audit_entry_agreement", "agreement", "at_micros"),
-        Index("audit_entry_event", "event", "outcome", "at_micros"),
-    )
+    # SQLite: one tree instead of a table and an index on it; ids rise with time.
+    __table_args__ = ({"sqlite_with_rowid": False},)
 
     id: str = Field(primary_key=True)
+    content: bytes = Field(sa_type=LargeBinary)
+
+
+class AuditSearchTable(SQLModel, table=True):
+    """What an entry is found by: a projection of its bytes, written when the entry gets its position in the log."""
+
+    __tablename__: ClassVar[str] = "audit_search"
+    __table_args__ = (
+        Index("audit_search_entry", "id", unique=True),
+        Index("audit_search_at", "at_micros"),
+        Index("audit_search_member", "member", "log", "position"),
+        Index("audit_search_actor", "actor_id", "log", "position"),
+        Index("audit_search_subject", "subject_id", "log", "position"),
+        Index("audit_search_owner", "owner", "log", "position"),
+        Index("audit_search_agreement", "agreement", "log", "position"),
+        Index("audit_search_event", "event", "outcome", "log", "position"),
+    )
+
+    log: int = Field(sa_type=_Sequence, primary_key=True, sa_column_kwargs={"autoincrement": False})
+    position: int = Field(sa_type=BigInteger, primary_key=True, sa_column_kwargs={"autoincrement": False})
+    id: str
     at_micros: int = Field(sa_type=BigInteger)
     node: str
     boot: str
@@ -224,7 +241,6 @@ class AuditEntryTable(SQLModel, table=True):
     source: str
     size_bytes: int | None = Field(default=None, sa_type=BigInteger)
     result_count: int | None = None
-    content: bytes = Field(sa_type=LargeBinary)
 
 
 class AuditOutboxTable(SQLModel, table=True):

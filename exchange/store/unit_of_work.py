@@ -16,7 +16,6 @@ from exchange.agreements import Agreement
 from exchange.audit import EntryDraft
 from exchange.kernel import Clock, ConflictError, ExchangeError, NotFoundError, to_micros
 from exchange.members import Client, Member
-from exchange.store.batch import entry_row
 from exchange.store.faults import driver_errors
 from exchange.store.records import (
     agreement_row,
@@ -38,7 +37,6 @@ from exchange.store.tables import (
     PartyTable,
     PolicyStateTable,
 )
-from exchange.store.write_statements import ENTRY_COLUMNS
 
 _ACTIVE_CERTIFICATES = 2
 """The one in use and its successor (design §4)."""
@@ -165,8 +163,7 @@ class UnitOfWork:
     async def record(self, draft: EntryDraft) -> str:
         """Add the audit entry of what was done, and return its id."""
         entry = self._sealer.seal(draft)
-        row = dict(zip((*ENTRY_COLUMNS, "content"), entry_row(entry), strict=True))
-        await self._session.execute(insert(AuditEntryTable), row)
+        await self._session.execute(insert(AuditEntryTable), {"id": entry.id, "content": entry.content})
         await self._session.execute(insert(AuditOutboxTable), {"entry_id": entry.id})
         self._has_recorded = True
         return entry.id

@@ -1,15 +1,14 @@
 """The statements of the writer, compiled for one database."""
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from typing import Self
 
 from sqlalchemy import bindparam, delete, select, update
 
-from exchange.audit import EntryColumns
 from exchange.store.dialect import Sql, Statement
 from exchange.store.tables import table
 
-ENTRY_COLUMNS = tuple(field.name for field in fields(EntryColumns))
+_ENTRY_COLUMNS = ("id", "content")
 _CLASS_COLUMNS = ("id", "digest", "facts")
 _REPORT_COLUMNS = table("report").c.keys()
 _PART_COLUMNS = table("report_part").c.keys()
@@ -75,13 +74,13 @@ class WriteStatements:
             report=sql.insert("report", _REPORT_COLUMNS),
             part=sql.insert("report_part", _PART_COLUMNS),
             key=replaced,
-            entry=sql.insert("audit_entry", (*ENTRY_COLUMNS, "content")) if sql.is_sqlite else _entry_and_outbox(sql),
+            entry=sql.insert("audit_entry", _ENTRY_COLUMNS) if sql.is_sqlite else _entry_and_outbox(sql),
             outbox=sql.insert("audit_outbox", ("entry_id",)) if sql.is_sqlite else None,
         )
 
 
 def _entry_and_outbox(sql: Sql) -> Statement:
     """Return one statement for both rows, so that a batch of entries is one round trip and needs no BEGIN."""
-    entry = sql.insert("audit_entry", (*ENTRY_COLUMNS, "content"), then=" RETURNING id")
+    entry = sql.insert("audit_entry", _ENTRY_COLUMNS, then=" RETURNING id")
     both = f"WITH entry AS ({entry.sql}) INSERT INTO audit_outbox (entry_id) SELECT id FROM entry"  # noqa: S608  names of ours
     return Statement(both, entry.order, entry.constants)

@@ -36,7 +36,7 @@ def literal(digits: str, backend: str) -> str:
 @pytest.mark.parametrize(
     "change",
     [
-        "UPDATE audit_entry SET owner = 'ESP'",
+        "UPDATE audit_entry SET content = 'x'",
         "DELETE FROM audit_entry",
         "UPDATE log_leaf SET position = 7",
         "DELETE FROM log_leaf",
@@ -104,7 +104,7 @@ ALLOWED = {
 }
 REFUSED = {
     SERVICE: [
-        "UPDATE audit_entry SET owner = 'ESP'",
+        "UPDATE audit_entry SET content = 'x'",
         "DELETE FROM audit_entry",
         "TRUNCATE audit_entry",
         "DELETE FROM audit_outbox",
@@ -118,7 +118,7 @@ REFUSED = {
         "DROP TABLE audit_entry",
     ],
     SEQUENCER: [
-        "UPDATE audit_entry SET owner = 'ESP'",
+        "UPDATE audit_entry SET content = 'x'",
         "DELETE FROM audit_entry",
         "DELETE FROM log_leaf",
         "UPDATE log_leaf SET position = 1",
