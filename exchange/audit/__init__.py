@@ -9,6 +9,7 @@ from exchange.audit.columns import EntryColumns
 from exchange.audit.draft import Actor, EntryDraft, Subject
 from exchange.audit.entry import LARGEST_RESULT_IDS_BYTES, SealedEntry, columns_of, parse_entry, seal_entry
 from exchange.audit.events import EventName, Outcome
+from exchange.audit.receipt import Receipt
 from exchange.audit.shape import ENTRY_VERSION, LARGEST_ENTRY_BYTES, Entry
 from exchange.audit.text import LONGEST_TEXT, fit_text
 
@@ -23,6 +24,7 @@ __all__ = [
     "EntryDraft",
     "EventName",
     "Outcome",
+    "Receipt",
     "SealedEntry",
     "Subject",
     "columns_of",

@@ -9,6 +9,7 @@ import orjson
 
 from exchange.audit.columns import EntryColumns, project
 from exchange.audit.draft import Actor, EntryDraft
+from exchange.audit.receipt import Receipt
 from exchange.audit.shape import (
     ENTRY_VERSION,
     LARGEST_ENTRY_BYTES,
@@ -27,13 +28,25 @@ LARGEST_RESULT_IDS_BYTES = 32 * 1024
 _CANONICAL = orjson.OPT_SORT_KEYS | orjson.OPT_STRICT_INTEGER
 _LARGEST_INTEGER = 2**53 - 1
 
+_LEAF = b"\0"
+"""RFC 9162 §2.1.1: what a leaf is hashed with, so that no inner node of the tree can be shown as an entry."""
+
 
 @dataclass(frozen=True, slots=True)
 class SealedEntry:
-    """An entry with its place: `content` are the bytes that are stored, hashed and never changed."""
+    """An entry with its place: `content` are the bytes that are stored, hashed and never changed.
+
+    `leaf_hash` is the RFC 9162 §2.1.1 hash of `content`: 32 bytes.
+    """
 
     id: str
     content: bytes
+    leaf_hash: bytes
+
+    @property
+    def receipt(self) -> Receipt:
+        """Return what who acted is given."""
+        return Receipt.of(self.id, self.leaf_hash)
 
 
 def seal_entry(draft: EntryDraft, *, entry_id: str, node: str, boot: str, node_seq: int) -> SealedEntry:
@@ -60,7 +73,8 @@ def seal_entry(draft: EntryDraft, *, entry_id: str, node: str, boot: str, node_s
     _add_subject(entry, draft)
     _add_grounds(entry, draft)
     _add_results(entry, draft)
-    return SealedEntry(id=entry_id, content=_fitting_bytes(entry))
+    content = _fitting_bytes(entry)
+    return SealedEntry(entry_id, content, leaf_hash=hashlib.sha256(_LEAF + content).digest())
 
 
 def parse_entry(content: bytes) -> Entry:

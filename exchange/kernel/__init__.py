@@ -8,6 +8,7 @@ from exchange.kernel.canonical import Canonical, CanonicalError, canonical_bytes
 from exchange.kernel.clock import Clock, from_micros, parse_rfc3339, rfc3339, system_clock, to_micros
 from exchange.kernel.errors import (
     ConflictError,
+    EntryReceipt,
     ExchangeError,
     Fault,
     ForbiddenError,
@@ -29,6 +30,7 @@ __all__ = [
     "CanonicalError",
     "Clock",
     "ConflictError",
+    "EntryReceipt",
     "ExchangeError",
     "Fault",
     "ForbiddenError",

@@ -5,6 +5,7 @@ without a row there becomes a 500 that tells nothing.
 """
 
 from dataclasses import dataclass
+from typing import Protocol
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,13 +27,25 @@ class Fault:
         return f"{place}{self.pointer or '/'}: {self.message}"
 
 
+class EntryReceipt(Protocol):
+    """What the log gave for an entry: `exchange.audit.Receipt`, which this room does not know."""
+
+    @property
+    def entry(self) -> str:
+        """Return the entry's id."""
+
+    @property
+    def leaf(self) -> str:
+        """Return the entry's leaf hash in base64."""
+
+
 class ExchangeError(Exception):
     """Base of every error the exchange raises on purpose."""
 
     code = "failed"
 
-    entry: str | None = None
-    """Id of the audit entry that records this failure; None until one is durable."""
+    receipt: EntryReceipt | None = None
+    """Receipt of the audit entry that records this failure; None until one is durable."""
 
     def __init__(self, message: str, *, code: str | None = None) -> None:
         super().__init__(message)

@@ -48,7 +48,7 @@ class ProbeJob:
 
 
 Job = AppendJob | PostJob | ProbeJob
-Result = str | PostedRow | IdempotentReplay | None | Exception
+Result = PostedRow | IdempotentReplay | None | Exception
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,7 +120,7 @@ class _Batch:
         match job:
             case AppendJob(entry):
                 self.entries.append(entry)
-                return entry.id
+                return None
             case ProbeJob():
                 return None
             case PostJob():
@@ -178,7 +178,7 @@ class _Batch:
             self.keys[key.client_id, key.key] = (key.request_digest, report.id)
             posted_at = to_micros(report.posted_at)
             self.new_keys.append((key.client_id, key.key, key.request_digest, report.id, posted_at))
-        return PostedRow(report.id, self.seq, class_id, entry.id)
+        return PostedRow(report.id, self.seq, class_id, entry.receipt)
 
     def _class_id(self, job: PostJob) -> int:
         known = self.class_ids.get(job.digest)

@@ -5,6 +5,7 @@ from datetime import datetime
 from enum import Enum
 from typing import NamedTuple
 
+from exchange.audit import Receipt
 from exchange.kernel import from_micros
 from exchange.members import Client
 from exchange.release import ClassFacts
@@ -170,7 +171,7 @@ class PostedRow:
     report_id: str
     seq: int
     class_id: int
-    entry_id: str
+    receipt: Receipt
 
 
 @dataclass(frozen=True, slots=True)

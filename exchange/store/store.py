@@ -7,7 +7,7 @@ from types import SimpleNamespace
 from typing import Self, TypedDict, Unpack, assert_never
 
 from exchange.agreements import Agreement
-from exchange.audit import EntryDraft
+from exchange.audit import EntryDraft, Receipt
 from exchange.kernel import Clock, UnavailableError
 from exchange.members import Client, Member
 from exchange.release import class_digest
@@ -188,11 +188,11 @@ class Store:
         rows = await self._database.fetch(statement, {"place": start if after is None else after, "limit": limit})
         return [bytes(row[0]) for row in rows]
 
-    async def append(self, draft: EntryDraft) -> str:
-        """Make one audit entry durable and return its id; UnavailableError where it is not."""
+    async def append(self, draft: EntryDraft) -> Receipt:
+        """Make one audit entry durable and return its receipt; UnavailableError where it is not."""
         entry = self._sealer.seal(draft)
         await self._submitted(AppendJob(entry))
-        return entry.id
+        return entry.receipt
 
     async def post_report(
         self, report: NewReport, draft: EntryDraft, *, policy_version: int, idempotency: Idempotency | None
@@ -210,8 +210,8 @@ class Store:
         """Return one administrative transaction; it commits only what was recorded."""
         return unit_of_work(self._engine, self._sealer, self._clock)
 
-    async def set_policy_digest(self, digest: str, draft: EntryDraft) -> str | None:
-        """Put the policy files with this digest in force; return the entry's id, None where they were already."""
+    async def set_policy_digest(self, digest: str, draft: EntryDraft) -> Receipt | None:
+        """Put the policy files with this digest in force; return the entry's receipt, None where they were already."""
         async with self.unit_of_work() as unit:
             if await unit.policy_digest() == digest:
                 return None

@@ -13,7 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 from sqlmodel import SQLModel, col
 
 from exchange.agreements import Agreement
-from exchange.audit import EntryDraft
+from exchange.audit import EntryDraft, Receipt
 from exchange.kernel import Clock, ConflictError, ExchangeError, NotFoundError, to_micros
 from exchange.members import Client, Member
 from exchange.store.faults import driver_errors
@@ -160,13 +160,13 @@ class UnitOfWork:
         """Make every cached decision stale when this unit commits; every add and put does it by itself."""
         self._has_written = self._moves_policy = True
 
-    async def record(self, draft: EntryDraft) -> str:
-        """Add the audit entry of what was done, and return its id."""
+    async def record(self, draft: EntryDraft) -> Receipt:
+        """Add the audit entry of what was done, and return its receipt."""
         entry = self._sealer.seal(draft)
         await self._session.execute(insert(AuditEntryTable), {"id": entry.id, "content": entry.content})
         await self._session.execute(insert(AuditOutboxTable), {"entry_id": entry.id})
         self._has_recorded = True
-        return entry.id
+        return entry.receipt
 
     async def commit(self) -> None:
         """Make it all durable; UnrecordedChangeError where something was written and nothing recorded."""

@@ -30,7 +30,7 @@ from exchange.usecases.clients import (
     show_client,
 )
 from exchange.usecases.context import Call, Recorded, Services
-from exchange.usecases.describe_caller import CallerVocabulary, describe_caller, describe_vocabulary
+from exchange.usecases.describe_caller import CallerVocabulary, describe_caller, describe_vocabulary, record_visit
 from exchange.usecases.explain_report import explain_report
 from exchange.usecases.keep_record import put_law_in_force, read_entries, record_service
 from exchange.usecases.list_reports import ListedReports, ListQuery, list_reports
@@ -80,6 +80,7 @@ __all__ = [
     "read_part",
     "record_rejection",
     "record_service",
+    "record_visit",
     "remove_certificate",
     "resume_agreement",
     "resume_member",

@@ -22,7 +22,7 @@ from exchange.agreements import (
     terms_from_json,
     withdraw_party,
 )
-from exchange.audit import EventName, Outcome, Subject
+from exchange.audit import EventName, Outcome, Receipt, Subject
 from exchange.kernel import Fault, InvalidError, NotFoundError, is_uuid7, new_id
 from exchange.members import Client, Role
 from exchange.store import UnitOfWork
@@ -57,8 +57,8 @@ async def propose_agreement(services: Services, call: Call, document: object) ->
         _require_own_agreement(client, terms)
         agreement = propose(AgreementId(new_id(call.now, services.randomness(_ID_RANDOMNESS_BYTES))), terms)
         await unit.add_agreement(agreement, proposed_by=None if client is None else client.id)
-        entry = await _record(unit, call, client, event, agreement)
-    return Recorded(AgreementView(agreement, state_of(agreement, call.now)), entry)
+        receipt = await _record(unit, call, client, event, agreement)
+    return Recorded(AgreementView(agreement, state_of(agreement, call.now)), receipt)
 
 
 async def list_agreements(services: Services, call: Call) -> Recorded[tuple[AgreementView, ...]]:
@@ -67,8 +67,8 @@ async def list_agreements(services: Services, call: Call) -> Recorded[tuple[Agre
     client = await admit_anyone(services, call, event=event)
     async with services.store.unit_of_work() as unit:
         visible = [agreement for agreement in await unit.agreements() if _is_visible(client, agreement)]
-        entry = await unit.record(draft(call, client, event, Outcome.PERMITTED))
-    return Recorded(tuple(AgreementView(each, state_of(each, call.now)) for each in visible), entry)
+        receipt = await unit.record(draft(call, client, event, Outcome.PERMITTED))
+    return Recorded(tuple(AgreementView(each, state_of(each, call.now)) for each in visible), receipt)
 
 
 async def show_agreement(services: Services, call: Call, agreement_id: str) -> Recorded[AgreementView]:
@@ -78,8 +78,8 @@ async def show_agreement(services: Services, call: Call, agreement_id: str) -> R
     attempt = draft(call, client, event, Outcome.REFUSED, subject=named("agreement", agreement_id))
     async with on_record(services, attempt), services.store.unit_of_work() as unit:
         agreement = await _visible(unit, client, agreement_id)
-        entry = await _record(unit, call, client, event, agreement)
-    return Recorded(AgreementView(agreement, state_of(agreement, call.now)), entry)
+        receipt = await _record(unit, call, client, event, agreement)
+    return Recorded(AgreementView(agreement, state_of(agreement, call.now)), receipt)
 
 
 async def sign_agreement(services: Services, call: Call, agreement_id: str) -> Recorded[AgreementView]:
@@ -112,8 +112,8 @@ async def _move(
         agreement = await _visible(unit, client, agreement_id, for_update=True)
         moved = step(agreement, client.member, call.now)
         await unit.put_agreement(moved)
-        entry = await _record(unit, call, client, event, moved)
-    return Recorded(AgreementView(moved, state_of(moved, call.now)), entry)
+        receipt = await _record(unit, call, client, event, moved)
+    return Recorded(AgreementView(moved, state_of(moved, call.now)), receipt)
 
 
 async def _admit_proposer(services: Services, call: Call, *, event: EventName) -> Client | None:
@@ -175,7 +175,9 @@ async def _visible(
     return agreement
 
 
-async def _record(unit: UnitOfWork, call: Call, client: Client | None, event: EventName, agreement: Agreement) -> str:
+async def _record(
+    unit: UnitOfWork, call: Call, client: Client | None, event: EventName, agreement: Agreement
+) -> Receipt:
     entry = draft(
         call,
         client,

@@ -9,7 +9,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import datetime
 
-from exchange.audit import EventName, Outcome, Subject
+from exchange.audit import EventName, Outcome, Receipt, Subject
 from exchange.crypto import CertificateFacts
 from exchange.kernel import Fault, InvalidError, MalformedError, NotFoundError, PreconditionError, is_uuid7, new_id
 from exchange.members import (
@@ -93,8 +93,8 @@ async def enrol_client(services: Services, call: Call, enrolment: Enrolment) -> 
         client = _checked_client(services, call, enrolment, member)
         certificate = enrolment.certificate
         await unit.add_client(client, certificate.thumbprint, certificate.not_after)
-        entry = await _record(unit, call, operator, EventName.CLIENT_ENROLLED, client)
-    return Recorded(client, entry)
+        receipt = await _record(unit, call, operator, EventName.CLIENT_ENROLLED, client)
+    return Recorded(client, receipt)
 
 
 async def list_clients(
@@ -113,8 +113,8 @@ async def list_clients(
         member = None if caller is None or sees_everyone(caller) else caller.member
         clients = await unit.clients(member=member, after=after, limit=limit)
         views = tuple([ClientView(client, tuple(await unit.certificates(client.id))) for client in clients])
-        entry = await unit.record(draft(call, caller, EventName.CLIENT_LISTED, Outcome.PERMITTED))
-    return Recorded(views, entry)
+        receipt = await unit.record(draft(call, caller, EventName.CLIENT_LISTED, Outcome.PERMITTED))
+    return Recorded(views, receipt)
 
 
 async def show_client(services: Services, call: Call, client_id: str) -> Recorded[ClientView]:
@@ -125,10 +125,10 @@ async def show_client(services: Services, call: Call, client_id: str) -> Recorde
         client = await _administered(unit, caller, client_id)
         view = ClientView(client, tuple(await unit.certificates(client.id)))
         subject = Subject("client", client.id, client.version)
-        entry = await unit.record(
+        receipt = await unit.record(
             draft(call, caller, EventName.CLIENT_LISTED, Outcome.PERMITTED, subject=subject, owner=client.member)
         )
-    return Recorded(view, entry)
+    return Recorded(view, receipt)
 
 
 async def change_clearance(
@@ -197,8 +197,8 @@ async def _change(  # noqa: PLR0913  a change, and under which name and conditio
             raise PreconditionError(message)
         changed = step(client)
         await unit.put_client(changed)
-        entry = await _record(unit, call, operator, event, changed)
-    return Recorded(changed, entry)
+        receipt = await _record(unit, call, operator, event, changed)
+    return Recorded(changed, receipt)
 
 
 async def _change_certificates(
@@ -214,8 +214,8 @@ async def _change_certificates(
     async with on_record(services, attempt), services.store.unit_of_work() as unit:
         client = await _administered(unit, operator, client_id)
         await step(unit, client)
-        entry = await _record(unit, call, operator, event, client)
-    return Recorded(client, entry)
+        receipt = await _record(unit, call, operator, event, client)
+    return Recorded(client, receipt)
 
 
 async def _administered(unit: UnitOfWork, caller: Client | None, client_id: str) -> Client:
@@ -277,7 +277,7 @@ def _checked_clearance(
     return grant_clearance(level, compartments, since=call.now, until=until, words=words)
 
 
-async def _record(unit: UnitOfWork, call: Call, operator: Client | None, event: EventName, client: Client) -> str:
+async def _record(unit: UnitOfWork, call: Call, operator: Client | None, event: EventName, client: Client) -> Receipt:
     entry = draft(
         call,
         operator,

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Generic, TypeVar
 
+from exchange.audit import Receipt
 from exchange.custody import Custodian
 from exchange.kernel import Clock
 from exchange.release import Assurance, Law
@@ -52,7 +53,7 @@ class Call:
 
 @dataclass(frozen=True, slots=True)
 class Recorded(Generic[T]):
-    """An answer together with the id of the audit entry that was durable before it existed."""
+    """An answer together with the receipt of the audit entry that was durable before it existed."""
 
     value: T
-    entry: str
+    receipt: Receipt

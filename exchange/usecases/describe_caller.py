@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from exchange.audit import EventName, Outcome, Subject
+from exchange.audit import EventName, Outcome, Receipt, Subject
 from exchange.members import Client
 from exchange.usecases.authenticate import authenticate
 from exchange.usecases.context import Call, Recorded, Services
@@ -22,8 +22,8 @@ async def describe_caller(services: Services, call: Call) -> Recorded[Client]:
     event = EventName.CALLER_DESCRIBED
     client = await authenticate(services, call, event=event)
     subject = Subject("client", client.id, client.version)
-    entry = await services.store.append(draft(call, client, event, Outcome.PERMITTED, subject=subject))
-    return Recorded(client, entry)
+    receipt = await services.store.append(draft(call, client, event, Outcome.PERMITTED, subject=subject))
+    return Recorded(client, receipt)
 
 
 async def describe_vocabulary(services: Services, call: Call) -> Recorded[CallerVocabulary]:
@@ -38,5 +38,12 @@ async def describe_vocabulary(services: Services, call: Call) -> Recorded[Caller
         )
         for policy in catalogue.policies.values()
     }
-    entry = await services.store.append(draft(call, client, event, Outcome.PERMITTED))
-    return Recorded(CallerVocabulary(client, may_originate), entry)
+    receipt = await services.store.append(draft(call, client, event, Outcome.PERMITTED))
+    return Recorded(CallerVocabulary(client, may_originate), receipt)
+
+
+async def record_visit(services: Services, call: Call, *, route: str) -> Receipt:
+    """Record that an enrolled client was given the page at `route`, which tells nothing of the exchange's content."""
+    event = EventName.ROUTE_REQUESTED
+    client = await authenticate(services, call, event=event)
+    return await services.store.append(draft(call, client, event, Outcome.PERMITTED, detail={"route": route}))

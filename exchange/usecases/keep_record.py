@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from exchange.audit import Actor, EntryDraft, EventName, Outcome, Subject, parse_entry
+from exchange.audit import Actor, EntryDraft, EventName, Outcome, Receipt, Subject, parse_entry
 from exchange.kernel import ForbiddenError, new_id
 from exchange.usecases.context import Call, Recorded, Services
 from exchange.usecases.recording import draft, refuse
@@ -10,7 +10,7 @@ from exchange.usecases.recording import draft, refuse
 _ID_RANDOMNESS_BYTES = 10
 
 
-async def record_service(services: Services, event: EventName) -> str:
+async def record_service(services: Services, event: EventName) -> Receipt:
     """Record that this process started, stopped, or did something else nobody asked it for."""
     return await services.store.append(_service_draft(services, event))
 
@@ -29,9 +29,9 @@ async def read_entries(
     if not call.is_host:
         error = ForbiddenError("entries are read at the host, until auditors have their routes")
         return await refuse(services, draft(call, None, EventName.AUDIT_READ, Outcome.REFUSED), error)
-    entry = await services.store.append(draft(call, None, EventName.AUDIT_READ, Outcome.PERMITTED))
+    receipt = await services.store.append(draft(call, None, EventName.AUDIT_READ, Outcome.PERMITTED))
     contents = await services.store.entries(limit=limit)
-    return Recorded(tuple(parse_entry(content) for content in contents), entry)
+    return Recorded(tuple(parse_entry(content) for content in contents), receipt)
 
 
 def _service_draft(services: Services, event: EventName, *, subject: Subject | None = None) -> EntryDraft:

@@ -83,9 +83,9 @@ async def list_reports(services: Services, call: Call, query: ListQuery) -> Reco
         purpose=stated_purpose(services, call, client),
         result_ids=tuple(row.id for row in page.rows),
     )
-    entry_id = await services.store.append(entry)
+    receipt = await services.store.append(entry)
     # (6) the answer
-    return Recorded(ListedReports(items, seal_position(services, client, page.position)), entry_id)
+    return Recorded(ListedReports(items, seal_position(services, client, page.position)), receipt)
 
 
 async def readable_for(services: Services, call: Call, client: Client, state: PolicyState) -> Readable:

@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from exchange.audit import EventName, Outcome, Subject
+from exchange.audit import EventName, Outcome, Receipt, Subject
 from exchange.kernel import ConflictError, Fault, InvalidError, NotFoundError
 from exchange.members import (
     ASSIGNED_ALPHA3,
@@ -31,8 +31,8 @@ async def add_member(services: Services, call: Call, code: str, name: str) -> Re
             message = f"member `{member.code}` exists already"
             raise ConflictError(message)
         await unit.add_member(member)
-        entry = await _record(unit, call, client, EventName.MEMBER_ADDED, member)
-    return Recorded(member, entry)
+        receipt = await _record(unit, call, client, EventName.MEMBER_ADDED, member)
+    return Recorded(member, receipt)
 
 
 async def list_members(services: Services, call: Call) -> Recorded[tuple[Member, ...]]:
@@ -40,8 +40,8 @@ async def list_members(services: Services, call: Call) -> Recorded[tuple[Member,
     client = await admit_anyone(services, call, event=EventName.MEMBER_LISTED)
     async with services.store.unit_of_work() as unit:
         members = [member for member in await unit.members() if may_see(client, member.code)]
-        entry = await unit.record(draft(call, client, EventName.MEMBER_LISTED, Outcome.PERMITTED))
-    return Recorded(tuple(members), entry)
+        receipt = await unit.record(draft(call, client, EventName.MEMBER_LISTED, Outcome.PERMITTED))
+    return Recorded(tuple(members), receipt)
 
 
 async def suspend_member(services: Services, call: Call, code: str) -> Recorded[Member]:
@@ -86,11 +86,11 @@ async def _change_standing(
             raise ConflictError(message)
         changed = replace(member, version=member.version + 1, standing=standing)
         await unit.put_member(changed)
-        entry = await _record(unit, call, client, event, changed)
-    return Recorded(changed, entry)
+        receipt = await _record(unit, call, client, event, changed)
+    return Recorded(changed, receipt)
 
 
-async def _record(unit: UnitOfWork, call: Call, client: Client | None, event: EventName, member: Member) -> str:
+async def _record(unit: UnitOfWork, call: Call, client: Client | None, event: EventName, member: Member) -> Receipt:
     entry = draft(
         call,
         client,

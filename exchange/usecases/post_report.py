@@ -84,7 +84,7 @@ async def _post_once(
         kept = await services.store.post_report(new, entry, policy_version=row.state.policy_version, idempotency=key)
     match kept:
         case PostedRow():
-            return Recorded(PostedAnswer(header.id, shown_json(services, header), is_replayed=False), kept.entry_id)
+            return Recorded(PostedAnswer(header.id, shown_json(services, header), is_replayed=False), kept.receipt)
         case IdempotentReplay():
             return await _replay(services, call, client, kept, key)
         case other:
@@ -133,8 +133,8 @@ async def _replay(
     except UNOPENED as exc:
         await record_tampering(services, call, client, f"report {row.report.id}", exc)
     entry = replace(_posted_draft(call, client, header), detail={"replayed": "yes"})
-    entry_id = await services.store.append(entry)
-    return Recorded(PostedAnswer(header.id, shown_json(services, header), is_replayed=True), entry_id)
+    receipt = await services.store.append(entry)
+    return Recorded(PostedAnswer(header.id, shown_json(services, header), is_replayed=True), receipt)
 
 
 def _posted_draft(call: Call, client: Client, header: Header) -> EntryDraft:

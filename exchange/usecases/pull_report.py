@@ -71,10 +71,10 @@ async def pull_report(services: Services, call: Call, report_id: str) -> Recorde
     # (5) INVARIANT: no plaintext leaves before its entry is durable.
     size_bytes = sum(len(content) for _, content in parts)
     entry = replace(judged_draft(call, granted.client, EventName.REPORT_READ, judged), size_bytes=size_bytes)
-    entry_id = await services.store.append(entry)
+    receipt = await services.store.append(entry)
     # (6) the answer
     shown = tuple(enumerate((content for _, content in parts), start=1))
-    return Recorded(PulledReport(header_json, shown), entry_id)
+    return Recorded(PulledReport(header_json, shown), receipt)
 
 
 async def _opened(services: Services, call: Call, granted: Granted) -> list[tuple[int, bytes]]:

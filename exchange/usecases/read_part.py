@@ -55,9 +55,9 @@ async def read_part(services: Services, call: Call, report_id: str, number: int)
     # (4) only this part
     content = await _open(services, call, again, part.number)
     # (5) INVARIANT: no plaintext leaves before its entry is durable.
-    entry_id = await services.store.append(replace(entry, size_bytes=len(content)))
+    receipt = await services.store.append(replace(entry, size_bytes=len(content)))
     # (6) the answer
-    return Recorded(ReadPart(replace(part, number=asked), content), entry_id)
+    return Recorded(ReadPart(replace(part, number=asked), content), receipt)
 
 
 async def _part_meant(services: Services, call: Call, granted: Granted, asked: int) -> PartHeader | None:

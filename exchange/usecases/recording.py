@@ -5,7 +5,7 @@ from contextlib import asynccontextmanager
 from dataclasses import replace
 from typing import NoReturn, TypedDict, Unpack
 
-from exchange.audit import Actor, EntryDraft, EventName, Outcome, Subject
+from exchange.audit import Actor, EntryDraft, EventName, Outcome, Receipt, Subject
 from exchange.kernel import ExchangeError, InvalidError, StalePolicyError, UnavailableError, is_uuid7
 from exchange.members import Client
 from exchange.usecases.context import Call, Services
@@ -61,7 +61,7 @@ def draft(
 
 async def refuse(services: Services, refusal: EntryDraft, error: ExchangeError) -> NoReturn:
     """Raise `error` once `refusal` is durable; where the log cannot be written, that failure is raised instead."""
-    error.entry = await services.store.append(refusal)
+    error.receipt = await services.store.append(refusal)
     raise error
 
 
@@ -77,9 +77,9 @@ async def on_record(services: Services, attempt: EntryDraft) -> AsyncIterator[No
     except (UnavailableError, StalePolicyError):
         raise
     except ExchangeError as exc:
-        if exc.entry is None:
+        if exc.receipt is None:
             refusal = replace(attempt, outcome=Outcome.REFUSED, detail={"codes": list(codes_of(exc))})
-            exc.entry = await services.store.append(refusal)
+            exc.receipt = await services.store.append(refusal)
         raise
 
 
@@ -87,7 +87,7 @@ async def record_tampering(services: Services, call: Call, client: Client, place
     """Record that what is stored at `place` is not what was put there, and raise: nothing of it was released."""
     failure = draft(call, client, EventName.KEY_OPENED, Outcome.FAILED, detail={"place": place})
     error = UnavailableError("what is stored does not match its label or place: nothing was released")
-    error.entry = await services.store.append(failure)
+    error.receipt = await services.store.append(failure)
     raise error from cause
 
 
@@ -104,8 +104,8 @@ def named(kind: str, typed: str) -> Subject:
 
 async def record_rejection(  # noqa: PLR0913  what a turned-away request leaves on the record
     services: Services, call: Call, *, method: str, route: str, code: str, subject_id: str | None = None
-) -> str:
-    """Record a request that was turned away without an entry of its own, and return the entry's id.
+) -> Receipt:
+    """Record a request that was turned away without an entry of its own, and return the entry's receipt.
 
     `route` is the template, never the path as sent, and `subject_id` is kept only where it is a UUIDv7: what a
     stranger typed does not enter the log.

@@ -67,7 +67,7 @@ class Seen:
     length: int
 
 
-_OWN_IDS = ("x-request-id", "x-audit-entry")
+_OWN_IDS = ("x-request-id", "x-audit-entry", "x-audit-leaf")
 
 
 def seen(answer: httpx2.Response) -> Seen:

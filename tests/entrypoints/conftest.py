@@ -1,6 +1,8 @@
 """The service over ASGI on a real world: only the TLS layer is stood in for, by the field it fills."""
 
 import asyncio
+import base64
+import hashlib
 import os
 import shutil
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -14,6 +16,7 @@ from fastapi import FastAPI
 from exchange.app import create_app
 from exchange.custody import FileCustodian
 from exchange.entrypoints.http.tls import THUMBPRINT_FIELD
+from exchange.kernel import canonical_bytes
 from exchange.settings import Settings, load_settings
 from exchange.store import Store
 from exchange.usecases.knowledge import Knowledge
@@ -67,6 +70,8 @@ def entry_of(world: World) -> Callable[[httpx2.Response], Awaitable[dict[str, ob
 
     async def find(answer: httpx2.Response) -> dict[str, object]:
         (entry,) = [entry for entry in await world.entries() if entry["id"] == answer.headers["x-audit-entry"]]
+        leaf = hashlib.sha256(b"\0" + canonical_bytes(entry)).digest()
+        assert answer.headers["x-audit-leaf"] == base64.b64encode(leaf).decode()
         return entry
 
     return find

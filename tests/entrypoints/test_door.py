@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 
+from exchange.audit import Receipt
 from exchange.entrypoints.api import OPERATIONS, api_document
 from exchange.entrypoints.http.door import Door
 from exchange.entrypoints.http.limits import RateLimiter
@@ -52,7 +53,7 @@ async def test_with_an_unknown_certificate_every_route_is_401(http, method: str,
 @pytest.mark.parametrize(
     ("method", "path"), [*EVERY, ("GET", "/openapi.json"), ("GET", "/docs"), ("GET", "/v1/nothing")]
 )
-async def test_every_answer_has_the_common_headers(http, method: str, path: str) -> None:
+async def test_every_answer_has_the_common_headers_and_its_receipt(http, entry_of, method: str, path: str) -> None:
     sent = {"X-Request-Id": "mine", "X-Forwarded-For": "203.0.113.9", "Client-Cert": ":AAAA:"}
 
     answer = await http("NOR reader").request(method, path, json={}, headers=sent)
@@ -60,8 +61,7 @@ async def test_every_answer_has_the_common_headers(http, method: str, path: str)
     assert answer.headers["cache-control"] == "no-store"
     assert answer.headers["x-content-type-options"] == "nosniff"
     assert len(answer.headers["x-request-id"]) == 36
-    if path.startswith("/v1"):
-        assert answer.headers["x-audit-entry"]
+    assert (await entry_of(answer))["request_id"] == answer.headers["x-request-id"]
     if answer.status_code >= 400:
         told = ProblemBody.model_validate_json(answer.content)
         assert answer.headers["content-type"] == "application/problem+json"
@@ -266,6 +266,7 @@ async def test_too_many_requests_are_429_and_one_is_recorded(service, world, htt
     assert [answer.status_code for answer in answers] == [200, 200, 429, 429, 429]
     assert answers[2].headers["retry-after"] == "1"
     assert ["x-audit-entry" in answer.headers for answer in answers] == [True, True, True, False, False]
+    assert ["x-audit-leaf" in answer.headers for answer in answers] == [True, True, True, False, False]
 
 
 def test_every_route_declares_its_policy_action(service) -> None:
@@ -291,6 +292,21 @@ async def test_document_is_complete(http) -> None:
             assert ("requestBody" in operation) == (method in {"post", "patch"})
             names = {parameter["name"] for parameter in operation["parameters"] if parameter["in"] == "path"}
             assert names == {piece[1:-1] for piece in path.split("/") if piece.startswith("{")}
+
+
+def test_receipt_is_documented_on_every_answer_but_that_of_a_log_that_is_away() -> None:
+    document = api_document()
+    answers = {
+        (path, method, status): document["components"]["responses"][answer["$ref"].rpartition("/")[2]]
+        if "$ref" in answer
+        else answer
+        for path, operations in document["paths"].items()
+        for method, operation in operations.items()
+        for status, answer in operation["responses"].items()
+    }
+
+    for place, answer in answers.items():
+        assert ({"X-Audit-Entry", "X-Audit-Leaf"} <= set(answer["headers"])) == (place[2] != "503"), place
 
 
 def test_every_reference_in_the_document_leads_somewhere() -> None:
@@ -372,9 +388,11 @@ def test_unmapped_error_is_a_500_without_detail() -> None:
 
 def test_entry_of_an_error_is_named() -> None:
     error = ConflictError("taken")
-    error.entry = "entry-1"
+    error.receipt = Receipt("entry-1", "bGVhZg==")
+    answer = problem(error, "id")
 
-    assert problem(error, "id").headers["x-audit-entry"] == "entry-1"
+    assert answer.headers["x-audit-entry"] == "entry-1"
+    assert answer.headers["x-audit-leaf"] == "bGVhZg=="
 
 
 def test_counts_of_several_workers_are_summed_by_route_and_class() -> None:

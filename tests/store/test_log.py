@@ -1,6 +1,8 @@
 """The log: what was acknowledged is there, its columns are its bytes, and nothing changes it."""
 
 import asyncio
+import base64
+import hashlib
 import json
 import subprocess
 import sys
@@ -23,7 +25,7 @@ from tests.support.store import draft, open_store
 async def main():
     store = await open_store(sys.argv[1])
     for entry in await asyncio.gather(*(store.append(draft(request_id=sys.argv[2])) for _ in range(200))):
-        print(entry)
+        print(entry.entry)
     await store.close()
 
 asyncio.run(main())
@@ -31,14 +33,15 @@ asyncio.run(main())
 
 
 async def test_acknowledged_entry_is_there_after_reopening(store: Store, store_url: str) -> None:
-    entry = await store.append(draft())
+    receipt = await store.append(draft())
     again = await open_store(store_url)
     try:
         (content,) = await again.entries(10)
     finally:
         await again.close()
 
-    assert columns_of(content).id == entry
+    assert columns_of(content).id == receipt.entry
+    assert receipt.leaf == base64.b64encode(hashlib.sha256(b"\0" + content).digest()).decode()
 
 
 async def test_search_row_is_a_projection_of_the_bytes(store: Store) -> None:
@@ -63,7 +66,7 @@ async def test_every_entry_waits_in_the_outbox_once(store: Store) -> None:
     entries = await asyncio.gather(*(store.append(draft()) for _ in range(50)))
     waiting = [row[0] for row in await rows_of(store, "SELECT entry_id FROM audit_outbox ORDER BY id")]
 
-    assert sorted(waiting) == sorted(entries)
+    assert sorted(waiting) == sorted(receipt.entry for receipt in entries)
 
 
 async def test_numbers_of_one_start_leave_no_gap(store: Store) -> None:
@@ -86,7 +89,7 @@ async def test_database_refuses_to_change_an_entry(store: Store, change: str) ->
 
 
 async def test_entries_come_in_order_from_either_end(store: Store) -> None:
-    ids = [await store.append(draft()) for _ in range(5)]
+    ids = [(await store.append(draft())).entry for _ in range(5)]
     ids.sort()
 
     def names(contents: list[bytes]) -> list[str]:

@@ -1,12 +1,13 @@
 """Posts: numbered as they commit, refused under a policy that has moved, replayed by their key."""
 
 import asyncio
+import hashlib
 from dataclasses import replace
 from datetime import timedelta
 
 import pytest
 
-from exchange.audit import EventName, columns_of
+from exchange.audit import EventName, Receipt, columns_of
 from exchange.kernel import ConflictError, StalePolicyError
 from exchange.release import class_digest
 from exchange.reports import Precedence, ReportStatus
@@ -93,7 +94,7 @@ async def test_report_and_entry_are_one(store: Store) -> None:
     assert isinstance(posted, PostedRow)
     assert await written(store) == [1, 1, 1, 0, 1, 1]
     (content,) = await store.entries(10)
-    assert columns_of(content).id == posted.entry_id
+    assert posted.receipt == Receipt.of(columns_of(content).id, hashlib.sha256(b"\0" + content).digest())
 
 
 async def test_reports_of_one_class_share_its_row(store: Store) -> None:
@@ -201,7 +202,7 @@ async def test_bad_job_in_a_batch_harms_only_itself(store: Store) -> None:
     answers = await asyncio.gather(*jobs, return_exceptions=True)
 
     assert [type(answer) for answer in answers[:5]] == [PostedRow, PostedRow, ConflictError, PostedRow, PostedRow]
-    assert isinstance(answers[5], str)
+    assert isinstance(answers[5], Receipt)
     assert await written(store) == [5, 5, 1, 0, 6, 6]
     seqs = await rows_of(store, "SELECT seq FROM report ORDER BY seq")
     assert [row[0] for row in seqs] == [1, 2, 3, 4, 5]

@@ -1,8 +1,10 @@
 """A change and its audit entry become durable together, or neither does."""
 
+import hashlib
+
 import pytest
 
-from exchange.audit import EventName
+from exchange.audit import EventName, Receipt
 from exchange.kernel import CanonicalError
 from exchange.store import Store, UnitOfWork, UnrecordedChangeError
 from tests.support.store import NOW, agreement, client, draft, enrol, member, policy_version, rows_of
@@ -24,10 +26,12 @@ async def counts(store: Store) -> list[int]:
 async def test_recorded_change_is_kept_with_its_entry(store: Store) -> None:
     async with store.unit_of_work() as unit:
         await write_all(unit)
-        entry = await unit.record(draft(EventName.MEMBER_ADDED))
+        receipt = await unit.record(draft(EventName.MEMBER_ADDED))
 
     assert await counts(store) == [1, 1, 1, 1, 2, 1, 1]
-    assert await rows_of(store, "SELECT id FROM audit_entry") == [(entry,)]
+    assert await rows_of(store, "SELECT id FROM audit_entry") == [(receipt.entry,)]
+    (content,) = await store.entries(1)
+    assert receipt == Receipt.of(receipt.entry, hashlib.sha256(b"\0" + content).digest())
 
 
 @pytest.mark.parametrize("write", ["add_member", "bump_policy", "put_policy_digest", "remove_certificate"])

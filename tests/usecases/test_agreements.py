@@ -221,7 +221,7 @@ async def test_move_that_the_state_does_not_allow_conflicts_and_is_recorded(popu
 
     assert isinstance(made.error, ConflictError)
     assert (made.entry["decision"], made.entry["detail"]) == ("refused", {"codes": ["conflict"]})
-    assert made.error.entry == made.entry["id"]
+    assert made.error.receipt.entry == made.entry["id"]
 
 
 async def test_all_parties_may_sign_at_once_on_several_nodes(populated: World) -> None:

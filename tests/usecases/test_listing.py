@@ -134,7 +134,7 @@ async def test_entry_of_a_list_names_every_report_shown(populated: World) -> Non
     await populated.post(label=Label("NATO", "SECRET"))
     made = await populated.attempt(usecases.list_reports(populated.services, populated.call("NOR reader"), ListQuery()))
 
-    assert made.entry["id"] == made.value.entry
+    assert made.entry["id"] == made.value.receipt.entry
     assert (made.entry["type"], made.entry["decision"], made.entry["purpose"]) == (
         "report.listed",
         "permitted",

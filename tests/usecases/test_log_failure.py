@@ -100,7 +100,7 @@ async def test_without_the_log_nothing_is_answered_and_nothing_changes(populated
         with pytest.raises(UnavailableError) as failed:
             await act(populated, populated.call, report)
 
-        assert failed.value.entry is None, name
+        assert failed.value.receipt is None, name
     assert state_of_all(populated) == before
 
     populated.sql(f"ALTER TABLE gone RENAME TO {table}")
@@ -116,7 +116,7 @@ async def test_entry_is_durable_before_the_answer_exists(populated: World, monke
         lambda: usecases.list_reports(populated.services, populated.call("NOR reader"), ListQuery()),
     ):
         recorded = await act()
-        assert populated.sql("SELECT count(*) FROM audit_entry WHERE id = $1", recorded.entry) == [(1,)]
+        assert populated.sql("SELECT count(*) FROM audit_entry WHERE id = $1", recorded.receipt.entry) == [(1,)]
 
 
 async def test_without_custody_nothing_is_read(populated: World, monkeypatch: pytest.MonkeyPatch) -> None:

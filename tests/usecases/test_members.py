@@ -16,7 +16,7 @@ async def test_host_adds_a_member_and_the_entry_names_it(world: World) -> None:
         1,
         Standing.ACTIVE,
     )
-    assert added.entry["id"] == added.value.entry
+    assert added.entry["id"] == added.value.receipt.entry
     assert (added.entry["type"], added.entry["decision"], added.entry["owner"]) == ("member.added", "permitted", "FIN")
     assert added.entry["actor"] == {"kind": "host"}
     assert added.entry["object"] == {"type": "member", "id": "FIN", "version": 1}
@@ -38,7 +38,7 @@ async def test_operator_of_a_member_adds_no_other_member(populated: World) -> No
 
     assert isinstance(refused.error, ForbiddenError)
     assert (refused.entry["decision"], refused.entry["reasons"]) == ("refused", ["role-missing"])
-    assert refused.error.entry == refused.entry["id"]
+    assert refused.error.receipt.entry == refused.entry["id"]
     assert "FIN" not in [member.code for member in await populated.services.store.members()]
 
 
@@ -63,7 +63,7 @@ async def test_member_with_a_wrong_code_or_name_is_refused_with_every_fault(
     assert [fault.code for fault in refused.error.faults] == codes
     assert (refused.entry["type"], refused.entry["decision"]) == ("member.added", "refused")
     assert refused.entry["detail"] == {"codes": codes}
-    assert refused.error.entry == refused.entry["id"]
+    assert refused.error.receipt.entry == refused.entry["id"]
     assert len(await world.services.store.members()) == len(MEMBERS)
 
 

@@ -87,7 +87,7 @@ async def test_entry_of_a_post_is_in_the_transaction_and_holds_no_content(popula
     )
 
     entry = made.entry
-    assert entry["id"] == made.value.entry
+    assert entry["id"] == made.value.receipt.entry
     assert (entry["type"], entry["decision"], entry["owner"], entry["bytes"]) == (
         "report.posted",
         "permitted",
@@ -215,7 +215,7 @@ async def test_post_names_every_fault_and_writes_nothing(
     assert (made.entry["type"], made.entry["decision"]) == ("report.posted", "refused")
     assert made.entry["detail"] == {"codes": list(dict.fromkeys(code for _, code in faults))}
     assert made.entry["agreement"] == populated.agreement_id
-    assert made.error.entry == made.entry["id"]
+    assert made.error.receipt.entry == made.entry["id"]
     assert [await count(populated, table) for table in ("report", "report_part", "release_class")] == [0, 0, 0]
 
 

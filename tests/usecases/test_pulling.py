@@ -44,7 +44,7 @@ async def test_bytes_come_back_identical_and_on_the_record(populated: World) -> 
     header = json.loads(made.value.value.header_json)
     assert (header["id"], header["subject"], header["status"]) == (report, "Canary subject 4711", "current")
     entry = made.entry
-    assert entry["id"] == made.value.entry
+    assert entry["id"] == made.value.receipt.entry
     assert (entry["type"], entry["decision"], entry["owner"], entry["member"]) == (
         "report.read",
         "permitted",
@@ -233,7 +233,7 @@ async def test_refusal_looks_like_absence_and_the_log_knows_why(
         assert (refused.entry["type"], refused.entry["decision"]) == (event, "refused")
         assert refused.entry["reasons"] == reasons
         assert (refused.entry["object"]["id"], refused.entry["owner"]) == (report, "GBR")
-        assert refused.error.entry == refused.entry["id"]
+        assert refused.error.receipt.entry == refused.entry["id"]
         assert "bytes" not in refused.entry
         assert absent.entry["object"] == {"type": "report", "id": ABSENT}
         assert absent.entry["detail"] == {"finding": "absent"}

@@ -32,6 +32,7 @@ SIMULATED = SimulatedReport(ABSENT, "cyber-threats", "intrep", "cyber.apt", ("EU
 USE_CASES: list[tuple[str, Act, frozenset[Role], str]] = [
     ("describe_caller", lambda w, c, _: usecases.describe_caller(w.services, c), ANYONE, "caller.described"),
     ("describe_vocabulary", lambda w, c, _: usecases.describe_vocabulary(w.services, c), ANYONE, "vocabulary.read"),
+    ("record_visit", lambda w, c, _: usecases.record_visit(w.services, c, route="/docs"), ANYONE, "route.requested"),
     ("add_member", lambda w, c, _: usecases.add_member(w.services, c, "GBR", "Again"), OPERATOR, "member.added"),
     ("list_members", lambda w, c, _: usecases.list_members(w.services, c), ANYONE, "member.listed"),
     ("suspend_member", lambda w, c, _: usecases.suspend_member(w.services, c, "NOR"), OPERATOR, "member.suspended"),
@@ -142,7 +143,7 @@ async def test_only_the_roles_of_the_table_pass(
         assert (made.entry["type"], made.entry["actor"]["id"]) == (event, populated.clients[name].id)
         if is_refused:
             assert made.error is not None
-            assert made.error.entry == made.entry["id"]
+            assert made.error.receipt.entry == made.entry["id"]
             assert (made.entry["decision"], made.entry["reasons"]) == ("refused", ["role-missing"])
 
 
@@ -260,7 +261,7 @@ async def test_rejection_holds_the_route_and_nothing_that_was_typed(
         )
     )
 
-    assert made.value == made.entry["id"]
+    assert made.value.entry == made.entry["id"]
     assert (made.entry["type"], made.entry["decision"]) == ("route.requested", "refused")
     assert made.entry["detail"] == {"method": "GET", "route": "/v1/reports/{id}", "code": "malformed"}
     assert made.entry["actor"]["kind"] == kind

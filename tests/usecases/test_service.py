@@ -82,7 +82,7 @@ async def test_law_in_force_is_changed_once_and_recorded(world: World) -> None:
 async def test_start_and_stop_are_on_the_record(world: World) -> None:
     made = await world.attempt(usecases.record_service(world.services, EventName.SERVICE_STARTED))
 
-    assert made.value == made.entry["id"]
+    assert made.value.entry == made.entry["id"]
     assert (made.entry["type"], made.entry["actor"], made.entry["source"]) == (
         "service.started",
         {"kind": "service"},
@@ -97,7 +97,7 @@ async def test_host_reads_the_record_and_that_is_recorded(world: World) -> None:
     assert (made.entry["type"], made.entry["decision"], made.entry["id"]) == (
         "audit.read",
         "permitted",
-        made.value.entry,
+        made.value.receipt.entry,
     )
 
 
@@ -134,4 +134,4 @@ async def test_refusal_that_is_on_the_record_is_not_recorded_twice(world: World)
     made = await world.attempt(refused_inside())
 
     assert made.error is not None
-    assert made.error.entry == made.entry["id"]
+    assert made.error.receipt.entry == made.entry["id"]

@@ -93,7 +93,7 @@ async def test_simulation_posts_nothing_and_is_on_the_record(populated: World) -
     assert (made.entry["type"], made.entry["decision"], made.entry["id"]) == (
         "release.simulated",
         "permitted",
-        made.value.entry,
+        made.value.receipt.entry,
     )
     assert (made.entry["agreement"], made.entry["scope"]) == (populated.agreement_id, "cyber-threats")
     assert made.entry["label"]["classification"] == "SECRET"

@@ -164,7 +164,7 @@ async def test_changed_row_releases_nothing_and_is_recorded(
             assert made.error is not None
             assert "canary" not in str(made.error)
             assert (made.entry["type"], made.entry["decision"]) == ("key.opened", "failed")
-            assert made.error.entry == made.entry["id"]
+            assert made.error.receipt.entry == made.entry["id"]
             assert made.entry["detail"]["place"]
 
 

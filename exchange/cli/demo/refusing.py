@@ -13,7 +13,7 @@ from exchange.client import ConnectionFailedError, ExchangeClient, client_contex
 from exchange.kernel import new_id, system_clock
 
 # Every answer has its own of these; all else must be the same for absent and forbidden.
-_OWN_HEADERS = frozenset({"x-request-id", "x-audit-entry", "date"})
+_OWN_HEADERS = frozenset({"x-request-id", "x-audit-entry", "x-audit-leaf", "date"})
 _NOT_FOUND, _FORBIDDEN, _NOT_AUTHENTICATED = 404, 403, 401
 
 

@@ -8,11 +8,11 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from exchange.audit import EventName
 from exchange.entrypoints.http.problems import Asked, refusal
+from exchange.entrypoints.http.receipts import receipt_headers
 from exchange.entrypoints.http.visit import CALL_KEY, SERVICES_KEY
 from exchange.kernel import ExchangeError
-from exchange.usecases import authenticate
+from exchange.usecases import record_visit
 
 _ASSETS = {
     "swagger-ui-bundle.js": "text/javascript; charset=utf-8",
@@ -63,9 +63,9 @@ def _route(path: str, content: bytes, media: str) -> Route:
     async def serve(request: Request) -> Response:
         services, call = request.scope[SERVICES_KEY], request.scope[CALL_KEY]
         try:
-            await authenticate(services, call, event=EventName.ROUTE_REQUESTED)
+            receipt = await record_visit(services, call, route=path)
         except ExchangeError as exc:
             return await refusal(services, call, exc, Asked(request.method, path))
-        return Response(content, headers=headers)
+        return Response(content, headers=headers | receipt_headers(receipt))
 
     return Route(path, serve, methods=["GET"])

@@ -6,15 +6,18 @@ from typing import Any
 
 from pydantic.json_schema import models_json_schema
 
-from exchange.entrypoints.http.problems import AUDIT_HEADER, STATUSES, TITLES
+from exchange.entrypoints.http.problems import STATUSES, TITLES
+from exchange.entrypoints.http.receipts import AUDIT_HEADER, LEAF_HEADER
 from exchange.entrypoints.http.routing import JSON, Operation, Parameter
 from exchange.wire import PROBLEM_MEDIA_TYPE, ProblemBody, WireModel
 
 _REFERENCE = "#/components/schemas/{model}"
+_RECEIPT = (AUDIT_HEADER, LEAF_HEADER)
 _EXAMPLE_ID = "01980000-0000-7000-8000-00000000000f"
 _ANSWER_HEADERS = {
     "X-Request-Id": "The exchange's own id of this request.",
     AUDIT_HEADER: "Id of the audit entry that was durable before this answer existed.",
+    LEAF_HEADER: "Leaf hash of that entry in base64 (RFC 9162): kept, it proves later that the log had the entry.",
     "Location": "Where the new thing is.",
     "ETag": "The version shown, for `If-Match`.",
     "Idempotency-Replayed": "`true` where an earlier post with the same key is answered again.",
@@ -27,7 +30,8 @@ States that have signed sharing agreements post and pull encrypted intelligence 
 who read what, when, under which agreement, and why it was allowed.
 
 Every request comes over TLS 1.3 with a client certificate that is enrolled. What a client may not see does not exist
-for it: absent and invisible are one answer. Every answer names its audit entry in `X-Audit-Entry`.
+for it: absent and invisible are one answer. Every answer names its audit entry in `X-Audit-Entry` and that
+entry's leaf hash in `X-Audit-Leaf`: together they are the caller's receipt.
 """
 
 
@@ -99,7 +103,7 @@ def _answer(operation: Operation) -> dict[str, Any]:
         content: dict[str, Any] = {operation.answer_media: {"schema": {"type": "string", "format": "binary"}}}
     else:
         content = {JSON: {"schema": {"$ref": _REFERENCE.format(model=operation.answer.__name__)}}}
-    names = ("X-Request-Id", AUDIT_HEADER, *operation.answer_headers)
+    names = ("X-Request-Id", *_RECEIPT, *operation.answer_headers)
     return {"description": operation.summary, "headers": _headers(names), "content": content}
 
 
@@ -126,11 +130,13 @@ def _problem(status: HTTPStatus) -> dict[str, Any]:
         "detail": TITLES[status].lower(),
         "request_id": _EXAMPLE_ID,
     }
+    # Where the log is away there is none; of a client that asks too often only the first refusal in a second has one.
+    receipt = () if status is HTTPStatus.SERVICE_UNAVAILABLE else _RECEIPT
     waits = ("Retry-After",) if status in {HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.SERVICE_UNAVAILABLE} else ()
     schema = {"$ref": _REFERENCE.format(model=ProblemBody.__name__)}
     return {
         "description": TITLES[status],
-        "headers": _headers(("X-Request-Id", *waits)),
+        "headers": _headers(("X-Request-Id", *receipt, *waits)),
         "content": {PROBLEM_MEDIA_TYPE: {"schema": schema, "example": example}},
     }
 

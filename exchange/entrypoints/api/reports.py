@@ -20,8 +20,8 @@ from exchange.entrypoints.api.parameters import (
     REPORT_ID,
     WITH_BODY,
 )
-from exchange.entrypoints.http.problems import AUDIT_HEADER
 from exchange.entrypoints.http.ranges import requested_range
+from exchange.entrypoints.http.receipts import receipt_headers
 from exchange.entrypoints.http.routing import Endpoint, Operation, Parameter, answered, read_model
 from exchange.entrypoints.http.visit import Visit, read_query, whole_number
 from exchange.kernel import Fault, InvalidError, MalformedError, parse_rfc3339
@@ -178,7 +178,7 @@ async def part(visit: Visit) -> Response:
     recorded = await read_part(visit.services, visit.call, visit.path["id"], asked)
     read = recorded.value
     headers = {
-        AUDIT_HEADER: recorded.entry,
+        **receipt_headers(recorded.receipt),
         "Accept-Ranges": "bytes",
         "Content-Disposition": f"attachment; filename*=UTF-8''{quote(read.part.name, safe='')}",
         "Content-Security-Policy": "default-src 'none'; sandbox",

@@ -19,6 +19,7 @@ from exchange.entrypoints.http.errors import (
     SlowRequestError,
     UnsupportedMediaError,
 )
+from exchange.entrypoints.http.receipts import receipt_headers
 from exchange.kernel import (
     ConflictError,
     ExchangeError,
@@ -35,8 +36,6 @@ from exchange.kernel import (
 )
 from exchange.usecases import Call, Services, authenticate, record_rejection
 from exchange.wire import PROBLEM_MEDIA_TYPE, FaultBody, ProblemBody
-
-AUDIT_HEADER = "X-Audit-Entry"
 
 _log = logging.getLogger("exchange.http")
 
@@ -98,10 +97,10 @@ async def refusal(services: Services, call: Call, error: ExchangeError, asked: A
     What a use case raised is recorded already; what was refused before any is recorded here. A stranger hears that
     it is one, whatever else was wrong. Where the log fails the answer is a 503: nothing is answered off the record.
     """
-    if error.entry is None and not isinstance(error, UnavailableError):
+    if error.receipt is None and not isinstance(error, UnavailableError):
         try:
             await authenticate(services, call, event=EventName.ROUTE_REQUESTED)
-            error.entry = await record_rejection(
+            error.receipt = await record_rejection(
                 services, call, method=asked.method, route=asked.route, code=error.code
             )
         except (NotAuthenticatedError, ForbiddenError) as exc:
@@ -123,8 +122,8 @@ def problem(error: ExchangeError, request_id: str) -> Response:
         broken = {"request_id": request_id, "code": error.code, "cause": error.message[:_DETAIL_LENGTH]}
         _log.error("request not answered", extra=broken)
     headers = _headers(error)
-    if error.entry is not None:
-        headers[AUDIT_HEADER] = error.entry
+    if error.receipt is not None:
+        headers |= receipt_headers(error.receipt)
     # INVARIANT: absent and forbidden are one answer; the message of a NotFoundError is not believed to be so.
     detail = TITLES[status].lower() if status is HTTPStatus.NOT_FOUND else error.message[:_DETAIL_LENGTH]
     body = ProblemBody(

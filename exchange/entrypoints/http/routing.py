@@ -19,7 +19,8 @@ from starlette.types import Receive, Scope, Send
 
 from exchange.entrypoints.http.errors import MethodNotAllowedError
 from exchange.entrypoints.http.metrics import UNMATCHED
-from exchange.entrypoints.http.problems import AUDIT_HEADER, Asked, refusal
+from exchange.entrypoints.http.problems import Asked, refusal
+from exchange.entrypoints.http.receipts import receipt_headers
 from exchange.entrypoints.http.visit import (
     CALL_KEY,
     SERVICES_KEY,
@@ -154,10 +155,10 @@ async def read_model(visit: Visit, model: type[ModelT]) -> ModelT:
 
 
 def answered(recorded: Recorded[T], body: WireModel | bytes, *, status: int = 200, **headers: str) -> Response:
-    """Return a JSON answer with the id of the entry that was durable before it existed.
+    """Return a JSON answer with the receipt of the entry that was durable before it existed.
 
     Keyword headers are written with underscores: `location`, `etag`.
     """
     content = body if isinstance(body, bytes) else body.model_dump_json(by_alias=True).encode()
     named = {name.replace("_", "-").title(): value for name, value in headers.items()}
-    return Response(content, status_code=status, headers={**named, AUDIT_HEADER: recorded.entry}, media_type=JSON)
+    return Response(content, status_code=status, headers=named | receipt_headers(recorded.receipt), media_type=JSON)
