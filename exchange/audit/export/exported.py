@@ -1,0 +1,99 @@
+"""What an export says: entries at their places in the log, and at its end how far it is complete."""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from ipaddress import ip_address
+from typing import NamedTuple
+
+from exchange.audit.shape import Entry
+from exchange.kernel import MalformedError
+
+NO_PERSONAL: Mapping[str, str] = {}
+
+# Eighteen digits fit what a database counts to.
+_PLACE = re.compile(r"([1-9][0-9]{0,17})\.(0|[1-9][0-9]{0,17})")
+
+
+class Place(NamedTuple):
+    """Where an entry is: the number of its log and its position there. In this order an export goes on."""
+
+    log: int
+    position: int
+
+    def __str__(self) -> str:
+        return f"{self.log}.{self.position}"
+
+
+def parse_place(text: str) -> Place:
+    """Return the place written as `LOG.POSITION`; raises MalformedError for any other text."""
+    found = _PLACE.fullmatch(text)
+    if found is None:
+        raise MalformedError("this is no place in the log: write `LOG.POSITION`, such as `1.4711`")
+    return Place(int(found[1]), int(found[2]))
+
+
+@dataclass(frozen=True, slots=True)
+class ExportedEntry:
+    """One entry at its place, as its reader may see it.
+
+    `content` are its canonical bytes, None where fields are hidden from this reader: `hidden` names them and `entry`
+    is what remains. `leaf` is the RFC 6962 leaf hash, `proof` the inclusion proof where the export carries one.
+    `personal` holds what the entry keeps encrypted, as it was revealed for this reader, or `erased`.
+    """
+
+    place: Place
+    leaf: bytes
+    entry: Entry
+    content: bytes | None
+    hidden: tuple[str, ...] = ()
+    proof: tuple[bytes, ...] = ()
+    personal: Mapping[str, str] = field(default_factory=lambda: NO_PERSONAL)
+
+    @property
+    def source(self) -> str:
+        """Return the address the request came from, or what stands for it."""
+        return self.personal.get("source", self.entry["source"])
+
+    @property
+    def thumbprint(self) -> str | None:
+        """Return the certificate's thumbprint, or what stands for it."""
+        return self.personal.get("thumbprint", self.entry["actor"].get("thumbprint"))
+
+
+@dataclass(frozen=True, slots=True)
+class Statement:
+    """The last record of an export: without it the export is not complete.
+
+    Every entry of the reader's slice behind `after` (None: from the beginning) and before `end` is in it: `count` of
+    them, from `first` to `last`. `end` is the place behind the last leaf of the signed `checkpoint`; `at` (RFC 3339) is
+    when the export was asked for. The places are written `LOG.POSITION`.
+    """
+
+    at: str
+    after: str | None
+    first: str | None
+    last: str | None
+    count: int
+    end: str
+    checkpoint: str | None = None
+
+    def as_json(self) -> dict[str, int | str | None]:
+        """Return the fields by name."""
+        return {
+            "at": self.at,
+            "after": self.after,
+            "first": self.first,
+            "last": self.last,
+            "count": self.count,
+            "end": self.end,
+            "checkpoint": self.checkpoint,
+        }
+
+
+def address_in(source: str) -> str | None:
+    """Return `source` in its one text form where it is an IP address, else None."""
+    try:
+        return str(ip_address(source.partition("%")[0]))
+    except ValueError:
+        return None

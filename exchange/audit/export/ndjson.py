@@ -1,0 +1,114 @@
+"""NDJSON: a JSON object a line, with the entry's canonical bytes in it unchanged, so that every leaf can be checked.
+
+`entry` is the last member of its line: its bytes run from behind `"entry":` to the brace that closes the line. Before
+it stand `log`, `position`, `leaf` (base64), and where there are any `proof` (base64 each), `personal` and `hidden`.
+The last line is `{"complete": {...}}`.
+"""
+
+import base64
+import binascii
+import hashlib
+from typing import NoReturn
+
+import orjson
+
+from exchange.audit.entry import parse_entry
+from exchange.audit.export.exported import NO_PERSONAL, ExportedEntry, Place, Statement
+from exchange.audit.shape import Entry, checked_entry
+from exchange.kernel import MalformedError
+
+# RFC 6962 §2.1: the leaf hash is the hash of a zero byte and the entry.
+_LEAF_PREFIX = b"\x00"
+# No string holds this: a quotation mark inside one is escaped.
+_ENTRY_MARK = b',"entry":'
+_COMPLETE_MARK = b'{"complete":'
+_HASH_BYTES = 32
+
+
+def entry_line(exported: ExportedEntry) -> bytes:
+    """Return the line of one entry."""
+    log, position = exported.place
+    fields: dict[str, object] = {"log": log, "position": position, "leaf": _base64(exported.leaf)}
+    if exported.proof:
+        fields["proof"] = [_base64(node) for node in exported.proof]
+    if exported.personal:
+        fields["personal"] = dict(exported.personal)
+    if exported.hidden:
+        fields["hidden"] = list(exported.hidden)
+    content = orjson.dumps(exported.entry) if exported.content is None else exported.content
+    return b"%b%b%b}\n" % (orjson.dumps(fields)[:-1], _ENTRY_MARK, content)
+
+
+def statement_line(statement: Statement) -> bytes:
+    """Return the last line."""
+    return orjson.dumps({"complete": statement.as_json()}) + b"\n"
+
+
+def place_in(line: bytes) -> Place | None:
+    """Return the place in a whole line of an export, None for its last."""
+    read = read_line(line)
+    return read.place if isinstance(read, ExportedEntry) else None
+
+
+def read_line(line: bytes) -> ExportedEntry | Statement:
+    """Return what a line says. Raises MalformedError for what no export of ours has written."""
+    return read_statement(line) if line.startswith(_COMPLETE_MARK) else read_entry(line)
+
+
+def read_entry(line: bytes) -> ExportedEntry:
+    """Return the entry in a line, whose leaf hash was compared with its bytes where they are all there.
+
+    Raises MalformedError where it is not canonical, not the bytes of its leaf hash, or no line of an export.
+    """
+    head, mark, rest = line.rstrip(b"\n").partition(_ENTRY_MARK)
+    if not mark or not rest.endswith(b"}"):
+        _refuse("it holds no entry")
+    try:
+        fields = orjson.loads(head + b"}")
+        place, leaf = Place(fields["log"], fields["position"]), _unbase64(fields["leaf"])
+        proof = tuple(map(_unbase64, fields.get("proof", ())))
+        hidden = tuple(fields.get("hidden", ()))
+        personal = fields.get("personal", NO_PERSONAL)
+    except (orjson.JSONDecodeError, KeyError, TypeError, AttributeError, binascii.Error) as exc:
+        raise MalformedError(f"a line of the export cannot be read: {exc}") from exc
+    if not all(type(number) is int and number >= 0 for number in place):
+        _refuse("its place is none")
+    content = None if hidden else rest[:-1]
+    entry = _shown(rest[:-1]) if content is None else _checked(content, leaf)
+    return ExportedEntry(place, leaf, entry, content, hidden, proof, personal)
+
+
+def read_statement(line: bytes) -> Statement:
+    """Return what the last line of an export says; raises MalformedError for any other."""
+    try:
+        return Statement(**orjson.loads(line)["complete"])
+    except (orjson.JSONDecodeError, KeyError, TypeError) as exc:
+        raise MalformedError("the last line of the export says not that it is complete") from exc
+
+
+def _checked(content: bytes, leaf: bytes) -> Entry:
+    if hashlib.sha256(_LEAF_PREFIX + content).digest() != leaf:
+        _refuse("its bytes are not those of its leaf hash")
+    return parse_entry(content)
+
+
+def _shown(content: bytes) -> Entry:
+    try:
+        return checked_entry(orjson.loads(content))
+    except orjson.JSONDecodeError as exc:
+        raise MalformedError(f"a line of the export cannot be read: {exc}") from exc
+
+
+def _base64(content: bytes) -> str:
+    return base64.b64encode(content).decode()
+
+
+def _unbase64(text: str) -> bytes:
+    content = base64.b64decode(text, validate=True)
+    if len(content) != _HASH_BYTES:
+        _refuse("a hash in it has not 32 bytes")
+    return content
+
+
+def _refuse(why: str) -> NoReturn:
+    raise MalformedError(f"a line of the export is damaged: {why}")

@@ -1,0 +1,16 @@
+import pytest
+
+from exchange.audit.export import FORMATS, FormatName
+from tests.core.audit.export.exported import FULL, STATEMENT, at_place
+
+
+@pytest.mark.parametrize("name", FormatName)
+def test_every_format_writes_lines_and_reads_places_back(name):
+    form = FORMATS[name]
+    line, last = form.entry_line(at_place(FULL, position=41)), form.statement_line(STATEMENT)
+
+    assert form.place_in(line) == (1, 41)
+    assert form.place_in(last) is None
+    assert line.count(b"\n") == last.count(b"\n") == 1
+    assert line.endswith(b"\n")
+    assert form.head.count(b"\n") == (1 if name is FormatName.CSV else 0)

@@ -1,0 +1,130 @@
+import base64
+import dataclasses
+import json
+
+import pytest
+from hypothesis import given
+
+from exchange.audit import parse_entry
+from exchange.audit.export import ExportedEntry, ndjson, read_entry, read_line, read_statement
+from exchange.kernel import MalformedError
+from tests.core.audit.export.exported import BARE, FULL, STATEMENT, TEXT, at_place, hiding, with_text
+
+PROOF = (b"\1" * 32, b"\2" * 32)
+
+
+def test_line_holds_the_canonical_bytes_unchanged():
+    exported = at_place(FULL)
+    line = ndjson.entry_line(exported)
+
+    assert line.endswith(b',"entry":' + exported.content + b"}\n")
+    assert json.loads(line) == {
+        "log": 1,
+        "position": 7,
+        "leaf": base64.b64encode(exported.leaf).decode(),
+        "entry": parse_entry(exported.content),
+    }
+
+
+def test_proof_personal_and_hidden_stand_before_the_entry():
+    exported = dataclasses.replace(hiding(at_place(FULL), "label", "owner"), proof=PROOF, personal={"source": "erased"})
+    line = json.loads(ndjson.entry_line(exported))
+
+    assert list(line) == ["log", "position", "leaf", "proof", "personal", "hidden", "entry"]
+    assert line["hidden"] == ["label", "owner"]
+    assert line["personal"] == {"source": "erased"}
+    assert "label" not in line["entry"]
+
+
+@pytest.mark.parametrize(
+    "exported",
+    [
+        at_place(FULL),
+        at_place(BARE, position=0),
+        dataclasses.replace(at_place(FULL), proof=PROOF, personal={"source": "10.0.0.9", "note": ',"entry":{}'}),
+        hiding(at_place(FULL), "label", "reasons"),
+    ],
+)
+def test_entry_comes_back(exported):
+    assert read_entry(ndjson.entry_line(exported)) == exported
+
+
+@given(TEXT)
+def test_entry_with_any_text_comes_back(text):
+    exported = with_text(text)
+    line = ndjson.entry_line(exported)
+
+    assert read_line(line) == exported
+    assert line.count(b"\n") == 1
+
+
+def test_statement_comes_back():
+    line = ndjson.statement_line(STATEMENT)
+
+    assert json.loads(line)["complete"] == STATEMENT.as_json()
+    assert read_line(line) == read_statement(line) == STATEMENT
+
+
+def test_place_is_that_of_the_entry():
+    assert ndjson.place_in(ndjson.entry_line(at_place(FULL, position=0))) == (1, 0)
+    assert ndjson.place_in(ndjson.statement_line(STATEMENT)) is None
+
+
+def test_changed_bytes_are_noticed():
+    line = ndjson.entry_line(at_place(FULL)).replace(b'"GBR"', b'"NOR"')
+
+    with pytest.raises(MalformedError, match="not those of its leaf hash"):
+        read_entry(line)
+
+
+def test_bytes_that_are_no_entry_are_refused_under_their_own_hash():
+    import hashlib
+
+    leaf = base64.b64encode(hashlib.sha256(b"\0{}").digest())
+
+    with pytest.raises(MalformedError, match="entry has no"):
+        read_entry(b'{"log":1,"position":1,"leaf":"' + leaf + b'","entry":{}}\n')
+
+
+LEAF = base64.b64encode(b"\3" * 32).decode()
+
+
+@pytest.mark.parametrize(
+    ("line", "why"),
+    [
+        ("", "holds no entry"),
+        ('{"log":1,"position":1}', "holds no entry"),
+        ('{"log":1,"position":1,"leaf":"' + LEAF + '","entry":{}', "leaf hash"),
+        ('{"log":1,"position":1,"leaf":"' + LEAF + '","entry":', "holds no entry"),
+        ('{"log":1,"position":,"leaf":"' + LEAF + '","entry":{}}', "cannot be read"),
+        ('{"leaf":"' + LEAF + '","entry":{}}', "cannot be read"),
+        ('{"log":1,"position":1,"entry":{}}', "cannot be read"),
+        ('[1,"entry":{}}', "cannot be read"),
+        ('{"log":1,"position":1,"leaf":"%","entry":{}}', "cannot be read"),
+        ('{"log":1,"position":1,"leaf":7,"entry":{}}', "cannot be read"),
+        ('{"log":1,"position":1,"leaf":"AAAA","entry":{}}', "not 32 bytes"),
+        ('{"log":1,"position":-1,"leaf":"' + LEAF + '","entry":{}}', "place is none"),
+        ('{"log":1,"position":true,"leaf":"' + LEAF + '","entry":{}}', "place is none"),
+        ('{"log":1,"position":"1","leaf":"' + LEAF + '","entry":{}}', "place is none"),
+        ('{"log":1,"position":1,"leaf":"' + LEAF + '","proof":["AA=="],"entry":{}}', "not 32 bytes"),
+        ('{"log":1,"position":1,"leaf":"' + LEAF + '","hidden":["label"],"entry":{}}', "entry has no"),
+        ('{"log":1,"position":1,"leaf":"' + LEAF + '","hidden":["label"],"entry":{]}', "cannot be read"),
+    ],
+)
+def test_damaged_line_is_refused(line, why):
+    with pytest.raises(MalformedError, match=why):
+        read_entry(line.encode())
+
+
+@pytest.mark.parametrize(
+    "line", [b"", b"{}", b'{"complete":{}}', b'{"complete":7}', b'{"complete":{"count":1}}', b"[]"]
+)
+def test_last_line_that_says_nothing_is_refused(line):
+    with pytest.raises(MalformedError, match="says not that it is complete"):
+        read_statement(line)
+
+
+def test_hidden_entry_is_not_compared_with_its_leaf():
+    line = ndjson.entry_line(hiding(at_place(FULL), "owner"))
+
+    assert isinstance(read_entry(line), ExportedEntry)

@@ -1,0 +1,319 @@
+import dataclasses
+import json
+from functools import cache
+
+import jsonschema_rs
+import pytest
+from hypothesis import given, settings
+from ocsf_json_schema import OcsfJsonSchemaEmbedded, get_ocsf_schema
+
+from exchange.audit import Actor, EventName, Outcome, Subject
+from exchange.audit.export import ocsf
+from exchange.audit.export.ocsf_classes import Activity, OcsfClass, activity_of
+from exchange.kernel import MalformedError
+from tests.core.audit.export.exported import (
+    BARE,
+    FULL,
+    HOSTILE,
+    LABEL,
+    MILLISECONDS,
+    STATEMENT,
+    TEXT,
+    at_place,
+    hiding,
+    with_text,
+)
+
+
+@cache
+def schema():
+    return OcsfJsonSchemaEmbedded(get_ocsf_schema(ocsf.SCHEMA_VERSION))
+
+
+@cache
+def validator(class_uid):
+    name = schema().lookup_class_name_from_uid(class_uid)
+    return jsonschema_rs.validator_for(schema().get_class_schema(name, list(ocsf.PROFILES)))
+
+
+@cache
+def published(class_uid):
+    found = get_ocsf_schema(ocsf.SCHEMA_VERSION)["classes"]
+    return next(one for one in found.values() if one["uid"] == class_uid)
+
+
+def valid(line):
+    event = json.loads(line)
+    faults = [
+        f"{'/'.join(map(str, fault.instance_path))}: {fault.message}"
+        for fault in validator(event["class_uid"]).iter_errors(event)
+    ]
+    assert faults == []
+    return event
+
+
+def test_validator_refuses_what_the_schema_does_not_know():
+    # Else the tests below would pass for any event.
+    event = json.loads(ocsf.entry_line(at_place(FULL)))
+
+    for changed in ({**event, "made_up": 1}, {**event, "severity_id": 77}, {k: event[k] for k in event if k != "api"}):
+        assert not validator(6003).is_valid(changed)
+
+
+@pytest.mark.parametrize("outcome", Outcome)
+@pytest.mark.parametrize("event", EventName)
+def test_every_event_is_valid(event, outcome):
+    for draft in (FULL, BARE):
+        told = valid(ocsf.entry_line(at_place(draft, event=event, outcome=outcome)))
+        assert told["metadata"]["event_code"] == event.value
+
+
+@pytest.mark.parametrize("event", EventName)
+def test_every_event_has_its_place(event):
+    activity = activity_of(event.value)
+
+    assert activity.is_known
+
+
+@pytest.mark.parametrize("event", EventName)
+def test_captions_are_the_published_ones(event):
+    activity = activity_of(event.value)
+    told = published(activity.kind.value)
+    numbers = told["attributes"]["activity_id"]["enum"]
+
+    assert told["caption"] == activity.kind.caption
+    assert told["category_uid"] == activity.kind.category
+    assert activity.number == 99 or numbers[str(activity.number)]["caption"] == activity.name
+
+
+@pytest.mark.parametrize(
+    ("event", "kind", "number"),
+    [
+        ("report.posted", OcsfClass.API_ACTIVITY, 1),
+        ("report.read", OcsfClass.API_ACTIVITY, 2),
+        ("report.part_read", OcsfClass.API_ACTIVITY, 2),
+        ("report.recalled", OcsfClass.API_ACTIVITY, 3),
+        ("route.requested", OcsfClass.API_ACTIVITY, 99),
+        ("caller.authenticated", OcsfClass.AUTHENTICATION, 1),
+        ("caller.described", OcsfClass.AUTHORIZE_SESSION, 1),
+        ("client.enrolled", OcsfClass.ENTITY_MANAGEMENT, 6),
+        ("client.revoked", OcsfClass.ENTITY_MANAGEMENT, 7),
+        ("member.suspended", OcsfClass.ENTITY_MANAGEMENT, 12),
+        ("member.resumed", OcsfClass.ENTITY_MANAGEMENT, 13),
+        ("certificate.removed", OcsfClass.ENTITY_MANAGEMENT, 4),
+        ("policy.changed", OcsfClass.ENTITY_MANAGEMENT, 3),
+        ("audit.exported", OcsfClass.EVENT_LOG_ACTIVITY, 3),
+        ("audit.read", OcsfClass.EVENT_LOG_ACTIVITY, 99),
+        ("service.started", OcsfClass.APPLICATION_LIFECYCLE, 3),
+        ("alert.raised", OcsfClass.DETECTION_FINDING, 1),
+    ],
+)
+def test_class_and_activity(event, kind, number):
+    activity = activity_of(event)
+
+    assert (activity.kind, activity.number) == (kind, number)
+
+
+def test_event_of_a_newer_log_is_exported_under_its_own_name():
+    assert activity_of("thing.done_so") == Activity(OcsfClass.API_ACTIVITY, 99, "Done So")
+    assert not activity_of("thing.done_so").is_known
+
+
+def test_full_entry_is_api_activity():
+    exported = at_place(FULL)
+    event = valid(ocsf.entry_line(exported))
+
+    assert event["type_uid"] == 600302
+    assert event["time"] == MILLISECONDS
+    assert (event["action_id"], event["disposition_id"], event["status_id"]) == (2, 2, 2)
+    assert (event["status_code"], event["status_detail"]) == ("not-a-party", "not-a-party recalled")
+    assert [one["policy"]["uid"] for one in event["authorizations"]] == ["agreement-1", "guards@3"]
+    assert event["actor"]["user"] == {
+        "uid": "client-1",
+        "type_id": 1,
+        "type": "User",
+        "credential_uid": "ab" * 32,
+        "org": {"uid": "NOR", "ou_uid": "NOR/NSM"},
+    }
+    assert event["src_endpoint"] == {"ip": "10.0.0.9"}
+    assert event["api"]["operation"] == "report.read"
+    assert event["raw_data_hash"]["value"] == exported.leaf.hex()
+    assert event["metadata"]["sequence"] == 7
+    (resource,) = event["resources"]
+    assert (resource["uid"], resource["version"], resource["owner"]["uid"]) == ("report-1", "2", "GBR")
+    (classification,) = resource["data_classifications"]
+    assert classification == event["metadata"]["data_classifications"][0]
+    assert classification["confidentiality_id"] == 3
+    assert classification["policy"] == {"name": "NATO"}
+    assert classification["status_details"] == [
+        "compartments: ATOMAL",
+        "handling: ORCON",
+        "releasable_to: GBR, NOR",
+    ]
+    assert event["unmapped"] == {
+        "log": 1,
+        "clearance": exported.entry["clearance"],
+        "owner": "GBR",
+        "agreement": "agreement-1",
+        "scope": "cyber-threats",
+        "purpose": "defence",
+        "node": "node-a",
+        "boot": "boot-1",
+        "node_seq": 5,
+        "detail": {"note": "n", "count": 3, "names": ["a", "b"]},
+        "bytes": 8192,
+        "result_count": 2,
+        "result_ids": ["r1", "r2"],
+    }
+
+
+@pytest.mark.parametrize(
+    ("outcome", "action", "disposition", "status"),
+    [(Outcome.PERMITTED, 1, 1, 1), (Outcome.REFUSED, 2, 2, 2), (Outcome.FAILED, 99, 27, 2)],
+)
+def test_decision_is_told_through_security_control(outcome, action, disposition, status):
+    event = valid(ocsf.entry_line(at_place(FULL, outcome=outcome)))
+
+    assert (event["action_id"], event["disposition_id"], event["status_id"]) == (action, disposition, status)
+
+
+@pytest.mark.parametrize(
+    ("level", "number"),
+    [("TOP SECRET", 4), ("SECRET", 3), ("CONFIDENTIAL", 2), ("RESTRICTED", 6), ("UNCLASSIFIED", 1), ("GEHEIM", 99)],
+)
+def test_level_is_a_confidentiality(level, number):
+    label = {"policy": "P", "classification": level}
+    (told,) = valid(ocsf.entry_line(at_place(FULL, label=label)))["metadata"]["data_classifications"]
+
+    assert told["confidentiality_id"] == number
+    assert "status_details" not in told
+    assert number != 99 or told["confidentiality"] == level
+
+
+def test_label_that_says_nothing_is_still_valid():
+    valid(ocsf.entry_line(at_place(FULL, label={"compartments": []})))
+
+
+@pytest.mark.parametrize(
+    ("source", "endpoint"),
+    [
+        ("10.0.0.9", {"ip": "10.0.0.9"}),
+        ("2001:DB8::1", {"ip": "2001:db8::1"}),
+        ("host", {"name": "host"}),
+        ("", {"name": "none"}),
+    ],
+)
+def test_source_is_an_address_or_a_name(source, endpoint):
+    assert (
+        valid(ocsf.entry_line(at_place(BARE, event=EventName.REPORT_READ, source=source)))["src_endpoint"] == endpoint
+    )
+
+
+@pytest.mark.parametrize(
+    ("kind", "number"), [("client", 1), ("host", 2), ("service", 3), ("unknown", 99), ("witness", 99)]
+)
+def test_actor_kind_is_a_type_of_user(kind, number):
+    event = valid(ocsf.entry_line(at_place(BARE, actor=Actor(kind))))
+
+    assert (event["user"]["type_id"], event["user"]["uid"]) == (number, kind)
+
+
+@pytest.mark.parametrize(
+    ("subject", "entity"),
+    [
+        (
+            Subject("client", "c-1", 3),
+            {"type_id": 2, "type": "User", "version": "3", "uid": "c-1", "name": "client c-1"},
+        ),
+        (Subject("agreement", "a-1"), {"type_id": 5, "type": "Policy", "uid": "a-1", "name": "agreement a-1"}),
+        (Subject("certificate", "t"), {"type_id": 99, "type": "certificate", "uid": "t", "name": "certificate t"}),
+        (None, {"type_id": 4, "type": "Organization", "name": "member"}),
+    ],
+)
+def test_entity_is_what_was_administered(subject, entity):
+    event = valid(ocsf.entry_line(at_place(BARE, event=EventName.MEMBER_LISTED, subject=subject)))
+
+    assert event["entity"] == entity
+
+
+def test_resource_without_version_or_owner_has_none():
+    event = valid(ocsf.entry_line(at_place(BARE, event=EventName.REPORT_READ, subject=Subject("report", "r-1"))))
+
+    assert event["resources"] == [{"uid": "r-1", "type": "report"}]
+
+
+def alert(**detail):
+    exported = at_place(BARE, outcome=Outcome.PERMITTED, detail=detail)
+    exported.entry["type"] = "alert.raised"
+    return valid(ocsf.entry_line(exported))
+
+
+def test_alert_is_a_detection_finding():
+    event = alert(rule="mass-pull", severity="medium")
+
+    assert event["class_uid"] == 2004
+    assert event["finding_info"] == {"uid": "entry-1", "title": "mass-pull", "created_time": MILLISECONDS}
+    assert (event["severity_id"], event["is_alert"], event["status"]) == (3, True, "New")
+
+
+@pytest.mark.parametrize("detail", [{}, {"rule": 3, "severity": "loud"}])
+def test_alert_that_says_little_is_one_all_the_same(detail):
+    event = alert(**detail)
+
+    assert (event["finding_info"]["title"], event["severity_id"]) == ("alert.raised", 4)
+
+
+def test_personal_data_is_what_was_revealed():
+    exported = dataclasses.replace(at_place(FULL), personal={"source": "erased", "thumbprint": "erased"})
+    event = valid(ocsf.entry_line(exported))
+
+    assert event["src_endpoint"] == {"name": "erased"}
+    assert event["actor"]["user"]["credential_uid"] == "erased"
+
+
+def test_hidden_fields_are_named():
+    event = valid(ocsf.entry_line(hiding(at_place(FULL), "label", "owner", "reasons")))
+
+    assert event["unmapped"]["hidden"] == ["label", "owner", "reasons"]
+    assert "GBR" not in json.dumps(event)
+
+
+@pytest.mark.parametrize("text", HOSTILE)
+def test_line_is_ascii_and_one(text):
+    line = ocsf.entry_line(with_text(text))
+
+    assert line.isascii()
+    assert line.count(b"\n") == 1
+    valid(line)
+
+
+@settings(deadline=None)
+@given(TEXT)
+def test_text_comes_back(text):
+    exported = with_text(text)
+    event = valid(ocsf.entry_line(exported))
+
+    assert event["actor"]["user"]["uid"] == exported.entry["actor"]["id"]
+    assert event["unmapped"]["detail"] == exported.entry["detail"]
+
+
+def test_last_line_is_the_export_itself():
+    event = valid(ocsf.statement_line(STATEMENT))
+
+    assert (event["class_uid"], event["activity_id"]) == (1008, 3)
+    assert event["unmapped"]["complete"] == STATEMENT.as_json()
+
+
+def test_place_is_that_of_the_line():
+    assert ocsf.place_in(ocsf.entry_line(at_place(FULL, position=0))) == (1, 0)
+    assert ocsf.place_in(ocsf.statement_line(STATEMENT)) is None
+
+
+@pytest.mark.parametrize("line", [b"", b"[]", b"{}", b'{"metadata":3}'])
+def test_what_is_no_line_is_refused(line):
+    with pytest.raises(MalformedError, match="no OCSF event"):
+        ocsf.place_in(line)
+
+
+def test_labels_are_those_of_the_full_entry():
+    assert at_place(FULL).entry["label"] == LABEL
