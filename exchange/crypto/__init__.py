@@ -1,4 +1,4 @@
-"""Crypto: what is encrypted, bound, sealed and certified, each with what the library offers for it.
+"""Crypto: what is encrypted, bound, sealed, signed and certified, each with what the library offers for it.
 
 Promises: every ciphertext is bound to its label and place and names its suite; opening gives the whole
 truth or an OpeningError that says nothing. Randomness and keys come in as arguments; the nonces and salts
@@ -17,11 +17,12 @@ from exchange.crypto.certificates import (
     sign_request,
 )
 from exchange.crypto.contexts import CONTEXT_BYTES, header_context, part_context
-from exchange.crypto.errors import CryptoError, OpeningError
+from exchange.crypto.errors import CryptoError, OpeningError, SignatureError
 from exchange.crypto.headers import decrypt_header, encrypt_header
 from exchange.crypto.keys import DATA_KEY_BYTES, NONCE_BYTES, derive_key
 from exchange.crypto.parts import PartEncryptor, decrypt_part, decrypt_part_chunks, encrypt_part
 from exchange.crypto.reading import CertificateFacts, read_certificate, thumbprint_of_der
+from exchange.crypto.signatures import SEED_BYTES, SignatureScheme, SigningKey, VerifyingKey
 from exchange.crypto.suites import HEADER_SUITE, PART_SUITE, WRAP_SUITE, Suite, require_suite, suite_named
 from exchange.crypto.tokens import open_token, seal_token
 
@@ -33,13 +34,18 @@ __all__ = [
     "HEADER_SUITE",
     "NONCE_BYTES",
     "PART_SUITE",
+    "SEED_BYTES",
     "WRAP_SUITE",
     "CertificateFacts",
     "CryptoError",
     "KeyAndCertificate",
     "OpeningError",
     "PartEncryptor",
+    "SignatureError",
+    "SignatureScheme",
+    "SigningKey",
     "Suite",
+    "VerifyingKey",
     "decrypt_header",
     "decrypt_part",
     "decrypt_part_chunks",

@@ -13,3 +13,9 @@ class OpeningError(CryptoError):
     """Ciphertext, key, label or place do not belong together; which of them is never said."""
 
     code = "cannot-open"
+
+
+class SignatureError(CryptoError):
+    """The signature is not of this key over this message; nothing that it covers may be believed."""
+
+    code = "bad-signature"

@@ -349,6 +349,7 @@ def test_every_error_of_the_core_has_a_row() -> None:
         "ExchangeError",
         "CryptoError",
         "OpeningError",
+        "SignatureError",
         "CanonicalError",
         "UnrecordedChangeError",
     }
