@@ -1,34 +1,124 @@
 """Audit: what happened, as bytes that can be proved.
 
 Promises: event names are a closed list; every draft becomes one canonical byte string, whatever a caller
-sent; the columns are computed from those bytes alone, so that a verifier can compare them.
+sent; the columns are computed from those bytes alone, so that a verifier can compare them. The entries form
+a Merkle tree (RFC 9162), published as C2SP tiles and signed checkpoints; proofs need nothing but public keys.
 Does not: store, number or order entries (the store does), or decide what must be recorded (use cases do).
 """
 
+from exchange.audit.bundles import parse_bundle, render_bundle
+from exchange.audit.checkpoint import Checkpoint, parse_checkpoint
 from exchange.audit.columns import EntryColumns
 from exchange.audit.draft import Actor, EntryDraft, Subject
 from exchange.audit.entry import LARGEST_RESULT_IDS_BYTES, SealedEntry, columns_of, parse_entry, seal_entry
 from exchange.audit.events import EventName, Outcome
+from exchange.audit.merkle import (
+    EMPTY_ROOT,
+    HASH_BYTES,
+    CompactRange,
+    TreeHead,
+    hash_children,
+    hash_leaf,
+    hash_leaves,
+    hash_level,
+    root_of,
+)
+from exchange.audit.note import LARGEST_NOTE_BYTES, NoteSignature, SignedNote, parse_note, parse_signature_line
+from exchange.audit.note_keys import (
+    Attestation,
+    NoteError,
+    NoteSigner,
+    SignatureType,
+    VerifierKey,
+    parse_verifier_key,
+    verify_note,
+)
+from exchange.audit.proofs import (
+    NodeReader,
+    ProofError,
+    consistency_proof,
+    inclusion_proof,
+    root_from_nodes,
+    verify_consistency,
+    verify_inclusion,
+)
 from exchange.audit.receipt import Receipt
 from exchange.audit.shape import ENTRY_VERSION, LARGEST_ENTRY_BYTES, Entry
 from exchange.audit.text import LONGEST_TEXT, fit_text
+from exchange.audit.tile_paths import (
+    TILE_HEIGHT,
+    TILE_WIDTH,
+    BundlePath,
+    TilePath,
+    bundles_of_size,
+    parse_bundle_path,
+    parse_tile_path,
+    tiles_of_size,
+)
+from exchange.audit.tiles import Tile, TileReader, grow_tiles, head_from_tiles, node_reader, split_hashes
 
 __all__ = [
+    "EMPTY_ROOT",
     "ENTRY_VERSION",
+    "HASH_BYTES",
     "LARGEST_ENTRY_BYTES",
+    "LARGEST_NOTE_BYTES",
     "LARGEST_RESULT_IDS_BYTES",
     "LONGEST_TEXT",
+    "TILE_HEIGHT",
+    "TILE_WIDTH",
     "Actor",
+    "Attestation",
+    "BundlePath",
+    "Checkpoint",
+    "CompactRange",
     "Entry",
     "EntryColumns",
     "EntryDraft",
     "EventName",
+    "NodeReader",
+    "NoteError",
+    "NoteSignature",
+    "NoteSigner",
     "Outcome",
+    "ProofError",
     "Receipt",
     "SealedEntry",
+    "SignatureType",
+    "SignedNote",
     "Subject",
+    "Tile",
+    "TilePath",
+    "TileReader",
+    "TreeHead",
+    "VerifierKey",
+    "bundles_of_size",
     "columns_of",
+    "consistency_proof",
     "fit_text",
+    "grow_tiles",
+    "hash_children",
+    "hash_leaf",
+    "hash_leaves",
+    "hash_level",
+    "head_from_tiles",
+    "inclusion_proof",
+    "node_reader",
+    "parse_bundle",
+    "parse_bundle_path",
+    "parse_checkpoint",
     "parse_entry",
+    "parse_note",
+    "parse_signature_line",
+    "parse_tile_path",
+    "parse_verifier_key",
+    "render_bundle",
+    "root_from_nodes",
+    "root_of",
     "seal_entry",
+    "split_hashes",
+    "tiles_of_size",
+    "verify_consistency",
+    "verify_inclusion",
+    "verify_note",
 ]
