@@ -14,6 +14,9 @@ ENTRY_VERSION = 1
 # C2SP tlog-tiles, entry bundles: the length of an entry is a 16-bit number.
 LARGEST_ENTRY_BYTES = 65_535
 
+ALWAYS_SHOWN = ("v", "id", "ts", "type", "decision", "actor")
+"""What nobody who sees an entry at all is denied."""
+
 
 class ActorFields(TypedDict):
     """Who acted."""
@@ -78,6 +81,17 @@ def checked_entry(value: object) -> Entry:
     not compared with today's list: an auditor's older tool must still read a newer log.
     """
     _check_fields(value, _REQUIRED, _OPTIONAL, "entry")
+    return cast("Entry", value)
+
+
+def checked_view(value: object) -> Entry:
+    """Return `value` as what a reader may see of an entry: fields of one, at least those that every view has.
+
+    The type promises more than a view holds: take what is not in `ALWAYS_SHOWN` by `get`. Raises MalformedError as
+    `checked_entry` does.
+    """
+    always = {name: _REQUIRED[name] for name in ALWAYS_SHOWN}
+    _check_fields(value, always, {**_REQUIRED, **_OPTIONAL}, "entry")
     return cast("Entry", value)
 
 

@@ -9,6 +9,8 @@ from typing import NamedTuple
 from exchange.audit.shape import Entry
 from exchange.kernel import MalformedError
 
+WHOLE = "whole"
+
 NO_PERSONAL: Mapping[str, str] = {}
 
 # Eighteen digits fit what a database counts to.
@@ -37,28 +39,35 @@ def parse_place(text: str) -> Place:
 class ExportedEntry:
     """One entry at its place, as its reader may see it.
 
-    `content` are its canonical bytes, None where fields are hidden from this reader: `hidden` names them and `entry`
-    is what remains. `leaf` is the RFC 6962 leaf hash, `proof` the inclusion proof where the export carries one.
-    `personal` holds what the entry keeps encrypted, as it was revealed for this reader, or `erased`.
+    `content` are its canonical bytes, None where its reader may not have all of it: then `extent` says how much that
+    is, and `entry` lacks fields that every whole entry has (see `checked_view`). Which ones are withheld is not said:
+    that they exist may be what is hidden. `leaf` is the RFC 6962 leaf hash, `proof` the inclusion proof where the
+    export carries one. `personal` holds what the entry keeps encrypted, as it was revealed for this reader, or
+    `erased`.
     """
 
     place: Place
     leaf: bytes
     entry: Entry
     content: bytes | None
-    hidden: tuple[str, ...] = ()
+    extent: str = WHOLE
     proof: tuple[bytes, ...] = ()
     personal: Mapping[str, str] = field(default_factory=lambda: NO_PERSONAL)
 
     @property
+    def name(self) -> str | None:
+        """Return the client's name where it was revealed, or what stands for it."""
+        return self.personal.get("name")
+
+    @property
     def source(self) -> str:
-        """Return the address the request came from, or what stands for it."""
-        return self.personal.get("source", self.entry["source"])
+        """Return the address the request came from, or what stands for it; the empty text where it is not shown."""
+        return self.personal.get("source") or self.entry.get("source", "")
 
     @property
     def thumbprint(self) -> str | None:
         """Return the certificate's thumbprint, or what stands for it."""
-        return self.personal.get("thumbprint", self.entry["actor"].get("thumbprint"))
+        return self.personal.get("thumbprint") or self.entry["actor"].get("thumbprint")
 
 
 @dataclass(frozen=True, slots=True)

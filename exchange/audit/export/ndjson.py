@@ -1,7 +1,8 @@
 """NDJSON: a JSON object a line, with the entry's canonical bytes in it unchanged, so that every leaf can be checked.
 
 `entry` is the last member of its line: its bytes run from behind `"entry":` to the brace that closes the line. Before
-it stand `log`, `position`, `leaf` (base64), and where there are any `proof` (base64 each), `personal` and `hidden`.
+it stand `log`, `position`, `leaf` (base64), and where there are any `proof` (base64 each) and `personal`; where the
+entry is not shown whole, `extent` says how much of it is.
 The last line is `{"complete": {...}}`.
 """
 
@@ -13,8 +14,8 @@ from typing import NoReturn
 import orjson
 
 from exchange.audit.entry import parse_entry
-from exchange.audit.export.exported import NO_PERSONAL, ExportedEntry, Place, Statement
-from exchange.audit.shape import Entry, checked_entry
+from exchange.audit.export.exported import NO_PERSONAL, WHOLE, ExportedEntry, Place, Statement
+from exchange.audit.shape import Entry, checked_view
 from exchange.kernel import MalformedError
 
 # RFC 6962 §2.1: the leaf hash is the hash of a zero byte and the entry.
@@ -33,8 +34,8 @@ def entry_line(exported: ExportedEntry) -> bytes:
         fields["proof"] = [_base64(node) for node in exported.proof]
     if exported.personal:
         fields["personal"] = dict(exported.personal)
-    if exported.hidden:
-        fields["hidden"] = list(exported.hidden)
+    if exported.content is None:
+        fields["extent"] = exported.extent
     content = orjson.dumps(exported.entry) if exported.content is None else exported.content
     return b"%b%b%b}\n" % (orjson.dumps(fields)[:-1], _ENTRY_MARK, content)
 
@@ -67,15 +68,15 @@ def read_entry(line: bytes) -> ExportedEntry:
         fields = orjson.loads(head + b"}")
         place, leaf = Place(fields["log"], fields["position"]), _unbase64(fields["leaf"])
         proof = tuple(map(_unbase64, fields.get("proof", ())))
-        hidden = tuple(fields.get("hidden", ()))
+        extent = fields.get("extent", WHOLE)
         personal = fields.get("personal", NO_PERSONAL)
     except (orjson.JSONDecodeError, KeyError, TypeError, AttributeError, binascii.Error) as exc:
         raise MalformedError(f"a line of the export cannot be read: {exc}") from exc
     if not all(type(number) is int and number >= 0 for number in place):
         _refuse("its place is none")
-    content = None if hidden else rest[:-1]
+    content = rest[:-1] if extent == WHOLE else None
     entry = _shown(rest[:-1]) if content is None else _checked(content, leaf)
-    return ExportedEntry(place, leaf, entry, content, hidden, proof, personal)
+    return ExportedEntry(place, leaf, entry, content, extent, proof, personal)
 
 
 def read_statement(line: bytes) -> Statement:
@@ -94,7 +95,7 @@ def _checked(content: bytes, leaf: bytes) -> Entry:
 
 def _shown(content: bytes) -> Entry:
     try:
-        return checked_entry(orjson.loads(content))
+        return checked_view(orjson.loads(content))
     except orjson.JSONDecodeError as exc:
         raise MalformedError(f"a line of the export cannot be read: {exc}") from exc
 

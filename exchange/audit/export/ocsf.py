@@ -20,6 +20,7 @@ from exchange.audit.export.ocsf_objects import (
     classifications,
     endpoint,
     entity,
+    request_of,
     resource,
     session,
     user,
@@ -123,8 +124,9 @@ def _metadata(exported: ExportedEntry) -> Json:
         "log_name": "audit",
         "log_version": str(entry["v"]),
         "original_time": entry["ts"],
-        "correlation_uid": entry["request_id"],
     }
+    if "request_id" in entry:
+        metadata["correlation_uid"] = entry["request_id"]
     if "label" in entry:
         metadata["data_classifications"] = classifications(entry["label"])
     return metadata
@@ -157,7 +159,7 @@ def _of_class(exported: ExportedEntry, kind: OcsfClass) -> Json:
     entry = exported.entry
     match kind:
         case OcsfClass.API_ACTIVITY:
-            api: Json = {"operation": entry["type"], "request": {"uid": entry["request_id"]}, "service": _SERVICE}
+            api: Json = {"operation": entry["type"], "request": {"uid": request_of(entry)}, "service": _SERVICE}
             return {**_who(exported), "api": api, "resources": [resource(exported)]}
         case OcsfClass.AUTHENTICATION:
             protocol: Json = {"auth_protocol_id": OTHER_ID, "auth_protocol": "Mutual TLS", "is_remote": True}
@@ -190,10 +192,8 @@ def _finding(entry: Entry) -> Json:
 
 def _unmapped(exported: ExportedEntry) -> Json:
     entry = exported.entry
-    kept: Json = {"log": exported.place.log}
+    kept: Json = {"log": exported.place.log, "extent": exported.extent}
     kept |= {name: entry[name] for name in (*_UNMAPPED, *_RESULTS) if name in entry}  # type: ignore[literal-required]  # names of the shape
-    if exported.hidden:
-        kept["hidden"] = list(exported.hidden)
     return kept
 
 

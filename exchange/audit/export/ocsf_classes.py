@@ -43,10 +43,10 @@ class Activity:
     number: int
     name: str
 
-    @property
-    def is_known(self) -> bool:
-        """Return whether a row of the tables says so."""
-        return self.number != OTHER or self.name in _OTHERS
+
+def is_known(event: str) -> bool:
+    """Return whether the event has a class of its own choice; within it, what has no activity there is `Other`."""
+    return event.partition(".")[0] in _CLASSES_OF_NOUNS
 
 
 def activity_of(event: str) -> Activity:
@@ -81,6 +81,8 @@ _CLASSES_OF_NOUNS: Mapping[str, OcsfClass] = {
     "schema": OcsfClass.APPLICATION_LIFECYCLE,
     "audit": OcsfClass.EVENT_LOG_ACTIVITY,
     "log": OcsfClass.EVENT_LOG_ACTIVITY,
+    "entry": OcsfClass.EVENT_LOG_ACTIVITY,
+    "archive": OcsfClass.EVENT_LOG_ACTIVITY,
     "node": OcsfClass.EVENT_LOG_ACTIVITY,
     "checkpoint": OcsfClass.EVENT_LOG_ACTIVITY,
     "witness": OcsfClass.EVENT_LOG_ACTIVITY,
@@ -160,7 +162,3 @@ _NAMES: Mapping[OcsfClass, Mapping[int, str]] = {
     OcsfClass.APPLICATION_LIFECYCLE: {_INSTALL: "Install", _START: "Start", _STOP: "Stop", _UPDATED: "Update"},
     OcsfClass.DETECTION_FINDING: {_CREATE: "Create"},
 }
-# Verbs that are `Other` on purpose: the class has no activity for them.
-_OTHERS = frozenset(
-    {"Read", "Searched", "Requested", "Heartbeat", "Verified", "Voided", "Frozen", "Cosigned", "Refused"}
-)

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 
 from exchange.audit.export.exported import ExportedEntry, address_in
+from exchange.audit.shape import Entry
 
 Json = dict[str, object]
 
@@ -39,6 +40,8 @@ def user(exported: ExportedEntry) -> Json:
     acting = entry["actor"]
     number, name = _USER_TYPES.get(acting["kind"], (OTHER_ID, acting["kind"]))
     described: Json = {"uid": acting.get("id", acting["kind"]), "type_id": number, "type": name}
+    if exported.name is not None:
+        described["name"] = exported.name
     if exported.thumbprint is not None:
         described["credential_uid"] = exported.thumbprint
     if "member" in entry:
@@ -54,7 +57,12 @@ def actor(exported: ExportedEntry) -> Json:
 def session(exported: ExportedEntry) -> Json:
     """Return the session: here each request stands by itself."""
     entry = exported.entry
-    return {"uid": entry["request_id"], "is_remote": entry["actor"]["kind"] == "client"}
+    return {"uid": request_of(entry), "is_remote": entry["actor"]["kind"] == "client"}
+
+
+def request_of(entry: Entry) -> str:
+    """Return the id of the request, or the entry's own where it is not shown."""
+    return entry.get("request_id", entry["id"])
 
 
 def endpoint(source: str) -> Json:

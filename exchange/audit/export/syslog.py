@@ -45,9 +45,9 @@ def message(exported: ExportedEntry) -> bytes:
         (
             f"<{_FACILITY * 8 + _SEVERITIES[severity_of(entry)]}>1",
             entry["ts"],
-            _printable(entry["node"], _HOSTNAME_LENGTH),
+            _printable(entry.get("node", ""), _HOSTNAME_LENGTH),
             APP_NAME,
-            _printable(entry["boot"], _PROCID_LENGTH),
+            _printable(entry.get("boot", ""), _PROCID_LENGTH),
             _printable(entry["type"], _MSGID_LENGTH),
         )
     )

@@ -103,7 +103,12 @@ def with_text(text: str) -> ExportedEntry:
     )
 
 
-def hiding(exported: ExportedEntry, *names: str) -> ExportedEntry:
-    """Return the entry as a reader sees it from whom `names` are hidden."""
+def hiding(exported: ExportedEntry, *names: str, extent: str = "others") -> ExportedEntry:
+    """Return the entry as a reader sees it from whom `names` are withheld."""
     entry = {name: value for name, value in exported.entry.items() if name not in names}
-    return dataclasses.replace(exported, entry=entry, content=None, hidden=names)
+    return dataclasses.replace(exported, entry=entry, content=None, extent=extent)
+
+
+def least_of(exported: ExportedEntry) -> ExportedEntry:
+    """Return the entry as the reader sees it who may see the least."""
+    return hiding(exported, *(exported.entry.keys() - {"v", "id", "ts", "type", "decision", "actor"}), extent="refusal")

@@ -77,6 +77,7 @@ def test_full_entry_fills_the_extension():
         "exchangeBoot": "boot-1",
         "cn2": "5",
         "cn2Label": "node_seq",
+        "exchangeExtent": "whole",
         "exchangeLeaf": exported.leaf.hex(),
         "msg": '{"count":3,"names":["a","b"],"note":"n"}',
         "exchangeResults": "r1 r2",
@@ -149,8 +150,8 @@ def test_pipe_is_escaped_in_the_head_and_equals_in_the_extension():
     assert " suid=a|b\\=c " in line
 
 
-def test_hidden_fields_are_named():
-    assert extension(hiding(at_place(FULL), "owner"))["exchangeHidden"] == "owner"
+def test_how_much_is_shown_is_said():
+    assert extension(hiding(at_place(FULL), "owner"))["exchangeExtent"] == "others"
 
 
 def test_place_is_that_of_the_line():

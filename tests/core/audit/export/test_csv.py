@@ -64,6 +64,7 @@ def test_full_entry_fills_its_row():
         "node": "node-a",
         "boot": "boot-1",
         "node_seq": "5",
+        "extent": "whole",
         "leaf": exported.leaf.hex(),
         "detail": '{"count":3,"names":["a","b"],"note":"n"}',
         "results": "r1 r2",
@@ -77,8 +78,8 @@ def test_absent_fields_are_empty_cells():
     assert named(line)["owner"] == named(line)["bytes"] == named(line)["detail"] == named(line)["clearance"] == ""
 
 
-def test_hidden_fields_are_named():
-    assert named(csv.entry_line(hiding(at_place(FULL), "label", "owner")))["hidden"] == "label owner"
+def test_how_much_is_shown_is_said():
+    assert named(csv.entry_line(hiding(at_place(FULL), "label", "owner")))["extent"] == "others"
 
 
 def test_digest_of_many_results_stands_in_their_place():

@@ -1,7 +1,7 @@
 import pytest
 
 from exchange.audit.export import FORMATS, FormatName
-from tests.core.audit.export.exported import FULL, STATEMENT, at_place
+from tests.core.audit.export.exported import FULL, STATEMENT, at_place, least_of
 
 
 @pytest.mark.parametrize("name", FormatName)
@@ -14,3 +14,13 @@ def test_every_format_writes_lines_and_reads_places_back(name):
     assert line.count(b"\n") == last.count(b"\n") == 1
     assert line.endswith(b"\n")
     assert form.head.count(b"\n") == (1 if name is FormatName.CSV else 0)
+
+
+@pytest.mark.parametrize("name", FormatName)
+def test_every_format_writes_the_least_that_a_reader_sees(name):
+    exported = least_of(at_place(FULL, position=41))
+    line = FORMATS[name].entry_line(exported)
+
+    assert FORMATS[name].place_in(line) == (1, 41)
+    for withheld in (b"GBR", b"NOR", b"SECRET", b"agreement-1", b"not-a-party", b"request-1", b"10.0.0.9", b"node-a"):
+        assert withheld not in line

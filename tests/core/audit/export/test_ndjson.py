@@ -26,12 +26,12 @@ def test_line_holds_the_canonical_bytes_unchanged():
     }
 
 
-def test_proof_personal_and_hidden_stand_before_the_entry():
+def test_proof_personal_and_extent_stand_before_the_entry():
     exported = dataclasses.replace(hiding(at_place(FULL), "label", "owner"), proof=PROOF, personal={"source": "erased"})
     line = json.loads(ndjson.entry_line(exported))
 
-    assert list(line) == ["log", "position", "leaf", "proof", "personal", "hidden", "entry"]
-    assert line["hidden"] == ["label", "owner"]
+    assert list(line) == ["log", "position", "leaf", "proof", "personal", "extent", "entry"]
+    assert line["extent"] == "others"
     assert line["personal"] == {"source": "erased"}
     assert "label" not in line["entry"]
 
@@ -107,8 +107,8 @@ LEAF = base64.b64encode(b"\3" * 32).decode()
         ('{"log":1,"position":true,"leaf":"' + LEAF + '","entry":{}}', "place is none"),
         ('{"log":1,"position":"1","leaf":"' + LEAF + '","entry":{}}', "place is none"),
         ('{"log":1,"position":1,"leaf":"' + LEAF + '","proof":["AA=="],"entry":{}}', "not 32 bytes"),
-        ('{"log":1,"position":1,"leaf":"' + LEAF + '","hidden":["label"],"entry":{}}', "entry has no"),
-        ('{"log":1,"position":1,"leaf":"' + LEAF + '","hidden":["label"],"entry":{]}', "cannot be read"),
+        ('{"log":1,"position":1,"leaf":"' + LEAF + '","extent":"others","entry":{}}', "entry has no"),
+        ('{"log":1,"position":1,"leaf":"' + LEAF + '","extent":"others","entry":{]}', "cannot be read"),
     ],
 )
 def test_damaged_line_is_refused(line, why):

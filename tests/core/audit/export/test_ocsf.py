@@ -9,7 +9,7 @@ from ocsf_json_schema import OcsfJsonSchemaEmbedded, get_ocsf_schema
 
 from exchange.audit import Actor, EventName, Outcome, Subject
 from exchange.audit.export import ocsf
-from exchange.audit.export.ocsf_classes import Activity, OcsfClass, activity_of
+from exchange.audit.export.ocsf_classes import Activity, OcsfClass, activity_of, is_known
 from exchange.kernel import MalformedError
 from tests.core.audit.export.exported import (
     BARE,
@@ -21,6 +21,7 @@ from tests.core.audit.export.exported import (
     TEXT,
     at_place,
     hiding,
+    least_of,
     with_text,
 )
 
@@ -70,9 +71,7 @@ def test_every_event_is_valid(event, outcome):
 
 @pytest.mark.parametrize("event", EventName)
 def test_every_event_has_its_place(event):
-    activity = activity_of(event.value)
-
-    assert activity.is_known
+    assert is_known(event.value)
 
 
 @pytest.mark.parametrize("event", EventName)
@@ -116,7 +115,7 @@ def test_class_and_activity(event, kind, number):
 
 def test_event_of_a_newer_log_is_exported_under_its_own_name():
     assert activity_of("thing.done_so") == Activity(OcsfClass.API_ACTIVITY, 99, "Done So")
-    assert not activity_of("thing.done_so").is_known
+    assert not is_known("thing.done_so")
 
 
 def test_full_entry_is_api_activity():
@@ -152,6 +151,7 @@ def test_full_entry_is_api_activity():
     ]
     assert event["unmapped"] == {
         "log": 1,
+        "extent": "whole",
         "clearance": exported.entry["clearance"],
         "owner": "GBR",
         "agreement": "agreement-1",
@@ -264,17 +264,25 @@ def test_alert_that_says_little_is_one_all_the_same(detail):
 
 
 def test_personal_data_is_what_was_revealed():
-    exported = dataclasses.replace(at_place(FULL), personal={"source": "erased", "thumbprint": "erased"})
+    exported = dataclasses.replace(
+        at_place(FULL), personal={"source": "erased", "thumbprint": "erased", "name": "erased"}
+    )
     event = valid(ocsf.entry_line(exported))
 
     assert event["src_endpoint"] == {"name": "erased"}
     assert event["actor"]["user"]["credential_uid"] == "erased"
+    assert event["actor"]["user"]["name"] == "erased"
 
 
-def test_hidden_fields_are_named():
+@pytest.mark.parametrize("event", EventName)
+def test_every_event_is_valid_however_little_is_shown(event):
+    valid(ocsf.entry_line(least_of(at_place(FULL, event=event))))
+
+
+def test_how_much_is_shown_is_said():
     event = valid(ocsf.entry_line(hiding(at_place(FULL), "label", "owner", "reasons")))
 
-    assert event["unmapped"]["hidden"] == ["label", "owner", "reasons"]
+    assert event["unmapped"]["extent"] == "others"
     assert "GBR" not in json.dumps(event)
 
 

@@ -7,7 +7,7 @@ from exchange.audit import Outcome
 from exchange.audit.export import syslog
 from exchange.audit.export.fields import cells_of
 from exchange.audit.export.visible import plain
-from tests.core.audit.export.exported import BARE, FULL, HOSTILE, TEXT, at_place, with_text
+from tests.core.audit.export.exported import BARE, FULL, HOSTILE, TEXT, at_place, least_of, with_text
 
 # RFC 5424 §6, with the one element of structured data that we write.
 MESSAGE = re.compile(
@@ -107,3 +107,10 @@ def test_message_of_the_largest_entry_fits():
 
 def test_frame_counts_bytes():
     assert syslog.framed("é".encode()) == b"2 \xc3\xa9"
+
+
+def test_message_of_the_least_that_a_reader_sees_has_dashes():
+    found, parameters = parsed(syslog.message(least_of(at_place(FULL))))
+
+    assert (found[3], found[5]) == ("-", "-")
+    assert "node" not in parameters
