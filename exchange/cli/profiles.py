@@ -26,6 +26,7 @@ class Door:
     key: Path | None = None
     ca: Path | None = None
     profile: str | None = None
+    receipts: Path | None = None
 
     @property
     def is_named(self) -> bool:
@@ -50,7 +51,19 @@ def endpoint_of(door: Door) -> Endpoint:
         raise InvalidError(
             f"which exchange? missing {options}: give them, a saved `--profile`, or EXCHANGE_URL and so on"
         )
-    return Endpoint(given["url"], Path(given["cert"]), Path(given["key"]), Path(given["ca"]))
+    return Endpoint(
+        given["url"], Path(given["cert"]), Path(given["key"]), Path(given["ca"]), receipts=receipts_path(door)
+    )
+
+
+def receipts_path(door: Door) -> Path | None:
+    """Return where receipts are kept: the option, EXCHANGE_RECEIPTS, or the profile's own file beside the profiles."""
+    named = door.receipts or os.environ.get("EXCHANGE_RECEIPTS")
+    if named:
+        return Path(named)
+    if door.profile is None:
+        return None
+    return profiles_path().parent / "receipts" / f"{door.profile}.ndjson"
 
 
 def profiles_path() -> Path:

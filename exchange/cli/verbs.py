@@ -34,6 +34,12 @@ _DOOR: Mapping[str, object] = {
     "key": Annotated[Path | None, typer.Option("--key", help="Its private key, PEM [EXCHANGE_KEY].")],
     "ca": Annotated[Path | None, typer.Option("--ca", help="The exchange's authority, PEM [EXCHANGE_CA].")],
     "profile": Annotated[str | None, typer.Option("--profile", help="A saved connection instead of these four.")],
+    "receipts": Annotated[
+        Path | None,
+        typer.Option(
+            "--receipts", help="Keep every answer's receipt in this file [EXCHANGE_RECEIPTS; a profile has its own]."
+        ),
+    ],
 }
 _DIR: Mapping[str, object] = {"dir": DirOption}
 
@@ -107,8 +113,8 @@ async def _awaited(act: Awaitable[None]) -> None:
 
 def _door(given: dict[str, object]) -> Door:
     url, profile = given.pop("url"), given.pop("profile")
-    cert, key, ca = (_path(given.pop(name)) for name in ("cert", "key", "ca"))
-    return Door(_text(url), cert, key, ca, _text(profile))
+    cert, key, ca, receipts = (_path(given.pop(name)) for name in ("cert", "key", "ca", "receipts"))
+    return Door(_text(url), cert, key, ca, _text(profile), receipts)
 
 
 def _path(value: object) -> Path | None:

@@ -2,13 +2,20 @@
 
 Promises: one class, `ExchangeClient`, with a method per act of the contract; every refusal is a
 `ProblemError` with the contract's code, every failed connection says what to mend; nothing is done
-twice that may be done once only; bytes whose digest is not the header's are not taken. Installs and
-runs without the server's dependencies.
-Does not: decide anything, keep anything, or believe a server of another authority.
+twice that may be done once only; bytes whose digest is not the header's are not taken; where a file for them
+is named, the receipt of every answer is kept there. Installs and runs without the server's dependencies.
+Does not: decide anything, keep anything else, or believe a server of another authority.
 """
 
-from exchange.client.errors import AnswerError, ConnectionFailedError, ProblemError, UnsafeKeyError
+from exchange.client.errors import (
+    AnswerError,
+    ConnectionFailedError,
+    ProblemError,
+    ReceiptFileError,
+    UnsafeKeyError,
+)
 from exchange.client.exchange_client import ExchangeClient
+from exchange.client.receipts import KeptReceipt, read_receipts
 from exchange.client.tls import client_context
 from exchange.client.transport import Endpoint
 
@@ -17,7 +24,10 @@ __all__ = [
     "ConnectionFailedError",
     "Endpoint",
     "ExchangeClient",
+    "KeptReceipt",
     "ProblemError",
+    "ReceiptFileError",
     "UnsafeKeyError",
     "client_context",
+    "read_receipts",
 ]

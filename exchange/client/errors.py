@@ -46,6 +46,12 @@ class AnswerError(ExchangeError):
     code = "unexpected-answer"
 
 
+class ReceiptFileError(ExchangeError):
+    """The file of kept receipts cannot be read or written; an answer without its receipt is not used."""
+
+    code = "receipts"
+
+
 def explain_connection(url: str, cert: Path, ca: Path, failure: BaseException) -> ConnectionFailedError:
     """Return the error that names the cause of `failure`, found in its chain, and the mend."""
     text = " ".join(str(link) for link in _chain(failure)).lower()

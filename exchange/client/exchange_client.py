@@ -49,17 +49,35 @@ class ExchangeClient:
 
     Every method raises ProblemError for a refusal (its `code` is the contract's), ConnectionFailedError where the
     exchange cannot be reached or does not accept the certificate, AnswerError for an answer that is none.
+    With `receipts` the receipt of every answer, refusals included, is kept in that file before the answer is used.
     """
 
-    def __init__(
-        self, url: str, cert: Path | str, key: Path | str, ca: Path | str, *, timeout_seconds: float = 30.0
+    def __init__(  # noqa: PLR0913  where the exchange is, and who we are there
+        self,
+        url: str,
+        cert: Path | str,
+        key: Path | str,
+        ca: Path | str,
+        *,
+        timeout_seconds: float = 30.0,
+        receipts: Path | str | None = None,
     ) -> None:
-        self._transport = Transport(Endpoint(url, Path(cert), Path(key), Path(ca), timeout_seconds))
+        kept = None if receipts is None else Path(receipts)
+        self._transport = Transport(
+            Endpoint(url, Path(cert), Path(key), Path(ca), timeout_seconds=timeout_seconds, receipts=kept)
+        )
 
     @classmethod
     def at(cls, endpoint: Endpoint) -> "ExchangeClient":
         """Return a client for `endpoint`."""
-        return cls(endpoint.url, endpoint.cert, endpoint.key, endpoint.ca, timeout_seconds=endpoint.timeout_seconds)
+        return cls(
+            endpoint.url,
+            endpoint.cert,
+            endpoint.key,
+            endpoint.ca,
+            timeout_seconds=endpoint.timeout_seconds,
+            receipts=endpoint.receipts,
+        )
 
     def __enter__(self) -> Self:
         return self

@@ -10,6 +10,7 @@ from typing import TypedDict
 import httpx2
 
 from exchange.client.errors import AnswerError, ConnectionFailedError, ProblemError, explain_connection
+from exchange.client.receipts import ReceiptFile
 from exchange.client.tls import client_context
 from exchange.kernel import Fault
 
@@ -31,7 +32,7 @@ class Body(TypedDict, total=False):
 
 @dataclass(frozen=True, slots=True)
 class Endpoint:
-    """Where the exchange is and who we are there."""
+    """Where the exchange is and who we are there; `receipts` is the file in which every answer's receipt is kept."""
 
     url: str
     cert: Path
@@ -39,6 +40,7 @@ class Endpoint:
     ca: Path
     timeout_seconds: float = 30.0
     pause: Callable[[float], None] = field(default=time.sleep)
+    receipts: Path | None = None
 
 
 class Transport:
@@ -48,6 +50,7 @@ class Transport:
         if not endpoint.url.startswith("https://"):
             raise ConnectionFailedError(f"`{endpoint.url}` is no address of an exchange: it begins with `https://`")
         self._endpoint = endpoint
+        self._receipts = None if endpoint.receipts is None else ReceiptFile(endpoint.receipts)
         self._http = httpx2.Client(
             base_url=endpoint.url.rstrip("/"),
             verify=client_context(endpoint.cert, endpoint.key, endpoint.ca),
@@ -65,12 +68,14 @@ class Transport:
         """Return a successful answer.
 
         `may_repeat` says that doing it twice does no harm (it reads, or carries an `Idempotency-Key`): only then
-        is a broken connection, a 429 or a 503 tried again. Raises ProblemError and ConnectionFailedError.
+        is a broken connection, a 429 or a 503 tried again. Raises ProblemError and ConnectionFailedError, and
+        ReceiptFileError where the receipt cannot be kept.
         """
         pauses = list(_PAUSES_SECONDS) if may_repeat else []
         while True:
             try:
                 answer = self._http.request(method, path, **(body or {}))
+                self._keep(answer)
             except httpx2.TransportError as exc:
                 if not pauses or not _may_pass(exc):
                     raise self._explained(exc) from exc
@@ -86,11 +91,17 @@ class Transport:
         """Yield a successful answer whose body has not been read yet."""
         try:
             with self._http.stream("GET", path, headers={"Accept": "*/*", **headers}) as answer:
+                self._keep(answer)
                 if answer.status_code >= _FIRST_REFUSAL:
                     answer.read()
                 yield checked(answer)
         except httpx2.TransportError as exc:
             raise self._explained(exc) from exc
+
+    def _keep(self, answer: httpx2.Response) -> None:
+        # Before anything else is done with the answer, refusals included.
+        if self._receipts is not None:
+            self._receipts.keep(answer)
 
     def _explained(self, exc: Exception) -> Exception:
         return explain_connection(self._endpoint.url, self._endpoint.cert, self._endpoint.ca, exc)

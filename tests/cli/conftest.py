@@ -27,7 +27,7 @@ class Ran:
 
 @pytest.fixture(autouse=True)
 def plain_environment(monkeypatch, tmp_path):
-    for name in ("DIR", "URL", "CERT", "KEY", "CA", "POLICIES_DIR", "DATABASE_URL", "TRACEBACK"):
+    for name in ("DIR", "URL", "CERT", "KEY", "CA", "POLICIES_DIR", "DATABASE_URL", "TRACEBACK", "RECEIPTS"):
         monkeypatch.delenv(f"EXCHANGE_{name}", raising=False)
     monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
 

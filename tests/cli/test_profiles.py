@@ -71,3 +71,16 @@ def test_broken_file_is_named(exchange, text):
 
     assert ran.code == 1
     assert "profiles.toml" in ran.err
+
+
+def test_profile_keeps_receipts_in_a_file_of_its_own(saved):
+    assert endpoint_of(Door(profile="one")).receipts == profiles_path().parent / "receipts" / "one.ndjson"
+
+
+def test_receipts_go_where_they_were_told(saved, monkeypatch, tmp_path):
+    words = {"url": "https://one:1", "cert": saved / "cert", "key": saved / "key", "ca": saved / "ca"}
+    assert endpoint_of(Door(**words)).receipts is None
+
+    monkeypatch.setenv("EXCHANGE_RECEIPTS", str(tmp_path / "environment"))
+    assert endpoint_of(Door(**words)).receipts == tmp_path / "environment"
+    assert endpoint_of(Door(**words, receipts=tmp_path / "option")).receipts == tmp_path / "option"

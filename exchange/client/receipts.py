@@ -1,0 +1,136 @@
+"""Receipts kept: for every answer, which audit entry the exchange wrote about it, and that entry's leaf hash.
+
+A file of lines, each one JSON object, each on disk before the answer is used; it belongs to its owner alone.
+Later the log must prove every one of them: what it cannot prove, it has lost, changed or hidden.
+"""
+
+import base64
+import binascii
+import json
+import os
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from io import FileIO
+from pathlib import Path
+
+import httpx2
+
+from exchange.client.errors import AnswerError, ReceiptFileError
+from exchange.kernel import is_uuid7, rfc3339
+
+ENTRY_HEADER = "x-audit-entry"
+LEAF_HEADER = "x-audit-leaf"
+
+_LEAF_BYTES = 32
+# A line of ours has about 300 bytes; a longer one is not of ours.
+_LONGEST_LINE = 4096
+
+
+@dataclass(frozen=True, slots=True)
+class KeptReceipt:
+    """What one answer left behind. `leaf` is the leaf hash in base64; `at` is when this side read the answer.
+
+    `request` is method and path, without the query: enough to know what it was about.
+    """
+
+    entry: str
+    leaf: str
+    at: str
+    request: str
+    status: int
+
+    @property
+    def leaf_hash(self) -> bytes:
+        """Return the leaf hash itself."""
+        return base64.b64decode(self.leaf)
+
+
+class ReceiptFile:
+    """A file of receipts that grows by a line per answer. Several programs may write to one file."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+
+    def keep(self, answer: httpx2.Response) -> None:
+        """Write down the receipt of an answer that carries one, and return once it is on disk.
+
+        Raises AnswerError for a receipt that cannot be one, ReceiptFileError where the file cannot be written.
+        """
+        receipt = receipt_of(answer)
+        if receipt is None:
+            return
+        line = json.dumps(asdict(receipt), separators=(",", ":")).encode() + b"\n"
+        try:
+            self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            handle = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o600)
+            with os.fdopen(handle, "r+b", buffering=0) as file:
+                # A line that a crash cut short is closed first, so that it spoils no other. One write: appended whole.
+                file.write(line if _ends_whole(file) else b"\n" + line)
+                os.fsync(handle)
+        except OSError as exc:
+            reason = (exc.strerror or str(exc)).lower()
+            raise ReceiptFileError(f"the receipt could not be kept in `{self._path}`: {reason}") from exc
+
+
+def receipt_of(answer: httpx2.Response) -> KeptReceipt | None:
+    """Return the receipt that an answer carries, None where it carries none."""
+    entry, leaf = answer.headers.get(ENTRY_HEADER), answer.headers.get(LEAF_HEADER)
+    if entry is None or leaf is None:
+        return None
+    if not _is_receipt(entry, leaf):
+        raise AnswerError("the answer's receipt is none: `X-Audit-Entry` or `X-Audit-Leaf` is malformed")
+    request = f"{answer.request.method} {answer.request.url.path}"
+    return KeptReceipt(entry, leaf, rfc3339(datetime.now(UTC)), request, answer.status_code)
+
+
+def read_receipts(path: Path) -> tuple[list[KeptReceipt], list[int]]:
+    """Return the receipts in a file, each entry once, and the numbers of lines that hold none.
+
+    Raises ReceiptFileError where the file cannot be read.
+    """
+    kept: dict[tuple[str, str], KeptReceipt] = {}
+    spoiled = []
+    try:
+        with path.open("rb") as file:
+            for number, receipt in _lines(file):
+                if receipt is None:
+                    spoiled.append(number)
+                else:
+                    kept.setdefault((receipt.entry, receipt.leaf), receipt)
+    except OSError as exc:
+        raise ReceiptFileError(f"`{path}` cannot be read: {(exc.strerror or str(exc)).lower()}") from exc
+    return list(kept.values()), spoiled
+
+
+def _lines(file: Iterator[bytes]) -> Iterator[tuple[int, KeptReceipt | None]]:
+    for number, line in enumerate(file, 1):
+        if line.strip():
+            yield number, _read_line(line)
+
+
+def _read_line(line: bytes) -> KeptReceipt | None:
+    try:
+        fields = json.loads(line) if len(line) <= _LONGEST_LINE else None
+    except ValueError:
+        return None
+    if not isinstance(fields, dict) or fields.keys() != set(KeptReceipt.__slots__):
+        return None
+    texts = (fields["entry"], fields["leaf"], fields["at"], fields["request"])
+    if not all(isinstance(text, str) for text in texts) or type(fields["status"]) is not int:
+        return None
+    return KeptReceipt(**fields) if _is_receipt(fields["entry"], fields["leaf"]) else None
+
+
+def _is_receipt(entry: str, leaf: str) -> bool:
+    try:
+        return is_uuid7(entry) and len(base64.b64decode(leaf, validate=True)) == _LEAF_BYTES
+    except (binascii.Error, ValueError):
+        return False
+
+
+def _ends_whole(file: FileIO) -> bool:
+    if file.seek(0, os.SEEK_END) == 0:
+        return True
+    file.seek(-1, os.SEEK_END)
+    return file.read(1) == b"\n"

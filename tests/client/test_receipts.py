@@ -1,0 +1,130 @@
+"""Receipts are on disk before the answer is used, one line each, for their owner alone."""
+
+import base64
+import json
+import stat
+from dataclasses import replace
+
+import httpx2
+import pytest
+
+from exchange.client import AnswerError, ProblemError, ReceiptFileError, read_receipts
+from exchange.client.transport import Transport
+from exchange.kernel import is_uuid7
+
+ENTRY = "019b796d-e988-7000-8000-000000000000"
+LEAF = base64.b64encode(bytes(range(32))).decode()
+HEADERS = {"X-Audit-Entry": ENTRY, "X-Audit-Leaf": LEAF}
+MEMBERS = {"items": []}
+
+
+def answering(line, handler, path):
+    """A client that keeps receipts in `path`."""
+    made = line(handler)
+    made.endpoint = replace(made.endpoint, receipts=path)
+    transport = Transport(made.endpoint)
+    transport.close()
+    transport._http = made.client._transport._http
+    made.client._transport = transport
+    return made.client
+
+
+def members(headers, status=200):
+    body = MEMBERS if status == 200 else {"code": "role-missing", "detail": "no"}
+    return lambda _: httpx2.Response(status, json=body, headers=headers)
+
+
+def test_receipt_of_an_answer_is_kept(line, tmp_path):
+    path = tmp_path / "deep" / "receipts.ndjson"
+    answering(line, members(HEADERS), path).members()
+
+    (kept,), spoiled = read_receipts(path)
+
+    assert (kept.entry, kept.leaf, kept.request, kept.status) == (ENTRY, LEAF, "GET /v1/members", 200)
+    assert kept.leaf_hash == bytes(range(32))
+    assert kept.at.endswith("Z")
+    assert spoiled == []
+
+
+def test_receipt_file_is_its_owners_alone(line, tmp_path):
+    path = tmp_path / "receipts.ndjson"
+    answering(line, members(HEADERS), path).members()
+
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+
+
+def test_receipt_of_a_refusal_is_kept_before_it_is_raised(line, tmp_path):
+    path = tmp_path / "receipts.ndjson"
+    client = answering(line, members(HEADERS, 403), path)
+
+    with pytest.raises(ProblemError):
+        client.members()
+
+    assert [each.status for each in read_receipts(path)[0]] == [403]
+
+
+def test_receipt_of_a_stream_is_kept(line, tmp_path):
+    path = tmp_path / "receipts.ndjson"
+    client = answering(line, lambda _: httpx2.Response(200, content=b"part", headers=HEADERS), path)
+    with client._transport.stream("/v1/reports/r/parts/1", {}) as answer:
+        assert read_receipts(path)[0][0].request == "GET /v1/reports/r/parts/1"
+        assert answer.read() == b"part"
+
+
+@pytest.mark.parametrize("headers", [{}, {"X-Audit-Entry": ENTRY}, {"X-Audit-Leaf": LEAF}])
+def test_answer_without_a_receipt_leaves_no_line(line, tmp_path, headers):
+    path = tmp_path / "receipts.ndjson"
+    answering(line, members(headers), path).members()
+
+    assert not path.exists()
+
+
+@pytest.mark.parametrize(
+    ("entry", "leaf"), [("../x", LEAF), (ENTRY, "x"), (ENTRY, base64.b64encode(b"short").decode()), (ENTRY, LEAF + "!")]
+)
+def test_receipt_that_cannot_be_one_is_refused(line, tmp_path, entry, leaf):
+    client = answering(line, members({"X-Audit-Entry": entry, "X-Audit-Leaf": leaf}), tmp_path / "receipts.ndjson")
+
+    with pytest.raises(AnswerError, match="receipt is none"):
+        client.members()
+
+
+def test_answer_whose_receipt_cannot_be_kept_is_not_used(line, tmp_path):
+    client = answering(line, members(HEADERS), tmp_path)
+
+    with pytest.raises(ReceiptFileError, match="is a directory"):
+        client.members()
+
+
+def test_line_cut_short_by_a_crash_spoils_no_other(line, tmp_path):
+    path = tmp_path / "receipts.ndjson"
+    path.write_bytes(b'{"entry":"019b')
+    client = answering(line, members(HEADERS), path)
+    client.members()
+    client.members()
+
+    kept, spoiled = read_receipts(path)
+
+    assert [each.entry for each in kept] == [ENTRY], "the same receipt counts once"
+    assert spoiled == [1]
+
+
+@pytest.mark.parametrize(
+    "change",
+    [{"entry": "x"}, {"leaf": 3}, {"status": "200"}, {"status": True}, {"at": None}, {"more": 1}, {"entry": None}],
+)
+def test_line_of_another_form_is_counted_as_spoiled(tmp_path, change):
+    whole = {"entry": ENTRY, "leaf": LEAF, "at": "2026-01-01T00:00:00Z", "request": "GET /v1/whoami", "status": 200}
+    path = tmp_path / "receipts.ndjson"
+    path.write_text(f"\n{json.dumps(whole)}\n{json.dumps(whole | change)}\n[]\n{'x' * 5000}\n")
+
+    kept, spoiled = read_receipts(path)
+
+    assert len(kept) == 1
+    assert is_uuid7(kept[0].entry)
+    assert spoiled == [3, 4, 5]
+
+
+def test_missing_file_is_said_to_be_missing(tmp_path):
+    with pytest.raises(ReceiptFileError, match="no such file"):
+        read_receipts(tmp_path / "absent")
