@@ -1,0 +1,25 @@
+"""Verify: an audit log, tried by somebody who trusts nobody.
+
+Promises: believes the keys and checkpoints that the auditor brings and nothing that the log says of itself; names the
+first bad entry or tile of every step, and why; one pass, in memory that does not grow with the log.
+Does not: fetch, open files or ask for the time: a `Source` hands the log over, the caller says what time it is.
+"""
+
+from exchange.audit.verify.expectations import Expectations, KnownCheckpoint, Limits
+from exchange.audit.verify.findings import Finding, Step, Verification
+from exchange.audit.verify.log import verify_log
+from exchange.audit.verify.source import KeptCheckpoint, PendingEntry, Source, StoredEntry
+
+__all__ = [
+    "Expectations",
+    "Finding",
+    "KeptCheckpoint",
+    "KnownCheckpoint",
+    "Limits",
+    "PendingEntry",
+    "Source",
+    "Step",
+    "StoredEntry",
+    "Verification",
+    "verify_log",
+]

@@ -1,0 +1,114 @@
+"""The checkpoints of a log: who signed them, when, and that none of them tells another history."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from exchange.audit.checkpoint import Checkpoint, parse_checkpoint
+from exchange.audit.note import SignedNote, parse_note
+from exchange.audit.note_keys import NoteError, VerifierKey, verify_note
+from exchange.audit.verify.findings import Finding, Findings, Step
+from exchange.audit.verify.source import KeptCheckpoint
+from exchange.kernel import MalformedError
+
+_MICROS = 1_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class OpenedCheckpoint:
+    """A checkpoint that was read. `fault` says why its signatures are not believed, None where they are.
+
+    `at_micros` is when it was signed: as the log's own timestamped signature states it, else as its keeper does.
+    """
+
+    note: SignedNote
+    checkpoint: Checkpoint
+    at_micros: int | None
+    fault: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """A checkpoint in brief: enough to compare it with the tree. `whence` says who kept it."""
+
+    size: int
+    root: bytes
+    at_micros: int | None
+    whence: str
+    fault: str | None
+
+
+def open_checkpoint(kept: KeptCheckpoint, keys: Sequence[VerifierKey]) -> OpenedCheckpoint:
+    """Return a checkpoint and whether every one of `keys` has signed it. Raises MalformedError for what is none."""
+    note = parse_note(kept.note)
+    checkpoint = parse_checkpoint(note.text)
+    fault, at_seconds = _signed(note, checkpoint, keys)
+    at_micros = kept.signed_at_micros if at_seconds is None else at_seconds * _MICROS
+    return OpenedCheckpoint(note, checkpoint, at_micros, fault)
+
+
+def _signed(note: SignedNote, checkpoint: Checkpoint, keys: Sequence[VerifierKey]) -> tuple[str | None, int | None]:
+    # (1) It is of the log whose keys these are, not of another one of the same operator.
+    if checkpoint.origin not in {key.name for key in keys}:
+        return f"it is of the log `{checkpoint.origin[:80]}`, not of the one whose keys were given", None
+    # (2) No known key's signature is wrong; (3) none is missing.
+    try:
+        attested = verify_note(note, keys)
+    except NoteError as exc:
+        return exc.message, None
+    missing = set(keys) - {each.key for each in attested}
+    if missing:
+        key = min(missing, key=str)
+        return f"`{key.name}` (key id {key.key_id.hex()}) has not signed it", None
+    times = [each.at_seconds for each in attested if each.at_seconds is not None]
+    return None, max(times, default=None)
+
+
+def mark_older(
+    older: Iterable[tuple[KeptCheckpoint, str]],
+    keys: Sequence[VerifierKey],
+    findings: Findings,
+) -> list[Mark]:
+    """Return every checkpoint that can be read, by size; one whose signature is wrong is a finding."""
+    marks = []
+    for number, (kept, whence) in enumerate(older, 1):
+        try:
+            opened = open_checkpoint(kept, keys)
+        except MalformedError as exc:
+            findings.add(Finding(Step.HISTORY, f"checkpoint number {number} from {whence}", exc.message))
+            continue
+        size, root = opened.checkpoint.size, opened.checkpoint.root
+        marks.append(Mark(size, root, opened.at_micros, whence, opened.fault))
+        if opened.fault is not None:
+            findings.add(Finding(Step.HISTORY, f"checkpoint of {size} entries from {whence}", opened.fault))
+    return sorted(marks, key=lambda mark: mark.size)
+
+
+def compare_marks(marks: Iterable[Mark], size: int, roots: Mapping[int, bytes], findings: Findings) -> None:
+    """Compare every older checkpoint with the recomputed tree of `size` entries."""
+    agreed = 0
+    for mark in marks:
+        place = f"checkpoint of {mark.size} entries from {mark.whence}"
+        signed = "was signed" if mark.fault is None else "is kept, though not signed"
+        if mark.size > size:
+            why = f"it {signed}, and the log now ends at {size} entries: its tail was cut"
+            findings.add(Finding(Step.HISTORY, place, why, size))
+        elif mark.size in roots and roots[mark.size] != mark.root:
+            why = f"it {signed}, and entries {agreed} to {mark.size - 1} now have another root: history was rewritten"
+            findings.add(Finding(Step.HISTORY, place, why, agreed))
+        else:
+            agreed = mark.size
+
+
+def check_times(marks: Sequence[Mark], tolerance_seconds: int, findings: Findings) -> None:
+    """Check that the time of checkpoints never goes back, by more than two clocks may differ."""
+    latest: Mark | None = None
+    for mark in marks:
+        if mark.at_micros is None:
+            continue
+        if latest is not None and latest.at_micros is not None:
+            back = latest.at_micros - mark.at_micros
+            if back > tolerance_seconds * _MICROS:
+                why = f"it was signed {back // _MICROS} s before that of {latest.size} entries: a clock was set back"
+                findings.add(Finding(Step.TIME, f"checkpoint of {mark.size} entries", why, latest.size))
+        if latest is None or latest.at_micros is None or mark.at_micros > latest.at_micros:
+            latest = mark

@@ -1,0 +1,90 @@
+"""Entry by entry: canonical form, the columns beside it, and a time that fits when it was signed."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import fields
+
+from exchange.audit.columns import EntryColumns, project
+from exchange.audit.entry import parse_entry
+from exchange.audit.shape import Entry
+from exchange.audit.tile_paths import TILE_WIDTH, BundlePath
+from exchange.audit.verify.findings import Finding, Findings, Step
+from exchange.audit.verify.source import Source, StoredEntry
+from exchange.audit.verify.time_windows import TimeWindows
+from exchange.audit.verify.tree import Leaves
+from exchange.kernel import MalformedError, parse_rfc3339, to_micros
+
+Observer = Callable[[int, Entry, bytes], None]
+"""Is told each well-formed entry: its position, what it says, and the leaf hash of its bytes."""
+
+
+class EntryChecks:
+    """Looks at every entry once, in the order of the tree."""
+
+    def __init__(
+        self, source: Source, windows: TimeWindows, findings: Findings, *, observers: Sequence[Observer] = ()
+    ) -> None:
+        self._source = source
+        self._windows = windows
+        self._findings = findings
+        self._observers = observers
+        self.seen = 0
+
+    def take(self, leaves: Leaves) -> None:
+        """Check one bundle's worth of entries."""
+        if leaves.contents is None:
+            return
+        stored = self._source.stored(leaves.path)
+        for offset, content in enumerate(leaves.contents):
+            if content is None:
+                continue
+            self.seen += 1
+            row = None if stored is None else stored[offset]
+            self._check(leaves.path.start + offset, content, leaves.hashes[offset], row)
+
+    def _check(self, position: int, content: bytes, leaf_hash: bytes, row: StoredEntry | None) -> None:
+        # (1) The bytes are an entry as this exchange seals it.
+        try:
+            entry = parse_entry(content)
+        except MalformedError as exc:
+            self._findings.add(Finding(Step.FORM, f"entry {position}", exc.message, position))
+            return
+        at_micros = to_micros(parse_rfc3339(entry["ts"]))
+        # (2) What stands beside them says the same.
+        if row is not None:
+            self._compare(position, project(entry, at_micros=at_micros), leaf_hash, row)
+        # (3) It was written when it says.
+        fault = self._windows.fault(position, at_micros)
+        if fault is not None:
+            self._findings.add(Finding(Step.TIME, f"entry {position}", fault, position, entry["id"]))
+        # (4) What it says of its node.
+        for observe in self._observers:
+            observe(position, entry, leaf_hash)
+
+    def _compare(self, position: int, columns: EntryColumns, leaf_hash: bytes, row: StoredEntry) -> None:
+        why = None
+        if row.columns != columns:
+            name = first_other_column(columns, row.columns)
+            why = f"column `{name}` was changed: the entry's bytes say something else"
+        elif row.leaf_hash != leaf_hash:
+            why = "the leaf hash beside it is not that of its bytes"
+        if why is not None:
+            self._findings.add(Finding(Step.COLUMNS, f"entry {position}", why, position, columns.id))
+
+
+def entry_id_at(source: Source, position: int) -> str | None:
+    """Return the id that stands at a position, in the entry's bytes or beside them; None where neither can be read."""
+    path = BundlePath(position // TILE_WIDTH, position % TILE_WIDTH + 1)
+    rows = source.stored(path)
+    row = rows[-1] if rows is not None and len(rows) == path.width else None
+    try:
+        contents = source.entries(path)
+        content = contents[-1] if contents is not None and len(contents) == path.width else None
+        return parse_entry(content)["id"] if content is not None else None if row is None else row.columns.id
+    except MalformedError:
+        return None if row is None else row.columns.id
+
+
+def first_other_column(ours: EntryColumns, theirs: EntryColumns) -> str:
+    """Return the name of the first column in which two projections differ."""
+    names = (field.name for field in fields(EntryColumns))
+    return next(name for name in names if getattr(ours, name) != getattr(theirs, name))

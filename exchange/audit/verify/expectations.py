@@ -1,0 +1,39 @@
+"""What an auditor brings along: the keys believed, the checkpoints seen elsewhere, the time, the limits."""
+
+from dataclasses import dataclass
+
+from exchange.audit.note_keys import VerifierKey
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """How far times may lie apart before somebody set a clock.
+
+    An entry bears the time at which its request came in: `behind_seconds` allows for the longest upload,
+    `ahead_seconds` for clocks of two nodes. Nothing waits for its place in the tree longer than `pending_seconds`.
+    """
+
+    ahead_seconds: int = 60
+    behind_seconds: int = 900
+    pending_seconds: int = 60
+
+
+@dataclass(frozen=True, slots=True)
+class KnownCheckpoint:
+    """A checkpoint that came from somewhere else than the log under test: `whence` says from where."""
+
+    note: bytes
+    whence: str
+
+
+@dataclass(frozen=True, slots=True)
+class Expectations:
+    """What must hold. INVARIANT: every one of `log_keys` must have signed; none of them comes from the log itself.
+
+    `now_micros` is the auditor's own time, None where it must not matter.
+    """
+
+    log_keys: tuple[VerifierKey, ...]
+    now_micros: int | None = None
+    known: tuple[KnownCheckpoint, ...] = ()
+    limits: Limits = Limits()

@@ -1,0 +1,150 @@
+"""One verification of one log, from the newest checkpoint down to the last byte of the last entry.
+
+Steps: (1) the newest checkpoint is signed by every key of the log; (2) enough witnesses stand behind it; (3) the tree,
+recomputed from the entries' own bytes, has that root, and every tile is part of it; (4) every older checkpoint, kept
+by whomever, is a beginning of this tree; (5) every entry is in canonical form, (6) its columns say what its bytes say,
+(7) its time fits when it was signed; (8) what is recorded does not wait for its place in the tree.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from itertools import chain
+
+from exchange.audit.verify.checkpoints import (
+    Mark,
+    OpenedCheckpoint,
+    check_times,
+    compare_marks,
+    mark_older,
+    open_checkpoint,
+)
+from exchange.audit.verify.entries import EntryChecks, entry_id_at
+from exchange.audit.verify.expectations import Expectations
+from exchange.audit.verify.findings import Finding, Findings, Step, Verification
+from exchange.audit.verify.source import KeptCheckpoint, Source
+from exchange.audit.verify.time_windows import TimeWindows
+from exchange.audit.verify.tree import Recomputation
+from exchange.kernel import MalformedError
+
+Progress = Callable[[int, int], None]
+"""Is told how many entries are done, of how many."""
+
+_MICROS = 1_000_000
+
+
+def verify_log(source: Source, expected: Expectations, progress: Progress | None = None) -> Verification:
+    """Return what is wrong with the log that `source` hands over; nothing is, where no finding is made.
+
+    Trusts `expected` and nothing else. Raises whatever the source raises when it cannot be reached.
+    """
+    findings = Findings()
+    # (1) who signed, (2) who stands behind it
+    newest = _newest(source, expected, findings)
+    if newest is None:
+        return _unread(findings)
+    # (4) the older ones are read first: their roots are recomputed on the way
+    marks = _older_marks(source, expected, findings)
+    everything = _in_order([*marks, _mark_of(newest)])
+    check_times(everything, expected.limits.ahead_seconds, findings)
+    # (3), (5), (6), (7) in one pass
+    size, root = newest.checkpoint.size, newest.checkpoint.root
+    tree = Recomputation(source, size, root, (mark.size for mark in marks))
+    checks = EntryChecks(source, TimeWindows(everything, expected.limits), findings)
+    for leaves in tree.leaves(findings):
+        checks.take(leaves)
+        if progress is not None:
+            progress(leaves.path.start + leaves.path.width, size)
+    _compare_root(newest, tree.roots, findings)
+    # (4) none of them tells another history
+    compare_marks(marks, size, tree.roots, findings)
+    # (8) nothing waits
+    _check_pending(source, expected, findings)
+    return Verification(
+        origin=newest.checkpoint.origin,
+        size=size,
+        root=tree.roots.get(size),
+        checkpoint=newest.note.render(),
+        entries=checks.seen,
+        older=len(marks),
+        witnesses=(),
+        findings=tuple(_named(source, finding, size) for finding in findings.found()),
+        counts=findings.counts(),
+        notes=_notes(source, newest),
+    )
+
+
+def _newest(source: Source, expected: Expectations, findings: Findings) -> OpenedCheckpoint | None:
+    try:
+        newest = open_checkpoint(source.newest(), expected.log_keys)
+    except MalformedError as exc:
+        findings.add(Finding(Step.SIGNATURE, "newest checkpoint", exc.message))
+        return None
+    if newest.fault is not None:
+        findings.add(Finding(Step.SIGNATURE, f"checkpoint of {newest.checkpoint.size} entries", newest.fault))
+    return newest
+
+
+def _older_marks(source: Source, expected: Expectations, findings: Findings) -> list[Mark]:
+    kept = ((each, "the log itself") for each in source.older())
+    known = ((KeptCheckpoint(each.note), each.whence) for each in expected.known)
+    return _in_order(mark_older(chain(kept, known), expected.log_keys, findings))
+
+
+def _compare_root(newest: OpenedCheckpoint, roots: Mapping[int, bytes], findings: Findings) -> None:
+    size = newest.checkpoint.size
+    place = f"checkpoint of {size} entries"
+    if size not in roots:
+        findings.add(Finding(Step.TREE, place, "its root cannot be recomputed: leaves are missing"))
+    elif roots[size] != newest.checkpoint.root:
+        findings.add(Finding(Step.TREE, place, "entries and tiles have another root than the one that was signed"))
+
+
+def _check_pending(source: Source, expected: Expectations, findings: Findings) -> None:
+    if expected.now_micros is None:
+        return
+    latest = expected.now_micros - expected.limits.pending_seconds * _MICROS
+    for entry in source.pending():
+        if entry.at_micros < latest:
+            waited = (expected.now_micros - entry.at_micros) // _MICROS
+            why = f"it is recorded and has waited {waited} s for its place in the tree"
+            findings.add(Finding(Step.PENDING, "entry without a place", why, entry=entry.id))
+
+
+def _named(source: Source, finding: Finding, size: int) -> Finding:
+    """Return a finding with the id of the entry that it is about, where that is to be had."""
+    if finding.entry is not None or finding.position is None or not finding.place.startswith("entry "):
+        return finding
+    return replace(finding, entry=entry_id_at(source, finding.position)) if finding.position < size else finding
+
+
+def _mark_of(newest: OpenedCheckpoint) -> Mark:
+    head = newest.checkpoint
+    return Mark(head.size, head.root, newest.at_micros, "the log itself", newest.fault)
+
+
+def _in_order(marks: list[Mark]) -> list[Mark]:
+    return sorted(marks, key=lambda mark: mark.size)
+
+
+def _notes(source: Source, newest: OpenedCheckpoint) -> tuple[str, ...]:
+    notes = []
+    if not source.has_entries:
+        notes.append("there are no entries here: their hashes were verified, not what they say")
+    if newest.at_micros is None:
+        notes.append("no signature states a time: entries were compared with each other only")
+    return tuple(notes)
+
+
+def _unread(findings: Findings) -> Verification:
+    return Verification(
+        origin=None,
+        size=0,
+        root=None,
+        checkpoint=None,
+        entries=0,
+        older=0,
+        witnesses=(),
+        findings=findings.found(),
+        counts=findings.counts(),
+        notes=(),
+    )

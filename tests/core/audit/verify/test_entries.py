@@ -1,0 +1,139 @@
+"""Times of entries and checkpoints, notes, progress: what the table of attacks does not reach."""
+
+from datetime import timedelta
+
+import pytest
+
+from exchange.audit.verify import KeptCheckpoint, Limits, Step
+from exchange.audit.verify.checkpoints import Mark
+from exchange.audit.verify.findings import Finding
+from exchange.audit.verify.time_windows import TimeWindows
+from exchange.kernel import to_micros
+from tests.core.audit.verify.worlds import KEYS, SECOND, SIGNERS, START, content, sign, world
+
+PLAIN = SIGNERS[:1]
+
+
+def windows(*marks, limits=None):
+    rows = [
+        Mark(size, bytes(32), None if at is None else to_micros(START + at * SECOND), "log", None) for size, at in marks
+    ]
+    return TimeWindows(rows, limits or Limits(ahead_seconds=10, behind_seconds=100))
+
+
+def asked(judge, *rows):
+    return [judge.fault(position, to_micros(START + at * SECOND)) is None for position, at in rows]
+
+
+@pytest.mark.parametrize(
+    ("position", "at", "fits"),
+    [
+        (0, 510, True),  # ahead of its checkpoint by as much as clocks may differ
+        (0, 511, False),
+        (0, -9999, True),  # nothing was signed before
+        (4, 510, True),
+        (5, 400, True),  # behind the checkpoint before it by the longest upload
+        (5, 399, False),
+        (5, 610, True),
+        (5, 611, False),
+        (10, 499, False),  # behind the last checkpoint
+        (10, 500, True),
+    ],
+)
+def test_entry_fits_between_two_checkpoints(position, at, fits):
+    judge = windows((5, 500), (10, 600))
+
+    assert asked(judge, (position, at)) == [fits]
+
+
+def test_without_times_entries_are_compared_with_those_before():
+    judge = windows((5, None))
+
+    assert asked(judge, (0, 0), (1, 1000), (2, 900), (3, 899), (4, 901)) == [True, True, True, False, True]
+
+
+def test_behind_the_last_time_entries_are_compared_with_those_before():
+    judge = windows((1, 0))
+
+    assert asked(judge, (0, 0), (1, 5000), (2, 4899)) == [True, True, False]
+
+
+def test_checkpoints_without_a_time_are_passed_over():
+    judge = windows((2, None), (5, 500))
+
+    assert asked(judge, (0, 510), (3, 511)) == [True, False]
+
+
+def test_keepers_time_counts_where_no_signature_states_one():
+    log = world()
+    log.checkpoints = [
+        KeptCheckpoint(sign(size, log_root, START, by=PLAIN), to_micros(START + size * SECOND))
+        for size, log_root in roots(log, 300, 600)
+    ]
+    log.contents[350] = content(350, at=START + timedelta(days=1))
+
+    verification = log.verify(keys=KEYS[:1])
+
+    assert Step.TIME in {each.step for each in verification.findings}
+    assert verification.notes == ()
+
+
+def test_without_any_time_a_note_says_so():
+    log = world()
+    log.checkpoints = [KeptCheckpoint(sign(600, root, START, by=PLAIN)) for _, root in roots(log, 600)]
+
+    verification = log.verify(keys=KEYS[:1])
+
+    assert verification.is_sound
+    assert verification.notes == ("no signature states a time: entries were compared with each other only",)
+
+
+def test_times_of_checkpoints_may_go_back_by_what_two_clocks_differ():
+    log = world()
+    log.append(content(600), at=START + 540 * SECOND)
+    assert log.verify().is_sound
+
+    log.append(content(601), at=START + 539 * SECOND)
+    assert [each.step for each in log.verify().findings] == [Step.TIME]
+
+
+def test_without_entries_a_note_says_what_was_not_looked_at():
+    log = world()
+    log.has_entries = False
+
+    verification = log.verify()
+
+    assert verification.is_sound
+    assert verification.entries == 0
+    assert "not what they say" in verification.notes[0]
+
+
+def test_progress_counts_up_to_the_whole():
+    told = []
+    from exchange.audit.verify import Expectations, verify_log
+
+    verify_log(world(), Expectations(KEYS), lambda done, total: told.append((done, total)))
+
+    assert told == [(256, 600), (512, 600), (600, 600)]
+
+
+def test_leaves_that_are_gone_leave_no_root():
+    log = world()
+    log.has_entries = False
+    del log.tiles[0, 1]
+
+    verification = log.verify()
+
+    assert verification.root is None
+    assert verification.counts == {Step.TREE: 2}
+
+
+def test_finding_reads_as_a_sentence():
+    assert str(Finding(Step.TREE, "entry 17", "it is missing", 17, "e-1")) == "tree: entry 17 (e-1): it is missing"
+    assert str(Finding(Step.TREE, "tile/0/000", "it is missing")) == "tree: tile/0/000: it is missing"
+
+
+def roots(log, *sizes):
+    from exchange.audit.merkle import hash_leaf, root_of
+
+    return [(size, root_of([hash_leaf(each) for each in log.contents[:size]])) for size in sizes]
