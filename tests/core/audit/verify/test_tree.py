@@ -5,7 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from exchange.audit.merkle import EMPTY_ROOT, hash_children, hash_leaf
-from exchange.audit.tiles import grow
+from exchange.audit.tiles import grow_tiles
 from exchange.audit.verify.findings import Findings, Step
 from exchange.audit.verify.tree import Recomputation
 from exchange.kernel import MalformedError
@@ -26,7 +26,7 @@ def unsigned(count):
     """A tree of entries that are their numbers."""
     made = World(has_columns=False)
     made.contents = [str(number).encode() for number in range(count)]
-    for tile in grow(0, [hash_leaf(each) for each in made.contents], made.tile):
+    for tile in grow_tiles(0, [hash_leaf(each) for each in made.contents], made.tile):
         made.tiles[tile.path.level, tile.path.index] = tile.content
     return made
 

@@ -9,7 +9,7 @@ from exchange.audit.merkle import CompactRange, TreeHead, hash_leaf
 from exchange.audit.note import SignedNote
 from exchange.audit.note_keys import NoteSigner, SignatureType
 from exchange.audit.tile_paths import BundlePath, TilePath
-from exchange.audit.tiles import grow
+from exchange.audit.tiles import grow_tiles
 from exchange.audit.verify import (
     Expectations,
     KeptCheckpoint,
@@ -75,7 +75,7 @@ class World:
         """Integrate entries and sign a checkpoint."""
         old = len(self.contents)
         leaves = [hash_leaf(each) for each in contents]
-        for tile in grow(old, leaves, self.tile):
+        for tile in grow_tiles(old, leaves, self.tile):
             self.tiles[tile.path.level, tile.path.index] = tile.content
         self.contents += contents
         self.rows += [StoredEntry(columns_of(each), leaf) for each, leaf in zip(contents, leaves, strict=True)]
