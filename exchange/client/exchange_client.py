@@ -10,6 +10,7 @@ from typing import Self, TypeVar
 from pydantic import ValidationError
 
 from exchange.client.errors import AnswerError
+from exchange.client.log_reads import LogReads
 from exchange.client.parts import checked_content, decoded
 from exchange.client.transport import Body, Endpoint, Transport
 from exchange.kernel import new_id
@@ -84,6 +85,11 @@ class ExchangeClient:
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
         self.close()
+
+    @property
+    def log(self) -> LogReads:
+        """Return what the exchange shows of its audit log."""
+        return LogReads(self._transport)
 
     def close(self) -> None:
         """Close the connections."""

@@ -30,6 +30,7 @@ from exchange.wire.answers import (
     VocabularyBody,
 )
 from exchange.wire.base import AnswerModel, WireModel, faults_of, parse_body, pointer_to, read_json
+from exchange.wire.log import ConsistencyBody
 from exchange.wire.parties import (
     ClearanceBody,
     ClearanceGrant,
@@ -67,6 +68,7 @@ __all__ = [
     "ClientEnrolment",
     "ClientListBody",
     "Consent",
+    "ConsistencyBody",
     "DecisionName",
     "ExplanationBody",
     "FaultBody",

@@ -1,0 +1,94 @@
+"""What an auditor names on the command line: public keys, checkpoints, the file of what was verified before."""
+
+import json
+from pathlib import Path
+
+from exchange.audit import VerifierKey, parse_verifier_key
+from exchange.audit.verify import KnownCheckpoint, Verification
+from exchange.kernel import InvalidError, MalformedError
+
+_PEM = "-----BEGIN"
+
+
+def log_keys_of(given: list[str]) -> tuple[VerifierKey, ...]:
+    """Return the keys that are named: each `<name>+<id>+<base64>` itself, or a file with one such key a line.
+
+    Raises InvalidError for anything else; lines that begin with `#` are passed over.
+    """
+    keys: list[VerifierKey] = []
+    for one in given:
+        keys += [_key(line, one) for line in _lines(one)]
+    return tuple(dict.fromkeys(keys))
+
+
+def apart(given: list[str] | None) -> tuple[list[str], Path | None]:
+    """Return public keys and the private key among what `--key` named: a PEM file is the caller's own key for TLS."""
+    private = [one for one in given or [] if _is_pem(one)]
+    if len(private) > 1:
+        raise InvalidError("`--key` names two private keys: one goes with your certificate")
+    return [one for one in given or [] if one not in private], Path(private[0]) if private else None
+
+
+def known_checkpoints(files: list[Path]) -> tuple[KnownCheckpoint, ...]:
+    """Return the checkpoints in files: what witnesses and other members hold."""
+    return tuple(KnownCheckpoint(_read(path), f"`{path}`") for path in files)
+
+
+def read_state(path: Path | None) -> tuple[KnownCheckpoint, ...]:
+    """Return what was verified last time; nothing where there is no file yet. Raises InvalidError for another file."""
+    if path is None or not path.exists():
+        return ()
+    try:
+        state = json.loads(_read(path))
+        return (KnownCheckpoint(state["checkpoint"].encode(), f"the last verification, in `{path}`"),)
+    except (ValueError, KeyError, TypeError, AttributeError) as exc:
+        raise InvalidError(f"`{path}` is no state of an earlier verification: name another file") from exc
+
+
+def write_state(path: Path, verification: Verification, verified_at: str) -> None:
+    """Keep what was verified for the next time; called only where nothing was found."""
+    if verification.checkpoint is None or verification.root is None:
+        return
+    state = {
+        "origin": verification.origin,
+        "size": verification.size,
+        "root": verification.root.hex(),
+        "verified_at": verified_at,
+        "checkpoint": verification.checkpoint.decode(),
+    }
+    unfinished = path.with_name(f".{path.name}.new")
+    try:
+        unfinished.write_text(json.dumps(state, indent=1) + "\n", encoding="utf-8")
+        unfinished.replace(path)
+    except OSError as exc:
+        raise InvalidError(f"`{path}` cannot be written: {(exc.strerror or str(exc)).lower()}") from exc
+
+
+def _lines(named: str) -> list[str]:
+    if "+" in named and not Path(named).is_file():
+        return [named]
+    text = _read(Path(named)).decode(errors="replace")
+    lines = [line.strip() for line in text.splitlines()]
+    found = [line for line in lines if line and not line.startswith("#")]
+    if not found:
+        raise InvalidError(f"`{named}` holds no key: write one `<name>+<id>+<base64>` a line")
+    return found
+
+
+def _key(line: str, named: str) -> VerifierKey:
+    try:
+        return parse_verifier_key(line)
+    except MalformedError as exc:
+        raise InvalidError(f"`{named[:80]}`: {exc.message}") from exc
+
+
+def _is_pem(named: str) -> bool:
+    path = Path(named)
+    return "+" not in named and path.is_file() and _read(path).lstrip().startswith(_PEM.encode())
+
+
+def _read(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as exc:
+        raise InvalidError(f"`{path}` cannot be read: {(exc.strerror or str(exc)).lower()}") from exc

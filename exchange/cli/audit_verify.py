@@ -1,0 +1,146 @@
+"""`exchange audit verify`: try a log, wherever it is, with nothing but public keys."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from exchange.audit import VerifierKey
+from exchange.audit.verify import Expectations, KnownCheckpoint, Limits, Source, Verification, verify_log
+from exchange.cli import output
+from exchange.cli.audit_group import audits
+from exchange.cli.audit_keys import apart, known_checkpoints, log_keys_of, read_state, write_state
+from exchange.cli.audit_places import Place, place_of
+from exchange.cli.profiles import Door
+from exchange.cli.progress import ProgressBar
+from exchange.cli.verbs import DirOption, JsonOption
+from exchange.kernel import InvalidError, rfc3339, system_clock, to_micros
+
+PathArgument = Annotated[Path | None, typer.Argument(metavar="PATH", help="A folder of tiles.", show_default=False)]
+UrlOption = Annotated[str | None, typer.Option("--url", help="Address of the exchange [EXCHANGE_URL].")]
+KeyOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--key",
+        metavar="KEY",
+        help="A public key of the log, or a file of them; may be repeated. With --url also your private key, PEM.",
+    ),
+]
+CertOption = Annotated[Path | None, typer.Option("--cert", help="With --url: your certificate, PEM.")]
+CaOption = Annotated[Path | None, typer.Option("--ca", help="With --url: the exchange's authority, PEM.")]
+ProfileOption = Annotated[str | None, typer.Option("--profile", help="A saved connection instead of --url.")]
+StateOption = Annotated[
+    Path | None, typer.Option("--state", metavar="FILE", help="Remembers what was verified: a log only grows.")
+]
+CheckpointOption = Annotated[
+    list[Path] | None,
+    typer.Option("--checkpoint", metavar="FILE", help="A checkpoint that a witness or a member kept; may be repeated."),
+]
+PendingOption = Annotated[
+    int, typer.Option("--pending", metavar="SECONDS", help="How long an entry may wait for its place.", min=1)
+]
+
+
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """What the auditor brought along."""
+
+    keys: tuple[VerifierKey, ...]
+    known: tuple[KnownCheckpoint, ...]
+    limits: Limits
+
+
+@audits.command("verify")
+def verify(
+    path: PathArgument = None,
+    dir: DirOption = None,  # noqa: A002
+    url: UrlOption = None,
+    key: KeyOption = None,
+    cert: CertOption = None,
+    ca: CaOption = None,
+    profile: ProfileOption = None,
+    state: StateOption = None,
+    checkpoint: CheckpointOption = None,
+    pending: PendingOption = Limits().pending_seconds,
+    as_json: JsonOption = False,
+) -> None:
+    """Verify a log from its newest checkpoint down to its last entry; exit 1 where anything was changed."""
+    public, private = apart(key)
+    known = (*read_state(state), *known_checkpoints(checkpoint or []))
+    asked = _Asked(log_keys_of(public), known, Limits(pending_seconds=pending))
+    with place_of(path, dir, Door(url, cert, private, ca, profile)) as place:
+        verifications = [_verified(place, source, keys, asked) for source, keys in place.logs()]
+    if not verifications:
+        raise InvalidError("there is no log here yet: nothing was ever signed")
+    _show(verifications, as_json=as_json)
+    if not all(each.is_sound for each in verifications):
+        raise typer.Exit(1)
+    if state is not None:
+        write_state(state, verifications[-1], rfc3339(system_clock()))
+
+
+def _verified(place: Place, source: Source, own_keys: tuple[VerifierKey, ...], asked: _Asked) -> Verification:
+    keys = asked.keys or own_keys
+    if not keys:
+        raise InvalidError("whose log is it? give its public keys with `--key`: those in the log itself prove nothing")
+    if not asked.keys:
+        output.warn("the keys come from the instance itself: an operator who changed them is noticed with `--key` only")
+    known = (*place.known(), *asked.known)
+    expected = Expectations(keys, now_micros=to_micros(system_clock()), known=known, limits=asked.limits)
+    with ProgressBar("verifying") as bar:
+        return verify_log(source, expected, bar)
+
+
+def _show(verifications: list[Verification], *, as_json: bool) -> None:
+    if as_json:
+        shown = [as_fields(each) for each in verifications]
+        output.show_json(shown[0] if len(shown) == 1 else shown)
+        return
+    for each in verifications:
+        show_verification(each)
+
+
+def show_verification(verification: Verification) -> None:
+    """Print one verification: what was looked at, and what was found."""
+    fields: dict[str, object] = {
+        "log": verification.origin,
+        "entries in the tree": verification.size,
+        "root": None if verification.root is None else verification.root.hex(),
+        "entries looked into": verification.entries,
+        "older checkpoints": verification.older,
+        "witnesses": output.listed(verification.witnesses),
+    }
+    output.show_record(fields)
+    for note in verification.notes:
+        output.note(note)
+    if verification.is_sound:
+        output.show_line("the log is whole: nothing was changed, dropped, reordered or backdated")
+    for finding in verification.findings:
+        more = verification.counts[finding.step] - 1
+        output.show_line(f"{finding}{f' (and {more} more)' if more else ''}")
+
+
+def as_fields(verification: Verification) -> dict[str, object]:
+    """Return one verification as `--json` shows it."""
+    return {
+        "id": verification.origin,
+        "sound": verification.is_sound,
+        "size": verification.size,
+        "root": None if verification.root is None else verification.root.hex(),
+        "entries": verification.entries,
+        "older_checkpoints": verification.older,
+        "witnesses": list(verification.witnesses),
+        "findings": [
+            {
+                "step": each.step.value,
+                "place": each.place,
+                "why": each.why,
+                "position": each.position,
+                "entry": each.entry,
+                "count": verification.counts[each.step],
+            }
+            for each in verification.findings
+        ],
+        "notes": list(verification.notes),
+    }

@@ -1,0 +1,152 @@
+"""A log as a folder of files, laid out as C2SP tlog-tiles has it: written here, and read by whoever verifies it.
+
+`checkpoint` is the newest one, `tile/` holds tiles and entry bundles, `checkpoints/` older checkpoints by their size
+(a place of ours: the specification has none for them).
+"""
+
+import os
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Final
+
+from exchange.audit.bundles import parse_bundle, render_bundle
+from exchange.audit.checkpoint import parse_checkpoint
+from exchange.audit.merkle import HASH_BYTES
+from exchange.audit.note import LARGEST_NOTE_BYTES, parse_note
+from exchange.audit.shape import LARGEST_ENTRY_BYTES
+from exchange.audit.tile_paths import TILE_WIDTH, BundlePath, TilePath, bundles_of_size, tiles_of_size
+from exchange.audit.verify import KeptCheckpoint, PendingEntry, Source, StoredEntry
+from exchange.kernel import InvalidError, MalformedError
+
+# A folder comes from somebody else: nothing in it is read beyond what it can hold.
+_LARGEST_TILE: Final = TILE_WIDTH * HASH_BYTES
+_LARGEST_BUNDLE: Final = TILE_WIDTH * (2 + LARGEST_ENTRY_BYTES)
+
+CHECKPOINT: Final = "checkpoint"
+OLDER: Final = "checkpoints"
+
+Progress = Callable[[int, int], None]
+
+
+class LogFolder:
+    """A source of files. Raises InvalidError where the folder is no log at all."""
+
+    def __init__(self, root: Path) -> None:
+        if not (root / CHECKPOINT).is_file():
+            raise InvalidError(f"`{root}` is no folder of a log: it has no file `{CHECKPOINT}`")
+        self._root = root
+
+    @property
+    def has_entries(self) -> bool:
+        """Return whether there are entry bundles."""
+        return (self._root / "tile" / "entries").is_dir()
+
+    def newest(self) -> KeptCheckpoint:
+        """Return the newest checkpoint."""
+        return KeptCheckpoint(_required(self._root / CHECKPOINT))
+
+    def older(self) -> Iterator[KeptCheckpoint]:
+        """Return the older checkpoints, the smallest first."""
+        folder = self._root / OLDER
+        names = [each.name for each in folder.iterdir()] if folder.is_dir() else []
+        for name in sorted((each for each in names if each.isascii() and each.isdecimal()), key=int):
+            yield KeptCheckpoint(_required(folder / name))
+
+    def tile(self, path: TilePath) -> bytes | None:
+        """Return the hashes of a tile, those of the full one where the partial one was cleared away."""
+        held = self._either(path, TilePath(path.level, path.index), _LARGEST_TILE)
+        # Only of a full tile is the beginning asked for; another length is the verifier's to judge.
+        return held[: path.width * HASH_BYTES] if held is not None and len(held) == _LARGEST_TILE else held
+
+    def entries(self, path: BundlePath) -> Sequence[bytes | None] | None:
+        """Return the entries of a bundle, the first ones of the full one where the partial one was cleared away."""
+        held = _read(self._root / str(path), _LARGEST_BUNDLE)
+        if held is not None:
+            return parse_bundle(held, path.width)
+        full = _read(self._root / str(BundlePath(path.index)), _LARGEST_BUNDLE)
+        return None if full is None else parse_bundle(full, TILE_WIDTH)[: path.width]
+
+    def stored(self, path: BundlePath) -> Sequence[StoredEntry | None] | None:  # noqa: ARG002  files have no columns
+        """Return None: there are no columns beside files."""
+        return None
+
+    def pending(self) -> Sequence[PendingEntry]:
+        """Return nothing: what waits is no file yet."""
+        return ()
+
+    def _either(self, path: TilePath, full: TilePath, largest: int) -> bytes | None:
+        held = _read(self._root / str(path), largest)
+        return _read(self._root / str(full), largest) if held is None else held
+
+
+def write_log(source: Source, root: Path, progress: Progress | None = None) -> int:
+    """Write a log into a folder and return its size; the newest checkpoint is written last.
+
+    What a folder holds of the log already is not written again: stopped, it goes on; later, it adds what is new.
+    Raises MalformedError for what the source cannot hand over; nothing is verified here.
+    """
+    newest = source.newest()
+    size = parse_checkpoint(parse_note(newest.note).text).size
+    for kept in source.older():
+        at = parse_checkpoint(parse_note(kept.note).text).size
+        _write(root / OLDER / str(at), kept.note)
+    for tile in tiles_of_size(size):
+        if not _is_there(root, str(tile), is_full=tile.is_full):
+            _write(root / str(tile), _present(source.tile(tile), str(tile)))
+    for bundle in bundles_of_size(size) if source.has_entries else ():
+        if not _is_there(root, str(bundle), is_full=bundle.is_full):
+            _write(root / str(bundle), _bundle(source, bundle))
+        if progress is not None:
+            progress(bundle.start + bundle.width, size)
+    _write(root / OLDER / str(size), newest.note)
+    _write(root / CHECKPOINT, newest.note)
+    return size
+
+
+def _bundle(source: Source, path: BundlePath) -> bytes:
+    entries = source.entries(path)
+    whole = [] if entries is None else [each for each in entries if each is not None]
+    if len(whole) != path.width:
+        raise MalformedError(f"`{path}` is not whole: {len(whole)} of {path.width} entries are there")
+    return render_bundle(whole)
+
+
+def _present(content: bytes | None, name: str) -> bytes:
+    if content is None:
+        raise MalformedError(f"`{name}` is missing")
+    return content
+
+
+def _is_there(root: Path, name: str, *, is_full: bool) -> bool:
+    # Full tiles never change; partial ones are written for each size anew.
+    return is_full and (root / name).is_file()
+
+
+def _write(path: Path, content: bytes) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    unfinished = path.with_name(f".{path.name}.part")
+    # Entries are classified as what they tell of: they are the owner's alone.
+    handle = os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    with os.fdopen(handle, "wb") as file:
+        file.write(content)
+    unfinished.replace(path)
+
+
+def _required(path: Path) -> bytes:
+    content = _read(path, LARGEST_NOTE_BYTES)
+    if content is None:
+        raise MalformedError(f"`{path}` is missing")
+    return content
+
+
+def _read(path: Path, largest: int) -> bytes | None:
+    try:
+        with path.open("rb") as file:
+            content = file.read(largest + 1)
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    except OSError as exc:
+        raise MalformedError(f"`{path}` cannot be read: {(exc.strerror or str(exc)).lower()}") from exc
+    if len(content) > largest:
+        raise MalformedError(f"`{path}` is larger than the {largest} bytes that it can have")
+    return content

@@ -1,0 +1,115 @@
+"""What the exchange shows of its log: checkpoints, tiles, bundles, proofs; bytes as they came, not believed here."""
+
+from collections.abc import Iterator, Sequence
+from http import HTTPStatus
+
+import httpx2
+from pydantic import ValidationError
+
+from exchange.audit import BundlePath, TilePath, parse_bundle
+from exchange.audit.verify import KeptCheckpoint, PendingEntry, StoredEntry
+from exchange.client.errors import AnswerError, ProblemError
+from exchange.client.transport import Body, Transport
+from exchange.kernel import is_uuid7
+from exchange.wire import ConsistencyBody
+
+# A bundle is bytes, a checkpoint is text: whatever comes is taken as it is, and a problem where it is one.
+_ANYTHING = {"Accept": "*/*"}
+
+
+class LogReads:
+    """The log of one exchange, read over its connection."""
+
+    def __init__(self, transport: Transport) -> None:
+        self._transport = transport
+
+    def checkpoint(self) -> bytes:
+        """Return the newest checkpoint (auditor)."""
+        return self._bytes("/v1/audit/checkpoint")
+
+    def tile(self, path: TilePath) -> bytes | None:
+        """Return a tile (auditor), None where there is none."""
+        return self._unless_absent(f"/v1/audit/{path}")
+
+    def bundle(self, path: BundlePath) -> bytes | None:
+        """Return an entry bundle (the exchange's auditors), None where there is none."""
+        return self._unless_absent(f"/v1/audit/{path}")
+
+    def proof(self, entry_id: str, size: int | None = None) -> bytes:
+        """Return the `.tlog-proof` of an entry: in the tree of `size`, or in the newest one.
+
+        Raises ProblemError: `not-found` where the log has no such entry for this client, `conflict` where the entry
+        waits for its place.
+        """
+        if not is_uuid7(entry_id):
+            raise AnswerError(f"`{entry_id[:60]}` is no id of an entry", code="invalid")
+        return self._bytes(f"/v1/audit/entries/{entry_id}/proof", {} if size is None else {"size": size})
+
+    def consistency(self, old_size: int, new_size: int) -> tuple[bytes, ...]:
+        """Return the proof that the tree of `new_size` begins with that of `old_size`."""
+        answer = self._bytes("/v1/audit/consistency", {"from": old_size, "to": new_size})
+        try:
+            body = ConsistencyBody.model_validate_json(answer, extra="ignore")
+        except ValidationError as exc:
+            raise AnswerError("the answer is no consistency proof") from exc
+        return body.hashes()
+
+    def _unless_absent(self, path: str) -> bytes | None:
+        try:
+            return self._bytes(path)
+        except ProblemError as exc:
+            if exc.status == HTTPStatus.NOT_FOUND:
+                return None
+            raise
+
+    def _bytes(self, path: str, params: dict[str, int] | None = None) -> bytes:
+        body: Body = {"headers": _ANYTHING, "params": params or {}}
+        answer: httpx2.Response = self._transport.request("GET", path, may_repeat=True, body=body)
+        return answer.content
+
+
+class LogAddress:
+    """A log at an address, as a source for the verifier. A member's auditor gets no entries, their hashes only."""
+
+    def __init__(self, reads: LogReads) -> None:
+        self._reads = reads
+        self._has_entries: bool | None = None
+
+    @property
+    def has_entries(self) -> bool:
+        """Return whether this client is shown entry bundles: asked for once."""
+        if self._has_entries is None:
+            try:
+                self._reads.bundle(BundlePath(0, 1))
+            except ProblemError as exc:
+                if exc.status != HTTPStatus.FORBIDDEN:
+                    raise
+                self._has_entries = False
+            else:
+                self._has_entries = True
+        return self._has_entries
+
+    def newest(self) -> KeptCheckpoint:
+        """Return the newest checkpoint."""
+        return KeptCheckpoint(self._reads.checkpoint())
+
+    def older(self) -> Iterator[KeptCheckpoint]:
+        """Return nothing: an auditor keeps its own."""
+        return iter(())
+
+    def tile(self, path: TilePath) -> bytes | None:
+        """Return the hashes of a tile."""
+        return self._reads.tile(path)
+
+    def entries(self, path: BundlePath) -> Sequence[bytes | None] | None:
+        """Return the entries of a bundle."""
+        content = self._reads.bundle(path)
+        return None if content is None else parse_bundle(content, path.width)
+
+    def stored(self, path: BundlePath) -> Sequence[StoredEntry | None] | None:  # noqa: ARG002  columns stay inside
+        """Return None: columns are not shown."""
+        return None
+
+    def pending(self) -> Sequence[PendingEntry]:
+        """Return nothing: what waits is not shown."""
+        return ()
