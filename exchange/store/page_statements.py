@@ -1,6 +1,7 @@
 """The statements behind a page: the next reports of the permitted classes, in the order they were committed.
 
-Two ways to find them, both of a cost that does not depend on how many reports there are. *By class* takes the
+*By number* reads the rows that the index in memory named (`class_index`). Where it cannot, two ways to find them, both
+of a cost that does not depend on how many reports there are. *By class* takes the
 first few of each class from the index on (class, sequence). *By window* walks a stretch of all reports and keeps
 those of permitted classes; it wins for a reader of hundreds of classes.
 """
@@ -43,20 +44,48 @@ class PageStatements:
     a report behind as many NULLs. Reports come in no order: the caller sorts the few there are.
     """
 
+    by_number: Statement
     by_class: Statement
     by_class_and_precedence: Statement
     by_window: Statement
     first_since: Statement
+    last_number: Statement
+    numbers_of_class: Statement
+    numbers_behind: Statement
 
     @classmethod
     def compiled(cls, sql: Sql) -> Self:
         """Compile all of them."""
         return cls(
+            by_number=sql.compile(_by_number(sql)),
             by_class=sql.compile(_page(*_by_class(sql, precedence=False))),
             by_class_and_precedence=sql.compile(_page(*_by_class(sql, precedence=True))),
             by_window=sql.compile(_page(*_by_window(sql))),
             first_since=sql.compile(_first_since()),
+            last_number=sql.compile(select(STATE.c.report_seq)),
+            numbers_of_class=sql.compile(_numbers_of_class()),
+            numbers_behind=sql.compile(
+                select(REPORT.c.seq, REPORT.c.class_id)
+                .where(REPORT.c.seq > bindparam("after"), REPORT.c.seq <= bindparam("to"))
+                .order_by(REPORT.c.seq)
+            ),
         )
+
+
+def _numbers_of_class() -> Select[Any]:
+    of_class = and_(REPORT.c.class_id == bindparam("class_id"), REPORT.c.seq > bindparam("after"))
+    chosen = select(REPORT.c.seq).where(of_class, REPORT.c.seq <= bindparam("to")).order_by(REPORT.c.seq)
+    return chosen.limit(bindparam("limit", type_=BigInteger))
+
+
+def _by_number(sql: Sql) -> CompoundSelect[Any]:
+    """Return the standing, and of the reports with these numbers those that a list shows."""
+    head, body = [*standing(), null().label("complete_to")], report_columns()
+    first = select(*head, *(null() for _ in body)).select_from(whose())
+    listed = sql.numbers("numbers")
+    found = listed.join(REPORT, REPORT.c.seq == listed.c.value)
+    others = select(*(null() for _ in head), *body).select_from(found).where(_is_shown(REPORT.c))
+    return first.union_all(others)
 
 
 def _page(candidates: CTE, complete_to: ColumnElement[Any]) -> CompoundSelect[Any]:

@@ -1,21 +1,20 @@
 """A page: rounds of the page statements until it is full or there is nothing more.
 
-Steps: (1) where to begin; (2) one round, by class or by window; (3) if the policy or the caller changed between
-two rounds, begin again, for the page must be true as of one moment; (4) full, or at the end, or another round.
+Steps: (1) where to begin; (2) one round, by number, by class or by window; (3) if the policy or the caller changed
+between two rounds, begin again, for the page must be true as of one moment; (4) full, or at the end, or another round.
 """
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from math import ceil, sqrt
 
 from exchange.kernel import UnavailableError, to_micros
+from exchange.store.class_index import Candidates, ClassIndex, Reads
 from exchange.store.dialect import Parameters, Row, Statement
 from exchange.store.page_statements import PageStatements
 from exchange.store.rows import ReportRow
 from exchange.store.standing import STANDING_WIDTH
-
-Fetch = Callable[[Statement, Parameters], Awaitable[Sequence[Row]]]
 
 _MANY_CLASSES = 64
 """From here on a window is tried first: it costs about as much as asking this many classes one by one."""
@@ -25,6 +24,10 @@ _SPREAD = 3
 
 _GROWTH = 4
 """Where one class holds all that is left, each round asks it for this many times more."""
+
+_FILTERED = 8
+"""By number, so many more candidates are asked for than are wanted: a few have expired by now, and a second round costs
+as much as fifty rows."""
 
 _TRIES = 5
 _REPORT = STANDING_WIDTH + 1
@@ -59,17 +62,38 @@ class _Progress:
     rows: list[ReportRow] = field(default_factory=list)
 
 
-async def read_page(fetch: Fetch, statements: PageStatements, asked: Asked) -> tuple[Row, list[ReportRow], int]:
-    """Return the standing, the rows oldest first, and the position to go on from."""
-    # (1) behind the position, and not before the moment asked for
-    if asked.since is not None:
-        ((first,),) = await fetch(statements.first_since, {"since": asked.since_micros})
-        asked = replace(asked, after=max(asked.after, first - 1))
-    for _ in range(_TRIES):
-        progress = _begun(asked)
-        if await _finished(fetch, statements, asked, progress):
-            return progress.standing, progress.rows, progress.position
-    raise UnavailableError("the policy changed faster than the list could be read: ask again")
+class PageReader:
+    """Reads pages from one database, with the index of one process."""
+
+    def __init__(self, database: Reads, statements: PageStatements) -> None:
+        self._database = database
+        self._statements = statements
+        self._index = ClassIndex(database, statements.numbers_of_class, statements.numbers_behind)
+
+    async def read(self, asked: Asked) -> tuple[Row, list[ReportRow], int]:
+        """Return the standing, the rows oldest first, and the position to go on from."""
+        database, statements = self._database, self._statements
+        # (1) behind the position, and not before the moment asked for
+        if asked.since is not None:
+            ((first,),) = await database.fetch(statements.first_since, {"since": asked.since_micros})
+            asked = replace(asked, after=max(asked.after, first - 1))
+        index = self._index
+        for _ in range(_TRIES):
+            progress = _begun(asked)
+            by_number = asked.precedence is None and await self._knows(asked.class_ids)
+            if await (
+                _finished_by_number(database, statements, asked, progress, index)
+                if by_number
+                else _finished(database, statements, asked, progress)
+            ):
+                return progress.standing, progress.rows, progress.position
+        raise UnavailableError("the policy changed faster than the list could be read: ask again")
+
+    async def _knows(self, class_ids: Sequence[int]) -> bool:
+        if self._index.known_to == 0:
+            ((last_seq,),) = await self._database.fetch(self._statements.last_number, {})
+            return await self._index.holds(class_ids, last_seq)
+        return await self._index.holds(class_ids, self._index.known_to)
 
 
 def _begun(asked: Asked) -> _Progress:
@@ -79,18 +103,73 @@ def _begun(asked: Asked) -> _Progress:
     return _Progress(asked.after, share, by_window=count > _MANY_CLASSES and asked.precedence is None)
 
 
-async def _finished(fetch: Fetch, statements: PageStatements, asked: Asked, progress: _Progress) -> bool:
+async def _finished_by_number(
+    database: Reads, statements: PageStatements, asked: Asked, progress: _Progress, index: ClassIndex
+) -> bool:
+    """Fill `progress` from what `index` names; False where the page has to be begun again."""
+    class_ids = frozenset(asked.class_ids)
+    while True:
+        # (2) one round
+        wanted = asked.limit - len(progress.rows)
+        named = index.candidates(
+            asked.class_ids, after=progress.position, limit=wanted + _FILTERED, per_class=progress.share
+        )
+        parameters = {
+            "thumbprint": asked.thumbprint,
+            "numbers": named.numbers,
+            "now": to_micros(asked.now),
+            "since": asked.since_micros,
+        }
+        found = await database.fetch(statements.by_number, parameters)
+        # (3) true as of one moment
+        if not _is_same_moment(progress, found):
+            return False
+        last_seq = progress.standing[3]
+        rows = sorted(ReportRow._make(row[_REPORT:]) for row in found if row[_REPORT] is not None)
+        if any(row.class_id not in class_ids for row in rows):
+            # Not the database that the index was read from: nothing it named is believed.
+            index.forget()
+            return False
+        progress.rows += rows[:wanted]
+        # (4) full, at the end, or on
+        if len(rows) >= wanted:
+            progress.position = progress.rows[-1].seq
+            return True
+        progress.position = max(progress.position, named.complete_to)
+        if progress.position >= last_seq:
+            # INVARIANT: as in `_finished`.
+            progress.position = max(asked.after, last_seq)
+            return True
+        if not await _goes_on(index, asked, named, last_seq):
+            return False
+        progress.share *= _GROWTH
+
+
+async def _goes_on(index: ClassIndex, asked: Asked, named: Candidates, last_seq: int) -> bool:
+    """Learn what came since, where the page is that far; False where the index no longer holds these classes."""
+    return await index.holds(asked.class_ids, last_seq if named.complete_to >= index.known_to else index.known_to)
+
+
+def _is_same_moment(progress: _Progress, found: Sequence[Row]) -> bool:
+    """Keep the standing of this round; False where it is another one than that of the round before."""
+    standing = next(row for row in found if row[_REPORT] is None)[:STANDING_WIDTH]
+    if progress.standing and _basis(progress.standing) != _basis(standing):
+        return False
+    progress.standing = standing
+    return True
+
+
+async def _finished(database: Reads, statements: PageStatements, asked: Asked, progress: _Progress) -> bool:
     """Fill `progress`; return False where what is in force, or the caller, changed between two rounds."""
     while True:
         # (2) one round
         wanted = asked.limit - len(progress.rows)
-        found = await fetch(_statement(statements, asked, progress), _parameters(asked, progress, wanted))
-        head = next(row for row in found if row[_REPORT] is None)
-        standing, complete_to, last_seq = head[:STANDING_WIDTH], head[STANDING_WIDTH], head[3]
+        found = await database.fetch(_statement(statements, asked, progress), _parameters(asked, progress, wanted))
         # (3) true as of one moment
-        if progress.standing and _basis(progress.standing) != _basis(standing):
+        if not _is_same_moment(progress, found):
             return False
-        progress.standing = standing
+        complete_to = next(row for row in found if row[_REPORT] is None)[STANDING_WIDTH]
+        last_seq = progress.standing[3]
         rows = sorted(ReportRow._make(row[_REPORT:]) for row in found if row[_REPORT] is not None)
         progress.rows += rows
         # (4) full, at the end, or on

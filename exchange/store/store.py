@@ -15,7 +15,7 @@ from exchange.store.batch import AppendJob, Job, PostJob, ProbeJob, Result, Step
 from exchange.store.dialect import Row, Sql, Statement, Value
 from exchange.store.engine import checked_url, is_sqlite, new_engine
 from exchange.store.page_statements import PageStatements
-from exchange.store.paging import Asked, read_page
+from exchange.store.paging import Asked, PageReader
 from exchange.store.postgres import PostgresDatabase
 from exchange.store.records import agreements_of, class_row, client_of, member_of
 from exchange.store.rows import (
@@ -72,7 +72,6 @@ class Store:
             return write_batch(jobs, writes, sealer)
 
         self._hot = HotStatements.compiled(sql)
-        self._pages = PageStatements.compiled(sql)
         self._sealer = sealer
         self._clock = clock
         self._engine = new_engine(parsed, wait_seconds=wait_seconds)
@@ -81,6 +80,7 @@ class Store:
             if sql.is_sqlite
             else PostgresDatabase(url, write)
         )
+        self._pages = PageReader(self._database, PageStatements.compiled(sql))
         self._clients: dict[str, tuple[int, int, Client]] = {}
         self._classes: dict[int, ClassRow] = {}
 
@@ -145,7 +145,7 @@ class Store:
         `position` of the answer is what to pass as `after` next time: no report committed later lies before it.
         """
         page = Asked(thumbprint, list(class_ids), **asked)
-        standing, rows, position = await read_page(self._database.fetch, self._pages, page)
+        standing, rows, position = await self._pages.read(page)
         return PageRow(_state(standing), await self._client(standing), tuple(rows), position)
 
     async def release_classes(self, after_version: int) -> list[ClassRow]:

@@ -78,6 +78,15 @@ async def build_world(store: Store, seed: int, *, size: int = 400) -> list[Kept]
     return sorted(world, key=lambda kept: kept.seq)
 
 
+@pytest.fixture(params=["by number", "by class"])
+def way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
+    """The two ways to find a page; the second is for classes too large for the index in memory."""
+    if request.param == "by class":
+        monkeypatch.setattr("exchange.store.class_index._LARGEST_CLASS", -1)
+    return str(request.param)
+
+
+@pytest.mark.usefixtures("way")
 @pytest.mark.parametrize("seed", range(2))
 async def test_page_is_what_the_model_says(store: Store, seed: int) -> None:
     world = await build_world(store, seed)
@@ -98,6 +107,7 @@ async def test_page_is_what_the_model_says(store: Store, seed: int) -> None:
         assert found.position == (found.rows[-1].seq if is_full else max(len(world), asked["after"]))
 
 
+@pytest.mark.usefixtures("way")
 @pytest.mark.parametrize("count", [3, 100])
 @pytest.mark.parametrize("limit", [1, 13, 100])
 async def test_following_positions_gives_everything_once(store: Store, count: int, limit: int) -> None:
@@ -234,14 +244,15 @@ async def test_expiry_is_judged_by_the_moment_given(store: Store) -> None:
 
 
 async def test_policy_that_moves_between_rounds_begins_the_page_again(
-    store: Store, monkeypatch: pytest.MonkeyPatch
+    store: Store, way: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     world = await build_world(store, 3, size=60)
+    assert len((await page(store, range(1, 65), limit=500)).rows) > 30  # whatever is read once has been read
     fetch_rows, asked = store._database.fetch, []
 
     async def fetch_and_move(statement: Statement, parameters: Parameters) -> Sequence[Row]:
         rows = await fetch_rows(statement, parameters)
-        asked.append(parameters.get("after"))
+        asked.append(parameters.get("numbers", parameters.get("after")))
         if len(asked) == 1:
             await rows_of(store, "UPDATE policy_state SET policy_version = policy_version + 1")
         return rows
@@ -251,11 +262,13 @@ async def test_policy_that_moves_between_rounds_begins_the_page_again(
     monkeypatch.setattr("exchange.store.paging._SPREAD", 0)
     found = await page(store, range(1, 65), limit=30)
 
-    assert asked.count(0) == 2
+    assert len(asked) > 2
+    assert asked.count(0 if way == "by class" else asked[0]) == 2
     assert [row.id for row in found.rows] == expected(world, range(1, 65), limit=30)
     assert found.state.policy_version == await policy_version(store)
 
 
+@pytest.mark.usefixtures("way")
 async def test_policy_that_never_rests_is_unavailable(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     await build_world(store, 3, size=60)
     fetch_rows = store._database.fetch
@@ -268,3 +281,55 @@ async def test_policy_that_never_rests_is_unavailable(store: Store, monkeypatch:
     monkeypatch.setattr("exchange.store.paging._SPREAD", 0)
     with pytest.raises(UnavailableError, match="the policy changed faster"):
         await page(store, range(1, 65), limit=30)
+
+
+async def test_reports_posted_by_others_are_on_the_next_page(store: Store, store_url: str) -> None:
+    other = await open_store(store_url)
+    version = await policy_version(store)
+    seen, position = [], 0
+    try:
+        for number in range(30):
+            fresh = new_report(class_facts(1 + number % 3), parts=())
+            await other.post_report(fresh, draft(), policy_version=version, idempotency=None)
+            found = await page(store, [1, 3], after=position)
+            position = found.position
+            seen += [row.seq for row in found.rows]
+    finally:
+        await other.close()
+
+    assert position == 30
+    assert seen == [seq for seq in range(1, 31) if seq % 3 != 2]
+
+
+async def test_long_silence_makes_the_index_begin_anew(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("exchange.store.class_index._LONGEST_TAIL", 5)
+    version = await policy_version(store)
+    for count in (1, 4, 9, 20):
+        for _ in range(count):
+            fresh = new_report(class_facts(1), parts=())
+            await store.post_report(fresh, draft(), policy_version=version, idempotency=None)
+        found = await page(store, [1])
+        assert [row.seq for row in found.rows] == list(range(1, found.position + 1))
+
+    assert found.position == 34
+
+
+async def test_index_forgets_what_was_not_asked_for_longest(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    world = await build_world(store, 5, size=200)
+    monkeypatch.setattr("exchange.store.class_index._MOST_NUMBERS", 40)
+    for class_ids in ([1], [2, 3], [1, 2], list(range(1, 60)), [1], [4, 1]):
+        found = await page(store, class_ids)
+        assert [row.id for row in found.rows] == expected(world, class_ids)
+        assert store._pages._index._count <= 40
+
+
+async def test_report_of_another_class_than_the_index_names_is_not_shown(store: Store) -> None:
+    version = await policy_version(store)
+    for number in (1, 2, 1):
+        fresh = new_report(class_facts(number), parts=())
+        await store.post_report(fresh, draft(), policy_version=version, idempotency=None)
+    assert [row.seq for row in (await page(store, [1])).rows] == [1, 3]
+    await rows_of(store, "UPDATE report SET class_id = 2 WHERE seq = 3")
+
+    assert [row.seq for row in (await page(store, [1])).rows] == [1]
+    assert [row.seq for row in (await page(store, [2])).rows] == [2, 3]
