@@ -18,7 +18,7 @@ from exchange.crypto.certificates import (
 )
 from exchange.crypto.contexts import CONTEXT_BYTES, header_context, part_context
 from exchange.crypto.errors import CryptoError, OpeningError, SignatureError
-from exchange.crypto.headers import decrypt_header, encrypt_header
+from exchange.crypto.headers import HeaderCipher
 from exchange.crypto.keys import DATA_KEY_BYTES, NONCE_BYTES, derive_key
 from exchange.crypto.parts import PartEncryptor, decrypt_part, decrypt_part_chunks, encrypt_part
 from exchange.crypto.reading import CertificateFacts, read_certificate, thumbprint_of_der
@@ -38,6 +38,7 @@ __all__ = [
     "WRAP_SUITE",
     "CertificateFacts",
     "CryptoError",
+    "HeaderCipher",
     "KeyAndCertificate",
     "OpeningError",
     "PartEncryptor",
@@ -46,12 +47,10 @@ __all__ = [
     "SigningKey",
     "Suite",
     "VerifyingKey",
-    "decrypt_header",
     "decrypt_part",
     "decrypt_part_chunks",
     "derive_key",
     "empty_crl",
-    "encrypt_header",
     "encrypt_part",
     "header_context",
     "issue_client",

@@ -6,7 +6,8 @@ from typing import Final
 from exchange.crypto.errors import CryptoError
 
 PART_SUITE: Final = "cobblestone-256"
-HEADER_SUITE: Final = "aes-256-gcm+hmac-sha256"
+HEADER_SUITE: Final = "aes-256-gcm+agreement-key"
+# "aes-256-gcm+hmac-sha256" was a header under a key of its own; it is not read any more.
 WRAP_SUITE: Final = "aes-256-gcm"
 
 

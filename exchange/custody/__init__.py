@@ -1,8 +1,8 @@
-"""Custody: where the key-encryption keys live.
+"""Custody: where the keys live that open everything else.
 
-Promises: a data key wrapped for one name and context unwraps with these alone; key id and version travel
+Promises: a data key or a header sealed for one name and context opens with these alone; key id and version travel
 with it; a key file that others can read, or that holds no real key, is refused with the way to mend it.
-Does not: let a key-encryption key out, encrypt reports (crypto does), or remember what it wrapped (rows do).
+Does not: let a key-encryption key out, encrypt parts (crypto does), or remember what it wrapped (rows do).
 """
 
 from exchange.custody.custodian import (
@@ -11,6 +11,7 @@ from exchange.custody.custodian import (
     CustodyUnavailableError,
     KeyMissingError,
     KeyVersion,
+    SealedHeader,
     Wrapped,
 )
 from exchange.custody.file import FileCustodian
@@ -23,6 +24,7 @@ __all__ = [
     "FileCustodian",
     "KeyMissingError",
     "KeyVersion",
+    "SealedHeader",
     "Wrapped",
     "add_root_version",
     "create_root_file",

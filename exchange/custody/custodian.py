@@ -30,6 +30,19 @@ class Wrapped(NamedTuple):
     blob: bytes
 
 
+class SealedHeader(Protocol):
+    """A sealed header as it stands on its row: under which key, in which suite."""
+
+    @property
+    def key_id(self) -> str: ...
+    @property
+    def key_version(self) -> int: ...
+    @property
+    def header_suite(self) -> str: ...
+    @property
+    def sealed_header(self) -> bytes: ...
+
+
 @dataclass(frozen=True, slots=True)
 class KeyVersion:
     """One version of the custodian's root, and since when there is it."""
@@ -70,6 +83,20 @@ class Custodian(Protocol):
 
     async def unwrap_many(self, items: Sequence[tuple[Wrapped, bytes]]) -> list[bytes]:
         """Return the data keys of pairs of wrapped key and context, in order, all or none; raises as `unwrap`."""
+        ...
+
+    async def seal_header(self, key_name: str, plaintext: bytes, context: bytes) -> Wrapped:
+        """Seal a header for its context under the header key that belongs to `key_name`, in its current version.
+
+        Raises CryptoError for an empty context, KeyMissingError for a name that no key can have.
+        """
+        ...
+
+    async def open_headers(self, items: Sequence[tuple[SealedHeader, bytes]]) -> list[bytes]:
+        """Return the headers of pairs of row and context, in order, all or none; raises as `unwrap`.
+
+        Quick: a page is a hundred of them. A custodian whose keys are far away keeps header keys at hand.
+        """
         ...
 
     async def check(self) -> None:

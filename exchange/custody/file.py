@@ -12,15 +12,24 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from exchange.crypto import (
     CONTEXT_BYTES,
     DATA_KEY_BYTES,
+    HEADER_SUITE,
     NONCE_BYTES,
     WRAP_SUITE,
     CryptoError,
+    HeaderCipher,
     OpeningError,
     Suite,
     derive_key,
     require_suite,
 )
-from exchange.custody.custodian import CustodyStatus, CustodyUnavailableError, KeyMissingError, KeyVersion, Wrapped
+from exchange.custody.custodian import (
+    CustodyStatus,
+    CustodyUnavailableError,
+    KeyMissingError,
+    KeyVersion,
+    SealedHeader,
+    Wrapped,
+)
 from exchange.custody.roots import KIND, Randomness, Root, load_roots
 
 _KEY_ID = re.compile(r"file/([A-Za-z0-9][A-Za-z0-9._-]{0,127})")
@@ -43,6 +52,7 @@ class FileCustodian:
         self._current = max(self._roots)
         self._randomness = randomness
         self._ciphers: dict[tuple[str, int], AESGCM] = {}
+        self._header_ciphers: dict[tuple[str, int], HeaderCipher] = {}
 
     @classmethod
     def load(cls, path: Path, *, randomness: Randomness = secrets.token_bytes) -> "FileCustodian":
@@ -64,6 +74,22 @@ class FileCustodian:
     async def unwrap_many(self, items: Sequence[tuple[Wrapped, bytes]]) -> list[bytes]:
         opened = self._opened
         return [opened(wrapped, context) for wrapped, context in items]
+
+    async def seal_header(self, key_name: str, plaintext: bytes, context: bytes) -> Wrapped:
+        key_id = f"{KIND}/{key_name}"
+        cipher = self._header_cipher(key_id, self._current)
+        blob = cipher.seal(context, plaintext, self._randomness(NONCE_BYTES))
+        return Wrapped(key_id=key_id, key_version=self._current, suite=HEADER_SUITE, blob=blob)
+
+    async def open_headers(self, items: Sequence[tuple[SealedHeader, bytes]]) -> list[bytes]:
+        known, opened = self._header_ciphers, []
+        for row, context in items:
+            if row.header_suite != HEADER_SUITE:
+                require_suite(row.header_suite, Suite.HEADER)
+            key = (row.key_id, row.key_version)
+            cipher = known.get(key) or self._header_cipher(*key)
+            opened.append(cipher.open(context, row.sealed_header))
+        return opened
 
     async def check(self) -> None:
         try:
@@ -96,14 +122,27 @@ class FileCustodian:
         cipher = self._ciphers.get((key_id, version))
         if cipher is not None:
             return cipher
+        cipher = AESGCM(self._derived(key_id, version, "kek"))
+        if len(self._ciphers) >= _MOST_CIPHERS:
+            self._ciphers.clear()
+        self._ciphers[key_id, version] = cipher
+        return cipher
+
+    def _header_cipher(self, key_id: str, version: int) -> HeaderCipher:
+        cipher = self._header_ciphers.get((key_id, version))
+        if cipher is not None:
+            return cipher
+        cipher = HeaderCipher(self._derived(key_id, version, "header"))
+        if len(self._header_ciphers) >= _MOST_CIPHERS:
+            self._header_ciphers.clear()
+        self._header_ciphers[key_id, version] = cipher
+        return cipher
+
+    def _derived(self, key_id: str, version: int, use: str) -> bytes:
         name = _KEY_ID.fullmatch(key_id)
         if name is None:
             raise KeyMissingError(f"`{key_id[:80]}` is no key of the file custodian")
         root = self._roots.get(version)
         if root is None:
             raise KeyMissingError(f"root version {version} is not in the key file: restore it from the backup")
-        cipher = AESGCM(derive_key(root.key, f"exchange kek {name.group(1)}"))
-        if len(self._ciphers) >= _MOST_CIPHERS:
-            self._ciphers.clear()
-        self._ciphers[key_id, version] = cipher
-        return cipher
+        return derive_key(root.key, f"exchange {use} {name.group(1)}")

@@ -20,7 +20,7 @@ from exchange.store.rows import (
     PostedRow,
     PullRow,
     ReportRow,
-    StoredKey,
+    Sealed,
 )
 from exchange.store.schema import head, migrate, require_head, revision
 from exchange.store.store import Store
@@ -40,8 +40,8 @@ __all__ = [
     "PostedRow",
     "PullRow",
     "ReportRow",
+    "Sealed",
     "Store",
-    "StoredKey",
     "UnitOfWork",
     "UnrecordedChangeError",
     "head",

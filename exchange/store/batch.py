@@ -16,7 +16,7 @@ from exchange.kernel import CanonicalError, ConflictError, StalePolicyError, to_
 from exchange.release import class_as_json
 from exchange.reports import ReportStatus
 from exchange.store.dialect import Parameters, Row, Statement, Value
-from exchange.store.rows import Idempotency, IdempotentReplay, NewPart, NewReport, PostedRow, StoredKey
+from exchange.store.rows import Idempotency, IdempotentReplay, NewPart, NewReport, PostedRow, Sealed
 from exchange.store.sealing import Sealer
 from exchange.store.write_statements import WriteStatements
 
@@ -202,14 +202,14 @@ def _report_row(report: NewReport, *, seq: int, class_id: int, recorded_at: int)
     place = (seq, report.id, class_id, report.version, facts.agreement, facts.originator)
     times = (recorded_at, to_micros(report.posted_at), until)
     standing = (report.precedence.value, ReportStatus.CURRENT.value, report.supersedes)
-    return (*place, *times, *standing, *_key_values(report.key), report.header_suite, report.sealed_header)
+    return (*place, *times, *standing, *_sealed_values(report.header))
 
 
 def _part_row(report: NewReport, part: NewPart) -> tuple[Value, ...]:
     """Return the row of a part, in the order of the table's columns."""
     place = (report.id, part.number, part.label_index, part.size_bytes)
-    return (*place, *_key_values(part.key), part.suite, part.ciphertext)
+    return (*place, *_sealed_values(part.key), part.suite, part.ciphertext)
 
 
-def _key_values(key: StoredKey) -> tuple[Value, ...]:
-    return (key.key_id, key.key_version, key.suite, key.blob)
+def _sealed_values(sealed: Sealed) -> tuple[Value, ...]:
+    return (sealed.key_id, sealed.key_version, sealed.suite, sealed.blob)

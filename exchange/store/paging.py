@@ -114,7 +114,7 @@ async def _finished_by_number(
         named = index.candidates(
             asked.class_ids, after=progress.position, limit=wanted + _FILTERED, per_class=progress.share
         )
-        parameters = {
+        parameters: Parameters = {
             "thumbprint": asked.thumbprint,
             "numbers": named.numbers,
             "now": to_micros(asked.now),

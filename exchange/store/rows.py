@@ -47,7 +47,7 @@ class ReportRow(NamedTuple):
     """A report without its parts, in column order; what its class or its sealed header says is not repeated.
 
     A tuple and not a dataclass: a page makes hundreds of them, and a tuple costs a tenth. `sealed_header` is the
-    encrypted header, `wrapped_key` its wrapped data key, `valid_until_micros` in microseconds since 1970.
+    encrypted header, `valid_until_micros` in microseconds since 1970.
     """
 
     seq: int
@@ -58,8 +58,6 @@ class ReportRow(NamedTuple):
     status_name: str
     key_id: str
     key_version: int
-    wrap_suite: str
-    wrapped_key: bytes
     header_suite: str
     sealed_header: bytes
 
@@ -117,8 +115,8 @@ class PageRow:
 
 
 @dataclass(frozen=True, slots=True)
-class StoredKey:
-    """A wrapped data key and what wrapped it."""
+class Sealed:
+    """What custody sealed, a header or a data key, and with which key."""
 
     key_id: str
     key_version: int
@@ -133,7 +131,7 @@ class NewPart:
     number: int
     label_index: int
     size_bytes: int
-    key: StoredKey
+    key: Sealed
     suite: str
     ciphertext: bytes
 
@@ -149,9 +147,7 @@ class NewReport:
     posted_at: datetime
     valid_until: datetime | None
     supersedes: str | None
-    key: StoredKey
-    header_suite: str
-    sealed_header: bytes
+    header: Sealed
     parts: tuple[NewPart, ...]
 
 

@@ -25,8 +25,6 @@ _REPORT_COLUMNS = (
     "status",
     "key_id",
     "key_version",
-    "wrap_suite",
-    "wrapped_key",
     "header_suite",
     "sealed_header",
 )

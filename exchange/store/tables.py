@@ -148,8 +148,6 @@ class ReportTable(SQLModel, table=True):
     supersedes: str | None = None
     key_id: str
     key_version: int
-    wrap_suite: str
-    wrapped_key: bytes = Field(sa_type=LargeBinary)
     header_suite: str
     sealed_header: bytes = Field(sa_type=LargeBinary)
 

@@ -10,11 +10,9 @@ from dataclasses import replace
 from typing import assert_never
 
 from exchange.crypto import (
-    HEADER_SUITE,
     CryptoError,
     OpeningError,
     Suite,
-    decrypt_header,
     decrypt_part,
     header_context,
     part_context,
@@ -39,26 +37,26 @@ UNOPENED = (CryptoError, KeyMissingError)
 """What is raised where a row's ciphertext, suite, key and place do not belong together."""
 
 
+_NO_LINKS = b'"supersedes":null,"references":[],'
+"""Stands in a header that links to nothing. Inside a string the quotation marks would be escaped: these bytes can only
+be the fields themselves, side by side as they are sealed."""
+
 _STATUS_AT_END = {status.value: f',"status":"{status.value}"}}'.encode() for status in ReportStatus}
 
 
 async def open_headers(services: Services, rows: Sequence[PermittedRow], call: Call, client: Client) -> list[bytes]:
     """Return, in order, the header of each report as JSON bytes, in the view its Permit gives."""
-    contexts = [header_context(row.id, row.version, kept.digest) for row, kept, _ in rows]
-    wrapped = [(wrapped_header_key(row), context) for (row, _, _), context in zip(rows, contexts, strict=True)]
+    sealed = [(row, header_context(row.id, row.version, kept.digest)) for row, kept, _ in rows]
     try:
-        keys = await services.custodian.unwrap_many(wrapped)
-        sealed = [
-            _decrypted_header(key, context, row) for key, context, (row, _, _) in zip(keys, contexts, rows, strict=True)
-        ]
+        opened = await services.custodian.open_headers(sealed)
     except UNOPENED as exc:
         await record_tampering(services, call, client, "header", exc)
     whole = _whole_views(rows)
     return [
         _spliced(header_json, row, call)
-        if (kept.id, id(permit)) in whole and _has_no_links(header_json)
+        if (kept.id, id(permit)) in whole and _NO_LINKS in header_json
         else await _shown_header(services, call, client, header_json, opened=(row, kept, permit))
-        for header_json, (row, kept, permit) in zip(sealed, rows, strict=True)
+        for header_json, (row, kept, permit) in zip(opened, rows, strict=True)
     ]
 
 
@@ -88,18 +86,13 @@ async def open_sealed_header(services: Services, report: ReportRow, kept: ClassR
     Raises one of `UNOPENED` where the sealed header, its key and its class do not belong together.
     """
     context = header_context(report.id, report.version, kept.digest)
-    key = await services.custodian.unwrap(wrapped_header_key(report), context)
-    return header_from_json(json.loads(_decrypted_header(key, context, report)))
+    (header_json,) = await services.custodian.open_headers([(report, context)])
+    return header_from_json(json.loads(header_json))
 
 
 def is_whole(kept: ClassRow, permit: Permit) -> bool:
     """Return whether `permit` shows the full header with every part."""
     return permit.view is View.FULL and permit.labels.issuperset(kept.facts.part_labels)
-
-
-def wrapped_header_key(report: ReportRow) -> Wrapped:
-    """Return the report's wrapped data key, as custody takes it."""
-    return Wrapped(report.key_id, report.key_version, report.wrap_suite, report.wrapped_key)
 
 
 def wrapped_part_key(part: PartRow) -> Wrapped:
@@ -114,16 +107,10 @@ def _part_label(kept: ClassRow, part: PartRow) -> Label:
     return kept.facts.part_labels[part.label_index]
 
 
-def _decrypted_header(key: bytes, context: bytes, report: ReportRow) -> bytes:
-    if report.header_suite != HEADER_SUITE:
-        require_suite(report.header_suite, Suite.HEADER)
-    return decrypt_header(key, context, report.sealed_header)
-
-
 def _whole_views(rows: Sequence[PermittedRow]) -> set[tuple[int, int]]:
     """Return by class and permit which views show everything: asked once for each, not for each of a page's rows."""
     distinct = {(kept.id, id(permit)): (kept, permit) for _, kept, permit in rows}
-    return {key for key, (kept, permit) in distinct.items() if is_whole(kept, permit)}
+    return {key for key, seen in distinct.items() if is_whole(*seen)}
 
 
 def _spliced(header_json: bytes, row: ReportRow, call: Call) -> bytes:
@@ -144,12 +131,6 @@ async def _shown_header(
     status = status_of(row.status_name, row.valid_until, call.now)
     header = shown_part_of(services, header_from_json(json.loads(header_json)), permit)
     return shown_json(services, await _with_visible_links(services, call, client, header), status)
-
-
-def _has_no_links(header_json: bytes) -> bool:
-    # Inside a string the quotation marks would be escaped: these bytes can only be the fields themselves, side by
-    # side as they are sealed.
-    return b'"supersedes":null,"references":[],' in header_json
 
 
 async def _with_visible_links(services: Services, call: Call, client: Client, header: Header) -> Header:

@@ -1,12 +1,10 @@
-"""Sealing a report for the store: one fresh key for the header, one per part, each bound to its place and label."""
+"""Sealing a report for the store: its header, and a fresh key for each part, each bound to its place and label."""
 
 import json
 
 from exchange.crypto import (
     DATA_KEY_BYTES,
-    HEADER_SUITE,
     PART_SUITE,
-    encrypt_header,
     encrypt_part,
     header_context,
     part_context,
@@ -15,17 +13,14 @@ from exchange.custody import Wrapped
 from exchange.markings import Label, render_marking
 from exchange.release import ClassFacts, class_digest
 from exchange.reports import Header, PartHeader, PostedReport, ReportStatus, header_as_json
-from exchange.store import NewPart, NewReport, StoredKey
+from exchange.store import NewPart, NewReport, Sealed
 from exchange.usecases.context import Services
-
-_NONCE_BYTES = 12
 
 
 async def seal_report(services: Services, header: Header, posted: PostedReport, facts: ClassFacts) -> NewReport:
     """Return the report as the store keeps it: nothing in it but what decisions need is readable."""
     context = header_context(header.id, header.version, class_digest(facts))
-    key = services.randomness(DATA_KEY_BYTES)
-    sealed = encrypt_header(key, context, stored_json(services, header), services.randomness(_NONCE_BYTES))
+    sealed = await services.custodian.seal_header(header.agreement, stored_json(services, header), context)
     parts = [
         await _seal_part(services, header, facts, part, content.content)
         for part, content in zip(header.parts, posted.parts, strict=True)
@@ -38,9 +33,7 @@ async def seal_report(services: Services, header: Header, posted: PostedReport, 
         posted_at=header.posted_at,
         valid_until=header.valid_until,
         supersedes=header.supersedes,
-        key=_stored(await services.custodian.wrap(header.agreement, key, context)),
-        header_suite=HEADER_SUITE,
-        sealed_header=sealed,
+        header=_stored(sealed),
         parts=tuple(parts),
     )
 
@@ -77,5 +70,5 @@ async def _seal_part(
     )
 
 
-def _stored(wrapped: Wrapped) -> StoredKey:
-    return StoredKey(wrapped.key_id, wrapped.key_version, wrapped.suite, wrapped.blob)
+def _stored(wrapped: Wrapped) -> Sealed:
+    return Sealed(wrapped.key_id, wrapped.key_version, wrapped.suite, wrapped.blob)

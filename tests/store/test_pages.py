@@ -226,7 +226,7 @@ def test_search_by_class_walks_the_index_on_both(store_url: str, backend: str) -
 
 SEED = """
 WITH kept AS (INSERT INTO release_class VALUES (1, 'digest', '{}') RETURNING id)
-INSERT INTO report SELECT n, 'id-' || n, id, 1, '', '', n, n, NULL, '', 'current', NULL, '', 1, '', '', '', ''
+INSERT INTO report SELECT n, 'id-' || n, id, 1, '', '', n, n, NULL, '', 'current', NULL, '', 1, '', ''
 FROM kept, generate_series(1, 5000) AS n
 """
 

@@ -29,7 +29,7 @@ from exchange.markings import Label
 from exchange.members import Clearance, Client, ClientId, Member, MemberCode, Role, Standing
 from exchange.release import ClassFacts
 from exchange.reports import Precedence
-from exchange.store import NewPart, NewReport, Store, StoredKey, migrate
+from exchange.store import NewPart, NewReport, Sealed, Store, migrate
 from exchange.store.dialect import Row
 from exchange.store.faults import driver_errors
 from tests.support.postgres import PostgresServer
@@ -178,8 +178,8 @@ def class_facts(number: int = 1) -> ClassFacts:
     )
 
 
-def stored_key(name: str = "key") -> StoredKey:
-    return StoredKey(f"file/{name}", 1, "aes-256-gcm", b"wrapped " + name.encode())
+def stored_key(name: str = "key") -> Sealed:
+    return Sealed(f"file/{name}", 1, "aes-256-gcm", b"wrapped " + name.encode())
 
 
 def new_part(number: int = 1, content: bytes = b"ciphertext") -> NewPart:
@@ -195,9 +195,7 @@ def new_report(facts: ClassFacts | None = None, **fields: object) -> NewReport:
         "posted_at": NOW,
         "valid_until": None,
         "supersedes": None,
-        "key": stored_key(),
-        "header_suite": "aes-256-gcm+hmac-sha256",
-        "sealed_header": b"sealed header",
+        "header": Sealed("file/key", 1, "aes-256-gcm+agreement-key", b"sealed header"),
         "parts": (new_part(),),
         **fields,
     }

@@ -9,7 +9,7 @@ from exchange.crypto import HEADER_SUITE, PART_SUITE, WRAP_SUITE, CryptoError, S
     ("suite", "name"),
     [
         (Suite.PART, "cobblestone-256"),
-        (Suite.HEADER, "aes-256-gcm+hmac-sha256"),
+        (Suite.HEADER, "aes-256-gcm+agreement-key"),
         (Suite.WRAP, "aes-256-gcm"),
     ],
 )
@@ -28,7 +28,7 @@ def test_unknown_suite_refuses(name):
     with pytest.raises(CryptoError) as caught:
         suite_named(name)
 
-    known = "`cobblestone-256`, `aes-256-gcm+hmac-sha256`, `aes-256-gcm`"
+    known = "`cobblestone-256`, `aes-256-gcm+agreement-key`, `aes-256-gcm`"
     assert str(caught.value) == f"unknown suite `{name}`: this version opens {known}"
 
 

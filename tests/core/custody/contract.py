@@ -1,6 +1,7 @@
 """What every custodian has to pass. A custodian's own test file inherits it and makes the custodian."""
 
 import itertools
+from dataclasses import dataclass, replace
 
 import pytest
 
@@ -10,7 +11,20 @@ from exchange.custody import Custodian, CustodyStatus, KeyMissingError, Wrapped
 DATA_KEY = bytes(range(100, 132))
 CONTEXT = bytes(range(32))
 OTHER_CONTEXT = bytes(range(1, 33))
+PLACE = b"exchange header/of a report"
 NAME = "0198c1f0-0000-7000-8000-000000000001"
+
+
+@dataclass(frozen=True)
+class Row:
+    key_id: str
+    key_version: int
+    header_suite: str
+    sealed_header: bytes
+
+
+def row_of(sealed: Wrapped) -> Row:
+    return Row(sealed.key_id, sealed.key_version, sealed.suite, sealed.blob)
 
 
 class CustodianContract:
@@ -52,6 +66,60 @@ class CustodianContract:
 
     async def test_none_of_none_unwraps(self, custodian):
         assert await custodian.unwrap_many([]) == []
+
+    async def test_sealed_header_opens(self, custodian):
+        sealed = await custodian.seal_header(NAME, b"header", PLACE)
+
+        assert await custodian.open_headers([(row_of(sealed), PLACE)]) == [b"header"]
+        assert b"header" not in sealed.blob
+        assert sealed.suite == "aes-256-gcm+agreement-key"
+
+    async def test_many_headers_open_in_order(self, custodian):
+        headers = [b"header %d" % number for number in range(100)]
+        rows = [
+            (
+                row_of(await custodian.seal_header(f"agreement-{number % 3}", header, b"place %d" % number)),
+                b"place %d" % number,
+            )
+            for number, header in enumerate(headers)
+        ]
+
+        assert await custodian.open_headers(rows) == headers
+        assert await custodian.open_headers([]) == []
+
+    @pytest.mark.parametrize("place", [b"another", b"", PLACE[:-1], PLACE + b"\0"])
+    async def test_header_of_another_place_never_opens(self, custodian, place):
+        good, moved = [row_of(await custodian.seal_header(NAME, b"header", PLACE)) for _ in range(2)]
+
+        with pytest.raises(OpeningError, match="do not belong together"):
+            await custodian.open_headers([(good, PLACE), (moved, place)])
+
+    async def test_header_under_another_key_never_opens(self, custodian):
+        row = row_of(await custodian.seal_header(NAME, b"header", PLACE))
+        kind = (await custodian.status()).kind
+
+        for changed, error in (
+            (replace(row, key_id=f"{kind}/other"), OpeningError),
+            (replace(row, key_id="nowhere"), KeyMissingError),
+            (replace(row, key_version=99), KeyMissingError),
+            (replace(row, header_suite="aes-256-gcm"), CryptoError),
+            (replace(row, header_suite="rot13"), CryptoError),
+        ):
+            with pytest.raises(error):
+                await custodian.open_headers([(changed, PLACE)])
+
+    async def test_data_key_is_no_header(self, custodian):
+        # One root, two uses: what one key sealed the other does not open.
+        wrapped = await custodian.wrap(NAME, DATA_KEY, CONTEXT)
+        row = Row(wrapped.key_id, wrapped.key_version, "aes-256-gcm+agreement-key", wrapped.blob)
+
+        with pytest.raises(OpeningError):
+            await custodian.open_headers([(row, CONTEXT)])
+
+    @pytest.mark.parametrize("name", ["", "a/b", "é", "n" * 129])
+    async def test_header_for_no_name_refuses(self, custodian, name):
+        with pytest.raises(KeyMissingError):
+            await custodian.seal_header(name, b"header", PLACE)
 
     @pytest.mark.parametrize("context", [OTHER_CONTEXT, b"", CONTEXT[:-1], CONTEXT + b"\0"])
     async def test_other_context_never_unwraps(self, custodian, context):
