@@ -12,6 +12,8 @@ from exchange.audit.columns import EntryColumns
 from exchange.audit.draft import Actor, EntryDraft, Subject
 from exchange.audit.entry import LARGEST_RESULT_IDS_BYTES, SealedEntry, columns_of, parse_entry, seal_entry
 from exchange.audit.events import EventName, Outcome
+from exchange.audit.log_policy import NO_QUORUM, KnownLog, KnownWitness, LogPolicy, Standing, WitnessGroup
+from exchange.audit.log_policy_text import parse_log_policy, render_log_policy
 from exchange.audit.merkle import (
     EMPTY_ROOT,
     HASH_BYTES,
@@ -56,6 +58,7 @@ from exchange.audit.tile_paths import (
     tiles_of_size,
 )
 from exchange.audit.tiles import Tile, TileReader, grow_tiles, head_from_tiles, node_reader, split_hashes
+from exchange.audit.tlog_proof import TLOG_PROOF_SUFFIX, TlogProof, check_inclusion, parse_tlog_proof
 
 __all__ = [
     "EMPTY_ROOT",
@@ -65,8 +68,10 @@ __all__ = [
     "LARGEST_NOTE_BYTES",
     "LARGEST_RESULT_IDS_BYTES",
     "LONGEST_TEXT",
+    "NO_QUORUM",
     "TILE_HEIGHT",
     "TILE_WIDTH",
+    "TLOG_PROOF_SUFFIX",
     "Actor",
     "Attestation",
     "BundlePath",
@@ -76,6 +81,9 @@ __all__ = [
     "EntryColumns",
     "EntryDraft",
     "EventName",
+    "KnownLog",
+    "KnownWitness",
+    "LogPolicy",
     "NodeReader",
     "NoteError",
     "NoteSignature",
@@ -86,13 +94,17 @@ __all__ = [
     "SealedEntry",
     "SignatureType",
     "SignedNote",
+    "Standing",
     "Subject",
     "Tile",
     "TilePath",
     "TileReader",
+    "TlogProof",
     "TreeHead",
     "VerifierKey",
+    "WitnessGroup",
     "bundles_of_size",
+    "check_inclusion",
     "columns_of",
     "consistency_proof",
     "fit_text",
@@ -108,11 +120,14 @@ __all__ = [
     "parse_bundle_path",
     "parse_checkpoint",
     "parse_entry",
+    "parse_log_policy",
     "parse_note",
     "parse_signature_line",
     "parse_tile_path",
+    "parse_tlog_proof",
     "parse_verifier_key",
     "render_bundle",
+    "render_log_policy",
     "root_from_nodes",
     "root_of",
     "seal_entry",

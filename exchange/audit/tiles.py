@@ -54,21 +54,10 @@ def split_hashes(path: TilePath, content: bytes) -> list[bytes]:
 def node_reader(size: int, read_tile: TileReader) -> NodeReader:
     """Return a reader of any node of the tree of `size`, for proofs.
 
-    Keeps every tile that it read: make one for a proof, or for as many as memory allows. Raises
-    MalformedError where a tile has another length than it must.
+    Keeps what it read and made: make one for a proof, or for as many as memory allows. Raises MalformedError
+    where a tile has another length than it must.
     """
-    kept: dict[tuple[int, int], list[bytes]] = {}
-
-    def read_node(level: int, index: int) -> bytes:
-        tile_level, height = divmod(level, TILE_HEIGHT)
-        tile_index, start = divmod(index << height, TILE_WIDTH)
-        hashes = kept.get((tile_level, tile_index))
-        if hashes is None:
-            path = TilePath(tile_level, tile_index, _width(size, tile_level, tile_index))
-            hashes = kept[tile_level, tile_index] = split_hashes(path, read_tile(path))
-        return _node_over(hashes[start : start + (1 << height)])
-
-    return read_node
+    return _TiledNodes(size, read_tile).read
 
 
 def head_from_tiles(size: int, read_tile: TileReader) -> TreeHead:
@@ -90,6 +79,32 @@ def _roots_of_full(hashes: Sequence[bytes]) -> list[bytes]:
     for _ in range(TILE_HEIGHT):
         level = hash_level(level)
     return level
+
+
+class _TiledNodes:
+    __slots__ = ("_nodes", "_read_tile", "_size", "_tiles")
+
+    def __init__(self, size: int, read_tile: TileReader) -> None:
+        self._size = size
+        self._read_tile = read_tile
+        self._tiles: dict[tuple[int, int], list[bytes]] = {}
+        self._nodes: dict[tuple[int, int], bytes] = {}
+
+    def read(self, level: int, index: int) -> bytes:
+        node = self._nodes.get((level, index))
+        if node is None:
+            tile_level, height = divmod(level, TILE_HEIGHT)
+            tile_index, start = divmod(index << height, TILE_WIDTH)
+            hashes = self._hashes(tile_level, tile_index)
+            node = self._nodes[level, index] = _node_over(hashes[start : start + (1 << height)])
+        return node
+
+    def _hashes(self, level: int, index: int) -> list[bytes]:
+        hashes = self._tiles.get((level, index))
+        if hashes is None:
+            path = TilePath(level, index, _width(self._size, level, index))
+            hashes = self._tiles[level, index] = split_hashes(path, self._read_tile(path))
+        return hashes
 
 
 def _node_over(hashes: list[bytes]) -> bytes:
