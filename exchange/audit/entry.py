@@ -9,6 +9,7 @@ import orjson
 
 from exchange.audit.columns import EntryColumns, project
 from exchange.audit.draft import Actor, EntryDraft
+from exchange.audit.merkle import hash_leaf
 from exchange.audit.receipt import Receipt
 from exchange.audit.shape import (
     ENTRY_VERSION,
@@ -27,9 +28,6 @@ LARGEST_RESULT_IDS_BYTES = 32 * 1024
 # Integers beyond 2**53 - 1 are refused, as canonical_bytes refuses them.
 _CANONICAL = orjson.OPT_SORT_KEYS | orjson.OPT_STRICT_INTEGER
 _LARGEST_INTEGER = 2**53 - 1
-
-_LEAF = b"\0"
-"""RFC 9162 §2.1.1: what a leaf is hashed with, so that no inner node of the tree can be shown as an entry."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +72,7 @@ def seal_entry(draft: EntryDraft, *, entry_id: str, node: str, boot: str, node_s
     _add_grounds(entry, draft)
     _add_results(entry, draft)
     content = _fitting_bytes(entry)
-    return SealedEntry(entry_id, content, leaf_hash=hashlib.sha256(_LEAF + content).digest())
+    return SealedEntry(entry_id, content, leaf_hash=hash_leaf(content))
 
 
 def parse_entry(content: bytes) -> Entry:

@@ -8,22 +8,19 @@ The last line is `{"complete": {...}}`.
 
 import base64
 import binascii
-import hashlib
 from typing import NoReturn
 
 import orjson
 
 from exchange.audit.entry import parse_entry
 from exchange.audit.export.exported import NO_PERSONAL, WHOLE, ExportedEntry, Place, Statement
+from exchange.audit.merkle import HASH_BYTES, hash_leaf
 from exchange.audit.shape import Entry, checked_view
 from exchange.kernel import MalformedError
 
-# RFC 6962 §2.1: the leaf hash is the hash of a zero byte and the entry.
-_LEAF_PREFIX = b"\x00"
 # No string holds this: a quotation mark inside one is escaped.
 _ENTRY_MARK = b',"entry":'
 _COMPLETE_MARK = b'{"complete":'
-_HASH_BYTES = 32
 
 
 def entry_line(exported: ExportedEntry) -> bytes:
@@ -88,7 +85,7 @@ def read_statement(line: bytes) -> Statement:
 
 
 def _checked(content: bytes, leaf: bytes) -> Entry:
-    if hashlib.sha256(_LEAF_PREFIX + content).digest() != leaf:
+    if hash_leaf(content) != leaf:
         _refuse("its bytes are not those of its leaf hash")
     return parse_entry(content)
 
@@ -106,7 +103,7 @@ def _base64(content: bytes) -> str:
 
 def _unbase64(text: str) -> bytes:
     content = base64.b64decode(text, validate=True)
-    if len(content) != _HASH_BYTES:
+    if len(content) != HASH_BYTES:
         _refuse("a hash in it has not 32 bytes")
     return content
 
