@@ -75,6 +75,12 @@ def test_latest_cosignature_of_a_witness_counts(at):
         assert policy("one").judge(note).witnesses == {"one": Attestation(W1.verifier, 9)}
 
 
+def test_stated_time_counts_before_none():
+    note = signed(LOG).with_signatures(W1.sign(TEXT, 1), W1.sign(TEXT, 0))
+
+    assert policy("one").judge(note).witnesses == {"one": Attestation(W1.verifier, 1)}
+
+
 def test_cosignature_without_a_time_counts():
     standing = policy("two").judge(signed(LOG, W2, at=0))
 

@@ -1,6 +1,8 @@
 import base64
 import hashlib
+import json
 import struct
+from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
@@ -16,6 +18,8 @@ from exchange.audit import (
     SignedNote,
     TreeHead,
     VerifierKey,
+    hash_leaf,
+    parse_checkpoint,
     parse_note,
     parse_verifier_key,
     verify_note,
@@ -34,6 +38,11 @@ COSIGNERS = [WITNESS, WITNESS_ML_DSA]
 EACH_SIGNER = pytest.mark.parametrize("signer", SIGNERS, ids=lambda each: f"{each.name}-{each.type.name}")
 EACH_COSIGNER = pytest.mark.parametrize("signer", COSIGNERS, ids=lambda each: each.type.name)
 NOW = 1_679_315_147
+PUBLISHED = {
+    vector["name"]: vector
+    for vector in json.loads((Path(__file__).parents[2] / "vectors" / "signed_notes.json").read_text("utf-8"))["notes"]
+}
+EXAMPLE_KEY = PUBLISHED["signed-note"]["key"]
 CHECKPOINT = Checkpoint("exchange.example/log/1", TreeHead(42, bytes(range(32))))
 TEXT = CHECKPOINT.text
 
@@ -42,26 +51,30 @@ def signed(*signers, text=TEXT, at=NOW):
     return SignedNote(text, tuple(signer.sign(text, at) for signer in signers))
 
 
-# The example of C2SP signed-note.
-EXAMPLE_KEY = "example.com/foo+530d903a+AekyeRrm56hApGFkyQR4ZCbV54Id2LKaANYcrnKv3U2k"
-EXAMPLE_NOTE = """This is an example message.
+def test_published_notes_verify():
+    for vector in (PUBLISHED["signed-note"], PUBLISHED["go-sumdb"]):
+        key = parse_verifier_key(vector["key"])
 
-— example.com/foo Uw2QOkn8srV1yJGh2VYRlL1Tnagv1YEq6TfXppzi2ONncAlTgK7Ztg1ERYNZXsYjOBH3mFXmRKuwHjG1Yu72IneyaQM=
-"""
+        assert str(key) == vector["key"]
+        assert verify_note(parse_note(vector["note"].encode()), [key]) == (Attestation(key, None),)
 
 
-def test_published_note_verifies():
-    key = parse_verifier_key(EXAMPLE_KEY)
+def test_published_ml_dsa_log_verifies():
+    vector = PUBLISHED["ml-dsa-log"]
+    key = SigningKey.from_seed(SignatureScheme.ML_DSA_44, bytes.fromhex(vector["seed"]))
+    verifier = NoteSigner(vector["origin"], SignatureType.ML_DSA_44_COSIGNATURE, key).verifier
+    note = parse_note(vector["note"].encode())
 
-    assert (key.name, key.type, key.key_id.hex()) == ("example.com/foo", SignatureType.ED25519, "530d903a")
-    assert str(key) == EXAMPLE_KEY
-    assert verify_note(parse_note(EXAMPLE_NOTE.encode()), [key]) == (Attestation(key, None),)
+    assert verifier.key_id.hex() == vector["key_id"]
+    assert verify_note(note, [verifier]) == (Attestation(verifier, None),)
+    assert parse_checkpoint(note.text).head == TreeHead(1, hash_leaf(vector["leaf"].encode()))
 
 
 def test_published_note_with_another_text_is_refused():
-    note = parse_note(EXAMPLE_NOTE.replace("an example", "no example").encode())
+    vector = PUBLISHED["signed-note"]
+    note = parse_note(vector["note"].replace("an example", "no example").encode())
     with pytest.raises(NoteError, match=r"^the signature of `example\.com/foo` \(key id 530d903a\) is wrong: "):
-        verify_note(note, [parse_verifier_key(EXAMPLE_KEY)])
+        verify_note(note, [parse_verifier_key(vector["key"])])
 
 
 def test_types_are_those_of_the_spec():
@@ -284,6 +297,9 @@ RAW = ED25519.verifying_key.raw
         (f"+{EXAMPLE_KEY.partition('+')[2]}", "'' cannot name a key: it is empty, or has a space, a plus or worse"),
         ("na me+00000000+AQ==", "'na me' cannot name a key: it is empty, or has a space, a plus or worse"),
         ("na\udcffme+00000000+AQ==", "'na\\udcffme' cannot name a key: it is empty, or has a space, a plus or worse"),
+        ("na\ud800me+00000000+AQ==", "'na\\ud800me' cannot name a key: it is empty, or has a space, a plus or worse"),
+        ("na\udfffme+00000000+AQ==", "'na\\udfffme' cannot name a key: it is empty, or has a space, a plus or worse"),
+        ("na\0me+00000000+AQ==", "'na\\x00me' cannot name a key: it is empty, or has a space, a plus or worse"),
         ("na\x01me+00000000+AQ==", "'na\\x01me' cannot name a key: it is empty, or has a space, a plus or worse"),
         ("name+00000000+", "verifier key of `name` is of no known type: "),
         ("name+00000000+!", "verifier key of `name`: `!` is not base64"),
