@@ -1,7 +1,7 @@
 """`ExchangeClient`: a method per act of the contract."""
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
@@ -9,7 +9,9 @@ from typing import Self, TypeVar
 
 from pydantic import ValidationError
 
+from exchange.audit.export import ExportedEntry, Place, Statement
 from exchange.client.errors import AnswerError
+from exchange.client.exports import read_export, through_breaks
 from exchange.client.log_reads import LogReads
 from exchange.client.parts import checked_content, decoded
 from exchange.client.transport import Body, Endpoint, Transport
@@ -222,6 +224,31 @@ class ExchangeClient:
     def simulate(self, report: SimulationRequest) -> SimulationBody:
         """Return who could read such a report if it were posted (contributor)."""
         return self._post(SimulationBody, "/v1/simulations", report)
+
+    # ── the log ───────────────────────────────────────────────────────────────────────────────────────────────────
+
+    def export(
+        self,
+        after: Place | None = None,
+        /,
+        *,
+        follow: bool = False,
+        on_end: Callable[[Place], None] | None = None,
+        **filters: str | None,
+    ) -> Iterator[ExportedEntry | Statement]:
+        """Yield this auditor's slice of the log behind the place `after`, at its end how far it is complete.
+
+        Where the connection breaks it goes on behind the last entry. With `follow` it never ends: the statement comes
+        each time that there is nothing more, and then what is new. `on_end` is told how far it will go.
+        """
+        asked = {name: value for name, value in filters.items() if value is not None}
+        if follow:
+            asked["follow"] = "true"
+
+        def read(place: Place | None) -> Iterator[ExportedEntry | Statement]:
+            return read_export(self._transport, place, asked, on_end=on_end)
+
+        yield from through_breaks(read, after, self._transport.pause)
 
     # ── how ───────────────────────────────────────────────────────────────────────────────────────────────────────
 

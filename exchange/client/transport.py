@@ -60,6 +60,10 @@ class Transport:
             headers={"Accept": "application/json, application/problem+json"},
         )
 
+    def pause(self, seconds: float) -> None:
+        """Wait before another try."""
+        self._endpoint.pause(seconds)
+
     def close(self) -> None:
         """Close every connection."""
         self._http.close()
@@ -87,10 +91,14 @@ class Transport:
             self._endpoint.pause(max(wait, pauses.pop(0)))
 
     @contextmanager
-    def stream(self, path: str, headers: Mapping[str, str]) -> Iterator[httpx2.Response]:
-        """Yield a successful answer whose body has not been read yet."""
+    def stream(
+        self, path: str, headers: Mapping[str, str], *, silence_seconds: float | None = None
+    ) -> Iterator[httpx2.Response]:
+        """Yield a successful answer whose body has not been read yet; it may be silent for `silence_seconds`."""
+        usual = self._endpoint.timeout_seconds
+        timeout = httpx2.Timeout(usual, read=silence_seconds or usual)
         try:
-            with self._http.stream("GET", path, headers={"Accept": "*/*", **headers}) as answer:
+            with self._http.stream("GET", path, headers={"Accept": "*/*", **headers}, timeout=timeout) as answer:
                 self._keep(answer)
                 if answer.status_code >= _FIRST_REFUSAL:
                     answer.read()

@@ -1,0 +1,91 @@
+"""An export of the log as it comes in: every line checked, in order, and gone on with where a connection broke."""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from urllib.parse import urlencode
+
+from exchange.audit.export import ExportedEntry, Place, Statement, parse_place, read_line
+from exchange.client.errors import AnswerError, ConnectionFailedError, ProblemError
+from exchange.client.transport import Transport
+from exchange.kernel import MalformedError
+
+Item = ExportedEntry | Statement
+Read = Callable[[Place | None], Iterator[Item]]
+
+END_HEADER = "X-Audit-Export-End"
+
+_PATH = "/v1/audit/export"
+# An entry has at most 64 KiB, and a proof of the tallest tree less than 4.
+_LONGEST_LINE_BYTES = 256 * 1024
+# The exchange may look through millions of entries of others before it finds the next that is ours.
+_SILENCE_SECONDS = 300.0
+# A restart takes seconds, a failover of the database half a minute.
+_PAUSES_SECONDS = (1.0, 2.0, 5.0, 10.0, 20.0)
+_PASSING_STATUSES = frozenset({429, 503})
+
+
+def read_export(
+    transport: Transport,
+    after: Place | None,
+    asked: Mapping[str, str],
+    *,
+    on_end: Callable[[Place], None] | None = None,
+) -> Iterator[Item]:
+    """Yield what the exchange exports behind `after`, at its end the statement that it is complete.
+
+    `on_end` is told at the beginning how far it will go. Raises AnswerError for a line that is damaged or out of order,
+    and where the end is missing.
+    """
+    query = {"format": "ndjson", **asked, **({} if after is None else {"after": str(after)})}
+    item: Item | None = None
+    with transport.stream(f"{_PATH}?{urlencode(query)}", {}, silence_seconds=_SILENCE_SECONDS) as answer:
+        if on_end is not None and END_HEADER in answer.headers:
+            on_end(parse_place(answer.headers[END_HEADER]))
+        for line in lines_of(answer.iter_bytes()):
+            item = _parsed(line)
+            if isinstance(item, ExportedEntry):
+                if after is not None and item.place <= after:
+                    raise AnswerError(f"the export is out of order: {item.place} came behind {after}")
+                after = item.place
+            yield item
+    if not isinstance(item, Statement):
+        raise AnswerError("the export ended before it was complete: ask again for what is missing")
+
+
+def through_breaks(read: Read, after: Place | None, pause: Callable[[float], None]) -> Iterator[Item]:
+    """Yield what `read` yields, and where its connection breaks go on behind the last entry that came.
+
+    Raises what `read` raises where the first try gets nothing, or five tries in a row nothing more.
+    """
+    pauses: list[float] = []
+    while True:
+        try:
+            for item in read(after):
+                if isinstance(item, ExportedEntry):
+                    after = item.place
+                pauses = list(_PAUSES_SECONDS)
+                yield item
+            return
+        except (ConnectionFailedError, ProblemError) as exc:
+            if not pauses or (isinstance(exc, ProblemError) and exc.status not in _PASSING_STATUSES):
+                raise
+            pause(pauses.pop(0))
+
+
+def lines_of(chunks: Iterable[bytes]) -> Iterator[bytes]:
+    """Yield the lines in `chunks`, each with its line feed; no other character ends one."""
+    rest = b""
+    for chunk in chunks:
+        *lines, rest = (rest + chunk).split(b"\n")
+        if len(rest) > _LONGEST_LINE_BYTES:
+            raise AnswerError("a line of the export is longer than any that an exchange writes")
+        for line in lines:
+            yield line + b"\n"
+    if rest:
+        raise AnswerError("the export ended in the middle of a line: ask again for what is missing")
+
+
+def _parsed(line: bytes) -> Item:
+    try:
+        return read_line(line)
+    except MalformedError as exc:
+        raise AnswerError(exc.message) from exc
