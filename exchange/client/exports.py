@@ -5,7 +5,7 @@ from urllib.parse import urlencode
 
 from exchange.audit.export import ExportedEntry, Place, Statement, parse_place, read_line
 from exchange.client.errors import AnswerError, ConnectionFailedError, ProblemError
-from exchange.client.transport import Transport
+from exchange.client.transport import TRY_AGAIN_STATUSES, Transport
 from exchange.kernel import MalformedError
 
 Item = ExportedEntry | Statement
@@ -20,7 +20,6 @@ _LONGEST_LINE_BYTES = 256 * 1024
 _SILENCE_SECONDS = 300.0
 # A restart takes seconds, a failover of the database half a minute.
 _PAUSES_SECONDS = (1.0, 2.0, 5.0, 10.0, 20.0)
-_PASSING_STATUSES = frozenset({429, 503})
 
 
 def read_export(
@@ -33,7 +32,7 @@ def read_export(
     """Yield what the exchange exports behind `after`, at its end the statement that it is complete.
 
     `on_end` is told at the beginning how far it will go. Raises AnswerError for a line that is damaged or out of order,
-    and where the end is missing.
+    ConnectionFailedError where the end is missing.
     """
     query = {"format": "ndjson", **asked, **({} if after is None else {"after": str(after)})}
     item: Item | None = None
@@ -48,7 +47,7 @@ def read_export(
                 after = item.place
             yield item
     if not isinstance(item, Statement):
-        raise AnswerError("the export ended before it was complete: ask again for what is missing")
+        raise ConnectionFailedError("the export ended before it was complete: ask again for what is missing")
 
 
 def through_breaks(read: Read, after: Place | None, pause: Callable[[float], None]) -> Iterator[Item]:
@@ -66,9 +65,14 @@ def through_breaks(read: Read, after: Place | None, pause: Callable[[float], Non
                 yield item
             return
         except (ConnectionFailedError, ProblemError) as exc:
-            if not pauses or (isinstance(exc, ProblemError) and exc.status not in _PASSING_STATUSES):
+            if not pauses or not is_passing(exc):
                 raise
             pause(pauses.pop(0))
+
+
+def is_passing(exc: ConnectionFailedError | ProblemError) -> bool:
+    """Return whether trying again later may help: a refusal stays one."""
+    return not isinstance(exc, ProblemError) or exc.status in TRY_AGAIN_STATUSES
 
 
 def lines_of(chunks: Iterable[bytes]) -> Iterator[bytes]:
@@ -81,7 +85,7 @@ def lines_of(chunks: Iterable[bytes]) -> Iterator[bytes]:
         for line in lines:
             yield line + b"\n"
     if rest:
-        raise AnswerError("the export ended in the middle of a line: ask again for what is missing")
+        raise ConnectionFailedError("the export ended in the middle of a line: ask again for what is missing")
 
 
 def _parsed(line: bytes) -> Item:

@@ -18,7 +18,7 @@ from exchange.kernel import Fault
 _PAUSES_SECONDS = (0.2, 0.8)
 # What the exchange may ask us to wait before we would rather tell the caller.
 _LONGEST_RETRY_AFTER_SECONDS = 5.0
-_TRY_AGAIN_STATUSES = frozenset({429, 503})
+TRY_AGAIN_STATUSES = frozenset({429, 503})
 _FIRST_REFUSAL = 400
 
 
@@ -85,7 +85,7 @@ class Transport:
                     raise self._explained(exc) from exc
                 self._endpoint.pause(pauses.pop(0))
                 continue
-            wait = _asked_to_wait(answer) if answer.status_code in _TRY_AGAIN_STATUSES else None
+            wait = _asked_to_wait(answer) if answer.status_code in TRY_AGAIN_STATUSES else None
             if not pauses or wait is None:
                 return checked(answer)
             self._endpoint.pause(max(wait, pauses.pop(0)))

@@ -74,7 +74,7 @@ def test_broken_connection_is_gone_on_with_behind_the_last_entry(line):
 
 
 def test_connection_that_keeps_breaking_is_given_up(line):
-    one = line(answering(breaking(lines(ENTRIES[:1])), *[breaking(b"")] * 5))
+    one = line(answering(breaking(lines(ENTRIES[:1])), *[breaking(b"") for _ in range(6)]))
 
     with pytest.raises(ConnectionFailedError):
         list(one.client.export())
@@ -96,12 +96,22 @@ def test_refusal_is_not_tried_again(line):
         list(one.client.export())
 
 
+@pytest.mark.parametrize("body", [lines(ENTRIES[:2]), lines(ENTRIES[:3])[:-10], lines(ENTRIES[:2]) + b"{"])
+def test_export_without_its_end_is_gone_on_with(line, body):
+    one = line(answering(body, lines(ENTRIES[2:]) + LAST))
+
+    assert list(one.client.export()) == [*ENTRIES, TOLD]
+
+
+@pytest.mark.parametrize(("body", "why"), [(b"", "before it was complete"), (b"{", "middle of a line")])
+def test_export_of_nothing_at_all_is_a_failure(line, body, why):
+    with pytest.raises(ConnectionFailedError, match=why):
+        list(line(answering(body)).client.export())
+
+
 @pytest.mark.parametrize(
     ("body", "why"),
     [
-        (b"", "before it was complete"),
-        (lines(ENTRIES), "before it was complete"),
-        (lines(ENTRIES)[:-10], "middle of a line"),
         (lines([ENTRIES[1], ENTRIES[1]]) + LAST, "out of order"),
         (lines([ENTRIES[1], ENTRIES[0]]) + LAST, "out of order"),
         (lines(ENTRIES).replace(b'"GBR"', b'"NOR"') + LAST, "leaf hash"),
@@ -109,7 +119,7 @@ def test_refusal_is_not_tried_again(line):
         (b"x" * 300_000, "longer than any"),
     ],
 )
-def test_export_that_is_not_whole_is_refused(line, body, why):
+def test_export_that_is_not_right_is_refused(line, body, why):
     with pytest.raises(AnswerError, match=why):
         list(line(answering(body)).client.export())
 

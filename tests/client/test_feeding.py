@@ -1,0 +1,330 @@
+"""A live feed against a real TLS receiver: killed and restarted on either side, no entry is lost."""
+
+import itertools
+import json
+import re
+import socket
+import ssl
+import struct
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Self
+
+import pytest
+
+from exchange.audit.export import Place, Statement, parse_place
+from exchange.audit.export.syslog import message
+from exchange.client import UnsafeKeyError
+from exchange.client.errors import AnswerError, ConnectionFailedError, ProblemError
+from exchange.client.feeding import Feed, FeedState
+from exchange.client.syslog import Receiver, ReceiverError, SyslogSession
+from exchange.crypto import issue_server, new_authority
+from exchange.kernel import InvalidError
+from tests.core.audit.export.exported import FULL, at_place
+
+POSITION = re.compile(rb' position="(\d+)"')
+
+
+class SyslogReceiver:
+    """A receiver of RFC 5425 in a thread of its own. It reads on only when it has dealt with what it read.
+
+    `limit` is after how many messages it drops dead, as a killed process does: a reset, with bytes unread.
+    """
+
+    def __init__(self, folder: Path, port: int = 0) -> None:
+        self.positions: list[int] = []
+        self.sessions = 0
+        self.limit: int | None = None
+        self.delay_seconds = 0.0
+        self.answers_close = True
+        self._context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        self._context.load_cert_chain(folder / "server.pem", folder / "server.key")
+        self._listening = socket.create_server(("127.0.0.1", port))
+        self._listening.settimeout(0.05)
+        self.port = self._listening.getsockname()[1]
+        self._is_stopping = threading.Event()
+        self._thread = threading.Thread(target=self._serve)
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._is_stopping.set()
+        self._thread.join(10)
+        self._listening.close()
+
+    def _serve(self) -> None:
+        while not self._is_stopping.is_set():
+            with suppress(TimeoutError):
+                plain, _ = self._listening.accept()
+                plain.settimeout(5)
+                with suppress(OSError), self._context.wrap_socket(plain, server_side=True) as session:
+                    self.sessions += 1
+                    self._receive(session)
+
+    def _receive(self, session: ssl.SSLSocket) -> None:
+        held = b""
+        while chunk := session.recv(4096):
+            held += chunk
+            while (length := held.partition(b" ")[0]) != held and len(held) > len(length) + int(length):
+                content, held = held[len(length) + 1 :][: int(length)], held[len(length) + 1 + int(length) :]
+                if self.limit is not None and len(self.positions) >= self.limit:
+                    self.limit = None
+                    session.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+                    return
+                self.positions.append(int(POSITION.search(content)[1]))
+                time.sleep(self.delay_seconds)
+        assert held == b""
+        if self.answers_close:
+            session.unwrap()
+
+
+@pytest.fixture(scope="session")
+def files(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("receiver")
+    now = datetime.now(UTC)
+    for name in ("ca", "other"):
+        authority = new_authority(f"{name} authority", now)
+        (folder / f"{name}.pem").write_bytes(authority.certificate_pem)
+        if name == "ca":
+            pair = issue_server(authority, ("localhost", "127.0.0.1"), now=now)
+            (folder / "server.pem").write_bytes(pair.certificate_pem)
+            (folder / "server.key").write_bytes(pair.key_pem)
+    return folder
+
+
+@pytest.fixture
+def receiver(files: Path) -> Iterator[SyslogReceiver]:
+    with SyslogReceiver(files) as one:
+        yield one
+
+
+def session_to(receiver: SyslogReceiver, files: Path, ca: str = "ca.pem") -> SyslogSession:
+    return SyslogSession(Receiver("127.0.0.1", receiver.port, files / ca), timeout_seconds=5)
+
+
+def log_of(count: int) -> Callable[[Place | None], Iterator[object]]:
+    def read(after: Place | None) -> Iterator[object]:
+        start = 0 if after is None else after.position + 1
+        for position in range(start, count):
+            yield at_place(FULL, position=position)
+        yield Statement("2026-03-01T12:00:00Z", None, None, None, count - start, f"1.{count}")
+
+    return read
+
+
+def feeding(read, session, path: Path, **others) -> Feed:
+    given = {"clock": time.monotonic, "pause": lambda _: None, **others}
+    return Feed(read, message, session, FeedState(path), **given)
+
+
+def reached(path: Path) -> Place:
+    return parse_place(json.loads(path.read_text())["after"])
+
+
+def test_every_entry_arrives_once_where_nothing_breaks(receiver, files, tmp_path):
+    feed = feeding(log_of(50), session_to(receiver, files), tmp_path / "state")
+    feed.run()
+
+    assert receiver.positions == list(range(50))
+    assert receiver.sessions == 1
+    assert reached(tmp_path / "state") == (1, 49)
+    assert feed.delivered == 50
+
+
+def test_feed_that_is_started_again_goes_on_where_it_was(receiver, files, tmp_path):
+    for count in (20, 20, 45):
+        feeding(log_of(count), session_to(receiver, files), tmp_path / "state").run()
+
+    assert receiver.positions == list(range(45))
+
+
+@pytest.mark.parametrize("limit", [0, 1, 7, 29])
+def test_receiver_that_drops_dead_gets_again_what_it_did_not_confirm(receiver, files, tmp_path, limit):
+    receiver.limit = limit
+    told: list[str] = []
+    feeding(log_of(30), session_to(receiver, files), tmp_path / "state", told=told.append).run()
+
+    assert receiver.positions == [*range(limit), *range(30)]
+    assert len(told) == 1
+    assert reached(tmp_path / "state") == (1, 29)
+
+
+def test_receiver_that_only_closes_its_side_has_read_all(receiver, files, tmp_path):
+    receiver.answers_close = False
+    told: list[str] = []
+    feeding(log_of(30), session_to(receiver, files), tmp_path / "state", told=told.append).run()
+
+    assert (receiver.positions, told) == (list(range(30)), [])
+
+
+def test_nothing_is_written_down_before_the_receiver_has_it(receiver, files, tmp_path):
+    receiver.limit = 5
+    session = session_to(receiver, files)
+
+    def read(after):
+        assert not (tmp_path / "state").exists()
+        yield from log_of(6 if receiver.limit else 10)(after)
+
+    feeding(read, session, tmp_path / "state").run()
+
+    assert set(receiver.positions) == set(range(10))
+
+
+def test_receiver_that_is_restarted_is_found_again(files, tmp_path):
+    with SyslogReceiver(files) as first:
+        port = first.port
+        session = session_to(first, files)
+        feeding(log_of(10), session, tmp_path / "state").run()
+    started: list[SyslogReceiver] = []
+
+    def restart(_: float) -> None:
+        if len(waits) == 2:
+            started.append(SyslogReceiver(files, port).__enter__())
+
+    waits: list[str] = []
+    feeding(log_of(25), session, tmp_path / "state", pause=restart, told=waits.append).run()
+    started[0].__exit__()
+
+    assert len(waits) == 2
+    assert started[0].positions == list(range(10, 25))
+
+
+def test_feed_killed_before_it_wrote_down_sends_again(receiver, files, tmp_path):
+    session = session_to(receiver, files)
+
+    class KilledState(FeedState):
+        def write(self, place: Place) -> None:
+            raise KeyboardInterrupt
+
+    feed = Feed(log_of(10), message, session, KilledState(tmp_path / "state"), time.monotonic, lambda _: None)
+    with pytest.raises(KeyboardInterrupt):
+        feed.run()
+    feeding(log_of(12), session_to(receiver, files), tmp_path / "state").run()
+
+    assert receiver.positions == [*range(10), *range(12)]
+
+
+def test_window_is_confirmed_when_it_is_full(receiver, files, tmp_path, monkeypatch):
+    monkeypatch.setattr("exchange.client.feeding._LARGEST_WINDOW", 10)
+    feeding(log_of(35), session_to(receiver, files), tmp_path / "state").run()
+
+    assert receiver.positions == list(range(35))
+    assert receiver.sessions == 4
+
+
+def test_followed_log_is_confirmed_after_some_seconds(receiver, files, tmp_path):
+    seconds = itertools.count(0, 3)
+    states: list[Place] = []
+
+    def read(after):
+        yield at_place(FULL, position=0)
+        for _ in range(3):
+            yield Statement("2026-03-01T12:00:00Z", None, None, None, 0, "1.1")
+        states.append(reached(tmp_path / "state"))
+        yield at_place(FULL, position=1)
+
+    feeding(read, session_to(receiver, files), tmp_path / "state", clock=lambda: float(next(seconds))).run()
+
+    assert states == [(1, 0)]
+    assert receiver.positions == [0, 1]
+    assert receiver.sessions == 2
+
+
+def test_slow_receiver_slows_the_feed_and_loses_nothing(receiver, files, tmp_path):
+    receiver.delay_seconds = 0.001
+    feeding(log_of(300), session_to(receiver, files), tmp_path / "state").run()
+
+    assert receiver.positions == list(range(300))
+
+
+def test_exchange_that_is_away_is_tried_again(receiver, files, tmp_path):
+    faults = iter([ConnectionFailedError("away"), ProblemError(status=503, code="unavailable", detail="away"), None])
+
+    def read(after):
+        yield from itertools.islice(log_of(10)(after), 2)
+        fault = next(faults)
+        if fault is not None:
+            raise fault
+        yield from log_of(10)(Place(1, 1) if after is None else Place(1, after.position + 2))
+
+    feeding(read, session_to(receiver, files), tmp_path / "state").run()
+
+    assert set(receiver.positions) == set(range(10))
+
+
+@pytest.mark.parametrize(
+    "fault", [ProblemError(status=403, code="client-suspended", detail="no"), AnswerError("damaged")]
+)
+def test_refusal_ends_the_feed(receiver, files, tmp_path, fault):
+    def read(_):
+        yield from ()
+        raise fault
+
+    with pytest.raises(type(fault)):
+        feeding(read, session_to(receiver, files), tmp_path / "state").run()
+
+
+def test_receiver_of_another_authority_is_not_believed(receiver, files):
+    with pytest.raises(ReceiverError, match="certificate"):
+        session_to(receiver, files, "other.pem").send(b"x")
+
+    assert receiver.positions == []
+
+
+def test_session_that_was_never_opened_has_nothing_to_confirm(receiver, files):
+    session_to(receiver, files).confirm()
+
+    assert receiver.sessions == 0
+
+
+@pytest.mark.parametrize("content", ["", "{", "[]", '{"after": "x"}', '{"after": 3}'])
+def test_damaged_state_is_no_beginning(tmp_path, content):
+    (tmp_path / "state").write_text(content)
+
+    with pytest.raises(InvalidError, match="how far"):
+        FeedState(tmp_path / "state").read()
+
+
+def test_state_comes_back_and_is_its_owners_alone(tmp_path):
+    state = FeedState(tmp_path / "state")
+    assert state.read() is None
+    state.write(Place(2, 7))
+
+    assert state.read() == (2, 7)
+    assert (tmp_path / "state").stat().st_mode & 0o777 == 0o600
+    assert [path.name for path in tmp_path.iterdir()] == ["state"]
+
+
+@pytest.mark.parametrize(
+    ("address", "place"),
+    [("syslog+tls://siem.example:7000", ("siem.example", 7000)), ("syslog+tls://[::1]", ("::1", 6514))],
+)
+def test_address_of_a_receiver(address, place):
+    receiver = Receiver.parse(address, Path("ca"), None, None)
+
+    assert (receiver.host, receiver.port) == place
+
+
+@pytest.mark.parametrize(
+    "address",
+    ["", "siem.example", "syslog://siem", "https://siem", "syslog+tls://", "syslog+tls://a:x", "syslog+tls://a/b?c"],
+)
+def test_other_address_is_refused(address):
+    with pytest.raises(InvalidError, match="is no receiver"):
+        Receiver.parse(address, Path("ca"), None, None)
+
+
+def test_certificate_needs_its_key():
+    with pytest.raises(InvalidError, match="give both"):
+        Receiver.parse("syslog+tls://a", Path("ca"), Path("cert"), None)
+
+
+def test_missing_authority_is_said(tmp_path):
+    with pytest.raises(UnsafeKeyError):
+        SyslogSession(Receiver("a", 1, tmp_path / "none.pem"))
