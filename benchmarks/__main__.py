@@ -28,9 +28,19 @@ from benchmarks.progress import say
 from benchmarks.requests import Sight, lists, posts, pulls, sights_of
 from benchmarks.results import PAGE, RESULTS, BenchmarkError, Result, show, write, write_page
 from benchmarks.servers import Server, serve_exchange
+from benchmarks.verifying import verifying
 from tests.support.postgres import execute, private_cluster
 
-NAMES = ("pull", "list_10k", "list_1m", "post", "decision_cached_us", "decision_uncached_us", "worker_rss_mb")
+NAMES = (
+    "pull",
+    "list_10k",
+    "list_1m",
+    "post",
+    "decision_cached_us",
+    "decision_uncached_us",
+    "worker_rss_mb",
+    "verify_entries_per_s",
+)
 BACKENDS = ("sqlite", "postgresql")
 FEW = 10_000
 MANY = 1_000_000
@@ -101,6 +111,9 @@ def main(words: Sequence[str]) -> int:
 
 
 def _results(folder: Path, plan: Plan) -> list[Result]:
+    alone = verifying() if "verify_entries_per_s" in plan.names else []
+    if plan.names == {"verify_entries_per_s"}:
+        return alone
     # (1) who
     say("members, agreements, clients")
     small = asyncio.run(found(folder / "small"))
@@ -110,14 +123,14 @@ def _results(folder: Path, plan: Plan) -> list[Result]:
     if plan.needs_servers:
         filled.append(_filled(big, plan.many))
     # (3) without a server
-    results: list[Result] = []
+    results = alone
     if not plan.names.isdisjoint({"decision_cached_us", "decision_uncached_us"}):
         say("decisions")
         results += [row for row in asyncio.run(decisions(small)) if row.name in plan.names]
     # (4) with one
     for backend in plan.backends if plan.needs_servers else ():
-        with _databases(backend, filled) as (few, many, alone):
-            results += _over_http(backend, few, many, plan, alone)
+        with _databases(backend, filled) as (few, many, inserts):
+            results += _over_http(backend, few, many, plan, inserts)
     # (5) in the order in which they are asked about
     places = (*BACKENDS, "-")
     return sorted(results, key=lambda row: (places.index(row.backend), NAMES.index(row.name)))
