@@ -1,6 +1,6 @@
 """The checkpoints of a log: who signed them, when, and that none of them tells another history."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from exchange.audit.checkpoint import Checkpoint, parse_checkpoint
@@ -67,8 +67,12 @@ def mark_older(
     older: Iterable[tuple[KeptCheckpoint, str]],
     keys: Sequence[VerifierKey],
     findings: Findings,
+    watch: Callable[[OpenedCheckpoint], None],
 ) -> list[Mark]:
-    """Return every checkpoint that can be read, by size; one whose signature is wrong is a finding."""
+    """Return every checkpoint that can be read, by size; one whose signature is wrong is a finding.
+
+    `watch` is shown each of them, for what else its note says.
+    """
     marks = []
     for number, (kept, whence) in enumerate(older, 1):
         try:
@@ -76,6 +80,7 @@ def mark_older(
         except MalformedError as exc:
             findings.add(Finding(Step.HISTORY, f"checkpoint number {number} from {whence}", exc.message))
             continue
+        watch(opened)
         size, root = opened.checkpoint.size, opened.checkpoint.root
         marks.append(Mark(size, root, opened.at_micros, whence, opened.fault))
         if opened.fault is not None:

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from exchange.audit.log_policy import LogPolicy
 from exchange.audit.note_keys import VerifierKey
 
 
@@ -10,12 +11,14 @@ class Limits:
     """How far times may lie apart before somebody set a clock.
 
     An entry bears the time at which its request came in: `behind_seconds` allows for the longest upload,
-    `ahead_seconds` for clocks of two nodes. Nothing waits for its place in the tree longer than `pending_seconds`.
+    `ahead_seconds` for clocks of two nodes. Nothing waits for its place in the tree longer than `pending_seconds`,
+    and for its witnesses longer than `witness_lag_seconds`.
     """
 
     ahead_seconds: int = 60
     behind_seconds: int = 900
     pending_seconds: int = 60
+    witness_lag_seconds: int = 600
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,10 +33,12 @@ class KnownCheckpoint:
 class Expectations:
     """What must hold. INVARIANT: every one of `log_keys` must have signed; none of them comes from the log itself.
 
-    `now_micros` is the auditor's own time, None where it must not matter.
+    `now_micros` is the auditor's own time, None where it must not matter. `policy` names the witnesses and how many of
+    them must stand behind the log; None where no witness is asked for. Its logs are not looked at.
     """
 
     log_keys: tuple[VerifierKey, ...]
     now_micros: int | None = None
     known: tuple[KnownCheckpoint, ...] = ()
     limits: Limits = Limits()
+    policy: LogPolicy | None = None

@@ -24,6 +24,7 @@ from exchange.audit.verify.findings import Finding, Findings, Step, Verification
 from exchange.audit.verify.source import KeptCheckpoint, Source
 from exchange.audit.verify.time_windows import TimeWindows
 from exchange.audit.verify.tree import Recomputation
+from exchange.audit.verify.witnesses import WitnessCheck
 from exchange.kernel import MalformedError
 
 Progress = Callable[[int, int], None]
@@ -38,39 +39,55 @@ def verify_log(source: Source, expected: Expectations, progress: Progress | None
     Trusts `expected` and nothing else. Raises whatever the source raises when it cannot be reached.
     """
     findings = Findings()
-    # (1) who signed, (2) who stands behind it
+    # (1) who signed
     newest = _newest(source, expected, findings)
     if newest is None:
         return _unread(findings)
-    # (4) the older ones are read first: their roots are recomputed on the way
-    marks = _older_marks(source, expected, findings)
-    everything = _in_order([*marks, _mark_of(newest)])
-    check_times(everything, expected.limits.ahead_seconds, findings)
+    # (2) who stands behind it; (4) the older ones are read first: their roots are recomputed on the way
+    witnesses = WitnessCheck(expected, findings)
+    marks = _older_marks(source, expected, findings, witnesses)
+    witnesses.take(newest)
+    names, lag = witnesses.conclude(newest)
     # (3), (5), (6), (7) in one pass
+    roots, entries = _passed(source, expected, findings, (newest, marks), progress)
+    # (4) none of them tells another history
+    compare_marks(marks, newest.checkpoint.size, roots, findings)
+    # (8) nothing waits
+    _check_pending(source, expected, findings)
+    return Verification(
+        origin=newest.checkpoint.origin,
+        size=newest.checkpoint.size,
+        root=roots.get(newest.checkpoint.size),
+        checkpoint=newest.note.render(),
+        entries=entries,
+        older=len(marks),
+        witnesses=names,
+        findings=tuple(_named(source, finding, newest.checkpoint.size) for finding in findings.found()),
+        counts=findings.counts(),
+        notes=(*_notes(source, newest), *(() if lag is None else (lag,))),
+    )
+
+
+def _passed(
+    source: Source,
+    expected: Expectations,
+    findings: Findings,
+    signed: tuple[OpenedCheckpoint, list[Mark]],
+    progress: Progress | None,
+) -> tuple[Mapping[int, bytes], int]:
+    """Return the recomputed roots by size, and how many entries were looked into."""
+    newest, marks = signed
+    in_order = _in_order([*marks, _mark_of(newest)])
+    check_times(in_order, expected.limits.ahead_seconds, findings)
     size, root = newest.checkpoint.size, newest.checkpoint.root
     tree = Recomputation(source, size, root, (mark.size for mark in marks))
-    checks = EntryChecks(source, TimeWindows(everything, expected.limits), findings)
+    checks = EntryChecks(source, TimeWindows(in_order, expected.limits), findings)
     for leaves in tree.leaves(findings):
         checks.take(leaves)
         if progress is not None:
             progress(leaves.path.start + leaves.path.width, size)
     _compare_root(newest, tree.roots, findings)
-    # (4) none of them tells another history
-    compare_marks(marks, size, tree.roots, findings)
-    # (8) nothing waits
-    _check_pending(source, expected, findings)
-    return Verification(
-        origin=newest.checkpoint.origin,
-        size=size,
-        root=tree.roots.get(size),
-        checkpoint=newest.note.render(),
-        entries=checks.seen,
-        older=len(marks),
-        witnesses=(),
-        findings=tuple(_named(source, finding, size) for finding in findings.found()),
-        counts=findings.counts(),
-        notes=_notes(source, newest),
-    )
+    return tree.roots, checks.seen
 
 
 def _newest(source: Source, expected: Expectations, findings: Findings) -> OpenedCheckpoint | None:
@@ -84,10 +101,10 @@ def _newest(source: Source, expected: Expectations, findings: Findings) -> Opene
     return newest
 
 
-def _older_marks(source: Source, expected: Expectations, findings: Findings) -> list[Mark]:
+def _older_marks(source: Source, expected: Expectations, findings: Findings, witnesses: WitnessCheck) -> list[Mark]:
     kept = ((each, "the log itself") for each in source.older())
     known = ((KeptCheckpoint(each.note), each.whence) for each in expected.known)
-    return _in_order(mark_older(chain(kept, known), expected.log_keys, findings))
+    return _in_order(mark_older(chain(kept, known), expected.log_keys, findings, witnesses.take))
 
 
 def _compare_root(newest: OpenedCheckpoint, roots: Mapping[int, bytes], findings: Findings) -> None:

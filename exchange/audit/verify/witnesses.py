@@ -1,0 +1,76 @@
+"""Who stands behind a log's checkpoints: the newest one that has the witnesses which the auditor's policy asks for."""
+
+from dataclasses import dataclass, replace
+
+from exchange.audit.log_policy import KnownLog, LogPolicy
+from exchange.audit.note_keys import NoteError
+from exchange.audit.verify.checkpoints import OpenedCheckpoint
+from exchange.audit.verify.expectations import Expectations
+from exchange.audit.verify.findings import Finding, Findings, Step
+
+_MICROS = 1_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class _Backed:
+    """The newest checkpoint with a quorum, and the names of the witnesses that cosigned it."""
+
+    opened: OpenedCheckpoint
+    names: tuple[str, ...]
+
+
+class WitnessCheck:
+    """Is shown every checkpoint, in any order, and says in the end who stands behind the log."""
+
+    def __init__(self, expected: Expectations, findings: Findings) -> None:
+        self._policy = None if expected.policy is None else _with_logs(expected.policy, expected)
+        self._lag_micros = expected.limits.witness_lag_seconds * _MICROS
+        self._plain = len(expected.log_keys)
+        self._findings = findings
+        self._backed: _Backed | None = None
+
+    def take(self, opened: OpenedCheckpoint) -> None:
+        """Look at the cosignatures of one checkpoint."""
+        # A note with no more signatures than the log has keys has no cosignature to look at.
+        if self._policy is None or len(opened.note.signatures) <= self._plain or opened.fault is not None:
+            return
+        try:
+            standing = self._policy.judge(opened.note)
+        except NoteError as exc:
+            self._findings.add(Finding(Step.WITNESS, f"checkpoint of {opened.checkpoint.size} entries", exc.message))
+            return
+        newest = self._backed is None or opened.checkpoint.size >= self._backed.opened.checkpoint.size
+        if standing.has_quorum and newest:
+            self._backed = _Backed(opened, tuple(standing.witnesses))
+
+    def conclude(self, newest: OpenedCheckpoint) -> tuple[tuple[str, ...], str | None]:
+        """Return the witnesses behind the log, and a note where its newest entries have none yet."""
+        if self._policy is None:
+            return (), None
+        place = f"checkpoint of {newest.checkpoint.size} entries"
+        if self._backed is None:
+            # `quorum none` asks for nobody.
+            if not self._policy.is_quorum({}):
+                why = "the witnesses that the policy asks for stand behind no checkpoint of this log"
+                self._findings.add(Finding(Step.WITNESS, place, why))
+            return (), None
+        behind = self._backed.opened
+        missing = newest.checkpoint.size - behind.checkpoint.size
+        if missing <= 0:
+            return self._backed.names, None
+        lag = _between(behind, newest)
+        if lag is not None and lag > self._lag_micros:
+            why = f"witnesses stand behind the first {behind.checkpoint.size} entries only, for {lag // _MICROS} s"
+            self._findings.add(Finding(Step.WITNESS, place, why, behind.checkpoint.size))
+        return self._backed.names, f"witnesses do not stand behind the newest {missing} entries yet"
+
+
+def _between(behind: OpenedCheckpoint, newest: OpenedCheckpoint) -> int | None:
+    if behind.at_micros is None or newest.at_micros is None:
+        return None
+    return newest.at_micros - behind.at_micros
+
+
+def _with_logs(policy: LogPolicy, expected: Expectations) -> LogPolicy:
+    # The keys that are believed are the auditor's, whatever logs the policy knows besides.
+    return replace(policy, logs=tuple(KnownLog(key) for key in expected.log_keys))
