@@ -8,6 +8,7 @@ Does not: fetch, open files or ask for the time: a `Source` hands the log over, 
 from exchange.audit.verify.expectations import Expectations, KnownCheckpoint, Limits
 from exchange.audit.verify.findings import Finding, Step, Verification
 from exchange.audit.verify.log import verify_log
+from exchange.audit.verify.receipts import prove_receipt, signed_head
 from exchange.audit.verify.source import KeptCheckpoint, PendingEntry, Source, StoredEntry
 
 __all__ = [
@@ -21,5 +22,7 @@ __all__ = [
     "Step",
     "StoredEntry",
     "Verification",
+    "prove_receipt",
+    "signed_head",
     "verify_log",
 ]

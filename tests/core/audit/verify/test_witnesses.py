@@ -1,0 +1,132 @@
+"""Who stands behind a log: the newest checkpoint with a quorum counts, wrong cosignatures and long waits are found."""
+
+from dataclasses import replace
+
+import pytest
+
+from exchange.audit import KnownWitness, LogPolicy, WitnessGroup, parse_note
+from exchange.audit.verify import KeptCheckpoint, Limits, Step
+from tests.core.audit.signers import W1, W2, W3
+from tests.core.audit.verify.worlds import KEYS, SECOND, SIGNERS, START, content, world
+
+TWO_OF_THREE = LogPolicy(
+    logs=(),
+    witnesses=tuple(KnownWitness(name, signer.verifier) for name, signer in (("one", W1), ("two", W2), ("three", W3))),
+    groups=(WitnessGroup("all", 2, ("one", "two", "three")),),
+    quorum="all",
+)
+NOBODY = replace(TWO_OF_THREE, quorum="none")
+
+
+def cosigned(log, number, *witnesses, at=None):
+    """Let witnesses cosign a checkpoint."""
+    note = parse_note(log.checkpoints[number].note)
+    seconds = int((at or START).timestamp())
+    note = note.with_signatures(*(each.sign(note.text, seconds) for each in witnesses))
+    log.checkpoints[number] = KeptCheckpoint(note.render())
+
+
+@pytest.fixture
+def log():
+    return world()
+
+
+def test_quorum_behind_the_newest_checkpoint_is_enough(log):
+    cosigned(log, -1, W1, W3)
+
+    verification = log.verify(policy=TWO_OF_THREE)
+
+    assert verification.is_sound
+    assert verification.witnesses == ("one", "three")
+    assert verification.notes == ()
+
+
+@pytest.mark.parametrize("witnesses", [(), (W1,)])
+def test_too_few_witnesses_are_a_finding(log, witnesses):
+    if witnesses:
+        cosigned(log, -1, *witnesses)
+
+    (finding,) = log.verify(policy=TWO_OF_THREE).findings
+
+    assert finding.step is Step.WITNESS
+    assert "stand behind no checkpoint" in finding.why
+
+
+@pytest.mark.parametrize("policy", [None, NOBODY])
+def test_nobody_is_asked_for(log, policy):
+    verification = log.verify(policy=policy)
+
+    assert verification.is_sound
+    assert verification.witnesses == ()
+
+
+def test_newest_entries_may_wait_for_their_witnesses(log):
+    cosigned(log, 1, W1, W2)
+    cosigned(log, 3, W1, W2, W3)
+
+    verification = log.verify(policy=TWO_OF_THREE)
+
+    assert verification.is_sound
+    assert verification.witnesses == ("one", "two", "three")
+    assert verification.notes == ("witnesses do not stand behind the newest 200 entries yet",)
+
+
+def test_older_checkpoint_does_not_take_the_place_of_a_newer_one(log):
+    cosigned(log, 3, W1, W2)
+    old = world(200).checkpoints[-1].note
+    note = parse_note(old)
+    note = note.with_signatures(W1.sign(note.text, 1), W3.sign(note.text, 1))
+
+    assert log.verify(note.render(), policy=TWO_OF_THREE).witnesses == ("one", "two")
+
+
+def test_entries_that_wait_too_long_are_named(log):
+    cosigned(log, 3, W1, W2)
+
+    (finding,) = log.verify(policy=TWO_OF_THREE, limits=Limits(witness_lag_seconds=199)).findings
+
+    assert (finding.step, finding.position) == (Step.WITNESS, 400)
+    assert "the first 400 entries only, for 200 s" in finding.why
+
+
+def test_wait_that_no_time_tells_is_a_note(log):
+    plain = SIGNERS[:1]
+    log.checkpoints.clear()
+    log.sign(START, by=plain)
+    cosigned(log, -1, W1, W2)
+    log.append(content(600), by=plain)
+
+    verification = log.verify(keys=KEYS[:1], policy=TWO_OF_THREE, limits=Limits(witness_lag_seconds=0))
+
+    assert verification.is_sound
+    assert "newest 1 entries" in verification.notes[-1]
+
+
+def test_wrong_cosignature_of_a_known_witness_is_named(log):
+    cosigned(log, -1, W1, W2)
+    note = parse_note(log.checkpoints[-1].note)
+    spoilt = replace(note.signatures[2], signature=note.signatures[2].signature[:-1] + b"x")
+    log.checkpoints[-1] = KeptCheckpoint(
+        replace(note, signatures=(*note.signatures[:2], spoilt, note.signatures[3])).render()
+    )
+
+    finding = log.verify(policy=TWO_OF_THREE).findings[0]
+
+    assert finding.step is Step.WITNESS
+    assert f"the signature of `{W1.name}`" in finding.why
+
+
+def test_cosignatures_under_a_checkpoint_that_the_log_did_not_sign_count_nothing(log):
+    log.sign(START + 600 * SECOND, by=SIGNERS[:1])
+    cosigned(log, -1, W1, W2)
+
+    steps = [each.step for each in log.verify(policy=TWO_OF_THREE).findings]
+
+    assert steps == [Step.SIGNATURE, Step.WITNESS]
+
+
+def test_unknown_witnesses_are_passed_over(log):
+    cosigned(log, -1, W1, W2)
+    alone = LogPolicy((), (KnownWitness("three", W3.verifier),))
+
+    assert log.verify(policy=alone).witnesses == ()
