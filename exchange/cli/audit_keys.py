@@ -3,7 +3,7 @@
 import json
 from pathlib import Path
 
-from exchange.audit import VerifierKey, parse_verifier_key
+from exchange.audit import LogPolicy, VerifierKey, parse_log_policy, parse_verifier_key
 from exchange.audit.verify import KnownCheckpoint, Verification
 from exchange.kernel import InvalidError, MalformedError
 
@@ -32,6 +32,14 @@ def apart(given: list[str] | None) -> tuple[list[str], Path | None]:
 def known_checkpoints(files: list[Path]) -> tuple[KnownCheckpoint, ...]:
     """Return the checkpoints in files: what witnesses and other members hold."""
     return tuple(KnownCheckpoint(_read(path), f"`{path}`") for path in files)
+
+
+def read_policy(path: Path | None) -> LogPolicy | None:
+    """Return the trust policy in a file, None where none is named. Raises InvalidError for what is none."""
+    try:
+        return None if path is None else parse_log_policy(_read(path))
+    except MalformedError as exc:
+        raise InvalidError(f"`{path}`: {exc.message}") from exc
 
 
 def read_state(path: Path | None) -> tuple[KnownCheckpoint, ...]:

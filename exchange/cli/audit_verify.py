@@ -6,11 +6,12 @@ from typing import Annotated
 
 import typer
 
-from exchange.audit import VerifierKey
+from exchange.audit import LogPolicy, VerifierKey
 from exchange.audit.verify import Expectations, KnownCheckpoint, Limits, Source, Verification, verify_log
 from exchange.cli import output
 from exchange.cli.audit_group import audits
-from exchange.cli.audit_keys import apart, known_checkpoints, log_keys_of, read_state, write_state
+from exchange.cli.audit_keys import apart, known_checkpoints, log_keys_of, read_policy, read_state, write_state
+from exchange.cli.audit_options import CaOption, CertOption, CheckpointOption, KeyOption, ProfileOption, UrlOption
 from exchange.cli.audit_places import Place, place_of
 from exchange.cli.profiles import Door
 from exchange.cli.progress import ProgressBar
@@ -18,24 +19,12 @@ from exchange.cli.verbs import DirOption, JsonOption
 from exchange.kernel import InvalidError, rfc3339, system_clock, to_micros
 
 PathArgument = Annotated[Path | None, typer.Argument(metavar="PATH", help="A folder of tiles.", show_default=False)]
-UrlOption = Annotated[str | None, typer.Option("--url", help="Address of the exchange [EXCHANGE_URL].")]
-KeyOption = Annotated[
-    list[str] | None,
-    typer.Option(
-        "--key",
-        metavar="KEY",
-        help="A public key of the log, or a file of them; may be repeated. With --url also your private key, PEM.",
-    ),
-]
-CertOption = Annotated[Path | None, typer.Option("--cert", help="With --url: your certificate, PEM.")]
-CaOption = Annotated[Path | None, typer.Option("--ca", help="With --url: the exchange's authority, PEM.")]
-ProfileOption = Annotated[str | None, typer.Option("--profile", help="A saved connection instead of --url.")]
 StateOption = Annotated[
     Path | None, typer.Option("--state", metavar="FILE", help="Remembers what was verified: a log only grows.")
 ]
-CheckpointOption = Annotated[
-    list[Path] | None,
-    typer.Option("--checkpoint", metavar="FILE", help="A checkpoint that a witness or a member kept; may be repeated."),
+PolicyOption = Annotated[
+    Path | None,
+    typer.Option("--policy", metavar="FILE", help="Which witnesses must stand behind it (C2SP tlog-policy)."),
 ]
 PendingOption = Annotated[
     int, typer.Option("--pending", metavar="SECONDS", help="How long an entry may wait for its place.", min=1)
@@ -48,6 +37,7 @@ class _Asked:
 
     keys: tuple[VerifierKey, ...]
     known: tuple[KnownCheckpoint, ...]
+    policy: LogPolicy | None
     limits: Limits
 
 
@@ -62,13 +52,16 @@ def verify(
     profile: ProfileOption = None,
     state: StateOption = None,
     checkpoint: CheckpointOption = None,
+    policy: PolicyOption = None,
     pending: PendingOption = Limits().pending_seconds,
     as_json: JsonOption = False,
 ) -> None:
     """Verify a log from its newest checkpoint down to its last entry; exit 1 where anything was changed."""
     public, private = apart(key)
     known = (*read_state(state), *known_checkpoints(checkpoint or []))
-    asked = _Asked(log_keys_of(public), known, Limits(pending_seconds=pending))
+    witnessing = read_policy(policy)
+    keys = log_keys_of(public) or (() if witnessing is None else tuple(log.key for log in witnessing.logs))
+    asked = _Asked(keys, known, witnessing, Limits(pending_seconds=pending))
     with place_of(path, dir, Door(url, cert, private, ca, profile)) as place:
         verifications = [_verified(place, source, keys, asked) for source, keys in place.logs()]
     if not verifications:
@@ -87,7 +80,8 @@ def _verified(place: Place, source: Source, own_keys: tuple[VerifierKey, ...], a
     if not asked.keys:
         output.warn("the keys come from the instance itself: an operator who changed them is noticed with `--key` only")
     known = (*place.known(), *asked.known)
-    expected = Expectations(keys, now_micros=to_micros(system_clock()), known=known, limits=asked.limits)
+    now = to_micros(system_clock())
+    expected = Expectations(keys, now_micros=now, known=known, limits=asked.limits, policy=asked.policy)
     with ProgressBar("verifying") as bar:
         return verify_log(source, expected, bar)
 

@@ -17,7 +17,7 @@ from pathlib import Path
 import httpx2
 
 from exchange.client.errors import AnswerError, ReceiptFileError
-from exchange.kernel import is_uuid7, rfc3339
+from exchange.kernel import MalformedError, is_uuid7, parse_rfc3339, rfc3339
 
 ENTRY_HEADER = "x-audit-entry"
 LEAF_HEADER = "x-audit-leaf"
@@ -119,7 +119,7 @@ def _read_line(line: bytes) -> KeptReceipt | None:
     texts = (fields["entry"], fields["leaf"], fields["at"], fields["request"])
     if not all(isinstance(text, str) for text in texts) or type(fields["status"]) is not int:
         return None
-    return KeptReceipt(**fields) if _is_receipt(fields["entry"], fields["leaf"]) else None
+    return KeptReceipt(**fields) if _is_receipt(fields["entry"], fields["leaf"]) and _is_time(fields["at"]) else None
 
 
 def _is_receipt(entry: str, leaf: str) -> bool:
@@ -127,6 +127,14 @@ def _is_receipt(entry: str, leaf: str) -> bool:
         return is_uuid7(entry) and len(base64.b64decode(leaf, validate=True)) == _LEAF_BYTES
     except (binascii.Error, ValueError):
         return False
+
+
+def _is_time(text: str) -> bool:
+    try:
+        parse_rfc3339(text)
+    except MalformedError:
+        return False
+    return True
 
 
 def _ends_whole(file: FileIO) -> bool:

@@ -111,7 +111,16 @@ def test_line_cut_short_by_a_crash_spoils_no_other(line, tmp_path):
 
 @pytest.mark.parametrize(
     "change",
-    [{"entry": "x"}, {"leaf": 3}, {"status": "200"}, {"status": True}, {"at": None}, {"more": 1}, {"entry": None}],
+    [
+        {"entry": "x"},
+        {"leaf": 3},
+        {"status": "200"},
+        {"status": True},
+        {"at": None},
+        {"at": "then"},
+        {"more": 1},
+        {"entry": None},
+    ],
 )
 def test_line_of_another_form_is_counted_as_spoiled(tmp_path, change):
     whole = {"entry": ENTRY, "leaf": LEAF, "at": "2026-01-01T00:00:00Z", "request": "GET /v1/whoami", "status": 200}

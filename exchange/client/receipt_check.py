@@ -1,0 +1,166 @@
+"""Kept receipts held against the log: every one must be proven, under checkpoints that tell one history.
+
+Steps: (1) the log proves each receipt's leaf under a checkpoint that all its keys signed; (2) of two checkpoints the
+smaller tree is the beginning of the larger one, those included that were kept before or that others hold; (3) the log
+is no smaller than what was kept. What fails is what the log has lost, changed, or tells somebody else differently.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from http import HTTPStatus
+from itertools import pairwise
+from pathlib import Path
+from typing import Protocol
+
+from exchange.audit import ProofError, TreeHead, VerifierKey, verify_consistency
+from exchange.audit.tlog_proof import TLOG_PROOF_SUFFIX
+from exchange.audit.verify import KnownCheckpoint, prove_receipt, signed_head
+from exchange.client.errors import ProblemError
+from exchange.client.receipts import KeptReceipt
+from exchange.kernel import ExchangeError, MalformedError, parse_rfc3339
+
+_LARGEST_PROOF_BYTES = 1024 * 1024
+
+# An entry has its place within a second; a sequencer that was away is back within a minute.
+_LONGEST_WAIT = timedelta(seconds=60)
+
+
+class ProofDesk(Protocol):
+    """Where proofs are to be had."""
+
+    def proof(self, entry_id: str) -> bytes:
+        """Return the `.tlog-proof` of an entry; ProblemError (404, 409) where there is none (yet)."""
+
+    def consistency(self, old_size: int, new_size: int) -> tuple[bytes, ...] | None:
+        """Return a consistency proof, None where none can be had here."""
+
+
+class ProofFolder:
+    """Proofs that were kept as files: for a check without the exchange."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+
+    def proof(self, entry_id: str) -> bytes:
+        """Return a kept proof."""
+        try:
+            with proof_file(self._folder, entry_id).open("rb") as file:
+                return file.read(_LARGEST_PROOF_BYTES)
+        except OSError as exc:
+            status, detail = HTTPStatus.NOT_FOUND, "no proof of it is kept here"
+            raise ProblemError(status=status, code="not-found", detail=detail) from exc
+
+    def consistency(self, old_size: int, new_size: int) -> tuple[bytes, ...] | None:  # noqa: ARG002
+        """Return None: consistency is asked of the log itself."""
+        return None
+
+
+def proof_file(folder: Path, entry_id: str) -> Path:
+    """Return the file of an entry's proof."""
+    return folder / f"{entry_id}{TLOG_PROOF_SUFFIX}"
+
+
+@dataclass(frozen=True, slots=True)
+class ReceiptFinding:
+    """What the log owes: a receipt it does not prove, or (None) a checkpoint that does not fit."""
+
+    receipt: KeptReceipt | None
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class _Seen:
+    """A checkpoint that the log signed, and from where it came."""
+
+    head: TreeHead
+    note: bytes
+    whence: str
+
+
+class ReceiptCheck:
+    """One check. `findings` grow with each step; `newest` is the newest checkpoint seen, None where none was.
+
+    `waiting` counts receipts whose entries have no place in the tree yet, `unlinked` pairs of checkpoints between which
+    no proof was to be had.
+    """
+
+    def __init__(self, desk: ProofDesk, keys: Sequence[VerifierKey], now: datetime) -> None:
+        self._desk = desk
+        self._keys = tuple(keys)
+        self._now = now
+        self._seen: dict[bytes, _Seen] = {}
+        self.findings: list[ReceiptFinding] = []
+        self.proven = self.waiting = self.unlinked = 0
+
+    @property
+    def newest(self) -> bytes | None:
+        """Return the newest checkpoint seen."""
+        return max(self._seen.values(), key=lambda each: each.head.size).note if self._seen else None
+
+    def prove(self, receipt: KeptReceipt) -> bytes | None:
+        """Ask for the proof of one receipt, and return it where it holds.
+
+        Raises ConnectionFailedError, and ProblemError for a refusal that says nothing of the log.
+        """
+        content = self._asked(receipt)
+        if content is None:
+            return None
+        # (1) What is shown proves what was given.
+        try:
+            note = prove_receipt(receipt.leaf_hash, content, self._keys).note.render()
+        except ExchangeError as exc:
+            self._owe(receipt, f"what the log shows for it does not prove it: {exc.message}")
+            return None
+        self.proven += 1
+        if note not in self._seen:
+            self._seen[note] = _Seen(signed_head(note, self._keys), note, "the log")
+        return content
+
+    def compare(self, known: Iterable[KnownCheckpoint]) -> None:
+        """Compare the checkpoints seen with each other and with those that others, or an earlier check, kept."""
+        shown = max((each.head.size for each in self._seen.values()), default=0)
+        for each in known:
+            try:
+                self._seen[each.note] = _Seen(signed_head(each.note, self._keys), each.note, each.whence)
+            except ExchangeError as exc:
+                self._owe(None, f"the checkpoint from {each.whence} cannot be used: {exc.message}")
+        in_order = sorted(self._seen.values(), key=lambda each: each.head.size)
+        # (3) The log is no smaller than it was.
+        if in_order and in_order[-1].head.size > shown > 0:
+            last = in_order[-1]
+            self._owe(None, f"{last.whence} holds a checkpoint of {last.head.size} entries, the log shows {shown}: cut")
+            in_order = [each for each in in_order if each.head.size <= shown]
+        # (2) Each is the beginning of the next.
+        for old, new in pairwise(in_order):
+            self._link(old, new)
+
+    def _asked(self, receipt: KeptReceipt) -> bytes | None:
+        try:
+            return self._desk.proof(receipt.entry)
+        except ProblemError as exc:
+            if exc.status == HTTPStatus.NOT_FOUND:
+                self._owe(receipt, "the log no longer holds it: the log was cut")
+            elif exc.status != HTTPStatus.CONFLICT:
+                raise
+            elif self._now - parse_rfc3339(receipt.at) > _LONGEST_WAIT:
+                self._owe(receipt, "it was recorded and never got its place in the tree")
+            else:
+                self.waiting += 1
+            return None
+
+    def _link(self, old: _Seen, new: _Seen) -> None:
+        places = f"{old.whence} ({old.head.size} entries) and {new.whence} ({new.head.size} entries)"
+        try:
+            proof = () if old.head.size == new.head.size else self._desk.consistency(old.head.size, new.head.size)
+            if proof is None:
+                self.unlinked += 1
+                return
+            verify_consistency(proof, old=old.head, new=new.head)
+        except ProblemError as exc:
+            self._owe(None, f"the log gives no proof that joins the checkpoints from {places}: {exc.detail}")
+        except (ProofError, MalformedError) as exc:
+            self._owe(None, f"two histories: the checkpoints from {places} do not fit: {exc.message}")
+
+    def _owe(self, receipt: KeptReceipt | None, why: str) -> None:
+        self.findings.append(ReceiptFinding(receipt, why))

@@ -1,0 +1,226 @@
+"""Receipts against the log: each is proven or owed, and every checkpoint seen tells one history."""
+
+import base64
+from datetime import timedelta
+
+import pytest
+
+from exchange.audit import (
+    TlogProof,
+    consistency_proof,
+    hash_leaf,
+    inclusion_proof,
+    node_reader,
+    parse_entry,
+    parse_note,
+)
+from exchange.audit.verify import KnownCheckpoint
+from exchange.client import KeptReceipt, ProblemError
+from exchange.client.receipt_check import ProofFolder, ReceiptCheck, proof_file
+from exchange.kernel import rfc3339
+from tests.core.audit.verify.worlds import KEYS, SECOND, START, content, signers, world
+
+NOW = START + 1000 * SECOND
+
+
+class Desk:
+    """The log's side, on a log in memory; tests break it."""
+
+    def __init__(self, log):
+        self.log = log
+        self.refused = {}
+        self.joins = True
+
+    def proof(self, entry_id):
+        if entry_id in self.refused:
+            status = self.refused[entry_id]
+            raise ProblemError(status=status, code="x", detail="no")
+        ids = [parse_entry(each)["id"] for each in self.log.contents]
+        if entry_id not in ids:
+            raise ProblemError(status=404, code="not-found", detail="no")
+        size, position = len(ids), ids.index(entry_id)
+        hashes = inclusion_proof(position, size, node_reader(size, self.log.tile))
+        return TlogProof(position, hashes, parse_note(self.log.checkpoints[-1].note)).render()
+
+    def consistency(self, old_size, new_size):
+        if self.joins is not True:
+            return self.joins
+        if new_size > len(self.log.contents):
+            raise ProblemError(status=404, code="not-found", detail="no such tree")
+        return consistency_proof(old_size, new_size, node_reader(new_size, self.log.tile))
+
+
+def receipt(entry, at=NOW):
+    leaf = base64.b64encode(hash_leaf(entry)).decode()
+    return KeptReceipt(parse_entry(entry)["id"], leaf, rfc3339(at), "GET /v1/whoami", 200)
+
+
+def known(note, whence="another member"):
+    return [KnownCheckpoint(note, whence)]
+
+
+@pytest.fixture
+def log():
+    return world(60, 20)
+
+
+@pytest.fixture
+def desk(log):
+    return Desk(log)
+
+
+@pytest.fixture
+def check(desk):
+    return ReceiptCheck(desk, KEYS, NOW)
+
+
+def whys(check):
+    return [each.why for each in check.findings]
+
+
+def test_receipts_that_the_log_holds_are_proven(check, log):
+    for position in (0, 31, 59):
+        assert check.prove(receipt(log.contents[position])) is not None
+    check.compare(known(log.checkpoints[0].note, "the last check"))
+
+    assert (check.proven, check.waiting, check.unlinked, check.findings) == (3, 0, 0, [])
+    assert check.newest == log.checkpoints[-1].note
+
+
+def test_receipt_of_an_entry_that_is_gone_is_owed(check, log):
+    gone = receipt(content(999))
+
+    assert check.prove(gone) is None
+    assert [(each.receipt, each.why) for each in check.findings] == [
+        (gone, "the log no longer holds it: the log was cut")
+    ]
+
+
+def test_receipt_of_an_entry_that_was_changed_is_owed(check, log):
+    given = receipt(log.contents[31])
+    contents = list(log.contents)
+    contents[31] = content(31, purpose="other")
+    log.rebuild(contents)
+
+    assert check.prove(given) is None
+    assert "does not prove it: leaf 31 is not in the tree" in whys(check)[0]
+
+
+def test_proof_under_a_key_that_is_not_the_logs_is_none(desk, log):
+    check = ReceiptCheck(desk, [each.verifier for each in signers(2)], NOW)
+
+    assert check.prove(receipt(log.contents[0])) is None
+    assert "no known key" in whys(check)[0]
+
+
+def test_young_receipt_may_wait_for_its_place(check, desk, log):
+    young = receipt(log.contents[0], NOW - timedelta(seconds=60))
+    desk.refused[young.entry] = 409
+
+    check.prove(young)
+
+    assert (check.waiting, check.findings) == (1, [])
+
+
+def test_receipt_that_waits_for_ever_is_owed(check, desk, log):
+    old = receipt(log.contents[0], NOW - timedelta(seconds=61))
+    desk.refused[old.entry] = 409
+
+    check.prove(old)
+
+    assert "never got its place" in whys(check)[0]
+
+
+def test_refusal_that_says_nothing_of_the_log_is_raised(check, desk, log):
+    one = receipt(log.contents[0])
+    desk.refused[one.entry] = 403
+
+    with pytest.raises(ProblemError):
+        check.prove(one)
+
+
+# ── one history ───────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_log_that_is_smaller_than_what_was_kept_was_cut(check, desk, log):
+    kept = log.checkpoints[-1].note
+    desk.log = world(40, 20)
+    check.prove(receipt(log.contents[0]))
+
+    check.compare(known(kept, "the last check"))
+
+    assert whys(check) == ["the last check holds a checkpoint of 60 entries, the log shows 40: cut"]
+
+
+def test_two_histories_of_one_size_shown_to_two_members_are_noticed(check, log):
+    other = world(60, 20)
+    other.rebuild([*other.contents[:59], content(59, purpose="other")])
+    check.prove(receipt(log.contents[0]))
+
+    check.compare(known(other.checkpoints[-1].note))
+
+    (why,) = whys(check)
+    assert why.startswith("two histories: the checkpoints from the log (60 entries) and another member (60 entries)")
+
+
+def test_two_histories_of_different_sizes_are_noticed(check, log):
+    other = world(40, 20)
+    other.rebuild([*other.contents[:39], content(39, purpose="other")])
+    check.prove(receipt(log.contents[0]))
+
+    check.compare(known(other.checkpoints[-1].note))
+
+    assert whys(check)[0].startswith("two histories")
+
+
+def test_log_that_grew_between_two_proofs_is_linked(check, log):
+    check.prove(receipt(log.contents[0]))
+    log.append(content(60))
+    check.prove(receipt(log.contents[60]))
+
+    check.compare([])
+
+    assert check.findings == []
+    assert check.newest == log.checkpoints[-1].note
+
+
+def test_log_that_refuses_a_consistency_proof_is_named(check, desk, log):
+    def refuse(old_size, new_size):
+        raise ProblemError(status=404, code="not-found", detail="no such tree")
+
+    check.prove(receipt(log.contents[0]))
+    desk.consistency = refuse
+
+    check.compare(known(log.checkpoints[0].note))
+
+    assert "gives no proof that joins" in whys(check)[0]
+
+
+def test_checkpoint_of_somebody_else_is_no_evidence(check, log):
+    check.prove(receipt(log.contents[0]))
+
+    check.compare([*known(b"no note"), *known(world(20).checkpoints[-1].note.replace(b"\n20\n", b"\n19\n"))])
+
+    assert [why.split(":")[0] for why in whys(check)] == ["the checkpoint from another member cannot be used"] * 2
+
+
+def test_without_receipts_nothing_is_known(check, log):
+    assert check.newest is None
+
+    check.compare(known(log.checkpoints[-1].note))
+
+    assert check.findings == []
+
+
+# ── from files ────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_kept_proofs_are_checked_without_the_exchange(desk, log, tmp_path):
+    kept = [receipt(log.contents[position]) for position in (0, 1)]
+    proof_file(tmp_path, kept[0].entry).write_bytes(desk.proof(kept[0].entry))
+    check = ReceiptCheck(ProofFolder(tmp_path), KEYS, NOW)
+
+    assert [check.prove(each) is not None for each in kept] == [True, False]
+    check.compare(known(log.checkpoints[0].note))
+
+    assert (check.proven, check.unlinked, len(check.findings)) == (1, 1, 1)
