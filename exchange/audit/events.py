@@ -45,6 +45,13 @@ class EventName(Enum):
     RELEASE_SIMULATED = "release.simulated"
     KEY_OPENED = "key.opened"
     AUDIT_READ = "audit.read"
+    LOG_BEGUN = "log.begun"
+    LOG_ADOPTED = "log.adopted"
+    LOG_FROZEN = "log.frozen"
+    LOG_RESUMED = "log.resumed"
+    LOG_RECOVERED = "log.recovered"
+    ENTRY_LOST = "entry.lost"
+    ENTRY_SWEPT = "entry.swept"
 
 
 class Outcome(Enum):

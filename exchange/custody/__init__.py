@@ -15,6 +15,7 @@ from exchange.custody.custodian import (
     Wrapped,
 )
 from exchange.custody.file import FileCustodian
+from exchange.custody.log_key import LogKey, checkpoint_signed_by, create_log_key, load_log_key, replace_log_key
 from exchange.custody.roots import add_root_version, create_root_file
 
 __all__ = [
@@ -24,8 +25,13 @@ __all__ = [
     "FileCustodian",
     "KeyMissingError",
     "KeyVersion",
+    "LogKey",
     "SealedHeader",
     "Wrapped",
     "add_root_version",
+    "checkpoint_signed_by",
+    "create_log_key",
     "create_root_file",
+    "load_log_key",
+    "replace_log_key",
 ]

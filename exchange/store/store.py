@@ -12,8 +12,11 @@ from exchange.kernel import Clock, UnavailableError
 from exchange.members import Client, Member
 from exchange.release import class_digest
 from exchange.store.batch import AppendJob, Job, PostJob, ProbeJob, Result, Steps, write_batch
+from exchange.store.cosigning import add_cosignature
 from exchange.store.dialect import Row, Sql, Statement, Value
 from exchange.store.engine import checked_url, is_sqlite, new_engine
+from exchange.store.log_reader import LogReader
+from exchange.store.log_rows import CosignatureRow
 from exchange.store.page_statements import PageStatements
 from exchange.store.paging import Asked, PageReader
 from exchange.store.postgres import PostgresDatabase
@@ -81,6 +84,7 @@ class Store:
             else PostgresDatabase(url, write)
         )
         self._pages = PageReader(self._database, PageStatements.compiled(sql))
+        self.log = LogReader(self._database.fetch, sql)
         self._clients: dict[str, tuple[int, int, Client]] = {}
         self._classes: dict[int, ClassRow] = {}
 
@@ -205,6 +209,10 @@ class Store:
         if isinstance(result, PostedRow | IdempotentReplay):
             return result
         raise UnavailableError("the store gave no answer to a post")
+
+    async def add_cosignature(self, cosignature: CosignatureRow) -> None:
+        """Keep what a witness says of a kept checkpoint; ConflictError where that checkpoint is not kept."""
+        await add_cosignature(self._engine, cosignature)
 
     def unit_of_work(self) -> AbstractAsyncContextManager[UnitOfWork]:
         """Return one administrative transaction; it commits only what was recorded."""

@@ -1,0 +1,193 @@
+"""Reads of the log: checkpoints, tiles, places of entries, and proofs made from them.
+
+Full tiles never change, so a process reads each once; partial ones are asked for every time. Nothing here believes
+that tiles and checkpoint belong together: who needs that compares roots.
+"""
+
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+from typing import TypeVar
+
+from exchange.audit.merkle import HASH_BYTES, TreeHead
+from exchange.audit.proofs import NodeReader, consistency_proof, inclusion_proof, root_from_nodes
+from exchange.audit.tile_paths import TILE_HEIGHT, TILE_WIDTH, BundlePath, TilePath
+from exchange.audit.tiles import TileReader, node_reader
+from exchange.kernel import UnavailableError
+from exchange.store.dialect import Parameters, Row, Sql, Statement
+from exchange.store.log_rows import Backlog, CosignatureRow, KeptCheckpoint, LeafRow, LogState
+from exchange.store.log_statements import LogReads
+
+T = TypeVar("T")
+
+Fetch = Callable[[Statement, Parameters], Awaitable[Sequence[Row]]]
+
+_TILES_KEPT = 1024
+"""8 MiB: every upper tile of a log of millions, and the leaves that are asked about now."""
+
+
+class LogDamagedError(UnavailableError):
+    """The store lacks a part of the log that it says it has."""
+
+
+class LogReader:
+    """The log of one database, as seen by one process."""
+
+    def __init__(self, fetch: Fetch, sql: Sql) -> None:
+        self._fetch = fetch
+        self._reads = LogReads.compiled(sql)
+        self._kept: dict[tuple[int, int, int], bytes] = {}
+
+    async def state(self) -> LogState | None:
+        """Return the log in use, None before the sequencer first ran."""
+        rows = await self._fetch(self._reads.state, {})
+        return _state(rows[0]) if rows else None
+
+    async def state_of(self, log: int) -> LogState | None:
+        """Return one log, in use or superseded by recovery."""
+        rows = await self._fetch(self._reads.state_of, {"log": log})
+        return _state(rows[0]) if rows else None
+
+    async def states(self) -> list[LogState]:
+        """Return every log of this database, the one in use last."""
+        return [_state(row) for row in await self._fetch(self._reads.states, {})]
+
+    async def leaf(self, entry_id: str) -> LeafRow | None:
+        """Return the place of an entry, None while it waits for one."""
+        rows = await self._fetch(self._reads.leaf, {"entry_id": entry_id})
+        return LeafRow(rows[0][0], rows[0][1], bytes(rows[0][2])) if rows else None
+
+    async def contents(self, log: int, start: int, stop: int) -> list[bytes]:
+        """Return the bytes of the entries at these positions; LogDamagedError where one of them is missing."""
+        rows = await self._fetch(self._reads.contents, {"log": log, "start": start, "stop": stop})
+        for expected, row in enumerate(rows, start):
+            if row[0] != expected:
+                raise LogDamagedError(f"the store lacks the entry at position {expected}")
+        if len(rows) != stop - start:
+            raise LogDamagedError(f"the store lacks the entry at position {start + len(rows)}")
+        return [bytes(row[1]) for row in rows]
+
+    async def bundle(self, log: int, path: BundlePath) -> list[bytes]:
+        """Return the entries of a bundle, for `render_bundle`; LogDamagedError as `contents`."""
+        return await self.contents(log, path.start, path.start + path.width)
+
+    async def leaf_hashes(self, log: int, start: int, stop: int) -> list[bytes]:
+        """Return the leaf hashes at these positions, as many as there are."""
+        rows = await self._fetch(self._reads.leaf_hashes, {"log": log, "start": start, "stop": stop})
+        return [bytes(row[0]) for row in rows]
+
+    async def tile(self, log: int, path: TilePath) -> bytes:
+        """Return the hashes of a tile, one after the other; LogDamagedError where it is not (yet) so wide."""
+        return (await self.tiles(log, [path]))[path]
+
+    async def tiles(self, log: int, paths: Iterable[TilePath]) -> dict[TilePath, bytes]:
+        """Return several tiles at once; LogDamagedError where one is missing or not so wide."""
+        wanted = set(paths)
+        found = {path: kept for path in wanted if (kept := self._kept.get((log, path.level, path.index))) is not None}
+        asked: dict[int, dict[int, TilePath]] = {}
+        for path in wanted - set(found):
+            asked.setdefault(path.level, {})[path.index] = path
+        for level, by_index in asked.items():
+            which: Parameters = {"log": log, "level": level, "indices": list(by_index)}
+            for index, width, hashes in await self._fetch(self._reads.tiles, which):
+                found[by_index[index]] = self._keep((log, level, index), width, bytes(hashes))
+        return {path: _beginning(path, found.get(path)) for path in wanted}
+
+    async def root(self, log: int, size: int) -> TreeHead:
+        """Return the head of the tree of `size`, from the last tile of each level."""
+        paths = edge_of(size)
+        return await self._from_tiles(log, size, paths, lambda nodes: TreeHead(size, root_from_nodes(size, nodes)))
+
+    async def inclusion_proof(self, log: int, index: int, size: int) -> tuple[bytes, ...]:
+        """Return the proof that leaf `index` is in the tree of `size`; ProofError where the tree has no such leaf."""
+        paths = {*_path(index, size), *edge_of(size)}
+        return await self._from_tiles(log, size, paths, lambda nodes: inclusion_proof(index, size, nodes))
+
+    async def consistency_proof(self, log: int, old_size: int, new_size: int) -> tuple[bytes, ...]:
+        """Return the proof that the tree of `new_size` begins with that of `old_size`; ProofError where it cannot."""
+        paths = {*_path(max(0, old_size - 1), new_size), *edge_of(new_size)} if 0 < old_size < new_size else set()
+        return await self._from_tiles(log, new_size, paths, lambda nodes: consistency_proof(old_size, new_size, nodes))
+
+    async def checkpoint(self, log: int, size: int) -> KeptCheckpoint | None:
+        """Return the kept checkpoint of exactly this size."""
+        rows = await self._fetch(self._reads.checkpoint, {"log": log, "size": size})
+        return _kept(rows[0]) if rows else None
+
+    async def checkpoints(self, log: int, *, after: int = -1, limit: int = 1000) -> list[KeptCheckpoint]:
+        """Return kept checkpoints of a log, by size, beginning behind the size `after`."""
+        rows = await self._fetch(self._reads.checkpoints_after, {"log": log, "size": after, "limit": limit})
+        return [_kept(row) for row in rows]
+
+    async def kept_checkpoint(self, log: int) -> KeptCheckpoint | None:
+        """Return the newest kept checkpoint of a log: what witnesses are asked about."""
+        rows = await self._fetch(self._reads.kept_last, {"log": log})
+        return _kept(rows[0]) if rows else None
+
+    async def cosigned_checkpoint(self, log: int) -> KeptCheckpoint | None:
+        """Return the newest checkpoint of a log that any witness cosigned."""
+        rows = await self._fetch(self._reads.cosigned_last, {"log": log})
+        return _kept(rows[0]) if rows else None
+
+    async def cosignatures(self, log: int, size: int) -> list[CosignatureRow]:
+        """Return what witnesses say of the checkpoint of exactly this size, by witness."""
+        rows = await self._fetch(self._reads.cosignatures, {"log": log, "size": size})
+        return [CosignatureRow(*row) for row in rows]
+
+    async def backlog(self) -> Backlog:
+        """Return what waits for its place."""
+        ((count, oldest_at),) = await self._fetch(self._reads.backlog, {})
+        return Backlog(count, oldest_at)
+
+    async def _from_tiles(self, log: int, size: int, paths: Iterable[TilePath], work: Callable[[NodeReader], T]) -> T:
+        """Return what `work` makes of the tree's nodes, from these tiles and no others."""
+        tiles = await self.tiles(log, paths)
+        return work(node_reader(size, _reader(tiles)))
+
+    def _keep(self, name: tuple[int, int, int], width: int, hashes: bytes) -> bytes:
+        if width == TILE_WIDTH and len(hashes) == TILE_WIDTH * HASH_BYTES:
+            if len(self._kept) >= _TILES_KEPT:
+                self._kept.clear()
+            self._kept[name] = hashes
+        return hashes
+
+
+def _reader(tiles: dict[TilePath, bytes]) -> TileReader:
+    def read(path: TilePath) -> bytes:
+        return tiles[path]
+
+    return read
+
+
+def _beginning(path: TilePath, hashes: bytes | None) -> bytes:
+    length = path.width * HASH_BYTES
+    if hashes is None or len(hashes) < length:
+        raise LogDamagedError(f"the store lacks `{path}`")
+    return hashes[:length]
+
+
+def edge_of(size: int) -> set[TilePath]:
+    """Return the partial tiles of a tree: they hold the roots of all its perfect subtrees."""
+    paths, level = set(), 0
+    while nodes := size >> TILE_HEIGHT * level:
+        if width := nodes % TILE_WIDTH:
+            paths.add(TilePath(level, nodes // TILE_WIDTH, width))
+        level += 1
+    return paths
+
+
+def _path(index: int, size: int) -> set[TilePath]:
+    """Return the tiles from a leaf up to the root: they hold the siblings on its way."""
+    paths, level = set(), 0
+    while (nodes := size >> TILE_HEIGHT * level) > (place := index >> TILE_HEIGHT * level):
+        tile = place // TILE_WIDTH
+        paths.add(TilePath(level, tile, min(TILE_WIDTH, nodes - tile * TILE_WIDTH)))
+        level += 1
+    return paths
+
+
+def _state(row: Row) -> LogState:
+    log, origin, keys, size, root, signed_at, note, frozen_why = row
+    return LogState(log, origin, keys, size, bytes(root), signed_at, bytes(note), frozen_why)
+
+
+def _kept(row: Row) -> KeptCheckpoint:
+    log, size, root, signed_at, note = row
+    return KeptCheckpoint(log, size, bytes(root), signed_at, bytes(note))

@@ -1,0 +1,189 @@
+"""The statements of the log, compiled for one database: those that read, and those of the sequencer."""
+
+from dataclasses import dataclass
+from typing import Any, Self
+
+from sqlalchemy import Select, bindparam, delete, exists, func, insert, not_, null, select, update
+
+from exchange.store import log_tables  # noqa: F401  fills the metadata
+from exchange.store.dialect import Sql, Statement
+from exchange.store.tables import table
+
+LEAF_COLUMNS = ("log", "position", "entry_id", "leaf_hash")
+TILE_COLUMNS = ("log", "level", "idx", "width", "hashes")
+CHECKPOINT_COLUMNS = ("log", "size", "root", "signed_at", "note")
+COSIGNATURE_COLUMNS = ("log", "size", "witness", "line", "received_at")
+
+_BACKLOG_COUNTED = 100_000
+"""Beyond it, how many wait is no longer what matters."""
+
+
+@dataclass(frozen=True, slots=True)
+class LogReads:
+    """Statements that read the log."""
+
+    state: Statement
+    state_of: Statement
+    states: Statement
+    leaf: Statement
+    contents: Statement
+    leaf_hashes: Statement
+    tiles: Statement
+    checkpoint: Statement
+    checkpoints_after: Statement
+    kept_last: Statement
+    cosignatures: Statement
+    cosigned_last: Statement
+    backlog: Statement
+
+    @classmethod
+    def compiled(cls, sql: Sql) -> Self:
+        """Compile all of them."""
+        entry, outbox, leaf, tile, kept, cosigned = (
+            table(name)
+            for name in ("audit_entry", "audit_outbox", "log_leaf", "log_tile", "log_checkpoint", "log_cosignature")
+        )
+        state = _states()
+        at_log = table("log_state").c.log == bindparam("log")
+        in_range = (
+            leaf.c.log == bindparam("log"),
+            leaf.c.position >= bindparam("start"),
+            leaf.c.position < bindparam("stop"),
+        )
+        by_size = [kept.c[name] for name in CHECKPOINT_COLUMNS]
+        is_of = (cosigned.c.log == bindparam("log"), cosigned.c.size == bindparam("size"))
+        is_cosigned = exists().where(cosigned.c.log == kept.c.log, cosigned.c.size == kept.c.size)
+        waiting = select(outbox.c.id).limit(_BACKLOG_COUNTED).subquery()
+        first = select(outbox.c.entry_id).order_by(outbox.c.id).limit(1).scalar_subquery()
+        newest_kept = select(*by_size).where(kept.c.log == bindparam("log")).order_by(kept.c.size.desc()).limit(1)
+        return cls(
+            state=sql.compile(state.order_by(table("log_state").c.log.desc()).limit(1)),
+            state_of=sql.compile(state.where(at_log)),
+            states=sql.compile(state.order_by(table("log_state").c.log)),
+            leaf=sql.compile(
+                select(leaf.c.log, leaf.c.position, leaf.c.leaf_hash).where(leaf.c.entry_id == bindparam("entry_id"))
+            ),
+            contents=sql.compile(
+                select(leaf.c.position, entry.c.content)
+                .join(entry, entry.c.id == leaf.c.entry_id)
+                .where(*in_range)
+                .order_by(leaf.c.position)
+            ),
+            leaf_hashes=sql.compile(select(leaf.c.leaf_hash).where(*in_range).order_by(leaf.c.position)),
+            tiles=sql.compile(
+                select(tile.c.idx, tile.c.width, tile.c.hashes).where(
+                    tile.c.log == bindparam("log"),
+                    tile.c.level == bindparam("level"),
+                    sql.is_one_of(tile.c.idx, "indices"),
+                )
+            ),
+            checkpoint=sql.compile(
+                select(*by_size).where(kept.c.log == bindparam("log"), kept.c.size == bindparam("size"))
+            ),
+            checkpoints_after=sql.compile(
+                select(*by_size)
+                .where(kept.c.log == bindparam("log"), kept.c.size > bindparam("size"))
+                .order_by(kept.c.size)
+                .limit(bindparam("limit"))
+            ),
+            kept_last=sql.compile(newest_kept),
+            cosignatures=sql.compile(
+                select(*(cosigned.c[name] for name in COSIGNATURE_COLUMNS)).where(*is_of).order_by(cosigned.c.witness)
+            ),
+            cosigned_last=sql.compile(newest_kept.where(is_cosigned)),
+            backlog=sql.compile(
+                select(
+                    select(func.count()).select_from(waiting).scalar_subquery(),
+                    select(entry.c.at_micros).where(entry.c.id == first).scalar_subquery(),
+                )
+            ),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class LogWrites:
+    """Statements of the sequencer."""
+
+    begin: Statement
+    lock: Statement
+    waiting: Statement
+    waiting_these: Statement
+    waiting_entry: Statement
+    take: Statement
+    leaf: Statement
+    tile: Statement
+    advance: Statement
+    keep: Statement
+    freeze: Statement
+    unplaced_after: Statement
+    missing_of: Statement
+    outbox: Statement
+
+    @classmethod
+    def compiled(cls, sql: Sql) -> Self:
+        """Compile all of them."""
+        state, entry, outbox, leaf = (table(name) for name in ("log_state", "audit_entry", "audit_outbox", "log_leaf"))
+        at_log = state.c.log == bindparam("log")
+        next_ones = select(outbox.c.id, outbox.c.entry_id).order_by(outbox.c.id).limit(bindparam("limit"))
+        these = select(outbox.c.id, outbox.c.entry_id).where(sql.is_one_of(outbox.c.id, "ids"))
+        of_entry = select(outbox.c.id, outbox.c.entry_id).where(outbox.c.entry_id == bindparam("entry_id"))
+        some = select(entry.c.id).where(entry.c.id > bindparam("after")).order_by(entry.c.id).limit(bindparam("limit"))
+        chunk = some.subquery("chunk")
+        is_placed = exists().where(leaf.c.entry_id == entry.c.id)
+        is_waiting = exists().where(outbox.c.entry_id == entry.c.id)
+        to: dict[str, Any] = {name: bindparam(f"to_{name}") for name in ("size", "root", "signed_at", "note")}
+        freezing: dict[str, Any] = {name: bindparam(f"to_{name}") for name in ("frozen_at", "frozen_why")}
+        return cls(
+            begin=sql.compile(
+                insert(state).values(
+                    {
+                        **{name: bindparam(name) for name in ("log", "origin", "keys", "began_at", "size", "root")},
+                        **{name: bindparam(name) for name in ("signed_at", "note")},
+                        "frozen_at": null(),
+                        "frozen_why": null(),
+                    }
+                )
+            ),
+            lock=sql.compile(_states().where(at_log).with_for_update()),
+            waiting=sql.compile(_with_contents(next_ones)),
+            waiting_these=sql.compile(_with_contents(these)),
+            waiting_entry=sql.compile(_with_contents(of_entry)),
+            take=sql.compile(delete(outbox).where(sql.is_one_of(outbox.c.id, "ids")).returning(outbox.c.id)),
+            leaf=sql.insert("log_leaf", LEAF_COLUMNS),
+            tile=sql.insert(
+                "log_tile",
+                TILE_COLUMNS,
+                then=" ON CONFLICT (log, level, idx) DO UPDATE SET width = excluded.width, hashes = excluded.hashes",
+            ),
+            advance=sql.compile(update(state).where(at_log).values(to)),
+            keep=sql.insert("log_checkpoint", CHECKPOINT_COLUMNS, then=" ON CONFLICT (log, size) DO NOTHING"),
+            freeze=sql.compile(update(state).where(at_log).values(freezing)),
+            unplaced_after=sql.compile(
+                select(chunk.c.id, leaf.c.position)
+                .outerjoin_from(chunk, leaf, leaf.c.entry_id == chunk.c.id)
+                .order_by(chunk.c.id)
+            ),
+            missing_of=sql.compile(
+                select(entry.c.id)
+                .where(sql.is_one_of(entry.c.id, "ids"), not_(is_placed), not_(is_waiting))
+                .order_by(entry.c.id)
+            ),
+            outbox=sql.insert("audit_outbox", ("entry_id",)),
+        )
+
+
+def _states() -> Select[Any]:
+    state = table("log_state")
+    names = ("log", "origin", "keys", "size", "root", "signed_at", "note", "frozen_why")
+    return select(*(state.c[name] for name in names))
+
+
+def _with_contents(chosen: Select[Any]) -> Select[Any]:
+    """Return rows of the outbox in their order: number, entry, its bytes (None: gone), its place (None: none yet)."""
+    entry, leaf, waiting = table("audit_entry"), table("log_leaf"), chosen.subquery("waiting")
+    return (
+        select(waiting.c.id, waiting.c.entry_id, entry.c.content, leaf.c.position)
+        .outerjoin_from(waiting, entry, entry.c.id == waiting.c.entry_id)
+        .outerjoin(leaf, leaf.c.entry_id == waiting.c.entry_id)
+        .order_by(waiting.c.id)
+    )

@@ -1,0 +1,190 @@
+"""The sequencer's own connection: one, for its reads and for the transactions in which the tree grows.
+
+Its settings let others take over within seconds: a sequencer that was stopped or cut off loses its transaction.
+"""
+
+import os
+import sqlite3
+from collections.abc import Generator, Sequence
+from contextlib import suppress
+from typing import Protocol, TypeVar
+
+import asyncpg
+
+from exchange.store.batch import Ask, Put
+from exchange.store.dialect import Parameters, Row, Statement, as_sqlite
+from exchange.store.engine import checked_url, is_sqlite
+from exchange.store.faults import DRIVER_ERRORS, driver_errors
+from exchange.store.postgres import connector
+from exchange.store.sqlite import connect
+
+T = TypeVar("T")
+
+LogSteps = Generator[Ask | Put, Sequence[Row], T]
+"""One transaction: it yields statements and is sent their rows."""
+
+_GUARDS = (
+    "SET lock_timeout = '5s'",
+    "SET idle_in_transaction_session_timeout = '10s'",
+    # A machine that is gone says no goodbye: without these its locks would stay for two hours.
+    "SET tcp_keepalives_idle = 3",
+    "SET tcp_keepalives_interval = 2",
+    "SET tcp_keepalives_count = 3",
+)
+
+
+class TreeDatabase(Protocol):
+    """A connection that opens when first used, and anew after every failure."""
+
+    async def fetch(self, statement: Statement, parameters: Parameters) -> Sequence[Row]:
+        """Return the rows of one read."""
+        ...
+
+    async def transact(self, steps: LogSteps[T]) -> T:
+        """Do `steps` in one transaction and return their result once it is durable."""
+        ...
+
+    async def close(self) -> None:
+        """Close the connection."""
+        ...
+
+
+def tree_database(url: str, *, wait_seconds: float) -> TreeDatabase:
+    """Return the connection to the database at `url`."""
+    parsed = checked_url(url)
+    if is_sqlite(parsed):
+        return SqliteTree(str(parsed.database), wait_seconds=wait_seconds)
+    return PostgresTree(url)
+
+
+class SqliteTree:
+    """A transaction holds SQLite's one write lock, over all processes, from its beginning on."""
+
+    def __init__(self, path: str, *, wait_seconds: float) -> None:
+        self._path = path
+        self._wait_seconds = wait_seconds
+        self._connection: sqlite3.Connection | None = None
+        self._file = 0
+
+    async def fetch(self, statement: Statement, parameters: Parameters) -> Sequence[Row]:
+        with driver_errors():
+            try:
+                return _asked(self._open(), Ask(statement, parameters))
+            except BaseException:
+                self._drop()
+                raise
+
+    async def transact(self, steps: LogSteps[T]) -> T:
+        with driver_errors():
+            try:
+                connection = self._open()
+                connection.execute("BEGIN IMMEDIATE")
+                result = _drive(connection, steps)
+                connection.execute("COMMIT")
+            except BaseException:
+                self._drop()
+                raise
+            return result
+
+    async def close(self) -> None:
+        self._drop()
+
+    def _open(self) -> sqlite3.Connection:
+        # A file that was put in the place of another one is another database: what was known of it is void.
+        file = os.stat(self._path).st_ino  # noqa: PTH116  asked five times a second
+        if self._connection is None or file != self._file:
+            self._drop()
+            self._connection = connect(self._path, wait_seconds=self._wait_seconds)
+            self._file = file
+        return self._connection
+
+    def _drop(self) -> None:
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            with suppress(sqlite3.Error):
+                connection.execute("ROLLBACK")
+            connection.close()
+
+
+class PostgresTree:
+    """A transaction begins by locking the log's row; a second sequencer waits for it."""
+
+    def __init__(self, url: str) -> None:
+        self._connect = connector(url)
+        self._connection: asyncpg.Connection | None = None
+
+    async def fetch(self, statement: Statement, parameters: Parameters) -> Sequence[Row]:
+        with driver_errors():
+            try:
+                connection = await self._open()
+                rows: Sequence[Row] = await connection.fetch(statement.sql, *statement.arguments(parameters))
+            except BaseException:
+                await self._drop()
+                raise
+            return rows
+
+    async def transact(self, steps: LogSteps[T]) -> T:
+        with driver_errors():
+            try:
+                connection = await self._open()
+                async with connection.transaction():
+                    result = await _drive_postgres(connection, steps)
+            except BaseException:
+                await self._drop()
+                raise
+            return result
+
+    async def close(self) -> None:
+        await self._drop()
+
+    async def _open(self) -> asyncpg.Connection:
+        if self._connection is None or self._connection.is_closed():
+            self._connection = await self._connect()
+            await self._connection.execute("; ".join(_GUARDS))
+        return self._connection
+
+    async def _drop(self) -> None:
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            try:
+                await connection.close(timeout=1)
+            except DRIVER_ERRORS:
+                connection.terminate()
+
+
+def _asked(connection: sqlite3.Connection, step: Ask) -> Sequence[Row]:
+    arguments = [as_sqlite(value) for value in step.statement.arguments(step.parameters)]
+    rows: list[Row] = connection.execute(step.statement.sql, arguments).fetchall()
+    return rows
+
+
+def _drive(connection: sqlite3.Connection, steps: LogSteps[T]) -> T:
+    try:
+        step = next(steps)
+        while True:
+            rows: Sequence[Row] = ()
+            match step:
+                case Ask():
+                    rows = _asked(connection, step)
+                case Put(statement, values):
+                    connection.executemany(statement.sql, values)
+            step = steps.send(rows)
+    except StopIteration as done:
+        result: T = done.value
+        return result
+
+
+async def _drive_postgres(connection: asyncpg.Connection, steps: LogSteps[T]) -> T:
+    try:
+        step = next(steps)
+        while True:
+            rows: Sequence[Row] = ()
+            match step:
+                case Ask(statement, parameters):
+                    rows = await connection.fetch(statement.sql, *statement.arguments(parameters))
+                case Put(statement, values):
+                    await connection.execute(statement.sql, *zip(*values, strict=True))
+            step = steps.send(rows)
+    except StopIteration as done:
+        result: T = done.value
+        return result

@@ -1,0 +1,290 @@
+"""The sequencer: gives entries their places in the tree and signs what came of it.
+
+One step: (1) look at the log, begin it where there is none; (2) compare it with what was signed before: a
+contradiction freezes it; (3) take a batch from the outbox in its order, or again the batch whose end is not known;
+(4) hash leaves, tiles and root; (5) sign, and make all of it durable in one transaction; (6) say so in the file
+outside the database. Several processes may step at once: the database lets one of them through.
+
+INVARIANT: entries are taken from the outbox, never by an id greater than the last: commits do not come in the order
+of ids, and what came late would be left out for ever.
+"""
+
+import logging
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from enum import Enum
+
+from exchange.audit import Actor, EntryDraft, EventName, Outcome, Subject
+from exchange.audit.merkle import EMPTY_ROOT, TreeHead, hash_leaf
+from exchange.audit.tile_paths import TilePath
+from exchange.audit.tiles import Tile, grow, head_from_tiles
+from exchange.custody import LogKey
+from exchange.kernel import Clock, UnsafeSettingError, new_id, to_micros
+from exchange.store.last_signed import LastSigned, LastSignedFile, Signed
+from exchange.store.log_reader import LogDamagedError, edge_of
+from exchange.store.log_rows import KeptCheckpoint, LogState
+from exchange.store.sequencing import Growth, LogMovedError, LogTree, SignedHead, Waiting
+from exchange.usecases.guard_log import LogContradictionError, LogGuard, Witnessed, nothing_witnessed
+
+BATCH = 2048
+"""Entries in one transaction: at 64 KB each they fit in memory, and on SQLite nobody waits long."""
+
+KEPT_EVERY = timedelta(seconds=10)
+"""How far apart checkpoints are that are kept for ever: each has 3.5 KB, which is more than an entry."""
+
+_LATE = timedelta(seconds=1)
+"""A clock that fell back by more is worth a line in the log."""
+
+_ID_RANDOMNESS_BYTES = 10
+_ENTRIES_NAMED = 100
+
+_log = logging.getLogger("exchange.sequencer")
+
+
+class Step(Enum):
+    """What one step came to."""
+
+    IDLE = "nothing waits"
+    PLACED = "entries have their places"
+    MORE = "entries have their places, and more wait"
+    FROZEN = "the log may not sign"
+
+
+@dataclass(frozen=True, slots=True)
+class _Batch:
+    """What one transaction takes from the outbox: rows, and the entries to place with their leaf hashes."""
+
+    numbers: list[int] = field(default_factory=list)
+    leaves: list[tuple[str, bytes]] = field(default_factory=list)
+    lost: list[str] = field(default_factory=list)
+
+
+@dataclass(frozen=True, slots=True)
+class Desk:
+    """What the sequencer works with. `record` makes an entry durable; it will have its place in the log too."""
+
+    tree: LogTree
+    key: LogKey
+    file: LastSignedFile
+    record: Callable[[EntryDraft], Awaitable[object]]
+    clock: Clock
+    randomness: Callable[[int], bytes]
+    witnessed: Witnessed = nothing_witnessed
+
+
+class Sequencer:
+    """Steps through the outbox. Whatever ends it, the next one goes on from where it was."""
+
+    def __init__(self, desk: Desk) -> None:
+        self._desk = desk
+        self._tree = desk.tree
+        self._guard = LogGuard(desk.tree.reader, desk.file, desk.witnessed)
+        self._said: LastSigned | None = None
+        self._kept: Signed | None = None
+        self._told_frozen: str | None = None
+
+    async def step(self) -> Step:
+        """Do one batch; UnavailableError where the database or the disk does not answer, LogMovedError to go again."""
+        # (1) the log as it stands
+        state = await self._state()
+        if state.frozen_why is not None:
+            return self._frozen(state.frozen_why)
+        try:
+            # (2) is the one that was signed before
+            said = self._said = await self._checked(state)
+            # (3) and this comes next
+            again = said.prepared is not None
+            # Before anything else the empty tree: what every witness can begin with.
+            rows = await self._rows(said) if state.note else []
+            if not rows and not again and state.note:
+                await self._keep_resting(state)
+                return Step.IDLE
+            await self._guard.check_witnesses(state)
+            await self._place(state, said, _batch(rows))
+        except LogContradictionError as exc:
+            await self._freeze(state, exc.message)
+            return Step.FROZEN
+        return Step.MORE if again or not state.note or len(rows) >= BATCH else Step.PLACED
+
+    async def rest(self) -> None:
+        """Keep the last checkpoint, as the sequencer's last deed."""
+        state = await self._tree.reader.state()
+        if state is not None and state.note and state.keys == self._desk.key.verifier_keys:
+            await self._tree.keep(_kept(state))
+
+    async def _state(self) -> LogState:
+        state, key = await self._tree.reader.state(), self._desk.key
+        if state is None:
+            return await self._begin()
+        if state.keys != key.verifier_keys:
+            raise UnsafeSettingError(
+                f"the log `{state.origin}` of this database has other keys than this node's `{key.origin}`: "
+                "copy the log's key file from the node that has it"
+            )
+        return state
+
+    async def _begin(self) -> LogState:
+        key, now = self._desk.key, self._desk.clock()
+        state = LogState(1, key.origin, key.verifier_keys, 0, EMPTY_ROOT, 0, b"", None)
+        await self._tree.begin(state, at=to_micros(now))
+        ids = [signer.verifier.key_id.hex() for signer in key.signers]
+        await self._record(EventName.LOG_BEGUN, key.origin, {"key_ids": ids})
+        return state
+
+    async def _checked(self, state: LogState) -> LastSigned:
+        said = self._said
+        if said is None or said.prepared is not None or said.confirmed.head != state.head:
+            try:
+                said = self._desk.file.read()
+            except UnsafeSettingError as exc:
+                raise LogContradictionError(exc.message) from exc
+        if said is not None and said.origin == state.origin:
+            return await self._guard.check(state, said)
+        if said is not None and not await self._is_earlier(said.origin, state):
+            raise LogContradictionError(f"this host signed the log `{said.origin}`, which the database does not know")
+        if said is not None or state.size > 0:
+            # Not silently: whoever takes the file away and puts an older database in place is found out so.
+            await self._record(EventName.LOG_ADOPTED, state.origin, {"size": state.size})
+        return await self._guard.adopt(state)
+
+    async def _is_earlier(self, origin: str, state: LogState) -> bool:
+        return any(each.origin == origin and each.log < state.log for each in await self._tree.reader.states())
+
+    async def _rows(self, said: LastSigned) -> list[Waiting]:
+        if said.prepared is not None:
+            # The same rows as before the commit whose end is not known: they must make the same tree.
+            return await self._tree.waiting_these(said.prepared.numbers)
+        return await self._tree.waiting(BATCH)
+
+    async def _place(self, state: LogState, said: LastSigned, batch: _Batch) -> None:
+        if batch.lost and said.prepared is None:
+            lost: dict[str, str | int | list[str]] = {"count": len(batch.lost), "ids": batch.lost[:_ENTRIES_NAMED]}
+            await self._record(EventName.ENTRY_LOST, state.origin, lost)
+            _log.critical("entries were deleted before they had a place in the log")
+        # (4) the tree with the batch in it
+        tiles, head = await self._grown(state, [leaf for _, leaf in batch.leaves])
+        if said.prepared is not None and said.prepared.signed.head != head:
+            raise LogContradictionError("entries that this host signed are not in the database any more")
+        # (5) all of it or nothing
+        signed = await self._tree.grow(
+            Growth(state, batch.numbers, batch.leaves, tiles, lambda: self._sealed(state, said, head, batch.numbers))
+        )
+        # (6) what came to pass
+        self._said = self._desk.file.confirm(said, Signed(signed.head, signed.signed_at, signed.note))
+        if signed.is_kept:
+            self._kept = Signed(signed.head, signed.signed_at, signed.note)
+
+    async def _grown(self, state: LogState, leaf_hashes: Sequence[bytes]) -> tuple[list[Tile], TreeHead]:
+        try:
+            edge = await self._tree.reader.tiles(state.log, edge_of(state.size))
+        except LogDamagedError as exc:
+            raise LogContradictionError(exc.message) from exc
+        if head_from_tiles(state.size, edge.__getitem__) != state.head:
+            raise LogContradictionError("the tiles in the database are not the tree that was signed")
+        tiles = grow(state.size, leaf_hashes, edge.__getitem__)
+        known: dict[TilePath, bytes] = {**edge, **{tile.path: tile.content for tile in tiles}}
+        return tiles, head_from_tiles(state.size + len(leaf_hashes), known.__getitem__)
+
+    def _sealed(self, state: LogState, said: LastSigned, head: TreeHead, numbers: Sequence[int]) -> SignedHead:
+        """Sign within the transaction; what was signed before for these rows stays as it is."""
+        if self._desk.file.read() != said:
+            # Another process of this host wrote it, and may have been killed since: what it began comes first.
+            self._said = None
+            raise LogMovedError("another sequencer of this host was at work")
+        if said.prepared is not None:
+            before = said.prepared.signed
+            return SignedHead(head, before.note, before.signed_at, is_kept=self._is_due(before.signed_at))
+        signed_at = self._time(state, said)
+        note = self._desk.key.sign(head, signed_at // 1_000_000)
+        signed = SignedHead(head, note, signed_at, is_kept=head.size == 0 or self._is_due(signed_at))
+        self._said = self._desk.file.prepare(said, signed, numbers)
+        return signed
+
+    def _time(self, state: LogState, said: LastSigned) -> int:
+        """Return the time to sign: the clock's, but never before what was signed already."""
+        now, latest = to_micros(self._desk.clock()), max(state.signed_at, said.signed_at)
+        if latest - now > _micros(_LATE):
+            _log.error("the clock is behind the log's last checkpoint: its time stands still until the clock is right")
+        return max(now, latest)
+
+    def _is_due(self, signed_at: int) -> bool:
+        return self._kept is None or signed_at - self._kept.signed_at >= _micros(KEPT_EVERY)
+
+    async def _keep_resting(self, state: LogState) -> None:
+        """Keep the last checkpoint once nothing comes any more: witnesses are asked about kept ones."""
+        if self._kept is None:
+            kept = await self._tree.reader.kept_checkpoint(state.log)
+            if kept is not None:
+                self._kept = Signed(TreeHead(kept.size, kept.root), kept.signed_at, kept.note)
+        is_kept = self._kept is not None and self._kept.head == state.head
+        if not is_kept and self._is_due(to_micros(self._desk.clock())):
+            await self._tree.keep(_kept(state))
+            self._kept = Signed(state.head, state.signed_at, state.note)
+
+    async def _freeze(self, state: LogState, why: str) -> None:
+        # First what keeps every sequencer from signing, then what tells of it.
+        await self._tree.freeze(state.log, at=to_micros(self._desk.clock()), why=why)
+        self._frozen(why)
+        await self._record(EventName.LOG_FROZEN, state.origin, {"why": why, "size": state.size}, Outcome.FAILED)
+
+    def _frozen(self, why: str) -> Step:
+        if self._told_frozen != why:
+            self._told_frozen = why
+            _log.critical("the log is frozen, nothing is signed: %s", why)
+        return Step.FROZEN
+
+    async def _record(
+        self,
+        event: EventName,
+        origin: str,
+        detail: dict[str, str | int | list[str]],
+        outcome: Outcome = Outcome.PERMITTED,
+    ) -> None:
+        now = self._desk.clock()
+        await self._desk.record(
+            log_entry(event, origin, detail, outcome=outcome, now=now, randomness=self._desk.randomness)
+        )
+
+
+def log_entry(  # noqa: PLR0913  what an entry about the log itself needs
+    event: EventName,
+    origin: str,
+    detail: dict[str, str | int | list[str]],
+    *,
+    outcome: Outcome,
+    now: datetime,
+    randomness: Callable[[int], bytes],
+) -> EntryDraft:
+    """Return the entry of something that the sequencer did or found by itself."""
+    return EntryDraft(
+        event=event,
+        outcome=outcome,
+        at=now,
+        actor=Actor(kind="service"),
+        request_id=new_id(now, randomness(_ID_RANDOMNESS_BYTES)),
+        source="local",
+        subject=Subject("log", origin),
+        detail=detail,
+    )
+
+
+def _batch(rows: Sequence[Waiting]) -> _Batch:
+    batch, seen = _Batch(), set()
+    for row in rows:
+        batch.numbers.append(row.number)
+        if row.content is None:
+            batch.lost.append(row.entry_id)
+        elif row.position is None and row.entry_id not in seen:
+            # Swept while it was on its way, an entry waits twice and has one place.
+            seen.add(row.entry_id)
+            batch.leaves.append((row.entry_id, hash_leaf(row.content)))
+    return batch
+
+
+def _kept(state: LogState) -> KeptCheckpoint:
+    return KeptCheckpoint(state.log, state.size, state.root, state.signed_at, state.note)
+
+
+def _micros(span: timedelta) -> int:
+    return span // timedelta(microseconds=1)
