@@ -11,7 +11,7 @@ from exchange.audit.merkle import HASH_BYTES, TreeHead
 from exchange.audit.proofs import NodeReader, consistency_proof, inclusion_proof, root_from_nodes
 from exchange.audit.tile_paths import TILE_HEIGHT, TILE_WIDTH, BundlePath, TilePath
 from exchange.audit.tiles import TileReader, node_reader
-from exchange.kernel import UnavailableError
+from exchange.kernel import UnavailableError, is_uuid7
 from exchange.store.dialect import Parameters, Row, Sql, Statement
 from exchange.store.log_rows import Backlog, CosignatureRow, KeptCheckpoint, LeafRow, LogState
 from exchange.store.log_statements import LogReads
@@ -133,8 +133,13 @@ class LogReader:
 
     async def backlog(self) -> Backlog:
         """Return what waits for its place."""
-        ((count, oldest_at),) = await self._fetch(self._reads.backlog, {})
-        return Backlog(count, oldest_at)
+        ((count, first),) = await self._fetch(self._reads.backlog, {})
+        return Backlog(count, _made_at(first) if first is not None and is_uuid7(first) else None)
+
+    async def searched(self, log: int) -> int:
+        """Return how many entries of a log can be found by search: it follows the tree a moment behind."""
+        ((last,),) = await self._fetch(self._reads.searched_last, {"log": log})
+        return 0 if last is None else int(last) + 1
 
     async def _from_tiles(self, log: int, size: int, paths: Iterable[TilePath], work: Callable[[NodeReader], T]) -> T:
         """Return what `work` makes of the tree's nodes, from these tiles and no others."""
@@ -181,6 +186,11 @@ def _path(index: int, size: int) -> set[TilePath]:
         paths.add(TilePath(level, tile, min(TILE_WIDTH, nodes - tile * TILE_WIDTH)))
         level += 1
     return paths
+
+
+def _made_at(entry_id: str) -> int:
+    # RFC 9562 §5.7: the first 48 bits are milliseconds.
+    return int(entry_id.replace("-", "")[:12], 16) * 1000
 
 
 def _state(row: Row) -> LogState:

@@ -7,6 +7,7 @@ from sqlalchemy import Select, bindparam, delete, exists, func, insert, not_, nu
 
 from exchange.store import log_tables  # noqa: F401  fills the metadata
 from exchange.store.dialect import Sql, Statement
+from exchange.store.search_rows import SEARCH_COLUMNS
 from exchange.store.tables import table
 
 LEAF_COLUMNS = ("log", "position", "entry_id", "leaf_hash")
@@ -35,13 +36,14 @@ class LogReads:
     cosignatures: Statement
     cosigned_last: Statement
     backlog: Statement
+    searched_last: Statement
 
     @classmethod
     def compiled(cls, sql: Sql) -> Self:
         """Compile all of them."""
-        entry, outbox, leaf, tile, kept, cosigned = (
-            table(name)
-            for name in ("audit_entry", "audit_outbox", "log_leaf", "log_tile", "log_checkpoint", "log_cosignature")
+        entry, outbox, search = (table(name) for name in ("audit_entry", "audit_outbox", "audit_search"))
+        leaf, tile, kept, cosigned = (
+            table(name) for name in ("log_leaf", "log_tile", "log_checkpoint", "log_cosignature")
         )
         state = _states()
         at_log = table("log_state").c.log == bindparam("log")
@@ -54,7 +56,6 @@ class LogReads:
         is_of = (cosigned.c.log == bindparam("log"), cosigned.c.size == bindparam("size"))
         is_cosigned = exists().where(cosigned.c.log == kept.c.log, cosigned.c.size == kept.c.size)
         waiting = select(outbox.c.id).limit(_BACKLOG_COUNTED).subquery()
-        first = select(outbox.c.entry_id).order_by(outbox.c.id).limit(1).scalar_subquery()
         newest_kept = select(*by_size).where(kept.c.log == bindparam("log")).order_by(kept.c.size.desc()).limit(1)
         return cls(
             state=sql.compile(state.order_by(table("log_state").c.log.desc()).limit(1)),
@@ -91,10 +92,11 @@ class LogReads:
                 select(*(cosigned.c[name] for name in COSIGNATURE_COLUMNS)).where(*is_of).order_by(cosigned.c.witness)
             ),
             cosigned_last=sql.compile(newest_kept.where(is_cosigned)),
+            searched_last=sql.compile(select(func.max(search.c.position)).where(search.c.log == bindparam("log"))),
             backlog=sql.compile(
                 select(
                     select(func.count()).select_from(waiting).scalar_subquery(),
-                    select(entry.c.at_micros).where(entry.c.id == first).scalar_subquery(),
+                    select(outbox.c.entry_id).order_by(outbox.c.id).limit(1).scalar_subquery(),
                 )
             ),
         )
@@ -118,6 +120,7 @@ class LogWrites:
     unplaced_after: Statement
     missing_of: Statement
     outbox: Statement
+    search: Statement
 
     @classmethod
     def compiled(cls, sql: Sql) -> Self:
@@ -169,6 +172,7 @@ class LogWrites:
                 .order_by(entry.c.id)
             ),
             outbox=sql.insert("audit_outbox", ("entry_id",)),
+            search=sql.insert("audit_search", SEARCH_COLUMNS, then=" ON CONFLICT DO NOTHING"),
         )
 
 

@@ -20,6 +20,7 @@ from exchange.store.log_reader import LogReader
 from exchange.store.log_rows import KeptCheckpoint, LogState
 from exchange.store.log_statements import LogWrites
 from exchange.store.schema import require_head
+from exchange.store.search_rows import search_row
 from exchange.store.tree_database import LogSteps, TreeDatabase, tree_database
 
 
@@ -125,6 +126,11 @@ class LogTree:
     async def put_back(self, entry_ids: Sequence[str]) -> None:
         """Let these entries wait for a place."""
         await self._database.transact(_one(Put(self._writes.outbox, [(entry_id,) for entry_id in entry_ids])))
+
+    async def make_searchable(self, log: int, first: int, contents: Sequence[bytes]) -> None:
+        """Let the entries from position `first` on be found; MalformedError for bytes that no entry has."""
+        rows = [search_row(log, position, content) for position, content in enumerate(contents, first)]
+        await self._database.transact(_one(Put(self._writes.search, rows)))
 
     def _begin(self, state: LogState, at: int, first: Growth | None) -> LogSteps[SignedHead | None]:
         row: dict[str, Value] = {"log": state.log, "origin": state.origin, "keys": state.keys, "began_at": at}

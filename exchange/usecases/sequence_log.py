@@ -18,7 +18,7 @@ from enum import Enum
 from exchange.audit import Actor, EntryDraft, EventName, Outcome, Subject
 from exchange.audit.merkle import EMPTY_ROOT, TreeHead, hash_leaf
 from exchange.audit.tile_paths import TilePath
-from exchange.audit.tiles import Tile, grow, head_from_tiles
+from exchange.audit.tiles import Tile, grow_tiles, head_from_tiles
 from exchange.custody import LogKey
 from exchange.kernel import Clock, UnsafeSettingError, new_id, to_micros
 from exchange.store.last_signed import LastSigned, LastSignedFile, Signed
@@ -182,7 +182,7 @@ class Sequencer:
             raise LogContradictionError(exc.message) from exc
         if head_from_tiles(state.size, edge.__getitem__) != state.head:
             raise LogContradictionError("the tiles in the database are not the tree that was signed")
-        tiles = grow(state.size, leaf_hashes, edge.__getitem__)
+        tiles = grow_tiles(state.size, leaf_hashes, edge.__getitem__)
         known: dict[TilePath, bytes] = {**edge, **{tile.path: tile.content for tile in tiles}}
         return tiles, head_from_tiles(state.size + len(leaf_hashes), known.__getitem__)
 

@@ -1,0 +1,116 @@
+"""The loop of the sequencer: a step every 200 ms while entries come, the next one at once while more wait."""
+
+import asyncio
+import logging
+import signal
+import time
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+
+from exchange.kernel import ExchangeError
+from exchange.store.sequencing import LogMovedError
+from exchange.usecases.sequence_log import Sequencer, Step
+from exchange.usecases.sweep_log import Index, Sweep
+
+INTERVAL_SECONDS = 0.2
+"""What an entry waits for its checkpoint at most, beside the step itself: a second is promised."""
+
+_RETRY_SECONDS = 1.0
+"""After a failure: the database is away, and asking more often would not bring it back."""
+
+_LAST_STEPS_SECONDS = 10.0
+"""How long the end may take: a supervisor waits longer."""
+
+_log = logging.getLogger("exchange.sequencer")
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """The sequencer and what it does besides."""
+
+    sequencer: Sequencer
+    sweep: Sweep
+    index: Index
+
+
+class SequencerLoop:
+    """Runs a job until `stopping` is set, and tells each trouble once."""
+
+    def __init__(self, job: Job, *, interval_seconds: float = INTERVAL_SECONDS) -> None:
+        self._job = job
+        self._interval_seconds = interval_seconds
+        self._trouble: str | None = None
+
+    async def run(self, stopping: asyncio.Event) -> None:
+        """Step until told to stop, then place what is left."""
+        while not stopping.is_set():
+            begun = time.monotonic()
+            seconds = await self._round()
+            with_rest = seconds - (time.monotonic() - begun)
+            await _wait(stopping, max(0.0, with_rest))
+        await self._finish()
+
+    async def _round(self) -> float:
+        """Do one step and what comes after it; return after how many seconds from its beginning the next one is due."""
+        step = await self._stepped()
+        if step is None or step is Step.FROZEN:
+            return _RETRY_SECONDS
+        if step is Step.MORE:
+            return 0.0
+        # Behind the checkpoint: whoever waits for that has it.
+        has_more = await self._quietly(self._job.index.chunk)
+        if step is Step.IDLE and not has_more:
+            has_more = await self._quietly(self._job.sweep.chunk)
+        return self._interval_seconds / 10 if has_more else self._interval_seconds
+
+    async def _stepped(self) -> Step | None:
+        try:
+            step = await self._job.sequencer.step()
+        except LogMovedError:
+            return Step.MORE
+        except ExchangeError as exc:
+            self._tell(exc)
+            return None
+        if self._trouble is not None and step is not Step.FROZEN:
+            _log.warning("the sequencer works again")
+            self._trouble = None
+        return step
+
+    async def _quietly(self, work: Callable[[], Awaitable[bool]]) -> bool:
+        try:
+            return await work()
+        except ExchangeError as exc:
+            self._tell(exc)
+            return False
+
+    async def _finish(self) -> None:
+        deadline = time.monotonic() + _LAST_STEPS_SECONDS
+        step: Step | None = Step.MORE
+        while step in {Step.MORE, Step.PLACED} and time.monotonic() < deadline:
+            step = await self._stepped()
+        try:
+            await self._job.sequencer.rest()
+        except ExchangeError as exc:
+            self._tell(exc)
+
+    def _tell(self, exc: ExchangeError) -> None:
+        if self._trouble != exc.message:
+            self._trouble = exc.message
+            _log.error("the sequencer cannot work: %s", exc.message)
+
+
+def stop_on_signals(stopping: asyncio.Event, *, interrupts: bool) -> None:
+    """Set `stopping` on SIGTERM, and on SIGINT where `interrupts`: else that is the supervisor's to answer."""
+    loop = asyncio.get_running_loop()
+    loop.add_signal_handler(signal.SIGTERM, stopping.set)
+    if interrupts:
+        loop.add_signal_handler(signal.SIGINT, stopping.set)
+    else:
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+
+async def _wait(stopping: asyncio.Event, seconds: float) -> None:
+    try:
+        await asyncio.wait_for(stopping.wait(), seconds)
+    except TimeoutError:
+        return

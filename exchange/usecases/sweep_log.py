@@ -1,0 +1,116 @@
+"""What the sequencer does when nothing waits: looks for entries that were left out, and makes placed ones searchable.
+
+An entry and its row in the outbox become durable together, so nothing is ever left out, unless somebody or something
+changed the database: a row of the outbox deleted, a table restored alone. What is found so goes back into the outbox,
+and that it was found is an entry.
+"""
+
+import logging
+from collections.abc import Awaitable, Callable, Sequence
+from datetime import datetime, timedelta
+
+from exchange.audit import EntryDraft, EventName, Outcome
+from exchange.kernel import Clock, MalformedError
+from exchange.store.log_rows import LogState
+from exchange.store.sequencing import LogTree
+from exchange.usecases.sequence_log import log_entry
+
+SWEPT_EVERY = timedelta(minutes=10)
+
+_CHUNK = 5000
+"""Entries looked at in one go: some 20 ms, while nobody waits for anything."""
+
+_INDEXED = 500
+"""Entries made searchable in one go: on SQLite whoever writes waits for it."""
+
+_ENTRIES_NAMED = 100
+_FIRST_ID = ""
+
+_log = logging.getLogger("exchange.sequencer")
+
+
+class Sweep:
+    """Goes over all entries by id, in chunks, once at the start and then every ten minutes."""
+
+    def __init__(
+        self,
+        tree: LogTree,
+        record: Callable[[EntryDraft], Awaitable[object]],
+        clock: Clock,
+        randomness: Callable[[int], bytes],
+    ) -> None:
+        self._tree = tree
+        self._record = record
+        self._clock = clock
+        self._randomness = randomness
+        self._after: str | None = _FIRST_ID
+        self._begun = clock()
+
+    async def chunk(self) -> bool:
+        """Look at the next entries; return whether there are more to look at now."""
+        now = self._clock()
+        if self._after is None:
+            # A clock that was set back must not keep it from sweeping.
+            if timedelta(0) <= now - self._begun < SWEPT_EVERY:
+                return False
+            self._after, self._begun = _FIRST_ID, now
+        self._after, unplaced = await self._tree.unplaced(self._after, _CHUNK)
+        if unplaced and (missing := await self._tree.missing(unplaced)):
+            await self._put_back(missing, now)
+        return self._after is not None
+
+    async def _put_back(self, missing: Sequence[str], now: datetime) -> None:
+        await self._tree.put_back(missing)
+        _log.critical("entries were neither in the log nor on their way to it: they are now")
+        state = await self._tree.reader.state()
+        detail: dict[str, str | int | list[str]] = {"count": len(missing), "ids": list(missing[:_ENTRIES_NAMED])}
+        origin = "" if state is None else state.origin
+        entry = log_entry(
+            EventName.ENTRY_SWEPT,
+            origin,
+            detail,
+            outcome=Outcome.FAILED,
+            now=now,
+            randomness=self._randomness,
+        )
+        await self._record(entry)
+
+
+class Index:
+    """Makes entries searchable in the order of their places, a moment behind the tree."""
+
+    def __init__(self, tree: LogTree) -> None:
+        self._tree = tree
+        self._done: dict[int, int] = {}
+
+    async def chunk(self) -> bool:
+        """Make the next entries searchable; return whether more have their place already."""
+        for state in await self._tree.reader.states():
+            if await self._is_behind(state):
+                await self._advance(state)
+                return self._done[state.log] < state.size
+        return False
+
+    async def _is_behind(self, state: LogState) -> bool:
+        if self._done.get(state.log, -1) != state.size:
+            # Asked anew each time: a database put in the place of another one may be behind it.
+            self._done[state.log] = await self._tree.reader.searched(state.log)
+        return self._done[state.log] < state.size
+
+    async def _advance(self, state: LogState) -> None:
+        first = self._done[state.log]
+        stop = min(state.size, first + _INDEXED)
+        contents = await self._tree.reader.contents(state.log, first, stop)
+        try:
+            await self._tree.make_searchable(state.log, first, contents)
+        except MalformedError:
+            _log.critical("an entry in the log is damaged: `exchange audit verify` tells which")
+            await self._advance_singly(state, first, contents)
+        self._done[state.log] = stop
+
+    async def _advance_singly(self, state: LogState, first: int, contents: Sequence[bytes]) -> None:
+        for position, content in enumerate(contents, first):
+            try:
+                await self._tree.make_searchable(state.log, position, [content])
+            except MalformedError:
+                continue  # it stays out of the search, and fails the verification
