@@ -19,7 +19,7 @@ from starlette.middleware import Middleware
 
 from exchange import __version__
 from exchange.audit import EventName
-from exchange.custody import FileCustodian
+from exchange.custody import FileCustodian, load_log_key
 from exchange.entrypoints.api import add_api
 from exchange.entrypoints.http.door import Door
 from exchange.entrypoints.http.limits import RateLimiter
@@ -38,8 +38,9 @@ from exchange.entrypoints.http.server import (
 from exchange.entrypoints.http.tls import server_context
 from exchange.entrypoints.http.visit import BodyLimits
 from exchange.entrypoints.http.workers import CANNOT_START, Supervisor, WorkOrder
+from exchange.entrypoints.jobs.keeper import kept_running
 from exchange.kernel import ExchangeError, UnavailableError
-from exchange.services import open_services
+from exchange.services import be_sequencer, open_services
 from exchange.settings import Settings, read_secret
 from exchange.usecases import Services, check_readiness, put_law_in_force, record_service
 
@@ -79,27 +80,40 @@ def create_app(settings: Settings, *, counts: Any | None = None, worker: int = 0
     return app
 
 
-def serve(
-    settings: Settings, *, host: str, port: int, workers: int = 1, ops: tuple[str, int] = ("127.0.0.1", 0)
+def serve(  # noqa: PLR0913  what an operator says of a service
+    settings: Settings,
+    *,
+    host: str,
+    port: int,
+    workers: int = 1,
+    ops: tuple[str, int] = ("127.0.0.1", 0),
+    jobs: bool = True,
 ) -> int:
     """Serve until SIGTERM or SIGINT and return the exit code; prints `ready https://HOST:PORT` once all workers answer.
 
+    With `jobs` the log is sequenced too, in a process of its own that stops last and places what is left.
     Raises an ExchangeError where the configuration cannot be served.
     """
     log_to_stderr()
     _require_safe(settings)
+    if jobs:
+        load_log_key(settings.log_key_file)
     listening = Listening(bind(host, port), bind(*ops))
     _log.info("operations address", extra={"address": address_of(listening.operations)})
 
-    def announce() -> None:
-        sys.stdout.write(f"ready https://{address_of(listening.service)}\n")
-        sys.stdout.flush()
+    with kept_running(be_sequencer, settings, name="sequencer") as begin_sequencing:
 
-    if workers == 1:
-        uvloop.run(_serve_one(settings, listening, on_ready=announce))
-        return 0
-    supervisor = Supervisor(_work, settings, workers=workers, listening=listening, counts=shared_counts(workers))
-    return supervisor.run(announce)
+        def announce() -> None:
+            sys.stdout.write(f"ready https://{address_of(listening.service)}\n")
+            sys.stdout.flush()
+            if jobs:
+                begin_sequencing()  # not before: until then every core is wanted for the start
+
+        if workers == 1:
+            uvloop.run(_serve_one(settings, listening, on_ready=announce))
+            return 0
+        supervisor = Supervisor(_work, settings, workers=workers, listening=listening, counts=shared_counts(workers))
+        return supervisor.run(announce)
 
 
 def _work(settings: Settings, order: WorkOrder) -> None:

@@ -4,16 +4,31 @@ Promises: what was opened is closed again; keys that do not open and a schema th
 Does not: know the web framework, so that an operator's verb starts without it; decide anything, or serve.
 """
 
+import asyncio
+import logging
 import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from multiprocessing.connection import Connection
 
-from exchange.custody import FileCustodian
-from exchange.kernel import system_clock
+from exchange.custody import FileCustodian, load_log_key
+from exchange.entrypoints.http.logs import log_to_stderr
+from exchange.entrypoints.jobs.keeper import watch_supervisor
+from exchange.entrypoints.jobs.sequencer import Job, SequencerLoop, stop_on_signals, wait_for
+from exchange.kernel import ExchangeError, system_clock
 from exchange.release import load_law
 from exchange.settings import Settings, read_policies
 from exchange.store import Store
+from exchange.store.last_signed import LastSignedFile
+from exchange.store.sequencing import LogTree
 from exchange.usecases import Services
+from exchange.usecases.sequence_log import Desk, Sequencer
+from exchange.usecases.sweep_log import Index, Sweep
+
+_REOPEN_SECONDS = 2.0
+"""The database is away, or a key is not there yet: asking more often would not bring them."""
+
+_log = logging.getLogger("exchange.sequencer")
 
 
 @asynccontextmanager
@@ -30,3 +45,49 @@ async def open_services(settings: Settings) -> AsyncIterator[Services]:
         )
     finally:
         await store.close()
+
+
+@asynccontextmanager
+async def open_desk(settings: Settings) -> AsyncIterator[Desk]:
+    """Open what the sequencer works with, for as long as the context lasts."""
+    key = load_log_key(settings.log_key_file)
+    url = settings.sequencer_url_with_password()
+    store = await Store.open(url, node=settings.node, clock=system_clock, randomness=os.urandom)
+    try:
+        tree = await LogTree.open(url)
+        try:
+            file = LastSignedFile(settings.last_signed_file)
+            yield Desk(tree=tree, key=key, file=file, record=store.append, clock=system_clock, randomness=os.urandom)
+        finally:
+            await tree.close()
+    finally:
+        await store.close()
+
+
+async def sequence(settings: Settings, stopping: asyncio.Event) -> None:
+    """Sequence the log until `stopping` is set; raises ExchangeError where it cannot even begin."""
+    async with open_desk(settings) as desk:
+        job = Job(Sequencer(desk), Sweep(desk.tree, desk.record, desk.clock, desk.randomness), Index(desk.tree))
+        await SequencerLoop(job).run(stopping)
+
+
+def be_sequencer(settings: Settings, line: Connection) -> None:
+    """Be the sequencer beside the workers, in a process of its own, until whoever started it ends it or is gone."""
+    log_to_stderr()
+    asyncio.run(_sequence_beside(settings, line))
+
+
+async def _sequence_beside(settings: Settings, line: Connection) -> None:
+    stopping = asyncio.Event()
+    stop_on_signals(stopping, interrupts=False)
+    watch_supervisor(line, stopping)
+    told: str | None = None
+    while not stopping.is_set():
+        try:
+            await sequence(settings, stopping)
+        except ExchangeError as exc:
+            # Whatever keeps it from beginning may be mended while it waits: the service goes on meanwhile.
+            if told != exc.message:
+                told = exc.message
+                _log.error("the sequencer cannot begin: %s", exc.message)
+            await wait_for(stopping, _REOPEN_SECONDS)

@@ -49,6 +49,19 @@ class InstanceLayout:
         return self.folder / "secrets" / "cursor.key"
 
     @property
+    def log_key_file(self) -> Path:
+        return self.folder / "secrets" / "log.key"
+
+    @property
+    def log_verifier_file(self) -> Path:
+        """The public half of the log's keys, for whoever verifies the log."""
+        return self.folder / "log" / "verifier-keys"
+
+    @property
+    def last_signed_file(self) -> Path:
+        return self.folder / "log" / "last-signed.json"
+
+    @property
     def tls_folder(self) -> Path:
         return self.folder / "tls"
 
@@ -89,6 +102,13 @@ class Settings(BaseSettings):
     policies_dir: Path
     roots_file: Path
     cursor_key_file: Path
+    log_key_file: Path
+    """Signs the log's checkpoints; the same file on every node that may sequence the log."""
+    last_signed_file: Path
+    """What this node signed last: on a disk of its own, it outlives the database and its restores."""
+    sequencer_database_url: str | None = None
+    """The address the sequencer uses, with a database role of its own; `database_url` unless set."""
+    sequencer_database_password_file: Path | None = None
     server_certificate_file: Path
     server_key_file: Path
     authorities_folder: Path
@@ -127,6 +147,16 @@ class Settings(BaseSettings):
             return self.database_url
         password = read_secret(self.database_password_file).decode().strip()
         return url.set(password=password).render_as_string(hide_password=False)
+
+    def sequencer_url_with_password(self) -> str:
+        """Return the address the sequencer opens, with the password read from its file if there is one."""
+        if self.sequencer_database_url is None:
+            return self.database_url_with_password()
+        own = {
+            "database_url": self.sequencer_database_url,
+            "database_password_file": self.sequencer_database_password_file,
+        }
+        return self.model_copy(update=own).database_url_with_password()
 
     def cursor_key(self) -> bytes:
         """Return the key that seals paging cursors."""
@@ -202,6 +232,8 @@ def _defaults(layout: InstanceLayout) -> dict[str, object]:
         "policies_dir": Path(__file__).resolve().parent.parent / "policies",
         "roots_file": layout.roots_file,
         "cursor_key_file": layout.cursor_key_file,
+        "log_key_file": layout.log_key_file,
+        "last_signed_file": layout.last_signed_file,
         "server_certificate_file": layout.server_certificate_file,
         "server_key_file": layout.server_key_file,
         "authorities_folder": layout.authorities_folder,

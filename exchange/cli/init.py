@@ -17,6 +17,7 @@ import typer
 from exchange.audit import EventName, Outcome, Subject
 from exchange.cli import output
 from exchange.cli.instance import Host, folder_of, open_host, write_new
+from exchange.cli.log_keys import make_log_key
 from exchange.cli.program import app
 from exchange.cli.verbs import DirOption, JsonOption
 from exchange.crypto import KeyAndCertificate, issue_server, new_authority
@@ -104,12 +105,14 @@ def _own_paths(layout: InstanceLayout) -> tuple[Path, ...]:
         layout.database_file,
         layout.roots_file.parent,
         layout.cursor_key_file.parent,
+        layout.last_signed_file.parent,
         layout.tls_folder,
     )
 
 
 def _write_files(layout: InstanceLayout, host_names: tuple[str, ...]) -> None:
-    folders = (layout.folder, layout.roots_file.parent, layout.cursor_key_file.parent, layout.tls_folder)
+    secrets = (layout.roots_file, layout.cursor_key_file, layout.last_signed_file)
+    folders = (layout.folder, *(path.parent for path in secrets), layout.tls_folder)
     try:
         for folder in (*folders, layout.authorities_folder):
             folder.mkdir(mode=_FOLDER, parents=True, exist_ok=True)
@@ -119,6 +122,7 @@ def _write_files(layout: InstanceLayout, host_names: tuple[str, ...]) -> None:
     now = system_clock()
     create_root_file(layout.roots_file, now, os.urandom)
     write_new(layout.cursor_key_file, os.urandom(CURSOR_KEY_BYTES), mode=_SECRET)
+    make_log_key(layout, now, host_name=host_names[0] if host_names else None)
     authority = new_authority("exchange demo authority", now)
     hosts = tuple(dict.fromkeys(("localhost", "127.0.0.1", *host_names)))
     server = issue_server(authority, hosts, now=now)

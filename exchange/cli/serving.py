@@ -12,6 +12,7 @@ from exchange.cli import output
 from exchange.cli.clients import all_clients
 from exchange.cli.doctor import Finding, examine
 from exchange.cli.instance import Host, folder_of, open_host
+from exchange.cli.log_keys import make_missing_log_key
 from exchange.cli.program import FAILED, app
 from exchange.cli.verbs import DirOption, JsonOption, host_verb
 from exchange.kernel import InvalidError
@@ -34,12 +35,15 @@ def serve(
     ops: Annotated[
         str, typer.Option("--ops", metavar="HOST:PORT", help="Health and metrics, in plain HTTP.")
     ] = "127.0.0.1:0",
+    jobs: Annotated[
+        bool, typer.Option("--jobs/--no-jobs", help="Sequence the log too, in a process beside the workers.")
+    ] = True,
 ) -> None:
     """Serve with mutual TLS; prints `ready https://HOST:PORT` once it answers."""
     from exchange.app import serve as serve_instance
 
     settings = load_settings(folder_of(dir))
-    code = serve_instance(settings, host=host, port=port, workers=workers, ops=_address(ops))
+    code = serve_instance(settings, host=host, port=port, workers=workers, ops=_address(ops), jobs=jobs)
     raise typer.Exit(code or 0)
 
 
@@ -50,10 +54,13 @@ def migrate(dir: DirOption = None, as_json: JsonOption = False) -> None:  # noqa
     settings = load_settings(folder)
     asyncio.run(migrate_store(settings.database_url_with_password()))
     asyncio.run(_record_migration(folder))
+    made = asyncio.run(make_missing_log_key(settings))
     if as_json:
         output.show_json({"id": str(settings.instance_folder), "schema": "head"})
         return
     output.show_line("the schema is up to date")
+    if made is not None:
+        output.show_line(f"made the keys of the log `{made}`")
 
 
 @app.command()
@@ -95,6 +102,7 @@ async def _status(host: Host) -> dict[str, object]:
     url = host.settings.database_url_with_password()
     counts = await count_rows(url)
     keys = await services.custodian.status()
+    log = await services.store.log.state()
     return {
         "id": str(host.settings.instance_folder),
         "members": dict(Counter(member.standing.value for member in members)),
@@ -102,6 +110,10 @@ async def _status(host: Host) -> dict[str, object]:
         "agreements": dict(Counter(view.state.value for view in agreements)),
         "reports": counts.reports,
         "audit_entries": counts.entries,
+        "log": None if log is None else log.origin,
+        "log_size": 0 if log is None else log.size,
+        "log_waiting": (await services.store.log.backlog()).count,
+        "log_frozen": None if log is None else log.frozen_why,
         "database": "postgresql" if host.settings.database_url.startswith("postgresql") else "sqlite",
         "schema": await revision(url),
         "custody": keys.kind,

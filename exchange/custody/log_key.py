@@ -5,6 +5,7 @@ Every node that may sequence one log holds the same file. Its public half is for
 
 import base64
 import json
+import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -72,6 +73,9 @@ def replace_log_key(path: Path, origin: str, randomness: Callable[[int], bytes])
 
 def load_log_key(path: Path) -> LogKey:
     """Return the keys in the file; UnsafeSettingError where others can read it, it is missing, or damaged."""
+    if not os.path.lexists(path):
+        message = "`exchange migrate` makes it for a new log, else copy it from the node that has it"
+        raise UnsafeSettingError(f"key file `{path}` is missing: {message}")
     octets = read_guarded(path)
     try:
         return _parsed(json.loads(octets))

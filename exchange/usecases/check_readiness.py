@@ -3,7 +3,7 @@
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
-from exchange.kernel import ExchangeError
+from exchange.kernel import ExchangeError, UnavailableError
 from exchange.usecases.context import Services
 from exchange.usecases.judging import require_same_law
 
@@ -32,6 +32,11 @@ class Readiness:
 async def check_readiness(services: Services) -> Readiness:
     """Return whether the next request could be served, from the store down to the keys."""
 
+    async def log() -> None:
+        state = await services.store.log.state()
+        if state is not None and state.frozen_why is not None:
+            raise UnavailableError(f"the log is frozen and signs nothing: {state.frozen_why}")
+
     async def law() -> None:
         row = await services.store.caller("")
         require_same_law(services, row.state)
@@ -39,6 +44,7 @@ async def check_readiness(services: Services) -> Readiness:
     steps: tuple[tuple[str, Callable[[], Awaitable[None]]], ...] = (
         ("store", services.store.ping),
         ("policy", law),
+        ("log", log),
         ("custody", services.custodian.check),
     )
     return Readiness(tuple([await _run(name, step) for name, step in steps]))

@@ -25,12 +25,11 @@ Target = Callable[[Any, Connection], None]
 
 
 @contextmanager
-def kept_running(target: Target, cargo: Any, *, name: str) -> Iterator[None]:
-    """Run `target(cargo, line)` in a process of its own for as long as the context lasts."""
+def kept_running(target: Target, cargo: Any, *, name: str) -> Iterator[Callable[[], None]]:
+    """Run `target(cargo, line)` in a process of its own, from the call of what this gives to the end of the context."""
     keeper = _Keeper(target, cargo, name)
-    keeper.start()
     try:
-        yield
+        yield keeper.start
     finally:
         keeper.stop()
 
@@ -59,7 +58,8 @@ class _Keeper:
 
     def stop(self) -> None:
         self._stop_line.close()
-        self._thread.join()
+        if self._thread.ident is not None:
+            self._thread.join()
 
     def _keep(self) -> None:
         is_stopping = False

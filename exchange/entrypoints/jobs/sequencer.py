@@ -7,7 +7,7 @@ import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
-from exchange.kernel import ExchangeError
+from exchange.kernel import ExchangeError, UnsafeSettingError
 from exchange.store.sequencing import LogMovedError
 from exchange.usecases.sequence_log import Sequencer, Step
 from exchange.usecases.sweep_log import Index, Sweep
@@ -46,8 +46,7 @@ class SequencerLoop:
         while not stopping.is_set():
             begun = time.monotonic()
             seconds = await self._round()
-            with_rest = seconds - (time.monotonic() - begun)
-            await _wait(stopping, max(0.0, with_rest))
+            await wait_for(stopping, max(0.0, seconds - (time.monotonic() - begun)))
         await self._finish()
 
     async def _round(self) -> float:
@@ -68,6 +67,8 @@ class SequencerLoop:
             step = await self._job.sequencer.step()
         except LogMovedError:
             return Step.MORE
+        except UnsafeSettingError:
+            raise  # another key belongs here: whoever opened this one opens it anew
         except ExchangeError as exc:
             self._tell(exc)
             return None
@@ -109,7 +110,8 @@ def stop_on_signals(stopping: asyncio.Event, *, interrupts: bool) -> None:
         signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
-async def _wait(stopping: asyncio.Event, seconds: float) -> None:
+async def wait_for(stopping: asyncio.Event, seconds: float) -> None:
+    """Wait until `stopping` is set, at most so many seconds."""
     try:
         await asyncio.wait_for(stopping.wait(), seconds)
     except TimeoutError:

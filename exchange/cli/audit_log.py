@@ -1,0 +1,88 @@
+"""`exchange audit sequence`, `resume` and `recover`: the log as its operator runs it."""
+
+import asyncio
+import os
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from exchange.cli import output
+from exchange.cli.audit_group import audits
+from exchange.cli.instance import Host, folder_of
+from exchange.cli.verbs import DirOption, JsonOption, host_verb
+from exchange.custody import load_log_key, replace_log_key
+from exchange.kernel import InvalidError
+from exchange.settings import Settings, load_settings
+
+
+@audits.command()
+def sequence(dir: DirOption = None) -> None:  # noqa: A002  what the option is called
+    """Give entries their places in the log and sign checkpoints, until stopped (`exchange serve` does it too)."""
+    from exchange.entrypoints.http.logs import log_to_stderr
+
+    settings = load_settings(folder_of(dir))
+    log_to_stderr()
+    asyncio.run(_sequence(settings))
+
+
+@audits.command()
+@host_verb
+async def resume(host: Host, as_json: JsonOption = False) -> None:
+    """Let a frozen log sign again, where nothing contradicts it any more: the right database is back in its place."""
+    from exchange.services import open_desk
+    from exchange.usecases.recover_log import resume_log
+
+    async with open_desk(host.settings) as desk:
+        state = await resume_log(host.services, host.call(), desk)
+    if as_json:
+        output.show_json({"id": state.origin, "size": state.size})
+        return
+    output.show_line(f"the log {state.origin} signs again, from {state.size} entries on")
+
+
+@audits.command()
+@host_verb
+async def recover(
+    host: Host,
+    witnessed: Annotated[
+        Path | None, typer.Option("--witnessed", help="The last checkpoint of the lost log that a witness holds.")
+    ] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Begin a new log in place of a frozen one whose database is lost; its entry 0 tells what is known of the old."""
+    from exchange.services import open_desk
+    from exchange.usecases.recover_log import frozen_log, next_origin, recover_log
+
+    note = None if witnessed is None else _read(witnessed)
+    async with open_desk(host.settings) as desk:
+        call = host.call()
+        await frozen_log(call, desk)  # before any key is replaced
+        origin = await next_origin(desk)
+        key = load_log_key(host.settings.log_key_file)
+        if key.origin != origin:
+            key = replace_log_key(host.settings.log_key_file, origin, os.urandom)
+        recovered = await recover_log(host.services, call, desk, key=key, witnessed=note)
+    with host.layout.log_verifier_file.open("a", encoding="utf-8") as file:
+        file.write(key.verifier_keys)
+    if as_json:
+        output.show_json({"id": recovered.origin, "old": recovered.old.origin})
+        return
+    output.show_line(f"the log {recovered.origin} begins; nodes beside this one need its key file")
+
+
+def _read(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as exc:
+        raise InvalidError(f"`{path}` cannot be read: {(exc.strerror or str(exc)).lower()}") from exc
+
+
+async def _sequence(settings: Settings) -> None:
+    from exchange.entrypoints.jobs.sequencer import stop_on_signals
+    from exchange.services import sequence
+
+    stopping = asyncio.Event()
+    stop_on_signals(stopping, interrupts=True)
+    output.show_line("sequencing")
+    await sequence(settings, stopping)

@@ -1,0 +1,50 @@
+"""The keys of the log, as the command line makes them: with a new instance, or for one from before there was a log."""
+
+import os
+from datetime import datetime
+
+from exchange.cli.instance import write_new
+from exchange.custody import create_log_key
+from exchange.kernel import UnsafeSettingError, new_id, system_clock
+from exchange.settings import InstanceLayout, Settings
+from exchange.store import Store
+
+_ID_RANDOMNESS_BYTES = 10
+_PUBLIC = 0o644
+_NAMELESS = "exchange.example"
+
+
+def make_log_key(layout: InstanceLayout, now: datetime, *, host_name: str | None = None) -> str:
+    """Make the keys of a new log and return its origin, which begins with the name that clients use for the server."""
+    origin = f"{host_name or _NAMELESS}/log/{new_id(now, os.urandom(_ID_RANDOMNESS_BYTES))}"
+    key = create_log_key(layout.log_key_file, origin, os.urandom)
+    write_new(layout.log_verifier_file, key.verifier_keys.encode(), mode=_PUBLIC)
+    return origin
+
+
+def has_log_key(settings: Settings) -> bool:
+    """Return whether there is a key file, sound or not: nothing is put in its place."""
+    return os.path.lexists(settings.log_key_file)
+
+
+async def make_missing_log_key(settings: Settings) -> str | None:
+    """Make the keys where there are none and return the log's origin, None where they are there.
+
+    Raises UnsafeSettingError where the database has a log already: another node has its keys.
+    """
+    if has_log_key(settings):
+        return None
+    url = settings.database_url_with_password()
+    store = await Store.open(url, node=settings.node, clock=system_clock, randomness=os.urandom)
+    try:
+        state = await store.log.state()
+    finally:
+        await store.close()
+    if state is not None:
+        raise UnsafeSettingError(
+            f"`{settings.log_key_file}` is missing and the database has the log `{state.origin}` already: "
+            "copy the file from the node that has it"
+        )
+    layout = InstanceLayout(settings.instance_folder)
+    layout.log_verifier_file.parent.mkdir(mode=0o700, exist_ok=True)
+    return make_log_key(layout, system_clock())

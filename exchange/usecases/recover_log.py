@@ -1,0 +1,151 @@
+"""A frozen log: signing goes on where nothing contradicts any more, or a new log begins where the old one is lost.
+
+Both are deeds of the operator at the host, and entries. Recovery does not hide the loss: entry 0 of the new log names
+the old one, what the database still holds of it, and the last checkpoint that this host or a witness knows.
+"""
+
+from dataclasses import dataclass
+
+from exchange.audit import EventName, Outcome, Subject
+from exchange.audit.merkle import EMPTY_ROOT, TreeHead, hash_leaf
+from exchange.audit.note_keys import NoteError
+from exchange.audit.tile_paths import TilePath
+from exchange.audit.tiles import grow_tiles, head_from_tiles
+from exchange.custody import LogKey, checkpoint_signed_by
+from exchange.kernel import ConflictError, ForbiddenError, InvalidError, MalformedError, UnsafeSettingError, to_micros
+from exchange.store.last_signed import LastSigned, Signed
+from exchange.store.log_rows import LogState
+from exchange.store.sequencing import Growth, SignedHead
+from exchange.usecases.context import Call, Services
+from exchange.usecases.guard_log import LogContradictionError, LogGuard
+from exchange.usecases.recording import draft
+from exchange.usecases.sequence_log import Desk
+
+
+@dataclass(frozen=True, slots=True)
+class Recovered:
+    """The log that begins, and the one that it follows."""
+
+    origin: str
+    old: LogState
+
+
+async def resume_log(services: Services, call: Call, desk: Desk) -> LogState:
+    """Let a frozen log sign again and return it.
+
+    Raises ConflictError where it is not frozen, and where what froze it still holds.
+    """
+    state = await frozen_log(call, desk)
+    guard = LogGuard(desk.tree.reader, desk.file, desk.witnessed)
+    try:
+        said = desk.file.read()
+        if said is not None and said.origin == state.origin:
+            await guard.check(state, said)
+        else:
+            await guard.adopt(state)
+        await guard.check_witnesses(state)
+    except (LogContradictionError, UnsafeSettingError) as exc:
+        raise ConflictError(f"the log stays frozen: {exc.message}") from exc
+    await services.store.append(
+        draft(
+            call,
+            None,
+            EventName.LOG_RESUMED,
+            Outcome.PERMITTED,
+            subject=Subject("log", state.origin),
+            detail={"was": state.frozen_why or "", "size": state.size},
+        )
+    )
+    await desk.tree.freeze(state.log, at=None, why=None)
+    return state
+
+
+async def frozen_log(call: Call, desk: Desk) -> LogState:
+    """Return the log in use, which is frozen; raises ConflictError where it is not."""
+    if not call.is_host:
+        raise ForbiddenError("the log is mended at the host")
+    state = await desk.tree.reader.state()
+    if state is None or state.frozen_why is None:
+        raise ConflictError("the log is not frozen: there is nothing to mend")
+    return state
+
+
+async def next_origin(desk: Desk) -> str:
+    """Return the origin of the log that a recovery would begin."""
+    states = await desk.tree.reader.states()
+    return f"{states[0].origin}/{states[-1].log + 1}"
+
+
+async def recover_log(
+    services: Services, call: Call, desk: Desk, *, key: LogKey, witnessed: bytes | None = None
+) -> Recovered:
+    """Begin the log of `key` in place of the frozen one; entries that wait go into it.
+
+    `witnessed` is the last checkpoint of the old log that somebody else holds, as its signed note. Raises InvalidError
+    where the old log's keys did not sign it, ConflictError where the log is not frozen.
+    """
+    old = await frozen_log(call, desk)
+    entry_id, content, number = await _recorded(services, call, desk, _Recovery(old, key.origin, witnessed))
+    leaf = hash_leaf(content)
+    tiles = grow_tiles(0, [leaf], _no_tile)
+    head = head_from_tiles(1, {tile.path: tile.content for tile in tiles}.__getitem__)
+    signed_at = max(to_micros(call.now), old.signed_at)
+    note = key.sign(head, signed_at // 1_000_000)
+    begun = LogState(old.log + 1, key.origin, key.verifier_keys, 0, EMPTY_ROOT, 0, b"", None)
+    signed = SignedHead(head, note, signed_at, is_kept=True)
+    first = Growth(begun, [number], [(entry_id, leaf)], tiles, lambda: signed)
+    await desk.tree.begin(begun, at=to_micros(call.now), first=first)
+    desk.file.write(LastSigned(key.origin, Signed(head, signed_at, note)))
+    return Recovered(key.origin, old)
+
+
+async def _recorded(services: Services, call: Call, desk: Desk, recovery: "_Recovery") -> tuple[str, bytes, int]:
+    """Record the recovery; return its entry, the entry's bytes and its row in the outbox."""
+    old, origin = recovery.old, recovery.origin
+    detail: dict[str, str | int | list[str]] = {"old_origin": old.origin, **_told("database", old.head)}
+    detail |= await _signed_before(desk, old)
+    detail |= _witnessed(old, recovery.witnessed)
+    subject = Subject("log", origin)
+    entry = draft(call, None, EventName.LOG_RECOVERED, Outcome.PERMITTED, subject=subject, detail=detail)
+    receipt = await services.store.append(entry)
+    waiting = await desk.tree.waiting_entry(receipt.entry)
+    if waiting is None or waiting.content is None:
+        raise ConflictError("another sequencer took the entry of the recovery: stop it and begin again")
+    return receipt.entry, waiting.content, waiting.number
+
+
+@dataclass(frozen=True, slots=True)
+class _Recovery:
+    old: LogState
+    origin: str
+    witnessed: bytes | None
+
+
+def _no_tile(path: TilePath) -> bytes:
+    raise LogContradictionError(f"an empty log has no `{path}`")
+
+
+async def _signed_before(desk: Desk, old: LogState) -> dict[str, str | int]:
+    try:
+        said = desk.file.read()
+    except UnsafeSettingError:
+        return {}
+    told = {} if said is None or said.origin != old.origin else _told("signed", said.confirmed.head)
+    kept = await desk.tree.reader.cosigned_checkpoint(old.log)
+    return told if kept is None else {**told, **_told("witnessed", TreeHead(kept.size, kept.root))}
+
+
+def _witnessed(old: LogState, note: bytes | None) -> dict[str, str | int]:
+    if note is None:
+        return {}
+    try:
+        checkpoint = checkpoint_signed_by(old.keys, note)
+    except (NoteError, MalformedError) as exc:
+        raise InvalidError(f"this is no checkpoint of the log `{old.origin}`: {exc.message}") from exc
+    if checkpoint.origin != old.origin:
+        raise InvalidError(f"this is a checkpoint of `{checkpoint.origin}`, not of `{old.origin}`")
+    return _told("witnessed", checkpoint.head)
+
+
+def _told(whose: str, head: TreeHead) -> dict[str, str | int]:
+    return {f"{whose}_size": head.size, f"{whose}_root": head.root.hex()}
