@@ -12,7 +12,7 @@ from typing import Self
 
 from exchange.audit.merkle import TreeHead
 from exchange.audit.tiles import Tile
-from exchange.kernel import ExchangeError
+from exchange.kernel import ConflictError, ExchangeError
 from exchange.store.batch import Ask, Put
 from exchange.store.dialect import Sql, Value
 from exchange.store.engine import checked_url, is_sqlite
@@ -82,8 +82,11 @@ class LogTree:
         await self._database.close()
 
     async def begin(self, state: LogState, *, at: int, first: Growth | None = None) -> SignedHead | None:
-        """Make a log, with its first entries where `first` names them; ConflictError where its number is taken."""
-        return await self._database.transact(self._begin(state, at, first))
+        """Make a log, with its first entries where `first` names them; LogMovedError where another one made it."""
+        try:
+            return await self._database.transact(self._begin(state, at, first))
+        except ConflictError as exc:
+            raise LogMovedError("another sequencer began the log") from exc
 
     async def waiting(self, limit: int) -> list[Waiting]:
         """Return the first rows of the outbox, in its order."""

@@ -3,9 +3,11 @@
 Its settings let others take over within seconds: a sequencer that was stopped or cut off loses its transaction.
 """
 
+import asyncio
 import os
 import sqlite3
-from collections.abc import Generator, Sequence
+from collections.abc import Callable, Generator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from typing import Protocol, TypeVar
 
@@ -58,36 +60,45 @@ def tree_database(url: str, *, wait_seconds: float) -> TreeDatabase:
 
 
 class SqliteTree:
-    """A transaction holds SQLite's one write lock, over all processes, from its beginning on."""
+    """A transaction holds SQLite's one write lock, over all processes, from its beginning on.
+
+    Everything happens in a thread of its own: whoever waits for the lock must not keep its holder from going on.
+    """
 
     def __init__(self, path: str, *, wait_seconds: float) -> None:
         self._path = path
         self._wait_seconds = wait_seconds
         self._connection: sqlite3.Connection | None = None
         self._file = 0
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="store-tree")
 
     async def fetch(self, statement: Statement, parameters: Parameters) -> Sequence[Row]:
-        with driver_errors():
-            try:
-                return _asked(self._open(), Ask(statement, parameters))
-            except BaseException:
-                self._drop()
-                raise
+        return await self._apart(lambda: _asked(self._open(), Ask(statement, parameters)))
 
     async def transact(self, steps: LogSteps[T]) -> T:
-        with driver_errors():
-            try:
-                connection = self._open()
-                connection.execute("BEGIN IMMEDIATE")
-                result = _drive(connection, steps)
-                connection.execute("COMMIT")
-            except BaseException:
-                self._drop()
-                raise
-            return result
+        return await self._apart(lambda: self._transact(steps))
 
     async def close(self) -> None:
-        self._drop()
+        await self._apart(self._drop)
+        self._thread.shutdown()
+
+    async def _apart(self, work: Callable[[], T]) -> T:
+        with driver_errors():
+            return await asyncio.get_running_loop().run_in_executor(self._thread, self._careful, work)
+
+    def _careful(self, work: Callable[[], T]) -> T:
+        try:
+            return work()
+        except BaseException:
+            self._drop()
+            raise
+
+    def _transact(self, steps: LogSteps[T]) -> T:
+        connection = self._open()
+        connection.execute("BEGIN IMMEDIATE")
+        result = _drive(connection, steps)
+        connection.execute("COMMIT")
+        return result
 
     def _open(self) -> sqlite3.Connection:
         # A file that was put in the place of another one is another database: what was known of it is void.

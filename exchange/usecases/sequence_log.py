@@ -160,7 +160,7 @@ class Sequencer:
     async def _place(self, state: LogState, said: LastSigned, batch: _Batch) -> None:
         if batch.lost and said.prepared is None:
             lost: dict[str, str | int | list[str]] = {"count": len(batch.lost), "ids": batch.lost[:_ENTRIES_NAMED]}
-            await self._record(EventName.ENTRY_LOST, state.origin, lost)
+            await self._record(EventName.ENTRY_LOST, state.origin, lost, Outcome.FAILED)
             _log.critical("entries were deleted before they had a place in the log")
         # (4) the tree with the batch in it
         tiles, head = await self._grown(state, [leaf for _, leaf in batch.leaves])
@@ -223,6 +223,11 @@ class Sequencer:
             self._kept = Signed(state.head, state.signed_at, state.note)
 
     async def _freeze(self, state: LogState, why: str) -> None:
+        self._said = None
+        now = await self._tree.reader.state()
+        if now is None or (now.head, now.frozen_why) != (state.head, state.frozen_why):
+            # The file was read after the state, and another process of this host was at work in between.
+            raise LogMovedError("another sequencer was at work")
         # First what keeps every sequencer from signing, then what tells of it.
         await self._tree.freeze(state.log, at=to_micros(self._desk.clock()), why=why)
         self._frozen(why)

@@ -1,0 +1,268 @@
+"""The sequencer: every entry has one place, whoever writes and however many sequence, and time never goes back."""
+
+import asyncio
+from datetime import timedelta
+
+import pytest
+
+from exchange.audit import parse_entry, verify_inclusion
+from exchange.kernel import UnsafeSettingError
+from exchange.store.log_rows import CosignatureRow
+from exchange.store.sequencing import LogMovedError
+from exchange.usecases import sequence_log
+from exchange.usecases.sequence_log import Step
+from exchange.usecases.sweep_log import Index, Sweep
+from tests.support.log import ORIGIN, Log, check_log
+from tests.support.store import draft, rows_of
+
+
+async def test_empty_tree_is_signed_first(log: Log) -> None:
+    sequencer = await log.sequencer()
+
+    assert await sequencer.step() is Step.MORE
+    (kept,) = await log.store.log.checkpoints(1)
+    assert kept.size == 0
+    assert await sequencer.step() is Step.PLACED
+    assert await sequencer.step() is Step.IDLE
+    assert await log.events() == ["log.begun"]
+
+
+async def test_entries_get_their_places_in_the_order_of_the_outbox(log: Log) -> None:
+    sequencer = await log.sequencer()
+    await log.drain(sequencer)
+    waiting = await log.append(40)
+    order = [row[0] for row in await rows_of(log.store, "SELECT entry_id FROM audit_outbox ORDER BY id")]
+
+    await log.drain(sequencer)
+
+    contents = await log.store.log.contents(1, 1, 41)
+    assert [parse_entry(content)["id"] for content in contents] == order
+    assert sorted(order) == sorted(waiting)
+    await check_log(log)
+
+
+async def test_tree_is_the_same_however_it_is_cut_into_batches(log: Log, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sequence_log, "BATCH", 97)
+    sequencer = await log.sequencer()
+    for count in (1, 255, 1, 300, 150):
+        await log.append(count)
+        await log.drain(sequencer)
+
+        await check_log(log)
+
+
+async def test_every_entry_can_be_proved(log: Log, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sequence_log, "BATCH", 100)
+    entries = await log.append(600)
+    await log.drain()
+    state = await log.store.log.state()
+    assert state is not None
+
+    for entry in entries[::37]:
+        leaf = await log.store.log.leaf(entry)
+        assert leaf is not None
+        proof = await log.store.log.inclusion_proof(leaf.log, leaf.position, state.size)
+        verify_inclusion(proof, leaf.leaf_hash, index=leaf.position, head=state.head)
+
+
+async def test_entry_that_commits_late_is_not_left_out(log: Log) -> None:
+    sequencer = await log.sequencer()
+    await log.drain(sequencer)
+    async with log.store.unit_of_work() as unit:
+        late = await unit.record(draft())
+        if log.url.startswith("postgresql"):
+            # It has a lower number in the outbox than these, and commits after they are placed.
+            await log.append(5)
+            await log.drain(sequencer)
+            assert await log.store.log.leaf(late.entry) is None
+
+    await log.append(3)
+    await log.drain(sequencer)
+
+    assert await log.store.log.leaf(late.entry) is not None
+    await check_log(log)
+
+
+async def test_two_sequencers_and_many_writers_lose_and_double_nothing(
+    log: Log, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sequence_log, "BATCH", 7)
+    sequencers = [await log.sequencer(), await log.sequencer()]
+    is_writing = True
+
+    async def step(number: int) -> int:
+        moved = 0
+        while is_writing:
+            try:
+                await sequencers[number].step()
+            except LogMovedError:
+                moved += 1
+            await asyncio.sleep(0)
+        return moved
+
+    async def write() -> None:
+        for number in range(10):
+            if number % 3:
+                await log.append(2)
+            else:
+                with pytest.raises(RuntimeError):
+                    await roll_back(log)
+
+    stepping = [asyncio.create_task(step(number)) for number in range(2)]
+    await asyncio.gather(*(write() for _ in range(8)))
+    is_writing = False
+    await asyncio.gather(*stepping)
+    await log.drain(sequencers[0])
+
+    assert (await log.events()).count("report.read") == 8 * 6 * 2
+    await check_log(log)
+
+
+async def roll_back(log: Log) -> None:
+    async with log.store.unit_of_work() as unit:
+        await unit.record(draft())
+        raise RuntimeError
+
+
+async def test_time_stands_still_when_the_clock_is_set_back(log: Log) -> None:
+    sequencer = await log.sequencer()
+    await log.append(3)
+    await log.drain(sequencer)
+    before = await log.store.log.state()
+    log.clock.now -= timedelta(days=3)
+    await log.append(3)
+    await log.drain(sequencer)
+    after = await log.store.log.state()
+
+    assert before is not None
+    assert after is not None
+    assert after.size > before.size
+    assert after.signed_at == before.signed_at
+    await check_log(log)
+
+
+async def test_checkpoints_are_kept_every_ten_seconds_and_at_rest(log: Log) -> None:
+    sequencer = await log.sequencer()
+    for _ in range(5):
+        await log.append(1)
+        await log.drain(sequencer)
+    assert [kept.size for kept in await log.store.log.checkpoints(1)] == [0]
+
+    log.clock.now += timedelta(seconds=11)
+    await log.drain(sequencer)
+    assert [kept.size for kept in await log.store.log.checkpoints(1)] == [0, 6]
+
+    await log.append(1)
+    await log.drain(sequencer)
+    await sequencer.rest()
+    assert [kept.size for kept in await log.store.log.checkpoints(1)] == [0, 6, 7]
+
+
+async def test_entry_that_waits_twice_gets_one_place(log: Log) -> None:
+    sequencer = await log.sequencer()
+    (placed, *_) = await log.append(2)
+    await log.drain(sequencer)
+    (waiting,) = await log.append(1)
+    for entry in (placed, waiting, waiting):
+        await rows_of(log.store, f"INSERT INTO audit_outbox (entry_id) VALUES ('{entry}')")
+
+    await log.drain(sequencer)
+
+    await check_log(log)
+
+
+async def test_batch_of_nothing_new_empties_the_outbox(log: Log) -> None:
+    sequencer = await log.sequencer()
+    (placed,) = await log.append(1)
+    await log.drain(sequencer)
+    await rows_of(log.store, f"INSERT INTO audit_outbox (entry_id) VALUES ('{placed}')")
+
+    assert await sequencer.step() is Step.PLACED
+    assert await sequencer.step() is Step.IDLE
+    await check_log(log)
+
+
+async def test_entry_deleted_before_it_had_a_place_is_told(log: Log) -> None:
+    sequencer = await log.sequencer()
+    await log.drain(sequencer)
+    await rows_of(log.store, "INSERT INTO audit_outbox (entry_id) VALUES ('gone')")
+
+    await log.drain(sequencer)
+
+    told = [entry for entry in map(parse_entry, await log.store.entries(10)) if entry["type"] == "entry.lost"]
+    assert [(entry["decision"], entry["detail"]) for entry in told] == [("failed", {"count": 1, "ids": ["gone"]})]
+    await check_log(log)
+
+
+async def test_entry_left_out_of_the_outbox_is_swept_in(log: Log) -> None:
+    sequencer = await log.sequencer()
+    await log.append(3)
+    await rows_of(log.store, "DELETE FROM audit_outbox WHERE id = (SELECT min(id) FROM audit_outbox)")
+    await log.drain(sequencer)
+    sweep = Sweep((await log.desk()).tree, log.store.append, log.clock, bytes)
+
+    assert await sweep.chunk()
+    assert not await sweep.chunk()
+    await log.drain(sequencer)
+
+    assert "entry.swept" in await log.events()
+    await check_log(log)
+
+
+async def test_sweep_rests_for_ten_minutes(log: Log) -> None:
+    await log.drain()
+    sweep = Sweep((await log.desk()).tree, log.store.append, log.clock, bytes)
+    while await sweep.chunk():
+        continue
+
+    assert not await sweep.chunk()
+    log.clock.now += timedelta(minutes=11)
+    assert await sweep.chunk()
+    assert "entry.swept" not in await log.events()
+
+
+async def test_placed_entries_become_searchable_in_order(log: Log) -> None:
+    await log.append(700)
+    await log.drain()
+    index = Index((await log.desk()).tree)
+
+    assert await index.chunk()
+    assert await log.store.log.searched(1) == 500
+    assert not await index.chunk()
+    assert not await index.chunk()
+    assert await log.store.log.searched(1) == 701
+
+
+async def test_node_with_another_key_signs_nothing(log: Log, tmp_path) -> None:
+    await log.drain()
+    other = sequence_log.LogKey(f"{ORIGIN}0", log.key.signers)
+
+    with pytest.raises(UnsafeSettingError, match="has other keys"):
+        await (await log.sequencer(key=_renamed(other))).step()
+
+
+def _renamed(key: sequence_log.LogKey) -> sequence_log.LogKey:
+    from dataclasses import replace
+
+    return sequence_log.LogKey(key.origin, tuple(replace(signer, name=key.origin) for signer in key.signers))
+
+
+async def test_cosignatures_are_kept_beside_kept_checkpoints(log: Log) -> None:
+    await log.drain()
+    row = CosignatureRow(1, 0, "witness.example", "— witness.example abc", 5)
+    await log.store.add_cosignature(row)
+    await log.store.add_cosignature(row)
+
+    assert await log.store.log.cosignatures(1, 0) == [row]
+    kept = await log.store.log.cosigned_checkpoint(1)
+    assert kept is not None
+    assert kept.size == 0
+
+
+async def test_backlog_tells_how_many_wait_and_since_when(log: Log) -> None:
+    assert (await log.store.log.backlog()).count == 0
+    await log.append(3)
+    backlog = await log.store.log.backlog()
+
+    assert backlog.count == 3
+    assert backlog.oldest_at is not None
