@@ -52,7 +52,7 @@ def test_two_instances_share_no_secret(exchange, tmp_path):
     one, two = map(tree, folders)
 
     secrets = [name for name in one if name.endswith((".key", "roots.json", ".pem"))]
-    assert len(secrets) == 7
+    assert len(secrets) == 8
     assert all(one[name] != two[name] for name in secrets)
 
 

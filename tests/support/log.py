@@ -103,8 +103,8 @@ async def check_log(log: Log, *, complete: bool = True) -> None:
     assert (signed.origin, signed.head) == (state.origin, state.head)
     await _check_kept(log, leaves)
     if complete:
-        placed = await rows_of(log.store, "SELECT entry_id FROM log_leaf")
-        known = await rows_of(log.store, "SELECT id FROM audit_entry")
+        placed = [row[0] for row in await rows_of(log.store, "SELECT entry_id FROM log_leaf")]
+        known = [row[0] for row in await rows_of(log.store, "SELECT id FROM audit_entry")]
         assert sorted(placed) == sorted(known)
         assert await rows_of(log.store, "SELECT id FROM audit_outbox") == []
 

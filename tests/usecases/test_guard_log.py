@@ -5,6 +5,7 @@ import os
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 from unittest.mock import AsyncMock
 
@@ -91,11 +92,8 @@ async def test_readiness_tells_of_the_freeze(restored: tuple[Log, str], world_se
 @pytest.fixture
 def world_services() -> Callable[[Log], Any]:
     class Ready(Services):
-        class custodian:
-            check = AsyncMock()
-
-        class law:
-            digest = ""
+        custodian = SimpleNamespace(check=AsyncMock())
+        law = SimpleNamespace(digest="")
 
     return Ready
 

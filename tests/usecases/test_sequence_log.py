@@ -201,8 +201,8 @@ async def test_entry_left_out_of_the_outbox_is_swept_in(log: Log) -> None:
     await log.drain(sequencer)
     sweep = Sweep((await log.desk()).tree, log.store.append, log.clock, bytes)
 
-    assert await sweep.chunk()
-    assert not await sweep.chunk()
+    while await sweep.chunk():
+        continue
     await log.drain(sequencer)
 
     assert "entry.swept" in await log.events()

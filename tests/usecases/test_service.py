@@ -64,7 +64,7 @@ async def test_service_is_not_ready_without_its_store(world: World) -> None:
     world.sql("ALTER TABLE policy_state RENAME TO gone")
     readiness = await usecases.check_readiness(world.services)
 
-    assert [check.is_working for check in readiness.checks] == [False, False, True]
+    assert [check.is_working for check in readiness.checks] == [False, False, True, True]
 
 
 async def test_law_in_force_is_changed_once_and_recorded(world: World) -> None:
