@@ -38,6 +38,7 @@ async def test_service_is_ready_when_store_policy_and_custody_work(world: World)
     assert [(check.name, check.is_working, check.finding) for check in readiness.checks] == [
         ("store", True, "works"),
         ("policy", True, "works"),
+        ("log", True, "works"),
         ("custody", True, "works"),
     ]
 
