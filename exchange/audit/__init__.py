@@ -8,7 +8,8 @@ Does not: store, number or order entries (the store does), or decide what must b
 
 from exchange.audit.bundles import parse_bundle, render_bundle
 from exchange.audit.checkpoint import Checkpoint, parse_checkpoint
-from exchange.audit.columns import EntryColumns
+from exchange.audit.columns import EntryColumns, facet_of
+from exchange.audit.criteria import Criteria, matches
 from exchange.audit.draft import Actor, EntryDraft, Subject
 from exchange.audit.entry import LARGEST_RESULT_IDS_BYTES, SealedEntry, columns_of, parse_entry, seal_entry
 from exchange.audit.events import EventName, Outcome
@@ -46,6 +47,7 @@ from exchange.audit.proofs import (
 )
 from exchange.audit.receipt import Receipt
 from exchange.audit.shape import ENTRY_VERSION, LARGEST_ENTRY_BYTES, Entry
+from exchange.audit.slice import TOLD_REASONS, Auditor, EntryView, Extent, view_of
 from exchange.audit.text import LONGEST_TEXT, fit_text
 from exchange.audit.tile_paths import (
     TILE_HEIGHT,
@@ -72,15 +74,20 @@ __all__ = [
     "TILE_HEIGHT",
     "TILE_WIDTH",
     "TLOG_PROOF_SUFFIX",
+    "TOLD_REASONS",
     "Actor",
     "Attestation",
+    "Auditor",
     "BundlePath",
     "Checkpoint",
     "CompactRange",
+    "Criteria",
     "Entry",
     "EntryColumns",
     "EntryDraft",
+    "EntryView",
     "EventName",
+    "Extent",
     "KnownLog",
     "KnownWitness",
     "LogPolicy",
@@ -107,6 +114,7 @@ __all__ = [
     "check_inclusion",
     "columns_of",
     "consistency_proof",
+    "facet_of",
     "fit_text",
     "grow_tiles",
     "hash_children",
@@ -115,6 +123,7 @@ __all__ = [
     "hash_level",
     "head_from_tiles",
     "inclusion_proof",
+    "matches",
     "node_reader",
     "parse_bundle",
     "parse_bundle_path",
@@ -136,4 +145,5 @@ __all__ = [
     "verify_consistency",
     "verify_inclusion",
     "verify_note",
+    "view_of",
 ]

@@ -12,8 +12,9 @@ class EntryColumns:
 
     `at_micros` is microseconds since 1970, `reasons` the reason codes joined by commas,
     `label_policy` and `level` the label's security policy and classification, `thumbprint` the
-    certificate's SHA-256 in hex. INVARIANT: equal bytes have equal columns; a verifier recomputes
-    them, so a column changed in the database is noticed.
+    certificate's SHA-256 in hex. `facet` and `owner_facet` are what slices are walked by (see `facet_of`):
+    under the actor's member (the empty one where it has none), and under the owner. INVARIANT: equal bytes
+    have equal columns; a verifier recomputes them, so a column changed in the database is noticed.
     """
 
     id: str
@@ -42,6 +43,8 @@ class EntryColumns:
     source: str
     size_bytes: int | None
     result_count: int | None
+    facet: str
+    owner_facet: str | None
 
 
 def project(entry: Entry, *, at_micros: int) -> EntryColumns:
@@ -49,7 +52,9 @@ def project(entry: Entry, *, at_micros: int) -> EntryColumns:
     actor = entry["actor"]
     subject = entry.get("object")
     label = entry.get("label", {})
+    level = _text_in(label, "classification")
     reasons = entry.get("reasons")
+    owner = entry.get("owner")
     return EntryColumns(
         id=entry["id"],
         at_micros=at_micros,
@@ -66,18 +71,28 @@ def project(entry: Entry, *, at_micros: int) -> EntryColumns:
         subject_kind=None if subject is None else subject["type"],
         subject_id=None if subject is None else subject["id"],
         subject_version=None if subject is None else subject.get("version"),
-        owner=entry.get("owner"),
+        owner=owner,
         agreement=entry.get("agreement"),
         scope=entry.get("scope"),
         label_policy=_text_in(label, "policy"),
-        level=_text_in(label, "classification"),
+        level=level,
         reasons=None if reasons is None else ",".join(reasons),
         purpose=entry.get("purpose"),
         request_id=entry["request_id"],
         source=entry["source"],
         size_bytes=entry.get("bytes"),
         result_count=entry.get("result_count"),
+        facet=facet_of(entry.get("member"), entry["type"], entry["decision"], level),
+        owner_facet=None if owner is None else facet_of(owner, entry["type"], entry["decision"], level),
     )
+
+
+def facet_of(member: str | None, event: str, outcome: str, level: str | None) -> str:
+    """Return the four words in one, so that entries which differ in none of them lie together in time's order.
+
+    The level comes last: it alone may hold a bar itself.
+    """
+    return "|".join((member or "", event, outcome, level or ""))
 
 
 def _text_in(label: Mapping[str, str | list[str]], name: str) -> str | None:

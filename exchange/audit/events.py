@@ -45,6 +45,7 @@ class EventName(Enum):
     RELEASE_SIMULATED = "release.simulated"
     KEY_OPENED = "key.opened"
     AUDIT_READ = "audit.read"
+    AUDIT_SEARCHED = "audit.searched"
     LOG_BEGUN = "log.begun"
     LOG_ADOPTED = "log.adopted"
     LOG_FROZEN = "log.frozen"

@@ -7,6 +7,7 @@ Does not: load anything, know the time, open a part, or write the audit entry.
 
 from exchange.release.cache import DecisionCache, decide_cached
 from exchange.release.classes import class_as_json, class_digest, class_facts, class_from_json
+from exchange.release.clearances import covers_label, levels_covered
 from exchange.release.decide import decide, with_row
 from exchange.release.decision import Decision, Permit, Reason, Refusal, View
 from exchange.release.explain import Explanation, Outcome, RuleOutcome, Viewer, explain
@@ -48,9 +49,11 @@ __all__ = [
     "class_digest",
     "class_facts",
     "class_from_json",
+    "covers_label",
     "decide",
     "decide_cached",
     "explain",
+    "levels_covered",
     "load_guards",
     "load_law",
     "readable_classes",

@@ -23,12 +23,14 @@ from exchange.store.rows import (
     Sealed,
 )
 from exchange.store.schema import head, migrate, require_head, revision
+from exchange.store.searching import Hit, Place, Sought
 from exchange.store.store import Store
 from exchange.store.unit_of_work import UnitOfWork, UnrecordedChangeError
 
 __all__ = [
     "CallerRow",
     "ClassRow",
+    "Hit",
     "Idempotency",
     "IdempotentReplay",
     "NewPart",
@@ -36,11 +38,13 @@ __all__ = [
     "PageRow",
     "PartRow",
     "Parts",
+    "Place",
     "PolicyState",
     "PostedRow",
     "PullRow",
     "ReportRow",
     "Sealed",
+    "Sought",
     "Store",
     "UnitOfWork",
     "UnrecordedChangeError",

@@ -1,6 +1,6 @@
 """The store as use cases see it."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AbstractAsyncContextManager
 from datetime import datetime
 from types import SimpleNamespace
@@ -37,6 +37,8 @@ from exchange.store.rows import (
 )
 from exchange.store.schema import require_head
 from exchange.store.sealing import Sealer
+from exchange.store.search_statements import SearchStatements
+from exchange.store.searching import Hit, Search, Sought
 from exchange.store.sqlite import SqliteDatabase
 from exchange.store.standing import REPORT_WIDTH, STANDING_WIDTH
 from exchange.store.statements import CLIENT_COLUMNS, MEMBER_COLUMNS, HotStatements
@@ -75,6 +77,8 @@ class Store:
             return write_batch(jobs, writes, sealer)
 
         self._hot = HotStatements.compiled(sql)
+        self._search = SearchStatements.compiled(sql)
+        self._is_sqlite = sql.is_sqlite
         self._sealer = sealer
         self._clock = clock
         self._engine = new_engine(parsed, wait_seconds=wait_seconds)
@@ -191,6 +195,19 @@ class Store:
         start = _LAST_ID if newest_first else _FIRST_ID
         rows = await self._database.fetch(statement, {"place": start if after is None else after, "limit": limit})
         return [bytes(row[0]) for row in rows]
+
+    def found_entries(self, sought: Sought, *, at_a_time: int) -> AsyncIterator[list[Hit]]:
+        """Yield the audit entries that `sought` may mean, in its order; the slice decides about each.
+
+        What has no place in the log yet is not found.
+        """
+        search = Search(self._database.fetch, self._search, sought, is_sqlite=self._is_sqlite)
+        return search.hits(at_a_time)
+
+    async def entry(self, entry_id: str) -> bytes | None:
+        """Return the bytes of an audit entry, None where there is none."""
+        rows = await self._database.fetch(self._search.content, {"entry_id": entry_id})
+        return bytes(rows[0][1]) if rows else None
 
     async def append(self, draft: EntryDraft) -> Receipt:
         """Make one audit entry durable and return its receipt; UnavailableError where it is not."""

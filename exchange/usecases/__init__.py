@@ -15,6 +15,7 @@ from exchange.usecases.agreements import (
     suspend_agreement,
     withdraw_agreement,
 )
+from exchange.usecases.auditing import FoundEntry
 from exchange.usecases.authenticate import authenticate
 from exchange.usecases.check_readiness import Check, Readiness, check_readiness
 from exchange.usecases.clients import (
@@ -39,6 +40,7 @@ from exchange.usecases.post_report import PostedAnswer, post_report
 from exchange.usecases.pull_report import PulledReport, pull_report
 from exchange.usecases.read_part import ReadPart, read_part
 from exchange.usecases.recording import record_rejection
+from exchange.usecases.search_entries import EntryQuery, FoundEntries, search_entries, show_entry
 from exchange.usecases.simulate_release import SimulatedReport, simulate_release
 
 __all__ = [
@@ -49,6 +51,9 @@ __all__ = [
     "ClearanceChange",
     "ClientView",
     "Enrolment",
+    "EntryQuery",
+    "FoundEntries",
+    "FoundEntry",
     "ListQuery",
     "ListedReports",
     "PostedAnswer",
@@ -84,8 +89,10 @@ __all__ = [
     "remove_certificate",
     "resume_agreement",
     "resume_member",
+    "search_entries",
     "show_agreement",
     "show_client",
+    "show_entry",
     "sign_agreement",
     "simulate_release",
     "suspend_agreement",

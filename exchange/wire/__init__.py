@@ -29,6 +29,7 @@ from exchange.wire.answers import (
     TitledCode,
     VocabularyBody,
 )
+from exchange.wire.audit import EntryListBody, ExtentName, ShownEntryBody
 from exchange.wire.base import AnswerModel, WireModel, faults_of, parse_body, pointer_to, read_json
 from exchange.wire.log import ConsistencyBody
 from exchange.wire.parties import (
@@ -70,7 +71,9 @@ __all__ = [
     "Consent",
     "ConsistencyBody",
     "DecisionName",
+    "EntryListBody",
     "ExplanationBody",
+    "ExtentName",
     "FaultBody",
     "HeaderBody",
     "LabelBody",
@@ -91,6 +94,7 @@ __all__ = [
     "ReportListBody",
     "RuleBody",
     "ScopeBody",
+    "ShownEntryBody",
     "SimulationBody",
     "SimulationRequest",
     "TerminationBody",

@@ -37,6 +37,7 @@ def plain_world(tmp_path_factory: pytest.TempPathFactory) -> World:
         await world.enrol("NOR auditor", "NOR", "auditor")
         await world.enrol("NOR releaser", "NOR", "releaser")
         await world.post(label=Label("NATO", "RESTRICTED", releasable_to=("DNK", "GBR", "NOR")), subject="For all")
+        world.sequence()
         await world.services.store.close()
         return world
 
@@ -58,8 +59,10 @@ def secret_world(plain_world: World, tmp_path_factory: pytest.TempPathFactory) -
         two = await world.agree(AGREEMENT_OF_TWO, signatories=("GBR", "ESP"))
         other = await world.post(label=Label("NATO", "SECRET", releasable_to=("ESP", "GBR")))
         world.agreement_id = main
+        world.sequence()
+        ((entry,),) = world.sql("SELECT id FROM audit_search WHERE subject_id = $1", report)
         await world.services.store.close()
-        return world, Hidden(report=report, other_report=other, agreement=two, client=client.id)
+        return world, Hidden(report=report, other_report=other, agreement=two, client=client.id, entry=entry)
 
     return _apart(build)
 

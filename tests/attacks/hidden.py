@@ -29,17 +29,22 @@ OUTSIDERS = {
     "reports": ("DNK reader", "NOR junior", "NOR releaser", "operator", "auditor"),
     "agreements": ("DNK reader", "NOR signatory", "NOR operator", "auditor"),
     "clients": ("DNK reader", "NOR operator", "auditor"),
+    "entries": ("NOR auditor", "DNK reader", "NOR operator", "operator"),
 }
 
 
 @dataclass(frozen=True)
 class Hidden:
-    """Ids of V: a report of GBR for GBR alone, one under an agreement of GBR and ESP, that agreement, an ESP client."""
+    """Ids of V: a report of GBR for GBR alone, one under an agreement of GBR and ESP, that agreement, an ESP client.
+
+    `entry` is the log's entry about the first report's post.
+    """
 
     report: str
     other_report: str
     agreement: str
     client: str
+    entry: str
 
     def ids(self, segment: str) -> tuple[str, ...]:
         """Return the hidden ids that fit behind a path segment; a new kind must be told here."""
@@ -47,6 +52,7 @@ class Hidden:
             "reports": (self.report, self.other_report),
             "agreements": (self.agreement,),
             "clients": (self.client,),
+            "entries": (self.entry,),
         }
         assert segment in kinds, f"`/{segment}/{{id}}` is a new kind of path: say here what to attack it with"
         return kinds[segment]

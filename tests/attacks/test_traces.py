@@ -19,6 +19,19 @@ VALUES: dict[str, list[str]] = {
     "precedence": ["ROUTINE", "FLASH"],
     "since": ["2026-06-01T12:00:00Z", "2026-06-01T11:59:59Z", "2030-01-01T00:00:00Z"],
     "after": ["<own>"],
+    "until": ["2026-06-01T12:00:01Z"],
+    "order": ["oldest"],
+    "member": ["GBR"],
+    "agency": ["NCSC"],
+    "client": ["<random>"],
+    "report": ["<random>"],
+    "subject": ["<agreement>"],
+    "owner": ["GBR"],
+    "event": ["report.posted"],
+    "outcome": ["permitted"],
+    "level": ["SECRET"],
+    "reason": ["not-releasable"],
+    "text": ["not"],
 }
 ONLOOKERS = ("DNK reader", "DNK signatory", "NOR reader", "NOR contributor", "NOR operator", "NOR auditor")
 

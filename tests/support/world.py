@@ -28,6 +28,7 @@ from exchange.store import Store, migrate
 from exchange.usecases import Call, Enrolment, Services
 from exchange.usecases.knowledge import Knowledge
 from tests.support.postgres import fetch
+from tests.support.sequencing import sequence
 
 T = TypeVar("T")
 Entry = dict[str, Any]
@@ -174,6 +175,10 @@ class World:
         """Return every audit entry so far as parsed JSON; those of one node in the order in which it sealed them."""
         entries: list[Entry] = [{**parse_entry(content)} for content in await self.services.store.entries(limit=10_000)]
         return sorted(entries, key=lambda entry: (entry["ts"], entry["boot"], entry["node_seq"]))
+
+    def sequence(self) -> int:
+        """Give every entry so far its place in the log: before that, nobody finds it."""
+        return sequence(self.url)
 
     async def attempt(self, act: Awaitable[T]) -> Attempt[T]:
         """Await `act` and return what came of it; errors that are not the exchange's own go on."""

@@ -14,7 +14,7 @@ from exchange.audit import EventName
 from exchange.kernel import ForbiddenError, NotAuthenticatedError, new_id
 from exchange.markings import Label
 from exchange.members import Role, Standing
-from exchange.usecases import Call, ClearanceChange, Enrolment, ListQuery, SimulatedReport
+from exchange.usecases import Call, ClearanceChange, Enrolment, EntryQuery, ListQuery, SimulatedReport
 from tests.support.world import NOW, World, certificate_of, thumbprint_of
 
 Act = Callable[[World, Call, str], Awaitable[object]]
@@ -25,6 +25,7 @@ OPERATOR = frozenset({Role.OPERATOR})
 SIGNATORY = frozenset({Role.SIGNATORY})
 CONTRIBUTOR = frozenset({Role.CONTRIBUTOR})
 READER = frozenset({Role.READER})
+AUDITOR = frozenset({Role.AUDITOR})
 NEW_CLIENT = Enrolment("new", "GBR", "NCSC", ("reader",), "SECRET", certificate_of("new"))
 SIMULATED = SimulatedReport(ABSENT, "cyber-threats", "intrep", "cyber.apt", ("EUR",), Label("NATO", "SECRET"))
 
@@ -107,6 +108,8 @@ USE_CASES: list[tuple[str, Act, frozenset[Role], str]] = [
         CONTRIBUTOR,
         "release.simulated",
     ),
+    ("search_entries", lambda w, c, _: usecases.search_entries(w.services, c, EntryQuery()), AUDITOR, "audit.searched"),
+    ("show_entry", lambda w, c, _: usecases.show_entry(w.services, c, ABSENT), AUDITOR, "audit.read"),
 ]
 ROWS = pytest.mark.parametrize(
     ("act", "allowed", "event"), [row[1:] for row in USE_CASES], ids=[row[0] for row in USE_CASES]
@@ -178,7 +181,11 @@ async def test_suspended_and_revoked_clients_are_refused_from_the_next_call_on(
 
 @pytest.mark.parametrize(
     "row",
-    [row for row in USE_CASES if row[2] <= {Role.READER, Role.CONTRIBUTOR, Role.RELEASER, Role.SIGNATORY}],
+    [
+        row
+        for row in USE_CASES
+        if row[2] <= {Role.READER, Role.CONTRIBUTOR, Role.RELEASER, Role.SIGNATORY, Role.AUDITOR}
+    ],
     ids=lambda row: row[0],
 )
 async def test_host_has_no_way_to_what_belongs_to_members(

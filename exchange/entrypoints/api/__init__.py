@@ -10,7 +10,7 @@ from typing import Any
 from fastapi import FastAPI
 
 from exchange import __version__
-from exchange.entrypoints.api import agreements, callers, parties, reports, simulations
+from exchange.entrypoints.api import agreements, audit_entries, callers, parties, reports, simulations
 from exchange.entrypoints.api.docs import docs_routes
 from exchange.entrypoints.api.openapi import document
 from exchange.entrypoints.http.routing import Endpoint, Operation, add_operations
@@ -22,6 +22,7 @@ OPERATIONS: tuple[tuple[Operation, Endpoint], ...] = (
     *parties.OPERATIONS,
     *agreements.OPERATIONS,
     *simulations.OPERATIONS,
+    *audit_entries.OPERATIONS,
 )
 
 __all__ = ["OPERATIONS", "add_api", "api_document"]

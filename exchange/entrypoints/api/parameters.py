@@ -12,6 +12,7 @@ WITH_BODY = (408, 413, 415)
 REPORT_ID = Parameter("id", "path", "The report's id.", required=True)
 CLIENT_ID = Parameter("id", "path", "The client's id.", required=True)
 AGREEMENT_ID = Parameter("id", "path", "The agreement's id.", required=True)
+ENTRY_ID = Parameter("id", "path", "The entry's id.", required=True)
 PART_NUMBER = Parameter(
     "n", "path", "The part's number, from 1.", {"type": "string", "pattern": "^[0-9]+$"}, required=True
 )

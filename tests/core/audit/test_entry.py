@@ -138,6 +138,8 @@ def test_columns_of_a_full_entry():
         "source": "10.0.0.9",
         "size_bytes": 8192,
         "result_count": 2,
+        "facet": "NOR|report.read|refused|SECRET",
+        "owner_facet": "GBR|report.read|refused|SECRET",
     }
 
 
@@ -156,6 +158,7 @@ def test_columns_of_a_bare_entry_are_none_where_nothing_is_said():
         "actor_kind",
         "request_id",
         "source",
+        "facet",
     }
 
 

@@ -311,6 +311,8 @@ RAW = ED25519.verifying_key.raw
         (vkey("name", b"\x01" + RAW[1:]), "verifier key of `name`: 31 bytes are no public key of `ed25519`"),
         (vkey("name", b"\x04" + RAW + b"\0"), "verifier key of `name`: 33 bytes are no public key of `ed25519`"),
         (vkey("name", b"\x06" + RAW), "verifier key of `name`: 32 bytes are no public key of `ml-dsa-44`"),
+        (EXAMPLE_KEY.replace("530d903a", "530d90"), "verifier key of `example.com/foo` has the id 530d903a, not `530d90`"),
+        (EXAMPLE_KEY.replace("530d903a", ""), "verifier key of `example.com/foo` has the id 530d903a, not ``"),
         (EXAMPLE_KEY.replace("530d", "530D"), "verifier key of `example.com/foo` has the id 530d903a, not `530D903a`"),
         (EXAMPLE_KEY.replace("530d", "0530d"), "verifier key of `example.com/foo` has the id 530d903a, not `0530d903a`"),
         (vkey("name", b"\x01" + RAW, "0" * 20), f"verifier key of `name` has the id {VerifierKey('name', SignatureType.ED25519, ED25519.verifying_key).key_id.hex()}, not `{'0' * 16}`"),

@@ -1,0 +1,132 @@
+"""Slices: what of an entry an auditor may see. Pure; the one place that says it, row by row.
+
+The exchange's auditor sees every entry. A member's auditor sees what its own clients did, and what anybody did to its
+member's own reports, clients and agreements, complete and no more. Nobody sees an entry whose label its clearance does
+not cover, not even as a stub: a stub would count what it hides.
+
+What a view may hold is listed here field by field: a field that entries gain later is in no narrowed view until it is
+added below.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from enum import Enum
+from typing import cast
+
+from exchange.audit.events import Outcome
+from exchange.audit.shape import Entry
+
+Label = Mapping[str, str | list[str]]
+
+
+class Extent(Enum):
+    """How much of an entry is shown: all of it; what others did, without their personal data; a refusal, no more."""
+
+    WHOLE = "whole"
+    OTHERS = "others"
+    REFUSAL = "refusal"
+
+
+@dataclass(frozen=True, slots=True)
+class Auditor:
+    """Who looks: the auditor of one member, or of the exchange itself (`member` None).
+
+    `covers` says whether its clearance, as of now, covers a label; False for what no policy knows.
+    """
+
+    member: str | None
+    covers: Callable[[Label], bool]
+
+
+@dataclass(frozen=True, slots=True)
+class EntryView:
+    """What one auditor may see of an entry: fields as in the entry, those withheld left out."""
+
+    extent: Extent
+    fields: Mapping[str, object]
+
+
+# What the originator may know of other members' clients: who they are, not from where they came or what they hold.
+_OF_OTHERS = frozenset(
+    (
+        *("v", "id", "ts", "type", "decision", "member", "agency", "object", "owner", "label", "agreement", "scope"),
+        *("policies", "reasons", "purpose", "bytes", "detail"),
+    )
+)
+_ACTOR_OF_OTHERS = frozenset({"kind", "id"})
+
+# What a refused client sent, and that it was refused. INVARIANT: nothing here differs between what is absent and what
+# stayed invisible; `purpose` and the object's version stand in an entry only where there was something to judge.
+_OF_REFUSAL = frozenset(
+    (
+        *("v", "id", "ts", "node", "boot", "node_seq", "type", "decision", "actor", "member", "agency", "clearance"),
+        *("request_id", "source"),
+    )
+)
+_OBJECT_OF_REFUSAL = frozenset({"type", "id"})
+# What the refused client was answered.
+_DETAIL_OF_REFUSAL = frozenset({"codes", "method", "route", "code"})
+
+TOLD_REASONS = frozenset({"not-authenticated", "role-missing", "client-suspended", "weak-assurance"})
+"""Reasons that lie in the caller alone: it was told them, whatever it asked for."""
+
+
+def view_of(entry: Entry, auditor: Auditor) -> EntryView | None:
+    """Return what `auditor` may see of `entry`; None where for it there is no such entry.
+
+    1. The exchange's auditor: the whole, if its clearance covers the label.
+    2. Neither its own client's nor about anything its member owns: nothing.
+    3. Permitted, or about its own, and the label is covered: the whole of its own client's; of others, without theirs.
+    4. Its own client's refusal or failure: what was sent, whatever the label, which is not shown.
+    5. Otherwise nothing.
+    """
+    is_covered = "label" not in entry or auditor.covers(entry["label"])
+    # (1) everything that it is cleared for
+    if auditor.member is None:
+        return EntryView(Extent.WHOLE, dict(entry)) if is_covered else None
+    # (2) nothing of others between others
+    is_own_act = entry.get("member") == auditor.member
+    is_about_own = owns(entry, auditor.member)
+    if not is_own_act and not is_about_own:
+        return None
+    # (3) what may be known whole
+    is_permitted = entry["decision"] == Outcome.PERMITTED.value
+    if (is_permitted or is_about_own) and is_covered:
+        return EntryView(Extent.WHOLE, dict(entry)) if is_own_act else _of_others(entry)
+    # (4) what its own client was told
+    if is_own_act and not is_permitted:
+        return _refusal(entry)
+    # (5) permitted above its clearance, or about its own above it
+    return None
+
+
+def owns(entry: Entry, member: str) -> bool:
+    """Return whether the entry is about a report, client or agreement of `member`: originator, owner or party."""
+    if entry.get("owner") == member:
+        return True
+    parties = entry.get("detail", {}).get("parties", [])
+    is_agreement = "object" in entry and entry["object"]["type"] == "agreement"
+    return is_agreement and isinstance(parties, list) and member in parties
+
+
+def _of_others(entry: Entry) -> EntryView:
+    fields = _only(entry, _OF_OTHERS)
+    return EntryView(Extent.OTHERS, {**fields, "actor": _only(entry["actor"], _ACTOR_OF_OTHERS)})
+
+
+def _refusal(entry: Entry) -> EntryView:
+    fields = _only(entry, _OF_REFUSAL)
+    if "object" in entry:
+        fields["object"] = _only(entry["object"], _OBJECT_OF_REFUSAL)
+    if detail := _only(entry.get("detail", {}), _DETAIL_OF_REFUSAL):
+        fields["detail"] = detail
+    reasons = entry.get("reasons", [])
+    # Something was judged where there is an owner or a label: what follows from that is not the caller's to know.
+    if reasons and TOLD_REASONS.issuperset(reasons) and "owner" not in entry and "label" not in entry:
+        fields["reasons"] = list(reasons)
+    return EntryView(Extent.REFUSAL, fields)
+
+
+def _only(fields: object, names: frozenset[str]) -> dict[str, object]:
+    given = cast("Mapping[str, object]", fields)
+    return {name: value for name, value in given.items() if name in names}

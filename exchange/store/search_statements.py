@@ -1,0 +1,170 @@
+"""The statements behind a search of the log: walks along one index each, in the order of time, a few rows at a time.
+
+A lane is one value of one index: the entries of one client, of one facet. Every statement takes its lanes in the order
+of the index and stops after `share` rows; what else is asked for is checked on the rows that it passes. So nothing here
+sorts or counts, and what a search costs follows from what it finds.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import Enum
+from typing import Self
+
+from exchange.store.dialect import Sql, Statement
+
+
+class Along(Enum):
+    """What is walked along: a column of `audit_search` with its index, or (`TIME`) all entries."""
+
+    TIME = "at_micros"
+    FACET = "facet"
+    OWNER_FACET = "owner_facet"
+    CLIENT = "actor_id"
+    AGENCY = "agency"
+    SUBJECT = "subject_id"
+    AGREEMENT = "agreement"
+    REASONS = "reasons"
+
+
+LISTED = (Along.FACET, Along.OWNER_FACET, Along.REASONS)
+"""What has few values, so that they can be listed: by jumping from one to the next along the index."""
+
+_CONTENTS = "SELECT id, content FROM audit_entry WHERE "
+_LANE = ("lane_key", "lane_at", "lane_log", "lane_position")
+_EQUAL = {
+    "member": "member",
+    "agency": "agency",
+    "client": "actor_id",
+    "subject": "subject_id",
+    "owner": "owner",
+    "agreement": "agreement",
+    "event": "event",
+    "outcome": "outcome",
+    "level": "level",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class SearchStatements:
+    """The statements of a search for one database. SQLite walks one lane at a time, PostgreSQL all of them at once."""
+
+    newest_first: Mapping[Along, Statement]
+    oldest_first: Mapping[Along, Statement]
+    values: Mapping[Along, Statement]
+    contents: Statement
+    content: Statement
+
+    @classmethod
+    def compiled(cls, sql: Sql) -> Self:
+        """Write all of them."""
+        several, one = _Numbered(is_sqlite=sql.is_sqlite), _Numbered(is_sqlite=sql.is_sqlite)
+        return cls(
+            newest_first={along: _walk(sql, along, newest_first=True) for along in Along},
+            oldest_first={along: _walk(sql, along, newest_first=False) for along in Along},
+            values={along: _values_of(sql, along) for along in LISTED},
+            contents=several.statement(_CONTENTS + several.is_listed("id", "ids")),
+            content=one.statement(f"{_CONTENTS} id = {one.text('entry_id')}"),
+        )
+
+
+class _Numbered:
+    """Numbers the parameters of one statement in the order in which they are first named."""
+
+    def __init__(self, *, is_sqlite: bool) -> None:
+        self._is_sqlite = is_sqlite
+        self._order: list[str] = []
+
+    def text(self, name: str) -> str:
+        return self._mark(name, "text")
+
+    def number(self, name: str) -> str:
+        return self._mark(name, "bigint")
+
+    def array(self, name: str, kind: str) -> str:
+        return self._mark(name, f"{kind}[]")
+
+    def is_listed(self, column: str, name: str) -> str:
+        if self._is_sqlite:
+            return f"{column} IN (SELECT value FROM json_each({self.text(name)}))"  # noqa: S608  names of ours
+        return f"{column} = ANY({self.array(name, 'text')})"
+
+    def holds(self, column: str, name: str) -> str:
+        return f"{'instr' if self._is_sqlite else 'strpos'}({column}, {self.text(name)}) > 0"
+
+    def statement(self, sql: str) -> Statement:
+        return Statement(sql, tuple(self._order), {})
+
+    def _mark(self, name: str, kind: str) -> str:
+        if name not in self._order:
+            self._order.append(name)
+        number = self._order.index(name) + 1
+        return f"?{number}" if self._is_sqlite else f"${number}::{kind}"
+
+
+def _walk(sql: Sql, along: Along, *, newest_first: bool) -> Statement:
+    given = _Numbered(is_sqlite=sql.is_sqlite)
+    if sql.is_sqlite:
+        place = {name: given.text(name) for name in _LANE}
+        found = _stretch(given, along, place, newest_first=newest_first)
+        return given.statement(f"SELECT 0, at_micros, log, position, id FROM ({found})")  # noqa: S608  names of ours
+    kinds = ("text", "bigint", "bigint", "bigint")
+    lanes = ", ".join(given.array(name, kind) for name, kind in zip(_LANE, kinds, strict=True))
+    found = _stretch(given, along, {name: f"lane.{name}" for name in _LANE}, newest_first=newest_first)
+    return given.statement(
+        "SELECT lane.number - 1, found.at_micros, found.log, found.position, found.id"  # noqa: S608  names of ours
+        f" FROM unnest({lanes}) WITH ORDINALITY AS lane({', '.join(_LANE)}, number)"
+        f" CROSS JOIN LATERAL ({found}) AS found"
+    )
+
+
+def _stretch(given: _Numbered, along: Along, place: Mapping[str, str], *, newest_first: bool) -> str:
+    beyond, towards, order = ("<", "<=", "DESC") if newest_first else (">", ">=", "ASC")
+    start = f"({place['lane_at']}, {place['lane_log']}, {place['lane_position']})"
+    wanted = [
+        # The first bound is the one that begins the walk in the index, the second is exact.
+        f"s.at_micros {towards} {place['lane_at']}",
+        f"(s.at_micros, s.log, s.position) {beyond} {start}",
+        f"s.at_micros >= {given.number('since')}",
+        f"s.at_micros < {given.number('until')}",
+        *_filters(given),
+    ]
+    if along is not Along.TIME:
+        wanted.insert(0, f"s.{along.value} = {place['lane_key']}")
+    return (
+        f"SELECT s.at_micros, s.log, s.position, s.id FROM audit_search s WHERE {' AND '.join(wanted)}"  # noqa: S608  names of ours
+        f" ORDER BY s.at_micros {order}, s.log {order}, s.position {order} LIMIT {given.number('share')}"
+    )
+
+
+def _filters(given: _Numbered) -> list[str]:
+    """Return what is checked on the rows that a walk passes; a parameter that is NULL asks for nothing.
+
+    INVARIANT: none of them drops a row that the slice would show: it is the slice that decides (`exchange.audit`).
+    """
+    equal = [f"({given.text(name)} IS NULL OR s.{column} = {given.text(name)})" for name, column in _EQUAL.items()]
+    within = [f"({given.text(name)} IS NULL OR {given.holds('s.reasons', name)})" for name in ("reason", "text")]
+    of, told = given.text("slice_of"), given.text("only_told")
+    is_below = f"s.level IS NULL OR {given.is_listed('s.level', 'levels_listed')}"
+    # What an own client was refused is shown whatever its label was.
+    is_own_refusal = f"{of} IS NOT NULL AND s.outcome <> 'permitted'"
+    return [
+        *equal,
+        *within,
+        f"({given.text('levels')} IS NULL OR {is_below} OR ({is_own_refusal}))",
+        f"({of} IS NULL OR s.member = {of} OR s.owner = {of} OR s.subject_kind = 'agreement')",
+        f"({told} IS NULL OR s.outcome = 'permitted' OR s.owner = {of})",
+    ]
+
+
+def _values_of(sql: Sql, along: Along) -> Statement:
+    given, column = _Numbered(is_sqlite=sql.is_sqlite), along.value
+    first, beyond = given.text("first"), given.text("beyond")
+    step = f"FROM audit_search s WHERE s.{column} {{}} ORDER BY s.{column} LIMIT 1"
+    # PostgreSQL compares in the column's own order only where the column stands alone.
+    is_within = f"({beyond} IS NULL OR value < {beyond})"
+    return given.statement(
+        f"WITH RECURSIVE listed(value) AS (SELECT (SELECT s.{column} {step.format(f'>= {first}')})"  # noqa: S608  names of ours
+        f" UNION ALL SELECT (SELECT s.{column} {step.format('> listed.value')}) FROM listed"
+        f" WHERE value IS NOT NULL AND {is_within})"
+        f" SELECT value FROM listed WHERE value IS NOT NULL AND {is_within}"
+    )

@@ -1,0 +1,256 @@
+"""A search of the log: several walks along its indexes, merged into one in the order of time.
+
+Steps: (1) the lanes that hold all that can be meant; (2) a few rows of each; (3) more of those lanes that end before
+the page does, for they may hold what belongs on it; (4) hand out the page, and so on.
+"""
+
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from dataclasses import dataclass, field
+from heapq import nlargest, nsmallest
+from math import ceil, sqrt
+from typing import NamedTuple
+
+from exchange.audit import TOLD_REASONS, Criteria, Outcome
+from exchange.kernel import to_micros
+from exchange.store.dialect import Parameters, Row, Statement, Value
+from exchange.store.search_statements import Along, SearchStatements
+
+Fetch = Callable[[Statement, Parameters], Awaitable[Sequence[Row]]]
+
+_GROWTH = 4
+"""A lane that stops the others is asked for this many times more each time."""
+
+_SPREAD = 3
+"""How far above its fair share a lane is asked, in standard deviations of random arrival."""
+
+_MOST_AT_ONCE = 1_000
+_FIRST, _LAST = -(2**62), 2**62
+
+
+class Place(NamedTuple):
+    """Where an entry stands in the order of time; entries of one microsecond in the order of the log."""
+
+    at_micros: int
+    log: int
+    position: int
+
+
+BEFORE_ALL, AFTER_ALL = Place(_FIRST, 0, -1), Place(_LAST, 2**31 - 1, 2**62)
+
+
+class Hit(NamedTuple):
+    """An entry that may be meant: the slice has the last word."""
+
+    place: Place
+    id: str
+    content: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Sought:
+    """What is searched for, in whose slice, from where, in which order.
+
+    `member` None means the slice of the exchange itself; `treaties` are the agreements that `member` is or was a party
+    of; `levels` the names of the levels that the auditor's clearance may cover, None for all.
+    """
+
+    criteria: Criteria
+    member: str | None
+    treaties: tuple[str, ...] = ()
+    levels: frozenset[str] | None = None
+    place: Place | None = None
+    newest_first: bool = True
+
+    @property
+    def is_silent_on_refusals(self) -> bool:
+        """Return whether a filter asks for what the view of an own client's refusal withholds."""
+        asked = self.criteria
+        told = asked.reason is None or asked.reason in TOLD_REASONS
+        may_be_told = asked.text is None or any(asked.text in reason for reason in TOLD_REASONS)
+        return asked.asks_for_judgement or not told or not may_be_told
+
+
+@dataclass(slots=True)
+class _Lane:
+    """One walk, and how far it has come; `waiting` is not handed out yet."""
+
+    along: Along
+    key: str
+    end: Place
+    share: int
+    goes_on: bool = True
+    waiting: list[tuple[Place, str]] = field(default_factory=list)
+
+
+class Search:
+    """Walks the log for one `Sought`."""
+
+    def __init__(self, fetch: Fetch, statements: SearchStatements, sought: Sought, *, is_sqlite: bool) -> None:
+        self._fetch = fetch
+        self._statements = statements
+        self._sought = sought
+        self._is_sqlite = is_sqlite
+        self._filters = _filters(sought)
+
+    async def hits(self, at_a_time: int) -> AsyncIterator[list[Hit]]:
+        """Yield entries in order, `at_a_time` at once while there are so many."""
+        # (1) what there is to walk
+        lanes = await self._lanes(at_a_time)
+        while lanes:
+            # (2), (3) until so many are settled that no lane can come before them any more
+            while stopping := self._stopping(lanes, at_a_time):
+                await self._refill(stopping)
+            # (4) what is settled
+            first = self._taken(lanes, at_a_time)
+            if first:
+                yield await self._with_contents(first)
+            lanes = [lane for lane in lanes if lane.goes_on or lane.waiting]
+
+    async def _lanes(self, at_a_time: int) -> list[_Lane]:
+        found = [(along, key) async for along, key in self._keys()]
+        start = self._sought.place or (AFTER_ALL if self._sought.newest_first else BEFORE_ALL)
+        fair = at_a_time / max(1, len(found))
+        share = min(at_a_time, ceil(fair + _SPREAD * sqrt(fair)) + _SPREAD)
+        return [_Lane(along, key, start, share) for along, key in found]
+
+    async def _keys(self) -> AsyncIterator[tuple[Along, str]]:
+        sought, asked = self._sought, self._sought.criteria
+        narrow = ((Along.SUBJECT, asked.subject), (Along.CLIENT, asked.client), (Along.AGREEMENT, asked.agreement))
+        chosen = next(((along, key) for along, key in (*narrow, (Along.AGENCY, asked.agency)) if key is not None), None)
+        if sought.member is not None and asked.agreement is not None and asked.agreement not in sought.treaties:
+            return
+        if chosen is not None:
+            yield chosen
+        elif sought.member is not None:
+            async for lane in self._slice_keys(sought.member):
+                yield lane
+        else:
+            async for lane in self._keys_of_all():
+                yield lane
+
+    async def _keys_of_all(self) -> AsyncIterator[tuple[Along, str]]:
+        asked = self._sought.criteria
+        if asked.reason is not None or asked.text is not None:
+            for reasons in await self._values(Along.REASONS, None):
+                if (asked.reason is None or asked.reason in reasons) and (asked.text is None or asked.text in reasons):
+                    yield Along.REASONS, reasons
+        elif asked.owner is not None:
+            for facet in await self._facets(Along.OWNER_FACET, asked.owner):
+                yield Along.OWNER_FACET, facet
+        elif self._sought.levels is None and (asked.member, asked.event, asked.outcome, asked.level) == (None,) * 4:
+            yield Along.TIME, ""
+        else:
+            for facet in await self._facets(Along.FACET, asked.member):
+                yield Along.FACET, facet
+
+    async def _slice_keys(self, member: str) -> AsyncIterator[tuple[Along, str]]:
+        asked = self._sought.criteria
+        if asked.member in {None, member}:
+            for facet in await self._facets(Along.FACET, member):
+                yield Along.FACET, facet
+        if asked.owner in {None, member}:
+            for facet in await self._facets(Along.OWNER_FACET, member):
+                yield Along.OWNER_FACET, facet
+        if (asked.owner, asked.level, asked.reason, asked.text) == (None,) * 4:
+            for agreement in self._sought.treaties:
+                yield Along.SUBJECT, agreement
+
+    async def _facets(self, along: Along, member: str | None) -> list[str]:
+        """Return the facets that may hold something: of the event, outcome and level asked for and not above."""
+        return [facet for facet in await self._values(along, member) if self._may_hold(along, facet)]
+
+    def _may_hold(self, along: Along, facet: str) -> bool:
+        sought, asked = self._sought, self._sought.criteria
+        _, event, outcome, level = facet.split("|", maxsplit=3)
+        is_asked = all(
+            wanted is None or wanted == found
+            for wanted, found in ((asked.event, event), (asked.outcome, outcome), (asked.level, level))
+        )
+        is_permitted = outcome == Outcome.PERMITTED.value
+        if not is_asked or (is_permitted and (asked.reason, asked.text) != (None, None)):
+            return False
+        if along is Along.FACET and sought.member is not None and not is_permitted:
+            # Refusals of its own clients are shown whatever the label, but without it.
+            return True
+        return sought.levels is None or not level or level in sought.levels
+
+    async def _values(self, along: Along, member: str | None) -> list[str]:
+        # A bar behind the code: no member's facets begin like another's. `}` is the next character after the bar.
+        first, beyond = ("", None) if member is None else (f"{member}|", f"{member}}}")
+        rows = await self._fetch(self._statements.values[along], {"first": first, "beyond": beyond})
+        return [row[0] for row in rows]
+
+    def _stopping(self, lanes: Sequence[_Lane], at_a_time: int) -> list[_Lane]:
+        """Return the lanes that may hold more before the last of the next `at_a_time`."""
+        first = self._first(lanes, at_a_time)
+        open_lanes = [lane for lane in lanes if lane.goes_on]
+        if len(first) < at_a_time:
+            return open_lanes
+        return [lane for lane in open_lanes if not self._has_passed(lane.end, first[-1][0])]
+
+    async def _refill(self, lanes: Sequence[_Lane]) -> None:
+        for along in dict.fromkeys(lane.along for lane in lanes):
+            alike = [lane for lane in lanes if lane.along is along]
+            for group in [[lane] for lane in alike] if self._is_sqlite else [alike]:
+                await self._walk(along, group)
+
+    async def _walk(self, along: Along, group: Sequence[_Lane]) -> None:
+        by_order = self._statements.newest_first if self._sought.newest_first else self._statements.oldest_first
+        share = max(lane.share for lane in group)
+        rows = await self._fetch(by_order[along], {**self._filters, **self._starts(group), "share": share})
+        found: list[list[tuple[Place, str]]] = [[] for _ in group]
+        for number, at_micros, log, position, entry_id in rows:
+            found[number].append((Place(at_micros, log, position), entry_id))
+        for lane, more in zip(group, found, strict=True):
+            more.sort(reverse=self._sought.newest_first)
+            lane.waiting += more
+            lane.goes_on = len(more) >= share
+            lane.end = more[-1][0] if more else lane.end
+            lane.share = min(share * _GROWTH, _MOST_AT_ONCE)
+
+    def _starts(self, group: Sequence[_Lane]) -> dict[str, Value]:
+        ends = [lane.end for lane in group]
+        lists: dict[str, list[str] | list[int]] = {
+            "lane_key": [lane.key for lane in group],
+            "lane_at": [end.at_micros for end in ends],
+            "lane_log": [end.log for end in ends],
+            "lane_position": [end.position for end in ends],
+        }
+        return {name: values[0] if self._is_sqlite else values for name, values in lists.items()}
+
+    def _taken(self, lanes: Sequence[_Lane], at_a_time: int) -> list[tuple[Place, str]]:
+        first = self._first(lanes, at_a_time)
+        if first:
+            last = first[-1][0]
+            for lane in lanes:
+                lane.waiting = [each for each in lane.waiting if not self._has_passed(last, each[0])]
+        return first
+
+    def _first(self, lanes: Sequence[_Lane], count: int) -> list[tuple[Place, str]]:
+        """Return the next `count` that wait in any lane, each entry once: two lanes may hold one."""
+        waiting = {each for lane in lanes for each in lane.waiting[:count]}
+        return nlargest(count, waiting) if self._sought.newest_first else nsmallest(count, waiting)
+
+    def _has_passed(self, end: Place, place: Place) -> bool:
+        """Return whether a walk that has come to `end` has passed `place`."""
+        return end <= place if self._sought.newest_first else end >= place
+
+    async def _with_contents(self, found: Sequence[tuple[Place, str]]) -> list[Hit]:
+        rows = await self._fetch(self._statements.contents, {"ids": [entry_id for _, entry_id in found]})
+        contents = {entry_id: bytes(content) for entry_id, content in rows}
+        return [Hit(place, entry_id, contents[entry_id]) for place, entry_id in found if entry_id in contents]
+
+
+def _filters(sought: Sought) -> dict[str, Value]:
+    asked = sought.criteria
+    equal = ("member", "agency", "client", "subject", "owner", "agreement", "event", "outcome", "level")
+    levels = None if sought.levels is None else sorted(sought.levels)
+    return {
+        **{name: getattr(asked, name) for name in (*equal, "reason", "text")},
+        "since": _FIRST if asked.since is None else to_micros(asked.since),
+        "until": _LAST if asked.until is None else to_micros(asked.until),
+        "levels": None if levels is None else "some",
+        "levels_listed": levels or [],
+        "slice_of": sought.member,
+        "only_told": "yes" if sought.member is not None and sought.is_silent_on_refusals else None,
+    }

@@ -1,0 +1,140 @@
+"""Auditors: who they are, whose slice they see, and how a search is carried through it.
+
+Every entry that comes from the store passes `view_of` and `matches` (room `audit`) before anything of it is known:
+the store only proposes.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TypeVar
+
+from exchange.audit import (
+    Auditor,
+    Criteria,
+    EntryView,
+    EventName,
+    Receipt,
+    Subject,
+    hash_leaf,
+    matches,
+    parse_entry,
+    view_of,
+)
+from exchange.audit.slice import Label as EntryLabel
+from exchange.kernel import MalformedError
+from exchange.markings import Label
+from exchange.members import EXCHANGE_MEMBER, Clearance, Client, Role
+from exchange.release import covers_label, levels_covered
+from exchange.store import Hit, Place, PolicyState, Sought
+from exchange.usecases.authenticate import admit, required_thumbprint
+from exchange.usecases.context import Call, Services
+from exchange.usecases.judging import require_same_law
+
+T = TypeVar("T")
+
+_SETS = ("compartments", "releasable_to", "handling")
+
+
+@dataclass(frozen=True, slots=True)
+class FoundEntry:
+    """An entry as one auditor sees it, and the receipt that proves it: also where the view is narrower than the bytes.
+
+    `leaf` is over the whole bytes.
+    """
+
+    view: EntryView
+    receipt: Receipt
+
+
+@dataclass(frozen=True, slots=True)
+class Gaze:
+    """An auditor's client with all that decides what it sees, as of one call."""
+
+    client: Client
+    state: PolicyState
+    auditor: Auditor
+    treaties: tuple[str, ...]
+    levels: frozenset[str] | None
+
+    def sought(self, criteria: Criteria, *, place: Place | None = None, newest_first: bool = True) -> Sought:
+        """Return `criteria` within this auditor's slice, as the store looks for it."""
+        return Sought(
+            criteria,
+            self.auditor.member,
+            self.treaties,
+            self.levels,
+            place=place,
+            newest_first=newest_first,
+        )
+
+    def sees(self, content: bytes) -> EntryView | None:
+        """Return what this auditor may see of an entry's bytes."""
+        return view_of(parse_entry(content), self.auditor)
+
+
+async def admit_auditor(services: Services, call: Call, *, event: EventName, subject: Subject | None = None) -> Gaze:
+    """Return the calling auditor; else record why not and raise as `authenticate` does."""
+    row = await services.store.caller(required_thumbprint(call))
+    client = await admit(services, call, row.client, Role.AUDITOR, event=event, subject=subject)
+    require_same_law(services, row.state)
+    member = None if client.member == EXCHANGE_MEMBER else client.member
+    treaties: tuple[str, ...] = ()
+    if member is not None:
+        # Parties stay parties of record when they withdraw: what concerned them then still does.
+        agreements = await services.knowledge.agreements(services.store, row.state)
+        treaties = tuple(each.id for each in agreements.values() if each.party(member) is not None)
+    clearance = client.clearance if client.clearance.is_current(call.now) else None
+    auditor = Auditor(member, _covers(services, clearance))
+    return Gaze(client, row.state, auditor, treaties, _levels(services, clearance))
+
+
+async def found_entries(
+    services: Services, gaze: Gaze, sought: Sought, *, most: int, is_meant: Callable[[EntryView], bool] | None = None
+) -> list[tuple[Hit, FoundEntry]]:
+    """Return the first `most` entries that `gaze` sees and `sought` means, in order."""
+    found: list[tuple[Hit, FoundEntry]] = []
+    async for hits in services.store.found_entries(sought, at_a_time=most):
+        for hit in hits:
+            view = gaze.sees(hit.content)
+            if view is None or not matches(view, sought.criteria) or (is_meant is not None and not is_meant(view)):
+                continue
+            found.append((hit, shown_as(view, hit.id, hit.content)))
+            if len(found) == most:
+                return found
+    return found
+
+
+def shown_as(view: EntryView, entry_id: str, content: bytes) -> FoundEntry:
+    """Return a view with the receipt of the bytes it is of."""
+    return FoundEntry(view, Receipt.of(entry_id, hash_leaf(content)))
+
+
+def label_of(fields: EntryLabel) -> Label:
+    """Return the label that an entry holds; MalformedError for fields that are none."""
+    policy, classification = fields.get("policy"), fields.get("classification")
+    sets = [fields.get(name, []) for name in _SETS]
+    if not isinstance(policy, str) or not isinstance(classification, str):
+        raise MalformedError("an entry's label has no policy or no level")
+    try:
+        return Label(policy, classification, *(tuple(values) for values in sets))
+    except ValueError as exc:
+        raise MalformedError(f"an entry's label is not canonical: {exc}") from exc
+
+
+def _covers(services: Services, clearance: Clearance | None) -> Callable[[EntryLabel], bool]:
+    def covers(fields: EntryLabel) -> bool:
+        if clearance is None:
+            return False
+        try:
+            return covers_label(clearance, label_of(fields), services.law.catalogue)
+        except MalformedError:
+            return False
+
+    return covers
+
+
+def _levels(services: Services, clearance: Clearance | None) -> frozenset[str] | None:
+    """Return the level names that may be covered, None where all are."""
+    catalogue = services.law.catalogue
+    covered = frozenset[str]() if clearance is None else levels_covered(clearance, catalogue)
+    return None if covered == {name for _, name in catalogue.protection} else covered

@@ -1,0 +1,151 @@
+"""Search the log, and show one entry: in the auditor's own slice, each look an entry itself.
+
+Steps: (1) the caller is an auditor; (2) what it asks for can be asked; (3) what it may see of what is found;
+(4) the entry about the search, with its filters and every id shown, is durable; (5) answer.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, fields
+
+from exchange.audit import Criteria, EventName, Outcome, fit_text
+from exchange.crypto import OpeningError, open_token, seal_token
+from exchange.kernel import Fault, InvalidError, MalformedError, NotFoundError, is_uuid7
+from exchange.members import Client
+from exchange.release import Reason
+from exchange.store import Hit, Place
+from exchange.usecases.auditing import FoundEntry, admit_auditor, found_entries, shown_as
+from exchange.usecases.context import Call, Recorded, Services
+from exchange.usecases.recording import draft, named, on_record, refuse
+
+_NONCE_BYTES = 12
+_NUMBER_BYTES = 8
+_LONGEST_FILTER = 128
+"""As long as the words of the vocabulary may be; nothing that an entry is found by is longer."""
+
+_BEGINNING = Place(0, 0, -1)
+
+
+@dataclass(frozen=True, slots=True)
+class EntryQuery:
+    """What an auditor asks for. `limit` is 1..500; `cursor` is `next` of an earlier page."""
+
+    criteria: Criteria = field(default_factory=Criteria)
+    cursor: str | None = None
+    limit: int = 100
+    newest_first: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class FoundEntries:
+    """A page of entries and the cursor behind it.
+
+    Newest first, `next` is None where nothing follows; oldest first it always stands: more will follow.
+    """
+
+    items: tuple[FoundEntry, ...]
+    next: str | None
+
+
+async def search_entries(services: Services, call: Call, query: EntryQuery) -> Recorded[FoundEntries]:
+    """Return a page of the entries in the caller's slice that meet the filters.
+
+    Raises ForbiddenError without the auditor's role, MalformedError for a foreign or forged cursor, InvalidError for
+    filters that name nothing there is.
+    """
+    event = EventName.AUDIT_SEARCHED
+    # (1) who
+    gaze = await admit_auditor(services, call, event=event)
+    asked = {**query.criteria.as_detail(), "limit": query.limit, "order": "newest" if query.newest_first else "oldest"}
+    # (2) can it be asked
+    async with on_record(services, draft(call, gaze.client, event, Outcome.REFUSED)):
+        check_criteria(services, query.criteria)
+        place = None if query.cursor is None else open_place(services, gaze.client, query.cursor)
+    # (3) one more than asked for: whether anything follows is known, not guessed
+    sought = gaze.sought(query.criteria, place=place, newest_first=query.newest_first)
+    found = await found_entries(services, gaze, sought, most=query.limit + 1)
+    shown = [entry for _, entry in found[: query.limit]]
+    # (4) INVARIANT: nothing of the log leaves before the entry about it is durable.
+    ids = tuple(entry.receipt.entry for entry in shown)
+    receipt = await services.store.append(
+        draft(call, gaze.client, event, Outcome.PERMITTED, detail=asked, result_ids=ids)
+    )
+    # (5) the answer
+    following = _following(found, query, place)
+    cursor = None if following is None else seal_place(services, gaze.client, following)
+    return Recorded(FoundEntries(tuple(shown), cursor), receipt)
+
+
+async def show_entry(services: Services, call: Call, entry_id: str) -> Recorded[FoundEntry]:
+    """Return one entry of the caller's slice; absent, foreign and too high are one answer."""
+    event, subject = EventName.AUDIT_READ, named("entry", entry_id)
+    gaze = await admit_auditor(services, call, event=event, subject=subject)
+    content = await services.store.entry(entry_id if is_uuid7(entry_id) else "")
+    view = None if content is None else gaze.sees(content)
+    if content is None or view is None:
+        absent = NotFoundError("no such entry, or none that you may see")
+        return await refuse(services, draft(call, gaze.client, event, Outcome.REFUSED, subject=subject), absent)
+    receipt = await services.store.append(draft(call, gaze.client, event, Outcome.PERMITTED, subject=subject))
+    return Recorded(shown_as(view, entry_id, content), receipt)
+
+
+def check_criteria(services: Services, criteria: Criteria) -> None:
+    """Raise InvalidError for filters that no entry could meet: a misspelt one must not look like silence."""
+    faults = [*_unfit(criteria), *_unknown(services, criteria)]
+    if faults:
+        raise InvalidError("the log cannot be searched so", tuple(faults))
+
+
+def seal_place(services: Services, client: Client, place: Place) -> str:
+    """Return the cursor for `place`, which only the exchange can read and only `client` can use."""
+    payload = b"".join(number.to_bytes(_NUMBER_BYTES, signed=True) for number in place)
+    return seal_token(services.cursor_key, _cursor_purpose(client), payload, services.randomness(_NONCE_BYTES))
+
+
+def open_place(services: Services, client: Client, cursor: str) -> Place:
+    """Return the place in `cursor`; raises MalformedError for one that was not given to `client`."""
+    try:
+        payload = open_token(services.cursor_key, _cursor_purpose(client), cursor)
+    except OpeningError as exc:
+        raise MalformedError(
+            "the cursor in `after` was not given to this client: use `next` of your last page"
+        ) from exc
+    at_micros, log, position = (
+        int.from_bytes(payload[start : start + _NUMBER_BYTES], signed=True)
+        for start in range(0, 3 * _NUMBER_BYTES, _NUMBER_BYTES)
+    )
+    return Place(at_micros, log, position)
+
+
+def _following(found: Sequence[tuple[Hit, FoundEntry]], query: EntryQuery, start: Place | None) -> Place | None:
+    if query.newest_first and len(found) <= query.limit:
+        return None
+    shown = found[: query.limit]
+    return shown[-1][0].place if shown else start or _BEGINNING
+
+
+def _cursor_purpose(client: Client) -> str:
+    return f"log cursor of {client.id}"
+
+
+def _unfit(criteria: Criteria) -> list[Fault]:
+    given = {each.name: getattr(criteria, each.name) for each in fields(criteria)}
+    return [
+        Fault(f"/{name}", "invalid-value", f"use 1 to {_LONGEST_FILTER} characters of text")
+        for name, value in given.items()
+        if isinstance(value, str) and not (0 < len(value) <= _LONGEST_FILTER and fit_text(value) == value)
+    ]
+
+
+def _unknown(services: Services, criteria: Criteria) -> list[Fault]:
+    levels = {level for _, level in services.law.catalogue.protection}
+    known = (
+        ("event", criteria.event, {event.value for event in EventName}),
+        ("outcome", criteria.outcome, {outcome.value for outcome in Outcome}),
+        ("level", criteria.level, levels),
+        ("reason", criteria.reason, {reason.value for reason in Reason}),
+    )
+    return [
+        Fault(f"/{name}", f"unknown-{name}", f"use one of {', '.join(sorted(words))}")
+        for name, given, words in known
+        if given is not None and given not in words
+    ]

@@ -1,0 +1,160 @@
+"""Classes 8, 9, 12, 21: the log tells an auditor nothing of what is not its own, whatever it asks for and how often."""
+
+import itertools
+from typing import Any
+
+import pytest
+
+from exchange.markings import Label
+from exchange.release import Reason
+from exchange.usecases import pull_report
+from tests.attacks.hidden import Api, Hidden, random_id, seen
+from tests.support.world import World
+
+ENTRIES = "/v1/audit/entries"
+OUTSIDERS = ("NOR auditor", "DNK auditor")
+
+
+async def with_an_auditor(api: Api) -> Api:
+    await api.world.enrol("DNK auditor", "DNK", "auditor", level="TOP SECRET", compartments=("ATOMAL",))
+    return api
+
+
+def probes(hidden: Hidden) -> list[dict[str, str]]:
+    """Return every filter with what would find the hidden things."""
+    values: dict[str, tuple[str, ...]] = {
+        "member": ("GBR", "ESP"),
+        "client": (hidden.client,),
+        "report": (hidden.report, hidden.other_report),
+        "subject": (hidden.agreement, hidden.client, hidden.entry),
+        "owner": ("GBR", "ESP"),
+        "agreement": (hidden.agreement,),
+        "level": ("SECRET",),
+        "event": ("report.posted", "client.enrolled", "agreement.signed"),
+        "agency": ("NCSC",),
+        "reason": ("not-releasable",),
+        "text": ("e",),
+    }
+    single = [{name: value} for name, each in values.items() for value in each]
+    pairs = [one | other for one, other in itertools.combinations(single, 2) if one.keys().isdisjoint(other)]
+    return [{}, *single, *pairs]
+
+
+@pytest.mark.parametrize("name", OUTSIDERS)
+async def test_12_search_is_the_same_with_and_without_what_is_hidden(
+    api: Api, plain_api: Api, hidden: Hidden, name: str
+) -> None:
+    for each in (api, plain_api):
+        await with_an_auditor(each)
+    for probe in probes(hidden):
+        answers = [seen(await each.as_client(name).get(ENTRIES, params=probe)) for each in (api, plain_api)]
+
+        assert answers[0].status == (422 if {"report", "subject"} <= probe.keys() else 200)
+        assert _without_cursor(answers[0].body) == _without_cursor(answers[1].body), probe
+        assert answers[0].length == answers[1].length
+
+
+def _without_cursor(body: bytes) -> bytes:
+    return body.partition(b'"next"')[0]
+
+
+@pytest.mark.parametrize("name", OUTSIDERS)
+async def test_21_no_canary_of_what_is_hidden_is_in_any_answer(api: Api, hidden: Hidden, name: str) -> None:
+    await with_an_auditor(api)
+    canaries = [each.encode() for each in (hidden.report, hidden.other_report, hidden.agreement, hidden.client)]
+    for order in ("newest", "oldest"):
+        after: dict[str, str] = {}
+        for _ in range(50):
+            answer = await api.as_client(name).get(ENTRIES, params={"limit": "7", "order": order, **after})
+            page = answer.json()
+            assert not any(canary in answer.content for canary in canaries)
+            if page["next"] is None or not page["items"]:
+                break
+            after = {"after": page["next"]}
+
+
+async def test_08_refusal_shows_what_was_sent_and_nothing_of_what_stayed_invisible(api: Api, hidden: Hidden) -> None:
+    world = api.world
+    client = api.as_client("NOR reader")
+    shown = []
+    for report in (hidden.report, hidden.other_report, random_id()):
+        answer = await client.get(f"/v1/reports/{report}", headers={"Exchange-Purpose": "law-enforcement"})
+        world.sequence()
+        (item,) = (await api.as_client("NOR auditor").get(ENTRIES, params={"report": report})).json()["items"]
+        assert item["id"] == answer.headers["x-audit-entry"]
+        assert item["leaf"] == answer.headers["x-audit-leaf"]
+        shown.append(_masked(item["entry"], report))
+
+    assert shown[0] == shown[1] == shown[2]
+    assert shown[0]["decision"] == "refused"
+    assert {"label", "owner", "agreement", "scope", "reasons", "policies", "purpose"}.isdisjoint(shown[0])
+
+
+def _masked(entry: dict[str, Any], report: str) -> dict[str, Any]:
+    own = {name: value for name, value in entry.items() if name not in {"id", "request_id", "node_seq", "ts"}}
+    assert own["object"].pop("id") == report
+    return own
+
+
+async def test_12_no_filter_on_what_a_refusal_withholds_finds_it(api: Api, hidden: Hidden) -> None:
+    await api.as_client("NOR reader").get(f"/v1/reports/{hidden.report}")
+    api.world.sequence()
+    auditor = api.as_client("NOR auditor")
+    withheld = [
+        {"owner": "GBR"},
+        {"agreement": api.world.agreement_id},
+        {"level": "SECRET"},
+        *({"reason": reason.value} for reason in Reason),
+        *({"text": text} for text in ("releasable", "a", "e", "-")),
+    ]
+    (found,) = (await auditor.get(ENTRIES, params={"report": hidden.report})).json()["items"]
+    for probe in withheld:
+        for narrowed in ({}, {"report": hidden.report}, {"outcome": "refused"}, {"event": "report.read"}):
+            items = (await auditor.get(ENTRIES, params={**probe, **narrowed, "limit": "500"})).json()["items"]
+            assert found["id"] not in {item["id"] for item in items}, (probe, narrowed)
+
+
+async def test_11_page_sizes_and_ends_are_the_same_with_and_without_what_is_hidden(
+    api: Api, plain_api: Api, world: World, plain: World
+) -> None:
+    for number in range(6):
+        secret = await world.post(label=Label("NATO", "SECRET"), subject=f"hidden {number}")
+        await pull_report(world.services, world.call("GBR reader"), secret)
+    for each in (world, plain):
+        each.sequence()
+
+    shapes = []
+    for side in (api, plain_api):
+        client, after, pages = side.as_client("NOR auditor"), {}, []
+        for _ in range(20):
+            page = (await client.get(ENTRIES, params={"limit": "2", **after})).json()
+            pages.append((len(page["items"]), page["next"] is None, len(page["next"] or "")))
+            if page["next"] is None:
+                break
+            after = {"after": page["next"]}
+        shapes.append(pages)
+
+    assert shapes[0] == shapes[1]
+    assert len(shapes[0]) > 2
+
+
+async def test_11_cursor_of_another_auditor_opens_nothing(api: Api) -> None:
+    page = (await api.as_client("auditor").get(ENTRIES, params={"limit": "1"})).json()
+    for name in ("NOR auditor", "auditor"):
+        answer = await api.as_client(name).get(ENTRIES, params={"after": page["next"]})
+        assert answer.status_code == (200 if name == "auditor" else 400)
+
+
+@pytest.mark.parametrize("name", ["NOR reader", "NOR contributor", "NOR operator", "NOR releaser", "operator"])
+async def test_21_nobody_but_an_auditor_reads_the_log(api: Api, hidden: Hidden, name: str) -> None:
+    for place in (ENTRIES, f"{ENTRIES}/{hidden.entry}", f"{ENTRIES}/{random_id()}"):
+        answer = await api.as_client(name).get(place)
+        assert (answer.status_code, answer.json()["code"]) == (403, "role-missing")
+
+
+async def test_21_no_answer_holds_what_was_posted(api: Api) -> None:
+    for name in ("auditor", "NOR auditor"):
+        answer = await api.as_client(name).get(ENTRIES, params={"limit": "500"})
+        assert answer.json()["items"]
+        for canary in (b"Canary subject 4711", b"first part", b"For all"):
+            assert canary not in answer.content

@@ -1,0 +1,301 @@
+"""What of an entry an auditor sees: a truth table over whose act it was, on whose thing, how it ended, and the label."""
+
+import itertools
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+
+from exchange.audit import (
+    TOLD_REASONS,
+    Actor,
+    Auditor,
+    Criteria,
+    EntryDraft,
+    EventName,
+    Extent,
+    Outcome,
+    Subject,
+    matches,
+    parse_entry,
+    seal_entry,
+    view_of,
+)
+from exchange.audit.slice import owns
+
+NOW = datetime(2026, 6, 1, 12, tzinfo=UTC)
+LOW, HIGH = "CONFIDENTIAL", "TOP SECRET"
+
+
+def entry(**fields: Any) -> Any:
+    given: dict[str, Any] = {
+        "event": EventName.REPORT_READ,
+        "outcome": Outcome.PERMITTED,
+        "at": NOW,
+        "actor": client_of("NOR"),
+        "request_id": "request-1",
+        "source": "192.0.2.7",
+        **fields,
+    }
+    sealed = seal_entry(EntryDraft(**given), entry_id="entry-1", node="node-1", boot="boot-1", node_seq=1)
+    return parse_entry(sealed.content)
+
+
+def client_of(member: str) -> Actor:
+    return Actor(
+        "client",
+        id=f"{member} client",
+        member=member,
+        agency=f"{member} agency",
+        thumbprint="ab" * 32,
+        level=LOW,
+        compartments=("KEPT",),
+    )
+
+
+def judged(actor: str, owner: str, outcome: Outcome, level: str, **fields: Any) -> Any:
+    return entry(
+        actor=client_of(actor),
+        owner=owner,
+        outcome=outcome,
+        label={"policy": "NATO", "classification": level, "compartments": [], "releasable_to": [], "handling": []},
+        subject=Subject("report", "report-1", 3),
+        agreement="agreement-1",
+        scope="scope-1",
+        purpose="defence",
+        policies=("guards/abc",),
+        reasons=() if outcome is Outcome.PERMITTED else ("not-releasable",),
+        **fields,
+    )
+
+
+def auditor(member: str | None = "NOR") -> Auditor:
+    return Auditor(member, lambda label: label["classification"] == LOW)
+
+
+# Actor's member, owner, outcome, label -> what the auditor of NOR sees, what the exchange's sees.
+TABLE = [
+    ("NOR", "NOR", Outcome.PERMITTED, LOW, Extent.WHOLE, Extent.WHOLE),
+    ("NOR", "NOR", Outcome.PERMITTED, HIGH, None, None),
+    ("NOR", "NOR", Outcome.REFUSED, LOW, Extent.WHOLE, Extent.WHOLE),
+    ("NOR", "NOR", Outcome.REFUSED, HIGH, Extent.REFUSAL, None),
+    ("NOR", "NOR", Outcome.FAILED, LOW, Extent.WHOLE, Extent.WHOLE),
+    ("NOR", "NOR", Outcome.FAILED, HIGH, Extent.REFUSAL, None),
+    ("NOR", "GBR", Outcome.PERMITTED, LOW, Extent.WHOLE, Extent.WHOLE),
+    ("NOR", "GBR", Outcome.PERMITTED, HIGH, None, None),
+    ("NOR", "GBR", Outcome.REFUSED, LOW, Extent.REFUSAL, Extent.WHOLE),
+    ("NOR", "GBR", Outcome.REFUSED, HIGH, Extent.REFUSAL, None),
+    ("NOR", "GBR", Outcome.FAILED, LOW, Extent.REFUSAL, Extent.WHOLE),
+    ("NOR", "GBR", Outcome.FAILED, HIGH, Extent.REFUSAL, None),
+    ("GBR", "NOR", Outcome.PERMITTED, LOW, Extent.OTHERS, Extent.WHOLE),
+    ("GBR", "NOR", Outcome.PERMITTED, HIGH, None, None),
+    ("GBR", "NOR", Outcome.REFUSED, LOW, Extent.OTHERS, Extent.WHOLE),
+    ("GBR", "NOR", Outcome.REFUSED, HIGH, None, None),
+    ("GBR", "NOR", Outcome.FAILED, LOW, Extent.OTHERS, Extent.WHOLE),
+    ("GBR", "NOR", Outcome.FAILED, HIGH, None, None),
+    ("GBR", "GBR", Outcome.PERMITTED, LOW, None, Extent.WHOLE),
+    ("GBR", "GBR", Outcome.PERMITTED, HIGH, None, None),
+    ("GBR", "DNK", Outcome.REFUSED, LOW, None, Extent.WHOLE),
+    ("GBR", "DNK", Outcome.REFUSED, HIGH, None, None),
+    ("GBR", "DNK", Outcome.FAILED, LOW, None, Extent.WHOLE),
+    ("GBR", "DNK", Outcome.FAILED, HIGH, None, None),
+]
+
+
+def extent_of(seen: Any) -> Extent | None:
+    return None if seen is None else seen.extent
+
+
+@pytest.mark.parametrize(("actor", "owner", "outcome", "level", "member_sees", "exchange_sees"), TABLE)
+def test_slice(
+    actor: str, owner: str, outcome: Outcome, level: str, member_sees: Extent | None, exchange_sees: Extent | None
+) -> None:
+    made = judged(actor, owner, outcome, level)
+
+    assert extent_of(view_of(made, auditor("NOR"))) is member_sees
+    assert extent_of(view_of(made, auditor(None))) is exchange_sees
+
+
+def test_table_holds_every_case() -> None:
+    parties = [("NOR", "NOR"), ("NOR", "GBR"), ("GBR", "NOR")]
+    every = {(*who, outcome, level) for who, outcome, level in itertools.product(parties, Outcome, (LOW, HIGH))}
+
+    assert every <= {row[:4] for row in TABLE}
+
+
+def test_whole_is_all_of_it() -> None:
+    made = judged("NOR", "NOR", Outcome.PERMITTED, LOW, detail={"part": 1}, size_bytes=7)
+    seen = view_of(made, auditor())
+
+    assert seen is not None
+    assert seen.fields == made
+
+
+def test_of_others_everything_but_where_they_came_from_and_what_they_hold() -> None:
+    made = judged("GBR", "NOR", Outcome.REFUSED, LOW, detail={"part": 1}, size_bytes=7, result_ids=("other report",))
+    seen = view_of(made, auditor())
+
+    assert seen is not None
+    withheld = {"source", "request_id", "clearance", "node", "boot", "node_seq", "result_ids", "result_count"}
+    assert made.keys() - seen.fields.keys() == withheld
+    assert seen.fields["actor"] == {"kind": "client", "id": "GBR client"}
+    assert {name: value for name, value in made.items() if name not in {*withheld, "actor"}}.items() <= (
+        seen.fields.items()
+    )
+
+
+@pytest.mark.parametrize("level", [LOW, HIGH])
+@pytest.mark.parametrize("outcome", [Outcome.REFUSED, Outcome.FAILED])
+def test_refusal_of_the_invisible_is_that_of_the_absent(level: str, outcome: Outcome) -> None:
+    invisible = judged("NOR", "GBR", outcome, level, detail={"part": 1, "finding": "withheld"})
+    absent = entry(outcome=outcome, subject=Subject("report", "report-1"), detail={"finding": "absent"})
+    seen = view_of(invisible, auditor())
+
+    assert seen == view_of(absent, auditor())
+    assert seen is not None
+    assert seen.fields["object"] == {"type": "report", "id": "report-1"}
+    assert seen.fields["decision"] == outcome.value
+    assert seen.fields["actor"] == invisible["actor"]
+    hidden = {"owner", "label", "agreement", "scope", "purpose", "policies", "reasons", "detail", "bytes"}
+    assert hidden.isdisjoint(seen.fields)
+
+
+def test_refusal_shows_what_was_answered() -> None:
+    made = entry(outcome=Outcome.REFUSED, detail={"codes": ["outside-scope-topic"], "place": "report x"}, agreement="a")
+    seen = view_of(made, auditor())
+
+    assert seen is not None
+    assert seen.fields["detail"] == {"codes": ["outside-scope-topic"]}
+    assert "agreement" not in seen.fields
+
+
+@pytest.mark.parametrize("reason", sorted(TOLD_REASONS))
+def test_reason_that_lies_in_the_caller_is_shown(reason: str) -> None:
+    seen = view_of(entry(outcome=Outcome.REFUSED, reasons=(reason,)), auditor())
+
+    assert seen is not None
+    assert seen.fields["reasons"] == [reason]
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"reasons": ("role-missing", "not-releasable")},
+        {"reasons": ("not-a-party",)},
+        {"reasons": ("role-missing",), "owner": "GBR"},
+        {"reasons": ("role-missing",), "label": {"policy": "NATO", "classification": LOW}},
+    ],
+)
+def test_reason_that_lies_in_what_was_judged_is_not_shown(fields: dict[str, Any]) -> None:
+    seen = view_of(entry(outcome=Outcome.REFUSED, **fields), auditor())
+
+    assert seen is not None
+    assert "reasons" not in seen.fields
+
+
+@pytest.mark.parametrize(
+    ("fields", "is_owner"),
+    [
+        ({"owner": "NOR"}, True),
+        ({"owner": "GBR"}, False),
+        ({}, False),
+        ({"subject": Subject("agreement", "a"), "detail": {"parties": ["GBR", "NOR"]}}, True),
+        ({"subject": Subject("agreement", "a"), "detail": {"parties": ["GBR", "DNK"]}}, False),
+        ({"subject": Subject("agreement", "a"), "detail": {"parties": "NOR"}}, False),
+        ({"subject": Subject("agreement", "a")}, False),
+        ({"subject": Subject("report", "a"), "detail": {"parties": ["NOR"]}}, False),
+        ({"detail": {"parties": ["NOR"]}}, False),
+    ],
+)
+def test_owner_is_the_originator_or_a_party(fields: dict[str, Any], is_owner: bool) -> None:
+    assert owns(entry(actor=client_of("GBR"), **fields), "NOR") is is_owner
+
+
+def test_agreement_s_entries_are_in_every_party_s_slice() -> None:
+    made = entry(
+        event=EventName.AGREEMENT_SIGNED,
+        actor=client_of("GBR"),
+        subject=Subject("agreement", "agreement-1", 2),
+        detail={"parties": ["GBR", "NOR"]},
+    )
+
+    assert extent_of(view_of(made, auditor("NOR"))) is Extent.OTHERS
+    assert extent_of(view_of(made, auditor("GBR"))) is Extent.WHOLE
+    assert view_of(made, auditor("DNK")) is None
+
+
+def test_service_s_own_entries_are_the_exchange_s_alone() -> None:
+    made = entry(event=EventName.SERVICE_STARTED, actor=Actor("service"))
+
+    assert extent_of(view_of(made, auditor(None))) is Extent.WHOLE
+    assert view_of(made, auditor("NOR")) is None
+
+
+# ── criteria ──────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+FOUND = [
+    ({}, True),
+    ({"since": NOW}, True),
+    ({"since": NOW.replace(hour=13)}, False),
+    ({"until": NOW}, False),
+    ({"until": NOW.replace(hour=13)}, True),
+    ({"member": "NOR"}, True),
+    ({"member": "GBR"}, False),
+    ({"agency": "NOR agency"}, True),
+    ({"agency": "NOR"}, False),
+    ({"client": "NOR client"}, True),
+    ({"client": "GBR client"}, False),
+    ({"subject": "report-1"}, True),
+    ({"subject": "report-2"}, False),
+    ({"owner": "GBR"}, True),
+    ({"owner": "NOR"}, False),
+    ({"agreement": "agreement-1"}, True),
+    ({"agreement": "agreement-2"}, False),
+    ({"event": "report.read"}, True),
+    ({"event": "report.posted"}, False),
+    ({"outcome": "refused"}, True),
+    ({"outcome": "permitted"}, False),
+    ({"level": LOW}, True),
+    ({"level": HIGH}, False),
+    ({"reason": "not-releasable"}, True),
+    ({"reason": "releasable"}, False),
+    ({"text": "releasable"}, True),
+    ({"text": "recalled"}, False),
+    ({"member": "NOR", "text": "releasable", "owner": "GBR"}, True),
+    ({"member": "NOR", "text": "releasable", "owner": "DNK"}, False),
+]
+ASKED_OF_A_REFUSAL = {"owner", "agreement", "level", "reason", "text"}
+
+
+@pytest.mark.parametrize(("asked", "is_found"), FOUND)
+def test_filter_finds_what_is_shown(asked: dict[str, Any], is_found: bool) -> None:
+    seen = view_of(judged("NOR", "GBR", Outcome.REFUSED, LOW), auditor(None))
+
+    assert seen is not None
+    assert matches(seen, Criteria(**asked)) is is_found
+
+
+@pytest.mark.parametrize(("asked", "is_found"), FOUND)
+def test_filter_never_finds_what_is_withheld(asked: dict[str, Any], is_found: bool) -> None:
+    seen = view_of(judged("NOR", "GBR", Outcome.REFUSED, LOW), auditor("NOR"))
+
+    assert seen is not None
+    assert matches(seen, Criteria(**asked)) is (is_found and ASKED_OF_A_REFUSAL.isdisjoint(asked))
+
+
+@pytest.mark.parametrize(
+    ("asked", "is_about_judgement"),
+    [({name: "x"}, name in {"owner", "agreement", "level"}) for name in ("owner", "agreement", "level", "member")],
+)
+def test_what_a_refusal_withholds_is_known(asked: dict[str, Any], is_about_judgement: bool) -> None:
+    assert Criteria(**asked).asks_for_judgement is is_about_judgement
+
+
+def test_criteria_as_the_entry_about_the_search_holds_them() -> None:
+    assert Criteria().as_detail() == {}
+    assert Criteria(since=NOW, member="NOR", text="x").as_detail() == {
+        "since": "2026-06-01T12:00:00Z",
+        "member": "NOR",
+        "text": "x",
+    }

@@ -1,0 +1,152 @@
+"""Searching the log: whatever is asked for, in whose slice, in which order, all of it is found and in order."""
+
+import random
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+
+from exchange.audit import (
+    Actor,
+    Auditor,
+    Criteria,
+    EntryDraft,
+    EventName,
+    Outcome,
+    Subject,
+    matches,
+    parse_entry,
+    view_of,
+)
+from exchange.store import Hit, Place, Sought, Store
+from tests.support.sequencing import sequence
+from tests.support.store import NOW, draft
+
+MEMBERS = ("GBR", "NOR", "DNK", "GB", "GBRX")
+LEVELS = ("SECRET", "CONFIDENTIAL", "RESTRICTED")
+EVENTS = (EventName.REPORT_READ, EventName.REPORT_POSTED, EventName.REPORT_LISTED)
+REASONS = ((), (), ("above-clearance",), ("not-releasable", "above-clearance"), ("role-missing",))
+SEED = 4711
+
+
+def random_draft(dice: random.Random, number: int) -> EntryDraft:
+    member = dice.choice((*MEMBERS, None))
+    agency = f"agency {dice.randrange(2)}"
+    actor = (
+        Actor("host")
+        if member is None
+        else Actor("client", id=f"{member} {dice.randrange(3)}", member=member, agency=agency)
+    )
+    # Several entries share a moment.
+    fields: dict[str, object] = {"at": NOW + timedelta(seconds=number // 3), "actor": actor}
+    kind, reasons = dice.randrange(4), dice.choice(REASONS)
+    if kind < 2:
+        level, agreement = dice.choice(LEVELS), f"agreement {dice.randrange(3)}"
+        fields |= {"label": {"policy": "NATO", "classification": level}, "owner": dice.choice(parties_of(agreement))}
+        fields |= {"subject": Subject("report", f"report {dice.randrange(9)}", 1)}
+        fields |= {"agreement": agreement, "scope": "s"}
+        # Who is no party is refused.
+        reasons = reasons if member in parties_of(agreement) else ("not-a-party",)
+    if kind == 2 and member is not None:
+        agreement = dice.choice(treaties_of(member))
+        fields |= {"subject": Subject("agreement", agreement), "agreement": agreement}
+        fields |= {"detail": {"parties": parties_of(agreement)}}
+        return draft(EventName.AGREEMENT_SIGNED, **fields)
+    outcome = Outcome.REFUSED if reasons else dice.choice((Outcome.PERMITTED, Outcome.PERMITTED, Outcome.FAILED))
+    return draft(dice.choice(EVENTS), outcome=outcome, reasons=reasons, **fields)
+
+
+def parties_of(agreement: str) -> list[str]:
+    return {"agreement 0": ["GBR", "NOR"], "agreement 1": ["NOR", "DNK"], "agreement 2": ["GB", "GBRX"]}[agreement]
+
+
+def treaties_of(member: str | None) -> tuple[str, ...]:
+    return tuple(each for each in (f"agreement {number}" for number in range(3)) if member in parties_of(each))
+
+
+def random_criteria(dice: random.Random) -> Criteria:
+    asked: dict[str, object] = {}
+    choices: dict[str, Sequence[object]] = {
+        "since": [NOW + timedelta(seconds=dice.randrange(100))],
+        "until": [NOW + timedelta(seconds=dice.randrange(100))],
+        "member": MEMBERS,
+        "agency": ["agency 0", "agency 9"],
+        "client": ["GBR 1", "NOR 2", "nobody"],
+        "subject": ["report 3", "agreement 1", "report 99"],
+        "owner": MEMBERS,
+        "agreement": ["agreement 0", "agreement 2"],
+        "event": [event.value for event in EVENTS] + ["agreement.signed", "no.such"],
+        "outcome": [outcome.value for outcome in Outcome],
+        "level": LEVELS,
+        "reason": ["above-clearance", "role-missing", "clear"],
+        "text": ["clear", "role", "x|y"],
+    }
+    for name in dice.sample(sorted(choices), dice.choice((0, 1, 1, 1, 2, 3))):
+        asked[name] = dice.choice(choices[name])
+    return Criteria(**asked)  # type: ignore[arg-type]  # names of the fields
+
+
+async def all_found(store: Store, sought: Sought, auditor: Auditor, at_a_time: int) -> list[Hit]:
+    found = []
+    async for hits in store.found_entries(sought, at_a_time=at_a_time):
+        assert hits
+        for hit in hits:
+            view = view_of(parse_entry(hit.content), auditor)
+            if view is not None and matches(view, sought.criteria):
+                found.append(hit)
+    return found
+
+
+@pytest.fixture
+async def contents(store: Store, store_url: str) -> list[bytes]:
+    dice = random.Random(SEED)
+    for number in range(300):
+        await store.append(random_draft(dice, number))
+    assert sequence(store_url) == 300
+    return await store.entries(1_000)
+
+
+def auditor_of(member: str | None, levels: frozenset[str] | None) -> Auditor:
+    return Auditor(member, lambda label: levels is None or label["classification"] in levels)
+
+
+async def test_every_search_finds_what_reading_all_of_it_finds(store: Store, contents: list[bytes]) -> None:
+    dice = random.Random()
+    for _ in range(150):
+        member, criteria = dice.choice((None, "GBR", "NOR", "GB", "ESP")), random_criteria(dice)
+        levels = dice.choice((None, frozenset({"SECRET", "RESTRICTED"}), frozenset()))
+        auditor, newest_first = auditor_of(member, levels), dice.choice((True, False))
+        sought = Sought(criteria, member, treaties_of(member), levels, newest_first=newest_first)
+
+        found = await all_found(store, sought, auditor, dice.choice((1, 2, 7, 101)))
+
+        views = [(content, view_of(parse_entry(content), auditor)) for content in contents]
+        expected = {content for content, view in views if view is not None and matches(view, criteria)}
+        assert {hit.content for hit in found} == expected, sought
+        assert len(found) == len(expected), sought
+        assert found == sorted(found, reverse=newest_first), sought
+
+
+async def test_search_goes_on_behind_any_place(store: Store, contents: list[bytes]) -> None:
+    auditor = auditor_of("NOR", None)
+    for newest_first in (True, False):
+        sought = Sought(Criteria(), "NOR", treaties_of("NOR"), newest_first=newest_first)
+        whole = await all_found(store, sought, auditor, 50)
+        assert len(whole) > 50
+        for number in (0, 1, 20, len(whole) - 1):
+            rest = await all_found(store, replace(sought, place=whole[number].place), auditor, 50)
+            assert rest == whole[number + 1 :]
+
+
+async def test_what_has_no_place_yet_is_not_found_but_shown(store: Store, store_url: str) -> None:
+    receipt = await store.append(draft())
+    sought = Sought(Criteria(), None)
+
+    assert await all_found(store, sought, auditor_of(None, None), 10) == []
+    assert parse_entry(await store.entry(receipt.entry) or b"")["id"] == receipt.entry
+    assert await store.entry("absent") is None
+    sequence(store_url)
+    (hit,) = await all_found(store, sought, auditor_of(None, None), 10)
+    assert hit.id == receipt.entry
+    assert hit.place == Place(hit.place.at_micros, 1, 0)

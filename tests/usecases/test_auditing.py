@@ -1,0 +1,375 @@
+"""Auditors: each finds its slice, complete and no more; what is withheld cannot be probed; each look is an entry."""
+
+import base64
+import hashlib
+import json
+from dataclasses import dataclass, fields, replace
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from exchange import usecases
+from exchange.audit import Auditor, Criteria, EventName, Extent, Outcome, parse_entry, view_of
+from exchange.crypto import seal_token
+from exchange.kernel import ExchangeError, InvalidError, MalformedError, NotFoundError, new_id
+from exchange.markings import Label
+from exchange.release import Reason
+from exchange.usecases import ClearanceChange, EntryQuery, FoundEntry, ListQuery
+from exchange.usecases.auditing import label_of
+from tests.support.world import AGREEMENT, NOW, World
+
+SECRET_TO_NOR = Label("NATO", "SECRET", releasable_to=("GBR", "NOR"))
+SECRET_TO_NOBODY = Label("NATO", "SECRET", releasable_to=("GBR",))
+RESTRICTED = Label("NATO", "RESTRICTED", releasable_to=("DNK", "GBR", "NOR"))
+ABSENT = new_id(NOW, bytes(10))
+AUDITORS = ("auditor", "GBR auditor", "NOR auditor", "DNK auditor", "ESP auditor", "NOR low auditor")
+AGREEMENT_OF_TWO = AGREEMENT.replace("[GBR, NOR, DNK]", "[GBR, ESP]").replace("[GBR, NOR]", "[GBR, ESP]")
+
+
+@dataclass
+class Audited:
+    """A world in which something has happened, and what."""
+
+    world: World
+    shared: str
+    hidden: str
+    low: str
+    foreign: str
+    treaty: str
+
+
+@pytest.fixture
+async def audited(populated: World) -> Audited:
+    world = populated
+    for member in ("GBR", "NOR", "DNK", "ESP"):
+        await world.enrol(f"{member} auditor", member, "auditor", level="TOP SECRET", compartments=("ATOMAL",))
+    await world.enrol("NOR low auditor", "NOR", "auditor", level="RESTRICTED")
+    await usecases.change_clearance(
+        world.services, world.call(None), world.clients["auditor"].id, ClearanceChange("TOP SECRET", ("ATOMAL",))
+    )
+    shared = await world.post(label=SECRET_TO_NOR)
+    hidden = await world.post(label=SECRET_TO_NOBODY)
+    low = await world.post(label=RESTRICTED)
+    main = world.agreement_id
+    treaty = await world.agree(AGREEMENT_OF_TWO, signatories=("GBR", "ESP"))
+    foreign = await world.post(label=Label("NATO", "SECRET", releasable_to=("ESP", "GBR")))
+    world.agreement_id = main
+    for reader in ("GBR reader", "NOR reader", "DNK reader", "ESP reader", "stranger", "operator"):
+        for report in (shared, hidden, low, foreign, ABSENT):
+            await world.attempt(usecases.pull_report(world.services, world.call(reader), report))
+        await world.attempt(usecases.read_part(world.services, world.call(reader), shared, 1))
+        await world.attempt(usecases.list_reports(world.services, world.call(reader), ListQuery()))
+    await world.attempt(
+        usecases.post_report(world.services, world.call("NOR contributor"), world.posted(topic="none", agreement=main))
+    )
+    for agreement in (main, treaty, ABSENT):
+        for name in ("NOR signatory", "ESP signatory"):
+            await world.attempt(usecases.show_agreement(world.services, world.call(name), agreement))
+    await usecases.record_service(world.services, EventName.SERVICE_STARTED)
+    world.sequence()
+    return Audited(world, shared, hidden, low, foreign, treaty)
+
+
+async def search(world: World, name: str, *, limit: int = 500, **asked: Any) -> list[FoundEntry]:
+    """Return all that `name` finds, page by page."""
+    found: list[FoundEntry] = []
+    query = EntryQuery(Criteria(**asked), limit=limit)
+    while True:
+        page = (await usecases.search_entries(world.services, world.call(name), query)).value
+        found += page.items
+        if page.next is None:
+            return found
+        query = replace(query, cursor=page.next)
+
+
+def auditor_facts(world: World, name: str) -> Auditor:
+    client = world.clients[name]
+    ranks = world.services.law.catalogue
+    held = "TOP SECRET" if name == "auditor" else client.clearance.level
+
+    def covers(label: Any) -> bool:
+        return ranks.clearance_rank(held) >= ranks.protection_rank(label_of(label))
+
+    return Auditor(None if client.member == "EXCHANGE" else client.member, covers)
+
+
+@pytest.mark.parametrize("name", AUDITORS)
+async def test_slice_is_complete_and_no_more(audited: Audited, name: str) -> None:
+    everything = [parse_entry(content) for content in await audited.world.services.store.entries(5_000)]
+    views = {entry["id"]: view_of(entry, auditor_facts(audited.world, name)) for entry in everything}
+    expected = {entry_id: view for entry_id, view in views.items() if view is not None}
+
+    found = await search(audited.world, name)
+
+    assert {each.receipt.entry: each.view for each in found} == expected
+    assert len(found) == len(expected) > 5
+    times = [str(each.view.fields["ts"]) for each in found]
+    assert times == sorted(times, reverse=True)
+
+
+async def test_originator_sees_every_reader_of_its_reports_and_the_refused_ones_with_why(audited: Audited) -> None:
+    found = await search(audited.world, "GBR auditor", subject=audited.hidden)
+    by_member = {each.view.fields["member"]: each.view for each in found if each.view.fields["type"] == "report.read"}
+
+    assert set(by_member) == {"GBR", "NOR", "DNK", "ESP"}
+    assert by_member["NOR"].extent is Extent.OTHERS
+    assert by_member["NOR"].fields["reasons"] == ["not-releasable"]
+    assert "source" not in by_member["NOR"].fields
+
+
+async def test_refusal_of_an_own_client_is_the_same_for_invisible_and_absent(audited: Audited) -> None:
+    shapes = []
+    for report in (audited.hidden, audited.foreign, ABSENT):
+        (found,) = await search(audited.world, "NOR auditor", subject=report, client=client_id(audited, "NOR reader"))
+        assert found.view.extent is Extent.REFUSAL
+        told = {name: value for name, value in found.view.fields.items() if name not in {"id", "ts", "request_id"}}
+        told.pop("node_seq")
+        shapes.append(json.dumps(told, sort_keys=True).replace(report, "*"))
+
+    assert len(set(shapes)) == 1
+    assert '"decision": "refused"' in shapes[0]
+
+
+def client_id(audited: Audited, name: str) -> str:
+    return audited.world.clients[name].id
+
+
+async def test_no_filter_finds_what_a_refusal_withholds(audited: Audited) -> None:
+    world = audited.world
+    own = {each.receipt.entry for each in await search(world, "NOR auditor", client=client_id(audited, "NOR reader"))}
+    refused = {each.receipt.entry for each in await search(world, "NOR auditor", outcome="refused")} & own
+    assert len(refused) >= 3
+    probes: list[dict[str, str]] = [
+        *({"owner": member} for member in ("GBR", "ESP")),
+        *({"agreement": each} for each in (world.agreement_id, audited.treaty)),
+        *({"level": level} for level in ("SECRET", "RESTRICTED")),
+        *({"reason": reason.value} for reason in Reason if reason is not Reason.ROLE_MISSING),
+        *({"text": text} for text in ("releasable", "party", "o")),
+    ]
+    for probe in probes:
+        for more in ({}, {"client": client_id(audited, "NOR reader")}, {"outcome": "refused"}, {"member": "NOR"}):
+            found = await search(world, "NOR auditor", **{**probe, **more})
+            assert refused.isdisjoint(each.receipt.entry for each in found), probe
+
+
+@pytest.mark.parametrize("name", AUDITORS)
+async def test_every_filter_finds_within_the_slice_what_the_view_shows(audited: Audited, name: str) -> None:
+    whole = {each.receipt.entry: each.view.fields for each in await search(audited.world, name)}
+    world = audited.world
+    asked: dict[str, list[str]] = {
+        "member": ["GBR", "NOR", "ESP", "EXCHANGE"],
+        "agency": ["NCSC", "none"],
+        "client": [client_id(audited, each) for each in ("NOR reader", "GBR contributor", "ESP reader")],
+        "subject": [audited.shared, audited.hidden, audited.foreign, ABSENT, world.agreement_id, audited.treaty],
+        "owner": ["GBR", "NOR", "ESP"],
+        "agreement": [world.agreement_id, audited.treaty],
+        "event": ["report.read", "agreement.signed", "service.started", "audit.searched"],
+        "outcome": [outcome.value for outcome in Outcome],
+        "level": ["SECRET", "RESTRICTED", "TOP SECRET"],
+        "reason": [Reason.NOT_RELEASABLE.value, Reason.ROLE_MISSING.value, Reason.RECALLED.value],
+        "text": ["role", "not-"],
+    }
+    assert asked.keys() == {each.name for each in fields(Criteria)} - {"since", "until"}
+    places = {
+        "client": ("actor", "id"),
+        "subject": ("object", "id"),
+        "event": ("type", None),
+        "outcome": ("decision", None),
+        "level": ("label", "classification"),
+    }
+    for filter_name, values in asked.items():
+        for value in values:
+            found = await search(world, name, **{filter_name: value})
+            outer, inner = places.get(filter_name, (filter_name, None))
+            for each in found:
+                if filter_name in {"reason", "text"}:
+                    assert value in " ".join(each.view.fields["reasons"])  # type: ignore[call-overload]  # a list
+                    continue
+                shown = each.view.fields[outer]
+                assert (shown if inner is None else shown[inner]) == value  # type: ignore[index]  # a mapping
+            fresh = {each.receipt.entry for each in found} - whole.keys()
+            assert all(each.view.fields["type"] == "audit.searched" for each in found if each.receipt.entry in fresh)
+
+
+async def test_auditor_that_is_not_cleared_sees_no_stub_and_no_count(audited: Audited) -> None:
+    high = await search(audited.world, "NOR auditor")
+    low = await search(audited.world, "NOR low auditor")
+    shown = {each.receipt.entry for each in low}
+
+    assert shown < {each.receipt.entry for each in high}
+    assert {each.view.fields.get("label", {}).get("classification") for each in low} == {None, "RESTRICTED"}  # type: ignore[attr-defined]  # a mapping
+    assert audited.shared not in json.dumps([each.view.fields for each in low if "label" in each.view.fields])
+    for level in ("SECRET", "TOP SECRET"):
+        assert await search(audited.world, "NOR low auditor", level=level) == []
+
+
+@pytest.mark.parametrize("name", ["auditor", "NOR auditor"])
+async def test_clearance_that_has_run_out_covers_no_label(audited: Audited, name: str) -> None:
+    world = audited.world
+    change = ClearanceChange("TOP SECRET", until=NOW - timedelta(days=1))
+    await usecases.change_clearance(world.services, world.call(None), world.clients[name].id, change)
+    found = await search(world, name)
+
+    assert found
+    assert all("label" not in each.view.fields for each in found)
+
+
+async def test_compartment_that_is_not_held_hides_the_entry(audited: Audited) -> None:
+    world = audited.world
+    await world.enrol("NOR plain auditor", "NOR", "auditor", level="TOP SECRET")
+    await world.enrol("NOR cleared", "NOR", "reader", compartments=("ATOMAL",))
+    label = Label("NATO", "SECRET", ("ATOMAL",), ("GBR", "NOR"))
+    report = await world.post(label=label)
+    await usecases.pull_report(world.services, world.call("NOR cleared"), report)
+    world.sequence()
+
+    assert [each.view.fields["type"] for each in await search(world, "NOR auditor", subject=report)] == ["report.read"]
+    assert await search(world, "NOR plain auditor", subject=report) == []
+
+
+@pytest.mark.parametrize("newest_first", [True, False])
+async def test_pages_hold_each_entry_once_and_in_order(audited: Audited, newest_first: bool) -> None:
+    world, found = audited.world, []
+    whole = [each.receipt.entry for each in await search(world, "NOR auditor", until=NOW + timedelta(days=1))]
+    query = EntryQuery(Criteria(), limit=3, newest_first=newest_first)
+    for _ in range(len(whole)):
+        page = (await usecases.search_entries(world.services, world.call("NOR auditor"), query)).value
+        found += [each.receipt.entry for each in page.items]
+        if not page.items or page.next is None:
+            break
+        assert len(page.items) == 3 or not newest_first or page.next is None
+        query = replace(query, cursor=page.next)
+
+    assert found == (whole if newest_first else whole[::-1])
+
+
+async def test_oldest_first_goes_on_where_it_ended(audited: Audited) -> None:
+    world = audited.world
+    query = EntryQuery(Criteria(event="report.posted"), newest_first=False)
+    empty = EntryQuery(Criteria(event="audit.read"), newest_first=False)
+    first = (await usecases.search_entries(world.services, world.call("GBR auditor"), query)).value
+    nothing = (await usecases.search_entries(world.services, world.call("GBR auditor"), empty)).value
+    world.clock.advance(timedelta(seconds=1))
+    report = await world.post()
+    world.sequence()
+    again = replace(query, cursor=first.next)
+    (found,) = (await usecases.search_entries(world.services, world.call("GBR auditor"), again)).value.items
+
+    assert found.view.fields["object"]["id"] == report  # type: ignore[index]  # a mapping
+    assert nothing.items == ()
+    assert nothing.next is not None
+    from_start = (
+        await usecases.search_entries(world.services, world.call("GBR auditor"), replace(query, cursor=nothing.next))
+    ).value
+    assert len(from_start.items) == len(first.items) + 1
+
+
+async def test_search_is_an_entry_with_its_filters_and_what_it_showed(audited: Audited) -> None:
+    world = audited.world
+    query = EntryQuery(Criteria(event="report.read", since=NOW), limit=2)
+    made = await world.attempt(usecases.search_entries(world.services, world.call("NOR auditor"), query))
+
+    assert made.entry["type"] == "audit.searched"
+    assert made.value.receipt.entry == made.entry["id"]
+    assert made.entry["detail"] == {
+        "event": "report.read",
+        "since": "2026-06-01T12:00:00Z",
+        "limit": 2,
+        "order": "newest",
+    }
+    assert made.entry["result_ids"] == [each.receipt.entry for each in made.value.value.items]
+    assert made.entry["member"] == "NOR"
+
+
+async def test_entry_is_shown_as_the_search_shows_it_and_its_leaf_proves_it(audited: Audited) -> None:
+    world = audited.world
+    contents = {parse_entry(each)["id"]: each for each in await world.services.store.entries(5_000)}
+    for found in await search(world, "NOR auditor"):
+        entry_id = found.receipt.entry
+        made = await world.attempt(usecases.show_entry(world.services, world.call("NOR auditor"), entry_id))
+
+        assert made.value.value == found
+        assert (made.entry["type"], made.entry["object"]) == ("audit.read", {"type": "entry", "id": entry_id})
+        leaf = hashlib.sha256(b"\0" + contents[entry_id]).digest()
+        assert found.receipt.leaf == base64.b64encode(leaf).decode()
+
+
+async def test_entry_of_others_is_absent(audited: Audited) -> None:
+    world = audited.world
+    own = {each.receipt.entry for each in await search(world, "NOR auditor")}
+    others = [each.receipt.entry for each in await search(world, "auditor") if each.receipt.entry not in own]
+    told = set()
+    for entry_id in (*others[:20], ABSENT, "no id at all", ""):
+        made = await world.attempt(usecases.show_entry(world.services, world.call("NOR auditor"), entry_id))
+        assert isinstance(made.error, NotFoundError)
+        assert made.entry["decision"] == "refused"
+        told.add(made.error.message)
+
+    assert len(others) > 20
+    assert len(told) == 1
+
+
+@pytest.mark.parametrize("thief", ["NOR auditor", "auditor", "GBR auditor"])
+async def test_cursor_serves_whom_it_was_given_to(audited: Audited, thief: str) -> None:
+    world, query = audited.world, EntryQuery(limit=2)
+    page = (await usecases.search_entries(world.services, world.call("DNK auditor"), query)).value
+    assert page.next is not None
+    forged = seal_token(world.services.cursor_key, "log cursor of nobody", bytes(24), bytes(12))
+    for cursor in (page.next, page.next[:-1], forged, "", "x" * 80):
+        made = await world.attempt(
+            usecases.search_entries(world.services, world.call(thief), replace(query, cursor=cursor))
+        )
+        assert isinstance(made.error, MalformedError)
+        assert made.entry["decision"] == "refused"
+
+
+@pytest.mark.parametrize(
+    ("asked", "code"),
+    [
+        ({"event": "report.pulled"}, "unknown-event"),
+        ({"outcome": "allowed"}, "unknown-outcome"),
+        ({"level": "secret"}, "unknown-level"),
+        ({"reason": "not-releas"}, "unknown-reason"),
+        ({"text": ""}, "invalid-value"),
+        ({"member": "GBR\0"}, "invalid-value"),
+        ({"subject": "x" * 129}, "invalid-value"),
+        ({"client": "\ud800"}, "invalid-value"),
+    ],
+)
+async def test_filter_that_can_find_nothing_is_a_fault(audited: Audited, asked: dict[str, str], code: str) -> None:
+    world = audited.world
+    query = EntryQuery(Criteria(**asked))
+    made = await world.attempt(usecases.search_entries(world.services, world.call("NOR auditor"), query))
+
+    assert isinstance(made.error, InvalidError)
+    assert [fault.code for fault in made.error.faults] == [code]
+    assert made.entry["detail"] == {"codes": [code]}
+
+
+@pytest.mark.parametrize(
+    "fields_of_label",
+    [
+        {"policy": "NATO"},
+        {"classification": "SECRET"},
+        {"policy": "NATO", "classification": "SECRET", "handling": ["B", "A"]},
+    ],
+)
+async def test_label_that_is_none_is_covered_by_nobody(audited: Audited, fields_of_label: dict[str, Any]) -> None:
+    world = audited.world
+    gaze = await usecases.auditing.admit_auditor(world.services, world.call("auditor"), event=EventName.AUDIT_READ)
+
+    assert gaze.auditor.covers(fields_of_label) is False
+    with pytest.raises(ExchangeError):
+        label_of(fields_of_label)
+
+
+async def test_without_the_log_nothing_is_shown(audited: Audited) -> None:
+    world = audited.world
+    world.sql("ALTER TABLE audit_outbox RENAME TO gone")
+    for act in (
+        usecases.search_entries(world.services, world.call("auditor"), EntryQuery()),
+        usecases.show_entry(world.services, world.call("auditor"), ABSENT),
+    ):
+        with pytest.raises(ExchangeError):
+            await act
