@@ -1,0 +1,49 @@
+"""`kill -9` at every step: the next sequencer goes on at once, and nothing that was signed is ever contradicted."""
+
+import asyncio
+import subprocess
+import sys
+from time import monotonic
+
+import pytest
+
+from exchange.audit import hash_leaf, root_of
+from exchange.custody import checkpoint_signed_by
+from exchange.usecases.sequence_log import Step
+from tests.support.log import Log, check_log
+from tests.support.postgres import ROOT
+
+POINTS = 60
+"""Three batches have fewer."""
+
+SECONDS = 60
+
+
+@pytest.mark.timeout(300)
+async def test_sequencer_killed_at_any_step_is_taken_over(log: Log) -> None:
+    command = [sys.executable, "-m", "tests.support.killed_sequencer", log.url, str(log.folder), str(POINTS)]
+    done = await asyncio.to_thread(subprocess.run, command, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    killed = int(done.stdout)
+    assert killed >= 50, done.stderr
+
+    begun = monotonic()
+    assert await log.drain() is Step.IDLE
+    assert monotonic() - begun < SECONDS
+
+    await check_log(log)
+    events = await log.events()
+    assert events.count("report.read") == 3 * POINTS
+    assert set(events) == {"report.read", "log.begun"}
+    await check_nothing_contradicted(log)
+
+
+async def check_nothing_contradicted(log: Log) -> None:
+    state = await log.store.log.state()
+    assert state is not None
+    leaves = [hash_leaf(content) for content in await log.store.log.contents(1, 0, state.size)]
+    notes = (log.folder / "signed").read_bytes().split(b"\0")[:-1]
+    assert len(notes) > POINTS
+    for note in notes:
+        signed = checkpoint_signed_by(state.keys, note)
+        assert signed.root == root_of(leaves[: signed.size])
