@@ -77,7 +77,8 @@ class Sql:
         return Statement(sql, tuple(columns), {})
 
     def _arrays(self, name: str, columns: Iterable[str]) -> str:
-        types = [table(name).c[column].type.compile(self._dialect) for column in columns]
+        # An array has no collation; its values take the column's when they are inserted.
+        types = [table(name).c[column].type.compile(self._dialect).partition(" COLLATE ")[0] for column in columns]
         return ", ".join(f"${number}::{kind}[]" for number, kind in enumerate(types, start=1))
 
 

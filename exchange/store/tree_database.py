@@ -6,6 +6,7 @@ Its settings let others take over within seconds: a sequencer that was stopped o
 import asyncio
 import os
 import sqlite3
+import time
 from collections.abc import Callable, Generator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
@@ -24,6 +25,8 @@ T = TypeVar("T")
 
 LogSteps = Generator[Ask | Put, Sequence[Row], T]
 """One transaction: it yields statements and is sent their rows."""
+
+_LOCK_RETRY_SECONDS = 0.001
 
 _GUARDS = (
     "SET lock_timeout = '5s'",
@@ -95,10 +98,23 @@ class SqliteTree:
 
     def _transact(self, steps: LogSteps[T]) -> T:
         connection = self._open()
-        connection.execute("BEGIN IMMEDIATE")
+        self._lock(connection)
         result = _drive(connection, steps)
         connection.execute("COMMIT")
         return result
+
+    def _lock(self, connection: sqlite3.Connection) -> None:
+        # SQLite's own waiting sleeps ever longer, and writers that follow each other closely leave it out for seconds.
+        deadline = time.monotonic() + self._wait_seconds
+        while True:
+            try:
+                connection.execute("BEGIN IMMEDIATE")
+            except sqlite3.OperationalError as exc:
+                if exc.sqlite_errorcode != sqlite3.SQLITE_BUSY or time.monotonic() > deadline:
+                    raise
+                time.sleep(_LOCK_RETRY_SECONDS)
+            else:
+                return
 
     def _open(self) -> sqlite3.Connection:
         # A file that was put in the place of another one is another database: what was known of it is void.
@@ -106,6 +122,7 @@ class SqliteTree:
         if self._connection is None or file != self._file:
             self._drop()
             self._connection = connect(self._path, wait_seconds=self._wait_seconds)
+            self._connection.execute("PRAGMA busy_timeout = 0")
             self._file = file
         return self._connection
 
