@@ -39,7 +39,6 @@ class PostJob:
     draft: EntryDraft
     policy_version: int
     idempotency: Idempotency | None
-    digest: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,7 +111,7 @@ class _Batch:
             rows = yield Ask(self.statements.known_keys, {"since": since, **names})
             self.keys = {(row[0], row[1]): (row[2], row[3]) for row in rows}
         if posts:
-            rows = yield Ask(self.statements.known_classes, {"digests": _listed(post.digest for post in posts)})
+            rows = yield Ask(self.statements.known_classes, {"digests": _listed(post.report.digest for post in posts)})
             self.class_ids = {row[0]: row[1] for row in rows}
 
     def place(self, job: Job) -> Result:
@@ -181,13 +180,13 @@ class _Batch:
         return PostedRow(report.id, self.seq, class_id, entry.receipt)
 
     def _class_id(self, job: PostJob) -> int:
-        known = self.class_ids.get(job.digest)
+        known = self.class_ids.get(job.report.digest)
         if known is not None:
             return known
         self.class_version += 1
-        self.class_ids[job.digest] = self.class_version
+        self.class_ids[job.report.digest] = self.class_version
         facts = orjson.dumps(class_as_json(job.report.facts)).decode()
-        self.classes.append((self.class_version, job.digest, facts))
+        self.classes.append((self.class_version, job.report.digest, facts))
         return self.class_version
 
 

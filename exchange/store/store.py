@@ -10,7 +10,6 @@ from exchange.agreements import Agreement
 from exchange.audit import EntryDraft, Receipt
 from exchange.kernel import Clock, UnavailableError
 from exchange.members import Client, Member
-from exchange.release import class_digest
 from exchange.store.batch import AppendJob, Job, PostJob, ProbeJob, Result, Steps, write_batch
 from exchange.store.cosigning import add_cosignature
 from exchange.store.dialect import Row, Sql, Statement, Value
@@ -222,7 +221,7 @@ class Store:
 
         Raises StalePolicyError where it is not, ConflictError for an idempotency key that came with another request.
         """
-        result = await self._submitted(PostJob(report, draft, policy_version, idempotency, class_digest(report.facts)))
+        result = await self._submitted(PostJob(report, draft, policy_version, idempotency))
         if isinstance(result, PostedRow | IdempotentReplay):
             return result
         raise UnavailableError("the store gave no answer to a post")

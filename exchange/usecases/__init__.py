@@ -16,7 +16,7 @@ from exchange.usecases.agreements import (
     withdraw_agreement,
 )
 from exchange.usecases.auditing import FoundEntry
-from exchange.usecases.authenticate import authenticate
+from exchange.usecases.authenticate import authenticate, authenticated_row
 from exchange.usecases.check_readiness import Check, Readiness, check_readiness
 from exchange.usecases.clients import (
     ClearanceChange,
@@ -66,6 +66,7 @@ __all__ = [
     "add_certificate",
     "add_member",
     "authenticate",
+    "authenticated_row",
     "change_clearance",
     "change_standing",
     "check_readiness",

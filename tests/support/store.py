@@ -27,7 +27,7 @@ from exchange.audit import Actor, EntryDraft, EventName, Outcome
 from exchange.kernel import new_id
 from exchange.markings import Label
 from exchange.members import Clearance, Client, ClientId, Member, MemberCode, Role, Standing
-from exchange.release import ClassFacts
+from exchange.release import ClassFacts, class_digest
 from exchange.reports import Precedence
 from exchange.store import NewPart, NewReport, Sealed, Store, migrate
 from exchange.store.dialect import Row
@@ -191,6 +191,7 @@ def new_report(facts: ClassFacts | None = None, **fields: object) -> NewReport:
         "id": fresh_id(),
         "version": 1,
         "facts": facts or class_facts(),
+        "digest": class_digest(facts or class_facts()),
         "precedence": Precedence.ROUTINE,
         "posted_at": NOW,
         "valid_until": None,
