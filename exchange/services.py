@@ -20,7 +20,7 @@ from exchange.settings import Settings, read_policies
 from exchange.store import Store
 from exchange.store.last_signed import LastSignedFile
 from exchange.store.sequencing import LogTree
-from exchange.usecases import Services
+from exchange.usecases import Services, personal_custody
 from exchange.usecases.sequence_log import Desk, Sequencer
 from exchange.usecases.sweep_log import Index, Sweep
 
@@ -37,7 +37,10 @@ async def open_services(settings: Settings) -> AsyncIterator[Services]:
     custodian = FileCustodian.load(settings.roots_file, randomness=system_randomness)
     cursor_key = settings.cursor_key()
     url = settings.database_url_with_password()
-    store = await Store.open(url, node=settings.node, clock=system_clock, randomness=system_randomness)
+    personal = personal_custody(custodian, cursor_key, period_months=settings.personal_period_months)
+    store = await Store.open(
+        url, node=settings.node, clock=system_clock, randomness=system_randomness, personal=personal
+    )
     try:
         yield Services(
             store=store,
