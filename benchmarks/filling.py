@@ -25,14 +25,14 @@ from exchange.custody import FileCustodian
 from exchange.kernel import new_id, system_clock, to_micros
 from exchange.markings import Label
 from exchange.members import MemberCode
-from exchange.release import ClassFacts, class_as_json, class_digest, class_facts, load_law
+from exchange.release import ClassFacts, class_as_json, class_digest, load_law
 from exchange.reports import Header, PartHeader, PostedPart, PostedReport, Precedence, Protection, ReportId
 from exchange.settings import InstanceLayout, load_settings, read_policies
 from exchange.store import NewReport, Store
 from exchange.store.batch import _part_row, _report_row
 from exchange.store.tables import table
 from exchange.usecases import Services
-from exchange.usecases.sealing import seal_report
+from exchange.usecases.sealing import seal_report, stored_json
 
 T = TypeVar("T")
 Values = tuple[Any, ...]
@@ -122,12 +122,12 @@ def _seal_chunk(start: int, size: int, count: int) -> Chunk:
     for index in range(start, start + size):
         posted_at = end - _SPAN * ((count - index) / count)
         header, content = report(index, agreements, posted_at)
-        facts = class_facts(header)
-        sealed: NewReport = _now(seal_report(services, header, _posted(header, content), facts))
+        header_json = stored_json(services, header)
+        sealed: NewReport = _now(seal_report(services, header, _posted(header, content), header_json))
         recorded_at = to_micros(posted_at)
         chunk.reports.append(_report_row(sealed, seq=index + 1, class_id=0, recorded_at=recorded_at))
         chunk.parts.extend(_part_row(sealed, part) for part in sealed.parts)
-        chunk.digests.append(class_digest(facts))
+        chunk.digests.append(sealed.digest)
     return chunk
 
 

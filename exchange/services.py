@@ -6,7 +6,6 @@ Does not: know the web framework, so that an operator's verb starts without it; 
 
 import asyncio
 import logging
-import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from multiprocessing.connection import Connection
@@ -15,13 +14,13 @@ from exchange.custody import FileCustodian, load_log_key
 from exchange.entrypoints.http.logs import log_to_stderr
 from exchange.entrypoints.jobs.keeper import watch_supervisor
 from exchange.entrypoints.jobs.sequencer import Job, SequencerLoop, stop_on_signals, wait_for
-from exchange.kernel import ExchangeError, system_clock
+from exchange.kernel import ExchangeError, system_clock, system_randomness
 from exchange.release import load_law
 from exchange.settings import Settings, read_policies
 from exchange.store import Store
 from exchange.store.last_signed import LastSignedFile
 from exchange.store.sequencing import LogTree
-from exchange.usecases import Services
+from exchange.usecases import Services, personal_custody
 from exchange.usecases.sequence_log import Desk, Sequencer
 from exchange.usecases.sweep_log import Index, Sweep
 
@@ -35,13 +34,21 @@ _log = logging.getLogger("exchange.sequencer")
 async def open_services(settings: Settings) -> AsyncIterator[Services]:
     """Open the rooms that `settings` name, for as long as the context lasts."""
     law = load_law(read_policies(settings.policies_dir))
-    custodian = FileCustodian.load(settings.roots_file)
+    custodian = FileCustodian.load(settings.roots_file, randomness=system_randomness)
     cursor_key = settings.cursor_key()
     url = settings.database_url_with_password()
-    store = await Store.open(url, node=settings.node, clock=system_clock, randomness=os.urandom)
+    personal = personal_custody(custodian, cursor_key, period_months=settings.personal_period_months)
+    store = await Store.open(
+        url, node=settings.node, clock=system_clock, randomness=system_randomness, personal=personal
+    )
     try:
         yield Services(
-            store=store, custodian=custodian, law=law, clock=system_clock, randomness=os.urandom, cursor_key=cursor_key
+            store=store,
+            custodian=custodian,
+            law=law,
+            clock=system_clock,
+            randomness=system_randomness,
+            cursor_key=cursor_key,
         )
     finally:
         await store.close()
@@ -52,12 +59,14 @@ async def open_desk(settings: Settings) -> AsyncIterator[Desk]:
     """Open what the sequencer works with, for as long as the context lasts."""
     key = load_log_key(settings.log_key_file)
     url = settings.sequencer_url_with_password()
-    store = await Store.open(url, node=settings.node, clock=system_clock, randomness=os.urandom)
+    store = await Store.open(url, node=settings.node, clock=system_clock, randomness=system_randomness)
     try:
         tree = await LogTree.open(url)
         try:
             file = LastSignedFile(settings.last_signed_file)
-            yield Desk(tree=tree, key=key, file=file, record=store.append, clock=system_clock, randomness=os.urandom)
+            yield Desk(
+                tree=tree, key=key, file=file, record=store.append, clock=system_clock, randomness=system_randomness
+            )
         finally:
             await tree.close()
     finally:

@@ -11,6 +11,7 @@ import stat
 import tomllib
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 from pydantic import Field, PositiveInt, ValidationError
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
@@ -119,6 +120,8 @@ class Settings(BaseSettings):
     """Whole bodies are held in memory while they are checked; larger parts will have their own streamed upload."""
     body_timeout_seconds: PositiveInt = 30
     """16 MiB in 30 s is 4.5 Mbit/s; a slower sender holds a connection that others need."""
+    personal_period_months: Literal[1, 2, 3, 4, 6, 12] = 1
+    """How many calendar months (UTC) of one client's personal data in the log are erased together."""
     requests_per_second: PositiveInt = 2000
     """Per client, over all workers of this node (contract)."""
 

@@ -11,10 +11,10 @@ class EntryColumns:
     """A projection of an entry's bytes; what the entry leaves out is None.
 
     `at_micros` is microseconds since 1970, `reasons` the reason codes joined by commas,
-    `label_policy` and `level` the label's security policy and classification, `thumbprint` the
-    certificate's SHA-256 in hex. `facet` and `owner_facet` are what slices are walked by (see `facet_of`):
-    under the actor's member (the empty one where it has none), and under the owner. INVARIANT: equal bytes
-    have equal columns; a verifier recomputes them, so a column changed in the database is noticed.
+    `label_policy` and `level` the label's security policy and classification; `thumbprint` and `source` are
+    search tokens where they are personal data. `facet` and `owner_facet` are what slices are walked by (see
+    `facet_of`): under the actor's member (the empty one where it has none), and under the owner. INVARIANT:
+    equal bytes have equal columns; a verifier recomputes them, so a column changed in the database is noticed.
     """
 
     id: str

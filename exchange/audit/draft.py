@@ -12,6 +12,7 @@ class Actor:
 
     `kind` is `client`, `host` or `service`; for a certificate nobody is enrolled with, `kind` is `unknown`
     and only `thumbprint` is known. Level and compartments are the clearance as of the entry's time.
+    `name` and `thumbprint` are personal data: an entry never holds them in the clear.
     """
 
     kind: str
@@ -21,6 +22,7 @@ class Actor:
     thumbprint: str | None = None
     level: str | None = None
     compartments: tuple[str, ...] = ()
+    name: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +37,8 @@ class Subject:
 @dataclass(frozen=True, slots=True)
 class EntryDraft:
     """One thing that happened. `at` is the request's one time; `label` the JSON form of a label.
+
+    `source` is the address that a request came from, or a place of the exchange's own (`host`, `local`).
 
     `owner` is the member whose report, client or agreement it concerns (the originator for reports):
     it decides whose audit slice the entry is in, besides the actor's own. `result_ids` are the reports

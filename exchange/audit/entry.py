@@ -10,6 +10,7 @@ import orjson
 from exchange.audit.columns import EntryColumns, project
 from exchange.audit.draft import Actor, EntryDraft
 from exchange.audit.merkle import hash_leaf
+from exchange.audit.personal import Guard, guarded_source, guarded_thumbprint, seal_personal
 from exchange.audit.receipt import Receipt
 from exchange.audit.shape import (
     ENTRY_VERSION,
@@ -47,12 +48,15 @@ class SealedEntry:
         return Receipt.of(self.id, self.leaf_hash)
 
 
-def seal_entry(draft: EntryDraft, *, entry_id: str, node: str, boot: str, node_seq: int) -> SealedEntry:
+def seal_entry(  # noqa: PLR0913  what an entry says, its place, and what keeps its personal data
+    draft: EntryDraft, *, entry_id: str, node: str, boot: str, node_seq: int, guard: Guard | None = None
+) -> SealedEntry:
     """Return the canonical bytes of what `draft` says.
 
-    Text is made fit (see `fit_text`), so no input can keep an entry off the record. Result ids over 32 KiB,
-    or over what an entry holds, are replaced by their SHA-256. Raises CanonicalError where `label` and
-    `detail` alone make the entry larger than 65,535 bytes, or hold what has no canonical form.
+    Personal data is kept as `guard` says; without one it is left out. Text is made fit (see `fit_text`), so no input
+    can keep an entry off the record. Result ids over 32 KiB, or over what an entry holds, are replaced by their
+    SHA-256. Raises CanonicalError where `label` and `detail` alone make the entry larger than 65,535 bytes, or hold
+    what has no canonical form.
     """
     entry: Entry = {
         "v": ENTRY_VERSION,
@@ -63,10 +67,12 @@ def seal_entry(draft: EntryDraft, *, entry_id: str, node: str, boot: str, node_s
         "node_seq": node_seq,
         "type": draft.event.value,
         "decision": draft.outcome.value,
-        "actor": _actor_fields(draft.actor),
+        "actor": _actor_fields(draft.actor, guard),
         "request_id": fit_text(draft.request_id),
-        "source": fit_text(draft.source),
+        "source": guarded_source(draft.source, guard),
     }
+    if guard is not None and guard.key is not None:
+        entry["pii"] = seal_personal(draft, guard.key, entry_id=entry_id, boot=boot, node_seq=node_seq)
     _add_standing(entry, draft.actor)
     _add_subject(entry, draft)
     _add_grounds(entry, draft)
@@ -101,12 +107,13 @@ def columns_of(content: bytes) -> EntryColumns:
     return project(entry, at_micros=to_micros(parse_rfc3339(entry["ts"])))
 
 
-def _actor_fields(actor: Actor) -> ActorFields:
+def _actor_fields(actor: Actor, guard: Guard | None) -> ActorFields:
     fields: ActorFields = {"kind": fit_text(actor.kind)}
     if actor.id is not None:
         fields["id"] = fit_text(actor.id)
-    if actor.thumbprint is not None:
-        fields["thumbprint"] = fit_text(actor.thumbprint)
+    thumbprint = guarded_thumbprint(actor.thumbprint, guard)
+    if thumbprint is not None:
+        fields["thumbprint"] = thumbprint
     return fields
 
 

@@ -53,6 +53,8 @@ class EventName(Enum):
     LOG_RECOVERED = "log.recovered"
     ENTRY_LOST = "entry.lost"
     ENTRY_SWEPT = "entry.swept"
+    PERSONAL_ERASURE_REQUESTED = "personal.erasure_requested"
+    PERSONAL_ERASED = "personal.erased"
 
 
 class Outcome(Enum):

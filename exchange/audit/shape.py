@@ -42,8 +42,18 @@ class ObjectFields(TypedDict):
     version: NotRequired[int]
 
 
+class PersonalFields(TypedDict):
+    """Personal data under the key `kid`: base64 of an AES-256-GCM ciphertext."""
+
+    kid: str
+    ciphertext: str
+
+
 class Entry(TypedDict):
-    """One entry, as its JSON holds it."""
+    """One entry, as its JSON holds it. `source` and the actor's `thumbprint` are search tokens where they are personal.
+
+    Once the key of `pii` is destroyed, the bytes stay as they are and nobody reads them.
+    """
 
     v: int
     id: str
@@ -72,6 +82,7 @@ class Entry(TypedDict):
     result_ids: NotRequired[list[str]]
     result_ids_sha256: NotRequired[str]
     detail: NotRequired[dict[str, str | int | list[str]]]
+    pii: NotRequired[PersonalFields]
 
 
 def checked_entry(value: object) -> Entry:
@@ -159,6 +170,11 @@ def _is_object(value: object) -> bool:
     return True
 
 
+def _is_personal(value: object) -> bool:
+    _check_fields(value, {"kid": _is_text, "ciphertext": _is_text}, {}, "entry's `pii`")
+    return True
+
+
 def _is_label(value: object) -> bool:
     return (
         isinstance(value, dict)
@@ -204,4 +220,5 @@ _OPTIONAL: Mapping[str, _Check] = {
     "result_ids": _is_texts,
     "result_ids_sha256": _is_text,
     "detail": _is_detail,
+    "pii": _is_personal,
 }

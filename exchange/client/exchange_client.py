@@ -23,6 +23,9 @@ from exchange.wire import (
     ClientChange,
     ClientEnrolment,
     ClientListBody,
+    ErasureApproval,
+    ErasureBody,
+    ErasureRequest,
     ExplanationBody,
     HeaderBody,
     MemberAddition,
@@ -249,6 +252,16 @@ class ExchangeClient:
             return read_export(self._transport, place, asked, on_end=on_end)
 
         yield from through_breaks(read, after, self._transport.pause)
+
+    # ── personal data in the log ──────────────────────────────────────────────────────────────────────────────────────
+
+    def request_erasure(self, erasure: ErasureRequest) -> ErasureBody:
+        """Ask for the erasure of personal data from the log (operator, auditor); another person has to approve it."""
+        return self._post(ErasureBody, "/v1/audit/erasures", erasure)
+
+    def approve_erasure(self, erasure_id: str) -> ErasureBody:
+        """Approve an erasure that somebody else asked for (operator, auditor); it is done at once and for good."""
+        return self._post(ErasureBody, _path("/v1/audit/erasures", erasure_id, "approval"), ErasureApproval())
 
     # ── how ───────────────────────────────────────────────────────────────────────────────────────────────────────
 

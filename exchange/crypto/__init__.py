@@ -16,11 +16,12 @@ from exchange.crypto.certificates import (
     new_authority,
     sign_request,
 )
-from exchange.crypto.contexts import CONTEXT_BYTES, header_context, part_context
+from exchange.crypto.contexts import CONTEXT_BYTES, header_context, part_context, personal_context
 from exchange.crypto.errors import CryptoError, OpeningError, SignatureError
 from exchange.crypto.headers import HeaderCipher
 from exchange.crypto.keys import DATA_KEY_BYTES, NONCE_BYTES, derive_key
 from exchange.crypto.parts import PartEncryptor, decrypt_part, decrypt_part_chunks, encrypt_part
+from exchange.crypto.personal import PersonalKey, SearchTokens
 from exchange.crypto.reading import CertificateFacts, read_certificate, thumbprint_of_der
 from exchange.crypto.signatures import SEED_BYTES, SignatureScheme, SigningKey, VerifyingKey
 from exchange.crypto.suites import HEADER_SUITE, PART_SUITE, WRAP_SUITE, Suite, require_suite, suite_named
@@ -42,6 +43,8 @@ __all__ = [
     "KeyAndCertificate",
     "OpeningError",
     "PartEncryptor",
+    "PersonalKey",
+    "SearchTokens",
     "SignatureError",
     "SignatureScheme",
     "SigningKey",
@@ -58,6 +61,7 @@ __all__ = [
     "new_authority",
     "open_token",
     "part_context",
+    "personal_context",
     "read_certificate",
     "require_suite",
     "seal_token",

@@ -29,6 +29,12 @@ def header_context(report_id: str, version: int, class_digest: str) -> bytes:
     return f"exchange header/{class_digest}/{version:d}/{report_id}".encode()
 
 
+def personal_context(kid: str, subject: str, period: str, boot: str) -> bytes:
+    """Return the 32-byte context of a key for personal data: whose it is, of which period and process start."""
+    place: Canonical = {"boot": boot, "is": "personal", "kid": kid, "period": period, "subject": subject}
+    return hashlib.sha256(canonical_bytes(place)).digest()
+
+
 def check_context(context: bytes) -> None:
     """Check that a context is a digest. Raises CryptoError: nothing is ever encrypted without its place."""
     if len(context) != CONTEXT_BYTES:

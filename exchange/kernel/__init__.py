@@ -24,6 +24,7 @@ from exchange.kernel.errors import (
     UnsafeSettingError,
 )
 from exchange.kernel.ids import is_uuid7, new_id
+from exchange.kernel.randomness import SystemRandomness, system_randomness
 
 __all__ = [
     "Canonical",
@@ -41,6 +42,7 @@ __all__ = [
     "NotFoundError",
     "PreconditionError",
     "StalePolicyError",
+    "SystemRandomness",
     "TooLargeError",
     "UnavailableError",
     "UnsafeSettingError",
@@ -51,5 +53,6 @@ __all__ = [
     "parse_rfc3339",
     "rfc3339",
     "system_clock",
+    "system_randomness",
     "to_micros",
 ]

@@ -16,6 +16,8 @@ Canonical = None | bool | int | str | Sequence["Canonical"] | Mapping[str, "Cano
 # RFC 8785 §3.2.2.3 renders numbers as IEEE 754 doubles; beyond this, integers lose digits.
 _LARGEST_INTEGER = 2**53 - 1
 
+_ENCODER = json.JSONEncoder(ensure_ascii=False, sort_keys=True, separators=(",", ":"))
+
 
 class CanonicalError(ExchangeError, ValueError):
     """The value has no canonical form; the message names the place."""
@@ -30,9 +32,23 @@ def canonical_bytes(value: Canonical) -> bytes:
     lone surrogates, strings that are not in normal form C, any other type, and nesting too deep to write.
     """
     try:
+        # Most values are plain: of the exact types, in ASCII, where every order and form is the same one.
+        if _is_plain(value) and (text := _ENCODER.encode(value)).isascii():
+            return text.encode()
         return json.dumps(_checked(value, "$"), ensure_ascii=False, separators=(",", ":")).encode()
     except RecursionError as exc:
         raise CanonicalError("$: nested too deep") from exc
+
+
+def _is_plain(value: object) -> bool:
+    kind = type(value)
+    if kind is str or kind is bool or value is None:
+        return True
+    if kind is int:
+        return -_LARGEST_INTEGER <= value <= _LARGEST_INTEGER  # type: ignore[operator]  # an int, by the line above
+    if kind is dict:
+        return all(type(key) is str and _is_plain(item) for key, item in value.items())  # type: ignore[attr-defined]  # a dict
+    return (kind is list or kind is tuple) and all(map(_is_plain, value))  # type: ignore[call-overload]  # a sequence
 
 
 def _checked(value: Canonical, place: str) -> object:

@@ -30,6 +30,7 @@ from exchange.members.model import (
     Standing,
     Thumbprint,
 )
+from exchange.members.second_person import PENDING_DAYS, PendingAct, ask_for_act, require_second_person
 from exchange.members.standing import STANDING_MOVES, StandingMove, resumed, revoked, suspended, with_clearance
 from exchange.members.text import identity_key, name_problem, text_problem
 
@@ -37,6 +38,7 @@ __all__ = [
     "ASSIGNED_ALPHA3",
     "EXCHANGE_MEMBER",
     "ORGANISATIONS",
+    "PENDING_DAYS",
     "REPORT_ROLES",
     "STANDING_MOVES",
     "WATCHING_ROLES",
@@ -46,10 +48,12 @@ __all__ = [
     "ClientId",
     "Member",
     "MemberCode",
+    "PendingAct",
     "Role",
     "Standing",
     "StandingMove",
     "Thumbprint",
+    "ask_for_act",
     "check_agency",
     "check_member_code",
     "check_name",
@@ -60,6 +64,7 @@ __all__ = [
     "identity_key",
     "name_problem",
     "normalise_thumbprint",
+    "require_second_person",
     "resumed",
     "revoked",
     "suspended",

@@ -6,6 +6,7 @@ client and agreement is kept; whatever the database does, callers see Unavailabl
 Does not: decide anything, open anything that is sealed, or let a table row out.
 """
 
+from exchange.store.personal_keys import PersonalCustody, PersonalKeyRow
 from exchange.store.rows import (
     CallerRow,
     ClassRow,
@@ -38,6 +39,8 @@ __all__ = [
     "PageRow",
     "PartRow",
     "Parts",
+    "PersonalCustody",
+    "PersonalKeyRow",
     "Place",
     "PolicyState",
     "PostedRow",

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 
 import orjson
 
-from exchange.audit import EntryDraft, SealedEntry
+from exchange.audit import EntryDraft, Guard, SealedEntry
 from exchange.kernel import CanonicalError, ConflictError, StalePolicyError, to_micros
 from exchange.release import class_as_json
 from exchange.reports import ReportStatus
@@ -39,7 +39,14 @@ class PostJob:
     draft: EntryDraft
     policy_version: int
     idempotency: Idempotency | None
-    digest: str
+    guard: Guard | None
+
+
+@dataclass(frozen=True, slots=True)
+class KeyJob:
+    """Make a key of personal data durable."""
+
+    row: "tuple[Value, ...]"
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +54,7 @@ class ProbeJob:
     """Commit a write that changes nothing."""
 
 
-Job = AppendJob | PostJob | ProbeJob
+Job = AppendJob | PostJob | KeyJob | ProbeJob
 Result = PostedRow | IdempotentReplay | None | Exception
 
 
@@ -98,6 +105,7 @@ class _Batch:
     parts: list[tuple[Value, ...]] = field(default_factory=list)
     new_keys: list[tuple[Value, ...]] = field(default_factory=list)
     superseded: list[str] = field(default_factory=list)
+    personal_keys: list[tuple[Value, ...]] = field(default_factory=list)
     entries: list[SealedEntry] = field(default_factory=list)
 
     def begin(self, posts: Sequence[PostJob]) -> Generator[Ask | Put, Sequence[Row], None]:
@@ -112,7 +120,7 @@ class _Batch:
             rows = yield Ask(self.statements.known_keys, {"since": since, **names})
             self.keys = {(row[0], row[1]): (row[2], row[3]) for row in rows}
         if posts:
-            rows = yield Ask(self.statements.known_classes, {"digests": _listed(post.digest for post in posts)})
+            rows = yield Ask(self.statements.known_classes, {"digests": _listed(post.report.digest for post in posts)})
             self.class_ids = {row[0]: row[1] for row in rows}
 
     def place(self, job: Job) -> Result:
@@ -120,6 +128,9 @@ class _Batch:
         match job:
             case AppendJob(entry):
                 self.entries.append(entry)
+                return None
+            case KeyJob(row):
+                self.personal_keys.append(row)
                 return None
             case ProbeJob():
                 return None
@@ -137,6 +148,7 @@ class _Batch:
             (statements.report, self.reports),
             (statements.part, self.parts),
             (statements.key, self.new_keys),
+            (statements.personal_key, self.personal_keys),
             (statements.entry, [(entry.id, entry.content) for entry in self.entries]),
         ):
             if rows:
@@ -164,7 +176,7 @@ class _Batch:
         report = job.report
         if job.policy_version != self.policy_version:
             raise StalePolicyError("the policy has changed since the decision: decide again")
-        entry = self.sealer.seal(job.draft)
+        entry = self.sealer.seal(job.draft, job.guard)
         self.entries.append(entry)
         self.seq += 1
         # INVARIANT: `recorded_at` never falls while `seq` grows, whatever the clock does: `since` relies on it.
@@ -181,13 +193,13 @@ class _Batch:
         return PostedRow(report.id, self.seq, class_id, entry.receipt)
 
     def _class_id(self, job: PostJob) -> int:
-        known = self.class_ids.get(job.digest)
+        known = self.class_ids.get(job.report.digest)
         if known is not None:
             return known
         self.class_version += 1
-        self.class_ids[job.digest] = self.class_version
+        self.class_ids[job.report.digest] = self.class_version
         facts = orjson.dumps(class_as_json(job.report.facts)).decode()
-        self.classes.append((self.class_version, job.digest, facts))
+        self.classes.append((self.class_version, job.report.digest, facts))
         return self.class_version
 
 

@@ -6,7 +6,6 @@ written: the caller serves nothing (fail closed) instead of waiting without end.
 
 import asyncio
 from collections.abc import Callable, Sequence
-from contextlib import suppress
 
 from exchange.store.batch import Job, Result, Steps
 from exchange.store.faults import as_exchange_error
@@ -33,12 +32,6 @@ def deliver(batch: Sequence[Waiting], results: Sequence[Result]) -> None:
             future.set_exception(result)
         else:
             future.set_result(result)
-
-
-def deliver_from_thread(batch: Sequence[Waiting], results: Sequence[Result]) -> None:
-    """Hand the results over from a thread that is not the event loop's."""
-    with suppress(RuntimeError):  # the loop has closed: nobody waits
-        batch[0][1].get_loop().call_soon_threadsafe(deliver, batch, results)
 
 
 def failed(jobs: Sequence[Job], fault: Exception) -> list[Result]:

@@ -28,6 +28,8 @@ _SERVICE_EXCEPTIONS = {
     "audit_entry": _ADD,
     "audit_outbox": _ADD,
     "audit_search": _READ,
+    "personal_key": "SELECT, INSERT, UPDATE",
+    "pending_act": "SELECT, INSERT, UPDATE",
     "alembic_version": _READ,
     "log_cosignature": _ADD,
     "log_state": _READ,

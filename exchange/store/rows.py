@@ -138,11 +138,15 @@ class NewPart:
 
 @dataclass(frozen=True, slots=True)
 class NewReport:
-    """A report to keep. `supersedes` is marked superseded in the same transaction; the caller has checked it may."""
+    """A report to keep; `digest` is the `class_digest` of its facts.
+
+    `supersedes` is marked superseded in the same transaction; the caller has checked it may.
+    """
 
     id: str
     version: int
     facts: ClassFacts
+    digest: str
     precedence: Precedence
     posted_at: datetime
     valid_until: datetime | None

@@ -3,7 +3,7 @@
 import threading
 from collections.abc import Callable
 
-from exchange.audit import EntryDraft, SealedEntry, seal_entry
+from exchange.audit import EntryDraft, Guard, SealedEntry, seal_entry
 from exchange.kernel import Clock, new_id
 
 _ID_RANDOMNESS_BYTES = 10
@@ -16,15 +16,17 @@ class Sealer:
         self._node = node
         self._clock = clock
         self._randomness = randomness
-        self._boot = self._new_id()
+        self.boot = self._new_id()
         self._last = 0
         self._lock = threading.Lock()  # the event loop and SQLite's writer thread both seal
 
-    def seal(self, draft: EntryDraft) -> SealedEntry:
-        """Return the entry of `draft`; a draft that cannot be sealed takes no number."""
+    def seal(self, draft: EntryDraft, guard: Guard | None) -> SealedEntry:
+        """Return the entry of `draft`, what is personal kept by `guard`; one that cannot be sealed takes no number."""
         with self._lock:
             number = self._last + 1
-            entry = seal_entry(draft, entry_id=self._new_id(), node=self._node, boot=self._boot, node_seq=number)
+            entry = seal_entry(
+                draft, entry_id=self._new_id(), node=self._node, boot=self.boot, node_seq=number, guard=guard
+            )
             self._last = number
             return entry
 

@@ -1,7 +1,8 @@
 """SQLite: reads inline in the event loop, writes in one thread that commits for many.
 
 A read takes tens of microseconds, less than handing it to a thread. One thread writes because SQLite has one
-writer; it commits whatever has queued up while the last commit was being synced.
+writer; it is given whatever has queued up while the last commit was being synced, all at once: each time it is
+woken the event loop may have to wait for the interpreter.
 """
 
 import asyncio
@@ -9,6 +10,7 @@ import os
 import queue
 import sqlite3
 import threading
+from collections import deque
 from collections.abc import Sequence
 from contextlib import suppress
 
@@ -17,7 +19,7 @@ from exchange.store.batch import Ask, Job, Put, Result, Steps
 from exchange.store.dialect import Parameters, Row, Statement, as_sqlite
 from exchange.store.engine import existing_file
 from exchange.store.faults import driver_errors, is_of_one_row
-from exchange.store.lane import BATCH_LIMIT, QUEUE_LIMIT, Waiting, Write, deliver_from_thread, failed
+from exchange.store.lane import BATCH_LIMIT, QUEUE_LIMIT, Waiting, Write, deliver, failed
 
 _READ_WAIT_SECONDS = 0.25
 """A reader waits for nobody in WAL mode but during recovery; it must not hold up the event loop."""
@@ -31,7 +33,10 @@ class SqliteDatabase:
         self._write = write
         self._wait_seconds = wait_seconds
         self._reader = _Connection(path, wait_seconds=_READ_WAIT_SECONDS)
-        self._waiting: queue.SimpleQueue[Waiting | None] = queue.SimpleQueue()
+        self._waiting: deque[Waiting] = deque()
+        self._batches: queue.SimpleQueue[list[Waiting] | None] = queue.SimpleQueue()
+        self._is_writing = False
+        self._idle = asyncio.Event()
         self._thread: threading.Thread | None = None
 
     async def fetch(self, statement: Statement, parameters: Parameters) -> Sequence[Row]:
@@ -48,39 +53,52 @@ class SqliteDatabase:
 
     async def submit(self, job: Job) -> Result:
         """Return the result of `job` once it is durable."""
-        if self._waiting.qsize() >= QUEUE_LIMIT:
+        if len(self._waiting) >= QUEUE_LIMIT:
             raise UnavailableError("the store cannot keep up: too many writes are waiting")
-        if self._thread is None:
-            self._thread = threading.Thread(target=self._work, name="store-writer", daemon=True)
-            self._thread.start()
-        future: asyncio.Future[Result] = asyncio.get_running_loop().create_future()
-        self._waiting.put((job, future))
+        loop = asyncio.get_running_loop()
+        future: asyncio.Future[Result] = loop.create_future()
+        self._waiting.append((job, future))
+        if not self._is_writing:
+            self._is_writing = True
+            # Not now: whoever else asks in this turn of the loop comes along.
+            loop.call_soon(self._hand_over)
         return await future
 
     async def close(self) -> None:
         """Finish what is queued and close the connections."""
+        while self._is_writing:
+            self._idle.clear()
+            await self._idle.wait()
         if self._thread is not None:
-            self._waiting.put(None)
+            self._batches.put(None)
             await asyncio.to_thread(self._thread.join)
             self._thread = None
         self._reader.drop()
 
+    def _hand_over(self) -> None:
+        """Give the thread all that waits, in the event loop; the thread has nothing to do then."""
+        if not self._waiting:
+            self._is_writing = False
+            self._idle.set()
+            return
+        if self._thread is None:
+            self._thread = threading.Thread(target=self._work, name="store-writer", daemon=True)
+            self._thread.start()
+        count = min(BATCH_LIMIT, len(self._waiting))
+        self._batches.put([self._waiting.popleft() for _ in range(count)])
+
+    def _written(self, batch: Sequence[Waiting], results: Sequence[Result]) -> None:
+        # The next batch first: it is written while those who waited for this one go on.
+        self._hand_over()
+        deliver(batch, results)
+
     def _work(self) -> None:
         connection = _Connection(self._path, wait_seconds=self._wait_seconds)
         writer = _Writer(connection, self._write)
-        is_open = True
-        while is_open:
-            first = self._waiting.get()
-            taken = [first]
-            while len(taken) < BATCH_LIMIT and taken[-1] is not None:
-                try:
-                    taken.append(self._waiting.get_nowait())
-                except queue.Empty:
-                    break
-            is_open = taken[-1] is not None
-            batch = [waiting for waiting in taken if waiting is not None]
-            if batch:
-                deliver_from_thread(batch, writer.run([job for job, _ in batch]))
+        while (batch := self._batches.get()) is not None:
+            results = writer.run([job for job, _ in batch])
+            with suppress(RuntimeError):  # the loop has closed: nobody waits
+                batch[0][1].get_loop().call_soon_threadsafe(self._written, batch, results)
         connection.drop()
 
 

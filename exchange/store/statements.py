@@ -6,6 +6,7 @@ from typing import Any, Self
 from sqlalchemy import ColumnElement, Select, and_, bindparam, select
 
 from exchange.store.dialect import Sql, Statement
+from exchange.store.personal_tables import PersonalKeyTable
 from exchange.store.standing import CLIENT, MEMBER, REPORT, report_columns, standing, whose
 from exchange.store.tables import table
 
@@ -14,6 +15,7 @@ _PART = table("report_part")
 _ENTRY = table("audit_entry")
 _AGREEMENT = table("agreement")
 _PARTY = table("agreement_party")
+_KEY = table(str(PersonalKeyTable.__tablename__))
 
 CLIENT_COLUMNS = (*CLIENT.c.keys(), "member_standing")
 MEMBER_COLUMNS = tuple(MEMBER.c.keys())
@@ -42,6 +44,8 @@ class HotStatements:
     agreement: Statement
     entries_after: Statement
     entries_before: Statement
+    personal_keys: Statement
+    destroyed_keys: Statement
 
     @classmethod
     def compiled(cls, sql: Sql) -> Self:
@@ -69,7 +73,15 @@ class HotStatements:
             # UUIDv7: the order of ids is the order of time.
             entries_after=sql.compile(entries.where(_ENTRY.c.id > bindparam("place")).order_by(_ENTRY.c.id)),
             entries_before=sql.compile(entries.where(_ENTRY.c.id < bindparam("place")).order_by(_ENTRY.c.id.desc())),
+            personal_keys=sql.compile(select(*_key_columns()).where(sql.is_one_of(_KEY.c.kid, "kids"))),
+            destroyed_keys=sql.compile(
+                select(_KEY.c.kid).where(_KEY.c.boot == bindparam("boot"), _KEY.c.destroyed_at.is_not(None))
+            ),
         )
+
+
+def _key_columns() -> list[ColumnElement[Any]]:
+    return [column for column in _KEY.c if column.name != "created_at"]
 
 
 def _client_columns() -> list[ColumnElement[Any]]:

@@ -3,6 +3,7 @@
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AbstractAsyncContextManager
 from datetime import datetime
+from functools import partial
 from types import SimpleNamespace
 from typing import Self, TypedDict, Unpack, assert_never
 
@@ -10,8 +11,7 @@ from exchange.agreements import Agreement
 from exchange.audit import EntryDraft, Receipt
 from exchange.kernel import Clock, UnavailableError
 from exchange.members import Client, Member
-from exchange.release import class_digest
-from exchange.store.batch import AppendJob, Job, PostJob, ProbeJob, Result, Steps, write_batch
+from exchange.store.batch import AppendJob, Job, KeyJob, PostJob, ProbeJob, Result, Steps, write_batch
 from exchange.store.cosigning import add_cosignature
 from exchange.store.dialect import Row, Sql, Statement, Value
 from exchange.store.engine import checked_url, is_sqlite, new_engine
@@ -19,6 +19,8 @@ from exchange.store.log_reader import LogReader
 from exchange.store.log_rows import CosignatureRow
 from exchange.store.page_statements import PageStatements
 from exchange.store.paging import Asked, PageReader
+from exchange.store.personal_keys import PersonalCustody, PersonalKeyRow, PersonalKeys, no_custody
+from exchange.store.personal_scrub import scrub
 from exchange.store.postgres import PostgresDatabase
 from exchange.store.records import agreements_of, class_row, client_of, member_of
 from exchange.store.rows import (
@@ -34,6 +36,7 @@ from exchange.store.rows import (
     PostedRow,
     PullRow,
     ReportRow,
+    Sealed,
 )
 from exchange.store.schema import require_head
 from exchange.store.sealing import Sealer
@@ -68,7 +71,16 @@ class Store:
     Connections open when first used, so none is shared over a fork.
     """
 
-    def __init__(self, url: str, sealer: Sealer, clock: Clock, *, wait_seconds: float) -> None:
+    def __init__(  # noqa: PLR0913  what wires it
+        self,
+        url: str,
+        sealer: Sealer,
+        clock: Clock,
+        *,
+        personal: PersonalCustody,
+        randomness: Callable[[int], bytes],
+        wait_seconds: float,
+    ) -> None:
         parsed = checked_url(url)
         sql = Sql(is_sqlite=is_sqlite(parsed))
         writes = WriteStatements.compiled(sql)
@@ -89,26 +101,38 @@ class Store:
         )
         self._pages = PageReader(self._database, PageStatements.compiled(sql))
         self.log = LogReader(self._database.fetch, sql)
+        self._personal = PersonalKeys(
+            personal,
+            partial(self._database.fetch, self._hot.destroyed_keys),
+            lambda row: self._submitted(KeyJob(row)),
+            boot=sealer.boot,
+            clock=clock,
+            randomness=randomness,
+        )
         self._clients: dict[str, tuple[int, int, Client]] = {}
         self._classes: dict[int, ClassRow] = {}
 
     @classmethod
-    async def open(
+    async def open(  # noqa: PLR0913  what wires it
         cls,
         url: str,
         *,
         node: str,
         clock: Clock,
         randomness: Callable[[int], bytes],
+        personal: PersonalCustody | None = None,
         wait_seconds: float = _LOCK_WAIT_SECONDS,
     ) -> Self:
         """Open the database at `url` (as SQLAlchemy writes it) and prove that it can be read.
 
-        `node` names this process's host in every audit entry. Raises UnavailableError for a database that
-        cannot be reached or whose schema is another version's, UnsafeSettingError for one that would lose commits.
+        `node` names this process's host in every audit entry; `personal` keeps what is personal in them, and without it
+        no permitted act of a client can be recorded. Raises UnavailableError for a database that cannot be reached or
+        whose schema is another version's, UnsafeSettingError for one that would lose commits.
         """
         await require_head(url)
-        store = cls(url, Sealer(node, clock, randomness), clock, wait_seconds=wait_seconds)
+        sealer = Sealer(node, clock, randomness)
+        personal = personal or no_custody(randomness)
+        store = cls(url, sealer, clock, personal=personal, randomness=randomness, wait_seconds=wait_seconds)
         try:
             await store.ping()
         except BaseException:
@@ -130,7 +154,7 @@ class Store:
         """Return who uses the certificate, and the policy state."""
         (row,) = await self._database.fetch(self._hot.caller, {"thumbprint": thumbprint})
         client = None if row[4] is None else self._kept_client(row, row[STANDING_WIDTH:])
-        return CallerRow(_state(row), client)
+        return CallerRow(self._state(row), client)
 
     async def report_for(self, thumbprint: str, report_id: str, *, parts: Parts | int) -> PullRow:
         """Return caller, policy state, and one report with the parts asked for, as of one moment."""
@@ -143,9 +167,9 @@ class Store:
         first, end = rows[0], STANDING_WIDTH + REPORT_WIDTH
         client = await self._client(first)
         if first[STANDING_WIDTH] is None:
-            return PullRow(_state(first), client, None, ())
+            return PullRow(self._state(first), client, None, ())
         found = () if parts is Parts.NONE else tuple(PartRow._make(row[end:]) for row in rows if row[end] is not None)
-        return PullRow(_state(first), client, ReportRow._make(first[STANDING_WIDTH:end]), found)
+        return PullRow(self._state(first), client, ReportRow._make(first[STANDING_WIDTH:end]), found)
 
     async def page(self, thumbprint: str, class_ids: Sequence[int], **asked: Unpack[PageFields]) -> PageRow:
         """Return the next reports of these classes after a position, oldest first, neither recalled nor expired.
@@ -154,7 +178,7 @@ class Store:
         """
         page = Asked(thumbprint, list(class_ids), **asked)
         standing, rows, position = await self._pages.read(page)
-        return PageRow(_state(standing), await self._client(standing), tuple(rows), position)
+        return PageRow(self._state(standing), await self._client(standing), tuple(rows), position)
 
     async def release_classes(self, after_version: int) -> list[ClassRow]:
         """Return the classes that came into being after a class version, oldest first."""
@@ -209,9 +233,14 @@ class Store:
         rows = await self._database.fetch(self._search.content, {"entry_id": entry_id})
         return bytes(rows[0][1]) if rows else None
 
+    async def personal_keys(self, kids: Sequence[str]) -> dict[str, PersonalKeyRow]:
+        """Return the keys of personal data with these ids; one that was never made is left out."""
+        rows = await self._database.fetch(self._hot.personal_keys, {"kids": list(kids)})
+        return {row[0]: _personal_key(row) for row in rows}
+
     async def append(self, draft: EntryDraft) -> Receipt:
         """Make one audit entry durable and return its receipt; UnavailableError where it is not."""
-        entry = self._sealer.seal(draft)
+        entry = self._sealer.seal(draft, await self._personal.guard(draft))
         await self._submitted(AppendJob(entry))
         return entry.receipt
 
@@ -222,7 +251,8 @@ class Store:
 
         Raises StalePolicyError where it is not, ConflictError for an idempotency key that came with another request.
         """
-        result = await self._submitted(PostJob(report, draft, policy_version, idempotency, class_digest(report.facts)))
+        guard = await self._personal.guard(draft)
+        result = await self._submitted(PostJob(report, draft, policy_version, idempotency, guard))
         if isinstance(result, PostedRow | IdempotentReplay):
             return result
         raise UnavailableError("the store gave no answer to a post")
@@ -233,7 +263,11 @@ class Store:
 
     def unit_of_work(self) -> AbstractAsyncContextManager[UnitOfWork]:
         """Return one administrative transaction; it commits only what was recorded."""
-        return unit_of_work(self._engine, self._sealer, self._clock)
+        return unit_of_work(self._engine, self._sealer, self._personal, self._clock)
+
+    async def scrub_destroyed_keys(self) -> None:
+        """Write over what destroyed keys left behind in the database's files, as far as the database does it."""
+        await scrub(self._engine)
 
     async def set_policy_digest(self, digest: str, draft: EntryDraft) -> Receipt | None:
         """Put the policy files with this digest in force; return the entry's receipt, None where they were already."""
@@ -253,6 +287,10 @@ class Store:
                 return self._hot.report_with_parts
             case other:
                 assert_never(other)
+
+    def _state(self, standing: Row) -> PolicyState:
+        self._personal.see(standing[0])
+        return PolicyState(policy_version=standing[0], class_version=standing[1], policy_digest=standing[2])
 
     async def _submitted(self, job: Job) -> Result:
         return await self._database.submit(job)
@@ -281,8 +319,9 @@ class Store:
         return client
 
 
-def _state(standing: Row) -> PolicyState:
-    return PolicyState(policy_version=standing[0], class_version=standing[1], policy_digest=standing[2])
+def _personal_key(row: Row) -> PersonalKeyRow:
+    kid, subject, period, boot, *wrapped, destroyed_at = row
+    return PersonalKeyRow(kid, subject, period, boot, Sealed(*wrapped) if destroyed_at is None else None)
 
 
 def _client(columns: Row) -> Client:

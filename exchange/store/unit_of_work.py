@@ -5,6 +5,7 @@ INVARIANT: what was written without an entry is rolled back, and leaving so is a
 
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
@@ -13,10 +14,13 @@ from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 from sqlmodel import SQLModel, col
 
 from exchange.agreements import Agreement
-from exchange.audit import EntryDraft, Receipt
+from exchange.audit import EntryDraft, Guard, Receipt
 from exchange.kernel import Clock, ConflictError, ExchangeError, NotFoundError, to_micros
-from exchange.members import Client, Member
+from exchange.members import Client, Member, PendingAct
+from exchange.store import pending_acts
 from exchange.store.faults import driver_errors
+from exchange.store.personal_keys import PersonalKeys, Place
+from exchange.store.personal_tables import PersonalKeyTable
 from exchange.store.records import (
     agreement_row,
     agreements_of,
@@ -38,6 +42,8 @@ from exchange.store.tables import (
     PolicyStateTable,
 )
 
+_PERSONAL_KEY_COLUMNS = tuple(PersonalKeyTable.model_fields)
+
 _ACTIVE_CERTIFICATES = 2
 """The one in use and its successor (design §4)."""
 
@@ -49,9 +55,11 @@ class UnrecordedChangeError(ExchangeError):
 class UnitOfWork:
     """Loads and writes members, clients and agreements. Every write needs `record` before the unit ends."""
 
-    def __init__(self, session: AsyncSession, sealer: Sealer, now: datetime) -> None:
+    def __init__(self, session: AsyncSession, sealer: Sealer, personal: PersonalKeys, now: datetime) -> None:
         self._session = session
         self._sealer = sealer
+        self._personal = personal
+        self._new_guards: dict[Place, Guard] = {}
         self._now = now
         self._has_written = False
         self._has_recorded = False
@@ -156,13 +164,39 @@ class UnitOfWork:
         self._has_written = self._moves_policy = True
         await self._session.execute(update(PolicyStateTable).values(policy_digest=digest))
 
+    async def add_pending_act(self, act: PendingAct) -> None:
+        """Add an act that somebody asked for."""
+        self._has_written = True
+        await pending_acts.add_pending_act(self._session, act)
+
+    async def pending_act(self, act_id: str, kind: str) -> PendingAct | None:
+        """Return an act of one kind, held to the end of the unit."""
+        return await pending_acts.pending_act(self._session, act_id, kind)
+
+    async def approve_act(self, act: PendingAct, approver: Client) -> PendingAct:
+        """Write down who approved an act, and return it so; whether it may was checked."""
+        self._has_written = True
+        await pending_acts.approve_act(self._session, act.id, approver.id, self._now)
+        return replace(act, approver=approver.id)
+
+    async def count_personal_keys(self, subject: str, period: str) -> int:
+        """Return how many keys of a subject's period are not destroyed."""
+        return await pending_acts.count_personal_keys(self._session, subject, period)
+
+    async def destroy_personal_keys(self, subject: str, period: str) -> int:
+        """Destroy the keys of a subject's period, in every process from its next request on; return how many."""
+        # The policy version is what tells the others.
+        self._has_written = self._moves_policy = True
+        self._personal.forget(Place(subject, period))
+        return await pending_acts.destroy_personal_keys(self._session, subject, period, self._now)
+
     async def bump_policy(self) -> None:
         """Make every cached decision stale when this unit commits; every add and put does it by itself."""
         self._has_written = self._moves_policy = True
 
     async def record(self, draft: EntryDraft) -> Receipt:
         """Add the audit entry of what was done, and return its receipt."""
-        entry = self._sealer.seal(draft)
+        entry = self._sealer.seal(draft, await self._guard(draft))
         await self._session.execute(insert(AuditEntryTable), {"id": entry.id, "content": entry.content})
         await self._session.execute(insert(AuditOutboxTable), {"entry_id": entry.id})
         self._has_recorded = True
@@ -179,6 +213,23 @@ class UnitOfWork:
             next_version = col(PolicyStateTable.policy_version) + 1
             await self._session.execute(update(PolicyStateTable).values(policy_version=next_version))
         await self._session.commit()
+        for place, guard in self._new_guards.items():
+            self._personal.remember(place, guard)
+
+    async def _guard(self, draft: EntryDraft) -> Guard | None:
+        """Return what keeps the personal data of `draft`; a key that has to be made becomes durable with this unit."""
+        place = self._personal.place_of(draft)
+        if place is None:
+            return None
+        held = await self._personal.held(place) or self._new_guards.get(place)
+        if held is not None:
+            return held
+        # In this transaction: on SQLite another one would wait for it.
+        new = await self._personal.new_key(place)
+        row = dict(zip(_PERSONAL_KEY_COLUMNS, new.row, strict=True))
+        await self._session.execute(insert(PersonalKeyTable), row)
+        self._new_guards[place] = new.guard
+        return new.guard
 
     async def _clients(self, *conditions: ColumnElement[bool], limit: int | None) -> list[Client]:
         is_of = (col(MemberTable.code) == col(ClientTable.member)) & col(MemberTable.superseded_at).is_(None)
@@ -222,12 +273,14 @@ class UnitOfWork:
 
 
 @asynccontextmanager
-async def unit_of_work(engine: AsyncEngine, sealer: Sealer, clock: Clock) -> AsyncIterator[UnitOfWork]:
+async def unit_of_work(
+    engine: AsyncEngine, sealer: Sealer, personal: PersonalKeys, clock: Clock
+) -> AsyncIterator[UnitOfWork]:
     """Begin a transaction; commit it at the end if something was recorded, roll it back on any error."""
     with driver_errors():
         async with AsyncSession(engine, expire_on_commit=False, autoflush=False) as session:
             await session.connection()
-            unit = UnitOfWork(session, sealer, clock())
+            unit = UnitOfWork(session, sealer, personal, clock())
             yield unit
             await unit.commit()
 

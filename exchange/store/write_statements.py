@@ -6,6 +6,7 @@ from typing import Self
 from sqlalchemy import bindparam, delete, select, update
 
 from exchange.store.dialect import Sql, Statement
+from exchange.store.personal_tables import PersonalKeyTable
 from exchange.store.tables import table
 
 _ENTRY_COLUMNS = ("id", "content")
@@ -13,6 +14,7 @@ _CLASS_COLUMNS = ("id", "digest", "facts")
 _REPORT_COLUMNS = table("report").c.keys()
 _PART_COLUMNS = table("report_part").c.keys()
 _KEY_COLUMNS = table("idempotency").c.keys()
+_PERSONAL_KEY_COLUMNS = table(str(PersonalKeyTable.__tablename__)).c.keys()
 
 _REPLACE_KEY = (
     " ON CONFLICT (client_id, key) DO UPDATE SET request_digest = excluded.request_digest,"
@@ -34,6 +36,7 @@ class WriteStatements:
     report: Statement
     part: Statement
     key: Statement
+    personal_key: Statement
     entry: Statement
     outbox: Statement | None
 
@@ -74,6 +77,7 @@ class WriteStatements:
             report=sql.insert("report", _REPORT_COLUMNS),
             part=sql.insert("report_part", _PART_COLUMNS),
             key=replaced,
+            personal_key=sql.insert("personal_key", _PERSONAL_KEY_COLUMNS),
             entry=sql.insert("audit_entry", _ENTRY_COLUMNS) if sql.is_sqlite else _entry_and_outbox(sql),
             outbox=sql.insert("audit_outbox", ("entry_id",)) if sql.is_sqlite else None,
         )

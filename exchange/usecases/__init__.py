@@ -16,7 +16,7 @@ from exchange.usecases.agreements import (
     withdraw_agreement,
 )
 from exchange.usecases.auditing import FoundEntry
-from exchange.usecases.authenticate import authenticate
+from exchange.usecases.authenticate import authenticate, authenticated_row
 from exchange.usecases.check_readiness import Check, Readiness, check_readiness
 from exchange.usecases.clients import (
     ClearanceChange,
@@ -32,10 +32,19 @@ from exchange.usecases.clients import (
 )
 from exchange.usecases.context import Call, Recorded, Services
 from exchange.usecases.describe_caller import CallerVocabulary, describe_caller, describe_vocabulary, record_visit
+from exchange.usecases.erase_personal import ERASING_ROLES, Erasure, WantedErasure, approve_erasure, request_erasure
 from exchange.usecases.explain_report import explain_report
 from exchange.usecases.keep_record import put_law_in_force, read_entries, record_service
 from exchange.usecases.list_reports import ListedReports, ListQuery, list_reports
 from exchange.usecases.members import add_member, list_members, resume_member, suspend_member
+from exchange.usecases.personal import (
+    Revealed,
+    may_reveal,
+    personal_as_json,
+    personal_custody,
+    reveal_personal,
+    search_tokens,
+)
 from exchange.usecases.post_report import PostedAnswer, post_report
 from exchange.usecases.pull_report import PulledReport, pull_report
 from exchange.usecases.read_part import ReadPart, read_part
@@ -44,6 +53,7 @@ from exchange.usecases.search_entries import EntryQuery, FoundEntries, search_en
 from exchange.usecases.simulate_release import SimulatedReport, simulate_release
 
 __all__ = [
+    "ERASING_ROLES",
     "AgreementView",
     "Call",
     "CallerVocabulary",
@@ -52,6 +62,7 @@ __all__ = [
     "ClientView",
     "Enrolment",
     "EntryQuery",
+    "Erasure",
     "FoundEntries",
     "FoundEntry",
     "ListQuery",
@@ -61,11 +72,15 @@ __all__ = [
     "ReadPart",
     "Readiness",
     "Recorded",
+    "Revealed",
     "Services",
     "SimulatedReport",
+    "WantedErasure",
     "add_certificate",
     "add_member",
+    "approve_erasure",
     "authenticate",
+    "authenticated_row",
     "change_clearance",
     "change_standing",
     "check_readiness",
@@ -77,6 +92,9 @@ __all__ = [
     "list_clients",
     "list_members",
     "list_reports",
+    "may_reveal",
+    "personal_as_json",
+    "personal_custody",
     "post_report",
     "propose_agreement",
     "pull_report",
@@ -87,9 +105,12 @@ __all__ = [
     "record_service",
     "record_visit",
     "remove_certificate",
+    "request_erasure",
     "resume_agreement",
     "resume_member",
+    "reveal_personal",
     "search_entries",
+    "search_tokens",
     "show_agreement",
     "show_client",
     "show_entry",

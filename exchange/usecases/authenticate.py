@@ -10,6 +10,7 @@ from exchange.audit import EventName, Outcome, Subject
 from exchange.kernel import ExchangeError, ForbiddenError, NotAuthenticatedError
 from exchange.members import EXCHANGE_MEMBER, Client, Role
 from exchange.release import Reason
+from exchange.store import CallerRow
 from exchange.usecases.context import Call, Services
 from exchange.usecases.recording import draft, refuse
 
@@ -22,6 +23,13 @@ async def authenticate(services: Services, call: Call, *roles: Role, event: Even
     """
     row = await services.store.caller(required_thumbprint(call))
     return await admit(services, call, row.client, *roles, event=event)
+
+
+async def authenticated_row(services: Services, call: Call, *roles: Role, event: EventName) -> CallerRow:
+    """Return the client that `authenticate` returns, with the policy state that it was read with."""
+    row = await services.store.caller(required_thumbprint(call))
+    await admit(services, call, row.client, *roles, event=event)
+    return row
 
 
 async def admit(

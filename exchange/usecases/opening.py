@@ -22,13 +22,13 @@ from exchange.custody import KeyMissingError, Wrapped
 from exchange.markings import Label
 from exchange.members import Client
 from exchange.release import Permit, Refusal, View
-from exchange.reports import Header, ReportStatus, header_from_json, status_of, tear_line, visible_header
+from exchange.reports import Header, header_from_json, status_of, tear_line, visible_header
 from exchange.store import ClassRow, PartRow, Parts, ReportRow
 from exchange.usecases.authenticate import required_thumbprint
 from exchange.usecases.context import Call, Services
 from exchange.usecases.judging import judge
 from exchange.usecases.recording import record_tampering
-from exchange.usecases.sealing import shown_json
+from exchange.usecases.sealing import shown_json, with_status
 
 PermittedRow = tuple[ReportRow, ClassRow, Permit]
 """A report, its class, and what of it may be shown."""
@@ -40,8 +40,6 @@ UNOPENED = (CryptoError, KeyMissingError)
 _NO_LINKS = b'"supersedes":null,"references":[],'
 """Stands in a header that links to nothing. Inside a string the quotation marks would be escaped: these bytes can only
 be the fields themselves, side by side as they are sealed."""
-
-_STATUS_AT_END = {status.value: f',"status":"{status.value}"}}'.encode() for status in ReportStatus}
 
 
 async def open_headers(services: Services, rows: Sequence[PermittedRow], call: Call, client: Client) -> list[bytes]:
@@ -116,12 +114,8 @@ def _whole_views(rows: Sequence[PermittedRow]) -> set[tuple[int, int]]:
 def _spliced(header_json: bytes, row: ReportRow, call: Call) -> bytes:
     """Return the sealed bytes as the answer, with the one field that changes; nothing is parsed."""
     # Where nothing ends, the status is the stored one.
-    status = (
-        row.status_name
-        if row.valid_until_micros is None
-        else status_of(row.status_name, row.valid_until, call.now).value
-    )
-    return header_json[:-1] + _STATUS_AT_END[status]
+    ends = row.valid_until_micros is not None
+    return with_status(header_json, status_of(row.status_name, row.valid_until, call.now) if ends else row.status)
 
 
 async def _shown_header(

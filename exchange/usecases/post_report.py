@@ -22,9 +22,8 @@ from exchange.kernel import (
     UnavailableError,
 )
 from exchange.members import Client, Role
-from exchange.release import class_facts
-from exchange.reports import Header, PostedReport, header_as_json
-from exchange.store import Idempotency, IdempotentReplay, Parts, PolicyState, PostedRow
+from exchange.reports import Header, PostedReport, ReportStatus, header_as_json
+from exchange.store import CallerRow, Idempotency, IdempotentReplay, Parts, PolicyState, PostedRow
 from exchange.usecases.authenticate import admit, required_thumbprint
 from exchange.usecases.context import Call, Recorded, Services
 from exchange.usecases.facts import stated_purpose
@@ -32,7 +31,7 @@ from exchange.usecases.judging import require_same_law
 from exchange.usecases.opening import UNOPENED, open_sealed_header
 from exchange.usecases.post_checks import compose, require_in_force, source_faults
 from exchange.usecases.recording import draft, on_record, record_tampering, refuse
-from exchange.usecases.sealing import seal_report, shown_json
+from exchange.usecases.sealing import seal_report, stored_json, with_status
 
 _TRIES = 5
 """How often a post is decided again because the policy moved under it."""
@@ -48,35 +47,43 @@ class PostedAnswer:
 
 
 async def post_report(
-    services: Services, call: Call, posted: PostedReport, *, idempotency_key: str | None = None
+    services: Services,
+    call: Call,
+    posted: PostedReport,
+    *,
+    idempotency_key: str | None = None,
+    seen: CallerRow | None = None,
 ) -> Recorded[PostedAnswer]:
     """Post a report for the caller's member.
 
+    `seen` is the caller as it was authenticated before its body was read: what has changed since makes the policy
+    version another one, and the post is decided again.
     Raises NotFoundError for an agreement the caller cannot see, ForbiddenError without the contributor's role,
     ConflictError where the agreement is not in force or the idempotency key was used for something else,
     InvalidError with every fault of scope, label or content.
     """
+    row = seen
     for _ in range(_TRIES):
+        row = row or await services.store.caller(required_thumbprint(call))
         try:
-            return await _post_once(services, call, posted, idempotency_key)
+            return await _post_once(services, call, posted, idempotency_key, row=row)
         except StalePolicyError:
-            continue
+            row = None
     message = "the policy changed faster than the report could be posted: post again"
     raise UnavailableError(message)
 
 
 async def _post_once(
-    services: Services, call: Call, posted: PostedReport, idempotency_key: str | None
+    services: Services, call: Call, posted: PostedReport, idempotency_key: str | None, *, row: CallerRow
 ) -> Recorded[PostedAnswer]:
-    row = await services.store.caller(required_thumbprint(call))
     # (1) who
     client = await admit(services, call, row.client, Role.CONTRIBUTOR, event=EventName.REPORT_POSTED)
     require_same_law(services, row.state)
     # (2) to (4): may it be posted
     header = await _composed(services, call, client, posted, row.state)
     # (5) sealed
-    facts = class_facts(header)
-    new = await seal_report(services, header, posted, facts)
+    header_json = stored_json(services, header)
+    new = await seal_report(services, header, posted, header_json)
     # (6) all of it durable, or none
     key = _idempotency(client, header, idempotency_key)
     entry = _posted_draft(call, client, header)
@@ -84,7 +91,7 @@ async def _post_once(
         kept = await services.store.post_report(new, entry, policy_version=row.state.policy_version, idempotency=key)
     match kept:
         case PostedRow():
-            return Recorded(PostedAnswer(header.id, shown_json(services, header), is_replayed=False), kept.receipt)
+            return Recorded(_answer(header, header_json, is_replayed=False), kept.receipt)
         case IdempotentReplay():
             return await _replay(services, call, client, kept, key)
         case other:
@@ -134,7 +141,11 @@ async def _replay(
         await record_tampering(services, call, client, f"report {row.report.id}", exc)
     entry = replace(_posted_draft(call, client, header), detail={"replayed": "yes"})
     receipt = await services.store.append(entry)
-    return Recorded(PostedAnswer(header.id, shown_json(services, header), is_replayed=True), receipt)
+    return Recorded(_answer(header, stored_json(services, header), is_replayed=True), receipt)
+
+
+def _answer(header: Header, header_json: bytes, *, is_replayed: bool) -> PostedAnswer:
+    return PostedAnswer(header.id, with_status(header_json, ReportStatus.CURRENT), is_replayed)
 
 
 def _posted_draft(call: Call, client: Client, header: Header) -> EntryDraft:

@@ -38,6 +38,7 @@ def actor_of(call: Call, client: Client | None) -> Actor:
             thumbprint=call.thumbprint,
             level=client.clearance.level,
             compartments=client.clearance.compartments,
+            name=client.name,
         )
     if call.is_host:
         return Actor(kind="host")

@@ -11,16 +11,23 @@ from exchange.crypto import (
 )
 from exchange.custody import Wrapped
 from exchange.markings import Label, render_marking
-from exchange.release import ClassFacts, class_digest
+from exchange.release import ClassFacts, class_digest, class_facts
 from exchange.reports import Header, PartHeader, PostedReport, ReportStatus, header_as_json
 from exchange.store import NewPart, NewReport, Sealed
 from exchange.usecases.context import Services
 
+_STATUS_AT_END = {status: f',"status":"{status.value}"}}'.encode() for status in ReportStatus}
 
-async def seal_report(services: Services, header: Header, posted: PostedReport, facts: ClassFacts) -> NewReport:
-    """Return the report as the store keeps it: nothing in it but what decisions need is readable."""
-    context = header_context(header.id, header.version, class_digest(facts))
-    sealed = await services.custodian.seal_header(header.agreement, stored_json(services, header), context)
+
+async def seal_report(services: Services, header: Header, posted: PostedReport, header_json: bytes) -> NewReport:
+    """Return the report as the store keeps it: nothing in it but what decisions need is readable.
+
+    `header_json` is the header's `stored_json`.
+    """
+    facts = class_facts(header)
+    digest = class_digest(facts)
+    context = header_context(header.id, header.version, digest)
+    sealed = await services.custodian.seal_header(header.agreement, header_json, context)
     parts = [
         await _seal_part(services, header, facts, part, content.content)
         for part, content in zip(header.parts, posted.parts, strict=True)
@@ -29,6 +36,7 @@ async def seal_report(services: Services, header: Header, posted: PostedReport, 
         id=header.id,
         version=header.version,
         facts=facts,
+        digest=digest,
         precedence=header.precedence,
         posted_at=header.posted_at,
         valid_until=header.valid_until,
@@ -41,6 +49,11 @@ async def seal_report(services: Services, header: Header, posted: PostedReport, 
 def stored_json(services: Services, header: Header) -> bytes:
     """Return the whole header as it is sealed: the contract's JSON without `status`, which changes."""
     return json.dumps(_as_json(services, header, None), ensure_ascii=False, separators=(",", ":")).encode()
+
+
+def with_status(header_json: bytes, status: ReportStatus) -> bytes:
+    """Return a header as answers show it whole: the sealed bytes, with the one field that changes at the end."""
+    return header_json[:-1] + _STATUS_AT_END[status]
 
 
 def shown_json(services: Services, header: Header, status: ReportStatus = ReportStatus.CURRENT) -> bytes:

@@ -31,6 +31,7 @@ from exchange.wire.answers import (
 )
 from exchange.wire.audit import EntryListBody, ExtentName, ShownEntryBody
 from exchange.wire.base import AnswerModel, WireModel, faults_of, parse_body, pointer_to, read_json
+from exchange.wire.erasures import ErasureApproval, ErasureBody, ErasureRequest
 from exchange.wire.log import ConsistencyBody
 from exchange.wire.parties import (
     ClearanceBody,
@@ -72,6 +73,9 @@ __all__ = [
     "ConsistencyBody",
     "DecisionName",
     "EntryListBody",
+    "ErasureApproval",
+    "ErasureBody",
+    "ErasureRequest",
     "ExplanationBody",
     "ExtentName",
     "FaultBody",

@@ -8,8 +8,10 @@ from pathlib import Path
 
 import pytest
 
+from exchange import usecases
 from exchange.custody import FileCustodian
 from exchange.markings import Label
+from exchange.usecases import WantedErasure
 from exchange.usecases.knowledge import Knowledge
 from tests.attacks.hidden import AGREEMENT_OF_TWO, Api, Hidden, open_api
 from tests.support.postgres import PostgresServer
@@ -59,10 +61,14 @@ def secret_world(plain_world: World, tmp_path_factory: pytest.TempPathFactory) -
         two = await world.agree(AGREEMENT_OF_TWO, signatories=("GBR", "ESP"))
         other = await world.post(label=Label("NATO", "SECRET", releasable_to=("ESP", "GBR")))
         world.agreement_id = main
+        await usecases.describe_caller(world.services, world.call("GBR reader"))
+        wanted = WantedErasure(world.clients["GBR reader"].id, "2026-06", "asked for by the data subject")
+        asked = await usecases.request_erasure(world.services, world.call("operator"), wanted)
         world.sequence()
         ((entry,),) = world.sql("SELECT id FROM audit_search WHERE subject_id = $1", report)
         await world.services.store.close()
-        return world, Hidden(report=report, other_report=other, agreement=two, client=client.id, entry=entry)
+        erasure = asked.value.act.id
+        return world, Hidden(report, other_report=other, agreement=two, client=client.id, entry=entry, erasure=erasure)
 
     return _apart(build)
 
@@ -110,7 +116,7 @@ async def copy_of(world: World, folder: Path) -> World:
 
 
 async def _reopened(world: World, folder: Path) -> World:
-    opened = await reopen_world(_url(folder), folder)
+    opened = await reopen_world(_url(folder), folder, cursor_key=world.services.cursor_key)
     clock = TestClock()
     custodian = FileCustodian.load(folder / "custody" / "roots.json")
     opened.services = replace(
@@ -118,7 +124,6 @@ async def _reopened(world: World, folder: Path) -> World:
         custodian=custodian,
         clock=clock,
         knowledge=Knowledge(),
-        cursor_key=world.services.cursor_key,
     )
     opened.clock, opened.agreement_id = clock, world.agreement_id
     return opened

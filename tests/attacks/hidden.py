@@ -30,6 +30,7 @@ OUTSIDERS = {
     "agreements": ("DNK reader", "NOR signatory", "NOR operator", "auditor"),
     "clients": ("DNK reader", "NOR operator", "auditor"),
     "entries": ("NOR auditor", "DNK reader", "NOR operator", "operator"),
+    "erasures": ("DNK reader", "NOR operator", "NOR auditor"),
 }
 
 
@@ -37,7 +38,7 @@ OUTSIDERS = {
 class Hidden:
     """Ids of V: a report of GBR for GBR alone, one under an agreement of GBR and ESP, that agreement, an ESP client.
 
-    `entry` is the log's entry about the first report's post.
+    `entry` is the log's entry about the first report's post, `erasure` one of a GBR client that waits for approval.
     """
 
     report: str
@@ -45,6 +46,7 @@ class Hidden:
     agreement: str
     client: str
     entry: str
+    erasure: str
 
     def ids(self, segment: str) -> tuple[str, ...]:
         """Return the hidden ids that fit behind a path segment; a new kind must be told here."""
@@ -53,6 +55,7 @@ class Hidden:
             "agreements": (self.agreement,),
             "clients": (self.client,),
             "entries": (self.entry,),
+            "erasures": (self.erasure,),
         }
         assert segment in kinds, f"`/{segment}/{{id}}` is a new kind of path: say here what to attack it with"
         return kinds[segment]
@@ -193,5 +196,6 @@ def kept_state(world: World) -> str:
         "report",
         "report_part",
         "idempotency",
+        "pending_act",
     )
     return json.dumps({name: sorted(map(repr, world.sql(f"SELECT * FROM {name}"))) for name in names})

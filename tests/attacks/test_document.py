@@ -66,6 +66,7 @@ def ids(world: World, hidden: Hidden) -> dict[str, list[str]]:
         "agreements": [world.agreement_id, hidden.agreement],
         "clients": [world.clients["NOR reader"].id, hidden.client],
         "entries": [hidden.entry, *(row[0] for row in world.sql("SELECT id FROM audit_search LIMIT 5"))],
+        "erasures": [hidden.erasure],
     }
 
 

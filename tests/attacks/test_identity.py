@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from exchange.crypto import issue_client, new_authority, read_certificate
+from exchange.usecases import search_tokens
 from tests.attacks.hidden import Api, client_of, open_api, seen
 from tests.support.world import NOW, World, thumbprint_of
 
@@ -58,8 +59,9 @@ async def test_27_source_on_the_record_is_the_connection_s(api: Api) -> None:
     answer = await api.as_client("DNK reader").get("/v1/whoami", headers=CLAIMS)
     (entry,) = [each for each in await api.world.entries() if each["id"] == answer.headers["x-audit-entry"]]
 
-    assert "192.0.2.7" in str(entry)
-    assert "10.0.0.1" not in str(entry)
+    tokens = search_tokens(api.world.services)
+    assert entry["source"] == tokens.of_address("192.0.2.7")
+    assert entry["source"] != tokens.of_address("10.0.0.1")
 
 
 @pytest.mark.parametrize(

@@ -35,6 +35,8 @@ WHO_MAY: dict[str, frozenset[str]] = {
     "agreement.suspend": frozenset({"signatory"}),
     "agreement.resume": frozenset({"signatory"}),
     "agreement.withdraw": frozenset({"signatory"}),
+    "erasure.request": frozenset({"operator", "auditor"}),
+    "erasure.approve": frozenset({"operator", "auditor"}),
 }
 OPEN_TO_ALL_CLIENTS = {"/openapi.json", "/docs", "/docs/start.js"}
 FOREIGN_FIELDS: dict[str, Any] = {

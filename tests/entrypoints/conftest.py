@@ -19,6 +19,7 @@ from exchange.entrypoints.http.tls import THUMBPRINT_FIELD
 from exchange.kernel import canonical_bytes
 from exchange.settings import Settings, load_settings
 from exchange.store import Store
+from exchange.usecases import personal_custody
 from exchange.usecases.knowledge import Knowledge
 from tests.support.store import run_apart
 from tests.support.world import TestClock, World, open_world, populate, thumbprint_of
@@ -50,8 +51,9 @@ async def world(populated: World, tmp_path: Path) -> AsyncIterator[World]:
     shutil.copytree(populated.folder, tmp_path, dirs_exist_ok=True)
     clock = TestClock()
     url = f"sqlite+aiosqlite:///{tmp_path}/exchange.db"
-    store = await Store.open(url, node="test", clock=clock, randomness=os.urandom)
     custodian = FileCustodian.load(tmp_path / "custody" / "roots.json")
+    personal = personal_custody(custodian, populated.services.cursor_key)
+    store = await Store.open(url, node="test", clock=clock, randomness=os.urandom, personal=personal)
     services = replace(populated.services, store=store, custodian=custodian, clock=clock, knowledge=Knowledge())
     yield World(services, clock, tmp_path, dict(populated.clients), populated.agreement_id)
     await store.close()

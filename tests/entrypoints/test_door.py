@@ -24,6 +24,7 @@ WITH_BODY = [
     if operation.body is not None
 ]
 BOSS = {
+    "/v1/audit": "operator",
     "/v1/members": "operator",
     "/v1/clients": "operator",
     "/v1/reports": "GBR contributor",

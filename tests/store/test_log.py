@@ -10,7 +10,7 @@ from collections import Counter
 
 import pytest
 
-from exchange.audit import EventName, columns_of, parse_entry
+from exchange.audit import EventName, Outcome, columns_of, parse_entry
 from exchange.kernel import CanonicalError, ConflictError, UnavailableError
 from exchange.store import Store
 from exchange.store.search_rows import SEARCH_COLUMNS, search_row
@@ -124,6 +124,7 @@ async def test_full_queue_refuses_instead_of_waiting(store: Store, monkeypatch: 
 
 
 async def test_entry_is_written_though_nobody_waits_for_it_any_more(store: Store) -> None:
+    await store.append(draft())
     asked = asyncio.create_task(store.append(draft()))
     await asyncio.sleep(0)
     asked.cancel()
@@ -131,10 +132,25 @@ async def test_entry_is_written_though_nobody_waits_for_it_any_more(store: Store
         await asked
     await store.append(draft())
 
-    assert len(await store.entries(10)) == 2
+    assert len(await store.entries(10)) == 3
 
 
 async def test_time_of_an_entry_is_the_request_s(store: Store) -> None:
     await store.append(draft())
 
     assert parse_entry((await store.entries(1))[0])["ts"] == NOW.isoformat().replace("+00:00", "Z")
+
+
+async def test_process_without_custody_records_no_act_of_a_client(store_url: str) -> None:
+    opened = await open_store(store_url, personal=None)
+    try:
+        with pytest.raises(UnavailableError, match="custody"):
+            await opened.append(draft())
+        await opened.append(draft(source="local"))
+        await opened.append(draft(outcome=Outcome.REFUSED))
+        kept = [parse_entry(content) for content in await opened.entries(10)]
+    finally:
+        await opened.close()
+
+    assert sorted(entry["decision"] for entry in kept) == ["permitted", "refused"]
+    assert not any("pii" in entry or "127.0.0.1" in str(entry) for entry in kept)

@@ -7,6 +7,7 @@ import threading
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 from sqlalchemy import text
@@ -27,9 +28,9 @@ from exchange.audit import Actor, EntryDraft, EventName, Outcome
 from exchange.kernel import new_id
 from exchange.markings import Label
 from exchange.members import Clearance, Client, ClientId, Member, MemberCode, Role, Standing
-from exchange.release import ClassFacts
+from exchange.release import ClassFacts, class_digest
 from exchange.reports import Precedence
-from exchange.store import NewPart, NewReport, Sealed, Store, migrate
+from exchange.store import NewPart, NewReport, PersonalCustody, Sealed, Store, migrate
 from exchange.store.dialect import Row
 from exchange.store.faults import driver_errors
 from tests.support.postgres import PostgresServer
@@ -77,8 +78,14 @@ def _migrate_template(url: str) -> None:
     run_apart(lambda: asyncio.run(migrate(url)))
 
 
-async def open_store(url: str, **options: float) -> Store:
-    return await Store.open(url, node="node-1", clock=lambda: NOW, randomness=os.urandom, **options)
+async def open_store(url: str, **options: object) -> Store:
+    given: dict[str, Any] = {"personal": PersonalCustody(wrap_nothing, bytes(32)), **options}
+    return await Store.open(url, node="node-1", clock=lambda: NOW, randomness=os.urandom, **given)
+
+
+async def wrap_nothing(data_key: bytes, context: bytes) -> Sealed:
+    """Stand for custody: this suite is about the store."""
+    return Sealed("file/personal-data", 1, "aes-256-gcm", context + data_key)
 
 
 @pytest.fixture
@@ -191,6 +198,7 @@ def new_report(facts: ClassFacts | None = None, **fields: object) -> NewReport:
         "id": fresh_id(),
         "version": 1,
         "facts": facts or class_facts(),
+        "digest": class_digest(facts or class_facts()),
         "precedence": Precedence.ROUTINE,
         "posted_at": NOW,
         "valid_until": None,

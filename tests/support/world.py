@@ -25,7 +25,7 @@ from exchange.release import Law, load_law
 from exchange.reports import PostedPart, PostedReport, Precedence
 from exchange.settings import read_policies
 from exchange.store import Store, migrate
-from exchange.usecases import Call, Enrolment, Services
+from exchange.usecases import Call, Enrolment, Services, personal_custody
 from exchange.usecases.knowledge import Knowledge
 from tests.support.postgres import fetch
 from tests.support.sequencing import sequence
@@ -193,7 +193,8 @@ class World:
     @asynccontextmanager
     async def another_node(self) -> AsyncIterator[Services]:
         """Give the services of a second process over the same database: nothing remembered, nothing shared."""
-        store = await Store.open(self.url, node="second", clock=self.clock, randomness=os.urandom)
+        personal = personal_custody(self.services.custodian, self.services.cursor_key)
+        store = await Store.open(self.url, node="second", clock=self.clock, randomness=os.urandom, personal=personal)
         try:
             yield replace(self.services, store=store, knowledge=Knowledge())
         finally:
@@ -236,9 +237,9 @@ async def open_world(url: str, folder: Path) -> World:
     return world
 
 
-async def reopen_world(url: str, folder: Path) -> World:
+async def reopen_world(url: str, folder: Path, *, cursor_key: bytes | None = None) -> World:
     """Return the world that stands in a database already, as `open_world` or `populate` left it; keys are new."""
-    world = await _opened(url, folder)
+    world = await _opened(url, folder, cursor_key=cursor_key)
     world.clients = {client.name: client for client in await world.services.store.clients()}
     world.agreement_id = next((agreement.id for agreement in await world.services.store.agreements()), "")
     return world
@@ -256,18 +257,20 @@ async def populate(world: World) -> World:
     return world
 
 
-async def _opened(url: str, folder: Path) -> World:
+async def _opened(url: str, folder: Path, *, cursor_key: bytes | None = None) -> World:
     clock = TestClock()
     roots = folder / "custody" / "roots.json"
     roots.parent.mkdir(mode=0o700, exist_ok=True)
     if not roots.exists():
         create_root_file(roots, NOW, os.urandom)
+    custodian, cursor_key = FileCustodian.load(roots), cursor_key or os.urandom(32)
+    personal = personal_custody(custodian, cursor_key)
     services = Services(
-        store=await Store.open(url, node="test", clock=clock, randomness=os.urandom),
-        custodian=FileCustodian.load(roots),
+        store=await Store.open(url, node="test", clock=clock, randomness=os.urandom, personal=personal),
+        custodian=custodian,
         law=the_law(),
         clock=clock,
         randomness=os.urandom,
-        cursor_key=os.urandom(32),
+        cursor_key=cursor_key,
     )
     return World(services, clock, folder, url=url)

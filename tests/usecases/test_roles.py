@@ -14,13 +14,14 @@ from exchange.audit import EventName
 from exchange.kernel import ForbiddenError, NotAuthenticatedError, new_id
 from exchange.markings import Label
 from exchange.members import Role, Standing
-from exchange.usecases import Call, ClearanceChange, Enrolment, EntryQuery, ListQuery, SimulatedReport
+from exchange.usecases import Call, ClearanceChange, Enrolment, EntryQuery, ListQuery, SimulatedReport, WantedErasure
 from tests.support.world import NOW, World, certificate_of, thumbprint_of
 
 Act = Callable[[World, Call, str], Awaitable[object]]
 
 ABSENT = new_id(NOW, bytes(10))
 ANYONE = frozenset(Role)
+AUDITOR = frozenset({Role.AUDITOR})
 OPERATOR = frozenset({Role.OPERATOR})
 SIGNATORY = frozenset({Role.SIGNATORY})
 CONTRIBUTOR = frozenset({Role.CONTRIBUTOR})
@@ -111,9 +112,27 @@ USE_CASES: list[tuple[str, Act, frozenset[Role], str]] = [
     ("search_entries", lambda w, c, _: usecases.search_entries(w.services, c, EntryQuery()), AUDITOR, "audit.searched"),
     ("show_entry", lambda w, c, _: usecases.show_entry(w.services, c, ABSENT), AUDITOR, "audit.read"),
 ]
+USE_CASES += [
+    (
+        "request_erasure",
+        lambda w, c, _: usecases.request_erasure(w.services, c, WantedErasure(ABSENT, "2026-06", "asked for")),
+        OPERATOR | AUDITOR,
+        "personal.erasure_requested",
+    ),
+    (
+        "approve_erasure",
+        lambda w, c, _: usecases.approve_erasure(w.services, c, ABSENT),
+        OPERATOR | AUDITOR,
+        "personal.erased",
+    ),
+]
 ROWS = pytest.mark.parametrize(
     ("act", "allowed", "event"), [row[1:] for row in USE_CASES], ids=[row[0] for row in USE_CASES]
 )
+
+
+def token_of(world: World, name: str) -> str:
+    return usecases.search_tokens(world.services).of_thumbprint(thumbprint_of(name))
 
 
 def test_table_holds_every_use_case_that_a_client_can_call() -> None:
@@ -121,10 +140,15 @@ def test_table_holds_every_use_case_that_a_client_can_call() -> None:
     not_for_clients = {
         "authenticate",
         "check_readiness",
+        "may_reveal",
+        "personal_as_json",
+        "personal_custody",
         "put_law_in_force",
         "read_entries",
         "record_rejection",
         "record_service",
+        "reveal_personal",
+        "search_tokens",
     }
 
     assert {row[0] for row in USE_CASES} == named - not_for_clients
@@ -157,7 +181,7 @@ async def test_stranger_is_refused_and_recorded_by_its_thumbprint_alone(
     made = await populated.attempt(act(populated, populated.call("stranger"), ABSENT))
 
     assert isinstance(made.error, NotAuthenticatedError)
-    assert made.entry["actor"] == {"kind": "unknown", "thumbprint": thumbprint_of("stranger")}
+    assert made.entry["actor"] == {"kind": "unknown", "thumbprint": token_of(populated, "stranger")}
     assert (made.entry["type"], made.entry["decision"]) == (event, "refused")
     assert made.entry["reasons"] == ["not-authenticated"]
     assert "member" not in made.entry
@@ -225,11 +249,14 @@ async def test_entry_says_who_called_with_the_clearance_it_had_then(populated: W
     made = await populated.attempt(usecases.describe_caller(populated.services, call))
 
     assert made.value.value == reader
-    assert made.entry["actor"] == {"kind": "client", "id": reader.id, "thumbprint": thumbprint_of("analyst")}
+    assert made.entry["actor"] == {"kind": "client", "id": reader.id, "thumbprint": token_of(populated, "analyst")}
     assert (made.entry["member"], made.entry["agency"]) == ("NOR", "NCSC")
     assert made.entry["clearance"]["level"] == "SECRET"
     assert made.entry["clearance"]["compartments"] == ["ATOMAL"]
-    assert (made.entry["request_id"], made.entry["source"]) == (call.request_id, call.source)
+    assert (made.entry["request_id"], made.entry["source"]) == (
+        call.request_id,
+        usecases.search_tokens(populated.services).of_address(call.source),
+    )
 
 
 async def test_authenticate_alone_records_refusals_only(populated: World) -> None:

@@ -114,6 +114,7 @@ _OF_OBJECTS: Mapping[str, int] = {
     "signed": _UPDATE,
     "rotated": _UPDATE,
     "requested": _UPDATE,
+    "erasure_requested": _UPDATE,
     "approved": _UPDATE,
     "removed": _DELETE,
     "withdrawn": _DELETE,

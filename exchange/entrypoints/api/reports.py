@@ -30,7 +30,7 @@ from exchange.release import Decision, Permit, Refusal, RuleOutcome, View
 from exchange.usecases import (
     ListQuery,
     PulledReport,
-    authenticate,
+    authenticated_row,
     explain_report,
     list_reports,
     post_report,
@@ -156,13 +156,13 @@ async def list_(visit: Visit) -> Response:
 
 async def post(visit: Visit) -> Response:
     """Answer `POST /v1/reports`; the caller is known before its body is read."""
-    await authenticate(visit.services, visit.call, Role.CONTRIBUTOR, event=EventName.REPORT_POSTED)
+    seen = await authenticated_row(visit.services, visit.call, Role.CONTRIBUTOR, event=EventName.REPORT_POSTED)
     read_query(visit.request, _NO_PARAMETERS)
     key = visit.request.headers.get("idempotency-key")
     if key is not None and not _IDEMPOTENCY_KEY.fullmatch(key):
         raise MalformedError("`Idempotency-Key` has 1 to 128 visible ASCII characters")
     posted = (await read_model(visit, ReportBody)).to_posted()
-    recorded = await post_report(visit.services, visit.call, posted, idempotency_key=key)
+    recorded = await post_report(visit.services, visit.call, posted, idempotency_key=key, seen=seen)
     answer = recorded.value
     replayed = {"idempotency_replayed": "true"} if answer.is_replayed else {}
     location = f"/v1/reports/{answer.report_id}"

@@ -14,6 +14,7 @@ from exchange.audit import (
     Actor,
     EntryDraft,
     EventName,
+    Guard,
     Outcome,
     Subject,
     columns_of,
@@ -21,10 +22,14 @@ from exchange.audit import (
     parse_entry,
     seal_entry,
 )
+from exchange.audit.personal import seal_personal
+from exchange.crypto import PersonalKey, SearchTokens
 from exchange.kernel import CanonicalError, canonical_bytes, to_micros
 
 AT = datetime(2026, 3, 1, 12, 0, 0, 250_000, tzinfo=UTC)
-PLACE = {"entry_id": "entry-1", "node": "node-a", "boot": "boot-1", "node_seq": 7}
+TOKENS = SearchTokens(bytes(32))
+GUARD = Guard(TOKENS, PersonalKey("kid-1", bytes(range(32))))
+PLACE = {"entry_id": "entry-1", "node": "node-a", "boot": "boot-1", "node_seq": 7, "guard": GUARD}
 LABEL = {
     "policy": "NATO",
     "classification": "SECRET",
@@ -73,7 +78,7 @@ def test_full_entry_has_every_field_of_the_record():
         "node_seq": 7,
         "type": "report.read",
         "decision": "refused",
-        "actor": {"kind": "client", "id": "client-1", "thumbprint": "ab" * 32},
+        "actor": {"kind": "client", "id": "client-1", "thumbprint": TOKENS.of_thumbprint("ab" * 32)},
         "member": "NOR",
         "agency": "NOR/NSM",
         "clearance": {"level": "SECRET", "compartments": ["ATOMAL"], "as_of": "2026-03-01T12:00:00.250000Z"},
@@ -86,11 +91,12 @@ def test_full_entry_has_every_field_of_the_record():
         "reasons": ["not-a-party", "recalled"],
         "purpose": "defence",
         "request_id": "request-1",
-        "source": "10.0.0.9",
+        "source": TOKENS.of_address("10.0.0.9"),
         "bytes": 8192,
         "result_count": 2,
         "result_ids": ["r1", "r2"],
         "detail": {"note": "n", "count": 3, "names": ["a", "b"]},
+        "pii": seal_personal(FULL, GUARD.key, entry_id="entry-1", boot="boot-1", node_seq=7),
     }
 
 
@@ -106,7 +112,8 @@ def test_absent_fields_are_left_out():
         "decision": "refused",
         "actor": {"kind": "unknown"},
         "request_id": "request-1",
-        "source": "10.0.0.9",
+        "source": TOKENS.of_address("10.0.0.9"),
+        "pii": seal_personal(BARE, GUARD.key, entry_id="entry-1", boot="boot-1", node_seq=7),
     }
 
 
@@ -121,7 +128,7 @@ def test_columns_of_a_full_entry():
         "outcome": "refused",
         "actor_kind": "client",
         "actor_id": "client-1",
-        "thumbprint": "ab" * 32,
+        "thumbprint": TOKENS.of_thumbprint("ab" * 32),
         "member": "NOR",
         "agency": "NOR/NSM",
         "subject_kind": "report",
@@ -135,7 +142,7 @@ def test_columns_of_a_full_entry():
         "reasons": "not-a-party,recalled",
         "purpose": "defence",
         "request_id": "request-1",
-        "source": "10.0.0.9",
+        "source": TOKENS.of_address("10.0.0.9"),
         "size_bytes": 8192,
         "result_count": 2,
         "facet": "NOR|report.read|refused|SECRET",

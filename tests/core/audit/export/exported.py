@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 
 from hypothesis import strategies as st
 
-from exchange.audit import Actor, EntryDraft, EventName, Outcome, Subject, parse_entry, seal_entry
+from exchange.audit import LOCAL_SOURCES, Actor, EntryDraft, EventName, Outcome, Subject, parse_entry, seal_entry
 from exchange.audit.export import ExportedEntry, Place, Statement
 
 AT = datetime(2026, 3, 1, 12, 0, 0, 250_000, tzinfo=UTC)
@@ -69,12 +69,14 @@ TEXT = st.one_of(st.sampled_from(HOSTILE), st.text(st.characters(codec="utf-8", 
 
 
 def at_place(draft: EntryDraft, position: int = 7, **changes: object) -> ExportedEntry:
-    """Return `draft` sealed, as the entry at `position`."""
-    sealed = seal_entry(
-        dataclasses.replace(draft, **changes), entry_id="entry-1", node="node-a", boot="boot-1", node_seq=5
-    )
+    """Return `draft` sealed, as the entry at `position`, with its personal data revealed."""
+    given = dataclasses.replace(draft, **changes)
+    sealed = seal_entry(given, entry_id="entry-1", node="node-a", boot="boot-1", node_seq=5)
     leaf = hashlib.sha256(b"\0" + sealed.content).digest()
-    return ExportedEntry(Place(1, position), leaf, parse_entry(sealed.content), sealed.content)
+    personal = {} if given.source in LOCAL_SOURCES else {"source": given.source}
+    if given.actor.thumbprint:
+        personal["thumbprint"] = given.actor.thumbprint
+    return ExportedEntry(Place(1, position), leaf, parse_entry(sealed.content), sealed.content, personal=personal)
 
 
 def with_text(text: str) -> ExportedEntry:
@@ -111,4 +113,5 @@ def hiding(exported: ExportedEntry, *names: str, extent: str = "others") -> Expo
 
 def least_of(exported: ExportedEntry) -> ExportedEntry:
     """Return the entry as the reader sees it who may see the least."""
+    exported = dataclasses.replace(exported, personal={})
     return hiding(exported, *(exported.entry.keys() - {"v", "id", "ts", "type", "decision", "actor"}), extent="refusal")

@@ -1,0 +1,55 @@
+"""`exchange audit erase-personal`: one person asks for an erasure, another one approves it."""
+
+from typing import Annotated
+
+import typer
+from pydantic import ValidationError
+
+from exchange.cli import output
+from exchange.cli.audit_group import audits
+from exchange.cli.verbs import JsonOption, member_verb
+from exchange.client import ExchangeClient
+from exchange.kernel import InvalidError
+from exchange.wire import ErasureBody, ErasureRequest, faults_of
+
+erasures = typer.Typer(
+    help="Erase a client's personal data from the log; two persons are needed (operator, auditor).",
+    no_args_is_help=True,
+)
+audits.add_typer(erasures, name="erase-personal")
+
+
+@erasures.command("request")
+@member_verb
+def request(
+    client: ExchangeClient,
+    subject: Annotated[str, typer.Option("--subject", metavar="CLIENT", help="Whose: a client's id, or `stranger`.")],
+    period: Annotated[str, typer.Option("--period", metavar="YYYY-MM", help="Of which period, by its first month.")],
+    reason: Annotated[str, typer.Option("--reason", metavar="TEXT", help="Why. It stays in the log: name nobody.")],
+    as_json: JsonOption = False,
+) -> None:
+    """Ask for an erasure; somebody else has seven days to approve it."""
+    try:
+        wanted = ErasureRequest(subject=subject, period=period, reason=reason)
+    except ValidationError as exc:
+        raise InvalidError("the erasure cannot be asked for so", faults_of(exc)) from exc
+    _show(client.request_erasure(wanted), "asked for; another person has to approve it", as_json=as_json)
+
+
+@erasures.command("approve")
+@member_verb
+def approve(
+    client: ExchangeClient,
+    request_id: Annotated[str, typer.Argument(metavar="REQUEST", help="The erasure's id.")],
+    as_json: JsonOption = False,
+) -> None:
+    """Approve what somebody else asked for; it is erased at once and for good."""
+    _show(client.approve_erasure(request_id), "erased", as_json=as_json)
+
+
+def _show(erasure: ErasureBody, done: str, *, as_json: bool) -> None:
+    told = erasure.model_dump(mode="json")
+    if as_json:
+        output.show_json(told)
+        return
+    output.show_record({name.replace("_", " "): value for name, value in told.items() if value is not None}, title=done)

@@ -1,0 +1,74 @@
+"""Erasures of personal data from the log: one person asks, another one approves."""
+
+from starlette.responses import Response
+
+from exchange.audit import EventName
+from exchange.entrypoints.api.parameters import EVERYWHERE, WITH_BODY
+from exchange.entrypoints.http.routing import Endpoint, Operation, Parameter, answered, read_model
+from exchange.entrypoints.http.visit import Visit, read_query
+from exchange.usecases import (
+    ERASING_ROLES,
+    Erasure,
+    Recorded,
+    WantedErasure,
+    approve_erasure,
+    authenticate,
+    request_erasure,
+)
+from exchange.wire import ErasureApproval, ErasureBody, ErasureRequest
+
+_NO_PARAMETERS: frozenset[str] = frozenset()
+
+REQUEST = Operation(
+    method="POST",
+    path="/v1/audit/erasures",
+    action="erasure.request",
+    summary="Ask for the erasure of a client's personal data of one period from the log.",
+    body=ErasureRequest,
+    answer=ErasureBody,
+    status=201,
+    errors=(*EVERYWHERE, *WITH_BODY, 409),
+    answer_headers=("Location",),
+    example={
+        "subject": "01987f00-0000-7000-8000-000000000000",
+        "period": "2026-10",
+        "reason": "request of the data subject, file 12/2026",
+    },
+)
+APPROVE = Operation(
+    method="POST",
+    path="/v1/audit/erasures/{id}/approval",
+    action="erasure.approve",
+    summary="Approve, as the second person, an erasure that another client asked for; it is done at once.",
+    body=ErasureApproval,
+    answer=ErasureBody,
+    parameters=(Parameter("id", "path", "The erasure's id.", required=True),),
+    errors=(*EVERYWHERE, *WITH_BODY, 409),
+    example={},
+)
+
+
+async def request(visit: Visit) -> Response:
+    """Answer `POST /v1/audit/erasures`."""
+    await authenticate(visit.services, visit.call, *ERASING_ROLES, event=EventName.PERSONAL_ERASURE_REQUESTED)
+    read_query(visit.request, _NO_PARAMETERS)
+    wanted = await read_model(visit, ErasureRequest)
+    asked = WantedErasure(wanted.subject, wanted.period, wanted.reason)
+    recorded = await request_erasure(visit.services, visit.call, asked)
+    return _answer(recorded, status=201, location=f"/v1/audit/erasures/{recorded.value.act.id}")
+
+
+async def approve(visit: Visit) -> Response:
+    """Answer `POST /v1/audit/erasures/{id}/approval`."""
+    await authenticate(visit.services, visit.call, *ERASING_ROLES, event=EventName.PERSONAL_ERASED)
+    read_query(visit.request, _NO_PARAMETERS)
+    await read_model(visit, ErasureApproval)
+    return _answer(await approve_erasure(visit.services, visit.call, visit.path["id"]))
+
+
+def _answer(recorded: Recorded[Erasure], *, status: int = 200, **headers: str) -> Response:
+    erasure = recorded.value
+    return answered(recorded, ErasureBody.of(erasure.act, keys=erasure.keys), status=status, **headers)
+
+
+OPERATIONS: tuple[tuple[Operation, Endpoint], ...] = ((REQUEST, request), (APPROVE, approve))

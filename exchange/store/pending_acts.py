@@ -1,0 +1,71 @@
+"""Acts that wait for a second person, and the keys that an erasure destroys, within a unit of work."""
+
+from datetime import datetime
+
+from sqlalchemy import ColumnElement, func, select, update
+from sqlalchemy.ext.asyncio import AsyncSession
+from sqlmodel import col
+
+from exchange.kernel import from_micros, to_micros
+from exchange.members import ClientId, PendingAct
+from exchange.store.personal_tables import PendingActTable, PersonalKeyTable
+
+
+async def add_pending_act(session: AsyncSession, act: PendingAct) -> None:
+    """Add an act that somebody asked for."""
+    session.add(
+        PendingActTable(
+            id=act.id,
+            kind=act.kind,
+            payload=act.payload,
+            digest=act.digest,
+            requester=act.requester,
+            requested_at=to_micros(act.requested_at),
+            expires_at=to_micros(act.expires_at),
+        )
+    )
+    await session.flush()
+
+
+async def pending_act(session: AsyncSession, act_id: str, kind: str) -> PendingAct | None:
+    """Return an act of one kind, held to the end of the unit: two approvals come one after the other."""
+    which = (col(PendingActTable.id) == act_id, col(PendingActTable.kind) == kind)
+    row = await session.scalar(select(PendingActTable).where(*which).with_for_update())
+    return None if row is None else _act_of(row)
+
+
+async def approve_act(session: AsyncSession, act_id: str, approver: str, now: datetime) -> None:
+    """Write down who approved an act."""
+    approved = update(PendingActTable).where(col(PendingActTable.id) == act_id)
+    await session.execute(approved.values(approver=approver, approved_at=to_micros(now)))
+
+
+async def count_personal_keys(session: AsyncSession, subject: str, period: str) -> int:
+    """Return how many keys of a subject's period there are that are not destroyed."""
+    counted = select(func.count()).select_from(PersonalKeyTable).where(*_living(subject, period))
+    return int(await session.scalar(counted) or 0)
+
+
+async def destroy_personal_keys(session: AsyncSession, subject: str, period: str, now: datetime) -> int:
+    """Overwrite every key of a subject's period and return how many there were."""
+    destroyed = update(PersonalKeyTable).where(*_living(subject, period))
+    result = await session.execute(destroyed.values(wrapped_key=b"", destroyed_at=to_micros(now)))
+    return int(result.rowcount)  # type: ignore[attr-defined]  # an UPDATE gives a CursorResult
+
+
+def _living(subject: str, period: str) -> tuple[ColumnElement[bool], ...]:
+    is_it = (col(PersonalKeyTable.subject) == subject, col(PersonalKeyTable.period) == period)
+    return (*is_it, col(PersonalKeyTable.destroyed_at).is_(None))
+
+
+def _act_of(row: PendingActTable) -> PendingAct:
+    return PendingAct(
+        id=row.id,
+        kind=row.kind,
+        payload=row.payload,
+        digest=row.digest,
+        requester=ClientId(row.requester),
+        requested_at=from_micros(row.requested_at),
+        expires_at=from_micros(row.expires_at),
+        approver=None if row.approver is None else ClientId(row.approver),
+    )

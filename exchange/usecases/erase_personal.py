@@ -1,0 +1,134 @@
+"""Erase personal data from the log: one person asks, another one approves, and the keys are destroyed.
+
+Both act over HTTPS as clients: operators or auditors of the exchange for everybody, those of a member for their own
+member's clients. The command line at the host can do neither. The bytes of entries stay as they are, so the log still
+verifies; who reads it finds `erased`. What is about a subject without a key, its id, stays.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from exchange.audit import STRANGER, EntryDraft, EventName, Outcome, Subject, fit_text, is_period
+from exchange.kernel import ConflictError, Fault, InvalidError, NotFoundError, is_uuid7, new_id
+from exchange.members import EXCHANGE_MEMBER, Client, PendingAct, Role, ask_for_act, require_second_person
+from exchange.store import UnitOfWork
+from exchange.usecases.authenticate import authenticate
+from exchange.usecases.context import Call, Recorded, Services
+from exchange.usecases.recording import draft, named, on_record
+
+ERASING_ROLES = frozenset({Role.OPERATOR, Role.AUDITOR})
+
+_KIND = "erase-personal"
+_ID_RANDOMNESS_BYTES = 10
+
+
+@dataclass(frozen=True, slots=True)
+class WantedErasure:
+    """Whose personal data of which period, and why. `subject` is a client's id, or `stranger` for all not enrolled."""
+
+    subject: str
+    period: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Erasure:
+    """An erasure that was asked for; once approved, `keys` is how many keys were destroyed."""
+
+    act: PendingAct
+    keys: int | None = None
+
+    @property
+    def wanted(self) -> WantedErasure:
+        """Return what was asked for."""
+        return _wanted(self.act)
+
+
+async def request_erasure(services: Services, call: Call, wanted: WantedErasure) -> Recorded[Erasure]:
+    """Ask for an erasure, for another person to approve within seven days.
+
+    Raises InvalidError for what is no period, NotFoundError for a client that the caller does not act for,
+    ConflictError where the log holds nothing to erase.
+    """
+    event = EventName.PERSONAL_ERASURE_REQUESTED
+    client = await authenticate(services, call, *ERASING_ROLES, event=event)
+    attempt = draft(call, client, event, Outcome.REFUSED, subject=_named(wanted.subject))
+    async with on_record(services, attempt), services.store.unit_of_work() as unit:
+        if not is_period(wanted.period):
+            fault = Fault("/period", "invalid-value", "name a period by its first month, as in `2026-10`")
+            raise InvalidError("the erasure cannot be asked for so", (fault,))
+        owner = await _owner_of(unit, client, wanted.subject)
+        if not await unit.count_personal_keys(wanted.subject, wanted.period):
+            raise ConflictError("the log holds no personal data of this client in this period", code="nothing-to-erase")
+        act_id = new_id(call.now, services.randomness(_ID_RANDOMNESS_BYTES))
+        act = ask_for_act(act_id, _KIND, _asked(wanted), requester=client, now=call.now)
+        await unit.add_pending_act(act)
+        receipt = await unit.record(_entry(call, client, event, act, owner=owner, detail={}))
+    return Recorded(Erasure(act), receipt)
+
+
+async def approve_erasure(services: Services, call: Call, act_id: str) -> Recorded[Erasure]:
+    """Approve an erasure that another person asked for, and carry it out.
+
+    Raises NotFoundError for one that the caller may not see, ConflictError for its own, for one that was approved
+    already and for one that waited too long.
+    """
+    event = EventName.PERSONAL_ERASED
+    client = await authenticate(services, call, *ERASING_ROLES, event=event)
+    attempt = draft(call, client, event, Outcome.REFUSED, subject=named("erasure", act_id))
+    async with on_record(services, attempt), services.store.unit_of_work() as unit:
+        act = await unit.pending_act(act_id, _KIND) if is_uuid7(act_id) else None
+        if act is None:
+            raise _not_found()
+        wanted = _wanted(act)
+        owner = await _owner_of(unit, client, wanted.subject)
+        require_second_person(act, client, roles=ERASING_ROLES, now=call.now)
+        keys = await unit.destroy_personal_keys(wanted.subject, wanted.period)
+        approved = await unit.approve_act(act, client)
+        receipt = await unit.record(_entry(call, client, event, act, owner=owner, detail={"keys": keys}))
+    await services.store.scrub_destroyed_keys()
+    return Recorded(Erasure(approved, keys), receipt)
+
+
+async def _owner_of(unit: UnitOfWork, client: Client, subject: str) -> str | None:
+    """Return whose client `subject` is, None for strangers; one that `client` does not act for is not found."""
+    is_of_exchange = client.member == EXCHANGE_MEMBER
+    if subject == STRANGER:
+        if not is_of_exchange:
+            raise _not_found()
+        return None
+    found = await unit.client(subject) if is_uuid7(subject) else None
+    if found is None or not (is_of_exchange or found.member == client.member):
+        raise _not_found()
+    return found.member
+
+
+def _entry(  # noqa: PLR0913  what both entries of an erasure say
+    call: Call, client: Client, event: EventName, act: PendingAct, *, owner: str | None, detail: Mapping[str, int]
+) -> EntryDraft:
+    wanted = _wanted(act)
+    told: dict[str, str | int | list[str]] = {
+        "erasure": act.id,
+        "period": wanted.period,
+        "reason": wanted.reason,
+        "digest": act.digest,
+        **detail,
+    }
+    subject = _named(wanted.subject)
+    return draft(call, client, event, Outcome.PERMITTED, subject=subject, owner=owner, detail=told)
+
+
+def _named(subject: str) -> Subject:
+    return Subject("client", STRANGER) if subject == STRANGER else named("client", subject)
+
+
+def _asked(wanted: WantedErasure) -> Mapping[str, str]:
+    return {"subject": wanted.subject, "period": wanted.period, "reason": fit_text(wanted.reason)}
+
+
+def _wanted(act: PendingAct) -> WantedErasure:
+    return WantedErasure(**act.asked)
+
+
+def _not_found() -> NotFoundError:
+    return NotFoundError("no such client or erasure, or none that you may see")

@@ -1,0 +1,61 @@
+"""Classes 21 and 23: over HTTP, personal data is erased by two of those who may, and by nobody else."""
+
+import pytest
+
+from tests.attacks.hidden import Api, Hidden, random_id
+from tests.support.world import Entry
+
+WANTED = {"period": "2026-06", "reason": "asked for by the data subject"}
+
+
+async def entry_of(api: Api, name: str) -> Entry:
+    """Return the entry of a harmless act of a client."""
+    answer = await api.as_client(name).get("/v1/whoami")
+    (entry,) = [entry for entry in await api.world.entries() if entry["id"] == answer.headers["x-audit-entry"]]
+    return entry
+
+
+async def test_two_persons_erase_over_http(api: Api) -> None:
+    await entry_of(api, "NOR reader")
+    body = {"subject": api.world.clients["NOR reader"].id, **WANTED}
+    asked = await api.as_client("NOR operator").post("/v1/audit/erasures", json=body)
+    alone = await api.as_client("NOR operator").post(f"{asked.headers['location']}/approval", json={})
+    done = await api.as_client("auditor").post(f"{asked.headers['location']}/approval", json={})
+    again = await api.as_client("auditor").post(f"{asked.headers['location']}/approval", json={})
+
+    assert (asked.status_code, asked.json()["state"], asked.json()["approver"]) == (201, "requested", None)
+    assert asked.headers["location"] == f"/v1/audit/erasures/{asked.json()['id']}"
+    assert (alone.status_code, alone.json()["code"]) == (409, "second-person-needed")
+    assert (done.status_code, done.json()["state"], done.json()["keys"]) == (200, "erased", 1)
+    assert done.json()["approver"] == api.world.clients["auditor"].id
+    assert (again.status_code, again.json()["code"]) == (409, "approved-already")
+    assert all("x-audit-leaf" in answer.headers for answer in (asked, alone, done, again))
+
+
+@pytest.mark.parametrize("name", ["NOR operator", "NOR auditor"])
+async def test_23_nobody_erases_for_another_member(api: Api, hidden: Hidden, name: str) -> None:
+    foreign, before = api.world.clients["GBR reader"].id, api.world.sql("SELECT count(*) FROM pending_act")
+    answers = [
+        await api.as_client(name).post("/v1/audit/erasures", json={"subject": subject, **WANTED})
+        for subject in (foreign, random_id(), "stranger", "x")
+    ]
+    answers += [
+        await api.as_client(name).post(f"/v1/audit/erasures/{an_id}/approval", json={})
+        for an_id in (hidden.erasure, random_id())
+    ]
+
+    assert {answer.status_code for answer in answers} == {404}
+    assert len({answer.json()["detail"] for answer in answers}) == 1
+    assert api.world.sql("SELECT count(*) FROM pending_act") == before
+    assert api.world.sql("SELECT count(*) FROM pending_act WHERE approver IS NOT NULL") == [(0,)]
+
+
+async def test_21_answers_about_personal_data_hold_none(api: Api) -> None:
+    subject = api.world.clients["NOR reader"].id
+    await entry_of(api, "NOR reader")
+    asked = await api.as_client("operator").post("/v1/audit/erasures", json={"subject": subject, **WANTED})
+    done = await api.as_client("auditor").post(f"{asked.headers['location']}/approval", json={})
+
+    for answer in (asked, done):
+        assert "192.0.2.7" not in answer.text
+        assert "NOR reader" not in answer.text
