@@ -9,6 +9,7 @@ import os
 import signal
 import sys
 from pathlib import Path
+from unittest.mock import patch
 
 from exchange.custody import load_log_key
 from exchange.store.last_signed import LastSignedFile
@@ -60,9 +61,9 @@ def put_points(points: Points, signed: Path) -> None:
         points.pass_one()
         return replace(self, target)
 
-    LogTree._grow = stepwise
-    LastSignedFile.write = written
-    Path.replace = replaced
+    patch.object(LogTree, "_grow", stepwise).start()
+    patch.object(LastSignedFile, "write", written).start()
+    patch.object(Path, "replace", replaced).start()
 
 
 async def sequence(url: str, folder: Path, points: Points) -> None:
