@@ -4,8 +4,8 @@ Every entry that comes from the store passes `view_of` and `matches` (room `audi
 the store only proposes.
 """
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from typing import TypeVar
 
 from exchange.audit import (
@@ -29,6 +29,7 @@ from exchange.store import Hit, Place, PolicyState, Sought
 from exchange.usecases.authenticate import admit, required_thumbprint
 from exchange.usecases.context import Call, Services
 from exchange.usecases.judging import require_same_law
+from exchange.usecases.personal import Revealed, reveal_personal
 
 T = TypeVar("T")
 
@@ -39,11 +40,12 @@ _SETS = ("compartments", "releasable_to", "handling")
 class FoundEntry:
     """An entry as one auditor sees it, and the receipt that proves it: also where the view is narrower than the bytes.
 
-    `leaf` is over the whole bytes.
+    `leaf` is over the whole bytes. `personal` is what the auditor may read of who it was and from where.
     """
 
     view: EntryView
     receipt: Receipt
+    personal: Revealed = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,6 +109,14 @@ async def found_entries(
 def shown_as(view: EntryView, entry_id: str, content: bytes) -> FoundEntry:
     """Return a view with the receipt of the bytes it is of."""
     return FoundEntry(view, Receipt.of(entry_id, hash_leaf(content)))
+
+
+async def with_personal(
+    services: Services, gaze: Gaze, found: Sequence[tuple[bytes, FoundEntry]]
+) -> tuple[FoundEntry, ...]:
+    """Return the entries, given with their bytes, with the personal data that `gaze` may read in them."""
+    revealed = await reveal_personal(services, [parse_entry(content) for content, _ in found], gaze.client)
+    return tuple(replace(entry, personal=each) for (_, entry), each in zip(found, revealed, strict=True))
 
 
 def label_of(fields: EntryLabel) -> Label:

@@ -13,7 +13,7 @@ from exchange.kernel import Fault, InvalidError, MalformedError, NotFoundError, 
 from exchange.members import Client
 from exchange.release import Reason
 from exchange.store import Hit, Place
-from exchange.usecases.auditing import FoundEntry, admit_auditor, found_entries, shown_as
+from exchange.usecases.auditing import FoundEntry, admit_auditor, found_entries, shown_as, with_personal
 from exchange.usecases.context import Call, Recorded, Services
 from exchange.usecases.recording import draft, named, on_record, refuse
 
@@ -63,7 +63,7 @@ async def search_entries(services: Services, call: Call, query: EntryQuery) -> R
     # (3) one more than asked for: whether anything follows is known, not guessed
     sought = gaze.sought(query.criteria, place=place, newest_first=query.newest_first)
     found = await found_entries(services, gaze, sought, most=query.limit + 1)
-    shown = [entry for _, entry in found[: query.limit]]
+    shown = await with_personal(services, gaze, [(hit.content, entry) for hit, entry in found[: query.limit]])
     # (4) INVARIANT: nothing of the log leaves before the entry about it is durable.
     ids = tuple(entry.receipt.entry for entry in shown)
     receipt = await services.store.append(
@@ -72,7 +72,7 @@ async def search_entries(services: Services, call: Call, query: EntryQuery) -> R
     # (5) the answer
     following = _following(found, query, place)
     cursor = None if following is None else seal_place(services, gaze.client, following)
-    return Recorded(FoundEntries(tuple(shown), cursor), receipt)
+    return Recorded(FoundEntries(shown, cursor), receipt)
 
 
 async def show_entry(services: Services, call: Call, entry_id: str) -> Recorded[FoundEntry]:
@@ -84,8 +84,9 @@ async def show_entry(services: Services, call: Call, entry_id: str) -> Recorded[
     if content is None or view is None:
         absent = NotFoundError("no such entry, or none that you may see")
         return await refuse(services, draft(call, gaze.client, event, Outcome.REFUSED, subject=subject), absent)
+    (shown,) = await with_personal(services, gaze, [(content, shown_as(view, entry_id, content))])
     receipt = await services.store.append(draft(call, gaze.client, event, Outcome.PERMITTED, subject=subject))
-    return Recorded(shown_as(view, entry_id, content), receipt)
+    return Recorded(shown, receipt)
 
 
 def check_criteria(services: Services, criteria: Criteria) -> None:

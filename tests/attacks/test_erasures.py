@@ -59,3 +59,17 @@ async def test_21_answers_about_personal_data_hold_none(api: Api) -> None:
     for answer in (asked, done):
         assert "192.0.2.7" not in answer.text
         assert "NOR reader" not in answer.text
+
+
+async def test_21_shown_entry_says_what_is_personal_to_who_may_read_it(api: Api) -> None:
+    entry = await entry_of(api, "NOR reader")
+    place = f"/v1/audit/entries/{entry['id']}"
+    own, whole = await api.as_client("NOR auditor").get(place), await api.as_client("auditor").get(place)
+    subject = api.world.clients["NOR reader"].id
+    asked = await api.as_client("operator").post("/v1/audit/erasures", json={"subject": subject, **WANTED})
+    await api.as_client("auditor").post(f"{asked.headers['location']}/approval", json={})
+    after = await api.as_client("NOR auditor").get(place)
+
+    assert own.json()["personal"] == whole.json()["personal"]
+    assert (own.json()["personal"]["name"], own.json()["personal"]["source"]) == ("NOR reader", "192.0.2.7")
+    assert after.json() == {**own.json(), "personal": "erased"}

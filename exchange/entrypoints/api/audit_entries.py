@@ -9,7 +9,7 @@ from exchange.entrypoints.api.parameters import ENTRY_ID, EVERYWHERE, LIMIT
 from exchange.entrypoints.http.routing import Endpoint, Operation, Parameter, answered
 from exchange.entrypoints.http.visit import Visit, read_query, whole_number
 from exchange.kernel import Fault, InvalidError, MalformedError, parse_rfc3339
-from exchange.usecases import EntryQuery, FoundEntry, search_entries, show_entry
+from exchange.usecases import EntryQuery, FoundEntry, personal_as_json, search_entries, show_entry
 from exchange.wire import EntryListBody, ShownEntryBody
 
 _LARGEST_PAGE = 500
@@ -80,7 +80,7 @@ async def show(visit: Visit) -> Response:
 
 
 def _shown(found: FoundEntry) -> ShownEntryBody:
-    return ShownEntryBody.of(found.view, found.receipt)
+    return ShownEntryBody.of(found.view, found.receipt, personal_as_json(found.personal))
 
 
 def _criteria(query: dict[str, str]) -> Criteria:
