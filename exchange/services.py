@@ -1,6 +1,7 @@
 """Services: opens the rooms that an instance's settings name, for the server and for the command line.
 
-Promises: what was opened is closed again; keys that do not open and a schema that is not at head are refused.
+Promises: what was opened is closed again, and so is its part of the log; keys that do not open and a schema that is
+not at head are refused.
 Does not: know the web framework, so that an operator's verb starts without it; decide anything, or serve.
 """
 
@@ -19,8 +20,9 @@ from exchange.release import load_law
 from exchange.settings import Settings, read_policies
 from exchange.store import Store
 from exchange.store.last_signed import LastSignedFile
+from exchange.store.personal_keys import PersonalCustody
 from exchange.store.sequencing import LogTree
-from exchange.usecases import Services, personal_custody
+from exchange.usecases import Recorder, Services, close_record, heartbeats, personal_custody
 from exchange.usecases.sequence_log import Desk, Sequencer
 from exchange.usecases.sweep_log import Index, Sweep
 
@@ -38,11 +40,9 @@ async def open_services(settings: Settings) -> AsyncIterator[Services]:
     cursor_key = settings.cursor_key()
     url = settings.database_url_with_password()
     personal = personal_custody(custodian, cursor_key, period_months=settings.personal_period_months)
-    store = await Store.open(
-        url, node=settings.node, clock=system_clock, randomness=system_randomness, personal=personal
-    )
+    store = await _opened(settings, url, personal)
     try:
-        yield Services(
+        services = Services(
             store=store,
             custodian=custodian,
             law=law,
@@ -50,8 +50,23 @@ async def open_services(settings: Settings) -> AsyncIterator[Services]:
             randomness=system_randomness,
             cursor_key=cursor_key,
         )
+        try:
+            yield services
+        finally:
+            await close_record(services)
     finally:
         await store.close()
+
+
+async def _opened(settings: Settings, url: str, personal: PersonalCustody | None = None) -> Store:
+    return await Store.open(
+        url,
+        node=settings.node,
+        clock=system_clock,
+        randomness=system_randomness,
+        identity=settings.node_key(),
+        personal=personal,
+    )
 
 
 @asynccontextmanager
@@ -59,15 +74,18 @@ async def open_desk(settings: Settings) -> AsyncIterator[Desk]:
     """Open what the sequencer works with, for as long as the context lasts."""
     key = load_log_key(settings.log_key_file)
     url = settings.sequencer_url_with_password()
-    store = await Store.open(url, node=settings.node, clock=system_clock, randomness=system_randomness)
+    store = await _opened(settings, url)
     try:
         tree = await LogTree.open(url)
+        own = Recorder(store, system_clock, system_randomness)
         try:
             file = LastSignedFile(settings.last_signed_file)
-            yield Desk(
-                tree=tree, key=key, file=file, record=store.append, clock=system_clock, randomness=system_randomness
-            )
+            async with heartbeats(own):
+                yield Desk(
+                    tree=tree, key=key, file=file, record=store.append, clock=system_clock, randomness=system_randomness
+                )
         finally:
+            await close_record(own)
             await tree.close()
     finally:
         await store.close()

@@ -12,6 +12,8 @@ class EventName(Enum):
 
     SERVICE_STARTED = "service.started"
     SERVICE_STOPPED = "service.stopped"
+    NODE_HEARTBEAT = "node.heartbeat"
+    ENTRY_VOIDED = "entry.voided"
     INSTANCE_INITIALISED = "instance.initialised"
     SCHEMA_MIGRATED = "schema.migrated"
     POLICY_CHANGED = "policy.changed"

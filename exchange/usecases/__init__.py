@@ -34,7 +34,8 @@ from exchange.usecases.context import Call, Recorded, Services
 from exchange.usecases.describe_caller import CallerVocabulary, describe_caller, describe_vocabulary, record_visit
 from exchange.usecases.erase_personal import ERASING_ROLES, Erasure, WantedErasure, approve_erasure, request_erasure
 from exchange.usecases.explain_report import explain_report
-from exchange.usecases.keep_record import put_law_in_force, read_entries, record_service
+from exchange.usecases.heartbeat import Recorder, close_record, heartbeats, record_service
+from exchange.usecases.keep_record import put_law_in_force, read_entries
 from exchange.usecases.list_reports import ListedReports, ListQuery, list_reports
 from exchange.usecases.members import add_member, list_members, resume_member, suspend_member
 from exchange.usecases.personal import (
@@ -72,6 +73,7 @@ __all__ = [
     "ReadPart",
     "Readiness",
     "Recorded",
+    "Recorder",
     "Revealed",
     "Services",
     "SimulatedReport",
@@ -84,10 +86,12 @@ __all__ = [
     "change_clearance",
     "change_standing",
     "check_readiness",
+    "close_record",
     "describe_caller",
     "describe_vocabulary",
     "enrol_client",
     "explain_report",
+    "heartbeats",
     "list_agreements",
     "list_clients",
     "list_members",
