@@ -57,6 +57,7 @@ class EventName(Enum):
     ENTRY_SWEPT = "entry.swept"
     PERSONAL_ERASURE_REQUESTED = "personal.erasure_requested"
     PERSONAL_ERASED = "personal.erased"
+    PERSONAL_ERASURE_READ = "personal.erasure_read"
 
 
 class Outcome(Enum):

@@ -259,6 +259,10 @@ class ExchangeClient:
         """Ask for the erasure of personal data from the log (operator, auditor); another person has to approve it."""
         return self._post(ErasureBody, "/v1/audit/erasures", erasure)
 
+    def erasure(self, erasure_id: str) -> ErasureBody:
+        """Return an erasure that was asked for (operator, auditor)."""
+        return self._get(ErasureBody, _path("/v1/audit/erasures", erasure_id))
+
     def approve_erasure(self, erasure_id: str) -> ErasureBody:
         """Approve an erasure that somebody else asked for (operator, auditor); it is done at once and for good."""
         return self._post(ErasureBody, _path("/v1/audit/erasures", erasure_id, "approval"), ErasureApproval())

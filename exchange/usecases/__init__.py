@@ -32,7 +32,14 @@ from exchange.usecases.clients import (
 )
 from exchange.usecases.context import Call, Recorded, Services
 from exchange.usecases.describe_caller import CallerVocabulary, describe_caller, describe_vocabulary, record_visit
-from exchange.usecases.erase_personal import ERASING_ROLES, Erasure, WantedErasure, approve_erasure, request_erasure
+from exchange.usecases.erase_personal import (
+    ERASING_ROLES,
+    Erasure,
+    WantedErasure,
+    approve_erasure,
+    request_erasure,
+    show_erasure,
+)
 from exchange.usecases.explain_report import explain_report
 from exchange.usecases.heartbeat import Recorder, close_record, heartbeats, record_service
 from exchange.usecases.keep_record import put_law_in_force, read_entries
@@ -118,6 +125,7 @@ __all__ = [
     "show_agreement",
     "show_client",
     "show_entry",
+    "show_erasure",
     "sign_agreement",
     "simulate_release",
     "suspend_agreement",

@@ -36,6 +36,7 @@ WHO_MAY: dict[str, frozenset[str]] = {
     "agreement.resume": frozenset({"signatory"}),
     "agreement.withdraw": frozenset({"signatory"}),
     "erasure.request": frozenset({"operator", "auditor"}),
+    "erasure.show": frozenset({"operator", "auditor"}),
     "erasure.approve": frozenset({"operator", "auditor"}),
 }
 OPEN_TO_ALL_CLIENTS = {"/openapi.json", "/docs", "/docs/start.js"}

@@ -120,6 +120,12 @@ USE_CASES += [
         "personal.erasure_requested",
     ),
     (
+        "show_erasure",
+        lambda w, c, _: usecases.show_erasure(w.services, c, ABSENT),
+        OPERATOR | AUDITOR,
+        "personal.erasure_read",
+    ),
+    (
         "approve_erasure",
         lambda w, c, _: usecases.approve_erasure(w.services, c, ABSENT),
         OPERATOR | AUDITOR,

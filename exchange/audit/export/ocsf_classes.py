@@ -115,6 +115,7 @@ _OF_OBJECTS: Mapping[str, int] = {
     "rotated": _UPDATE,
     "requested": _UPDATE,
     "erasure_requested": _UPDATE,
+    "erasure_read": _READ,
     "approved": _UPDATE,
     "removed": _DELETE,
     "withdrawn": _DELETE,
