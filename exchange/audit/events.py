@@ -48,6 +48,7 @@ class EventName(Enum):
     KEY_OPENED = "key.opened"
     AUDIT_READ = "audit.read"
     AUDIT_SEARCHED = "audit.searched"
+    AUDIT_EXPORTED = "audit.exported"
     LOG_BEGUN = "log.begun"
     LOG_ADOPTED = "log.adopted"
     LOG_FROZEN = "log.frozen"

@@ -7,6 +7,7 @@ Does not: decide anything, open anything that is sealed, or let a table row out.
 """
 
 from exchange.store.personal_keys import PersonalCustody, PersonalKeyRow
+from exchange.store.log_rows import LogState
 from exchange.store.rows import (
     CallerRow,
     ClassRow,
@@ -34,6 +35,7 @@ __all__ = [
     "Hit",
     "Idempotency",
     "IdempotentReplay",
+    "LogState",
     "NewPart",
     "NewReport",
     "PageRow",

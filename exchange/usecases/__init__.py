@@ -43,6 +43,8 @@ from exchange.usecases.erase_personal import (
 from exchange.usecases.explain_report import explain_report
 from exchange.usecases.heartbeat import Recorder, close_record, heartbeats, record_service
 from exchange.usecases.keep_record import put_law_in_force, read_entries
+from exchange.usecases.export_entries import Export, LogExport, export_entries, export_log
+from exchange.usecases.exporting import ExportQuery
 from exchange.usecases.list_reports import ListedReports, ListQuery, list_reports
 from exchange.usecases.members import add_member, list_members, resume_member, suspend_member
 from exchange.usecases.personal import (
@@ -71,10 +73,13 @@ __all__ = [
     "Enrolment",
     "EntryQuery",
     "Erasure",
+    "Export",
+    "ExportQuery",
     "FoundEntries",
     "FoundEntry",
     "ListQuery",
     "ListedReports",
+    "LogExport",
     "PostedAnswer",
     "PulledReport",
     "ReadPart",
@@ -99,6 +104,8 @@ __all__ = [
     "enrol_client",
     "explain_report",
     "heartbeats",
+    "export_entries",
+    "export_log",
     "list_agreements",
     "list_clients",
     "list_members",
