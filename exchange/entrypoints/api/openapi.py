@@ -24,6 +24,7 @@ _ANSWER_HEADERS = {
     "Content-Disposition": "Always an attachment.",
     "Accept-Ranges": "`bytes`.",
     "Retry-After": "Seconds to wait.",
+    "X-Audit-Export-End": "The place behind the last entry that this export may hold, `LOG.POSITION`.",
 }
 _DESCRIPTION = """\
 States that have signed sharing agreements post and pull encrypted intelligence reports here, and can prove afterwards
@@ -110,7 +111,7 @@ def _answer(operation: Operation) -> dict[str, Any]:
 def _refusals(operation: Operation) -> dict[str, Any]:
     statuses = sorted(set(operation.errors))
     refusals = {str(status): {"$ref": f"#/components/responses/{_name(HTTPStatus(status))}"} for status in statuses}
-    if operation.answer is None:
+    if HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE in statuses:
         refusals["206"] = {**_answer(operation), "description": "The range asked for."}
     return refusals
 
