@@ -233,20 +233,17 @@ class ExchangeClient:
     def export(
         self,
         after: Place | None = None,
-        /,
+        filters: Mapping[str, str] | None = None,
         *,
         follow: bool = False,
         on_end: Callable[[Place], None] | None = None,
-        **filters: str | None,
     ) -> Iterator[ExportedEntry | Statement]:
         """Yield this auditor's slice of the log behind the place `after`, at its end how far it is complete.
 
         Where the connection breaks it goes on behind the last entry. With `follow` it never ends: the statement comes
         each time that there is nothing more, and then what is new. `on_end` is told how far it will go.
         """
-        asked = {name: value for name, value in filters.items() if value is not None}
-        if follow:
-            asked["follow"] = "true"
+        asked = {**(filters or {}), **({"follow": "true"} if follow else {})}
 
         def read(place: Place | None) -> Iterator[ExportedEntry | Statement]:
             return read_export(self._transport, place, asked, on_end=on_end)
