@@ -6,8 +6,8 @@ client and agreement is kept; whatever the database does, callers see Unavailabl
 Does not: decide anything, open anything that is sealed, or let a table row out.
 """
 
-from exchange.store.personal_keys import PersonalCustody, PersonalKeyRow
 from exchange.store.log_rows import LogState
+from exchange.store.personal_keys import PersonalCustody, PersonalKeyRow
 from exchange.store.rows import (
     CallerRow,
     ClassRow,

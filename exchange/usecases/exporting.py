@@ -6,7 +6,7 @@ is revoked meanwhile reads no further.
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import cast
@@ -18,6 +18,7 @@ from exchange.kernel import rfc3339
 from exchange.store import LogState
 from exchange.usecases.auditing import Gaze, admit_auditor
 from exchange.usecases.context import Call, Services
+from exchange.usecases.personal import Revealed, personal_as_json, reveal_personal
 
 _STRETCH = 500
 """Entries at a time: half a megabyte as they mostly are, 32 at most, and some milliseconds in which others wait."""
@@ -32,6 +33,7 @@ _STILL_ADMITTED = timedelta(seconds=1)
 """So old at most is what is known of the caller."""
 
 _FIRST_LOG = 1
+_PERSONAL = ("name", "source", "thumbprint")
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,7 +119,9 @@ class SliceWalk:
 
     async def _shown(self, stretch: _Stretch) -> list[ExportedEntry]:
         seen = list(self._seen(stretch))
-        return [_exported(one, await self._proof(one.place, stretch.size)) for one in seen]
+        revealed = await reveal_personal(self._services, [one.entry for one in seen], self._gaze.client)
+        proofs = [await self._proof(one.place, stretch.size) for one in seen]
+        return [_exported(*row) for row in zip(seen, revealed, proofs, strict=True)]
 
     def _seen(self, stretch: _Stretch) -> Sequence[_Seen]:
         found = []
@@ -178,7 +182,7 @@ def _counted(said: Statement, shown: Sequence[ExportedEntry]) -> Statement:
     return replace(said, first=said.first or first, last=last, count=said.count + len(shown))
 
 
-def _exported(seen: _Seen, proof: tuple[bytes, ...]) -> ExportedEntry:
+def _exported(seen: _Seen, revealed: Revealed, proof: tuple[bytes, ...]) -> ExportedEntry:
     return ExportedEntry(
         place=seen.place,
         leaf=seen.leaf,
@@ -187,4 +191,13 @@ def _exported(seen: _Seen, proof: tuple[bytes, ...]) -> ExportedEntry:
         content=seen.content if seen.view.extent is Extent.WHOLE else None,
         extent=seen.view.extent.value,
         proof=proof,
+        personal=_personal(revealed),
     )
+
+
+def _personal(revealed: Revealed) -> Mapping[str, str]:
+    told = personal_as_json(revealed)
+    if isinstance(told, str):
+        # Erased, or damaged: said in the place of each thing that it may have been.
+        return dict.fromkeys(_PERSONAL, told)
+    return told or {}

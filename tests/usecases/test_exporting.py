@@ -19,13 +19,13 @@ from exchange.audit import (
     verify_inclusion,
     view_of,
 )
-from exchange.audit.export import ExportedEntry, FormatName, Place, Statement, ndjson
+from exchange.audit.export import FORMATS, ExportedEntry, FormatName, Place, Statement, ndjson
 from exchange.kernel import ForbiddenError, InvalidError, NotAuthenticatedError
 from exchange.markings import Label
 from exchange.members import Standing
-from exchange.usecases import ExportQuery, exporting
+from exchange.usecases import ExportQuery, WantedErasure, exporting
 from tests.support.placing import place_entries
-from tests.support.world import World
+from tests.support.world import World, thumbprint_of
 
 TO_NOBODY = Label("NATO", "SECRET", releasable_to=("GBR",))
 AUDITORS = ("auditor", "GBR auditor", "NOR auditor", "ESP auditor")
@@ -305,3 +305,37 @@ async def test_later_log_is_exported_behind_the_earlier_one(audited, monkeypatch
             pass
 
     assert asked == [(1, 0, state.size), (2, 0, 3), (2, 0, 3), (2, 1, 3)]
+
+
+async def test_personal_data_stands_beside_the_bytes_for_who_may_read_it(audited):
+    entries, _ = await export(audited, "NOR auditor", criteria=Criteria(member="NOR", event="report.read"))
+
+    assert {(one.name, one.source, one.thumbprint) for one in entries} == {
+        ("NOR reader", "192.0.2.7", thumbprint_of("NOR reader"))
+    }
+    assert all(b"192.0.2.7" not in (one.content or b"") for one in entries)
+
+
+async def test_originator_reads_nobody_elses_personal_data(audited):
+    entries, _ = await export(audited, "GBR auditor", criteria=Criteria(member="NOR"))
+
+    assert entries
+    for one in entries:
+        assert (one.extent, one.personal, one.source, one.thumbprint) == ("others", {}, "", None)
+
+
+async def test_erased_personal_data_is_erased_in_every_format(audited):
+    wanted = WantedErasure(audited.clients["NOR reader"].id, "2026-06", "asked for by the data subject")
+    asked = await usecases.request_erasure(audited.services, audited.call("operator"), wanted)
+    await usecases.approve_erasure(audited.services, audited.call("auditor"), asked.value.act.id)
+    criteria = Criteria(client=audited.clients["NOR reader"].id)
+    entries, _ = await export(audited, "NOR auditor", criteria=criteria)
+
+    assert entries
+    for one in entries:
+        assert (one.name, one.source, one.thumbprint) == ("erased", "erased", "erased")
+        for form in FORMATS.values():
+            line = form.entry_line(one)
+            assert b"erased" in line
+            assert b"192.0.2.7" not in line
+        assert ndjson.read_entry(ndjson.entry_line(one)) == one
