@@ -41,10 +41,10 @@ from exchange.usecases.erase_personal import (
     show_erasure,
 )
 from exchange.usecases.explain_report import explain_report
-from exchange.usecases.heartbeat import Recorder, close_record, heartbeats, record_service
-from exchange.usecases.keep_record import put_law_in_force, read_entries
 from exchange.usecases.export_entries import Export, LogExport, export_entries, export_log
 from exchange.usecases.exporting import ExportQuery
+from exchange.usecases.heartbeat import Recorder, close_record, heartbeats, record_service
+from exchange.usecases.keep_record import put_law_in_force, read_entries
 from exchange.usecases.list_reports import ListedReports, ListQuery, list_reports
 from exchange.usecases.members import add_member, list_members, resume_member, suspend_member
 from exchange.usecases.personal import (
@@ -103,9 +103,9 @@ __all__ = [
     "describe_vocabulary",
     "enrol_client",
     "explain_report",
-    "heartbeats",
     "export_entries",
     "export_log",
+    "heartbeats",
     "list_agreements",
     "list_clients",
     "list_members",
