@@ -15,6 +15,7 @@ from exchange.entrypoints.api import (
     audit_entries,
     audit_erasures,
     audit_export,
+    audit_log,
     callers,
     parties,
     reports,
@@ -34,6 +35,7 @@ OPERATIONS: tuple[tuple[Operation, Endpoint], ...] = (
     *audit_entries.OPERATIONS,
     *audit_erasures.OPERATIONS,
     *audit_export.OPERATIONS,
+    *audit_log.OPERATIONS,
 )
 
 __all__ = ["OPERATIONS", "add_api", "api_document"]

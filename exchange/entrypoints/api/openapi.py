@@ -41,7 +41,8 @@ def document(operations: Iterable[Operation], *, version: str) -> dict[str, Any]
     listed = list(operations)
     paths: dict[str, dict[str, Any]] = {}
     for operation in listed:
-        paths.setdefault(operation.path, {})[operation.method.lower()] = _operation(operation)
+        # `{index:path}` is Starlette's way to say that a parameter may hold slashes.
+        paths.setdefault(operation.path.replace(":path}", "}"), {})[operation.method.lower()] = _operation(operation)
     return {
         "openapi": "3.1.0",
         "info": {"title": "The exchange", "version": version, "description": _DESCRIPTION},
