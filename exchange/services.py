@@ -7,6 +7,7 @@ Does not: know the web framework, so that an operator's verb starts without it; 
 
 import asyncio
 import logging
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from multiprocessing.connection import Connection
@@ -15,6 +16,8 @@ from exchange.custody import FileCustodian, load_log_key
 from exchange.entrypoints.http.logs import log_to_stderr
 from exchange.entrypoints.jobs.keeper import watch_supervisor
 from exchange.entrypoints.jobs.sequencer import Job, SequencerLoop, stop_on_signals, wait_for
+from exchange.entrypoints.jobs.witness_line import HttpWitnessLine
+from exchange.entrypoints.jobs.witnessing import INTERVAL_SECONDS, ask_in_rounds
 from exchange.kernel import ExchangeError, system_clock, system_randomness
 from exchange.release import load_law
 from exchange.settings import Settings, read_policies
@@ -22,9 +25,13 @@ from exchange.store import Store
 from exchange.store.last_signed import LastSignedFile
 from exchange.store.personal_keys import PersonalCustody
 from exchange.store.sequencing import LogTree
+from exchange.store.witness_files import WitnessedFile, WitnessPolicyFile
 from exchange.usecases import Recorder, Services, close_record, heartbeats, personal_custody
+from exchange.usecases.context import Witnessing
 from exchange.usecases.sequence_log import Desk, Sequencer
 from exchange.usecases.sweep_log import Index, Sweep
+from exchange.usecases.watch_witnesses import WitnessWatch
+from exchange.usecases.witnessed_log import witnessed_outside
 
 _REOPEN_SECONDS = 2.0
 """The database is away, or a key is not there yet: asking more often would not bring them."""
@@ -49,6 +56,7 @@ async def open_services(settings: Settings) -> AsyncIterator[Services]:
             clock=system_clock,
             randomness=system_randomness,
             cursor_key=cursor_key,
+            witnessing=_witnessing(settings),
         )
         try:
             yield services
@@ -79,10 +87,15 @@ async def open_desk(settings: Settings) -> AsyncIterator[Desk]:
         tree = await LogTree.open(url)
         own = Recorder(store, system_clock, system_randomness)
         try:
-            file = LastSignedFile(settings.last_signed_file)
             async with heartbeats(own):
                 yield Desk(
-                    tree=tree, key=key, file=file, record=store.append, clock=system_clock, randomness=system_randomness
+                    tree=tree,
+                    key=key,
+                    file=LastSignedFile(settings.last_signed_file),
+                    record=store.append,
+                    clock=system_clock,
+                    randomness=system_randomness,
+                    witnessed=witnessed_outside(WitnessedFile(settings.witnessed_file)),
                 )
         finally:
             await close_record(own)
@@ -95,7 +108,46 @@ async def sequence(settings: Settings, stopping: asyncio.Event) -> None:
     """Sequence the log until `stopping` is set; raises ExchangeError where it cannot even begin."""
     async with open_desk(settings) as desk:
         job = Job(Sequencer(desk), Sweep(desk.tree, desk.record, desk.clock, desk.randomness), Index(desk.tree))
-        await SequencerLoop(job).run(stopping)
+        asking = asyncio.create_task(_ask_witnesses(settings, stopping))
+        asking.add_done_callback(_tell_fault)
+        try:
+            await SequencerLoop(job).run(stopping)
+        finally:
+            asking.cancel()
+            await asyncio.wait([asking])
+
+
+async def _ask_witnesses(settings: Settings, stopping: asyncio.Event) -> None:
+    """Ask the witnesses of the policy, while it has any, until `stopping` is set."""
+    policy = WitnessPolicyFile(settings.witness_policy_file)
+
+    def is_wanted() -> bool:
+        return any(witness.url is not None for witness in policy.read().witnesses)
+
+    async def rounds(stopping: asyncio.Event) -> None:
+        # With the service's own rights: a sequencer's role may not add what witnesses say.
+        line = HttpWitnessLine(settings.witness_authority_file)
+        async with line, open_services(settings) as services, heartbeats(services):
+            watch = WitnessWatch(services, line, time.monotonic)
+            while is_wanted() and not stopping.is_set():
+                await watch.round()
+                await wait_for(stopping, INTERVAL_SECONDS)
+
+    await ask_in_rounds(is_wanted, rounds, stopping)
+
+
+def _tell_fault(asking: asyncio.Task[None]) -> None:
+    # A fault of ours there must not end the sequencer, nor go unseen.
+    if not asking.cancelled() and asking.exception() is not None:
+        _log.critical("witnesses are not asked any more", exc_info=asking.exception())
+
+
+def _witnessing(settings: Settings) -> Witnessing:
+    return Witnessing(
+        policy=WitnessPolicyFile(settings.witness_policy_file),
+        witnessed=WitnessedFile(settings.witnessed_file),
+        quorum_seconds=settings.witness_quorum_seconds,
+    )
 
 
 def be_sequencer(settings: Settings, line: Connection) -> None:

@@ -68,6 +68,14 @@ class InstanceLayout:
         return self.folder / "secrets" / "node.key"
 
     @property
+    def witness_policy_file(self) -> Path:
+        return self.folder / "log" / "witnesses"
+
+    @property
+    def witnessed_file(self) -> Path:
+        return self.folder / "log" / "witnessed"
+
+    @property
     def tls_folder(self) -> Path:
         return self.folder / "tls"
 
@@ -117,6 +125,14 @@ class Settings(BaseSettings):
     sequencer_database_password_file: Path | None = None
     node_key_file: Path
     """The node's own Ed25519 key, PKCS #8 in PEM. It certifies the key of every start of a process on this node."""
+    witness_policy_file: Path
+    """Who witnesses the log, and how many must agree (C2SP tlog-policy); `exchange audit witness` writes it."""
+    witnessed_file: Path
+    """What witnesses hold of the log, as far as this node knows: it outlives the database like `last_signed_file`."""
+    witness_authority_file: Path | None = None
+    """The authorities of witnesses' server certificates, PEM; the system's unless set."""
+    witness_quorum_seconds: PositiveInt | None = None
+    """Not ready while checkpoints stand without the quorum longer than this; unset: told, and no reason to stop."""
     server_certificate_file: Path
     server_key_file: Path
     authorities_folder: Path
@@ -257,6 +273,8 @@ def _defaults(layout: InstanceLayout) -> dict[str, object]:
         "log_key_file": layout.log_key_file,
         "last_signed_file": layout.last_signed_file,
         "node_key_file": layout.node_key_file,
+        "witness_policy_file": layout.witness_policy_file,
+        "witnessed_file": layout.witnessed_file,
         "server_certificate_file": layout.server_certificate_file,
         "server_key_file": layout.server_key_file,
         "authorities_folder": layout.authorities_folder,

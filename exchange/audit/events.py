@@ -59,6 +59,13 @@ class EventName(Enum):
     PERSONAL_ERASURE_REQUESTED = "personal.erasure_requested"
     PERSONAL_ERASED = "personal.erased"
     PERSONAL_ERASURE_READ = "personal.erasure_read"
+    WITNESS_ADDED = "witness.added"
+    WITNESS_REMOVED = "witness.removed"
+    WITNESS_QUORUM_SET = "witness.quorum_set"
+    WITNESS_LISTED = "witness.listed"
+    WITNESS_REFUSED = "witness.refused"
+    WITNESS_FORGOT = "witness.forgot"
+    COSIGNATURE_RECEIVED = "cosignature.received"
 
 
 class Outcome(Enum):

@@ -48,6 +48,7 @@ from exchange.store.sqlite import SqliteDatabase
 from exchange.store.standing import REPORT_WIDTH, STANDING_WIDTH
 from exchange.store.statements import CLIENT_COLUMNS, MEMBER_COLUMNS, HotStatements
 from exchange.store.unit_of_work import UnitOfWork, unit_of_work
+from exchange.store.witness_reader import WitnessReader
 from exchange.store.write_statements import WriteStatements
 
 _LOCK_WAIT_SECONDS = 5.0
@@ -112,6 +113,7 @@ class Store:
             randomness=randomness,
         )
         self.node = NodeRecord(sealer, self._append_sealed, self.entry)
+        self.witnesses = WitnessReader(self._database.fetch, sql)
         self._clients: dict[str, tuple[int, int, Client]] = {}
         self._classes: dict[int, ClassRow] = {}
 

@@ -86,6 +86,7 @@ _CLASSES_OF_NOUNS: Mapping[str, OcsfClass] = {
     "node": OcsfClass.EVENT_LOG_ACTIVITY,
     "checkpoint": OcsfClass.EVENT_LOG_ACTIVITY,
     "witness": OcsfClass.EVENT_LOG_ACTIVITY,
+    "cosignature": OcsfClass.EVENT_LOG_ACTIVITY,
     "alert": OcsfClass.DETECTION_FINDING,
     "report": OcsfClass.API_ACTIVITY,
     "release": OcsfClass.API_ACTIVITY,
