@@ -8,6 +8,8 @@ from exchange.cli import (
     audit_receipts,
     audit_tiles,
     audit_verify,
+    audit_witness,
+    audit_witnesses,
 )
 from exchange.cli.audit_group import audits
 
@@ -19,5 +21,7 @@ __all__ = [
     "audit_receipts",
     "audit_tiles",
     "audit_verify",
+    "audit_witness",
+    "audit_witnesses",
     "audits",
 ]

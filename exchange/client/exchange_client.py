@@ -40,6 +40,7 @@ from exchange.wire import (
     VocabularyBody,
     WhoamiBody,
     WireModel,
+    WitnessListBody,
 )
 
 Answer = TypeVar("Answer", bound=WireModel)
@@ -263,6 +264,10 @@ class ExchangeClient:
     def approve_erasure(self, erasure_id: str) -> ErasureBody:
         """Approve an erasure that somebody else asked for (operator, auditor); it is done at once and for good."""
         return self._post(ErasureBody, _path("/v1/audit/erasures", erasure_id, "approval"), ErasureApproval())
+
+    def witnesses(self) -> WitnessListBody:
+        """Return who stands behind the log (auditor)."""
+        return self._get(WitnessListBody, "/v1/audit/witnesses")
 
     # ── how ───────────────────────────────────────────────────────────────────────────────────────────────────────
 

@@ -35,6 +35,8 @@ WHO_MAY: dict[str, frozenset[str]] = {
     "agreement.suspend": frozenset({"signatory"}),
     "agreement.resume": frozenset({"signatory"}),
     "agreement.withdraw": frozenset({"signatory"}),
+    "witness.list": frozenset({"auditor", "operator"}),
+    "cosignature.receive": frozenset({"auditor"}),
     "erasure.request": frozenset({"operator", "auditor"}),
     "erasure.show": frozenset({"operator", "auditor"}),
     "erasure.approve": frozenset({"operator", "auditor"}),

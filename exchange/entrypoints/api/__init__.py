@@ -16,6 +16,7 @@ from exchange.entrypoints.api import (
     audit_erasures,
     audit_export,
     audit_log,
+    audit_witnesses,
     callers,
     parties,
     reports,
@@ -36,6 +37,7 @@ OPERATIONS: tuple[tuple[Operation, Endpoint], ...] = (
     *audit_erasures.OPERATIONS,
     *audit_export.OPERATIONS,
     *audit_log.OPERATIONS,
+    *audit_witnesses.OPERATIONS,
 )
 
 __all__ = ["OPERATIONS", "add_api", "api_document"]
