@@ -42,7 +42,7 @@ from exchange.entrypoints.jobs.keeper import kept_running
 from exchange.kernel import ExchangeError, UnavailableError
 from exchange.services import be_sequencer, open_services
 from exchange.settings import Settings, read_secret
-from exchange.usecases import Services, check_readiness, put_law_in_force, record_service
+from exchange.usecases import Services, check_readiness, heartbeats, put_law_in_force, record_service
 
 __all__ = ["create_app", "open_services", "serve"]
 
@@ -59,7 +59,8 @@ def create_app(settings: Settings, *, counts: Any | None = None, worker: int = 0
             await _require_ready(services)
             await record_service(services, EventName.SERVICE_STARTED)
             app.state.services = services
-            yield
+            async with heartbeats(services):
+                yield
             await record_service(services, EventName.SERVICE_STOPPED)
 
     app = FastAPI(
@@ -158,6 +159,7 @@ def _require_safe(settings: Settings) -> None:
     """Raise for what can be seen to be wrong before anything is bound or spawned."""
     _context(settings)
     settings.cursor_key()
+    settings.node_key()
     settings.database_url_with_password()
     FileCustodian.load(settings.roots_file)
 

@@ -1,11 +1,13 @@
 """Services: opens the rooms that an instance's settings name, for the server and for the command line.
 
-Promises: what was opened is closed again; keys that do not open and a schema that is not at head are refused.
+Promises: what was opened is closed again, and so is its part of the log; keys that do not open and a schema that is
+not at head are refused.
 Does not: know the web framework, so that an operator's verb starts without it; decide anything, or serve.
 """
 
 import asyncio
 import logging
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from multiprocessing.connection import Connection
@@ -14,15 +16,22 @@ from exchange.custody import FileCustodian, load_log_key
 from exchange.entrypoints.http.logs import log_to_stderr
 from exchange.entrypoints.jobs.keeper import watch_supervisor
 from exchange.entrypoints.jobs.sequencer import Job, SequencerLoop, stop_on_signals, wait_for
+from exchange.entrypoints.jobs.witness_line import HttpWitnessLine
+from exchange.entrypoints.jobs.witnessing import INTERVAL_SECONDS, ask_in_rounds
 from exchange.kernel import ExchangeError, system_clock, system_randomness
 from exchange.release import load_law
 from exchange.settings import Settings, read_policies
 from exchange.store import Store
 from exchange.store.last_signed import LastSignedFile
+from exchange.store.personal_keys import PersonalCustody
 from exchange.store.sequencing import LogTree
-from exchange.usecases import Services, personal_custody
+from exchange.store.witness_files import WitnessedFile, WitnessPolicyFile
+from exchange.usecases import Recorder, Services, close_record, heartbeats, personal_custody
+from exchange.usecases.context import Witnessing
 from exchange.usecases.sequence_log import Desk, Sequencer
 from exchange.usecases.sweep_log import Index, Sweep
+from exchange.usecases.watch_witnesses import WitnessWatch
+from exchange.usecases.witnessed_log import witnessed_outside
 
 _REOPEN_SECONDS = 2.0
 """The database is away, or a key is not there yet: asking more often would not bring them."""
@@ -38,20 +47,34 @@ async def open_services(settings: Settings) -> AsyncIterator[Services]:
     cursor_key = settings.cursor_key()
     url = settings.database_url_with_password()
     personal = personal_custody(custodian, cursor_key, period_months=settings.personal_period_months)
-    store = await Store.open(
-        url, node=settings.node, clock=system_clock, randomness=system_randomness, personal=personal
-    )
+    store = await _opened(settings, url, personal)
     try:
-        yield Services(
+        services = Services(
             store=store,
             custodian=custodian,
             law=law,
             clock=system_clock,
             randomness=system_randomness,
             cursor_key=cursor_key,
+            witnessing=_witnessing(settings),
         )
+        try:
+            yield services
+        finally:
+            await close_record(services)
     finally:
         await store.close()
+
+
+async def _opened(settings: Settings, url: str, personal: PersonalCustody | None = None) -> Store:
+    return await Store.open(
+        url,
+        node=settings.node,
+        clock=system_clock,
+        randomness=system_randomness,
+        identity=settings.node_key(),
+        personal=personal,
+    )
 
 
 @asynccontextmanager
@@ -59,15 +82,23 @@ async def open_desk(settings: Settings) -> AsyncIterator[Desk]:
     """Open what the sequencer works with, for as long as the context lasts."""
     key = load_log_key(settings.log_key_file)
     url = settings.sequencer_url_with_password()
-    store = await Store.open(url, node=settings.node, clock=system_clock, randomness=system_randomness)
+    store = await _opened(settings, url)
     try:
         tree = await LogTree.open(url)
+        own = Recorder(store, system_clock, system_randomness)
         try:
-            file = LastSignedFile(settings.last_signed_file)
-            yield Desk(
-                tree=tree, key=key, file=file, record=store.append, clock=system_clock, randomness=system_randomness
-            )
+            async with heartbeats(own):
+                yield Desk(
+                    tree=tree,
+                    key=key,
+                    file=LastSignedFile(settings.last_signed_file),
+                    record=store.append,
+                    clock=system_clock,
+                    randomness=system_randomness,
+                    witnessed=witnessed_outside(WitnessedFile(settings.witnessed_file)),
+                )
         finally:
+            await close_record(own)
             await tree.close()
     finally:
         await store.close()
@@ -77,7 +108,46 @@ async def sequence(settings: Settings, stopping: asyncio.Event) -> None:
     """Sequence the log until `stopping` is set; raises ExchangeError where it cannot even begin."""
     async with open_desk(settings) as desk:
         job = Job(Sequencer(desk), Sweep(desk.tree, desk.record, desk.clock, desk.randomness), Index(desk.tree))
-        await SequencerLoop(job).run(stopping)
+        asking = asyncio.create_task(_ask_witnesses(settings, stopping))
+        asking.add_done_callback(_tell_fault)
+        try:
+            await SequencerLoop(job).run(stopping)
+        finally:
+            asking.cancel()
+            await asyncio.wait([asking])
+
+
+async def _ask_witnesses(settings: Settings, stopping: asyncio.Event) -> None:
+    """Ask the witnesses of the policy, while it has any, until `stopping` is set."""
+    policy = WitnessPolicyFile(settings.witness_policy_file)
+
+    def is_wanted() -> bool:
+        return any(witness.url is not None for witness in policy.read().witnesses)
+
+    async def rounds(stopping: asyncio.Event) -> None:
+        # With the service's own rights: a sequencer's role may not add what witnesses say.
+        line = HttpWitnessLine(settings.witness_authority_file)
+        async with line, open_services(settings) as services, heartbeats(services):
+            watch = WitnessWatch(services, line, time.monotonic)
+            while is_wanted() and not stopping.is_set():
+                await watch.round()
+                await wait_for(stopping, INTERVAL_SECONDS)
+
+    await ask_in_rounds(is_wanted, rounds, stopping)
+
+
+def _tell_fault(asking: asyncio.Task[None]) -> None:
+    # A fault of ours there must not end the sequencer, nor go unseen.
+    if not asking.cancelled() and asking.exception() is not None:
+        _log.critical("witnesses are not asked any more", exc_info=asking.exception())
+
+
+def _witnessing(settings: Settings) -> Witnessing:
+    return Witnessing(
+        policy=WitnessPolicyFile(settings.witness_policy_file),
+        witnessed=WitnessedFile(settings.witnessed_file),
+        quorum_seconds=settings.witness_quorum_seconds,
+    )
 
 
 def be_sequencer(settings: Settings, line: Connection) -> None:

@@ -18,6 +18,7 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError
 
+from exchange.crypto import CryptoError, SignatureScheme, SigningKey
 from exchange.kernel import UnsafeSettingError
 
 CURSOR_KEY_BYTES = 32
@@ -61,6 +62,18 @@ class InstanceLayout:
     @property
     def last_signed_file(self) -> Path:
         return self.folder / "log" / "last-signed.json"
+
+    @property
+    def node_key_file(self) -> Path:
+        return self.folder / "secrets" / "node.key"
+
+    @property
+    def witness_policy_file(self) -> Path:
+        return self.folder / "log" / "witnesses"
+
+    @property
+    def witnessed_file(self) -> Path:
+        return self.folder / "log" / "witnessed"
 
     @property
     def tls_folder(self) -> Path:
@@ -110,6 +123,16 @@ class Settings(BaseSettings):
     sequencer_database_url: str | None = None
     """The address the sequencer uses, with a database role of its own; `database_url` unless set."""
     sequencer_database_password_file: Path | None = None
+    node_key_file: Path
+    """The node's own Ed25519 key, PKCS #8 in PEM. It certifies the key of every start of a process on this node."""
+    witness_policy_file: Path
+    """Who witnesses the log, and how many must agree (C2SP tlog-policy); `exchange audit witness` writes it."""
+    witnessed_file: Path
+    """What witnesses hold of the log, as far as this node knows: it outlives the database like `last_signed_file`."""
+    witness_authority_file: Path | None = None
+    """The authorities of witnesses' server certificates, PEM; the system's unless set."""
+    witness_quorum_seconds: PositiveInt | None = None
+    """Not ready while checkpoints stand without the quorum longer than this; unset: told, and no reason to stop."""
     server_certificate_file: Path
     server_key_file: Path
     authorities_folder: Path
@@ -169,6 +192,18 @@ class Settings(BaseSettings):
                 f"`{self.cursor_key_file}` is no random key of {CURSOR_KEY_BYTES} bytes: "
                 f"write a new one with `head -c {CURSOR_KEY_BYTES} /dev/urandom > {self.cursor_key_file}`"
             )
+        return key
+
+    def node_key(self) -> SigningKey:
+        """Return the key with which this node signs for its entries."""
+        if not os.path.lexists(self.node_key_file):
+            raise UnsafeSettingError(f"node key `{self.node_key_file}` is missing: run `exchange migrate`")
+        try:
+            key = SigningKey.from_pem(read_secret(self.node_key_file))
+        except CryptoError as exc:
+            raise UnsafeSettingError(f"node key `{self.node_key_file}` is damaged: restore it from the backup") from exc
+        if key.scheme is not SignatureScheme.ED25519:
+            raise UnsafeSettingError(f"node key `{self.node_key_file}` is no Ed25519 key: restore it from the backup")
         return key
 
 
@@ -237,6 +272,9 @@ def _defaults(layout: InstanceLayout) -> dict[str, object]:
         "cursor_key_file": layout.cursor_key_file,
         "log_key_file": layout.log_key_file,
         "last_signed_file": layout.last_signed_file,
+        "node_key_file": layout.node_key_file,
+        "witness_policy_file": layout.witness_policy_file,
+        "witnessed_file": layout.witnessed_file,
         "server_certificate_file": layout.server_certificate_file,
         "server_key_file": layout.server_key_file,
         "authorities_folder": layout.authorities_folder,

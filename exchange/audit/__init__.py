@@ -6,6 +6,7 @@ a Merkle tree (RFC 9162), published as C2SP tiles and signed checkpoints; proofs
 Does not: store, number or order entries (the store does), or decide what must be recorded (use cases do).
 """
 
+from exchange.audit.boot_record import BootRecord, Unsettled
 from exchange.audit.bundles import parse_bundle, render_bundle
 from exchange.audit.checkpoint import Checkpoint, parse_checkpoint
 from exchange.audit.columns import EntryColumns, facet_of
@@ -26,6 +27,7 @@ from exchange.audit.merkle import (
     hash_level,
     root_of,
 )
+from exchange.audit.node_evidence import BootOpening, Evidence, open_boot, sign_evidence
 from exchange.audit.note import LARGEST_NOTE_BYTES, NoteSignature, SignedNote, parse_note, parse_signature_line
 from exchange.audit.note_keys import (
     Attestation,
@@ -91,6 +93,8 @@ __all__ = [
     "Actor",
     "Attestation",
     "Auditor",
+    "BootOpening",
+    "BootRecord",
     "BundlePath",
     "Checkpoint",
     "CompactRange",
@@ -100,6 +104,7 @@ __all__ = [
     "EntryDraft",
     "EntryView",
     "EventName",
+    "Evidence",
     "Extent",
     "Guard",
     "KnownLog",
@@ -124,6 +129,7 @@ __all__ = [
     "TlogProof",
     "TreeHead",
     "Unrevealed",
+    "Unsettled",
     "VerifierKey",
     "WitnessGroup",
     "bundles_of_size",
@@ -143,6 +149,7 @@ __all__ = [
     "key_subject",
     "matches",
     "node_reader",
+    "open_boot",
     "open_personal",
     "parse_bundle",
     "parse_bundle_path",
@@ -160,6 +167,7 @@ __all__ = [
     "root_from_nodes",
     "root_of",
     "seal_entry",
+    "sign_evidence",
     "split_hashes",
     "tiles_of_size",
     "verify_consistency",

@@ -41,6 +41,7 @@ class SealedEntry:
     id: str
     content: bytes
     leaf_hash: bytes
+    node_seq: int
 
     @property
     def receipt(self) -> Receipt:
@@ -78,7 +79,7 @@ def seal_entry(  # noqa: PLR0913  what an entry says, its place, and what keeps 
     _add_grounds(entry, draft)
     _add_results(entry, draft)
     content = _fitting_bytes(entry)
-    return SealedEntry(entry_id, content, leaf_hash=hash_leaf(content))
+    return SealedEntry(entry_id, content, leaf_hash=hash_leaf(content), node_seq=node_seq)
 
 
 def parse_entry(content: bytes) -> Entry:

@@ -12,6 +12,8 @@ class EventName(Enum):
 
     SERVICE_STARTED = "service.started"
     SERVICE_STOPPED = "service.stopped"
+    NODE_HEARTBEAT = "node.heartbeat"
+    ENTRY_VOIDED = "entry.voided"
     INSTANCE_INITIALISED = "instance.initialised"
     SCHEMA_MIGRATED = "schema.migrated"
     POLICY_CHANGED = "policy.changed"
@@ -46,6 +48,7 @@ class EventName(Enum):
     KEY_OPENED = "key.opened"
     AUDIT_READ = "audit.read"
     AUDIT_SEARCHED = "audit.searched"
+    AUDIT_EXPORTED = "audit.exported"
     LOG_BEGUN = "log.begun"
     LOG_ADOPTED = "log.adopted"
     LOG_FROZEN = "log.frozen"
@@ -55,6 +58,14 @@ class EventName(Enum):
     ENTRY_SWEPT = "entry.swept"
     PERSONAL_ERASURE_REQUESTED = "personal.erasure_requested"
     PERSONAL_ERASED = "personal.erased"
+    PERSONAL_ERASURE_READ = "personal.erasure_read"
+    WITNESS_ADDED = "witness.added"
+    WITNESS_REMOVED = "witness.removed"
+    WITNESS_QUORUM_SET = "witness.quorum_set"
+    WITNESS_LISTED = "witness.listed"
+    WITNESS_REFUSED = "witness.refused"
+    WITNESS_FORGOT = "witness.forgot"
+    COSIGNATURE_RECEIVED = "cosignature.received"
 
 
 class Outcome(Enum):

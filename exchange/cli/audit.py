@@ -1,6 +1,27 @@
 """`exchange audit`: every verb of the group, by importing the files in which they are written."""
 
-from exchange.cli import audit_erasing, audit_log, audit_receipts, audit_verify
+from exchange.cli import (
+    audit_erasing,
+    audit_export,
+    audit_feed,
+    audit_log,
+    audit_receipts,
+    audit_tiles,
+    audit_verify,
+    audit_witness,
+    audit_witnesses,
+)
 from exchange.cli.audit_group import audits
 
-__all__ = ["audit_erasing", "audit_log", "audit_receipts", "audit_verify", "audits"]
+__all__ = [
+    "audit_erasing",
+    "audit_export",
+    "audit_feed",
+    "audit_log",
+    "audit_receipts",
+    "audit_tiles",
+    "audit_verify",
+    "audit_witness",
+    "audit_witnesses",
+    "audits",
+]

@@ -19,6 +19,9 @@ erasures = typer.Typer(
 audits.add_typer(erasures, name="erase-personal")
 
 
+IdArgument = Annotated[str, typer.Argument(metavar="REQUEST", help="The erasure's id.")]
+
+
 @erasures.command("request")
 @member_verb
 def request(
@@ -36,18 +39,21 @@ def request(
     _show(client.request_erasure(wanted), "asked for; another person has to approve it", as_json=as_json)
 
 
+@erasures.command("show")
+@member_verb
+def show(client: ExchangeClient, request_id: IdArgument, as_json: JsonOption = False) -> None:
+    """Show what somebody asked for: see it before you approve it."""
+    _show(client.erasure(request_id), None, as_json=as_json)
+
+
 @erasures.command("approve")
 @member_verb
-def approve(
-    client: ExchangeClient,
-    request_id: Annotated[str, typer.Argument(metavar="REQUEST", help="The erasure's id.")],
-    as_json: JsonOption = False,
-) -> None:
+def approve(client: ExchangeClient, request_id: IdArgument, as_json: JsonOption = False) -> None:
     """Approve what somebody else asked for; it is erased at once and for good."""
     _show(client.approve_erasure(request_id), "erased", as_json=as_json)
 
 
-def _show(erasure: ErasureBody, done: str, *, as_json: bool) -> None:
+def _show(erasure: ErasureBody, done: str | None, *, as_json: bool) -> None:
     told = erasure.model_dump(mode="json")
     if as_json:
         output.show_json(told)

@@ -7,12 +7,13 @@ from typing import Annotated
 import typer
 
 from exchange.audit import LogPolicy, VerifierKey
-from exchange.audit.verify import Expectations, KnownCheckpoint, Limits, Source, Verification, verify_log
+from exchange.audit.verify import Expectations, KnownCheckpoint, Limits, Verification, verify_log
 from exchange.cli import output
 from exchange.cli.audit_group import audits
 from exchange.cli.audit_keys import apart, known_checkpoints, log_keys_of, read_policy, read_state, write_state
 from exchange.cli.audit_options import CaOption, CertOption, CheckpointOption, KeyOption, ProfileOption, UrlOption
-from exchange.cli.audit_places import Place, place_of
+from exchange.cli.audit_places import place_of
+from exchange.cli.log_here import LogHere
 from exchange.cli.profiles import Door
 from exchange.cli.progress import ProgressBar
 from exchange.cli.verbs import DirOption, JsonOption
@@ -63,7 +64,7 @@ def verify(
     keys = log_keys_of(public) or (() if witnessing is None else tuple(log.key for log in witnessing.logs))
     asked = _Asked(keys, known, witnessing, Limits(pending_seconds=pending))
     with place_of(path, dir, Door(url, cert, private, ca, profile)) as place:
-        verifications = [_verified(place, source, keys, asked) for source, keys in place.logs()]
+        verifications = _verified(list(place.logs()), asked)
     if not verifications:
         raise InvalidError("there is no log here yet: nothing was ever signed")
     _show(verifications, as_json=as_json)
@@ -73,17 +74,24 @@ def verify(
         write_state(state, verifications[-1], rfc3339(system_clock()))
 
 
-def _verified(place: Place, source: Source, own_keys: tuple[VerifierKey, ...], asked: _Asked) -> Verification:
-    keys = asked.keys or own_keys
+def _verified(logs: list[LogHere], asked: _Asked) -> list[Verification]:
+    # What the auditor brought along is about the log in use; those before it ended with their own keys.
+    before = [_verify(log, _Asked((), (), None, asked.limits)) for log in logs[:-1]]
+    return [*before, *(_verify(log, asked) for log in logs[-1:])]
+
+
+def _verify(log: LogHere, asked: _Asked) -> Verification:
+    keys = asked.keys or log.keys
     if not keys:
         raise InvalidError("whose log is it? give its public keys with `--key`: those in the log itself prove nothing")
     if not asked.keys:
         output.warn("the keys come from the instance itself: an operator who changed them is noticed with `--key` only")
-    known = (*place.known(), *asked.known)
-    now = to_micros(system_clock())
+    for remark in log.remarks:
+        output.warn(remark)
+    now, known = to_micros(system_clock()), (*log.known, *asked.known)
     expected = Expectations(keys, now_micros=now, known=known, limits=asked.limits, policy=asked.policy)
     with ProgressBar("verifying") as bar:
-        return verify_log(source, expected, bar)
+        return verify_log(log.source, expected, bar)
 
 
 def _show(verifications: list[Verification], *, as_json: bool) -> None:
@@ -109,7 +117,9 @@ def show_verification(verification: Verification) -> None:
     for note in verification.notes:
         output.note(note)
     if verification.is_sound:
-        output.show_line("the log is whole: nothing was changed, dropped, reordered or backdated")
+        only_hashes = verification.size > 0 and verification.entries == 0
+        what = "the tree of hashes is whole" if only_hashes else "the log is whole"
+        output.show_line(f"{what}: nothing was changed, dropped, reordered{'' if only_hashes else ' or backdated'}")
     for finding in verification.findings:
         more = verification.counts[finding.step] - 1
         output.show_line(f"{finding}{f' (and {more} more)' if more else ''}")

@@ -70,11 +70,15 @@ def _permissions(settings: Settings) -> Iterator[Finding]:
     if stat.S_IMODE(found.st_mode) & 0o077:
         mend = f"chmod 700 {settings.instance_folder}"
         yield Finding("folder", Finding.WARNING, "others on this host can list the instance's folder", mend)
-    keys = (settings.roots_file, settings.cursor_key_file, settings.log_key_file, settings.server_key_file)
-    for path in (*keys, layout.authority_key_file):
-        if path == settings.log_key_file and not os.path.lexists(path):
-            mend = "`exchange migrate` makes it for a new log; else copy it from the node that has it"
-            yield Finding(f"secret {path.name}", Finding.MEND, "the key that signs the log is missing", mend)
+    # An instance of an older version has neither yet.
+    mends = {
+        settings.node_key_file: "exchange migrate",
+        settings.log_key_file: "`exchange migrate` makes it for a new log; else copy it from the node that has it",
+    }
+    keys = (settings.roots_file, settings.cursor_key_file, settings.node_key_file, settings.log_key_file)
+    for path in (*keys, settings.server_key_file, layout.authority_key_file):
+        if path in mends and not os.path.lexists(path):
+            yield Finding(f"secret {path.name}", Finding.MEND, f"`{path}` is missing", mends[path])
             continue
         if path == layout.authority_key_file and not os.path.lexists(path):
             # An exchange whose members bring their own authorities has none of its own.

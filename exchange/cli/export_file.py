@@ -10,7 +10,7 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO, Self
+from typing import BinaryIO, Protocol, Self
 
 from exchange.audit.export import ExportedEntry, Format, Place, Statement
 from exchange.kernel import InvalidError, MalformedError
@@ -44,6 +44,49 @@ class Tally:
         """Return the statement of the whole, where `told` is that of its last stretch."""
         first, last, after = (None if place is None else str(place) for place in (self.first, self.last, self.after))
         return Statement(told.at, after, first, last, self.count, told.end, told.checkpoint)
+
+
+class ExportSink(Protocol):
+    """What takes an export in: `tally` says how far it has it."""
+
+    @property
+    def tally(self) -> Tally:
+        """Return what was written."""
+
+    def add(self, exported: ExportedEntry) -> None:
+        """Write one entry."""
+
+    def add_line(self, place: Place, line: bytes) -> None:
+        """Write the entry at `place`, whose line is written already."""
+
+    def finish(self, told: Statement) -> Statement:
+        """Write the last line and return the statement about all of it."""
+
+
+class ExportStream:
+    """An export on its way to a pipe; what was written is gone."""
+
+    def __init__(self, stream: BinaryIO, form: Format, after: Place | None) -> None:
+        self._stream = stream
+        self._form = form
+        self.tally = Tally(after)
+        stream.write(form.head)
+
+    def add(self, exported: ExportedEntry) -> None:
+        """Write one entry."""
+        self.add_line(exported.place, self._form.entry_line(exported))
+
+    def add_line(self, place: Place, line: bytes) -> None:
+        """Write the entry at `place`, whose line is written already."""
+        self.tally.add(place)
+        self._stream.write(line)
+
+    def finish(self, told: Statement) -> Statement:
+        """Write the last line and return the statement about all of it."""
+        statement = self.tally.statement(told)
+        self._stream.write(self._form.statement_line(statement))
+        self._stream.flush()
+        return statement
 
 
 class ExportFile:
@@ -83,8 +126,12 @@ class ExportFile:
 
     def add(self, exported: ExportedEntry) -> None:
         """Write one entry."""
-        self.tally.add(exported.place)
-        self._writable.write(self._form.entry_line(exported))
+        self.add_line(exported.place, self._form.entry_line(exported))
+
+    def add_line(self, place: Place, line: bytes) -> None:
+        """Write the entry at `place`, whose line is written already."""
+        self.tally.add(place)
+        self._writable.write(line)
 
     def finish(self, told: Statement) -> Statement:
         """Write the last line, put the file in place, and return the statement about all of it."""

@@ -16,7 +16,7 @@ import typer
 
 from exchange.audit import EventName, Outcome, Subject
 from exchange.cli import output
-from exchange.cli.instance import Host, folder_of, open_host, write_new
+from exchange.cli.instance import Host, folder_of, open_host, write_new, write_node_key
 from exchange.cli.log_keys import make_log_key
 from exchange.cli.program import app
 from exchange.cli.verbs import DirOption, JsonOption
@@ -123,6 +123,7 @@ def _write_files(layout: InstanceLayout, host_names: tuple[str, ...]) -> None:
     create_root_file(layout.roots_file, now, os.urandom)
     write_new(layout.cursor_key_file, os.urandom(CURSOR_KEY_BYTES), mode=_SECRET)
     make_log_key(layout, now, host_name=host_names[0] if host_names else None)
+    write_node_key(layout.node_key_file)
     authority = new_authority("exchange demo authority", now)
     hosts = tuple(dict.fromkeys(("localhost", "127.0.0.1", *host_names)))
     server = issue_server(authority, hosts, now=now)

@@ -35,7 +35,8 @@ async def make_missing_log_key(settings: Settings) -> str | None:
     if has_log_key(settings):
         return None
     url = settings.database_url_with_password()
-    store = await Store.open(url, node=settings.node, clock=system_clock, randomness=os.urandom)
+    identity = settings.node_key()
+    store = await Store.open(url, node=settings.node, clock=system_clock, randomness=os.urandom, identity=identity)
     try:
         state = await store.log.state()
     finally:

@@ -1,22 +1,24 @@
 """`exchange serve`, `migrate`, `status` and `doctor`: the instance as its operator runs it."""
 
 import asyncio
+import os
+import re
 from collections import Counter
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from exchange.audit import EventName, Outcome, Subject
+from exchange.audit import EventName, Outcome, SignatureType, Subject, VerifierKey
 from exchange.cli import output
 from exchange.cli.clients import all_clients
 from exchange.cli.doctor import Finding, examine
-from exchange.cli.instance import Host, folder_of, open_host
+from exchange.cli.instance import Host, folder_of, open_host, write_node_key
 from exchange.cli.log_keys import make_missing_log_key
 from exchange.cli.program import FAILED, app
 from exchange.cli.verbs import DirOption, JsonOption, host_verb
 from exchange.kernel import InvalidError
-from exchange.settings import load_settings
+from exchange.settings import Settings, load_settings
 from exchange.store import migrate as migrate_store
 from exchange.store import revision
 from exchange.store.counts import count_rows
@@ -49,9 +51,12 @@ def serve(
 
 @app.command()
 def migrate(dir: DirOption = None, as_json: JsonOption = False) -> None:  # noqa: A002
-    """Bring the database's schema up to date; safe to run again, and on several nodes at once."""
+    """Bring schema and keys up to date with this version; safe to run again, and on several nodes at once."""
     folder = folder_of(dir)
     settings = load_settings(folder)
+    if not os.path.lexists(settings.node_key_file):
+        # An instance of a version whose nodes did not sign for their entries yet.
+        write_node_key(settings.node_key_file)
     asyncio.run(migrate_store(settings.database_url_with_password()))
     asyncio.run(_record_migration(folder))
     made = asyncio.run(make_missing_log_key(settings))
@@ -119,7 +124,15 @@ async def _status(host: Host) -> dict[str, object]:
         "custody": keys.kind,
         "key_version": keys.current,
         "policy_digest": services.law.digest,
+        "node_key": node_key_text(host.settings),
     }
+
+
+def node_key_text(settings: Settings) -> str:
+    """Return the node's public key as a verifier key: what an auditor's tool checks heartbeats with."""
+    # No space or plus has a place in the name of a key.
+    name = re.sub(r"[\s+]", "_", settings.node)
+    return str(VerifierKey(name, SignatureType.ED25519, settings.node_key().verifying_key))
 
 
 def _told(value: object) -> str:

@@ -40,6 +40,7 @@ from exchange.wire import (
     VocabularyBody,
     WhoamiBody,
     WireModel,
+    WitnessListBody,
 )
 
 Answer = TypeVar("Answer", bound=WireModel)
@@ -233,20 +234,17 @@ class ExchangeClient:
     def export(
         self,
         after: Place | None = None,
-        /,
+        filters: Mapping[str, str] | None = None,
         *,
         follow: bool = False,
         on_end: Callable[[Place], None] | None = None,
-        **filters: str | None,
     ) -> Iterator[ExportedEntry | Statement]:
         """Yield this auditor's slice of the log behind the place `after`, at its end how far it is complete.
 
         Where the connection breaks it goes on behind the last entry. With `follow` it never ends: the statement comes
         each time that there is nothing more, and then what is new. `on_end` is told how far it will go.
         """
-        asked = {name: value for name, value in filters.items() if value is not None}
-        if follow:
-            asked["follow"] = "true"
+        asked = {**(filters or {}), **({"follow": "true"} if follow else {})}
 
         def read(place: Place | None) -> Iterator[ExportedEntry | Statement]:
             return read_export(self._transport, place, asked, on_end=on_end)
@@ -259,9 +257,17 @@ class ExchangeClient:
         """Ask for the erasure of personal data from the log (operator, auditor); another person has to approve it."""
         return self._post(ErasureBody, "/v1/audit/erasures", erasure)
 
+    def erasure(self, erasure_id: str) -> ErasureBody:
+        """Return an erasure that was asked for (operator, auditor)."""
+        return self._get(ErasureBody, _path("/v1/audit/erasures", erasure_id))
+
     def approve_erasure(self, erasure_id: str) -> ErasureBody:
         """Approve an erasure that somebody else asked for (operator, auditor); it is done at once and for good."""
         return self._post(ErasureBody, _path("/v1/audit/erasures", erasure_id, "approval"), ErasureApproval())
+
+    def witnesses(self) -> WitnessListBody:
+        """Return who stands behind the log (auditor)."""
+        return self._get(WitnessListBody, "/v1/audit/witnesses")
 
     # ── how ───────────────────────────────────────────────────────────────────────────────────────────────────────
 

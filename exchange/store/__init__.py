@@ -6,6 +6,7 @@ client and agreement is kept; whatever the database does, callers see Unavailabl
 Does not: decide anything, open anything that is sealed, or let a table row out.
 """
 
+from exchange.store.log_rows import LogState
 from exchange.store.personal_keys import PersonalCustody, PersonalKeyRow
 from exchange.store.rows import (
     CallerRow,
@@ -34,6 +35,7 @@ __all__ = [
     "Hit",
     "Idempotency",
     "IdempotentReplay",
+    "LogState",
     "NewPart",
     "NewReport",
     "PageRow",

@@ -190,7 +190,7 @@ class _Batch:
             self.keys[key.client_id, key.key] = (key.request_digest, report.id)
             posted_at = to_micros(report.posted_at)
             self.new_keys.append((key.client_id, key.key, key.request_digest, report.id, posted_at))
-        return PostedRow(report.id, self.seq, class_id, entry.receipt)
+        return PostedRow(report.id, self.seq, class_id, entry)
 
     def _class_id(self, job: PostJob) -> int:
         known = self.class_ids.get(job.report.digest)

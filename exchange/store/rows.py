@@ -5,7 +5,7 @@ from datetime import datetime
 from enum import Enum
 from typing import NamedTuple
 
-from exchange.audit import Receipt
+from exchange.audit import Receipt, SealedEntry
 from exchange.kernel import from_micros
 from exchange.members import Client
 from exchange.release import ClassFacts
@@ -171,7 +171,12 @@ class PostedRow:
     report_id: str
     seq: int
     class_id: int
-    receipt: Receipt
+    entry: SealedEntry
+
+    @property
+    def receipt(self) -> Receipt:
+        """Return the receipt of the entry."""
+        return self.entry.receipt
 
 
 @dataclass(frozen=True, slots=True)

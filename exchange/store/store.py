@@ -8,8 +8,9 @@ from types import SimpleNamespace
 from typing import Self, TypedDict, Unpack, assert_never
 
 from exchange.agreements import Agreement
-from exchange.audit import EntryDraft, Receipt
-from exchange.kernel import Clock, UnavailableError
+from exchange.audit import EntryDraft, Receipt, SealedEntry
+from exchange.crypto import SigningKey
+from exchange.kernel import Clock, ExchangeError, UnavailableError
 from exchange.members import Client, Member
 from exchange.store.batch import AppendJob, Job, KeyJob, PostJob, ProbeJob, Result, Steps, write_batch
 from exchange.store.cosigning import add_cosignature
@@ -17,6 +18,7 @@ from exchange.store.dialect import Row, Sql, Statement, Value
 from exchange.store.engine import checked_url, is_sqlite, new_engine
 from exchange.store.log_reader import LogReader
 from exchange.store.log_rows import CosignatureRow
+from exchange.store.node_record import NodeRecord
 from exchange.store.page_statements import PageStatements
 from exchange.store.paging import Asked, PageReader
 from exchange.store.personal_keys import PersonalCustody, PersonalKeyRow, PersonalKeys, no_custody
@@ -46,6 +48,7 @@ from exchange.store.sqlite import SqliteDatabase
 from exchange.store.standing import REPORT_WIDTH, STANDING_WIDTH
 from exchange.store.statements import CLIENT_COLUMNS, MEMBER_COLUMNS, HotStatements
 from exchange.store.unit_of_work import UnitOfWork, unit_of_work
+from exchange.store.witness_reader import WitnessReader
 from exchange.store.write_statements import WriteStatements
 
 _LOCK_WAIT_SECONDS = 5.0
@@ -109,6 +112,8 @@ class Store:
             clock=clock,
             randomness=randomness,
         )
+        self.node = NodeRecord(sealer, self._append_sealed, self.entry)
+        self.witnesses = WitnessReader(self._database.fetch, sql)
         self._clients: dict[str, tuple[int, int, Client]] = {}
         self._classes: dict[int, ClassRow] = {}
 
@@ -120,17 +125,19 @@ class Store:
         node: str,
         clock: Clock,
         randomness: Callable[[int], bytes],
+        identity: SigningKey,
         personal: PersonalCustody | None = None,
         wait_seconds: float = _LOCK_WAIT_SECONDS,
     ) -> Self:
         """Open the database at `url` (as SQLAlchemy writes it) and prove that it can be read.
 
-        `node` names this process's host in every audit entry; `personal` keeps what is personal in them, and without it
-        no permitted act of a client can be recorded. Raises UnavailableError for a database that cannot be reached or
-        whose schema is another version's, UnsafeSettingError for one that would lose commits.
+        `node` names this process's host in every audit entry, `identity` signs for it; `personal` keeps what is
+        personal in them, and without it no permitted act of a client can be recorded. Raises UnavailableError for a
+        database that cannot be reached or whose schema is another version's, UnsafeSettingError for one that would
+        lose commits.
         """
         await require_head(url)
-        sealer = Sealer(node, clock, randomness)
+        sealer = Sealer(node, clock, randomness, identity=identity)
         personal = personal or no_custody(randomness)
         store = cls(url, sealer, clock, personal=personal, randomness=randomness, wait_seconds=wait_seconds)
         try:
@@ -241,7 +248,12 @@ class Store:
     async def append(self, draft: EntryDraft) -> Receipt:
         """Make one audit entry durable and return its receipt; UnavailableError where it is not."""
         entry = self._sealer.seal(draft, await self._personal.guard(draft))
-        await self._submitted(AppendJob(entry))
+        try:
+            await self._submitted(AppendJob(entry))
+        except ExchangeError:
+            self._sealer.doubt(entry)
+            raise
+        self._sealer.settle(entry)
         return entry.receipt
 
     async def post_report(
@@ -253,7 +265,10 @@ class Store:
         """
         guard = await self._personal.guard(draft)
         result = await self._submitted(PostJob(report, draft, policy_version, idempotency, guard))
-        if isinstance(result, PostedRow | IdempotentReplay):
+        if isinstance(result, PostedRow):
+            self._sealer.settle(result.entry)
+            return result
+        if isinstance(result, IdempotentReplay):
             return result
         raise UnavailableError("the store gave no answer to a post")
 
@@ -291,6 +306,9 @@ class Store:
     def _state(self, standing: Row) -> PolicyState:
         self._personal.see(standing[0])
         return PolicyState(policy_version=standing[0], class_version=standing[1], policy_digest=standing[2])
+
+    async def _append_sealed(self, entry: SealedEntry) -> None:
+        await self._submitted(AppendJob(entry))
 
     async def _submitted(self, job: Job) -> Result:
         return await self._database.submit(job)

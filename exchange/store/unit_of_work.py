@@ -14,7 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 from sqlmodel import SQLModel, col
 
 from exchange.agreements import Agreement
-from exchange.audit import EntryDraft, Guard, Receipt
+from exchange.audit import EntryDraft, Guard, Receipt, SealedEntry
 from exchange.kernel import Clock, ConflictError, ExchangeError, NotFoundError, to_micros
 from exchange.members import Client, Member, PendingAct
 from exchange.store import pending_acts
@@ -63,6 +63,7 @@ class UnitOfWork:
         self._now = now
         self._has_written = False
         self._has_recorded = False
+        self._sealed: list[SealedEntry] = []
         self._moves_policy = False
 
     async def member(self, code: str) -> Member | None:
@@ -197,6 +198,7 @@ class UnitOfWork:
     async def record(self, draft: EntryDraft) -> Receipt:
         """Add the audit entry of what was done, and return its receipt."""
         entry = self._sealer.seal(draft, await self._guard(draft))
+        self._sealed.append(entry)
         await self._session.execute(insert(AuditEntryTable), {"id": entry.id, "content": entry.content})
         await self._session.execute(insert(AuditOutboxTable), {"entry_id": entry.id})
         self._has_recorded = True
@@ -215,6 +217,13 @@ class UnitOfWork:
         await self._session.commit()
         for place, guard in self._new_guards.items():
             self._personal.remember(place, guard)
+        for entry in self._sealed:
+            self._sealer.settle(entry)
+
+    def doubt(self) -> None:
+        """Note that the unit ended without a commit, or nobody knows how."""
+        for entry in self._sealed:
+            self._sealer.doubt(entry)
 
     async def _guard(self, draft: EntryDraft) -> Guard | None:
         """Return what keeps the personal data of `draft`; a key that has to be made becomes durable with this unit."""
@@ -281,8 +290,12 @@ async def unit_of_work(
         async with AsyncSession(engine, expire_on_commit=False, autoflush=False) as session:
             await session.connection()
             unit = UnitOfWork(session, sealer, personal, clock())
-            yield unit
-            await unit.commit()
+            try:
+                yield unit
+                await unit.commit()
+            except BaseException:
+                unit.doubt()
+                raise
 
 
 def _current(kind: Any, *conditions: ColumnElement[bool]) -> Any:

@@ -32,9 +32,19 @@ from exchange.usecases.clients import (
 )
 from exchange.usecases.context import Call, Recorded, Services
 from exchange.usecases.describe_caller import CallerVocabulary, describe_caller, describe_vocabulary, record_visit
-from exchange.usecases.erase_personal import ERASING_ROLES, Erasure, WantedErasure, approve_erasure, request_erasure
+from exchange.usecases.erase_personal import (
+    ERASING_ROLES,
+    Erasure,
+    WantedErasure,
+    approve_erasure,
+    request_erasure,
+    show_erasure,
+)
 from exchange.usecases.explain_report import explain_report
-from exchange.usecases.keep_record import put_law_in_force, read_entries, record_service
+from exchange.usecases.export_entries import Export, LogExport, export_entries, export_log
+from exchange.usecases.exporting import ExportQuery
+from exchange.usecases.heartbeat import Recorder, close_record, heartbeats, record_service
+from exchange.usecases.keep_record import put_law_in_force, read_entries
 from exchange.usecases.list_reports import ListedReports, ListQuery, list_reports
 from exchange.usecases.members import add_member, list_members, resume_member, suspend_member
 from exchange.usecases.personal import (
@@ -63,15 +73,19 @@ __all__ = [
     "Enrolment",
     "EntryQuery",
     "Erasure",
+    "Export",
+    "ExportQuery",
     "FoundEntries",
     "FoundEntry",
     "ListQuery",
     "ListedReports",
+    "LogExport",
     "PostedAnswer",
     "PulledReport",
     "ReadPart",
     "Readiness",
     "Recorded",
+    "Recorder",
     "Revealed",
     "Services",
     "SimulatedReport",
@@ -84,10 +98,14 @@ __all__ = [
     "change_clearance",
     "change_standing",
     "check_readiness",
+    "close_record",
     "describe_caller",
     "describe_vocabulary",
     "enrol_client",
     "explain_report",
+    "export_entries",
+    "export_log",
+    "heartbeats",
     "list_agreements",
     "list_clients",
     "list_members",
@@ -114,6 +132,7 @@ __all__ = [
     "show_agreement",
     "show_client",
     "show_entry",
+    "show_erasure",
     "sign_agreement",
     "simulate_release",
     "suspend_agreement",

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from exchange.kernel import ExchangeError, UnavailableError
 from exchange.usecases.context import Services
 from exchange.usecases.judging import require_same_law
+from exchange.usecases.quorum import require_quorum
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,12 +42,17 @@ async def check_readiness(services: Services) -> Readiness:
         row = await services.store.caller("")
         require_same_law(services, row.state)
 
+    async def quorum() -> None:
+        await require_quorum(services, services.clock())
+
     steps: tuple[tuple[str, Callable[[], Awaitable[None]]], ...] = (
         ("store", services.store.ping),
         ("policy", law),
         ("log", log),
         ("custody", services.custodian.check),
     )
+    if services.witnessing.quorum_seconds is not None:
+        steps += (("witnesses", quorum),)
     return Readiness(tuple([await _run(name, step) for name, step in steps]))
 
 

@@ -10,12 +10,25 @@ from exchange.custody import Custodian
 from exchange.kernel import Clock
 from exchange.release import Assurance, Law
 from exchange.store import Store
+from exchange.store.witness_files import WitnessedFile, WitnessPolicyFile
 from exchange.usecases.knowledge import Knowledge
 
 T = TypeVar("T")
 
 DEFAULT_PURPOSE = "defence"
 """The purpose of a client that registered none (contract, `Exchange-Purpose`)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Witnessing:
+    """Who witnesses the log, and what they hold of it, in files of this node; None on a host that keeps neither.
+
+    Where `quorum_seconds` is set, the node is not ready while checkpoints stand without the policy's quorum longer.
+    """
+
+    policy: WitnessPolicyFile | None = None
+    witnessed: WitnessedFile | None = None
+    quorum_seconds: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +42,7 @@ class Services:
     randomness: Callable[[int], bytes]
     cursor_key: bytes
     knowledge: Knowledge = field(default_factory=Knowledge)
+    witnessing: Witnessing = field(default_factory=Witnessing)
 
 
 @dataclass(frozen=True, slots=True)

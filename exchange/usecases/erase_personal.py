@@ -67,6 +67,17 @@ async def request_erasure(services: Services, call: Call, wanted: WantedErasure)
     return Recorded(Erasure(act), receipt)
 
 
+async def show_erasure(services: Services, call: Call, act_id: str) -> Recorded[Erasure]:
+    """Return an erasure that was asked for, to who may approve it: nobody approves what it has not seen."""
+    event = EventName.PERSONAL_ERASURE_READ
+    client = await authenticate(services, call, *ERASING_ROLES, event=event)
+    attempt = draft(call, client, event, Outcome.REFUSED, subject=named("erasure", act_id))
+    async with on_record(services, attempt), services.store.unit_of_work() as unit:
+        act, owner = await _visible_act(unit, client, act_id)
+        receipt = await unit.record(_entry(call, client, event, act, owner=owner, detail={}))
+    return Recorded(Erasure(act), receipt)
+
+
 async def approve_erasure(services: Services, call: Call, act_id: str) -> Recorded[Erasure]:
     """Approve an erasure that another person asked for, and carry it out.
 
@@ -77,17 +88,22 @@ async def approve_erasure(services: Services, call: Call, act_id: str) -> Record
     client = await authenticate(services, call, *ERASING_ROLES, event=event)
     attempt = draft(call, client, event, Outcome.REFUSED, subject=named("erasure", act_id))
     async with on_record(services, attempt), services.store.unit_of_work() as unit:
-        act = await unit.pending_act(act_id, _KIND) if is_uuid7(act_id) else None
-        if act is None:
-            raise _not_found()
+        act, owner = await _visible_act(unit, client, act_id)
         wanted = _wanted(act)
-        owner = await _owner_of(unit, client, wanted.subject)
         require_second_person(act, client, roles=ERASING_ROLES, now=call.now)
         keys = await unit.destroy_personal_keys(wanted.subject, wanted.period)
         approved = await unit.approve_act(act, client)
         receipt = await unit.record(_entry(call, client, event, act, owner=owner, detail={"keys": keys}))
     await services.store.scrub_destroyed_keys()
     return Recorded(Erasure(approved, keys), receipt)
+
+
+async def _visible_act(unit: UnitOfWork, client: Client, act_id: str) -> tuple[PendingAct, str | None]:
+    """Return an erasure that `client` may see, and whose client it is about."""
+    act = await unit.pending_act(act_id, _KIND) if is_uuid7(act_id) else None
+    if act is None:
+        raise _not_found()
+    return act, await _owner_of(unit, client, _wanted(act).subject)
 
 
 async def _owner_of(unit: UnitOfWork, client: Client, subject: str) -> str | None:

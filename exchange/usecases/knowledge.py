@@ -28,12 +28,16 @@ ReaderKey = tuple[str, int, str, str]
 
 @dataclass(frozen=True, slots=True)
 class Readable:
-    """The classes one reader may read, true for these versions and before `not_after` (None = no such moment)."""
+    """The classes one reader may read, true for these versions and before `not_after` (None = no such moment).
+
+    Of the classes in `whole` the reader sees the full header and every part.
+    """
 
     policy_version: int
     class_version: int
     not_after: datetime | None
     permits: dict[int, Permit]
+    whole: frozenset[int]
 
     def holds(self, state: PolicyState, now: datetime) -> bool:
         """Return whether nothing has changed since this was computed."""

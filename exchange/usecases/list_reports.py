@@ -25,7 +25,7 @@ from exchange.usecases.context import Call, Recorded, Services
 from exchange.usecases.facts import reader_facts, stated_purpose
 from exchange.usecases.judging import require_same_law
 from exchange.usecases.knowledge import Readable, ReaderKey, earliest_change
-from exchange.usecases.opening import open_headers
+from exchange.usecases.opening import is_whole, open_headers
 from exchange.usecases.recording import draft, on_record, record_tampering
 
 T = TypeVar("T")
@@ -73,7 +73,7 @@ async def list_reports(services: Services, call: Call, query: ListQuery) -> Reco
     # (4) only what is on the page
     classes = await services.knowledge.classes(services.store, page.state)
     rows = [(row, classes[row.class_id], readable.permits[row.class_id]) for row in page.rows]
-    items = await open_headers(services, rows, call, client) if rows else []
+    items = await open_headers(services, rows, call, client, whole=readable.whole) if rows else []
     # (5) INVARIANT: no header leaves before its entry is durable.
     entry = draft(
         call,
@@ -115,7 +115,8 @@ async def readable_for(services: Services, call: Call, client: Client, state: Po
         # Thousands of classes take half a second when nothing is remembered: others are served in between.
         await asyncio.sleep(0)
     not_after = earliest_change(client, agreements, call.now)
-    readable = Readable(state.policy_version, state.class_version, not_after, permits)
+    whole = frozenset(class_id for class_id, permit in permits.items() if is_whole(classes[class_id], permit))
+    readable = Readable(state.policy_version, state.class_version, not_after, permits, whole)
     knowledge.keep_readable(key, readable)
     return readable
 

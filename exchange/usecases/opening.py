@@ -6,6 +6,7 @@ rows claim is never served: the failure is recorded and the call ends as unavail
 
 import json
 from collections.abc import Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import replace
 from typing import assert_never
 
@@ -28,7 +29,7 @@ from exchange.usecases.authenticate import required_thumbprint
 from exchange.usecases.context import Call, Services
 from exchange.usecases.judging import judge
 from exchange.usecases.recording import record_tampering
-from exchange.usecases.sealing import shown_json, with_status
+from exchange.usecases.sealing import STATUS_AT_END, shown_json, with_status
 
 PermittedRow = tuple[ReportRow, ClassRow, Permit]
 """A report, its class, and what of it may be shown."""
@@ -42,20 +43,28 @@ _NO_LINKS = b'"supersedes":null,"references":[],'
 be the fields themselves, side by side as they are sealed."""
 
 
-async def open_headers(services: Services, rows: Sequence[PermittedRow], call: Call, client: Client) -> list[bytes]:
-    """Return, in order, the header of each report as JSON bytes, in the view its Permit gives."""
+async def open_headers(
+    services: Services, rows: Sequence[PermittedRow], call: Call, client: Client, *, whole: AbstractSet[int]
+) -> list[bytes]:
+    """Return, in order, the header of each report as JSON bytes, in the view its Permit gives.
+
+    `whole` are the ids of the classes of which `is_whole` holds for the Permits given.
+    """
     sealed = [(row, header_context(row.id, row.version, kept.digest)) for row, kept, _ in rows]
     try:
         opened = await services.custodian.open_headers(sealed)
     except UNOPENED as exc:
         await record_tampering(services, call, client, "header", exc)
-    whole = _whole_views(rows)
-    return [
-        _spliced(header_json, row, call)
-        if (kept.id, id(permit)) in whole and _NO_LINKS in header_json
-        else await _shown_header(services, call, client, header_json, opened=(row, kept, permit))
-        for header_json, (row, kept, permit) in zip(opened, rows, strict=True)
-    ]
+    shown = []
+    for header_json, (row, kept, permit) in zip(opened, rows, strict=True):
+        if kept.id not in whole or _NO_LINKS not in header_json:
+            shown.append(await _shown_header(services, call, client, header_json, opened=(row, kept, permit)))
+        elif row.valid_until_micros is None:
+            # Where nothing ends, the status is the stored one. Nothing is parsed: a list comes here hundreds of times.
+            shown.append(header_json[:-1] + STATUS_AT_END[row.status_name])
+        else:
+            shown.append(with_status(header_json, status_of(row.status_name, row.valid_until, call.now)))
+    return shown
 
 
 async def open_parts(
@@ -103,19 +112,6 @@ def _part_label(kept: ClassRow, part: PartRow) -> Label:
         message = "a part has a label that its class does not know"
         raise OpeningError(message)
     return kept.facts.part_labels[part.label_index]
-
-
-def _whole_views(rows: Sequence[PermittedRow]) -> set[tuple[int, int]]:
-    """Return by class and permit which views show everything: asked once for each, not for each of a page's rows."""
-    distinct = {(kept.id, id(permit)): (kept, permit) for _, kept, permit in rows}
-    return {key for key, seen in distinct.items() if is_whole(*seen)}
-
-
-def _spliced(header_json: bytes, row: ReportRow, call: Call) -> bytes:
-    """Return the sealed bytes as the answer, with the one field that changes; nothing is parsed."""
-    # Where nothing ends, the status is the stored one.
-    ends = row.valid_until_micros is not None
-    return with_status(header_json, status_of(row.status_name, row.valid_until, call.now) if ends else row.status)
 
 
 async def _shown_header(

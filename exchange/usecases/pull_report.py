@@ -26,7 +26,7 @@ from exchange.usecases.judging import (
     judged_draft,
     report_not_found,
 )
-from exchange.usecases.opening import UNOPENED, open_headers, open_parts
+from exchange.usecases.opening import UNOPENED, is_whole, open_headers, open_parts
 from exchange.usecases.recording import record_tampering, refuse
 
 _PART_MARK = b'"sha256":"'
@@ -62,7 +62,9 @@ async def pull_report(services: Services, call: Call, report_id: str) -> Recorde
     judged, permit = granted.judged, granted.permit
     # (4) only what the Permit names
     parts = await _opened(services, call, granted)
-    (header_json,) = await open_headers(services, [(judged.report, judged.release_class, permit)], call, granted.client)
+    kept = judged.release_class
+    whole = {kept.id} if is_whole(kept, permit) else set()
+    (header_json,) = await open_headers(services, [(judged.report, kept, permit)], call, granted.client, whole=whole)
     if header_json.count(_PART_MARK) != len(parts):
         parts = await _opened(services, call, await _with_all_parts(services, call, granted))
     if header_json.count(_PART_MARK) != len(parts):

@@ -16,7 +16,8 @@ from exchange.reports import Header, PartHeader, PostedReport, ReportStatus, hea
 from exchange.store import NewPart, NewReport, Sealed
 from exchange.usecases.context import Services
 
-_STATUS_AT_END = {status: f',"status":"{status.value}"}}'.encode() for status in ReportStatus}
+STATUS_AT_END = {status.value: f',"status":"{status.value}"}}'.encode() for status in ReportStatus}
+"""What takes the place of the last brace of a sealed header, by the status's name."""
 
 
 async def seal_report(services: Services, header: Header, posted: PostedReport, header_json: bytes) -> NewReport:
@@ -53,7 +54,7 @@ def stored_json(services: Services, header: Header) -> bytes:
 
 def with_status(header_json: bytes, status: ReportStatus) -> bytes:
     """Return a header as answers show it whole: the sealed bytes, with the one field that changes at the end."""
-    return header_json[:-1] + _STATUS_AT_END[status]
+    return header_json[:-1] + STATUS_AT_END[status.value]
 
 
 def shown_json(services: Services, header: Header, status: ReportStatus = ReportStatus.CURRENT) -> bytes:

@@ -55,6 +55,7 @@ from exchange.wire.reports import (
     ReportBody,
     ReportListBody,
 )
+from exchange.wire.witnesses import CosignaturesBody, CosignedCheckpoint, WitnessBody, WitnessListBody
 from exchange.wire.words import LabelBody
 
 __all__ = [
@@ -71,6 +72,8 @@ __all__ = [
     "ClientListBody",
     "Consent",
     "ConsistencyBody",
+    "CosignaturesBody",
+    "CosignedCheckpoint",
     "DecisionName",
     "EntryListBody",
     "ErasureApproval",
@@ -108,6 +111,8 @@ __all__ = [
     "VocabularyBody",
     "WhoamiBody",
     "WireModel",
+    "WitnessBody",
+    "WitnessListBody",
     "faults_of",
     "parse_body",
     "pointer_to",

@@ -155,7 +155,7 @@ def filled(path: str, an_id: str) -> str:
 
     def value(found: re.Match[str]) -> str:
         before, name = found.groups()
-        values = {"id": an_id, "n": "1"}
+        values = {"id": an_id, "n": "1", "level": "0", "index": "000"}
         assert name in values, f"`{{{name}}}` in `{path}` is a new kind of parameter: say here how to attack it"
         return f"{before}/{values[name]}" if before else values[name]
 
@@ -163,9 +163,9 @@ def filled(path: str, an_id: str) -> str:
 
 
 def segment_of(path: str) -> str | None:
-    """Return the path segment before the id, None for a path without parameters."""
+    """Return the path segment before the id, None for a path without one: tiles have numbers, the same for everybody."""
     found = _PARAMETER.search(path)
-    return None if found is None else found[1]
+    return None if found is None or found[2] in {"level", "index"} else found[1]
 
 
 def report_body(agreement: str, **others: Any) -> dict[str, Any]:

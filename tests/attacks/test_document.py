@@ -24,10 +24,14 @@ YAML = "application/yaml"
 
 
 def in_json_alone() -> dict[str, Any]:
-    """Return the document without the bodies that it describes as text: what is no JSON is searched by itself below."""
+    """Return the document without the bodies that it describes as text: what is no JSON is searched by itself below.
+
+    An answer that is followed never ends: it cannot be searched.
+    """
     document = copy.deepcopy(api_document())
     for operation in (each for methods in document["paths"].values() for each in methods.values()):
         operation.get("requestBody", {}).get("content", {}).pop(YAML, None)
+        operation["parameters"] = [each for each in operation["parameters"] if each["name"] != "follow"]
     return document
 
 

@@ -32,6 +32,8 @@ VALUES: dict[str, list[str]] = {
     "level": ["SECRET"],
     "reason": ["not-releasable"],
     "text": ["not"],
+    "from": ["0", "1"],
+    "to": ["1", "3"],
 }
 ONLOOKERS = ("DNK reader", "DNK signatory", "NOR reader", "NOR contributor", "NOR operator", "NOR auditor")
 

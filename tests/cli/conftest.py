@@ -37,7 +37,7 @@ def plain_logging():
     """Take back what `serve` in this process sets up: its handler writes to a stream that ends with the test."""
     root = logging.getLogger()
     handlers, level = list(root.handlers), root.level
-    chatty = {name: logging.getLogger(name).level for name in ("asyncio", "uvicorn.error")}
+    chatty = {name: logging.getLogger(name).level for name in ("asyncio", "uvicorn.error", "httpx2")}
     yield
     root.handlers[:] = handlers
     root.setLevel(level)

@@ -25,7 +25,9 @@ def test_new_instance_is_sound(findings):
     assert {"clock", "settings", "trust bundle", "law", "store", "policy", "custody"} <= found.keys()
 
 
-@pytest.mark.parametrize("secret", ["custody/roots.json", "secrets/cursor.key", "tls/server.key", "tls/ca.key"])
+@pytest.mark.parametrize(
+    "secret", ["custody/roots.json", "secrets/cursor.key", "secrets/node.key", "tls/server.key", "tls/ca.key"]
+)
 def test_secret_that_others_can_read_must_be_mended(findings, instance, secret):
     (instance / secret).chmod(0o644)
 
@@ -45,6 +47,18 @@ def test_missing_secret_must_be_mended(findings, instance, secret):
 
     assert code == 1
     assert found[f"secret {secret.rpartition('/')[2]}"]["state"] == "mend"
+
+
+def test_instance_of_an_older_version_is_told_how_to_make_its_node_key(exchange, findings, instance):
+    (instance / "secrets/node.key").unlink()
+
+    code, found = findings()
+    mended = exchange("migrate", "--dir", instance)
+
+    assert code == 1
+    assert found["secret node.key"]["mend"] == "exchange migrate"
+    assert mended.code == 0
+    assert findings()[0] == 0
 
 
 def test_open_folder_is_a_warning_only(findings, instance):

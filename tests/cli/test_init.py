@@ -39,7 +39,8 @@ def test_init_tells_programs_where_things_are(exchange, tmp_path):
 def test_secrets_are_for_their_owner_alone(instance):
     layout = InstanceLayout(instance)
 
-    for secret in (layout.roots_file, layout.cursor_key_file, layout.server_key_file, layout.authority_key_file):
+    keys = (layout.cursor_key_file, layout.node_key_file, layout.server_key_file, layout.authority_key_file)
+    for secret in (layout.roots_file, *keys):
         assert mode(secret) == 0o600
     for folder in (instance, layout.roots_file.parent, layout.cursor_key_file.parent, layout.tls_folder):
         assert mode(folder) == 0o700
@@ -52,7 +53,7 @@ def test_two_instances_share_no_secret(exchange, tmp_path):
     one, two = map(tree, folders)
 
     secrets = [name for name in one if name.endswith((".key", "roots.json", ".pem"))]
-    assert len(secrets) == 8
+    assert len(secrets) == 9
     assert all(one[name] != two[name] for name in secrets)
 
 

@@ -50,7 +50,7 @@ def test_entries_come_in_order_with_the_statement_last(line):
 def test_place_and_filters_are_asked_for(line):
     one = line(answering(LAST))
 
-    list(one.client.export(Place(1, 2), member="NOR", since=None))
+    list(one.client.export(Place(1, 2), {"member": "NOR"}))
 
     assert dict(one.sent[0].url.params) == {"format": "ndjson", "after": "1.2", "member": "NOR"}
 

@@ -21,7 +21,7 @@ from exchange.settings import Settings, load_settings
 from exchange.store import Store
 from exchange.usecases import personal_custody
 from exchange.usecases.knowledge import Knowledge
-from tests.support.store import run_apart
+from tests.support.store import NODE_KEY, run_apart
 from tests.support.world import TestClock, World, open_world, populate, thumbprint_of
 
 
@@ -53,7 +53,7 @@ async def world(populated: World, tmp_path: Path) -> AsyncIterator[World]:
     url = f"sqlite+aiosqlite:///{tmp_path}/exchange.db"
     custodian = FileCustodian.load(tmp_path / "custody" / "roots.json")
     personal = personal_custody(custodian, populated.services.cursor_key)
-    store = await Store.open(url, node="test", clock=clock, randomness=os.urandom, personal=personal)
+    store = await Store.open(url, node="test", clock=clock, randomness=os.urandom, identity=NODE_KEY, personal=personal)
     services = replace(populated.services, store=store, custodian=custodian, clock=clock, knowledge=Knowledge())
     yield World(services, clock, tmp_path, dict(populated.clients), populated.agreement_id)
     await store.close()

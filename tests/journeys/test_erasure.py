@@ -26,11 +26,13 @@ def ask(house: House, *words: str, who: str = "operator"):
 
 def test_one_asks_and_another_approves(people: House) -> None:
     asked = ask(people)
+    seen = people.as_("auditor", "audit", "erase-personal", "show", asked.json["id"])
     alone = people.as_("operator", "audit", "erase-personal", "approve", asked.json["id"])
     done = people.as_("auditor", "audit", "erase-personal", "approve", asked.json["id"])
 
     assert asked.json["state"] == "requested"
     assert (alone.code, "a second person must" in alone.err) == (1, True)
+    assert (seen.code, people.clients["leaver"] in seen.out) == (0, True)
     assert done.code == 0
     assert "erased" in done.out
 

@@ -25,6 +25,7 @@ from exchange.agreements import (
     Validity,
 )
 from exchange.audit import Actor, EntryDraft, EventName, Outcome
+from exchange.crypto import SignatureScheme, SigningKey
 from exchange.kernel import new_id
 from exchange.markings import Label
 from exchange.members import Clearance, Client, ClientId, Member, MemberCode, Role, Standing
@@ -36,6 +37,7 @@ from exchange.store.faults import driver_errors
 from tests.support.postgres import PostgresServer
 
 NOW = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
+NODE_KEY = SigningKey.from_seed(SignatureScheme.ED25519, bytes(range(32)))
 _ids = itertools.count()
 
 
@@ -80,7 +82,7 @@ def _migrate_template(url: str) -> None:
 
 async def open_store(url: str, **options: object) -> Store:
     given: dict[str, Any] = {"personal": PersonalCustody(wrap_nothing, bytes(32)), **options}
-    return await Store.open(url, node="node-1", clock=lambda: NOW, randomness=os.urandom, **given)
+    return await Store.open(url, node="node-1", clock=lambda: NOW, randomness=os.urandom, identity=NODE_KEY, **given)
 
 
 async def wrap_nothing(data_key: bytes, context: bytes) -> Sealed:

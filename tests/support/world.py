@@ -29,6 +29,7 @@ from exchange.usecases import Call, Enrolment, Services, personal_custody
 from exchange.usecases.knowledge import Knowledge
 from tests.support.postgres import fetch
 from tests.support.sequencing import sequence
+from tests.support.store import NODE_KEY
 
 T = TypeVar("T")
 Entry = dict[str, Any]
@@ -194,7 +195,9 @@ class World:
     async def another_node(self) -> AsyncIterator[Services]:
         """Give the services of a second process over the same database: nothing remembered, nothing shared."""
         personal = personal_custody(self.services.custodian, self.services.cursor_key)
-        store = await Store.open(self.url, node="second", clock=self.clock, randomness=os.urandom, personal=personal)
+        store = await Store.open(
+            self.url, node="second", clock=self.clock, randomness=os.urandom, identity=NODE_KEY, personal=personal
+        )
         try:
             yield replace(self.services, store=store, knowledge=Knowledge())
         finally:
@@ -266,7 +269,9 @@ async def _opened(url: str, folder: Path, *, cursor_key: bytes | None = None) ->
     custodian, cursor_key = FileCustodian.load(roots), cursor_key or os.urandom(32)
     personal = personal_custody(custodian, cursor_key)
     services = Services(
-        store=await Store.open(url, node="test", clock=clock, randomness=os.urandom, personal=personal),
+        store=await Store.open(
+            url, node="test", clock=clock, randomness=os.urandom, identity=NODE_KEY, personal=personal
+        ),
         custodian=custodian,
         law=the_law(),
         clock=clock,

@@ -9,6 +9,7 @@ import pytest
 
 from tests.support.postgres import PostgresServer
 from tests.support.store import run_apart
+from tests.support.witnessed_world import Watched, WitnessedWorld
 from tests.support.world import World, open_world, populate, reopen_world
 
 MakeDatabase = Callable[[str], str]
@@ -72,6 +73,15 @@ async def populated(make_database: MakeDatabase, tmp_path: Path) -> AsyncIterato
     world = await reopen_world(make_database("populated"), tmp_path)
     yield world
     await world.services.store.close()
+
+
+@pytest.fixture
+async def watched(populated: World) -> AsyncIterator[Watched]:
+    made = Watched(await WitnessedWorld.open(populated))
+    yield made
+    for witness in made.made.values():
+        witness.close()
+    await made.opened.close()
 
 
 def _sqlite_url(folder: Path) -> str:

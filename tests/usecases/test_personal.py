@@ -249,13 +249,16 @@ async def test_strangers_are_erased_together(populated: World) -> None:
     assert await revealed(populated, made.entry) == [Unrevealed.ERASED]
 
 
-async def test_wrapped_key_is_gone_from_the_row_and_from_sqlite_s_files(populated: World) -> None:
+async def test_wrapped_key_is_gone_from_the_row_and_from_sqlite_s_files(
+    populated: World, caplog: pytest.LogCaptureFixture
+) -> None:
     kid = (await act(populated, "NOR reader"))["pii"]["kid"]
     ((wrapped,),) = populated.sql("SELECT wrapped_key FROM personal_key WHERE kid = $1", kid)
     await erased(populated, populated.clients["NOR reader"].id)
     ((left, destroyed_at),) = populated.sql("SELECT wrapped_key, destroyed_at FROM personal_key WHERE kid = $1", kid)
 
     assert (bytes(left), destroyed_at is not None) == (b"", True)
+    assert "not written over" not in caplog.text
     if populated.url.startswith("sqlite"):
         files = [path for path in populated.folder.glob("exchange.db*") if path.name != "exchange.db-shm"]
         assert not [path for path in files if bytes(wrapped) in path.read_bytes()]
@@ -392,11 +395,19 @@ async def test_foreign_request_is_answered_like_an_absent_one(populated: World) 
     await act(populated, "GBR reader")
     asked = await asked_for(populated, populated.clients["GBR reader"].id)
     for act_id in (asked, "01980000-0000-7000-8000-00000000000f", "no id"):
-        made = await populated.attempt(
-            usecases.approve_erasure(populated.services, populated.call("NOR auditor"), act_id)
-        )
-        assert isinstance(made.error, NotFoundError)
-        assert refused(made, "not-found")
+        for attempt in (usecases.approve_erasure, usecases.show_erasure):
+            made = await populated.attempt(attempt(populated.services, populated.call("NOR auditor"), act_id))
+            assert isinstance(made.error, NotFoundError)
+            assert refused(made, "not-found")
+
+
+async def test_who_may_approve_sees_what_it_would_approve(populated: World) -> None:
+    await act(populated, "NOR reader")
+    asked = await asked_for(populated, populated.clients["NOR reader"].id)
+    shown = await usecases.show_erasure(populated.services, populated.call("auditor"), asked)
+
+    assert shown.value.wanted == WantedErasure(populated.clients["NOR reader"].id, PERIOD, "because")
+    assert (shown.value.act.requester, shown.value.act.approver) == (populated.clients["operator"].id, None)
 
 
 @pytest.mark.parametrize("period", ["2026-13", "June", "2026-6", ""])

@@ -120,6 +120,12 @@ USE_CASES += [
         "personal.erasure_requested",
     ),
     (
+        "show_erasure",
+        lambda w, c, _: usecases.show_erasure(w.services, c, ABSENT),
+        OPERATOR | AUDITOR,
+        "personal.erasure_read",
+    ),
+    (
         "approve_erasure",
         lambda w, c, _: usecases.approve_erasure(w.services, c, ABSENT),
         OPERATOR | AUDITOR,
@@ -139,7 +145,10 @@ def test_table_holds_every_use_case_that_a_client_can_call() -> None:
     named = {name for name in usecases.__all__ if name[0].islower()}
     not_for_clients = {
         "authenticate",
+        "authenticated_row",
         "check_readiness",
+        "close_record",
+        "heartbeats",
         "may_reveal",
         "personal_as_json",
         "personal_custody",

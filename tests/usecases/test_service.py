@@ -80,17 +80,6 @@ async def test_law_in_force_is_changed_once_and_recorded(world: World) -> None:
     assert world.sql("SELECT policy_version FROM policy_state")[0][0] == version + 1
 
 
-async def test_start_and_stop_are_on_the_record(world: World) -> None:
-    made = await world.attempt(usecases.record_service(world.services, EventName.SERVICE_STARTED))
-
-    assert made.value.entry == made.entry["id"]
-    assert (made.entry["type"], made.entry["actor"], made.entry["source"]) == (
-        "service.started",
-        {"kind": "service"},
-        "local",
-    )
-
-
 async def test_host_reads_the_record_and_that_is_recorded(world: World) -> None:
     made = await world.attempt(usecases.read_entries(world.services, world.call(None), limit=3))
 

@@ -50,6 +50,8 @@ _KEYS: Mapping[str, str] = {
 _NUMBERED = frozenset({"cn1", "cn2", "cn3", "cs1", "cs2", "cs3", "cs4", "cs5", "cs6", "flexString1"})
 # Said by keys of their own, in the form that CEF wants.
 _APART = frozenset({"time", "source"})
+# By these an entry is found again.
+_NEVER_OMITTED = frozenset({"log", "position", "id", "event", "decision"})
 _PAIR = re.compile(r"(?:^| )([A-Za-z0-9]+)=((?:[^\\=]|\\.)*?)(?= [A-Za-z0-9]+=|$)")
 _HEAD = re.compile(r"(CEF:0)\|" + r"((?:[^\\|]|\\.)*)\|" * 6)
 _IPV4 = 4
@@ -57,7 +59,26 @@ _IPV4 = 4
 
 def entry_line(exported: ExportedEntry) -> bytes:
     """Return the line of one entry."""
+    return entry_text(exported, cells_of(exported)).encode() + b"\n"
+
+
+def short_text(exported: ExportedEntry, largest_bytes: int) -> str:
+    """Return the line of one entry without its line feed; the longest fields are left out where it would be larger.
+
+    `exchangeOmitted` names them.
+    """
     cells = cells_of(exported)
+    text, omitted = entry_text(exported, cells), list[str]()
+    while len(text.encode()) > largest_bytes:
+        longest = max((name for name in cells if name not in _NEVER_OMITTED), key=lambda name: len(str(cells[name])))
+        omitted.append(longest)
+        del cells[longest]
+        text = entry_text(exported, {**cells, "omitted": " ".join(omitted)})
+    return text
+
+
+def entry_text(exported: ExportedEntry, cells: Mapping[str, Cell]) -> str:
+    """Return the line of one entry with these of its fields, without a line feed."""
     event, decision = exported.entry["type"], exported.entry["decision"]
     severity = _SEVERITIES[severity_of(exported.entry)]
     moment = to_micros(parse_rfc3339(exported.entry["ts"])) // 1000
@@ -67,7 +88,8 @@ def entry_line(exported: ExportedEntry) -> bytes:
 
 def statement_line(statement: Statement) -> bytes:
     """Return the last line."""
-    return _line(COMPLETE, COMPLETE, _SEVERITIES[Severity.INFORMATIONAL], _extension(statement_cells(statement)))
+    severity = _SEVERITIES[Severity.INFORMATIONAL]
+    return _line(COMPLETE, COMPLETE, severity, _extension(statement_cells(statement))).encode() + b"\n"
 
 
 def place_in(line: bytes) -> Place | None:
@@ -87,10 +109,10 @@ def read_record(line: bytes) -> tuple[list[str], dict[str, str]]:
     return [plain(_unescaped(field)) for field in found.groups()], pairs
 
 
-def _line(event: str, name: str, severity: int, extension: Mapping[str, Cell]) -> bytes:
+def _line(event: str, name: str, severity: int, extension: Mapping[str, Cell]) -> str:
     head = "|".join(map(_in_head, ("CEF:0", VENDOR, PRODUCT, __version__, event, name, str(severity))))
     pairs = " ".join(f"{key}={_in_extension(value)}" for key, value in extension.items() if value is not None)
-    return f"{head}|{pairs}\n".encode()
+    return f"{head}|{pairs}"
 
 
 def _extension(cells: Mapping[str, Cell]) -> dict[str, Cell]:

@@ -8,6 +8,7 @@ them, are left out and named in `omitted`. The whole entry is in the NDJSON expo
 import re
 from collections.abc import Iterator, Mapping
 
+from exchange.audit.export import cef
 from exchange.audit.export.exported import ExportedEntry
 from exchange.audit.export.fields import Cell, cells_of
 from exchange.audit.export.severity import Severity, severity_of
@@ -40,8 +41,27 @@ _MARK = "\ufeff"
 
 def message(exported: ExportedEntry) -> bytes:
     """Return one entry as a syslog message, without a frame."""
+    head = _head(exported)
+    tail = f" {_MARK}{visible(_sentence(exported))[:_SENTENCE_LENGTH]}"
+    room = LARGEST_MESSAGE_BYTES - len(f"{head} {tail}".encode())
+    return f"{head} {_structured(cells_of(exported), room)}{tail}".encode()
+
+
+def cef_message(exported: ExportedEntry) -> bytes:
+    """Return one entry as a syslog message that holds a line of CEF, as collectors of CEF want it."""
+    # No byte order mark: what reads CEF looks for `CEF:` where the message begins.
+    head = f"{_head(exported)} - "
+    return (head + cef.short_text(exported, LARGEST_MESSAGE_BYTES - len(head.encode()))).encode()
+
+
+def framed(content: bytes) -> bytes:
+    """Return a message in the frame of RFC 5425 §4.3: its length in bytes, a space, the message."""
+    return b"%d %b" % (len(content), content)
+
+
+def _head(exported: ExportedEntry) -> str:
     entry = exported.entry
-    head = " ".join(
+    return " ".join(
         (
             f"<{_FACILITY * 8 + _SEVERITIES[severity_of(entry)]}>1",
             entry["ts"],
@@ -51,14 +71,6 @@ def message(exported: ExportedEntry) -> bytes:
             _printable(entry["type"], _MSGID_LENGTH),
         )
     )
-    tail = f" {_MARK}{visible(_sentence(exported))[:_SENTENCE_LENGTH]}"
-    room = LARGEST_MESSAGE_BYTES - len(f"{head} {tail}".encode())
-    return f"{head} {_structured(cells_of(exported), room)}{tail}".encode()
-
-
-def framed(content: bytes) -> bytes:
-    """Return a message in the frame of RFC 5425 §4.3: its length in bytes, a space, the message."""
-    return b"%d %b" % (len(content), content)
 
 
 def _structured(cells: Mapping[str, Cell], room: int) -> str:

@@ -27,6 +27,7 @@ class EntryChecks:
         self._windows = windows
         self._findings = findings
         self._observers = observers
+        self._bare: tuple[int, str] | None = None
         self.seen = 0
 
     def take(self, leaves: Leaves) -> None:
@@ -49,9 +50,11 @@ class EntryChecks:
             self._findings.add(Finding(Step.FORM, f"entry {position}", exc.message, position))
             return
         at_micros = to_micros(parse_rfc3339(entry["ts"]))
-        # (2) What stands beside them says the same.
+        # (2) What stands beside them says the same; only the newest entries may still be without.
         if row is not None:
             self._compare(position, project(entry, at_micros=at_micros), leaf_hash, row)
+        elif self._bare is None:
+            self._bare = (position, entry["id"])
         # (3) It was written when it says.
         fault = self._windows.fault(position, at_micros)
         if fault is not None:
@@ -61,6 +64,11 @@ class EntryChecks:
             observe(position, entry, leaf_hash)
 
     def _compare(self, position: int, columns: EntryColumns, leaf_hash: bytes, row: StoredEntry) -> None:
+        if self._bare is not None:
+            place, entry_id = self._bare
+            gone = "its columns are gone: nobody would find it"
+            self._findings.add(Finding(Step.COLUMNS, f"entry {place}", gone, place, entry_id))
+            self._bare = None
         why = None
         if row.columns != columns:
             name = first_other_column(columns, row.columns)

@@ -10,7 +10,18 @@ from typing import Any
 from fastapi import FastAPI
 
 from exchange import __version__
-from exchange.entrypoints.api import agreements, audit_entries, audit_erasures, callers, parties, reports, simulations
+from exchange.entrypoints.api import (
+    agreements,
+    audit_entries,
+    audit_erasures,
+    audit_export,
+    audit_log,
+    audit_witnesses,
+    callers,
+    parties,
+    reports,
+    simulations,
+)
 from exchange.entrypoints.api.docs import docs_routes
 from exchange.entrypoints.api.openapi import document
 from exchange.entrypoints.http.routing import Endpoint, Operation, add_operations
@@ -24,6 +35,9 @@ OPERATIONS: tuple[tuple[Operation, Endpoint], ...] = (
     *simulations.OPERATIONS,
     *audit_entries.OPERATIONS,
     *audit_erasures.OPERATIONS,
+    *audit_export.OPERATIONS,
+    *audit_log.OPERATIONS,
+    *audit_witnesses.OPERATIONS,
 )
 
 __all__ = ["OPERATIONS", "add_api", "api_document"]

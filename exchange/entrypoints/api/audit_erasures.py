@@ -14,10 +14,12 @@ from exchange.usecases import (
     approve_erasure,
     authenticate,
     request_erasure,
+    show_erasure,
 )
 from exchange.wire import ErasureApproval, ErasureBody, ErasureRequest
 
 _NO_PARAMETERS: frozenset[str] = frozenset()
+_ERASURE_ID = Parameter("id", "path", "The erasure's id.", required=True)
 
 REQUEST = Operation(
     method="POST",
@@ -42,9 +44,18 @@ APPROVE = Operation(
     summary="Approve, as the second person, an erasure that another client asked for; it is done at once.",
     body=ErasureApproval,
     answer=ErasureBody,
-    parameters=(Parameter("id", "path", "The erasure's id.", required=True),),
+    parameters=(_ERASURE_ID,),
     errors=(*EVERYWHERE, *WITH_BODY, 409),
     example={},
+)
+SHOW = Operation(
+    method="GET",
+    path="/v1/audit/erasures/{id}",
+    action="erasure.show",
+    summary="Show an erasure that was asked for, to who may approve it.",
+    answer=ErasureBody,
+    parameters=(_ERASURE_ID,),
+    errors=(*EVERYWHERE, 409),
 )
 
 
@@ -66,9 +77,15 @@ async def approve(visit: Visit) -> Response:
     return _answer(await approve_erasure(visit.services, visit.call, visit.path["id"]))
 
 
+async def show(visit: Visit) -> Response:
+    """Answer `GET /v1/audit/erasures/{id}`."""
+    read_query(visit.request, _NO_PARAMETERS)
+    return _answer(await show_erasure(visit.services, visit.call, visit.path["id"]))
+
+
 def _answer(recorded: Recorded[Erasure], *, status: int = 200, **headers: str) -> Response:
     erasure = recorded.value
     return answered(recorded, ErasureBody.of(erasure.act, keys=erasure.keys), status=status, **headers)
 
 
-OPERATIONS: tuple[tuple[Operation, Endpoint], ...] = ((REQUEST, request), (APPROVE, approve))
+OPERATIONS: tuple[tuple[Operation, Endpoint], ...] = ((REQUEST, request), (SHOW, show), (APPROVE, approve))

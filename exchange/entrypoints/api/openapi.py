@@ -24,6 +24,7 @@ _ANSWER_HEADERS = {
     "Content-Disposition": "Always an attachment.",
     "Accept-Ranges": "`bytes`.",
     "Retry-After": "Seconds to wait.",
+    "X-Audit-Export-End": "The place behind the last entry that this export may hold, `LOG.POSITION`.",
 }
 _DESCRIPTION = """\
 States that have signed sharing agreements post and pull encrypted intelligence reports here, and can prove afterwards
@@ -40,7 +41,8 @@ def document(operations: Iterable[Operation], *, version: str) -> dict[str, Any]
     listed = list(operations)
     paths: dict[str, dict[str, Any]] = {}
     for operation in listed:
-        paths.setdefault(operation.path, {})[operation.method.lower()] = _operation(operation)
+        # `{index:path}` is Starlette's way to say that a parameter may hold slashes.
+        paths.setdefault(operation.path.replace(":path}", "}"), {})[operation.method.lower()] = _operation(operation)
     return {
         "openapi": "3.1.0",
         "info": {"title": "The exchange", "version": version, "description": _DESCRIPTION},
@@ -110,7 +112,7 @@ def _answer(operation: Operation) -> dict[str, Any]:
 def _refusals(operation: Operation) -> dict[str, Any]:
     statuses = sorted(set(operation.errors))
     refusals = {str(status): {"$ref": f"#/components/responses/{_name(HTTPStatus(status))}"} for status in statuses}
-    if operation.answer is None:
+    if HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE in statuses:
         refusals["206"] = {**_answer(operation), "description": "The range asked for."}
     return refusals
 

@@ -35,5 +35,5 @@ def log_to_stderr() -> None:
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(JsonLines())
     logging.basicConfig(handlers=[handler], level=logging.INFO, force=True)
-    for chatty in ("asyncio", "uvicorn.error"):
+    for chatty in ("asyncio", "uvicorn.error", "httpx2"):
         logging.getLogger(chatty).setLevel(logging.WARNING)

@@ -7,6 +7,7 @@ Does not: fork, open the store, or choose ports.
 
 import asyncio
 import contextlib
+import gc
 import signal
 import socket
 import ssl
@@ -25,6 +26,9 @@ _KEEP_ALIVE_SECONDS = 75
 """Longer than the usual 60 s of clients and proxies, so that it is they who close an idle connection."""
 _GRACE_SECONDS = 20
 _POLL_SECONDS = 0.01
+_YOUNG_OBJECTS = 20_000
+"""How many new objects make the collector look for cycles. A page makes a thousand, all gone with the answer and none
+in a cycle: Python's own 700 would have it look once or twice per answer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,6 +123,7 @@ async def run_servers(
         while not all(server.started for server in servers) and not any(task.done() for task in running):  # noqa: ASYNC110  uvicorn sets a flag, no event
             await asyncio.sleep(_POLL_SECONDS)
         if all(server.started for server in servers):
+            _settle_memory()
             on_ready()
         await running[0]
     finally:
@@ -126,6 +131,13 @@ async def run_servers(
         servers[1].should_exit = True
         watching.cancel()
         await asyncio.gather(*running, watching, return_exceptions=True)
+
+
+def _settle_memory() -> None:
+    """Take what was loaded at the start out of the collector's sight for good: it stays as long as the process."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(_YOUNG_OBJECTS, *gc.get_threshold()[1:])
 
 
 async def _stop_with(stopping: asyncio.Event, servers: tuple[_Server, ...]) -> None:

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 
 from exchange.audit import Outcome
-from exchange.audit.export import syslog
+from exchange.audit.export import cef, syslog
 from exchange.audit.export.fields import cells_of
 from exchange.audit.export.visible import plain
 from tests.core.audit.export.exported import BARE, FULL, HOSTILE, TEXT, at_place, least_of, with_text
@@ -114,3 +114,22 @@ def test_message_of_the_least_that_a_reader_sees_has_dashes():
 
     assert (found[3], found[5]) == ("-", "-")
     assert "node" not in parameters
+
+
+def test_cef_message_is_a_head_and_the_line():
+    exported = at_place(FULL)
+    text = syslog.cef_message(exported).decode()
+
+    assert text.startswith("<108>1 2026-03-01T12:00:00.250000Z node-a exchange boot-1 report.read - CEF:0|")
+    assert text.partition(" - ")[2].encode() + b"\n" == cef.entry_line(exported)
+
+
+@pytest.mark.parametrize("exported", [with_text("\u202e" * 500), at_place(FULL, result_ids=("i" * 500,) * 60)])
+def test_cef_message_fits_and_names_what_was_left_out(exported):
+    message = syslog.cef_message(exported)
+    _, told = cef.read_record(message.partition(b" - ")[2])
+
+    assert len(message) <= syslog.LARGEST_MESSAGE_BYTES
+    assert told["exchangeOmitted"].split()[0] in {"results", "clearance"}
+    assert told["externalId"] == "entry-1"
+    assert told["cn1"] == "7"

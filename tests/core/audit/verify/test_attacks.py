@@ -75,6 +75,21 @@ def test_edited_leaf_hash_beside_an_entry_is_named(log):
     assert (finding.step, finding.position) == (Step.COLUMNS, 317)
 
 
+def test_entry_whose_columns_are_gone_is_named(log):
+    log.rows[317] = None
+
+    (finding,) = log.verify().findings
+
+    assert (finding.step, finding.position) == (Step.COLUMNS, 317)
+    assert "columns are gone" in finding.why
+
+
+def test_newest_entries_may_be_without_columns(log):
+    log.rows[590:] = [None] * 10
+
+    assert log.verify().is_sound
+
+
 def test_deleted_refusal_is_named(log):
     log.contents[317] = None
     log.rows[317] = None

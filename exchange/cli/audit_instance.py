@@ -1,0 +1,154 @@
+"""The log of the instance on this host, read from its database: what a verifier is handed, as it lies there."""
+
+import asyncio
+from collections.abc import Coroutine, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from threading import Thread
+from typing import Any, TypeVar
+
+from exchange.audit import HASH_BYTES, BundlePath, TilePath, parse_note, parse_signature_line, parse_verifier_key
+from exchange.audit.verify import KeptCheckpoint, KnownCheckpoint, PendingEntry, StoredEntry
+from exchange.cli.log_here import LogHere
+from exchange.settings import InstanceLayout, load_settings
+from exchange.store.last_signed import LastSignedFile
+from exchange.store.log_desk import LogDesk
+from exchange.store.log_rows import LogState
+from exchange.store.log_snapshot import SnapshotRow
+
+T = TypeVar("T")
+
+_CHECKPOINTS_AT_ONCE = 1000
+_MOST_UNPLACED = 1000
+_MICROS_PER_MILLI = 1000
+
+
+class Waiter:
+    """An event loop in a thread of its own: the verifier is plain code, the database is not."""
+
+    def __init__(self) -> None:
+        self._loop = asyncio.new_event_loop()
+        self._thread = Thread(target=self._loop.run_forever, name="audit-database", daemon=True)
+        self._thread.start()
+
+    def __call__(self, work: Coroutine[Any, Any, T]) -> T:
+        """Return what `work` returns."""
+        return asyncio.run_coroutine_threadsafe(work, self._loop).result()
+
+    def close(self) -> None:
+        """End the loop."""
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join()
+        self._loop.close()
+
+
+class InstanceLog:
+    """One log of a database, as a source."""
+
+    has_entries = True
+
+    def __init__(self, desk: LogDesk, state: LogState, wait: Waiter) -> None:
+        self._desk = desk
+        self._state = state
+        self._wait = wait
+        self._last: tuple[BundlePath, list[SnapshotRow | None]] | None = None
+
+    def newest(self) -> KeptCheckpoint:
+        """Return the newest checkpoint, with its cosignatures."""
+        lines = self._cosignatures(self._state.size - 1, self._state.size)
+        return KeptCheckpoint(_with_lines(self._state.note, lines.get(self._state.size)), self._state.signed_at)
+
+    def older(self) -> Iterator[KeptCheckpoint]:
+        """Yield the kept checkpoints, with their cosignatures."""
+        after = -1
+        while True:
+            page = self._wait(self._desk.reader.checkpoints(self._state.log, after=after, limit=_CHECKPOINTS_AT_ONCE))
+            if not page:
+                return
+            lines = self._cosignatures(after, page[-1].size)
+            for kept in page:
+                yield KeptCheckpoint(_with_lines(kept.note, lines.get(kept.size)), kept.signed_at)
+            after = page[-1].size
+
+    def tile(self, path: TilePath) -> bytes | None:
+        """Return the beginning of a tile as it is kept."""
+        held = self._wait(self._desk.snapshot.tile(self._state.log, path))
+        return None if held is None else held[: path.width * HASH_BYTES]
+
+    def entries(self, path: BundlePath) -> Sequence[bytes | None] | None:
+        """Return the entries of a bundle, None for one that is gone."""
+        return [None if row is None else row.content for row in self._rows(path)]
+
+    def stored(self, path: BundlePath) -> Sequence[StoredEntry | None] | None:
+        """Return the columns beside these entries."""
+        return [
+            None if row is None or row.columns is None else StoredEntry(row.columns, row.leaf_hash)
+            for row in self._rows(path)
+        ]
+
+    def pending(self) -> Iterator[PendingEntry]:
+        """Yield entries without a place, the oldest first; the time is that of their ids."""
+        for entry_id in self._wait(self._desk.snapshot.unplaced(_MOST_UNPLACED)):
+            yield PendingEntry(entry_id, _micros_of(entry_id))
+
+    def _rows(self, path: BundlePath) -> list[SnapshotRow | None]:
+        if self._last is None or self._last[0] != path:
+            start, stop = path.start, path.start + path.width
+            found = self._wait(self._desk.snapshot.rows(self._state.log, start, stop))
+            by_position = {row.position: row for row in found}
+            self._last = (path, [by_position.get(position) for position in range(start, stop)])
+        return self._last[1]
+
+    def _cosignatures(self, after: int, upto: int) -> dict[int, list[str]]:
+        return self._wait(self._desk.snapshot.cosignatures(self._state.log, after, upto))
+
+
+class InstancePlace:
+    """Every log of the instance in a folder."""
+
+    def __init__(self, desk: LogDesk, layout: InstanceLayout, wait: Waiter) -> None:
+        self._desk = desk
+        self._layout = layout
+        self._wait = wait
+
+    def logs(self) -> Iterator[LogHere]:
+        """Yield each log that was ever signed, the one in use last."""
+        file = LastSignedFile(self._layout.last_signed_file).read()
+        for state in self._wait(self._desk.reader.states()):
+            if not state.note:
+                continue
+            known: tuple[KnownCheckpoint, ...] = ()
+            if file is not None and file.origin == state.origin:
+                known = (KnownCheckpoint(file.confirmed.note, "this host's own record of what it signed"),)
+            keys = tuple(parse_verifier_key(line) for line in state.keys.splitlines())
+            remarks = () if state.frozen_why is None else (f"this log is frozen: {state.frozen_why}",)
+            yield LogHere(InstanceLog(self._desk, state, self._wait), keys, known, remarks)
+
+
+@contextmanager
+def instance_place(folder: Path) -> Iterator[InstancePlace]:
+    """Open the database of the instance in `folder` to look at its log."""
+    settings = load_settings(folder)
+    wait = Waiter()
+    try:
+        desk = wait(LogDesk.open(settings.database_url_with_password()))
+        try:
+            yield InstancePlace(desk, InstanceLayout(settings.instance_folder), wait)
+        finally:
+            wait(desk.close())
+    finally:
+        wait.close()
+
+
+def _with_lines(note: bytes, lines: list[str] | None) -> bytes:
+    if not lines:
+        return note
+    return parse_note(note).with_signatures(*(parse_signature_line(line.removesuffix("\n")) for line in lines)).render()
+
+
+def _micros_of(entry_id: str) -> int:
+    """Return the time in a UUIDv7 (RFC 9562 §5.7); 0 for what is none, which is then the oldest."""
+    try:
+        return int(entry_id[:8] + entry_id[9:13], 16) * _MICROS_PER_MILLI
+    except ValueError:
+        return 0

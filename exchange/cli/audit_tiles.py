@@ -1,0 +1,47 @@
+"""`exchange audit tiles`: the log as a folder of files, for somebody who verifies it elsewhere."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from exchange.cli import output
+from exchange.cli.audit_group import audits
+from exchange.cli.audit_keys import apart
+from exchange.cli.audit_options import CaOption, CertOption, KeyOption, ProfileOption, UrlOption
+from exchange.cli.audit_places import place_of
+from exchange.cli.profiles import Door
+from exchange.cli.progress import ProgressBar
+from exchange.cli.verbs import DirOption, JsonOption
+from exchange.client.log_folder import write_log
+from exchange.kernel import InvalidError
+
+OutOption = Annotated[Path, typer.Option("--out", metavar="DIR", help="Where the files go; what is there is kept.")]
+
+
+@audits.command("tiles")
+def tiles(
+    out: OutOption,
+    dir: DirOption = None,  # noqa: A002
+    url: UrlOption = None,
+    key: KeyOption = None,
+    cert: CertOption = None,
+    ca: CaOption = None,
+    profile: ProfileOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Write checkpoints, tiles and entry bundles into a folder, as C2SP tlog-tiles lays them out."""
+    _, private = apart(key)
+    with place_of(None, dir, Door(url, cert, private, ca, profile)) as place:
+        logs = list(place.logs())
+        if not logs:
+            raise InvalidError("there is no log here yet: nothing was ever signed")
+        source = logs[-1].source
+        with ProgressBar("writing") as bar:
+            size = write_log(source, out, bar)
+    if as_json:
+        output.show_json({"id": str(out), "size": size, "has_entries": source.has_entries})
+        return
+    output.show_line(f"wrote a log of {size} entries into {out}")
+    if not source.has_entries:
+        output.note("without the entries: this client is shown their hashes only")

@@ -1,0 +1,94 @@
+"""`exchange audit witnesses`, and enrolment: `exchange audit witness add | remove | quorum` (operator)."""
+
+from typing import Annotated
+
+import typer
+
+from exchange.audit import LogPolicy
+from exchange.cli import output
+from exchange.cli.audit_group import audits
+from exchange.cli.audit_witness import witness
+from exchange.cli.instance import Host
+from exchange.cli.verbs import JsonOption, Where, either_verb, host_verb
+from exchange.client.witness import keys_in
+from exchange.wire import WitnessListBody
+
+NameArgument = Annotated[str, typer.Argument(metavar="NAME", help="The witness's name in the policy.")]
+
+
+@audits.command("witnesses")
+@either_verb
+async def list_all(where: Where, as_json: JsonOption = False) -> None:
+    """Show who stands behind the newest kept checkpoint, how far behind each is, and whether they are enough."""
+    body = await _shown(where)
+    if as_json:
+        output.show_json({"id": body.origin, **body.model_dump(mode="json")})
+        return
+    quorum = "met" if body.has_quorum else f"missing since {_told(body.since)}"
+    fields = {"log": body.origin, "checkpoint": body.size, "quorum": f"{body.quorum}: {quorum}"}
+    output.show_record({**fields, "witnessed up to": body.witnessed_size})
+    rows = [(each.name, each.size, each.behind, _told(each.cosigned_at), each.url) for each in body.items]
+    output.show_table(("witness", "size", "behind", "as of", "address"), rows)
+
+
+@witness.command("add")
+@host_verb
+async def add(
+    host: Host,
+    name: NameArgument,
+    key: Annotated[str, typer.Argument(metavar="VKEY", help="The witness's verifier key, or @FILE with it alone.")],
+    url: Annotated[str | None, typer.Option("--url", help="Where it serves; unset: it comes here by itself.")] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Enrol a witness (operator): its cosignatures are taken from now on."""
+    from exchange.usecases.witnesses import add_witness
+
+    added = (await add_witness(host.services, host.call(), name, "\n".join(keys_in((key,))), url)).value
+    if as_json:
+        output.show_json({"id": added.name, "key": str(added.key), "url": added.url})
+        return
+    output.show_line(f"added {added.name} ({added.key.name}, key id {added.key.key_id.hex()})")
+
+
+@witness.command("remove")
+@host_verb
+async def remove(host: Host, name: NameArgument, as_json: JsonOption = False) -> None:
+    """End a witness's enrolment (operator); what it cosigned stays."""
+    from exchange.usecases.witnesses import remove_witness
+
+    _show_policy((await remove_witness(host.services, host.call(), name)).value, f"removed {name}", as_json=as_json)
+
+
+@witness.command("quorum")
+@host_verb
+async def quorum(
+    host: Host,
+    threshold: Annotated[int, typer.Argument(metavar="K", help="So many of the enrolled witnesses; 0 for none.")],
+    as_json: JsonOption = False,
+) -> None:
+    """Say how many witnesses must stand behind a checkpoint (operator)."""
+    from exchange.usecases.witnesses import set_quorum
+
+    _show_policy((await set_quorum(host.services, host.call(), threshold)).value, "changed", as_json=as_json)
+
+
+async def _shown(where: Where) -> WitnessListBody:
+    if not isinstance(where, Host):
+        return where.witnesses()
+    from exchange.usecases.witnesses import show_witnesses
+
+    return WitnessListBody.of((await show_witnesses(where.services, where.call())).value)
+
+
+def _show_policy(policy: LogPolicy, done: str, *, as_json: bool) -> None:
+    from exchange.usecases.witnesses import told_quorum
+
+    names = [each.name for each in policy.witnesses]
+    if as_json:
+        output.show_json({"id": "witnesses", "witnesses": names, "quorum": told_quorum(policy)})
+        return
+    output.show_line(f"{done}: the quorum is {told_quorum(policy)}, enrolled are {output.listed(names)}")
+
+
+def _told(moment: object) -> str | None:
+    return None if moment is None else str(moment).replace("+00:00", "Z")

@@ -1,0 +1,16 @@
+"""One log at the place that an auditor named, and what the place says of it beside the log itself."""
+
+from dataclasses import dataclass
+
+from exchange.audit import VerifierKey
+from exchange.audit.verify import KnownCheckpoint, Source
+
+
+@dataclass(frozen=True, slots=True)
+class LogHere:
+    """A log, the keys and checkpoints that its place keeps apart from it, and remarks for the reader."""
+
+    source: Source
+    keys: tuple[VerifierKey, ...] = ()
+    known: tuple[KnownCheckpoint, ...] = ()
+    remarks: tuple[str, ...] = ()

@@ -1,0 +1,204 @@
+"""A witness as a small HTTP service (C2SP tlog-witness), with nothing but the standard library.
+
+Promises: TLS 1.3, or plain HTTP on loopback only; a body has a limit and every request a deadline, and what exceeds
+them holds one of a bounded number of connections for that long at most; a fault of ours is a 500 and no cosignature.
+Does not: decide (see `desk`), know who asks (the log's signature is what counts), or serve anything but the protocol.
+"""
+
+import io
+import ipaddress
+import logging
+import re
+import socket
+import ssl
+import threading
+import time
+from collections.abc import Callable
+from http import HTTPStatus
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any, Final
+
+from exchange import __version__
+from exchange.client.witness.desk import Answer, Desk
+from exchange.client.witness.errors import WitnessError
+
+_log = logging.getLogger("exchange.witness")
+
+# 63 proof lines have 3 KiB, a signature line at most 5 kB (C2SP signed-note); this takes twenty of them.
+LARGEST_BODY_BYTES: Final = 128 * 1024
+# From the first byte that may come to the last: a log is a machine nearby, not a person.
+REQUEST_SECONDS: Final = 15.0
+# A log and its monitors keep a handful open.
+MOST_CONNECTIONS: Final = 32
+
+_PLAIN = "text/plain; charset=utf-8"
+_MONITORED = re.compile(r"/([0-9a-f]{64})/checkpoint")
+
+
+class WitnessServer(ThreadingHTTPServer):
+    """Listens at `address` and answers from `desk` until `shutdown`."""
+
+    daemon_threads = True
+    request_queue_size = 64
+
+    def __init__(
+        self,
+        address: tuple[str, int],
+        desk: Desk,
+        context: ssl.SSLContext | None,
+        *,
+        request_seconds: float = REQUEST_SECONDS,
+    ) -> None:
+        if context is None and not _is_loopback(address[0]):
+            raise WitnessError(
+                f"plain HTTP is for loopback only, not `{address[0]}`: give `--tls-cert` and `--tls-key`"
+            )
+        self.address_family = socket.AF_INET6 if ":" in address[0] else socket.AF_INET
+        self.desk = desk
+        self.request_seconds = request_seconds
+        self._context = context
+        self._places = threading.BoundedSemaphore(MOST_CONNECTIONS)
+        try:
+            super().__init__(address, _Handler)
+        except OSError as exc:
+            raise WitnessError(f"cannot listen on `{address[0]}` port {address[1]}: {exc.strerror}") from exc
+
+    @property
+    def url(self) -> str:
+        """Return the submission prefix, which is the monitoring prefix too."""
+        host, port = self.server_address[:2]
+        shown = f"[{host!s}]" if ":" in str(host) else str(host)
+        return f"{'http' if self._context is None else 'https'}://{shown}:{port}"
+
+    def process_request(self, request: Any, client_address: Any) -> None:
+        """Give a connection to a thread of its own, or close it where too many are open."""
+        if not self._places.acquire(blocking=False):
+            self.shutdown_request(request)
+            return
+        super().process_request(request, client_address)
+
+    def process_request_thread(self, request: Any, client_address: Any) -> None:
+        """Serve one connection; the handshake happens here, where it keeps nobody else waiting."""
+        try:
+            request.settimeout(self.request_seconds)
+            if self._context is not None:
+                request = self._context.wrap_socket(request, server_side=True)
+            super().process_request_thread(request, client_address)
+        except OSError as exc:
+            _log.info("connection ended: %s", type(exc).__name__)
+            self.shutdown_request(request)
+        finally:
+            self._places.release()
+
+    def handle_error(self, request: Any, client_address: Any) -> None:  # noqa: ARG002  the signature is the library's
+        """Say what broke a connection, without a traceback on a terminal."""
+        _log.warning("connection broken", exc_info=_log.isEnabledFor(logging.DEBUG))
+
+
+class _Timed(io.RawIOBase):
+    """What a socket receives until a deadline: a sender of one byte at a time gains nothing."""
+
+    def __init__(self, connection: socket.socket) -> None:
+        self._connection = connection
+        self.deadline = 0.0
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        left = self.deadline - time.monotonic()
+        if left <= 0:
+            raise TimeoutError("the request did not arrive in time")
+        self._connection.settimeout(left)
+        return self._connection.recv_into(buffer)
+
+
+class _Handler(BaseHTTPRequestHandler):
+    """One connection."""
+
+    server: WitnessServer
+    protocol_version = "HTTP/1.1"
+    server_version = f"exchange-witness/{__version__}"
+    sys_version = ""
+
+    def setup(self) -> None:
+        """Read through the deadline."""
+        super().setup()
+        self.rfile.close()
+        self._timed = _Timed(self.connection)
+        self.rfile = io.BufferedReader(self._timed)
+
+    def handle_one_request(self) -> None:
+        """Read one request and answer it within its time."""
+        self._timed.deadline = time.monotonic() + self.server.request_seconds
+        super().handle_one_request()
+
+    def do_POST(self) -> None:
+        """Answer `add-checkpoint`."""
+        if self.path != "/add-checkpoint":
+            self._refuse(HTTPStatus.NOT_FOUND, "there is POST /add-checkpoint and GET /<origin hash>/checkpoint")
+            return
+        body = self._body()
+        if body is not None:
+            self._answer(lambda: self.server.desk.add_checkpoint(body))
+
+    def do_GET(self) -> None:
+        """Answer with the newest checkpoint of a log (monitor retrieval)."""
+        found = _MONITORED.fullmatch(self.path)
+        if found is None:
+            self._refuse(HTTPStatus.NOT_FOUND, "there is POST /add-checkpoint and GET /<origin hash>/checkpoint")
+            return
+        self._answer(lambda: self.server.desk.newest(found[1]))
+
+    def log_message(self, format: str, *args: object) -> None:
+        """Say each request on stderr, as the rest is."""
+        _log.info("%s %s", self.address_string(), format % args)
+
+    def _body(self) -> bytes | None:
+        """Return the body, None where it was refused; the rest of a refused one is never read."""
+        stated = self.headers.get("Content-Length", "")
+        if "Transfer-Encoding" in self.headers or not (stated.isascii() and stated.isdecimal()):
+            self._refuse(HTTPStatus.LENGTH_REQUIRED, "send the body with `Content-Length`")
+            return None
+        if len(stated) > len(str(LARGEST_BODY_BYTES)) or int(stated) > LARGEST_BODY_BYTES:
+            self._refuse(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, f"a body has at most {LARGEST_BODY_BYTES} bytes")
+            return None
+        body = self.rfile.read(int(stated))
+        if len(body) != int(stated):
+            self._refuse(HTTPStatus.BAD_REQUEST, "the body ended early")
+            return None
+        return body
+
+    def _answer(self, act: Callable[[], Answer]) -> None:
+        try:
+            answer = act()
+        except WitnessError as exc:
+            # Full disk, unreadable folder: nothing was cosigned, and the operator has to know.
+            _log.critical("not answered: %s", exc)
+            answer = Answer(HTTPStatus.INTERNAL_SERVER_ERROR, b"the witness cannot work now\n", _PLAIN)
+        self._send(answer)
+
+    def _refuse(self, status: HTTPStatus, told: str) -> None:
+        # What was not read would be taken for the next request.
+        self.close_connection = True
+        self._send(Answer(status, f"{told}\n".encode(), _PLAIN))
+
+    def _send(self, answer: Answer) -> None:
+        self.connection.settimeout(self.server.request_seconds)
+        self.send_response(answer.status)
+        self.send_header("Content-Type", answer.content_type)
+        self.send_header("Content-Length", str(len(answer.content)))
+        self.send_header("Cache-Control", "no-store")
+        if self.close_connection:
+            self.send_header("Connection", "close")
+        self.end_headers()
+        self.wfile.write(answer.content)
+
+
+def _is_loopback(host: str) -> bool:
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False

@@ -1,0 +1,89 @@
+"""The log as an export: streamed in the order of the log, in the format that the auditor's tools read."""
+
+from collections.abc import AsyncIterator
+
+from starlette.responses import Response, StreamingResponse
+
+from exchange.audit.export import FORMATS, Format, FormatName, Place, Statement, parse_place
+from exchange.entrypoints.api.audit_filters import FILTERS, criteria_in, fault
+from exchange.entrypoints.api.parameters import EVERYWHERE
+from exchange.entrypoints.http.receipts import receipt_headers
+from exchange.entrypoints.http.routing import Endpoint, Operation, Parameter
+from exchange.entrypoints.http.visit import Visit, read_query
+from exchange.kernel import MalformedError
+from exchange.usecases import Export, ExportQuery, export_entries
+
+END_HEADER = "X-Audit-Export-End"
+
+_FLAG = {"type": "string", "enum": ["true", "false"]}
+_FORMAT_NAMES = [name.value for name in FormatName]
+
+EXPORT = Operation(
+    method="GET",
+    path="/v1/audit/export",
+    action="audit.export",
+    summary="Export an auditor's slice of the log; the last record says how far it is complete.",
+    answer_media="*/*",
+    parameters=(
+        Parameter("format", "query", "How each entry is written.", {"type": "string", "enum": _FORMAT_NAMES}),
+        Parameter("after", "query", "`LOG.POSITION` of the last entry that one has: go on behind it."),
+        Parameter("follow", "query", "Go on with what is new when all is said, and do not end.", _FLAG),
+        Parameter("proofs", "query", "Put an inclusion proof beside each entry (NDJSON).", _FLAG),
+        *FILTERS,
+    ),
+    errors=EVERYWHERE,
+    answer_headers=(END_HEADER,),
+)
+_NAMES = frozenset(parameter.name for parameter in EXPORT.parameters)
+
+
+async def export(visit: Visit) -> Response:
+    """Answer `GET /v1/audit/export`."""
+    query = read_query(visit.request, _NAMES)
+    name = _format(query)
+    asked = ExportQuery(name, _after(query), criteria_in(query), _flag(query, "follow"), _flag(query, "proofs"))
+    if asked.proofs and name is not FormatName.NDJSON:
+        raise fault("proofs", "only `ndjson` has a place for proofs")
+    recorded = await export_entries(visit.services, visit.call, asked)
+    begun, form = recorded.value, FORMATS[name]
+    headers = {
+        **receipt_headers(recorded.receipt),
+        END_HEADER: str(begun.end),
+        "Content-Disposition": f'attachment; filename="audit.{name.value}"',
+    }
+    if visit.request.method == "HEAD":
+        return Response(headers=headers, media_type=form.media_type)
+    return StreamingResponse(
+        _lines(begun, form, with_head=asked.after is None), headers=headers, media_type=form.media_type
+    )
+
+
+async def _lines(begun: Export, form: Format, *, with_head: bool) -> AsyncIterator[bytes]:
+    if with_head and form.head:
+        yield form.head
+    async for item in begun.items:
+        yield form.statement_line(item) if isinstance(item, Statement) else b"".join(map(form.entry_line, item))
+
+
+def _format(query: dict[str, str]) -> FormatName:
+    given = query.get("format", FormatName.NDJSON.value)
+    if given not in _FORMAT_NAMES:
+        raise fault("format", f"use one of {', '.join(_FORMAT_NAMES)}")
+    return FormatName(given)
+
+
+def _after(query: dict[str, str]) -> Place | None:
+    try:
+        return parse_place(query["after"]) if "after" in query else None
+    except MalformedError as exc:
+        raise fault("after", exc.message) from exc
+
+
+def _flag(query: dict[str, str], name: str) -> bool:
+    given = query.get(name, "false")
+    if given not in _FLAG["enum"]:
+        raise fault(name, "use `true` or `false`")
+    return given == "true"
+
+
+OPERATIONS: tuple[tuple[Operation, Endpoint], ...] = ((EXPORT, export),)

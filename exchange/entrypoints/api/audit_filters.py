@@ -1,0 +1,50 @@
+"""The filters by which auditors narrow what they are shown of the log: the same wherever it is read."""
+
+from datetime import datetime
+
+from exchange.audit import Criteria
+from exchange.entrypoints.http.routing import Parameter
+from exchange.kernel import Fault, InvalidError, MalformedError, parse_rfc3339
+
+_MOMENT = {"type": "string", "format": "date-time"}
+_WORDS = {
+    "member": "Only what clients of this member did.",
+    "agency": "Only what clients of this agency did.",
+    "client": "Only what the client with this id did.",
+    "report": "Only what was done to the report with this id.",
+    "subject": "Only what was done to the report, agreement, client or other thing with this id.",
+    "owner": "Only what was done to reports, clients and the like of this member.",
+    "agreement": "Only what was done under this agreement.",
+    "event": "Only this event, such as `report.read`.",
+    "outcome": "Only `permitted`, `refused` or `failed`.",
+    "level": "Only labels of this level, by its name.",
+    "reason": "Only refusals with this reason code.",
+    "text": "Only refusals with a reason code that contains this.",
+}
+FILTERS = (
+    Parameter("since", "query", "Only entries of this time or later.", _MOMENT),
+    Parameter("until", "query", "Only entries before this time.", _MOMENT),
+    *(Parameter(name, "query", told) for name, told in _WORDS.items()),
+)
+
+
+def criteria_in(query: dict[str, str]) -> Criteria:
+    """Return the filters in a query; raises InvalidError for those that cannot be read."""
+    words = {name: query.get(name) for name in _WORDS if name != "report"}
+    if "report" in query:
+        if "subject" in query:
+            raise fault("subject", "give `report` or `subject`: they are one filter")
+        words["subject"] = query["report"]
+    return Criteria(since=_moment(query, "since"), until=_moment(query, "until"), **words)
+
+
+def fault(name: str, message: str) -> InvalidError:
+    """Return the error about one parameter of a query."""
+    return InvalidError("the query has faults", (Fault(f"/{name}", "invalid-value", message),))
+
+
+def _moment(query: dict[str, str], name: str) -> datetime | None:
+    try:
+        return parse_rfc3339(query[name]) if name in query else None
+    except MalformedError as exc:
+        raise fault(name, exc.message) from exc

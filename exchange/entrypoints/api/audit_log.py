@@ -1,0 +1,132 @@
+"""The log itself: checkpoint, tiles, entry bundles, proofs (C2SP tlog-tiles and tlog-proof, RFC 9162)."""
+
+from starlette.responses import Response
+
+from exchange.entrypoints.api.parameters import ENTRY_ID, EVERYWHERE
+from exchange.entrypoints.http.receipts import receipt_headers
+from exchange.entrypoints.http.routing import Endpoint, Operation, Parameter, answered
+from exchange.entrypoints.http.visit import Visit, read_query
+from exchange.kernel import Fault, InvalidError
+from exchange.usecases import Recorded
+from exchange.usecases.read_log import prove_entry, prove_growth, read_bundle, read_checkpoint, read_tile
+from exchange.wire import ConsistencyBody
+
+_TEXT = "text/plain; charset=utf-8"
+_BYTES = "application/octet-stream"
+_LARGEST_SIZE = 2**63 - 1
+
+_INDEX = Parameter(
+    "index",
+    "path",
+    "Number of the tile, with `.p/<width>` behind it where it is partial, as C2SP tlog-tiles spells both.",
+    {"type": "string", "pattern": r"^(x[0-9]{3}/)*[0-9]{3}(\.p/[1-9][0-9]{0,2})?$", "example": "x001/234.p/7"},
+    required=True,
+)
+_LEVEL = Parameter("level", "path", "Level of the tile.", {"type": "string", "pattern": "^[0-9]{1,2}$"}, required=True)
+_NUMBER = {"type": "integer", "minimum": 0, "maximum": _LARGEST_SIZE}
+_SIZE = Parameter("size", "query", "In the tree of this size; absent, in the newest one.", _NUMBER)
+_FROM = Parameter("from", "query", "The smaller size.", _NUMBER, required=True)
+_TO = Parameter("to", "query", "The larger size.", _NUMBER, required=True)
+
+CHECKPOINT = Operation(
+    method="GET",
+    path="/v1/audit/checkpoint",
+    action="audit.read-checkpoint",
+    summary="The newest checkpoint, signed by the log and its witnesses (auditor).",
+    errors=EVERYWHERE,
+    answer_media=_TEXT,
+)
+BUNDLE = Operation(
+    method="GET",
+    path="/v1/audit/tile/entries/{index:path}",
+    action="audit.read-bundle",
+    summary="A bundle of entries (the exchange's auditors).",
+    parameters=(_INDEX,),
+    errors=EVERYWHERE,
+    answer_media=_BYTES,
+)
+TILE = Operation(
+    method="GET",
+    path="/v1/audit/tile/{level}/{index:path}",
+    action="audit.read-tile",
+    summary="A tile of the tree: hashes, nothing of what they are of (auditor).",
+    parameters=(_LEVEL, _INDEX),
+    errors=EVERYWHERE,
+    answer_media=_BYTES,
+)
+PROOF = Operation(
+    method="GET",
+    path="/v1/audit/entries/{id}/proof",
+    action="audit.prove-entry",
+    summary="The proof that the log holds an entry, for whoever it concerns: a file `.tlog-proof`.",
+    parameters=(ENTRY_ID, _SIZE),
+    errors=(*EVERYWHERE, 409),
+    answer_media=_TEXT,
+)
+CONSISTENCY = Operation(
+    method="GET",
+    path="/v1/audit/consistency",
+    action="audit.prove-consistency",
+    summary="The proof that a larger log begins with a smaller one.",
+    answer=ConsistencyBody,
+    parameters=(_FROM, _TO),
+    errors=EVERYWHERE,
+)
+
+_NONE: frozenset[str] = frozenset()
+
+
+async def checkpoint(visit: Visit) -> Response:
+    """Answer `GET /v1/audit/checkpoint`."""
+    read_query(visit.request, _NONE)
+    return _as(_TEXT, await read_checkpoint(visit.services, visit.call))
+
+
+async def bundle(visit: Visit) -> Response:
+    """Answer `GET /v1/audit/tile/entries/...`."""
+    read_query(visit.request, _NONE)
+    path = f"tile/entries/{visit.path['index']}"
+    return _as(_BYTES, await read_bundle(visit.services, visit.call, path))
+
+
+async def tile(visit: Visit) -> Response:
+    """Answer `GET /v1/audit/tile/...`."""
+    read_query(visit.request, _NONE)
+    path = f"tile/{visit.path['level']}/{visit.path['index']}"
+    return _as(_BYTES, await read_tile(visit.services, visit.call, path))
+
+
+async def proof(visit: Visit) -> Response:
+    """Answer `GET /v1/audit/entries/{id}/proof`."""
+    query = read_query(visit.request, frozenset({"size"}))
+    size = _size(query, "size") if "size" in query else None
+    return _as(_TEXT, await prove_entry(visit.services, visit.call, visit.path["id"], size))
+
+
+async def consistency(visit: Visit) -> Response:
+    """Answer `GET /v1/audit/consistency`."""
+    query = read_query(visit.request, frozenset({"from", "to"}))
+    recorded = await prove_growth(visit.services, visit.call, _size(query, "from"), _size(query, "to"))
+    growth = recorded.value
+    return answered(recorded, ConsistencyBody.of(growth.old_size, growth.new_size, growth.proof))
+
+
+def _as(media: str, recorded: Recorded[bytes]) -> Response:
+    return Response(recorded.value, headers=receipt_headers(recorded.receipt), media_type=media)
+
+
+def _size(query: dict[str, str], name: str) -> int:
+    text = query.get(name, "")
+    if text.isascii() and text.isdecimal() and len(text) <= len(str(_LARGEST_SIZE)) and int(text) <= _LARGEST_SIZE:
+        return int(text)
+    message = f"use a whole number from 0 to {_LARGEST_SIZE}"
+    raise InvalidError("the query has faults", (Fault(f"/{name}", "invalid-value", message),))
+
+
+OPERATIONS: tuple[tuple[Operation, Endpoint], ...] = (
+    (CHECKPOINT, checkpoint),
+    (BUNDLE, bundle),
+    (TILE, tile),
+    (PROOF, proof),
+    (CONSISTENCY, consistency),
+)

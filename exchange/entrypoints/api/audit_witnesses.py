@@ -1,0 +1,52 @@
+"""Who witnesses the log, and the door through which a member's witness brings its cosignature."""
+
+from starlette.responses import Response
+
+from exchange.audit import EventName
+from exchange.entrypoints.api.parameters import EVERYWHERE, WITH_BODY
+from exchange.entrypoints.http.routing import Endpoint, Operation, answered, read_model
+from exchange.entrypoints.http.visit import Visit, read_query
+from exchange.members import Role
+from exchange.usecases import authenticate
+from exchange.usecases.receive_cosignature import receive_cosignature
+from exchange.usecases.witnesses import show_witnesses
+from exchange.wire import CosignaturesBody, CosignedCheckpoint, WitnessListBody
+
+LIST_WITNESSES = Operation(
+    method="GET",
+    path="/v1/audit/witnesses",
+    action="witness.list",
+    summary="Who stands behind the log's newest kept checkpoint, how far behind each is, and whether they are enough.",
+    answer=WitnessListBody,
+    errors=EVERYWHERE,
+)
+RECEIVE_COSIGNATURE = Operation(
+    method="POST",
+    path="/v1/audit/cosignatures",
+    action="cosignature.receive",
+    summary="Take the cosignatures of enrolled witnesses on a kept checkpoint, brought by a member's auditor.",
+    body=CosignedCheckpoint,
+    answer=CosignaturesBody,
+    errors=(*EVERYWHERE, *WITH_BODY, 409),
+    example={"checkpoint": "exchange.example/log/7\n20\n...\n\n\u2014 exchange.example/log/7 ...\n"},
+)
+
+
+async def list_all(visit: Visit) -> Response:
+    """Answer `GET /v1/audit/witnesses`."""
+    read_query(visit.request, frozenset())
+    recorded = await show_witnesses(visit.services, visit.call)
+    return answered(recorded, WitnessListBody.of(recorded.value))
+
+
+async def receive(visit: Visit) -> Response:
+    """Answer `POST /v1/audit/cosignatures`."""
+    await authenticate(visit.services, visit.call, Role.AUDITOR, event=EventName.COSIGNATURE_RECEIVED)
+    read_query(visit.request, frozenset())
+    brought = await read_model(visit, CosignedCheckpoint)
+    recorded = await receive_cosignature(visit.services, visit.call, brought.checkpoint)
+    taken = recorded.value
+    return answered(recorded, CosignaturesBody(size=taken.size, witnesses=list(taken.witnesses)))
+
+
+OPERATIONS: tuple[tuple[Operation, Endpoint], ...] = ((LIST_WITNESSES, list_all), (RECEIVE_COSIGNATURE, receive))

@@ -1,0 +1,107 @@
+"""The line to witnesses: C2SP tlog-witness over HTTPS, from the log's side.
+
+Promises: an answer has a limit and a call a deadline; no redirect is followed; plain HTTP goes to loopback only.
+Does not: judge what a witness says.
+"""
+
+import asyncio
+import ssl
+from http import HTTPStatus
+from ipaddress import ip_address
+from pathlib import Path
+from types import TracebackType
+from typing import Final, Self
+from urllib.parse import urlsplit
+
+import httpx2
+
+from exchange.audit.witness import origin_hash, parse_size_line
+from exchange.kernel import MalformedError
+from exchange.usecases.ask_witness import Cosignatures, Declined, HeldSize, Reply, Unreachable
+
+CALL_SECONDS: Final = 5.0
+"""A witness fsyncs once and signs twice: milliseconds. The next one is asked meanwhile, but checkpoints pass."""
+
+# A note with a hundred cosignatures stays below it (C2SP signed-note: the limit is the reader's).
+_LARGEST_ANSWER_BYTES = 512 * 1024
+_SIZE_MEDIA_TYPE = "text/x.tlog.size"
+_TOLD_LETTERS = 200
+
+
+class HttpWitnessLine:
+    """Connections to witnesses, kept open between rounds. `authority` is the file of authorities they are known by."""
+
+    def __init__(self, authority: Path | None, *, call_seconds: float = CALL_SECONDS) -> None:
+        context = ssl.create_default_context(cafile=None if authority is None else str(authority))
+        context.minimum_version = ssl.TLSVersion.TLSv1_3
+        self._seconds = call_seconds
+        self._http = httpx2.AsyncClient(verify=context, timeout=call_seconds, trust_env=False, follow_redirects=False)
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None
+    ) -> None:
+        await self._http.aclose()
+
+    async def add_checkpoint(self, url: str, body: bytes) -> Reply:
+        """Ask the witness at the submission prefix `url` for its cosignatures."""
+        try:
+            status, media, content = await self._called("POST", f"{url.rstrip('/')}/add-checkpoint", body)
+        except _CallFailed as exc:
+            return Unreachable(str(exc))
+        match status:
+            case HTTPStatus.OK:
+                return Cosignatures(content)
+            case HTTPStatus.CONFLICT if media == _SIZE_MEDIA_TYPE:
+                try:
+                    return HeldSize(parse_size_line(content))
+                except MalformedError as exc:
+                    return Unreachable(f"a 409 without a size: {exc.message}")
+            case _ if status >= HTTPStatus.INTERNAL_SERVER_ERROR or status == HTTPStatus.TOO_MANY_REQUESTS:
+                return Unreachable(f"it answered {status}")
+            case _:
+                return Declined(status, content[:_TOLD_LETTERS].decode("ascii", errors="replace").strip())
+
+    async def newest(self, url: str, origin: str) -> bytes | None:
+        """Return the note that the witness keeps of the log, None where it shows none."""
+        try:
+            status, _, content = await self._called("GET", f"{url.rstrip('/')}/{origin_hash(origin)}/checkpoint", None)
+        except _CallFailed:
+            return None
+        return content if status == HTTPStatus.OK else None
+
+    async def _called(self, method: str, url: str, body: bytes | None) -> tuple[int, str, bytes]:
+        _check_safe(url)
+        try:
+            async with asyncio.timeout(self._seconds), self._http.stream(method, url, content=body) as answer:
+                content = b""
+                async for chunk in answer.aiter_bytes():
+                    content += chunk
+                    if len(content) > _LARGEST_ANSWER_BYTES:
+                        raise _CallFailed(f"it answered with more than {_LARGEST_ANSWER_BYTES} bytes")
+                media = answer.headers.get("content-type", "").partition(";")[0].strip().lower()
+                return answer.status_code, media, content
+        except TimeoutError as exc:
+            raise _CallFailed(f"it did not answer within {self._seconds:g} seconds") from exc
+        except (httpx2.HTTPError, httpx2.InvalidURL, ssl.SSLError) as exc:
+            raise _CallFailed(f"no connection: {type(exc).__name__}") from exc
+
+
+class _CallFailed(Exception):  # noqa: N818  it never leaves this file
+    """There is no answer; the message says why."""
+
+
+def _check_safe(url: str) -> None:
+    parts = urlsplit(url)
+    if parts.scheme == "https" or (parts.scheme == "http" and _is_loopback(parts.hostname or "")):
+        return
+    raise _CallFailed("its address is neither HTTPS nor on loopback")
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return host == "localhost" or ip_address(host).is_loopback
+    except ValueError:
+        return False

@@ -1,0 +1,94 @@
+"""The log as a verifier wants it: what lies there, gaps and all, and never an opinion on it."""
+
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, fields
+
+from sqlalchemy import and_, bindparam, exists, not_, select
+
+from exchange.audit import EntryColumns, TilePath
+from exchange.store import log_tables  # noqa: F401  fills the metadata
+from exchange.store.dialect import Parameters, Row, Sql, Statement
+from exchange.store.tables import table
+
+Fetch = Callable[[Statement, Parameters], Awaitable[Sequence[Row]]]
+
+_COLUMNS = tuple(field.name for field in fields(EntryColumns))
+
+
+@dataclass(frozen=True, slots=True)
+class SnapshotRow:
+    """What is kept at one position: a leaf hash, and bytes and columns of the entry, None where they are gone."""
+
+    position: int
+    leaf_hash: bytes
+    content: bytes | None
+    columns: EntryColumns | None
+
+
+class LogSnapshot:
+    """Reads for a verifier."""
+
+    def __init__(self, fetch: Fetch, sql: Sql) -> None:
+        entry, leaf, search, tile = (table(name) for name in ("audit_entry", "log_leaf", "audit_search", "log_tile"))
+        cosigned = table("log_cosignature")
+        beside = and_(search.c.log == leaf.c.log, search.c.position == leaf.c.position)
+        is_placed = exists().where(leaf.c.entry_id == entry.c.id)
+        self._fetch = fetch
+        self._rows = sql.compile(
+            select(leaf.c.position, leaf.c.leaf_hash, entry.c.content, *(search.c[name] for name in _COLUMNS))
+            .select_from(leaf)
+            .outerjoin(entry, entry.c.id == leaf.c.entry_id)
+            .outerjoin(search, beside)
+            .where(
+                leaf.c.log == bindparam("log"),
+                leaf.c.position >= bindparam("start"),
+                leaf.c.position < bindparam("stop"),
+            )
+            .order_by(leaf.c.position)
+        )
+        self._tile = sql.compile(
+            select(tile.c.hashes).where(
+                tile.c.log == bindparam("log"), tile.c.level == bindparam("level"), tile.c.idx == bindparam("index")
+            )
+        )
+        self._unplaced = sql.compile(
+            select(entry.c.id).where(not_(is_placed)).order_by(entry.c.id).limit(bindparam("limit"))
+        )
+        self._cosignatures = sql.compile(
+            select(cosigned.c.size, cosigned.c.line)
+            .where(
+                cosigned.c.log == bindparam("log"),
+                cosigned.c.size > bindparam("after"),
+                cosigned.c.size <= bindparam("upto"),
+            )
+            .order_by(cosigned.c.size, cosigned.c.witness)
+        )
+
+    async def rows(self, log: int, start: int, stop: int) -> list[SnapshotRow]:
+        """Return what is kept at these positions, in order; positions of which nothing is kept are left out."""
+        found = await self._fetch(self._rows, {"log": log, "start": start, "stop": stop})
+        return [
+            SnapshotRow(row[0], bytes(row[1]), None if row[2] is None else bytes(row[2]), _columns(row[3:]))
+            for row in found
+        ]
+
+    async def tile(self, log: int, path: TilePath) -> bytes | None:
+        """Return the hashes of a tile as kept, more or fewer than the path's width as may be; None for none."""
+        rows = await self._fetch(self._tile, {"log": log, "level": path.level, "index": path.index})
+        return bytes(rows[0][0]) if rows else None
+
+    async def unplaced(self, limit: int) -> list[str]:
+        """Return the ids of entries that are in no log, the oldest first, whether anything waits for them or not."""
+        return [row[0] for row in await self._fetch(self._unplaced, {"limit": limit})]
+
+    async def cosignatures(self, log: int, after: int, upto: int) -> dict[int, list[str]]:
+        """Return the cosignature lines of the checkpoints of sizes `after` (without) to `upto` (with), by size."""
+        lines: dict[int, list[str]] = {}
+        for size, line in await self._fetch(self._cosignatures, {"log": log, "after": after, "upto": upto}):
+            lines.setdefault(size, []).append(line)
+        return lines
+
+
+def _columns(values: Sequence[object]) -> EntryColumns | None:
+    # Every row of columns has the entry's id.
+    return None if values[0] is None else EntryColumns(*values)  # type: ignore[arg-type]  # as `search_row` wrote them

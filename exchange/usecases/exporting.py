@@ -1,0 +1,203 @@
+"""The way through the log: a stretch at a time, each entry through the slice, at the end how far it is complete.
+
+Positions never move and nothing comes in between, so an export that broke off is gone on with behind its last entry. A
+stretch is read when the one before was taken: a slow reader costs its own connection, no memory and no transaction. Who
+is revoked meanwhile reads no further.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+from typing import cast
+
+from exchange.audit import Criteria, Entry, EntryView, EventName, Extent, matches, parse_entry, view_of
+from exchange.audit.export import ExportedEntry, FormatName, Place, Statement
+from exchange.audit.export.ndjson import whole_line
+from exchange.kernel import rfc3339
+from exchange.store import LogState
+from exchange.usecases.auditing import Gaze, admit_auditor
+from exchange.usecases.context import Call, Services
+from exchange.usecases.personal import Revealed, personal_as_json, reveal_personal
+
+_STRETCH = 500
+"""Entries at a time: half a megabyte as they mostly are, 32 at most, and some milliseconds in which others wait."""
+
+_FOLLOW_SECONDS = 0.5
+"""How often a followed log is looked at: half of what an entry may wait for its place."""
+
+_SIGN_OF_LIFE = timedelta(seconds=5)
+"""So often at least a follower hears that there is nothing new."""
+
+_STILL_ADMITTED = timedelta(seconds=1)
+"""So old at most is what is known of the caller."""
+
+_FIRST_LOG = 1
+_PERSONAL = ("name", "source", "thumbprint")
+
+
+@dataclass(frozen=True, slots=True)
+class ExportQuery:
+    """What an auditor asks for. `follow` goes on when all is said, with what is new; `proofs` puts one to each."""
+
+    format: FormatName = FormatName.NDJSON
+    after: Place | None = None
+    criteria: Criteria = field(default_factory=Criteria)
+    follow: bool = False
+    proofs: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class _Stretch:
+    """Entries side by side in one log, of which the tree has `size`."""
+
+    log: int
+    start: int
+    size: int
+    leaves: Sequence[bytes]
+    contents: Sequence[bytes]
+
+    @property
+    def places(self) -> list[Place]:
+        return [Place(self.log, self.start + number) for number in range(len(self.contents))]
+
+
+@dataclass(frozen=True, slots=True)
+class _Seen:
+    """An entry that the auditor may see."""
+
+    place: Place
+    leaf: bytes
+    content: bytes
+    entry: Entry
+    view: EntryView
+
+
+class SliceWalk:
+    """One auditor's export on its way."""
+
+    def __init__(self, services: Services, call: Call, query: ExportQuery, gaze: Gaze) -> None:
+        self._services = services
+        self._call = call
+        self._query = query
+        self._gaze = gaze
+        self._admitted_at = call.now
+
+    async def items(self, logs: Sequence[LogState]) -> AsyncIterator[Sequence[ExportedEntry] | Statement]:
+        """Yield entries in the order of the log, then the statement; and so on, where the log is followed."""
+        after = self._query.after
+        while True:
+            said = statement_of(self._services.clock(), after, logs)
+            async for stretch in _stretches(self._services, after, logs):
+                await self._require_still_admitted()
+                if shown := await self._shown(stretch):
+                    said = _counted(said, shown)
+                    yield shown
+            yield said
+            if not self._query.follow:
+                return
+            after = _before(end_of(logs)) or after
+            logs = await self._news(logs)
+
+    async def _news(self, known: Sequence[LogState]) -> Sequence[LogState]:
+        """Return the logs once they have grown, or when it is time for a sign of life."""
+        since = self._services.clock()
+        while True:
+            await asyncio.sleep(_FOLLOW_SECONDS)
+            await self._require_still_admitted()
+            logs = await self._services.store.log.states()
+            if end_of(logs) != end_of(known) or self._services.clock() - since >= _SIGN_OF_LIFE:
+                return logs
+
+    async def _require_still_admitted(self) -> None:
+        now = self._services.clock()
+        if now - self._admitted_at >= _STILL_ADMITTED:
+            self._gaze = await admit_auditor(
+                self._services, replace(self._call, now=now), event=EventName.AUDIT_EXPORTED
+            )
+            self._admitted_at = now
+
+    async def _shown(self, stretch: _Stretch) -> list[ExportedEntry]:
+        seen = list(self._seen(stretch))
+        revealed = await reveal_personal(self._services, [one.entry for one in seen], self._gaze.client)
+        proofs = [await self._proof(one.place, stretch.size) for one in seen]
+        return [_exported(*row) for row in zip(seen, revealed, proofs, strict=True)]
+
+    def _seen(self, stretch: _Stretch) -> Sequence[_Seen]:
+        found = []
+        for place, leaf, content in zip(stretch.places, stretch.leaves, stretch.contents, strict=True):
+            entry = parse_entry(content)
+            view = view_of(entry, self._gaze.auditor)
+            if view is not None and matches(view, self._query.criteria):
+                found.append(_Seen(place, leaf, content, entry, view))
+        return found
+
+    async def _proof(self, place: Place, size: int) -> tuple[bytes, ...]:
+        if not self._query.proofs:
+            return ()
+        return await self._services.store.log.inclusion_proof(place.log, place.position, size)
+
+
+async def whole_lines(
+    services: Services, after: Place | None, logs: Sequence[LogState]
+) -> AsyncIterator[Sequence[tuple[Place, bytes]]]:
+    """Yield every entry's place and line, with the bytes as they are stored."""
+    async for stretch in _stretches(services, after, logs):
+        rows = zip(stretch.places, stretch.leaves, stretch.contents, strict=True)
+        yield [(place, whole_line(place, leaf, content)) for place, leaf, content in rows]
+
+
+def statement_of(at: datetime, after: Place | None, logs: Sequence[LogState]) -> Statement:
+    """Return the statement about an export of `logs` behind `after`, before anything is counted."""
+    note = logs[-1].note if logs else b""
+    begun = None if after is None else str(after)
+    checkpoint = note.decode() if note else None
+    return Statement(rfc3339(at), begun, None, None, 0, str(end_of(logs)), checkpoint)
+
+
+def end_of(logs: Sequence[LogState]) -> Place:
+    """Return the place behind the last leaf."""
+    return Place(logs[-1].log, logs[-1].size) if logs else Place(_FIRST_LOG, 0)
+
+
+def _before(end: Place) -> Place | None:
+    return Place(end.log, end.position - 1) if end.position else None
+
+
+async def _stretches(services: Services, after: Place | None, logs: Sequence[LogState]) -> AsyncIterator[_Stretch]:
+    reader = services.store.log
+    for state in logs:
+        if after is not None and state.log < after.log:
+            continue
+        first = after.position + 1 if after is not None and state.log == after.log else 0
+        for start in range(first, state.size, _STRETCH):
+            stop = min(start + _STRETCH, state.size)
+            contents = await reader.contents(state.log, start, stop)
+            leaves = await reader.leaf_hashes(state.log, start, stop)
+            yield _Stretch(state.log, start, state.size, leaves, contents)
+
+
+def _counted(said: Statement, shown: Sequence[ExportedEntry]) -> Statement:
+    first, last = str(shown[0].place), str(shown[-1].place)
+    return replace(said, first=said.first or first, last=last, count=said.count + len(shown))
+
+
+def _exported(seen: _Seen, revealed: Revealed, proof: tuple[bytes, ...]) -> ExportedEntry:
+    return ExportedEntry(
+        place=seen.place,
+        leaf=seen.leaf,
+        # A view has fields of an entry, though not all.
+        entry=cast("Entry", seen.view.fields),
+        content=seen.content if seen.view.extent is Extent.WHOLE else None,
+        extent=seen.view.extent.value,
+        proof=proof,
+        personal=_personal(revealed),
+    )
+
+
+def _personal(revealed: Revealed) -> Mapping[str, str]:
+    told = personal_as_json(revealed)
+    if isinstance(told, str):
+        # Erased, or damaged: said in the place of each thing that it may have been.
+        return dict.fromkeys(_PERSONAL, told)
+    return told or {}

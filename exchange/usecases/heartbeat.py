@@ -1,0 +1,137 @@
+"""What a process signs of its own entries: at its start, every second while it writes some, at its end.
+
+A process that records a few things and ends, as a verb of the command line does, signs once, at its end.
+"""
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Protocol
+
+from exchange.audit import Actor, EntryDraft, EventName, Outcome, Receipt, Subject
+from exchange.kernel import Clock, ExchangeError, new_id
+from exchange.store import Store
+
+BEAT_SECONDS = 1.0
+"""How long an entry stands before its node has signed for it, unless its own end is in doubt."""
+
+IDLE_BEATS = 60
+"""A process that writes nothing says so once a minute: who sees nothing for two knows that it is gone."""
+
+_ID_RANDOMNESS_BYTES = 10
+
+_log = logging.getLogger("exchange.log")
+
+
+class Recording(Protocol):
+    """What records entries in this process: the wired services, or a `Recorder`."""
+
+    @property
+    def store(self) -> Store:
+        """Return where they are recorded."""
+
+    @property
+    def clock(self) -> Clock:
+        """Return the clock."""
+
+    @property
+    def randomness(self) -> Callable[[int], bytes]:
+        """Return the source of random bytes."""
+
+
+@dataclass(frozen=True, slots=True)
+class Recorder:
+    """A store of a process that is no service, as the sequencer's."""
+
+    store: Store
+    clock: Clock
+    randomness: Callable[[int], bytes]
+
+
+async def record_service(own: Recording, event: EventName) -> Receipt:
+    """Record that this process started or stopped, as evidence; what it does after its stop has no place in the log."""
+    is_closing = event is EventName.SERVICE_STOPPED
+    await _settle(own, is_closing=is_closing)
+    return await own.store.node.append_evidence(service_draft(own, event), is_closing=is_closing)
+
+
+async def close_record(own: Recording) -> None:
+    """Sign for all that this process recorded, if it did and has not yet; a log that is away is left as it is."""
+    node = own.store.node
+    if node.is_closed or not node.unsigned:
+        return
+    try:
+        await _settle(own, is_closing=True)
+        await node.append_evidence(service_draft(own, EventName.NODE_HEARTBEAT), is_closing=True)
+    except ExchangeError as exc:
+        _log.warning("the end of this process is not in the log", extra={"cause": exc.message})
+
+
+async def beat(own: Recording, *, is_due: bool) -> Receipt | None:
+    """Settle what is in doubt and sign for what was recorded since; where nothing was, only if it `is_due`."""
+    await _settle(own)
+    node = own.store.node
+    if not node.unsigned and not is_due:
+        return None
+    return await node.append_evidence(service_draft(own, EventName.NODE_HEARTBEAT))
+
+
+@asynccontextmanager
+async def heartbeats(own: Recording) -> AsyncIterator[None]:
+    """Sign every second for as long as the context lasts."""
+    ending = asyncio.Event()
+    beating = asyncio.create_task(_beat_until(ending, own))
+    try:
+        yield
+    finally:
+        # Not cancelled: a beat on its way to the database would be an entry that nobody knows of.
+        ending.set()
+        await beating
+
+
+def service_draft(
+    own: Recording, event: EventName, outcome: Outcome = Outcome.PERMITTED, *, subject: Subject | None = None
+) -> EntryDraft:
+    """Return the entry of what the service did by itself."""
+    now = own.clock()
+    return EntryDraft(
+        event=event,
+        outcome=outcome,
+        at=now,
+        actor=Actor(kind="service"),
+        request_id=new_id(now, own.randomness(_ID_RANDOMNESS_BYTES)),
+        source="local",
+        subject=subject,
+    )
+
+
+async def _beat_until(ending: asyncio.Event, own: Recording) -> None:
+    silent = 0
+    while not ending.is_set():
+        try:
+            async with asyncio.timeout(BEAT_SECONDS):
+                await ending.wait()
+        except TimeoutError:
+            silent = await _beat_or_warn(own, silent)
+
+
+async def _beat_or_warn(own: Recording, silent: int) -> int:
+    """Return for how many beats nothing was signed."""
+    try:
+        signed = await beat(own, is_due=silent + 1 >= IDLE_BEATS)
+    except ExchangeError as exc:
+        _log.warning("no heartbeat", extra={"cause": exc.message})
+        signed = None
+    return silent + 1 if signed is None else 0
+
+
+async def _settle(own: Recording, *, is_closing: bool = False) -> None:
+    node = own.store.node
+
+    def void() -> EntryDraft:
+        return service_draft(own, EventName.ENTRY_VOIDED, Outcome.FAILED)
+
+    # At the end nothing is on its way any more: all that is not settled is in doubt.
+    await (node.settle_doubts(void, beats=0) if is_closing else node.settle_doubts(void))

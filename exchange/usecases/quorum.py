@@ -1,0 +1,132 @@
+"""Is the quorum met: which kept checkpoint has enough witnesses behind it, and since when newer ones have not.
+
+Cosignatures are verified anew, whatever the database says of them.
+"""
+
+import logging
+from dataclasses import dataclass, replace
+from datetime import datetime
+from itertools import groupby
+from typing import Final
+
+from exchange.audit import (
+    NO_QUORUM,
+    Attestation,
+    KnownLog,
+    KnownWitness,
+    LogPolicy,
+    NoteError,
+    SignedNote,
+    Standing,
+    VerifierKey,
+    parse_note,
+    parse_signature_line,
+    parse_verifier_key,
+)
+from exchange.kernel import MalformedError, UnavailableError, to_micros
+from exchange.store.log_rows import CosignatureRow, KeptCheckpoint, LogState
+from exchange.usecases.context import Services
+
+# Rows looked at for a quorum: with five witnesses and a checkpoint every ten seconds, three hours.
+_PAGE: Final = 500
+_MOST_PAGES: Final = 12
+
+_log = logging.getLogger("exchange.witnesses")
+
+
+@dataclass(frozen=True, slots=True)
+class Witnessed:
+    """The newest kept checkpoint that has the quorum, None where none is found.
+
+    `since` is when the first one after it was signed (microseconds since 1970), None where nothing lacks the quorum.
+    """
+
+    note: SignedNote | None
+    size: int | None
+    since: int | None
+
+
+def log_keys(state: LogState) -> tuple[VerifierKey, ...]:
+    """Return the verifier keys of a log."""
+    return tuple(parse_verifier_key(line) for line in state.keys.splitlines())
+
+
+def policy_of(policy: LogPolicy, state: LogState) -> LogPolicy:
+    """Return the policy of witnesses with the log itself in it."""
+    return replace(policy, logs=tuple(KnownLog(key) for key in log_keys(state)))
+
+
+def cosigned_note(note: bytes, rows: list[CosignatureRow]) -> SignedNote:
+    """Return a checkpoint's note with what witnesses added to it."""
+    lines = [parse_signature_line(line) for row in rows for line in row.line.splitlines()]
+    return parse_note(note).with_signatures(*lines)
+
+
+async def newest_witnessed(services: Services, state: LogState, policy: LogPolicy) -> Witnessed:
+    """Return the newest kept checkpoint with the quorum of `policy`; without a quorum, the newest there is."""
+    log = services.store.log
+    if policy.quorum == NO_QUORUM:
+        kept = await log.kept_checkpoint(state.log)
+        if kept is None:
+            return Witnessed(None, None, None)
+        return Witnessed(cosigned_note(kept.note, await log.cosignatures(state.log, kept.size)), kept.size, None)
+    found = await _search(services, state, policy_of(policy, state))
+    size, note = (-1, None) if found is None else found
+    unwitnessed = await services.store.witnesses.kept_after(state.log, size)
+    return Witnessed(note, None if note is None else size, None if unwitnessed is None else unwitnessed.signed_at)
+
+
+async def require_quorum(services: Services, now: datetime) -> None:
+    """Raise UnavailableError where checkpoints stand without the quorum longer than the setting allows."""
+    seconds, file = services.witnessing.quorum_seconds, services.witnessing.policy
+    state = await services.store.log.state()
+    if seconds is None or file is None or state is None:
+        return
+    since = (await newest_witnessed(services, state, file.read())).since
+    missing = 0 if since is None else (to_micros(now) - since) // 1_000_000
+    if missing > seconds:
+        raise UnavailableError(f"checkpoints stand without the quorum of witnesses for {missing} seconds")
+
+
+async def attestation_of(
+    services: Services, policy: LogPolicy, witness: KnownWitness, row: CosignatureRow
+) -> Attestation | None:
+    """Return what a witness's kept line attests, None where it does not verify."""
+    kept = await services.store.log.checkpoint(row.log, row.size)
+    standing = None if kept is None else _standing(policy, kept, [row])
+    return None if standing is None else standing.witnesses.get(witness.name)
+
+
+async def _search(services: Services, state: LogState, policy: LogPolicy) -> tuple[int, SignedNote] | None:
+    before: int | None = None
+    for _ in range(_MOST_PAGES):
+        rows = await services.store.witnesses.before(state.log, before, _PAGE)
+        # The last size of a full page may go on in the next one.
+        is_last = len(rows) < _PAGE
+        for size, grouped in groupby(rows, key=lambda row: row.size):
+            if not is_last and size == rows[-1].size and size != rows[0].size:
+                break
+            found = await _with_quorum(services, policy, size, list(grouped))
+            if found is not None:
+                return size, found
+            before = size
+        if is_last:
+            return None
+    return None
+
+
+async def _with_quorum(
+    services: Services, policy: LogPolicy, size: int, rows: list[CosignatureRow]
+) -> SignedNote | None:
+    kept = await services.store.log.checkpoint(rows[0].log, size)
+    standing = None if kept is None else _standing(policy, kept, rows)
+    return None if kept is None or standing is None or not standing.has_quorum else cosigned_note(kept.note, rows)
+
+
+def _standing(policy: LogPolicy, kept: KeptCheckpoint, rows: list[CosignatureRow]) -> Standing | None:
+    try:
+        return policy.judge(cosigned_note(kept.note, rows))
+    except (NoteError, MalformedError) as exc:
+        # They verified when they came: the database was changed since. Verification tells where.
+        _log.critical("cosignatures of the checkpoint of size %d are not what came: %s", kept.size, exc.message)
+        return None

@@ -1,0 +1,198 @@
+"""Reads of the log itself: checkpoint, tiles, entry bundles, proofs. Each is an entry, durable before its answer."""
+
+import asyncio
+from dataclasses import dataclass
+from time import monotonic
+from typing import NoReturn, TypeVar
+
+from exchange.audit import (
+    TILE_HEIGHT,
+    TILE_WIDTH,
+    EventName,
+    Outcome,
+    SignedNote,
+    Subject,
+    TilePath,
+    TlogProof,
+    parse_bundle_path,
+    parse_entry,
+    parse_note,
+    parse_signature_line,
+    parse_tile_path,
+    render_bundle,
+)
+from exchange.kernel import (
+    ConflictError,
+    ExchangeError,
+    Fault,
+    ForbiddenError,
+    InvalidError,
+    MalformedError,
+    NotFoundError,
+    is_uuid7,
+)
+from exchange.members import EXCHANGE_MEMBER, Client, Role
+from exchange.release import Reason
+from exchange.store.log_rows import LeafRow, LogState
+from exchange.usecases.auditing import admit_auditor
+from exchange.usecases.authenticate import authenticate
+from exchange.usecases.context import Call, Recorded, Services
+from exchange.usecases.recording import draft, named, refuse
+
+# An entry has its place within a second; who asks for its own newest one waits that long rather than asking again.
+_WAIT_SECONDS = 2.0
+_LOOK_AGAIN_SECONDS = 0.05
+
+_EVENT = EventName.AUDIT_READ
+
+T = TypeVar("T")
+
+
+async def read_checkpoint(services: Services, call: Call) -> Recorded[bytes]:
+    """Return the newest checkpoint as it was signed, with what witnesses said of it, to an auditor."""
+    client = await authenticate(services, call, Role.AUDITOR, event=_EVENT)
+    state = await _state(services, call, client, Subject("checkpoint", "newest"))
+    note = await _cosigned(services, state.log, state.size, parse_note(state.note))
+    return await _permitted(services, call, client, Subject("checkpoint", str(state.size)), note.render())
+
+
+async def read_tile(services: Services, call: Call, path_text: str) -> Recorded[bytes]:
+    """Return a tile's hashes to an auditor; absent where the log is not so large."""
+    client = await authenticate(services, call, Role.AUDITOR, event=_EVENT)
+    subject = Subject("tile", "malformed")
+    try:
+        path = parse_tile_path(path_text)
+    except MalformedError:
+        return await _absent(services, call, client, subject)
+    subject = Subject("tile", str(path))
+    state = await _state(services, call, client, subject)
+    if not _has_tile(state, path):
+        return await _absent(services, call, client, subject)
+    return await _permitted(services, call, client, subject, await services.store.log.tile(state.log, path))
+
+
+async def read_bundle(services: Services, call: Call, path_text: str) -> Recorded[bytes]:
+    """Return an entry bundle to an auditor of the exchange; a member's auditor is refused: it sees its slice."""
+    client = await authenticate(services, call, Role.AUDITOR, event=_EVENT)
+    subject = Subject("entry-bundle", "malformed")
+    if client.member != EXCHANGE_MEMBER:
+        error = ForbiddenError("entry bundles are for the exchange's own auditors", code=Reason.ROLE_MISSING.value)
+        return await _refused(services, call, client, subject, error)
+    try:
+        path = parse_bundle_path(path_text)
+    except MalformedError:
+        return await _absent(services, call, client, subject)
+    subject = Subject("entry-bundle", str(path))
+    state = await _state(services, call, client, subject)
+    if not _has_tile(state, TilePath(0, path.index, path.width)):
+        return await _absent(services, call, client, subject)
+    content = render_bundle(await services.store.log.bundle(state.log, path))
+    return await _permitted(services, call, client, subject, content)
+
+
+async def prove_entry(services: Services, call: Call, entry_id: str, size: int | None = None) -> Recorded[bytes]:
+    """Return the `.tlog-proof` of an entry to whom it concerns: in the tree of `size`, or in the newest one.
+
+    1. Who did what it records, the auditors of its member and of its object's, and the exchange's, may ask.
+    2. An entry without a place is waited for, two seconds; ConflictError then: ask again.
+    3. The checkpoint is one that was signed: InvalidError for a size of which none was kept.
+    """
+    client = await authenticate(services, call, event=_EVENT)
+    subject = named("entry", entry_id)
+    # (1) whom it concerns; what it does not concern is as absent as what never was
+    content = await services.store.entry(entry_id if is_uuid7(entry_id) else "")
+    if content is None or not await _concerns(services, call, client, content):
+        return await _absent(services, call, client, subject)
+    # (2) its place
+    leaf = await _placed(services, entry_id)
+    if leaf is None:
+        waiting = ConflictError("the entry has no place in the tree yet: ask again in a second", code="not-yet-placed")
+        return await _refused(services, call, client, subject, waiting)
+    # (3) its checkpoint
+    note = await _note_of(services, leaf, size)
+    if note is None:
+        message = "no such checkpoint was kept behind the entry: leave `size` out for the newest"
+        fault = InvalidError("the query has faults", (Fault("/size", "no-checkpoint", message),))
+        return await _refused(services, call, client, subject, fault)
+    tree_size, signed = note
+    hashes = await services.store.log.inclusion_proof(leaf.log, leaf.position, tree_size)
+    return await _permitted(services, call, client, subject, TlogProof(leaf.position, hashes, signed).render())
+
+
+@dataclass(frozen=True, slots=True)
+class Growth:
+    """Two sizes of the log, and the proof that the larger tree begins with the smaller one."""
+
+    old_size: int
+    new_size: int
+    proof: tuple[bytes, ...]
+
+
+async def prove_growth(services: Services, call: Call, old_size: int, new_size: int) -> Recorded[Growth]:
+    """Return the proof that the log of `new_size` entries begins with that of `old_size`, to any client."""
+    client = await authenticate(services, call, event=_EVENT)
+    subject = Subject("consistency", f"{old_size}-{new_size}")
+    state = await _state(services, call, client, subject)
+    if not 0 <= old_size <= new_size <= state.size:
+        fault = Fault("/to", "beyond-log", "`from` is at most `to`, and `to` at most the log's size")
+        return await _refused(services, call, client, subject, InvalidError("the query has faults", (fault,)))
+    proof = await services.store.log.consistency_proof(state.log, old_size, new_size)
+    return await _permitted(services, call, client, subject, Growth(old_size, new_size, proof))
+
+
+async def _concerns(services: Services, call: Call, client: Client, content: bytes) -> bool:
+    # (a) its own deed
+    if parse_entry(content)["actor"].get("id") == client.id:
+        return True
+    # (b) what is in an auditor's slice
+    if Role.AUDITOR not in client.roles:
+        return False
+    return (await admit_auditor(services, call, event=_EVENT)).sees(content) is not None
+
+
+async def _placed(services: Services, entry_id: str) -> LeafRow | None:
+    until = monotonic() + _WAIT_SECONDS
+    while True:
+        leaf = await services.store.log.leaf(entry_id)
+        if leaf is not None or monotonic() >= until:
+            return leaf
+        await asyncio.sleep(_LOOK_AGAIN_SECONDS)
+
+
+async def _note_of(services: Services, leaf: LeafRow, size: int | None) -> tuple[int, SignedNote] | None:
+    """Return the size and checkpoint of the tree that is asked for; None where none was kept, or it lacks the leaf."""
+    state = await services.store.log.state_of(leaf.log)
+    if state is not None and size in {None, state.size}:
+        return state.size, await _cosigned(services, leaf.log, state.size, parse_note(state.note))
+    kept = None if size is None or size <= leaf.position else await services.store.log.checkpoint(leaf.log, size)
+    return None if kept is None else (kept.size, await _cosigned(services, leaf.log, kept.size, parse_note(kept.note)))
+
+
+async def _cosigned(services: Services, log: int, size: int, note: SignedNote) -> SignedNote:
+    rows = await services.store.log.cosignatures(log, size)
+    return note.with_signatures(*(parse_signature_line(row.line.removesuffix("\n")) for row in rows))
+
+
+async def _state(services: Services, call: Call, client: Client, subject: Subject) -> LogState:
+    state = await services.store.log.state()
+    # Before the first checkpoint there is nothing that could be shown.
+    if state is None or not state.note:
+        return await _absent(services, call, client, subject)
+    return state
+
+
+def _has_tile(state: LogState, path: TilePath) -> bool:
+    return path.index * TILE_WIDTH + path.width <= state.size >> TILE_HEIGHT * path.level
+
+
+async def _permitted(services: Services, call: Call, client: Client, subject: Subject, value: T) -> Recorded[T]:
+    entry = draft(call, client, _EVENT, Outcome.PERMITTED, subject=subject)
+    return Recorded(value, await services.store.append(entry))
+
+
+async def _absent(services: Services, call: Call, client: Client, subject: Subject) -> NoReturn:
+    await _refused(services, call, client, subject, NotFoundError("no such part of the log"))
+
+
+async def _refused(services: Services, call: Call, client: Client, subject: Subject, error: ExchangeError) -> NoReturn:
+    await refuse(services, draft(call, client, _EVENT, Outcome.REFUSED, subject=subject), error)

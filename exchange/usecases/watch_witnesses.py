@@ -1,0 +1,124 @@
+"""Watches over the witnesses of the log: asks those that are due, and puts on the record what changed with one.
+
+Promises: a slow or dead witness keeps no other one waiting, and is asked less often the longer it is so; a refusal is
+an entry once, not at every question: entries make checkpoints, and checkpoints make questions.
+"""
+
+import asyncio
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Final
+
+from exchange.audit import Actor, EntryDraft, EventName, KnownWitness, Outcome, Subject
+from exchange.kernel import ExchangeError, new_id
+from exchange.usecases.ask_witness import Asked, AskedState, WitnessLine, ask_witness
+from exchange.usecases.context import Services
+from exchange.usecases.witnessed_log import Contradiction
+
+BACKOFF_SECONDS: Final = (0.0, 5.0, 15.0, 60.0, 300.0)
+"""After so many failures in a row; a witness that is back is seen within five minutes."""
+
+_ID_RANDOMNESS_BYTES = 10
+_FAILURES = frozenset({AskedState.UNREACHABLE, AskedState.REFUSED, AskedState.CONTRADICTED})
+
+_log = logging.getLogger("exchange.witnesses")
+
+
+@dataclass(slots=True)
+class _Memory:
+    """What is known of one witness from earlier questions of this process."""
+
+    failures: int = 0
+    due_at: float = 0.0
+    state: AskedState = AskedState.NOTHING_NEW
+    has_forgotten: bool = False
+
+
+@dataclass(slots=True)
+class WitnessWatch:
+    """Asks the witnesses of the policy. `monotonic` gives seconds that never go back."""
+
+    services: Services
+    line: WitnessLine
+    monotonic: Callable[[], float]
+    _known: dict[str, _Memory] = field(default_factory=dict)
+    _trouble: str | None = None
+
+    async def round(self) -> None:
+        """Ask every witness with an address that is due, all at once."""
+        try:
+            policy = self.services.witnessing.policy
+            witnesses = () if policy is None else policy.read().witnesses
+            await asyncio.gather(*(self._ask(witness) for witness in witnesses if self._is_due(witness)))
+        except ExchangeError as exc:
+            # The log or the file is away; it is said once, and tried again in the next round.
+            if exc.message != self._trouble:
+                _log.error("witnesses cannot be asked: %s", exc.message)
+            self._trouble = exc.message
+        else:
+            self._trouble = None
+
+    def _is_due(self, witness: KnownWitness) -> bool:
+        memory = self._known.setdefault(str(witness.key), _Memory())
+        return witness.url is not None and memory.due_at <= self.monotonic()
+
+    async def _ask(self, witness: KnownWitness) -> None:
+        memory = self._known[str(witness.key)]
+        asked = await ask_witness(self.services, witness, self.line)
+        before, had_forgotten = memory.state, memory.has_forgotten
+        if asked.state is not AskedState.NOTHING_NEW:
+            memory.state, memory.has_forgotten = asked.state, asked.has_forgotten
+        memory.failures = memory.failures + 1 if asked.state in _FAILURES else 0
+        memory.due_at = self.monotonic() + BACKOFF_SECONDS[min(memory.failures, len(BACKOFF_SECONDS) - 1)]
+        if asked.contradiction is not None:
+            self._keep(asked.contradiction)
+        if memory.state is not before:
+            await self._tell(witness, asked)
+        if asked.has_forgotten and not had_forgotten:
+            _log.error("witness %s holds less than it cosigned: its memory was set back", witness.name)
+            await self._record(witness, EventName.WITNESS_FORGOT, Outcome.FAILED, {"size": asked.size})
+
+    def _keep(self, contradiction: Contradiction) -> None:
+        file = self.services.witnessing.witnessed
+        if file is not None:
+            file.keep_contradiction(contradiction.note)
+
+    async def _tell(self, witness: KnownWitness, asked: Asked) -> None:
+        match asked.state:
+            case AskedState.COSIGNED:
+                _log.info("witness %s cosigns", witness.name)
+            case AskedState.UNREACHABLE:
+                _log.warning("witness %s does not answer: %s", witness.name, asked.told)
+            case AskedState.REFUSED | AskedState.CONTRADICTED:
+                _log.critical("witness %s refuses: %s", witness.name, asked.told)
+                outcome = Outcome.REFUSED if asked.contradiction is None else Outcome.FAILED
+                detail = refusal_detail(asked.told, asked.size, asked.contradiction)
+                await self._record(witness, EventName.WITNESS_REFUSED, outcome, detail)
+            case AskedState.NOTHING_NEW:
+                pass
+
+    async def _record(
+        self, witness: KnownWitness, event: EventName, outcome: Outcome, detail: dict[str, str | int | list[str]]
+    ) -> None:
+        now = self.services.clock()
+        entry = EntryDraft(
+            event=event,
+            outcome=outcome,
+            at=now,
+            actor=Actor(kind="service"),
+            request_id=new_id(now, self.services.randomness(_ID_RANDOMNESS_BYTES)),
+            source="local",
+            subject=Subject("witness", witness.name),
+            detail=detail,
+        )
+        await self.services.store.append(entry)
+
+
+def refusal_detail(told: str, size: int, contradiction: Contradiction | None) -> dict[str, str | int | list[str]]:
+    """Return what the entry of a refusing witness says: what it says, of which size, and what it holds instead."""
+    detail: dict[str, str | int | list[str]] = {"told": told, "size": size}
+    if contradiction is not None:
+        detail["held_size"] = contradiction.checkpoint.size
+        detail["held_root"] = contradiction.checkpoint.root.hex()
+    return detail

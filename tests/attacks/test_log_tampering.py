@@ -1,0 +1,196 @@
+"""Class 34 on real databases: their owner changes what lies there; public keys alone name what was changed."""
+
+import asyncio
+from datetime import timedelta
+
+import pytest
+
+from exchange.audit import EventName, Outcome, parse_verifier_key
+from exchange.audit.verify import Expectations, KnownCheckpoint, Step, Verification, verify_log
+from exchange.cli.audit_instance import InstanceLog, Waiter
+from exchange.kernel import to_micros
+from exchange.store.log_desk import LogDesk
+from exchange.usecases.sweep_log import Index
+from tests.support.log import Log
+from tests.support.store import draft, rows_of
+
+ENTRIES = 300
+
+
+@pytest.fixture
+async def kept(log: Log) -> Log:
+    """A log with two checkpoints and every entry searchable."""
+    sequencer = await log.sequencer()
+    await log.append(ENTRIES // 2)
+    await log.drain(sequencer)
+    log.clock.now += timedelta(seconds=20)
+    await log.append(ENTRIES // 2)
+    await log.drain(sequencer)
+    index = Index(log.trees[0])
+    while await index.chunk():
+        continue
+    return log
+
+
+async def note_of(log: Log) -> bytes:
+    state = await log.store.log.state()
+    assert state is not None
+    return state.note
+
+
+async def verified(log: Log, *known: bytes) -> Verification:
+    """Verify what lies in the database, as its operator's auditor does."""
+    keys = tuple(parse_verifier_key(line) for line in log.key.verifier_keys.splitlines())
+    seen = tuple(KnownCheckpoint(note, "a witness") for note in known)
+    now = to_micros(log.clock.now)
+
+    def work() -> Verification:
+        wait = Waiter()
+        desk = wait(LogDesk.open(log.url))
+        try:
+            state = wait(desk.reader.state())
+            assert state is not None
+            return verify_log(InstanceLog(desk, state, wait), Expectations(keys, now_micros=now, known=seen))
+        finally:
+            wait(desk.close())
+            wait.close()
+
+    return await asyncio.to_thread(work)
+
+
+async def own(log: Log, *statements: str) -> None:
+    """Do as the database's owner can: drop the guards, then whatever one likes."""
+    if log.url.startswith("sqlite"):
+        names = await rows_of(log.store, "SELECT name FROM sqlite_master WHERE type = 'trigger'")
+        guards = [f"DROP TRIGGER {name}" for (name,) in names]
+    else:
+        guards = ["SET session_replication_role = replica"]
+    async with log.store._engine.begin() as connection:
+        for statement in (*guards, *statements):
+            await connection.exec_driver_sql(statement)
+
+
+async def position_of(log: Log, position: int) -> str:
+    ((entry,),) = await rows_of(log.store, f"SELECT entry_id FROM log_leaf WHERE position = {position}")
+    return str(entry)
+
+
+def steps(verification: Verification) -> set[Step]:
+    return {finding.step for finding in verification.findings}
+
+
+async def test_34_untouched_database_is_sound(kept: Log) -> None:
+    verification = await verified(kept)
+
+    assert verification.is_sound, verification.findings
+    assert verification.size == verification.entries >= ENTRIES
+    assert verification.older >= 1
+
+
+async def test_34_edited_entry_is_named(kept: Log) -> None:
+    entry = await position_of(kept, 17)
+    edited = "replace(CAST(content AS text), 'req-1', 'req-2')"
+    if kept.url.startswith("postgresql"):
+        edited = "convert_to(replace(convert_from(content, 'UTF8'), 'req-1', 'req-2'), 'UTF8')"
+    await own(kept, f"UPDATE audit_entry SET content = CAST({edited} AS {'BLOB' if 'sqlite' in kept.url else 'bytea'}) WHERE id = '{entry}'")  # fmt: skip
+
+    verification = await verified(kept)
+
+    assert steps(verification) == {Step.TREE, Step.COLUMNS}
+    assert {(finding.position, finding.entry) for finding in verification.findings} == {(17, entry)}
+
+
+async def test_34_edited_column_is_named(kept: Log) -> None:
+    await own(kept, "UPDATE audit_search SET member = 'NOR' WHERE position = 17")
+
+    (finding,) = (await verified(kept)).findings
+
+    assert (finding.step, finding.position) == (Step.COLUMNS, 17)
+    assert "`member`" in finding.why
+
+
+async def test_34_deleted_entry_is_named(kept: Log) -> None:
+    entry = await position_of(kept, 17)
+    await own(kept, f"DELETE FROM audit_entry WHERE id = '{entry}'")
+
+    verification = await verified(kept)
+
+    assert (verification.findings[0].place, verification.findings[0].entry) == ("entry 17", entry)
+
+
+async def test_34_deleted_search_row_is_named(kept: Log) -> None:
+    await own(kept, "DELETE FROM audit_search WHERE position = 17")
+
+    (finding,) = (await verified(kept)).findings
+
+    assert (finding.step, finding.position) == (Step.COLUMNS, 17)
+
+
+async def test_34_swapped_entries_are_named(kept: Log) -> None:
+    one, other = await position_of(kept, 17), await position_of(kept, 18)
+    await own(
+        kept,
+        "DELETE FROM audit_search",
+        "UPDATE log_leaf SET entry_id = 'x' WHERE position = 17",
+        f"UPDATE log_leaf SET entry_id = '{one}' WHERE position = 18",
+        f"UPDATE log_leaf SET entry_id = '{other}' WHERE position = 17",
+    )
+
+    (finding,) = (await verified(kept)).findings
+
+    assert (finding.place, finding.why) == ("entry 17", "it holds what was signed as entry 18")
+
+
+async def test_34_flipped_tile_is_named(kept: Log) -> None:
+    zeros = "zeroblob(8192)" if "sqlite" in kept.url else "decode(repeat('00', 8192), 'hex')"
+    await own(kept, f"UPDATE log_tile SET hashes = {zeros} WHERE level = 0 AND idx = 0")
+
+    (finding,) = (await verified(kept)).findings
+
+    assert (finding.step, finding.place) == (Step.TREE, "tile/0/000")
+
+
+async def test_34_tail_cut_to_a_signed_checkpoint_is_noticed_by_a_witness(kept: Log) -> None:
+    newest = await note_of(kept)
+    ((size,),) = await rows_of(
+        kept.store, "SELECT max(size) FROM log_checkpoint WHERE size < (SELECT size FROM log_state)"
+    )
+    await own(
+        kept,
+        f"DELETE FROM audit_entry WHERE id IN (SELECT entry_id FROM log_leaf WHERE position >= {size})",
+        f"DELETE FROM log_leaf WHERE position >= {size}",
+        f"DELETE FROM audit_search WHERE position >= {size}",
+        f"DELETE FROM log_checkpoint WHERE size > {size}",
+        f"UPDATE log_state SET size = {size}, root = (SELECT root FROM log_checkpoint WHERE size = {size}),"
+        f" note = (SELECT note FROM log_checkpoint WHERE size = {size})",
+    )
+
+    assert (await verified(kept)).is_sound
+    (finding,) = (await verified(kept, newest)).findings
+    assert finding.step is Step.HISTORY
+    assert "its tail was cut" in finding.why
+
+
+async def test_34_entry_kept_out_of_the_tree_is_noticed(kept: Log) -> None:
+    (entry,) = await kept.append(1)
+    await own(kept, f"DELETE FROM audit_outbox WHERE entry_id = '{entry}'")
+    kept.clock.now += timedelta(days=400)
+
+    findings = (await verified(kept)).findings
+
+    assert [(each.step, each.entry) for each in findings] == [(Step.PENDING, entry)]
+
+
+async def test_34_clock_set_back_is_noticed(kept: Log) -> None:
+    kept.clock.now -= timedelta(days=3)
+    await kept.store.append(draft(EventName.REPORT_READ, outcome=Outcome.REFUSED, at=kept.clock.now))
+    await kept.drain()
+
+    assert steps(await verified(kept)) == {Step.TIME}
+
+
+async def test_34_row_forged_into_the_tree_is_noticed(kept: Log) -> None:
+    last = ENTRIES - 1
+    await own(kept, f"UPDATE log_leaf SET entry_id = '{await position_of(kept, 3)}-copy' WHERE position = {last}")
+
+    assert Step.TREE in steps(await verified(kept))

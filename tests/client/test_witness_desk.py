@@ -1,0 +1,363 @@
+"""A witness at its desk: what it keeps before it answers, what it refuses, and how it shouts."""
+
+import json
+import logging
+import os
+import subprocess
+import sys
+import threading
+from dataclasses import replace
+from http import HTTPStatus
+from pathlib import Path
+
+import pytest
+
+from exchange.audit import parse_note, verify_note
+from exchange.audit.witness import Refuse, origin_hash
+from exchange.client.witness import WitnessError, new_witness
+from exchange.client.witness.desk import SIZE_MEDIA_TYPE, Cosigned
+from exchange.client.witness.folder import WitnessFolder
+from tests.support.shown_log import MadeLog
+from tests.support.witness import NAME, NOW, Witness
+
+
+@pytest.fixture
+def log() -> MadeLog:
+    return MadeLog().grow(12)
+
+
+@pytest.fixture
+def path(tmp_path: Path, log: MadeLog) -> Path:
+    new_witness(tmp_path / "witness", NAME, tuple(str(key) for key in log.known.keys), os.urandom)
+    return tmp_path / "witness"
+
+
+@pytest.fixture
+def witness(path: Path):
+    opened = Witness(path)
+    yield opened
+    opened.close()
+
+
+def test_first_checkpoint_is_kept_and_cosigned_with_both_keys(witness: Witness, log: MadeLog) -> None:
+    answer = witness.desk.add_checkpoint(log.body(0))
+
+    assert answer.status == HTTPStatus.OK
+    cosigned = parse_note(log.note().text.encode() + b"\n" + answer.content)
+    attested = verify_note(cosigned, witness.keys.verifiers)
+    assert [(each.key.name, each.at_seconds) for each in attested] == [(NAME, NOW), (NAME, NOW)]
+    assert witness.held(log) == log.head()
+
+
+def test_kept_note_has_the_signatures_of_log_and_witness_and_no_others(witness: Witness, log: MadeLog) -> None:
+    stranger = MadeLog(seed="stranger").signers[0]
+    submission = log.submission(0)
+    foreign = submission.note.with_signatures(stranger.sign(submission.note.text, 1))
+
+    witness.desk.consider(replace(submission, note=foreign))
+
+    answer = witness.desk.newest(origin_hash(log.origin))
+    kept = parse_note(answer.content)
+    assert answer.status == HTTPStatus.OK
+    assert {line.name for line in kept.signatures} == {log.origin, NAME}
+    assert len(kept.signatures) == 4
+    assert len(verify_note(kept, log.known.keys)) == 2
+
+
+@pytest.mark.parametrize("origin", ["exchange.example/log/7", "elsewhere"])
+def test_nothing_cosigned_is_nothing_to_monitor(witness: Witness, origin: str) -> None:
+    assert witness.desk.newest(origin_hash(origin)).status == HTTPStatus.NOT_FOUND
+
+
+def test_other_old_size_is_told_the_size(witness: Witness, log: MadeLog) -> None:
+    witness.desk.add_checkpoint(log.body(0))
+    log.grow(5)
+
+    answer = witness.desk.add_checkpoint(log.body(3))
+
+    assert (answer.status, answer.content, answer.content_type) == (409, b"12\n", SIZE_MEDIA_TYPE)
+    assert witness.desk.add_checkpoint(log.body(12)).status == HTTPStatus.OK
+    assert not witness.alarm.has_rung
+
+
+@pytest.mark.parametrize(
+    ("body", "status"),
+    [
+        (b"nonsense", 400),
+        (MadeLog("other.example/log").grow(3).body(0), 404),
+        (MadeLog(seed="swapped").grow(3).body(0), 403),
+        (MadeLog().grow(12).body(0).replace(b"old 0", b"old 13"), 400),
+        (MadeLog().grow(12).body(4).replace(b"old 4", b"old 0"), 422),
+    ],
+)
+def test_refusals_have_the_statuses_of_the_protocol(witness: Witness, body: bytes, status: int) -> None:
+    answer = witness.desk.add_checkpoint(body)
+
+    assert answer.status == status
+    assert witness.held(MadeLog()).size == 0
+    assert witness.desk.newest(origin_hash(MadeLog().origin)).status == HTTPStatus.NOT_FOUND
+
+
+FORKS = [
+    ("forked", lambda log: log.cut(5).grow(7, "forged").body(12), 422),
+    ("forked", lambda log: log.cut(5).grow(7, "forged").body(5), 409),
+    ("unproven", lambda log: log.cut(5).grow(9, "forged").body(12), 422),
+]
+
+
+@pytest.mark.parametrize(("finding", "body", "status"), FORKS)
+def test_contradiction_is_refused_kept_and_shouted(
+    witness: Witness, log: MadeLog, caplog, finding, body, status
+) -> None:
+    witness.desk.add_checkpoint(log.body(0))
+    held = witness.desk.note_of(log.origin)
+
+    answer = witness.desk.add_checkpoint(body(log))
+
+    (evidence,) = witness.evidence()
+    assert answer.status == status
+    assert witness.alarm.has_rung
+    assert f"ALARM: {finding}" in caplog.text
+    assert (evidence / "held").read_bytes() == held
+    shown = parse_note((evidence / "shown").read_bytes())
+    assert verify_note(shown, log.known.keys)
+    assert shown.text != log.note().text
+    assert finding in (evidence / "told").read_text()
+    assert witness.held(log) == log.head()
+
+
+def test_the_same_contradiction_is_kept_once(witness: Witness, log: MadeLog) -> None:
+    witness.desk.add_checkpoint(log.body(0))
+    forged = log.cut(5).grow(7, "forged").body(12)
+
+    for _ in range(3):
+        witness.desk.add_checkpoint(forged)
+
+    assert len(witness.evidence()) == 1
+
+
+def test_old_note_handed_in_by_anybody_is_no_alarm(witness: Witness, log: MadeLog) -> None:
+    witness.desk.add_checkpoint(log.body(0))
+
+    assert witness.desk.add_checkpoint(log.body(3, 8)).status == HTTPStatus.CONFLICT
+    assert not witness.alarm.has_rung
+
+
+def test_log_that_shows_an_old_checkpoint_as_its_newest_is_shouted(witness: Witness, log: MadeLog) -> None:
+    witness.desk.add_checkpoint(log.body(0))
+
+    outcome = witness.desk.consider(replace(log.submission(8, 8), old_size=12), is_newest=True)
+
+    assert isinstance(outcome, Refuse)
+    assert "rolled-back" in witness.evidence()[0].name
+
+
+def test_log_that_shows_another_key_is_shouted(witness: Witness) -> None:
+    witness.desk.consider(MadeLog(seed="swapped").grow(3).submission(0), is_newest=True)
+
+    assert witness.alarm.has_rung
+    assert "not-signed" in witness.evidence()[0].name
+
+
+def test_witness_restored_from_backup_notices_by_its_own_signature(path: Path, log: MadeLog) -> None:
+    witness = Witness(path)
+    witness.desk.add_checkpoint(log.body(0))
+    backup = witness.desk.note_of(log.origin)
+    log.grow(8)
+    later = witness.desk.consider(log.submission(12))
+    assert isinstance(later, Cosigned)
+    assert backup is not None
+    witness.folder.keep(log.origin, backup)
+
+    again = witness.desk.consider(replace(log.submission(12), note=parse_note(later.note)))
+
+    witness.close()
+    assert isinstance(again, Cosigned)
+    assert again.head.size == 20
+    assert witness.alarm.has_rung
+    assert "state-lost" in witness.evidence()[0].name
+
+
+def test_restart_goes_on_from_what_was_kept(path: Path, log: MadeLog) -> None:
+    first = Witness(path)
+    first.desk.add_checkpoint(log.body(0))
+    first.close()
+
+    second = Witness(path)
+
+    assert second.held(log) == log.head()
+    assert second.desk.add_checkpoint(log.body(0)).content == b"12\n"
+    second.close()
+
+
+def test_second_process_of_one_witness_is_refused(witness: Witness) -> None:
+    with pytest.raises(WitnessError, match="another process is this witness"):
+        WitnessFolder(witness.folder.path).__enter__()
+
+
+def test_folder_that_is_not_held_is_not_written(path: Path) -> None:
+    with pytest.raises(WitnessError, match="not held"):
+        WitnessFolder(path).keep("log", b"note")
+
+
+def test_full_disk_means_no_cosignature(witness: Witness, log: MadeLog, monkeypatch: pytest.MonkeyPatch) -> None:
+    witness.desk.add_checkpoint(log.body(0))
+    log.grow(3)
+
+    def full(_descriptor: int) -> None:
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as patched:
+        patched.setattr("exchange.client.witness.folder.os.fsync", full)
+        with pytest.raises(WitnessError, match="no space left"):
+            witness.desk.add_checkpoint(log.body(12))
+
+    assert witness.held(log).size == 12
+    assert witness.desk.add_checkpoint(log.body(12)).status == HTTPStatus.OK
+
+
+def test_changed_memory_is_not_believed(path: Path, log: MadeLog) -> None:
+    witness = Witness(path)
+    witness.desk.add_checkpoint(log.body(0))
+    # An operator with the log's key may write any note into the folder; the witness's own signature it cannot write.
+    witness.folder.keep(log.origin, log.cut(4).note().render())
+    witness.close()
+
+    with pytest.raises(WitnessError, match="was changed or damaged"):
+        Witness(path)
+
+
+def test_two_requests_at_once_never_cosign_two_trees(witness: Witness, log: MadeLog) -> None:
+    bodies = [log.cut(12).grow(count, f"branch {count}").body(0) for count in range(1, 9)]
+    statuses: list[int] = []
+    threads = [
+        threading.Thread(target=lambda body=body: statuses.append(witness.desk.add_checkpoint(body).status))
+        for body in bodies
+    ]
+
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+    assert sorted(statuses) == [200] + [409] * 7
+
+
+KILLED = """
+import os, sys
+from pathlib import Path
+from tests.support.witness import Witness
+from tests.support.shown_log import MadeLog
+from tests.support.witness import NAME, NOW, Witness
+
+witness = Witness(Path(sys.argv[1]))
+step, real = sys.argv[2], Path.replace
+
+def die(*arguments):
+    if step == "after":
+        real(*arguments)
+    os.kill(os.getpid(), 9)
+
+Path.replace = die
+witness.desk.add_checkpoint(MadeLog().grow(20).body(12))
+"""
+
+
+@pytest.mark.parametrize(("step", "size"), [("before", 12), ("after", 20)])
+def test_killed_while_it_keeps_it_holds_the_old_or_the_new_and_goes_on(path: Path, log: MadeLog, step, size) -> None:
+    first = Witness(path)
+    first.desk.add_checkpoint(log.body(0))
+    first.close()
+
+    done = subprocess.run([sys.executable, "-c", KILLED, str(path), step], check=False, capture_output=True, timeout=60)
+
+    second = Witness(path)
+    log.grow(8)
+    told = second.desk.add_checkpoint(log.body(0))
+    answer = second.desk.add_checkpoint(log.body(int(told.content)))
+    second.close()
+    assert done.returncode == -9, done.stderr
+    assert int(told.content) == size
+    assert answer.status == HTTPStatus.OK
+    assert not second.alarm.has_rung
+
+
+def test_alert_command_gets_the_facts_and_no_shell(path: Path, log: MadeLog, tmp_path: Path) -> None:
+    out = tmp_path / "alerted"
+    script = tmp_path / "alert.py"
+    script.write_text(f"import json, sys; open({str(out)!r}, 'w').write(json.dumps(sys.argv[1:]))")
+    witness = Witness(path, command=f"{sys.executable} {script}")
+    witness.desk.add_checkpoint(log.body(0))
+
+    witness.desk.add_checkpoint(log.cut(5).grow(7, "forged").body(12))
+    witness.alarm.wait()
+
+    witness.close()
+    finding, origin, evidence, told = json.loads(out.read_text())
+    assert (finding, origin) == ("forked", log.origin)
+    assert Path(evidence) == witness.evidence()[0]
+    assert "different histories" in told
+
+
+@pytest.mark.parametrize("alarm", [{"command": "/nonexistent"}, {"url": "http://127.0.0.1:9/"}])
+def test_alert_that_fails_is_said_and_nothing_else_changes(path: Path, log: MadeLog, caplog, alarm) -> None:
+    witness = Witness(path, **alarm)
+    witness.desk.add_checkpoint(log.body(0))
+
+    with caplog.at_level(logging.ERROR):
+        answer = witness.desk.add_checkpoint(log.cut(5).grow(7, "forged").body(12))
+        witness.alarm.wait()
+
+    witness.close()
+    assert answer.status == HTTPStatus.UNPROCESSABLE_ENTITY
+    assert "failed" in caplog.text
+
+
+def test_new_witness_overwrites_nothing(path: Path, log: MadeLog) -> None:
+    before = (path / "witness.key").read_bytes()
+
+    with pytest.raises(WitnessError, match="nothing is overwritten"):
+        new_witness(path, NAME, (), os.urandom)
+
+    assert (path / "witness.key").read_bytes() == before
+
+
+def test_key_that_others_can_read_is_refused(path: Path) -> None:
+    (path / "witness.key").chmod(0o644)
+
+    with pytest.raises(WitnessError, match="chmod 600"):
+        Witness(path)
+
+
+@pytest.mark.parametrize(
+    "content",
+    ["", "{}", "[]", '{"format": 2, "name": "n", "seeds": {}}', '{"format": 1, "name": "n", "seeds": {}}', '{"format": 1, "name": "a b", "seeds": {}}', '{"format": 1, "name": "n", "seeds": {"ed25519": "???"}}', '{"format": 1, "name": "n", "seeds": {"ed25519": "AAAA"}}'],
+)  # fmt: skip
+def test_damaged_key_file_is_refused_without_its_words(path: Path, content: str) -> None:
+    (path / "witness.key").write_text(content)
+
+    with pytest.raises(WitnessError, match="is damaged"):
+        Witness(path)
+
+
+@pytest.mark.parametrize(
+    ("content", "told"),
+    [
+        ("", "names no log"),
+        ("# nothing\n\n", "names no log"),
+        ("log\n", "line 1"),
+        ("witness a b\n", "line 1"),
+        ("\nlog key url more\n", "line 2"),
+        ("log not-a-key\n", "line 1"),
+    ],
+)
+def test_file_of_logs_is_read_strictly(path: Path, content: str, told: str) -> None:
+    (path / "logs").write_text(content)
+
+    with pytest.raises(WitnessError, match=told):
+        Witness(path)
+
+
+def test_folder_that_is_none_says_what_to_do(tmp_path: Path) -> None:
+    with pytest.raises(WitnessError, match="keygen"):
+        Witness(tmp_path)

@@ -1,0 +1,193 @@
+"""The witness as a service, over real sockets and TLS: its protocol, its limits, and who may hold it up."""
+
+import os
+import socket
+import ssl
+from collections.abc import Iterator
+from contextlib import ExitStack
+from http.client import HTTPSConnection
+from pathlib import Path
+
+import pytest
+
+from exchange.audit import parse_note, verify_note
+from exchange.audit.witness import origin_hash
+from exchange.client.witness import Listening, WitnessError, new_witness
+from exchange.client.witness.service import LARGEST_BODY_BYTES, MOST_CONNECTIONS, WitnessServer
+from tests.support.shown_log import MadeLog
+from tests.support.witness import NAME, Service, Witness, serving, write_tls
+
+SECONDS = 0.5
+
+
+@pytest.fixture(scope="session")
+def tls(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_tls(tmp_path_factory.mktemp("tls"))
+
+
+@pytest.fixture
+def log() -> MadeLog:
+    return MadeLog().grow(12)
+
+
+@pytest.fixture
+def started(tmp_path: Path, log: MadeLog) -> Iterator:
+    """Start services of one witness."""
+    new_witness(tmp_path / "witness", NAME, tuple(str(key) for key in log.known.keys), os.urandom)
+    witness = Witness(tmp_path / "witness")
+    with ExitStack() as running:
+        yield lambda tls=None, **listening: running.enter_context(serving(witness, tls, **listening))
+    witness.close()
+
+
+@pytest.fixture
+def service(started) -> Service:
+    return started()
+
+
+def test_cosigns_over_tls_and_serves_what_it_cosigned(started, tls: Path, log: MadeLog) -> None:
+    service = started(tls)
+
+    answer, content = service.call("POST", "/add-checkpoint", log.body(0))
+    shown, note = service.call("GET", f"/{origin_hash(log.origin)}/checkpoint")
+
+    assert (answer.status, shown.status) == (200, 200)
+    assert service.server.url.startswith("https://127.0.0.1:")
+    assert verify_note(parse_note(note), service.witness.keys.verifiers)
+    assert note.endswith(content)
+
+
+def test_one_connection_carries_many_requests(started, tls: Path, log: MadeLog) -> None:
+    service = started(tls)
+    connection = HTTPSConnection("localhost", service.port, timeout=20, context=service.context())
+    statuses = []
+    for old in (0, 0, 12):
+        connection.request("POST", "/add-checkpoint", body=log.body(old))
+        answer = connection.getresponse()
+        statuses.append((answer.status, answer.headers["Content-Type"].partition(";")[0], len(answer.read()) > 0))
+    connection.close()
+
+    assert statuses == [(200, "text/plain", True), (409, "text/x.tlog.size", True), (200, "text/plain", True)]
+
+
+def test_logs_certificate_can_be_required(started, tls: Path, log: MadeLog) -> None:
+    service = started(tls, client_authority=tls / "ca.pem")
+
+    with pytest.raises((ssl.SSLError, ConnectionError)):
+        service.call("POST", "/add-checkpoint", log.body(0))
+    context = service.context(name="log")
+    connection = HTTPSConnection("localhost", service.port, timeout=20, context=context)
+    connection.request("POST", "/add-checkpoint", body=log.body(0))
+
+    assert connection.getresponse().status == 200
+    connection.close()
+
+
+def test_plain_http_to_a_tls_port_gets_nothing(started, tls: Path) -> None:
+    service = started(tls)
+
+    assert b"200" not in service.raw(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+    assert service.call("GET", "/")[0].status == 404
+
+
+@pytest.mark.parametrize("host", ["0.0.0.0", "192.0.2.1", "witness.example", "::"])
+def test_plain_http_beyond_loopback_is_refused(started, host: str) -> None:
+    with pytest.raises(WitnessError, match="for loopback only"):
+        WitnessServer((host, 0), started().witness.desk, None)
+
+
+def test_taken_port_is_said(service: Service) -> None:
+    with pytest.raises(WitnessError, match="cannot listen"):
+        WitnessServer(("127.0.0.1", service.port), service.witness.desk, None)
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "status"),
+    [
+        ("POST", "/", 404),
+        ("POST", "/add-checkpoint/", 404),
+        ("POST", "/sign-subtree", 404),
+        ("GET", "/add-checkpoint", 404),
+        ("GET", f"/{'A' * 64}/checkpoint", 404),
+        ("GET", f"/{'a' * 64}/checkpoint", 404),
+        ("GET", "/../witness.key", 404),
+        ("PUT", "/add-checkpoint", 501),
+        ("HEAD", "/add-checkpoint", 501),
+    ],
+)
+def test_only_the_protocol_is_served(service: Service, method: str, path: str, status: int) -> None:
+    assert service.call(method, path, b"" if method == "POST" else None)[0].status == status
+
+
+def test_oversize_body_is_refused_unread(service: Service, log: MadeLog) -> None:
+    answer = service.raw(
+        b"POST /add-checkpoint HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n" % (LARGEST_BODY_BYTES + 1)
+    )
+
+    assert answer.startswith(b"HTTP/1.1 413 ")
+    assert b"Connection: close" in answer
+    assert service.call("POST", "/add-checkpoint", log.body(0))[0].status == 200
+
+
+@pytest.mark.parametrize(
+    "head",
+    [b"", b"Transfer-Encoding: chunked\r\n", b"Content-Length: -1\r\n", b"Content-Length: 1e3\r\n", b"Content-Length: \xd9\xa1\r\n"],
+)  # fmt: skip
+def test_body_without_its_length_is_refused(service: Service, head: bytes) -> None:
+    answer = service.raw(b"POST /add-checkpoint HTTP/1.1\r\nHost: x\r\n" + head + b"\r\n5\r\nold 0\r\n0\r\n\r\n")
+
+    assert answer.startswith(b"HTTP/1.1 411 ")
+
+
+def test_length_of_a_thousand_digits_is_refused(service: Service) -> None:
+    answer = service.raw(b"POST /add-checkpoint HTTP/1.1\r\nHost: x\r\nContent-Length: " + b"9" * 5000 + b"\r\n\r\n")
+
+    assert answer.startswith(b"HTTP/1.1 413 ")
+
+
+@pytest.mark.parametrize(
+    "pieces",
+    [
+        (b"",),
+        (b"POST /add-check",),
+        (b"POST /add-checkpoint HTTP/1.1\r\nHost: x\r\n",),
+        (b"POST /add-checkpoint HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\n\r\nold",),
+    ],
+)
+def test_sender_that_stops_is_let_go(service: Service, pieces: tuple[bytes, ...]) -> None:
+    # Returns once the service has closed the connection; the timeout of the socket would fail the test.
+    assert b" 200 " not in service.raw(*pieces)
+
+
+def test_too_many_connections_are_closed_and_others_served_again(service: Service, log: MadeLog) -> None:
+    held = [socket.create_connection(("127.0.0.1", service.port), timeout=20) for _ in range(MOST_CONNECTIONS)]
+    # The service has taken all of them once it turns the next one away.
+    turned_away = service.raw(b"")
+    for line in held:
+        assert line.recv(1) == b""
+        line.close()
+
+    assert turned_away == b""
+    assert service.call("POST", "/add-checkpoint", log.body(0))[0].status == 200
+
+
+def test_fault_of_its_own_is_a_500_and_no_cosignature(service: Service, log: MadeLog, monkeypatch, caplog) -> None:
+    monkeypatch.setattr("exchange.client.witness.folder.os.fsync", lambda _descriptor: 1 / 0)
+    monkeypatch.setattr(
+        "exchange.client.witness.folder.WitnessFolder.keep", lambda *_: (_ for _ in ()).throw(WitnessError("disk full"))
+    )
+
+    answer, content = service.call("POST", "/add-checkpoint", log.body(0))
+
+    assert answer.status == 500
+    assert b"disk" not in content
+    assert "disk full" in caplog.text
+    assert service.witness.held(log).size == 0
+
+
+@pytest.mark.parametrize(
+    "files", [{"certificate": Path("a")}, {"key": Path("a")}, {"client_authority": Path("a")}, {"certificate": Path("/nonexistent"), "key": Path("/nonexistent")}]
+)  # fmt: skip
+def test_half_a_tls_configuration_is_refused(files: dict[str, Path]) -> None:
+    with pytest.raises(WitnessError):
+        Listening("127.0.0.1", 0, **files).context()

@@ -1,0 +1,35 @@
+"""Gives entries their places in the log of a world, by the sequencer itself."""
+
+import os
+
+from exchange.custody import create_log_key, load_log_key
+from exchange.store.last_signed import LastSignedFile
+from exchange.store.sequencing import LogTree
+from exchange.usecases.sequence_log import Desk, Sequencer, Step
+from tests.support.world import World
+
+ORIGIN = "exchange.example/log/1"
+
+
+async def place_entries(world: World) -> int:
+    """Place every entry so far and return the size of the log."""
+    key_file = world.folder / "log.key"
+    key = load_log_key(key_file) if key_file.exists() else create_log_key(key_file, ORIGIN, os.urandom)
+    tree = await LogTree.open(world.url or f"sqlite+aiosqlite:///{world.folder}/exchange.db")
+    try:
+        desk = Desk(
+            tree=tree,
+            key=key,
+            file=LastSignedFile(world.folder / "last-signed.json"),
+            record=world.services.store.append,
+            clock=world.clock,
+            randomness=os.urandom,
+        )
+        sequencer = Sequencer(desk)
+        while await sequencer.step() in {Step.MORE, Step.PLACED}:
+            continue
+    finally:
+        await tree.close()
+    state = await world.services.store.log.state()
+    assert state is not None
+    return state.size

@@ -1,0 +1,341 @@
+"""Exports: each auditor's slice, complete and in order, gone on with anywhere, never before its entry is durable."""
+
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from exchange import usecases
+from exchange.audit import (
+    Auditor,
+    Criteria,
+    EventName,
+    Extent,
+    TreeHead,
+    hash_leaf,
+    parse_entry,
+    verify_inclusion,
+    view_of,
+)
+from exchange.audit.export import FORMATS, ExportedEntry, FormatName, Place, Statement, ndjson
+from exchange.kernel import ForbiddenError, InvalidError, NotAuthenticatedError
+from exchange.markings import Label
+from exchange.members import Standing
+from exchange.usecases import ExportQuery, WantedErasure, exporting
+from tests.support.placing import place_entries
+from tests.support.world import World, thumbprint_of
+
+TO_NOBODY = Label("NATO", "SECRET", releasable_to=("GBR",))
+AUDITORS = ("auditor", "GBR auditor", "NOR auditor", "ESP auditor")
+
+
+@pytest.fixture
+async def audited(populated: World) -> World:
+    world = populated
+    for member in ("GBR", "NOR", "ESP"):
+        await world.enrol(f"{member} auditor", member, "auditor")
+    shared, hidden = await world.post(), await world.post(label=TO_NOBODY)
+    for reader in ("GBR reader", "NOR reader", "ESP reader", "stranger"):
+        for report in (shared, hidden):
+            await world.attempt(usecases.pull_report(world.services, world.call(reader), report))
+    await place_entries(world)
+    return world
+
+
+async def taken(items: AsyncIterator[Sequence[ExportedEntry] | Statement]) -> tuple[list[ExportedEntry], Statement]:
+    entries: list[ExportedEntry] = []
+    async for item in items:
+        if isinstance(item, Statement):
+            return entries, item
+        entries += item
+    pytest.fail("the export has no statement")
+
+
+async def export(world: World, name: str, **asked: Any) -> tuple[list[ExportedEntry], Statement]:
+    recorded = await usecases.export_entries(world.services, world.call(name), ExportQuery(**asked))
+    return await taken(recorded.value.items)
+
+
+async def whole_log(world: World) -> list[bytes]:
+    state = await world.services.store.log.state()
+    assert state is not None
+    return await world.services.store.log.contents(state.log, 0, state.size)
+
+
+@pytest.mark.parametrize("name", AUDITORS)
+async def test_export_is_the_auditors_slice_and_nothing_else(audited, name):
+    member = audited.clients[name].member
+    auditor = Auditor(None if member == "EXCHANGE" else member, lambda _: True)
+    views = [
+        (position, view_of(parse_entry(content), auditor)) for position, content in enumerate(await whole_log(audited))
+    ]
+    entries, _ = await export(audited, name)
+
+    expected = [(position, view) for position, view in views if view is not None]
+    assert [(one.place.position, one.extent, one.entry) for one in entries] == [
+        (position, view.extent.value, view.fields) for position, view in expected
+    ]
+
+
+async def test_bytes_are_there_only_where_all_of_the_entry_is_shown(audited):
+    entries, _ = await export(audited, "NOR auditor")
+    contents = await whole_log(audited)
+
+    assert {one.extent for one in entries} >= {"whole", "refusal"}
+    for one in entries:
+        assert one.leaf == hash_leaf(contents[one.place.position])
+        assert one.content == (contents[one.place.position] if one.extent == Extent.WHOLE.value else None)
+
+
+async def test_refusal_tells_nothing_of_what_stayed_invisible(audited):
+    entries, _ = await export(audited, "NOR auditor", criteria=Criteria(event="report.read", outcome="refused"))
+
+    assert entries
+    for one in entries:
+        line = ndjson.entry_line(one)
+        assert b"GBR" not in line
+        assert b'SECRET","policy' not in line
+        assert b"not-releasable" not in line
+
+
+@pytest.mark.parametrize("name", AUDITORS)
+async def test_statement_says_what_was_exported(audited, name):
+    state = await audited.services.store.log.state()
+    entries, statement = await export(audited, name)
+
+    assert statement == Statement(
+        at="2026-06-01T12:00:00Z",
+        after=None,
+        first=str(entries[0].place),
+        last=str(entries[-1].place),
+        count=len(entries),
+        end=f"1.{state.size}",
+        checkpoint=state.note.decode(),
+    )
+
+
+async def test_export_is_gone_on_with_behind_any_entry(audited, monkeypatch):
+    monkeypatch.setattr(exporting, "_STRETCH", 3)
+    entries, _ = await export(audited, "GBR auditor")
+
+    for number in range(len(entries)):
+        rest, statement = await export(audited, "GBR auditor", after=entries[number].place)
+        assert rest[: len(entries) - number - 1] == entries[number + 1 :]
+        assert statement.after == str(entries[number].place)
+
+
+@pytest.mark.parametrize("size", [1, 2, 7, 1000])
+async def test_stretches_leave_no_seam(audited, monkeypatch, size):
+    whole, _ = await export(audited, "auditor")
+    monkeypatch.setattr(exporting, "_STRETCH", size)
+
+    again, _ = await export(audited, "auditor")
+
+    assert again[: len(whole)] == whole
+
+
+async def test_place_behind_the_end_has_nothing_behind_it(audited):
+    entries, statement = await export(audited, "auditor", after=Place(1, 10**9))
+
+    assert (entries, statement.count) == ([], 0)
+
+
+async def test_log_that_was_never_signed_is_exported_as_empty(populated):
+    await populated.enrol("NOR auditor", "NOR", "auditor")
+    entries, statement = await export(populated, "NOR auditor")
+
+    assert (entries, statement.end, statement.checkpoint) == ([], "1.0", None)
+
+
+async def test_entry_of_the_export_is_durable_before_the_first_line(audited):
+    criteria = Criteria(member="NOR")
+    query = ExportQuery(FormatName.CSV, Place(1, 2), criteria)
+    attempt = await audited.attempt(usecases.export_entries(audited.services, audited.call("NOR auditor"), query))
+
+    assert attempt.entry["type"] == "audit.exported"
+    assert attempt.entry["decision"] == "permitted"
+    assert attempt.entry["detail"] == {
+        "format": "csv", "after": "1.2", "end": str(attempt.value.value.end), "member": "NOR",
+    }  # fmt: skip
+    assert attempt.value.receipt.entry == attempt.entry["id"]
+
+
+async def test_filters_narrow_what_is_exported(audited):
+    whole, _ = await export(audited, "GBR auditor")
+    criteria = Criteria(event="report.read", outcome="permitted")
+    narrowed, _ = await export(audited, "GBR auditor", criteria=criteria)
+
+    assert narrowed
+    assert {one.entry["type"] for one in narrowed} == {"report.read"}
+    assert set(map(str, (one.place for one in narrowed))) < set(map(str, (one.place for one in whole)))
+
+
+@pytest.mark.parametrize("name", ["GBR reader", "operator", "GBR signatory"])
+async def test_others_than_auditors_are_refused_on_the_record(audited, name):
+    attempt = await audited.attempt(usecases.export_entries(audited.services, audited.call(name), ExportQuery()))
+
+    assert isinstance(attempt.error, ForbiddenError)
+    assert (attempt.entry["type"], attempt.entry["decision"]) == ("audit.exported", "refused")
+
+
+async def test_stranger_is_refused(audited):
+    attempt = await audited.attempt(usecases.export_entries(audited.services, audited.call("stranger"), ExportQuery()))
+
+    assert isinstance(attempt.error, NotAuthenticatedError)
+
+
+async def test_misspelt_filter_is_refused_on_the_record(audited):
+    query = ExportQuery(criteria=Criteria(event="report.red"))
+    attempt = await audited.attempt(usecases.export_entries(audited.services, audited.call("auditor"), query))
+
+    assert isinstance(attempt.error, InvalidError)
+    assert attempt.entry["decision"] == "refused"
+
+
+async def test_auditor_who_is_revoked_reads_no_further(audited, monkeypatch):
+    monkeypatch.setattr(exporting, "_STRETCH", 2)
+    recorded = await usecases.export_entries(audited.services, audited.call("NOR auditor"), ExportQuery())
+    items = recorded.value.items
+    first = await anext(items)
+    await usecases.change_standing(
+        audited.services, audited.call(None), audited.clients["NOR auditor"].id, Standing.REVOKED
+    )
+    audited.clock.advance(timedelta(seconds=1))
+
+    assert first
+    with pytest.raises(ForbiddenError, match="suspended or revoked"):
+        await anext(items)
+    last = (await audited.entries())[-1]
+    assert (last["type"], last["decision"], last["reasons"]) == ("audit.exported", "refused", ["client-suspended"])
+
+
+async def test_followed_log_says_what_is_new(audited, monkeypatch):
+    monkeypatch.setattr(exporting, "_FOLLOW_SECONDS", 0.01)
+    recorded = await usecases.export_entries(audited.services, audited.call("auditor"), ExportQuery(follow=True))
+    items = recorded.value.items
+    before, first = await taken(items)
+    coming = asyncio.ensure_future(taken(items))
+    await asyncio.sleep(0.05)
+    assert not coming.done()
+
+    size = await place_entries(audited)
+    after, second = await asyncio.wait_for(coming, 10)
+
+    assert first.end == str(Place(1, before[-1].place.position + 1)) or before
+    assert [one.entry["type"] for one in after] == ["audit.exported"]
+    assert second.after is not None
+    assert second.end == f"1.{size}"
+    await items.aclose()
+
+
+async def test_follower_hears_that_there_is_nothing_new(audited, monkeypatch):
+    monkeypatch.setattr(exporting, "_FOLLOW_SECONDS", 0.01)
+    await place_entries(audited)
+    recorded = await usecases.export_entries(audited.services, audited.call("auditor"), ExportQuery(follow=True))
+    items = recorded.value.items
+    _, first = await taken(items)
+    coming = asyncio.ensure_future(taken(items))
+    await asyncio.sleep(0.05)
+    assert not coming.done()
+    audited.clock.advance(timedelta(seconds=5))
+
+    again, second = await asyncio.wait_for(coming, 10)
+
+    assert (again, second.end) == ([], first.end)
+    await items.aclose()
+
+
+async def test_proof_beside_an_entry_holds_in_the_checkpoint(audited):
+    state = await audited.services.store.log.state()
+    entries, _ = await export(audited, "NOR auditor", proofs=True)
+
+    for one in entries:
+        verify_inclusion(one.proof, one.leaf, index=one.place.position, head=TreeHead(state.size, state.root))
+
+
+async def lines_at_host(world: World, **asked: Any) -> tuple[list[bytes], Statement]:
+    exported = (await usecases.export_log(world.services, world.call(None), **asked)).value
+    return [line async for lines in exported.lines for _, line in lines], exported.statement
+
+
+async def test_host_exports_every_byte_of_the_log(audited):
+    contents = await whole_log(audited)
+    lines, statement = await lines_at_host(audited)
+
+    assert [ndjson.read_entry(line).content for line in lines] == contents
+    assert (statement.end, statement.after) == (f"1.{len(contents)}", None)
+
+
+async def test_host_goes_on_behind_a_place(audited):
+    whole, _ = await lines_at_host(audited)
+    rest, statement = await lines_at_host(audited, after=Place(1, 4))
+
+    assert rest[: len(whole) - 5] == whole[5:]
+    assert statement.after == "1.4"
+
+
+async def test_export_at_the_host_is_an_entry(audited):
+    attempt = await audited.attempt(usecases.export_log(audited.services, audited.call(None)))
+
+    assert (attempt.entry["type"], attempt.entry["actor"]["kind"]) == (EventName.AUDIT_EXPORTED.value, "host")
+
+
+@pytest.mark.parametrize("name", ["auditor", "operator"])
+async def test_nobody_else_exports_the_whole_log(audited, name):
+    attempt = await audited.attempt(usecases.export_log(audited.services, audited.call(name)))
+
+    assert isinstance(attempt.error, ForbiddenError)
+    assert attempt.entry["decision"] == "refused"
+
+
+async def test_later_log_is_exported_behind_the_earlier_one(audited, monkeypatch):
+    state = await audited.services.store.log.state()
+    asked: list[tuple[int, int, int]] = []
+
+    async def contents(log: int, start: int, stop: int) -> list[bytes]:
+        asked.append((log, start, stop))
+        return []
+
+    later = type(state)(2, "other", "", 3, b"", 0, b"", None)
+    monkeypatch.setattr(audited.services.store.log, "contents", contents)
+    for after in (None, Place(1, state.size - 1), Place(2, 0)):
+        async for _ in exporting._stretches(audited.services, after, [state, later]):
+            pass
+
+    assert asked == [(1, 0, state.size), (2, 0, 3), (2, 0, 3), (2, 1, 3)]
+
+
+async def test_personal_data_stands_beside_the_bytes_for_who_may_read_it(audited):
+    entries, _ = await export(audited, "NOR auditor", criteria=Criteria(member="NOR", event="report.read"))
+
+    assert {(one.name, one.source, one.thumbprint) for one in entries} == {
+        ("NOR reader", "192.0.2.7", thumbprint_of("NOR reader"))
+    }
+    assert all(b"192.0.2.7" not in (one.content or b"") for one in entries)
+
+
+async def test_originator_reads_nobody_elses_personal_data(audited):
+    entries, _ = await export(audited, "GBR auditor", criteria=Criteria(member="NOR"))
+
+    assert entries
+    for one in entries:
+        assert (one.extent, one.personal, one.source, one.thumbprint) == ("others", {}, "", None)
+
+
+async def test_erased_personal_data_is_erased_in_every_format(audited):
+    wanted = WantedErasure(audited.clients["NOR reader"].id, "2026-06", "asked for by the data subject")
+    asked = await usecases.request_erasure(audited.services, audited.call("operator"), wanted)
+    await usecases.approve_erasure(audited.services, audited.call("auditor"), asked.value.act.id)
+    criteria = Criteria(client=audited.clients["NOR reader"].id)
+    entries, _ = await export(audited, "NOR auditor", criteria=criteria)
+
+    assert entries
+    for one in entries:
+        assert (one.name, one.source, one.thumbprint) == ("erased", "erased", "erased")
+        for form in FORMATS.values():
+            line = form.entry_line(one)
+            assert b"erased" in line
+            assert b"192.0.2.7" not in line
+        assert ndjson.read_entry(ndjson.entry_line(one)) == one

@@ -1,0 +1,121 @@
+"""What a process signs of its own entries, and when."""
+
+import asyncio
+import logging
+
+import pytest
+
+from exchange import usecases
+from exchange.audit import EventName, hash_leaf
+from exchange.audit.boot_checks import BootFinding, check_boots
+from exchange.kernel import UnavailableError, canonical_bytes
+from exchange.usecases import heartbeat
+from tests.support.store import NODE_KEY
+from tests.support.world import World
+
+
+async def findings(world: World) -> tuple[BootFinding, ...]:
+    """Return what is wrong with the boots that signed anything; that which made the world did not."""
+    entries = await world.entries()
+    signed = {entry["boot"] for entry in entries if "signature" in entry.get("detail", {})}
+    told = [(entry, hash_leaf(canonical_bytes(entry))) for entry in entries if entry["boot"] in signed]
+    return check_boots([(place, *each) for place, each in enumerate(told)], [NODE_KEY.verifying_key])
+
+
+async def record_something(world: World) -> None:
+    await usecases.read_entries(world.services, world.call(None))
+
+
+async def beats(world: World) -> list[dict[str, object]]:
+    return [entry for entry in await world.entries() if entry["type"] == "node.heartbeat"]
+
+
+async def test_start_and_stop_are_signed(world: World) -> None:
+    started = await world.attempt(usecases.record_service(world.services, EventName.SERVICE_STARTED))
+    stopped = await world.attempt(usecases.record_service(world.services, EventName.SERVICE_STOPPED))
+
+    assert (started.entry["actor"], started.entry["source"]) == ({"kind": "service"}, "local")
+    assert started.value.entry == started.entry["id"]
+    assert {"upto", "hash", "state", "signature", "boot_key", "certificate"} == set(started.entry["detail"])
+    assert {"upto", "hash", "state", "signature"} == set(stopped.entry["detail"])
+    assert [each.entry["detail"]["state"] for each in (started, stopped)] == ["running", "closed"]
+    assert await findings(world) == ()
+
+
+async def test_heartbeat_comes_when_something_was_recorded_or_one_is_due(world: World) -> None:
+    await record_something(world)
+    first = await heartbeat.beat(world.services, is_due=False)
+    silent = await heartbeat.beat(world.services, is_due=False)
+    due = await heartbeat.beat(world.services, is_due=True)
+    await record_something(world)
+    after = await heartbeat.beat(world.services, is_due=False)
+
+    assert [receipt is None for receipt in (first, silent, due, after)] == [False, True, False, False]
+    assert [entry["id"] for entry in await beats(world)] == [each.entry for each in (first, due, after)]
+    assert await findings(world) == ()
+
+
+async def test_heart_beats_until_the_end(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(heartbeat, "BEAT_SECONDS", 0.01)
+    monkeypatch.setattr(heartbeat, "IDLE_BEATS", 5)
+    async with usecases.heartbeats(world.services):
+        while len(await beats(world)) < 3:  # noqa: ASYNC110  nobody tells of a beat
+            await asyncio.sleep(0.01)
+    count = len(await beats(world))
+    await asyncio.sleep(0.1)
+
+    assert len(await beats(world)) == count
+    assert await findings(world) == ()
+
+
+async def test_silent_process_beats_seldom(world: World) -> None:
+    await record_something(world)
+    signed = []
+    silent = 0
+    for _ in range(2 * heartbeat.IDLE_BEATS + 1):
+        silent = await heartbeat._beat_or_warn(world.services, silent)
+        signed.append(silent)
+
+    assert signed.count(0) == 3
+    assert len(await beats(world)) == 3
+
+
+async def test_heart_goes_on_when_the_log_is_away(world: World, caplog: pytest.LogCaptureFixture) -> None:
+    await record_something(world)
+    world.sql("ALTER TABLE audit_entry RENAME TO gone")
+    with caplog.at_level(logging.WARNING):
+        silent = await heartbeat._beat_or_warn(world.services, 7)
+    world.sql("ALTER TABLE gone RENAME TO audit_entry")
+    again = await heartbeat._beat_or_warn(world.services, silent)
+
+    assert (silent, again) == (8, 0)
+    assert "no heartbeat" in caplog.text
+    assert await findings(world) == ()
+
+
+async def test_end_of_a_process_is_signed_once_and_only_if_it_recorded_something(world: World) -> None:
+    async with world.another_node() as services:
+        await usecases.close_record(services)
+        assert await beats(world) == []
+        await usecases.read_entries(services, world.call(None))
+        await usecases.close_record(services)
+        await usecases.close_record(services)
+        with pytest.raises(UnavailableError):
+            await usecases.read_entries(services, world.call(None))
+
+    (closed,) = await beats(world)
+    assert closed["detail"]["state"] == "closed"
+    assert "boot_key" in closed["detail"]
+    assert closed["node_seq"] == 2
+
+
+async def test_end_that_cannot_be_recorded_is_told_to_the_operator(
+    world: World, caplog: pytest.LogCaptureFixture
+) -> None:
+    await record_something(world)
+    world.sql("ALTER TABLE audit_entry RENAME TO gone")
+    with caplog.at_level(logging.WARNING):
+        await usecases.close_record(world.services)
+    world.sql("ALTER TABLE gone RENAME TO audit_entry")
+
+    assert "not in the log" in caplog.text

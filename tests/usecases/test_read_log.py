@@ -1,0 +1,252 @@
+"""The log itself, read: by whom, what for, and each look an entry; what concerns somebody else is as absent as nothing."""
+
+import asyncio
+import os
+from collections.abc import AsyncIterator
+from datetime import timedelta
+
+import pytest
+
+from exchange.audit import (
+    TreeHead,
+    hash_leaf,
+    parse_bundle,
+    parse_checkpoint,
+    parse_note,
+    parse_tlog_proof,
+    verify_consistency,
+)
+from exchange.audit.tlog_proof import check_inclusion
+from exchange.kernel import ConflictError, ForbiddenError, InvalidError, NotFoundError, new_id
+from exchange.store.log_rows import CosignatureRow
+from exchange.usecases import read_log
+from exchange.usecases.read_log import prove_entry, prove_growth, read_bundle, read_checkpoint, read_tile
+from tests.core.audit.signers import W1
+from tests.support.placing import place_entries
+from tests.support.world import World
+
+
+@pytest.fixture
+async def placed(populated: World) -> AsyncIterator[World]:
+    await populated.enrol("NOR auditor", "NOR", "auditor")
+    await populated.enrol("GBR auditor", "GBR", "auditor")
+    await place_entries(populated)
+    return populated
+
+
+@pytest.fixture(autouse=True)
+def no_waiting(monkeypatch):
+    monkeypatch.setattr(read_log, "_WAIT_SECONDS", 0.0)
+
+
+def head_in(note: bytes) -> TreeHead:
+    return parse_checkpoint(parse_note(note).text).head
+
+
+async def entry_of(world: World, name: str) -> str:
+    """Let a client do something and return the entry's id."""
+    report = await world.attempt(prove_growth(world.services, world.call(name), 0, 0))
+    return report.entry["id"]
+
+
+# ── who reads the tree ────────────────────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize("name", ["auditor", "NOR auditor"])
+async def test_auditors_read_checkpoint_and_tiles(placed: World, name: str) -> None:
+    note = await placed.attempt(read_checkpoint(placed.services, placed.call(name)))
+    head = head_in(note.value.value)
+    assert (note.entry["type"], note.entry["object"]["type"]) == ("audit.read", "checkpoint")
+    assert note.entry["object"]["id"] == str(head.size)
+
+    tile = await placed.attempt(read_tile(placed.services, placed.call(name), f"tile/0/000.p/{head.size}"))
+    assert len(tile.value.value) == 32 * head.size
+    assert tile.entry["object"] == {"type": "tile", "id": f"tile/0/000.p/{head.size}"}
+    assert tile.value.receipt.entry == tile.entry["id"]
+
+
+async def test_auditor_of_the_exchange_reads_bundles(placed: World) -> None:
+    size = head_in((await read_checkpoint(placed.services, placed.call("auditor"))).value).size
+
+    bundle = await placed.attempt(read_bundle(placed.services, placed.call("auditor"), f"tile/entries/000.p/{size}"))
+    hashes = (await read_tile(placed.services, placed.call("auditor"), f"tile/0/000.p/{size}")).value
+
+    assert b"".join(map(hash_leaf, parse_bundle(bundle.value.value, size))) == hashes
+    assert bundle.entry["object"]["type"] == "entry-bundle"
+
+
+async def test_members_auditor_reads_no_bundles(placed: World) -> None:
+    attempt = await placed.attempt(read_bundle(placed.services, placed.call("NOR auditor"), "tile/entries/000.p/1"))
+
+    assert isinstance(attempt.error, ForbiddenError)
+    assert attempt.error.code == "role-missing"
+    assert (attempt.entry["decision"], attempt.entry["object"]["type"]) == ("refused", "entry-bundle")
+
+
+@pytest.mark.parametrize("name", ["NOR reader", "operator", "GBR contributor"])
+async def test_nobody_else_reads_the_tree(placed: World, name: str) -> None:
+    call = placed.call(name)
+    for act in (
+        read_checkpoint(placed.services, call),
+        read_tile(placed.services, call, "tile/0/000.p/1"),
+        read_bundle(placed.services, call, "tile/entries/000.p/1"),
+    ):
+        attempt = await placed.attempt(act)
+        assert isinstance(attempt.error, ForbiddenError)
+        assert attempt.entry["decision"] == "refused"
+
+
+@pytest.mark.parametrize(
+    "path",
+    ["tile/0/001", "tile/0/000", "tile/9/000.p/1", "tile/0/000.p/300", "tile/0/x000/000.p/1", "tile/64/000", "x"],
+)
+async def test_what_the_log_is_too_small_for_is_absent(placed: World, path: str) -> None:
+    tile = await placed.attempt(read_tile(placed.services, placed.call("auditor"), path))
+    assert isinstance(tile.error, NotFoundError)
+    assert tile.entry["decision"] == "refused"
+
+    bundle = path.replace("tile/0", "tile/entries")
+    assert isinstance(
+        (await placed.attempt(read_bundle(placed.services, placed.call("auditor"), bundle))).error, NotFoundError
+    )
+
+
+async def test_before_the_first_checkpoint_nothing_is_there(populated: World) -> None:
+    for act in (
+        read_checkpoint(populated.services, populated.call("auditor")),
+        read_tile(populated.services, populated.call("auditor"), "tile/0/000.p/1"),
+        prove_growth(populated.services, populated.call("auditor"), 0, 0),
+    ):
+        assert isinstance((await populated.attempt(act)).error, NotFoundError)
+
+
+# ── proofs ────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+async def test_client_proves_its_own_entry(placed: World) -> None:
+    recorded = await prove_growth(placed.services, placed.call("NOR reader"), 0, 1)
+    await place_entries(placed)
+
+    attempt = await placed.attempt(prove_entry(placed.services, placed.call("NOR reader"), recorded.receipt.entry))
+    proof = parse_tlog_proof(attempt.value.value)
+
+    content = await placed.services.store.entry(recorded.receipt.entry)
+    assert content is not None
+    assert check_inclusion(proof, hash_leaf(content)).size > proof.index
+    assert attempt.entry["object"] == {"type": "entry", "id": recorded.receipt.entry}
+
+
+async def test_refusal_is_proven_to_whom_it_was_given(placed: World) -> None:
+    refused = await placed.attempt(read_checkpoint(placed.services, placed.call("NOR reader")))
+    await place_entries(placed)
+
+    proof = await prove_entry(placed.services, placed.call("NOR reader"), refused.entry["id"])
+
+    assert parse_tlog_proof(proof.value).index > 0
+
+
+@pytest.mark.parametrize("name", ["auditor", "NOR auditor"])
+async def test_auditors_prove_what_is_in_their_slice(placed: World, name: str) -> None:
+    entry = await entry_of(placed, "NOR reader")
+    await place_entries(placed)
+
+    assert (await prove_entry(placed.services, placed.call(name), entry)).value
+
+
+@pytest.mark.parametrize("name", ["GBR reader", "GBR auditor", "operator", "NOR signatory"])
+async def test_entry_that_concerns_others_is_as_absent_as_none(placed: World, name: str) -> None:
+    entry = await entry_of(placed, "NOR reader")
+    await place_entries(placed)
+    told = []
+    for asked in (entry, new_id(placed.clock.now, os.urandom(10)), "no id", entry.upper()):
+        attempt = await placed.attempt(prove_entry(placed.services, placed.call(name), asked))
+        assert isinstance(attempt.error, NotFoundError)
+        told.append((attempt.error.message, attempt.entry["decision"], attempt.entry["object"]["type"]))
+
+    assert len(set(told)) == 1
+
+
+async def test_entry_without_a_place_is_to_be_asked_for_again(placed: World) -> None:
+    entry = await entry_of(placed, "NOR reader")
+
+    attempt = await placed.attempt(prove_entry(placed.services, placed.call("NOR reader"), entry))
+
+    assert isinstance(attempt.error, ConflictError)
+    assert attempt.error.code == "not-yet-placed"
+    assert attempt.entry["decision"] == "refused"
+
+
+async def test_entry_that_gets_its_place_meanwhile_is_waited_for(placed: World, monkeypatch) -> None:
+    monkeypatch.setattr(read_log, "_WAIT_SECONDS", 30.0)
+    entry = await entry_of(placed, "NOR reader")
+
+    proof, _ = await asyncio.gather(
+        prove_entry(placed.services, placed.call("NOR reader"), entry), place_entries(placed)
+    )
+
+    assert parse_tlog_proof(proof.value).checkpoint.size > 0
+
+
+async def test_proof_in_an_older_tree_needs_its_kept_checkpoint(placed: World) -> None:
+    entry = await entry_of(placed, "NOR reader")
+    await place_entries(placed)
+    placed.clock.advance(timedelta(seconds=60))
+    await entry_of(placed, "NOR reader")
+    await place_entries(placed)
+    sizes = [each.size for each in await placed.services.store.log.checkpoints(1)]
+    leaf = await placed.services.store.log.leaf(entry)
+    assert leaf is not None
+    call = placed.call("NOR reader")
+
+    for size in (each for each in sizes if each > leaf.position):
+        proof = parse_tlog_proof((await prove_entry(placed.services, call, entry, size)).value)
+        assert proof.checkpoint.size == size
+    for size in (leaf.position, 0, sizes[-1] + 1000):
+        attempt = await placed.attempt(prove_entry(placed.services, call, entry, size))
+        assert isinstance(attempt.error, InvalidError)
+        assert attempt.error.faults[0].code == "no-checkpoint"
+
+
+async def test_cosignatures_stand_under_what_is_shown(placed: World) -> None:
+    placed.clock.advance(timedelta(seconds=60))
+    await entry_of(placed, "NOR reader")
+    await place_entries(placed)
+    kept = await placed.services.store.log.kept_checkpoint(1)
+    assert kept is not None
+    line = W1.sign(parse_note(kept.note).text, 1_800_000_000).line
+    await placed.services.store.add_cosignature(CosignatureRow(1, kept.size, W1.name, line, 1))
+    ((entry,),) = placed.sql("SELECT entry_id FROM log_leaf WHERE position = 0")
+
+    recorded = await prove_entry(placed.services, placed.call("auditor"), entry, kept.size)
+
+    assert [each.name for each in parse_tlog_proof(recorded.value).note.signatures][2:] == [W1.name]
+
+
+async def test_growth_is_proven_to_any_client(placed: World) -> None:
+    state = await placed.services.store.log.state()
+    assert state is not None
+    old = await placed.services.store.log.root(1, 3)
+
+    attempt = await placed.attempt(prove_growth(placed.services, placed.call("NOR reader"), 3, state.size))
+
+    verify_consistency(attempt.value.value.proof, old=old, new=state.head)
+    assert attempt.entry["object"] == {"type": "consistency", "id": f"3-{state.size}"}
+
+
+@pytest.mark.parametrize(("old", "new"), [(2, 1), (0, 10**9)])
+async def test_growth_beyond_the_log_is_refused(placed: World, old: int, new: int) -> None:
+    attempt = await placed.attempt(prove_growth(placed.services, placed.call("NOR reader"), old, new))
+
+    assert isinstance(attempt.error, InvalidError)
+    assert attempt.entry["decision"] == "refused"
+
+
+async def test_stranger_proves_nothing(placed: World) -> None:
+    entry = await entry_of(placed, "NOR reader")
+    for act in (
+        prove_entry(placed.services, placed.call("stranger"), entry),
+        prove_growth(placed.services, placed.call("stranger"), 0, 0),
+    ):
+        attempt = await placed.attempt(act)
+        assert attempt.error is not None
+        assert attempt.error.code == "not-authenticated"

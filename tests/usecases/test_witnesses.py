@@ -1,0 +1,222 @@
+"""Witnesses enrolled and removed, the quorum they make, and who sees them."""
+
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+
+from exchange.kernel import ConflictError, ForbiddenError, InvalidError, NotFoundError, UnavailableError
+from exchange.store.log_rows import CosignatureRow
+from exchange.usecases import check_readiness
+from exchange.usecases.quorum import newest_witnessed
+from exchange.usecases.witnesses import add_witness, remove_witness, set_quorum, show_witnesses
+from tests.support.witnessed_world import MadeWitness, Watched
+from tests.support.world import World
+
+FORGED = b"\x07" * 32
+
+
+async def test_quorum_of_k_and_since_when_it_is_missing(watched: Watched) -> None:
+    for name in ("nor", "gbr", "dnk"):
+        await watched.enrol(name)
+    await set_quorum(watched.world.services, watched.world.call(None), 2)
+    await watched.opened.keep()
+    await watched.ask("nor")
+    alone = await watched.view()
+    await watched.ask("gbr")
+    together = await watched.view()
+    kept = await watched.opened.grow()
+    await watched.ask("dnk")
+    later = await watched.view()
+
+    assert (alone.quorum, alone.has_quorum, alone.witnessed_size) == ("2 of 3", False, None)
+    assert together.has_quorum
+    assert together.since is None
+    assert together.witnessed_size == together.size
+    assert (later.has_quorum, later.witnessed_size, later.size) == (False, together.size, kept.size)
+    assert later.since is not None
+
+
+async def test_not_ready_while_the_quorum_is_missing_longer_than_allowed(watched: Watched) -> None:
+    await watched.enrol("nor")
+    await set_quorum(watched.world.services, watched.world.call(None), 1)
+    await watched.opened.keep()
+    witnessing = replace(watched.world.services.witnessing, quorum_seconds=60)
+    services = replace(watched.world.services, witnessing=witnessing)
+
+    async def broken() -> list[str]:
+        return [check.name for check in (await check_readiness(services)).checks if not check.is_working]
+
+    await watched.ask("nor")
+    fresh = await broken()
+    await watched.opened.grow()
+    at_first = await broken()
+    watched.world.clock.advance(timedelta(seconds=120))
+    at_last = await broken()
+    await watched.ask("nor")
+
+    assert (fresh, at_first, at_last, await broken()) == ([], [], ["witnesses"], [])
+
+
+async def test_line_changed_in_the_database_counts_nothing(watched: Watched) -> None:
+    await watched.enrol("nor")
+    await set_quorum(watched.world.services, watched.world.call(None), 1)
+    kept = await watched.opened.keep()
+    witness = watched.made["nor"]
+    wrong = replace(witness.signer.sign("a\n1\n" + "A" * 43 + "=\n", 1_780_000_000)).line
+    row = CosignatureRow(1, kept.size, witness.signer.name, wrong, 1)
+    await watched.world.services.store.add_cosignature(row)
+
+    view = await watched.view()
+
+    assert (view.has_quorum, view.witnesses[0].size) == (False, None)
+
+
+@pytest.mark.parametrize("page", [1, 2, 3, 500])
+async def test_quorum_is_found_behind_checkpoints_that_lack_it(watched: Watched, page: int, monkeypatch) -> None:
+    monkeypatch.setattr("exchange.usecases.quorum._PAGE", page)
+    for name in ("nor", "gbr"):
+        await watched.enrol(name)
+    await set_quorum(watched.world.services, watched.world.call(None), 2)
+    kept = await watched.opened.keep()
+    await watched.ask("nor")
+    await watched.ask("gbr")
+    for _ in range(3):
+        await watched.opened.grow()
+        await watched.ask("nor")
+
+    found = await newest_witnessed(watched.world.services, await watched.opened.state(), watched.policy.read())
+
+    assert found.size == (kept.size if page > 1 else found.size)
+
+
+async def test_changes_are_entries_with_what_holds_then(watched: Watched) -> None:
+    await watched.enrol("nor")
+    await watched.enrol("gbr")
+    call = watched.world.call(None)
+    await set_quorum(watched.world.services, call, 1)
+    await remove_witness(watched.world.services, call, "gbr")
+
+    (added, _), (removed,) = await watched.entries("witness.added"), await watched.entries("witness.removed")
+    (quorum,) = await watched.entries("witness.quorum_set")
+    assert added["detail"]["key_ids"] == [watched.made["nor"].signer.verifier.key_id.hex()]
+    assert (quorum["detail"]["quorum"], quorum["detail"]["witnesses"]) == ("1 of 2", ["nor", "gbr"])
+    assert (removed["detail"]["quorum"], removed["detail"]["witnesses"]) == ("1 of 1", ["nor"])
+    assert {entry["actor"]["kind"] for entry in (added, removed, quorum)} == {"host"}
+
+
+async def test_new_witness_counts_for_the_quorum(watched: Watched) -> None:
+    await watched.enrol("nor")
+    await set_quorum(watched.world.services, watched.world.call(None), 1)
+    await watched.enrol("gbr")
+
+    assert (await watched.view()).quorum == "1 of 2"
+    await set_quorum(watched.world.services, watched.world.call(None), 0)
+    assert (await watched.view()).quorum == "none"
+
+
+async def test_quorum_is_not_made_impossible(watched: Watched) -> None:
+    await watched.enrol("nor")
+    await set_quorum(watched.world.services, watched.world.call(None), 1)
+
+    with pytest.raises(ConflictError):
+        await remove_witness(watched.world.services, watched.world.call(None), "nor")
+    for threshold in (2, -1):
+        with pytest.raises(InvalidError):
+            await set_quorum(watched.world.services, watched.world.call(None), threshold)
+
+
+async def test_rules_of_their_own_are_left_alone(watched: Watched) -> None:
+    await watched.enrol("nor")
+    policy = watched.policy
+    text = policy.path.read_bytes().replace(b"quorum none\n", b"group north any nor\nquorum north\n")
+    policy.path.write_bytes(text)
+    await watched.enrol("gbr")
+
+    assert policy.read().quorum == "north"
+    with pytest.raises(ConflictError, match="rules of its own"):
+        await set_quorum(watched.world.services, watched.world.call(None), 1)
+    with pytest.raises(ConflictError):
+        await remove_witness(watched.world.services, watched.world.call(None), "nor")
+    await remove_witness(watched.world.services, watched.world.call(None), "gbr")
+
+
+@pytest.mark.parametrize(
+    ("name", "key", "url"),
+    [
+        ("", None, None),
+        ("a b", None, None),
+        ("none", None, None),
+        ("enrolled", None, None),
+        ("a\nquorum none", None, None),
+        ("nor2", "nonsense", None),
+        ("nor2", "log", None),
+        ("nor2", None, "http://witness.example"),
+        ("nor2", None, "https://witness.example/\nquorum none"),
+        ("nor2", None, "https://user@witness.example/"),
+        ("nor2", None, "https://"),
+        ("nor2", None, "file:///etc/passwd"),
+        ("nor2", None, "http://[::bad"),
+        ("nor2", None, None),
+    ],
+)
+async def test_enrolment_that_is_none_is_refused_and_recorded(watched: Watched, name, key, url) -> None:
+    witness = await watched.enrol("nor")
+    keys = {None: str(witness.signer.verifier), "log": watched.opened.key.verifier_keys.splitlines()[0]}
+    before = watched.policy.path.read_bytes()
+
+    attempt = await watched.world.attempt(
+        add_witness(watched.world.services, watched.world.call(None), name, keys.get(key, key), url)
+    )
+
+    assert isinstance(attempt.error, InvalidError)
+    assert attempt.entry["decision"] == "refused"
+    assert watched.policy.path.read_bytes() == before
+
+
+async def test_name_that_is_taken_and_name_that_is_not_there(watched: Watched) -> None:
+    await watched.enrol("nor")
+    other = MadeWitness(watched.opened, "other")
+    call = watched.world.call(None)
+
+    taken = await watched.world.attempt(add_witness(watched.world.services, call, "nor", str(other.signer.verifier)))
+    absent = await watched.world.attempt(remove_witness(watched.world.services, call, "gbr"))
+
+    other.close()
+    assert isinstance(taken.error, ConflictError)
+    assert isinstance(absent.error, NotFoundError)
+
+
+@pytest.mark.parametrize("who", ["GBR reader", "auditor", "GBR signatory"])
+async def test_only_operators_enrol(watched: Watched, who: str) -> None:
+    attempt = await watched.world.attempt(set_quorum(watched.world.services, watched.world.call(who), 0))
+
+    assert isinstance(attempt.error, ForbiddenError)
+
+
+async def test_auditors_and_operators_see_the_witnesses_and_nobody_else(watched: Watched) -> None:
+    for who in ("auditor", "operator"):
+        await show_witnesses(watched.world.services, watched.world.call(who))
+
+    attempt = await watched.world.attempt(show_witnesses(watched.world.services, watched.world.call("GBR reader")))
+
+    assert isinstance(attempt.error, ForbiddenError)
+
+
+async def test_policy_that_cannot_be_read_is_said_and_asks_nobody(watched: Watched, caplog) -> None:
+    await watched.enrol("nor")
+    watched.policy.path.write_text("quorum nobody\n")
+
+    await watched.watch.round()
+    await watched.watch.round()
+
+    assert watched.line.asked == []
+    assert caplog.text.count("witnesses cannot be asked") == 1
+    with pytest.raises(UnavailableError, match="line 1"):
+        await watched.view()
+
+
+async def test_before_the_log_began_there_is_nothing_behind_it(populated: World) -> None:
+    view = (await show_witnesses(populated.services, populated.call("auditor"))).value
+
+    assert (view.origin, view.size, view.witnesses, view.quorum) == (None, 0, (), "none")

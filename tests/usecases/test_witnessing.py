@@ -1,0 +1,351 @@
+"""The log and its witnesses: asked, answered, lied to, set back; and who stands behind which checkpoint."""
+
+from dataclasses import replace
+from datetime import timedelta
+from itertools import pairwise
+
+import pytest
+
+from exchange.audit import TreeHead, parse_note
+from exchange.audit.witness import render_submission
+from exchange.kernel import ConflictError, ForbiddenError, InvalidError
+from exchange.usecases import check_readiness, describe_caller
+from exchange.usecases.ask_witness import AskedState, Cosignatures, Declined, HeldSize, Unreachable
+from exchange.usecases.sequence_log import Step
+from exchange.usecases.watch_witnesses import BACKOFF_SECONDS
+from tests.support.witnessed_world import MadeWitness, Watched
+
+FORGED = b"\x07" * 32
+
+
+@pytest.mark.parametrize("key", [0, 1], ids=["ed25519", "ml-dsa-44"])
+async def test_witness_cosigns_and_stands_behind_the_checkpoint(watched: Watched, key: int) -> None:
+    await watched.enrol("nor", key=key)
+
+    asked = await watched.ask("nor")
+
+    view = await watched.view()
+    assert asked.state is AskedState.COSIGNED
+    assert [(each.name, each.size, each.behind) for each in view.witnesses] == [("nor", view.size, 0)]
+    assert view.witnesses[0].cosigned_at == watched.world.clock.now
+    assert view.has_quorum
+
+
+async def test_what_is_cosigned_is_not_asked_for_again(watched: Watched) -> None:
+    await watched.enrol("nor")
+    await watched.ask("nor")
+    watched.line.asked.clear()
+
+    assert (await watched.ask("nor")).state is AskedState.NOTHING_NEW
+    assert watched.line.asked == []
+
+
+async def test_growth_is_proven_from_what_was_cosigned(watched: Watched) -> None:
+    await watched.enrol("nor")
+    await watched.ask("nor")
+    kept = await watched.opened.grow()
+    watched.line.asked.clear()
+
+    asked = await watched.ask("nor")
+
+    assert (asked.state, asked.size) == (AskedState.COSIGNED, kept.size)
+    assert len(watched.line.asked) == 1
+
+
+async def test_witness_that_saw_more_than_we_know_is_asked_from_there(watched: Watched) -> None:
+    witness = await watched.enrol("nor")
+    earlier = await watched.world.services.store.log.kept_checkpoint(1)
+    assert earlier is not None
+    # It came by itself once, and its cosignature got lost on its way back.
+    assert witness.desk.add_checkpoint(render_submission(0, (), earlier.note)).status == 200
+    await watched.opened.grow()
+
+    asked = await watched.ask("nor")
+
+    assert asked.state is AskedState.COSIGNED
+    assert len(watched.line.asked) == 2
+
+
+async def test_witness_set_back_learns_it_from_its_own_signature(watched: Watched) -> None:
+    witness = await watched.enrol("nor")
+    await watched.watch.round()
+    backup = witness.folder.held(watched.opened.key.origin)
+    assert backup is not None
+    await watched.opened.grow()
+    await watched.watch.round()
+    witness.folder.keep(watched.opened.key.origin, backup)
+    await watched.opened.grow()
+
+    await watched.watch.round()
+
+    assert witness.alarm.has_rung
+    assert (await watched.view()).witnesses[0].behind == 0
+    (entry,) = await watched.entries("witness.forgot")
+    assert (entry["object"]["id"], entry["decision"]) == ("nor", "failed")
+
+
+async def test_dead_witness_is_asked_less_and_less_and_keeps_nobody_waiting(watched: Watched) -> None:
+    await watched.enrol("nor")
+    dead = await watched.enrol("dnk")
+    del watched.line.desks[dead.url]
+    times = []
+    for _ in range(1000):
+        watched.line.asked.clear()
+        await watched.watch.round()
+        if dead.url in watched.line.asked:
+            times.append(watched.seconds)
+        watched.seconds += 1
+
+    pauses = [after - before for before, after in pairwise(times)]
+    assert pauses[: len(BACKOFF_SECONDS) - 1] == list(BACKOFF_SECONDS[1:])
+    assert set(pauses[len(BACKOFF_SECONDS) - 1 :]) == {BACKOFF_SECONDS[-1]}
+    assert [each.behind for each in (await watched.view()).witnesses] == [0, (await watched.view()).size]
+    assert await watched.entries("witness.refused") == []
+
+
+async def test_witness_that_is_back_is_asked_at_once_for_the_next(watched: Watched) -> None:
+    witness = await watched.enrol("nor")
+    watched.line.answers[witness.url] = [Unreachable("away")]
+    await watched.watch.round()
+    await watched.watch.round()
+    assert len(watched.line.asked) == 1
+    watched.seconds += BACKOFF_SECONDS[1]
+
+    await watched.watch.round()
+
+    assert (await watched.view()).witnesses[0].behind == 0
+
+
+REFUSALS = [
+    [Declined(404, "no such log")],
+    [Declined(403, "not signed")],
+    [Declined(422, "bad proof")],
+    [Declined(418, "")],
+    [HeldSize(1), HeldSize(2), HeldSize(1), HeldSize(2)],
+    [HeldSize(0)],
+    [HeldSize(10**9)],
+    [Cosignatures(b"")],
+    [Cosignatures(b"\xff")],
+    [Cosignatures(b"nonsense\n")],
+    [Cosignatures("— witness.example/nor AAAAAAAA\n".encode())],
+]
+
+
+@pytest.mark.parametrize("answers", REFUSALS, ids=str)
+async def test_refusal_is_an_entry_once_and_freezes_nothing(watched: Watched, answers) -> None:
+    witness = await watched.enrol("nor")
+    for _ in range(3):
+        watched.line.answers[witness.url] = list(answers)
+        await watched.watch.round()
+        await watched.opened.grow()
+        watched.seconds += BACKOFF_SECONDS[-1]
+
+    (entry,) = await watched.entries("witness.refused")
+    assert (entry["decision"], entry["object"]) == ("refused", {"type": "witness", "id": "nor"})
+    assert entry["detail"]["told"]
+    assert await watched.opened.step() is Step.IDLE
+    assert (await watched.view()).witnesses[0].size is None
+
+
+async def test_refusal_after_it_cosigned_again_is_an_entry_again(watched: Watched) -> None:
+    witness = await watched.enrol("nor")
+    for _ in range(2):
+        watched.line.answers[witness.url] = [Declined(422, "bad proof")]
+        await watched.watch.round()
+        watched.seconds += BACKOFF_SECONDS[-1]
+        await watched.watch.round()
+        await watched.opened.grow()
+
+    assert len(await watched.entries("witness.refused")) == 2
+
+
+async def test_cosignature_of_another_key_under_its_name_is_none(watched: Watched) -> None:
+    witness = await watched.enrol("nor")
+    other = MadeWitness(watched.opened, "other")
+    kept = await watched.world.services.store.log.kept_checkpoint(1)
+    line = replace(other.signer, name=witness.signer.name).sign(parse_note(kept.note).text, 1)
+    forged = replace(line, key_id=witness.signer.verifier.key_id)
+    watched.line.answers[witness.url] = [Cosignatures(forged.line.encode())]
+
+    asked = await watched.ask("nor")
+
+    other.close()
+    assert asked.state is AskedState.REFUSED
+    assert await watched.world.services.store.log.cosignatures(1, kept.size) == []
+
+
+@pytest.mark.parametrize("late", [timedelta(days=1), None])
+async def test_cosignature_of_no_time_or_one_that_has_not_come_is_none(watched: Watched, late) -> None:
+    witness = await watched.enrol("nor")
+    kept = await watched.world.services.store.log.kept_checkpoint(1)
+    at = 0 if late is None else int((watched.world.clock.now + late).timestamp())
+    line = witness.signer.sign(parse_note(kept.note).text, at)
+    watched.line.answers[witness.url] = [Cosignatures(line.line.encode())]
+
+    assert (await watched.ask("nor")).state is AskedState.REFUSED
+
+
+# ── a witness holds what the log does not ─────────────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize("answer", [HeldSize(10**6), Declined(422, "inconsistent")])
+@pytest.mark.parametrize("size", [10**6, 3])
+async def test_another_tree_signed_by_our_own_keys_freezes_the_log(watched: Watched, answer, size: int) -> None:
+    witness = await watched.enrol("nor")
+    await watched.ask("nor")
+    held = watched.opened.signed(TreeHead(size, FORGED))
+    await watched.opened.grow()
+    watched.line.answers[witness.url] = [answer]
+    watched.line.shows[witness.url] = held
+
+    await watched.watch.round()
+
+    (entry,) = await watched.entries("witness.refused")
+    assert (entry["decision"], entry["detail"]["held_size"]) == ("failed", size)
+    assert entry["detail"]["held_root"] == FORGED.hex()
+    assert await watched.opened.step() is Step.FROZEN
+    assert watched.opened.witnessed.contradiction() == held
+    readiness = await check_readiness(watched.world.services)
+    assert [check.name for check in readiness.checks if not check.is_working] == ["log"]
+
+
+@pytest.mark.parametrize(
+    "shown",
+    [None, b"", b"nonsense", "stranger", "other origin"],
+)
+async def test_a_lying_witness_freezes_nothing(watched: Watched, shown) -> None:
+    witness = await watched.enrol("nor")
+    other = MadeWitness(watched.opened, "other")
+    if shown == "stranger":
+        # The origin is ours, the signature is not.
+        text = parse_note(watched.opened.signed(TreeHead(10**6, FORGED))).text
+        shown = replace(parse_note(watched.opened.signed(TreeHead(1, FORGED))), text=text).render()
+    elif shown == "other origin":
+        text = parse_note(watched.opened.signed(TreeHead(10**6, FORGED))).text.replace("log/7", "log/8")
+        signers = watched.opened.key.signers
+        shown = replace(parse_note(watched.opened.signed(TreeHead(1, FORGED))), text=text, signatures=tuple(each.sign(text, 1) for each in signers)).render()  # fmt: skip
+    watched.line.answers[witness.url] = [HeldSize(10**6)]
+    watched.line.shows[witness.url] = shown
+
+    await watched.watch.round()
+
+    other.close()
+    assert watched.opened.witnessed.contradiction() is None
+    assert await watched.opened.step() is Step.IDLE
+    assert [entry["decision"] for entry in await watched.entries("witness.refused")] == ["refused"]
+
+
+async def test_witness_ahead_with_a_checkpoint_of_ours_that_is_not_kept_is_no_refusal(watched: Watched) -> None:
+    witness = await watched.enrol("nor")
+    first = await watched.world.services.store.log.kept_checkpoint(1)
+    await watched.watch.round()
+    await watched.opened.grow()
+    await describe_caller(watched.world.services, watched.world.call("GBR reader"))
+    await watched.opened.step()
+    state = await watched.opened.state()
+    proof = await watched.world.services.store.log.consistency_proof(1, first.size, state.size)
+    # It came by itself, and cosigned the newest there is.
+    assert witness.desk.add_checkpoint(render_submission(first.size, proof, state.note)).status == 200
+
+    asked = await watched.ask("nor")
+
+    assert asked.state is AskedState.NOTHING_NEW
+    await watched.opened.grow()
+    assert (await watched.ask("nor")).state is AskedState.COSIGNED
+
+
+# ── brought by a member ───────────────────────────────────────────────────────────────────────────────────────────
+
+
+async def test_member_brings_its_cosignature(watched: Watched) -> None:
+    witness = await watched.enrol("nor")
+    kept = await watched.world.services.store.log.kept_checkpoint(1)
+
+    received = await watched.bring(witness.cosigned(kept.note))
+    again = await watched.bring(witness.cosigned(kept.note))
+
+    assert (received.value.size, received.value.witnesses) == (kept.size, ("nor",))
+    assert again.value == received.value
+    entries = await watched.entries("cosignature.received")
+    assert [(entry["decision"], entry["detail"]["witnesses"]) for entry in entries] == [("permitted", ["nor"])] * 2
+    assert (await watched.view()).witnesses[0].size == kept.size
+
+
+async def test_only_auditors_bring(watched: Watched) -> None:
+    witness = await watched.enrol("nor")
+    kept = await watched.world.services.store.log.kept_checkpoint(1)
+
+    for who in ("NOR reader", "operator"):
+        attempt = await watched.world.attempt(watched.bring(witness.cosigned(kept.note), who))
+        assert isinstance(attempt.error, ForbiddenError)
+        assert attempt.entry["decision"] == "refused"
+
+
+async def test_only_enrolled_witnesses_count(watched: Watched) -> None:
+    await watched.enrol("nor")
+    stranger = MadeWitness(watched.opened, "stranger")
+    kept = await watched.world.services.store.log.kept_checkpoint(1)
+
+    attempt = await watched.world.attempt(watched.bring(stranger.cosigned(kept.note)))
+
+    stranger.close()
+    assert isinstance(attempt.error, InvalidError)
+    assert attempt.entry["decision"] == "refused"
+    assert await watched.world.services.store.log.cosignatures(1, kept.size) == []
+
+
+@pytest.mark.parametrize("spoil", ["text", "line", "log line", "nothing of it"])
+async def test_spoilt_checkpoint_is_refused_and_freezes_nothing(watched: Watched, spoil: str) -> None:
+    witness = await watched.enrol("nor")
+    kept = await watched.world.services.store.log.kept_checkpoint(1)
+    note = parse_note(witness.cosigned(kept.note).encode())
+    *rest, last = note.signatures
+    wrong = replace(last, signature=last.signature[:9] + bytes(len(last.signature) - 9))
+    first = replace(rest[0], signature=bytes(64))
+    spoilt = {
+        "text": replace(note, text=note.text.replace(f"\n{kept.size}\n", f"\n{kept.size + 10**6}\n")).render().decode(),
+        "line": replace(note, signatures=(*rest, wrong)).render().decode(),
+        "log line": replace(note, signatures=(first, *rest[1:], last)).render().decode(),
+        "nothing of it": "no note",
+    }[spoil]
+
+    attempt = await watched.world.attempt(watched.bring(spoilt))
+
+    assert isinstance(attempt.error, InvalidError)
+    assert watched.opened.witnessed.contradiction() is None
+    assert await watched.world.services.store.log.cosignatures(1, kept.size) == []
+
+
+async def test_checkpoint_that_is_not_kept_is_a_conflict(watched: Watched) -> None:
+    witness = await watched.enrol("nor")
+    await describe_caller(watched.world.services, watched.world.call("GBR reader"))
+    await watched.opened.step()
+    state = await watched.opened.state()
+
+    attempt = await watched.world.attempt(watched.bring(witness.cosigned(state.note)))
+
+    assert isinstance(attempt.error, ConflictError)
+    assert "not kept" in str(attempt.error)
+
+
+@pytest.mark.parametrize("size", [10**6, 2])
+async def test_member_that_brings_what_we_signed_and_do_not_have_freezes_the_log(watched: Watched, size: int) -> None:
+    held = watched.opened.signed(TreeHead(size, FORGED)).decode()
+
+    attempt = await watched.world.attempt(watched.bring(held))
+
+    assert isinstance(attempt.error, ConflictError)
+    assert (attempt.entry["type"], attempt.entry["decision"]) == ("witness.refused", "failed")
+    assert await watched.opened.step() is Step.FROZEN
+
+
+async def test_newest_witnessed_tree_outlives_the_database(watched: Watched) -> None:
+    await watched.enrol("nor")
+    await watched.ask("nor")
+    kept = await watched.opened.grow()
+    await watched.ask("nor")
+
+    note = watched.opened.witnessed.newest()
+
+    assert note is not None
+    assert parse_note(note).text == parse_note(kept.note).text
