@@ -23,6 +23,7 @@ from benchmarks.decisions import decisions
 from benchmarks.filling import fill
 from benchmarks.founding import found
 from benchmarks.inserts import postgres_inserts, sqlite_inserts
+from benchmarks.log_bench import LOG_NAMES, log_figures
 from benchmarks.places import CONNECTIONS, Person, Place
 from benchmarks.progress import say
 from benchmarks.requests import Sight, lists, posts, pulls, sights_of
@@ -40,6 +41,7 @@ NAMES = (
     "decision_uncached_us",
     "worker_rss_mb",
     "verify_entries_per_s",
+    *LOG_NAMES,
 )
 BACKENDS = ("sqlite", "postgresql")
 FEW = 10_000
@@ -112,7 +114,10 @@ def main(words: Sequence[str]) -> int:
 
 def _results(folder: Path, plan: Plan) -> list[Result]:
     alone = verifying() if "verify_entries_per_s" in plan.names else []
-    if plan.names == {"verify_entries_per_s"}:
+    if not plan.names.isdisjoint(LOG_NAMES):
+        figures = [row for backend in plan.backends for row in log_figures(folder / "log", backend, plan.many)]
+        alone += [row for row in figures if row.name in plan.names]
+    if plan.names <= {"verify_entries_per_s", *LOG_NAMES}:
         return alone
     # (1) who
     say("members, agreements, clients")

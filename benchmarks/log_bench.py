@@ -20,16 +20,20 @@ from unittest.mock import patch
 from benchmarks.log_filling import draft, fill_log
 from benchmarks.progress import say
 from benchmarks.results import BenchmarkError, Result
+from exchange.crypto import SEED_BYTES, SignatureScheme, SigningKey
 from exchange.custody import create_log_key, load_log_key
 from exchange.entrypoints.jobs.sequencer import Job, SequencerLoop, stop_on_signals
 from exchange.kernel import system_clock
 from exchange.store import Store, migrate
 from exchange.store.dialect import Sql
 from exchange.store.last_signed import LastSignedFile
+from exchange.store.personal_keys import PersonalCustody
 from exchange.store.sequencing import LogTree
 from exchange.store.write_statements import WriteStatements
 from exchange.usecases.sequence_log import Desk, Sequencer
 from exchange.usecases.sweep_log import Index, Sweep
+from tests.support.postgres import execute, private_cluster
+from tests.support.store import wrap_nothing
 
 LOG_NAMES = (
     "append_log_ratio_1",
@@ -60,11 +64,26 @@ class Bench:
     folder: Path
 
 
-def log_figures(bench: Bench, many: int) -> list[Result]:
+def log_figures(folder: Path, backend: str, many: int) -> list[Result]:
     """Return the log's figures on one backend."""
-    bench.folder.mkdir(exist_ok=True)
-    create_log_key(bench.folder / "log.key", _ORIGIN, os.urandom)
-    return asyncio.run(_figures(bench, many))
+    place = folder / backend
+    place.mkdir(parents=True)
+    create_log_key(place / "log.key", _ORIGIN, os.urandom)
+    with _databases(place, backend) as (with_log, without):
+        return asyncio.run(_figures(Bench(backend, with_log, without, place), many))
+
+
+@contextmanager
+def _databases(folder: Path, backend: str) -> Iterator[tuple[str, str]]:
+    """Give the addresses of two empty databases."""
+    if backend == "sqlite":
+        yield f"sqlite+aiosqlite:///{folder}/with.db", f"sqlite+aiosqlite:///{folder}/without.db"
+        return
+    with private_cluster(fsync=True) as url:
+        for name in ("with_log", "without"):
+            execute(url.replace("+asyncpg", ""), f"CREATE DATABASE {name}")
+        server = url.rpartition("/")[0]
+        yield f"{server}/with_log", f"{server}/without"
 
 
 async def _figures(bench: Bench, many: int) -> list[Result]:
@@ -251,7 +270,15 @@ async def _desk(bench: Bench, store: Store) -> Desk:
 
 @asynccontextmanager
 async def _opened(url: str) -> AsyncIterator[Store]:
-    store = await Store.open(url, node="benchmark", clock=system_clock, randomness=os.urandom)
+    identity = SigningKey.from_seed(SignatureScheme.ED25519, os.urandom(SEED_BYTES))
+    store = await Store.open(
+        url,
+        node="benchmark",
+        clock=system_clock,
+        randomness=os.urandom,
+        identity=identity,
+        personal=PersonalCustody(wrap_nothing, os.urandom(32)),
+    )
     try:
         yield store
     finally:

@@ -20,8 +20,9 @@ SWEPT_EVERY = timedelta(minutes=10)
 _CHUNK = 5000
 """Entries looked at in one go: some 20 ms, while nobody waits for anything."""
 
-_INDEXED = 500
-"""Entries made searchable in one go: on SQLite whoever writes waits for it."""
+_INDEXED_AT_REST = 500
+_INDEXED_IN_PASSING = 100
+"""Entries made searchable in one go, when nothing comes and while entries come: on SQLite whoever writes waits."""
 
 _ENTRIES_NAMED = 100
 _FIRST_ID = ""
@@ -83,11 +84,12 @@ class Index:
         self._tree = tree
         self._done: dict[int, int] = {}
 
-    async def chunk(self) -> bool:
-        """Make the next entries searchable; return whether more have their place already."""
+    async def chunk(self, *, is_at_rest: bool = True) -> bool:
+        """Make the next entries searchable, fewer while others write; return whether more have their place already."""
+        at_once = _INDEXED_AT_REST if is_at_rest else _INDEXED_IN_PASSING
         for state in await self._tree.reader.states():
             if await self._is_behind(state):
-                await self._advance(state)
+                await self._advance(state, at_once)
                 return self._done[state.log] < state.size
         return False
 
@@ -97,9 +99,9 @@ class Index:
             self._done[state.log] = await self._tree.reader.searched(state.log)
         return self._done[state.log] < state.size
 
-    async def _advance(self, state: LogState) -> None:
+    async def _advance(self, state: LogState, at_once: int) -> None:
         first = self._done[state.log]
-        stop = min(state.size, first + _INDEXED)
+        stop = min(state.size, first + at_once)
         contents = await self._tree.reader.contents(state.log, first, stop)
         try:
             await self._tree.make_searchable(state.log, first, contents)

@@ -57,10 +57,11 @@ class SequencerLoop:
         if step is Step.MORE:
             return 0.0
         # Behind the checkpoint: whoever waits for that has it.
-        has_more = await self._quietly(self._job.index.chunk)
-        if step is Step.IDLE and not has_more:
+        is_at_rest = step is Step.IDLE
+        has_more = await self._quietly(lambda: self._job.index.chunk(is_at_rest=is_at_rest))
+        if is_at_rest and not has_more:
             has_more = await self._quietly(self._job.sweep.chunk)
-        return self._interval_seconds / 10 if has_more else self._interval_seconds
+        return self._interval_seconds / 10 if is_at_rest and has_more else self._interval_seconds
 
     async def _stepped(self) -> Step | None:
         try:
