@@ -38,7 +38,7 @@ def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
     run_apart(lambda: asyncio.run(_fill(home.folder)))
     with running_server(home.folder, base / "serve.log") as url:
         home.url = url
-        _wait_until(lambda: int(home.operate("status", "--json").json["log_waiting"]) == 0)
+        _wait_until(lambda: int(home.operate("status", "--json").json["log_size"]) > MANY)
         yield home
 
 
