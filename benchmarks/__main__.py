@@ -28,6 +28,7 @@ from benchmarks.places import CONNECTIONS, Person, Place
 from benchmarks.progress import say
 from benchmarks.requests import Sight, lists, posts, pulls, sights_of
 from benchmarks.results import PAGE, RESULTS, BenchmarkError, Result, show, write, write_page
+from benchmarks.searches import search_figure
 from benchmarks.servers import Server, serve_exchange
 from benchmarks.verifying import verifying
 from tests.support.postgres import execute, private_cluster
@@ -41,12 +42,14 @@ NAMES = (
     "decision_uncached_us",
     "worker_rss_mb",
     "verify_entries_per_s",
+    "audit_search_ms",
     *LOG_NAMES,
 )
 BACKENDS = ("sqlite", "postgresql")
 FEW = 10_000
 MANY = 1_000_000
 QUICK_MANY = 100_000
+WITHOUT_REPORTS = {"verify_entries_per_s", "audit_search_ms", *LOG_NAMES}
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +59,7 @@ class Plan:
     names: frozenset[str]
     backends: tuple[str, ...]
     many: int
+    entries: int
     pace: Pace
 
     @property
@@ -82,6 +86,7 @@ def main(words: Sequence[str]) -> int:
     parser.add_argument("--only", action="append", choices=NAMES, help="measure this; may be repeated")
     parser.add_argument("--backend", choices=BACKENDS, help="measure on this database only")
     parser.add_argument("--reports", type=int, help="another number of reports than a million")
+    parser.add_argument("--entries", type=int, help="another number of log entries to search than a million")
     parser.add_argument("--out", type=Path, default=RESULTS, help="where the figures go as JSON")
     parser.add_argument("--docs", action="store_true", help=f"put the table into {PAGE.name} too")
     given = parser.parse_args(words)
@@ -89,6 +94,7 @@ def main(words: Sequence[str]) -> int:
         names=frozenset(given.only or NAMES),
         backends=(given.backend,) if given.backend else BACKENDS,
         many=given.reports or (QUICK_MANY if given.quick else MANY),
+        entries=given.entries or (QUICK_MANY if given.quick else MANY),
         pace=Pace(3, 1.5) if given.quick else Pace(5, 4.0),
     )
     # Ended from outside, it still takes its databases and servers with it.
@@ -115,9 +121,11 @@ def main(words: Sequence[str]) -> int:
 def _results(folder: Path, plan: Plan) -> list[Result]:
     alone = verifying() if "verify_entries_per_s" in plan.names else []
     if not plan.names.isdisjoint(LOG_NAMES):
-        figures = [row for backend in plan.backends for row in log_figures(folder / "log", backend, plan.many)]
+        figures = [row for backend in plan.backends for row in log_figures(folder / "log", backend, plan.entries)]
         alone += [row for row in figures if row.name in plan.names]
-    if plan.names <= {"verify_entries_per_s", *LOG_NAMES}:
+    if "audit_search_ms" in plan.names:
+        alone += [search_figure(backend, folder / "searched", plan.entries) for backend in plan.backends]
+    if plan.names <= WITHOUT_REPORTS:
         return alone
     # (1) who
     say("members, agreements, clients")

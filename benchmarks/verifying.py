@@ -64,6 +64,9 @@ class _Memory:
     def pending(self) -> tuple[PendingEntry, ...]:
         return ()
 
+    def personal_keys(self) -> None:
+        return None
+
 
 def verifying() -> list[Result]:
     """Return how many entries a second one core verifies: leaf hashes, every tile, the root."""

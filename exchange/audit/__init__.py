@@ -9,7 +9,7 @@ Does not: store, number or order entries (the store does), or decide what must b
 from exchange.audit.boot_record import BootRecord, Unsettled
 from exchange.audit.bundles import parse_bundle, render_bundle
 from exchange.audit.checkpoint import Checkpoint, parse_checkpoint
-from exchange.audit.columns import EntryColumns, facet_of
+from exchange.audit.columns import EntryColumns, facet_of, pair_of
 from exchange.audit.criteria import Criteria, matches
 from exchange.audit.draft import Actor, EntryDraft, Subject
 from exchange.audit.entry import LARGEST_RESULT_IDS_BYTES, SealedEntry, columns_of, parse_entry, seal_entry
@@ -151,6 +151,7 @@ __all__ = [
     "node_reader",
     "open_boot",
     "open_personal",
+    "pair_of",
     "parse_bundle",
     "parse_bundle_path",
     "parse_checkpoint",

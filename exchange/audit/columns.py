@@ -13,8 +13,12 @@ class EntryColumns:
     `at_micros` is microseconds since 1970, `reasons` the reason codes joined by commas,
     `label_policy` and `level` the label's security policy and classification; `thumbprint` and `source` are
     search tokens where they are personal data. `facet` and `owner_facet` are what slices are walked by (see
-    `facet_of`): under the actor's member (the empty one where it has none), and under the owner. INVARIANT:
-    equal bytes have equal columns; a verifier recomputes them, so a column changed in the database is noticed.
+    `facet_of`): under the actor's member (the empty one where it has none), and under the owner. The others
+    are pairs, the member whose slice they are walked for first: `owner_member` and `owner_client` tell who
+    did something to another member's own, `member_subject` what one's clients did to what is not one's own,
+    `owner_reasons` and `member_reasons` why something was refused, with an owner and without.
+    INVARIANT: equal bytes have equal columns; a verifier recomputes them, so a column changed in the
+    database is noticed.
     """
 
     id: str
@@ -45,6 +49,11 @@ class EntryColumns:
     result_count: int | None
     facet: str
     owner_facet: str | None
+    owner_member: str | None
+    owner_client: str | None
+    member_subject: str | None
+    owner_reasons: str | None
+    member_reasons: str | None
 
 
 def project(entry: Entry, *, at_micros: int) -> EntryColumns:
@@ -53,8 +62,9 @@ def project(entry: Entry, *, at_micros: int) -> EntryColumns:
     subject = entry.get("object")
     label = entry.get("label", {})
     level = _text_in(label, "classification")
-    reasons = entry.get("reasons")
-    owner = entry.get("owner")
+    reasons = ",".join(entry["reasons"]) if "reasons" in entry else None
+    owner, member = entry.get("owner"), entry.get("member")
+    is_own = owner == member
     return EntryColumns(
         id=entry["id"],
         at_micros=at_micros,
@@ -66,7 +76,7 @@ def project(entry: Entry, *, at_micros: int) -> EntryColumns:
         actor_kind=actor["kind"],
         actor_id=actor.get("id"),
         thumbprint=actor.get("thumbprint"),
-        member=entry.get("member"),
+        member=member,
         agency=entry.get("agency"),
         subject_kind=None if subject is None else subject["type"],
         subject_id=None if subject is None else subject["id"],
@@ -76,14 +86,19 @@ def project(entry: Entry, *, at_micros: int) -> EntryColumns:
         scope=entry.get("scope"),
         label_policy=_text_in(label, "policy"),
         level=level,
-        reasons=None if reasons is None else ",".join(reasons),
+        reasons=reasons,
         purpose=entry.get("purpose"),
         request_id=entry["request_id"],
         source=entry["source"],
         size_bytes=entry.get("bytes"),
         result_count=entry.get("result_count"),
-        facet=facet_of(entry.get("member"), entry["type"], entry["decision"], level),
+        facet=facet_of(member, entry["type"], entry["decision"], level),
         owner_facet=None if owner is None else facet_of(owner, entry["type"], entry["decision"], level),
+        owner_member=None if is_own else pair_of(owner, member),
+        owner_client=None if is_own else pair_of(owner, actor.get("id")),
+        member_subject=None if is_own or subject is None else pair_of(member, subject["id"]),
+        owner_reasons=pair_of(owner, reasons),
+        member_reasons=pair_of(member, reasons) if owner is None else None,
     )
 
 
@@ -93,6 +108,11 @@ def facet_of(member: str | None, event: str, outcome: str, level: str | None) ->
     The level comes last: it alone may hold a bar itself.
     """
     return "|".join((member or "", event, outcome, level or ""))
+
+
+def pair_of(member: str | None, other: str | None) -> str | None:
+    """Return a member and an id in one, None where either is not given."""
+    return None if member is None or other is None else f"{member}|{other}"
 
 
 def _text_in(label: Mapping[str, str | list[str]], name: str) -> str | None:

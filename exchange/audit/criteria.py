@@ -35,6 +35,11 @@ class Criteria:
         """Return whether a filter is about what only a judged access has, which a refusal's view withholds."""
         return any(given is not None for given in (self.owner, self.agreement, self.level))
 
+    @property
+    def asks_for_reasons(self) -> bool:
+        """Return whether a filter is about why something was refused."""
+        return self.reason is not None or self.text is not None
+
     def as_detail(self) -> dict[str, str | int | list[str]]:
         """Return the filters for the entry about the search."""
         given = {field.name: getattr(self, field.name) for field in fields(self)}

@@ -99,10 +99,9 @@ async def _fill_from_host(
         raise InvalidError("the host exports the whole log as `ndjson`: an auditor chooses, over HTTPS")
     exported = (await export_log(host.services, host.call(), after=sink.tally.reached)).value
     end = parse_place(exported.statement.end)
-    async for lines in exported.lines:
-        for place, line in lines:
-            sink.add_line(place, line)
-        bar(lines[-1][0].position + 1, end.position)
+    async for place, lines in exported.lines:
+        sink.add_lines(place, lines)
+        bar(place.position + len(lines), end.position)
     return sink.finish(exported.statement)
 
 

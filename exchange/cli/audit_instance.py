@@ -8,9 +8,10 @@ from threading import Thread
 from typing import Any, TypeVar
 
 from exchange.audit import HASH_BYTES, BundlePath, TilePath, parse_note, parse_signature_line, parse_verifier_key
-from exchange.audit.verify import KeptCheckpoint, KnownCheckpoint, PendingEntry, StoredEntry
+from exchange.audit.verify import KeptCheckpoint, KnownCheckpoint, PendingEntry, PersonalKeyState, StoredEntry
 from exchange.cli.log_here import LogHere
-from exchange.settings import InstanceLayout, load_settings
+from exchange.crypto import VerifyingKey
+from exchange.settings import Settings, load_settings
 from exchange.store.last_signed import LastSignedFile
 from exchange.store.log_desk import LogDesk
 from exchange.store.log_rows import LogState
@@ -91,6 +92,11 @@ class InstanceLog:
         for entry_id in self._wait(self._desk.snapshot.unplaced(_MOST_UNPLACED)):
             yield PendingEntry(entry_id, _micros_of(entry_id))
 
+    def personal_keys(self) -> dict[str, PersonalKeyState]:
+        """Return the keys of personal data, destroyed ones too."""
+        found = self._wait(self._desk.snapshot.personal_keys())
+        return {kid: PersonalKeyState(*state) for kid, state in found.items()}
+
     def _rows(self, path: BundlePath) -> list[SnapshotRow | None]:
         if self._last is None or self._last[0] != path:
             start, stop = path.start, path.start + path.width
@@ -106,23 +112,29 @@ class InstanceLog:
 class InstancePlace:
     """Every log of the instance in a folder."""
 
-    def __init__(self, desk: LogDesk, layout: InstanceLayout, wait: Waiter) -> None:
+    def __init__(self, desk: LogDesk, settings: Settings, wait: Waiter) -> None:
         self._desk = desk
-        self._layout = layout
+        self._settings = settings
         self._wait = wait
 
     def logs(self) -> Iterator[LogHere]:
         """Yield each log that was ever signed, the one in use last."""
-        file = LastSignedFile(self._layout.last_signed_file).read()
-        for state in self._wait(self._desk.reader.states()):
-            if not state.note:
-                continue
+        file = LastSignedFile(self._settings.last_signed_file).read()
+        signed = [state for state in self._wait(self._desk.reader.states()) if state.note]
+        for state in signed:
             known: tuple[KnownCheckpoint, ...] = ()
             if file is not None and file.origin == state.origin:
                 known = (KnownCheckpoint(file.confirmed.note, "this host's own record of what it signed"),)
             keys = tuple(parse_verifier_key(line) for line in state.keys.splitlines())
+            # A boot may reach over two logs of one database: neither has all of its numbers.
+            node_keys = self._node_keys() if len(signed) == 1 else ()
             remarks = () if state.frozen_why is None else (f"this log is frozen: {state.frozen_why}",)
-            yield LogHere(InstanceLog(self._desk, state, self._wait), keys, known, remarks)
+            yield LogHere(InstanceLog(self._desk, state, self._wait), keys, known, node_keys, remarks)
+
+    def _node_keys(self) -> tuple[VerifyingKey, ...]:
+        # SQLite is one host's; on PostgreSQL there may be nodes whose keys are not here.
+        is_shared = not self._settings.database_url.startswith("sqlite")
+        return () if is_shared else (self._settings.node_key().verifying_key,)
 
 
 @contextmanager
@@ -133,7 +145,7 @@ def instance_place(folder: Path) -> Iterator[InstancePlace]:
     try:
         desk = wait(LogDesk.open(settings.database_url_with_password()))
         try:
-            yield InstancePlace(desk, InstanceLayout(settings.instance_folder), wait)
+            yield InstancePlace(desk, settings, wait)
         finally:
             wait(desk.close())
     finally:

@@ -17,11 +17,20 @@ from exchange.cli.log_here import LogHere
 from exchange.cli.profiles import Door
 from exchange.cli.progress import ProgressBar
 from exchange.cli.verbs import DirOption, JsonOption
+from exchange.crypto import VerifyingKey
 from exchange.kernel import InvalidError, rfc3339, system_clock, to_micros
 
 PathArgument = Annotated[Path | None, typer.Argument(metavar="PATH", help="A folder of tiles.", show_default=False)]
 StateOption = Annotated[
     Path | None, typer.Option("--state", metavar="FILE", help="Remembers what was verified: a log only grows.")
+]
+NodeKeyOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--node-key",
+        metavar="KEY",
+        help="A node's public key (`exchange status` shows it), or a file; may be repeated.",
+    ),
 ]
 PolicyOption = Annotated[
     Path | None,
@@ -39,6 +48,7 @@ class _Asked:
     keys: tuple[VerifierKey, ...]
     known: tuple[KnownCheckpoint, ...]
     policy: LogPolicy | None
+    node_keys: tuple[VerifyingKey, ...]
     limits: Limits
 
 
@@ -54,6 +64,7 @@ def verify(
     state: StateOption = None,
     checkpoint: CheckpointOption = None,
     policy: PolicyOption = None,
+    node_key: NodeKeyOption = None,
     pending: PendingOption = Limits().pending_seconds,
     as_json: JsonOption = False,
 ) -> None:
@@ -62,7 +73,8 @@ def verify(
     known = (*read_state(state), *known_checkpoints(checkpoint or []))
     witnessing = read_policy(policy)
     keys = log_keys_of(public) or (() if witnessing is None else tuple(log.key for log in witnessing.logs))
-    asked = _Asked(keys, known, witnessing, Limits(pending_seconds=pending))
+    node_keys = tuple(each.key for each in log_keys_of(node_key or []))
+    asked = _Asked(keys, known, witnessing, node_keys, Limits(pending_seconds=pending))
     with place_of(path, dir, Door(url, cert, private, ca, profile)) as place:
         verifications = _verified(list(place.logs()), asked)
     if not verifications:
@@ -76,7 +88,7 @@ def verify(
 
 def _verified(logs: list[LogHere], asked: _Asked) -> list[Verification]:
     # What the auditor brought along is about the log in use; those before it ended with their own keys.
-    before = [_verify(log, _Asked((), (), None, asked.limits)) for log in logs[:-1]]
+    before = [_verify(log, _Asked((), (), None, (), asked.limits)) for log in logs[:-1]]
     return [*before, *(_verify(log, asked) for log in logs[-1:])]
 
 
@@ -88,8 +100,14 @@ def _verify(log: LogHere, asked: _Asked) -> Verification:
         output.warn("the keys come from the instance itself: an operator who changed them is noticed with `--key` only")
     for remark in log.remarks:
         output.warn(remark)
-    now, known = to_micros(system_clock()), (*log.known, *asked.known)
-    expected = Expectations(keys, now_micros=now, known=known, limits=asked.limits, policy=asked.policy)
+    expected = Expectations(
+        keys,
+        now_micros=to_micros(system_clock()),
+        known=(*log.known, *asked.known),
+        limits=asked.limits,
+        node_keys=asked.node_keys or log.node_keys,
+        policy=asked.policy,
+    )
     with ProgressBar("verifying") as bar:
         return verify_log(log.source, expected, bar)
 

@@ -7,7 +7,7 @@ whole, synced to the disk, is called FILE.
 import fcntl
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO, Protocol, Self
@@ -32,13 +32,13 @@ class Tally:
         """Return the place behind which to go on."""
         return self.last or self.after
 
-    def add(self, place: Place) -> None:
-        """Count one entry; raises MalformedError where it does not lie behind the last."""
+    def add(self, place: Place, count: int = 1) -> None:
+        """Count entries side by side, `place` the first; raises MalformedError where it lies not behind the last."""
         if self.reached is not None and place <= self.reached:
             raise MalformedError(f"the entry at {place} came behind that at {self.reached}")
         self.first = self.first or place
-        self.last = place
-        self.count += 1
+        self.last = Place(place.log, place.position + count - 1)
+        self.count += count
 
     def statement(self, told: Statement) -> Statement:
         """Return the statement of the whole, where `told` is that of its last stretch."""
@@ -56,8 +56,8 @@ class ExportSink(Protocol):
     def add(self, exported: ExportedEntry) -> None:
         """Write one entry."""
 
-    def add_line(self, place: Place, line: bytes) -> None:
-        """Write the entry at `place`, whose line is written already."""
+    def add_lines(self, place: Place, lines: Sequence[bytes]) -> None:
+        """Write entries side by side, `place` the first, whose lines are made already."""
 
     def finish(self, told: Statement) -> Statement:
         """Write the last line and return the statement about all of it."""
@@ -74,12 +74,12 @@ class ExportStream:
 
     def add(self, exported: ExportedEntry) -> None:
         """Write one entry."""
-        self.add_line(exported.place, self._form.entry_line(exported))
+        self.add_lines(exported.place, [self._form.entry_line(exported)])
 
-    def add_line(self, place: Place, line: bytes) -> None:
-        """Write the entry at `place`, whose line is written already."""
-        self.tally.add(place)
-        self._stream.write(line)
+    def add_lines(self, place: Place, lines: Sequence[bytes]) -> None:
+        """Write entries side by side, `place` the first, whose lines are made already."""
+        self.tally.add(place, len(lines))
+        self._stream.writelines(lines)
 
     def finish(self, told: Statement) -> Statement:
         """Write the last line and return the statement about all of it."""
@@ -126,12 +126,12 @@ class ExportFile:
 
     def add(self, exported: ExportedEntry) -> None:
         """Write one entry."""
-        self.add_line(exported.place, self._form.entry_line(exported))
+        self.add_lines(exported.place, [self._form.entry_line(exported)])
 
-    def add_line(self, place: Place, line: bytes) -> None:
-        """Write the entry at `place`, whose line is written already."""
-        self.tally.add(place)
-        self._writable.write(line)
+    def add_lines(self, place: Place, lines: Sequence[bytes]) -> None:
+        """Write entries side by side, `place` the first, whose lines are made already."""
+        self.tally.add(place, len(lines))
+        self._writable.writelines(lines)
 
     def finish(self, told: Statement) -> Statement:
         """Write the last line, put the file in place, and return the statement about all of it."""

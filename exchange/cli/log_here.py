@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from exchange.audit import VerifierKey
 from exchange.audit.verify import KnownCheckpoint, Source
+from exchange.crypto import VerifyingKey
 
 
 @dataclass(frozen=True, slots=True)
@@ -13,4 +14,5 @@ class LogHere:
     source: Source
     keys: tuple[VerifierKey, ...] = ()
     known: tuple[KnownCheckpoint, ...] = ()
+    node_keys: tuple[VerifyingKey, ...] = ()
     remarks: tuple[str, ...] = ()

@@ -40,7 +40,7 @@ VERBS: Mapping[str, Verb] = {
     "status": Verb("serving", "Show the state of the instance on one screen."),
     "doctor": Verb("serving", "Check the configuration and say how to mend it; exit 1 where something must be mended."),
     "agreement": Verb("agreements", "Agreements between members."),
-    "audit": Verb("audit", "The audit log: verify it, and check what it owes you."),
+    "audit": Verb("audit", "The audit log: search it, verify it, and check what it owes you."),
     "client": Verb("clients", "Clients: enrolled systems and people (operator)."),
     "ca": Verb("clients", "Authorities whose client certificates are accepted."),
     "member": Verb("members", "Members: states and registered organisations (operator)."),

@@ -23,6 +23,8 @@ from exchange.wire import (
     ClientChange,
     ClientEnrolment,
     ClientListBody,
+    ClientRegistryBody,
+    EntryListBody,
     ErasureApproval,
     ErasureBody,
     ErasureRequest,
@@ -33,8 +35,12 @@ from exchange.wire import (
     MemberListBody,
     PulledPartBody,
     PulledReportBody,
+    ReadersBody,
+    RegistryLineBody,
     ReportBody,
     ReportListBody,
+    ReportRegistryBody,
+    ShownEntryBody,
     SimulationBody,
     SimulationRequest,
     VocabularyBody,
@@ -251,6 +257,36 @@ class ExchangeClient:
 
         yield from through_breaks(read, after, self._transport.pause)
 
+    def audit_page(self, after: str | None = None, limit: int = _PAGE, /, **filters: str | None) -> EntryListBody:
+        """Return one page of the log as this auditor may see it; `filters` are those of `GET /v1/audit/entries`."""
+        return self._get(EntryListBody, "/v1/audit/entries", _given({**filters, "after": after, "limit": limit}))
+
+    def audit_entries(self, **filters: str | None) -> Iterator[ShownEntryBody]:
+        """Yield every entry of the log that this auditor may see and that meets `filters`, newest first."""
+        after: str | None = None
+        while True:
+            page = self.audit_page(after, **filters)
+            yield from page.items
+            after = page.next
+            if after is None or not page.items:
+                return
+
+    def audit_entry(self, entry_id: str) -> ShownEntryBody:
+        """Return one entry of the log (auditor)."""
+        return self._get(ShownEntryBody, _path("/v1/audit/entries", entry_id))
+
+    def report_registry(self, report_id: str) -> Iterator[RegistryLineBody]:
+        """Yield who was given what of a report, oldest first (its originator's auditor)."""
+        return self._registry(ReportRegistryBody, _path("/v1/audit/reports", report_id, "registry"))
+
+    def client_registry(self, client_id: str) -> Iterator[RegistryLineBody]:
+        """Yield what a client was given, oldest first (its own member's auditor)."""
+        return self._registry(ClientRegistryBody, _path("/v1/audit/clients", client_id, "registry"))
+
+    def readers_on(self, report_id: str, on: str) -> ReadersBody:
+        """Return who could have read a report on a date or at a moment, and who did (its originator's auditor)."""
+        return self._get(ReadersBody, _path("/v1/audit/reports", report_id, "readers"), {"on": on})
+
     # ── personal data in the log ──────────────────────────────────────────────────────────────────────────────────────
 
     def request_erasure(self, erasure: ErasureRequest) -> ErasureBody:
@@ -274,6 +310,17 @@ class ExchangeClient:
     def _get(self, model: type[Answer], path: str, params: Mapping[str, str | int] | None = None) -> Answer:
         answer = self._transport.request("GET", path, may_repeat=True, body={"params": params or {}})
         return _parsed(model, answer.content)
+
+    def _registry(
+        self, model: type[ReportRegistryBody] | type[ClientRegistryBody], path: str
+    ) -> Iterator[RegistryLineBody]:
+        after: str | None = None
+        while True:
+            page = self._get(model, path, _given({"after": after}))
+            yield from page.items
+            after = page.next
+            if not page.items:
+                return
 
     def _post(self, model: type[Answer], path: str, sent: WireModel) -> Answer:
         body: Body = {"content": _sent(sent), "headers": _JSON}

@@ -70,6 +70,9 @@ class LogFolder:
         """Return None: there are no columns beside files."""
         return None
 
+    def personal_keys(self) -> None:
+        """Return None: no keys are shown."""
+
     def pending(self) -> Sequence[PendingEntry]:
         """Return nothing: what waits is no file yet."""
         return ()

@@ -110,6 +110,9 @@ class LogAddress:
         """Return None: columns are not shown."""
         return None
 
+    def personal_keys(self) -> None:
+        """Return None: no keys are shown."""
+
     def pending(self) -> Sequence[PendingEntry]:
         """Return nothing: what waits is not shown."""
         return ()

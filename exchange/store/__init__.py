@@ -6,6 +6,7 @@ client and agreement is kept; whatever the database does, callers see Unavailabl
 Does not: decide anything, open anything that is sealed, or let a table row out.
 """
 
+from exchange.store.history import History, ReportRecord, Span
 from exchange.store.log_rows import LogState
 from exchange.store.personal_keys import PersonalCustody, PersonalKeyRow
 from exchange.store.rows import (
@@ -32,6 +33,7 @@ from exchange.store.unit_of_work import UnitOfWork, UnrecordedChangeError
 __all__ = [
     "CallerRow",
     "ClassRow",
+    "History",
     "Hit",
     "Idempotency",
     "IdempotentReplay",
@@ -47,9 +49,11 @@ __all__ = [
     "PolicyState",
     "PostedRow",
     "PullRow",
+    "ReportRecord",
     "ReportRow",
     "Sealed",
     "Sought",
+    "Span",
     "Store",
     "UnitOfWork",
     "UnrecordedChangeError",

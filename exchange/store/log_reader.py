@@ -57,13 +57,15 @@ class LogReader:
 
     async def contents(self, log: int, start: int, stop: int) -> list[bytes]:
         """Return the bytes of the entries at these positions; LogDamagedError where one of them is missing."""
-        rows = await self._fetch(self._reads.contents, {"log": log, "start": start, "stop": stop})
-        for expected, row in enumerate(rows, start):
-            if row[0] != expected:
-                raise LogDamagedError(f"the store lacks the entry at position {expected}")
-        if len(rows) != stop - start:
-            raise LogDamagedError(f"the store lacks the entry at position {start + len(rows)}")
-        return [bytes(row[1]) for row in rows]
+        return [bytes(row[1]) for row in await self._side_by_side(self._reads.contents, log, start, stop)]
+
+    async def placed(self, log: int, start: int, stop: int) -> list[tuple[bytes, bytes]]:
+        """Return leaf hash and bytes of the entries at these positions, both as stored; LogDamagedError as `contents`.
+
+        Whether they belong together is for the reader to see.
+        """
+        rows = await self._side_by_side(self._reads.placed, log, start, stop)
+        return [(bytes(leaf_hash), bytes(content)) for _, content, leaf_hash in rows]
 
     async def bundle(self, log: int, path: BundlePath) -> list[bytes]:
         """Return the entries of a bundle, for `render_bundle`; LogDamagedError as `contents`."""
@@ -140,6 +142,16 @@ class LogReader:
         """Return how many entries of a log can be found by search: it follows the tree a moment behind."""
         ((last,),) = await self._fetch(self._reads.searched_last, {"log": log})
         return 0 if last is None else int(last) + 1
+
+    async def _side_by_side(self, statement: Statement, log: int, start: int, stop: int) -> Sequence[Row]:
+        """Return the rows of a statement, each beginning with its position, where not one is missing."""
+        rows = await self._fetch(statement, {"log": log, "start": start, "stop": stop})
+        for expected, row in enumerate(rows, start):
+            if row[0] != expected:
+                raise LogDamagedError(f"the store lacks the entry at position {expected}")
+        if len(rows) != stop - start:
+            raise LogDamagedError(f"the store lacks the entry at position {start + len(rows)}")
+        return rows
 
     async def _from_tiles(self, log: int, size: int, paths: Iterable[TilePath], work: Callable[[NodeReader], T]) -> T:
         """Return what `work` makes of the tree's nodes, from these tiles and no others."""

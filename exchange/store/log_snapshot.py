@@ -6,7 +6,7 @@ from dataclasses import dataclass, fields
 from sqlalchemy import and_, bindparam, exists, not_, select
 
 from exchange.audit import EntryColumns, TilePath
-from exchange.store import log_tables  # noqa: F401  fills the metadata
+from exchange.store import log_tables, personal_tables  # noqa: F401  fill the metadata
 from exchange.store.dialect import Parameters, Row, Sql, Statement
 from exchange.store.tables import table
 
@@ -34,6 +34,8 @@ class LogSnapshot:
         beside = and_(search.c.log == leaf.c.log, search.c.position == leaf.c.position)
         is_placed = exists().where(leaf.c.entry_id == entry.c.id)
         self._fetch = fetch
+        key = table("personal_key")
+        self._keys = sql.compile(select(key.c.kid, key.c.subject, key.c.period, key.c.destroyed_at))
         self._rows = sql.compile(
             select(leaf.c.position, leaf.c.leaf_hash, entry.c.content, *(search.c[name] for name in _COLUMNS))
             .select_from(leaf)
@@ -63,6 +65,11 @@ class LogSnapshot:
             )
             .order_by(cosigned.c.size, cosigned.c.witness)
         )
+
+    async def personal_keys(self) -> dict[str, tuple[str, str, bool]]:
+        """Return the keys of personal data by id: whose, of which period, and whether it is destroyed."""
+        rows = await self._fetch(self._keys, {})
+        return {kid: (subject, period, destroyed_at is not None) for kid, subject, period, destroyed_at in rows}
 
     async def rows(self, log: int, start: int, stop: int) -> list[SnapshotRow]:
         """Return what is kept at these positions, in order; positions of which nothing is kept are left out."""

@@ -29,6 +29,7 @@ class LogReads:
     leaf: Statement
     contents: Statement
     leaf_hashes: Statement
+    placed: Statement
     tiles: Statement
     checkpoint: Statement
     checkpoints_after: Statement
@@ -66,6 +67,12 @@ class LogReads:
             ),
             contents=sql.compile(
                 select(leaf.c.position, entry.c.content)
+                .join(entry, entry.c.id == leaf.c.entry_id)
+                .where(*in_range)
+                .order_by(leaf.c.position)
+            ),
+            placed=sql.compile(
+                select(leaf.c.position, entry.c.content, leaf.c.leaf_hash)
                 .join(entry, entry.c.id == leaf.c.entry_id)
                 .where(*in_range)
                 .order_by(leaf.c.position)

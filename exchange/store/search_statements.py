@@ -19,6 +19,11 @@ class Along(Enum):
     TIME = "at_micros"
     FACET = "facet"
     OWNER_FACET = "owner_facet"
+    OWNER_MEMBER = "owner_member"
+    OWNER_CLIENT = "owner_client"
+    MEMBER_SUBJECT = "member_subject"
+    OWNER_REASONS = "owner_reasons"
+    MEMBER_REASONS = "member_reasons"
     CLIENT = "actor_id"
     AGENCY = "agency"
     SUBJECT = "subject_id"
@@ -26,11 +31,11 @@ class Along(Enum):
     REASONS = "reasons"
 
 
-LISTED = (Along.FACET, Along.OWNER_FACET, Along.REASONS)
+LISTED = (Along.FACET, Along.OWNER_FACET, Along.REASONS, Along.OWNER_REASONS, Along.MEMBER_REASONS)
 """What has few values, so that they can be listed: by jumping from one to the next along the index."""
 
 _CONTENTS = "SELECT id, content FROM audit_entry WHERE "
-_LANE = ("lane_key", "lane_at", "lane_log", "lane_position")
+_LANE = ("lane_key", "lane_at", "lane_position")
 _EQUAL = {
     "member": "member",
     "agency": "agency",
@@ -106,12 +111,12 @@ def _walk(sql: Sql, along: Along, *, newest_first: bool) -> Statement:
     if sql.is_sqlite:
         place = {name: given.text(name) for name in _LANE}
         found = _stretch(given, along, place, newest_first=newest_first)
-        return given.statement(f"SELECT 0, at_micros, log, position, id FROM ({found})")  # noqa: S608  names of ours
-    kinds = ("text", "bigint", "bigint", "bigint")
+        return given.statement(f"SELECT 0, at_micros, position, id FROM ({found})")  # noqa: S608  names of ours
+    kinds = ("text", "bigint", "bigint")
     lanes = ", ".join(given.array(name, kind) for name, kind in zip(_LANE, kinds, strict=True))
     found = _stretch(given, along, {name: f"lane.{name}" for name in _LANE}, newest_first=newest_first)
     return given.statement(
-        "SELECT lane.number - 1, found.at_micros, found.log, found.position, found.id"  # noqa: S608  names of ours
+        "SELECT lane.number - 1, found.at_micros, found.position, found.id"  # noqa: S608  names of ours
         f" FROM unnest({lanes}) WITH ORDINALITY AS lane({', '.join(_LANE)}, number)"
         f" CROSS JOIN LATERAL ({found}) AS found"
     )
@@ -119,11 +124,11 @@ def _walk(sql: Sql, along: Along, *, newest_first: bool) -> Statement:
 
 def _stretch(given: _Numbered, along: Along, place: Mapping[str, str], *, newest_first: bool) -> str:
     beyond, towards, order = ("<", "<=", "DESC") if newest_first else (">", ">=", "ASC")
-    start = f"({place['lane_at']}, {place['lane_log']}, {place['lane_position']})"
+    start = f"({place['lane_at']}, {place['lane_position']})"
     wanted = [
         # The first bound is the one that begins the walk in the index, the second is exact.
         f"s.at_micros {towards} {place['lane_at']}",
-        f"(s.at_micros, s.log, s.position) {beyond} {start}",
+        f"(s.at_micros, s.position) {beyond} {start}",
         f"s.at_micros >= {given.number('since')}",
         f"s.at_micros < {given.number('until')}",
         *_filters(given),
@@ -131,8 +136,8 @@ def _stretch(given: _Numbered, along: Along, place: Mapping[str, str], *, newest
     if along is not Along.TIME:
         wanted.insert(0, f"s.{along.value} = {place['lane_key']}")
     return (
-        f"SELECT s.at_micros, s.log, s.position, s.id FROM audit_search s WHERE {' AND '.join(wanted)}"  # noqa: S608  names of ours
-        f" ORDER BY s.at_micros {order}, s.log {order}, s.position {order} LIMIT {given.number('share')}"
+        f"SELECT s.at_micros, s.position, s.id FROM audit_search s WHERE {' AND '.join(wanted)}"  # noqa: S608  names of ours
+        f" ORDER BY s.at_micros {order}, s.position {order} LIMIT {given.number('share')}"
     )
 
 

@@ -4,7 +4,7 @@ Steps: (1) the lanes that hold all that can be meant; (2) a few rows of each; (3
 the page does, for they may hold what belongs on it; (4) hand out the page, and so on.
 """
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from heapq import nlargest, nsmallest
 from math import ceil, sqrt
@@ -28,14 +28,16 @@ _FIRST, _LAST = -(2**62), 2**62
 
 
 class Place(NamedTuple):
-    """Where an entry stands in the order of time; entries of one microsecond in the order of the log."""
+    """Where an entry stands in the order of time; entries of one microsecond in the order of the log.
+
+    No two entries share both: one log follows another in time.
+    """
 
     at_micros: int
-    log: int
     position: int
 
 
-BEFORE_ALL, AFTER_ALL = Place(_FIRST, 0, -1), Place(_LAST, 2**31 - 1, 2**62)
+BEFORE_ALL, AFTER_ALL = Place(_FIRST, -1), Place(_LAST, _LAST)
 
 
 class Hit(NamedTuple):
@@ -51,13 +53,15 @@ class Sought:
     """What is searched for, in whose slice, from where, in which order.
 
     `member` None means the slice of the exchange itself; `treaties` are the agreements that `member` is or was a party
-    of; `levels` the names of the levels that the auditor's clearance may cover, None for all.
+    of; `levels` the names of the levels that the auditor's clearance may cover, None for all. `own` are those ids that
+    the filters name and that belong to `member`: its clients, reports and agreements.
     """
 
     criteria: Criteria
     member: str | None
     treaties: tuple[str, ...] = ()
     levels: frozenset[str] | None = None
+    own: frozenset[str] = frozenset()
     place: Place | None = None
     newest_first: bool = True
 
@@ -115,49 +119,85 @@ class Search:
 
     async def _keys(self) -> AsyncIterator[tuple[Along, str]]:
         sought, asked = self._sought, self._sought.criteria
-        narrow = ((Along.SUBJECT, asked.subject), (Along.CLIENT, asked.client), (Along.AGREEMENT, asked.agreement))
-        chosen = next(((along, key) for along, key in (*narrow, (Along.AGENCY, asked.agency)) if key is not None), None)
         if sought.member is not None and asked.agreement is not None and asked.agreement not in sought.treaties:
             return
+        narrow = (
+            (Along.SUBJECT, asked.subject),
+            (Along.CLIENT, asked.client),
+            (Along.AGREEMENT, asked.agreement),
+            (Along.AGENCY, asked.agency),
+        )
+        chosen = next(((along, key) for along, key in narrow if key is not None), None)
         if chosen is not None:
-            yield chosen
-        elif sought.member is not None:
-            async for lane in self._slice_keys(sought.member):
+            for lane in self._narrow_keys(*chosen):
                 yield lane
-        else:
-            async for lane in self._keys_of_all():
-                yield lane
+            return
+        walk = self._keys_of_all() if sought.member is None else self._slice_keys(sought.member)
+        async for lane in walk:
+            yield lane
 
-    async def _keys_of_all(self) -> AsyncIterator[tuple[Along, str]]:
-        asked = self._sought.criteria
-        if asked.reason is not None or asked.text is not None:
-            for reasons in await self._values(Along.REASONS, None):
-                if (asked.reason is None or asked.reason in reasons) and (asked.text is None or asked.text in reasons):
-                    yield Along.REASONS, reasons
-        elif asked.owner is not None:
-            for facet in await self._facets(Along.OWNER_FACET, asked.owner):
-                yield Along.OWNER_FACET, facet
-        elif self._sought.levels is None and (asked.member, asked.event, asked.outcome, asked.level) == (None,) * 4:
-            yield Along.TIME, ""
-        else:
-            for facet in await self._facets(Along.FACET, asked.member):
-                yield Along.FACET, facet
+    def _narrow_keys(self, along: Along, key: str) -> Iterator[tuple[Along, str]]:
+        """Yield the lanes for one id: of what is foreign, only that part which touches the member.
 
-    async def _slice_keys(self, member: str) -> AsyncIterator[tuple[Along, str]]:
-        asked = self._sought.criteria
-        if asked.member in {None, member}:
-            for facet in await self._facets(Along.FACET, member):
-                yield Along.FACET, facet
-        if asked.owner in {None, member}:
-            for facet in await self._facets(Along.OWNER_FACET, member):
-                yield Along.OWNER_FACET, facet
-        if (asked.owner, asked.level, asked.reason, asked.text) == (None,) * 4:
+        What others do among themselves is not even walked past: it must not cost anything that could be measured.
+        """
+        member = self._sought.member
+        if member is None or key in self._sought.own or along in {Along.AGREEMENT, Along.AGENCY}:
+            yield along, key
+        elif along is Along.SUBJECT:
+            yield Along.MEMBER_SUBJECT, f"{member}|{key}"
+        else:
+            yield Along.OWNER_CLIENT, f"{member}|{key}"
             for agreement in self._sought.treaties:
                 yield Along.SUBJECT, agreement
 
-    async def _facets(self, along: Along, member: str | None) -> list[str]:
+    async def _keys_of_all(self) -> AsyncIterator[tuple[Along, str]]:
+        asked = self._sought.criteria
+        if asked.asks_for_reasons:
+            for lane in await self._reasons(Along.REASONS, None):
+                yield lane
+        elif asked.owner is not None:
+            for lane in await self._facets(Along.OWNER_FACET, asked.owner):
+                yield lane
+        elif self._sought.levels is None and (asked.member, asked.event, asked.outcome, asked.level) == (None,) * 4:
+            yield Along.TIME, ""
+        else:
+            for lane in await self._facets(Along.FACET, asked.member):
+                yield lane
+
+    async def _slice_keys(self, member: str) -> AsyncIterator[tuple[Along, str]]:
+        asked = self._sought.criteria
+        if asked.asks_for_reasons:
+            for along in (Along.OWNER_REASONS, Along.MEMBER_REASONS):
+                for lane in await self._reasons(along, member):
+                    yield lane
+            return
+        if asked.member not in {None, member}:
+            yield Along.OWNER_MEMBER, f"{member}|{asked.member}"
+        elif asked.owner not in {None, member}:
+            yield Along.OWNER_MEMBER, f"{asked.owner}|{member}"
+        else:
+            for along in (Along.FACET, Along.OWNER_FACET):
+                for lane in await self._facets(along, member):
+                    yield lane
+        if asked.owner is None and asked.level is None:
+            for agreement in self._sought.treaties:
+                yield Along.SUBJECT, agreement
+
+    async def _reasons(self, along: Along, member: str | None) -> list[tuple[Along, str]]:
+        """Return the lanes of the reasons asked for; those of one refusal stand together, joined by commas."""
+        asked = self._sought.criteria
+        listed = [(value, value.rpartition("|")[2].split(",")) for value in await self._values(along, member)]
+        return [
+            (along, value)
+            for value, reasons in listed
+            if (asked.reason is None or asked.reason in reasons)
+            and (asked.text is None or any(asked.text in reason for reason in reasons))
+        ]
+
+    async def _facets(self, along: Along, member: str | None) -> list[tuple[Along, str]]:
         """Return the facets that may hold something: of the event, outcome and level asked for and not above."""
-        return [facet for facet in await self._values(along, member) if self._may_hold(along, facet)]
+        return [(along, facet) for facet in await self._values(along, member) if self._may_hold(along, facet)]
 
     def _may_hold(self, along: Along, facet: str) -> bool:
         sought, asked = self._sought, self._sought.criteria
@@ -167,7 +207,7 @@ class Search:
             for wanted, found in ((asked.event, event), (asked.outcome, outcome), (asked.level, level))
         )
         is_permitted = outcome == Outcome.PERMITTED.value
-        if not is_asked or (is_permitted and (asked.reason, asked.text) != (None, None)):
+        if not is_asked:
             return False
         if along is Along.FACET and sought.member is not None and not is_permitted:
             # Refusals of its own clients are shown whatever the label, but without it.
@@ -199,8 +239,8 @@ class Search:
         share = max(lane.share for lane in group)
         rows = await self._fetch(by_order[along], {**self._filters, **self._starts(group), "share": share})
         found: list[list[tuple[Place, str]]] = [[] for _ in group]
-        for number, at_micros, log, position, entry_id in rows:
-            found[number].append((Place(at_micros, log, position), entry_id))
+        for number, at_micros, position, entry_id in rows:
+            found[number].append((Place(at_micros, position), entry_id))
         for lane, more in zip(group, found, strict=True):
             more.sort(reverse=self._sought.newest_first)
             lane.waiting += more
@@ -213,7 +253,6 @@ class Search:
         lists: dict[str, list[str] | list[int]] = {
             "lane_key": [lane.key for lane in group],
             "lane_at": [end.at_micros for end in ends],
-            "lane_log": [end.log for end in ends],
             "lane_position": [end.position for end in ends],
         }
         return {name: values[0] if self._is_sqlite else values for name, values in lists.items()}

@@ -16,6 +16,14 @@ from exchange.store.batch import AppendJob, Job, KeyJob, PostJob, ProbeJob, Resu
 from exchange.store.cosigning import add_cosignature
 from exchange.store.dialect import Row, Sql, Statement, Value
 from exchange.store.engine import checked_url, is_sqlite, new_engine
+from exchange.store.history import (
+    History,
+    HistoryStatements,
+    ReportRecord,
+    read_client,
+    read_history,
+    read_report,
+)
 from exchange.store.log_reader import LogReader
 from exchange.store.log_rows import CosignatureRow
 from exchange.store.node_record import NodeRecord
@@ -93,6 +101,7 @@ class Store:
 
         self._hot = HotStatements.compiled(sql)
         self._search = SearchStatements.compiled(sql)
+        self._history = HistoryStatements.compiled(sql)
         self._is_sqlite = sql.is_sqlite
         self._sealer = sealer
         self._clock = clock
@@ -239,6 +248,18 @@ class Store:
         """Return the bytes of an audit entry, None where there is none."""
         rows = await self._database.fetch(self._search.content, {"entry_id": entry_id})
         return bytes(rows[0][1]) if rows else None
+
+    async def history(self, agreement_id: str, since: datetime, until: datetime) -> History:
+        """Return what held of everyone, and of one agreement, at some moment from `since` until `until` (exclusive)."""
+        return await read_history(self._database.fetch, self._history, agreement_id, since, until)
+
+    async def report_record(self, report_id: str) -> ReportRecord | None:
+        """Return what is known of a report without opening anything; None where there is none."""
+        return await read_report(self._database.fetch, self._history, report_id)
+
+    async def enrolled_client(self, client_id: str) -> Client | None:
+        """Return the current version of a client, revoked or not; None where there is none."""
+        return await read_client(self._database.fetch, self._history, client_id)
 
     async def personal_keys(self, kids: Sequence[str]) -> dict[str, PersonalKeyRow]:
         """Return the keys of personal data with these ids; one that was never made is left out."""

@@ -12,6 +12,8 @@ from sqlmodel import Field, SQLModel
 _Sequence = BigInteger().with_variant(Integer, "sqlite")
 # In the order of bytes on both databases, so that all facets of one member are one stretch of the index.
 _Facet = String().with_variant(String(collation="C"), "postgresql")
+# The whole order of a search: where only the time were in the index, PostgreSQL would sort all there is of one value.
+_IN_TIME = ("at_micros", "position")
 _CURRENT = text("superseded_at IS NULL")
 
 
@@ -23,9 +25,12 @@ def _current(name: str, column: str) -> Index:
     return Index(name, column, unique=True, sqlite_where=_CURRENT, postgresql_where=_CURRENT)
 
 
+_PAIRS = ("owner_member", "owner_client", "member_subject", "owner_reasons", "member_reasons")
+
+
 def _where_given(name: str, column: str) -> Index:
     given = text(f"{column} IS NOT NULL")
-    return Index(name, column, "at_micros", sqlite_where=given, postgresql_where=given)
+    return Index(name, column, *_IN_TIME, sqlite_where=given, postgresql_where=given)
 
 
 class PolicyStateTable(SQLModel, table=True):
@@ -209,10 +214,11 @@ class AuditSearchTable(SQLModel, table=True):
     __tablename__: ClassVar[str] = "audit_search"
     __table_args__ = (
         Index("audit_search_entry", "id", unique=True),
-        # Each ends in the time, in which order entries are found, and holds the rows of one value side by side.
-        Index("audit_search_at", "at_micros"),
-        Index("audit_search_facet", "facet", "at_micros"),
+        # Each holds the rows of one value side by side, in the order in which they are found.
+        Index("audit_search_at", *_IN_TIME),
+        Index("audit_search_facet", "facet", *_IN_TIME),
         _where_given("audit_search_owner_facet", "owner_facet"),
+        *(_where_given(f"audit_search_{name}", name) for name in _PAIRS),
         _where_given("audit_search_actor", "actor_id"),
         _where_given("audit_search_agency", "agency"),
         _where_given("audit_search_subject", "subject_id"),
@@ -250,6 +256,11 @@ class AuditSearchTable(SQLModel, table=True):
     result_count: int | None = None
     facet: str | None = Field(default=None, sa_type=_Facet)
     owner_facet: str | None = Field(default=None, sa_type=_Facet)
+    owner_member: str | None = None
+    owner_client: str | None = None
+    member_subject: str | None = None
+    owner_reasons: str | None = Field(default=None, sa_type=_Facet)
+    member_reasons: str | None = Field(default=None, sa_type=_Facet)
 
 
 class AuditOutboxTable(SQLModel, table=True):

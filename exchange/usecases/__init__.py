@@ -58,7 +58,9 @@ from exchange.usecases.personal import (
 from exchange.usecases.post_report import PostedAnswer, post_report
 from exchange.usecases.pull_report import PulledReport, pull_report
 from exchange.usecases.read_part import ReadPart, read_part
+from exchange.usecases.readers_on import CouldRead, DidRead, ReadersOn, readers_on
 from exchange.usecases.recording import record_rejection
+from exchange.usecases.registries import ClientRegistry, Leaf, ReportRegistry, client_registry, report_registry
 from exchange.usecases.search_entries import EntryQuery, FoundEntries, search_entries, show_entry
 from exchange.usecases.simulate_release import SimulatedReport, simulate_release
 
@@ -69,7 +71,10 @@ __all__ = [
     "CallerVocabulary",
     "Check",
     "ClearanceChange",
+    "ClientRegistry",
     "ClientView",
+    "CouldRead",
+    "DidRead",
     "Enrolment",
     "EntryQuery",
     "Erasure",
@@ -77,15 +82,18 @@ __all__ = [
     "ExportQuery",
     "FoundEntries",
     "FoundEntry",
+    "Leaf",
     "ListQuery",
     "ListedReports",
     "LogExport",
     "PostedAnswer",
     "PulledReport",
     "ReadPart",
+    "ReadersOn",
     "Readiness",
     "Recorded",
     "Recorder",
+    "ReportRegistry",
     "Revealed",
     "Services",
     "SimulatedReport",
@@ -98,6 +106,7 @@ __all__ = [
     "change_clearance",
     "change_standing",
     "check_readiness",
+    "client_registry",
     "close_record",
     "describe_caller",
     "describe_vocabulary",
@@ -119,10 +128,12 @@ __all__ = [
     "put_law_in_force",
     "read_entries",
     "read_part",
+    "readers_on",
     "record_rejection",
     "record_service",
     "record_visit",
     "remove_certificate",
+    "report_registry",
     "request_erasure",
     "resume_agreement",
     "resume_member",

@@ -58,17 +58,6 @@ class Gaze:
     treaties: tuple[str, ...]
     levels: frozenset[str] | None
 
-    def sought(self, criteria: Criteria, *, place: Place | None = None, newest_first: bool = True) -> Sought:
-        """Return `criteria` within this auditor's slice, as the store looks for it."""
-        return Sought(
-            criteria,
-            self.auditor.member,
-            self.treaties,
-            self.levels,
-            place=place,
-            newest_first=newest_first,
-        )
-
     def sees(self, content: bytes) -> EntryView | None:
         """Return what this auditor may see of an entry's bytes."""
         return view_of(parse_entry(content), self.auditor)
@@ -88,6 +77,15 @@ async def admit_auditor(services: Services, call: Call, *, event: EventName, sub
     clearance = client.clearance if client.clearance.is_current(call.now) else None
     auditor = Auditor(member, _covers(services, clearance))
     return Gaze(client, row.state, auditor, treaties, _levels(services, clearance))
+
+
+async def within_slice(
+    services: Services, gaze: Gaze, criteria: Criteria, *, place: Place | None = None, newest_first: bool = True
+) -> Sought:
+    """Return `criteria` within this auditor's slice, as the store looks for it."""
+    member = gaze.auditor.member
+    own = frozenset[str]() if member is None else await _own_of(services, gaze, criteria, member)
+    return Sought(criteria, member, gaze.treaties, gaze.levels, own, place=place, newest_first=newest_first)
 
 
 async def found_entries(
@@ -129,6 +127,17 @@ def label_of(fields: EntryLabel) -> Label:
         return Label(policy, classification, *(tuple(values) for values in sets))
     except ValueError as exc:
         raise MalformedError(f"an entry's label is not canonical: {exc}") from exc
+
+
+async def _own_of(services: Services, gaze: Gaze, criteria: Criteria, member: str) -> frozenset[str]:
+    """Return those ids in the filters that belong to `member`; asked alike of ids that are nobody's."""
+    own = {member, *gaze.treaties}
+    for asked in {criteria.client, criteria.subject} - {None}:
+        client = await services.store.enrolled_client(str(asked))
+        report = await services.store.report_record(str(asked))
+        owners = {None if client is None else client.member, None if report is None else report.originator}
+        own |= {str(asked)} if member in owners else set()
+    return frozenset(own)
 
 
 def _covers(services: Services, clearance: Clearance | None) -> Callable[[EntryLabel], bool]:

@@ -29,9 +29,12 @@ class Export:
 
 @dataclass(frozen=True, slots=True)
 class LogExport:
-    """The whole log as NDJSON, with the bytes as they are stored; `statement` is about all of it."""
+    """The whole log as NDJSON, with the bytes as they are stored; `statement` is about all of it.
 
-    lines: AsyncIterator[Sequence[tuple[Place, bytes]]]
+    `lines` are those of entries side by side, with the place of the first.
+    """
+
+    lines: AsyncIterator[tuple[Place, Sequence[bytes]]]
     statement: Statement
 
 

@@ -54,12 +54,7 @@ class _Stretch:
     log: int
     start: int
     size: int
-    leaves: Sequence[bytes]
-    contents: Sequence[bytes]
-
-    @property
-    def places(self) -> list[Place]:
-        return [Place(self.log, self.start + number) for number in range(len(self.contents))]
+    placed: Sequence[tuple[bytes, bytes]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,11 +120,11 @@ class SliceWalk:
 
     def _seen(self, stretch: _Stretch) -> Sequence[_Seen]:
         found = []
-        for place, leaf, content in zip(stretch.places, stretch.leaves, stretch.contents, strict=True):
+        for position, (leaf, content) in enumerate(stretch.placed, stretch.start):
             entry = parse_entry(content)
             view = view_of(entry, self._gaze.auditor)
             if view is not None and matches(view, self._query.criteria):
-                found.append(_Seen(place, leaf, content, entry, view))
+                found.append(_Seen(Place(stretch.log, position), leaf, content, entry, view))
         return found
 
     async def _proof(self, place: Place, size: int) -> tuple[bytes, ...]:
@@ -140,11 +135,12 @@ class SliceWalk:
 
 async def whole_lines(
     services: Services, after: Place | None, logs: Sequence[LogState]
-) -> AsyncIterator[Sequence[tuple[Place, bytes]]]:
-    """Yield every entry's place and line, with the bytes as they are stored."""
+) -> AsyncIterator[tuple[Place, Sequence[bytes]]]:
+    """Yield the lines of entries side by side, with their bytes as they are stored, and the place of the first."""
     async for stretch in _stretches(services, after, logs):
-        rows = zip(stretch.places, stretch.leaves, stretch.contents, strict=True)
-        yield [(place, whole_line(place, leaf, content)) for place, leaf, content in rows]
+        rows = enumerate(stretch.placed, stretch.start)
+        lines = [whole_line(stretch.log, position, leaf, content) for position, (leaf, content) in rows]
+        yield Place(stretch.log, stretch.start), lines
 
 
 def statement_of(at: datetime, after: Place | None, logs: Sequence[LogState]) -> Statement:
@@ -172,9 +168,7 @@ async def _stretches(services: Services, after: Place | None, logs: Sequence[Log
         first = after.position + 1 if after is not None and state.log == after.log else 0
         for start in range(first, state.size, _STRETCH):
             stop = min(start + _STRETCH, state.size)
-            contents = await reader.contents(state.log, start, stop)
-            leaves = await reader.leaf_hashes(state.log, start, stop)
-            yield _Stretch(state.log, start, state.size, leaves, contents)
+            yield _Stretch(state.log, start, state.size, await reader.placed(state.log, start, stop))
 
 
 def _counted(said: Statement, shown: Sequence[ExportedEntry]) -> Statement:

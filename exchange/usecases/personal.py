@@ -5,6 +5,7 @@ its own member's clients; everybody else sees the entry without it.
 """
 
 from collections.abc import Mapping, Sequence
+from typing import assert_never
 
 from exchange.audit import Entry, PersonalData, Unrevealed, open_personal
 from exchange.crypto import CryptoError, OpeningError, PersonalKey, SearchTokens, derive_key, personal_context
@@ -65,6 +66,8 @@ def personal_as_json(revealed: Revealed) -> dict[str, str] | str | None:
         case PersonalData(name=name, source=source, thumbprint=thumbprint):
             fields = {"name": name, "source": source, "thumbprint": thumbprint}
             return {field: value for field, value in fields.items() if value is not None}
+        case other:
+            assert_never(other)
 
 
 async def _unwrapped(services: Services, row: PersonalKeyRow | None) -> PersonalKey | Unrevealed:

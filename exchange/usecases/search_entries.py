@@ -13,7 +13,7 @@ from exchange.kernel import Fault, InvalidError, MalformedError, NotFoundError, 
 from exchange.members import Client
 from exchange.release import Reason
 from exchange.store import Hit, Place
-from exchange.usecases.auditing import FoundEntry, admit_auditor, found_entries, shown_as, with_personal
+from exchange.usecases.auditing import FoundEntry, admit_auditor, found_entries, shown_as, with_personal, within_slice
 from exchange.usecases.context import Call, Recorded, Services
 from exchange.usecases.recording import draft, named, on_record, refuse
 
@@ -22,7 +22,8 @@ _NUMBER_BYTES = 8
 _LONGEST_FILTER = 128
 """As long as the words of the vocabulary may be; nothing that an entry is found by is longer."""
 
-_BEGINNING = Place(0, 0, -1)
+BEGINNING = Place(0, -1)
+"""Before every entry."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +62,7 @@ async def search_entries(services: Services, call: Call, query: EntryQuery) -> R
         check_criteria(services, query.criteria)
         place = None if query.cursor is None else open_place(services, gaze.client, query.cursor)
     # (3) one more than asked for: whether anything follows is known, not guessed
-    sought = gaze.sought(query.criteria, place=place, newest_first=query.newest_first)
+    sought = await within_slice(services, gaze, query.criteria, place=place, newest_first=query.newest_first)
     found = await found_entries(services, gaze, sought, most=query.limit + 1)
     shown = await with_personal(services, gaze, [(hit.content, entry) for hit, entry in found[: query.limit]])
     # (4) INVARIANT: nothing of the log leaves before the entry about it is durable.
@@ -110,18 +111,14 @@ def open_place(services: Services, client: Client, cursor: str) -> Place:
         raise MalformedError(
             "the cursor in `after` was not given to this client: use `next` of your last page"
         ) from exc
-    at_micros, log, position = (
-        int.from_bytes(payload[start : start + _NUMBER_BYTES], signed=True)
-        for start in range(0, 3 * _NUMBER_BYTES, _NUMBER_BYTES)
-    )
-    return Place(at_micros, log, position)
+    return Place(*(int.from_bytes(payload[start : start + _NUMBER_BYTES], signed=True) for start in (0, _NUMBER_BYTES)))
 
 
 def _following(found: Sequence[tuple[Hit, FoundEntry]], query: EntryQuery, start: Place | None) -> Place | None:
     if query.newest_first and len(found) <= query.limit:
         return None
     shown = found[: query.limit]
-    return shown[-1][0].place if shown else start or _BEGINNING
+    return shown[-1][0].place if shown else start or BEGINNING
 
 
 def _cursor_purpose(client: Client) -> str:

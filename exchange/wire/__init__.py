@@ -29,7 +29,19 @@ from exchange.wire.answers import (
     TitledCode,
     VocabularyBody,
 )
-from exchange.wire.audit import EntryListBody, ExtentName, ShownEntryBody
+from exchange.wire.audit import (
+    ClientRegistryBody,
+    EntryListBody,
+    ExtentName,
+    PersonalBody,
+    ReaderBody,
+    ReadersBody,
+    ReadingAgencyBody,
+    ReadingClientBody,
+    RegistryLineBody,
+    ReportRegistryBody,
+    ShownEntryBody,
+)
 from exchange.wire.base import AnswerModel, WireModel, faults_of, parse_body, pointer_to, read_json
 from exchange.wire.erasures import ErasureApproval, ErasureBody, ErasureRequest
 from exchange.wire.log import ConsistencyBody
@@ -70,6 +82,7 @@ __all__ = [
     "ClientChange",
     "ClientEnrolment",
     "ClientListBody",
+    "ClientRegistryBody",
     "Consent",
     "ConsistencyBody",
     "CosignaturesBody",
@@ -93,12 +106,19 @@ __all__ = [
     "PartBody",
     "PartHeaderBody",
     "PartyBody",
+    "PersonalBody",
     "PolicyBody",
     "ProblemBody",
     "PulledPartBody",
     "PulledReportBody",
+    "ReaderBody",
+    "ReadersBody",
+    "ReadingAgencyBody",
+    "ReadingClientBody",
+    "RegistryLineBody",
     "ReportBody",
     "ReportListBody",
+    "ReportRegistryBody",
     "RuleBody",
     "ScopeBody",
     "ShownEntryBody",

@@ -5,8 +5,8 @@ from typing import Literal
 from pydantic import Field, JsonValue
 
 from exchange.audit import EntryView, Receipt
-from exchange.wire.base import AnswerModel
-from exchange.wire.words import Id
+from exchange.wire.base import AnswerModel, Instant
+from exchange.wire.words import Id, LabelBody, MemberCodeText, StandingName, StatusName
 
 ExtentName = Literal["whole", "others", "refusal"]
 
@@ -47,3 +47,101 @@ class EntryListBody(AnswerModel):
 
     items: list[ShownEntryBody]
     next: str | None
+
+
+class RegistryLineBody(AnswerModel):
+    """One access that was permitted. `entry` and `leaf` are its receipt: they prove that the log holds it.
+
+    `reports` are the reports whose headers a list showed; every other line is about one report.
+    """
+
+    at: Instant
+    event: str
+    client: str | None
+    member: str | None
+    agency: str | None
+    report: str | None
+    version: int | None
+    part: int | None
+    size_bytes: int | None
+    purpose: str | None
+    agreement: str | None
+    label: LabelBody | None
+    reports: list[str] | None
+    entry: Id
+    leaf: str
+
+
+class ReportRegistryBody(AnswerModel):
+    """A report and who was given what of it, oldest first."""
+
+    id: Id
+    version: int
+    originator: MemberCodeText
+    agreement: str
+    scope: str
+    kind: str
+    topic: str
+    label: LabelBody
+    posted_at: Instant
+    valid_until: Instant | None
+    status: StatusName
+    items: list[RegistryLineBody]
+    next: str
+
+
+class ClientRegistryBody(AnswerModel):
+    """A client and what it was given, oldest first."""
+
+    id: Id
+    name: str
+    member: MemberCodeText
+    agency: str
+    standing: StandingName
+    items: list[RegistryLineBody]
+    next: str
+
+
+class ReadingClientBody(AnswerModel):
+    """A client that could have read, from when on, and how much."""
+
+    id: Id
+    view: Literal["full", "tear-line"]
+    since: Instant
+
+
+class ReadingAgencyBody(AnswerModel):
+    """How many clients of an agency could have read; `clients` is null for another member's, which are its to know."""
+
+    member: MemberCodeText
+    agency: str
+    full: int
+    tear_line: int
+    clients: list[ReadingClientBody] | None
+
+
+class ReaderBody(AnswerModel):
+    """A client that did read: how often, when first and last, and the entry of the first time."""
+
+    client: str
+    member: str
+    agency: str
+    count: int
+    first: Instant
+    last: Instant
+    entry: Id
+
+
+class ReadersBody(AnswerModel):
+    """Who could have read a report in a period, and who did.
+
+    `laws` are the digests of the policy files in force then, `law` the one whose rules were asked.
+    """
+
+    id: Id
+    since: Instant
+    until: Instant
+    could: list[ReadingAgencyBody]
+    did: list[ReaderBody]
+    laws: list[str]
+    law: str

@@ -24,14 +24,24 @@ AGREEMENT_OF_TWO = AGREEMENT.replace("[GBR, NOR, DNK]", "[GBR, ESP]").replace("[
 
 METHODS = ("GET", "HEAD", "PUT", "POST", "PATCH", "DELETE", "OPTIONS")
 
+# The exchange's auditor sees what happened to everything, and still no report.
+AUDIT_OUTSIDERS = ("NOR auditor", "DNK reader", "NOR releaser", "NOR operator", "operator")
+
 # For whom the hidden things do not exist, by the path segment before an id.
 OUTSIDERS = {
     "reports": ("DNK reader", "NOR junior", "NOR releaser", "operator", "auditor"),
     "agreements": ("DNK reader", "NOR signatory", "NOR operator", "auditor"),
     "clients": ("DNK reader", "NOR operator", "auditor"),
-    "entries": ("NOR auditor", "DNK reader", "NOR operator", "operator"),
+    "entries": AUDIT_OUTSIDERS,
     "erasures": ("DNK reader", "NOR operator", "NOR auditor"),
 }
+
+
+def outsiders_of(path: str) -> tuple[str, ...]:
+    """Return for whom what is hidden behind `path` does not exist."""
+    segment = segment_of(path) or ""
+    is_about_reports = path.startswith("/v1/audit/") and segment in {"reports", "clients"}
+    return AUDIT_OUTSIDERS if is_about_reports else OUTSIDERS[segment]
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,18 @@ from typing import Any
 
 import pytest
 
-from tests.attacks.hidden import METHODS, OUTSIDERS, Api, Hidden, filled, kept_state, random_id, report_body, seen
+from tests.attacks.hidden import (
+    METHODS,
+    OUTSIDERS,
+    Api,
+    Hidden,
+    filled,
+    kept_state,
+    outsiders_of,
+    random_id,
+    report_body,
+    seen,
+)
 from tests.attacks.hidden import segment_of as segment_before_id
 
 WRITES: list[dict[str, Any]] = [
@@ -28,6 +39,7 @@ READS: list[dict[str, Any]] = [
     {"headers": {"Exchange-Purpose": "no-such-purpose"}},
     {"headers": {"Accept": "application/pdf"}},
     {"params": {"version": "1"}},
+    {"params": {"on": "2026-06-01"}},
 ]
 
 
@@ -69,7 +81,7 @@ async def test_01_hidden_and_absent_are_one_answer_on_every_route(api: Api, hidd
         differences(api, path, method, hidden_id, name)
         for path, method, hidden_id in attacks(api, hidden)
         if segment_before_id(path) == segment
-        for name in OUTSIDERS[segment]
+        for name in outsiders_of(path)
     ]
     told = [line for lines in await asyncio.gather(*found) for line in lines]
 

@@ -19,7 +19,7 @@ from exchange.kernel import system_clock
 from exchange.settings import load_settings
 from exchange.store import Store
 from tests.support.house import House, done
-from tests.support.store import draft, run_apart
+from tests.support.store import NODE_KEY, draft, run_apart
 from tests.support.syslog_receiver import SyslogReceiver, make_receiver_files
 
 MANY = 12_000
@@ -38,15 +38,15 @@ def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
     run_apart(lambda: asyncio.run(_fill(home.folder)))
     with running_server(home.folder, base / "serve.log") as url:
         home.url = url
-        _wait_until(lambda: int(home.operate("status", "--json").json["log_waiting"]) == 0)
+        _wait_until(lambda: int(home.operate("status", "--json").json["log_size"]) > MANY)
         yield home
 
 
 async def _fill(folder: Path) -> None:
     url = load_settings(folder).database_url_with_password()
-    store = await Store.open(url, node="filler", clock=system_clock, randomness=os.urandom)
+    store = await Store.open(url, node="filler", clock=system_clock, randomness=os.urandom, identity=NODE_KEY)
     for _ in range(MANY // 1000):
-        await asyncio.gather(*(store.append(draft()) for _ in range(1000)))
+        await asyncio.gather(*(store.append(draft(source="host")) for _ in range(1000)))
     await store.close()
 
 

@@ -315,7 +315,7 @@ async def test_cursor_serves_whom_it_was_given_to(audited: Audited, thief: str) 
     world, query = audited.world, EntryQuery(limit=2)
     page = (await usecases.search_entries(world.services, world.call("DNK auditor"), query)).value
     assert page.next is not None
-    forged = seal_token(world.services.cursor_key, "log cursor of nobody", bytes(24), bytes(12))
+    forged = seal_token(world.services.cursor_key, "log cursor of nobody", bytes(16), bytes(12))
     for cursor in (page.next, page.next[:-1], forged, "", "x" * 80):
         made = await world.attempt(
             usecases.search_entries(world.services, world.call(thief), replace(query, cursor=cursor))

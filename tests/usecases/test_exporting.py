@@ -257,7 +257,7 @@ async def test_proof_beside_an_entry_holds_in_the_checkpoint(audited):
 
 async def lines_at_host(world: World, **asked: Any) -> tuple[list[bytes], Statement]:
     exported = (await usecases.export_log(world.services, world.call(None), **asked)).value
-    return [line async for lines in exported.lines for _, line in lines], exported.statement
+    return [line async for _, lines in exported.lines for line in lines], exported.statement
 
 
 async def test_host_exports_every_byte_of_the_log(audited):
@@ -294,12 +294,12 @@ async def test_later_log_is_exported_behind_the_earlier_one(audited, monkeypatch
     state = await audited.services.store.log.state()
     asked: list[tuple[int, int, int]] = []
 
-    async def contents(log: int, start: int, stop: int) -> list[bytes]:
+    async def placed(log: int, start: int, stop: int) -> list[tuple[bytes, bytes]]:
         asked.append((log, start, stop))
         return []
 
     later = type(state)(2, "other", "", 3, b"", 0, b"", None)
-    monkeypatch.setattr(audited.services.store.log, "contents", contents)
+    monkeypatch.setattr(audited.services.store.log, "placed", placed)
     for after in (None, Place(1, state.size - 1), Place(2, 0)):
         async for _ in exporting._stretches(audited.services, after, [state, later]):
             pass

@@ -94,6 +94,7 @@ def world_services() -> Callable[[Log], Any]:
     class Ready(Services):
         custodian = SimpleNamespace(check=AsyncMock())
         law = SimpleNamespace(digest="")
+        witnessing = SimpleNamespace(quorum_seconds=None)
 
     return Ready
 

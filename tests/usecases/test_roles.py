@@ -110,6 +110,9 @@ USE_CASES: list[tuple[str, Act, frozenset[Role], str]] = [
         "release.simulated",
     ),
     ("search_entries", lambda w, c, _: usecases.search_entries(w.services, c, EntryQuery()), AUDITOR, "audit.searched"),
+    ("report_registry", lambda w, c, r: usecases.report_registry(w.services, c, r), AUDITOR, "audit.read"),
+    ("client_registry", lambda w, c, _: usecases.client_registry(w.services, c, ABSENT), AUDITOR, "audit.read"),
+    ("readers_on", lambda w, c, r: usecases.readers_on(w.services, c, r, NOW), AUDITOR, "audit.read"),
     ("show_entry", lambda w, c, _: usecases.show_entry(w.services, c, ABSENT), AUDITOR, "audit.read"),
 ]
 USE_CASES += [

@@ -37,10 +37,9 @@ def entry_line(exported: ExportedEntry) -> bytes:
     return b"%b%b%b}\n" % (orjson.dumps(fields)[:-1], _ENTRY_MARK, content)
 
 
-def whole_line(place: Place, leaf: bytes, content: bytes) -> bytes:
+def whole_line(log: int, position: int, leaf: bytes, content: bytes) -> bytes:
     """Return the line of one entry whose bytes nobody needs to look into."""
-    head = b'{"log":%d,"position":%d,"leaf":"%b"' % (*place, base64.b64encode(leaf))
-    return b"%b%b%b}\n" % (head, _ENTRY_MARK, content)
+    return b'{"log":%d,"position":%d,"leaf":"%b","entry":%b}\n' % (log, position, base64.b64encode(leaf), content)
 
 
 def statement_line(statement: Statement) -> bytes:

@@ -9,7 +9,7 @@ from exchange.audit.verify.expectations import Expectations, KnownCheckpoint, Li
 from exchange.audit.verify.findings import Finding, Step, Verification
 from exchange.audit.verify.log import verify_log
 from exchange.audit.verify.receipts import prove_receipt, signed_head
-from exchange.audit.verify.source import KeptCheckpoint, PendingEntry, Source, StoredEntry
+from exchange.audit.verify.source import KeptCheckpoint, PendingEntry, PersonalKeyState, Source, StoredEntry
 
 __all__ = [
     "Expectations",
@@ -18,6 +18,7 @@ __all__ = [
     "KnownCheckpoint",
     "Limits",
     "PendingEntry",
+    "PersonalKeyState",
     "Source",
     "Step",
     "StoredEntry",

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from exchange.audit.log_policy import LogPolicy
 from exchange.audit.note_keys import VerifierKey
+from exchange.crypto import VerifyingKey
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,11 +35,13 @@ class Expectations:
     """What must hold. INVARIANT: every one of `log_keys` must have signed; none of them comes from the log itself.
 
     `now_micros` is the auditor's own time, None where it must not matter. `policy` names the witnesses and how many of
-    them must stand behind the log; None where no witness is asked for. Its logs are not looked at.
+    them must stand behind the log; None where no witness is asked for. Its logs are not looked at. Without `node_keys`
+    nobody looks whether the nodes signed for their entries.
     """
 
     log_keys: tuple[VerifierKey, ...]
     now_micros: int | None = None
     known: tuple[KnownCheckpoint, ...] = ()
     limits: Limits = Limits()
+    node_keys: tuple[VerifyingKey, ...] = ()
     policy: LogPolicy | None = None

@@ -3,7 +3,8 @@
 Steps: (1) the newest checkpoint is signed by every key of the log; (2) enough witnesses stand behind it; (3) the tree,
 recomputed from the entries' own bytes, has that root, and every tile is part of it; (4) every older checkpoint, kept
 by whomever, is a beginning of this tree; (5) every entry is in canonical form, (6) its columns say what its bytes say,
-(7) its time fits when it was signed; (8) what is recorded does not wait for its place in the tree.
+(7) its time fits when it was signed; (8) its node signed for it, and for none that is missing; (9) what is recorded
+does not wait for its place in the tree; (10) personal data is gone only where two persons erased it.
 """
 
 from collections.abc import Callable, Mapping
@@ -19,8 +20,10 @@ from exchange.audit.verify.checkpoints import (
     open_checkpoint,
 )
 from exchange.audit.verify.entries import EntryChecks, entry_id_at
+from exchange.audit.verify.erasures import ErasureChecks
 from exchange.audit.verify.expectations import Expectations
 from exchange.audit.verify.findings import Finding, Findings, Step, Verification
+from exchange.audit.verify.nodes import NodeChecks
 from exchange.audit.verify.source import KeptCheckpoint, Source
 from exchange.audit.verify.time_windows import TimeWindows
 from exchange.audit.verify.tree import Recomputation
@@ -48,11 +51,11 @@ def verify_log(source: Source, expected: Expectations, progress: Progress | None
     marks = _older_marks(source, expected, findings, witnesses)
     witnesses.take(newest)
     names, lag = witnesses.conclude(newest)
-    # (3), (5), (6), (7) in one pass
-    roots, entries = _passed(source, expected, findings, (newest, marks), progress)
+    # (3), (5) to (8), (10) in one pass
+    roots, entries, notes = _passed(source, expected, findings, (newest, marks), progress)
     # (4) none of them tells another history
     compare_marks(marks, newest.checkpoint.size, roots, findings)
-    # (8) nothing waits
+    # (9) nothing waits
     _check_pending(source, expected, findings)
     return Verification(
         origin=newest.checkpoint.origin,
@@ -64,7 +67,7 @@ def verify_log(source: Source, expected: Expectations, progress: Progress | None
         witnesses=names,
         findings=tuple(_named(source, finding, newest.checkpoint.size) for finding in findings.found()),
         counts=findings.counts(),
-        notes=(*_notes(source, newest), *(() if lag is None else (lag,))),
+        notes=(*_notes(source, expected, newest), *notes, *(() if lag is None else (lag,))),
     )
 
 
@@ -74,20 +77,22 @@ def _passed(
     findings: Findings,
     signed: tuple[OpenedCheckpoint, list[Mark]],
     progress: Progress | None,
-) -> tuple[Mapping[int, bytes], int]:
-    """Return the recomputed roots by size, and how many entries were looked into."""
+) -> tuple[Mapping[int, bytes], int, tuple[str, ...]]:
+    """Return the recomputed roots by size, how many entries were looked into, and notes on them."""
     newest, marks = signed
     in_order = _in_order([*marks, _mark_of(newest)])
     check_times(in_order, expected.limits.ahead_seconds, findings)
     size, root = newest.checkpoint.size, newest.checkpoint.root
     tree = Recomputation(source, size, root, (mark.size for mark in marks))
-    checks = EntryChecks(source, TimeWindows(in_order, expected.limits), findings)
+    nodes, erasures = NodeChecks(expected.node_keys), ErasureChecks(source)
+    observers = (nodes.observe, erasures.observe)
+    checks = EntryChecks(source, TimeWindows(in_order, expected.limits), findings, observers=observers)
     for leaves in tree.leaves(findings):
         checks.take(leaves)
         if progress is not None:
             progress(leaves.path.start + leaves.path.width, size)
     _compare_root(newest, tree.roots, findings)
-    return tree.roots, checks.seen
+    return tree.roots, checks.seen, (*nodes.conclude(findings), *erasures.conclude(findings))
 
 
 def _newest(source: Source, expected: Expectations, findings: Findings) -> OpenedCheckpoint | None:
@@ -143,10 +148,12 @@ def _in_order(marks: list[Mark]) -> list[Mark]:
     return sorted(marks, key=lambda mark: mark.size)
 
 
-def _notes(source: Source, newest: OpenedCheckpoint) -> tuple[str, ...]:
+def _notes(source: Source, expected: Expectations, newest: OpenedCheckpoint) -> tuple[str, ...]:
     notes = []
     if not source.has_entries:
         notes.append("there are no entries here: their hashes were verified, not what they say")
+    elif not expected.node_keys:
+        notes.append("no key of a node was given: whether the nodes signed for their entries was not looked at")
     if newest.at_micros is None:
         notes.append("no signature states a time: entries were compared with each other only")
     return tuple(notes)

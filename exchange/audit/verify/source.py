@@ -1,6 +1,6 @@
 """Where a log is read from: a folder of tiles, an address, a database; the verifier believes none of them."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -32,6 +32,15 @@ class PendingEntry:
     at_micros: int
 
 
+@dataclass(frozen=True, slots=True)
+class PersonalKeyState:
+    """What a key of personal data is for, and whether it was destroyed."""
+
+    subject: str
+    period: str
+    is_destroyed: bool
+
+
 class Source(Protocol):
     """A log as somebody hands it over. A path's width is how much of a tile or bundle the log's size has.
 
@@ -59,3 +68,6 @@ class Source(Protocol):
 
     def pending(self) -> Iterable[PendingEntry]:
         """Return what is recorded and not yet in the tree."""
+
+    def personal_keys(self) -> Mapping[str, PersonalKeyState] | None:
+        """Return the keys of personal data by their ids; None where the source does not know of them."""

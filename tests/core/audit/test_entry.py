@@ -147,6 +147,11 @@ def test_columns_of_a_full_entry():
         "result_count": 2,
         "facet": "NOR|report.read|refused|SECRET",
         "owner_facet": "GBR|report.read|refused|SECRET",
+        "owner_member": "GBR|NOR",
+        "owner_client": "GBR|client-1",
+        "member_subject": "NOR|report-1",
+        "owner_reasons": "GBR|not-a-party,recalled",
+        "member_reasons": None,
     }
 
 

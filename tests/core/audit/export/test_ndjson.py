@@ -29,7 +29,7 @@ def test_line_holds_the_canonical_bytes_unchanged():
 def test_line_of_whole_bytes_is_the_same_line():
     exported = dataclasses.replace(at_place(FULL), personal={})
 
-    assert ndjson.whole_line(exported.place, exported.leaf, exported.content) == ndjson.entry_line(exported)
+    assert ndjson.whole_line(*exported.place, exported.leaf, exported.content) == ndjson.entry_line(exported)
 
 
 def test_proof_personal_and_extent_stand_before_the_entry():

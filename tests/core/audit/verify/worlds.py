@@ -66,6 +66,7 @@ class World:
     tiles: dict = field(default_factory=dict)
     checkpoints: list = field(default_factory=list)
     waiting: list = field(default_factory=list)
+    keys: dict | None = None
     has_entries: bool = True
     has_columns: bool = True
 
@@ -118,6 +119,9 @@ class World:
 
     def pending(self):
         return self.waiting
+
+    def personal_keys(self):
+        return self.keys
 
     # ── tried ──
 

@@ -1,0 +1,200 @@
+"""`exchange audit search | show | registry | readers`: an auditor finds its way through the log, in its own slice."""
+
+from collections.abc import Mapping
+from datetime import datetime
+from itertools import islice
+from typing import Annotated
+
+import typer
+from pydantic import JsonValue
+
+from exchange.cli import output
+from exchange.cli.audit_group import audits
+from exchange.cli.verbs import JsonOption, day_or_moment, member_verb
+from exchange.client import ExchangeClient
+from exchange.kernel import InvalidError, rfc3339
+from exchange.wire import PersonalBody, ReadersBody, ReadingClientBody, RegistryLineBody, ShownEntryBody
+
+LimitOption = Annotated[int, typer.Option("--limit", metavar="N", min=1, help="At most so many.")]
+_DEFAULT_LIMIT = 100
+
+
+@audits.command("search")
+@member_verb
+def search(
+    client: ExchangeClient,
+    since: Annotated[str | None, typer.Option("--since", metavar="TIME", help="From this date or time on.")] = None,
+    until: Annotated[str | None, typer.Option("--until", metavar="TIME", help="Before this date or time.")] = None,
+    member: Annotated[str | None, typer.Option("--member", metavar="CODE", help="Whose clients acted.")] = None,
+    agency: Annotated[str | None, typer.Option("--agency", metavar="A", help="Which agency's.")] = None,
+    actor: Annotated[str | None, typer.Option("--client", metavar="ID", help="Which client.")] = None,
+    report: Annotated[str | None, typer.Option("--report", metavar="ID", help="What was done to a report.")] = None,
+    subject: Annotated[
+        str | None, typer.Option("--subject", metavar="ID", help="... to an agreement, client or another thing.")
+    ] = None,
+    owner: Annotated[str | None, typer.Option("--owner", metavar="CODE", help="Whose it is.")] = None,
+    agreement: Annotated[str | None, typer.Option("--agreement", metavar="ID", help="Under which agreement.")] = None,
+    event: Annotated[str | None, typer.Option("--event", metavar="E", help="Such as report.read.")] = None,
+    outcome: Annotated[str | None, typer.Option("--outcome", metavar="O", help="permitted, refused, failed.")] = None,
+    level: Annotated[str | None, typer.Option("--level", metavar="L", help="Of the label, such as SECRET.")] = None,
+    reason: Annotated[str | None, typer.Option("--reason", metavar="R", help="Such as above-clearance.")] = None,
+    text: Annotated[str | None, typer.Option("--text", metavar="TEXT", help="In a reason.")] = None,
+    oldest: Annotated[bool, typer.Option("--oldest", help="The oldest first.")] = False,
+    limit: LimitOption = _DEFAULT_LIMIT,
+    as_json: JsonOption = False,
+) -> None:
+    """Search the log (auditor): your member's slice, or all of it as the exchange's auditor; newest first."""
+    filters = {
+        "since": _moment(since),
+        "until": _moment(until),
+        "member": member,
+        "agency": agency,
+        "client": actor,
+        "report": report,
+        "subject": subject,
+        "owner": owner,
+        "agreement": agreement,
+        "event": event,
+        "outcome": outcome,
+        "level": level,
+        "reason": reason,
+        "text": text,
+        "order": "oldest" if oldest else None,
+    }
+    found = list(islice(client.audit_entries(**filters), limit))
+    if as_json:
+        output.show_json([entry.model_dump(mode="json") for entry in found])
+        return
+    output.show_table(("time", "who", "did", "to", "outcome", "why", "level", "id"), [_row(entry) for entry in found])
+
+
+@audits.command("show")
+@member_verb
+def show(
+    client: ExchangeClient,
+    id: Annotated[str, typer.Argument(metavar="ID", help="The entry's id.")],  # noqa: A002
+    as_json: JsonOption = False,
+) -> None:
+    """Show one entry of the log, with its leaf hash (auditor)."""
+    found = client.audit_entry(id)
+    if as_json:
+        output.show_json(found.model_dump(mode="json"))
+        return
+    fields = {name: _told(value) for name, value in found.entry.items()}
+    personal = found.personal
+    if isinstance(personal, PersonalBody):
+        fields |= {f"personal {name}": value for name, value in personal.model_dump(exclude_none=True).items()}
+    elif personal is not None:
+        fields["personal"] = personal
+    output.show_record({**fields, "leaf": found.leaf, "shown": found.extent})
+
+
+@audits.command("registry")
+@member_verb
+def registry(
+    client: ExchangeClient,
+    report: Annotated[str | None, typer.Argument(metavar="[REPORT]", help="Who was given it, and when.")] = None,
+    of: Annotated[str | None, typer.Option("--client", metavar="ID", help="What a client was given instead.")] = None,
+    limit: LimitOption = _DEFAULT_LIMIT,
+    as_json: JsonOption = False,
+) -> None:
+    """Show who received what, when: of a report (its originator's auditor) or of a client (its own member's)."""
+    if (report is None) == (of is None):
+        raise InvalidError("of what? name a report, or a client with `--client`: one of the two")
+    walk = client.report_registry(report) if report is not None else client.client_registry(str(of))
+    lines = list(islice(walk, limit))
+    if as_json:
+        output.show_json([line.model_dump(mode="json") for line in lines])
+        return
+    columns = ("time", "event", "member", "agency", "client", "report", "part", "bytes", "purpose", "entry")
+    output.show_table(columns, [_registry_row(line) for line in lines])
+
+
+@audits.command("readers")
+@member_verb
+def readers(
+    client: ExchangeClient,
+    report: Annotated[str, typer.Argument(metavar="REPORT", help="The report's id.")],
+    on: Annotated[str, typer.Option("--on", metavar="DATE", help="A date (UTC), or a moment with its offset.")],
+    as_json: JsonOption = False,
+) -> None:
+    """Say who could have read a report on a day, and who did (its originator's auditor)."""
+    found = client.readers_on(report, on)
+    if as_json:
+        output.show_json(found.model_dump(mode="json"))
+        return
+    _show_readers(found)
+
+
+def _show_readers(found: ReadersBody) -> None:
+    could = [(each.member, each.agency, each.full, each.tear_line, _clients(each.clients)) for each in found.could]
+    period = f"{_shown(found.since)} to {_shown(found.until)}"
+    output.show_table(("member", "agency", "whole", "tear-line", "clients"), could, title=f"could have read, {period}")
+    did = [
+        (each.member, each.agency, each.client, each.count, _shown(each.first), _shown(each.last), each.entry)
+        for each in found.did
+    ]
+    columns = ("member", "agency", "client", "times", "first", "last", "first entry")
+    output.show_table(columns, did, title="did read")
+    if found.laws != [found.law]:
+        output.warn("other policy files were in force then: the rules asked are those of today")
+
+
+def _row(found: ShownEntryBody) -> tuple[object, ...]:
+    entry = found.entry
+    reasons = entry.get("reasons")
+    return (
+        str(entry.get("ts", ""))[:19].replace("T", " "),
+        _who(entry),
+        entry.get("type"),
+        _object(entry),
+        entry.get("decision"),
+        ", ".join(map(str, reasons)) if isinstance(reasons, list) else "",
+        _within(entry, "label", "classification"),
+        found.id,
+    )
+
+
+def _registry_row(line: RegistryLineBody) -> tuple[object, ...]:
+    about = f"{len(line.reports)} headers" if line.reports is not None else line.report
+    who = (line.member, line.agency, line.client)
+    return (_shown(line.at), line.event, *who, about, line.part, line.size_bytes, line.purpose, line.entry)
+
+
+def _who(entry: Mapping[str, JsonValue]) -> str:
+    known = _within(entry, "actor", "id")
+    if known is None:
+        return str(_within(entry, "actor", "kind") or "")
+    return f"{entry.get('member')}/{entry.get('agency')} {known}"
+
+
+def _object(entry: Mapping[str, JsonValue]) -> str:
+    kind, known = _within(entry, "object", "type"), _within(entry, "object", "id")
+    if kind is not None:
+        return f"{kind} {known}"
+    count = entry.get("result_count")
+    return "" if count is None else f"{count} found"
+
+
+def _within(entry: Mapping[str, JsonValue], name: str, inner: str) -> JsonValue:
+    value = entry.get(name)
+    return value.get(inner) if isinstance(value, dict) else None
+
+
+def _told(value: JsonValue) -> str:
+    if isinstance(value, dict):
+        return ", ".join(f"{name}: {_told(inner)}" for name, inner in value.items())
+    return ", ".join(map(_told, value)) if isinstance(value, list) else str(value)
+
+
+def _clients(shown: list[ReadingClientBody] | None) -> str:
+    return "its own to know" if shown is None else ", ".join(one.id for one in shown)
+
+
+def _moment(text: str | None) -> str | None:
+    moment = day_or_moment(text)
+    return None if moment is None else rfc3339(moment)
+
+
+def _shown(moment: datetime) -> str:
+    return moment.strftime("%Y-%m-%d %H:%M:%SZ")

@@ -1,0 +1,194 @@
+"""Registries for auditors: who received what, and who could have read a report on a day."""
+
+from collections.abc import Mapping
+from datetime import UTC, date, datetime, time, timedelta
+from itertools import groupby
+from typing import Any
+
+from starlette.responses import Response
+
+from exchange.entrypoints.api.parameters import CLIENT_ID, EVERYWHERE, LIMIT, REPORT_ID
+from exchange.entrypoints.http.routing import Endpoint, Operation, Parameter, answered
+from exchange.entrypoints.http.visit import Visit, read_query, whole_number
+from exchange.kernel import Fault, InvalidError, MalformedError, parse_rfc3339
+from exchange.release import View
+from exchange.usecases import CouldRead, FoundEntry, Leaf, ReadersOn, client_registry, readers_on, report_registry
+from exchange.wire import (
+    ClientRegistryBody,
+    LabelBody,
+    ReaderBody,
+    ReadersBody,
+    ReadingAgencyBody,
+    ReadingClientBody,
+    RegistryLineBody,
+    ReportRegistryBody,
+)
+
+_LARGEST_PAGE = 500
+_AFTER = Parameter("after", "query", "`next` of an earlier page.")
+
+REPORT_REGISTRY = Operation(
+    method="GET",
+    path="/v1/audit/reports/{id}/registry",
+    action="audit.report-registry",
+    summary="Who was given what of a report, and when: for its originator's auditor and the exchange's.",
+    answer=ReportRegistryBody,
+    parameters=(REPORT_ID, _AFTER, LIMIT),
+    errors=EVERYWHERE,
+)
+CLIENT_REGISTRY = Operation(
+    method="GET",
+    path="/v1/audit/clients/{id}/registry",
+    action="audit.client-registry",
+    summary="What a client was given, and when: for its own member's auditor and the exchange's.",
+    answer=ClientRegistryBody,
+    parameters=(CLIENT_ID, _AFTER, LIMIT),
+    errors=EVERYWHERE,
+)
+READERS = Operation(
+    method="GET",
+    path="/v1/audit/reports/{id}/readers",
+    action="audit.readers",
+    summary="Who could have read a report on a day or at a moment, and who did, answered from history.",
+    answer=ReadersBody,
+    parameters=(
+        REPORT_ID,
+        Parameter(
+            "on", "query", "A date (UTC) or a moment.", {"type": "string", "example": "2026-06-01"}, required=True
+        ),
+    ),
+    errors=EVERYWHERE,
+)
+
+
+async def of_report(visit: Visit) -> Response:
+    """Answer `GET /v1/audit/reports/{id}/registry`."""
+    recorded = await report_registry(visit.services, visit.call, visit.path["id"], _leaf(visit))
+    told = recorded.value
+    body = ReportRegistryBody(
+        id=told.report.id,
+        version=told.report.version,
+        originator=told.facts.originator,
+        agreement=told.facts.agreement,
+        scope=told.facts.scope,
+        kind=told.facts.kind,
+        topic=told.facts.topic,
+        label=LabelBody.model_validate(told.facts.label.as_json()),
+        posted_at=told.report.posted_at,
+        valid_until=told.report.valid_until,
+        status=told.status.value,
+        items=[_line(found) for found in told.lines],
+        next=told.next,
+    )
+    return answered(recorded, body)
+
+
+async def of_client(visit: Visit) -> Response:
+    """Answer `GET /v1/audit/clients/{id}/registry`."""
+    recorded = await client_registry(visit.services, visit.call, visit.path["id"], _leaf(visit))
+    told = recorded.value
+    body = ClientRegistryBody(
+        id=told.client.id,
+        name=told.client.name,
+        member=told.client.member,
+        agency=told.client.agency,
+        standing=told.client.standing.value,
+        items=[_line(found) for found in told.lines],
+        next=told.next,
+    )
+    return answered(recorded, body)
+
+
+async def readers(visit: Visit) -> Response:
+    """Answer `GET /v1/audit/reports/{id}/readers`."""
+    query = read_query(visit.request, frozenset({"on"}))
+    since, until = _period(query.get("on"))
+    recorded = await readers_on(visit.services, visit.call, visit.path["id"], since, until)
+    told = recorded.value
+    body = ReadersBody(
+        id=told.report.id,
+        since=told.since,
+        until=told.until,
+        could=_agencies(told),
+        did=[
+            ReaderBody(
+                client=each.client,
+                member=each.member,
+                agency=each.agency,
+                count=each.count,
+                first=each.first,
+                last=each.last,
+                entry=each.entry,
+            )
+            for each in told.did
+        ],
+        laws=list(told.laws),
+        law=told.law,
+    )
+    return answered(recorded, body)
+
+
+def _leaf(visit: Visit) -> Leaf:
+    query = read_query(visit.request, frozenset({"after", "limit"}))
+    return Leaf(query.get("after"), whole_number(query, "limit", default=100, largest=_LARGEST_PAGE))
+
+
+def _line(found: FoundEntry) -> RegistryLineBody:
+    shown: Mapping[str, Any] = found.view.fields
+    label, held = shown.get("label"), shown.get("object", {})
+    is_report = held.get("type") == "report"
+    return RegistryLineBody(
+        at=parse_rfc3339(shown["ts"]),
+        event=shown["type"],
+        client=shown["actor"].get("id"),
+        member=shown.get("member"),
+        agency=shown.get("agency"),
+        report=held["id"] if is_report else None,
+        version=held.get("version") if is_report else None,
+        part=shown.get("detail", {}).get("part"),
+        size_bytes=shown.get("bytes"),
+        purpose=shown.get("purpose"),
+        agreement=shown.get("agreement"),
+        label=None if label is None else LabelBody.model_validate(label),
+        reports=shown.get("result_ids"),
+        entry=found.receipt.entry,
+        leaf=found.receipt.leaf,
+    )
+
+
+def _agencies(told: ReadersOn) -> list[ReadingAgencyBody]:
+    grouped = groupby(told.could, key=lambda each: (each.member, each.agency))
+    return [_agency(member, agency, list(group), told.shows_clients) for (member, agency), group in grouped]
+
+
+def _agency(member: str, agency: str, could: list[CouldRead], shows_clients: str | None) -> ReadingAgencyBody:
+    # As in a simulation: how many clients another member has, not which.
+    shown = [ReadingClientBody(id=each.client, view=each.view.value, since=each.since) for each in could]
+    return ReadingAgencyBody(
+        member=member,
+        agency=agency,
+        full=sum(each.view is View.FULL for each in could),
+        tear_line=sum(each.view is View.TEAR_LINE for each in could),
+        clients=shown if shows_clients in {None, member} else None,
+    )
+
+
+def _period(on: str | None) -> tuple[datetime, datetime | None]:
+    """Return the day or the moment that is asked about."""
+    if on is None:
+        raise InvalidError("the query has faults", (Fault("/on", "missing-field", "give a date, such as 2026-06-01"),))
+    try:
+        day = datetime.combine(date.fromisoformat(on), time(), UTC)
+    except ValueError:
+        try:
+            return parse_rfc3339(on), None
+        except MalformedError as exc:
+            raise InvalidError("the query has faults", (Fault("/on", "invalid-value", exc.message),)) from exc
+    return day, day + timedelta(days=1)
+
+
+OPERATIONS: tuple[tuple[Operation, Endpoint], ...] = (
+    (REPORT_REGISTRY, of_report),
+    (CLIENT_REGISTRY, of_client),
+    (READERS, readers),
+)

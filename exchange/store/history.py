@@ -1,0 +1,167 @@
+"""What was true when: every version of members, clients, certificates and one agreement, with its time of validity.
+
+Read for questions about the past; the hot paths know the present only.
+"""
+
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from types import SimpleNamespace
+from typing import Generic, Self, TypeVar
+
+from sqlalchemy import ColumnElement, and_, bindparam, or_, select
+
+from exchange.agreements import Agreement
+from exchange.kernel import from_micros, to_micros
+from exchange.members import Client, Member, Standing
+from exchange.reports import ReportStatus
+from exchange.store.dialect import Parameters, Row, Sql, Statement
+from exchange.store.records import agreement_of, client_of, member_of
+from exchange.store.tables import table
+
+T = TypeVar("T")
+Fetch = Callable[[Statement, Parameters], Awaitable[Sequence[Row]]]
+
+_CLIENT, _MEMBER, _CERTIFICATE = table("client"), table("member"), table("client_certificate")
+_AGREEMENT, _PARTY, _REPORT = table("agreement"), table("agreement_party"), table("report")
+
+
+@dataclass(frozen=True, slots=True)
+class Span(Generic[T]):
+    """What held from `since` until `until` (exclusive; None = still)."""
+
+    value: T
+    since: datetime
+    until: datetime | None
+
+    def holds(self, moment: datetime) -> bool:
+        """Return whether it held at `moment`."""
+        return self.since <= moment and (self.until is None or moment < self.until)
+
+
+@dataclass(frozen=True, slots=True)
+class History:
+    """All that held at some moment of a period. A client's member standing is in `members`, not in `clients`."""
+
+    clients: tuple[Span[Client], ...]
+    members: tuple[Span[Member], ...]
+    certificates: tuple[Span[str], ...]
+    """By the id of the client that could use one."""
+    agreements: tuple[Span[Agreement], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ReportRecord:
+    """What the store knows of a report without opening anything."""
+
+    id: str
+    version: int
+    class_id: int
+    originator: str
+    posted_at: datetime
+    valid_until: datetime | None
+    status: ReportStatus
+
+
+@dataclass(frozen=True, slots=True)
+class HistoryStatements:
+    """The statements, compiled for one database."""
+
+    clients: Statement
+    members: Statement
+    certificates: Statement
+    agreements: Statement
+    report: Statement
+    client: Statement
+
+    @classmethod
+    def compiled(cls, sql: Sql) -> Self:
+        """Compile all of them."""
+        party = and_(_PARTY.c.agreement_id == _AGREEMENT.c.id, _PARTY.c.version == _AGREEMENT.c.version)
+        agreement = select(
+            *(_AGREEMENT.c[name] for name in ("recorded_at", "superseded_at", "id", "version", "terms")),
+            *(_PARTY.c[name] for name in ("member", "state", "signed_at")),
+        ).select_from(_AGREEMENT.join(_PARTY, party))
+        certificate = _CERTIFICATE.c
+        used = select(certificate.client_id, certificate.added_at, certificate.removed_at, certificate.not_after)
+        report = ("id", "version", "class_id", "originator", "posted_at", "valid_until", "status")
+        current = and_(_CLIENT.c.id == bindparam("client_id"), _CLIENT.c.superseded_at.is_(None))
+        return cls(
+            clients=sql.compile(select(*_CLIENT.c).where(_within(_CLIENT.c)).order_by(_CLIENT.c.id, _CLIENT.c.version)),
+            members=sql.compile(select(*_MEMBER.c).where(_within(_MEMBER.c)).order_by(_MEMBER.c.code)),
+            certificates=sql.compile(
+                used.where(
+                    certificate.added_at < bindparam("until"),
+                    certificate.not_after > bindparam("since"),
+                    or_(certificate.removed_at.is_(None), certificate.removed_at > bindparam("since")),
+                )
+            ),
+            agreements=sql.compile(
+                agreement.where(_AGREEMENT.c.id == bindparam("agreement_id"), _within(_AGREEMENT.c)).order_by(
+                    _AGREEMENT.c.version, _PARTY.c.position
+                )
+            ),
+            report=sql.compile(
+                select(*(_REPORT.c[name] for name in report)).where(_REPORT.c.id == bindparam("report_id"))
+            ),
+            client=sql.compile(select(*_CLIENT.c).where(current)),
+        )
+
+
+async def read_history(
+    fetch: Fetch, statements: HistoryStatements, agreement_id: str, since: datetime, until: datetime
+) -> History:
+    """Return what held at some moment from `since` until `until` (exclusive)."""
+    period = {"since": to_micros(since), "until": to_micros(until)}
+    clients = [_named(_CLIENT.c.keys(), row) for row in await fetch(statements.clients, period)]
+    members = [_named(_MEMBER.c.keys(), row) for row in await fetch(statements.members, period)]
+    used = await fetch(statements.certificates, period)
+    parties = await fetch(statements.agreements, {**period, "agreement_id": agreement_id})
+    versions: dict[int, list[Row]] = {}
+    for row in parties:
+        versions.setdefault(row[3], []).append(row)
+    return History(
+        clients=tuple(_span(client_of(row, Standing.ACTIVE.value), row) for row in clients),
+        members=tuple(_span(member_of(row), row) for row in members),
+        certificates=tuple(
+            Span(client_id, from_micros(added), from_micros(not_after if gone is None else min(gone, not_after)))
+            for client_id, added, gone, not_after in used
+        ),
+        agreements=tuple(
+            Span(agreement_of([row[2:] for row in rows]), *_validity(*rows[0][:2])) for rows in versions.values()
+        ),
+    )
+
+
+async def read_report(fetch: Fetch, statements: HistoryStatements, report_id: str) -> ReportRecord | None:
+    """Return what the store knows of a report; None where there is none."""
+    rows = await fetch(statements.report, {"report_id": report_id})
+    if not rows:
+        return None
+    found_id, version, class_id, originator, posted_at, valid_until, status = rows[0]
+    until = None if valid_until is None else from_micros(valid_until)
+    return ReportRecord(found_id, version, class_id, originator, from_micros(posted_at), until, ReportStatus(status))
+
+
+async def read_client(fetch: Fetch, statements: HistoryStatements, client_id: str) -> Client | None:
+    """Return the current version of a client, whatever its member's standing; None where there is none."""
+    rows = await fetch(statements.client, {"client_id": client_id})
+    return client_of(_named(_CLIENT.c.keys(), rows[0]), Standing.ACTIVE.value) if rows else None
+
+
+def _within(columns: object) -> ColumnElement[bool]:
+    """Return whether a version held at some moment of the period."""
+    recorded_at, superseded_at = (getattr(columns, name) for name in ("recorded_at", "superseded_at"))
+    return and_(recorded_at < bindparam("until"), or_(superseded_at.is_(None), superseded_at > bindparam("since")))
+
+
+def _span(value: T, row: SimpleNamespace) -> Span[T]:
+    return Span(value, *_validity(row.recorded_at, row.superseded_at))
+
+
+def _validity(recorded_at: int, superseded_at: int | None) -> tuple[datetime, datetime | None]:
+    return from_micros(recorded_at), None if superseded_at is None else from_micros(superseded_at)
+
+
+def _named(names: Sequence[str], columns: Row) -> SimpleNamespace:
+    return SimpleNamespace(**dict(zip(names, columns, strict=True)))

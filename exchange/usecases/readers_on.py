@@ -1,0 +1,251 @@
+"""Who could have read a report on a day, and who did: asked of history, never of today's state.
+
+Who could: the rules and guards of the release room, put to the versions of clients, members and the agreement that held
+then, at every moment of the day at which one of them changed. Who did: the log.
+
+The policy files of the past are not kept, so the rules are today's; the answer names the law that was in force then,
+and whether it is the one that was asked.
+"""
+
+import asyncio
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+from typing import assert_never
+
+from exchange.audit import Criteria, EventName, Outcome, parse_entry
+from exchange.kernel import Fault, InvalidError, rfc3339
+from exchange.members import Client
+from exchange.release import ClassFacts, Permit, Refusal, RowFacts, Use, View, decide
+from exchange.reports import ReportStatus, status_of
+from exchange.store import History, ReportRecord, Sought, Span
+from exchange.usecases.auditing import Gaze, admit_auditor, within_slice
+from exchange.usecases.context import DEFAULT_PURPOSE, Call, Recorded, Services
+from exchange.usecases.facts import reader_facts
+from exchange.usecases.knowledge import scope_facts
+from exchange.usecases.recording import draft, named, on_record
+from exchange.usecases.registries import audited_report, report_draft
+
+_READS = (EventName.REPORT_READ, EventName.REPORT_PART_READ)
+_AT_A_TIME = 500
+_CLIENTS_AT_ONCE = 50
+"""About 10 ms of rules and guards: others are served in between."""
+
+_INSTANT = timedelta(microseconds=1)
+
+
+@dataclass(frozen=True, slots=True)
+class CouldRead:
+    """A client that could have read it: whole, or its tear-line only; from when on within the period."""
+
+    client: str
+    member: str
+    agency: str
+    view: View
+    since: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class DidRead:
+    """A client that did: how often, first and last, and the entry of the first time."""
+
+    client: str
+    member: str
+    agency: str
+    count: int
+    first: datetime
+    last: datetime
+    entry: str
+
+
+@dataclass(frozen=True, slots=True)
+class ReadersOn:
+    """The answer for the period from `since` to `until` (exclusive), as far as the report existed in it.
+
+    `shows_clients` names the member whose single clients may be shown among those who could have read; None for all.
+    `laws` are the digests of the policy files in force in the period, `law` the one that was asked.
+    """
+
+    report: ReportRecord
+    since: datetime
+    until: datetime
+    could: tuple[CouldRead, ...]
+    did: tuple[DidRead, ...]
+    laws: tuple[str, ...]
+    law: str
+    shows_clients: str | None
+
+
+async def readers_on(
+    services: Services, call: Call, report_id: str, since: datetime, until: datetime | None = None
+) -> Recorded[ReadersOn]:
+    """Return who could have read the report from `since` until `until` (exclusive; None = at that moment), and who did.
+
+    For the originator's auditor and the exchange's. Raises NotFoundError as `report_registry` does, InvalidError for a
+    time that has not come.
+    """
+    subject = named("report", report_id)
+    gaze = await admit_auditor(services, call, event=EventName.AUDIT_READ, subject=subject)
+    report, facts = await audited_report(services, call, gaze, report_id)
+    async with on_record(services, draft(call, gaze.client, EventName.AUDIT_READ, Outcome.REFUSED, subject=subject)):
+        _require_past(since, call)
+    end = min(until or since + _INSTANT, call.now + _INSTANT)
+    could = await _could(services, call, report, facts, _Period(max(since, report.posted_at), end))
+    did = await _did(services, gaze, report, since, end)
+    laws = await _laws(services, since, end)
+    detail: dict[str, str | int | list[str]] = {"view": "readers", "since": rfc3339(since), "until": rfc3339(end)}
+    receipt = await services.store.append(report_draft(call, gaze, report, facts, detail=detail))
+    return Recorded(ReadersOn(report, since, end, could, did, laws, services.law.digest, gaze.auditor.member), receipt)
+
+
+@dataclass(frozen=True, slots=True)
+class _Period:
+    """A stretch of time, and all that held in it."""
+
+    begin: datetime
+    end: datetime
+    history: History = field(default_factory=lambda: History((), (), (), ()))
+
+    def at(self, changes: Iterable[datetime | None]) -> list[datetime]:
+        """Return the beginning and each moment of change within the period, in order."""
+        inside = {change for change in changes if change is not None and self.begin < change < self.end}
+        return sorted({self.begin, *inside})
+
+
+def _require_past(since: datetime, call: Call) -> None:
+    if since > call.now:
+        fault = Fault("/on", "not-yet", "that time has not come: who could read it then depends on what happens until")
+        raise InvalidError("nobody has read it then", (fault,))
+
+
+async def _could(
+    services: Services, call: Call, report: ReportRecord, facts: ClassFacts, period: _Period
+) -> tuple[CouldRead, ...]:
+    if period.begin >= period.end:
+        return ()
+    period = replace(period, history=await services.store.history(facts.agreement, period.begin, period.end))
+    versions: dict[str, list[Span[Client]]] = {}
+    for span in period.history.clients:
+        versions.setdefault(span.value.id, []).append(span)
+    shared = [report.valid_until, *_turns(period)]
+    found: list[CouldRead] = []
+    for number, spans in enumerate(versions.values(), start=1):
+        best = _best(services, call, report, facts, period, spans=spans, shared=shared)
+        if best is not None:
+            found.append(best)
+        if number % _CLIENTS_AT_ONCE == 0:
+            await asyncio.sleep(0)
+    return tuple(sorted(found, key=lambda each: (each.member, each.agency, each.client)))
+
+
+def _turns(period: _Period) -> list[datetime]:
+    """Return when the agreement changed, by an act of a party or by the calendar (days turn at midnight, UTC)."""
+    turns = [span.since for span in period.history.agreements]
+    day = period.begin.replace(hour=0, minute=0, second=0, microsecond=0) + timedelta(days=1)
+    while day < period.end:
+        turns.append(day)
+        day += timedelta(days=1)
+    return turns
+
+
+def _best(  # noqa: PLR0913  what a decision about the past reads
+    services: Services,
+    call: Call,
+    report: ReportRecord,
+    facts: ClassFacts,
+    period: _Period,
+    *,
+    spans: list[Span[Client]],
+    shared: list[datetime | None],
+) -> CouldRead | None:
+    """Return the most that one client could have read in the period, and since when; None for nothing."""
+    best: CouldRead | None = None
+    for moment in period.at([*shared, *_own_changes(period, spans)]):
+        client = _client_at(period, spans, moment)
+        view = None if client is None else _view(services, replace(call, now=moment), report, facts, period, client)
+        if client is None or view is None:
+            continue
+        if best is None or (best.view is View.TEAR_LINE and view is View.FULL):
+            best = CouldRead(client.id, client.member, client.agency, view, moment)
+    return best
+
+
+def _own_changes(period: _Period, spans: list[Span[Client]]) -> Iterator[datetime | None]:
+    for span in spans:
+        yield span.since
+        yield span.value.clearance.since
+        yield span.value.clearance.until
+    client = spans[0].value
+    yield from (span.since for span in period.history.members if span.value.code == client.member)
+    yield from (span.since for span in period.history.certificates if span.value == client.id)
+
+
+def _client_at(period: _Period, spans: list[Span[Client]], moment: datetime) -> Client | None:
+    """Return the client as it was at `moment`, with its member's standing; None without a certificate to call with."""
+    client = next((span.value for span in spans if span.holds(moment)), None)
+    if client is None:
+        return None
+    has_certificate = any(span.value == client.id and span.holds(moment) for span in period.history.certificates)
+    members = (span.value for span in period.history.members if span.holds(moment))
+    member = next((each for each in members if each.code == client.member), None)
+    if member is None or not has_certificate:
+        return None
+    return replace(client, member_standing=member.standing)
+
+
+def _view(  # noqa: PLR0913, PLR0917  the facts of one decision
+    services: Services, then: Call, report: ReportRecord, facts: ClassFacts, period: _Period, client: Client
+) -> View | None:
+    """Return how much `client` could read at `then.now`, for the best of its purposes."""
+    agreement = next((span.value for span in period.history.agreements if span.holds(then.now)), None)
+    scope = scope_facts(agreement, facts.scope, then.now)
+    status = status_of(report.status, report.valid_until, then.now)
+    row = RowFacts(is_recalled=status is ReportStatus.RECALLED, is_expired=status is ReportStatus.EXPIRED)
+    views = set()
+    for purpose in client.purposes or (DEFAULT_PURPOSE,):
+        reader = reader_facts(client, purpose=purpose, call=then)
+        match decide(reader, facts, scope, row, Use.READ, services.law):
+            case Permit(view=view):
+                views.add(view)
+            case Refusal():
+                pass
+            case other:
+                assert_never(other)
+    return View.FULL if View.FULL in views else next(iter(views), None)
+
+
+async def _did(
+    services: Services, gaze: Gaze, report: ReportRecord, since: datetime, until: datetime
+) -> tuple[DidRead, ...]:
+    criteria = Criteria(since=since, until=until, subject=report.id, outcome=Outcome.PERMITTED.value)
+    found: dict[str, DidRead] = {}
+    sought = await within_slice(services, gaze, criteria, newest_first=False)
+    async for hits in services.store.found_entries(sought, at_a_time=_AT_A_TIME):
+        for hit in hits:
+            view = gaze.sees(hit.content)
+            entry = parse_entry(hit.content)
+            if view is None or entry["type"] not in {event.value for event in _READS}:
+                continue
+            at = datetime.fromisoformat(entry["ts"])
+            client = entry["actor"].get("id", "")
+            first = DidRead(client, entry.get("member", ""), entry.get("agency", ""), 0, at, at, entry["id"])
+            kept = found.get(client, first)
+            found[client] = replace(kept, count=kept.count + 1, last=at)
+    return tuple(sorted(found.values(), key=lambda each: (each.first, each.client)))
+
+
+async def _laws(services: Services, since: datetime, until: datetime) -> tuple[str, ...]:
+    """Return the digests of the policy files that were in force at some moment, oldest first.
+
+    Of the whole log and not of a slice: which law was in force is no secret of any member.
+    """
+    digests: list[str] = []
+    sought = Sought(Criteria(event=EventName.POLICY_CHANGED.value, until=until), None)
+    async for hits in services.store.found_entries(sought, at_a_time=_AT_A_TIME):
+        for hit in hits:
+            entry = parse_entry(hit.content)
+            if "object" in entry:
+                digests.append(entry["object"]["id"])
+            if datetime.fromisoformat(entry["ts"]) <= since:
+                return tuple(dict.fromkeys(reversed(digests)))
+    return tuple(dict.fromkeys(reversed(digests)))

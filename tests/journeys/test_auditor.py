@@ -1,0 +1,127 @@
+"""An auditor's day, with the command line alone, on a running exchange."""
+
+import time
+from datetime import UTC, datetime
+
+import pytest
+
+from tests.support.house import Ran, done
+
+pytestmark = pytest.mark.journey
+
+SEQUENCED_SECONDS = 20
+"""The log gives places within a second; two busy cores take longer."""
+
+
+@pytest.fixture(scope="module")
+def audited(house):
+    """The house with auditors, and the id of a report that NOR has read and DNK has been refused."""
+    for name, member in (("gbr-auditor", "GBR"), ("nor-auditor", "NOR"), ("auditor", "EXCHANGE")):
+        if name not in house.clients:
+            house.enrol(name, member, "--role", "auditor", "--clearance", "TOP SECRET")
+    report = house.post("--subject", "audited").json["id"]
+    assert house.as_("nor", "report", "pull", report).code == 0
+    assert house.as_("dnk", "report", "pull", report).code == 1
+    found = until(
+        lambda: house.as_("auditor", "audit", "search", "--report", report, "--json"), lambda ran: len(ran.json) == 3
+    )
+    return house, report, {entry["entry"]["member"]: entry for entry in found.json}
+
+
+def until(ask, is_there) -> Ran:
+    deadline = time.monotonic() + SEQUENCED_SECONDS
+    while True:
+        ran = ask()
+        assert ran.code == 0, ran.err
+        if is_there(ran) or time.monotonic() > deadline:
+            assert is_there(ran), ran.out
+            return ran
+        time.sleep(0.2)
+
+
+def test_search_shows_a_table_and_json(audited):
+    house, report, entries = audited
+    shown = house.as_("gbr-auditor", "audit", "search", "--report", report, "--outcome", "refused")
+    told = house.as_("gbr-auditor", "audit", "search", "--report", report, "--limit", "2", "--oldest", "--json")
+
+    assert (shown.code, told.code) == (0, 0)
+    assert "not-releasable" in shown.out
+    assert entries["DNK"]["id"] in shown.out
+    assert [entry["entry"]["type"] for entry in told.json] == ["report.posted", "report.read"]
+
+
+def test_member_sees_its_own_slice_alone(audited):
+    house, report, entries = audited
+    # Its own auditors' looks are in it too.
+    found = house.as_("nor-auditor", "audit", "search", "--report", report, "--event", "report.read", "--json").json
+
+    assert [entry["id"] for entry in found] == [entries["NOR"]["id"]]
+    assert house.as_("nor-auditor", "audit", "show", entries["DNK"]["id"]).code == 1
+
+
+def test_entry_is_shown_with_its_leaf_and_whose_it_was(audited):
+    house, _, entries = audited
+    shown = house.as_("nor-auditor", "audit", "show", entries["NOR"]["id"])
+    told = house.as_("nor-auditor", "audit", "show", entries["NOR"]["id"], "--json").json
+
+    assert shown.code == 0
+    assert entries["NOR"]["leaf"] in shown.out
+    assert "personal name" in shown.out
+    assert told["personal"]["name"] == "nor"
+
+
+def test_registry_of_a_report_and_of_a_client(audited):
+    house, report, entries = audited
+    lines = house.as_("gbr-auditor", "audit", "registry", report, "--json").json
+    client = house.as_("nor-auditor", "audit", "registry", "--client", house.clients["nor"])
+
+    assert [(line["event"], line["member"]) for line in lines] == [("report.posted", "GBR"), ("report.read", "NOR")]
+    assert entries["NOR"]["id"] in client.out
+    assert "report.read" in house.as_("gbr-auditor", "audit", "registry", report).out
+    assert house.as_("nor-auditor", "audit", "registry", report).code == 1
+    assert house.as_("nor-auditor", "audit", "registry").code == 1
+
+
+def test_readers_on_a_day(audited):
+    house, report, _ = audited
+    today = datetime.now(UTC).date().isoformat()
+    told = house.as_("gbr-auditor", "audit", "readers", report, "--on", today, "--json").json
+    shown = house.as_("gbr-auditor", "audit", "readers", report, "--on", today)
+
+    assert [(each["member"], each["full"]) for each in told["could"]] == [("GBR", 1), ("NOR", 1)]
+    assert [each["client"] for each in told["did"]] == [house.clients["nor"]]
+    assert "its own to know" in shown.out
+    assert "did read" in shown.out
+
+
+def test_who_is_no_auditor_is_refused(audited):
+    house, report, _ = audited
+    for words in (("search",), ("registry", report), ("readers", report, "--on", "2026-01-01")):
+        ran = house.as_("nor", "audit", *words)
+        assert ran.code == 1
+        assert "role" in ran.err
+
+
+@pytest.mark.parametrize("words", [("--since", "yesterday"), ("--event", "x"), ("--level", "secret")])
+def test_wrong_filter_is_told(audited, words):
+    house, _, _ = audited
+    ran = house.as_("auditor", "audit", "search", *words)
+
+    assert ran.code == 1
+    assert words[1] in ran.err or words[0].strip("-") in ran.err
+
+
+def test_search_by_time_and_everything_else(audited):
+    house, report, _ = audited
+    day = datetime.now(UTC).date().isoformat()
+    agreement = house.agreement
+    filters = (
+        *("--since", day, "--member", "NOR", "--agency", "A", "--client", house.clients["nor"], "--subject", report),
+        *("--owner", "GBR", "--agreement", agreement, "--event", "report.read", "--level", "SECRET"),
+    )
+    found = house.as_("auditor", "audit", "search", *filters, "--json").json
+
+    assert len(found) == 1
+    assert house.as_("auditor", "audit", "search", *filters, "--until", day, "--json").json == []
+    assert house.as_("auditor", "audit", "search", "--text", "releasable", "--reason", "not-releasable").code == 0
+    assert done("--help").out
