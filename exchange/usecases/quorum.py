@@ -25,6 +25,7 @@ from exchange.audit import (
 )
 from exchange.kernel import MalformedError, UnavailableError, to_micros
 from exchange.store.log_rows import CosignatureRow, KeptCheckpoint, LogState
+from exchange.store.witness_files import NO_WITNESSES
 from exchange.usecases.context import Services
 
 # Rows looked at for a quorum: with five witnesses and a checkpoint every ten seconds, three hours.
@@ -49,6 +50,12 @@ class Witnessed:
 def log_keys(state: LogState) -> tuple[VerifierKey, ...]:
     """Return the verifier keys of a log."""
     return tuple(parse_verifier_key(line) for line in state.keys.splitlines())
+
+
+def enrolled(services: Services) -> LogPolicy:
+    """Return the policy of witnesses on this node; UnavailableError where its file cannot be used."""
+    file = services.witnessing.policy
+    return NO_WITNESSES if file is None else file.read()
 
 
 def policy_of(policy: LogPolicy, state: LogState) -> LogPolicy:
@@ -78,11 +85,11 @@ async def newest_witnessed(services: Services, state: LogState, policy: LogPolic
 
 async def require_quorum(services: Services, now: datetime) -> None:
     """Raise UnavailableError where checkpoints stand without the quorum longer than the setting allows."""
-    seconds, file = services.witnessing.quorum_seconds, services.witnessing.policy
+    seconds = services.witnessing.quorum_seconds
     state = await services.store.log.state()
-    if seconds is None or file is None or state is None:
+    if seconds is None or state is None:
         return
-    since = (await newest_witnessed(services, state, file.read())).since
+    since = (await newest_witnessed(services, state, enrolled(services))).since
     missing = 0 if since is None else (to_micros(now) - since) // 1_000_000
     if missing > seconds:
         raise UnavailableError(f"checkpoints stand without the quorum of witnesses for {missing} seconds")

@@ -2,6 +2,7 @@
 
 import asyncio
 from dataclasses import dataclass
+from enum import Enum
 from time import monotonic
 from typing import NoReturn, TypeVar
 
@@ -15,9 +16,9 @@ from exchange.audit import (
     TilePath,
     TlogProof,
     parse_bundle_path,
+    parse_checkpoint,
     parse_entry,
     parse_note,
-    parse_signature_line,
     parse_tile_path,
     render_bundle,
 )
@@ -37,6 +38,7 @@ from exchange.store.log_rows import LeafRow, LogState
 from exchange.usecases.auditing import admit_auditor
 from exchange.usecases.authenticate import authenticate
 from exchange.usecases.context import Call, Recorded, Services
+from exchange.usecases.quorum import cosigned_note, enrolled, newest_witnessed
 from exchange.usecases.recording import draft, named, refuse
 
 # An entry has its place within a second; who asks for its own newest one waits that long rather than asking again.
@@ -48,12 +50,25 @@ _EVENT = EventName.AUDIT_READ
 T = TypeVar("T")
 
 
-async def read_checkpoint(services: Services, call: Call) -> Recorded[bytes]:
-    """Return the newest checkpoint as it was signed, with what witnesses said of it, to an auditor."""
+class WhichCheckpoint(Enum):
+    """Which checkpoint is meant: the newest, the newest that is kept (and may be cosigned), or that has the quorum."""
+
+    NEWEST = "newest"
+    KEPT = "kept"
+    WITNESSED = "witnessed"
+
+
+async def read_checkpoint(
+    services: Services, call: Call, which: WhichCheckpoint = WhichCheckpoint.NEWEST
+) -> Recorded[bytes]:
+    """Return a checkpoint as it was signed, with what witnesses said of it, to an auditor."""
     client = await authenticate(services, call, Role.AUDITOR, event=_EVENT)
-    state = await _state(services, call, client, Subject("checkpoint", "newest"))
-    note = await _cosigned(services, state.log, state.size, parse_note(state.note))
-    return await _permitted(services, call, client, Subject("checkpoint", str(state.size)), note.render())
+    state = await _state(services, call, client, Subject("checkpoint", which.value))
+    note = await _chosen(services, state, which)
+    if note is None:
+        return await _absent(services, call, client, Subject("checkpoint", which.value))
+    size = parse_checkpoint(note.text).size
+    return await _permitted(services, call, client, Subject("checkpoint", str(size)), note.render())
 
 
 async def read_tile(services: Services, call: Call, path_text: str) -> Recorded[bytes]:
@@ -168,9 +183,20 @@ async def _note_of(services: Services, leaf: LeafRow, size: int | None) -> tuple
     return None if kept is None else (kept.size, await _cosigned(services, leaf.log, kept.size, parse_note(kept.note)))
 
 
+async def _chosen(services: Services, state: LogState, which: WhichCheckpoint) -> SignedNote | None:
+    match which:
+        case WhichCheckpoint.NEWEST:
+            return await _cosigned(services, state.log, state.size, parse_note(state.note))
+        case WhichCheckpoint.KEPT:
+            kept = await services.store.log.kept_checkpoint(state.log)
+            return None if kept is None else await _cosigned(services, state.log, kept.size, parse_note(kept.note))
+        case WhichCheckpoint.WITNESSED:
+            return (await newest_witnessed(services, state, enrolled(services))).note
+
+
 async def _cosigned(services: Services, log: int, size: int, note: SignedNote) -> SignedNote:
     rows = await services.store.log.cosignatures(log, size)
-    return note.with_signatures(*(parse_signature_line(row.line.removesuffix("\n")) for row in rows))
+    return cosigned_note(note.render(), rows)
 
 
 async def _state(services: Services, call: Call, client: Client, subject: Subject) -> LogState:

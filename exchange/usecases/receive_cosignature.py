@@ -13,6 +13,7 @@ from exchange.members import Client, Role
 from exchange.store.log_rows import KeptCheckpoint
 from exchange.usecases.authenticate import authenticate
 from exchange.usecases.context import Call, Recorded, Services
+from exchange.usecases.quorum import enrolled
 from exchange.usecases.recording import draft, on_record, refuse
 from exchange.usecases.watch_witnesses import refusal_detail
 from exchange.usecases.witnessed_log import Agreement, Contradiction, compare, keep_cosignature, valid_lines
@@ -88,11 +89,9 @@ async def _kept(services: Services, size: int) -> KeptCheckpoint:
 
 
 def _signers(services: Services, note: SignedNote) -> tuple[KnownWitness, ...]:
-    policy = services.witnessing.policy
-    known = () if policy is None else policy.read().witnesses
     found, now = [], int(services.clock().timestamp())
     named = {(line.name, line.key_id) for line in note.signatures}
-    for witness in known:
+    for witness in enrolled(services).witnesses:
         if (witness.key.name, witness.key.key_id) in named:
             try:
                 valid_lines(note.text, note.signatures, witness, now)

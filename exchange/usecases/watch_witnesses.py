@@ -14,6 +14,7 @@ from exchange.audit import Actor, EntryDraft, EventName, KnownWitness, Outcome, 
 from exchange.kernel import ExchangeError, new_id
 from exchange.usecases.ask_witness import Asked, AskedState, WitnessLine, ask_witness
 from exchange.usecases.context import Services
+from exchange.usecases.quorum import enrolled
 from exchange.usecases.witnessed_log import Contradiction
 
 BACKOFF_SECONDS: Final = (0.0, 5.0, 15.0, 60.0, 300.0)
@@ -48,8 +49,7 @@ class WitnessWatch:
     async def round(self) -> None:
         """Ask every witness with an address that is due, all at once."""
         try:
-            policy = self.services.witnessing.policy
-            witnesses = () if policy is None else policy.read().witnesses
+            witnesses = enrolled(self.services).witnesses
             await asyncio.gather(*(self._ask(witness) for witness in witnesses if self._is_due(witness)))
         except ExchangeError as exc:
             # The log or the file is away; it is said once, and tried again in the next round.

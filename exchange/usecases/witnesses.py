@@ -35,10 +35,10 @@ from exchange.kernel import (
 )
 from exchange.members import Role
 from exchange.store.log_rows import LogState
-from exchange.store.witness_files import NO_WITNESSES, WitnessPolicyFile
+from exchange.store.witness_files import WitnessPolicyFile
 from exchange.usecases.authenticate import admit_operator, authenticate
 from exchange.usecases.context import Call, Recorded, Services
-from exchange.usecases.quorum import attestation_of, newest_witnessed, policy_of
+from exchange.usecases.quorum import attestation_of, enrolled, newest_witnessed, policy_of
 from exchange.usecases.recording import draft, on_record
 
 ENROLLED: Final = "enrolled"
@@ -145,7 +145,7 @@ def told_quorum(policy: LogPolicy) -> str:
 
 async def _view(services: Services) -> WitnessesView:
     state = await services.store.log.state()
-    policy = NO_WITNESSES if services.witnessing.policy is None else services.witnessing.policy.read()
+    policy = enrolled(services)
     if state is None:
         unasked = tuple(WitnessView(each.name, each.key, each.url, None, None, 0) for each in policy.witnesses)
         return WitnessesView(None, 0, unasked, told_quorum(policy), has_quorum=True, witnessed_size=None, since=None)

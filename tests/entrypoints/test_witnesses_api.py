@@ -6,8 +6,10 @@ from collections.abc import AsyncIterator
 import pytest
 from fastapi import FastAPI
 
-from exchange.audit import TreeHead
+from exchange.audit import TreeHead, parse_checkpoint, parse_note
+from exchange.usecases import describe_caller
 from exchange.usecases.sequence_log import Step
+from exchange.usecases.witnesses import set_quorum
 from tests.support.witnessed_world import Watched, WitnessedWorld
 from tests.support.world import World
 
@@ -101,6 +103,45 @@ async def test_what_contradicts_the_log_is_a_conflict_and_freezes_it(watched: Wa
     assert answer.status_code == 409
     assert (await entry_of(answer))["type"] == "witness.refused"
     assert await watched.opened.step() is Step.FROZEN
+
+
+async def test_checkpoint_is_shown_with_its_cosignatures_newest_kept_or_witnessed(watched: Watched, http) -> None:
+    for name in ("nor", "gbr"):
+        await watched.enrol(name)
+    await set_quorum(watched.world.services, watched.world.call(None), 2)
+    witnessed = await watched.opened.keep()
+    await watched.ask("nor")
+    await watched.ask("gbr")
+    kept = await watched.opened.grow()
+    await watched.ask("nor")
+    await describe_caller(watched.world.services, watched.world.call("GBR reader"))
+    await watched.opened.step()
+
+    async def shown(query: str) -> tuple[int, list[str]]:
+        answer = await http("auditor").get(f"/v1/audit/checkpoint{query}")
+        note = parse_note(answer.content)
+        lines = [line.name.rpartition("/")[2] for line in note.signatures if line.name.startswith("witness")]
+        return parse_checkpoint(note.text).size, sorted(lines)
+
+    newest, no_lines = await shown("?kept=false")
+    assert newest > kept.size > witnessed.size
+    assert no_lines == []
+    assert await shown("?kept=true") == (kept.size, ["nor"])
+    assert await shown("?witnessed=true") == (witnessed.size, ["gbr", "nor"])
+
+
+async def test_checkpoint_with_a_quorum_that_never_was_is_absent(watched: Watched, http) -> None:
+    await watched.enrol("nor")
+    await set_quorum(watched.world.services, watched.world.call(None), 1)
+
+    answer = await http("auditor").get("/v1/audit/checkpoint?witnessed=true")
+
+    assert answer.status_code == 404
+
+
+@pytest.mark.parametrize("query", ["?kept=1", "?kept=", "?witnessed=TRUE", "?kept=true&witnessed=true", "?newest=true"])
+async def test_question_that_is_none_is_refused(watched: Watched, http, query: str) -> None:
+    assert (await http("auditor").get(f"/v1/audit/checkpoint{query}")).status_code == 422
 
 
 _JSON = {"Content-Type": "application/json"}

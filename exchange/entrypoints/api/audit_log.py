@@ -8,7 +8,14 @@ from exchange.entrypoints.http.routing import Endpoint, Operation, Parameter, an
 from exchange.entrypoints.http.visit import Visit, read_query
 from exchange.kernel import Fault, InvalidError
 from exchange.usecases import Recorded
-from exchange.usecases.read_log import prove_entry, prove_growth, read_bundle, read_checkpoint, read_tile
+from exchange.usecases.read_log import (
+    WhichCheckpoint,
+    prove_entry,
+    prove_growth,
+    read_bundle,
+    read_checkpoint,
+    read_tile,
+)
 from exchange.wire import ConsistencyBody
 
 _TEXT = "text/plain; charset=utf-8"
@@ -28,11 +35,16 @@ _SIZE = Parameter("size", "query", "In the tree of this size; absent, in the new
 _FROM = Parameter("from", "query", "The smaller size.", _NUMBER, required=True)
 _TO = Parameter("to", "query", "The larger size.", _NUMBER, required=True)
 
+_FLAG = {"type": "string", "enum": ["true", "false"], "default": "false"}
+_KEPT = Parameter("kept", "query", "`true`: the newest that is kept for ever, and that witnesses may cosign.", _FLAG)
+_WITNESSED = Parameter("witnessed", "query", "`true`: the newest that has the quorum of witnesses.", _FLAG)
+
 CHECKPOINT = Operation(
     method="GET",
     path="/v1/audit/checkpoint",
     action="audit.read-checkpoint",
     summary="The newest checkpoint, signed by the log and its witnesses (auditor).",
+    parameters=(_KEPT, _WITNESSED),
     errors=EVERYWHERE,
     answer_media=_TEXT,
 )
@@ -78,8 +90,8 @@ _NONE: frozenset[str] = frozenset()
 
 async def checkpoint(visit: Visit) -> Response:
     """Answer `GET /v1/audit/checkpoint`."""
-    read_query(visit.request, _NONE)
-    return _as(_TEXT, await read_checkpoint(visit.services, visit.call))
+    query = read_query(visit.request, frozenset({"kept", "witnessed"}))
+    return _as(_TEXT, await read_checkpoint(visit.services, visit.call, _which(query)))
 
 
 async def bundle(visit: Visit) -> Response:
@@ -111,6 +123,19 @@ async def consistency(visit: Visit) -> Response:
     return answered(recorded, ConsistencyBody.of(growth.old_size, growth.new_size, growth.proof))
 
 
+def _which(query: dict[str, str]) -> WhichCheckpoint:
+    wrong = [name for name in query if query[name] not in {"true", "false"}]
+    if wrong:
+        raise _fault(wrong[0], "use `true` or `false`")
+    match [name for name in query if query[name] == "true"]:
+        case []:
+            return WhichCheckpoint.NEWEST
+        case [name]:
+            return WhichCheckpoint(name)
+        case _:
+            raise _fault("witnessed", "ask for one of the two: what is witnessed is kept")
+
+
 def _as(media: str, recorded: Recorded[bytes]) -> Response:
     return Response(recorded.value, headers=receipt_headers(recorded.receipt), media_type=media)
 
@@ -119,8 +144,11 @@ def _size(query: dict[str, str], name: str) -> int:
     text = query.get(name, "")
     if text.isascii() and text.isdecimal() and len(text) <= len(str(_LARGEST_SIZE)) and int(text) <= _LARGEST_SIZE:
         return int(text)
-    message = f"use a whole number from 0 to {_LARGEST_SIZE}"
-    raise InvalidError("the query has faults", (Fault(f"/{name}", "invalid-value", message),))
+    raise _fault(name, f"use a whole number from 0 to {_LARGEST_SIZE}")
+
+
+def _fault(name: str, message: str) -> InvalidError:
+    return InvalidError("the query has faults", (Fault(f"/{name}", "invalid-value", message),))
 
 
 OPERATIONS: tuple[tuple[Operation, Endpoint], ...] = (
