@@ -121,8 +121,8 @@ def main(words: Sequence[str]) -> int:
 def _results(folder: Path, plan: Plan) -> list[Result]:
     alone = verifying() if "verify_entries_per_s" in plan.names else []
     if not plan.names.isdisjoint(LOG_NAMES):
-        figures = [row for backend in plan.backends for row in log_figures(folder / "log", backend, plan.entries)]
-        alone += [row for row in figures if row.name in plan.names]
+        for backend in plan.backends:
+            alone += log_figures(folder / "log", backend, plan.entries, plan.names)
     if "audit_search_ms" in plan.names:
         alone += [search_figure(backend, folder / "searched", plan.entries) for backend in plan.backends]
     if plan.names <= WITHOUT_REPORTS:

@@ -45,6 +45,9 @@ LOG_NAMES = (
     "log_sequence_flat",
 )
 
+_UNDER_LOAD = 4
+"""So many of the names are measured with a sequencer beside."""
+
 _WRITERS = (1, 4, 16)
 _ROUNDS = 5
 _SECONDS = 1.5
@@ -64,13 +67,14 @@ class Bench:
     folder: Path
 
 
-def log_figures(folder: Path, backend: str, many: int) -> list[Result]:
-    """Return the log's figures on one backend."""
+def log_figures(folder: Path, backend: str, many: int, names: frozenset[str]) -> list[Result]:
+    """Return those of the log's figures on one backend that are asked for."""
     place = folder / backend
     place.mkdir(parents=True)
     create_log_key(place / "log.key", _ORIGIN, os.urandom)
     with _databases(place, backend) as (with_log, without):
-        return asyncio.run(_figures(Bench(backend, with_log, without, place), many))
+        rows = asyncio.run(_figures(Bench(backend, with_log, without, place), many, names))
+    return [row for row in rows if row.name in names]
 
 
 @contextmanager
@@ -86,16 +90,21 @@ def _databases(folder: Path, backend: str) -> Iterator[tuple[str, str]]:
         yield f"{server}/with_log", f"{server}/without"
 
 
-async def _figures(bench: Bench, many: int) -> list[Result]:
+async def _figures(bench: Bench, many: int, names: frozenset[str]) -> list[Result]:
+    results = []
     for url in (bench.with_log, bench.without):
         await migrate(url)
     async with _opened(bench.with_log) as logged, _bare(bench.without) as bare:
-        with sequencing(bench):
+        if not names.isdisjoint(LOG_NAMES[:_UNDER_LOAD]):
             say(f"{bench.backend}: appending with the log and without")
-            results = [await _ratio(bench, logged, bare, writers) for writers in _WRITERS]
-            results.append(await _latency(bench, logged))
-        say(f"{bench.backend}: a log of {_FEW:,} and of {many:,}")
-        results += await _growth(bench, logged, many)
+            with sequencing(bench):
+                asked = [writers for writers in _WRITERS if f"append_log_ratio_{writers}" in names]
+                results += [await _ratio(bench, logged, bare, writers) for writers in asked]
+                if "entry_to_checkpoint_ms" in names:
+                    results.append(await _latency(bench, logged))
+        if not names.isdisjoint(LOG_NAMES[_UNDER_LOAD:]):
+            say(f"{bench.backend}: a log of {_FEW:,} and of {many:,}")
+            results += await _growth(bench, logged, many)
     return results
 
 
