@@ -20,7 +20,9 @@ from exchange.cli.verbs import DirOption, JsonOption
 from exchange.crypto import VerifyingKey
 from exchange.kernel import InvalidError, rfc3339, system_clock, to_micros
 
-PathArgument = Annotated[Path | None, typer.Argument(metavar="PATH", help="A folder of tiles.", show_default=False)]
+PathArgument = Annotated[
+    Path | None, typer.Argument(metavar="PATH", help="A folder of tiles, or an export.", show_default=False)
+]
 StateOption = Annotated[
     Path | None, typer.Option("--state", metavar="FILE", help="Remembers what was verified: a log only grows.")
 ]

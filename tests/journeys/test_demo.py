@@ -93,6 +93,8 @@ def test_demo_on_its_samples_is_right_and_can_be_read(demo, tmp_path):
         assert f"ok    {who}" in ran.stdout
     assert "report.posted" in ran.stdout
     assert "not-releasable" in ran.stdout
+    assert "ok    a separate process with only the public keys verifies the log" in ran.stdout
+    assert "ok    a refusal turned into a permission is named: tree: entry " in ran.stdout
     assert "steps came out right in" in ran.stdout
     assert list((tmp_path / "temporary").iterdir()) == []
 

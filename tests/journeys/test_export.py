@@ -16,9 +16,9 @@ import pytest
 from exchange.audit.export import ExportedEntry, Statement, ndjson, parse_place
 from exchange.cli.demo.server import running_server
 from exchange.kernel import system_clock
-from exchange.settings import load_settings
+from exchange.settings import InstanceLayout, load_settings
 from exchange.store import Store
-from tests.support.house import House, done
+from tests.support.house import House, command, done
 from tests.support.store import NODE_KEY, draft, run_apart
 from tests.support.syslog_receiver import SyslogReceiver, make_receiver_files
 
@@ -136,6 +136,23 @@ def test_host_exports_what_verifies(house, tmp_path):
     assert ran.code == 0, ran.err
     assert all(entry.content is not None for entry in entries)
     assert [entry.place.position for entry in entries] == list(range(parse_place(statement.end).position))
+    keys = InstanceLayout(house.folder).log_verifier_file
+    verified = command("audit", "verify", tmp_path / "log.ndjson", "--key", keys, "--json")
+    assert (verified.code, verified.json["sound"], verified.json["size"]) == (0, True, len(entries)), verified.out
+
+
+def test_changed_export_is_convicted(house, tmp_path):
+    path = tmp_path / "log.ndjson"
+    assert house.operate("audit", "export", "--out", path).code == 0
+    lines = path.read_bytes().splitlines(keepends=True)
+    lines[700] = lines[700].replace(b'"permitted"', b'"refused"')
+    path.write_bytes(b"".join(lines))
+    keys = InstanceLayout(house.folder).log_verifier_file
+
+    verified = command("audit", "verify", path, "--key", keys, "--json")
+
+    assert verified.code == 1
+    assert 700 in [finding["position"] for finding in verified.json["findings"]]
 
 
 @pytest.mark.parametrize("words", [("--format", "csv"), ("--event", "report.read")])

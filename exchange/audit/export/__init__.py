@@ -7,7 +7,7 @@ Does not: choose entries, hide fields or reveal personal data (slices and use ca
 
 from exchange.audit.export.exported import ExportedEntry, Place, Statement, parse_place
 from exchange.audit.export.formats import FORMATS, Format, FormatName
-from exchange.audit.export.ndjson import read_entry, read_line, read_statement
+from exchange.audit.export.ndjson import read_entry, read_head, read_line, read_statement
 
 __all__ = [
     "FORMATS",
@@ -18,6 +18,7 @@ __all__ = [
     "Statement",
     "parse_place",
     "read_entry",
+    "read_head",
     "read_line",
     "read_statement",
 ]

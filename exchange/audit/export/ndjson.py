@@ -8,7 +8,7 @@ The last line is `{"complete": {...}}`.
 
 import base64
 import binascii
-from typing import NoReturn
+from typing import Any, NoReturn
 
 import orjson
 
@@ -63,22 +63,25 @@ def read_entry(line: bytes) -> ExportedEntry:
 
     Raises MalformedError where it is not canonical, not the bytes of its leaf hash, or no line of an export.
     """
-    head, mark, rest = line.rstrip(b"\n").partition(_ENTRY_MARK)
-    if not mark or not rest.endswith(b"}"):
-        _refuse("it holds no entry")
+    fields, rest = _parted(line)
+    place, leaf = _placed(fields)
     try:
-        fields = orjson.loads(head + b"}")
-        place, leaf = Place(fields["log"], fields["position"]), _unbase64(fields["leaf"])
         proof = tuple(map(_unbase64, fields.get("proof", ())))
-        extent = fields.get("extent", WHOLE)
-        personal = fields.get("personal", NO_PERSONAL)
-    except (orjson.JSONDecodeError, KeyError, TypeError, AttributeError, binascii.Error) as exc:
+        extent, personal = fields.get("extent", WHOLE), fields.get("personal", NO_PERSONAL)
+    except (TypeError, binascii.Error) as exc:
         raise MalformedError(f"a line of the export cannot be read: {exc}") from exc
-    if not all(type(number) is int and number >= 0 for number in place):
-        _refuse("its place is none")
-    content = rest[:-1] if extent == WHOLE else None
-    entry = _shown(rest[:-1]) if content is None else _checked(content, leaf)
+    content = rest if extent == WHOLE else None
+    entry = _shown(rest) if content is None else _checked(content, leaf)
     return ExportedEntry(place, leaf, entry, content, extent, proof, personal)
+
+
+def read_head(line: bytes) -> tuple[Place, bytes, bytes | None]:
+    """Return place, leaf hash and bytes in a line, none of it compared; no bytes where they are not all there.
+
+    Raises MalformedError for what is no line of an export.
+    """
+    fields, rest = _parted(line)
+    return (*_placed(fields), rest if fields.get("extent", WHOLE) == WHOLE else None)
 
 
 def read_statement(line: bytes) -> Statement:
@@ -87,6 +90,27 @@ def read_statement(line: bytes) -> Statement:
         return Statement(**orjson.loads(line)["complete"])
     except (orjson.JSONDecodeError, KeyError, TypeError) as exc:
         raise MalformedError("the last line of the export says not that it is complete") from exc
+
+
+def _parted(line: bytes) -> tuple[dict[str, Any], bytes]:
+    head, mark, rest = line.rstrip(b"\n").partition(_ENTRY_MARK)
+    if not mark or not rest.endswith(b"}"):
+        _refuse("it holds no entry")
+    try:
+        fields = orjson.loads(head + b"}")
+    except orjson.JSONDecodeError as exc:
+        raise MalformedError(f"a line of the export cannot be read: {exc}") from exc
+    return fields, rest[:-1]
+
+
+def _placed(fields: dict[str, Any]) -> tuple[Place, bytes]:
+    try:
+        place, leaf = Place(fields["log"], fields["position"]), _unbase64(fields["leaf"])
+    except (KeyError, TypeError, binascii.Error) as exc:
+        raise MalformedError(f"a line of the export cannot be read: {exc}") from exc
+    if not all(type(number) is int and number >= 0 for number in place):
+        _refuse("its place is none")
+    return place, leaf
 
 
 def _checked(content: bytes, leaf: bytes) -> Entry:

@@ -3,6 +3,7 @@
 import asyncio
 
 from exchange.cli.demo import cast
+from exchange.cli.demo.convicting import convict, verify_apart
 from exchange.cli.demo.evidence import check_log, search_disk
 from exchange.cli.demo.exchanging import exchange_reports, sign_by_all
 from exchange.cli.demo.operating import read_log, revoke, set_up
@@ -23,6 +24,9 @@ def perform(stage: Stage) -> None:
     script.chapter("Everything is on the record")
     asyncio.run(read_log(stage))
     check_log(stage)
+    script.chapter("An auditor who trusts nobody")
+    verify_apart(stage)
+    convict(stage)
 
 
 def _meet(stage: Stage, url: str) -> None:

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 
 from exchange.audit import parse_entry
-from exchange.audit.export import ExportedEntry, ndjson, read_entry, read_line, read_statement
+from exchange.audit.export import ExportedEntry, ndjson, read_entry, read_head, read_line, read_statement
 from exchange.kernel import MalformedError
 from tests.core.audit.export.exported import BARE, FULL, STATEMENT, TEXT, at_place, hiding, with_text
 
@@ -62,6 +62,15 @@ def test_entry_with_any_text_comes_back(text):
 
     assert read_line(line) == exported
     assert line.count(b"\n") == 1
+
+
+def test_head_of_a_line_is_read_without_a_look_into_the_entry():
+    exported = at_place(FULL)
+    changed = ndjson.entry_line(exported).replace(b'"GBR"', b'"NOR"')
+    narrowed = ndjson.entry_line(hiding(exported, "owner"))
+
+    assert read_head(changed) == (exported.place, exported.leaf, exported.content.replace(b'"GBR"', b'"NOR"'))
+    assert read_head(narrowed) == (exported.place, exported.leaf, None)
 
 
 def test_statement_comes_back():

@@ -1,0 +1,94 @@
+"""A whole log as the NDJSON file that its host exported, as a source for the verifier.
+
+An export has no tiles: they are made here of the leaf hashes beside the entries, so a file that was changed shows as
+hashes that differ from the entries, or as a root that no checkpoint was signed over.
+"""
+
+import re
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Final
+
+from exchange.audit.export import Place, Statement, read_head, read_statement
+from exchange.audit.tile_paths import TILE_WIDTH, BundlePath, TilePath
+from exchange.audit.tiles import grow_tiles
+from exchange.audit.verify import KeptCheckpoint, PendingEntry, StoredEntry
+from exchange.kernel import InvalidError, MalformedError
+
+_COMPLETE: Final = re.compile(rb'\{"complete":')
+
+
+class LogExport:
+    """A source of one file. Raises InvalidError where it is no export, or not one of a whole log."""
+
+    has_entries = True
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._offsets: list[int] = []
+        leaves, self._statement = self._indexed()
+        self._tiles = {tile.path: tile.content for tile in grow_tiles(0, leaves, lambda _: b"")}
+
+    def newest(self) -> KeptCheckpoint:
+        """Return the checkpoint in the last line."""
+        if self._statement.checkpoint is None:
+            raise MalformedError("the export has no checkpoint: nothing was signed when it was made")
+        return KeptCheckpoint(self._statement.checkpoint.encode())
+
+    def older(self) -> Iterator[KeptCheckpoint]:
+        """Return nothing: an auditor keeps its own."""
+        return iter(())
+
+    def tile(self, path: TilePath) -> bytes | None:
+        """Return the hashes of a tile."""
+        return self._tiles.get(path)
+
+    def entries(self, path: BundlePath) -> Sequence[bytes | None] | None:
+        """Return the entries of a bundle."""
+        if path.index >= len(self._offsets):
+            return None
+        with self._path.open("rb") as file:
+            file.seek(self._offsets[path.index])
+            return [read_head(file.readline())[2] for _ in range(path.width)]
+
+    def stored(self, path: BundlePath) -> Sequence[StoredEntry | None] | None:  # noqa: ARG002  files have no columns
+        """Return None: there are no columns beside files."""
+        return None
+
+    def personal_keys(self) -> None:
+        """Return None: no keys are shown."""
+
+    def pending(self) -> Sequence[PendingEntry]:
+        """Return nothing: what waits is not exported."""
+        return ()
+
+    def _indexed(self) -> tuple[list[bytes], Statement]:
+        """Return the leaf hashes in order and the last line; remember where each bundle begins."""
+        leaves: list[bytes] = []
+        offset = 0
+        with self._path.open("rb") as file:
+            for line in file:
+                if _COMPLETE.match(line):
+                    return leaves, self._ended(line, len(leaves))
+                place, leaf, _ = self._read(line, len(leaves))
+                if place.position != len(leaves):
+                    raise InvalidError(
+                        f"`{self._path}` is no export of a whole log: position {len(leaves)} is not where it belongs"
+                    )
+                if len(leaves) % TILE_WIDTH == 0:
+                    self._offsets.append(offset)
+                leaves.append(leaf)
+                offset += len(line)
+        raise InvalidError(f"`{self._path}` is no complete export: its last line is missing")
+
+    def _read(self, line: bytes, number: int) -> tuple[Place, bytes, bytes | None]:
+        try:
+            return read_head(line)
+        except MalformedError as exc:
+            raise InvalidError(f"`{self._path}`, line {number + 1}: {exc.message}") from exc
+
+    def _ended(self, line: bytes, count: int) -> Statement:
+        statement = read_statement(line)
+        if statement.end.rpartition(".")[2] != str(count):
+            raise InvalidError(f"`{self._path}` has {count} entries, and says that it ends at {statement.end}")
+        return statement

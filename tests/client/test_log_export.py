@@ -1,0 +1,110 @@
+"""A log verified from its export alone: sound as it came, and every change of the file is noticed."""
+
+import base64
+import json
+from datetime import UTC, datetime
+
+import pytest
+
+from exchange.audit import Actor, EntryDraft, EventName, Outcome, hash_leaf, seal_entry
+from exchange.audit.export import Statement, ndjson
+from exchange.audit.tile_paths import BundlePath, TilePath, bundles_of_size, tiles_of_size
+from exchange.audit.tiles import grow_tiles
+from exchange.client.log_export import LogExport
+from exchange.kernel import InvalidError, MalformedError
+
+AT = datetime(2026, 3, 1, tzinfo=UTC)
+
+
+def contents(count):
+    drafts = (
+        EntryDraft(EventName.REPORT_READ, Outcome.PERMITTED, AT, Actor("host"), f"r{n}", "host") for n in range(count)
+    )
+    return [
+        seal_entry(draft, entry_id=f"entry-{number}", node="n", boot="b", node_seq=number).content
+        for number, draft in enumerate(drafts)
+    ]
+
+
+def written(path, entries, *, end=None, first=0, log=1):
+    lines = [
+        ndjson.whole_line(log, position, hash_leaf(entry), entry) for position, entry in enumerate(entries, start=first)
+    ]
+    size = len(entries) if end is None else end
+    told = Statement("2026-03-01T00:00:00Z", None, None, None, len(entries), f"{log}.{size}", "the note")
+    path.write_bytes(b"".join([*lines, ndjson.statement_line(told)]))
+    return path
+
+
+@pytest.mark.parametrize("count", [1, 255, 256, 257, 700])
+def test_tiles_and_entries_are_those_of_the_log(tmp_path, count):
+    entries = contents(count)
+    source = LogExport(written(tmp_path / "log", entries))
+    expected = {tile.path: tile.content for tile in grow_tiles(0, [hash_leaf(each) for each in entries], lambda _: b"")}
+
+    assert {path: source.tile(path) for path in tiles_of_size(count)} == {
+        path: expected[path] for path in tiles_of_size(count)
+    }
+    assert [each for path in bundles_of_size(count) for each in source.entries(path)] == entries
+    assert source.tile(TilePath(0, 9)) is None
+    assert source.entries(BundlePath(9, 1)) is None
+    assert source.newest().note == b"the note"
+    assert (list(source.older()), source.stored(BundlePath(0, 1)), source.personal_keys()) == ([], None, None)
+    assert list(source.pending()) == []
+
+
+def test_entry_that_was_changed_no_longer_fits_its_tile(tmp_path):
+    path = written(tmp_path / "log", contents(3))
+    path.write_bytes(path.read_bytes().replace(b'"entry-1"', b'"entry-9"'))
+    source = LogExport(path)
+
+    assert hash_leaf(source.entries(BundlePath(0, 3))[1]) != source.tile(TilePath(0, 0, 3))[32:64]
+
+
+def test_narrowed_entry_is_a_missing_one(tmp_path):
+    path = written(tmp_path / "log", contents(2))
+    first, *rest = path.read_bytes().splitlines(keepends=True)
+    path.write_bytes(first.replace(b',"entry":', b',"extent":"others","entry":') + b"".join(rest))
+
+    assert LogExport(path).entries(BundlePath(0, 2))[0] is None
+
+
+@pytest.mark.parametrize(
+    ("damage", "why"),
+    [
+        (lambda lines: lines[:-1], "its last line is missing"),
+        (lambda lines: [], "its last line is missing"),
+        (lambda lines: [lines[0], *lines[2:]], "position 1 is not where it belongs"),
+        (lambda lines: [lines[1], lines[0], *lines[2:]], "position 0 is not where it belongs"),
+        (lambda lines: [*lines[:2], lines[-1]], "has 2 entries, and says that it ends at 1.3"),
+        (lambda lines: [b"<html>\n", *lines], "line 1"),
+        (lambda lines: [lines[0], b"\n", *lines[1:]], "line 2"),
+    ],
+)
+def test_file_that_is_not_a_whole_log_is_refused(tmp_path, damage, why):
+    path = written(tmp_path / "log", contents(3))
+    path.write_bytes(b"".join(damage(path.read_bytes().splitlines(keepends=True))))
+
+    with pytest.raises(InvalidError, match=why):
+        LogExport(path)
+
+
+def test_slice_is_no_whole_log(tmp_path):
+    with pytest.raises(InvalidError, match="no export of a whole log"):
+        LogExport(written(tmp_path / "log", contents(2), first=5))
+
+
+def test_export_before_anything_was_signed_has_nothing_to_verify(tmp_path):
+    path = tmp_path / "log"
+    told = Statement("2026-03-01T00:00:00Z", None, None, None, 0, "1.0")
+    path.write_bytes(ndjson.statement_line(told))
+
+    with pytest.raises(MalformedError, match="no checkpoint"):
+        LogExport(path).newest()
+
+
+def test_leaf_stands_in_base64_beside_its_entry(tmp_path):
+    (entry,) = contents(1)
+    line = written(tmp_path / "log", [entry]).read_bytes().splitlines()[0]
+
+    assert base64.b64decode(json.loads(line)["leaf"]) == hash_leaf(entry)
