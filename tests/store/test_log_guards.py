@@ -1,16 +1,23 @@
 """What the database itself refuses: no role of the service's changes an entry, and no role but the owner the tree."""
 
 import asyncio
-from collections.abc import Iterator
+import secrets
+from collections.abc import Callable, Iterator
+from urllib.parse import urlsplit, urlunsplit
 
 import asyncpg
 import pytest
 
+from exchange.audit import EventName
 from exchange.kernel import ConflictError, UnavailableError
 from exchange.store import Store, migrate
+from exchange.store.log_rows import CosignatureRow
 from exchange.store.roles import AUDITOR, SEQUENCER, SERVICE
+from exchange.usecases.sequence_log import Step
+from exchange.usecases.sweep_log import Index, Sweep
+from tests.support.log import Log, check_log
 from tests.support.postgres import PostgresServer, execute
-from tests.support.store import draft, rows_of, run_apart
+from tests.support.store import draft, member, open_store, rows_of, run_apart
 
 STATE = "INSERT INTO log_state VALUES (1, 'example/log', 'keys', 1, 2, {root}, 5, {root}, NULL, NULL)"
 LEAF = "INSERT INTO log_leaf VALUES (1, 0, 'entry', {root})"
@@ -154,3 +161,44 @@ def test_migrating_again_takes_back_what_somebody_granted(roles_url: str) -> Non
 
     with pytest.raises(asyncpg.InsufficientPrivilegeError):
         execute(roles_url, f"SET ROLE {SERVICE}; DELETE FROM audit_entry")
+
+
+@pytest.fixture
+def login(postgres_server: PostgresServer, request: pytest.FixtureRequest) -> Callable[[str, str], str]:
+    """Gives the address of a database for a login of one's own in a role."""
+
+    def address(url: str, role: str) -> str:
+        name = f"login_{secrets.token_hex(6)}"
+        execute(postgres_server.admin_url, f"CREATE ROLE {name} LOGIN PASSWORD 'p' IN ROLE {role}")
+        request.addfinalizer(lambda: execute(postgres_server.admin_url, f"DROP ROLE {name}"))
+        parts = urlsplit(url)
+        return urlunsplit(parts._replace(netloc=f"{name}:p@{parts.hostname}:{parts.port}"))
+
+    return address
+
+
+@pytest.mark.parametrize("backend", ["postgresql"])
+async def test_service_and_sequencer_do_their_work_as_what_they_are(log: Log, login: Callable[[str, str], str]) -> None:
+    service = await open_store(login(log.url, SERVICE))
+    async with service.unit_of_work() as unit:
+        await unit.add_member(member("NOR"))
+        await unit.record(draft(EventName.MEMBER_ADDED))
+    for _ in range(3):
+        await service.append(draft())
+    log.url = login(log.url, SEQUENCER)
+    own = await open_store(log.url)
+    sequencer = await log.sequencer(record=own.append)
+    try:
+        assert await log.drain(sequencer) is Step.IDLE
+        await sequencer.rest()
+        desk = await log.desk()
+        assert not await Index(desk.tree).chunk()
+        assert await Sweep(desk.tree, own.append, log.clock, bytes).chunk()
+        kept = await service.log.kept_checkpoint(1)
+        assert kept is not None
+        await service.add_cosignature(CosignatureRow(1, kept.size, "witness.example", "line", 5))
+        await desk.tree.freeze(1, at=5, why="a test")
+        await check_log(log)
+    finally:
+        await service.close()
+        await own.close()
