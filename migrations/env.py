@@ -5,6 +5,7 @@ from sqlmodel import SQLModel
 
 import exchange.store.log_tables
 import exchange.store.personal_tables
+import exchange.store.report_receipts
 import exchange.store.tables  # noqa: F401  fills the metadata
 
 context.configure(connection=context.config.attributes["connection"], target_metadata=SQLModel.metadata)

@@ -152,6 +152,23 @@ def explain(client: ExchangeClient, id: IdArgument, as_json: JsonOption = False)
     output.show_table(("rule", "name", "outcome", "why"), rows)
 
 
+@reports.command("receipt")
+@member_verb
+def receipt(
+    client: ExchangeClient,
+    id: IdArgument,  # noqa: A002
+    purpose: PurposeOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Acknowledge that you have received a report; the first time counts."""
+    kept = client.acknowledge(id, purpose=purpose)
+    if as_json:
+        output.show_json({"id": kept.report, **kept.model_dump(mode="json")})
+        return
+    received = kept.received_at.strftime("%Y-%m-%d %H:%M:%SZ")
+    output.show_record({"report": kept.report, "received": received, "entry": kept.entry}, title="acknowledged")
+
+
 def _checked_body(fields: dict[str, object]) -> ReportBody:
     try:
         return ReportBody.model_validate(fields)

@@ -36,6 +36,7 @@ from exchange.wire import (
     PulledPartBody,
     PulledReportBody,
     ReadersBody,
+    ReceiptBody,
     RegistryLineBody,
     ReportBody,
     ReportListBody,
@@ -230,6 +231,13 @@ class ExchangeClient:
     def explanation(self, report_id: str) -> ExplanationBody:
         """Return why this client may see a report."""
         return self._get(ExplanationBody, _path("/v1/reports", report_id, "explanation"))
+
+    def acknowledge(self, report_id: str, *, purpose: str | None = None) -> ReceiptBody:
+        """Say that this client has received a report (reader); return its first acknowledgement, now or before."""
+        headers = _JSON if purpose is None else {**_JSON, "Exchange-Purpose": purpose}
+        body: Body = {"content": b"{}", "headers": headers}
+        path = _path("/v1/reports", report_id, "receipts")
+        return _parsed(ReceiptBody, self._transport.request("POST", path, may_repeat=True, body=body).content)
 
     def simulate(self, report: SimulationRequest) -> SimulationBody:
         """Return who could read such a report if it were posted (contributor)."""

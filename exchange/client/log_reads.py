@@ -10,7 +10,7 @@ from exchange.audit import BundlePath, TilePath, parse_bundle
 from exchange.audit.verify import KeptCheckpoint, PendingEntry, StoredEntry
 from exchange.client.errors import AnswerError, ProblemError
 from exchange.client.transport import Body, Transport
-from exchange.kernel import is_uuid7
+from exchange.kernel import InvalidError, is_uuid7
 from exchange.wire import ConsistencyBody
 
 # A bundle is bytes, a checkpoint is text: whatever comes is taken as it is, and a problem where it is one.
@@ -90,8 +90,13 @@ class LogAddress:
         return self._has_entries
 
     def newest(self) -> KeptCheckpoint:
-        """Return the newest checkpoint."""
-        return KeptCheckpoint(self._reads.checkpoint())
+        """Return the newest checkpoint. Raises InvalidError where there is none yet."""
+        try:
+            return KeptCheckpoint(self._reads.checkpoint())
+        except ProblemError as exc:
+            if exc.status != HTTPStatus.NOT_FOUND:
+                raise
+            raise InvalidError("there is no log there yet: nothing was ever signed; try again in a moment") from exc
 
     def older(self) -> Iterator[KeptCheckpoint]:
         """Return nothing: an auditor keeps its own."""

@@ -127,9 +127,9 @@ class ReceiptCheck:
                 self._owe(None, f"the checkpoint from {each.whence} cannot be used: {exc.message}")
         in_order = sorted(self._seen.values(), key=lambda each: each.head.size)
         # (3) The log is no smaller than it was.
-        if in_order and in_order[-1].head.size > shown > 0:
+        if in_order and in_order[-1].head.size > shown and self._is_cut(in_order[-1], shown):
             last = in_order[-1]
-            self._owe(None, f"{last.whence} holds a checkpoint of {last.head.size} entries, the log shows {shown}: cut")
+            self._owe(None, f"{last.whence} holds a checkpoint of {last.head.size} entries, the log shows fewer: cut")
             in_order = [each for each in in_order if each.head.size <= shown]
         # (2) Each is the beginning of the next.
         for old, new in pairwise(in_order):
@@ -148,6 +148,16 @@ class ReceiptCheck:
             else:
                 self.waiting += 1
             return None
+
+    def _is_cut(self, kept: _Seen, shown: int) -> bool:
+        if shown > 0:
+            return True
+        # Nothing was proven that would show how large the log is: a log that has this size can say so.
+        try:
+            self._desk.consistency(kept.head.size, kept.head.size)
+        except ProblemError:
+            return True
+        return False
 
     def _link(self, old: _Seen, new: _Seen) -> None:
         places = f"{old.whence} ({old.head.size} entries) and {new.whence} ({new.head.size} entries)"

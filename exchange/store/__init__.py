@@ -9,6 +9,7 @@ Does not: decide anything, open anything that is sealed, or let a table row out.
 from exchange.store.history import History, ReportRecord, Span
 from exchange.store.log_rows import LogState
 from exchange.store.personal_keys import PersonalCustody, PersonalKeyRow
+from exchange.store.report_receipts import ReceiptHow, ReceiptRow
 from exchange.store.rows import (
     CallerRow,
     ClassRow,
@@ -49,6 +50,8 @@ __all__ = [
     "PolicyState",
     "PostedRow",
     "PullRow",
+    "ReceiptHow",
+    "ReceiptRow",
     "ReportRecord",
     "ReportRow",
     "Sealed",

@@ -33,12 +33,16 @@ class AppendJob:
 
 @dataclass(frozen=True, slots=True)
 class PostJob:
-    """Make one report durable with its entry, if the policy is still the one it was decided under."""
+    """Make one report durable with its entry, if the policy is still the one it was decided under.
+
+    `registration` is the entry of its distribution, where the rules of its level ask for one.
+    """
 
     report: NewReport
     draft: EntryDraft
     policy_version: int
     idempotency: Idempotency | None
+    registration: EntryDraft | None
     guard: Guard | None
 
 
@@ -176,8 +180,9 @@ class _Batch:
         report = job.report
         if job.policy_version != self.policy_version:
             raise StalePolicyError("the policy has changed since the decision: decide again")
-        entry = self.sealer.seal(job.draft, job.guard)
-        self.entries.append(entry)
+        drafts = (job.draft,) if job.registration is None else (job.draft, job.registration)
+        entries = tuple(self.sealer.seal(draft, job.guard) for draft in drafts)
+        self.entries.extend(entries)
         self.seq += 1
         # INVARIANT: `recorded_at` never falls while `seq` grows, whatever the clock does: `since` relies on it.
         self.time = max(self.time, to_micros(report.posted_at))
@@ -190,7 +195,7 @@ class _Batch:
             self.keys[key.client_id, key.key] = (key.request_digest, report.id)
             posted_at = to_micros(report.posted_at)
             self.new_keys.append((key.client_id, key.key, key.request_digest, report.id, posted_at))
-        return PostedRow(report.id, self.seq, class_id, entry)
+        return PostedRow(report.id, self.seq, class_id, entries)
 
     def _class_id(self, job: PostJob) -> int:
         known = self.class_ids.get(job.report.digest)

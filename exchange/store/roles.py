@@ -32,6 +32,7 @@ _SERVICE_EXCEPTIONS = {
     "pending_act": "SELECT, INSERT, UPDATE",
     "alembic_version": _READ,
     "log_cosignature": _ADD,
+    "report_receipt": _ADD,
     "log_state": _READ,
     "log_leaf": _READ,
     "log_tile": _READ,
@@ -54,7 +55,7 @@ _SEQUENCER_GRANTS = {
     "log_cosignature": _READ,
 }
 
-_AUDITOR_GRANTS = dict.fromkeys(("alembic_version", "audit_entry", "audit_search", *_LOG), _READ)
+_AUDITOR_GRANTS = dict.fromkeys(("alembic_version", "audit_entry", "audit_search", "report_receipt", *_LOG), _READ)
 
 _MAKE = """
 DO $$ BEGIN

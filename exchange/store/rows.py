@@ -166,17 +166,17 @@ class Idempotency:
 
 @dataclass(frozen=True, slots=True)
 class PostedRow:
-    """A report that is now durable, and its audit entry."""
+    """A report that is now durable, and its audit entries: that of the post is the first."""
 
     report_id: str
     seq: int
     class_id: int
-    entry: SealedEntry
+    entries: tuple[SealedEntry, ...]
 
     @property
     def receipt(self) -> Receipt:
-        """Return the receipt of the entry."""
-        return self.entry.receipt
+        """Return the receipt of the post's entry."""
+        return self.entries[0].receipt
 
 
 @dataclass(frozen=True, slots=True)

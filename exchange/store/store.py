@@ -33,6 +33,7 @@ from exchange.store.personal_keys import PersonalCustody, PersonalKeyRow, Person
 from exchange.store.personal_scrub import scrub
 from exchange.store.postgres import PostgresDatabase
 from exchange.store.records import agreements_of, class_row, client_of, member_of
+from exchange.store.report_receipts import ReportReceipts
 from exchange.store.rows import (
     CallerRow,
     ClassRow,
@@ -123,6 +124,7 @@ class Store:
         )
         self.node = NodeRecord(sealer, self._append_sealed, self.entry)
         self.witnesses = WitnessReader(self._database.fetch, sql)
+        self.receipts = ReportReceipts(self._engine)
         self._clients: dict[str, tuple[int, int, Client]] = {}
         self._classes: dict[int, ClassRow] = {}
 
@@ -278,16 +280,25 @@ class Store:
         return entry.receipt
 
     async def post_report(
-        self, report: NewReport, draft: EntryDraft, *, policy_version: int, idempotency: Idempotency | None
+        self,
+        report: NewReport,
+        draft: EntryDraft,
+        *,
+        policy_version: int,
+        idempotency: Idempotency | None,
+        registration: EntryDraft | None = None,
     ) -> PostedRow | IdempotentReplay:
-        """Make a report and its audit entry durable, if `policy_version` is still in force.
+        """Make a report and its audit entries durable, if `policy_version` is still in force.
+
+        `registration` is the entry of its distribution, where the rules of its level ask for one.
 
         Raises StalePolicyError where it is not, ConflictError for an idempotency key that came with another request.
         """
         guard = await self._personal.guard(draft)
-        result = await self._submitted(PostJob(report, draft, policy_version, idempotency, guard))
+        result = await self._submitted(PostJob(report, draft, policy_version, idempotency, registration, guard))
         if isinstance(result, PostedRow):
-            self._sealer.settle(result.entry)
+            for entry in result.entries:
+                self._sealer.settle(entry)
             return result
         if isinstance(result, IdempotentReplay):
             return result

@@ -30,6 +30,7 @@ from exchange.store.records import (
     member_row,
     party_rows,
 )
+from exchange.store.report_receipts import ReceiptRow, acknowledge, acknowledgement
 from exchange.store.sealing import Sealer
 from exchange.store.tables import (
     AgreementTable,
@@ -190,6 +191,15 @@ class UnitOfWork:
         self._has_written = self._moves_policy = True
         self._personal.forget(Place(subject, period))
         return await pending_acts.destroy_personal_keys(self._session, subject, period, self._now)
+
+    async def acknowledgement(self, report_id: str, client_id: str) -> ReceiptRow | None:
+        """Return a client's acknowledgement of a report."""
+        return await acknowledgement(self._session, report_id, client_id)
+
+    async def acknowledge(self, row: ReceiptRow) -> None:
+        """Add an acknowledgement, which no decision rests on; ConflictError where another one came first."""
+        self._has_written = True
+        await acknowledge(self._session, row)
 
     async def bump_policy(self) -> None:
         """Make every cached decision stale when this unit commits; every add and put does it by itself."""

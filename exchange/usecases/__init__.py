@@ -59,6 +59,7 @@ from exchange.usecases.post_report import PostedAnswer, post_report
 from exchange.usecases.pull_report import PulledReport, pull_report
 from exchange.usecases.read_part import ReadPart, read_part
 from exchange.usecases.readers_on import CouldRead, DidRead, ReadersOn, readers_on
+from exchange.usecases.receive_report import receive_report
 from exchange.usecases.recording import record_rejection
 from exchange.usecases.registries import ClientRegistry, Leaf, ReportRegistry, client_registry, report_registry
 from exchange.usecases.search_entries import EntryQuery, FoundEntries, search_entries, show_entry
@@ -129,6 +130,7 @@ __all__ = [
     "read_entries",
     "read_part",
     "readers_on",
+    "receive_report",
     "record_rejection",
     "record_service",
     "record_visit",

@@ -12,6 +12,7 @@ from exchange.release import Assurance, Law
 from exchange.store import Store
 from exchange.store.witness_files import WitnessedFile, WitnessPolicyFile
 from exchange.usecases.knowledge import Knowledge
+from exchange.usecases.registry import ReadRegister
 
 T = TypeVar("T")
 
@@ -43,6 +44,7 @@ class Services:
     cursor_key: bytes
     knowledge: Knowledge = field(default_factory=Knowledge)
     witnessing: Witnessing = field(default_factory=Witnessing)
+    register: ReadRegister = field(default_factory=ReadRegister)
 
 
 @dataclass(frozen=True, slots=True)

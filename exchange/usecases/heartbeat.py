@@ -13,6 +13,8 @@ from typing import Protocol
 from exchange.audit import Actor, EntryDraft, EventName, Outcome, Receipt, Subject
 from exchange.kernel import Clock, ExchangeError, new_id
 from exchange.store import Store
+from exchange.usecases.context import Services
+from exchange.usecases.registry import register_reads
 
 BEAT_SECONDS = 1.0
 """How long an entry stands before its node has signed for it, unless its own end is in doubt."""
@@ -53,6 +55,7 @@ class Recorder:
 async def record_service(own: Recording, event: EventName) -> Receipt:
     """Record that this process started or stopped, as evidence; what it does after its stop has no place in the log."""
     is_closing = event is EventName.SERVICE_STOPPED
+    await _register(own)
     await _settle(own, is_closing=is_closing)
     return await own.store.node.append_evidence(service_draft(own, event), is_closing=is_closing)
 
@@ -63,6 +66,7 @@ async def close_record(own: Recording) -> None:
     if node.is_closed or not node.unsigned:
         return
     try:
+        await _register(own)
         await _settle(own, is_closing=True)
         await node.append_evidence(service_draft(own, EventName.NODE_HEARTBEAT), is_closing=True)
     except ExchangeError as exc:
@@ -70,7 +74,8 @@ async def close_record(own: Recording) -> None:
 
 
 async def beat(own: Recording, *, is_due: bool) -> Receipt | None:
-    """Settle what is in doubt and sign for what was recorded since; where nothing was, only if it `is_due`."""
+    """Register first reads, settle what is in doubt, sign for what was recorded; for nothing only where it `is_due`."""
+    await _register(own)
     await _settle(own)
     node = own.store.node
     if not node.unsigned and not is_due:
@@ -125,6 +130,11 @@ async def _beat_or_warn(own: Recording, silent: int) -> int:
         _log.warning("no heartbeat", extra={"cause": exc.message})
         signed = None
     return silent + 1 if signed is None else 0
+
+
+async def _register(own: Recording) -> None:
+    if isinstance(own, Services):
+        await register_reads(own.store, own.register)
 
 
 async def _settle(own: Recording, *, is_closing: bool = False) -> None:

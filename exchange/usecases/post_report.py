@@ -31,6 +31,7 @@ from exchange.usecases.judging import require_same_law
 from exchange.usecases.opening import UNOPENED, open_sealed_header
 from exchange.usecases.post_checks import compose, require_in_force, source_faults
 from exchange.usecases.recording import draft, on_record, record_tampering, refuse
+from exchange.usecases.registry import distribution_draft
 from exchange.usecases.sealing import seal_report, stored_json, with_status
 
 _TRIES = 5
@@ -87,8 +88,12 @@ async def _post_once(
     # (6) all of it durable, or none
     key = _idempotency(client, header, idempotency_key)
     entry = _posted_draft(call, client, header)
+    registration = distribution_draft(services.law, header, entry)
+    version = row.state.policy_version
     async with on_record(services, replace(entry, subject=None)):
-        kept = await services.store.post_report(new, entry, policy_version=row.state.policy_version, idempotency=key)
+        kept = await services.store.post_report(
+            new, entry, policy_version=version, idempotency=key, registration=registration
+        )
     match kept:
         case PostedRow():
             return Recorded(_answer(header, header_json, is_replayed=False), kept.receipt)

@@ -74,6 +74,7 @@ async def pull_report(services: Services, call: Call, report_id: str) -> Recorde
     size_bytes = sum(len(content) for _, content in parts)
     entry = replace(judged_draft(call, granted.client, EventName.REPORT_READ, judged), size_bytes=size_bytes)
     receipt = await services.store.append(entry)
+    services.register.note(services.law, judged.report.id, judged.facts.label, entry)
     # (6) the answer
     shown = tuple(enumerate((content for _, content in parts), start=1))
     return Recorded(PulledReport(header_json, shown), receipt)

@@ -56,6 +56,8 @@ async def read_part(services: Services, call: Call, report_id: str, number: int)
     content = await _open(services, call, again, part.number)
     # (5) INVARIANT: no plaintext leaves before its entry is durable.
     receipt = await services.store.append(replace(entry, size_bytes=len(content)))
+    judged = again.judged
+    services.register.note(services.law, judged.report.id, judged.facts.label, entry)
     # (6) the answer
     return Recorded(ReadPart(replace(part, number=asked), content), receipt)
 

@@ -25,6 +25,7 @@ _HANDED_OUT = frozenset(
         EventName.REPORT_DISTRIBUTED,
         EventName.REPORT_READ,
         EventName.REPORT_PART_READ,
+        EventName.REPORT_RECEIVED,
     )
 )
 _SHOWN_TO_A_CLIENT = _HANDED_OUT | {EventName.REPORT_LISTED.value}

@@ -59,11 +59,13 @@ from exchange.wire.parties import (
 )
 from exchange.wire.problem import PROBLEM_MEDIA_TYPE, FaultBody, ProblemBody
 from exchange.wire.reports import (
+    Acknowledgement,
     HeaderBody,
     PartBody,
     PartHeaderBody,
     PulledPartBody,
     PulledReportBody,
+    ReceiptBody,
     ReportBody,
     ReportListBody,
 )
@@ -72,6 +74,7 @@ from exchange.wire.words import LabelBody
 
 __all__ = [
     "PROBLEM_MEDIA_TYPE",
+    "Acknowledgement",
     "AgencyReachBody",
     "AgreementBody",
     "AgreementListBody",
@@ -115,6 +118,7 @@ __all__ = [
     "ReadersBody",
     "ReadingAgencyBody",
     "ReadingClientBody",
+    "ReceiptBody",
     "RegistryLineBody",
     "ReportBody",
     "ReportListBody",

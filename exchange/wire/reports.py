@@ -132,6 +132,19 @@ class ReportListBody(AnswerModel):
     next: str
 
 
+class Acknowledgement(WireModel):
+    """That the caller has received a report: nothing more is to be said."""
+
+
+class ReceiptBody(AnswerModel):
+    """The first acknowledgement of a report by this client, and the audit entry that registers it."""
+
+    report: Id
+    client: Id
+    received_at: Instant
+    entry: Id
+
+
 def _posted_part(part: PartBody, place: int, faults: list[Fault]) -> PostedPart:
     content = b""
     try:

@@ -65,7 +65,8 @@ def secret_world(plain_world: World, tmp_path_factory: pytest.TempPathFactory) -
         wanted = WantedErasure(world.clients["GBR reader"].id, "2026-06", "asked for by the data subject")
         asked = await usecases.request_erasure(world.services, world.call("operator"), wanted)
         world.sequence()
-        ((entry,),) = world.sql("SELECT id FROM audit_search WHERE subject_id = $1", report)
+        about = "SELECT id FROM audit_search WHERE subject_id = $1 AND event = 'report.posted'"
+        ((entry,),) = world.sql(about, report)
         await world.services.store.close()
         erasure = asked.value.act.id
         return world, Hidden(report, other_report=other, agreement=two, client=client.id, entry=entry, erasure=erasure)

@@ -34,6 +34,9 @@ VALUES: dict[str, list[str]] = {
     "text": ["not"],
     "from": ["0", "1"],
     "to": ["1", "3"],
+    "format": ["csv"],
+    "follow": ["false"],
+    "proofs": ["false"],
 }
 ONLOOKERS = ("DNK reader", "DNK signatory", "NOR reader", "NOR contributor", "NOR operator", "NOR auditor")
 
@@ -61,7 +64,8 @@ async def told(api: Api, name: str) -> list[tuple[str, Seen]]:
         if wanted.get("after") == "":
             continue
         answer = await client.get(path, params=wanted)
-        following = answer.json().get("next") if answer.status_code == 200 else None
+        is_json = answer.headers["content-type"] == "application/json"
+        following = answer.json().get("next") if answer.status_code == 200 and is_json else None
         if following is not None:
             cursors.setdefault(path, following)
         view = seen(answer)

@@ -54,6 +54,7 @@ def test_program_itself_imports_no_verb(tmp_path, words):
         (["report", "pull", "x", *NOWHERE], 1),
         (["report", "list", *NOWHERE], 1),
         (["report", "explain", "x", *NOWHERE], 1),
+        (["report", "receipt", "x", *NOWHERE], 1),
         (["agreement", "sign", "x", *NOWHERE], 1),
         (["agreement", "list", *NOWHERE], 1),
         (["profile", "list"], 0),

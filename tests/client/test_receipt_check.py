@@ -149,7 +149,7 @@ def test_log_that_is_smaller_than_what_was_kept_was_cut(check, desk, log):
 
     check.compare(known(kept, "the last check"))
 
-    assert whys(check) == ["the last check holds a checkpoint of 60 entries, the log shows 40: cut"]
+    assert whys(check) == ["the last check holds a checkpoint of 60 entries, the log shows fewer: cut"]
 
 
 def test_two_histories_of_one_size_shown_to_two_members_are_noticed(check, log):
@@ -210,6 +210,14 @@ def test_without_receipts_nothing_is_known(check, log):
     check.compare(known(log.checkpoints[-1].note))
 
     assert check.findings == []
+
+
+def test_without_proofs_a_log_that_is_too_small_says_so_itself(check, desk, log):
+    desk.log = world(40, 20)
+
+    check.compare(known(log.checkpoints[-1].note))
+
+    assert whys(check) == ["another member holds a checkpoint of 60 entries, the log shows fewer: cut"]
 
 
 # ── from files ────────────────────────────────────────────────────────────────────────────────────────────────────

@@ -37,10 +37,11 @@ async def test_registry_of_a_report(world: World, http: Http, report: str) -> No
     assert (body.id, body.originator, body.status, body.label.to_label()) == (report, "GBR", "current", LABEL)
     assert [(line.event, line.member, line.part, line.report, line.version) for line in body.items] == [
         ("report.posted", "GBR", None, report, 1),
+        ("report.distributed", "GBR", None, report, 1),
         ("report.part_read", "NOR", 2, report, 1),
     ]
     assert all(line.leaf and line.entry for line in body.items)
-    assert body.items[1].label is not None
+    assert body.items[2].label is not None
 
 
 async def test_registry_of_a_client(world: World, http: Http, report: str) -> None:

@@ -27,6 +27,7 @@ BOSS = {
     "/v1/audit": "operator",
     "/v1/members": "operator",
     "/v1/clients": "operator",
+    f"/v1/reports/{ABSENT}/receipts": "GBR reader",
     "/v1/reports": "GBR contributor",
     "/v1/simulations": "GBR contributor",
 }

@@ -341,6 +341,27 @@ async def test_explanation_gives_the_rules_to_who_may_read(world, http) -> None:
     assert {rule["outcome"] for rule in answer.json()["rules"]} == {"passed"}
 
 
+async def test_receipt_is_acknowledged_once_and_told_alike_again(world, http, entry_of) -> None:
+    report_id = await world.post()
+    path = f"/v1/reports/{report_id}/receipts"
+
+    first, again = [await http("NOR reader").post(path, json={}) for _ in range(2)]
+
+    assert [answer.status_code for answer in (first, again)] == [201, 201]
+    assert first.json() == again.json()
+    assert first.json()["entry"] == first.headers["x-audit-entry"] != again.headers["x-audit-entry"]
+    assert (await entry_of(again))["detail"] == {"how": "acknowledged", "repeated": "yes"}
+
+
+@pytest.mark.parametrize(("body", "status"), [({"more": 1}, 422), ([], 422), (None, 415)])
+async def test_receipt_says_nothing_but_that(world, http, body, status: int) -> None:
+    report_id = await world.post()
+
+    answer = await http("NOR reader").post(f"/v1/reports/{report_id}/receipts", json=body)
+
+    assert answer.status_code == status
+
+
 @pytest.mark.parametrize("purpose", ["Defence", "a b", "x" * 65, ""])
 async def test_purpose_that_cannot_be_one_is_400(world, http, purpose: str) -> None:
     answer = await http("NOR reader").get("/v1/reports", headers={"Exchange-Purpose": purpose})

@@ -71,7 +71,7 @@ def test_reader_of_the_tear_line_learns_of_nothing_else(house, report, tmp_path)
     assert (tmp_path / WARNING.name).read_bytes() == WARNING.read_bytes()
 
 
-@pytest.mark.parametrize("verb", ["pull", "explain"])
+@pytest.mark.parametrize("verb", ["pull", "explain", "receipt"])
 def test_who_is_no_party_is_told_what_everybody_is_told(house, report, verb):
     hidden = house.as_("esp", "report", verb, report)
     absent = house.as_("esp", "report", verb, ABSENT)
@@ -103,6 +103,16 @@ def test_reader_is_told_why_it_may_read(house, report):
 
     assert shown["decision"] == "permit"
     assert {rule["outcome"] for rule in shown["rules"]} == {"passed"}
+
+
+def test_reader_acknowledges_receipt_and_the_first_time_counts(house, report):
+    first = house.as_("nor", "report", "receipt", report, "--json").json
+    again = house.as_("nor", "report", "receipt", report, "--json").json
+    shown = house.as_("nor", "report", "receipt", report)
+
+    assert first == again
+    assert (first["id"], first["client"]) == (report, house.clients["nor"])
+    assert first["entry"] in shown.out
 
 
 def test_operator_is_told_the_decision_and_no_content(house, report):

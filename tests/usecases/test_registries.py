@@ -60,6 +60,7 @@ async def test_registry_of_a_report_has_a_line_for_each_access_oldest_first(worl
 
         assert told == [
             ("report.posted", "GBR"),
+            ("report.distributed", "GBR"),
             ("report.read", "NOR"),
             ("report.read", "GBR"),
             ("report.read", "NOR"),

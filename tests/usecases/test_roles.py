@@ -96,6 +96,7 @@ USE_CASES: list[tuple[str, Act, frozenset[Role], str]] = [
     ("post_report", lambda w, c, _: usecases.post_report(w.services, c, w.posted()), CONTRIBUTOR, "report.posted"),
     ("pull_report", lambda w, c, report: usecases.pull_report(w.services, c, report), READER, "report.read"),
     ("read_part", lambda w, c, report: usecases.read_part(w.services, c, report, 1), READER, "report.part_read"),
+    ("receive_report", lambda w, c, report: usecases.receive_report(w.services, c, report), READER, "report.received"),
     ("list_reports", lambda w, c, _: usecases.list_reports(w.services, c, ListQuery()), READER, "report.listed"),
     (
         "explain_report",

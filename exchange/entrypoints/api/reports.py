@@ -30,18 +30,22 @@ from exchange.release import Decision, Permit, Refusal, RuleOutcome, View
 from exchange.usecases import (
     ListQuery,
     PulledReport,
+    authenticate,
     authenticated_row,
     explain_report,
     list_reports,
     post_report,
     pull_report,
     read_part,
+    receive_report,
 )
 from exchange.wire import (
+    Acknowledgement,
     DecisionName,
     ExplanationBody,
     HeaderBody,
     PulledReportBody,
+    ReceiptBody,
     ReportBody,
     ReportListBody,
     RuleBody,
@@ -127,6 +131,18 @@ EXPLANATION = Operation(
     parameters=(REPORT_ID, PURPOSE),
     errors=EVERYWHERE,
 )
+RECEIPT = Operation(
+    method="POST",
+    path="/v1/reports/{id}/receipts",
+    action="report.receive",
+    summary="Acknowledge the receipt of a report; said again, the first acknowledgement is the answer.",
+    body=Acknowledgement,
+    answer=ReceiptBody,
+    status=201,
+    parameters=(REPORT_ID, PURPOSE),
+    errors=(*EVERYWHERE, *WITH_BODY),
+    example={},
+)
 
 
 async def pull(visit: Visit) -> Response:
@@ -209,6 +225,17 @@ async def explanation(visit: Visit) -> Response:
     return answered(recorded, body)
 
 
+async def receipt(visit: Visit) -> Response:
+    """Answer `POST /v1/reports/{id}/receipts`."""
+    await authenticate(visit.services, visit.call, Role.READER, event=EventName.REPORT_RECEIVED)
+    read_query(visit.request, _NO_PARAMETERS)
+    await read_model(visit, Acknowledgement)
+    recorded = await receive_report(visit.services, visit.call, visit.path["id"])
+    kept = recorded.value
+    body = ReceiptBody(report=kept.report, client=kept.client, received_at=kept.at, entry=kept.entry)
+    return answered(recorded, body, status=201)
+
+
 def with_contents(pulled: PulledReport) -> bytes:
     """Return the header with each part's content in it, or null in place of contents too large to stand in JSON."""
     header = orjson.loads(pulled.header_json)
@@ -271,4 +298,5 @@ OPERATIONS: tuple[tuple[Operation, Endpoint], ...] = (
     (POST, post),
     (PART, part),
     (EXPLANATION, explanation),
+    (RECEIPT, receipt),
 )

@@ -1,0 +1,108 @@
+"""Who has received which report: the first read and the first acknowledgement of each client, each with its entry."""
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from enum import Enum
+from typing import Any, ClassVar
+
+from sqlalchemy import BigInteger, select, text
+from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
+from sqlmodel import Field, SQLModel, col
+
+from exchange.kernel import ConflictError, from_micros, to_micros
+from exchange.store.faults import driver_errors
+
+
+class ReceiptHow(Enum):
+    """How a report was received: by reading it, or by saying so."""
+
+    READ = "read"
+    ACKNOWLEDGED = "acknowledged"
+
+
+class ReportReceiptTable(SQLModel, table=True):
+    """One receipt: the first of its kind for a client and a report. Never changed."""
+
+    __tablename__: ClassVar[str] = "report_receipt"
+
+    report_id: str = Field(primary_key=True, foreign_key="report.id")
+    client_id: str = Field(primary_key=True)
+    how: str = Field(primary_key=True)
+    received_at: int = Field(sa_type=BigInteger)
+    entry_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class ReceiptRow:
+    """That a client received a report; `entry` is the audit entry that registers it."""
+
+    report: str
+    client: str
+    how: ReceiptHow
+    at: datetime
+    entry: str
+
+
+Key = tuple[str, str]
+"""A report and a client."""
+
+# The first one stays: who reads at the same moment on another node has received it no less.
+_ADD = text(
+    "INSERT INTO report_receipt (report_id, client_id, how, received_at, entry_id)"
+    " VALUES (:report_id, :client_id, :how, :received_at, :entry_id) ON CONFLICT DO NOTHING"
+)
+
+
+class ReportReceipts:
+    """The receipts of one database, beside its hot paths."""
+
+    def __init__(self, engine: AsyncEngine) -> None:
+        self._engine = engine
+
+    async def known(self, keys: Collection[Key]) -> set[Key]:
+        """Return those of `keys` of which a read is registered."""
+        table = ReportReceiptTable
+        reports, clients = {key[0] for key in keys}, {key[1] for key in keys}
+        asked = select(col(table.report_id), col(table.client_id)).where(
+            col(table.report_id).in_(reports),
+            col(table.client_id).in_(clients),
+            col(table.how) == ReceiptHow.READ.value,
+        )
+        with driver_errors():
+            async with self._engine.connect() as connection:
+                found = {(row[0], row[1]) for row in await connection.execute(asked)}
+        return found.intersection(keys)
+
+    async def add(self, rows: Sequence[ReceiptRow]) -> None:
+        """Keep receipts; where one of its kind is there already, that one stays."""
+        if not rows:
+            return
+        with driver_errors():
+            async with self._engine.begin() as connection:
+                await connection.execute(_ADD, [_parameters(row) for row in rows])
+
+
+async def acknowledgement(session: AsyncSession, report: str, client: str) -> ReceiptRow | None:
+    """Return the acknowledgement of a report by a client, in the transaction of `session`."""
+    row = await session.get(ReportReceiptTable, (report, client, ReceiptHow.ACKNOWLEDGED.value))
+    if row is None:
+        return None
+    return ReceiptRow(row.report_id, row.client_id, ReceiptHow(row.how), from_micros(row.received_at), row.entry_id)
+
+
+async def acknowledge(session: AsyncSession, row: ReceiptRow) -> None:
+    """Keep an acknowledgement in the transaction of `session`; ConflictError where another one came first."""
+    result: Any = await session.execute(_ADD, _parameters(row))
+    if result.rowcount != 1:
+        raise ConflictError("somebody else acknowledged it at the same moment")
+
+
+def _parameters(row: ReceiptRow) -> dict[str, str | int]:
+    return {
+        "report_id": row.report,
+        "client_id": row.client,
+        "how": row.how.value,
+        "received_at": to_micros(row.at),
+        "entry_id": row.entry,
+    }
