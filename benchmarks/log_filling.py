@@ -73,10 +73,10 @@ async def _add(desk: Desk, state: LogState, count: int) -> None:
     signed_at = max(state.signed_at, to_micros(desk.clock()))
     signed = SignedHead(head, desk.key.sign(head, signed_at // 1_000_000), signed_at, is_kept=False)
 
-    def steps() -> LogSteps[SignedHead]:
+    def steps() -> LogSteps[None]:
         sql = Sql(is_sqlite="Sqlite" in type(desk.tree._database).__name__)
         yield Put(sql.insert("audit_entry", ("id", "content")), [(entry.id, entry.content) for entry in sealed])
-        return (yield from desk.tree._grow(Growth(state, [], leaves, tiles, lambda: signed)))
+        yield from desk.tree._grow(Growth(state, [], leaves, tiles, signed))
 
     await desk.tree._database.transact(steps())
     desk.file.write(LastSigned(state.origin, Signed(head, signed_at, signed.note)))

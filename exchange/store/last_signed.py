@@ -9,17 +9,18 @@ The file is written whole, synced, and put in place by a rename: a reader finds 
 
 import base64
 import binascii
+import fcntl
 import json
 import os
-from collections.abc import Iterable, Sequence
-from contextlib import suppress
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
 from exchange.audit.merkle import HASH_BYTES, TreeHead
 from exchange.kernel import UnavailableError, UnsafeSettingError
-from exchange.store.sequencing import SignedHead
+from exchange.store.sequencing import LogMovedError, SignedHead
 
 _FORMAT: Final = 1
 
@@ -59,10 +60,28 @@ class LastSigned:
 
 
 class LastSignedFile:
-    """The file at `path`; one process of this host writes it at a time, for it holds the lock on the log meanwhile."""
+    """The file at `path`. A sequencer holds the lock beside it, which ends with the process, however that ends."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
+
+    @contextmanager
+    def locked(self) -> Iterator[None]:
+        """Keep other processes of this host from sequencing; LogMovedError where one of them is at it."""
+        try:
+            self.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            descriptor = os.open(self.path.with_suffix(".lock"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        except OSError as exc:
+            raise UnavailableError(f"`{self.path.parent}` cannot be written: {exc.strerror}") from exc
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as exc:
+            os.close(descriptor)
+            raise LogMovedError("another sequencer of this host is at work") from exc
+        try:
+            yield
+        finally:
+            os.close(descriptor)
 
     def read(self) -> LastSigned | None:
         """Return what the file says, None where there is none; UnsafeSettingError where it is damaged."""

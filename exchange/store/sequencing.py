@@ -6,7 +6,7 @@ worked out for: of two sequencers, one does the work and the other begins again.
 Does not: sign, decide whether anything may be signed, or choose what comes next (the use case does).
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Self
 
@@ -52,15 +52,15 @@ class SignedHead:
 class Growth:
     """What a transaction will do to the log that is at `base`.
 
-    `numbers` are the rows of the outbox it takes, `leaves` the entries it places with their hashes. `seal` signs:
-    it is called last, with every row in place and nothing left to fail but the commit.
+    `numbers` are the rows of the outbox it takes, `leaves` the entries it places with their hashes; `signed` is what
+    the log will then be.
     """
 
     base: LogState
     numbers: Sequence[int]
     leaves: Sequence[tuple[str, bytes]]
     tiles: Sequence[Tile]
-    seal: Callable[[], SignedHead]
+    signed: SignedHead
 
 
 class LogTree:
@@ -81,10 +81,10 @@ class LogTree:
         """Close the connection."""
         await self._database.close()
 
-    async def begin(self, state: LogState, *, at: int, first: Growth | None = None) -> SignedHead | None:
+    async def begin(self, state: LogState, *, at: int, first: Growth | None = None) -> None:
         """Make a log, with its first entries where `first` names them; LogMovedError where another one made it."""
         try:
-            return await self._database.transact(self._begin(state, at, first))
+            await self._database.transact(self._begin(state, at, first))
         except ConflictError as exc:
             raise LogMovedError("another sequencer began the log") from exc
 
@@ -102,9 +102,9 @@ class LogTree:
         rows = await self._database.fetch(self._writes.waiting_entry, {"entry_id": entry_id})
         return _waiting(*rows[0]) if rows else None
 
-    async def grow(self, growth: Growth) -> SignedHead:
+    async def grow(self, growth: Growth) -> None:
         """Do what `growth` says, in one transaction; LogMovedError where the log is not at its base any more."""
-        return await self._database.transact(self._grow(growth))
+        await self._database.transact(self._grow(growth))
 
     async def keep(self, checkpoint: KeptCheckpoint) -> None:
         """Keep a checkpoint for ever."""
@@ -135,14 +135,15 @@ class LogTree:
         rows = [search_row(log, position, content) for position, content in enumerate(contents, first)]
         await self._database.transact(_one(Put(self._writes.search, rows)))
 
-    def _begin(self, state: LogState, at: int, first: Growth | None) -> LogSteps[SignedHead | None]:
+    def _begin(self, state: LogState, at: int, first: Growth | None) -> LogSteps[None]:
         row: dict[str, Value] = {"log": state.log, "origin": state.origin, "keys": state.keys, "began_at": at}
         row |= {"size": state.size, "root": state.root, "signed_at": state.signed_at, "note": state.note}
         yield Ask(self._writes.begin, row)
-        return None if first is None else (yield from self._grow(first))
+        if first is not None:
+            yield from self._grow(first)
 
-    def _grow(self, growth: Growth) -> LogSteps[SignedHead]:
-        writes, base = self._writes, growth.base
+    def _grow(self, growth: Growth) -> LogSteps[None]:
+        writes, base, signed = self._writes, growth.base, growth.signed
         # (1) one at a time, and from where it was worked out
         rows = yield Ask(writes.lock, {"log": base.log})
         if not rows or (rows[0][3], bytes(rows[0][4]), rows[0][7]) != (base.size, base.root, base.frozen_why):
@@ -158,8 +159,7 @@ class LogTree:
             yield Put(writes.leaf, [(base.log, place, entry_id, leaf) for place, (entry_id, leaf) in placed])
             tiles = [(each.path, each.content) for each in growth.tiles]
             yield Put(writes.tile, [(base.log, path.level, path.index, path.width, each) for path, each in tiles])
-        # (4) the signature, once all else is there
-        signed = growth.seal()
+        # (4) the head and its checkpoint
         advanced: dict[str, Value] = {"to_size": signed.head.size, "to_root": signed.head.root}
         advanced |= {"to_signed_at": signed.signed_at, "to_note": signed.note}
         yield Ask(writes.advance, {"log": base.log, **advanced})
@@ -167,7 +167,6 @@ class LogTree:
             yield from self._keep(
                 KeptCheckpoint(base.log, signed.head.size, signed.head.root, signed.signed_at, signed.note)
             )
-        return signed
 
     def _keep(self, kept: KeptCheckpoint) -> LogSteps[None]:
         yield Put(self._writes.keep, [(kept.log, kept.size, kept.root, kept.signed_at, kept.note)])

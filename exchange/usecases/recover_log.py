@@ -93,7 +93,7 @@ async def recover_log(
     note = key.sign(head, signed_at // 1_000_000)
     begun = LogState(old.log + 1, key.origin, key.verifier_keys, 0, EMPTY_ROOT, 0, b"", None)
     signed = SignedHead(head, note, signed_at, is_kept=True)
-    first = Growth(begun, [number], [(entry_id, leaf)], tiles, lambda: signed)
+    first = Growth(begun, [number], [(entry_id, leaf)], tiles, signed)
     await desk.tree.begin(begun, at=to_micros(call.now), first=first)
     desk.file.write(LastSigned(key.origin, Signed(head, signed_at, note)))
     return Recovered(key.origin, old)

@@ -11,7 +11,7 @@ of ids, and what came late would be left out for ever.
 
 import logging
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from enum import Enum
 
@@ -86,6 +86,10 @@ class Sequencer:
 
     async def step(self) -> Step:
         """Do one batch; UnavailableError where the database or the disk does not answer, LogMovedError to go again."""
+        with self._desk.file.locked():
+            return await self._step()
+
+    async def _step(self) -> Step:
         # (1) the log as it stands
         state = await self._state()
         if state.frozen_why is not None:
@@ -166,14 +170,26 @@ class Sequencer:
         tiles, head = await self._grown(state, [leaf for _, leaf in batch.leaves])
         if said.prepared is not None and said.prepared.signed.head != head:
             raise LogContradictionError("entries that this host signed are not in the database any more")
-        # (5) all of it or nothing
-        signed = await self._tree.grow(
-            Growth(state, batch.numbers, batch.leaves, tiles, lambda: self._sealed(state, said, head, batch.numbers))
-        )
+        # (5) signed and, with the same rows, in the database: all of it or nothing
+        signed = self._signed(state, said, head)
+        await self._commit(said, Growth(state, batch.numbers, batch.leaves, tiles, signed))
         # (6) what came to pass
         self._said = self._desk.file.confirm(said, Signed(signed.head, signed.signed_at, signed.note))
         if signed.is_kept:
             self._kept = Signed(signed.head, signed.signed_at, signed.note)
+
+    async def _commit(self, said: LastSigned, growth: Growth) -> None:
+        before = said
+        if said.prepared is None:
+            said = self._desk.file.prepare(said, growth.signed, growth.numbers)
+        self._said = said
+        try:
+            await self._tree.grow(growth)
+        except LogMovedError:
+            # Another node was quicker: what this one signed did not come to pass, and never will.
+            self._said = replace(before, prepared=None)
+            self._desk.file.write(self._said)
+            raise
 
     async def _grown(self, state: LogState, leaf_hashes: Sequence[bytes]) -> tuple[list[Tile], TreeHead]:
         try:
@@ -186,20 +202,14 @@ class Sequencer:
         known: dict[TilePath, bytes] = {**edge, **{tile.path: tile.content for tile in tiles}}
         return tiles, head_from_tiles(state.size + len(leaf_hashes), known.__getitem__)
 
-    def _sealed(self, state: LogState, said: LastSigned, head: TreeHead, numbers: Sequence[int]) -> SignedHead:
-        """Sign within the transaction; what was signed before for these rows stays as it is."""
-        if self._desk.file.read() != said:
-            # Another process of this host wrote it, and may have been killed since: what it began comes first.
-            self._said = None
-            raise LogMovedError("another sequencer of this host was at work")
+    def _signed(self, state: LogState, said: LastSigned, head: TreeHead) -> SignedHead:
+        """Sign; what was signed before for these rows stays as it is."""
         if said.prepared is not None:
             before = said.prepared.signed
             return SignedHead(head, before.note, before.signed_at, is_kept=self._is_due(before.signed_at))
         signed_at = self._time(state, said)
         note = self._desk.key.sign(head, signed_at // 1_000_000)
-        signed = SignedHead(head, note, signed_at, is_kept=head.size == 0 or self._is_due(signed_at))
-        self._said = self._desk.file.prepare(said, signed, numbers)
-        return signed
+        return SignedHead(head, note, signed_at, is_kept=head.size == 0 or self._is_due(signed_at))
 
     def _time(self, state: LogState, said: LastSigned) -> int:
         """Return the time to sign: the clock's, but never before what was signed already."""

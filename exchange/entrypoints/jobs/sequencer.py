@@ -40,6 +40,7 @@ class SequencerLoop:
         self._job = job
         self._interval_seconds = interval_seconds
         self._trouble: str | None = None
+        self._trouble_aside: str | None = None
 
     async def run(self, stopping: asyncio.Event) -> None:
         """Step until told to stop, then place what is left."""
@@ -51,7 +52,10 @@ class SequencerLoop:
 
     async def _round(self) -> float:
         """Do one step and what comes after it; return after how many seconds from its beginning the next one is due."""
-        step = await self._stepped()
+        try:
+            step = await self._stepped()
+        except LogMovedError:
+            return self._interval_seconds / 10  # another sequencer is at work: it will be done soon
         if step is None or step is Step.FROZEN:
             return _RETRY_SECONDS
         if step is Step.MORE:
@@ -66,10 +70,8 @@ class SequencerLoop:
     async def _stepped(self) -> Step | None:
         try:
             step = await self._job.sequencer.step()
-        except LogMovedError:
-            return Step.MORE
-        except UnsafeSettingError:
-            raise  # another key belongs here: whoever opened this one opens it anew
+        except (LogMovedError, UnsafeSettingError):
+            raise  # to go again; or another key belongs here, and whoever opened this one opens it anew
         except ExchangeError as exc:
             self._tell(exc)
             return None
@@ -82,14 +84,19 @@ class SequencerLoop:
         try:
             return await work()
         except ExchangeError as exc:
-            self._tell(exc)
+            if self._trouble_aside != exc.message:
+                self._trouble_aside = exc.message
+                _log.error("the sequencer cannot tidy up: %s", exc.message)
             return False
 
     async def _finish(self) -> None:
         deadline = time.monotonic() + _LAST_STEPS_SECONDS
         step: Step | None = Step.MORE
         while step in {Step.MORE, Step.PLACED} and time.monotonic() < deadline:
-            step = await self._stepped()
+            try:
+                step = await self._stepped()
+            except LogMovedError:
+                await asyncio.sleep(self._interval_seconds / 10)
         try:
             await self._job.sequencer.rest()
         except ExchangeError as exc:
