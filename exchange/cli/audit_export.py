@@ -28,6 +28,7 @@ AfterOption = Annotated[
 ]
 ResumeOption = Annotated[bool, typer.Option("--resume", help="Go on with FILE.part where it stopped.")]
 ForceOption = Annotated[bool, typer.Option("--force", help="Overwrite FILE and FILE.part.")]
+ProofsOption = Annotated[bool, typer.Option("--proofs", help="An inclusion proof beside each entry (NDJSON).")]
 Word = str | None
 
 
@@ -40,6 +41,7 @@ async def export(
     after: AfterOption = None,
     resume: ResumeOption = False,
     force: ForceOption = False,
+    proofs: ProofsOption = False,
     since: Annotated[Word, typer.Option("--since", metavar="TIME")] = None,
     until: Annotated[Word, typer.Option("--until", metavar="TIME", help="Before this time.")] = None,
     member: Annotated[Word, typer.Option("--member", metavar="CODE", help="What its clients did.")] = None,
@@ -57,8 +59,8 @@ async def export(
     """Export the log: all of it at its host, your slice of it as an auditor; the last line says it is complete."""
     words = {"member": member, "agency": agency, "client": client, "report": report, "owner": owner}
     more = {"agreement": agreement, "event": event, "outcome": outcome, "level": level, "reason": reason}
-    times = {"since": _moment(since), "until": _moment(until)}
-    filters = {name: value for name, value in {**words, **more, **times}.items() if value is not None}
+    rest = {"since": _moment(since), "until": _moment(until), "proofs": "true" if proofs else None}
+    filters = {name: value for name, value in {**words, **more, **rest}.items() if value is not None}
     begun = None if after is None else parse_place(after)
     if out is None:
         _require_pipe(resume=resume, as_json=as_json)

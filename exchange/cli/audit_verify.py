@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from exchange.audit import LogPolicy, VerifierKey
-from exchange.audit.verify import Expectations, KnownCheckpoint, Limits, Verification, verify_log
+from exchange.audit.verify import Expectations, KnownCheckpoint, Limits, Verification, verify_export, verify_log
 from exchange.cli import output
 from exchange.cli.audit_group import audits
 from exchange.cli.audit_keys import apart, known_checkpoints, log_keys_of, read_policy, read_state, write_state
@@ -77,8 +77,11 @@ def verify(
     keys = log_keys_of(public) or (() if witnessing is None else tuple(log.key for log in witnessing.logs))
     node_keys = tuple(each.key for each in log_keys_of(node_key or []))
     asked = _Asked(keys, known, witnessing, node_keys, Limits(pending_seconds=pending))
-    with place_of(path, dir, Door(url, cert, private, ca, profile)) as place:
-        verifications = _verified(list(place.logs()), asked)
+    if path is not None and path.is_file():
+        verifications = [_verified_export(path, asked)]
+    else:
+        with place_of(path, dir, Door(url, cert, private, ca, profile)) as place:
+            verifications = _verified(list(place.logs()), asked)
     if not verifications:
         raise InvalidError("there is no log here yet: nothing was ever signed")
     _show(verifications, as_json=as_json)
@@ -92,6 +95,18 @@ def _verified(logs: list[LogHere], asked: _Asked) -> list[Verification]:
     # What the auditor brought along is about the log in use; those before it ended with their own keys.
     before = [_verify(log, _Asked((), (), None, (), asked.limits)) for log in logs[:-1]]
     return [*before, *(_verify(log, asked) for log in logs[-1:])]
+
+
+def _verified_export(path: Path, asked: _Asked) -> Verification:
+    """Try an export in NDJSON: read twice, because its last line says what the others lead to."""
+    if not asked.keys:
+        raise InvalidError("whose log is it? give its public keys with `--key`: an export proves nothing by itself")
+    last = b""
+    with path.open("rb") as file:
+        for line in file:
+            last = line
+    with path.open("rb") as file:
+        return verify_export(file, last, Expectations(asked.keys))
 
 
 def _verify(log: LogHere, asked: _Asked) -> Verification:

@@ -1,16 +1,16 @@
 """What the exchange shows of its log: checkpoints, tiles, bundles, proofs; bytes as they came, not believed here."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from http import HTTPStatus
 
 import httpx2
 from pydantic import ValidationError
 
-from exchange.audit import BundlePath, TilePath, parse_bundle
+from exchange.audit import BundlePath, TilePath, parse_bundle, parse_checkpoint, parse_note
 from exchange.audit.verify import KeptCheckpoint, PendingEntry, StoredEntry
 from exchange.client.errors import AnswerError, ProblemError
 from exchange.client.transport import Body, Transport
-from exchange.kernel import InvalidError, is_uuid7
+from exchange.kernel import InvalidError, MalformedError, is_uuid7
 from exchange.wire import ConsistencyBody
 
 # A bundle is bytes, a checkpoint is text: whatever comes is taken as it is, and a problem where it is one.
@@ -26,6 +26,10 @@ class LogReads:
     def checkpoint(self) -> bytes:
         """Return the newest checkpoint (auditor)."""
         return self._bytes("/v1/audit/checkpoint")
+
+    def witnessed_checkpoint(self) -> bytes | None:
+        """Return the newest checkpoint that enough witnesses stand behind (auditor), None without one."""
+        return self._unless_absent("/v1/audit/checkpoint", {"witnessed": "true"})
 
     def tile(self, path: TilePath) -> bytes | None:
         """Return a tile (auditor), None where there is none."""
@@ -54,15 +58,15 @@ class LogReads:
             raise AnswerError("the answer is no consistency proof") from exc
         return body.hashes()
 
-    def _unless_absent(self, path: str) -> bytes | None:
+    def _unless_absent(self, path: str, params: Mapping[str, str | int] | None = None) -> bytes | None:
         try:
-            return self._bytes(path)
+            return self._bytes(path, params)
         except ProblemError as exc:
             if exc.status == HTTPStatus.NOT_FOUND:
                 return None
             raise
 
-    def _bytes(self, path: str, params: dict[str, int] | None = None) -> bytes:
+    def _bytes(self, path: str, params: Mapping[str, str | int] | None = None) -> bytes:
         body: Body = {"headers": _ANYTHING, "params": params or {}}
         answer: httpx2.Response = self._transport.request("GET", path, may_repeat=True, body=body)
         return answer.content
@@ -74,6 +78,7 @@ class LogAddress:
     def __init__(self, reads: LogReads) -> None:
         self._reads = reads
         self._has_entries: bool | None = None
+        self._size = 0
 
     @property
     def has_entries(self) -> bool:
@@ -92,15 +97,20 @@ class LogAddress:
     def newest(self) -> KeptCheckpoint:
         """Return the newest checkpoint. Raises InvalidError where there is none yet."""
         try:
-            return KeptCheckpoint(self._reads.checkpoint())
+            note = self._reads.checkpoint()
         except ProblemError as exc:
             if exc.status != HTTPStatus.NOT_FOUND:
                 raise
             raise InvalidError("there is no log there yet: nothing was ever signed; try again in a moment") from exc
+        self._size = _size_of(note)
+        return KeptCheckpoint(note)
 
     def older(self) -> Iterator[KeptCheckpoint]:
-        """Return nothing: an auditor keeps its own."""
-        return iter(())
+        """Return the newest one that witnesses stand behind: the newest of all may be too young. Others one keeps."""
+        witnessed = self._reads.witnessed_checkpoint()
+        # What was signed after the newest one came here is none of this look at the log.
+        if witnessed is not None and _size_of(witnessed) <= self._size:
+            yield KeptCheckpoint(witnessed)
 
     def tile(self, path: TilePath) -> bytes | None:
         """Return the hashes of a tile."""
@@ -121,3 +131,11 @@ class LogAddress:
     def pending(self) -> Sequence[PendingEntry]:
         """Return nothing: what waits is not shown."""
         return ()
+
+
+def _size_of(note: bytes) -> int:
+    """Return how large a checkpoint says the log is; 0 for what is none: the verifier says so."""
+    try:
+        return parse_checkpoint(parse_note(note).text).size
+    except MalformedError:
+        return 0

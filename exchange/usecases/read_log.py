@@ -7,6 +7,7 @@ from time import monotonic
 from typing import NoReturn, TypeVar
 
 from exchange.audit import (
+    NO_QUORUM,
     TILE_HEIGHT,
     TILE_WIDTH,
     EventName,
@@ -191,7 +192,16 @@ async def _chosen(services: Services, state: LogState, which: WhichCheckpoint) -
             kept = await services.store.log.kept_checkpoint(state.log)
             return None if kept is None else await _cosigned(services, state.log, kept.size, parse_note(kept.note))
         case WhichCheckpoint.WITNESSED:
-            return (await newest_witnessed(services, state, enrolled(services))).note
+            return await _witnessed(services, state)
+
+
+async def _witnessed(services: Services, state: LogState) -> SignedNote | None:
+    policy = enrolled(services)
+    # Where nobody is asked for, what anybody said is still the better answer than the last few seconds.
+    said = await services.store.log.cosigned_checkpoint(state.log) if policy.quorum == NO_QUORUM else None
+    if said is not None:
+        return await _cosigned(services, state.log, said.size, parse_note(said.note))
+    return (await newest_witnessed(services, state, policy)).note
 
 
 async def _cosigned(services: Services, log: int, size: int, note: SignedNote) -> SignedNote:

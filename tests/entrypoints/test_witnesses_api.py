@@ -130,6 +130,17 @@ async def test_checkpoint_is_shown_with_its_cosignatures_newest_kept_or_witnesse
     assert await shown("?witnessed=true") == (witnessed.size, ["gbr", "nor"])
 
 
+async def test_without_a_quorum_the_newest_that_anybody_cosigned_is_shown(watched: Watched, http) -> None:
+    await watched.enrol("nor")
+    await watched.ask("nor")
+    cosigned = await watched.world.services.store.log.kept_checkpoint(1)
+    await watched.opened.grow()
+
+    answer = await http("auditor").get("/v1/audit/checkpoint?witnessed=true")
+
+    assert parse_checkpoint(parse_note(answer.content).text).size == cosigned.size
+
+
 async def test_checkpoint_with_a_quorum_that_never_was_is_absent(watched: Watched, http) -> None:
     await watched.enrol("nor")
     await set_quorum(watched.world.services, watched.world.call(None), 1)

@@ -78,6 +78,21 @@ def test_auditors_verify_over_the_wire_and_from_files(house, keys, auditors, tmp
     assert json.loads(alone.stdout)["entries"] > 0
 
 
+def test_export_is_verified_without_the_exchange(house, keys, auditors, tmp_path):
+    for name, proofs in (("auditor", ()), ("nor-auditor", ("--proofs",))):
+        out = tmp_path / f"{name}.ndjson"
+        ran = house.as_(name, "audit", "export", "--format", "ndjson", "--out", out, *proofs)
+        assert ran.code == 0, ran.err
+
+        ran = command("audit", "verify", out, "--key", keys, "--json")
+        assert (ran.code, ran.json["findings"]) == (0, []), ran.out
+        assert ran.json["entries"] > 0
+
+    out = tmp_path / "auditor.ndjson"
+    out.write_bytes(out.read_bytes().replace(b'"NOR"', b'"DNK"', 1))
+    assert command("audit", "verify", out, "--key", keys).code == 1
+
+
 def test_operator_verifies_the_database_and_its_copy_once_tampered(house, keys, auditors, tmp_path):
     house.as_("auditor", "audit", "verify", "--key", keys)
     assert house.operate("audit", "verify", "--key", keys).code == 0

@@ -6,6 +6,7 @@ Does not: fetch, open files or ask for the time: a `Source` hands the log over, 
 """
 
 from exchange.audit.verify.expectations import Expectations, KnownCheckpoint, Limits
+from exchange.audit.verify.export import verify_export
 from exchange.audit.verify.findings import Finding, Step, Verification
 from exchange.audit.verify.log import verify_log
 from exchange.audit.verify.receipts import prove_receipt, signed_head
@@ -25,5 +26,6 @@ __all__ = [
     "Verification",
     "prove_receipt",
     "signed_head",
+    "verify_export",
     "verify_log",
 ]

@@ -48,7 +48,7 @@ class Alarm:
     def ring(self, shout: Shout, *, is_new: bool) -> None:
         """Shout; what was shouted before, with the same evidence, goes to stderr alone."""
         self.has_rung = True
-        _log.critical("ALARM: %s: %s", shout.finding, shout.told, extra={"evidence": str(shout.evidence)})
+        _log.critical("ALARM: %s: %s: evidence in %s", shout.finding, shout.told, shout.evidence)
         if is_new and (self.command is not None or self.url is not None):
             thread = threading.Thread(target=self._tell, args=(shout,), name="exchange-witness-alarm")
             thread.start()

@@ -1,0 +1,164 @@
+"""An export tried without the exchange: every entry against its leaf hash, every leaf against the signed checkpoint.
+
+Steps: (1) the export ends in a statement that it is complete, whose checkpoint every key of the log has signed;
+(2) every line is an entry of its leaf hash, in the order of the log; (3) every leaf is in the tree: by its proof or,
+where the export holds all entries of the log, because together they have the signed root; (4) no line is missing.
+"""
+
+from collections.abc import Iterable
+
+from exchange.audit.export import ExportedEntry, Place, Statement, parse_place, read_line
+from exchange.audit.merkle import CompactRange, TreeHead
+from exchange.audit.proofs import ProofError, verify_inclusion
+from exchange.audit.verify.checkpoints import OpenedCheckpoint, open_checkpoint
+from exchange.audit.verify.expectations import Expectations
+from exchange.audit.verify.findings import Finding, Findings, Step, Verification
+from exchange.audit.verify.source import KeptCheckpoint
+from exchange.kernel import MalformedError
+
+
+def verify_export(lines: Iterable[bytes], last_line: bytes, expected: Expectations) -> Verification:
+    """Return what is wrong with an export in NDJSON; `last_line` is read first, `lines` are all of them, it included.
+
+    Checkpoints that others kept are not looked at: an export holds no tree to compare them with.
+    """
+    findings = Findings()
+    # (1) what it says of itself, and who signed that
+    statement = _statement(last_line, findings)
+    newest = None if statement is None else _checkpoint(statement, expected, findings)
+    if statement is None or newest is None:
+        return _told(None, None, 0, findings, ())
+    # (2), (3) line by line
+    check = _Lines(parse_place(statement.end).log, newest.checkpoint.head, findings)
+    for number, line in enumerate(lines, 1):
+        check.take(number, line)
+    # (4) and all of them
+    check.conclude(statement)
+    return _told(newest, check.root, check.count, findings, check.notes())
+
+
+class _Lines:
+    def __init__(self, log: int, head: TreeHead, findings: Findings) -> None:
+        self._log = log
+        self._head = head
+        self._findings = findings
+        self._tree = CompactRange()
+        self._last: Place | None = None
+        self._bare = 0
+        self._narrowed = 0
+        self._elsewhere = 0
+        self._is_over = False
+        self.first: Place | None = None
+        self.count = 0
+
+    @property
+    def root(self) -> bytes | None:
+        """The root over all entries, None where the export does not hold all of them."""
+        return self._tree.root() if self._tree.size == self._head.size else None
+
+    def take(self, number: int, line: bytes) -> None:
+        try:
+            item = read_line(line)
+        except MalformedError as exc:
+            self._find(Step.FORM, number, exc.message)
+            return
+        if self._is_over:
+            self._find(Step.TREE, number, "it stands behind the end of the export")
+        elif isinstance(item, Statement):
+            self._is_over = True
+        else:
+            self._take_entry(number, item)
+
+    def conclude(self, statement: Statement) -> None:
+        told = (statement.count, statement.first, statement.last)
+        seen = (self.count, _text(self.first), _text(self._last))
+        if told != seen:
+            why = f"it says {told[0]} entries, {told[1]} to {told[2]}: there are {seen[0]}, {seen[1]} to {seen[2]}"
+            self._findings.add(Finding(Step.TREE, "end of the export", why))
+        if self.root is not None and self.root != self._head.root:
+            why = "all entries together have another root than the one that was signed"
+            self._findings.add(Finding(Step.TREE, f"checkpoint of {self._head.size} entries", why))
+
+    def notes(self) -> tuple[str, ...]:
+        notes = []
+        if self._bare and self.root is None:
+            notes.append(
+                f"{self._bare} entries came without a proof: they fit their leaf hash, nothing joins it to the tree"
+            )
+        if self._narrowed:
+            notes.append(
+                f"{self._narrowed} entries are not shown whole: that they exist was verified, not what is shown"
+            )
+        if self._elsewhere:
+            notes.append(f"{self._elsewhere} entries are of an earlier log: their own checkpoint is not here")
+        return tuple(notes)
+
+    def _take_entry(self, number: int, item: ExportedEntry) -> None:
+        if self._last is not None and item.place <= self._last:
+            self._find(Step.TREE, number, f"place {item.place} comes behind {self._last}", item)
+        self.first, self._last = self.first or item.place, item.place
+        self.count += 1
+        self._narrowed += item.content is None
+        if item.place.log != self._log:
+            self._elsewhere += 1
+            return
+        if item.place.position == self._tree.size:
+            self._tree.append(item.leaf)
+        if not item.proof and self._head.size > 1:
+            self._bare += 1
+            return
+        try:
+            verify_inclusion(item.proof, item.leaf, index=item.place.position, head=self._head)
+        except ProofError as exc:
+            self._find(Step.TREE, number, exc.message, item)
+
+    def _find(self, step: Step, number: int, why: str, item: ExportedEntry | None = None) -> None:
+        position = None if item is None else item.place.position
+        entry = None if item is None else item.entry.get("id")
+        self._findings.add(Finding(step, f"line {number}", why, position, entry))
+
+
+def _statement(line: bytes, findings: Findings) -> Statement | None:
+    try:
+        item = read_line(line)
+        if isinstance(item, Statement) and isinstance(item.checkpoint, str | None):
+            parse_place(item.end if isinstance(item.end, str) else "")
+            return item
+    except MalformedError:
+        pass
+    findings.add(
+        Finding(Step.TREE, "end of the export", "it ends before it is complete: ask again for what is missing")
+    )
+    return None
+
+
+def _checkpoint(statement: Statement, expected: Expectations, findings: Findings) -> OpenedCheckpoint | None:
+    try:
+        newest = open_checkpoint(KeptCheckpoint((statement.checkpoint or "").encode()), expected.log_keys)
+    except MalformedError as exc:
+        findings.add(Finding(Step.SIGNATURE, "checkpoint of the export", exc.message))
+        return None
+    if newest.fault is not None:
+        findings.add(Finding(Step.SIGNATURE, f"checkpoint of {newest.checkpoint.size} entries", newest.fault))
+    return newest
+
+
+def _text(place: Place | None) -> str | None:
+    return None if place is None else str(place)
+
+
+def _told(
+    newest: OpenedCheckpoint | None, root: bytes | None, count: int, findings: Findings, notes: tuple[str, ...]
+) -> Verification:
+    return Verification(
+        origin=None if newest is None else newest.checkpoint.origin,
+        size=0 if newest is None else newest.checkpoint.size,
+        root=root,
+        checkpoint=None if newest is None else newest.note.render(),
+        entries=count,
+        older=0,
+        witnesses=(),
+        findings=findings.found(),
+        counts=findings.counts(),
+        notes=notes,
+    )

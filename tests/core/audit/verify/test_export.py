@@ -1,0 +1,180 @@
+"""An export tried without the exchange: whole, in order, every leaf in the signed tree."""
+
+from dataclasses import replace
+
+import pytest
+
+from exchange.audit import hash_leaf, inclusion_proof, node_reader, parse_entry
+from exchange.audit.export import ExportedEntry, Place, Statement
+from exchange.audit.export.ndjson import entry_line, statement_line
+from exchange.audit.verify import Expectations, Step, verify_export
+from tests.core.audit.verify.worlds import KEYS, content, signers, world
+
+
+@pytest.fixture(scope="module")
+def log():
+    return world(60, 20)
+
+
+def exported(log, *positions, proofs=True):
+    """The lines of an export of these positions."""
+    size = len(log.contents)
+    lines = []
+    for position in positions:
+        bytes_ = log.contents[position]
+        proof = inclusion_proof(position, size, node_reader(size, log.tile)) if proofs else ()
+        lines.append(ExportedEntry(Place(1, position), hash_leaf(bytes_), parse_entry(bytes_), bytes_, proof=proof))
+    first, last = (str(Place(1, each)) for each in (positions[0], positions[-1]))
+    note = log.checkpoints[-1].note.decode()
+    end = Statement("2026-01-01T00:00:00Z", None, first, last, len(positions), f"1.{size}", note)
+    return [*map(entry_line, lines), statement_line(end)]
+
+
+def verified(lines, keys=KEYS):
+    return verify_export(lines, lines[-1] if lines else b"", Expectations(keys))
+
+
+def told(verification):
+    return [(each.step, each.place) for each in verification.findings]
+
+
+def test_slice_with_proofs_is_sound(log):
+    verification = verified(exported(log, 3, 17, 59))
+
+    assert verification.is_sound
+    assert (verification.entries, verification.size, verification.root, verification.notes) == (3, 60, None, ())
+
+
+def test_whole_log_without_proofs_is_sound_by_its_root(log):
+    verification = verified(exported(log, *range(60), proofs=False))
+
+    assert verification.is_sound
+    assert verification.root is not None
+    assert verification.notes == ()
+
+
+def test_slice_without_proofs_says_what_was_not_shown():
+    verification = verified(exported(world(60, 20), 3, 17, proofs=False))
+
+    assert verification.is_sound
+    assert verification.notes[0].startswith("2 entries came without a proof")
+
+
+def test_log_of_one_entry_needs_no_proof():
+    verification = verified(exported(world(1, 1), 0))
+
+    assert verification.is_sound
+    assert verification.notes == ()
+
+
+def test_changed_bytes_are_named_by_their_line(log):
+    lines = exported(log, 3, 17)
+    lines[1] = lines[1].replace(b'"r17"', b'"r18"')
+
+    assert told(verified(lines)) == [(Step.TREE, "end of the export"), (Step.FORM, "line 2")]
+
+
+def test_entry_that_was_never_in_the_tree_is_named(log):
+    lines = exported(log, 3, 17)
+    forged = content(17, purpose="other")
+    item = ExportedEntry(Place(1, 17), hash_leaf(forged), parse_entry(forged), forged)
+    lines[1] = entry_line(replace(item, proof=inclusion_proof(17, 60, node_reader(60, log.tile))))
+
+    (finding,) = verified(lines).findings
+
+    assert (finding.step, finding.place, finding.position) == (Step.TREE, "line 2", 17)
+    assert finding.entry == parse_entry(forged)["id"]
+
+
+def test_changed_entry_of_a_whole_log_changes_the_root(log):
+    lines = exported(log, *range(60), proofs=False)
+    forged = content(17, purpose="other")
+    lines[17] = entry_line(ExportedEntry(Place(1, 17), hash_leaf(forged), parse_entry(forged), forged))
+
+    assert told(verified(lines)) == [(Step.TREE, "checkpoint of 60 entries")]
+
+
+def test_line_left_out_is_noticed(log):
+    lines = exported(log, 3, 17, 59)
+    del lines[1]
+
+    (finding,) = verified(lines).findings
+
+    assert finding.why == "it says 3 entries, 1.3 to 1.59: there are 2, 1.3 to 1.59"
+
+
+def test_lines_out_of_order_are_named(log):
+    lines = exported(log, 3, 17, 59)
+    lines[0], lines[1] = lines[1], lines[0]
+
+    assert told(verified(lines)) == [(Step.TREE, "line 2")]
+
+
+def test_line_behind_the_end_is_named(log):
+    lines = exported(log, 3)
+
+    verification = verify_export([*lines, lines[0]], lines[-1], Expectations(KEYS))
+
+    assert told(verification) == [(Step.TREE, "line 3")]
+
+
+@pytest.mark.parametrize("cut", [1, 2])
+def test_export_that_was_cut_is_not_complete(log, cut):
+    verification = verified(exported(log, 3, 17)[:-cut])
+
+    assert told(verification) == [(Step.TREE, "end of the export")]
+    assert verification.checkpoint is None
+
+
+def test_empty_file_is_not_complete():
+    assert told(verified([])) == [(Step.TREE, "end of the export")]
+
+
+@pytest.mark.parametrize("fields", [{"end": "x"}, {"end": 1}, {"checkpoint": 1}, {"checkpoint": ["x"]}])
+def test_end_in_another_form_is_no_end(log, fields):
+    lines = exported(log, 3)
+    given = {"at": "", "after": None, "first": "1.3", "last": "1.3", "count": 1, "end": "1.60", "checkpoint": None}
+    lines[-1] = statement_line(Statement(**(given | fields)))
+
+    assert told(verified(lines)) == [(Step.TREE, "end of the export")]
+
+
+def test_checkpoint_under_another_key_is_refused(log):
+    verification = verified(exported(log, 3), keys=tuple(each.verifier for each in signers(2)))
+
+    assert told(verification) == [(Step.SIGNATURE, "checkpoint of 60 entries")]
+
+
+def test_export_without_a_checkpoint_proves_nothing(log):
+    lines = exported(log, 3)
+    lines[-1] = statement_line(Statement("2026-01-01T00:00:00Z", None, "1.3", "1.3", 1, "1.60"))
+
+    assert told(verified(lines)) == [(Step.SIGNATURE, "checkpoint of the export")]
+
+
+def test_entries_of_an_earlier_log_are_said_to_be_elsewhere(log):
+    lines = exported(log, 3)
+    old = content(900)
+    lines.insert(0, entry_line(ExportedEntry(Place(1, 0), hash_leaf(old), parse_entry(old), old)))
+    note = log.checkpoints[-1].note.decode()
+    lines[1:] = [line.replace(b'"log":1', b'"log":2') for line in lines[1:-1]] + [
+        statement_line(Statement("2026-01-01T00:00:00Z", None, "1.0", "2.3", 2, "2.60", note))
+    ]
+
+    verification = verified(lines)
+
+    assert verification.is_sound, verification.findings
+    assert verification.notes == ("1 entries are of an earlier log: their own checkpoint is not here",)
+
+
+def test_entries_that_are_not_shown_whole_are_counted(log):
+    whole = parse_entry(log.contents[17])
+    names = ("v", "id", "ts", "type", "decision", "actor", "request_id", "source")
+    view = {name: value for name, value in whole.items() if name in names}
+    proof = inclusion_proof(17, 60, node_reader(60, log.tile))
+    item = ExportedEntry(Place(1, 17), hash_leaf(log.contents[17]), view, None, extent="refusal", proof=proof)
+
+    verification = verified([entry_line(item), exported(log, 17)[-1]])
+
+    assert verification.is_sound, verification.findings
+    assert verification.notes == ("1 entries are not shown whole: that they exist was verified, not what is shown",)
