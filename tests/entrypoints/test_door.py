@@ -24,6 +24,7 @@ WITH_BODY = [
     if operation.body is not None
 ]
 BOSS = {
+    "/v1/audit/cosignatures": "auditor",
     "/v1/audit": "operator",
     "/v1/members": "operator",
     "/v1/clients": "operator",
@@ -370,6 +371,9 @@ def test_every_error_of_the_core_has_a_row() -> None:
         "SignatureError",
         "CanonicalError",
         "UnrecordedChangeError",
+        # The sequencer's own.
+        "LogContradictionError",
+        "LogMovedError",
     }
     # The SDK's and the command line's own errors never come to this door, though another test may have loaded them.
     elsewhere = ("exchange.client", "exchange.cli")
