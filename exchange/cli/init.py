@@ -16,8 +16,9 @@ import typer
 
 from exchange.audit import EventName, Outcome, Subject
 from exchange.cli import output
-from exchange.cli.instance import Host, folder_of, open_host, write_new, write_node_key
+from exchange.cli.instance import Host, folder_of, open_host, write_new
 from exchange.cli.log_keys import make_log_key
+from exchange.cli.node_key import record_node_key, write_node_key
 from exchange.cli.program import app
 from exchange.cli.verbs import DirOption, JsonOption
 from exchange.crypto import KeyAndCertificate, issue_server, new_authority
@@ -143,6 +144,7 @@ async def _record_birth(host: Host) -> None:
     subject = Subject("instance", host.settings.node)
     entry = draft(call, None, EventName.INSTANCE_INITIALISED, Outcome.PERMITTED, subject=subject)
     await host.services.store.append(entry)
+    await record_node_key(host)
     await put_law_in_force(host.services)
     members = (await list_members(host.services, call)).value
     # A second instance on one shared database finds the member there.

@@ -78,14 +78,6 @@ def read_text(path: Path) -> str:
         raise InvalidError(f"`{path}` is not UTF-8 text: byte {exc.start} is wrong") from exc
 
 
-def write_node_key(path: Path) -> None:
-    """Write the key with which this node signs for its entries, into a new file."""
-    from exchange.crypto import SEED_BYTES, SignatureScheme, SigningKey
-
-    key = SigningKey.from_seed(SignatureScheme.ED25519, os.urandom(SEED_BYTES))
-    write_new(path, key.to_pem(), mode=0o600)
-
-
 def write_new(path: Path, content: bytes, *, mode: int) -> None:
     """Write a file that must not exist yet, with its mode from the first byte on."""
     try:

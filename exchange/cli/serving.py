@@ -2,23 +2,23 @@
 
 import asyncio
 import os
-import re
 from collections import Counter
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from exchange.audit import EventName, Outcome, SignatureType, Subject, VerifierKey
+from exchange.audit import EventName, Outcome, Subject
 from exchange.cli import output
 from exchange.cli.clients import all_clients
 from exchange.cli.doctor import Finding, examine
-from exchange.cli.instance import Host, folder_of, open_host, write_node_key
+from exchange.cli.instance import Host, folder_of, open_host
 from exchange.cli.log_keys import make_missing_log_key
+from exchange.cli.node_key import node_key_text, record_node_key, write_node_key
 from exchange.cli.program import FAILED, app
 from exchange.cli.verbs import DirOption, JsonOption, host_verb
 from exchange.kernel import InvalidError
-from exchange.settings import Settings, load_settings
+from exchange.settings import load_settings
 from exchange.store import migrate as migrate_store
 from exchange.store import revision
 from exchange.store.counts import count_rows
@@ -54,11 +54,12 @@ def migrate(dir: DirOption = None, as_json: JsonOption = False) -> None:  # noqa
     """Bring schema and keys up to date with this version; safe to run again, and on several nodes at once."""
     folder = folder_of(dir)
     settings = load_settings(folder)
-    if not os.path.lexists(settings.node_key_file):
-        # An instance of a version whose nodes did not sign for their entries yet.
+    # An instance of a version whose nodes did not sign for their entries yet has none.
+    is_new_key = not os.path.lexists(settings.node_key_file)
+    if is_new_key:
         write_node_key(settings.node_key_file)
     asyncio.run(migrate_store(settings.database_url_with_password()))
-    asyncio.run(_record_migration(folder))
+    asyncio.run(_record_migration(folder, is_new_key=is_new_key))
     made = asyncio.run(make_missing_log_key(settings))
     if as_json:
         output.show_json({"id": str(settings.instance_folder), "schema": "head"})
@@ -92,11 +93,13 @@ def doctor(dir: DirOption = None, as_json: JsonOption = False) -> None:  # noqa:
         raise typer.Exit(FAILED)
 
 
-async def _record_migration(folder: Path) -> None:
+async def _record_migration(folder: Path, *, is_new_key: bool) -> None:
     async with open_host(folder) as host:
         subject = Subject("instance", host.settings.node)
         entry = draft(host.call(), None, EventName.SCHEMA_MIGRATED, Outcome.PERMITTED, subject=subject)
         await host.services.store.append(entry)
+        if is_new_key:
+            await record_node_key(host)
 
 
 async def _status(host: Host) -> dict[str, object]:
@@ -126,13 +129,6 @@ async def _status(host: Host) -> dict[str, object]:
         "policy_digest": services.law.digest,
         "node_key": node_key_text(host.settings),
     }
-
-
-def node_key_text(settings: Settings) -> str:
-    """Return the node's public key as a verifier key: what an auditor's tool checks heartbeats with."""
-    # No space or plus has a place in the name of a key.
-    name = re.sub(r"[\s+]", "_", settings.node)
-    return str(VerifierKey(name, SignatureType.ED25519, settings.node_key().verifying_key))
 
 
 def _told(value: object) -> str:

@@ -24,6 +24,7 @@ WITH_BODY = [
     if operation.body is not None
 ]
 BOSS = {
+    "/v1/audit/cosignatures": "auditor",
     "/v1/audit": "operator",
     "/v1/members": "operator",
     "/v1/clients": "operator",
@@ -249,13 +250,29 @@ def test_rate_limiter_without_room_refuses_newcomers_until_a_bucket_is_full_agai
 
 def test_first_refusal_of_a_second_is_the_one_recorded() -> None:
     time = [5.0]
-    limiter = RateLimiter(1, clock=lambda: time[0], most_clients=1)
+    limiter = RateLimiter(1, clock=lambda: time[0], most_clients=2)
 
-    told = [limiter.is_first_refusal("a"), limiter.is_first_refusal("a"), limiter.is_first_refusal("b")]
+    told = [limiter.refusals_to_record(name) for name in "aaab"]
     time[0] = 6.0
-    told += [limiter.is_first_refusal("a"), limiter.is_first_refusal("c")]
+    told += [limiter.refusals_to_record(name) for name in "aaca"]
 
-    assert told == [True, False, True, True, True]
+    # The last one makes room first, and with it is forgotten what was told.
+    assert told == [1, 0, 0, 1, 3, 0, 1, 1]
+
+
+async def test_entry_of_a_refused_flood_says_how_many_requests_it_speaks_for(service, http, entry_of) -> None:
+    time = [1.0]
+    service.user_middleware[0].kwargs["limiter"] = RateLimiter(1, clock=lambda: time[0])
+    reader = http("NOR reader")
+    for _ in range(5):
+        await reader.get("/v1/whoami")
+    time[0] = 2.0
+    await reader.get("/v1/whoami")
+
+    told = await entry_of(await reader.get("/v1/whoami"))
+
+    # One was admitted, one refusal was told at once, three were not.
+    assert told["detail"] == {"code": "rate-limited", "count": 4, "method": "GET", "route": "unmatched"}
 
 
 async def test_too_many_requests_are_429_and_one_is_recorded(service, world, http) -> None:
@@ -354,6 +371,9 @@ def test_every_error_of_the_core_has_a_row() -> None:
         "SignatureError",
         "CanonicalError",
         "UnrecordedChangeError",
+        # The sequencer's own.
+        "LogContradictionError",
+        "LogMovedError",
     }
     # The SDK's and the command line's own errors never come to this door, though another test may have loaded them.
     elsewhere = ("exchange.client", "exchange.cli")

@@ -78,8 +78,9 @@ class Door:
         call: Call = scope[CALL_KEY]
         seconds = self._limiter.retry_after_seconds
         error = LimitExceededError("this client asks too often", retry_after_seconds=seconds)
-        if self._limiter.is_first_refusal(call.thumbprint or UNKNOWN_CERTIFICATE):
-            response = await refusal(scope[SERVICES_KEY], call, error, Asked(scope["method"], UNMATCHED))
+        count = self._limiter.refusals_to_record(call.thumbprint or UNKNOWN_CERTIFICATE)
+        if count:
+            response = await refusal(scope[SERVICES_KEY], call, error, Asked(scope["method"], UNMATCHED, count))
         else:
             response = problem(error, call.request_id)
         await response(scope, receive, answer)

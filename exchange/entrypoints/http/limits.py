@@ -22,7 +22,7 @@ class RateLimiter:
         self._most_clients = most_clients
         self._clock = clock
         self._buckets: dict[str, tuple[float, float]] = {}
-        self._told: dict[str, int] = {}
+        self._told: dict[str, tuple[int, int]] = {}
 
     def admit(self, thumbprint: str) -> bool:
         """Take one token of the client's bucket; False where it is empty, or cannot be kept."""
@@ -40,18 +40,20 @@ class RateLimiter:
         """Return when a refused client may come back."""
         return max(1, math.ceil(1.0 / self._per_second))
 
-    def is_first_refusal(self, thumbprint: str) -> bool:
-        """Return whether this refusal is the client's first within a second: that one goes into the log.
+    def refusals_to_record(self, thumbprint: str) -> int:
+        """Return for how many refusals of the client this one goes into the log; 0 where one did within this second.
 
         A flood would otherwise make the log its victim: refusing must cost less than asking.
         """
         second = int(self._clock())
         if len(self._told) > self._most_clients:
             self._told.clear()
-        if self._told.get(thumbprint) == second:
-            return False
-        self._told[thumbprint] = second
-        return True
+        last, untold = self._told.get(thumbprint, (None, 0))
+        if last == second:
+            self._told[thumbprint] = (second, untold + 1)
+            return 0
+        self._told[thumbprint] = (second, 0)
+        return untold + 1
 
     def _has_room(self, now: float) -> bool:
         if len(self._buckets) < self._most_clients:

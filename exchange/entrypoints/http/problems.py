@@ -85,10 +85,14 @@ _RETRY_SECONDS = 2
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """What was asked, as far as the log may know it: the route's template, never the path as typed."""
+    """What was asked, as far as the log may know it: the route's template, never the path as typed.
+
+    `count` is for how many requests alike the one entry speaks.
+    """
 
     method: str
     route: str
+    count: int = 1
 
 
 async def refusal(services: Services, call: Call, error: ExchangeError, asked: Asked) -> Response:
@@ -101,7 +105,7 @@ async def refusal(services: Services, call: Call, error: ExchangeError, asked: A
         try:
             await authenticate(services, call, event=EventName.ROUTE_REQUESTED)
             error.receipt = await record_rejection(
-                services, call, method=asked.method, route=asked.route, code=error.code
+                services, call, method=asked.method, route=asked.route, code=error.code, count=asked.count
             )
         except (NotAuthenticatedError, ForbiddenError) as exc:
             error = exc

@@ -1,0 +1,86 @@
+"""Each verb of the operator is a process of its own, and signs for what it recorded before it ends."""
+
+import asyncio
+import sqlite3
+
+import pytest
+
+from exchange.audit import hash_leaf, parse_entry, parse_verifier_key
+from exchange.audit.boot_checks import BootFault, check_boots
+from exchange.cli.instance import open_host
+from exchange.settings import InstanceLayout, load_settings
+from exchange.usecases import list_members
+
+
+@pytest.fixture
+def recorded(instance):
+    """The entries of the instance in the order in which they wait for the tree."""
+
+    def read():
+        with sqlite3.connect(InstanceLayout(instance).database_file) as database:
+            rows = database.execute(
+                "SELECT e.content FROM audit_outbox o JOIN audit_entry e ON e.id = o.entry_id ORDER BY o.id"
+            )
+            return [(place, parse_entry(row[0]), hash_leaf(row[0])) for place, row in enumerate(rows)]
+
+    return read
+
+
+@pytest.fixture
+def node_key(operate):
+    return parse_verifier_key(operate("status", "--json").json["node_key"]).key
+
+
+def test_every_verb_signs_for_its_entries(operate, enrol, recorded, node_key):
+    operate("member", "add", "DNK", "--name", "Denmark")
+    operate("member", "add", "DNK", "--name", "Denmark")
+    enrol()
+    operate("client", "list")
+    entries = recorded()
+
+    assert check_boots(entries, [node_key]) == ()
+    boots = {entry["boot"] for _, entry, _ in entries}
+    closed = [entry for _, entry, _ in entries if entry.get("detail", {}).get("state") == "closed"]
+    assert {entry["boot"] for entry in closed} == boots
+    assert all("boot_key" in entry["detail"] for entry in closed)
+
+
+def test_entry_added_to_the_database_is_noticed(operate, recorded, node_key):
+    operate("member", "add", "DNK", "--name", "Denmark")
+    *_, (place, entry, leaf) = recorded()
+    entries = [*recorded(), (place + 1, {**entry, "node_seq": entry["node_seq"] + 1, "type": "report.read"}, leaf)]
+
+    (finding,) = check_boots(entries, [node_key])
+
+    assert (finding.fault, finding.position) == (BootFault.FORGED, place + 1)
+
+
+def test_verb_that_was_interrupted_signs_too(instance, recorded, node_key):
+    async def interrupted():
+        async with open_host(instance) as host:
+            await list_members(host.services, host.call())
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        asyncio.run(interrupted())
+
+    assert check_boots(recorded(), [node_key]) == ()
+    assert recorded()[-1][1]["detail"]["state"] == "closed"
+
+
+def test_node_key_is_on_the_record_with_its_public_half(operate, recorded):
+    (made,) = [entry for _, entry, _ in recorded() if entry["type"] == "key.created"]
+
+    shown = operate("status", "--json").json["node_key"]
+
+    assert made["detail"] == {"kind": "node", "key": shown}
+    assert made["object"] == {"type": "key", "id": parse_verifier_key(shown).key_id.hex()}
+
+
+def test_key_that_migrate_makes_is_on_the_record(operate, instance, recorded):
+    load_settings(instance).node_key_file.unlink()
+    assert operate("migrate").code == 0
+    made = [entry["detail"]["key"] for _, entry, _ in recorded() if entry["type"] == "key.created"]
+
+    assert len(set(made)) == 2
+    assert made[1] == operate("status", "--json").json["node_key"]
