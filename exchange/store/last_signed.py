@@ -4,7 +4,8 @@ Before a commit the file says what is about to be signed and which rows of the o
 it came to pass. Whatever ends the process in between, the file names the one tree that may have been signed, and the
 same rows make the same tree again: nothing is ever signed twice in two ways.
 
-The file is written whole, synced, and put in place by a rename: a reader finds the old one or the new one.
+The file is written whole and put in place by a rename: a reader finds the old one or the new one. What is prepared is
+on the disk before the commit begins.
 """
 
 import base64
@@ -98,8 +99,8 @@ class LastSignedFile:
         except (ValueError, KeyError, TypeError, binascii.Error) as exc:
             raise UnsafeSettingError(f"`{self.path}` is damaged: what was signed last is not known") from exc
 
-    def write(self, said: LastSigned) -> None:
-        """Put the file in place, on the disk when this returns; UnavailableError where the disk refuses."""
+    def write(self, said: LastSigned, *, is_synced: bool = True) -> None:
+        """Put the file in place, `is_synced` on the disk when this returns; UnavailableError where the disk refuses."""
         content = json.dumps(_rendered(said), indent=1).encode()
         # One name per process: one that was killed while it wrote is in nobody's way.
         beside = self.path.with_name(f".{self.path.name}.{os.getpid()}")
@@ -109,9 +110,11 @@ class LastSignedFile:
             with os.fdopen(descriptor, "wb") as file:
                 file.write(content)
                 file.flush()
-                os.fsync(descriptor)
+                if is_synced:
+                    os.fsync(descriptor)
             beside.replace(self.path)
-            _sync_folder(self.path.parent)
+            if is_synced:
+                _sync_folder(self.path.parent)
         except OSError as exc:
             with suppress(OSError):
                 beside.unlink()
@@ -126,7 +129,8 @@ class LastSignedFile:
     def confirm(self, said: LastSigned, signed: Signed) -> LastSigned:
         """Say that this checkpoint is in the database."""
         confirmed = LastSigned(said.origin, signed)
-        self.write(confirmed)
+        # Where the power goes before it is on the disk, what was prepared still is: it is found out again.
+        self.write(confirmed, is_synced=False)
         return confirmed
 
 

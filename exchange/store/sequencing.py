@@ -133,7 +133,8 @@ class LogTree:
     async def make_searchable(self, log: int, first: int, contents: Sequence[bytes]) -> None:
         """Let the entries from position `first` on be found; MalformedError for bytes that no entry has."""
         rows = [search_row(log, position, content) for position, content in enumerate(contents, first)]
-        await self._database.transact(_one(Put(self._writes.search, rows)))
+        # Computed from the entries, and again where the power took it: nobody waits for the disk.
+        await self._database.transact(_one(Put(self._writes.search, rows)), is_durable=False)
 
     def _begin(self, state: LogState, at: int, first: Growth | None) -> LogSteps[None]:
         row: dict[str, Value] = {"log": state.log, "origin": state.origin, "keys": state.keys, "began_at": at}

@@ -45,8 +45,11 @@ class TreeDatabase(Protocol):
         """Return the rows of one read."""
         ...
 
-    async def transact(self, steps: LogSteps[T]) -> T:
-        """Do `steps` in one transaction and return their result once it is durable."""
+    async def transact(self, steps: LogSteps[T], *, is_durable: bool = True) -> T:
+        """Do `steps` in one transaction and return their result, `is_durable`: once it is on the disk.
+
+        What is not durable may be lost with the power, never a part of it, nor anything before it alone.
+        """
         ...
 
     async def close(self) -> None:
@@ -78,8 +81,8 @@ class SqliteTree:
     async def fetch(self, statement: Statement, parameters: Parameters) -> Sequence[Row]:
         return await self._apart(lambda: _asked(self._open(), Ask(statement, parameters)))
 
-    async def transact(self, steps: LogSteps[T]) -> T:
-        return await self._apart(lambda: self._transact(steps))
+    async def transact(self, steps: LogSteps[T], *, is_durable: bool = True) -> T:
+        return await self._apart(lambda: self._transact(steps, "FULL" if is_durable else "NORMAL"))
 
     async def close(self) -> None:
         await self._apart(self._drop)
@@ -96,8 +99,9 @@ class SqliteTree:
             self._drop()
             raise
 
-    def _transact(self, steps: LogSteps[T]) -> T:
+    def _transact(self, steps: LogSteps[T], synchronous: str) -> T:
         connection = self._open()
+        connection.execute(f"PRAGMA synchronous = {synchronous}")
         self._lock(connection)
         result = _drive(connection, steps)
         connection.execute("COMMIT")
@@ -151,11 +155,13 @@ class PostgresTree:
                 raise
             return rows
 
-    async def transact(self, steps: LogSteps[T]) -> T:
+    async def transact(self, steps: LogSteps[T], *, is_durable: bool = True) -> T:
         with driver_errors():
             try:
                 connection = await self._open()
                 async with connection.transaction():
+                    if not is_durable:
+                        await connection.execute("SET LOCAL synchronous_commit = off")
                     result = await _drive_postgres(connection, steps)
             except BaseException:
                 await self._drop()

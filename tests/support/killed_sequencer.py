@@ -49,12 +49,12 @@ def put_points(points: Points, signed: Path) -> None:
                 points.pass_one()
                 return done.value
 
-    def written(self, said):
+    def written(self, said, **fields):
         if said.prepared is not None:
             with signed.open("ab") as file:
                 file.write(said.prepared.signed.note + b"\0")
         points.pass_one()
-        write(self, said)
+        write(self, said, **fields)
         points.pass_one()
 
     def replaced(self, target):
