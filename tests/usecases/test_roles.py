@@ -115,6 +115,12 @@ USE_CASES: list[tuple[str, Act, frozenset[Role], str]] = [
     ("client_registry", lambda w, c, _: usecases.client_registry(w.services, c, ABSENT), AUDITOR, "audit.read"),
     ("readers_on", lambda w, c, r: usecases.readers_on(w.services, c, r, NOW), AUDITOR, "audit.read"),
     ("show_entry", lambda w, c, _: usecases.show_entry(w.services, c, ABSENT), AUDITOR, "audit.read"),
+    (
+        "list_alerts",
+        lambda w, c, _: usecases.list_alerts(w.services, c, usecases.AlertQuery()),
+        AUDITOR,
+        "alert.listed",
+    ),
 ]
 USE_CASES += [
     (
