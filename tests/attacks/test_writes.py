@@ -38,6 +38,7 @@ WHO_MAY: dict[str, frozenset[str]] = {
     "agreement.withdraw": frozenset({"signatory"}),
     "audit.search": frozenset({"auditor"}),
     "audit.show": frozenset({"auditor"}),
+    "alert.list": frozenset({"auditor"}),
     "witness.list": frozenset({"auditor", "operator"}),
     "cosignature.receive": frozenset({"auditor"}),
     "erasure.request": frozenset({"operator", "auditor"}),
