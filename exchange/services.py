@@ -116,9 +116,9 @@ async def sequence(settings: Settings, stopping: asyncio.Event) -> None:
     """Sequence the log until `stopping` is set; raises ExchangeError where it cannot even begin."""
     async with open_desk(settings) as desk:
         job = Job(Sequencer(desk), Sweep(desk.tree, desk.record, desk.clock, desk.randomness), Index(desk.tree))
-        asking = asyncio.create_task(_ask_witnesses(settings, stopping))
+        asking = asyncio.create_task(_ask_witnesses(settings, stopping), name="asking witnesses")
         asking.add_done_callback(_tell_fault)
-        alerting = asyncio.create_task(_raise_alerts(settings, stopping))
+        alerting = asyncio.create_task(_raise_alerts(settings, stopping), name="raising alerts")
         alerting.add_done_callback(_tell_fault)
         try:
             await SequencerLoop(job).run(stopping)
