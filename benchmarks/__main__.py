@@ -20,6 +20,7 @@ from urllib.parse import urlsplit, urlunsplit
 from benchmarks.cases import Case, Measured, Pace, measure
 from benchmarks.copying import copy_database
 from benchmarks.decisions import decisions
+from benchmarks.exporting import EXPORT_NAME, export_figure
 from benchmarks.filling import fill
 from benchmarks.founding import found
 from benchmarks.inserts import postgres_inserts, sqlite_inserts
@@ -43,13 +44,14 @@ NAMES = (
     "worker_rss_mb",
     "verify_entries_per_s",
     "audit_search_ms",
+    EXPORT_NAME,
     *LOG_NAMES,
 )
 BACKENDS = ("sqlite", "postgresql")
 FEW = 10_000
 MANY = 1_000_000
 QUICK_MANY = 100_000
-WITHOUT_REPORTS = {"verify_entries_per_s", "audit_search_ms", *LOG_NAMES}
+WITHOUT_REPORTS = {"verify_entries_per_s", "audit_search_ms", EXPORT_NAME, *LOG_NAMES}
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,6 +127,8 @@ def _results(folder: Path, plan: Plan) -> list[Result]:
             alone += log_figures(folder / "log", backend, plan.entries, plan.names)
     if "audit_search_ms" in plan.names:
         alone += [search_figure(backend, folder / "searched", plan.entries) for backend in plan.backends]
+    if EXPORT_NAME in plan.names:
+        alone += [export_figure(folder / "exported", backend, plan.entries) for backend in plan.backends]
     if plan.names <= WITHOUT_REPORTS:
         return alone
     # (1) who

@@ -40,7 +40,7 @@ from exchange.entrypoints.http.visit import BodyLimits
 from exchange.entrypoints.http.workers import CANNOT_START, Supervisor, WorkOrder
 from exchange.entrypoints.jobs.keeper import kept_running
 from exchange.kernel import ExchangeError, UnavailableError
-from exchange.services import be_sequencer, open_services
+from exchange.services import be_sequencer, open_services, webhooks_of
 from exchange.settings import Settings, read_secret
 from exchange.usecases import Services, check_readiness, heartbeats, put_law_in_force, record_service
 
@@ -160,6 +160,7 @@ def _require_safe(settings: Settings) -> None:
     _context(settings)
     settings.cursor_key()
     settings.node_key()
+    webhooks_of(settings)
     settings.database_url_with_password()
     FileCustodian.load(settings.roots_file)
 

@@ -12,15 +12,18 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from multiprocessing.connection import Connection
 
+from exchange.crypto import CryptoError, WebhookKey
 from exchange.custody import FileCustodian, load_log_key
 from exchange.entrypoints.http.logs import log_to_stderr
+from exchange.entrypoints.jobs.alerting import run_alerts
 from exchange.entrypoints.jobs.keeper import watch_supervisor
 from exchange.entrypoints.jobs.sequencer import Job, SequencerLoop, stop_on_signals, wait_for
+from exchange.entrypoints.jobs.webhook_line import HttpWebhookLine
 from exchange.entrypoints.jobs.witness_line import HttpWitnessLine
 from exchange.entrypoints.jobs.witnessing import INTERVAL_SECONDS, ask_in_rounds
-from exchange.kernel import ExchangeError, system_clock, system_randomness
+from exchange.kernel import ExchangeError, UnsafeSettingError, system_clock, system_randomness
 from exchange.release import load_law
-from exchange.settings import Settings, read_policies
+from exchange.settings import Settings, read_policies, read_secret
 from exchange.store import Store
 from exchange.store.last_signed import LastSignedFile
 from exchange.store.personal_keys import PersonalCustody
@@ -28,13 +31,18 @@ from exchange.store.sequencing import LogTree
 from exchange.store.witness_files import WitnessedFile, WitnessPolicyFile
 from exchange.usecases import Recorder, Services, close_record, heartbeats, personal_custody
 from exchange.usecases.context import Witnessing
+from exchange.usecases.deliver_alerts import AlertDelivery, Webhook
 from exchange.usecases.sequence_log import Desk, Sequencer
 from exchange.usecases.sweep_log import Index, Sweep
+from exchange.usecases.watch_alerts import AlertWatch
 from exchange.usecases.watch_witnesses import WitnessWatch
 from exchange.usecases.witnessed_log import witnessed_outside
 
 _REOPEN_SECONDS = 2.0
 """The database is away, or a key is not there yet: asking more often would not bring them."""
+
+_LAST_SECONDS = 3.0
+"""How long what runs beside the sequencer may take to end: a supervisor waits longer."""
 
 _log = logging.getLogger("exchange.sequencer")
 
@@ -108,13 +116,19 @@ async def sequence(settings: Settings, stopping: asyncio.Event) -> None:
     """Sequence the log until `stopping` is set; raises ExchangeError where it cannot even begin."""
     async with open_desk(settings) as desk:
         job = Job(Sequencer(desk), Sweep(desk.tree, desk.record, desk.clock, desk.randomness), Index(desk.tree))
-        asking = asyncio.create_task(_ask_witnesses(settings, stopping))
+        asking = asyncio.create_task(_ask_witnesses(settings, stopping), name="asking witnesses")
         asking.add_done_callback(_tell_fault)
+        alerting = asyncio.create_task(_raise_alerts(settings, stopping), name="raising alerts")
+        alerting.add_done_callback(_tell_fault)
         try:
             await SequencerLoop(job).run(stopping)
         finally:
-            asking.cancel()
-            await asyncio.wait([asking])
+            # Told to stop, they close their part of the log: what is cancelled before it has would look killed.
+            if stopping.is_set():
+                await asyncio.wait([asking, alerting], timeout=_LAST_SECONDS)
+            for each in (asking, alerting):
+                each.cancel()
+            await asyncio.wait([asking, alerting])
 
 
 async def _ask_witnesses(settings: Settings, stopping: asyncio.Event) -> None:
@@ -136,10 +150,40 @@ async def _ask_witnesses(settings: Settings, stopping: asyncio.Event) -> None:
     await ask_in_rounds(is_wanted, rounds, stopping)
 
 
-def _tell_fault(asking: asyncio.Task[None]) -> None:
+async def _raise_alerts(settings: Settings, stopping: asyncio.Event) -> None:
+    """Evaluate the log and deliver alerts until `stopping` is set."""
+    told: str | None = None
+    while not stopping.is_set():
+        try:
+            hooks = webhooks_of(settings)
+            async with open_services(settings) as services, heartbeats(services):
+                watch = AlertWatch(services, tuple(hook.name for hook in hooks))
+                await run_alerts(watch, AlertDelivery(services, HttpWebhookLine(), hooks), stopping)
+        except ExchangeError as exc:
+            if told != exc.message:
+                told = exc.message
+                _log.error("no alerts are raised: %s", exc.message)
+            await wait_for(stopping, _REOPEN_SECONDS)
+
+
+def webhooks_of(settings: Settings) -> tuple[Webhook, ...]:
+    """Return the webhooks with their secrets; UnsafeSettingError where one is missing, shared or none."""
+    hooks = []
+    for hook in settings.alert_webhooks:
+        path = settings.instance_folder / hook.secret_file
+        try:
+            key = WebhookKey(read_secret(path).decode().strip())
+        except (CryptoError, UnicodeDecodeError) as exc:
+            raise UnsafeSettingError(f"`{path}` is {exc}") from exc
+        authority = None if hook.authority_file is None else str(settings.instance_folder / hook.authority_file)
+        hooks.append(Webhook(hook.name, hook.url, key, is_private=hook.private, authority=authority))
+    return tuple(hooks)
+
+
+def _tell_fault(task: asyncio.Task[None]) -> None:
     # A fault of ours there must not end the sequencer, nor go unseen.
-    if not asking.cancelled() and asking.exception() is not None:
-        _log.critical("witnesses are not asked any more", exc_info=asking.exception())
+    if not task.cancelled() and task.exception() is not None:
+        _log.critical("witnesses are not asked, or alerts not raised, any more", exc_info=task.exception())
 
 
 def _witnessing(settings: Settings) -> Witnessing:

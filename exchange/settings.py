@@ -11,15 +11,17 @@ import stat
 import tomllib
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Literal, Self
+from urllib.parse import urlsplit
 
-from pydantic import Field, PositiveInt, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, PositiveInt, ValidationError, model_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError
 
 from exchange.crypto import CryptoError, SignatureScheme, SigningKey
 from exchange.kernel import UnsafeSettingError
+from exchange.kernel.addresses import is_address, is_public
 
 CURSOR_KEY_BYTES = 32
 """AES-256; `crypto.seal_token` takes nothing else."""
@@ -104,6 +106,28 @@ class InstanceLayout:
         return self.tls_folder / "crl"
 
 
+class WebhookSettings(BaseModel):
+    """Where alerts are sent: a table `[[alert_webhooks]]`."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    name: str = Field(pattern=r"^[a-z][a-z0-9-]{0,31}$")
+    url: str
+    """HTTPS, on a host that has public addresses only, unless it is `private`."""
+    secret_file: Path
+    """The secret shared with the receiver, as Standard Webhooks writes it: `whsec_` and base64."""
+    authority_file: Path | None = None
+    """The authorities of the receiver's certificate, PEM; the system's unless set."""
+    private: bool = False
+    """Lets this host lie in a private network or on this machine; no other host is allowed by it."""
+
+    @model_validator(mode="after")
+    def _refuse_unsafe(self) -> Self:
+        if (problem := _webhook_problem(self.url, is_private=self.private)) is not None:
+            raise ValueError(problem)
+        return self
+
+
 class Settings(BaseSettings):
     """What may be set, in `exchange.toml` or as `EXCHANGE_<NAME>`; the environment wins. Unknown keys are refused."""
 
@@ -133,6 +157,8 @@ class Settings(BaseSettings):
     """The authorities of witnesses' server certificates, PEM; the system's unless set."""
     witness_quorum_seconds: PositiveInt | None = None
     """Not ready while checkpoints stand without the quorum longer than this; unset: told, and no reason to stop."""
+    alert_webhooks: tuple[WebhookSettings, ...] = ()
+    """Each is sent every alert: which rule spoke, how grave it is, when, and the ids of entries."""
     server_certificate_file: Path
     server_key_file: Path
     authorities_folder: Path
@@ -147,6 +173,13 @@ class Settings(BaseSettings):
     """How many calendar months (UTC) of one client's personal data in the log are erased together."""
     requests_per_second: PositiveInt = 2000
     """Per client, over all workers of this node (contract)."""
+
+    @model_validator(mode="after")
+    def _refuse_repeated_webhooks(self) -> Self:
+        names = [hook.name for hook in self.alert_webhooks]
+        if len(set(names)) != len(names):
+            raise ValueError("two of `alert_webhooks` have one name: give each its own")
+        return self
 
     @classmethod
     def settings_customise_sources(
@@ -254,6 +287,25 @@ def read_policies(folder: Path) -> dict[str, str]:
     if not paths:
         raise UnsafeSettingError(f"`{folder}` holds no policies: set `policies_dir` to the folder with the law")
     return {path.relative_to(folder).as_posix(): path.read_text(encoding="utf-8") for path in paths}
+
+
+def _webhook_problem(url: str, *, is_private: bool) -> str | None:
+    """Return why alerts may not be sent to `url`. What its name leads to is looked at each time it is connected to."""
+    try:
+        parts = urlsplit(url)
+        host, port = parts.hostname or "", parts.port
+    except ValueError:
+        return "the url cannot be read: write https://HOST/PATH"
+    is_plain = url.isascii() and url.isprintable() and " " not in url and not parts.fragment and "@" not in parts.netloc
+    if parts.scheme != "https" or not host or port == 0 or not is_plain:
+        return "write the url as https://HOST/PATH, without a name, a password or a fragment in it"
+    last = host.rstrip(".").rpartition(".")[2]
+    is_local = last in {"localhost", "local", "internal", "localdomain"}
+    # Resolvers read 127.1 and 0x7f000001 as addresses too.
+    is_odd_address = not is_address(host) and (last.isdecimal() or last.startswith("0x"))
+    if not is_private and (is_local or is_odd_address or (is_address(host) and not is_public(host))):
+        return f"`{host}` is not on the public internet: where alerts may go there, say `private = true` beside the url"
+    return None
 
 
 def _refuse_shared(path: Path, found: os.stat_result) -> None:

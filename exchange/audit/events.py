@@ -69,6 +69,10 @@ class EventName(Enum):
     WITNESS_REFUSED = "witness.refused"
     WITNESS_FORGOT = "witness.forgot"
     COSIGNATURE_RECEIVED = "cosignature.received"
+    ALERT_RAISED = "alert.raised"
+    ALERT_LISTED = "alert.listed"
+    ALERT_RULES_CHANGED = "alert.rules_changed"
+    ALERT_UNDELIVERED = "alert.undelivered"
 
 
 class Outcome(Enum):

@@ -1,6 +1,7 @@
 """`exchange audit`: every verb of the group, by importing the files in which they are written."""
 
 from exchange.cli import (
+    audit_alerts,
     audit_erasing,
     audit_export,
     audit_feed,
@@ -15,6 +16,7 @@ from exchange.cli import (
 from exchange.cli.audit_group import audits
 
 __all__ = [
+    "audit_alerts",
     "audit_erasing",
     "audit_export",
     "audit_feed",

@@ -12,7 +12,6 @@ from exchange.cli.instance import folder_of
 from exchange.cli.log_here import LogHere
 from exchange.cli.profiles import Door, endpoint_of
 from exchange.client import ExchangeClient
-from exchange.client.log_export import LogExport
 from exchange.client.log_folder import LogFolder
 from exchange.client.log_reads import LogAddress
 from exchange.kernel import InvalidError
@@ -37,14 +36,14 @@ class _One:
 
 @contextmanager
 def place_of(path: Path | None, folder: Path | None, door: Door) -> Iterator[Place]:
-    """Yield the one place that was named: a folder or an export, an instance (`--dir`, EXCHANGE_DIR), an address.
+    """Yield the one place that was named: a folder, an instance (`--dir`, EXCHANGE_DIR), an address.
 
     Raises InvalidError for two.
     """
     if sum((path is not None, folder is not None, door.url is not None or door.profile is not None)) > 1:
         raise InvalidError("which log: a folder of tiles, `--dir`, or `--url`? give one of the three")
     if path is not None:
-        yield _One(LogExport(path) if path.is_file() else LogFolder(path))
+        yield _One(LogFolder(path))
     elif folder is not None or (not door.is_named and os.environ.get("EXCHANGE_DIR")):
         # Imported late: it brings the database along, which a member's auditor does without.
         from exchange.cli.audit_instance import instance_place

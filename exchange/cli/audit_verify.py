@@ -17,6 +17,7 @@ from exchange.cli.log_here import LogHere
 from exchange.cli.profiles import Door
 from exchange.cli.progress import ProgressBar
 from exchange.cli.verbs import DirOption, JsonOption
+from exchange.client.log_export import LogExport
 from exchange.crypto import VerifyingKey
 from exchange.kernel import InvalidError, rfc3339, system_clock, to_micros
 
@@ -41,6 +42,9 @@ PolicyOption = Annotated[
 PendingOption = Annotated[
     int, typer.Option("--pending", metavar="SECONDS", help="How long an entry may wait for its place.", min=1)
 ]
+
+
+_WHOSE = "whose log is it? give its public keys with `--key`: those in the log itself prove nothing"
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,9 +102,18 @@ def _verified(logs: list[LogHere], asked: _Asked) -> list[Verification]:
 
 
 def _verified_export(path: Path, asked: _Asked) -> Verification:
-    """Try an export in NDJSON: read twice, because its last line says what the others lead to."""
+    """Try an export in NDJSON: a whole log like any other log, a slice of one by its proofs."""
+    try:
+        source = LogExport(path)
+    except InvalidError:
+        return _verified_slice(path, asked)
+    return _verify(LogHere(source), asked)
+
+
+def _verified_slice(path: Path, asked: _Asked) -> Verification:
     if not asked.keys:
-        raise InvalidError("whose log is it? give its public keys with `--key`: an export proves nothing by itself")
+        raise InvalidError(_WHOSE)
+    # Read twice: its last line says what the others lead to.
     last = b""
     with path.open("rb") as file:
         for line in file:
@@ -112,7 +125,7 @@ def _verified_export(path: Path, asked: _Asked) -> Verification:
 def _verify(log: LogHere, asked: _Asked) -> Verification:
     keys = asked.keys or log.keys
     if not keys:
-        raise InvalidError("whose log is it? give its public keys with `--key`: those in the log itself prove nothing")
+        raise InvalidError(_WHOSE)
     if not asked.keys:
         output.warn("the keys come from the instance itself: an operator who changed them is noticed with `--key` only")
     for remark in log.remarks:

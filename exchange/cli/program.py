@@ -35,7 +35,8 @@ VERBS: Mapping[str, Verb] = {
     "demo": Verb("demo", "Run the main job on real input with a real server; exit 1 where any step comes out wrong."),
     "serve": Verb("serving", "Serve with mutual TLS; prints `ready https://HOST:PORT` once it answers."),
     "migrate": Verb(
-        "serving", "Bring the database's schema up to date; safe to run again, and on several nodes at once."
+        "serving",
+        "Bring schema and keys up to date with this version; safe to run again, and on several nodes at once.",
     ),
     "status": Verb("serving", "Show the state of the instance on one screen."),
     "doctor": Verb("serving", "Check the configuration and say how to mend it; exit 1 where something must be mended."),

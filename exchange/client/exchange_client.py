@@ -19,6 +19,7 @@ from exchange.kernel import new_id
 from exchange.wire import (
     AgreementBody,
     AgreementListBody,
+    AlertListBody,
     ClientBody,
     ClientChange,
     ClientEnrolment,
@@ -308,6 +309,10 @@ class ExchangeClient:
     def approve_erasure(self, erasure_id: str) -> ErasureBody:
         """Approve an erasure that somebody else asked for (operator, auditor); it is done at once and for good."""
         return self._post(ErasureBody, _path("/v1/audit/erasures", erasure_id, "approval"), ErasureApproval())
+
+    def alerts(self, *, after: str | None = None, rule: str | None = None) -> AlertListBody:
+        """Return one page of alerts, oldest first behind the cursor `after` (auditor); `next` is where to go on."""
+        return self._get(AlertListBody, "/v1/audit/alerts", _given({"after": after, "rule": rule}))
 
     def witnesses(self) -> WitnessListBody:
         """Return who stands behind the log (auditor)."""

@@ -26,6 +26,7 @@ from exchange.crypto.reading import CertificateFacts, read_certificate, thumbpri
 from exchange.crypto.signatures import SEED_BYTES, SignatureScheme, SigningKey, VerifyingKey
 from exchange.crypto.suites import HEADER_SUITE, PART_SUITE, WRAP_SUITE, Suite, require_suite, suite_named
 from exchange.crypto.tokens import open_token, seal_token
+from exchange.crypto.webhooks import WebhookKey
 
 __all__ = [
     "AUTHORITY_DAYS",
@@ -50,6 +51,7 @@ __all__ = [
     "SigningKey",
     "Suite",
     "VerifyingKey",
+    "WebhookKey",
     "decrypt_part",
     "decrypt_part_chunks",
     "derive_key",

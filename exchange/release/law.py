@@ -1,4 +1,8 @@
-"""The law: everything in `policies/` that can alter a decision, loaded, checked and pinned by one digest."""
+"""The law: everything in `policies/` that can alter a decision, loaded, checked and pinned by one digest.
+
+The rules for alerts stand beside it and have a digest of their own: they alter no decision, so a change of theirs makes
+no cached one stale and sets no node apart from the others.
+"""
 
 import hashlib
 import re
@@ -6,13 +10,16 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from exchange.agreements import Vocabulary, load_vocabulary
+from exchange.audit.alerts import AlertRules
 from exchange.kernel import Fault, InvalidError, canonical_bytes
 from exchange.kernel.canonical import Canonical
 from exchange.markings import Catalogue, load_catalogue
+from exchange.release.alert_rules import load_alert_rules
 from exchange.release.guards import GuardSet, load_guards
 
 SCHEMA_FILE = "exchange.cedarschema"
 VOCABULARY_FILE = "vocabulary.yaml"
+ALERTS_FILE = "alerts.yaml"
 
 _POLICY_FILE = re.compile(r"classification/([^/]+\.yaml)")
 _GUARD_FILE = re.compile(r"guards/[^/]+\.cedar")
@@ -28,6 +35,7 @@ class Law:
     vocabulary: Vocabulary
     guards: GuardSet
     digest: str
+    alerts: AlertRules
 
 
 def load_law(files: Mapping[str, str]) -> Law:
@@ -43,11 +51,12 @@ def load_law(files: Mapping[str, str]) -> Law:
     vocabulary = load_vocabulary(files[VOCABULARY_FILE])
     guards = load_guards({path: files[path] for path in files if _GUARD_FILE.fullmatch(path)}, files[SCHEMA_FILE])
     pins: Canonical = {"catalogue": catalogue.digest, "guards": guards.digest, "vocabulary": vocabulary.as_json()}
-    return Law(catalogue, vocabulary, guards, hashlib.sha256(canonical_bytes(pins)).hexdigest())
+    alerts = load_alert_rules(files[ALERTS_FILE], catalogue)
+    return Law(catalogue, vocabulary, guards, hashlib.sha256(canonical_bytes(pins)).hexdigest(), alerts)
 
 
 def _missing(files: Mapping[str, str]) -> list[Fault]:
-    absent = [name for name in (SCHEMA_FILE, VOCABULARY_FILE) if name not in files]
+    absent = [name for name in (SCHEMA_FILE, VOCABULARY_FILE, ALERTS_FILE) if name not in files]
     if not any(_POLICY_FILE.fullmatch(path) for path in files):
         absent.append("classification/*.yaml")
     return [Fault("", "missing-file", f"`{name}` is missing: put it into the policies folder") for name in absent]
@@ -55,7 +64,7 @@ def _missing(files: Mapping[str, str]) -> list[Fault]:
 
 def _misplaced(files: Mapping[str, str]) -> list[Fault]:
     places = (_POLICY_FILE, _GUARD_FILE, EXAMPLES_FILE, _AGREEMENT_EXAMPLE)
-    named = {SCHEMA_FILE, VOCABULARY_FILE}
+    named = {SCHEMA_FILE, VOCABULARY_FILE, ALERTS_FILE}
     message = "no place for this file: classification/*.yaml, guards/*.cedar, guards/*.examples.yaml, agreements/*.yaml"
     return [
         Fault(f"/{path.replace('~', '~0').replace('/', '~1')}", "unknown-file", message)

@@ -30,6 +30,9 @@ _SERVICE_EXCEPTIONS = {
     "audit_search": _READ,
     "personal_key": "SELECT, INSERT, UPDATE",
     "pending_act": "SELECT, INSERT, UPDATE",
+    "alert": _ADD,
+    "alert_delivery": "SELECT, INSERT, UPDATE",
+    "alert_position": "SELECT, INSERT, UPDATE",
     "alembic_version": _READ,
     "log_cosignature": _ADD,
     "report_receipt": _ADD,
@@ -55,7 +58,9 @@ _SEQUENCER_GRANTS = {
     "log_cosignature": _READ,
 }
 
-_AUDITOR_GRANTS = dict.fromkeys(("alembic_version", "audit_entry", "audit_search", "report_receipt", *_LOG), _READ)
+_AUDITOR_GRANTS = dict.fromkeys(
+    ("alembic_version", "audit_entry", "audit_search", "report_receipt", "alert", *_LOG), _READ
+)
 
 _MAKE = """
 DO $$ BEGIN

@@ -12,8 +12,10 @@ from exchange.audit import EntryDraft, Receipt, SealedEntry
 from exchange.crypto import SigningKey
 from exchange.kernel import Clock, ExchangeError, UnavailableError
 from exchange.members import Client, Member
+from exchange.store.alert_reader import AlertReader
 from exchange.store.batch import AppendJob, Job, KeyJob, PostJob, ProbeJob, Result, Steps, write_batch
 from exchange.store.cosigning import add_cosignature
+from exchange.store.deliveries import Deliveries
 from exchange.store.dialect import Row, Sql, Statement, Value
 from exchange.store.engine import checked_url, is_sqlite, new_engine
 from exchange.store.history import (
@@ -114,6 +116,8 @@ class Store:
         )
         self._pages = PageReader(self._database, PageStatements.compiled(sql))
         self.log = LogReader(self._database.fetch, sql)
+        self.alerts = AlertReader(self._database.fetch, sql)
+        self.deliveries = Deliveries(self._engine)
         self._personal = PersonalKeys(
             personal,
             partial(self._database.fetch, self._hot.destroyed_keys),

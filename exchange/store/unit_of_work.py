@@ -18,6 +18,7 @@ from exchange.audit import EntryDraft, Guard, Receipt, SealedEntry
 from exchange.kernel import Clock, ConflictError, ExchangeError, NotFoundError, to_micros
 from exchange.members import Client, Member, PendingAct
 from exchange.store import pending_acts
+from exchange.store.alerting import AlertBook
 from exchange.store.faults import driver_errors
 from exchange.store.personal_keys import PersonalKeys, Place
 from exchange.store.personal_tables import PersonalKeyTable
@@ -64,6 +65,7 @@ class UnitOfWork:
         self._now = now
         self._has_written = False
         self._has_recorded = False
+        self._has_alerts = False
         self._sealed: list[SealedEntry] = []
         self._moves_policy = False
 
@@ -201,6 +203,11 @@ class UnitOfWork:
         self._has_written = True
         await acknowledge(self._session, row)
 
+    def alerts(self) -> AlertBook:
+        """Return the alerts, to be read and written here. What rules remember is no change that needs an entry."""
+        self._has_alerts = True
+        return AlertBook(self._session)
+
     async def bump_policy(self) -> None:
         """Make every cached decision stale when this unit commits; every add and put does it by itself."""
         self._has_written = self._moves_policy = True
@@ -218,7 +225,7 @@ class UnitOfWork:
         """Make it all durable; UnrecordedChangeError where something was written and nothing recorded."""
         if self._has_written and not self._has_recorded:
             raise UnrecordedChangeError("a change without an audit entry was rolled back: record it in the same unit")
-        if not self._has_recorded:
+        if not self._has_recorded and not self._has_alerts:
             return
         if self._moves_policy:
             # Last, for posts wait for this row.

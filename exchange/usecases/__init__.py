@@ -45,6 +45,7 @@ from exchange.usecases.export_entries import Export, LogExport, export_entries, 
 from exchange.usecases.exporting import ExportQuery
 from exchange.usecases.heartbeat import Recorder, close_record, heartbeats, record_service
 from exchange.usecases.keep_record import put_law_in_force, read_entries
+from exchange.usecases.list_alerts import AlertQuery, list_alerts
 from exchange.usecases.list_reports import ListedReports, ListQuery, list_reports
 from exchange.usecases.members import add_member, list_members, resume_member, suspend_member
 from exchange.usecases.personal import (
@@ -68,6 +69,7 @@ from exchange.usecases.simulate_release import SimulatedReport, simulate_release
 __all__ = [
     "ERASING_ROLES",
     "AgreementView",
+    "AlertQuery",
     "Call",
     "CallerVocabulary",
     "Check",
@@ -117,6 +119,7 @@ __all__ = [
     "export_log",
     "heartbeats",
     "list_agreements",
+    "list_alerts",
     "list_clients",
     "list_members",
     "list_reports",

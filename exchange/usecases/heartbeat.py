@@ -129,12 +129,21 @@ async def _beat_or_warn(own: Recording, silent: int) -> int:
     except ExchangeError as exc:
         _log.warning("no heartbeat", extra={"cause": exc.message})
         signed = None
+    except Exception as exc:  # noqa: BLE001  told with its trace
+        # Nobody foresaw it, and it must not end the evidence of all that comes after.
+        _log.exception("no heartbeat", extra={"cause": type(exc).__name__})
+        signed = None
     return silent + 1 if signed is None else 0
 
 
 async def _register(own: Recording) -> None:
-    if isinstance(own, Services):
+    if not isinstance(own, Services):
+        return
+    try:
         await register_reads(own.store, own.register)
+    except ExchangeError as exc:
+        # They go on waiting, and what was recorded is signed for all the same.
+        _log.warning("first reads are not registered yet", extra={"cause": exc.message})
 
 
 async def _settle(own: Recording, *, is_closing: bool = False) -> None:

@@ -16,6 +16,7 @@ from exchange.wire.agreements import (
     TermsBody,
     ValidityBody,
 )
+from exchange.wire.alerts import AlertBody, AlertListBody, AlertSubjectBody
 from exchange.wire.answers import (
     AgencyReachBody,
     DecisionName,
@@ -78,6 +79,9 @@ __all__ = [
     "AgencyReachBody",
     "AgreementBody",
     "AgreementListBody",
+    "AlertBody",
+    "AlertListBody",
+    "AlertSubjectBody",
     "AnswerModel",
     "ClearanceBody",
     "ClearanceGrant",

@@ -55,6 +55,16 @@ async def test_heartbeat_comes_when_something_was_recorded_or_one_is_due(world: 
     assert await findings(world) == ()
 
 
+async def test_process_that_is_no_service_signs_as_well(world: World) -> None:
+    services = world.services
+    own = usecases.Recorder(services.store, services.clock, services.randomness)
+    await record_something(world)
+    await heartbeat.beat(own, is_due=False)
+    await usecases.close_record(own)
+
+    assert [entry["detail"]["state"] for entry in await beats(world)] == ["running"]
+
+
 async def test_heart_beats_until_the_end(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(heartbeat, "BEAT_SECONDS", 0.01)
     monkeypatch.setattr(heartbeat, "IDLE_BEATS", 5)
@@ -91,6 +101,22 @@ async def test_heart_goes_on_when_the_log_is_away(world: World, caplog: pytest.L
     assert (silent, again) == (8, 0)
     assert "no heartbeat" in caplog.text
     assert await findings(world) == ()
+
+
+async def test_heart_goes_on_after_what_nobody_foresaw(
+    world: World, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def broken(*_: object, **__: object) -> None:
+        raise RuntimeError("odd")
+
+    await record_something(world)
+    monkeypatch.setattr(type(world.services.store.node), "settle_doubts", broken)
+    silent = await heartbeat._beat_or_warn(world.services, 3)
+    monkeypatch.undo()
+
+    assert silent == 4
+    assert "RuntimeError" in caplog.text
+    assert await heartbeat._beat_or_warn(world.services, silent) == 0
 
 
 async def test_end_of_a_process_is_signed_once_and_only_if_it_recorded_something(world: World) -> None:

@@ -105,6 +105,12 @@ USE_CASES: list[tuple[str, Act, frozenset[Role], str]] = [
         "report.explained",
     ),
     (
+        "export_entries",
+        lambda w, c, _: usecases.export_entries(w.services, c, usecases.ExportQuery()),
+        AUDITOR,
+        "audit.exported",
+    ),
+    (
         "simulate_release",
         lambda w, c, _: usecases.simulate_release(w.services, c, SIMULATED),
         CONTRIBUTOR,
@@ -115,6 +121,12 @@ USE_CASES: list[tuple[str, Act, frozenset[Role], str]] = [
     ("client_registry", lambda w, c, _: usecases.client_registry(w.services, c, ABSENT), AUDITOR, "audit.read"),
     ("readers_on", lambda w, c, r: usecases.readers_on(w.services, c, r, NOW), AUDITOR, "audit.read"),
     ("show_entry", lambda w, c, _: usecases.show_entry(w.services, c, ABSENT), AUDITOR, "audit.read"),
+    (
+        "list_alerts",
+        lambda w, c, _: usecases.list_alerts(w.services, c, usecases.AlertQuery()),
+        AUDITOR,
+        "alert.listed",
+    ),
 ]
 USE_CASES += [
     (
@@ -152,6 +164,7 @@ def test_table_holds_every_use_case_that_a_client_can_call() -> None:
         "authenticated_row",
         "check_readiness",
         "close_record",
+        "export_log",
         "heartbeats",
         "may_reveal",
         "personal_as_json",

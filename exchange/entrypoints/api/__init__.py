@@ -12,6 +12,7 @@ from fastapi import FastAPI
 from exchange import __version__
 from exchange.entrypoints.api import (
     agreements,
+    audit_alerts,
     audit_entries,
     audit_erasures,
     audit_export,
@@ -36,6 +37,7 @@ OPERATIONS: tuple[tuple[Operation, Endpoint], ...] = (
     *simulations.OPERATIONS,
     *audit_entries.OPERATIONS,
     *audit_registries.OPERATIONS,
+    *audit_alerts.OPERATIONS,
     *audit_erasures.OPERATIONS,
     *audit_export.OPERATIONS,
     *audit_log.OPERATIONS,

@@ -1,0 +1,55 @@
+"""Alerts: what of the log a person should look at now. Pure: rules, entries and what is remembered in, alerts out.
+
+Promises: the same entries in the same order give the same alerts, however they are cut into batches, so that whoever
+has the log can find out whether an alert was kept from them. What is remembered is text for the store to keep.
+Does not: read the log, keep anything, send anything, or decide who may see an alert (its entry's slice does).
+"""
+
+from exchange.audit.alerts.entries import MOST_EVIDENCE, evaluate, keys_of
+from exchange.audit.alerts.memory import MOST_SEEN, Key
+from exchange.audit.alerts.model import Alert, Evaluation
+from exchange.audit.alerts.observing import Sight, observe
+from exchange.audit.alerts.rules import (
+    AlertRules,
+    Condition,
+    Hours,
+    LogBehind,
+    LogFrozen,
+    MassPulls,
+    NodeSilent,
+    Occurrence,
+    OutOfHours,
+    RefusalBurst,
+    Rule,
+    Severity,
+    TwoAddresses,
+    WitnessBehind,
+    WorkingHours,
+)
+
+__all__ = [
+    "MOST_EVIDENCE",
+    "MOST_SEEN",
+    "Alert",
+    "AlertRules",
+    "Condition",
+    "Evaluation",
+    "Hours",
+    "Key",
+    "LogBehind",
+    "LogFrozen",
+    "MassPulls",
+    "NodeSilent",
+    "Occurrence",
+    "OutOfHours",
+    "RefusalBurst",
+    "Rule",
+    "Severity",
+    "Sight",
+    "TwoAddresses",
+    "WitnessBehind",
+    "WorkingHours",
+    "evaluate",
+    "keys_of",
+    "observe",
+]

@@ -1,0 +1,213 @@
+"""The rules about entries: one pass over them in the order of the log.
+
+Steps for each entry and rule: (1) is the entry of the kind that the rule counts, and about whom; (2) what that adds to
+what is remembered, and whether it is too much now; (3) whether the rule has spoken about this subject lately.
+
+INVARIANT: nothing here looks at a clock, at other entries, or at where a batch begins.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import timedelta
+from typing import Final
+
+from exchange.audit.alerts.memory import MOST_SEEN, Key, Mark, Memory
+from exchange.audit.alerts.model import Alert, Evaluation, alert_id
+from exchange.audit.alerts.rules import (
+    AlertRules,
+    Condition,
+    MassPulls,
+    NodeSilent,
+    Occurrence,
+    OutOfHours,
+    RefusalBurst,
+    Rule,
+    TwoAddresses,
+)
+from exchange.audit.draft import Subject
+from exchange.audit.events import EventName, Outcome
+from exchange.audit.personal import LOCAL_SOURCES, STRANGER, WITHHELD
+from exchange.audit.shape import Entry
+from exchange.kernel import parse_rfc3339, to_micros
+
+MOST_EVIDENCE: Final = 20
+"""Refusals that an alert about a burst names: enough to begin with."""
+
+_READS: Final = frozenset({EventName.REPORT_READ.value, EventName.REPORT_PART_READ.value})
+_DAY_MICROS: Final = 86_400_000_000
+_MOST_ADDRESSES: Final = 16
+
+
+def keys_of(rules: AlertRules, entries: Iterable[Entry]) -> frozenset[Key]:
+    """Return what must be remembered to evaluate `entries`."""
+    return frozenset(
+        Key(rule.name, subject)
+        for entry in entries
+        for rule in rules.rules
+        if (subject := _counted(rule.condition, entry)) is not None
+    )
+
+
+def evaluate(rules: AlertRules, entries: Iterable[Entry], known: Mapping[Key, str]) -> Evaluation:
+    """Return the alerts of `entries`, given what is known of those that came before; it holds every key of `keys_of`.
+
+    Entries in two batches give what they give in one, with the memory of the first known to the second.
+    """
+    memories: dict[Key, Memory | None] = {}
+    alerts: list[Alert] = []
+    for entry in entries:
+        for rule in rules.rules:
+            # (1) about whom
+            subject = _counted(rule.condition, entry)
+            if subject is None:
+                continue
+            key = Key(rule.name, subject)
+            memory = memories.get(key) or Memory.of(known.get(key) if key not in memories else None)
+            # (2) too much, (3) and not told lately
+            memories[key], alert = _taken(rule, memory, entry, subject)
+            alerts += [] if alert is None else [alert]
+    texts = {key: None if memory is None else memory.text() for key, memory in memories.items()}
+    return Evaluation(tuple(alerts), {key: text for key, text in texts.items() if text != known.get(key)})
+
+
+def has_cooled(rule: Rule, memory: Memory, at: int) -> bool:
+    """Return whether the rule may speak again; a clock that goes back does not silence it for good."""
+    return memory.told is None or abs(at - memory.told) >= micros(rule.cooldown)
+
+
+def micros(span: timedelta) -> int:
+    """Return a span in microseconds."""
+    return span // timedelta(microseconds=1)
+
+
+def _counted(condition: Condition, entry: Entry) -> str | None:
+    """Return the subject for which `entry` counts under `condition`, None where it does not count."""
+    match condition:
+        case MassPulls():
+            return _reader(entry) if "object" in entry else None
+        case RefusalBurst():
+            return _refused(entry)
+        case OutOfHours():
+            return _reader(entry) if _is_out_of_hours(condition, entry) else None
+        case TwoAddresses():
+            has_address = entry["source"] not in LOCAL_SOURCES and entry["source"] != WITHHELD
+            return _client(entry) if has_address else None
+        case Occurrence():
+            return _occurred(condition, entry)
+        case NodeSilent():
+            return entry["boot"] if "state" in entry.get("detail", {}) and _is_evidence(entry) else None
+        case _:
+            return None
+
+
+def _taken(rule: Rule, memory: Memory, entry: Entry, subject: str) -> tuple[Memory | None, Alert | None]:
+    at = to_micros(parse_rfc3339(entry["ts"]))
+    mark = Mark("", at, entry["id"])
+    match rule.condition:
+        case MassPulls() as condition:
+            evidence = _pulled(condition, memory, entry, mark)
+        case RefusalBurst() as condition:
+            evidence = _burst(condition, memory, mark)
+        case TwoAddresses() as condition:
+            evidence = _met(condition, memory, mark._replace(word=entry["source"]))
+        case NodeSilent():
+            return _heard(memory, entry, mark), None
+        case _:
+            evidence = (mark,)
+    if not evidence or not has_cooled(rule, memory, at):
+        return memory, None
+    memory.told = at
+    return memory, _alert(rule, entry, subject, evidence)
+
+
+def _pulled(condition: MassPulls, memory: Memory, entry: Entry, mark: Mark) -> Sequence[Mark]:
+    memory.turn_to(mark.at // _DAY_MICROS, baseline_days=condition.baseline_days)
+    is_new = memory.see(entry["object"]["id"])
+    days = min(condition.baseline_days, memory.day - memory.first)
+    limit = min(condition.limit(memory.counts, days), MOST_SEEN)
+    return (mark,) if is_new and len(memory.seen) >= limit else ()
+
+
+def _burst(condition: RefusalBurst, memory: Memory, mark: Mark) -> Sequence[Mark]:
+    memory.marks = _within(condition.window, memory.marks, mark.at)
+    memory.mark(mark, most=condition.count)
+    return memory.marks if len(memory.marks) >= condition.count else ()
+
+
+def _met(condition: TwoAddresses, memory: Memory, mark: Mark) -> Sequence[Mark]:
+    others = [each for each in _within(condition.window, memory.marks, mark.at) if each.word != mark.word]
+    memory.marks = others
+    memory.mark(mark, most=_MOST_ADDRESSES)
+    return (mark,) if others else ()
+
+
+def _heard(memory: Memory, entry: Entry, mark: Mark) -> Memory | None:
+    if entry.get("detail", {}).get("state") != "running":
+        return None
+    memory.marks = [Mark(entry["node"], mark.at, mark.entry)]
+    return memory
+
+
+def _alert(rule: Rule, entry: Entry, subject: str, evidence: Sequence[Mark]) -> Alert:
+    at = to_micros(parse_rfc3339(entry["ts"]))
+    is_permitted = entry["decision"] == Outcome.PERMITTED.value
+    # What is about one permitted entry may be known by whoever may know that entry; all else by the client's member.
+    has_owner = is_permitted and isinstance(rule.condition, OutOfHours | Occurrence)
+    return Alert(
+        id=alert_id(rule, subject, entry["id"], at),
+        rule=rule.name,
+        kind=rule.kind,
+        severity=rule.severity,
+        at=at,
+        subject=_subject(rule.condition, entry, subject),
+        evidence=tuple(mark.entry for mark in evidence[-MOST_EVIDENCE:]),
+        member=entry.get("member"),
+        agency=entry.get("agency"),
+        owner=entry.get("owner") if has_owner else None,
+        label=entry.get("label") if is_permitted else None,
+    )
+
+
+def _subject(condition: Condition, entry: Entry, subject: str) -> Subject:
+    if not isinstance(condition, Occurrence):
+        return Subject("client", subject)
+    found = entry.get("object")
+    return Subject("entry", entry["id"]) if found is None else Subject(found["type"], found["id"])
+
+
+def _client(entry: Entry) -> str | None:
+    return entry["actor"].get("id") if entry["actor"]["kind"] == "client" else None
+
+
+def _reader(entry: Entry) -> str | None:
+    is_read = entry["type"] in _READS and entry["decision"] == Outcome.PERMITTED.value
+    return _client(entry) if is_read else None
+
+
+def _refused(entry: Entry) -> str | None:
+    if entry["decision"] != Outcome.REFUSED.value:
+        return None
+    return STRANGER if entry["actor"]["kind"] == "unknown" else _client(entry)
+
+
+def _is_out_of_hours(condition: OutOfHours, entry: Entry) -> bool:
+    label = entry.get("label", {})
+    level = (label.get("policy"), label.get("classification"))
+    if level not in condition.levels:
+        return False
+    return not condition.hours.is_open(entry.get("member"), parse_rfc3339(entry["ts"]))
+
+
+def _occurred(condition: Occurrence, entry: Entry) -> str | None:
+    is_meant = any(entry["type"] == event.value for event in condition.events)
+    if not is_meant or not any(entry["decision"] == outcome.value for outcome in condition.outcomes):
+        return None
+    # Without an object it is about who did it: what one did must not silence what the next one does.
+    return entry["object"]["id"] if "object" in entry else entry["actor"].get("id", "")
+
+
+def _is_evidence(entry: Entry) -> bool:
+    return entry["type"] in {"service.started", "node.heartbeat", "service.stopped"}
+
+
+def _within(window: timedelta, marks: Sequence[Mark], at: int) -> list[Mark]:
+    return [mark for mark in marks if abs(at - mark.at) <= micros(window)]

@@ -1,0 +1,69 @@
+"""`exchange audit alerts`: what the exchange alarms its auditors about."""
+
+import time
+from collections.abc import Iterator
+from contextlib import suppress
+from typing import Annotated
+
+import typer
+
+from exchange.cli import output
+from exchange.cli.audit_group import audits
+from exchange.cli.verbs import JsonOption, member_verb
+from exchange.client import ExchangeClient
+from exchange.wire import AlertBody
+
+# As long as an alert may take from its cause: looking more often finds nothing.
+_FOLLOW_SECONDS = 2.0
+
+
+@audits.command()
+@member_verb
+def alerts(
+    client: ExchangeClient,
+    rule: Annotated[str | None, typer.Option("--rule", metavar="NAME", help="Only alerts of this rule.")] = None,
+    follow: Annotated[bool, typer.Option("--follow", help="Go on: print alerts as they are raised.")] = False,
+    as_json: JsonOption = False,
+) -> None:
+    """List the alerts that you may see, oldest first (auditor); each look is an entry of the log."""
+    if follow:
+        # Ctrl-C is how one stops following: that is done, not failed.
+        with suppress(KeyboardInterrupt):
+            _follow(client, rule, as_json=as_json)
+        return
+    found = [alert for page in _pages(client, rule) for alert in page]
+    if as_json:
+        output.show_json([alert.model_dump(mode="json") for alert in found])
+        return
+    columns = ("raised", "severity", "rule", "about", "member", "entry")
+    output.show_table(columns, [_row(alert) for alert in found])
+
+
+def _pages(client: ExchangeClient, rule: str | None) -> Iterator[list[AlertBody]]:
+    """Yield pages until one is empty."""
+    after: str | None = None
+    while True:
+        page = client.alerts(after=after, rule=rule)
+        if not page.items:
+            return
+        yield page.items
+        after = page.next
+
+
+def _follow(client: ExchangeClient, rule: str | None, *, as_json: bool) -> None:
+    after: str | None = None
+    while True:
+        page = client.alerts(after=after, rule=rule)
+        for alert in page.items:
+            told = alert.model_dump_json() if as_json else "  ".join(str(value) for value in _row(alert))
+            output.show_line(told)
+        output.flush()
+        after = page.next
+        if not page.items:
+            time.sleep(_FOLLOW_SECONDS)
+
+
+def _row(alert: AlertBody) -> tuple[object, ...]:
+    raised = alert.raised_at.isoformat(timespec="seconds").replace("+00:00", "Z")
+    about = f"{alert.subject.type} {alert.subject.id}"
+    return (raised, alert.severity, alert.rule, about, alert.member or "-", alert.entry)

@@ -1,0 +1,55 @@
+"""Alerts for auditors. Each auditor sees those whose entries are in its own slice."""
+
+from starlette.responses import Response
+
+from exchange.entrypoints.api.parameters import EVERYWHERE, LIMIT
+from exchange.entrypoints.http.routing import Endpoint, Operation, Parameter, answered
+from exchange.entrypoints.http.visit import Visit, read_query, whole_number
+from exchange.kernel import from_micros
+from exchange.store.alert_rows import AlertRow
+from exchange.usecases.list_alerts import AlertQuery, list_alerts
+from exchange.wire import AlertBody, AlertListBody, AlertSubjectBody
+
+_LARGEST_PAGE = 500
+
+LIST = Operation(
+    method="GET",
+    path="/v1/audit/alerts",
+    action="alert.list",
+    summary="List alerts, oldest first: an auditor sees those about its own member's clients and reports.",
+    answer=AlertListBody,
+    parameters=(
+        Parameter("after", "query", "`next` of an earlier page."),
+        LIMIT,
+        Parameter("rule", "query", "Only alerts of the rule with this name."),
+    ),
+    errors=EVERYWHERE,
+)
+
+
+async def list_all(visit: Visit) -> Response:
+    """Answer `GET /v1/audit/alerts`."""
+    query = read_query(visit.request, frozenset({"after", "limit", "rule"}))
+    limit = whole_number(query, "limit", default=100, largest=_LARGEST_PAGE)
+    asked = AlertQuery(rule=query.get("rule"), cursor=query.get("after"), limit=limit)
+    recorded = await list_alerts(visit.services, visit.call, asked)
+    page = recorded.value
+    return answered(recorded, AlertListBody(items=[_shown(alert) for alert in page.items], next=page.next))
+
+
+def _shown(alert: AlertRow) -> AlertBody:
+    return AlertBody(
+        id=alert.id,
+        rule=alert.rule,
+        kind=alert.kind,
+        severity=alert.severity,
+        raised_at=from_micros(alert.raised_at),
+        subject=AlertSubjectBody(type=alert.subject_kind, id=alert.subject_id),
+        member=alert.member,
+        owner=alert.owner,
+        entry=alert.entry_id,
+        evidence=list(alert.evidence),
+    )
+
+
+OPERATIONS: tuple[tuple[Operation, Endpoint], ...] = ((LIST, list_all),)

@@ -1,0 +1,95 @@
+"""The line to webhooks: HTTPS to an address that was looked at first.
+
+Promises: a name is resolved once, every address that it has must be a public one (unless the operator said that this
+host is private), and the connection goes to one of exactly these; the certificate is checked for the name. No redirect
+is followed, no proxy asked, no answer read; a call has a deadline.
+"""
+
+import asyncio
+import socket
+import ssl
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Final
+from urllib.parse import SplitResult, urlsplit, urlunsplit
+
+import httpx2
+
+from exchange.kernel.addresses import is_public
+from exchange.usecases.deliver_alerts import Webhook
+
+CALL_SECONDS: Final = 15.0
+"""Standard Webhooks asks for 15 to 30 seconds; another try costs less than a line that is held."""
+
+_HTTPS_PORT: Final = 443
+_MOST_ADDRESSES: Final = 3
+_OK: Final = range(200, 300)
+_ELSEWHERE: Final = range(300, 400)
+
+Resolve = Callable[[str, int], Awaitable[list[str]]]
+
+
+async def addresses_of(host: str, port: int) -> list[str]:
+    """Return the addresses of a host in the order of the system's resolver; OSError where it has none."""
+    found = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    return list(dict.fromkeys(str(where[0]) for _, _, _, _, where in found))
+
+
+class HttpWebhookLine:
+    """A connection for each call: none is kept that was looked at long ago."""
+
+    def __init__(self, resolve: Resolve = addresses_of, *, call_seconds: float = CALL_SECONDS) -> None:
+        self._resolve = resolve
+        self._seconds = call_seconds
+        self._contexts: dict[str | None, ssl.SSLContext] = {}
+
+    async def post(self, hook: Webhook, headers: Mapping[str, str], body: bytes) -> str | None:
+        """Send `body`; return None where it was taken (2xx), else what went wrong."""
+        try:
+            async with asyncio.timeout(self._seconds):
+                return await self._post(hook, headers, body)
+        except TimeoutError:
+            return f"no answer within {self._seconds:g} seconds"
+        except (httpx2.HTTPError, httpx2.InvalidURL, ssl.SSLError, OSError, ValueError) as exc:
+            return f"no connection: {type(exc).__name__}"
+
+    async def _post(self, hook: Webhook, headers: Mapping[str, str], body: bytes) -> str | None:
+        parts = urlsplit(hook.url)
+        host = parts.hostname
+        if parts.scheme != "https" or not host:
+            return "its address is not HTTPS"
+        found = (await self._resolve(host, parts.port or _HTTPS_PORT))[:_MOST_ADDRESSES]
+        if not found or (not hook.is_private and not all(map(is_public, found))):
+            return "its host has an address that is not public"
+        told: str | None = None
+        async with httpx2.AsyncClient(
+            verify=self._context(hook.authority), timeout=self._seconds, trust_env=False, follow_redirects=False
+        ) as http:
+            for address in found:
+                try:
+                    return await _sent(http, parts, address, headers, body)
+                except httpx2.ConnectError as exc:
+                    told = f"no connection: {type(exc).__name__}"
+        return told
+
+    def _context(self, authority: str | None) -> ssl.SSLContext:
+        if authority not in self._contexts:
+            context = ssl.create_default_context(cafile=authority)
+            context.minimum_version = ssl.TLSVersion.TLSv1_2
+            self._contexts[authority] = context
+        return self._contexts[authority]
+
+
+async def _sent(
+    http: httpx2.AsyncClient, parts: SplitResult, address: str, headers: Mapping[str, str], body: bytes
+) -> str | None:
+    port = "" if parts.port is None else f":{parts.port}"
+    place = f"[{address}]{port}" if ":" in address else f"{address}{port}"
+    url = urlunsplit(("https", place, parts.path or "/", parts.query, ""))
+    # INVARIANT: the name is for the certificate and the receiver; where the bytes go was decided above.
+    own = {**headers, "host": parts.netloc}
+    name = {"sni_hostname": parts.hostname}
+    async with http.stream("POST", url, content=body, headers=own, extensions=name) as answer:
+        status = answer.status_code
+    if status in _OK:
+        return None
+    return f"it answered {status}: redirects are not followed" if status in _ELSEWHERE else f"it answered {status}"

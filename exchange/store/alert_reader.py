@@ -1,0 +1,96 @@
+"""Reads of alerts and of what their rules remember."""
+
+import json
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+from typing import Any
+
+from sqlalchemy import ColumnElement, String, bindparam, func, or_, select
+
+from exchange.audit.alerts import Key
+from exchange.store import alert_tables  # noqa: F401  fills the metadata
+from exchange.store.alert_rows import AlertPosition, AlertRow
+from exchange.store.dialect import Parameters, Row, Sql, Statement
+from exchange.store.tables import table
+
+Fetch = Callable[[Statement, Parameters], Awaitable[Sequence[Row]]]
+
+ALERT_COLUMNS = (
+    *("number", "id", "rule", "kind", "severity", "subject_kind", "subject_id", "member", "owner", "raised_at"),
+    *("entry_id", "evidence"),
+)
+POSITION_COLUMNS = ("log", "position", "learned_to", "revision", "last_number", "digest")
+
+
+class AlertReader:
+    """The alerts of one database, as seen by one process."""
+
+    def __init__(self, fetch: Fetch, sql: Sql) -> None:
+        self._fetch = fetch
+        position, memory, due = table("alert_position"), table("alert_memory"), table("alert_delivery")
+        remembered = select(memory.c.rule, memory.c.subject, memory.c.content)
+        self._position = sql.compile(select(*(position.c[name] for name in POSITION_COLUMNS)))
+        self._memory = sql.compile(remembered.where(sql.is_one_of(memory.c.subject, "subjects")))
+        self._memory_of = sql.compile(remembered.where(sql.is_one_of(memory.c.rule, "rules")))
+        self._page = sql.compile(_page())
+        self._due = sql.compile(select(func.count()).where(due.c.ended_at.is_(None), due.c.next_at <= bindparam("now")))
+
+    async def position(self) -> AlertPosition | None:
+        """Return how far the log was evaluated, None before the first time."""
+        rows = await self._fetch(self._position, {})
+        return AlertPosition(*rows[0]) if rows else None
+
+    async def memory(self, keys: Iterable[Key]) -> dict[Key, str]:
+        """Return what is remembered under these keys."""
+        wanted = frozenset(keys)
+        subjects = sorted({key.subject for key in wanted})
+        rows = await self._fetch(self._memory, {"subjects": subjects}) if wanted else []
+        return {key: text for key, text in map(_remembered, rows) if key in wanted}
+
+    async def memory_of(self, rules: Iterable[str]) -> dict[Key, str]:
+        """Return all that is remembered under these rules."""
+        return dict(map(_remembered, await self._fetch(self._memory_of, {"rules": sorted(rules)})))
+
+    async def page(
+        self, *, after: int, limit: int, rule: str | None, member: str | None
+    ) -> list[tuple[AlertRow, bytes]]:
+        """Return alerts behind a number with their entries' bytes, in the order of numbers.
+
+        `member` None means all of them, else those about its clients or its reports.
+        """
+        asked: Parameters = {"after": after, "limit": limit, "rule": rule, "member": member}
+        return [(alert_row(row[:-1]), bytes(row[-1])) for row in await self._fetch(self._page, asked)]
+
+    async def has_due(self, now: int) -> bool:
+        """Return whether any webhook is to be sent anything at `now`."""
+        ((count,),) = await self._fetch(self._due, {"now": now})
+        return int(count) > 0
+
+
+def alert_row(row: Sequence[Any]) -> AlertRow:
+    """Return an alert from ALERT_COLUMNS."""
+    named = dict(zip(ALERT_COLUMNS, row, strict=True))
+    return AlertRow(**{**named, "evidence": tuple(json.loads(named["evidence"]))})
+
+
+def _remembered(row: Row) -> tuple[Key, str]:
+    return Key(row[0], row[1]), row[2]
+
+
+def _page() -> Any:
+    alert, entry = table("alert"), table("audit_entry")
+    concerned = or_(alert.c.member == bindparam("member"), alert.c.owner == bindparam("member"))
+    return (
+        select(*(alert.c[name] for name in ALERT_COLUMNS), entry.c.content)
+        .join(entry, entry.c.id == alert.c.entry_id)
+        .where(
+            alert.c.number > bindparam("after"),
+            or_(_is_unasked("rule"), alert.c.rule == bindparam("rule")),
+            or_(_is_unasked("member"), concerned),
+        )
+        .order_by(alert.c.number)
+        .limit(bindparam("limit"))
+    )
+
+
+def _is_unasked(name: str) -> ColumnElement[bool]:
+    return bindparam(name, type_=String).is_(None)

@@ -1,0 +1,128 @@
+"""Delivers alerts to webhooks (Standard Webhooks): at least once, later and later, and given up on the record.
+
+One round: (1) what is due, claimed for a while so that no other process sends it too; (2) all of it sent at once, each
+with its own deadline; (3) what was delivered is ended, what was not is put off or, after the last try, given up.
+What is sent says which rule spoke, how grave it is and when, and names entries: who may read them asks the exchange.
+"""
+
+import asyncio
+import logging
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import Final, Protocol
+
+from exchange.audit import EventName, Outcome, Subject
+from exchange.crypto import WebhookKey
+from exchange.kernel import canonical_bytes, from_micros, rfc3339, to_micros
+from exchange.store.alert_rows import AlertRow, DueDelivery
+from exchange.usecases.context import Services
+from exchange.usecases.heartbeat import service_draft
+
+BACKOFF: Final = tuple(
+    timedelta(seconds=seconds) for seconds in (5, 30, 120, 600, 1800, 3600, 2 * 3600, 6 * 3600, 12 * 3600)
+)
+"""How long after each failed try the next one comes; behind the last, some 26 hours after the alert, it is given up."""
+
+CLAIMED: Final = timedelta(minutes=2)
+"""For so long what was claimed is nobody else's: longer than a try may take."""
+
+_AT_ONCE: Final = 20
+
+_log = logging.getLogger("exchange.alerts")
+
+
+@dataclass(frozen=True, slots=True)
+class Webhook:
+    """Where alerts are sent. `is_private` lets its host, and no other, lie in a network that is not public.
+
+    `authority` is the file of authorities that its certificate is known by, None for the system's.
+    """
+
+    name: str
+    url: str
+    key: WebhookKey
+    is_private: bool = False
+    authority: str | None = None
+
+
+class WebhookLine(Protocol):
+    """The line to webhooks."""
+
+    async def post(self, hook: Webhook, headers: Mapping[str, str], body: bytes) -> str | None:
+        """Send `body`; return None where it was taken, else what went wrong. Raises nothing of the network's."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class AlertDelivery:
+    """Sends what is due to the webhooks that there are now."""
+
+    services: Services
+    line: WebhookLine
+    hooks: tuple[Webhook, ...]
+    _by_name: dict[str, Webhook] = field(init=False, default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self._by_name.update({hook.name: hook for hook in self.hooks})
+
+    async def round(self) -> int:
+        """Do one round; return how many were tried."""
+        store, now = self.services.store, to_micros(self.services.clock())
+        if not self.hooks or not await store.alerts.has_due(now):
+            return 0
+        # (1) what is due
+        until = to_micros(self.services.clock() + CLAIMED)
+        due = await store.deliveries.claim(sorted(self._by_name), now=now, until=until, limit=_AT_ONCE)
+        # (2) all at once: a slow one keeps no other waiting
+        await asyncio.gather(*(self._deliver(one) for one in due))
+        return len(due)
+
+    async def _deliver(self, one: DueDelivery) -> None:
+        hook, body = self._by_name[one.hook], body_of(one.alert)
+        seconds = int(self.services.clock().timestamp())
+        headers = {
+            "content-type": "application/json",
+            "webhook-id": one.alert.id,
+            "webhook-timestamp": str(seconds),
+            "webhook-signature": hook.key.sign(one.alert.id, seconds, body),
+        }
+        told = await self.line.post(hook, headers, body)
+        # (3) what became of it
+        now = self.services.clock()
+        if told is None:
+            await self.services.store.deliveries.end(one, at=to_micros(now), told=None)
+        elif one.tries <= len(BACKOFF):
+            _log.warning("webhook %s did not take an alert: %s", one.hook, told)
+            next_at = to_micros(now + BACKOFF[one.tries - 1])
+            await self.services.store.deliveries.put_off(one, next_at=next_at, told=told)
+        else:
+            await self._give_up(one, told)
+
+    async def _give_up(self, one: DueDelivery, told: str) -> None:
+        _log.critical("webhook %s did not take an alert in %d tries: %s", one.hook, one.tries, told)
+        draft = service_draft(
+            self.services, EventName.ALERT_UNDELIVERED, Outcome.FAILED, subject=Subject("alert", one.alert.id)
+        )
+        # First the entry: whoever dies in between gives it up once more.
+        await self.services.store.append(draft)
+        await self.services.store.deliveries.end(one, at=to_micros(self.services.clock()), told=told)
+
+
+def body_of(alert: AlertRow) -> bytes:
+    """Return what a webhook is sent about an alert: the same bytes at every try."""
+    moment = rfc3339(from_micros(alert.raised_at))
+    return canonical_bytes(
+        {
+            "type": "alert.raised",
+            "timestamp": moment,
+            "data": {
+                "id": alert.id,
+                "rule": alert.rule,
+                "severity": alert.severity,
+                "raised_at": moment,
+                "entry": alert.entry_id,
+                "evidence": list(alert.evidence),
+            },
+        }
+    )

@@ -1,0 +1,108 @@
+"""List alerts to auditors: those whose entries are in the auditor's own slice; each look is an entry itself.
+
+Steps: (1) the caller is an auditor; (2) what it asks for can be asked; (3) alerts behind the cursor whose entries it
+may see; (4) the entry about the look is durable; (5) answer.
+"""
+
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from typing import Final
+
+from exchange.audit import EventName, Outcome, fit_text
+from exchange.crypto import OpeningError, open_token, seal_token
+from exchange.kernel import Fault, InvalidError, MalformedError
+from exchange.members import Client
+from exchange.store.alert_rows import AlertRow
+from exchange.usecases.auditing import Gaze, admit_auditor
+from exchange.usecases.context import Call, Recorded, Services
+from exchange.usecases.recording import draft, on_record
+
+_NONCE_BYTES: Final = 12
+_NUMBER_BYTES: Final = 8
+_LONGEST_RULE: Final = 64
+_CHUNK: Final = 200
+
+
+@dataclass(frozen=True, slots=True)
+class AlertQuery:
+    """What an auditor asks for. `limit` is 1..500; `cursor` is `next` of an earlier page."""
+
+    rule: str | None = None
+    cursor: str | None = None
+    limit: int = 100
+
+
+@dataclass(frozen=True, slots=True)
+class FoundAlerts:
+    """A page of alerts, oldest first, and the cursor behind it: more will follow."""
+
+    items: tuple[AlertRow, ...]
+    next: str
+
+
+async def list_alerts(services: Services, call: Call, query: AlertQuery) -> Recorded[FoundAlerts]:
+    """Return alerts that the caller may see, in the order in which they were raised.
+
+    Raises ForbiddenError without the auditor's role, MalformedError for a foreign or forged cursor, InvalidError for
+    a rule whose name no rule can have.
+    """
+    # (1) who
+    gaze = await admit_auditor(services, call, event=EventName.ALERT_LISTED)
+    asked: dict[str, str | int | list[str]] = {"limit": query.limit}
+    if query.rule is not None:
+        asked["rule"] = query.rule
+    # (2) can it be asked
+    async with on_record(services, draft(call, gaze.client, EventName.ALERT_LISTED, Outcome.REFUSED)):
+        _check(query)
+        after = 0 if query.cursor is None else _opened(services, gaze.client, query.cursor)
+    # (3) what it may see
+    found: list[AlertRow] = []
+    async for alert, is_seen in _behind(services, gaze, query.rule, after):
+        after = alert.number
+        found += [alert] if is_seen else []
+        if len(found) == query.limit:
+            break
+    # (4) INVARIANT: nothing leaves before the entry about it is durable.
+    ids = tuple(alert.entry_id for alert in found)
+    receipt = await services.store.append(
+        draft(call, gaze.client, EventName.ALERT_LISTED, Outcome.PERMITTED, detail=asked, result_ids=ids)
+    )
+    # (5) the answer
+    return Recorded(FoundAlerts(tuple(found), _sealed(services, gaze.client, after)), receipt)
+
+
+async def _behind(services: Services, gaze: Gaze, rule: str | None, after: int) -> AsyncIterator[tuple[AlertRow, bool]]:
+    """Yield alerts that concern the auditor's member, and whether it may see their entries: the slice decides."""
+    while True:
+        page = await services.store.alerts.page(after=after, limit=_CHUNK, rule=rule, member=gaze.auditor.member)
+        for alert, content in page:
+            yield alert, gaze.sees(content) is not None
+            after = alert.number
+        if len(page) < _CHUNK:
+            return
+
+
+def _check(query: AlertQuery) -> None:
+    rule = query.rule
+    if rule is not None and not (0 < len(rule) <= _LONGEST_RULE and fit_text(rule) == rule):
+        fault = Fault("/rule", "invalid-value", f"use 1 to {_LONGEST_RULE} characters of text")
+        raise InvalidError("alerts cannot be listed so", (fault,))
+
+
+def _sealed(services: Services, client: Client, number: int) -> str:
+    # Sealed: how many alerts others have is nobody's to know.
+    payload = number.to_bytes(_NUMBER_BYTES)
+    return seal_token(services.cursor_key, _purpose(client), payload, services.randomness(_NONCE_BYTES))
+
+
+def _opened(services: Services, client: Client, cursor: str) -> int:
+    try:
+        return int.from_bytes(open_token(services.cursor_key, _purpose(client), cursor))
+    except OpeningError as exc:
+        raise MalformedError(
+            "the cursor in `after` was not given to this client: use `next` of your last page"
+        ) from exc
+
+
+def _purpose(client: Client) -> str:
+    return f"alert cursor of {client.id}"

@@ -1,0 +1,186 @@
+"""Watches the log: evaluates what got its place in it, and the log as it stands, and raises alerts.
+
+One round: (1) how far was the log evaluated, and under which rules; (2) the next entries, what is remembered about
+them, what comes of it; (3) the log as it stands, every few seconds; (4) alerts, their entries, memory and position
+become durable together. Several processes may watch: the database lets one of them write.
+"""
+
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from typing import Final
+
+from exchange.audit import Actor, EntryDraft, EventName, Subject, parse_entry
+from exchange.audit.alerts import (
+    Alert,
+    Evaluation,
+    LogBehind,
+    LogFrozen,
+    NodeSilent,
+    Sight,
+    WitnessBehind,
+    evaluate,
+    keys_of,
+    observe,
+)
+from exchange.audit.shape import Entry
+from exchange.kernel import ConflictError, MalformedError, from_micros, rfc3339, to_micros
+from exchange.store.alert_rows import AlertPosition
+from exchange.store.log_rows import LogState
+from exchange.usecases.context import Services
+from exchange.usecases.heartbeat import service_draft
+
+BATCH: Final = 500
+"""Entries evaluated in one go: some 20 ms, in which nothing else of the process goes on."""
+
+OBSERVED_EVERY_MICROS: Final = 5_000_000
+"""How often the log is looked at as it stands: half of the shortest objective that makes sense."""
+
+_NOTHING = Evaluation((), {})
+_STANDING = (LogBehind, LogFrozen, NodeSilent, WitnessBehind)
+
+_log = logging.getLogger("exchange.alerts")
+
+
+@dataclass(slots=True)
+class AlertWatch:
+    """Evaluates the log under the rules of the law. `hooks` are the webhooks that every alert is sent to."""
+
+    services: Services
+    hooks: tuple[str, ...] = ()
+    _observed_at: int = field(default=0)
+
+    async def round(self) -> bool:
+        """Do one round; return whether more entries wait to be evaluated."""
+        # (1) how far, under which rules
+        position = await self.services.store.alerts.position()
+        if position is None or position.digest != self.services.law.alerts.digest:
+            await self._begin(position)
+            return True
+        state = await self.services.store.log.state_of(position.log)
+        if state is None:
+            return False
+        # (2) the next entries
+        has_more = False
+        if position.position < state.size:
+            has_more = await self._take(position, state)
+        elif (following := await self.services.store.log.state_of(position.log + 1)) is not None:
+            # The log that recovery began in place of this one.
+            return await self._write(position, replace(position, log=following.log, position=0), _NOTHING)
+        # (3) the log as it stands
+        if not 0 <= to_micros(self.services.clock()) - self._observed_at < OBSERVED_EVERY_MICROS:
+            await self.look()
+        return has_more
+
+    async def look(self) -> None:
+        """Evaluate the log as it stands: what stands still makes no entry."""
+        store, rules = self.services.store, self.services.law.alerts
+        position, state = await store.alerts.position(), await store.log.state()
+        self._observed_at = to_micros(self.services.clock())
+        if position is None or state is None:
+            return
+        known = await store.alerts.memory_of(rule.name for rule in rules.rules if isinstance(rule.condition, _STANDING))
+        evaluation = observe(rules, await self._sight(position, state), known)
+        if evaluation.alerts:
+            await self._write(position, position, evaluation)
+
+    async def _begin(self, position: AlertPosition | None) -> None:
+        """Begin the evaluation, or go on under other rules; both are on the record."""
+        services, digest = self.services, self.services.law.alerts.digest
+        state = await services.store.log.state()
+        size = 0 if state is None else state.size
+        begun = position or AlertPosition(1 if state is None else state.log, 0, size, 0, 0, digest)
+        try:
+            async with services.store.unit_of_work() as unit:
+                book = unit.alerts()
+                held = await book.held_position()
+                if held != position:
+                    return  # another process was quicker
+                if held is None:
+                    await book.begin(begun)
+                await book.move(replace(begun, revision=begun.revision + 1, digest=digest))
+                await unit.record(_rules_entry(services, digest))
+        except ConflictError:
+            return  # another process began it in the same moment
+
+    async def _take(self, position: AlertPosition, state: LogState) -> bool:
+        rules, store = self.services.law.alerts, self.services.store
+        stop = min(state.size, position.position + BATCH)
+        entries = _parsed(await store.log.contents(state.log, position.position, stop))
+        known = await store.alerts.memory(keys_of(rules, entries))
+        evaluation = evaluate(rules, entries, known)
+        if position.position < position.learned_to:
+            evaluation = Evaluation(_after(evaluation, entries, position), evaluation.memory)
+        await self._write(position, replace(position, position=stop), evaluation)
+        return stop < state.size
+
+    async def _write(self, base: AlertPosition, position: AlertPosition, evaluation: Evaluation) -> bool:
+        """Make what came of it durable, if nobody else has done it meanwhile; return whether it was done."""
+        async with self.services.store.unit_of_work() as unit:
+            book = unit.alerts()
+            # (4) all of it, or nothing where another process was quicker
+            if await book.held_position() != base:
+                return False
+            number = base.last_number
+            for alert in evaluation.alerts:
+                if await book.has(alert.id):
+                    continue  # somebody set the position back
+                number += 1
+                receipt = await unit.record(_alert_entry(self.services, alert))
+                await book.add(alert, number, entry_id=receipt.entry, hooks=self.hooks)
+            await book.remember(evaluation.memory)
+            await book.move(replace(position, revision=base.revision + 1, last_number=number))
+        for alert in evaluation.alerts:
+            _log.warning("alert %s (%s)", alert.rule, alert.severity.value, extra={"alert": alert.id})
+        return True
+
+    async def _sight(self, position: AlertPosition, state: LogState) -> Sight:
+        log, now = self.services.store.log, to_micros(self.services.clock())
+        waiting = (await log.backlog()).oldest_at
+        is_caught_up = position.log == state.log and position.position >= state.size and state.frozen_why is None
+        cosigned = await log.cosigned_checkpoint(state.log)
+        unwitnessed = [] if cosigned is None else await log.checkpoints(state.log, after=cosigned.size, limit=1)
+        return Sight(
+            now=now,
+            origin=state.origin,
+            waiting_since=waiting,
+            unwitnessed_since=unwitnessed[0].signed_at if unwitnessed else None,
+            is_frozen=state.frozen_why is not None,
+            heard_until=(waiting or now) if is_caught_up else None,
+        )
+
+
+def _parsed(contents: Sequence[bytes]) -> list[Entry]:
+    entries = []
+    for content in contents:
+        try:
+            entries.append(parse_entry(content))
+        except MalformedError:
+            _log.critical("an entry in the log is damaged: `exchange audit verify` tells which")
+    return entries
+
+
+def _after(evaluation: Evaluation, entries: Sequence[Entry], position: AlertPosition) -> tuple[Alert, ...]:
+    """Return the alerts that rest on entries which came after the rules were first in force."""
+    late = {entry["id"] for place, entry in enumerate(entries, position.position) if place >= position.learned_to}
+    return tuple(alert for alert in evaluation.alerts if alert.evidence[-1] in late)
+
+
+def _alert_entry(services: Services, alert: Alert) -> EntryDraft:
+    """Return the entry of an alert: whose it is and its label decide who may see it, as for every entry."""
+    entry = service_draft(services, EventName.ALERT_RAISED)
+    actor = Actor(kind="service", member=alert.member, agency=alert.agency)
+    detail: dict[str, str | int | list[str]] = {
+        "alert": alert.id,
+        "rule": alert.rule,
+        "kind": alert.kind,
+        "severity": alert.severity.value,
+        "raised_at": rfc3339(from_micros(alert.at)),
+        "evidence": list(alert.evidence),
+    }
+    label = None if alert.label is None else dict(alert.label)
+    return replace(entry, actor=actor, subject=alert.subject, owner=alert.owner, label=label, detail=detail)
+
+
+def _rules_entry(services: Services, digest: str) -> EntryDraft:
+    return service_draft(services, EventName.ALERT_RULES_CHANGED, subject=Subject("alert-rules", digest))

@@ -1,0 +1,337 @@
+"""Each rule about entries: just below nothing, at it one, and then silence until it has cooled."""
+
+from datetime import timedelta
+from math import sqrt
+from statistics import fmean, pstdev
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from exchange.audit import EventName, Outcome, Subject
+from exchange.audit.alerts import (
+    MOST_EVIDENCE,
+    Key,
+    LogBehind,
+    MassPulls,
+    NodeSilent,
+    Occurrence,
+    OutOfHours,
+    RefusalBurst,
+    TwoAddresses,
+    evaluate,
+)
+from exchange.audit.alerts import memory as memory_module
+from tests.core.audit.alerts.rows import HOURS, NOW, SECRET, entry, entry_id, heartbeat, rules, run, without
+
+PULLS = MassPulls(minimum=5, deviations=2, baseline_days=30)
+BURST = RefusalBurst(count=3, window=timedelta(minutes=5))
+ADDRESSES = TwoAddresses(timedelta(minutes=2))
+HIGH = OutOfHours(frozenset({("NATO", "SECRET"), ("NATO", "TOP SECRET")}), HOURS)
+CHANGED = Occurrence(frozenset({EventName.POLICY_CHANGED}), frozenset({Outcome.PERMITTED}))
+DAY = timedelta(days=1)
+MINUTE = timedelta(minutes=1)
+STRANGER = {"kind": "unknown", "thumbprint": "token"}
+
+
+def pulls(count, *, at=NOW, first=0, **fields):
+    return [entry(first + number, at=at + timedelta(seconds=number), **fields) for number in range(count)]
+
+
+def refusals(*minutes, **fields):
+    given_fields = {"decision": "refused", **fields}
+    return [entry(number, at=NOW + minute * MINUTE, **given_fields) for number, minute in enumerate(minutes)]
+
+
+def test_pulls_below_the_minimum_are_silent_and_at_it_alarm_once():
+    assert run(rules(PULLS), pulls(4))[0] == []
+    (alert,), _ = run(rules(PULLS), pulls(9))
+
+    assert (alert.rule, alert.kind, alert.subject) == ("rule-0", "the-kind", Subject("client", "client-1"))
+    assert alert.evidence == (entry_id(4),)
+    assert (alert.member, alert.agency, alert.owner, alert.label) == ("NOR", "NIS", None, SECRET)
+
+
+def test_one_report_read_often_is_one_report():
+    again = [entry(number, object={"type": "report", "id": "same"}) for number in range(50)]
+
+    assert run(rules(PULLS), again)[0] == []
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"decision": "refused"},
+        {"type": "report.listed"},
+        {"actor": {"kind": "host"}},
+        {"actor": {"kind": "unknown"}},
+    ],
+)
+def test_what_is_no_read_of_a_client_is_not_counted(fields):
+    assert run(rules(PULLS), pulls(50, **fields))[0] == []
+
+
+def test_parts_count_as_their_report_and_an_entry_without_object_as_nothing():
+    parts = [entry(number, type="report.part_read") for number in range(5)]
+
+    assert len(run(rules(PULLS), parts)[0]) == 1
+    assert run(rules(PULLS), [without(each, "object") for each in parts])[0] == []
+
+
+def test_clients_do_not_share_a_count():
+    others = [entry(number, actor={"kind": "client", "id": f"client-{number}"}) for number in range(50)]
+
+    assert run(rules(PULLS), others)[0] == []
+
+
+def test_evidence_of_a_burst_is_its_newest_refusals():
+    (alert,), _ = run(rules(RefusalBurst(30, timedelta(hours=1))), refusals(*range(30)))
+
+    assert alert.evidence == tuple(entry_id(number) for number in range(30 - MOST_EVIDENCE, 30))
+
+
+def test_new_day_begins_anew_and_the_day_before_becomes_the_baseline():
+    remembered = run(rules(PULLS), pulls(4))[1]
+    assert run(rules(PULLS), pulls(4, at=NOW + DAY, first=10), remembered)[0] == []
+
+    busy = run(rules(PULLS), pulls(100))[1]
+    # One day of 100: 100 + 2 * sqrt(100) + 1 = 121.
+    assert run(rules(PULLS), pulls(120, at=NOW + DAY, first=200), busy)[0] == []
+    assert len(run(rules(PULLS), pulls(121, at=NOW + DAY, first=200), busy)[0]) == 1
+
+
+def test_late_entry_of_the_day_before_counts_today():
+    late = [*pulls(4, at=NOW + DAY), entry(99, at=NOW)]
+
+    assert len(run(rules(PULLS), late)[0]) == 1
+
+
+def test_days_outside_the_baseline_are_forgotten():
+    busy = run(rules(PULLS), pulls(100))[1]
+    _, after = run(rules(PULLS), pulls(1, at=NOW + 31 * DAY, first=200), busy)
+
+    assert '"counts":[]' in after[Key("rule-0", "client-1")]
+    assert len(run(rules(PULLS), pulls(5, at=NOW + 31 * DAY, first=200), busy)[0]) == 1
+
+
+def test_who_reads_more_than_can_be_told_apart_is_alarmed_at_that(monkeypatch):
+    monkeypatch.setattr(memory_module, "MOST_SEEN", 8)
+    monkeypatch.setattr("exchange.audit.alerts.entries.MOST_SEEN", 8)
+
+    assert run(rules(MassPulls(9, 2, 30)), pulls(7))[0] == []
+    assert len(run(rules(MassPulls(9, 2, 30)), pulls(20))[0]) == 1
+
+
+@given(st.dictionaries(st.integers(0, 29), st.integers(1, 5000), max_size=30), st.integers(1, 10))
+def test_limit_is_the_smallest_number_above_the_mean_and_its_deviations(counts, deviations):
+    limit = MassPulls(1, deviations, 30).limit(counts, 30)
+    days = [counts.get(day, 0) for day in range(30)]
+    spread = max(pstdev(days), sqrt(fmean(days)))
+
+    assert limit - 1 <= fmean(days) + deviations * spread + 1e-6
+    assert limit + 1e-6 > fmean(days) + deviations * spread
+
+
+@pytest.mark.parametrize(
+    ("counts", "days", "limit"),
+    [({}, 0, 50), ({}, 30, 50), ({1: 10}, 1, 50), ({1: 100}, 1, 141), ({1: 100, 2: 100}, 2, 141), ({1: 300}, 2, 751)],
+)
+def test_limit_by_hand(counts, days, limit):
+    assert MassPulls(50, 4, 30).limit(counts, days) == limit
+
+
+@pytest.mark.parametrize(
+    ("minutes", "alerts"),
+    [
+        ((0, 1), 0),
+        ((0, 1, 2), 1),
+        ((0, 1, 5), 1),
+        ((0, 1, 5.02), 0),
+        ((0, 4, 8, 9), 1),
+        ((2, 1, 0), 1),
+        ((0, 1, 2, 3, 4), 1),
+    ],
+)
+def test_refusals_within_the_window(minutes, alerts):
+    assert len(run(rules(BURST), refusals(*minutes))[0]) == alerts
+
+
+def test_burst_tells_its_refusals_and_nothing_of_what_was_refused():
+    (alert,), _ = run(rules(BURST), refusals(0, 1, 2))
+
+    assert alert.evidence == tuple(entry_id(number) for number in range(3))
+    assert (alert.member, alert.owner, alert.label) == ("NOR", None, None)
+
+
+def test_strangers_are_one_subject_and_the_host_is_none():
+    strangers = [without(each, "member", "agency") for each in refusals(0, 1, 2, actor=STRANGER)]
+    (alert,), _ = run(rules(BURST), strangers)
+
+    assert (alert.subject, alert.member) == (Subject("client", "stranger"), None)
+    assert run(rules(BURST), refusals(0, 1, 2, actor={"kind": "host"}))[0] == []
+    assert run(rules(BURST), refusals(0, 1, 2, decision="failed"))[0] == []
+
+
+@pytest.mark.parametrize(
+    ("hour", "member", "is_out"),
+    [
+        (12, "GBR", False),
+        (6, "GBR", False),
+        (5.99, "GBR", True),
+        (19.99, "GBR", False),
+        (20, "GBR", True),
+        (6.5, "NOR", True),
+        (7, "NOR", False),
+        (15, "NOR", True),
+        (12 - 24, "GBR", True),
+    ],
+)
+def test_reading_outside_the_members_hours(hour, member, is_out):
+    at = NOW.replace(hour=0) + timedelta(hours=hour)
+    found, _ = run(rules(HIGH), [entry(1, at=at, member=member)])
+
+    assert len(found) == int(is_out)
+
+
+@pytest.mark.parametrize(
+    ("label", "is_meant"),
+    [
+        ({"policy": "NATO", "classification": "TOP SECRET"}, True),
+        ({"policy": "NATO", "classification": "CONFIDENTIAL"}, False),
+        ({"policy": "XXX", "classification": "SECRET"}, False),
+        ({}, False),
+    ],
+)
+def test_only_the_levels_of_the_rule(label, is_meant):
+    night = NOW.replace(hour=2)
+
+    assert len(run(rules(HIGH), [entry(1, at=night, label=label)])[0]) == int(is_meant)
+
+
+def test_out_of_hours_is_told_to_the_reports_owner_too():
+    (alert,), _ = run(rules(HIGH), [entry(1, at=NOW.replace(hour=2))])
+
+    assert (alert.member, alert.owner, alert.label, alert.evidence) == ("NOR", "GBR", SECRET, (entry_id(1),))
+
+
+@pytest.mark.parametrize(
+    ("second", "minutes", "alerts"),
+    [("address-2", 2, 1), ("address-2", 2.02, 0), ("address-1", 1, 0), ("local", 1, 0), ("", 1, 0), ("withheld", 1, 0)],
+)
+def test_two_addresses_within_the_window(second, minutes, alerts):
+    both = [entry(1), entry(2, at=NOW + minutes * MINUTE, source=second)]
+    found, _ = run(rules(ADDRESSES), both)
+
+    assert len(found) == alerts
+    assert all(alert.evidence == (entry_id(2),) and alert.owner is None for alert in found)
+
+
+def test_address_of_another_client_is_no_second_one():
+    other = entry(2, source="address-2", actor={"kind": "client", "id": "client-2"})
+
+    assert run(rules(ADDRESSES), [entry(1), other, entry(3, actor={"kind": "host"}, source="address-3")])[0] == []
+
+
+@pytest.mark.parametrize(
+    ("event", "outcome", "alerts"),
+    [("policy.changed", "permitted", 1), ("policy.changed", "failed", 0), ("log.begun", "permitted", 0)],
+)
+def test_event_comes_to_pass(event, outcome, alerts):
+    found, _ = run(rules(CHANGED), [entry(1, type=event, decision=outcome)])
+
+    assert [alert.subject for alert in found] == [Subject("report", "report-1")] * alerts
+
+
+def test_event_without_object_is_its_own_subject():
+    (alert,), _ = run(rules(CHANGED), [without(entry(7, type="policy.changed"), "object", "label", "owner")])
+
+    assert (alert.subject, alert.owner, alert.label) == (Subject("entry", entry_id(7)), None, None)
+
+
+@pytest.mark.parametrize(("minutes", "alerts"), [(0, 1), (59, 1), (60, 2), (-59, 1), (-60, 2)])
+def test_cooldown_holds_and_ends(minutes, alerts):
+    night = NOW.replace(hour=2)
+    found, _ = run(rules(HIGH), [entry(1, at=night), entry(2, at=night + minutes * MINUTE)])
+
+    assert len(found) == alerts
+    assert len({alert.id for alert in found}) == alerts
+
+
+def test_rules_do_not_share_what_they_remember():
+    both = rules(BURST, RefusalBurst(2, timedelta(minutes=1)))
+
+    assert [alert.rule for alert in run(both, refusals(0, 1, 2))[0]] == ["rule-1", "rule-0"]
+
+
+def test_boot_is_remembered_while_it_runs():
+    silent = rules(NodeSilent(timedelta(minutes=3)))
+    _, running = run(silent, [heartbeat(1, event="service.started"), heartbeat(2, boot="boot-2")])
+    _, after = run(silent, [heartbeat(3, "closed"), heartbeat(4, boot="boot-2")], running)
+
+    assert set(running) == {Key("rule-0", "boot-1"), Key("rule-0", "boot-2")}
+    assert set(after) == {Key("rule-0", "boot-2")}
+    assert run(silent, [heartbeat(1, "closed"), entry(2), without(heartbeat(3), "detail")])[1] == {}
+    assert run(silent, [entry(2, detail={"state": "running"})])[1] == {}
+
+
+def test_rule_about_the_log_itself_counts_no_entry():
+    assert run(rules(LogBehind(timedelta(seconds=1))), pulls(3)) == ([], {})
+
+
+def test_damaged_memory_is_none():
+    (key,) = run(rules(PULLS), pulls(1))[1]
+    for text in ("", "{}", "[]", '{"told":null,"marks":[1]}', '{"seen":"!"}'):
+        assert run(rules(PULLS), pulls(1), {key: text}) == run(rules(PULLS), pulls(1))
+
+
+MOMENTS = st.integers(0, 3 * 24 * 60).map(lambda minute: NOW + minute * MINUTE)
+ENTRIES = st.lists(
+    st.builds(
+        lambda at, event, decision, client, source, report: {
+            "at": at,
+            "type": event,
+            "decision": decision,
+            "actor": {"kind": "client", "id": client},
+            "source": source,
+            "object": {"type": "report", "id": report},
+        },
+        MOMENTS,
+        st.sampled_from(["report.read", "report.part_read", "policy.changed"]),
+        st.sampled_from(["permitted", "refused"]),
+        st.sampled_from(["a", "b"]),
+        st.sampled_from(["x", "y", "local"]),
+        st.integers(0, 9).map(str),
+    ),
+    max_size=40,
+)
+ALL = rules(MassPulls(3, 1, 2), RefusalBurst(2, 60 * MINUTE), HIGH, TwoAddresses(60 * MINUTE), CHANGED)
+
+
+@given(ENTRIES, st.lists(st.integers(0, 40)))
+def test_batches_make_no_difference(rows, cuts):
+    entries = [entry(number, **row) for number, row in enumerate(rows)]
+    whole = run(ALL, entries)
+    alerts, remembered, start = [], {}, 0
+    for end in [*sorted(cuts), len(entries)]:
+        more, remembered = run(ALL, entries[start:end], remembered)
+        alerts += more
+        start = max(start, end)
+
+    assert (alerts, remembered) == whole
+
+
+@given(ENTRIES)
+def test_alert_is_about_entries_that_there_are_and_has_an_id_of_its_own(rows):
+    entries = [entry(number, **row) for number, row in enumerate(rows)]
+    alerts, _ = run(ALL, entries)
+    known = {each["id"] for each in entries}
+
+    assert len({alert.id for alert in alerts}) == len(alerts)
+    assert all(set(alert.evidence) <= known and len(alert.evidence) <= MOST_EVIDENCE for alert in alerts)
+
+
+def test_what_did_not_change_is_not_written_again():
+    entries = [entry(1)]
+    remembered = evaluate(rules(PULLS), entries, {}).memory
+
+    assert evaluate(rules(PULLS), entries, remembered).memory == {}

@@ -1,0 +1,190 @@
+"""Attack 31: a webhook reaches nothing but the host it was meant for; over real sockets, with a real certificate."""
+
+import socket
+import ssl
+import threading
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import pytest
+
+from exchange.entrypoints.jobs.webhook_line import HttpWebhookLine, addresses_of
+from exchange.usecases.deliver_alerts import Webhook
+from tests.support.alerted_world import HOOK
+from tests.support.witness import write_tls
+
+OK = b"HTTP/1.1 204 No Content\r\n\r\n"
+
+
+@dataclass
+class Receiver:
+    """A server that answers every connection with the same bytes, and keeps what it was sent; None hangs."""
+
+    tls: Path
+    answer: bytes | None = OK
+    requests: list[bytes] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self._listening = socket.create_server(("127.0.0.1", 0))
+        self.port = self._listening.getsockname()[1]
+        self._context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        self._context.load_cert_chain(self.tls / "server.pem", self.tls / "server.key")
+        self._let_go = threading.Event()
+        self._thread = threading.Thread(target=self._serve)
+        self._thread.start()
+
+    def close(self) -> None:
+        self._let_go.set()
+        # Wakes the accept: a connection that brings nothing.
+        socket.create_connection(("127.0.0.1", self.port)).close()
+        self._thread.join()
+        self._listening.close()
+
+    def _serve(self) -> None:
+        while not self._let_go.is_set():
+            plain, _ = self._listening.accept()
+            try:
+                with self._context.wrap_socket(plain, server_side=True) as line:
+                    self.requests.append(line.recv(65536))
+                    if self.answer is None:
+                        self._let_go.wait(20)
+                    else:
+                        line.sendall(self.answer)
+            except OSError:
+                plain.close()
+
+
+Receive = Callable[..., Receiver]
+
+
+@pytest.fixture
+def receiver(tmp_path: Path) -> Iterator[Receive]:
+    (tmp_path / "tls").mkdir()
+    tls = write_tls(tmp_path / "tls")
+    opened: list[Receiver] = []
+
+    def receive(answer: bytes | None = OK) -> Receiver:
+        opened.append(Receiver(tls, answer))
+        return opened[-1]
+
+    yield receive
+    for each in opened:
+        each.close()
+
+
+def hook_to(receiver: Receiver, host: str = "localhost", **fields: object) -> Webhook:
+    url = f"https://{host}:{receiver.port}/alerts?x=1"
+    hook = replace(HOOK, url=url, is_private=True, authority=str(receiver.tls / "ca.pem"))
+    return replace(hook, **fields)
+
+
+class Resolver:
+    """Answers each question with the next list of addresses, and counts the questions."""
+
+    def __init__(self, *answers: list[str]) -> None:
+        self.answers = list(answers)
+        self.asked: list[str] = []
+
+    async def __call__(self, host: str, port: int) -> list[str]:
+        self.asked.append(host)
+        return self.answers[min(len(self.asked), len(self.answers)) - 1]
+
+
+async def test_allowed_host_is_sent_the_message(receiver: Receive) -> None:
+    soc = receiver()
+
+    assert await HttpWebhookLine().post(hook_to(soc), {"webhook-id": "one"}, b"{}") is None
+    (request,) = soc.requests
+    assert request.startswith(b"POST /alerts?x=1 HTTP/1.1\r\n")
+    assert f"localhost:{soc.port}".encode() in request
+    assert b"webhook-id: one" in request
+
+
+@pytest.mark.parametrize("host", ["localhost", "127.0.0.1"])
+async def test_host_that_was_not_allowed_is_not_connected_to(receiver: Receive, host: str) -> None:
+    soc = receiver()
+
+    told = await HttpWebhookLine().post(hook_to(soc, host, is_private=False), {}, b"{}")
+    assert told == "its host has an address that is not public"
+    assert soc.requests == []
+
+
+@pytest.mark.parametrize(
+    "addresses",
+    [["127.0.0.1"], ["10.0.0.1"], ["169.254.169.254"], ["::1"], ["::ffff:127.0.0.1"], ["8.8.8.8", "127.0.0.1"], []],
+)
+async def test_name_that_leads_inside_is_refused(receiver: Receive, addresses: list[str]) -> None:
+    soc = receiver()
+    line = HttpWebhookLine(Resolver(addresses))
+
+    assert await line.post(hook_to(soc, "soc.example", is_private=False), {}, b"{}") is not None
+    assert soc.requests == []
+
+
+async def test_name_is_resolved_once_and_only_what_was_looked_at_is_connected_to(receiver: Receive) -> None:
+    soc = receiver()
+    # Rebinding: the second answer would be ours. Nobody asks a second time; 192.0.2.1 leads nowhere.
+    resolver = Resolver(["192.0.2.1"], ["127.0.0.1"])
+    line = HttpWebhookLine(resolver, call_seconds=0.5)
+
+    assert await line.post(hook_to(soc, "soc.example"), {}, b"{}") is not None
+    assert (resolver.asked, soc.requests) == (["soc.example"], [])
+
+
+async def test_certificate_is_checked_for_the_name_and_not_for_the_address(receiver: Receive) -> None:
+    soc = receiver()
+    line = HttpWebhookLine(Resolver(["127.0.0.1"]))
+
+    assert await line.post(hook_to(soc, "localhost"), {}, b"{}") is None
+    assert await line.post(hook_to(soc, "soc.example"), {}, b"{}") == "no connection: ConnectError"
+    assert len(soc.requests) == 1
+    unknown = replace(hook_to(soc), authority=None)
+    assert await HttpWebhookLine().post(unknown, {}, b"{}") == "no connection: ConnectError"
+
+
+async def test_second_address_is_tried_where_the_first_does_not_answer(receiver: Receive) -> None:
+    soc = receiver()
+    line = HttpWebhookLine(Resolver(["127.0.0.2", "127.0.0.1"]))
+
+    assert await line.post(hook_to(soc), {}, b"{}") is None
+
+
+async def test_redirect_is_not_followed(receiver: Receive) -> None:
+    inside = receiver()
+    place = f"https://localhost:{inside.port}/secret".encode()
+    soc = receiver(b"HTTP/1.1 307 Temporary Redirect\r\nlocation: " + place + b"\r\ncontent-length: 0\r\n\r\n")
+
+    assert await HttpWebhookLine().post(hook_to(soc), {}, b"{}") == "it answered 307: redirects are not followed"
+    assert (len(soc.requests), inside.requests) == (1, [])
+
+
+@pytest.mark.parametrize(
+    ("answer", "told"),
+    [
+        (b"HTTP/1.1 500 Oops\r\ncontent-length: 0\r\n\r\n", "it answered 500"),
+        (b"HTTP/1.1 410 Gone\r\ncontent-length: 0\r\n\r\n", "it answered 410"),
+        (b"nothing of HTTP\r\n\r\n", "no connection: RemoteProtocolError"),
+        (None, "no answer within 0.5 seconds"),
+    ],
+)
+async def test_what_is_no_success_is_told(receiver: Receive, answer: bytes | None, told: str) -> None:
+    soc = receiver(answer)
+
+    assert await HttpWebhookLine(call_seconds=0.5).post(hook_to(soc), {}, b"{}") == told
+
+
+@pytest.mark.parametrize("url", ["http://soc.example/", "https:///x", "ftp://soc.example/"])
+async def test_what_is_no_https_is_not_called(url: str) -> None:
+    resolver = Resolver(["127.0.0.1"])
+
+    assert await HttpWebhookLine(resolver).post(replace(HOOK, url=url), {}, b"{}") == "its address is not HTTPS"
+    assert resolver.asked == []
+
+
+async def test_name_that_does_not_exist() -> None:
+    async def gone(host: str, port: int) -> list[str]:
+        raise socket.gaierror(8, "no such host")
+
+    assert await HttpWebhookLine(gone).post(HOOK, {}, b"{}") == "no connection: gaierror"
+    assert "127.0.0.1" in await addresses_of("localhost", 443)

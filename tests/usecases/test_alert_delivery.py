@@ -1,0 +1,123 @@
+"""Webhooks get each alert at least once, in the same bytes, and what they do not take is given up on the record."""
+
+import base64
+import hashlib
+import hmac
+import json
+from collections.abc import AsyncIterator
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+
+from exchange.markings import Label
+from exchange.usecases.deliver_alerts import BACKOFF, CLAIMED
+from tests.support.alerted_world import HOOK, SECRET, AlertedWorld
+from tests.support.world import World
+
+OTHER = replace(HOOK, name="other")
+
+
+@pytest.fixture
+async def alerted(populated: World) -> AsyncIterator[AlertedWorld]:
+    opened = await AlertedWorld.open(populated, hooks=(HOOK, OTHER))
+    report = await populated.post(label=Label("NATO", "SECRET", releasable_to=("GBR",)))
+    for _ in range(3):
+        await opened.pull("DNK reader", report)
+    await opened.settle()
+    yield opened
+    await opened.close()
+
+
+async def test_alert_is_sent_to_each_webhook_once(alerted: AlertedWorld) -> None:
+    delivery = alerted.delivery(HOOK, OTHER)
+
+    assert await delivery.round() == 2
+    assert await delivery.round() == 0
+    assert sorted(name for name, _, _ in alerted.line.sent) == ["other", "soc"]
+    assert alerted.world.sql("SELECT count(*) FROM alert_delivery WHERE is_delivered AND ended_at IS NOT NULL") == [
+        (2,)
+    ]
+
+
+async def test_message_is_signed_as_the_standard_says(alerted: AlertedWorld) -> None:
+    await alerted.delivery().round()
+    ((_, headers, body),) = alerted.line.sent
+    signed = f"{headers['webhook-id']}.{headers['webhook-timestamp']}.".encode() + body
+    key = base64.b64decode(SECRET.removeprefix("whsec_"))
+
+    mac = base64.b64encode(hmac.digest(key, signed, hashlib.sha256)).decode()
+    assert headers["webhook-signature"] == f"v1,{mac}"
+    assert headers["webhook-timestamp"] == str(int(alerted.world.clock.now.timestamp()))
+
+
+async def test_message_names_entries_and_tells_nothing_of_whom_or_what(alerted: AlertedWorld) -> None:
+    await alerted.delivery().round()
+    (alert,) = await alerted.alerts()
+    ((_, headers, body),) = alerted.line.sent
+    message = json.loads(body)
+
+    assert headers["webhook-id"] == message["data"]["id"] == alert.id
+    assert message["type"] == "alert.raised"
+    assert message["data"].keys() == {"id", "rule", "severity", "raised_at", "entry", "evidence"}
+    told = [b"DNK", b"SECRET", b"192.0.2.7", b"Canary", alerted.world.clients["DNK reader"].id.encode()]
+    assert not any(each in body for each in told)
+
+
+async def test_what_was_not_taken_is_sent_again_later_in_the_same_bytes(alerted: AlertedWorld) -> None:
+    alerted.line.answers = ["it answered 500"]
+    delivery = alerted.delivery()
+    assert await delivery.round() == 1
+    assert await delivery.round() == 0
+    alerted.world.clock.advance(BACKOFF[0])
+
+    assert await delivery.round() == 1
+    (first, second) = alerted.line.sent
+    assert first[2] == second[2]
+    assert first[1]["webhook-id"] == second[1]["webhook-id"]
+    assert first[1]["webhook-signature"] != second[1]["webhook-signature"]
+
+
+async def test_what_is_never_taken_is_given_up_on_the_record(alerted: AlertedWorld) -> None:
+    delivery = alerted.delivery()
+    alerted.line.answers = ["it answered 500"] * (len(BACKOFF) + 2)
+    for wait in (*BACKOFF, timedelta(days=2)):
+        assert await delivery.round() == 1
+        alerted.world.clock.advance(wait)
+    assert await delivery.round() == 0
+
+    entries = [entry for entry in await alerted.world.entries() if entry["type"] == "alert.undelivered"]
+    (alert,) = await alerted.alerts()
+    assert [(entry["decision"], entry["object"]) for entry in entries] == [
+        ("failed", {"type": "alert", "id": alert.id})
+    ]
+    assert alerted.world.sql("SELECT told FROM alert_delivery WHERE hook = 'soc'") == [("it answered 500",)]
+
+
+async def test_sender_that_died_is_followed_by_another_one(alerted: AlertedWorld) -> None:
+    store, now = alerted.world.services.store, 2**53
+    claimed = await store.deliveries.claim(["soc"], now=now, until=now, limit=10)
+    alerted.world.sql("UPDATE alert_delivery SET next_at = $1", _micros(alerted) + CLAIMED // timedelta(microseconds=1))
+
+    assert len(claimed) == 1
+    assert await alerted.delivery().round() == 0
+    alerted.world.clock.advance(CLAIMED)
+    assert await alerted.delivery().round() == 1
+
+
+async def test_two_senders_do_not_send_the_same(alerted: AlertedWorld) -> None:
+    store = alerted.world.services.store
+    now = _micros(alerted)
+    first = await store.deliveries.claim(["soc"], now=now, until=now + 1, limit=10)
+    second = await store.deliveries.claim(["soc"], now=now, until=now + 1, limit=10)
+
+    assert (len(first), len(second)) == (1, 0)
+
+
+async def test_webhook_that_is_gone_gets_nothing(alerted: AlertedWorld) -> None:
+    assert await alerted.delivery(replace(HOOK, name="new")).round() == 0
+    assert await AlertedWorld.delivery(alerted).round() == 1
+
+
+def _micros(alerted: AlertedWorld) -> int:
+    return int(alerted.world.clock.now.timestamp() * 1_000_000)

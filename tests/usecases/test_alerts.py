@@ -1,0 +1,323 @@
+"""Alerts: raised once, whatever happens in between; shown to those whose entries they are about; on the record."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+
+from exchange.audit import Actor, EventName, Outcome
+from exchange.kernel import ForbiddenError, InvalidError, MalformedError, UnavailableError
+from exchange.markings import Label
+from exchange.release.alert_rules import load_alert_rules
+from exchange.store.alerting import AlertBook
+from exchange.usecases import watch_alerts
+from exchange.usecases.watch_alerts import AlertWatch
+from tests.support.alerted_world import RULES, AlertedWorld
+from tests.support.store import draft
+from tests.support.world import NOW, World
+
+NIGHT = NOW.replace(hour=22)
+
+
+@pytest.fixture
+async def alerted(populated: World) -> AsyncIterator[AlertedWorld]:
+    for member in ("GBR", "NOR", "DNK"):
+        await populated.enrol(f"{member} auditor", member, "auditor", level="TOP SECRET", compartments=("ATOMAL",))
+    await populated.enrol("NOR low auditor", "NOR", "auditor", level="RESTRICTED")
+    opened = await AlertedWorld.open(populated)
+    yield opened
+    await opened.close()
+
+
+async def pull_some(alerted: AlertedWorld, name: str = "GBR reader", count: int = 3) -> list[str]:
+    reports = [await alerted.world.post() for _ in range(count)]
+    for report in reports:
+        await alerted.pull(name, report)
+    return reports
+
+
+async def refused_often(alerted: AlertedWorld, name: str = "DNK reader", count: int = 3) -> None:
+    report = await alerted.world.post(label=Label("NATO", "SECRET", releasable_to=("GBR",)))
+    for _ in range(count):
+        await alerted.pull(name, report)
+
+
+async def test_what_was_before_the_rules_raises_nothing(populated: World) -> None:
+    report = await populated.post(label=Label("NATO", "SECRET", releasable_to=("GBR",)))
+    unwatched = AlertedWorld(populated, None, None)  # type: ignore[arg-type]  # nobody watches yet
+    for _ in range(5):
+        await unwatched.pull("DNK reader", report)
+    alerted = await AlertedWorld.open(populated)
+    assert await alerted.rules_told() == []
+
+    # Learning counts as having told: the rule cools like after an alert.
+    populated.clock.advance(timedelta(hours=2))
+    for _ in range(3):
+        await alerted.pull("DNK reader", report)
+    await alerted.settle()
+    assert await alerted.rules_told() == ["refusals"]
+    await alerted.close()
+
+
+async def test_below_the_threshold_nothing_and_at_it_one(alerted: AlertedWorld) -> None:
+    reports = await pull_some(alerted, count=2)
+    await alerted.pull("GBR reader", reports[0])
+    await alerted.settle()
+    assert await alerted.rules_told() == []
+
+    await pull_some(alerted, count=4)
+    await alerted.settle()
+    (alert,) = await alerted.alerts()
+    assert (alert.rule, alert.severity, alert.member, alert.owner) == ("pulls", "high", "GBR", None)
+    assert (alert.subject_kind, alert.subject_id) == ("client", alerted.world.clients["GBR reader"].id)
+
+
+async def test_alert_is_an_entry_of_the_log(alerted: AlertedWorld) -> None:
+    await pull_some(alerted)
+    await alerted.settle()
+    (alert,), (entry,) = await alerted.alerts(), await alerted.raised()
+
+    assert entry["id"] == alert.entry_id
+    assert entry["detail"]["alert"] == alert.id
+    assert entry["detail"]["evidence"] == list(alert.evidence)
+    assert (entry["actor"], entry["member"], entry["label"]["classification"]) == ({"kind": "service"}, "GBR", "SECRET")
+    # It is sequenced like all others, and evaluated, and raises nothing.
+    await alerted.settle()
+    assert len(await alerted.alerts()) == 1
+
+
+async def test_reading_at_night_is_told_to_both_members(alerted: AlertedWorld) -> None:
+    report = await alerted.world.post()
+    alerted.world.clock.now = NIGHT
+    await alerted.pull("GBR reader", report)
+    await alerted.settle()
+    await alerted.pull("NOR reader", report)
+    await alerted.settle()
+    found = [alert for alert in await alerted.alerts() if alert.rule == "hours"]
+
+    assert [(alert.member, alert.owner) for alert in found] == [("GBR", "GBR"), ("NOR", "GBR")]
+    assert [alert.member for alert in (await alerted.seen_by("NOR auditor")).items] == ["NOR"]
+    assert [alert.member for alert in (await alerted.seen_by("GBR auditor")).items] == ["GBR", "NOR"]
+    assert (await alerted.seen_by("DNK auditor")).items == ()
+    assert (await alerted.seen_by("NOR low auditor")).items == ()
+
+
+async def test_client_at_two_addresses(alerted: AlertedWorld) -> None:
+    report = await alerted.world.post()
+    await alerted.pull("GBR reader", report)
+    await alerted.pull("NOR reader", report, source="198.51.100.1")
+    await alerted.settle()
+    assert "addresses" not in await alerted.rules_told()
+
+    await alerted.pull("GBR reader", report, source="198.51.100.1")
+    await alerted.settle()
+    (alert,) = [each for each in await alerted.alerts() if each.rule == "addresses"]
+    assert alert.subject_id == alerted.world.clients["GBR reader"].id
+    assert "198.51.100.1" not in str(await alerted.raised())
+
+
+async def test_log_that_stands_still_is_told_of_without_an_entry_being_placed(alerted: AlertedWorld) -> None:
+    await alerted.settle()
+    alerted.world.clock.advance(timedelta(seconds=11))
+    await alerted.watch.look()
+    assert await alerted.rules_told() == []
+
+    await alerted.world.post()
+    alerted.world.clock.advance(timedelta(seconds=11))
+    await alerted.watch.look()
+    await alerted.watch.look()
+    assert await alerted.rules_told() == ["behind"]
+
+
+async def test_frozen_log_is_told_of(alerted: AlertedWorld) -> None:
+    state = await alerted.log.state()
+    await alerted.log.tree.freeze(state.log, at=1, why="it is not the one that was signed")
+    await alerted.watch.look()
+
+    (alert,) = await alerted.alerts()
+    assert (alert.rule, alert.severity, alert.subject_id, alert.member) == ("frozen", "critical", state.origin, None)
+
+
+async def test_refusing_witness_is_told_of(alerted: AlertedWorld) -> None:
+    entry = draft(EventName.WITNESS_REFUSED, outcome=Outcome.FAILED, actor=Actor(kind="service"), at=NOW)
+    await alerted.world.services.store.append(entry)
+    await alerted.settle()
+
+    assert await alerted.rules_told() == ["refusing"]
+
+
+async def test_node_that_falls_silent_is_told_of_once(alerted: AlertedWorld) -> None:
+    running = {"upto": 1, "state": "running"}
+    service = Actor(kind="service")
+    store = alerted.world.services.store
+    await store.append(draft(EventName.NODE_HEARTBEAT, actor=service, source="local", detail=running, at=NOW))
+    await alerted.settle()
+    alerted.world.clock.advance(timedelta(minutes=2))
+    await alerted.watch.look()
+    assert await alerted.rules_told() == []
+
+    alerted.world.clock.advance(timedelta(minutes=2))
+    await alerted.watch.look()
+    await alerted.watch.look()
+    assert await alerted.rules_told() == ["silent"]
+
+
+async def test_two_watches_raise_one_alert(alerted: AlertedWorld) -> None:
+    await pull_some(alerted)
+    await refused_often(alerted)
+    await alerted.log.step()
+    async with alerted.world.another_node() as services:
+        other = alerted.another_watch(services)
+        for _ in range(3):
+            await asyncio.gather(alerted.watch.round(), other.round())
+
+    assert sorted(await alerted.rules_told()) == ["pulls", "refusals"]
+    assert len(await alerted.raised()) == 2
+
+
+async def test_batches_make_no_difference(alerted: AlertedWorld, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(watch_alerts, "BATCH", 1)
+    await pull_some(alerted)
+    await refused_often(alerted)
+    await alerted.settle()
+
+    assert await alerted.rules_told() == ["pulls", "refusals"]
+
+
+@pytest.mark.parametrize("step", ["held_position", "has", "add", "remember", "move"])
+async def test_failure_at_any_step_loses_and_doubles_nothing(
+    alerted: AlertedWorld, monkeypatch: pytest.MonkeyPatch, step: str
+) -> None:
+    await pull_some(alerted)
+    await alerted.log.step()
+
+    async def fail(*_: object, **__: object) -> None:
+        raise UnavailableError("the database went away")
+
+    with monkeypatch.context() as broken:
+        broken.setattr(AlertBook, step, fail)
+        with pytest.raises(UnavailableError):
+            await alerted.watch.round()
+    assert (await alerted.alerts(), await alerted.raised()) == ([], [])
+
+    await alerted.settle()
+    assert await alerted.rules_told() == ["pulls"]
+    assert len(await alerted.raised()) == 1
+
+
+async def test_position_that_was_set_back_doubles_nothing(alerted: AlertedWorld) -> None:
+    await pull_some(alerted)
+    await alerted.settle()
+    alerted.world.sql("UPDATE alert_position SET position = 0, learned_to = 0")
+    alerted.world.sql("DELETE FROM alert_memory")
+    await alerted.settle()
+
+    assert await alerted.rules_told() == ["pulls"]
+    assert len(await alerted.raised()) == 1
+
+
+async def test_other_rules_are_on_the_record_and_memory_goes_on(alerted: AlertedWorld) -> None:
+    await pull_some(alerted, count=2)
+    await alerted.settle()
+    services = alerted.world.services
+    other = load_alert_rules(RULES.replace("severity: high", "severity: low"), services.law.catalogue)
+    alerted.watch = AlertWatch(replace(services, law=replace(services.law, alerts=other)))
+    await pull_some(alerted, count=1)
+    await alerted.settle()
+
+    changes = [entry for entry in await alerted.world.entries() if entry["type"] == "alert.rules_changed"]
+    assert [entry["object"]["id"] for entry in changes] == [services.law.alerts.digest, other.digest]
+    assert [alert.severity for alert in await alerted.alerts()] == ["low"]
+
+
+async def test_damaged_entry_does_not_end_the_watch(alerted: AlertedWorld) -> None:
+    # What guards the table is the database's; whoever owns it takes that away first.
+    contents = [b"not an entry", *await alerted.world.services.store.entries(limit=1)]
+
+    assert len(watch_alerts._parsed(contents)) == 1
+
+
+async def test_log_that_recovery_began_is_watched_next(alerted: AlertedWorld) -> None:
+    origin, note = "exchange.example/log/8", alerted.world.sql("SELECT note FROM log_state")[0][0]
+    alerted.world.sql(
+        "INSERT INTO log_state (log, origin, keys, began_at, size, root, signed_at, note)"
+        " SELECT 2, $1, keys, 0, 0, root, 0, $2 FROM log_state",
+        origin,
+        note,
+    )
+    await alerted.settle()
+
+    position = await alerted.world.services.store.alerts.position()
+    assert position is not None
+    assert (position.log, position.position) == (2, 0)
+
+
+async def test_without_a_log_there_is_nothing_to_watch(world: World) -> None:
+    watch = AlertWatch(world.services)
+
+    assert await watch.round()
+    assert not await watch.round()
+    await watch.look()
+
+
+@pytest.mark.parametrize("name", ["GBR reader", "operator", "GBR contributor"])
+async def test_only_auditors_see_alerts(alerted: AlertedWorld, name: str) -> None:
+    with pytest.raises(ForbiddenError):
+        await alerted.seen_by(name)
+
+
+async def test_members_auditor_sees_no_other_members_alerts(alerted: AlertedWorld) -> None:
+    await pull_some(alerted, "GBR reader")
+    await refused_often(alerted, "DNK reader")
+    await alerted.settle()
+
+    seen = {
+        name: (await alerted.seen_by(name)).items for name in ("auditor", "GBR auditor", "DNK auditor", "NOR auditor")
+    }
+    assert {name: [alert.rule for alert in items] for name, items in seen.items()} == {
+        "auditor": ["pulls", "refusals"],
+        "GBR auditor": ["pulls"],
+        "DNK auditor": ["refusals"],
+        "NOR auditor": [],
+    }
+
+
+async def test_pages_go_on_and_each_look_is_an_entry(alerted: AlertedWorld) -> None:
+    await pull_some(alerted)
+    await refused_often(alerted)
+    await alerted.settle()
+    first = await alerted.seen_by("auditor", limit=1)
+    second = await alerted.seen_by("auditor", limit=1, cursor=first.next)
+    third = await alerted.seen_by("auditor", cursor=second.next)
+
+    assert [alert.rule for page in (first, second, third) for alert in page.items] == ["pulls", "refusals"]
+    looks = [entry for entry in await alerted.world.entries() if entry["type"] == "alert.listed"]
+    assert [entry["result_ids"] for entry in looks] == [
+        [a.entry_id for a in page.items] for page in (first, second, third)
+    ]
+    assert (await alerted.seen_by("auditor", rule="refusals")).items == second.items
+    assert (await alerted.seen_by("auditor", rule="no-such-rule")).items == ()
+
+
+async def test_long_way_to_the_next_alert_of_ones_own(alerted: AlertedWorld, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("exchange.usecases.list_alerts._CHUNK", 1)
+    await pull_some(alerted)
+    await refused_often(alerted)
+    await alerted.settle()
+
+    assert [alert.rule for alert in (await alerted.seen_by("DNK auditor")).items] == ["refusals"]
+    assert [alert.rule for alert in (await alerted.seen_by("auditor")).items] == ["pulls", "refusals"]
+
+
+async def test_foreign_cursor_and_impossible_rule_are_refused(alerted: AlertedWorld) -> None:
+    foreign = (await alerted.seen_by("GBR auditor")).next
+    for cursor in (foreign, "forged"):
+        with pytest.raises(MalformedError):
+            await alerted.seen_by("auditor", cursor=cursor)
+    for rule in ("", "a" * 65, "e\u0301"):
+        with pytest.raises(InvalidError):
+            await alerted.seen_by("auditor", rule=rule)
+    refused = [entry for entry in await alerted.world.entries() if entry["type"] == "alert.listed"]
+    assert [entry["decision"] for entry in refused][-5:] == ["refused"] * 5
