@@ -5,31 +5,53 @@ from datetime import timedelta
 
 import pytest
 
-from exchange.audit import EventName, Outcome, parse_verifier_key
+from exchange.audit import Actor, EventName, Outcome, parse_verifier_key
 from exchange.audit.verify import Expectations, KnownCheckpoint, Step, Verification, verify_log
 from exchange.cli.audit_instance import InstanceLog, Waiter
 from exchange.kernel import to_micros
 from exchange.store.log_desk import LogDesk
 from exchange.usecases.sweep_log import Index
 from tests.support.log import Log
-from tests.support.store import draft, rows_of
+from tests.support.store import NODE_KEY, draft, rows_of
 
 ENTRIES = 300
 
 
 @pytest.fixture
 async def kept(log: Log) -> Log:
-    """A log with two checkpoints and every entry searchable."""
+    """A log with two checkpoints and every entry searchable, its node's evidence at the beginning and the end."""
     sequencer = await log.sequencer()
+    await beat(log, EventName.SERVICE_STARTED)
     await log.append(ENTRIES // 2)
     await log.drain(sequencer)
     log.clock.now += timedelta(seconds=20)
     await log.append(ENTRIES // 2)
+    await beat(log)
     await log.drain(sequencer)
     index = Index(log.trees[0])
     while await index.chunk():
         continue
     return log
+
+
+async def beat(log: Log, event: EventName = EventName.NODE_HEARTBEAT) -> None:
+    """Let the node sign for what it wrote."""
+    await log.store.node.append_evidence(draft(event, actor=Actor("service"), source="local"), is_closing=False)
+
+
+async def rebuild(log: Log, *statements: str, order: str = "l.position") -> None:
+    """Do something to the entries, and write the whole log anew over them, with its real key and no memory of before."""
+    again = (
+        "INSERT INTO audit_outbox (entry_id) SELECT l.entry_id FROM log_leaf l"
+        f" JOIN audit_entry e ON e.id = l.entry_id ORDER BY {order}"
+    )
+    tree = ("log_cosignature", "log_checkpoint", "log_tile", "log_leaf", "log_state", "audit_search")
+    await own(log, "DELETE FROM audit_outbox", *statements, again, *(f"DELETE FROM {name}" for name in tree))
+    log.file.path.unlink()
+    await log.drain(await log.sequencer())
+    index = Index(log.trees[-1])
+    while await index.chunk():
+        continue
 
 
 async def note_of(log: Log) -> bytes:
@@ -50,7 +72,10 @@ async def verified(log: Log, *known: bytes) -> Verification:
         try:
             state = wait(desk.reader.state())
             assert state is not None
-            return verify_log(InstanceLog(desk, state, wait), Expectations(keys, now_micros=now, known=seen))
+            return verify_log(
+                InstanceLog(desk, state, wait),
+                Expectations(keys, now_micros=now, known=seen, node_keys=(NODE_KEY.verifying_key,)),
+            )
         finally:
             wait(desk.close())
             wait.close()
@@ -96,8 +121,10 @@ async def test_34_edited_entry_is_named(kept: Log) -> None:
 
     verification = await verified(kept)
 
-    assert steps(verification) == {Step.TREE, Step.COLUMNS}
-    assert {(finding.position, finding.entry) for finding in verification.findings} == {(17, entry)}
+    assert steps(verification) == {Step.TREE, Step.COLUMNS, Step.HEARTBEATS}
+    assert {(each.position, each.entry) for each in verification.findings if each.step is not Step.HEARTBEATS} == {
+        (17, entry)
+    }
 
 
 async def test_34_edited_column_is_named(kept: Log) -> None:
@@ -136,7 +163,7 @@ async def test_34_swapped_entries_are_named(kept: Log) -> None:
         f"UPDATE log_leaf SET entry_id = '{other}' WHERE position = 17",
     )
 
-    (finding,) = (await verified(kept)).findings
+    finding = (await verified(kept)).findings[0]
 
     assert (finding.place, finding.why) == ("entry 17", "it holds what was signed as entry 18")
 
@@ -194,3 +221,61 @@ async def test_34_row_forged_into_the_tree_is_noticed(kept: Log) -> None:
     await own(kept, f"UPDATE log_leaf SET entry_id = '{await position_of(kept, 3)}-copy' WHERE position = {last}")
 
     assert Step.TREE in steps(await verified(kept))
+
+
+async def test_34_refusal_deleted_and_the_tree_signed_anew_is_noticed_by_its_node_and_by_a_witness(kept: Log) -> None:
+    witnessed, entry = await note_of(kept), await position_of(kept, 17)
+
+    await rebuild(kept, f"DELETE FROM audit_entry WHERE id = '{entry}'")
+
+    assert steps(await verified(kept)) == {Step.COUNTERS}
+    assert steps(await verified(kept, witnessed)) == {Step.COUNTERS, Step.HISTORY}
+
+
+async def test_34_refusal_edited_and_the_tree_signed_anew_is_noticed_by_its_node(kept: Log) -> None:
+    entry = await position_of(kept, 17)
+    edited = "CAST(replace(CAST(content AS text), 'req-1', 'req-2') AS BLOB)"
+    if kept.url.startswith("postgresql"):
+        edited = "convert_to(replace(convert_from(content, 'UTF8'), 'req-1', 'req-2'), 'UTF8')"
+
+    await rebuild(kept, f"UPDATE audit_entry SET content = {edited} WHERE id = '{entry}'")
+
+    assert steps(await verified(kept)) == {Step.HEARTBEATS}
+
+
+async def test_34_entries_reordered_and_the_tree_signed_anew_are_noticed_by_a_witness(kept: Log) -> None:
+    witnessed = await note_of(kept)
+
+    await rebuild(kept, order="CASE WHEN l.position = 17 THEN 18.5 ELSE l.position END")
+
+    assert (await verified(kept)).is_sound, "entries of one second have no order that a node signed"
+    assert steps(await verified(kept, witnessed)) == {Step.HISTORY}
+
+
+async def test_34_entry_deleted_before_it_had_a_place_is_noticed_by_its_node(kept: Log) -> None:
+    (entry,) = await kept.append(1)
+    await beat(kept)
+    await own(
+        kept, f"DELETE FROM audit_outbox WHERE entry_id = '{entry}'", f"DELETE FROM audit_entry WHERE id = '{entry}'"
+    )
+    await kept.drain()
+
+    assert steps(await verified(kept)) == {Step.COUNTERS}
+
+
+async def test_34_row_forged_under_a_number_of_the_node_is_noticed(kept: Log) -> None:
+    # The same number again, in an entry of the forger's own making, goes into the log like any other.
+    entry, forged_id = await position_of(kept, 17), "01a00000-0000-7000-8000-000000000000"
+    copied = f"CAST(replace(CAST(content AS text), '{entry}', '{forged_id}') AS BLOB)"
+    if kept.url.startswith("postgresql"):
+        copied = f"convert_to(replace(convert_from(content, 'UTF8'), '{entry}', '{forged_id}'), 'UTF8')"
+    await own(
+        kept,
+        f"INSERT INTO audit_entry (id, content) SELECT '{forged_id}', {copied} FROM audit_entry WHERE id = '{entry}'",
+        f"INSERT INTO audit_outbox (entry_id) VALUES ('{forged_id}')",
+    )
+    await kept.drain()
+
+    (finding,) = (await verified(kept)).findings
+
+    assert (finding.step, finding.entry) == (Step.COUNTERS, forged_id)
