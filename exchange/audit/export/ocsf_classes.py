@@ -96,6 +96,10 @@ _CLASSES_OF_NOUNS: Mapping[str, OcsfClass] = {
 _CLASSES_OF_EVENTS: Mapping[str, OcsfClass] = {
     # The caller learns which roles and which clearance the exchange takes it to have.
     "caller.described": OcsfClass.AUTHORIZE_SESSION,
+    # What is done about alerts is no alert.
+    "alert.listed": OcsfClass.API_ACTIVITY,
+    "alert.undelivered": OcsfClass.API_ACTIVITY,
+    "alert.rules_changed": OcsfClass.ENTITY_MANAGEMENT,
 }
 _OF_OBJECTS: Mapping[str, int] = {
     "added": _CREATE,
@@ -112,6 +116,7 @@ _OF_OBJECTS: Mapping[str, int] = {
     "opened": _READ,
     "revealed": _READ,
     "changed": _UPDATE,
+    "rules_changed": _UPDATE,
     "signed": _UPDATE,
     "rotated": _UPDATE,
     "requested": _UPDATE,

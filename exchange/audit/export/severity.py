@@ -2,6 +2,7 @@
 
 from enum import Enum
 
+from exchange.audit.events import EventName
 from exchange.audit.shape import Entry
 
 
@@ -24,7 +25,7 @@ def severity_of(entry: Entry) -> Severity:
 
 def is_alert(entry: Entry) -> bool:
     """Return whether the entry is something that the exchange noticed, not something that somebody did."""
-    return entry["type"].startswith("alert.")
+    return entry["type"] == EventName.ALERT_RAISED.value
 
 
 def _stated(entry: Entry) -> Severity:

@@ -122,6 +122,8 @@ LEAF = base64.b64encode(b"\3" * 32).decode()
         ('{"log":1,"position":true,"leaf":"' + LEAF + '","entry":{}}', "place is none"),
         ('{"log":1,"position":"1","leaf":"' + LEAF + '","entry":{}}', "place is none"),
         ('{"log":1,"position":1,"leaf":"' + LEAF + '","proof":["AA=="],"entry":{}}', "not 32 bytes"),
+        ('{"log":1,"position":1,"leaf":"' + LEAF + '","proof":["%"],"entry":{}}', "cannot be read"),
+        ('{"log":1,"position":1,"leaf":"' + LEAF + '","proof":7,"entry":{}}', "cannot be read"),
         ('{"log":1,"position":1,"leaf":"' + LEAF + '","extent":"others","entry":{}}', "entry has no"),
         ('{"log":1,"position":1,"leaf":"' + LEAF + '","extent":"others","entry":{]}', "cannot be read"),
     ],

@@ -105,6 +105,9 @@ def test_captions_are_the_published_ones(event):
         ("audit.read", OcsfClass.EVENT_LOG_ACTIVITY, 99),
         ("service.started", OcsfClass.APPLICATION_LIFECYCLE, 3),
         ("alert.raised", OcsfClass.DETECTION_FINDING, 1),
+        ("alert.listed", OcsfClass.API_ACTIVITY, 2),
+        ("alert.undelivered", OcsfClass.API_ACTIVITY, 99),
+        ("alert.rules_changed", OcsfClass.ENTITY_MANAGEMENT, 3),
     ],
 )
 def test_class_and_activity(event, kind, number):
@@ -254,6 +257,13 @@ def test_alert_is_a_detection_finding():
     assert event["class_uid"] == 2004
     assert event["finding_info"] == {"uid": "entry-1", "title": "mass-pull", "created_time": MILLISECONDS}
     assert (event["severity_id"], event["is_alert"], event["status"]) == (3, True, "New")
+
+
+def test_look_at_alerts_is_no_alert():
+    event = valid(ocsf.entry_line(at_place(BARE, event=EventName.ALERT_LISTED, outcome=Outcome.PERMITTED)))
+
+    assert (event["severity_id"], event["status"]) == (1, "Success")
+    assert "finding_info" not in event
 
 
 @pytest.mark.parametrize("detail", [{}, {"rule": 3, "severity": "loud"}])
