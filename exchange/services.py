@@ -95,7 +95,7 @@ async def open_desk(settings: Settings) -> AsyncIterator[Desk]:
         tree = await LogTree.open(url)
         own = Recorder(store, system_clock, system_randomness)
         try:
-            async with heartbeats(own):
+            async with heartbeats(own, is_opening=True):
                 yield Desk(
                     tree=tree,
                     key=key,

@@ -65,6 +65,13 @@ async def test_process_that_is_no_service_signs_as_well(world: World) -> None:
     assert [entry["detail"]["state"] for entry in await beats(world)] == ["running"]
 
 
+async def test_process_that_may_be_killed_signs_before_it_does_anything(world: World) -> None:
+    async with usecases.heartbeats(world.services, is_opening=True):
+        (opened,) = await beats(world)
+        assert "boot_key" in opened["detail"]
+        assert opened["node_seq"] == 1
+
+
 async def test_heart_beats_until_the_end(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(heartbeat, "BEAT_SECONDS", 0.01)
     monkeypatch.setattr(heartbeat, "IDLE_BEATS", 5)
