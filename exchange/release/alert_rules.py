@@ -187,12 +187,12 @@ class _RulesReader:
             if event in _NEVER:
                 self._reading.fault(f"{place}/events/{index}", "endless", f"`{event}` would raise itself: leave it out")
         return Occurrence(
-            frozenset(
-                self._reading.choice(each, f"{place}/events/{index}", EventName) for index, each in enumerate(events)
-            ),
-            frozenset(
-                self._reading.choice(each, f"{place}/outcomes/{index}", Outcome) for index, each in enumerate(outcomes)
-            ),
+            self._words(events, f"{place}/events", EventName), self._words(outcomes, f"{place}/outcomes", Outcome)
+        )
+
+    def _words(self, values: list[object], place: str, choices: type[EventName] | type[Outcome]) -> frozenset[str]:
+        return frozenset(
+            self._reading.choice(each, f"{place}/{index}", choices).value for index, each in enumerate(values)
         )
 
     def _name(self, value: object, place: str) -> str:

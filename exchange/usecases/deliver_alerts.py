@@ -22,7 +22,7 @@ from exchange.usecases.heartbeat import service_draft
 BACKOFF: Final = tuple(
     timedelta(seconds=seconds) for seconds in (5, 30, 120, 600, 1800, 3600, 2 * 3600, 6 * 3600, 12 * 3600)
 )
-"""How long after each failed try the next one comes; behind the last, some 26 hours after the alert, it is given up."""
+"""How long after each failed try the next one comes; behind the last, some 22 hours after the alert, it is given up."""
 
 CLAIMED: Final = timedelta(minutes=2)
 """For so long what was claimed is nobody else's: longer than a try may take."""

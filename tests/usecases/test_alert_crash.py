@@ -47,7 +47,7 @@ async def alerted(populated: World) -> AsyncIterator[AlertedWorld]:
     await opened.close()
 
 
-@pytest.mark.parametrize("step", ["held_position", "record", "add", "remember", "move", "commit"])
+@pytest.mark.parametrize("step", ["record", "move", "commit"])
 async def test_watch_killed_at_any_step_loses_and_doubles_nothing(
     alerted: AlertedWorld, step: str, tmp_path: Path
 ) -> None:

@@ -32,6 +32,11 @@ from exchange.kernel import parse_rfc3339, to_micros
 MOST_EVIDENCE: Final = 20
 """Refusals that an alert about a burst names: enough to begin with."""
 
+_PERMITTED: Final = Outcome.PERMITTED.value
+_REFUSED: Final = Outcome.REFUSED.value
+_EVIDENCE: Final = frozenset(
+    event.value for event in (EventName.SERVICE_STARTED, EventName.NODE_HEARTBEAT, EventName.SERVICE_STOPPED)
+)
 _READS: Final = frozenset({EventName.REPORT_READ.value, EventName.REPORT_PART_READ.value})
 _DAY_MICROS: Final = 86_400_000_000
 _MOST_ADDRESSES: Final = 16
@@ -94,7 +99,8 @@ def _counted(condition: Condition, entry: Entry) -> str | None:
         case Occurrence():
             return _occurred(condition, entry)
         case NodeSilent():
-            return entry["boot"] if "state" in entry.get("detail", {}) and _is_evidence(entry) else None
+            is_evidence = entry["type"] in _EVIDENCE and "state" in entry.get("detail", {})
+            return entry["boot"] if is_evidence else None
         case _:
             return None
 
@@ -149,7 +155,7 @@ def _heard(memory: Memory, entry: Entry, mark: Mark) -> Memory | None:
 
 def _alert(rule: Rule, entry: Entry, subject: str, evidence: Sequence[Mark]) -> Alert:
     at = to_micros(parse_rfc3339(entry["ts"]))
-    is_permitted = entry["decision"] == Outcome.PERMITTED.value
+    is_permitted = entry["decision"] == _PERMITTED
     # What is about one permitted entry may be known by whoever may know that entry; all else by the client's member.
     has_owner = is_permitted and isinstance(rule.condition, OutOfHours | Occurrence)
     return Alert(
@@ -179,12 +185,12 @@ def _client(entry: Entry) -> str | None:
 
 
 def _reader(entry: Entry) -> str | None:
-    is_read = entry["type"] in _READS and entry["decision"] == Outcome.PERMITTED.value
+    is_read = entry["type"] in _READS and entry["decision"] == _PERMITTED
     return _client(entry) if is_read else None
 
 
 def _refused(entry: Entry) -> str | None:
-    if entry["decision"] != Outcome.REFUSED.value:
+    if entry["decision"] != _REFUSED:
         return None
     return STRANGER if entry["actor"]["kind"] == "unknown" else _client(entry)
 
@@ -198,15 +204,10 @@ def _is_out_of_hours(condition: OutOfHours, entry: Entry) -> bool:
 
 
 def _occurred(condition: Occurrence, entry: Entry) -> str | None:
-    is_meant = any(entry["type"] == event.value for event in condition.events)
-    if not is_meant or not any(entry["decision"] == outcome.value for outcome in condition.outcomes):
+    if entry["type"] not in condition.events or entry["decision"] not in condition.outcomes:
         return None
     # Without an object it is about who did it: what one did must not silence what the next one does.
     return entry["object"]["id"] if "object" in entry else entry["actor"].get("id", "")
-
-
-def _is_evidence(entry: Entry) -> bool:
-    return entry["type"] in {"service.started", "node.heartbeat", "service.stopped"}
 
 
 def _within(window: timedelta, marks: Sequence[Mark], at: int) -> list[Mark]:

@@ -7,8 +7,6 @@ from enum import Enum
 from math import isqrt
 from zoneinfo import ZoneInfo
 
-from exchange.audit.events import EventName, Outcome
-
 
 class Severity(Enum):
     """How soon somebody should look."""
@@ -100,10 +98,10 @@ class TwoAddresses:
 
 @dataclass(frozen=True, slots=True)
 class Occurrence:
-    """One of `events` came to pass, with one of `outcomes`."""
+    """One of `events` came to pass, with one of `outcomes`: names as entries hold them."""
 
-    events: frozenset[EventName]
-    outcomes: frozenset[Outcome]
+    events: frozenset[str]
+    outcomes: frozenset[str]
 
 
 @dataclass(frozen=True, slots=True)

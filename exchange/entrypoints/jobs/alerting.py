@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import time
 from collections.abc import Awaitable, Callable
 from typing import Final
 
@@ -20,13 +21,15 @@ async def run_alerts(watch: AlertWatch, delivery: AlertDelivery, stopping: async
     """Evaluate and deliver until `stopping` is set; a webhook that hangs does not keep the log from being evaluated."""
 
     async def evaluate() -> float:
+        begun = time.monotonic()
         try:
             has_more = await watch.round()
         except ExchangeError:
             # Where the log cannot be read, that it stands still is what there is to tell.
             await watch.look()
             raise
-        return 0.0 if has_more else INTERVAL_SECONDS
+        # Half of the time at most: the sequencer runs beside it, and entries wait for that.
+        return time.monotonic() - begun if has_more else INTERVAL_SECONDS
 
     async def deliver() -> float:
         return 0.0 if await delivery.round() else INTERVAL_SECONDS

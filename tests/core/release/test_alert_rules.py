@@ -4,7 +4,6 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from exchange.audit import EventName
 from exchange.audit.alerts import (
     LogBehind,
     LogFrozen,
@@ -52,7 +51,7 @@ def test_the_repositorys_rules_load():
     assert rules["witness-behind"].condition == WitnessBehind(timedelta(minutes=15))
     occurrence = rules["tampering"].condition
     assert isinstance(occurrence, Occurrence)
-    assert occurrence.events == {EventName.KEY_OPENED}
+    assert (occurrence.events, occurrence.outcomes) == ({"key.opened"}, {"failed"})
 
 
 def test_level_means_it_and_all_above_in_every_policy():

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from exchange.audit import EventName, Outcome, Subject
+from exchange.audit import Subject
 from exchange.audit.alerts import (
     MOST_EVIDENCE,
     Key,
@@ -28,7 +28,7 @@ PULLS = MassPulls(minimum=5, deviations=2, baseline_days=30)
 BURST = RefusalBurst(count=3, window=timedelta(minutes=5))
 ADDRESSES = TwoAddresses(timedelta(minutes=2))
 HIGH = OutOfHours(frozenset({("NATO", "SECRET"), ("NATO", "TOP SECRET")}), HOURS)
-CHANGED = Occurrence(frozenset({EventName.POLICY_CHANGED}), frozenset({Outcome.PERMITTED}))
+CHANGED = Occurrence(frozenset({"policy.changed"}), frozenset({"permitted"}))
 DAY = timedelta(days=1)
 MINUTE = timedelta(minutes=1)
 STRANGER = {"kind": "unknown", "thumbprint": "token"}
