@@ -7,14 +7,13 @@ that tiles and checkpoint belong together: who needs that compares roots.
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from typing import TypeVar
 
-from exchange.audit.merkle import HASH_BYTES, TreeHead
+from exchange.audit.merkle import HASH_BYTES, TreeHead, hash_level
 from exchange.audit.proofs import NodeReader, consistency_proof, inclusion_proof, root_from_nodes
 from exchange.audit.tile_paths import TILE_HEIGHT, TILE_WIDTH, BundlePath, TilePath
-from exchange.audit.tiles import TileReader, node_reader
 from exchange.kernel import UnavailableError, is_uuid7
-from exchange.store.dialect import Parameters, Row, Sql, Statement
+from exchange.store.dialect import Parameters, Row, Sql, Statement, Value
 from exchange.store.log_rows import Backlog, CosignatureRow, KeptCheckpoint, LeafRow, LogState
-from exchange.store.log_statements import LogReads
+from exchange.store.log_statements import TILE_LEVELS, LogReads
 
 T = TypeVar("T")
 
@@ -22,6 +21,10 @@ Fetch = Callable[[Statement, Parameters], Awaitable[Sequence[Row]]]
 
 _TILES_KEPT = 1024
 """8 MiB: every upper tile of a log of millions, and the leaves that are asked about now."""
+
+
+_NODES_KEPT = 128
+"""5 MiB of nodes worked out of tiles: those of the upper levels are in every proof."""
 
 
 class LogDamagedError(UnavailableError):
@@ -35,6 +38,7 @@ class LogReader:
         self._fetch = fetch
         self._reads = LogReads.compiled(sql)
         self._kept: dict[tuple[int, int, int], bytes] = {}
+        self._nodes: dict[bytes, list[list[bytes]]] = {}
 
     async def state(self) -> LogState | None:
         """Return the log in use, None before the sequencer first ran."""
@@ -84,13 +88,13 @@ class LogReader:
         """Return several tiles at once; LogDamagedError where one is missing or not so wide."""
         wanted = set(paths)
         found = {path: kept for path in wanted if (kept := self._kept.get((log, path.level, path.index))) is not None}
-        asked: dict[int, dict[int, TilePath]] = {}
-        for path in wanted - set(found):
-            asked.setdefault(path.level, {})[path.index] = path
-        for level, by_index in asked.items():
-            which: Parameters = {"log": log, "level": level, "indices": list(by_index)}
-            for index, width, hashes in await self._fetch(self._reads.tiles, which):
-                found[by_index[index]] = self._keep((log, level, index), width, bytes(hashes))
+        asked = {(path.level, path.index): path for path in wanted if path not in found}
+        if asked:
+            which: dict[str, Value] = {"log": log}
+            for level in range(TILE_LEVELS):
+                which[f"indices_{level}"] = [index for at, index in asked if at == level]
+            for level, index, width, hashes in await self._fetch(self._reads.tiles, which):
+                found[asked[level, index]] = self._keep((log, level, index), width, bytes(hashes))
         return {path: _beginning(path, found.get(path)) for path in wanted}
 
     async def root(self, log: int, size: int) -> TreeHead:
@@ -156,7 +160,26 @@ class LogReader:
     async def _from_tiles(self, log: int, size: int, paths: Iterable[TilePath], work: Callable[[NodeReader], T]) -> T:
         """Return what `work` makes of the tree's nodes, from these tiles and no others."""
         tiles = await self.tiles(log, paths)
-        return work(node_reader(size, _reader(tiles)))
+
+        def read_node(level: int, index: int) -> bytes:
+            tile_level, height = divmod(level, TILE_HEIGHT)
+            tile, start = divmod(index << height, TILE_WIDTH)
+            width = min(TILE_WIDTH, (size >> TILE_HEIGHT * tile_level) - tile * TILE_WIDTH)
+            return self._nodes_in(tiles[TilePath(tile_level, tile, width)])[height][start >> height]
+
+        return work(read_node)
+
+    def _nodes_in(self, hashes: bytes) -> list[list[bytes]]:
+        """Return the nodes that a tile holds and all above them, by height: found by content, so never stale."""
+        nodes = self._nodes.get(hashes)
+        if nodes is None:
+            if len(self._nodes) >= _NODES_KEPT:
+                del self._nodes[next(iter(self._nodes))]  # one at a time: freeing all of them takes milliseconds
+            nodes = [[hashes[start : start + HASH_BYTES] for start in range(0, len(hashes), HASH_BYTES)]]
+            while len(nodes[-1]) > 1:
+                nodes.append(hash_level(nodes[-1]))
+            self._nodes[hashes] = nodes
+        return nodes
 
     def _keep(self, name: tuple[int, int, int], width: int, hashes: bytes) -> bytes:
         if width == TILE_WIDTH and len(hashes) == TILE_WIDTH * HASH_BYTES:
@@ -164,13 +187,6 @@ class LogReader:
                 self._kept.clear()
             self._kept[name] = hashes
         return hashes
-
-
-def _reader(tiles: dict[TilePath, bytes]) -> TileReader:
-    def read(path: TilePath) -> bytes:
-        return tiles[path]
-
-    return read
 
 
 def _beginning(path: TilePath, hashes: bytes | None) -> bytes:

@@ -3,7 +3,20 @@
 from dataclasses import dataclass
 from typing import Any, Self
 
-from sqlalchemy import Select, bindparam, delete, exists, func, insert, not_, null, select, update
+from sqlalchemy import (
+    Select,
+    bindparam,
+    delete,
+    exists,
+    func,
+    insert,
+    literal_column,
+    not_,
+    null,
+    select,
+    union_all,
+    update,
+)
 
 from exchange.store import log_tables  # noqa: F401  fills the metadata
 from exchange.store.dialect import Sql, Statement
@@ -14,6 +27,9 @@ LEAF_COLUMNS = ("log", "position", "entry_id", "leaf_hash")
 TILE_COLUMNS = ("log", "level", "idx", "width", "hashes")
 CHECKPOINT_COLUMNS = ("log", "size", "root", "signed_at", "note")
 COSIGNATURE_COLUMNS = ("log", "size", "witness", "line", "received_at")
+
+TILE_LEVELS = 5
+"""Levels of tiles: enough for a million million entries."""
 
 _BACKLOG_COUNTED = 100_000
 """Beyond it, how many wait is no longer what matters."""
@@ -79,10 +95,15 @@ class LogReads:
             ),
             leaf_hashes=sql.compile(select(leaf.c.leaf_hash).where(*in_range).order_by(leaf.c.position)),
             tiles=sql.compile(
-                select(tile.c.idx, tile.c.width, tile.c.hashes).where(
-                    tile.c.log == bindparam("log"),
-                    tile.c.level == bindparam("level"),
-                    sql.is_one_of(tile.c.idx, "indices"),
+                union_all(
+                    *(
+                        select(tile.c.level, tile.c.idx, tile.c.width, tile.c.hashes).where(
+                            tile.c.log == bindparam("log"),
+                            tile.c.level == literal_column(str(level)),
+                            sql.is_one_of(tile.c.idx, f"indices_{level}"),
+                        )
+                        for level in range(TILE_LEVELS)
+                    )
                 )
             ),
             checkpoint=sql.compile(
