@@ -160,4 +160,4 @@ def test_every_verb_that_prints_takes_json():
 
     without = {path for path, options in verbs(get_command(app)) if "--json" not in options}
 
-    assert without == {("serve",), ("audit", "sequence")}
+    assert without == {("serve",), ("audit", "sequence"), ("audit", "feed")}

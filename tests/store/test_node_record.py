@@ -5,6 +5,7 @@ import logging
 from collections.abc import Callable
 
 import pytest
+from sqlalchemy import text
 
 from exchange.audit import Actor, Entry, EntryDraft, EventName, Outcome, hash_leaf, parse_entry
 from exchange.audit.boot_checks import BootFinding, check_boots
@@ -229,3 +230,22 @@ async def test_log_that_cannot_be_written_is_not_asked_for_ever(store: Store, mo
     await store.append(plain())
 
     assert await sign(store) == 3
+
+
+@pytest.mark.parametrize("backend", ["postgresql"], indirect=True)
+async def test_connection_that_goes_while_it_writes_leaves_a_void(store: Store) -> None:
+    await store.append(plain())
+    waiting = "SELECT pid FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()"
+    async with store._engine.begin() as holder:
+        await holder.execute(text("LOCK TABLE audit_entry IN EXCLUSIVE MODE"))
+        asked = asyncio.create_task(store.append(plain()))
+        while not (found := (await holder.execute(text(waiting))).all()):  # noqa: ASYNC110  the server tells nobody
+            await asyncio.sleep(0.01)
+        await holder.execute(text(f"SELECT pg_terminate_backend({found[0][0]})"))
+        with pytest.raises(UnavailableError):
+            await asked
+    await settle(store)
+
+    assert [each["type"] for each in await entries(store)] == ["report.read", "entry.voided"]
+    assert await sign(store, is_closing=True) == 2
+    assert await findings(store) == ()

@@ -178,6 +178,20 @@ async def test_two_watches_raise_one_alert(alerted: AlertedWorld) -> None:
     assert len(await alerted.raised()) == 2
 
 
+async def test_watch_that_comes_second_begins_nothing(alerted: AlertedWorld, monkeypatch: pytest.MonkeyPatch) -> None:
+    before = await alerted.world.services.store.alerts.position()
+    await alerted.watch._begin(None)
+
+    async def nobody_was_here(_: AlertBook) -> None:
+        return None
+
+    # Two at once: neither sees the other's row, and the database takes one of them.
+    monkeypatch.setattr(AlertBook, "held_position", nobody_was_here)
+    await alerted.watch._begin(None)
+
+    assert await alerted.world.services.store.alerts.position() == before
+
+
 async def test_batches_make_no_difference(alerted: AlertedWorld, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(watch_alerts, "BATCH", 1)
     await pull_some(alerted)

@@ -35,6 +35,9 @@ Progress = Callable[[int, int], None]
 
 _MICROS = 1_000_000
 
+# A host may be down for the night of a repair; a log that records for longer and signs nothing is no log.
+_LONGEST_REST_MICROS = 3600 * _MICROS
+
 
 def verify_log(source: Source, expected: Expectations, progress: Progress | None = None) -> Verification:
     """Return what is wrong with the log that `source` hands over; nothing is, where no finding is made.
@@ -56,7 +59,7 @@ def verify_log(source: Source, expected: Expectations, progress: Progress | None
     # (4) none of them tells another history
     compare_marks(marks, newest.checkpoint.size, roots, findings)
     # (9) nothing waits
-    _check_pending(source, expected, findings)
+    waiting = _check_pending(source, expected, newest, findings)
     return Verification(
         origin=newest.checkpoint.origin,
         size=newest.checkpoint.size,
@@ -67,7 +70,7 @@ def verify_log(source: Source, expected: Expectations, progress: Progress | None
         witnesses=names,
         findings=tuple(_named(source, finding, newest.checkpoint.size) for finding in findings.found()),
         counts=findings.counts(),
-        notes=(*_notes(source, expected, newest), *notes, *(() if lag is None else (lag,))),
+        notes=(*_notes(source, expected, newest), *notes, *waiting, *(() if lag is None else (lag,))),
     )
 
 
@@ -121,15 +124,22 @@ def _compare_root(newest: OpenedCheckpoint, roots: Mapping[int, bytes], findings
         findings.add(Finding(Step.TREE, place, "entries and tiles have another root than the one that was signed"))
 
 
-def _check_pending(source: Source, expected: Expectations, findings: Findings) -> None:
+def _check_pending(
+    source: Source, expected: Expectations, newest: OpenedCheckpoint, findings: Findings
+) -> tuple[str, ...]:
+    """Report what waits too long while others get their place, or longer than any sequencer rests; note the rest."""
     if expected.now_micros is None:
-        return
-    latest = expected.now_micros - expected.limits.pending_seconds * _MICROS
+        return ()
+    waited = 0
     for entry in source.pending():
-        if entry.at_micros < latest:
-            waited = (expected.now_micros - entry.at_micros) // _MICROS
-            why = f"it is recorded and has waited {waited} s for its place in the tree"
+        rest = expected.now_micros - entry.at_micros
+        overtaken = -1 if newest.at_micros is None else newest.at_micros - entry.at_micros
+        if max(overtaken, rest - _LONGEST_REST_MICROS) > expected.limits.pending_seconds * _MICROS:
+            why = f"it is recorded and has waited {rest // _MICROS} s for its place in the tree"
             findings.add(Finding(Step.PENDING, "entry without a place", why, entry=entry.id))
+        elif rest > expected.limits.pending_seconds * _MICROS:
+            waited += 1
+    return (f"{waited} entries wait for their place: no sequencer has run since they were recorded",) if waited else ()
 
 
 def _named(source: Source, finding: Finding, size: int) -> Finding:

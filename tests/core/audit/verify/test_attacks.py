@@ -191,6 +191,10 @@ def test_two_histories_of_one_size_are_named(log, seen):
     assert "another root: history was rewritten" in finding.why
 
 
+def micros(moment):
+    return int(moment.timestamp()) * 1_000_000
+
+
 def test_entry_never_integrated_is_named(log):
     log.waiting = [PendingEntry("e-1", 0), PendingEntry("e-2", 0)]
 
@@ -199,12 +203,32 @@ def test_entry_never_integrated_is_named(log):
     assert (finding.step, finding.entry) == (Step.PENDING, "e-1")
 
 
-def test_entry_that_waits_no_longer_than_it_may_is_no_finding(log):
-    now = START + 700 * SECOND
-    log.waiting = [PendingEntry("e-1", int((now - 60 * SECOND).timestamp()) * 1_000_000)]
+@pytest.mark.parametrize(("waits", "is_sound"), [(60, True), (61, False)])
+def test_entry_that_others_overtook_may_wait_a_minute(log, waits, is_sound):
+    signed = START + 600 * SECOND
+    log.waiting = [PendingEntry("e-1", micros(signed - waits * SECOND))]
 
-    assert log.verify(now=now).is_sound
+    assert log.verify(now=signed).is_sound is is_sound
     assert log.verify().is_sound
+
+
+@pytest.mark.parametrize(("waits", "is_sound"), [(61, True), (3660, True), (3661, False)])
+def test_entry_that_waits_for_a_sequencer_is_a_note_for_an_hour(log, waits, is_sound):
+    now = START + timedelta(days=1)
+    log.waiting = [PendingEntry("e-1", micros(now - waits * SECOND)), PendingEntry("e-2", micros(now - 60 * SECOND))]
+
+    verification = log.verify(now=now)
+
+    assert verification.is_sound is is_sound
+    assert any(note.startswith("1 entries wait for their place") for note in verification.notes) is is_sound
+
+
+def test_without_a_time_of_signing_an_entry_may_wait_as_long_as_for_a_sequencer(log):
+    log.checkpoints.clear()
+    log.sign(START, by=SIGNERS[:1])
+    log.waiting = [PendingEntry("e-1", micros(START))]
+
+    assert log.verify(keys=[SIGNERS[0].verifier], now=START + 3000 * SECOND).is_sound
 
 
 def test_clock_set_back_is_named(log):
