@@ -37,6 +37,9 @@ VALUES: dict[str, list[str]] = {
     "format": ["csv"],
     "follow": ["false"],
     "proofs": ["false"],
+    "rule": ["mass-pulls"],
+    "kept": ["true"],
+    "witnessed": ["true"],
 }
 ONLOOKERS = ("DNK reader", "DNK signatory", "NOR reader", "NOR contributor", "NOR operator", "NOR auditor")
 
