@@ -16,7 +16,7 @@ class EntryColumns:
     `facet_of`): under the actor's member (the empty one where it has none), and under the owner. The others
     are pairs, the member whose slice they are walked for first: `owner_member` and `owner_client` tell who
     did something to another member's own, `member_subject` what one's clients did to what is not one's own,
-    `owner_reasons` and `member_reasons` why something was refused, with an owner and without.
+    `owner_reasons` and `member_reasons` why something was refused, the latter before anything was judged.
     INVARIANT: equal bytes have equal columns; a verifier recomputes them, so a column changed in the
     database is noticed.
     """
@@ -98,7 +98,7 @@ def project(entry: Entry, *, at_micros: int) -> EntryColumns:
         owner_client=None if is_own else pair_of(owner, actor.get("id")),
         member_subject=None if is_own or subject is None else pair_of(member, subject["id"]),
         owner_reasons=pair_of(owner, reasons),
-        member_reasons=pair_of(member, reasons) if owner is None else None,
+        member_reasons=None if label else pair_of(member, reasons),
     )
 
 

@@ -121,8 +121,8 @@ def _refusal(entry: Entry) -> EntryView:
     if detail := _only(entry.get("detail", {}), _DETAIL_OF_REFUSAL):
         fields["detail"] = detail
     reasons = entry.get("reasons", [])
-    # Something was judged where there is an owner or a label: what follows from that is not the caller's to know.
-    if reasons and TOLD_REASONS.issuperset(reasons) and "owner" not in entry and "label" not in entry:
+    # Something was judged where there is a label: what follows from that is not the caller's to know.
+    if reasons and TOLD_REASONS.issuperset(reasons) and "label" not in entry:
         fields["reasons"] = list(reasons)
     return EntryView(Extent.REFUSAL, fields)
 

@@ -4,10 +4,11 @@ Nothing is remembered between calls: the client row is read each time, so a revo
 holds from the next request on, on every node.
 """
 
+from dataclasses import replace
 from typing import NoReturn
 
 from exchange.audit import EventName, Outcome, Subject
-from exchange.kernel import ExchangeError, ForbiddenError, NotAuthenticatedError
+from exchange.kernel import ExchangeError, ForbiddenError, NotAuthenticatedError, is_uuid7
 from exchange.members import EXCHANGE_MEMBER, Client, Role
 from exchange.release import Reason
 from exchange.store import CallerRow
@@ -115,4 +116,15 @@ async def _turn_away(  # noqa: PLR0913  what the entry of a refusal says
 ) -> NoReturn:
     # The codes of these errors are the contract's reason codes.
     refusal = draft(call, client, event, Outcome.REFUSED, reasons=(error.code,), subject=subject)
-    await refuse(services, refusal, error)
+    await refuse(services, replace(refusal, owner=await _originator(services, subject)), error)
+
+
+async def _originator(services: Services, subject: Subject | None) -> str | None:
+    """Return whose report was asked for, so that the originator sees who tried; asked alike of reports there are not.
+
+    The client is told nothing of it: not by the answer, nor by what its own auditor sees.
+    """
+    if subject is None or subject.kind != "report" or not is_uuid7(subject.id):
+        return None
+    report = await services.store.report_record(subject.id)
+    return None if report is None else report.originator

@@ -244,8 +244,7 @@ async def _laws(services: Services, since: datetime, until: datetime) -> tuple[s
     async for hits in services.store.found_entries(sought, at_a_time=_AT_A_TIME):
         for hit in hits:
             entry = parse_entry(hit.content)
-            if "object" in entry:
-                digests.append(entry["object"]["id"])
+            digests.append(entry["object"]["id"])
             if datetime.fromisoformat(entry["ts"]) <= since:
                 return tuple(dict.fromkeys(reversed(digests)))
     return tuple(dict.fromkeys(reversed(digests)))

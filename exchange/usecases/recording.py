@@ -8,7 +8,11 @@ from typing import NoReturn, TypedDict, Unpack
 from exchange.audit import Actor, EntryDraft, EventName, Outcome, Receipt, Subject
 from exchange.kernel import ExchangeError, InvalidError, StalePolicyError, UnavailableError, is_uuid7
 from exchange.members import Client
+from exchange.release import Reason
 from exchange.usecases.context import Call, Services
+
+_REASONS = frozenset(reason.value for reason in Reason)
+"""Faults that are reasons of the contract are found as such; the others stand in `codes` alone."""
 
 
 class DraftFields(TypedDict, total=False):
@@ -79,7 +83,9 @@ async def on_record(services: Services, attempt: EntryDraft) -> AsyncIterator[No
         raise
     except ExchangeError as exc:
         if exc.receipt is None:
-            refusal = replace(attempt, outcome=Outcome.REFUSED, detail={"codes": list(codes_of(exc))})
+            codes = codes_of(exc)
+            reasons = tuple(code for code in codes if code in _REASONS)
+            refusal = replace(attempt, outcome=Outcome.REFUSED, reasons=reasons, detail={"codes": list(codes)})
             exc.receipt = await services.store.append(refusal)
         raise
 

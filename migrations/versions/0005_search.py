@@ -46,7 +46,7 @@ def upgrade() -> None:
     )
     op.execute(
         "UPDATE audit_search SET owner_reasons = owner || '|' || reasons,"
-        " member_reasons = CASE WHEN owner IS NULL THEN member || '|' || reasons END"
+        " member_reasons = CASE WHEN level IS NULL THEN member || '|' || reasons END"
     )
     op.create_index("audit_search_at", "audit_search", _IN_TIME)
     op.create_index("audit_search_facet", "audit_search", ["facet", *_IN_TIME])

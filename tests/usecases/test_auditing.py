@@ -110,9 +110,11 @@ async def test_slice_is_complete_and_no_more(audited: Audited, name: str) -> Non
 
 async def test_originator_sees_every_reader_of_its_reports_and_the_refused_ones_with_why(audited: Audited) -> None:
     found = await search(audited.world, "GBR auditor", subject=audited.hidden)
-    by_member = {each.view.fields["member"]: each.view for each in found if each.view.fields["type"] == "report.read"}
+    reads = [each.view for each in found if each.view.fields["type"] == "report.read"]
+    by_member = {view.fields.get("member"): view for view in reads}
 
-    assert set(by_member) == {"GBR", "NOR", "DNK", "ESP"}
+    # Nobody has a member who called with a certificate that is not enrolled.
+    assert set(by_member) == {"GBR", "NOR", "DNK", "ESP", "EXCHANGE", None}
     assert by_member["NOR"].extent is Extent.OTHERS
     assert by_member["NOR"].fields["reasons"] == ["not-releasable"]
     assert "source" not in by_member["NOR"].fields
@@ -129,6 +131,38 @@ async def test_refusal_of_an_own_client_is_the_same_for_invisible_and_absent(aud
 
     assert len(set(shapes)) == 1
     assert '"decision": "refused"' in shapes[0]
+
+
+async def test_originator_sees_who_asked_for_its_report_without_the_role(audited: Audited) -> None:
+    world = audited.world
+    found = await search(world, "GBR auditor", subject=audited.hidden, client=client_id(audited, "operator"))
+    assert [(each.view.extent, each.view.fields["reasons"]) for each in found] == [(Extent.OTHERS, ["role-missing"])]
+
+    await world.enrol("NOR operator", "NOR", "operator")
+    for report in (audited.hidden, ABSENT):
+        await world.attempt(usecases.pull_report(world.services, world.call("NOR operator"), report))
+    world.sequence()
+    shown = []
+    for asked in ({"subject": audited.hidden}, {"subject": ABSENT}, {"reason": "role-missing"}, {"text": "role"}):
+        for each in await search(world, "NOR auditor", client=client_id(audited, "NOR operator"), **asked):
+            assert each.view.extent is Extent.REFUSAL
+            assert each.view.fields["reasons"] == ["role-missing"]
+            shown.append(each.view.fields.keys())
+    assert len(shown) == 6
+    assert all(keys == shown[0] for keys in shown)
+    assert {"owner", "label"}.isdisjoint(shown[0])
+
+
+async def test_refused_post_is_found_by_its_reasons(audited: Audited) -> None:
+    world = audited.world
+    await world.attempt(
+        usecases.post_report(world.services, world.call("NOR contributor"), world.posted(topic="terrorism"))
+    )
+    world.sequence()
+    found = await search(world, "auditor", reason="outside-scope-topic")
+
+    assert [each.view.fields["type"] for each in found] == ["report.posted"]
+    assert await search(world, "NOR auditor", reason="outside-scope-topic") == []
 
 
 def client_id(audited: Audited, name: str) -> str:

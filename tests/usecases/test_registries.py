@@ -248,6 +248,8 @@ async def test_calendar_of_the_agreement_counts(world: World) -> None:
     assert "NOR reader" in names(world, await readers(world, report, last_day))
     assert names(world, await readers(world, report, last_day + DAY)) == set()
     assert "NOR reader" in names(world, await readers(world, report, last_day, last_day + 3 * DAY))
+    before = last_day - 5 * DAY
+    assert {each.since for each in (await readers(world, report, before, last_day)).could} == {before}
 
 
 async def test_report_is_read_neither_before_it_was_posted_nor_after_it_expired(world: World) -> None:
