@@ -41,8 +41,10 @@ NOR_LOWER = Player("nor-restricted", "NOR", "NSM", ("reader",), level="RESTRICTE
 NOR_PLAIN = Player("nor-no-compartment", "NOR", "NSM", ("reader",))
 NOR_REVOKED = Player("nor-revoked", "NOR", "NSM", ("reader",))
 OPERATOR = Player("exchange-operator", "EXCHANGE", "OPS", ("operator",), level="TOP SECRET")
+GBR_AUDITOR = Player("gbr-auditor", "GBR", "NCSC", ("auditor",), compartments=(COMPARTMENT,))
+NOR_AUDITOR = Player("nor-auditor", "NOR", "NSM", ("auditor",), compartments=(COMPARTMENT,))
 
-PLAYERS = (GBR, NOR, DNK, ESP, NOR_EXPIRED, NOR_LOWER, NOR_PLAIN, NOR_REVOKED, OPERATOR)
+PLAYERS = (GBR, NOR, DNK, ESP, NOR_EXPIRED, NOR_LOWER, NOR_PLAIN, NOR_REVOKED, OPERATOR, GBR_AUDITOR, NOR_AUDITOR)
 
 
 def agreement_text(today: date) -> str:

@@ -48,4 +48,5 @@ def _object(entry: Entry, names: Mapping[str, str]) -> str:
         known = str(held.get("id"))
         return f"{held.get('type', '')} {names.get(known, known[:_SHOWN_OF_ID])}"
     count = entry.get("result_count")
-    return "" if count is None else f"{count} reports"
+    what = "entries" if entry.get("type") == "audit.searched" else "reports"
+    return "" if count is None else f"{count} {what}"

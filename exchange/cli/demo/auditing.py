@@ -1,0 +1,70 @@
+"""The auditors' part of the demo: the originator's sees who read its report, another member's only its own slice."""
+
+import time
+from datetime import UTC, datetime
+
+from exchange.cli.demo import cast
+from exchange.cli.demo.stage import Stage
+from exchange.client import ExchangeClient
+from exchange.wire import ShownEntryBody
+
+_SEQUENCED_SECONDS = 15.0
+"""An entry has its place in the log, where it can be found, within a second; a busy machine may take longer."""
+
+_WITHHELD = ("label", "owner", "agreement", "scope")
+
+
+def look_at_the_log(stage: Stage, url: str) -> None:
+    """Search as the originator's auditor and as another member's, and ask who could have read the first report."""
+    with stage.script.step("the originator's auditor sees who asked for its report"):
+        with stage.connect(cast.GBR_AUDITOR, url) as client:
+            _see_all_of_a_report(stage, client)
+            _see_who_could_read(stage, client)
+        with stage.connect(cast.NOR_AUDITOR, url) as client:
+            _see_own_slice(stage, client)
+
+
+def _see_all_of_a_report(stage: Stage, client: ExchangeClient) -> None:
+    wanted = {"GBR", "NOR", "DNK", "ESP"}
+    found = _entries_of(client, stage.reports[0], wanted)
+    members = {str(each.entry.get("member")) for each in found}
+    refused = [each for each in found if each.entry["decision"] == "refused"]
+    has_why = all(each.entry.get("reasons") for each in refused)
+    told = (
+        f"{len(found)} entries, {len(refused)} refusals, each with its reasons: {', '.join(sorted(members & wanted))}"
+    )
+    name = "the originator's auditor sees who asked for its report"
+    stage.script.check(name, told, is_right=members >= wanted and bool(refused) and has_why)
+
+
+def _see_who_could_read(stage: Stage, client: ExchangeClient) -> None:
+    found = client.readers_on(stage.reports[0], datetime.now(UTC).date().isoformat())
+    could = {each.member for each in found.could}
+    did = {each.member for each in found.did}
+    told = f"could: {', '.join(sorted(could))}; did: {', '.join(sorted(did))}"
+    is_right = could == {"GBR", "NOR"} and did == {"NOR"}
+    stage.script.check("and who could have read it today, and who did", told, is_right=is_right)
+
+
+def _see_own_slice(stage: Stage, client: ExchangeClient) -> None:
+    found = list(client.audit_entries(event="report.read", outcome="refused"))
+    is_own = {each.entry.get("member") for each in found} == {"NOR"}
+    is_silent = not any(name in each.entry for each in found for name in _WITHHELD)
+    # Only a client that was revoked was told a reason: it lies in the client alone.
+    reasons = {str(each.entry["reasons"]) for each in found if "reasons" in each.entry}
+    others = list(client.audit_entries(member="DNK", event="report.read"))
+    told = f"{len(found)} refusals of its own clients, nothing of why; {len(others)} reads of others"
+    name = "NOR's auditor sees its own slice"
+    stage.script.check(
+        name, told, is_right=bool(found) and is_own and is_silent and reasons == {"['client-suspended']"} and not others
+    )
+
+
+def _entries_of(client: ExchangeClient, report: str, members: set[str]) -> list[ShownEntryBody]:
+    """Return the entries about a report, once those of all `members` have their places; what there is after a while."""
+    deadline = time.monotonic() + _SEQUENCED_SECONDS
+    while True:
+        found = list(client.audit_entries(report=report))
+        if {each.entry.get("member") for each in found} >= members or time.monotonic() > deadline:
+            return found
+        time.sleep(0.2)
