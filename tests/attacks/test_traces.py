@@ -54,6 +54,9 @@ def questions(api: Api) -> list[tuple[str, dict[str, str]]]:
         assert set(names) <= VALUES.keys(), f"say here what to ask `{path}` for"
         single = [{name: value} for name in names for value in VALUES[name]]
         pairs = [one | other for one, other in itertools.combinations(single, 2) if one.keys() != other.keys()]
+        if path.startswith("/v1/audit/"):
+            # An auditor's pairs are asked in `test_slices`; nobody else here hears anything.
+            pairs = []
         asked += [(path, query) for query in ({}, *single, *pairs)]
     return asked
 
