@@ -171,6 +171,12 @@ class Settings(BaseSettings):
     """16 MiB in 30 s is 4.5 Mbit/s; a slower sender holds a connection that others need."""
     personal_period_months: Literal[1, 2, 3, 4, 6, 12] = 1
     """How many calendar months (UTC) of one client's personal data in the log are erased together."""
+    audit_retention_days: PositiveInt | None = None
+    """Entries older than this leave the database for the archive, by whole bundles; unset: they stay for ever."""
+    audit_legal_hold: bool = False
+    """While it is true, no entry leaves the database, whatever its age."""
+    audit_archive_url: str
+    """Where archived entries are: `file:///folder`, `s3://`, `az://` or `gs://`; never with a secret in it."""
     requests_per_second: PositiveInt = 2000
     """Per client, over all workers of this node (contract)."""
 
@@ -331,6 +337,7 @@ def _defaults(layout: InstanceLayout) -> dict[str, object]:
         "server_key_file": layout.server_key_file,
         "authorities_folder": layout.authorities_folder,
         "crl_folder": layout.crl_folder,
+        "audit_archive_url": (layout.folder / "log" / "archive").as_uri(),
         "node": socket.gethostname()[:64] or "node",
     }
 

@@ -11,7 +11,9 @@ from exchange.audit import HASH_BYTES, BundlePath, TilePath, parse_note, parse_s
 from exchange.audit.verify import KeptCheckpoint, KnownCheckpoint, PendingEntry, PersonalKeyState, StoredEntry
 from exchange.cli.log_here import LogHere
 from exchange.crypto import VerifyingKey
+from exchange.kernel import MalformedError, UnavailableError
 from exchange.settings import Settings, load_settings
+from exchange.store.archive import BundleArchive
 from exchange.store.last_signed import LastSignedFile
 from exchange.store.log_desk import LogDesk
 from exchange.store.log_rows import LogState
@@ -77,8 +79,17 @@ class InstanceLog:
         return None if held is None else held[: path.width * HASH_BYTES]
 
     def entries(self, path: BundlePath) -> Sequence[bytes | None] | None:
-        """Return the entries of a bundle, None for one that is gone."""
-        return [None if row is None else row.content for row in self._rows(path)]
+        """Return the entries of a bundle, None for one that is gone; archived ones as the archive has them."""
+        found = [None if row is None else row.content for row in self._rows(path)]
+        if None not in found:
+            return found
+        try:
+            archived = self._wait(self._desk.reader.archived.unproven(self._state.log, path.index))
+        except UnavailableError as exc:
+            raise MalformedError(exc.message) from exc
+        if archived is None:
+            return found
+        return [old if new is None else new for new, old in zip(found, archived[: path.width], strict=True)]
 
     def stored(self, path: BundlePath) -> Sequence[StoredEntry | None] | None:
         """Return the columns beside these entries."""
@@ -143,7 +154,8 @@ def instance_place(folder: Path) -> Iterator[InstancePlace]:
     settings = load_settings(folder)
     wait = Waiter()
     try:
-        desk = wait(LogDesk.open(settings.database_url_with_password()))
+        archive = BundleArchive(settings.audit_archive_url)
+        desk = wait(LogDesk.open(settings.database_url_with_password(), archive=archive))
         try:
             yield InstancePlace(desk, settings, wait)
         finally:

@@ -9,6 +9,7 @@ from sqlalchemy import ColumnElement, String, bindparam, func, or_, select
 from exchange.audit.alerts import Key
 from exchange.store import alert_tables  # noqa: F401  fills the metadata
 from exchange.store.alert_rows import AlertPosition, AlertRow
+from exchange.store.archived import ArchivedEntries, LogDamagedError
 from exchange.store.dialect import Parameters, Row, Sql, Statement
 from exchange.store.tables import table
 
@@ -24,8 +25,9 @@ POSITION_COLUMNS = ("log", "position", "learned_to", "revision", "last_number", 
 class AlertReader:
     """The alerts of one database, as seen by one process."""
 
-    def __init__(self, fetch: Fetch, sql: Sql) -> None:
+    def __init__(self, fetch: Fetch, sql: Sql, archived: ArchivedEntries) -> None:
         self._fetch = fetch
+        self._archived = archived
         position, memory, due = table("alert_position"), table("alert_memory"), table("alert_delivery")
         remembered = select(memory.c.rule, memory.c.subject, memory.c.content)
         self._position = sql.compile(select(*(position.c[name] for name in POSITION_COLUMNS)))
@@ -55,10 +57,16 @@ class AlertReader:
     ) -> list[tuple[AlertRow, bytes]]:
         """Return alerts behind a number with their entries' bytes, in the order of numbers.
 
-        `member` None means all of them, else those about its clients or its reports.
+        `member` None means all of them, else those about its clients or its reports. Raises UnavailableError where the
+        entry of one of them is in the archive, and that is away.
         """
         asked: Parameters = {"after": after, "limit": limit, "rule": rule, "member": member}
-        return [(alert_row(row[:-1]), bytes(row[-1])) for row in await self._fetch(self._page, asked)]
+        rows = [(alert_row(row[:-1]), row[-1]) for row in await self._fetch(self._page, asked)]
+        gone = [alert.entry_id for alert, content in rows if content is None]
+        archived = await self._archived.named(gone) if gone else {}
+        if missing := set(gone) - set(archived):
+            raise LogDamagedError(f"the store lacks the entry `{min(missing)}`")
+        return [(alert, archived[alert.entry_id] if content is None else bytes(content)) for alert, content in rows]
 
     async def has_due(self, now: int) -> bool:
         """Return whether any webhook is to be sent anything at `now`."""
@@ -81,7 +89,7 @@ def _page() -> Any:
     concerned = or_(alert.c.member == bindparam("member"), alert.c.owner == bindparam("member"))
     return (
         select(*(alert.c[name] for name in ALERT_COLUMNS), entry.c.content)
-        .join(entry, entry.c.id == alert.c.entry_id)
+        .outerjoin_from(alert, entry, entry.c.id == alert.c.entry_id)
         .where(
             alert.c.number > bindparam("after"),
             or_(_is_unasked("rule"), alert.c.rule == bindparam("rule")),

@@ -2,6 +2,7 @@
 
 from typing import Self
 
+from exchange.store.archive import BundleArchive
 from exchange.store.dialect import Sql
 from exchange.store.engine import checked_url, is_sqlite
 from exchange.store.log_reader import LogReader
@@ -13,16 +14,17 @@ from exchange.store.tree_database import TreeDatabase, tree_database
 class LogDesk:
     """Reads the log over one connection. Writes nothing, records nothing: whoever looks is on the database's host."""
 
-    def __init__(self, database: TreeDatabase, sql: Sql) -> None:
+    def __init__(self, database: TreeDatabase, sql: Sql, archive: BundleArchive | None = None) -> None:
         self._database = database
-        self.reader = LogReader(database.fetch, sql)
+        self.reader = LogReader(database.fetch, sql, archive)
         self.snapshot = LogSnapshot(database.fetch, sql)
 
     @classmethod
-    async def open(cls, url: str, *, wait_seconds: float = 5.0) -> Self:
+    async def open(cls, url: str, *, archive: BundleArchive | None = None, wait_seconds: float = 5.0) -> Self:
         """Open the database at `url`; UnavailableError where it does not answer or has another version's schema."""
         await require_head(url)
-        return cls(tree_database(url, wait_seconds=wait_seconds), Sql(is_sqlite=is_sqlite(checked_url(url))))
+        sql = Sql(is_sqlite=is_sqlite(checked_url(url)))
+        return cls(tree_database(url, wait_seconds=wait_seconds), sql, archive)
 
     async def close(self) -> None:
         """Close the connection."""

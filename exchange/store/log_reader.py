@@ -4,20 +4,20 @@ Full tiles never change, so a process reads each once; partial ones are asked fo
 that tiles and checkpoint belong together: who needs that compares roots.
 """
 
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import TypeVar
 
 from exchange.audit.merkle import HASH_BYTES, TreeHead, hash_level
 from exchange.audit.proofs import NodeReader, consistency_proof, inclusion_proof, root_from_nodes
 from exchange.audit.tile_paths import TILE_HEIGHT, TILE_WIDTH, BundlePath, TilePath
-from exchange.kernel import UnavailableError, is_uuid7
-from exchange.store.dialect import Parameters, Row, Sql, Statement, Value
+from exchange.kernel import is_uuid7
+from exchange.store.archive import BundleArchive
+from exchange.store.archived import ArchivedEntries, Fetch, LogDamagedError
+from exchange.store.dialect import Row, Sql, Value
 from exchange.store.log_rows import Backlog, CosignatureRow, KeptCheckpoint, LeafRow, LogState
 from exchange.store.log_statements import TILE_LEVELS, LogReads
 
 T = TypeVar("T")
-
-Fetch = Callable[[Statement, Parameters], Awaitable[Sequence[Row]]]
 
 _TILES_KEPT = 1024
 """8 MiB: every upper tile of a log of millions, and the leaves that are asked about now."""
@@ -27,15 +27,12 @@ _NODES_KEPT = 128
 """5 MiB of nodes worked out of tiles: those of the upper levels are in every proof."""
 
 
-class LogDamagedError(UnavailableError):
-    """The store lacks a part of the log that it says it has."""
-
-
 class LogReader:
     """The log of one database, as seen by one process."""
 
-    def __init__(self, fetch: Fetch, sql: Sql) -> None:
+    def __init__(self, fetch: Fetch, sql: Sql, archive: BundleArchive | None = None) -> None:
         self._fetch = fetch
+        self.archived = ArchivedEntries(fetch, sql, archive)
         self._reads = LogReads.compiled(sql)
         self._kept: dict[tuple[int, int, int], bytes] = {}
         self._nodes: dict[bytes, list[list[bytes]]] = {}
@@ -60,19 +57,26 @@ class LogReader:
         return LeafRow(rows[0][0], rows[0][1], bytes(rows[0][2])) if rows else None
 
     async def contents(self, log: int, start: int, stop: int) -> list[bytes]:
-        """Return the bytes of the entries at these positions; LogDamagedError where one of them is missing."""
-        return [bytes(row[1]) for row in await self._side_by_side(self._reads.contents, log, start, stop)]
+        """Return the bytes of the entries at these positions, from the database or the archive.
+
+        Raises LogDamagedError where one of them is missing, UnavailableError where the archive is away.
+        """
+        return [content for _, content in await self.placed(log, start, stop)]
 
     async def placed(self, log: int, start: int, stop: int) -> list[tuple[bytes, bytes]]:
-        """Return leaf hash and bytes of the entries at these positions, both as stored; LogDamagedError as `contents`.
+        """Return leaf hash and bytes of the entries at these positions, both as stored; raises as `contents`.
 
         Whether they belong together is for the reader to see.
         """
-        rows = await self._side_by_side(self._reads.placed, log, start, stop)
-        return [(bytes(leaf_hash), bytes(content)) for _, content, leaf_hash in rows]
+        rows = await self._side_by_side(log, start, stop)
+        archived = await self.archived.at(log, [position for position, content, _ in rows if content is None])
+        return [
+            (bytes(leaf_hash), archived[position] if content is None else bytes(content))
+            for position, content, leaf_hash in rows
+        ]
 
     async def bundle(self, log: int, path: BundlePath) -> list[bytes]:
-        """Return the entries of a bundle, for `render_bundle`; LogDamagedError as `contents`."""
+        """Return the entries of a bundle, for `render_bundle`; raises as `contents`."""
         return await self.contents(log, path.start, path.start + path.width)
 
     async def leaf_hashes(self, log: int, start: int, stop: int) -> list[bytes]:
@@ -147,9 +151,9 @@ class LogReader:
         ((last,),) = await self._fetch(self._reads.searched_last, {"log": log})
         return 0 if last is None else int(last) + 1
 
-    async def _side_by_side(self, statement: Statement, log: int, start: int, stop: int) -> Sequence[Row]:
-        """Return the rows of a statement, each beginning with its position, where not one is missing."""
-        rows = await self._fetch(statement, {"log": log, "start": start, "stop": stop})
+    async def _side_by_side(self, log: int, start: int, stop: int) -> Sequence[Row]:
+        """Return position, bytes (None: not in the database) and leaf hash of each, where not one is missing."""
+        rows = await self._fetch(self._reads.placed, {"log": log, "start": start, "stop": stop})
         for expected, row in enumerate(rows, start):
             if row[0] != expected:
                 raise LogDamagedError(f"the store lacks the entry at position {expected}")

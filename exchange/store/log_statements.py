@@ -43,7 +43,6 @@ class LogReads:
     state_of: Statement
     states: Statement
     leaf: Statement
-    contents: Statement
     leaf_hashes: Statement
     placed: Statement
     tiles: Statement
@@ -81,15 +80,9 @@ class LogReads:
             leaf=sql.compile(
                 select(leaf.c.log, leaf.c.position, leaf.c.leaf_hash).where(leaf.c.entry_id == bindparam("entry_id"))
             ),
-            contents=sql.compile(
-                select(leaf.c.position, entry.c.content)
-                .join(entry, entry.c.id == leaf.c.entry_id)
-                .where(*in_range)
-                .order_by(leaf.c.position)
-            ),
             placed=sql.compile(
                 select(leaf.c.position, entry.c.content, leaf.c.leaf_hash)
-                .join(entry, entry.c.id == leaf.c.entry_id)
+                .outerjoin_from(leaf, entry, entry.c.id == leaf.c.entry_id)
                 .where(*in_range)
                 .order_by(leaf.c.position)
             ),

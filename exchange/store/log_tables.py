@@ -70,6 +70,22 @@ class LogCheckpointTable(SQLModel, table=True):
     note: bytes = Field(sa_type=LargeBinary)
 
 
+class LogArchiveTable(SQLModel, table=True):
+    """A bundle of 256 entries that left `audit_entry`: where in the archive it is, and SHA-256 of its bytes.
+
+    `entry_id` is the entry that says so.
+    """
+
+    __tablename__: ClassVar[str] = "log_archive"
+
+    log: int = Field(sa_type=_Number, primary_key=True, sa_column_kwargs={"autoincrement": False})
+    idx: int = Field(sa_type=BigInteger, primary_key=True, sa_column_kwargs={"autoincrement": False})
+    location: str
+    digest: bytes = Field(sa_type=LargeBinary)
+    archived_at: int = Field(sa_type=BigInteger)
+    entry_id: str
+
+
 class LogCosignatureTable(SQLModel, table=True):
     """What a witness says of a kept checkpoint: the line it adds to the note. `witness` is its key's name."""
 

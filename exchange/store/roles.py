@@ -1,7 +1,8 @@
 """Who may do what on PostgreSQL: three group roles, given anew by every migration.
 
 `exchange_service` answers requests: it adds entries and can neither change nor delete one, nor write the tree.
-`exchange_sequencer` grows the tree and empties the outbox. `exchange_auditor` reads the log and nothing else.
+`exchange_sequencer` grows the tree, empties the outbox, and lets entries go that are in the archive.
+`exchange_auditor` reads the log and nothing else.
 
 A login of one's own for each (`CREATE ROLE ... LOGIN IN ROLE exchange_service`) is the operator's to make; who owns
 the tables stands above all grants, so services do not log in as the owner where this is to hold. Where the migrating
@@ -22,7 +23,7 @@ _READ = "SELECT"
 _ADD = "SELECT, INSERT"
 _ALL = "SELECT, INSERT, UPDATE, DELETE"
 
-_LOG = ("log_state", "log_leaf", "log_tile", "log_checkpoint", "log_cosignature")
+_LOG = ("log_state", "log_leaf", "log_tile", "log_checkpoint", "log_cosignature", "log_archive")
 
 _SERVICE_EXCEPTIONS = {
     "audit_entry": _ADD,
@@ -40,6 +41,7 @@ _SERVICE_EXCEPTIONS = {
     "log_leaf": _READ,
     "log_tile": _READ,
     "log_checkpoint": _READ,
+    "log_archive": _READ,
 }
 """What the service may do where that is less than everything."""
 
@@ -48,7 +50,8 @@ _SEQUENCER_GRANTS = {
     "member": _READ,
     # Its write proves that the database takes writes; it changes nothing.
     "policy_state": "SELECT, UPDATE (report_seq)",
-    "audit_entry": _ADD,
+    # A trigger lets go of what is in the archive, and of nothing else.
+    "audit_entry": "SELECT, INSERT, DELETE",
     "audit_outbox": "SELECT, INSERT, DELETE",
     "audit_search": _ADD,
     "log_state": "SELECT, INSERT, UPDATE",
@@ -56,6 +59,7 @@ _SEQUENCER_GRANTS = {
     "log_tile": "SELECT, INSERT, UPDATE",
     "log_checkpoint": _ADD,
     "log_cosignature": _READ,
+    "log_archive": _ADD,
 }
 
 _AUDITOR_GRANTS = dict.fromkeys(

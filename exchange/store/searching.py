@@ -12,6 +12,7 @@ from typing import NamedTuple
 
 from exchange.audit import TOLD_REASONS, Criteria, Outcome
 from exchange.kernel import to_micros
+from exchange.store.archived import ArchivedEntries
 from exchange.store.dialect import Parameters, Row, Statement, Value
 from exchange.store.search_statements import Along, SearchStatements
 
@@ -87,10 +88,13 @@ class _Lane:
 
 
 class Search:
-    """Walks the log for one `Sought`."""
+    """Walks the log for one `Sought`; what it finds and the database has not any more, `archived` has."""
 
-    def __init__(self, fetch: Fetch, statements: SearchStatements, sought: Sought, *, is_sqlite: bool) -> None:
+    def __init__(
+        self, fetch: Fetch, statements: SearchStatements, sought: Sought, *, archived: ArchivedEntries, is_sqlite: bool
+    ) -> None:
         self._fetch = fetch
+        self._archived = archived
         self._statements = statements
         self._sought = sought
         self._is_sqlite = is_sqlite
@@ -277,6 +281,9 @@ class Search:
     async def _with_contents(self, found: Sequence[tuple[Place, str]]) -> list[Hit]:
         rows = await self._fetch(self._statements.contents, {"ids": [entry_id for _, entry_id in found]})
         contents = {entry_id: bytes(content) for entry_id, content in rows}
+        gone = [entry_id for _, entry_id in found if entry_id not in contents]
+        if gone:
+            contents |= await self._archived.named(gone)
         return [Hit(place, entry_id, contents[entry_id]) for place, entry_id in found if entry_id in contents]
 
 

@@ -13,6 +13,7 @@ from typing import Self
 from exchange.audit.merkle import TreeHead
 from exchange.audit.tiles import Tile
 from exchange.kernel import ConflictError, ExchangeError
+from exchange.store.archive import BundleArchive
 from exchange.store.batch import Ask, Put
 from exchange.store.dialect import Sql, Value
 from exchange.store.engine import checked_url, is_sqlite
@@ -66,16 +67,17 @@ class Growth:
 class LogTree:
     """The log as its sequencer sees it, over one connection of its own."""
 
-    def __init__(self, database: TreeDatabase, sql: Sql) -> None:
+    def __init__(self, database: TreeDatabase, sql: Sql, archive: BundleArchive | None = None) -> None:
         self._database = database
         self._writes = LogWrites.compiled(sql)
-        self.reader = LogReader(database.fetch, sql)
+        self.reader = LogReader(database.fetch, sql, archive)
 
     @classmethod
-    async def open(cls, url: str, *, wait_seconds: float = 5.0) -> Self:
+    async def open(cls, url: str, *, archive: BundleArchive | None = None, wait_seconds: float = 5.0) -> Self:
         """Open the database at `url`; UnavailableError where it does not answer or has another version's schema."""
         await require_head(url)
-        return cls(tree_database(url, wait_seconds=wait_seconds), Sql(is_sqlite=is_sqlite(checked_url(url))))
+        sql = Sql(is_sqlite=is_sqlite(checked_url(url)))
+        return cls(tree_database(url, wait_seconds=wait_seconds), sql, archive)
 
     async def close(self) -> None:
         """Close the connection."""

@@ -13,6 +13,7 @@ from exchange.crypto import SigningKey
 from exchange.kernel import Clock, ExchangeError, UnavailableError
 from exchange.members import Client, Member
 from exchange.store.alert_reader import AlertReader
+from exchange.store.archive import BundleArchive
 from exchange.store.batch import AppendJob, Job, KeyJob, PostJob, ProbeJob, Result, Steps, write_batch
 from exchange.store.cosigning import add_cosignature
 from exchange.store.deliveries import Deliveries
@@ -94,6 +95,7 @@ class Store:
         personal: PersonalCustody,
         randomness: Callable[[int], bytes],
         wait_seconds: float,
+        archive: BundleArchive | None = None,
     ) -> None:
         parsed = checked_url(url)
         sql = Sql(is_sqlite=is_sqlite(parsed))
@@ -115,8 +117,8 @@ class Store:
             else PostgresDatabase(url, write)
         )
         self._pages = PageReader(self._database, PageStatements.compiled(sql))
-        self.log = LogReader(self._database.fetch, sql)
-        self.alerts = AlertReader(self._database.fetch, sql)
+        self.log = LogReader(self._database.fetch, sql, archive)
+        self.alerts = AlertReader(self._database.fetch, sql, self.log.archived)
         self.deliveries = Deliveries(self._engine)
         self._personal = PersonalKeys(
             personal,
@@ -142,19 +144,23 @@ class Store:
         randomness: Callable[[int], bytes],
         identity: SigningKey,
         personal: PersonalCustody | None = None,
+        archive: BundleArchive | None = None,
         wait_seconds: float = _LOCK_WAIT_SECONDS,
     ) -> Self:
         """Open the database at `url` (as SQLAlchemy writes it) and prove that it can be read.
 
         `node` names this process's host in every audit entry, `identity` signs for it; `personal` keeps what is
-        personal in them, and without it no permitted act of a client can be recorded. Raises UnavailableError for a
+        personal in them, and without it no permitted act of a client can be recorded; `archive` has the entries that
+        left the database. Raises UnavailableError for a
         database that cannot be reached or whose schema is another version's, UnsafeSettingError for one that would
         lose commits.
         """
         await require_head(url)
         sealer = Sealer(node, clock, randomness, identity=identity)
         personal = personal or no_custody(randomness)
-        store = cls(url, sealer, clock, personal=personal, randomness=randomness, wait_seconds=wait_seconds)
+        store = cls(
+            url, sealer, clock, personal=personal, randomness=randomness, wait_seconds=wait_seconds, archive=archive
+        )
         try:
             await store.ping()
         except BaseException:
@@ -236,7 +242,7 @@ class Store:
         return [member_of(_named(MEMBER_COLUMNS, row)) for row in rows]
 
     async def entries(self, limit: int, after: str | None = None, *, newest_first: bool = False) -> list[bytes]:
-        """Return the bytes of audit entries in the order of their ids, beginning behind the id `after`."""
+        """Return the bytes of audit entries that are in the database, by id, beginning behind the id `after`."""
         statement = self._hot.entries_before if newest_first else self._hot.entries_after
         start = _LAST_ID if newest_first else _FIRST_ID
         rows = await self._database.fetch(statement, {"place": start if after is None else after, "limit": limit})
@@ -247,13 +253,17 @@ class Store:
 
         What has no place in the log yet is not found.
         """
-        search = Search(self._database.fetch, self._search, sought, is_sqlite=self._is_sqlite)
+        search = Search(
+            self._database.fetch, self._search, sought, archived=self.log.archived, is_sqlite=self._is_sqlite
+        )
         return search.hits(at_a_time)
 
     async def entry(self, entry_id: str) -> bytes | None:
         """Return the bytes of an audit entry, None where there is none."""
         rows = await self._database.fetch(self._search.content, {"entry_id": entry_id})
-        return bytes(rows[0][1]) if rows else None
+        if rows:
+            return bytes(rows[0][1])
+        return (await self.log.archived.named([entry_id])).get(entry_id)
 
     async def history(self, agreement_id: str, since: datetime, until: datetime) -> History:
         """Return what held of everyone, and of one agreement, at some moment from `since` until `until` (exclusive)."""

@@ -4,8 +4,8 @@ from collections.abc import Sequence
 
 from sqlalchemy import bindparam, select
 
+from exchange.store.archived import Fetch
 from exchange.store.dialect import Sql
-from exchange.store.log_reader import Fetch
 from exchange.store.log_rows import CosignatureRow, KeptCheckpoint
 from exchange.store.log_statements import CHECKPOINT_COLUMNS, COSIGNATURE_COLUMNS
 from exchange.store.tables import table

@@ -14,8 +14,9 @@ from exchange.audit.merkle import TreeHead
 from exchange.audit.note_keys import NoteError
 from exchange.custody import checkpoint_signed_by
 from exchange.kernel import ExchangeError, MalformedError
+from exchange.store.archived import LogDamagedError
 from exchange.store.last_signed import LastSigned, LastSignedFile, Signed
-from exchange.store.log_reader import LogDamagedError, LogReader
+from exchange.store.log_reader import LogReader
 from exchange.store.log_rows import LogState
 
 _HEADS_REMEMBERED = 1000

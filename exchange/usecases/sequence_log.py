@@ -15,14 +15,15 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from enum import Enum
 
-from exchange.audit import Actor, EntryDraft, EventName, Outcome, Subject
+from exchange.audit import Actor, EntryDraft, EventName, Outcome, Receipt, Subject
 from exchange.audit.merkle import EMPTY_ROOT, TreeHead, hash_leaf
 from exchange.audit.tile_paths import TilePath
 from exchange.audit.tiles import Tile, grow_tiles, head_from_tiles
 from exchange.custody import LogKey
 from exchange.kernel import Clock, UnsafeSettingError, new_id, to_micros
+from exchange.store.archived import LogDamagedError
 from exchange.store.last_signed import LastSigned, LastSignedFile, Signed
-from exchange.store.log_reader import LogDamagedError, edge_of
+from exchange.store.log_reader import edge_of
 from exchange.store.log_rows import KeptCheckpoint, LogState
 from exchange.store.sequencing import Growth, LogMovedError, LogTree, SignedHead, Waiting
 from exchange.usecases.guard_log import LogContradictionError, LogGuard, Witnessed, nothing_witnessed
@@ -67,7 +68,7 @@ class Desk:
     tree: LogTree
     key: LogKey
     file: LastSignedFile
-    record: Callable[[EntryDraft], Awaitable[object]]
+    record: Callable[[EntryDraft], Awaitable[Receipt]]
     clock: Clock
     randomness: Callable[[int], bytes]
     witnessed: Witnessed = nothing_witnessed

@@ -114,6 +114,7 @@ REFUSED = {
         "UPDATE audit_entry SET content = 'x'",
         "DELETE FROM audit_entry",
         "TRUNCATE audit_entry",
+        "INSERT INTO log_archive VALUES (1, 0, 'x', 'x', 1, 'x')",
         "DELETE FROM audit_outbox",
         "UPDATE audit_outbox SET entry_id = 'x'",
         "INSERT INTO log_leaf VALUES (1, 0, 'x', 'x')",
@@ -126,7 +127,9 @@ REFUSED = {
     ],
     SEQUENCER: [
         "UPDATE audit_entry SET content = 'x'",
-        "DELETE FROM audit_entry",
+        "TRUNCATE audit_entry",
+        "UPDATE log_archive SET location = 'x'",
+        "DELETE FROM log_archive",
         "DELETE FROM log_leaf",
         "UPDATE log_leaf SET position = 1",
         "SELECT * FROM report_part",
@@ -137,6 +140,7 @@ REFUSED = {
     AUDITOR: [
         "INSERT INTO audit_entry (id) VALUES ('x')",
         "DELETE FROM audit_entry",
+        "INSERT INTO log_archive VALUES (1, 0, 'x', 'x', 1, 'x')",
         "SELECT * FROM report",
         "SELECT * FROM client",
         "INSERT INTO audit_outbox (entry_id) VALUES ('x')",
@@ -202,3 +206,27 @@ async def test_service_and_sequencer_do_their_work_as_what_they_are(log: Log, lo
     finally:
         await service.close()
         await own.close()
+
+
+SHADOWED = (
+    "CREATE TEMP TABLE log_archive (log bigint, idx bigint); INSERT INTO pg_temp.log_archive VALUES (1, 0);"
+    " CREATE TEMP TABLE log_leaf (log bigint, position bigint, entry_id text);"
+    " INSERT INTO pg_temp.log_leaf VALUES (1, 0, 'e')"
+)
+
+
+@pytest.mark.parametrize("before", ["SELECT 1", SHADOWED], ids=["plainly", "behind tables of the same name"])
+def test_sequencer_deletes_no_entry_that_is_not_in_the_archive(roles_url: str, before: str) -> None:
+    entry = "INSERT INTO audit_entry VALUES ('e', 'x')"
+
+    # One implicit transaction: the refusal takes the entry back.
+    with pytest.raises(asyncpg.RaiseError, match="never changed or deleted"):
+        execute(roles_url, f"{entry}; SET ROLE {SEQUENCER}; {before}; DELETE FROM audit_entry")
+
+
+def test_sequencer_calls_nothing_archived_that_is_not_next_and_whole(roles_url: str) -> None:
+    with pytest.raises(asyncpg.RaiseError, match="next whole bundle"):
+        execute(
+            roles_url,
+            f"SET ROLE {SEQUENCER}; INSERT INTO log_archive VALUES (1, 0, 'x', decode(repeat('11', 32), 'hex'), 1, 'x')",
+        )
