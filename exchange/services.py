@@ -8,14 +8,17 @@ Does not: know the web framework, so that an operator's verb starts without it; 
 import asyncio
 import logging
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from datetime import timedelta
 from multiprocessing.connection import Connection
 
+from exchange.audit import EntryDraft, Receipt
 from exchange.crypto import CryptoError, WebhookKey
 from exchange.custody import FileCustodian, load_log_key
 from exchange.entrypoints.http.logs import log_to_stderr
 from exchange.entrypoints.jobs.alerting import run_alerts
+from exchange.entrypoints.jobs.archiving import archive_in_rounds
 from exchange.entrypoints.jobs.keeper import watch_supervisor
 from exchange.entrypoints.jobs.sequencer import Job, SequencerLoop, stop_on_signals, wait_for
 from exchange.entrypoints.jobs.webhook_line import HttpWebhookLine
@@ -25,11 +28,14 @@ from exchange.kernel import ExchangeError, UnsafeSettingError, system_clock, sys
 from exchange.release import load_law
 from exchange.settings import Settings, read_policies, read_secret
 from exchange.store import Store
+from exchange.store.archive import BundleArchive
+from exchange.store.archiving import LogArchiving
 from exchange.store.last_signed import LastSignedFile
 from exchange.store.personal_keys import PersonalCustody
 from exchange.store.sequencing import LogTree
 from exchange.store.witness_files import WitnessedFile, WitnessPolicyFile
 from exchange.usecases import Recorder, Services, close_record, heartbeats, personal_custody
+from exchange.usecases.archive_log import Archiver
 from exchange.usecases.context import Witnessing
 from exchange.usecases.deliver_alerts import AlertDelivery, Webhook
 from exchange.usecases.sequence_log import Desk, Sequencer
@@ -82,6 +88,7 @@ async def _opened(settings: Settings, url: str, personal: PersonalCustody | None
         randomness=system_randomness,
         identity=settings.node_key(),
         personal=personal,
+        archive=BundleArchive(settings.audit_archive_url),
     )
 
 
@@ -92,7 +99,7 @@ async def open_desk(settings: Settings) -> AsyncIterator[Desk]:
     url = settings.sequencer_url_with_password()
     store = await _opened(settings, url)
     try:
-        tree = await LogTree.open(url)
+        tree = await LogTree.open(url, archive=BundleArchive(settings.audit_archive_url))
         own = Recorder(store, system_clock, system_randomness)
         try:
             async with heartbeats(own, is_opening=True):
@@ -112,6 +119,27 @@ async def open_desk(settings: Settings) -> AsyncIterator[Desk]:
         await store.close()
 
 
+@asynccontextmanager
+async def open_archiver(
+    settings: Settings, record: Callable[[EntryDraft], Awaitable[Receipt]], older_than: timedelta
+) -> AsyncIterator[Archiver]:
+    """Open what moves old entries into the archive, for as long as the context lasts."""
+    archive = BundleArchive(settings.audit_archive_url)
+    log = await LogArchiving.open(settings.sequencer_url_with_password(), archive)
+    try:
+        yield Archiver(
+            log=log,
+            archive=archive,
+            record=record,
+            clock=system_clock,
+            randomness=system_randomness,
+            older_than=older_than,
+            is_held=settings.audit_legal_hold,
+        )
+    finally:
+        await log.close()
+
+
 async def sequence(settings: Settings, stopping: asyncio.Event) -> None:
     """Sequence the log until `stopping` is set; raises ExchangeError where it cannot even begin."""
     async with open_desk(settings) as desk:
@@ -120,15 +148,26 @@ async def sequence(settings: Settings, stopping: asyncio.Event) -> None:
         asking.add_done_callback(_tell_fault)
         alerting = asyncio.create_task(_raise_alerts(settings, stopping), name="raising alerts")
         alerting.add_done_callback(_tell_fault)
+        archiving = asyncio.create_task(_archive(settings, desk, stopping), name="archiving old entries")
+        archiving.add_done_callback(_tell_fault)
         try:
             await SequencerLoop(job).run(stopping)
         finally:
             # Told to stop, they close their part of the log: what is cancelled before it has would look killed.
             if stopping.is_set():
-                await asyncio.wait([asking, alerting], timeout=_LAST_SECONDS)
-            for each in (asking, alerting):
+                await asyncio.wait([asking, alerting, archiving], timeout=_LAST_SECONDS)
+            for each in (asking, alerting, archiving):
                 each.cancel()
-            await asyncio.wait([asking, alerting])
+            await asyncio.wait([asking, alerting, archiving])
+
+
+async def _archive(settings: Settings, desk: Desk, stopping: asyncio.Event) -> None:
+    """Move what is old enough into the archive until `stopping` is set; nothing without an age, or under a hold."""
+    if settings.audit_retention_days is None or settings.audit_legal_hold:
+        return
+    older_than = timedelta(days=settings.audit_retention_days)
+    async with open_archiver(settings, desk.record, older_than) as archiver:
+        await archive_in_rounds(archiver.step, stopping)
 
 
 async def _ask_witnesses(settings: Settings, stopping: asyncio.Event) -> None:
@@ -183,7 +222,7 @@ def webhooks_of(settings: Settings) -> tuple[Webhook, ...]:
 def _tell_fault(task: asyncio.Task[None]) -> None:
     # A fault of ours there must not end the sequencer, nor go unseen.
     if not task.cancelled() and task.exception() is not None:
-        _log.critical("witnesses are not asked, or alerts not raised, any more", exc_info=task.exception())
+        _log.critical("a fault ended what was beside the sequencer: %s", task.get_name(), exc_info=task.exception())
 
 
 def _witnessing(settings: Settings) -> Witnessing:

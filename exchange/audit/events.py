@@ -59,6 +59,7 @@ class EventName(Enum):
     LOG_RECOVERED = "log.recovered"
     ENTRY_LOST = "entry.lost"
     ENTRY_SWEPT = "entry.swept"
+    TILES_ARCHIVED = "tiles.archived"
     PERSONAL_ERASURE_REQUESTED = "personal.erasure_requested"
     PERSONAL_ERASED = "personal.erased"
     PERSONAL_ERASURE_READ = "personal.erasure_read"

@@ -2,6 +2,7 @@
 
 from exchange.cli import (
     audit_alerts,
+    audit_archive,
     audit_erasing,
     audit_export,
     audit_feed,
@@ -17,6 +18,7 @@ from exchange.cli.audit_group import audits
 
 __all__ = [
     "audit_alerts",
+    "audit_archive",
     "audit_erasing",
     "audit_export",
     "audit_feed",

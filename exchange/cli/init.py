@@ -46,6 +46,9 @@ _SETTINGS_TEXT = """\
 # node = "node-1"                                                      # unset: the name of the host
 # max_body_bytes = 16777216
 # requests_per_second = 2000                                           # per client
+# audit_retention_days = 1096                                          # unset: no entry leaves the database
+# audit_legal_hold = true                                              # nothing leaves it, whatever its age
+# audit_archive_url = "s3://bucket/prefix"                             # unset: log/archive beside this file
 """
 
 

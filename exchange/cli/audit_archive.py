@@ -1,0 +1,55 @@
+"""`exchange audit archive`: old entries leave the database for the archive; what proves them stays."""
+
+from datetime import timedelta
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from exchange.cli import output
+from exchange.cli.audit_group import audits
+from exchange.cli.instance import Host
+from exchange.cli.progress import ProgressBar
+from exchange.cli.verbs import JsonOption, host_verb
+from exchange.kernel import InvalidError
+
+if TYPE_CHECKING:
+    from exchange.usecases.archive_log import Archiver
+
+OlderOption = Annotated[
+    int | None,
+    typer.Option("--older-than", metavar="DAYS", help="How old the newest entry of a bundle is at least.", min=1),
+]
+DryOption = Annotated[bool, typer.Option("--dry-run", help="Say what would be moved, and move nothing.")]
+
+
+@audits.command("archive")
+@host_verb
+async def archive(
+    host: Host, older_than: OlderOption = None, dry_run: DryOption = False, as_json: JsonOption = False
+) -> None:
+    """Move whole bundles of old entries into the archive; the tree, its checkpoints and the search stay."""
+    from exchange.services import open_archiver
+
+    days = older_than or host.settings.audit_retention_days
+    if days is None:
+        raise InvalidError(
+            "how old? give `--older-than DAYS`, or set `audit_retention_days`: entries stay for ever else"
+        )
+    async with open_archiver(host.settings, host.services.store.append, timedelta(days=days)) as archiver:
+        entries = sum(each.entries for each in await archiver.due())
+        if not dry_run:
+            entries = await _moved(archiver, entries)
+    if as_json:
+        output.show_json({"archive": archiver.archive.url, "days": days, "entries": entries, "dry_run": dry_run})
+        return
+    what = "would be moved" if dry_run else "were moved"
+    output.show_line(f"{entries} entries older than {days} days {what} to {archiver.archive.url}")
+
+
+async def _moved(archiver: "Archiver", total: int) -> int:
+    done = 0
+    with ProgressBar("archiving") as bar:
+        while moved := await archiver.step():
+            done += moved
+            bar(done, max(done, total))
+    return done

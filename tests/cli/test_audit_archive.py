@@ -1,0 +1,99 @@
+"""`exchange audit archive`: what it moves, what it only tells, and what the verifier says behind it."""
+
+import asyncio
+from datetime import timedelta
+
+import pytest
+
+from exchange import services
+from exchange.audit import Actor, EntryDraft, EventName, Outcome
+from exchange.kernel import system_clock
+from exchange.settings import load_settings
+from exchange.usecases.sequence_log import Sequencer, Step
+
+
+@pytest.fixture
+def filled(instance, monkeypatch):
+    """An instance with one whole bundle in its log, looked at forty days later."""
+    asyncio.run(_fill(instance))
+    monkeypatch.setattr(services, "system_clock", lambda: system_clock() + timedelta(days=40))
+    return instance
+
+
+async def _fill(instance):
+    async with services.open_desk(load_settings(instance)) as desk:
+        host = {"outcome": Outcome.REFUSED, "actor": Actor(kind="host"), "request_id": "r", "source": "host"}
+        drafts = [EntryDraft(event=EventName.REPORT_LISTED, at=system_clock(), **host) for _ in range(260)]
+        await asyncio.gather(*(desk.record(draft) for draft in drafts))
+        sequencer = Sequencer(desk)
+        while await sequencer.step() in {Step.MORE, Step.PLACED}:
+            continue
+
+
+def bundles(instance):
+    return [path for path in (instance / "log" / "archive").rglob("*") if path.is_file()]
+
+
+def test_dry_run_tells_and_moves_nothing(filled, operate):
+    ran = operate("audit", "archive", "--older-than", 30, "--dry-run")
+
+    assert ran.code == 0
+    assert ran.out == f"256 entries older than 30 days would be moved to {(filled / 'log' / 'archive').as_uri()}\n"
+    assert bundles(filled) == []
+
+
+def test_old_bundle_moves_and_the_log_verifies(filled, operate, monkeypatch):
+    moved = operate("audit", "archive", "--older-than", 30, "--json").json
+    again = operate("audit", "archive", "--older-than", 30, "--json").json
+
+    assert (moved["entries"], again["entries"]) == (256, 0)
+    assert [path.name for path in bundles(filled)] == ["000"]
+    monkeypatch.undo()
+    sound = operate("audit", "verify", "--json").json
+    assert sound["sound"], sound
+    assert sound["entries"] >= 256
+
+
+def test_missing_bundle_fails_the_verification(filled, operate, monkeypatch):
+    assert operate("audit", "archive", "--older-than", 30).code == 0
+    bundles(filled)[0].unlink()
+    monkeypatch.undo()
+
+    ran = operate("audit", "verify")
+    assert ran.code == 1
+    assert "tree: tile/entries/000" in ran.out.replace("\n", " ")
+    assert "it is not there" in ran.out.replace("\n", " ")
+
+
+def test_age_comes_from_the_settings_or_has_to_be_given(filled, operate, monkeypatch):
+    unset = operate("audit", "archive")
+    monkeypatch.setenv("EXCHANGE_AUDIT_RETENTION_DAYS", "30")
+
+    assert unset.code == 1
+    assert "how old?" in unset.err
+    assert operate("audit", "archive", "--json").json["days"] == 30
+
+
+def test_legal_hold_refuses_and_still_tells(filled, operate, monkeypatch):
+    monkeypatch.setenv("EXCHANGE_AUDIT_LEGAL_HOLD", "true")
+
+    held = operate("audit", "archive", "--older-than", 30)
+    assert (held.code, bundles(filled)) == (1, [])
+    assert "legal hold" in held.err
+    assert operate("audit", "archive", "--older-than", 30, "--dry-run", "--json").json["entries"] == 256
+
+
+def test_sequencer_archives_what_the_settings_say(filled, monkeypatch):
+    monkeypatch.setenv("EXCHANGE_AUDIT_RETENTION_DAYS", "30")
+
+    async def run():
+        stopping = asyncio.Event()
+        running = asyncio.create_task(services.sequence(load_settings(filled), stopping))
+        async with asyncio.timeout(30):
+            while not bundles(filled):  # noqa: ASYNC110  another task of ours writes files
+                await asyncio.sleep(0.05)
+        stopping.set()
+        await running
+
+    asyncio.run(run())
+    assert [path.name for path in bundles(filled)] == ["000"]

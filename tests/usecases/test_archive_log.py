@@ -1,0 +1,368 @@
+"""The archiver: an entry is in the database until it is known to be in the archive, and every proof outlives its move."""
+
+import asyncio
+import hashlib
+import os
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from exchange.audit import Criteria, parse_entry, parse_verifier_key
+from exchange.audit.tile_paths import BundlePath
+from exchange.audit.verify import Expectations, Step, Verification, verify_log
+from exchange.cli.audit_instance import InstanceLog, Waiter
+from exchange.kernel import ConflictError, UnavailableError, UnsafeSettingError, to_micros
+from exchange.store import Store
+from exchange.store.alert_reader import ALERT_COLUMNS
+from exchange.store.archive import BundleArchive
+from exchange.store.archived import LogDamagedError
+from exchange.store.archiving import LogArchiving, Moved
+from exchange.store.log_desk import LogDesk
+from exchange.store.personal_keys import PersonalCustody
+from exchange.store.searching import Sought
+from exchange.usecases.archive_log import Archiver
+from exchange.usecases.sweep_log import Index, Sweep
+from tests.support.log import Log, check_log
+from tests.support.store import NODE_KEY, NOW, draft, open_store, rows_of, wrap_nothing
+
+DAYS = timedelta(days=30)
+LATER = NOW + timedelta(days=31)
+FIRST_BUNDLE = "exchange.example/log/1/tile/entries/000"
+
+
+@pytest.fixture
+async def old(log: Log) -> Log:
+    """A log of two whole bundles and eight entries, all of it searchable."""
+    sequencer = await log.sequencer()
+    await log.append(519)
+    await log.drain(sequencer)
+    index = Index(log.trees[0])
+    while await index.chunk():
+        continue
+    return log
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    return tmp_path / "archive"
+
+
+@asynccontextmanager
+async def archiver(log: Log, folder: Path, *, now: datetime = LATER, **fields: Any) -> AsyncIterator[Archiver]:
+    archive = BundleArchive(folder.as_uri())
+    opened = await LogArchiving.open(log.url, archive)
+    given = {"archive": archive, "record": log.store.append, "older_than": DAYS, **fields}
+    try:
+        yield Archiver(log=opened, clock=lambda: now, randomness=os.urandom, **given)
+    finally:
+        await opened.close()
+
+
+@asynccontextmanager
+async def reading(log: Log, folder: Path | None) -> AsyncIterator[Store]:
+    store = await open_store(log.url, archive=None if folder is None else BundleArchive(folder.as_uri()))
+    try:
+        yield store
+    finally:
+        await store.close()
+
+
+async def archive_all(log: Log, folder: Path, **fields: Any) -> int:
+    async with archiver(log, folder, **fields) as working:
+        return await working.step()
+
+
+async def kept(log: Log) -> int:
+    ((count,),) = await rows_of(log.store, "SELECT count(*) FROM audit_entry e JOIN log_leaf l ON l.entry_id = e.id")
+    return int(count)
+
+
+async def verified(log: Log, folder: Path) -> Verification:
+    keys = tuple(parse_verifier_key(line) for line in log.key.verifier_keys.splitlines())
+
+    def work() -> Verification:
+        wait = Waiter()
+        desk = wait(LogDesk.open(log.url, archive=BundleArchive(folder.as_uri())))
+        try:
+            state = wait(desk.reader.state())
+            assert state is not None
+            return verify_log(InstanceLog(desk, state, wait), Expectations(keys, now_micros=to_micros(log.clock.now)))
+        finally:
+            wait(desk.close())
+            wait.close()
+
+    return await asyncio.to_thread(work)
+
+
+async def test_old_bundles_move_and_everything_about_them_is_as_before(old: Log, folder: Path) -> None:
+    before = await old.store.log.contents(1, 0, 520)
+
+    assert await archive_all(old, folder) == 512
+
+    assert await kept(old) == 8
+    async with reading(old, folder) as store:
+        assert await store.log.contents(1, 0, 520) == before
+        assert await store.log.bundle(1, BundlePath(0)) == before[:256]
+        assert await store.log.contents(1, 250, 260) == before[250:260]
+        assert [leaf for leaf, _ in await store.log.placed(1, 0, 520)] == await store.log.leaf_hashes(1, 0, 520)
+        entry_id = parse_entry(before[3])["id"]
+        assert await store.entry(entry_id) == before[3]
+        found = [hit async for hits in store.found_entries(Sought(Criteria(), None), at_a_time=100) for hit in hits]
+        assert len(found) == 520
+        assert {hit.content for hit in found} == set(before)
+    assert (await verified(old, folder)).is_sound
+
+
+async def test_what_moved_is_on_the_record_before_it_is_gone(old: Log, folder: Path) -> None:
+    await archive_all(old, folder)
+
+    (told,) = [entry for entry in map(parse_entry, await old.store.entries(600)) if entry["type"] == "tiles.archived"]
+    moved = await rows_of(old.store, "SELECT idx, location, entry_id FROM log_archive ORDER BY idx")
+    assert moved == [(0, FIRST_BUNDLE, told["id"]), (1, FIRST_BUNDLE[:-1] + "1", told["id"])]
+    detail = told["detail"]
+    assert (detail["first"], detail["count"], detail["archive"]) == (0, 512, folder.as_uri())
+    digest = hashlib.sha256((folder / FIRST_BUNDLE).read_bytes()).hexdigest()
+    assert detail["bundles"][0] == f"{FIRST_BUNDLE} {digest}"
+
+
+async def test_log_goes_on_after_its_beginning_moved(old: Log, folder: Path) -> None:
+    await archive_all(old, folder)
+    sequencer = await old.sequencer()
+    await old.append(600)
+    await old.drain(sequencer)
+
+    assert await archive_all(old, folder) == 512
+    assert await archive_all(old, folder) == 0
+    sweep = Sweep(old.trees[0], old.store.append, old.clock, os.urandom)
+    while await sweep.chunk():
+        continue
+    async with reading(old, folder) as store:
+        whole = Log(old.url, old.folder, store, old.key)
+        await check_log(whole, complete=False)
+    assert "entry.swept" not in await old.events()
+
+
+@pytest.mark.parametrize(("now", "moved"), [(NOW + DAYS, 0), (NOW + DAYS + timedelta(milliseconds=1), 512)])
+async def test_bundle_moves_when_its_newest_entry_is_older_than_the_age(
+    old: Log, folder: Path, now: datetime, moved: int
+) -> None:
+    assert await archive_all(old, folder, now=now) == moved
+    assert await kept(old) == 520 - moved
+
+
+async def test_one_young_entry_keeps_its_bundle_and_all_behind_it(log: Log, folder: Path) -> None:
+    sequencer = await log.sequencer()
+    await log.append(300)
+    await log.drain(sequencer)
+    clock = {"clock": lambda: LATER, "personal": PersonalCustody(wrap_nothing, bytes(32))}
+    young = await Store.open(log.url, node="n", randomness=os.urandom, identity=NODE_KEY, **clock)
+    await young.append(draft(at=LATER))
+    await young.close()
+    await log.append(400)
+    await log.drain(sequencer)
+
+    assert await archive_all(log, folder) == 256
+    assert await archive_all(log, folder) == 0
+    assert await archive_all(log, folder, now=LATER + DAYS + timedelta(days=1)) == 256
+
+
+async def test_dry_look_moves_nothing(old: Log, folder: Path) -> None:
+    async with archiver(old, folder) as working:
+        (due,) = await working.due()
+
+    assert (due.first, due.stop, due.entries) == (0, 2, 512)
+    assert await kept(old) == 520
+    assert not folder.exists()  # noqa: ASYNC240
+
+
+async def test_legal_hold_moves_nothing(old: Log, folder: Path) -> None:
+    with pytest.raises(ConflictError, match="legal hold"):
+        await archive_all(old, folder, is_held=True)
+
+    assert await kept(old) == 520
+    assert not folder.exists()  # noqa: ASYNC240
+
+
+async def test_frozen_log_keeps_everything(old: Log, folder: Path) -> None:
+    await old.trees[0].freeze(1, at=1, why="it contradicts itself")
+
+    assert await archive_all(old, folder) == 0
+
+
+class Killed(BaseException):
+    """Stands for the end of the process at one place."""
+
+
+def dies(*_: object, **__: object) -> Any:
+    raise Killed
+
+
+@pytest.mark.parametrize("where", ["add", "read", "record", "let_go", "delete"])
+async def test_killed_anywhere_nothing_is_lost_and_the_next_one_finishes(
+    old: Log, folder: Path, where: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = await old.store.log.contents(1, 0, 520)
+    with monkeypatch.context() as patch:
+        owner, name = {
+            "add": (BundleArchive, "add"),
+            "read": (BundleArchive, "read"),
+            "record": (BundleArchive, "none"),
+            "let_go": (LogArchiving, "let_go"),
+            "delete": (LogArchiving, "_letting_go"),
+        }[where]
+        if where == "delete":
+            whole = LogArchiving._letting_go
+
+            def half(self: LogArchiving, moved: list[Moved]) -> Any:
+                steps = whole(self, moved)
+                gone = yield next(steps)
+                yield steps.send(gone)
+                raise Killed  # with both statements done, and no commit
+
+            patch.setattr(owner, name, half)
+        elif where != "record":
+            patch.setattr(owner, name, dies)
+        with pytest.raises(Killed):
+            await archive_all(old, folder, **({"record": dies} if where == "record" else {}))
+
+    assert await rows_of(old.store, "SELECT * FROM log_archive") == []
+    assert await old.store.log.contents(1, 0, 520) == before
+    assert await archive_all(old, folder) == 512
+    async with reading(old, folder) as store:
+        assert await store.log.contents(1, 0, 520) == before
+
+
+async def test_two_archivers_at_once_move_each_bundle_once(old: Log, folder: Path) -> None:
+    await asyncio.gather(archive_all(old, folder), archive_all(old, folder))
+
+    assert await rows_of(old.store, "SELECT idx FROM log_archive ORDER BY idx") == [(0,), (1,)]
+    assert await kept(old) == 8
+
+
+async def test_another_thing_under_the_name_stops_the_move(old: Log, folder: Path) -> None:
+    (folder / FIRST_BUNDLE).parent.mkdir(parents=True)
+    (folder / FIRST_BUNDLE).write_bytes(b"another thing")
+
+    with pytest.raises(LogDamagedError, match="holds something else"):
+        await archive_all(old, folder)
+    assert (folder / FIRST_BUNDLE).read_bytes() == b"another thing"
+    assert await kept(old) == 520
+
+
+async def test_changed_entry_never_moves(old: Log, folder: Path) -> None:
+    ((entry,),) = await rows_of(old.store, "SELECT entry_id FROM log_leaf WHERE position = 7")
+    changed = "X'7b7d'" if old.url.startswith("sqlite") else "'{}'::bytea"
+    await without_guards(old, f"UPDATE audit_entry SET content = {changed} WHERE id = '{entry}'")
+
+    with pytest.raises(LogDamagedError, match="entry 7 is not what is in the tree"):
+        await archive_all(old, folder)
+    assert await kept(old) == 520
+
+
+async def without_guards(log: Log, statement: str) -> None:
+    """Do as the database's owner can."""
+    async with log.store._engine.begin() as connection:
+        if log.url.startswith("sqlite"):
+            await connection.exec_driver_sql("DROP TRIGGER audit_entry_no_update")
+        else:
+            await connection.exec_driver_sql("SET session_replication_role = replica")
+        await connection.exec_driver_sql(statement)
+
+
+def change(path: Path) -> None:
+    content = bytearray(path.read_bytes())
+    content[40] ^= 1
+    path.write_bytes(content)
+
+
+@pytest.mark.parametrize("tamper", [change, Path.unlink, lambda path: path.write_bytes(path.read_bytes()[:-9])])
+async def test_tampered_archive_is_named_and_only_its_entries_are_away(
+    old: Log, folder: Path, tamper: Callable[[Path], object]
+) -> None:
+    first, second = await old.store.log.contents(1, 0, 1), await old.store.log.contents(1, 256, 520)
+    await archive_all(old, folder)
+    tamper(folder / FIRST_BUNDLE)
+
+    async with reading(old, folder) as store:
+        with pytest.raises(UnavailableError, match="tile/entries/000"):
+            await store.log.contents(1, 0, 1)
+        with pytest.raises(UnavailableError):
+            await store.entry(parse_entry(first[0])["id"])
+        assert await store.log.contents(1, 256, 520) == second
+    verification = await verified(old, folder)
+    (finding,) = [each for each in verification.findings if each.step is Step.TREE]
+    assert (finding.place, finding.position) == ("tile/entries/000", 0)
+    assert FIRST_BUNDLE in finding.why
+
+
+async def test_archive_and_digest_changed_alike_are_found_by_the_tree(old: Log, folder: Path) -> None:
+    await archive_all(old, folder)
+    change(folder / FIRST_BUNDLE)
+    digest = hashlib.sha256((folder / FIRST_BUNDLE).read_bytes()).hexdigest()
+    literal = f"X'{digest}'" if old.url.startswith("sqlite") else rf"'\x{digest}'::bytea"
+    if old.url.startswith("sqlite"):
+        await rows_of(old.store, "DROP TRIGGER log_archive_no_update")
+    else:
+        await rows_of(old.store, "ALTER TABLE log_archive DISABLE TRIGGER log_archive_keep")
+    await rows_of(old.store, f"UPDATE log_archive SET digest = {literal} WHERE idx = 0")
+
+    async with reading(old, folder) as store:
+        with pytest.raises(LogDamagedError, match="leaf hashes"):
+            await store.log.contents(1, 0, 1)
+    finding = next(each for each in (await verified(old, folder)).findings if each.step is Step.TREE)
+    assert (finding.place, finding.position) == ("entry 0", 0)
+
+
+async def test_alert_is_shown_when_its_entry_moved(old: Log, folder: Path) -> None:
+    (before,) = await old.store.log.contents(1, 9, 10)
+    entry_id = parse_entry(before)["id"]
+    said = f"1, 'a', 'pulls', 'mass-pulls', 'high', 'client', 'c', NULL, NULL, 1, '{entry_id}', '[]'"
+    await rows_of(old.store, f"INSERT INTO alert ({', '.join(ALERT_COLUMNS)}) VALUES ({said})")
+    await archive_all(old, folder)
+
+    async with reading(old, folder) as store:
+        ((alert, content),) = await store.alerts.page(after=0, limit=9, rule=None, member=None)
+    assert (alert.entry_id, content) == (entry_id, before)
+    (folder / FIRST_BUNDLE).unlink()
+    async with reading(old, folder) as store:
+        with pytest.raises(UnavailableError, match="it is not there"):
+            await store.alerts.page(after=0, limit=9, rule=None, member=None)
+
+
+async def test_reader_without_the_archive_says_so(old: Log, folder: Path) -> None:
+    await archive_all(old, folder)
+
+    with pytest.raises(UnavailableError, match="nobody said where"):
+        await old.store.log.contents(1, 0, 1)
+    assert len(await old.store.log.contents(1, 512, 520)) == 8
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "DELETE FROM audit_entry",
+        "DELETE FROM audit_entry WHERE id IN (SELECT entry_id FROM log_leaf WHERE position >= 512)",
+        "INSERT INTO log_archive VALUES (1, 2, 'x', {digest}, 1, 'x')",  # not whole
+        "INSERT INTO log_archive VALUES (1, 3, 'x', {digest}, 1, 'x')",  # not next
+        "INSERT INTO log_archive VALUES (2, 0, 'x', {digest}, 1, 'x')",  # no such log
+        "UPDATE log_archive SET location = 'x'",
+        "DELETE FROM log_archive",
+    ],
+)
+async def test_database_lets_nothing_else_go(old: Log, folder: Path, statement: str) -> None:
+    await archive_all(old, folder)
+    digest = f"X'{'11' * 32}'" if old.url.startswith("sqlite") else rf"'\x{'11' * 32}'::bytea"
+
+    with pytest.raises((UnavailableError, ConflictError)):
+        await rows_of(old.store, statement.format(digest=digest))
+    assert await kept(old) == 8
+
+
+@pytest.mark.parametrize("url", ["/var/archive", "http://host/x", "s3://key:secret@bucket/x", "s3://bucket/x?token=1"])
+def test_archive_whose_address_would_tell_too_much_is_refused(url: str) -> None:
+    with pytest.raises(UnsafeSettingError):
+        BundleArchive(url)
