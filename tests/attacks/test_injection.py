@@ -9,7 +9,7 @@ import pytest
 
 from exchange.crypto import seal_token
 from tests.attacks.hidden import filled, kept_state, open_api, random_id, report_body
-from tests.attacks.test_writes import WHO_MAY
+from tests.attacks.test_writes import WHO_MAY, required_query
 from tests.support.world import World
 
 PAYLOADS = (
@@ -81,13 +81,14 @@ async def test_32_ids_in_paths_are_data(both: World) -> None:
         for method, path, operation in api.operations():
             if "{" not in path:
                 continue
+            needed = required_query(operation)
             for payload in PAYLOADS:
                 # As a client would send it: nothing in it divides the path.
                 place = filled(path, "".join(f"%{byte:02X}" for byte in payload.encode()))
                 for caller in ("NOR reader", "NOR signatory", "operator"):
                     body = {"json": {"standing": "revoked"} if method == "PATCH" else {}}
                     kind = body if "requestBody" in operation else {}
-                    answer = await api.as_client(caller).request(method, place, **kind)
+                    answer = await api.as_client(caller).request(method, place, params=needed, **kind)
                     assert answer.status_code in {403, 404}, (method, place)
 
     assert kept_state(both) == before
