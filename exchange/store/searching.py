@@ -116,10 +116,22 @@ class Search:
 
     async def _lanes(self, at_a_time: int) -> list[_Lane]:
         found = [(along, key) async for along, key in self._keys()]
-        start = self._sought.place or (AFTER_ALL if self._sought.newest_first else BEFORE_ALL)
+        start = self._start()
         fair = at_a_time / max(1, len(found))
         share = min(at_a_time, ceil(fair + _SPREAD * sqrt(fair)) + _SPREAD)
         return [_Lane(along, key, start, share) for along, key in found]
+
+    def _start(self) -> Place:
+        """Return where the walks begin: at the place asked for, or where the time asked for begins, if that is further.
+
+        A database uses one bound to begin with; with the other one it would pass over all that lies between.
+        """
+        sought, asked = self._sought, self._sought.criteria
+        if sought.newest_first:
+            end = AFTER_ALL if asked.until is None else Place(to_micros(asked.until), -1)
+            return end if sought.place is None else min(end, sought.place)
+        begin = BEFORE_ALL if asked.since is None else Place(to_micros(asked.since), -1)
+        return begin if sought.place is None else max(begin, sought.place)
 
     async def _keys(self) -> AsyncIterator[tuple[Along, str]]:
         sought, asked = self._sought, self._sought.criteria
