@@ -55,7 +55,7 @@ def test_durable_cluster_has_fsync_on(durable_postgres_url: str) -> None:
 
 def test_private_cluster_leaves_nothing(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     folder = postgres.run_folder()
-    monkeypatch.setattr(postgres, "run_folder", lambda: folder)
+    monkeypatch.setattr(postgres, "run_folder", lambda **_: folder)
     with postgres.private_cluster(fsync=False) as url:
         assert _tables(url) == []
 
