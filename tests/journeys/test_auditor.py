@@ -13,6 +13,10 @@ SEQUENCED_SECONDS = 20
 """The log gives places within a second; two busy cores take longer."""
 
 
+# SECRET is registered when it is distributed and when it is received.
+EVENTS = ["report.distributed", "report.posted", "report.read", "report.read", "report.received"]
+
+
 @pytest.fixture(scope="module")
 def audited(house):
     """The house with auditors, and the id of a report that NOR has read and DNK has been refused."""
@@ -23,9 +27,11 @@ def audited(house):
     assert house.as_("nor", "report", "pull", report).code == 0
     assert house.as_("dnk", "report", "pull", report).code == 1
     found = until(
-        lambda: house.as_("auditor", "audit", "search", "--report", report, "--json"), lambda ran: len(ran.json) == 3
+        lambda: house.as_("auditor", "audit", "search", "--report", report, "--json"),
+        lambda ran: sorted(entry["entry"]["type"] for entry in ran.json) == EVENTS,
     )
-    return house, report, {entry["entry"]["member"]: entry for entry in found.json}
+    acts = [entry for entry in found.json if entry["entry"]["type"] in {"report.posted", "report.read"}]
+    return house, report, {entry["entry"]["member"]: entry for entry in acts}
 
 
 def until(ask, is_there) -> Ran:
@@ -47,7 +53,7 @@ def test_search_shows_a_table_and_json(audited):
     assert (shown.code, told.code) == (0, 0)
     assert "not-releasable" in shown.out
     assert entries["DNK"]["id"] in shown.out
-    assert [entry["entry"]["type"] for entry in told.json] == ["report.posted", "report.read"]
+    assert [entry["entry"]["type"] for entry in told.json] == ["report.posted", "report.distributed"]
 
 
 def test_member_sees_its_own_slice_alone(audited):
@@ -75,7 +81,10 @@ def test_registry_of_a_report_and_of_a_client(audited):
     lines = house.as_("gbr-auditor", "audit", "registry", report, "--json").json
     client = house.as_("nor-auditor", "audit", "registry", "--client", house.clients["nor"])
 
-    assert [(line["event"], line["member"]) for line in lines] == [("report.posted", "GBR"), ("report.read", "NOR")]
+    assert [(line["event"], line["member"]) for line in lines] == [
+        *(("report.posted", "GBR"), ("report.distributed", "GBR")),
+        *(("report.read", "NOR"), ("report.received", "NOR")),
+    ]
     assert entries["NOR"]["id"] in client.out
     assert "report.read" in house.as_("gbr-auditor", "audit", "registry", report).out
     assert house.as_("nor-auditor", "audit", "registry", report).code == 1
@@ -88,7 +97,9 @@ def test_readers_on_a_day(audited):
     told = house.as_("gbr-auditor", "audit", "readers", report, "--on", today, "--json").json
     shown = house.as_("gbr-auditor", "audit", "readers", report, "--on", today)
 
-    assert [(each["member"], each["full"]) for each in told["could"]] == [("GBR", 1), ("NOR", 1)]
+    # Others share this exchange: of Norway there may be more readers by now.
+    assert {each["member"] for each in told["could"]} == {"GBR", "NOR"}
+    assert all(each["full"] >= 1 for each in told["could"])
     assert [each["client"] for each in told["did"]] == [house.clients["nor"]]
     assert "its own to know" in shown.out
     assert "did read" in shown.out

@@ -29,8 +29,8 @@ def door(house, name):
 def auditors(house):
     # A server answers a moment before its sequencer has begun.
     eventually(lambda: house.operate("status", "--json").json["log_size"] > 0)
-    house.enrol("auditor", "EXCHANGE", "--role", "auditor")
-    house.enrol("nor-auditor", "NOR", "--role", "auditor")
+    house.enrol("proof-auditor", "EXCHANGE", "--role", "auditor")
+    house.enrol("nor-proof-auditor", "NOR", "--role", "auditor")
 
 
 def test_member_keeps_receipts_and_the_log_proves_them(house, keys, tmp_path):
@@ -60,18 +60,18 @@ def test_member_keeps_receipts_and_the_log_proves_them(house, keys, tmp_path):
 
 
 def test_auditors_verify_over_the_wire_and_from_files(house, keys, auditors, tmp_path):
-    whole = house.as_("auditor", "audit", "verify", "--key", keys, "--json")
+    whole = house.as_("proof-auditor", "audit", "verify", "--key", keys, "--json")
     assert whole.code == 0, whole.out
     assert whole.json["sound"]
     assert whole.json["entries"] == whole.json["size"] > 0
 
-    hashes = house.as_("nor-auditor", "audit", "verify", "--key", keys, "--json")
+    hashes = house.as_("nor-proof-auditor", "audit", "verify", "--key", keys, "--json")
     assert hashes.code == 0
     assert hashes.json["entries"] == 0
     assert "not what they say" in hashes.json["notes"][0]
 
     assert house.as_("nor", "audit", "verify", "--key", keys).code == 1
-    assert house.as_("auditor", "audit", "tiles", "--out", tmp_path / "log").code == 0
+    assert house.as_("proof-auditor", "audit", "tiles", "--out", tmp_path / "log").code == 0
     alone = subprocess.run(
         [sys.executable, "-m", "exchange.cli", "audit", "verify", tmp_path / "log", "--key", keys, "--json"],
         cwd=ROOT, env={"PATH": ""}, capture_output=True, text=True, check=False,
@@ -81,7 +81,7 @@ def test_auditors_verify_over_the_wire_and_from_files(house, keys, auditors, tmp
 
 
 def test_export_is_verified_without_the_exchange(house, keys, auditors, tmp_path):
-    for name, proofs in (("auditor", ()), ("nor-auditor", ("--proofs",))):
+    for name, proofs in (("proof-auditor", ()), ("nor-proof-auditor", ("--proofs",))):
         out = tmp_path / f"{name}.ndjson"
         ran = house.as_(name, "audit", "export", "--format", "ndjson", "--out", out, *proofs)
         assert ran.code == 0, ran.err
@@ -90,17 +90,17 @@ def test_export_is_verified_without_the_exchange(house, keys, auditors, tmp_path
         assert (ran.code, ran.json["findings"]) == (0, []), ran.out
         assert ran.json["entries"] > 0
 
-    out = tmp_path / "auditor.ndjson"
+    out = tmp_path / "proof-auditor.ndjson"
     out.write_bytes(out.read_bytes().replace(b'"NOR"', b'"DNK"', 1))
     assert command("audit", "verify", out, "--key", keys).code == 1
 
 
 def test_operator_verifies_the_database_and_its_copy_once_tampered(house, keys, auditors, tmp_path):
-    house.as_("auditor", "audit", "verify", "--key", keys)
+    house.as_("proof-auditor", "audit", "verify", "--key", keys)
     assert house.operate("audit", "verify", "--key", keys).code == 0
 
     bundle = tmp_path / "log" / "tile" / "entries"
-    assert house.as_("auditor", "audit", "tiles", "--out", tmp_path / "log").code == 0
+    assert house.as_("proof-auditor", "audit", "tiles", "--out", tmp_path / "log").code == 0
     (first,) = sorted(bundle.rglob("[0-9]*"))[-1:]
     first.write_bytes(first.read_bytes().replace(b'"source"', b'"sourcf"', 1))
 
