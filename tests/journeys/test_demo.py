@@ -137,7 +137,11 @@ def test_release_that_must_not_be_makes_it_wrong(monkeypatch, capsys):
 
     assert run(["demo", "--json"]) == 1
     wrong = [step["id"] for step in json.loads(capsys.readouterr().out)["steps"] if not step["ok"]]
-    assert wrong == ["DNK (a party, not releasable)", "the log says why: DNK (a party, not releasable)"]
+    assert wrong == [
+        "DNK (a party, not releasable)",
+        "and who could have read it today, and who did",
+        "the log says why: DNK (a party, not releasable)",
+    ]
 
 
 def test_plaintext_on_disk_makes_it_wrong(demo, tmp_path):

@@ -81,6 +81,7 @@ _CLASSES_OF_NOUNS: Mapping[str, OcsfClass] = {
     "schema": OcsfClass.APPLICATION_LIFECYCLE,
     "audit": OcsfClass.EVENT_LOG_ACTIVITY,
     "log": OcsfClass.EVENT_LOG_ACTIVITY,
+    "tiles": OcsfClass.EVENT_LOG_ACTIVITY,
     "entry": OcsfClass.EVENT_LOG_ACTIVITY,
     "archive": OcsfClass.EVENT_LOG_ACTIVITY,
     "node": OcsfClass.EVENT_LOG_ACTIVITY,
