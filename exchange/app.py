@@ -15,18 +15,16 @@ from typing import Any
 import uvloop
 from fastapi import FastAPI
 from starlette.exceptions import HTTPException
-from starlette.middleware import Middleware
 
 from exchange import __version__
 from exchange.audit import EventName
 from exchange.custody import FileCustodian, load_log_key
 from exchange.entrypoints.api import add_api
-from exchange.entrypoints.http.door import Door
 from exchange.entrypoints.http.limits import RateLimiter
 from exchange.entrypoints.http.logs import log_to_stderr
-from exchange.entrypoints.http.metrics import RequestCounts, shared_counts
+from exchange.entrypoints.http.metrics import shared_counts
 from exchange.entrypoints.http.operations import operations_app
-from exchange.entrypoints.http.routing import answer_routing_fault, operations_of
+from exchange.entrypoints.http.routing import answer_routing_fault
 from exchange.entrypoints.http.server import (
     Listening,
     address_of,
@@ -35,6 +33,7 @@ from exchange.entrypoints.http.server import (
     run_servers,
     service_config,
 )
+from exchange.entrypoints.http.service import Service
 from exchange.entrypoints.http.tls import server_context
 from exchange.entrypoints.http.visit import BodyLimits
 from exchange.entrypoints.http.workers import CANNOT_START, Supervisor, WorkOrder
@@ -49,7 +48,7 @@ __all__ = ["create_app", "open_services", "serve"]
 _log = logging.getLogger("exchange.app")
 
 
-def create_app(settings: Settings, *, counts: Any | None = None, worker: int = 0, workers: int = 1) -> FastAPI:
+def create_app(settings: Settings, *, counts: Any | None = None, worker: int = 0, workers: int = 1) -> Service:
     """Return the service; its lifespan opens the rooms, puts the law in force and records start and stop."""
 
     @asynccontextmanager
@@ -63,7 +62,7 @@ def create_app(settings: Settings, *, counts: Any | None = None, worker: int = 0
                 yield
             await record_service(services, EventName.SERVICE_STOPPED)
 
-    app = FastAPI(
+    app = Service(
         title="The exchange",
         version=__version__,
         lifespan=lifespan,
@@ -74,10 +73,7 @@ def create_app(settings: Settings, *, counts: Any | None = None, worker: int = 0
         exception_handlers={HTTPException: answer_routing_fault},
     )
     add_api(app, BodyLimits(settings.max_body_bytes, settings.body_timeout_seconds))
-    routes = [f"{operation.method} {operation.path}" for operation in operations_of(app)]
-    app.state.counts = RequestCounts(routes, counts=counts, worker=worker)
-    limiter = RateLimiter(settings.requests_per_second / workers)
-    app.user_middleware.append(Middleware(Door, limiter=limiter, counts=app.state.counts))
+    app.set_door(RateLimiter(settings.requests_per_second / workers), counts=counts, worker=worker)
     return app
 
 

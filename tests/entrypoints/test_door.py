@@ -8,7 +8,6 @@ import pytest
 
 from exchange.audit import Receipt
 from exchange.entrypoints.api import OPERATIONS, api_document
-from exchange.entrypoints.http.door import Door
 from exchange.entrypoints.http.limits import RateLimiter
 from exchange.entrypoints.http.metrics import RequestCounts, shared_counts
 from exchange.entrypoints.http.problems import STATUSES, TITLES, problem
@@ -262,7 +261,7 @@ def test_first_refusal_of_a_second_is_the_one_recorded() -> None:
 
 async def test_entry_of_a_refused_flood_says_how_many_requests_it_speaks_for(service, http, entry_of) -> None:
     time = [1.0]
-    service.user_middleware[0].kwargs["limiter"] = RateLimiter(1, clock=lambda: time[0])
+    service.door.limiter = RateLimiter(1, clock=lambda: time[0])
     reader = http("NOR reader")
     for _ in range(5):
         await reader.get("/v1/whoami")
@@ -276,8 +275,7 @@ async def test_entry_of_a_refused_flood_says_how_many_requests_it_speaks_for(ser
 
 
 async def test_too_many_requests_are_429_and_one_is_recorded(service, world, http) -> None:
-    stack = service.user_middleware[0]
-    stack.kwargs["limiter"] = RateLimiter(2, clock=lambda: 1.0)
+    service.door.limiter = RateLimiter(2, clock=lambda: 1.0)
     reader = http("NOR reader")
 
     answers = [await reader.get("/v1/whoami") for _ in range(5)]
@@ -444,8 +442,7 @@ async def test_websockets_are_refused(service) -> None:
     async def send(message) -> None:
         sent.append(message)
 
-    door = Door(service, limiter=RateLimiter(1), counts=RequestCounts([]))
-    await door({"type": "websocket", "app": service}, None, send)
+    await service({"type": "websocket"}, None, send)
 
     assert sent == [{"type": "websocket.close", "code": 1008}]
 

@@ -13,6 +13,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from exchange.entrypoints.http.limits import RateLimiter
 from exchange.entrypoints.http.metrics import UNMATCHED, RequestCounts
 from exchange.entrypoints.http.problems import Asked, problem, refusal, unforeseen
+from exchange.entrypoints.http.route_table import RouteTable
 from exchange.entrypoints.http.tls import thumbprint_in
 from exchange.entrypoints.http.visit import CALL_KEY, SERVICES_KEY
 from exchange.kernel import LimitExceededError, NotAuthenticatedError, new_id
@@ -29,9 +30,10 @@ _log = logging.getLogger("exchange.http")
 class Door:
     """Pure ASGI: a function call per request, no task and no copy of the body."""
 
-    def __init__(self, app: ASGIApp, *, limiter: RateLimiter, counts: RequestCounts) -> None:
+    def __init__(self, app: ASGIApp, table: RouteTable, *, limiter: RateLimiter, counts: RequestCounts) -> None:
         self._app = app
-        self._limiter = limiter
+        self._table = table
+        self.limiter = limiter
         self._counts = counts
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -68,17 +70,21 @@ class Door:
             await (await refusal(services, call, error, asked))(scope, receive, answer)
             return
         # (3) its rate
-        if not self._limiter.admit(call.thumbprint):
+        if not self.limiter.admit(call.thumbprint):
             await self._slow_down(scope, receive, answer)
             return
         # (4) its route
-        await self._app(scope, receive, answer)
+        route = self._table.find(scope)
+        if route is None:
+            await self._app(scope, receive, answer)
+        else:
+            await route.serve(scope, receive, answer)
 
     async def _slow_down(self, scope: Scope, receive: Receive, answer: "_Answer") -> None:
         call: Call = scope[CALL_KEY]
-        seconds = self._limiter.retry_after_seconds
+        seconds = self.limiter.retry_after_seconds
         error = LimitExceededError("this client asks too often", retry_after_seconds=seconds)
-        count = self._limiter.refusals_to_record(call.thumbprint or UNKNOWN_CERTIFICATE)
+        count = self.limiter.refusals_to_record(call.thumbprint or UNKNOWN_CERTIFICATE)
         if count:
             response = await refusal(scope[SERVICES_KEY], call, error, Asked(scope["method"], UNMATCHED, count))
         else:
