@@ -99,7 +99,9 @@ async def check_call(services: Services, call: Call, client: Client, state: Poli
             raise
 
 
-def judged_draft(call: Call, client: Client, event: EventName, judged: Judged) -> EntryDraft:
+def judged_draft(
+    call: Call, client: Client, event: EventName, judged: Judged, *, size_bytes: int | None = None
+) -> EntryDraft:
     """Return the entry for a decided access: full reasons and label; the log is not shown to readers."""
     facts = judged.facts
     decision = judged.decision
@@ -120,6 +122,7 @@ def judged_draft(call: Call, client: Client, event: EventName, judged: Judged) -
         purpose=judged.reader.purpose,
         policies=decision.policies,
         reasons=tuple(reason.value for reason in reasons),
+        size_bytes=size_bytes,
     )
 
 

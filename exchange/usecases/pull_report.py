@@ -72,7 +72,7 @@ async def pull_report(services: Services, call: Call, report_id: str) -> Recorde
         await record_tampering(services, call, granted.client, f"report {judged.report.id}", missing)
     # (5) INVARIANT: no plaintext leaves before its entry is durable.
     size_bytes = sum(len(content) for _, content in parts)
-    entry = replace(judged_draft(call, granted.client, EventName.REPORT_READ, judged), size_bytes=size_bytes)
+    entry = judged_draft(call, granted.client, EventName.REPORT_READ, judged, size_bytes=size_bytes)
     receipt = await services.store.append(entry)
     services.register.note(services.law, judged.report.id, judged.facts.label, entry)
     # (6) the answer

@@ -24,6 +24,9 @@ _MOST_REMEMBERED = 200_000
 _MOST_WAITING = 20_000
 """Reads to be registered. Beyond it the entry of the read itself is what tells of the receipt."""
 
+_MOST_LABELS = 10_000
+"""Labels known to be registered or not; each costs about 100 bytes."""
+
 _AT_ONCE = 500
 
 _Key = tuple[str, str]
@@ -37,11 +40,12 @@ class ReadRegister:
 
     waiting: dict[_Key, EntryDraft] = field(default_factory=dict)
     known: set[_Key] = field(default_factory=set)
+    labels: dict[Label, bool] = field(default_factory=dict)
 
     def note(self, law: Law, report_id: str, label: Label, read: EntryDraft) -> None:
         """Note that `read` showed a report; one below the registered level, or known, is passed over."""
         key = (report_id, read.actor.id or "")
-        if key in self.known or not is_registered(law, label):
+        if key in self.known or not self._is_registered(law, label):
             return
         if len(self.waiting) >= _MOST_WAITING:
             _log.warning("more first reads than can be registered", extra={"waiting": len(self.waiting)})
@@ -50,6 +54,14 @@ class ReadRegister:
             self.known.clear()
         self.known.add(key)
         self.waiting[key] = received_draft(read, ReceiptHow.READ)
+
+    def _is_registered(self, law: Law, label: Label) -> bool:
+        known = self.labels.get(label)
+        if known is None:
+            if len(self.labels) >= _MOST_LABELS:
+                self.labels.clear()
+            known = self.labels[label] = is_registered(law, label)
+        return known
 
 
 def is_registered(law: Law, label: Label) -> bool:
