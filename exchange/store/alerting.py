@@ -8,16 +8,19 @@ import json
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from sqlalchemy import delete, insert, select, update
+from sqlalchemy import bindparam, delete, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
 
 from exchange.audit.alerts import Alert, Key
 from exchange.store.alert_reader import POSITION_COLUMNS
 from exchange.store.alert_rows import AlertPosition
-from exchange.store.alert_tables import AlertDeliveryTable, AlertMemoryTable, AlertPositionTable, AlertTable
+from exchange.store.alert_tables import AlertDeliveryTable, AlertPositionTable, AlertTable
+from exchange.store.tables import table
 
 _ROW = 1
+_MEMORY = table("alert_memory")
+_FORGET = delete(_MEMORY).where(_MEMORY.c.rule == bindparam("old_rule"), _MEMORY.c.subject == bindparam("old_subject"))
 
 
 class AlertBook:
@@ -68,12 +71,18 @@ class AlertBook:
 
     async def remember(self, memory: Mapping[Key, str | None]) -> None:
         """Keep what rules remember in place of what they did; None forgets it."""
-        for key, content in memory.items():
-            is_it = (col(AlertMemoryTable.rule) == key.rule, col(AlertMemoryTable.subject) == key.subject)
-            await self._session.execute(delete(AlertMemoryTable).where(*is_it))
-            if content is not None:
-                row = {"rule": key.rule, "subject": key.subject, "content": content}
-                await self._session.execute(insert(AlertMemoryTable), row)
+        if not memory:
+            return
+        # Two statements, whatever the number of keys: on SQLite every other writer waits meanwhile.
+        connection = await self._session.connection()
+        await connection.execute(_FORGET, [{"old_rule": key.rule, "old_subject": key.subject} for key in memory])
+        kept = [
+            {"rule": key.rule, "subject": key.subject, "content": content}
+            for key, content in memory.items()
+            if content is not None
+        ]
+        if kept:
+            await connection.execute(insert(_MEMORY), kept)
 
 
 def _columns(position: AlertPosition) -> dict[str, Any]:
