@@ -1,17 +1,36 @@
 """The auditors' part of the demo: the originator's sees who read its report, another member's only its own slice."""
 
+import asyncio
 import time
 from datetime import UTC, datetime
 
 from exchange.cli.demo import cast
 from exchange.cli.demo.stage import Stage
+from exchange.cli.instance import open_host
 from exchange.client import ExchangeClient
+from exchange.kernel import UnavailableError
+from exchange.store.log_reader import LogReader
 from exchange.wire import ShownEntryBody
 
-_SEQUENCED_SECONDS = 15.0
-"""An entry has its place in the log, where it can be found, within a second; a busy machine may take longer."""
+_SEQUENCED_SECONDS = 60.0
+"""An entry has its place in the log, where it can be found, within a second; a sequencer that starts on a busy machine
+takes many."""
+
+_LOOK_AGAIN_SECONDS = 0.2
 
 _WITHHELD = ("label", "owner", "agreement", "scope")
+
+
+async def await_checkpoint(stage: Stage) -> None:
+    """Wait until all that was done has its place under a signed checkpoint: before it auditors see and verify nothing.
+
+    The server must run: it is its sequencer that signs.
+    """
+    name = "every act has its place in the signed log"
+    async with open_host(stage.folder) as host:
+        with stage.script.step(name):
+            size = await _signed_size(host.services.store.log)
+            stage.script.check(name, f"{size} entries under the newest checkpoint", is_right=size > 0)
 
 
 def look_at_the_log(stage: Stage, url: str) -> None:
@@ -22,6 +41,17 @@ def look_at_the_log(stage: Stage, url: str) -> None:
             _see_who_could_read(stage, client)
         with stage.connect(cast.NOR_AUDITOR, url) as client:
             _see_own_slice(stage, client)
+
+
+async def _signed_size(log: LogReader) -> int:
+    """Return the size of the newest checkpoint, once there is one and nothing waits for its place."""
+    deadline = time.monotonic() + _SEQUENCED_SECONDS
+    while time.monotonic() < deadline:
+        state, backlog = await log.state(), await log.backlog()
+        if state is not None and state.note and not backlog.count:
+            return state.size
+        await asyncio.sleep(_LOOK_AGAIN_SECONDS)
+    raise UnavailableError(f"entries still wait for their place after {_SEQUENCED_SECONDS:.0f} s: see `serve.log`")
 
 
 def _see_all_of_a_report(stage: Stage, client: ExchangeClient) -> None:
@@ -67,4 +97,4 @@ def _entries_of(client: ExchangeClient, report: str, members: set[str]) -> list[
         found = list(client.audit_entries(report=report))
         if {each.entry.get("member") for each in found} >= members or time.monotonic() > deadline:
             return found
-        time.sleep(0.2)
+        time.sleep(_LOOK_AGAIN_SECONDS)

@@ -3,7 +3,7 @@
 import asyncio
 
 from exchange.cli.demo import cast
-from exchange.cli.demo.auditing import look_at_the_log
+from exchange.cli.demo.auditing import await_checkpoint, look_at_the_log
 from exchange.cli.demo.convicting import convict, verify_apart
 from exchange.cli.demo.evidence import check_log, search_disk
 from exchange.cli.demo.exchanging import exchange_reports, sign_by_all
@@ -42,6 +42,7 @@ def _meet(stage: Stage, url: str) -> None:
     refuse_revoked(stage, url)
     refuse_strangers(stage, url)
     script.chapter("Auditors look at the log, each at its own slice")
+    asyncio.run(await_checkpoint(stage))
     look_at_the_log(stage, url)
     script.chapter("Nothing lies about in the clear")
     search_disk(stage, "server running")
