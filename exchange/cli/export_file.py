@@ -99,15 +99,17 @@ class ExportFile:
         self._form = form
         self._asked = dict(asked)
         self._file: BinaryIO | None = None
+        self._is_new = False
         self.tally = Tally(None)
 
     def begin(self, after: Place | None, *, force: bool) -> None:
         """Begin anew; raises InvalidError where that would destroy something (unless `force`)."""
         for there, mend in ((self._path, "name another"), (self._part, "give `--resume` to go on, or name another")):
-            if os.path.lexists(there) and not force:
+            if os.path.lexists(there) and not force and not self._holds_nothing(there):
                 raise InvalidError(f"`{there}` exists already: {mend} `--out`, or give `--force`")
         self.tally = Tally(after)
         self._open(os.O_CREAT)
+        self._is_new = True
         self._asked_path.write_text(json.dumps(self._said(after)), encoding="utf-8")
         self._writable.truncate(0)
         self._writable.write(self._form.head)
@@ -151,15 +153,27 @@ class ExportFile:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, *_: object) -> None:
-        if self._file is not None:
-            self._file.close()
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        if self._file is None:
+            return
+        if kind is not None and self._is_new and not self.tally.count:
+            # It broke off before its first entry: there is nothing to go on with, and nothing to stand in the way.
+            self._part.unlink(missing_ok=True)
+            self._asked_path.unlink(missing_ok=True)
+        self._file.close()
 
     @property
     def _writable(self) -> BinaryIO:
         if self._file is None:
             raise InvalidError("this export was not begun")
         return self._file
+
+    def _holds_nothing(self, path: Path) -> bool:
+        """Return whether `path` is what a killed export left behind before its first entry."""
+        if path != self._part or path.is_symlink() or not path.is_file() or not self._asked_path.is_file():
+            return False
+        size = path.stat().st_size
+        return size <= len(self._form.head) and path.read_bytes() == self._form.head[:size]
 
     def _open(self, flags: int) -> None:
         try:

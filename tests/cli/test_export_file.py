@@ -87,6 +87,33 @@ def test_nothing_is_overwritten_unasked(tmp_path):
         file.begin(None, force=False)
 
 
+@pytest.mark.parametrize("name", FormatName)
+def test_export_that_broke_off_before_its_first_entry_stands_in_nobodys_way(tmp_path, name):
+    def fail():
+        with opened(tmp_path / "f", name) as file:
+            file.begin(None, force=False)
+            raise MalformedError("the exchange said no")
+
+    with pytest.raises(MalformedError):
+        fail()
+    assert list(tmp_path.iterdir()) == []
+
+    # Killed, it could not clean up.
+    (tmp_path / "f.part").write_bytes(FORMATS[name].head)
+    (tmp_path / "f.asked").write_text("{}")
+    with opened(tmp_path / "f", name) as file:
+        file.begin(None, force=False)
+        write(file, ENTRIES)
+        file.finish(TOLD)
+    assert [path.name for path in tmp_path.iterdir()] == ["f"]
+
+
+def test_empty_file_of_somebody_else_is_not_overwritten(tmp_path):
+    (tmp_path / "f.part").write_bytes(b"")
+    with opened(tmp_path / "f", FormatName.CSV) as file, pytest.raises(InvalidError, match="exists already"):
+        file.begin(None, force=False)
+
+
 @pytest.mark.parametrize(("make", "why"), [((), "was never begun"), (("f",), "is complete")])
 def test_there_must_be_something_to_go_on_with(tmp_path, make, why):
     for name in make:
