@@ -7,7 +7,7 @@ Does not: decide anything, open anything that is sealed, or let a table row out.
 """
 
 from exchange.store.history import History, ReportRecord, Span
-from exchange.store.log_rows import LogState
+from exchange.store.log_rows import LogState, Placed
 from exchange.store.personal_keys import PersonalCustody, PersonalKeyRow
 from exchange.store.report_receipts import ReceiptHow, ReceiptRow
 from exchange.store.rows import (
@@ -47,6 +47,7 @@ __all__ = [
     "PersonalCustody",
     "PersonalKeyRow",
     "Place",
+    "Placed",
     "PolicyState",
     "PostedRow",
     "PullRow",

@@ -14,7 +14,7 @@ from exchange.kernel import is_uuid7
 from exchange.store.archive import BundleArchive
 from exchange.store.archived import ArchivedEntries, Fetch, LogDamagedError
 from exchange.store.dialect import Row, Sql, Value
-from exchange.store.log_rows import Backlog, CosignatureRow, KeptCheckpoint, LeafRow, LogState
+from exchange.store.log_rows import Backlog, CosignatureRow, KeptCheckpoint, LeafRow, LogState, Placed
 from exchange.store.log_statements import TILE_LEVELS, LogReads
 
 T = TypeVar("T")
@@ -61,19 +61,23 @@ class LogReader:
 
         Raises LogDamagedError where one of them is missing, UnavailableError where the archive is away.
         """
-        return [content for _, content in await self.placed(log, start, stop)]
+        return [each.content for each in await self.placed(log, start, stop)]
 
-    async def placed(self, log: int, start: int, stop: int) -> list[tuple[bytes, bytes]]:
+    async def placed(self, log: int, start: int, stop: int) -> list[Placed]:
         """Return leaf hash and bytes of the entries at these positions, both as stored; raises as `contents`.
 
         Whether they belong together is for the reader to see.
         """
         rows = await self._side_by_side(log, start, stop)
-        archived = await self.archived.at(log, [position for position, content, _ in rows if content is None])
-        return [
-            (bytes(leaf_hash), archived[position] if content is None else bytes(content))
-            for position, content, leaf_hash in rows
-        ]
+        return await self._whole(log, rows)
+
+    async def placed_at(self, log: int, positions: Sequence[int]) -> list[Placed]:
+        """Return the entries at these positions, in their order; raises as `contents`."""
+        rows = await self._fetch(self._reads.placed_at, {"log": log, "positions": list(positions)})
+        if len(rows) != len(positions):
+            missing = min(set(positions) - {row[0] for row in rows})
+            raise LogDamagedError(f"the store lacks the entry at position {missing}")
+        return await self._whole(log, rows)
 
     async def bundle(self, log: int, path: BundlePath) -> list[bytes]:
         """Return the entries of a bundle, for `render_bundle`; raises as `contents`."""
@@ -150,6 +154,14 @@ class LogReader:
         """Return how many entries of a log can be found by search: it follows the tree a moment behind."""
         ((last,),) = await self._fetch(self._reads.searched_last, {"log": log})
         return 0 if last is None else int(last) + 1
+
+    async def _whole(self, log: int, rows: Sequence[Row]) -> list[Placed]:
+        """Return the entries of `rows`, those that left the database from the archive."""
+        archived = await self.archived.at(log, [position for position, content, _ in rows if content is None])
+        return [
+            Placed(position, bytes(leaf_hash), archived[position] if content is None else bytes(content))
+            for position, content, leaf_hash in rows
+        ]
 
     async def _side_by_side(self, log: int, start: int, stop: int) -> Sequence[Row]:
         """Return position, bytes (None: not in the database) and leaf hash of each, where not one is missing."""

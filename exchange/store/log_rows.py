@@ -1,6 +1,7 @@
 """What the store tells of the log."""
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from exchange.audit.merkle import TreeHead
 
@@ -46,6 +47,14 @@ class LeafRow:
     log: int
     position: int
     leaf_hash: bytes
+
+
+class Placed(NamedTuple):
+    """An entry in its place, both hash and bytes as they are stored."""
+
+    position: int
+    leaf_hash: bytes
+    content: bytes
 
 
 @dataclass(frozen=True, slots=True)

@@ -45,6 +45,7 @@ class LogReads:
     leaf: Statement
     leaf_hashes: Statement
     placed: Statement
+    placed_at: Statement
     tiles: Statement
     checkpoint: Statement
     checkpoints_after: Statement
@@ -84,6 +85,12 @@ class LogReads:
                 select(leaf.c.position, entry.c.content, leaf.c.leaf_hash)
                 .outerjoin_from(leaf, entry, entry.c.id == leaf.c.entry_id)
                 .where(*in_range)
+                .order_by(leaf.c.position)
+            ),
+            placed_at=sql.compile(
+                select(leaf.c.position, entry.c.content, leaf.c.leaf_hash)
+                .outerjoin_from(leaf, entry, entry.c.id == leaf.c.entry_id)
+                .where(leaf.c.log == bindparam("log"), sql.is_one_of(leaf.c.position, "positions"))
                 .order_by(leaf.c.position)
             ),
             leaf_hashes=sql.compile(select(leaf.c.leaf_hash).where(*in_range).order_by(leaf.c.position)),

@@ -111,12 +111,12 @@ def _walk(sql: Sql, along: Along, *, newest_first: bool) -> Statement:
     if sql.is_sqlite:
         place = {name: given.text(name) for name in _LANE}
         found = _stretch(given, along, place, newest_first=newest_first)
-        return given.statement(f"SELECT 0, at_micros, position, id FROM ({found})")  # noqa: S608  names of ours
+        return given.statement(f"SELECT 0, at_micros, position, id, log FROM ({found})")  # noqa: S608  names of ours
     kinds = ("text", "bigint", "bigint")
     lanes = ", ".join(given.array(name, kind) for name, kind in zip(_LANE, kinds, strict=True))
     found = _stretch(given, along, {name: f"lane.{name}" for name in _LANE}, newest_first=newest_first)
     return given.statement(
-        "SELECT lane.number - 1, found.at_micros, found.position, found.id"  # noqa: S608  names of ours
+        "SELECT lane.number - 1, found.at_micros, found.position, found.id, found.log"  # noqa: S608  names of ours
         f" FROM unnest({lanes}) WITH ORDINALITY AS lane({', '.join(_LANE)}, number)"
         f" CROSS JOIN LATERAL ({found}) AS found"
     )
@@ -136,7 +136,7 @@ def _stretch(given: _Numbered, along: Along, place: Mapping[str, str], *, newest
     if along is not Along.TIME:
         wanted.insert(0, f"s.{along.value} = {place['lane_key']}")
     return (
-        f"SELECT s.at_micros, s.position, s.id FROM audit_search s WHERE {' AND '.join(wanted)}"  # noqa: S608  names of ours
+        f"SELECT s.at_micros, s.position, s.id, s.log FROM audit_search s WHERE {' AND '.join(wanted)}"  # noqa: S608  names of ours
         f" ORDER BY s.at_micros {order}, s.position {order} LIMIT {given.number('share')}"
     )
 

@@ -41,6 +41,14 @@ class Place(NamedTuple):
 BEFORE_ALL, AFTER_ALL = Place(_FIRST, -1), Place(_LAST, _LAST)
 
 
+class Found(NamedTuple):
+    """An entry on its way out of the index; one log's positions are counted apart from another's."""
+
+    place: Place
+    id: str
+    log: int
+
+
 class Hit(NamedTuple):
     """An entry that may be meant: the slice has the last word."""
 
@@ -84,7 +92,7 @@ class _Lane:
     end: Place
     share: int
     goes_on: bool = True
-    waiting: list[tuple[Place, str]] = field(default_factory=list)
+    waiting: list[Found] = field(default_factory=list)
 
 
 class Search:
@@ -102,6 +110,11 @@ class Search:
 
     async def hits(self, at_a_time: int) -> AsyncIterator[list[Hit]]:
         """Yield entries in order, `at_a_time` at once while there are so many."""
+        async for found in self.found(at_a_time):
+            yield await self._with_contents(found)
+
+    async def found(self, at_a_time: int) -> AsyncIterator[list[Found]]:
+        """Yield where entries are, in order, `at_a_time` at once while there are so many; none of them is read."""
         # (1) what there is to walk
         lanes = await self._lanes(at_a_time)
         while lanes:
@@ -111,7 +124,7 @@ class Search:
             # (4) what is settled
             first = self._taken(lanes, at_a_time)
             if first:
-                yield await self._with_contents(first)
+                yield first
             lanes = [lane for lane in lanes if lane.goes_on or lane.waiting]
 
     async def _lanes(self, at_a_time: int) -> list[_Lane]:
@@ -242,7 +255,7 @@ class Search:
         open_lanes = [lane for lane in lanes if lane.goes_on]
         if len(first) < at_a_time:
             return open_lanes
-        return [lane for lane in open_lanes if not self._has_passed(lane.end, first[-1][0])]
+        return [lane for lane in open_lanes if not self._has_passed(lane.end, first[-1].place)]
 
     async def _refill(self, lanes: Sequence[_Lane]) -> None:
         for along in dict.fromkeys(lane.along for lane in lanes):
@@ -254,14 +267,14 @@ class Search:
         by_order = self._statements.newest_first if self._sought.newest_first else self._statements.oldest_first
         share = max(lane.share for lane in group)
         rows = await self._fetch(by_order[along], {**self._filters, **self._starts(group), "share": share})
-        found: list[list[tuple[Place, str]]] = [[] for _ in group]
-        for number, at_micros, position, entry_id in rows:
-            found[number].append((Place(at_micros, position), entry_id))
+        found: list[list[Found]] = [[] for _ in group]
+        for number, at_micros, position, entry_id, log in rows:
+            found[number].append(Found(Place(at_micros, position), entry_id, log))
         for lane, more in zip(group, found, strict=True):
             more.sort(reverse=self._sought.newest_first)
             lane.waiting += more
             lane.goes_on = len(more) >= share
-            lane.end = more[-1][0] if more else lane.end
+            lane.end = more[-1].place if more else lane.end
             lane.share = min(share * _GROWTH, _MOST_AT_ONCE)
 
     def _starts(self, group: Sequence[_Lane]) -> dict[str, Value]:
@@ -273,15 +286,15 @@ class Search:
         }
         return {name: values[0] if self._is_sqlite else values for name, values in lists.items()}
 
-    def _taken(self, lanes: Sequence[_Lane], at_a_time: int) -> list[tuple[Place, str]]:
+    def _taken(self, lanes: Sequence[_Lane], at_a_time: int) -> list[Found]:
         first = self._first(lanes, at_a_time)
         if first:
-            last = first[-1][0]
+            last = first[-1].place
             for lane in lanes:
-                lane.waiting = [each for each in lane.waiting if not self._has_passed(last, each[0])]
+                lane.waiting = [each for each in lane.waiting if not self._has_passed(last, each.place)]
         return first
 
-    def _first(self, lanes: Sequence[_Lane], count: int) -> list[tuple[Place, str]]:
+    def _first(self, lanes: Sequence[_Lane], count: int) -> list[Found]:
         """Return the next `count` that wait in any lane, each entry once: two lanes may hold one."""
         waiting = {each for lane in lanes for each in lane.waiting[:count]}
         return nlargest(count, waiting) if self._sought.newest_first else nsmallest(count, waiting)
@@ -290,13 +303,13 @@ class Search:
         """Return whether a walk that has come to `end` has passed `place`."""
         return end <= place if self._sought.newest_first else end >= place
 
-    async def _with_contents(self, found: Sequence[tuple[Place, str]]) -> list[Hit]:
-        rows = await self._fetch(self._statements.contents, {"ids": [entry_id for _, entry_id in found]})
+    async def _with_contents(self, found: Sequence[Found]) -> list[Hit]:
+        rows = await self._fetch(self._statements.contents, {"ids": [each.id for each in found]})
         contents = {entry_id: bytes(content) for entry_id, content in rows}
-        gone = [entry_id for _, entry_id in found if entry_id not in contents]
+        gone = [each.id for each in found if each.id not in contents]
         if gone:
             contents |= await self._archived.named(gone)
-        return [Hit(place, entry_id, contents[entry_id]) for place, entry_id in found if entry_id in contents]
+        return [Hit(each.place, each.id, contents[each.id]) for each in found if each.id in contents]
 
 
 def _filters(sought: Sought) -> dict[str, Value]:

@@ -55,7 +55,7 @@ from exchange.store.rows import (
 from exchange.store.schema import require_head
 from exchange.store.sealing import Sealer
 from exchange.store.search_statements import SearchStatements
-from exchange.store.searching import Hit, Search, Sought
+from exchange.store.searching import Found, Hit, Search, Sought
 from exchange.store.sqlite import SqliteDatabase
 from exchange.store.standing import REPORT_WIDTH, STANDING_WIDTH
 from exchange.store.statements import CLIENT_COLUMNS, MEMBER_COLUMNS, HotStatements
@@ -253,10 +253,11 @@ class Store:
 
         What has no place in the log yet is not found.
         """
-        search = Search(
-            self._database.fetch, self._search, sought, archived=self.log.archived, is_sqlite=self._is_sqlite
-        )
-        return search.hits(at_a_time)
+        return self._searching(sought).hits(at_a_time)
+
+    def found_places(self, sought: Sought, *, at_a_time: int) -> AsyncIterator[list[Found]]:
+        """Yield where the entries of `found_entries` are, and read none of them."""
+        return self._searching(sought).found(at_a_time)
 
     async def entry(self, entry_id: str) -> bytes | None:
         """Return the bytes of an audit entry, None where there is none."""
@@ -337,6 +338,9 @@ class Store:
                 return None
             await unit.put_policy_digest(digest)
             return await unit.record(draft)
+
+    def _searching(self, sought: Sought) -> Search:
+        return Search(self._database.fetch, self._search, sought, archived=self.log.archived, is_sqlite=self._is_sqlite)
 
     def _statement_for(self, parts: Parts) -> Statement:
         match parts:

@@ -108,14 +108,14 @@ class Archiver:
         """Return location and digest of a bundle that is in the archive as it is in the tree."""
         path = BundlePath(index)
         placed = await self.log.reader.placed(due.log, path.start, path.start + path.width)
-        leaves = [leaf for leaf, _ in placed]
-        for position, (leaf, content) in enumerate(placed, path.start):
+        leaves = [each.leaf_hash for each in placed]
+        for position, leaf, content in placed:
             if hash_leaf(content) != leaf:
                 raise LogDamagedError(f"entry {position} is not what is in the tree: nothing is archived from there on")
         if await self.log.reader.tile(due.log, TilePath(0, index)) != b"".join(leaves):
             raise LogDamagedError(f"`{path}` is not what is in the tree: nothing is archived from there on")
         location = f"{due.origin}/{path}"
-        await self.archive.add(location, render_bundle(content for _, content in placed))
+        await self.archive.add(location, render_bundle(each.content for each in placed))
         held = await self.archive.read(location)
         if _leaves_of(held) != leaves:
             raise LogDamagedError(f"the archive {self.archive.url} holds something else at `{location}`")

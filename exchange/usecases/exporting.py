@@ -2,7 +2,7 @@
 
 Positions never move and nothing comes in between, so an export that broke off is gone on with behind its last entry. A
 stretch is read when the one before was taken: a slow reader costs its own connection, no memory and no transaction. Who
-is revoked meanwhile reads no further.
+is revoked meanwhile reads no further. With filters, only what the index of the search names is read (`narrowing`).
 """
 
 import asyncio
@@ -15,9 +15,10 @@ from exchange.audit import Criteria, Entry, EntryView, EventName, Extent, matche
 from exchange.audit.export import ExportedEntry, FormatName, Place, Statement
 from exchange.audit.export.ndjson import whole_line
 from exchange.kernel import rfc3339
-from exchange.store import LogState
+from exchange.store import LogState, Placed
 from exchange.usecases.auditing import Gaze, admit_auditor
 from exchange.usecases.context import Call, Services
+from exchange.usecases.narrowing import ANYWHERE, Candidates, candidates
 from exchange.usecases.personal import Revealed, personal_as_json, reveal_personal
 
 _STRETCH = 500
@@ -49,12 +50,11 @@ class ExportQuery:
 
 @dataclass(frozen=True, slots=True)
 class _Stretch:
-    """Entries side by side in one log, of which the tree has `size`."""
+    """Entries of one log, of which the tree has `size`."""
 
     log: int
-    start: int
     size: int
-    placed: Sequence[tuple[bytes, bytes]]
+    placed: Sequence[Placed]
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,10 +80,12 @@ class SliceWalk:
 
     async def items(self, logs: Sequence[LogState]) -> AsyncIterator[Sequence[ExportedEntry] | Statement]:
         """Yield entries in the order of the log, then the statement; and so on, where the log is followed."""
-        after = self._query.after
+        after, where = self._query.after, ANYWHERE
+        if _behind(after, logs) > _STRETCH:
+            where = await candidates(self._services, self._gaze, self._query.criteria, logs)
         while True:
             said = statement_of(self._services.clock(), after, logs)
-            async for stretch in _stretches(self._services, after, logs):
+            async for stretch in _stretches(self._services, after, logs, where):
                 await self._require_still_admitted()
                 if shown := await self._shown(stretch):
                     said = _counted(said, shown)
@@ -91,7 +93,7 @@ class SliceWalk:
             yield said
             if not self._query.follow:
                 return
-            after = _before(end_of(logs)) or after
+            after, where = _before(end_of(logs)) or after, ANYWHERE
             logs = await self._news(logs)
 
     async def _news(self, known: Sequence[LogState]) -> Sequence[LogState]:
@@ -120,7 +122,7 @@ class SliceWalk:
 
     def _seen(self, stretch: _Stretch) -> Sequence[_Seen]:
         found = []
-        for position, (leaf, content) in enumerate(stretch.placed, stretch.start):
+        for position, leaf, content in stretch.placed:
             entry = parse_entry(content)
             view = view_of(entry, self._gaze.auditor)
             if view is not None and matches(view, self._query.criteria):
@@ -138,9 +140,8 @@ async def whole_lines(
 ) -> AsyncIterator[tuple[Place, Sequence[bytes]]]:
     """Yield the lines of entries side by side, with their bytes as they are stored, and the place of the first."""
     async for stretch in _stretches(services, after, logs):
-        rows = enumerate(stretch.placed, stretch.start)
-        lines = [whole_line(stretch.log, position, leaf, content) for position, (leaf, content) in rows]
-        yield Place(stretch.log, stretch.start), lines
+        lines = [whole_line(stretch.log, *placed) for placed in stretch.placed]
+        yield Place(stretch.log, stretch.placed[0].position), lines
 
 
 def statement_of(at: datetime, after: Place | None, logs: Sequence[LogState]) -> Statement:
@@ -160,15 +161,29 @@ def _before(end: Place) -> Place | None:
     return Place(end.log, end.position - 1) if end.position else None
 
 
-async def _stretches(services: Services, after: Place | None, logs: Sequence[LogState]) -> AsyncIterator[_Stretch]:
+def _begins(after: Place | None, state: LogState) -> int:
+    """Return the first position of a log that lies behind `after`."""
+    if after is None or state.log > after.log:
+        return 0
+    return after.position + 1 if state.log == after.log else state.size
+
+
+def _behind(after: Place | None, logs: Sequence[LogState]) -> int:
+    return sum(max(0, state.size - _begins(after, state)) for state in logs)
+
+
+async def _stretches(
+    services: Services, after: Place | None, logs: Sequence[LogState], where: Candidates = ANYWHERE
+) -> AsyncIterator[_Stretch]:
     reader = services.store.log
     for state in logs:
-        if after is not None and state.log < after.log:
-            continue
-        first = after.position + 1 if after is not None and state.log == after.log else 0
-        for start in range(first, state.size, _STRETCH):
-            stop = min(start + _STRETCH, state.size)
-            yield _Stretch(state.log, start, state.size, await reader.placed(state.log, start, stop))
+        for asked in where.stretches(state, _begins(after, state), _STRETCH):
+            placed = (
+                await reader.placed(state.log, asked.start, asked.stop)
+                if isinstance(asked, range)
+                else await reader.placed_at(state.log, asked)
+            )
+            yield _Stretch(state.log, state.size, placed)
 
 
 def _counted(said: Statement, shown: Sequence[ExportedEntry]) -> Statement:

@@ -6,13 +6,14 @@ from exchange.custody import create_log_key, load_log_key
 from exchange.store.last_signed import LastSignedFile
 from exchange.store.sequencing import LogTree
 from exchange.usecases.sequence_log import Desk, Sequencer, Step
+from exchange.usecases.sweep_log import Index
 from tests.support.world import World
 
 ORIGIN = "exchange.example/log/1"
 
 
-async def place_entries(world: World) -> int:
-    """Place every entry so far and return the size of the log."""
+async def place_entries(world: World, *, is_searchable: bool = False) -> int:
+    """Place every entry so far, make them searchable where asked to, and return the size of the log."""
     key_file = world.folder / "log.key"
     key = load_log_key(key_file) if key_file.exists() else create_log_key(key_file, ORIGIN, os.urandom)
     tree = await LogTree.open(world.url or f"sqlite+aiosqlite:///{world.folder}/exchange.db")
@@ -27,6 +28,9 @@ async def place_entries(world: World) -> int:
         )
         sequencer = Sequencer(desk)
         while await sequencer.step() in {Step.MORE, Step.PLACED}:
+            continue
+        index = Index(tree)
+        while is_searchable and await index.chunk():
             continue
     finally:
         await tree.close()

@@ -108,7 +108,7 @@ async def test_old_bundles_move_and_everything_about_them_is_as_before(old: Log,
         assert await store.log.contents(1, 0, 520) == before
         assert await store.log.bundle(1, BundlePath(0)) == before[:256]
         assert await store.log.contents(1, 250, 260) == before[250:260]
-        assert [leaf for leaf, _ in await store.log.placed(1, 0, 520)] == await store.log.leaf_hashes(1, 0, 520)
+        assert [each.leaf_hash for each in await store.log.placed(1, 0, 520)] == await store.log.leaf_hashes(1, 0, 520)
         entry_id = parse_entry(before[3])["id"]
         assert await store.entry(entry_id) == before[3]
         found = [hit async for hits in store.found_entries(Sought(Criteria(), None), at_a_time=100) for hit in hits]

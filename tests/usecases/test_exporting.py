@@ -23,7 +23,8 @@ from exchange.audit.export import FORMATS, ExportedEntry, FormatName, Place, Sta
 from exchange.kernel import ForbiddenError, InvalidError, NotAuthenticatedError
 from exchange.markings import Label
 from exchange.members import Standing
-from exchange.usecases import ExportQuery, WantedErasure, exporting
+from exchange.store import Placed
+from exchange.usecases import ExportQuery, WantedErasure, exporting, narrowing
 from tests.support.placing import place_entries
 from tests.support.world import World, thumbprint_of
 
@@ -172,6 +173,73 @@ async def test_filters_narrow_what_is_exported(audited):
     assert set(map(str, (one.place for one in narrowed))) < set(map(str, (one.place for one in whole)))
 
 
+@pytest.fixture
+async def indexed(audited: World, monkeypatch: pytest.MonkeyPatch) -> World:
+    """A log that the search knows all but the last entries of, in stretches so small that exports have several."""
+    await place_entries(audited, is_searchable=True)
+    for reader in ("NOR reader", "stranger", "ESP reader"):
+        await audited.attempt(usecases.list_reports(audited.services, audited.call(reader), usecases.ListQuery()))
+    await place_entries(audited)
+    monkeypatch.setattr(exporting, "_STRETCH", 3)
+    return audited
+
+
+CRITERIA = (
+    Criteria(member="NOR"),
+    Criteria(event="report.read", outcome="refused"),
+    Criteria(level="SECRET"),
+    Criteria(owner="GBR"),
+    Criteria(reason="not-releasable"),
+    Criteria(event="report.listed"),
+    Criteria(event="key.rotated"),
+)
+
+
+@pytest.mark.parametrize("name", AUDITORS)
+async def test_filtered_export_is_what_reading_all_of_it_gives(indexed, monkeypatch, name):
+    found = [await export(indexed, name, criteria=criteria) for criteria in CRITERIA]
+    ends = [statement.end for _, statement in found]
+    monkeypatch.setattr(narrowing, "_MOST_PLACES", -1)
+    read = [await export(indexed, name, criteria=criteria) for criteria in CRITERIA]
+
+    assert any(entries for entries, _ in found)
+    assert ends == sorted(ends)
+    # What the exports themselves left in the log has no place yet.
+    assert [entries for entries, _ in found] == [entries for entries, _ in read]
+
+
+async def test_filtered_export_is_gone_on_with_behind_any_entry(indexed):
+    criteria = Criteria(event="report.read")
+    entries, _ = await export(indexed, "GBR auditor", criteria=criteria)
+
+    assert len(entries) > 3
+    for number, entry in enumerate(entries):
+        rest, _ = await export(indexed, "GBR auditor", criteria=criteria, after=entry.place)
+        assert rest == entries[number + 1 :]
+
+
+async def test_filtered_export_reads_what_the_index_names_and_what_it_lacks(indexed, monkeypatch):
+    reader = indexed.services.store.log
+    state, known = await reader.state(), await reader.searched(1)
+    read: list[int] = []
+
+    def counting(work):
+        async def counted(*asked):
+            placed = await work(*asked)
+            read.extend(each.position for each in placed)
+            return placed
+
+        return counted
+
+    monkeypatch.setattr(reader, "placed", counting(reader.placed))
+    monkeypatch.setattr(reader, "placed_at", counting(reader.placed_at))
+    entries, _ = await export(indexed, "auditor", criteria=Criteria(event="report.posted"))
+
+    posted = [one.place.position for one in entries]
+    assert 0 < len(posted) < known < state.size
+    assert read == posted + list(range(known, state.size))
+
+
 @pytest.mark.parametrize("name", ["GBR reader", "operator", "GBR signatory"])
 async def test_others_than_auditors_are_refused_on_the_record(audited, name):
     attempt = await audited.attempt(usecases.export_entries(audited.services, audited.call(name), ExportQuery()))
@@ -294,7 +362,7 @@ async def test_later_log_is_exported_behind_the_earlier_one(audited, monkeypatch
     state = await audited.services.store.log.state()
     asked: list[tuple[int, int, int]] = []
 
-    async def placed(log: int, start: int, stop: int) -> list[tuple[bytes, bytes]]:
+    async def placed(log: int, start: int, stop: int) -> list[Placed]:
         asked.append((log, start, stop))
         return []
 
