@@ -40,6 +40,7 @@ VERBS: Mapping[str, Verb] = {
     ),
     "status": Verb("serving", "Show the state of the instance on one screen."),
     "doctor": Verb("serving", "Check the configuration and say how to mend it; exit 1 where something must be mended."),
+    "act": Verb("acts", "Acts that wait for a second person: see, confirm, refuse."),
     "agreement": Verb("agreements", "Agreements between members."),
     "audit": Verb("audit", "The audit log: search it, verify it, and check what it owes you."),
     "client": Verb("clients", "Clients: enrolled systems and people (operator)."),

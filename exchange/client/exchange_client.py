@@ -17,6 +17,8 @@ from exchange.client.parts import checked_content, decoded
 from exchange.client.transport import Body, Endpoint, Transport
 from exchange.kernel import new_id
 from exchange.wire import (
+    ActConfirmation,
+    ActRefusal,
     AgreementBody,
     AgreementListBody,
     AlertListBody,
@@ -34,6 +36,8 @@ from exchange.wire import (
     MemberAddition,
     MemberBody,
     MemberListBody,
+    PendingActBody,
+    PendingActListBody,
     PulledPartBody,
     PulledReportBody,
     ReadersBody,
@@ -295,6 +299,24 @@ class ExchangeClient:
     def readers_on(self, report_id: str, on: str) -> ReadersBody:
         """Return who could have read a report on a date or at a moment, and who did (its originator's auditor)."""
         return self._get(ReadersBody, _path("/v1/audit/reports", report_id, "readers"), {"on": on})
+
+    # ── acts of two persons ───────────────────────────────────────────────────────────────────────────────────────
+
+    def acts(self) -> list[PendingActBody]:
+        """Return every act that waits for a second person and that this client has to do with."""
+        return self._get(PendingActListBody, "/v1/acts").items
+
+    def act(self, act_id: str) -> PendingActBody:
+        """Return an act that was asked for."""
+        return self._get(PendingActBody, _path("/v1/acts", act_id))
+
+    def confirm_act(self, act_id: str, digest: str) -> PendingActBody:
+        """Confirm an act that somebody else asked for, by the digest that `act` showed; it is done at once."""
+        return self._post(PendingActBody, _path("/v1/acts", act_id, "confirmation"), ActConfirmation(digest=digest))
+
+    def refuse_act(self, act_id: str) -> PendingActBody:
+        """Refuse an act that somebody else asked for, or take back one's own."""
+        return self._post(PendingActBody, _path("/v1/acts", act_id, "refusal"), ActRefusal())
 
     # ── personal data in the log ──────────────────────────────────────────────────────────────────────────────────────
 

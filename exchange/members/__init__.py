@@ -5,6 +5,7 @@ every change is a next version.
 Does not: authenticate, decide, or store.
 """
 
+from exchange.members.act_kinds import ACT_KINDS, ACTING_ROLES, ERASE_PERSONAL, PENDING_DAYS, ActKind
 from exchange.members.checks import (
     REPORT_ROLES,
     WATCHING_ROLES,
@@ -30,18 +31,28 @@ from exchange.members.model import (
     Standing,
     Thumbprint,
 )
-from exchange.members.second_person import PENDING_DAYS, PendingAct, ask_for_act, require_second_person
+from exchange.members.second_person import (
+    PendingAct,
+    ask_for_act,
+    may_see_act,
+    require_may_refuse,
+    require_second_person,
+)
 from exchange.members.standing import STANDING_MOVES, StandingMove, resumed, revoked, suspended, with_clearance
 from exchange.members.text import identity_key, name_problem, text_problem
 
 __all__ = [
+    "ACTING_ROLES",
+    "ACT_KINDS",
     "ASSIGNED_ALPHA3",
+    "ERASE_PERSONAL",
     "EXCHANGE_MEMBER",
     "ORGANISATIONS",
     "PENDING_DAYS",
     "REPORT_ROLES",
     "STANDING_MOVES",
     "WATCHING_ROLES",
+    "ActKind",
     "Clearance",
     "ClearanceWords",
     "Client",
@@ -62,8 +73,10 @@ __all__ = [
     "check_roles",
     "grant_clearance",
     "identity_key",
+    "may_see_act",
     "name_problem",
     "normalise_thumbprint",
+    "require_may_refuse",
     "require_second_person",
     "resumed",
     "revoked",

@@ -8,7 +8,7 @@ from sqlmodel import col
 
 from exchange.kernel import from_micros, to_micros
 from exchange.members import ClientId, PendingAct
-from exchange.store.personal_tables import PendingActTable, PersonalKeyTable
+from exchange.store.personal_tables import PendingActEndTable, PendingActTable, PersonalKeyTable
 
 
 async def add_pending_act(session: AsyncSession, act: PendingAct) -> None:
@@ -27,17 +27,36 @@ async def add_pending_act(session: AsyncSession, act: PendingAct) -> None:
     await session.flush()
 
 
-async def pending_act(session: AsyncSession, act_id: str, kind: str) -> PendingAct | None:
-    """Return an act of one kind, held to the end of the unit: two approvals come one after the other."""
-    which = (col(PendingActTable.id) == act_id, col(PendingActTable.kind) == kind)
+async def pending_act(session: AsyncSession, act_id: str, kind: str | None = None) -> PendingAct | None:
+    """Return an act, of one kind or of any, held to the end of the unit: two approvals come one after the other."""
+    which = [col(PendingActTable.id) == act_id]
+    if kind is not None:
+        which.append(col(PendingActTable.kind) == kind)
     row = await session.scalar(select(PendingActTable).where(*which).with_for_update())
-    return None if row is None else _act_of(row)
+    if row is None:
+        return None
+    ended = col(PendingActEndTable.act_id) == act_id
+    return _act_of(row, await session.scalar(select(col(PendingActEndTable.client)).where(ended)))
+
+
+async def open_acts(session: AsyncSession, now: datetime) -> list[PendingAct]:
+    """Return every act that waits at `now`, the oldest first."""
+    ended = select(col(PendingActEndTable.act_id)).where(col(PendingActEndTable.act_id) == col(PendingActTable.id))
+    waits = (col(PendingActTable.approver).is_(None), col(PendingActTable.expires_at) > to_micros(now))
+    found = select(PendingActTable).where(*waits, ~ended.exists()).order_by(col(PendingActTable.id))
+    return [_act_of(row, None) for row in await session.scalars(found)]
 
 
 async def approve_act(session: AsyncSession, act_id: str, approver: str, now: datetime) -> None:
     """Write down who approved an act."""
     approved = update(PendingActTable).where(col(PendingActTable.id) == act_id)
     await session.execute(approved.values(approver=approver, approved_at=to_micros(now)))
+
+
+async def end_act(session: AsyncSession, act_id: str, client: str, now: datetime) -> None:
+    """Write down who ended an act without its being done."""
+    session.add(PendingActEndTable(act_id=act_id, client=client, ended_at=to_micros(now)))
+    await session.flush()
 
 
 async def count_personal_keys(session: AsyncSession, subject: str, period: str) -> int:
@@ -58,7 +77,7 @@ def _living(subject: str, period: str) -> tuple[ColumnElement[bool], ...]:
     return (*is_it, col(PersonalKeyTable.destroyed_at).is_(None))
 
 
-def _act_of(row: PendingActTable) -> PendingAct:
+def _act_of(row: PendingActTable, refuser: str | None) -> PendingAct:
     return PendingAct(
         id=row.id,
         kind=row.kind,
@@ -68,4 +87,5 @@ def _act_of(row: PendingActTable) -> PendingAct:
         requested_at=from_micros(row.requested_at),
         expires_at=from_micros(row.expires_at),
         approver=None if row.approver is None else ClientId(row.approver),
+        refuser=None if refuser is None else ClientId(refuser),
     )

@@ -45,3 +45,13 @@ class PendingActTable(SQLModel, table=True):
     expires_at: int = Field(sa_type=BigInteger)
     approver: str | None = None
     approved_at: int | None = Field(default=None, sa_type=BigInteger)
+
+
+class PendingActEndTable(SQLModel, table=True):
+    """Who ended an act that was asked for without its being done."""
+
+    __tablename__: ClassVar[str] = "pending_act_end"
+
+    act_id: str = Field(primary_key=True)
+    client: str
+    ended_at: int = Field(sa_type=BigInteger)

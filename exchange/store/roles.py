@@ -31,6 +31,7 @@ _SERVICE_EXCEPTIONS = {
     "audit_search": _READ,
     "personal_key": "SELECT, INSERT, UPDATE",
     "pending_act": "SELECT, INSERT, UPDATE",
+    "pending_act_end": _ADD,
     "alert": _ADD,
     "alert_delivery": "SELECT, INSERT, UPDATE",
     "alert_position": "SELECT, INSERT, UPDATE",

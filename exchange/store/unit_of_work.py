@@ -173,15 +173,25 @@ class UnitOfWork:
         self._has_written = True
         await pending_acts.add_pending_act(self._session, act)
 
-    async def pending_act(self, act_id: str, kind: str) -> PendingAct | None:
-        """Return an act of one kind, held to the end of the unit."""
+    async def pending_act(self, act_id: str, kind: str | None = None) -> PendingAct | None:
+        """Return an act, of one kind or of any, held to the end of the unit."""
         return await pending_acts.pending_act(self._session, act_id, kind)
+
+    async def open_acts(self) -> list[PendingAct]:
+        """Return every act that waits for a second person, the oldest first."""
+        return await pending_acts.open_acts(self._session, self._now)
 
     async def approve_act(self, act: PendingAct, approver: Client) -> PendingAct:
         """Write down who approved an act, and return it so; whether it may was checked."""
         self._has_written = True
         await pending_acts.approve_act(self._session, act.id, approver.id, self._now)
         return replace(act, approver=approver.id)
+
+    async def end_act(self, act: PendingAct, refuser: Client) -> PendingAct:
+        """Write down who ended an act without its being done, and return it so; whether it may was checked."""
+        self._has_written = True
+        await pending_acts.end_act(self._session, act.id, refuser.id, self._now)
+        return replace(act, refuser=refuser.id)
 
     async def count_personal_keys(self, subject: str, period: str) -> int:
         """Return how many keys of a subject's period are not destroyed."""

@@ -48,6 +48,13 @@ from exchange.usecases.keep_record import put_law_in_force, read_entries
 from exchange.usecases.list_alerts import AlertQuery, list_alerts
 from exchange.usecases.list_reports import ListedReports, ListQuery, list_reports
 from exchange.usecases.members import add_member, list_members, resume_member, suspend_member
+from exchange.usecases.pending_acts import (
+    PendingActView,
+    confirm_act,
+    list_pending_acts,
+    refuse_act,
+    show_pending_act,
+)
 from exchange.usecases.personal import (
     Revealed,
     may_reveal,
@@ -89,6 +96,7 @@ __all__ = [
     "ListQuery",
     "ListedReports",
     "LogExport",
+    "PendingActView",
     "PostedAnswer",
     "PulledReport",
     "ReadPart",
@@ -111,6 +119,7 @@ __all__ = [
     "check_readiness",
     "client_registry",
     "close_record",
+    "confirm_act",
     "describe_caller",
     "describe_vocabulary",
     "enrol_client",
@@ -122,6 +131,7 @@ __all__ = [
     "list_alerts",
     "list_clients",
     "list_members",
+    "list_pending_acts",
     "list_reports",
     "may_reveal",
     "personal_as_json",
@@ -137,6 +147,7 @@ __all__ = [
     "record_rejection",
     "record_service",
     "record_visit",
+    "refuse_act",
     "remove_certificate",
     "report_registry",
     "request_erasure",
@@ -149,6 +160,7 @@ __all__ = [
     "show_client",
     "show_entry",
     "show_erasure",
+    "show_pending_act",
     "sign_agreement",
     "simulate_release",
     "suspend_agreement",

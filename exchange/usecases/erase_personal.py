@@ -8,18 +8,16 @@ verifies; who reads it finds `erased`. What is about a subject without a key, it
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from exchange.audit import STRANGER, EntryDraft, EventName, Outcome, Subject, fit_text, is_period
-from exchange.kernel import ConflictError, Fault, InvalidError, NotFoundError, is_uuid7, new_id
-from exchange.members import EXCHANGE_MEMBER, Client, PendingAct, Role, ask_for_act, require_second_person
+from exchange.audit import STRANGER, EntryDraft, EventName, Outcome, Receipt, Subject, fit_text, is_period
+from exchange.kernel import ConflictError, Fault, InvalidError, NotFoundError, is_uuid7
+from exchange.members import ERASE_PERSONAL, EXCHANGE_MEMBER, Client, PendingAct
 from exchange.store import UnitOfWork
 from exchange.usecases.authenticate import authenticate
 from exchange.usecases.context import Call, Recorded, Services
 from exchange.usecases.recording import draft, named, on_record
+from exchange.usecases.second_person import ask, confirmed_by
 
-ERASING_ROLES = frozenset({Role.OPERATOR, Role.AUDITOR})
-
-_KIND = "erase-personal"
-_ID_RANDOMNESS_BYTES = 10
+ERASING_ROLES = ERASE_PERSONAL.roles
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,9 +58,8 @@ async def request_erasure(services: Services, call: Call, wanted: WantedErasure)
         owner = await _owner_of(unit, client, wanted.subject)
         if not await unit.count_personal_keys(wanted.subject, wanted.period):
             raise ConflictError("the log holds no personal data of this client in this period", code="nothing-to-erase")
-        act_id = new_id(call.now, services.randomness(_ID_RANDOMNESS_BYTES))
-        act = ask_for_act(act_id, _KIND, _asked(wanted), requester=client, now=call.now)
-        await unit.add_pending_act(act)
+        members = (EXCHANGE_MEMBER if owner is None else owner,)
+        act = await ask(services, unit, call, client, ERASE_PERSONAL, asked=_asked(wanted), members=members)
         receipt = await unit.record(_entry(call, client, event, act, owner=owner, detail={}))
     return Recorded(Erasure(act), receipt)
 
@@ -88,19 +85,33 @@ async def approve_erasure(services: Services, call: Call, act_id: str) -> Record
     client = await authenticate(services, call, *ERASING_ROLES, event=event)
     attempt = draft(call, client, event, Outcome.REFUSED, subject=named("erasure", act_id))
     async with on_record(services, attempt), services.store.unit_of_work() as unit:
-        act, owner = await _visible_act(unit, client, act_id)
-        wanted = _wanted(act)
-        require_second_person(act, client, roles=ERASING_ROLES, now=call.now)
-        keys = await unit.destroy_personal_keys(wanted.subject, wanted.period)
-        approved = await unit.approve_act(act, client)
-        receipt = await unit.record(_entry(call, client, event, act, owner=owner, detail={"keys": keys}))
+        act, _ = await _visible_act(unit, client, act_id)
+        approved = await confirmed_by(unit, call, act, client)
+        keys, receipt = await _erase(unit, call, client, act)
     await services.store.scrub_destroyed_keys()
     return Recorded(Erasure(approved, keys), receipt)
 
 
+async def carry_out_erasure(unit: UnitOfWork, call: Call, client: Client, act: PendingAct) -> Receipt:
+    """Destroy the keys that a confirmed `act` names, within the unit in which it was confirmed.
+
+    The caller has the files rid of them afterwards, by `scrub_destroyed_keys`.
+    """
+    _, receipt = await _erase(unit, call, client, act)
+    return receipt
+
+
+async def _erase(unit: UnitOfWork, call: Call, client: Client, act: PendingAct) -> tuple[int, Receipt]:
+    wanted = _wanted(act)
+    owner = await _owner_of(unit, client, wanted.subject)
+    keys = await unit.destroy_personal_keys(wanted.subject, wanted.period)
+    entry = _entry(call, client, EventName.PERSONAL_ERASED, act, owner=owner, detail={"keys": keys})
+    return keys, await unit.record(entry)
+
+
 async def _visible_act(unit: UnitOfWork, client: Client, act_id: str) -> tuple[PendingAct, str | None]:
     """Return an erasure that `client` may see, and whose client it is about."""
-    act = await unit.pending_act(act_id, _KIND) if is_uuid7(act_id) else None
+    act = await unit.pending_act(act_id, ERASE_PERSONAL.name) if is_uuid7(act_id) else None
     if act is None:
         raise _not_found()
     return act, await _owner_of(unit, client, _wanted(act).subject)

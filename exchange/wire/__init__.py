@@ -5,6 +5,7 @@ here can be read here.
 Does not: know HTTP, the store or the law (whether a level or a topic exists is not its question).
 """
 
+from exchange.wire.acts import ActConfirmation, ActRefusal, PendingActBody, PendingActListBody
 from exchange.wire.agreements import (
     AgreementBody,
     AgreementListBody,
@@ -76,6 +77,8 @@ from exchange.wire.words import LabelBody
 __all__ = [
     "PROBLEM_MEDIA_TYPE",
     "Acknowledgement",
+    "ActConfirmation",
+    "ActRefusal",
     "AgencyReachBody",
     "AgreementBody",
     "AgreementListBody",
@@ -113,6 +116,8 @@ __all__ = [
     "PartBody",
     "PartHeaderBody",
     "PartyBody",
+    "PendingActBody",
+    "PendingActListBody",
     "PersonalBody",
     "PolicyBody",
     "ProblemBody",

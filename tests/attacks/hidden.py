@@ -34,6 +34,7 @@ OUTSIDERS = {
     "clients": ("DNK reader", "NOR operator", "auditor"),
     "entries": AUDIT_OUTSIDERS,
     "erasures": ("DNK reader", "NOR operator", "NOR auditor"),
+    "acts": ("DNK reader", "NOR operator", "NOR auditor"),
 }
 
 
@@ -66,6 +67,7 @@ class Hidden:
             "clients": (self.client,),
             "entries": (self.entry,),
             "erasures": (self.erasure,),
+            "acts": (self.erasure,),
         }
         assert segment in kinds, f"`/{segment}/{{id}}` is a new kind of path: say here what to attack it with"
         return kinds[segment]
@@ -207,5 +209,6 @@ def kept_state(world: World) -> str:
         "report_part",
         "idempotency",
         "pending_act",
+        "pending_act_end",
     )
     return json.dumps({name: sorted(map(repr, world.sql(f"SELECT * FROM {name}"))) for name in names})

@@ -71,6 +71,7 @@ def ids(world: World, hidden: Hidden) -> dict[str, list[str]]:
         "clients": [world.clients["NOR reader"].id, hidden.client],
         "entries": [hidden.entry, *(row[0] for row in world.sql("SELECT id FROM audit_search LIMIT 5"))],
         "erasures": [hidden.erasure],
+        "acts": [hidden.erasure],
     }
 
 

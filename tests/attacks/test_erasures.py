@@ -73,3 +73,36 @@ async def test_21_shown_entry_says_what_is_personal_to_who_may_read_it(api: Api)
     assert own.json()["personal"] == whole.json()["personal"]
     assert (own.json()["personal"]["name"], own.json()["personal"]["source"]) == ("NOR reader", "192.0.2.7")
     assert after.json() == {**own.json(), "personal": "erased"}
+
+
+async def test_act_is_confirmed_over_http_by_its_digest_and_by_another_person(api: Api) -> None:
+    await entry_of(api, "NOR reader")
+    body = {"subject": api.world.clients["NOR reader"].id, **WANTED}
+    act_id = (await api.as_client("NOR operator").post("/v1/audit/erasures", json=body)).json()["id"]
+    place = f"/v1/acts/{act_id}"
+    shown = (await api.as_client("NOR auditor").get(place)).json()
+    own = (await api.as_client("NOR operator").get(place)).json()
+    confirmation = {"digest": shown["digest"]}
+    alone = await api.as_client("NOR operator").post(f"{place}/confirmation", json=confirmation)
+    blind = await api.as_client("NOR auditor").post(f"{place}/confirmation", json={})
+    other = await api.as_client("NOR auditor").post(f"{place}/confirmation", json={"digest": "0" * 64})
+    done = await api.as_client("NOR auditor").post(f"{place}/confirmation", json=confirmation)
+    ended = await api.as_client("NOR operator").post(f"{place}/refusal", json={})
+
+    assert (shown["state"], shown["kind"], shown["may_confirm"]) == ("requested", "erase-personal", True)
+    assert own == {**shown, "may_confirm": False}
+    assert (alone.status_code, alone.json()["code"]) == (409, "second-person-needed")
+    assert blind.status_code == 422
+    assert (other.status_code, other.json()["code"]) == (409, "digest-differs")
+    assert (done.status_code, done.json()["state"]) == (200, "done")
+    assert (ended.status_code, ended.json()["code"]) == (409, "approved-already")
+
+
+async def test_23_hidden_act_is_in_no_list_of_those_who_have_nothing_to_do_with_it(api: Api, hidden: Hidden) -> None:
+    lists = {
+        name: (await api.as_client(name).get("/v1/acts")).json()["items"]
+        for name in ("NOR operator", "NOR auditor", "auditor")
+    }
+
+    assert (lists["NOR operator"], lists["NOR auditor"]) == ([], [])
+    assert [each["id"] for each in lists["auditor"]] == [hidden.erasure]

@@ -24,6 +24,7 @@ ANYONE = frozenset(Role)
 AUDITOR = frozenset({Role.AUDITOR})
 OPERATOR = frozenset({Role.OPERATOR})
 SIGNATORY = frozenset({Role.SIGNATORY})
+ACTING = frozenset({Role.OPERATOR, Role.AUDITOR})
 CONTRIBUTOR = frozenset({Role.CONTRIBUTOR})
 READER = frozenset({Role.READER})
 AUDITOR = frozenset({Role.AUDITOR})
@@ -93,6 +94,10 @@ USE_CASES: list[tuple[str, Act, frozenset[Role], str]] = [
         SIGNATORY,
         "agreement.withdrawn",
     ),
+    ("list_pending_acts", lambda w, c, _: usecases.list_pending_acts(w.services, c), ACTING, "act.listed"),
+    ("show_pending_act", lambda w, c, _: usecases.show_pending_act(w.services, c, ABSENT), ACTING, "act.read"),
+    ("confirm_act", lambda w, c, _: usecases.confirm_act(w.services, c, ABSENT, "0"), ACTING, "act.confirmed"),
+    ("refuse_act", lambda w, c, _: usecases.refuse_act(w.services, c, ABSENT), ACTING, "act.refused"),
     ("post_report", lambda w, c, _: usecases.post_report(w.services, c, w.posted()), CONTRIBUTOR, "report.posted"),
     ("pull_report", lambda w, c, report: usecases.pull_report(w.services, c, report), READER, "report.read"),
     ("read_part", lambda w, c, report: usecases.read_part(w.services, c, report, 1), READER, "report.part_read"),

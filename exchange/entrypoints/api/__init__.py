@@ -11,6 +11,7 @@ from fastapi import FastAPI
 
 from exchange import __version__
 from exchange.entrypoints.api import (
+    acts,
     agreements,
     audit_alerts,
     audit_entries,
@@ -34,6 +35,7 @@ OPERATIONS: tuple[tuple[Operation, Endpoint], ...] = (
     *callers.OPERATIONS,
     *parties.OPERATIONS,
     *agreements.OPERATIONS,
+    *acts.OPERATIONS,
     *simulations.OPERATIONS,
     *audit_entries.OPERATIONS,
     *audit_registries.OPERATIONS,

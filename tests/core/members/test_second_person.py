@@ -1,10 +1,14 @@
 import dataclasses
+import hashlib
 from datetime import UTC, datetime, timedelta
 
 import pytest
 
 from exchange.kernel import ConflictError, ForbiddenError
 from exchange.members import (
+    ACT_KINDS,
+    ACTING_ROLES,
+    ERASE_PERSONAL,
     PENDING_DAYS,
     Clearance,
     Client,
@@ -12,20 +16,35 @@ from exchange.members import (
     MemberCode,
     Role,
     Standing,
+    act_kinds,
     ask_for_act,
+    may_see_act,
+    require_may_refuse,
     require_second_person,
+    second_person,
 )
 
 NOW = datetime(2026, 6, 1, tzinfo=UTC)
-ROLES = frozenset({Role.OPERATOR, Role.AUDITOR})
+ACROSS = act_kinds.ActKind(
+    "across",
+    asked_by=frozenset({Role.SIGNATORY}),
+    confirmed_by=frozenset({Role.SIGNATORY}),
+    waits=timedelta(hours=6),
+    across_members=True,
+)
+
+
+@pytest.fixture(autouse=True)
+def _another_kind(monkeypatch):
+    monkeypatch.setattr(second_person, "ACT_KINDS", {**ACT_KINDS, "across": ACROSS})
 
 
 def person(number=1, *roles, **fields):
     given = {
         "id": ClientId(f"client-{number}"),
         "version": 1,
-        "name": "somebody",
-        "member": MemberCode("EXCHANGE"),
+        "name": f"person {number}",
+        "member": MemberCode("GBR"),
         "agency": "OPS",
         "roles": frozenset(roles or {Role.OPERATOR}),
         "clearance": Clearance("SECRET", (), NOW, None),
@@ -37,20 +56,48 @@ def person(number=1, *roles, **fields):
     return Client(**given)
 
 
-ACT = ask_for_act("act-1", "kind", {"subject": "s", "a": "é"}, requester=person(1), now=NOW)
+def asked(kind=ERASE_PERSONAL, *, members=("GBR",), requester=None, **what):
+    requester = requester or person(1)
+    return ask_for_act("act-1", kind, what or {"subject": "s", "a": "é"}, members=members, requester=requester, now=NOW)
 
 
-@pytest.mark.parametrize("role", ROLES)
+ACT = asked()
+
+
+def test_every_kind_is_found_by_its_name_and_its_roles_act():
+    assert all(ACT_KINDS[kind.name] is kind and kind.roles <= ACTING_ROLES for kind in ACT_KINDS.values())
+    assert frozenset().union(*(kind.asked_by | kind.confirmed_by for kind in ACT_KINDS.values())) == ACTING_ROLES
+
+
+@pytest.mark.parametrize("role", [Role.OPERATOR, Role.AUDITOR])
 @pytest.mark.parametrize("at", [NOW, NOW + timedelta(days=PENDING_DAYS) - timedelta(microseconds=1)])
-def test_a_second_person_of_a_right_role_may_approve(role, at):
-    require_second_person(ACT, person(2, role, Role.SIGNATORY), roles=ROLES, now=at)
+@pytest.mark.parametrize("digest", [None, ACT.digest])
+def test_a_second_person_of_a_right_role_may_approve(role, at, digest):
+    require_second_person(ACT, person(2, role, Role.SIGNATORY), first=person(1), now=at, digest=digest)
 
 
 def test_what_is_asked_for_is_kept_canonically():
-    assert ACT.payload == '{"a":"é","subject":"s"}'
+    assert ACT.payload == '{"asked":{"a":"é","subject":"s"},"members":["GBR"]}'
     assert ACT.asked == {"subject": "s", "a": "é"}
-    assert ACT.digest == ask_for_act("x", "y", {"a": "é", "subject": "s"}, requester=person(3), now=NOW).digest
+    assert ACT.members == {"GBR"}
+    assert ACT.digest == asked(a="é", subject="s").digest
+    assert ACT.digest != asked(members=("NOR",)).digest
     assert ACT.expires_at == NOW + timedelta(days=7)
+    assert asked(ACROSS, requester=person(1, Role.SIGNATORY)).expires_at == NOW + timedelta(hours=6)
+
+
+def test_request_of_an_older_version_is_read_and_is_of_no_member():
+    payload = '{"subject":"s"}'
+    old = dataclasses.replace(ACT, payload=payload, digest=hashlib.sha256(payload.encode()).hexdigest())
+
+    assert old.asked == {"subject": "s"}
+    assert old.members == frozenset()
+
+
+@pytest.mark.parametrize("requester", [person(1, Role.READER), person(1, standing=Standing.SUSPENDED)])
+def test_who_may_not_ask_is_forbidden(requester):
+    with pytest.raises(ForbiddenError, match="asking for this needs the role `auditor` or `operator`"):
+        asked(requester=requester)
 
 
 @pytest.mark.parametrize(
@@ -58,17 +105,56 @@ def test_what_is_asked_for_is_kept_canonically():
     [
         ({}, person(1), NOW, "second-person-needed"),
         ({}, person(1, Role.AUDITOR), NOW, "second-person-needed"),
+        ({}, person(2, name="person 1"), NOW, "second-person-needed"),
+        ({}, person(2, name="PERSON １"), NOW, "second-person-needed"),
         ({"approver": ClientId("client-3")}, person(2), NOW, "approved-already"),
         ({"approver": ClientId("client-2")}, person(2), NOW, "approved-already"),
+        ({"refuser": ClientId("client-1")}, person(2), NOW, "request-ended"),
         ({}, person(2), NOW + timedelta(days=7), "request-expired"),
         ({}, person(2), NOW + timedelta(days=70), "request-expired"),
     ],
 )
 def test_approval_that_the_state_forbids_is_a_conflict(changes, second, at, code):
     with pytest.raises(ConflictError) as refused:
-        require_second_person(dataclasses.replace(ACT, **changes), second, roles=ROLES, now=at)
+        require_second_person(dataclasses.replace(ACT, **changes), second, first=person(1), now=at)
 
     assert refused.value.code == code
+
+
+def test_one_name_at_two_members_is_two_persons():
+    require_second_person(ACT, person(2, name="person 1", member=MemberCode("NOR")), first=person(1), now=NOW)
+
+
+@pytest.mark.parametrize(
+    "first",
+    [
+        person(1, standing=Standing.REVOKED),
+        person(1, member_standing=Standing.SUSPENDED),
+        person(1, Role.READER),
+    ],
+)
+def test_request_ends_with_the_right_to_make_it(first):
+    with pytest.raises(ConflictError) as refused:
+        require_second_person(ACT, person(2), first=first, now=NOW)
+
+    assert refused.value.code == "requester-gone"
+
+
+def test_another_digest_than_the_act_s_confirms_nothing():
+    with pytest.raises(ConflictError) as refused:
+        require_second_person(ACT, person(2), first=person(1), now=NOW, digest="00" * 32)
+
+    assert refused.value.code == "digest-differs"
+
+
+def test_kind_across_members_needs_a_person_of_another_member():
+    first = person(1, Role.SIGNATORY)
+    act = asked(ACROSS, members=("GBR", "NOR"), requester=first)
+    with pytest.raises(ConflictError) as refused:
+        require_second_person(act, person(2, Role.SIGNATORY), first=first, now=NOW)
+
+    assert refused.value.code == "other-member-needed"
+    require_second_person(act, person(3, Role.SIGNATORY, member=MemberCode("NOR")), first=first, now=NOW)
 
 
 @pytest.mark.parametrize(
@@ -82,12 +168,65 @@ def test_approval_that_the_state_forbids_is_a_conflict(changes, second, at, code
 )
 def test_person_without_the_role_is_forbidden(second):
     with pytest.raises(ForbiddenError, match="`auditor` or `operator`"):
-        require_second_person(ACT, second, roles=ROLES, now=NOW)
+        require_second_person(ACT, second, first=person(1), now=NOW)
 
 
 @pytest.mark.parametrize("changes", [{"payload": '{"subject":"other"}'}, {"payload": "no json"}, {"digest": "00" * 32}])
 def test_what_was_altered_cannot_be_read(changes):
-    with pytest.raises(ConflictError) as refused:
-        _ = dataclasses.replace(ACT, **changes).asked
+    altered = dataclasses.replace(ACT, **changes)
+    for read in (lambda: altered.asked, lambda: altered.members):
+        with pytest.raises(ConflictError) as refused:
+            read()
 
-    assert refused.value.code == "request-altered"
+        assert refused.value.code == "request-altered"
+
+
+@pytest.mark.parametrize(
+    ("client", "sees"),
+    [
+        (person(1), True),
+        (person(2, Role.AUDITOR), True),
+        (person(2, Role.READER), False),
+        (person(2, member=MemberCode("NOR")), False),
+        (person(2, member=MemberCode("EXCHANGE")), True),
+        (person(2, Role.READER, member=MemberCode("EXCHANGE")), False),
+    ],
+)
+def test_act_is_seen_by_role_and_member(client, sees):
+    assert may_see_act(ACT, client) is sees
+
+
+def test_people_of_the_exchange_see_no_act_of_a_kind_that_leaves_them_out():
+    act = asked(ACROSS, members=("GBR", "NOR"), requester=person(1, Role.SIGNATORY))
+
+    assert not may_see_act(act, person(2, Role.SIGNATORY, member=MemberCode("EXCHANGE")))
+
+
+def test_act_of_an_unknown_kind_is_seen_by_nobody():
+    assert not may_see_act(dataclasses.replace(ACT, kind="of-a-later-version"), person(1))
+
+
+@pytest.mark.parametrize("client", [person(1), person(1, Role.READER), person(2, Role.AUDITOR)])
+def test_who_asked_and_who_might_confirm_may_end_it(client):
+    require_may_refuse(ACT, client, now=NOW)
+
+
+@pytest.mark.parametrize(
+    ("changes", "at", "code"),
+    [
+        ({"approver": ClientId("client-2")}, NOW, "approved-already"),
+        ({"refuser": ClientId("client-2")}, NOW, "request-ended"),
+        ({}, NOW + timedelta(days=7), "request-ended"),
+    ],
+)
+def test_what_waits_no_longer_is_not_ended(changes, at, code):
+    with pytest.raises(ConflictError) as refused:
+        require_may_refuse(dataclasses.replace(ACT, **changes), person(1), now=at)
+
+    assert refused.value.code == code
+
+
+@pytest.mark.parametrize("client", [person(2, Role.READER), person(2, standing=Standing.SUSPENDED)])
+def test_who_could_not_confirm_it_may_not_refuse_it(client):
+    with pytest.raises(ForbiddenError, match="refusing needs the role"):
+        require_may_refuse(ACT, client, now=NOW)

@@ -1,0 +1,67 @@
+"""`exchange act`: what waits for a second person, seen and confirmed or refused."""
+
+from typing import Annotated
+
+import typer
+
+from exchange.cli import output
+from exchange.cli.program import app
+from exchange.cli.verbs import JsonOption, member_verb
+from exchange.client import ExchangeClient
+from exchange.wire import PendingActBody
+
+acts = typer.Typer(help="Acts that wait for a second person: see, confirm, refuse.", no_args_is_help=True)
+app.add_typer(acts, name="act")
+
+IdArgument = Annotated[str, typer.Argument(metavar="ACT", help="The act's id.")]
+
+
+@acts.command("list")
+@member_verb
+def list_all(client: ExchangeClient, as_json: JsonOption = False) -> None:
+    """List what waits for you, or was asked for at your member."""
+    bodies = client.acts()
+    if as_json:
+        output.show_json([body.model_dump(mode="json") for body in bodies])
+        return
+    rows = [(body.id, body.kind, str(body.expires_at), "yes" if body.may_confirm else "no") for body in bodies]
+    output.show_table(("id", "kind", "until", "yours to confirm"), rows)
+
+
+@acts.command("show")
+@member_verb
+def show(client: ExchangeClient, act_id: IdArgument, as_json: JsonOption = False) -> None:
+    """Show what was asked for, with the digest that a confirmation names."""
+    _show(client.act(act_id), None, as_json=as_json)
+
+
+@acts.command("confirm")
+@member_verb
+def confirm(
+    client: ExchangeClient,
+    act_id: IdArgument,
+    digest: Annotated[
+        str, typer.Option("--digest", help="Of the act as `show` told it: you confirm that and no other.")
+    ],
+    as_json: JsonOption = False,
+) -> None:
+    """Confirm what another person asked for; it is done at once."""
+    _show(client.confirm_act(act_id, digest), "done", as_json=as_json)
+
+
+@acts.command("refuse")
+@member_verb
+def refuse(client: ExchangeClient, act_id: IdArgument, as_json: JsonOption = False) -> None:
+    """Refuse what another person asked for, or take back what you asked for."""
+    body = client.refuse_act(act_id)
+    _show(body, body.state, as_json=as_json)
+
+
+def _show(body: PendingActBody, done: str | None, *, as_json: bool) -> None:
+    told = body.model_dump(mode="json")
+    if as_json:
+        output.show_json(told)
+        return
+    asked = told.pop("asked")
+    fields = {name.replace("_", " "): value for name, value in told.items() if value is not None}
+    output.show_record({**fields, **asked}, title=done)

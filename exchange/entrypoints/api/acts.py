@@ -1,0 +1,107 @@
+"""Acts that wait for a second person: seen, confirmed, refused, whatever their kind."""
+
+from starlette.responses import Response
+
+from exchange.audit import EventName
+from exchange.entrypoints.api.parameters import EVERYWHERE, WITH_BODY
+from exchange.entrypoints.http.routing import Endpoint, Operation, Parameter, answered, read_model
+from exchange.entrypoints.http.visit import Visit, read_query
+from exchange.members import ACTING_ROLES
+from exchange.usecases import (
+    PendingActView,
+    Recorded,
+    authenticate,
+    confirm_act,
+    list_pending_acts,
+    refuse_act,
+    show_pending_act,
+)
+from exchange.wire import ActConfirmation, ActRefusal, PendingActBody, PendingActListBody
+
+_NO_PARAMETERS: frozenset[str] = frozenset()
+_ACT_ID = Parameter("id", "path", "The act's id.", required=True)
+
+LIST = Operation(
+    method="GET",
+    path="/v1/acts",
+    action="act.list",
+    summary="List the acts that wait for a second person and that this client has to do with.",
+    answer=PendingActListBody,
+    errors=(*EVERYWHERE,),
+)
+SHOW = Operation(
+    method="GET",
+    path="/v1/acts/{id}",
+    action="act.show",
+    summary="Show an act that was asked for, to those who have to do with it.",
+    answer=PendingActBody,
+    parameters=(_ACT_ID,),
+    errors=(*EVERYWHERE, 409),
+)
+CONFIRM = Operation(
+    method="POST",
+    path="/v1/acts/{id}/confirmation",
+    action="act.confirm",
+    summary="Confirm, as the second person, an act that another one asked for; it is done at once.",
+    body=ActConfirmation,
+    answer=PendingActBody,
+    parameters=(_ACT_ID,),
+    errors=(*EVERYWHERE, *WITH_BODY, 409),
+    example={"digest": "44136fa355b3678a1146ad16f7e8649e94fb4fc21fe77e8310c060f61caaff8a"},
+)
+REFUSE = Operation(
+    method="POST",
+    path="/v1/acts/{id}/refusal",
+    action="act.refuse",
+    summary="End an act without its being done: refuse it, or take back what one asked for.",
+    body=ActRefusal,
+    answer=PendingActBody,
+    parameters=(_ACT_ID,),
+    errors=(*EVERYWHERE, *WITH_BODY, 409),
+    example={},
+)
+
+
+async def list_(visit: Visit) -> Response:
+    """Answer `GET /v1/acts`."""
+    read_query(visit.request, _NO_PARAMETERS)
+    recorded = await list_pending_acts(visit.services, visit.call)
+    return answered(recorded, PendingActListBody(items=[_body(view) for view in recorded.value]))
+
+
+async def show(visit: Visit) -> Response:
+    """Answer `GET /v1/acts/{id}`."""
+    read_query(visit.request, _NO_PARAMETERS)
+    return _answer(await show_pending_act(visit.services, visit.call, visit.path["id"]))
+
+
+async def confirm(visit: Visit) -> Response:
+    """Answer `POST /v1/acts/{id}/confirmation`."""
+    await authenticate(visit.services, visit.call, *ACTING_ROLES, event=EventName.ACT_CONFIRMED)
+    read_query(visit.request, _NO_PARAMETERS)
+    given = await read_model(visit, ActConfirmation)
+    return _answer(await confirm_act(visit.services, visit.call, visit.path["id"], given.digest))
+
+
+async def refuse(visit: Visit) -> Response:
+    """Answer `POST /v1/acts/{id}/refusal`."""
+    await authenticate(visit.services, visit.call, *ACTING_ROLES, event=EventName.ACT_REFUSED)
+    read_query(visit.request, _NO_PARAMETERS)
+    await read_model(visit, ActRefusal)
+    return _answer(await refuse_act(visit.services, visit.call, visit.path["id"]))
+
+
+def _body(view: PendingActView) -> PendingActBody:
+    return PendingActBody.of(view.act, may_confirm=view.may_confirm)
+
+
+def _answer(recorded: Recorded[PendingActView]) -> Response:
+    return answered(recorded, _body(recorded.value))
+
+
+OPERATIONS: tuple[tuple[Operation, Endpoint], ...] = (
+    (LIST, list_),
+    (SHOW, show),
+    (CONFIRM, confirm),
+    (REFUSE, refuse),
+)

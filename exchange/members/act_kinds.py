@@ -1,0 +1,46 @@
+"""Which acts need two persons: a row for each, and nothing about a kind is written anywhere else.
+
+A kind that is not listed cannot be asked for. Which members' people may see and confirm one act stands in the act.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+from types import MappingProxyType
+from typing import Final
+
+from exchange.members.model import Role
+
+PENDING_DAYS: Final = 7
+"""Long enough to find a colleague, short enough that what is approved is still what was meant."""
+
+_WATCHING = frozenset({Role.OPERATOR, Role.AUDITOR})
+
+
+@dataclass(frozen=True, slots=True)
+class ActKind:
+    """A kind of act: who may ask for it, who may confirm it, and how long it waits.
+
+    `of_exchange` lets people of the exchange itself act besides those of the act's members; `across_members` demands
+    that the two persons are of different members.
+    """
+
+    name: str
+    asked_by: frozenset[Role]
+    confirmed_by: frozenset[Role]
+    waits: timedelta = timedelta(days=PENDING_DAYS)
+    of_exchange: bool = False
+    across_members: bool = False
+
+    @property
+    def roles(self) -> frozenset[Role]:
+        """Return the roles that have to do with such an act at all."""
+        return self.asked_by | self.confirmed_by
+
+
+ERASE_PERSONAL: Final = ActKind("erase-personal", asked_by=_WATCHING, confirmed_by=_WATCHING, of_exchange=True)
+
+ACT_KINDS: Final[Mapping[str, ActKind]] = MappingProxyType({kind.name: kind for kind in (ERASE_PERSONAL,)})
+
+ACTING_ROLES: Final = frozenset[Role]().union(*(kind.roles for kind in ACT_KINDS.values()))
+"""Every role that some kind of act has to do with."""

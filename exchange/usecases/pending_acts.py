@@ -1,0 +1,131 @@
+"""Acts that wait for a second person: list, show, confirm, refuse.
+
+What a confirmation does is the affair of the use case that its kind belongs to; here is one row for each. Who has
+nothing to do with an act finds none: absent and foreign are one answer.
+"""
+
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+
+from exchange.audit import EventName, Outcome, Receipt, Subject
+from exchange.kernel import ConflictError, NotFoundError, is_uuid7
+from exchange.members import (
+    ACT_KINDS,
+    ACTING_ROLES,
+    ERASE_PERSONAL,
+    Client,
+    PendingAct,
+    may_see_act,
+    require_may_refuse,
+)
+from exchange.store import UnitOfWork
+from exchange.usecases.authenticate import authenticate
+from exchange.usecases.context import Call, Recorded, Services
+from exchange.usecases.erase_personal import carry_out_erasure
+from exchange.usecases.recording import draft, named, on_record
+from exchange.usecases.second_person import confirmed_by
+
+CarryOut = Callable[[UnitOfWork, Call, Client, PendingAct], Awaitable[Receipt]]
+"""Does what was confirmed and records it, in the unit in which it was confirmed; the receipt is of that entry."""
+
+CARRY_OUT: Mapping[str, CarryOut] = MappingProxyType({ERASE_PERSONAL.name: carry_out_erasure})
+"""One row for each of `ACT_KINDS`: what can be asked for can be done."""
+
+
+@dataclass(frozen=True, slots=True)
+class PendingActView:
+    """An act as one client sees it: whether it is that client's to confirm, as far as roles and persons go."""
+
+    act: PendingAct
+    may_confirm: bool
+
+
+async def list_pending_acts(services: Services, call: Call) -> Recorded[tuple[PendingActView, ...]]:
+    """Return every act that waits and that the caller has to do with: to confirm, or asked for at its own member."""
+    event = EventName.ACT_LISTED
+    client = await authenticate(services, call, *ACTING_ROLES, event=event)
+    async with services.store.unit_of_work() as unit:
+        views = tuple(_view(act, client) for act in await unit.open_acts() if _is_visible(act, client))
+        ids = tuple(view.act.id for view in views)
+        receipt = await unit.record(draft(call, client, event, Outcome.PERMITTED, result_ids=ids))
+    return Recorded(views, receipt)
+
+
+async def show_pending_act(services: Services, call: Call, act_id: str) -> Recorded[PendingActView]:
+    """Return an act that was asked for: nobody confirms what it has not seen."""
+    event = EventName.ACT_READ
+    client = await authenticate(services, call, *ACTING_ROLES, event=event)
+    attempt = draft(call, client, event, Outcome.REFUSED, subject=named("act", act_id))
+    async with on_record(services, attempt), services.store.unit_of_work() as unit:
+        act = await _visible_act(unit, client, act_id)
+        receipt = await _record(unit, call, client, event, act)
+    return Recorded(_view(act, client), receipt)
+
+
+async def confirm_act(services: Services, call: Call, act_id: str, digest: str) -> Recorded[PendingActView]:
+    """Confirm, as the second person, the act whose digest the caller has seen; it is done at once.
+
+    Raises NotFoundError for one that the caller has nothing to do with, ConflictError and ForbiddenError as
+    `require_second_person`, and what the act itself may raise.
+    """
+    event = EventName.ACT_CONFIRMED
+    client = await authenticate(services, call, *ACTING_ROLES, event=event)
+    attempt = draft(call, client, event, Outcome.REFUSED, subject=named("act", act_id))
+    async with on_record(services, attempt), services.store.unit_of_work() as unit:
+        act = await _visible_act(unit, client, act_id)
+        confirmed = await confirmed_by(unit, call, act, client, digest=digest)
+        await CARRY_OUT[act.kind](unit, call, client, confirmed)
+        receipt = await _record(unit, call, client, event, confirmed)
+    if act.kind == ERASE_PERSONAL.name:
+        await services.store.scrub_destroyed_keys()
+    return Recorded(PendingActView(confirmed, may_confirm=False), receipt)
+
+
+async def refuse_act(services: Services, call: Call, act_id: str) -> Recorded[PendingActView]:
+    """End an act without its being done: taken back by who asked, or refused by one who might confirm it.
+
+    Raises NotFoundError for one that the caller has nothing to do with, ConflictError for one that waits no longer.
+    """
+    event = EventName.ACT_REFUSED
+    client = await authenticate(services, call, *ACTING_ROLES, event=event)
+    attempt = draft(call, client, event, Outcome.REFUSED, subject=named("act", act_id))
+    async with on_record(services, attempt), services.store.unit_of_work() as unit:
+        act = await _visible_act(unit, client, act_id)
+        require_may_refuse(act, client, now=call.now)
+        ended = await unit.end_act(act, client)
+        receipt = await _record(unit, call, client, event, ended)
+    return Recorded(PendingActView(ended, may_confirm=False), receipt)
+
+
+def _view(act: PendingAct, client: Client) -> PendingActView:
+    kind = ACT_KINDS[act.kind]
+    return PendingActView(act, client.id != act.requester and not client.roles.isdisjoint(kind.confirmed_by))
+
+
+def _is_visible(act: PendingAct, client: Client) -> bool:
+    try:
+        return may_see_act(act, client)
+    except ConflictError:
+        # What was altered since it was asked for belongs to nobody any more; who names it is told.
+        return False
+
+
+async def _visible_act(unit: UnitOfWork, client: Client, act_id: str) -> PendingAct:
+    act = await unit.pending_act(act_id) if is_uuid7(act_id) else None
+    if act is None or not may_see_act(act, client):
+        raise NotFoundError("no such act, or none that you have to do with")
+    return act
+
+
+async def _record(unit: UnitOfWork, call: Call, client: Client, event: EventName, act: PendingAct) -> Receipt:
+    detail: dict[str, str | int | list[str]] = {
+        "kind": act.kind,
+        "digest": act.digest,
+        "requester": act.requester,
+        "members": sorted(act.members),
+    }
+    # Whose auditor sees it besides the caller's; between several members each sees what its own people did.
+    owner = next(iter(act.members)) if len(act.members) == 1 else None
+    entry = draft(call, client, event, Outcome.PERMITTED, subject=Subject("act", act.id), owner=owner, detail=detail)
+    return await unit.record(entry)

@@ -1,0 +1,48 @@
+"""What every act of two persons does: it is asked for, and confirmed, within the unit of work of its own use case.
+
+A use case that asks records its own entry with the act's id and digest; the verbs on acts that wait are in
+`pending_acts`.
+"""
+
+from collections.abc import Collection, Mapping
+
+from exchange.kernel import ConflictError, new_id
+from exchange.members import ActKind, Client, PendingAct, ask_for_act, require_second_person
+from exchange.store import UnitOfWork
+from exchange.usecases.context import Call, Services
+
+_ID_RANDOMNESS_BYTES = 10
+
+
+async def ask(  # noqa: PLR0913  who asks whom for what
+    services: Services,
+    unit: UnitOfWork,
+    call: Call,
+    client: Client,
+    kind: ActKind,
+    *,
+    asked: Mapping[str, str],
+    members: Collection[str],
+) -> PendingAct:
+    """Add an act that `client` asks for, to be confirmed by another person of `members`; the caller records it.
+
+    Raises ForbiddenError where the client may not ask for such an act.
+    """
+    act_id = new_id(call.now, services.randomness(_ID_RANDOMNESS_BYTES))
+    act = ask_for_act(act_id, kind, asked, members=members, requester=client, now=call.now)
+    await unit.add_pending_act(act)
+    return act
+
+
+async def confirmed_by(
+    unit: UnitOfWork, call: Call, act: PendingAct, client: Client, *, digest: str | None = None
+) -> PendingAct:
+    """Return `act`, confirmed by `client`; the caller does in the same unit what was confirmed, and records it.
+
+    Raises ConflictError and ForbiddenError as `require_second_person`.
+    """
+    first = await unit.client(act.requester)
+    if first is None:
+        raise ConflictError("who asked is not known any more: ask again", code="requester-gone")
+    require_second_person(act, client, first=first, now=call.now, digest=digest)
+    return await unit.approve_act(act, client)

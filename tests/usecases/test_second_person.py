@@ -1,0 +1,187 @@
+"""One mechanism for every act of two persons: asked for, seen, confirmed or ended, each on the record."""
+
+import asyncio
+from datetime import timedelta
+
+import pytest
+
+from exchange import usecases
+from exchange.kernel import ConflictError, ExchangeError, NotFoundError
+from exchange.members import ACT_KINDS, Standing
+from exchange.usecases import Enrolment, WantedErasure
+from exchange.usecases.pending_acts import CARRY_OUT
+from tests.support.world import Attempt, World, certificate_of
+
+PERIOD = "2026-06"
+SECOND = certificate_of("second")
+
+
+async def asked_for(world: World, *, by: str = "operator", whose: str = "NOR reader") -> tuple[str, str]:
+    """Ask for an erasure and return the act's id and digest."""
+    await usecases.describe_caller(world.services, world.call(whose))
+    wanted = WantedErasure(world.clients[whose].id, PERIOD, "because")
+    act = (await usecases.request_erasure(world.services, world.call(by), wanted)).value.act
+    return act.id, act.digest
+
+
+async def confirm(world: World, act_id: str, digest: str, *, by: str = "auditor") -> Attempt:
+    return await world.attempt(usecases.confirm_act(world.services, world.call(by), act_id, digest))
+
+
+def code(made: Attempt) -> str:
+    assert isinstance(made.error, ExchangeError)
+    assert (made.entry["type"], made.entry["decision"]) in {
+        ("act.confirmed", "refused"),
+        ("act.refused", "refused"),
+        ("act.read", "refused"),
+    }
+    return made.error.code
+
+
+def test_every_kind_that_can_be_asked_for_can_be_done() -> None:
+    assert CARRY_OUT.keys() == ACT_KINDS.keys()
+
+
+async def test_second_person_confirms_what_it_saw_and_it_is_done(populated: World) -> None:
+    act_id, digest = await asked_for(populated)
+    seen = (await usecases.show_pending_act(populated.services, populated.call("auditor"), act_id)).value
+    made = await confirm(populated, act_id, seen.act.digest)
+
+    assert seen.may_confirm
+    assert seen.act.asked == {"subject": populated.clients["NOR reader"].id, "period": PERIOD, "reason": "because"}
+    assert made.value.value.act.approver == populated.clients["auditor"].id
+    done, confirmed = sorted(made.entries, key=lambda entry: entry["type"], reverse=True)
+    assert (done["type"], done["decision"], done["detail"]["digest"]) == ("personal.erased", "permitted", digest)
+    assert (confirmed["type"], confirmed["decision"]) == ("act.confirmed", "permitted")
+    assert confirmed["detail"] == {
+        "kind": "erase-personal",
+        "digest": digest,
+        "requester": populated.clients["operator"].id,
+        "members": ["NOR"],
+    }
+
+
+@pytest.mark.parametrize("by", ["operator", "operator under another certificate"])
+async def test_one_person_alone_does_nothing_under_any_number_of_clients(populated: World, by: str) -> None:
+    enrolment = Enrolment(
+        name="Operator", member="EXCHANGE", agency="OPS", roles=("auditor",), level="SECRET", certificate=SECOND
+    )
+    await usecases.enrol_client(populated.services, populated.call(None), enrolment)
+    act_id, digest = await asked_for(populated)
+    caller = "operator" if by == "operator" else "second"
+    made = await confirm(populated, act_id, digest, by=caller)
+
+    assert code(made) == "second-person-needed"
+    assert populated.sql("SELECT count(*) FROM pending_act WHERE approver IS NOT NULL") == [(0,)]
+
+
+async def test_another_digest_confirms_nothing(populated: World) -> None:
+    act_id, _ = await asked_for(populated)
+    _, other = await asked_for(populated, whose="GBR reader")
+
+    assert code(await confirm(populated, act_id, other)) == "digest-differs"
+
+
+async def test_request_of_one_who_was_revoked_since_is_confirmed_by_nobody(populated: World) -> None:
+    await populated.enrol("NOR operator", "NOR", "operator")
+    act_id, digest = await asked_for(populated, by="NOR operator")
+    revoked = populated.clients["NOR operator"].id
+    await usecases.change_standing(populated.services, populated.call(None), revoked, Standing.REVOKED)
+
+    assert code(await confirm(populated, act_id, digest)) == "requester-gone"
+
+
+async def test_request_ends_after_its_time(populated: World) -> None:
+    act_id, digest = await asked_for(populated)
+    populated.clock.advance(timedelta(days=7))
+
+    assert code(await confirm(populated, act_id, digest)) == "request-expired"
+    listed = await usecases.list_pending_acts(populated.services, populated.call("auditor"))
+    assert listed.value == ()
+
+
+@pytest.mark.parametrize(("by", "state"), [("auditor", "refused"), ("operator", "taken back")])
+async def test_ended_request_is_not_confirmed_any_more(populated: World, by: str, state: str) -> None:
+    act_id, digest = await asked_for(populated)
+    ended = await populated.attempt(usecases.refuse_act(populated.services, populated.call(by), act_id))
+    again = await populated.attempt(usecases.refuse_act(populated.services, populated.call(by), act_id))
+
+    assert state
+    assert ended.value.value.act.refuser == populated.clients[by].id
+    assert (ended.entry["type"], ended.entry["decision"]) == ("act.refused", "permitted")
+    assert code(again) == "request-ended"
+    assert code(await confirm(populated, act_id, digest)) == "request-ended"
+    assert (await usecases.list_pending_acts(populated.services, populated.call("auditor"))).value == ()
+
+
+async def test_list_shows_each_what_it_has_to_do_with_and_whether_it_may_confirm(populated: World) -> None:
+    await populated.enrol("NOR operator", "NOR", "operator")
+    await populated.enrol("GBR operator", "GBR", "operator")
+    act_id, _ = await asked_for(populated)
+    seen = {}
+    for name in ("operator", "auditor", "NOR operator", "GBR operator"):
+        views = (await usecases.list_pending_acts(populated.services, populated.call(name))).value
+        seen[name] = [(view.act.id, view.may_confirm) for view in views]
+
+    assert seen == {
+        "operator": [(act_id, False)],
+        "auditor": [(act_id, True)],
+        "NOR operator": [(act_id, True)],
+        "GBR operator": [],
+    }
+
+
+async def test_foreign_act_is_answered_like_an_absent_one(populated: World) -> None:
+    await populated.enrol("GBR operator", "GBR", "operator")
+    act_id, digest = await asked_for(populated)
+    call = populated.call("GBR operator")
+    messages = set()
+    for an_id in (act_id, "01980000-0000-7000-8000-00000000000f", "no id"):
+        for act in (
+            usecases.show_pending_act(populated.services, call, an_id),
+            usecases.confirm_act(populated.services, call, an_id, digest),
+            usecases.refuse_act(populated.services, call, an_id),
+        ):
+            made = await populated.attempt(act)
+            assert isinstance(made.error, NotFoundError)
+            assert made.entry["decision"] == "refused"
+            messages.add(str(made.error))
+
+    assert len(messages) == 1
+
+
+async def test_what_was_altered_since_is_confirmed_by_nobody(populated: World) -> None:
+    act_id, digest = await asked_for(populated)
+    populated.sql(
+        "ALTER TABLE pending_act DISABLE TRIGGER ALL"
+        if "postgresql" in populated.url
+        else "DROP TRIGGER pending_act_no_update"
+    )
+    populated.sql("UPDATE pending_act SET payload = $1", '{"asked":{},"members":["GBR"]}')
+
+    assert code(await confirm(populated, act_id, digest)) == "request-altered"
+    assert (await usecases.list_pending_acts(populated.services, populated.call("auditor"))).value == ()
+
+
+async def test_of_two_confirmations_at_once_one_is_done(populated: World) -> None:
+    await populated.enrol("second auditor", "EXCHANGE", "auditor")
+    act_id, digest = await asked_for(populated)
+    both = await asyncio.gather(
+        *(
+            usecases.confirm_act(populated.services, populated.call(name), act_id, digest)
+            for name in ("auditor", "second auditor")
+        ),
+        return_exceptions=True,
+    )
+
+    (error,) = [each for each in both if isinstance(each, ConflictError)]
+    assert error.code == "approved-already"
+    assert [entry["type"] for entry in await populated.entries()].count("personal.erased") == 1
+
+
+async def test_database_refuses_to_change_how_an_act_ended(populated: World) -> None:
+    act_id, _ = await asked_for(populated)
+    await usecases.refuse_act(populated.services, populated.call("auditor"), act_id)
+    for change in ("UPDATE pending_act_end SET client = 'somebody else'", "DELETE FROM pending_act_end"):
+        with pytest.raises(Exception, match="stays"):
+            populated.sql(change)
