@@ -131,7 +131,7 @@ async def _serve_one(
     stopping = asyncio.Event()
     if order is not None:
         order.watch_supervisor(stopping)
-    async with app.router.lifespan_context(app):
+    async with app.router.lifespan_context(app), _streams_ended_by(stopping, app):
         await run_servers(
             service_config(app, _context(settings)),
             operations_config(operations_app(app, app.state.counts)),
@@ -139,6 +139,19 @@ async def _serve_one(
             on_ready=on_ready,
             stopping=stopping,
         )
+
+
+@asynccontextmanager
+async def _streams_ended_by(stopping: asyncio.Event, app: FastAPI) -> AsyncIterator[None]:
+    """Tell every stream to come again elsewhere as soon as the service is told to stop: it would wait for them."""
+
+    async def end_them() -> None:
+        await stopping.wait()
+        app.state.services.watching.end_all()
+
+    ending = asyncio.create_task(end_them())
+    yield
+    ending.cancel()
 
 
 def _context(settings: Settings) -> Any:

@@ -34,7 +34,15 @@ from exchange.store.last_signed import LastSignedFile
 from exchange.store.personal_keys import PersonalCustody
 from exchange.store.sequencing import LogTree
 from exchange.store.witness_files import WitnessedFile, WitnessPolicyFile
-from exchange.usecases import Recorder, Services, close_record, heartbeats, personal_custody
+from exchange.usecases import (
+    Recorder,
+    Services,
+    Watching,
+    WatchLimits,
+    close_record,
+    heartbeats,
+    personal_custody,
+)
 from exchange.usecases.archive_log import Archiver
 from exchange.usecases.context import Witnessing
 from exchange.usecases.deliver_alerts import AlertDelivery, Webhook
@@ -71,6 +79,7 @@ async def open_services(settings: Settings) -> AsyncIterator[Services]:
             randomness=system_randomness,
             cursor_key=cursor_key,
             witnessing=_witnessing(settings),
+            watching=Watching(WatchLimits(per_client=settings.streams_per_client, in_all=settings.most_streams)),
         )
         try:
             yield services

@@ -179,6 +179,10 @@ class Settings(BaseSettings):
     """Where archived entries are: `file:///folder`, `s3://`, `az://` or `gs://`; never with a secret in it."""
     requests_per_second: PositiveInt = 2000
     """Per client, over all workers of this node (contract)."""
+    streams_per_client: PositiveInt = 16
+    """How many streams one certificate may have open at each worker."""
+    most_streams: PositiveInt = 20_000
+    """How many streams each worker keeps open; docs/scaling.md says what one costs."""
 
     @model_validator(mode="after")
     def _refuse_repeated_webhooks(self) -> Self:

@@ -45,6 +45,8 @@ class EventName(Enum):
     REPORT_PART_READ = "report.part_read"
     REPORT_LISTED = "report.listed"
     REPORT_EXPLAINED = "report.explained"
+    STREAM_OPENED = "stream.opened"
+    STREAM_CLOSED = "stream.closed"
     RELEASE_SIMULATED = "release.simulated"
     KEY_CREATED = "key.created"
     KEY_OPENED = "key.opened"

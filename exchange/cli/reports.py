@@ -1,5 +1,6 @@
-"""`exchange report`: post, pull, list, explain; a member's verbs over mutual TLS."""
+"""`exchange report`: post, pull, list, watch, explain; a member's verbs over mutual TLS."""
 
+import json
 import time
 from contextlib import suppress
 from datetime import date
@@ -14,11 +15,11 @@ from exchange.cli.posting import label_of, law_catalogue, parts_of
 from exchange.cli.program import app
 from exchange.cli.pulling import save_parts
 from exchange.cli.verbs import JsonOption, day_or_moment, member_verb
-from exchange.client import ExchangeClient
+from exchange.client import ExchangeClient, StreamEvent
 from exchange.kernel import InvalidError
 from exchange.wire import HeaderBody, ReportBody, faults_of
 
-reports = typer.Typer(help="Reports: post, pull, list, explain.", no_args_is_help=True)
+reports = typer.Typer(help="Reports: post, pull, list, watch, explain.", no_args_is_help=True)
 app.add_typer(reports, name="report")
 
 IdArgument = Annotated[str, typer.Argument(metavar="ID", help="The report's id.")]
@@ -139,6 +140,23 @@ def list_all(
     output.show_table(columns, [_row(header) for header in found])
 
 
+@reports.command("watch")
+@member_verb
+def watch(
+    client: ExchangeClient,
+    after: Annotated[
+        str | None, typer.Option("--after", metavar="CURSOR", help="Go on behind an event's cursor, or a list's.")
+    ] = None,
+    purpose: PurposeOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Print reports as they become visible, a line each (reader); a stream that breaks is resumed."""
+    # Ctrl-C is how one stops watching: that is done, not failed.
+    with suppress(KeyboardInterrupt):
+        for event in client.watch_reports(after, purpose=purpose):
+            _show_event(event, as_json=as_json)
+
+
 @reports.command("explain")
 @member_verb
 def explain(client: ExchangeClient, id: IdArgument, as_json: JsonOption = False) -> None:  # noqa: A002
@@ -190,6 +208,18 @@ def _follow(client: ExchangeClient, filters: dict[str, str | None], *, as_json: 
         after = page.next
         if not page.items:
             time.sleep(_FOLLOW_SECONDS)
+
+
+def _show_event(event: StreamEvent, *, as_json: bool) -> None:
+    if as_json:
+        header = None if event.header is None else event.header.model_dump(mode="json")
+        shown = {"id": None if event.header is None else event.header.id, "cursor": event.cursor, "report": header}
+        output.show_line(json.dumps(shown))
+    elif event.header is None:
+        output.show_line("more became visible than is streamed: see `exchange report list`")
+    else:
+        output.show_line("  ".join(str(value) for value in _row(event.header)))
+    output.flush()
 
 
 def _day(text: str | None) -> date | None:

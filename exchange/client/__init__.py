@@ -16,6 +16,7 @@ from exchange.client.errors import (
 )
 from exchange.client.exchange_client import ExchangeClient
 from exchange.client.receipts import KeptReceipt, read_receipts
+from exchange.client.streaming import StreamEvent
 from exchange.client.tls import client_context
 from exchange.client.transport import Endpoint
 
@@ -27,6 +28,7 @@ __all__ = [
     "KeptReceipt",
     "ProblemError",
     "ReceiptFileError",
+    "StreamEvent",
     "UnsafeKeyError",
     "client_context",
     "read_receipts",

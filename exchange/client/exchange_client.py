@@ -14,6 +14,7 @@ from exchange.client.errors import AnswerError
 from exchange.client.exports import read_export, through_breaks
 from exchange.client.log_reads import LogReads
 from exchange.client.parts import checked_content, decoded
+from exchange.client.streaming import StreamEvent, watch
 from exchange.client.transport import Body, Endpoint, Transport
 from exchange.kernel import new_id
 from exchange.wire import (
@@ -232,6 +233,14 @@ class ExchangeClient:
             if len(page.items) < _PAGE:
                 return
             after = page.next
+
+    def watch_reports(self, after: str | None = None, *, purpose: str | None = None) -> Iterator[StreamEvent]:
+        """Yield the headers that become visible to this client (reader), for ever; a broken stream is resumed.
+
+        `after` is the cursor of an event or `next` of a page; None begins with what comes from now on. An event without
+        a header says that a change of rights made more visible than was sent: a fresh list has it.
+        """
+        return watch(self._transport, after, purpose=purpose, pause=self._transport.pause)
 
     def explanation(self, report_id: str) -> ExplanationBody:
         """Return why this client may see a report."""

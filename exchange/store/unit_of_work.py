@@ -131,7 +131,8 @@ class UnitOfWork:
 
     async def remove_certificate(self, client_id: str, thumbprint: str) -> None:
         """End the use of a certificate; NotFoundError where the client does not use it."""
-        self._has_written = True
+        # No decision rests on it, but streams that were opened with it stay open until the policy version moves.
+        self._has_written = self._moves_policy = True
         is_it = col(CertificateTable.thumbprint) == thumbprint
         ended = update(CertificateTable).where(is_it, *_is_active(client_id)).values(removed_at=to_micros(self._now))
         if _count(await self._session.execute(ended)) != 1:

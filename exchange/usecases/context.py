@@ -13,6 +13,7 @@ from exchange.store import Store
 from exchange.store.witness_files import WitnessedFile, WitnessPolicyFile
 from exchange.usecases.knowledge import Knowledge
 from exchange.usecases.registry import ReadRegister
+from exchange.usecases.watching import Watching
 
 T = TypeVar("T")
 
@@ -45,6 +46,7 @@ class Services:
     knowledge: Knowledge = field(default_factory=Knowledge)
     witnessing: Witnessing = field(default_factory=Witnessing)
     register: ReadRegister = field(default_factory=ReadRegister)
+    watching: Watching = field(default_factory=Watching)
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,7 +19,7 @@ from exchange.kernel import Fault, InvalidError, MalformedError, UnavailableErro
 from exchange.members import Client, Role
 from exchange.release import ClassFacts, Permit, readable_classes
 from exchange.reports import Precedence
-from exchange.store import CallerRow, PageRow, PolicyState
+from exchange.store import CallerRow, PageRow, PolicyState, ReportRow
 from exchange.usecases.authenticate import admit, required_thumbprint
 from exchange.usecases.context import Call, Recorded, Services
 from exchange.usecases.facts import reader_facts, stated_purpose
@@ -43,7 +43,10 @@ _TRIES = 5
 
 @dataclass(frozen=True, slots=True)
 class ListQuery:
-    """What a reader asks for. `limit` is 1..500; the filters narrow, each by exact value, `topic` with all below it."""
+    """What a reader asks for. `limit` is 1..500; the filters narrow, each by exact value, `topic` with all below it.
+
+    `only` keeps to these classes, among those that the reader may read.
+    """
 
     cursor: str | None = None
     limit: int = 100
@@ -52,14 +55,16 @@ class ListQuery:
     kind: str | None = None
     precedence: str | None = None
     since: datetime | None = None
+    only: frozenset[int] | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class ListedReports:
-    """Headers as JSON bytes, oldest first, and the cursor to resume from (always present)."""
+    """Headers as JSON bytes, oldest first, and the cursor to resume from (always present); `rows` stay inside."""
 
     items: list[bytes]
     next: str
+    rows: tuple[ReportRow, ...] = ()
 
 
 async def list_reports(services: Services, call: Call, query: ListQuery) -> Recorded[ListedReports]:
@@ -85,7 +90,7 @@ async def list_reports(services: Services, call: Call, query: ListQuery) -> Reco
     )
     receipt = await services.store.append(entry)
     # (6) the answer
-    return Recorded(ListedReports(items, seal_position(services, client, page.position)), receipt)
+    return Recorded(ListedReports(items, seal_position(services, client, page.position), page.rows), receipt)
 
 
 async def readable_for(services: Services, call: Call, client: Client, state: PolicyState) -> Readable:
@@ -179,6 +184,8 @@ async def _wanted_classes(services: Services, query: ListQuery, readable: Readab
     if faults:
         message = "the list cannot be filtered so"
         raise InvalidError(message, faults)
+    if query.only is not None:
+        return sorted(query.only.intersection(readable.permits))
     if query.agreement is None and query.topic is None and query.kind is None:
         return list(readable.permits)
     classes = await services.knowledge.classes(services.store, state)

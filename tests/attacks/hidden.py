@@ -92,8 +92,10 @@ _OWN_IDS = ("x-request-id", "x-audit-entry", "x-audit-leaf")
 
 
 def seen(answer: httpx2.Response) -> Seen:
-    """Return what `answer` shows, the ids of its request and entry masked."""
+    """Return what `answer` shows, the ids of its request and entry masked, and those of events but for their length."""
     body = answer.content
+    if answer.headers.get("content-type", "").startswith("text/event-stream"):
+        body = re.sub(rb"^id: (.*)$", lambda found: b"id: " + b"-" * len(found[1]), body, flags=re.MULTILINE)
     for name in _OWN_IDS:
         if name in answer.headers:
             body = body.replace(answer.headers[name].encode(), b"*")

@@ -41,6 +41,8 @@ VALUES: dict[str, list[str]] = {
     "kept": ["true"],
     "witnessed": ["true"],
 }
+_LISTS = {"/v1/stream": "/v1/reports"}
+"""Whose cursor a path takes that hands out none in JSON."""
 ONLOOKERS = ("DNK reader", "DNK signatory", "NOR reader", "NOR contributor", "NOR operator", "NOR auditor")
 
 
@@ -65,7 +67,11 @@ async def told(api: Api, name: str) -> list[tuple[str, Seen]]:
     """Return all that a client hears, cursors masked but for their length."""
     client, heard, cursors = api.as_client(name), [], {}
     for path, query in questions(api):
-        stands_for = {"<agreement>": api.world.agreement_id, "<random>": random_id(), "<own>": cursors.get(path, "")}
+        stands_for = {
+            "<agreement>": api.world.agreement_id,
+            "<random>": random_id(),
+            "<own>": cursors.get(_LISTS.get(path, path), ""),
+        }
         wanted = {key: stands_for.get(value, value) for key, value in query.items()}
         if wanted.get("after") == "":
             continue

@@ -16,6 +16,7 @@ ANYONE = frozenset(ROLES)
 WHO_MAY: dict[str, frozenset[str]] = {
     "report.pull": frozenset({"reader"}),
     "report.list": frozenset({"reader"}),
+    "report.stream": frozenset({"reader"}),
     "report.read-part": frozenset({"reader"}),
     "report.post": frozenset({"contributor"}),
     "report.receive": frozenset({"reader"}),

@@ -1,12 +1,15 @@
 """An agency's day, with the command line alone, on a running exchange."""
 
+import json
 import os
+import signal
 import subprocess
 import sys
 import time
 
 import pytest
 
+from exchange.client import ExchangeClient
 from tests.support.house import BUNDLE, MARKING, WARNING, command, done
 
 pytestmark = pytest.mark.journey
@@ -233,6 +236,38 @@ def test_follower_is_told_of_a_new_report(house, report):
         follower.terminate()
         follower.wait(20)
         follower.stdout.close()
+
+
+def test_watcher_is_told_of_a_report_as_it_is_listed(house, report):
+    files = house.files("nor")
+    with ExchangeClient(house.url, files / "client.pem", files / "client.key", files / "ca.pem") as client:
+        cursor = _end_of(client)
+    posted = house.post("--subject", "watched", "--precedence", "FLASH").json["id"]
+    watcher = subprocess.Popen(
+        [sys.executable, "-m", "exchange.cli", "report", "watch", "--json", "--after", cursor, "--url", house.url,
+         "--cert", files / "client.pem", "--key", files / "client.key", "--ca", files / "ca.pem"],
+        stdout=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    try:
+        assert watcher.stdout is not None
+        told = json.loads(watcher.stdout.readline())
+        again = house.post("--subject", "watched too").json["id"]
+        assert json.loads(watcher.stdout.readline())["id"] == again
+    finally:
+        watcher.send_signal(signal.SIGINT)
+        code = watcher.wait(20)
+        watcher.stdout.close()
+
+    listed = {header["id"]: header for header in house.as_("nor", "report", "list", "--json").json}
+    assert (told["id"], told["report"]) == (posted, listed[posted])
+    assert code == 0
+
+
+def _end_of(client):
+    cursor = None
+    while (page := client.page(cursor)).items:
+        cursor = page.next
+    return page.next
 
 
 def test_saved_profile_serves_as_the_options_do(house, report, monkeypatch, tmp_path):

@@ -25,7 +25,7 @@ from exchange.release import Law, load_law
 from exchange.reports import PostedPart, PostedReport, Precedence
 from exchange.settings import read_policies
 from exchange.store import Store, migrate
-from exchange.usecases import Call, Enrolment, Services, personal_custody
+from exchange.usecases import Call, Enrolment, Services, Watching, WatchLimits, personal_custody
 from exchange.usecases.knowledge import Knowledge
 from tests.support.postgres import fetch
 from tests.support.sequencing import sequence
@@ -277,5 +277,7 @@ async def _opened(url: str, folder: Path, *, cursor_key: bytes | None = None) ->
         clock=clock,
         randomness=os.urandom,
         cursor_key=cursor_key,
+        # A stream tells what there is and ends: whoever walks over all routes must not wait for more.
+        watching=Watching(WatchLimits(longest_seconds=0.0)),
     )
     return World(services, clock, folder, url=url)

@@ -91,6 +91,7 @@ _CLASSES_OF_NOUNS: Mapping[str, OcsfClass] = {
     "cosignature": OcsfClass.EVENT_LOG_ACTIVITY,
     "alert": OcsfClass.DETECTION_FINDING,
     "report": OcsfClass.API_ACTIVITY,
+    "stream": OcsfClass.API_ACTIVITY,
     "release": OcsfClass.API_ACTIVITY,
     "vocabulary": OcsfClass.API_ACTIVITY,
     "route": OcsfClass.API_ACTIVITY,

@@ -24,6 +24,7 @@ from exchange.entrypoints.api import (
     parties,
     reports,
     simulations,
+    stream,
 )
 from exchange.entrypoints.api.docs import docs_routes
 from exchange.entrypoints.api.openapi import document
@@ -37,6 +38,7 @@ OPERATIONS: tuple[tuple[Operation, Endpoint], ...] = (
     *agreements.OPERATIONS,
     *acts.OPERATIONS,
     *simulations.OPERATIONS,
+    *stream.OPERATIONS,
     *audit_entries.OPERATIONS,
     *audit_registries.OPERATIONS,
     *audit_alerts.OPERATIONS,

@@ -110,12 +110,12 @@ async def run_servers(
     on_ready: Callable[[], None],
     stopping: asyncio.Event,
 ) -> None:
-    """Serve until a signal or `stopping`; `on_ready` is called once, when both addresses accept."""
+    """Serve until a signal, which sets `stopping` too; `on_ready` is called once, when both addresses accept."""
     servers = (_Server(service), _Server(operations))
     loop = asyncio.get_running_loop()
     if threading.current_thread() is threading.main_thread():  # no other thread is given signals
         for number in (signal.SIGTERM, signal.SIGINT):
-            loop.add_signal_handler(number, _stop, servers, number)
+            loop.add_signal_handler(number, _stop_on_signal, servers, number, stopping)
     sockets = (listening.service, listening.operations)
     running = [loop.create_task(server.serve(sockets=[each])) for server, each in zip(servers, sockets, strict=True)]
     watching = loop.create_task(_stop_with(stopping, servers))
@@ -143,6 +143,11 @@ def _settle_memory() -> None:
 async def _stop_with(stopping: asyncio.Event, servers: tuple[_Server, ...]) -> None:
     await stopping.wait()
     _stop(servers, signal.SIGTERM)
+
+
+def _stop_on_signal(servers: tuple[_Server, ...], number: signal.Signals, stopping: asyncio.Event) -> None:
+    _stop(servers, number)
+    stopping.set()
 
 
 def _stop(servers: tuple[_Server, ...], number: signal.Signals) -> None:

@@ -21,6 +21,8 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from exchange.kernel import UnsafeSettingError, new_id, system_clock
 
 TLS_EXTENSION = "tls"
+ABORT_EXTENSION = "exchange.connection"
+"""Holds `abort`: what cuts the connection whose other end takes nothing any more."""
 THUMBPRINT_FIELD = "exchange_client_thumbprint"
 """Beside the fields of the ASGI TLS extension: SHA-256 of the leaf, computed once per connection."""
 
@@ -31,6 +33,9 @@ _LARGEST_DISCARD_BYTES = 32 * 1024 * 1024
 """How much of a refused body is read and dropped so that the sender sees the refusal, before the connection is cut."""
 _LONGEST_TIMER_SECONDS = 86_400.0
 """A connection is opened anew at least once a day, so that the authorities' word on its certificate is asked again."""
+_GOODBYE_SECONDS = 1.0
+"""What a client has to answer the end of a connection when the service stops: pools of idle connections never do, and
+the service would wait for them."""
 _MESSAGE_SECONDS = 60.0
 """How long one request may take to arrive whole; the app's own limit for bodies is shorter and answers politely."""
 
@@ -57,6 +62,7 @@ class CertificateProtocol(HttpToolsProtocol):
     _is_arriving = False
     _message_timer: asyncio.TimerHandle | None = None
     _expiry_timer: asyncio.TimerHandle | None = None
+    _goodbye_timer: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as in the parent
         super().connection_made(transport)
@@ -64,7 +70,7 @@ class CertificateProtocol(HttpToolsProtocol):
         der = None if tls is None else tls.getpeercert(binary_form=True)
         if tls is None or der is None:
             return
-        self._extensions = {TLS_EXTENSION: tls_extension(der)}
+        self._extensions = {TLS_EXTENSION: tls_extension(der), ABORT_EXTENSION: {"abort": transport.abort}}
         # INVARIANT: a connection does not outlive the certificate it was opened with.
         left_seconds = ssl.cert_time_to_seconds(tls.getpeercert()["notAfter"]) - system_clock().timestamp()
         self._expiry_timer = self.loop.call_later(min(max(0.0, left_seconds), _LONGEST_TIMER_SECONDS), transport.close)
@@ -73,7 +79,20 @@ class CertificateProtocol(HttpToolsProtocol):
         self._stop_timer()
         if self._expiry_timer is not None:
             self._expiry_timer.cancel()
+        if self._goodbye_timer is not None:
+            self._goodbye_timer.cancel()
         super().connection_lost(exc)
+
+    def shutdown(self) -> None:
+        super().shutdown()
+        self._goodbye_timer = self.loop.call_later(_GOODBYE_SECONDS, self._part)
+
+    def _part(self) -> None:
+        """Cut the connection once it was closed; one that is still being answered is looked at again."""
+        if self.transport.is_closing():
+            self.transport.abort()
+        else:
+            self._goodbye_timer = self.loop.call_later(_GOODBYE_SECONDS, self._part)
 
     def data_received(self, data: bytes) -> None:
         super().data_received(data)

@@ -1,0 +1,111 @@
+"""A stream of headers as it comes in: read as WHATWG HTML says, and gone on with where it broke or was ended.
+
+Steps: (1) lines are fields, an empty one ends an event; (2) the id counts as soon as its event is whole; (3) a stream
+that ends, or breaks, is asked for again behind the last id; (4) a refusal is the caller's.
+"""
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
+from typing import Final
+from urllib.parse import urlencode
+
+from pydantic import ValidationError
+
+from exchange.client.errors import AnswerError, ConnectionFailedError, ProblemError
+from exchange.client.exports import is_passing
+from exchange.client.transport import Transport
+from exchange.wire import HeaderBody
+
+_PATH: Final = "/v1/stream"
+_LONGEST_LINE_BYTES: Final = 1024 * 1024
+# Three times what the exchange is silent for at most: what is silent longer is a connection that is gone.
+_SILENCE_SECONDS: Final = 60.0
+_USUAL_PAUSE_SECONDS: Final = 2.0
+# Whatever the exchange says: a stream that is never asked for again would be silent for ever.
+_LONGEST_PAUSE_SECONDS: Final = 60.0
+_PAUSES_SECONDS: Final = (1.0, 2.0, 5.0, 10.0, 30.0)
+
+
+@dataclass(frozen=True, slots=True)
+class StreamEvent:
+    """A header that became visible, and where to go on behind it; None where a fresh list has more than was sent."""
+
+    header: HeaderBody | None
+    cursor: str
+
+
+@dataclass(slots=True)
+class _Reading:
+    """What is known between two connections."""
+
+    cursor: str | None
+    pause_seconds: float = _USUAL_PAUSE_SECONDS
+    pauses: list[float] = field(default_factory=list)
+
+
+def watch(
+    transport: Transport, after: str | None, *, purpose: str | None, pause: Callable[[float], None]
+) -> Iterator[StreamEvent]:
+    """Yield what becomes visible behind `after` (None: from now on), for ever.
+
+    Raises ProblemError where the exchange refuses, ConnectionFailedError where it cannot be reached at the first try,
+    or five times in a row.
+    """
+    reading = _Reading(after)
+    while True:
+        try:
+            yield from _once(transport, reading, purpose)
+            # (3) it was ended in order
+            wait = reading.pause_seconds
+        except (ConnectionFailedError, ProblemError) as exc:
+            # (4) what is refused stays refused
+            if not reading.pauses or not is_passing(exc):
+                raise
+            wait = reading.pauses.pop(0)
+        pause(wait)
+
+
+def _once(transport: Transport, reading: _Reading, purpose: str | None) -> Iterator[StreamEvent]:
+    headers = {"Accept": "text/event-stream", **({} if purpose is None else {"Exchange-Purpose": purpose})}
+    query = "" if reading.cursor is None else f"?{urlencode({'after': reading.cursor})}"
+    with transport.stream(_PATH + query, headers, silence_seconds=_SILENCE_SECONDS) as answer:
+        reading.pauses = list(_PAUSES_SECONDS)
+        for fields in events_of(answer.iter_bytes()):
+            # (2) whole: from here on it is not asked for again
+            reading.cursor = fields.get("id", reading.cursor)
+            if fields.get("retry", "").isdecimal():
+                reading.pause_seconds = min(int(fields["retry"]) / 1000, _LONGEST_PAUSE_SECONDS)
+            match fields.get("event"):
+                case "report":
+                    yield StreamEvent(_header(fields.get("data", "")), reading.cursor or "")
+                case "list-anew":
+                    yield StreamEvent(None, reading.cursor or "")
+                case "end":
+                    return
+                case _:
+                    pass  # a newer exchange may tell more
+
+
+def events_of(chunks: Iterable[bytes]) -> Iterator[dict[str, str]]:
+    """Yield the fields of each event; one that the connection broke off does not count."""
+    rest, fields = b"", dict[str, str]()
+    for chunk in chunks:
+        # (1) this exchange ends its lines with line feeds alone
+        *lines, rest = (rest + chunk).split(b"\n")
+        if len(rest) > _LONGEST_LINE_BYTES:
+            raise AnswerError("a line of the stream is longer than any that an exchange writes")
+        for line in lines:
+            if line:
+                name, _, value = line.decode("utf-8", errors="replace").partition(":")
+                fields[name] = value.removeprefix(" ")
+            elif fields:
+                yield fields
+                fields = {}
+
+
+def _header(text: str) -> HeaderBody:
+    try:
+        # A newer exchange may say more than this client knows; what it knows must be right.
+        return HeaderBody.model_validate_json(text, extra="ignore")
+    except ValidationError as exc:
+        raise AnswerError("an event of the stream is not what the contract says") from exc

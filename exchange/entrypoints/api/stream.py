@@ -1,0 +1,125 @@
+"""The stream: Server-Sent Events (WHATWG HTML, "Server-sent events") over one long answer.
+
+Promises: an event is written only once its entry is durable; who stops reading is cut off, and whoever comes back with
+the last id it was given goes on there.
+Does not: keep anything for a reader that is slow: what it has not taken yet stays in the database.
+"""
+
+import asyncio
+from collections.abc import Callable, Mapping
+from typing import assert_never
+
+from starlette.responses import Response
+from starlette.types import Receive, Scope, Send
+
+from exchange.entrypoints.api.parameters import EVERYWHERE, PURPOSE
+from exchange.entrypoints.http.receipts import receipt_headers
+from exchange.entrypoints.http.routing import Endpoint, Operation, Parameter
+from exchange.entrypoints.http.tls import ABORT_EXTENSION
+from exchange.entrypoints.http.visit import Visit, read_query
+from exchange.kernel import MalformedError
+from exchange.usecases import Begun, Ended, ListAnew, Notice, ReportStream, Shown, Silence, open_stream
+
+EVENT_STREAM = "text/event-stream"
+
+_RETRY = b"retry: 2000\n"
+"""Milliseconds until a reader whose stream broke comes again: long enough for a node to stop and another to answer."""
+_LAST_ID = "last-event-id"
+
+STREAM = Operation(
+    method="GET",
+    path="/v1/stream",
+    action="report.stream",
+    summary="Stream the headers that this client may see, as they become visible (Server-Sent Events).",
+    answer_media=EVENT_STREAM,
+    parameters=(
+        Parameter("after", "query", "`next` of a list: begin behind it. `Last-Event-ID` wins over it."),
+        Parameter("Last-Event-ID", "header", "The id of the last event that was taken: go on behind it."),
+        PURPOSE,
+    ),
+    errors=EVERYWHERE,
+)
+
+
+async def stream(visit: Visit) -> Response:
+    """Answer `GET /v1/stream`."""
+    query = read_query(visit.request, frozenset({"after"}))
+    given = visit.request.headers.getlist(_LAST_ID)
+    if len(given) > 1:
+        raise MalformedError("`Last-Event-ID` stands twice: send the last one")
+    # An empty one is what a browser sends before it was given any.
+    cursor = next(iter(filter(None, given)), None) or query.get("after")
+    recorded = await open_stream(visit.services, visit.call, cursor)
+    # The edge must pass each event on as it comes.
+    headers = {**receipt_headers(recorded.receipt), "X-Accel-Buffering": "no"}
+    if visit.request.method == "HEAD":
+        await recorded.value.close()
+        return Response(headers=headers, media_type=EVENT_STREAM)
+    return EventStream(recorded.value, headers, send_seconds=visit.services.watching.limits.send_seconds)
+
+
+def written(notice: Notice) -> bytes:
+    """Return the bytes of one notice. Ids and headers hold no line breaks: JSON and base64 write none."""
+    match notice:
+        case Begun(cursor):
+            # No data, hence no event: the reader only notes where it is, and when to come again.
+            return b"%bid: %b\n\n" % (_RETRY, cursor.encode())
+        case Shown(header_json, cursor):
+            return b"id: %b\nevent: report\ndata: %b\n\n" % (cursor.encode(), header_json)
+        case Silence():
+            return b":\n\n"
+        case ListAnew():
+            return b'event: list-anew\ndata: {"path":"/v1/reports"}\n\n'
+        case Ended(why):
+            return b'%bevent: end\ndata: {"why":"%b"}\n\n' % (_RETRY, why.value.encode())
+        case other:
+            assert_never(other)
+
+
+class EventStream(Response):
+    """The answer that goes on: it ends with the stream, or with the reader."""
+
+    media_type = EVENT_STREAM
+
+    def __init__(self, stream: ReportStream, headers: Mapping[str, str], *, send_seconds: float) -> None:
+        super().__init__(headers=headers)
+        del self.headers["content-length"]
+        self._stream = stream
+        self._send_seconds = send_seconds
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Write until either end has enough."""
+        leaving = asyncio.create_task(self._watch_reader(receive))
+        try:
+            await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
+            async for notice in self._stream.notices():
+                await self._sent(send, written(notice), more_body=True)
+            await self._sent(send, b"", more_body=False)
+        except TimeoutError:
+            # What waits in the connection is what it does not read: only cutting it ends that.
+            _abort_of(scope)()
+            await leaving
+        finally:
+            leaving.cancel()
+            await self._stream.close()
+
+    async def _sent(self, send: Send, body: bytes, *, more_body: bool) -> None:
+        async with asyncio.timeout(self._send_seconds):
+            await send({"type": "http.response.body", "body": body, "more_body": more_body})
+
+    async def _watch_reader(self, receive: Receive) -> None:
+        while (await receive())["type"] != "http.disconnect":
+            pass  # a GET has no body worth reading
+        self._stream.leave()
+
+
+def _abort_of(scope: Scope) -> Callable[[], None]:
+    abort: Callable[[], None] = (scope.get("extensions") or {}).get(ABORT_EXTENSION, {}).get("abort", _nothing)
+    return abort
+
+
+def _nothing() -> None:
+    """Stand for a connection that cannot be cut."""
+
+
+OPERATIONS: tuple[tuple[Operation, Endpoint], ...] = ((STREAM, stream),)

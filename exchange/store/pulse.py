@@ -1,0 +1,47 @@
+"""The pulse: what is in force and how many reports there are, read again and again while somebody waits for more.
+
+Promises: each beat is true as of one moment, and `seq` counts reports in the order of their commits: behind it lies
+only what is committed later.
+Does not: say who may see what came; it names the classes of new reports, and whoever waits for one of them looks.
+"""
+
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+
+from sqlalchemy import bindparam, select
+
+from exchange.store.dialect import Parameters, Row, Sql, Statement
+from exchange.store.rows import PolicyState
+from exchange.store.standing import REPORT, STATE
+
+Fetch = Callable[[Statement, Parameters], Awaitable[Sequence[Row]]]
+
+
+@dataclass(frozen=True, slots=True)
+class Beat:
+    """What was in force at one moment, and the number of the last report."""
+
+    state: PolicyState
+    seq: int
+
+
+class Pulse:
+    """The pulse of one database."""
+
+    def __init__(self, fetch: Fetch, sql: Sql) -> None:
+        self._fetch = fetch
+        state = STATE.c
+        columns = (state.policy_version, state.class_version, state.policy_digest, state.report_seq)
+        behind = REPORT.c.seq > bindparam("after"), REPORT.c.seq <= bindparam("to")
+        self._beat = sql.compile(select(*columns))
+        self._classes = sql.compile(select(REPORT.c.class_id).where(*behind).distinct())
+
+    async def beat(self) -> Beat:
+        """Return what holds now."""
+        ((policy_version, class_version, digest, seq),) = await self._fetch(self._beat, {})
+        return Beat(PolicyState(policy_version, class_version, digest), seq)
+
+    async def classes_behind(self, after: int, to: int) -> frozenset[int]:
+        """Return the classes of the reports numbered behind `after` up to `to`."""
+        rows = await self._fetch(self._classes, {"after": after, "to": to})
+        return frozenset(row[0] for row in rows)

@@ -1,0 +1,298 @@
+"""Streams: what a list would show, as soon as it would, recorded before it is sent; what takes rights ends them."""
+
+import asyncio
+import itertools
+import json
+from datetime import timedelta
+
+import pytest
+
+from exchange import usecases
+from exchange.kernel import ForbiddenError, LimitExceededError, MalformedError, UnavailableError
+from exchange.markings import Label
+from exchange.members import Standing
+from exchange.usecases import ClearanceChange, Silence, stream_reports
+from tests.support.listening import listening, patient
+from tests.support.world import World
+
+FOR_NOR = Label("NATO", "SECRET", releasable_to=("GBR", "NOR"))
+FOR_DNK = Label("NATO", "SECRET", releasable_to=("DNK", "GBR"))
+LOW = Label("NATO", "RESTRICTED", releasable_to=("DNK", "GBR", "NOR"))
+
+
+async def listed(world: World, name: str) -> list[dict]:
+    page = await usecases.list_reports(world.services, world.call(name), usecases.ListQuery())
+    return [json.loads(item) for item in page.value.items]
+
+
+async def test_report_posted_on_another_node_is_told_as_the_list_shows_it(populated: World):
+    services = patient(populated.services)
+    await populated.post(label=FOR_NOR, subject="before")
+    async with populated.another_node() as other, listening(services, populated.call("NOR reader")) as nor:
+        posted = populated.posted(label=FOR_NOR, subject="after")
+        await usecases.post_report(other, populated.call("GBR contributor"), posted)
+        (shown,) = await nor.until(1)
+
+    assert nor.subjects == ["after"]
+    assert json.loads(shown.header_json) == (await listed(populated, "NOR reader"))[-1]
+
+
+async def test_each_event_is_recorded_before_it_is_told(populated: World):
+    async with listening(patient(populated.services), populated.call("NOR reader")) as nor:
+        report = await populated.post(label=FOR_NOR)
+        await nor.until(1)
+        entries = await populated.entries()
+    (closed,) = [entry for entry in await populated.entries() if entry["type"] == "stream.closed"]
+    (opened,) = [entry for entry in entries if entry["type"] == "stream.opened"]
+    shown = [entry for entry in entries if entry["type"] == "report.listed" and entry["result_ids"]]
+
+    assert [entry["result_ids"] for entry in shown] == [[report]]
+    assert {entry["request_id"] for entry in (opened, closed, *shown)} == {opened["request_id"]}
+    assert closed["detail"] == {"finding": "reader-gone"}
+
+
+async def test_log_that_cannot_be_written_ends_the_stream_untold(populated: World, monkeypatch):
+    services = patient(populated.services)
+    async with listening(services, populated.call("NOR reader")) as nor:
+        await asyncio.wait_for(_beaten(services), 10)
+        append = services.store.append
+
+        async def away(draft):
+            if draft.event.value == "report.listed":
+                raise UnavailableError("the log cannot be written")
+            return await append(draft)
+
+        monkeypatch.setattr(services.store, "append", away)
+        await populated.post(label=FOR_NOR)
+
+        assert await nor.ended() == "unavailable"
+    assert nor.subjects == []
+
+
+async def _beaten(services):
+    while services.watching.state is None:  # noqa: ASYNC110  a test's own clock
+        await asyncio.sleep(0.001)
+
+
+async def test_resumed_stream_goes_on_behind_the_last_id_and_a_list_begins_one(populated: World):
+    services = patient(populated.services)
+    async with listening(services, populated.call("NOR reader")) as nor:
+        for number in range(3):
+            await populated.post(label=FOR_NOR, subject=f"{number}")
+        first = (await nor.until(3))[0]
+    await populated.post(label=FOR_NOR, subject="missed")
+    page = await usecases.list_reports(services, populated.call("NOR reader"), usecases.ListQuery(limit=2))
+
+    async with listening(services, populated.call("NOR reader"), first.cursor) as again:
+        await again.until(3)
+    async with listening(services, populated.call("NOR reader"), page.value.next) as behind_a_list:
+        await behind_a_list.until(2)
+
+    assert again.subjects == ["1", "2", "missed"]
+    assert behind_a_list.subjects == ["2", "missed"]
+
+
+async def test_nothing_is_missed_and_nothing_comes_twice_while_many_post(populated: World):
+    services = patient(populated.services)
+    async with listening(services, populated.call("NOR reader")) as nor:
+        await asyncio.gather(*(populated.post(label=FOR_NOR, subject=f"{number}") for number in range(120)))
+        await nor.until(120)
+
+    assert sorted(nor.subjects) == sorted(str(number) for number in range(120))
+
+
+async def test_what_a_reader_may_not_see_neither_shows_nor_wakes_it(populated: World, monkeypatch):
+    services = patient(populated.services)
+    await populated.post(label=FOR_DNK, subject="class that is known")
+    asked: list[str] = []
+    look = stream_reports.list_reports
+
+    async def noting(services, call, query):
+        asked.append(call.thumbprint)
+        return await look(services, call, query)
+
+    async with (
+        listening(services, populated.call("NOR reader")) as nor,
+        listening(services, populated.call("DNK reader")) as dnk,
+    ):
+        await asyncio.wait_for(_beaten(services), 10)
+        await populated.post(label=LOW, subject="both")
+        await asyncio.gather(nor.until(1), dnk.until(1))
+        monkeypatch.setattr(stream_reports, "list_reports", noting)
+        await populated.post(label=FOR_DNK, subject="hidden")
+        await dnk.until(2)
+        await populated.post(label=Label("NATO", "SECRET", releasable_to=("GBR",)), subject="a class of its own")
+        await populated.post(label=FOR_DNK, subject="hidden")
+        await dnk.until(3)
+
+    assert nor.subjects == ["both"]
+    assert populated.call("NOR reader").thumbprint not in asked
+    assert len({len(notice.cursor) for notice in (*await nor.until(1), *await dnk.until(3))}) == 1
+
+
+async def test_silence_is_counted_from_what_was_told_and_not_from_what_stirred(populated: World):
+    services = patient(populated.services, silence_seconds=0.5)
+    async with listening(services, populated.call("ESP reader")) as esp:
+        for level, members in itertools.product(("RESTRICTED", "CONFIDENTIAL", "SECRET"), (1, 2, 3)):
+            # Each a class of its own: the reader learns anew what it may read, which is nothing.
+            await populated.post(label=Label("NATO", level, releasable_to=("DNK", "GBR", "NOR")[:members]))
+            await asyncio.sleep(0.1)
+        await esp.until(1, Silence)
+        told = esp.silences
+
+    assert told >= 1
+
+
+@pytest.mark.parametrize("act", ["revoked", "suspended", "certificate", "member"])
+async def test_who_is_turned_away_is_cut_off_though_nothing_is_posted(populated: World, act: str):
+    services, host = patient(populated.services), populated.call(None)
+    async with populated.another_node() as other, listening(services, populated.call("NOR reader")) as nor:
+        client = populated.clients["NOR reader"].id if populated.clients else ""
+        match act:
+            case "certificate":
+                thumbprint = populated.call("NOR reader").thumbprint
+                await usecases.remove_certificate(other, host, client, thumbprint)
+            case "member":
+                await usecases.suspend_member(other, host, "NOR")
+            case standing:
+                await usecases.change_standing(other, host, client, Standing(standing))
+        why = await nor.ended()
+        with pytest.raises(Exception, match=r"enrolled|suspended or revoked"):
+            await usecases.open_stream(services, populated.call("NOR reader"), nor.cursor)
+
+    assert why == "turned-away"
+    refused = [entry for entry in await populated.entries() if entry["decision"] == "refused"]
+    assert {entry["type"] for entry in refused} <= {"stream.opened", "report.listed"}
+    assert len(refused) >= 2
+    assert nor.subjects == []
+
+
+async def test_lower_clearance_ends_the_stream_and_the_next_shows_what_is_left(populated: World):
+    services = patient(populated.services)
+    await populated.post(label=FOR_NOR, subject="high")
+    async with listening(services, populated.call("NOR reader")) as nor:
+        await asyncio.wait_for(_beaten(services), 10)
+        lower = ClearanceChange("RESTRICTED")
+        await usecases.change_clearance(services, populated.call(None), populated.clients["NOR reader"].id, lower)
+        assert await nor.ended() == "rights-changed"
+    async with listening(services, populated.call("NOR reader"), nor.cursor) as again:
+        await populated.post(label=FOR_NOR, subject="high")
+        await populated.post(label=LOW, subject="low")
+        await again.until(1)
+
+    assert again.subjects == ["low"]
+
+
+async def test_clearance_that_runs_out_ends_the_stream_by_time_alone(populated: World):
+    services = patient(populated.services)
+    client = populated.clients["NOR reader"].id
+    until = populated.clock.now + timedelta(hours=1)
+    await usecases.change_clearance(services, populated.call(None), client, ClearanceChange("SECRET", until=until))
+    await populated.post(label=FOR_NOR, subject="before")
+    async with listening(services, populated.call("NOR reader")) as nor:
+        await asyncio.wait_for(_beaten(services), 10)
+        populated.clock.advance(timedelta(hours=2))
+
+        assert await nor.ended() == "rights-changed"
+
+
+async def test_agreement_that_is_suspended_ends_the_streams_of_its_readers_alone(populated: World):
+    services = patient(populated.services)
+    await populated.post(label=LOW)
+    async with (
+        listening(services, populated.call("NOR reader")) as nor,
+        listening(services, populated.call("ESP reader")) as esp,
+    ):
+        await asyncio.wait_for(_beaten(services), 10)
+        await usecases.suspend_agreement(services, populated.call("GBR signatory"), populated.agreement_id)
+
+        assert await nor.ended() == "rights-changed"
+        assert len(esp.heard) == 1
+
+
+async def test_what_a_change_of_rights_opens_is_told_once(populated: World):
+    services = patient(populated.services)
+    await populated.enrol("NOR junior", "NOR", "reader", level="RESTRICTED")
+    for number in range(3):
+        await populated.post(label=FOR_NOR, subject=f"old {number}")
+    async with listening(services, populated.call("NOR junior")) as junior:
+        await asyncio.wait_for(_beaten(services), 10)
+        await populated.post(label=LOW, subject="low")
+        await junior.until(1)
+        client, raised = populated.clients["NOR junior"].id, ClearanceChange("SECRET")
+        await usecases.change_clearance(services, populated.call(None), client, raised)
+        await junior.until(4)
+        await populated.post(label=FOR_NOR, subject="new")
+        await junior.until(5)
+
+    assert junior.subjects == ["low", "old 0", "old 1", "old 2", "new"]
+
+
+async def test_more_than_is_sent_is_a_hint_to_list_anew(populated: World, monkeypatch):
+    monkeypatch.setattr(stream_reports, "_MOST_MADE_VISIBLE", 2)
+    monkeypatch.setattr(stream_reports, "_PAGE", 2)
+    services = patient(populated.services)
+    await populated.enrol("NOR junior", "NOR", "reader", level="RESTRICTED")
+    for number in range(5):
+        await populated.post(label=FOR_NOR, subject=f"old {number}")
+    async with listening(services, populated.call("NOR junior")) as junior:
+        await asyncio.wait_for(_beaten(services), 10)
+        client, raised = populated.clients["NOR junior"].id, ClearanceChange("SECRET")
+        await usecases.change_clearance(services, populated.call(None), client, raised)
+        await junior.until(1, usecases.ListAnew)
+
+    assert junior.subjects == ["old 0", "old 1"]
+
+
+async def test_client_has_so_many_streams_and_no_more(populated: World):
+    services = patient(populated.services, per_client=2)
+    call = populated.call("NOR reader")
+    async with listening(services, call), listening(services, call):
+        refused = await populated.attempt(usecases.open_stream(services, call, None))
+        async with listening(services, populated.call("DNK reader")):
+            pass
+    async with listening(services, call):
+        pass
+
+    assert isinstance(refused.error, LimitExceededError)
+    assert [entry["type"] for entry in refused.entries if entry["decision"] == "refused"] == ["stream.opened"]
+
+
+async def test_node_that_stops_ends_its_streams_and_takes_none(populated: World):
+    services = patient(populated.services)
+    async with listening(services, populated.call("NOR reader")) as nor:
+        services.watching.end_all()
+
+        assert await nor.ended() == "stopping"
+        with pytest.raises(UnavailableError):
+            await usecases.open_stream(services, populated.call("DNK reader"), None)
+
+
+async def test_foreign_and_forged_ids_are_refused_on_the_record(populated: World):
+    services = patient(populated.services)
+    async with listening(services, populated.call("NOR reader")) as nor:
+        pass
+    for cursor in (nor.cursor[:-2] + "AA", "x", ""):
+        with pytest.raises(MalformedError):
+            await usecases.open_stream(services, populated.call("NOR reader"), cursor)
+    tried = await populated.attempt(usecases.open_stream(services, populated.call("DNK reader"), nor.cursor))
+
+    assert isinstance(tried.error, MalformedError)
+    assert (tried.entry["type"], tried.entry["decision"]) == ("stream.opened", "refused")
+    assert len(services.watching) == 0
+
+
+@pytest.mark.parametrize("name", ["GBR contributor", "operator", "auditor"])
+async def test_who_is_no_reader_hears_nothing(populated: World, name: str):
+    tried = await populated.attempt(usecases.open_stream(populated.services, populated.call(name), None))
+
+    assert isinstance(tried.error, ForbiddenError)
+    assert tried.entry["reasons"] == ["role-missing"]
+
+
+async def test_database_is_asked_nothing_while_nobody_listens(populated: World):
+    services = patient(populated.services)
+    async with listening(services, populated.call("NOR reader")):
+        assert services.watching.beating is not None
+
+    assert services.watching.beating.done()
