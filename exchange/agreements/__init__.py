@@ -5,6 +5,7 @@ and the moment asked about, never stored.
 Does not: decide a release, check who may sign for a member, or keep anything.
 """
 
+from exchange.agreements.durations import LAST_MOMENT, moved_by
 from exchange.agreements.lifecycle import (
     AGREEMENT_MOVES,
     PARTY_MOVES,
@@ -44,6 +45,7 @@ from exchange.agreements.vocabulary import Vocabulary, covers, load_vocabulary
 
 __all__ = [
     "AGREEMENT_MOVES",
+    "LAST_MOMENT",
     "PARTY_MOVES",
     "Agreement",
     "AgreementId",
@@ -64,6 +66,7 @@ __all__ = [
     "covers",
     "in_force",
     "load_vocabulary",
+    "moved_by",
     "next_change",
     "parse_agreement",
     "propose",

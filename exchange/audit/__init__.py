@@ -11,6 +11,7 @@ from exchange.audit.bundles import parse_bundle, render_bundle
 from exchange.audit.checkpoint import Checkpoint, parse_checkpoint
 from exchange.audit.columns import EntryColumns, facet_of, pair_of
 from exchange.audit.criteria import Criteria, matches
+from exchange.audit.deeds import Deed, DeedKind, read_deed, sign_deed
 from exchange.audit.draft import Actor, EntryDraft, Subject
 from exchange.audit.entry import LARGEST_RESULT_IDS_BYTES, SealedEntry, columns_of, parse_entry, seal_entry
 from exchange.audit.events import EventName, Outcome
@@ -99,6 +100,8 @@ __all__ = [
     "Checkpoint",
     "CompactRange",
     "Criteria",
+    "Deed",
+    "DeedKind",
     "Entry",
     "EntryColumns",
     "EntryDraft",
@@ -163,11 +166,13 @@ __all__ = [
     "parse_tlog_proof",
     "parse_verifier_key",
     "period_of",
+    "read_deed",
     "render_bundle",
     "render_log_policy",
     "root_from_nodes",
     "root_of",
     "seal_entry",
+    "sign_deed",
     "sign_evidence",
     "split_hashes",
     "tiles_of_size",

@@ -48,7 +48,7 @@ VERBS: Mapping[str, Verb] = {
     "member": Verb("members", "Members: states and registered organisations (operator)."),
     "policy": Verb("policy", "The law: check it, explain a decision, simulate a release."),
     "profile": Verb("profile", "Saved connections to exchanges (member)."),
-    "report": Verb("reports", "Reports: post, pull, list, explain."),
+    "report": Verb("report", "Reports: post, pull, list, watch, explain, amend, recall."),
 }
 
 

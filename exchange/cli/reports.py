@@ -12,17 +12,13 @@ from pydantic import ValidationError
 
 from exchange.cli import output
 from exchange.cli.posting import label_of, law_catalogue, parts_of
-from exchange.cli.program import app
 from exchange.cli.pulling import save_parts
+from exchange.cli.report_group import IdArgument, reports
 from exchange.cli.verbs import JsonOption, day_or_moment, member_verb
 from exchange.client import ExchangeClient, StreamEvent
 from exchange.kernel import InvalidError
 from exchange.wire import HeaderBody, ReportBody, faults_of
 
-reports = typer.Typer(help="Reports: post, pull, list, watch, explain.", no_args_is_help=True)
-app.add_typer(reports, name="report")
-
-IdArgument = Annotated[str, typer.Argument(metavar="ID", help="The report's id.")]
 PurposeOption = Annotated[str | None, typer.Option("--purpose", metavar="P", help="Why you read (unset: your first).")]
 # How long `--follow` waits between two looks: soon enough for a person, cheap enough for a service with many readers.
 _FOLLOW_SECONDS = 2.0
@@ -73,8 +69,8 @@ def post(
         "references": reference or [],
         "parts": parts_of(files, catalogue, part_markings=part_marking or [], media_types=media_type or []),
     }
-    header = client.post_report(_checked_body(body), idempotency_key=idempotency_key)
-    _show_posted(header, as_json=as_json)
+    header = client.post_report(checked_body(body), idempotency_key=idempotency_key)
+    show_posted(header, as_json=as_json)
 
 
 @reports.command("pull")
@@ -187,7 +183,8 @@ def receipt(
     output.show_record({"report": kept.report, "received": received, "entry": kept.entry}, title="acknowledged")
 
 
-def _checked_body(fields: dict[str, object]) -> ReportBody:
+def checked_body(fields: dict[str, object]) -> ReportBody:
+    """Return the body of a post; InvalidError points at every fault."""
     try:
         return ReportBody.model_validate(fields)
     except ValidationError as exc:
@@ -232,7 +229,8 @@ def _row(header: HeaderBody) -> tuple[object, ...]:
     return (header.id, posted, header.originator, header.precedence, header.marking, header.topic, header.subject)
 
 
-def _show_posted(header: HeaderBody, *, as_json: bool) -> None:
+def show_posted(header: HeaderBody, *, as_json: bool) -> None:
+    """Show a report that was posted."""
     if as_json:
         output.show_json(header.model_dump(mode="json"))
         return

@@ -7,13 +7,12 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self, TypeVar
 
-from pydantic import ValidationError
-
 from exchange.audit.export import ExportedEntry, Place, Statement
-from exchange.client.errors import AnswerError
+from exchange.client.answers import parsed, path_of, sent
 from exchange.client.exports import read_export, through_breaks
 from exchange.client.log_reads import LogReads
 from exchange.client.parts import checked_content, decoded
+from exchange.client.report_life import ReportLife
 from exchange.client.streaming import StreamEvent, watch
 from exchange.client.transport import Body, Endpoint, Transport
 from exchange.kernel import new_id
@@ -110,6 +109,11 @@ class ExchangeClient:
         """Return what the exchange shows of its audit log."""
         return LogReads(self._transport)
 
+    @property
+    def life(self) -> ReportLife:
+        """Return what is done to reports after they were posted."""
+        return ReportLife(self._transport)
+
     def close(self) -> None:
         """Close the connections."""
         self._transport.close()
@@ -144,7 +148,7 @@ class ExchangeClient:
 
     def client(self, client_id: str) -> ClientBody:
         """Return one client."""
-        return self._get(ClientBody, _path("/v1/clients", client_id))
+        return self._get(ClientBody, path_of("/v1/clients", client_id))
 
     def enrol_client(self, enrolment: ClientEnrolment) -> ClientBody:
         """Enrol a client with its certificate (operator)."""
@@ -153,9 +157,9 @@ class ExchangeClient:
     def change_client(self, client_id: str, change: ClientChange, *, if_version: int | None = None) -> ClientBody:
         """Change a client's clearance or standing (operator); with `if_version` only while it is at that version."""
         headers = _JSON if if_version is None else {**_JSON, "If-Match": f'"{if_version}"'}
-        body: Body = {"content": _sent(change), "headers": headers}
-        answer = self._transport.request("PATCH", _path("/v1/clients", client_id), may_repeat=False, body=body)
-        return _parsed(ClientBody, answer.content)
+        body: Body = {"content": sent(change), "headers": headers}
+        answer = self._transport.request("PATCH", path_of("/v1/clients", client_id), may_repeat=False, body=body)
+        return parsed(ClientBody, answer.content)
 
     # ── agreements ────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -165,13 +169,13 @@ class ExchangeClient:
 
     def agreement(self, agreement_id: str) -> AgreementBody:
         """Return one agreement and where its parties stand."""
-        return self._get(AgreementBody, _path("/v1/agreements", agreement_id))
+        return self._get(AgreementBody, path_of("/v1/agreements", agreement_id))
 
     def propose_agreement(self, terms_json: bytes) -> AgreementBody:
         """Propose an agreement; `terms_json` is the JSON form of the agreement file."""
         body: Body = {"content": terms_json, "headers": _JSON}
         answer = self._transport.request("POST", "/v1/agreements", may_repeat=False, body=body)
-        return _parsed(AgreementBody, answer.content)
+        return parsed(AgreementBody, answer.content)
 
     def sign_agreement(self, agreement_id: str) -> AgreementBody:
         """Record this client's member as a signed party (signatory)."""
@@ -197,16 +201,16 @@ class ExchangeClient:
         A key is made where none is given, so that a broken connection does not post it twice.
         """
         key = idempotency_key or new_id(datetime.now(UTC), os.urandom(_ID_RANDOMNESS_BYTES))
-        body: Body = {"content": _sent(report), "headers": {**_JSON, "Idempotency-Key": key}}
+        body: Body = {"content": sent(report), "headers": {**_JSON, "Idempotency-Key": key}}
         answer = self._transport.request("POST", "/v1/reports", may_repeat=True, body=body)
-        return _parsed(HeaderBody, answer.content)
+        return parsed(HeaderBody, answer.content)
 
     def pull_report(self, report_id: str, *, purpose: str | None = None) -> PulledReportBody:
         """Return a report with the parts permitted to this client; large contents are null: see `content`."""
         headers = {} if purpose is None else {"Exchange-Purpose": purpose}
         body: Body = {"headers": headers}
-        answer = self._transport.request("GET", _path("/v1/reports", report_id), may_repeat=True, body=body)
-        return _parsed(PulledReportBody, answer.content)
+        answer = self._transport.request("GET", path_of("/v1/reports", report_id), may_repeat=True, body=body)
+        return parsed(PulledReportBody, answer.content)
 
     def content(self, report_id: str, part: PulledPartBody, *, purpose: str | None = None) -> Iterator[bytes]:
         """Yield the bytes of a pulled part, streamed where they were too large to come along.
@@ -244,14 +248,14 @@ class ExchangeClient:
 
     def explanation(self, report_id: str) -> ExplanationBody:
         """Return why this client may see a report."""
-        return self._get(ExplanationBody, _path("/v1/reports", report_id, "explanation"))
+        return self._get(ExplanationBody, path_of("/v1/reports", report_id, "explanation"))
 
     def acknowledge(self, report_id: str, *, purpose: str | None = None) -> ReceiptBody:
         """Say that this client has received a report (reader); return its first acknowledgement, now or before."""
         headers = _JSON if purpose is None else {**_JSON, "Exchange-Purpose": purpose}
         body: Body = {"content": b"{}", "headers": headers}
-        path = _path("/v1/reports", report_id, "receipts")
-        return _parsed(ReceiptBody, self._transport.request("POST", path, may_repeat=True, body=body).content)
+        path = path_of("/v1/reports", report_id, "receipts")
+        return parsed(ReceiptBody, self._transport.request("POST", path, may_repeat=True, body=body).content)
 
     def simulate(self, report: SimulationRequest) -> SimulationBody:
         """Return who could read such a report if it were posted (contributor)."""
@@ -295,19 +299,19 @@ class ExchangeClient:
 
     def audit_entry(self, entry_id: str) -> ShownEntryBody:
         """Return one entry of the log (auditor)."""
-        return self._get(ShownEntryBody, _path("/v1/audit/entries", entry_id))
+        return self._get(ShownEntryBody, path_of("/v1/audit/entries", entry_id))
 
     def report_registry(self, report_id: str) -> Iterator[RegistryLineBody]:
         """Yield who was given what of a report, oldest first (its originator's auditor)."""
-        return self._registry(ReportRegistryBody, _path("/v1/audit/reports", report_id, "registry"))
+        return self._registry(ReportRegistryBody, path_of("/v1/audit/reports", report_id, "registry"))
 
     def client_registry(self, client_id: str) -> Iterator[RegistryLineBody]:
         """Yield what a client was given, oldest first (its own member's auditor)."""
-        return self._registry(ClientRegistryBody, _path("/v1/audit/clients", client_id, "registry"))
+        return self._registry(ClientRegistryBody, path_of("/v1/audit/clients", client_id, "registry"))
 
     def readers_on(self, report_id: str, on: str) -> ReadersBody:
         """Return who could have read a report on a date or at a moment, and who did (its originator's auditor)."""
-        return self._get(ReadersBody, _path("/v1/audit/reports", report_id, "readers"), {"on": on})
+        return self._get(ReadersBody, path_of("/v1/audit/reports", report_id, "readers"), {"on": on})
 
     # ── acts of two persons ───────────────────────────────────────────────────────────────────────────────────────
 
@@ -317,15 +321,15 @@ class ExchangeClient:
 
     def act(self, act_id: str) -> PendingActBody:
         """Return an act that was asked for."""
-        return self._get(PendingActBody, _path("/v1/acts", act_id))
+        return self._get(PendingActBody, path_of("/v1/acts", act_id))
 
     def confirm_act(self, act_id: str, digest: str) -> PendingActBody:
         """Confirm an act that somebody else asked for, by the digest that `act` showed; it is done at once."""
-        return self._post(PendingActBody, _path("/v1/acts", act_id, "confirmation"), ActConfirmation(digest=digest))
+        return self._post(PendingActBody, path_of("/v1/acts", act_id, "confirmation"), ActConfirmation(digest=digest))
 
     def refuse_act(self, act_id: str) -> PendingActBody:
         """Refuse an act that somebody else asked for, or take back one's own."""
-        return self._post(PendingActBody, _path("/v1/acts", act_id, "refusal"), ActRefusal())
+        return self._post(PendingActBody, path_of("/v1/acts", act_id, "refusal"), ActRefusal())
 
     # ── personal data in the log ──────────────────────────────────────────────────────────────────────────────────────
 
@@ -335,11 +339,11 @@ class ExchangeClient:
 
     def erasure(self, erasure_id: str) -> ErasureBody:
         """Return an erasure that was asked for (operator, auditor)."""
-        return self._get(ErasureBody, _path("/v1/audit/erasures", erasure_id))
+        return self._get(ErasureBody, path_of("/v1/audit/erasures", erasure_id))
 
     def approve_erasure(self, erasure_id: str) -> ErasureBody:
         """Approve an erasure that somebody else asked for (operator, auditor); it is done at once and for good."""
-        return self._post(ErasureBody, _path("/v1/audit/erasures", erasure_id, "approval"), ErasureApproval())
+        return self._post(ErasureBody, path_of("/v1/audit/erasures", erasure_id, "approval"), ErasureApproval())
 
     def alerts(self, *, after: str | None = None, rule: str | None = None) -> AlertListBody:
         """Return one page of alerts, oldest first behind the cursor `after` (auditor); `next` is where to go on."""
@@ -353,7 +357,7 @@ class ExchangeClient:
 
     def _get(self, model: type[Answer], path: str, params: Mapping[str, str | int] | None = None) -> Answer:
         answer = self._transport.request("GET", path, may_repeat=True, body={"params": params or {}})
-        return _parsed(model, answer.content)
+        return parsed(model, answer.content)
 
     def _registry(
         self, model: type[ReportRegistryBody] | type[ClientRegistryBody], path: str
@@ -366,44 +370,22 @@ class ExchangeClient:
             if not page.items:
                 return
 
-    def _post(self, model: type[Answer], path: str, sent: WireModel) -> Answer:
-        body: Body = {"content": _sent(sent), "headers": _JSON}
-        return _parsed(model, self._transport.request("POST", path, may_repeat=False, body=body).content)
+    def _post(self, model: type[Answer], path: str, said: WireModel) -> Answer:
+        body: Body = {"content": sent(said), "headers": _JSON}
+        return parsed(model, self._transport.request("POST", path, may_repeat=False, body=body).content)
 
     def _act(self, agreement_id: str, act: str) -> AgreementBody:
         body: Body = {"content": b"{}", "headers": _JSON}
         answer = self._transport.request(
-            "POST", _path("/v1/agreements", agreement_id, act), may_repeat=False, body=body
+            "POST", path_of("/v1/agreements", agreement_id, act), may_repeat=False, body=body
         )
-        return _parsed(AgreementBody, answer.content)
+        return parsed(AgreementBody, answer.content)
 
     def _streamed(self, report_id: str, number: int, purpose: str | None) -> Iterator[bytes]:
         headers = {} if purpose is None else {"Exchange-Purpose": purpose}
-        with self._transport.stream(_path("/v1/reports", report_id, "parts", str(number)), headers) as answer:
+        with self._transport.stream(path_of("/v1/reports", report_id, "parts", str(number)), headers) as answer:
             yield from answer.iter_bytes(_CHUNK_BYTES)
-
-
-def _path(collection: str, *steps: str) -> str:
-    """Return a path of which no step can leave the collection: what is no plain id is refused, not escaped."""
-    for step in steps:
-        if not step or not all(letter.isascii() and (letter.isalnum() or letter == "-") for letter in step):
-            raise AnswerError(f"`{step[:60]}` is no id", code="invalid")
-    return "/".join([collection, *steps])
 
 
 def _given(values: Mapping[str, str | int | None]) -> dict[str, str | int]:
     return {name: value for name, value in values.items() if value is not None}
-
-
-def _sent(model: WireModel) -> bytes:
-    return model.model_dump_json(by_alias=True).encode()
-
-
-def _parsed(model: type[Answer], content: bytes) -> Answer:
-    try:
-        # A newer exchange may say more than this client knows; what it knows must be right.
-        return model.model_validate_json(content, extra="ignore")
-    except ValidationError as exc:
-        first = exc.errors(include_input=False, include_url=False)[0]
-        place = "/".join(map(str, first["loc"])) or "the whole"
-        raise AnswerError(f"the answer is not what the contract says: {place}: {first['msg'].lower()}") from exc

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Callable
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 
 from exchange.kernel.errors import MalformedError
 
@@ -30,6 +30,11 @@ def to_micros(moment: datetime) -> int:
 def from_micros(micros: int) -> datetime:
     """Return the aware UTC moment of `micros` microseconds since 1970."""
     return _EPOCH + timedelta(microseconds=micros)
+
+
+def first_moment(day: date) -> datetime:
+    """Return the moment at which `day` begins, in UTC."""
+    return datetime.combine(day, time(), UTC)
 
 
 def rfc3339(moment: datetime) -> str:

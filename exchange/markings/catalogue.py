@@ -4,7 +4,7 @@ Protection rounds up, clearance rounds down; maps run to the base policy and are
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from exchange.kernel.errors import Fault
 from exchange.markings.label import Label
@@ -90,6 +90,17 @@ class Catalogue:
             releasable_to=tuple(sorted(audience)),
             handling=_union(label.handling for label in given),
         )
+
+    def declassified(self, label: Label) -> Label:
+        """Return `label` at the level that protects nothing: its own policy's where it has one, else the base's.
+
+        Only the level falls: compartments, audience and caveats are for a releaser to lift. Raises UnknownMarkingError.
+        """
+        self._require_known(label)
+        lowest = self.policies[label.policy].levels[0]
+        if self.protection[lowest.policy, lowest.name] > self.base.levels[0].rank:
+            lowest = self.base.levels[0]
+        return replace(label, policy=lowest.policy, classification=lowest.name)
 
     def exceeds_ceiling(self, label: Label, ceiling: str, policy: str) -> bool:
         """Return whether `label` stands above the level `ceiling` of `policy`; the ceiling rounds down.

@@ -7,11 +7,13 @@ Does not: decide who may see what, encrypt, or look up other reports.
 
 from exchange.reports.contents import content_fault, media_type_fault, name_fault
 from exchange.reports.header_json import header_as_json, header_from_json, part_as_json
+from exchange.reports.life import Downgrade, ReportAct, amended, downgraded, require_act, version_digest
 from exchange.reports.model import Header, PartHeader, Precedence, Protection, ReportId, ReportStatus
 from exchange.reports.posting import PostedPart, PostedReport, PostingRules, check_report, compose_header
 from exchange.reports.showing import status_of, tear_line, visible_header
 
 __all__ = [
+    "Downgrade",
     "Header",
     "PartHeader",
     "PostedPart",
@@ -19,17 +21,22 @@ __all__ = [
     "PostingRules",
     "Precedence",
     "Protection",
+    "ReportAct",
     "ReportId",
     "ReportStatus",
+    "amended",
     "check_report",
     "compose_header",
     "content_fault",
+    "downgraded",
     "header_as_json",
     "header_from_json",
     "media_type_fault",
     "name_fault",
     "part_as_json",
+    "require_act",
     "status_of",
     "tear_line",
+    "version_digest",
     "visible_header",
 ]

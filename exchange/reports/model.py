@@ -22,7 +22,7 @@ class Precedence(Enum):
 
 
 class ReportStatus(Enum):
-    """Where a report stands. `expired` is never stored: it follows from `valid_until` and the time."""
+    """Where a report stands. `expired` follows from `valid_until` and the time; stored, it has been destroyed too."""
 
     CURRENT = "current"
     SUPERSEDED = "superseded"

@@ -7,8 +7,19 @@ Does not: decide anything, open anything that is sealed, or let a table row out.
 """
 
 from exchange.store.history import History, ReportRecord, Span
+from exchange.store.life_rows import (
+    DestructionRow,
+    EndCause,
+    FormerVersion,
+    GivenTo,
+    HeldReport,
+    NoticeKind,
+    NoticeRow,
+    TombstoneRow,
+)
 from exchange.store.log_rows import LogState, Placed
 from exchange.store.personal_keys import PersonalCustody, PersonalKeyRow
+from exchange.store.report_book import ReportBook
 from exchange.store.report_receipts import ReceiptHow, ReceiptRow
 from exchange.store.rows import (
     CallerRow,
@@ -34,6 +45,11 @@ from exchange.store.unit_of_work import UnitOfWork, UnrecordedChangeError
 __all__ = [
     "CallerRow",
     "ClassRow",
+    "DestructionRow",
+    "EndCause",
+    "FormerVersion",
+    "GivenTo",
+    "HeldReport",
     "History",
     "Hit",
     "Idempotency",
@@ -41,6 +57,8 @@ __all__ = [
     "LogState",
     "NewPart",
     "NewReport",
+    "NoticeKind",
+    "NoticeRow",
     "PageRow",
     "PartRow",
     "Parts",
@@ -53,12 +71,14 @@ __all__ = [
     "PullRow",
     "ReceiptHow",
     "ReceiptRow",
+    "ReportBook",
     "ReportRecord",
     "ReportRow",
     "Sealed",
     "Sought",
     "Span",
     "Store",
+    "TombstoneRow",
     "UnitOfWork",
     "UnrecordedChangeError",
     "head",

@@ -219,7 +219,8 @@ def _report_row(report: NewReport, *, seq: int, class_id: int, recorded_at: int)
     place = (seq, report.id, class_id, report.version, facts.agreement, facts.originator)
     times = (recorded_at, to_micros(report.posted_at), until)
     standing = (report.precedence.value, ReportStatus.CURRENT.value, report.supersedes)
-    return (*place, *times, *standing, *_sealed_values(report.header))
+    declassify_on = None if report.declassify_on is None else to_micros(report.declassify_on)
+    return (*place, *times, *standing, *_sealed_values(report.header), declassify_on)
 
 
 def _part_row(report: NewReport, part: NewPart) -> tuple[Value, ...]:

@@ -153,6 +153,7 @@ class NewReport:
     supersedes: str | None
     header: Sealed
     parts: tuple[NewPart, ...]
+    declassify_on: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,17 +3,22 @@
 import threading
 from collections.abc import Callable
 from dataclasses import replace
+from urllib.parse import quote
 
 from exchange.audit import (
     BootRecord,
+    Deed,
     EntryDraft,
     Evidence,
     Guard,
+    NoteSigner,
     SealedEntry,
+    SignatureType,
     Unsettled,
     fit_text,
     open_boot,
     seal_entry,
+    sign_deed,
     sign_evidence,
 )
 from exchange.crypto import SEED_BYTES, SigningKey
@@ -35,6 +40,7 @@ class Sealer:
         self._node = fit_text(node)
         self._clock = clock
         self._randomness = randomness
+        self._identity = identity
         self.boot = self._new_id()
         self._key, self._opening = open_boot(identity, randomness(SEED_BYTES), node=self._node, boot=self.boot)
         self._record = BootRecord(self.boot)
@@ -69,6 +75,11 @@ class Sealer:
     def seal_void(self, draft: EntryDraft, lost: Unsettled) -> SealedEntry:
         """Return the entry that takes the number and the id of one that may be lost."""
         return self._sealed(draft, lost.number, lost.entry)
+
+    def attest(self, deed: Deed) -> bytes:
+        """Return `deed` signed by the node's own key: the one whose name stands in its entries."""
+        name = quote(self._node, safe="")
+        return sign_deed(deed, NoteSigner(name, SignatureType.ED25519, self._identity), int(self._clock().timestamp()))
 
     def settle(self, entry: SealedEntry) -> None:
         """Take `entry` for durable."""

@@ -44,6 +44,7 @@ class HotStatements:
     agreement: Statement
     entries_after: Statement
     entries_before: Statement
+    waiting: Statement
     personal_keys: Statement
     destroyed_keys: Statement
 
@@ -73,11 +74,17 @@ class HotStatements:
             # UUIDv7: the order of ids is the order of time.
             entries_after=sql.compile(entries.where(_ENTRY.c.id > bindparam("place")).order_by(_ENTRY.c.id)),
             entries_before=sql.compile(entries.where(_ENTRY.c.id < bindparam("place")).order_by(_ENTRY.c.id.desc())),
+            waiting=sql.compile(_waiting()),
             personal_keys=sql.compile(select(*_key_columns()).where(sql.is_one_of(_KEY.c.kid, "kids"))),
             destroyed_keys=sql.compile(
                 select(_KEY.c.kid).where(_KEY.c.boot == bindparam("boot"), _KEY.c.destroyed_at.is_not(None))
             ),
         )
+
+
+def _waiting() -> Select[Any]:
+    outbox = table("audit_outbox")
+    return select(_ENTRY.c.content).join(outbox, outbox.c.entry_id == _ENTRY.c.id).order_by(outbox.c.id)
 
 
 def _key_columns() -> list[ColumnElement[Any]]:

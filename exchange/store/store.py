@@ -8,7 +8,7 @@ from types import SimpleNamespace
 from typing import Self, TypedDict, Unpack, assert_never
 
 from exchange.agreements import Agreement
-from exchange.audit import EntryDraft, Receipt, SealedEntry
+from exchange.audit import Deed, EntryDraft, Receipt, SealedEntry
 from exchange.crypto import SigningKey
 from exchange.kernel import Clock, ExchangeError, UnavailableError
 from exchange.members import Client, Member
@@ -268,6 +268,10 @@ class Store:
             return bytes(rows[0][1])
         return (await self.log.archived.named([entry_id])).get(entry_id)
 
+    async def waiting_entries(self) -> list[bytes]:
+        """Return the bytes of the audit entries that no search finds yet, because they wait for their place."""
+        return [bytes(row[0]) for row in await self._database.fetch(self._hot.waiting, {})]
+
     async def history(self, agreement_id: str, since: datetime, until: datetime) -> History:
         """Return what held of everyone, and of one agreement, at some moment from `since` until `until` (exclusive)."""
         return await read_history(self._database.fetch, self._history, agreement_id, since, until)
@@ -320,6 +324,10 @@ class Store:
         if isinstance(result, IdempotentReplay):
             return result
         raise UnavailableError("the store gave no answer to a post")
+
+    def attest(self, deed: Deed) -> bytes:
+        """Return `deed` signed by this node."""
+        return self._sealer.attest(deed)
 
     async def add_cosignature(self, cosignature: CosignatureRow) -> None:
         """Keep what a witness says of a kept checkpoint; ConflictError where that checkpoint is not kept."""

@@ -15,6 +15,7 @@ _Facet = String().with_variant(String(collation="C"), "postgresql")
 # The whole order of a search: where only the time were in the index, PostgreSQL would sort all there is of one value.
 _IN_TIME = ("at_micros", "position")
 _CURRENT = text("superseded_at IS NULL")
+_TO_DECLASSIFY = text("declassify_on IS NOT NULL")
 
 
 _SHOWN = ("status", "valid_until", "posted_at")
@@ -144,6 +145,7 @@ class ReportTable(SQLModel, table=True):
         Index("report_class", "class_id", "seq", *_SHOWN),
         Index("report_urgent", "class_id", "precedence", "seq", *_SHOWN),
         Index("report_recorded", "recorded_at", "seq"),
+        Index("report_declassify", "declassify_on", sqlite_where=_TO_DECLASSIFY, postgresql_where=_TO_DECLASSIFY),
     )
 
     seq: int = Field(sa_type=_Sequence, primary_key=True, sa_column_kwargs={"autoincrement": False})
@@ -162,6 +164,7 @@ class ReportTable(SQLModel, table=True):
     key_version: int
     header_suite: str
     sealed_header: bytes = Field(sa_type=LargeBinary)
+    declassify_on: int | None = Field(default=None, sa_type=BigInteger)
 
 
 class PartTable(SQLModel, table=True):

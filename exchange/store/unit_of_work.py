@@ -31,6 +31,7 @@ from exchange.store.records import (
     member_row,
     party_rows,
 )
+from exchange.store.report_book import ReportBook
 from exchange.store.report_receipts import ReceiptRow, acknowledge, acknowledgement
 from exchange.store.sealing import Sealer
 from exchange.store.tables import (
@@ -214,6 +215,10 @@ class UnitOfWork:
         self._has_written = True
         await acknowledge(self._session, row)
 
+    def reports(self) -> ReportBook:
+        """Return the life of reports, to be read here, and written with an entry."""
+        return ReportBook(self._session, self._note_write)
+
     def alerts(self) -> AlertBook:
         """Return the alerts, to be read and written here. What rules remember is no change that needs an entry."""
         self._has_alerts = True
@@ -252,6 +257,9 @@ class UnitOfWork:
         """Note that the unit ended without a commit, or nobody knows how."""
         for entry in self._sealed:
             self._sealer.doubt(entry)
+
+    def _note_write(self) -> None:
+        self._has_written = True
 
     async def _guard(self, draft: EntryDraft) -> Guard | None:
         """Return what keeps the personal data of `draft`; a key that has to be made becomes durable with this unit."""

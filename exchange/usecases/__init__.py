@@ -15,6 +15,7 @@ from exchange.usecases.agreements import (
     suspend_agreement,
     withdraw_agreement,
 )
+from exchange.usecases.amend_report import amend_report
 from exchange.usecases.auditing import FoundEntry
 from exchange.usecases.authenticate import authenticate, authenticated_row
 from exchange.usecases.check_readiness import Check, Readiness, check_readiness
@@ -32,6 +33,14 @@ from exchange.usecases.clients import (
 )
 from exchange.usecases.context import Call, Recorded, Services
 from exchange.usecases.describe_caller import CallerVocabulary, describe_caller, describe_vocabulary, record_visit
+from exchange.usecases.destructions import (
+    DESTROYING_ROLES,
+    AskedDestruction,
+    Certificate,
+    certify_destruction,
+    list_destructions,
+)
+from exchange.usecases.downgrade_report import downgrade_report
 from exchange.usecases.erase_personal import (
     ERASING_ROLES,
     Erasure,
@@ -45,6 +54,7 @@ from exchange.usecases.export_entries import Export, LogExport, export_entries, 
 from exchange.usecases.exporting import ExportQuery
 from exchange.usecases.heartbeat import Recorder, close_record, heartbeats, record_service
 from exchange.usecases.keep_record import put_law_in_force, read_entries
+from exchange.usecases.life_checks import MadeVersion
 from exchange.usecases.list_alerts import AlertQuery, list_alerts
 from exchange.usecases.list_reports import ListedReports, ListQuery, list_reports
 from exchange.usecases.members import add_member, list_members, resume_member, suspend_member
@@ -67,6 +77,7 @@ from exchange.usecases.post_report import PostedAnswer, post_report
 from exchange.usecases.pull_report import PulledReport, pull_report
 from exchange.usecases.read_part import ReadPart, read_part
 from exchange.usecases.readers_on import CouldRead, DidRead, ReadersOn, readers_on
+from exchange.usecases.recall_report import Recall, recall_report, show_recall
 from exchange.usecases.receive_report import receive_report
 from exchange.usecases.recording import record_rejection
 from exchange.usecases.registries import ClientRegistry, Leaf, ReportRegistry, client_registry, report_registry
@@ -86,12 +97,15 @@ from exchange.usecases.stream_reports import (
 from exchange.usecases.watching import Watching, WatchLimits
 
 __all__ = [
+    "DESTROYING_ROLES",
     "ERASING_ROLES",
     "AgreementView",
     "AlertQuery",
+    "AskedDestruction",
     "Begun",
     "Call",
     "CallerVocabulary",
+    "Certificate",
     "Check",
     "ClearanceChange",
     "ClientRegistry",
@@ -112,6 +126,7 @@ __all__ = [
     "ListQuery",
     "ListedReports",
     "LogExport",
+    "MadeVersion",
     "Notice",
     "PendingActView",
     "PostedAnswer",
@@ -119,6 +134,7 @@ __all__ = [
     "ReadPart",
     "ReadersOn",
     "Readiness",
+    "Recall",
     "Recorded",
     "Recorder",
     "ReportRegistry",
@@ -133,9 +149,11 @@ __all__ = [
     "Watching",
     "add_certificate",
     "add_member",
+    "amend_report",
     "approve_erasure",
     "authenticate",
     "authenticated_row",
+    "certify_destruction",
     "change_clearance",
     "change_standing",
     "check_readiness",
@@ -144,6 +162,7 @@ __all__ = [
     "confirm_act",
     "describe_caller",
     "describe_vocabulary",
+    "downgrade_report",
     "enrol_client",
     "explain_report",
     "export_entries",
@@ -152,6 +171,7 @@ __all__ = [
     "list_agreements",
     "list_alerts",
     "list_clients",
+    "list_destructions",
     "list_members",
     "list_pending_acts",
     "list_reports",
@@ -166,6 +186,7 @@ __all__ = [
     "read_entries",
     "read_part",
     "readers_on",
+    "recall_report",
     "receive_report",
     "record_rejection",
     "record_service",
@@ -184,6 +205,7 @@ __all__ = [
     "show_entry",
     "show_erasure",
     "show_pending_act",
+    "show_recall",
     "sign_agreement",
     "simulate_release",
     "suspend_agreement",

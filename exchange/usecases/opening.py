@@ -20,6 +20,7 @@ from exchange.crypto import (
     require_suite,
 )
 from exchange.custody import KeyMissingError, Wrapped
+from exchange.kernel import rfc3339
 from exchange.markings import Label
 from exchange.members import Client
 from exchange.release import Permit, Refusal, View
@@ -42,6 +43,9 @@ _NO_LINKS = b'"supersedes":null,"references":[],'
 """Stands in a header that links to nothing. Inside a string the quotation marks would be escaped: these bytes can only
 be the fields themselves, side by side as they are sealed."""
 
+_ENDLESS = b'"valid_until":null,"declassify_on":null,' + _NO_LINKS
+"""Stands in a header that neither ends nor links to anything: one look tells both."""
+
 
 async def open_headers(
     services: Services, rows: Sequence[PermittedRow], call: Call, client: Client, *, whole: AbstractSet[int]
@@ -57,11 +61,14 @@ async def open_headers(
         await record_tampering(services, call, client, "header", exc)
     shown = []
     for header_json, (row, kept, permit) in zip(opened, rows, strict=True):
-        if kept.id not in whole or _NO_LINKS not in header_json:
-            shown.append(await _shown_header(services, call, client, header_json, opened=(row, kept, permit)))
-        elif row.valid_until_micros is None:
+        if row.valid_until_micros is None and kept.id in whole and _ENDLESS in header_json:
             # Where nothing ends, the status is the stored one. Nothing is parsed: a list comes here hundreds of times.
             shown.append(header_json[:-1] + STATUS_AT_END[row.status_name])
+            continue
+        if not _ends_as_sealed(row, header_json):
+            await record_tampering(services, call, client, f"report {row.id}", _altered_end())
+        if kept.id not in whole or _NO_LINKS not in header_json:
+            shown.append(await _shown_header(services, call, client, header_json, opened=(row, kept, permit)))
         else:
             shown.append(with_status(header_json, status_of(row.status_name, row.valid_until, call.now)))
     return shown
@@ -94,6 +101,8 @@ async def open_sealed_header(services: Services, report: ReportRow, kept: ClassR
     """
     context = header_context(report.id, report.version, kept.digest)
     (header_json,) = await services.custodian.open_headers([(report, context)])
+    if not _ends_as_sealed(report, header_json):
+        raise _altered_end()
     return header_from_json(json.loads(header_json))
 
 
@@ -105,6 +114,17 @@ def is_whole(kept: ClassRow, permit: Permit) -> bool:
 def wrapped_part_key(part: PartRow) -> Wrapped:
     """Return a part's wrapped data key, as custody takes it."""
     return Wrapped(part.key_id, part.key_version, part.wrap_suite, part.wrapped_key)
+
+
+def _ends_as_sealed(row: ReportRow, header_json: bytes) -> bool:
+    """Return whether the end of validity that the decision read is the one the originator gave."""
+    if row.valid_until is None:
+        return b'"valid_until":null,' in header_json
+    return b'"valid_until":"%b",' % rfc3339(row.valid_until).encode() in header_json
+
+
+def _altered_end() -> OpeningError:
+    return OpeningError("the end of validity on the row is not the sealed one")
 
 
 def _part_label(kept: ClassRow, part: PartRow) -> Label:

@@ -132,7 +132,7 @@ async def _replay(
     services: Services, call: Call, client: Client, replay: IdempotentReplay, asked: Idempotency | None
 ) -> Recorded[PostedAnswer]:
     row = await services.store.report_for(required_thumbprint(call), replay.report_id, parts=Parts.NONE)
-    if row.report is None:
+    if row.report is None or not row.report.sealed_header:
         error = ConflictError("the report posted with this key is gone: post again with another key")
         return await refuse(services, draft(call, client, EventName.REPORT_POSTED, Outcome.REFUSED), error)
     try:

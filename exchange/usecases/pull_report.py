@@ -50,6 +50,11 @@ class Granted:
     judged: Judged
     permit: Permit
 
+    def is_same_as(self, other: "Granted") -> bool:
+        """Return whether both permit the same of the same version: what came between changed nothing of it."""
+        report, before = self.judged.report, other.judged.report
+        return self.permit == other.permit and (report.version, report.class_id) == (before.version, before.class_id)
+
 
 async def pull_report(services: Services, call: Call, report_id: str) -> Recorded[PulledReport]:
     """Return the report as this client may see it.
@@ -92,9 +97,9 @@ async def _with_all_parts(services: Services, call: Call, granted: Granted) -> G
     """Return the same Permit with every part: what a caller may not have is never loaded, whatever its size."""
     event, report_id = EventName.REPORT_READ, granted.judged.report.id
     again = await seek_permit(services, call, report_id, parts=Parts.ALL, event=event)
-    if again.permit == granted.permit:
+    if again.is_same_as(granted):
         return again
-    moved = UnavailableError("the policy changed while the report was read: ask again")
+    moved = UnavailableError("the policy or the report changed while the report was read: ask again")
     failed = replace(judged_draft(call, again.client, event, again.judged), outcome=Outcome.FAILED)
     return await refuse(services, failed, moved)
 

@@ -49,8 +49,8 @@ async def read_part(services: Services, call: Call, report_id: str, number: int)
     entry = replace(entry, detail={"part": part.number, "asked": asked})
     # (3) under the same Permit, or not at all
     again = await seek_permit(services, call, report_id, parts=part.number, event=event)
-    if again.permit != granted.permit:
-        moved = UnavailableError("the policy changed while the part was read: ask again")
+    if not again.is_same_as(granted):
+        moved = UnavailableError("the policy or the report changed while the part was read: ask again")
         return await refuse(services, replace(entry, outcome=Outcome.FAILED), moved)
     # (4) only this part
     content = await _open(services, call, again, part.number)

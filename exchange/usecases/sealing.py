@@ -1,6 +1,7 @@
 """Sealing a report for the store: its header, and a fresh key for each part, each bound to its place and label."""
 
 import json
+from collections.abc import Sequence
 
 from exchange.crypto import (
     DATA_KEY_BYTES,
@@ -10,6 +11,7 @@ from exchange.crypto import (
     part_context,
 )
 from exchange.custody import Wrapped
+from exchange.kernel import first_moment
 from exchange.markings import Label, render_marking
 from exchange.release import ClassFacts, class_digest, class_facts
 from exchange.reports import Header, PartHeader, PostedReport, ReportStatus, header_as_json
@@ -25,13 +27,22 @@ async def seal_report(services: Services, header: Header, posted: PostedReport, 
 
     `header_json` is the header's `stored_json`.
     """
+    parts = [part.content for part in posted.parts]
+    return await reseal_report(services, header, parts, header_json=header_json)
+
+
+async def reseal_report(
+    services: Services, header: Header, contents: Sequence[bytes], *, header_json: bytes | None = None
+) -> NewReport:
+    """Return a report, or its next version, sealed with fresh keys: `contents` are its parts in the clear, in order."""
     facts = class_facts(header)
     digest = class_digest(facts)
     context = header_context(header.id, header.version, digest)
-    sealed = await services.custodian.seal_header(header.agreement, header_json, context)
+    plain = stored_json(services, header) if header_json is None else header_json
+    sealed = await services.custodian.seal_header(header.agreement, plain, context)
     parts = [
-        await _seal_part(services, header, facts, part, content.content)
-        for part, content in zip(header.parts, posted.parts, strict=True)
+        await _seal_part(services, header, facts, part, content)
+        for part, content in zip(header.parts, contents, strict=True)
     ]
     return NewReport(
         id=header.id,
@@ -44,6 +55,7 @@ async def seal_report(services: Services, header: Header, posted: PostedReport, 
         supersedes=header.supersedes,
         header=_stored(sealed),
         parts=tuple(parts),
+        declassify_on=None if header.declassify_on is None else first_moment(header.declassify_on),
     )
 
 

@@ -38,6 +38,7 @@ def plain_world(tmp_path_factory: pytest.TempPathFactory) -> World:
         await world.enrol("NOR operator", "NOR", "operator")
         await world.enrol("NOR auditor", "NOR", "auditor")
         await world.enrol("NOR releaser", "NOR", "releaser")
+        await world.enrol("GBR releaser", "GBR", "releaser")
         await world.post(label=Label("NATO", "RESTRICTED", releasable_to=("DNK", "GBR", "NOR")), subject="For all")
         world.sequence()
         await world.services.store.close()

@@ -212,5 +212,9 @@ def kept_state(world: World) -> str:
         "idempotency",
         "pending_act",
         "pending_act_end",
+        "report_version",
+        "report_tombstone",
+        "report_destruction",
+        "report_notice",
     )
     return json.dumps({name: sorted(map(repr, world.sql(f"SELECT * FROM {name}"))) for name in names})

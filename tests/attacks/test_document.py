@@ -43,7 +43,16 @@ CHECKS = [
     response_headers_conformance,
     response_schema_conformance,
 ]
-CALLERS = ("GBR contributor", "GBR reader", "GBR signatory", "operator", "auditor", "NOR auditor", "nobody enrolled")
+CALLERS = (
+    "GBR contributor",
+    "GBR reader",
+    "GBR releaser",
+    "GBR signatory",
+    "operator",
+    "auditor",
+    "NOR auditor",
+    "nobody enrolled",
+)
 SEARCH = settings(
     max_examples=25,
     suppress_health_check=[

@@ -14,6 +14,7 @@ from exchange.audit import EventName
 from exchange.kernel import ForbiddenError, NotAuthenticatedError, new_id
 from exchange.markings import Label
 from exchange.members import Role, Standing
+from exchange.reports import Downgrade
 from exchange.usecases import Call, ClearanceChange, Enrolment, EntryQuery, ListQuery, SimulatedReport, WantedErasure
 from tests.support.world import NOW, World, certificate_of, thumbprint_of
 
@@ -133,7 +134,36 @@ USE_CASES: list[tuple[str, Act, frozenset[Role], str]] = [
         "alert.listed",
     ),
 ]
+RELEASER = frozenset({Role.RELEASER})
+LOWER = Downgrade(Label("NATO", "RESTRICTED", releasable_to=("GBR", "NOR")))
+ERASED = usecases.Certificate("erased", 1)
 USE_CASES += [
+    (
+        "amend_report",
+        lambda w, c, r: usecases.amend_report(w.services, c, r, w.posted()),
+        CONTRIBUTOR,
+        "report.amended",
+    ),
+    (
+        "downgrade_report",
+        lambda w, c, r: usecases.downgrade_report(w.services, c, r, LOWER),
+        RELEASER,
+        "report.downgraded",
+    ),
+    ("recall_report", lambda w, c, r: usecases.recall_report(w.services, c, r, "because"), RELEASER, "report.recalled"),
+    ("show_recall", lambda w, c, r: usecases.show_recall(w.services, c, r), RELEASER, "report.recall_read"),
+    (
+        "certify_destruction",
+        lambda w, c, r: usecases.certify_destruction(w.services, c, r, ERASED),
+        READER | RELEASER,
+        "destruction.certified",
+    ),
+    (
+        "list_destructions",
+        lambda w, c, _: usecases.list_destructions(w.services, c),
+        READER | RELEASER,
+        "destruction.listed",
+    ),
     (
         "request_erasure",
         lambda w, c, _: usecases.request_erasure(w.services, c, WantedErasure(ABSENT, "2026-06", "asked for")),

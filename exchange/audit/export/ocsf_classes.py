@@ -93,6 +93,7 @@ _CLASSES_OF_NOUNS: Mapping[str, OcsfClass] = {
     "report": OcsfClass.API_ACTIVITY,
     "stream": OcsfClass.API_ACTIVITY,
     "release": OcsfClass.API_ACTIVITY,
+    "destruction": OcsfClass.API_ACTIVITY,
     "vocabulary": OcsfClass.API_ACTIVITY,
     "route": OcsfClass.API_ACTIVITY,
 }
@@ -140,6 +141,13 @@ _ACTIVITIES: Mapping[OcsfClass, Mapping[str, int]] = {
         "distributed": _READ,
         "received": _READ,
         "recalled": _UPDATE,
+        "ended": _DELETE,
+        "amended": _UPDATE,
+        "downgraded": _UPDATE,
+        "declassified": _UPDATE,
+        "recall_read": _READ,
+        "asked": _CREATE,
+        "certified": _UPDATE,
     },
     OcsfClass.ENTITY_MANAGEMENT: {
         **_OF_OBJECTS,

@@ -22,6 +22,7 @@ from exchange.entrypoints.api import (
     audit_witnesses,
     callers,
     parties,
+    report_life,
     reports,
     simulations,
     stream,
@@ -33,6 +34,7 @@ from exchange.entrypoints.http.visit import BodyLimits
 
 OPERATIONS: tuple[tuple[Operation, Endpoint], ...] = (
     *reports.OPERATIONS,
+    *report_life.OPERATIONS,
     *callers.OPERATIONS,
     *parties.OPERATIONS,
     *agreements.OPERATIONS,

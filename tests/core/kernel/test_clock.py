@@ -1,11 +1,11 @@
 import time
-from datetime import UTC, datetime, timedelta, timezone
+from datetime import UTC, date, datetime, timedelta, timezone
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from exchange.kernel import MalformedError, from_micros, parse_rfc3339, rfc3339, system_clock, to_micros
+from exchange.kernel import MalformedError, first_moment, from_micros, parse_rfc3339, rfc3339, system_clock, to_micros
 
 NOON = datetime(2026, 1, 31, 12, tzinfo=UTC)
 # Fixed offsets: a time that a zone's clock shows twice or never equals nothing in another zone, by Python's rules.
@@ -161,3 +161,7 @@ def test_long_fraction_is_quoted_in_brief():
 def test_no_text_breaks_the_reading_of_time(text):
     with pytest.raises(MalformedError):
         parse_rfc3339(text)
+
+
+def test_day_begins_at_midnight_utc():
+    assert rfc3339(first_moment(date(2026, 6, 1))) == "2026-06-01T00:00:00Z"

@@ -219,3 +219,19 @@ def test_join_of_nothing_is_refused():
 
 def test_join_takes_any_iterable_once():
     assert SHIPPED.join(iter([nato(), nato("TOP SECRET")]), originator="GBR") == nato("TOP SECRET")
+
+
+@pytest.mark.parametrize(
+    ("policy", "level", "becomes"),
+    [
+        ("NATO", "SECRET", ("NATO", "UNCLASSIFIED")),
+        ("NATO", "UNCLASSIFIED", ("NATO", "UNCLASSIFIED")),
+        ("FRA", "SECRET", ("NATO", "UNCLASSIFIED")),
+    ],
+)
+def test_declassified_label_loses_its_level_and_nothing_else(policy, level, becomes):
+    label = Label(policy, level, releasable_to=("GBR", "NOR"), handling=("ORCON",))
+    made = SHIPPED.declassified(label)
+
+    assert (made.policy, made.classification) == becomes
+    assert (made.releasable_to, made.handling) == (label.releasable_to, label.handling)

@@ -1,0 +1,239 @@
+"""`exchange report amend|supersede|downgrade|recall|destruction`: what is done to a report after it was posted."""
+
+import base64
+import binascii
+from collections.abc import Mapping
+from datetime import date
+from pathlib import Path
+from typing import Annotated, TypeVar
+
+import typer
+from pydantic import ValidationError
+
+from exchange.cli import output
+from exchange.cli.posting import label_of, law_catalogue, parts_of
+from exchange.cli.report_group import IdArgument, reports
+from exchange.cli.reports import checked_body, show_posted
+from exchange.cli.verbs import JsonOption, day_or_moment, member_verb
+from exchange.client import ExchangeClient
+from exchange.kernel import InvalidError
+from exchange.wire import (
+    AmendmentBody,
+    AskedDestructionBody,
+    CertificateBody,
+    DestructionBody,
+    DowngradeBody,
+    HeaderBody,
+    MadeVersionBody,
+    RecallBody,
+    WireModel,
+    faults_of,
+)
+
+destructions = typer.Typer(help="Destruction of recalled reports: list, certify.", no_args_is_help=True)
+reports.add_typer(destructions, name="destruction")
+
+ModelT = TypeVar("ModelT", bound=WireModel)
+MarkingOption = Annotated[str | None, typer.Option("--marking", metavar="TEXT", help="Unset: as it is.")]
+PartMarkings = Annotated[
+    list[str] | None, typer.Option("--part-marking", metavar="FILE=TEXT", help="A part's own, lower marking.")
+]
+MediaTypes = Annotated[
+    list[str] | None, typer.Option("--media-type", metavar="FILE=TYPE", help="Where the name does not tell it.")
+]
+SubjectOption = Annotated[str | None, typer.Option("--subject", metavar="TEXT", help="Unset: as it is.")]
+Files = Annotated[list[Path], typer.Argument(metavar="FILE...", help="One file for each part.")]
+VersionOption = Annotated[int | None, typer.Option("--if-version", metavar="N", help="Only while it is at this one.")]
+
+
+@reports.command("amend")
+@member_verb
+def amend(
+    client: ExchangeClient,
+    id: IdArgument,  # noqa: A002
+    files: Files,
+    marking: MarkingOption = None,
+    part_marking: PartMarkings = None,
+    media_type: MediaTypes = None,
+    subject: SubjectOption = None,
+    valid_until: Annotated[str | None, typer.Option("--valid-until", metavar="TIME")] = None,
+    declassify_on: Annotated[str | None, typer.Option("--declassify-on", metavar="DATE")] = None,
+    if_version: VersionOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Put a new version in the place of a report (contributor that reads it); what is not given stays as it is."""
+    catalogue, before = law_catalogue(), client.pull_report(id)
+    kept = before.valid_until if valid_until is None else day_or_moment(valid_until)
+    wanted = {
+        "kind": before.kind,
+        "topic": before.topic,
+        "regions": before.regions,
+        "precedence": before.precedence,
+        "subject": before.subject if subject is None else subject,
+        "label": before.label if marking is None else label_of(marking, catalogue),
+        "valid_until": kept,
+        "declassify_on": before.declassify_on if declassify_on is None else _day(declassify_on),
+        "references": before.references,
+        "parts": parts_of(files, catalogue, part_markings=part_marking or [], media_types=media_type or []),
+    }
+    made = client.life.amend(id, _checked(AmendmentBody, wanted), if_version=if_version)
+    _show_made(made, "amended", as_json=as_json)
+
+
+@reports.command("supersede")
+@member_verb
+def supersede(
+    client: ExchangeClient,
+    id: IdArgument,  # noqa: A002
+    files: Files,
+    marking: MarkingOption = None,
+    part_marking: PartMarkings = None,
+    media_type: MediaTypes = None,
+    subject: SubjectOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Post a report in the place of another one, which stays as superseded; what is not given is taken from it."""
+    catalogue, before = law_catalogue(), client.pull_report(id)
+    body: dict[str, object] = {
+        **_taken_over(before),
+        "subject": before.subject if subject is None else subject,
+        "label": before.label if marking is None else label_of(marking, catalogue),
+        "supersedes": id,
+        "parts": parts_of(files, catalogue, part_markings=part_marking or [], media_types=media_type or []),
+    }
+    show_posted(client.post_report(checked_body(body)), as_json=as_json)
+
+
+@reports.command("downgrade")
+@member_verb
+def downgrade(
+    client: ExchangeClient,
+    id: IdArgument,  # noqa: A002
+    marking: Annotated[str, typer.Option("--marking", metavar="TEXT", help='Such as "NATO RESTRICTED//REL TO GBR".')],
+    part_marking: Annotated[
+        list[str] | None, typer.Option("--part-marking", metavar="TEXT", help="One for each part, in their order.")
+    ] = None,
+    if_version: VersionOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Lower the marking of a report (releaser of its originator)."""
+    catalogue = law_catalogue()
+    wanted = DowngradeBody(
+        label=label_of(marking, catalogue),
+        part_labels=None if part_marking is None else [label_of(text, catalogue) for text in part_marking],
+    )
+    _show_made(client.life.downgrade(id, wanted, if_version=if_version), "downgraded", as_json=as_json)
+
+
+@reports.command("recall")
+@member_verb
+def recall(
+    client: ExchangeClient,
+    id: IdArgument,  # noqa: A002
+    reason: Annotated[str | None, typer.Option("--reason", metavar="TEXT", help="Stands on the tombstone.")] = None,
+    show: Annotated[bool, typer.Option("--show", help="Show a recall that was made.")] = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Recall a report for good (releaser of its originator); whoever read it is asked to destroy it."""
+    if show:
+        _show_recall(client.life.recalled(id), "recalled", as_json=as_json)
+        return
+    if not reason:
+        raise InvalidError("say why it is recalled: `--reason TEXT`")
+    _show_recall(client.life.recall(id, reason), "recalled for good", as_json=as_json)
+
+
+@destructions.command("list")
+@member_verb
+def list_destructions(client: ExchangeClient, as_json: JsonOption = False) -> None:
+    """List the recalled reports that you, or for a releaser its member, are still to destroy."""
+    found = client.life.destructions()
+    if as_json:
+        output.show_json([each.model_dump(mode="json") for each in found])
+        return
+    rows = [(each.id, each.destruction.client, each.destruction.state, _time(each.destruction)) for each in found]
+    output.show_table(("report", "client", "state", "until"), rows)
+
+
+@destructions.command("certify")
+@member_verb
+def certify(
+    client: ExchangeClient,
+    id: IdArgument,  # noqa: A002
+    method: Annotated[str, typer.Option("--method", metavar="TEXT", help="How it was destroyed.")],
+    copies: Annotated[int, typer.Option("--copies", metavar="N", help="How many copies there were.")] = 1,
+    of_client: Annotated[
+        str | None, typer.Option("--client", metavar="CLIENT", help="Another client of your member (releaser).")
+    ] = None,
+    out: Annotated[Path | None, typer.Option("--out", metavar="FILE", help="Write the certificate here.")] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Certify that you have destroyed a recalled report; the exchange signs what you say."""
+    certificate = _checked(CertificateBody, {"method": method, "copies": copies, "client": of_client})
+    returned = client.life.certify_destruction(id, certificate)
+    if out is not None:
+        _write_note(out, returned)
+    if as_json:
+        output.show_json(returned.model_dump(mode="json"))
+        return
+    told = {"report": returned.id, "client": returned.destruction.client, "certificate": out}
+    output.show_record({name: value for name, value in told.items() if value is not None}, title="certified")
+
+
+def _taken_over(before: HeaderBody) -> dict[str, object]:
+    return {
+        "agreement": before.agreement,
+        "scope": before.scope,
+        "kind": before.kind,
+        "topic": before.topic,
+        "regions": before.regions,
+        "precedence": before.precedence,
+        "valid_until": before.valid_until,
+        "declassify_on": before.declassify_on,
+        "references": before.references,
+    }
+
+
+def _write_note(out: Path, returned: AskedDestructionBody) -> None:
+    try:
+        out.write_bytes(base64.b64decode(returned.destruction.certificate or "", validate=True))
+    except binascii.Error as exc:
+        raise InvalidError("the certificate in the answer is no base64") from exc
+    except OSError as exc:
+        raise InvalidError(f"`{out}` cannot be written: {(exc.strerror or str(exc)).lower()}") from exc
+
+
+def _checked(model: type[ModelT], fields: Mapping[str, object]) -> ModelT:
+    try:
+        return model.model_validate(fields)
+    except ValidationError as exc:
+        raise InvalidError("what is asked for has faults", faults_of(exc)) from exc
+
+
+def _day(text: str | None) -> date | None:
+    moment = day_or_moment(text)
+    return None if moment is None else moment.date()
+
+
+def _time(destruction: DestructionBody) -> str:
+    return (destruction.returned_at or destruction.due_at).strftime("%Y-%m-%d")
+
+
+def _show_made(made: MadeVersionBody, done: str, *, as_json: bool) -> None:
+    if as_json:
+        output.show_json(made.model_dump(mode="json"))
+        return
+    told = {"id": made.id, "version": made.version, "marking": made.marking, "digest": made.digest}
+    output.show_record({**told, "replaced": made.replaced}, title=done)
+
+
+def _show_recall(recall: RecallBody, done: str, *, as_json: bool) -> None:
+    if as_json:
+        output.show_json(recall.model_dump(mode="json"))
+        return
+    output.show_record({"id": recall.id, "at": recall.recalled_at.strftime("%Y-%m-%d %H:%M:%SZ")}, title=done)
+    rows = [
+        (each.client, each.member, each.agency, each.read_at.strftime("%Y-%m-%d %H:%M:%SZ"), each.state)
+        for each in recall.asked
+    ]
+    output.show_table(("client", "member", "agency", "first read", "destruction"), rows)

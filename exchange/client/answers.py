@@ -1,0 +1,34 @@
+"""From a model to the bytes that are sent, from the bytes of an answer to a model, and to paths that stay inside."""
+
+from typing import TypeVar
+
+from pydantic import ValidationError
+
+from exchange.client.errors import AnswerError
+from exchange.wire import WireModel
+
+Answer = TypeVar("Answer", bound=WireModel)
+
+
+def path_of(collection: str, *steps: str) -> str:
+    """Return a path of which no step can leave the collection: what is no plain id is refused, not escaped."""
+    for step in steps:
+        if not step or not all(letter.isascii() and (letter.isalnum() or letter == "-") for letter in step):
+            raise AnswerError(f"`{step[:60]}` is no id", code="invalid")
+    return "/".join([collection, *steps])
+
+
+def sent(model: WireModel) -> bytes:
+    """Return a model as the JSON that is sent."""
+    return model.model_dump_json(by_alias=True).encode()
+
+
+def parsed(model: type[Answer], content: bytes) -> Answer:
+    """Return an answer's JSON as `model`; AnswerError for what the contract does not say."""
+    try:
+        # A newer exchange may say more than this client knows; what it knows must be right.
+        return model.model_validate_json(content, extra="ignore")
+    except ValidationError as exc:
+        first = exc.errors(include_input=False, include_url=False)[0]
+        place = "/".join(map(str, first["loc"])) or "the whole"
+        raise AnswerError(f"the answer is not what the contract says: {place}: {first['msg'].lower()}") from exc

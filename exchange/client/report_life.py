@@ -1,0 +1,62 @@
+"""The life of reports over the interface: amend, downgrade, recall, destroy."""
+
+from typing import TypeVar
+
+from exchange.client.answers import parsed, path_of, sent
+from exchange.client.transport import Body, Transport
+from exchange.wire import (
+    AmendmentBody,
+    AskedDestructionBody,
+    AskedDestructionListBody,
+    CertificateBody,
+    DowngradeBody,
+    MadeVersionBody,
+    RecallBody,
+    RecallRequest,
+    WireModel,
+)
+
+Answer = TypeVar("Answer", bound=WireModel)
+
+_JSON = {"Content-Type": "application/json"}
+
+
+class ReportLife:
+    """What is done to reports after they were posted."""
+
+    def __init__(self, transport: Transport) -> None:
+        self._transport = transport
+
+    def amend(self, report_id: str, amendment: AmendmentBody, *, if_version: int | None = None) -> MadeVersionBody:
+        """Put a new version in the place of a report (originator's contributor)."""
+        return self._post(MadeVersionBody, report_id, "amendments", amendment, if_version=if_version)
+
+    def downgrade(self, report_id: str, downgrade: DowngradeBody, *, if_version: int | None = None) -> MadeVersionBody:
+        """Lower the labels of a report (originator's releaser)."""
+        return self._post(MadeVersionBody, report_id, "downgrade", downgrade, if_version=if_version)
+
+    def recall(self, report_id: str, reason: str) -> RecallBody:
+        """Recall a report for good (originator's releaser); the answer says who had it."""
+        return self._post(RecallBody, report_id, "recall", RecallRequest(reason=reason))
+
+    def recalled(self, report_id: str) -> RecallBody:
+        """Return who had a recalled report and who has certified its destruction (originator's releaser)."""
+        answer = self._transport.request("GET", path_of("/v1/reports", report_id, "recall"), may_repeat=True, body={})
+        return parsed(RecallBody, answer.content)
+
+    def destructions(self) -> list[AskedDestructionBody]:
+        """Return what this client, or for a releaser its member, is still to destroy."""
+        answer = self._transport.request("GET", "/v1/destructions", may_repeat=True, body={})
+        return parsed(AskedDestructionListBody, answer.content).items
+
+    def certify_destruction(self, report_id: str, certificate: CertificateBody) -> AskedDestructionBody:
+        """Certify that a recalled report was destroyed, and return the signed certificate."""
+        return self._post(AskedDestructionBody, report_id, "destruction", certificate)
+
+    def _post(
+        self, model: type[Answer], report_id: str, act: str, said: WireModel, *, if_version: int | None = None
+    ) -> Answer:
+        headers = _JSON if if_version is None else {**_JSON, "If-Match": f'"{if_version}"'}
+        body: Body = {"content": sent(said), "headers": headers}
+        path = path_of("/v1/reports", report_id, act)
+        return parsed(model, self._transport.request("POST", path, may_repeat=False, body=body).content)

@@ -1,0 +1,234 @@
+"""The life of a report: amend, downgrade, recall, and the destruction that a recall asks for."""
+
+from datetime import datetime
+from typing import Literal
+
+from starlette.responses import Response
+
+from exchange.audit import EventName
+from exchange.entrypoints.api.parameters import EVERYWHERE, IF_MATCH, REPORT_ID, WITH_BODY
+from exchange.entrypoints.http.routing import Endpoint, Operation, answered, read_model
+from exchange.entrypoints.http.visit import Visit, read_query, stated_version
+from exchange.members import Role
+from exchange.store import DestructionRow
+from exchange.usecases import (
+    DESTROYING_ROLES,
+    AskedDestruction,
+    Certificate,
+    MadeVersion,
+    Recall,
+    amend_report,
+    authenticate,
+    certify_destruction,
+    downgrade_report,
+    list_destructions,
+    recall_report,
+    show_recall,
+)
+from exchange.wire import (
+    AmendmentBody,
+    AskedDestructionBody,
+    AskedDestructionListBody,
+    CertificateBody,
+    DestructionBody,
+    DowngradeBody,
+    LabelBody,
+    MadeVersionBody,
+    RecallBody,
+    RecallRequest,
+    note_text,
+)
+
+_NO_PARAMETERS: frozenset[str] = frozenset()
+_LABEL = {"policy": "NATO", "classification": "RESTRICTED", "releasable_to": ["GBR", "NOR"]}
+
+AMEND = Operation(
+    method="POST",
+    path="/v1/reports/{id}/amendments",
+    action="report.amend",
+    summary="Put a new version in the place of a report (originator's contributor).",
+    body=AmendmentBody,
+    answer=MadeVersionBody,
+    status=201,
+    parameters=(REPORT_ID, IF_MATCH),
+    errors=(*EVERYWHERE, *WITH_BODY, 409, 412),
+    answer_headers=("ETag",),
+    example={
+        "kind": "intrep",
+        "topic": "cyber.apt",
+        "regions": ["EUR"],
+        "label": {"policy": "NATO", "classification": "SECRET", "releasable_to": ["GBR", "NOR"]},
+        "parts": [{"media_type": "text/plain", "name": "note.txt", "content": "Seen twice.", "encoding": "utf-8"}],
+    },
+)
+DOWNGRADE = Operation(
+    method="POST",
+    path="/v1/reports/{id}/downgrade",
+    action="report.downgrade",
+    summary="Lower the labels of a report (originator's releaser).",
+    body=DowngradeBody,
+    answer=MadeVersionBody,
+    parameters=(REPORT_ID, IF_MATCH),
+    errors=(*EVERYWHERE, *WITH_BODY, 409, 412),
+    answer_headers=("ETag",),
+    example={"label": _LABEL},
+)
+RECALL = Operation(
+    method="POST",
+    path="/v1/reports/{id}/recall",
+    action="report.recall",
+    summary="Recall a report: its keys are destroyed, and whoever was given it is asked to destroy it.",
+    body=RecallRequest,
+    answer=RecallBody,
+    status=201,
+    parameters=(REPORT_ID,),
+    errors=(*EVERYWHERE, *WITH_BODY, 409),
+    example={"reason": "the source is at risk"},
+)
+SHOW_RECALL = Operation(
+    method="GET",
+    path="/v1/reports/{id}/recall",
+    action="report.read-recall",
+    summary="Who had a recalled report, and who has certified its destruction (originator's releaser).",
+    answer=RecallBody,
+    parameters=(REPORT_ID,),
+    errors=EVERYWHERE,
+)
+CERTIFY = Operation(
+    method="POST",
+    path="/v1/reports/{id}/destruction",
+    action="report.certify-destruction",
+    summary="Certify that a recalled report was destroyed (a client that was given it, or its member's releaser).",
+    body=CertificateBody,
+    answer=AskedDestructionBody,
+    status=201,
+    parameters=(REPORT_ID,),
+    errors=(*EVERYWHERE, *WITH_BODY, 409),
+    example={"method": "erased from the case system and its backups", "copies": 2},
+)
+DESTRUCTIONS = Operation(
+    method="GET",
+    path="/v1/destructions",
+    action="destruction.list",
+    summary="Recalled reports that this client, or for a releaser its member, is still to destroy.",
+    answer=AskedDestructionListBody,
+    errors=EVERYWHERE,
+)
+
+
+async def amend(visit: Visit) -> Response:
+    """Answer `POST /v1/reports/{id}/amendments`."""
+    await authenticate(visit.services, visit.call, Role.CONTRIBUTOR, event=EventName.REPORT_AMENDED)
+    read_query(visit.request, _NO_PARAMETERS)
+    version = stated_version(visit.request)
+    posted = (await read_model(visit, AmendmentBody)).to_posted()
+    recorded = await amend_report(visit.services, visit.call, visit.path["id"], posted, if_version=version)
+    return answered(recorded, _made(recorded.value), status=201, etag=f'"{recorded.value.version}"')
+
+
+async def downgrade(visit: Visit) -> Response:
+    """Answer `POST /v1/reports/{id}/downgrade`."""
+    await authenticate(visit.services, visit.call, Role.RELEASER, event=EventName.REPORT_DOWNGRADED)
+    read_query(visit.request, _NO_PARAMETERS)
+    version = stated_version(visit.request)
+    wanted = (await read_model(visit, DowngradeBody)).to_downgrade()
+    recorded = await downgrade_report(visit.services, visit.call, visit.path["id"], wanted, if_version=version)
+    return answered(recorded, _made(recorded.value), etag=f'"{recorded.value.version}"')
+
+
+async def recall(visit: Visit) -> Response:
+    """Answer `POST /v1/reports/{id}/recall`."""
+    await authenticate(visit.services, visit.call, Role.RELEASER, event=EventName.REPORT_RECALLED)
+    read_query(visit.request, _NO_PARAMETERS)
+    reason = (await read_model(visit, RecallRequest)).reason
+    recorded = await recall_report(visit.services, visit.call, visit.path["id"], reason)
+    return answered(recorded, _recall(recorded.value, visit.call.now), status=201)
+
+
+async def read_recall(visit: Visit) -> Response:
+    """Answer `GET /v1/reports/{id}/recall`."""
+    read_query(visit.request, _NO_PARAMETERS)
+    recorded = await show_recall(visit.services, visit.call, visit.path["id"])
+    return answered(recorded, _recall(recorded.value, visit.call.now))
+
+
+async def certify(visit: Visit) -> Response:
+    """Answer `POST /v1/reports/{id}/destruction`."""
+    await authenticate(visit.services, visit.call, *DESTROYING_ROLES, event=EventName.DESTRUCTION_CERTIFIED)
+    read_query(visit.request, _NO_PARAMETERS)
+    body = await read_model(visit, CertificateBody)
+    certificate = Certificate(body.method, body.copies, body.client)
+    recorded = await certify_destruction(visit.services, visit.call, visit.path["id"], certificate)
+    return answered(recorded, _asked(recorded.value, visit.call.now), status=201)
+
+
+async def destructions(visit: Visit) -> Response:
+    """Answer `GET /v1/destructions`."""
+    read_query(visit.request, _NO_PARAMETERS)
+    recorded = await list_destructions(visit.services, visit.call)
+    items = [_asked(each, visit.call.now) for each in recorded.value]
+    return answered(recorded, AskedDestructionListBody(items=items))
+
+
+def _made(made: MadeVersion) -> MadeVersionBody:
+    return MadeVersionBody(
+        id=made.report,
+        version=made.version,
+        label=LabelBody.model_validate(made.label.as_json()),
+        marking=made.marking,
+        part_labels=[LabelBody.model_validate(label.as_json()) for label in made.part_labels],
+        digest=made.digest,
+        replaced=made.replaced,
+    )
+
+
+def _recall(recall: Recall, now: datetime) -> RecallBody:
+    stone = recall.tombstone
+    return RecallBody(
+        id=stone.report,
+        recalled_at=stone.at,
+        cause=stone.cause.value,
+        tombstone=note_text(stone.note),
+        asked=[_destruction(row, now) for row in recall.asked],
+    )
+
+
+def _asked(asked: AskedDestruction, now: datetime) -> AskedDestructionBody:
+    stone = asked.tombstone
+    return AskedDestructionBody(
+        id=stone.report,
+        recalled_at=stone.at,
+        tombstone=note_text(stone.note),
+        destruction=_destruction(asked.row, now),
+    )
+
+
+def _destruction(row: DestructionRow, now: datetime) -> DestructionBody:
+    return DestructionBody(
+        client=row.given.client,
+        member=row.given.member,
+        agency=row.given.agency,
+        read_at=row.given.at,
+        read_entry=row.given.entry,
+        state=_state(row, now),
+        asked_at=row.asked_at,
+        due_at=row.due_at,
+        returned_at=row.returned_at,
+        certificate=None if row.note is None else note_text(row.note),
+    )
+
+
+def _state(row: DestructionRow, now: datetime) -> Literal["asked", "overdue", "certified"]:
+    if row.returned_at is not None:
+        return "certified"
+    return "overdue" if row.due_at <= now else "asked"
+
+
+OPERATIONS: tuple[tuple[Operation, Endpoint], ...] = (
+    (AMEND, amend),
+    (DOWNGRADE, downgrade),
+    (RECALL, recall),
+    (SHOW_RECALL, read_recall),
+    (CERTIFY, certify),
+    (DESTRUCTIONS, destructions),
+)

@@ -1,0 +1,138 @@
+"""How a report lives: what may be done to it, what its next version is, and by what its versions are told apart.
+
+Promises: a report only becomes lower by a downgrade, never by an amendment; a part never becomes lower unseen; the
+digest of a version is the same for everybody who was given that version whole.
+Does not: say who may act, look up sources, or destroy anything.
+"""
+
+import hashlib
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from enum import Enum
+from typing import Final
+
+from exchange.kernel import Canonical, ConflictError, Fault, InvalidError, canonical_bytes, rfc3339
+from exchange.markings import Label
+from exchange.reports.model import Header, PartHeader, ReportStatus
+
+Dominates = Callable[[Label, Label], bool]
+"""Whether the first label is at least as high as the second."""
+
+
+class ReportAct(Enum):
+    """What can be done to a report that was posted."""
+
+    AMEND = "amend"
+    SUPERSEDE = "supersede"
+    DOWNGRADE = "downgrade"
+    RELEASE = "release"
+    RECALL = "recall"
+
+
+# What has expired cannot be read; recalling it destroys its keys before its retention ends.
+MAY: Final = {
+    ReportStatus.CURRENT: frozenset(ReportAct),
+    ReportStatus.SUPERSEDED: frozenset({ReportAct.DOWNGRADE, ReportAct.RELEASE, ReportAct.RECALL}),
+    ReportStatus.EXPIRED: frozenset({ReportAct.RECALL}),
+    ReportStatus.RECALLED: frozenset[ReportAct](),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Downgrade:
+    """Lower labels for a report and its parts.
+
+    `part_labels` None: a part keeps its label where that is no higher than the report's new one, else takes that. A
+    part's None means the report's new label.
+    """
+
+    label: Label
+    part_labels: tuple[Label | None, ...] | None = None
+
+
+def require_act(status: ReportStatus, act: ReportAct) -> None:
+    """Raise ConflictError, with the status as its code, where `act` is not done to a report that stands so."""
+    if act not in MAY[status]:
+        raise ConflictError(f"the report is {status.value}: it cannot be {_DONE[act]}", code=status.value)
+
+
+_DONE: Final = {
+    ReportAct.AMEND: "amended",
+    ReportAct.SUPERSEDE: "superseded",
+    ReportAct.DOWNGRADE: "downgraded",
+    ReportAct.RELEASE: "released onward",
+    ReportAct.RECALL: "recalled",
+}
+
+
+def version_digest(header: Header) -> str:
+    """Return the SHA-256 in hex that names this version of a report in the log.
+
+    Over what whoever was given the version whole can compute again. Subject and names of parts are left out: they are
+    short enough to be guessed from a digest.
+    """
+    content: Canonical = {
+        "id": header.id,
+        "version": header.version,
+        "originator": header.originator,
+        "label": header.label.as_json(),
+        "posted_at": rfc3339(header.posted_at),
+        "valid_until": None if header.valid_until is None else rfc3339(header.valid_until),
+        "parts": [{"sha256": part.sha256, "label": part.label.as_json()} for part in header.parts],
+    }
+    return hashlib.sha256(canonical_bytes(content)).hexdigest()
+
+
+def amended(before: Header, after: Header, *, dominates: Dominates) -> Header:
+    """Return `after` as the next version of `before`.
+
+    InvalidError where the report, or a part that stays as it is, would become lower: that is a downgrade.
+    """
+    faults = list(_lowered(before, after, dominates))
+    if faults:
+        raise InvalidError("an amendment cannot lower a marking", tuple(faults))
+    return replace(
+        after, id=before.id, version=before.version + 1, posted_at=before.posted_at, supersedes=before.supersedes
+    )
+
+
+def downgraded(header: Header, wanted: Downgrade, *, dominates: Dominates) -> Header:
+    """Return the next version of `header` under lower labels; InvalidError where any of them is not lower or equal."""
+    if not dominates(header.label, wanted.label):
+        fault = Fault("/label", "not-lower", "is not lower than the report's label: raise it by an amendment")
+        raise InvalidError("the report cannot be downgraded so", (fault,))
+    faults: list[Fault] = []
+    parts = tuple(_lower_parts(header, wanted, dominates, faults))
+    if not faults and (wanted.label, parts) == (header.label, header.parts):
+        faults.append(Fault("/label", "unchanged", "is what the report is marked with already"))
+    if faults:
+        raise InvalidError("the report cannot be downgraded so", tuple(faults))
+    return replace(header, label=wanted.label, parts=parts, version=header.version + 1)
+
+
+def _lowered(before: Header, after: Header, dominates: Dominates) -> Iterator[Fault]:
+    message = "is lower than it was: only the originator's releaser lowers it, by a downgrade"
+    if not dominates(after.label, before.label):
+        yield Fault("/label", "below-current", message)
+    known = {part.sha256: part.label for part in before.parts}
+    for index, part in enumerate(after.parts):
+        if part.sha256 in known and not dominates(part.label, known[part.sha256]):
+            yield Fault(f"/parts/{index}/label", "below-current", message)
+
+
+def _lower_parts(header: Header, wanted: Downgrade, dominates: Dominates, faults: list[Fault]) -> Iterator[PartHeader]:
+    labels = wanted.part_labels
+    if labels is None:
+        labels = tuple(part.label if dominates(wanted.label, part.label) else None for part in header.parts)
+    if len(labels) != len(header.parts):
+        message = f"the report has {len(header.parts)} parts: give a label, or null, for each"
+        faults.append(Fault("/part_labels", "wrong-count", message))
+        return
+    for index, (part, given) in enumerate(zip(header.parts, labels, strict=True)):
+        label = wanted.label if given is None else given
+        place = f"/part_labels/{index}"
+        if not dominates(part.label, label):
+            faults.append(Fault(place, "not-lower", f"part {part.number} would not become lower: name its label"))
+        elif not dominates(wanted.label, label):
+            faults.append(Fault(place, "above-report", f"part {part.number} would exceed the report's new label"))
+        yield replace(part, label=label)

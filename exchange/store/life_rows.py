@@ -1,0 +1,94 @@
+"""What the store keeps of a report's life: plain frozen values."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from enum import Enum
+
+from exchange.reports import ReportStatus
+
+
+class EndCause(Enum):
+    """Why a report's keys were destroyed."""
+
+    RECALLED = "recalled"
+    RETENTION = "retention"
+
+
+class NoticeKind(Enum):
+    """What a reader of a report is told of it."""
+
+    RECALLED = "recalled"
+    AMENDED = "amended"
+    UPGRADED = "upgraded"
+    DOWNGRADED = "downgraded"
+    DECLASSIFIED = "declassified"
+
+
+@dataclass(frozen=True, slots=True)
+class HeldReport:
+    """A report, held to the end of the unit: what an act on it rests on."""
+
+    id: str
+    version: int
+    class_id: int
+    stored_status: ReportStatus
+
+
+@dataclass(frozen=True, slots=True)
+class FormerVersion:
+    """A version that another one replaced."""
+
+    version: int
+    digest: str
+    replaced_at: datetime
+    entry: str
+
+
+@dataclass(frozen=True, slots=True)
+class TombstoneRow:
+    """The signed word that a report's keys were destroyed."""
+
+    report: str
+    cause: EndCause
+    at: datetime
+    note: bytes
+    entry: str
+
+
+@dataclass(frozen=True, slots=True)
+class GivenTo:
+    """A client that was given a report: when first, by which entry."""
+
+    client: str
+    member: str
+    agency: str
+    at: datetime
+    entry: str
+
+
+@dataclass(frozen=True, slots=True)
+class DestructionRow:
+    """Destruction asked of one client; `note` is its certificate, None until it was returned."""
+
+    report: str
+    given: GivenTo
+    asked_at: datetime
+    due_at: datetime
+    returned_at: datetime | None = None
+    returned_by: str | None = None
+    note: bytes | None = None
+    entry: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class NoticeRow:
+    """One thing that a client is to be told; `number` grows in the order of time, None before it is kept."""
+
+    client: str
+    member: str
+    kind: NoticeKind
+    report: str
+    version: int
+    at: datetime
+    entry: str
+    number: int | None = None

@@ -1,0 +1,70 @@
+"""Tables around the life of a report: its former versions, its tombstone, destruction asked for, and what was told."""
+
+from typing import ClassVar
+
+from sqlalchemy import BigInteger, Index, Integer, LargeBinary, text
+from sqlmodel import Field, SQLModel
+
+_Number = BigInteger().with_variant(Integer, "sqlite")
+_OPEN = text("returned_at IS NULL")
+
+
+class ReportVersionTable(SQLModel, table=True):
+    """A version of a report that another one replaced. `digest` names it in the log; its content is gone."""
+
+    __tablename__: ClassVar[str] = "report_version"
+
+    report_id: str = Field(primary_key=True, foreign_key="report.id")
+    version: int = Field(primary_key=True)
+    digest: str
+    replaced_at: int = Field(sa_type=BigInteger)
+    entry_id: str
+
+
+class TombstoneTable(SQLModel, table=True):
+    """What stays of a report whose keys were destroyed: the exchange's signed word that they were, and why."""
+
+    __tablename__: ClassVar[str] = "report_tombstone"
+    __table_args__ = (Index("report_tombstone_raised", "raised_at"),)
+
+    report_id: str = Field(primary_key=True, foreign_key="report.id")
+    cause: str
+    raised_at: int = Field(sa_type=BigInteger)
+    note: bytes = Field(sa_type=LargeBinary)
+    entry_id: str
+
+
+class DestructionTable(SQLModel, table=True):
+    """That a client which was given a report is to destroy it; `note` is the signed certificate once it has."""
+
+    __tablename__: ClassVar[str] = "report_destruction"
+    __table_args__ = (Index("report_destruction_open", "member", sqlite_where=_OPEN, postgresql_where=_OPEN),)
+
+    report_id: str = Field(primary_key=True, foreign_key="report.id")
+    client_id: str = Field(primary_key=True)
+    member: str
+    agency: str
+    read_at: int = Field(sa_type=BigInteger)
+    read_entry: str
+    asked_at: int = Field(sa_type=BigInteger)
+    due_at: int = Field(sa_type=BigInteger)
+    returned_at: int | None = Field(default=None, sa_type=BigInteger)
+    returned_by: str | None = None
+    note: bytes | None = Field(default=None, sa_type=LargeBinary)
+    entry_id: str | None = None
+
+
+class NoticeTable(SQLModel, table=True):
+    """What a client is to be told of a report, in the order in which it came to be known. Never changed."""
+
+    __tablename__: ClassVar[str] = "report_notice"
+    __table_args__ = (Index("report_notice_client", "client_id", "number"), {"sqlite_autoincrement": True})
+
+    number: int | None = Field(default=None, sa_type=_Number, primary_key=True)
+    client_id: str
+    member: str
+    kind: str
+    report_id: str
+    version: int
+    told_at: int = Field(sa_type=BigInteger)
+    entry_id: str

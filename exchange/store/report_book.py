@@ -1,0 +1,276 @@
+"""The life of reports within a unit of work: held, moved to a new version or class, destroyed, and who is told.
+
+INVARIANT: a report that changes its class gets a new sequence number, as if it had just come. What processes remember
+of the old number names nothing any more, what they learn from the tail is complete, and no cursor skips it.
+"""
+
+from collections.abc import Callable, Sequence
+from datetime import datetime
+from typing import Any
+
+import orjson
+from sqlalchemy import ColumnElement, delete, insert, select, update
+from sqlalchemy.ext.asyncio import AsyncSession
+from sqlmodel import col
+
+from exchange.kernel import ConflictError, StalePolicyError, from_micros, to_micros
+from exchange.release import class_as_json
+from exchange.reports import ReportStatus
+from exchange.store.life_rows import (
+    DestructionRow,
+    EndCause,
+    FormerVersion,
+    GivenTo,
+    HeldReport,
+    NoticeKind,
+    NoticeRow,
+    TombstoneRow,
+)
+from exchange.store.life_tables import DestructionTable, NoticeTable, ReportVersionTable, TombstoneTable
+from exchange.store.rows import NewPart, NewReport, Sealed
+from exchange.store.tables import (
+    PartTable,
+    PolicyStateTable,
+    ReleaseClassTable,
+    ReportTable,
+)
+
+
+class ReportBook:
+    """Reports and what surrounds them, in one transaction."""
+
+    def __init__(self, session: AsyncSession, note_write: Callable[[], None]) -> None:
+        self._session = session
+        self._note_write = note_write
+
+    async def hold_order(self, policy_version: int | None = None) -> None:
+        """Hold what gives reports their order, as every post does; before any report is held.
+
+        Raises StalePolicyError where `policy_version` is in force no longer.
+        """
+        found = await self._session.scalar(select(col(PolicyStateTable.policy_version)).with_for_update())
+        if policy_version is not None and found != policy_version:
+            raise StalePolicyError("the policy has changed since the decision: decide again")
+
+    async def held(self, report_id: str) -> HeldReport | None:
+        """Return a report and hold it to the end of the unit."""
+        row = ReportTable
+        columns = select(col(row.id), col(row.version), col(row.class_id), col(row.status))
+        found = (await self._session.execute(columns.where(col(row.id) == report_id).with_for_update())).first()
+        return None if found is None else HeldReport(found[0], found[1], found[2], ReportStatus(found[3]))
+
+    async def require_same(self, report_id: str, *, version: int, class_id: int) -> HeldReport:
+        """Return a report held; ConflictError where it is not what was loaded before: somebody else came first."""
+        found = await self.held(report_id)
+        if found is None or (found.version, found.class_id) != (version, class_id):
+            raise ConflictError("somebody else changed it meanwhile: read it again and repeat the change")
+        return found
+
+    async def move(self, report: NewReport, *, header_only: bool = False) -> None:
+        """Put a new version, or class, in the place of what is there; call `hold_order` before.
+
+        With `header_only` the parts stay as they are: neither their labels nor the version changed.
+        """
+        self._note_write()
+        facts = report.facts
+        place = await self._next_place(report.posted_at)
+        changed = {
+            "seq": place[0],
+            "recorded_at": place[1],
+            "class_id": await self._class_id(report),
+            "version": report.version,
+            "valid_until": None if report.valid_until is None else to_micros(report.valid_until),
+            "declassify_on": None if report.declassify_on is None else to_micros(report.declassify_on),
+            "precedence": report.precedence.value,
+            "agreement": facts.agreement,
+            **_header_columns(report.header),
+        }
+        await self._session.execute(update(ReportTable).where(col(ReportTable.id) == report.id).values(changed))
+        if header_only:
+            return
+        await self._session.execute(delete(PartTable).where(col(PartTable.report_id) == report.id))
+        await self._session.execute(insert(PartTable), [_part_columns(report.id, part) for part in report.parts])
+
+    async def shred(self, report_id: str, status: ReportStatus) -> None:
+        """Destroy every key of a report and what was sealed without one: nothing of it opens any more."""
+        self._note_write()
+        parts = update(PartTable).where(col(PartTable.report_id) == report_id)
+        await self._session.execute(parts.values(wrapped_key=b"", ciphertext=b""))
+        gone = {"status": status.value, "sealed_header": b"", "declassify_on": None}
+        await self._session.execute(update(ReportTable).where(col(ReportTable.id) == report_id).values(gone))
+
+    async def add_version(self, report_id: str, former: FormerVersion) -> None:
+        """Keep the digest of a version that was replaced."""
+        self._note_write()
+        row = {
+            "report_id": report_id,
+            "version": former.version,
+            "digest": former.digest,
+            "replaced_at": to_micros(former.replaced_at),
+            "entry_id": former.entry,
+        }
+        await self._session.execute(insert(ReportVersionTable), row)
+
+    async def add_tombstone(self, stone: TombstoneRow) -> None:
+        """Keep the signed word that a report's keys were destroyed."""
+        self._note_write()
+        row = {
+            "report_id": stone.report,
+            "cause": stone.cause.value,
+            "raised_at": to_micros(stone.at),
+            "note": stone.note,
+            "entry_id": stone.entry,
+        }
+        await self._session.execute(insert(TombstoneTable), row)
+
+    async def tombstone(self, report_id: str) -> TombstoneRow | None:
+        """Return a report's tombstone; None where its keys were not destroyed."""
+        row = await self._session.get(TombstoneTable, report_id)
+        if row is None:
+            return None
+        return TombstoneRow(row.report_id, EndCause(row.cause), from_micros(row.raised_at), row.note, row.entry_id)
+
+    async def destructions(self, *, report: str | None = None, member: str | None = None) -> list[DestructionRow]:
+        """Return destructions asked for: of one report, or the open ones of one member; oldest first."""
+        row = DestructionTable
+        which: list[ColumnElement[bool]] = []
+        if report is not None:
+            which.append(col(row.report_id) == report)
+        if member is not None:
+            which += [col(row.member) == member, col(row.returned_at).is_(None)]
+        ordered = select(row).where(*which).order_by(col(row.asked_at), col(row.report_id), col(row.client_id))
+        return [_destruction(found) for found in await self._session.scalars(ordered)]
+
+    async def destruction(self, report_id: str, client_id: str) -> DestructionRow | None:
+        """Return the destruction of a report asked of one client, held to the end of the unit."""
+        row = DestructionTable
+        which = (col(row.report_id) == report_id, col(row.client_id) == client_id)
+        found = await self._session.scalar(select(row).where(*which).with_for_update())
+        return None if found is None else _destruction(found)
+
+    async def ask_destruction(self, rows: Sequence[DestructionRow]) -> None:
+        """Keep that these clients are asked; nobody is asked twice about one report: the caller has seen to it."""
+        self._note_write()
+        await self._session.execute(insert(DestructionTable), [_destruction_columns(row) for row in rows])
+
+    async def certify(self, row: DestructionRow) -> None:
+        """Keep the certificate that was returned."""
+        self._note_write()
+        which = (col(DestructionTable.report_id) == row.report, col(DestructionTable.client_id) == row.given.client)
+        columns = _destruction_columns(row)
+        kept = {name: columns[name] for name in ("returned_at", "returned_by", "note", "entry_id")}
+        await self._session.execute(update(DestructionTable).where(*which).values(kept))
+
+    async def tell(self, rows: Sequence[NoticeRow]) -> None:
+        """Keep what clients are to be told; whoever carries it to them reads it in the order of its numbers."""
+        if rows:
+            self._note_write()
+            await self._session.execute(insert(NoticeTable), [_notice_columns(row) for row in rows])
+
+    async def notices(self, client_id: str, *, after: int = 0, limit: int = 100) -> list[NoticeRow]:
+        """Return what one client is to be told behind a number, in order."""
+        row = NoticeTable
+        which = (col(row.client_id) == client_id, col(row.number) > after)
+        found = await self._session.scalars(select(row).where(*which).order_by(col(row.number)).limit(limit))
+        return [_notice(each) for each in found]
+
+    async def _next_place(self, now: datetime) -> tuple[int, int]:
+        """Return the next sequence number and its time, which never falls while the number grows."""
+        state = PolicyStateTable
+        asked = select(col(state.report_seq), col(state.recorded_at)).with_for_update()
+        seq, recorded_at = (await self._session.execute(asked)).one()
+        place = (seq + 1, max(recorded_at, to_micros(now)))
+        await self._session.execute(update(state).values(report_seq=place[0], recorded_at=place[1]))
+        return place
+
+    async def _class_id(self, report: NewReport) -> int:
+        row = ReleaseClassTable
+        known = await self._session.scalar(select(col(row.id)).where(col(row.digest) == report.digest))
+        if known is not None:
+            return int(known)
+        state = PolicyStateTable
+        version: Any = await self._session.scalar(select(col(state.class_version)).with_for_update())
+        await self._session.execute(update(state).values(class_version=version + 1))
+        facts = orjson.dumps(class_as_json(report.facts)).decode()
+        await self._session.execute(insert(row), {"id": version + 1, "digest": report.digest, "facts": facts})
+        return int(version) + 1
+
+
+def _header_columns(header: Sealed) -> dict[str, Any]:
+    return {
+        "key_id": header.key_id,
+        "key_version": header.key_version,
+        "header_suite": header.suite,
+        "sealed_header": header.blob,
+    }
+
+
+def _part_columns(report_id: str, part: NewPart) -> dict[str, Any]:
+    return {
+        "report_id": report_id,
+        "number": part.number,
+        "label_index": part.label_index,
+        "size_bytes": part.size_bytes,
+        "key_id": part.key.key_id,
+        "key_version": part.key.key_version,
+        "wrap_suite": part.key.suite,
+        "wrapped_key": part.key.blob,
+        "suite": part.suite,
+        "ciphertext": part.ciphertext,
+    }
+
+
+def _destruction_columns(row: DestructionRow) -> dict[str, Any]:
+    given = row.given
+    return {
+        "report_id": row.report,
+        "client_id": given.client,
+        "member": given.member,
+        "agency": given.agency,
+        "read_at": to_micros(given.at),
+        "read_entry": given.entry,
+        "asked_at": to_micros(row.asked_at),
+        "due_at": to_micros(row.due_at),
+        "returned_at": None if row.returned_at is None else to_micros(row.returned_at),
+        "returned_by": row.returned_by,
+        "note": row.note,
+        "entry_id": row.entry,
+    }
+
+
+def _destruction(row: DestructionTable) -> DestructionRow:
+    return DestructionRow(
+        report=row.report_id,
+        given=GivenTo(row.client_id, row.member, row.agency, from_micros(row.read_at), row.read_entry),
+        asked_at=from_micros(row.asked_at),
+        due_at=from_micros(row.due_at),
+        returned_at=None if row.returned_at is None else from_micros(row.returned_at),
+        returned_by=row.returned_by,
+        note=row.note,
+        entry=row.entry_id,
+    )
+
+
+def _notice_columns(row: NoticeRow) -> dict[str, Any]:
+    return {
+        "client_id": row.client,
+        "member": row.member,
+        "kind": row.kind.value,
+        "report_id": row.report,
+        "version": row.version,
+        "told_at": to_micros(row.at),
+        "entry_id": row.entry,
+    }
+
+
+def _notice(row: NoticeTable) -> NoticeRow:
+    return NoticeRow(
+        client=row.client_id,
+        member=row.member,
+        kind=NoticeKind(row.kind),
+        report=row.report_id,
+        version=row.version,
+        at=from_micros(row.told_at),
+        entry=row.entry_id,
+        number=row.number,
+    )

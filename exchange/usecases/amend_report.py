@@ -1,0 +1,76 @@
+"""Amend a report: a new version in the place of the one before, by the originator's contributors.
+
+Steps: (1) a contributor's own report, current; (2) the new version is checked like a post under the same scope, its
+sources included; (3) no marking becomes lower; (4) sealed anew, the version before provable by its digest; who was
+given the report is told, and told that it was raised where it was.
+"""
+
+from dataclasses import replace
+
+from exchange.agreements import AgreementId
+from exchange.audit import EventName, Outcome
+from exchange.kernel import StalePolicyError, UnavailableError
+from exchange.markings import Label
+from exchange.members import Role
+from exchange.reports import PostedReport, ReportAct, amended, require_act
+from exchange.store import NoticeKind
+from exchange.usecases.context import Call, Recorded, Services
+from exchange.usecases.facts import stated_purpose
+from exchange.usecases.life_checks import MadeVersion, require_version
+from exchange.usecases.originating import OwnReport, opened_header, own_report
+from exchange.usecases.post_checks import compose, require_in_force, source_faults
+from exchange.usecases.recording import on_record
+from exchange.usecases.report_moves import Move, moved
+
+_TRIES = 5
+"""How often it is decided again because the policy moved under it."""
+
+_EVENT = EventName.REPORT_AMENDED
+
+
+async def amend_report(
+    services: Services, call: Call, report_id: str, posted: PostedReport, *, if_version: int | None = None
+) -> Recorded[MadeVersion]:
+    """Put a new version in the place of a report of the caller's own member.
+
+    Agreement, scope and what the report supersedes stay: those of `posted` are passed over. Raises ForbiddenError
+    without the contributor's role, NotFoundError for a report that is not its own, InvalidError with every fault,
+    ConflictError where the report is current no longer or somebody else came first, PreconditionError where it is not
+    at `if_version`.
+    """
+    for _ in range(_TRIES):
+        own = await own_report(services, call, report_id, Role.CONTRIBUTOR, event=_EVENT)
+        try:
+            async with on_record(services, own.entry(call, _EVENT, Outcome.REFUSED)):
+                require_version(own, if_version)
+                return await _amended(services, call, own, posted)
+        except StalePolicyError:
+            continue
+    raise UnavailableError("the policy changed faster than the report could be amended: ask again")
+
+
+async def _amended(services: Services, call: Call, own: OwnReport, posted: PostedReport) -> Recorded[MadeVersion]:
+    catalogue, facts = services.law.catalogue, own.facts
+
+    def dominates(upper: Label, lower: Label) -> bool:
+        return catalogue.dominates(upper, lower, originator=facts.originator)
+
+    # (1) it can be
+    require_act(own.status(call), ReportAct.AMEND)
+    stated_purpose(services, call, own.client)
+    agreements = await services.knowledge.agreements(services.store, own.state)
+    agreement = require_in_force(agreements.get(AgreementId(facts.agreement)), own.client, call)
+    # (2) as if it were posted
+    posted = replace(posted, agreement=facts.agreement, scope=facts.scope, supersedes=None)
+    faults = await source_faults(services, call, own.client, posted, own.state)
+    members = await services.knowledge.member_codes(services.store, own.state)
+    composed = compose(services, call, own.client, posted, agreement=agreement, members=members, faults=faults)
+    # (3) not lower
+    before = await opened_header(services, call, own)
+    after = amended(before, composed, dominates=dominates)
+    # (4) in its place
+    is_raised = not dominates(before.label, after.label)
+    notice = NoticeKind.UPGRADED if is_raised else NoticeKind.AMENDED
+    move = Move(ReportAct.AMEND, _EVENT, notice, before, after)
+    receipt = await moved(services, call, own, move, [part.content for part in posted.parts])
+    return Recorded(MadeVersion.of(services, before, after), receipt)

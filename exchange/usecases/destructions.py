@@ -1,0 +1,158 @@
+"""Destruction of what readers hold of a recalled report: asked of each who was given it, certified, followed up.
+
+A client of which destruction is asked sees that much of the report: its id, the tombstone, and by when. The certificate
+is a deed: the exchange signs what the reader said over its own connection.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import timedelta
+from typing import Final
+
+from exchange.audit import Deed, DeedKind, EntryDraft, EventName, Outcome, Subject
+from exchange.kernel import ConflictError, is_uuid7, rfc3339
+from exchange.members import Client, Role
+from exchange.store import DestructionRow, GivenTo, NoticeKind, NoticeRow, ReportBook, TombstoneRow, UnitOfWork
+from exchange.usecases.authenticate import authenticate
+from exchange.usecases.context import Call, Recorded, Services
+from exchange.usecases.given_to import given_to
+from exchange.usecases.judging import ABSENT_ID, asked_for, report_not_found
+from exchange.usecases.recording import draft, on_record
+
+DESTROYING_ROLES = (Role.READER, Role.RELEASER)
+DUE_DAYS: Final = 30
+"""Long enough to find every copy; the originator sees who is late."""
+
+_MOST_NAMED = 200
+"""Clients that one entry names: it stays well below the largest entry."""
+
+
+@dataclass(frozen=True, slots=True)
+class AskedDestruction:
+    """One destruction asked for, with the tombstone that proves the recall."""
+
+    row: DestructionRow
+    tombstone: TombstoneRow
+
+
+@dataclass(frozen=True, slots=True)
+class Certificate:
+    """What a reader certifies: how it was destroyed, and how many copies. `client` None means the caller's own."""
+
+    method: str
+    copies: int
+    client: str | None = None
+
+
+async def ask_destruction(services: Services, template: EntryDraft, report_id: str) -> tuple[DestructionRow, ...]:
+    """Ask each client that was given a report to destroy it, those asked already left out; return all that are asked.
+
+    `template` is the entry of the recall: what is asked for is recorded and told like it.
+    """
+    given = await given_to(services, report_id)
+    async with services.store.unit_of_work() as unit:
+        book = unit.reports()
+        known = await book.destructions(report=report_id)
+        asked = {row.given.client for row in known}
+        new = [each for each in given if each.client not in asked]
+        for start in range(0, len(new), _MOST_NAMED):
+            known += await _asked(unit, book, template, new[start : start + _MOST_NAMED])
+    return tuple(known)
+
+
+async def list_destructions(services: Services, call: Call) -> Recorded[tuple[AskedDestruction, ...]]:
+    """Return what the caller's member is still to destroy: a reader's own, all of its member to a releaser."""
+    event = EventName.DESTRUCTION_LISTED
+    client = await authenticate(services, call, *DESTROYING_ROLES, event=event)
+    async with services.store.unit_of_work() as unit:
+        book = unit.reports()
+        rows = [row for row in await book.destructions(member=client.member) if _is_for(client, row)]
+        stones = {row.report: await book.tombstone(row.report) for row in rows}
+        found = tuple(AskedDestruction(row, stone) for row in rows if (stone := stones[row.report]) is not None)
+        ids = tuple(sorted(stones))
+        receipt = await unit.record(draft(call, client, event, Outcome.PERMITTED, result_ids=ids))
+    return Recorded(found, receipt)
+
+
+async def certify_destruction(
+    services: Services, call: Call, report_id: str, certificate: Certificate
+) -> Recorded[AskedDestruction]:
+    """Return the signed certificate that a recalled report was destroyed.
+
+    Raises NotFoundError where no destruction is asked of the client that is named, or the caller does not act for it;
+    ConflictError where it was certified before.
+    """
+    event = EventName.DESTRUCTION_CERTIFIED
+    client = await authenticate(services, call, *DESTROYING_ROLES, event=event)
+    attempt = draft(call, client, event, Outcome.REFUSED, subject=asked_for(report_id))
+    async with on_record(services, attempt), services.store.unit_of_work() as unit:
+        book = unit.reports()
+        known = report_id if is_uuid7(report_id) else ABSENT_ID
+        row = await book.destruction(known, certificate.client or client.id)
+        stone = await book.tombstone(known)
+        if row is None or stone is None or not _is_for(client, row):
+            raise report_not_found()
+        if row.returned_at is not None:
+            raise ConflictError("this was certified before", code="certified-already")
+        report = await services.store.report_record(known)
+        note = services.store.attest(_deed(call, client, row, certificate))
+        detail: dict[str, str | int | list[str]] = {
+            "client": row.given.client,
+            "method": certificate.method,
+            "copies": certificate.copies,
+        }
+        owner = None if report is None else report.originator
+        subject = Subject("report", known)
+        receipt = await unit.record(
+            draft(call, client, event, Outcome.PERMITTED, subject=subject, owner=owner, detail=detail)
+        )
+        kept = replace(row, returned_at=call.now, returned_by=client.id, note=note, entry=receipt.entry)
+        await book.certify(kept)
+    return Recorded(AskedDestruction(kept, stone), receipt)
+
+
+async def _asked(
+    unit: UnitOfWork, book: ReportBook, template: EntryDraft, given: Sequence[GivenTo]
+) -> list[DestructionRow]:
+    subject = template.subject or Subject("report", ABSENT_ID)
+    detail: dict[str, str | int | list[str]] = {"of": [each.client for each in given]}
+    receipt = await unit.record(replace(template, event=EventName.DESTRUCTION_ASKED, detail=detail))
+    due_at = template.at + timedelta(days=DUE_DAYS)
+    rows = [DestructionRow(subject.id, each, asked_at=template.at, due_at=due_at) for each in given]
+    await book.ask_destruction(rows)
+    told = [
+        NoticeRow(
+            each.client,
+            each.member,
+            NoticeKind.RECALLED,
+            subject.id,
+            version=subject.version or 1,
+            at=template.at,
+            entry=receipt.entry,
+        )
+        for each in given
+    ]
+    await book.tell(told)
+    return rows
+
+
+def _is_for(client: Client, row: DestructionRow) -> bool:
+    is_own = row.given.client == client.id and Role.READER in client.roles
+    return is_own or (row.given.member == client.member and Role.RELEASER in client.roles)
+
+
+def _deed(call: Call, client: Client, row: DestructionRow, certificate: Certificate) -> Deed:
+    return Deed(
+        DeedKind.DESTRUCTION,
+        {
+            "report": row.report,
+            "client": row.given.client,
+            "member": row.given.member,
+            "agency": row.given.agency,
+            "method": certificate.method,
+            "copies": certificate.copies,
+            "certified_by": client.id,
+            "certified_at": rfc3339(call.now),
+            "read_entry": row.given.entry,
+        },
+    )

@@ -1,0 +1,39 @@
+"""Who was given a report: read from the log, what has no place in it yet included."""
+
+from collections.abc import Iterable, Mapping
+
+from exchange.audit import Criteria, EventName, Outcome, parse_entry
+from exchange.audit.shape import Entry
+from exchange.kernel import parse_rfc3339
+from exchange.store import GivenTo, Sought
+from exchange.usecases.context import Services
+
+_GIVEN = frozenset({EventName.REPORT_READ.value, EventName.REPORT_PART_READ.value, EventName.REPORT_RECEIVED.value})
+_AT_A_TIME = 500
+
+
+async def given_to(services: Services, report_id: str) -> tuple[GivenTo, ...]:
+    """Return every client that was given a report or a part of it, with its first access, the earliest first."""
+    first: dict[str, GivenTo] = {}
+    # INVARIANT: first what waits, then what is placed: an entry that moves between the two looks is in one of them.
+    _note(first, map(parse_entry, await services.store.waiting_entries()), report_id)
+    sought = Sought(Criteria(subject=report_id, outcome=Outcome.PERMITTED.value), member=None, newest_first=False)
+    async for hits in services.store.found_entries(sought, at_a_time=_AT_A_TIME):
+        _note(first, (parse_entry(hit.content) for hit in hits), report_id)
+    return tuple(sorted(first.values(), key=lambda given: (given.at, given.client)))
+
+
+def _note(first: dict[str, GivenTo], entries: Iterable[Entry], report_id: str) -> None:
+    for entry in entries:
+        if entry["type"] not in _GIVEN or entry["decision"] != Outcome.PERMITTED.value:
+            continue
+        if _text(entry.get("object"), "id") != report_id:
+            continue
+        client = _text(entry["actor"], "id")
+        at = parse_rfc3339(entry["ts"])
+        if client not in first or at < first[client].at:
+            first[client] = GivenTo(client, entry.get("member", ""), entry.get("agency", ""), at, entry["id"])
+
+
+def _text(fields: Mapping[str, object] | None, name: str) -> str:
+    return str((fields or {}).get(name, ""))

@@ -1,0 +1,109 @@
+"""What an originator does to its own reports: whose they are, what they hold, and the entry about each act.
+
+Steps: (1) the caller holds the role; (2) the report is its own member's, and a releaser's clearance covers the label:
+else it is absent, for it in every respect.
+"""
+
+from dataclasses import dataclass
+
+from exchange.audit import EntryDraft, EventName, Outcome, Subject
+from exchange.kernel import is_uuid7
+from exchange.members import Client, Role
+from exchange.release import ClassFacts, covers_label
+from exchange.reports import Header, ReportStatus, status_of
+from exchange.store import ClassRow, PartRow, Parts, PolicyState, ReportRow
+from exchange.usecases.authenticate import admit, required_thumbprint
+from exchange.usecases.context import Call, Services
+from exchange.usecases.judging import ABSENT_ID, asked_for, report_not_found, require_same_law
+from exchange.usecases.opening import UNOPENED, open_sealed_header
+from exchange.usecases.recording import DraftFields, draft, record_tampering, refuse
+
+Detail = dict[str, str | int | list[str]]
+
+
+@dataclass(frozen=True, slots=True)
+class OwnReport:
+    """A report of the caller's own member, as it was loaded."""
+
+    client: Client
+    state: PolicyState
+    report: ReportRow
+    kept: ClassRow
+
+    @property
+    def facts(self) -> ClassFacts:
+        """Return the class facts of the report."""
+        return self.kept.facts
+
+    def status(self, call: Call) -> ReportStatus:
+        """Return where the report stands at `call.now`."""
+        return status_of(self.report.status, self.report.valid_until, call.now)
+
+    def entry(
+        self,
+        call: Call,
+        event: EventName,
+        outcome: Outcome,
+        *,
+        version: int | None = None,
+        detail: Detail | None = None,
+    ) -> EntryDraft:
+        """Return the entry about an act on this report; `version` is the one that the act made."""
+        facts = self.facts
+        fields = DraftFields(
+            subject=Subject("report", self.report.id, version or self.report.version),
+            owner=facts.originator,
+            label=facts.label.as_json(),
+            agreement=facts.agreement,
+            scope=facts.scope,
+            detail=detail or {},
+        )
+        return draft(call, self.client, event, outcome, **fields)
+
+
+async def own_report(services: Services, call: Call, report_id: str, *roles: Role, event: EventName) -> OwnReport:
+    """Return a report of the caller's own member.
+
+    Raises ForbiddenError without one of `roles`, NotFoundError alike for absent, foreign and too high, each recorded
+    under `event`.
+    """
+    asked = report_id if is_uuid7(report_id) else ABSENT_ID
+    row = await services.store.report_for(required_thumbprint(call), asked, parts=Parts.NONE)
+    # (1) the role
+    client = await admit(services, call, row.client, *roles, event=event, subject=asked_for(report_id))
+    require_same_law(services, row.state)
+    # (2) its own
+    absent = draft(call, client, event, Outcome.REFUSED, subject=asked_for(report_id), detail={"finding": "absent"})
+    if row.report is None:
+        return await refuse(services, absent, report_not_found())
+    try:
+        kept = await services.knowledge.release_class(services.store, row.report.class_id)
+    except UNOPENED as exc:
+        await record_tampering(services, call, client, f"report {row.report.id}", exc)
+    own = OwnReport(client, row.state, row.report, kept)
+    if kept.facts.originator != client.member or not _may_know(services, call, client, kept):
+        return await refuse(services, own.entry(call, event, Outcome.REFUSED), report_not_found())
+    return own
+
+
+async def opened_header(services: Services, call: Call, own: OwnReport) -> Header:
+    """Return the whole header of an own report; a failure to open it is recorded and raised as UnavailableError."""
+    try:
+        return await open_sealed_header(services, own.report, own.kept)
+    except UNOPENED as exc:
+        await record_tampering(services, call, own.client, f"report {own.report.id}", exc)
+
+
+async def all_parts(services: Services, call: Call, own: OwnReport) -> tuple[PartRow, ...]:
+    """Return every part of an own report, sealed as it is."""
+    row = await services.store.report_for(required_thumbprint(call), own.report.id, parts=Parts.ALL)
+    return row.parts
+
+
+def _may_know(services: Services, call: Call, client: Client, kept: ClassRow) -> bool:
+    # A contributor needs no clearance to post (ADR 0009), so none to post again.
+    if Role.RELEASER not in client.roles:
+        return True
+    return client.clearance.is_current(call.now) and covers_label(
+        client.clearance, kept.facts.label, services.law.catalogue
+    )

@@ -1,0 +1,88 @@
+"""Recall a report: its keys are destroyed at once, a signed tombstone stays, and who was given it is asked to destroy.
+
+Steps: (1) the originator's releaser; (2) it is not recalled yet; (3) keys, header and ciphertext are overwritten, the
+entry and the tombstone become durable with that: from the next request on nobody opens it, on any node; (4) the log
+says who had read it, and each is asked. What an open answer still carries was permitted before, and is on the record.
+"""
+
+from dataclasses import dataclass
+
+from exchange.audit import Deed, DeedKind, EventName, Outcome
+from exchange.kernel import ConflictError, UnavailableError, rfc3339
+from exchange.members import Role
+from exchange.reports import ReportAct, ReportStatus, require_act
+from exchange.store import DestructionRow, EndCause, TombstoneRow
+from exchange.usecases.context import Call, Recorded, Services
+from exchange.usecases.destructions import ask_destruction
+from exchange.usecases.judging import report_not_found
+from exchange.usecases.originating import OwnReport, own_report
+from exchange.usecases.recording import on_record
+
+_RECALL = EventName.REPORT_RECALLED
+
+
+@dataclass(frozen=True, slots=True)
+class Recall:
+    """A recalled report as its originator sees it: the tombstone, and of whom destruction was asked."""
+
+    tombstone: TombstoneRow
+    asked: tuple[DestructionRow, ...]
+
+
+async def recall_report(services: Services, call: Call, report_id: str, reason: str) -> Recorded[Recall]:
+    """Recall a report of the caller's own member, for good.
+
+    Raises ForbiddenError without the releaser's role, NotFoundError for a report that is not its own, ConflictError
+    for one that was recalled before.
+    """
+    # (1) whose it is
+    own = await own_report(services, call, report_id, Role.RELEASER, event=_RECALL)
+    async with on_record(services, own.entry(call, _RECALL, Outcome.REFUSED)), services.store.unit_of_work() as unit:
+        book = unit.reports()
+        held = await book.require_same(own.report.id, version=own.report.version, class_id=own.report.class_id)
+        # (2) once
+        require_act(held.stored_status, ReportAct.RECALL)
+        if await book.tombstone(held.id) is not None:
+            raise ConflictError("the report has ended: its keys are destroyed already", code="expired")
+        # (3) INVARIANT: whoever is answered after this commit finds no key
+        await book.shred(held.id, ReportStatus.RECALLED)
+        note = services.store.attest(_deed(call, own, reason))
+        receipt = await unit.record(own.entry(call, _RECALL, Outcome.PERMITTED, detail={"reason": reason}))
+        stone = TombstoneRow(held.id, EndCause.RECALLED, call.now, note, receipt.entry)
+        await book.add_tombstone(stone)
+    # (4) in a transaction of its own: what it finds must not be able to keep a report from being recalled
+    try:
+        asked = await ask_destruction(services, own.entry(call, _RECALL, Outcome.PERMITTED), own.report.id)
+    except UnavailableError:
+        asked = ()  # the sweep of recalled reports asks again
+    return Recorded(Recall(stone, asked), receipt)
+
+
+async def show_recall(services: Services, call: Call, report_id: str) -> Recorded[Recall]:
+    """Return a recall, to the originator's releaser: who had the report, and who has certified its destruction."""
+    event = EventName.REPORT_RECALL_READ
+    own = await own_report(services, call, report_id, Role.RELEASER, event=event)
+    async with on_record(services, own.entry(call, event, Outcome.REFUSED)), services.store.unit_of_work() as unit:
+        book = unit.reports()
+        stone = await book.tombstone(own.report.id)
+        if stone is None:
+            raise report_not_found()
+        asked = tuple(await book.destructions(report=own.report.id))
+        receipt = await unit.record(own.entry(call, event, Outcome.PERMITTED))
+    return Recorded(Recall(stone, asked), receipt)
+
+
+def _deed(call: Call, own: OwnReport, reason: str) -> Deed:
+    return Deed(
+        DeedKind.TOMBSTONE,
+        {
+            "report": own.report.id,
+            "version": own.report.version,
+            "originator": own.facts.originator,
+            "agreement": own.facts.agreement,
+            "cause": EndCause.RECALLED.value,
+            "reason": reason,
+            "by": own.client.id,
+            "at": rfc3339(call.now),
+        },
+    )

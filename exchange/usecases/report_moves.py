@@ -1,0 +1,100 @@
+"""A report's next version, put in the place of the one before: with its digests on the record, and its readers told.
+
+Steps: (1) the new version is sealed under its own label, place and version; (2) the order of reports is held, and the
+report is still the one that was loaded; (3) the entry names both versions by their digests; (4) the new version takes
+the place of the old one, whose digest is kept; (5) who was given the report is told. All of it durable together.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from exchange.audit import EntryDraft, EventName, Outcome, Receipt
+from exchange.crypto import Suite, decrypt_part, part_context, require_suite
+from exchange.reports import Header, ReportAct, require_act, version_digest
+from exchange.store import FormerVersion, GivenTo, NewReport, NoticeKind, NoticeRow
+from exchange.usecases.context import Call, Services
+from exchange.usecases.given_to import given_to
+from exchange.usecases.opening import UNOPENED, wrapped_part_key
+from exchange.usecases.originating import OwnReport, all_parts
+from exchange.usecases.recording import record_tampering
+from exchange.usecases.sealing import reseal_report
+
+
+@dataclass(frozen=True, slots=True)
+class Move:
+    """What is done to a report: by which act, recorded as what, and of what its readers are told."""
+
+    act: ReportAct
+    event: EventName
+    notice: NoticeKind
+    before: Header
+    after: Header
+
+
+async def moved(services: Services, call: Call, own: OwnReport, move: Move, contents: Sequence[bytes]) -> Receipt:
+    """Make `move.after`, with its parts' `contents`, the current version of `own`.
+
+    Raises ConflictError where somebody else came first, StalePolicyError where the policy moved since it was loaded.
+    """
+    # (1) sealed anew
+    new = await reseal_report(services, move.after, contents)
+    readers = await given_to(services, own.report.id)
+    async with services.store.unit_of_work() as unit:
+        book = unit.reports()
+        # (2) still what was loaded
+        await book.hold_order(own.state.policy_version)
+        held = await book.require_same(own.report.id, version=own.report.version, class_id=own.report.class_id)
+        require_act(held.stored_status, move.act)
+        # (3) both versions by name
+        receipt = await unit.record(_entry(call, own, move))
+        # (4) the new one stands
+        await book.move(new)
+        digest = version_digest(move.before)
+        await book.add_version(own.report.id, FormerVersion(own.report.version, digest, call.now, receipt.entry))
+        # (5) told
+        await book.tell([_notice(call, move, reader, new, receipt) for reader in readers])
+    return receipt
+
+
+async def contents_of(services: Services, call: Call, own: OwnReport) -> list[bytes]:
+    """Return every part of an own report in the clear, to be sealed anew: nothing of it leaves the exchange."""
+    labels = own.facts.part_labels
+    contents = []
+    try:
+        for part in await all_parts(services, call, own):
+            label = labels[part.label_index]
+            context = part_context(label.as_json(), own.report.id, part.number, own.report.version)
+            key = await services.custodian.unwrap(wrapped_part_key(part), context)
+            require_suite(part.suite, Suite.PART)
+            contents.append(decrypt_part(key, context, part.ciphertext))
+    except (*UNOPENED, IndexError) as exc:
+        await record_tampering(services, call, own.client, f"report {own.report.id}", exc)
+    return contents
+
+
+def _entry(call: Call, own: OwnReport, move: Move) -> EntryDraft:
+    before, after = move.before, move.after
+    return own.entry(
+        call,
+        move.event,
+        Outcome.PERMITTED,
+        version=after.version,
+        detail={
+            "before": version_digest(before),
+            "after": version_digest(after),
+            "to_level": after.label.classification,
+            "to_policy": after.label.policy,
+        },
+    )
+
+
+def _notice(call: Call, move: Move, reader: GivenTo, new: NewReport, receipt: Receipt) -> NoticeRow:
+    return NoticeRow(
+        reader.client,
+        reader.member,
+        move.notice,
+        new.id,
+        version=new.version,
+        at=call.now,
+        entry=receipt.entry,
+    )

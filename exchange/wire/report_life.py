@@ -1,0 +1,122 @@
+"""The life of a report as JSON: amended, downgraded, recalled, destroyed."""
+
+import base64
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from exchange.reports import Downgrade, PostedReport
+from exchange.wire.base import AnswerModel, Day, Instant, WireModel
+from exchange.wire.reports import PartBody, ReportBody
+from exchange.wire.words import Id, LabelBody, MemberCodeText, PrecedenceName, Word
+
+_MOST_PARTS = 100
+Reason = Annotated[str, Field(min_length=1, max_length=500, examples=["the source is at risk"])]
+"""Stands in the log and on the tombstone, in the clear, for whoever was given the report."""
+
+_NONE = "00000000-0000-7000-8000-000000000000"
+
+
+class AmendmentBody(WireModel):
+    """A new version of a report, whole; agreement, scope and what it supersedes stay as they are."""
+
+    kind: Word = Field(examples=["intrep"])
+    topic: Word = Field(examples=["cyber.apt"])
+    regions: Annotated[list[Word], Field(min_length=1, max_length=64, examples=[["EUR"]])]
+    precedence: PrecedenceName = "ROUTINE"
+    subject: str | None = None
+    label: LabelBody
+    valid_until: Instant | None = None
+    declassify_on: Day | None = None
+    references: Annotated[list[Word], Field(max_length=256)] = Field(default_factory=list)
+    parts: Annotated[list[PartBody], Field(min_length=1, max_length=_MOST_PARTS)]
+
+    def to_posted(self) -> PostedReport:
+        """Return it as a post whose agreement and scope are still to be filled in; raises as `ReportBody` does."""
+        given = {name: getattr(self, name) for name in type(self).model_fields}
+        return ReportBody.model_construct(agreement=_NONE, scope="", supersedes=None, **given).to_posted()
+
+
+class DowngradeBody(WireModel):
+    """Lower labels. `part_labels` absent: each part keeps a label that is no higher; else one, or null, for each."""
+
+    label: LabelBody
+    part_labels: Annotated[list[LabelBody | None], Field(max_length=_MOST_PARTS)] | None = None
+
+    def to_downgrade(self) -> Downgrade:
+        """Return what is asked for."""
+        if self.part_labels is None:
+            return Downgrade(self.label.to_label())
+        labels = tuple(None if label is None else label.to_label() for label in self.part_labels)
+        return Downgrade(self.label.to_label(), labels)
+
+
+class MadeVersionBody(AnswerModel):
+    """The version that was made. `digest` names it in the log, `replaced` the one before, which stays provable."""
+
+    id: Id
+    version: int
+    label: LabelBody
+    marking: str = Field(examples=["NATO RESTRICTED//REL TO GBR, NOR"])
+    part_labels: list[LabelBody]
+    digest: str
+    replaced: str
+
+
+class RecallRequest(WireModel):
+    """A recall, and why."""
+
+    reason: Reason
+
+
+class DestructionBody(AnswerModel):
+    """Destruction asked of one client that was given the report; `certificate` is a signed note once returned."""
+
+    client: Id
+    member: MemberCodeText
+    agency: str
+    read_at: Instant
+    read_entry: Id
+    state: Literal["asked", "overdue", "certified"]
+    asked_at: Instant
+    due_at: Instant
+    returned_at: Instant | None
+    certificate: str | None
+
+
+class RecallBody(AnswerModel):
+    """A recalled report: the tombstone, a signed note, and who was given the report before."""
+
+    id: Id
+    recalled_at: Instant
+    cause: Literal["recalled", "retention"]
+    tombstone: str
+    asked: list[DestructionBody]
+
+
+class AskedDestructionBody(AnswerModel):
+    """What a client is to destroy: the report's id, and the tombstone that proves the recall."""
+
+    id: Id
+    recalled_at: Instant
+    tombstone: str
+    destruction: DestructionBody
+
+
+class AskedDestructionListBody(AnswerModel):
+    """What the caller is still to destroy."""
+
+    items: list[AskedDestructionBody]
+
+
+class CertificateBody(WireModel):
+    """That a recalled report was destroyed. `client` is another client of the own member, for its releaser."""
+
+    method: Annotated[str, Field(min_length=1, max_length=200, examples=["erased from the case system and backups"])]
+    copies: Annotated[int, Field(ge=0, le=1_000_000)]
+    client: Id | None = None
+
+
+def note_text(note: bytes) -> str:
+    """Return a signed note as it stands in JSON: base64 of its bytes, so that nothing reads it anew."""
+    return base64.b64encode(note).decode()

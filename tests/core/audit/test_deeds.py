@@ -1,0 +1,64 @@
+import pytest
+
+from exchange.audit import (
+    Deed,
+    DeedKind,
+    NoteError,
+    NoteSigner,
+    SignatureType,
+    SignedNote,
+    read_deed,
+    sign_deed,
+)
+from exchange.crypto import SignatureScheme, SigningKey
+from exchange.kernel import CanonicalError, MalformedError
+
+KEY = SigningKey.from_seed(SignatureScheme.ED25519, bytes(range(32)))
+SIGNER = NoteSigner("node", SignatureType.ED25519, KEY)
+OTHER = NoteSigner("node", SignatureType.ED25519, SigningKey.from_seed(SignatureScheme.ED25519, bytes(range(1, 33))))
+DEED = Deed(DeedKind.TOMBSTONE, {"report": "r", "reason": "süd, \n line", "copies": 2})
+
+
+def signed(text):
+    return SignedNote(text, (SIGNER.sign(text, 0),)).render()
+
+
+@pytest.mark.parametrize("kind", DeedKind)
+def test_deed_reads_back_as_it_was_signed(kind):
+    deed = Deed(kind, DEED.content)
+
+    assert read_deed(sign_deed(deed, SIGNER, 0), [OTHER.verifier, SIGNER.verifier]) == deed
+
+
+def test_deed_that_nobody_known_signed_is_not_believed():
+    with pytest.raises(NoteError):
+        read_deed(sign_deed(DEED, OTHER, 0), [SIGNER.verifier])
+
+
+def test_deed_altered_after_it_was_signed_is_not_believed():
+    note = sign_deed(DEED, SIGNER, 0).replace(b'"copies":2', b'"copies":1')
+
+    with pytest.raises(NoteError):
+        read_deed(note, [SIGNER.verifier])
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        'exchange.will/v1\n{"report":"r"}\n',
+        'exchange.tombstone/v2\n{"report":"r"}\n',
+        "exchange.tombstone/v1\n{\n",
+        "exchange.tombstone/v1\n[]\n",
+        'exchange.tombstone/v1\n{"report": "r"}\n',
+        'exchange.tombstone/v1\n{"report":"r","report":"r"}\n',
+        'exchange.tombstone/v1\n{"report":"r"}\nmore\n',
+    ],
+)
+def test_signed_text_that_is_no_deed_is_malformed(text):
+    with pytest.raises(MalformedError):
+        read_deed(signed(text), [SIGNER.verifier])
+
+
+def test_deed_holds_no_number_that_two_readers_could_read_apart():
+    with pytest.raises(CanonicalError):
+        read_deed(signed('exchange.tombstone/v1\n{"copies":1.5}\n'), [SIGNER.verifier])

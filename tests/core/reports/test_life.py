@@ -1,0 +1,146 @@
+from dataclasses import replace
+
+import pytest
+
+from exchange.kernel import ConflictError, InvalidError
+from exchange.reports import Downgrade, ReportAct, ReportStatus, amended, downgraded, require_act, version_digest
+from exchange.reports.life import MAY
+from tests.core.reports.worlds import LATER, RESTRICTED, SECRET, TOP_SECRET, UNCLASSIFIED, compose, rank
+
+CONFIDENTIAL = replace(SECRET, classification="CONFIDENTIAL")
+
+
+def dominates(upper, lower):
+    return rank(upper) >= rank(lower)
+
+
+def of(label, *part_labels):
+    made = compose()
+    part = made.parts[0]
+    parts = tuple(
+        replace(part, number=number, label=part_label, sha256=f"{number:064x}", name=f"{number}.txt")
+        for number, part_label in enumerate(part_labels, start=1)
+    )
+    return replace(made, label=label, parts=parts)
+
+
+def faults(act, *given, **named):
+    with pytest.raises(InvalidError) as refused:
+        act(*given, **named)
+    return [(fault.pointer, fault.code) for fault in refused.value.faults]
+
+
+# ── what may be done ───────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_every_status_says_what_may_be_done():
+    assert set(MAY) == set(ReportStatus)
+    assert set(MAY[ReportStatus.CURRENT]) == set(ReportAct)
+    assert MAY[ReportStatus.RECALLED] == frozenset()
+
+
+@pytest.mark.parametrize("status", ReportStatus)
+@pytest.mark.parametrize("act", ReportAct)
+def test_act_is_refused_with_the_status_as_its_code(status, act):
+    if act in MAY[status]:
+        require_act(status, act)
+        return
+    with pytest.raises(ConflictError) as refused:
+        require_act(status, act)
+
+    assert refused.value.code == status.value
+
+
+# ── amendments ─────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_amendment_keeps_id_time_and_links_and_counts_on():
+    before = replace(of(SECRET, SECRET), version=3, supersedes="x")
+    after = amended(before, replace(of(SECRET, SECRET), id="y", posted_at=LATER, subject="new"), dominates=dominates)
+
+    assert (after.id, after.version, after.posted_at, after.supersedes) == (before.id, 4, before.posted_at, "x")
+    assert after.subject == "new"
+
+
+def test_amendment_may_raise_and_never_lower():
+    assert amended(of(RESTRICTED, RESTRICTED), of(SECRET, SECRET), dominates=dominates).label == SECRET
+    assert faults(amended, of(SECRET, SECRET), of(RESTRICTED, RESTRICTED), dominates=dominates) == [
+        ("/label", "below-current"),
+        ("/parts/0/label", "below-current"),
+    ]
+
+
+def test_part_with_new_content_is_marked_anew_and_one_with_old_content_is_not_lowered():
+    before = of(SECRET, SECRET)
+    new = replace(before, parts=(replace(before.parts[0], label=RESTRICTED, sha256="f" * 64),))
+    old = replace(before, parts=(*new.parts, replace(before.parts[0], label=RESTRICTED)))
+
+    assert amended(before, new, dominates=dominates).parts == new.parts
+    assert faults(amended, before, old, dominates=dominates) == [("/parts/1/label", "below-current")]
+
+
+# ── downgrades ─────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_downgrade_lowers_what_is_higher_and_leaves_the_rest():
+    made = downgraded(of(SECRET, SECRET, UNCLASSIFIED), Downgrade(RESTRICTED), dominates=dominates)
+
+    assert made.version == 2
+    assert (made.label, [part.label for part in made.parts]) == (RESTRICTED, [RESTRICTED, UNCLASSIFIED])
+
+
+def test_downgrade_takes_a_label_for_each_part():
+    wanted = Downgrade(CONFIDENTIAL, (RESTRICTED, None))
+    made = downgraded(of(SECRET, SECRET, SECRET), wanted, dominates=dominates)
+
+    assert [part.label for part in made.parts] == [RESTRICTED, CONFIDENTIAL]
+
+
+def test_parts_alone_may_be_lowered():
+    made = downgraded(of(SECRET, SECRET), Downgrade(SECRET, (RESTRICTED,)), dominates=dominates)
+
+    assert (made.label, made.parts[0].label) == (SECRET, RESTRICTED)
+
+
+@pytest.mark.parametrize(
+    ("wanted", "found"),
+    [
+        (Downgrade(TOP_SECRET), [("/label", "not-lower")]),
+        (Downgrade(SECRET), [("/label", "unchanged")]),
+        (Downgrade(RESTRICTED, ()), [("/part_labels", "wrong-count")]),
+        (Downgrade(RESTRICTED, (CONFIDENTIAL, None)), [("/part_labels/0", "above-report")]),
+        (Downgrade(SECRET, (None, SECRET)), [("/part_labels/1", "not-lower")]),
+        (Downgrade(CONFIDENTIAL, (None, None)), [("/part_labels/1", "not-lower")]),
+    ],
+)
+def test_what_is_no_downgrade_is_refused(wanted, found):
+    assert faults(downgraded, of(SECRET, SECRET, RESTRICTED), wanted, dominates=dominates) == found
+
+
+# ── digests ────────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"version": 2},
+        {"label": RESTRICTED},
+        {"originator": "NOR"},
+        {"valid_until": LATER},
+        {"posted_at": LATER},
+        {"id": "01980000-0000-7000-8000-000000000009"},
+    ],
+)
+def test_digest_changes_with_what_it_names(change):
+    made = replace(of(SECRET, SECRET), valid_until=None)
+
+    assert version_digest(replace(made, **change)) != version_digest(made)
+    assert len(version_digest(made)) == 64
+
+
+def test_digest_changes_with_a_part_and_not_with_what_could_be_guessed():
+    made = of(SECRET, SECRET)
+    other = replace(made, parts=(replace(made.parts[0], sha256="e" * 64),))
+
+    assert version_digest(other) != version_digest(made)
+    assert version_digest(replace(made, subject="x")) == version_digest(made)
