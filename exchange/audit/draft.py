@@ -12,7 +12,7 @@ class Actor:
 
     `kind` is `client`, `host` or `service`; for a certificate nobody is enrolled with, `kind` is `unknown`
     and only `thumbprint` is known. Level and compartments are the clearance as of the entry's time.
-    `name` and `thumbprint` are personal data: an entry never holds them in the clear.
+    `name`, `thumbprint` and the certificate's subject are personal data: an entry never holds them in the clear.
     """
 
     kind: str
@@ -23,6 +23,7 @@ class Actor:
     level: str | None = None
     compartments: tuple[str, ...] = ()
     name: str | None = None
+    certificate_subject: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +39,8 @@ class Subject:
 class EntryDraft:
     """One thing that happened. `at` is the request's one time; `label` the JSON form of a label.
 
-    `source` is the address that a request came from, or a place of the exchange's own (`host`, `local`).
+    `source` is the address that a request came from, or a place of the exchange's own (`host`, `local`); `user_agent`
+    is what the program at that address calls itself. Both are personal data.
 
     `owner` is the member whose report, client or agreement it concerns (the originator for reports):
     it decides whose audit slice the entry is in, besides the actor's own. `result_ids` are the reports
@@ -63,3 +65,4 @@ class EntryDraft:
     size_bytes: int | None = None
     result_ids: tuple[str, ...] | None = None
     detail: dict[str, str | int | list[str]] = field(default_factory=dict)
+    user_agent: str | None = None

@@ -1,7 +1,8 @@
 """Personal data in entries: encrypted inside the bytes, so that destroying a key erases it and the log still verifies.
 
-What is personal: the client's name, the address a request came from, the certificate's thumbprint. An entry shows
-search tokens in their place, and the data itself under a key per subject and period (`pii`).
+What is personal: the client's name, the address a request came from, what the program there calls itself, the
+certificate's thumbprint and subject. An entry shows search tokens in place of address and thumbprint, and all of it
+under a key per subject and period (`pii`).
 """
 
 from binascii import Error as Base64Error
@@ -33,11 +34,16 @@ _MONTHS: Final = 12
 
 @dataclass(frozen=True, slots=True)
 class PersonalData:
-    """Who it was and from where, in the clear; None is what the entry does not hold."""
+    """Who it was and from where, in the clear; None is what the entry does not hold.
+
+    `certificate_subject` is a distinguished name as RFC 4514 writes it.
+    """
 
     name: str | None = None
     source: str | None = None
     thumbprint: str | None = None
+    certificate_subject: str | None = None
+    user_agent: str | None = None
 
 
 class Unrevealed(Enum):
@@ -100,6 +106,10 @@ def seal_personal(draft: EntryDraft, key: PersonalKey, *, entry_id: str, boot: s
         clear["source"] = fit_text(draft.source)
     if actor.thumbprint:
         clear["thumbprint"] = fit_text(actor.thumbprint)
+    if actor.certificate_subject:
+        clear["certificate_subject"] = fit_text(actor.certificate_subject)
+    if draft.user_agent:
+        clear["user_agent"] = fit_text(draft.user_agent)
     ciphertext = key.encrypt(node_seq, orjson.dumps(clear), _place(entry_id, boot, node_seq, key.kid))
     return {"kid": key.kid, "ciphertext": b2a_base64(ciphertext, newline=False).decode()}
 

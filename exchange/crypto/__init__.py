@@ -22,7 +22,7 @@ from exchange.crypto.headers import HeaderCipher
 from exchange.crypto.keys import DATA_KEY_BYTES, NONCE_BYTES, derive_key
 from exchange.crypto.parts import PartEncryptor, decrypt_part, decrypt_part_chunks, encrypt_part
 from exchange.crypto.personal import PersonalKey, SearchTokens
-from exchange.crypto.reading import CertificateFacts, read_certificate, thumbprint_of_der
+from exchange.crypto.reading import CertificateFacts, read_certificate, subject_of_der, thumbprint_of_der
 from exchange.crypto.signatures import SEED_BYTES, SignatureScheme, SigningKey, VerifyingKey
 from exchange.crypto.suites import HEADER_SUITE, PART_SUITE, WRAP_SUITE, Suite, require_suite, suite_named
 from exchange.crypto.tokens import open_token, seal_token
@@ -68,6 +68,7 @@ __all__ = [
     "require_suite",
     "seal_token",
     "sign_request",
+    "subject_of_der",
     "suite_named",
     "thumbprint_of_der",
 ]

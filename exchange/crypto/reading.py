@@ -34,6 +34,17 @@ def thumbprint_of_der(der: bytes) -> str:
     return hashlib.sha256(der).hexdigest()
 
 
+def subject_of_der(der: bytes) -> str | None:
+    """Return a certificate's subject as RFC 4514 writes it; None where it has none, or none that can be read.
+
+    For the record alone: it identifies nobody.
+    """
+    try:
+        return x509.load_der_x509_certificate(der).subject.rfc4514_string() or None
+    except ValueError:
+        return None
+
+
 def read_certificate(pem_or_der: bytes) -> CertificateFacts:
     """Return what is to know of one certificate.
 

@@ -53,6 +53,8 @@ class Services:
 class Call:
     """One request. `now` is its one time; `thumbprint` names the certificate, None the host's own command line.
 
+    `certificate_subject` is the certificate's distinguished name and `user_agent` what the caller's program calls
+    itself: for the record alone, nothing is decided by them.
     `purpose` is what the caller stated, None where it stated nothing.
     """
 
@@ -62,6 +64,8 @@ class Call:
     now: datetime
     purpose: str | None = None
     assurance: Assurance = Assurance.MUTUAL_TLS
+    certificate_subject: str | None = None
+    user_agent: str | None = None
 
     @property
     def is_host(self) -> bool:

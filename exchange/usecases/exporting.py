@@ -7,11 +7,11 @@ is revoked meanwhile reads no further. With filters, only what the index of the 
 
 import asyncio
 from collections.abc import AsyncIterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from datetime import datetime, timedelta
 from typing import cast
 
-from exchange.audit import Criteria, Entry, EntryView, EventName, Extent, matches, parse_entry, view_of
+from exchange.audit import Criteria, Entry, EntryView, EventName, Extent, PersonalData, matches, parse_entry, view_of
 from exchange.audit.export import ExportedEntry, FormatName, Place, Statement
 from exchange.audit.export.ndjson import whole_line
 from exchange.kernel import rfc3339
@@ -34,7 +34,7 @@ _STILL_ADMITTED = timedelta(seconds=1)
 """So old at most is what is known of the caller."""
 
 _FIRST_LOG = 1
-_PERSONAL = ("name", "source", "thumbprint")
+_PERSONAL = tuple(field.name for field in fields(PersonalData))
 
 
 @dataclass(frozen=True, slots=True)

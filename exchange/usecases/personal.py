@@ -5,6 +5,7 @@ its own member's clients; everybody else sees the entry without it.
 """
 
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from typing import assert_never
 
 from exchange.audit import Entry, PersonalData, Unrevealed, open_personal
@@ -63,9 +64,8 @@ def personal_as_json(revealed: Revealed) -> dict[str, str] | str | None:
             return None
         case Unrevealed():
             return revealed.value
-        case PersonalData(name=name, source=source, thumbprint=thumbprint):
-            fields = {"name": name, "source": source, "thumbprint": thumbprint}
-            return {field: value for field, value in fields.items() if value is not None}
+        case PersonalData():
+            return {field: value for field, value in asdict(revealed).items() if value is not None}
         case other:
             assert_never(other)
 

@@ -43,10 +43,11 @@ def actor_of(call: Call, client: Client | None) -> Actor:
             level=client.clearance.level,
             compartments=client.clearance.compartments,
             name=client.name,
+            certificate_subject=call.certificate_subject,
         )
     if call.is_host:
         return Actor(kind="host")
-    return Actor(kind="unknown", thumbprint=call.thumbprint)
+    return Actor(kind="unknown", thumbprint=call.thumbprint, certificate_subject=call.certificate_subject)
 
 
 def draft(
@@ -60,6 +61,7 @@ def draft(
         actor=actor_of(call, client),
         request_id=call.request_id,
         source=call.source,
+        user_agent=call.user_agent,
         **fields,
     )
 

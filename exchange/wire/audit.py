@@ -12,11 +12,16 @@ ExtentName = Literal["whole", "others", "refusal"]
 
 
 class PersonalBody(AnswerModel):
-    """Who it was and from where: a client's name, an address, a certificate's SHA-256 thumbprint."""
+    """Who it was and from where: a client's name, an address, a certificate's SHA-256 thumbprint and its subject.
+
+    The subject is written as in RFC 4514; `user_agent` is what the program at that address called itself.
+    """
 
     name: str | None = None
     source: str | None = None
     thumbprint: str | None = None
+    certificate_subject: str | None = None
+    user_agent: str | None = None
 
 
 class ShownEntryBody(AnswerModel):

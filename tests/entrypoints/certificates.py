@@ -23,6 +23,10 @@ class Identity:
     def thumbprint(self) -> str:
         return read_certificate(self.certificate_pem).thumbprint
 
+    @property
+    def subject(self) -> str:
+        return f"CN={self.certificate_file.stem},O=GBR/NCSC"
+
 
 @dataclass(frozen=True, slots=True)
 class Trust:

@@ -13,7 +13,7 @@ import uvloop
 
 from exchange.crypto import empty_crl, issue_client, new_authority
 from exchange.entrypoints.http.server import Listening, bind, operations_config, run_servers, service_config
-from exchange.entrypoints.http.tls import server_context, thumbprint_in, tls_extension
+from exchange.entrypoints.http.tls import server_context, subject_in, thumbprint_in, tls_extension
 from exchange.kernel import UnsafeSettingError
 from tests.entrypoints.certificates import NOW, YESTERDAY, Trust, make_trust, write_identity
 
@@ -31,12 +31,13 @@ def context_of(trust: Trust, *, revocations: Path | None = None) -> ssl.SSLConte
 
 
 async def echo(scope, receive, send) -> None:
-    """Answers with the thumbprint the scope carries and the size of the body."""
+    """Answers with the thumbprint and subject that the scope carries and the size of the body."""
     size, more = 0, scope["path"] != "/early"
     while more:
         message = await receive()
         size, more = size + len(message.get("body", b"")), message.get("more_body", False)
-    body = json.dumps({"thumbprint": thumbprint_in(scope), "size": size}).encode()
+    told = {"thumbprint": thumbprint_in(scope), "subject": subject_in(scope), "size": size}
+    body = json.dumps(told).encode()
     length = str(len(body)).encode()
     await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", length)]})
     await send({"type": "http.response.body", "body": body})
@@ -89,7 +90,8 @@ async def test_scope_carries_the_thumbprint_of_the_certificate_shown(port: int, 
 
     answer = await talk(port, trust.context(client), GET)
 
-    assert json.loads(answer.partition(b"\r\n\r\n")[2])["thumbprint"] == client.thumbprint
+    told = json.loads(answer.partition(b"\r\n\r\n")[2])
+    assert (told["thumbprint"], told["subject"]) == (client.thumbprint, client.subject)
 
 
 async def test_each_request_of_a_connection_carries_it(port: int, trust: Trust) -> None:
@@ -275,6 +277,7 @@ def test_thumbprint_comes_from_the_standard_field_of_any_server(trust: Trust) ->
 )
 def test_no_certificate_in_the_scope_is_no_identity(extensions) -> None:
     assert thumbprint_in({"extensions": extensions}) is None
+    assert subject_in({"extensions": extensions}) is None
 
 
 def test_port_in_use_is_named() -> None:

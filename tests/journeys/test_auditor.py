@@ -74,6 +74,8 @@ def test_entry_is_shown_with_its_leaf_and_whose_it_was(audited):
     assert entries["NOR"]["leaf"] in shown.out
     assert "personal name" in shown.out
     assert told["personal"]["name"] == "nor"
+    assert told["personal"]["certificate_subject"].startswith("CN=nor,")
+    assert told["personal"]["user_agent"].startswith("python-httpx")
 
 
 def test_registry_of_a_report_and_of_a_client(audited):

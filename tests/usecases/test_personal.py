@@ -27,6 +27,7 @@ from tests.support.world import Entry, World, certificate_of, thumbprint_of
 PERIOD = "2026-06"
 CANARY = "Canary Person 4711"
 ADDRESS = "198.51.100.77"
+CANARY_SUBJECT, CANARY_AGENT = "CN=canary-desk,O=NOR/NSM", "canary-browser/7.1"
 
 
 async def act(world: World, name: str, services: Services | None = None, **changes: Any) -> Entry:
@@ -98,6 +99,17 @@ async def test_suspended_auditor_reads_none(populated: World) -> None:
     assert await revealed(populated, entry) == [None]
 
 
+@pytest.mark.parametrize("name", ["NOR reader", "stranger"])
+async def test_certificate_and_program_of_whoever_acted_are_kept(populated: World, name: str) -> None:
+    seen = {"certificate_subject": CANARY_SUBJECT, "user_agent": CANARY_AGENT}
+    call = dataclasses.replace(populated.call(name), **seen)
+    attempt = await populated.attempt(usecases.list_reports(populated.services, call, usecases.ListQuery()))
+    (personal,) = await revealed(populated, attempt.entry)
+
+    assert isinstance(personal, PersonalData)
+    assert (personal.certificate_subject, personal.user_agent) == (CANARY_SUBJECT, CANARY_AGENT)
+
+
 async def test_address_and_thumbprint_are_found_without_being_read(populated: World) -> None:
     entry = await act(populated, "NOR reader", source=ADDRESS)
     tokens = search_tokens(populated.services)
@@ -125,24 +137,24 @@ def test_personal_data_as_json(read: usecases.Revealed, shown: object) -> None:
 
 async def test_no_row_and_no_log_line_holds_a_canary(populated: World, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.INFO)
+    seen = {"source": ADDRESS, "certificate_subject": CANARY_SUBJECT, "user_agent": CANARY_AGENT}
     call = dataclasses.replace(populated.call(None), source=ADDRESS)
     enrolment = Enrolment(CANARY, "NOR", "NSM", ("reader",), "SECRET", certificate_of(CANARY))
     client = (await usecases.enrol_client(populated.services, call, enrolment)).value
     report = await populated.post()
     for name in (CANARY, "canary stranger"):
         for refused_or_not in (
-            usecases.describe_caller(populated.services, dataclasses.replace(populated.call(name), source=ADDRESS)),
-            usecases.pull_report(populated.services, dataclasses.replace(populated.call(name), source=ADDRESS), report),
-            usecases.add_member(
-                populated.services, dataclasses.replace(populated.call(name), source=ADDRESS), "X", "Y"
-            ),
+            usecases.describe_caller(populated.services, dataclasses.replace(populated.call(name), **seen)),
+            usecases.pull_report(populated.services, dataclasses.replace(populated.call(name), **seen), report),
+            usecases.add_member(populated.services, dataclasses.replace(populated.call(name), **seen), "X", "Y"),
         ):
             await populated.attempt(refused_or_not)
     await erased(populated, client.id)
     everything = await dump(populated)
 
     # Who is enrolled stands where it is enrolled, and nowhere else; a stranger and an address stand nowhere.
-    for canary in (CANARY, thumbprint_of(CANARY), ADDRESS, thumbprint_of("canary stranger")):
+    secret = (CANARY, thumbprint_of(CANARY), ADDRESS, thumbprint_of("canary stranger"), CANARY_SUBJECT, CANARY_AGENT)
+    for canary in secret:
         holding = {name for name, rows in everything.items() if canary in rows or canary.encode().hex() in rows}
         assert holding <= {"client", "client_certificate"}, (canary, holding)
         assert canary not in caplog.text

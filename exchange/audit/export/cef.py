@@ -46,6 +46,7 @@ _KEYS: Mapping[str, str] = {
     "purpose": "cs6",
     "scope": "flexString1",
     "detail": "msg",
+    "user_agent": "requestClientApplication",
 }
 _NUMBERED = frozenset({"cn1", "cn2", "cn3", "cs1", "cs2", "cs3", "cs4", "cs5", "cs6", "flexString1"})
 # Said by keys of their own, in the form that CEF wants.

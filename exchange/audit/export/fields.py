@@ -105,4 +105,6 @@ _FIELDS: Mapping[str, Callable[[ExportedEntry], Cell]] = {
     "leaf": lambda one: one.leaf.hex(),
     "detail": _detail,
     "results": _results,
+    "certificate_subject": lambda one: one.personal.get("certificate_subject"),
+    "user_agent": lambda one: one.personal.get("user_agent"),
 }

@@ -49,6 +49,7 @@ _DECISIONS: Mapping[str, tuple[int, str, int, str, int, str]] = {
 _NEW = (1, "New")
 # What the fields above and below do not say; they stand in `unmapped` as they are in the entry.
 _UNMAPPED = ("clearance", "owner", "agreement", "scope", "purpose", "node", "boot", "node_seq", "detail")
+_PERSONAL = ("certificate_subject", "user_agent")
 _RESULTS = ("bytes", "result_count", "result_ids", "result_ids_sha256")
 _ALGORITHM = "SHA-256 of a zero byte and the entry (RFC 6962 leaf hash)"
 
@@ -194,7 +195,7 @@ def _unmapped(exported: ExportedEntry) -> Json:
     entry = exported.entry
     kept: Json = {"log": exported.place.log, "extent": exported.extent}
     kept |= {name: entry[name] for name in (*_UNMAPPED, *_RESULTS) if name in entry}  # type: ignore[literal-required]  # names of the shape
-    return kept
+    return kept | {name: exported.personal[name] for name in _PERSONAL if name in exported.personal}
 
 
 def _milliseconds(moment: str) -> int:

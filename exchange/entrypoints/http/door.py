@@ -14,7 +14,7 @@ from exchange.entrypoints.http.limits import RateLimiter
 from exchange.entrypoints.http.metrics import UNMATCHED, RequestCounts
 from exchange.entrypoints.http.problems import Asked, problem, refusal, unforeseen
 from exchange.entrypoints.http.route_table import RouteTable
-from exchange.entrypoints.http.tls import thumbprint_in
+from exchange.entrypoints.http.tls import subject_in, thumbprint_in
 from exchange.entrypoints.http.visit import CALL_KEY, SERVICES_KEY
 from exchange.kernel import LimitExceededError, NotAuthenticatedError, new_id
 from exchange.usecases import Call, Services
@@ -122,4 +122,15 @@ def new_call(services: Services, scope: Any) -> Call:
         source="" if client is None else client[0],
         thumbprint=thumbprint_in(scope) or UNKNOWN_CERTIFICATE,
         now=now,
+        certificate_subject=subject_in(scope),
+        user_agent=_user_agent(scope),
     )
+
+
+def _user_agent(scope: Any) -> str | None:
+    """Return what the caller's program calls itself."""
+    for name, value in scope["headers"]:
+        if name == b"user-agent":
+            text: str = value.decode("latin-1")
+            return text
+    return None

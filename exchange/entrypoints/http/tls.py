@@ -18,6 +18,7 @@ from typing import Any
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
+from exchange.crypto import subject_of_der
 from exchange.kernel import UnsafeSettingError, new_id, system_clock
 
 TLS_EXTENSION = "tls"
@@ -156,7 +157,7 @@ def tls_extension(der: bytes) -> dict[str, Any]:
     return {
         "server_cert": None,
         "client_cert_chain": (ssl.DER_cert_to_PEM_cert(der),),
-        "client_cert_name": None,
+        "client_cert_name": subject_of_der(der),
         "client_cert_error": None,
         "tls_version": 0x0304,
         "cipher_suite": None,
@@ -180,6 +181,12 @@ def thumbprint_in(scope: Any) -> str | None:
         return None
     leaf: str = next(iter(chain))
     return hashlib.sha256(ssl.PEM_cert_to_DER_cert(leaf)).hexdigest()
+
+
+def subject_in(scope: Any) -> str | None:
+    """Return the distinguished name in the client certificate of an ASGI scope, None where there is none."""
+    tls = (scope.get("extensions") or {}).get(TLS_EXTENSION)
+    return tls.get("client_cert_name") if tls else None
 
 
 def server_context(

@@ -1,5 +1,6 @@
 import base64
 import json
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
@@ -31,11 +32,12 @@ TOKENS = SearchTokens(bytes(32))
 KEY = PersonalKey("kid-1", bytes(range(32)))
 GUARD = Guard(TOKENS, KEY)
 NAME, ADDRESS, THUMBPRINT = "Canary Person", "198.51.100.77", "cd" * 32
-CLIENT = Actor("client", "client-1", "NOR", "NOR/NSM", THUMBPRINT, name=NAME)
+SUBJECT_NAME, USER_AGENT = "CN=canary-desk,O=NOR/NSM", "canary-tool/1.0 (Linux)"
+CLIENT = Actor("client", "client-1", "NOR", "NOR/NSM", THUMBPRINT, name=NAME, certificate_subject=SUBJECT_NAME)
 
 
 def draft(actor=CLIENT, source=ADDRESS):
-    return EntryDraft(EventName.REPORT_READ, Outcome.PERMITTED, AT, actor, "request-1", source)
+    return EntryDraft(EventName.REPORT_READ, Outcome.PERMITTED, AT, actor, "request-1", source, user_agent=USER_AGENT)
 
 
 def sealed(given=None, guard=GUARD, **changes):
@@ -46,26 +48,31 @@ def sealed(given=None, guard=GUARD, **changes):
 def test_nothing_personal_stands_in_the_clear(guard):
     content = sealed(guard=guard)
 
-    for canary in (NAME, ADDRESS, THUMBPRINT, NAME.split()[1]):
+    for canary in (NAME, ADDRESS, THUMBPRINT, NAME.split()[1], SUBJECT_NAME, USER_AGENT):
         assert canary.encode() not in content
         assert base64.b64encode(canary.encode())[:-4] not in content
 
 
 def test_who_holds_the_key_reads_it_again():
-    assert open_personal(parse_entry(sealed()), KEY) == PersonalData(NAME, ADDRESS, THUMBPRINT)
+    assert open_personal(parse_entry(sealed()), KEY) == PersonalData(
+        NAME, ADDRESS, THUMBPRINT, SUBJECT_NAME, USER_AGENT
+    )
 
 
 TEXT = st.text(st.characters(codec="utf-8", exclude_characters="\0"), max_size=600)
 
 
-@given(TEXT, TEXT, TEXT)
-def test_what_is_sealed_is_what_opens(name, source, thumbprint):
-    content = sealed(draft(Actor("client", "c", thumbprint=thumbprint, name=name), source))
+@given(TEXT, TEXT, TEXT, TEXT, TEXT)
+def test_what_is_sealed_is_what_opens(name, source, thumbprint, subject, agent):
+    actor = Actor("client", "c", thumbprint=thumbprint, name=name, certificate_subject=subject)
+    content = sealed(replace(draft(actor, source), user_agent=agent))
     opened = open_personal(parse_entry(content), KEY)
 
     assert opened.name == fit_text(name)
     assert opened.source == (None if source in {"", "host", "local"} else fit_text(source))
     assert opened.thumbprint == (fit_text(thumbprint) or None)
+    assert opened.certificate_subject == (fit_text(subject) or None)
+    assert opened.user_agent == (fit_text(agent) or None)
 
 
 @pytest.mark.parametrize("key", [PersonalKey("kid-1", bytes(32)), PersonalKey("kid-2", bytes(range(32)))])

@@ -7,7 +7,14 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
-from exchange.crypto import CertificateFacts, issue_client, new_authority, read_certificate, thumbprint_of_der
+from exchange.crypto import (
+    CertificateFacts,
+    issue_client,
+    new_authority,
+    read_certificate,
+    subject_of_der,
+    thumbprint_of_der,
+)
 from exchange.kernel import MalformedError
 
 NOW = datetime(2026, 3, 1, tzinfo=UTC)
@@ -48,6 +55,16 @@ def test_certificate_without_constraints_is_no_authority():
 
 def test_thumbprint_is_lower_case_hex_of_sha256():
     assert thumbprint_of_der(b"") == "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
+
+
+def test_subject_is_written_as_the_rfc_says():
+    assert subject_of_der(DER) == "CN=gbr-desk,O=GBR/NCSC"
+    assert subject_of_der(foreign(["a,b", "c"])) == "CN=c,CN=a\\,b"
+
+
+@pytest.mark.parametrize("octets", [b"", b"x", DER.replace(b"gbr-desk", b"\xff" * 8), foreign([])])
+def test_subject_that_is_none_or_cannot_be_read_is_none(octets):
+    assert subject_of_der(octets) is None
 
 
 @pytest.mark.parametrize("names", [[], ["a", "b"]])

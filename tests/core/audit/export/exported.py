@@ -22,9 +22,10 @@ FULL = EntryDraft(
     EventName.REPORT_READ,
     Outcome.REFUSED,
     AT,
-    Actor("client", "client-1", "NOR", "NOR/NSM", "ab" * 32, "SECRET", ("ATOMAL",)),
+    Actor("client", "client-1", "NOR", "NOR/NSM", "ab" * 32, "SECRET", ("ATOMAL",), certificate_subject="CN=a"),
     "request-1",
     "10.0.0.9",
+    user_agent="tool/1",
     subject=Subject("report", "report-1", 2),
     owner="GBR",
     label=LABEL,
@@ -74,8 +75,13 @@ def at_place(draft: EntryDraft, position: int = 7, **changes: object) -> Exporte
     sealed = seal_entry(given, entry_id="entry-1", node="node-a", boot="boot-1", node_seq=5)
     leaf = hashlib.sha256(b"\0" + sealed.content).digest()
     personal = {} if given.source in LOCAL_SOURCES else {"source": given.source}
-    if given.actor.thumbprint:
-        personal["thumbprint"] = given.actor.thumbprint
+    actor = given.actor
+    kept = {
+        "thumbprint": actor.thumbprint,
+        "certificate_subject": actor.certificate_subject,
+        "user_agent": given.user_agent,
+    }
+    personal |= {name: value for name, value in kept.items() if value}
     return ExportedEntry(Place(1, position), leaf, parse_entry(sealed.content), sealed.content, personal=personal)
 
 
@@ -83,7 +89,8 @@ def with_text(text: str) -> ExportedEntry:
     """Return an entry that holds `text` wherever text from outside can stand."""
     return at_place(
         FULL,
-        actor=Actor("client", text, text, text, text, text, (text,)),
+        actor=Actor("client", text, text, text, text, text, (text,), certificate_subject=text),
+        user_agent=text,
         request_id=text,
         source=text,
         subject=Subject(text, text, 2),

@@ -81,6 +81,8 @@ def test_full_entry_fills_the_extension():
         "exchangeLeaf": exported.leaf.hex(),
         "msg": '{"count":3,"names":["a","b"],"note":"n"}',
         "exchangeResults": "r1 r2",
+        "exchangeCertificateSubject": "CN=a",
+        "requestClientApplication": "tool/1",
     }
 
 

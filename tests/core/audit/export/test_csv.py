@@ -68,6 +68,8 @@ def test_full_entry_fills_its_row():
         "leaf": exported.leaf.hex(),
         "detail": '{"count":3,"names":["a","b"],"note":"n"}',
         "results": "r1 r2",
+        "certificate_subject": "CN=a",
+        "user_agent": "tool/1",
     }
 
 

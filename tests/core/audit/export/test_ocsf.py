@@ -167,6 +167,8 @@ def test_full_entry_is_api_activity():
         "bytes": 8192,
         "result_count": 2,
         "result_ids": ["r1", "r2"],
+        "certificate_subject": "CN=a",
+        "user_agent": "tool/1",
     }
 
 
