@@ -10,21 +10,23 @@ import logging
 import sys
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from functools import partial
 from typing import Any
 
 import uvloop
-from fastapi import FastAPI
 from starlette.exceptions import HTTPException
 
 from exchange import __version__
 from exchange.audit import EventName
 from exchange.custody import FileCustodian, load_log_key
 from exchange.entrypoints.api import add_api
+from exchange.entrypoints.http.board import shared_row
+from exchange.entrypoints.http.inspection import HostPlaces
 from exchange.entrypoints.http.limits import RateLimiter
 from exchange.entrypoints.http.logs import log_to_stderr
-from exchange.entrypoints.http.metrics import shared_counts
 from exchange.entrypoints.http.operations import operations_app
 from exchange.entrypoints.http.routing import answer_routing_fault
+from exchange.entrypoints.http.sampling import sampled
 from exchange.entrypoints.http.server import (
     Listening,
     address_of,
@@ -52,13 +54,13 @@ def create_app(settings: Settings, *, counts: Any | None = None, worker: int = 0
     """Return the service; its lifespan opens the rooms, puts the law in force and records start and stop."""
 
     @asynccontextmanager
-    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        async with open_services(settings) as services:
+    async def lifespan(app: Service) -> AsyncIterator[None]:
+        async with open_services(settings, observer=app.metrics) as services:
             await put_law_in_force(services)
             await _require_ready(services)
             await record_service(services, EventName.SERVICE_STARTED)
             app.state.services = services
-            async with heartbeats(services):
+            async with heartbeats(services), sampled(app.metrics, partial(_hold, app)):
                 yield
             await record_service(services, EventName.SERVICE_STOPPED)
 
@@ -109,7 +111,7 @@ def serve(  # noqa: PLR0913  what an operator says of a service
         if workers == 1:
             uvloop.run(_serve_one(settings, listening, on_ready=announce))
             return 0
-        supervisor = Supervisor(_work, settings, workers=workers, listening=listening, counts=shared_counts(workers))
+        supervisor = Supervisor(_work, settings, workers=workers, listening=listening, counts=shared_row(workers))
         return supervisor.run(announce)
 
 
@@ -133,8 +135,8 @@ async def _serve_one(
         order.watch_supervisor(stopping)
     async with app.router.lifespan_context(app), _streams_ended_by(stopping, app):
         await run_servers(
-            service_config(app, _context(settings)),
-            operations_config(operations_app(app, app.state.counts)),
+            service_config(app, _context(settings), app.gate),
+            operations_config(operations_app(app, _places(settings))),
             listening,
             on_ready=on_ready,
             stopping=stopping,
@@ -142,7 +144,7 @@ async def _serve_one(
 
 
 @asynccontextmanager
-async def _streams_ended_by(stopping: asyncio.Event, app: FastAPI) -> AsyncIterator[None]:
+async def _streams_ended_by(stopping: asyncio.Event, app: Service) -> AsyncIterator[None]:
     """Tell every stream to come again elsewhere as soon as the service is told to stop: it would wait for them."""
 
     async def end_them() -> None:
@@ -152,6 +154,17 @@ async def _streams_ended_by(stopping: asyncio.Event, app: FastAPI) -> AsyncItera
     ending = asyncio.create_task(end_them())
     yield
     ending.cancel()
+
+
+def _hold(app: Service) -> None:
+    services: Services = app.state.services
+    streams = len(services.watching)
+    app.metrics.holds(requests=app.door.in_flight, streams=streams, gate=app.gate, store=services.store.load)
+
+
+def _places(settings: Settings) -> HostPlaces:
+    keys = {"log": settings.log_key_file, "node": settings.node_key_file, "cursor": settings.cursor_key_file}
+    return HostPlaces(settings.instance_folder, settings.server_certificate_file, settings.authorities_folder, keys)
 
 
 def _context(settings: Settings) -> Any:

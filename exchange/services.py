@@ -27,7 +27,7 @@ from exchange.entrypoints.jobs.witnessing import INTERVAL_SECONDS, ask_in_rounds
 from exchange.kernel import ExchangeError, UnsafeSettingError, system_clock, system_randomness
 from exchange.release import load_law
 from exchange.settings import Settings, read_policies, read_secret
-from exchange.store import Store
+from exchange.store import Store, StoreObserver
 from exchange.store.archive import BundleArchive
 from exchange.store.archiving import LogArchiving
 from exchange.store.last_signed import LastSignedFile
@@ -62,14 +62,14 @@ _log = logging.getLogger("exchange.sequencer")
 
 
 @asynccontextmanager
-async def open_services(settings: Settings) -> AsyncIterator[Services]:
-    """Open the rooms that `settings` name, for as long as the context lasts."""
+async def open_services(settings: Settings, *, observer: StoreObserver | None = None) -> AsyncIterator[Services]:
+    """Open the rooms that `settings` name, for as long as the context lasts; `observer` watches the store."""
     law = load_law(read_policies(settings.policies_dir))
     custodian = FileCustodian.load(settings.roots_file, randomness=system_randomness)
     cursor_key = settings.cursor_key()
     url = settings.database_url_with_password()
     personal = personal_custody(custodian, cursor_key, period_months=settings.personal_period_months)
-    store = await _opened(settings, url, personal)
+    store = await _opened(settings, url, personal, observer=observer)
     try:
         services = Services(
             store=store,
@@ -89,7 +89,9 @@ async def open_services(settings: Settings) -> AsyncIterator[Services]:
         await store.close()
 
 
-async def _opened(settings: Settings, url: str, personal: PersonalCustody | None = None) -> Store:
+async def _opened(
+    settings: Settings, url: str, personal: PersonalCustody | None = None, *, observer: StoreObserver | None = None
+) -> Store:
     return await Store.open(
         url,
         node=settings.node,
@@ -98,6 +100,7 @@ async def _opened(settings: Settings, url: str, personal: PersonalCustody | None
         identity=settings.node_key(),
         personal=personal,
         archive=BundleArchive(settings.audit_archive_url),
+        observer=observer,
     )
 
 

@@ -18,6 +18,7 @@ from exchange.store.life_rows import (
     TombstoneRow,
 )
 from exchange.store.log_rows import LogState, Placed
+from exchange.store.observing import LANES, StoreLoad, StoreObserver
 from exchange.store.personal_keys import PersonalCustody, PersonalKeyRow
 from exchange.store.report_book import ReportBook
 from exchange.store.report_receipts import ReceiptHow, ReceiptRow
@@ -43,6 +44,7 @@ from exchange.store.store import Store
 from exchange.store.unit_of_work import UnitOfWork, UnrecordedChangeError
 
 __all__ = [
+    "LANES",
     "CallerRow",
     "ClassRow",
     "DestructionRow",
@@ -78,6 +80,8 @@ __all__ = [
     "Sought",
     "Span",
     "Store",
+    "StoreLoad",
+    "StoreObserver",
     "TombstoneRow",
     "UnitOfWork",
     "UnrecordedChangeError",

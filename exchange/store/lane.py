@@ -7,6 +7,7 @@ written: the caller serves nothing (fail closed) instead of waiting without end.
 import asyncio
 from collections.abc import Callable, Sequence
 
+from exchange.kernel import UnavailableError
 from exchange.store.batch import Job, Result, Steps
 from exchange.store.faults import as_exchange_error
 
@@ -32,6 +33,11 @@ def deliver(batch: Sequence[Waiting], results: Sequence[Result]) -> None:
             future.set_exception(result)
         else:
             future.set_result(result)
+
+
+def has_failed(results: Sequence[Result]) -> bool:
+    """Return whether a transaction failed as a whole: then each of its jobs did."""
+    return isinstance(results[0], UnavailableError)
 
 
 def failed(jobs: Sequence[Job], fault: Exception) -> list[Result]:

@@ -7,6 +7,7 @@ asyncpg is used directly: its prepared statements live as long as the connection
 import asyncio
 from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
+from time import perf_counter
 from typing import Any
 
 import asyncpg
@@ -18,7 +19,8 @@ from exchange.store.batch import AppendJob, Ask, Job, Put, Result, Steps
 from exchange.store.dialect import Parameters, Row, Statement
 from exchange.store.engine import SESSION
 from exchange.store.faults import DRIVER_ERRORS, driver_errors, is_of_one_row
-from exchange.store.lane import BATCH_LIMIT, QUEUE_LIMIT, Waiting, Write, deliver, failed
+from exchange.store.lane import BATCH_LIMIT, QUEUE_LIMIT, Waiting, Write, deliver, failed, has_failed
+from exchange.store.observing import ENTRIES_LANE, POSTS_LANE, StoreLoad, StoreObserver
 
 READ_CONNECTIONS = 8
 """Per process. One core of the database serves about this many of ours; more only wait inside it."""
@@ -49,11 +51,19 @@ Connect = Callable[[], Awaitable[asyncpg.Connection]]
 class PostgresDatabase:
     """One database, as seen by one process and one event loop."""
 
-    def __init__(self, url: str, write: Write) -> None:
+    def __init__(self, url: str, write: Write, observer: StoreObserver) -> None:
         connect = connector(url)
         self._readers = _Readers(connect)
-        self._entries = _Lane(connect, write)
-        self._posts = _Lane(connect, write)
+        self._entries = _Lane(connect, write, observer, ENTRIES_LANE)
+        self._posts = _Lane(connect, write, observer, POSTS_LANE)
+
+    @property
+    def load(self) -> StoreLoad:
+        """Return what it has in its hands."""
+        asking, idle = self._readers.asking, self._readers.idle
+        queued = (self._entries.waiting, self._posts.waiting)
+        busy = min(asking, READ_CONNECTIONS)
+        return StoreLoad(busy, idle, READ_CONNECTIONS, asking - busy, queued, QUEUE_LIMIT)
 
     async def fetch(self, statement: Statement, parameters: Parameters) -> Sequence[Row]:
         """Return the rows of one read."""
@@ -79,21 +89,34 @@ class _Readers:
         self._connect = connect
         self._idle: list[asyncpg.Connection] = []
         self._free = asyncio.Semaphore(READ_CONNECTIONS)
+        self.asking = 0
+        """Reads on their way, those that wait for a connection included."""
+
+    @property
+    def idle(self) -> int:
+        return len(self._idle)
 
     async def fetch(self, sql: str, arguments: Sequence[Any]) -> Sequence[Row]:
-        async with self._free:
-            while self._idle:
-                connection = self._idle.pop()
-                try:
-                    return await self._fetch(connection, sql, arguments)
-                except _BROKEN:
-                    continue  # it died while idle; a read changes nothing, so another one may ask again
-            return await self._fetch(await self._connect(), sql, arguments)
+        self.asking += 1
+        try:
+            async with self._free:
+                return await self._fetch_on_any(sql, arguments)
+        finally:
+            self.asking -= 1
 
     async def close(self) -> None:
         for connection in self._idle:
             await _close(connection)
         self._idle.clear()
+
+    async def _fetch_on_any(self, sql: str, arguments: Sequence[Any]) -> Sequence[Row]:
+        while self._idle:
+            connection = self._idle.pop()
+            try:
+                return await self._fetch(connection, sql, arguments)
+            except _BROKEN:
+                continue  # it died while idle; a read changes nothing, so another one may ask again
+        return await self._fetch(await self._connect(), sql, arguments)
 
     async def _fetch(self, connection: asyncpg.Connection, sql: str, arguments: Sequence[Any]) -> Sequence[Row]:
         try:
@@ -109,12 +132,18 @@ class _Readers:
 class _Lane:
     """One connection, one transaction at a time, as many jobs in it as have queued up."""
 
-    def __init__(self, connect: Connect, write: Write) -> None:
+    def __init__(self, connect: Connect, write: Write, observer: StoreObserver, number: int) -> None:
         self._connect = connect
         self._write = write
+        self._observer = observer
+        self._number = number
         self._connection: asyncpg.Connection | None = None
         self._waiting: deque[Waiting] = deque()
         self._task: asyncio.Task[None] | None = None
+
+    @property
+    def waiting(self) -> int:
+        return len(self._waiting)
 
     async def submit(self, job: Job) -> Result:
         if len(self._waiting) >= QUEUE_LIMIT:
@@ -134,7 +163,11 @@ class _Lane:
         while self._waiting:
             count = min(BATCH_LIMIT, len(self._waiting))
             batch = [self._waiting.popleft() for _ in range(count)]
-            deliver(batch, await self._run([job for job, _ in batch]))
+            begun = perf_counter()
+            results = await self._run([job for job, _ in batch])
+            seconds = perf_counter() - begun
+            self._observer.committed(self._number, count, seconds, failed=has_failed(results))
+            deliver(batch, results)
 
     async def _run(self, jobs: Sequence[Job]) -> list[Result]:
         try:

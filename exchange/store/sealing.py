@@ -23,6 +23,7 @@ from exchange.audit import (
 )
 from exchange.crypto import SEED_BYTES, SigningKey
 from exchange.kernel import Clock, UnavailableError, new_id
+from exchange.store.observing import StoreObserver, Unobserved
 
 _ID_RANDOMNESS_BYTES = 10
 
@@ -36,7 +37,16 @@ class Sealer:
     `identity` is the node's own key; it certifies the key of this boot, which nobody else ever holds.
     """
 
-    def __init__(self, node: str, clock: Clock, randomness: Callable[[int], bytes], *, identity: SigningKey) -> None:
+    def __init__(
+        self,
+        node: str,
+        clock: Clock,
+        randomness: Callable[[int], bytes],
+        *,
+        identity: SigningKey,
+        observer: StoreObserver | None = None,
+    ) -> None:
+        self.observer = observer or Unobserved()
         self._node = fit_text(node)
         self._clock = clock
         self._randomness = randomness
@@ -57,6 +67,7 @@ class Sealer:
             self._require_open()
             entry = self._sealed(draft, self._record.last + 1, self._new_id(), guard)
             self._record.give(entry.id, entry.leaf_hash)
+            self.observer.recorded(draft)
             return entry
 
     def seal_evidence(self, draft: EntryDraft, *, is_closing: bool) -> SealedEntry:

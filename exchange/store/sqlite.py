@@ -13,13 +13,15 @@ import threading
 from collections import deque
 from collections.abc import Sequence
 from contextlib import suppress
+from time import perf_counter
 
 from exchange.kernel import UnavailableError
 from exchange.store.batch import Ask, Job, Put, Result, Steps
 from exchange.store.dialect import Parameters, Row, Statement, as_sqlite
 from exchange.store.engine import existing_file
 from exchange.store.faults import driver_errors, is_of_one_row
-from exchange.store.lane import BATCH_LIMIT, QUEUE_LIMIT, Waiting, Write, deliver, failed
+from exchange.store.lane import BATCH_LIMIT, QUEUE_LIMIT, Waiting, Write, deliver, failed, has_failed
+from exchange.store.observing import ENTRIES_LANE, StoreLoad, StoreObserver
 
 _READ_WAIT_SECONDS = 0.25
 """A reader waits for nobody in WAL mode but during recovery; it must not hold up the event loop."""
@@ -28,9 +30,10 @@ _READ_WAIT_SECONDS = 0.25
 class SqliteDatabase:
     """One database file, as seen by one process and one event loop."""
 
-    def __init__(self, path: str, write: Write, *, wait_seconds: float) -> None:
+    def __init__(self, path: str, write: Write, observer: StoreObserver, *, wait_seconds: float) -> None:
         self._path = path
         self._write = write
+        self._observer = observer
         self._wait_seconds = wait_seconds
         self._reader = _Connection(path, wait_seconds=_READ_WAIT_SECONDS)
         self._waiting: deque[Waiting] = deque()
@@ -38,6 +41,11 @@ class SqliteDatabase:
         self._is_writing = False
         self._idle = asyncio.Event()
         self._thread: threading.Thread | None = None
+
+    @property
+    def load(self) -> StoreLoad:
+        """Return what it has in its hands: reads are inline, so none is ever seen on its way."""
+        return StoreLoad(0, 1, 1, 0, (len(self._waiting), 0), QUEUE_LIMIT)
 
     async def fetch(self, statement: Statement, parameters: Parameters) -> Sequence[Row]:
         """Return the rows of one read."""
@@ -87,7 +95,8 @@ class SqliteDatabase:
         count = min(BATCH_LIMIT, len(self._waiting))
         self._batches.put([self._waiting.popleft() for _ in range(count)])
 
-    def _written(self, batch: Sequence[Waiting], results: Sequence[Result]) -> None:
+    def _written(self, batch: Sequence[Waiting], results: list[Result], seconds: float) -> None:
+        self._observer.committed(ENTRIES_LANE, len(batch), seconds, failed=has_failed(results))
         # The next batch first: it is written while those who waited for this one go on.
         self._hand_over()
         deliver(batch, results)
@@ -96,9 +105,11 @@ class SqliteDatabase:
         connection = _Connection(self._path, wait_seconds=self._wait_seconds)
         writer = _Writer(connection, self._write)
         while (batch := self._batches.get()) is not None:
+            begun = perf_counter()
             results = writer.run([job for job, _ in batch])
+            seconds = perf_counter() - begun
             with suppress(RuntimeError):  # the loop has closed: nobody waits
-                batch[0][1].get_loop().call_soon_threadsafe(self._written, batch, results)
+                batch[0][1].get_loop().call_soon_threadsafe(self._written, batch, results, seconds)
         connection.drop()
 
 

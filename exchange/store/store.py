@@ -30,6 +30,7 @@ from exchange.store.history import (
 from exchange.store.log_reader import LogReader
 from exchange.store.log_rows import CosignatureRow
 from exchange.store.node_record import NodeRecord
+from exchange.store.observing import StoreLoad, StoreObserver
 from exchange.store.page_statements import PageStatements
 from exchange.store.paging import Asked, PageReader
 from exchange.store.personal_keys import PersonalCustody, PersonalKeyRow, PersonalKeys, no_custody
@@ -113,9 +114,9 @@ class Store:
         self._clock = clock
         self._engine = new_engine(parsed, wait_seconds=wait_seconds)
         self._database: SqliteDatabase | PostgresDatabase = (
-            SqliteDatabase(str(parsed.database), write, wait_seconds=wait_seconds)
+            SqliteDatabase(str(parsed.database), write, sealer.observer, wait_seconds=wait_seconds)
             if sql.is_sqlite
-            else PostgresDatabase(url, write)
+            else PostgresDatabase(url, write, sealer.observer)
         )
         self._pages = PageReader(self._database, PageStatements.compiled(sql))
         self.log = LogReader(self._database.fetch, sql, archive)
@@ -148,17 +149,17 @@ class Store:
         personal: PersonalCustody | None = None,
         archive: BundleArchive | None = None,
         wait_seconds: float = _LOCK_WAIT_SECONDS,
+        observer: StoreObserver | None = None,
     ) -> Self:
         """Open the database at `url` (as SQLAlchemy writes it) and prove that it can be read.
 
         `node` names this process's host in every audit entry, `identity` signs for it; `personal` keeps what is
         personal in them, and without it no permitted act of a client can be recorded; `archive` has the entries that
-        left the database. Raises UnavailableError for a
-        database that cannot be reached or whose schema is another version's, UnsafeSettingError for one that would
-        lose commits.
+        left the database; `observer` watches for the operator's figures. Raises UnavailableError for a database that
+        cannot be reached or whose schema is another version's, UnsafeSettingError for one that would lose commits.
         """
         await require_head(url)
-        sealer = Sealer(node, clock, randomness, identity=identity)
+        sealer = Sealer(node, clock, randomness, identity=identity, observer=observer)
         personal = personal or no_custody(randomness)
         store = cls(
             url, sealer, clock, personal=personal, randomness=randomness, wait_seconds=wait_seconds, archive=archive
@@ -169,6 +170,11 @@ class Store:
             await store.close()
             raise
         return store
+
+    @property
+    def load(self) -> StoreLoad:
+        """Return what the store has in its hands."""
+        return self._database.load
 
     async def close(self) -> None:
         """Finish the writes that wait and close every connection."""

@@ -53,6 +53,7 @@ from exchange.usecases.explain_report import explain_report
 from exchange.usecases.export_entries import Export, LogExport, export_entries, export_log
 from exchange.usecases.exporting import ExportQuery
 from exchange.usecases.heartbeat import Recorder, close_record, heartbeats, record_service
+from exchange.usecases.inspect_service import Inspection, LogFigures, inspect_service
 from exchange.usecases.keep_record import put_law_in_force, read_entries
 from exchange.usecases.life_checks import MadeVersion
 from exchange.usecases.list_alerts import AlertQuery, list_alerts
@@ -121,11 +122,13 @@ __all__ = [
     "ExportQuery",
     "FoundEntries",
     "FoundEntry",
+    "Inspection",
     "Leaf",
     "ListAnew",
     "ListQuery",
     "ListedReports",
     "LogExport",
+    "LogFigures",
     "MadeVersion",
     "Notice",
     "PendingActView",
@@ -168,6 +171,7 @@ __all__ = [
     "export_entries",
     "export_log",
     "heartbeats",
+    "inspect_service",
     "list_agreements",
     "list_alerts",
     "list_clients",

@@ -9,7 +9,6 @@ import pytest
 from exchange.audit import Receipt
 from exchange.entrypoints.api import OPERATIONS, api_document
 from exchange.entrypoints.http.limits import RateLimiter
-from exchange.entrypoints.http.metrics import RequestCounts, shared_counts
 from exchange.entrypoints.http.problems import STATUSES, TITLES, problem
 from exchange.entrypoints.http.routing import OperationRoute
 from exchange.kernel import ConflictError, ExchangeError, NotFoundError, UnavailableError
@@ -414,26 +413,6 @@ def test_entry_of_an_error_is_named() -> None:
 
     assert answer.headers["x-audit-entry"] == "entry-1"
     assert answer.headers["x-audit-leaf"] == "bGVhZg=="
-
-
-def test_counts_of_several_workers_are_summed_by_route_and_class() -> None:
-    memory = shared_counts(2)
-    first = RequestCounts(["GET /v1/reports"], counts=memory, worker=0)
-    second = RequestCounts(["GET /v1/reports"], counts=memory, worker=1)
-
-    first.count("GET /v1/reports", 200)
-    second.count("GET /v1/reports", 204)
-    second.count("GET /v1/reports/secret-id", 404)
-
-    text = first.as_prometheus()
-    assert 'exchange_http_requests_total{method="GET",route="/v1/reports",status="2xx"} 2' in text
-    assert 'route="",status="4xx"} 1' in text
-    assert "secret-id" not in text
-
-
-def test_more_routes_than_are_counted_is_refused() -> None:
-    with pytest.raises(ValueError, match="routes"):
-        RequestCounts([f"GET /{number}" for number in range(128)])
 
 
 async def test_websockets_are_refused(service) -> None:

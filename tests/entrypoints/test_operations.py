@@ -6,20 +6,19 @@ import sys
 
 import httpx2
 import pytest
-from fastapi import FastAPI
 
 from exchange.entrypoints.http.logs import JsonLines
-from exchange.entrypoints.http.metrics import RequestCounts
 from exchange.entrypoints.http.operations import operations_app
+from exchange.entrypoints.http.service import Service
 from exchange.kernel import UnavailableError
 
 
-def asking(app: FastAPI) -> httpx2.AsyncClient:
-    transport = httpx2.ASGITransport(app=operations_app(app, RequestCounts([])))
+def asking(app: Service) -> httpx2.AsyncClient:
+    transport = httpx2.ASGITransport(app=operations_app(app))
     return httpx2.AsyncClient(transport=transport, base_url="http://operations.test")
 
 
-async def test_ready_names_every_check(service: FastAPI) -> None:
+async def test_ready_names_every_check(service: Service) -> None:
     async with asking(service) as operator:
         answer = await operator.get("/readyz")
 
@@ -27,7 +26,7 @@ async def test_ready_names_every_check(service: FastAPI) -> None:
     assert {check["name"] for check in answer.json()["checks"]} >= {"store", "policy", "custody"}
 
 
-async def test_not_ready_names_the_failing_check(service: FastAPI, world, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_not_ready_names_the_failing_check(service: Service, world, monkeypatch: pytest.MonkeyPatch) -> None:
     async def away(_store) -> None:
         raise UnavailableError("the database is gone")
 
@@ -41,7 +40,7 @@ async def test_not_ready_names_the_failing_check(service: FastAPI, world, monkey
 
 
 async def test_service_that_is_starting_is_not_ready() -> None:
-    async with asking(FastAPI()) as operator:
+    async with asking(Service()) as operator:
         assert (await operator.get("/readyz")).status_code == 503
         assert (await operator.get("/healthz")).status_code == 200
 

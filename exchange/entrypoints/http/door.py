@@ -6,12 +6,13 @@ no storing; (6) an error nobody foresaw becomes a 500 that tells nothing.
 """
 
 import logging
+from time import perf_counter
 from typing import Any
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from exchange.entrypoints.http.limits import RateLimiter
-from exchange.entrypoints.http.metrics import UNMATCHED, RequestCounts
+from exchange.entrypoints.http.metrics import UNMATCHED, UNMATCHED_SLOT, Metrics, TurnedAway
 from exchange.entrypoints.http.problems import Asked, problem, refusal, unforeseen
 from exchange.entrypoints.http.route_table import RouteTable
 from exchange.entrypoints.http.tls import subject_in, thumbprint_in
@@ -30,11 +31,13 @@ _log = logging.getLogger("exchange.http")
 class Door:
     """Pure ASGI: a function call per request, no task and no copy of the body."""
 
-    def __init__(self, app: ASGIApp, table: RouteTable, *, limiter: RateLimiter, counts: RequestCounts) -> None:
+    def __init__(self, app: ASGIApp, table: RouteTable, *, limiter: RateLimiter, metrics: Metrics) -> None:
         self._app = app
         self._table = table
         self.limiter = limiter
-        self._counts = counts
+        self._metrics = metrics
+        self.in_flight = 0
+        """Requests being answered."""
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "lifespan":
@@ -43,6 +46,8 @@ class Door:
         if scope["type"] != "http":
             await send({"type": "websocket.close", "code": 1008})
             return
+        begun = perf_counter()
+        self.in_flight += 1
         # (1) our own id
         services: Services = scope["app"].state.services
         call = new_call(services, scope)
@@ -57,9 +62,10 @@ class Door:
                 raise  # half an answer is out: only cutting the connection tells the caller
             await unforeseen(call.request_id)(scope, receive, answer)
         finally:
+            self.in_flight -= 1
             route = scope.get("route")
-            name = UNMATCHED if route is None else f"{scope['method']} {route.path}"
-            self._counts.count(name, answer.status or 500)
+            slot = UNMATCHED_SLOT if route is None else getattr(route, "slot", UNMATCHED_SLOT)
+            self._metrics.answered(slot, answer.status or 500, (answer.begun or perf_counter()) - begun)
 
     async def _enter(self, scope: Scope, receive: Receive, answer: "_Answer") -> None:
         services, call = scope[SERVICES_KEY], scope[CALL_KEY]
@@ -81,6 +87,7 @@ class Door:
             await route.serve(scope, receive, answer)
 
     async def _slow_down(self, scope: Scope, receive: Receive, answer: "_Answer") -> None:
+        self._metrics.turned_away(TurnedAway.RATE)
         call: Call = scope[CALL_KEY]
         seconds = self.limiter.retry_after_seconds
         error = LimitExceededError("this client asks too often", retry_after_seconds=seconds)
@@ -95,18 +102,20 @@ class Door:
 class _Answer:
     """The way out: counts what left, adds the common headers, sends no content to a HEAD."""
 
-    __slots__ = ("_is_head", "_request_id", "_send", "status")
+    __slots__ = ("_is_head", "_request_id", "_send", "begun", "status")
 
     def __init__(self, send: Send, request_id: bytes, *, is_head: bool) -> None:
         self._send = send
         self._request_id = request_id
         self._is_head = is_head
         self.status: int | None = None
+        self.begun = 0.0
 
     async def __call__(self, message: Message) -> None:
         # (5) on every answer
         if message["type"] == "http.response.start":
             self.status = message["status"]
+            self.begun = perf_counter()
             message["headers"] = [*message["headers"], (b"x-request-id", self._request_id), *_COMMON_HEADERS]
         elif self._is_head and message["type"] == "http.response.body":
             message["body"] = b""

@@ -8,7 +8,7 @@ import logging
 import sys
 import traceback
 
-_FIELDS = ("request_id", "cause", "worker", "address")
+_FIELDS = ("request_id", "code", "cause", "worker", "address", "entry")
 """What may stand in a line beside the message; anything else given as `extra` is left out."""
 
 

@@ -1,22 +1,25 @@
 """The operations address: alive, ready, counted. Plain HTTP, for the host and its orchestrator only.
 
 It says nothing of reports, clients or agreements, so it needs no identity; it must never be reachable from outside.
+Whichever worker answers `/metrics` tells of all of them (`board`).
 """
 
 import orjson
-from fastapi import FastAPI
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 
-from exchange.entrypoints.http.metrics import RequestCounts
-from exchange.usecases import Check, Readiness, check_readiness
+from exchange import __version__
+from exchange.entrypoints.http.inspection import HostPlaces, inspected
+from exchange.entrypoints.http.service import Service
+from exchange.kernel import system_clock
+from exchange.usecases import Check, Readiness, check_readiness, inspect_service
 
 _PROMETHEUS = "text/plain; version=0.0.4; charset=utf-8"
 
 
-def operations_app(app: FastAPI, counts: RequestCounts) -> Starlette:
+def operations_app(app: Service, places: HostPlaces | None = None) -> Starlette:
     """Return the app of the operations address for the service `app`."""
 
     async def healthz(_: Request) -> Response:
@@ -30,7 +33,12 @@ def operations_app(app: FastAPI, counts: RequestCounts) -> Starlette:
         return _readiness(await check_readiness(services))
 
     async def metrics(_: Request) -> Response:
-        return Response(counts.as_prometheus(), media_type=_PROMETHEUS)
+        lines = list(app.metrics.board.lines())
+        services = getattr(app.state, "services", None)
+        if services is not None:
+            found = await inspect_service(services)
+            lines += inspected(found, places, version=__version__, now=system_clock())
+        return Response("\n".join([*lines, ""]), media_type=_PROMETHEUS)
 
     return Starlette(routes=[Route("/healthz", healthz), Route("/readyz", readyz), Route("/metrics", metrics)])
 

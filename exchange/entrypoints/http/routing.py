@@ -18,7 +18,7 @@ from starlette.routing import Match, Route
 from starlette.types import Receive, Scope, Send
 
 from exchange.entrypoints.http.errors import MethodNotAllowedError
-from exchange.entrypoints.http.metrics import UNMATCHED
+from exchange.entrypoints.http.metrics import UNMATCHED, UNMATCHED_SLOT
 from exchange.entrypoints.http.problems import Asked, refusal
 from exchange.entrypoints.http.receipts import receipt_headers
 from exchange.entrypoints.http.visit import (
@@ -97,6 +97,8 @@ class OperationRoute(APIRoute):
             openapi_extra={"x-policy-action": operation.action},
         )
         self.operation = operation
+        self.slot = UNMATCHED_SLOT
+        """Where its requests are counted."""
         self._visitor = endpoint
         self._limits = limits
         self.app = self.serve

@@ -18,6 +18,7 @@ from dataclasses import dataclass
 import uvicorn
 from starlette.types import ASGIApp
 
+from exchange.entrypoints.http.gate import ConnectionGate
 from exchange.entrypoints.http.tls import CertificateProtocol
 from exchange.kernel import UnsafeSettingError
 
@@ -67,11 +68,16 @@ def address_of(bound: socket.socket) -> str:
     return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
 
-def service_config(app: ASGIApp, context: ssl.SSLContext) -> uvicorn.Config:
-    """Return uvicorn's configuration for the service."""
+def service_config(app: ASGIApp, context: ssl.SSLContext, gate: ConnectionGate | None = None) -> uvicorn.Config:
+    """Return uvicorn's configuration for the service; `gate` counts its connections."""
+
+    class GatedProtocol(CertificateProtocol):
+        pass
+
+    GatedProtocol.gate = gate or ConnectionGate()
     return uvicorn.Config(
         app,
-        http=CertificateProtocol,
+        http=GatedProtocol,
         ws="none",
         loop="uvloop",
         lifespan="off",

@@ -6,10 +6,11 @@ from fastapi import FastAPI
 from starlette.types import Receive, Scope, Send
 
 from exchange.entrypoints.http.door import Door
+from exchange.entrypoints.http.gate import ConnectionGate
 from exchange.entrypoints.http.limits import RateLimiter
-from exchange.entrypoints.http.metrics import RequestCounts
+from exchange.entrypoints.http.metrics import UNMATCHED_SLOT, Metrics
 from exchange.entrypoints.http.route_table import RouteTable
-from exchange.entrypoints.http.routing import OperationRoute, operations_of
+from exchange.entrypoints.http.routing import OperationRoute
 
 
 class Service(FastAPI):
@@ -20,13 +21,18 @@ class Service(FastAPI):
     """
 
     door: Door
+    metrics: Metrics
+    gate: ConnectionGate
 
     def set_door(self, limiter: RateLimiter, *, counts: Any | None = None, worker: int = 0) -> None:
         """Close the app behind a door; called once, when every route has been added."""
-        names = [f"{operation.method} {operation.path}" for operation in operations_of(self)]
-        self.state.counts = RequestCounts(names, counts=counts, worker=worker)
-        table = RouteTable(route for route in self.router.routes if isinstance(route, OperationRoute))
-        self.door = Door(super().__call__, table, limiter=limiter, counts=self.state.counts)
+        routes = [route for route in self.router.routes if isinstance(route, OperationRoute)]
+        named = [(route.operation.method, route.operation.path) for route in routes]
+        self.gate = ConnectionGate()
+        self.metrics = Metrics(named, memory=counts, worker=worker)
+        for slot, route in enumerate(routes, UNMATCHED_SLOT + 1):
+            route.slot = slot
+        self.door = Door(super().__call__, RouteTable(routes), limiter=limiter, metrics=self.metrics)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""

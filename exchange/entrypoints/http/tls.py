@@ -19,6 +19,7 @@ from typing import Any
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from exchange.crypto import subject_of_der
+from exchange.entrypoints.http.gate import ConnectionGate
 from exchange.kernel import UnsafeSettingError, new_id, system_clock
 
 TLS_EXTENSION = "tls"
@@ -57,7 +58,11 @@ class HeadTooLargeError(Exception):
 class CertificateProtocol(HttpToolsProtocol):
     """uvicorn's protocol, with the client certificate in the scope and bounds on what one request may cost."""
 
+    gate = ConnectionGate()
+    """Of the worker; `service_config` gives each its own."""
+
     _extensions: dict[str, Any] | None = None
+    _entered_as: str | None = None
     _head_bytes = 0
     _discarded_bytes = 0
     _is_arriving = False
@@ -71,7 +76,13 @@ class CertificateProtocol(HttpToolsProtocol):
         der = None if tls is None else tls.getpeercert(binary_form=True)
         if tls is None or der is None:
             return
-        self._extensions = {TLS_EXTENSION: tls_extension(der), ABORT_EXTENSION: {"abort": transport.abort}}
+        extension = tls_extension(der)
+        thumbprint = extension[THUMBPRINT_FIELD]
+        if not self.gate.enter(thumbprint):
+            transport.abort()  # before a byte of it is read
+            return
+        self._entered_as = thumbprint
+        self._extensions = {TLS_EXTENSION: extension, ABORT_EXTENSION: {"abort": transport.abort}}
         # INVARIANT: a connection does not outlive the certificate it was opened with.
         left_seconds = ssl.cert_time_to_seconds(tls.getpeercert()["notAfter"]) - system_clock().timestamp()
         self._expiry_timer = self.loop.call_later(min(max(0.0, left_seconds), _LONGEST_TIMER_SECONDS), transport.close)
@@ -82,6 +93,8 @@ class CertificateProtocol(HttpToolsProtocol):
             self._expiry_timer.cancel()
         if self._goodbye_timer is not None:
             self._goodbye_timer.cancel()
+        if self._entered_as is not None:
+            self.gate.leave(self._entered_as)
         super().connection_lost(exc)
 
     def shutdown(self) -> None:

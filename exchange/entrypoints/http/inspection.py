@@ -1,0 +1,111 @@
+"""Figures that are read when somebody asks: the service's health, its log, the age of keys, certificates, the disk.
+
+They come from the same reads as `/readyz`, so asking costs what a health check costs.
+"""
+
+import shutil
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+from exchange.crypto import CryptoError, read_certificate
+from exchange.entrypoints.http.board import Family, Kind, Series, labelled
+from exchange.kernel import ExchangeError
+from exchange.usecases import Inspection
+
+BUILD = Family("exchange_build", Kind.GAUGE, "Always 1; says which version this node runs.", ("version",))
+READY = Family("exchange_ready", Kind.GAUGE, "1 where the next request could be served, as `/readyz` says.")
+CHECKS = Family("exchange_check_works", Kind.GAUGE, "1 for each part of `/readyz` that works.", ("check",))
+LAG = Family(
+    "exchange_audit_lag_seconds", Kind.GAUGE, "How long the oldest entry has waited for its place in the log; 0: none."
+)
+WAITING = Family("exchange_audit_waiting_entries", Kind.GAUGE, "Entries that wait for their place, counted to a limit.")
+LOG_SIZE = Family("exchange_log_size_entries", Kind.GAUGE, "Entries in the log's tree.")
+CHECKPOINT_AGE = Family("exchange_log_checkpoint_age_seconds", Kind.GAUGE, "Age of the log's newest checkpoint.")
+FROZEN = Family("exchange_log_frozen", Kind.GAUGE, "1 while the log is frozen and signs nothing.")
+KEY_AGES = Family(
+    "exchange_key_age_seconds",
+    Kind.GAUGE,
+    "Age of each key in use: of custody since it was made, of a file since it was last written.",
+    ("key",),
+)
+EXPIRY = Family(
+    "exchange_certificate_expiry_timestamp_seconds",
+    Kind.GAUGE,
+    "When a certificate ends, in seconds since 1970: the server's, and the first of the trusted authorities'.",
+    ("certificate",),
+)
+DISK_FREE = Family("exchange_disk_free_bytes", Kind.GAUGE, "Free on the disk of the instance's folder.")
+DISK_SIZE = Family("exchange_disk_size_bytes", Kind.GAUGE, "Size of the disk of the instance's folder.")
+
+
+@dataclass(frozen=True, slots=True)
+class HostPlaces:
+    """What of the host is told about: the instance's folder, its certificates, and the files of its keys by name."""
+
+    folder: Path
+    server_certificate: Path
+    authorities: Path
+    keys: Mapping[str, Path]
+
+
+def inspected(found: Inspection, places: HostPlaces | None, *, version: str, now: datetime) -> Iterator[str]:
+    """Yield the lines of what was found, in Prometheus' text format; what could not be read is left out."""
+    yield from _shown(BUILD, [((version,), 1)])
+    yield from _shown(READY, [((), int(found.readiness.is_ready))])
+    yield from _shown(CHECKS, [((each.name,), int(each.is_working)) for each in found.readiness.checks])
+    if (log := found.log) is not None:
+        yield from _shown(LAG, [((), log.oldest_wait.total_seconds())])
+        yield from _shown(WAITING, [((), log.waiting)])
+        yield from _shown(LOG_SIZE, [((), log.size)])
+        yield from _shown(CHECKPOINT_AGE, [((), log.checkpoint_age.total_seconds())])
+        yield from _shown(FROZEN, [((), int(log.is_frozen))])
+    made_at = found.custody_key_made_at
+    ages: list[tuple[Series, float]] = [] if made_at is None else [(("custody",), (now - made_at).total_seconds())]
+    if places is not None:
+        yield from _disk(places.folder)
+        yield from _shown(EXPIRY, list(_expiries(places)))
+        ages += _file_ages(places, now)
+    yield from _shown(KEY_AGES, ages)
+
+
+def _shown(family: Family, numbers: Sequence[tuple[Series, float]]) -> Iterator[str]:
+    if numbers:
+        yield from family.head()
+    for values, number in numbers:
+        yield f"{family.name}{labelled(family.labels, values)} {number:.15g}"
+
+
+def _disk(folder: Path) -> Iterator[str]:
+    usage = shutil.disk_usage(folder)
+    yield from _shown(DISK_FREE, [((), usage.free)])
+    yield from _shown(DISK_SIZE, [((), usage.total)])
+
+
+def _expiries(places: HostPlaces) -> Iterator[tuple[Series, float]]:
+    server = _ends([places.server_certificate])
+    authorities = _ends(sorted(places.authorities.glob("*.pem")))
+    for name, ends in (("server", server), ("authority", authorities)):
+        if ends:
+            yield (name,), min(ends)
+
+
+def _ends(paths: Sequence[Path]) -> list[float]:
+    found = []
+    for path in paths:
+        try:
+            found.append(read_certificate(path.read_bytes()).not_after.timestamp())
+        except (OSError, CryptoError, ExchangeError):
+            continue  # `exchange doctor` says what is wrong with it
+    return found
+
+
+def _file_ages(places: HostPlaces, now: datetime) -> list[tuple[Series, float]]:
+    ages: list[tuple[Series, float]] = []
+    for name, path in places.keys.items():
+        try:
+            ages.append(((name,), now.timestamp() - path.stat().st_mtime))
+        except OSError:
+            continue
+    return ages
