@@ -14,7 +14,7 @@ from exchange.audit.tile_paths import TILE_WIDTH
 from exchange.store.archive import BundleArchive
 from exchange.store.archived import LogDamagedError
 from exchange.store.batch import Ask, Put
-from exchange.store.dialect import Sql
+from exchange.store.dialect import Sql, sql_for
 from exchange.store.engine import checked_url, is_sqlite
 from exchange.store.log_reader import LogReader
 from exchange.store.schema import require_head
@@ -64,7 +64,7 @@ class LogArchiving:
     async def open(cls, url: str, archive: BundleArchive, *, wait_seconds: float = 5.0) -> Self:
         """Open the database at `url`; UnavailableError where it does not answer or has another version's schema."""
         await require_head(url)
-        sql = Sql(is_sqlite=is_sqlite(checked_url(url)))
+        sql = sql_for(is_sqlite=is_sqlite(checked_url(url)))
         return cls(tree_database(url, wait_seconds=wait_seconds), sql, archive)
 
     async def close(self) -> None:

@@ -33,7 +33,7 @@ class LogReader:
     def __init__(self, fetch: Fetch, sql: Sql, archive: BundleArchive | None = None) -> None:
         self._fetch = fetch
         self.archived = ArchivedEntries(fetch, sql, archive)
-        self._reads = LogReads.compiled(sql)
+        self._reads = sql.once(LogReads.compiled)
         self._kept: dict[tuple[int, int, int], bytes] = {}
         self._nodes: dict[bytes, list[list[bytes]]] = {}
 

@@ -15,7 +15,7 @@ from exchange.audit.tiles import Tile
 from exchange.kernel import ConflictError, ExchangeError
 from exchange.store.archive import BundleArchive
 from exchange.store.batch import Ask, Put
-from exchange.store.dialect import Sql, Value
+from exchange.store.dialect import Sql, Value, sql_for
 from exchange.store.engine import checked_url, is_sqlite
 from exchange.store.log_reader import LogReader
 from exchange.store.log_rows import KeptCheckpoint, LogState
@@ -69,14 +69,14 @@ class LogTree:
 
     def __init__(self, database: TreeDatabase, sql: Sql, archive: BundleArchive | None = None) -> None:
         self._database = database
-        self._writes = LogWrites.compiled(sql)
+        self._writes = sql.once(LogWrites.compiled)
         self.reader = LogReader(database.fetch, sql, archive)
 
     @classmethod
     async def open(cls, url: str, *, archive: BundleArchive | None = None, wait_seconds: float = 5.0) -> Self:
         """Open the database at `url`; UnavailableError where it does not answer or has another version's schema."""
         await require_head(url)
-        sql = Sql(is_sqlite=is_sqlite(checked_url(url)))
+        sql = sql_for(is_sqlite=is_sqlite(checked_url(url)))
         return cls(tree_database(url, wait_seconds=wait_seconds), sql, archive)
 
     async def close(self) -> None:

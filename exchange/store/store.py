@@ -17,7 +17,7 @@ from exchange.store.archive import BundleArchive
 from exchange.store.batch import AppendJob, Job, KeyJob, PostJob, ProbeJob, Result, Steps, write_batch
 from exchange.store.cosigning import add_cosignature
 from exchange.store.deliveries import Deliveries
-from exchange.store.dialect import Row, Sql, Statement, Value
+from exchange.store.dialect import Row, Statement, Value, sql_for
 from exchange.store.engine import checked_url, is_sqlite, new_engine
 from exchange.store.history import (
     History,
@@ -100,15 +100,15 @@ class Store:
         archive: BundleArchive | None = None,
     ) -> None:
         parsed = checked_url(url)
-        sql = Sql(is_sqlite=is_sqlite(parsed))
-        writes = WriteStatements.compiled(sql)
+        sql = sql_for(is_sqlite=is_sqlite(parsed))
+        writes = sql.once(WriteStatements.compiled)
 
         def write(jobs: Sequence[Job]) -> Steps:
             return write_batch(jobs, writes, sealer)
 
-        self._hot = HotStatements.compiled(sql)
-        self._search = SearchStatements.compiled(sql)
-        self._history = HistoryStatements.compiled(sql)
+        self._hot = sql.once(HotStatements.compiled)
+        self._search = sql.once(SearchStatements.compiled)
+        self._history = sql.once(HistoryStatements.compiled)
         self._is_sqlite = sql.is_sqlite
         self._sealer = sealer
         self._clock = clock
@@ -118,7 +118,7 @@ class Store:
             if sql.is_sqlite
             else PostgresDatabase(url, write, sealer.observer)
         )
-        self._pages = PageReader(self._database, PageStatements.compiled(sql))
+        self._pages = PageReader(self._database, sql.once(PageStatements.compiled))
         self.log = LogReader(self._database.fetch, sql, archive)
         self.alerts = AlertReader(self._database.fetch, sql, self.log.archived)
         self.deliveries = Deliveries(self._engine)
