@@ -21,6 +21,7 @@ from exchange.entrypoints.jobs.alerting import run_alerts
 from exchange.entrypoints.jobs.archiving import archive_in_rounds
 from exchange.entrypoints.jobs.keeper import watch_supervisor
 from exchange.entrypoints.jobs.sequencer import Job, SequencerLoop, stop_on_signals, wait_for
+from exchange.entrypoints.jobs.sweeping import sweep_in_rounds
 from exchange.entrypoints.jobs.webhook_line import HttpWebhookLine
 from exchange.entrypoints.jobs.witness_line import HttpWitnessLine
 from exchange.entrypoints.jobs.witnessing import INTERVAL_SECONDS, ask_in_rounds
@@ -48,6 +49,7 @@ from exchange.usecases.context import Witnessing
 from exchange.usecases.deliver_alerts import AlertDelivery, Webhook
 from exchange.usecases.sequence_log import Desk, Sequencer
 from exchange.usecases.sweep_log import Index, Sweep
+from exchange.usecases.sweep_reports import sweep_reports
 from exchange.usecases.watch_alerts import AlertWatch
 from exchange.usecases.watch_witnesses import WitnessWatch
 from exchange.usecases.witnessed_log import witnessed_outside
@@ -160,6 +162,8 @@ async def sequence(settings: Settings, stopping: asyncio.Event) -> None:
         asking.add_done_callback(_tell_fault)
         alerting = asyncio.create_task(_raise_alerts(settings, stopping), name="raising alerts")
         alerting.add_done_callback(_tell_fault)
+        sweeping = asyncio.create_task(_sweep_reports(settings, stopping), name="sweeping reports")
+        sweeping.add_done_callback(_tell_fault)
         archiving = asyncio.create_task(_archive(settings, desk, stopping), name="archiving old entries")
         archiving.add_done_callback(_tell_fault)
         try:
@@ -167,10 +171,10 @@ async def sequence(settings: Settings, stopping: asyncio.Event) -> None:
         finally:
             # Told to stop, they close their part of the log: what is cancelled before it has would look killed.
             if stopping.is_set():
-                await asyncio.wait([asking, alerting, archiving], timeout=_LAST_SECONDS)
-            for each in (asking, alerting, archiving):
+                await asyncio.wait([asking, alerting, sweeping, archiving], timeout=_LAST_SECONDS)
+            for each in (asking, alerting, sweeping, archiving):
                 each.cancel()
-            await asyncio.wait([asking, alerting, archiving])
+            await asyncio.wait([asking, alerting, sweeping, archiving])
 
 
 async def _archive(settings: Settings, desk: Desk, stopping: asyncio.Event) -> None:
@@ -199,6 +203,23 @@ async def _ask_witnesses(settings: Settings, stopping: asyncio.Event) -> None:
                 await wait_for(stopping, INTERVAL_SECONDS)
 
     await ask_in_rounds(is_wanted, rounds, stopping)
+
+
+async def _sweep_reports(settings: Settings, stopping: asyncio.Event) -> None:
+    """Do what time does to reports until `stopping` is set."""
+
+    async def rounds() -> bool:
+        async with open_services(settings) as services, heartbeats(services):
+
+            async def one_round() -> bool:
+                swept = await sweep_reports(services, services.clock(), is_held=settings.audit_legal_hold)
+                return swept.has_more
+
+            await sweep_in_rounds(one_round, stopping)
+        return False
+
+    # Where the rooms cannot be opened yet, they are tried again.
+    await sweep_in_rounds(rounds, stopping, interval_seconds=_REOPEN_SECONDS)
 
 
 async def _raise_alerts(settings: Settings, stopping: asyncio.Event) -> None:

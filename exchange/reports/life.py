@@ -110,6 +110,17 @@ def downgraded(header: Header, wanted: Downgrade, *, dominates: Dominates) -> He
     return replace(header, label=wanted.label, parts=parts, version=header.version + 1)
 
 
+def declassified(header: Header, lowest: Callable[[Label], Label]) -> Header:
+    """Return the next version of `header` on its day of declassification: each label at its lowest, no day left."""
+    return replace(
+        header,
+        label=lowest(header.label),
+        parts=tuple(replace(part, label=lowest(part.label)) for part in header.parts),
+        declassify_on=None,
+        version=header.version + 1,
+    )
+
+
 def _lowered(before: Header, after: Header, dominates: Dominates) -> Iterator[Fault]:
     message = "is lower than it was: only the originator's releaser lowers it, by a downgrade"
     if not dominates(after.label, before.label):

@@ -39,6 +39,7 @@ from exchange.store.postgres import PostgresDatabase
 from exchange.store.pulse import Pulse
 from exchange.store.records import agreements_of, class_row, client_of, member_of
 from exchange.store.report_receipts import ReportReceipts
+from exchange.store.report_sweeps import ReportSweeps
 from exchange.store.rows import (
     CallerRow,
     ClassRow,
@@ -133,6 +134,7 @@ class Store:
         self.node = NodeRecord(sealer, self._append_sealed, self.entry)
         self.witnesses = WitnessReader(self._database.fetch, sql)
         self.receipts = ReportReceipts(self._engine)
+        self.sweeps = ReportSweeps(self._engine)
         self.pulse = Pulse(self._database.fetch, sql)
         self._clients: dict[str, tuple[int, int, Client]] = {}
         self._classes: dict[int, ClassRow] = {}

@@ -4,9 +4,9 @@ Steps: (1) the caller holds the role; (2) the report is its own member's, and a 
 else it is absent, for it in every respect.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from exchange.audit import EntryDraft, EventName, Outcome, Subject
+from exchange.audit import Actor, EntryDraft, EventName, Outcome, Subject
 from exchange.kernel import is_uuid7
 from exchange.members import Client, Role
 from exchange.release import ClassFacts, covers_label
@@ -23,9 +23,9 @@ Detail = dict[str, str | int | list[str]]
 
 @dataclass(frozen=True, slots=True)
 class OwnReport:
-    """A report of the caller's own member, as it was loaded."""
+    """A report of the caller's own member, as it was loaded; without a client, one that the exchange itself acts on."""
 
-    client: Client
+    client: Client | None
     state: PolicyState
     report: ReportRow
     kept: ClassRow
@@ -58,7 +58,8 @@ class OwnReport:
             scope=facts.scope,
             detail=detail or {},
         )
-        return draft(call, self.client, event, outcome, **fields)
+        entry = draft(call, self.client, event, outcome, **fields)
+        return entry if self.client is not None else replace(entry, actor=Actor("service"))
 
 
 async def own_report(services: Services, call: Call, report_id: str, *roles: Role, event: EventName) -> OwnReport:
@@ -96,7 +97,8 @@ async def opened_header(services: Services, call: Call, own: OwnReport) -> Heade
 
 async def all_parts(services: Services, call: Call, own: OwnReport) -> tuple[PartRow, ...]:
     """Return every part of an own report, sealed as it is."""
-    row = await services.store.report_for(required_thumbprint(call), own.report.id, parts=Parts.ALL)
+    thumbprint = "" if own.client is None else required_thumbprint(call)
+    row = await services.store.report_for(thumbprint, own.report.id, parts=Parts.ALL)
     return row.parts
 
 

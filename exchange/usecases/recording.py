@@ -92,7 +92,9 @@ async def on_record(services: Services, attempt: EntryDraft) -> AsyncIterator[No
         raise
 
 
-async def record_tampering(services: Services, call: Call, client: Client, place: str, cause: Exception) -> NoReturn:
+async def record_tampering(
+    services: Services, call: Call, client: Client | None, place: str, cause: Exception
+) -> NoReturn:
     """Record that what is stored at `place` is not what was put there, and raise: nothing of it was released."""
     failure = draft(call, client, EventName.KEY_OPENED, Outcome.FAILED, detail={"place": place})
     error = UnavailableError("what is stored does not match its label or place: nothing was released")

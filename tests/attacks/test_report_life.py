@@ -1,9 +1,11 @@
 """Classes 3, 5, 8, 14, 16, 17, 29 on the routes that change a report after it was posted."""
 
+import asyncio
 from typing import Any
 
 import pytest
 
+from exchange.usecases.sweep_reports import sweep_reports
 from tests.attacks.hidden import Api, Hidden, kept_state, report_body
 from tests.attacks.test_moments import two_nodes
 from tests.support.world import World
@@ -84,6 +86,26 @@ async def test_16_recall_and_downgrade_hold_at_the_next_request_on_every_node(bo
             assert (await reader.get(path)).status_code == 404
         assert report not in (await reader.get("/v1/reports")).text
         assert report not in (await second.as_client("DNK reader").get("/v1/reports")).text
+
+
+async def test_16_reads_that_race_a_recall_are_all_asked_to_destroy(both: World) -> None:
+    await both.enrol("GBR last releaser", "GBR", "releaser")
+    report = await both.post()
+    async with two_nodes(both) as (first, second):
+        releaser = first.as_client("GBR last releaser")
+
+        async def read(name: str) -> tuple[str, int]:
+            return name, (await second.as_client(name).get(f"/v1/reports/{report}")).status_code
+
+        names = ["NOR reader", "GBR reader"]
+        recall = releaser.post(f"/v1/reports/{report}/recall", json={"reason": "at risk"})
+        recalled, *reads = await asyncio.gather(recall, *(read(name) for name in names * 3))
+        assert recalled.status_code == 201
+        given = {both.clients[name].id for name, status in reads if status == 200}
+        await sweep_reports(first.world.services, both.clock())
+        told = (await releaser.get(f"/v1/reports/{report}/recall")).json()["asked"]
+
+    assert {each["client"] for each in told} == given
 
 
 async def test_17_marking_of_a_source_is_not_lost_by_an_amendment(api: Api) -> None:

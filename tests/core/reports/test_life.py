@@ -3,7 +3,16 @@ from dataclasses import replace
 import pytest
 
 from exchange.kernel import ConflictError, InvalidError
-from exchange.reports import Downgrade, ReportAct, ReportStatus, amended, downgraded, require_act, version_digest
+from exchange.reports import (
+    Downgrade,
+    ReportAct,
+    ReportStatus,
+    amended,
+    declassified,
+    downgraded,
+    require_act,
+    version_digest,
+)
 from exchange.reports.life import MAY
 from tests.core.reports.worlds import LATER, RESTRICTED, SECRET, TOP_SECRET, UNCLASSIFIED, compose, rank
 
@@ -144,3 +153,12 @@ def test_digest_changes_with_a_part_and_not_with_what_could_be_guessed():
 
     assert version_digest(other) != version_digest(made)
     assert version_digest(replace(made, subject="x")) == version_digest(made)
+
+
+def test_declassified_report_is_its_next_version_with_no_day_left():
+    before = replace(of(SECRET, SECRET, RESTRICTED), declassify_on=LATER.date())
+    made = declassified(before, lambda label: replace(label, classification="UNCLASSIFIED"))
+
+    assert (made.version, made.declassify_on) == (2, None)
+    assert {label.classification for label in (made.label, *(part.label for part in made.parts))} == {"UNCLASSIFIED"}
+    assert [part.sha256 for part in made.parts] == [part.sha256 for part in before.parts]

@@ -1,0 +1,34 @@
+"""The loop of the sweep, beside the sequencer: every minute, what time alone does to reports."""
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable
+from typing import Final
+
+from exchange.entrypoints.jobs.sequencer import wait_for
+from exchange.kernel import ExchangeError
+
+INTERVAL_SECONDS: Final = 60.0
+"""Days and years are what it counts; a recall that somebody raced is followed up within a minute."""
+
+_REST_SECONDS: Final = 0.2
+"""Between two rounds of a backlog: whoever writes to the database comes first."""
+
+_log = logging.getLogger("exchange.reports")
+
+
+async def sweep_in_rounds(
+    round_: Callable[[], Awaitable[bool]], stopping: asyncio.Event, *, interval_seconds: float = INTERVAL_SECONDS
+) -> None:
+    """Do rounds until nothing is left to do, and again after a while; a failure is said once, and tried again."""
+    told: str | None = None
+    while not stopping.is_set():
+        has_more = False
+        try:
+            has_more = await round_()
+            told = None
+        except ExchangeError as exc:
+            if told != exc.message:
+                told = exc.message
+                _log.error("reports cannot be swept: %s", exc.message)
+        await wait_for(stopping, _REST_SECONDS if has_more else interval_seconds)

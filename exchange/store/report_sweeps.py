@@ -1,0 +1,55 @@
+"""Which reports time alone has something to do with: found here, decided and changed by whoever asks."""
+
+from collections.abc import Collection, Sequence
+from datetime import datetime
+
+from sqlalchemy import select
+from sqlalchemy.ext.asyncio import AsyncEngine
+from sqlalchemy.sql import Select
+from sqlmodel import col
+
+from exchange.kernel import to_micros
+from exchange.reports import ReportStatus
+from exchange.store.faults import driver_errors
+from exchange.store.life_rows import EndCause
+from exchange.store.life_tables import TombstoneTable
+from exchange.store.tables import ReportTable
+
+_LIVING = (ReportStatus.CURRENT.value, ReportStatus.SUPERSEDED.value)
+
+
+class ReportSweeps:
+    """Looks for reports whose time has come, beside the hot paths of one database."""
+
+    def __init__(self, engine: AsyncEngine) -> None:
+        self._engine = engine
+
+    async def to_declassify(self, now: datetime, *, after: int, limit: int) -> list[tuple[str, int]]:
+        """Return id and sequence number of living reports whose day of declassification has come, by number."""
+        row = ReportTable
+        is_due = (col(row.declassify_on) <= to_micros(now), col(row.status).in_(_LIVING), col(row.seq) > after)
+        found = await self._read(select(col(row.id), col(row.seq)).where(*is_due).order_by(col(row.seq)).limit(limit))
+        return [(str(report), int(seq)) for report, seq in found]
+
+    async def posted_before(self, class_ids: Collection[int], moment: datetime, *, limit: int) -> list[str]:
+        """Return the ids of reports of these classes that were posted before `moment` and still have their keys."""
+        row = ReportTable
+        is_old = (
+            col(row.class_id).in_(class_ids),
+            col(row.posted_at) < to_micros(moment),
+            col(row.status).in_(_LIVING),
+        )
+        found = await self._read(select(col(row.id)).where(*is_old).order_by(col(row.seq)).limit(limit))
+        return [str(report) for (report,) in found]
+
+    async def recalled_since(self, moment: datetime) -> list[str]:
+        """Return the ids of reports recalled at or after `moment`, oldest first."""
+        row = TombstoneTable
+        is_new = (col(row.raised_at) >= to_micros(moment), col(row.cause) == EndCause.RECALLED.value)
+        found = await self._read(select(col(row.report_id)).where(*is_new).order_by(col(row.raised_at)))
+        return [str(report) for (report,) in found]
+
+    async def _read(self, asked: "Select[tuple[object, ...]]") -> Sequence[Sequence[object]]:
+        with driver_errors():
+            async with self._engine.connect() as connection:
+                return [tuple(row) for row in await connection.execute(asked)]

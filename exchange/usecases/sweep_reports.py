@@ -1,0 +1,160 @@
+"""What becomes of reports with time alone: declassified on their day, ended by retention, recalls followed up.
+
+Acts of the exchange itself: the originator gave the day, the parties the retention, the releaser the recall. Each
+report is a step of its own, so that one that cannot be moved holds nobody up.
+
+Steps of a round: (1) reports whose day of declassification has come; (2) reports kept for as long as their scope says;
+(3) recalls of the last day: whoever was given the report while it was being recalled is asked as well.
+"""
+
+import logging
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Final
+
+from exchange.agreements import moved_by
+from exchange.audit import Deed, DeedKind, EventName, Outcome
+from exchange.kernel import ExchangeError, new_id, rfc3339
+from exchange.reports import ReportAct, ReportStatus, declassified, require_act
+from exchange.store import EndCause, NoticeKind, Parts, PolicyState, TombstoneRow
+from exchange.usecases.context import Call, Services
+from exchange.usecases.destructions import ask_destruction
+from exchange.usecases.judging import require_same_law
+from exchange.usecases.life_checks import require_above_sources
+from exchange.usecases.originating import OwnReport, opened_header
+from exchange.usecases.report_moves import Move, contents_of, moved
+
+AT_ONCE: Final = 200
+"""Reports of one kind in a round: a backlog is worked off in many rounds, and posts come between."""
+
+FOLLOWED_UP: Final = timedelta(days=1)
+"""For so long after a recall the log is asked again: what was under way then is recorded long before."""
+
+_ID_RANDOMNESS_BYTES = 10
+
+_log = logging.getLogger("exchange.reports")
+
+
+@dataclass(frozen=True, slots=True)
+class Swept:
+    """How many reports a round declassified, ended, and followed up; and how many it had to leave as they are."""
+
+    declassified: int
+    ended: int
+    followed_up: int
+    left: int
+
+    @property
+    def has_more(self) -> bool:
+        """Return whether another round would find as much again."""
+        return self.declassified >= AT_ONCE or self.ended >= AT_ONCE
+
+
+async def sweep_reports(services: Services, now: datetime, *, is_held: bool = False) -> Swept:
+    """Do one round. With `is_held`, a legal hold, nothing is destroyed. Raises UnavailableError where nothing works."""
+    state = (await services.store.caller("")).state
+    require_same_law(services, state)
+    # (1) the day has come
+    lowered, seen = 0, 0
+    async for due in _due(services, now):
+        lowered += await _each(due, lambda report: _declassify(services, now, report, state))
+        seen += len(due)
+        if lowered >= AT_ONCE:
+            break
+    # (2) kept long enough
+    old = [] if is_held else await _kept_long_enough(services, now, state)
+    ended = await _each(old, lambda report: _end(services, now, report, state))
+    # (3) recalled lately
+    recalled = await services.store.sweeps.recalled_since(now - FOLLOWED_UP)
+    followed_up = await _each(recalled, lambda report: _follow_up(services, now, report, state))
+    left = seen + len(old) + len(recalled) - lowered - ended - followed_up
+    return Swept(lowered, ended, followed_up, left)
+
+
+async def _due(services: Services, now: datetime) -> AsyncIterator[list[str]]:
+    # Page by page to the end: those that may not be lowered yet must not stand in the way of the others.
+    after = 0
+    while some := await services.store.sweeps.to_declassify(now, after=after, limit=AT_ONCE):
+        after = some[-1][1]
+        yield [report for report, _ in some]
+
+
+async def _each(reports: Iterable[str], step: Callable[[str], Awaitable[bool]]) -> int:
+    done = 0
+    for report in reports:
+        try:
+            done += await step(report)
+        except ExchangeError as exc:
+            _log.info("a report is left as it is", extra={"report": report, "cause": exc.message})
+    return done
+
+
+async def _declassify(services: Services, now: datetime, report_id: str, state: PolicyState) -> bool:
+    call, own = await _own(services, now, report_id, state)
+    require_act(own.report.status, ReportAct.DOWNGRADE)
+    before = await opened_header(services, call, own)
+    if before.declassify_on is None or before.declassify_on > now.date():
+        # The day on the row is not the sealed one: the row alone declassifies nothing.
+        return False
+    after = declassified(before, services.law.catalogue.declassified)
+    await require_above_sources(services, after)
+    move = Move(ReportAct.DOWNGRADE, EventName.REPORT_DECLASSIFIED, NoticeKind.DECLASSIFIED, before, after)
+    await moved(services, call, own, move, await contents_of(services, call, own))
+    return True
+
+
+async def _kept_long_enough(services: Services, now: datetime, state: PolicyState) -> list[str]:
+    agreements = await services.knowledge.agreements(services.store, state)
+    classes = await services.knowledge.classes(services.store, state)
+    by_scope: dict[tuple[str, str], list[int]] = {}
+    for kept in classes.values():
+        by_scope.setdefault((kept.facts.agreement, kept.facts.scope), []).append(kept.id)
+    found: list[str] = []
+    for (agreement_id, scope_name), class_ids in by_scope.items():
+        agreement = agreements.get(agreement_id)
+        scope = None if agreement is None else agreement.terms.scope(scope_name)
+        if scope is not None and len(found) < AT_ONCE:
+            before = moved_by(now, scope.retention, back=True)
+            found += await services.store.sweeps.posted_before(class_ids, before, limit=AT_ONCE - len(found))
+    return found
+
+
+async def _end(services: Services, now: datetime, report_id: str, state: PolicyState) -> bool:
+    call, own = await _own(services, now, report_id, state)
+    deed = Deed(
+        DeedKind.TOMBSTONE,
+        {
+            "report": own.report.id,
+            "version": own.report.version,
+            "originator": own.facts.originator,
+            "agreement": own.facts.agreement,
+            "cause": EndCause.RETENTION.value,
+            "at": rfc3339(now),
+        },
+    )
+    async with services.store.unit_of_work() as unit:
+        book = unit.reports()
+        await book.require_same(own.report.id, version=own.report.version, class_id=own.report.class_id)
+        await book.shred(own.report.id, ReportStatus.EXPIRED)
+        receipt = await unit.record(own.entry(call, EventName.REPORT_ENDED, Outcome.PERMITTED))
+        note = services.store.attest(deed)
+        await book.add_tombstone(TombstoneRow(own.report.id, EndCause.RETENTION, now, note, receipt.entry))
+    return True
+
+
+async def _follow_up(services: Services, now: datetime, report_id: str, state: PolicyState) -> bool:
+    call, own = await _own(services, now, report_id, state)
+    await ask_destruction(services, own.entry(call, EventName.DESTRUCTION_ASKED, Outcome.PERMITTED), report_id)
+    return True
+
+
+async def _own(services: Services, now: datetime, report_id: str, state: PolicyState) -> tuple[Call, OwnReport]:
+    """Return a report as the exchange's own to move: nobody calls, so nobody's right is asked."""
+    call = Call(new_id(now, services.randomness(_ID_RANDOMNESS_BYTES)), "local", None, now)
+    row = await services.store.report_for("", report_id, parts=Parts.NONE)
+    if row.report is None:
+        message = f"the report {report_id} is gone"
+        raise ExchangeError(message)
+    kept = await services.knowledge.release_class(services.store, row.report.class_id)
+    return call, OwnReport(None, state, row.report, kept)

@@ -1,0 +1,170 @@
+"""What time alone does to reports: declassified on their day, ended by retention, recalls followed up."""
+
+import asyncio
+from datetime import date, timedelta
+from typing import Any
+
+import pytest
+
+from exchange import usecases
+from exchange.audit import DeedKind, SignatureType, VerifierKey, read_deed
+from exchange.entrypoints.jobs.sweeping import sweep_in_rounds
+from exchange.kernel import ConflictError, NotFoundError, UnavailableError
+from exchange.markings import Label
+from exchange.usecases import sweep_reports as module
+from exchange.usecases.sweep_reports import Swept, sweep_reports
+from tests.support.store import NODE_KEY
+from tests.support.world import NOW, World
+
+DAY = date(2026, 6, 3)
+YEARS = timedelta(days=5 * 366)
+NODE = VerifierKey("test", SignatureType.ED25519, NODE_KEY.verifying_key)
+
+
+async def sweep(world: World, **others: Any) -> Swept:
+    return await sweep_reports(world.services, world.clock.now, **others)
+
+
+async def read(world: World, report: str, name: str = "NOR reader") -> bytes:
+    return (await usecases.pull_report(world.services, world.call(name), report)).value.header_json
+
+
+# ── declassification ───────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+async def test_report_is_declassified_on_its_day_and_not_before(populated: World) -> None:
+    report = await populated.post(declassify_on=DAY)
+    await read(populated, report)
+    assert (await sweep(populated)).declassified == 0
+    populated.clock.advance(timedelta(days=2))
+    made = await populated.attempt(sweep(populated))
+    header = await read(populated, report)
+
+    assert made.value == Swept(1, 0, 0, 0)
+    assert b'"marking":"NATO UNCLASSIFIED//REL TO GBR, NOR"' in header
+    assert b'"declassify_on":null' in header
+    (entry,) = [entry for entry in made.entries if entry["type"] == "report.declassified"]
+    assert (entry["actor"], entry["owner"]) == ({"kind": "service"}, "GBR")
+    assert entry["object"] == {"type": "report", "id": report, "version": 2}
+    told = populated.sql("SELECT kind, version FROM report_notice")
+    assert told == [("declassified", 2)]
+    assert await sweep(populated) == Swept(0, 0, 0, 0)
+
+
+async def test_audience_and_caveats_stay_when_the_level_falls(populated: World) -> None:
+    label = Label("NATO", "SECRET", releasable_to=("GBR", "NOR"), handling=("ORCON",))
+    report = await populated.post(label=label, declassify_on=DAY)
+    populated.clock.advance(timedelta(days=2))
+    await sweep(populated)
+
+    assert b"NATO UNCLASSIFIED//ORCON/REL TO GBR, NOR" in await read(populated, report)
+    with pytest.raises(NotFoundError):
+        await read(populated, report, "DNK reader")
+
+
+async def test_derived_report_waits_for_its_source(populated: World) -> None:
+    await populated.enrol("GBR analyst", "GBR", "contributor", "reader")
+    source = await populated.post("NOR contributor")
+    report = await populated.post("GBR analyst", references=(source,), declassify_on=DAY)
+    other = await populated.post(declassify_on=DAY)
+    populated.clock.advance(timedelta(days=2))
+
+    assert await sweep(populated) == Swept(1, 0, 0, 1)
+    assert b"NATO SECRET" in await read(populated, report)
+    assert b"NATO UNCLASSIFIED" in await read(populated, other)
+
+
+async def test_day_that_was_moved_on_the_row_declassifies_nothing(populated: World) -> None:
+    report = await populated.post(declassify_on=DAY)
+    undated = await populated.post()
+    populated.sql("UPDATE report SET declassify_on = 0")
+
+    assert await sweep(populated) == Swept(0, 0, 0, 2)
+    for each in (report, undated):
+        assert b"NATO SECRET" in await read(populated, each)
+
+
+async def test_more_than_a_round_holds_is_left_for_the_next(populated: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "AT_ONCE", 2)
+    for _ in range(3):
+        await populated.post(declassify_on=DAY)
+    populated.clock.advance(timedelta(days=2))
+    first, second = await sweep(populated), await sweep(populated)
+
+    assert (first.declassified, first.has_more) == (2, True)
+    assert (second.declassified, second.has_more) == (1, False)
+
+
+# ── retention ──────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+async def test_report_ends_when_its_scope_no_longer_keeps_it(populated: World) -> None:
+    report = await populated.post()
+    populated.clock.advance(YEARS - timedelta(days=20))
+    assert (await sweep(populated)).ended == 0
+    populated.clock.advance(timedelta(days=40))
+    assert (await sweep(populated, is_held=True)).ended == 0
+    made = await populated.attempt(sweep(populated))
+
+    assert made.value.ended == 1
+    assert made.entry["type"] == "report.ended"
+    assert populated.sql("SELECT status, length(sealed_header) FROM report") == [("expired", 0)]
+    assert populated.sql("SELECT length(wrapped_key), length(ciphertext) FROM report_part") == [(0, 0)]
+    ((note,),) = populated.sql("SELECT note FROM report_tombstone")
+    deed = read_deed(bytes(note), [NODE])
+    assert (deed.kind, deed.content["cause"], deed.content["report"]) == (DeedKind.TOMBSTONE, "retention", report)
+    assert (await sweep(populated)).ended == 0
+
+
+async def test_report_that_ended_is_expired_for_its_readers_and_cannot_be_recalled(populated: World) -> None:
+    await populated.enrol("GBR releaser", "GBR", "releaser", until=NOW + 3 * YEARS)
+    report = await populated.post()
+    populated.sql("UPDATE report SET posted_at = 0")
+    await sweep(populated)
+    made = await populated.attempt(usecases.pull_report(populated.services, populated.call("NOR reader"), report))
+
+    assert isinstance(made.error, NotFoundError)
+    assert made.entry["reasons"] == ["expired"]
+    with pytest.raises(ConflictError) as refused:
+        await usecases.recall_report(populated.services, populated.call("GBR releaser"), report, "late")
+    assert refused.value.code == "expired"
+
+
+# ── following up, and the loop ─────────────────────────────────────────────────────────────────────────────────────────
+
+
+async def test_read_that_was_recorded_after_a_recall_is_asked_by_the_sweep(populated: World) -> None:
+    await populated.enrol("GBR releaser", "GBR", "releaser")
+    report = await populated.post()
+    late = await usecases.pull_report(populated.services, populated.call("NOR reader"), report)
+    content = await populated.services.store.entry(late.receipt.entry)
+    populated.sql("DELETE FROM audit_outbox WHERE entry_id = $1", late.receipt.entry)
+    await usecases.recall_report(populated.services, populated.call("GBR releaser"), report, "at risk")
+    assert populated.sql("SELECT count(*) FROM report_destruction") == [(0,)]
+    # As if it had come just now.
+    assert content is not None
+    populated.sql("INSERT INTO audit_outbox (entry_id) VALUES ($1)", late.receipt.entry)
+
+    assert (await sweep(populated)).followed_up == 1
+    assert populated.sql("SELECT client_id FROM report_destruction") == [(populated.clients["NOR reader"].id,)]
+    await sweep(populated)
+    assert populated.sql("SELECT count(*) FROM report_destruction") == [(1,)]
+    populated.clock.advance(timedelta(days=2))
+    assert (await sweep(populated)).followed_up == 0
+
+
+async def test_loop_goes_on_at_once_while_there_is_more_and_survives_failures(caplog: pytest.LogCaptureFixture) -> None:
+    stopping, asked = asyncio.Event(), []
+
+    async def one_round() -> bool:
+        asked.append(len(asked))
+        if len(asked) < 3:
+            raise UnavailableError("the store is away")
+        if len(asked) == 4:
+            stopping.set()
+        return len(asked) < 4
+
+    await asyncio.wait_for(sweep_in_rounds(one_round, stopping, interval_seconds=0.01), 5)
+
+    assert len(asked) == 4
+    assert caplog.text.count("the store is away") == 1
