@@ -1,11 +1,11 @@
 """Which reports time alone has something to do with: found here, decided and changed by whoever asks."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection
 from datetime import datetime
+from typing import Any
 
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncEngine
-from sqlalchemy.sql import Select
 from sqlmodel import col
 
 from exchange.kernel import to_micros
@@ -49,7 +49,7 @@ class ReportSweeps:
         found = await self._read(select(col(row.report_id)).where(*is_new).order_by(col(row.raised_at)))
         return [str(report) for (report,) in found]
 
-    async def _read(self, asked: "Select[tuple[object, ...]]") -> Sequence[Sequence[object]]:
+    async def _read(self, asked: Any) -> list[tuple[Any, ...]]:
         with driver_errors():
             async with self._engine.connect() as connection:
                 return [tuple(row) for row in await connection.execute(asked)]

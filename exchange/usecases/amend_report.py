@@ -57,14 +57,14 @@ async def _amended(services: Services, call: Call, own: OwnReport, posted: Poste
 
     # (1) it can be
     require_act(own.status(call), ReportAct.AMEND)
-    stated_purpose(services, call, own.client)
+    stated_purpose(services, call, own.caller)
     agreements = await services.knowledge.agreements(services.store, own.state)
-    agreement = require_in_force(agreements.get(AgreementId(facts.agreement)), own.client, call)
+    agreement = require_in_force(agreements.get(AgreementId(facts.agreement)), own.caller, call)
     # (2) as if it were posted
     posted = replace(posted, agreement=facts.agreement, scope=facts.scope, supersedes=None)
-    faults = await source_faults(services, call, own.client, posted, own.state)
+    faults = await source_faults(services, call, own.caller, posted, own.state)
     members = await services.knowledge.member_codes(services.store, own.state)
-    composed = compose(services, call, own.client, posted, agreement=agreement, members=members, faults=faults)
+    composed = compose(services, call, own.caller, posted, agreement=agreement, members=members, faults=faults)
     # (3) not lower
     before = await opened_header(services, call, own)
     after = amended(before, composed, dominates=dominates)

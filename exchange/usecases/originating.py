@@ -7,7 +7,7 @@ else it is absent, for it in every respect.
 from dataclasses import dataclass, replace
 
 from exchange.audit import Actor, EntryDraft, EventName, Outcome, Subject
-from exchange.kernel import is_uuid7
+from exchange.kernel import UnavailableError, is_uuid7
 from exchange.members import Client, Role
 from exchange.release import ClassFacts, covers_label
 from exchange.reports import Header, ReportStatus, status_of
@@ -29,6 +29,13 @@ class OwnReport:
     state: PolicyState
     report: ReportRow
     kept: ClassRow
+
+    @property
+    def caller(self) -> Client:
+        """Return the client that acts; UnavailableError where nobody calls: acts of a member need one."""
+        if self.client is None:
+            raise UnavailableError("this is an act of a member's client")
+        return self.client
 
     @property
     def facts(self) -> ClassFacts:

@@ -82,7 +82,7 @@ def _deed(call: Call, own: OwnReport, reason: str) -> Deed:
             "agreement": own.facts.agreement,
             "cause": EndCause.RECALLED.value,
             "reason": reason,
-            "by": "" if own.client is None else own.client.id,
+            "by": own.caller.id,
             "at": rfc3339(call.now),
         },
     )
