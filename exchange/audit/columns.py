@@ -3,7 +3,11 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from exchange.audit.personal import LOCAL_SOURCES, WITHHELD
 from exchange.audit.shape import Entry
+
+_NO_TOKENS = LOCAL_SOURCES | {WITHHELD}
+"""Nobody is found by these: they are no addresses."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,6 +21,7 @@ class EntryColumns:
     are pairs, the member whose slice they are walked for first: `owner_member` and `owner_client` tell who
     did something to another member's own, `member_subject` what one's clients did to what is not one's own,
     `owner_reasons` and `member_reasons` why something was refused, the latter before anything was judged.
+    `source_member` and `thumbprint_member` begin with the token: one member's stand together, and all members'.
     INVARIANT: equal bytes have equal columns; a verifier recomputes them, so a column changed in the
     database is noticed.
     """
@@ -54,6 +59,8 @@ class EntryColumns:
     member_subject: str | None
     owner_reasons: str | None
     member_reasons: str | None
+    source_member: str | None
+    thumbprint_member: str | None
 
 
 def project(entry: Entry, *, at_micros: int) -> EntryColumns:
@@ -99,6 +106,8 @@ def project(entry: Entry, *, at_micros: int) -> EntryColumns:
         member_subject=None if is_own or subject is None else pair_of(member, subject["id"]),
         owner_reasons=pair_of(owner, reasons),
         member_reasons=None if label else pair_of(member, reasons),
+        source_member=None if entry["source"] in _NO_TOKENS else pair_of(entry["source"], member or ""),
+        thumbprint_member=pair_of(actor.get("thumbprint") or None, member or ""),
     )
 
 

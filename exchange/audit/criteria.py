@@ -13,7 +13,8 @@ class Criteria:
     """Filters, all of which must hold; None asks for nothing.
 
     `since` is inclusive, `until` exclusive; `subject` is the id of what was acted on (a report, client, agreement);
-    `client` the id of who acted; `text` stands in at least one reason code.
+    `client` the id of who acted; `text` stands in at least one reason code. `source` and `thumbprint` are the search
+    tokens of an address and of a certificate.
     """
 
     since: datetime | None = None
@@ -29,6 +30,8 @@ class Criteria:
     level: str | None = None
     reason: str | None = None
     text: str | None = None
+    source: str | None = None
+    thumbprint: str | None = None
 
     @property
     def asks_for_judgement(self) -> bool:
@@ -72,6 +75,8 @@ def _equals(shown: Mapping[str, object], criteria: Criteria) -> bool:
         (criteria.event, shown.get("type")),
         (criteria.outcome, shown.get("decision")),
         (criteria.level, _within(shown, "label", "classification")),
+        (criteria.source, shown.get("source")),
+        (criteria.thumbprint, _within(shown, "actor", "thumbprint")),
     )
     return all(wanted is None or wanted == found for wanted, found in asked)
 

@@ -39,6 +39,10 @@ def search(
     level: Annotated[str | None, typer.Option("--level", metavar="L", help="Of the label, such as SECRET.")] = None,
     reason: Annotated[str | None, typer.Option("--reason", metavar="R", help="Such as above-clearance.")] = None,
     text: Annotated[str | None, typer.Option("--text", metavar="TEXT", help="In a reason.")] = None,
+    source: Annotated[str | None, typer.Option("--source", metavar="ADDRESS", help="From which address.")] = None,
+    thumbprint: Annotated[
+        str | None, typer.Option("--thumbprint", metavar="HEX", help="With which certificate (SHA-256).")
+    ] = None,
     oldest: Annotated[bool, typer.Option("--oldest", help="The oldest first.")] = False,
     limit: LimitOption = _DEFAULT_LIMIT,
     as_json: JsonOption = False,
@@ -59,6 +63,8 @@ def search(
         "level": level,
         "reason": reason,
         "text": text,
+        "source": source,
+        "thumbprint": thumbprint,
         "order": "oldest" if oldest else None,
     }
     found = list(islice(client.audit_entries(**filters), limit))

@@ -110,6 +110,7 @@ class ExportFile:
         self.tally = Tally(after)
         self._open(os.O_CREAT)
         self._is_new = True
+        self._asked_path.touch(mode=0o600)
         self._asked_path.write_text(json.dumps(self._said(after)), encoding="utf-8")
         self._writable.truncate(0)
         self._writable.write(self._form.head)

@@ -29,10 +29,18 @@ class Along(Enum):
     SUBJECT = "subject_id"
     AGREEMENT = "agreement"
     REASONS = "reasons"
+    SOURCE = "source_member"
+    THUMBPRINT = "thumbprint_member"
 
 
-LISTED = (Along.FACET, Along.OWNER_FACET, Along.REASONS, Along.OWNER_REASONS, Along.MEMBER_REASONS)
-"""What has few values, so that they can be listed: by jumping from one to the next along the index."""
+LISTED = (
+    *(Along.FACET, Along.OWNER_FACET, Along.REASONS, Along.OWNER_REASONS, Along.MEMBER_REASONS),
+    *(Along.SOURCE, Along.THUMBPRINT),
+)
+"""What has few values, so that they can be listed: by jumping from one to the next along the index.
+
+An address or a certificate has as many as there are members that it was seen with.
+"""
 
 _CONTENTS = "SELECT id, content FROM audit_entry WHERE "
 _LANE = ("lane_key", "lane_at", "lane_position")
@@ -46,6 +54,8 @@ _EQUAL = {
     "event": "event",
     "outcome": "outcome",
     "level": "level",
+    "source": "source",
+    "thumbprint": "thumbprint",
 }
 
 

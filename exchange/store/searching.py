@@ -4,7 +4,7 @@ Steps: (1) the lanes that hold all that can be meant; (2) a few rows of each; (3
 the page does, for they may hold what belongs on it; (4) hand out the page, and so on.
 """
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from heapq import nlargest, nsmallest
 from math import ceil, sqrt
@@ -153,32 +153,34 @@ class Search:
         narrow = (
             (Along.SUBJECT, asked.subject),
             (Along.CLIENT, asked.client),
+            (Along.THUMBPRINT, asked.thumbprint),
             (Along.AGREEMENT, asked.agreement),
+            (Along.SOURCE, asked.source),
             (Along.AGENCY, asked.agency),
         )
         chosen = next(((along, key) for along, key in narrow if key is not None), None)
         if chosen is not None:
-            for lane in self._narrow_keys(*chosen):
+            for lane in await self._narrow_keys(*chosen):
                 yield lane
             return
         walk = self._keys_of_all() if sought.member is None else self._slice_keys(sought.member)
         async for lane in walk:
             yield lane
 
-    def _narrow_keys(self, along: Along, key: str) -> Iterator[tuple[Along, str]]:
-        """Yield the lanes for one id: of what is foreign, only that part which touches the member.
+    async def _narrow_keys(self, along: Along, key: str) -> list[tuple[Along, str]]:
+        """Return the lanes for one id: of what is foreign, only that part which touches the member.
 
         What others do among themselves is not even walked past: it must not cost anything that could be measured.
         """
         member = self._sought.member
+        if along in {Along.SOURCE, Along.THUMBPRINT}:
+            # From where others came is not shown, so only the member's own are walked.
+            return [(along, each) for each in ([f"{key}|{member}"] if member else await self._values(along, key))]
         if member is None or key in self._sought.own or along in {Along.AGREEMENT, Along.AGENCY}:
-            yield along, key
-        elif along is Along.SUBJECT:
-            yield Along.MEMBER_SUBJECT, f"{member}|{key}"
-        else:
-            yield Along.OWNER_CLIENT, f"{member}|{key}"
-            for agreement in self._sought.treaties:
-                yield Along.SUBJECT, agreement
+            return [(along, key)]
+        if along is Along.SUBJECT:
+            return [(Along.MEMBER_SUBJECT, f"{member}|{key}")]
+        return [(Along.OWNER_CLIENT, f"{member}|{key}"), *((Along.SUBJECT, each) for each in self._sought.treaties)]
 
     async def _keys_of_all(self) -> AsyncIterator[tuple[Along, str]]:
         asked = self._sought.criteria
@@ -243,9 +245,9 @@ class Search:
             return True
         return sought.levels is None or not level or level in sought.levels
 
-    async def _values(self, along: Along, member: str | None) -> list[str]:
+    async def _values(self, along: Along, beginning: str | None) -> list[str]:
         # A bar behind the code: no member's facets begin like another's. `}` is the next character after the bar.
-        first, beyond = ("", None) if member is None else (f"{member}|", f"{member}}}")
+        first, beyond = ("", None) if beginning is None else (f"{beginning}|", f"{beginning}}}")
         rows = await self._fetch(self._statements.values[along], {"first": first, "beyond": beyond})
         return [row[0] for row in rows]
 
@@ -315,9 +317,10 @@ class Search:
 def _filters(sought: Sought) -> dict[str, Value]:
     asked = sought.criteria
     equal = ("member", "agency", "client", "subject", "owner", "agreement", "event", "outcome", "level")
+    tokens = ("source", "thumbprint")
     levels = None if sought.levels is None else sorted(sought.levels)
     return {
-        **{name: getattr(asked, name) for name in (*equal, "reason", "text")},
+        **{name: getattr(asked, name) for name in (*equal, *tokens, "reason", "text")},
         "since": _FIRST if asked.since is None else to_micros(asked.since),
         "until": _LAST if asked.until is None else to_micros(asked.until),
         "levels": None if levels is None else "some",

@@ -26,7 +26,15 @@ def _current(name: str, column: str) -> Index:
     return Index(name, column, unique=True, sqlite_where=_CURRENT, postgresql_where=_CURRENT)
 
 
-_PAIRS = ("owner_member", "owner_client", "member_subject", "owner_reasons", "member_reasons")
+_PAIRS = (
+    "owner_member",
+    "owner_client",
+    "member_subject",
+    "owner_reasons",
+    "member_reasons",
+    "source_member",
+    "thumbprint_member",
+)
 
 
 def _where_given(name: str, column: str) -> Index:
@@ -264,6 +272,8 @@ class AuditSearchTable(SQLModel, table=True):
     member_subject: str | None = None
     owner_reasons: str | None = Field(default=None, sa_type=_Facet)
     member_reasons: str | None = Field(default=None, sa_type=_Facet)
+    source_member: str | None = Field(default=None, sa_type=_Facet)
+    thumbprint_member: str | None = Field(default=None, sa_type=_Facet)
 
 
 class AuditOutboxTable(SQLModel, table=True):

@@ -9,7 +9,7 @@ from exchange.markings import Label
 from exchange.release import Reason
 from exchange.usecases import pull_report
 from tests.attacks.hidden import Api, Hidden, random_id, seen
-from tests.support.world import World
+from tests.support.world import World, thumbprint_of
 
 ENTRIES = "/v1/audit/entries"
 OUTSIDERS = ("NOR auditor", "DNK auditor")
@@ -34,6 +34,8 @@ def probes(hidden: Hidden) -> list[dict[str, str]]:
         "agency": ("NCSC",),
         "reason": ("not-releasable",),
         "text": ("e",),
+        "source": ("192.0.2.7",),
+        "thumbprint": (thumbprint_of("GBR reader"), thumbprint_of("ESP reader")),
     }
     single = [{name: value} for name, each in values.items() for value in each]
     pairs = [one | other for one, other in itertools.combinations(single, 2) if one.keys().isdisjoint(other)]

@@ -172,7 +172,7 @@ def test_file_is_its_owners_alone(tmp_path):
     with opened(tmp_path / "f", FormatName.CSV) as file:
         file.begin(None, force=False)
 
-    assert (tmp_path / "f.part").stat().st_mode & 0o777 == 0o600
+    assert {path.stat().st_mode & 0o777 for path in (tmp_path / "f.part", tmp_path / "f.asked")} == {0o600}
 
 
 def test_folder_that_is_not_there_is_said(tmp_path):

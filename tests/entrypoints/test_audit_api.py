@@ -2,6 +2,7 @@
 
 import base64
 import hashlib
+import re
 from collections.abc import Awaitable, Callable
 from typing import Any
 
@@ -9,8 +10,9 @@ import httpx2
 import orjson
 import pytest
 
+from exchange.usecases import search_tokens
 from exchange.wire import EntryListBody, ShownEntryBody
-from tests.support.world import World
+from tests.support.world import World, thumbprint_of
 
 ENTRIES = "/v1/audit/entries"
 Http = Callable[[str | None], httpx2.AsyncClient]
@@ -60,6 +62,10 @@ async def test_one_entry_is_shown_as_the_page_shows_it(searched: World, http: Ht
         ({"report": "x", "subject": "y"}, "/subject"),
         ({"event": "x"}, "/event"),
         ({"colour": "x"}, "/colour"),
+        ({"source": "localhost"}, "/source"),
+        ({"source": "192.0.2.0/24"}, "/source"),
+        ({"thumbprint": "abc"}, "/thumbprint"),
+        ({"thumbprint": "g" * 64}, "/thumbprint"),
     ],
 )
 async def test_fault_in_the_query_is_pointed_at(
@@ -81,6 +87,34 @@ async def test_report_is_the_subject(searched: World, http: Http) -> None:
     assert item in pages[0]
     assert {each["entry"]["type"] for each in pages[0]} == {"report.posted", "report.distributed"}
     assert (await client.get(ENTRIES, params={"since": "2026-06-01T12:00:01Z"})).json()["items"] == []
+
+
+@pytest.mark.parametrize("name", ["auditor", "NOR auditor"])
+async def test_address_and_certificate_find_what_the_auditor_may_see_of_them(
+    searched: World, http: Http, entry_of: EntryOf, name: str
+) -> None:
+    await searched.enrol("NOR auditor", "NOR", "auditor")
+    await http("NOR reader").get("/v1/reports")
+    await http("GBR reader").get("/v1/reports")
+    searched.sequence()
+    client, listed = http(name), {"event": "report.listed"}
+    wanted = [
+        {"source": "192.0.2.7"},
+        {"source": "::ffff:192.0.2.7"},
+        {"source": "192.0.2.8"},
+        {"thumbprint": thumbprint_of("NOR reader")},
+        {"thumbprint": ":".join(re.findall("..", thumbprint_of("NOR reader").upper()))},
+        {"thumbprint": thumbprint_of("GBR reader")},
+    ]
+    answers = [await client.get(ENTRIES, params={**listed, **each}) for each in wanted]
+    found = [[item["entry"]["member"] for item in answer.json()["items"]] for answer in answers]
+
+    sees_all = name == "auditor"
+    by_address = ["GBR", "NOR"] if sees_all else ["NOR"]
+    assert found == [by_address, by_address, [], ["NOR"], ["NOR"], ["GBR"] if sees_all else []]
+    # What was searched for is in the log as it stands in entries: as a token.
+    detail = (await entry_of(answers[0]))["detail"]
+    assert detail["source"] == search_tokens(searched.services).of_address("192.0.2.7")
 
 
 @pytest.mark.parametrize(

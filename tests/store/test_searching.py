@@ -20,6 +20,7 @@ from exchange.audit import (
     parse_entry,
     view_of,
 )
+from exchange.crypto import SearchTokens
 from exchange.store import Hit, Place, Sought, Store
 from exchange.store.dialect import Statement, Value
 from exchange.store.search_statements import Along
@@ -30,6 +31,8 @@ MEMBERS = ("GBR", "NOR", "DNK", "GB", "GBRX")
 LEVELS = ("SECRET", "CONFIDENTIAL", "RESTRICTED")
 EVENTS = (EventName.REPORT_READ, EventName.REPORT_POSTED, EventName.REPORT_LISTED)
 REASONS = ((), (), ("above-clearance",), ("not-releasable", "above-clearance"), ("role-missing",))
+ADDRESSES, THUMBPRINTS = ("192.0.2.1", "192.0.2.10", "2001:db8::1", "local"), ("ab" * 32, "cd" * 32, "")
+TOKENS = SearchTokens(bytes(32))
 SEED = 4711
 
 
@@ -39,10 +42,17 @@ def random_draft(dice: random.Random, number: int) -> EntryDraft:
     actor = (
         Actor("host")
         if member is None
-        else Actor("client", id=f"{member} {dice.randrange(3)}", member=member, agency=agency)
+        else Actor(
+            "client",
+            id=f"{member} {dice.randrange(3)}",
+            member=member,
+            agency=agency,
+            thumbprint=dice.choice(THUMBPRINTS),
+        )
     )
     # Several entries share a moment.
     fields: dict[str, object] = {"at": NOW + timedelta(seconds=number // 3), "actor": actor}
+    fields["source"] = "host" if member is None else dice.choice(ADDRESSES)
     kind, reasons = dice.randrange(4), dice.choice(REASONS)
     if kind < 2:
         level, agreement = dice.choice(LEVELS), f"agreement {dice.randrange(3)}"
@@ -90,6 +100,8 @@ def random_criteria(dice: random.Random) -> Criteria:
         "level": LEVELS,
         "reason": ["above-clearance", "role-missing", "clear"],
         "text": ["clear", "role", "x|y"],
+        "source": [TOKENS.of_address(each) for each in ADDRESSES],
+        "thumbprint": [TOKENS.of_thumbprint(each) for each in ("ab" * 32, "ef" * 32)],
     }
     for name in dice.sample(sorted(choices), dice.choice((0, 1, 1, 1, 2, 3))):
         asked[name] = dice.choice(choices[name])
@@ -185,6 +197,8 @@ INDEXES = {
     Along.SUBJECT: "subject",
     Along.AGREEMENT: "agreement",
     Along.REASONS: "reasons",
+    Along.SOURCE: "source_member",
+    Along.THUMBPRINT: "thumbprint_member",
 }
 
 

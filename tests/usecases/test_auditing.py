@@ -17,7 +17,7 @@ from exchange.markings import Label
 from exchange.release import Reason
 from exchange.usecases import ClearanceChange, EntryQuery, FoundEntry, ListQuery
 from exchange.usecases.auditing import label_of
-from tests.support.world import AGREEMENT, NOW, World
+from tests.support.world import AGREEMENT, NOW, World, thumbprint_of
 
 SECRET_TO_NOR = Label("NATO", "SECRET", releasable_to=("GBR", "NOR"))
 SECRET_TO_NOBODY = Label("NATO", "SECRET", releasable_to=("GBR",))
@@ -190,7 +190,7 @@ async def test_no_filter_finds_what_a_refusal_withholds(audited: Audited) -> Non
 @pytest.mark.parametrize("name", AUDITORS)
 async def test_every_filter_finds_within_the_slice_what_the_view_shows(audited: Audited, name: str) -> None:
     whole = {each.receipt.entry: each.view.fields for each in await search(audited.world, name)}
-    world = audited.world
+    world, tokens = audited.world, usecases.search_tokens(audited.world.services)
     asked: dict[str, list[str]] = {
         "member": ["GBR", "NOR", "ESP", "EXCHANGE"],
         "agency": ["NCSC", "none"],
@@ -203,6 +203,8 @@ async def test_every_filter_finds_within_the_slice_what_the_view_shows(audited: 
         "level": ["SECRET", "RESTRICTED", "TOP SECRET"],
         "reason": [Reason.NOT_RELEASABLE.value, Reason.ROLE_MISSING.value, Reason.RECALLED.value],
         "text": ["role", "not-"],
+        "source": [tokens.of_address(each) for each in ("192.0.2.7", "192.0.2.8")],
+        "thumbprint": [tokens.of_thumbprint(thumbprint_of(each)) for each in ("NOR reader", "ESP reader", "stranger")],
     }
     assert asked.keys() == {each.name for each in fields(Criteria)} - {"since", "until"}
     places = {
@@ -211,6 +213,7 @@ async def test_every_filter_finds_within_the_slice_what_the_view_shows(audited: 
         "event": ("type", None),
         "outcome": ("decision", None),
         "level": ("label", "classification"),
+        "thumbprint": ("actor", "thumbprint"),
     }
     for filter_name, values in asked.items():
         for value in values:

@@ -44,7 +44,7 @@ async def search(visit: Visit) -> Response:
     """Answer `GET /v1/audit/entries`."""
     query = read_query(visit.request, _NAMES)
     asked = EntryQuery(
-        criteria=criteria_in(query),
+        criteria=criteria_in(visit.services, query),
         cursor=query.get("after"),
         limit=whole_number(query, "limit", default=100, largest=_LARGEST_PAGE),
         newest_first=_is_newest_first(query),

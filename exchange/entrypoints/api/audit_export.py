@@ -41,7 +41,9 @@ async def export(visit: Visit) -> Response:
     """Answer `GET /v1/audit/export`."""
     query = read_query(visit.request, _NAMES)
     name = _format(query)
-    asked = ExportQuery(name, _after(query), criteria_in(query), _flag(query, "follow"), _flag(query, "proofs"))
+    asked = ExportQuery(
+        name, _after(query), criteria_in(visit.services, query), _flag(query, "follow"), _flag(query, "proofs")
+    )
     if asked.proofs and name is not FormatName.NDJSON:
         raise fault("proofs", "only `ndjson` has a place for proofs")
     recorded = await export_entries(visit.services, visit.call, asked)

@@ -1,10 +1,13 @@
 """The filters by which auditors narrow what they are shown of the log: the same wherever it is read."""
 
+import re
 from datetime import datetime
+from ipaddress import ip_address
 
 from exchange.audit import Criteria
 from exchange.entrypoints.http.routing import Parameter
 from exchange.kernel import Fault, InvalidError, MalformedError, parse_rfc3339
+from exchange.usecases import Services, search_tokens
 
 _MOMENT = {"type": "string", "format": "date-time"}
 _WORDS = {
@@ -21,26 +24,55 @@ _WORDS = {
     "reason": "Only refusals with this reason code.",
     "text": "Only refusals with a reason code that contains this.",
 }
+_PERSONAL = {
+    "source": "Only requests from this network address.",
+    "thumbprint": "Only requests with the certificate of this SHA-256 thumbprint, in hex.",
+}
+_THUMBPRINT = re.compile("[0-9a-f]{64}")
 FILTERS = (
     Parameter("since", "query", "Only entries of this time or later.", _MOMENT),
     Parameter("until", "query", "Only entries before this time.", _MOMENT),
-    *(Parameter(name, "query", told) for name, told in _WORDS.items()),
+    *(Parameter(name, "query", told) for name, told in (_WORDS | _PERSONAL).items()),
 )
 
 
-def criteria_in(query: dict[str, str]) -> Criteria:
-    """Return the filters in a query; raises InvalidError for those that cannot be read."""
+def criteria_in(services: Services, query: dict[str, str]) -> Criteria:
+    """Return the filters in a query; raises InvalidError for those that cannot be read.
+
+    Address and thumbprint go no further than this: entries are searched for their tokens.
+    """
     words = {name: query.get(name) for name in _WORDS if name != "report"}
     if "report" in query:
         if "subject" in query:
             raise fault("subject", "give `report` or `subject`: they are one filter")
         words["subject"] = query["report"]
-    return Criteria(since=_moment(query, "since"), until=_moment(query, "until"), **words)
+    tokens = _tokens(services, query) if query.keys() & _PERSONAL.keys() else {}
+    return Criteria(since=_moment(query, "since"), until=_moment(query, "until"), **words, **tokens)
 
 
 def fault(name: str, message: str) -> InvalidError:
     """Return the error about one parameter of a query."""
     return InvalidError("the query has faults", (Fault(f"/{name}", "invalid-value", message),))
+
+
+def _tokens(services: Services, query: dict[str, str]) -> dict[str, str]:
+    tokens, found = search_tokens(services), {}
+    if "source" in query:
+        found["source"] = tokens.of_address(_address(query["source"]))
+    if "thumbprint" in query:
+        # As `openssl x509 -fingerprint` writes it, too.
+        thumbprint = query["thumbprint"].replace(":", "").lower()
+        if not _THUMBPRINT.fullmatch(thumbprint):
+            raise fault("thumbprint", "use the 64 hexadecimal digits of a certificate's SHA-256")
+        found["thumbprint"] = tokens.of_thumbprint(thumbprint)
+    return found
+
+
+def _address(text: str) -> str:
+    try:
+        return str(ip_address(text))
+    except ValueError as exc:
+        raise fault("source", "use an address such as 192.0.2.7 or 2001:db8::7") from exc
 
 
 def _moment(query: dict[str, str], name: str) -> datetime | None:

@@ -152,6 +152,8 @@ def test_columns_of_a_full_entry():
         "member_subject": "NOR|report-1",
         "owner_reasons": "GBR|not-a-party,recalled",
         "member_reasons": None,
+        "source_member": f"{TOKENS.of_address('10.0.0.9')}|NOR",
+        "thumbprint_member": f"{TOKENS.of_thumbprint('ab' * 32)}|NOR",
     }
 
 
@@ -171,7 +173,17 @@ def test_columns_of_a_bare_entry_are_none_where_nothing_is_said():
         "request_id",
         "source",
         "facet",
+        "source_member",
     }
+
+
+@pytest.mark.parametrize(("source", "guard"), [("host", GUARD), ("local", GUARD), ("", GUARD), ("10.0.0.9", None)])
+def test_nobody_is_found_by_what_is_no_address(source, guard):
+    kept = dataclasses.replace(BARE, source=source, actor=Actor("unknown", thumbprint=""))
+    sealed = seal_entry(kept, entry_id="entry-1", node="n", boot="b", node_seq=1, guard=guard)
+    columns = columns_of(sealed.content)
+
+    assert (columns.source_member, columns.thumbprint_member) == (None, None)
 
 
 def test_sealed_entry_carries_its_id():

@@ -14,6 +14,7 @@ from exchange.audit import (
     EntryDraft,
     EventName,
     Extent,
+    Guard,
     Outcome,
     Subject,
     matches,
@@ -22,9 +23,12 @@ from exchange.audit import (
     view_of,
 )
 from exchange.audit.slice import owns
+from exchange.crypto import SearchTokens
 
 NOW = datetime(2026, 6, 1, 12, tzinfo=UTC)
 LOW, HIGH = "CONFIDENTIAL", "TOP SECRET"
+TOKENS = SearchTokens(bytes(32))
+GUARD = Guard(TOKENS, None)
 
 
 def entry(**fields: Any) -> Any:
@@ -37,7 +41,7 @@ def entry(**fields: Any) -> Any:
         "source": "192.0.2.7",
         **fields,
     }
-    sealed = seal_entry(EntryDraft(**given), entry_id="entry-1", node="node-1", boot="boot-1", node_seq=1)
+    sealed = seal_entry(EntryDraft(**given), entry_id="entry-1", node="node-1", boot="boot-1", node_seq=1, guard=GUARD)
     return parse_entry(sealed.content)
 
 
@@ -263,6 +267,11 @@ FOUND = [
     ({"reason": "releasable"}, False),
     ({"text": "releasable"}, True),
     ({"text": "recalled"}, False),
+    ({"source": TOKENS.of_address("192.0.2.7")}, True),
+    ({"source": TOKENS.of_address("192.0.2.70")}, False),
+    ({"source": "192.0.2.7"}, False),
+    ({"thumbprint": TOKENS.of_thumbprint("ab" * 32)}, True),
+    ({"thumbprint": TOKENS.of_thumbprint("cd" * 32)}, False),
     ({"member": "NOR", "text": "releasable", "owner": "GBR"}, True),
     ({"member": "NOR", "text": "releasable", "owner": "DNK"}, False),
 ]
@@ -283,6 +292,14 @@ def test_filter_never_finds_what_is_withheld(asked: dict[str, Any], is_found: bo
 
     assert seen is not None
     assert matches(seen, Criteria(**asked)) is (is_found and ASKED_OF_A_REFUSAL.isdisjoint(asked))
+
+
+@pytest.mark.parametrize("asked", [each for each, _ in FOUND if {"source", "thumbprint"} & each.keys()])
+def test_nobody_finds_from_where_others_came(asked: dict[str, Any]) -> None:
+    seen = view_of(judged("GBR", "NOR", Outcome.PERMITTED, LOW), auditor("NOR"))
+
+    assert seen is not None
+    assert not matches(seen, Criteria(**asked))
 
 
 @pytest.mark.parametrize(
