@@ -1,5 +1,6 @@
 """Searching the log: whatever is asked for, in whose slice, in which order, all of it is found and in order."""
 
+import asyncio
 import random
 import re
 from collections.abc import Sequence
@@ -21,10 +22,10 @@ from exchange.audit import (
     view_of,
 )
 from exchange.crypto import SearchTokens
-from exchange.store import Hit, Place, Sought, Store
+from exchange.store import Hit, Place, Sought, Store, migrate
 from exchange.store.dialect import Statement, Value
 from exchange.store.search_statements import Along
-from tests.support.sequencing import sequence
+from tests.support.sequencing import run_sql, sequence
 from tests.support.store import NOW, draft
 
 MEMBERS = ("GBR", "NOR", "DNK", "GB", "GBRX")
@@ -212,3 +213,17 @@ async def plan_of(store: Store, url: str, statement: Statement) -> str:
     explain = "EXPLAIN QUERY PLAN " if is_sqlite else "EXPLAIN (COSTS OFF) "
     rows = await store._database.fetch(replace(statement, sql=explain + statement.sql), values)
     return "\n".join(str(row[-1]) for row in rows)
+
+
+async def test_migration_fills_what_older_rows_lack(store: Store, store_url: str, contents: list[bytes]) -> None:
+    wanted = "SELECT id, source_member, thumbprint_member FROM audit_search ORDER BY id"
+    written = run_sql(store_url, wanted)
+    for name in ("source_member", "thumbprint_member"):
+        run_sql(store_url, f"DROP INDEX audit_search_{name}")
+        run_sql(store_url, f"ALTER TABLE audit_search DROP COLUMN {name}")
+    run_sql(store_url, "UPDATE alembic_version SET version_num = '0011'")
+    await asyncio.to_thread(lambda: asyncio.run(migrate(store_url)))
+
+    assert run_sql(store_url, wanted) == written
+    assert len(written) == len(contents)
+    assert {row[1] is None for row in written} == {row[2] is None for row in written} == {True, False}

@@ -14,21 +14,21 @@ _AT_ONCE = 500
 
 def sequence(url: str) -> int:
     """Give a place to every entry that waits in the database at `url`; return how many there were."""
-    waiting = _run(url, _WAITING)
-    ((last,),) = _run(url, _LAST)
+    waiting = run_sql(url, _WAITING)
+    ((last,),) = run_sql(url, _LAST)
     rows = [search_row(1, last + number, bytes(content)) for number, (_, content) in enumerate(waiting, start=1)]
     for start in range(0, len(rows), _AT_ONCE):
         chunk = rows[start : start + _AT_ONCE]
         numbers = iter(range(1, len(chunk) * len(SEARCH_COLUMNS) + 1))
         marks = ", ".join(f"({', '.join(f'${next(numbers)}' for _ in SEARCH_COLUMNS)})" for _ in chunk)
         values = [value for row in chunk for value in row]
-        _run(url, f"INSERT INTO audit_search ({', '.join(SEARCH_COLUMNS)}) VALUES {marks}", *values)
+        run_sql(url, f"INSERT INTO audit_search ({', '.join(SEARCH_COLUMNS)}) VALUES {marks}", *values)
     if waiting:
-        _run(url, "DELETE FROM audit_outbox WHERE id <= $1", waiting[-1][0])
+        run_sql(url, "DELETE FROM audit_outbox WHERE id <= $1", waiting[-1][0])
     return len(rows)
 
 
-def _run(url: str, statement: str, *arguments: object) -> list[tuple[Any, ...]]:
+def run_sql(url: str, statement: str, *arguments: object) -> list[tuple[Any, ...]]:
     if url.startswith("postgresql"):
         return [tuple(row) for row in fetch(url.replace("+asyncpg", ""), statement, *arguments)]
     with closing(sqlite3.connect(url.partition("///")[2], timeout=5)) as connection, connection:
