@@ -21,6 +21,7 @@ from exchange.audit import EventName
 from exchange.custody import FileCustodian, load_log_key
 from exchange.entrypoints.api import add_api
 from exchange.entrypoints.http.board import shared_row
+from exchange.entrypoints.http.edge import Edges, load_edges
 from exchange.entrypoints.http.inspection import HostPlaces
 from exchange.entrypoints.http.limits import RateLimiter
 from exchange.entrypoints.http.logs import log_to_stderr
@@ -36,7 +37,7 @@ from exchange.entrypoints.http.server import (
     service_config,
 )
 from exchange.entrypoints.http.service import Service
-from exchange.entrypoints.http.tls import server_context
+from exchange.entrypoints.http.tls import server_context, tls_extension
 from exchange.entrypoints.http.visit import BodyLimits
 from exchange.entrypoints.http.workers import CANNOT_START, Supervisor, WorkOrder
 from exchange.entrypoints.jobs.keeper import kept_running
@@ -135,7 +136,7 @@ async def _serve_one(
         order.watch_supervisor(stopping)
     async with app.router.lifespan_context(app), _streams_ended_by(stopping, app):
         await run_servers(
-            service_config(app, _context(settings), app.gate),
+            service_config(app, _context(settings), app.gate, _edges(settings)),
             operations_config(operations_app(app, _places(settings))),
             listening,
             on_ready=on_ready,
@@ -177,9 +178,14 @@ def _context(settings: Settings) -> Any:
     )
 
 
+def _edges(settings: Settings) -> Edges:
+    return load_edges(settings.edge_certificates_file, extension_of=tls_extension)
+
+
 def _require_safe(settings: Settings) -> None:
     """Raise for what can be seen to be wrong before anything is bound or spawned."""
     _context(settings)
+    _edges(settings)
     settings.cursor_key()
     settings.node_key()
     webhooks_of(settings)

@@ -163,6 +163,9 @@ class Settings(BaseSettings):
     server_key_file: Path
     authorities_folder: Path
     crl_folder: Path
+    edge_certificates_file: Path | None = None
+    """The certificates, PEM, of proxies that end the clients' mutual TLS and forward theirs in `Client-Cert`. Nobody
+    else's word is taken for who a client is; unset, nobody's."""
     node: str = Field(min_length=1, max_length=64)
     """Name of this node in the audit log; the host's name unless set."""
     max_body_bytes: PositiveInt = 16 * 1024 * 1024

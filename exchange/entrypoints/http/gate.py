@@ -22,9 +22,13 @@ class ConnectionGate:
         self.open = 0
         self._turned_away = 0
 
-    def enter(self, thumbprint: str) -> bool:
-        """Let a connection in; False where there is no room for it, and then it never leaves."""
-        if self.open >= self._most or self._by_client.get(thumbprint, 0) >= self._per_client:
+    def enter(self, thumbprint: str, *, is_shared: bool = False) -> bool:
+        """Let a connection in; False where there is no room for it, and then it never leaves.
+
+        One that many clients share, an edge's, has no share of its own: the edge bounds each client.
+        """
+        is_full = not is_shared and self._by_client.get(thumbprint, 0) >= self._per_client
+        if self.open >= self._most or is_full:
             self._turned_away += 1
             return False
         self._by_client[thumbprint] += 1

@@ -18,6 +18,7 @@ from dataclasses import dataclass
 import uvicorn
 from starlette.types import ASGIApp
 
+from exchange.entrypoints.http.edge import Edges
 from exchange.entrypoints.http.gate import ConnectionGate
 from exchange.entrypoints.http.tls import CertificateProtocol
 from exchange.kernel import UnsafeSettingError
@@ -68,13 +69,16 @@ def address_of(bound: socket.socket) -> str:
     return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
 
-def service_config(app: ASGIApp, context: ssl.SSLContext, gate: ConnectionGate | None = None) -> uvicorn.Config:
-    """Return uvicorn's configuration for the service; `gate` counts its connections."""
+def service_config(
+    app: ASGIApp, context: ssl.SSLContext, gate: ConnectionGate | None = None, edges: Edges | None = None
+) -> uvicorn.Config:
+    """Return uvicorn's configuration for the service; `gate` counts its connections, `edges` may speak for clients."""
 
     class GatedProtocol(CertificateProtocol):
         pass
 
     GatedProtocol.gate = gate or ConnectionGate()
+    GatedProtocol.edges = edges or Edges()
     return uvicorn.Config(
         app,
         http=GatedProtocol,
@@ -84,7 +88,7 @@ def service_config(app: ASGIApp, context: ssl.SSLContext, gate: ConnectionGate |
         log_config=None,
         access_log=False,
         server_header=False,
-        proxy_headers=False,  # no header says who calls or from where
+        proxy_headers=False,  # no header says who calls or from where, but an edge's (see `edge`)
         backlog=_BACKLOG,
         timeout_keep_alive=_KEEP_ALIVE_SECONDS,
         timeout_graceful_shutdown=_GRACE_SECONDS,

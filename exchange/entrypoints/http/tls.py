@@ -2,7 +2,8 @@
 
 Promises: TLS 1.3 only; a connection without a valid client certificate never reaches the app; the certificate is read
 once per connection, from the TLS layer and nowhere else.
-Does not: know who a certificate belongs to (the client row does), believe any header about identity.
+Does not: know who a certificate belongs to (the client row does), believe any header about identity, but that of a
+named edge on a connection opened with the edge's own certificate.
 
 Neither uvicorn 0.54 nor its peers fill the ASGI `tls` extension, so this protocol class does; a test on a real
 connection pins what it relies on. Prefer the server's own field when it appears.
@@ -19,6 +20,7 @@ from typing import Any
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from exchange.crypto import subject_of_der
+from exchange.entrypoints.http.edge import Edges
 from exchange.entrypoints.http.gate import ConnectionGate
 from exchange.kernel import UnsafeSettingError, new_id, system_clock
 
@@ -60,9 +62,11 @@ class CertificateProtocol(HttpToolsProtocol):
 
     gate = ConnectionGate()
     """Of the worker; `service_config` gives each its own."""
+    edges = Edges()
 
     _extensions: dict[str, Any] | None = None
     _entered_as: str | None = None
+    _is_edge = False
     _head_bytes = 0
     _discarded_bytes = 0
     _is_arriving = False
@@ -78,7 +82,8 @@ class CertificateProtocol(HttpToolsProtocol):
             return
         extension = tls_extension(der)
         thumbprint = extension[THUMBPRINT_FIELD]
-        if not self.gate.enter(thumbprint):
+        self._is_edge = thumbprint in self.edges
+        if not self.gate.enter(thumbprint, is_shared=self._is_edge):
             transport.abort()  # before a byte of it is read
             return
         self._entered_as = thumbprint
@@ -132,6 +137,11 @@ class CertificateProtocol(HttpToolsProtocol):
             raise HeadTooLargeError
         super().on_header(name, value)
 
+    def on_headers_complete(self) -> None:
+        if self._is_edge:
+            self._take_from_edge()
+        super().on_headers_complete()
+
     def on_body(self, body: bytes) -> None:
         if self.cycle.response_complete:
             self._discarded_bytes += len(body)
@@ -158,6 +168,17 @@ class CertificateProtocol(HttpToolsProtocol):
         self._head_bytes += size
         if self._head_bytes > _LARGEST_HEAD_BYTES:
             raise HeadTooLargeError
+
+    def _take_from_edge(self) -> None:
+        """Put in place of the edge whom it names."""
+        # INVARIANT: an edge itself is nobody: where it names nobody well, nobody came.
+        forwarded = self.edges.forwarded(self.headers)
+        extensions = {name: value for name, value in (self._extensions or {}).items() if name != TLS_EXTENSION}
+        self.scope["client"] = None
+        if forwarded is not None:
+            extensions[TLS_EXTENSION] = forwarded.extension
+            self.scope["client"] = (forwarded.source, 0)
+        self.scope["extensions"] = extensions
 
     def _stop_timer(self) -> None:
         if self._message_timer is not None:

@@ -1,0 +1,127 @@
+"""The edge: a proxy that ends the members' mutual TLS in front of this service, and says in a header who came.
+
+Promises: `Client-Cert` is believed on a connection that was itself opened with the certificate of a named edge, and
+nowhere else; what such a connection says is whole and current, or nobody came with it.
+Does not: check chains or revocation lists of what is forwarded: the edge did, and the client's row decides.
+
+The header is RFC 9440's, a byte sequence between colons (Caddy writes it so), or nginx's `$ssl_client_escaped_cert`
+under the same name. `X-Forwarded-For` holds the one address that the edge saw.
+"""
+
+import base64
+import binascii
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+from urllib.parse import unquote_to_bytes
+
+from exchange.crypto import read_certificate
+from exchange.kernel import Clock, MalformedError, UnsafeSettingError, system_clock
+from exchange.kernel.addresses import is_address
+
+CERTIFICATE_HEADER = b"client-cert"
+SOURCE_HEADER = b"x-forwarded-for"
+
+_LARGEST_HEADER_BYTES = 16_384
+_ESCAPED_PEM = b"-----BEGIN%20CERTIFICATE-----"
+_MOST_KEPT = 4_096
+"""Certificates read already; each costs about 4 KiB."""
+
+_PEM_END = b"-----END CERTIFICATE-----"
+
+
+@dataclass(frozen=True, slots=True)
+class Forwarded:
+    """Whom the edge let in: the fields of the ASGI TLS extension, and the address it came from, empty where unknown."""
+
+    extension: dict[str, Any]
+    source: str
+
+
+@dataclass(frozen=True, slots=True)
+class _Known:
+    extension: dict[str, Any]
+    not_before: datetime
+    not_after: datetime
+
+
+class Edges:
+    """The edges of one service, by the thumbprints of their own certificates; none by default."""
+
+    def __init__(
+        self,
+        thumbprints: Iterable[str] = (),
+        *,
+        extension_of: Callable[[bytes], dict[str, Any]] | None = None,
+        clock: Clock = system_clock,
+    ) -> None:
+        self._thumbprints = frozenset(thumbprints)
+        self._extension_of = extension_of
+        self._clock = clock
+        self._known: dict[bytes, _Known] = {}
+
+    def __contains__(self, thumbprint: object) -> bool:
+        return thumbprint in self._thumbprints
+
+    def forwarded(self, headers: Iterable[tuple[bytes, bytes]]) -> Forwarded | None:
+        """Return whom a request of an edge is from; None where its headers do not name exactly one, valid now."""
+        named = [value for name, value in headers if name == CERTIFICATE_HEADER]
+        if len(named) != 1 or len(named[0]) > _LARGEST_HEADER_BYTES:
+            return None
+        known = self._known.get(named[0]) or self._read(named[0])
+        if known is None or not known.not_before <= self._clock() < known.not_after:
+            return None
+        return Forwarded(known.extension, _source(headers))
+
+    def _read(self, value: bytes) -> _Known | None:
+        try:
+            der = _der(value)
+            facts = read_certificate(der)
+        except (ValueError, MalformedError):
+            return None
+        if self._extension_of is None:
+            return None
+        known = _Known(self._extension_of(der), facts.not_before, facts.not_after)
+        if len(self._known) >= _MOST_KEPT:
+            self._known.clear()
+        self._known[value] = known
+        return known
+
+
+def load_edges(path: Path | None, *, extension_of: Callable[[bytes], dict[str, Any]]) -> Edges:
+    """Return the edges whose certificates are in the PEM file `path`; none where it is None.
+
+    Raises UnsafeSettingError for a file that holds none, or something else.
+    """
+    if path is None:
+        return Edges()
+    try:
+        content = path.read_bytes()
+        pieces = [piece + _PEM_END for piece in content.split(_PEM_END)[:-1]]
+        thumbprints = [read_certificate(piece.strip()).thumbprint for piece in pieces]
+    except (OSError, MalformedError) as exc:
+        raise UnsafeSettingError(f"`{path}` does not hold the edges' certificates in PEM: {exc}") from exc
+    if not thumbprints:
+        raise UnsafeSettingError(
+            f"`{path}` holds no certificate: put the edge's there, or unset `edge_certificates_file`"
+        )
+    return Edges(thumbprints, extension_of=extension_of)
+
+
+def _der(value: bytes) -> bytes:
+    """Return the certificate in a header; ValueError for what is in neither form."""
+    if value.startswith(_ESCAPED_PEM):
+        body = unquote_to_bytes(value).replace(b"-----BEGIN CERTIFICATE-----", b"").replace(_PEM_END, b"")
+        return base64.b64decode(b"".join(body.split()), validate=True)
+    if len(value) > 2 and value[:1] == value[-1:] == b":":  # noqa: PLR2004  two colons and something between
+        return base64.b64decode(value[1:-1], validate=True)
+    raise binascii.Error("neither a byte sequence nor an escaped PEM")
+
+
+def _source(headers: Iterable[tuple[bytes, bytes]]) -> str:
+    # The edge sets it and does not append: a list would hold what the client claimed.
+    said = [value for name, value in headers if name == SOURCE_HEADER]
+    address = said[0].decode("ascii", "replace") if len(said) == 1 else ""
+    return address if is_address(address) else ""

@@ -1,0 +1,227 @@
+"""A proxy at the edge says who came; nobody else's word is taken for it (RFC 9440 §4)."""
+
+import asyncio
+import base64
+import json
+import ssl
+import threading
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from urllib.parse import quote
+
+import pytest
+import uvloop
+
+from exchange.entrypoints.http.edge import Edges, load_edges
+from exchange.entrypoints.http.gate import ConnectionGate
+from exchange.entrypoints.http.server import Listening, bind, operations_config, run_servers, service_config
+from exchange.entrypoints.http.tls import server_context, subject_in, thumbprint_in, tls_extension
+from exchange.kernel import UnsafeSettingError
+from tests.entrypoints.certificates import NOW, Identity, Trust, make_trust
+
+
+@pytest.fixture(scope="module")
+def trust(tmp_path_factory: pytest.TempPathFactory) -> Trust:
+    return make_trust(tmp_path_factory.mktemp("edge") / "tls")
+
+
+@pytest.fixture(scope="module")
+def edge(trust: Trust) -> Identity:
+    return trust.client("edge")
+
+
+async def echo(scope, receive, send) -> None:
+    told = {"thumbprint": thumbprint_in(scope), "subject": subject_in(scope), "client": scope.get("client")}
+    body = json.dumps(told).encode()
+    await send(
+        {"type": "http.response.start", "status": 200, "headers": [(b"content-length", str(len(body)).encode())]}
+    )
+    await send({"type": "http.response.body", "body": body})
+
+
+@pytest.fixture(scope="module")
+def port(trust: Trust, edge: Identity) -> Iterator[int]:
+    listening = Listening(bind("127.0.0.1", 0), bind("127.0.0.1", 0))
+    ready, stopping = threading.Event(), asyncio.Event()
+    loops: list[asyncio.AbstractEventLoop] = []
+    folder = trust.folder
+    context = server_context(folder / "server.pem", folder / "server.key", authorities=folder / "authorities")
+    edges = load_edges(edge.certificate_file, extension_of=tls_extension)
+
+    async def serve() -> None:
+        loops.append(asyncio.get_running_loop())
+        service = service_config(echo, context, ConnectionGate(per_client=2), edges)
+        await run_servers(service, operations_config(echo), listening, on_ready=ready.set, stopping=stopping)
+
+    thread = threading.Thread(target=lambda: uvloop.run(serve()))
+    thread.start()
+    ready.wait(10)
+    yield listening.service.getsockname()[1]
+    loops[0].call_soon_threadsafe(stopping.set)
+    thread.join(10)
+
+
+def rfc9440(identity: Identity) -> str:
+    der = ssl.PEM_cert_to_DER_cert(identity.certificate_pem.decode())
+    return f":{base64.b64encode(der).decode()}:"
+
+
+def escaped(identity: Identity) -> str:
+    return quote(identity.certificate_pem.decode(), safe="")
+
+
+async def told(port: int, context: ssl.SSLContext, *headers: str) -> dict[str, object]:
+    """Return what the service knows of who asked, with these header lines."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", port, ssl=context)
+    try:
+        lines = ("GET / HTTP/1.1", "host: x", "connection: close", *headers)
+        writer.write(("\r\n".join(lines) + "\r\n\r\n").encode())
+        answer = await reader.read()
+    finally:
+        writer.close()
+    found: dict[str, object] = json.loads(answer.partition(b"\r\n\r\n")[2])
+    return found
+
+
+NOBODY = {"thumbprint": None, "subject": None, "client": None}
+
+
+@pytest.mark.parametrize("form", [rfc9440, escaped])
+async def test_edge_names_who_came_and_from_where(port: int, trust: Trust, edge: Identity, form) -> None:
+    reader = trust.client("reader")
+
+    known = await told(port, trust.context(edge), f"Client-Cert: {form(reader)}", "X-Forwarded-For: 203.0.113.7")
+
+    assert known == {"thumbprint": reader.thumbprint, "subject": reader.subject, "client": ["203.0.113.7", 0]}
+
+
+async def test_nobody_else_s_word_is_taken(port: int, trust: Trust) -> None:
+    thief, reader = trust.client("thief"), trust.client("reader")
+
+    known = await told(port, trust.context(thief), f"Client-Cert: {rfc9440(reader)}", "X-Forwarded-For: 203.0.113.7")
+
+    assert known["thumbprint"] == thief.thumbprint
+    assert known["client"] != ["203.0.113.7", 0]
+
+
+async def test_edge_itself_is_nobody(port: int, trust: Trust, edge: Identity) -> None:
+    assert await told(port, trust.context(edge)) == NOBODY
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        "",
+        "::",
+        ":AAAA:",
+        ":not base64!:",
+        "AAAA",
+        "-----BEGIN%20CERTIFICATE-----%0AAAAA%0A-----END%20CERTIFICATE-----%0A",
+        "-----BEGIN%20CERTIFICATE-----",
+        ":" + "A" * 20_000 + ":",
+    ],
+)
+async def test_what_is_no_certificate_names_nobody(port: int, trust: Trust, edge: Identity, value: str) -> None:
+    assert await told(port, trust.context(edge), f"Client-Cert: {value}") == NOBODY
+
+
+async def test_two_certificates_name_nobody(port: int, trust: Trust, edge: Identity) -> None:
+    reader, other = trust.client("reader"), trust.client("other")
+
+    twice = await told(port, trust.context(edge), f"Client-Cert: {rfc9440(reader)}", f"client-cert: {rfc9440(other)}")
+    listed = await told(port, trust.context(edge), f"Client-Cert: {rfc9440(reader)}, {rfc9440(other)}")
+
+    assert (twice, listed) == (NOBODY, NOBODY)
+
+
+async def test_other_spellings_of_the_header_are_not_it(port: int, trust: Trust, edge: Identity) -> None:
+    reader = trust.client("reader")
+
+    assert await told(port, trust.context(edge), f"Client_Cert: {rfc9440(reader)}") == NOBODY
+    assert await told(port, trust.context(edge), f"X-Client-Cert: {rfc9440(reader)}") == NOBODY
+
+
+async def test_expired_and_early_certificates_name_nobody(port: int, trust: Trust, edge: Identity) -> None:
+    late = trust.client("late", days=1, now=NOW - timedelta(days=1, hours=1))
+    early = trust.client("early", now=NOW + timedelta(days=2))
+
+    assert await told(port, trust.context(edge), f"Client-Cert: {rfc9440(late)}") == NOBODY
+    assert await told(port, trust.context(edge), f"Client-Cert: {rfc9440(early)}") == NOBODY
+
+
+@pytest.mark.parametrize("lines", [(), ("203.0.113.7, 10.0.0.1",), ("203.0.113.7", "10.0.0.1"), ("somewhere",)])
+async def test_source_is_one_address_or_unknown(port: int, trust: Trust, edge: Identity, lines) -> None:
+    reader = trust.client("reader")
+    headers = [f"X-Forwarded-For: {line}" for line in lines]
+
+    known = await told(port, trust.context(edge), f"Client-Cert: {rfc9440(reader)}", *headers)
+
+    assert (known["thumbprint"], known["client"]) == (reader.thumbprint, ["", 0])
+
+
+async def test_each_request_of_one_connection_is_its_own_client_s(port: int, trust: Trust, edge: Identity) -> None:
+    reader, other = trust.client("reader"), trust.client("other")
+    connection, writer = await asyncio.open_connection("127.0.0.1", port, ssl=trust.context(edge))
+    first, second = (f"GET / HTTP/1.1\r\nhost: x\r\nClient-Cert: {rfc9440(each)}\r\n" for each in (reader, other))
+
+    writer.write(f"{first}\r\n{second}\r\nGET / HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n".encode())
+    answers = (await connection.read()).decode()
+    writer.close()
+
+    places = [answers.index(each.thumbprint) for each in (reader, other)]
+    assert places == sorted(places)
+    assert answers.rindex('"thumbprint": null') > places[1]
+
+
+async def test_edge_has_room_for_many_clients(port: int, trust: Trust, edge: Identity) -> None:
+    opened = [await asyncio.open_connection("127.0.0.1", port, ssl=trust.context(edge)) for _ in range(5)]
+
+    known = await told(port, trust.context(edge), f"Client-Cert: {rfc9440(trust.client('reader'))}")
+
+    assert known["thumbprint"] is not None
+    for _, writer in opened:
+        writer.close()
+
+
+def test_certificate_is_looked_at_anew_when_time_has_passed(trust: Trust) -> None:
+    moments = [datetime.now(UTC)]
+    reader = trust.client("short", days=30)
+    edges = Edges([], extension_of=tls_extension, clock=lambda: moments[0])
+    headers = [(b"client-cert", rfc9440(reader).encode())]
+
+    assert edges.forwarded(headers) is not None
+    moments[0] += timedelta(days=31)
+    assert edges.forwarded(headers) is None
+
+
+def test_several_edges_stand_in_one_file(trust: Trust, tmp_path: Path) -> None:
+    first, second = trust.client("edge-1"), trust.client("edge-2")
+    path = tmp_path / "edges.pem"
+    path.write_bytes(first.certificate_pem + b"\n" + second.certificate_pem)
+
+    edges = load_edges(path, extension_of=tls_extension)
+
+    assert first.thumbprint in edges
+    assert second.thumbprint in edges
+    assert trust.client("reader").thumbprint not in edges
+
+
+@pytest.mark.parametrize(
+    "content", [b"", b"no certificate", b"-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----"]
+)
+def test_file_without_a_certificate_refuses_the_start(tmp_path: Path, content: bytes) -> None:
+    path = tmp_path / "edges.pem"
+    path.write_bytes(content)
+
+    with pytest.raises(UnsafeSettingError, match=r"edges\.pem"):
+        load_edges(path, extension_of=tls_extension)
+
+
+def test_missing_file_refuses_the_start(tmp_path: Path) -> None:
+    with pytest.raises(UnsafeSettingError, match="edges"):
+        load_edges(tmp_path / "absent.pem", extension_of=tls_extension)
+
+
+def test_without_the_setting_nobody_is_an_edge(trust: Trust) -> None:
+    assert trust.client("reader").thumbprint not in load_edges(None, extension_of=tls_extension)
