@@ -32,13 +32,15 @@ from exchange.entrypoints.http.server import (
     Listening,
     address_of,
     bind,
+    connections_allowed,
     operations_config,
+    raise_file_limit,
     run_servers,
     service_config,
 )
 from exchange.entrypoints.http.service import Service
 from exchange.entrypoints.http.tls import server_context, tls_extension
-from exchange.entrypoints.http.visit import BodyLimits
+from exchange.entrypoints.http.visit import MOST_HELD_BYTES, BodyLimits, BodyRoom
 from exchange.entrypoints.http.workers import CANNOT_START, Supervisor, WorkOrder
 from exchange.entrypoints.jobs.keeper import kept_running
 from exchange.kernel import ExchangeError, UnavailableError
@@ -75,8 +77,20 @@ def create_app(settings: Settings, *, counts: Any | None = None, worker: int = 0
         redirect_slashes=False,
         exception_handlers={HTTPException: answer_routing_fault},
     )
-    add_api(app, BodyLimits(settings.max_body_bytes, settings.body_timeout_seconds))
-    app.set_door(RateLimiter(settings.requests_per_second / workers), counts=counts, worker=worker)
+    add_api(
+        app,
+        BodyLimits(
+            settings.max_body_bytes,
+            settings.body_timeout_seconds,
+            BodyRoom(max(MOST_HELD_BYTES, settings.max_body_bytes)),
+        ),
+    )
+    app.set_door(
+        RateLimiter(settings.requests_per_second / workers),
+        counts=counts,
+        worker=worker,
+        most_connections=connections_allowed(),
+    )
     return app
 
 
@@ -95,6 +109,7 @@ def serve(  # noqa: PLR0913  what an operator says of a service
     Raises an ExchangeError where the configuration cannot be served.
     """
     log_to_stderr()
+    raise_file_limit()
     _require_safe(settings)
     if jobs:
         load_log_key(settings.log_key_file)

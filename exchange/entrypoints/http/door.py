@@ -1,8 +1,8 @@
 """The door: what happens to every request before and after its route, in one pass.
 
 Steps: (1) a request id of our own, never the caller's; (2) no client certificate, no entry: the handshake refuses
-already, this is the second lock; (3) the client's rate; (4) the route; (5) on every answer the request id, no sniffing,
-no storing; (6) an error nobody foresaw becomes a 500 that tells nothing.
+already, this is the second lock; (3) room for one more, and the client's rate; (4) the route; (5) on every answer the
+request id, no sniffing, no storing; (6) an error nobody foresaw becomes a 500 that tells nothing.
 """
 
 import logging
@@ -11,6 +11,8 @@ from typing import Any
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from exchange.entrypoints.http.errors import OverloadedError
+from exchange.entrypoints.http.large_answers import LARGE_BYTES, LargeAnswers
 from exchange.entrypoints.http.limits import RateLimiter
 from exchange.entrypoints.http.metrics import UNMATCHED, UNMATCHED_SLOT, Metrics, TurnedAway
 from exchange.entrypoints.http.problems import Asked, problem, refusal, unforeseen
@@ -22,6 +24,8 @@ from exchange.usecases import Call, Services
 
 _ID_RANDOMNESS_BYTES = 10
 _COMMON_HEADERS = [(b"x-content-type-options", b"nosniff"), (b"cache-control", b"no-store")]
+MOST_IN_FLIGHT = 1024
+"""Requests that a worker answers at a time, streams apart; the next one is told at once to come again."""
 UNKNOWN_CERTIFICATE = ""
 """Stands for a missing certificate in a call: None would be the host's own operator, which no request ever is."""
 
@@ -36,6 +40,7 @@ class Door:
         self._table = table
         self.limiter = limiter
         self._metrics = metrics
+        self.large = LargeAnswers()
         self.in_flight = 0
         """Requests being answered."""
 
@@ -47,12 +52,12 @@ class Door:
             await send({"type": "websocket.close", "code": 1008})
             return
         begun = perf_counter()
-        self.in_flight += 1
         # (1) our own id
         services: Services = scope["app"].state.services
         call = new_call(services, scope)
         scope[SERVICES_KEY], scope[CALL_KEY] = services, call
-        answer = _Answer(send, call.request_id.encode(), is_head=scope["method"] == "HEAD")
+        answer = _Answer(send, call.request_id.encode(), self.large, is_head=scope["method"] == "HEAD")
+        self.in_flight += 1
         try:
             await self._enter(scope, receive, answer)
         except Exception as exc:
@@ -72,10 +77,15 @@ class Door:
         asked = Asked(scope["method"], UNMATCHED)
         # (2) the second lock
         if call.thumbprint == UNKNOWN_CERTIFICATE:
-            error = NotAuthenticatedError("no client certificate came with this connection")
-            await (await refusal(services, call, error, asked))(scope, receive, answer)
+            stranger = NotAuthenticatedError("no client certificate came with this connection")
+            await (await refusal(services, call, stranger, asked))(scope, receive, answer)
             return
-        # (3) its rate
+        # (3) room for it, and its rate
+        if self.in_flight > MOST_IN_FLIGHT and self.in_flight - len(services.watching) > MOST_IN_FLIGHT:
+            self._metrics.turned_away(TurnedAway.OVERLOAD)
+            error = OverloadedError("too many requests are being answered here: ask again, or another node")
+            await problem(error, call.request_id)(scope, receive, answer)
+            return
         if not self.limiter.admit(call.thumbprint):
             await self._slow_down(scope, receive, answer)
             return
@@ -100,12 +110,13 @@ class Door:
 
 
 class _Answer:
-    """The way out: counts what left, adds the common headers, sends no content to a HEAD."""
+    """The way out: counts what left, adds the common headers, sends what is large in pieces and no content to a HEAD."""
 
-    __slots__ = ("_is_head", "_request_id", "_send", "begun", "status")
+    __slots__ = ("_is_head", "_large", "_request_id", "_send", "begun", "status")
 
-    def __init__(self, send: Send, request_id: bytes, *, is_head: bool) -> None:
+    def __init__(self, send: Send, request_id: bytes, large: LargeAnswers, *, is_head: bool) -> None:
         self._send = send
+        self._large = large
         self._request_id = request_id
         self._is_head = is_head
         self.status: int | None = None
@@ -119,6 +130,9 @@ class _Answer:
             message["headers"] = [*message["headers"], (b"x-request-id", self._request_id), *_COMMON_HEADERS]
         elif self._is_head and message["type"] == "http.response.body":
             message["body"] = b""
+        elif len(message.get("body", b"")) > LARGE_BYTES:
+            await self._large.send(self._send, message)
+            return
         await self._send(message)
 
 

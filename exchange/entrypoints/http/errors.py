@@ -1,6 +1,6 @@
 """Faults of HTTP itself, which no room downstairs can have."""
 
-from exchange.kernel import ExchangeError
+from exchange.kernel import ExchangeError, UnavailableError
 
 
 class MethodNotAllowedError(ExchangeError):
@@ -39,3 +39,9 @@ class RangeError(ExchangeError):
     def __init__(self, size_bytes: int) -> None:
         super().__init__("the range lies outside the part")
         self.size_bytes = size_bytes
+
+
+class OverloadedError(UnavailableError):
+    """This worker has as much in its hands as it may: nothing was looked at."""
+
+    code = "overloaded"

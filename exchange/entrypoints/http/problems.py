@@ -15,6 +15,7 @@ from exchange.audit import EventName
 from exchange.entrypoints.http.errors import (
     MethodNotAllowedError,
     NotAcceptableError,
+    OverloadedError,
     RangeError,
     SlowRequestError,
     UnsupportedMediaError,
@@ -121,7 +122,7 @@ def problem(error: ExchangeError, request_id: str) -> Response:
     if status is HTTPStatus.INTERNAL_SERVER_ERROR:
         _log.error("error without a row in the table", extra={"request_id": request_id, "cause": type(error).__name__})
         return unforeseen(request_id)
-    if status is HTTPStatus.SERVICE_UNAVAILABLE:
+    if status is HTTPStatus.SERVICE_UNAVAILABLE and not isinstance(error, OverloadedError):
         # For the operator, who reads logs at night: what is broken, under the id that the caller was given.
         broken = {"request_id": request_id, "code": error.code, "cause": error.message[:_DETAIL_LENGTH]}
         _log.error("request not answered", extra=broken)

@@ -120,6 +120,8 @@ class OperationRoute(APIRoute):
             return await self._visitor(Visit(request, services, call, self._limits))
         except ExchangeError as exc:
             return await refusal(services, call, exc, Asked(scope["method"], self.operation.path))
+        finally:
+            self._limits.room.give_back(scope)
 
 
 def add_operations(app: FastAPI, operations: Iterable[tuple[Operation, Endpoint]], limits: BodyLimits) -> None:

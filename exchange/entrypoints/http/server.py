@@ -8,6 +8,7 @@ Does not: fork, open the store, or choose ports.
 import asyncio
 import contextlib
 import gc
+import resource
 import signal
 import socket
 import ssl
@@ -19,7 +20,7 @@ import uvicorn
 from starlette.types import ASGIApp
 
 from exchange.entrypoints.http.edge import Edges
-from exchange.entrypoints.http.gate import ConnectionGate
+from exchange.entrypoints.http.gate import MOST_CONNECTIONS, ConnectionGate
 from exchange.entrypoints.http.tls import CertificateProtocol
 from exchange.kernel import UnsafeSettingError
 
@@ -27,6 +28,10 @@ _BACKLOG = 2048
 _KEEP_ALIVE_SECONDS = 75
 """Longer than the usual 60 s of clients and proxies, so that it is they who close an idle connection."""
 _GRACE_SECONDS = 20
+_HANDSHAKE_SECONDS = 10.0
+"""A handshake takes two round trips; who takes longer holds a place that others need."""
+_SPARE_FILES = 1024
+"""Beside connections: the database's, and files."""
 _POLL_SECONDS = 0.01
 _YOUNG_OBJECTS = 20_000
 """How many new objects make the collector look for cycles. A page makes a thousand, all gone with the answer and none
@@ -43,6 +48,23 @@ class Listening:
 
 class _Server(uvicorn.Server):
     """uvicorn's server; signals are the worker's to handle, for both servers at once."""
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Listen on `sockets` alone, as the parent does, with an end to handshakes that nobody goes on with."""
+        await self.lifespan.startup()
+        loop, config = asyncio.get_running_loop(), self.config
+        limits = {} if config.ssl is None else {"ssl_handshake_timeout": _HANDSHAKE_SECONDS}
+        self.servers = [
+            await loop.create_server(self._new_protocol, sock=each, ssl=config.ssl, backlog=config.backlog, **limits)
+            for each in sockets or ()
+        ]
+        self.started = True
+
+    def _new_protocol(self) -> asyncio.Protocol:
+        made: asyncio.Protocol = self.config.http_protocol_class(
+            config=self.config, server_state=self.server_state, app_state=self.lifespan.state
+        )
+        return made
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
@@ -61,6 +83,18 @@ def bind(host: str, port: int) -> socket.socket:
         raise UnsafeSettingError(f"cannot listen on `{host}:{port}`: {exc.strerror}") from exc
     bound.set_inheritable(True)
     return bound
+
+
+def raise_file_limit() -> int:
+    """Let this process and its workers open as many files as the system allows, and return how many that is."""
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+    return most
+
+
+def connections_allowed() -> int:
+    """Return how many connections a worker may hold: what it may open, less what it needs besides."""
+    return max(1, min(MOST_CONNECTIONS, resource.getrlimit(resource.RLIMIT_NOFILE)[0] - _SPARE_FILES))
 
 
 def address_of(bound: socket.socket) -> str:

@@ -6,7 +6,7 @@ from fastapi import FastAPI
 from starlette.types import Receive, Scope, Send
 
 from exchange.entrypoints.http.door import Door
-from exchange.entrypoints.http.gate import ConnectionGate
+from exchange.entrypoints.http.gate import MOST_CONNECTIONS, ConnectionGate
 from exchange.entrypoints.http.limits import RateLimiter
 from exchange.entrypoints.http.metrics import UNMATCHED_SLOT, Metrics
 from exchange.entrypoints.http.route_table import RouteTable
@@ -24,11 +24,18 @@ class Service(FastAPI):
     metrics: Metrics
     gate: ConnectionGate
 
-    def set_door(self, limiter: RateLimiter, *, counts: Any | None = None, worker: int = 0) -> None:
+    def set_door(
+        self,
+        limiter: RateLimiter,
+        *,
+        counts: Any | None = None,
+        worker: int = 0,
+        most_connections: int = MOST_CONNECTIONS,
+    ) -> None:
         """Close the app behind a door; called once, when every route has been added."""
         routes = [route for route in self.router.routes if isinstance(route, OperationRoute)]
         named = [(route.operation.method, route.operation.path) for route in routes]
-        self.gate = ConnectionGate()
+        self.gate = ConnectionGate(most=most_connections)
         self.metrics = Metrics(named, memory=counts, worker=worker)
         for slot, route in enumerate(routes, UNMATCHED_SLOT + 1):
             route.slot = slot

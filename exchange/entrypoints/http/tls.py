@@ -40,6 +40,10 @@ _LONGEST_TIMER_SECONDS = 86_400.0
 _GOODBYE_SECONDS = 1.0
 """What a client has to answer the end of a connection when the service stops: pools of idle connections never do, and
 the service would wait for them."""
+_SILENT_SECONDS = 75.0
+"""How long a new connection may ask nothing: as long as one that has asked may be idle."""
+_STALL_SECONDS = 30.0
+"""What a reader has for the next 64 KiB of its answer: 17 kbit/s."""
 _MESSAGE_SECONDS = 60.0
 """How long one request may take to arrive whole; the app's own limit for bodies is shorter and answers politely."""
 
@@ -73,6 +77,7 @@ class CertificateProtocol(HttpToolsProtocol):
     _message_timer: asyncio.TimerHandle | None = None
     _expiry_timer: asyncio.TimerHandle | None = None
     _goodbye_timer: asyncio.TimerHandle | None = None
+    _stall_timer: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as in the parent
         super().connection_made(transport)
@@ -87,6 +92,7 @@ class CertificateProtocol(HttpToolsProtocol):
             transport.abort()  # before a byte of it is read
             return
         self._entered_as = thumbprint
+        self._message_timer = self.loop.call_later(_SILENT_SECONDS, transport.close)
         self._extensions = {TLS_EXTENSION: extension, ABORT_EXTENSION: {"abort": transport.abort}}
         # INVARIANT: a connection does not outlive the certificate it was opened with.
         left_seconds = ssl.cert_time_to_seconds(tls.getpeercert()["notAfter"]) - system_clock().timestamp()
@@ -98,6 +104,7 @@ class CertificateProtocol(HttpToolsProtocol):
             self._expiry_timer.cancel()
         if self._goodbye_timer is not None:
             self._goodbye_timer.cancel()
+        self._stop_stall_timer()
         if self._entered_as is not None:
             self.gate.leave(self._entered_as)
         super().connection_lost(exc)
@@ -115,14 +122,26 @@ class CertificateProtocol(HttpToolsProtocol):
 
     def data_received(self, data: bytes) -> None:
         super().data_received(data)
-        if not self._is_arriving:
+        # Blank lines begin no request, and end the parent's own patience with who is idle.
+        is_idle = self.cycle is None or self.cycle.response_complete
+        if not self._is_arriving and not is_idle:
             self._stop_timer()
         elif self._message_timer is None:
             self._message_timer = self.loop.call_later(_MESSAGE_SECONDS, self.transport.close)
 
+    def pause_writing(self) -> None:
+        super().pause_writing()
+        # Closing would wait for what the reader does not take.
+        self._stall_timer = self.loop.call_later(_STALL_SECONDS, self.transport.abort)
+
+    def resume_writing(self) -> None:
+        self._stop_stall_timer()
+        super().resume_writing()
+
     def on_message_begin(self) -> None:
         super().on_message_begin()
         self._is_arriving = True
+        self._stop_timer()
         self._head_bytes = self._discarded_bytes = 0
         if self._extensions is not None:
             self.scope["extensions"] = self._extensions
@@ -179,6 +198,11 @@ class CertificateProtocol(HttpToolsProtocol):
             extensions[TLS_EXTENSION] = forwarded.extension
             self.scope["client"] = (forwarded.source, 0)
         self.scope["extensions"] = extensions
+
+    def _stop_stall_timer(self) -> None:
+        if self._stall_timer is not None:
+            self._stall_timer.cancel()
+            self._stall_timer = None
 
     def _stop_timer(self) -> None:
         if self._message_timer is not None:

@@ -2,21 +2,49 @@
 
 import asyncio
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import Any
 from urllib.parse import parse_qsl
 
 from starlette.requests import ClientDisconnect, Request
 
-from exchange.entrypoints.http.errors import NotAcceptableError, SlowRequestError, UnsupportedMediaError
+from exchange.entrypoints.http.errors import (
+    NotAcceptableError,
+    OverloadedError,
+    SlowRequestError,
+    UnsupportedMediaError,
+)
 from exchange.kernel import Fault, InvalidError, MalformedError, TooLargeError
 from exchange.usecases import Call, Services
 
 CALL_KEY = "exchange.call"
 SERVICES_KEY = "exchange.services"
 
+_HELD_KEY = "exchange.held"
+MOST_HELD_BYTES = 256 * 1024 * 1024
+"""Of one worker: sixteen of the largest bodies, and what is made of them."""
 _PURPOSE = re.compile(r"[a-z0-9-]{1,64}")
 _MOST_PARAMETERS = 32
 _ENTITY_TAG = re.compile(r'"(\d{1,9})"')
+
+
+class BodyRoom:
+    """How much of bodies a worker holds in memory at a time: whoever comes when it is full is told to come again."""
+
+    def __init__(self, most_bytes: int = MOST_HELD_BYTES) -> None:
+        self._most_bytes = most_bytes
+        self.held_bytes = 0
+
+    def take(self, scope: Any, size: int) -> None:
+        """Hold so many more bytes for a request; OverloadedError where there is no room, and then they are not kept."""
+        if self.held_bytes + size > self._most_bytes:
+            raise OverloadedError("too much is being sent here: ask again, or another node")
+        self.held_bytes += size
+        scope[_HELD_KEY] = scope.get(_HELD_KEY, 0) + size
+
+    def give_back(self, scope: Any) -> None:
+        """Let go of what was held for a request."""
+        self.held_bytes -= scope.pop(_HELD_KEY, 0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +53,7 @@ class BodyLimits:
 
     largest_bytes: int
     seconds: float
+    room: BodyRoom = field(default_factory=BodyRoom)
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +120,8 @@ async def read_body(request: Request, limits: BodyLimits) -> bytes:
     """Return the whole body.
 
     Raises TooLargeError from `Content-Length` before a byte is read, and for a chunked body as soon as it is larger;
-    SlowRequestError where it does not arrive in time, MalformedError where it ends early.
+    SlowRequestError where it does not arrive in time, MalformedError where it ends early, OverloadedError where too
+    many bodies are in memory.
     """
     stated = request.headers.get("content-length")
     if stated is not None and (not stated.isdecimal() or int(stated) > limits.largest_bytes):
@@ -103,6 +133,7 @@ async def read_body(request: Request, limits: BodyLimits) -> bytes:
                 size += len(chunk)
                 if size > limits.largest_bytes:
                     raise _too_large(limits)
+                limits.room.take(request.scope, len(chunk))
                 chunks.append(chunk)
     except TimeoutError as exc:
         raise SlowRequestError(f"the body did not arrive within {limits.seconds:g} seconds") from exc

@@ -1,0 +1,39 @@
+"""Large answers leave in pieces, each once the reader has taken the one before, and only so many at a time.
+
+Written at once, an answer would lie encrypted in the connection until its reader had taken all of it, and the server
+would take the reader for quick.
+"""
+
+from starlette.types import Message, Send
+
+PIECE_BYTES = 64 * 1024
+LARGE_BYTES = 4 * PIECE_BYTES
+"""What is smaller leaves whole: most readers take so much in one round trip."""
+MOST_BYTES = 256 * 1024 * 1024
+"""Of answers on their way from one worker at a time."""
+
+
+class TooManyLargeAnswersError(Exception):
+    """As much is on its way from this worker as it may keep: the connection is cut, and the caller asks again."""
+
+
+class LargeAnswers:
+    """The large answers that are on their way from one worker."""
+
+    def __init__(self, most_bytes: int = MOST_BYTES) -> None:
+        self._most_bytes = most_bytes
+        self.bytes = 0
+
+    async def send(self, send: Send, message: Message) -> None:
+        """Send the body in `message` piece by piece; TooManyLargeAnswersError where there is no room for it."""
+        body = memoryview(message["body"])
+        if self.bytes + len(body) > self._most_bytes:
+            raise TooManyLargeAnswersError
+        self.bytes += len(body)
+        try:
+            for start in range(0, len(body), PIECE_BYTES):
+                is_last = start + PIECE_BYTES >= len(body)
+                more = not is_last or message.get("more_body", False)
+                await send({**message, "body": bytes(body[start : start + PIECE_BYTES]), "more_body": more})
+        finally:
+            self.bytes -= len(body)
