@@ -74,6 +74,7 @@ def amend(
         "valid_until": kept,
         "declassify_on": before.declassify_on if declassify_on is None else _day(declassify_on),
         "references": before.references,
+        "conditions": before.conditions,
         "parts": parts_of(files, catalogue, part_markings=part_marking or [], media_types=media_type or []),
     }
     made = client.life.amend(id, _checked(AmendmentBody, wanted), if_version=if_version)
@@ -191,6 +192,7 @@ def _taken_over(before: HeaderBody) -> dict[str, object]:
         "valid_until": before.valid_until,
         "declassify_on": before.declassify_on,
         "references": before.references,
+        "conditions": before.conditions,
     }
 
 

@@ -47,6 +47,7 @@ def post(
     declassify_on: Annotated[str | None, typer.Option("--declassify-on", metavar="DATE")] = None,
     supersedes: Annotated[str | None, typer.Option("--supersedes", metavar="ID")] = None,
     reference: Annotated[list[str] | None, typer.Option("--reference", metavar="ID")] = None,
+    conditions: Annotated[str | None, typer.Option("--conditions", metavar="TEXT", help="What H3 stands for.")] = None,
     idempotency_key: Annotated[
         str | None, typer.Option("--idempotency-key", metavar="KEY", help="The same key posts once only.")
     ] = None,
@@ -67,6 +68,7 @@ def post(
         "declassify_on": _day(declassify_on),
         "supersedes": supersedes,
         "references": reference or [],
+        "conditions": conditions,
         "parts": parts_of(files, catalogue, part_markings=part_marking or [], media_types=media_type or []),
     }
     header = client.post_report(checked_body(body), idempotency_key=idempotency_key)

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from exchange.kernel.errors import Fault
+from exchange.markings.families import NO_FOREIGNERS, is_as_strict, repeated_family, strictest
 from exchange.markings.label import Label
 from exchange.markings.policy import Level, SecurityPolicy, UnknownMarkingError, is_member_code
 from exchange.markings.quoting import quoted
@@ -38,6 +39,7 @@ class Catalogue:
             *_unknown("compartment", "/compartments", label.compartments, policy.compartments),
             *members,
             *_unknown("caveat", "/handling", label.handling, policy.caveats),
+            *_contradictions(label),
         )
 
     def protection_rank(self, label: Label) -> int:
@@ -63,7 +65,7 @@ class Catalogue:
         return (
             self._level_covers(upper, lower)
             and set(upper.compartments) >= set(lower.compartments)
-            and set(upper.handling) >= set(lower.handling)
+            and is_as_strict(upper.handling, lower.handling)
             and _audience(upper, originator) <= _audience(lower, originator)
         )
 
@@ -88,7 +90,7 @@ class Catalogue:
             # INVARIANT: what one label of the given demands, the join demands.
             compartments=_union(label.compartments for label in given),
             releasable_to=tuple(sorted(audience)),
-            handling=_union(label.handling for label in given),
+            handling=strictest(label.handling for label in given),
         )
 
     def declassified(self, label: Label) -> Label:
@@ -183,6 +185,16 @@ def _unknown(kind: str, pointer: str, names: tuple[str, ...], known: frozenset[s
         for index, name in enumerate(names)
         if name not in known
     )
+
+
+def _contradictions(label: Label) -> tuple[Fault, ...]:
+    faults = []
+    if (family := repeated_family(label.handling)) is not None:
+        faults.append(Fault("/handling", "exclusive-caveat", f"more than one {family}: a label has one at most"))
+    if NO_FOREIGNERS in label.handling and label.releasable_to:
+        message = f"`{NO_FOREIGNERS}` and a release to members contradict each other: keep one"
+        faults.append(Fault("/releasable_to", "contradiction", message))
+    return tuple(faults)
 
 
 def _member_faults(codes: tuple[str, ...]) -> tuple[Fault, ...]:

@@ -9,7 +9,7 @@ from exchange.markings.page import Page
 
 _POLICY_ID = re.compile(r"[A-Z][A-Z0-9-]{1,31}")
 # One word or several, upper case: the marking text is split at `/`, and `REL TO` opens another control.
-_CATEGORY_NAME = re.compile(r"[A-Z0-9]+(?:[ -][A-Z0-9]+)*")
+_CATEGORY_NAME = re.compile(r"[A-Z0-9]+(?:[ :+-][A-Z0-9]+)*")
 
 
 def check_drafts(drafts: Sequence[Draft], faults: list[Fault]) -> Draft | None:

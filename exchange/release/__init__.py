@@ -6,12 +6,13 @@ Does not: load anything, know the time, open a part, or write the audit entry.
 """
 
 from exchange.release.cache import DecisionCache, decide_cached
+from exchange.release.caveats import CAVEATS, CONDITIONS, CaveatMeaning
 from exchange.release.classes import class_as_json, class_digest, class_facts, class_from_json
 from exchange.release.clearances import covers_label, levels_covered
 from exchange.release.decide import decide, with_row
 from exchange.release.decision import Decision, Permit, Reason, Refusal, View
 from exchange.release.explain import Explanation, Outcome, RuleOutcome, Viewer, explain
-from exchange.release.facts import Assurance, ClassFacts, ReaderFacts, RowFacts, ScopeFacts, Use
+from exchange.release.facts import Assurance, ClassFacts, Consent, ReaderFacts, RowFacts, ScopeFacts, Use
 from exchange.release.guard_examples import Example, LawReport, check_law
 from exchange.release.guards import GuardQuestion, GuardSet, GuardVerdict, load_guards
 from exchange.release.law import Law, load_law
@@ -19,9 +20,13 @@ from exchange.release.readable import readable_classes
 from exchange.release.simulate import AgencyOutlook, MemberOutlook, Simulation, simulate
 
 __all__ = [
+    "CAVEATS",
+    "CONDITIONS",
     "AgencyOutlook",
     "Assurance",
+    "CaveatMeaning",
     "ClassFacts",
+    "Consent",
     "Decision",
     "DecisionCache",
     "Example",

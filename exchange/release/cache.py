@@ -8,9 +8,10 @@ differs between reports of one class (recalled, expired) is applied after the ca
 from collections import OrderedDict
 from collections.abc import Hashable
 
+from exchange.release.consents import live_consents
 from exchange.release.decide import judge
 from exchange.release.decision import Decision
-from exchange.release.facts import Assurance, ClassFacts, ReaderFacts, RowFacts, ScopeFacts, Use
+from exchange.release.facts import Assurance, ClassFacts, Consent, ReaderFacts, RowFacts, ScopeFacts, Use
 from exchange.release.law import Law
 from exchange.release.rules import Case
 
@@ -62,7 +63,8 @@ def decide_cached(  # noqa: PLR0913  what a decision reads, and what names it
 
     `class_id` names `facts` for ever; `policy_version` was read together with the report.
     """
-    key = decision_key(reader, class_id, scope, policy_version=policy_version, use=use, law=law)
+    consents = live_consents(facts, reader)
+    key = decision_key(reader, class_id, scope, policy_version=policy_version, use=use, law=law, consents=consents)
     kept = cache.get(key)
     if kept is not None:
         return kept
@@ -74,7 +76,14 @@ def decide_cached(  # noqa: PLR0913  what a decision reads, and what names it
 
 
 def decision_key(  # noqa: PLR0913  what a decision reads
-    reader: ReaderFacts, class_id: int, scope: ScopeFacts | None, *, policy_version: int, use: Use, law: Law
+    reader: ReaderFacts,
+    class_id: int,
+    scope: ScopeFacts | None,
+    *,
+    policy_version: int,
+    use: Use,
+    law: Law,
+    consents: tuple[Consent, ...],
 ) -> Hashable:
     """Return the key of a decision: equal keys, equal answers.
 
@@ -93,4 +102,6 @@ def decision_key(  # noqa: PLR0913  what a decision reads
         use is Use.READ,
         law.digest,
         None if scope is None else (scope.agreement_version, scope.in_force, scope.active_parties),
+        # Time ends a consent without a new version of anything. Most classes have none: the empty one costs nothing.
+        consents,
     )

@@ -5,27 +5,29 @@ class and not once per report.
 """
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
-from exchange.kernel import MalformedError, canonical_bytes
+from exchange.kernel import Canonical, MalformedError, canonical_bytes
 from exchange.markings import Label
-from exchange.release.facts import ClassFacts
+from exchange.release.facts import ClassFacts, Consent
 from exchange.reports import Header
 
 # Raised by one whenever a field is added or its meaning changes: old and new classes then never share a digest.
 _FORMAT = 1
+_FORMAT_WITH_CONSENTS = 2
 
 _TEXT_FIELDS = ("agreement", "scope", "originator", "topic", "kind")
 _LABEL_TEXT_FIELDS = ("policy", "classification")
 _LABEL_SET_FIELDS = ("compartments", "releasable_to", "handling")
 _FIELDS = frozenset({"format", *_TEXT_FIELDS, "regions", "label", "part_labels"})
+_CONSENT_FIELDS = frozenset({"member", "labels", "purposes", "until_micros"})
 _LABEL_FIELDS = frozenset({*_LABEL_TEXT_FIELDS, *_LABEL_SET_FIELDS})
 
-ClassJson = dict[str, str | int | list[str] | dict[str, str | list[str]] | list[dict[str, str | list[str]]]]
+ClassJson = dict[str, Canonical]
 
 
-def class_facts(header: Header) -> ClassFacts:
-    """Return the release class of the report with this header."""
+def class_facts(header: Header, consents: Iterable[Consent] = ()) -> ClassFacts:
+    """Return the release class of the report with this header and these consents of its originator."""
     return ClassFacts(
         agreement=header.agreement,
         scope=header.scope,
@@ -35,6 +37,7 @@ def class_facts(header: Header) -> ClassFacts:
         kind=header.kind,
         label=header.label,
         part_labels=_sorted_labels(tuple(part.label for part in header.parts)),
+        consents=_sorted_consents(consents),
     )
 
 
@@ -45,8 +48,8 @@ def class_digest(facts: ClassFacts) -> str:
 
 def class_as_json(facts: ClassFacts) -> ClassJson:
     """Return the JSON form in which a class is stored; `class_from_json` reads it back unchanged."""
-    return {
-        "format": _FORMAT,
+    written: ClassJson = {
+        "format": _FORMAT_WITH_CONSENTS if facts.consents else _FORMAT,
         "agreement": facts.agreement,
         "scope": facts.scope,
         "originator": facts.originator,
@@ -56,6 +59,9 @@ def class_as_json(facts: ClassFacts) -> ClassJson:
         "label": facts.label.as_json(),
         "part_labels": [label.as_json() for label in facts.part_labels],
     }
+    if facts.consents:
+        written["consents"] = [_consent_as_json(consent) for consent in facts.consents]
+    return written
 
 
 def class_from_json(value: object) -> ClassFacts:
@@ -63,9 +69,11 @@ def class_from_json(value: object) -> ClassFacts:
 
     Raises MalformedError for anything else: a stored class that cannot be read must not be guessed at.
     """
-    fields = _object(value, _FIELDS, "class")
-    if fields["format"] != _FORMAT or type(fields["format"]) is not int:
-        raise MalformedError(f"the class has format `{fields['format']}`: this version reads {_FORMAT}")
+    has_consents = isinstance(value, dict) and "consents" in value
+    fields = _object(value, _FIELDS | {"consents"} if has_consents else _FIELDS, "class")
+    expected = _FORMAT_WITH_CONSENTS if has_consents else _FORMAT
+    if fields["format"] != expected or type(fields["format"]) is not int:
+        raise MalformedError(f"the class has format `{fields['format']}`: this version reads {expected} here")
     labels = fields["part_labels"]
     if not isinstance(labels, list):
         raise MalformedError("`part_labels` of the class is not a list")
@@ -74,11 +82,51 @@ def class_from_json(value: object) -> ClassFacts:
         regions=_texts(fields["regions"], "regions"),
         label=_label(fields["label"]),
         part_labels=tuple(_label(item) for item in labels),
+        consents=_consents(fields["consents"]) if has_consents else (),
     )
     # INVARIANT: one class, one spelling; an unsorted row would be a second class with the same meaning.
     if facts.regions != tuple(sorted(set(facts.regions))) or facts.part_labels != _sorted_labels(facts.part_labels):
         raise MalformedError("the class is not in its canonical order")
     return facts
+
+
+def _sorted_consents(consents: Iterable[Consent]) -> tuple[Consent, ...]:
+    # Two consents that say the same are one: how often it was given is no concern of a decision.
+    return tuple(sorted(set(consents), key=_consent_order))
+
+
+def _consent_order(consent: Consent) -> bytes:
+    return canonical_bytes(_consent_as_json(consent))
+
+
+def _consent_as_json(consent: Consent) -> ClassJson:
+    return {
+        "member": consent.member,
+        "labels": [label.as_json() for label in consent.labels],
+        "purposes": list(consent.purposes),
+        "until_micros": consent.until_micros,
+    }
+
+
+def _consents(value: object) -> tuple[Consent, ...]:
+    if not isinstance(value, list) or not value:
+        raise MalformedError("`consents` of the class is no list of consents")
+    consents = tuple(_consent(item) for item in value)
+    if consents != _sorted_consents(consents):
+        raise MalformedError("the consents of the class are not in their canonical order")
+    return consents
+
+
+def _consent(value: object) -> Consent:
+    fields = _object(value, _CONSENT_FIELDS, "consent")
+    labels, until = fields["labels"], fields["until_micros"]
+    if not isinstance(labels, list) or not (until is None or type(until) is int):
+        raise MalformedError("a consent of the class has no labels or no end")
+    made = tuple(_label(item) for item in labels)
+    purposes = _texts(fields["purposes"], "purposes")
+    if made != _sorted_labels(made) or not made or purposes != tuple(sorted(set(purposes))):
+        raise MalformedError("a consent of the class is not in its canonical order")
+    return Consent(_text(fields["member"], "member"), made, purposes, until)
 
 
 def _sorted_labels(labels: tuple[Label, ...]) -> tuple[Label, ...]:

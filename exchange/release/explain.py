@@ -7,6 +7,7 @@ from typing import assert_never
 
 from exchange.kernel import NotFoundError
 from exchange.markings import Label
+from exchange.release.consents import consented_labels, stands_alone
 from exchange.release.decide import guard_reasons, in_order, judge, judged_labels
 from exchange.release.decision import Decision, Permit, Reason, View
 from exchange.release.facts import ClassFacts, ReaderFacts, RowFacts, ScopeFacts, Use
@@ -15,12 +16,14 @@ from exchange.release.law import Law
 from exchange.release.rules import (
     GUARDS_RULE_NUMBER,
     LABEL_RULES,
+    PARTY_RULE_NUMBERS,
+    RELEASABLE_RULE_NUMBER,
     REPORT_RULES,
     Case,
     ask_label_rule,
     ask_report_rule,
 )
-from exchange.release.sentences import FAILED_SENTENCE, GUARDS_NAME, NOT_SHOWN_SENTENCE, sentence_for
+from exchange.release.sentences import CONSENT_SENTENCE, FAILED_SENTENCE, GUARDS_NAME, NOT_SHOWN_SENTENCE, sentence_for
 
 # Rules about the reading client as a person or system: its member answers for these, nobody else learns them.
 # The guards are among them: they read its clearance and nationality too.
@@ -114,12 +117,18 @@ def _impersonal(outcome: RuleOutcome) -> RuleOutcome:
 
 def _outcomes(case: Case, labels: tuple[Label, ...], law: Law) -> Iterator[RuleOutcome]:
     words = _words(case)
+    consented = consented_labels(case.cls, case.reader, case.scope)
+    is_alone = stands_alone(case.cls, case.reader, case.scope)
     for report_rule in REPORT_RULES:
-        yield _outcome(report_rule.number, report_rule.name, ask_report_rule(report_rule, case), words)
+        outcome = _outcome(report_rule.number, report_rule.name, ask_report_rule(report_rule, case), words)
+        by_consent = consented and report_rule.number in PARTY_RULE_NUMBERS and not is_alone
+        yield replace(outcome, sentence=CONSENT_SENTENCE.format_map(words)) if by_consent else outcome
     for label_rule in LABEL_RULES:
         for label in labels:
-            reason = ask_label_rule(label_rule, case, label)
-            yield replace(_outcome(label_rule.number, label_rule.name, reason, words), label=label)
+            outcome = _outcome(label_rule.number, label_rule.name, ask_label_rule(label_rule, case, label), words)
+            if label_rule.number == RELEASABLE_RULE_NUMBER and outcome.reason is None and label in consented:
+                outcome = replace(outcome, sentence=CONSENT_SENTENCE.format_map(words))
+            yield replace(outcome, label=label)
     questions = [GuardQuestion(case.cls, label) for label in labels]
     verdicts = law.guards.forbidding(case.reader, questions, case.use, case.catalogue)
     for label, verdict in zip(labels, verdicts, strict=True):

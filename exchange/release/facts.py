@@ -41,6 +41,21 @@ class ReaderFacts:
     clearance_current: bool
     assurance: Assurance
     purpose: str
+    at_micros: int = 0
+    """The request's one `now`, in microseconds since 1970."""
+
+
+@dataclass(frozen=True, slots=True)
+class Consent:
+    """The originator's consent for one member; `labels` sorted by their canonical bytes, `purposes` by name.
+
+    No purposes: every purpose that the scope allows. `until_micros` None: until it is revoked.
+    """
+
+    member: str
+    labels: tuple[Label, ...]
+    purposes: tuple[str, ...] = ()
+    until_micros: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +99,8 @@ class ClassFacts:
     kind: str
     label: Label
     part_labels: tuple[Label, ...]
+    consents: tuple[Consent, ...] = ()
+    """What the originator has consented to for members, sorted; a report of which it has is of another class."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,6 +11,7 @@ from typing import assert_never
 
 from exchange.markings import Label
 from exchange.release.cache import CURRENT_ROW, DecisionCache, decision_key
+from exchange.release.consents import live_consents
 from exchange.release.decide import judged_labels, permit_for
 from exchange.release.decision import Decision, Permit, Reason, Refusal
 from exchange.release.facts import ClassFacts, ReaderFacts, ScopeFacts, Use
@@ -54,7 +55,10 @@ def readable_classes(  # noqa: PLR0913  what a decision reads, for many classes
     unknown: list[_Candidate] = []
     for class_id, facts in classes.items():
         scope = scope_of(facts)
-        key = decision_key(reader, class_id, scope, policy_version=policy_version, use=Use.READ, law=law)
+        consents = live_consents(facts, reader)
+        key = decision_key(
+            reader, class_id, scope, policy_version=policy_version, use=Use.READ, law=law, consents=consents
+        )
         kept = _kept(cache, key)
         # A place in the order of the classes, filled below where it is not known yet.
         found[class_id] = _UNREADABLE if kept is None else kept

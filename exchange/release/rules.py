@@ -11,21 +11,24 @@ from typing import assert_never
 
 from exchange.agreements import OnwardRelease, covers
 from exchange.markings import Catalogue, Label
+from exchange.markings.families import NO_FOREIGNERS
 from exchange.members import Role
+from exchange.release.caveats import (
+    CRIME_ONLY,
+    CRIME_PURPOSES,
+    EYES_ONLY,
+    JUDICIAL_PURPOSE,
+    KNOWN_CAVEATS,
+    NOT_IN_COURT,
+    OPEN_PURPOSES,
+    ORIGINATOR_CONTROLLED,
+    OWN_NATIONALS,
+    PAP_RED,
+    TLP_RED,
+)
+from exchange.release.consents import consented_labels, is_for_purpose, stands_alone
 from exchange.release.decision import Reason
 from exchange.release.facts import Assurance, ClassFacts, ReaderFacts, RowFacts, ScopeFacts, Use
-
-EYES_ONLY = "EYES ONLY"
-
-# Onward release is the originator's alone: ORCON, and Europol's handling code H2.
-ORIGINATOR_CONTROLLED = frozenset({"ORCON", "H2"})
-
-# Europol's handling code H1: not to be used as evidence in judicial proceedings.
-NOT_IN_COURT = "H1"
-JUDICIAL_PURPOSE = "judicial"
-
-# INVARIANT: a caveat that no rule below reads is refused by rule 23, never passed over.
-KNOWN_CAVEATS = ORIGINATOR_CONTROLLED | {EYES_ONLY, NOT_IN_COURT}
 
 # A token is copied more easily than a private key: nothing above this level of the base policy goes to one.
 TOKEN_CEILING = "RESTRICTED"  # noqa: S105  a level, not a secret
@@ -92,6 +95,11 @@ def label_reasons(case: Case, label: Label) -> frozenset[Reason]:
     return frozenset(reason for reason in answers if reason is not None)
 
 
+def consented(case: Case) -> frozenset[Label]:
+    """Return the labels that the originator has released to the reader's member, as this case stands."""
+    return consented_labels(case.cls, case.reader, case.scope)
+
+
 def _reader_role(case: Case) -> Reason | None:
     reads = Role.READER in case.reader.roles and case.reader.roles.isdisjoint(_NEVER_READS)
     return None if reads else Reason.ROLE_MISSING
@@ -116,12 +124,15 @@ def _agreement_in_force(case: Case) -> Reason | None:
 
 
 def _reader_is_party(case: Case) -> Reason | None:
-    return None if case.scope is None or case.reader.member in case.scope.active_parties else Reason.NOT_A_PARTY
+    # Whoever the originator has released a label to need not be a party; which labels, rule 20 says.
+    if case.scope is None or consented(case):
+        return None
+    return None if case.reader.member in case.scope.active_parties else Reason.NOT_A_PARTY
 
 
 def _reader_in_scope(case: Case) -> Reason | None:
     # The originator's own readers need not be named as readers of the scope: it is their intelligence.
-    if case.scope is None or case.reader.member == case.cls.originator:
+    if case.scope is None or case.reader.member == case.cls.originator or consented(case):
         return None
     return None if case.reader.member in case.scope.readers else Reason.NOT_A_PARTY
 
@@ -173,6 +184,8 @@ def _assurance_strong_enough(case: Case, label: Label) -> Reason | None:
     match case.reader.assurance:
         case Assurance.MUTUAL_TLS:
             return None
+        case Assurance.TOKEN if TLP_RED in label.handling:
+            return Reason.WEAK_ASSURANCE
         case Assurance.TOKEN:
             is_above = case.catalogue.protection_rank(label) > case.catalogue.clearance_rank(TOKEN_CEILING)
             return Reason.WEAK_ASSURANCE if is_above else None
@@ -201,13 +214,25 @@ def _compartments_held(case: Case, label: Label) -> Reason | None:
 
 
 def _releasable(case: Case, label: Label) -> Reason | None:
-    return None if case.reader.member in (case.cls.originator, *label.releasable_to) else Reason.NOT_RELEASABLE
+    if label in consented(case):
+        return None
+    # INVARIANT: consent for one label opens no other: who is no reader by itself has what it was given alone.
+    is_alone = case.scope is None or stands_alone(case.cls, case.reader, case.scope) or not consented(case)
+    is_named = case.reader.member in (case.cls.originator, *label.releasable_to)
+    return None if is_alone and is_named else Reason.NOT_RELEASABLE
 
 
 def _nationality(case: Case, label: Label) -> Reason | None:
-    if EYES_ONLY not in label.handling:
-        return None
-    return None if case.reader.nationality in (case.cls.originator, *label.releasable_to) else Reason.NATIONALITY
+    nationality, originator = case.reader.nationality, case.cls.originator
+    allowed = [True]
+    if EYES_ONLY in label.handling:
+        added = (case.reader.member,) if label in consented(case) else ()
+        allowed.append(nationality in (originator, *label.releasable_to, *added))
+    if NO_FOREIGNERS in label.handling:
+        allowed.append(nationality == originator == case.reader.member)
+    if OWN_NATIONALS in label.handling:
+        allowed.append(nationality == case.reader.member)
+    return None if all(allowed) else Reason.NATIONALITY
 
 
 def _originator_control(case: Case, label: Label) -> Reason | None:
@@ -219,9 +244,14 @@ def _originator_control(case: Case, label: Label) -> Reason | None:
 
 
 def _handling_kept(case: Case, label: Label) -> Reason | None:
-    is_known = KNOWN_CAVEATS.issuperset(label.handling)
-    is_for_court = NOT_IN_COURT in label.handling and case.reader.purpose == JUDICIAL_PURPOSE
-    return None if is_known and not is_for_court else Reason.HANDLING_CAVEAT
+    purpose, handling = case.reader.purpose, label.handling
+    is_barred = (NOT_IN_COURT in handling and purpose == JUDICIAL_PURPOSE) or (
+        PAP_RED in handling and purpose in OPEN_PURPOSES
+    )
+    is_kept = KNOWN_CAVEATS.issuperset(handling) and (CRIME_ONLY not in handling or purpose in CRIME_PURPOSES)
+    if is_barred and not is_for_purpose(case.cls, case.reader, label):
+        is_kept = False
+    return None if is_kept else Reason.HANDLING_CAVEAT
 
 
 # Numbers are for ever: a rule that is dropped leaves its number unused.
@@ -253,3 +283,7 @@ LABEL_RULES: tuple[LabelRule, ...] = (
     LabelRule(23, "handling-caveats", _handling_kept),
 )
 GUARDS_RULE_NUMBER = 24
+
+# The rules that the originator's consent answers in place of the scope or the label.
+PARTY_RULE_NUMBERS = frozenset({5, 6})
+RELEASABLE_RULE_NUMBER = 20

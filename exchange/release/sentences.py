@@ -7,6 +7,7 @@ from collections.abc import Mapping
 
 GUARDS_NAME = "guards"
 FAILED_SENTENCE = "This rule could not be answered, and what cannot be answered is refused."
+CONSENT_SENTENCE = "{originator}, whose intelligence this is, has released it to {member} by its signed consent."
 NOT_SHOWN_SENTENCE = "This depends on the reading client itself; its own member can tell."
 
 _SENTENCES: Mapping[str, tuple[str, str]] = {
@@ -68,7 +69,7 @@ _SENTENCES: Mapping[str, tuple[str, str]] = {
     "releasable-to": ("The label releases this to {member}.", "The label does not release this to {member}."),
     "nationality": (
         "No nationality stands in the way.",
-        "EYES ONLY: the client's nationality `{nationality}` is not among the members the label names.",
+        "The label limits who may read it by nationality, and the client's, `{nationality}`, is outside.",
     ),
     "originator-control": (
         "No control of the originator stands in the way of this use.",

@@ -29,7 +29,7 @@ _PART_FIELDS = frozenset({"number", "label", "media_type", "name", "size_bytes",
 _LABEL_FIELDS = frozenset({"policy", "classification", "compartments", "releasable_to", "handling"})
 # What may stand beside what must: written for readers, or only from the second version on.
 _MAY_STAND = {
-    _FIELDS: _FIELDS | {"marking", "status", "version"},
+    _FIELDS: _FIELDS | {"marking", "status", "version", "conditions"},
     _PART_FIELDS: _PART_FIELDS | {"marking"},
     _LABEL_FIELDS: _LABEL_FIELDS,
 }
@@ -41,7 +41,7 @@ def header_as_json(
     """Return the contract's fields, then what was added to them, then the status.
 
     `status` None leaves the field out: so it is sealed, for the status changes and the sealed header does not.
-    `version` stands only from the second on.
+    `version` stands only from the second on, `conditions` only where there are any.
     """
     written: dict[str, object] = {
         "id": header.id,
@@ -64,6 +64,8 @@ def header_as_json(
     }
     if header.version != _FIRST_VERSION:
         written["version"] = header.version
+    if header.conditions is not None:
+        written["conditions"] = header.conditions
     # INVARIANT: last, where it is also spliced into sealed bytes: its place must not tell which views were narrowed.
     if status is not None:
         written["status"] = status.value
@@ -105,6 +107,7 @@ def header_from_json(value: object) -> Header:
         references=tuple(ReportId(reference) for reference in _texts(fields, "references")),
         parts=tuple(_part(item) for item in _list(fields, "parts")),
         version=_number({"version": _FIRST_VERSION, **fields}, "version"),
+        conditions=_optional({"conditions": None, **fields}, "conditions", _text),
     )
 
 

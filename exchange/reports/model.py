@@ -71,3 +71,4 @@ class Header:
     references: tuple[ReportId, ...]
     parts: tuple[PartHeader, ...]
     version: int = 1
+    conditions: str | None = None

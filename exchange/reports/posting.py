@@ -14,11 +14,15 @@ from exchange.agreements import AgreementId, Scope, Vocabulary, covers
 from exchange.kernel.errors import Fault, InvalidError
 from exchange.kernel.ids import is_uuid7
 from exchange.markings import Label
+from exchange.markings.families import is_as_strict
 from exchange.members import MemberCode, text_problem
-from exchange.reports.contents import content_fault, media_type_fault, name_fault
+from exchange.reports.contents import STIX, content_fault, media_type_fault, name_fault
 from exchange.reports.model import Header, PartHeader, Precedence, Protection, ReportId
+from exchange.reports.stix_markings import strictest_marking
 
 LONGEST_SUBJECT = 300
+LONGEST_CONDITIONS = 1000
+CONDITIONS_CAVEAT = "H3"
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +52,8 @@ class PostedReport:
     supersedes: ReportId | None
     references: tuple[ReportId, ...]
     parts: tuple[PostedPart, ...]
+    conditions: str | None = None
+    """The text that Europol's handling code H3 demands; None without it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +82,7 @@ def check_report(posted: PostedReport, *, now: datetime, rules: PostingRules) ->
         *(() if label_faults else _scope_label_faults(posted.label, rules)),
         *_time_faults(posted, now),
         *_reference_faults(posted),
+        *_condition_faults(posted),
         *_parts_faults(posted, rules, label_is_known=not label_faults),
     )
 
@@ -104,6 +111,7 @@ def compose_header(
         supersedes=posted.supersedes,
         references=posted.references,
         parts=tuple(_part_header(part, number, posted.label) for number, part in enumerate(posted.parts, start=1)),
+        conditions=posted.conditions,
     )
 
 
@@ -188,6 +196,20 @@ def _reference_faults(posted: PostedReport) -> Iterator[Fault]:
             yield Fault(f"/references/{index}", "repeated", "stands twice: keep one")
 
 
+def _condition_faults(posted: PostedReport) -> Iterator[Fault]:
+    labels = (posted.label, *(part.label for part in posted.parts if part.label is not None))
+    is_asked_for = any(CONDITIONS_CAVEAT in label.handling for label in labels)
+    if posted.conditions is None:
+        if is_asked_for:
+            message = f"`{CONDITIONS_CAVEAT}` says that there are conditions: write them here"
+            yield Fault("/conditions", "missing-conditions", message)
+        return
+    if not is_asked_for:
+        yield Fault("/conditions", "unasked-conditions", f"no label has `{CONDITIONS_CAVEAT}`: mark the report with it")
+    if (problem := text_problem(posted.conditions, longest=LONGEST_CONDITIONS)) is not None:
+        yield Fault("/conditions", "bad-text", f"the text {problem}")
+
+
 def _parts_faults(posted: PostedReport, rules: PostingRules, *, label_is_known: bool) -> Iterator[Fault]:
     if not posted.parts:
         yield Fault("/parts", "empty", "no part: a report has at least one")
@@ -199,6 +221,7 @@ def _parts_faults(posted: PostedReport, rules: PostingRules, *, label_is_known: 
         if part.name.casefold() in names:
             yield Fault(f"{place}/name", "repeated", "names another part already: choose another name")
         names.add(part.name.casefold())
+        yield from _content_marking_faults(part, place, posted.label if part.label is None else part.label)
         yield from _part_label_faults(part, f"{place}/label", posted.label if label_is_known else None, rules)
 
 
@@ -209,6 +232,15 @@ def _content_faults(part: PostedPart, place: str) -> Iterator[Fault]:
         yield Fault(f"{place}/media_type", "bad-media-type", f"the media type {problem}")
     elif (problem := content_fault(part.media_type, part.content)) is not None:
         yield Fault(f"{place}/content", "wrong-content", f"the content {problem}")
+
+
+def _content_marking_faults(part: PostedPart, place: str, label: Label) -> Iterator[Fault]:
+    # Only of what is the bundle that it is declared to be.
+    if not part.media_type.startswith(STIX) or content_fault(part.media_type, part.content) is not None:
+        return
+    borne = strictest_marking(part.content)
+    if borne is not None and not is_as_strict(label.handling, (borne,)):
+        yield Fault(f"{place}/label", "below-content", f"the bundle is marked `{borne}`: the label must say so too")
 
 
 def _part_label_faults(

@@ -6,6 +6,7 @@ from datetime import datetime
 
 from exchange.markings import Label
 from exchange.reports.model import Header, ReportStatus
+from exchange.reports.posting import CONDITIONS_CAVEAT
 
 
 def status_of(stored: ReportStatus | str, valid_until: datetime | None, now: datetime) -> ReportStatus:
@@ -45,4 +46,5 @@ def tear_line(header: Header, permitted: Collection[Label], *, join: Callable[[t
         declassify_on=None,
         supersedes=None,
         references=(),
+        conditions=shown.conditions if any(CONDITIONS_CAVEAT in part.label.handling for part in shown.parts) else None,
     )

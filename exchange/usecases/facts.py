@@ -2,7 +2,7 @@
 
 from datetime import datetime
 
-from exchange.kernel import Fault, InvalidError
+from exchange.kernel import Fault, InvalidError, to_micros
 from exchange.members import Client
 from exchange.release import ReaderFacts, RowFacts
 from exchange.reports import ReportStatus, status_of
@@ -44,6 +44,7 @@ def reader_facts(client: Client, *, purpose: str, call: Call) -> ReaderFacts:
         clearance_current=client.clearance.is_current(call.now),
         assurance=call.assurance,
         purpose=purpose,
+        at_micros=to_micros(call.now),
     )
 
 

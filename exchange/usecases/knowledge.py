@@ -5,15 +5,16 @@ which it is true, and the row that a request reads anyway says which version hol
 """
 
 from collections import OrderedDict
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TypeVar
 
 from exchange.agreements import Agreement, active_parties, in_force, next_change
 from exchange.crypto import OpeningError
-from exchange.kernel import MalformedError
+from exchange.kernel import MalformedError, from_micros
 from exchange.members import Client
-from exchange.release import DecisionCache, Permit, ScopeFacts, class_digest
+from exchange.release import ClassFacts, DecisionCache, Permit, ScopeFacts, class_digest
 from exchange.store import CallerRow, ClassRow, PolicyState, Store
 
 K = TypeVar("K")
@@ -142,10 +143,14 @@ def _keep(kept: "OrderedDict[K, V]", key: K, value: V) -> None:
         kept.popitem(last=False)
 
 
-def earliest_change(client: Client, agreements: dict[str, Agreement], now: datetime) -> datetime | None:
+def earliest_change(
+    client: Client, agreements: dict[str, Agreement], now: datetime, *, classes: Iterable[ClassFacts] = ()
+) -> datetime | None:
     """Return the next moment at which time alone changes an answer for `client`; None where there is none."""
+    consents = [consent for facts in classes if facts.consents for consent in facts.consents]
     moments = [client.clearance.since, client.clearance.until]
     moments += [next_change(agreement, now) for agreement in agreements.values()]
+    moments += [from_micros(each.until_micros) for each in consents if each.until_micros is not None]
     return min((moment for moment in moments if moment is not None and moment > now), default=None)
 
 

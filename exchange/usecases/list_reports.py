@@ -119,7 +119,7 @@ async def readable_for(services: Services, call: Call, client: Client, state: Po
         )
         # Thousands of classes take half a second when nothing is remembered: others are served in between.
         await asyncio.sleep(0)
-    not_after = earliest_change(client, agreements, call.now)
+    not_after = earliest_change(client, agreements, call.now, classes=facts.values())
     whole = frozenset(class_id for class_id, permit in permits.items() if is_whole(classes[class_id], permit))
     readable = Readable(state.policy_version, state.class_version, not_after, permits, whole)
     knowledge.keep_readable(key, readable)

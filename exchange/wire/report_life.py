@@ -29,6 +29,7 @@ class AmendmentBody(WireModel):
     valid_until: Instant | None = None
     declassify_on: Day | None = None
     references: Annotated[list[Word], Field(max_length=256)] = Field(default_factory=list)
+    conditions: str | None = None
     parts: Annotated[list[PartBody], Field(min_length=1, max_length=_MOST_PARTS)]
 
     def to_posted(self) -> PostedReport:

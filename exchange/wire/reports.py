@@ -50,6 +50,7 @@ class ReportBody(WireModel):
     declassify_on: Day | None = None
     supersedes: Word | None = None
     references: Annotated[list[Word], Field(max_length=256)] = Field(default_factory=list)
+    conditions: str | None = None
     parts: Annotated[list[PartBody], Field(min_length=1, max_length=_MOST_PARTS)]
 
     def to_posted(self) -> PostedReport:
@@ -72,6 +73,7 @@ class ReportBody(WireModel):
             supersedes=None if self.supersedes is None else ReportId(self.supersedes),
             references=tuple(ReportId(reference) for reference in self.references),
             parts=parts,
+            conditions=self.conditions,
         )
 
 
@@ -109,6 +111,7 @@ class HeaderBody(AnswerModel):
     version: int = 1
     supersedes: Id | None
     references: list[Id] = Field(default_factory=list)
+    conditions: str | None = None
     parts: list[PartHeaderBody]
 
 

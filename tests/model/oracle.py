@@ -22,7 +22,11 @@ COMPARTMENTS = {
     "FRA": {"EXERCISE-AURORA"},
 }
 CAVEATS = {
-    "NATO": {"ORCON", "EYES ONLY", "H1", "H2", "SEALED"},
+    "NATO": {
+        *("ORCON", "EYES ONLY", "NOFORN", "NATIONALS ONLY", "H0", "H1", "H2", "H3", "SEALED"),
+        *("TLP:RED", "TLP:AMBER+STRICT", "TLP:AMBER", "TLP:GREEN", "TLP:CLEAR"),
+        *("PAP:RED", "PAP:AMBER", "PAP:GREEN", "PAP:CLEAR"),
+    },
     "ESP": {"ORCON", "EYES ONLY"},
     "FRA": {"ORCON", "EYES ONLY"},
 }
@@ -40,9 +44,10 @@ permit (principal, action, resource);
 @id("agreement-not-in-force#2") forbid (principal, action, resource)
 when { resource has clause && !resource.clause.active.contains(resource.originator) };
 @id("not-a-party#1") forbid (principal, action, resource)
-when { resource has clause && !resource.clause.active.contains(principal.member) };
+when { resource has clause && !resource.given_something && !resource.clause.active.contains(principal.member) };
 @id("not-a-party#2") forbid (principal, action, resource)
-when { resource has clause && principal.member != resource.originator && !resource.clause.readers.contains(principal.member) };
+when { resource has clause && !resource.given_something && principal.member != resource.originator
+       && !resource.clause.readers.contains(principal.member) };
 @id("outside-scope-topic") forbid (principal, action, resource)
 when { resource has clause && !(resource.topic in resource.clause.topics) };
 @id("outside-scope-region#1") forbid (principal, action, resource)
@@ -61,7 +66,8 @@ permit (principal, action, resource);
 @id("rule-failed#1") forbid (principal, action, resource) unless { resource has rank };
 @id("rule-failed#2") forbid (principal, action, resource) unless { principal has rank };
 @id("rule-failed#3") forbid (principal, action, resource) when { resource has clause && !(resource.clause has ceiling) };
-@id("weak-assurance") forbid (principal, action, resource) when { principal.token && resource has rank && resource.rank > 1 };
+@id("weak-assurance#1") forbid (principal, action, resource) when { principal.token && resource.handling.contains("TLP:RED") };
+@id("weak-assurance#2") forbid (principal, action, resource) when { principal.token && resource has rank && resource.rank > 1 };
 @id("above-ceiling") forbid (principal, action, resource)
 when { resource has rank && resource has clause && resource.clause has ceiling && resource.rank > resource.clause.ceiling };
 @id("above-clearance") forbid (principal, action, resource)
@@ -70,19 +76,36 @@ when { resource has rank && principal has rank && resource.rank > principal.rank
 unless { principal.compartments.containsAll(resource.compartments) };
 @id("missing-compartment#2") forbid (principal, action, resource)
 when { resource has clause && !resource.clause.compartments.containsAll(resource.compartments) };
-@id("not-releasable") forbid (principal, action, resource)
-unless { principal.member == resource.originator || resource.releasable_to.contains(principal.member) };
-@id("nationality") forbid (principal, action, resource)
+@id("not-releasable#1") forbid (principal, action, resource)
+unless { resource.given || principal.member == resource.originator || resource.releasable_to.contains(principal.member) };
+@id("not-releasable#2") forbid (principal, action, resource)
+when { resource has clause && resource.given_something && !resource.given }
+unless { resource.clause.active.contains(principal.member)
+         && (principal.member == resource.originator || resource.clause.readers.contains(principal.member)) };
+@id("nationality#1") forbid (principal, action, resource)
 when { resource.handling.contains("EYES ONLY") }
-unless { principal.nationality == resource.originator || resource.releasable_to.contains(principal.nationality) };
+unless { principal.nationality == resource.originator || resource.releasable_to.contains(principal.nationality)
+         || (resource.given && principal.nationality == principal.member) };
+@id("nationality#2") forbid (principal, action, resource)
+when { resource.handling.contains("NOFORN") && principal.member != resource.originator };
+@id("nationality#3") forbid (principal, action, resource)
+when { resource.handling.contains("NOFORN") && principal.nationality != resource.originator };
+@id("nationality#4") forbid (principal, action, resource)
+when { resource.handling.contains("NATIONALS ONLY") && principal.nationality != principal.member };
 @id("originator-control#1") forbid (principal, action == Action::"onward", resource)
-when { resource.handling.containsAny(["ORCON", "H2"]) };
+when { resource.handling.containsAny(["ORCON", "H2", "TLP:RED", "TLP:AMBER+STRICT", "TLP:AMBER"]) };
 @id("originator-control#2") forbid (principal, action == Action::"onward", resource)
 unless { resource has clause && resource.clause.onward_to_parties };
-@id("handling-caveat#1") forbid (principal, action, resource)
-unless { ["ORCON", "H2", "EYES ONLY", "H1"].containsAll(resource.handling) };
-@id("handling-caveat#2") forbid (principal, action, resource)
-when { resource.handling.contains("H1") && principal.purpose == "judicial" };
+@id("handling-caveat#1") forbid (principal, action, resource) when { resource.handling.contains("SEALED") };
+@id("handling-caveat#2") forbid (principal, action, resource) when { resource.handling.contains("UNHEARD OF") };
+@id("handling-caveat#3") forbid (principal, action, resource)
+when { resource.handling.contains("H1") && principal.purpose == "judicial" && !resource.given_for_purpose };
+@id("handling-caveat#4") forbid (principal, action, resource)
+when { resource.handling.contains("H0") }
+unless { ["law-enforcement", "counter-terrorism", "judicial"].contains(principal.purpose) };
+@id("handling-caveat#5") forbid (principal, action, resource)
+when { resource.handling.contains("PAP:RED") && ["judicial", "sanctions"].contains(principal.purpose)
+       && !resource.given_for_purpose };
 """
 
 
@@ -93,10 +116,33 @@ def rank(policy, level):
 
 def label_rank(label):
     """Return the label's rank, or None where any of its markings is unknown."""
+    families = [name.split(":")[0] for name in label.handling if ":" in name]
+    if len(set(families)) < len(families) or ("NOFORN" in label.handling and label.releasable_to):
+        return None
     known = set(label.compartments) <= COMPARTMENTS.get(label.policy, set()) and set(label.handling) <= CAVEATS.get(
         label.policy, set()
     )
     return rank(label.policy, label.classification) if known else None
+
+
+def given(reader, cls, scope):
+    """Return the consents that count for this reader, spelled out: member, moment, purpose, and the treaty."""
+    counting = []
+    for consent in cls.consents:
+        over = consent.until_micros is not None and consent.until_micros <= reader.at_micros
+        if consent.member == reader.member and not over and reader.purpose in (consent.purposes or [reader.purpose]):
+            counting.append(consent)
+    return counting
+
+
+def releases(reader, cls, scope):
+    """Return the labels that these consents release; where nothing may go on, none to those who are no readers."""
+    if scope is None:
+        return set()
+    is_reader = reader.member in scope.active_parties and reader.member in {cls.originator, *scope.readers}
+    if scope.onward_release is OnwardRelease.NEVER and not is_reader:
+        return set()
+    return {label for consent in given(reader, cls, scope) for label in consent.labels}
 
 
 def reasons(policies, reader, cls, scope, row, use, label):
@@ -135,6 +181,11 @@ def reasons(policies, reader, cls, scope, row, use, label):
         "compartments": list(label.compartments),
         "releasable_to": list(label.releasable_to),
         "handling": list(label.handling),
+        "given": label in releases(reader, cls, scope),
+        "given_something": bool(releases(reader, cls, scope)),
+        "given_for_purpose": any(
+            label in each.labels and reader.purpose in each.purposes for each in given(reader, cls, scope)
+        ),
     }
     if label_rank(label) is not None:
         resource["rank"] = label_rank(label)

@@ -1,11 +1,15 @@
 """Generated worlds: mostly in order, with any fact askew now and then; about one in seven permits."""
 
+from dataclasses import replace
+
 from hypothesis import strategies as st
 
 from exchange.agreements import OnwardRelease
+from exchange.kernel import canonical_bytes
 from exchange.markings import Label
 from exchange.members import Role
-from exchange.release import Assurance, ClassFacts, ReaderFacts, RowFacts, ScopeFacts, Use
+from exchange.release import Assurance, ClassFacts, Consent, ReaderFacts, RowFacts, ScopeFacts, Use
+from exchange.release.classes import _sorted_consents
 
 MEMBERS = ("DNK", "ESP", "EUROPOL", "GBR", "NOR")
 
@@ -31,7 +35,10 @@ LEVELS = st.sampled_from(
     + [("NATO", "secret"), ("MARS", "SECRET"), ("FRA", "UNCLASSIFIED")]
 )
 HANDLING = st.sampled_from(
-    [()] * 6 + [("ORCON",), ("EYES ONLY",), ("EYES ONLY", "ORCON"), ("H1",), ("H2",), ("SEALED",), ("UNHEARD OF",)]
+    [()] * 8
+    + [("ORCON",), ("EYES ONLY",), ("EYES ONLY", "ORCON"), ("H1",), ("H2",), ("SEALED",), ("UNHEARD OF",)]
+    + [("H0",), ("H1", "H3"), ("NATIONALS ONLY",), ("NOFORN",), ("PAP:RED",), ("PAP:AMBER", "TLP:AMBER"), ("TLP:RED",)]
+    + [("TLP:AMBER+STRICT",), ("TLP:GREEN",), ("TLP:CLEAR", "TLP:RED")]
 )
 COMPARTMENTS = st.sampled_from(
     [()] * 4 + [("EXERCISE-AURORA",)] * 3 + [("ATOMAL",), ("ATOMAL", "EXERCISE-AURORA"), ("UNHEARD-OF",)]
@@ -65,6 +72,7 @@ readers = st.builds(
     clearance_current=mostly(True, False),
     assurance=mostly(Assurance.MUTUAL_TLS, Assurance.TOKEN, Assurance.TOKEN),
     purpose=mostly("defence", "judicial", "judicial", "sanctions", ""),
+    at_micros=st.integers(0, 4),
 )
 clauses = st.builds(
     ScopeFacts,
@@ -86,7 +94,7 @@ clauses = st.builds(
     onward_release=st.sampled_from(OnwardRelease),
 )
 scopes = st.one_of(*[clauses] * 9, st.none())
-classes = st.builds(
+bare_classes = st.builds(
     ClassFacts,
     agreement=st.just("agreement-1"),
     scope=st.just("cyber"),
@@ -97,5 +105,25 @@ classes = st.builds(
     label=labels,
     part_labels=st.lists(labels, min_size=1, max_size=3, unique=True).map(tuple),
 )
+consents = st.builds(
+    lambda member, some, purposes, until: (member, some, purposes, until),
+    mostly("NOR", *MEMBERS),
+    st.integers(1, 7),
+    st.sampled_from([()] * 3 + [("defence",), ("judicial",), ("defence", "judicial"), ("sanctions",)]),
+    st.sampled_from([None, 0, 2, 4]),
+)
+
+
+def with_consents(cls, drawn):
+    # Consents are about labels that the report has: which of them, each bit says.
+    own = sorted({cls.label, *cls.part_labels}, key=lambda label: canonical_bytes(label.as_json()))
+    made = [
+        Consent(member, tuple(label for place, label in enumerate(own) if some >> place & 1), purposes, until)
+        for member, some, purposes, until in drawn
+    ]
+    return replace(cls, consents=_sorted_consents(consent for consent in made if consent.labels))
+
+
+classes = st.builds(with_consents, bare_classes, st.one_of(st.just([]), st.lists(consents, min_size=1, max_size=2)))
 rows = st.builds(RowFacts, is_recalled=mostly(False, True), is_expired=mostly(False, True))
 uses = st.sampled_from([Use.READ] * 3 + [Use.ONWARD])

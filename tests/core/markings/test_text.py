@@ -90,7 +90,7 @@ def test_text_that_was_changed_anywhere_is_refused_or_means_what_it_writes(label
         ("NATO SECRET///ORCON", "a group or a name in it is empty: separate groups by `//`, names by `/`"),
         ("NATO SECRET//ORCON/", "a group or a name in it is empty: separate groups by `//`, names by `/`"),
         ("NATO SECRET//orcon", "`orcon` is no compartment, caveat or `REL TO` list of NATO"),
-        ("NATO SECRET//NOFORN", "`NOFORN` is no compartment, caveat or `REL TO` list of NATO"),
+        ("NATO SECRET//LIMDIS", "`LIMDIS` is no compartment, caveat or `REL TO` list of NATO"),
         ("NATO SECRET// ORCON", "` ORCON` is no compartment, caveat or `REL TO` list of NATO"),
         ("NATO SECRET//REL TO", "`REL TO` is no compartment, caveat or `REL TO` list of NATO"),
         ("NATO SECRET//EYES  ONLY", "`EYES  ONLY` is no compartment, caveat or `REL TO` list of NATO"),

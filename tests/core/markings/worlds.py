@@ -55,6 +55,14 @@ def subsets(names) -> st.SearchStrategy[tuple[str, ...]]:
     return chosen.map(lambda found: tuple(sorted(found)))
 
 
+def caveats(names) -> st.SearchStrategy[tuple[str, ...]]:
+    """Any caveats, but of those that exclude each other one at most."""
+    free = subsets(name for name in names if ":" not in name and name != "NOFORN")
+    families = {family: sorted(name for name in names if name.startswith(f"{family}:")) for family in ("TLP", "PAP")}
+    one_each = [st.sampled_from([(), *((name,) for name in found)]) for found in families.values()]
+    return st.tuples(free, *one_each).map(lambda groups: tuple(sorted(name for group in groups for name in group)))
+
+
 def labels(catalogue: Catalogue, policies=None) -> st.SearchStrategy[Label]:
     """Every label that `catalogue` knows."""
 
@@ -65,7 +73,7 @@ def labels(catalogue: Catalogue, policies=None) -> st.SearchStrategy[Label]:
             st.sampled_from([level.name for level in policy.levels]),
             subsets(policy.compartments),
             subsets(MEMBERS),
-            subsets(policy.caveats),
+            caveats(policy.caveats),
         )
 
     return st.sampled_from([catalogue.policies[name] for name in policies or sorted(catalogue.policies)]).flatmap(of)

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from exchange.kernel import MalformedError
 from exchange.markings import Label
-from exchange.release import ClassFacts, class_as_json, class_digest, class_facts, class_from_json
+from exchange.release import ClassFacts, Consent, class_as_json, class_digest, class_facts, class_from_json
 from exchange.reports import Header, PartHeader, Precedence, Protection
 from tests.support.release_world import CLASS, LABEL, LOWER, label
 
@@ -155,4 +155,48 @@ STORED_LABELS = stored()["part_labels"]
 )
 def test_a_damaged_stored_class_is_refused(value, message):
     with pytest.raises(MalformedError, match=message):
+        class_from_json(value)
+
+
+CONSENTED = replace(CLASS, consents=(Consent("DNK", (LABEL,), ("defence",), 5), Consent("ESP", (LABEL,))))
+
+
+def test_consents_are_part_of_the_class_and_read_back():
+    assert class_from_json(class_as_json(CONSENTED)) == CONSENTED
+    assert class_digest(CONSENTED) != class_digest(CLASS)
+    assert "consents" not in class_as_json(CLASS)
+
+
+def test_consents_given_twice_or_in_another_order_are_one_class():
+    made = header()
+    twice = [Consent("ESP", (LABEL,)), Consent("DNK", (LABEL,), ("defence",), 5), Consent("ESP", (LABEL,))]
+
+    assert class_facts(made, twice).consents == CONSENTED.consents
+    assert class_facts(made).consents == ()
+
+
+def consents_with(**changes):
+    value = class_as_json(CONSENTED)
+    return {**value, "consents": [{**value["consents"][0], **changes}, value["consents"][1]]}
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        {**class_as_json(CONSENTED), "consents": []},
+        {**class_as_json(CONSENTED), "consents": "x"},
+        {**class_as_json(CONSENTED), "consents": class_as_json(CONSENTED)["consents"][::-1]},
+        {**class_as_json(CONSENTED), "format": 1},
+        {**class_as_json(CLASS), "format": 2},
+        consents_with(labels=[]),
+        consents_with(labels="x"),
+        consents_with(until_micros="5"),
+        consents_with(until_micros=True),
+        consents_with(purposes=["b", "a"]),
+        consents_with(member=1),
+        consents_with(more=1),
+    ],
+)
+def test_stored_consents_in_any_other_form_are_malformed(value):
+    with pytest.raises(MalformedError):
         class_from_json(value)

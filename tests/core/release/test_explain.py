@@ -1,7 +1,9 @@
+from dataclasses import replace
+
 import pytest
 
 from exchange.kernel import NotFoundError
-from exchange.release import Outcome, Permit, Reason, Refusal, RowFacts, Use, Viewer, decide, explain
+from exchange.release import Consent, Outcome, Permit, Reason, Refusal, RowFacts, Use, Viewer, decide, explain
 from exchange.release.explain import PERSONAL_RULES
 from exchange.release.rules import LABEL_RULES, REPORT_RULES
 from exchange.release.sentences import _SENTENCES, FAILED_SENTENCE, NOT_SHOWN_SENTENCE
@@ -210,3 +212,21 @@ def test_no_sentence_names_another_recipient():
     explanation = explained(Viewer.READER, cls=marked(LOWER))
 
     assert not any("DNK" in rule.sentence for rule in explanation.rules)
+
+
+def test_consent_of_the_originator_shows_in_the_explanation():
+    cls = replace(CLASS, consents=(Consent("ESP", CLASS.part_labels),))
+    outsider = reader(member="ESP", nationality="ESP")
+    told = explained(Viewer.READER, who=outsider, cls=cls)
+    by_consent = {rule.number for rule in told.rules if "signed consent" in rule.sentence}
+
+    assert isinstance(told.decision, Permit)
+    assert by_consent == {5, 6, 20}
+
+
+def test_reader_by_itself_is_told_of_the_consent_only_where_the_label_needs_it():
+    label = replace(LABEL, releasable_to=("GBR",))
+    cls = replace(CLASS, label=label, part_labels=(label,), consents=(Consent("NOR", (label,)),))
+    told = explained(Viewer.READER, cls=cls)
+
+    assert {rule.number for rule in told.rules if "signed consent" in rule.sentence} == {20}

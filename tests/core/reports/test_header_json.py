@@ -216,3 +216,12 @@ def test_markings_and_status_are_not_believed_when_read_back():
     body = {**written(status=ReportStatus.CURRENT), "marking": "NATO UNCLASSIFIED", "status": "recalled"}
 
     assert header_from_json(body) == HEADER
+
+
+def test_conditions_stand_only_where_there_are_any_and_read_back():
+    with_text = replace(HEADER, conditions="Ask first.")
+    written = header_as_json(with_text, status=None, marking=str)
+
+    assert "conditions" not in header_as_json(HEADER, status=None, marking=str)
+    assert written["conditions"] == "Ask first."
+    assert header_from_json(json.loads(json.dumps(written))) == with_text

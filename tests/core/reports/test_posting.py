@@ -206,3 +206,59 @@ def test_messages_say_what_would_be_inside():
         "is outside the scope: use one of EUR, NSE",
         "is above the ceiling of the scope, `SECRET`",
     ]
+
+
+# ── conditions, and markings inside a bundle ───────────────────────────────────────────────────────────────────────────
+
+H3 = replace(SECRET, handling=("H3",))
+
+
+@pytest.mark.parametrize(
+    ("changes", "codes"),
+    [
+        ({"label": H3}, [("/conditions", "missing-conditions")]),
+        ({"label": H3, "conditions": "Ask before you act."}, []),
+        ({"conditions": "Ask before you act."}, [("/conditions", "unasked-conditions")]),
+        ({"label": H3, "conditions": "x" * 1001}, [("/conditions", "bad-text")]),
+        ({"label": H3, "conditions": ""}, [("/conditions", "bad-text")]),
+    ],
+)
+def test_h3_demands_its_text_and_nothing_else_takes_one(changes, codes):
+    found = check_report(replace(POSTED, **changes), now=NOW, rules=RULES)
+
+    assert [(fault.pointer, fault.code) for fault in found] == codes
+
+
+def test_h3_of_a_part_demands_the_text_too():
+    part = replace(POSTED.parts[0], label=replace(UNCLASSIFIED, handling=("H3",)))
+    found = check_report(replace(POSTED, parts=(part,)), now=NOW, rules=RULES)
+
+    assert [fault.code for fault in found] == ["missing-conditions"]
+
+
+@pytest.mark.parametrize(
+    ("handling", "part_handling", "codes"),
+    [
+        ((), None, ["below-content"]),
+        (("TLP:GREEN",), None, ["below-content"]),
+        (("TLP:AMBER",), None, []),
+        (("TLP:RED",), None, []),
+        (("TLP:RED",), ("TLP:GREEN",), ["below-content"]),
+    ],
+)
+def test_label_is_as_strict_as_what_the_bundle_bears(handling, part_handling, codes):
+    amber = "marking-definition--55d920b0-5e8b-4f79-9ee9-91f868d9b421"
+    content = b'{"type":"bundle","objects":[{"object_marking_refs":["' + amber.encode() + b'"]}]}'
+    own = None if part_handling is None else replace(UNCLASSIFIED, handling=part_handling)
+    part = PostedPart(own, "application/stix+json;version=2.1", "b.json", content)
+    posted = replace(POSTED, label=replace(SECRET, handling=handling), parts=(part,))
+
+    assert [fault.code for fault in check_report(posted, now=NOW, rules=RULES)] == codes
+
+
+def test_bundle_that_is_none_has_one_fault_only():
+    part = PostedPart(None, "application/stix+json;version=2.1", "b.json", b"[")
+
+    assert [fault.code for fault in check_report(replace(POSTED, parts=(part,)), now=NOW, rules=RULES)] == [
+        "wrong-content"
+    ]

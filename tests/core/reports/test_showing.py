@@ -114,3 +114,13 @@ def test_tear_line_joins_each_shown_label_once():
 def test_no_tear_line_without_a_part():
     with pytest.raises(ValueError, match="no part is permitted"):
         tear_line(HEADER, frozenset(), join=join)
+
+
+@pytest.mark.parametrize(("handling", "shown"), [(("H3",), "Ask first."), ((), None)])
+def test_tear_line_shows_the_conditions_of_what_it_shows(handling, shown):
+    part = replace(HEADER.parts[0], label=replace(UNCLASSIFIED, handling=handling))
+    made = tear_line(
+        replace(HEADER, conditions="Ask first.", parts=(part,)), frozenset({part.label}), join=lambda labels: labels[0]
+    )
+
+    assert made.conditions == shown

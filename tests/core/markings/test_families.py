@@ -1,0 +1,60 @@
+import pytest
+
+from exchange.markings import Label
+from exchange.markings.families import FAMILIES, is_as_strict, repeated_family, strictest
+from tests.core.markings.worlds import SHIPPED
+
+
+def label(*handling, to=("GBR", "NOR"), level="SECRET"):
+    return Label("NATO", level, (), to, tuple(sorted(handling)))
+
+
+def test_families_are_known_to_the_base_policy():
+    assert {name for names in FAMILIES.values() for name in names} <= SHIPPED.base.caveats
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_one_of_a_family_at_most(family):
+    first, second, *_ = FAMILIES[family]
+
+    assert repeated_family([first, "ORCON"]) is None
+    assert repeated_family([first, "ORCON", second]) == family
+    assert [fault.code for fault in SHIPPED.check(label(first, second))] == ["exclusive-caveat"]
+    assert SHIPPED.check(label(first)) == ()
+
+
+def test_one_of_each_family_may_stand_together():
+    assert SHIPPED.check(label("TLP:AMBER+STRICT", "PAP:RED", "ORCON")) == ()
+
+
+def test_noforn_names_no_member_beside_it():
+    assert [fault.code for fault in SHIPPED.check(label("NOFORN"))] == ["contradiction"]
+    assert SHIPPED.check(label("NOFORN", to=())) == ()
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_stricter_covers_less_strict_and_none_is_the_least(family):
+    names = FAMILIES[family]
+    for low, lower in enumerate(names):
+        assert is_as_strict([lower], [])
+        assert not is_as_strict([], [lower])
+        for high, upper in enumerate(names):
+            assert is_as_strict([upper], [lower]) == (high >= low)
+            assert SHIPPED.dominates(label(upper), label(lower), originator="GBR") == (high >= low)
+
+
+def test_join_takes_the_strictest_of_a_family_and_every_other_caveat():
+    assert strictest([("ORCON", "TLP:GREEN"), ("H1", "TLP:RED"), ()]) == ("H1", "ORCON", "TLP:RED")
+    joined = SHIPPED.join([label("TLP:AMBER", "PAP:RED"), label("TLP:GREEN", "PAP:AMBER")], originator="GBR")
+    assert joined.handling == ("PAP:RED", "TLP:AMBER")
+    assert SHIPPED.check(joined) == ()
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["NATO SECRET//TLP:AMBER+STRICT/REL TO GBR, NOR", "NATO SECRET//H1/H3/NATIONALS ONLY/PAP:RED/REL TO GBR, NOR"],
+)
+def test_marking_text_reads_back(text):
+    from exchange.markings import parse_marking, render_marking
+
+    assert render_marking(parse_marking(text, SHIPPED), SHIPPED, originator="GBR") == text

@@ -1,0 +1,50 @@
+import json
+
+import pytest
+
+from exchange.markings.families import FAMILIES
+from exchange.reports.stix_markings import STIX_MARKINGS, strictest_marking
+
+RED = "marking-definition--e828b379-4e03-4974-9ac4-e53a884c97c1"
+GREEN = "marking-definition--bab4a63c-aed9-4cf5-a766-dfca5abac2bb"
+CLEAR = "marking-definition--94868c89-83c2-464b-929b-a1a8aa3c8487"
+
+
+def bundle(*objects):
+    return json.dumps({"type": "bundle", "objects": list(objects)}).encode()
+
+
+def test_ids_stand_for_caveats_of_the_family():
+    assert set(STIX_MARKINGS.values()) == set(FAMILIES["TLP"])
+
+
+@pytest.mark.parametrize(("an_id", "name"), STIX_MARKINGS.items())
+def test_marking_of_an_object_is_found(an_id, name):
+    expected = None if name == "TLP:CLEAR" else name
+
+    assert strictest_marking(bundle({"object_marking_refs": [an_id]})) == expected
+    assert strictest_marking(bundle({"granular_markings": [{"marking_ref": an_id}]})) == expected
+
+
+def test_strictest_of_several_counts():
+    objects = [{"object_marking_refs": [GREEN, CLEAR]}, {"granular_markings": [{"marking_ref": RED}]}]
+
+    assert strictest_marking(bundle(*objects)) == "TLP:RED"
+
+
+@pytest.mark.parametrize(
+    "objects",
+    [
+        [],
+        [{"type": "marking-definition", "id": RED}],
+        [RED, {"object_marking_refs": RED, "granular_markings": RED}, {"object_marking_refs": [1]}],
+        [{"granular_markings": [RED, {"marking_ref": 1}]}],
+        [{"object_marking_refs": ["marking-definition--00000000-0000-4000-8000-000000000000"]}],
+    ],
+)
+def test_what_marks_nothing_is_no_marking(objects):
+    assert strictest_marking(bundle(*objects)) is None
+
+
+def test_bundle_without_objects_has_none():
+    assert strictest_marking(json.dumps({"type": "bundle", "objects": 1, "id": RED}).encode()) is None
