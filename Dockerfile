@@ -24,15 +24,11 @@ ENV PATH=/opt/exchange/bin:$PATH PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1 EX
 ARG EXCHANGE_UID=10001
 RUN groupadd --system --gid 10001 exchange \
     && useradd --system --uid ${EXCHANGE_UID} --gid exchange --home-dir /data --no-create-home --shell /usr/sbin/nologin exchange \
-    && install -d -o exchange -g exchange -m 0700 /data
+    && install -d -o exchange -g exchange -m 0700 /data /edge /witness
 COPY --from=build /opt/exchange /opt/exchange
 COPY --from=build /app /app
 WORKDIR /app
 USER exchange
-VOLUME /data
 EXPOSE 8443
-# The operations address stays inside the container: only this check and what shares its network can ask it.
-HEALTHCHECK --interval=10s --timeout=5s --start-period=30s --retries=3 \
-    CMD ["python", "-c", "import urllib.request as r; r.urlopen('http://127.0.0.1:9443/readyz', timeout=4)"]
-# The first start makes keys, a demonstration CA and settings; `init` never overwrites, so that every later start skips it.
-CMD ["/bin/sh", "-euc", "test -n \"$(ls -A /data)\" || exchange init ${EXCHANGE_HOST_NAMES:+$(printf -- '--host-name %s ' $EXCHANGE_HOST_NAMES)}; exchange migrate; exec exchange serve --host 0.0.0.0 --port 8443 --ops 127.0.0.1:9443"]
+# The health of each service is asked in docker-compose.yml, for they are not alike. No shell is needed to start.
+CMD ["exchange", "serve", "--host", "0.0.0.0", "--port", "8443", "--ops", "127.0.0.1:9443"]

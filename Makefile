@@ -17,7 +17,7 @@ ARGS ?=
 # Two workers: what the smallest machine that builds this has.
 JOBS ?= 2
 
-.PHONY: help setup demo test coverage check fmt format lint types imports deps docs-check docs bench bench-quick bench-full mutate lock secrets image up down clean
+.PHONY: help setup demo test coverage check fmt format lint types imports deps docs-check docs bench bench-quick bench-full mutate lock secrets image up down test-compose clean
 
 help: ## print this list
 	@awk -F ':.*## ' '/^[a-z%-]+:.*## / {printf "  %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -115,11 +115,29 @@ secrets: ## make the secrets of the composed service that do not exist yet
 image: ## build the image of the service
 	EXCHANGE_UID=$(CONTAINER_UID) docker compose build
 
-up: secrets image ## the service and its PostgreSQL in containers
-	docker compose up --detach --wait
+up: secrets image ## the service in containers: edge, two nodes, jobs, PostgreSQL
+	EXCHANGE_UID=$(CONTAINER_UID) docker compose up --detach --wait
+	@echo "ready: https://localhost:$${EXCHANGE_PORT:-8443}, for clients with a certificate"
+	@echo "next:  docker compose exec jobs exchange member add GBR --name \"United Kingdom\""
+	@echo "       docker compose exec jobs exchange client enrol --help   (who may connect, as whom, cleared for what)"
+	@echo "       docs/operations.md   (certificates, backups, upgrades; whom to call in which case)"
 
 down: ## stop the containers; their volumes stay
 	docker compose down
+
+# An engine on the path, or the script that COMPOSE_CHECK names: it builds the project, starts it and runs CC_EXEC while it is up.
+COMPOSE_TEST := exchange-test
+test-compose: setup secrets ## the composed service with a real engine: a journey under load, with parts killed and replaced
+	@if docker info >/dev/null 2>&1; then \
+		export EXCHANGE_UID=$(CONTAINER_UID); \
+		docker compose -p $(COMPOSE_TEST) build -q && docker compose -p $(COMPOSE_TEST) up --detach --wait && $(PY) -m tests.compose.journey $(COMPOSE_TEST); \
+		code=$$?; docker compose -p $(COMPOSE_TEST) logs --no-color > compose-test.log 2>&1; \
+		docker compose -p $(COMPOSE_TEST) down --volumes --timeout 10 >/dev/null 2>&1; exit $$code; \
+	elif test -n "$$COMPOSE_CHECK"; then \
+		EXCHANGE_UID=$(CONTAINER_UID) CC_PROJECT=$(COMPOSE_TEST) CC_EXEC="$(PY) -m tests.compose.journey $(COMPOSE_TEST)" bash "$$COMPOSE_CHECK" . file:///dev/null; \
+	else \
+		echo "neither a Docker engine answers here nor does COMPOSE_CHECK name a script that starts one: nothing was tested" >&2; exit 3; \
+	fi
 
 clean: ## remove what the tools made; instances and secrets stay
 	rm -rf $(VENV) build dist mutants htmlcov .coverage .coverage.* .pytest_cache .mypy_cache .ruff_cache .hypothesis *.egg-info

@@ -105,6 +105,11 @@ class InstanceLayout:
     def crl_folder(self) -> Path:
         return self.tls_folder / "crl"
 
+    @property
+    def edge_certificates_file(self) -> Path:
+        """The certificates of proxies whose word is taken for who a client is; `exchange ca edge` writes it."""
+        return self.tls_folder / "edges.pem"
+
 
 class WebhookSettings(BaseModel):
     """Where alerts are sent: a table `[[alert_webhooks]]`."""
@@ -344,6 +349,7 @@ def _defaults(layout: InstanceLayout) -> dict[str, object]:
         "server_key_file": layout.server_key_file,
         "authorities_folder": layout.authorities_folder,
         "crl_folder": layout.crl_folder,
+        "edge_certificates_file": layout.edge_certificates_file if layout.edge_certificates_file.exists() else None,
         "audit_archive_url": (layout.folder / "log" / "archive").as_uri(),
         "node": socket.gethostname()[:64] or "node",
     }

@@ -12,16 +12,28 @@ from exchange.cli.audit_group import audits
 from exchange.cli.instance import Host, folder_of
 from exchange.cli.verbs import DirOption, JsonOption, host_verb
 from exchange.custody import load_log_key, replace_log_key
-from exchange.kernel import InvalidError
+from exchange.kernel import InvalidError, UnavailableError, to_micros
 from exchange.settings import Settings, load_settings
+
+_LATE_SECONDS = 30.0
+"""An entry waits a second at most; one that waits so long waits for a sequencer that is not there."""
 
 
 @audits.command()
-def sequence(dir: DirOption = None) -> None:  # noqa: A002  what the option is called
+def sequence(
+    dir: DirOption = None,  # noqa: A002  what the option is called
+    check: Annotated[
+        bool, typer.Option("--check", help="Only tell whether it is done: exit 1 where entries wait too long.")
+    ] = False,
+) -> None:
     """Give entries their places in the log and sign checkpoints, until stopped (`exchange serve` does it too)."""
     from exchange.entrypoints.http.logs import log_to_stderr
 
     settings = load_settings(folder_of(dir))
+    if check:
+        asyncio.run(_require_sequenced(settings))
+        output.show_line("entries have their places")
+        return
     log_to_stderr()
     asyncio.run(_sequence(settings))
 
@@ -76,6 +88,18 @@ def _read(path: Path) -> bytes:
         return path.read_bytes()
     except OSError as exc:
         raise InvalidError(f"`{path}` cannot be read: {(exc.strerror or str(exc)).lower()}") from exc
+
+
+async def _require_sequenced(settings: Settings) -> None:
+    from exchange.services import open_services
+
+    async with open_services(settings) as services:
+        state, backlog = await services.store.log.state(), await services.store.log.backlog()
+        now_micros = to_micros(services.clock())
+    if state is not None and state.frozen_why is not None:
+        raise UnavailableError(f"the log is frozen and signs nothing: {state.frozen_why}")
+    if backlog.oldest_at is not None and now_micros - backlog.oldest_at > _LATE_SECONDS * 1_000_000:
+        raise UnavailableError("entries wait for their places: no sequencer is at work")
 
 
 async def _sequence(settings: Settings) -> None:

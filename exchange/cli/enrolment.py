@@ -86,7 +86,7 @@ def issue_into(
     folder: Path, layout: InstanceLayout, name: str, *, organisation: str, request: Path | None
 ) -> CertificateFacts:
     """Write a client's certificate, its key (unless it signs `request`) and the authority's certificate."""
-    authority = _demo_authority(layout)
+    authority = demo_authority(layout)
     now = system_clock()
     if request is None:
         pair = issue_client(authority, name, organisation=organisation, now=now)
@@ -111,6 +111,7 @@ def read_pem(path: Path) -> bytes:
     return content
 
 
-def _demo_authority(layout: InstanceLayout) -> KeyAndCertificate:
+def demo_authority(layout: InstanceLayout) -> KeyAndCertificate:
+    """Return the authority that `init` made, to issue with."""
     key = read_secret(layout.authority_key_file)
     return KeyAndCertificate(key, read_pem(layout.authority_certificate_file))

@@ -59,11 +59,17 @@ def init(
         list[str] | None,
         typer.Option("--host-name", help="Another name or address that clients use for this server; may be repeated."),
     ] = None,
+    if_absent: Annotated[
+        bool, typer.Option("--if-absent", help="Where there is an instance already, change nothing and succeed.")
+    ] = False,
     as_json: JsonOption = False,
 ) -> None:
     """Make a new instance: keys, demo CA, server certificate, database, settings. Never overwrites."""
     folder = folder_of(dir)
     layout = InstanceLayout(folder.absolute())
+    if if_absent and layout.settings_file.is_file():
+        output.show_line(f"{layout.folder} is an instance already: nothing was changed")
+        return
     asyncio.run(make_instance(layout, tuple(host_name or ())))
     if as_json:
         output.show_json({"id": str(layout.folder), "member": OWN_MEMBER, "ca": str(layout.authority_certificate_file)})

@@ -8,13 +8,17 @@ import pytest
 import yaml
 
 ROOT = Path(__file__).resolve().parents[2]
-SERVICES = ["exchange", "database"]
 SECRET_NAME = re.compile(r"(password|secret|token|key)$", re.IGNORECASE)
 
 
 def composed() -> dict[str, Any]:
     found: dict[str, Any] = yaml.safe_load((ROOT / "docker-compose.yml").read_text("utf-8"))
     return found
+
+
+SERVICES = sorted(composed()["services"])
+OURS = [name for name in SERVICES if "build" in composed()["services"][name]]
+NODES = ["exchange-1", "exchange-2"]
 
 
 def service(name: str) -> dict[str, Any]:
@@ -26,23 +30,27 @@ def image_lines() -> list[str]:
     return (ROOT / "Dockerfile").read_text("utf-8").replace("\\\n", " ").splitlines()
 
 
-def test_only_the_mutual_tls_port_is_published() -> None:
-    published = {name: found.get("ports", []) for name, found in composed()["services"].items()}
-
-    assert published == {"exchange": ["${EXCHANGE_PORT:-8443}:8443"], "database": []}
+def edge_lines() -> list[str]:
+    return [line.strip() for line in (ROOT / "deploy" / "edge.conf").read_text("utf-8").splitlines()]
 
 
-def test_operations_address_stays_on_loopback() -> None:
-    command = next(line for line in reversed(image_lines()) if line.startswith("CMD"))
+def test_only_the_edge_is_published() -> None:
+    published = {name: found["ports"] for name, found in composed()["services"].items() if "ports" in found}
 
-    assert "--ops 127.0.0.1:9443" in command
+    assert published == {"edge": ["${EXCHANGE_PORT:-8443}:8443"]}
 
 
-def test_database_has_no_way_out() -> None:
+def test_nodes_and_database_have_no_way_out() -> None:
     networks = composed()["networks"]
+    ways_out = {name for name, network in networks.items() if not network.get("internal")}
 
+    assert ways_out == {"outside"}
+    assert [name for name in SERVICES if "outside" in service(name)["networks"]] == ["edge", "jobs", "witness"]
+
+
+def test_edge_reaches_the_nodes_and_not_the_database() -> None:
+    assert service("edge")["networks"] == ["outside", "front"]
     assert service("database")["networks"] == ["back"]
-    assert networks["back"] == {"internal": True}
 
 
 @pytest.mark.parametrize("name", SERVICES)
@@ -53,19 +61,63 @@ def test_root_is_read_only_and_capabilities_are_dropped(name: str) -> None:
     assert found["cap_drop"] == ["ALL"]
     assert found["security_opt"] == ["no-new-privileges:true"]
     assert "privileged" not in found
+    assert not any("docker.sock" in str(volume) for volume in found.get("volumes", []))
 
 
-def test_service_adds_no_capability() -> None:
-    assert "cap_add" not in service("exchange")
+@pytest.mark.parametrize("name", SERVICES)
+def test_memory_and_processes_are_bounded(name: str) -> None:
+    assert service(name)["mem_limit"]
+    assert service(name)["pids_limit"]
+
+
+@pytest.mark.parametrize("name", SERVICES)
+def test_image_is_pinned_by_more_than_latest(name: str) -> None:
+    image = service(name)["image"]
+
+    assert re.fullmatch(r"\$\{\w+:-[\w./-]+:[\w.-]+\}", image)
+    assert ":latest" not in image
+
+
+@pytest.mark.parametrize("name", [*NODES, "jobs", "edge", "database"])
+def test_what_runs_on_has_a_check_of_its_health(name: str) -> None:
+    assert service(name)["healthcheck"]["test"][0] == "CMD"
+
+
+@pytest.mark.parametrize("name", NODES)
+def test_node_waits_for_the_schema_and_cannot_write_to_the_instance(name: str) -> None:
+    found = service(name)
+
+    assert found["depends_on"]["migration"] == {"condition": "service_completed_successfully"}
+    assert found["volumes"] == ["instance:/data:ro"]
+    assert "--no-jobs" in found["command"]
+
+
+@pytest.mark.parametrize("name", OURS)
+def test_service_adds_no_capability_and_needs_no_shell(name: str) -> None:
+    assert "cap_add" not in service(name)
+    assert service(name)["command"][0] == "exchange"
 
 
 @pytest.mark.parametrize("name", SERVICES)
 def test_environment_names_secret_files_and_holds_none(name: str) -> None:
-    environment = service(name)["environment"]
+    environment = service(name).get("environment", {})
+    environment = {**environment.pop("<<", {}), **environment}
 
     assert [key for key in environment if SECRET_NAME.search(key)] == []
-    assert [value for key, value in environment.items() if key.endswith("_FILE")] == ["/run/secrets/database_password"]
+    assert {value for key, value in environment.items() if key.endswith("_FILE")} <= {"/run/secrets/database_password"}
     assert not re.search(r"//[^@/]*:[^@/]*@", str(environment.get("EXCHANGE_DATABASE_URL", "")))
+
+
+def test_edge_sets_who_came_for_every_request() -> None:
+    lines = edge_lines()
+
+    assert "proxy_set_header Client-Cert $ssl_client_escaped_cert;" in lines
+    assert "proxy_set_header X-Forwarded-For $remote_addr;" in lines
+    # A location with a header of its own would inherit none of these.
+    assert sum(line.startswith("location /") for line in lines) == 1
+    assert "ssl_verify_client on;" in lines
+    assert "ssl_protocols TLSv1.3;" in lines
+    assert "proxy_ssl_verify on;" in lines
 
 
 def test_image_runs_as_a_user_without_rights() -> None:

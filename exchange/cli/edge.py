@@ -1,0 +1,102 @@
+"""`exchange ca edge`: what a proxy at the edge needs to end the members' mutual TLS and to say who came.
+
+Steps: (1) its server certificate, where the folder has none; (2) its own certificate towards the nodes, which the
+instance is told to believe, on the record; (3) the members' authorities and revocation lists, as they are now.
+Run again, it renews what ends soon and brings the lists up to date.
+"""
+
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from exchange.audit import EventName, Outcome, Subject
+from exchange.cli import output
+from exchange.cli.clients import authorities
+from exchange.cli.enrolment import demo_authority, read_pem
+from exchange.cli.instance import Host
+from exchange.cli.verbs import JsonOption, host_verb
+from exchange.crypto import KeyAndCertificate, issue_client, issue_server, read_certificate
+from exchange.kernel import UnsafeSettingError
+from exchange.usecases.recording import draft
+
+_NAME = "edge"
+_RENEWED_BEFORE = timedelta(days=30)
+_SECRET, _PUBLIC, _FOLDER = 0o600, 0o644, 0o700
+
+
+@authorities.command("edge")
+@host_verb
+async def edge(
+    host: Host,
+    out: Annotated[Path, typer.Option("--out", help="Folder for the proxy: its keys go there, readable by you alone.")],
+    host_name: Annotated[
+        list[str] | None,
+        typer.Option("--host-name", help="Name or address that clients use for the proxy; may be repeated."),
+    ] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Make or renew what a proxy at the edge needs; its word about who came is believed from the next start on."""
+    out.mkdir(mode=_FOLDER, parents=True, exist_ok=True)
+    now, authority = host.call().now, demo_authority(host.layout)
+    names = tuple(dict.fromkeys(name for each in host_name or () for name in each.split())) or ("localhost",)
+    made = []
+    # (1) what clients see
+    if _ends_soon(out / "server.pem", now):
+        _write_pair(out, "server", issue_server(authority, names, now=now))
+        made.append("server.pem")
+    # (2) what the nodes see
+    if _ends_soon(out / "client.pem", now):
+        pair = issue_client(authority, _NAME, organisation="EXCHANGE", now=now)
+        await _trust(host, pair)
+        _write_pair(out, "client", pair)
+        made.append("client.pem")
+    # (3) whom to let in
+    _write(out / "nodes-ca.pem", authority.certificate_pem, mode=_PUBLIC)
+    _write(out / "authorities.pem", _joined(host.settings.authorities_folder), mode=_PUBLIC)
+    lists = _joined(host.settings.crl_folder)
+    _write(out / "crl.pem", lists, mode=_PUBLIC)
+    # nginx refuses a file without a list; where there is one, an authority without its own admits nobody, as at a node.
+    _write(out / "crl.conf", b"ssl_crl /edge/crl.pem;\n" if lists.strip() else b"", mode=_PUBLIC)
+    if as_json:
+        output.show_json({"id": str(out), "made": made})
+        return
+    output.show_line(f"{out} holds what the edge needs" + (f"; new: {', '.join(made)}" if made else ""))
+
+
+async def _trust(host: Host, pair: KeyAndCertificate) -> None:
+    """Name the certificate to the instance. The record first: nobody is believed whom the log does not know."""
+    facts = read_certificate(pair.certificate_pem)
+    subject = Subject("edge", facts.thumbprint)
+    entry = draft(host.call(), None, EventName.CERTIFICATE_ADDED, Outcome.PERMITTED, subject=subject)
+    await host.services.store.append(entry)
+    # The one before it stays believed until it ends: a proxy is moved over without a gap.
+    path = host.layout.edge_certificates_file
+    known = path.read_bytes() if path.exists() else b""
+    _write(path, known + pair.certificate_pem, mode=_PUBLIC)
+
+
+def _ends_soon(path: Path, now: datetime) -> bool:
+    return not path.exists() or read_certificate(read_pem(path)).not_after - _RENEWED_BEFORE <= now
+
+
+def _joined(folder: Path) -> bytes:
+    return b"\n".join(path.read_bytes().strip() for path in sorted(folder.glob("*.pem"))) + b"\n"
+
+
+def _write_pair(folder: Path, name: str, pair: KeyAndCertificate) -> None:
+    _write(folder / f"{name}.key", pair.key_pem, mode=_SECRET)
+    _write(folder / f"{name}.pem", pair.certificate_pem, mode=_PUBLIC)
+
+
+def _write(path: Path, content: bytes, *, mode: int) -> None:
+    """Write a file whole or not at all."""
+    beside = path.with_name(f".{path.name}.new")
+    try:
+        beside.unlink(missing_ok=True)
+        beside.touch(mode=mode)
+        beside.write_bytes(content)
+        beside.replace(path)
+    except OSError as exc:
+        raise UnsafeSettingError(f"`{path}` cannot be written: {(exc.strerror or str(exc)).lower()}") from exc

@@ -1,0 +1,121 @@
+"""What a proxy at the edge needs, made by the operator, renewed by the same words."""
+
+import json
+import sqlite3
+import stat
+from datetime import timedelta
+
+import pytest
+
+from exchange.cli import edge as edge_module
+from exchange.crypto import empty_crl, new_authority, read_certificate
+from exchange.kernel import system_clock
+from exchange.settings import InstanceLayout, load_settings
+
+
+def make(exchange, instance, out, *words):
+    ran = exchange("ca", "edge", "--dir", instance, "--out", out, "--json", *words)
+    assert ran.code == 0, ran.err
+    return ran.json["made"]
+
+
+def test_edge_is_believed_from_then_on_and_on_the_record(exchange, instance, tmp_path):
+    assert load_settings(instance).edge_certificates_file is None
+
+    assert make(exchange, instance, tmp_path / "edge") == ["server.pem", "client.pem"]
+
+    believed = load_settings(instance).edge_certificates_file
+    own = read_certificate((tmp_path / "edge" / "client.pem").read_bytes())
+    assert read_certificate(believed.read_bytes()).thumbprint == own.thumbprint
+    with sqlite3.connect(instance / "exchange.db") as database:
+        entries = [json.loads(row[0]) for row in database.execute("SELECT content FROM audit_entry")]
+    added = [entry["object"] for entry in entries if entry["type"] == "certificate.added"]
+    assert added == [{"type": "edge", "id": own.thumbprint}]
+
+
+def test_keys_are_for_their_owner_alone(exchange, instance, tmp_path):
+    out = tmp_path / "edge"
+    make(exchange, instance, out)
+
+    assert {stat.S_IMODE((out / name).stat().st_mode) for name in ("server.key", "client.key")} == {0o600}
+    assert stat.S_IMODE(out.stat().st_mode) == 0o700
+
+
+def test_made_again_it_changes_nothing_but_the_lists(exchange, instance, tmp_path):
+    out = tmp_path / "edge"
+    make(exchange, instance, out)
+    before = {path.name: path.read_bytes() for path in out.iterdir()}
+    layout = InstanceLayout(instance.absolute())
+    other = new_authority("NSM", system_clock())
+    (layout.authorities_folder / "NOR.pem").write_bytes(other.certificate_pem)
+
+    assert make(exchange, instance, out) == []
+
+    after = {path.name: path.read_bytes() for path in out.iterdir()}
+    assert [name for name in before if before[name] != after[name]] == ["authorities.pem"]
+    assert after["authorities.pem"].count(b"BEGIN CERTIFICATE") == 2
+
+
+def test_revocation_lists_are_looked_at_where_there_are_any(exchange, instance, tmp_path):
+    out, layout = tmp_path / "edge", InstanceLayout(instance.absolute())
+    make(exchange, instance, out)
+    assert (out / "crl.conf").read_bytes() == b""
+    authority = new_authority("NSM", system_clock())
+    layout.crl_folder.mkdir()
+    (layout.crl_folder / "NOR.pem").write_bytes(empty_crl(authority, system_clock()))
+
+    make(exchange, instance, out)
+
+    assert b"ssl_crl" in (out / "crl.conf").read_bytes()
+    assert b"BEGIN X509 CRL" in (out / "crl.pem").read_bytes()
+
+
+def test_certificates_that_end_soon_are_renewed_and_the_old_ones_stay_believed(
+    exchange, instance, tmp_path, monkeypatch: pytest.MonkeyPatch
+):
+    out = tmp_path / "edge"
+    make(exchange, instance, out)
+    first = read_certificate((out / "client.pem").read_bytes())
+    monkeypatch.setattr(edge_module, "_RENEWED_BEFORE", timedelta(days=366))
+
+    assert make(exchange, instance, out) == ["server.pem", "client.pem"]
+
+    second = read_certificate((out / "client.pem").read_bytes())
+    believed = InstanceLayout(instance.absolute()).edge_certificates_file.read_bytes()
+    assert first.thumbprint != second.thumbprint
+    assert believed.count(b"BEGIN CERTIFICATE") == 2
+
+
+def test_names_are_those_asked_for(exchange, instance, tmp_path):
+    make(exchange, instance, tmp_path / "edge", "--host-name", "a.example b.example", "--host-name", "192.0.2.7")
+
+    shown = (tmp_path / "edge" / "server.pem").read_bytes()
+    assert read_certificate(shown).subject_common_name == "a.example"
+
+
+def test_init_where_there_is_an_instance_changes_nothing_if_told_so(exchange, instance):
+    before = {path: path.read_bytes() for path in instance.rglob("*.key")}
+
+    assert exchange("init", "--dir", instance, "--if-absent").code == 0
+    assert exchange("init", "--dir", instance).code == 1
+    assert {path: path.read_bytes() for path in instance.rglob("*.key")} == before
+
+
+def test_init_makes_one_if_there_is_none(exchange, tmp_path):
+    assert exchange("init", "--dir", tmp_path / "new", "--if-absent").code == 0
+    assert (tmp_path / "new" / "exchange.toml").exists()
+
+
+def test_sequencing_is_checked_without_an_entry(exchange, instance, monkeypatch: pytest.MonkeyPatch):
+    from exchange.cli import audit_log
+
+    size = exchange("status", "--dir", instance, "--json").json["audit_entries"]
+    assert exchange("audit", "sequence", "--check", "--dir", instance).code == 0
+    monkeypatch.setattr(audit_log, "_LATE_SECONDS", -1.0)
+
+    late = exchange("audit", "sequence", "--check", "--dir", instance)
+
+    assert (late.code, "no sequencer is at work" in late.err) == (1, True)
+    again = exchange("status", "--dir", instance, "--json").json["audit_entries"]
+    # The verb `status` itself leaves its own.
+    assert again - size <= 6
