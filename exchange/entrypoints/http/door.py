@@ -110,7 +110,7 @@ class Door:
 
 
 class _Answer:
-    """The way out: counts what left, adds the common headers, sends what is large in pieces and no content to a HEAD."""
+    """The way out: counts what left, adds the common headers, sends large answers in pieces, no content to a HEAD."""
 
     __slots__ = ("_is_head", "_large", "_request_id", "_send", "begun", "status")
 

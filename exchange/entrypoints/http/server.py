@@ -15,6 +15,7 @@ import ssl
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import uvicorn
 from starlette.types import ASGIApp
@@ -53,17 +54,22 @@ class _Server(uvicorn.Server):
         """Listen on `sockets` alone, as the parent does, with an end to handshakes that nobody goes on with."""
         await self.lifespan.startup()
         loop, config = asyncio.get_running_loop(), self.config
-        limits = {} if config.ssl is None else {"ssl_handshake_timeout": _HANDSHAKE_SECONDS}
+        seconds = None if config.ssl is None else _HANDSHAKE_SECONDS
         self.servers = [
-            await loop.create_server(self._new_protocol, sock=each, ssl=config.ssl, backlog=config.backlog, **limits)
+            await loop.create_server(
+                self._new_protocol,
+                sock=each,
+                ssl=config.ssl,
+                backlog=config.backlog,
+                ssl_handshake_timeout=seconds,
+            )
             for each in sockets or ()
         ]
         self.started = True
 
     def _new_protocol(self) -> asyncio.Protocol:
-        made: asyncio.Protocol = self.config.http_protocol_class(
-            config=self.config, server_state=self.server_state, app_state=self.lifespan.state
-        )
+        make: Any = self.config.http_protocol_class
+        made: asyncio.Protocol = make(config=self.config, server_state=self.server_state, app_state=self.lifespan.state)
         return made
 
     @contextlib.contextmanager
