@@ -23,7 +23,7 @@ from exchange.entrypoints.api import add_api
 from exchange.entrypoints.http.board import shared_row
 from exchange.entrypoints.http.edge import Edges, load_edges
 from exchange.entrypoints.http.inspection import HostPlaces
-from exchange.entrypoints.http.limits import RateLimiter
+from exchange.entrypoints.http.limits import Limiter, RateLimiter, SharedRateLimiter
 from exchange.entrypoints.http.logs import log_to_stderr
 from exchange.entrypoints.http.operations import operations_app
 from exchange.entrypoints.http.routing import answer_routing_fault
@@ -86,7 +86,7 @@ def create_app(settings: Settings, *, counts: Any | None = None, worker: int = 0
         ),
     )
     app.set_door(
-        RateLimiter(settings.requests_per_second / workers),
+        _limiter(settings, app, workers),
         counts=counts,
         worker=worker,
         most_connections=connections_allowed(),
@@ -170,6 +170,18 @@ async def _streams_ended_by(stopping: asyncio.Event, app: Service) -> AsyncItera
     ending = asyncio.create_task(end_them())
     yield
     ending.cancel()
+
+
+def _limiter(settings: Settings, app: Service, workers: int) -> Limiter:
+    per_second = settings.requests_per_second
+    if workers == 1 and settings.database_url.startswith("sqlite"):
+        return RateLimiter(per_second)  # nobody else answers from this file
+
+    async def lease(thumbprint: str, tokens: int) -> bool:
+        services: Services = app.state.services
+        return await services.store.lease(thumbprint, tokens, per_second=per_second)
+
+    return SharedRateLimiter(per_second, lease)
 
 
 def _hold(app: Service) -> None:

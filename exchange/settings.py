@@ -186,7 +186,7 @@ class Settings(BaseSettings):
     audit_archive_url: str
     """Where archived entries are: `file:///folder`, `s3://`, `az://` or `gs://`; never with a secret in it."""
     requests_per_second: PositiveInt = 2000
-    """Per client, over all workers of this node (contract)."""
+    """Per client, over all workers of all nodes (contract)."""
     streams_per_client: PositiveInt = 16
     """How many streams one certificate may have open at each worker."""
     most_streams: PositiveInt = 20_000

@@ -8,6 +8,7 @@ A batch of audit entries alone touches nothing but the log.
 
 from collections.abc import Generator, Iterable, Sequence
 from dataclasses import dataclass, field
+from operator import attrgetter
 
 import orjson
 
@@ -16,6 +17,7 @@ from exchange.kernel import CanonicalError, ConflictError, StalePolicyError, to_
 from exchange.release import class_as_json
 from exchange.reports import ReportStatus
 from exchange.store.dialect import Parameters, Row, Statement, Value
+from exchange.store.rates import LeaseJob
 from exchange.store.rows import Idempotency, IdempotentReplay, NewPart, NewReport, PostedRow, Sealed
 from exchange.store.sealing import Sealer
 from exchange.store.write_statements import WriteStatements
@@ -58,8 +60,8 @@ class ProbeJob:
     """Commit a write that changes nothing."""
 
 
-Job = AppendJob | PostJob | KeyJob | ProbeJob
-Result = PostedRow | IdempotentReplay | None | Exception
+Job = AppendJob | PostJob | KeyJob | ProbeJob | LeaseJob
+Result = PostedRow | IdempotentReplay | bool | None | Exception
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,9 +89,18 @@ def write_batch(jobs: Sequence[Job], statements: WriteStatements, sealer: Sealer
     posts = [job for job in jobs if isinstance(job, PostJob)]
     if posts or any(isinstance(job, ProbeJob) for job in jobs):
         yield from batch.begin(posts)
-    results = [batch.place(job) for job in jobs]
+    granted = yield from _lend(jobs, statements)
+    results = [granted[id(job)] if isinstance(job, LeaseJob) else batch.place(job) for job in jobs]
     yield from batch.insert()
     return results
+
+
+def _lend(jobs: Sequence[Job], statements: WriteStatements) -> Generator[Ask | Put, Sequence[Row], dict[int, bool]]:
+    # In the order of their rows: two nodes that lend to the same clients must not wait for each other.
+    granted = {}
+    for lease in sorted((job for job in jobs if isinstance(job, LeaseJob)), key=attrgetter("client")):
+        granted[id(lease)] = bool((yield Ask(statements.lease, lease.parameters())))
+    return granted
 
 
 @dataclass(slots=True)
@@ -127,7 +138,7 @@ class _Batch:
             rows = yield Ask(self.statements.known_classes, {"digests": _listed(post.report.digest for post in posts)})
             self.class_ids = {row[0]: row[1] for row in rows}
 
-    def place(self, job: Job) -> Result:
+    def place(self, job: AppendJob | PostJob | KeyJob | ProbeJob) -> Result:
         # (3) a refusal concerns one job and harms no other
         match job:
             case AppendJob(entry):

@@ -10,7 +10,7 @@ from typing import Self, TypedDict, Unpack, assert_never
 from exchange.agreements import Agreement
 from exchange.audit import Deed, EntryDraft, Receipt, SealedEntry
 from exchange.crypto import SigningKey
-from exchange.kernel import Clock, ExchangeError, UnavailableError
+from exchange.kernel import Clock, ExchangeError, UnavailableError, to_micros
 from exchange.members import Client, Member
 from exchange.store.alert_reader import AlertReader
 from exchange.store.archive import BundleArchive
@@ -37,6 +37,7 @@ from exchange.store.personal_keys import PersonalCustody, PersonalKeyRow, Person
 from exchange.store.personal_scrub import scrub
 from exchange.store.postgres import PostgresDatabase
 from exchange.store.pulse import Pulse
+from exchange.store.rates import LeaseJob
 from exchange.store.records import agreements_of, class_row, client_of, member_of
 from exchange.store.report_receipts import ReportReceipts
 from exchange.store.report_sweeps import ReportSweeps
@@ -187,6 +188,10 @@ class Store:
         """Read, and commit a write that changes nothing; UnavailableError where either fails."""
         await self._database.fetch(self._hot.members, {})
         await self._submitted(ProbeJob())
+
+    async def lease(self, client: str, tokens: int, *, per_second: int) -> bool:
+        """Lend a client some of the requests that it may make of all nodes together; False where it has made them."""
+        return await self._submitted(LeaseJob(client, tokens, per_second, to_micros(self._clock()))) is True
 
     async def caller(self, thumbprint: str) -> CallerRow:
         """Return who uses the certificate, and the policy state."""

@@ -205,6 +205,15 @@ class IdempotencyTable(SQLModel, table=True):
     created_at: int = Field(sa_type=BigInteger)
 
 
+class RateBucketTable(SQLModel, table=True):
+    """How much the holder of a certificate has asked of all nodes: when its bucket is full again, in microseconds."""
+
+    __tablename__: ClassVar[str] = "rate_bucket"
+
+    client: str = Field(primary_key=True)
+    full_at: int = Field(sa_type=BigInteger)
+
+
 class AuditEntryTable(SQLModel, table=True):
     """An audit entry: its bytes. Never updated, never deleted.
 

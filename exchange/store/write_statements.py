@@ -7,6 +7,7 @@ from sqlalchemy import bindparam, delete, select, update
 
 from exchange.store.dialect import Sql, Statement
 from exchange.store.personal_tables import PersonalKeyTable
+from exchange.store.rates import lease_statement
 from exchange.store.tables import table
 
 _ENTRY_COLUMNS = ("id", "content")
@@ -37,6 +38,7 @@ class WriteStatements:
     part: Statement
     key: Statement
     personal_key: Statement
+    lease: Statement
     entry: Statement
     outbox: Statement | None
 
@@ -78,6 +80,7 @@ class WriteStatements:
             part=sql.insert("report_part", _PART_COLUMNS),
             key=replaced,
             personal_key=sql.insert("personal_key", _PERSONAL_KEY_COLUMNS),
+            lease=lease_statement(sql),
             entry=sql.insert("audit_entry", _ENTRY_COLUMNS) if sql.is_sqlite else _entry_and_outbox(sql),
             outbox=sql.insert("audit_outbox", ("entry_id",)) if sql.is_sqlite else None,
         )

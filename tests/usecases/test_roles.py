@@ -201,6 +201,7 @@ def test_table_holds_every_use_case_that_a_client_can_call() -> None:
         "close_record",
         "export_log",
         "heartbeats",
+        "inspect_service",
         "may_reveal",
         "personal_as_json",
         "personal_custody",

@@ -13,7 +13,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from exchange.entrypoints.http.errors import OverloadedError
 from exchange.entrypoints.http.large_answers import LARGE_BYTES, LargeAnswers
-from exchange.entrypoints.http.limits import RateLimiter
+from exchange.entrypoints.http.limits import Limiter
 from exchange.entrypoints.http.metrics import UNMATCHED, UNMATCHED_SLOT, Metrics, TurnedAway
 from exchange.entrypoints.http.problems import Asked, problem, refusal, unforeseen
 from exchange.entrypoints.http.route_table import RouteTable
@@ -35,7 +35,7 @@ _log = logging.getLogger("exchange.http")
 class Door:
     """Pure ASGI: a function call per request, no task and no copy of the body."""
 
-    def __init__(self, app: ASGIApp, table: RouteTable, *, limiter: RateLimiter, metrics: Metrics) -> None:
+    def __init__(self, app: ASGIApp, table: RouteTable, *, limiter: Limiter, metrics: Metrics) -> None:
         self._app = app
         self._table = table
         self.limiter = limiter
@@ -86,7 +86,7 @@ class Door:
             error = OverloadedError("too many requests are being answered here: ask again, or another node")
             await problem(error, call.request_id)(scope, receive, answer)
             return
-        if not self.limiter.admit(call.thumbprint):
+        if not self.limiter.admit(call.thumbprint) and not await self.limiter.admit_later(call.thumbprint):
             await self._slow_down(scope, receive, answer)
             return
         # (4) its route

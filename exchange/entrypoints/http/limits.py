@@ -1,39 +1,30 @@
-"""How much one client may ask: a token bucket per certificate.
+"""How much one client may ask: a token bucket per certificate, of one process or of all nodes together.
 
-Fails closed: where there is no room to keep count of one more client, that client waits.
+Fails closed: where there is no room to keep count of one more client, or no answer from where the count is kept, that
+client waits.
 """
 
+import asyncio
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
+
+from exchange.kernel import ExchangeError
 
 _MOST_CLIENTS = 65_536
 """Each costs about 200 bytes; only holders of a trusted authority's certificate can make one."""
+_STALE_SECONDS = 60.0
+"""Tokens that lay so long are not used: they were borrowed from a bucket that has been full again since."""
 
 
-class RateLimiter:
-    """Admits `per_second` requests a second per client, and one second's worth at once."""
+class _Refusals:
+    """What both limiters tell of a refusal."""
 
-    def __init__(
-        self, per_second: float, *, most_clients: int = _MOST_CLIENTS, clock: Callable[[], float] = time.monotonic
-    ) -> None:
+    def __init__(self, per_second: float, *, most_clients: int, clock: Callable[[], float]) -> None:
         self._per_second = per_second
-        self._burst = max(per_second, 1.0)
         self._most_clients = most_clients
         self._clock = clock
-        self._buckets: dict[str, tuple[float, float]] = {}
         self._told: dict[str, tuple[int, int]] = {}
-
-    def admit(self, thumbprint: str) -> bool:
-        """Take one token of the client's bucket; False where it is empty, or cannot be kept."""
-        now = self._clock()
-        tokens, seen = self._buckets.get(thumbprint, (self._burst, now))
-        if thumbprint not in self._buckets and not self._has_room(now):
-            return False
-        tokens = min(self._burst, tokens + (now - seen) * self._per_second)
-        admitted = tokens >= 1.0
-        self._buckets[thumbprint] = (tokens - 1.0 if admitted else tokens, now)
-        return admitted
 
     @property
     def retry_after_seconds(self) -> int:
@@ -55,6 +46,32 @@ class RateLimiter:
         self._told[thumbprint] = (second, 0)
         return untold + 1
 
+
+class RateLimiter(_Refusals):
+    """Admits `per_second` requests a second per client, and one second's worth at once; of one process alone."""
+
+    def __init__(
+        self, per_second: float, *, most_clients: int = _MOST_CLIENTS, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        super().__init__(per_second, most_clients=most_clients, clock=clock)
+        self._burst = max(per_second, 1.0)
+        self._buckets: dict[str, tuple[float, float]] = {}
+
+    def admit(self, thumbprint: str) -> bool:
+        """Take one token of the client's bucket; False where it is empty, or cannot be kept."""
+        now = self._clock()
+        tokens, seen = self._buckets.get(thumbprint, (self._burst, now))
+        if thumbprint not in self._buckets and not self._has_room(now):
+            return False
+        tokens = min(self._burst, tokens + (now - seen) * self._per_second)
+        admitted = tokens >= 1.0
+        self._buckets[thumbprint] = (tokens - 1.0 if admitted else tokens, now)
+        return admitted
+
+    async def admit_later(self, thumbprint: str) -> bool:  # noqa: ARG002  nobody else is asked
+        """Return False: what this process has no token for, nobody has."""
+        return False
+
     def _has_room(self, now: float) -> bool:
         if len(self._buckets) < self._most_clients:
             return True
@@ -62,3 +79,93 @@ class RateLimiter:
         full_after = self._burst / self._per_second
         self._buckets = {name: kept for name, kept in self._buckets.items() if now - kept[1] < full_after}
         return len(self._buckets) < self._most_clients
+
+
+Lease = Callable[[str, int], Awaitable[bool]]
+"""Lends a client so many tokens of what it may ask of all nodes; False where it has asked that already."""
+
+
+class _Purse:
+    """The tokens that a process holds for one client."""
+
+    __slots__ = ("refused_until", "renewing", "seen", "tokens")
+
+    def __init__(self) -> None:
+        self.tokens = 0
+        self.seen = self.refused_until = 0.0
+        self.renewing: asyncio.Task[None] | None = None
+
+
+class SharedRateLimiter(_Refusals):
+    """Admits `per_second` requests a second per client over all processes and nodes that share what `lease` asks.
+
+    A twentieth of a second's worth is borrowed at a time, and again before it is gone: who asks steadily never waits
+    for it, and what a process holds unused is hardly more than that.
+    """
+
+    def __init__(
+        self,
+        per_second: int,
+        lease: Lease,
+        *,
+        most_clients: int = _MOST_CLIENTS,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        super().__init__(per_second, most_clients=most_clients, clock=clock)
+        self._lease = lease
+        self._chunk = max(1, per_second // 20)
+        self._purses: dict[str, _Purse] = {}
+
+    def admit(self, thumbprint: str) -> bool:
+        """Take a token that is at hand; False where none is."""
+        purse = self._purses.get(thumbprint)
+        if purse is None or purse.tokens <= 0:
+            return False
+        now = self._clock()
+        if now - purse.seen > _STALE_SECONDS:
+            purse.tokens = 0
+            return False
+        purse.seen = now
+        purse.tokens -= 1
+        if purse.tokens < self._chunk // 2 and purse.renewing is None and now >= purse.refused_until:
+            purse.renewing = asyncio.ensure_future(self._renew(thumbprint, purse))
+        return True
+
+    async def admit_later(self, thumbprint: str) -> bool:
+        """Take a token once one is lent; False where none is."""
+        purse = self._purses.get(thumbprint) or self._new_purse(thumbprint)
+        while purse is not None and self._clock() >= purse.refused_until:
+            if purse.renewing is None:
+                purse.renewing = asyncio.ensure_future(self._renew(thumbprint, purse))
+            # Shielded: whoever leaves must not take the others' answer along.
+            await asyncio.shield(purse.renewing)
+            if self.admit(thumbprint):
+                return True
+        return False
+
+    async def _renew(self, thumbprint: str, purse: _Purse) -> None:
+        try:
+            is_lent = await self._lease(thumbprint, self._chunk)
+        except ExchangeError:
+            is_lent = False
+        purse.renewing = None
+        if is_lent:
+            purse.tokens += self._chunk
+            purse.seen = self._clock()
+        else:
+            # By then the client has saved up what is borrowed at a time.
+            purse.refused_until = self._clock() + self._chunk / self._per_second
+
+    def _new_purse(self, thumbprint: str) -> _Purse | None:
+        if len(self._purses) >= self._most_clients:
+            now = self._clock()
+            kept = self._purses.items()
+            self._purses = {name: each for name, each in kept if each.renewing or now - each.seen <= _STALE_SECONDS}
+            if len(self._purses) >= self._most_clients:
+                return None
+        purse = self._purses[thumbprint] = _Purse()
+        purse.seen = self._clock()
+        return purse
+
+
+Limiter = RateLimiter | SharedRateLimiter

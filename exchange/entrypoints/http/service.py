@@ -7,7 +7,7 @@ from starlette.types import Receive, Scope, Send
 
 from exchange.entrypoints.http.door import Door
 from exchange.entrypoints.http.gate import MOST_CONNECTIONS, ConnectionGate
-from exchange.entrypoints.http.limits import RateLimiter
+from exchange.entrypoints.http.limits import Limiter
 from exchange.entrypoints.http.metrics import UNMATCHED_SLOT, Metrics
 from exchange.entrypoints.http.route_table import RouteTable
 from exchange.entrypoints.http.routing import OperationRoute
@@ -26,7 +26,7 @@ class Service(FastAPI):
 
     def set_door(
         self,
-        limiter: RateLimiter,
+        limiter: Limiter,
         *,
         counts: Any | None = None,
         worker: int = 0,

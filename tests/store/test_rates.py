@@ -1,0 +1,96 @@
+"""Rates of clients hold over all nodes of one database, whoever asks where."""
+
+import asyncio
+import os
+import time
+from collections.abc import AsyncIterator, Callable
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from exchange.store import Store
+from tests.support.store import NODE_KEY
+
+LATER = timedelta(milliseconds=100)
+
+
+class Hands:
+    """A clock that stands still until it is moved: on SQLite time is the process's, on PostgreSQL the database's."""
+
+    def __init__(self) -> None:
+        self.now = datetime(2026, 6, 1, 12, 0, tzinfo=UTC)
+
+    def __call__(self) -> datetime:
+        return self.now
+
+
+@pytest.fixture
+def hands() -> Hands:
+    return Hands()
+
+
+@pytest.fixture
+async def nodes(store_url: str, hands: Hands) -> AsyncIterator[tuple[Store, Store]]:
+    stores = [
+        await Store.open(store_url, node=name, clock=hands, randomness=os.urandom, identity=NODE_KEY)
+        for name in ("one", "two")
+    ]
+    yield stores[0], stores[1]
+    for each in stores:
+        await each.close()
+
+
+async def lent(nodes: tuple[Store, Store], client: str, *, times: int, per_second: int) -> int:
+    asked = [each.lease(client, 1, per_second=per_second) for each in nodes for _ in range(times)]
+    return sum(await asyncio.gather(*asked))
+
+
+async def test_two_nodes_lend_together_what_one_client_may_ask(nodes) -> None:
+    begun = time.monotonic()
+
+    granted = await lent(nodes, "a", times=60, per_second=20)
+
+    assert 20 <= granted <= 20 + 20 * (time.monotonic() - begun) + 1
+
+
+async def test_each_client_has_its_own(nodes) -> None:
+    await lent(nodes, "a", times=40, per_second=20)
+
+    assert await lent(nodes, "b", times=1, per_second=20) == 2
+
+
+async def test_what_was_used_comes_back_with_time(nodes, hands: Hands, backend: str) -> None:
+    await lent(nodes, "a", times=30, per_second=20)
+
+    hands.now += LATER
+    if backend == "postgresql":
+        await asyncio.sleep(LATER.total_seconds())
+
+    assert 1 <= await lent(nodes, "a", times=2, per_second=20) <= 4
+
+
+async def test_more_is_never_lent_at_once_than_a_second_brings(nodes) -> None:
+    assert await nodes[0].lease("a", 15, per_second=20)
+
+    assert not await nodes[1].lease("a", 15, per_second=20)
+
+
+@pytest.mark.parametrize("backend", ["sqlite"])
+async def test_clock_that_was_put_back_locks_nobody_out(nodes, hands: Hands) -> None:
+    hands.now += timedelta(days=1)
+    assert await lent(nodes, "a", times=30, per_second=20) == 20
+
+    hands.now -= timedelta(days=1)
+
+    assert await lent(nodes, "a", times=30, per_second=20) == 20
+
+
+async def test_posts_and_loans_share_a_transaction(nodes, store_url: str) -> None:
+    first, second = nodes
+    many: list[Callable[[], object]] = [first.ping, lambda: second.lease("b", 1, per_second=100)]
+    many += [lambda: first.lease("b", 1, per_second=100), lambda: second.lease("a", 1, per_second=100)] * 20
+    many += [second.ping, lambda: first.lease("a", 1, per_second=100)] * 20
+
+    done = await asyncio.gather(*(each() for each in many))
+
+    assert all(each in (None, True) for each in done)
