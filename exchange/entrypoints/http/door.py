@@ -19,7 +19,7 @@ from exchange.entrypoints.http.problems import Asked, problem, refusal, unforese
 from exchange.entrypoints.http.route_table import RouteTable
 from exchange.entrypoints.http.tls import subject_in, thumbprint_in
 from exchange.entrypoints.http.visit import CALL_KEY, SERVICES_KEY
-from exchange.kernel import LimitExceededError, NotAuthenticatedError, new_id
+from exchange.kernel import LimitExceededError, NotAuthenticatedError, UnavailableError, new_id
 from exchange.usecases import Call, Services
 
 _ID_RANDOMNESS_BYTES = 10
@@ -86,8 +86,7 @@ class Door:
             error = OverloadedError("too many requests are being answered here: ask again, or another node")
             await problem(error, call.request_id)(scope, receive, answer)
             return
-        if not self.limiter.admit(call.thumbprint) and not await self.limiter.admit_later(call.thumbprint):
-            await self._slow_down(scope, receive, answer)
+        if not self.limiter.admit(call.thumbprint) and not await self._is_admitted(scope, receive, answer):
             return
         # (4) its route
         route = self._table.find(scope)
@@ -95,6 +94,18 @@ class Door:
             await self._app(scope, receive, answer)
         else:
             await route.serve(scope, receive, answer)
+
+    async def _is_admitted(self, scope: Scope, receive: Receive, answer: "_Answer") -> bool:
+        """Return whether the client may ask once more; where it may not, it has been told."""
+        call: Call = scope[CALL_KEY]
+        try:
+            if await self.limiter.admit_later(call.thumbprint or UNKNOWN_CERTIFICATE):
+                return True
+        except UnavailableError as exc:
+            await problem(exc, call.request_id)(scope, receive, answer)
+        else:
+            await self._slow_down(scope, receive, answer)
+        return False
 
     async def _slow_down(self, scope: Scope, receive: Receive, answer: "_Answer") -> None:
         self._metrics.turned_away(TurnedAway.RATE)

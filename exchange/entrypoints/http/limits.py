@@ -9,7 +9,7 @@ import math
 import time
 from collections.abc import Awaitable, Callable
 
-from exchange.kernel import ExchangeError
+from exchange.kernel import ExchangeError, UnavailableError
 
 _MOST_CLIENTS = 65_536
 """Each costs about 200 bytes; only holders of a trusted authority's certificate can make one."""
@@ -88,10 +88,11 @@ Lease = Callable[[str, int], Awaitable[bool]]
 class _Purse:
     """The tokens that a process holds for one client."""
 
-    __slots__ = ("refused_until", "renewing", "seen", "tokens")
+    __slots__ = ("is_away", "refused_until", "renewing", "seen", "tokens")
 
     def __init__(self) -> None:
         self.tokens = 0
+        self.is_away = False
         self.seen = self.refused_until = 0.0
         self.renewing: asyncio.Task[None] | None = None
 
@@ -132,7 +133,7 @@ class SharedRateLimiter(_Refusals):
         return True
 
     async def admit_later(self, thumbprint: str) -> bool:
-        """Take a token once one is lent; False where none is."""
+        """Take a token once one is lent; False where none is, UnavailableError where nobody says."""
         purse = self._purses.get(thumbprint) or self._new_purse(thumbprint)
         while purse is not None and self._clock() >= purse.refused_until:
             if purse.renewing is None:
@@ -141,13 +142,15 @@ class SharedRateLimiter(_Refusals):
             await asyncio.shield(purse.renewing)
             if self.admit(thumbprint):
                 return True
+        if purse is not None and purse.is_away:
+            raise UnavailableError("nobody can say how often this client has asked")
         return False
 
     async def _renew(self, thumbprint: str, purse: _Purse) -> None:
         try:
-            is_lent = await self._lease(thumbprint, self._chunk)
+            is_lent, purse.is_away = await self._lease(thumbprint, self._chunk), False
         except ExchangeError:
-            is_lent = False
+            is_lent, purse.is_away = False, True
         purse.renewing = None
         if is_lent:
             purse.tokens += self._chunk
