@@ -81,6 +81,8 @@ class ScopeFacts:
     ceiling: str
     compartments: frozenset[str]
     onward_release: OnwardRelease
+    ceilings: frozenset[str] = frozenset()
+    """Ceilings of earlier texts, which hold besides `ceiling` for reports from their time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,6 +103,8 @@ class ClassFacts:
     part_labels: tuple[Label, ...]
     consents: tuple[Consent, ...] = ()
     """What the originator has consented to for members, sorted; a report of which it has is of another class."""
+    edition: int = 1
+    """Of the agreement, when the report was posted."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -32,6 +32,8 @@ _SERVICE_EXCEPTIONS = {
     "personal_key": "SELECT, INSERT, UPDATE",
     "pending_act": "SELECT, INSERT, UPDATE",
     "pending_act_end": _ADD,
+    "signatory_key": "SELECT, INSERT, UPDATE",
+    "agreement_signature": _ADD,
     "alert": _ADD,
     "alert_delivery": "SELECT, INSERT, UPDATE",
     "alert_position": "SELECT, INSERT, UPDATE",

@@ -11,7 +11,6 @@ from exchange.usecases.agreements import (
     propose_agreement,
     resume_agreement,
     show_agreement,
-    sign_agreement,
     suspend_agreement,
     withdraw_agreement,
 )
@@ -50,6 +49,7 @@ from exchange.usecases.erase_personal import (
     show_erasure,
 )
 from exchange.usecases.explain_report import explain_report
+from exchange.usecases.export_agreement import AgreementEvidence, export_agreement
 from exchange.usecases.export_entries import Export, LogExport, export_entries, export_log
 from exchange.usecases.exporting import ExportQuery
 from exchange.usecases.heartbeat import Recorder, close_record, heartbeats, record_service
@@ -83,6 +83,13 @@ from exchange.usecases.receive_report import receive_report
 from exchange.usecases.recording import record_rejection
 from exchange.usecases.registries import ClientRegistry, Leaf, ReportRegistry, client_registry, report_registry
 from exchange.usecases.search_entries import EntryQuery, FoundEntries, search_entries, show_entry
+from exchange.usecases.signatory_keys import (
+    OfferedKey,
+    enrol_signatory_key,
+    list_signatory_keys,
+    retire_signatory_key,
+)
+from exchange.usecases.signing import GivenSignature, sign_agreement
 from exchange.usecases.simulate_release import SimulatedReport, simulate_release
 from exchange.usecases.stream_reports import (
     Begun,
@@ -100,6 +107,7 @@ from exchange.usecases.watching import Watching, WatchLimits
 __all__ = [
     "DESTROYING_ROLES",
     "ERASING_ROLES",
+    "AgreementEvidence",
     "AgreementView",
     "AlertQuery",
     "AskedDestruction",
@@ -122,6 +130,7 @@ __all__ = [
     "ExportQuery",
     "FoundEntries",
     "FoundEntry",
+    "GivenSignature",
     "Inspection",
     "Leaf",
     "ListAnew",
@@ -131,6 +140,7 @@ __all__ = [
     "LogFigures",
     "MadeVersion",
     "Notice",
+    "OfferedKey",
     "PendingActView",
     "PostedAnswer",
     "PulledReport",
@@ -167,7 +177,9 @@ __all__ = [
     "describe_vocabulary",
     "downgrade_report",
     "enrol_client",
+    "enrol_signatory_key",
     "explain_report",
+    "export_agreement",
     "export_entries",
     "export_log",
     "heartbeats",
@@ -179,6 +191,7 @@ __all__ = [
     "list_members",
     "list_pending_acts",
     "list_reports",
+    "list_signatory_keys",
     "may_reveal",
     "open_stream",
     "personal_as_json",
@@ -201,6 +214,7 @@ __all__ = [
     "request_erasure",
     "resume_agreement",
     "resume_member",
+    "retire_signatory_key",
     "reveal_personal",
     "search_entries",
     "search_tokens",

@@ -25,17 +25,22 @@ STATUS_AT_END = {status.value: f',"status":"{status.value}"}}'.encode() for stat
 async def seal_report(services: Services, header: Header, posted: PostedReport, header_json: bytes) -> NewReport:
     """Return the report as the store keeps it: nothing in it but what decisions need is readable.
 
-    `header_json` is the header's `stored_json`.
+    `header_json` is the header's `stored_json`. It is of the agreement's edition as last loaded: were there another one
+    by now, the policy would have moved.
     """
     parts = [part.content for part in posted.parts]
-    return await reseal_report(services, header, parts, header_json=header_json)
+    edition = services.knowledge.edition(header.agreement)
+    return await reseal_report(services, header, parts, edition=edition, header_json=header_json)
 
 
 async def reseal_report(
-    services: Services, header: Header, contents: Sequence[bytes], *, header_json: bytes | None = None
+    services: Services, header: Header, contents: Sequence[bytes], *, edition: int, header_json: bytes | None = None
 ) -> NewReport:
-    """Return a report, or its next version, sealed with fresh keys: `contents` are its parts in the clear, in order."""
-    facts = class_facts(header)
+    """Return a report, or its next version, sealed with fresh keys: `contents` are its parts in the clear, in order.
+
+    `edition` is that of the agreement under which it was first posted.
+    """
+    facts = class_facts(header, edition=edition)
     digest = class_digest(facts)
     context = header_context(header.id, header.version, digest)
     plain = stored_json(services, header) if header_json is None else header_json

@@ -216,5 +216,7 @@ def kept_state(world: World) -> str:
         "report_tombstone",
         "report_destruction",
         "report_notice",
+        "signatory_key",
+        "agreement_signature",
     )
     return json.dumps({name: sorted(map(repr, world.sql(f"SELECT * FROM {name}"))) for name in names})

@@ -16,6 +16,7 @@ from exchange.markings import Label
 from exchange.members import Role, Standing
 from exchange.reports import Downgrade
 from exchange.usecases import Call, ClearanceChange, Enrolment, EntryQuery, ListQuery, SimulatedReport, WantedErasure
+from tests.support.treaty import NOTHING_SIGNED, offered, signing_key
 from tests.support.world import NOW, World, certificate_of, thumbprint_of
 
 Act = Callable[[World, Call, str], Awaitable[object]]
@@ -76,7 +77,36 @@ USE_CASES: list[tuple[str, Act, frozenset[Role], str]] = [
     ),
     ("list_agreements", lambda w, c, _: usecases.list_agreements(w.services, c), ANYONE, "agreement.listed"),
     ("show_agreement", lambda w, c, _: usecases.show_agreement(w.services, c, ABSENT), ANYONE, "agreement.read"),
-    ("sign_agreement", lambda w, c, _: usecases.sign_agreement(w.services, c, ABSENT), SIGNATORY, "agreement.signed"),
+    (
+        "export_agreement",
+        lambda w, c, _: usecases.export_agreement(w.services, c, ABSENT),
+        ANYONE,
+        "agreement.exported",
+    ),
+    (
+        "enrol_signatory_key",
+        lambda w, c, _: usecases.enrol_signatory_key(w.services, c, ABSENT, offered(signing_key("a"))),
+        OPERATOR,
+        "signatory_key.enrolled",
+    ),
+    (
+        "retire_signatory_key",
+        lambda w, c, _: usecases.retire_signatory_key(w.services, c, ABSENT, "0" * 64),
+        OPERATOR,
+        "signatory_key.retired",
+    ),
+    (
+        "list_signatory_keys",
+        lambda w, c, _: usecases.list_signatory_keys(w.services, c, ABSENT),
+        ANYONE,
+        "signatory_key.listed",
+    ),
+    (
+        "sign_agreement",
+        lambda w, c, _: usecases.sign_agreement(w.services, c, ABSENT, NOTHING_SIGNED),
+        SIGNATORY,
+        "agreement.signed",
+    ),
     (
         "suspend_agreement",
         lambda w, c, _: usecases.suspend_agreement(w.services, c, ABSENT),

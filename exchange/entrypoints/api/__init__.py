@@ -24,6 +24,7 @@ from exchange.entrypoints.api import (
     parties,
     report_life,
     reports,
+    signatory_keys,
     simulations,
     stream,
 )
@@ -37,6 +38,7 @@ OPERATIONS: tuple[tuple[Operation, Endpoint], ...] = (
     *report_life.OPERATIONS,
     *callers.OPERATIONS,
     *parties.OPERATIONS,
+    *signatory_keys.OPERATIONS,
     *agreements.OPERATIONS,
     *acts.OPERATIONS,
     *simulations.OPERATIONS,
