@@ -16,6 +16,7 @@ from exchange.client.parts import checked_content, decoded
 from exchange.client.report_life import ReportLife
 from exchange.client.streaming import StreamEvent, watch
 from exchange.client.transport import Body, Endpoint, Transport
+from exchange.client.webhooks import Webhooks
 from exchange.crypto import ObjectSigningKey
 from exchange.kernel import new_id
 from exchange.wire import (
@@ -122,6 +123,11 @@ class ExchangeClient:
     def life(self) -> ReportLife:
         """Return what is done to reports after they were posted."""
         return ReportLife(self._transport)
+
+    @property
+    def webhooks(self) -> Webhooks:
+        """Return this client's subscriptions, by which it is told of new reports."""
+        return Webhooks(self._transport)
 
     def close(self) -> None:
         """Close the connections."""

@@ -16,7 +16,7 @@ from exchange.crypto.certificates import (
     new_authority,
     sign_request,
 )
-from exchange.crypto.contexts import CONTEXT_BYTES, header_context, part_context, personal_context
+from exchange.crypto.contexts import CONTEXT_BYTES, header_context, part_context, personal_context, webhook_context
 from exchange.crypto.errors import CryptoError, OpeningError, SignatureError
 from exchange.crypto.headers import HeaderCipher
 from exchange.crypto.keys import DATA_KEY_BYTES, NONCE_BYTES, derive_key
@@ -75,4 +75,5 @@ __all__ = [
     "subject_of_der",
     "suite_named",
     "thumbprint_of_der",
+    "webhook_context",
 ]

@@ -43,6 +43,7 @@ _SERVICE_EXCEPTIONS = {
     "report_version": _ADD,
     "report_tombstone": _ADD,
     "report_notice": _ADD,
+    "subscription": "SELECT, INSERT, UPDATE",
     "log_state": _READ,
     "log_leaf": _READ,
     "log_tile": _READ,

@@ -64,6 +64,7 @@ from exchange.store.searching import Found, Hit, Search, Sought
 from exchange.store.sqlite import SqliteDatabase
 from exchange.store.standing import REPORT_WIDTH, STANDING_WIDTH
 from exchange.store.statements import CLIENT_COLUMNS, MEMBER_COLUMNS, HotStatements
+from exchange.store.subscriptions import Subscriptions
 from exchange.store.unit_of_work import UnitOfWork, unit_of_work
 from exchange.store.witness_reader import WitnessReader
 from exchange.store.write_statements import WriteStatements
@@ -138,6 +139,7 @@ class Store:
         self.receipts = ReportReceipts(self._engine)
         self.sweeps = ReportSweeps(self._engine)
         self.pulse = Pulse(self._database.fetch, sql)
+        self.subscriptions = Subscriptions(self._engine)
         self._clients: dict[str, tuple[int, int, Client]] = {}
         self._classes: dict[int, ClassRow] = {}
 

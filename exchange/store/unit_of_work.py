@@ -38,6 +38,7 @@ from exchange.store.report_book import ReportBook
 from exchange.store.report_receipts import ReceiptRow, acknowledge, acknowledgement
 from exchange.store.sealing import Sealer
 from exchange.store.signatory_keys import SignatoryKeys
+from exchange.store.subscriptions import SubscriptionBook
 from exchange.store.tables import (
     AgreementTable,
     AuditEntryTable,
@@ -240,6 +241,11 @@ class UnitOfWork:
         """Return the alerts, to be read and written here. What rules remember is no change that needs an entry."""
         self._has_alerts = True
         return AlertBook(self._session)
+
+    def subscriptions(self) -> SubscriptionBook:
+        """Return the subscriptions, to be read and written here; no decision rests on them."""
+        self._has_written = True
+        return SubscriptionBook(self._session)
 
     async def bump_policy(self) -> None:
         """Make every cached decision stale when this unit commits; every add and put does it by itself."""

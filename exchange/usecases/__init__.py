@@ -102,6 +102,15 @@ from exchange.usecases.stream_reports import (
     Silence,
     open_stream,
 )
+from exchange.usecases.subscriptions import (
+    NewSubscription,
+    add_subscription,
+    check_subscription,
+    list_deliveries,
+    list_subscriptions,
+    remove_subscription,
+    replay_deliveries,
+)
 from exchange.usecases.watching import Watching, WatchLimits
 
 __all__ = [
@@ -139,6 +148,7 @@ __all__ = [
     "LogExport",
     "LogFigures",
     "MadeVersion",
+    "NewSubscription",
     "Notice",
     "OfferedKey",
     "PendingActView",
@@ -162,6 +172,7 @@ __all__ = [
     "Watching",
     "add_certificate",
     "add_member",
+    "add_subscription",
     "amend_report",
     "approve_erasure",
     "authenticate",
@@ -170,6 +181,7 @@ __all__ = [
     "change_clearance",
     "change_standing",
     "check_readiness",
+    "check_subscription",
     "client_registry",
     "close_record",
     "confirm_act",
@@ -187,11 +199,13 @@ __all__ = [
     "list_agreements",
     "list_alerts",
     "list_clients",
+    "list_deliveries",
     "list_destructions",
     "list_members",
     "list_pending_acts",
     "list_reports",
     "list_signatory_keys",
+    "list_subscriptions",
     "may_reveal",
     "open_stream",
     "personal_as_json",
@@ -210,6 +224,8 @@ __all__ = [
     "record_visit",
     "refuse_act",
     "remove_certificate",
+    "remove_subscription",
+    "replay_deliveries",
     "report_registry",
     "request_erasure",
     "resume_agreement",

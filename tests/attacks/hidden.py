@@ -34,6 +34,7 @@ OUTSIDERS = {
     "clients": ("DNK reader", "NOR operator", "auditor"),
     "entries": AUDIT_OUTSIDERS,
     "erasures": ("DNK reader", "NOR operator", "NOR auditor"),
+    "subscriptions": ("DNK reader", "NOR reader", "operator", "auditor"),
     "acts": ("DNK reader", "NOR operator", "NOR auditor"),
 }
 
@@ -49,7 +50,8 @@ def outsiders_of(path: str) -> tuple[str, ...]:
 class Hidden:
     """Ids of V: a report of GBR for GBR alone, one under an agreement of GBR and ESP, that agreement, an ESP client.
 
-    `entry` is the log's entry about the first report's post, `erasure` one of a GBR client that waits for approval.
+    `entry` is the log's entry about the first report's post, `erasure` one of a GBR client that waits for approval,
+    `subscription` is where the GBR reader is told of new reports.
     """
 
     report: str
@@ -58,6 +60,7 @@ class Hidden:
     client: str
     entry: str
     erasure: str
+    subscription: str
 
     def ids(self, segment: str) -> tuple[str, ...]:
         """Return the hidden ids that fit behind a path segment; a new kind must be told here."""
@@ -67,6 +70,7 @@ class Hidden:
             "clients": (self.client,),
             "entries": (self.entry,),
             "erasures": (self.erasure,),
+            "subscriptions": (self.subscription,),
             "acts": (self.erasure,),
         }
         assert segment in kinds, f"`/{segment}/{{id}}` is a new kind of path: say here what to attack it with"
@@ -211,6 +215,8 @@ def kept_state(world: World) -> str:
         "report_part",
         "idempotency",
         "pending_act",
+        "subscription",
+        "subscription_delivery",
         "pending_act_end",
         "report_version",
         "report_tombstone",

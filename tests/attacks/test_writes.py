@@ -28,6 +28,12 @@ WHO_MAY: dict[str, frozenset[str]] = {
     "report.certify-destruction": frozenset({"reader", "releaser"}),
     "destruction.list": frozenset({"reader", "releaser"}),
     "release.simulate": frozenset({"contributor"}),
+    "subscription.add": frozenset({"reader"}),
+    "subscription.list": frozenset({"reader"}),
+    "subscription.remove": frozenset({"reader"}),
+    "subscription.test": frozenset({"reader"}),
+    "subscription.deliveries": frozenset({"reader"}),
+    "subscription.replay": frozenset({"reader"}),
     "caller.describe": ANYONE,
     "vocabulary.read": ANYONE,
     "member.list": ANYONE,
@@ -70,8 +76,15 @@ WHO_MAY: dict[str, frozenset[str]] = {
     "erasure.show": frozenset({"operator", "auditor"}),
     "erasure.approve": frozenset({"operator", "auditor"}),
 }
-# That it has a report, and that it has destroyed one: what a reader may say of itself.
-READERS_OWN = {("POST", "/v1/reports/{id}/receipts"), ("POST", "/v1/reports/{id}/destruction")}
+# That it has a report, that it has destroyed one, and where it is told of new ones: what a reader may say of itself.
+READERS_OWN = {
+    ("POST", "/v1/reports/{id}/receipts"),
+    ("POST", "/v1/reports/{id}/destruction"),
+    ("POST", "/v1/subscriptions"),
+    ("DELETE", "/v1/subscriptions/{id}"),
+    ("POST", "/v1/subscriptions/{id}/test"),
+    ("POST", "/v1/subscriptions/{id}/replay"),
+}
 QUERY = {"on": "2026-06-01", "from": "0", "to": "0"}
 """Values of the parameters that a query must have."""
 OPEN_TO_ALL_CLIENTS = {"/openapi.json", "/docs", "/docs/start.js"}

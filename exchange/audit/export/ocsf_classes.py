@@ -93,6 +93,7 @@ _CLASSES_OF_NOUNS: Mapping[str, OcsfClass] = {
     "alert": OcsfClass.DETECTION_FINDING,
     "report": OcsfClass.API_ACTIVITY,
     "stream": OcsfClass.API_ACTIVITY,
+    "subscription": OcsfClass.API_ACTIVITY,
     "release": OcsfClass.API_ACTIVITY,
     "destruction": OcsfClass.API_ACTIVITY,
     "vocabulary": OcsfClass.API_ACTIVITY,

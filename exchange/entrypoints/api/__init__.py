@@ -27,6 +27,7 @@ from exchange.entrypoints.api import (
     signatory_keys,
     simulations,
     stream,
+    subscriptions,
 )
 from exchange.entrypoints.api.docs import docs_routes
 from exchange.entrypoints.api.openapi import document
@@ -43,6 +44,7 @@ OPERATIONS: tuple[tuple[Operation, Endpoint], ...] = (
     *acts.OPERATIONS,
     *simulations.OPERATIONS,
     *stream.OPERATIONS,
+    *subscriptions.OPERATIONS,
     *audit_entries.OPERATIONS,
     *audit_registries.OPERATIONS,
     *audit_alerts.OPERATIONS,
