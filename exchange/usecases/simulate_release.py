@@ -60,10 +60,9 @@ async def _simulate(
     agreement = require_in_force(agreements.get(AgreementId(simulated.agreement)), client, call)
     members = await services.knowledge.member_codes(services.store, state)
     header = compose(services, call, client, _as_posted(simulated), agreement=agreement, members=members)
-    scope = services.knowledge.scope(agreement.id, simulated.scope, call.now, agreement.edition)
+    scope = services.knowledge.scope(agreement.id, simulated.scope, call.now)
     clients = await services.store.clients()
-    facts = class_facts(header, edition=agreement.edition)
-    return simulate(facts, scope, [_as_reader(reader, call) for reader in clients], services.law)
+    return simulate(class_facts(header), scope, [_as_reader(reader, call) for reader in clients], services.law)
 
 
 def _as_reader(client: Client, call: Call) -> ReaderFacts:
