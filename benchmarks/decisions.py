@@ -28,7 +28,11 @@ async def decisions(place: Place) -> list[Result]:
         reader = reader_facts(row.client, purpose="defence", call=call)
         version, law = row.state.policy_version, services.law
         cases = [
-            (each.id, each.facts, services.knowledge.scope(each.facts.agreement, each.facts.scope, now))
+            (
+                each.id,
+                each.facts,
+                services.knowledge.scope(each.facts.agreement, each.facts.scope, now, each.facts.edition),
+            )
             for each in kept.values()
         ]
 

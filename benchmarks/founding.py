@@ -1,26 +1,34 @@
 """A new instance with its members, agreements and clients, all made through the use cases that operators call."""
 
 import hashlib
+import os
 from datetime import timedelta
 from pathlib import Path
 
 from benchmarks.places import AGREEMENTS, CONNECTIONS, MEMBERS, SCOPE, Person, Place, parties_of
+from exchange.agreements import sign_text, text_of
 from exchange.cli.enrolment import issue_into
 from exchange.cli.init import make_instance
 from exchange.cli.instance import Host, open_host
-from exchange.crypto import CertificateFacts
+from exchange.crypto import CertificateFacts, ObjectSigningKey
 from exchange.kernel import new_id
 from exchange.settings import InstanceLayout
 from exchange.usecases import (
     Call,
     Enrolment,
+    GivenSignature,
+    OfferedKey,
     add_member,
     enrol_client,
+    enrol_signatory_key,
     propose_agreement,
     sign_agreement,
 )
 
 SETTINGS = "requests_per_second = 1000000  # what is measured is the service, not its limit\n"
+
+_KEYS: dict[str, ObjectSigningKey] = {}
+"""Of the signatories, by member."""
 
 _AGREEMENT = """\
 title: Arrangement {number} on warning of cyber threats
@@ -55,13 +63,27 @@ async def found(folder: Path) -> Place:
         for member in MEMBERS:
             await add_member(host.services, host.call(), member, f"Member {member}")
         for member in MEMBERS:
-            await _enrol(host, member, "signatory", _stand_in(host, member))
+            signatory = await _enrol(host, member, "signatory", _stand_in(host, member))
+            key = _KEYS[member] = ObjectSigningKey.new(os.urandom)
+            public = key.verifying_key
+            offered = OfferedKey(public.ed25519.raw, public.ml_dsa_65.raw, key.prove_possession())
+            await enrol_signatory_key(host.services, host.call(), signatory, offered)
         for number in range(AGREEMENTS):
             place.agreements.append(await _agree(host, number))
         for connection in range(CONNECTIONS):
             place.readers.append(await _person(host, place, connection * 3, "reader"))
             place.contributors.append(await _person(host, place, connection * 3, "contributor"))
     return place
+
+
+async def _signature(host: Host, member: str, agreement_id: str) -> GivenSignature:
+    agreement = await host.services.store.agreement(agreement_id)
+    client = (await host.services.store.caller(_stand_in(host, member).thumbprint)).client
+    assert agreement is not None
+    assert client is not None
+    text, key = text_of(agreement), _KEYS[member]
+    signature = sign_text(text, key, member=member, signatory=client.id)
+    return GivenSignature(text.digest, key.verifying_key.key_id, signature)
 
 
 async def _agree(host: Host, number: int) -> str:
@@ -76,7 +98,7 @@ async def _agree(host: Host, number: int) -> str:
             thumbprint=_stand_in(host, member).thumbprint,
             now=now,
         )
-        await sign_agreement(host.services, call, agreement_id)
+        await sign_agreement(host.services, call, agreement_id, await _signature(host, member, agreement_id))
     return agreement_id
 
 

@@ -20,6 +20,7 @@ from exchange.entrypoints.http.logs import log_to_stderr
 from exchange.entrypoints.jobs.alerting import run_alerts
 from exchange.entrypoints.jobs.archiving import archive_in_rounds
 from exchange.entrypoints.jobs.keeper import watch_supervisor
+from exchange.entrypoints.jobs.notifying import notify_in_rounds
 from exchange.entrypoints.jobs.sequencer import Job, SequencerLoop, stop_on_signals, wait_for
 from exchange.entrypoints.jobs.sweeping import sweep_in_rounds
 from exchange.entrypoints.jobs.webhook_line import HttpWebhookLine
@@ -47,6 +48,7 @@ from exchange.usecases import (
 from exchange.usecases.archive_log import Archiver
 from exchange.usecases.context import Witnessing
 from exchange.usecases.deliver_alerts import AlertDelivery, Webhook
+from exchange.usecases.notify_subscribers import Notifier, Reach
 from exchange.usecases.sequence_log import Desk, Sequencer
 from exchange.usecases.sweep_log import Index, Sweep
 from exchange.usecases.sweep_reports import sweep_reports
@@ -81,6 +83,7 @@ async def open_services(settings: Settings, *, observer: StoreObserver | None = 
             randomness=system_randomness,
             cursor_key=cursor_key,
             witnessing=_witnessing(settings),
+            private_networks=settings.private_networks,
             watching=Watching(WatchLimits(per_client=settings.streams_per_client, in_all=settings.most_streams)),
         )
         try:
@@ -230,12 +233,20 @@ async def _raise_alerts(settings: Settings, stopping: asyncio.Event) -> None:
             hooks = webhooks_of(settings)
             async with open_services(settings) as services, heartbeats(services):
                 watch = AlertWatch(services, tuple(hook.name for hook in hooks))
-                await run_alerts(watch, AlertDelivery(services, HttpWebhookLine(), hooks), stopping)
+                line = HttpWebhookLine()
+                async with asyncio.TaskGroup() as group:
+                    group.create_task(run_alerts(watch, AlertDelivery(services, line, hooks), stopping))
+                    group.create_task(notify_in_rounds(Notifier(services, line, _reach(settings)), stopping))
         except ExchangeError as exc:
             if told != exc.message:
                 told = exc.message
                 _log.error("no alerts are raised: %s", exc.message)
             await wait_for(stopping, _REOPEN_SECONDS)
+
+
+def _reach(settings: Settings) -> Reach:
+    authority = settings.webhook_authority_file
+    return Reach(settings.private_networks, None if authority is None else str(authority))
 
 
 def webhooks_of(settings: Settings) -> tuple[Webhook, ...]:

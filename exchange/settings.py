@@ -12,16 +12,15 @@ import tomllib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, Self
-from urllib.parse import urlsplit
 
-from pydantic import BaseModel, ConfigDict, Field, PositiveInt, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, PositiveInt, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError
 
 from exchange.crypto import CryptoError, SignatureScheme, SigningKey
-from exchange.kernel import UnsafeSettingError
-from exchange.kernel.addresses import is_address, is_public
+from exchange.kernel import MalformedError, UnsafeSettingError
+from exchange.kernel.addresses import Network, networks_of, outgoing_problem
 
 CURSOR_KEY_BYTES = 32
 """AES-256; `crypto.seal_token` takes nothing else."""
@@ -191,6 +190,24 @@ class Settings(BaseSettings):
     """How many streams one certificate may have open at each worker."""
     most_streams: PositiveInt = 20_000
     """How many streams each worker keeps open; docs/scaling.md says what one costs."""
+    webhook_private_networks: tuple[str, ...] = ()
+    """Networks such as `10.1.0.0/16` that subscribers' webhooks may lead to though they are not public."""
+    webhook_authority_file: Path | None = None
+    """The authorities of subscribers' certificates, PEM; the system's unless set."""
+
+    @field_validator("webhook_private_networks")
+    @classmethod
+    def _refuse_no_networks(cls, given: tuple[str, ...]) -> tuple[str, ...]:
+        try:
+            networks_of(given)
+        except MalformedError as exc:
+            raise ValueError(exc.message) from exc
+        return given
+
+    @property
+    def private_networks(self) -> tuple[Network, ...]:
+        """Return the networks that webhooks may lead to though they are not public."""
+        return networks_of(self.webhook_private_networks)
 
     @model_validator(mode="after")
     def _refuse_repeated_webhooks(self) -> Self:
@@ -309,21 +326,10 @@ def read_policies(folder: Path) -> dict[str, str]:
 
 def _webhook_problem(url: str, *, is_private: bool) -> str | None:
     """Return why alerts may not be sent to `url`. What its name leads to is looked at each time it is connected to."""
-    try:
-        parts = urlsplit(url)
-        host, port = parts.hostname or "", parts.port
-    except ValueError:
-        return "the url cannot be read: write https://HOST/PATH"
-    is_plain = url.isascii() and url.isprintable() and " " not in url and not parts.fragment and "@" not in parts.netloc
-    if parts.scheme != "https" or not host or port == 0 or not is_plain:
-        return "write the url as https://HOST/PATH, without a name, a password or a fragment in it"
-    last = host.rstrip(".").rpartition(".")[2]
-    is_local = last in {"localhost", "local", "internal", "localdomain"}
-    # Resolvers read 127.1 and 0x7f000001 as addresses too.
-    is_odd_address = not is_address(host) and (last.isdecimal() or last.startswith("0x"))
-    if not is_private and (is_local or is_odd_address or (is_address(host) and not is_public(host))):
-        return f"`{host}` is not on the public internet: where alerts may go there, say `private = true` beside the url"
-    return None
+    problem = outgoing_problem(url, is_inside_allowed=is_private)
+    if problem is None or "public internet" not in problem:
+        return problem
+    return f"{problem}: where alerts may go there, say `private = true` beside the url"
 
 
 def _refuse_shared(path: Path, found: os.stat_result) -> None:

@@ -7,7 +7,9 @@ import exchange.store.alert_tables
 import exchange.store.log_tables
 import exchange.store.personal_tables
 import exchange.store.report_receipts
-import exchange.store.tables  # noqa: F401  fills the metadata
+import exchange.store.subscription_tables
+import exchange.store.tables
+import exchange.store.treaty_tables  # noqa: F401  fills the metadata
 
 context.configure(connection=context.config.attributes["connection"], target_metadata=SQLModel.metadata)
 context.run_migrations()

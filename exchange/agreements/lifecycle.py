@@ -16,6 +16,7 @@ from enum import Enum
 from types import MappingProxyType
 
 from exchange.agreements.model import Agreement, AgreementId, AgreementState, Party, PartyState, Terms
+from exchange.agreements.treaty import TextSignature
 from exchange.kernel.errors import ConflictError, NotFoundError
 
 # An agreement between fewer is none.
@@ -117,9 +118,15 @@ def next_change(agreement: Agreement, now: datetime) -> datetime | None:
     return None
 
 
-def sign(agreement: Agreement, member: str, now: datetime) -> Agreement:
-    """Return the next version, signed by `member` at `now`; NotFoundError, ConflictError."""
-    return _moved(agreement, member, Move.SIGN, now)
+def sign(agreement: Agreement, signature: TextSignature) -> Agreement:
+    """Return the next version, signed as `signature` says; NotFoundError, ConflictError.
+
+    The caller has checked the signature: `proven` takes back what it does not find under the text.
+    """
+    moved = _moved(agreement, signature.member, Move.SIGN, signature.signed_at)
+    signed = {signature.member: signature}
+    parties = tuple(replace(each, signature=signed.get(each.member, each.signature)) for each in moved.parties)
+    return replace(moved, parties=parties)
 
 
 def suspend_party(agreement: Agreement, member: str, now: datetime) -> Agreement:

@@ -5,6 +5,7 @@ from datetime import date, datetime
 from enum import Enum
 from typing import NewType
 
+from exchange.agreements.treaty import TextSignature
 from exchange.members import MemberCode
 
 AgreementId = NewType("AgreementId", str)
@@ -43,6 +44,13 @@ class SharedReports(Enum):
 
     RECALLED = "recalled"
     KEPT = "kept"
+
+
+class OlderReports(Enum):
+    """Whether what an amended text or an opened crisis allows reaches reports that were there before."""
+
+    EXCLUDED = "excluded"
+    INCLUDED = "included"
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,6 +108,7 @@ class Terms:
     scopes: tuple[Scope, ...]
     obligations: tuple[Obligation, ...]
     termination: Termination
+    older_reports: OlderReports = OlderReports.EXCLUDED
 
     def scope(self, name: str) -> Scope | None:
         """Return the scope called `name`, or None."""
@@ -108,21 +117,33 @@ class Terms:
 
 @dataclass(frozen=True, slots=True)
 class Party:
-    """A member's standing in one agreement; `signed_at` is None until it signed."""
+    """A member's standing in one agreement; `signed_at` is None until it signed, `signature` is under the text."""
 
     member: MemberCode
     state: PartyState
     signed_at: datetime | None = None
+    signature: TextSignature | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Agreement:
-    """One version of an agreement: its terms and where its parties stand."""
+    """One version of an agreement: its terms and where its parties stand.
+
+    `edition` counts its texts from 1, `previous` is the digest of the text before, `earlier` are the terms before.
+    """
 
     id: AgreementId
     version: int
     terms: Terms
     parties: tuple[Party, ...]
+    edition: int = 1
+    previous: str | None = None
+    earlier: tuple[Terms, ...] = ()
+
+    @property
+    def texts(self) -> tuple[Terms, ...]:
+        """Return the terms of every edition, the first one first; those before this one where they were loaded."""
+        return (*self.earlier, self.terms)
 
     def party(self, member: str) -> Party | None:
         """Return the party `member`, or None where it is none."""

@@ -9,10 +9,11 @@ from collections.abc import Callable
 from datetime import datetime
 
 from exchange.agreements.lifecycle import state_of
-from exchange.agreements.model import Agreement, Obligation, Scope, Terms
+from exchange.agreements.model import Agreement, Obligation, OlderReports, Scope, Terms
 from exchange.agreements.reading import Reading
 from exchange.agreements.strict_yaml import read_yaml
 from exchange.agreements.terms_reader import Surroundings, TermsReader
+from exchange.agreements.treaty import TreatyText
 from exchange.agreements.vocabulary import Vocabulary
 from exchange.kernel.errors import InvalidError
 
@@ -67,7 +68,7 @@ def terms_as_json(terms: Terms) -> dict[str, object]:
     }
     if terms.validity.review_every is not None:
         validity["review_every"] = terms.validity.review_every
-    return {
+    written: dict[str, object] = {
         "title": terms.title,
         "parties": list(terms.parties),
         "policy": terms.policy,
@@ -79,6 +80,14 @@ def terms_as_json(terms: Terms) -> dict[str, object]:
             "shared_reports": terms.termination.shared_reports.value,
         },
     }
+    if terms.older_reports is not OlderReports.EXCLUDED:
+        written["older_reports"] = terms.older_reports.value
+    return written
+
+
+def text_of(agreement: Agreement) -> TreatyText:
+    """Return the text of `agreement`, as its parties sign it."""
+    return TreatyText(agreement.id, agreement.edition, agreement.previous, terms_as_json(agreement.terms))
 
 
 def agreement_as_json(agreement: Agreement, now: datetime) -> dict[str, object]:
@@ -87,6 +96,9 @@ def agreement_as_json(agreement: Agreement, now: datetime) -> dict[str, object]:
         "id": agreement.id,
         "version": agreement.version,
         "state": state_of(agreement, now).value,
+        "edition": agreement.edition,
+        "previous": agreement.previous,
+        "text": text_of(agreement).digest,
         **terms_as_json(agreement.terms),
         "parties": [{"member": party.member, "state": party.state.value} for party in agreement.parties],
     }

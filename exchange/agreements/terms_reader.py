@@ -7,6 +7,7 @@ from datetime import date
 
 from exchange.agreements.model import (
     Obligation,
+    OlderReports,
     OnwardRelease,
     Scope,
     SharedReports,
@@ -64,7 +65,7 @@ class TermsReader:
 
     def read(self, value: object) -> Terms:
         """Return the terms in `value`; without meaning where a fault was noted."""
-        fields = self._reading.mapping(value, "", required=_FIELDS, optional=("obligations",))
+        fields = self._reading.mapping(value, "", required=_FIELDS, optional=("obligations", "older_reports"))
         title = self._title(fields["title"])
         # Parties, policy and scope names first: what follows refers to them.
         self._parties = self._party_list(fields["parties"])
@@ -79,6 +80,7 @@ class TermsReader:
             scopes=scopes,
             obligations=self._obligations(fields.get("obligations", ())),
             termination=self._termination(fields["termination"]),
+            older_reports=self._older_reports(fields.get("older_reports")),
         )
 
     def _title(self, value: object) -> str:
@@ -219,6 +221,11 @@ class TermsReader:
             notice=self._duration(fields["notice"], "/termination/notice", least_is_zero=True),
             shared_reports=self._reading.choice(fields["shared_reports"], "/termination/shared_reports", SharedReports),
         )
+
+    def _older_reports(self, value: object) -> OlderReports:
+        if value is None:
+            return OlderReports.EXCLUDED
+        return self._reading.choice(value, "/older_reports", OlderReports)
 
     def _one_of(self, names: Collection[str], value: object, place: str) -> str:
         name = self._reading.text(value, place)

@@ -62,7 +62,7 @@ from exchange.audit.proofs import (
 from exchange.audit.receipt import Receipt
 from exchange.audit.shape import ENTRY_VERSION, LARGEST_ENTRY_BYTES, Entry
 from exchange.audit.slice import TOLD_REASONS, Auditor, EntryView, Extent, view_of
-from exchange.audit.text import LONGEST_TEXT, fit_text
+from exchange.audit.text import LONGEST_TEXT, fit_text, in_pieces
 from exchange.audit.tile_paths import (
     TILE_HEIGHT,
     TILE_WIDTH,
@@ -147,6 +147,7 @@ __all__ = [
     "hash_leaves",
     "hash_level",
     "head_from_tiles",
+    "in_pieces",
     "inclusion_proof",
     "is_period",
     "key_subject",

@@ -14,6 +14,11 @@ _KEPT = 384
 _UNWRITABLE = re.compile("[\ud800-\udfff\0]")
 
 
+def in_pieces(text: str) -> list[str]:
+    """Return `text` cut so that each piece is kept whole: joined, they are the text again."""
+    return [text[start : start + LONGEST_TEXT] for start in range(0, len(text), LONGEST_TEXT)]
+
+
 def fit_text(text: str) -> str:
     """Return `text` in Unicode normal form C, with surrogates and NUL replaced by U+FFFD, at most 512 characters.
 

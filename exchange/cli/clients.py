@@ -9,6 +9,7 @@ import typer
 
 from exchange.audit import EventName, Outcome, Subject
 from exchange.cli import output
+from exchange.cli.client_group import IdArgument, clients
 from exchange.cli.enrolment import DEFAULT_PURPOSES, Newcomer, enrol_with_files, read_pem
 from exchange.cli.instance import Host, write_new
 from exchange.cli.program import app
@@ -30,8 +31,6 @@ from exchange.usecases import (
 from exchange.usecases.recording import draft
 from exchange.wire import ClientBody
 
-clients = typer.Typer(help="Clients: enrolled systems and people (operator).", no_args_is_help=True)
-app.add_typer(clients, name="client")
 certificates = typer.Typer(help="A client's certificates; two may overlap, for rotation.", no_args_is_help=True)
 clients.add_typer(certificates, name="certificate")
 authorities = typer.Typer(help="Authorities whose client certificates are accepted.", no_args_is_help=True)
@@ -41,7 +40,6 @@ _PAGE = 500
 _THUMBPRINT = re.compile(r"[0-9a-f]{64}")
 _ROLES = ", ".join(role.value for role in Role)
 
-IdArgument = Annotated[str, typer.Argument(metavar="ID", help="The client's id.")]
 LevelOption = Annotated[str, typer.Option("--clearance", "--level", metavar="LEVEL", help="Such as SECRET.")]
 CompartmentOption = Annotated[list[str] | None, typer.Option("--compartment", metavar="C", help="May be repeated.")]
 UntilOption = Annotated[
@@ -244,3 +242,7 @@ def _show(view: ClientView, done: str | None, *, as_json: bool) -> None:
         return
     names = ("id", "name", "member", "agency", "roles", "clearance", "until", "standing")
     output.show_record(dict(zip(names, _row(view.client), strict=True)), title=done)
+
+
+# It adds its verbs to `clients`.
+from exchange.cli import signature_keys  # noqa: E402, F401

@@ -4,41 +4,23 @@ import os
 import ssl
 import stat
 from collections.abc import AsyncIterator, Iterator
-from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import ClassVar
 
+from exchange.cli.doctor_log import disk, opened_rooms
 from exchange.cli.enrolment import read_pem
+from exchange.cli.finding import Finding
 from exchange.crypto import read_certificate
 from exchange.kernel import ExchangeError, rfc3339, system_clock
 from exchange.release import check_law
 from exchange.services import open_services
 from exchange.settings import InstanceLayout, Settings, load_settings, read_policies, read_secret
-from exchange.usecases import check_readiness
+from exchange.store import head, revision
 
 # Time enough to get a certificate through an agency's channels.
 _NEAR_EXPIRY = timedelta(days=30)
 # No exchange ran before this was written: a clock before it is wrong.
 _EARLIEST_YEAR = 2025
-
-
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """One thing looked at: `ok`, `warning` (works, not for long) or `mend` (does not work, or is not safe)."""
-
-    OK: ClassVar = "ok"
-    WARNING: ClassVar = "warning"
-    MEND: ClassVar = "mend"
-
-    name: str
-    state: str
-    told: str
-    mend: str | None = None
-
-    def as_json(self) -> dict[str, object]:
-        """Return the finding for programs; its name is its id."""
-        return {"id": self.name, **asdict(self)}
 
 
 async def examine(folder: Path) -> list[Finding]:
@@ -54,6 +36,8 @@ async def examine(folder: Path) -> list[Finding]:
     findings.extend(_certificates(settings, now))
     findings.append(_trust_bundle(settings))
     findings.append(_law(settings))
+    findings.append(disk(settings.instance_folder))
+    findings.append(await _schema(settings))
     findings.extend([finding async for finding in _services(settings)])
     return findings
 
@@ -142,11 +126,22 @@ def _law(settings: Settings) -> Finding:
     return Finding("law", Finding.OK, f"{len(report.examples)} examples hold")
 
 
+async def _schema(settings: Settings) -> Finding:
+    try:
+        found, wanted = await revision(settings.database_url_with_password()), head()
+    except ExchangeError as exc:
+        return Finding("schema", Finding.MEND, exc.message, "see that the database runs and can be reached")
+    if found == wanted:
+        return Finding("schema", Finding.OK, f"revision {found}")
+    # Revisions are numbered: a higher one was made by a newer version.
+    mend = "run the version that made it" if found is not None and found > wanted else "exchange migrate"
+    return Finding("schema", Finding.MEND, f"revision {found or 'none'}, this version needs {wanted}", mend)
+
+
 async def _services(settings: Settings) -> AsyncIterator[Finding]:
     try:
         async with open_services(settings) as services:
-            for check in (await check_readiness(services)).checks:
-                state = Finding.OK if check.is_working else Finding.MEND
-                yield Finding(check.name, state, check.finding, None if check.is_working else "see above, then restart")
+            async for finding in opened_rooms(settings, services):
+                yield finding
     except ExchangeError as exc:
         yield Finding("service", Finding.MEND, exc.message, "mend this first, then run `exchange doctor` again")

@@ -177,7 +177,7 @@ async def _simulated(host: Host, supposed: Supposed) -> SimulationBody:
     agreements = await services.knowledge.agreements(services.store, state)
     if supposed.agreement not in agreements:
         raise NotFoundError(f"there is no agreement `{supposed.agreement[:60]}`: see `exchange agreement list`")
-    scope = services.knowledge.scope(supposed.agreement, supposed.scope, call.now)
+    scope = services.knowledge.scope(supposed.agreement, supposed.scope, call.now, 1)
     if scope is None:
         raise NotFoundError(f"the agreement has no scope `{supposed.scope[:60]}`: see `exchange agreement show`")
     facts = ClassFacts(

@@ -11,7 +11,8 @@ import typer
 from exchange.audit import EventName, Outcome, Subject
 from exchange.cli import output
 from exchange.cli.clients import all_clients
-from exchange.cli.doctor import Finding, examine
+from exchange.cli.doctor import examine
+from exchange.cli.finding import Finding
 from exchange.cli.instance import Host, folder_of, open_host
 from exchange.cli.log_keys import make_missing_log_key
 from exchange.cli.node_key import node_key_text, record_node_key, write_node_key

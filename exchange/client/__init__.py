@@ -19,6 +19,7 @@ from exchange.client.receipts import KeptReceipt, read_receipts
 from exchange.client.streaming import StreamEvent
 from exchange.client.tls import client_context
 from exchange.client.transport import Endpoint
+from exchange.client.webhooks import Webhooks, check_webhook
 
 __all__ = [
     "AnswerError",
@@ -30,6 +31,8 @@ __all__ = [
     "ReceiptFileError",
     "StreamEvent",
     "UnsafeKeyError",
+    "Webhooks",
+    "check_webhook",
     "client_context",
     "read_receipts",
 ]

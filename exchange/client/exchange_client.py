@@ -7,21 +7,25 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self, TypeVar
 
+from exchange.agreements import TreatyText, sign_text
 from exchange.audit.export import ExportedEntry, Place, Statement
 from exchange.client.answers import parsed, path_of, sent
 from exchange.client.exports import read_export, through_breaks
 from exchange.client.log_reads import LogReads
-from exchange.client.onward import OnwardReleases
 from exchange.client.parts import checked_content, decoded
 from exchange.client.report_life import ReportLife
 from exchange.client.streaming import StreamEvent, watch
 from exchange.client.transport import Body, Endpoint, Transport
+from exchange.client.webhooks import Webhooks
+from exchange.crypto import ObjectSigningKey
 from exchange.kernel import new_id
 from exchange.wire import (
     ActConfirmation,
     ActRefusal,
     AgreementBody,
+    AgreementEvidenceBody,
     AgreementListBody,
+    AgreementSignature,
     AlertListBody,
     ClientBody,
     ClientChange,
@@ -34,9 +38,11 @@ from exchange.wire import (
     ErasureRequest,
     ExplanationBody,
     HeaderBody,
+    KeyRetirement,
     MemberAddition,
     MemberBody,
     MemberListBody,
+    ObjectSignatureBody,
     PendingActBody,
     PendingActListBody,
     PulledPartBody,
@@ -48,6 +54,9 @@ from exchange.wire import (
     ReportListBody,
     ReportRegistryBody,
     ShownEntryBody,
+    SignatoryKeyBody,
+    SignatoryKeyListBody,
+    SignatoryKeyOffer,
     SimulationBody,
     SimulationRequest,
     VocabularyBody,
@@ -116,9 +125,9 @@ class ExchangeClient:
         return ReportLife(self._transport)
 
     @property
-    def onward(self) -> OnwardReleases:
-        """Return what readers ask originators to pass on, and what these decide."""
-        return OnwardReleases(self._transport)
+    def webhooks(self) -> Webhooks:
+        """Return this client's subscriptions, by which it is told of new reports."""
+        return Webhooks(self._transport)
 
     def close(self) -> None:
         """Close the connections."""
@@ -183,9 +192,38 @@ class ExchangeClient:
         answer = self._transport.request("POST", "/v1/agreements", may_repeat=False, body=body)
         return parsed(AgreementBody, answer.content)
 
-    def sign_agreement(self, agreement_id: str) -> AgreementBody:
-        """Record this client's member as a signed party (signatory)."""
-        return self._act(agreement_id, "signatures")
+    def sign_agreement(self, agreement_id: str, key: ObjectSigningKey) -> AgreementBody:
+        """Sign for this client's member (signatory) the text that lies before the parties.
+
+        What is signed is the text as this client read it: were another one there by then, the exchange refuses.
+        """
+        return self.sign_text(self.agreement(agreement_id).to_text(), key)
+
+    def sign_text(self, text: TreatyText, key: ObjectSigningKey) -> AgreementBody:
+        """Sign for this client's member (signatory) a text that the caller has read."""
+        me = self.whoami()
+        signature = sign_text(text, key, member=me.member, signatory=me.id)
+        sent = AgreementSignature(
+            text=text.digest, key=key.verifying_key.key_id, signature=ObjectSignatureBody.of(signature)
+        )
+        return self._post(AgreementBody, path_of("/v1/agreements", text.agreement, "signatures"), sent)
+
+    def agreement_evidence(self, agreement_id: str) -> AgreementEvidenceBody:
+        """Return every text of an agreement with its signatures and keys, to be verified without the exchange."""
+        return self._get(AgreementEvidenceBody, path_of("/v1/agreements", agreement_id, "evidence"))
+
+    def enrol_signature_key(self, client_id: str, offer: SignatoryKeyOffer) -> SignatoryKeyBody:
+        """Enrol a signatory's key (operator)."""
+        return self._post(SignatoryKeyBody, path_of("/v1/clients", client_id, "signature-keys"), offer)
+
+    def retire_signature_key(self, client_id: str, key: str) -> list[SignatoryKeyBody]:
+        """Retire a signatory's key (operator) and return every key that it ever had."""
+        path = path_of("/v1/clients", client_id, "signature-keys", "retirement")
+        return self._post(SignatoryKeyListBody, path, KeyRetirement(key=key)).items
+
+    def signature_keys(self, client_id: str) -> list[SignatoryKeyBody]:
+        """Return every key that a signatory of this client's member ever had."""
+        return self._get(SignatoryKeyListBody, path_of("/v1/clients", client_id, "signature-keys")).items
 
     def suspend_agreement(self, agreement_id: str) -> AgreementBody:
         """Suspend this member's part in an agreement (signatory)."""

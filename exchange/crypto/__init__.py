@@ -16,10 +16,11 @@ from exchange.crypto.certificates import (
     new_authority,
     sign_request,
 )
-from exchange.crypto.contexts import CONTEXT_BYTES, header_context, part_context, personal_context
+from exchange.crypto.contexts import CONTEXT_BYTES, header_context, part_context, personal_context, webhook_context
 from exchange.crypto.errors import CryptoError, OpeningError, SignatureError
 from exchange.crypto.headers import HeaderCipher
 from exchange.crypto.keys import DATA_KEY_BYTES, NONCE_BYTES, derive_key
+from exchange.crypto.object_signatures import ObjectSignature, ObjectSigningKey, ObjectVerifyingKey
 from exchange.crypto.parts import PartEncryptor, decrypt_part, decrypt_part_chunks, encrypt_part
 from exchange.crypto.personal import PersonalKey, SearchTokens
 from exchange.crypto.reading import CertificateFacts, read_certificate, subject_of_der, thumbprint_of_der
@@ -42,6 +43,9 @@ __all__ = [
     "CryptoError",
     "HeaderCipher",
     "KeyAndCertificate",
+    "ObjectSignature",
+    "ObjectSigningKey",
+    "ObjectVerifyingKey",
     "OpeningError",
     "PartEncryptor",
     "PersonalKey",
@@ -71,4 +75,5 @@ __all__ = [
     "subject_of_der",
     "suite_named",
     "thumbprint_of_der",
+    "webhook_context",
 ]

@@ -35,6 +35,12 @@ def personal_context(kid: str, subject: str, period: str, boot: str) -> bytes:
     return hashlib.sha256(canonical_bytes(place)).digest()
 
 
+def webhook_context(subscription_id: str, client_id: str, url: str) -> bytes:
+    """Return the 32-byte context of a subscription's secret: whose it is, and where it signs for."""
+    place: Canonical = {"client": client_id, "is": "webhook", "subscription": subscription_id, "url": url}
+    return hashlib.sha256(canonical_bytes(place)).digest()
+
+
 def check_context(context: bytes) -> None:
     """Check that a context is a digest. Raises CryptoError: nothing is ever encrypted without its place."""
     if len(context) != CONTEXT_BYTES:

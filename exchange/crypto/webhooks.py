@@ -32,6 +32,16 @@ class WebhookKey:
             )
         self._key = key
 
+    @classmethod
+    def of(cls, key: bytes) -> "WebhookKey":
+        """Return the key with these bytes; CryptoError where they are no random 24 to 64."""
+        return cls(PREFIX + b64encode(key).decode())
+
+    @property
+    def text(self) -> str:
+        """Return the secret as the standard writes it, for its receiver alone."""
+        return PREFIX + b64encode(self._key).decode()
+
     def sign(self, message_id: str, seconds: int, body: bytes) -> str:
         """Return the `webhook-signature` of a message sent `seconds` after 1970."""
         signed = b".".join((message_id.encode(), str(seconds).encode(), body))

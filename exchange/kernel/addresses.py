@@ -4,9 +4,14 @@ Whoever names a host for the service to call must not reach through it what only
 """
 
 import ipaddress
+from collections.abc import Iterable, Sequence
 from typing import Final
+from urllib.parse import urlsplit
+
+from exchange.kernel.errors import MalformedError
 
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
+Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 # Relays of 6to4, which are no more (RFC 7526): whoever announces the network now is nobody's relay.
 _RELAYS: Final = ipaddress.IPv4Network("192.88.99.0/24")
@@ -32,6 +37,50 @@ def is_address(host: str) -> bool:
     except ValueError:
         return False
     return True
+
+
+def networks_of(texts: Iterable[str]) -> tuple[Network, ...]:
+    """Return the networks written as `10.1.0.0/16`; MalformedError for what is none, or has bits behind its prefix."""
+    try:
+        return tuple(ipaddress.ip_network(text) for text in texts)
+    except ValueError as exc:
+        raise MalformedError(f"no network: {exc}") from exc
+
+
+def lies_in(text: str, networks: Sequence[Network]) -> bool:
+    """Return whether `text` is an address of one of `networks`, itself and not by what it wraps."""
+    try:
+        address = ipaddress.ip_address(text)
+    except ValueError:
+        return False
+    return any(address in network for network in networks)
+
+
+def outgoing_problem(url: str, *, networks: Sequence[Network] = (), is_inside_allowed: bool = False) -> str | None:
+    """Return why nothing may be sent to `url`: it is no plain HTTPS address, or names what lies inside.
+
+    Addresses in `networks` are allowed, and with `is_inside_allowed` every host is. Where a name leads to has to be
+    looked at each time that it is connected to.
+    """
+    try:
+        parts = urlsplit(url)
+        host, port = parts.hostname or "", parts.port
+    except ValueError:
+        return "the url cannot be read: write https://HOST/PATH"
+    is_plain = url.isascii() and url.isprintable() and " " not in url and not parts.fragment and "@" not in parts.netloc
+    if parts.scheme != "https" or not host or port == 0 or not is_plain:
+        return "write the url as https://HOST/PATH, without a name, a password or a fragment in it"
+    if is_inside_allowed or not _names_the_inside(host) or lies_in(host, networks):
+        return None
+    return f"`{host}` is not on the public internet"
+
+
+def _names_the_inside(host: str) -> bool:
+    if is_address(host):
+        return not is_public(host)
+    last = host.rstrip(".").rpartition(".")[2]
+    # Resolvers read 127.1 and 0x7f000001 as addresses too.
+    return last in {"localhost", "local", "internal", "localdomain"} or last.isdecimal() or last.startswith("0x")
 
 
 def _is_public(address: Address) -> bool:

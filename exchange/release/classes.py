@@ -15,6 +15,7 @@ from exchange.reports import Header
 # Raised by one whenever a field is added or its meaning changes: old and new classes then never share a digest.
 _FORMAT = 1
 _FORMAT_WITH_CONSENTS = 2
+_FIRST_EDITION = 1
 
 _TEXT_FIELDS = ("agreement", "scope", "originator", "topic", "kind")
 _LABEL_TEXT_FIELDS = ("policy", "classification")
@@ -26,8 +27,11 @@ _LABEL_FIELDS = frozenset({*_LABEL_TEXT_FIELDS, *_LABEL_SET_FIELDS})
 ClassJson = dict[str, Canonical]
 
 
-def class_facts(header: Header, consents: Iterable[Consent] = ()) -> ClassFacts:
-    """Return the release class of the report with this header and these consents of its originator."""
+def class_facts(header: Header, consents: Iterable[Consent] = (), *, edition: int = 1) -> ClassFacts:
+    """Return the release class of the report with this header and these consents of its originator.
+
+    `edition` is that of the agreement under which it was posted.
+    """
     return ClassFacts(
         agreement=header.agreement,
         scope=header.scope,
@@ -38,6 +42,7 @@ def class_facts(header: Header, consents: Iterable[Consent] = ()) -> ClassFacts:
         label=header.label,
         part_labels=_sorted_labels(tuple(part.label for part in header.parts)),
         consents=_sorted_consents(consents),
+        edition=edition,
     )
 
 
@@ -61,6 +66,9 @@ def class_as_json(facts: ClassFacts) -> ClassJson:
     }
     if facts.consents:
         written["consents"] = [_consent_as_json(consent) for consent in facts.consents]
+    # The first edition is not written: classes from before there were others keep their digests.
+    if facts.edition != _FIRST_EDITION:
+        written["edition"] = facts.edition
     return written
 
 
@@ -70,7 +78,9 @@ def class_from_json(value: object) -> ClassFacts:
     Raises MalformedError for anything else: a stored class that cannot be read must not be guessed at.
     """
     has_consents = isinstance(value, dict) and "consents" in value
-    fields = _object(value, _FIELDS | {"consents"} if has_consents else _FIELDS, "class")
+    edition = _edition(value)
+    names = _FIELDS | ({"consents"} if has_consents else set()) | ({"edition"} if edition != _FIRST_EDITION else set())
+    fields = _object(value, names, "class")
     expected = _FORMAT_WITH_CONSENTS if has_consents else _FORMAT
     if fields["format"] != expected or type(fields["format"]) is not int:
         raise MalformedError(f"the class has format `{fields['format']}`: this version reads {expected} here")
@@ -83,6 +93,7 @@ def class_from_json(value: object) -> ClassFacts:
         label=_label(fields["label"]),
         part_labels=tuple(_label(item) for item in labels),
         consents=_consents(fields["consents"]) if has_consents else (),
+        edition=edition,
     )
     # INVARIANT: one class, one spelling; an unsorted row would be a second class with the same meaning.
     if facts.regions != tuple(sorted(set(facts.regions))) or facts.part_labels != _sorted_labels(facts.part_labels):
@@ -127,6 +138,15 @@ def _consent(value: object) -> Consent:
     if made != _sorted_labels(made) or not made or purposes != tuple(sorted(set(purposes))):
         raise MalformedError("a consent of the class is not in its canonical order")
     return Consent(_text(fields["member"], "member"), made, purposes, until)
+
+
+def _edition(value: object) -> int:
+    edition = value.get("edition", _FIRST_EDITION) if isinstance(value, dict) else _FIRST_EDITION
+    is_written = isinstance(value, dict) and "edition" in value
+    # One class, one spelling: the first edition is never written.
+    if type(edition) is not int or edition < _FIRST_EDITION or (is_written and edition == _FIRST_EDITION):
+        raise MalformedError("`edition` of the class is no number from 2 on")
+    return edition
 
 
 def _sorted_labels(labels: tuple[Label, ...]) -> tuple[Label, ...]:

@@ -1,11 +1,9 @@
 """The typed facts that a decision reads; nothing else may influence it."""
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import Enum
 
 from exchange.agreements import OnwardRelease
-from exchange.kernel import canonical_bytes
 from exchange.markings import Label
 from exchange.members import Role
 
@@ -59,14 +57,6 @@ class Consent:
     purposes: tuple[str, ...] = ()
     until_micros: int | None = None
 
-    @classmethod
-    def over(
-        cls, labels: Iterable[Label], *, member: str, purposes: Iterable[str] = (), until_micros: int | None = None
-    ) -> "Consent":
-        """Return the consent over these labels in its one spelling."""
-        ordered = sorted(set(labels), key=lambda label: canonical_bytes(label.as_json()))
-        return cls(member, tuple(ordered), tuple(sorted(set(purposes))), until_micros)
-
 
 @dataclass(frozen=True, slots=True)
 class ScopeFacts:
@@ -91,6 +81,8 @@ class ScopeFacts:
     ceiling: str
     compartments: frozenset[str]
     onward_release: OnwardRelease
+    ceilings: frozenset[str] = frozenset()
+    """Ceilings of earlier texts, which hold besides `ceiling` for reports from their time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,6 +103,8 @@ class ClassFacts:
     part_labels: tuple[Label, ...]
     consents: tuple[Consent, ...] = ()
     """What the originator has consented to for members, sorted; a report of which it has is of another class."""
+    edition: int = 1
+    """Of the agreement, when the report was posted."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -197,7 +197,9 @@ def _below_ceiling(case: Case, label: Label) -> Reason | None:
     scope = case.scope
     if scope is None:
         return None
-    return Reason.ABOVE_CEILING if case.catalogue.exceeds_ceiling(label, scope.ceiling, scope.policy) else None
+    ceilings = (scope.ceiling, *scope.ceilings)
+    is_above = any(case.catalogue.exceeds_ceiling(label, ceiling, scope.policy) for ceiling in ceilings)
+    return Reason.ABOVE_CEILING if is_above else None
 
 
 def _cleared(case: Case, label: Label) -> Reason | None:

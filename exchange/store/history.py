@@ -16,14 +16,17 @@ from exchange.kernel import from_micros, to_micros
 from exchange.members import Client, Member, Standing
 from exchange.reports import ReportStatus
 from exchange.store.dialect import Parameters, Row, Sql, Statement
-from exchange.store.records import agreement_of, client_of, member_of
+from exchange.store.records import agreement_columns, agreement_of, client_of, member_of, with_signatures
 from exchange.store.tables import table
+from exchange.store.treaty_tables import AgreementSignatureTable, SignatoryKeyTable
 
 T = TypeVar("T")
 Fetch = Callable[[Statement, Parameters], Awaitable[Sequence[Row]]]
 
 _CLIENT, _MEMBER, _CERTIFICATE = table("client"), table("member"), table("client_certificate")
 _AGREEMENT, _PARTY, _REPORT = table("agreement"), table("agreement_party"), table("report")
+_SIGNATURE = table(str(AgreementSignatureTable.__tablename__))
+_SIGNATORY_KEY = table(str(SignatoryKeyTable.__tablename__))
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,11 +80,10 @@ class HistoryStatements:
     @classmethod
     def compiled(cls, sql: Sql) -> Self:
         """Compile all of them."""
-        party = and_(_PARTY.c.agreement_id == _AGREEMENT.c.id, _PARTY.c.version == _AGREEMENT.c.version)
+        tables = (_AGREEMENT, _PARTY, _SIGNATURE, _SIGNATORY_KEY)
         agreement = select(
-            *(_AGREEMENT.c[name] for name in ("recorded_at", "superseded_at", "id", "version", "terms")),
-            *(_PARTY.c[name] for name in ("member", "state", "signed_at")),
-        ).select_from(_AGREEMENT.join(_PARTY, party))
+            _AGREEMENT.c.recorded_at, _AGREEMENT.c.superseded_at, *agreement_columns(*tables)
+        ).select_from(with_signatures(*tables))
         certificate = _CERTIFICATE.c
         used = select(certificate.client_id, certificate.added_at, certificate.removed_at, certificate.not_after)
         report = ("id", "version", "class_id", "originator", "posted_at", "valid_until", "status")

@@ -8,7 +8,7 @@ Does not: say who may see what came; it names the classes of new reports, and wh
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import bindparam, select
+from sqlalchemy import BigInteger, bindparam, select
 
 from exchange.store.dialect import Parameters, Row, Sql, Statement
 from exchange.store.rows import PolicyState
@@ -34,6 +34,12 @@ class Pulse:
         columns = (state.policy_version, state.class_version, state.policy_digest, state.report_seq)
         behind = REPORT.c.seq > bindparam("after"), REPORT.c.seq <= bindparam("to")
         self._beat = sql.compile(select(*columns))
+        self._reports = sql.compile(
+            select(REPORT.c.seq, REPORT.c.id, REPORT.c.class_id)
+            .where(*behind)
+            .order_by(REPORT.c.seq)
+            .limit(bindparam("limit", type_=BigInteger))
+        )
         self._classes = sql.compile(select(REPORT.c.class_id).where(*behind).distinct())
 
     async def beat(self) -> Beat:
@@ -45,3 +51,8 @@ class Pulse:
         """Return the classes of the reports numbered behind `after` up to `to`."""
         rows = await self._fetch(self._classes, {"after": after, "to": to})
         return frozenset(row[0] for row in rows)
+
+    async def reports_behind(self, after: int, to: int, limit: int) -> list[tuple[int, str, int]]:
+        """Return number, id and class of the reports behind `after` up to `to`, at most `limit` of them, in order."""
+        rows = await self._fetch(self._reports, {"after": after, "to": to, "limit": limit})
+        return [(row[0], row[1], row[2]) for row in rows]

@@ -1,14 +1,27 @@
 """Between table rows and the values of the core rooms. What is read back is checked as strictly as what comes in."""
 
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from datetime import datetime
 from itertools import groupby
 from operator import itemgetter
-from typing import Protocol
+from typing import Any, Protocol
 
 import orjson
+from sqlalchemy import ColumnElement, and_
 
-from exchange.agreements import Agreement, AgreementId, Party, PartyState, terms_as_json, terms_from_stored
+from exchange.agreements import (
+    Agreement,
+    AgreementId,
+    Party,
+    PartyState,
+    TextSignature,
+    proven,
+    terms_as_json,
+    terms_from_stored,
+    text_of,
+)
+from exchange.crypto import ObjectSignature, ObjectVerifyingKey
 from exchange.kernel import from_micros, to_micros
 from exchange.members import Clearance, Client, ClientId, Member, MemberCode, Role, Standing
 from exchange.release import class_from_json
@@ -104,20 +117,62 @@ def client_row(client: Client, now: datetime) -> ClientTable:
     )
 
 
+AGREEMENT_COLUMNS = ("id", "version", "terms", "edition", "previous", "text")
+PARTY_COLUMNS = ("member", "state", "signed_at")
+SIGNATURE_COLUMNS = ("signatory", "ed25519", "ml_dsa_65", "signed_at")
+KEY_COLUMNS = ("ed25519", "ml_dsa_65")
+
+
+def agreement_columns(agreement: Any, party: Any, signature: Any, key: Any) -> list[ColumnElement[Any]]:
+    """Return what `agreement_of` reads, in its order, from tables or aliases of the four names."""
+    sources = (
+        (agreement, AGREEMENT_COLUMNS),
+        (party, PARTY_COLUMNS),
+        (signature, SIGNATURE_COLUMNS),
+        (key, KEY_COLUMNS),
+    )
+    return [source.c[name] for source, names in sources for name in names]
+
+
+def with_signatures(agreement: Any, party: Any, signature: Any, key: Any) -> Any:
+    """Return `agreement` joined with its parties and with what they signed its text with, where they did."""
+    is_of = and_(party.c.agreement_id == agreement.c.id, party.c.version == agreement.c.version)
+    is_under = and_(signature.c.text == agreement.c.text, signature.c.member == party.c.member)
+    joined = agreement.join(party, is_of).outerjoin(signature, is_under)
+    return joined.outerjoin(key, key.c.key_id == signature.c.key_id)
+
+
 def agreement_of(rows: Sequence[Row]) -> Agreement:
-    """Return the agreement in its rows, one per party: id, version, terms, member, state, signed at."""
-    agreement_id, version, terms = rows[0][:3]
-    return Agreement(
+    """Return the agreement in its rows, one per party, as its signatures prove it; columns as `agreement_columns`."""
+    agreement_id, version, terms, edition, previous, text = rows[0][:6]
+    kept = Agreement(
         id=AgreementId(agreement_id),
         version=version,
         terms=terms_from_stored(orjson.loads(terms)),
-        parties=tuple(_party_of(*row[3:6]) for row in rows),
+        parties=tuple(_party_of(text, *row[6:]) for row in rows),
+        edition=edition,
+        previous=previous,
     )
+    return proven(kept)
 
 
 def agreements_of(rows: Sequence[Row]) -> list[Agreement]:
-    """Return the agreements in rows that come agreement by agreement."""
-    return [agreement_of(list(group)) for _, group in groupby(rows, key=itemgetter(0))]
+    """Return the agreements in rows that come version by version."""
+    return [agreement_of(list(group)) for _, group in groupby(rows, key=itemgetter(0, 1))]
+
+
+def with_earlier(agreements: Sequence[Agreement], rows: Iterable[Row]) -> list[Agreement]:
+    """Return agreements with the terms of the editions before; rows are of `earlier_texts`: id, edition, terms."""
+    texts: dict[tuple[str, int], str] = {(row[0], row[1]): row[2] for row in rows}
+
+    def known(agreement: Agreement) -> Agreement:
+        numbers = range(1, agreement.edition)
+        return replace(
+            agreement,
+            earlier=tuple(terms_from_stored(orjson.loads(texts[agreement.id, number])) for number in numbers),
+        )
+
+    return [known(agreement) if agreement.edition > 1 else agreement for agreement in agreements]
 
 
 def agreement_row(agreement: Agreement, proposed_by: str | None, now: datetime) -> AgreementTable:
@@ -126,6 +181,9 @@ def agreement_row(agreement: Agreement, proposed_by: str | None, now: datetime) 
         id=agreement.id,
         version=agreement.version,
         terms=orjson.dumps(terms_as_json(agreement.terms)).decode(),
+        edition=agreement.edition,
+        previous=agreement.previous,
+        text=text_of(agreement).digest,
         proposed_by=proposed_by,
         recorded_at=to_micros(now),
     )
@@ -152,8 +210,31 @@ def class_row(row: Row) -> ClassRow:
     return ClassRow(id=class_id, version=class_id, digest=digest, facts=class_from_json(orjson.loads(facts)))
 
 
-def _party_of(member: str, state: str, signed_at: int | None) -> Party:
-    return Party(MemberCode(member), PartyState(state), None if signed_at is None else from_micros(signed_at))
+def _party_of(  # noqa: PLR0913, PLR0917  the columns of a party, in their order
+    text: str | None,
+    member: str,
+    state: str,
+    signed_at: int | None,
+    signatory: str | None,
+    ed25519: bytes | None,
+    ml_dsa_65: bytes | None,
+    at: int | None,
+    public_ed25519: bytes | None,
+    public_ml_dsa_65: bytes | None,
+) -> Party:
+    party = Party(MemberCode(member), PartyState(state), None if signed_at is None else from_micros(signed_at))
+    columns = (text, signatory, ed25519, ml_dsa_65, at, public_ed25519, public_ml_dsa_65)
+    if any(column is None for column in columns):
+        return party
+    signature = TextSignature(
+        text=str(text),
+        member=member,
+        signatory=str(signatory),
+        key=ObjectVerifyingKey.from_raw(public_ed25519 or b"", public_ml_dsa_65 or b""),
+        signature=ObjectSignature(ed25519 or b"", ml_dsa_65 or b""),
+        signed_at=from_micros(at or 0),
+    )
+    return replace(party, signature=signature)
 
 
 def _json_list(values: Iterable[str]) -> str:

@@ -7,8 +7,10 @@ from sqlalchemy import ColumnElement, Select, and_, bindparam, select
 
 from exchange.store.dialect import Sql, Statement
 from exchange.store.personal_tables import PersonalKeyTable
+from exchange.store.records import agreement_columns, with_signatures
 from exchange.store.standing import CLIENT, MEMBER, REPORT, report_columns, standing, whose
 from exchange.store.tables import table
+from exchange.store.treaty_tables import AgreementSignatureTable, SignatoryKeyTable
 
 _CLASS = table("release_class")
 _PART = table("report_part")
@@ -16,10 +18,11 @@ _ENTRY = table("audit_entry")
 _AGREEMENT = table("agreement")
 _PARTY = table("agreement_party")
 _KEY = table(str(PersonalKeyTable.__tablename__))
+_SIGNATURE = table(str(AgreementSignatureTable.__tablename__))
+_SIGNATORY_KEY = table(str(SignatoryKeyTable.__tablename__))
 
 CLIENT_COLUMNS = (*CLIENT.c.keys(), "member_standing")
 MEMBER_COLUMNS = tuple(MEMBER.c.keys())
-_PARTY_COLUMNS = ("member", "state", "signed_at")
 _FIRST_PARTS = 4
 _SMALL_BYTES = 16_384
 """With the parts before: at most 64 KiB are loaded before it is known whether the caller may have them."""
@@ -42,6 +45,7 @@ class HotStatements:
     members: Statement
     agreements: Statement
     agreement: Statement
+    earlier_texts: Statement
     entries_after: Statement
     entries_before: Statement
     waiting: Statement
@@ -71,6 +75,11 @@ class HotStatements:
             members=sql.compile(select(*MEMBER.c).where(MEMBER.c.superseded_at.is_(None)).order_by(MEMBER.c.code)),
             agreements=sql.compile(agreements),
             agreement=sql.compile(agreements.where(_AGREEMENT.c.id == bindparam("agreement_id"))),
+            earlier_texts=sql.compile(
+                select(_AGREEMENT.c.id, _AGREEMENT.c.edition, _AGREEMENT.c.terms)
+                .distinct()
+                .where(_AGREEMENT.c.superseded_at.is_not(None))
+            ),
             # UUIDv7: the order of ids is the order of time.
             entries_after=sql.compile(entries.where(_ENTRY.c.id > bindparam("place")).order_by(_ENTRY.c.id)),
             entries_before=sql.compile(entries.where(_ENTRY.c.id < bindparam("place")).order_by(_ENTRY.c.id.desc())),
@@ -109,11 +118,9 @@ def _current_clients() -> Select[Any]:
 
 def _current_agreements() -> Select[Any]:
     """Return one row per party, parties in their order."""
-    party = and_(_PARTY.c.agreement_id == _AGREEMENT.c.id, _PARTY.c.version == _AGREEMENT.c.version)
-    columns = [_AGREEMENT.c.id, _AGREEMENT.c.version, _AGREEMENT.c.terms, *(_PARTY.c[name] for name in _PARTY_COLUMNS)]
-    source = _AGREEMENT.join(_PARTY, party)
-    current = select(*columns).select_from(source).where(_AGREEMENT.c.superseded_at.is_(None))
-    return current.order_by(_AGREEMENT.c.id, _PARTY.c.position)
+    tables = (_AGREEMENT, _PARTY, _SIGNATURE, _SIGNATORY_KEY)
+    current = select(*agreement_columns(*tables)).select_from(with_signatures(*tables))
+    return current.where(_AGREEMENT.c.superseded_at.is_(None)).order_by(_AGREEMENT.c.id, _PARTY.c.position)
 
 
 def _with_parts(parts: ColumnElement[bool]) -> Select[Any]:

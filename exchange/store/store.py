@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AbstractAsyncContextManager
+from dataclasses import replace
 from datetime import datetime
 from functools import partial
 from types import SimpleNamespace
@@ -38,7 +39,7 @@ from exchange.store.personal_scrub import scrub
 from exchange.store.postgres import PostgresDatabase
 from exchange.store.pulse import Pulse
 from exchange.store.rates import LeaseJob
-from exchange.store.records import agreements_of, class_row, client_of, member_of
+from exchange.store.records import agreements_of, class_row, client_of, member_of, with_earlier
 from exchange.store.report_receipts import ReportReceipts
 from exchange.store.report_sweeps import ReportSweeps
 from exchange.store.rows import (
@@ -63,6 +64,7 @@ from exchange.store.searching import Found, Hit, Search, Sought
 from exchange.store.sqlite import SqliteDatabase
 from exchange.store.standing import REPORT_WIDTH, STANDING_WIDTH
 from exchange.store.statements import CLIENT_COLUMNS, MEMBER_COLUMNS, HotStatements
+from exchange.store.subscriptions import Subscriptions
 from exchange.store.unit_of_work import UnitOfWork, unit_of_work
 from exchange.store.witness_reader import WitnessReader
 from exchange.store.write_statements import WriteStatements
@@ -137,6 +139,7 @@ class Store:
         self.receipts = ReportReceipts(self._engine)
         self.sweeps = ReportSweeps(self._engine)
         self.pulse = Pulse(self._database.fetch, sql)
+        self.subscriptions = Subscriptions(self._engine)
         self._clients: dict[str, tuple[int, int, Client]] = {}
         self._classes: dict[int, ClassRow] = {}
 
@@ -240,12 +243,13 @@ class Store:
 
     async def agreement(self, agreement_id: str) -> Agreement | None:
         """Return the current version of an agreement."""
-        found = agreements_of(await self._database.fetch(self._hot.agreement, {"agreement_id": agreement_id}))
+        rows = await self._database.fetch(self._hot.agreement, {"agreement_id": agreement_id})
+        found = await self._with_earlier(agreements_of(rows))
         return found[0] if found else None
 
     async def agreements(self) -> list[Agreement]:
         """Return the current version of every agreement, by id."""
-        return agreements_of(await self._database.fetch(self._hot.agreements, {}))
+        return await self._with_earlier(agreements_of(await self._database.fetch(self._hot.agreements, {})))
 
     async def clients(self) -> list[Client]:
         """Return the current version of every client, by id."""
@@ -287,7 +291,10 @@ class Store:
 
     async def history(self, agreement_id: str, since: datetime, until: datetime) -> History:
         """Return what held of everyone, and of one agreement, at some moment from `since` until `until` (exclusive)."""
-        return await read_history(self._database.fetch, self._history, agreement_id, since, until)
+        found = await read_history(self._database.fetch, self._history, agreement_id, since, until)
+        texts = await self._with_earlier([span.value for span in found.agreements])
+        spans = (replace(span, value=value) for span, value in zip(found.agreements, texts, strict=True))
+        return replace(found, agreements=tuple(spans))
 
     async def report_record(self, report_id: str) -> ReportRecord | None:
         """Return what is known of a report without opening anything; None where there is none."""
@@ -361,6 +368,12 @@ class Store:
                 return None
             await unit.put_policy_digest(digest)
             return await unit.record(draft)
+
+    async def _with_earlier(self, agreements: Sequence[Agreement]) -> list[Agreement]:
+        """Return agreements with the terms of their editions before; asked for only where one has any."""
+        if all(agreement.edition == 1 for agreement in agreements):
+            return list(agreements)
+        return with_earlier(agreements, await self._database.fetch(self._hot.earlier_texts, {}))
 
     def _searching(self, sought: Sought) -> Search:
         return Search(self._database.fetch, self._search, sought, archived=self.log.archived, is_sqlite=self._is_sqlite)

@@ -106,7 +106,10 @@ class CertificateTable(SQLModel, table=True):
 
 
 class AgreementTable(SQLModel, table=True):
-    """One version of an agreement; `terms` is its JSON."""
+    """One version of an agreement; `terms` is its JSON, `text` the digest of what its parties sign.
+
+    `text` is None in rows from before there were signatures on texts: nobody has signed those.
+    """
 
     __tablename__: ClassVar[str] = "agreement"
     __table_args__ = (_current("agreement_current", "id"),)
@@ -114,6 +117,9 @@ class AgreementTable(SQLModel, table=True):
     id: str = Field(primary_key=True)
     version: int = Field(primary_key=True)
     terms: str
+    edition: int = Field(default=1, sa_column_kwargs={"server_default": "1"})
+    previous: str | None = None
+    text: str | None = None
     proposed_by: str | None = None
     recorded_at: int = Field(sa_type=BigInteger)
     superseded_at: int | None = Field(default=None, sa_type=BigInteger)

@@ -9,7 +9,7 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, insert, select, update
+from sqlalchemy import ColumnElement, func, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 from sqlmodel import SQLModel, col
 
@@ -19,11 +19,11 @@ from exchange.kernel import Clock, ConflictError, ExchangeError, NotFoundError, 
 from exchange.members import Client, Member, PendingAct
 from exchange.store import pending_acts
 from exchange.store.alerting import AlertBook
-from exchange.store.consent_book import ConsentBook
 from exchange.store.faults import driver_errors
 from exchange.store.personal_keys import PersonalKeys, Place
 from exchange.store.personal_tables import PersonalKeyTable
 from exchange.store.records import (
+    agreement_columns,
     agreement_row,
     agreements_of,
     client_of,
@@ -31,10 +31,14 @@ from exchange.store.records import (
     member_of,
     member_row,
     party_rows,
+    with_earlier,
+    with_signatures,
 )
 from exchange.store.report_book import ReportBook
 from exchange.store.report_receipts import ReceiptRow, acknowledge, acknowledgement
 from exchange.store.sealing import Sealer
+from exchange.store.signatory_keys import SignatoryKeys
+from exchange.store.subscriptions import SubscriptionBook
 from exchange.store.tables import (
     AgreementTable,
     AuditEntryTable,
@@ -44,6 +48,7 @@ from exchange.store.tables import (
     MemberTable,
     PartyTable,
     PolicyStateTable,
+    table,
 )
 
 _PERSONAL_KEY_COLUMNS = tuple(PersonalKeyTable.model_fields)
@@ -151,6 +156,14 @@ class UnitOfWork:
         """Return the current version of every agreement, by id."""
         return await self._agreements()
 
+    async def editions(self, agreement_id: str) -> list[Agreement]:
+        """Return the last version of every edition of an agreement, the oldest first."""
+        versions = select(func.max(col(AgreementTable.version))).where(col(AgreementTable.id) == agreement_id)
+        last = versions.group_by(col(AgreementTable.edition))
+        which = (col(AgreementTable.id) == agreement_id, col(AgreementTable.version).in_(last))
+        found = await self._agreements(*which, current_only=False)
+        return sorted(found, key=lambda each: each.edition)
+
     async def add_agreement(self, agreement: Agreement, proposed_by: str | None) -> None:
         """Add an agreement that a client proposed, None for the host's operator."""
         await self._add(agreement_row(agreement, proposed_by, self._now), *party_rows(agreement))
@@ -161,6 +174,10 @@ class UnitOfWork:
         proposed_by = await self._session.scalar(select(col(AgreementTable.proposed_by)).where(which).limit(1))
         await self._supersede(AgreementTable, which, agreement.version)
         await self._add(agreement_row(agreement, proposed_by, self._now), *party_rows(agreement))
+
+    def signatory_keys(self) -> SignatoryKeys:
+        """Return the keys of signatories and what they signed, to be read and written here."""
+        return SignatoryKeys(self._session, self._now, self._note_law)
 
     async def policy_digest(self) -> str:
         """Return the digest of the policy files in force."""
@@ -220,14 +237,15 @@ class UnitOfWork:
         """Return the life of reports, to be read here, and written with an entry."""
         return ReportBook(self._session, self._note_write)
 
-    def consents(self) -> ConsentBook:
-        """Return the requests for onward release, to be read here, and written with an entry."""
-        return ConsentBook(self._session, self._note_write)
-
     def alerts(self) -> AlertBook:
         """Return the alerts, to be read and written here. What rules remember is no change that needs an entry."""
         self._has_alerts = True
         return AlertBook(self._session)
+
+    def subscriptions(self) -> SubscriptionBook:
+        """Return the subscriptions, to be read and written here; no decision rests on them."""
+        self._has_written = True
+        return SubscriptionBook(self._session)
 
     async def bump_policy(self) -> None:
         """Make every cached decision stale when this unit commits; every add and put does it by itself."""
@@ -288,15 +306,22 @@ class UnitOfWork:
         rows = await self._session.execute(current.order_by(col(ClientTable.id)).limit(limit))
         return [client_of(row, member_standing) for row, member_standing in rows]
 
-    async def _agreements(self, *conditions: ColumnElement[bool]) -> list[Agreement]:
-        is_of = (col(PartyTable.agreement_id) == col(AgreementTable.id)) & (
-            col(PartyTable.version) == col(AgreementTable.version)
+    async def _agreements(self, *conditions: ColumnElement[bool], current_only: bool = True) -> list[Agreement]:
+        tables = [table(name) for name in ("agreement", "agreement_party", "agreement_signature", "signatory_key")]
+        current = select(*agreement_columns(*tables)).select_from(with_signatures(*tables))
+        standing = (col(AgreementTable.superseded_at).is_(None),) if current_only else ()
+        ordered = current.where(*standing, *conditions).order_by(
+            col(AgreementTable.id), col(AgreementTable.version), col(PartyTable.position)
         )
-        kept = (col(AgreementTable.id), col(AgreementTable.version), col(AgreementTable.terms))
-        party = (col(PartyTable.member), col(PartyTable.state), col(PartyTable.signed_at))
-        current = select(*kept, *party).join(PartyTable, is_of).where(col(AgreementTable.superseded_at).is_(None))
-        ordered = current.where(*conditions).order_by(col(AgreementTable.id), col(PartyTable.position))
-        return agreements_of([tuple(row) for row in await self._session.execute(ordered)])
+        found = agreements_of([tuple(row) for row in await self._session.execute(ordered)])
+        if not current_only or all(agreement.edition == 1 for agreement in found):
+            return found
+        columns = (col(AgreementTable.id), col(AgreementTable.edition), col(AgreementTable.terms))
+        texts = select(*columns).distinct().where(col(AgreementTable.superseded_at).is_not(None))
+        return with_earlier(found, [tuple(row) for row in await self._session.execute(texts)])
+
+    def _note_law(self) -> None:
+        self._has_written = self._moves_policy = True
 
     async def _add(self, *rows: SQLModel) -> None:
         self._has_written = self._moves_policy = True

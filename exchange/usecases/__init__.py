@@ -11,7 +11,6 @@ from exchange.usecases.agreements import (
     propose_agreement,
     resume_agreement,
     show_agreement,
-    sign_agreement,
     suspend_agreement,
     withdraw_agreement,
 )
@@ -50,6 +49,7 @@ from exchange.usecases.erase_personal import (
     show_erasure,
 )
 from exchange.usecases.explain_report import explain_report
+from exchange.usecases.export_agreement import AgreementEvidence, export_agreement
 from exchange.usecases.export_entries import Export, LogExport, export_entries, export_log
 from exchange.usecases.exporting import ExportQuery
 from exchange.usecases.heartbeat import Recorder, close_record, heartbeats, record_service
@@ -59,15 +59,6 @@ from exchange.usecases.life_checks import MadeVersion
 from exchange.usecases.list_alerts import AlertQuery, list_alerts
 from exchange.usecases.list_reports import ListedReports, ListQuery, list_reports
 from exchange.usecases.members import add_member, list_members, resume_member, suspend_member
-from exchange.usecases.onward_release import (
-    ONWARD_ROLES,
-    OnwardView,
-    grant_onward,
-    list_onward,
-    refuse_onward,
-    request_onward,
-    revoke_onward,
-)
 from exchange.usecases.pending_acts import (
     PendingActView,
     confirm_act,
@@ -92,6 +83,13 @@ from exchange.usecases.receive_report import receive_report
 from exchange.usecases.recording import record_rejection
 from exchange.usecases.registries import ClientRegistry, Leaf, ReportRegistry, client_registry, report_registry
 from exchange.usecases.search_entries import EntryQuery, FoundEntries, search_entries, show_entry
+from exchange.usecases.signatory_keys import (
+    OfferedKey,
+    enrol_signatory_key,
+    list_signatory_keys,
+    retire_signatory_key,
+)
+from exchange.usecases.signing import GivenSignature, sign_agreement
 from exchange.usecases.simulate_release import SimulatedReport, simulate_release
 from exchange.usecases.stream_reports import (
     Begun,
@@ -104,12 +102,21 @@ from exchange.usecases.stream_reports import (
     Silence,
     open_stream,
 )
+from exchange.usecases.subscriptions import (
+    NewSubscription,
+    add_subscription,
+    check_subscription,
+    list_deliveries,
+    list_subscriptions,
+    remove_subscription,
+    replay_deliveries,
+)
 from exchange.usecases.watching import Watching, WatchLimits
 
 __all__ = [
     "DESTROYING_ROLES",
     "ERASING_ROLES",
-    "ONWARD_ROLES",
+    "AgreementEvidence",
     "AgreementView",
     "AlertQuery",
     "AskedDestruction",
@@ -132,6 +139,7 @@ __all__ = [
     "ExportQuery",
     "FoundEntries",
     "FoundEntry",
+    "GivenSignature",
     "Inspection",
     "Leaf",
     "ListAnew",
@@ -140,8 +148,9 @@ __all__ = [
     "LogExport",
     "LogFigures",
     "MadeVersion",
+    "NewSubscription",
     "Notice",
-    "OnwardView",
+    "OfferedKey",
     "PendingActView",
     "PostedAnswer",
     "PulledReport",
@@ -163,6 +172,7 @@ __all__ = [
     "Watching",
     "add_certificate",
     "add_member",
+    "add_subscription",
     "amend_report",
     "approve_erasure",
     "authenticate",
@@ -171,6 +181,7 @@ __all__ = [
     "change_clearance",
     "change_standing",
     "check_readiness",
+    "check_subscription",
     "client_registry",
     "close_record",
     "confirm_act",
@@ -178,20 +189,23 @@ __all__ = [
     "describe_vocabulary",
     "downgrade_report",
     "enrol_client",
+    "enrol_signatory_key",
     "explain_report",
+    "export_agreement",
     "export_entries",
     "export_log",
-    "grant_onward",
     "heartbeats",
     "inspect_service",
     "list_agreements",
     "list_alerts",
     "list_clients",
+    "list_deliveries",
     "list_destructions",
     "list_members",
-    "list_onward",
     "list_pending_acts",
     "list_reports",
+    "list_signatory_keys",
+    "list_subscriptions",
     "may_reveal",
     "open_stream",
     "personal_as_json",
@@ -209,15 +223,15 @@ __all__ = [
     "record_service",
     "record_visit",
     "refuse_act",
-    "refuse_onward",
     "remove_certificate",
+    "remove_subscription",
+    "replay_deliveries",
     "report_registry",
     "request_erasure",
-    "request_onward",
     "resume_agreement",
     "resume_member",
+    "retire_signatory_key",
     "reveal_personal",
-    "revoke_onward",
     "search_entries",
     "search_tokens",
     "show_agreement",

@@ -1,10 +1,10 @@
-"""Agreements: propose, show, list, sign, suspend, resume, withdraw.
+"""Agreements: propose, show, list, suspend, resume, withdraw; signing is in `signing`.
 
-A party signs by its signatory's own call over mutual TLS. Who is no party sees no agreement: absent and
-foreign are one answer. An agreement comes into force by itself; nothing is run for it.
+Who is no party sees no agreement: absent and foreign are one answer. An agreement comes into force by itself; nothing
+is run for it.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -16,13 +16,13 @@ from exchange.agreements import (
     parse_agreement,
     propose,
     resume_party,
-    sign,
     state_of,
     suspend_party,
     terms_from_json,
+    text_of,
     withdraw_party,
 )
-from exchange.audit import EventName, Outcome, Receipt, Subject
+from exchange.audit import EventName, Outcome, Receipt, Subject, in_pieces
 from exchange.kernel import Fault, InvalidError, NotFoundError, is_uuid7, new_id
 from exchange.members import Client, Role
 from exchange.store import UnitOfWork
@@ -31,6 +31,9 @@ from exchange.usecases.context import Call, Recorded, Services
 from exchange.usecases.recording import draft, named, on_record
 
 _ID_RANDOMNESS_BYTES = 10
+
+LONGEST_TEXT_BYTES = 40_000
+"""An entry of the log takes 65,535 bytes, and what else it says."""
 
 Step = Callable[[Agreement, str, datetime], Agreement]
 
@@ -56,8 +59,9 @@ async def propose_agreement(services: Services, call: Call, document: object) ->
         terms = await _read_terms(services, unit, document)
         _require_own_agreement(client, terms)
         agreement = propose(AgreementId(new_id(call.now, services.randomness(_ID_RANDOMNESS_BYTES))), terms)
+        text = logged_text(agreement)
         await unit.add_agreement(agreement, proposed_by=None if client is None else client.id)
-        receipt = await _record(unit, call, client, event, agreement)
+        receipt = await record_agreement(unit, call, client, event, agreement, told=text)
     return Recorded(AgreementView(agreement, state_of(agreement, call.now)), receipt)
 
 
@@ -66,7 +70,7 @@ async def list_agreements(services: Services, call: Call) -> Recorded[tuple[Agre
     event = EventName.AGREEMENT_LISTED
     client = await admit_anyone(services, call, event=event)
     async with services.store.unit_of_work() as unit:
-        visible = [agreement for agreement in await unit.agreements() if _is_visible(client, agreement)]
+        visible = [agreement for agreement in await unit.agreements() if _isvisible_agreement(client, agreement)]
         receipt = await unit.record(draft(call, client, event, Outcome.PERMITTED))
     return Recorded(tuple(AgreementView(each, state_of(each, call.now)) for each in visible), receipt)
 
@@ -77,14 +81,9 @@ async def show_agreement(services: Services, call: Call, agreement_id: str) -> R
     client = await admit_anyone(services, call, event=event)
     attempt = draft(call, client, event, Outcome.REFUSED, subject=named("agreement", agreement_id))
     async with on_record(services, attempt), services.store.unit_of_work() as unit:
-        agreement = await _visible(unit, client, agreement_id)
-        receipt = await _record(unit, call, client, event, agreement)
+        agreement = await visible_agreement(unit, client, agreement_id)
+        receipt = await record_agreement(unit, call, client, event, agreement)
     return Recorded(AgreementView(agreement, state_of(agreement, call.now)), receipt)
-
-
-async def sign_agreement(services: Services, call: Call, agreement_id: str) -> Recorded[AgreementView]:
-    """Record the consent of the caller's member; after the last one it comes into force on its first day."""
-    return await _move(services, call, agreement_id, sign, event=EventName.AGREEMENT_SIGNED)
 
 
 async def suspend_agreement(services: Services, call: Call, agreement_id: str) -> Recorded[AgreementView]:
@@ -109,10 +108,10 @@ async def _move(
     attempt = draft(call, client, event, Outcome.REFUSED, subject=named("agreement", agreement_id))
     async with on_record(services, attempt), services.store.unit_of_work() as unit:
         # Held to the end, so that two parties may sign at once.
-        agreement = await _visible(unit, client, agreement_id, for_update=True)
+        agreement = await visible_agreement(unit, client, agreement_id, for_update=True)
         moved = step(agreement, client.member, call.now)
         await unit.put_agreement(moved)
-        receipt = await _record(unit, call, client, event, moved)
+        receipt = await record_agreement(unit, call, client, event, moved)
     return Recorded(AgreementView(moved, state_of(moved, call.now)), receipt)
 
 
@@ -161,23 +160,50 @@ def _require_own_agreement(client: Client | None, terms: Terms) -> None:
     raise InvalidError(message, (fault,))
 
 
-def _is_visible(client: Client | None, agreement: Agreement) -> bool:
+def _isvisible_agreement(client: Client | None, agreement: Agreement) -> bool:
     return client is None or sees_everyone(client) or agreement.party(client.member) is not None
 
 
-async def _visible(
+async def visible_agreement(
     unit: UnitOfWork, client: Client | None, agreement_id: str, *, for_update: bool = False
 ) -> Agreement:
+    """Return an agreement that the caller may see; NotFoundError for any other one, as for an absent one."""
     agreement = await unit.agreement(agreement_id, for_update=for_update) if is_uuid7(agreement_id) else None
-    if agreement is None or not _is_visible(client, agreement):
+    if agreement is None or not _isvisible_agreement(client, agreement):
         message = "no such agreement, or none that you may see"
         raise NotFoundError(message)
     return agreement
 
 
-async def _record(
-    unit: UnitOfWork, call: Call, client: Client | None, event: EventName, agreement: Agreement
+def logged_text(agreement: Agreement) -> dict[str, str | int | list[str]]:
+    """Return the text of `agreement` as the log keeps it, whole; InvalidError where it is longer than an entry takes.
+
+    The log holds what was signed, so that whoever holds the log needs nobody's word for it.
+    """
+    text = text_of(agreement)
+    canonical = text.canonical
+    if len(canonical) > LONGEST_TEXT_BYTES:
+        message = f"the text has {len(canonical)} bytes: at most {LONGEST_TEXT_BYTES}, so that the log can hold it"
+        raise InvalidError("the agreement cannot be proposed so", (Fault("", "too-long", message),))
+    return {"text": text.digest, "canonical": in_pieces(canonical.decode())}
+
+
+async def record_agreement(  # noqa: PLR0913  who did what to which agreement
+    unit: UnitOfWork,
+    call: Call,
+    client: Client | None,
+    event: EventName,
+    agreement: Agreement,
+    *,
+    told: Mapping[str, str | int | list[str]] | None = None,
 ) -> Receipt:
+    """Record an act on an agreement, with the digest of the text it stands on; the auditors of its parties see it."""
+    detail: dict[str, str | int | list[str]] = {
+        "state": state_of(agreement, call.now).value,
+        "parties": list(agreement.terms.parties),
+        "edition": agreement.edition,
+        "text": text_of(agreement).digest,
+    }
     entry = draft(
         call,
         client,
@@ -185,6 +211,6 @@ async def _record(
         Outcome.PERMITTED,
         subject=Subject("agreement", agreement.id, agreement.version),
         agreement=agreement.id,
-        detail={"state": state_of(agreement, call.now).value, "parties": list(agreement.terms.parties)},
+        detail={**detail, **(told or {})},
     )
     return await unit.record(entry)

@@ -8,6 +8,7 @@ from typing import Generic, TypeVar
 from exchange.audit import Receipt
 from exchange.custody import Custodian
 from exchange.kernel import Clock
+from exchange.kernel.addresses import Network
 from exchange.release import Assurance, Law
 from exchange.store import Store
 from exchange.store.witness_files import WitnessedFile, WitnessPolicyFile
@@ -46,6 +47,8 @@ class Services:
     knowledge: Knowledge = field(default_factory=Knowledge)
     witnessing: Witnessing = field(default_factory=Witnessing)
     register: ReadRegister = field(default_factory=ReadRegister)
+    private_networks: tuple[Network, ...] = ()
+    """Where webhooks may lead though it is not public; the operator says so."""
     watching: Watching = field(default_factory=Watching)
 
 

@@ -15,6 +15,7 @@ from typing import Final, Protocol
 from exchange.audit import EventName, Outcome, Subject
 from exchange.crypto import WebhookKey
 from exchange.kernel import canonical_bytes, from_micros, rfc3339, to_micros
+from exchange.kernel.addresses import Network
 from exchange.store.alert_rows import AlertRow, DueDelivery
 from exchange.usecases.context import Services
 from exchange.usecases.heartbeat import service_draft
@@ -44,6 +45,8 @@ class Webhook:
     key: WebhookKey
     is_private: bool = False
     authority: str | None = None
+    networks: tuple[Network, ...] = ()
+    """Where else than to public addresses it may lead."""
 
 
 class WebhookLine(Protocol):

@@ -66,7 +66,7 @@ async def judge(services: Services, call: Call, client: Client, report: ReportRo
         await record_tampering(services, call, client, f"report {report.id}", exc)
     facts = release_class.facts
     # (2) as of the call's one `now`
-    scope = knowledge.scope(facts.agreement, facts.scope, call.now)
+    scope = knowledge.scope(facts.agreement, facts.scope, call.now, facts.edition)
     reader = reader_facts(client, purpose=stated_purpose(services, call, client), call=call)
     # (3) cached per class
     decision = decide_cached(

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TypeVar
 
-from exchange.agreements import Agreement, active_parties, in_force, next_change
+from exchange.agreements import Agreement, active_parties, clause_of, in_force, next_change
 from exchange.crypto import OpeningError
 from exchange.kernel import MalformedError, from_micros
 from exchange.members import Client
@@ -60,7 +60,7 @@ class Knowledge:
     _agreements_version: int = -1
     _member_codes: frozenset[str] = frozenset()
     _members_version: int = -1
-    _scopes: dict[tuple[str, str], tuple[datetime | None, ScopeFacts | None]] = field(default_factory=dict)
+    _scopes: dict[tuple[str, str, int], tuple[datetime | None, ScopeFacts | None]] = field(default_factory=dict)
 
     async def agreements(self, store: Store, state: PolicyState) -> dict[str, Agreement]:
         """Return every agreement by id, as of the policy version in `state`."""
@@ -72,6 +72,11 @@ class Knowledge:
                 self._scopes = {}
                 self._agreements_version = state.policy_version
         return self._agreements
+
+    def edition(self, agreement_id: str) -> int:
+        """Return the number of an agreement's text in force, from the agreements last loaded; 1 where there is none."""
+        agreement = self._agreements.get(agreement_id)
+        return 1 if agreement is None else agreement.edition
 
     async def member_codes(self, store: Store, state: PolicyState) -> frozenset[str]:
         """Return the codes of all members, as of the policy version in `state`."""
@@ -105,15 +110,15 @@ class Knowledge:
             self._classes[class_id] = kept
         return kept
 
-    def scope(self, agreement_id: str, scope_name: str, now: datetime) -> ScopeFacts | None:
-        """Return the facts about one scope at `now`, from the agreements last loaded."""
-        kept = self._scopes.get((agreement_id, scope_name))
+    def scope(self, agreement_id: str, scope_name: str, now: datetime, edition: int) -> ScopeFacts | None:
+        """Return what reports of one edition stand under in a scope at `now`, from the agreements last loaded."""
+        kept = self._scopes.get((agreement_id, scope_name, edition))
         if kept is not None and (kept[0] is None or now < kept[0]):
             return kept[1]
         agreement = self._agreements.get(agreement_id)
-        facts = scope_facts(agreement, scope_name, now)
+        facts = scope_facts(agreement, scope_name, now, edition)
         until = None if agreement is None else next_change(agreement, now)
-        self._scopes[agreement_id, scope_name] = (until, facts)
+        self._scopes[agreement_id, scope_name, edition] = (until, facts)
         return facts
 
     def keep_readable(self, key: ReaderKey, readable: Readable) -> None:
@@ -154,11 +159,15 @@ def earliest_change(
     return min((moment for moment in moments if moment is not None and moment > now), default=None)
 
 
-def scope_facts(agreement: Agreement | None, scope_name: str, now: datetime) -> ScopeFacts | None:
-    """Return the facts about one scope at `now`; None where there is no such agreement or scope."""
-    scope = None if agreement is None else agreement.terms.scope(scope_name)
-    if agreement is None or scope is None:
+def scope_facts(agreement: Agreement | None, scope_name: str, now: datetime, edition: int) -> ScopeFacts | None:
+    """Return what reports of one edition stand under in a scope at `now`; None without such an agreement or scope.
+
+    Older reports stand under the clause that they were posted under, as later texts have narrowed it.
+    """
+    clause = None if agreement is None else clause_of(agreement.texts, scope_name, edition)
+    if agreement is None or clause is None:
         return None
+    scope = clause.scope
     return ScopeFacts(
         agreement=agreement.id,
         agreement_version=agreement.version,
@@ -174,4 +183,5 @@ def scope_facts(agreement: Agreement | None, scope_name: str, now: datetime) -> 
         ceiling=scope.ceiling,
         compartments=frozenset(scope.compartments),
         onward_release=scope.onward_release,
+        ceilings=clause.ceilings,
     )

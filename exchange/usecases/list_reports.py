@@ -112,7 +112,7 @@ async def readable_for(services: Services, call: Call, client: Client, state: Po
         permits |= readable_classes(
             reader_facts(client, purpose=purpose, call=call),
             dict(batch),
-            lambda each: knowledge.scope(each.agreement, each.scope, call.now),
+            lambda each: knowledge.scope(each.agreement, each.scope, call.now, each.edition),
             policy_version=state.policy_version,
             law=services.law,
             cache=knowledge.decisions,

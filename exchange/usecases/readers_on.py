@@ -198,7 +198,7 @@ def _view(  # noqa: PLR0913, PLR0917  the facts of one decision
 ) -> View | None:
     """Return how much `client` could read at `then.now`, for the best of its purposes."""
     agreement = next((span.value for span in period.history.agreements if span.holds(then.now)), None)
-    scope = scope_facts(agreement, facts.scope, then.now)
+    scope = scope_facts(agreement, facts.scope, then.now, facts.edition)
     status = status_of(report.status, report.valid_until, then.now)
     row = RowFacts(is_recalled=status is ReportStatus.RECALLED, is_expired=status is ReportStatus.EXPIRED)
     views = set()

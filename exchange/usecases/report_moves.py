@@ -37,7 +37,7 @@ async def moved(services: Services, call: Call, own: OwnReport, move: Move, cont
     Raises ConflictError where somebody else came first, StalePolicyError where the policy moved since it was loaded.
     """
     # (1) sealed anew
-    new = await reseal_report(services, move.after, contents)
+    new = await reseal_report(services, move.after, contents, edition=own.facts.edition)
     readers = await given_to(services, own.report.id)
     async with services.store.unit_of_work() as unit:
         book = unit.reports()
@@ -51,8 +51,6 @@ async def moved(services: Services, call: Call, own: OwnReport, move: Move, cont
         await book.move(new)
         digest = version_digest(move.before)
         await book.add_version(own.report.id, FormerVersion(own.report.version, digest, call.now, receipt.entry))
-        # What was consented to was the version before.
-        await unit.consents().lapse(own.report.id)
         # (5) told
         await book.tell([_notice(call, move, reader, new, receipt) for reader in readers])
     return receipt

@@ -1,7 +1,7 @@
 """Sealing a report for the store: its header, and a fresh key for each part, each bound to its place and label."""
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 
 from exchange.crypto import (
     DATA_KEY_BYTES,
@@ -13,7 +13,7 @@ from exchange.crypto import (
 from exchange.custody import Wrapped
 from exchange.kernel import first_moment
 from exchange.markings import Label, render_marking
-from exchange.release import ClassFacts, Consent, class_digest, class_facts
+from exchange.release import ClassFacts, class_digest, class_facts
 from exchange.reports import Header, PartHeader, PostedReport, ReportStatus, header_as_json
 from exchange.store import NewPart, NewReport, Sealed
 from exchange.usecases.context import Services
@@ -25,17 +25,22 @@ STATUS_AT_END = {status.value: f',"status":"{status.value}"}}'.encode() for stat
 async def seal_report(services: Services, header: Header, posted: PostedReport, header_json: bytes) -> NewReport:
     """Return the report as the store keeps it: nothing in it but what decisions need is readable.
 
-    `header_json` is the header's `stored_json`.
+    `header_json` is the header's `stored_json`. It is of the agreement's edition as last loaded: were there another one
+    by now, the policy would have moved.
     """
     parts = [part.content for part in posted.parts]
-    return await reseal_report(services, header, parts, header_json=header_json)
+    edition = services.knowledge.edition(header.agreement)
+    return await reseal_report(services, header, parts, edition=edition, header_json=header_json)
 
 
 async def reseal_report(
-    services: Services, header: Header, contents: Sequence[bytes], *, header_json: bytes | None = None
+    services: Services, header: Header, contents: Sequence[bytes], *, edition: int, header_json: bytes | None = None
 ) -> NewReport:
-    """Return a report, or its next version, sealed with fresh keys: `contents` are its parts in the clear, in order."""
-    facts = class_facts(header)
+    """Return a report, or its next version, sealed with fresh keys: `contents` are its parts in the clear, in order.
+
+    `edition` is that of the agreement under which it was first posted.
+    """
+    facts = class_facts(header, edition=edition)
     digest = class_digest(facts)
     context = header_context(header.id, header.version, digest)
     plain = stored_json(services, header) if header_json is None else header_json
@@ -55,27 +60,6 @@ async def reseal_report(
         supersedes=header.supersedes,
         header=_stored(sealed),
         parts=tuple(parts),
-        declassify_on=None if header.declassify_on is None else first_moment(header.declassify_on),
-    )
-
-
-async def reseal_header(services: Services, header: Header, consents: Iterable[Consent]) -> NewReport:
-    """Return a report whose header is sealed for the class that holds these consents; its parts stay as they are."""
-    facts = class_facts(header, consents)
-    digest = class_digest(facts)
-    context = header_context(header.id, header.version, digest)
-    sealed = await services.custodian.seal_header(header.agreement, stored_json(services, header), context)
-    return NewReport(
-        id=header.id,
-        version=header.version,
-        facts=facts,
-        digest=digest,
-        precedence=header.precedence,
-        posted_at=header.posted_at,
-        valid_until=header.valid_until,
-        supersedes=header.supersedes,
-        header=_stored(sealed),
-        parts=(),
         declassify_on=None if header.declassify_on is None else first_moment(header.declassify_on),
     )
 

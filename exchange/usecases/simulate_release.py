@@ -60,9 +60,10 @@ async def _simulate(
     agreement = require_in_force(agreements.get(AgreementId(simulated.agreement)), client, call)
     members = await services.knowledge.member_codes(services.store, state)
     header = compose(services, call, client, _as_posted(simulated), agreement=agreement, members=members)
-    scope = services.knowledge.scope(agreement.id, simulated.scope, call.now)
+    scope = services.knowledge.scope(agreement.id, simulated.scope, call.now, agreement.edition)
     clients = await services.store.clients()
-    return simulate(class_facts(header), scope, [_as_reader(reader, call) for reader in clients], services.law)
+    facts = class_facts(header, edition=agreement.edition)
+    return simulate(facts, scope, [_as_reader(reader, call) for reader in clients], services.law)
 
 
 def _as_reader(client: Client, call: Call) -> ReaderFacts:

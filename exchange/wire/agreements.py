@@ -5,7 +5,8 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from exchange.agreements import Agreement, agreement_as_json
+from exchange.agreements import Agreement, TreatyText, agreement_as_json, terms_as_json, terms_from_stored
+from exchange.wire.acts import Digest
 from exchange.wire.base import AnswerModel, WireModel
 from exchange.wire.words import Id, MemberCodeText
 
@@ -67,6 +68,7 @@ class TermsBody(WireModel):
     scopes: list[ScopeBody]
     obligations: list[ObligationBody] = Field(default_factory=list)
     termination: TerminationBody
+    older_reports: Literal["excluded", "included"] | None = None
 
 
 class PartyBody(AnswerModel):
@@ -77,10 +79,13 @@ class PartyBody(AnswerModel):
 
 
 class AgreementBody(AnswerModel):
-    """One agreement as its parties see it."""
+    """One agreement as its parties see it; `text` is the digest of what they sign, `previous` of the text before."""
 
     id: Id
     version: int
+    edition: int
+    previous: Digest | None
+    text: Digest
     state: AgreementStateName
     title: str
     parties: list[PartyBody]
@@ -89,6 +94,16 @@ class AgreementBody(AnswerModel):
     scopes: list[ScopeBody]
     obligations: list[ObligationBody]
     termination: TerminationBody
+    older_reports: Literal["excluded", "included"] | None = None
+
+    def to_text(self) -> TreatyText:
+        """Return the text to be signed, made from what this answer says and not from the digest in it."""
+        written = TermsBody.model_validate(
+            {name: getattr(self, name) for name in TermsBody.model_fields}
+            | {"parties": [party.member for party in self.parties]}
+        )
+        terms = terms_from_stored(written.model_dump(mode="json", by_alias=True, exclude_none=True))
+        return TreatyText(self.id, self.edition, self.previous, terms_as_json(terms))
 
     @classmethod
     def of(cls, agreement: Agreement, now: datetime) -> "AgreementBody":

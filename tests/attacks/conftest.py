@@ -11,7 +11,6 @@ import pytest
 from exchange import usecases
 from exchange.custody import FileCustodian
 from exchange.markings import Label
-from exchange.store import OnwardWish
 from exchange.usecases import WantedErasure
 from exchange.usecases.knowledge import Knowledge
 from tests.attacks.hidden import AGREEMENT_OF_TWO, Api, Hidden, open_api
@@ -66,15 +65,21 @@ def secret_world(plain_world: World, tmp_path_factory: pytest.TempPathFactory) -
         await usecases.describe_caller(world.services, world.call("GBR reader"))
         wanted = WantedErasure(world.clients["GBR reader"].id, "2026-06", "asked for by the data subject")
         asked = await usecases.request_erasure(world.services, world.call("operator"), wanted)
-        wish = OnwardWish("ESP", (), (), None, "the operation is theirs")
-        onward = await usecases.request_onward(world.services, world.call("GBR reader"), report, wish)
+        told = await usecases.add_subscription(world.services, world.call("GBR reader"), "https://desk.example/canary")
         world.sequence()
         about = "SELECT id FROM audit_search WHERE subject_id = $1 AND event = 'report.posted'"
         ((entry,),) = world.sql(about, report)
         await world.services.store.close()
         erasure = asked.value.act.id
-        kinds = {"agreement": two, "client": client.id, "entry": entry, "erasure": erasure}
-        return world, Hidden(report, other_report=other, onward=onward.value.row.id, **kinds)
+        return world, Hidden(
+            report,
+            other_report=other,
+            agreement=two,
+            client=client.id,
+            entry=entry,
+            erasure=erasure,
+            subscription=told.value.row.id,
+        )
 
     return _apart(build)
 

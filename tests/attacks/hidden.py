@@ -34,7 +34,7 @@ OUTSIDERS = {
     "clients": ("DNK reader", "NOR operator", "auditor"),
     "entries": AUDIT_OUTSIDERS,
     "erasures": ("DNK reader", "NOR operator", "NOR auditor"),
-    "onward-requests": ("DNK reader", "NOR releaser", "GBR contributor", "operator", "auditor"),
+    "subscriptions": ("DNK reader", "NOR reader", "operator", "auditor"),
     "acts": ("DNK reader", "NOR operator", "NOR auditor"),
 }
 
@@ -51,7 +51,7 @@ class Hidden:
     """Ids of V: a report of GBR for GBR alone, one under an agreement of GBR and ESP, that agreement, an ESP client.
 
     `entry` is the log's entry about the first report's post, `erasure` one of a GBR client that waits for approval,
-    `onward` a request to release the first report to ESP.
+    `subscription` is where the GBR reader is told of new reports.
     """
 
     report: str
@@ -60,7 +60,7 @@ class Hidden:
     client: str
     entry: str
     erasure: str
-    onward: str
+    subscription: str
 
     def ids(self, segment: str) -> tuple[str, ...]:
         """Return the hidden ids that fit behind a path segment; a new kind must be told here."""
@@ -70,8 +70,8 @@ class Hidden:
             "clients": (self.client,),
             "entries": (self.entry,),
             "erasures": (self.erasure,),
+            "subscriptions": (self.subscription,),
             "acts": (self.erasure,),
-            "onward-requests": (self.onward,),
         }
         assert segment in kinds, f"`/{segment}/{{id}}` is a new kind of path: say here what to attack it with"
         return kinds[segment]
@@ -165,7 +165,7 @@ def _settings(folder: Path, text: str) -> Settings:
     return load_settings(folder)
 
 
-_PARAMETER = re.compile(r"(?:([\w-]+)/)?\{(\w+)\}")
+_PARAMETER = re.compile(r"(?:(\w+)/)?\{(\w+)\}")
 
 
 def filled(path: str, an_id: str) -> str:
@@ -215,11 +215,14 @@ def kept_state(world: World) -> str:
         "report_part",
         "idempotency",
         "pending_act",
+        "subscription",
+        "subscription_delivery",
         "pending_act_end",
         "report_version",
         "report_tombstone",
         "report_destruction",
         "report_notice",
-        "onward_release",
+        "signatory_key",
+        "agreement_signature",
     )
     return json.dumps({name: sorted(map(repr, world.sql(f"SELECT * FROM {name}"))) for name in names})

@@ -29,9 +29,9 @@ from exchange.usecases import (
     enrol_client,
     propose_agreement,
     put_law_in_force,
-    sign_agreement,
 )
 from tests.support.store import run_apart
+from tests.support.treaty import enrol_key, sign_by_call
 from tests.support.world import AGREEMENT, MEMBERS
 
 WAIT_SECONDS = 100
@@ -106,10 +106,12 @@ def make_instance(folder: Path, database_url: str | None, clients: dict[str, tup
                 certificate = read_certificate(_issue(folder, name))
                 thumbprints[name] = certificate.thumbprint
                 enrolment = Enrolment(name, name[:3], "NCSC", roles, "SECRET", certificate)
-                await enrol_client(services, call(), enrolment)
+                enrolled = (await enrol_client(services, call(), enrolment)).value
+                if roles == ("signatory",):
+                    await enrol_key(services, call(), enrolled, certificate.thumbprint)
             proposed = await propose_agreement(services, call(), AGREEMENT)
             for code in ("GBR", "NOR", "DNK"):
-                await sign_agreement(services, call(thumbprints[f"{code} signer"]), proposed.value.agreement.id)
+                await sign_by_call(services, call(thumbprints[f"{code} signer"]), proposed.value.agreement.id)
             made.append(proposed.value.agreement.id)
 
     run_apart(lambda: asyncio.run(fill()))

@@ -81,7 +81,7 @@ def ids(world: World, hidden: Hidden) -> dict[str, list[str]]:
         "entries": [hidden.entry, *(row[0] for row in world.sql("SELECT id FROM audit_search LIMIT 5"))],
         "erasures": [hidden.erasure],
         "acts": [hidden.erasure],
-        "onward-requests": [hidden.onward],
+        "subscriptions": [hidden.subscription],
     }
 
 

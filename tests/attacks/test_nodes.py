@@ -3,6 +3,7 @@
 import asyncio
 import json
 import signal
+import ssl
 import sys
 import time
 from collections.abc import AsyncIterator, Iterator
@@ -12,6 +13,8 @@ from typing import Any
 import httpx2
 import pytest
 
+from exchange.client import check_webhook
+from exchange.settings import InstanceLayout
 from tests.attacks.hidden import report_body
 from tests.attacks.served import Instance, Running, client, make_instance, serving
 from tests.support.postgres import private_cluster
@@ -30,7 +33,11 @@ FOR_NOR = {"policy": "NATO", "classification": "SECRET", "releasable_to": ["GBR"
 @pytest.fixture(scope="module")
 def instance(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Instance]:
     with private_cluster(fsync=False) as url:
-        yield make_instance(tmp_path_factory.mktemp("nodes") / "instance", url, CLIENTS)
+        made = make_instance(tmp_path_factory.mktemp("nodes") / "instance", url, CLIENTS)
+        # The receivers of webhooks run on this machine, with the instance's own certificate.
+        with (made.folder / "exchange.toml").open("a") as settings:
+            settings.write('webhook_private_networks = ["127.0.0.0/8"]\nwebhook_authority_file = "tls/ca.pem"\n')
+        yield made
 
 
 @pytest.fixture(scope="module")
@@ -160,3 +167,61 @@ async def test_node_that_stops_sends_its_readers_away_at_once_and_in_order(insta
     assert third.process.returncode == 0
     assert took < 10
     assert resumed["data"]["id"] == report
+
+
+@asynccontextmanager
+async def receiver(instance: Instance, messages: asyncio.Queue[tuple[dict[str, str], bytes]]) -> AsyncIterator[str]:
+    """Give the address of a receiver that takes every message; the first of each report it turns away."""
+    seen: set[bytes] = set()
+
+    async def take(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        head = (await reader.readuntil(b"\r\n\r\n")).decode().split("\r\n")
+        pairs = (line.split(": ", 1) for line in head[1:-2])
+        fields = {name.lower(): value for name, value in pairs}
+        body = await reader.readexactly(int(fields["content-length"]))
+        answer = b"204 No Content" if body in seen else b"503 Later"
+        seen.add(body)
+        await messages.put((fields, body))
+        writer.write(b"HTTP/1.1 " + answer + b"\r\ncontent-length: 0\r\nconnection: close\r\n\r\n")
+        writer.close()
+
+    layout = InstanceLayout(instance.folder)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(layout.server_certificate_file, layout.server_key_file)
+    server = await asyncio.start_server(take, "127.0.0.1", 0, ssl=context)
+    try:
+        yield f"https://127.0.0.1:{server.sockets[0].getsockname()[1]}/told"
+    finally:
+        server.close()
+
+
+async def test_webhook_of_one_node_tells_of_what_is_posted_on_the_other_until_it_is_taken(
+    instance: Instance, nodes
+) -> None:
+    first, second = nodes
+    messages: asyncio.Queue[tuple[dict[str, str], bytes]] = asyncio.Queue()
+    async with (
+        client(instance, first, "GBR writer") as writer,
+        client(instance, second, "NOR reader") as reader,
+        receiver(instance, messages) as address,
+    ):
+        added = (await reader.post("/v1/subscriptions", json={"url": address})).json()
+        hidden = await writer.post(
+            "/v1/reports", json=report_body(instance.agreement, label=FOR_NOR | {"releasable_to": ["GBR"]})
+        )
+        report = await post(writer, instance, precedence="FLASH")
+        turned_away = await asyncio.wait_for(messages.get(), 20)
+        taken = await asyncio.wait_for(messages.get(), 20)
+        removed = await reader.delete(f"/v1/subscriptions/{added['id']}")
+
+    now = int(turned_away[0]["webhook-timestamp"])
+    ids = {check_webhook(added["secret"], fields, body, now_seconds=now) for fields, body in (turned_away, taken)}
+    assert len(ids) == 1
+    assert json.loads(taken[1])["data"] == {
+        "report": report,
+        "precedence": "FLASH",
+        "subscription": added["id"],
+    }
+    assert hidden.status_code == 201
+    assert messages.empty()
+    assert removed.status_code == 200

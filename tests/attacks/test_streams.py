@@ -88,7 +88,8 @@ async def test_16_right_lost_between_the_beat_and_the_page_shows_nothing(both: W
         monkeypatch.setattr(services.store, "page", late)
         await both.post(label=FOR_NOR, subject="first")
         await nor.until(1)
-        while under_way or services.watching.seq is None or nor.stream._watch.is_stirred:  # noqa: ASYNC110
+        await nor.settled()
+        while under_way:  # noqa: ASYNC110  the test's own count
             await asyncio.sleep(0.001)
         is_armed = True
         await both.post(label=FOR_NOR, subject="second")

@@ -27,12 +27,13 @@ WHO_MAY: dict[str, frozenset[str]] = {
     "report.read-recall": frozenset({"releaser"}),
     "report.certify-destruction": frozenset({"reader", "releaser"}),
     "destruction.list": frozenset({"reader", "releaser"}),
-    "onward.request": frozenset({"reader"}),
-    "onward.list": frozenset({"reader", "releaser"}),
-    "onward.grant": frozenset({"releaser"}),
-    "onward.refuse": frozenset({"releaser"}),
-    "onward.revoke": frozenset({"releaser"}),
     "release.simulate": frozenset({"contributor"}),
+    "subscription.add": frozenset({"reader"}),
+    "subscription.list": frozenset({"reader"}),
+    "subscription.remove": frozenset({"reader"}),
+    "subscription.test": frozenset({"reader"}),
+    "subscription.deliveries": frozenset({"reader"}),
+    "subscription.replay": frozenset({"reader"}),
     "caller.describe": ANYONE,
     "vocabulary.read": ANYONE,
     "member.list": ANYONE,
@@ -45,6 +46,10 @@ WHO_MAY: dict[str, frozenset[str]] = {
     "agreement.show": ANYONE,
     "agreement.propose": frozenset({"signatory", "operator"}),
     "agreement.sign": frozenset({"signatory"}),
+    "agreement.export": ANYONE,
+    "signatory-key.list": ANYONE,
+    "signatory-key.enrol": frozenset({"operator"}),
+    "signatory-key.retire": frozenset({"operator"}),
     "agreement.suspend": frozenset({"signatory"}),
     "agreement.resume": frozenset({"signatory"}),
     "agreement.withdraw": frozenset({"signatory"}),
@@ -63,17 +68,23 @@ WHO_MAY: dict[str, frozenset[str]] = {
     "audit.prove-consistency": ANYONE,
     "witness.list": frozenset({"auditor", "operator"}),
     "cosignature.receive": frozenset({"auditor"}),
-    "act.list": frozenset({"operator", "auditor", "releaser"}),
-    "act.show": frozenset({"operator", "auditor", "releaser"}),
-    "act.confirm": frozenset({"operator", "auditor", "releaser"}),
-    "act.refuse": frozenset({"operator", "auditor", "releaser"}),
+    "act.list": frozenset({"operator", "auditor"}),
+    "act.show": frozenset({"operator", "auditor"}),
+    "act.confirm": frozenset({"operator", "auditor"}),
+    "act.refuse": frozenset({"operator", "auditor"}),
     "erasure.request": frozenset({"operator", "auditor"}),
     "erasure.show": frozenset({"operator", "auditor"}),
     "erasure.approve": frozenset({"operator", "auditor"}),
 }
-# That it has a report, and that it has destroyed one: what a reader may say of itself.
-# And what it may ask of the originator.
-READERS_OWN = {("POST", f"/v1/reports/{{id}}/{act}") for act in ("receipts", "destruction", "onward-requests")}
+# That it has a report, that it has destroyed one, and where it is told of new ones: what a reader may say of itself.
+READERS_OWN = {
+    ("POST", "/v1/reports/{id}/receipts"),
+    ("POST", "/v1/reports/{id}/destruction"),
+    ("POST", "/v1/subscriptions"),
+    ("DELETE", "/v1/subscriptions/{id}"),
+    ("POST", "/v1/subscriptions/{id}/test"),
+    ("POST", "/v1/subscriptions/{id}/replay"),
+}
 QUERY = {"on": "2026-06-01", "from": "0", "to": "0"}
 """Values of the parameters that a query must have."""
 OPEN_TO_ALL_CLIENTS = {"/openapi.json", "/docs", "/docs/start.js"}

@@ -1,11 +1,17 @@
 """The doctor finds each fault and says its mend."""
 
+import sqlite3
 from datetime import UTC, datetime, timedelta
+from types import SimpleNamespace
 
 import pytest
 
+from exchange.audit import TreeHead
+from exchange.cli.doctor import examine
 from exchange.crypto import issue_server, new_authority
-from exchange.settings import InstanceLayout
+from exchange.custody import CustodyUnavailableError, FileCustodian
+from exchange.settings import InstanceLayout, load_settings
+from exchange.store.last_signed import LastSigned, LastSignedFile, Signed
 
 
 @pytest.fixture
@@ -149,6 +155,71 @@ def test_wrong_settings_are_told_alone(findings, instance):
 
     assert code == 1
     assert "frob" in found["settings"]["told"]
+
+
+def test_schema_of_another_version_is_told_with_its_mend(findings, instance):
+    with sqlite3.connect(InstanceLayout(instance).database_file) as connection:
+        connection.execute("UPDATE alembic_version SET version_num = '0001'")
+    connection.close()
+
+    code, found = findings()
+
+    assert code == 1
+    assert (found["schema"]["state"], found["schema"]["mend"]) == ("mend", "exchange migrate")
+
+
+@pytest.mark.parametrize(("free", "state"), [(1 << 40, "ok"), (1 << 30, "warning"), (1 << 20, "mend")])
+def test_disk_that_is_nearly_full_is_told(findings, monkeypatch, free, state):
+    usage = SimpleNamespace(total=1 << 41, free=free)
+    monkeypatch.setattr("exchange.cli.doctor_log.shutil.disk_usage", lambda _folder: usage)
+
+    assert findings()[1]["disk"]["state"] == state
+
+
+def test_clock_behind_the_newest_entry_must_be_mended(findings, monkeypatch):
+    back = datetime.now(UTC) - timedelta(hours=3)
+    monkeypatch.setattr("exchange.services.system_clock", lambda: back)
+
+    code, found = findings()
+
+    assert code == 1
+    assert found["clock and log"]["state"] == "mend"
+    assert "NTP" in found["clock and log"]["mend"]
+
+
+def test_log_that_nobody_sequences_is_a_warning(findings, monkeypatch):
+    later = datetime.now(UTC) + timedelta(minutes=2)
+    monkeypatch.setattr("exchange.services.system_clock", lambda: later)
+
+    found = findings()[1]
+
+    assert found["log backlog"]["state"] == "warning"
+    assert "exchange audit sequence" in found["log backlog"]["mend"]
+
+
+def test_database_older_than_what_was_signed_must_be_mended(findings, instance):
+    path = load_settings(instance).last_signed_file
+    ahead = Signed(TreeHead(1_000_000, bytes(32)), 1, b"note")
+    path.parent.mkdir(exist_ok=True)
+    LastSignedFile(path).write(LastSigned("somewhere/log/1", ahead))
+
+    code, found = findings()
+
+    assert code == 1
+    assert "1000000 entries" in found["last signed"]["told"]
+    assert "exchange audit resume" in found["last signed"]["mend"]
+
+
+async def test_custody_out_of_reach_is_told_with_its_mend(instance, monkeypatch):
+    async def away(_self):
+        raise CustodyUnavailableError("the token is gone")
+
+    monkeypatch.setattr(FileCustodian, "check", away)
+
+    found = {each.name: each for each in await examine(instance)}
+
+    assert (found["custody"].state, found["custody"].told) == ("mend", "the token is gone")
+    assert "token" in found["custody"].mend
 
 
 @pytest.mark.parametrize("secret", ["custody/roots.json", "secrets/cursor.key", "tls/server.key"])

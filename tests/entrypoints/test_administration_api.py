@@ -10,12 +10,14 @@ from exchange.wire import (
     ClientBody,
     ClientListBody,
     MemberListBody,
+    ObjectSignatureBody,
     SimulationBody,
     VocabularyBody,
     WhoamiBody,
 )
 from tests.entrypoints.certificates import make_trust
-from tests.support.world import AGREEMENT, NOW
+from tests.support.treaty import signed, signing_key
+from tests.support.world import AGREEMENT, NOW, thumbprint_of
 
 ABSENT = "01980000-0000-7000-8000-000000000000"
 
@@ -183,14 +185,25 @@ async def test_agreement_is_seen_by_its_parties_alone(world, http) -> None:
     assert AgreementListBody.model_validate_json((await http("ESP reader").get("/v1/agreements")).content).items == []
 
 
-async def test_agreement_file_is_taken_as_it_is_and_signed(http) -> None:
+async def signature_of(world, member: str, path: str) -> dict[str, object]:
+    """Return a member's signature under the text at `path`, as it is sent."""
+    name = f"{member} signatory"
+    agreement = await world.services.store.agreement(path.rpartition("/")[2])
+    given = signed(agreement, world.clients[name], signing_key(thumbprint_of(name)))
+    sent = ObjectSignatureBody.of(given.signature)
+    return {"text": given.text, "key": given.key_id, "signature": sent.model_dump()}
+
+
+async def test_agreement_file_is_taken_as_it_is_and_signed(world, http) -> None:
     headers = {"Content-Type": "application/yaml"}
     proposed = await http("GBR signatory").post("/v1/agreements", content=AGREEMENT, headers=headers)
     assert proposed.status_code == 201
     path = proposed.headers["location"]
 
     states = [
-        (await http(f"{member} signatory").post(f"{path}/signatures", json={})).json()["state"]
+        (
+            await http(f"{member} signatory").post(f"{path}/signatures", json=await signature_of(world, member, path))
+        ).json()["state"]
         for member in ("GBR", "NOR", "DNK")
     ]
 
@@ -236,7 +249,8 @@ async def test_suspension_and_resumption_and_withdrawal_move_the_own_part(world,
 
     own = [next(party["state"] for party in move["parties"] if party["member"] == "NOR") for move in moves]
     assert own == ["suspended", "signed", "withdrawn"]
-    assert (await signatory.post(f"{path}/signatures", json={})).status_code == 409
+    body = await signature_of(world, "NOR", path)
+    assert (await signatory.post(f"{path}/signatures", json=body)).status_code == 409
 
 
 @pytest.mark.parametrize("act", ["signatures", "suspension", "resumption", "withdrawal"])

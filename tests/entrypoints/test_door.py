@@ -29,6 +29,7 @@ BOSS = {
     f"/v1/reports/{ABSENT}/receipts": "GBR reader",
     "/v1/reports": "GBR contributor",
     "/v1/simulations": "GBR contributor",
+    "/v1/subscriptions": "GBR reader",
 }
 
 

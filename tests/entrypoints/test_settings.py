@@ -183,3 +183,14 @@ def test_webhook_has_its_secret_from_a_file_of_its_own(folder: Path) -> None:
     secret.chmod(0o644)
     with pytest.raises(UnsafeSettingError, match="chmod 600"):
         webhooks_of(load_settings(folder))
+
+
+def test_networks_of_webhooks_are_read_and_nonsense_is_refused(folder: Path) -> None:
+    assert load_settings(folder).private_networks == ()
+    write = (folder / "exchange.toml").write_text
+    write('webhook_private_networks = ["10.1.0.0/16", "fd00::/8"]\n')
+    assert [str(network) for network in load_settings(folder).private_networks] == ["10.1.0.0/16", "fd00::/8"]
+    write('webhook_private_networks = ["10.1.2.3/16"]\n')
+
+    with pytest.raises(UnsafeSettingError, match="webhook_private_networks"):
+        load_settings(folder)

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from exchange.entrypoints.jobs.webhook_line import HttpWebhookLine, addresses_of
+from exchange.kernel.addresses import networks_of
 from exchange.usecases.deliver_alerts import Webhook
 from tests.support.alerted_world import HOOK
 from tests.support.witness import write_tls
@@ -128,6 +129,21 @@ async def test_name_that_leads_inside_is_refused(receiver: Receive, addresses: l
 
     assert await line.post(hook_to(soc, "soc.example", is_private=False), {}, b"{}") is not None
     assert soc.requests == []
+
+
+@pytest.mark.parametrize(
+    ("network", "is_sent"), [("127.0.0.0/8", True), ("127.1.0.0/16", False), ("10.0.0.0/8", False)]
+)
+async def test_network_that_the_operator_names_is_reached_and_no_other(
+    receiver: Receive, network: str, is_sent: bool
+) -> None:
+    soc = receiver()
+    line = HttpWebhookLine(Resolver(["127.0.0.1"]))
+
+    told = await line.post(hook_to(soc, is_private=False, networks=networks_of([network])), {}, b"{}")
+
+    assert told == (None if is_sent else "its host has an address that is not public")
+    assert len(soc.requests) == is_sent
 
 
 async def test_name_is_resolved_once_and_only_what_was_looked_at_is_connected_to(receiver: Receive) -> None:

@@ -25,5 +25,5 @@ def house(tmp_path_factory) -> Iterator[House]:
         terms = ROOT / "policies" / "agreements" / "north-sea-cyber.yaml"
         home.agreement = home.as_("gbr", "agreement", "propose", terms, "--json").json["id"]
         for name in ("gbr", "nor", "dnk"):
-            assert home.as_(name, "agreement", "sign", home.agreement).code == 0
+            assert home.sign(name, home.agreement).code == 0
         yield home

@@ -301,11 +301,3 @@ async def test_floods_and_slow_clients_leave_the_others_served(on_sqlite: Instan
             writer.transport.abort()
 
     assert load.statuses <= {200, 201}
-
-
-def test_what_the_log_of_the_process_says_holds_nothing_of_reports(on_sqlite: Instance) -> None:
-    said = "".join(path.read_text() for path in on_sqlite.folder.glob("log-*"))
-
-    assert said
-    assert "writer-0-report" not in said
-    assert "NATO SECRET" not in said

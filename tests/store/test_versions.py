@@ -5,14 +5,31 @@ from datetime import timedelta
 
 import pytest
 
-from exchange.agreements import Party, PartyState
+from exchange.agreements import Party, PartyState, SignatoryKey, TextSignature, sign_text, text_of
 from exchange.kernel import ConflictError, NotFoundError
 from exchange.members import Member, Standing
 from exchange.store import Store
 from exchange.store.tables import table
 from tests.support.store import NOW, agreement, client, draft, enrol, member, open_store, rows_of
+from tests.support.treaty import signing_key
 
 THUMBPRINT = "a" * 64
+
+
+def signature_of(signed, member) -> TextSignature:
+    text, key = text_of(signed), signing_key("signatory")
+    return TextSignature(
+        text.digest,
+        member,
+        "signatory",
+        key.verifying_key,
+        sign_text(text, key, member=member, signatory="signatory"),
+        NOW,
+    )
+
+
+def enrolled_key(signature: TextSignature) -> SignatoryKey:
+    return SignatoryKey(signature.key, "signatory", signature.member, NOW, None, "entry")
 
 
 async def test_client_comes_back_as_it_went_in(store: Store) -> None:
@@ -63,14 +80,20 @@ async def test_suspended_member_suspends_its_clients_from_the_next_call(store: S
 
 async def test_agreement_comes_back_as_it_went_in_and_keeps_its_proposer(store: Store) -> None:
     first = agreement()
-    second = replace(
-        first, version=2, parties=(first.parties[0], Party(first.parties[1].member, PartyState.SIGNED, NOW))
+    first = replace(first, parties=tuple(Party(party.member, PartyState.PENDING) for party in first.parties))
+    member = first.parties[1].member
+    given = signature_of(first, member)
+    second = replace(first, version=2, parties=(first.parties[0], Party(member, PartyState.SIGNED, NOW, given)))
+    unsigned = replace(
+        second, version=3, parties=(Party(first.parties[0].member, PartyState.SIGNED, NOW), *second.parties[1:])
     )
     async with store.unit_of_work() as unit:
         await unit.add_agreement(first, "proposer")
         await unit.record(draft())
         assert await unit.agreement(first.id, for_update=True) == first
     async with store.unit_of_work() as unit:
+        await unit.signatory_keys().add(enrolled_key(given))
+        await unit.signatory_keys().add_signature(first.id, given)
         await unit.put_agreement(second)
         await unit.record(draft())
 
@@ -80,6 +103,14 @@ async def test_agreement_comes_back_as_it_went_in_and_keeps_its_proposer(store: 
         assert await unit.agreements() == [second]
     kept = await rows_of(store, "SELECT version, proposed_by FROM agreement ORDER BY version")
     assert [tuple(row) for row in kept] == [(1, "proposer"), (2, "proposer")]
+    async with store.unit_of_work() as unit:
+        await unit.put_agreement(unsigned)
+        await unit.record(draft())
+    # Who stands as signed without a signature has not signed.
+    proven = await store.agreement(first.id)
+    assert proven is not None
+    assert proven.parties[0] == Party(first.parties[0].member, PartyState.PENDING)
+    assert proven.parties[1] == second.parties[1]
 
 
 async def test_what_is_absent_is_none(store: Store) -> None:

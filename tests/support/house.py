@@ -63,6 +63,14 @@ class House:
         self.clients[name] = done(
             "client", "enrol", name, "--member", member, *words, *level, *place, "--dir", self.folder
         ).json["id"]
+        if "signatory" in words:
+            key = self.files(name) / "agreement.key"
+            done("agreement", "key", key)
+            done("client", "signature-key", "add", self.clients[name], f"{key}.pub", "--dir", self.folder)
+
+    def sign(self, name: str, agreement: str) -> Ran:
+        """Sign an agreement as one of the clients, with its own key."""
+        return self.as_(name, "agreement", "sign", agreement, "--signing-key", self.files(name) / "agreement.key")
 
     def files(self, name: str) -> Path:
         """Return the folder of a client's files."""

@@ -46,6 +46,13 @@ class Listener:
                 await self._told.wait()
         return found
 
+    async def settled(self) -> None:
+        """Wait until it knows what it may read, and nothing is left to look for."""
+        stream = self.stream
+        async with asyncio.timeout(_WAIT_SECONDS):
+            while not _is_settled(stream):  # noqa: ASYNC110  nobody would set an event
+                await asyncio.sleep(0.001)
+
     @property
     def subjects(self) -> list[str | None]:
         """Return the subjects of the headers shown."""
@@ -66,6 +73,11 @@ class Listener:
     def silences(self) -> int:
         """Return how often it was told that there is nothing."""
         return sum(isinstance(notice, Silence) for notice in self.heard)
+
+
+def _is_settled(stream: ReportStream) -> bool:
+    watch, has_beaten = stream._watch, stream._services.watching.seq is not None
+    return has_beaten and stream._readable is not None and not watch.is_stirred and not watch.is_looking
 
 
 def patient(services: Services, **limits: Any) -> Services:

@@ -30,6 +30,7 @@ from exchange.usecases.knowledge import Knowledge
 from tests.support.postgres import fetch
 from tests.support.sequencing import sequence
 from tests.support.store import NODE_KEY
+from tests.support.treaty import enrol_key, sign_by_call
 
 T = TypeVar("T")
 Entry = dict[str, Any]
@@ -137,6 +138,8 @@ class World:
         )
         recorded = await usecases.enrol_client(self.services, self.call(None), replace(enrolment, **others))
         self.clients[name] = recorded.value
+        if name == f"{member} signatory":
+            await enrol_key(self.services, self.call(None), recorded.value, thumbprint_of(name))
         return recorded.value
 
     async def agree(self, text: str = AGREEMENT, *, signatories: Iterable[str] = ("GBR", "NOR", "DNK")) -> str:
@@ -144,7 +147,7 @@ class World:
         proposed = await usecases.propose_agreement(self.services, self.call(None), text)
         agreement_id = proposed.value.agreement.id
         for member in signatories:
-            await usecases.sign_agreement(self.services, self.call(f"{member} signatory"), agreement_id)
+            await sign_by_call(self.services, self.call(f"{member} signatory"), agreement_id)
         self.agreement_id = agreement_id
         return agreement_id
 

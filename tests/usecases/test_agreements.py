@@ -9,9 +9,10 @@ import pytest
 import yaml
 
 from exchange import usecases
-from exchange.agreements import AgreementState, PartyState
+from exchange.agreements import AgreementState, PartyState, text_of
 from exchange.kernel import ConflictError, InvalidError, NotFoundError, new_id
 from exchange.usecases import AgreementView, Call, Recorded, Services
+from tests.support.treaty import sign_by_call
 from tests.support.world import AGREEMENT, NOW, World
 
 ABSENT = new_id(NOW, bytes(10))
@@ -19,7 +20,7 @@ FUTURE = AGREEMENT.replace("from: 2026-01-01", "from: 2026-07-01")
 BILATERAL = AGREEMENT.replace("[GBR, NOR, DNK]", "[GBR, NOR]")
 Move = Callable[[Services, Call, str], Awaitable[Recorded[AgreementView]]]
 MOVES: list[Move] = [
-    usecases.sign_agreement,
+    sign_by_call,
     usecases.suspend_agreement,
     usecases.resume_agreement,
     usecases.withdraw_agreement,
@@ -44,7 +45,15 @@ async def test_host_operators_and_parties_propose(populated: World, caller: str 
     assert {party.state for party in view.agreement.parties} == {PartyState.PENDING}
     assert (made.entry["type"], made.entry["decision"]) == ("agreement.proposed", "permitted")
     assert made.entry["object"] == {"type": "agreement", "id": view.agreement.id, "version": 1}
-    assert made.entry["detail"] == {"state": "draft", "parties": ["GBR", "NOR", "DNK"]}
+    text = text_of(view.agreement)
+    detail = made.entry["detail"]
+    assert {**detail, "canonical": "".join(detail["canonical"])} == {
+        "state": "draft",
+        "parties": ["GBR", "NOR", "DNK"],
+        "edition": 1,
+        "text": text.digest,
+        "canonical": text.canonical.decode(),
+    }
     rows = populated.sql("SELECT proposed_by FROM agreement WHERE id = $1", view.agreement.id)
     assert rows == [(None if caller is None else populated.clients[caller].id,)]
 
@@ -162,7 +171,7 @@ async def test_agreement_is_in_force_with_the_last_signature(populated: World) -
     states = []
     for member in ("GBR", "DNK", "NOR"):
         made = await populated.attempt(
-            usecases.sign_agreement(populated.services, populated.call(f"{member} signatory"), agreement_id)
+            sign_by_call(populated.services, populated.call(f"{member} signatory"), agreement_id)
         )
         states.append(made.value.value.state)
 
@@ -215,7 +224,7 @@ async def test_agreement_of_two_is_suspended_by_one_and_ended_by_its_withdrawal(
     assert (withdrawn.entry["type"], withdrawn.entry["detail"]["state"]) == ("agreement.withdrawn", "withdrawn")
 
 
-@pytest.mark.parametrize("move", [usecases.sign_agreement, usecases.resume_agreement])
+@pytest.mark.parametrize("move", [sign_by_call, usecases.resume_agreement])
 async def test_move_that_the_state_does_not_allow_conflicts_and_is_recorded(populated: World, move: Move) -> None:
     made = await populated.attempt(move(populated.services, populated.call("NOR signatory"), populated.agreement_id))
 
@@ -231,7 +240,7 @@ async def test_all_parties_may_sign_at_once_on_several_nodes(populated: World) -
             agreement_id = await proposed(populated)
             await asyncio.gather(
                 *(
-                    usecases.sign_agreement(services, populated.call(f"{member} signatory"), agreement_id)
+                    sign_by_call(services, populated.call(f"{member} signatory"), agreement_id)
                     for member, services in nodes.items()
                 )
             )
@@ -244,7 +253,7 @@ async def test_signature_before_the_clock_of_another_node_counts_from_its_moment
     ahead = {"GBR": NOW, "NOR": NOW, "DNK": NOW + timedelta(seconds=2)}
     for member, moment in ahead.items():
         call = replace(populated.call(f"{member} signatory"), now=moment)
-        await usecases.sign_agreement(populated.services, call, agreement_id)
+        await sign_by_call(populated.services, call, agreement_id)
 
     assert await state(populated, agreement_id) is AgreementState.DRAFT
     populated.clock.advance(timedelta(seconds=2))

@@ -436,7 +436,7 @@ async def test_answer_that_comes_late_does_not_bring_an_old_agreement_back(
     monkeypatch.setattr(store, "agreements", late)
     await kept.agreements(store, old_state)
 
-    scope = kept.scope(populated.agreement_id, "cyber-threats", NOW)
+    scope = kept.scope(populated.agreement_id, "cyber-threats", NOW, 1)
     assert scope is not None
     assert scope.active_parties == {"NOR", "DNK"}
 
@@ -462,6 +462,6 @@ async def test_scope_of_an_agreement_that_is_not_there_is_none(populated: World)
     kept = populated.services.knowledge
     await kept.agreements(populated.services.store, (await populated.services.store.caller("")).state)
 
-    assert kept.scope("none", "cyber-threats", NOW) is None
-    assert kept.scope(populated.agreement_id, "none", NOW) is None
-    assert kept.scope("none", "cyber-threats", NOW + timedelta(days=9999)) is None
+    assert kept.scope("none", "cyber-threats", NOW, 1) is None
+    assert kept.scope(populated.agreement_id, "none", NOW, 1) is None
+    assert kept.scope("none", "cyber-threats", NOW + timedelta(days=9999), 1) is None

@@ -54,7 +54,7 @@ async def test_each_event_is_recorded_before_it_is_told(populated: World):
 async def test_log_that_cannot_be_written_ends_the_stream_untold(populated: World, monkeypatch):
     services = patient(populated.services)
     async with listening(services, populated.call("NOR reader")) as nor:
-        await asyncio.wait_for(_beaten(services), 10)
+        await nor.settled()
         append = services.store.append
 
         async def away(draft):
@@ -67,11 +67,6 @@ async def test_log_that_cannot_be_written_ends_the_stream_untold(populated: Worl
 
         assert await nor.ended() == "unavailable"
     assert nor.subjects == []
-
-
-async def _beaten(services):
-    while services.watching.state is None:  # noqa: ASYNC110  a test's own clock
-        await asyncio.sleep(0.001)
 
 
 async def test_resumed_stream_goes_on_behind_the_last_id_and_a_list_begins_one(populated: World):
@@ -115,7 +110,7 @@ async def test_what_a_reader_may_not_see_neither_shows_nor_wakes_it(populated: W
         listening(services, populated.call("NOR reader")) as nor,
         listening(services, populated.call("DNK reader")) as dnk,
     ):
-        await asyncio.wait_for(_beaten(services), 10)
+        await asyncio.gather(nor.settled(), dnk.settled())
         await populated.post(label=LOW, subject="both")
         await asyncio.gather(nor.until(1), dnk.until(1))
         monkeypatch.setattr(stream_reports, "list_reports", noting)
@@ -171,7 +166,7 @@ async def test_lower_clearance_ends_the_stream_and_the_next_shows_what_is_left(p
     services = patient(populated.services)
     await populated.post(label=FOR_NOR, subject="high")
     async with listening(services, populated.call("NOR reader")) as nor:
-        await asyncio.wait_for(_beaten(services), 10)
+        await nor.settled()
         lower = ClearanceChange("RESTRICTED")
         await usecases.change_clearance(services, populated.call(None), populated.clients["NOR reader"].id, lower)
         assert await nor.ended() == "rights-changed"
@@ -190,7 +185,7 @@ async def test_clearance_that_runs_out_ends_the_stream_by_time_alone(populated: 
     await usecases.change_clearance(services, populated.call(None), client, ClearanceChange("SECRET", until=until))
     await populated.post(label=FOR_NOR, subject="before")
     async with listening(services, populated.call("NOR reader")) as nor:
-        await asyncio.wait_for(_beaten(services), 10)
+        await nor.settled()
         populated.clock.advance(timedelta(hours=2))
 
         assert await nor.ended() == "rights-changed"
@@ -203,7 +198,7 @@ async def test_agreement_that_is_suspended_ends_the_streams_of_its_readers_alone
         listening(services, populated.call("NOR reader")) as nor,
         listening(services, populated.call("ESP reader")) as esp,
     ):
-        await asyncio.wait_for(_beaten(services), 10)
+        await asyncio.gather(nor.settled(), esp.settled())
         await usecases.suspend_agreement(services, populated.call("GBR signatory"), populated.agreement_id)
 
         assert await nor.ended() == "rights-changed"
@@ -216,7 +211,7 @@ async def test_what_a_change_of_rights_opens_is_told_once(populated: World):
     for number in range(3):
         await populated.post(label=FOR_NOR, subject=f"old {number}")
     async with listening(services, populated.call("NOR junior")) as junior:
-        await asyncio.wait_for(_beaten(services), 10)
+        await junior.settled()
         await populated.post(label=LOW, subject="low")
         await junior.until(1)
         client, raised = populated.clients["NOR junior"].id, ClearanceChange("SECRET")
@@ -236,7 +231,7 @@ async def test_more_than_is_sent_is_a_hint_to_list_anew(populated: World, monkey
     for number in range(5):
         await populated.post(label=FOR_NOR, subject=f"old {number}")
     async with listening(services, populated.call("NOR junior")) as junior:
-        await asyncio.wait_for(_beaten(services), 10)
+        await junior.settled()
         client, raised = populated.clients["NOR junior"].id, ClearanceChange("SECRET")
         await usecases.change_clearance(services, populated.call(None), client, raised)
         await junior.until(1, usecases.ListAnew)

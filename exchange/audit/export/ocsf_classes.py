@@ -72,6 +72,7 @@ _CLASSES_OF_NOUNS: Mapping[str, OcsfClass] = {
     "certificate": OcsfClass.ENTITY_MANAGEMENT,
     "authority": OcsfClass.ENTITY_MANAGEMENT,
     "agreement": OcsfClass.ENTITY_MANAGEMENT,
+    "signatory_key": OcsfClass.ENTITY_MANAGEMENT,
     "policy": OcsfClass.ENTITY_MANAGEMENT,
     "key": OcsfClass.ENTITY_MANAGEMENT,
     "personal": OcsfClass.ENTITY_MANAGEMENT,
@@ -92,9 +93,9 @@ _CLASSES_OF_NOUNS: Mapping[str, OcsfClass] = {
     "alert": OcsfClass.DETECTION_FINDING,
     "report": OcsfClass.API_ACTIVITY,
     "stream": OcsfClass.API_ACTIVITY,
+    "subscription": OcsfClass.API_ACTIVITY,
     "release": OcsfClass.API_ACTIVITY,
     "destruction": OcsfClass.API_ACTIVITY,
-    "onward": OcsfClass.API_ACTIVITY,
     "vocabulary": OcsfClass.API_ACTIVITY,
     "route": OcsfClass.API_ACTIVITY,
 }
@@ -153,6 +154,8 @@ _ACTIVITIES: Mapping[OcsfClass, Mapping[str, int]] = {
     OcsfClass.ENTITY_MANAGEMENT: {
         **_OF_OBJECTS,
         "enrolled": _ENROLL,
+        "retired": _UNENROLL,
+        "exported": _READ,
         "revoked": _UNENROLL,
         "suspended": _SUSPEND,
         "resumed": _RESUME,

@@ -15,8 +15,8 @@ def sign_by_all(stage: Stage, url: str) -> None:
     with stage.script.step("the agreement is signed by its parties"):
         for player in (cast.GBR, cast.NOR, cast.DNK):
             with stage.connect(player, url) as client:
-                states.append(client.sign_agreement(stage.agreement).state)
-        found = f"{', '.join(cast.PARTIES)} signed, each over its own connection: {states[-1]}"
+                states.append(client.sign_agreement(stage.agreement, stage.keys[player.name]).state)
+        found = f"{', '.join(cast.PARTIES)} signed the text, each with its own keys: {states[-1]}"
         is_right = states == ["draft", "draft", "in_force"]
         stage.script.check("the agreement is signed by its parties", found, is_right=is_right)
         with stage.connect(cast.ESP, url) as client:

@@ -1,16 +1,25 @@
 """The operator's part of the demo, on the host: an instance, its members and clients, a proposal, a revocation."""
 
+import os
+
 from exchange.agreements import AgreementState
 from exchange.cli.demo import cast
 from exchange.cli.demo.stage import Stage
 from exchange.cli.enrolment import Newcomer, enrol_with_files, release_folder
 from exchange.cli.init import OWN_MEMBER, make_instance
 from exchange.cli.instance import Host, open_host, write_new
-from exchange.crypto import KeyAndCertificate, issue_client, new_authority
+from exchange.crypto import KeyAndCertificate, ObjectSigningKey, issue_client, new_authority
 from exchange.kernel import system_clock
 from exchange.members import Standing
 from exchange.settings import InstanceLayout
-from exchange.usecases import add_member, change_standing, propose_agreement, read_entries
+from exchange.usecases import (
+    OfferedKey,
+    add_member,
+    change_standing,
+    enrol_signatory_key,
+    propose_agreement,
+    read_entries,
+)
 
 STRANGER = "not-enrolled"
 FOREIGNER = "foreign-authority"
@@ -65,8 +74,18 @@ async def _enrol_everybody(stage: Stage, host: Host) -> None:
         view = await enrol_with_files(host, newcomer, stage.files_of(player.name))
         stage.clients[player.name] = view.client.id
         stage.names[view.client.id] = player.name
+        if "signatory" in player.roles:
+            await _enrol_key(stage, host, player)
     told = f"{len(stage.clients)}, each with its own certificate and clearance"
     stage.script.check("clients are enrolled", told, is_right=len(stage.clients) == len(cast.PLAYERS))
+
+
+async def _enrol_key(stage: Stage, host: Host, player: cast.Player) -> None:
+    key = ObjectSigningKey.new(os.urandom)
+    public = key.verifying_key
+    offered = OfferedKey(public.ed25519.raw, public.ml_dsa_65.raw, key.prove_possession())
+    await enrol_signatory_key(host.services, host.call(), stage.clients[player.name], offered)
+    stage.keys[player.name] = key
 
 
 async def _propose(stage: Stage, host: Host) -> None:

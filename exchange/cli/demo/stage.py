@@ -8,6 +8,7 @@ from exchange.cli.demo.cast import Player
 from exchange.cli.demo.record import Entry
 from exchange.cli.demo.script import Script
 from exchange.client import Endpoint, ExchangeClient
+from exchange.crypto import ObjectSigningKey
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,13 +22,17 @@ class Refused:
 
 @dataclass(slots=True)
 class Stage:
-    """`inputs` are contents by file name; `clients` are client ids by player; `names` tell ids as people know them."""
+    """`inputs` are contents by file name; `clients` are client ids by player; `names` tell ids as people know them.
+
+    `keys` are the signatories' own, by player.
+    """
 
     folder: Path
     inputs: Mapping[str, bytes]
     script: Script
     names: dict[str, str] = field(default_factory=dict)
     clients: dict[str, str] = field(default_factory=dict)
+    keys: dict[str, ObjectSigningKey] = field(default_factory=dict)
     agreement: str = ""
     reports: list[str] = field(default_factory=list)
     refused: list[Refused] = field(default_factory=list)

@@ -21,12 +21,13 @@ from exchange.entrypoints.api import (
     audit_registries,
     audit_witnesses,
     callers,
-    onward,
     parties,
     report_life,
     reports,
+    signatory_keys,
     simulations,
     stream,
+    subscriptions,
 )
 from exchange.entrypoints.api.docs import docs_routes
 from exchange.entrypoints.api.openapi import document
@@ -36,13 +37,14 @@ from exchange.entrypoints.http.visit import BodyLimits
 OPERATIONS: tuple[tuple[Operation, Endpoint], ...] = (
     *reports.OPERATIONS,
     *report_life.OPERATIONS,
-    *onward.OPERATIONS,
     *callers.OPERATIONS,
     *parties.OPERATIONS,
+    *signatory_keys.OPERATIONS,
     *agreements.OPERATIONS,
     *acts.OPERATIONS,
     *simulations.OPERATIONS,
     *stream.OPERATIONS,
+    *subscriptions.OPERATIONS,
     *audit_entries.OPERATIONS,
     *audit_registries.OPERATIONS,
     *audit_alerts.OPERATIONS,

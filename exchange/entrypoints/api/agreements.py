@@ -13,9 +13,11 @@ from exchange.members import Role
 from exchange.usecases import (
     AgreementView,
     Call,
+    GivenSignature,
     Recorded,
     Services,
     authenticate,
+    export_agreement,
     list_agreements,
     propose_agreement,
     resume_agreement,
@@ -24,7 +26,15 @@ from exchange.usecases import (
     suspend_agreement,
     withdraw_agreement,
 )
-from exchange.wire import AgreementBody, AgreementListBody, Consent, TermsBody, read_json
+from exchange.wire import (
+    AgreementBody,
+    AgreementEvidenceBody,
+    AgreementListBody,
+    AgreementSignature,
+    Consent,
+    TermsBody,
+    read_json,
+)
 
 YAML = "application/yaml"
 """RFC 9512; the agreement file as it is, so that faults come back with their lines."""
@@ -87,6 +97,32 @@ SHOW = Operation(
 )
 
 
+EVIDENCE = Operation(
+    method="GET",
+    path="/v1/agreements/{id}/evidence",
+    action="agreement.export",
+    summary="Give a party every text of an agreement with its signatures and keys, to verify without the exchange.",
+    answer=AgreementEvidenceBody,
+    parameters=(AGREEMENT_ID,),
+    errors=EVERYWHERE,
+)
+SIGN = Operation(
+    method="POST",
+    path="/v1/agreements/{id}/signatures",
+    action="agreement.sign",
+    summary="Sign the agreement's text for the caller's member.",
+    body=AgreementSignature,
+    answer=AgreementBody,
+    parameters=(AGREEMENT_ID,),
+    errors=(*EVERYWHERE, *WITH_BODY, 409),
+    example={
+        "text": "44136fa355b3678a1146ad16f7e8649e94fb4fc21fe77e8310c060f61caaff8a",
+        "key": "44136fa355b3678a1146ad16f7e8649e94fb4fc21fe77e8310c060f61caaff8a",
+        "signature": {"ed25519": "AAAA", "ml_dsa_65": "AAAA"},
+    },
+)
+
+
 async def list_(visit: Visit) -> Response:
     """Answer `GET /v1/agreements`."""
     read_query(visit.request, _NO_PARAMETERS)
@@ -111,6 +147,23 @@ async def show(visit: Visit) -> Response:
     """Answer `GET /v1/agreements/{id}`."""
     read_query(visit.request, _NO_PARAMETERS)
     return _answer(visit, await show_agreement(visit.services, visit.call, visit.path["id"]))
+
+
+async def evidence(visit: Visit) -> Response:
+    """Answer `GET /v1/agreements/{id}/evidence`."""
+    read_query(visit.request, _NO_PARAMETERS)
+    recorded = await export_agreement(visit.services, visit.call, visit.path["id"])
+    found = recorded.value
+    return answered(recorded, AgreementEvidenceBody.of(found.agreement.id, found.texts, found.keys))
+
+
+async def sign(visit: Visit) -> Response:
+    """Answer `POST /v1/agreements/{id}/signatures`."""
+    await authenticate(visit.services, visit.call, Role.SIGNATORY, event=EventName.AGREEMENT_SIGNED)
+    read_query(visit.request, _NO_PARAMETERS)
+    sent = await read_model(visit, AgreementSignature)
+    given = GivenSignature(sent.text, sent.key, sent.signature.to_signature())
+    return _answer(visit, await sign_agreement(visit.services, visit.call, visit.path["id"], given))
 
 
 def _act(noun: str, action: str, summary: str) -> Operation:
@@ -157,10 +210,8 @@ OPERATIONS: tuple[tuple[Operation, Endpoint], ...] = (
     (LIST, list_),
     (PROPOSE, propose),
     (SHOW, show),
-    (
-        _act("signatures", "agreement.sign", "Sign for the caller's member."),
-        _acting(sign_agreement, EventName.AGREEMENT_SIGNED),
-    ),
+    (EVIDENCE, evidence),
+    (SIGN, sign),
     (
         _act("suspension", "agreement.suspend", "Suspend the caller's member's own part."),
         _acting(suspend_agreement, EventName.AGREEMENT_SUSPENDED),

@@ -14,7 +14,7 @@ from urllib.parse import SplitResult, urlsplit, urlunsplit
 
 import httpx2
 
-from exchange.kernel.addresses import is_public
+from exchange.kernel.addresses import is_public, lies_in
 from exchange.usecases.deliver_alerts import Webhook
 
 CALL_SECONDS: Final = 15.0
@@ -58,7 +58,7 @@ class HttpWebhookLine:
         if parts.scheme != "https" or not host:
             return "its address is not HTTPS"
         found = (await self._resolve(host, parts.port or _HTTPS_PORT))[:_MOST_ADDRESSES]
-        if not found or (not hook.is_private and not all(map(is_public, found))):
+        if not found or not all(_may_be_reached(hook, address) for address in found):
             return "its host has an address that is not public"
         told: str | None = None
         async with httpx2.AsyncClient(
@@ -77,6 +77,10 @@ class HttpWebhookLine:
             context.minimum_version = ssl.TLSVersion.TLSv1_2
             self._contexts[authority] = context
         return self._contexts[authority]
+
+
+def _may_be_reached(hook: Webhook, address: str) -> bool:
+    return hook.is_private or is_public(address) or lies_in(address, hook.networks)
 
 
 async def _sent(

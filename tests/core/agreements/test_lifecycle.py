@@ -24,14 +24,13 @@ from exchange.agreements import (
     next_change,
     propose,
     resume_party,
-    sign,
     state_of,
     suspend_party,
     withdraw_party,
 )
 from exchange.kernel import ConflictError, NotFoundError
 from exchange.members import MemberCode
-from tests.core.agreements.worlds import AFTER, BEFORE, DURING, EXAMPLE, SIGNED_AT, agreement, parse
+from tests.core.agreements.worlds import AFTER, BEFORE, DURING, EXAMPLE, SIGNED_AT, agreement, parse, sign
 
 P, S, U, W = PartyState.PENDING, PartyState.SIGNED, PartyState.SUSPENDED, PartyState.WITHDRAWN
 FIRST_INSTANT = datetime(2026, 1, 1, tzinfo=UTC)

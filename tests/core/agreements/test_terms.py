@@ -12,9 +12,9 @@ from exchange.agreements import (
     agreement_as_json,
     parse_agreement,
     propose,
-    sign,
     terms_as_json,
     terms_from_stored,
+    text_of,
 )
 from exchange.kernel import Fault, InvalidError, canonical_bytes
 from exchange.markings import load_catalogue
@@ -30,6 +30,7 @@ from tests.core.agreements.worlds import (
     example_json,
     from_json,
     parse,
+    sign,
 )
 
 
@@ -495,6 +496,9 @@ def test_answer_about_an_agreement_has_the_fields_of_the_contract():
         **example_json(),
         "id": "0198",
         "version": 2,
+        "edition": 1,
+        "previous": None,
+        "text": text_of(agreement).digest,
         "state": "draft",
         "parties": [
             {"member": "GBR", "state": "pending"},

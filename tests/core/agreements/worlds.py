@@ -5,16 +5,21 @@ from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
 
+from exchange import agreements
 from exchange.agreements import (
     Agreement,
     AgreementId,
     Party,
     PartyState,
     Terms,
+    TextSignature,
     load_vocabulary,
     parse_agreement,
+    sign_text,
     terms_from_json,
+    text_of,
 )
+from exchange.crypto import ObjectSignature, ObjectSigningKey, SignatureScheme, SigningKey
 from exchange.members import MemberCode
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -101,6 +106,24 @@ def agreement(states: Iterable[PartyState], *, signed_at: datetime = SIGNED_AT) 
         for code, state in zip(codes, states, strict=False)
     )
     return Agreement(id=AgreementId("a"), version=7, terms=parse(EXAMPLE), parties=parties)
+
+
+_KEY = ObjectSigningKey(
+    SigningKey.from_seed(SignatureScheme.ED25519, bytes(32)), SigningKey.from_seed(SignatureScheme.ML_DSA_65, bytes(32))
+)
+
+
+def signature_of(agreement: Agreement, member: str, now: datetime, key: ObjectSigningKey = _KEY) -> TextSignature:
+    """Return a member's signature under the text of an agreement."""
+    text = text_of(agreement)
+    made = sign_text(text, key, member=member, signatory=f"{member} signatory")
+    return TextSignature(text.digest, member, f"{member} signatory", key.verifying_key, made, now)
+
+
+def sign(agreement: Agreement, member: str, now: datetime) -> Agreement:
+    """Return the next version, signed by a member; what matters here is how an agreement moves."""
+    blank = TextSignature("", member, "", _KEY.verifying_key, ObjectSignature(b"", b""), now)
+    return agreements.sign(agreement, blank)
 
 
 REMOVE = object()

@@ -2,7 +2,7 @@ from base64 import b64encode
 
 import pytest
 
-from exchange.crypto import CryptoError, WebhookKey
+from exchange.crypto import CryptoError, WebhookKey, webhook_context
 
 SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
 
@@ -39,3 +39,24 @@ def test_signature_is_over_id_time_and_body(change):
 def test_what_is_no_secret_is_refused(text):
     with pytest.raises(CryptoError, match="no webhook secret"):
         WebhookKey(text)
+
+
+def test_key_is_written_and_read_as_the_standard_writes_it():
+    key = WebhookKey.of(bytes(range(32)))
+
+    assert key.text == "whsec_" + b64encode(bytes(range(32))).decode()
+    assert WebhookKey(key.text).sign("id", 0, b"") == key.sign("id", 0, b"")
+    with pytest.raises(CryptoError):
+        WebhookKey.of(bytes(32))
+
+
+def test_context_of_a_secret_holds_whose_it_is_and_where_it_signs_for():
+    contexts = {
+        webhook_context("s", "c", "https://a/"),
+        webhook_context("t", "c", "https://a/"),
+        webhook_context("s", "d", "https://a/"),
+        webhook_context("s", "c", "https://b/"),
+    }
+
+    assert len(contexts) == 4
+    assert {len(context) for context in contexts} == {32}

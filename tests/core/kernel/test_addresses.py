@@ -1,6 +1,7 @@
 import pytest
 
-from exchange.kernel.addresses import is_address, is_public
+from exchange.kernel import MalformedError
+from exchange.kernel.addresses import is_address, is_public, lies_in, networks_of, outgoing_problem
 
 
 @pytest.mark.parametrize("address", ["8.8.8.8", "1.1.1.1", "2606:4700::1111", "2002:808:808::1"])
@@ -35,3 +36,67 @@ def test_what_only_we_can_reach_is_not_public(address):
 def test_what_is_no_address_is_not_public(text):
     assert not is_public(text)
     assert not is_address(text)
+
+
+def test_address_lies_in_the_networks_that_are_named():
+    networks = networks_of(["10.1.0.0/16", "fd00::/8"])
+
+    assert lies_in("10.1.2.3", networks)
+    assert lies_in("fd12::1", networks)
+    assert not any(lies_in(text, networks) for text in ("10.2.0.1", "::ffff:10.1.2.3", "10.1", "", "fe80::1"))
+
+
+@pytest.mark.parametrize("text", ["10.1.0.0/33", "10.1.2.3/16", "desk.example", ""])
+def test_what_is_no_network_is_refused(text):
+    with pytest.raises(MalformedError, match="no network"):
+        networks_of(["10.1.0.0/16", text])
+
+
+@pytest.mark.parametrize(
+    "url",
+    ["https://desk.example", "https://desk.example:8443/a?b=c", "https://8.8.8.8/", "https://[2606:4700::1111]/x"],
+)
+def test_addresses_outside_may_be_sent_to(url):
+    assert outgoing_problem(url) is None
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        *("http://desk.example", "https:///x", "https://desk.example:0", "https://desk example", "https://[::1"),
+        *(
+            "https://desk.example/#part",
+            "https://a:b@desk.example",
+            "https://d\u00e9sk.example",
+            "https://desk.example/\n",
+        ),
+        *("https://desk.example:99999/", ""),
+    ],
+)
+def test_what_is_no_plain_https_address_is_refused_wherever_it_leads(url):
+    assert "https://HOST/PATH" in (outgoing_problem(url, is_inside_allowed=True) or "")
+
+
+@pytest.mark.parametrize(
+    "host",
+    [
+        "localhost",
+        "localhost.",
+        "a.local",
+        "metadata.google.internal",
+        "x.localdomain",
+        "127.0.0.1",
+        "127.1",
+        "0x7f000001",
+    ],
+)
+def test_host_that_names_the_inside_is_refused_unless_all_of_it_is_allowed(host):
+    assert outgoing_problem(f"https://{host}/") == f"`{host}` is not on the public internet"
+    assert outgoing_problem(f"https://{host}/", is_inside_allowed=True) is None
+
+
+def test_address_inside_is_allowed_by_its_network_alone():
+    networks = networks_of(["10.1.0.0/16"])
+
+    assert outgoing_problem("https://10.1.2.3/", networks=networks) is None
+    assert outgoing_problem("https://10.2.2.3/", networks=networks) is not None

@@ -1,0 +1,148 @@
+"""Editions: what an amendment makes of an agreement, and which clause an older report stands under.
+
+Promises: a report keeps the clause it was posted under, narrowed by every later text and widened by none, unless that
+text says that it reaches older reports. An amended text binds once every party of the old text and of the new one has
+signed it.
+Does not: know levels; of several ceilings all hold.
+"""
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+
+from exchange.agreements.lifecycle import state_of
+from exchange.agreements.model import (
+    Agreement,
+    AgreementState,
+    OlderReports,
+    OnwardRelease,
+    Party,
+    PartyState,
+    Scope,
+    Terms,
+)
+from exchange.agreements.terms import text_of
+from exchange.agreements.treaty import TextSignature
+from exchange.agreements.vocabulary import covers
+from exchange.kernel.errors import ConflictError, Fault
+from exchange.members import MemberCode
+
+_AMENDABLE = frozenset({AgreementState.SIGNED, AgreementState.IN_FORCE, AgreementState.SUSPENDED})
+# The narrower one of two holds.
+_NARROWEST_FIRST = (OnwardRelease.NEVER, OnwardRelease.ORIGINATOR_CONSENT, OnwardRelease.PARTIES)
+
+
+@dataclass(frozen=True, slots=True)
+class Clause:
+    """The clause that reports of one edition stand under now: `scope`, and earlier ceilings that still hold too."""
+
+    scope: Scope
+    ceilings: frozenset[str] = frozenset()
+
+
+def amended(agreement: Agreement, terms: Terms) -> Agreement:
+    """Return the agreement that `terms` would make of `agreement`: the text to sign, and who has to sign it.
+
+    Parties that the new text leaves out have to sign it too; where they stand is theirs until then.
+    """
+    members = signatories_of(agreement, terms)
+    parties = tuple(Party(member, PartyState.PENDING) for member in members)
+    return replace(
+        agreement, terms=terms, parties=parties, edition=agreement.edition + 1, previous=text_of(agreement).digest
+    )
+
+
+def signatories_of(agreement: Agreement, terms: Terms) -> tuple[MemberCode, ...]:
+    """Return who has to sign an amendment: the parties of the new text, and those of the old one that have not left."""
+    remaining = [party.member for party in agreement.parties if party.state is not PartyState.WITHDRAWN]
+    return tuple(dict.fromkeys((*terms.parties, *remaining)))
+
+
+def amendment_faults(agreement: Agreement, terms: Terms) -> list[Fault]:
+    """Return why `terms` cannot amend `agreement`, whoever proposes them."""
+    faults = []
+    if terms == agreement.terms:
+        faults.append(Fault("", "unchanged", "this is the text in force: change something"))
+    if terms.policy != agreement.terms.policy:
+        faults.append(
+            Fault("/policy", "policy-changed", "an amendment keeps the security policy: propose an agreement")
+        )
+    if terms.validity.first_day != agreement.terms.validity.first_day:
+        told = "an amendment binds with its last signature: keep the first day of the agreement"
+        faults.append(Fault("/validity/from", "first-day-changed", told))
+    return faults
+
+
+def require_amendable(agreement: Agreement, now: datetime) -> None:
+    """Raise ConflictError where `agreement` is a draft still, or at its end."""
+    state = state_of(agreement, now)
+    if state not in _AMENDABLE:
+        raise ConflictError(f"the agreement is {state.value}: only a concluded one is amended")
+
+
+def conclude(agreement: Agreement, terms: Terms, signatures: Mapping[str, TextSignature]) -> Agreement | None:
+    """Return the next version of `agreement`, under `terms`, where everybody has signed those; None where not.
+
+    A party keeps its own standing: one that has suspended its part takes no part in the amended agreement either.
+    """
+    if not signatures.keys() >= set(signatories_of(agreement, terms)):
+        return None
+    draft = amended(agreement, terms)
+    parties = tuple(_standing(agreement, signatures[member], member) for member in terms.parties)
+    return replace(draft, version=agreement.version + 1, parties=parties)
+
+
+def clause_of(texts: Sequence[Terms], name: str, edition: int) -> Clause | None:
+    """Return the clause `name` for reports posted under `edition`; None where any text on the way has none.
+
+    `texts` are all editions in their order, the first one's number being 1.
+    """
+    if not 1 <= edition <= len(texts):
+        return None
+    scope = texts[edition - 1].scope(name)
+    clause = None if scope is None else Clause(scope)
+    for terms in texts[edition:]:
+        later = terms.scope(name)
+        if later is None:
+            return None
+        if terms.older_reports is OlderReports.INCLUDED:
+            clause = Clause(later)
+        elif clause is None:
+            return None
+        else:
+            clause = _narrowed(clause, later)
+    return clause
+
+
+def _narrowed(clause: Clause, later: Scope) -> Clause:
+    earlier = clause.scope
+    scope = replace(
+        later,
+        topics=_common_topics(earlier.topics, later.topics),
+        regions=_common(earlier.regions, later.regions),
+        kinds=_common(earlier.kinds, later.kinds),
+        purposes=_common(earlier.purposes, later.purposes),
+        compartments=_common(earlier.compartments, later.compartments),
+        contributors=tuple(member for member in later.contributors if member in earlier.contributors),
+        readers=tuple(member for member in later.readers if member in earlier.readers),
+        onward_release=min(earlier.onward_release, later.onward_release, key=_NARROWEST_FIRST.index),
+    )
+    return Clause(scope, (clause.ceilings | {earlier.ceiling}) - {later.ceiling})
+
+
+def _common(earlier: Collection[str], later: tuple[str, ...]) -> tuple[str, ...]:
+    return tuple(each for each in later if each in earlier)
+
+
+def _common_topics(earlier: tuple[str, ...], later: tuple[str, ...]) -> tuple[str, ...]:
+    # A topic that one text names and the other one covers is common to both, in its narrower form.
+    narrower = [topic for topic in later if covers(earlier, topic)]
+    narrower += [topic for topic in earlier if covers(later, topic)]
+    return tuple(dict.fromkeys(narrower))
+
+
+def _standing(agreement: Agreement, signature: TextSignature, member: MemberCode) -> Party:
+    before = agreement.party(member)
+    is_suspended = before is not None and before.state is PartyState.SUSPENDED
+    state = PartyState.SUSPENDED if is_suspended else PartyState.SIGNED
+    return Party(member, state, signature.signed_at, signature)

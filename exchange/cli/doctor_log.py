@@ -1,0 +1,104 @@
+"""What `exchange doctor` looks at once the rooms are open: their health with its mend, the log, the clock, the disk."""
+
+import shutil
+from collections.abc import AsyncIterator, Iterator
+from datetime import datetime, timedelta
+from pathlib import Path
+
+from exchange.audit import parse_entry
+from exchange.cli.finding import Finding
+from exchange.kernel import ExchangeError, from_micros, parse_rfc3339
+from exchange.settings import Settings
+from exchange.store import LogState
+from exchange.store.last_signed import LastSignedFile
+from exchange.usecases import Services, check_readiness
+
+_MENDS = {
+    "store": "see that the database runs and can be reached and written; `database_url` says where it is",
+    "policy": "give every node the policy files that are in force, then restart it",
+    "log": "docs/operations.md, The log: `exchange audit resume` once the right database is back, else `recover`",
+    "custody": "bring the keys back within reach: the root file of the backup, or the token",
+    "witnesses": "see that the witnesses run: `exchange audit witness list`",
+}
+_BEHIND = timedelta(seconds=30)
+"""A sequencer places an entry within a second; a minute's half is none at work."""
+_AHEAD = timedelta(seconds=5)
+"""Clocks of nodes differ by less where they are kept by NTP."""
+_LITTLE_SHARE, _NONE_SHARE = 0.10, 0.02
+_LITTLE_BYTES, _NONE_BYTES = 2 * 1024**3, 256 * 1024**2
+_GIB = 1024**3
+
+
+def disk(folder: Path) -> Finding:
+    """Return whether there is room: once there is none, nothing is recorded, and so nothing is served."""
+    usage = shutil.disk_usage(folder)
+    told = f"{usage.free / _GIB:.1f} GiB free of {usage.total / _GIB:.1f}"
+    mend = f"make room on the disk of {folder}: where nothing can be recorded, nothing is served"
+    if usage.free < min(_NONE_BYTES, usage.total * _NONE_SHARE):
+        return Finding("disk", Finding.MEND, told, mend)
+    if usage.free < min(_LITTLE_BYTES, usage.total * _LITTLE_SHARE):
+        return Finding("disk", Finding.WARNING, told, mend)
+    return Finding("disk", Finding.OK, told)
+
+
+async def opened_rooms(settings: Settings, services: Services) -> AsyncIterator[Finding]:
+    """Yield what is right and wrong with the rooms, which are open."""
+    for check in (await check_readiness(services)).checks:
+        state = Finding.OK if check.is_working else Finding.MEND
+        yield Finding(check.name, state, check.finding, None if check.is_working else _MENDS[check.name])
+    try:
+        log = await services.store.log.state()
+        yield await _backlog(services)
+        yield await _newest_entry(services)
+    except ExchangeError as exc:
+        yield Finding("log figures", Finding.MEND, exc.message, _MENDS["store"])
+        return
+    for finding in _last_signed(settings, log):
+        yield finding
+
+
+async def _backlog(services: Services) -> Finding:
+    backlog = await services.store.log.backlog()
+    if backlog.oldest_at is None:
+        return Finding("log backlog", Finding.OK, "no entry waits for its place")
+    waits = services.clock() - from_micros(backlog.oldest_at)
+    told = f"{backlog.count} entries wait for their place, the oldest for {max(0, waits.total_seconds()):.0f} s"
+    if waits <= _BEHIND:
+        return Finding("log backlog", Finding.OK, told)
+    mend = "let a sequencer run: `exchange serve` has one beside it, `exchange audit sequence` is one alone"
+    return Finding("log backlog", Finding.WARNING, told, mend)
+
+
+async def _newest_entry(services: Services) -> Finding:
+    newest = await services.store.entries(1, newest_first=True)
+    if not newest:
+        return Finding("clock and log", Finding.OK, "no entry yet")
+    ahead = _time_of(newest[0]) - services.clock()
+    if ahead > _AHEAD:
+        told = f"the newest entry is {ahead.total_seconds():.0f} s ahead of this machine's clock"
+        return Finding("clock and log", Finding.MEND, told, "set the clocks of all nodes (use NTP)")
+    return Finding("clock and log", Finding.OK, "the newest entry is not ahead of this machine's clock")
+
+
+def _last_signed(settings: Settings, log: LogState | None) -> Iterator[Finding]:
+    try:
+        said = LastSignedFile(settings.last_signed_file).read()
+    except ExchangeError as exc:
+        yield Finding("last signed", Finding.MEND, exc.message, "restore the file from this node's own disk")
+        return
+    if said is None:
+        return
+    name, head = "last signed", said.confirmed.head
+    is_contradiction = log is None or (
+        log.origin == said.origin and (log.size < head.size or (log.size == head.size and log.root != head.root))
+    )
+    if is_contradiction:
+        size = 0 if log is None else log.size
+        told = f"this node signed a log of {head.size} entries, and the database holds another or one of {size}"
+        yield Finding(name, Finding.MEND, told, _MENDS["log"])
+        return
+    yield Finding(name, Finding.OK, f"the database holds all {head.size} entries that this node signed")
+
+
+def _time_of(content: bytes) -> datetime:
+    return parse_rfc3339(parse_entry(content)["ts"])

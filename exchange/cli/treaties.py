@@ -1,0 +1,139 @@
+"""`exchange agreement key|sign|export|verify`: what is signed, with which keys, and how anybody checks it."""
+
+import os
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from pydantic import ValidationError
+
+from exchange.agreements import TextFinding, verify_texts
+from exchange.cli import output
+from exchange.cli.agreement_group import IdArgument, agreements, show_agreement
+from exchange.cli.instance import Host, read_text, write_new
+from exchange.cli.program import FAILED
+from exchange.cli.verbs import JsonOption, Where, either_verb, member_verb
+from exchange.client import ExchangeClient
+from exchange.crypto import ObjectSigningKey, ObjectVerifyingKey
+from exchange.kernel import InvalidError, UnsafeSettingError
+from exchange.wire import AgreementEvidenceBody, SignatoryKeyOffer
+
+_OTHERS = 0o077
+SigningKeyOption = Annotated[
+    Path | None,
+    typer.Option("--signing-key", metavar="FILE", help="Your signatory's key file [EXCHANGE_SIGNING_KEY]."),
+]
+
+
+@agreements.command("key")
+def make_key(
+    out: Annotated[Path, typer.Argument(metavar="FILE", help="Where the key goes; FILE.pub is for the operator.")],
+    as_json: JsonOption = False,
+) -> None:
+    """Make a signatory's key: Ed25519 and ML-DSA-65. Nobody but you reads the file."""
+    key = ObjectSigningKey.new(os.urandom)
+    public = out.with_name(f"{out.name}.pub")
+    write_new(out, key.to_pem(), mode=0o600)
+    write_new(public, SignatoryKeyOffer.of(key).model_dump_json(indent=1).encode() + b"\n", mode=0o644)
+    told = {"id": key.verifying_key.key_id, "key": str(out), "public": str(public)}
+    if as_json:
+        output.show_json(told)
+        return
+    output.show_record(told, title="made; give the public file to your member's operator")
+
+
+@agreements.command("sign")
+@member_verb
+def sign(
+    client: ExchangeClient,
+    id: IdArgument,  # noqa: A002
+    signing_key: SigningKeyOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Sign the agreement's text for your member (signatory), with a key that never leaves you."""
+    key = read_signing_key(signing_key)
+    show_agreement(client.sign_agreement(id, key), "signed", as_json=as_json)
+
+
+@agreements.command("export")
+@either_verb
+async def export(
+    where: Where,
+    id: IdArgument,  # noqa: A002
+    out: Annotated[Path, typer.Option("--out", metavar="FILE", help="Where it goes.")],
+    as_json: JsonOption = False,
+) -> None:
+    """Write every text of an agreement with its signatures and keys, for `exchange agreement verify`."""
+    if isinstance(where, Host):
+        from exchange.usecases import export_agreement
+
+        found = (await export_agreement(where.services, where.call(), id)).value
+        body = AgreementEvidenceBody.of(found.agreement.id, found.texts, found.keys)
+    else:
+        body = where.agreement_evidence(id)
+    write_new(out, body.model_dump_json(indent=1).encode() + b"\n", mode=0o600)
+    told = {"id": body.agreement, "file": str(out), "texts": len(body.texts), "keys": len(body.keys)}
+    if as_json:
+        output.show_json(told)
+        return
+    output.show_record(told, title="exported")
+
+
+@agreements.command("verify")
+def verify(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="What `exchange agreement export` wrote.")],
+    key: Annotated[
+        list[Path] | None,
+        typer.Option("--key", metavar="FILE.pub", help="A key that you trust; others are no good then. Repeatable."),
+    ] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Verify an agreement's texts and signatures with this file alone; exit 1 where anything is wrong."""
+    body = _evidence(file)
+    trusted = [_public_key(path).key_id for path in key or ()]
+    findings = verify_texts(body.to_texts(), body.to_keys(), trusted=trusted)
+    _show_findings(body.agreement, findings, as_json=as_json)
+    if not all(finding.is_good for finding in findings):
+        raise typer.Exit(FAILED)
+
+
+def read_signing_key(given: Path | None) -> ObjectSigningKey:
+    """Return the signatory's key: of the option, or of EXCHANGE_SIGNING_KEY; one that others can read is refused."""
+    named = given or os.environ.get("EXCHANGE_SIGNING_KEY")
+    if not named:
+        raise InvalidError("which key? give `--signing-key FILE` or set EXCHANGE_SIGNING_KEY")
+    path = Path(named)
+    text = read_text(path)
+    if path.stat().st_mode & _OTHERS:
+        raise UnsafeSettingError(f"`{path}` can be read by others: run `chmod 600 {path}`, and make a new key")
+    return ObjectSigningKey.from_pem(text.encode())
+
+
+def read_offer(path: Path) -> SignatoryKeyOffer:
+    """Return what `exchange agreement key` wrote for the operator."""
+    try:
+        return SignatoryKeyOffer.model_validate_json(read_text(path))
+    except ValidationError as exc:
+        raise InvalidError(f"`{path}` is no public key file of `exchange agreement key`") from exc
+
+
+def _public_key(path: Path) -> ObjectVerifyingKey:
+    return ObjectVerifyingKey.from_raw(*read_offer(path).raw())
+
+
+def _evidence(path: Path) -> AgreementEvidenceBody:
+    try:
+        return AgreementEvidenceBody.model_validate_json(read_text(path))
+    except ValidationError as exc:
+        raise InvalidError(f"`{path}` is no export of an agreement") from exc
+
+
+def _show_findings(agreement: str, findings: tuple[TextFinding, ...], *, as_json: bool) -> None:
+    is_good = all(finding.is_good for finding in findings)
+    if as_json:
+        told = [{"edition": each.edition, "found": each.told, "ok": each.is_good} for each in findings]
+        output.show_json({"id": agreement, "ok": is_good, "findings": told})
+        return
+    rows = [(each.edition, each.told, "ok" if each.is_good else "WRONG") for each in findings]
+    output.show_table(("edition", "found", ""), rows, title=f"agreement {agreement}")
+    output.show_line("all of it verifies" if is_good else "NOT ALL OF IT VERIFIES")

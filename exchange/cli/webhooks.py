@@ -1,0 +1,111 @@
+"""`exchange webhook`: be told of new reports; a reader's own verbs, and the host's for what nobody took."""
+
+from typing import Annotated
+
+import typer
+
+from exchange.cli import output
+from exchange.cli.instance import Host
+from exchange.cli.program import app
+from exchange.cli.verbs import JsonOption, Where, either_verb, member_verb
+from exchange.client import ExchangeClient
+
+webhooks = typer.Typer(help="Webhooks: be told of new reports, see what was not taken.", no_args_is_help=True)
+app.add_typer(webhooks, name="webhook")
+
+IdArgument = Annotated[str, typer.Argument(metavar="ID", help="The subscription's id.")]
+PurposeOption = Annotated[str | None, typer.Option("--purpose", metavar="P", help="Why you read (unset: your first).")]
+
+
+@webhooks.command("add")
+@member_verb
+def add(
+    client: ExchangeClient,
+    address: Annotated[str, typer.Argument(metavar="URL", help="Where you are told: https://HOST/PATH.")],
+    purpose: PurposeOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Be told of what you may read from now on (reader); prints the secret, this once."""
+    new = client.webhooks.add(address, purpose=purpose)
+    told = new.model_dump(mode="json")
+    if as_json:
+        output.show_json(told)
+        return
+    output.show_record({"id": new.id, "url": new.url, "secret": new.secret}, title="subscribed")
+
+
+@webhooks.command("list")
+@either_verb
+async def list_all(where: Where, as_json: JsonOption = False) -> None:
+    """List your subscriptions; the host's operator sees everybody's."""
+    if isinstance(where, Host):
+        from exchange.usecases import list_subscriptions
+
+        rows = (await list_subscriptions(where.services, where.call())).value
+        listed = [{"id": row.id, "client": row.client, "url": row.url} for row in rows]
+    else:
+        listed = [body.model_dump(mode="json") for body in where.webhooks.all()]
+    if as_json:
+        output.show_json(listed)
+        return
+    columns = tuple(listed[0]) if listed else ("id", "url")
+    output.show_table(columns, [tuple(one.values()) for one in listed])
+
+
+@webhooks.command("remove")
+@either_verb
+async def remove(where: Where, id: IdArgument, as_json: JsonOption = False) -> None:  # noqa: A002
+    """End a subscription: nothing more is sent there."""
+    if isinstance(where, Host):
+        from exchange.usecases import remove_subscription
+
+        ended = (await remove_subscription(where.services, where.call(), id)).value.id
+    else:
+        ended = where.webhooks.remove(id).id
+    _show({"id": ended}, "removed", as_json=as_json)
+
+
+@webhooks.command("test")
+@member_verb
+def send_test(client: ExchangeClient, id: IdArgument, as_json: JsonOption = False) -> None:  # noqa: A002
+    """Have a message sent that tells of nothing; `deliveries` says what became of it."""
+    _show({"id": client.webhooks.test(id)}, "on its way", as_json=as_json)
+
+
+@webhooks.command("deliveries")
+@either_verb
+async def deliveries(where: Where, id: IdArgument, as_json: JsonOption = False) -> None:  # noqa: A002
+    """Show what was delivered and what nobody took, the newest hundred."""
+    if isinstance(where, Host):
+        from exchange.usecases import list_deliveries
+
+        rows = (await list_deliveries(where.services, where.call(), id)).value
+        # Which reports these are is nothing that an operator is told.
+        listed = [{"id": row.id, "state": row.state.value, "tries": row.tries, "told": row.told} for row in rows]
+    else:
+        listed = [body.model_dump(mode="json") for body in where.webhooks.deliveries(id)]
+    if as_json:
+        output.show_json(listed)
+        return
+    columns = ("id", "state", "tries", "told")
+    output.show_table(columns, [tuple(one[name] for name in columns) for one in listed])
+
+
+@webhooks.command("replay")
+@either_verb
+async def replay(where: Where, id: IdArgument, as_json: JsonOption = False) -> None:  # noqa: A002
+    """Have sent again what nobody took, as far as its reader may still read it."""
+    if isinstance(where, Host):
+        from exchange.usecases import replay_deliveries
+
+        count = (await replay_deliveries(where.services, where.call(), id)).value
+    else:
+        count = where.webhooks.replay(id)
+    _show({"id": id, "replayed": count}, "tried again", as_json=as_json)
+
+
+def _show(fields: dict[str, object], done: str, *, as_json: bool) -> None:
+    if as_json:
+        output.show_json(fields)
+        return
+    output.show_record(fields, title=done)

@@ -1,0 +1,87 @@
+"""Webhooks from a member's side: where this client is told of new reports, and whether a message is the exchange's."""
+
+import hmac
+from collections.abc import Mapping
+from typing import Final
+
+from exchange.client.answers import Answer, parsed, path_of, sent
+from exchange.client.transport import Body, Transport
+from exchange.crypto import WebhookKey
+from exchange.kernel import MalformedError
+from exchange.wire import (
+    DeliveryBody,
+    DeliveryListBody,
+    NewSubscriptionBody,
+    ReplayBody,
+    SentBody,
+    SubscriptionAct,
+    SubscriptionBody,
+    SubscriptionListBody,
+    SubscriptionRequest,
+    WireModel,
+)
+
+_PATH: Final = "/v1/subscriptions"
+_JSON: Final = {"Content-Type": "application/json"}
+
+TOLERANCE_SECONDS: Final = 300
+"""How far a message's time may be from the receiver's: what is older was recorded by somebody and sent again."""
+
+
+class Webhooks:
+    """This client's subscriptions at one exchange."""
+
+    def __init__(self, transport: Transport) -> None:
+        self._transport = transport
+
+    def add(self, url: str, *, purpose: str | None = None) -> NewSubscriptionBody:
+        """Be told at `url` of what this client may read from now on; the answer's secret is shown this once."""
+        headers = {} if purpose is None else {"Exchange-Purpose": purpose}
+        return self._post(NewSubscriptionBody, _PATH, SubscriptionRequest(url=url), headers)
+
+    def all(self) -> list[SubscriptionBody]:
+        """Return this client's subscriptions, oldest first."""
+        return self._get(SubscriptionListBody, _PATH).items
+
+    def remove(self, subscription_id: str) -> SubscriptionBody:
+        """End a subscription."""
+        path = path_of(_PATH, subscription_id)
+        return parsed(SubscriptionBody, self._transport.request("DELETE", path, may_repeat=False).content)
+
+    def test(self, subscription_id: str) -> str:
+        """Have a message sent that tells of nothing, and return its id."""
+        return self._post(SentBody, path_of(_PATH, subscription_id, "test"), SubscriptionAct()).id
+
+    def deliveries(self, subscription_id: str) -> list[DeliveryBody]:
+        """Return the newest messages that were delivered, or that nobody took."""
+        return self._get(DeliveryListBody, path_of(_PATH, subscription_id, "deliveries")).items
+
+    def replay(self, subscription_id: str) -> int:
+        """Have sent again what nobody took; return how many messages that are."""
+        return self._post(ReplayBody, path_of(_PATH, subscription_id, "replay"), SubscriptionAct()).replayed
+
+    def _get(self, model: type[Answer], path: str) -> Answer:
+        return parsed(model, self._transport.request("GET", path, may_repeat=True).content)
+
+    def _post(
+        self, model: type[Answer], path: str, asked: WireModel, headers: Mapping[str, str] | None = None
+    ) -> Answer:
+        body: Body = {"content": sent(asked), "headers": {**_JSON, **(headers or {})}}
+        return parsed(model, self._transport.request("POST", path, may_repeat=False, body=body).content)
+
+
+def check_webhook(secret: str, headers: Mapping[str, str], body: bytes, *, now_seconds: int) -> str:
+    """Return the id of a message that an exchange signed with `secret`: keep it, for one may come more than once.
+
+    `headers` are those of the request, their names in lower case. Raises MalformedError for every other message.
+    """
+    message_id, seconds = headers.get("webhook-id", ""), headers.get("webhook-timestamp", "")
+    if not message_id or not seconds.isascii() or not seconds.isdecimal():
+        raise MalformedError("no webhook: it has no id or no time")
+    if abs(int(seconds) - now_seconds) > TOLERANCE_SECONDS:
+        raise MalformedError("the webhook is not of now: it may have been recorded and sent again")
+    wanted = WebhookKey(secret).sign(message_id, int(seconds), body)
+    given = headers.get("webhook-signature", "").split(" ")
+    if not any(hmac.compare_digest(wanted.encode(), one.encode()) for one in given):
+        raise MalformedError("the webhook was not signed with this secret")
+    return message_id

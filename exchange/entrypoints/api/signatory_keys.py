@@ -1,0 +1,82 @@
+"""Keys of signatories: enrolled and retired by operators, seen by their own member."""
+
+from starlette.responses import Response
+
+from exchange.audit import EventName
+from exchange.entrypoints.api.parameters import CLIENT_ID, EVERYWHERE, WITH_BODY
+from exchange.entrypoints.http.routing import Endpoint, Operation, answered, read_model
+from exchange.entrypoints.http.visit import Visit, read_query
+from exchange.members import Role
+from exchange.usecases import (
+    OfferedKey,
+    authenticate,
+    enrol_signatory_key,
+    list_signatory_keys,
+    retire_signatory_key,
+)
+from exchange.wire import KeyRetirement, SignatoryKeyBody, SignatoryKeyListBody, SignatoryKeyOffer
+
+_NO_PARAMETERS: frozenset[str] = frozenset()
+_EXAMPLE_SIGNATURE = {"ed25519": "AAAA", "ml_dsa_65": "AAAA"}
+
+LIST = Operation(
+    method="GET",
+    path="/v1/clients/{id}/signature-keys",
+    action="signatory-key.list",
+    summary="List the keys that a signatory signs with, and those it signed with.",
+    answer=SignatoryKeyListBody,
+    parameters=(CLIENT_ID,),
+    errors=EVERYWHERE,
+)
+ENROL = Operation(
+    method="POST",
+    path="/v1/clients/{id}/signature-keys",
+    action="signatory-key.enrol",
+    summary="Enrol a key for a signatory, with the proof that the signatory holds it.",
+    body=SignatoryKeyOffer,
+    answer=SignatoryKeyBody,
+    status=201,
+    parameters=(CLIENT_ID,),
+    errors=(*EVERYWHERE, *WITH_BODY, 409),
+    example={"ed25519": "AAAA", "ml_dsa_65": "AAAA", "proof": _EXAMPLE_SIGNATURE},
+)
+RETIRE = Operation(
+    method="POST",
+    path="/v1/clients/{id}/signature-keys/retirement",
+    action="signatory-key.retire",
+    summary="Retire a signatory's key from the next signature on; what it signed stands.",
+    body=KeyRetirement,
+    answer=SignatoryKeyListBody,
+    parameters=(CLIENT_ID,),
+    errors=(*EVERYWHERE, *WITH_BODY),
+    example={"key": "44136fa355b3678a1146ad16f7e8649e94fb4fc21fe77e8310c060f61caaff8a"},
+)
+
+
+async def list_(visit: Visit) -> Response:
+    """Answer `GET /v1/clients/{id}/signature-keys`."""
+    read_query(visit.request, _NO_PARAMETERS)
+    recorded = await list_signatory_keys(visit.services, visit.call, visit.path["id"])
+    return answered(recorded, SignatoryKeyListBody(items=[SignatoryKeyBody.of(each) for each in recorded.value]))
+
+
+async def enrol(visit: Visit) -> Response:
+    """Answer `POST /v1/clients/{id}/signature-keys`."""
+    await authenticate(visit.services, visit.call, Role.OPERATOR, event=EventName.SIGNATORY_KEY_ENROLLED)
+    read_query(visit.request, _NO_PARAMETERS)
+    offer = await read_model(visit, SignatoryKeyOffer)
+    offered = OfferedKey(*offer.raw(), offer.proof.to_signature())
+    recorded = await enrol_signatory_key(visit.services, visit.call, visit.path["id"], offered)
+    return answered(recorded, SignatoryKeyBody.of(recorded.value), status=201)
+
+
+async def retire(visit: Visit) -> Response:
+    """Answer `POST /v1/clients/{id}/signature-keys/retirement`."""
+    await authenticate(visit.services, visit.call, Role.OPERATOR, event=EventName.SIGNATORY_KEY_RETIRED)
+    read_query(visit.request, _NO_PARAMETERS)
+    given = await read_model(visit, KeyRetirement)
+    recorded = await retire_signatory_key(visit.services, visit.call, visit.path["id"], given.key)
+    return answered(recorded, SignatoryKeyListBody(items=[SignatoryKeyBody.of(each) for each in recorded.value]))
+
+
+OPERATIONS: tuple[tuple[Operation, Endpoint], ...] = ((LIST, list_), (ENROL, enrol), (RETIRE, retire))

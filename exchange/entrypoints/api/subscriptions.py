@@ -1,0 +1,178 @@
+"""Subscriptions: a reader's own, to be told of new reports by webhook."""
+
+from starlette.responses import Response
+
+from exchange.audit import EventName
+from exchange.entrypoints.api.parameters import EVERYWHERE, PURPOSE, WITH_BODY
+from exchange.entrypoints.http.routing import Endpoint, Operation, Parameter, answered, read_model
+from exchange.entrypoints.http.visit import Visit, read_query
+from exchange.kernel import from_micros
+from exchange.members import Role
+from exchange.store.subscription_rows import DeliveryRow, SubscriptionRow
+from exchange.usecases import (
+    add_subscription,
+    authenticate,
+    check_subscription,
+    list_deliveries,
+    list_subscriptions,
+    remove_subscription,
+    replay_deliveries,
+)
+from exchange.wire import (
+    DeliveryBody,
+    DeliveryListBody,
+    NewSubscriptionBody,
+    ReplayBody,
+    SentBody,
+    SubscriptionAct,
+    SubscriptionBody,
+    SubscriptionListBody,
+    SubscriptionRequest,
+)
+
+_NO_PARAMETERS: frozenset[str] = frozenset()
+_PATH = "/v1/subscriptions"
+_SUBSCRIPTION_ID = Parameter("id", "path", "The subscription's id.", required=True)
+
+ADD = Operation(
+    method="POST",
+    path=_PATH,
+    action="subscription.add",
+    summary="Be told by webhook (Standard Webhooks) of what this client may read; the secret is shown this once.",
+    body=SubscriptionRequest,
+    answer=NewSubscriptionBody,
+    status=201,
+    parameters=(PURPOSE,),
+    errors=(*EVERYWHERE, *WITH_BODY, 409),
+    answer_headers=("Location",),
+    example={"url": "https://desk.example/exchange"},
+)
+LIST = Operation(
+    method="GET",
+    path=_PATH,
+    action="subscription.list",
+    summary="List this client's subscriptions.",
+    answer=SubscriptionListBody,
+    errors=EVERYWHERE,
+)
+REMOVE = Operation(
+    method="DELETE",
+    path=f"{_PATH}/{{id}}",
+    action="subscription.remove",
+    summary="End a subscription: nothing more is sent there.",
+    answer=SubscriptionBody,
+    parameters=(_SUBSCRIPTION_ID,),
+    errors=EVERYWHERE,
+)
+TEST = Operation(
+    method="POST",
+    path=f"{_PATH}/{{id}}/test",
+    action="subscription.test",
+    summary="Send a message that tells of nothing.",
+    body=SubscriptionAct,
+    answer=SentBody,
+    status=202,
+    parameters=(_SUBSCRIPTION_ID,),
+    errors=(*EVERYWHERE, *WITH_BODY),
+    example={},
+)
+DELIVERIES = Operation(
+    method="GET",
+    path=f"{_PATH}/{{id}}/deliveries",
+    action="subscription.deliveries",
+    summary="Show what was delivered and what nobody took, the newest hundred.",
+    answer=DeliveryListBody,
+    parameters=(_SUBSCRIPTION_ID,),
+    errors=EVERYWHERE,
+)
+REPLAY = Operation(
+    method="POST",
+    path=f"{_PATH}/{{id}}/replay",
+    action="subscription.replay",
+    summary="Send again what nobody took, as far as this client may still read it.",
+    body=SubscriptionAct,
+    answer=ReplayBody,
+    parameters=(_SUBSCRIPTION_ID,),
+    errors=(*EVERYWHERE, *WITH_BODY),
+    example={},
+)
+
+
+async def add(visit: Visit) -> Response:
+    """Answer `POST /v1/subscriptions`."""
+    await authenticate(visit.services, visit.call, Role.READER, event=EventName.SUBSCRIPTION_ADDED)
+    read_query(visit.request, _NO_PARAMETERS)
+    asked = await read_model(visit, SubscriptionRequest)
+    recorded = await add_subscription(visit.services, visit.call, asked.url)
+    new = recorded.value
+    body = NewSubscriptionBody(**_body(new.row).model_dump(), secret=new.secret)
+    return answered(recorded, body, status=201, location=f"{_PATH}/{new.row.id}")
+
+
+async def list_(visit: Visit) -> Response:
+    """Answer `GET /v1/subscriptions`."""
+    read_query(visit.request, _NO_PARAMETERS)
+    recorded = await list_subscriptions(visit.services, visit.call)
+    return answered(recorded, SubscriptionListBody(items=[_body(row) for row in recorded.value]))
+
+
+async def remove(visit: Visit) -> Response:
+    """Answer `DELETE /v1/subscriptions/{id}`."""
+    read_query(visit.request, _NO_PARAMETERS)
+    recorded = await remove_subscription(visit.services, visit.call, visit.path["id"])
+    return answered(recorded, _body(recorded.value))
+
+
+async def send_test(visit: Visit) -> Response:
+    """Answer `POST /v1/subscriptions/{id}/test`."""
+    await _read_act(visit, EventName.SUBSCRIPTION_TESTED)
+    recorded = await check_subscription(visit.services, visit.call, visit.path["id"])
+    return answered(recorded, SentBody(id=recorded.value), status=202)
+
+
+async def deliveries(visit: Visit) -> Response:
+    """Answer `GET /v1/subscriptions/{id}/deliveries`."""
+    read_query(visit.request, _NO_PARAMETERS)
+    recorded = await list_deliveries(visit.services, visit.call, visit.path["id"])
+    return answered(recorded, DeliveryListBody(items=[_delivery(row) for row in recorded.value]))
+
+
+async def replay(visit: Visit) -> Response:
+    """Answer `POST /v1/subscriptions/{id}/replay`."""
+    await _read_act(visit, EventName.SUBSCRIPTION_REPLAYED)
+    recorded = await replay_deliveries(visit.services, visit.call, visit.path["id"])
+    return answered(recorded, ReplayBody(id=visit.path["id"], replayed=recorded.value))
+
+
+async def _read_act(visit: Visit, event: EventName) -> None:
+    """Read a body that says nothing, once the caller is known."""
+    await authenticate(visit.services, visit.call, Role.READER, event=event)
+    read_query(visit.request, _NO_PARAMETERS)
+    await read_model(visit, SubscriptionAct)
+
+
+def _body(row: SubscriptionRow) -> SubscriptionBody:
+    return SubscriptionBody(id=row.id, url=row.url, purpose=row.purpose, added_at=from_micros(row.added_at))
+
+
+def _delivery(row: DeliveryRow) -> DeliveryBody:
+    shown = {
+        "id": row.id,
+        "kind": "test" if row.report is None else "report",
+        "state": row.state.value,
+        "tries": row.tries,
+        "queued_at": from_micros(row.queued_at),
+        "ended_at": None if row.ended_at is None else from_micros(row.ended_at),
+        "told": row.told,
+    }
+    return DeliveryBody.model_validate(shown)
+
+
+OPERATIONS: tuple[tuple[Operation, Endpoint], ...] = (
+    (ADD, add),
+    (LIST, list_),
+    (REMOVE, remove),
+    (TEST, send_test),
+    (DELIVERIES, deliveries),
+    (REPLAY, replay),
+)

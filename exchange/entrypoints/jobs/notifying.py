@@ -1,0 +1,30 @@
+"""The loop that tells subscribers, beside the alerts: a round every half second, and at once while there is more."""
+
+import asyncio
+import logging
+from typing import Final
+
+from exchange.entrypoints.jobs.sequencer import wait_for
+from exchange.kernel import ExchangeError
+from exchange.usecases.notify_subscribers import Notifier
+
+INTERVAL_SECONDS: Final = 0.5
+"""Without subscriptions a round is one small read."""
+
+_log = logging.getLogger("exchange.webhooks")
+
+
+async def notify_in_rounds(notifier: Notifier, stopping: asyncio.Event) -> None:
+    """Tell subscribers until `stopping` is set; a failure is said once, and retried."""
+    told: str | None = None
+    while not stopping.is_set():
+        count = 0
+        try:
+            count = await notifier.round()
+            told = None
+        except ExchangeError as exc:
+            if told != exc.message:
+                told = exc.message
+                _log.error("subscribers cannot be told: %s", exc.message)
+        if not count:
+            await wait_for(stopping, INTERVAL_SECONDS)

@@ -1,0 +1,94 @@
+"""The keys of signatories and their signatures, within a unit of work."""
+
+from collections.abc import Callable
+from datetime import datetime
+
+from sqlalchemy import select, update
+from sqlalchemy.ext.asyncio import AsyncSession
+from sqlmodel import col
+
+from exchange.agreements import SignatoryKey, TextSignature
+from exchange.crypto import ObjectVerifyingKey
+from exchange.kernel import ConflictError, from_micros, to_micros
+from exchange.store.treaty_tables import AgreementSignatureTable, SignatoryKeyTable
+
+
+class SignatoryKeys:
+    """Loads and writes within one unit of work, which it tells of every write."""
+
+    def __init__(self, session: AsyncSession, now: datetime, note_write: Callable[[], None]) -> None:
+        self._session = session
+        self._now = now
+        self._note_write = note_write
+
+    async def find(self, key_id: str) -> SignatoryKey | None:
+        """Return the keys of that name, in use or retired."""
+        row = await self._session.get(SignatoryKeyTable, key_id)
+        return None if row is None else _key_of(row)
+
+    async def of_client(self, client_id: str) -> list[SignatoryKey]:
+        """Return every key that a client ever had, the oldest first."""
+        found = select(SignatoryKeyTable).where(col(SignatoryKeyTable.client_id) == client_id)
+        order = (col(SignatoryKeyTable.enrolled_at), col(SignatoryKeyTable.key_id))
+        return [_key_of(row) for row in await self._session.scalars(found.order_by(*order))]
+
+    async def add(self, key: SignatoryKey) -> None:
+        """Add a key; ConflictError for one that is or was anybody's."""
+        if await self._session.get(SignatoryKeyTable, key.key.key_id) is not None:
+            # INVARIANT: a key names one signatory for ever, or old signatures would name another one.
+            raise ConflictError("this key is enrolled, or was: make a new one")
+        self._note_write()
+        self._session.add(
+            SignatoryKeyTable(
+                key_id=key.key.key_id,
+                client_id=key.client,
+                member=key.member,
+                ed25519=key.key.ed25519.raw,
+                ml_dsa_65=key.key.ml_dsa_65.raw,
+                enrolled_at=to_micros(key.enrolled_at),
+                enrolled_by=key.enrolled_by,
+                entry=key.entry,
+            )
+        )
+        await self._session.flush()
+
+    async def retire(self, key_id: str) -> None:
+        """End the use of a key: what it signed stands."""
+        self._note_write()
+        which = (col(SignatoryKeyTable.key_id) == key_id, col(SignatoryKeyTable.retired_at).is_(None))
+        await self._session.execute(update(SignatoryKeyTable).where(*which).values(retired_at=to_micros(self._now)))
+
+    async def add_signature(self, agreement_id: str, signature: TextSignature) -> None:
+        """Keep a signature that was checked, with the text that it is under."""
+        self._note_write()
+        self._session.add(
+            AgreementSignatureTable(
+                text=signature.text,
+                member=signature.member,
+                agreement_id=agreement_id,
+                signatory=signature.signatory,
+                key_id=signature.key.key_id,
+                ed25519=signature.signature.ed25519,
+                ml_dsa_65=signature.signature.ml_dsa_65,
+                signed_at=to_micros(signature.signed_at),
+            )
+        )
+        await self._session.flush()
+
+    async def signature_keys(self, texts: list[str]) -> list[SignatoryKey]:
+        """Return the keys that texts were signed with."""
+        used = select(col(AgreementSignatureTable.key_id)).where(col(AgreementSignatureTable.text).in_(texts))
+        found = select(SignatoryKeyTable).where(col(SignatoryKeyTable.key_id).in_(used))
+        return [_key_of(row) for row in await self._session.scalars(found.order_by(col(SignatoryKeyTable.key_id)))]
+
+
+def _key_of(row: SignatoryKeyTable) -> SignatoryKey:
+    return SignatoryKey(
+        key=ObjectVerifyingKey.from_raw(row.ed25519, row.ml_dsa_65),
+        client=row.client_id,
+        member=row.member,
+        enrolled_at=from_micros(row.enrolled_at),
+        enrolled_by=row.enrolled_by,
+        entry=row.entry,
+        retired_at=None if row.retired_at is None else from_micros(row.retired_at),
+    )

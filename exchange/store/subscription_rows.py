@@ -1,0 +1,46 @@
+"""What the store tells of subscriptions; times are in microseconds since 1970."""
+
+from dataclasses import dataclass
+from enum import Enum
+
+from exchange.store.rows import Sealed
+
+
+class DeliveryState(Enum):
+    """What became of something to tell.
+
+    `withheld`: when it was to be sent, its reader might no longer know of it. That is told to nobody.
+    """
+
+    WAITING = "waiting"
+    DELIVERED = "delivered"
+    WITHHELD = "withheld"
+    DEAD = "dead"
+
+
+@dataclass(frozen=True, slots=True)
+class SubscriptionRow:
+    """Where one client is told, why it reads there (None: its first purpose), and the secret that signs, wrapped."""
+
+    id: str
+    client: str
+    purpose: str | None
+    url: str
+    secret: Sealed
+    seq: int
+    added_at: int
+
+
+@dataclass(frozen=True, slots=True)
+class DeliveryRow:
+    """One thing to tell, or told; `report` None is a test. `told` is what went wrong last."""
+
+    id: str
+    subscription: str
+    report: str | None
+    queued_at: int
+    state: DeliveryState
+    tries: int
+    next_at: int
+    ended_at: int | None
+    told: str | None

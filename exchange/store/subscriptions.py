@@ -1,0 +1,206 @@
+"""Subscriptions and what is to be told: `SubscriptionBook` for who subscribes, `Subscriptions` for who tells them.
+
+Promises: the position of a subscription and what was queued on the way there become durable together, and two that
+queue for one subscription never both do. At least once: a sender that dies in between sends again.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+from sqlalchemy import delete, func, or_, select, update
+from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
+from sqlmodel import col
+
+from exchange.store.faults import driver_errors
+from exchange.store.rows import Sealed
+from exchange.store.subscription_rows import DeliveryRow, DeliveryState, SubscriptionRow
+from exchange.store.subscription_tables import SubscriptionDeliveryTable, SubscriptionTable
+from exchange.store.tables import CertificateTable
+
+_LONGEST_TOLD = 200
+_SHOWN = (DeliveryState.DELIVERED.value, DeliveryState.DEAD.value)
+_WAITING = col(SubscriptionDeliveryTable.state) == DeliveryState.WAITING.value
+
+
+class SubscriptionBook:
+    """Subscriptions in one transaction."""
+
+    def __init__(self, session: AsyncSession) -> None:
+        self._session = session
+
+    async def add(self, row: SubscriptionRow) -> None:
+        """Add a subscription."""
+        self._session.add(_table_row(row))
+        await self._session.flush()
+
+    async def of_client(self, client_id: str) -> list[SubscriptionRow]:
+        """Return a client's subscriptions, oldest first."""
+        return await self._found(col(SubscriptionTable.client_id) == client_id)
+
+    async def all(self) -> list[SubscriptionRow]:
+        """Return everybody's, oldest first."""
+        return await self._found()
+
+    async def one(self, subscription_id: str) -> SubscriptionRow | None:
+        """Return a subscription that has not ended."""
+        found = await self._found(col(SubscriptionTable.id) == subscription_id)
+        return found[0] if found else None
+
+    async def end(self, subscription_id: str, at: int) -> None:
+        """End a subscription; what it was still to be told is forgotten, and so is its secret."""
+        is_it = col(SubscriptionTable.id) == subscription_id
+        await self._session.execute(update(SubscriptionTable).where(is_it).values(ended_at=at, wrapped_secret=b""))
+        of_it = col(SubscriptionDeliveryTable.subscription_id) == subscription_id
+        await self._session.execute(delete(SubscriptionDeliveryTable).where(of_it))
+
+    async def queue(self, row: DeliveryRow) -> None:
+        """Add something to tell."""
+        self._session.add(_delivery_table_row(row))
+        await self._session.flush()
+
+    async def deliveries(self, subscription_ids: Sequence[str], limit: int) -> list[DeliveryRow]:
+        """Return what was told and what could not be, newest first. What waits is decided when it is sent."""
+        due = SubscriptionDeliveryTable
+        of_them = (col(due.subscription_id).in_(subscription_ids), col(due.state).in_(_SHOWN))
+        found = select(due).where(*of_them).order_by(col(due.id).desc()).limit(limit)
+        return [_delivery(row) for row in await self._session.scalars(found)]
+
+    async def replay(self, subscription_id: str, now: int) -> int:
+        """Let what could not be told be tried again from the first try; return how many there are."""
+        due = SubscriptionDeliveryTable
+        is_dead = (col(due.subscription_id) == subscription_id, col(due.state) == DeliveryState.DEAD.value)
+        again = {"state": DeliveryState.WAITING.value, "tries": 0, "next_at": now, "ended_at": None}
+        result = await self._session.execute(update(due).where(*is_dead).values(**again))
+        return int(result.rowcount)  # type: ignore[attr-defined]  # an UPDATE gives a CursorResult
+
+    async def _found(self, *conditions: Any) -> list[SubscriptionRow]:
+        stands = select(SubscriptionTable).where(col(SubscriptionTable.ended_at).is_(None), *conditions)
+        rows = await self._session.scalars(stands.order_by(col(SubscriptionTable.id)))
+        return [_subscription(row) for row in rows]
+
+
+class Subscriptions:
+    """The subscriptions of one database, for whoever tells them."""
+
+    def __init__(self, engine: AsyncEngine) -> None:
+        self._engine = engine
+
+    async def active(self) -> list[SubscriptionRow]:
+        """Return every subscription that has not ended."""
+        with driver_errors():
+            async with AsyncSession(self._engine) as session:
+                return await SubscriptionBook(session).all()
+
+    async def thumbprint_of(self, client_id: str, now: int) -> str | None:
+        """Return a certificate that the client uses, None where it has none that is valid."""
+        used = (col(CertificateTable.client_id) == client_id, col(CertificateTable.removed_at).is_(None))
+        valid = select(col(CertificateTable.thumbprint)).where(*used, col(CertificateTable.not_after) > now)
+        with driver_errors():
+            async with AsyncSession(self._engine) as session:
+                return await session.scalar(valid.order_by(col(CertificateTable.added_at).desc()).limit(1))
+
+    async def move(self, one: SubscriptionRow, seq: int, rows: Sequence[DeliveryRow]) -> bool:
+        """Queue `rows` and say that reports up to `seq` were looked at; False where another one came first."""
+        stands = (col(SubscriptionTable.id) == one.id, col(SubscriptionTable.ended_at).is_(None))
+        moved = update(SubscriptionTable).where(*stands, col(SubscriptionTable.seq) == one.seq).values(seq=seq)
+        with driver_errors():
+            async with AsyncSession(self._engine) as session:
+                result: Any = await session.execute(moved)
+                if result.rowcount != 1:
+                    return False
+                session.add_all([_delivery_table_row(row) for row in rows])
+                await session.commit()
+        return True
+
+    async def claim(self, *, now: int, until: int, limit: int) -> list[DeliveryRow]:
+        """Return what is due at `now`, the longest due first; until `until` nobody else is given it."""
+        due = SubscriptionDeliveryTable
+        chosen = select(due).where(_WAITING, col(due.next_at) <= now).order_by(col(due.next_at), col(due.id))
+        with driver_errors():
+            async with AsyncSession(self._engine) as session:
+                rows = list(await session.scalars(chosen.limit(limit).with_for_update(skip_locked=True)))
+                for row in rows:
+                    row.tries, row.next_at = row.tries + 1, until
+                found = [_delivery(row) for row in rows]
+                await session.commit()
+        return found
+
+    async def has_due(self, now: int) -> bool:
+        """Return whether anything is due."""
+        counted = select(func.count()).where(_WAITING, col(SubscriptionDeliveryTable.next_at) <= now)
+        with driver_errors():
+            async with AsyncSession(self._engine) as session:
+                return bool(await session.scalar(counted))
+
+    async def put_off(self, one: DeliveryRow, *, next_at: int, told: str) -> None:
+        """Note that it was not taken, and when it is tried again."""
+        await self._write(one, next_at=next_at, told=told[:_LONGEST_TOLD])
+
+    async def end(self, one: DeliveryRow, state: DeliveryState, *, at: int, told: str | None = None) -> None:
+        """Note what became of it."""
+        cut = None if told is None else told[:_LONGEST_TOLD]
+        await self._write(one, state=state.value, ended_at=at, told=cut)
+
+    async def forget(self, before: int, dead_before: int) -> None:
+        """Forget what ended before `before`, and what could not be told before `dead_before`."""
+        due = SubscriptionDeliveryTable
+        is_dead = col(due.state) == DeliveryState.DEAD.value
+        old = or_(~is_dead & (col(due.ended_at) < before), is_dead & (col(due.ended_at) < dead_before))
+        with driver_errors():
+            async with self._engine.begin() as connection:
+                await connection.execute(delete(due).where(old))
+
+    async def _write(self, one: DeliveryRow, **values: Any) -> None:
+        # A replay that came meanwhile has counted its tries anew: what an old try knows is of no interest then.
+        is_it = (col(SubscriptionDeliveryTable.id) == one.id, col(SubscriptionDeliveryTable.tries) == one.tries)
+        with driver_errors():
+            async with self._engine.begin() as connection:
+                await connection.execute(update(SubscriptionDeliveryTable).where(*is_it).values(**values))
+
+
+def _subscription(row: SubscriptionTable) -> SubscriptionRow:
+    secret = Sealed(row.key_id, row.key_version, row.wrap_suite, row.wrapped_secret)
+    return SubscriptionRow(row.id, row.client_id, row.purpose, row.url, secret, row.seq, row.added_at)
+
+
+def _table_row(row: SubscriptionRow) -> SubscriptionTable:
+    return SubscriptionTable(
+        id=row.id,
+        client_id=row.client,
+        purpose=row.purpose,
+        url=row.url,
+        key_id=row.secret.key_id,
+        key_version=row.secret.key_version,
+        wrap_suite=row.secret.suite,
+        wrapped_secret=row.secret.blob,
+        seq=row.seq,
+        added_at=row.added_at,
+    )
+
+
+def _delivery(row: SubscriptionDeliveryTable) -> DeliveryRow:
+    return DeliveryRow(
+        id=row.id,
+        subscription=row.subscription_id,
+        report=row.report_id,
+        queued_at=row.queued_at,
+        state=DeliveryState(row.state),
+        tries=row.tries,
+        next_at=row.next_at,
+        ended_at=row.ended_at,
+        told=row.told,
+    )
+
+
+def _delivery_table_row(row: DeliveryRow) -> SubscriptionDeliveryTable:
+    return SubscriptionDeliveryTable(
+        id=row.id,
+        subscription_id=row.subscription,
+        report_id=row.report,
+        queued_at=row.queued_at,
+        state=row.state.value,
+        tries=row.tries,
+        next_at=row.next_at,
+        ended_at=row.ended_at,
+        told=row.told,
+    )

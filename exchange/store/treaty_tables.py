@@ -1,0 +1,38 @@
+"""Tables around the signatures of agreements: the keys of signatories, and what they signed."""
+
+from typing import ClassVar
+
+from sqlalchemy import BigInteger, Index, LargeBinary
+from sqlmodel import Field, SQLModel
+
+
+class SignatoryKeyTable(SQLModel, table=True):
+    """The public keys of a signatory. The row outlives their use; `entry` is the log's entry of the enrolment."""
+
+    __tablename__: ClassVar[str] = "signatory_key"
+    __table_args__ = (Index("signatory_key_client", "client_id"),)
+
+    key_id: str = Field(primary_key=True)
+    client_id: str
+    member: str
+    ed25519: bytes = Field(sa_type=LargeBinary)
+    ml_dsa_65: bytes = Field(sa_type=LargeBinary)
+    enrolled_at: int = Field(sa_type=BigInteger)
+    enrolled_by: str | None = None
+    entry: str
+    retired_at: int | None = Field(default=None, sa_type=BigInteger)
+
+
+class AgreementSignatureTable(SQLModel, table=True):
+    """A party's signature under a text, which `text` names by its digest."""
+
+    __tablename__: ClassVar[str] = "agreement_signature"
+
+    text: str = Field(primary_key=True)
+    member: str = Field(primary_key=True)
+    agreement_id: str
+    signatory: str
+    key_id: str
+    ed25519: bytes = Field(sa_type=LargeBinary)
+    ml_dsa_65: bytes = Field(sa_type=LargeBinary)
+    signed_at: int = Field(sa_type=BigInteger)

@@ -1,0 +1,243 @@
+"""Tells subscribers of new reports by webhook: at least once, and never of what they may not read at that moment.
+
+One round: (1) the reports behind each subscription's position are looked at, and those of classes that its client may
+read are queued, in one transaction with the new position; (2) what is due is claimed for a while; (3) whether the
+client may read the report is decided now, from one read of client, policy and report; (4) the entry that it is told is
+durable; (5) the message is sent; (6) what was taken is ended, what was not is put off or, after the last try, dead.
+
+A message holds the report's id and precedence. Whoever wants more asks the exchange, with its certificate.
+"""
+
+import asyncio
+import logging
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from typing import Final
+
+from exchange.audit import Actor, EntryDraft, EventName, Outcome, Subject
+from exchange.crypto import CryptoError
+from exchange.kernel import ExchangeError, canonical_bytes, from_micros, new_id, rfc3339, to_micros
+from exchange.kernel.addresses import Network
+from exchange.members import Client, Role
+from exchange.release import Permit
+from exchange.reports import Header
+from exchange.store import Parts
+from exchange.store.pulse import Beat
+from exchange.store.subscription_rows import DeliveryRow, DeliveryState, SubscriptionRow
+from exchange.usecases.context import Call, Services
+from exchange.usecases.deliver_alerts import BACKOFF, CLAIMED, Webhook, WebhookLine
+from exchange.usecases.heartbeat import service_draft
+from exchange.usecases.judging import Judged, judge, judged_draft, require_same_law
+from exchange.usecases.list_reports import readable_for
+from exchange.usecases.opening import UNOPENED, open_sealed_header
+from exchange.usecases.subscriptions import secret_of, waiting
+
+_AT_ONCE: Final = 20
+_LOOKED_AT: Final = 1_000
+"""Reports of one round and subscription: one that begins far behind keeps no other waiting."""
+
+_KEPT: Final = timedelta(days=7)
+_DEAD_KEPT: Final = timedelta(days=30)
+_FORGET_EVERY: Final = timedelta(hours=1)
+_ID_RANDOMNESS_BYTES: Final = 10
+_GONE: Final = "it answered 410"
+"""Standard Webhooks: a receiver that answers so wants nothing more."""
+
+_log = logging.getLogger("exchange.webhooks")
+
+
+@dataclass(frozen=True, slots=True)
+class Reach:
+    """Where webhooks may lead besides the public internet, and which authorities know their certificates."""
+
+    networks: tuple[Network, ...] = ()
+    authority: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class _Message:
+    """What is sent: at every try with the same id."""
+
+    kind: str
+    at: datetime
+    facts: dict[str, str]
+
+
+class Notifier:
+    """Tells the subscribers of one database; any number of them may run."""
+
+    def __init__(self, services: Services, line: WebhookLine, reach: Reach) -> None:
+        self._services = services
+        self._line = line
+        self._reach = reach
+        self._forgot_at: datetime | None = None
+
+    async def round(self) -> int:
+        """Do one round; return how many messages were tried."""
+        subscriptions = self._services.store.subscriptions
+        active = {one.id: one for one in await subscriptions.active()}
+        if not active:
+            return 0
+        # (1) what is new
+        beat = await self._services.store.pulse.beat()
+        for one in active.values():
+            if one.seq < beat.seq:
+                await self._queue(one, beat)
+        await self._forget_old()
+        # (2) what is due
+        now = self._services.clock()
+        if not await subscriptions.has_due(to_micros(now)):
+            return 0
+        due = await subscriptions.claim(now=to_micros(now), until=to_micros(now + CLAIMED), limit=_AT_ONCE)
+        await asyncio.gather(*(self._tell(one, active.get(one.subscription)) for one in due))
+        return len(due)
+
+    async def _queue(self, one: SubscriptionRow, beat: Beat) -> None:
+        store, now = self._services.store, self._services.clock()
+        found = await store.pulse.reports_behind(one.seq, beat.seq, _LOOKED_AT)
+        readable = await self._readable_classes(one)
+        seq = found[-1][0] if len(found) == _LOOKED_AT else beat.seq
+        rows = [
+            waiting(new_id(now, self._services.randomness(_ID_RANDOMNESS_BYTES)), one.id, report_id, to_micros(now))
+            for _, report_id, class_id in found
+            if class_id in readable
+        ]
+        await store.subscriptions.move(one, seq, rows)
+
+    async def _readable_classes(self, one: SubscriptionRow) -> frozenset[int]:
+        """Return the classes that the subscriber may read now: candidates, to be decided when they are sent."""
+        services, call = self._services, await self._call_of(one)
+        if call.thumbprint is None:
+            return frozenset()
+        row = await services.store.caller(call.thumbprint)
+        require_same_law(services, row.state)
+        if row.client is None or not _may_act(row.client):
+            return frozenset()
+        readable = await readable_for(services, call, row.client, row.state)
+        return frozenset(readable.permits)
+
+    async def _tell(self, one: DeliveryRow, subscription: SubscriptionRow | None) -> None:
+        if subscription is None:
+            return  # it was ended meanwhile, and what it was to be told with it
+        try:
+            # (3), (4) may it be told
+            message = await self._message(one, subscription)
+            if message is None:
+                await self._ended(one, DeliveryState.WITHHELD)
+                return
+            # (5) told
+            told = await self._sent(one, subscription, message)
+        except (ExchangeError, CryptoError) as exc:
+            # Log, custody or store are away, or the row was altered: nothing was sent. It comes again by itself.
+            _log.error("a webhook was not sent", extra={"cause": type(exc).__name__})
+            return
+        # (6) what became of it
+        await self._settle(one, told)
+
+    async def _message(self, one: DeliveryRow, subscription: SubscriptionRow) -> _Message | None:
+        """Return what may be told now, its entry durable; None where nothing may."""
+        services, call = self._services, await self._call_of(subscription)
+        if call.thumbprint is None:
+            return None
+        if one.report is None:
+            row = await services.store.caller(call.thumbprint)
+            may_act = row.client is not None and _may_act(row.client)
+            return _Message("subscription.test", from_micros(one.queued_at), {}) if may_act else None
+        read = await services.store.report_for(call.thumbprint, one.report, parts=Parts.NONE)
+        if read.client is None or read.report is None or not _may_act(read.client):
+            return None
+        judged = await judge(services, call, read.client, read.report, read.state)
+        match judged.decision:
+            case Permit():
+                header = await self._opened(judged)
+                # INVARIANT: no message leaves before its entry is durable.
+                await services.store.append(_entry(call, read.client, judged, subscription))
+                facts = {"report": header.id, "precedence": header.precedence.name}
+                return _Message("report.visible", header.posted_at, facts)
+            case _:
+                await services.store.append(_entry(call, read.client, judged, subscription))
+                return None
+
+    async def _opened(self, judged: Judged) -> Header:
+        try:
+            return await open_sealed_header(self._services, judged.report, judged.release_class)
+        except UNOPENED as exc:
+            place = {"place": f"report {judged.report.id}"}
+            failed = service_draft(self._services, EventName.KEY_OPENED, Outcome.FAILED)
+            await self._services.store.append(replace(failed, detail=dict(place)))
+            raise CryptoError("a header does not open where it stands") from exc
+
+    async def _sent(self, one: DeliveryRow, subscription: SubscriptionRow, message: _Message) -> str | None:
+        seconds = int(self._services.clock().timestamp())
+        data = {"subscription": subscription.id, **message.facts}
+        body = canonical_bytes({"type": message.kind, "timestamp": rfc3339(message.at), "data": dict(data)})
+        key = await secret_of(self._services, subscription)
+        headers = {
+            "content-type": "application/json",
+            "webhook-id": one.id,
+            "webhook-timestamp": str(seconds),
+            "webhook-signature": key.sign(one.id, seconds, body),
+        }
+        hook = Webhook(
+            subscription.id, subscription.url, key, authority=self._reach.authority, networks=self._reach.networks
+        )
+        return await self._line.post(hook, headers, body)
+
+    async def _settle(self, one: DeliveryRow, told: str | None) -> None:
+        now, subscriptions = self._services.clock(), self._services.store.subscriptions
+        if told is None:
+            await self._ended(one, DeliveryState.DELIVERED)
+        elif one.tries <= len(BACKOFF) and not told.startswith(_GONE):
+            _log.warning("a webhook was not taken: %s", told, extra={"cause": one.subscription})
+            next_at = to_micros(now + _later(BACKOFF[one.tries - 1], self._services.randomness(1)))
+            await subscriptions.put_off(one, next_at=next_at, told=told_to_client(told))
+        else:
+            subject = Subject("subscription", one.subscription)
+            given_up = service_draft(
+                self._services, EventName.SUBSCRIPTION_UNDELIVERED, Outcome.FAILED, subject=subject
+            )
+            # First the entry: whoever dies in between gives it up once more.
+            await self._services.store.append(given_up)
+            await self._ended(one, DeliveryState.DEAD, told_to_client(told))
+
+    async def _ended(self, one: DeliveryRow, state: DeliveryState, told: str | None = None) -> None:
+        at = to_micros(self._services.clock())
+        await self._services.store.subscriptions.end(one, state, at=at, told=told)
+
+    async def _forget_old(self) -> None:
+        now = self._services.clock()
+        if self._forgot_at is None or now - self._forgot_at >= _FORGET_EVERY:
+            self._forgot_at = now
+            await self._services.store.subscriptions.forget(to_micros(now - _KEPT), to_micros(now - _DEAD_KEPT))
+
+    async def _call_of(self, one: SubscriptionRow) -> Call:
+        """Return a call in the subscriber's name, by a certificate that it uses; without one it is nobody."""
+        now = self._services.clock()
+        return Call(
+            request_id=new_id(now, self._services.randomness(_ID_RANDOMNESS_BYTES)),
+            source="local",
+            thumbprint=await self._services.store.subscriptions.thumbprint_of(one.client, to_micros(now)),
+            now=now,
+            purpose=one.purpose,
+        )
+
+
+def told_to_client(told: str) -> str:
+    """Return what a subscriber learns of a failed try: what its own host said, and nothing of where names lead."""
+    return told if told.startswith(("it answered", "no answer")) else "no connection"
+
+
+def _may_act(client: Client) -> bool:
+    return client.is_active and Role.READER in client.roles
+
+
+def _later(wait: timedelta, randomness: bytes) -> timedelta:
+    """Return `wait` and up to a quarter more: receivers that were away together must not all be asked together."""
+    return wait * (1 + randomness[0] / 1024)
+
+
+def _entry(call: Call, client: Client, judged: Judged, subscription: SubscriptionRow) -> EntryDraft:
+    """Return the entry of what the service tells, in its own name: the client has done nothing."""
+    entry = judged_draft(call, client, EventName.REPORT_NOTIFIED, judged)
+    detail: dict[str, str | int | list[str]] = {"client": client.id, "subscription": subscription.id}
+    return replace(entry, actor=Actor(kind="service"), detail=detail)

@@ -1,0 +1,189 @@
+"""Subscriptions of a client to be told of new reports by webhook: for itself alone, each act on the record.
+
+Promises: the secret is shown once, when it is made, and stands in the database under custody's key alone; an address
+that is not HTTPS or names the inside is refused; what could not be delivered is seen and sent again by its own client
+or by the operator at the host.
+Does not: connect to anything. What is sent, and whether it still may be, is decided at the moment of sending.
+"""
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, replace
+
+from exchange.audit import EventName, Outcome, Receipt, Subject
+from exchange.crypto import WebhookKey, webhook_context
+from exchange.custody import Wrapped
+from exchange.kernel import ConflictError, Fault, InvalidError, NotFoundError, is_uuid7, new_id, to_micros
+from exchange.kernel.addresses import outgoing_problem
+from exchange.members import Client, Role
+from exchange.store import Sealed, UnitOfWork
+from exchange.store.subscription_rows import DeliveryRow, DeliveryState, SubscriptionRow
+from exchange.usecases.authenticate import authenticate
+from exchange.usecases.context import Call, Recorded, Services
+from exchange.usecases.facts import stated_purpose
+from exchange.usecases.recording import draft, named, on_record
+
+MOST_SUBSCRIPTIONS = 8
+"""Of one client. Each of them is told of every report: more than a few are a mistake, or a flood."""
+
+_MOST_SHOWN = 100
+_KEY_NAME = "webhooks"
+_SECRET_BYTES = 32
+_ID_RANDOMNESS_BYTES = 10
+
+
+Act = Callable[[UnitOfWork, SubscriptionRow], Awaitable[int]]
+"""What is done to a subscription within the unit that records it; returns how many deliveries it concerns."""
+
+
+@dataclass(frozen=True, slots=True)
+class NewSubscription:
+    """A subscription and its secret, which is shown this once."""
+
+    row: SubscriptionRow
+    secret: str
+
+
+async def add_subscription(services: Services, call: Call, url: str) -> Recorded[NewSubscription]:
+    """Tell the calling reader at `url` of what it may read from now on; `call.purpose` is why it reads there.
+
+    Raises InvalidError for an address that may not be sent to, ConflictError where the client has enough.
+    """
+    event = EventName.SUBSCRIPTION_ADDED
+    client = await authenticate(services, call, Role.READER, event=event)
+    async with on_record(services, draft(call, client, event, Outcome.REFUSED)):
+        stated_purpose(services, call, client)
+        if (problem := outgoing_problem(url, networks=services.private_networks)) is not None:
+            raise InvalidError("nothing can be sent there", (Fault("/url", "invalid-value", problem),))
+        new = await _made(services, call, client, url)
+        async with services.store.unit_of_work() as unit:
+            book = unit.subscriptions()
+            if len(await book.of_client(client.id)) >= MOST_SUBSCRIPTIONS:
+                raise ConflictError(f"this client has {MOST_SUBSCRIPTIONS} subscriptions: remove one first")
+            await book.add(new.row)
+            receipt = await _record(unit, call, client, event, new.row.id)
+    return Recorded(new, receipt)
+
+
+async def list_subscriptions(services: Services, call: Call) -> Recorded[list[SubscriptionRow]]:
+    """Return the calling client's subscriptions, oldest first; the host's operator sees all."""
+    event = EventName.SUBSCRIPTION_LISTED
+    client = None if call.is_host else await authenticate(services, call, Role.READER, event=event)
+    async with services.store.unit_of_work() as unit:
+        rows = await _own(unit, client)
+        receipt = await unit.record(draft(call, client, event, Outcome.PERMITTED))
+    return Recorded(rows, receipt)
+
+
+async def remove_subscription(services: Services, call: Call, subscription_id: str) -> Recorded[SubscriptionRow]:
+    """End a subscription of the calling client (the host's operator: of anyone); nothing more is sent there."""
+    event = EventName.SUBSCRIPTION_REMOVED
+
+    async def remove(unit: UnitOfWork, row: SubscriptionRow) -> int:
+        await unit.subscriptions().end(row.id, to_micros(call.now))
+        return 0
+
+    recorded = await _acted(services, call, subscription_id, event, remove)
+    return Recorded(recorded.value[0], recorded.receipt)
+
+
+async def check_subscription(services: Services, call: Call, subscription_id: str) -> Recorded[str]:
+    """Send a message that tells of nothing, and return its id; what became of it stands among the deliveries."""
+    message_id = new_id(call.now, services.randomness(_ID_RANDOMNESS_BYTES))
+
+    async def queue(unit: UnitOfWork, row: SubscriptionRow) -> int:
+        await unit.subscriptions().queue(waiting(message_id, row.id, None, to_micros(call.now)))
+        return 1
+
+    recorded = await _acted(services, call, subscription_id, EventName.SUBSCRIPTION_TESTED, queue)
+    return Recorded(message_id, recorded.receipt)
+
+
+async def list_deliveries(services: Services, call: Call, subscription_id: str | None) -> Recorded[list[DeliveryRow]]:
+    """Return the newest deliveries that ended, of one subscription or (for the host) of all.
+
+    No report is named: whoever may still read it is told by sending again.
+    """
+    event = EventName.SUBSCRIPTION_LISTED
+    client = None if call.is_host else await authenticate(services, call, Role.READER, event=event)
+    subject = None if subscription_id is None else named("subscription", subscription_id)
+    attempt = draft(call, client, event, Outcome.REFUSED, subject=subject)
+    async with on_record(services, attempt), services.store.unit_of_work() as unit:
+        own = [row.id for row in await _own(unit, client)]
+        if subscription_id is not None and subscription_id not in own:
+            raise _no_subscription()
+        wanted = own if subscription_id is None else [subscription_id]
+        rows = await unit.subscriptions().deliveries(wanted, _MOST_SHOWN)
+        receipt = await unit.record(replace(attempt, outcome=Outcome.PERMITTED))
+    return Recorded(rows, receipt)
+
+
+async def replay_deliveries(services: Services, call: Call, subscription_id: str) -> Recorded[int]:
+    """Send again what could not be delivered, as far as its reader may still read it; return how many are tried."""
+
+    async def replay(unit: UnitOfWork, row: SubscriptionRow) -> int:
+        return await unit.subscriptions().replay(row.id, to_micros(call.now))
+
+    recorded = await _acted(services, call, subscription_id, EventName.SUBSCRIPTION_REPLAYED, replay)
+    return Recorded(recorded.value[1], recorded.receipt)
+
+
+async def secret_of(services: Services, row: SubscriptionRow) -> WebhookKey:
+    """Return the key that signs for a subscription; OpeningError where the row is not what it was made as."""
+    sealed = row.secret
+    wrapped = Wrapped(sealed.key_id, sealed.key_version, sealed.suite, sealed.blob)
+    return WebhookKey.of(await services.custodian.unwrap(wrapped, webhook_context(row.id, row.client, row.url)))
+
+
+def waiting(message_id: str, subscription_id: str, report_id: str | None, now: int) -> DeliveryRow:
+    """Return something to tell at once."""
+    return DeliveryRow(
+        id=message_id,
+        subscription=subscription_id,
+        report=report_id,
+        queued_at=now,
+        state=DeliveryState.WAITING,
+        tries=0,
+        next_at=now,
+        ended_at=None,
+        told=None,
+    )
+
+
+async def _made(services: Services, call: Call, client: Client, url: str) -> NewSubscription:
+    key = services.randomness(_SECRET_BYTES)
+    subscription_id = new_id(call.now, services.randomness(_ID_RANDOMNESS_BYTES))
+    wrapped = await services.custodian.wrap(_KEY_NAME, key, webhook_context(subscription_id, client.id, url))
+    beat = await services.store.pulse.beat()
+    secret, added_at = Sealed(*wrapped), to_micros(call.now)
+    row = SubscriptionRow(subscription_id, client.id, call.purpose, url, secret, beat.seq, added_at)
+    return NewSubscription(row, WebhookKey.of(key).text)
+
+
+async def _own(unit: UnitOfWork, client: Client | None) -> list[SubscriptionRow]:
+    book = unit.subscriptions()
+    return await book.all() if client is None else await book.of_client(client.id)
+
+
+async def _acted(
+    services: Services, call: Call, subscription_id: str, event: EventName, act: Act
+) -> Recorded[tuple[SubscriptionRow, int]]:
+    client = None if call.is_host else await authenticate(services, call, Role.READER, event=event)
+    attempt = draft(call, client, event, Outcome.REFUSED, subject=named("subscription", subscription_id))
+    async with on_record(services, attempt), services.store.unit_of_work() as unit:
+        row = await unit.subscriptions().one(subscription_id) if is_uuid7(subscription_id) else None
+        if row is None or (client is not None and row.client != client.id):
+            raise _no_subscription()
+        count = await act(unit, row)
+        receipt = await _record(unit, call, client, event, row.id)
+    return Recorded((row, count), receipt)
+
+
+async def _record(
+    unit: UnitOfWork, call: Call, client: Client | None, event: EventName, subscription_id: str
+) -> Receipt:
+    subject = Subject("subscription", subscription_id)
+    return await unit.record(draft(call, client, event, Outcome.PERMITTED, subject=subject))
+
+
+def _no_subscription() -> NotFoundError:
+    return NotFoundError("no such subscription, or none of yours")

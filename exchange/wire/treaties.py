@@ -1,0 +1,216 @@
+"""Signatures of agreements, the keys they are made with, and the file that proves an agreement, as JSON."""
+
+import base64
+import binascii
+from collections.abc import Sequence
+from typing import Annotated, Any
+
+from pydantic import AfterValidator, Field
+
+from exchange.agreements import SignatoryKey, SignedText, TextSignature, TreatyText
+from exchange.crypto import CryptoError, ObjectSignature, ObjectSigningKey, ObjectVerifyingKey
+from exchange.kernel import InvalidError
+from exchange.wire.acts import Digest
+from exchange.wire.base import AnswerModel, Instant, WireModel
+from exchange.wire.words import Id, MemberCodeText
+
+_FORMAT = 1
+
+
+def _base64(text: str) -> str:
+    try:
+        base64.b64decode(text, validate=True)
+    except binascii.Error as exc:
+        raise ValueError("this is no base64") from exc
+    return text
+
+
+Base64 = Annotated[str, Field(max_length=8192, examples=["AAAA"]), AfterValidator(_base64)]
+"""The largest is an ML-DSA-65 signature: 3,309 bytes, 4,412 characters."""
+
+
+class ObjectSignatureBody(WireModel):
+    """Both signatures over one object, in base64."""
+
+    ed25519: Base64
+    ml_dsa_65: Base64
+
+    @classmethod
+    def of(cls, signature: ObjectSignature) -> "ObjectSignatureBody":
+        """Return `signature` as it is sent."""
+        return cls(ed25519=_text(signature.ed25519), ml_dsa_65=_text(signature.ml_dsa_65))
+
+    def to_signature(self) -> ObjectSignature:
+        """Return the signature."""
+        return ObjectSignature(_bytes(self.ed25519), _bytes(self.ml_dsa_65))
+
+
+class AgreementSignature(WireModel):
+    """A signatory's signature under a text: its digest, the name of the key, and both signatures."""
+
+    text: Digest
+    key: Digest
+    signature: ObjectSignatureBody
+
+
+class SignatoryKeyOffer(WireModel):
+    """Public keys to enrol for a signatory, in base64, and the proof that their holder has the private ones."""
+
+    ed25519: Base64
+    ml_dsa_65: Base64
+    proof: ObjectSignatureBody
+
+    @classmethod
+    def of(cls, key: ObjectSigningKey) -> "SignatoryKeyOffer":
+        """Return what the holder of `key` gives to the operator."""
+        public = key.verifying_key
+        proof = ObjectSignatureBody.of(key.prove_possession())
+        return cls(ed25519=_text(public.ed25519.raw), ml_dsa_65=_text(public.ml_dsa_65.raw), proof=proof)
+
+    def raw(self) -> tuple[bytes, bytes]:
+        """Return the bytes of both public keys."""
+        return _bytes(self.ed25519), _bytes(self.ml_dsa_65)
+
+
+class KeyRetirement(WireModel):
+    """A key to be used no longer."""
+
+    key: Digest
+
+
+class SignatoryKeyBody(AnswerModel):
+    """A signatory's keys; `entry` is the log's entry of their enrolment, `enrolled_by` null for the host."""
+
+    key: Digest
+    client: Id
+    member: MemberCodeText
+    ed25519: Base64
+    ml_dsa_65: Base64
+    enrolled_at: Instant
+    enrolled_by: Id | None
+    entry: Id
+    retired_at: Instant | None
+
+    @classmethod
+    def of(cls, enrolled: SignatoryKey) -> "SignatoryKeyBody":
+        """Return `enrolled` as it is shown."""
+        return cls(
+            key=enrolled.key.key_id,
+            client=enrolled.client,
+            member=enrolled.member,
+            ed25519=_text(enrolled.key.ed25519.raw),
+            ml_dsa_65=_text(enrolled.key.ml_dsa_65.raw),
+            enrolled_at=enrolled.enrolled_at,
+            enrolled_by=enrolled.enrolled_by,
+            entry=enrolled.entry,
+            retired_at=enrolled.retired_at,
+        )
+
+    def to_key(self) -> SignatoryKey:
+        """Return the keys, under the name that they have and not the one that is written beside them."""
+        key = _verifying_key(self.ed25519, self.ml_dsa_65)
+        return SignatoryKey(
+            key, self.client, self.member, self.enrolled_at, self.enrolled_by, self.entry, self.retired_at
+        )
+
+
+class SignatoryKeyListBody(AnswerModel):
+    """Every key that a signatory ever had, the oldest first."""
+
+    items: list[SignatoryKeyBody]
+
+
+class TextSignatureBody(AnswerModel):
+    """A signature under a text, and the public keys that it was made with."""
+
+    member: MemberCodeText
+    signatory: Id
+    signed_at: Instant
+    ed25519_key: Base64
+    ml_dsa_65_key: Base64
+    signature: ObjectSignatureBody
+
+
+class SignedTextBody(AnswerModel):
+    """A text of an agreement and its signatures; `text` is the SHA-256 over the canonical bytes (RFC 8785)."""
+
+    edition: int
+    previous: Digest | None
+    text: Digest
+    terms: dict[str, Any]
+    signatures: list[TextSignatureBody]
+
+    @classmethod
+    def of(cls, signed: SignedText) -> "SignedTextBody":
+        """Return `signed` as it is written."""
+        return cls(
+            edition=signed.text.edition,
+            previous=signed.text.previous,
+            text=signed.digest,
+            terms=dict(signed.text.terms),
+            signatures=[_signature_body(each) for each in signed.signatures],
+        )
+
+    def to_signed(self, agreement: str) -> SignedText:
+        """Return the text and its signatures; nothing of it is verified."""
+        text = TreatyText(agreement, self.edition, self.previous, self.terms)
+        return SignedText(text, self.text, tuple(_signature_of(self.text, each) for each in self.signatures))
+
+
+class AgreementEvidenceBody(AnswerModel):
+    """An agreement as evidence: every text with its signatures, and the keys with their enrolment."""
+
+    format: int
+    agreement: Id
+    texts: list[SignedTextBody]
+    keys: list[SignatoryKeyBody]
+
+    @classmethod
+    def of(cls, agreement: str, texts: Sequence[SignedText], keys: Sequence[SignatoryKey]) -> "AgreementEvidenceBody":
+        """Return the evidence as it is written."""
+        return cls(
+            format=_FORMAT,
+            agreement=agreement,
+            texts=[SignedTextBody.of(each) for each in texts],
+            keys=[SignatoryKeyBody.of(each) for each in keys],
+        )
+
+    def to_texts(self) -> tuple[SignedText, ...]:
+        """Return the texts; InvalidError where a key in them is none."""
+        return tuple(each.to_signed(self.agreement) for each in self.texts)
+
+    def to_keys(self) -> dict[str, SignatoryKey]:
+        """Return the keys under the names that they have; InvalidError where one is none."""
+        keys = [each.to_key() for each in self.keys]
+        return {each.key.key_id: each for each in keys}
+
+
+def _signature_body(signature: TextSignature) -> TextSignatureBody:
+    return TextSignatureBody(
+        member=signature.member,
+        signatory=signature.signatory,
+        signed_at=signature.signed_at,
+        ed25519_key=_text(signature.key.ed25519.raw),
+        ml_dsa_65_key=_text(signature.key.ml_dsa_65.raw),
+        signature=ObjectSignatureBody.of(signature.signature),
+    )
+
+
+def _signature_of(text: str, body: TextSignatureBody) -> TextSignature:
+    key = _verifying_key(body.ed25519_key, body.ml_dsa_65_key)
+    return TextSignature(text, body.member, body.signatory, key, body.signature.to_signature(), body.signed_at)
+
+
+def _verifying_key(ed25519: str, ml_dsa_65: str) -> ObjectVerifyingKey:
+    try:
+        return ObjectVerifyingKey.from_raw(_bytes(ed25519), _bytes(ml_dsa_65))
+    except CryptoError as exc:
+        raise InvalidError(f"a key is damaged: {exc.message}") from exc
+
+
+def _text(raw: bytes) -> str:
+    return base64.b64encode(raw).decode()
+
+
+def _bytes(text: str) -> bytes:
+    return base64.b64decode(text)

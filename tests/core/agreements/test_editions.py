@@ -1,0 +1,158 @@
+"""Editions: older reports are narrowed by later texts and widened by none, and everybody signs an amendment."""
+
+from dataclasses import replace
+
+import pytest
+
+from exchange.agreements import (
+    AgreementState,
+    OlderReports,
+    OnwardRelease,
+    PartyState,
+    amended,
+    amendment_faults,
+    clause_of,
+    conclude,
+    require_amendable,
+    signatories_of,
+    state_of,
+    terms_as_json,
+    terms_from_stored,
+    text_of,
+)
+from exchange.kernel import ConflictError
+from exchange.members import MemberCode
+from tests.core.agreements.worlds import AFTER, BEFORE, DURING, EXAMPLE, SIGNED_AT, agreement, parse, signature_of
+
+P, S, U, W = PartyState.PENDING, PartyState.SIGNED, PartyState.SUSPENDED, PartyState.WITHDRAWN
+FIRST = parse(EXAMPLE)
+SCOPE = FIRST.scopes[0]
+NLD = MemberCode("NLD")
+
+
+def text(*, older=OlderReports.EXCLUDED, **changes):
+    return replace(FIRST, scopes=(replace(SCOPE, **changes),), older_reports=older)
+
+
+def test_reports_of_the_text_in_force_stand_under_it():
+    clause = clause_of((FIRST,), "cyber-threats", 1)
+
+    assert clause is not None
+    assert (clause.scope, clause.ceilings) == (SCOPE, frozenset())
+    assert clause_of((FIRST,), "none", 1) is None
+    assert clause_of((FIRST,), "cyber-threats", 2) is None
+    assert clause_of((FIRST,), "cyber-threats", 0) is None
+
+
+@pytest.mark.parametrize(
+    ("changes", "field"),
+    [
+        ({"readers": (*SCOPE.readers, NLD)}, "readers"),
+        ({"contributors": (*SCOPE.contributors, NLD)}, "contributors"),
+        ({"topics": ("cyber", "terrorism")}, "topics"),
+        ({"regions": ("EUR", "NAM")}, "regions"),
+        ({"kinds": (*SCOPE.kinds, "warning")}, "kinds"),
+        ({"purposes": (*SCOPE.purposes, "judicial")}, "purposes"),
+        ({"compartments": ("ATOMAL",)}, "compartments"),
+        ({"onward_release": OnwardRelease.PARTIES}, "onward_release"),
+    ],
+)
+def test_wider_text_reaches_new_reports_and_no_older_one(changes, field):
+    texts = (FIRST, text(**changes))
+    old, new = clause_of(texts, "cyber-threats", 1), clause_of(texts, "cyber-threats", 2)
+
+    assert getattr(old.scope, field) == getattr(SCOPE, field)
+    assert getattr(new.scope, field) == changes[field]
+    # Unless the text that was signed says so.
+    included = (FIRST, text(**changes, older=OlderReports.INCLUDED))
+    assert getattr(clause_of(included, "cyber-threats", 1).scope, field) == changes[field]
+
+
+@pytest.mark.parametrize(
+    ("changes", "field"),
+    [
+        ({"readers": SCOPE.readers[:2]}, "readers"),
+        ({"topics": ("cyber.apt",)}, "topics"),
+        ({"kinds": ("intrep",)}, "kinds"),
+        ({"onward_release": OnwardRelease.NEVER}, "onward_release"),
+    ],
+)
+def test_narrower_text_reaches_all_reports(changes, field):
+    texts = (FIRST, text(**changes))
+
+    assert getattr(clause_of(texts, "cyber-threats", 1).scope, field) == changes[field]
+
+
+def test_of_several_ceilings_all_hold_for_older_reports():
+    texts = (FIRST, text(ceiling="TOP SECRET"), text(ceiling="RESTRICTED"))
+    first, second, third = (clause_of(texts, "cyber-threats", edition) for edition in (1, 2, 3))
+
+    assert (first.scope.ceiling, first.ceilings) == ("RESTRICTED", {"SECRET", "TOP SECRET"})
+    assert (second.scope.ceiling, second.ceilings) == ("RESTRICTED", {"TOP SECRET"})
+    assert (third.scope.ceiling, third.ceilings) == ("RESTRICTED", frozenset())
+    assert clause_of((FIRST, FIRST), "cyber-threats", 1).ceilings == frozenset()
+
+
+def test_scope_that_a_text_dropped_is_none_and_does_not_come_back_for_older_reports():
+    other = replace(FIRST, scopes=(replace(SCOPE, name="other"),))
+
+    assert clause_of((FIRST, other), "cyber-threats", 1) is None
+    assert clause_of((FIRST, other), "other", 1) is None
+    assert clause_of((FIRST, other, FIRST), "cyber-threats", 1) is None
+    back = replace(other, older_reports=OlderReports.INCLUDED)
+    assert clause_of((FIRST, back), "other", 1).scope.name == "other"
+
+
+def test_text_says_that_it_reaches_older_reports_and_the_digest_covers_it():
+    included = text(older=OlderReports.INCLUDED)
+
+    assert terms_from_stored(terms_as_json(included)) == included
+    assert terms_as_json(included)["older_reports"] == "included"
+    assert "older_reports" not in terms_as_json(FIRST)
+    draft = amended(agreement((S, S, S)), included)
+    assert text_of(draft).digest != text_of(amended(agreement((S, S, S)), text())).digest
+    assert (draft.edition, draft.previous) == (2, text_of(agreement((S, S, S))).digest)
+
+
+def test_everybody_signs_who_is_or_was_a_party_and_has_not_left():
+    terms = replace(FIRST, parties=(MemberCode("GBR"), NLD))
+
+    assert signatories_of(agreement((S, U, W)), terms) == ("GBR", "NLD", "NOR")
+
+
+def test_amendment_binds_with_the_last_signature_and_not_before():
+    now = agreement((S, U, S))
+    terms = replace(text(ceiling="TOP SECRET"), parties=(*FIRST.parties, NLD))
+    draft = amended(now, terms)
+    given = {member: signature_of(draft, member, SIGNED_AT) for member in ("GBR", "NOR", "DNK", "NLD")}
+    partial = {member: each for member, each in given.items() if member != "NLD"}
+    concluded = conclude(now, terms, given)
+
+    assert conclude(now, terms, partial) is None
+    assert concluded is not None
+    assert (concluded.version, concluded.edition) == (now.version + 1, 2)
+    assert [party.state for party in concluded.parties] == [S, U, S, S]
+    assert all(party.signature == given[party.member] for party in concluded.parties)
+    assert text_of(concluded).digest == text_of(draft).digest
+    assert state_of(concluded, DURING) is AgreementState.IN_FORCE
+
+
+@pytest.mark.parametrize(
+    ("terms", "codes"),
+    [
+        (FIRST, ["unchanged"]),
+        (replace(FIRST, policy="EU"), ["policy-changed"]),
+        (replace(FIRST, validity=replace(FIRST.validity, first_day=FIRST.validity.last_day)), ["first-day-changed"]),
+        (text(ceiling="TOP SECRET"), []),
+    ],
+)
+def test_what_an_amendment_cannot_change_is_named(terms, codes):
+    assert [fault.code for fault in amendment_faults(agreement((S, S, S)), terms)] == codes
+
+
+def test_only_what_was_concluded_and_has_not_ended_is_amended():
+    require_amendable(agreement((S, S, S)), BEFORE)
+    require_amendable(agreement((S, U, U)), DURING)
+    for given, now in ((agreement((S, S, P)), DURING), (agreement((S, S, S)), AFTER), (agreement((S, W, W)), DURING)):
+        with pytest.raises(ConflictError, match="only a concluded one"):
+            require_amendable(given, now)

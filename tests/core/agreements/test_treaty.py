@@ -1,0 +1,186 @@
+"""Texts of agreements: one digest, signatures that name everything, and an offline verifier that finds each fault."""
+
+import dataclasses
+from datetime import UTC, datetime
+
+import pytest
+
+from exchange.agreements import (
+    AgreementState,
+    PartyState,
+    SignatoryKey,
+    SignedText,
+    is_signed,
+    proven,
+    state_of,
+    text_of,
+    verify_texts,
+)
+from exchange.crypto import ObjectSigningKey
+from exchange.kernel import canonical_bytes
+from tests.core.agreements.worlds import DURING, SIGNED_AT, agreement, signature_of
+
+P, S, U, W = PartyState.PENDING, PartyState.SIGNED, PartyState.SUSPENDED, PartyState.WITHDRAWN
+OTHER_KEY = ObjectSigningKey.new(lambda count: b"o" * count)
+FIRST = dataclasses.replace(agreement((S, S, S)), version=1)
+TEXT = text_of(FIRST)
+
+
+def signed(given=FIRST, *, members=("GBR", "NOR", "DNK"), **changes):
+    parties = tuple(
+        dataclasses.replace(
+            party,
+            signature=dataclasses.replace(signature_of(given, party.member, SIGNED_AT), **changes)
+            if party.member in members
+            else None,
+        )
+        for party in given.parties
+    )
+    return dataclasses.replace(given, parties=parties)
+
+
+def test_text_is_canonical_and_its_digest_covers_all_of_it():
+    others = [
+        dataclasses.replace(TEXT, edition=2),
+        dataclasses.replace(TEXT, previous="0" * 64),
+        dataclasses.replace(TEXT, agreement="b"),
+        dataclasses.replace(TEXT, terms={**TEXT.terms, "title": "another"}),
+    ]
+
+    assert TEXT.canonical == canonical_bytes(
+        {"agreement": "a", "edition": 1, "format": 1, "previous": None, "terms": TEXT.terms}
+    )
+    assert len({TEXT.digest, *(each.digest for each in others)}) == 5
+
+
+def test_signature_counts_under_this_text_for_this_member_by_this_signatory():
+    signature = signature_of(FIRST, "NOR", SIGNED_AT)
+
+    assert is_signed(TEXT, TEXT.digest, signature)
+    for change in (
+        {"member": "GBR"},
+        {"signatory": "another"},
+        {"text": "0" * 64},
+        {"key": OTHER_KEY.verifying_key},
+    ):
+        assert not is_signed(TEXT, TEXT.digest, dataclasses.replace(signature, **change))
+    later = dataclasses.replace(TEXT, edition=2)
+    assert not is_signed(later, later.digest, dataclasses.replace(signature, text=later.digest))
+
+
+def test_agreement_is_in_force_by_signatures_and_not_by_what_is_written_down():
+    by_all = signed()
+
+    assert proven(by_all) == by_all
+    assert state_of(by_all, DURING) is AgreementState.IN_FORCE
+    assert state_of(FIRST, DURING) is AgreementState.IN_FORCE
+    assert state_of(proven(FIRST), DURING) is AgreementState.DRAFT
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        signed(members=("GBR", "NOR")),
+        signed(key=OTHER_KEY.verifying_key),
+        signed(text="0" * 64),
+        dataclasses.replace(signed(), terms=dataclasses.replace(FIRST.terms, title="another")),
+        dataclasses.replace(signed(), edition=2),
+        # each carries the signature of another one
+        dataclasses.replace(
+            FIRST,
+            parties=tuple(
+                dataclasses.replace(party, signature=signature_of(FIRST, other, SIGNED_AT))
+                for party, other in zip(FIRST.parties, ("NOR", "DNK", "GBR"), strict=True)
+            ),
+        ),
+    ],
+)
+def test_altered_agreement_is_not_in_force(given):
+    assert state_of(proven(given), DURING) is AgreementState.DRAFT
+
+
+def test_what_was_taken_back_with_a_draft_stays_taken_back():
+    left = signed(dataclasses.replace(agreement((S, P, W)), version=1))
+    left = dataclasses.replace(left, parties=(*left.parties[:2], dataclasses.replace(left.parties[2], signed_at=None)))
+
+    assert proven(left).parties[2] == dataclasses.replace(left.parties[2], signature=None)
+    assert state_of(proven(left), DURING) is AgreementState.WITHDRAWN
+
+
+def test_moment_of_a_signature_is_the_signature_s():
+    moved = signed(dataclasses.replace(agreement((S, U, S), signed_at=datetime(2020, 1, 1, tzinfo=UTC)), version=1))
+
+    assert {party.signed_at for party in proven(moved).parties} == {SIGNED_AT}
+
+
+# ── offline ─────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+SECOND = dataclasses.replace(FIRST, edition=2, previous=TEXT.digest)
+
+
+def member_key(name):
+    return ObjectSigningKey.new(lambda count: hash_of(name, count))
+
+
+def hash_of(name, count):
+    return (name.encode() * count)[:count]
+
+
+def proof(given, **changes):
+    made = tuple(signature_of(given, member, SIGNED_AT, member_key(member)) for member in ("GBR", "NOR", "DNK"))
+    text = text_of(given)
+    return dataclasses.replace(SignedText(text, text.digest, made), **changes)
+
+
+ENROLLED = {
+    member_key(member).verifying_key.key_id: SignatoryKey(
+        member_key(member).verifying_key, f"{member} signatory", member, SIGNED_AT, None, "entry"
+    )
+    for member in ("GBR", "NOR", "DNK")
+}
+
+
+def faults(*texts, enrolled=None, trusted=()):
+    found = verify_texts(texts, ENROLLED if enrolled is None else enrolled, trusted=trusted)
+    return [(each.edition, each.told) for each in found if not each.is_good]
+
+
+def test_sound_texts_verify_with_every_step_told():
+    found = verify_texts((proof(FIRST), proof(SECOND)), ENROLLED)
+
+    assert all(each.is_good for each in found)
+    assert [each.told for each in found if each.edition == 2][:2] == [
+        f"text {text_of(SECOND).digest}",
+        "follows the text before",
+    ]
+    assert sum("signed by" in each.told for each in found) == 6
+    assert faults(proof(FIRST), trusted=list(ENROLLED)) == []
+
+
+def test_every_fault_is_named():
+    gbr = next(key_id for key_id, key in ENROLLED.items() if key.member == "GBR")
+    nor = ENROLLED[next(key_id for key_id, key in ENROLLED.items() if key.member == "NOR")]
+    own = proof(FIRST).signatures
+
+    assert faults() == [(0, "there is no text")]
+    assert faults(proof(FIRST, digest="0" * 64))[0] == (1, f"text {'0' * 64}")
+    assert faults(proof(SECOND)) == [(2, "is the first text")]
+    assert faults(proof(FIRST), proof(FIRST))[0] == (1, "follows the text before")
+    assert faults(proof(FIRST), proof(dataclasses.replace(SECOND, previous="1" * 64)))[0] == (
+        2,
+        "follows the text before",
+    )
+    assert faults(proof(FIRST), proof(dataclasses.replace(SECOND, id="b")))[0] == (2, "follows the text before")
+    assert faults(proof(FIRST, signatures=own[:2])) == [(1, "not signed by DNK")]
+    assert faults(proof(FIRST), enrolled={key: each for key, each in ENROLLED.items() if key != gbr}) == [
+        (1, f"signed by GBR with key {gbr[:16]}, which is not that signatory's")
+    ]
+    assert len(faults(proof(FIRST), enrolled={**ENROLLED, gbr: nor})) == 1
+    assert faults(proof(FIRST), trusted=[key for key in ENROLLED if key != gbr]) == [
+        (1, f"signed by GBR with key {gbr[:16]}, which you do not trust")
+    ]
+    forged = dataclasses.replace(own[0], signature=own[1].signature)
+    assert faults(proof(FIRST, signatures=(forged, *own[1:]))) == [(1, f"signed by GBR with key {gbr[:16]}")]
+    broken = dataclasses.replace(TEXT, terms={"title": "no terms"})
+    assert any("the terms cannot be read" in told for _, told in faults(proof(FIRST, text=broken)))
