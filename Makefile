@@ -16,8 +16,10 @@ ROOM ?=
 ARGS ?=
 # Two workers: what the smallest machine that builds this has.
 JOBS ?= 2
+MINUTES ?= 20
+WORKERS ?= 2
 
-.PHONY: help setup demo test coverage check fmt format lint types imports deps docs-check docs bench bench-quick bench-full mutate lock secrets image up down test-compose clean
+.PHONY: help setup demo test coverage check fmt format lint types imports deps docs-check docs bench bench-quick bench-full soak mutate lock secrets image up down test-compose clean
 
 help: ## print this list
 	@awk -F ':.*## ' '/^[a-z%-]+:.*## / {printf "  %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -88,6 +90,9 @@ bench-quick: setup ## the same with a tenth of the reports (about 5 minutes)
 
 bench-full: setup ## a search of ten million log entries on PostgreSQL (about an hour, 25 GB in the temporary folder)
 	$(PY) -m benchmarks --only audit_search_ms --backend postgresql --entries 10000000 $(ARGS)
+
+soak: setup ## mixed load, and whether memory, connections or latency grow (MINUTES=20, WORKERS=2)
+	$(PY) -m benchmarks.soak --minutes $(MINUTES) --workers $(WORKERS) $(ARGS)
 
 mutate: setup ## mutation score of the core rooms; ROOM=name for one
 	@for room in $(or $(ROOM),$(MUTATED)); do \

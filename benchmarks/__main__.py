@@ -28,6 +28,7 @@ from benchmarks.log_bench import LOG_NAMES, log_figures
 from benchmarks.places import CONNECTIONS, Person, Place
 from benchmarks.progress import say
 from benchmarks.requests import Sight, lists, posts, pulls, sights_of
+from benchmarks.restarting import RESTART_NAME, restart_figure
 from benchmarks.results import PAGE, RESULTS, BenchmarkError, Result, show, write, write_page
 from benchmarks.searches import search_figure
 from benchmarks.servers import Server, serve_exchange
@@ -42,6 +43,7 @@ NAMES = (
     "decision_cached_us",
     "decision_uncached_us",
     "worker_rss_mb",
+    RESTART_NAME,
     "verify_entries_per_s",
     "audit_search_ms",
     EXPORT_NAME,
@@ -66,7 +68,7 @@ class Plan:
 
     @property
     def needs_servers(self) -> bool:
-        return not self.names.isdisjoint({"pull", "list_10k", "list_1m", "post", "worker_rss_mb"})
+        return not self.names.isdisjoint({"pull", "list_10k", "list_1m", "post", "worker_rss_mb", RESTART_NAME})
 
 
 @dataclass(frozen=True, slots=True)
@@ -192,6 +194,9 @@ def _databases(backend: str, filled: list[Filled]) -> Iterator[tuple[Filled, Fil
 
 
 def _over_http(backend: str, few: Filled, many: Filled, plan: Plan, alone: str) -> list[Result]:
+    restarted = [restart_figure(backend, many.place.folder, many.url, many.count)] if RESTART_NAME in plan.names else []
+    if plan.names == {RESTART_NAME}:
+        return restarted
     say(f"{backend}: {CONNECTIONS} connections, one worker")
     with ExitStack() as stack:
         few_server = stack.enter_context(serve_exchange(few.place.folder, few.url))
@@ -207,7 +212,7 @@ def _over_http(backend: str, few: Filled, many: Filled, plan: Plan, alone: str) 
             results.append(_memory(backend, many_server, many, measured))
         posting = _chosen([Case("post", many_server, posts(many.place))], plan)
         results += [each.result(backend, f"8 KiB; {alone}") for each in measure(posting, many.place.folder, plan.pace)]
-    return results
+    return results + restarted
 
 
 def _chosen(cases: list[Case], plan: Plan) -> list[Case]:

@@ -40,10 +40,11 @@ class Server:
 
 
 @contextmanager
-def serve_exchange(folder: Path, database_url: str | None) -> Iterator[Server]:
-    """Run `exchange serve` with one worker on the instance in `folder`; `database_url` None means its own SQLite."""
+def serve_exchange(folder: Path, database_url: str | None, *, workers: int = 1) -> Iterator[Server]:
+    """Run `exchange serve` on the instance in `folder`; `database_url` None means its own SQLite."""
     environment = {} if database_url is None else {"EXCHANGE_DATABASE_URL": database_url}
-    with _served(["exchange.cli", "serve", "--dir", str(folder), "--port", "0"], environment, folder) as server:
+    words = ["exchange.cli", "serve", "--dir", str(folder), "--port", "0", "--workers", str(workers)]
+    with _served(words, environment, folder) as server:
         yield server
 
 

@@ -187,9 +187,9 @@ async def test_killed_replica_loses_and_doubles_nothing(on_postgres: Instance) -
 
         async def kill(load: Load) -> None:
             dies.kill()
-            await load.reaches(15)
+            await load.reaches(8)
             load.nodes[1] = await asyncio.to_thread(start, on_postgres, "--no-jobs")
-            await load.reaches(15)
+            await load.reaches(8)
 
         load = await under_load(on_postgres, [stays, dies], kill)
         load.nodes[1].kill()
@@ -204,7 +204,7 @@ async def test_database_that_crashes_and_restarts_loses_nothing_and_is_found_aga
                     on_postgres, "SELECT min(pid) FROM pg_stat_activity WHERE application_name = 'exchange'"
                 )
                 os.kill(pid, signal.SIGKILL)  # the server ends all others, recovers from its log, and begins anew
-                await load.reaches(15)
+                await load.reaches(8)
 
         load = await under_load(on_postgres, [running], crash)
 
@@ -294,7 +294,7 @@ async def test_floods_and_slow_clients_leave_the_others_served(on_sqlite: Instan
             body = b"POST /v1/reports HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\ncontent-length: 900\r\n\r\n{"
             for request, count in ((None, 200), (b"", 40), (head, 40), (body, 40)):
                 await asyncio.gather(*(opened(request) for _ in range(count)))
-            await load.reaches(25)
+            await load.reaches(15)
 
         load = await under_load(on_sqlite, [running], crowd)
         for writer in writers:
