@@ -12,6 +12,7 @@ from exchange.audit.export import ExportedEntry, Place, Statement
 from exchange.client.answers import parsed, path_of, sent
 from exchange.client.exports import read_export, through_breaks
 from exchange.client.log_reads import LogReads
+from exchange.client.onward import OnwardReleases
 from exchange.client.parts import checked_content, decoded
 from exchange.client.report_life import ReportLife
 from exchange.client.streaming import StreamEvent, watch
@@ -128,6 +129,11 @@ class ExchangeClient:
     def webhooks(self) -> Webhooks:
         """Return this client's subscriptions, by which it is told of new reports."""
         return Webhooks(self._transport)
+
+    @property
+    def onward(self) -> OnwardReleases:
+        """Return what readers ask originators to pass on, and what these decide."""
+        return OnwardReleases(self._transport)
 
     def close(self) -> None:
         """Close the connections."""

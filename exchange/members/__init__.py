@@ -5,7 +5,7 @@ every change is a next version.
 Does not: authenticate, decide, or store.
 """
 
-from exchange.members.act_kinds import ACT_KINDS, ACTING_ROLES, ERASE_PERSONAL, PENDING_DAYS, ActKind
+from exchange.members.act_kinds import ACT_KINDS, ACTING_ROLES, ERASE_PERSONAL, ONWARD_RELEASE, PENDING_DAYS, ActKind
 from exchange.members.checks import (
     REPORT_ROLES,
     WATCHING_ROLES,
@@ -47,6 +47,7 @@ __all__ = [
     "ASSIGNED_ALPHA3",
     "ERASE_PERSONAL",
     "EXCHANGE_MEMBER",
+    "ONWARD_RELEASE",
     "ORGANISATIONS",
     "PENDING_DAYS",
     "REPORT_ROLES",

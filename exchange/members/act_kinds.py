@@ -15,6 +15,7 @@ PENDING_DAYS: Final = 7
 """Long enough to find a colleague, short enough that what is approved is still what was meant."""
 
 _WATCHING = frozenset({Role.OPERATOR, Role.AUDITOR})
+_RELEASING = frozenset({Role.RELEASER})
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +41,11 @@ class ActKind:
 
 ERASE_PERSONAL: Final = ActKind("erase-personal", asked_by=_WATCHING, confirmed_by=_WATCHING, of_exchange=True)
 
-ACT_KINDS: Final[Mapping[str, ActKind]] = MappingProxyType({kind.name: kind for kind in (ERASE_PERSONAL,)})
+ONWARD_RELEASE: Final = ActKind("onward-release", asked_by=_RELEASING, confirmed_by=_RELEASING)
+
+ACT_KINDS: Final[Mapping[str, ActKind]] = MappingProxyType(
+    {kind.name: kind for kind in (ERASE_PERSONAL, ONWARD_RELEASE)}
+)
 
 ACTING_ROLES: Final = frozenset[Role]().union(*(kind.roles for kind in ACT_KINDS.values()))
 """Every role that some kind of act has to do with."""

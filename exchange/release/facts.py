@@ -1,9 +1,11 @@
 """The typed facts that a decision reads; nothing else may influence it."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import Enum
 
 from exchange.agreements import OnwardRelease
+from exchange.kernel import canonical_bytes
 from exchange.markings import Label
 from exchange.members import Role
 
@@ -56,6 +58,14 @@ class Consent:
     labels: tuple[Label, ...]
     purposes: tuple[str, ...] = ()
     until_micros: int | None = None
+
+    @classmethod
+    def over(
+        cls, labels: Iterable[Label], *, member: str, purposes: Iterable[str] = (), until_micros: int | None = None
+    ) -> "Consent":
+        """Return the consent over these labels in its one spelling."""
+        ordered = sorted(set(labels), key=lambda label: canonical_bytes(label.as_json()))
+        return cls(member, tuple(ordered), tuple(sorted(set(purposes))), until_micros)
 
 
 @dataclass(frozen=True, slots=True)

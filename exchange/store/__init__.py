@@ -6,6 +6,7 @@ client and agreement is kept; whatever the database does, callers see Unavailabl
 Does not: decide anything, open anything that is sealed, or let a table row out.
 """
 
+from exchange.store.consent_book import OnwardRow, OnwardState, OnwardWish
 from exchange.store.history import History, ReportRecord, Span
 from exchange.store.life_rows import (
     DestructionRow,
@@ -61,6 +62,9 @@ __all__ = [
     "NewReport",
     "NoticeKind",
     "NoticeRow",
+    "OnwardRow",
+    "OnwardState",
+    "OnwardWish",
     "PageRow",
     "PartRow",
     "Parts",

@@ -19,6 +19,7 @@ from exchange.kernel import Clock, ConflictError, ExchangeError, NotFoundError, 
 from exchange.members import Client, Member, PendingAct
 from exchange.store import pending_acts
 from exchange.store.alerting import AlertBook
+from exchange.store.consent_book import ConsentBook
 from exchange.store.faults import driver_errors
 from exchange.store.personal_keys import PersonalKeys, Place
 from exchange.store.personal_tables import PersonalKeyTable
@@ -236,6 +237,10 @@ class UnitOfWork:
     def reports(self) -> ReportBook:
         """Return the life of reports, to be read here, and written with an entry."""
         return ReportBook(self._session, self._note_write)
+
+    def consents(self) -> ConsentBook:
+        """Return the requests for onward release, to be read here, and written with an entry."""
+        return ConsentBook(self._session, self._note_write)
 
     def alerts(self) -> AlertBook:
         """Return the alerts, to be read and written here. What rules remember is no change that needs an entry."""

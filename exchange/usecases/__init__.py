@@ -59,6 +59,15 @@ from exchange.usecases.life_checks import MadeVersion
 from exchange.usecases.list_alerts import AlertQuery, list_alerts
 from exchange.usecases.list_reports import ListedReports, ListQuery, list_reports
 from exchange.usecases.members import add_member, list_members, resume_member, suspend_member
+from exchange.usecases.onward_release import (
+    ONWARD_ROLES,
+    OnwardView,
+    grant_onward,
+    list_onward,
+    refuse_onward,
+    request_onward,
+    revoke_onward,
+)
 from exchange.usecases.pending_acts import (
     PendingActView,
     confirm_act,
@@ -116,6 +125,7 @@ from exchange.usecases.watching import Watching, WatchLimits
 __all__ = [
     "DESTROYING_ROLES",
     "ERASING_ROLES",
+    "ONWARD_ROLES",
     "AgreementEvidence",
     "AgreementView",
     "AlertQuery",
@@ -151,6 +161,7 @@ __all__ = [
     "NewSubscription",
     "Notice",
     "OfferedKey",
+    "OnwardView",
     "PendingActView",
     "PostedAnswer",
     "PulledReport",
@@ -194,6 +205,7 @@ __all__ = [
     "export_agreement",
     "export_entries",
     "export_log",
+    "grant_onward",
     "heartbeats",
     "inspect_service",
     "list_agreements",
@@ -202,6 +214,7 @@ __all__ = [
     "list_deliveries",
     "list_destructions",
     "list_members",
+    "list_onward",
     "list_pending_acts",
     "list_reports",
     "list_signatory_keys",
@@ -223,15 +236,18 @@ __all__ = [
     "record_service",
     "record_visit",
     "refuse_act",
+    "refuse_onward",
     "remove_certificate",
     "remove_subscription",
     "replay_deliveries",
     "report_registry",
     "request_erasure",
+    "request_onward",
     "resume_agreement",
     "resume_member",
     "retire_signatory_key",
     "reveal_personal",
+    "revoke_onward",
     "search_entries",
     "search_tokens",
     "show_agreement",

@@ -92,7 +92,9 @@ async def approve_erasure(services: Services, call: Call, act_id: str) -> Record
     return Recorded(Erasure(approved, keys), receipt)
 
 
-async def carry_out_erasure(unit: UnitOfWork, call: Call, client: Client, act: PendingAct) -> Receipt:
+async def carry_out_erasure(
+    _services: Services, unit: UnitOfWork, call: Call, client: Client, act: PendingAct
+) -> Receipt:
     """Destroy the keys that a confirmed `act` names, within the unit in which it was confirmed.
 
     The caller has the files rid of them afterwards, by `scrub_destroyed_keys`.

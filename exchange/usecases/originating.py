@@ -94,6 +94,21 @@ async def own_report(services: Services, call: Call, report_id: str, *roles: Rol
     return own
 
 
+async def loaded_report(services: Services, call: Call, client: Client, report_id: str) -> OwnReport:
+    """Return a report of `client`'s own member, recording nothing: for use within a unit whose caller records.
+
+    Raises NotFoundError alike for absent, foreign and too high, OpeningError for a class that was altered.
+    """
+    row = await services.store.report_for(required_thumbprint(call), report_id, parts=Parts.NONE)
+    require_same_law(services, row.state)
+    if row.report is None:
+        raise report_not_found()
+    kept = await services.knowledge.release_class(services.store, row.report.class_id)
+    if kept.facts.originator != client.member or not _may_know(services, call, client, kept):
+        raise report_not_found()
+    return OwnReport(client, row.state, row.report, kept)
+
+
 async def opened_header(services: Services, call: Call, own: OwnReport) -> Header:
     """Return the whole header of an own report; a failure to open it is recorded and raised as UnavailableError."""
     try:

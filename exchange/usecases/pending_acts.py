@@ -14,6 +14,7 @@ from exchange.members import (
     ACT_KINDS,
     ACTING_ROLES,
     ERASE_PERSONAL,
+    ONWARD_RELEASE,
     Client,
     PendingAct,
     may_see_act,
@@ -23,13 +24,16 @@ from exchange.store import UnitOfWork
 from exchange.usecases.authenticate import authenticate
 from exchange.usecases.context import Call, Recorded, Services
 from exchange.usecases.erase_personal import carry_out_erasure
+from exchange.usecases.onward_release import carry_out_grant
 from exchange.usecases.recording import draft, named, on_record
 from exchange.usecases.second_person import confirmed_by
 
-CarryOut = Callable[[UnitOfWork, Call, Client, PendingAct], Awaitable[Receipt]]
+CarryOut = Callable[[Services, UnitOfWork, Call, Client, PendingAct], Awaitable[Receipt]]
 """Does what was confirmed and records it, in the unit in which it was confirmed; the receipt is of that entry."""
 
-CARRY_OUT: Mapping[str, CarryOut] = MappingProxyType({ERASE_PERSONAL.name: carry_out_erasure})
+CARRY_OUT: Mapping[str, CarryOut] = MappingProxyType(
+    {ERASE_PERSONAL.name: carry_out_erasure, ONWARD_RELEASE.name: carry_out_grant}
+)
 """One row for each of `ACT_KINDS`: what can be asked for can be done."""
 
 
@@ -75,7 +79,7 @@ async def confirm_act(services: Services, call: Call, act_id: str, digest: str) 
     async with on_record(services, attempt), services.store.unit_of_work() as unit:
         act = await _visible_act(unit, client, act_id)
         confirmed = await confirmed_by(unit, call, act, client, digest=digest)
-        await CARRY_OUT[act.kind](unit, call, client, confirmed)
+        await CARRY_OUT[act.kind](services, unit, call, client, confirmed)
         receipt = await _record(unit, call, client, event, confirmed)
     if act.kind == ERASE_PERSONAL.name:
         await services.store.scrub_destroyed_keys()

@@ -51,6 +51,8 @@ async def moved(services: Services, call: Call, own: OwnReport, move: Move, cont
         await book.move(new)
         digest = version_digest(move.before)
         await book.add_version(own.report.id, FormerVersion(own.report.version, digest, call.now, receipt.entry))
+        # What was consented to was the version before.
+        await unit.consents().lapse(own.report.id)
         # (5) told
         await book.tell([_notice(call, move, reader, new, receipt) for reader in readers])
     return receipt

@@ -1,7 +1,7 @@
 """Sealing a report for the store: its header, and a fresh key for each part, each bound to its place and label."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from exchange.crypto import (
     DATA_KEY_BYTES,
@@ -13,7 +13,7 @@ from exchange.crypto import (
 from exchange.custody import Wrapped
 from exchange.kernel import first_moment
 from exchange.markings import Label, render_marking
-from exchange.release import ClassFacts, class_digest, class_facts
+from exchange.release import ClassFacts, Consent, class_digest, class_facts
 from exchange.reports import Header, PartHeader, PostedReport, ReportStatus, header_as_json
 from exchange.store import NewPart, NewReport, Sealed
 from exchange.usecases.context import Services
@@ -60,6 +60,27 @@ async def reseal_report(
         supersedes=header.supersedes,
         header=_stored(sealed),
         parts=tuple(parts),
+        declassify_on=None if header.declassify_on is None else first_moment(header.declassify_on),
+    )
+
+
+async def reseal_header(services: Services, header: Header, consents: Iterable[Consent]) -> NewReport:
+    """Return a report whose header is sealed for the class that holds these consents; its parts stay as they are."""
+    facts = class_facts(header, consents)
+    digest = class_digest(facts)
+    context = header_context(header.id, header.version, digest)
+    sealed = await services.custodian.seal_header(header.agreement, stored_json(services, header), context)
+    return NewReport(
+        id=header.id,
+        version=header.version,
+        facts=facts,
+        digest=digest,
+        precedence=header.precedence,
+        posted_at=header.posted_at,
+        valid_until=header.valid_until,
+        supersedes=header.supersedes,
+        header=_stored(sealed),
+        parts=(),
         declassify_on=None if header.declassify_on is None else first_moment(header.declassify_on),
     )
 

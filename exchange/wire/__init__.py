@@ -47,6 +47,7 @@ from exchange.wire.audit import (
 from exchange.wire.base import AnswerModel, WireModel, faults_of, parse_body, pointer_to, read_json
 from exchange.wire.erasures import ErasureApproval, ErasureBody, ErasureRequest
 from exchange.wire.log import ConsistencyBody
+from exchange.wire.onward import OnwardBody, OnwardGrant, OnwardListBody, OnwardRefusal, OnwardRequest, OnwardRevocation
 from exchange.wire.parties import (
     ClearanceBody,
     ClearanceGrant,
@@ -161,6 +162,12 @@ __all__ = [
     "NewSubscriptionBody",
     "ObjectSignatureBody",
     "ObligationBody",
+    "OnwardBody",
+    "OnwardGrant",
+    "OnwardListBody",
+    "OnwardRefusal",
+    "OnwardRequest",
+    "OnwardRevocation",
     "PartBody",
     "PartHeaderBody",
     "PartyBody",

@@ -11,6 +11,7 @@ import pytest
 from exchange import usecases
 from exchange.custody import FileCustodian
 from exchange.markings import Label
+from exchange.store import OnwardWish
 from exchange.usecases import WantedErasure
 from exchange.usecases.knowledge import Knowledge
 from tests.attacks.hidden import AGREEMENT_OF_TWO, Api, Hidden, open_api
@@ -66,6 +67,8 @@ def secret_world(plain_world: World, tmp_path_factory: pytest.TempPathFactory) -
         wanted = WantedErasure(world.clients["GBR reader"].id, "2026-06", "asked for by the data subject")
         asked = await usecases.request_erasure(world.services, world.call("operator"), wanted)
         told = await usecases.add_subscription(world.services, world.call("GBR reader"), "https://desk.example/canary")
+        wish = OnwardWish("ESP", (), (), None, "the operation is theirs")
+        onward = await usecases.request_onward(world.services, world.call("GBR reader"), report, wish)
         world.sequence()
         about = "SELECT id FROM audit_search WHERE subject_id = $1 AND event = 'report.posted'"
         ((entry,),) = world.sql(about, report)
@@ -79,6 +82,7 @@ def secret_world(plain_world: World, tmp_path_factory: pytest.TempPathFactory) -
             entry=entry,
             erasure=erasure,
             subscription=told.value.row.id,
+            onward=onward.value.row.id,
         )
 
     return _apart(build)

@@ -35,6 +35,7 @@ OUTSIDERS = {
     "entries": AUDIT_OUTSIDERS,
     "erasures": ("DNK reader", "NOR operator", "NOR auditor"),
     "subscriptions": ("DNK reader", "NOR reader", "operator", "auditor"),
+    "onward-requests": ("DNK reader", "NOR releaser", "GBR contributor", "operator", "auditor"),
     "acts": ("DNK reader", "NOR operator", "NOR auditor"),
 }
 
@@ -51,7 +52,7 @@ class Hidden:
     """Ids of V: a report of GBR for GBR alone, one under an agreement of GBR and ESP, that agreement, an ESP client.
 
     `entry` is the log's entry about the first report's post, `erasure` one of a GBR client that waits for approval,
-    `subscription` is where the GBR reader is told of new reports.
+    `subscription` is where the GBR reader is told of new reports, `onward` a request to release the first report to ESP.
     """
 
     report: str
@@ -61,6 +62,7 @@ class Hidden:
     entry: str
     erasure: str
     subscription: str
+    onward: str
 
     def ids(self, segment: str) -> tuple[str, ...]:
         """Return the hidden ids that fit behind a path segment; a new kind must be told here."""
@@ -72,6 +74,7 @@ class Hidden:
             "erasures": (self.erasure,),
             "subscriptions": (self.subscription,),
             "acts": (self.erasure,),
+            "onward-requests": (self.onward,),
         }
         assert segment in kinds, f"`/{segment}/{{id}}` is a new kind of path: say here what to attack it with"
         return kinds[segment]
@@ -165,7 +168,7 @@ def _settings(folder: Path, text: str) -> Settings:
     return load_settings(folder)
 
 
-_PARAMETER = re.compile(r"(?:(\w+)/)?\{(\w+)\}")
+_PARAMETER = re.compile(r"(?:([\w-]+)/)?\{(\w+)\}")
 
 
 def filled(path: str, an_id: str) -> str:
@@ -224,5 +227,6 @@ def kept_state(world: World) -> str:
         "report_notice",
         "signatory_key",
         "agreement_signature",
+        "onward_release",
     )
     return json.dumps({name: sorted(map(repr, world.sql(f"SELECT * FROM {name}"))) for name in names})

@@ -82,6 +82,7 @@ def ids(world: World, hidden: Hidden) -> dict[str, list[str]]:
         "erasures": [hidden.erasure],
         "acts": [hidden.erasure],
         "subscriptions": [hidden.subscription],
+        "onward-requests": [hidden.onward],
     }
 
 

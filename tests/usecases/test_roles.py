@@ -15,6 +15,7 @@ from exchange.kernel import ForbiddenError, NotAuthenticatedError, new_id
 from exchange.markings import Label
 from exchange.members import Role, Standing
 from exchange.reports import Downgrade
+from exchange.store import OnwardWish
 from exchange.usecases import Call, ClearanceChange, Enrolment, EntryQuery, ListQuery, SimulatedReport, WantedErasure
 from tests.support.treaty import NOTHING_SIGNED, offered, signing_key
 from tests.support.world import NOW, World, certificate_of, thumbprint_of
@@ -26,7 +27,7 @@ ANYONE = frozenset(Role)
 AUDITOR = frozenset({Role.AUDITOR})
 OPERATOR = frozenset({Role.OPERATOR})
 SIGNATORY = frozenset({Role.SIGNATORY})
-ACTING = frozenset({Role.OPERATOR, Role.AUDITOR})
+ACTING = frozenset({Role.OPERATOR, Role.AUDITOR, Role.RELEASER})
 CONTRIBUTOR = frozenset({Role.CONTRIBUTOR})
 READER = frozenset({Role.READER})
 AUDITOR = frozenset({Role.AUDITOR})
@@ -197,9 +198,15 @@ USE_CASES: list[tuple[str, Act, frozenset[Role], str]] = [
     ),
 ]
 RELEASER = frozenset({Role.RELEASER})
+WISH = OnwardWish("ESP", (), (), None, "the operation is theirs")
 LOWER = Downgrade(Label("NATO", "RESTRICTED", releasable_to=("GBR", "NOR")))
 ERASED = usecases.Certificate("erased", 1)
 USE_CASES += [
+    ("request_onward", lambda w, c, r: usecases.request_onward(w.services, c, r, WISH), READER, "onward.requested"),
+    ("list_onward", lambda w, c, _: usecases.list_onward(w.services, c), READER | RELEASER, "onward.listed"),
+    ("grant_onward", lambda w, c, _: usecases.grant_onward(w.services, c, ABSENT), RELEASER, "onward.granted"),
+    ("refuse_onward", lambda w, c, _: usecases.refuse_onward(w.services, c, ABSENT, "no"), RELEASER, "onward.refused"),
+    ("revoke_onward", lambda w, c, _: usecases.revoke_onward(w.services, c, ABSENT), RELEASER, "onward.revoked"),
     (
         "amend_report",
         lambda w, c, r: usecases.amend_report(w.services, c, r, w.posted()),

@@ -21,6 +21,7 @@ from exchange.entrypoints.api import (
     audit_registries,
     audit_witnesses,
     callers,
+    onward,
     parties,
     report_life,
     reports,
@@ -37,6 +38,7 @@ from exchange.entrypoints.http.visit import BodyLimits
 OPERATIONS: tuple[tuple[Operation, Endpoint], ...] = (
     *reports.OPERATIONS,
     *report_life.OPERATIONS,
+    *onward.OPERATIONS,
     *callers.OPERATIONS,
     *parties.OPERATIONS,
     *signatory_keys.OPERATIONS,

@@ -1,0 +1,99 @@
+"""`exchange report onward`: ask the originator to pass a report on, and decide about it."""
+
+from typing import Annotated
+
+import typer
+from pydantic import ValidationError
+
+from exchange.cli import output
+from exchange.cli.report_group import IdArgument, reports
+from exchange.cli.verbs import JsonOption, day_or_moment, member_verb
+from exchange.client import ExchangeClient
+from exchange.kernel import InvalidError
+from exchange.wire import OnwardBody, OnwardRequest, faults_of
+
+onward = typer.Typer(help="Onward release: request, list, grant, refuse, revoke.", no_args_is_help=True)
+reports.add_typer(onward, name="onward")
+
+RequestArgument = Annotated[str, typer.Argument(metavar="REQUEST", help="The request's id.")]
+
+
+@onward.command("request")
+@member_verb
+def request(
+    client: ExchangeClient,
+    id: IdArgument,  # noqa: A002
+    to: Annotated[str, typer.Option("--to", metavar="CODE", help="The member to release it to.")],
+    reason: Annotated[str, typer.Option("--reason", metavar="TEXT", help="Why; the originator reads it.")],
+    part: Annotated[list[int] | None, typer.Option("--part", metavar="N", help="Unset: the whole report.")] = None,
+    purpose: Annotated[list[str] | None, typer.Option("--purpose", metavar="P", help="Unset: any allowed.")] = None,
+    until: Annotated[str | None, typer.Option("--until", metavar="TIME")] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Ask the originator to release a report, or parts of it, to a member (reader)."""
+    fields = {
+        "recipient": to,
+        "parts": part or [],
+        "purposes": purpose or [],
+        "until": day_or_moment(until),
+        "reason": reason,
+    }
+    try:
+        wanted = OnwardRequest.model_validate(fields)
+    except ValidationError as exc:
+        raise InvalidError("the release cannot be asked for so", faults_of(exc)) from exc
+    _show(client.onward.request(id, wanted), "asked for", as_json=as_json)
+
+
+@onward.command("list")
+@member_verb
+def list_onward(client: ExchangeClient, as_json: JsonOption = False) -> None:
+    """List what you asked for; a releaser's list has what is asked of its member."""
+    found = client.onward.list()
+    if as_json:
+        output.show_json([each.model_dump(mode="json") for each in found])
+        return
+    rows = [(each.id, each.report, each.recipient, each.state, each.reason) for each in found]
+    output.show_table(("request", "report", "to", "state", "why"), rows)
+
+
+@onward.command("grant")
+@member_verb
+def grant(
+    client: ExchangeClient,
+    request_id: RequestArgument,
+    conditions: Annotated[str | None, typer.Option("--conditions", metavar="TEXT", help="Stand on the grant.")] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Consent to a request (releaser of the originator); above CONFIDENTIAL a second releaser confirms it."""
+    made = client.onward.grant(request_id, conditions)
+    done = "granted" if made.act is None else "waits for a second releaser: `exchange act confirm`"
+    _show(made, done, as_json=as_json)
+
+
+@onward.command("refuse")
+@member_verb
+def refuse(
+    client: ExchangeClient,
+    request_id: RequestArgument,
+    reason: Annotated[str, typer.Option("--reason", metavar="TEXT", help="Told to who asked.")],
+    as_json: JsonOption = False,
+) -> None:
+    """Refuse a request (releaser of the originator)."""
+    _show(client.onward.refuse(request_id, reason), "refused", as_json=as_json)
+
+
+@onward.command("revoke")
+@member_verb
+def revoke(client: ExchangeClient, request_id: RequestArgument, as_json: JsonOption = False) -> None:
+    """Take a consent back (releaser of the originator); it holds from the next request on."""
+    _show(client.onward.revoke(request_id), "revoked", as_json=as_json)
+
+
+def _show(found: OnwardBody, done: str, *, as_json: bool) -> None:
+    told = found.model_dump(mode="json")
+    if as_json:
+        output.show_json(told)
+        return
+    shown = {name: value for name, value in told.items() if name != "grant" and value not in (None, [])}
+    output.show_record({name.replace("_", " "): value for name, value in shown.items()}, title=done)

@@ -1,0 +1,159 @@
+"""Onward release: a reader asks, the originator's releaser grants, refuses, revokes."""
+
+from starlette.responses import Response
+
+from exchange.audit import EventName
+from exchange.entrypoints.api.parameters import EVERYWHERE, PURPOSE, REPORT_ID, WITH_BODY
+from exchange.entrypoints.http.routing import Endpoint, Operation, Parameter, answered, read_model
+from exchange.entrypoints.http.visit import Visit, read_query
+from exchange.members import Role
+from exchange.store import OnwardWish
+from exchange.usecases import (
+    OnwardView,
+    authenticate,
+    grant_onward,
+    list_onward,
+    refuse_onward,
+    request_onward,
+    revoke_onward,
+)
+from exchange.wire import (
+    OnwardBody,
+    OnwardGrant,
+    OnwardListBody,
+    OnwardRefusal,
+    OnwardRequest,
+    OnwardRevocation,
+    note_text,
+)
+
+_NO_PARAMETERS: frozenset[str] = frozenset()
+_REQUEST_ID = Parameter("id", "path", "The request's id.", required=True)
+
+REQUEST = Operation(
+    method="POST",
+    path="/v1/reports/{id}/onward-requests",
+    action="onward.request",
+    summary="Ask the originator to release a report, or parts of it, to a member.",
+    body=OnwardRequest,
+    answer=OnwardBody,
+    status=201,
+    parameters=(REPORT_ID, PURPOSE),
+    errors=(*EVERYWHERE, *WITH_BODY, 409),
+    example={"recipient": "ESP", "reason": "ESP runs the operation that this concerns"},
+)
+LIST = Operation(
+    method="GET",
+    path="/v1/onward-requests",
+    action="onward.list",
+    summary="Requests that this client made, or that are about reports of a releaser's member.",
+    answer=OnwardListBody,
+    errors=EVERYWHERE,
+)
+GRANT = Operation(
+    method="POST",
+    path="/v1/onward-requests/{id}/grant",
+    action="onward.grant",
+    summary="Consent to a request (originator's releaser); above CONFIDENTIAL it waits for a second one.",
+    body=OnwardGrant,
+    answer=OnwardBody,
+    parameters=(_REQUEST_ID,),
+    errors=(*EVERYWHERE, *WITH_BODY, 409),
+    example={"conditions": "not to be quoted"},
+)
+REFUSE = Operation(
+    method="POST",
+    path="/v1/onward-requests/{id}/refusal",
+    action="onward.refuse",
+    summary="Refuse a request (originator's releaser).",
+    body=OnwardRefusal,
+    answer=OnwardBody,
+    parameters=(_REQUEST_ID,),
+    errors=(*EVERYWHERE, *WITH_BODY, 409),
+    example={"reason": "the source would be known"},
+)
+REVOKE = Operation(
+    method="POST",
+    path="/v1/onward-requests/{id}/revocation",
+    action="onward.revoke",
+    summary="Take a consent back (originator's releaser), from the next request on.",
+    body=OnwardRevocation,
+    answer=OnwardBody,
+    parameters=(_REQUEST_ID,),
+    errors=(*EVERYWHERE, *WITH_BODY, 409),
+    example={},
+)
+
+
+async def request(visit: Visit) -> Response:
+    """Answer `POST /v1/reports/{id}/onward-requests`."""
+    await authenticate(visit.services, visit.call, Role.READER, event=EventName.ONWARD_REQUESTED)
+    read_query(visit.request, _NO_PARAMETERS)
+    body = await read_model(visit, OnwardRequest)
+    wish = OnwardWish(body.recipient, tuple(body.parts), tuple(body.purposes), body.until, body.reason)
+    recorded = await request_onward(visit.services, visit.call, visit.path["id"], wish)
+    return answered(recorded, _body(recorded.value), status=201)
+
+
+async def list_(visit: Visit) -> Response:
+    """Answer `GET /v1/onward-requests`."""
+    read_query(visit.request, _NO_PARAMETERS)
+    recorded = await list_onward(visit.services, visit.call)
+    return answered(recorded, OnwardListBody(items=[_body(view) for view in recorded.value]))
+
+
+async def grant(visit: Visit) -> Response:
+    """Answer `POST /v1/onward-requests/{id}/grant`."""
+    await authenticate(visit.services, visit.call, Role.RELEASER, event=EventName.ONWARD_GRANTED)
+    read_query(visit.request, _NO_PARAMETERS)
+    body = await read_model(visit, OnwardGrant)
+    recorded = await grant_onward(visit.services, visit.call, visit.path["id"], body.conditions)
+    return answered(recorded, _body(recorded.value))
+
+
+async def refuse(visit: Visit) -> Response:
+    """Answer `POST /v1/onward-requests/{id}/refusal`."""
+    await authenticate(visit.services, visit.call, Role.RELEASER, event=EventName.ONWARD_REFUSED)
+    read_query(visit.request, _NO_PARAMETERS)
+    body = await read_model(visit, OnwardRefusal)
+    recorded = await refuse_onward(visit.services, visit.call, visit.path["id"], body.reason)
+    return answered(recorded, _body(recorded.value))
+
+
+async def revoke(visit: Visit) -> Response:
+    """Answer `POST /v1/onward-requests/{id}/revocation`."""
+    await authenticate(visit.services, visit.call, Role.RELEASER, event=EventName.ONWARD_REVOKED)
+    read_query(visit.request, _NO_PARAMETERS)
+    await read_model(visit, OnwardRevocation)
+    recorded = await revoke_onward(visit.services, visit.call, visit.path["id"])
+    return answered(recorded, _body(recorded.value))
+
+
+def _body(view: OnwardView) -> OnwardBody:
+    row, wish = view.row, view.row.wish
+    return OnwardBody(
+        id=row.id,
+        report=row.report,
+        originator=row.originator,
+        recipient=wish.recipient,
+        parts=list(wish.parts),
+        purposes=list(wish.purposes),
+        until=wish.until,
+        reason=wish.reason,
+        state=row.state.value,
+        requester=row.requester,
+        requested_at=row.asked_at,
+        decided_at=row.decided_at,
+        conditions=row.conditions,
+        grant=None if row.note is None else note_text(row.note),
+        act=view.act,
+    )
+
+
+OPERATIONS: tuple[tuple[Operation, Endpoint], ...] = (
+    (REQUEST, request),
+    (LIST, list_),
+    (GRANT, grant),
+    (REFUSE, refuse),
+    (REVOKE, revoke),
+)

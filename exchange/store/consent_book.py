@@ -1,0 +1,146 @@
+"""Requests for onward release within a unit of work."""
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+from enum import Enum
+from typing import Any
+
+from sqlalchemy import ColumnElement, insert, or_, select, update
+from sqlalchemy.ext.asyncio import AsyncSession
+from sqlmodel import col
+
+from exchange.kernel import from_micros, to_micros
+from exchange.store.consent_tables import OnwardTable
+
+
+class OnwardState(Enum):
+    """Where a request stands. LAPSED: a new version of the report came, and the consent was to the one before."""
+
+    ASKED = "asked"
+    AWAITING = "awaiting-second-person"
+    GRANTED = "granted"
+    REFUSED = "refused"
+    REVOKED = "revoked"
+    LAPSED = "lapsed"
+
+
+@dataclass(frozen=True, slots=True)
+class OnwardWish:
+    """What is asked for: to whom, which parts (none: the whole report), for which purposes (none: any), until when."""
+
+    recipient: str
+    parts: tuple[int, ...]
+    purposes: tuple[str, ...]
+    until: datetime | None
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class OnwardRow:
+    """A request, and what became of it."""
+
+    id: str
+    report: str
+    originator: str
+    requester: str
+    requester_member: str
+    wish: OnwardWish
+    state: OnwardState
+    asked_at: datetime
+    entry: str
+    decided_at: datetime | None = None
+    decided_by: str | None = None
+    conditions: str | None = None
+    note: bytes | None = None
+
+
+class ConsentBook:
+    """Requests for onward release in one transaction."""
+
+    def __init__(self, session: AsyncSession, note_write: Callable[[], None]) -> None:
+        self._session = session
+        self._note_write = note_write
+
+    async def add(self, row: OnwardRow) -> None:
+        """Add a request."""
+        self._note_write()
+        await self._session.execute(insert(OnwardTable), _columns(row))
+
+    async def put(self, row: OnwardRow) -> None:
+        """Keep what became of a request."""
+        self._note_write()
+        await self._session.execute(update(OnwardTable).where(col(OnwardTable.id) == row.id).values(_columns(row)))
+
+    async def one(self, request_id: str) -> OnwardRow | None:
+        """Return a request, held to the end of the unit."""
+        found = await self._session.scalar(
+            select(OnwardTable).where(col(OnwardTable.id) == request_id).with_for_update()
+        )
+        return None if found is None else _row(found)
+
+    async def of_member(self, member: str) -> list[OnwardRow]:
+        """Return the requests about a member's own reports, and those that its people made; oldest first."""
+        return await self._rows(or_(col(OnwardTable.originator) == member, col(OnwardTable.requester_member) == member))
+
+    async def granted(self, report_id: str) -> list[OnwardRow]:
+        """Return the grants that hold for a report."""
+        is_of = col(OnwardTable.report_id) == report_id
+        return await self._rows(is_of, col(OnwardTable.state) == OnwardState.GRANTED.value)
+
+    async def lapse(self, report_id: str) -> None:
+        """End every request and grant about a report: they were about a version that is gone."""
+        living = (OnwardState.ASKED.value, OnwardState.AWAITING.value, OnwardState.GRANTED.value)
+        which = (col(OnwardTable.report_id) == report_id, col(OnwardTable.state).in_(living))
+        await self._session.execute(update(OnwardTable).where(*which).values(state=OnwardState.LAPSED.value))
+
+    async def _rows(self, *conditions: ColumnElement[bool]) -> list[OnwardRow]:
+        found = await self._session.scalars(select(OnwardTable).where(*conditions).order_by(col(OnwardTable.id)))
+        return [_row(each) for each in found]
+
+
+def _columns(row: OnwardRow) -> dict[str, Any]:
+    wish = row.wish
+    asked = {
+        "recipient": wish.recipient,
+        "parts": list(wish.parts),
+        "purposes": list(wish.purposes),
+        "until": None if wish.until is None else to_micros(wish.until),
+        "reason": wish.reason,
+    }
+    return {
+        "id": row.id,
+        "report_id": row.report,
+        "originator": row.originator,
+        "requester": row.requester,
+        "requester_member": row.requester_member,
+        "asked": json.dumps(asked),
+        "state": row.state.value,
+        "asked_at": to_micros(row.asked_at),
+        "decided_at": None if row.decided_at is None else to_micros(row.decided_at),
+        "decided_by": row.decided_by,
+        "conditions": row.conditions,
+        "note": row.note,
+        "entry_id": row.entry,
+    }
+
+
+def _row(row: OnwardTable) -> OnwardRow:
+    asked = json.loads(row.asked)
+    until = None if asked["until"] is None else from_micros(asked["until"])
+    return OnwardRow(
+        id=row.id,
+        report=row.report_id,
+        originator=row.originator,
+        requester=row.requester,
+        requester_member=row.requester_member,
+        wish=OnwardWish(asked["recipient"], tuple(asked["parts"]), tuple(asked["purposes"]), until, asked["reason"]),
+        state=OnwardState(row.state),
+        asked_at=from_micros(row.asked_at),
+        entry=row.entry_id,
+        decided_at=None if row.decided_at is None else from_micros(row.decided_at),
+        decided_by=row.decided_by,
+        conditions=row.conditions,
+        note=row.note,
+    )

@@ -1,0 +1,317 @@
+"""Onward release: a reader asks to pass a report on, the originator's releaser consents, and may take it back.
+
+A consent is narrow: one report, one member, named parts, purposes and a time. It becomes part of the report's release
+class, so every door asks it like every other fact; nobody is above it. Above CONFIDENTIAL two persons give it.
+
+Steps of a grant: (1) the releaser's own report, cleared for what goes on; (2) above CONFIDENTIAL a second releaser;
+(3) the exchange signs the grant; (4) the report moves to the class that holds it, its header sealed anew; (5) request,
+report and entry become durable together.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Final
+
+from exchange.agreements import OnwardRelease
+from exchange.audit import Deed, DeedKind, EntryDraft, EventName, Outcome, Receipt, fit_text
+from exchange.kernel import ConflictError, Fault, InvalidError, NotFoundError, is_uuid7, new_id, rfc3339, to_micros
+from exchange.markings import Label
+from exchange.members import ONWARD_RELEASE, Client, PendingAct, Role
+from exchange.release import Consent, View
+from exchange.reports import Header, ReportAct, require_act
+from exchange.store import OnwardRow, OnwardState, OnwardWish, Parts, UnitOfWork
+from exchange.usecases.authenticate import authenticate
+from exchange.usecases.context import Call, Recorded, Services
+from exchange.usecases.judging import ABSENT_ID, judged_draft
+from exchange.usecases.opening import UNOPENED, open_sealed_header
+from exchange.usecases.originating import OwnReport, loaded_report, opened_header, own_report
+from exchange.usecases.pull_report import Granted, seek_permit
+from exchange.usecases.recording import draft, named, on_record, record_tampering
+from exchange.usecases.sealing import reseal_header
+from exchange.usecases.second_person import ask
+
+ONWARD_ROLES = (Role.READER, Role.RELEASER)
+TWO_PERSONS_ABOVE: Final = "CONFIDENTIAL"
+"""A level of the base policy: what stands above it goes on by two persons."""
+
+_ID_RANDOMNESS_BYTES = 10
+
+
+@dataclass(frozen=True, slots=True)
+class OnwardView:
+    """A request and what became of it; `act` names the act that waits for a second person."""
+
+    row: OnwardRow
+    act: str | None = None
+
+
+async def request_onward(services: Services, call: Call, report_id: str, wish: OnwardWish) -> Recorded[OnwardView]:
+    """Ask the originator to release a report, or parts of it, to a member; parts by the numbers this reader sees.
+
+    Raises NotFoundError for a report that the caller may not read, InvalidError with every fault of the wish,
+    ConflictError where the agreement lets nothing go on.
+    """
+    event = EventName.ONWARD_REQUESTED
+    granted = await seek_permit(services, call, report_id, parts=Parts.NONE, event=event)
+    judged, client = granted.judged, granted.client
+    attempt = replace(judged_draft(call, client, event, judged), outcome=Outcome.REFUSED)
+    async with on_record(services, attempt):
+        scope = judged.scope
+        if scope is None or scope.onward_release is OnwardRelease.NEVER:
+            message = "the agreement lets nothing go on to others: no consent can"
+            raise ConflictError(message, code="originator-control")
+        header = await _header(services, call, granted)
+        meant = await _meant(services, call, granted, header, wish)
+        async with services.store.unit_of_work() as unit:
+            row_id = new_id(call.now, services.randomness(_ID_RANDOMNESS_BYTES))
+            detail: dict[str, str | int | list[str]] = {"request": row_id, "recipient": meant.recipient}
+            receipt = await unit.record(replace(judged_draft(call, client, event, judged), detail=detail))
+            row = OnwardRow(
+                id=row_id,
+                report=judged.report.id,
+                originator=judged.facts.originator,
+                requester=client.id,
+                requester_member=client.member,
+                wish=meant,
+                state=OnwardState.ASKED,
+                asked_at=call.now,
+                entry=receipt.entry,
+            )
+            await unit.consents().add(row)
+    return Recorded(OnwardView(row), receipt)
+
+
+async def list_onward(services: Services, call: Call) -> Recorded[tuple[OnwardView, ...]]:
+    """Return the requests that the caller has to do with: a reader's own; to a releaser, those about its member's."""
+    event = EventName.ONWARD_LISTED
+    client = await authenticate(services, call, *ONWARD_ROLES, event=event)
+    async with services.store.unit_of_work() as unit:
+        rows = [row for row in await unit.consents().of_member(client.member) if _is_visible(row, client)]
+        ids = tuple(row.id for row in rows)
+        receipt = await unit.record(draft(call, client, event, Outcome.PERMITTED, result_ids=ids))
+    return Recorded(tuple(OnwardView(row) for row in rows), receipt)
+
+
+async def grant_onward(
+    services: Services, call: Call, request_id: str, conditions: str | None = None
+) -> Recorded[OnwardView]:
+    """Consent to a request; above CONFIDENTIAL ask a second releaser to, and nothing goes on before.
+
+    Raises NotFoundError for a request that is not about the caller's own reports, ConflictError for one that was
+    decided, or whose report has changed or ended.
+    """
+    event = EventName.ONWARD_GRANTED
+    client, row, own = await _own_request(services, call, request_id, event)
+    async with on_record(services, _entry_of(call, own, event, row, Outcome.REFUSED)):
+        header = await opened_header(services, call, own)
+        needs_two = _is_above(services, _labels(header, row.wish))
+        async with services.store.unit_of_work() as unit:
+            held = await _open_request(unit, row)
+            held = replace(held, conditions=None if conditions is None else fit_text(conditions))
+            if needs_two:
+                asked = {"request": row.id, "report": row.report, "recipient": row.wish.recipient}
+                act = await ask(services, unit, call, client, ONWARD_RELEASE, asked=asked, members=[client.member])
+                waiting = replace(held, state=OnwardState.AWAITING, decided_by=client.id)
+                await unit.consents().put(waiting)
+                entry = own.entry(call, EventName.ONWARD_GRANT_ASKED, Outcome.PERMITTED, detail=_detail(row, act))
+                return_value = OnwardView(waiting, act.id)
+                receipt = await unit.record(entry)
+            else:
+                people = [str(client.id)]
+                made, receipt = await _grant(services, unit, call, own, row=held, header=header, people=people)
+                return_value = OnwardView(made)
+    return Recorded(return_value, receipt)
+
+
+async def carry_out_grant(services: Services, unit: UnitOfWork, call: Call, client: Client, act: PendingAct) -> Receipt:
+    """Do what a second releaser has confirmed: the grant, as it was asked for."""
+    row = await unit.consents().one(act.asked["request"])
+    if row is None or row.state is not OnwardState.AWAITING:
+        raise ConflictError("the request is not waiting any more: look at it again", code="request-ended")
+    own = await loaded_report(services, call, client, row.report)
+    header = await opened_header(services, call, own)
+    people = [str(act.requester), str(client.id)]
+    _, receipt = await _grant(services, unit, call, own, row=row, header=header, people=people)
+    return receipt
+
+
+async def refuse_onward(services: Services, call: Call, request_id: str, reason: str) -> Recorded[OnwardView]:
+    """Refuse a request (releaser of the originator); the reason is told to who asked."""
+    event = EventName.ONWARD_REFUSED
+    client, row, own = await _own_request(services, call, request_id, event)
+    attempt = _entry_of(call, own, event, row, Outcome.REFUSED)
+    async with on_record(services, attempt), services.store.unit_of_work() as unit:
+        held = await _open_request(unit, row, OnwardState.ASKED, OnwardState.AWAITING)
+        refused = replace(
+            held, state=OnwardState.REFUSED, decided_at=call.now, decided_by=client.id, conditions=fit_text(reason)
+        )
+        await unit.consents().put(refused)
+        receipt = await unit.record(_entry_of(call, own, event, row, Outcome.PERMITTED))
+    return Recorded(OnwardView(refused), receipt)
+
+
+async def revoke_onward(services: Services, call: Call, request_id: str) -> Recorded[OnwardView]:
+    """Take a consent back (releaser of the originator): from the next request on it opens nothing, on any node."""
+    event = EventName.ONWARD_REVOKED
+    client, row, own = await _own_request(services, call, request_id, event)
+    async with on_record(services, _entry_of(call, own, event, row, Outcome.REFUSED)):
+        header = await opened_header(services, call, own)
+        async with services.store.unit_of_work() as unit:
+            held = await _open_request(unit, row, OnwardState.GRANTED)
+            revoked = replace(held, state=OnwardState.REVOKED, decided_at=call.now, decided_by=client.id)
+            await unit.consents().put(revoked)
+            await _reclass(services, unit, call, own, header)
+            receipt = await unit.record(_entry_of(call, own, event, row, Outcome.PERMITTED))
+    return Recorded(OnwardView(revoked), receipt)
+
+
+async def _grant(  # noqa: PLR0913  what a grant rests on
+    services: Services,
+    unit: UnitOfWork,
+    call: Call,
+    own: OwnReport,
+    *,
+    row: OnwardRow,
+    header: Header,
+    people: list[str],
+) -> tuple[OnwardRow, Receipt]:
+    # (3) signed
+    note = services.store.attest(_deed(call, row, header, people))
+    granted = replace(row, state=OnwardState.GRANTED, decided_at=call.now, decided_by=people[-1], note=note)
+    await unit.consents().put(granted)
+    # (4) in its class
+    await _reclass(services, unit, call, own, header)
+    # (5) on the record
+    detail = _detail(row, None) | {"by": people}
+    receipt = await unit.record(own.entry(call, EventName.ONWARD_GRANTED, Outcome.PERMITTED, detail=detail))
+    return granted, receipt
+
+
+async def _reclass(services: Services, unit: UnitOfWork, call: Call, own: OwnReport, header: Header) -> None:
+    """Move a report to the class of the consents that hold now; what has ended does not come along."""
+    book = unit.reports()
+    await book.hold_order()
+    held = await book.require_same(own.report.id, version=own.report.version, class_id=own.report.class_id)
+    require_act(held.stored_status, ReportAct.RELEASE)
+    rows = await unit.consents().granted(own.report.id)
+    consents = [_consent(header, row.wish) for row in rows if row.wish.until is None or row.wish.until > call.now]
+    await book.move(await reseal_header(services, header, consents), header_only=True)
+
+
+async def _own_request(
+    services: Services, call: Call, request_id: str, event: EventName
+) -> tuple[Client, OnwardRow, OwnReport]:
+    """Return a request about a report of the calling releaser's own member; absent and foreign are one answer."""
+    client = await authenticate(services, call, Role.RELEASER, event=event)
+    attempt = draft(call, client, event, Outcome.REFUSED, subject=named("onward", request_id))
+    async with on_record(services, attempt), services.store.unit_of_work() as unit:
+        row = await unit.consents().one(request_id if is_uuid7(request_id) else ABSENT_ID)
+        if row is None or row.originator != client.member:
+            raise NotFoundError("no such request, or none that you may decide")
+    own = await own_report(services, call, row.report, Role.RELEASER, event=event)
+    return own.caller, row, own
+
+
+async def _open_request(unit: UnitOfWork, row: OnwardRow, *states: OnwardState) -> OnwardRow:
+    held = await unit.consents().one(row.id)
+    if held is None or held.state not in (states or (OnwardState.ASKED,)):
+        state = "gone" if held is None else held.state.value
+        raise ConflictError(f"the request is {state}: this cannot be done to it now", code="request-ended")
+    return held
+
+
+async def _header(services: Services, call: Call, granted: Granted) -> Header:
+    judged = granted.judged
+    try:
+        return await open_sealed_header(services, judged.report, judged.release_class)
+    except UNOPENED as exc:
+        return await record_tampering(services, call, granted.client, f"report {judged.report.id}", exc)
+
+
+async def _meant(services: Services, call: Call, granted: Granted, header: Header, wish: OnwardWish) -> OnwardWish:
+    """Return the wish with the report's own numbers of parts; InvalidError with every fault."""
+    faults = []
+    members = await services.knowledge.member_codes(services.store, granted.row.state)
+    if wish.recipient not in members or wish.recipient == header.originator:
+        faults.append(Fault("/recipient", "unknown-member", "name a member that is not the originator"))
+    for index, purpose in enumerate(wish.purposes):
+        if purpose not in services.law.vocabulary.purposes:
+            faults.append(
+                Fault(f"/purposes/{index}", "unknown-purpose", "is not in the vocabulary: see /v1/vocabulary")
+            )
+    if wish.until is not None and wish.until <= call.now:
+        faults.append(Fault("/until", "expired", "lies in the past: name a later moment or leave it out"))
+    permitted = granted.permit.labels
+    visible = [part.number for part in header.parts if part.label in permitted]
+    parts: list[int] = []
+    for index, number in enumerate(wish.parts):
+        if not 1 <= number <= len(visible):
+            faults.append(Fault(f"/parts/{index}", "unknown-part", "the report has no such part for you"))
+            continue
+        parts.append(visible[number - 1])
+    if not wish.parts and (granted.permit.view is not View.FULL or len(visible) != len(header.parts)):
+        faults.append(Fault("/parts", "not-whole", "you do not read the whole report: name the parts"))
+    faults += _indistinct(header, tuple(parts))
+    if faults:
+        raise InvalidError("the release cannot be asked for so", tuple(faults))
+    purposes = tuple(sorted(set(wish.purposes)))
+    return replace(wish, parts=tuple(sorted(set(parts))), purposes=purposes, reason=fit_text(wish.reason))
+
+
+def _indistinct(header: Header, parts: Sequence[int]) -> list[Fault]:
+    # Decisions are made per label: two parts under one label go on together, or not at all.
+    asked = {part.label for part in header.parts if part.number in parts}
+    others = {part.label for part in header.parts if part.number not in parts}
+    if not parts or asked.isdisjoint(others):
+        return []
+    return [Fault("/parts", "same-label", "another part has the same label: ask for both, or for its remarking")]
+
+
+def _labels(header: Header, wish: OnwardWish) -> tuple[Label, ...]:
+    named_parts = [part.label for part in header.parts if not wish.parts or part.number in wish.parts]
+    return tuple(dict.fromkeys([*(() if wish.parts else (header.label,)), *named_parts]))
+
+
+def _consent(header: Header, wish: OnwardWish) -> Consent:
+    until = None if wish.until is None else to_micros(wish.until)
+    return Consent.over(_labels(header, wish), member=wish.recipient, purposes=wish.purposes, until_micros=until)
+
+
+def _is_above(services: Services, labels: Sequence[Label]) -> bool:
+    catalogue = services.law.catalogue
+    return any(catalogue.protection_rank(each) > catalogue.clearance_rank(TWO_PERSONS_ABOVE) for each in labels)
+
+
+def _is_visible(row: OnwardRow, client: Client) -> bool:
+    is_own = row.requester == client.id and Role.READER in client.roles
+    return is_own or (Role.RELEASER in client.roles and row.originator == client.member)
+
+
+def _detail(row: OnwardRow, act: PendingAct | None) -> dict[str, str | int | list[str]]:
+    told: dict[str, str | int | list[str]] = {"request": row.id, "recipient": row.wish.recipient}
+    return told if act is None else {**told, "act": act.id, "digest": act.digest}
+
+
+def _entry_of(call: Call, own: OwnReport, event: EventName, row: OnwardRow, outcome: Outcome) -> EntryDraft:
+    return own.entry(call, event, outcome, detail=_detail(row, None))
+
+
+def _deed(call: Call, row: OnwardRow, header: Header, people: Sequence[str]) -> Deed:
+    wish = row.wish
+    return Deed(
+        DeedKind.ONWARD_GRANT,
+        {
+            "request": row.id,
+            "report": row.report,
+            "version": header.version,
+            "originator": row.originator,
+            "recipient": wish.recipient,
+            "parts": list(wish.parts),
+            "labels": [label.as_json() for label in _labels(header, wish)],
+            "purposes": list(wish.purposes),
+            "until": None if wish.until is None else rfc3339(wish.until),
+            "conditions": row.conditions,
+            "granted_by": list(people),
+            "granted_at": rfc3339(call.now),
+        },
+    )

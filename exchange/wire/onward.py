@@ -1,0 +1,65 @@
+"""Onward release as JSON: asked for, granted, refused, revoked."""
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from exchange.wire.base import AnswerModel, Instant, WireModel
+from exchange.wire.words import Id, MemberCodeText, Word
+
+OnwardText = Annotated[str, Field(min_length=1, max_length=500)]
+"""Stands in the log and on the grant, in the clear."""
+
+OnwardStateName = Literal["asked", "awaiting-second-person", "granted", "refused", "revoked", "lapsed"]
+
+
+class OnwardRequest(WireModel):
+    """A release to ask the originator for. No parts: the whole report. No purposes: whatever the scope allows."""
+
+    recipient: MemberCodeText
+    parts: Annotated[list[Annotated[int, Field(ge=1, le=1000)]], Field(max_length=100)] = Field(default_factory=list)
+    purposes: Annotated[list[Word], Field(max_length=32)] = Field(default_factory=list, examples=[["defence"]])
+    until: Instant | None = None
+    reason: OnwardText = Field(examples=["ESP runs the operation that this concerns"])
+
+
+class OnwardGrant(WireModel):
+    """The originator's consent, as it was asked for; `conditions` stand on the signed grant."""
+
+    conditions: OnwardText | None = None
+
+
+class OnwardRefusal(WireModel):
+    """Why a request is refused: told to who asked."""
+
+    reason: OnwardText = Field(examples=["the source would be known"])
+
+
+class OnwardRevocation(WireModel):
+    """The end of a consent; nothing to say beyond that."""
+
+
+class OnwardBody(AnswerModel):
+    """A request and what became of it. `grant` is the signed note, base64; `act` waits for a second releaser."""
+
+    id: Id
+    report: Id
+    originator: MemberCodeText
+    recipient: MemberCodeText
+    parts: list[int]
+    purposes: list[str]
+    until: Instant | None
+    reason: str
+    state: OnwardStateName
+    requester: Id
+    requested_at: Instant
+    decided_at: Instant | None
+    conditions: str | None
+    grant: str | None
+    act: Id | None = None
+
+
+class OnwardListBody(AnswerModel):
+    """Requests that the caller has to do with, oldest first."""
+
+    items: list[OnwardBody]

@@ -1,0 +1,302 @@
+"""Onward release: asked for, granted by one or two, narrow, signed, revocable at the next request; on both databases."""
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from exchange import usecases
+from exchange.audit import DeedKind, SignatureType, VerifierKey, read_deed
+from exchange.kernel import ConflictError, InvalidError, NotFoundError
+from exchange.markings import Label
+from exchange.reports import Downgrade, PostedPart
+from exchange.store import OnwardState, OnwardWish
+from tests.support.store import NODE_KEY
+from tests.support.world import AGREEMENT, World
+
+LOW = Label("NATO", "RESTRICTED", releasable_to=("GBR", "NOR"), handling=("ORCON",))
+LOWER = Label("NATO", "UNCLASSIFIED", releasable_to=("GBR", "NOR"))
+NODE = VerifierKey("test", SignatureType.ED25519, NODE_KEY.verifying_key)
+
+
+@pytest.fixture
+async def asking(populated: World) -> World:
+    for name in ("GBR releaser", "GBR second releaser", "NOR releaser"):
+        await populated.enrol(name, name[:3], "releaser")
+    return populated
+
+
+def wish(**changes: Any) -> OnwardWish:
+    fields = {"recipient": "ESP", "parts": (), "purposes": (), "until": None, "reason": "theirs is the operation"}
+    return OnwardWish(**{**fields, **changes})
+
+
+async def ask(world: World, report: str, name: str = "NOR reader", **changes: Any) -> str:
+    asked = await usecases.request_onward(world.services, world.call(name), report, wish(**changes))
+    return asked.value.row.id
+
+
+async def grant(world: World, request: str, name: str = "GBR releaser") -> usecases.OnwardView:
+    return (await usecases.grant_onward(world.services, world.call(name), request, "not to be quoted")).value
+
+
+async def read(world: World, report: str, name: str = "ESP reader", services: Any = None) -> usecases.PulledReport:
+    return (await usecases.pull_report(services or world.services, world.call(name), report)).value
+
+
+async def listed(world: World, name: str, services: Any = None) -> list[bytes]:
+    call = world.call(name)
+    return (await usecases.list_reports(services or world.services, call, usecases.ListQuery())).value.items
+
+
+async def is_hidden(world: World, report: str, name: str = "ESP reader", services: Any = None) -> bool:
+    try:
+        await read(world, report, name, services)
+    except NotFoundError:
+        return await listed(world, name, services) == []
+    return False
+
+
+async def test_third_reads_what_the_originator_released_to_it_and_only_then(asking: World) -> None:
+    report = await asking.post(label=LOW, content=b"passed on")
+    async with asking.another_node() as other:
+        assert await is_hidden(asking, report, services=other)
+        request = await ask(asking, report)
+        assert await is_hidden(asking, report, services=other)
+        made = await grant(asking, request)
+
+        assert made.row.state is OnwardState.GRANTED
+        assert (await read(asking, report, services=other)).parts == ((1, b"passed on"),)
+        assert len(await listed(asking, "ESP reader", other)) == 1
+        told = await usecases.explain_report(other, asking.call("ESP reader"), report)
+        assert any("signed consent" in rule.sentence for rule in told.value.rules)
+        # Nobody else has gained anything, and nobody has lost.
+        assert await is_hidden(asking, report, "DNK reader", other)
+        assert (await read(asking, report, "NOR reader", other)).parts == ((1, b"passed on"),)
+
+
+async def test_revoked_consent_opens_nothing_at_the_next_request_on_any_node(asking: World) -> None:
+    report = await asking.post(label=LOW)
+    request = await ask(asking, report)
+    await grant(asking, request)
+    async with asking.another_node() as other:
+        await read(asking, report, services=other)
+        await listed(asking, "ESP reader", other)
+        revoked = await usecases.revoke_onward(asking.services, asking.call("GBR releaser"), request)
+
+        assert revoked.value.row.state is OnwardState.REVOKED
+        assert await is_hidden(asking, report, services=other)
+        assert await is_hidden(asking, report)
+    with pytest.raises(ConflictError):
+        await usecases.revoke_onward(asking.services, asking.call("GBR releaser"), request)
+
+
+async def test_consent_ends_by_itself_and_for_other_purposes_there_is_none(asking: World) -> None:
+    await asking.enrol("ESP police", "ESP", "reader", purposes=("defence", "law-enforcement"))
+    report = await asking.post(label=LOW)
+    until = asking.clock.now + timedelta(days=2)
+    await grant(asking, await ask(asking, report, purposes=("law-enforcement",), until=until))
+    police = asking.call("ESP police", purpose="law-enforcement")
+
+    assert await is_hidden(asking, report, "ESP police")
+    assert (await usecases.pull_report(asking.services, police, report)).value.parts
+    asking.clock.advance(timedelta(days=2))
+    later = asking.call("ESP police", purpose="law-enforcement")
+    with pytest.raises(NotFoundError):
+        await usecases.pull_report(asking.services, later, report)
+    assert (await usecases.list_reports(asking.services, later, usecases.ListQuery())).value.items == []
+
+
+async def test_list_of_a_recipient_forgets_a_consent_in_the_moment_it_ends(asking: World) -> None:
+    report = await asking.post(label=LOW)
+    await grant(asking, await ask(asking, report, until=asking.clock.now + timedelta(hours=1)))
+    assert len(await listed(asking, "ESP reader")) == 1
+    asking.clock.advance(timedelta(hours=1))
+
+    assert await listed(asking, "ESP reader") == []
+
+
+async def test_parts_alone_go_on_as_a_tear_line(asking: World) -> None:
+    parts = (
+        PostedPart(None, "text/plain", "a.txt", b"the source"),
+        PostedPart(LOWER, "text/plain", "b.txt", b"the finding"),
+    )
+    report = await asking.post(label=LOW, parts=parts)
+    await grant(asking, await ask(asking, report, parts=(2,)))
+    pulled = await read(asking, report)
+
+    assert pulled.parts == ((1, b"the finding"),)
+    assert b"the source" not in pulled.header_json
+    assert b'"subject":null' in pulled.header_json
+
+
+async def test_above_confidential_two_releasers_consent(asking: World) -> None:
+    report = await asking.post()
+    request = await ask(asking, report)
+    waiting = await grant(asking, request)
+    assert (waiting.row.state, waiting.row.note) == (OnwardState.AWAITING, None)
+    assert await is_hidden(asking, report)
+    act = waiting.act or ""
+    seen = (await usecases.show_pending_act(asking.services, asking.call("GBR second releaser"), act)).value.act
+    for name in ("GBR releaser", "NOR releaser"):
+        with pytest.raises((ConflictError, NotFoundError)):
+            await usecases.confirm_act(asking.services, asking.call(name), act, seen.digest)
+    assert await is_hidden(asking, report)
+    await usecases.confirm_act(asking.services, asking.call("GBR second releaser"), act, seen.digest)
+
+    assert (await read(asking, report)).parts
+    (row,) = (await usecases.list_onward(asking.services, asking.call("NOR reader"))).value
+    deed = read_deed(row.row.note or b"", [NODE])
+    assert deed.content["granted_by"] == [asking.clients[n].id for n in ("GBR releaser", "GBR second releaser")]
+
+
+async def test_grant_is_a_signed_deed_and_stands_in_the_log(asking: World) -> None:
+    report = await asking.post(label=LOW)
+    request = await ask(asking, report)
+    act = usecases.grant_onward(asking.services, asking.call("GBR releaser"), request, "not to be quoted")
+    made = await asking.attempt(act)
+    deed = read_deed(made.value.value.row.note or b"", [NODE])
+
+    assert (deed.kind, deed.content["recipient"], deed.content["conditions"]) == (
+        DeedKind.ONWARD_GRANT,
+        "ESP",
+        "not to be quoted",
+    )
+    assert (made.entry["type"], made.entry["owner"]) == ("onward.granted", "GBR")
+    assert made.entry["detail"] == {
+        "request": request,
+        "recipient": "ESP",
+        "by": [asking.clients["GBR releaser"].id],
+    }
+
+
+async def test_refusal_tells_why_and_decides_once(asking: World) -> None:
+    request = await ask(asking, await asking.post(label=LOW))
+    refused = await usecases.refuse_onward(asking.services, asking.call("GBR releaser"), request, "the source")
+    assert (refused.value.row.state, refused.value.row.conditions) == (OnwardState.REFUSED, "the source")
+
+    with pytest.raises(ConflictError):
+        await grant(asking, request)
+
+
+@pytest.mark.parametrize("name", ["NOR releaser", "GBR junior releaser"])
+async def test_nobody_but_the_originators_cleared_releaser_decides(asking: World, name: str) -> None:
+    await asking.enrol("GBR junior releaser", "GBR", "releaser", level="UNCLASSIFIED")
+    request = await ask(asking, await asking.post(label=LOW))
+    for act in (
+        usecases.grant_onward(asking.services, asking.call(name), request),
+        usecases.refuse_onward(asking.services, asking.call(name), request, "no"),
+        usecases.revoke_onward(asking.services, asking.call(name), request),
+    ):
+        with pytest.raises(NotFoundError):
+            await act
+
+
+@pytest.mark.parametrize(
+    ("changes", "code"),
+    [
+        ({"recipient": "GBR"}, "unknown-member"),
+        ({"recipient": "FRA"}, "unknown-member"),
+        ({"purposes": ("gossip",)}, "unknown-purpose"),
+        ({"parts": (2,)}, "unknown-part"),
+        ({"until": "past"}, "expired"),
+    ],
+)
+async def test_wish_that_cannot_be_granted_is_refused(asking: World, changes: dict[str, Any], code: str) -> None:
+    report = await asking.post(label=LOW)
+    if changes.get("until"):
+        changes = {"until": asking.clock.now}
+    with pytest.raises(InvalidError) as refused:
+        await ask(asking, report, **changes)
+
+    assert [fault.code for fault in refused.value.faults] == [code]
+
+
+async def test_part_under_the_same_label_as_another_does_not_go_alone(asking: World) -> None:
+    parts = tuple(PostedPart(None, "text/plain", f"{name}.txt", name.encode()) for name in ("a", "b"))
+    report = await asking.post(label=LOW, parts=parts)
+    with pytest.raises(InvalidError) as refused:
+        await ask(asking, report, parts=(1,))
+
+    assert [fault.code for fault in refused.value.faults] == ["same-label"]
+
+
+async def test_who_reads_a_part_asks_for_that_part_and_not_for_the_whole(asking: World) -> None:
+    await asking.enrol("NOR junior", "NOR", "reader", level="UNCLASSIFIED")
+    parts = (
+        PostedPart(None, "text/plain", "a.txt", b"a"),
+        PostedPart(LOWER, "text/plain", "b.txt", b"b"),
+    )
+    report = await asking.post(label=LOW, parts=parts)
+    with pytest.raises(InvalidError) as refused:
+        await ask(asking, report, "NOR junior")
+    assert [fault.code for fault in refused.value.faults] == ["not-whole"]
+    await grant(asking, await ask(asking, report, "NOR junior", parts=(1,)))
+
+    assert (await read(asking, report)).parts == ((1, b"b"),)
+
+
+async def test_invisible_report_cannot_be_asked_for(asking: World) -> None:
+    report = await asking.post(label=LOW)
+    with pytest.raises(NotFoundError):
+        await ask(asking, report, "DNK reader")
+
+
+async def test_agreement_that_lets_nothing_go_on_is_stronger_than_anybody(asking: World) -> None:
+    await asking.agree(AGREEMENT.replace("originator-consent", "never"))
+    report = await asking.post(label=LOW)
+    with pytest.raises(ConflictError) as refused:
+        await ask(asking, report)
+
+    assert refused.value.code == "originator-control"
+
+
+async def test_new_version_ends_every_consent(asking: World) -> None:
+    report = await asking.post(label=LOW)
+    request = await ask(asking, report)
+    await grant(asking, request)
+    downgraded = usecases.downgrade_report(
+        asking.services,
+        asking.call("GBR releaser"),
+        report,
+        Downgrade(Label("NATO", "UNCLASSIFIED", (), ("GBR", "NOR"))),
+    )
+    await downgraded
+
+    assert await is_hidden(asking, report)
+    (row,) = (await usecases.list_onward(asking.services, asking.call("NOR reader"))).value
+    assert row.row.state is OnwardState.LAPSED
+
+
+async def test_consent_for_a_court_lets_a_reader_use_what_h1_keeps_out(asking: World) -> None:
+    await asking.agree(AGREEMENT.replace("[defence, law-enforcement]", "[defence, judicial]"))
+    await asking.enrol("NOR prosecutor", "NOR", "reader", purposes=("defence", "judicial"))
+    report = await asking.post(label=Label("NATO", "RESTRICTED", releasable_to=("GBR", "NOR"), handling=("H1",)))
+
+    async def in_court() -> object:
+        return await usecases.pull_report(asking.services, asking.call("NOR prosecutor", purpose="judicial"), report)
+
+    with pytest.raises(NotFoundError):
+        await in_court()
+    await grant(asking, await ask(asking, report, recipient="NOR", purposes=("judicial",)))
+
+    assert await in_court()
+
+
+async def test_consent_written_into_the_database_opens_nothing(asking: World) -> None:
+    report = await asking.post(label=LOW)
+    request = await ask(asking, report)
+    asking.sql("UPDATE onward_release SET state = 'granted'")
+
+    assert await is_hidden(asking, report)
+    assert request
+
+
+async def test_recipient_sees_no_request_and_each_side_its_own(asking: World) -> None:
+    await ask(asking, await asking.post(label=LOW))
+    seen = {
+        name: len((await usecases.list_onward(asking.services, asking.call(name))).value)
+        for name in ("NOR reader", "GBR releaser", "ESP reader", "NOR releaser", "DNK reader")
+    }
+
+    assert seen == {"NOR reader": 1, "GBR releaser": 1, "ESP reader": 0, "NOR releaser": 0, "DNK reader": 0}
