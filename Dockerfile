@@ -19,6 +19,13 @@ RUN /opt/exchange/bin/pip install --no-deps --no-build-isolation -e . \
     && /opt/exchange/bin/python -m compileall -q exchange
 
 FROM ${PYTHON_IMAGE}
+ARG EXCHANGE_VERSION=local
+ARG EXCHANGE_REVISION=unknown
+LABEL org.opencontainers.image.title="exchange" \
+      org.opencontainers.image.description="Exchange of encrypted intelligence reports between states under signed agreements" \
+      org.opencontainers.image.licenses="Apache-2.0" \
+      org.opencontainers.image.version="${EXCHANGE_VERSION}" \
+      org.opencontainers.image.revision="${EXCHANGE_REVISION}"
 ENV PATH=/opt/exchange/bin:$PATH PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1 EXCHANGE_DIR=/data
 # A secret file keeps its owner when it is mounted: `make up` builds with the number that owns it.
 ARG EXCHANGE_UID=10001

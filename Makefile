@@ -19,7 +19,7 @@ JOBS ?= 2
 MINUTES ?= 20
 WORKERS ?= 2
 
-.PHONY: help setup demo test coverage check fmt format lint types imports deps docs-check docs bench bench-quick bench-full soak mutate lock secrets image up down test-compose clean
+.PHONY: help setup demo test coverage check fmt format lint types imports deps docs-check docs bench bench-quick bench-full soak mutate lock secrets image up down test-compose sbom test-alerts clean
 
 help: ## print this list
 	@awk -F ':.*## ' '/^[a-z%-]+:.*## / {printf "  %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -102,6 +102,10 @@ mutate: setup ## mutation score of the core rooms; ROOM=name for one
 		{ all[$$3]++; if (!/survived|no tests/) killed[$$3]++ } \
 		END { for (room in all) printf "%-12s %d of %d mutants killed: %.1f %%\n", room, killed[room], all[room], 100 * killed[room] / all[room] }'
 
+sbom: setup ## what the service is made of, CycloneDX 1.6, in sbom.cdx.json
+	@$(PY) -m tests.support.sbom > sbom.cdx.json
+	@echo "sbom.cdx.json"
+
 # The only target that asks a resolver; the files it writes name no index. Extras stay: pip refuses an extra that no line pins.
 LOCK := uv pip compile -q --no-strip-extras --universal --generate-hashes --python-version 3.11 --no-header --no-emit-index-url --no-annotate
 lock: ## resolve the locks anew (needs uv)
@@ -117,6 +121,9 @@ secrets: ## make the secrets of the composed service that do not exist yet
 	test -s secrets/database_password || head -c 32 /dev/urandom | od -An -vtx1 | tr -d ' \n' > secrets/database_password
 	@if test "$$(id -u)" = 0; then chown $(CONTAINER_UID) secrets/database_password; fi
 
+# The image's labels.
+export EXCHANGE_VERSION := $(shell sed -n 's/^__version__ = "\(.*\)"/\1/p' exchange/__init__.py)
+export EXCHANGE_REVISION := $(shell git rev-parse --short=12 HEAD 2>/dev/null || echo unknown)
 image: ## build the image of the service
 	EXCHANGE_UID=$(CONTAINER_UID) docker compose build
 
@@ -143,6 +150,11 @@ test-compose: setup secrets ## the composed service with a real engine: a journe
 	else \
 		echo "neither a Docker engine answers here nor does COMPOSE_CHECK name a script that starts one: nothing was tested" >&2; exit 3; \
 	fi
+
+test-alerts: ## the alert rules, each seen to speak and to be silent (needs promtool, of Debian's package `prometheus`)
+	@command -v promtool >/dev/null 2>&1 || { echo "promtool is not on the path: nothing was tested" >&2; exit 3; }
+	promtool check config deploy/prometheus.yml
+	cd deploy && promtool test rules alerts.test.yml
 
 clean: ## remove what the tools made; instances and secrets stay
 	rm -rf $(VENV) build dist mutants htmlcov .coverage .coverage.* .pytest_cache .mypy_cache .ruff_cache .hypothesis *.egg-info
