@@ -34,7 +34,7 @@ def locked_packages() -> tuple[Locked, ...]:
     """Return every package of the lock, by name."""
     entries = re.split(r"^(?=\S)", LOCK.read_text("utf-8"), flags=re.MULTILINE)
     pinned = [(match, entry) for entry in entries if (match := _PINNED.match(entry))]
-    names = {canonicalize_name(match[1]) for match, _ in pinned}
+    names = {str(canonicalize_name(match[1])) for match, _ in pinned}
     return tuple(sorted((_read(match, entry, names) for match, entry in pinned), key=lambda found: found.name))
 
 
@@ -45,7 +45,7 @@ def _read(match: re.Match[str], entry: str, names: set[str]) -> Locked:
     except PackageNotFoundError:
         # Of another platform: the lock is for all of them.
         return Locked(name, match[2], digests, None, is_expression=False, needs=())
-    expression = found.metadata.get("License-Expression")
+    expression = _field(found, "License-Expression")
     licence = expression or _told(found)
     return Locked(name, match[2], digests, licence, expression is not None, tuple(sorted(set(_needs(found, names)))))
 
@@ -53,9 +53,13 @@ def _read(match: re.Match[str], entry: str, names: set[str]) -> Locked:
 def _told(found: Distribution) -> str:
     classifiers = found.metadata.get_all("Classifier") or []
     named = [line.removeprefix(_LICENCE_CLASSIFIER) for line in classifiers if line.startswith(_LICENCE_CLASSIFIER)]
-    short = (found.metadata.get("License") or "").strip()
+    short = (_field(found, "License") or "").strip()
     is_name = short and "\n" not in short and len(short) <= _LONGEST_LICENCE
     return short if is_name else " / ".join(named) or _of_its_file(found)
+
+
+def _field(found: Distribution, name: str) -> str | None:
+    return next(iter(found.metadata.get_all(name) or ()), None)
 
 
 def _of_its_file(found: Distribution) -> str:
