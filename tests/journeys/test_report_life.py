@@ -1,0 +1,63 @@
+"""The life of a report with the command line alone: amended, lowered, passed on, recalled, destroyed."""
+
+import pytest
+
+from tests.support.house import WARNING
+
+pytestmark = pytest.mark.journey
+
+LOW = "NATO RESTRICTED//ORCON/REL TO GBR, NOR"
+
+
+@pytest.fixture(scope="module")
+def living(house):
+    """The house with a releaser of the originator."""
+    house.enrol("gbr-releaser", "GBR", "--role", "releaser")
+    return house
+
+
+def test_report_is_amended_superseded_and_downgraded(living):
+    report = living.post(files=(WARNING,)).json["id"]
+    amended = living.as_("gbr", "report", "amend", report, WARNING, "--subject", "again", "--json")
+    lowered = living.as_(
+        "gbr-releaser", "report", "downgrade", report, "--marking", LOW.replace("ORCON/", ""), "--json"
+    )
+    seen = living.as_("nor", "report", "pull", report, "--json")
+    newer = living.as_("gbr", "report", "supersede", report, WARNING, "--json")
+
+    assert (amended.code, amended.json["version"]) == (0, 2)
+    assert (lowered.code, lowered.json["version"]) == (0, 3)
+    assert (seen.json["subject"], seen.json["marking"]) == ("again", "NATO RESTRICTED//REL TO GBR, NOR")
+    assert newer.json["supersedes"] == report
+    assert living.as_("nor", "report", "pull", report, "--json").json["status"] == "superseded"
+
+
+def test_third_is_given_what_it_asked_for_and_loses_it_again(living):
+    report = living.post("--marking", LOW, files=(WARNING,)).json["id"]
+    asked = living.as_("nor", "report", "onward", "request", report, "--to", "DNK", "--reason", "theirs", "--json")
+    assert living.as_("dnk", "report", "pull", report).code == 1
+    granted = living.as_("gbr-releaser", "report", "onward", "grant", asked.json["id"], "--json")
+    given = living.as_("dnk", "report", "pull", report, "--json")
+    revoked = living.as_("gbr-releaser", "report", "onward", "revoke", asked.json["id"])
+
+    assert (granted.json["state"], granted.json["act"]) == ("granted", None)
+    assert (given.code, given.json["marking"]) == (0, LOW)
+    assert revoked.code == 0
+    assert living.as_("dnk", "report", "pull", report).code == 1
+
+
+def test_recalled_report_is_gone_and_its_destruction_certified(living, tmp_path):
+    report = living.post(files=(WARNING,)).json["id"]
+    assert living.as_("nor", "report", "pull", report).code == 0
+    recalled = living.as_("gbr-releaser", "report", "recall", report, "--reason", "the source is at risk", "--json")
+    assert living.as_("nor", "report", "pull", report).code == 1
+    asked = living.as_("nor", "report", "destruction", "list", "--json")
+    note = tmp_path / "certificate"
+    certified = living.as_("nor", "report", "destruction", "certify", report, "--method", "erased", "--out", note)
+    shown = living.as_("gbr-releaser", "report", "recall", report, "--show", "--json")
+
+    assert [each["member"] for each in recalled.json["asked"]] == ["NOR"]
+    assert [each["id"] for each in asked.json if each["id"] == report] == [report]
+    assert certified.code == 0
+    assert note.read_bytes().startswith(b"exchange.destruction/v1\n")
+    assert [each["state"] for each in shown.json["asked"]] == ["certified"]
