@@ -195,7 +195,8 @@ async def _reclass(services: Services, unit: UnitOfWork, call: Call, own: OwnRep
     require_act(held.stored_status, ReportAct.RELEASE)
     rows = await unit.consents().granted(own.report.id)
     consents = [_consent(header, row.wish) for row in rows if row.wish.until is None or row.wish.until > call.now]
-    await book.move(await reseal_header(services, header, consents), header_only=True)
+    new = await reseal_header(services, header, consents, edition=own.facts.edition)
+    await book.move(new, header_only=True)
 
 
 async def _own_request(

@@ -64,9 +64,12 @@ async def reseal_report(
     )
 
 
-async def reseal_header(services: Services, header: Header, consents: Iterable[Consent]) -> NewReport:
-    """Return a report whose header is sealed for the class that holds these consents; its parts stay as they are."""
-    facts = class_facts(header, consents)
+async def reseal_header(services: Services, header: Header, consents: Iterable[Consent], *, edition: int) -> NewReport:
+    """Return a report whose header is sealed for the class that holds these consents; its parts stay as they are.
+
+    `edition` is that of the agreement under which it was first posted.
+    """
+    facts = class_facts(header, consents, edition=edition)
     digest = class_digest(facts)
     context = header_context(header.id, header.version, digest)
     sealed = await services.custodian.seal_header(header.agreement, stored_json(services, header), context)

@@ -107,13 +107,16 @@ async def _declassify(services: Services, now: datetime, report_id: str, state: 
 async def _kept_long_enough(services: Services, now: datetime, state: PolicyState) -> list[str]:
     agreements = await services.knowledge.agreements(services.store, state)
     classes = await services.knowledge.classes(services.store, state)
-    by_scope: dict[tuple[str, str], list[int]] = {}
+    # By what was signed when it was posted: a later text keeps nothing longer that is there already.
+    by_scope: dict[tuple[str, str, int], list[int]] = {}
     for kept in classes.values():
-        by_scope.setdefault((kept.facts.agreement, kept.facts.scope), []).append(kept.id)
+        place = (kept.facts.agreement, kept.facts.scope, kept.facts.edition)
+        by_scope.setdefault(place, []).append(kept.id)
     found: list[str] = []
-    for (agreement_id, scope_name), class_ids in by_scope.items():
+    for (agreement_id, scope_name, edition), class_ids in by_scope.items():
         agreement = agreements.get(agreement_id)
-        scope = None if agreement is None else agreement.terms.scope(scope_name)
+        texts = () if agreement is None else agreement.texts
+        scope = texts[edition - 1].scope(scope_name) if 1 <= edition <= len(texts) else None
         if scope is not None and len(found) < AT_ONCE:
             before = moved_by(now, scope.retention, back=True)
             found += await services.store.sweeps.posted_before(class_ids, before, limit=AT_ONCE - len(found))

@@ -1,16 +1,22 @@
 """Onward release: asked for, granted by one or two, narrow, signed, revocable at the next request; on both databases."""
 
+import json
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
 import pytest
 
 from exchange import usecases
-from exchange.audit import DeedKind, SignatureType, VerifierKey, read_deed
+from exchange.audit import DeedKind, EventName, Outcome, SignatureType, VerifierKey, read_deed
 from exchange.kernel import ConflictError, InvalidError, NotFoundError
 from exchange.markings import Label
+from exchange.members import Role
 from exchange.reports import Downgrade, PostedPart
 from exchange.store import OnwardState, OnwardWish
+from exchange.usecases.onward_release import _reclass
+from exchange.usecases.opening import open_sealed_header
+from exchange.usecases.originating import own_report
 from tests.support.store import NODE_KEY
 from tests.support.world import AGREEMENT, World
 
@@ -300,3 +306,19 @@ async def test_recipient_sees_no_request_and_each_side_its_own(asking: World) ->
     }
 
     assert seen == {"NOR reader": 1, "GBR releaser": 1, "ESP reader": 0, "NOR releaser": 0, "DNK reader": 0}
+
+
+async def test_report_that_moves_stays_under_the_edition_it_was_posted_under(asking: World) -> None:
+    report = await asking.post(label=LOW)
+    request = await ask(asking, report)
+    services, call = asking.services, asking.call("GBR releaser")
+    own = await own_report(services, call, report, Role.RELEASER, event=EventName.ONWARD_GRANTED)
+    of_third = replace(own, kept=replace(own.kept, facts=replace(own.facts, edition=3)))
+    header = await open_sealed_header(services, own.report, own.kept)
+    async with services.store.unit_of_work() as unit:
+        await _reclass(services, unit, call, of_third, header)
+        await unit.record(own.entry(call, EventName.ONWARD_GRANTED, Outcome.PERMITTED))
+    ((facts,),) = asking.sql("SELECT c.facts FROM release_class c JOIN report r ON r.class_id = c.id")
+
+    assert json.loads(facts)["edition"] == 3
+    assert request
