@@ -5,8 +5,10 @@ and the moment asked about, never stored.
 Does not: decide a release, check who may sign for a member, or keep anything.
 """
 
+from exchange.agreements.differences import differences
 from exchange.agreements.durations import LAST_MOMENT, moved_by
 from exchange.agreements.editions import (
+    Amendment,
     Clause,
     amended,
     amendment_faults,
@@ -64,6 +66,7 @@ __all__ = [
     "Agreement",
     "AgreementId",
     "AgreementState",
+    "Amendment",
     "Clause",
     "Move",
     "Obligation",
@@ -89,6 +92,7 @@ __all__ = [
     "clause_of",
     "conclude",
     "covers",
+    "differences",
     "in_force",
     "is_signed",
     "load_vocabulary",

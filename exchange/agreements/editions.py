@@ -33,6 +33,18 @@ _NARROWEST_FIRST = (OnwardRelease.NEVER, OnwardRelease.ORIGINATOR_CONSENT, Onwar
 
 
 @dataclass(frozen=True, slots=True)
+class Amendment:
+    """A text that was proposed to follow the one with the digest `previous`; `text` is its own digest."""
+
+    number: int
+    previous: str
+    text: str
+    terms: Terms
+    proposed_by: str
+    proposed_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
 class Clause:
     """The clause that reports of one edition stand under now: `scope`, and earlier ceilings that still hold too."""
 

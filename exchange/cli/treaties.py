@@ -1,5 +1,6 @@
 """`exchange agreement key|sign|export|verify`: what is signed, with which keys, and how anybody checks it."""
 
+import json
 import os
 from pathlib import Path
 from typing import Annotated
@@ -8,6 +9,7 @@ import typer
 from pydantic import ValidationError
 
 from exchange.agreements import TextFinding, verify_texts
+from exchange.agreements.strict_yaml import read_yaml
 from exchange.cli import output
 from exchange.cli.agreement_group import IdArgument, agreements, show_agreement
 from exchange.cli.instance import Host, read_text, write_new
@@ -16,7 +18,7 @@ from exchange.cli.verbs import JsonOption, Where, either_verb, member_verb
 from exchange.client import ExchangeClient
 from exchange.crypto import ObjectSigningKey, ObjectVerifyingKey
 from exchange.kernel import InvalidError, UnsafeSettingError
-from exchange.wire import AgreementEvidenceBody, SignatoryKeyOffer
+from exchange.wire import AgreementAmendmentBody, AgreementEvidenceBody, SignatoryKeyOffer
 
 _OTHERS = 0o077
 SigningKeyOption = Annotated[
@@ -48,11 +50,40 @@ def sign(
     client: ExchangeClient,
     id: IdArgument,  # noqa: A002
     signing_key: SigningKeyOption = None,
+    amendment: Annotated[
+        int | None, typer.Option("--amendment", metavar="N", help="Sign this amendment, as `amendments` shows it.")
+    ] = None,
     as_json: JsonOption = False,
 ) -> None:
     """Sign the agreement's text for your member (signatory), with a key that never leaves you."""
     key = read_signing_key(signing_key)
-    show_agreement(client.sign_agreement(id, key), "signed", as_json=as_json)
+    if amendment is None:
+        signed = client.sign_agreement(id, key)
+    else:
+        signed = client.sign_text(_amendment(client, id, amendment).to_text(id), key)
+    show_agreement(signed, "signed", as_json=as_json)
+
+
+@agreements.command("amend")
+@member_verb
+def amend(
+    client: ExchangeClient,
+    id: IdArgument,  # noqa: A002
+    file: Annotated[Path, typer.Argument(metavar="FILE.yaml", help="The whole text as it shall be.")],
+    as_json: JsonOption = False,
+) -> None:
+    """Lay another text of an agreement before those who have to sign it (signatory); it says what changes."""
+    document = read_yaml(read_text(file))
+    if document.faults:
+        raise InvalidError("the agreement file has faults", tuple(document.faults))
+    _show_amendments(id, [client.amend_agreement(id, json.dumps(document.value).encode())], as_json=as_json)
+
+
+@agreements.command("amendments")
+@member_verb
+def list_amendments(client: ExchangeClient, id: IdArgument, as_json: JsonOption = False) -> None:  # noqa: A002
+    """List an agreement's amendments, who has signed each, and in words what it changes (signatory)."""
+    _show_amendments(id, client.amendments(id), as_json=as_json)
 
 
 @agreements.command("export")
@@ -115,6 +146,25 @@ def read_offer(path: Path) -> SignatoryKeyOffer:
         return SignatoryKeyOffer.model_validate_json(read_text(path))
     except ValidationError as exc:
         raise InvalidError(f"`{path}` is no public key file of `exchange agreement key`") from exc
+
+
+def _amendment(client: ExchangeClient, agreement: str, number: int) -> AgreementAmendmentBody:
+    found = next((each for each in client.amendments(agreement) if each.number == number), None)
+    if found is None:
+        raise InvalidError(f"there is no amendment {number}: see `exchange agreement amendments`")
+    return found
+
+
+def _show_amendments(agreement: str, bodies: list[AgreementAmendmentBody], *, as_json: bool) -> None:
+    if as_json:
+        output.show_json([{"id": agreement, **body.model_dump(mode="json")} for body in bodies])
+        return
+    for body in bodies:
+        parties = ", ".join(f"{party.member} {party.state}" for party in body.parties)
+        fields: dict[str, object] = {"state": body.state, "text": body.text, "parties": parties}
+        for number, change in enumerate(body.changes, start=1):
+            fields[f"change {number}"] = change
+        output.show_record(fields, title=f"amendment {body.number}")
 
 
 def _public_key(path: Path) -> ObjectVerifyingKey:

@@ -23,6 +23,8 @@ from exchange.kernel import new_id
 from exchange.wire import (
     ActConfirmation,
     ActRefusal,
+    AgreementAmendmentBody,
+    AgreementAmendmentListBody,
     AgreementBody,
     AgreementEvidenceBody,
     AgreementListBody,
@@ -213,6 +215,18 @@ class ExchangeClient:
             text=text.digest, key=key.verifying_key.key_id, signature=ObjectSignatureBody.of(signature)
         )
         return self._post(AgreementBody, path_of("/v1/agreements", text.agreement, "signatures"), sent)
+
+    def amend_agreement(self, agreement_id: str, terms_json: bytes) -> AgreementAmendmentBody:
+        """Lay another text of an agreement before those who have to sign it (signatory)."""
+        body: Body = {"content": terms_json, "headers": _JSON}
+        path = path_of("/v1/agreements", agreement_id, "amendments")
+        return parsed(
+            AgreementAmendmentBody, self._transport.request("POST", path, may_repeat=False, body=body).content
+        )
+
+    def amendments(self, agreement_id: str) -> list[AgreementAmendmentBody]:
+        """Return every amendment of an agreement, with what each changes (signatory)."""
+        return self._get(AgreementAmendmentListBody, path_of("/v1/agreements", agreement_id, "amendments")).items
 
     def agreement_evidence(self, agreement_id: str) -> AgreementEvidenceBody:
         """Return every text of an agreement with its signatures and keys, to be verified without the exchange."""

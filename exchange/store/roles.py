@@ -34,6 +34,7 @@ _SERVICE_EXCEPTIONS = {
     "pending_act_end": _ADD,
     "signatory_key": "SELECT, INSERT, UPDATE",
     "agreement_signature": _ADD,
+    "agreement_amendment": _ADD,
     "alert": _ADD,
     "alert_delivery": "SELECT, INSERT, UPDATE",
     "alert_position": "SELECT, INSERT, UPDATE",

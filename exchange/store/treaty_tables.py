@@ -36,3 +36,18 @@ class AgreementSignatureTable(SQLModel, table=True):
     ed25519: bytes = Field(sa_type=LargeBinary)
     ml_dsa_65: bytes = Field(sa_type=LargeBinary)
     signed_at: int = Field(sa_type=BigInteger)
+
+
+class AmendmentTable(SQLModel, table=True):
+    """An amendment that was proposed: the digest of its text, and of the text that it amends."""
+
+    __tablename__: ClassVar[str] = "agreement_amendment"
+    __table_args__ = (Index("agreement_amendment_text", "agreement_id", "text", unique=True),)
+
+    agreement_id: str = Field(primary_key=True)
+    number: int = Field(primary_key=True, sa_column_kwargs={"autoincrement": False})
+    previous: str
+    text: str
+    terms: str
+    proposed_by: str
+    proposed_at: int = Field(sa_type=BigInteger)

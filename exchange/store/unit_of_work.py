@@ -19,6 +19,7 @@ from exchange.kernel import Clock, ConflictError, ExchangeError, NotFoundError, 
 from exchange.members import Client, Member, PendingAct
 from exchange.store import pending_acts
 from exchange.store.alerting import AlertBook
+from exchange.store.amendments import Amendments
 from exchange.store.consent_book import ConsentBook
 from exchange.store.faults import driver_errors
 from exchange.store.personal_keys import PersonalKeys, Place
@@ -179,6 +180,16 @@ class UnitOfWork:
     def signatory_keys(self) -> SignatoryKeys:
         """Return the keys of signatories and what they signed, to be read and written here."""
         return SignatoryKeys(self._session, self._now, self._note_law)
+
+    async def edition_after(self, agreement_id: str, text: str) -> int:
+        """Return the number of the edition that follows the text with this digest."""
+        which = (col(AgreementTable.id) == agreement_id, col(AgreementTable.text) == text)
+        found = await self._session.scalar(select(func.max(col(AgreementTable.edition))).where(*which))
+        return int(found or 0) + 1
+
+    def amendments(self) -> Amendments:
+        """Return the amendments that were proposed, to be read and written here."""
+        return Amendments(self._session, self._now, self._note_law)
 
     async def policy_digest(self) -> str:
         """Return the digest of the policy files in force."""

@@ -15,6 +15,7 @@ from exchange.usecases.agreements import (
     withdraw_agreement,
 )
 from exchange.usecases.amend_report import amend_report
+from exchange.usecases.amending import AmendmentView, list_amendments, propose_amendment, sign_agreement
 from exchange.usecases.auditing import FoundEntry
 from exchange.usecases.authenticate import authenticate, authenticated_row
 from exchange.usecases.check_readiness import Check, Readiness, check_readiness
@@ -98,7 +99,7 @@ from exchange.usecases.signatory_keys import (
     list_signatory_keys,
     retire_signatory_key,
 )
-from exchange.usecases.signing import GivenSignature, sign_agreement
+from exchange.usecases.signing import GivenSignature
 from exchange.usecases.simulate_release import SimulatedReport, simulate_release
 from exchange.usecases.stream_reports import (
     Begun,
@@ -129,6 +130,7 @@ __all__ = [
     "AgreementEvidence",
     "AgreementView",
     "AlertQuery",
+    "AmendmentView",
     "AskedDestruction",
     "Begun",
     "Call",
@@ -210,6 +212,7 @@ __all__ = [
     "inspect_service",
     "list_agreements",
     "list_alerts",
+    "list_amendments",
     "list_clients",
     "list_deliveries",
     "list_destructions",
@@ -225,6 +228,7 @@ __all__ = [
     "personal_custody",
     "post_report",
     "propose_agreement",
+    "propose_amendment",
     "pull_report",
     "put_law_in_force",
     "read_entries",

@@ -56,7 +56,7 @@ async def propose_agreement(services: Services, call: Call, document: object) ->
     client = await _admit_proposer(services, call, event=event)
     attempt = draft(call, client, event, Outcome.REFUSED)
     async with on_record(services, attempt), services.store.unit_of_work() as unit:
-        terms = await _read_terms(services, unit, document)
+        terms = await read_terms(services, unit, document)
         _require_own_agreement(client, terms)
         agreement = propose(AgreementId(new_id(call.now, services.randomness(_ID_RANDOMNESS_BYTES))), terms)
         text = logged_text(agreement)
@@ -121,7 +121,8 @@ async def _admit_proposer(services: Services, call: Call, *, event: EventName) -
     return await authenticate(services, call, Role.SIGNATORY, Role.OPERATOR, event=event)
 
 
-async def _read_terms(services: Services, unit: UnitOfWork, document: object) -> Terms:
+async def read_terms(services: Services, unit: UnitOfWork, document: object) -> Terms:
+    """Return the terms in a YAML text or a JSON value; InvalidError with every fault, with lines for YAML."""
     catalogue = services.law.catalogue
     members = {member.code for member in await unit.members()}
 

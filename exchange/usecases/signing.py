@@ -8,15 +8,13 @@ import base64
 from dataclasses import dataclass
 
 from exchange.agreements import Agreement, TextSignature, is_signed, sign, state_of, text_of
-from exchange.audit import EventName, Outcome, in_pieces
+from exchange.audit import EventName, in_pieces
 from exchange.crypto import ObjectSignature
 from exchange.kernel import ConflictError, Fault, InvalidError
-from exchange.members import Client, Role
+from exchange.members import Client
 from exchange.store import UnitOfWork
-from exchange.usecases.agreements import AgreementView, record_agreement, visible_agreement
-from exchange.usecases.authenticate import authenticate
-from exchange.usecases.context import Call, Recorded, Services
-from exchange.usecases.recording import draft, named, on_record
+from exchange.usecases.agreements import AgreementView, record_agreement
+from exchange.usecases.context import Call, Recorded
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,25 +26,15 @@ class GivenSignature:
     signature: ObjectSignature
 
 
-async def sign_agreement(
-    services: Services, call: Call, agreement_id: str, given: GivenSignature
+async def sign_own_text(
+    unit: UnitOfWork, call: Call, client: Client, agreement: Agreement, given: GivenSignature
 ) -> Recorded[AgreementView]:
-    """Take the signature of the caller's member; after the last one the agreement is in force on its first day.
-
-    Raises NotFoundError for an agreement that the caller does not see, ConflictError for another text than the one that
-    lies before the parties and for a party that cannot sign now, InvalidError for a signature that does not verify.
-    """
-    event = EventName.AGREEMENT_SIGNED
-    client = await authenticate(services, call, Role.SIGNATORY, event=event)
-    attempt = draft(call, client, event, Outcome.REFUSED, subject=named("agreement", agreement_id))
-    async with on_record(services, attempt), services.store.unit_of_work() as unit:
-        # Held to the end, so that two parties may sign at once.
-        agreement = await visible_agreement(unit, client, agreement_id, for_update=True)
-        signature = await checked_signature(unit, call, client, agreement, given)
-        moved = sign(agreement, signature)
-        await unit.signatory_keys().add_signature(agreement.id, signature)
-        await unit.put_agreement(moved)
-        receipt = await record_agreement(unit, call, client, event, moved, told=told_of(signature))
+    """Take a signature under the text that `agreement` has; after the last one it is in force on its first day."""
+    signature = await checked_signature(unit, call, client, agreement, given)
+    moved = sign(agreement, signature)
+    await unit.signatory_keys().add_signature(agreement.id, signature)
+    await unit.put_agreement(moved)
+    receipt = await record_agreement(unit, call, client, EventName.AGREEMENT_SIGNED, moved, told=told_of(signature))
     return Recorded(AgreementView(moved, state_of(moved, call.now)), receipt)
 
 

@@ -96,8 +96,11 @@ from exchange.wire.subscriptions import (
     SubscriptionRequest,
 )
 from exchange.wire.treaties import (
+    AgreementAmendmentBody,
+    AgreementAmendmentListBody,
     AgreementEvidenceBody,
     AgreementSignature,
+    AmendmentPartyBody,
     KeyRetirement,
     ObjectSignatureBody,
     SignatoryKeyBody,
@@ -115,6 +118,8 @@ __all__ = [
     "ActConfirmation",
     "ActRefusal",
     "AgencyReachBody",
+    "AgreementAmendmentBody",
+    "AgreementAmendmentListBody",
     "AgreementBody",
     "AgreementEvidenceBody",
     "AgreementListBody",
@@ -123,6 +128,7 @@ __all__ = [
     "AlertListBody",
     "AlertSubjectBody",
     "AmendmentBody",
+    "AmendmentPartyBody",
     "AnswerModel",
     "AskedDestructionBody",
     "AskedDestructionListBody",

@@ -3,11 +3,11 @@
 import base64
 import binascii
 from collections.abc import Sequence
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, Field
 
-from exchange.agreements import SignatoryKey, SignedText, TextSignature, TreatyText
+from exchange.agreements import SignatoryKey, SignedText, TextSignature, TreatyText, terms_as_json, terms_from_stored
 from exchange.crypto import CryptoError, ObjectSignature, ObjectSigningKey, ObjectVerifyingKey
 from exchange.kernel import InvalidError
 from exchange.wire.acts import Digest
@@ -155,6 +155,36 @@ class SignedTextBody(AnswerModel):
         """Return the text and its signatures; nothing of it is verified."""
         text = TreatyText(agreement, self.edition, self.previous, self.terms)
         return SignedText(text, self.text, tuple(_signature_of(self.text, each) for each in self.signatures))
+
+
+class AmendmentPartyBody(AnswerModel):
+    """One who has to sign an amendment, and whether it has."""
+
+    member: MemberCodeText
+    state: Literal["pending", "signed"]
+
+
+class AgreementAmendmentBody(AnswerModel):
+    """An amendment: its text, who has to sign it, and in words what it changes, as far as the caller may know."""
+
+    number: int
+    edition: int
+    previous: Digest
+    text: Digest
+    state: Literal["proposed", "in_force", "overtaken"]
+    terms: dict[str, Any]
+    parties: list[AmendmentPartyBody]
+    changes: list[str]
+
+    def to_text(self, agreement: str) -> TreatyText:
+        """Return the text to be signed, made from what this answer says and not from the digest in it."""
+        return TreatyText(agreement, self.edition, self.previous, terms_as_json(terms_from_stored(self.terms)))
+
+
+class AgreementAmendmentListBody(AnswerModel):
+    """Every amendment that was proposed to an agreement, the first one first."""
+
+    items: list[AgreementAmendmentBody]
 
 
 class AgreementEvidenceBody(AnswerModel):

@@ -228,5 +228,6 @@ def kept_state(world: World) -> str:
         "signatory_key",
         "agreement_signature",
         "onward_release",
+        "agreement_amendment",
     )
     return json.dumps({name: sorted(map(repr, world.sql(f"SELECT * FROM {name}"))) for name in names})

@@ -52,6 +52,8 @@ WHO_MAY: dict[str, frozenset[str]] = {
     "agreement.propose": frozenset({"signatory", "operator"}),
     "agreement.sign": frozenset({"signatory"}),
     "agreement.export": ANYONE,
+    "amendment.list": frozenset({"signatory"}),
+    "amendment.propose": frozenset({"signatory"}),
     "signatory-key.list": ANYONE,
     "signatory-key.enrol": frozenset({"operator"}),
     "signatory-key.retire": frozenset({"operator"}),

@@ -79,6 +79,18 @@ USE_CASES: list[tuple[str, Act, frozenset[Role], str]] = [
     ("list_agreements", lambda w, c, _: usecases.list_agreements(w.services, c), ANYONE, "agreement.listed"),
     ("show_agreement", lambda w, c, _: usecases.show_agreement(w.services, c, ABSENT), ANYONE, "agreement.read"),
     (
+        "propose_amendment",
+        lambda w, c, _: usecases.propose_amendment(w.services, c, ABSENT, ""),
+        SIGNATORY,
+        "amendment.proposed",
+    ),
+    (
+        "list_amendments",
+        lambda w, c, _: usecases.list_amendments(w.services, c, ABSENT),
+        SIGNATORY,
+        "amendment.listed",
+    ),
+    (
         "export_agreement",
         lambda w, c, _: usecases.export_agreement(w.services, c, ABSENT),
         ANYONE,

@@ -1,9 +1,11 @@
 """Agreements: propose, read, and the acts of a party."""
 
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 
 from starlette.responses import Response
 
+from exchange.agreements import terms_as_json
 from exchange.audit import EventName
 from exchange.entrypoints.api.parameters import AGREEMENT_ID, EVERYWHERE, WITH_BODY
 from exchange.entrypoints.http.routing import JSON, Endpoint, Operation, answered, read_model
@@ -12,6 +14,7 @@ from exchange.kernel import MalformedError
 from exchange.members import Role
 from exchange.usecases import (
     AgreementView,
+    AmendmentView,
     Call,
     GivenSignature,
     Recorded,
@@ -19,7 +22,9 @@ from exchange.usecases import (
     authenticate,
     export_agreement,
     list_agreements,
+    list_amendments,
     propose_agreement,
+    propose_amendment,
     resume_agreement,
     show_agreement,
     sign_agreement,
@@ -27,6 +32,8 @@ from exchange.usecases import (
     withdraw_agreement,
 )
 from exchange.wire import (
+    AgreementAmendmentBody,
+    AgreementAmendmentListBody,
     AgreementBody,
     AgreementEvidenceBody,
     AgreementListBody,
@@ -106,6 +113,24 @@ EVIDENCE = Operation(
     parameters=(AGREEMENT_ID,),
     errors=EVERYWHERE,
 )
+AMEND = replace(
+    PROPOSE,
+    path="/v1/agreements/{id}/amendments",
+    action="amendment.propose",
+    summary="Lay another text of an agreement before those who have to sign it; it says in words what changes.",
+    answer=AgreementAmendmentBody,
+    parameters=(AGREEMENT_ID,),
+    answer_headers=(),
+)
+AMENDMENTS = Operation(
+    method="GET",
+    path="/v1/agreements/{id}/amendments",
+    action="amendment.list",
+    summary="List the amendments of an agreement, with what each changes, to signatories of those whom they concern.",
+    answer=AgreementAmendmentListBody,
+    parameters=(AGREEMENT_ID,),
+    errors=EVERYWHERE,
+)
 SIGN = Operation(
     method="POST",
     path="/v1/agreements/{id}/signatures",
@@ -166,6 +191,40 @@ async def sign(visit: Visit) -> Response:
     return _answer(visit, await sign_agreement(visit.services, visit.call, visit.path["id"], given))
 
 
+async def amend(visit: Visit) -> Response:
+    """Answer `POST /v1/agreements/{id}/amendments`, in JSON or as the YAML file."""
+    await authenticate(visit.services, visit.call, Role.SIGNATORY, event=EventName.AMENDMENT_PROPOSED)
+    read_query(visit.request, _NO_PARAMETERS)
+    media = require_media_type(visit.request, *AMEND.body_media)
+    body = await read_body(visit.request, visit.limits)
+    document = _yaml(body) if media == YAML else _not_text(read_json(body))
+    recorded = await propose_amendment(visit.services, visit.call, visit.path["id"], document)
+    return answered(recorded, _amendment(recorded.value), status=201)
+
+
+async def amendments(visit: Visit) -> Response:
+    """Answer `GET /v1/agreements/{id}/amendments`."""
+    read_query(visit.request, _NO_PARAMETERS)
+    recorded = await list_amendments(visit.services, visit.call, visit.path["id"])
+    return answered(recorded, AgreementAmendmentListBody(items=[_amendment(view) for view in recorded.value]))
+
+
+def _amendment(view: AmendmentView) -> AgreementAmendmentBody:
+    parties = [{"member": each, "state": "signed" if each in view.signed else "pending"} for each in view.signatories]
+    return AgreementAmendmentBody.model_validate(
+        {
+            "number": view.amendment.number,
+            "edition": view.edition,
+            "previous": view.amendment.previous,
+            "text": view.amendment.text,
+            "state": view.state,
+            "terms": terms_as_json(view.amendment.terms),
+            "parties": parties,
+            "changes": list(view.changes),
+        }
+    )
+
+
 def _act(noun: str, action: str, summary: str) -> Operation:
     return Operation(
         method="POST",
@@ -211,6 +270,8 @@ OPERATIONS: tuple[tuple[Operation, Endpoint], ...] = (
     (PROPOSE, propose),
     (SHOW, show),
     (EVIDENCE, evidence),
+    (AMENDMENTS, amendments),
+    (AMEND, amend),
     (SIGN, sign),
     (
         _act("suspension", "agreement.suspend", "Suspend the caller's member's own part."),

@@ -1,0 +1,56 @@
+"""What an amended text changes, in words: one sentence for each thing, from the two texts alone."""
+
+from collections.abc import Iterator
+
+from exchange.agreements.model import OlderReports, Scope, Terms
+
+_LISTS = ("topics", "regions", "kinds", "purposes", "compartments", "contributors")
+
+
+def differences(before: Terms, after: Terms) -> tuple[str, ...]:
+    """Return every difference, in the order of the text; empty where the texts say the same."""
+    return tuple(_sentences(before, after))
+
+
+def _sentences(before: Terms, after: Terms) -> Iterator[str]:
+    yield from (f"{member} accedes" for member in after.parties if member not in before.parties)
+    yield from (f"{member} is no party any more" for member in before.parties if member not in after.parties)
+    for scope in after.scopes:
+        earlier = before.scope(scope.name)
+        yield from _new_scope(scope) if earlier is None else _changed_scope(earlier, scope)
+    yield from (f"the scope {scope.name} ends" for scope in before.scopes if after.scope(scope.name) is None)
+    for name, old, new in (
+        ("title", before.title, after.title),
+        ("last day", before.validity.last_day, after.validity.last_day),
+        ("review", before.validity.review_every, after.validity.review_every),
+        ("notice of withdrawal", before.termination.notice, after.termination.notice),
+        ("fate of shared reports", before.termination.shared_reports.value, after.termination.shared_reports.value),
+    ):
+        if old != new:
+            yield f"{name}: {old} becomes {new}"
+    if before.obligations != after.obligations:
+        yield "the obligations change"
+    if after.older_reports is OlderReports.INCLUDED:
+        yield "what is widened reaches reports that are older than this text"
+
+
+def _new_scope(scope: Scope) -> Iterator[str]:
+    yield f"the scope {scope.name} is new: from {', '.join(scope.contributors)}"
+    yield from (f"{member} may now read {scope.name} up to {scope.ceiling}" for member in scope.readers)
+
+
+def _changed_scope(earlier: Scope, scope: Scope) -> Iterator[str]:
+    for member in scope.readers:
+        if member not in earlier.readers or earlier.ceiling != scope.ceiling:
+            yield f"{member} may now read {scope.name} up to {scope.ceiling}"
+    yield from (
+        f"{member} may no longer read {scope.name}" for member in earlier.readers if member not in scope.readers
+    )
+    for name in _LISTS:
+        old, new = getattr(earlier, name), getattr(scope, name)
+        yield from (f"{scope.name}: {name} gain {each}" for each in new if each not in old)
+        yield from (f"{scope.name}: {name} lose {each}" for each in old if each not in new)
+    if earlier.onward_release is not scope.onward_release:
+        yield f"{scope.name}: onward release becomes {scope.onward_release.value}"
+    if earlier.retention != scope.retention:
+        yield f"{scope.name}: retention becomes {scope.retention}"

@@ -1,0 +1,86 @@
+"""Amendments and the signatures under them, within a unit of work."""
+
+from collections.abc import Callable
+from datetime import datetime
+
+import orjson
+from sqlalchemy import func, select
+from sqlalchemy.ext.asyncio import AsyncSession
+from sqlmodel import col
+
+from exchange.agreements import Amendment, Terms, TextSignature, terms_as_json, terms_from_stored
+from exchange.crypto import ObjectSignature, ObjectVerifyingKey
+from exchange.kernel import from_micros, to_micros
+from exchange.store.tables import table
+from exchange.store.treaty_tables import AgreementSignatureTable, AmendmentTable, SignatoryKeyTable
+
+
+class Amendments:
+    """Loads and writes within one unit of work, which it tells of every write."""
+
+    def __init__(self, session: AsyncSession, now: datetime, note_write: Callable[[], None]) -> None:
+        self._session = session
+        self._now = now
+        self._note_write = note_write
+
+    async def of(self, agreement_id: str) -> list[Amendment]:
+        """Return every amendment that was ever proposed to an agreement, the first one first."""
+        found = select(AmendmentTable).where(col(AmendmentTable.agreement_id) == agreement_id)
+        return [_amendment(row) for row in await self._session.scalars(found.order_by(col(AmendmentTable.number)))]
+
+    async def add(self, agreement_id: str, terms: Terms, *, previous: str, text: str, proposed_by: str) -> Amendment:
+        """Add an amendment under the next number; the caller holds the agreement."""
+        last = select(func.max(col(AmendmentTable.number))).where(col(AmendmentTable.agreement_id) == agreement_id)
+        row = AmendmentTable(
+            agreement_id=agreement_id,
+            number=int(await self._session.scalar(last) or 0) + 1,
+            previous=previous,
+            text=text,
+            terms=orjson.dumps(terms_as_json(terms)).decode(),
+            proposed_by=proposed_by,
+            proposed_at=to_micros(self._now),
+        )
+        self._note_write()
+        self._session.add(row)
+        await self._session.flush()
+        return _amendment(row)
+
+    async def signatures(self, text: str) -> dict[str, TextSignature]:
+        """Return the signatures under a text by member, each with its keys."""
+        signature, key = table("agreement_signature"), table("signatory_key")
+        columns = [col(getattr(AgreementSignatureTable, name)) for name in ("member", "signatory", "signed_at")]
+        halves = [signature.c.ed25519, signature.c.ml_dsa_65, key.c.ed25519, key.c.ml_dsa_65]
+        joined = signature.join(key, col(SignatoryKeyTable.key_id) == col(AgreementSignatureTable.key_id))
+        rows = await self._session.execute(
+            select(*columns, *halves).select_from(joined).where(col(AgreementSignatureTable.text) == text)
+        )
+        return {
+            member: TextSignature(
+                text,
+                member,
+                signatory,
+                ObjectVerifyingKey.from_raw(public_ed25519, public_ml_dsa_65),
+                ObjectSignature(ed25519, ml_dsa_65),
+                from_micros(signed_at),
+            )
+            for member, signatory, signed_at, ed25519, ml_dsa_65, public_ed25519, public_ml_dsa_65 in rows
+        }
+
+    async def current_reports(self, class_ids: list[int]) -> dict[int, int]:
+        """Return how many current reports each of these classes has at this moment."""
+        report = table("report")
+        is_valid = report.c.valid_until.is_(None) | (report.c.valid_until > to_micros(self._now))
+        counted = select(report.c.class_id, func.count()).where(report.c.class_id.in_(class_ids), is_valid)
+        rows = await self._session.execute(counted.where(report.c.status == "current").group_by(report.c.class_id))
+        return {row[0]: row[1] for row in rows}
+
+
+def _amendment(row: AmendmentTable) -> Amendment:
+    return Amendment(
+        number=row.number,
+        previous=row.previous,
+        text=row.text,
+        terms=terms_from_stored(orjson.loads(row.terms)),
+        proposed_by=row.proposed_by,
+        proposed_at=from_micros(row.proposed_at),
+    )

@@ -1,0 +1,266 @@
+"""Amend an agreement: propose another text, see in words what it changes and for how many reports, sign it.
+
+Several amendments may lie before the parties; the first one that everybody has signed is the text, and those that
+amended the text before are overtaken: they stay to be read, and to be proposed anew. The counts that a caller is shown
+are of reports that its own member may read or has originated, and of no others.
+"""
+
+import asyncio
+from collections import Counter
+from dataclasses import dataclass, replace
+
+from exchange.agreements import (
+    Agreement,
+    Amendment,
+    Party,
+    PartyState,
+    Terms,
+    amended,
+    amendment_faults,
+    conclude,
+    differences,
+    require_amendable,
+    signatories_of,
+    state_of,
+    text_of,
+)
+from exchange.audit import EventName, Outcome
+from exchange.kernel import ConflictError, InvalidError, NotFoundError, is_uuid7, to_micros
+from exchange.members import Client, Role
+from exchange.release import Assurance, ClassFacts, Permit, ReaderFacts, RowFacts, Use, decide
+from exchange.store import PolicyState, UnitOfWork
+from exchange.usecases.agreements import AgreementView, logged_text, read_terms, record_agreement
+from exchange.usecases.authenticate import authenticated_row
+from exchange.usecases.context import Call, Recorded, Services
+from exchange.usecases.knowledge import scope_facts
+from exchange.usecases.recording import draft, named, on_record
+from exchange.usecases.signing import GivenSignature, checked_signature, sign_own_text, told_of
+
+_CURRENT = RowFacts(is_recalled=False, is_expired=False)
+_CLASSES_AT_ONCE = 100
+"""Some 10 ms of rules and guards: others are served in between."""
+
+
+@dataclass(frozen=True, slots=True)
+class AmendmentView:
+    """An amendment as one party sees it; `signed` are the members that have, of those that have to."""
+
+    agreement: Agreement
+    amendment: Amendment
+    signatories: tuple[str, ...]
+    signed: frozenset[str]
+    state: str
+    changes: tuple[str, ...]
+    edition: int
+
+
+async def propose_amendment(
+    services: Services, call: Call, agreement_id: str, document: object
+) -> Recorded[AmendmentView]:
+    """Lay another text of an agreement before those who have to sign it.
+
+    Raises NotFoundError for an agreement that the caller does not see, ConflictError for one that cannot be amended
+    now, InvalidError with every fault of the text.
+    """
+    event = EventName.AMENDMENT_PROPOSED
+    row = await authenticated_row(services, call, Role.SIGNATORY, event=event)
+    client = _known(row.client)
+    attempt = draft(call, client, event, Outcome.REFUSED, subject=named("agreement", agreement_id))
+    async with on_record(services, attempt), services.store.unit_of_work() as unit:
+        agreement = await _visible(unit, client, agreement_id)
+        if agreement.party(client.member) is None:
+            raise ConflictError("only a party proposes amendments", code="not-a-party")
+        require_amendable(agreement, call.now)
+        terms = await read_terms(services, unit, document)
+        faults = amendment_faults(agreement, terms)
+        if faults:
+            raise InvalidError("the agreement cannot be amended so", tuple(faults))
+        new = amended(agreement, terms)
+        told = logged_text(new)
+        texts = {each.text for each in await unit.amendments().of(agreement.id)}
+        if text_of(new).digest in texts:
+            raise ConflictError("this very text lies before the parties already", code="proposed-already")
+        amendment = await unit.amendments().add(
+            agreement.id, terms, previous=new.previous or "", text=text_of(new).digest, proposed_by=client.id
+        )
+        receipt = await record_agreement(
+            unit, call, client, event, agreement, told={**told, "number": amendment.number}
+        )
+        view = await _view(services, unit, call, client, agreement, amendment=amendment, state=row.state)
+    return Recorded(view, receipt)
+
+
+async def list_amendments(services: Services, call: Call, agreement_id: str) -> Recorded[tuple[AmendmentView, ...]]:
+    """Return every amendment of an agreement, to signatories of those whom they concern, with what each changes."""
+    event = EventName.AMENDMENT_LISTED
+    row = await authenticated_row(services, call, Role.SIGNATORY, event=event)
+    client = _known(row.client)
+    attempt = draft(call, client, event, Outcome.REFUSED, subject=named("agreement", agreement_id))
+    async with on_record(services, attempt), services.store.unit_of_work() as unit:
+        agreement = await _visible(unit, client, agreement_id)
+        views = [
+            await _view(services, unit, call, client, agreement, amendment=each, state=row.state)
+            for each in await unit.amendments().of(agreement.id)
+            if agreement.party(client.member) is not None or client.member in each.terms.parties
+        ]
+        receipt = await record_agreement(unit, call, client, event, agreement)
+    return Recorded(tuple(views), receipt)
+
+
+async def sign_agreement(
+    services: Services, call: Call, agreement_id: str, given: GivenSignature
+) -> Recorded[AgreementView]:
+    """Take the signature of the caller's member under the agreement's text, or under an amendment of it.
+
+    After the last one the agreement is in force on its first day; an amended text binds at once. Raises NotFoundError
+    for an agreement that the caller does not see, ConflictError for a text that does not lie before the parties (any
+    more) and for a party that cannot sign now, InvalidError for a signature that does not verify.
+    """
+    event = EventName.AGREEMENT_SIGNED
+    row = await authenticated_row(services, call, Role.SIGNATORY, event=event)
+    client = _known(row.client)
+    attempt = draft(call, client, event, Outcome.REFUSED, subject=named("agreement", agreement_id))
+    async with on_record(services, attempt), services.store.unit_of_work() as unit:
+        # Held to the end, so that two parties may sign at once.
+        agreement = await _visible(unit, client, agreement_id)
+        proposed = {each.text: each for each in await unit.amendments().of(agreement.id)}
+        amendment = proposed.get(given.text)
+        if amendment is None or given.text == text_of(agreement).digest:
+            return await sign_own_text(unit, call, client, agreement, given)
+        return await _sign_amendment(unit, call, client, agreement, amendment=amendment, given=given)
+
+
+async def _sign_amendment(  # noqa: PLR0913  who signs what of which agreement
+    unit: UnitOfWork, call: Call, client: Client, agreement: Agreement, *, amendment: Amendment, given: GivenSignature
+) -> Recorded[AgreementView]:
+    if amendment.previous != text_of(agreement).digest:
+        raise ConflictError("another amendment came first: propose this one anew", code="amendment-overtaken")
+    require_amendable(agreement, call.now)
+    if client.member not in signatories_of(agreement, amendment.terms):
+        raise ConflictError("your member has nothing to sign here", code="not-a-party")
+    signatures = await unit.amendments().signatures(amendment.text)
+    if client.member in signatures:
+        raise ConflictError("your member has signed this text", code="conflict")
+    signature = await checked_signature(unit, call, client, amended(agreement, amendment.terms), given)
+    await unit.signatory_keys().add_signature(agreement.id, signature)
+    receipt = await record_agreement(unit, call, client, EventName.AGREEMENT_SIGNED, agreement, told=told_of(signature))
+    concluded = conclude(agreement, amendment.terms, {**signatures, client.member: signature})
+    if concluded is not None:
+        await unit.put_agreement(concluded)
+        await record_agreement(
+            unit, call, client, EventName.AGREEMENT_AMENDED, concluded, told={"number": amendment.number}
+        )
+    now = concluded or agreement
+    return Recorded(AgreementView(now, state_of(now, call.now)), receipt)
+
+
+async def _visible(unit: UnitOfWork, client: Client, agreement_id: str) -> Agreement:
+    """Return an agreement to a party, and to a member that an amendment before the parties would make one."""
+    agreement = await unit.agreement(agreement_id, for_update=True) if is_uuid7(agreement_id) else None
+    if agreement is None or not await _concerns(unit, client, agreement):
+        raise NotFoundError("no such agreement, or none that you may see")
+    return agreement
+
+
+async def _concerns(unit: UnitOfWork, client: Client, agreement: Agreement) -> bool:
+    if agreement.party(client.member) is not None:
+        return True
+    digest = text_of(agreement).digest
+    proposed = await unit.amendments().of(agreement.id)
+    return any(client.member in each.terms.parties for each in proposed if each.previous == digest)
+
+
+async def _view(  # noqa: PLR0913  one amendment, as one caller may know it
+    services: Services,
+    unit: UnitOfWork,
+    call: Call,
+    client: Client,
+    agreement: Agreement,
+    *,
+    amendment: Amendment,
+    state: PolicyState,
+) -> AmendmentView:
+    digest = text_of(agreement).digest
+    standing = "proposed" if amendment.previous == digest else "overtaken"
+    if amendment.text == digest:
+        standing = "in_force"
+    changes: tuple[str, ...] = ()
+    if standing == "proposed":
+        counts = await _impact(services, unit, call, client, agreement, terms=amendment.terms, state=state)
+        changes = (*differences(agreement.terms, amendment.terms), *counts)
+    signed = frozenset(await unit.amendments().signatures(amendment.text))
+    signatories = tuple(map(str, signatories_of(agreement, amendment.terms)))
+    edition = await unit.edition_after(agreement.id, amendment.previous)
+    return AmendmentView(agreement, amendment, signatories, signed, standing, changes, edition)
+
+
+async def _impact(  # noqa: PLR0913  what is compared, and for whom
+    services: Services,
+    unit: UnitOfWork,
+    call: Call,
+    client: Client,
+    agreement: Agreement,
+    *,
+    terms: Terms,
+    state: PolicyState,
+) -> tuple[str, ...]:
+    """Return for each member how many current reports become readable and are lost: by class, never by report."""
+    classes = await services.knowledge.classes(services.store, state)
+    own = {each.id: each.facts for each in classes.values() if each.facts.agreement == agreement.id}
+    after = _as_if_concluded(agreement, terms, call)
+    members = dict.fromkeys((*agreement.terms.parties, *terms.parties))
+    gained: dict[str, list[int]] = {member: [] for member in members}
+    lost: dict[str, list[int]] = {member: [] for member in members}
+    for number, (class_id, facts) in enumerate(own.items(), start=1):
+        # INVARIANT: nobody is told of reports that it may not know of.
+        if facts.originator == client.member or _may_read(services, call, agreement, facts, client.member):
+            for member in members:
+                before = _may_read(services, call, agreement, facts, member)
+                if before != _may_read(services, call, after, facts, member):
+                    (lost if before else gained)[member].append(class_id)
+        if number % _CLASSES_AT_ONCE == 0:
+            await asyncio.sleep(0)
+    moved = sorted({each for ids in (*gained.values(), *lost.values()) for each in ids})
+    counts = Counter(await unit.amendments().current_reports(moved))
+    return tuple(
+        f"{sum(counts[each] for each in gained[member])} current reports become readable to {member}, "
+        f"{sum(counts[each] for each in lost[member])} are lost"
+        for member in members
+    )
+
+
+def _as_if_concluded(agreement: Agreement, terms: Terms, call: Call) -> Agreement:
+    parties = tuple(Party(member, PartyState.SIGNED, call.now) for member in terms.parties)
+    edition, earlier = agreement.edition + 1, agreement.texts
+    return replace(agreement, terms=terms, parties=parties, edition=edition, earlier=earlier)
+
+
+def _may_read(services: Services, call: Call, agreement: Agreement, facts: ClassFacts, member: str) -> bool:
+    """Return whether a reader of `member` with every clearance and the clause's purpose may read reports of a class."""
+    scope = scope_facts(agreement, facts.scope, call.now, facts.edition)
+    if scope is None:
+        return False
+    catalogue = services.law.catalogue
+    reader = ReaderFacts(
+        client="nobody",
+        version=0,
+        member=member,
+        agency=member,
+        nationality=member,
+        roles=frozenset({Role.READER}),
+        is_active=True,
+        level=catalogue.base.levels[-1].name,
+        compartments=scope.compartments,
+        clearance_current=True,
+        assurance=Assurance.MUTUAL_TLS,
+        purpose=min(scope.purposes, default=""),
+        at_micros=to_micros(call.now),
+    )
+    return isinstance(decide(reader, facts, scope, _CURRENT, Use.READ, services.law), Permit)
+
+
+def _known(client: Client | None) -> Client:
+    # `authenticated_row` has refused who is nobody.
+    if client is None:
+        raise NotFoundError("no such client")
+    return client

@@ -1,0 +1,168 @@
+"""Amendments: signed by everybody, told in words before that, narrower for all reports and wider for new ones alone."""
+
+import asyncio
+
+import pytest
+
+from exchange import usecases
+from exchange.agreements import AgreementState, amended, text_of, verify_texts
+from exchange.kernel import ConflictError, ExchangeError, InvalidError, NotFoundError
+from exchange.markings import Label
+from tests.support.treaty import signed, signing_key
+from tests.support.world import AGREEMENT, World, thumbprint_of
+
+FOR_ALL = Label("NATO", "RESTRICTED", releasable_to=("DNK", "ESP", "GBR", "NOR"))
+ALL_THREE = ("GBR", "NOR", "DNK")
+NARROWED = AGREEMENT.replace("readers: [GBR, NOR, DNK]", "readers: [GBR, NOR]")
+RAISED = AGREEMENT.replace("ceiling: SECRET", "ceiling: TOP SECRET")
+ACCEDED = AGREEMENT.replace("parties: [GBR, NOR, DNK]", "parties: [GBR, NOR, DNK, ESP]").replace(
+    "readers: [GBR, NOR, DNK]", "readers: [GBR, NOR, DNK, ESP]"
+)
+
+
+async def proposed(world: World, text: str, *, by: str = "GBR signatory"):
+    made = await usecases.propose_amendment(world.services, world.call(by), world.agreement_id, text)
+    return made.value
+
+
+async def signs(world: World, view, member: str):
+    name = f"{member} signatory"
+    client, key = world.clients[name], signing_key(thumbprint_of(name))
+    given = signed(amended(view.agreement, view.amendment.terms), client, key)
+    return (await usecases.sign_agreement(world.services, world.call(name), world.agreement_id, given)).value
+
+
+async def concluded(world: World, text: str, members=ALL_THREE):
+    view = await proposed(world, text)
+    for member in members:
+        last = await signs(world, view, member)
+    return last
+
+
+async def reads(world: World, report: str, name: str, services=None) -> bool:
+    try:
+        await usecases.pull_report(services or world.services, world.call(name), report)
+    except NotFoundError:
+        return False
+    return True
+
+
+async def test_amended_text_binds_with_the_last_signature_on_every_node(populated: World) -> None:
+    old = await populated.post(label=FOR_ALL)
+    view = await proposed(populated, NARROWED)
+    async with populated.another_node() as second:
+        for member in ALL_THREE:
+            assert await reads(populated, old, "DNK reader", second)
+            assert (await signs(populated, view, member)).state is AgreementState.IN_FORCE
+
+        assert not await reads(populated, old, "DNK reader", second)
+        assert await reads(populated, old, "NOR reader", second)
+    types = [entry["type"] for entry in await populated.entries() if entry["type"].startswith("a")]
+    assert types.count("amendment.proposed") == types.count("agreement.amended") == 1
+    shown = (
+        await usecases.show_agreement(populated.services, populated.call("NOR reader"), populated.agreement_id)
+    ).value
+    assert (shown.agreement.edition, shown.agreement.terms.scopes[0].readers) == (2, ("GBR", "NOR"))
+
+
+@pytest.mark.parametrize(("older", "sees_old"), [("", False), ("older_reports: included\n", True)])
+async def test_accession_opens_new_reports_and_older_ones_only_where_the_text_says_so(
+    populated: World, older: str, sees_old: bool
+) -> None:
+    await populated.enrol("ESP second", "ESP", "reader")
+    old = await populated.post(label=FOR_ALL)
+    assert not await reads(populated, old, "ESP second")
+    last = await concluded(populated, ACCEDED + older, (*ALL_THREE, "ESP"))
+    new = await populated.post(label=FOR_ALL)
+
+    assert last.state is AgreementState.IN_FORCE
+    assert await reads(populated, new, "ESP second")
+    assert await reads(populated, old, "ESP second") is sees_old
+    assert await reads(populated, old, "NOR reader")
+    listed = await usecases.list_reports(populated.services, populated.call("ESP second"), usecases.ListQuery())
+    assert len(listed.value.items) == 1 + sees_old
+
+
+async def test_acceding_member_sees_the_amendment_and_no_other_agreement(populated: World) -> None:
+    services, call = populated.services, populated.call("ESP signatory")
+    with pytest.raises(NotFoundError):
+        await usecases.list_amendments(services, call, populated.agreement_id)
+    view = await proposed(populated, ACCEDED)
+    (seen,) = (await usecases.list_amendments(services, call, populated.agreement_id)).value
+
+    assert seen.amendment == view.amendment
+    assert "ESP accedes" in seen.changes
+    with pytest.raises(NotFoundError):
+        await usecases.show_agreement(services, call, populated.agreement_id)
+
+
+async def test_change_is_told_in_words_with_counts_of_what_the_caller_may_know(populated: World) -> None:
+    for _ in range(3):
+        await populated.post(label=FOR_ALL)
+    await populated.post(label=Label("NATO", "RESTRICTED", releasable_to=("DNK", "GBR")))
+    await proposed(populated, NARROWED)
+    told = {}
+    for member in ALL_THREE:
+        call = populated.call(f"{member} signatory")
+        (view,) = (await usecases.list_amendments(populated.services, call, populated.agreement_id)).value
+        told[member] = view.changes
+
+    assert told["GBR"][0] == "DNK may no longer read cyber-threats"
+    assert "0 current reports become readable to DNK, 4 are lost" in told["GBR"]
+    # One of them is between GBR and DNK: NOR is told nothing of it.
+    assert "0 current reports become readable to DNK, 3 are lost" in told["NOR"]
+    assert "0 current reports become readable to NOR, 0 are lost" in told["DNK"]
+
+
+async def test_of_two_amendments_one_wins_and_the_other_is_kept_whole(populated: World) -> None:
+    first, second = await proposed(populated, NARROWED), await proposed(populated, RAISED, by="NOR signatory")
+    for member in ("GBR", "NOR"):
+        await signs(populated, first, member)
+        await signs(populated, second, member)
+    ends = await asyncio.gather(signs(populated, first, "DNK"), signs(populated, second, "DNK"), return_exceptions=True)
+
+    (error,) = [each for each in ends if isinstance(each, ExchangeError)]
+    assert (type(error), error.code) == (ConflictError, "amendment-overtaken")
+    views = (
+        await usecases.list_amendments(populated.services, populated.call("DNK signatory"), populated.agreement_id)
+    ).value
+    assert sorted(view.state for view in views) == ["in_force", "overtaken"]
+    lost = next(view for view in views if view.state == "overtaken")
+    assert lost.signed == {"GBR", "NOR"}
+    assert lost.amendment.terms in {first.amendment.terms, second.amendment.terms}
+
+
+async def test_what_cannot_be_amended_or_signed_so_is_refused_and_recorded(populated: World) -> None:
+    services = populated.services
+
+    async def propose(text: str, by: str = "GBR signatory"):
+        return await populated.attempt(
+            usecases.propose_amendment(services, populated.call(by), populated.agreement_id, text)
+        )
+
+    same, later = await propose(AGREEMENT), await propose(AGREEMENT.replace("from: 2026-01-01", "from: 2026-07-01"))
+    stranger = await propose(NARROWED, "ESP signatory")
+    assert isinstance(same.error, InvalidError)
+    assert isinstance(later.error, InvalidError)
+    assert isinstance(stranger.error, NotFoundError)
+    assert {each.entry["decision"] for each in (same, later, stranger)} == {"refused"}
+    view = await proposed(populated, NARROWED)
+    twice = await propose(NARROWED)
+    assert isinstance(twice.error, ConflictError)
+    await signs(populated, view, "GBR")
+    with pytest.raises(ConflictError, match="has signed"):
+        await signs(populated, view, "GBR")
+    with pytest.raises(NotFoundError):
+        await signs(populated, view, "ESP")
+
+
+async def test_evidence_of_an_amended_agreement_is_a_chain_that_verifies(populated: World) -> None:
+    first = text_of(await populated.services.store.agreement(populated.agreement_id))  # type: ignore[arg-type]  # there
+    await concluded(populated, RAISED)
+    evidence = (
+        await usecases.export_agreement(populated.services, populated.call("DNK reader"), populated.agreement_id)
+    ).value
+    findings = verify_texts(evidence.texts, {each.key.key_id: each for each in evidence.keys})
+
+    assert all(finding.is_good for finding in findings)
+    assert [each.text.previous for each in evidence.texts] == [None, first.digest]
