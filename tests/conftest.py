@@ -9,7 +9,7 @@ from hypothesis import HealthCheck, settings
 
 from tests.support.postgres import PostgresServer, end_run, private_cluster, run_folder, server_of_run
 
-pytest_plugins: list[str] = ["tests.support.store", "tests.support.log"]
+pytest_plugins: list[str] = ["tests.support.store", "tests.support.log", "tests.support.archived_log"]
 
 # No deadline: the cores are shared, and a slow example is no fault. Not derandomized: every run searches elsewhere.
 settings.register_profile("ci", deadline=None, print_blob=True, suppress_health_check=[HealthCheck.too_slow])

@@ -3,99 +3,35 @@
 import asyncio
 import hashlib
 import os
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from collections.abc import Callable
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from exchange.audit import Criteria, parse_entry, parse_verifier_key
+from exchange.audit import Criteria, parse_entry
 from exchange.audit.tile_paths import BundlePath
-from exchange.audit.verify import Expectations, Step, Verification, verify_log
-from exchange.cli.audit_instance import InstanceLog, Waiter
-from exchange.kernel import ConflictError, UnavailableError, UnsafeSettingError, to_micros
+from exchange.audit.verify import Step
+from exchange.kernel import ConflictError, UnavailableError, UnsafeSettingError
 from exchange.store import Store
 from exchange.store.alert_reader import ALERT_COLUMNS
 from exchange.store.archive import BundleArchive
 from exchange.store.archived import LogDamagedError
 from exchange.store.archiving import LogArchiving, Moved
-from exchange.store.log_desk import LogDesk
 from exchange.store.personal_keys import PersonalCustody
 from exchange.store.searching import Sought
-from exchange.usecases.archive_log import Archiver
-from exchange.usecases.sweep_log import Index, Sweep
+from exchange.usecases.sweep_log import Sweep
+from tests.support.archived_log import DAYS, LATER, archive_all, archiver, kept, reading, verified
 from tests.support.log import Log, check_log
-from tests.support.store import NODE_KEY, NOW, draft, open_store, rows_of, wrap_nothing
+from tests.support.store import NODE_KEY, NOW, draft, rows_of, wrap_nothing
 
-DAYS = timedelta(days=30)
-LATER = NOW + timedelta(days=31)
 FIRST_BUNDLE = "exchange.example/log/1/tile/entries/000"
-
-
-@pytest.fixture
-async def old(log: Log) -> Log:
-    """A log of two whole bundles and eight entries, all of it searchable."""
-    sequencer = await log.sequencer()
-    await log.append(519)
-    await log.drain(sequencer)
-    index = Index(log.trees[0])
-    while await index.chunk():
-        continue
-    return log
 
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
     return tmp_path / "archive"
-
-
-@asynccontextmanager
-async def archiver(log: Log, folder: Path, *, now: datetime = LATER, **fields: Any) -> AsyncIterator[Archiver]:
-    archive = BundleArchive(folder.as_uri())
-    opened = await LogArchiving.open(log.url, archive)
-    given = {"archive": archive, "record": log.store.append, "older_than": DAYS, **fields}
-    try:
-        yield Archiver(log=opened, clock=lambda: now, randomness=os.urandom, **given)
-    finally:
-        await opened.close()
-
-
-@asynccontextmanager
-async def reading(log: Log, folder: Path | None) -> AsyncIterator[Store]:
-    store = await open_store(log.url, archive=None if folder is None else BundleArchive(folder.as_uri()))
-    try:
-        yield store
-    finally:
-        await store.close()
-
-
-async def archive_all(log: Log, folder: Path, **fields: Any) -> int:
-    async with archiver(log, folder, **fields) as working:
-        return await working.step()
-
-
-async def kept(log: Log) -> int:
-    ((count,),) = await rows_of(log.store, "SELECT count(*) FROM audit_entry e JOIN log_leaf l ON l.entry_id = e.id")
-    return int(count)
-
-
-async def verified(log: Log, folder: Path) -> Verification:
-    keys = tuple(parse_verifier_key(line) for line in log.key.verifier_keys.splitlines())
-
-    def work() -> Verification:
-        wait = Waiter()
-        desk = wait(LogDesk.open(log.url, archive=BundleArchive(folder.as_uri())))
-        try:
-            state = wait(desk.reader.state())
-            assert state is not None
-            return verify_log(InstanceLog(desk, state, wait), Expectations(keys, now_micros=to_micros(log.clock.now)))
-        finally:
-            wait(desk.close())
-            wait.close()
-
-    return await asyncio.to_thread(work)
 
 
 async def test_old_bundles_move_and_everything_about_them_is_as_before(old: Log, folder: Path) -> None:
