@@ -81,10 +81,6 @@ class Custodian(Protocol):
         """
         ...
 
-    async def unwrap_many(self, items: Sequence[tuple[Wrapped, bytes]]) -> list[bytes]:
-        """Return the data keys of pairs of wrapped key and context, in order, all or none; raises as `unwrap`."""
-        ...
-
     async def seal_header(self, key_name: str, plaintext: bytes, context: bytes) -> Wrapped:
         """Seal a header for its context under the header key that belongs to `key_name`, in its current version.
 

@@ -71,10 +71,6 @@ class FileCustodian:
     async def unwrap(self, wrapped: Wrapped, context: bytes) -> bytes:
         return self._opened(wrapped, context)
 
-    async def unwrap_many(self, items: Sequence[tuple[Wrapped, bytes]]) -> list[bytes]:
-        opened = self._opened
-        return [opened(wrapped, context) for wrapped, context in items]
-
     async def seal_header(self, key_name: str, plaintext: bytes, context: bytes) -> Wrapped:
         key_id = f"{KIND}/{key_name}"
         cipher = self._header_cipher(key_id, self._current)

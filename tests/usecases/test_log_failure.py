@@ -125,7 +125,7 @@ async def test_without_custody_nothing_is_read(populated: World, monkeypatch: py
     async def gone(*arguments: object) -> None:
         raise CustodyUnavailableError("no keys")
 
-    for name in ("unwrap", "unwrap_many", "open_headers"):
+    for name in ("unwrap", "open_headers"):
         monkeypatch.setattr(populated.services.custodian, name, gone)
     for act in (
         usecases.pull_report(populated.services, populated.call("NOR reader"), report),

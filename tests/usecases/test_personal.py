@@ -447,7 +447,7 @@ def custody_gone(populated: World, monkeypatch: pytest.MonkeyPatch) -> None:
     async def gone(*_: object) -> None:
         raise CustodyUnavailableError("gone")
 
-    for name in ("wrap", "unwrap", "unwrap_many"):
+    for name in ("wrap", "unwrap"):
         monkeypatch.setattr(populated.services.custodian, name, gone)
 
 

@@ -1,7 +1,7 @@
 import dataclasses
 import hashlib
 import json
-from datetime import UTC, datetime, timedelta, timezone
+from datetime import datetime, timedelta, timezone
 
 import orjson
 import pytest
@@ -25,39 +25,11 @@ from exchange.audit import (
 from exchange.audit.personal import seal_personal
 from exchange.crypto import PersonalKey, SearchTokens
 from exchange.kernel import CanonicalError, canonical_bytes, to_micros
+from tests.core.audit.export.exported import AT, BARE, FULL, LABEL
 
-AT = datetime(2026, 3, 1, 12, 0, 0, 250_000, tzinfo=UTC)
 TOKENS = SearchTokens(bytes(32))
 GUARD = Guard(TOKENS, PersonalKey("kid-1", bytes(range(32))))
 PLACE = {"entry_id": "entry-1", "node": "node-a", "boot": "boot-1", "node_seq": 7, "guard": GUARD}
-LABEL = {
-    "policy": "NATO",
-    "classification": "SECRET",
-    "compartments": ["ATOMAL"],
-    "releasable_to": ["GBR", "NOR"],
-    "handling": [],
-}
-ACTOR = Actor("client", "client-1", "NOR", "NOR/NSM", "ab" * 32, "SECRET", ("ATOMAL",))
-BARE = EntryDraft(EventName.CALLER_AUTHENTICATED, Outcome.REFUSED, AT, Actor("unknown"), "request-1", "10.0.0.9")
-FULL = EntryDraft(
-    EventName.REPORT_READ,
-    Outcome.REFUSED,
-    AT,
-    ACTOR,
-    "request-1",
-    "10.0.0.9",
-    subject=Subject("report", "report-1", 2),
-    owner="GBR",
-    label=LABEL,
-    agreement="agreement-1",
-    scope="cyber-threats",
-    purpose="defence",
-    policies=("agreement-1", "guards@3"),
-    reasons=("not-a-party", "recalled"),
-    size_bytes=8192,
-    result_ids=("r1", "r2"),
-    detail={"note": "n", "count": 3, "names": ["a", "b"]},
-)
 
 
 def sealed(draft, **changes):

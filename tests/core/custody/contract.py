@@ -54,19 +54,6 @@ class CustodianContract:
 
         assert one.blob != other.blob
 
-    async def test_many_unwrap_in_order(self, custodian):
-        keys = [bytes([number]) * 32 for number in range(100)]
-        contexts = [bytes([number]) * 32 for number in range(100)]
-        wrapped = [
-            await custodian.wrap(f"agreement-{number % 3}", key, context)
-            for number, (key, context) in enumerate(zip(keys, contexts, strict=True))
-        ]
-
-        assert await custodian.unwrap_many(list(zip(wrapped, contexts, strict=True))) == keys
-
-    async def test_none_of_none_unwraps(self, custodian):
-        assert await custodian.unwrap_many([]) == []
-
     async def test_sealed_header_opens(self, custodian):
         sealed = await custodian.seal_header(NAME, b"header", PLACE)
 
@@ -127,12 +114,6 @@ class CustodianContract:
 
         with pytest.raises(OpeningError, match="do not belong together"):
             await custodian.unwrap(wrapped, context)
-
-    async def test_one_forged_of_many_unwraps_none(self, custodian):
-        wrapped = await custodian.wrap(NAME, DATA_KEY, CONTEXT)
-
-        with pytest.raises(OpeningError):
-            await custodian.unwrap_many([(wrapped, CONTEXT), (wrapped, OTHER_CONTEXT)])
 
     async def test_forged_blob_never_unwraps(self, custodian):
         wrapped = await custodian.wrap(NAME, DATA_KEY, CONTEXT)

@@ -99,7 +99,7 @@ async def test_rotation_wraps_with_the_new_version_and_unwraps_both(path):
     new = await custodian.wrap(NAME, DATA_KEY, CONTEXT)
 
     assert (old.key_version, new.key_version) == (1, 2)
-    assert await custodian.unwrap_many([(old, CONTEXT), (new, CONTEXT)]) == [DATA_KEY, DATA_KEY]
+    assert [await custodian.unwrap(each, CONTEXT) for each in (old, new)] == [DATA_KEY, DATA_KEY]
 
 
 async def test_version_exchanged_on_the_row_never_unwraps(path):
