@@ -1,19 +1,35 @@
-"""`exchange audit feed`: an auditor's slice of the log to a syslog receiver, as it comes into being."""
+"""`exchange audit feed`: the log to a syslog receiver, as it comes into being.
 
-import time
+With `--dir` the host feeds all of it, with nothing personal revealed; over HTTPS an auditor feeds its own slice.
+"""
+
+import asyncio
+import threading
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Sequence
 from enum import Enum
 from pathlib import Path
-from typing import Annotated
+from time import monotonic
+from typing import Annotated, Any, TypeVar
 
 import typer
 
-from exchange.audit.export import syslog
+from exchange.audit.export import ExportedEntry, Place, Statement, syslog
 from exchange.cli import output
 from exchange.cli.audit_group import audits
-from exchange.cli.verbs import member_verb
+from exchange.cli.instance import Host
+from exchange.cli.verbs import either_verb
 from exchange.client import ExchangeClient
+from exchange.client.errors import ConnectionFailedError
 from exchange.client.feeding import Feed, FeedState
 from exchange.client.syslog import Receiver, SyslogSession
+from exchange.kernel import UnavailableError
+
+T = TypeVar("T")
+Items = AsyncIterator[Sequence[ExportedEntry] | Statement]
+
+
+class _StoppedError(Exception):
+    """Ends the thread of a feed whose process was told to end."""
 
 
 class FeedFormat(Enum):
@@ -27,9 +43,9 @@ _WRITERS = {FeedFormat.RFC5424: syslog.message, FeedFormat.CEF: syslog.cef_messa
 
 
 @audits.command("feed")
-@member_verb
-def feed(
-    client: ExchangeClient,
+@either_verb
+async def feed(
+    where: Host | ExchangeClient,
     to: Annotated[str, typer.Option("--to", metavar="syslog+tls://HOST:PORT", help="The receiver.")],
     to_ca: Annotated[Path, typer.Option("--to-ca", metavar="FILE", help="The receiver's authority, PEM.")],
     state: Annotated[Path, typer.Option("--state", metavar="FILE", help="Remembers how far the receiver has the log.")],
@@ -39,15 +55,66 @@ def feed(
     once: Annotated[bool, typer.Option("--once", help="End when the receiver has all that there is now.")] = False,
 ) -> None:
     """Feed the log to a syslog receiver over TLS until stopped; what breaks is gone on with, at least once each."""
-    receiver = Receiver.parse(to, to_ca, to_cert, to_key)
+    stopped = threading.Event()
+
+    def pause(seconds: float) -> None:
+        if stopped.wait(seconds):
+            raise _StoppedError
+
     feeding = Feed(
-        read=lambda after: client.export(after, follow=not once),
+        read=_reader(where, follow=not once),
         write=_WRITERS[format],
-        session=SyslogSession(receiver),
+        session=SyslogSession(Receiver.parse(to, to_ca, to_cert, to_key)),
         state=FeedState(state),
-        clock=time.monotonic,
-        pause=time.sleep,
+        clock=monotonic,
+        pause=pause,
         told=output.warn,
     )
-    feeding.run()
+    if isinstance(where, Host):
+        try:
+            # Apart from the loop, which the database needs.
+            await asyncio.to_thread(feeding.run)
+        finally:
+            stopped.set()
+    else:
+        feeding.run()
     output.show_line(f"{feeding.delivered} entries delivered")
+
+
+def _reader(
+    where: Host | ExchangeClient, *, follow: bool
+) -> Callable[[Place | None], Iterator[ExportedEntry | Statement]]:
+    if isinstance(where, Host):
+        host, loop = where, asyncio.get_running_loop()
+        return lambda after: _read_at_host(host, loop, after, follow=follow)
+    client = where
+    return lambda after: client.export(after, follow=follow)
+
+
+def _read_at_host(
+    host: Host, loop: asyncio.AbstractEventLoop, after: Place | None, *, follow: bool
+) -> Iterator[ExportedEntry | Statement]:
+    """Yield the log from another thread than that of its database."""
+
+    def wait(work: Coroutine[Any, Any, T]) -> T:
+        try:
+            return asyncio.run_coroutine_threadsafe(work, loop).result()
+        except UnavailableError as exc:
+            raise ConnectionFailedError(exc.message) from exc
+
+    items = wait(_begun(host, after, follow=follow))
+    while (item := wait(_next(items))) is not None:
+        if isinstance(item, Statement):
+            yield item
+        else:
+            yield from item
+
+
+async def _begun(host: Host, after: Place | None, *, follow: bool) -> Items:
+    from exchange.usecases import feed_log
+
+    return (await feed_log(host.services, host.call(), after=after, follow=follow)).value.items
+
+
+async def _next(items: Items) -> Sequence[ExportedEntry] | Statement | None:
+    return await anext(items, None)

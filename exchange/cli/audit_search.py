@@ -9,6 +9,7 @@ import typer
 from pydantic import JsonValue
 
 from exchange.cli import output
+from exchange.cli.audit_following import follow_entries
 from exchange.cli.audit_group import audits
 from exchange.cli.verbs import JsonOption, day_or_moment, member_verb
 from exchange.client import ExchangeClient
@@ -44,6 +45,9 @@ def search(
         str | None, typer.Option("--thumbprint", metavar="HEX", help="With which certificate (SHA-256).")
     ] = None,
     oldest: Annotated[bool, typer.Option("--oldest", help="The oldest first.")] = False,
+    follow: Annotated[
+        bool, typer.Option("--follow", help="Go on: print entries as they come, from `--since` or from now on.")
+    ] = False,
     limit: LimitOption = _DEFAULT_LIMIT,
     as_json: JsonOption = False,
 ) -> None:
@@ -65,8 +69,11 @@ def search(
         "text": text,
         "source": source,
         "thumbprint": thumbprint,
-        "order": "oldest" if oldest else None,
+        "order": "oldest" if oldest or follow else None,
     }
+    if follow:
+        follow_entries(client, filters, _row, as_json=as_json)
+        return
     found = list(islice(client.audit_entries(**filters), limit))
     if as_json:
         output.show_json([entry.model_dump(mode="json") for entry in found])

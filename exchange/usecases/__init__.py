@@ -51,7 +51,7 @@ from exchange.usecases.erase_personal import (
 )
 from exchange.usecases.explain_report import explain_report
 from exchange.usecases.export_agreement import AgreementEvidence, export_agreement
-from exchange.usecases.export_entries import Export, LogExport, export_entries, export_log
+from exchange.usecases.export_entries import Export, LogExport, export_entries, export_log, feed_log
 from exchange.usecases.exporting import ExportQuery
 from exchange.usecases.heartbeat import Recorder, close_record, heartbeats, record_service
 from exchange.usecases.inspect_service import Inspection, LogFigures, inspect_service
@@ -207,6 +207,7 @@ __all__ = [
     "export_agreement",
     "export_entries",
     "export_log",
+    "feed_log",
     "grant_onward",
     "heartbeats",
     "inspect_service",

@@ -12,7 +12,7 @@ from exchange.audit.export import ExportedEntry, FormatName, Place, Statement
 from exchange.kernel import ForbiddenError
 from exchange.usecases.auditing import admit_auditor
 from exchange.usecases.context import Call, Recorded, Services
-from exchange.usecases.exporting import ExportQuery, SliceWalk, end_of, statement_of, whole_lines
+from exchange.usecases.exporting import ExportQuery, SliceWalk, end_of, statement_of, whole_entries, whole_lines
 from exchange.usecases.recording import draft, on_record, refuse
 from exchange.usecases.search_entries import check_criteria
 
@@ -69,6 +69,22 @@ async def export_log(services: Services, call: Call, *, after: Place | None = No
     receipt = await services.store.append(draft(call, None, _EVENT, Outcome.PERMITTED, detail=detail))
     exported = LogExport(whole_lines(services, after, logs), statement_of(call.now, after, logs))
     return Recorded(exported, receipt)
+
+
+async def feed_log(
+    services: Services, call: Call, *, after: Place | None = None, follow: bool = False
+) -> Recorded[Export]:
+    """Begin to feed the whole log at the host, entry by entry; raises ForbiddenError for any other caller.
+
+    Nothing personal is revealed: an auditor's own feed has what it may read.
+    """
+    if not call.is_host:
+        error = ForbiddenError("the whole log is fed at the host: an auditor's slice is at /v1/audit/export")
+        return await refuse(services, draft(call, None, _EVENT, Outcome.REFUSED), error)
+    logs = await services.store.log.states()
+    detail = {**_asked(FormatName.NDJSON, after, end_of(logs)), "feed": "following" if follow else "once"}
+    receipt = await services.store.append(draft(call, None, _EVENT, Outcome.PERMITTED, detail=detail))
+    return Recorded(Export(end_of(logs), whole_entries(services, after, logs, follow=follow)), receipt)
 
 
 def _asked(name: FormatName, after: Place | None, end: Place) -> dict[str, str | int | list[str]]:

@@ -144,6 +144,26 @@ async def whole_lines(
         yield Place(stretch.log, stretch.placed[0].position), lines
 
 
+async def whole_entries(
+    services: Services, after: Place | None, logs: Sequence[LogState], *, follow: bool
+) -> AsyncIterator[Sequence[ExportedEntry] | Statement]:
+    """Yield every entry in the order of the log, nothing personal revealed, then the statement; `follow` goes on."""
+    while True:
+        said = statement_of(services.clock(), after, logs)
+        async for stretch in _stretches(services, after, logs):
+            shown = [
+                ExportedEntry(Place(stretch.log, position), leaf, parse_entry(content), content)
+                for position, leaf, content in stretch.placed
+            ]
+            said = _counted(said, shown)
+            yield shown
+        yield said
+        if not follow:
+            return
+        after = _before(end_of(logs)) or after
+        logs = await _grown(services, logs)
+
+
 def statement_of(at: datetime, after: Place | None, logs: Sequence[LogState]) -> Statement:
     """Return the statement about an export of `logs` behind `after`, before anything is counted."""
     note = logs[-1].note if logs else b""
@@ -170,6 +190,16 @@ def _begins(after: Place | None, state: LogState) -> int:
 
 def _behind(after: Place | None, logs: Sequence[LogState]) -> int:
     return sum(max(0, state.size - _begins(after, state)) for state in logs)
+
+
+async def _grown(services: Services, known: Sequence[LogState]) -> Sequence[LogState]:
+    """Return the logs once they have grown, or when it is time for a sign of life."""
+    since = services.clock()
+    while True:
+        await asyncio.sleep(_FOLLOW_SECONDS)
+        logs = await services.store.log.states()
+        if end_of(logs) != end_of(known) or services.clock() - since >= _SIGN_OF_LIFE:
+            return logs
 
 
 async def _stretches(

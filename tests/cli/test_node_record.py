@@ -9,7 +9,7 @@ from exchange.audit import hash_leaf, parse_entry, parse_verifier_key
 from exchange.audit.boot_checks import BootFault, check_boots
 from exchange.cli.instance import open_host
 from exchange.settings import InstanceLayout, load_settings
-from exchange.usecases import list_members
+from exchange.usecases import heartbeat, list_members
 
 
 @pytest.fixture
@@ -84,3 +84,16 @@ def test_key_that_migrate_makes_is_on_the_record(operate, instance, recorded):
 
     assert len(set(made)) == 2
     assert made[1] == operate("status", "--json").json["node_key"]
+
+
+async def test_long_verb_signs_while_it_goes_on(instance, monkeypatch):
+    monkeypatch.setattr(heartbeat, "BEAT_SECONDS", 0.02)
+    async with open_host(instance) as host:
+        await list_members(host.services, host.call())
+        node = host.services.store.node
+        for _ in range(1000):
+            if not node.unsigned:
+                break
+            await asyncio.sleep(0.01)
+
+        assert (node.unsigned, node.is_closed) == (0, False)

@@ -26,7 +26,7 @@ async def test_custody_that_goes_away_releases_nothing_until_it_is_back(http, wo
     before, amid = await pulls(), asyncio.create_task(pulls())
     await asyncio.sleep(0)
     with monkeypatch.context() as gone:
-        for name in ("unwrap", "unwrap_many", "open_headers"):
+        for name in ("unwrap", "open_headers"):
             gone.setattr(type(world.services.custodian), name, away)
         assert await amid <= {200, 503}
         while_away = await pulls()

@@ -1,5 +1,9 @@
 """An auditor's day, with the command line alone, on a running exchange."""
 
+import json
+import signal
+import subprocess
+import sys
 import time
 from datetime import UTC, datetime
 
@@ -76,6 +80,31 @@ def test_entry_is_shown_with_its_leaf_and_whose_it_was(audited):
     assert told["personal"]["name"] == "nor"
     assert told["personal"]["certificate_subject"].startswith("CN=nor,")
     assert told["personal"]["user_agent"].startswith("python-httpx")
+
+
+def test_follower_is_shown_what_is_new_and_never_itself(audited):
+    house, _, _ = audited
+    report = house.post("--subject", "followed").json["id"]
+    house.enrol("nor-follower", "NOR", "--role", "auditor", "--clearance", "TOP SECRET")
+    files = house.files("nor-follower")
+    door = ("--url", house.url, "--cert", files / "client.pem", "--key", files / "client.key", "--ca", files / "ca.pem")
+    words = ("audit", "search", "--follow", "--member", "NOR", "--json", *door)
+    command = [sys.executable, "-m", "exchange.cli", *map(str, words)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as following:
+        assert following.stdout is not None
+        # It follows once it has looked for the newest, for what has the same time, and for what is behind that.
+        until(
+            lambda: house.as_("auditor", "audit", "search", "--client", house.clients["nor-follower"], "--json"),
+            lambda ran: len([each for each in ran.json if each["entry"]["type"] == "audit.searched"]) > 2,
+        )
+        assert house.as_("nor", "report", "pull", report).code == 0
+        shown = next(each for line in following.stdout if (each := json.loads(line))["entry"]["type"] == "report.read")
+        following.send_signal(signal.SIGINT)
+        rest = [json.loads(line)["entry"]["type"] for line in following.stdout]
+
+    assert following.returncode == 0
+    assert (shown["entry"]["object"]["id"], shown["entry"]["member"]) == (report, "NOR")
+    assert "audit.searched" not in rest
 
 
 def test_registry_of_a_report_and_of_a_client(audited):

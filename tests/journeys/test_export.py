@@ -212,10 +212,46 @@ def test_feed_and_receiver_are_killed_and_come_back(house, tmp_path):
 def test_feed_ends_when_it_is_asked_to(house, tmp_path):
     files = make_receiver_files(tmp_path)
     with SyslogReceiver(files) as receiver:
-        words = ("--to", f"syslog+tls://localhost:{receiver.port}", "--to-ca", files / "ca.pem", "--once")
+        words = _to(receiver, files)
         ran = house.as_("nor", "audit", "feed", *words, "--format", "cef", "--state", tmp_path / "state")
         again = house.as_("nor", "audit", "feed", *words, "--format", "cef", "--state", tmp_path / "state")
 
     assert (ran.code, again.code) == (0, 0), ran.err + again.err
     assert len(receiver.messages) == len(set(receiver.messages))
     assert all(b" - CEF:0|" in message for message in receiver.messages)
+
+
+def test_host_feeds_the_whole_log_without_a_client_and_signs_for_it(house, tmp_path):
+    files, state = make_receiver_files(tmp_path), tmp_path / "state"
+    with SyslogReceiver(files) as receiver:
+        ran = house.operate("audit", "feed", *_to(receiver, files), "--state", state)
+        again = house.operate("audit", "feed", *_to(receiver, files), "--state", state)
+    last = max(receiver.positions)
+
+    assert (ran.code, again.code) == (0, 0), ran.err + again.err
+    assert sorted(receiver.positions) == list(range(last + 1))
+    assert last >= MANY
+    assert parse_place(json.loads(state.read_text())["after"]).position == last
+    assert not any(b'name="' in message.split(b"\xef\xbb\xbf")[0] for message in receiver.messages)
+    looks = house.as_("auditor", "audit", "search", "--event", "audit.exported", "--limit", "5", "--json").json
+    assert {"host"} == {
+        each["entry"]["actor"]["kind"] for each in looks if each["entry"]["detail"].get("feed") == "once"
+    }
+
+
+def test_host_feed_is_stopped_by_hand(house, tmp_path):
+    files = make_receiver_files(tmp_path)
+    with SyslogReceiver(files) as receiver:
+        words = ("audit", "feed", *_to(receiver, files)[:-1], "--state", tmp_path / "state", "--dir", house.folder)
+        command = [sys.executable, "-m", "exchange.cli", *map(str, words)]
+        with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE) as feeding:
+            _wait_until(lambda: len(receiver.positions) > MANY)
+            feeding.send_signal(signal.SIGINT)
+            _, told = feeding.communicate(timeout=20)
+
+    assert feeding.returncode != 0
+    assert b"Traceback" not in told
+
+
+def _to(receiver, files):
+    return ("--to", f"syslog+tls://localhost:{receiver.port}", "--to-ca", files / "ca.pem", "--once")
