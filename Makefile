@@ -19,7 +19,7 @@ JOBS ?= 2
 MINUTES ?= 20
 WORKERS ?= 2
 
-.PHONY: help setup demo test coverage check fmt format lint types imports deps docs-check docs bench bench-quick bench-full soak mutate lock secrets image up down test-compose sbom test-alerts clean
+.PHONY: help setup demo test coverage check fmt format lint types imports deps docs-check docs bench bench-quick bench-full soak mutate lock secrets image up roll edge down test-compose sbom test-alerts clean
 
 help: ## print this list
 	@awk -F ':.*## ' '/^[a-z%-]+:.*## / {printf "  %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -133,6 +133,17 @@ up: secrets image ## the service in containers: edge, two nodes, jobs, PostgreSQ
 	@echo "next:  docker compose exec jobs exchange member add GBR --name \"United Kingdom\""
 	@echo "       docker compose exec jobs exchange client enrol --help   (who may connect, as whom, cleared for what)"
 	@echo "       docs/operations.md   (certificates, backups, upgrades; whom to call in which case)"
+
+roll: secrets image ## a new version in, while the old one serves: the schema first, then one node after the other
+	EXCHANGE_UID=$(CONTAINER_UID) docker compose run --rm -T --no-deps migration
+	EXCHANGE_UID=$(CONTAINER_UID) docker compose up --detach --wait --no-deps exchange-1
+	EXCHANGE_UID=$(CONTAINER_UID) docker compose up --detach --wait --no-deps exchange-2
+	EXCHANGE_UID=$(CONTAINER_UID) docker compose up --detach --wait --no-deps jobs
+	$(MAKE) --no-print-directory edge
+
+edge: ## give the edge what changed of certificates, authorities and revocation lists, without a gap
+	EXCHANGE_UID=$(CONTAINER_UID) docker compose run --rm -T --no-deps certificates
+	docker compose kill --signal HUP edge
 
 down: ## stop the containers; their volumes stay
 	docker compose down

@@ -113,11 +113,22 @@ def test_edge_sets_who_came_for_every_request() -> None:
 
     assert "proxy_set_header Client-Cert $ssl_client_escaped_cert;" in lines
     assert "proxy_set_header X-Forwarded-For $remote_addr;" in lines
-    # A location with a header of its own would inherit none of these.
-    assert sum(line.startswith("location /") for line in lines) == 1
+    # A location with a header of its own would inherit none of these: one place alone passes requests on.
+    assert lines.count("proxy_pass https://nodes;") == 1
+    assert [line for line in lines if line.startswith("proxy_pass")] == [
+        "proxy_pass https://nodes;",
+        "proxy_pass http://ready_nodes;",
+    ]
+    assert "listen 127.0.0.1:9080;" in lines
     assert "ssl_verify_client on;" in lines
     assert "ssl_protocols TLSv1.3;" in lines
     assert "proxy_ssl_verify on;" in lines
+
+
+def test_edge_finds_each_node_at_its_fixed_address() -> None:
+    named = {found for line in edge_lines() for found in re.findall(r"server (10\.[0-9.]+):8443", line)}
+
+    assert named == {service(name)["networks"]["front"]["ipv4_address"] for name in NODES}
 
 
 def test_image_runs_as_a_user_without_rights() -> None:

@@ -195,7 +195,7 @@ def _no_other_name_passes(folder: Path, doors: Mapping[str, Mapping[str, Path]])
     own["key"].write_bytes(stranger.key_pem)
     for context in (_context(dnk, None), _context(dnk, own)):
         told = _asked(context, {"Client-Cert": escaped})
-        if b"GBR" in told:
+        if told:
             raise ComposeError(f"without a valid certificate one was answered {told[:300]!r}")
 
 
