@@ -11,6 +11,7 @@ Run it with the project up: `python -m tests.compose.journey PROJECT`. Exit code
 import base64
 import io
 import json
+import os
 import ssl
 import sys
 import tarfile
@@ -30,8 +31,8 @@ from urllib.parse import quote
 
 from exchange.client import ExchangeClient
 from exchange.client.errors import ConnectionFailedError, ProblemError
-from exchange.crypto import issue_client, new_authority
-from exchange.wire import ReportBody
+from exchange.crypto import ObjectSigningKey, issue_client, new_authority
+from exchange.wire import ReportBody, SignatoryKeyOffer
 from tests.compose.project import ROOT, ComposeError, Project, wait_until
 
 URL = "https://localhost:8443"
@@ -137,11 +138,15 @@ def _client(door: Mapping[str, Path]) -> ExchangeClient:
 def _agreed(project: Project, doors: Mapping[str, Mapping[str, Path]]) -> str:
     proposed = project.exchange("agreement", "propose", "/dev/stdin", "--json", given=AGREEMENT.read_bytes())
     agreement: str = json.loads(proposed)["id"]
+    state = "draft"
     for door in doors.values():
+        key = ObjectSigningKey.new(os.urandom)
+        offer = SignatoryKeyOffer.of(key).model_dump_json().encode()
         with _client(door) as client:
-            body = client.sign_agreement(agreement)
-    if body.state != "in_force":
-        raise ComposeError(f"the agreement is `{body.state}` after all have signed")
+            project.exchange("client", "signature-key", "add", client.whoami().id, "/dev/stdin", given=offer)
+            state = client.sign_agreement(agreement, key).state
+    if state != "in_force":
+        raise ComposeError(f"the agreement is `{state}` after all have signed")
     return agreement
 
 
@@ -304,7 +309,8 @@ def _nothing_is_lost_or_doubled(load: Load, doors: Mapping[str, Mapping[str, Pat
 
 
 def _is_sequenced(project: Project) -> bool:
-    return json.loads(project.exchange("status", "--json"))["log_waiting"] < _FEW
+    waiting: int = json.loads(project.exchange("status", "--json"))["log_waiting"]
+    return waiting < _FEW
 
 
 def _say(text: str) -> None:
