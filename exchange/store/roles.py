@@ -39,6 +39,7 @@ _SERVICE_EXCEPTIONS = {
     "alert_delivery": "SELECT, INSERT, UPDATE",
     "alert_position": "SELECT, INSERT, UPDATE",
     "alembic_version": _READ,
+    "restore_claim": "SELECT, UPDATE",
     "log_cosignature": _ADD,
     "report_receipt": _ADD,
     "report_version": _ADD,

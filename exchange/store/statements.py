@@ -3,11 +3,12 @@
 from dataclasses import dataclass
 from typing import Any, Self
 
-from sqlalchemy import ColumnElement, Select, and_, bindparam, select
+from sqlalchemy import ColumnElement, Select, and_, bindparam, func, select
 
 from exchange.store.dialect import Sql, Statement
 from exchange.store.personal_tables import PersonalKeyTable
 from exchange.store.records import agreement_columns, with_signatures
+from exchange.store.restore_tables import RestoreClaimTable
 from exchange.store.standing import CLIENT, MEMBER, REPORT, report_columns, standing, whose
 from exchange.store.tables import table
 from exchange.store.treaty_tables import AgreementSignatureTable, SignatoryKeyTable
@@ -23,6 +24,7 @@ _SIGNATORY_KEY = table(str(SignatoryKeyTable.__tablename__))
 
 CLIENT_COLUMNS = (*CLIENT.c.keys(), "member_standing")
 MEMBER_COLUMNS = tuple(MEMBER.c.keys())
+_CLAIM = table(str(RestoreClaimTable.__tablename__))
 _FIRST_PARTS = 4
 _SMALL_BYTES = 16_384
 """With the parts before: at most 64 KiB are loaded before it is known whether the caller may have them."""
@@ -51,6 +53,7 @@ class HotStatements:
     waiting: Statement
     personal_keys: Statement
     destroyed_keys: Statement
+    open_restore_claims: Statement
 
     @classmethod
     def compiled(cls, sql: Sql) -> Self:
@@ -85,6 +88,9 @@ class HotStatements:
             entries_before=sql.compile(entries.where(_ENTRY.c.id < bindparam("place")).order_by(_ENTRY.c.id.desc())),
             waiting=sql.compile(_waiting()),
             personal_keys=sql.compile(select(*_key_columns()).where(sql.is_one_of(_KEY.c.kid, "kids"))),
+            open_restore_claims=sql.compile(
+                select(func.count()).select_from(_CLAIM).where(_CLAIM.c.confirmed_at.is_(None))
+            ),
             destroyed_keys=sql.compile(
                 select(_KEY.c.kid).where(_KEY.c.boot == bindparam("boot"), _KEY.c.destroyed_at.is_not(None))
             ),

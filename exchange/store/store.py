@@ -260,6 +260,11 @@ class Store:
         rows = await self._database.fetch(self._hot.members, {})
         return [member_of(_named(MEMBER_COLUMNS, row)) for row in rows]
 
+    async def open_restore_claims(self) -> int:
+        """Return how many things a restore left to be confirmed that nobody has seen to."""
+        ((count,),) = await self._database.fetch(self._hot.open_restore_claims, {})
+        return int(count)
+
     async def entries(self, limit: int, after: str | None = None, *, newest_first: bool = False) -> list[bytes]:
         """Return the bytes of audit entries that are in the database, by id, beginning behind the id `after`."""
         statement = self._hot.entries_before if newest_first else self._hot.entries_after

@@ -42,6 +42,11 @@ async def check_readiness(services: Services) -> Readiness:
         row = await services.store.caller("")
         require_same_law(services, row.state)
 
+    async def restore() -> None:
+        left = await services.store.open_restore_claims()
+        if left:
+            raise UnavailableError(f"restored, and {left} things are to be confirmed: see `exchange restored list`")
+
     async def quorum() -> None:
         await require_quorum(services, services.clock())
 
@@ -50,6 +55,7 @@ async def check_readiness(services: Services) -> Readiness:
         ("policy", law),
         ("log", log),
         ("custody", services.custodian.check),
+        ("restore", restore),
     )
     if services.witnessing.quorum_seconds is not None:
         steps += (("witnesses", quorum),)

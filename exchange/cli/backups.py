@@ -1,0 +1,200 @@
+"""`exchange backup`, `restore` and `restored`: the instance put aside, and put back without reviving what was ended.
+
+A restore: (1) the backup is read to its end before a byte of it is believed; (2) the kept log, where there is one, is
+verified and says what was ended since; (3) one transaction fills the empty database, destroys again what was destroyed,
+and freezes the log; (4) the files beside the database; (5) nothing is served before an operator has confirmed the rest.
+"""
+
+import asyncio
+from collections.abc import Iterator, Sequence
+from itertools import islice
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from exchange.audit import EventName, Outcome, Subject
+from exchange.audit.note_keys import parse_verifier_key
+from exchange.audit.tile_paths import bundles_of_size
+from exchange.audit.verify import Expectations, verify_log
+from exchange.cli import output
+from exchange.cli.instance import Host, folder_of, open_host, write_new
+from exchange.cli.program import app
+from exchange.cli.progress import ProgressBar
+from exchange.cli.sealed_io import SealedWriter, identity_of, recipient_of, sealed_lines
+from exchange.cli.verbs import DirOption, JsonOption, host_verb
+from exchange.client.log_folder import LogFolder
+from exchange.kernel import InvalidError, system_clock
+from exchange.settings import InstanceLayout, load_settings
+from exchange.store.dumping import Since, confirm_claim, load, open_claims
+from exchange.usecases.backups import Contents, backup_lines, read_contents, rows_of, what_came_after
+from exchange.usecases.recording import draft
+
+restored = typer.Typer(help="What a restore left to be confirmed before anything is served.", no_args_is_help=True)
+app.add_typer(restored, name="restored")
+
+_BESIDE = ("log/last-signed.json", "log/verifier-keys", "log/witnesses", "log/witnessed", "tls/edges.pem")
+_BESIDE_FOLDERS = ("tls/authorities", "tls/crl", "log/archive")
+IdentityOption = Annotated[Path, typer.Option("--identity", help="The secret half of the recipient it was sealed to.")]
+
+
+@app.command()
+@host_verb
+async def backup(
+    host: Host,
+    to: Annotated[str, typer.Option("--to", help="Recipient, or the file it is in: who will be able to open it.")],
+    out: Annotated[Path, typer.Option("--out", help="The backup's file; nothing is overwritten.")],
+    as_json: JsonOption = False,
+) -> None:
+    """Put the database and what lies beside it aside, while it is in use; never the keys (`exchange keys escrow`)."""
+    recipient = recipient_of(to)
+    await _record(host, EventName.INSTANCE_BACKED_UP)
+    url = host.settings.database_url_with_password()
+    files = _files_beside(host.layout)
+    count = 0
+    with SealedWriter(out, recipient) as writer, ProgressBar("lines") as bar:
+        async for line in backup_lines(url, node=host.settings.node, clock=system_clock, files=files):
+            writer.write(line)
+            count += 1
+            bar(count, count)
+    if as_json:
+        output.show_json({"id": str(out), "bytes": writer.size_bytes, "files": len(files)})
+        return
+    output.show_line(f"{out}: {writer.size_bytes:,} bytes, for the holder of the recipient's identity alone")
+
+
+@app.command()
+def restore(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="The backup.")],
+    identity: IdentityOption,
+    log: Annotated[
+        Path | None,
+        typer.Option(
+            "--log", help="The log as somebody kept it (`exchange audit tiles`): what was ended since the backup."
+        ),
+    ] = None,
+    dir: DirOption = None,  # noqa: A002
+    as_json: JsonOption = False,
+) -> None:
+    """Fill an empty database from a backup; the instance serves once `exchange restored` has nothing left."""
+    folder = folder_of(dir)
+    settings, opened = load_settings(folder), identity_of(identity)
+    # (1) whole, or nothing
+    with sealed_lines(file, opened) as lines:
+        contents = read_contents(lines)
+    # (2) what came after
+    replay, claims = what_came_after(contents, None if log is None else _kept_entries(log, contents))
+    why = f"restored from the backup of {contents.made_at}: begin the next log with `exchange audit recover`"
+    # (3) the database
+    url = settings.database_url_with_password()
+    with sealed_lines(file, opened) as lines:
+        loaded = asyncio.run(load(url, rows_of(lines), Since(why, replay, claims), clock=system_clock))
+    # (4) beside it
+    _put_beside(InstanceLayout(folder.absolute()), contents)
+    asyncio.run(_record_restore(folder, contents))
+    told = {
+        "id": str(folder),
+        "made_at": contents.made_at,
+        "rows": sum(loaded.rows.values()),
+        "log_size": 0 if contents.log is None else contents.log.size,
+        "destroyed_again": len(replay.recalled) + len(replay.erased),
+        "to_confirm": len(claims),
+    }
+    if as_json:
+        output.show_json(told)
+        return
+    output.show_record(told, title="restored; next: `exchange audit recover`, `exchange restored list`")
+
+
+@restored.command("list")
+def claims_list(dir: DirOption = None, as_json: JsonOption = False) -> None:  # noqa: A002
+    """List what is to be seen to before this instance serves."""
+    claims = asyncio.run(open_claims(load_settings(folder_of(dir)).database_url_with_password()))
+    if as_json:
+        output.show_json(
+            [{"id": claim.id, "kind": claim.kind, "subject": claim.subject, "told": claim.told} for claim in claims]
+        )
+        return
+    output.show_table(("id", "what", "do"), [(claim.id, claim.kind, claim.told) for claim in claims])
+
+
+@restored.command("confirm")
+@host_verb
+async def claims_confirm(
+    host: Host,
+    claim: Annotated[str, typer.Argument(metavar="ID", help="What you have seen to.")],
+    as_json: JsonOption = False,
+) -> None:
+    """Say that you have seen to it: it is on the record as yours."""
+    url = host.settings.database_url_with_password()
+    if claim not in {found.id for found in await open_claims(url)}:
+        raise InvalidError(f"nothing called `{claim[:64]}` is to be confirmed: see `exchange restored list`")
+    subject = Subject("restore-claim", claim)
+    entry = draft(host.call(), None, EventName.RESTORE_CONFIRMED, Outcome.PERMITTED, subject=subject)
+    await host.services.store.append(entry)
+    await confirm_claim(url, claim, clock=system_clock)
+    left = len(await open_claims(url))
+    if as_json:
+        output.show_json({"id": claim, "left": left})
+        return
+    output.show_line(f"confirmed; {left} left")
+
+
+def _files_beside(layout: InstanceLayout) -> dict[str, bytes]:
+    paths = [layout.folder / name for name in _BESIDE]
+    for name in _BESIDE_FOLDERS:
+        paths += sorted(path for path in (layout.folder / name).rglob("*") if path.is_file())
+    return {str(path.relative_to(layout.folder)): path.read_bytes() for path in paths if path.is_file()}
+
+
+def _put_beside(layout: InstanceLayout, contents: Contents) -> None:
+    for name, content in contents.files.items():
+        path = (layout.folder / name).resolve()
+        if not path.is_relative_to(layout.folder.resolve()):
+            raise InvalidError(f"the backup names a file outside the instance: `{name[:80]}`")
+        if not path.exists():
+            path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            write_new(path, content, mode=0o600)
+
+
+def _kept_entries(root: Path, contents: Contents) -> Iterator[bytes]:
+    """Yield the entries of a kept log behind the backup's last; InvalidError where it is another log, or damaged."""
+    if contents.log is None:
+        raise InvalidError("the backup holds no log: leave out `--log`")
+    folder = LogFolder(root)
+    keys = tuple(parse_verifier_key(line) for line in contents.log.keys.split())
+    verified = verify_log(folder, Expectations(keys))
+    if not verified.is_sound or verified.origin != contents.log.origin:
+        raise InvalidError(f"`{root}` is not the log of the backup, or damaged: try it with `exchange audit verify`")
+    if verified.size < contents.log.size:
+        raise InvalidError(
+            f"`{root}` is older than the backup: it ends at {verified.size}, the backup at {contents.log.size}"
+        )
+    return islice(_entries(folder, verified.size), contents.log.size, None)
+
+
+def _entries(folder: LogFolder, size: int) -> Iterator[bytes]:
+    for path in bundles_of_size(size):
+        found: Sequence[bytes | None] = folder.entries(path) or ()
+        for content in found:
+            if content is None:
+                raise InvalidError("the kept log lacks entries: it cannot tell what came after the backup")
+            yield content
+
+
+async def _record(host: Host, event: EventName) -> None:
+    subject = Subject("instance", host.settings.node)
+    await host.services.store.append(draft(host.call(), None, event, Outcome.PERMITTED, subject=subject))
+
+
+async def _record_restore(folder: Path, contents: Contents) -> None:
+    async with open_host(folder) as host:
+        size = 0 if contents.log is None else contents.log.size
+        detail: dict[str, str | int | list[str]] = {
+            "made_at": contents.made_at,
+            "log_size": size,
+            "node": contents.node,
+        }
+        subject = Subject("instance", host.settings.node)
+        entry = draft(host.call(), None, EventName.INSTANCE_RESTORED, Outcome.PERMITTED, subject=subject, detail=detail)
+        await host.services.store.append(entry)

@@ -1,0 +1,112 @@
+"""`exchange keys`: recipients and identities for sealed files, and the instance's own keys put aside and put back.
+
+No backup holds the keys; without them no backup opens a report. They are sealed to whoever is to keep them, best to
+somebody who does not keep the backups.
+"""
+
+import base64
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from exchange.audit import EventName, Outcome, Subject
+from exchange.cli import output
+from exchange.cli.instance import Host, folder_of, write_new
+from exchange.cli.program import app
+from exchange.cli.sealed_io import SealedWriter, identity_of, recipient_of, sealed_lines
+from exchange.cli.verbs import DirOption, JsonOption, host_verb
+from exchange.crypto.sealed_files import Identity
+from exchange.kernel import InvalidError
+from exchange.settings import InstanceLayout
+from exchange.usecases.recording import draft
+
+keys = typer.Typer(help="Keys: sealed to their keepers, and put back.", no_args_is_help=True)
+app.add_typer(keys, name="keys")
+
+_FORMAT = 1
+_FOLDERS = ("custody", "secrets", "tls")
+
+
+@keys.command("recipient")
+def recipient(
+    out: Annotated[Path, typer.Option("--out", help="File for the identity, the secret half; keep it off this host.")],
+    as_json: JsonOption = False,
+) -> None:
+    """Make an identity and print its recipient: to whom backups and keys are sealed."""
+    identity = Identity.new()
+    write_new(out, identity.text.encode() + b"\n", mode=0o600)
+    if as_json:
+        output.show_json({"id": identity.recipient.text, "identity": str(out)})
+        return
+    output.show_line(identity.recipient.text)
+
+
+@keys.command("escrow")
+@host_verb
+async def escrow(
+    host: Host,
+    to: Annotated[str, typer.Option("--to", help="Recipient, or the file it is in: who is to keep the keys.")],
+    out: Annotated[Path, typer.Option("--out", help="The sealed file; nothing is overwritten.")],
+    as_json: JsonOption = False,
+) -> None:
+    """Seal the instance's keys and settings to their keeper: with a backup, that is all an instance is."""
+    keeper = recipient_of(to)
+    files = _secret_files(host.layout)
+    subject = Subject("instance", host.settings.node)
+    entry = draft(host.call(), None, EventName.KEY_ESCROWED, Outcome.PERMITTED, subject=subject)
+    await host.services.store.append(entry)
+    kept = {name: base64.b64encode(content).decode() for name, content in files.items()}
+    with SealedWriter(out, keeper) as writer:
+        writer.write(json.dumps({"exchange_keys": _FORMAT, "files": kept}).encode() + b"\n")
+    if as_json:
+        output.show_json({"id": str(out), "files": sorted(files)})
+        return
+    output.show_line(f"{out}: {len(files)} files, for the keeper alone")
+
+
+@keys.command("restore")
+def restore_keys(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="The sealed keys.")],
+    identity: Annotated[Path, typer.Option("--identity", help="The secret half of the recipient they were sealed to.")],
+    dir: DirOption = None,  # noqa: A002
+    as_json: JsonOption = False,
+) -> None:
+    """Put keys and settings into a folder that holds no instance; the database comes from `exchange restore`."""
+    layout = InstanceLayout(folder_of(dir).absolute())
+    taken = [name for name in ("exchange.toml", "exchange.db", *_FOLDERS) if (layout.folder / name).exists()]
+    if taken:
+        raise InvalidError(f"`{layout.folder}` holds `{taken[0]}` already: nothing was changed; name another folder")
+    with sealed_lines(file, identity_of(identity)) as lines:
+        # To the end: a file that was cut is not believed in its beginning.
+        (content,) = tuple(lines)
+    files = _read(content)
+    for name, secret in files.items():
+        path = layout.folder / name
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        write_new(path, secret, mode=0o600)
+    if as_json:
+        output.show_json({"id": str(layout.folder), "files": sorted(files)})
+        return
+    output.show_line(f"{layout.folder} holds the keys again; next: `exchange restore BACKUP --dir {layout.folder}`")
+
+
+def _secret_files(layout: InstanceLayout) -> dict[str, bytes]:
+    paths = [layout.settings_file]
+    for name in _FOLDERS:
+        paths += sorted(path for path in (layout.folder / name).rglob("*") if path.is_file())
+    return {str(path.relative_to(layout.folder)): path.read_bytes() for path in paths}
+
+
+def _read(content: bytes) -> dict[str, bytes]:
+    try:
+        record = json.loads(content)
+        if record["exchange_keys"] != _FORMAT:
+            raise ValueError
+        files = {str(name): base64.b64decode(each, validate=True) for name, each in record["files"].items()}
+    except (ValueError, KeyError, TypeError, AttributeError) as exc:
+        raise InvalidError("this holds no keys of an instance: is it a backup?") from exc
+    if any(Path(name).is_absolute() or ".." in Path(name).parts for name in files):
+        raise InvalidError("the file names places outside the instance")
+    return files

@@ -1,0 +1,109 @@
+"""Sealed files on disk: written whole or not at all, read by lines."""
+
+import mmap
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import BinaryIO, Self
+
+from exchange.cli.instance import read_text
+from exchange.crypto import DATA_KEY_BYTES
+from exchange.crypto.sealed_files import FileSealer, Identity, Recipient, open_sealed
+from exchange.kernel import InvalidError, UnavailableError
+from exchange.settings import read_secret
+
+_PIECE_BYTES = 1 << 20
+
+
+class SealedWriter:
+    """Writes beside the file's place and puts it there when all is on the disk; an error leaves nothing."""
+
+    def __init__(self, path: Path, recipient: Recipient) -> None:
+        self.path = path
+        self._beside = path.with_name(f".{path.name}.part")
+        self._recipient = recipient
+        self._waiting = bytearray()
+        self.size_bytes = 0
+
+    def __enter__(self) -> Self:
+        if self.path.exists():
+            raise InvalidError(f"`{self.path}` exists already: nothing is overwritten")
+        try:
+            self._beside.unlink(missing_ok=True)
+            handle = os.open(self._beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+        except OSError as exc:
+            raise UnavailableError(f"`{self.path}` cannot be written: {exc.strerror}") from exc
+        self._file: BinaryIO = os.fdopen(handle, "wb")
+        self._sealer = FileSealer(self._recipient, os.urandom(DATA_KEY_BYTES))
+        self._put(self._sealer.head)
+        return self
+
+    def write(self, plaintext: bytes) -> None:
+        """Seal and write; UnavailableError where the disk refuses."""
+        self._waiting += plaintext
+        if len(self._waiting) >= _PIECE_BYTES:
+            self._put(self._sealer.update(bytes(self._waiting)))
+            self._waiting.clear()
+
+    def __exit__(self, kind: object, error: object, at: object) -> None:
+        try:
+            if kind is None:
+                self._put(self._sealer.update(bytes(self._waiting)) + self._sealer.finish())
+                self._file.flush()
+                os.fsync(self._file.fileno())
+                self._file.close()
+                self._beside.replace(self.path)
+        except OSError as exc:
+            raise UnavailableError(f"`{self.path}` cannot be written: {exc.strerror}") from exc
+        finally:
+            self._file.close()
+            with suppress(OSError):
+                self._beside.unlink()
+
+    def _put(self, ciphertext: bytes) -> None:
+        try:
+            self._file.write(ciphertext)
+        except OSError as exc:
+            raise UnavailableError(f"`{self.path}` cannot be written: {exc.strerror}") from exc
+        self.size_bytes += len(ciphertext)
+
+
+@contextmanager
+def sealed_lines(path: Path, identity: Identity) -> Iterator[Iterator[bytes]]:
+    """Give the lines of a sealed file; OpeningError, perhaps after some of them, where it is not whole."""
+    try:
+        with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
+            view = memoryview(content)
+            try:
+                yield _lines(open_sealed(identity, view))
+            finally:
+                view.release()
+    except ValueError as exc:
+        raise InvalidError(f"`{path}` is empty") from exc
+    except OSError as exc:
+        raise InvalidError(f"`{path}` cannot be read: {(exc.strerror or str(exc)).lower()}") from exc
+
+
+def recipient_of(text_or_path: str) -> Recipient:
+    """Return the recipient that is written out, or in the file that is named."""
+    path = Path(text_or_path)
+    return Recipient.from_text(read_text(path) if path.exists() else text_or_path)
+
+
+def identity_of(path: Path) -> Identity:
+    """Return the identity in a file that only its owner can read."""
+    return Identity.from_text(read_secret(path).decode("utf-8", "replace"))
+
+
+def _lines(pieces: Iterator[bytes]) -> Iterator[bytes]:
+    rest = b""
+    for piece in pieces:
+        whole, newline, rest_of = (rest + piece).rpartition(b"\n")
+        if not newline:
+            rest = rest_of
+            continue
+        rest = rest_of
+        yield from whole.split(b"\n")
+    if rest:
+        yield rest

@@ -1,0 +1,254 @@
+"""The whole database as rows, as of one moment, while others write: what a backup holds, and what fills an empty one.
+
+One form for both databases: a backup of SQLite fills a PostgreSQL, and the other way round.
+"""
+
+import base64
+import sqlite3
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from sqlalchemy import Boolean, Table, delete, func, insert, select, text, update
+from sqlalchemy.engine import URL
+from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlmodel import SQLModel, col
+
+import exchange.store.alert_tables
+import exchange.store.life_tables
+import exchange.store.log_tables
+import exchange.store.personal_tables
+import exchange.store.report_receipts
+import exchange.store.restore_tables
+import exchange.store.tables  # noqa: F401  fills the metadata
+from exchange.kernel import ConflictError, MalformedError, to_micros
+from exchange.kernel.clock import Clock
+from exchange.store.engine import checked_url, is_sqlite, new_engine
+from exchange.store.faults import driver_errors
+from exchange.store.log_tables import LogStateTable
+from exchange.store.postgres import connector
+from exchange.store.restore_tables import RestoreClaimTable
+from exchange.store.schema import migrate
+
+AT_ONCE = 500
+_WAIT_SECONDS = 30.0
+_FILLED_TABLES = ("member", "client", "report", "audit_entry")
+"""An instance that holds a row of one of these is in use: nothing is restored over it."""
+
+Rows = tuple[str, list[str], list[Sequence[Any]]]
+"""A table, its columns, and some of its rows; bytes stand as `{"b": base64}`."""
+
+
+async def dumped(url: str) -> AsyncIterator[Rows]:
+    """Yield every row of every table as of one moment; nobody who writes waits for it."""
+    parsed = checked_url(url)
+    if is_sqlite(parsed):
+        for rows in _of_sqlite(parsed):
+            yield rows
+        return
+    with driver_errors():
+        connection = await connector(url)()
+        try:
+            async with connection.transaction(isolation="repeatable_read", readonly=True):
+                for table in SQLModel.metadata.sorted_tables:
+                    names = [column.name for column in table.columns]
+                    found: list[Sequence[Any]] = []
+                    async for row in connection.cursor(_all_of(table), prefetch=AT_ONCE):
+                        found.append(_plain(tuple(row)))
+                        if len(found) == AT_ONCE:
+                            yield table.name, names, found
+                            found = []
+                    yield table.name, names, found
+        finally:
+            await connection.close()
+
+
+@dataclass(slots=True)
+class Loaded:
+    """What was put into the database, rows by table."""
+
+    rows: dict[str, int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """Something that an operator has to see to before the restored instance serves."""
+
+    id: str
+    kind: str
+    subject: str
+    told: str
+
+
+@dataclass(frozen=True, slots=True)
+class Replay:
+    """What was destroyed after the backup, and must not come back with it."""
+
+    recalled: Mapping[str, str] = field(default_factory=dict)
+    """Report -> the status it ended in."""
+    erased: Sequence[tuple[str, str]] = ()
+    """Subject and period of personal data."""
+
+
+@dataclass(frozen=True, slots=True)
+class Since:
+    """What is done beside the rows: why the log stands still, what is destroyed again, what is to be confirmed."""
+
+    why: str
+    replay: Replay
+    claims: Sequence[Claim]
+
+
+async def load(url: str, records: Iterator[Rows], since: Since, *, clock: Clock) -> Loaded:
+    """Fill the empty database at `url` in one transaction, freeze its log, and destroy what was destroyed since.
+
+    Raises ConflictError where the database is in use, MalformedError where a record does not fit this version.
+    """
+    await migrate(url)
+    parsed, loaded = checked_url(url), Loaded()
+    engine = new_engine(parsed, wait_seconds=_WAIT_SECONDS)
+    try:
+        with driver_errors():
+            async with engine.begin() as connection:
+                await _require_unused(connection)
+                for table in reversed(SQLModel.metadata.sorted_tables):
+                    if await connection.scalar(select(func.count()).select_from(table)):
+                        await connection.execute(delete(table))
+                for name, columns, rows in records:
+                    await _insert(connection, name, columns, rows)
+                    loaded.rows[name] = loaded.rows.get(name, 0) + len(rows)
+                await _freeze(connection, clock, since.why)
+                await _destroy_again(connection, clock, since.replay)
+                for claim in since.claims:
+                    row = {"id": claim.id, "kind": claim.kind, "subject": claim.subject, "told": claim.told}
+                    await connection.execute(insert(_table("restore_claim")), row)
+                if not is_sqlite(parsed):
+                    await _continue_numbers(connection)
+    finally:
+        await engine.dispose()
+    return loaded
+
+
+async def open_claims(url: str) -> list[Claim]:
+    """Return what is still to be confirmed, the oldest first."""
+    row = RestoreClaimTable
+    engine = new_engine(checked_url(url), wait_seconds=_WAIT_SECONDS)
+    asked = (
+        select(col(row.id), col(row.kind), col(row.subject), col(row.told))
+        .where(col(row.confirmed_at).is_(None))
+        .order_by(col(row.id))
+    )
+    try:
+        with driver_errors():
+            async with engine.connect() as connection:
+                return [Claim(*found) for found in await connection.execute(asked)]
+    finally:
+        await engine.dispose()
+
+
+async def confirm_claim(url: str, claim_id: str, *, clock: Clock) -> bool:
+    """Note that an operator saw to a claim; False where there is none of this id that waits."""
+    row = RestoreClaimTable
+    engine = new_engine(checked_url(url), wait_seconds=_WAIT_SECONDS)
+    which = (col(row.id) == claim_id, col(row.confirmed_at).is_(None))
+    try:
+        with driver_errors():
+            async with engine.begin() as connection:
+                done = await connection.execute(update(row).where(*which).values(confirmed_at=to_micros(clock())))
+                return bool(done.rowcount)
+    finally:
+        await engine.dispose()
+
+
+def _of_sqlite(url: URL) -> Iterator[Rows]:
+    with driver_errors():
+        connection = sqlite3.connect(
+            f"file:{url.database}?mode=ro", uri=True, isolation_level=None, timeout=_WAIT_SECONDS
+        )
+        try:
+            connection.execute("BEGIN")
+            for table in SQLModel.metadata.sorted_tables:
+                names = [column.name for column in table.columns]
+                cursor = connection.execute(_all_of(table))
+                while found := cursor.fetchmany(AT_ONCE):
+                    yield table.name, names, [_plain(row) for row in found]
+                yield table.name, names, []
+        finally:
+            connection.close()
+
+
+def _all_of(table: Table) -> str:
+    names = ", ".join(f'"{column.name}"' for column in table.columns)
+    return f'SELECT {names} FROM "{table.name}"'  # noqa: S608  names of ours only
+
+
+def _plain(row: Sequence[Any]) -> list[Any]:
+    return [{"b": base64.b64encode(value).decode()} if isinstance(value, bytes) else value for value in row]
+
+
+def _table(name: str) -> Table:
+    found = SQLModel.metadata.tables.get(name)
+    if found is None:
+        raise MalformedError(
+            f"the backup holds a table `{name}` that this version does not know: restore it with a newer one"
+        )
+    return found
+
+
+async def _insert(
+    connection: AsyncConnection, name: str, columns: Sequence[str], rows: Sequence[Sequence[Any]]
+) -> None:
+    table = _table(name)
+    unknown = sorted(set(columns) - set(table.columns.keys()))
+    if unknown:
+        raise MalformedError(f"the backup's table `{name}` has a column `{unknown[0]}` that this version does not know")
+    truths = {column.name for column in table.columns if isinstance(column.type, Boolean)}
+    if rows:
+        values = [{key: _value(value, key in truths) for key, value in zip(columns, row, strict=True)} for row in rows]
+        await connection.execute(insert(table), values)
+
+
+def _value(value: Any, is_truth: bool) -> Any:  # noqa: FBT001  a column either is one or is not
+    if isinstance(value, dict):
+        return base64.b64decode(value["b"], validate=True)
+    return bool(value) if is_truth and value is not None else value
+
+
+async def _require_unused(connection: AsyncConnection) -> None:
+    for name in _FILLED_TABLES:
+        if await connection.scalar(select(func.count()).select_from(_table(name))):
+            raise ConflictError("the database is in use: a backup is restored into an empty one only", code="not-empty")
+
+
+async def _freeze(connection: AsyncConnection, clock: Clock, why: str) -> None:
+    newest = select(func.max(col(LogStateTable.log))).scalar_subquery()
+    frozen = update(LogStateTable).where(col(LogStateTable.log) == newest, col(LogStateTable.frozen_why).is_(None))
+    await connection.execute(frozen.values(frozen_at=to_micros(clock()), frozen_why=why))
+
+
+async def _destroy_again(connection: AsyncConnection, clock: Clock, replay: Replay) -> None:
+    report, part, key = _table("report"), _table("report_part"), _table("personal_key")
+    for report_id, status in replay.recalled.items():
+        await connection.execute(
+            update(part).where(part.c.report_id == report_id).values(wrapped_key=b"", ciphertext=b"")
+        )
+        gone = {"status": status, "sealed_header": b"", "declassify_on": None}
+        await connection.execute(update(report).where(report.c.id == report_id).values(gone))
+    for subject, period in replay.erased:
+        which = (key.c.subject == subject, key.c.period == period, key.c.destroyed_at.is_(None))
+        await connection.execute(update(key).where(*which).values(wrapped_key=b"", destroyed_at=to_micros(clock())))
+
+
+async def _continue_numbers(connection: AsyncConnection) -> None:
+    """Let PostgreSQL number on behind what was restored."""
+    for table in SQLModel.metadata.sorted_tables:
+        (column, *others) = table.primary_key.columns
+        if others:
+            continue
+        found = await connection.scalar(
+            text("SELECT pg_get_serial_sequence(:table, :column)"), {"table": f'"{table.name}"', "column": column.name}
+        )
+        if found is not None:
+            highest = await connection.scalar(select(func.max(column)))
+            if highest is not None:
+                await connection.execute(text("SELECT setval(:name, :highest)"), {"name": found, "highest": highest})

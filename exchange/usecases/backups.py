@@ -1,0 +1,160 @@
+"""Backups as lines of JSON: the database as of one moment, and the files beside it that are no secret.
+
+Line 1 says of what and when, each other line holds rows of one table, the last one how many rows there were. Sealing is
+the caller's affair; so is where it goes. INVARIANT: no key of custody, of the log, of a node or of a server is in it.
+"""
+
+import base64
+import json
+from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from exchange.audit import Entry, EventName, Outcome, parse_entry
+from exchange.kernel import MalformedError, rfc3339
+from exchange.kernel.clock import Clock
+from exchange.store.dumping import Claim, Replay, Rows, dumped
+from exchange.store.schema import head
+
+_FORMAT = 1
+_UNKNOWN = "unknown-acts"
+_LOG_TABLE = "log_state"
+
+_RECALLED = {EventName.REPORT_RECALLED.value: "recalled", EventName.REPORT_ENDED.value: "expired"}
+_TO_SEE_TO: Mapping[str, str] = {
+    EventName.CLIENT_REVOKED.value: "exchange client revoke {id}",
+    EventName.CLIENT_CHANGED.value: "client {id} was changed: look at `exchange client show {id}`, and narrow it again",
+    EventName.CERTIFICATE_REMOVED.value: "exchange client certificate remove {id} THUMBPRINT",
+    EventName.MEMBER_SUSPENDED.value: "exchange member suspend {id}",
+    EventName.AGREEMENT_SUSPENDED.value: "its party's signatory suspends agreement {id} again",
+    EventName.AGREEMENT_WITHDRAWN.value: "its party's signatory withdraws from agreement {id} again",
+}
+"""What was narrowed after the backup, and how it is narrowed again."""
+
+
+@dataclass(frozen=True, slots=True)
+class BackedLog:
+    """The log as the backup holds it."""
+
+    log: int
+    origin: str
+    keys: str
+    size: int
+
+
+@dataclass(slots=True)
+class Contents:
+    """What a backup holds, read to its end: nothing of it was believed before."""
+
+    made_at: str
+    node: str
+    schema: str
+    files: dict[str, bytes]
+    log: BackedLog | None = None
+    rows: dict[str, int] = field(default_factory=dict)
+
+
+async def backup_lines(url: str, *, node: str, clock: Clock, files: Mapping[str, bytes]) -> AsyncIterator[bytes]:
+    """Yield the lines of a backup of the database at `url`; `files` are path -> content, none of them secret."""
+    kept = {path: base64.b64encode(content).decode() for path, content in files.items()}
+    yield _line(
+        {"exchange_backup": _FORMAT, "made_at": rfc3339(clock()), "node": node, "schema": head(), "files": kept}
+    )
+    counted: dict[str, int] = {}
+    async for name, columns, rows in dumped(url):
+        counted[name] = counted.get(name, 0) + len(rows)
+        if rows:
+            yield _line({"t": name, "c": columns, "r": rows})
+    yield _line({"end": counted})
+
+
+def read_contents(lines: Iterable[bytes]) -> Contents:
+    """Return what a backup holds, read to its end; MalformedError where it is none, or not whole."""
+    contents: Contents | None = None
+    end: dict[str, int] | None = None
+    for line in lines:
+        record = _parsed(line)
+        if contents is None:
+            contents = _opened(record)
+        elif "end" in record:
+            end = record["end"]
+        else:
+            contents.rows[record["t"]] = contents.rows.get(record["t"], 0) + len(record["r"])
+            if record["t"] == _LOG_TABLE:
+                contents.log = _newest_log(record)
+    if contents is None or end is None or any(contents.rows.get(name, 0) != count for name, count in end.items()):
+        raise MalformedError("the backup is not whole: use another one")
+    return contents
+
+
+def rows_of(lines: Iterable[bytes]) -> Iterator[Rows]:
+    """Yield the rows of a backup whose contents were read before."""
+    for line in lines:
+        record = _parsed(line)
+        if "t" in record:
+            yield record["t"], record["c"], record["r"]
+
+
+def what_came_after(contents: Contents, kept: Iterable[bytes] | None) -> tuple[Replay, list[Claim]]:
+    """Return what `kept`, the log's entries behind the backup's last, says was narrowed since: done again, or to be.
+
+    Reports whose keys were destroyed, and erased personal data, are destroyed again. The rest is an operator's to see
+    to, and so is always what no kept log tells of.
+    """
+    recalled: dict[str, str] = {}
+    erased: list[tuple[str, str]] = []
+    claims: list[Claim] = []
+    last = contents.made_at
+    for content in kept or ():
+        entry = parse_entry(content)
+        last = entry["ts"]
+        if entry["decision"] != Outcome.PERMITTED.value or "object" not in entry:
+            continue
+        kind, subject = entry["type"], entry["object"]["id"]
+        if kind in _RECALLED:
+            recalled[subject] = _RECALLED[kind]
+        elif kind == EventName.PERSONAL_ERASED.value:
+            erased.append((subject, _period(entry)))
+        elif kind in _TO_SEE_TO:
+            claims.append(Claim(entry["id"], kind, subject, _TO_SEE_TO[kind].format(id=subject)))
+    told = f"what was revoked, recalled, suspended, withdrawn or erased after {last}: ask the members, and do it again"
+    claims.append(Claim(_UNKNOWN, _UNKNOWN, "", told))
+    return Replay(recalled, tuple(erased)), claims
+
+
+def _period(entry: Entry) -> str:
+    detail = entry.get("detail", {})
+    return str(detail.get("period", ""))
+
+
+def _opened(record: Mapping[str, Any]) -> Contents:
+    if record.get("exchange_backup") != _FORMAT:
+        raise MalformedError("this is no backup of the exchange, or one of another version")
+    if record["schema"] > head():
+        raise MalformedError(
+            f"the backup has schema `{record['schema']}`, this version knows `{head()}`: restore it with a newer one"
+        )
+    files = {path: base64.b64decode(content, validate=True) for path, content in record["files"].items()}
+    return Contents(record["made_at"], record["node"], record["schema"], files)
+
+
+def _newest_log(record: Mapping[str, Any]) -> BackedLog | None:
+    logs = [dict(zip(record["c"], row, strict=True)) for row in record["r"]]
+    if not logs:
+        return None
+    newest = max(logs, key=lambda log: int(log["log"]))
+    return BackedLog(newest["log"], newest["origin"], newest["keys"], newest["size"])
+
+
+def _line(record: Mapping[str, Any]) -> bytes:
+    return json.dumps(record, separators=(",", ":"), ensure_ascii=False).encode() + b"\n"
+
+
+def _parsed(line: bytes) -> dict[str, Any]:
+    try:
+        record = json.loads(line)
+    except ValueError as exc:
+        raise MalformedError("this is no backup of the exchange") from exc
+    if not isinstance(record, dict):
+        raise MalformedError("this is no backup of the exchange")
+    return record

@@ -1,0 +1,120 @@
+"""An instance put aside and put back at another place, as an operator does it: data by one file, keys by another."""
+
+import base64
+import json
+import stat
+import subprocess
+import sys
+
+import pytest
+
+from exchange.crypto.sealed_files import Identity, open_sealed
+from exchange.settings import InstanceLayout
+
+
+@pytest.fixture
+def keeper(exchange, tmp_path):
+    made = exchange("keys", "recipient", "--out", tmp_path / "identity")
+    assert made.code == 0
+    (tmp_path / "recipient").write_text(made.out)
+    assert stat.S_IMODE((tmp_path / "identity").stat().st_mode) == 0o600
+    return tmp_path
+
+
+def put_aside(exchange, instance, keeper):
+    backup = exchange("backup", "--to", keeper / "recipient", "--out", keeper / "backup", "--dir", instance, "--json")
+    keys = exchange(
+        "keys", "escrow", "--to", keeper / "recipient", "--out", keeper / "keys", "--dir", instance, "--json"
+    )
+    assert (backup.code, keys.code) == (0, 0), backup.err + keys.err
+    return keeper / "backup", keeper / "keys"
+
+
+def test_instance_comes_back_and_serves_nothing_before_it_is_confirmed(exchange, instance, keeper):
+    backup, keys = put_aside(exchange, instance, keeper)
+    place, identity = keeper / "new", keeper / "identity"
+
+    assert exchange("keys", "restore", keys, "--identity", identity, "--dir", place).code == 0
+    told = exchange("restore", backup, "--identity", identity, "--dir", place, "--json")
+
+    assert told.code == 0, told.err
+    assert told.json["to_confirm"] == 1
+    members = [exchange("status", "--dir", each, "--json").json["members"] for each in (instance, place)]
+    assert members[0] == members[1]
+    serving = [sys.executable, "-m", "exchange.cli", "serve", "--dir", str(place), "--port", "0"]
+    refused = subprocess.run(serving, capture_output=True, text=True, timeout=60, check=False)
+    assert refused.returncode == 1
+    assert "exchange restored list" in refused.stderr
+    assert exchange("restored", "confirm", "unknown-acts", "--dir", place).code == 0
+    assert exchange("restored", "list", "--dir", place, "--json").json == []
+    assert exchange("restored", "confirm", "unknown-acts", "--dir", place).code == 1
+
+
+def test_backup_holds_no_key_and_keys_hold_no_data(exchange, instance, keeper):
+    backup, keys = put_aside(exchange, instance, keeper)
+    identity = Identity.from_text((keeper / "identity").read_text())
+    inside = b"".join(open_sealed(identity, memoryview(backup.read_bytes())))
+    layout = InstanceLayout(instance.absolute())
+
+    for path in (
+        layout.roots_file,
+        layout.cursor_key_file,
+        layout.log_key_file,
+        layout.node_key_file,
+        layout.server_key_file,
+    ):
+        secret = path.read_bytes()
+        assert secret not in inside
+        assert base64.b64encode(secret) not in inside
+    assert json.loads(inside.split(b"\n", 1)[0])["exchange_backup"] == 1
+    assert b"GBR" not in backup.read_bytes()
+    assert {stat.S_IMODE(path.stat().st_mode) for path in (backup, keys)} == {0o600}
+
+
+def test_nothing_is_overwritten(exchange, instance, keeper):
+    backup, keys = put_aside(exchange, instance, keeper)
+
+    for verb in (("backup",), ("keys", "escrow")):
+        again = exchange(*verb, "--to", keeper / "recipient", "--out", backup, "--dir", instance)
+        assert (again.code, "exists already" in again.err) == (1, True)
+    over = exchange("restore", backup, "--identity", keeper / "identity", "--dir", instance)
+    assert (over.code, "in use" in over.err) == (1, True)
+    beside = exchange("keys", "restore", keys, "--identity", keeper / "identity", "--dir", instance)
+    assert (beside.code, "already" in beside.err) == (1, True)
+
+
+@pytest.mark.parametrize("spoil", ["cut", "flip", "other", "empty", "keys"])
+def test_what_cannot_be_opened_whole_changes_nothing(exchange, instance, keeper, spoil):
+    backup, keys = put_aside(exchange, instance, keeper)
+    place, identity = keeper / "new", keeper / "identity"
+    assert exchange("keys", "restore", keys, "--identity", identity, "--dir", place).code == 0
+    content = bytearray(backup.read_bytes())
+    match spoil:
+        case "cut":
+            del content[-100:]
+        case "flip":
+            content[len(content) // 2] ^= 1
+        case "empty":
+            content.clear()
+        case "keys":
+            content[:] = keys.read_bytes()
+        case "other":
+            identity = keeper / "stranger"
+            assert exchange("keys", "recipient", "--out", identity).code == 0
+    backup.write_bytes(content)
+    before = {path for path in place.rglob("*") if path.is_file()}
+
+    refused = exchange("restore", backup, "--identity", identity, "--dir", place)
+
+    assert refused.code == 1
+    assert "Traceback" not in refused.err
+    assert {path for path in place.rglob("*") if path.is_file()} == before
+
+
+def test_identity_that_others_can_read_is_refused(exchange, instance, keeper):
+    backup, _ = put_aside(exchange, instance, keeper)
+    (keeper / "identity").chmod(0o644)
+
+    refused = exchange("restore", backup, "--identity", keeper / "identity", "--dir", keeper / "new")
+
+    assert refused.code == 1

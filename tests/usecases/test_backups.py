@@ -1,0 +1,223 @@
+"""A backup made while others write fills an empty database of either kind, and revives nothing that was ended."""
+
+import asyncio
+import base64
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from exchange.audit import EntryDraft, EventName, Outcome, Subject, seal_entry
+from exchange.kernel import ConflictError, MalformedError, NotFoundError
+from exchange.store.dumping import Claim, Replay, Since, confirm_claim, dumped, load, open_claims
+from exchange.usecases import check_readiness, pull_report
+from exchange.usecases.backups import backup_lines, read_contents, rows_of, what_came_after
+from exchange.usecases.recording import draft
+from tests.support.world import World, reopen_world
+
+NOTHING = Since("restored", Replay(), ())
+
+
+@pytest.fixture
+def empty_urls(backend: str, tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[list[str]]:
+    """Addresses of empty databases: SQLite's, and where PostgreSQL is tried one of its own."""
+    urls = [f"sqlite+aiosqlite:///{tmp_path}/restored.db"]
+    if backend == "sqlite":
+        yield urls
+        return
+    server = request.getfixturevalue("postgres_server")
+    made = server.create_database()
+    yield [*urls, made]
+    server.drop_database(made)
+
+
+async def backed_up(world: World, **files: bytes) -> list[bytes]:
+    lines = backup_lines(world.url, node="test", clock=world.clock, files=files)
+    return [line async for line in lines]
+
+
+async def rows(url: str) -> dict[str, list[object]]:
+    found: dict[str, list[object]] = {}
+    async for name, _, some in dumped(url):
+        found.setdefault(name, []).extend(some)
+    return {name: sorted(map(repr, some)) for name, some in found.items()}
+
+
+async def test_every_row_comes_back_in_a_database_of_either_kind(populated: World, empty_urls: list[str]) -> None:
+    for number in range(3):
+        await populated.post(content=b"part %d" % number)
+    lines = await backed_up(populated)
+    before = await rows(populated.url)
+
+    for url in empty_urls:
+        await load(url, rows_of(lines), NOTHING, clock=populated.clock)
+        after = await rows(url)
+        different = {name for name in before if before[name] != after[name]}
+        # The log of a restored database stands still.
+        assert different <= {"log_state"}
+
+
+async def test_restored_reports_open_and_new_ones_can_be_posted(populated: World, empty_urls: list[str]) -> None:
+    report = await populated.post(content=b"kept for later")
+    lines = await backed_up(populated)
+
+    for url in empty_urls:
+        await load(url, rows_of(lines), NOTHING, clock=populated.clock)
+        again = await reopened(populated, url)
+        pulled = await pull_report(again.services, again.call("NOR reader"), report)
+        assert pulled.value.parts == ((1, b"kept for later"),)
+        assert await again.post(content=b"afterwards") != report
+        await again.services.store.close()
+
+
+async def reopened(world: World, url: str) -> World:
+    again = await reopen_world(url, world.folder, cursor_key=world.services.cursor_key)
+    again.clock.now = world.clock.now
+    return again
+
+
+async def test_backup_is_of_one_moment_while_others_write(populated: World, empty_urls: list[str]) -> None:
+    async def writing() -> None:
+        for number in range(20):
+            await populated.post(content=b"busy %d" % number)
+
+    _, lines = await asyncio.gather(writing(), backed_up(populated))
+
+    contents = read_contents(lines)
+    by_table = contents.rows
+    assert by_table.get("report", 0) == by_table.get("report_part", 0)
+    # Each report with the entries of its post, and none without.
+    await load(empty_urls[0], rows_of(lines), NOTHING, clock=populated.clock)
+    found = await rows(empty_urls[0])
+    posted = sum("report.posted" in row for row in await texts(empty_urls[0]))
+    assert posted == len(found.get("report", []))
+
+
+async def texts(url: str) -> list[str]:
+    found: list[str] = []
+    async for name, columns, some in dumped(url):
+        if name == "audit_entry":
+            place = columns.index("content")
+            found += [base64.b64decode(row[place]["b"]).decode() for row in some]
+    return found
+
+
+async def test_database_in_use_is_left_alone(populated: World) -> None:
+    lines = await backed_up(populated)
+    before = await rows(populated.url)
+
+    with pytest.raises(ConflictError, match="in use"):
+        await load(populated.url, rows_of(lines), NOTHING, clock=populated.clock)
+
+    assert await rows(populated.url) == before
+
+
+@pytest.mark.parametrize("cut", [0, 1, -1])
+async def test_backup_that_is_not_whole_is_refused(populated: World, cut: int) -> None:
+    lines = await backed_up(populated)
+
+    with pytest.raises(MalformedError):
+        read_contents(lines[:cut])
+
+
+async def test_failure_within_a_restore_leaves_an_empty_database(populated: World, empty_urls: list[str]) -> None:
+    lines = await backed_up(populated)
+
+    def breaking() -> Iterator[bytes]:
+        yield from lines[: len(lines) // 2]
+        raise MalformedError("the file ends here")
+
+    for url in empty_urls:
+        with pytest.raises(MalformedError):
+            await load(url, rows_of(breaking()), NOTHING, clock=populated.clock)
+        left = await rows(url)
+        assert [name for name in ("member", "client", "report", "audit_entry") if left[name]] == []
+        # and it can be tried again
+        await load(url, rows_of(lines), NOTHING, clock=populated.clock)
+
+
+async def test_later_versions_are_refused(populated: World) -> None:
+    lines = await backed_up(populated)
+    later = lines[0].replace(b'"schema":"', b'"schema":"9')
+
+    with pytest.raises(MalformedError, match="newer"):
+        read_contents([later, *lines[1:]])
+
+
+async def test_what_was_recalled_and_erased_since_is_not_revived(populated: World, empty_urls: list[str]) -> None:
+    recalled, kept = await populated.post(), await populated.post()
+    lines = await backed_up(populated)
+    since = Since("restored", Replay({recalled: "recalled"}, (("nobody", "2026-01"),)), ())
+
+    for url in empty_urls:
+        await load(url, rows_of(lines), since, clock=populated.clock)
+        again = await reopened(populated, url)
+        with pytest.raises(NotFoundError):
+            await pull_report(again.services, again.call("NOR reader"), recalled)
+        await pull_report(again.services, again.call("NOR reader"), kept)
+        await again.services.store.close()
+        dump = await rows(url)
+        shredded = [row for row in dump["report_part"] if recalled in row]
+        assert all("{'b': ''}" in row for row in shredded)
+
+
+async def test_instance_is_not_ready_before_everything_is_confirmed(populated: World, empty_urls: list[str]) -> None:
+    lines = await backed_up(populated)
+    claims = (Claim("a", "client.revoked", "x", "exchange client revoke x"), Claim("b", "unknown-acts", "", "ask"))
+
+    for url in empty_urls:
+        await load(url, rows_of(lines), Since("restored", Replay(), claims), clock=populated.clock)
+        again = await reopened(populated, url)
+        for left in (2, 1, 0):
+            assert len(await open_claims(url)) == left
+            checks = {check.name: check for check in (await check_readiness(again.services)).checks}
+            assert checks["restore"].is_working is (left == 0)
+            if left:
+                assert await confirm_claim(url, (await open_claims(url))[0].id, clock=populated.clock)
+        assert not await confirm_claim(url, "a", clock=populated.clock)
+        await again.services.store.close()
+
+
+def entry_of(draft: EntryDraft, number: int) -> bytes:
+    ids = f"01980000-0000-7000-8000-{number:012d}"
+    return seal_entry(draft, entry_id=ids, node="n", boot=ids, node_seq=number).content
+
+
+async def test_kept_log_tells_what_was_narrowed_since(populated: World) -> None:
+    call = populated.call(None)
+
+    def deed(
+        event: EventName, kind: str, subject: str, outcome: Outcome = Outcome.PERMITTED, **detail: str
+    ) -> EntryDraft:
+        return draft(call, None, event, outcome, subject=Subject(kind, subject), detail=dict(detail))
+
+    contents = read_contents(await backed_up(populated))
+    kept = [
+        deed(EventName.REPORT_RECALLED, "report", "r-1"),
+        deed(EventName.REPORT_RECALLED, "report", "r-2", Outcome.REFUSED),
+        deed(EventName.REPORT_ENDED, "report", "r-3"),
+        deed(EventName.PERSONAL_ERASED, "client", "c-1", period="2026-10"),
+        deed(EventName.CLIENT_REVOKED, "client", "c-2"),
+        deed(EventName.MEMBER_SUSPENDED, "member", "NOR"),
+        deed(EventName.REPORT_READ, "report", "r-4"),
+    ]
+
+    replay, claims = what_came_after(contents, [entry_of(each, number) for number, each in enumerate(kept)])
+
+    assert replay == Replay({"r-1": "recalled", "r-3": "expired"}, (("c-1", "2026-10"),))
+    assert [(claim.kind, claim.subject) for claim in claims] == [
+        ("client.revoked", "c-2"),
+        ("member.suspended", "NOR"),
+        ("unknown-acts", ""),
+    ]
+    assert "exchange client revoke c-2" in claims[0].told
+
+
+async def test_without_a_kept_log_everything_since_is_to_be_asked_for(populated: World) -> None:
+    contents = read_contents(await backed_up(populated))
+
+    replay, claims = what_came_after(contents, None)
+
+    assert replay == Replay()
+    assert [claim.kind for claim in claims] == ["unknown-acts"]
+    assert contents.made_at in claims[0].told
