@@ -15,12 +15,15 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from sqlmodel import SQLModel, col
 
 import exchange.store.alert_tables
+import exchange.store.consent_tables
 import exchange.store.life_tables
 import exchange.store.log_tables
 import exchange.store.personal_tables
 import exchange.store.report_receipts
 import exchange.store.restore_tables
-import exchange.store.tables  # noqa: F401  fills the metadata
+import exchange.store.subscription_tables
+import exchange.store.tables
+import exchange.store.treaty_tables  # noqa: F401  fills the metadata
 from exchange.kernel import ConflictError, MalformedError, to_micros
 from exchange.kernel.clock import Clock
 from exchange.store.engine import checked_url, is_sqlite, new_engine

@@ -6,10 +6,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from sqlalchemy import inspect
 
 from exchange.audit import EntryDraft, EventName, Outcome, Subject, seal_entry
 from exchange.kernel import ConflictError, MalformedError, NotFoundError
 from exchange.store.dumping import Claim, Replay, Since, confirm_claim, dumped, load, open_claims
+from exchange.store.engine import checked_url, new_engine
 from exchange.usecases import check_readiness, pull_report
 from exchange.usecases.backups import backup_lines, read_contents, rows_of, what_came_after
 from exchange.usecases.recording import draft
@@ -221,3 +223,12 @@ async def test_without_a_kept_log_everything_since_is_to_be_asked_for(populated:
     assert replay == Replay()
     assert [claim.kind for claim in claims] == ["unknown-acts"]
     assert contents.made_at in claims[0].told
+
+
+async def test_no_table_is_left_out(populated: World) -> None:
+    engine = new_engine(checked_url(populated.url), wait_seconds=5)
+    async with engine.connect() as connection:
+        there = await connection.run_sync(lambda sync: set(inspect(sync).get_table_names()))
+    await engine.dispose()
+
+    assert {name async for name, _, _ in dumped(populated.url)} == there - {"alembic_version"}
