@@ -100,19 +100,19 @@ USE_CASES: list[tuple[str, Act, frozenset[Role], str]] = [
         "enrol_signatory_key",
         lambda w, c, _: usecases.enrol_signatory_key(w.services, c, ABSENT, offered(signing_key("a"))),
         OPERATOR,
-        "signatory_key.enrolled",
+        "signatory.key_enrolled",
     ),
     (
         "retire_signatory_key",
         lambda w, c, _: usecases.retire_signatory_key(w.services, c, ABSENT, "0" * 64),
         OPERATOR,
-        "signatory_key.retired",
+        "signatory.key_retired",
     ),
     (
         "list_signatory_keys",
         lambda w, c, _: usecases.list_signatory_keys(w.services, c, ABSENT),
         ANYONE,
-        "signatory_key.listed",
+        "signatory.key_listed",
     ),
     (
         "sign_agreement",

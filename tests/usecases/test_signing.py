@@ -172,7 +172,7 @@ async def test_evidence_verifies_alone_and_is_for_parties(populated: World) -> N
     assert all(finding.is_good for finding in findings)
     assert len(keys) == len(evidence.texts[0].signatures) == 3
     assert isinstance(evidence.texts[0].text, TreatyText)
-    enrolments = {entry["id"] for entry in await populated.entries() if entry["type"] == "signatory_key.enrolled"}
+    enrolments = {entry["id"] for entry in await populated.entries() if entry["type"] == "signatory.key_enrolled"}
     assert {each.entry for each in evidence.keys} <= enrolments
     assert made.entry["type"] == "agreement.exported"
     assert isinstance(foreign.error, NotFoundError)
