@@ -26,11 +26,22 @@ BOSS = {
     "/v1/audit": "operator",
     "/v1/members": "operator",
     "/v1/clients": "operator",
+    "/v1/acts": "operator",
+    "/v1/onward-requests": "GBR releaser",
+    f"/v1/reports/{ABSENT}/destruction": "GBR reader",
+    f"/v1/reports/{ABSENT}/downgrade": "GBR releaser",
+    f"/v1/reports/{ABSENT}/onward-requests": "GBR reader",
+    f"/v1/reports/{ABSENT}/recall": "GBR releaser",
     f"/v1/reports/{ABSENT}/receipts": "GBR reader",
     "/v1/reports": "GBR contributor",
     "/v1/simulations": "GBR contributor",
     "/v1/subscriptions": "GBR reader",
 }
+
+
+@pytest.fixture(autouse=True)
+async def releaser(world) -> None:
+    await world.enrol("GBR releaser", "GBR", "releaser")
 
 
 def may_act(path: str) -> str:
