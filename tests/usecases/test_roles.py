@@ -285,6 +285,7 @@ def test_table_holds_every_use_case_that_a_client_can_call() -> None:
         "close_record",
         "export_log",
         "heartbeats",
+        "feed_log",
         "inspect_service",
         "may_reveal",
         "personal_as_json",
