@@ -40,6 +40,7 @@ async def test_service_is_ready_when_store_policy_and_custody_work(world: World)
         ("policy", True, "works"),
         ("log", True, "works"),
         ("custody", True, "works"),
+        ("restore", True, "works"),
     ]
 
 
@@ -65,7 +66,7 @@ async def test_service_is_not_ready_without_its_store(world: World) -> None:
     world.sql("ALTER TABLE policy_state RENAME TO gone")
     readiness = await usecases.check_readiness(world.services)
 
-    assert [check.is_working for check in readiness.checks] == [False, False, True, True]
+    assert [check.is_working for check in readiness.checks] == [False, False, True, True, True]
 
 
 async def test_law_in_force_is_changed_once_and_recorded(world: World) -> None:
