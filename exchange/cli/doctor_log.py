@@ -18,6 +18,7 @@ _MENDS = {
     "policy": "give every node the policy files that are in force, then restart it",
     "log": "docs/operations.md, The log: `exchange audit resume` once the right database is back, else `recover`",
     "custody": "bring the keys back within reach: the root file of the backup, or the token",
+    "restore": "see to each line of `exchange restored list`, and confirm it: docs/backup.md",
     "witnesses": "see that the witnesses run: `exchange audit witness list`",
 }
 _BEHIND = timedelta(seconds=30)
