@@ -5,32 +5,16 @@ It stands here because a level is the catalogue's to rank; what the rules mean i
 
 import hashlib
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import time, timedelta
 from enum import Enum
-from typing import assert_never, cast
+from typing import cast
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from exchange.agreements.reading import MISSING, Reading, escaped, quoted
 from exchange.agreements.strict_yaml import read_yaml
-from exchange.audit import EventName, Outcome
-from exchange.audit.alerts import (
-    AlertRules,
-    Condition,
-    Hours,
-    LogBehind,
-    LogFrozen,
-    MassPulls,
-    NodeSilent,
-    Occurrence,
-    OutOfHours,
-    RefusalBurst,
-    Rule,
-    Severity,
-    TwoAddresses,
-    WitnessBehind,
-    WorkingHours,
-)
+from exchange.audit import EventName, Outcome, alerts
+from exchange.audit.alerts import AlertRules, Condition, Hours, Rule, Severity, WorkingHours
 from exchange.kernel import Canonical, InvalidError, canonical_bytes
 from exchange.markings import Catalogue, UnknownMarkingError
 from exchange.markings.policy import is_member_code
@@ -43,6 +27,9 @@ class Kind(Enum):
     REFUSAL_BURST = "refusal-burst"
     OUT_OF_HOURS = "out-of-hours"
     TWO_ADDRESSES = "two-addresses"
+    FIRST_CERTIFICATE = "first-certificate"
+    FIRST_ADDRESS = "first-address"
+    READ_AFTER_CHANGE = "read-after-change"
     OCCURRENCE = "occurrence"
     LOG_BEHIND = "log-behind"
     LOG_FROZEN = "log-frozen"
@@ -67,6 +54,9 @@ _FIELDS: Mapping[Kind, tuple[str, ...]] = {
     Kind.REFUSAL_BURST: ("count", "window"),
     Kind.OUT_OF_HOURS: ("level",),
     Kind.TWO_ADDRESSES: ("window",),
+    Kind.FIRST_CERTIFICATE: ("level",),
+    Kind.FIRST_ADDRESS: ("level",),
+    Kind.READ_AFTER_CHANGE: ("events", "window"),
     Kind.OCCURRENCE: ("events", "outcomes"),
     Kind.LOG_BEHIND: ("objective",),
     Kind.LOG_FROZEN: (),
@@ -149,46 +139,52 @@ class _RulesReader:
             kind=kind.value,
             severity=self._reading.choice(fields["severity"], f"{place}/severity", Severity),
             cooldown=self._span(fields["cooldown"], f"{place}/cooldown"),
-            condition=self._condition(kind, fields, place, hours) if is_known else LogFrozen(),
+            condition=self._condition(kind, fields, place, hours) if is_known else alerts.LogFrozen(),
         )
 
     def _condition(self, kind: Kind, fields: Mapping[str, object], place: str, hours: WorkingHours) -> Condition:
-        match kind:
-            case Kind.MASS_PULLS:
-                return MassPulls(
-                    self._number(fields["minimum"], f"{place}/minimum", most=_MOST_READS),
-                    self._number(fields["deviations"], f"{place}/deviations", most=_MOST_DEVIATIONS),
-                    self._number(fields["baseline_days"], f"{place}/baseline_days", most=_MOST_BASELINE_DAYS),
-                )
-            case Kind.REFUSAL_BURST:
-                count = self._number(fields["count"], f"{place}/count", most=_MOST_REFUSALS)
-                return RefusalBurst(count, self._span(fields["window"], f"{place}/window"))
-            case Kind.OUT_OF_HOURS:
-                return OutOfHours(self._levels(fields["level"], f"{place}/level"), hours)
-            case Kind.TWO_ADDRESSES:
-                return TwoAddresses(self._span(fields["window"], f"{place}/window"))
-            case Kind.OCCURRENCE:
-                return self._occurrence(fields, place)
-            case Kind.LOG_BEHIND:
-                return LogBehind(self._span(fields["objective"], f"{place}/objective"))
-            case Kind.LOG_FROZEN:
-                return LogFrozen()
-            case Kind.NODE_SILENT:
-                return NodeSilent(self._span(fields["objective"], f"{place}/objective"))
-            case Kind.WITNESS_BEHIND:
-                return WitnessBehind(self._span(fields["objective"], f"{place}/objective"))
-            case other:
-                assert_never(other)
+        def number(name: str, most: int) -> int:
+            return self._number(fields[name], f"{place}/{name}", most=most)
 
-    def _occurrence(self, fields: Mapping[str, object], place: str) -> Occurrence:
-        events = self._reading.sequence(fields["events"], f"{place}/events")
+        def span(name: str) -> timedelta:
+            return self._span(fields[name], f"{place}/{name}")
+
+        def levels() -> frozenset[tuple[str, str]]:
+            return self._levels(fields["level"], f"{place}/level")
+
+        made: Mapping[Kind, Callable[[], Condition]] = {
+            Kind.MASS_PULLS: lambda: alerts.MassPulls(
+                number("minimum", _MOST_READS),
+                number("deviations", _MOST_DEVIATIONS),
+                number("baseline_days", _MOST_BASELINE_DAYS),
+            ),
+            Kind.REFUSAL_BURST: lambda: alerts.RefusalBurst(number("count", _MOST_REFUSALS), span("window")),
+            Kind.OUT_OF_HOURS: lambda: alerts.OutOfHours(levels(), hours),
+            Kind.TWO_ADDRESSES: lambda: alerts.TwoAddresses(span("window")),
+            Kind.FIRST_CERTIFICATE: lambda: alerts.FirstCertificate(levels()),
+            Kind.FIRST_ADDRESS: lambda: alerts.FirstAddress(levels()),
+            Kind.READ_AFTER_CHANGE: lambda: alerts.ReadAfterChange(
+                self._events(fields["events"], f"{place}/events"), span("window")
+            ),
+            Kind.OCCURRENCE: lambda: self._occurrence(fields, place),
+            Kind.LOG_BEHIND: lambda: alerts.LogBehind(span("objective")),
+            Kind.LOG_FROZEN: alerts.LogFrozen,
+            Kind.NODE_SILENT: lambda: alerts.NodeSilent(span("objective")),
+            Kind.WITNESS_BEHIND: lambda: alerts.WitnessBehind(span("objective")),
+        }
+        return made[kind]()
+
+    def _occurrence(self, fields: Mapping[str, object], place: str) -> alerts.Occurrence:
+        events = self._events(fields["events"], f"{place}/events")
         outcomes = self._reading.sequence(fields["outcomes"], f"{place}/outcomes")
+        return alerts.Occurrence(events, self._words(outcomes, f"{place}/outcomes", Outcome))
+
+    def _events(self, value: object, place: str) -> frozenset[str]:
+        events = self._reading.sequence(value, place)
         for index, event in enumerate(events):
             if event in _NEVER:
-                self._reading.fault(f"{place}/events/{index}", "endless", f"`{event}` would raise itself: leave it out")
-        return Occurrence(
-            self._words(events, f"{place}/events", EventName), self._words(outcomes, f"{place}/outcomes", Outcome)
-        )
+                self._reading.fault(f"{place}/{index}", "endless", f"`{event}` would raise itself: leave it out")
+        return self._words(events, place, EventName)
 
     def _words(self, values: list[object], place: str, choices: type[EventName] | type[Outcome]) -> frozenset[str]:
         return frozenset(

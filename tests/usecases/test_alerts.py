@@ -13,7 +13,7 @@ from exchange.kernel import ForbiddenError, InvalidError, MalformedError, Unavai
 from exchange.markings import Label
 from exchange.release.alert_rules import load_alert_rules
 from exchange.store.alerting import AlertBook
-from exchange.usecases import watch_alerts
+from exchange.usecases import ClearanceChange, change_clearance, watch_alerts
 from exchange.usecases.watch_alerts import AlertWatch
 from tests.support.alerted_world import RULES, AlertedWorld
 from tests.support.store import draft
@@ -337,3 +337,35 @@ async def test_foreign_cursor_and_impossible_rule_are_refused(alerted: AlertedWo
             await alerted.seen_by("auditor", rule=rule)
     refused = [entry for entry in await alerted.world.entries() if entry["type"] == "alert.listed"]
     assert [entry["decision"] for entry in refused][-5:] == ["refused"] * 5
+
+
+OBTAINED = """
+hours: {default: {zone: UTC, days: [], from: "06:00", until: "20:00"}, members: {}}
+rules:
+  - {name: obtained, kind: read-after-change, severity: medium, cooldown: PT1H, events: [client.changed], window: P1D}
+  - {name: certificate, kind: first-certificate, severity: low, cooldown: PT1M, level: SECRET}
+  - {name: address, kind: first-address, severity: low, cooldown: PT1M, level: SECRET}
+"""
+
+
+async def test_reading_what_a_change_opened_is_told_to_the_readers_member(populated: World) -> None:
+    for member in ("GBR", "NOR"):
+        await populated.enrol(f"{member} auditor", member, "auditor", level="TOP SECRET")
+    reader = await populated.enrol("NOR low reader", "NOR", "reader", level="RESTRICTED")
+    alerted = await AlertedWorld.open(populated, OBTAINED)
+    report = await populated.post()
+    await alerted.pull("NOR low reader", report)
+    await alerted.settle()
+    assert await alerted.rules_told() == []
+
+    await change_clearance(populated.services, populated.call(None), reader.id, ClearanceChange("SECRET"))
+    for source in ("192.0.2.7", "192.0.2.7", "192.0.2.8"):
+        populated.clock.advance(timedelta(minutes=2))
+        await alerted.pull("NOR low reader", report, source=source)
+    await alerted.settle()
+
+    assert await alerted.rules_told() == ["obtained", "certificate", "address", "address"]
+    seen = (await alerted.seen_by("NOR auditor")).items
+    assert {(alert.member, alert.owner, alert.subject_id) for alert in seen} == {("NOR", None, reader.id)}
+    assert (await alerted.seen_by("GBR auditor")).items == ()
+    await alerted.close()

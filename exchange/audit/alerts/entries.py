@@ -15,10 +15,13 @@ from exchange.audit.alerts.model import Alert, Evaluation, alert_id
 from exchange.audit.alerts.rules import (
     AlertRules,
     Condition,
+    FirstAddress,
+    FirstCertificate,
     MassPulls,
     NodeSilent,
     Occurrence,
     OutOfHours,
+    ReadAfterChange,
     RefusalBurst,
     Rule,
     TwoAddresses,
@@ -40,6 +43,9 @@ _EVIDENCE: Final = frozenset(
 _READS: Final = frozenset({EventName.REPORT_READ.value, EventName.REPORT_PART_READ.value})
 _DAY_MICROS: Final = 86_400_000_000
 _MOST_ADDRESSES: Final = 16
+_MOST_REFUSED: Final = 256
+"""Refusals and changes of one member that are waited on; 32 KiB of text."""
+_CHANGE: Final = ""
 
 
 def keys_of(rules: AlertRules, entries: Iterable[Entry]) -> frozenset[Key]:
@@ -94,8 +100,14 @@ def _counted(condition: Condition, entry: Entry) -> str | None:
         case OutOfHours():
             return _reader(entry) if _is_out_of_hours(condition, entry) else None
         case TwoAddresses():
-            has_address = entry["source"] not in LOCAL_SOURCES and entry["source"] != WITHHELD
-            return _client(entry) if has_address else None
+            return _client(entry) if _has_address(entry) else None
+        case FirstCertificate():
+            has_certificate = bool(entry["actor"].get("thumbprint"))
+            return _reader(entry) if has_certificate and _is_at(condition.levels, entry) else None
+        case FirstAddress():
+            return _reader(entry) if _has_address(entry) and _is_at(condition.levels, entry) else None
+        case ReadAfterChange():
+            return _seeker(condition, entry)
         case Occurrence():
             return _occurred(condition, entry)
         case NodeSilent():
@@ -115,6 +127,12 @@ def _taken(rule: Rule, memory: Memory, entry: Entry, subject: str) -> tuple[Memo
             evidence = _burst(condition, memory, mark)
         case TwoAddresses() as condition:
             evidence = _met(condition, memory, mark._replace(word=entry["source"]))
+        case FirstCertificate():
+            evidence = (mark,) if memory.see(entry["actor"]["thumbprint"]) else ()
+        case FirstAddress():
+            evidence = (mark,) if memory.see(entry["source"]) else ()
+        case ReadAfterChange() as condition:
+            evidence = _obtained(condition, memory, entry, mark)
         case NodeSilent():
             return _heard(memory, entry, mark), None
         case _:
@@ -146,6 +164,22 @@ def _met(condition: TwoAddresses, memory: Memory, mark: Mark) -> Sequence[Mark]:
     return (mark,) if others else ()
 
 
+def _obtained(condition: ReadAfterChange, memory: Memory, entry: Entry, mark: Mark) -> Sequence[Mark]:
+    memory.marks = _within(condition.window, memory.marks, mark.at)
+    if entry["type"] in condition.events:
+        memory.mark(mark._replace(word=_CHANGE), most=_MOST_REFUSED)
+        return ()
+    report = entry["object"]["id"]
+    if entry["decision"] != _PERMITTED:
+        memory.mark(mark._replace(word=report), most=_MOST_REFUSED)
+        return ()
+    words = [each.word for each in memory.marks]
+    if report not in words or _CHANGE not in words[words.index(report) :]:
+        return ()
+    memory.marks = [each for each in memory.marks if each.word != report]
+    return (mark,)
+
+
 def _heard(memory: Memory, entry: Entry, mark: Mark) -> Memory | None:
     if entry.get("detail", {}).get("state") != "running":
         return None
@@ -175,7 +209,8 @@ def _alert(rule: Rule, entry: Entry, subject: str, evidence: Sequence[Mark]) -> 
 
 def _subject(condition: Condition, entry: Entry, subject: str) -> Subject:
     if not isinstance(condition, Occurrence):
-        return Subject("client", subject)
+        # What is remembered of a member is told of the client that made the rule speak.
+        return Subject("client", subject if not isinstance(condition, ReadAfterChange) else entry["actor"]["id"])
     found = entry.get("object")
     return Subject("entry", entry["id"]) if found is None else Subject(found["type"], found["id"])
 
@@ -195,10 +230,25 @@ def _refused(entry: Entry) -> str | None:
     return STRANGER if entry["actor"]["kind"] == "unknown" else _client(entry)
 
 
-def _is_out_of_hours(condition: OutOfHours, entry: Entry) -> bool:
+def _seeker(condition: ReadAfterChange, entry: Entry) -> str | None:
+    """Return the member whose change, refusal or read `entry` is."""
+    if entry["type"] in condition.events:
+        # A change of a client is its member's, whoever made it.
+        return entry.get("owner", entry.get("member")) if entry["decision"] == _PERMITTED else None
+    return entry.get("member") if entry["type"] in _READS and "object" in entry and _client(entry) else None
+
+
+def _has_address(entry: Entry) -> bool:
+    return entry["source"] not in LOCAL_SOURCES and entry["source"] != WITHHELD
+
+
+def _is_at(levels: frozenset[tuple[str, str]], entry: Entry) -> bool:
     label = entry.get("label", {})
-    level = (label.get("policy"), label.get("classification"))
-    if level not in condition.levels:
+    return (label.get("policy"), label.get("classification")) in levels
+
+
+def _is_out_of_hours(condition: OutOfHours, entry: Entry) -> bool:
+    if not _is_at(condition.levels, entry):
         return False
     return not condition.hours.is_open(entry.get("member"), parse_rfc3339(entry["ts"]))
 

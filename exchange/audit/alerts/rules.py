@@ -97,6 +97,31 @@ class TwoAddresses:
 
 
 @dataclass(frozen=True, slots=True)
+class FirstCertificate:
+    """A client reads at one of `levels` with a certificate that it never did so with."""
+
+    levels: frozenset[tuple[str, str]]
+
+
+@dataclass(frozen=True, slots=True)
+class FirstAddress:
+    """A client reads at one of `levels` from an address that it never did so from."""
+
+    levels: frozenset[tuple[str, str]]
+
+
+@dataclass(frozen=True, slots=True)
+class ReadAfterChange:
+    """A member's client was refused a report; the member, or somebody for it, changed something; now one reads it.
+
+    `events` are the changes, by the names of their entries; from the refusal to the read it is at most `window`.
+    """
+
+    events: frozenset[str]
+    window: timedelta
+
+
+@dataclass(frozen=True, slots=True)
 class Occurrence:
     """One of `events` came to pass, with one of `outcomes`: names as entries hold them."""
 
@@ -135,6 +160,9 @@ Condition = (
     | RefusalBurst
     | OutOfHours
     | TwoAddresses
+    | FirstCertificate
+    | FirstAddress
+    | ReadAfterChange
     | Occurrence
     | LogBehind
     | LogFrozen

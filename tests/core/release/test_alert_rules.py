@@ -5,12 +5,15 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from exchange.audit.alerts import (
+    FirstAddress,
+    FirstCertificate,
     LogBehind,
     LogFrozen,
     MassPulls,
     NodeSilent,
     Occurrence,
     OutOfHours,
+    ReadAfterChange,
     RefusalBurst,
     Severity,
     TwoAddresses,
@@ -45,6 +48,12 @@ def test_the_repositorys_rules_load():
     assert rules["mass-pulls"].cooldown == timedelta(days=1)
     assert rules["refusal-burst"].condition == RefusalBurst(20, timedelta(minutes=5))
     assert rules["two-addresses"].condition == TwoAddresses(timedelta(minutes=2))
+    high = rules["out-of-hours"].condition
+    assert isinstance(high, OutOfHours)
+    assert rules["first-certificate"].condition == FirstCertificate(high.levels)
+    assert rules["first-address"].condition == FirstAddress(high.levels)
+    changes = frozenset({"client.changed", "client.enrolled", "agreement.signed", "agreement.resumed"})
+    assert rules["read-after-change"].condition == ReadAfterChange(changes, timedelta(days=7))
     assert rules["log-behind"].condition == LogBehind(timedelta(seconds=10))
     assert rules["log-frozen"].condition == LogFrozen()
     assert rules["node-silent"].condition == NodeSilent(timedelta(minutes=3))
@@ -114,6 +123,10 @@ GOOD = "name: a, kind: log-behind, severity: low, cooldown: PT1H, objective: PT1
         ("name: a, kind: occurrence, severity: low, cooldown: PT1H, events: [alert.raised], outcomes: [failed]", "/rules/0/events/0", "endless"),
         ("name: a, kind: occurrence, severity: low, cooldown: PT1H, events: [], outcomes: [failed]", "/rules/0/events", "empty"),
         ("name: a, kind: occurrence, severity: low, cooldown: PT1H, events: [log.begun], outcomes: [fine]", "/rules/0/outcomes/0", "unknown-word"),
+        ("name: a, kind: first-address, severity: low, cooldown: PT1H, level: HIGH", "/rules/0/level", "unknown-level"),
+        ("name: a, kind: first-certificate, severity: low, cooldown: PT1H", "/rules/0", "missing-field"),
+        ("name: a, kind: read-after-change, severity: low, cooldown: PT1H, events: [alert.raised], window: P1D", "/rules/0/events/0", "endless"),
+        ("name: a, kind: read-after-change, severity: low, cooldown: PT1H, events: [client.changed]", "/rules/0", "missing-field"),
         ("name: a, kind: mass-pulls, severity: low, cooldown: PT1H, minimum: many, deviations: 1, baseline_days: 1", "/rules/0/minimum", "bad-number"),
     ],
 )  # fmt: skip

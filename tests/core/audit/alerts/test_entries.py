@@ -11,12 +11,15 @@ from hypothesis import strategies as st
 from exchange.audit import Subject
 from exchange.audit.alerts import (
     MOST_EVIDENCE,
+    FirstAddress,
+    FirstCertificate,
     Key,
     LogBehind,
     MassPulls,
     NodeSilent,
     Occurrence,
     OutOfHours,
+    ReadAfterChange,
     RefusalBurst,
     TwoAddresses,
     evaluate,
@@ -29,6 +32,8 @@ BURST = RefusalBurst(count=3, window=timedelta(minutes=5))
 ADDRESSES = TwoAddresses(timedelta(minutes=2))
 HIGH = OutOfHours(frozenset({("NATO", "SECRET"), ("NATO", "TOP SECRET")}), HOURS)
 CHANGED = Occurrence(frozenset({"policy.changed"}), frozenset({"permitted"}))
+LEVELS = frozenset({("NATO", "SECRET")})
+OBTAINED = ReadAfterChange(frozenset({"client.changed", "agreement.signed"}), timedelta(days=1))
 DAY = timedelta(days=1)
 MINUTE = timedelta(minutes=1)
 STRANGER = {"kind": "unknown", "thumbprint": "token"}
@@ -232,6 +237,80 @@ def test_address_of_another_client_is_no_second_one():
     assert run(rules(ADDRESSES), [entry(1), other, entry(3, actor={"kind": "host"}, source="address-3")])[0] == []
 
 
+def with_certificate(number, token, **fields):
+    return entry(number, actor={"kind": "client", "id": "client-1", "thumbprint": token}, **fields)
+
+
+@pytest.mark.parametrize("condition", [FirstCertificate(LEVELS), FirstAddress(LEVELS)])
+def test_first_use_at_a_level_is_told_once(condition):
+    def used(number, what, **fields):
+        return with_certificate(number, what, source=what, at=NOW + number * DAY, **fields)
+
+    low = {"label": {"policy": "NATO", "classification": "CONFIDENTIAL"}}
+    entries = [used(1, "a"), used(2, "a"), used(3, "b", **low), used(4, "b"), used(5, "a"), used(6, "b")]
+    found, _ = run(rules(condition), entries)
+
+    assert [alert.evidence for alert in found] == [(entry_id(1),), (entry_id(4),)]
+    assert all((alert.subject, alert.owner) == (Subject("client", "client-1"), None) for alert in found)
+
+
+@pytest.mark.parametrize("source", ["local", "", "host", "withheld"])
+def test_what_is_no_address_and_no_certificate_is_not_used_for_the_first_time(source):
+    both = rules(FirstCertificate(LEVELS), FirstAddress(LEVELS))
+    bare = {"actor": {"kind": "client", "id": "client-1"}, "source": source}
+
+    assert run(both, [entry(1, **bare), with_certificate(2, "", source=source)])[0] == []
+    assert run(both, [with_certificate(3, "t", decision="refused"), entry(4, type="report.listed")])[0] == []
+
+
+def refusal(number, report="r", **fields):
+    return entry(number, decision="refused", object={"type": "report", "id": report}, **fields)
+
+
+def change(number, **fields):
+    made = {"type": "client.changed", "object": {"type": "client", "id": "client-1"}, "member": "EXCHANGE"}
+    return without(entry(number, **{**made, "owner": "NOR", **fields}), "label")
+
+
+def read(number, report="r", **fields):
+    return entry(number, object={"type": "report", "id": report}, **fields)
+
+
+@pytest.mark.parametrize(
+    ("entries", "alerts"),
+    [
+        ([refusal(1), change(2), read(3)], 1),
+        ([refusal(1), change(2, type="agreement.signed", member="NOR", owner=None), read(3)], 1),
+        ([refusal(1), change(2), read(3, actor={"kind": "client", "id": "client-2"})], 1),
+        ([refusal(1), change(2), change(3), refusal(4), read(5)], 1),
+        ([change(1), refusal(2), read(3)], 0),
+        ([refusal(1), read(2)], 0),
+        ([change(1), read(2)], 0),
+        ([refusal(1), change(2), read(3, "another")], 0),
+        ([refusal(1), change(2, owner="GBR"), read(3)], 0),
+        ([refusal(1), change(2, decision="refused"), read(3)], 0),
+        ([refusal(1), change(2, type="client.revoked"), read(3)], 0),
+        ([refusal(1, member="GBR"), change(2), read(3)], 0),
+        ([refusal(1), change(2), read(3, member="GBR")], 0),
+        ([refusal(1), change(2), read(3, actor={"kind": "unknown"})], 0),
+        ([refusal(1), change(2), read(3, at=NOW + DAY)], 1),
+        ([refusal(1), change(2), read(3, at=NOW + DAY + MINUTE)], 0),
+        ([refusal(1), change(2), read(3), read(4, at=NOW + 2 * MINUTE)], 1),
+    ],
+)
+def test_member_reads_what_it_was_refused_before_a_change(entries, alerts):
+    given = [{name: value for name, value in each.items() if value is not None} for each in entries]
+    found, _ = run(rules(OBTAINED, cooldown=MINUTE), given)
+
+    assert len(found) == alerts
+    for alert in found:
+        assert alert.evidence == (
+            next(each["id"] for each in given if each["decision"] == "permitted" and each["type"] == "report.read"),
+        )
+        assert alert.subject.id in {"client-1", "client-2"}
+        assert (alert.member, alert.owner, alert.label) == ("NOR", None, SECRET)
+
+
 @pytest.mark.parametrize(
     ("event", "outcome", "alerts"),
     [("policy.changed", "permitted", 1), ("policy.changed", "failed", 0), ("log.begun", "permitted", 0)],
@@ -296,7 +375,7 @@ ENTRIES = st.lists(
             "object": {"type": "report", "id": report},
         },
         MOMENTS,
-        st.sampled_from(["report.read", "report.part_read", "policy.changed"]),
+        st.sampled_from(["report.read", "report.part_read", "policy.changed", "client.changed"]),
         st.sampled_from(["permitted", "refused"]),
         st.sampled_from(["a", "b"]),
         st.sampled_from(["x", "y", "local"]),
@@ -304,7 +383,10 @@ ENTRIES = st.lists(
     ),
     max_size=40,
 )
-ALL = rules(MassPulls(3, 1, 2), RefusalBurst(2, 60 * MINUTE), HIGH, TwoAddresses(60 * MINUTE), CHANGED)
+ALL = rules(
+    *(MassPulls(3, 1, 2), RefusalBurst(2, 60 * MINUTE), HIGH, TwoAddresses(60 * MINUTE), CHANGED),
+    *(FirstCertificate(LEVELS), FirstAddress(LEVELS), OBTAINED),
+)
 
 
 @given(ENTRIES, st.lists(st.integers(0, 40)))
