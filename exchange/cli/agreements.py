@@ -6,7 +6,7 @@ What has to do with signatures is in `treaties`.
 import json
 from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, TypeVar
 
 import typer
 
@@ -17,7 +17,9 @@ from exchange.cli.instance import Host, read_text
 from exchange.cli.verbs import JsonOption, Where, either_verb, member_verb
 from exchange.client import ExchangeClient, ProblemError
 from exchange.kernel import Fault, InvalidError
-from exchange.wire import AgreementBody
+from exchange.wire import AgreementBody, OwnReachBody
+
+Answer = TypeVar("Answer")
 
 
 @agreements.command("propose")
@@ -37,8 +39,33 @@ async def propose(
         view = (await propose_agreement(where.services, call, text)).value
         body = AgreementBody.of(view.agreement, call.now)
     else:
-        body = _propose_over_https(where, read_yaml(text))
+        body = _over_https(ExchangeClient.propose_agreement, where, read_yaml(text))
     show_agreement(body, "proposed", as_json=as_json)
+
+
+@agreements.command("simulate")
+@either_verb
+async def simulate(
+    where: Where,
+    file: Annotated[Path, typer.Argument(metavar="FILE.yaml", help="A draft that nobody has proposed.")],
+    as_json: JsonOption = False,
+) -> None:
+    """Say what a draft would let whom post to whom, and who of your member could read; nothing is kept."""
+    text = read_text(file)
+    if isinstance(where, Host):
+        from exchange.entrypoints.api.outlooks import outlook_body
+        from exchange.usecases import simulate_agreement
+
+        outlook = outlook_body((await simulate_agreement(where.services, where.call(), text)).value)
+    else:
+        outlook = _over_https(ExchangeClient.simulate_agreement, where, read_yaml(text))
+    if as_json:
+        output.show_json(outlook.model_dump(mode="json"))
+        return
+    lines = [(each.scope, each.contributor, each.reader, each.highest or "nothing") for each in outlook.lines]
+    output.show_table(("scope", "posts", "to", "up to"), lines)
+    own = [(each.scope, each.level, _counted(each)) for each in outlook.own]
+    output.show_table(("scope", "level", "clients of yours that could read"), own)
 
 
 @agreements.command("show")
@@ -89,12 +116,16 @@ _act("resume", "resumed", "End your member's suspension (signatory).", ExchangeC
 _act("withdraw", "withdrawn", "Withdraw your member, for good (signatory).", ExchangeClient.withdraw_agreement)
 
 
-def _propose_over_https(client: ExchangeClient, document: Document) -> AgreementBody:
-    """Propose the file's value; faults come back as pointers and are shown with the lines they stand on."""
+def _counted(reach: OwnReachBody) -> str:
+    return ", ".join(f"{one.agency}: {one.full}" for one in reach.agencies) or "none"
+
+
+def _over_https(act: Callable[[ExchangeClient, bytes], Answer], client: ExchangeClient, document: Document) -> Answer:
+    """Send the file's value; faults come back as pointers and are shown with the lines they stand on."""
     if document.faults:
         raise InvalidError("the agreement file has faults", tuple(document.faults))
     try:
-        return client.propose_agreement(json.dumps(document.value).encode())
+        return act(client, json.dumps(document.value).encode())
     except ProblemError as problem:
         lines = tuple(
             Fault(fault.pointer, fault.code, fault.message, document.line_of(fault.pointer)) for fault in problem.faults

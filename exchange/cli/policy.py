@@ -14,7 +14,7 @@ from exchange.cli import output
 from exchange.cli.instance import Host, policies_folder
 from exchange.cli.posting import law_catalogue
 from exchange.cli.program import FAILED, app
-from exchange.cli.verbs import DirOption, JsonOption, Where, either_verb, host_verb
+from exchange.cli.verbs import DirOption, JsonOption, Where, either_verb, host_verb, member_verb
 from exchange.client import ExchangeClient
 from exchange.kernel import InvalidError, NotFoundError, is_uuid7
 from exchange.markings import Label, parse_marking, render_marking
@@ -144,6 +144,29 @@ async def simulate(
         for member in outlook.members
     ]
     output.show_table(("member", "outlook", "clients", "why not"), rows)
+
+
+@policy.command("gaps")
+@member_verb
+def gaps(
+    client: ExchangeClient,
+    member: Annotated[str | None, typer.Option("--member", metavar="CODE", help="One other member; else all.")] = None,
+    topic: Annotated[str | None, typer.Option("--topic", metavar="T", help="One topic; else every one.")] = None,
+    kind: Annotated[str | None, typer.Option("--kind", metavar="K", help="One kind of report; else any.")] = None,
+    region: Annotated[str | None, typer.Option("--region", metavar="R", help="One region; else any.")] = None,
+    level: Annotated[
+        str | None, typer.Option("--level", metavar="LEVEL", help="Up to which level reports should go.")
+    ] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Say what no agreement lets your member post to others, or others to it."""
+    found = client.gaps(member=member, topic=topic, kind=kind, region=region, level=level)
+    if as_json:
+        output.show_json([each.model_dump(mode="json") for each in found])
+        return
+    for each in found:
+        output.show_line(each.sentence)
+    output.show_line(f"{len(found)} gaps")
 
 
 async def _explained(host: Host, report_id: str, client_id: str) -> Explanation:

@@ -28,6 +28,7 @@ from exchange.wire import (
     AgreementBody,
     AgreementEvidenceBody,
     AgreementListBody,
+    AgreementOutlookBody,
     AgreementSignature,
     AlertListBody,
     ClientBody,
@@ -40,6 +41,8 @@ from exchange.wire import (
     ErasureBody,
     ErasureRequest,
     ExplanationBody,
+    GapBody,
+    GapListBody,
     HeaderBody,
     KeyRetirement,
     MemberAddition,
@@ -325,6 +328,19 @@ class ExchangeClient:
         """Return who could read such a report if it were posted (contributor)."""
         return self._post(SimulationBody, "/v1/simulations", report)
 
+    def simulate_agreement(self, terms_json: bytes) -> AgreementOutlookBody:
+        """Return what an agreement would do if all signed it (signatory); `terms_json` as for a proposal."""
+        body: Body = {"content": terms_json, "headers": _JSON}
+        answer = self._transport.request("POST", "/v1/agreements/simulations", may_repeat=True, body=body)
+        return parsed(AgreementOutlookBody, answer.content)
+
+    def gaps(self, **filters: str | None) -> list[GapBody]:
+        """Return what no agreement lets this member post to others, or others to it.
+
+        `filters` are `member`, `topic`, `kind`, `region` and `level`.
+        """
+        return self._get(GapListBody, "/v1/gaps", _given(filters)).items
+
     # ── the log ───────────────────────────────────────────────────────────────────────────────────────────────────
 
     def export(
@@ -372,6 +388,10 @@ class ExchangeClient:
     def client_registry(self, client_id: str) -> Iterator[RegistryLineBody]:
         """Yield what a client was given, oldest first (its own member's auditor)."""
         return self._registry(ClientRegistryBody, path_of("/v1/audit/clients", client_id, "registry"))
+
+    def explanation_for(self, report_id: str, client_id: str) -> ExplanationBody:
+        """Return why a client may (not) see a report (its originator's auditor, the exchange's)."""
+        return self._get(ExplanationBody, path_of("/v1/audit/reports", report_id, "explanation"), {"client": client_id})
 
     def readers_on(self, report_id: str, on: str) -> ReadersBody:
         """Return who could have read a report on a date or at a moment, and who did (its originator's auditor)."""

@@ -16,6 +16,7 @@ from exchange.release.facts import Assurance, ClassFacts, Consent, ReaderFacts, 
 from exchange.release.guard_examples import Example, LawReport, check_law
 from exchange.release.guards import GuardQuestion, GuardSet, GuardVerdict, load_guards
 from exchange.release.law import Law, load_law
+from exchange.release.reach import Clause, Gap, Matter, find_gaps, highest_level
 from exchange.release.readable import readable_classes
 from exchange.release.simulate import AgencyOutlook, MemberOutlook, Simulation, simulate
 
@@ -26,16 +27,19 @@ __all__ = [
     "Assurance",
     "CaveatMeaning",
     "ClassFacts",
+    "Clause",
     "Consent",
     "Decision",
     "DecisionCache",
     "Example",
     "Explanation",
+    "Gap",
     "GuardQuestion",
     "GuardSet",
     "GuardVerdict",
     "Law",
     "LawReport",
+    "Matter",
     "MemberOutlook",
     "Outcome",
     "Permit",
@@ -58,6 +62,8 @@ __all__ = [
     "decide",
     "decide_cached",
     "explain",
+    "find_gaps",
+    "highest_level",
     "levels_covered",
     "load_guards",
     "load_law",

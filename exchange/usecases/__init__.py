@@ -50,9 +50,11 @@ from exchange.usecases.erase_personal import (
     show_erasure,
 )
 from exchange.usecases.explain_report import explain_report
+from exchange.usecases.explain_to_auditor import explain_to_auditor
 from exchange.usecases.export_agreement import AgreementEvidence, export_agreement
 from exchange.usecases.export_entries import Export, LogExport, export_entries, export_log, feed_log
 from exchange.usecases.exporting import ExportQuery
+from exchange.usecases.find_gaps import GapQuestion, search_gaps
 from exchange.usecases.heartbeat import Recorder, close_record, heartbeats, record_service
 from exchange.usecases.inspect_service import Inspection, LogFigures, inspect_service
 from exchange.usecases.keep_record import put_law_in_force, read_entries
@@ -100,6 +102,7 @@ from exchange.usecases.signatory_keys import (
     retire_signatory_key,
 )
 from exchange.usecases.signing import GivenSignature
+from exchange.usecases.simulate_agreement import AgreementOutlook, DraftLine, OwnReach, simulate_agreement
 from exchange.usecases.simulate_release import SimulatedReport, simulate_release
 from exchange.usecases.stream_reports import (
     Begun,
@@ -128,6 +131,7 @@ __all__ = [
     "ERASING_ROLES",
     "ONWARD_ROLES",
     "AgreementEvidence",
+    "AgreementOutlook",
     "AgreementView",
     "AlertQuery",
     "AmendmentView",
@@ -142,6 +146,7 @@ __all__ = [
     "ClientView",
     "CouldRead",
     "DidRead",
+    "DraftLine",
     "End",
     "Ended",
     "Enrolment",
@@ -151,6 +156,7 @@ __all__ = [
     "ExportQuery",
     "FoundEntries",
     "FoundEntry",
+    "GapQuestion",
     "GivenSignature",
     "Inspection",
     "Leaf",
@@ -164,6 +170,7 @@ __all__ = [
     "Notice",
     "OfferedKey",
     "OnwardView",
+    "OwnReach",
     "PendingActView",
     "PostedAnswer",
     "PulledReport",
@@ -204,6 +211,7 @@ __all__ = [
     "enrol_client",
     "enrol_signatory_key",
     "explain_report",
+    "explain_to_auditor",
     "export_agreement",
     "export_entries",
     "export_log",
@@ -254,6 +262,7 @@ __all__ = [
     "reveal_personal",
     "revoke_onward",
     "search_entries",
+    "search_gaps",
     "search_tokens",
     "show_agreement",
     "show_client",
@@ -262,6 +271,7 @@ __all__ = [
     "show_pending_act",
     "show_recall",
     "sign_agreement",
+    "simulate_agreement",
     "simulate_release",
     "suspend_agreement",
     "suspend_member",

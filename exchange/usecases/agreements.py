@@ -53,11 +53,11 @@ async def propose_agreement(services: Services, call: Call, document: object) ->
     is a party of, operators of the exchange and the host anything.
     """
     event = EventName.AGREEMENT_PROPOSED
-    client = await _admit_proposer(services, call, event=event)
+    client = await admit_proposer(services, call, event=event)
     attempt = draft(call, client, event, Outcome.REFUSED)
     async with on_record(services, attempt), services.store.unit_of_work() as unit:
         terms = await read_terms(services, unit, document)
-        _require_own_agreement(client, terms)
+        require_own_agreement(client, terms)
         agreement = propose(AgreementId(new_id(call.now, services.randomness(_ID_RANDOMNESS_BYTES))), terms)
         text = logged_text(agreement)
         await unit.add_agreement(agreement, proposed_by=None if client is None else client.id)
@@ -115,7 +115,8 @@ async def _move(
     return Recorded(AgreementView(moved, state_of(moved, call.now)), receipt)
 
 
-async def _admit_proposer(services: Services, call: Call, *, event: EventName) -> Client | None:
+async def admit_proposer(services: Services, call: Call, *, event: EventName) -> Client | None:
+    """Return the client that lays an agreement before its parties, None for the host."""
     if call.is_host:
         return None
     return await authenticate(services, call, Role.SIGNATORY, Role.OPERATOR, event=event)
@@ -151,7 +152,8 @@ async def read_terms(services: Services, unit: UnitOfWork, document: object) -> 
     )
 
 
-def _require_own_agreement(client: Client | None, terms: Terms) -> None:
+def require_own_agreement(client: Client | None, terms: Terms) -> None:
+    """Raise InvalidError where a member's client would propose what its member is no party of."""
     if client is None or sees_everyone(client) or client.member in terms.parties:
         return
     fault = Fault(

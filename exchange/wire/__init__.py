@@ -48,6 +48,7 @@ from exchange.wire.base import AnswerModel, WireModel, faults_of, parse_body, po
 from exchange.wire.erasures import ErasureApproval, ErasureBody, ErasureRequest
 from exchange.wire.log import ConsistencyBody
 from exchange.wire.onward import OnwardBody, OnwardGrant, OnwardListBody, OnwardRefusal, OnwardRequest, OnwardRevocation
+from exchange.wire.outlooks import AgreementOutlookBody, DraftLineBody, GapBody, GapListBody, OwnReachBody
 from exchange.wire.parties import (
     ClearanceBody,
     ClearanceGrant,
@@ -123,6 +124,7 @@ __all__ = [
     "AgreementBody",
     "AgreementEvidenceBody",
     "AgreementListBody",
+    "AgreementOutlookBody",
     "AgreementSignature",
     "AlertBody",
     "AlertListBody",
@@ -149,6 +151,7 @@ __all__ = [
     "DeliveryListBody",
     "DestructionBody",
     "DowngradeBody",
+    "DraftLineBody",
     "EntryListBody",
     "ErasureApproval",
     "ErasureBody",
@@ -156,6 +159,8 @@ __all__ = [
     "ExplanationBody",
     "ExtentName",
     "FaultBody",
+    "GapBody",
+    "GapListBody",
     "HeaderBody",
     "KeyRetirement",
     "LabelBody",
@@ -174,6 +179,7 @@ __all__ = [
     "OnwardRefusal",
     "OnwardRequest",
     "OnwardRevocation",
+    "OwnReachBody",
     "PartBody",
     "PartHeaderBody",
     "PartyBody",

@@ -49,6 +49,9 @@ WHO_MAY: dict[str, frozenset[str]] = {
     "client.change": frozenset({"operator"}),
     "agreement.list": ANYONE,
     "agreement.show": ANYONE,
+    "agreement.simulate": frozenset({"signatory", "operator"}),
+    "release.search": ANYONE,
+    "audit.explain": frozenset({"auditor"}),
     "agreement.propose": frozenset({"signatory", "operator"}),
     "agreement.sign": frozenset({"signatory"}),
     "agreement.export": ANYONE,
@@ -94,6 +97,9 @@ READERS_OWN = {
     ("POST", "/v1/subscriptions/{id}/replay"),
 }
 QUERY = {"on": "2026-06-01", "from": "0", "to": "0"}
+# That it has a report, and that it has destroyed one: what a reader may say of itself.
+READERS_OWN = {("POST", "/v1/reports/{id}/receipts"), ("POST", "/v1/reports/{id}/destruction")}
+QUERY = {"client": "01980000-0000-7000-8000-00000000000f", "on": "2026-06-01", "from": "0", "to": "0"}
 """Values of the parameters that a query must have."""
 OPEN_TO_ALL_CLIENTS = {"/openapi.json", "/docs", "/docs/start.js"}
 FOREIGN_FIELDS: dict[str, Any] = {

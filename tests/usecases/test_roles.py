@@ -76,6 +76,18 @@ USE_CASES: list[tuple[str, Act, frozenset[Role], str]] = [
         SIGNATORY | OPERATOR,
         "agreement.proposed",
     ),
+    (
+        "simulate_agreement",
+        lambda w, c, _: usecases.simulate_agreement(w.services, c, "title: none"),
+        SIGNATORY | OPERATOR,
+        "agreement.simulated",
+    ),
+    (
+        "search_gaps",
+        lambda w, c, _: usecases.search_gaps(w.services, c, usecases.GapQuestion()),
+        ANYONE,
+        "release.searched",
+    ),
     ("list_agreements", lambda w, c, _: usecases.list_agreements(w.services, c), ANYONE, "agreement.listed"),
     ("show_agreement", lambda w, c, _: usecases.show_agreement(w.services, c, ABSENT), ANYONE, "agreement.read"),
     (
@@ -200,6 +212,12 @@ USE_CASES: list[tuple[str, Act, frozenset[Role], str]] = [
     ("search_entries", lambda w, c, _: usecases.search_entries(w.services, c, EntryQuery()), AUDITOR, "audit.searched"),
     ("report_registry", lambda w, c, r: usecases.report_registry(w.services, c, r), AUDITOR, "audit.read"),
     ("client_registry", lambda w, c, _: usecases.client_registry(w.services, c, ABSENT), AUDITOR, "audit.read"),
+    (
+        "explain_to_auditor",
+        lambda w, c, r: usecases.explain_to_auditor(w.services, c, r, ABSENT),
+        AUDITOR,
+        "audit.read",
+    ),
     ("readers_on", lambda w, c, r: usecases.readers_on(w.services, c, r, NOW), AUDITOR, "audit.read"),
     ("show_entry", lambda w, c, _: usecases.show_entry(w.services, c, ABSENT), AUDITOR, "audit.read"),
     (

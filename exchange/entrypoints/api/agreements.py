@@ -161,11 +161,15 @@ async def propose(visit: Visit) -> Response:
     event = EventName.AGREEMENT_PROPOSED
     await authenticate(visit.services, visit.call, Role.SIGNATORY, Role.OPERATOR, event=event)
     read_query(visit.request, _NO_PARAMETERS)
+    recorded = await propose_agreement(visit.services, visit.call, await document_of(visit))
+    return _answer(visit, recorded, status=201, location=f"/v1/agreements/{recorded.value.agreement.id}")
+
+
+async def document_of(visit: Visit) -> object:
+    """Return the agreement in the body: the text of a YAML file, or a JSON value."""
     media = require_media_type(visit.request, *PROPOSE.body_media)
     body = await read_body(visit.request, visit.limits)
-    document = _yaml(body) if media == YAML else _not_text(read_json(body))
-    recorded = await propose_agreement(visit.services, visit.call, document)
-    return _answer(visit, recorded, status=201, location=f"/v1/agreements/{recorded.value.agreement.id}")
+    return _yaml(body) if media == YAML else _not_text(read_json(body))
 
 
 async def show(visit: Visit) -> Response:

@@ -26,7 +26,7 @@ from exchange.entrypoints.http.routing import Endpoint, Operation, Parameter, an
 from exchange.entrypoints.http.visit import Visit, read_query, whole_number
 from exchange.kernel import Fault, InvalidError, MalformedError, parse_rfc3339
 from exchange.members import Role
-from exchange.release import Decision, Permit, Refusal, RuleOutcome, View
+from exchange.release import Decision, Explanation, Permit, Refusal, RuleOutcome, View
 from exchange.usecases import (
     ListQuery,
     PulledReport,
@@ -215,14 +215,7 @@ async def explanation(visit: Visit) -> Response:
     read_query(visit.request, _NO_PARAMETERS)
     report_id = visit.path["id"]
     recorded = await explain_report(visit.services, visit.call, report_id)
-    told = recorded.value
-    body = ExplanationBody(
-        id=report_id,
-        decision=_decision_name(told.decision),
-        reasons=[reason.value for reason in told.reasons],
-        rules=[_rule(rule) for rule in told.rules],
-    )
-    return answered(recorded, body)
+    return answered(recorded, explanation_body(report_id, recorded.value))
 
 
 async def receipt(visit: Visit) -> Response:
@@ -234,6 +227,16 @@ async def receipt(visit: Visit) -> Response:
     kept = recorded.value
     body = ReceiptBody(report=kept.report, client=kept.client, received_at=kept.at, entry=kept.entry)
     return answered(recorded, body, status=201)
+
+
+def explanation_body(report_id: str, told: Explanation) -> ExplanationBody:
+    """Return an explanation as JSON shows it."""
+    return ExplanationBody(
+        id=report_id,
+        decision=_decision_name(told.decision),
+        reasons=[reason.value for reason in told.reasons],
+        rules=[_rule(rule) for rule in told.rules],
+    )
 
 
 def with_contents(pulled: PulledReport) -> bytes:

@@ -1,0 +1,58 @@
+"""Why may a client (not) see a report: to auditors, who read no report and yet must be able to ask.
+
+The originator's auditor learns every rule about the report, and of another member's client nothing that is personal to
+it: not its clearance, not its nationality, and so not the decision. Of its own member's client it learns all. The
+exchange's auditor learns every rule. A client that is none and one that the auditor may not name are one answer.
+"""
+
+from exchange.agreements import AgreementId
+from exchange.audit import EventName, Outcome
+from exchange.kernel import NotFoundError, is_uuid7
+from exchange.members import Client
+from exchange.release import ClassFacts, Explanation, Use, Viewer, explain
+from exchange.store import Parts
+from exchange.usecases.auditing import Gaze, admit_auditor
+from exchange.usecases.context import Call, Recorded, Services
+from exchange.usecases.facts import row_facts
+from exchange.usecases.judging import judge
+from exchange.usecases.recording import draft, named, on_record
+from exchange.usecases.registries import audited_report, report_draft
+
+
+async def explain_to_auditor(services: Services, call: Call, report_id: str, client_id: str) -> Recorded[Explanation]:
+    """Return every rule with its outcome for the client with that id, as far as the auditor may know.
+
+    Raises NotFoundError where the report is not its member's or above its clearance, or there is no such client.
+    """
+    subject = named("report", report_id)
+    gaze = await admit_auditor(services, call, event=EventName.AUDIT_READ, subject=subject)
+    report, facts = await audited_report(services, call, gaze, report_id)
+    refusal = draft(call, gaze.client, EventName.AUDIT_READ, Outcome.REFUSED, subject=subject)
+    async with on_record(services, refusal):
+        clients = {str(each.id): each for each in await services.store.clients()} if is_uuid7(client_id) else {}
+        client = clients.get(client_id)
+        row = await services.store.report_for("", report.id, parts=Parts.NONE)
+        if client is None or row.report is None or not await _may_name(services, gaze, client, facts):
+            message = "no such report, or none that you may see"
+            raise NotFoundError(message)
+    judged = await judge(services, call, client, row.report, row.state)
+    explanation = explain(
+        judged.reader,
+        judged.facts,
+        judged.scope,
+        row_facts(judged.report, call.now),
+        Use.READ,
+        services.law,
+        Viewer.EXCHANGE if gaze.auditor.member is None else Viewer.ORIGINATOR,
+    )
+    detail: dict[str, str | int | list[str]] = {"view": "explanation", "client": client.id}
+    receipt = await services.store.append(report_draft(call, gaze, report, facts, detail=detail))
+    return Recorded(explanation, receipt)
+
+
+async def _may_name(services: Services, gaze: Gaze, client: Client, facts: ClassFacts) -> bool:
+    # A member's auditor asks about its own clients and those of parties; who else is enrolled is not its to know.
+    if gaze.auditor.member in {None, client.member}:
+        return True
+    agreement = (await services.knowledge.agreements(services.store, gaze.state)).get(AgreementId(facts.agreement))
+    return agreement is not None and agreement.party(client.member) is not None

@@ -1,0 +1,120 @@
+"""What an agreement would do before anybody proposes it: who could post what to whom, and who of one's own could read.
+
+As if all parties had signed the draft and its first day had come. A draft binds nobody, so it asks nothing of anybody
+either: of other members it says what its text lets them do, never how many of their clients could. A caller would
+otherwise learn of any member's clearances by writing it into a draft.
+"""
+
+from dataclasses import dataclass, replace
+
+from exchange.agreements import AgreementId, Scope, Terms, propose
+from exchange.audit import EventName, Outcome
+from exchange.markings import Label
+from exchange.members import Client
+from exchange.release import AgencyOutlook, ClassFacts, Clause, Matter, ScopeFacts, highest_level, simulate
+from exchange.usecases.agreements import admit_proposer, read_terms, require_own_agreement
+from exchange.usecases.context import DEFAULT_PURPOSE, Call, Recorded, Services
+from exchange.usecases.facts import reader_facts
+from exchange.usecases.judging import ABSENT_ID
+from exchange.usecases.knowledge import scope_facts
+from exchange.usecases.recording import draft, on_record
+
+
+@dataclass(frozen=True, slots=True)
+class DraftLine:
+    """Up to which level of the base policy `contributor` could post to `reader`; `highest` None: not at all."""
+
+    scope: str
+    contributor: str
+    reader: str
+    highest: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class OwnReach:
+    """How many of the caller's own member's clients could read a report of that level, released to all readers."""
+
+    scope: str
+    level: str
+    agencies: tuple[AgencyOutlook, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class AgreementOutlook:
+    """What a draft would do. `own` is empty for the host and operators of the exchange: they read nothing."""
+
+    title: str
+    lines: tuple[DraftLine, ...]
+    own: tuple[OwnReach, ...]
+
+
+async def simulate_agreement(services: Services, call: Call, document: object) -> Recorded[AgreementOutlook]:
+    """Return what the draft (a YAML text, or the same as a JSON value) would do; nothing of it is kept.
+
+    Refused exactly as its proposal would be: InvalidError with every fault, ForbiddenError.
+    """
+    event = EventName.AGREEMENT_SIMULATED
+    client = await admit_proposer(services, call, event=event)
+    async with on_record(services, draft(call, client, event, Outcome.REFUSED)):
+        async with services.store.unit_of_work() as unit:
+            terms = await read_terms(services, unit, document)
+        require_own_agreement(client, terms)
+        outlook = await _outlook(services, call, client, terms)
+    entry = draft(call, client, event, Outcome.PERMITTED, detail={"parties": list(terms.parties)})
+    return Recorded(outlook, await services.store.append(entry))
+
+
+async def _outlook(services: Services, call: Call, client: Client | None, terms: Terms) -> AgreementOutlook:
+    clauses = [(scope, _as_signed(terms, scope, call)) for scope in terms.scopes]
+    lines = tuple(line for scope, facts in clauses for line in _lines(services, scope, facts))
+    if client is None or client.member not in terms.parties:
+        return AgreementOutlook(terms.title, lines, ())
+    readers = [each for each in await services.store.clients() if each.member == client.member]
+    own = tuple(
+        reach
+        for scope, facts in clauses
+        if client.member in scope.readers
+        for reach in _own(services, call, scope, facts, readers)
+    )
+    return AgreementOutlook(terms.title, lines, own)
+
+
+def _as_signed(terms: Terms, scope: Scope, call: Call) -> ScopeFacts:
+    proposed = propose(AgreementId(ABSENT_ID), terms)
+    facts = scope_facts(proposed, scope.name, call.now, proposed.edition)
+    assert facts is not None  # noqa: S101  the scope is the terms' own
+    return replace(facts, in_force=True, active_parties=frozenset(terms.parties))
+
+
+def _lines(services: Services, scope: Scope, facts: ScopeFacts) -> list[DraftLine]:
+    clause, matter = Clause(facts, frozenset(scope.contributors)), Matter(scope.topics[0])
+    return [
+        DraftLine(scope.name, contributor, reader, highest_level(clause, contributor, reader, matter, services.law))
+        for contributor in scope.contributors
+        for reader in scope.readers
+        if reader != contributor
+    ]
+
+
+def _own(services: Services, call: Call, scope: Scope, facts: ScopeFacts, clients: list[Client]) -> list[OwnReach]:
+    law = services.law
+    readers = [reader_facts(each, purpose=next(iter(each.purposes), DEFAULT_PURPOSE), call=call) for each in clients]
+    found = []
+    for level in reversed(law.catalogue.base.levels):
+        label = Label(law.catalogue.base.id, level.name, releasable_to=tuple(sorted(scope.readers)))
+        if law.catalogue.exceeds_ceiling(label, scope.ceiling, facts.policy):
+            continue
+        cls = ClassFacts(
+            agreement=facts.agreement,
+            scope=scope.name,
+            originator=scope.contributors[0],
+            topic=scope.topics[0],
+            regions=(scope.regions[0],),
+            kind=scope.kinds[0],
+            label=label,
+            part_labels=(label,),
+        )
+        outlook = {each.member: each for each in simulate(cls, facts, readers, law).members}
+        own = outlook.get(clients[0].member) if clients else None
+        found.append(OwnReach(scope.name, level.name, () if own is None else own.agencies))
+    return found

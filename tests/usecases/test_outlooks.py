@@ -1,0 +1,173 @@
+"""What a draft would do, what agreements leave open, and why for auditors: nothing that stays invisible is told."""
+
+import pytest
+
+from exchange import usecases
+from exchange.kernel import ForbiddenError, InvalidError, NotFoundError
+from exchange.markings import Label
+from exchange.release import AgencyOutlook, Permit
+from exchange.usecases import DraftLine, GapQuestion
+from tests.attacks.hidden import AGREEMENT_OF_TWO, random_id
+from tests.support.world import AGREEMENT, World
+
+TERROR = AGREEMENT.replace("cyber-threats", "terror").replace("[cyber]", "[terrorism]").replace("SECRET", "RESTRICTED")
+
+
+async def ask(world: World, act, name: str, *args):
+    return await world.attempt(act(world.services, world.call(name), *args))
+
+
+async def test_draft_says_who_could_post_what_to_whom_and_keeps_nothing(populated: World) -> None:
+    before = populated.sql("SELECT count(*) FROM agreement")
+
+    made = await ask(populated, usecases.simulate_agreement, "DNK signatory", TERROR)
+
+    outlook = made.value.value
+    assert DraftLine("terror", "NOR", "DNK", "RESTRICTED") in outlook.lines
+    assert {(line.contributor, line.reader) for line in outlook.lines} == {
+        ("GBR", "NOR"), ("GBR", "DNK"), ("NOR", "GBR"), ("NOR", "DNK"),
+    }  # fmt: skip
+    assert [reach.level for reach in outlook.own] == ["RESTRICTED", "UNCLASSIFIED"]
+    assert populated.sql("SELECT count(*) FROM agreement") == before
+    assert (made.entry["type"], made.entry["decision"]) == ("agreement.simulated", "permitted")
+
+
+async def test_draft_counts_ones_own_clients_by_agency_and_nobody_elses(populated: World) -> None:
+    await populated.enrol("DNK junior", "DNK", "reader", level="UNCLASSIFIED", agency="FE")
+    await populated.enrol("NOR extra", "NOR", "reader", agency="Secret service")
+
+    outlook = (await ask(populated, usecases.simulate_agreement, "DNK signatory", TERROR)).value.value
+
+    by_level = {reach.level: {one.agency: one.full for one in reach.agencies} for reach in outlook.own}
+    assert "FE" not in by_level["RESTRICTED"]
+    assert by_level["UNCLASSIFIED"]["FE"] == 1
+    assert "Secret service" not in repr(outlook)
+    assert all(isinstance(one, AgencyOutlook) for reach in outlook.own for one in reach.agencies)
+
+
+async def test_draft_tells_operators_of_the_exchange_of_nobodys_clients(populated: World) -> None:
+    outlook = (await ask(populated, usecases.simulate_agreement, "operator", TERROR)).value.value
+
+    assert outlook.lines
+    assert outlook.own == ()
+
+
+async def test_draft_is_refused_as_its_proposal_would_be(populated: World) -> None:
+    faulty = await ask(populated, usecases.simulate_agreement, "DNK signatory", "title: none")
+    foreign = await ask(populated, usecases.simulate_agreement, "ESP signatory", TERROR)
+    reader = await ask(populated, usecases.simulate_agreement, "DNK reader", TERROR)
+
+    assert isinstance(faulty.error, InvalidError)
+    assert isinstance(foreign.error, InvalidError)
+    assert [fault.code for fault in foreign.error.faults] == ["not-a-party"]
+    assert isinstance(reader.error, ForbiddenError)
+    assert {attempt.entry["decision"] for attempt in (faulty, foreign, reader)} == {"refused"}
+
+
+async def gaps_of(world: World, name: str, **asked) -> list[str]:
+    made = await ask(world, usecases.search_gaps, name, GapQuestion(**asked))
+    assert made.entry["type"] == "release.searched"
+    return [gap.sentence for gap in made.value.value]
+
+
+async def test_gaps_are_told_both_ways(populated: World) -> None:
+    asked = {"member": "DNK", "topic": "cyber", "level": "SECRET"}
+
+    assert await gaps_of(populated, "NOR reader", **asked) == [
+        "no scope lets DNK post `cyber` reports to NOR at all",
+    ]
+    assert await gaps_of(populated, "NOR reader", **{**asked, "topic": "terrorism"}) == [
+        "no scope lets NOR post `terrorism` reports to DNK at all",
+        "no scope lets DNK post `terrorism` reports to NOR at all",
+    ]
+
+
+async def test_gap_closes_when_an_agreement_comes_into_force_and_opens_when_it_is_suspended(populated: World) -> None:
+    asked = {"member": "DNK", "topic": "terrorism", "level": "SECRET"}
+    agreement = await populated.agree(TERROR)
+
+    assert "no scope lets NOR post `terrorism` reports to DNK above RESTRICTED" in await gaps_of(
+        populated, "NOR reader", **asked
+    )
+    await usecases.suspend_agreement(populated.services, populated.call("NOR signatory"), agreement)
+    assert "no scope lets NOR post `terrorism` reports to DNK at all" in await gaps_of(populated, "NOR reader", **asked)
+
+
+async def test_gaps_tell_nothing_of_agreements_between_others(populated: World) -> None:
+    before = await gaps_of(populated, "DNK reader")
+    asked_before = await gaps_of(populated, "DNK reader", member="ESP")
+    await populated.agree(AGREEMENT_OF_TWO, signatories=("GBR", "ESP"))
+
+    assert await gaps_of(populated, "DNK reader") == before
+    assert await gaps_of(populated, "DNK reader", member="ESP") == asked_before
+    assert not [sentence for sentence in before if "ESP" in sentence]
+    # A member that is here and one that is not are one answer.
+    absent = await gaps_of(populated, "DNK reader", member="PRT")
+    assert [sentence.replace("PRT", "ESP") for sentence in absent] == asked_before
+
+
+@pytest.mark.parametrize(
+    ("asked", "codes"),
+    [
+        ({"topic": "astrology", "level": "HIGH"}, ["unknown-topic", "unknown-level"]),
+        ({"kind": "x", "region": "x"}, ["unknown-kind", "unknown-region"]),
+        ({"member": "gbr"}, ["bad-code"]),
+    ],
+)
+async def test_gaps_of_unknown_words_are_refused(populated: World, asked, codes) -> None:
+    made = await ask(populated, usecases.search_gaps, "NOR reader", GapQuestion(**asked))
+
+    assert isinstance(made.error, InvalidError)
+    assert made.entry["detail"] == {"codes": codes}
+
+
+async def with_auditors(world: World) -> str:
+    for member in ("GBR", "NOR"):
+        await world.enrol(f"{member} auditor", member, "auditor")
+    return await world.post(label=Label("NATO", "SECRET", releasable_to=("GBR", "NOR")))
+
+
+async def test_originators_auditor_learns_the_rules_and_nothing_personal_of_others(populated: World) -> None:
+    report = await with_auditors(populated)
+    danish = populated.clients["DNK reader"].id
+
+    made = await ask(populated, usecases.explain_to_auditor, "GBR auditor", report, danish)
+
+    told = made.value.value
+    assert told.decision is None
+    assert "not-releasable" in {reason.value for reason in told.reasons}
+    assert {rule.outcome.value for rule in told.rules if rule.name == "clearance-level"} == {"not-shown"}
+    assert (made.entry["type"], made.entry["detail"]) == ("audit.read", {"view": "explanation", "client": danish})
+
+
+async def test_originators_auditor_learns_all_of_its_own_members_client(populated: World) -> None:
+    report = await with_auditors(populated)
+
+    made = await ask(populated, usecases.explain_to_auditor, "GBR auditor", report, populated.clients["GBR reader"].id)
+
+    assert isinstance(made.value.value.decision, Permit)
+
+
+async def test_exchanges_auditor_learns_every_rule(populated: World) -> None:
+    report = await with_auditors(populated)
+
+    made = await ask(populated, usecases.explain_to_auditor, "auditor", report, populated.clients["DNK reader"].id)
+
+    assert "not-shown" not in {rule.outcome.value for rule in made.value.value.rules}
+
+
+async def test_absent_foreign_and_unnameable_are_one_answer_to_auditors(populated: World) -> None:
+    report = await with_auditors(populated)
+    reader = populated.clients["NOR reader"].id
+    asked = [
+        ("NOR auditor", report, reader),
+        ("GBR auditor", random_id(), reader),
+        ("GBR auditor", report, random_id()),
+        ("GBR auditor", report, "x"),
+        ("GBR auditor", report, populated.clients["ESP reader"].id),
+    ]
+    attempts = [await ask(populated, usecases.explain_to_auditor, *each) for each in asked]
+
+    assert {type(attempt.error) for attempt in attempts} == {NotFoundError}
+    assert len({str(attempt.error) for attempt in attempts}) == 1
+    assert {attempt.entry["decision"] for attempt in attempts} == {"refused"}
