@@ -8,6 +8,7 @@ import exchange.store.log_tables
 import exchange.store.personal_tables
 import exchange.store.report_receipts
 import exchange.store.restore_tables
+import exchange.store.schema_tables
 import exchange.store.subscription_tables
 import exchange.store.tables
 import exchange.store.treaty_tables  # noqa: F401  fills the metadata

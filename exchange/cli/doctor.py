@@ -15,7 +15,7 @@ from exchange.kernel import ExchangeError, rfc3339, system_clock
 from exchange.release import check_law
 from exchange.services import open_services
 from exchange.settings import InstanceLayout, Settings, load_settings, read_policies, read_secret
-from exchange.store import head, revision
+from exchange.store import head, schema_state
 
 # Time enough to get a certificate through an agency's channels.
 _NEAR_EXPIRY = timedelta(days=30)
@@ -128,14 +128,16 @@ def _law(settings: Settings) -> Finding:
 
 async def _schema(settings: Settings) -> Finding:
     try:
-        found, wanted = await revision(settings.database_url_with_password()), head()
+        found, wanted = await schema_state(settings.database_url_with_password()), head()
     except ExchangeError as exc:
         return Finding("schema", Finding.MEND, exc.message, "see that the database runs and can be reached")
-    if found == wanted:
-        return Finding("schema", Finding.OK, f"revision {found}")
-    # Revisions are numbered: a higher one was made by a newer version.
-    mend = "run the version that made it" if found is not None and found > wanted else "exchange migrate"
-    return Finding("schema", Finding.MEND, f"revision {found or 'none'}, this version needs {wanted}", mend)
+    if found is not None and found.is_workable:
+        newer = f", newer than this version's {wanted} by what only adds" if found.is_newer else ""
+        return Finding("schema", Finding.OK, f"revision {found.revision}{newer}")
+    is_newer = found is not None and found.is_newer
+    mend = "run the version that made it, or a newer one" if is_newer else "exchange migrate"
+    told = "none" if found is None else found.revision
+    return Finding("schema", Finding.MEND, f"revision {told}, this version needs {wanted}", mend)
 
 
 async def _services(settings: Settings) -> AsyncIterator[Finding]:

@@ -20,8 +20,8 @@ from exchange.cli.program import FAILED, app
 from exchange.cli.verbs import DirOption, JsonOption, host_verb
 from exchange.kernel import InvalidError
 from exchange.settings import load_settings
+from exchange.store import head, revision
 from exchange.store import migrate as migrate_store
-from exchange.store import revision
 from exchange.store.counts import count_rows
 from exchange.usecases import list_agreements, list_members
 from exchange.usecases.recording import draft
@@ -59,13 +59,14 @@ def migrate(dir: DirOption = None, as_json: JsonOption = False) -> None:  # noqa
     is_new_key = not os.path.lexists(settings.node_key_file)
     if is_new_key:
         write_node_key(settings.node_key_file)
-    asyncio.run(migrate_store(settings.database_url_with_password()))
+    reached = asyncio.run(migrate_store(settings.database_url_with_password()))
     asyncio.run(_record_migration(folder, is_new_key=is_new_key))
     made = asyncio.run(make_missing_log_key(settings))
     if as_json:
-        output.show_json({"id": str(settings.instance_folder), "schema": "head"})
+        output.show_json({"id": str(settings.instance_folder), "schema": reached})
         return
-    output.show_line("the schema is up to date")
+    is_newer = reached != head()
+    output.show_line(f"the schema is newer, `{reached}`, and left as it is" if is_newer else "the schema is up to date")
     if made is not None:
         output.show_line(f"made the keys of the log `{made}`")
 

@@ -39,7 +39,7 @@ from exchange.store.rows import (
     ReportRow,
     Sealed,
 )
-from exchange.store.schema import head, migrate, require_head, revision
+from exchange.store.schema import SchemaState, head, migrate, require_schema, revision, schema_state
 from exchange.store.searching import Hit, Place, Sought
 from exchange.store.store import Store
 from exchange.store.unit_of_work import UnitOfWork, UnrecordedChangeError
@@ -80,6 +80,7 @@ __all__ = [
     "ReportBook",
     "ReportRecord",
     "ReportRow",
+    "SchemaState",
     "Sealed",
     "Sought",
     "Span",
@@ -91,6 +92,7 @@ __all__ = [
     "UnrecordedChangeError",
     "head",
     "migrate",
-    "require_head",
+    "require_schema",
     "revision",
+    "schema_state",
 ]

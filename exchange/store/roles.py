@@ -40,6 +40,7 @@ _SERVICE_EXCEPTIONS = {
     "alert_position": "SELECT, INSERT, UPDATE",
     "alembic_version": _READ,
     "restore_claim": "SELECT, UPDATE",
+    "schema_floor": _READ,
     "log_cosignature": _ADD,
     "report_receipt": _ADD,
     "report_version": _ADD,
@@ -56,6 +57,7 @@ _SERVICE_EXCEPTIONS = {
 
 _SEQUENCER_GRANTS = {
     "alembic_version": _READ,
+    "schema_floor": _READ,
     "member": _READ,
     # Its write proves that the database takes writes; it changes nothing.
     "policy_state": "SELECT, UPDATE (report_seq)",
@@ -72,7 +74,7 @@ _SEQUENCER_GRANTS = {
 }
 
 _AUDITOR_GRANTS = dict.fromkeys(
-    ("alembic_version", "audit_entry", "audit_search", "report_receipt", "alert", *_LOG), _READ
+    ("alembic_version", "schema_floor", "audit_entry", "audit_search", "report_receipt", "alert", *_LOG), _READ
 )
 
 _MAKE = """

@@ -1,9 +1,12 @@
 """Brings a database to the schema of this version, and tells whether it is there.
 
-Safe to run twice, and by several nodes at once: each takes the database's own lock first.
+Safe to run twice, and by several nodes at once: each takes the database's own lock first. A database newer than this
+version is one it may work with where every revision since has only added: the database says so itself, as the version
+cannot know them. An older one it never works with, and never makes older.
 """
 
 import os
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
@@ -25,10 +28,28 @@ _WAIT_SECONDS = 30.0
 """How long a node waits for another one that is migrating."""
 
 
-async def migrate(url: str) -> str:
-    """Bring the database at `url` to this version's schema and return its revision.
+@dataclass(frozen=True, slots=True)
+class SchemaState:
+    """The revision of a database, and `floor`: the oldest version of the program that may work with it."""
 
-    Raises UnavailableError where the database cannot be reached or changed.
+    revision: str
+    floor: str
+
+    @property
+    def is_newer(self) -> bool:
+        """Whether a newer version of the program made it."""
+        return self.revision > head()
+
+    @property
+    def is_workable(self) -> bool:
+        """Whether this version may work with it: at its revision, or at one that only added to it."""
+        return self.revision == head() or self.floor <= head() < self.revision
+
+
+async def migrate(url: str) -> str:
+    """Bring the database at `url` to this version's schema and return its revision, or the newer one that it has.
+
+    Raises UnavailableError where the database cannot be reached or changed, or this version is too old for it.
     """
     parsed = checked_url(url)
     engine = new_engine(parsed, wait_seconds=_WAIT_SECONDS, may_create=True)
@@ -38,14 +59,13 @@ async def migrate(url: str) -> str:
                 # Made here and not by SQLite: ciphertext and metadata are nobody else's to read.
                 os.close(os.open(str(parsed.database), os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600))
             async with engine.begin() as connection:
-                await connection.run_sync(_upgrade, parsed)
+                return await connection.run_sync(_upgrade, parsed)
     finally:
         await engine.dispose()
-    return head()
 
 
-async def require_head(url: str) -> None:
-    """Raise UnavailableError where the schema is not the one this version works with."""
+async def require_schema(url: str) -> None:
+    """Raise UnavailableError where the schema is not one this version works with."""
     parsed = checked_url(url)
     if is_sqlite(parsed) and not _is_there(parsed):
         message = (
@@ -53,14 +73,20 @@ async def require_head(url: str) -> None:
             "(`exchange migrate` would begin an empty one)"
         )
         raise UnavailableError(message)
-    found = await revision(url)
-    if found != head():
-        state = "has no schema" if found is None else f"has schema `{found}`"
-        raise UnavailableError(f"the database {state}, this version needs `{head()}`: run `exchange migrate`")
+    found = await schema_state(url)
+    if found is None:
+        raise UnavailableError(f"the database has no schema, this version needs `{head()}`: run `exchange migrate`")
+    _require_workable(found)
 
 
 async def revision(url: str) -> str | None:
     """Return the revision of the schema in the database, None where there is none."""
+    found = await schema_state(url)
+    return None if found is None else found.revision
+
+
+async def schema_state(url: str) -> SchemaState | None:
+    """Return what schema the database has, None where there is none."""
     parsed = checked_url(url)
     if is_sqlite(parsed) and not _is_there(parsed):
         return None
@@ -68,11 +94,7 @@ async def revision(url: str) -> str | None:
     try:
         with driver_errors():
             async with engine.connect() as connection:
-                tables = await connection.run_sync(lambda sync: sync.dialect.has_table(sync, "alembic_version"))
-                if not tables:
-                    return None
-                rows = await connection.execute(text("SELECT version_num FROM alembic_version"))
-                return str(rows.scalar_one())
+                return await connection.run_sync(_found)
     finally:
         await engine.dispose()
 
@@ -87,7 +109,28 @@ def head() -> str:
     return max(names).partition("_")[0]
 
 
-def _upgrade(connection: Connection, url: URL) -> None:
+def _require_workable(found: SchemaState) -> None:
+    if found.is_workable:
+        return
+    told = f"the database has schema `{found.revision}`, this version needs `{head()}`"
+    if found.is_newer:
+        raise UnavailableError(f"{told}: run a version at `{found.floor}` or newer")
+    raise UnavailableError(f"{told}: run `exchange migrate`")
+
+
+def _found(connection: Connection) -> SchemaState | None:
+    if not connection.dialect.has_table(connection, "alembic_version"):
+        return None
+    at = connection.scalar(text("SELECT version_num FROM alembic_version"))
+    if at is None:
+        return None
+    has_floor = connection.dialect.has_table(connection, "schema_floor")
+    floor = connection.scalar(text("SELECT revision FROM schema_floor")) if has_floor else None
+    # INVARIANT: a database that does not say so is none that an older version may work with.
+    return SchemaState(str(at), str(at if floor is None else floor))
+
+
+def _upgrade(connection: Connection, url: URL) -> str:
     # Imported late: what only looks whether the schema is at head does without Alembic.
     from alembic import command
     from alembic.config import Config
@@ -95,12 +138,18 @@ def _upgrade(connection: Connection, url: URL) -> None:
     if not is_sqlite(url):
         # Until the end of the transaction. SQLite's transaction began by taking the only write lock there is.
         connection.execute(text(f"SELECT pg_advisory_xact_lock({_LOCK})"))
+    before = _found(connection)
+    if before is not None and before.is_newer:
+        # Rights too are left as they are: this version would give away tables that it does not know.
+        _require_workable(before)
+        return before.revision
     config = Config()
     config.set_main_option("script_location", str(_MIGRATIONS))
     config.attributes["connection"] = connection
     command.upgrade(config, "head")
     if not is_sqlite(url):
         grant_roles(connection)
+    return head()
 
 
 def _is_there(url: URL) -> bool:

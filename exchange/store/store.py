@@ -57,7 +57,7 @@ from exchange.store.rows import (
     ReportRow,
     Sealed,
 )
-from exchange.store.schema import require_head
+from exchange.store.schema import require_schema
 from exchange.store.sealing import Sealer
 from exchange.store.search_statements import SearchStatements
 from exchange.store.searching import Found, Hit, Search, Sought
@@ -164,7 +164,7 @@ class Store:
         left the database; `observer` watches for the operator's figures. Raises UnavailableError for a database that
         cannot be reached or whose schema is another version's, UnsafeSettingError for one that would lose commits.
         """
-        await require_head(url)
+        await require_schema(url)
         sealer = Sealer(node, clock, randomness, identity=identity, observer=observer)
         personal = personal or no_custody(randomness)
         store = cls(

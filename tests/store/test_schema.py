@@ -79,13 +79,6 @@ async def test_missing_file_is_called_missing_and_not_begun_anew(tmp_path: Path)
     assert modes_in(tmp_path) == set()
 
 
-async def test_schema_of_another_version_is_refused_with_the_mend(store: Store, store_url: str) -> None:
-    await rows_of(store, "UPDATE alembic_version SET version_num = '9999'")
-
-    with pytest.raises(UnavailableError, match=r"`9999`.*exchange migrate"):
-        await open_store(store_url)
-
-
 async def test_asking_for_the_revision_makes_no_file(tmp_path: Path) -> None:
     assert await revision(f"sqlite+aiosqlite:///{tmp_path}/none.db") is None
     assert modes_in(tmp_path) == set()

@@ -1,0 +1,116 @@
+"""A roll: the newer version expands the database under the older one at work, and both serve it side by side."""
+
+import asyncio
+import subprocess
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+
+import httpx2
+import pytest
+
+from exchange.store import head, migrate, revision
+from tests.attacks.hidden import report_body
+from tests.attacks.served import Instance, Running, client, make_instance, serving
+from tests.support.newer_program import (
+    CONTRACTS,
+    NEWER,
+    NewerInstance,
+    migrating_environment,
+    newer_program,
+)
+
+pytestmark = [pytest.mark.journey, pytest.mark.timeout(180)]
+
+CLIENTS: dict[str, tuple[str, ...]] = {"GBR writer": ("contributor",), "GBR reader": ("reader",)}
+
+
+@pytest.fixture
+def instance(backend: str, tmp_path: Path, request: pytest.FixtureRequest) -> Instance:
+    url = None if backend == "sqlite" else str(request.getfixturevalue("empty_postgres_url"))
+    return make_instance(tmp_path / "instance", url, CLIENTS)
+
+
+@pytest.fixture
+def newer(instance: Instance, tmp_path: Path) -> NewerInstance:
+    program = newer_program(tmp_path / "newer")
+    return NewerInstance(instance.folder, instance.database_url, instance.agreement, program)
+
+
+def migrating(folder: Path, environment: Mapping[str, str]) -> subprocess.Popen[str]:
+    command = [sys.executable, "-m", "exchange.cli", "migrate", "--dir", str(folder)]
+    return subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+
+
+def url_of(instance: Instance) -> str:
+    return instance.database_url or f"sqlite+aiosqlite:///{instance.folder}/exchange.db"
+
+
+async def post(instance: Instance, at: Running, subject: str) -> str:
+    label = {"policy": "NATO", "classification": "SECRET", "releasable_to": ["GBR"]}
+    async with client(instance, at, "GBR writer") as writer:
+        answer = await writer.post("/v1/reports", json=report_body(instance.agreement, label=label, subject=subject))
+    assert answer.status_code == 201, answer.text
+    return str(answer.json()["id"])
+
+
+async def pull(instance: Instance, at: Running, report: str) -> httpx2.Response:
+    async with client(instance, at, "GBR reader") as reader:
+        return await reader.get(f"/v1/reports/{report}")
+
+
+async def test_old_and_new_serve_one_database_side_by_side(instance: Instance, newer: NewerInstance) -> None:
+    with serving(instance) as old:
+        before = await post(instance, old, "before")
+        roll = migrating(newer.folder, newer.environment)
+        while roll.poll() is None:
+            await post(instance, old, "under way")
+        _, fault = roll.communicate()
+        assert roll.returncode == 0, fault
+        assert await revision(url_of(instance)) == NEWER
+
+        with serving(newer, "--no-jobs") as new, serving(instance, "--no-jobs") as restarted:
+            nodes = (old, new, restarted)
+            reports = [before, *[await post(instance, node, f"by {node.url}") for node in nodes]]
+            found = [await pull(instance, node, report) for node in nodes for report in reports]
+
+    assert [answer.status_code for answer in found] == [200] * len(nodes) * len(reports)
+
+
+async def test_versions_that_migrate_at_once_leave_the_newest(instance: Instance, newer: NewerInstance) -> None:
+    environments = [instance.environment, newer.environment] * 2
+    running = [migrating(instance.folder, environment) for environment in environments]
+    told = [process.communicate(timeout=90) for process in running]
+
+    assert [process.returncode for process in running] == [0] * 4, told
+    assert await revision(url_of(instance)) == NEWER
+
+
+def test_nodes_that_migrate_an_empty_database_at_once_all_succeed(database_url: str) -> None:
+    program = f"import asyncio\nfrom exchange.store import migrate\nprint(asyncio.run(migrate({database_url!r})))"
+    running = [
+        subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        for _ in range(3)
+    ]
+    told = [process.communicate(timeout=90) for process in running]
+
+    assert [out.strip() for out, _ in told] == [head()] * 3, told
+
+
+def test_contracted_database_turns_the_older_version_away(database_url: str, tmp_path: Path) -> None:
+    asyncio.run(migrate(database_url))
+    program = newer_program(tmp_path / "newer", CONTRACTS)
+    contract = f"import asyncio\nfrom exchange.store import migrate\nasyncio.run(migrate({database_url!r}))"
+    done = subprocess.run(
+        [sys.executable, "-c", contract],
+        env=migrating_environment(None, program),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+
+    for verb in ("migrate", "require_schema"):
+        asked = f"import asyncio\nfrom exchange.store import {verb}\nasyncio.run({verb}({database_url!r}))"
+        refused = subprocess.run([sys.executable, "-c", asked], capture_output=True, text=True, check=False)
+        assert f"run a version at `{NEWER}` or newer" in refused.stderr
