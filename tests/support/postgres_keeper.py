@@ -37,8 +37,8 @@ def main(arguments: Sequence[str]) -> int:
     server: subprocess.Popen[bytes] | None = None
     try:
         programs = find_programs(folder)
-        cluster = _make_cluster(programs, folder)
-        server, port = _start(programs, cluster, durable=durable)
+        cluster = make_cluster(programs, folder)
+        server, port = start_server(programs, cluster, durable=durable)
         url = f"postgresql://{USER}@127.0.0.1:{port}/postgres"
         _publish(folder / READY, json.dumps({"url": url, "keeper": os.getpid()}))
         _wait_for_owner(owner, server)
@@ -50,12 +50,13 @@ def main(arguments: Sequence[str]) -> int:
         return 1
     finally:
         if server is not None:
-            _stop(server)
+            stop_server(server)
         shutil.rmtree(folder, ignore_errors=True)
     return 0
 
 
-def _make_cluster(programs: Programs, folder: Path) -> Path:
+def make_cluster(programs: Programs, folder: Path) -> Path:
+    """Make a cluster of the unprivileged user's in `folder`."""
     cluster = folder / "cluster"
     cluster.mkdir(mode=0o700)
     programs.own(cluster)
@@ -64,7 +65,8 @@ def _make_cluster(programs: Programs, folder: Path) -> Path:
     return cluster
 
 
-def _start(programs: Programs, cluster: Path, *, durable: bool) -> tuple[subprocess.Popen[bytes], int]:
+def start_server(programs: Programs, cluster: Path, *, durable: bool) -> tuple[subprocess.Popen[bytes], int]:
+    """Start a server on a cluster; return it and its port."""
     fault = ""
     for _ in range(PORT_TRIES):
         port = _free_port()
@@ -77,7 +79,7 @@ def _start(programs: Programs, cluster: Path, *, durable: bool) -> tuple[subproc
         if _answers(cluster, server, port):
             return server, port
         fault = (cluster.parent / "server.log").read_text(errors="replace")[-2000:]
-        _stop(server)
+        stop_server(server)
     raise NoPostgresError(f"PostgreSQL does not start: {fault}")
 
 
@@ -134,7 +136,7 @@ def _alive(pid: int) -> bool:
     return True
 
 
-def _stop(server: subprocess.Popen[bytes]) -> None:
+def stop_server(server: subprocess.Popen[bytes]) -> None:
     """Stop at once: nothing in the cluster is wanted any more."""
     if server.poll() is not None:
         return

