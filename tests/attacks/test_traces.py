@@ -40,6 +40,9 @@ VALUES: dict[str, list[str]] = {
     "rule": ["mass-pulls"],
     "kept": ["true"],
     "witnessed": ["true"],
+    "source": ["192.0.2.1"],
+    "thumbprint": ["ab" * 32],
+    "region": ["EUR"],
 }
 _LISTS = {"/v1/stream": "/v1/reports"}
 """Whose cursor a path takes that hands out none in JSON."""
