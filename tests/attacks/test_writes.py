@@ -96,9 +96,6 @@ READERS_OWN = {
     ("POST", "/v1/subscriptions/{id}/test"),
     ("POST", "/v1/subscriptions/{id}/replay"),
 }
-QUERY = {"on": "2026-06-01", "from": "0", "to": "0"}
-# That it has a report, and that it has destroyed one: what a reader may say of itself.
-READERS_OWN = {("POST", "/v1/reports/{id}/receipts"), ("POST", "/v1/reports/{id}/destruction")}
 QUERY = {"client": "01980000-0000-7000-8000-00000000000f", "on": "2026-06-01", "from": "0", "to": "0"}
 """Values of the parameters that a query must have."""
 OPEN_TO_ALL_CLIENTS = {"/openapi.json", "/docs", "/docs/start.js"}

@@ -1,7 +1,7 @@
 """The table of routes must find what FastAPI's own routing finds, for every operation and for what is near one."""
 
 import pytest
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 from starlette.routing import Match
 
@@ -36,12 +36,13 @@ def found_by_starlette(method: str, path: str) -> tuple[object, object]:
 
 @given(method=methods, path=paths)
 def test_finds_what_starlette_finds(method: str, path: str) -> None:
+    assume(not path.endswith("\n"))  # Starlette's `$` overlooks one line end: FastAPI may answer what is before it
     scope = scope_of(method, path)
 
     route = TABLE.find(scope)
 
     theirs, parameters = found_by_starlette(method, path)
-    if theirs in ROUTES and not path.endswith("\n"):  # Starlette's `$` overlooks one line end: FastAPI may answer that
+    if theirs in ROUTES:
         assert (route, scope["path_params"]) == (theirs, parameters)
     else:
         assert route is None
