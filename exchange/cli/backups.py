@@ -46,7 +46,7 @@ async def backup(
     out: Annotated[Path, typer.Option("--out", help="The backup's file; nothing is overwritten.")],
     as_json: JsonOption = False,
 ) -> None:
-    """Put the database and what lies beside it aside, while it is in use; never the keys (`exchange keys escrow`)."""
+    """Put the instance's data aside, sealed; never its keys."""
     recipient = recipient_of(to)
     await _record(host, EventName.INSTANCE_BACKED_UP)
     url = host.settings.database_url_with_password()
@@ -76,7 +76,7 @@ def restore(
     dir: DirOption = None,  # noqa: A002
     as_json: JsonOption = False,
 ) -> None:
-    """Fill an empty database from a backup; the instance serves once `exchange restored` has nothing left."""
+    """Fill an empty instance from a backup."""
     folder = folder_of(dir)
     settings, opened = load_settings(folder), identity_of(identity)
     # (1) whole, or nothing
