@@ -94,7 +94,14 @@ def _exchange() -> None:
 
 def main() -> None:
     """Run the command line and exit with its code."""
-    sys.exit(run(sys.argv[1:]))
+    code = run(sys.argv[1:])
+    try:
+        # Here, for at exit nobody could catch it.
+        sys.stdout.flush()
+    except BrokenPipeError:
+        _let_go_of_stdout()
+        code = FAILED
+    sys.exit(code)
 
 
 def run(arguments: Sequence[str]) -> int:
@@ -107,8 +114,7 @@ def run(arguments: Sequence[str]) -> int:
         output.say_failure("interrupted")
         return FAILED
     except BrokenPipeError:
-        # Whoever reads our output has gone; nothing can be said to it, at exit neither.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _let_go_of_stdout()
         return FAILED
     except ExchangeError as exc:
         output.say_failure(str(exc))
@@ -120,3 +126,8 @@ def run(arguments: Sequence[str]) -> int:
         output.say_failure(f"unexpected: {type(exc).__name__}: {exc} (set EXCHANGE_TRACEBACK=1 to see where)")
         return FAILED
     return DONE
+
+
+def _let_go_of_stdout() -> None:
+    """Whoever reads our output has gone; nothing can be said to it, at exit neither."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
