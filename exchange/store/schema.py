@@ -5,6 +5,7 @@ version is one it may work with where every revision since has only added: the d
 cannot know them. An older one it never works with, and never makes older.
 """
 
+import asyncio
 import os
 from dataclasses import dataclass
 from functools import cache
@@ -12,6 +13,8 @@ from pathlib import Path
 
 from sqlalchemy import text
 from sqlalchemy.engine import URL, Connection
+from sqlalchemy.exc import OperationalError
+from sqlalchemy.ext.asyncio import AsyncEngine
 
 import exchange
 from exchange.kernel import UnavailableError
@@ -24,6 +27,7 @@ _MIGRATIONS = Path(exchange.__file__).resolve().parents[1] / "migrations"
 _LOCK = 0x65786368616E6765
 """Key of the advisory lock, the same for every version: `exchange` in ASCII."""
 
+_PAUSES_SECONDS = (0.05, 0.1, 0.2, 0.4, 0.8)
 _WAIT_SECONDS = 30.0
 """How long a node waits for another one that is migrating."""
 
@@ -58,10 +62,21 @@ async def migrate(url: str) -> str:
             if is_sqlite(parsed):
                 # Made here and not by SQLite: ciphertext and metadata are nobody else's to read.
                 os.close(os.open(str(parsed.database), os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600))
+                await _begin_write_ahead(engine)
             async with engine.begin() as connection:
                 return await connection.run_sync(_upgrade, parsed)
     finally:
         await engine.dispose()
+
+
+async def _begin_write_ahead(engine: AsyncEngine) -> None:
+    """Let a new file of SQLite begin its write-ahead log; two at the same moment are refused, and do not wait."""
+    for pause in _PAUSES_SECONDS:
+        try:
+            async with engine.connect():
+                return
+        except OperationalError:
+            await asyncio.sleep(pause)
 
 
 async def require_schema(url: str) -> None:

@@ -102,7 +102,10 @@ def _body(operation: Operation, model: type[WireModel]) -> Iterable[tuple[str, d
 
 def _answer(operation: Operation) -> dict[str, Any]:
     if operation.answer is None:
-        content: dict[str, Any] = {operation.answer_media: {"schema": {"type": "string", "format": "binary"}}}
+        # A stream has no schema of its own here: tools read one as that of each event.
+        is_stream = operation.answer_media == "text/event-stream"
+        shape: dict[str, Any] = {} if is_stream else {"schema": {"type": "string", "format": "binary"}}
+        content: dict[str, Any] = {operation.answer_media: shape}
     else:
         content = {JSON: {"schema": {"$ref": _REFERENCE.format(model=operation.answer.__name__)}}}
     names = ("X-Request-Id", *_RECEIPT, *operation.answer_headers)
