@@ -95,7 +95,7 @@ def restore(
     told = {
         "id": str(folder),
         "made_at": contents.made_at,
-        "rows": sum(loaded.rows.values()),
+        "rows": loaded,
         "log_size": 0 if contents.log is None else contents.log.size,
         "destroyed_again": len(replay.recalled) + len(replay.erased),
         "to_confirm": len(claims),

@@ -66,13 +66,6 @@ async def dumped(url: str) -> AsyncIterator[Rows]:
             await connection.close()
 
 
-@dataclass(slots=True)
-class Loaded:
-    """What was put into the database, rows by table."""
-
-    rows: dict[str, int] = field(default_factory=dict)
-
-
 @dataclass(frozen=True, slots=True)
 class Claim:
     """Something that an operator has to see to before the restored instance serves."""
@@ -102,13 +95,15 @@ class Since:
     claims: Sequence[Claim]
 
 
-async def load(url: str, records: Iterator[Rows], since: Since, *, clock: Clock) -> Loaded:
+async def load(url: str, records: Iterator[Rows], since: Since, *, clock: Clock) -> int:
     """Fill the empty database at `url` in one transaction, freeze its log, and destroy what was destroyed since.
+
+    Returns how many rows were put there.
 
     Raises ConflictError where the database is in use, MalformedError where a record does not fit this version.
     """
     await migrate(url)
-    parsed, loaded = checked_url(url), Loaded()
+    parsed, loaded = checked_url(url), 0
     engine = new_engine(parsed, wait_seconds=_WAIT_SECONDS)
     try:
         with driver_errors():
@@ -119,7 +114,7 @@ async def load(url: str, records: Iterator[Rows], since: Since, *, clock: Clock)
                         await connection.execute(delete(table))
                 for name, columns, rows in records:
                     await _insert(connection, name, columns, rows)
-                    loaded.rows[name] = loaded.rows.get(name, 0) + len(rows)
+                    loaded += len(rows)
                 await _freeze(connection, clock, since.why)
                 await _destroy_again(connection, clock, since.replay)
                 for claim in since.claims:
