@@ -128,7 +128,7 @@ def erasure(number, subject="desk", period="2026-01", outcome=Outcome.PERMITTED,
         source="local", **given,
     )  # fmt: skip
     place = {"node": "n1", "boot": new_id(START, bytes(10)), "node_seq": number}
-    return seal_entry(draft, entry_id=new_id(at, number.to_bytes(10)), **place).content
+    return seal_entry(draft, entry_id=new_id(at, number.to_bytes(8) + bytes(2)), **place).content
 
 
 def with_keys(*contents, is_destroyed=True):
