@@ -32,6 +32,7 @@ from benchmarks.restarting import RESTART_NAME, restart_figure
 from benchmarks.results import PAGE, RESULTS, BenchmarkError, Result, show, write, write_page
 from benchmarks.searches import search_figure
 from benchmarks.servers import Server, serve_exchange
+from benchmarks.treaties import DIFF_NAME, SPREAD_ONE_IN, TREATY_NAMES, diff_figure, moving_figures
 from benchmarks.verifying import verifying
 from tests.support.postgres import execute, private_cluster
 
@@ -44,6 +45,7 @@ NAMES = (
     "decision_uncached_us",
     "worker_rss_mb",
     RESTART_NAME,
+    *TREATY_NAMES,
     "verify_entries_per_s",
     "audit_search_ms",
     EXPORT_NAME,
@@ -68,7 +70,13 @@ class Plan:
 
     @property
     def needs_servers(self) -> bool:
-        return not self.names.isdisjoint({"pull", "list_10k", "list_1m", "post", "worker_rss_mb", RESTART_NAME})
+        return not self.names.isdisjoint(
+            {"pull", "list_10k", "list_1m", "post", "worker_rss_mb", RESTART_NAME, DIFF_NAME}
+        )
+
+    @property
+    def moves_treaties(self) -> bool:
+        return not self.names.isdisjoint(TREATY_NAMES[1:])
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,7 +145,7 @@ def _results(folder: Path, plan: Plan) -> list[Result]:
     say("members, agreements, clients")
     small = asyncio.run(found(folder / "small"))
     # (2) what is there
-    big = _copied(small, folder / "big")
+    big, moving = _copied(small, folder / "big"), _copied(small, folder / "moving")
     filled = [_filled(small, FEW)]
     if plan.needs_servers:
         filled.append(_filled(big, plan.many))
@@ -150,13 +158,33 @@ def _results(folder: Path, plan: Plan) -> list[Result]:
     for backend in plan.backends if plan.needs_servers else ():
         with _databases(backend, filled) as (few, many, inserts):
             results += _over_http(backend, few, many, plan, inserts)
+    if plan.moves_treaties:
+        results += _moving(moving, plan)
     # (5) in the order in which they are asked about
     places = (*BACKENDS, "-")
     return sorted(results, key=lambda row: (places.index(row.backend), NAMES.index(row.name)))
 
 
+def _moving(place: Place, plan: Plan) -> list[Result]:
+    """Return the figures of treaties that move, on each database, over a world in which most reports are of one."""
+    count = plan.many * 3 // 10
+    fill(place, count, title=f"{count:,} reports, most of one agreement, SQLite", spread_one_in=SPREAD_ONE_IN)
+    # One each: what the first round amended and recalled is not to be found in the second.
+    places = {backend: _copied(place, place.folder.with_name(f"moving-{backend}")) for backend in plan.backends}
+    results = []
+    for backend, own in places.items():
+        say(f"{backend}: an agreement moves")
+        with ExitStack() as stack:
+            url = None
+            if backend != "sqlite":
+                url = stack.enter_context(private_cluster(fsync=True))
+                copy_database(own.database, url, count, title=f"{count:,} reports, PostgreSQL")
+            results += moving_figures(backend, own, url, plan.names)
+    return results
+
+
 def _copied(place: Place, folder: Path) -> Place:
-    """Return the same instance again, in a folder of its own, before any report is in it."""
+    """Return the same instance again, in a folder of its own, while nobody serves it."""
     shutil.copytree(place.folder, folder)
 
     def moved(person: Person) -> Person:
@@ -195,8 +223,9 @@ def _databases(backend: str, filled: list[Filled]) -> Iterator[tuple[Filled, Fil
 
 def _over_http(backend: str, few: Filled, many: Filled, plan: Plan, alone: str) -> list[Result]:
     restarted = [restart_figure(backend, many.place.folder, many.url, many.count)] if RESTART_NAME in plan.names else []
-    if plan.names == {RESTART_NAME}:
-        return restarted
+    told = [diff_figure(backend, many.place, many.url, many.count)] if DIFF_NAME in plan.names else []
+    if plan.names <= {RESTART_NAME, DIFF_NAME}:
+        return told + restarted
     say(f"{backend}: {CONNECTIONS} connections, one worker")
     with ExitStack() as stack:
         few_server = stack.enter_context(serve_exchange(few.place.folder, few.url))
@@ -212,7 +241,7 @@ def _over_http(backend: str, few: Filled, many: Filled, plan: Plan, alone: str) 
             results.append(_memory(backend, many_server, many, measured))
         posting = _chosen([Case("post", many_server, posts(many.place))], plan)
         results += [each.result(backend, f"8 KiB; {alone}") for each in measure(posting, many.place.folder, plan.pace)]
-    return results + restarted
+    return results + told + restarted
 
 
 def _chosen(cases: list[Case], plan: Plan) -> list[Case]:

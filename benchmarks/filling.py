@@ -55,8 +55,11 @@ class Chunk(NamedTuple):
     digests: list[str]
 
 
-def fill(place: Place, count: int, *, title: str) -> None:
-    """Put `count` reports into the SQLite database of `place`; nobody else has it open."""
+def fill(place: Place, count: int, *, title: str, spread_one_in: int = 1) -> None:
+    """Put `count` reports into the SQLite database of `place`; nobody else has it open.
+
+    One report in `spread_one_in` is of any agreement, the others are of the first.
+    """
     numbers = _number_classes(place)
     connection = sqlite3.connect(place.database, isolation_level=None)
     for pragma in ("journal_mode = WAL", "synchronous = OFF", "cache_size = -200000", "foreign_keys = OFF"):
@@ -65,7 +68,7 @@ def fill(place: Place, count: int, *, title: str) -> None:
     _write_classes(connection, numbers)
     insert_report, insert_part = (_insert(name) for name in ("report", "report_part"))
     with Progress(title, count) as progress:
-        for chunk in _sealed(place, count):
+        for chunk in _sealed(place, count, spread_one_in):
             class_ids = (numbers[digest][0] for digest in chunk.digests)
             rows = [(*row[:2], class_id, *row[3:]) for row, class_id in zip(chunk.reports, class_ids, strict=True)]
             connection.execute("BEGIN")
@@ -81,11 +84,11 @@ def fill(place: Place, count: int, *, title: str) -> None:
     connection.close()
 
 
-def _sealed(place: Place, count: int) -> Iterator[Chunk]:
+def _sealed(place: Place, count: int, spread_one_in: int) -> Iterator[Chunk]:
     """Yield the chunks in order, sealed by other processes a few chunks ahead."""
-    end = system_clock()
+    begun = (place.folder, place.agreements, system_clock(), spread_one_in)
     starts = iter(range(0, count, CHUNK))
-    with ProcessPoolExecutor(_WORKERS, get_context("spawn"), _begin, (place.folder, place.agreements, end)) as pool:
+    with ProcessPoolExecutor(_WORKERS, get_context("spawn"), _begin, begun) as pool:
 
         def submit(start: int) -> Future[Chunk]:
             return pool.submit(_seal_chunk, start, min(CHUNK, count - start), count)
@@ -99,8 +102,8 @@ def _sealed(place: Place, count: int) -> Iterator[Chunk]:
 _of_process: dict[str, Any] = {}
 
 
-def _begin(folder: Path, agreements: Sequence[str], end: datetime) -> None:
-    _of_process.update(services=_sealing_services(folder), agreements=agreements, end=end)
+def _begin(folder: Path, agreements: Sequence[str], end: datetime, spread_one_in: int) -> None:
+    _of_process.update(services=_sealing_services(folder), agreements=agreements, end=end, spread=spread_one_in)
 
 
 def _sealing_services(folder: Path) -> Services:
@@ -117,11 +120,11 @@ def _sealing_services(folder: Path) -> Services:
 
 
 def _seal_chunk(start: int, size: int, count: int) -> Chunk:
-    services, agreements, end = (_of_process[name] for name in ("services", "agreements", "end"))
+    services, agreements, end, spread = (_of_process[name] for name in ("services", "agreements", "end", "spread"))
     chunk = Chunk(start, [], [], [])
     for index in range(start, start + size):
         posted_at = end - _SPAN * ((count - index) / count)
-        header, content = report(index, agreements, posted_at)
+        header, content = report(index, agreements, posted_at, is_spread=index % spread == 0)
         header_json = stored_json(services, header)
         sealed: NewReport = _now(seal_report(services, header, _posted(header, content), header_json))
         recorded_at = to_micros(posted_at)
@@ -149,10 +152,13 @@ def _kind(place: int) -> tuple[int, MemberCode, str, Label]:
     return agreement, MemberCode(originator), _TOPICS[place // (AGREEMENTS * 12)], label
 
 
-def report(index: int, agreements: Sequence[str], posted_at: datetime) -> tuple[Header, bytes]:
+def report(
+    index: int, agreements: Sequence[str], posted_at: datetime, *, is_spread: bool = True
+) -> tuple[Header, bytes]:
     """Return the header and the one part of report `index`; its class follows from the index alone."""
     # Spread over the kinds without a pattern: what a class holds must not come at regular distances.
-    agreement, originator, topic, label = _kind((index * 2_654_435_761 % 2**32) * KINDS >> 32)
+    kind = (index * 2_654_435_761 % 2**32) * KINDS >> 32
+    agreement, originator, topic, label = _kind(kind if is_spread else kind - kind % AGREEMENTS)
     content = os.urandom((BODY_BYTES if index % BODY_EVERY == 0 else SMALL_BYTES) // 2).hex().encode()
     digest = hashlib.sha256(content).hexdigest()
     part = PartHeader(1, label, "text/plain", "report.txt", len(content), Protection.EXCHANGE, digest)

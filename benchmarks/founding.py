@@ -6,7 +6,7 @@ from datetime import timedelta
 from pathlib import Path
 
 from benchmarks.places import AGREEMENTS, CONNECTIONS, MEMBERS, SCOPE, Person, Place, parties_of
-from exchange.agreements import sign_text, text_of
+from exchange.agreements import Agreement, sign_text, text_of
 from exchange.cli.enrolment import issue_into
 from exchange.cli.init import make_instance
 from exchange.cli.instance import Host, open_host
@@ -30,7 +30,7 @@ SETTINGS = "requests_per_second = 1000000  # what is measured is the service, no
 _KEYS: dict[str, ObjectSigningKey] = {}
 """Of the signatories, by member."""
 
-_AGREEMENT = """\
+AGREEMENT = """\
 title: Arrangement {number} on warning of cyber threats
 parties: [{parties}]
 policy: NATO
@@ -41,7 +41,7 @@ scopes:
     regions: [EUR]
     kinds: [intrep, indicator-set]
     purposes: [defence]
-    ceiling: SECRET
+    ceiling: {ceiling}
     compartments: [ATOMAL]
     contributors: [{parties}]
     readers: [{parties}]
@@ -76,30 +76,43 @@ async def found(folder: Path) -> Place:
     return place
 
 
-async def _signature(host: Host, member: str, agreement_id: str) -> GivenSignature:
-    agreement = await host.services.store.agreement(agreement_id)
-    client = (await host.services.store.caller(_stand_in(host, member).thumbprint)).client
-    assert agreement is not None
+async def _agree(host: Host, number: int) -> str:
+    parties = parties_of(number)
+    text = AGREEMENT.format(number=number, parties=", ".join(parties), scope=SCOPE, ceiling="SECRET")
+    agreement_id = (await propose_agreement(host.services, host.call(), text)).value.agreement.id
+    agreement = await _kept(host, agreement_id)
+    for member in parties:
+        await sign_as(host, member, agreement)
+    return agreement_id
+
+
+async def sign_as(host: Host, member: str, agreement: Agreement) -> None:
+    """Sign the text of `agreement`, or of what an amendment would make of it, for `member`."""
+    call = call_as(host, member)
+    client = (await host.services.store.caller(str(call.thumbprint))).client
     assert client is not None
     text, key = text_of(agreement), _KEYS[member]
     signature = sign_text(text, key, member=member, signatory=client.id)
-    return GivenSignature(text.digest, key.verifying_key.key_id, signature)
+    given = GivenSignature(text.digest, key.verifying_key.key_id, signature)
+    await sign_agreement(host.services, call, agreement.id, given)
 
 
-async def _agree(host: Host, number: int) -> str:
-    parties = parties_of(number)
-    text = _AGREEMENT.format(number=number, parties=", ".join(parties), scope=SCOPE)
-    agreement_id = (await propose_agreement(host.services, host.call(), text)).value.agreement.id
-    for member in parties:
-        now = host.services.clock()
-        call = Call(
-            request_id=new_id(now, host.services.randomness(10)),
-            source="host",
-            thumbprint=_stand_in(host, member).thumbprint,
-            now=now,
-        )
-        await sign_agreement(host.services, call, agreement_id, await _signature(host, member, agreement_id))
-    return agreement_id
+def call_as(host: Host, member: str, role: str = "signatory") -> Call:
+    """Return one act of a member's client that signs or releases in this process, now."""
+    now = host.services.clock()
+    thumbprint = _stand_in(host, member, role).thumbprint
+    return Call(new_id(now, host.services.randomness(10)), "host", thumbprint, now)
+
+
+async def enrol_releaser(host: Host, member: str) -> None:
+    """Enrol a client that recalls reports of `member` in this process and never connects."""
+    await _enrol(host, member, "releaser", _stand_in(host, member, "releaser"))
+
+
+async def _kept(host: Host, agreement_id: str) -> Agreement:
+    agreement = await host.services.store.agreement(agreement_id)
+    assert agreement is not None
+    return agreement
 
 
 async def _person(host: Host, place: Place, number: int, role: str) -> Person:
@@ -117,9 +130,9 @@ async def _enrol(host: Host, member: str, role: str, certificate: CertificateFac
     return str((await enrol_client(host.services, host.call(), enrolment)).value.id)
 
 
-def _stand_in(host: Host, member: str) -> CertificateFacts:
-    """Return facts of a certificate for a signatory, who signs in this process and never connects."""
+def _stand_in(host: Host, member: str, role: str = "signatory") -> CertificateFacts:
+    """Return facts of a certificate for a client that acts in this process and never connects."""
     now = host.services.clock()
-    thumbprint = hashlib.sha256(f"signatory of {member}".encode()).hexdigest()
+    thumbprint = hashlib.sha256(f"{role} of {member}".encode()).hexdigest()
     day = timedelta(days=1)
-    return CertificateFacts(thumbprint, f"{member} signatory", "none", now - day, now + 30 * day, is_authority=False)
+    return CertificateFacts(thumbprint, f"{member} {role}", "none", now - day, now + 30 * day, is_authority=False)

@@ -38,7 +38,7 @@ def show(results: list[Result]) -> None:
     """Print the table."""
     table = Table("name", "backend", "value", "unit", "floor", "ratio", "runs", "note")
     for row in results:
-        floor = "-" if row.floor is None else f"{row.floor:,.0f}"
+        floor = "-" if row.floor is None else _figure(row.floor)
         ratio = "-" if row.ratio is None else f"{row.ratio:.2f}"
         table.add_row(row.name, row.backend, _figure(row.value), row.unit, floor, ratio, str(row.runs), row.note)
     console = Console()
@@ -72,7 +72,7 @@ def write_page(results: list[Result], page: Path) -> None:
 def _markdown(results: list[Result]) -> str:
     rows = ["| name | backend | value | unit | floor | ratio | runs | note |", "|---|---|---:|---|---:|---:|---:|---|"]
     for row in results:
-        floor = "-" if row.floor is None else f"{row.floor:,.0f}"
+        floor = "-" if row.floor is None else _figure(row.floor)
         ratio = "-" if row.ratio is None else f"{row.ratio:.2f}"
         cells = (f"`{row.name}`", row.backend, _figure(row.value), row.unit, floor, ratio, str(row.runs), row.note)
         rows.append(f"| {' | '.join(cells)} |")
