@@ -99,6 +99,20 @@ def test_demo_on_its_samples_is_right_and_can_be_read(demo, tmp_path):
     assert list((tmp_path / "temporary").iterdir()) == []
 
 
+def test_tour_of_agreements_is_right(demo):
+    ran = demo("--tour", "agreements", "--json")
+
+    assert ran.returncode == 0, ran.stdout + ran.stderr
+    shown = json.loads(ran.stdout)
+    assert shown["ok"] is True
+    steps = {step["id"]: step["found"] for step in shown["steps"]}
+    assert steps["both states sign the same text"] == "draft -> in_force"
+    assert steps["alone it is not enough"] == "second-person-needed"
+    assert steps["the other amendment came too late and is told so"] == "amendment-overtaken"
+    assert "and nothing that is older" in steps
+    assert "a separate process with only the public keys verifies the log" in steps
+
+
 def test_demo_on_published_reports_is_right(demo, published, tmp_path):
     words = [word for path in published for word in ("--input", path)]
     ran = demo(*words, "--dir", tmp_path / "kept", "--json")

@@ -3,14 +3,17 @@
 import shutil
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from enum import StrEnum
 from pathlib import Path
+from types import MappingProxyType
 from typing import Annotated
 
 import typer
 
 from exchange.cli import output
+from exchange.cli.demo.agreements import perform_agreements
 from exchange.cli.demo.play import perform
 from exchange.cli.demo.record import COLUMNS, table_rows
 from exchange.cli.demo.script import Script, StepFailedError
@@ -23,6 +26,18 @@ SAMPLES = Path(__file__).resolve().parents[1] / "samples"
 _DEFAULT_INPUT = (SAMPLES / "solarwinds-2020.json", SAMPLES / "threat-warning.txt")
 
 
+class Tour(StrEnum):
+    """What can be shown."""
+
+    EXCHANGE = "exchange"
+    AGREEMENTS = "agreements"
+
+
+_TOURS: Mapping[Tour, Callable[[Stage], None]] = MappingProxyType(
+    {Tour.EXCHANGE: perform, Tour.AGREEMENTS: perform_agreements}
+)
+
+
 @app.command()
 def demo(
     dir: Annotated[  # noqa: A002  what the option is called
@@ -32,6 +47,7 @@ def demo(
     input: Annotated[  # noqa: A002
         list[Path] | None, typer.Option("--input", metavar="FILE", help="Post this file; may be repeated.")
     ] = None,
+    tour: Annotated[Tour, typer.Option("--tour", help="The main job, or how treaties live.")] = Tour.EXCHANGE,
     files: Annotated[list[Path] | None, typer.Argument(metavar="[FILE]...", help="More input files.")] = None,
     as_json: JsonOption = False,
 ) -> None:
@@ -41,16 +57,16 @@ def demo(
     script = Script(is_quiet=as_json)
     with _stage_folder(dir, keep=keep) as folder:
         stage = Stage(folder, _contents(inputs), script)
-        _perform(stage)
+        _perform(stage, tour)
         seconds = round(time.monotonic() - started, 1)
         _close(stage, seconds, as_json=as_json)
     if not script.is_right:
         raise typer.Exit(FAILED)
 
 
-def _perform(stage: Stage) -> None:
+def _perform(stage: Stage, tour: Tour) -> None:
     try:
-        perform(stage)
+        _TOURS[tour](stage)
     except StepFailedError as exc:
         output.say_failure(str(exc))
 

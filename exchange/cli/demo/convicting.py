@@ -28,8 +28,8 @@ def verify_apart(stage: Stage) -> None:
     with script.step(name), tempfile.TemporaryDirectory(prefix="exchange-auditor-") as temporary:
         desk = Path(temporary)
         tiles, keys = desk / "log", _keys_on(desk, stage)
-        _run(desk, "audit", "tiles", "--dir", str(stage.folder), "--out", str(tiles), "--json")
-        code, told = _run(desk, "audit", "verify", str(tiles), *keys, "--json")
+        run_apart(desk, "audit", "tiles", "--dir", str(stage.folder), "--out", str(tiles), "--json")
+        code, told = run_apart(desk, "audit", "verify", str(tiles), *keys, "--json")
         size = told.get("size")
         found = f"{size} entries, root {str(told.get('root'))[:16]}..., every node's own signature"
         is_right = code == _WHOLE and told.get("sound") is True and told.get("entries") == size
@@ -45,7 +45,7 @@ def convict(stage: Stage) -> None:
         shutil.copytree(stage.folder, copy)
         entry = _refused_entry(stage)
         _tamper(InstanceLayout(copy).database_file, entry)
-        code, told = _run(desk, "audit", "verify", "--dir", str(copy), *_keys_on(desk, stage), "--json")
+        code, told = run_apart(desk, "audit", "verify", "--dir", str(copy), *_keys_on(desk, stage), "--json")
         findings = told.get("findings")
         named = [finding.get("entry") for finding in findings] if isinstance(findings, list) else []
         script.check(name, _first_finding(told), is_right=code == _CHANGED and entry in named)
@@ -54,11 +54,11 @@ def convict(stage: Stage) -> None:
 def _keys_on(desk: Path, stage: Stage) -> Sequence[str]:
     """Write the public keys of log and node, as an auditor was given them, and return how the verifier is told."""
     shutil.copy(InstanceLayout(stage.folder).log_verifier_file, desk / "log-keys")
-    _, status = _run(desk, "status", "--dir", str(stage.folder), "--json")
+    _, status = run_apart(desk, "status", "--dir", str(stage.folder), "--json")
     return ("--key", str(desk / "log-keys"), "--node-key", str(status.get("node_key")))
 
 
-def _run(desk: Path, *words: str) -> tuple[int, Mapping[str, object]]:
+def run_apart(desk: Path, *words: str) -> tuple[int, Mapping[str, object]]:
     """Run `exchange` in `desk`, without anything of this process's environment that could lead elsewhere."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith("EXCHANGE_")}
     command = [sys.executable, "-m", "exchange.cli", *words]

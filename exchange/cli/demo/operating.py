@@ -1,6 +1,7 @@
 """The operator's part of the demo, on the host: an instance, its members and clients, a proposal, a revocation."""
 
 import os
+from collections.abc import Mapping, Sequence
 
 from exchange.agreements import AgreementState
 from exchange.cli.demo import cast
@@ -29,15 +30,20 @@ _MOST_ENTRIES = 1000
 async def set_up(stage: Stage) -> None:
     """Make the instance, enrol everybody, lay the agreement before its parties."""
     script = stage.script
-    with script.step("a new instance"):
-        await make_instance(InstanceLayout(stage.folder))
-        script.check("a new instance", str(stage.folder), is_right=True)
+    await make_stage(stage)
     async with open_host(stage.folder) as host:
         with script.step("members and clients are enrolled"):
-            await _enrol_everybody(stage, host)
+            await enrol_everybody(stage, host, cast.MEMBERS, cast.PLAYERS)
         with script.step("an agreement is proposed"):
             await _propose(stage, host)
     _make_strangers(stage)
+
+
+async def make_stage(stage: Stage) -> None:
+    """Make the instance."""
+    with stage.script.step("a new instance"):
+        await make_instance(InstanceLayout(stage.folder))
+        stage.script.check("a new instance", str(stage.folder), is_right=True)
 
 
 async def revoke(stage: Stage, player: cast.Player) -> None:
@@ -57,11 +63,12 @@ async def read_log(stage: Stage) -> None:
         stage.entries = (await read_entries(host.services, host.call(), limit=_MOST_ENTRIES)).value
 
 
-async def _enrol_everybody(stage: Stage, host: Host) -> None:
-    for code, name in cast.MEMBERS.items():
+async def enrol_everybody(stage: Stage, host: Host, members: Mapping[str, str], players: Sequence[cast.Player]) -> None:
+    """Enrol the members and their clients, each with files of its own, and every signatory's key."""
+    for code, name in members.items():
         await add_member(host.services, host.call(), code, name)
-    stage.script.check("members are enrolled", f"{', '.join(cast.MEMBERS)}, besides {OWN_MEMBER}", is_right=True)
-    for player in cast.PLAYERS:
+    stage.script.check("members are enrolled", f"{', '.join(members)}, besides {OWN_MEMBER}", is_right=True)
+    for player in players:
         newcomer = Newcomer(
             name=player.name,
             member=player.member,
@@ -77,7 +84,7 @@ async def _enrol_everybody(stage: Stage, host: Host) -> None:
         if "signatory" in player.roles:
             await _enrol_key(stage, host, player)
     told = f"{len(stage.clients)}, each with its own certificate and clearance"
-    stage.script.check("clients are enrolled", told, is_right=len(stage.clients) == len(cast.PLAYERS))
+    stage.script.check("clients are enrolled", told, is_right=len(stage.clients) == len(players))
 
 
 async def _enrol_key(stage: Stage, host: Host, player: cast.Player) -> None:

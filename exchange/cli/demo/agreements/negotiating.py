@@ -1,0 +1,122 @@
+"""The treaty: foreseen, proposed, signed, verified by who trusts nobody, amended by who came first, suspended."""
+
+import json
+import tempfile
+from pathlib import Path
+
+from exchange.agreements.strict_yaml import read_yaml
+from exchange.cli.demo.agreements import cast
+from exchange.cli.demo.agreements.reporting import is_hidden, post, require_pulled
+from exchange.cli.demo.cast import Player
+from exchange.cli.demo.convicting import run_apart
+from exchange.cli.demo.stage import Stage
+from exchange.client import ProblemError
+from exchange.kernel import system_clock
+from exchange.wire import AgreementAmendmentBody
+
+
+def negotiate(stage: Stage, url: str) -> None:
+    """Foresee what the text would do, propose it, sign it; the stage's agreement is in force after it."""
+    script = stage.script
+    terms = _json(cast.text_of_two(system_clock().date()))
+    with script.step("Britain sees what its draft would do before anybody else does"):
+        with stage.connect(cast.GBR_SIGNATORY, url) as client:
+            outlook = client.simulate_agreement(terms)
+        found = f"{len(outlook.lines)} lines, none of it kept"
+        script.check("Britain sees what its draft would do before anybody else does", found, is_right=bool(outlook.own))
+    with script.step("Britain proposes the text"):
+        with stage.connect(cast.GBR_SIGNATORY, url) as client:
+            proposed = client.propose_agreement(terms)
+        stage.agreement = proposed.id
+        stage.names[proposed.id] = "arrangement"
+        script.check("Britain proposes the text", f"{proposed.title}: {proposed.state}", is_right=True)
+    with script.step("both states sign the same text"):
+        states = [_sign(stage, url, player) for player in (cast.GBR_SIGNATORY, cast.NOR_SIGNATORY)]
+        script.check("both states sign the same text", " -> ".join(states), is_right=states == ["draft", "in_force"])
+    _verify_apart(stage, url, texts=1)
+
+
+def amend(stage: Stage, url: str) -> None:
+    """Let two amendments race to bring Denmark in; the loser is told so, and older reports stay where they were."""
+    script, today = stage.script, system_clock().date()
+    with script.step("a report that its label would let Denmark have"):
+        older = post(stage, url, cast.GBR_DESK, cast.WIDE_MARKING)
+    with script.step("Norway proposes that Denmark accedes"):
+        with stage.connect(cast.NOR_SIGNATORY, url) as client:
+            first = client.amend_agreement(stage.agreement, _json(cast.text_with_third(today)))
+        told = next((line for line in first.changes if "readable to DNK" in line), "nothing about Denmark")
+        is_right = told == "0 current reports become readable to DNK, 0 are lost"
+        script.check("Norway proposes that Denmark accedes", told, is_right=is_right)
+    with script.step("Britain proposes another wording meanwhile"):
+        with stage.connect(cast.GBR_SIGNATORY, url) as client:
+            other = cast.text_with_third(today, f"{cast.TITLE} between three")
+            second = client.amend_agreement(stage.agreement, _json(other))
+        found = f"amendments {first.number} and {second.number} lie before the parties"
+        script.check("Britain proposes another wording meanwhile", found, is_right=second.state == "proposed")
+    with script.step("all three sign the first one"):
+        for player in (cast.GBR_SIGNATORY, cast.NOR_SIGNATORY, cast.DNK_SIGNATORY):
+            _sign(stage, url, player, first)
+        with stage.connect(cast.DNK_SIGNATORY, url) as client:
+            now = client.agreement(stage.agreement)
+        parties = ", ".join(party.member for party in now.parties)
+        is_right = (now.edition, now.text) == (first.edition, first.text)
+        script.check("all three sign the first one", f"edition {now.edition} binds {parties}", is_right=is_right)
+    _refuse_overtaken(stage, url, second)
+    _verify_apart(stage, url, texts=2)
+    with script.step("Denmark reads what is posted from now on"):
+        newer = post(stage, url, cast.GBR_DESK, cast.WIDE_MARKING)
+        require_pulled(stage, url, cast.DNK_DESK, newer)
+        found = "the text says nothing of older reports"
+        script.check("and nothing that is older", found, is_right=is_hidden(stage, url, cast.DNK_DESK, older))
+
+
+def suspend(stage: Stage, url: str) -> None:
+    """Let Norway suspend its part, and take it up again: with the next request, in both directions."""
+    script, report = stage.script, stage.reports[-1]
+    with script.step("Norway suspends its part"):
+        with stage.connect(cast.NOR_SIGNATORY, url) as client:
+            client.suspend_agreement(stage.agreement)
+        is_right = is_hidden(stage, url, cast.NOR_DESK, report)
+        script.check("Norway suspends its part", "its desk finds nothing, with the next request", is_right=is_right)
+        require_pulled(stage, url, cast.DNK_DESK, report)
+    with script.step("Norway takes it up again"):
+        with stage.connect(cast.NOR_SIGNATORY, url) as client:
+            state = client.resume_agreement(stage.agreement).state
+        script.check("Norway takes it up again", state, is_right=state == "in_force")
+        require_pulled(stage, url, cast.NOR_DESK, report)
+
+
+def _sign(stage: Stage, url: str, player: Player, amendment: AgreementAmendmentBody | None = None) -> str:
+    key = stage.keys[player.name]
+    with stage.connect(player, url) as client:
+        if amendment is None:
+            return client.sign_agreement(stage.agreement, key).state
+        return client.sign_text(amendment.to_text(stage.agreement), key).state
+
+
+def _refuse_overtaken(stage: Stage, url: str, amendment: AgreementAmendmentBody) -> None:
+    name, code = "the other amendment came too late and is told so", "signed all the same"
+    with stage.script.step(name):
+        try:
+            _sign(stage, url, cast.DNK_SIGNATORY, amendment)
+        except ProblemError as exc:
+            code = str(exc.code)
+        stage.script.check(name, code, is_right=code == "amendment-overtaken")
+
+
+def _verify_apart(stage: Stage, url: str, *, texts: int) -> None:
+    """Write the agreement with its signatures to a file, and verify it in a process that has nothing else."""
+    name = f"anybody verifies the signatures from a file alone ({texts} of {texts} texts)"
+    with stage.script.step(name), tempfile.TemporaryDirectory(prefix="exchange-treaty-") as temporary:
+        desk = Path(temporary)
+        with stage.connect(cast.NOR_SIGNATORY, url) as client:
+            evidence = client.agreement_evidence(stage.agreement)
+        (desk / "treaty.json").write_text(evidence.model_dump_json())
+        code, told = run_apart(desk, "agreement", "verify", "treaty.json", "--json")
+        found = f"{len(evidence.texts)} texts, {len(evidence.keys)} keys, Ed25519 and ML-DSA-65"
+        is_right = code == 0 and len(evidence.texts) == texts
+        stage.script.check(name, found if is_right else str(told), is_right=is_right)
+
+
+def _json(text: str) -> bytes:
+    return json.dumps(read_yaml(text).value).encode()

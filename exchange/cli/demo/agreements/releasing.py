@@ -1,0 +1,54 @@
+"""The third-party rule: a reader asks for another, the originator consents by two persons, and takes it back."""
+
+from datetime import timedelta
+
+from exchange.cli.demo.agreements import cast
+from exchange.cli.demo.agreements.reporting import is_hidden, require_pulled
+from exchange.cli.demo.cast import Player
+from exchange.cli.demo.stage import Stage
+from exchange.client import ProblemError
+from exchange.kernel import system_clock
+from exchange.wire import OnwardRequest
+
+
+def release_onward(stage: Stage, url: str) -> None:
+    """Bring the stage's first report to Spain, which is no party, for a day, and take it from Spain again."""
+    script, report = stage.script, stage.reports[0]
+    with script.step("Norway asks on behalf of Spain"):
+        before = is_hidden(stage, url, cast.ESP_DESK, report)
+        wish = OnwardRequest(
+            recipient="ESP", until=system_clock() + timedelta(days=1), reason="ESP runs the operation that it concerns"
+        )
+        with stage.connect(cast.NOR_DESK, url) as client:
+            asked = client.onward.request(report, wish)
+        script.check("Norway asks on behalf of Spain", f"{asked.state}; Spain sees nothing yet", is_right=before)
+    with script.step("Britain's releaser consents"):
+        with stage.connect(cast.GBR_RELEASER, url) as client:
+            granted = client.onward.grant(asked.id, "not to be quoted")
+        act = str(granted.act)
+        found = "SECRET goes on by two persons: a second one has to confirm"
+        script.check("Britain's releaser consents", found, is_right=granted.act is not None)
+    with script.step("alone it is not enough"):
+        told = _confirmation(stage, url, cast.GBR_RELEASER, act)
+        hidden = is_hidden(stage, url, cast.ESP_DESK, report)
+        script.check("alone it is not enough", told, is_right=hidden and told != "done")
+    with script.step("a second releaser confirms what it has seen"):
+        told = _confirmation(stage, url, cast.GBR_SECOND, act)
+        script.check("a second releaser confirms what it has seen", told, is_right=told == "done")
+        require_pulled(stage, url, cast.ESP_DESK, report)
+        with stage.connect(cast.ESP_DESK, url) as client:
+            why = [rule.sentence for rule in client.explanation(report).rules if "consent" in rule.sentence]
+        script.check("Spain is told why it may", why[0] if why else "no rule speaks of consent", is_right=bool(why))
+    with script.step("Britain takes the consent back"):
+        with stage.connect(cast.GBR_RELEASER, url) as client:
+            state = client.onward.revoke(asked.id).state
+        hidden = is_hidden(stage, url, cast.ESP_DESK, report)
+        script.check("Britain takes the consent back", f"{state}; Spain finds nothing any more", is_right=hidden)
+
+
+def _confirmation(stage: Stage, url: str, player: Player, act: str) -> str:
+    with stage.connect(player, url) as client:
+        try:
+            return client.confirm_act(act, client.act(act).digest).state
+        except ProblemError as exc:
+            return str(exc.code)

@@ -1,0 +1,50 @@
+"""Reports on the tour: posted, pulled byte for byte, hidden."""
+
+from exchange.cli.demo.agreements import cast
+from exchange.cli.demo.cast import Player
+from exchange.cli.demo.stage import Stage
+from exchange.cli.posting import label_of, law_catalogue, part_of
+from exchange.client import ProblemError
+from exchange.wire import ReportBody
+
+_NOT_FOUND = 404
+
+
+def post(stage: Stage, url: str, player: Player, marking: str) -> str:
+    """Post the stage's inputs as one report and return its id, which the stage remembers too."""
+    body = ReportBody(
+        agreement=stage.agreement,
+        scope=cast.SCOPE,
+        kind="intrep",
+        topic="cyber.apt",
+        regions=["EUR"],
+        precedence="PRIORITY",
+        subject="Signed updates of a network management product carry a backdoor",
+        label=label_of(marking, law_catalogue()),
+        parts=[part_of(name, content) for name, content in stage.inputs.items()],
+    )
+    with stage.connect(player, url) as client:
+        header = client.post_report(body)
+    stage.reports.append(header.id)
+    stage.names[header.id] = f"no. {len(stage.reports)}"
+    stage.script.check(f"{player.member} posts report {stage.names[header.id]}", header.marking, is_right=True)
+    return header.id
+
+
+def require_pulled(stage: Stage, url: str, player: Player, report: str) -> None:
+    """Pull a report and compare it byte for byte."""
+    with stage.connect(player, url) as client:
+        pulled = client.pull_report(report)
+        got = {part.name: b"".join(client.content(report, part)) for part in pulled.parts}
+    name = f"{player.member} pulls report {stage.names[report]}"
+    stage.script.check(name, f"{len(got)} parts, the bytes that were posted", is_right=got == stage.inputs)
+
+
+def is_hidden(stage: Stage, url: str, player: Player, report: str) -> bool:
+    """Return whether a player neither pulls a report nor finds it in its list."""
+    with stage.connect(player, url) as client:
+        try:
+            client.pull_report(report)
+        except ProblemError as exc:
+            return exc.status == _NOT_FOUND and report not in {header.id for header in client.reports()}
+    return False
