@@ -81,6 +81,7 @@ class EventName(Enum):
     DESTRUCTION_ASKED = "destruction.asked"
     DESTRUCTION_CERTIFIED = "destruction.certified"
     DESTRUCTION_LISTED = "destruction.listed"
+    NOTICE_LISTED = "notice.listed"
     RELEASE_SIMULATED = "release.simulated"
     RELEASE_SEARCHED = "release.searched"
     KEY_CREATED = "key.created"

@@ -144,6 +144,23 @@ def recall(
     _show_recall(client.life.recall(id, reason), "recalled for good", as_json=as_json)
 
 
+@reports.command("notices")
+@member_verb
+def list_notices(
+    client: ExchangeClient,
+    after: Annotated[str | None, typer.Option("--after", metavar="CURSOR", help="Only what came behind it.")] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """List what happened to reports that you were given: recalled, amended, raised or lowered."""
+    page = client.life.notices(after)
+    if as_json:
+        output.show_json(page.model_dump(mode="json"))
+        return
+    rows = [(str(each.at), each.kind, each.report, each.version) for each in page.items]
+    output.show_table(("time", "what", "report", "version"), rows)
+    output.note(f"what comes next: --after {page.next}")
+
+
 @destructions.command("list")
 @member_verb
 def list_destructions(client: ExchangeClient, as_json: JsonOption = False) -> None:

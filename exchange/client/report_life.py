@@ -11,6 +11,7 @@ from exchange.wire import (
     CertificateBody,
     DowngradeBody,
     MadeVersionBody,
+    NoticeListBody,
     RecallBody,
     RecallRequest,
     WireModel,
@@ -48,6 +49,12 @@ class ReportLife:
         """Return what this client, or for a releaser its member, is still to destroy."""
         answer = self._transport.request("GET", "/v1/destructions", may_repeat=True, body={})
         return parsed(AskedDestructionListBody, answer.content).items
+
+    def notices(self, after: str | None = None) -> NoticeListBody:
+        """Return what happened to reports that this client was given, behind the cursor of an earlier page (reader)."""
+        query: Body = {} if after is None else {"params": {"after": after}}
+        answer = self._transport.request("GET", "/v1/notices", may_repeat=True, body=query)
+        return parsed(NoticeListBody, answer.content)
 
     def certify_destruction(self, report_id: str, certificate: CertificateBody) -> AskedDestructionBody:
         """Certify that a recalled report was destroyed, and return the signed certificate."""

@@ -60,6 +60,7 @@ from exchange.usecases.inspect_service import Inspection, LogFigures, inspect_se
 from exchange.usecases.keep_record import put_law_in_force, read_entries
 from exchange.usecases.life_checks import MadeVersion
 from exchange.usecases.list_alerts import AlertQuery, list_alerts
+from exchange.usecases.list_notices import ListedNotices, list_notices
 from exchange.usecases.list_reports import ListedReports, ListQuery, list_reports
 from exchange.usecases.members import add_member, list_members, resume_member, suspend_member
 from exchange.usecases.onward_release import (
@@ -162,6 +163,7 @@ __all__ = [
     "Leaf",
     "ListAnew",
     "ListQuery",
+    "ListedNotices",
     "ListedReports",
     "LogExport",
     "LogFigures",
@@ -226,6 +228,7 @@ __all__ = [
     "list_deliveries",
     "list_destructions",
     "list_members",
+    "list_notices",
     "list_onward",
     "list_pending_acts",
     "list_reports",

@@ -9,16 +9,14 @@ from dataclasses import dataclass
 from typing import Final
 
 from exchange.audit import EventName, Outcome, fit_text
-from exchange.crypto import OpeningError, open_token, seal_token
-from exchange.kernel import Fault, InvalidError, MalformedError
-from exchange.members import Client
+from exchange.kernel import Fault, InvalidError
 from exchange.store.alert_rows import AlertRow
 from exchange.usecases.auditing import Gaze, admit_auditor
 from exchange.usecases.context import Call, Recorded, Services
+from exchange.usecases.positions import open_position, seal_position
 from exchange.usecases.recording import draft, on_record
 
-_NONCE_BYTES: Final = 12
-_NUMBER_BYTES: Final = 8
+_ORDER: Final = "alert"
 _LONGEST_RULE: Final = 64
 _CHUNK: Final = 200
 
@@ -54,7 +52,7 @@ async def list_alerts(services: Services, call: Call, query: AlertQuery) -> Reco
     # (2) can it be asked
     async with on_record(services, draft(call, gaze.client, EventName.ALERT_LISTED, Outcome.REFUSED)):
         _check(query)
-        after = 0 if query.cursor is None else _opened(services, gaze.client, query.cursor)
+        after = open_position(services, gaze.client, query.cursor, of=_ORDER)
     # (3) what it may see
     found: list[AlertRow] = []
     async for alert, is_seen in _behind(services, gaze, query.rule, after):
@@ -68,7 +66,7 @@ async def list_alerts(services: Services, call: Call, query: AlertQuery) -> Reco
         draft(call, gaze.client, EventName.ALERT_LISTED, Outcome.PERMITTED, detail=asked, result_ids=ids)
     )
     # (5) the answer
-    return Recorded(FoundAlerts(tuple(found), _sealed(services, gaze.client, after)), receipt)
+    return Recorded(FoundAlerts(tuple(found), seal_position(services, gaze.client, after, of=_ORDER)), receipt)
 
 
 async def _behind(services: Services, gaze: Gaze, rule: str | None, after: int) -> AsyncIterator[tuple[AlertRow, bool]]:
@@ -87,22 +85,3 @@ def _check(query: AlertQuery) -> None:
     if rule is not None and not (0 < len(rule) <= _LONGEST_RULE and fit_text(rule) == rule):
         fault = Fault("/rule", "invalid-value", f"use 1 to {_LONGEST_RULE} characters of text")
         raise InvalidError("alerts cannot be listed so", (fault,))
-
-
-def _sealed(services: Services, client: Client, number: int) -> str:
-    # Sealed: how many alerts others have is nobody's to know.
-    payload = number.to_bytes(_NUMBER_BYTES)
-    return seal_token(services.cursor_key, _purpose(client), payload, services.randomness(_NONCE_BYTES))
-
-
-def _opened(services: Services, client: Client, cursor: str) -> int:
-    try:
-        return int.from_bytes(open_token(services.cursor_key, _purpose(client), cursor))
-    except OpeningError as exc:
-        raise MalformedError(
-            "the cursor in `after` was not given to this client: use `next` of your last page"
-        ) from exc
-
-
-def _purpose(client: Client) -> str:
-    return f"alert cursor of {client.id}"

@@ -14,8 +14,8 @@ from typing import TypeVar
 
 from exchange.agreements import covers
 from exchange.audit import EventName, Outcome
-from exchange.crypto import OpeningError, open_token, seal_token
-from exchange.kernel import Fault, InvalidError, MalformedError, UnavailableError
+from exchange.crypto import OpeningError
+from exchange.kernel import Fault, InvalidError, UnavailableError
 from exchange.members import Client, Role
 from exchange.release import ClassFacts, Permit, readable_classes
 from exchange.reports import Precedence
@@ -26,14 +26,11 @@ from exchange.usecases.facts import reader_facts, stated_purpose
 from exchange.usecases.judging import require_same_law
 from exchange.usecases.knowledge import Readable, ReaderKey, earliest_change
 from exchange.usecases.opening import is_whole, open_headers
+from exchange.usecases.positions import open_position, seal_position
 from exchange.usecases.recording import draft, on_record, record_tampering
 
 T = TypeVar("T")
 
-_NONCE_BYTES = 12
-_POSITION_BYTES = 8
-_LAST_POSITION = (2**63 - 1).to_bytes(_POSITION_BYTES)
-"""What a database counts to."""
 _CLASSES_AT_ONCE = 256
 """A batch costs about 20 ms when nothing is remembered: as long as others may wait for one reader's first list."""
 
@@ -126,24 +123,6 @@ async def readable_for(services: Services, call: Call, client: Client, state: Po
     return readable
 
 
-def seal_position(services: Services, client: Client, position: int) -> str:
-    """Return the cursor for `position`, which only the exchange can read and only `client` can use."""
-    payload = position.to_bytes(_POSITION_BYTES)
-    return seal_token(services.cursor_key, _cursor_purpose(client), payload, services.randomness(_NONCE_BYTES))
-
-
-def open_position(services: Services, client: Client, cursor: str) -> int:
-    """Return the position in `cursor`; raises MalformedError for one that was not given to `client`."""
-    try:
-        payload = open_token(services.cursor_key, _cursor_purpose(client), cursor)
-        if len(payload) != _POSITION_BYTES or payload > _LAST_POSITION:
-            raise OpeningError("the cursor holds no position")
-    except OpeningError as exc:
-        message = "the cursor in `after` was not given to this client: use `next` of your own last page"
-        raise MalformedError(message) from exc
-    return int.from_bytes(payload)
-
-
 async def _settled_page(services: Services, call: Call, query: ListQuery) -> tuple[Client, PageRow, Readable]:
     event, thumbprint = EventName.REPORT_LISTED, required_thumbprint(call)
     # A guess saves a query; it is believed only once the page's own statement has confirmed it.
@@ -175,7 +154,7 @@ async def _asked(
 ) -> tuple[Readable, list[int], int]:
     """Return what the client may read, the classes it asks for among these, and the position it asks from."""
     readable = await readable_for(services, call, client, state)
-    after = 0 if query.cursor is None else open_position(services, client, query.cursor)
+    after = open_position(services, client, query.cursor)
     return readable, await _wanted_classes(services, query, readable, state), after
 
 
@@ -210,10 +189,6 @@ def _matches(facts: ClassFacts, query: ListQuery) -> bool:
         and (query.topic is None or covers((query.topic,), facts.topic))
         and (query.kind is None or facts.kind == query.kind)
     )
-
-
-def _cursor_purpose(client: Client) -> str:
-    return f"list cursor of {client.id}"
 
 
 def _batched(items: Iterable[T], size: int) -> Iterator[list[T]]:

@@ -27,10 +27,9 @@ from exchange.usecases.list_reports import (
     ListedReports,
     ListQuery,
     list_reports,
-    open_position,
     readable_for,
-    seal_position,
 )
+from exchange.usecases.positions import open_position, seal_position
 from exchange.usecases.recording import draft, on_record
 from exchange.usecases.watching import Watch
 

@@ -110,6 +110,23 @@ class AskedDestructionListBody(AnswerModel):
     items: list[AskedDestructionBody]
 
 
+class NoticeBody(AnswerModel):
+    """One thing that happened to a report which the caller was given; `entry` is that of the act."""
+
+    kind: Literal["recalled", "amended", "upgraded", "downgraded", "declassified"]
+    report: Id
+    version: int
+    at: Instant
+    entry: Id
+
+
+class NoticeListBody(AnswerModel):
+    """A page of notices, oldest first; `next` goes into `after` for what comes behind it."""
+
+    items: list[NoticeBody]
+    next: str
+
+
 class CertificateBody(WireModel):
     """That a recalled report was destroyed. `client` is another client of the own member, for its releaser."""
 

@@ -27,6 +27,7 @@ WHO_MAY: dict[str, frozenset[str]] = {
     "report.read-recall": frozenset({"releaser"}),
     "report.certify-destruction": frozenset({"reader", "releaser"}),
     "destruction.list": frozenset({"reader", "releaser"}),
+    "notice.list": frozenset({"reader"}),
     "onward.request": frozenset({"reader"}),
     "onward.list": frozenset({"reader", "releaser"}),
     "onward.grant": frozenset({"releaser"}),

@@ -52,12 +52,14 @@ def test_recalled_report_is_gone_and_its_destruction_certified(living, tmp_path)
     recalled = living.as_("gbr-releaser", "report", "recall", report, "--reason", "the source is at risk", "--json")
     assert living.as_("nor", "report", "pull", report).code == 1
     asked = living.as_("nor", "report", "destruction", "list", "--json")
+    told = living.as_("nor", "report", "notices", "--json")
     note = tmp_path / "certificate"
     certified = living.as_("nor", "report", "destruction", "certify", report, "--method", "erased", "--out", note)
     shown = living.as_("gbr-releaser", "report", "recall", report, "--show", "--json")
 
     assert [each["member"] for each in recalled.json["asked"]] == ["NOR"]
     assert [each["id"] for each in asked.json if each["id"] == report] == [report]
+    assert ("recalled", report) in [(each["kind"], each["report"]) for each in told.json["items"]]
     assert certified.code == 0
     assert note.read_bytes().startswith(b"exchange.destruction/v1\n")
     assert [each["state"] for each in shown.json["asked"]] == ["certified"]

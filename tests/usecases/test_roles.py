@@ -263,6 +263,7 @@ USE_CASES += [
         READER | RELEASER,
         "destruction.listed",
     ),
+    ("list_notices", lambda w, c, _: usecases.list_notices(w.services, c), READER, "notice.listed"),
     (
         "request_erasure",
         lambda w, c, _: usecases.request_erasure(w.services, c, WantedErasure(ABSENT, "2026-06", "asked for")),

@@ -21,6 +21,7 @@ from exchange.entrypoints.api import (
     audit_registries,
     audit_witnesses,
     callers,
+    notices,
     onward,
     outlooks,
     parties,
@@ -39,6 +40,7 @@ from exchange.entrypoints.http.visit import BodyLimits
 OPERATIONS: tuple[tuple[Operation, Endpoint], ...] = (
     *reports.OPERATIONS,
     *report_life.OPERATIONS,
+    *notices.OPERATIONS,
     *onward.OPERATIONS,
     *callers.OPERATIONS,
     *parties.OPERATIONS,

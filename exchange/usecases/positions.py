@@ -1,0 +1,39 @@
+"""Cursors: where a client goes on reading, sealed so that it tells nothing and serves nobody else.
+
+A position is a number in some order: of commits, of alerts, of notices. How many of them others have is nobody's to
+know, so a client never sees one.
+"""
+
+from exchange.crypto import OpeningError, open_token, seal_token
+from exchange.kernel import MalformedError
+from exchange.members import Client
+from exchange.usecases.context import Services
+
+_NONCE_BYTES = 12
+_POSITION_BYTES = 8
+_LAST_POSITION = (2**63 - 1).to_bytes(_POSITION_BYTES)
+"""What a database counts to."""
+
+
+def seal_position(services: Services, client: Client, position: int, *, of: str = "list") -> str:
+    """Return the cursor for `position` in the order that `of` names; only `client` can use it, and only there."""
+    payload = position.to_bytes(_POSITION_BYTES)
+    return seal_token(services.cursor_key, _purpose(of, client), payload, services.randomness(_NONCE_BYTES))
+
+
+def open_position(services: Services, client: Client, cursor: str | None, *, of: str = "list") -> int:
+    """Return the position in `cursor`, 0 without one; raises MalformedError for one that was not given to `client`."""
+    if cursor is None:
+        return 0
+    try:
+        payload = open_token(services.cursor_key, _purpose(of, client), cursor)
+        if len(payload) != _POSITION_BYTES or payload > _LAST_POSITION:
+            raise OpeningError("the cursor holds no position")
+    except OpeningError as exc:
+        message = "the cursor in `after` was not given to this client: use `next` of your own last page"
+        raise MalformedError(message) from exc
+    return int.from_bytes(payload)
+
+
+def _purpose(of: str, client: Client) -> str:
+    return f"{of} cursor of {client.id}"
