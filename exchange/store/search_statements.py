@@ -19,7 +19,7 @@ class Along(Enum):
     TIME = "at_micros"
     FACET = "facet"
     OWNER_FACET = "owner_facet"
-    OWNER_MEMBER = "owner_member"
+    OWNER_MEMBER_FACET = "owner_member_facet"
     OWNER_CLIENT = "owner_client"
     MEMBER_SUBJECT = "member_subject"
     OWNER_REASONS = "owner_reasons"
@@ -32,9 +32,18 @@ class Along(Enum):
     SOURCE = "source_member"
     THUMBPRINT = "thumbprint_member"
 
+    @property
+    def key(self) -> str:
+        """Return what its index begins with, of a row `s`."""
+        return _PAIRED if self is Along.OWNER_MEMBER_FACET else f"s.{self.value}"
+
+
+_PAIRED = "(s.owner || '|' || s.facet)"
+"""What others did with a member's reports, whose doing it was first; no column, for both parts stand there already."""
 
 LISTED = (
     *(Along.FACET, Along.OWNER_FACET, Along.REASONS, Along.OWNER_REASONS, Along.MEMBER_REASONS),
+    Along.OWNER_MEMBER_FACET,
     *(Along.SOURCE, Along.THUMBPRINT),
 )
 """What has few values, so that they can be listed: by jumping from one to the next along the index.
@@ -144,7 +153,9 @@ def _stretch(given: _Numbered, along: Along, place: Mapping[str, str], *, newest
         *_filters(given),
     ]
     if along is not Along.TIME:
-        wanted.insert(0, f"s.{along.value} = {place['lane_key']}")
+        wanted.insert(0, f"{along.key} = {place['lane_key']}")
+    if along is Along.OWNER_MEMBER_FACET:
+        wanted.append("s.owner_member IS NOT NULL")  # as its index says, word for word
     return (
         f"SELECT s.at_micros, s.position, s.id, s.log FROM audit_search s WHERE {' AND '.join(wanted)}"  # noqa: S608  names of ours
         f" ORDER BY s.at_micros {order}, s.position {order} LIMIT {given.number('share')}"
@@ -172,14 +183,15 @@ def _filters(given: _Numbered) -> list[str]:
 
 
 def _values_of(sql: Sql, along: Along) -> Statement:
-    given, column = _Numbered(is_sqlite=sql.is_sqlite), along.value
+    given, key = _Numbered(is_sqlite=sql.is_sqlite), along.key
     first, beyond = given.text("first"), given.text("beyond")
-    step = f"FROM audit_search s WHERE s.{column} {{}} ORDER BY s.{column} LIMIT 1"
+    is_foreign = "s.owner_member IS NOT NULL AND " if along is Along.OWNER_MEMBER_FACET else ""
+    step = f"FROM audit_search s WHERE {is_foreign}{key} {{}} ORDER BY {key} LIMIT 1"
     # PostgreSQL compares in the column's own order only where the column stands alone.
     is_within = f"({beyond} IS NULL OR value < {beyond})"
     return given.statement(
-        f"WITH RECURSIVE listed(value) AS (SELECT (SELECT s.{column} {step.format(f'>= {first}')})"  # noqa: S608  names of ours
-        f" UNION ALL SELECT (SELECT s.{column} {step.format('> listed.value')}) FROM listed"
+        f"WITH RECURSIVE listed(value) AS (SELECT (SELECT {key} {step.format(f'>= {first}')})"  # noqa: S608  names of ours
+        f" UNION ALL SELECT (SELECT {key} {step.format('> listed.value')}) FROM listed"
         f" WHERE value IS NOT NULL AND {is_within})"
         f" SELECT value FROM listed WHERE value IS NOT NULL AND {is_within}"
     )

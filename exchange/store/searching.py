@@ -203,17 +203,21 @@ class Search:
                 for lane in await self._reasons(along, member):
                     yield lane
             return
-        if asked.member not in {None, member}:
-            yield Along.OWNER_MEMBER, f"{member}|{asked.member}"
-        elif asked.owner not in {None, member}:
-            yield Along.OWNER_MEMBER, f"{asked.owner}|{member}"
-        else:
-            for along in (Along.FACET, Along.OWNER_FACET):
-                for lane in await self._facets(along, member):
-                    yield lane
+        for along, beginning in self._facets_of_slice(member):
+            for lane in await self._facets(along, beginning):
+                yield lane
         if asked.owner is None and asked.level is None:
             for agreement in self._sought.treaties:
                 yield Along.SUBJECT, agreement
+
+    def _facets_of_slice(self, member: str) -> tuple[tuple[Along, str], ...]:
+        """Return whose facets hold what is in the slice: both sides of it, or where one is somebody else, that pair."""
+        asked = self._sought.criteria
+        if asked.member not in {None, member}:
+            return ((Along.OWNER_MEMBER_FACET, f"{member}|{asked.member}"),)
+        if asked.owner not in {None, member}:
+            return ((Along.OWNER_MEMBER_FACET, f"{asked.owner}|{member}"),)
+        return ((Along.FACET, member), (Along.OWNER_FACET, member))
 
     async def _reasons(self, along: Along, member: str | None) -> list[tuple[Along, str]]:
         """Return the lanes of the reasons asked for; those of one refusal stand together, joined by commas."""
@@ -230,9 +234,10 @@ class Search:
         """Return the facets that may hold something: of the event, outcome and level asked for and not above."""
         return [(along, facet) for facet in await self._values(along, member) if self._may_hold(along, facet)]
 
-    def _may_hold(self, along: Along, facet: str) -> bool:
+    def _may_hold(self, along: Along, value: str) -> bool:
         sought, asked = self._sought, self._sought.criteria
-        _, event, outcome, level = facet.split("|", maxsplit=3)
+        facet = value.partition("|")[2] if along is Along.OWNER_MEMBER_FACET else value
+        who, event, outcome, level = facet.split("|", maxsplit=3)
         is_asked = all(
             wanted is None or wanted == found
             for wanted, found in ((asked.event, event), (asked.outcome, outcome), (asked.level, level))
@@ -240,7 +245,8 @@ class Search:
         is_permitted = outcome == Outcome.PERMITTED.value
         if not is_asked:
             return False
-        if along is Along.FACET and sought.member is not None and not is_permitted:
+        is_of_actor = along in {Along.FACET, Along.OWNER_MEMBER_FACET}
+        if is_of_actor and sought.member is not None and who == sought.member and not is_permitted:
             # Refusals of its own clients are shown whatever the label, but without it.
             return True
         return sought.levels is None or not level or level in sought.levels

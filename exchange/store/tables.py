@@ -27,7 +27,6 @@ def _current(name: str, column: str) -> Index:
 
 
 _PAIRS = (
-    "owner_member",
     "owner_client",
     "member_subject",
     "owner_reasons",
@@ -245,6 +244,13 @@ class AuditSearchTable(SQLModel, table=True):
         Index("audit_search_facet", "facet", *_IN_TIME),
         _where_given("audit_search_owner_facet", "owner_facet"),
         *(_where_given(f"audit_search_{name}", name) for name in _PAIRS),
+        Index(
+            "audit_search_owner_member_facet",
+            text("(owner || '|' || facet)"),
+            *_IN_TIME,
+            sqlite_where=text("owner_member IS NOT NULL"),
+            postgresql_where=text("owner_member IS NOT NULL"),
+        ),
         _where_given("audit_search_actor", "actor_id"),
         _where_given("audit_search_agency", "agency"),
         _where_given("audit_search_subject", "subject_id"),

@@ -18,8 +18,14 @@ from tests.support.store import open_store, rows_of
 
 
 async def test_migrated_schema_is_what_the_tables_say(store_url: str) -> None:
+    def is_comparable(_object: object, name: str | None, kind: str, _reflected: bool, _other: object) -> bool:
+        # An index on an expression: SQLite does not tell of it, PostgreSQL in words of its own. That walks follow it
+        # is asked in `test_searching.py`.
+        return (kind, name) != ("index", "audit_search_owner_member_facet")
+
     def difference(connection: Connection) -> list[object]:
-        context = MigrationContext.configure(connection, opts={"compare_type": True, "compare_server_default": True})
+        opts = {"compare_type": True, "compare_server_default": True, "include_object": is_comparable}
+        context = MigrationContext.configure(connection, opts=opts)
         return list(compare_metadata(context, SQLModel.metadata))
 
     engine = new_engine(checked_url(store_url), wait_seconds=5)

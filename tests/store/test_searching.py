@@ -193,7 +193,7 @@ INDEXES = {
     Along.TIME: "at",
     Along.FACET: "facet",
     Along.OWNER_FACET: "owner_facet",
-    Along.OWNER_MEMBER: "owner_member",
+    Along.OWNER_MEMBER_FACET: "owner_member_facet",
     Along.OWNER_CLIENT: "owner_client",
     Along.MEMBER_SUBJECT: "member_subject",
     Along.OWNER_REASONS: "owner_reasons",
