@@ -5,8 +5,20 @@ and the moment asked about, never stored.
 Does not: decide a release, check who may sign for a member, or keep anything.
 """
 
+from exchange.agreements.compliance import (
+    Acknowledgements,
+    PartyRecord,
+    PostedFact,
+    Rhythm,
+    ScopeRecord,
+    Timeliness,
+    measure,
+    rhythm_of,
+    timeliness,
+)
 from exchange.agreements.differences import differences
 from exchange.agreements.durations import LAST_MOMENT, moved_by
+from exchange.agreements.duties import DEFAULT_ACKNOWLEDGE, NOTHING_OWED, Duty, InForce, Spell, duty_of, duty_spells
 from exchange.agreements.editions import (
     Amendment,
     Clause,
@@ -61,27 +73,38 @@ from exchange.agreements.vocabulary import Vocabulary, covers, load_vocabulary
 
 __all__ = [
     "AGREEMENT_MOVES",
+    "DEFAULT_ACKNOWLEDGE",
     "LAST_MOMENT",
+    "NOTHING_OWED",
     "PARTY_MOVES",
+    "Acknowledgements",
     "Agreement",
     "AgreementId",
     "AgreementState",
     "Amendment",
     "Clause",
+    "Duty",
+    "InForce",
     "Move",
     "Obligation",
     "OlderReports",
     "OnwardRelease",
     "Party",
+    "PartyRecord",
     "PartyState",
+    "PostedFact",
+    "Rhythm",
     "Scope",
+    "ScopeRecord",
     "SharedReports",
     "SignatoryKey",
     "SignedText",
+    "Spell",
     "Termination",
     "Terms",
     "TextFinding",
     "TextSignature",
+    "Timeliness",
     "TreatyText",
     "Validity",
     "Vocabulary",
@@ -93,9 +116,12 @@ __all__ = [
     "conclude",
     "covers",
     "differences",
+    "duty_of",
+    "duty_spells",
     "in_force",
     "is_signed",
     "load_vocabulary",
+    "measure",
     "moved_by",
     "next_change",
     "parse_agreement",
@@ -103,6 +129,7 @@ __all__ = [
     "proven",
     "require_amendable",
     "resume_party",
+    "rhythm_of",
     "sign",
     "sign_text",
     "signatories_of",
@@ -112,6 +139,7 @@ __all__ = [
     "terms_from_json",
     "terms_from_stored",
     "text_of",
+    "timeliness",
     "verify_texts",
     "withdraw_party",
 ]
