@@ -47,6 +47,7 @@ class EventName(Enum):
     AMENDMENT_PROPOSED = "amendment.proposed"
     AMENDMENT_LISTED = "amendment.listed"
     AGREEMENT_EXPORTED = "agreement.exported"
+    COMPLIANCE_READ = "compliance.read"
     SIGNATORY_KEY_ENROLLED = "signatory.key_enrolled"
     SIGNATORY_KEY_RETIRED = "signatory.key_retired"
     SIGNATORY_KEY_LISTED = "signatory.key_listed"

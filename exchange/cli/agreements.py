@@ -135,5 +135,5 @@ def _over_https(act: Callable[[ExchangeClient, bytes], Answer], client: Exchange
         raise InvalidError(problem.detail, lines) from problem
 
 
-# It adds its verbs to `agreements`.
-from exchange.cli import treaties  # noqa: E402, F401
+# They add their verbs to `agreements`.
+from exchange.cli import compliance, treaties  # noqa: E402, F401

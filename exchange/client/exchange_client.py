@@ -10,6 +10,7 @@ from typing import Self, TypeVar
 from exchange.agreements import TreatyText, sign_text
 from exchange.audit.export import ExportedEntry, Place, Statement
 from exchange.client.answers import parsed, path_of, sent
+from exchange.client.compliance import Duties
 from exchange.client.exports import read_export, through_breaks
 from exchange.client.log_reads import LogReads
 from exchange.client.onward import OnwardReleases
@@ -139,6 +140,11 @@ class ExchangeClient:
     def onward(self) -> OnwardReleases:
         """Return what readers ask originators to pass on, and what these decide."""
         return OnwardReleases(self._transport)
+
+    @property
+    def duties(self) -> Duties:
+        """Return what parties owe one another under agreements, and what they did."""
+        return Duties(self._transport)
 
     def close(self) -> None:
         """Close the connections."""

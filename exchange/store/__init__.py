@@ -7,6 +7,7 @@ Does not: decide anything, open anything that is sealed, or let a table row out.
 """
 
 from exchange.store.consent_book import OnwardRow, OnwardState, OnwardWish
+from exchange.store.duty_reader import Countable, CountedReport
 from exchange.store.history import History, ReportRecord, Span
 from exchange.store.life_rows import (
     DestructionRow,
@@ -48,6 +49,8 @@ __all__ = [
     "LANES",
     "CallerRow",
     "ClassRow",
+    "Countable",
+    "CountedReport",
     "DestructionRow",
     "EndCause",
     "FormerVersion",

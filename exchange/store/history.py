@@ -21,6 +21,8 @@ from exchange.store.tables import table
 from exchange.store.treaty_tables import AgreementSignatureTable, SignatoryKeyTable
 
 T = TypeVar("T")
+LAST_MICROS = 2**63 - 1
+"""What a database counts to."""
 Fetch = Callable[[Statement, Parameters], Awaitable[Sequence[Row]]]
 
 _CLIENT, _MEMBER, _CERTIFICATE = table("client"), table("member"), table("client_certificate")
@@ -114,14 +116,11 @@ async def read_history(
     fetch: Fetch, statements: HistoryStatements, agreement_id: str, since: datetime, until: datetime
 ) -> History:
     """Return what held at some moment from `since` until `until` (exclusive)."""
-    period = {"since": to_micros(since), "until": to_micros(until)}
+    begin, end = to_micros(since), to_micros(until)
+    period = {"since": begin, "until": end}
     clients = [_named(_CLIENT.c.keys(), row) for row in await fetch(statements.clients, period)]
     members = [_named(_MEMBER.c.keys(), row) for row in await fetch(statements.members, period)]
     used = await fetch(statements.certificates, period)
-    parties = await fetch(statements.agreements, {**period, "agreement_id": agreement_id})
-    versions: dict[int, list[Row]] = {}
-    for row in parties:
-        versions.setdefault(row[3], []).append(row)
     return History(
         clients=tuple(_span(client_of(row, Standing.ACTIVE.value), row) for row in clients),
         members=tuple(_span(member_of(row), row) for row in members),
@@ -129,10 +128,19 @@ async def read_history(
             Span(client_id, from_micros(added), from_micros(not_after if gone is None else min(gone, not_after)))
             for client_id, added, gone, not_after in used
         ),
-        agreements=tuple(
-            Span(agreement_of([row[2:] for row in rows]), *_validity(*rows[0][:2])) for rows in versions.values()
-        ),
+        agreements=await read_versions(fetch, statements, agreement_id, since=begin, until=end),
     )
+
+
+async def read_versions(
+    fetch: Fetch, statements: HistoryStatements, agreement_id: str, *, since: int = 0, until: int = LAST_MICROS
+) -> tuple[Span[Agreement], ...]:
+    """Return the versions of an agreement that were current at some moment from `since` until `until`, oldest first."""
+    asked: Parameters = {"since": since, "until": until, "agreement_id": agreement_id}
+    versions: dict[int, list[Row]] = {}
+    for row in await fetch(statements.agreements, asked):
+        versions.setdefault(row[3], []).append(row)
+    return tuple(Span(agreement_of([row[2:] for row in rows]), *_validity(*rows[0][:2])) for rows in versions.values())
 
 
 async def read_report(fetch: Fetch, statements: HistoryStatements, report_id: str) -> ReportRecord | None:

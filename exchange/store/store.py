@@ -19,14 +19,17 @@ from exchange.store.batch import AppendJob, Job, KeyJob, PostJob, ProbeJob, Resu
 from exchange.store.cosigning import add_cosignature
 from exchange.store.deliveries import Deliveries
 from exchange.store.dialect import Row, Statement, Value, sql_for
+from exchange.store.duty_reader import DutyReader
 from exchange.store.engine import checked_url, is_sqlite, new_engine
 from exchange.store.history import (
     History,
     HistoryStatements,
     ReportRecord,
+    Span,
     read_client,
     read_history,
     read_report,
+    read_versions,
 )
 from exchange.store.log_reader import LogReader
 from exchange.store.log_rows import CosignatureRow
@@ -138,6 +141,7 @@ class Store:
         self.witnesses = WitnessReader(self._database.fetch, sql)
         self.receipts = ReportReceipts(self._engine)
         self.sweeps = ReportSweeps(self._engine)
+        self.duties = DutyReader(self._engine)
         self.pulse = Pulse(self._database.fetch, sql)
         self.subscriptions = Subscriptions(self._engine)
         self._clients: dict[str, tuple[int, int, Client]] = {}
@@ -300,6 +304,12 @@ class Store:
         texts = await self._with_earlier([span.value for span in found.agreements])
         spans = (replace(span, value=value) for span, value in zip(found.agreements, texts, strict=True))
         return replace(found, agreements=tuple(spans))
+
+    async def agreement_versions(self, agreement_id: str) -> tuple[Span[Agreement], ...]:
+        """Return every version of an agreement and when it was the current one, oldest first."""
+        spans = await read_versions(self._database.fetch, self._history, agreement_id)
+        texts = await self._with_earlier([span.value for span in spans])
+        return tuple(replace(span, value=value) for span, value in zip(spans, texts, strict=True))
 
     async def report_record(self, report_id: str) -> ReportRecord | None:
         """Return what is known of a report without opening anything; None where there is none."""

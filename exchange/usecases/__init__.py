@@ -96,6 +96,7 @@ from exchange.usecases.receive_report import receive_report
 from exchange.usecases.recording import record_rejection
 from exchange.usecases.registries import ClientRegistry, Leaf, ReportRegistry, client_registry, report_registry
 from exchange.usecases.search_entries import EntryQuery, FoundEntries, search_entries, show_entry
+from exchange.usecases.show_compliance import Compliance, show_compliance
 from exchange.usecases.signatory_keys import (
     OfferedKey,
     enrol_signatory_key,
@@ -145,6 +146,7 @@ __all__ = [
     "ClearanceChange",
     "ClientRegistry",
     "ClientView",
+    "Compliance",
     "CouldRead",
     "DidRead",
     "DraftLine",
@@ -269,6 +271,7 @@ __all__ = [
     "search_tokens",
     "show_agreement",
     "show_client",
+    "show_compliance",
     "show_entry",
     "show_erasure",
     "show_pending_act",

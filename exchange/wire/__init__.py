@@ -45,6 +45,13 @@ from exchange.wire.audit import (
     ShownEntryBody,
 )
 from exchange.wire.base import AnswerModel, WireModel, faults_of, parse_body, pointer_to, read_json
+from exchange.wire.compliance import (
+    AcknowledgementsBody,
+    ComplianceBody,
+    PartyRecordBody,
+    RhythmBody,
+    ScopeRecordBody,
+)
 from exchange.wire.erasures import ErasureApproval, ErasureBody, ErasureRequest
 from exchange.wire.log import ConsistencyBody
 from exchange.wire.onward import OnwardBody, OnwardGrant, OnwardListBody, OnwardRefusal, OnwardRequest, OnwardRevocation
@@ -118,6 +125,7 @@ from exchange.wire.words import LabelBody
 __all__ = [
     "PROBLEM_MEDIA_TYPE",
     "Acknowledgement",
+    "AcknowledgementsBody",
     "ActConfirmation",
     "ActRefusal",
     "AgencyReachBody",
@@ -144,6 +152,7 @@ __all__ = [
     "ClientEnrolment",
     "ClientListBody",
     "ClientRegistryBody",
+    "ComplianceBody",
     "Consent",
     "ConsistencyBody",
     "CosignaturesBody",
@@ -187,6 +196,7 @@ __all__ = [
     "PartBody",
     "PartHeaderBody",
     "PartyBody",
+    "PartyRecordBody",
     "PendingActBody",
     "PendingActListBody",
     "PersonalBody",
@@ -206,8 +216,10 @@ __all__ = [
     "ReportBody",
     "ReportListBody",
     "ReportRegistryBody",
+    "RhythmBody",
     "RuleBody",
     "ScopeBody",
+    "ScopeRecordBody",
     "SentBody",
     "ShownEntryBody",
     "SignatoryKeyBody",

@@ -56,6 +56,7 @@ WHO_MAY: dict[str, frozenset[str]] = {
     "agreement.propose": frozenset({"signatory", "operator"}),
     "agreement.sign": frozenset({"signatory"}),
     "agreement.export": ANYONE,
+    "compliance.read": frozenset({"reader"}),
     "amendment.list": frozenset({"signatory"}),
     "amendment.propose": frozenset({"signatory"}),
     "signatory-key.list": ANYONE,

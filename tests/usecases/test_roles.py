@@ -109,6 +109,12 @@ USE_CASES: list[tuple[str, Act, frozenset[Role], str]] = [
         "agreement.exported",
     ),
     (
+        "show_compliance",
+        lambda w, c, _: usecases.show_compliance(w.services, c, ABSENT),
+        READER,
+        "compliance.read",
+    ),
+    (
         "enrol_signatory_key",
         lambda w, c, _: usecases.enrol_signatory_key(w.services, c, ABSENT, offered(signing_key("a"))),
         OPERATOR,

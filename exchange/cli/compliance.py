@@ -1,0 +1,62 @@
+"""`exchange agreement compliance`: what parties promised and did."""
+
+from collections.abc import Iterator
+from typing import Annotated
+
+import typer
+
+from exchange.cli import output
+from exchange.cli.agreement_group import IdArgument, agreements
+from exchange.cli.verbs import JsonOption, day_or_moment, member_verb
+from exchange.client import ExchangeClient
+from exchange.kernel import rfc3339
+from exchange.wire import ComplianceBody, RhythmBody
+
+
+@agreements.command("compliance")
+@member_verb
+def compliance(
+    client: ExchangeClient,
+    id: IdArgument,  # noqa: A002
+    since: Annotated[
+        str | None, typer.Option("--since", metavar="TIME", help="From when on [90 days ago]; at most 366 days.")
+    ] = None,
+    purpose: Annotated[str | None, typer.Option("--purpose", metavar="P", help="Why you read.")] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Show what each party promised and did, counted over what you may read (reader)."""
+    begin = day_or_moment(since)
+    found = client.duties.compliance(id, None if begin is None else rfc3339(begin), purpose=purpose)
+    if as_json:
+        output.show_json(found.model_dump(mode="json"))
+        return
+    output.show_line(f"from {rfc3339(found.since)} to {rfc3339(found.until)}, of what you may read")
+    reports = ("party", "scope", "posts", "share", "last", "owes", "in time", "late", "next due", "stands")
+    output.show_table(reports, list(_reports(found)), title="reports")
+    receipts = ("party", "scope", "precedence", "within", "in time", "late", "waiting", "overdue")
+    output.show_table(receipts, list(_acknowledgements(found)), title="acknowledgements")
+
+
+def _reports(found: ComplianceBody) -> Iterator[tuple[object, ...]]:
+    for party in found.parties:
+        for scope in party.scopes:
+            share = None if scope.share_percent is None else f"{scope.share_percent} %"
+            last = None if scope.last_posted_at is None else rfc3339(scope.last_posted_at)
+            yield (party.member, scope.scope, scope.posts, share, last, *_rhythm(scope.rhythm))
+
+
+def _rhythm(rhythm: RhythmBody | None) -> tuple[object, ...]:
+    if rhythm is None:
+        return ("nothing", None, None, None, None)
+    every = "nothing now" if rhythm.every is None else f"every {rhythm.every}"
+    due = None if rhythm.due is None else rfc3339(rhythm.due)
+    late = f"{rhythm.late} and {rhythm.missed} missed" if rhythm.missed else rhythm.late
+    return (every, rhythm.in_time, late, due, "overdue" if rhythm.overdue else "ok")
+
+
+def _acknowledgements(found: ComplianceBody) -> Iterator[tuple[object, ...]]:
+    for party in found.parties:
+        for scope in party.scopes:
+            for each in scope.acknowledgements:
+                counts = (each.in_time, each.late, each.waiting, each.overdue)
+                yield (party.member, scope.scope, each.precedence, each.within, *counts)

@@ -1,0 +1,59 @@
+"""Whether the parties of an agreement do what they promised."""
+
+from datetime import datetime
+
+from starlette.responses import Response
+
+from exchange.audit import EventName
+from exchange.entrypoints.api.parameters import AGREEMENT_ID, EVERYWHERE, PURPOSE
+from exchange.entrypoints.http.routing import Endpoint, Operation, Parameter, answered
+from exchange.entrypoints.http.visit import Visit, read_query
+from exchange.kernel import Fault, InvalidError, MalformedError, parse_rfc3339
+from exchange.members import Role
+from exchange.usecases import authenticate, show_compliance
+from exchange.wire import ComplianceBody, PartyRecordBody
+
+COMPLIANCE = Operation(
+    method="GET",
+    path="/v1/agreements/{id}/compliance",
+    action="compliance.read",
+    summary="What each party promised and did, counted over what the calling reader may read.",
+    answer=ComplianceBody,
+    parameters=(
+        AGREEMENT_ID,
+        PURPOSE,
+        Parameter(
+            "since",
+            "query",
+            "From when on; absent, 90 days ago. At most 366 days.",
+            {"type": "string", "format": "date-time"},
+        ),
+    ),
+    errors=EVERYWHERE,
+)
+
+
+async def compliance(visit: Visit) -> Response:
+    """Answer `GET /v1/agreements/{id}/compliance`."""
+    await authenticate(visit.services, visit.call, Role.READER, event=EventName.COMPLIANCE_READ)
+    since = read_query(visit.request, frozenset({"since"})).get("since")
+    begin = None if since is None else _moment(since)
+    recorded = await show_compliance(visit.services, visit.call, visit.path["id"], begin)
+    found = recorded.value
+    body = ComplianceBody(
+        id=found.agreement.id,
+        since=found.since,
+        until=found.now,
+        parties=[PartyRecordBody.of(each) for each in found.parties],
+    )
+    return answered(recorded, body)
+
+
+def _moment(text: str) -> datetime:
+    try:
+        return parse_rfc3339(text)
+    except MalformedError as exc:
+        raise InvalidError("the query has faults", (Fault("/since", "invalid-value", exc.message),)) from exc
+
+
+OPERATIONS: tuple[tuple[Operation, Endpoint], ...] = ((COMPLIANCE, compliance),)

@@ -1,0 +1,100 @@
+"""What was posted and acknowledged, to be counted: of the classes that the caller names, and of no others."""
+
+from collections.abc import Collection
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import ColumnElement, and_, func, or_, select
+from sqlalchemy.ext.asyncio import AsyncEngine
+from sqlmodel import col
+
+from exchange.kernel import from_micros, to_micros
+from exchange.reports import ReportStatus
+from exchange.store.faults import driver_errors
+from exchange.store.report_receipts import ReceiptHow, ReportReceiptTable
+from exchange.store.tables import ReportTable
+
+_LIVING = (ReportStatus.CURRENT.value, ReportStatus.SUPERSEDED.value)
+
+
+@dataclass(frozen=True, slots=True)
+class CountedReport:
+    """A report as far as it is counted; nothing of it is opened."""
+
+    id: str
+    class_id: int
+    precedence: str
+    posted_at: datetime
+    valid_until: datetime | None
+    is_recalled: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Countable:
+    """Which reports: of these classes, and of those that are gone by `now` only such as were posted from `known_since`.
+
+    Whoever could not read a report while it was there must not learn from a number that it was.
+    """
+
+    class_ids: Collection[int]
+    known_since: datetime
+    now: datetime
+
+
+class DutyReader:
+    """Counts beside the hot paths of one database."""
+
+    def __init__(self, engine: AsyncEngine) -> None:
+        self._engine = engine
+
+    async def posted(self, asked: Countable, since: datetime) -> list[CountedReport]:
+        """Return the reports that were posted at or after `since`, in no order."""
+        row = ReportTable
+        columns = (row.id, row.class_id, row.precedence, row.posted_at, row.valid_until, row.status)
+        chosen = select(*(col(column) for column in columns)).where(*_counted(asked))
+        found = await self._read(chosen.where(col(row.posted_at) >= to_micros(since)))
+        return [_report(each) for each in found]
+
+    async def last_before(self, asked: Countable, before: datetime) -> dict[int, datetime]:
+        """Return when the last report of each class before a moment was posted; a class without one is left out."""
+        row = ReportTable
+        chosen = select(col(row.class_id), func.max(col(row.posted_at))).where(*_counted(asked))
+        found = await self._read(chosen.where(col(row.posted_at) < to_micros(before)).group_by(col(row.class_id)))
+        return {int(class_id): from_micros(at) for class_id, at in found}
+
+    async def acknowledged(self, asked: Countable, since: datetime) -> list[tuple[str, str, datetime]]:
+        """Return report, client and time of each acknowledgement of reports that were posted at or after `since`."""
+        row, receipt = ReportTable, ReportReceiptTable
+        chosen = (
+            select(col(receipt.report_id), col(receipt.client_id), col(receipt.received_at))
+            .join(row, col(row.id) == col(receipt.report_id))
+            .where(*_counted(asked), col(row.posted_at) >= to_micros(since))
+            .where(col(receipt.how) == ReceiptHow.ACKNOWLEDGED.value)
+        )
+        return [(report, client, from_micros(at)) for report, client, at in await self._read(chosen)]
+
+    async def _read(self, chosen: Any) -> list[tuple[Any, ...]]:
+        with driver_errors():
+            async with self._engine.connect() as connection:
+                return [tuple(row) for row in await connection.execute(chosen)]
+
+
+def _counted(asked: Countable) -> tuple[ColumnElement[bool], ...]:
+    row = ReportTable
+    is_valid = or_(col(row.valid_until).is_(None), col(row.valid_until) > to_micros(asked.now))
+    is_there = and_(col(row.status).in_(_LIVING), is_valid)
+    was_known = col(row.posted_at) >= to_micros(asked.known_since)
+    return (col(row.class_id).in_(asked.class_ids), or_(is_there, was_known))
+
+
+def _report(row: tuple[Any, ...]) -> CountedReport:
+    report, class_id, precedence, posted_at, valid_until, status = row
+    return CountedReport(
+        report,
+        class_id,
+        precedence,
+        from_micros(posted_at),
+        None if valid_until is None else from_micros(valid_until),
+        status == ReportStatus.RECALLED.value,
+    )

@@ -1,0 +1,83 @@
+"""What is counted to see whether promises were kept: who could read what, who acknowledged it, what was in force."""
+
+import asyncio
+from collections.abc import Collection, Mapping
+from datetime import datetime
+
+from exchange.agreements import InForce, PostedFact
+from exchange.members import Role
+from exchange.release import ClassFacts, readable_classes
+from exchange.store import Countable, CountedReport, PolicyState
+from exchange.usecases.context import DEFAULT_PURPOSE, Call, Services
+from exchange.usecases.facts import reader_facts
+
+Readers = Mapping[str, Mapping[int, datetime]]
+"""By member and class: since when one of its readers has had the clearance by which it may read that class now."""
+
+
+async def readers_since(
+    services: Services, call: Call, state: PolicyState, members: Collection[str], classes: Mapping[int, ClassFacts]
+) -> Readers:
+    """Return since when each member has had a reader that may read each class now; what nobody may read is left out."""
+    found: dict[str, dict[int, datetime]] = {member: {} for member in members}
+    if not classes:
+        return found
+    for client in await services.store.clients():
+        if client.member not in found or Role.READER not in client.roles or not client.is_active:
+            continue
+        permits = readable_classes(
+            reader_facts(client, purpose=next(iter(client.purposes), DEFAULT_PURPOSE), call=call),
+            classes,
+            lambda each: services.knowledge.scope(each.agreement, each.scope, call.now, each.edition),
+            policy_version=state.policy_version,
+            law=services.law,
+            cache=services.knowledge.decisions,
+        )
+        since, of_member = client.clearance.since, found[client.member]
+        for class_id in permits:
+            of_member[class_id] = min(since, of_member.get(class_id, since))
+        # Rules and guards took their time: others are served in between.
+        await asyncio.sleep(0)
+    return found
+
+
+def could_read(readers: Readers, report: CountedReport) -> frozenset[str]:
+    """Return the members one of whose readers could read a report when it was posted."""
+    at = report.posted_at
+    return frozenset(
+        member for member, since in readers.items() if report.class_id in since and since[report.class_id] <= at
+    )
+
+
+async def versions_of(services: Services, agreement_id: str) -> tuple[InForce, ...]:
+    """Return every version of an agreement with when it was the current one, oldest first."""
+    spans = await services.store.agreement_versions(agreement_id)
+    return tuple(InForce(span.value, span.since, span.until) for span in spans)
+
+
+async def acknowledged_by_member(
+    services: Services, asked: Countable, since: datetime
+) -> dict[str, dict[str, datetime]]:
+    """Return by report and member when the first of the member's clients acknowledged it."""
+    members = {str(client.id): str(client.member) for client in await services.store.clients()}
+    found: dict[str, dict[str, datetime]] = {}
+    for report, client_id, at in await services.store.duties.acknowledged(asked, since):
+        by_member, member = found.setdefault(report, {}), members.get(client_id, "")
+        by_member[member] = min(at, by_member.get(member, at))
+    return found
+
+
+def posted_fact(
+    report: CountedReport, facts: ClassFacts, acknowledged: Mapping[str, datetime], owed_by: frozenset[str]
+) -> PostedFact:
+    """Return what is counted of a report."""
+    return PostedFact(
+        facts.scope,
+        facts.originator,
+        report.precedence,
+        report.posted_at,
+        report.valid_until,
+        report.is_recalled,
+        acknowledged,
+        owed_by,
+    )

@@ -1,0 +1,164 @@
+"""What the parties of an agreement promised and did, counted over what the calling reader may read, and nothing else.
+
+A count is an answer: whoever may not read a report must not learn from a number that there is one. So
+
+- posts, rhythms and shares count the reports that the caller may read at this moment, by the rules of every list; of
+  those that are gone (recalled, expired), such as came when its clearance stood already;
+- acknowledgements by another member count only reports of the caller's own member, and only where one of that member's
+  readers could read them when they were posted: its originator may know as much by simulating the post;
+- acknowledgements by the caller's own member count the others' reports that the caller may read.
+
+Steps: (1) a reader of a party; (2) which classes it may read; (3) the versions of the agreement and what was posted and
+acknowledged; (4) had the policy moved, begin again; (5) count; (6) the entry is durable; (7) answer.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Final
+
+from exchange.agreements import Agreement, PartyRecord, PostedFact, measure
+from exchange.audit import EventName, Outcome, Receipt
+from exchange.kernel import Fault, InvalidError, NotFoundError, UnavailableError, rfc3339
+from exchange.members import Client, Role
+from exchange.release import ClassFacts
+from exchange.store import Countable, PolicyState
+from exchange.usecases.authenticate import admit, required_thumbprint
+from exchange.usecases.context import Call, Recorded, Services
+from exchange.usecases.counting import (
+    Readers,
+    acknowledged_by_member,
+    could_read,
+    posted_fact,
+    readers_since,
+    versions_of,
+)
+from exchange.usecases.facts import stated_purpose
+from exchange.usecases.judging import require_same_law
+from exchange.usecases.list_reports import readable_for
+from exchange.usecases.recording import draft, named, on_record
+
+PERIOD: Final = timedelta(days=90)
+"""What is counted where the caller names no beginning."""
+
+LONGEST_PERIOD: Final = timedelta(days=366)
+"""A year's reports are read row by row; whoever wants more asks year by year and keeps the answers."""
+
+_TRIES: Final = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Compliance:
+    """What each party of an agreement did from `since` to `now`, as far as the caller may know it."""
+
+    agreement: Agreement
+    since: datetime
+    now: datetime
+    parties: tuple[PartyRecord, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class _Question:
+    """Who asks, under which policy, about which agreement, from when on."""
+
+    call: Call
+    client: Client
+    state: PolicyState
+    agreement: Agreement
+    since: datetime
+
+
+async def show_compliance(
+    services: Services, call: Call, agreement_id: str, since: datetime | None = None
+) -> Recorded[Compliance]:
+    """Return what the parties of an agreement promised and did since a moment (None: `PERIOD` ago).
+
+    Raises NotFoundError alike for an absent agreement and one that the caller's member is no party of, InvalidError for
+    a period that has not begun or is too long.
+    """
+    event, thumbprint = EventName.COMPLIANCE_READ, required_thumbprint(call)
+    for _ in range(_TRIES):
+        # (1) a reader of a party
+        row = await services.store.caller(thumbprint)
+        client = await admit(services, call, row.client, Role.READER, event=event)
+        require_same_law(services, row.state)
+        attempt = draft(call, client, event, Outcome.REFUSED, subject=named("agreement", agreement_id))
+        async with on_record(services, attempt):
+            begin = _beginning(call, since)
+            stated_purpose(services, call, client)
+            agreement = await _own_agreement(services, client, row.state, agreement_id)
+        # (2) to (4)
+        question = _Question(call, client, row.state, agreement, begin)
+        facts = await _facts(services, question)
+        versions = await versions_of(services, agreement.id)
+        if await services.store.caller(thumbprint) == row:
+            # (5) counted
+            parties = measure(versions, facts, begin, call.now)
+            # (6) INVARIANT: no count leaves before its entry is durable
+            receipt = await _record(services, question)
+            return Recorded(Compliance(agreement, begin, call.now, parties), receipt)
+    message = "the policy changed faster than could be counted: ask again"
+    raise UnavailableError(message)
+
+
+def _beginning(call: Call, since: datetime | None) -> datetime:
+    begin = call.now - PERIOD if since is None else since
+    if begin > call.now or call.now - begin > LONGEST_PERIOD:
+        message = f"name a moment of the last {LONGEST_PERIOD.days} days"
+        raise InvalidError("that period cannot be counted", (Fault("/since", "invalid-value", message),))
+    return begin
+
+
+async def _own_agreement(services: Services, client: Client, state: PolicyState, agreement_id: str) -> Agreement:
+    agreements = await services.knowledge.agreements(services.store, state)
+    agreement = agreements.get(agreement_id)
+    if agreement is None or agreement.party(client.member) is None:
+        message = "no such agreement, or none that you may see"
+        raise NotFoundError(message)
+    return agreement
+
+
+async def _facts(services: Services, question: _Question) -> list[PostedFact]:
+    call, client, since = question.call, question.client, question.since
+    # (2) what every list would show
+    readable = await readable_for(services, call, client, question.state)
+    known = await services.knowledge.classes(services.store, question.state)
+    own = {class_id: known[class_id].facts for class_id in readable.permits}
+    classes = {class_id: facts for class_id, facts in own.items() if facts.agreement == question.agreement.id}
+    # (3) what was done
+    asked = Countable(list(classes), client.clearance.since, call.now)
+    readers = await _askable(services, question, classes)
+    acknowledged = await acknowledged_by_member(services, asked, since)
+    found = []
+    for report in await services.store.duties.posted(asked, since):
+        owed_by = could_read(readers, report)
+        found.append(posted_fact(report, classes[report.class_id], acknowledged.get(report.id, {}), owed_by))
+    for class_id, at in (await services.store.duties.last_before(asked, since)).items():
+        found.append(PostedFact(classes[class_id].scope, classes[class_id].originator, "", at))
+    return found
+
+
+async def _askable(services: Services, question: _Question, classes: Mapping[int, ClassFacts]) -> Readers:
+    """Return whose acknowledgements are counted: of one's own reports the others', of others' one's own member's."""
+    call, state, member = question.call, question.state, question.client.member
+    own = {class_id: facts for class_id, facts in classes.items() if facts.originator == member}
+    foreign = {class_id: facts for class_id, facts in classes.items() if facts.originator != member}
+    others = [party for party in question.agreement.terms.parties if party != member]
+    return {
+        **await readers_since(services, call, state, others, own),
+        **await readers_since(services, call, state, [member], foreign),
+    }
+
+
+async def _record(services: Services, question: _Question) -> Receipt:
+    entry = draft(
+        question.call,
+        question.client,
+        EventName.COMPLIANCE_READ,
+        Outcome.PERMITTED,
+        subject=named("agreement", question.agreement.id),
+        agreement=question.agreement.id,
+        purpose=stated_purpose(services, question.call, question.client),
+        detail={"since": rfc3339(question.since)},
+    )
+    return await services.store.append(entry)

@@ -1,0 +1,41 @@
+"""What parties promised and did, with the command line alone."""
+
+import pytest
+
+from tests.support.house import WARNING
+
+pytestmark = pytest.mark.journey
+
+
+def scope_of(answer, member: str):
+    (scope,) = next(party["scopes"] for party in answer.json["parties"] if party["member"] == member)
+    return scope
+
+
+def test_posts_and_acknowledgements_are_counted_for_those_whom_they_concern(house):
+    before = house.as_("gbr", "agreement", "compliance", house.agreement, "--json")
+    report = house.post("--precedence", "FLASH", files=(WARNING,)).json["id"]
+    house.post(files=(WARNING,))
+    assert house.as_("nor", "report", "receipt", report).code == 0
+
+    for_gbr = house.as_("gbr", "agreement", "compliance", house.agreement, "--json")
+    for_dnk = house.as_("dnk", "agreement", "compliance", house.agreement, "--json")
+    table = house.as_("gbr", "agreement", "compliance", house.agreement, "--since", "2026-01-01")
+
+    assert for_gbr.json["id"] == house.agreement
+    assert scope_of(for_gbr, "GBR")["posts"] == scope_of(before, "GBR")["posts"] + 2
+    flash = {each["precedence"]: each for each in scope_of(for_gbr, "NOR")["acknowledgements"]}["FLASH"]
+    assert (flash["within"], flash["in_time"] >= 1, flash["overdue"]) == ("PT10M", True, 0)
+    assert scope_of(for_gbr, "NOR")["rhythm"]["every"] == "P7D"
+    assert all(each["in_time"] == 0 for each in scope_of(for_dnk, "NOR")["acknowledgements"])
+    assert table.code == 0
+    assert "every P7D" in table.out
+
+
+def test_who_is_no_party_is_told_of_no_agreement(house):
+    foreign = house.as_("esp", "agreement", "compliance", house.agreement)
+    too_long = house.as_("nor", "agreement", "compliance", house.agreement, "--since", "2020-01-01")
+
+    assert (foreign.code, too_long.code) == (1, 1)
+    assert "no such agreement" in foreign.err
+    assert "last 366 days" in too_long.err

@@ -1,0 +1,264 @@
+"""What parties promised and did, as each of them may know it: a count tells of nothing that a list does not show."""
+
+from dataclasses import replace
+from datetime import datetime, timedelta
+
+import pytest
+
+from exchange import usecases
+from exchange.agreements import Rhythm, ScopeRecord
+from exchange.kernel import ForbiddenError, InvalidError, NotFoundError
+from exchange.markings import Label
+from exchange.reports import Precedence
+from exchange.usecases import ClearanceChange
+from tests.attacks.hidden import AGREEMENT_OF_TWO, random_id
+from tests.support.world import AGREEMENT, NOW, World
+
+SCOPE = "cyber-threats"
+OWING = AGREEMENT.replace(
+    "obligations: []",
+    """obligations:
+  - {party: GBR, scope: cyber-threats, report_every: P7D}
+  - {party: all, scope: cyber-threats, acknowledge: {FLASH: PT10M}}""",
+)
+FOR_ALL = Label("NATO", "RESTRICTED", releasable_to=("DNK", "GBR", "NOR"))
+GBR_NOR = Label("NATO", "SECRET", releasable_to=("GBR", "NOR"))
+MINUTE, DAY = timedelta(minutes=1), timedelta(days=1)
+
+
+@pytest.fixture
+async def owing(populated: World) -> World:
+    await populated.agree(OWING)
+    populated.clock.advance(MINUTE)
+    return populated
+
+
+async def shown(world: World, name: str, since: datetime | None = None, **call) -> dict[str, ScopeRecord]:
+    made = await usecases.show_compliance(world.services, world.call(name, **call), world.agreement_id, since)
+    return {party.member: scope for party in made.value.parties for scope in party.scopes}
+
+
+def acknowledged(record: ScopeRecord, precedence: str = "FLASH") -> tuple[int, int, int, int]:
+    each = next(each for each in record.acknowledgements if each.precedence == precedence)
+    return each.in_time, each.late, each.waiting, each.overdue
+
+
+async def flash(world: World, **others) -> str:
+    return await world.post(**{"precedence": Precedence.FLASH, "label": GBR_NOR, **others})
+
+
+async def receive(world: World, name: str, report: str) -> None:
+    await usecases.receive_report(world.services, world.call(name), report)
+
+
+async def test_posts_shares_and_rhythm_are_counted(owing: World) -> None:
+    agreed = NOW
+    await owing.post(label=FOR_ALL)
+    owing.clock.advance(8 * DAY)
+    await owing.post(label=FOR_ALL)
+    await owing.post("NOR contributor", label=FOR_ALL)
+
+    records = await shown(owing, "DNK reader")
+
+    assert [records[member].posts for member in ("GBR", "NOR", "DNK")] == [2, 1, 0]
+    assert [records[member].share_percent for member in ("GBR", "NOR", "DNK")] == [67, 33, 0]
+    assert records["GBR"].last_posted_at == agreed + MINUTE + 8 * DAY
+    due = agreed + MINUTE + 15 * DAY
+    assert records["GBR"].rhythm == Rhythm("P7D", in_time=1, late=1, missed=0, due=due, is_overdue=False)
+    assert records["NOR"].rhythm is None
+
+
+async def test_acknowledgements_are_counted_by_member_the_first_of_its_clients_and_with_the_defaults(
+    owing: World,
+) -> None:
+    await owing.enrol("NOR other reader", "NOR", "reader")
+    owing.clock.advance(MINUTE)
+    prompt, late, none = [await flash(owing) for _ in range(3)]
+    routine = await flash(owing, precedence=Precedence.ROUTINE)
+    owing.clock.advance(10 * MINUTE)
+    await receive(owing, "NOR reader", prompt)
+    owing.clock.advance(timedelta(microseconds=1))
+    await receive(owing, "NOR other reader", prompt)
+    await receive(owing, "NOR reader", late)
+
+    for_originator, for_itself = await shown(owing, "GBR reader"), await shown(owing, "NOR reader")
+
+    assert acknowledged(for_originator["NOR"]) == acknowledged(for_itself["NOR"]) == (1, 1, 0, 1)
+    assert acknowledged(for_itself["NOR"], "ROUTINE") == (0, 0, 1, 0)
+    within = {each.precedence: each.within for each in for_itself["NOR"].acknowledgements}
+    assert within == {"FLASH": "PT10M", "IMMEDIATE": "PT30M", "PRIORITY": "PT3H", "ROUTINE": "PT6H"}
+    assert none
+    assert routine
+
+
+async def test_a_client_counts_what_it_may_read_and_nothing_else(owing: World) -> None:
+    await owing.enrol("NOR junior", "NOR", "reader", level="CONFIDENTIAL")
+    owing.clock.advance(MINUTE)
+    baseline = {name: await shown(owing, name) for name in ("DNK reader", "NOR junior")}
+
+    await flash(owing)
+    await flash(owing, label=Label("NATO", "SECRET", releasable_to=("GBR",)))
+    await owing.post("NOR contributor", label=Label("NATO", "SECRET", releasable_to=("NOR",)))
+
+    assert {name: await shown(owing, name) for name in ("DNK reader", "NOR junior")} == baseline
+    assert (await shown(owing, "NOR reader"))["GBR"].posts == 1
+
+
+async def test_what_two_parties_owe_each_other_is_not_told_to_a_third(owing: World) -> None:
+    report = await flash(owing, label=FOR_ALL)
+    await receive(owing, "NOR reader", report)
+
+    records = await shown(owing, "DNK reader")
+
+    assert records["GBR"].posts == 1
+    assert acknowledged(records["NOR"]) == (0, 0, 0, 0)
+    assert acknowledged(records["DNK"]) == (0, 0, 1, 0)
+    assert acknowledged((await shown(owing, "GBR reader"))["DNK"]) == (0, 0, 1, 0)
+
+
+async def test_party_owes_nothing_of_what_none_of_its_readers_may_read(owing: World) -> None:
+    everyone = ("DNK", "GBR", "NOR")
+    await flash(owing, label=Label("NATO", "SECRET", ("ATOMAL",), releasable_to=everyone))
+    owing.clock.advance(DAY)
+
+    records = await shown(owing, "GBR reader")
+
+    assert (acknowledged(records["NOR"]), acknowledged(records["DNK"])) == ((0, 0, 0, 0), (0, 0, 0, 0))
+
+
+async def test_reader_who_comes_later_makes_nothing_overdue_that_came_before(owing: World) -> None:
+    high = Label("NATO", "SECRET", ("ATOMAL",), releasable_to=("GBR", "NOR"))
+    await owing.enrol("GBR special", "GBR", "reader", compartments=("ATOMAL",))
+    await flash(owing, label=high)
+    owing.clock.advance(DAY)
+    await owing.enrol("NOR special", "NOR", "reader", compartments=("ATOMAL",))
+    owing.clock.advance(MINUTE)
+    await flash(owing, label=high)
+
+    assert acknowledged((await shown(owing, "GBR special"))["NOR"]) == (0, 0, 1, 0)
+
+
+async def test_what_is_gone_is_counted_for_those_who_could_read_it_then_and_for_nobody_else(owing: World) -> None:
+    await owing.post(label=GBR_NOR, valid_until=owing.clock.now + DAY)
+    owing.clock.advance(2 * DAY)
+    change = ClearanceChange("SECRET", (), None)
+    await owing.enrol("NOR newcomer", "NOR", "reader")
+
+    assert (await shown(owing, "NOR reader"))["GBR"].posts == 1
+    assert (await shown(owing, "NOR newcomer"))["GBR"].posts == 0
+    await usecases.change_clearance(owing.services, owing.call(None), owing.clients["NOR reader"].id, change)
+    assert (await shown(owing, "NOR reader"))["GBR"].posts == 0
+
+
+async def test_suspended_party_is_shown_and_owes_nothing_meanwhile(owing: World) -> None:
+    await owing.post(label=FOR_ALL)
+    owing.clock.advance(MINUTE)
+    await usecases.suspend_agreement(owing.services, owing.call("GBR signatory"), owing.agreement_id)
+    owing.clock.advance(30 * DAY)
+
+    # Its own reports stand under an agreement that it takes no part in: nobody reads them, so nobody counts them.
+    assert (await shown(owing, "NOR reader"))["GBR"].posts == 0
+    await usecases.resume_agreement(owing.services, owing.call("GBR signatory"), owing.agreement_id)
+    owing.clock.advance(DAY)
+    rhythm = (await shown(owing, "NOR reader"))["GBR"].rhythm
+    assert rhythm is not None
+    assert (rhythm.in_time, rhythm.late, rhythm.missed, rhythm.is_overdue) == (1, 0, 0, False)
+    assert rhythm.due == owing.clock.now + 6 * DAY
+
+
+async def test_period_is_as_long_as_it_is_asked_for_and_what_came_before_tells_when_the_next_was_due(
+    owing: World,
+) -> None:
+    await owing.post(label=FOR_ALL)
+    owing.clock.advance(6 * DAY)
+    since = owing.clock.now
+    owing.clock.advance(DAY)
+    await owing.post(label=FOR_ALL)
+
+    records = await shown(owing, "NOR reader", since)
+
+    assert records["GBR"].posts == 1
+    assert records["GBR"].rhythm is not None
+    assert (records["GBR"].rhythm.in_time, records["GBR"].rhythm.late) == (1, 0)
+
+
+@pytest.mark.parametrize("back", [-MINUTE, 367 * DAY])
+async def test_period_that_has_not_begun_or_is_too_long_is_refused(owing: World, back: timedelta) -> None:
+    since = owing.clock.now - back
+
+    made = await owing.attempt(
+        usecases.show_compliance(owing.services, owing.call("NOR reader"), owing.agreement_id, since)
+    )
+
+    assert isinstance(made.error, InvalidError)
+    assert made.entry["decision"] == "refused"
+
+
+async def test_it_is_on_the_record_before_it_is_told(owing: World) -> None:
+    call = owing.call("NOR reader")
+
+    made = await owing.attempt(usecases.show_compliance(owing.services, call, owing.agreement_id))
+
+    entry = made.entry
+    assert (entry["type"], entry["decision"]) == ("compliance.read", "permitted")
+    assert entry["object"] == {"type": "agreement", "id": owing.agreement_id}
+    assert made.value.receipt.entry == entry["id"]
+
+
+async def test_foreign_and_absent_agreements_are_one_answer(owing: World) -> None:
+    foreign = await owing.agree(AGREEMENT_OF_TWO, signatories=("GBR", "ESP"))
+    made = [
+        await owing.attempt(usecases.show_compliance(owing.services, owing.call("NOR reader"), each))
+        for each in (foreign, random_id(), "malformed")
+    ]
+
+    assert {(type(each.error), str(each.error)) for each in made} == {
+        (NotFoundError, "no such agreement, or none that you may see")
+    }
+    assert [each.entry["decision"] for each in made] == ["refused"] * 3
+
+
+async def test_only_readers_are_told(owing: World) -> None:
+    made = await owing.attempt(
+        usecases.show_compliance(owing.services, owing.call("NOR signatory"), owing.agreement_id)
+    )
+
+    assert isinstance(made.error, ForbiddenError)
+    assert made.entry["reasons"] == ["role-missing"]
+
+
+async def test_purpose_is_asked_as_for_a_list(owing: World) -> None:
+    await owing.post(label=FOR_ALL)
+
+    assert (await shown(owing, "NOR reader", purpose="judicial"))["GBR"].posts == 0
+    made = await owing.attempt(
+        usecases.show_compliance(owing.services, owing.call("NOR reader", purpose="no-such"), owing.agreement_id)
+    )
+    assert isinstance(made.error, InvalidError)
+
+
+async def test_policy_that_moves_meanwhile_is_asked_anew(owing: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    await owing.post(label=GBR_NOR)
+    counted = type(owing.services.store.duties).posted
+    rounds = []
+
+    async def narrowed(self, asked, since):
+        found = await counted(self, asked, since)
+        if not rounds:
+            low = ClearanceChange("RESTRICTED", (), None)
+            await usecases.change_clearance(owing.services, owing.call(None), owing.clients["NOR reader"].id, low)
+        rounds.append(found)
+        return found
+
+    monkeypatch.setattr(type(owing.services.store.duties), "posted", narrowed)
+
+    assert (await shown(owing, "NOR reader"))["GBR"].posts == 0
+    assert [len(found) for found in rounds] == [1, 0]
+
+
+async def test_replaced_services_count_the_same(owing: World) -> None:
+    await flash(owing)
+    async with owing.another_node() as services:
+        other = replace(owing, services=services)
+
+        assert await shown(other, "GBR reader") == await shown(owing, "GBR reader")
