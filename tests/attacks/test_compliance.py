@@ -5,7 +5,7 @@ import pytest
 from exchange.markings import Label
 from exchange.reports import Precedence
 from tests.attacks.hidden import Api, random_id, seen
-from tests.support.world import World
+from tests.support.world import AGREEMENT, World
 
 ONLOOKERS = ("DNK reader", "NOR reader", "NOR junior")
 
@@ -29,17 +29,17 @@ async def test_09_compliance_is_the_same_with_and_without_what_is_hidden(
     assert own["parties"][0]["scopes"][0]["posts"] > 1
 
 
-async def test_09_no_reading_of_a_third_member_shows_in_what_parties_owe_each_other(
-    api: Api, plain_api: Api, world: World, plain: World
-) -> None:
-    path = f"/v1/agreements/{world.agreement_id}/compliance"
-    (item,) = (await api.as_client("NOR reader").get("/v1/reports")).json()["items"]
-    received = await api.as_client("NOR reader").post(f"/v1/reports/{item['id']}/receipts", json={})
+async def test_09_what_two_parties_owe_each_other_shows_a_third_nothing(api: Api, world: World) -> None:
+    owed = "obligations:\n  - {party: all, scope: cyber-threats, acknowledge: {FLASH: PT10M}}"
+    path = f"/v1/agreements/{await world.agree(AGREEMENT.replace('obligations: []', owed))}/compliance"
+    report = await world.post(label=Label("NATO", "RESTRICTED", releasable_to=("DNK", "GBR", "NOR")))
+    before = {name: seen(await api.as_client(name).get(path)) for name in ("DNK reader", "GBR reader")}
 
-    answers = [seen(await each.as_client("DNK reader").get(path)) for each in (api, plain_api)]
+    received = await api.as_client("NOR reader").post(f"/v1/reports/{report}/receipts", json={})
 
-    assert received.status_code == 200
-    assert answers[0] == answers[1]
+    assert received.status_code == 201
+    assert seen(await api.as_client("DNK reader").get(path)) == before["DNK reader"]
+    assert seen(await api.as_client("GBR reader").get(path)) != before["GBR reader"]
 
 
 @pytest.mark.parametrize("since", ["yesterday", "2026-13-01T00:00:00Z", "2020-01-01T00:00:00Z", "2031-01-01T00:00:00Z"])

@@ -37,5 +37,5 @@ def test_who_is_no_party_is_told_of_no_agreement(house):
     too_long = house.as_("nor", "agreement", "compliance", house.agreement, "--since", "2020-01-01")
 
     assert (foreign.code, too_long.code) == (1, 1)
-    assert "no such agreement" in foreign.err
+    assert "no such thing, or none that you may see" in foreign.err
     assert "last 366 days" in too_long.err
