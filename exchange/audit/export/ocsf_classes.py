@@ -99,6 +99,7 @@ _CLASSES_OF_NOUNS: Mapping[str, OcsfClass] = {
     "release": OcsfClass.API_ACTIVITY,
     "destruction": OcsfClass.API_ACTIVITY,
     "notice": OcsfClass.API_ACTIVITY,
+    "compliance": OcsfClass.API_ACTIVITY,
     "onward": OcsfClass.API_ACTIVITY,
     "vocabulary": OcsfClass.API_ACTIVITY,
     "route": OcsfClass.API_ACTIVITY,
