@@ -6,9 +6,11 @@ FROM ${PYTHON_IMAGE} AS build
 ENV PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_INPUT=1 PIP_NO_CACHE_DIR=1
 WORKDIR /app
 # The locks first: they change less often than the code, and this layer is the slow one.
-COPY requirements.txt requirements-build.txt ./
+# `requirements-traces.txt` in its place has what sends traces too.
+ARG EXCHANGE_LOCK=requirements.txt
+COPY requirements.txt requirements-traces.txt requirements-build.txt ./
 RUN python3 -m venv /opt/exchange \
-    && /opt/exchange/bin/pip install --require-hashes -r requirements.txt -r requirements-build.txt
+    && /opt/exchange/bin/pip install --require-hashes -r ${EXCHANGE_LOCK} -r requirements-build.txt
 COPY pyproject.toml README.md LICENSE ./
 COPY exchange exchange
 COPY policies policies

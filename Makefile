@@ -110,7 +110,8 @@ sbom: setup ## what the service is made of, CycloneDX 1.6, in sbom.cdx.json
 LOCK := uv pip compile -q --no-strip-extras --universal --generate-hashes --python-version 3.11 --no-header --no-emit-index-url --no-annotate
 lock: ## resolve the locks anew (needs uv)
 	$(LOCK) pyproject.toml -o requirements.txt
-	$(LOCK) pyproject.toml --group dev -c requirements.txt -o requirements-dev.txt
+	$(LOCK) pyproject.toml --extra traces --group dev -c requirements.txt -o requirements-dev.txt
+	$(LOCK) pyproject.toml --extra traces -c requirements-dev.txt -o requirements-traces.txt
 	$(LOCK) --group pyproject.toml:client -c requirements-dev.txt -o requirements-client.txt
 	$(LOCK) --group pyproject.toml:build -c requirements-dev.txt -o requirements-build.txt
 

@@ -11,9 +11,11 @@ import sys
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from functools import partial
+from importlib.util import find_spec
 from typing import Any
 
 import uvloop
+from fastapi.telemetry import TelemetryConfig
 from starlette.exceptions import HTTPException
 
 from exchange import __version__
@@ -43,12 +45,23 @@ from exchange.entrypoints.http.tls import server_context, tls_extension
 from exchange.entrypoints.http.visit import MOST_HELD_BYTES, BodyLimits, BodyRoom
 from exchange.entrypoints.http.workers import CANNOT_START, Supervisor, WorkOrder
 from exchange.entrypoints.jobs.keeper import kept_running
-from exchange.kernel import ExchangeError, UnavailableError
+from exchange.kernel import ExchangeError, UnavailableError, UnsafeSettingError
+from exchange.kernel.spans import UNTRACED, Tracer
 from exchange.services import be_sequencer, open_services, webhooks_of
 from exchange.settings import Settings, read_secret
 from exchange.usecases import Services, check_readiness, heartbeats, put_law_in_force, record_service
 
 __all__ = ["create_app", "open_services", "serve"]
+
+_NO_TELEMETRY: TelemetryConfig = {
+    "tracing": False,
+    "metrics": False,
+    "logs": False,
+    "operation_spans": False,
+    "auto_configure": False,
+}
+"""FastAPI's own would export bodies that do not validate and the messages of exceptions, and takes its collector from
+the environment."""
 
 _log = logging.getLogger("exchange.app")
 
@@ -58,7 +71,10 @@ def create_app(settings: Settings, *, counts: Any | None = None, worker: int = 0
 
     @asynccontextmanager
     async def lifespan(app: Service) -> AsyncIterator[None]:
-        async with open_services(settings, observer=app.metrics) as services:
+        async with (
+            _traced(settings, app) as tracer,
+            open_services(settings, observer=app.metrics, tracer=tracer) as services,
+        ):
             await put_law_in_force(services)
             await _require_ready(services)
             await record_service(services, EventName.SERVICE_STARTED)
@@ -76,6 +92,7 @@ def create_app(settings: Settings, *, counts: Any | None = None, worker: int = 0
         openapi_url=None,
         redirect_slashes=False,
         exception_handlers={HTTPException: answer_routing_fault},
+        telemetry=_NO_TELEMETRY,
     )
     add_api(
         app,
@@ -172,6 +189,22 @@ async def _streams_ended_by(stopping: asyncio.Event, app: Service) -> AsyncItera
     ending.cancel()
 
 
+@asynccontextmanager
+async def _traced(settings: Settings, app: Service) -> AsyncIterator[Tracer]:
+    """Send spans to the collector that the settings name; where they name none, nothing is imported or measured."""
+    if settings.traces_endpoint is None:
+        yield UNTRACED
+        return
+    from exchange.tracing import Collector, collected
+
+    collector = Collector(
+        settings.traces_endpoint, settings.node, settings.traces_ratio, settings.traces_authority_file
+    )
+    async with collected(collector) as tracer:
+        app.measure(tracer)
+        yield tracer
+
+
 def _limiter(settings: Settings, app: Service, workers: int) -> Limiter:
     per_second = settings.requests_per_second
     if workers == 1 and settings.database_url.startswith("sqlite"):
@@ -216,8 +249,16 @@ def _require_safe(settings: Settings) -> None:
     settings.cursor_key()
     settings.node_key()
     webhooks_of(settings)
+    _require_tracing(settings)
     settings.database_url_with_password()
     FileCustodian.load(settings.roots_file)
+
+
+def _require_tracing(settings: Settings) -> None:
+    if settings.traces_endpoint is not None and find_spec("opentelemetry.exporter.otlp") is None:
+        raise UnsafeSettingError(
+            "`traces_endpoint` is set and what sends traces is not installed: install requirements-traces.txt"
+        )
 
 
 async def _require_ready(services: Services) -> None:

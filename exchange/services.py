@@ -15,7 +15,7 @@ from multiprocessing.connection import Connection
 
 from exchange.audit import EntryDraft, Receipt
 from exchange.crypto import CryptoError, WebhookKey
-from exchange.custody import FileCustodian, load_log_key
+from exchange.custody import Custodian, FileCustodian, TracedCustodian, load_log_key
 from exchange.entrypoints.http.logs import log_to_stderr
 from exchange.entrypoints.jobs.alerting import run_alerts
 from exchange.entrypoints.jobs.archiving import archive_in_rounds
@@ -27,6 +27,7 @@ from exchange.entrypoints.jobs.webhook_line import HttpWebhookLine
 from exchange.entrypoints.jobs.witness_line import HttpWitnessLine
 from exchange.entrypoints.jobs.witnessing import INTERVAL_SECONDS, ask_in_rounds
 from exchange.kernel import ExchangeError, UnsafeSettingError, system_clock, system_randomness
+from exchange.kernel.spans import UNTRACED, Tracer
 from exchange.release import load_law
 from exchange.settings import Settings, read_policies, read_secret
 from exchange.store import Store, StoreObserver
@@ -66,14 +67,18 @@ _log = logging.getLogger("exchange.sequencer")
 
 
 @asynccontextmanager
-async def open_services(settings: Settings, *, observer: StoreObserver | None = None) -> AsyncIterator[Services]:
-    """Open the rooms that `settings` name, for as long as the context lasts; `observer` watches the store."""
+async def open_services(
+    settings: Settings, *, observer: StoreObserver | None = None, tracer: Tracer = UNTRACED
+) -> AsyncIterator[Services]:
+    """Open the rooms that `settings` name, for as long as the context lasts; `observer` and `tracer` watch them."""
     law = load_law(read_policies(settings.policies_dir))
-    custodian = FileCustodian.load(settings.roots_file, randomness=system_randomness)
+    custodian: Custodian = FileCustodian.load(settings.roots_file, randomness=system_randomness)
+    if tracer is not UNTRACED:
+        custodian = TracedCustodian(custodian, tracer)
     cursor_key = settings.cursor_key()
     url = settings.database_url_with_password()
     personal = personal_custody(custodian, cursor_key, period_months=settings.personal_period_months)
-    store = await _opened(settings, url, personal, observer=observer)
+    store = await _opened(settings, url, personal, observer=observer, tracer=tracer)
     try:
         services = Services(
             store=store,
@@ -84,6 +89,7 @@ async def open_services(settings: Settings, *, observer: StoreObserver | None = 
             cursor_key=cursor_key,
             witnessing=_witnessing(settings),
             private_networks=settings.private_networks,
+            tracer=tracer,
             watching=Watching(WatchLimits(per_client=settings.streams_per_client, in_all=settings.most_streams)),
         )
         try:
@@ -95,7 +101,12 @@ async def open_services(settings: Settings, *, observer: StoreObserver | None = 
 
 
 async def _opened(
-    settings: Settings, url: str, personal: PersonalCustody | None = None, *, observer: StoreObserver | None = None
+    settings: Settings,
+    url: str,
+    personal: PersonalCustody | None = None,
+    *,
+    observer: StoreObserver | None = None,
+    tracer: Tracer = UNTRACED,
 ) -> Store:
     return await Store.open(
         url,
@@ -106,6 +117,7 @@ async def _opened(
         personal=personal,
         archive=BundleArchive(settings.audit_archive_url),
         observer=observer,
+        tracer=tracer,
     )
 
 

@@ -12,6 +12,7 @@ import tomllib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, Self
+from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field, PositiveInt, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
@@ -24,6 +25,9 @@ from exchange.kernel.addresses import Network, networks_of, outgoing_problem
 
 CURSOR_KEY_BYTES = 32
 """AES-256; `crypto.seal_token` takes nothing else."""
+
+_TRACES_PATH = "/v1/traces"
+"""Where a collector takes spans (OTLP/HTTP) unless the address says otherwise."""
 
 _SECRET_MOUNT = Path("/run/secrets")
 """Where Docker and systemd mount secrets: read-only and 0444 by design, on a file system that only the service sees."""
@@ -194,6 +198,12 @@ class Settings(BaseSettings):
     """Networks such as `10.1.0.0/16` that subscribers' webhooks may lead to though they are not public."""
     webhook_authority_file: Path | None = None
     """The authorities of subscribers' certificates, PEM; the system's unless set."""
+    traces_endpoint: str | None = None
+    """An OpenTelemetry collector that spans of requests are sent to, by OTLP over HTTP; unset: there are no traces."""
+    traces_ratio: float = Field(default=1.0, gt=0, le=1)
+    """Of how many requests a trace is kept."""
+    traces_authority_file: Path | None = None
+    """The authorities of the collector's certificate, PEM; the system's unless set."""
 
     @field_validator("webhook_private_networks")
     @classmethod
@@ -208,6 +218,15 @@ class Settings(BaseSettings):
     def private_networks(self) -> tuple[Network, ...]:
         """Return the networks that webhooks may lead to though they are not public."""
         return networks_of(self.webhook_private_networks)
+
+    @field_validator("traces_endpoint")
+    @classmethod
+    def _refuse_unsafe_collector(cls, given: str | None) -> str | None:
+        if not given:
+            return None  # empty, as Compose leaves what is not set
+        if (problem := _collector_problem(given)) is not None:
+            raise ValueError(problem)
+        return given if urlsplit(given).path.strip("/") else given.rstrip("/") + _TRACES_PATH
 
     @model_validator(mode="after")
     def _refuse_repeated_webhooks(self) -> Self:
@@ -330,6 +349,19 @@ def _webhook_problem(url: str, *, is_private: bool) -> str | None:
     if problem is None or "public internet" not in problem:
         return problem
     return f"{problem}: where alerts may go there, say `private = true` beside the url"
+
+
+def _collector_problem(url: str) -> str | None:
+    """Return why spans may not be sent to `url`: who asks what when is not for networks of others to read."""
+    scheme, _, rest = url.partition("://")
+    problem = outgoing_problem(f"https://{rest}")
+    is_inside = problem is not None and "public internet" in problem
+    if scheme == "https" and (problem is None or is_inside):
+        return None
+    # A name without a dot is one of a network of one's own, as Compose gives them.
+    if scheme == "http" and (is_inside or (problem is None and "." not in (urlsplit(url).hostname or "."))):
+        return None
+    return "write the collector as https://HOST[/PATH]; http:// is for this host and networks of one's own"
 
 
 def _refuse_shared(path: Path, found: os.stat_result) -> None:

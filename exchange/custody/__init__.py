@@ -17,6 +17,7 @@ from exchange.custody.custodian import (
 from exchange.custody.file import FileCustodian
 from exchange.custody.log_key import LogKey, checkpoint_signed_by, create_log_key, load_log_key, replace_log_key
 from exchange.custody.roots import add_root_version, create_root_file
+from exchange.custody.traced import TracedCustodian
 
 __all__ = [
     "Custodian",
@@ -27,6 +28,7 @@ __all__ = [
     "KeyVersion",
     "LogKey",
     "SealedHeader",
+    "TracedCustodian",
     "Wrapped",
     "add_root_version",
     "checkpoint_signed_by",

@@ -12,6 +12,7 @@ from exchange.agreements import Agreement
 from exchange.audit import Deed, EntryDraft, Receipt, SealedEntry
 from exchange.crypto import SigningKey
 from exchange.kernel import Clock, ExchangeError, UnavailableError, to_micros
+from exchange.kernel.spans import UNTRACED, Tracer
 from exchange.members import Client, Member
 from exchange.store.alert_reader import AlertReader
 from exchange.store.archive import BundleArchive
@@ -68,6 +69,7 @@ from exchange.store.sqlite import SqliteDatabase
 from exchange.store.standing import REPORT_WIDTH, STANDING_WIDTH
 from exchange.store.statements import CLIENT_COLUMNS, MEMBER_COLUMNS, HotStatements
 from exchange.store.subscriptions import Subscriptions
+from exchange.store.traced import TracedDatabase, traced_transaction
 from exchange.store.unit_of_work import UnitOfWork, unit_of_work
 from exchange.store.witness_reader import WitnessReader
 from exchange.store.write_statements import WriteStatements
@@ -105,6 +107,7 @@ class Store:
         randomness: Callable[[int], bytes],
         wait_seconds: float,
         archive: BundleArchive | None = None,
+        tracer: Tracer = UNTRACED,
     ) -> None:
         parsed = checked_url(url)
         sql = sql_for(is_sqlite=is_sqlite(parsed))
@@ -120,10 +123,14 @@ class Store:
         self._sealer = sealer
         self._clock = clock
         self._engine = new_engine(parsed, wait_seconds=wait_seconds)
-        self._database: SqliteDatabase | PostgresDatabase = (
+        self._tracer = tracer
+        database = (
             SqliteDatabase(str(parsed.database), write, sealer.observer, wait_seconds=wait_seconds)
             if sql.is_sqlite
             else PostgresDatabase(url, write, sealer.observer)
+        )
+        self._database: SqliteDatabase | PostgresDatabase | TracedDatabase = (
+            database if tracer is UNTRACED else TracedDatabase(database, tracer)
         )
         self._pages = PageReader(self._database, sql.once(PageStatements.compiled))
         self.log = LogReader(self._database.fetch, sql, archive)
@@ -160,19 +167,28 @@ class Store:
         archive: BundleArchive | None = None,
         wait_seconds: float = _LOCK_WAIT_SECONDS,
         observer: StoreObserver | None = None,
+        tracer: Tracer = UNTRACED,
     ) -> Self:
         """Open the database at `url` (as SQLAlchemy writes it) and prove that it can be read.
 
         `node` names this process's host in every audit entry, `identity` signs for it; `personal` keeps what is
         personal in them, and without it no permitted act of a client can be recorded; `archive` has the entries that
-        left the database; `observer` watches for the operator's figures. Raises UnavailableError for a database that
-        cannot be reached or whose schema is another version's, UnsafeSettingError for one that would lose commits.
+        left the database; `observer` watches for the operator's figures, `tracer` for traces. Raises UnavailableError
+        for a database that cannot be reached or whose schema is another version's, UnsafeSettingError for one that
+        would lose commits.
         """
         await require_schema(url)
         sealer = Sealer(node, clock, randomness, identity=identity, observer=observer)
         personal = personal or no_custody(randomness)
         store = cls(
-            url, sealer, clock, personal=personal, randomness=randomness, wait_seconds=wait_seconds, archive=archive
+            url,
+            sealer,
+            clock,
+            personal=personal,
+            randomness=randomness,
+            wait_seconds=wait_seconds,
+            archive=archive,
+            tracer=tracer,
         )
         try:
             await store.ping()
@@ -370,7 +386,8 @@ class Store:
 
     def unit_of_work(self) -> AbstractAsyncContextManager[UnitOfWork]:
         """Return one administrative transaction; it commits only what was recorded."""
-        return unit_of_work(self._engine, self._sealer, self._personal, self._clock)
+        work = unit_of_work(self._engine, self._sealer, self._personal, self._clock)
+        return work if self._tracer is UNTRACED else traced_transaction(self._tracer, work)
 
     async def scrub_destroyed_keys(self) -> None:
         """Write over what destroyed keys left behind in the database's files, as far as the database does it."""

@@ -9,6 +9,7 @@ from exchange.audit import Receipt
 from exchange.custody import Custodian
 from exchange.kernel import Clock
 from exchange.kernel.addresses import Network
+from exchange.kernel.spans import UNTRACED, Tracer
 from exchange.release import Assurance, Law
 from exchange.store import Store
 from exchange.store.witness_files import WitnessedFile, WitnessPolicyFile
@@ -50,6 +51,7 @@ class Services:
     private_networks: tuple[Network, ...] = ()
     """Where webhooks may lead though it is not public; the operator says so."""
     watching: Watching = field(default_factory=Watching)
+    tracer: Tracer = UNTRACED
 
 
 @dataclass(frozen=True, slots=True)

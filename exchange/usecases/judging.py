@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from exchange.audit import EntryDraft, EventName, Outcome, Subject
 from exchange.crypto import OpeningError
 from exchange.kernel import InvalidError, NotFoundError, UnavailableError, is_uuid7
+from exchange.kernel.spans import Mark, SpanName
 from exchange.members import Client
 from exchange.release import (
     ClassFacts,
@@ -69,16 +70,18 @@ async def judge(services: Services, call: Call, client: Client, report: ReportRo
     scope = knowledge.scope(facts.agreement, facts.scope, call.now, facts.edition)
     reader = reader_facts(client, purpose=stated_purpose(services, call, client), call=call)
     # (3) cached per class
-    decision = decide_cached(
-        knowledge.decisions,
-        reader,
-        class_id=release_class.id,
-        facts=facts,
-        scope=scope,
-        policy_version=state.policy_version,
-        use=Use.READ,
-        law=services.law,
-    )
+    with services.tracer.span(SpanName.DECISION) as span:
+        decision = decide_cached(
+            knowledge.decisions,
+            reader,
+            class_id=release_class.id,
+            facts=facts,
+            scope=scope,
+            policy_version=state.policy_version,
+            use=Use.READ,
+            law=services.law,
+        )
+        span.note(Mark.OUTCOME, "refusal" if isinstance(decision, Refusal) else "permit")
     # (4) recalled or expired since
     decision = with_row(decision, row)
     return Judged(report, release_class, reader, scope, decision)

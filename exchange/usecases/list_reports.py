@@ -6,7 +6,7 @@ headers; (5) the entry with every id shown is durable; (6) answer.
 """
 
 import asyncio
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import islice
@@ -16,6 +16,7 @@ from exchange.agreements import covers
 from exchange.audit import EventName, Outcome
 from exchange.crypto import OpeningError
 from exchange.kernel import Fault, InvalidError, UnavailableError
+from exchange.kernel.spans import Mark, SpanName
 from exchange.members import Client, Role
 from exchange.release import ClassFacts, Permit, readable_classes
 from exchange.reports import Precedence
@@ -104,6 +105,20 @@ async def readable_for(services: Services, call: Call, client: Client, state: Po
     except OpeningError as exc:
         await record_tampering(services, call, client, "release class", exc)
     facts = {row.id: row.facts for row in classes.values()}
+    with services.tracer.span(SpanName.DECISION) as span:
+        span.note(Mark.COUNT, len(facts))
+        permits = await _permits(services, call, client, facts, state)
+    not_after = earliest_change(client, agreements, call.now, classes=facts.values())
+    whole = frozenset(class_id for class_id, permit in permits.items() if is_whole(classes[class_id], permit))
+    readable = Readable(state.policy_version, state.class_version, not_after, permits, whole)
+    knowledge.keep_readable(key, readable)
+    return readable
+
+
+async def _permits(
+    services: Services, call: Call, client: Client, facts: Mapping[int, ClassFacts], state: PolicyState
+) -> dict[int, Permit]:
+    knowledge, purpose = services.knowledge, stated_purpose(services, call, client)
     permits: dict[int, Permit] = {}
     for batch in _batched(facts.items(), _CLASSES_AT_ONCE):
         permits |= readable_classes(
@@ -116,11 +131,7 @@ async def readable_for(services: Services, call: Call, client: Client, state: Po
         )
         # Thousands of classes take half a second when nothing is remembered: others are served in between.
         await asyncio.sleep(0)
-    not_after = earliest_change(client, agreements, call.now, classes=facts.values())
-    whole = frozenset(class_id for class_id, permit in permits.items() if is_whole(classes[class_id], permit))
-    readable = Readable(state.policy_version, state.class_version, not_after, permits, whole)
-    knowledge.keep_readable(key, readable)
-    return readable
+    return permits
 
 
 async def _settled_page(services: Services, call: Call, query: ListQuery) -> tuple[Client, PageRow, Readable]:

@@ -12,7 +12,13 @@ from packaging.utils import canonicalize_name
 from packaging.version import Version
 
 ROOT = Path(__file__).resolve().parents[2]
-LOCKS = ["requirements.txt", "requirements-dev.txt", "requirements-client.txt", "requirements-build.txt"]
+LOCKS = [
+    "requirements.txt",
+    "requirements-dev.txt",
+    "requirements-client.txt",
+    "requirements-build.txt",
+    "requirements-traces.txt",
+]
 PINNED = re.compile(r"^([A-Za-z0-9._-]+)(?:\[[^\]]*\])?==([^\s;]+)", re.MULTILINE)
 
 
@@ -26,7 +32,9 @@ def lock(name: str) -> dict[str, Version]:
 
 
 def asked(group: str | None) -> list[Requirement]:
-    lines = project()["project"]["dependencies"] if group is None else project()["dependency-groups"][group]
+    declared = project()
+    named = declared["dependency-groups"] | declared["project"]["optional-dependencies"]
+    lines = declared["project"]["dependencies"] if group is None else named[group]
     return [Requirement(line) for line in lines if isinstance(line, str)]
 
 
@@ -38,6 +46,9 @@ def asked(group: str | None) -> list[Requirement]:
         ("requirements-dev.txt", "dev"),
         ("requirements-client.txt", "client"),
         ("requirements-build.txt", "build"),
+        ("requirements-dev.txt", "traces"),
+        ("requirements-traces.txt", None),
+        ("requirements-traces.txt", "traces"),
     ],
 )
 def test_lock_satisfies_what_is_asked(name: str, group: str | None) -> None:

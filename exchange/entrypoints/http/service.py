@@ -3,7 +3,7 @@
 from typing import Any
 
 from fastapi import FastAPI
-from starlette.types import Receive, Scope, Send
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from exchange.entrypoints.http.door import Door
 from exchange.entrypoints.http.gate import MOST_CONNECTIONS, ConnectionGate
@@ -11,6 +11,8 @@ from exchange.entrypoints.http.limits import Limiter
 from exchange.entrypoints.http.metrics import UNMATCHED_SLOT, Metrics
 from exchange.entrypoints.http.route_table import RouteTable
 from exchange.entrypoints.http.routing import OperationRoute
+from exchange.entrypoints.http.traced import TracedDoor
+from exchange.kernel.spans import Tracer
 
 
 class Service(FastAPI):
@@ -40,8 +42,13 @@ class Service(FastAPI):
         for slot, route in enumerate(routes, UNMATCHED_SLOT + 1):
             route.slot = slot
         self.door = Door(super().__call__, RouteTable(routes), limiter=limiter, metrics=self.metrics)
+        self._entrance: ASGIApp = self.door
+
+    def measure(self, tracer: Tracer) -> None:
+        """Measure every request from now on."""
+        self._entrance = TracedDoor(self.door, tracer)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
         scope["app"] = self
-        await self.door(scope, receive, send)
+        await self._entrance(scope, receive, send)

@@ -14,12 +14,14 @@ from exchange.custody import (
     FileCustodian,
     KeyMissingError,
     KeyVersion,
+    TracedCustodian,
     Wrapped,
     add_root_version,
     create_root_file,
     file,
 )
 from exchange.kernel import UnavailableError
+from exchange.kernel.spans import UNTRACED
 from tests.core.custody.contract import CONTEXT, DATA_KEY, NAME, CustodianContract
 
 NOW = datetime(2026, 3, 1, tzinfo=UTC)
@@ -38,6 +40,12 @@ class TestFileCustodian(CustodianContract):
     @pytest.fixture
     def custodian(self, path):
         return FileCustodian.load(path)
+
+
+class TestTracedCustodian(CustodianContract):
+    @pytest.fixture
+    def custodian(self, path):
+        return TracedCustodian(FileCustodian.load(path), UNTRACED)
 
 
 class TestFileCustodianAfterRotation(CustodianContract):
