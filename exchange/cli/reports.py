@@ -48,6 +48,10 @@ def post(
     supersedes: Annotated[str | None, typer.Option("--supersedes", metavar="ID")] = None,
     reference: Annotated[list[str] | None, typer.Option("--reference", metavar="ID")] = None,
     conditions: Annotated[str | None, typer.Option("--conditions", metavar="TEXT", help="What H3 stands for.")] = None,
+    on_behalf_of: Annotated[
+        str | None,
+        typer.Option("--on-behalf-of", metavar="CODE", help="Whose report it is; that member consents."),
+    ] = None,
     idempotency_key: Annotated[
         str | None, typer.Option("--idempotency-key", metavar="KEY", help="The same key posts once only.")
     ] = None,
@@ -69,6 +73,7 @@ def post(
         "supersedes": supersedes,
         "references": reference or [],
         "conditions": conditions,
+        "on_behalf_of": on_behalf_of,
         "parts": parts_of(files, catalogue, part_markings=part_marking or [], media_types=media_type or []),
     }
     header = client.post_report(checked_body(body), idempotency_key=idempotency_key)

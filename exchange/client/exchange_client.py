@@ -15,6 +15,7 @@ from exchange.client.exports import read_export, through_breaks
 from exchange.client.log_reads import LogReads
 from exchange.client.onward import OnwardReleases
 from exchange.client.parts import checked_content, decoded
+from exchange.client.proxies import Proxies
 from exchange.client.report_life import ReportLife
 from exchange.client.streaming import StreamEvent, watch
 from exchange.client.transport import Body, Endpoint, Transport
@@ -145,6 +146,11 @@ class ExchangeClient:
     def duties(self) -> Duties:
         """Return what parties owe one another under agreements, and what they did."""
         return Duties(self._transport)
+
+    @property
+    def proxies(self) -> Proxies:
+        """Return who may post on whose behalf."""
+        return Proxies(self._transport)
 
     def close(self) -> None:
         """Close the connections."""

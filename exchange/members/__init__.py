@@ -5,7 +5,15 @@ every change is a next version.
 Does not: authenticate, decide, or store.
 """
 
-from exchange.members.act_kinds import ACT_KINDS, ACTING_ROLES, ERASE_PERSONAL, ONWARD_RELEASE, PENDING_DAYS, ActKind
+from exchange.members.act_kinds import (
+    ACT_KINDS,
+    ACTING_ROLES,
+    ERASE_PERSONAL,
+    ONWARD_RELEASE,
+    PENDING_DAYS,
+    PROXY_POSTING,
+    ActKind,
+)
 from exchange.members.checks import (
     REPORT_ROLES,
     WATCHING_ROLES,
@@ -50,6 +58,7 @@ __all__ = [
     "ONWARD_RELEASE",
     "ORGANISATIONS",
     "PENDING_DAYS",
+    "PROXY_POSTING",
     "REPORT_ROLES",
     "STANDING_MOVES",
     "WATCHING_ROLES",

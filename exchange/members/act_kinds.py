@@ -43,8 +43,10 @@ ERASE_PERSONAL: Final = ActKind("erase-personal", asked_by=_WATCHING, confirmed_
 
 ONWARD_RELEASE: Final = ActKind("onward-release", asked_by=_RELEASING, confirmed_by=_RELEASING)
 
+PROXY_POSTING: Final = ActKind("proxy-posting", asked_by=_RELEASING, confirmed_by=_RELEASING)
+
 ACT_KINDS: Final[Mapping[str, ActKind]] = MappingProxyType(
-    {kind.name: kind for kind in (ERASE_PERSONAL, ONWARD_RELEASE)}
+    {kind.name: kind for kind in (ERASE_PERSONAL, ONWARD_RELEASE, PROXY_POSTING)}
 )
 
 ACTING_ROLES: Final = frozenset[Role]().union(*(kind.roles for kind in ACT_KINDS.values()))

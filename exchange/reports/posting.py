@@ -54,6 +54,8 @@ class PostedReport:
     parts: tuple[PostedPart, ...]
     conditions: str | None = None
     """The text that Europol's handling code H3 demands; None without it."""
+    on_behalf_of: str | None = None
+    """The member whose report it is, where another one posts it; None: the poster's own."""
 
 
 @dataclass(frozen=True, slots=True)

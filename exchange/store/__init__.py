@@ -22,6 +22,7 @@ from exchange.store.life_rows import (
 from exchange.store.log_rows import LogState, Placed
 from exchange.store.observing import LANES, StoreLoad, StoreObserver
 from exchange.store.personal_keys import PersonalCustody, PersonalKeyRow
+from exchange.store.proxy_book import ProxyRow, ProxyState, ProxyWish
 from exchange.store.report_book import ReportBook
 from exchange.store.report_receipts import ReceiptHow, ReceiptRow
 from exchange.store.rows import (
@@ -77,6 +78,9 @@ __all__ = [
     "Placed",
     "PolicyState",
     "PostedRow",
+    "ProxyRow",
+    "ProxyState",
+    "ProxyWish",
     "PullRow",
     "ReceiptHow",
     "ReceiptRow",

@@ -19,6 +19,7 @@ import exchange.store.consent_tables
 import exchange.store.life_tables
 import exchange.store.log_tables
 import exchange.store.personal_tables
+import exchange.store.proxy_tables
 import exchange.store.report_receipts
 import exchange.store.restore_tables
 import exchange.store.subscription_tables

@@ -24,6 +24,7 @@ from exchange.store.consent_book import ConsentBook
 from exchange.store.faults import driver_errors
 from exchange.store.personal_keys import PersonalKeys, Place
 from exchange.store.personal_tables import PersonalKeyTable
+from exchange.store.proxy_book import ProxyBook
 from exchange.store.records import (
     agreement_columns,
     agreement_row,
@@ -252,6 +253,10 @@ class UnitOfWork:
     def consents(self) -> ConsentBook:
         """Return the requests for onward release, to be read here, and written with an entry."""
         return ConsentBook(self._session, self._note_write)
+
+    def proxies(self) -> ProxyBook:
+        """Return the standing consents to posting on behalf, to be read here, and written with an entry."""
+        return ProxyBook(self._session, self._note_write, self._note_law)
 
     def alerts(self) -> AlertBook:
         """Return the alerts, to be read and written here. What rules remember is no change that needs an entry."""

@@ -88,6 +88,7 @@ from exchange.usecases.personal import (
     search_tokens,
 )
 from exchange.usecases.post_report import PostedAnswer, post_report
+from exchange.usecases.proxies import ProxyView, ask_proxy, list_proxies, revoke_proxy
 from exchange.usecases.pull_report import PulledReport, pull_report
 from exchange.usecases.read_part import ReadPart, read_part
 from exchange.usecases.readers_on import CouldRead, DidRead, ReadersOn, readers_on
@@ -177,6 +178,7 @@ __all__ = [
     "OwnReach",
     "PendingActView",
     "PostedAnswer",
+    "ProxyView",
     "PulledReport",
     "ReadPart",
     "ReadersOn",
@@ -199,6 +201,7 @@ __all__ = [
     "add_subscription",
     "amend_report",
     "approve_erasure",
+    "ask_proxy",
     "authenticate",
     "authenticated_row",
     "certify_destruction",
@@ -233,6 +236,7 @@ __all__ = [
     "list_notices",
     "list_onward",
     "list_pending_acts",
+    "list_proxies",
     "list_reports",
     "list_signatory_keys",
     "list_subscriptions",
@@ -266,6 +270,7 @@ __all__ = [
     "retire_signatory_key",
     "reveal_personal",
     "revoke_onward",
+    "revoke_proxy",
     "search_entries",
     "search_gaps",
     "search_tokens",

@@ -15,6 +15,7 @@ from exchange.members import (
     ACTING_ROLES,
     ERASE_PERSONAL,
     ONWARD_RELEASE,
+    PROXY_POSTING,
     Client,
     PendingAct,
     may_see_act,
@@ -25,6 +26,7 @@ from exchange.usecases.authenticate import authenticate
 from exchange.usecases.context import Call, Recorded, Services
 from exchange.usecases.erase_personal import carry_out_erasure
 from exchange.usecases.onward_release import carry_out_grant
+from exchange.usecases.proxies import carry_out_proxy
 from exchange.usecases.recording import draft, named, on_record
 from exchange.usecases.second_person import confirmed_by
 
@@ -32,7 +34,7 @@ CarryOut = Callable[[Services, UnitOfWork, Call, Client, PendingAct], Awaitable[
 """Does what was confirmed and records it, in the unit in which it was confirmed; the receipt is of that entry."""
 
 CARRY_OUT: Mapping[str, CarryOut] = MappingProxyType(
-    {ERASE_PERSONAL.name: carry_out_erasure, ONWARD_RELEASE.name: carry_out_grant}
+    {ERASE_PERSONAL.name: carry_out_erasure, ONWARD_RELEASE.name: carry_out_grant, PROXY_POSTING.name: carry_out_proxy}
 )
 """One row for each of `ACT_KINDS`: what can be asked for can be done."""
 

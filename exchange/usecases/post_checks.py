@@ -9,7 +9,7 @@ from typing import assert_never
 from exchange.agreements import Agreement, AgreementState, Scope, active_parties, state_of
 from exchange.kernel import ConflictError, Fault, InvalidError, NotFoundError, is_uuid7, new_id
 from exchange.markings import Label
-from exchange.members import Client
+from exchange.members import Client, MemberCode
 from exchange.release import Law, Permit, Reason, Refusal, View
 from exchange.reports import Header, PostedReport, PostingRules, ReportId, compose_header
 from exchange.store import Parts, PolicyState
@@ -53,19 +53,28 @@ def compose(  # noqa: PLR0913  one call's surroundings, what is posted, and what
     members: frozenset[str],
     faults: Sequence[Fault] = (),
 ) -> Header:
-    """Return the header that `posted` gets; InvalidError names every fault found, `faults` among them."""
+    """Return the header that `posted` gets; InvalidError names every fault found, `faults` among them.
+
+    For whom it is posted has been settled: the client's own member, or one that consents (`proxies`).
+    """
+    originator = originator_of(client, posted)
     found = list(faults)
     report_id = ReportId(new_id(call.now, services.randomness(_ID_RANDOMNESS_BYTES)))
 
     def composed() -> Header:
-        rules = _posting_rules(services.law, agreement, client, members, scope_name=posted.scope)
-        return compose_header(posted, report_id=report_id, originator=client.member, now=call.now, rules=rules)
+        rules = _posting_rules(services.law, agreement, originator, members, scope_name=posted.scope)
+        return compose_header(posted, report_id=report_id, originator=originator, now=call.now, rules=rules)
 
     header = Collected(found).value(composed, None)
     if header is None or found:
         message = f"the report has {len(found)} {'fault' if len(found) == 1 else 'faults'}"
         raise InvalidError(message, tuple(found))
     return header
+
+
+def originator_of(client: Client, posted: PostedReport) -> MemberCode:
+    """Return whose report it is."""
+    return client.member if posted.on_behalf_of is None else MemberCode(posted.on_behalf_of)
 
 
 async def source_faults(
@@ -76,6 +85,10 @@ async def source_faults(
     A member may build on its own reports, and refer to what the poster may read; a source that does not exist
     and any other are one fault. What builds on a source is marked at least as high (attack 17).
     """
+    if originator_of(client, posted) != client.member and (posted.references or posted.supersedes):
+        # What its originator never saw it neither replaces nor vouches for.
+        told = "what is posted for another member builds on no report: only the originator links its own"
+        return [Fault("/references" if posted.references else "/supersedes", "not-the-originator", told)]
     if len(posted.references) > _MOST_REFERENCES:
         return [Fault("/references", "too-many", f"at most {_MOST_REFERENCES} references")]
     sources = [(f"/references/{index}", each) for index, each in enumerate(posted.references)]
@@ -117,13 +130,13 @@ def _is_marked_as_high(law: Law, label: Label, source: Label, client: Client) ->
 
 
 def _posting_rules(
-    law: Law, agreement: Agreement, client: Client, members: frozenset[str], *, scope_name: str
+    law: Law, agreement: Agreement, originator: MemberCode, members: frozenset[str], *, scope_name: str
 ) -> PostingRules:
     catalogue = law.catalogue
-    scope = _require_contributor(agreement, client, scope_name)
+    scope = _require_contributor(agreement, originator, scope_name)
 
     def dominates(upper: Label, lower: Label) -> bool:
-        return catalogue.dominates(upper, lower, originator=client.member)
+        return catalogue.dominates(upper, lower, originator=originator)
 
     def above_ceiling(label: Label) -> bool:
         return catalogue.exceeds_ceiling(label, scope.ceiling, agreement.terms.policy)
@@ -138,13 +151,13 @@ def _posting_rules(
     )
 
 
-def _require_contributor(agreement: Agreement, client: Client, scope_name: str) -> Scope:
+def _require_contributor(agreement: Agreement, originator: MemberCode, scope_name: str) -> Scope:
     message = "the report cannot be posted so"
     scope = agreement.terms.scope(scope_name)
     if scope is None:
         known = ", ".join(f"`{each.name}`" for each in agreement.terms.scopes)
         raise InvalidError(message, (Fault("/scope", "unknown-scope", f"no such scope in the agreement: use {known}"),))
-    if client.member not in scope.contributors:
-        text = f"your member `{client.member}` is no contributor of the scope `{scope.name}`"
+    if originator not in scope.contributors:
+        text = f"the member `{originator}` is no contributor of the scope `{scope.name}`"
         raise InvalidError(message, (Fault("/scope", Reason.NOT_A_PARTY.value, text),))
     return scope

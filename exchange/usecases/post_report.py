@@ -13,11 +13,13 @@ import json
 from dataclasses import dataclass, replace
 from typing import assert_never
 
-from exchange.agreements import AgreementId
+from exchange.agreements import Agreement, AgreementId, active_parties
 from exchange.audit import EntryDraft, EventName, Outcome, Subject
 from exchange.crypto import OpeningError
 from exchange.kernel import (
     ConflictError,
+    Fault,
+    InvalidError,
     StalePolicyError,
     UnavailableError,
 )
@@ -29,7 +31,8 @@ from exchange.usecases.context import Call, Recorded, Services
 from exchange.usecases.facts import stated_purpose
 from exchange.usecases.judging import require_same_law
 from exchange.usecases.opening import UNOPENED, open_sealed_header
-from exchange.usecases.post_checks import compose, require_in_force, source_faults
+from exchange.usecases.post_checks import compose, originator_of, require_in_force, source_faults
+from exchange.usecases.proxies import standing_consent
 from exchange.usecases.recording import draft, on_record, record_tampering, refuse
 from exchange.usecases.registry import distribution_draft
 from exchange.usecases.sealing import seal_report, stored_json, with_status
@@ -113,10 +116,27 @@ async def _composed(services: Services, call: Call, client: Client, posted: Post
         stated_purpose(services, call, client)
         # (2) agreement
         visible = require_in_force(agreement, client, call)
+        await _require_consent(services, call, client, posted, visible)
         # (3), (4) scope, content, sources
         faults = await source_faults(services, call, client, posted, state)
         members = await services.knowledge.member_codes(services.store, state)
         return compose(services, call, client, posted, agreement=visible, members=members, faults=faults)
+
+
+async def _require_consent(
+    services: Services, call: Call, client: Client, posted: PostedReport, agreement: Agreement
+) -> None:
+    """Raise InvalidError where the report is another member's and that one does not consent, whoever it is."""
+    originator = originator_of(client, posted)
+    if originator == client.member:
+        return
+    # Read behind the policy version that the post is decided under: taken back since, it is decided again.
+    consent = await standing_consent(
+        services, call, client, originator=originator, agreement=agreement.id, scope=posted.scope
+    )
+    if consent is None or originator not in active_parties(agreement, call.now):
+        text = "this member has not consented, or not any more, that yours posts on its behalf in this scope"
+        raise InvalidError("the report cannot be posted so", (Fault("/on_behalf_of", "no-consent", text),))
 
 
 def _idempotency(client: Client, header: Header, key: str | None) -> Idempotency | None:
@@ -144,7 +164,8 @@ async def _replay(
             raise OpeningError(message)
     except UNOPENED as exc:
         await record_tampering(services, call, client, f"report {row.report.id}", exc)
-    entry = replace(_posted_draft(call, client, header), detail={"replayed": "yes"})
+    posted = _posted_draft(call, client, header)
+    entry = replace(posted, detail={**posted.detail, "replayed": "yes"})
     receipt = await services.store.append(entry)
     return Recorded(_answer(header, stored_json(services, header), is_replayed=True), receipt)
 
@@ -165,4 +186,5 @@ def _posted_draft(call: Call, client: Client, header: Header) -> EntryDraft:
         agreement=header.agreement,
         scope=header.scope,
         size_bytes=sum(part.size_bytes for part in header.parts),
+        detail={} if header.originator == client.member else {"on_behalf_of": str(header.originator)},
     )

@@ -69,6 +69,7 @@ from exchange.wire.parties import (
     WhoamiBody,
 )
 from exchange.wire.problem import PROBLEM_MEDIA_TYPE, FaultBody, ProblemBody
+from exchange.wire.proxies import ProxyBody, ProxyConsent, ProxyListBody, ProxyRevocation
 from exchange.wire.report_life import (
     AmendmentBody,
     AskedDestructionBody,
@@ -202,6 +203,10 @@ __all__ = [
     "PersonalBody",
     "PolicyBody",
     "ProblemBody",
+    "ProxyBody",
+    "ProxyConsent",
+    "ProxyListBody",
+    "ProxyRevocation",
     "PulledPartBody",
     "PulledReportBody",
     "ReaderBody",

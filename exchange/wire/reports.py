@@ -51,6 +51,7 @@ class ReportBody(WireModel):
     supersedes: Word | None = None
     references: Annotated[list[Word], Field(max_length=256)] = Field(default_factory=list)
     conditions: str | None = None
+    on_behalf_of: MemberCodeText | None = None
     parts: Annotated[list[PartBody], Field(min_length=1, max_length=_MOST_PARTS)]
 
     def to_posted(self) -> PostedReport:
@@ -74,6 +75,7 @@ class ReportBody(WireModel):
             references=tuple(ReportId(reference) for reference in self.references),
             parts=parts,
             conditions=self.conditions,
+            on_behalf_of=self.on_behalf_of,
         )
 
 

@@ -11,7 +11,7 @@ import pytest
 from exchange import usecases
 from exchange.custody import FileCustodian
 from exchange.markings import Label
-from exchange.store import OnwardWish
+from exchange.store import OnwardWish, ProxyWish
 from exchange.usecases import WantedErasure
 from exchange.usecases.knowledge import Knowledge
 from tests.attacks.hidden import AGREEMENT_OF_TWO, Api, Hidden, open_api
@@ -69,6 +69,8 @@ def secret_world(plain_world: World, tmp_path_factory: pytest.TempPathFactory) -
         told = await usecases.add_subscription(world.services, world.call("GBR reader"), "https://desk.example/canary")
         wish = OnwardWish("ESP", (), (), None, "the operation is theirs")
         onward = await usecases.request_onward(world.services, world.call("GBR reader"), report, wish)
+        joint = ProxyWish("NOR", main, "cyber-threats", None, "a joint sensor")
+        proxy = await usecases.ask_proxy(world.services, world.call("GBR releaser"), joint)
         world.sequence()
         about = "SELECT id FROM audit_search WHERE subject_id = $1 AND event = 'report.posted'"
         ((entry,),) = world.sql(about, report)
@@ -83,6 +85,7 @@ def secret_world(plain_world: World, tmp_path_factory: pytest.TempPathFactory) -
             erasure=erasure,
             subscription=told.value.row.id,
             onward=onward.value.row.id,
+            proxy=proxy.value.row.id,
         )
 
     return _apart(build)

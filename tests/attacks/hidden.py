@@ -36,6 +36,7 @@ OUTSIDERS = {
     "erasures": ("DNK reader", "NOR operator", "NOR auditor"),
     "subscriptions": ("DNK reader", "NOR reader", "operator", "auditor"),
     "onward-requests": ("DNK reader", "NOR releaser", "GBR contributor", "operator", "auditor"),
+    "proxies": ("DNK reader", "NOR releaser", "GBR contributor", "operator", "auditor"),
     "acts": ("DNK reader", "NOR operator", "NOR auditor"),
 }
 
@@ -52,7 +53,8 @@ class Hidden:
     """Ids of V: a report of GBR for GBR alone, one under an agreement of GBR and ESP, that agreement, an ESP client.
 
     `entry` is the log's entry about the first report's post, `erasure` one of a GBR client that waits for approval,
-    `subscription` is where the GBR reader is told of new reports, `onward` a request to release the first report to ESP.
+    `subscription` is where the GBR reader is told of new reports, `onward` a request to release the first report to ESP,
+    `proxy` a consent that NOR posts for GBR, which waits for a second person.
     """
 
     report: str
@@ -63,6 +65,7 @@ class Hidden:
     erasure: str
     subscription: str
     onward: str
+    proxy: str
 
     def ids(self, segment: str) -> tuple[str, ...]:
         """Return the hidden ids that fit behind a path segment; a new kind must be told here."""
@@ -75,6 +78,7 @@ class Hidden:
             "subscriptions": (self.subscription,),
             "acts": (self.erasure,),
             "onward-requests": (self.onward,),
+            "proxies": (self.proxy,),
         }
         assert segment in kinds, f"`/{segment}/{{id}}` is a new kind of path: say here what to attack it with"
         return kinds[segment]
@@ -228,6 +232,7 @@ def kept_state(world: World) -> str:
         "signatory_key",
         "agreement_signature",
         "onward_release",
+        "proxy_consent",
         "agreement_amendment",
     )
     return json.dumps({name: sorted(map(repr, world.sql(f"SELECT * FROM {name}"))) for name in names})

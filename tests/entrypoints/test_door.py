@@ -28,6 +28,7 @@ BOSS = {
     "/v1/clients": "operator",
     "/v1/acts": "operator",
     "/v1/onward-requests": "GBR releaser",
+    "/v1/proxies": "GBR releaser",
     f"/v1/reports/{ABSENT}/destruction": "GBR reader",
     f"/v1/reports/{ABSENT}/downgrade": "GBR releaser",
     f"/v1/reports/{ABSENT}/onward-requests": "GBR reader",

@@ -15,7 +15,7 @@ from exchange.kernel import ForbiddenError, NotAuthenticatedError, new_id
 from exchange.markings import Label
 from exchange.members import Role, Standing
 from exchange.reports import Downgrade
-from exchange.store import OnwardWish
+from exchange.store import OnwardWish, ProxyWish
 from exchange.usecases import Call, ClearanceChange, Enrolment, EntryQuery, ListQuery, SimulatedReport, WantedErasure
 from tests.support.treaty import NOTHING_SIGNED, offered, signing_key
 from tests.support.world import NOW, World, certificate_of, thumbprint_of
@@ -235,6 +235,7 @@ USE_CASES: list[tuple[str, Act, frozenset[Role], str]] = [
 ]
 RELEASER = frozenset({Role.RELEASER})
 WISH = OnwardWish("ESP", (), (), None, "the operation is theirs")
+PROXY = ProxyWish("NOR", ABSENT, "cyber-threats", None, "a joint sensor")
 LOWER = Downgrade(Label("NATO", "RESTRICTED", releasable_to=("GBR", "NOR")))
 ERASED = usecases.Certificate("erased", 1)
 USE_CASES += [
@@ -269,6 +270,14 @@ USE_CASES += [
         READER | RELEASER,
         "destruction.listed",
     ),
+    ("ask_proxy", lambda w, c, _: usecases.ask_proxy(w.services, c, PROXY), RELEASER, "proxy.asked"),
+    (
+        "list_proxies",
+        lambda w, c, _: usecases.list_proxies(w.services, c),
+        RELEASER | frozenset({"contributor"}),
+        "proxy.listed",
+    ),
+    ("revoke_proxy", lambda w, c, _: usecases.revoke_proxy(w.services, c, ABSENT), RELEASER, "proxy.revoked"),
     ("list_notices", lambda w, c, _: usecases.list_notices(w.services, c), READER, "notice.listed"),
     (
         "request_erasure",

@@ -1,0 +1,67 @@
+"""`exchange report proxy`: let another member post on one's behalf, and take that back."""
+
+from typing import Annotated
+
+import typer
+from pydantic import ValidationError
+
+from exchange.cli import output
+from exchange.cli.report_group import reports
+from exchange.cli.verbs import JsonOption, day_or_moment, member_verb
+from exchange.client import ExchangeClient
+from exchange.kernel import InvalidError
+from exchange.wire import ProxyBody, ProxyConsent, faults_of
+
+proxies = typer.Typer(help="Posting on behalf: consent, list, revoke.", no_args_is_help=True)
+reports.add_typer(proxies, name="proxy")
+
+
+@proxies.command("consent")
+@member_verb
+def consent(
+    client: ExchangeClient,
+    to: Annotated[str, typer.Option("--to", metavar="CODE", help="The member that posts for yours.")],
+    agreement: Annotated[str, typer.Option("--agreement", metavar="ID")],
+    scope: Annotated[str, typer.Option("--scope", metavar="NAME")],
+    reason: Annotated[str, typer.Option("--reason", metavar="TEXT", help="Why; both members read it.")],
+    until: Annotated[str | None, typer.Option("--until", metavar="TIME", help="Unset: until it is revoked.")] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Consent that another member posts on your behalf (releaser); a second releaser confirms it."""
+    fields = {"proxy": to, "agreement": agreement, "scope": scope, "reason": reason, "until": day_or_moment(until)}
+    try:
+        wanted = ProxyConsent.model_validate(fields)
+    except ValidationError as exc:
+        raise InvalidError("nobody can post on your behalf so", faults_of(exc)) from exc
+    _show(client.proxies.ask(wanted), "waits for a second releaser: `exchange act confirm`", as_json=as_json)
+
+
+@proxies.command("list")
+@member_verb
+def list_proxies(client: ExchangeClient, as_json: JsonOption = False) -> None:
+    """List your member's consents (releaser), or those under which you may post for others (contributor)."""
+    found = client.proxies.list()
+    if as_json:
+        output.show_json([each.model_dump(mode="json") for each in found])
+        return
+    rows = [(each.id, each.originator, each.proxy, each.scope, each.state, each.until) for each in found]
+    output.show_table(("consent", "of", "to", "scope", "state", "until"), rows)
+
+
+@proxies.command("revoke")
+@member_verb
+def revoke(
+    client: ExchangeClient,
+    consent_id: Annotated[str, typer.Argument(metavar="CONSENT", help="The consent's id.")],
+    as_json: JsonOption = False,
+) -> None:
+    """Take a consent of your member back (releaser), from the next post on."""
+    _show(client.proxies.revoke(consent_id), "revoked", as_json=as_json)
+
+
+def _show(body: ProxyBody, title: str, *, as_json: bool) -> None:
+    if as_json:
+        output.show_json(body.model_dump(mode="json"))
+        return
+    told = {"consent": body.id, "of": body.originator, "to": body.proxy, "scope": body.scope, "act": body.act}
+    output.show_record({name: value for name, value in told.items() if value is not None}, title=title)

@@ -1,0 +1,96 @@
+"""Posting on behalf of another member: consent to it, list consents, take one back."""
+
+from starlette.responses import Response
+
+from exchange.audit import EventName
+from exchange.entrypoints.api.parameters import EVERYWHERE, WITH_BODY
+from exchange.entrypoints.http.routing import Endpoint, Operation, Parameter, answered, read_model
+from exchange.entrypoints.http.visit import Visit, read_query
+from exchange.members import Role
+from exchange.store import ProxyWish
+from exchange.usecases import ProxyView, ask_proxy, authenticate, list_proxies, revoke_proxy
+from exchange.wire import ProxyBody, ProxyConsent, ProxyListBody, ProxyRevocation
+
+_NO_PARAMETERS: frozenset[str] = frozenset()
+
+ASK = Operation(
+    method="POST",
+    path="/v1/proxies",
+    action="proxy.ask",
+    summary="Consent that another member posts for the caller's (releaser); a second releaser confirms it.",
+    body=ProxyConsent,
+    answer=ProxyBody,
+    status=201,
+    errors=(*EVERYWHERE, *WITH_BODY, 409),
+    example={
+        "proxy": "NOR",
+        "agreement": "01980000-0000-7000-8000-000000000001",
+        "scope": "cyber-threats",
+        "reason": "NOR runs the joint sensor",
+    },
+)
+LIST = Operation(
+    method="GET",
+    path="/v1/proxies",
+    action="proxy.list",
+    summary="To a releaser the consents of its member, to a contributor those under which it may post for others.",
+    answer=ProxyListBody,
+    errors=EVERYWHERE,
+)
+REVOKE = Operation(
+    method="POST",
+    path="/v1/proxies/{id}/revocation",
+    action="proxy.revoke",
+    summary="Take a consent back (releaser of the member that gave it), from the next post on.",
+    body=ProxyRevocation,
+    answer=ProxyBody,
+    parameters=(Parameter("id", "path", "The consent's id.", required=True),),
+    errors=(*EVERYWHERE, *WITH_BODY, 409),
+    example={},
+)
+
+
+async def ask(visit: Visit) -> Response:
+    """Answer `POST /v1/proxies`."""
+    await authenticate(visit.services, visit.call, Role.RELEASER, event=EventName.PROXY_ASKED)
+    read_query(visit.request, _NO_PARAMETERS)
+    body = await read_model(visit, ProxyConsent)
+    wish = ProxyWish(body.proxy, body.agreement, body.scope, body.until, body.reason)
+    recorded = await ask_proxy(visit.services, visit.call, wish)
+    return answered(recorded, _body(recorded.value), status=201)
+
+
+async def list_(visit: Visit) -> Response:
+    """Answer `GET /v1/proxies`."""
+    read_query(visit.request, _NO_PARAMETERS)
+    recorded = await list_proxies(visit.services, visit.call)
+    return answered(recorded, ProxyListBody(items=[_body(view) for view in recorded.value]))
+
+
+async def revoke(visit: Visit) -> Response:
+    """Answer `POST /v1/proxies/{id}/revocation`."""
+    await authenticate(visit.services, visit.call, Role.RELEASER, event=EventName.PROXY_REVOKED)
+    read_query(visit.request, _NO_PARAMETERS)
+    await read_model(visit, ProxyRevocation)
+    recorded = await revoke_proxy(visit.services, visit.call, visit.path["id"])
+    return answered(recorded, _body(recorded.value))
+
+
+def _body(view: ProxyView) -> ProxyBody:
+    row, wish = view.row, view.row.wish
+    return ProxyBody(
+        id=row.id,
+        originator=row.originator,
+        proxy=wish.proxy,
+        agreement=wish.agreement,
+        scope=wish.scope,
+        until=wish.until,
+        reason=wish.reason,
+        state=row.state.value,
+        asked_at=row.asked_at,
+        decided_at=row.decided_at,
+        act=view.act,
+    )
+
+
+OPERATIONS: tuple[tuple[Operation, Endpoint], ...] = ((ASK, ask), (LIST, list_), (REVOKE, revoke))

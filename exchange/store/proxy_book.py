@@ -1,0 +1,127 @@
+"""Standing consents to posting on behalf, within a unit of work.
+
+Promises: whatever gives one or takes it back moves the policy version: a post that was decided before is decided again.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+from enum import Enum
+from typing import Any
+
+from sqlalchemy import ColumnElement, insert, or_, select, update
+from sqlalchemy.ext.asyncio import AsyncSession
+from sqlmodel import col
+
+from exchange.kernel import from_micros, to_micros
+from exchange.store.proxy_tables import ProxyTable
+
+
+class ProxyState(Enum):
+    """Where a consent stands; whether its time is over follows from `until`."""
+
+    AWAITING = "awaiting-second-person"
+    GIVEN = "given"
+    REVOKED = "revoked"
+
+
+@dataclass(frozen=True, slots=True)
+class ProxyWish:
+    """What an originator consents to: who posts for it, under what, until when (None: until it is taken back), why."""
+
+    proxy: str
+    agreement: str
+    scope: str
+    until: datetime | None
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class ProxyRow:
+    """A consent of `originator`, and what became of it."""
+
+    id: str
+    originator: str
+    wish: ProxyWish
+    state: ProxyState
+    asked_at: datetime
+    asked_by: str
+    entry: str
+    decided_at: datetime | None = None
+    decided_by: str | None = None
+
+    def holds(self, now: datetime) -> bool:
+        """Return whether the proxy may post under it at `now`."""
+        return self.state is ProxyState.GIVEN and (self.wish.until is None or now < self.wish.until)
+
+
+class ProxyBook:
+    """Standing consents in one transaction."""
+
+    def __init__(self, session: AsyncSession, note_write: Callable[[], None], note_law: Callable[[], None]) -> None:
+        self._session = session
+        self._note_write = note_write
+        self._note_law = note_law
+
+    async def add(self, row: ProxyRow) -> None:
+        """Add a consent that was asked for: nobody posts under it yet."""
+        self._note_write()
+        await self._session.execute(insert(ProxyTable), _columns(row))
+
+    async def put(self, row: ProxyRow) -> None:
+        """Keep what became of one."""
+        self._note_law()
+        await self._session.execute(update(ProxyTable).where(col(ProxyTable.id) == row.id).values(_columns(row)))
+
+    async def one(self, consent_id: str) -> ProxyRow | None:
+        """Return one, held to the end of the unit."""
+        found = await self._session.scalar(select(ProxyTable).where(col(ProxyTable.id) == consent_id).with_for_update())
+        return None if found is None else _row(found)
+
+    async def of_member(self, member: str) -> list[ProxyRow]:
+        """Return those that a member gave and those that it was given, oldest first."""
+        return await self._rows(or_(col(ProxyTable.originator) == member, col(ProxyTable.proxy) == member))
+
+    async def given(self, originator: str, proxy: str, agreement: str, scope: str) -> list[ProxyRow]:
+        """Return those given by one member to another for one scope; their time may be over."""
+        row = ProxyTable
+        pair = (col(row.originator) == originator, col(row.proxy) == proxy, col(row.agreement) == agreement)
+        return await self._rows(*pair, col(row.scope) == scope, col(row.state) == ProxyState.GIVEN.value)
+
+    async def _rows(self, *conditions: ColumnElement[bool]) -> list[ProxyRow]:
+        found = await self._session.scalars(select(ProxyTable).where(*conditions).order_by(col(ProxyTable.id)))
+        return [_row(each) for each in found]
+
+
+def _columns(row: ProxyRow) -> dict[str, Any]:
+    wish = row.wish
+    return {
+        "id": row.id,
+        "originator": row.originator,
+        "proxy": wish.proxy,
+        "agreement": wish.agreement,
+        "scope": wish.scope,
+        "until": None if wish.until is None else to_micros(wish.until),
+        "reason": wish.reason,
+        "state": row.state.value,
+        "asked_at": to_micros(row.asked_at),
+        "asked_by": row.asked_by,
+        "decided_at": None if row.decided_at is None else to_micros(row.decided_at),
+        "decided_by": row.decided_by,
+        "entry_id": row.entry,
+    }
+
+
+def _row(row: ProxyTable) -> ProxyRow:
+    until = None if row.until is None else from_micros(row.until)
+    return ProxyRow(
+        id=row.id,
+        originator=row.originator,
+        wish=ProxyWish(row.proxy, row.agreement, row.scope, until, row.reason),
+        state=ProxyState(row.state),
+        asked_at=from_micros(row.asked_at),
+        asked_by=row.asked_by,
+        entry=row.entry_id,
+        decided_at=None if row.decided_at is None else from_micros(row.decided_at),
+        decided_by=row.decided_by,
+    )

@@ -1,0 +1,148 @@
+"""Posting on behalf: two releasers of an originator consent that another member posts for it, and one takes it back.
+
+A consent is narrow: one member, one scope of one agreement, a time. What is posted under it is the originator's like
+any other of its reports: only the originator amends, lowers or recalls it. Who posted stands in the log.
+
+Steps of a consent: (1) the originator's releaser, its member a contributor of that scope; (2) another releaser of the
+same member confirms; (3) consent and entry become durable together, and what was decided before is decided again.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+from exchange.agreements import Agreement
+from exchange.audit import EntryDraft, EventName, Outcome, Receipt, fit_text
+from exchange.kernel import ConflictError, Fault, InvalidError, NotFoundError, is_uuid7, new_id
+from exchange.members import PROXY_POSTING, Client, PendingAct, Role
+from exchange.store import ProxyRow, ProxyState, ProxyWish, UnitOfWork
+from exchange.usecases.authenticate import authenticate
+from exchange.usecases.context import Call, Recorded, Services
+from exchange.usecases.judging import ABSENT_ID
+from exchange.usecases.post_checks import require_in_force
+from exchange.usecases.recording import draft, named, on_record
+from exchange.usecases.second_person import ask
+
+PROXY_ROLES = (Role.RELEASER, Role.CONTRIBUTOR)
+
+_ID_RANDOMNESS_BYTES = 10
+
+
+@dataclass(frozen=True, slots=True)
+class ProxyView:
+    """A consent; `act` names the act that waits for a second person, where it was asked for just now."""
+
+    row: ProxyRow
+    act: str | None = None
+
+
+async def ask_proxy(services: Services, call: Call, wish: ProxyWish) -> Recorded[ProxyView]:
+    """Ask a second releaser of the caller's member to consent that another member posts on its behalf.
+
+    Raises NotFoundError for an agreement that the caller does not see, InvalidError with every fault of the wish.
+    """
+    event = EventName.PROXY_ASKED
+    client = await authenticate(services, call, Role.RELEASER, event=event)
+    attempt = draft(call, client, event, Outcome.REFUSED, subject=named("agreement", wish.agreement))
+    async with on_record(services, attempt), services.store.unit_of_work() as unit:
+        found = await unit.agreement(wish.agreement) if is_uuid7(wish.agreement) else None
+        agreement = require_in_force(found, client, call)
+        if faults := _faults(agreement, client, wish, call):
+            raise InvalidError("nobody can post on your behalf so", tuple(faults))
+        row_id = new_id(call.now, services.randomness(_ID_RANDOMNESS_BYTES))
+        told = {"consent": row_id, "proxy": wish.proxy, "agreement": agreement.id, "scope": wish.scope}
+        act = await ask(services, unit, call, client, PROXY_POSTING, asked=told, members=[client.member])
+        receipt = await unit.record(_entry(call, client, event, wish, told | {"act": act.id, "digest": act.digest}))
+        row = ProxyRow(
+            id=row_id,
+            originator=client.member,
+            wish=replace(wish, reason=fit_text(wish.reason)),
+            state=ProxyState.AWAITING,
+            asked_at=call.now,
+            asked_by=client.id,
+            entry=receipt.entry,
+        )
+        await unit.proxies().add(row)
+    return Recorded(ProxyView(row, act.id), receipt)
+
+
+async def carry_out_proxy(_: Services, unit: UnitOfWork, call: Call, client: Client, act: PendingAct) -> Receipt:
+    """Do what a second releaser has confirmed: from the next post on the proxy may."""
+    row = await unit.proxies().one(act.asked["consent"])
+    if row is None or row.state is not ProxyState.AWAITING:
+        raise ConflictError("the consent is not waiting any more: look at it again", code="request-ended")
+    given = replace(row, state=ProxyState.GIVEN, decided_at=call.now, decided_by=client.id)
+    await unit.proxies().put(given)
+    people = [row.asked_by, str(client.id)]
+    detail: dict[str, str | int | list[str]] = {"consent": row.id, "proxy": row.wish.proxy, "by": people}
+    return await unit.record(_entry(call, client, EventName.PROXY_GIVEN, row.wish, detail))
+
+
+async def list_proxies(services: Services, call: Call) -> Recorded[tuple[ProxyView, ...]]:
+    """Return the consents that concern the caller: to a releaser its member's, to a contributor those given to it."""
+    event = EventName.PROXY_LISTED
+    client = await authenticate(services, call, *PROXY_ROLES, event=event)
+    async with services.store.unit_of_work() as unit:
+        rows = [row for row in await unit.proxies().of_member(client.member) if _is_visible(row, client)]
+        ids = tuple(row.id for row in rows)
+        receipt = await unit.record(draft(call, client, event, Outcome.PERMITTED, result_ids=ids))
+    return Recorded(tuple(ProxyView(row) for row in rows), receipt)
+
+
+async def revoke_proxy(services: Services, call: Call, consent_id: str) -> Recorded[ProxyView]:
+    """Take a consent back (originator's releaser): from the next post on it lets nobody, on any node."""
+    event = EventName.PROXY_REVOKED
+    client = await authenticate(services, call, Role.RELEASER, event=event)
+    attempt = draft(call, client, event, Outcome.REFUSED, subject=named("proxy", consent_id))
+    async with on_record(services, attempt), services.store.unit_of_work() as unit:
+        row = await unit.proxies().one(consent_id if is_uuid7(consent_id) else ABSENT_ID)
+        if row is None or row.originator != client.member:
+            raise NotFoundError("no such consent, or none of your member")
+        if row.state is ProxyState.REVOKED:
+            raise ConflictError("it was taken back before", code="revoked-already")
+        revoked = replace(row, state=ProxyState.REVOKED, decided_at=call.now, decided_by=client.id)
+        await unit.proxies().put(revoked)
+        detail = {"consent": row.id, "proxy": row.wish.proxy}
+        receipt = await unit.record(_entry(call, client, event, row.wish, detail))
+    return Recorded(ProxyView(revoked), receipt)
+
+
+async def standing_consent(  # noqa: PLR0913  who posts for whom under what
+    services: Services, call: Call, client: Client, *, originator: str, agreement: str, scope: str
+) -> ProxyRow | None:
+    """Return the consent under which `client` may post on behalf of `originator` now; None where there is none."""
+    async with services.store.unit_of_work() as unit:
+        rows = await unit.proxies().given(originator, client.member, agreement, scope)
+    return next((row for row in rows if row.holds(call.now)), None)
+
+
+def _faults(agreement: Agreement, client: Client, wish: ProxyWish, call: Call) -> list[Fault]:
+    faults = []
+    scope = agreement.terms.scope(wish.scope)
+    if scope is None or client.member not in scope.contributors:
+        faults.append(Fault("/scope", "unknown-scope", "no scope of the agreement in which your member contributes"))
+    if agreement.party(wish.proxy) is None or wish.proxy == client.member:
+        faults.append(Fault("/proxy", "not-a-party", "name another party of the agreement"))
+    if wish.until is not None and wish.until <= call.now:
+        faults.append(Fault("/until", "past", "this time is over: name one to come"))
+    return faults
+
+
+def _is_visible(row: ProxyRow, client: Client) -> bool:
+    if row.originator == client.member:
+        return Role.RELEASER in client.roles
+    return row.state is ProxyState.GIVEN and Role.CONTRIBUTOR in client.roles
+
+
+def _entry(
+    call: Call, client: Client, event: EventName, wish: ProxyWish, detail: Mapping[str, str | int | list[str]]
+) -> EntryDraft:
+    return draft(
+        call,
+        client,
+        event,
+        Outcome.PERMITTED,
+        subject=named("agreement", wish.agreement),
+        agreement=wish.agreement,
+        scope=wish.scope,
+        detail=dict(detail),
+    )

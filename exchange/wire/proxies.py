@@ -1,0 +1,46 @@
+"""Posting on behalf of another member: the standing consent to it."""
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from exchange.wire.base import AnswerModel, Instant, WireModel
+from exchange.wire.words import Id, MemberCodeText, Word
+
+ProxyReason = Annotated[str, Field(min_length=1, max_length=500)]
+
+
+class ProxyConsent(WireModel):
+    """A consent to ask a second releaser for. Without `until` it holds until it is taken back."""
+
+    proxy: MemberCodeText
+    agreement: Id
+    scope: Word = Field(examples=["cyber-threats"])
+    until: Instant | None = None
+    reason: ProxyReason = Field(examples=["NOR runs the joint sensor"])
+
+
+class ProxyRevocation(WireModel):
+    """Nothing more to say."""
+
+
+class ProxyBody(AnswerModel):
+    """A consent and what became of it; `act` waits for a second releaser."""
+
+    id: Id
+    originator: MemberCodeText
+    proxy: MemberCodeText
+    agreement: Id
+    scope: str
+    until: Instant | None
+    reason: str
+    state: Literal["awaiting-second-person", "given", "revoked"]
+    asked_at: Instant
+    decided_at: Instant | None
+    act: Id | None = None
+
+
+class ProxyListBody(AnswerModel):
+    """Consents that concern the caller, oldest first."""
+
+    items: list[ProxyBody]

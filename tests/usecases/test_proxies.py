@@ -1,0 +1,168 @@
+"""Posting on behalf: by two persons' consent, narrow, for a time, taken back at the next post; on both databases."""
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from exchange import usecases
+from exchange.kernel import ConflictError, ForbiddenError, InvalidError, NotFoundError
+from exchange.markings import Label
+from exchange.store import ProxyState, ProxyWish
+from tests.support.world import World
+
+FOR_ALL = Label("NATO", "RESTRICTED", releasable_to=("DNK", "GBR", "NOR"))
+
+
+@pytest.fixture
+async def joint(populated: World) -> World:
+    for name in ("NOR releaser", "NOR second releaser", "DNK releaser"):
+        await populated.enrol(name, name[:3], "releaser")
+    return populated
+
+
+def wish(world: World, **changes: Any) -> ProxyWish:
+    fields = {"proxy": "GBR", "agreement": world.agreement_id, "scope": "cyber-threats", "until": None, "reason": "r"}
+    return ProxyWish(**{**fields, **changes})
+
+
+async def ask(world: World, name: str = "NOR releaser", **changes: Any) -> usecases.ProxyView:
+    return (await usecases.ask_proxy(world.services, world.call(name), wish(world, **changes))).value
+
+
+async def confirm(world: World, view: usecases.ProxyView, name: str = "NOR second releaser") -> None:
+    act = (await usecases.show_pending_act(world.services, world.call(name), str(view.act))).value.act
+    await usecases.confirm_act(world.services, world.call(name), act.id, act.digest)
+
+
+async def given(world: World, **changes: Any) -> usecases.ProxyView:
+    view = await ask(world, **changes)
+    await confirm(world, view)
+    return view
+
+
+async def post(world: World, services: Any = None, **others: Any) -> str:
+    body = world.posted(**{"label": FOR_ALL, "on_behalf_of": "NOR", **others})
+    return (await usecases.post_report(services or world.services, world.call("GBR contributor"), body)).value.report_id
+
+
+async def is_refused(world: World, services: Any = None, **others: Any) -> bool:
+    with pytest.raises(InvalidError) as caught:
+        await post(world, services, **others)
+    return [(fault.pointer, fault.code) for fault in caught.value.faults] == [("/on_behalf_of", "no-consent")]
+
+
+async def test_report_is_the_originators_and_the_log_says_who_posted_it(joint: World) -> None:
+    await given(joint)
+    report = await post(joint)
+    pulled = (await usecases.pull_report(joint.services, joint.call("DNK reader"), report)).value
+    entry = next(each for each in await joint.entries() if each["type"] == "report.posted" and "detail" in each)
+
+    assert b'"originator":"NOR"' in pulled.header_json
+    assert (entry["member"], entry["owner"], entry["detail"]) == ("GBR", "NOR", {"on_behalf_of": "NOR"})
+    # Only its originator does anything to it.
+    await joint.enrol("GBR last releaser", "GBR", "releaser")
+    with pytest.raises(NotFoundError):
+        await usecases.recall_report(joint.services, joint.call("GBR last releaser"), report, "not ours")
+    assert (await usecases.recall_report(joint.services, joint.call("NOR releaser"), report, "ours")).value.tombstone
+
+
+async def test_nobody_posts_for_another_without_the_second_person(joint: World) -> None:
+    assert await is_refused(joint)
+    view = await ask(joint)
+    assert await is_refused(joint)
+    with pytest.raises(ConflictError):
+        await confirm(joint, view, "NOR releaser")
+    assert await is_refused(joint)
+    await confirm(joint, view)
+    assert await post(joint)
+
+
+async def test_consent_is_to_one_member_in_one_scope_in_one_direction(joint: World) -> None:
+    await given(joint)
+
+    assert await is_refused(joint, on_behalf_of="DNK")
+    assert await is_refused(joint, on_behalf_of="ESP")
+    assert await is_refused(joint, on_behalf_of="XXX")
+    await joint.enrol("DNK second contributor", "DNK", "contributor")
+    await joint.enrol("NOR second contributor", "NOR", "contributor")
+    for name, of in (("DNK second contributor", "NOR"), ("NOR second contributor", "GBR")):
+        body = joint.posted(label=FOR_ALL, on_behalf_of=of)
+        with pytest.raises(InvalidError):
+            await usecases.post_report(joint.services, joint.call(name), body)
+
+
+async def test_consent_taken_back_or_over_lets_nobody_post_on_any_node(joint: World) -> None:
+    view = await given(joint)
+    async with joint.another_node() as other:
+        await post(joint, other)
+        revoked = await usecases.revoke_proxy(joint.services, joint.call("NOR releaser"), view.row.id)
+        assert revoked.value.row.state is ProxyState.REVOKED
+        assert await is_refused(joint, other)
+        with pytest.raises(ConflictError):
+            await usecases.revoke_proxy(joint.services, joint.call("NOR releaser"), view.row.id)
+        await given(joint, until=joint.clock.now + timedelta(hours=1))
+        await post(joint, other)
+        joint.clock.advance(timedelta(hours=1))
+        assert await is_refused(joint, other)
+
+
+async def test_revocation_that_races_a_post_makes_it_be_decided_again(joint: World, monkeypatch: Any) -> None:
+    view = await given(joint)
+    store = joint.services.store
+    kept = store.post_report
+
+    async def taken_back_meanwhile(*words: Any, **others: Any) -> Any:
+        monkeypatch.setattr(store, "post_report", kept)
+        await usecases.revoke_proxy(joint.services, joint.call("NOR releaser"), view.row.id)
+        return await kept(*words, **others)
+
+    monkeypatch.setattr(store, "post_report", taken_back_meanwhile)
+    assert await is_refused(joint)
+
+
+async def test_suspended_originator_consents_to_nothing(joint: World) -> None:
+    await given(joint)
+    await usecases.suspend_agreement(joint.services, joint.call("NOR signatory"), joint.agreement_id)
+
+    assert await is_refused(joint)
+
+
+async def test_what_is_posted_for_another_builds_on_nothing(joint: World) -> None:
+    await given(joint)
+    own = await joint.post(label=FOR_ALL)
+    for links in ({"references": (own,)}, {"supersedes": own}):
+        with pytest.raises(InvalidError) as caught:
+            await post(joint, **links)
+        assert {fault.code for fault in caught.value.faults} == {"not-the-originator"}
+
+
+async def test_consent_that_makes_no_sense_is_refused_with_every_fault(joint: World) -> None:
+    with pytest.raises(InvalidError) as caught:
+        await ask(joint, proxy="ESP", scope="weather", until=joint.clock.now)
+    assert [fault.pointer for fault in caught.value.faults] == ["/scope", "/proxy", "/until"]
+    with pytest.raises(InvalidError):
+        await ask(joint, proxy="NOR")
+    with pytest.raises(NotFoundError):
+        await ask(joint, agreement="01980000-0000-7000-8000-000000000000")
+    with pytest.raises(InvalidError):
+        await ask(joint, "DNK releaser")  # a reader of the scope, no contributor
+    with pytest.raises(ForbiddenError):
+        await ask(joint, "NOR reader")
+
+
+async def test_each_side_sees_its_consents_and_nobody_else_any(joint: World) -> None:
+    view = await ask(joint)
+
+    async def seen(name: str) -> list[str]:
+        return [each.row.id for each in (await usecases.list_proxies(joint.services, joint.call(name))).value]
+
+    assert (await seen("NOR releaser"), await seen("GBR contributor"), await seen("DNK releaser")) == (
+        [view.row.id],
+        [],
+        [],
+    )
+    await confirm(joint, view)
+    assert (await seen("GBR contributor"), await seen("DNK releaser")) == ([view.row.id], [])
+    with pytest.raises(NotFoundError):
+        await usecases.revoke_proxy(joint.services, joint.call("DNK releaser"), view.row.id)
