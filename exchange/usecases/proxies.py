@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 
 from exchange.agreements import Agreement
 from exchange.audit import EntryDraft, EventName, Outcome, Receipt, fit_text
-from exchange.kernel import ConflictError, Fault, InvalidError, NotFoundError, is_uuid7, new_id
+from exchange.kernel import ConflictError, Fault, InvalidError, NotFoundError, is_uuid7, new_id, rfc3339
 from exchange.members import PROXY_POSTING, Client, PendingAct, Role
 from exchange.store import ProxyRow, ProxyState, ProxyWish, UnitOfWork
 from exchange.usecases.authenticate import authenticate
@@ -49,7 +49,8 @@ async def ask_proxy(services: Services, call: Call, wish: ProxyWish) -> Recorded
         if faults := _faults(agreement, client, wish, call):
             raise InvalidError("nobody can post on your behalf so", tuple(faults))
         row_id = new_id(call.now, services.randomness(_ID_RANDOMNESS_BYTES))
-        told = {"consent": row_id, "proxy": wish.proxy, "agreement": agreement.id, "scope": wish.scope}
+        until = "taken back" if wish.until is None else rfc3339(wish.until)
+        told = {"consent": row_id, "proxy": wish.proxy, "agreement": agreement.id, "scope": wish.scope, "until": until}
         act = await ask(services, unit, call, client, PROXY_POSTING, asked=told, members=[client.member])
         receipt = await unit.record(_entry(call, client, event, wish, told | {"act": act.id, "digest": act.digest}))
         row = ProxyRow(

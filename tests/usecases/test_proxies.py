@@ -70,6 +70,9 @@ async def test_report_is_the_originators_and_the_log_says_who_posted_it(joint: W
 async def test_nobody_posts_for_another_without_the_second_person(joint: World) -> None:
     assert await is_refused(joint)
     view = await ask(joint)
+    act = (await usecases.show_pending_act(joint.services, joint.call("NOR second releaser"), str(view.act))).value.act
+    told = {"proxy": "GBR", "agreement": joint.agreement_id, "scope": "cyber-threats", "until": "taken back"}
+    assert act.asked == {**told, "consent": view.row.id}
     assert await is_refused(joint)
     with pytest.raises(ConflictError):
         await confirm(joint, view, "NOR releaser")
