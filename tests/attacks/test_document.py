@@ -83,6 +83,7 @@ def ids(world: World, hidden: Hidden) -> dict[str, list[str]]:
         "acts": [hidden.erasure],
         "subscriptions": [hidden.subscription],
         "onward-requests": [hidden.onward],
+        "proxies": [hidden.proxy],
     }
 
 
