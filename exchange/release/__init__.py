@@ -14,8 +14,10 @@ from exchange.release.decision import Decision, Permit, Reason, Refusal, View
 from exchange.release.explain import Explanation, Outcome, RuleOutcome, Viewer, explain
 from exchange.release.facts import Assurance, ClassFacts, Consent, ReaderFacts, RowFacts, ScopeFacts, Use
 from exchange.release.guard_examples import Example, LawReport, check_law
-from exchange.release.guards import GuardQuestion, GuardSet, GuardVerdict, load_guards
+from exchange.release.guards import GuardQuestion, GuardSet, GuardVerdict, NationalGuards, load_guards
 from exchange.release.law import Law, load_law
+from exchange.release.national_check import CheckedNational, NationalText, check_national, stored_national
+from exchange.release.national_effects import Change, ClassChange, Spoken, national_changes
 from exchange.release.reach import Clause, Gap, Matter, find_gaps, highest_level
 from exchange.release.readable import readable_classes
 from exchange.release.simulate import AgencyOutlook, MemberOutlook, Simulation, simulate
@@ -26,6 +28,9 @@ __all__ = [
     "AgencyOutlook",
     "Assurance",
     "CaveatMeaning",
+    "Change",
+    "CheckedNational",
+    "ClassChange",
     "ClassFacts",
     "Clause",
     "Consent",
@@ -41,6 +46,8 @@ __all__ = [
     "LawReport",
     "Matter",
     "MemberOutlook",
+    "NationalGuards",
+    "NationalText",
     "Outcome",
     "Permit",
     "ReaderFacts",
@@ -50,10 +57,12 @@ __all__ = [
     "RuleOutcome",
     "ScopeFacts",
     "Simulation",
+    "Spoken",
     "Use",
     "View",
     "Viewer",
     "check_law",
+    "check_national",
     "class_as_json",
     "class_digest",
     "class_facts",
@@ -67,7 +76,9 @@ __all__ = [
     "levels_covered",
     "load_guards",
     "load_law",
+    "national_changes",
     "readable_classes",
     "simulate",
+    "stored_national",
     "with_row",
 ]

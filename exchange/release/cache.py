@@ -101,6 +101,7 @@ def decision_key(  # noqa: PLR0913  what a decision reads
         reader.assurance is Assurance.MUTUAL_TLS,
         use is Use.READ,
         law.digest,
+        law.guards.national,
         None if scope is None else (scope.agreement_version, scope.in_force, scope.active_parties),
         # Time ends a consent without a new version of anything. Most classes have none: the empty one costs nothing.
         consents,

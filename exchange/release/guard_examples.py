@@ -1,7 +1,8 @@
 """Examples beside the guards: each says what one guard answers in one case; a guard needs both answers."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
+from types import MappingProxyType
 
 from exchange.agreements.reading import Reading
 from exchange.agreements.strict_yaml import read_yaml
@@ -81,16 +82,39 @@ def check_law(files: Mapping[str, str]) -> LawReport:
         example
         for path in sorted(files)
         if EXAMPLES_FILE.fullmatch(path)
-        for example in _read_examples(path, files[path], law, faults)
+        for example in read_examples(path, files[path], law, faults)
     ]
     if faults:
         raise InvalidError("the examples cannot be read", tuple(faults))
-    faults += [fault for example in examples for fault in _run(example, law)]
-    faults += _untested(examples, law)
+    faults += [fault for example in examples for fault in run_example(example, law)]
+    faults += untested(examples, law.guards.guards)
     return LawReport(law, tuple(examples), tuple(faults))
 
 
-def _run(example: Example, law: Law) -> Iterator[Fault]:
+def read_examples(
+    path: str, text: str, law: Law, faults: list[Fault], *, usual: Mapping[str, object] = MappingProxyType({})
+) -> list[Example]:
+    """Return the examples of one file that can be run, and add to `faults` why others cannot.
+
+    `usual` is what an example leaves out, where that is something else than in the files of the law.
+    """
+    document = read_yaml(text)
+    reading = Reading(document.faults, document.line_of)
+    fields = reading.mapping(document.value, "", required=("examples",))
+    examples = []
+    for index, item in enumerate(reading.sequence(fields["examples"], "/examples")):
+        pointer = f"/examples/{index}"
+        found = len(reading.faults)
+        example = _read_example(item, pointer, reading, law, usual)
+        # Facts built from faulty fields are not run.
+        if len(reading.faults) == found:
+            examples.append(replace(example, file=path, line=document.line_of(pointer)))
+    faults += [Fault(f"/{path}{fault.pointer}", fault.code, fault.message, fault.line) for fault in reading.faults]
+    return examples
+
+
+def run_example(example: Example, law: Law) -> Iterator[Fault]:
+    """Yield what came out otherwise than the example says."""
     (verdict,) = law.guards.forbidding(example.reader, [example.question], example.use, law.catalogue)
     if verdict.has_failed:
         message = f"`{example.name}`: a guard failed to answer, so the exchange would refuse"
@@ -101,34 +125,19 @@ def _run(example: Example, law: Law) -> Iterator[Fault]:
         yield Fault(f"/{example.file}", "example-failed", message, example.line)
 
 
-def _untested(examples: list[Example], law: Law) -> list[Fault]:
+def untested(examples: Iterable[Example], guards: Iterable[str]) -> list[Fault]:
+    """Return a fault for each guard, by id, that lacks an example of either kind."""
     shown = {(example.guard, example.forbids) for example in examples}
     words = {True: "forbids", False: "does not forbid"}
     return [
         Fault("", "untested-guard", f"`{guard}` has no example that it {words[forbids]}: add one")
-        for guard in sorted(law.guards.guards)
+        for guard in sorted(guards)
         for forbids in (True, False)
         if (guard, forbids) not in shown
     ]
 
 
-def _read_examples(path: str, text: str, law: Law, faults: list[Fault]) -> list[Example]:
-    document = read_yaml(text)
-    reading = Reading(document.faults, document.line_of)
-    fields = reading.mapping(document.value, "", required=("examples",))
-    examples = []
-    for index, item in enumerate(reading.sequence(fields["examples"], "/examples")):
-        pointer = f"/examples/{index}"
-        found = len(reading.faults)
-        example = _read_example(item, pointer, reading, law)
-        # Facts built from faulty fields are not run.
-        if len(reading.faults) == found:
-            examples.append(replace(example, file=path, line=document.line_of(pointer)))
-    faults += [Fault(f"/{path}{fault.pointer}", fault.code, fault.message, fault.line) for fault in reading.faults]
-    return examples
-
-
-def _read_example(item: object, pointer: str, reading: Reading, law: Law) -> Example:
+def _read_example(item: object, pointer: str, reading: Reading, law: Law, usual: Mapping[str, object]) -> Example:
     fields = reading.mapping(item, pointer, required=_REQUIRED, optional=_OPTIONAL)
     guard = reading.text(fields["guard"], f"{pointer}/guard")
     if guard and guard not in law.guards.guards:
@@ -139,14 +148,18 @@ def _read_example(item: object, pointer: str, reading: Reading, law: Law) -> Exa
         reading.text(fields["name"], f"{pointer}/name"),
         guard,
         fields["forbids"] is True,
-        _reader(fields.get("reader", {}), f"{pointer}/reader", reading),
-        _question(fields.get("report", {}), f"{pointer}/report", reading),
+        _reader(fields.get("reader", {}), f"{pointer}/reader", reading, {**_READER, **_of(usual, _READER)}),
+        _question(fields.get("report", {}), f"{pointer}/report", reading, {**_REPORT, **_of(usual, _REPORT)}),
         reading.choice(fields.get("use", "read"), f"{pointer}/use", Use),
     )
 
 
-def _reader(value: object, pointer: str, reading: Reading) -> ReaderFacts:
-    fields = {**_READER, **reading.mapping(value, pointer, required=(), optional=_READER)}
+def _of(usual: Mapping[str, object], names: Collection[str]) -> dict[str, object]:
+    return {name: value for name, value in usual.items() if name in names}
+
+
+def _reader(value: object, pointer: str, reading: Reading, usual: Mapping[str, object]) -> ReaderFacts:
+    fields = {**usual, **reading.mapping(value, pointer, required=(), optional=_READER)}
     words = _words(fields, pointer, reading)
     roles = reading.sequence(fields["roles"], f"{pointer}/roles", least=0)
     return ReaderFacts(
@@ -165,8 +178,8 @@ def _reader(value: object, pointer: str, reading: Reading) -> ReaderFacts:
     )
 
 
-def _question(value: object, pointer: str, reading: Reading) -> GuardQuestion:
-    fields = {**_REPORT, **reading.mapping(value, pointer, required=(), optional=_REPORT)}
+def _question(value: object, pointer: str, reading: Reading, usual: Mapping[str, object]) -> GuardQuestion:
+    fields = {**usual, **reading.mapping(value, pointer, required=(), optional=_REPORT)}
     words = _words(fields, pointer, reading)
     sets = {
         name: tuple(sorted(set(reading.texts(fields[name], f"{pointer}/{name}", least=0))))

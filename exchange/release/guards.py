@@ -1,8 +1,9 @@
 """Guards: the extra rules in `policies/guards/*.cedar`. They forbid; they can never permit.
 
 A file with a lower-case name is the exchange's own and holds for every report; a file named after a member
-(`NOR.cedar`) holds that member's national caveats, and is asked about that member's own reports only: a member
-can neither restrict nor break the reports of others.
+(`NOR.cedar`) holds that member's national caveats, and so does what a member put in force itself (`NationalGuards`).
+National caveats are asked about that member's own reports only: a member can neither restrict, break nor slow down the
+reports of others.
 
 Cedar skips a policy whose evaluation fails, a forbid included, and then allows. Here any failure refuses.
 """
@@ -15,7 +16,7 @@ from types import MappingProxyType
 
 import cedarpy
 
-from exchange.kernel import canonical_bytes
+from exchange.kernel import Canonical, canonical_bytes
 from exchange.markings import Catalogue, Label
 from exchange.release.facts import ClassFacts, ReaderFacts, Use
 from exchange.release.guard_files import Guard, read_guards
@@ -56,23 +57,71 @@ class GuardQuestion:
     label: Label
 
 
-class GuardSet:
-    """Parsed guards, ready to be asked. Immutable."""
+@dataclass(frozen=True, slots=True)
+class NationalGuards:
+    """A member's own guards, ready to be asked together with those of the files; `GuardSet.prepared` makes them.
 
-    __slots__ = ("_everyone", "_national", "_schema", "digest", "guards")
+    `policies` None: they cannot be used, and every report of the member is refused until they can.
+    """
+
+    member: str
+    guards: tuple[Guard, ...]
+    policies: cedarpy.PolicySet | None
+
+
+class GuardSet:
+    """Parsed guards, ready to be asked. Immutable.
+
+    `digest` names the guards of the files. What members put in force themselves is no part of it: it stands in answers
+    about others' reports too, and nobody learns there whether a member has caveats. `national` names those, for caches;
+    empty where there are none.
+    """
+
+    __slots__ = ("_everyone", "_files", "_national", "_of_files", "_schema", "digest", "guards", "national", "schema")
 
     def __init__(self, guards: Iterable[Guard], schema: str) -> None:
         self.guards: Mapping[str, Guard] = MappingProxyType({guard.id: guard for guard in guards})
-        own = tuple(guard for guard in self.guards.values() if guard.member is None)
+        self.schema: str = schema
+        self.national: str = ""
+        self._files = self.guards
         members = {guard.member for guard in self.guards.values() if guard.member is not None}
         self._schema = cedarpy.Schema.from_str(schema)
-        self._everyone = _policy_set(own)
-        self._national = {
-            member: _policy_set((*own, *(guard for guard in self.guards.values() if guard.member == member)))
-            for member in members
-        }
+        self._everyone = _policy_set(self._holding_for(None))
+        self._of_files = {member: _policy_set(self._holding_for(member)) for member in members}
+        self._national = self._of_files
         sources = {guard.id: {"member": guard.member, "policy": guard.policy_json} for guard in self.guards.values()}
         self.digest: str = hashlib.sha256(canonical_bytes({"schema": schema, "guards": sources})).hexdigest()
+
+    def prepared(self, member: str, guards: Sequence[Guard] | None) -> NationalGuards:
+        """Return a member's own guards, to be added by `with_national`; what cannot be used refuses.
+
+        That is None, for guards that could not be read, no guard at all, an id that stands in the files, and whatever
+        the engine does not take. Never raises: what one member put in force stops nobody else's reports.
+        """
+        if not guards or not {guard.id for guard in guards}.isdisjoint(self._files):
+            return NationalGuards(member, (), None)
+        try:
+            policies = _policy_set((*self._holding_for(member), *guards))
+        except Exception:  # noqa: BLE001  fail closed: whatever the engine does not take is refused
+            return NationalGuards(member, (), None)
+        return NationalGuards(member, tuple(guards), policies)
+
+    def with_national(self, national: Iterable[NationalGuards]) -> "GuardSet":
+        """Return these guards with those of members added, in place of any that were added before."""
+        added = {each.member: each for each in national}
+        new = object.__new__(GuardSet)
+        new._files, new._of_files, new._everyone = self._files, self._of_files, self._everyone
+        new._schema, new.schema, new.digest = self._schema, self.schema, self.digest
+        by_id = {guard.id: guard for each in added.values() for guard in each.guards}
+        new.guards = MappingProxyType({**self._files, **by_id})
+        named = {member: _named(each) for member, each in sorted(added.items())}
+        new.national = hashlib.sha256(canonical_bytes(named)).hexdigest() if named else ""
+        new._national = {**self._of_files, **{member: each.policies for member, each in added.items()}}
+        return new
+
+    def _holding_for(self, member: str | None) -> tuple[Guard, ...]:
+        """Return the guards of the files that are asked about reports of `member`; None: of a member without any."""
+        return tuple(guard for guard in self._files.values() if guard.member in {None, member})
 
     def forbidding(
         self, reader: ReaderFacts, questions: Sequence[GuardQuestion], use: Use, catalogue: Catalogue
@@ -80,12 +129,24 @@ class GuardSet:
         """Return one verdict per question, in order. Never raises: what cannot be answered has failed."""
         verdicts: dict[int, GuardVerdict] = {}
         for originator in {question.cls.originator for question in questions}:
-            policies = self._national.get(originator, self._everyone)
             places = [place for place, question in enumerate(questions) if question.cls.originator == originator]
             asked = [questions[place] for place in places]
-            answers = [_CLEAR] * len(asked) if policies is None else self._ask(policies, reader, asked, use, catalogue)
+            answers = self._ask_about(originator, reader, asked, use, catalogue)
             verdicts.update(zip(places, answers, strict=True))
         return tuple(verdicts[place] for place in range(len(questions)))
+
+    def _ask_about(
+        self, originator: str, reader: ReaderFacts, questions: Sequence[GuardQuestion], use: Use, catalogue: Catalogue
+    ) -> list[GuardVerdict]:
+        if originator not in self._national:
+            if self._everyone is None:
+                return [_CLEAR] * len(questions)
+            return self._ask(self._everyone, reader, questions, use, catalogue)
+        # INVARIANT: a member's caveats that cannot be used refuse its reports, and nobody else's.
+        policies = self._national[originator]
+        if policies is None:
+            return [_FAILED] * len(questions)
+        return self._ask(policies, reader, questions, use, catalogue)
 
     def _ask(
         self,
@@ -133,6 +194,11 @@ def load_guards(files: Mapping[str, str], schema: str) -> GuardSet:
     a policy that does not fit the schema.
     """
     return GuardSet(read_guards(files, schema), schema)
+
+
+def _named(national: NationalGuards) -> dict[str, Canonical] | None:
+    # None for what cannot be used: it is another law than one in which it can.
+    return None if national.policies is None else {guard.id: guard.policy_json for guard in national.guards}
 
 
 def _policy_set(guards: Sequence[Guard]) -> cedarpy.PolicySet | None:

@@ -6,8 +6,8 @@ no cached one stale and sets no node apart from the others.
 
 import hashlib
 import re
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
 
 from exchange.agreements import Vocabulary, load_vocabulary
 from exchange.audit.alerts import AlertRules
@@ -15,7 +15,7 @@ from exchange.kernel import Fault, InvalidError, canonical_bytes
 from exchange.kernel.canonical import Canonical
 from exchange.markings import Catalogue, load_catalogue
 from exchange.release.alert_rules import load_alert_rules
-from exchange.release.guards import GuardSet, load_guards
+from exchange.release.guards import GuardSet, NationalGuards, load_guards
 
 SCHEMA_FILE = "exchange.cedarschema"
 VOCABULARY_FILE = "vocabulary.yaml"
@@ -29,13 +29,17 @@ _AGREEMENT_EXAMPLE = re.compile(r"agreements/[^/]+\.yaml")
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Law:
-    """The law in force. `digest` (SHA-256, hex) changes with anything that can alter a decision."""
+    """The law in force. `digest` (SHA-256, hex) changes with anything in the files that can alter a decision."""
 
     catalogue: Catalogue
     vocabulary: Vocabulary
     guards: GuardSet
     digest: str
     alerts: AlertRules
+
+    def with_national(self, national: Iterable[NationalGuards]) -> "Law":
+        """Return this law together with what members put in force for their own reports, and no other such."""
+        return replace(self, guards=self.guards.with_national(national))
 
 
 def load_law(files: Mapping[str, str]) -> Law:

@@ -226,12 +226,21 @@ def clause(scope):
     return written if ceiling is None else {**written, "ceiling": ceiling}
 
 
-def oracle(reader, cls, scope, row, use):
-    """Return ("permit", labels, view) or ("refusal", reasons), from Cedar's answers."""
+def oracle(reader, cls, scope, row, use, caveats=None):
+    """Return ("permit", labels, view) or ("refusal", reasons), from Cedar's answers.
+
+    `caveats` are the national ones: member -> tests in Python, each of which stops what it holds for.
+    """
     whole = reasons(ABOUT_THE_WHOLE, reader, cls, scope, row, use, cls.label)
     against = {
         label: reasons(ABOUT_A_LABEL, reader, cls, scope, row, use, label) for label in [cls.label, *cls.part_labels]
     }
+    for label, found in against.items():
+        own = (caveats or {}).get(cls.originator, ())
+        # Of a label or a clearance that no policy knows nothing can be asked; it is refused already.
+        knows = label_rank(label) is not None and rank("NATO", reader.level) is not None
+        if knows and any(stops(reader, cls, label, use) for stops in own):
+            found.add(Reason.NATIONAL_CAVEAT)
     released = {label for label in cls.part_labels if not against[label]}
     if not whole and released:
         return "permit", released, View.TEAR_LINE if against[cls.label] else View.FULL

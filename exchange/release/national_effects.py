@@ -1,0 +1,163 @@
+"""What caveats would change before they are in force: which reports they would stop, for whom, and which they open.
+
+Asked of the real rules and guards, for readers that are nobody: of each member, cleared for everything and of its own
+nationality, and the variants of it that the caveats themselves speak of. What single clients of other members hold is
+theirs: a caveat that named a nationality would otherwise be a question about every client that there is.
+"""
+
+import json
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from enum import Enum
+
+from exchange.markings import Catalogue
+from exchange.members import Role
+from exchange.release.cache import DecisionCache
+from exchange.release.decision import Permit, View
+from exchange.release.facts import Assurance, ClassFacts, ReaderFacts, ScopeFacts
+from exchange.release.guard_files import Guard
+from exchange.release.law import Law
+from exchange.release.readable import readable_classes
+
+_MOST_WORDS = 8
+"""Nationalities, and agencies, that are tried of those that the caveats name."""
+
+_MEMBER_CODE = re.compile(r"[A-Z][A-Z0-9]{1,15}")
+_AGENCY = re.compile(r"[A-Z][A-Z0-9]{1,15}/.{1,64}")
+
+
+class Change(Enum):
+    """STOPPED: no reader of the member has it any more. NARROWED: some have less. OPENED: some have more."""
+
+    STOPPED = "stopped"
+    NARROWED = "narrowed"
+    OPENED = "opened"
+
+
+@dataclass(frozen=True, slots=True)
+class Spoken:
+    """What the guards before and after speak of, as far as it makes variants of a reader."""
+
+    levels: bool
+    assurance: bool
+    nationalities: tuple[str, ...]
+    agencies: tuple[str, ...]
+
+    @classmethod
+    def of(cls, guards: Iterable[Guard]) -> "Spoken":
+        """Return what these guards speak of."""
+        attributes, literals = set(), set()
+        waiting: list[object] = [json.loads(guard.policy_json) for guard in guards]
+        while waiting:
+            each = waiting.pop()
+            if isinstance(each, dict):
+                attributes.add(str(each.get("attr")))
+                waiting += each.values()
+            elif isinstance(each, list):
+                waiting += each
+            elif isinstance(each, str):
+                literals.add(each)
+        codes = sorted(word for word in literals if _MEMBER_CODE.fullmatch(word)) if "nationality" in attributes else []
+        agencies = sorted(word for word in literals if _AGENCY.fullmatch(word)) if "agency" in attributes else []
+        return cls(
+            levels=not attributes.isdisjoint({"level", "level_rank"}),
+            assurance="assurance" in attributes,
+            nationalities=tuple(codes[:_MOST_WORDS]),
+            agencies=tuple(agencies[:_MOST_WORDS]),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class ClassChange:
+    """What changes for readers of one member about the reports of one class."""
+
+    class_id: int
+    member: str
+    change: Change
+
+
+def national_changes(
+    classes: Mapping[int, ClassFacts],
+    scope_of: Callable[[ClassFacts], ScopeFacts | None],
+    *,
+    before: Law,
+    after: Law,
+    spoken: Spoken,
+) -> list[ClassChange]:
+    """Return what changes about reports of these classes when `after` is in force in place of `before`."""
+    scopes = [scope for scope in map(scope_of, classes.values()) if scope is not None]
+    purposes = sorted({purpose for scope in scopes for purpose in scope.purposes})
+    compartments = frozenset(word for scope in scopes for word in scope.compartments)
+    found: list[ClassChange] = []
+    for member in _members(classes.values(), scopes):
+        seen: dict[int, list[tuple[Permit | None, Permit | None]]] = {}
+        for reader in _readers(member, purposes, compartments, spoken, before.catalogue):
+            was = _readable(reader, classes, scope_of, before)
+            will = _readable(reader, classes, scope_of, after)
+            for class_id in was.keys() | will.keys():
+                seen.setdefault(class_id, []).append((was.get(class_id), will.get(class_id)))
+        for class_id, pairs in sorted(seen.items()):
+            found += [ClassChange(class_id, member, change) for change in _changes(pairs)]
+    return found
+
+
+def _members(classes: Iterable[ClassFacts], scopes: Iterable[ScopeFacts]) -> list[str]:
+    consented = {consent.member for facts in classes for consent in facts.consents}
+    return sorted(consented.union(*(scope.readers for scope in scopes)))
+
+
+def _readers(
+    member: str, purposes: Sequence[str], compartments: frozenset[str], spoken: Spoken, catalogue: Catalogue
+) -> Iterator[ReaderFacts]:
+    levels = [level.name for level in catalogue.base.levels]
+    usual = ReaderFacts(
+        client="",
+        version=0,
+        member=member,
+        agency=member,
+        nationality=member,
+        roles=frozenset({Role.READER}),
+        is_active=True,
+        level=levels[-1],
+        compartments=compartments,
+        clearance_current=True,
+        assurance=Assurance.MUTUAL_TLS,
+        purpose="",
+    )
+    variants = [usual]
+    variants += [replace(usual, level=level) for level in levels[:-1] if spoken.levels]
+    variants += [replace(usual, nationality=code) for code in spoken.nationalities if code != member]
+    variants += [replace(usual, agency=agency) for agency in spoken.agencies if agency.startswith(f"{member}/")]
+    if spoken.assurance:
+        variants.append(replace(usual, assurance=Assurance.TOKEN))
+    for purpose in purposes:
+        yield from (replace(variant, purpose=purpose) for variant in variants)
+
+
+def _readable(
+    reader: ReaderFacts,
+    classes: Mapping[int, ClassFacts],
+    scope_of: Callable[[ClassFacts], ScopeFacts | None],
+    law: Law,
+) -> dict[int, Permit]:
+    return readable_classes(reader, classes, scope_of, policy_version=0, law=law, cache=DecisionCache())
+
+
+def _changes(pairs: Iterable[tuple[Permit | None, Permit | None]]) -> Iterator[Change]:
+    """Yield what changes, given what each variant of a reader has before and after."""
+    pairs = list(pairs)
+    lost = any(_has_more(was, will) for was, will in pairs)
+    if lost and all(will is None for _, will in pairs):
+        yield Change.STOPPED
+    elif lost:
+        yield Change.NARROWED
+    if any(_has_more(will, was) for was, will in pairs):
+        yield Change.OPENED
+
+
+def _has_more(one: Permit | None, other: Permit | None) -> bool:
+    if one is None or other is None:
+        return one is not None
+    is_less_of_header = one.view is View.FULL and other.view is not View.FULL
+    return is_less_of_header or not one.labels <= other.labels

@@ -1,0 +1,373 @@
+"""What a member may put in force for its own reports, and what it costs and tells others: nothing."""
+
+import re
+import time
+from dataclasses import replace
+
+import pytest
+
+from exchange.agreements.reading import MOST_ITEMS
+from exchange.kernel import InvalidError
+from exchange.release import (
+    DecisionCache,
+    GuardQuestion,
+    GuardVerdict,
+    NationalText,
+    Permit,
+    Reason,
+    Refusal,
+    Use,
+    check_national,
+    decide,
+    decide_cached,
+    stored_national,
+)
+from exchange.release.national_text import (
+    MAX_GUARD_JOINTS,
+    MAX_GUARD_WORDS,
+    MAX_JOINTS,
+    MAX_LITERAL_CHARACTERS,
+    MAX_NATIONAL_BYTES,
+    MAX_NATIONAL_GUARDS,
+    MAX_NESTING,
+    MAX_WILDCARDS,
+    MAX_WORDS,
+    read_national,
+)
+from tests.support.national import example, guard, no_court, not_to, shown
+from tests.support.release_world import CLASS, READER, ROW, SCOPE, law_files, law_with, real_law
+
+SCHEMA = law_files()["exchange.cedarschema"]
+OVERFLOW = "resource.level_rank + 9223372036854775807 > 0"
+
+
+def codes_of(act, *arguments):
+    with pytest.raises(InvalidError) as refused:
+        act(*arguments)
+    return {fault.code for fault in refused.value.faults}
+
+
+def codes(text):
+    return codes_of(read_national, "GBR", text, SCHEMA)
+
+
+def in_force(*guards, member="GBR", law=None):
+    law = law or real_law()
+    return law.with_national([law.guards.prepared(member, read_national(member, "".join(guards), law.guards.schema))])
+
+
+def ask(law, cls=CLASS, who=READER):
+    return decide(who, cls, SCOPE, ROW, Use.READ, law)
+
+
+# ── what may be written ──
+
+
+def test_forbidding_guards_are_read_sorted_by_id():
+    text = guard("gbr.b", 'context.purpose == "judicial"') + "// why\n" + guard("gbr.a", reason="TRÈS SECRET")
+
+    assert [(each.id, each.reason, each.member) for each in read_national("GBR", text, SCHEMA)] == [
+        ("gbr.a", "TRÈS SECRET", "GBR"),
+        ("gbr.b", "because", "GBR"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("text", "code"),
+    [
+        ("", "empty"),
+        ("// nothing here", "empty"),
+        ("forbid", "malformed"),
+        (guard("gbr.x").replace("forbid", "permit"), "permit"),
+        (guard("gbr.x") + guard("gbr.y").replace("forbid", "permit"), "permit"),
+        (guard("gbr.x").replace("(principal,", "(principal == ?principal,"), "template"),
+        (guard("gbr.x").replace(", resource)", ", resource in ?resource)"), "template"),
+        (guard("gbr.x") * 2, "repeated-id"),
+        (guard("nor.x"), "bad-id"),
+        (guard("x"), "bad-id"),
+        (guard("gbrx"), "bad-id"),
+        (guard("exchange.x"), "bad-id"),
+        (guard("permit-all"), "bad-id"),
+        (guard("gbr.x", reason=" "), "bad-reason"),
+        (guard("gbr.x", 'resource.subject == "x"'), "against-schema"),
+        (guard("gbr.x", "resource.level_rank == principal.member"), "against-schema"),
+        (guard("gbr.x", 'resource == Report::"0"'), "names-a-report"),
+        (guard("gbr.x", 'resource.originator == "NOR"'), "names-an-originator"),
+        (guard("gbr.x", 'resource["originator"] == "GBR"'), "names-an-originator"),
+        (guard("gbr.x", 'resource["\\u{6f}riginator"] == "NOR"'), "names-an-originator"),
+        (guard("gbr.x", 'if resource.originator == "NOR" then true else false'), "names-an-originator"),
+        (guard("gbr.x", "principal has nationality"), "needless"),
+        (guard("gbr.x", 'resource.kind == "\u202e"'), "not-plain"),
+        (guard("gbr.x", 'resource.kind == "\\u{202e}"'), "not-plain"),
+        (guard("gbr.x", 'resource.kind == "\\0"'), "not-plain"),
+        (guard("gbr.x", 'resource.kind == "e\u0301"'), "not-plain"),
+        (guard("gbr.x", 'resource.kind == "e\\u{301}"'), "not-plain"),
+        ("// \ud800\n" + guard("gbr.x"), "not-plain"),
+        ("// forbid\r" + guard("gbr.x"), "not-plain"),
+        ("// \u2028" + guard("gbr.x"), "not-plain"),
+        ("\x1b[2K" + guard("gbr.x"), "not-plain"),
+    ],
+)
+def test_what_is_no_plain_forbid_is_refused(text, code):
+    assert code in codes(text)
+
+
+def test_windows_line_ends_and_tabs_are_plain():
+    assert len(read_national("GBR", "// one\r\n\t" + guard("gbr.x").replace("\n", "\r\n"), SCHEMA)) == 1
+
+
+def test_faults_are_all_told_and_no_more_than_a_hundred():
+    assert codes(guard("nor.x") + guard("gbr.x", 'resource.originator == "NOR"')) == {"bad-id", "names-an-originator"}
+    with pytest.raises(InvalidError) as refused:
+        read_national("GBR", "".join(guard(f"nor.{number}") for number in range(150)), SCHEMA)
+    assert len(refused.value.faults) == 100
+
+
+# ── how large and deep it may be ──
+
+PLAIN = 'resource.kind == "a"'
+
+
+def bounded(joints):
+    # `when` is one of them.
+    return guard("gbr.x", " || ".join([PLAIN] * joints))
+
+
+@pytest.mark.parametrize(
+    ("most", "more"),
+    [
+        ("//" + "x" * (MAX_NATIONAL_BYTES - 2 - len(guard("gbr.x")) - 1) + "\n" + guard("gbr.x"), None),
+        ("".join(guard(f"gbr.{number}") for number in range(MAX_NATIONAL_GUARDS)), guard("gbr.more")),
+        (bounded(MAX_GUARD_JOINTS), None),
+        (guard("gbr.x", "(" * (MAX_NESTING - 1) + "true" + ")" * (MAX_NESTING - 1)), None),
+        (guard("gbr.x", f'principal.agency like "{"*a" * MAX_WILDCARDS}"'), None),
+        (guard("gbr.x", f'resource.kind == "{"a" * MAX_LITERAL_CHARACTERS}"'), None),
+    ],
+)
+def test_the_largest_that_fits_is_taken_by_the_engine(most, more):
+    prepared = real_law().guards.prepared("GBR", read_national("GBR", most, SCHEMA))
+
+    assert prepared.policies is not None
+    if more is not None:
+        assert codes(most + more) == {"too-many"}
+
+
+@pytest.mark.parametrize(
+    ("text", "code"),
+    [
+        ("//" + "x" * MAX_NATIONAL_BYTES + "\n" + guard("gbr.x"), "too-large"),
+        ("//" + "é" * (MAX_NATIONAL_BYTES // 2) + "\n" + guard("gbr.x"), "too-large"),
+        (bounded(MAX_GUARD_JOINTS + 1), "too-deep"),
+        (guard("gbr.x", "(" * MAX_NESTING + "true" + ")" * MAX_NESTING), "too-deep"),
+        # Each of these ends the process where it reaches the parser.
+        (guard("gbr.x", "(" * 20_000 + "true" + ")" * 20_000), "too-deep"),
+        (guard("gbr.x", "[" * 20_000 + "]" * 20_000), "too-deep"),
+        (guard("gbr.x", "[" * 20_000), "too-deep"),
+        (guard("gbr.x", "{a: " * 5_000 + "1" + "}" * 5_000), "too-deep"),
+        (guard("gbr.x", "!" * 41 + "true"), "too-deep"),
+        (guard("gbr.x", "if true then " * 100 + "true" + " else true" * 100), "too-deep"),
+        (guard("gbr.x", "1" + "+1" * 10_000 + " == 2"), "too-deep"),
+        (guard("gbr.x", "true } when { " * 50 + "true"), "too-deep"),
+        (guard("gbr.x", "resource" + ".kind" * 400), "too-deep"),
+        (guard("gbr.x", "[1]" + ".contains(1)" * 180), "too-deep"),
+        (guard("gbr.x", "resource" + ".kind" * 5_000), "too-deep"),
+        (guard("gbr.x", "resource has kind" + ".kind" * 5_000), "needless"),
+        (guard("gbr.x", f'principal.agency like "{"*a" * (MAX_WILDCARDS + 1)}"'), "too-large"),
+        (guard("gbr.x", f'resource.kind == "{"a" * (MAX_LITERAL_CHARACTERS + 1)}"'), "too-large"),
+        (
+            "".join(guard(f"gbr.{place}", " || ".join([PLAIN] * 30)) for place in range(MAX_JOINTS // 30 + 1)),
+            "too-large",
+        ),
+        (
+            "".join(guard(f"gbr.{n}", "[" + ",".join(["1"] * 40) + "] == [1]") for n in range(MAX_WORDS // 100)),
+            "too-large",
+        ),
+    ],
+    ids=lambda value: value if len(value) < 20 else "",
+)
+def test_too_large_and_too_deep_is_refused_at_once(text, code):
+    begin = time.process_time()
+
+    assert code in codes(text)
+    assert time.process_time() - begin < 1.0
+
+
+def test_words_of_one_guard_are_bounded():
+    text = guard("gbr.x", "[" + ",".join(["1"] * (MAX_GUARD_WORDS // 2)) + "] == [1]")
+
+    assert codes(text) == {"too-deep"}
+
+
+def test_what_hides_in_texts_and_comments_is_no_word():
+    text = guard("gbr.x", 'resource.kind == "((((((((((((((((((((((((( has && \\" ((("') + "// " + "(" * 5_000
+
+    assert len(read_national("GBR", text, SCHEMA)) == 1
+
+
+# ── that its examples show it ──
+
+
+def test_sound_caveats_are_told_with_how_many_examples_ran():
+    checked = check_national("GBR", no_court(), real_law())
+
+    assert [each.id for each in checked.national.guards] == ["gbr.no-court"]
+    assert (checked.national.member, checked.examples) == ("GBR", 2)
+
+
+@pytest.mark.parametrize("member", ["NOR", "GBR", "EUROPOL"])
+def test_an_example_leaves_out_what_is_usual_for_the_member(member):
+    name = f"{member.lower()}.x"
+    other = "GBR" if member == "NOR" else "NOR"
+    text = shown([(name, f'principal.member == "{other}" && resource.kind == "intrep"', "{}", f"{{member: {member}}}")])
+
+    assert check_national(member, text, real_law()).examples == 2
+
+
+BOTH = example("gbr.no-court", forbids=True, reader="{purpose: judicial}") + example("gbr.no-court", forbids=False)
+
+
+@pytest.mark.parametrize(
+    ("examples", "code"),
+    [
+        ("", "wrong-type"),
+        ("examples: [", "not-yaml"),
+        ("examples:\n" + example("gbr.no-court", forbids=False), "untested-guard"),
+        ("examples:\n" + BOTH + example("gbr.no-court", forbids=True), "example-failed"),
+        ("examples:\n" + BOTH + example("nor.no-court", forbids=True), "unknown-guard"),
+        ("examples:\n" + BOTH + example("gbr.no-court", forbids=False, report="{originator: NOR}"), "foreign-report"),
+        ("examples:\n" + BOTH + "  - {name: a, guard: gbr.no-court, forbids: false}\n" * MOST_ITEMS, "too-large"),
+        ("examples:\n" + BOTH + "# \u202e", "not-plain"),
+        ("#" + "x" * MAX_NATIONAL_BYTES, "too-large"),
+        ("a: &a [1]\nexamples: *a", "not-yaml"),
+        ("examples: !!python/object/apply:os.system ['true']", "not-yaml"),
+    ],
+)
+def test_examples_that_do_not_show_it_are_refused(examples, code):
+    found = codes_of(check_national, "GBR", NationalText(no_court().guards, examples), real_law())
+
+    assert code in found or (code == "not-yaml" and found)
+
+
+def test_an_example_in_which_a_guard_fails_is_refused():
+    text = NationalText(
+        guard("gbr.x", OVERFLOW), "examples:\n" + example("gbr.x", forbids=True) + example("gbr.x", forbids=False)
+    )
+
+    assert "rule-failed" in codes_of(check_national, "GBR", text, real_law())
+
+
+def test_an_id_that_stands_in_the_files_is_refused():
+    law = law_with(GBR=guard("gbr.no-court", "false"))
+
+    assert codes_of(check_national, "GBR", no_court(), law) == {"not-taken"}
+
+
+def test_the_digest_names_whose_they_are_and_both_texts():
+    text = no_court()
+
+    digests = {
+        text.digest("GBR"),
+        text.digest("NOR"),
+        replace(text, guards=text.guards + " ").digest("GBR"),
+        replace(text, examples=text.examples + " ").digest("GBR"),
+    }
+    assert len(digests) == 4
+
+
+# ── whom it concerns ──
+
+
+def test_caveats_stop_the_members_own_reports_and_say_so():
+    law = in_force(guard("gbr.x", 'principal.member == "NOR"'))
+
+    assert isinstance(ask(real_law()), Permit)
+    assert ask(law) == Refusal((Reason.NATIONAL_CAVEAT,), ("gbr.x",))
+
+
+def test_caveats_change_nothing_about_others_reports_nor_permits():
+    law = in_force(guard("nor.x"), member="NOR")
+    other = in_force(guard("gbr.x", "false"))
+
+    assert ask(law) == ask(real_law()) == ask(other)
+    assert law.digest == real_law().digest
+    assert law.guards.digest == real_law().guards.digest
+
+
+def test_a_decision_remembered_under_other_caveats_is_not_taken_for_this_one():
+    # Whoever asks the law of the files alone (and some do) must not leave its answers to those who ask the whole.
+    cache, laws = DecisionCache(), [real_law(), in_force(guard("gbr.x")), in_force(guard("gbr.y", "false"))]
+    laws.append(real_law().with_national([real_law().guards.prepared("GBR", None)]))
+
+    asked = [
+        decide_cached(cache, READER, class_id=1, facts=CLASS, scope=SCOPE, policy_version=1, use=Use.READ, law=law)
+        for law in (*laws, *laws)
+    ]
+    assert [isinstance(each, Permit) for each in asked] == [True, False, True, False] * 2
+    assert len({law.guards.national for law in laws}) == len(laws)
+
+
+def test_caveats_of_a_member_stand_beside_its_file_and_the_exchanges():
+    law = law_with(
+        exchange=guard("x.y", 'context.purpose == "judicial"'), GBR=guard("gbr.file", 'resource.kind == "intrep"')
+    )
+    both = in_force(guard("gbr.own"), law=law)
+
+    assert ask(law) == Refusal((Reason.NATIONAL_CAVEAT,), ("gbr.file",))
+    assert ask(both) == Refusal((Reason.NATIONAL_CAVEAT,), ("gbr.file", "gbr.own"))
+    assert ask(both, replace(CLASS, originator="DNK")) == ask(law, replace(CLASS, originator="DNK"))
+
+
+def test_the_ones_put_in_force_last_take_the_place_of_those_before():
+    first, second = in_force(guard("gbr.first")), in_force(guard("gbr.second"))
+    again = first.with_national([second.guards.prepared("GBR", read_national("GBR", guard("gbr.second"), SCHEMA))])
+
+    assert ask(again) == Refusal((Reason.NATIONAL_CAVEAT,), ("gbr.second",))
+    assert ask(first.with_national([])) == ask(real_law())
+    assert set(first.with_national([]).guards.guards) == set(real_law().guards.guards)
+
+
+def test_a_caveat_that_fails_refuses_its_members_reports_alone():
+    law = in_force(guard("gbr.x", OVERFLOW))
+
+    assert ask(law) == Refusal((Reason.RULE_FAILED,))
+    assert ask(law, replace(CLASS, originator="NOR")) == ask(real_law(), replace(CLASS, originator="NOR"))
+
+
+@pytest.mark.parametrize(
+    "stored", ["", "forbid", guard("gbr.x").replace("forbid", "permit"), guard("nor.x"), "(" * 50_000]
+)
+def test_stored_caveats_that_cannot_be_used_refuse_their_members_reports_alone(stored):
+    law = real_law().with_national([stored_national("GBR", stored, real_law())])
+
+    assert ask(law) == Refusal((Reason.RULE_FAILED,))
+    assert ask(law, replace(CLASS, originator="NOR")) == ask(real_law(), replace(CLASS, originator="NOR"))
+
+
+def test_stored_caveats_that_are_sound_are_used():
+    law = real_law().with_national([stored_national("GBR", not_to("NOR").guards, real_law())])
+
+    assert ask(law) == Refusal((Reason.NATIONAL_CAVEAT,), ("gbr.not-to-nor",))
+
+
+@pytest.mark.parametrize("guards", [None, []])
+def test_no_guard_at_all_is_not_read_as_nothing_forbidden(guards):
+    law = real_law().with_national([real_law().guards.prepared("GBR", guards)])
+
+    assert ask(law) == Refusal((Reason.RULE_FAILED,))
+
+
+def test_a_guard_the_engine_does_not_take_refuses():
+    made = read_national("GBR", guard("gbr.x"), SCHEMA)
+    deep = '{"!": {"arg": ' * 200 + '{"Value": true}' + "}}" * 200
+    broken = replace(made[0], policy_json=re.sub(r'\{"Value": true\}', lambda _: deep, made[0].policy_json))
+
+    assert real_law().guards.prepared("GBR", [broken]).policies is None
+
+
+def test_200_caveats_of_one_member_are_not_even_looked_at_for_another_one():
+    law = in_force(*(guard(f"nor.{number}", OVERFLOW) for number in range(MAX_NATIONAL_GUARDS)), member="NOR")
+    mine, theirs = GuardQuestion(CLASS, CLASS.label), GuardQuestion(replace(CLASS, originator="NOR"), CLASS.label)
+
+    verdicts = law.guards.forbidding(READER, [mine, theirs, mine], Use.READ, law.catalogue)
+
+    assert verdicts == (GuardVerdict(), GuardVerdict(has_failed=True), GuardVerdict())

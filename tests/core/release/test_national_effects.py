@@ -1,0 +1,111 @@
+"""What caveats would change: told by member and class, and of nobody's clients."""
+
+from dataclasses import replace
+
+import pytest
+
+from exchange.release import Change, ClassChange, Consent, Spoken, national_changes
+from exchange.release.national_text import read_national
+from tests.support.national import guard
+from tests.support.release_world import CLASS, LABEL, LOWER, SCOPE, law_files, real_law
+
+SCHEMA = law_files()["exchange.cedarschema"]
+OPEN = replace(SCOPE, readers=frozenset({"GBR", "NOR"}), purposes=frozenset({"defence", "judicial"}))
+
+
+def law_of(*conditions):
+    law = real_law()
+    if not conditions:
+        return law, ()
+    text = "".join(guard(f"gbr.{place}", condition) for place, condition in enumerate(conditions))
+    guards = read_national("GBR", text, SCHEMA)
+    return law.with_national([law.guards.prepared("GBR", guards)]), guards
+
+
+def changes(before, after, cls=CLASS, scope=OPEN):
+    (was, guards), (will, more) = law_of(*before), law_of(*after)
+    spoken = Spoken.of((*guards, *more))
+    found = national_changes({7: cls}, lambda _: scope, before=was, after=will, spoken=spoken)
+    return {(each.member, each.change) for each in found}
+
+
+STOPPED, NARROWED, OPENED = Change.STOPPED, Change.NARROWED, Change.OPENED
+
+
+@pytest.mark.parametrize(
+    ("condition", "expected"),
+    [
+        ("false", set()),
+        ("true", {("GBR", STOPPED), ("NOR", STOPPED)}),
+        ('principal.member == "NOR"', {("NOR", STOPPED)}),
+        ('principal.nationality == "NOR"', {("NOR", STOPPED), ("GBR", NARROWED)}),
+        ('principal.member == "NOR" && principal.nationality == "ESP"', {("NOR", NARROWED)}),
+        ('principal.agency == "NOR/NIS"', {("NOR", NARROWED)}),
+        # To courts nothing with a compartment goes anyway.
+        ('context.purpose == "defence" && principal.member == "NOR"', {("NOR", STOPPED)}),
+        ('principal.member == "NOR" && principal.level_rank < 4', {("NOR", NARROWED)}),
+        ('principal.member == "NOR" && principal.level != "TOP SECRET"', {("NOR", NARROWED)}),
+        ('resource.kind == "other"', set()),
+        ('action == Action::"onward"', set()),
+        # A single client is nobody's to be asked about.
+        ('principal == Client::"client-1"', set()),
+    ],
+)
+def test_what_a_caveat_would_stop_is_what_it_undoes_when_it_goes(condition, expected):
+    assert changes([], [condition]) == expected
+    opened = {(member, OPENED) for member, _ in expected}
+    assert changes([condition], []) == opened
+
+
+def test_a_caveat_in_place_of_another_one_may_stop_here_and_open_there():
+    assert changes(['principal.member == "NOR"'], ['principal.member == "GBR"']) == {("NOR", OPENED), ("GBR", STOPPED)}
+    swapped = changes(
+        ['context.purpose == "defence"'],
+        ['context.purpose == "judicial"'],
+        replace(CLASS, label=LOWER, part_labels=(LOWER,)),
+    )
+    assert {change for member, change in swapped if member == "NOR"} == {NARROWED, OPENED}
+
+
+def test_a_report_of_which_a_part_is_left_is_narrowed():
+    parts = replace(CLASS, part_labels=(LOWER, LABEL))
+
+    assert changes([], ["resource.level_rank >= 3"], parts) == {("GBR", NARROWED), ("NOR", NARROWED)}
+    assert changes([], ["resource.level_rank < 3"], parts) == {("GBR", NARROWED), ("NOR", NARROWED)}
+
+
+def test_weak_assurance_is_asked_where_the_caveat_speaks_of_it():
+    low = replace(CLASS, label=LOWER, part_labels=(LOWER,))
+
+    assert ("NOR", NARROWED) in changes([], ['context.assurance == "token"'], low)
+    assert changes([], ['context.assurance == "token"']) == set()
+
+
+def test_whom_the_originator_consented_to_is_asked_too():
+    consented = replace(CLASS, consents=(Consent.over((LABEL,), member="DNK"),))
+
+    assert ("DNK", STOPPED) in changes([], ['principal.member == "DNK"'], consented)
+
+
+def test_without_a_scope_nothing_was_readable_and_nothing_changes():
+    assert changes([], ["true"], scope=None) == set()
+
+
+def test_changes_name_the_class_by_member_in_order():
+    (will, guards), (was, _) = law_of("true"), law_of()
+    found = national_changes({9: CLASS, 3: CLASS}, lambda _: OPEN, before=was, after=will, spoken=Spoken.of(guards))
+
+    assert found == [ClassChange(each, member, STOPPED) for member in ("GBR", "NOR") for each in (3, 9)]
+
+
+def test_only_some_of_the_words_that_a_caveat_names_are_tried():
+    codes = [f"A{number:02}" for number in range(20)]
+    _, guards = law_of(
+        " || ".join(f'principal.nationality == "{code}"' for code in codes), 'principal.agency == "NOR/X"'
+    )
+    spoken = Spoken.of(guards)
+
+    assert spoken.nationalities == tuple(codes[:8])
+    assert spoken.agencies == ("NOR/X",)
+    assert not spoken.levels
+    assert not spoken.assurance
