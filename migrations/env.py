@@ -4,6 +4,7 @@ from alembic import context
 from sqlmodel import SQLModel
 
 import exchange.store.alert_tables
+import exchange.store.caveat_tables
 import exchange.store.log_tables
 import exchange.store.personal_tables
 import exchange.store.report_receipts

@@ -45,8 +45,10 @@ ONWARD_RELEASE: Final = ActKind("onward-release", asked_by=_RELEASING, confirmed
 
 PROXY_POSTING: Final = ActKind("proxy-posting", asked_by=_RELEASING, confirmed_by=_RELEASING)
 
+NATIONAL_CAVEATS: Final = ActKind("national-caveats", asked_by=_RELEASING, confirmed_by=_RELEASING)
+
 ACT_KINDS: Final[Mapping[str, ActKind]] = MappingProxyType(
-    {kind.name: kind for kind in (ERASE_PERSONAL, ONWARD_RELEASE, PROXY_POSTING)}
+    {kind.name: kind for kind in (ERASE_PERSONAL, NATIONAL_CAVEATS, ONWARD_RELEASE, PROXY_POSTING)}
 )
 
 ACTING_ROLES: Final = frozenset[Role]().union(*(kind.roles for kind in ACT_KINDS.values()))

@@ -6,6 +6,7 @@ client and agreement is kept; whatever the database does, callers see Unavailabl
 Does not: decide anything, open anything that is sealed, or let a table row out.
 """
 
+from exchange.store.caveat_rows import CaveatSet, CaveatText
 from exchange.store.consent_book import OnwardRow, OnwardState, OnwardWish
 from exchange.store.duty_reader import Countable, CountedReport
 from exchange.store.history import History, ReportRecord, Span
@@ -49,6 +50,8 @@ from exchange.store.unit_of_work import UnitOfWork, UnrecordedChangeError
 __all__ = [
     "LANES",
     "CallerRow",
+    "CaveatSet",
+    "CaveatText",
     "ClassRow",
     "Countable",
     "CountedReport",

@@ -15,6 +15,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from sqlmodel import SQLModel, col
 
 import exchange.store.alert_tables
+import exchange.store.caveat_tables
 import exchange.store.consent_tables
 import exchange.store.life_tables
 import exchange.store.log_tables

@@ -17,6 +17,7 @@ from exchange.members import Client, Member
 from exchange.store.alert_reader import AlertReader
 from exchange.store.archive import BundleArchive
 from exchange.store.batch import AppendJob, Job, KeyJob, PostJob, ProbeJob, Result, Steps, write_batch
+from exchange.store.caveat_reader import CaveatReader
 from exchange.store.cosigning import add_cosignature
 from exchange.store.deliveries import Deliveries
 from exchange.store.dialect import Row, Statement, Value, sql_for
@@ -135,6 +136,7 @@ class Store:
         self._pages = PageReader(self._database, sql.once(PageStatements.compiled))
         self.log = LogReader(self._database.fetch, sql, archive)
         self.alerts = AlertReader(self._database.fetch, sql, self.log.archived)
+        self.caveats = CaveatReader(self._database.fetch, sql)
         self.deliveries = Deliveries(self._engine)
         self._personal = PersonalKeys(
             personal,

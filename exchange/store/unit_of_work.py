@@ -20,6 +20,7 @@ from exchange.members import Client, Member, PendingAct
 from exchange.store import pending_acts
 from exchange.store.alerting import AlertBook
 from exchange.store.amendments import Amendments
+from exchange.store.caveat_book import CaveatBook
 from exchange.store.consent_book import ConsentBook
 from exchange.store.faults import driver_errors
 from exchange.store.personal_keys import PersonalKeys, Place
@@ -257,6 +258,10 @@ class UnitOfWork:
     def proxies(self) -> ProxyBook:
         """Return the standing consents to posting on behalf, to be read here, and written with an entry."""
         return ProxyBook(self._session, self._note_write, self._note_law)
+
+    def caveats(self) -> CaveatBook:
+        """Return the national caveats, to be read here, and written with an entry."""
+        return CaveatBook(self._session, self._now, self._note_write, self._note_law)
 
     def alerts(self) -> AlertBook:
         """Return the alerts, to be read and written here. What rules remember is no change that needs an entry."""

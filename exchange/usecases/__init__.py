@@ -63,6 +63,7 @@ from exchange.usecases.list_alerts import AlertQuery, list_alerts
 from exchange.usecases.list_notices import ListedNotices, list_notices
 from exchange.usecases.list_reports import ListedReports, ListQuery, list_reports
 from exchange.usecases.members import add_member, list_members, resume_member, suspend_member
+from exchange.usecases.national_caveats import list_caveats, propose_caveats, show_caveats, withdraw_caveats
 from exchange.usecases.onward_release import (
     ONWARD_ROLES,
     OnwardView,
@@ -88,6 +89,7 @@ from exchange.usecases.personal import (
     search_tokens,
 )
 from exchange.usecases.post_report import PostedAnswer, post_report
+from exchange.usecases.preview_caveats import CaveatPreview, ChangedRelease, preview_caveats
 from exchange.usecases.proxies import ProxyView, ask_proxy, list_proxies, revoke_proxy
 from exchange.usecases.pull_report import PulledReport, pull_report
 from exchange.usecases.read_part import ReadPart, read_part
@@ -142,7 +144,9 @@ __all__ = [
     "Begun",
     "Call",
     "CallerVocabulary",
+    "CaveatPreview",
     "Certificate",
+    "ChangedRelease",
     "Check",
     "ClearanceChange",
     "ClientRegistry",
@@ -229,6 +233,7 @@ __all__ = [
     "list_agreements",
     "list_alerts",
     "list_amendments",
+    "list_caveats",
     "list_clients",
     "list_deliveries",
     "list_destructions",
@@ -245,8 +250,10 @@ __all__ = [
     "personal_as_json",
     "personal_custody",
     "post_report",
+    "preview_caveats",
     "propose_agreement",
     "propose_amendment",
+    "propose_caveats",
     "pull_report",
     "put_law_in_force",
     "read_entries",
@@ -275,6 +282,7 @@ __all__ = [
     "search_gaps",
     "search_tokens",
     "show_agreement",
+    "show_caveats",
     "show_client",
     "show_compliance",
     "show_entry",
@@ -287,4 +295,5 @@ __all__ = [
     "suspend_agreement",
     "suspend_member",
     "withdraw_agreement",
+    "withdraw_caveats",
 ]

@@ -27,11 +27,12 @@ from exchange.agreements import (
 from exchange.audit import EventName, Outcome
 from exchange.kernel import ConflictError, InvalidError, NotFoundError, is_uuid7, to_micros
 from exchange.members import Client, Role
-from exchange.release import Assurance, ClassFacts, Permit, ReaderFacts, RowFacts, Use, decide
+from exchange.release import Assurance, ClassFacts, Law, Permit, ReaderFacts, RowFacts, Use, decide
 from exchange.store import PolicyState, UnitOfWork
 from exchange.usecases.agreements import AgreementView, logged_text, read_terms, record_agreement
 from exchange.usecases.authenticate import authenticated_row
 from exchange.usecases.context import Call, Recorded, Services
+from exchange.usecases.judging import law_in_force
 from exchange.usecases.knowledge import scope_facts
 from exchange.usecases.recording import draft, named, on_record
 from exchange.usecases.signing import GivenSignature, checked_signature, sign_own_text, told_of
@@ -208,15 +209,18 @@ async def _impact(  # noqa: PLR0913  what is compared, and for whom
     classes = await services.knowledge.classes(services.store, state)
     own = {each.id: each.facts for each in classes.values() if each.facts.agreement == agreement.id}
     after = _as_if_concluded(agreement, terms, call)
+    law = await law_in_force(services, state)
     members = dict.fromkeys((*agreement.terms.parties, *terms.parties))
     gained: dict[str, list[int]] = {member: [] for member in members}
     lost: dict[str, list[int]] = {member: [] for member in members}
     for number, (class_id, facts) in enumerate(own.items(), start=1):
         # INVARIANT: nobody is told of reports that it may not know of.
-        if facts.originator == client.member or _may_read(services, call, agreement, facts, client.member):
+        if facts.originator == client.member or _may_read(law, call, agreement, facts, client.member):
             for member in members:
-                before = _may_read(services, call, agreement, facts, member)
-                if before != _may_read(services, call, after, facts, member):
+                # Nor of others' national caveats, as far as they concern third ones.
+                told = law if client.member in {facts.originator, member} else services.law
+                before = _may_read(told, call, agreement, facts, member)
+                if before != _may_read(told, call, after, facts, member):
                     (lost if before else gained)[member].append(class_id)
         if number % _CLASSES_AT_ONCE == 0:
             await asyncio.sleep(0)
@@ -235,12 +239,12 @@ def _as_if_concluded(agreement: Agreement, terms: Terms, call: Call) -> Agreemen
     return replace(agreement, terms=terms, parties=parties, edition=edition, earlier=earlier)
 
 
-def _may_read(services: Services, call: Call, agreement: Agreement, facts: ClassFacts, member: str) -> bool:
+def _may_read(law: Law, call: Call, agreement: Agreement, facts: ClassFacts, member: str) -> bool:
     """Return whether a reader of `member` with every clearance and the clause's purpose may read reports of a class."""
     scope = scope_facts(agreement, facts.scope, call.now, facts.edition)
     if scope is None:
         return False
-    catalogue = services.law.catalogue
+    catalogue = law.catalogue
     reader = ReaderFacts(
         client="nobody",
         version=0,
@@ -256,7 +260,7 @@ def _may_read(services: Services, call: Call, agreement: Agreement, facts: Class
         purpose=min(scope.purposes, default=""),
         at_micros=to_micros(call.now),
     )
-    return isinstance(decide(reader, facts, scope, _CURRENT, Use.READ, services.law), Permit)
+    return isinstance(decide(reader, facts, scope, _CURRENT, Use.READ, law), Permit)
 
 
 def _known(client: Client | None) -> Client:

@@ -10,6 +10,7 @@ from exchange.release import ClassFacts, readable_classes
 from exchange.store import Countable, CountedReport, PolicyState
 from exchange.usecases.context import DEFAULT_PURPOSE, Call, Services
 from exchange.usecases.facts import reader_facts
+from exchange.usecases.judging import law_in_force
 
 Readers = Mapping[str, Mapping[int, datetime]]
 """By member and class: since when one of its readers has had the clearance by which it may read that class now."""
@@ -22,6 +23,8 @@ async def readers_since(
     found: dict[str, dict[int, datetime]] = {member: {} for member in members}
     if not classes:
         return found
+    # With national caveats: who cannot read owes nothing, and is told of nothing that is hidden from it.
+    law = await law_in_force(services, state)
     for client in await services.store.clients():
         if client.member not in found or Role.READER not in client.roles or not client.is_active:
             continue
@@ -30,7 +33,7 @@ async def readers_since(
             classes,
             lambda each: services.knowledge.scope(each.agreement, each.scope, call.now, each.edition),
             policy_version=state.policy_version,
-            law=services.law,
+            law=law,
             cache=services.knowledge.decisions,
         )
         since, of_member = client.clearance.since, found[client.member]

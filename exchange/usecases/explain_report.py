@@ -54,7 +54,7 @@ async def explain_report(services: Services, call: Call, report_id: str) -> Reco
         judged.scope,
         row_facts(judged.report, call.now),
         Use.READ,
-        services.law,
+        judged.law,
         viewer,
     )
     decided = judged_draft(call, client, event, judged)

@@ -42,7 +42,7 @@ async def explain_to_auditor(services: Services, call: Call, report_id: str, cli
         judged.scope,
         row_facts(judged.report, call.now),
         Use.READ,
-        services.law,
+        judged.law,
         Viewer.EXCHANGE if gaze.auditor.member is None else Viewer.ORIGINATOR,
     )
     detail: dict[str, str | int | list[str]] = {"view": "explanation", "client": client.id}

@@ -14,7 +14,7 @@ from exchange.members import Client, check_member_code
 from exchange.release import Clause, Gap, Law, Matter, find_gaps
 from exchange.usecases.authenticate import admit, required_thumbprint
 from exchange.usecases.context import Call, Recorded, Services
-from exchange.usecases.judging import require_same_law
+from exchange.usecases.judging import law_in_force
 from exchange.usecases.knowledge import scope_facts
 from exchange.usecases.recording import draft, on_record
 
@@ -38,27 +38,31 @@ async def search_gaps(services: Services, call: Call, question: GapQuestion) -> 
     event = EventName.RELEASE_SEARCHED
     row = await services.store.caller(required_thumbprint(call))
     client = await admit(services, call, row.client, event=event)
-    require_same_law(services, row.state)
+    law = await law_in_force(services, row.state)
     async with on_record(services, draft(call, client, event, Outcome.REFUSED)):
         _require_known(services.law, question)
     agreements = await services.knowledge.agreements(services.store, row.state)
     own = [each for each in agreements.values() if each.party(client.member) is not None]
-    gaps = await _gaps(services.law, call, client, own, question)
+    gaps = await _gaps(services.law, law, call, client, own, question=question)
     entry = draft(call, client, event, Outcome.PERMITTED, detail={"count": len(gaps)})
     return Recorded(gaps, await services.store.append(entry))
 
 
-async def _gaps(law: Law, call: Call, client: Client, own: list[Agreement], question: GapQuestion) -> tuple[Gap, ...]:
+async def _gaps(  # noqa: PLR0913  whose gaps, and by which law
+    files: Law, law: Law, call: Call, client: Client, own: list[Agreement], *, question: GapQuestion
+) -> tuple[Gap, ...]:
     parties = {party for agreement in own for party in agreement.terms.parties}
     others = parties - {client.member} if question.member is None else {question.member}
-    topics = sorted(law.vocabulary.topics) if question.topic is None else [question.topic]
+    topics = sorted(files.vocabulary.topics) if question.topic is None else [question.topic]
     matters = [Matter(topic, question.kind, question.region) for topic in topics]
-    wanted = question.level or law.catalogue.base.levels[-1].name
+    wanted = question.level or files.catalogue.base.levels[-1].name
     clauses = _clauses(own, call)
     found: list[Gap] = []
     for other in sorted(others):
         for contributor, reader in ((client.member, other), (other, client.member)):
-            found += find_gaps(clauses, contributor, reader, matters, wanted=wanted, law=law)
+            # INVARIANT: a member's own caveats count for its own people, and are nothing that others are told of.
+            asked = law if contributor == client.member else files
+            found += find_gaps(clauses, contributor, reader, matters, wanted=wanted, law=asked)
             # Rules and guards took their time: others are served in between.
             await asyncio.sleep(0)
     return tuple(found)

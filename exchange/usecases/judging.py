@@ -14,6 +14,7 @@ from exchange.members import Client
 from exchange.release import (
     ClassFacts,
     Decision,
+    Law,
     ReaderFacts,
     Reason,
     Refusal,
@@ -40,6 +41,7 @@ class Judged:
     reader: ReaderFacts
     scope: ScopeFacts | None
     decision: Decision
+    law: Law
 
     @property
     def facts(self) -> ClassFacts:
@@ -54,9 +56,18 @@ def require_same_law(services: Services, state: PolicyState) -> None:
         raise UnavailableError(message)
 
 
+async def law_in_force(services: Services, state: PolicyState) -> Law:
+    """Return the law as of the policy version in `state`: the files', and what members put in force themselves.
+
+    Raises UnavailableError as `require_same_law`.
+    """
+    require_same_law(services, state)
+    return await services.knowledge.national.law(services.store, services.law, state)
+
+
 async def judge(services: Services, call: Call, client: Client, report: ReportRow, state: PolicyState) -> Judged:
     """Return the decision about `report` for `client` in this call, with everything it rested on."""
-    require_same_law(services, state)
+    law = await law_in_force(services, state)
     knowledge = services.knowledge
     await knowledge.agreements(services.store, state)
     # (1) immutable, hence fetched once per process
@@ -79,12 +90,12 @@ async def judge(services: Services, call: Call, client: Client, report: ReportRo
             scope=scope,
             policy_version=state.policy_version,
             use=Use.READ,
-            law=services.law,
+            law=law,
         )
         span.note(Mark.OUTCOME, "refusal" if isinstance(decision, Refusal) else "permit")
     # (4) recalled or expired since
     decision = with_row(decision, row)
-    return Judged(report, release_class, reader, scope, decision)
+    return Judged(report, release_class, reader, scope, decision, law)
 
 
 async def check_call(services: Services, call: Call, client: Client, state: PolicyState, *, event: EventName) -> None:

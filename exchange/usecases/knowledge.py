@@ -16,6 +16,7 @@ from exchange.kernel import MalformedError, from_micros
 from exchange.members import Client
 from exchange.release import ClassFacts, DecisionCache, Permit, ScopeFacts, class_digest
 from exchange.store import CallerRow, ClassRow, PolicyState, Store
+from exchange.usecases.national_law import NationalLaw
 
 K = TypeVar("K")
 V = TypeVar("V")
@@ -54,6 +55,8 @@ class Knowledge:
     readable: "OrderedDict[ReaderKey, Readable]" = field(default_factory=OrderedDict)
     last_seen: "OrderedDict[str, CallerRow]" = field(default_factory=OrderedDict)
     """Thumbprint to the caller as last read: a guess, to be confirmed by the next statement."""
+    national: NationalLaw = field(default_factory=NationalLaw)
+    """The law together with what members put in force for their own reports."""
     _classes: dict[int, ClassRow] = field(default_factory=dict)
     _class_version: int = 0
     _agreements: dict[str, Agreement] = field(default_factory=dict)

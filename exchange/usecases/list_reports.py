@@ -24,7 +24,7 @@ from exchange.store import CallerRow, PageRow, PolicyState, ReportRow
 from exchange.usecases.authenticate import admit, required_thumbprint
 from exchange.usecases.context import Call, Recorded, Services
 from exchange.usecases.facts import reader_facts, stated_purpose
-from exchange.usecases.judging import require_same_law
+from exchange.usecases.judging import law_in_force, require_same_law
 from exchange.usecases.knowledge import Readable, ReaderKey, earliest_change
 from exchange.usecases.opening import is_whole, open_headers
 from exchange.usecases.positions import open_position, seal_position
@@ -32,8 +32,8 @@ from exchange.usecases.recording import draft, on_record, record_tampering
 
 T = TypeVar("T")
 
-_CLASSES_AT_ONCE = 256
-"""A batch costs about 20 ms when nothing is remembered: as long as others may wait for one reader's first list."""
+_CLASSES_AT_ONCE = 64
+"""A batch costs about 6 ms when nothing is remembered, and 80 ms under the dearest national caveats there can be."""
 
 _TRIES = 5
 """How often a page is begun again because the policy moved under it; more means it moves faster than one can read."""
@@ -119,6 +119,7 @@ async def _permits(
     services: Services, call: Call, client: Client, facts: Mapping[int, ClassFacts], state: PolicyState
 ) -> dict[int, Permit]:
     knowledge, purpose = services.knowledge, stated_purpose(services, call, client)
+    law = await law_in_force(services, state)
     permits: dict[int, Permit] = {}
     for batch in _batched(facts.items(), _CLASSES_AT_ONCE):
         permits |= readable_classes(
@@ -126,7 +127,7 @@ async def _permits(
             dict(batch),
             lambda each: knowledge.scope(each.agreement, each.scope, call.now, each.edition),
             policy_version=state.policy_version,
-            law=services.law,
+            law=law,
             cache=knowledge.decisions,
         )
         # Thousands of classes take half a second when nothing is remembered: others are served in between.

@@ -14,6 +14,7 @@ from exchange.members import (
     ACT_KINDS,
     ACTING_ROLES,
     ERASE_PERSONAL,
+    NATIONAL_CAVEATS,
     ONWARD_RELEASE,
     PROXY_POSTING,
     Client,
@@ -25,6 +26,7 @@ from exchange.store import UnitOfWork
 from exchange.usecases.authenticate import authenticate
 from exchange.usecases.context import Call, Recorded, Services
 from exchange.usecases.erase_personal import carry_out_erasure
+from exchange.usecases.national_caveats import carry_out_caveats
 from exchange.usecases.onward_release import carry_out_grant
 from exchange.usecases.proxies import carry_out_proxy
 from exchange.usecases.recording import draft, named, on_record
@@ -34,7 +36,12 @@ CarryOut = Callable[[Services, UnitOfWork, Call, Client, PendingAct], Awaitable[
 """Does what was confirmed and records it, in the unit in which it was confirmed; the receipt is of that entry."""
 
 CARRY_OUT: Mapping[str, CarryOut] = MappingProxyType(
-    {ERASE_PERSONAL.name: carry_out_erasure, ONWARD_RELEASE.name: carry_out_grant, PROXY_POSTING.name: carry_out_proxy}
+    {
+        ERASE_PERSONAL.name: carry_out_erasure,
+        NATIONAL_CAVEATS.name: carry_out_caveats,
+        ONWARD_RELEASE.name: carry_out_grant,
+        PROXY_POSTING.name: carry_out_proxy,
+    }
 )
 """One row for each of `ACT_KINDS`: what can be asked for can be done."""
 

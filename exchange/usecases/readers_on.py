@@ -4,7 +4,7 @@ Who could: the rules and guards of the release room, put to the versions of clie
 then, at every moment of the day at which one of them changed. Who did: the log.
 
 The policy files of the past are not kept, so the rules are today's; the answer names the law that was in force then,
-and whether it is the one that was asked.
+and whether it is the one that was asked. The originator's own national caveats are kept: those of the moment are asked.
 """
 
 import asyncio
@@ -16,13 +16,14 @@ from typing import assert_never
 from exchange.audit import Criteria, EventName, Outcome, parse_entry
 from exchange.kernel import Fault, InvalidError, rfc3339
 from exchange.members import Client
-from exchange.release import ClassFacts, Permit, Refusal, RowFacts, Use, View, decide
+from exchange.release import ClassFacts, Law, Permit, Refusal, RowFacts, Use, View, decide
 from exchange.reports import ReportStatus, status_of
 from exchange.store import History, ReportRecord, Sought, Span
 from exchange.usecases.auditing import Gaze, admit_auditor, within_slice
 from exchange.usecases.context import DEFAULT_PURPOSE, Call, Recorded, Services
 from exchange.usecases.facts import reader_facts
 from exchange.usecases.knowledge import scope_facts
+from exchange.usecases.national_law import national_of
 from exchange.usecases.recording import draft, named, on_record
 from exchange.usecases.registries import audited_report, report_draft
 
@@ -105,6 +106,8 @@ class _Period:
     begin: datetime
     end: datetime
     history: History = field(default_factory=lambda: History((), (), (), ()))
+    laws: tuple[Span[Law], ...] = ()
+    """The law together with the originator's own caveats, while it had some in force."""
 
     def at(self, changes: Iterable[datetime | None]) -> list[datetime]:
         """Return the beginning and each moment of change within the period, in order."""
@@ -123,7 +126,8 @@ async def _could(
 ) -> tuple[CouldRead, ...]:
     if period.begin >= period.end:
         return ()
-    period = replace(period, history=await services.store.history(facts.agreement, period.begin, period.end))
+    history = await services.store.history(facts.agreement, period.begin, period.end)
+    period = replace(period, history=history, laws=await _national_laws(services, facts.originator, period))
     versions: dict[str, list[Span[Client]]] = {}
     for span in period.history.clients:
         versions.setdefault(span.value.id, []).append(span)
@@ -138,9 +142,19 @@ async def _could(
     return tuple(sorted(found, key=lambda each: (each.member, each.agency, each.client)))
 
 
+async def _national_laws(services: Services, originator: str, period: _Period) -> tuple[Span[Law], ...]:
+    texts = await services.store.caveats.between(originator, period.begin, period.end)
+    laws = [await asyncio.to_thread(national_of, each, services.law) for each in texts]
+    return tuple(
+        Span(services.law.with_national([each]), text.since, text.until) for each, text in zip(laws, texts, strict=True)
+    )
+
+
 def _turns(period: _Period) -> list[datetime]:
-    """Return when the agreement changed, by an act of a party or by the calendar (days turn at midnight, UTC)."""
+    """Return when the law or the agreement changed, by an act or by the calendar (days turn at midnight, UTC)."""
     turns = [span.since for span in period.history.agreements]
+    turns += [span.since for span in period.laws]
+    turns += [span.until for span in period.laws if span.until is not None]
     day = period.begin.replace(hour=0, minute=0, second=0, microsecond=0) + timedelta(days=1)
     while day < period.end:
         turns.append(day)
@@ -201,10 +215,11 @@ def _view(  # noqa: PLR0913, PLR0917  the facts of one decision
     scope = scope_facts(agreement, facts.scope, then.now, facts.edition)
     status = status_of(report.status, report.valid_until, then.now)
     row = RowFacts(is_recalled=status is ReportStatus.RECALLED, is_expired=status is ReportStatus.EXPIRED)
+    law = next((span.value for span in period.laws if span.holds(then.now)), services.law)
     views = set()
     for purpose in client.purposes or (DEFAULT_PURPOSE,):
         reader = reader_facts(client, purpose=purpose, call=then)
-        match decide(reader, facts, scope, row, Use.READ, services.law):
+        match decide(reader, facts, scope, row, Use.READ, law):
             case Permit(view=view):
                 views.add(view)
             case Refusal():

@@ -12,7 +12,7 @@ from exchange.store import PolicyState
 from exchange.usecases.authenticate import admit, required_thumbprint
 from exchange.usecases.context import DEFAULT_PURPOSE, Call, Recorded, Services
 from exchange.usecases.facts import reader_facts
-from exchange.usecases.judging import require_same_law
+from exchange.usecases.judging import law_in_force, require_same_law
 from exchange.usecases.post_checks import compose, require_in_force
 from exchange.usecases.recording import draft, on_record
 
@@ -61,9 +61,10 @@ async def _simulate(
     members = await services.knowledge.member_codes(services.store, state)
     header = compose(services, call, client, _as_posted(simulated), agreement=agreement, members=members)
     scope = services.knowledge.scope(agreement.id, simulated.scope, call.now, agreement.edition)
+    law = await law_in_force(services, state)
     clients = await services.store.clients()
     facts = class_facts(header, edition=agreement.edition)
-    return simulate(facts, scope, [_as_reader(reader, call) for reader in clients], services.law)
+    return simulate(facts, scope, [_as_reader(reader, call) for reader in clients], law)
 
 
 def _as_reader(client: Client, call: Call) -> ReaderFacts:

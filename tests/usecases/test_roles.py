@@ -17,6 +17,7 @@ from exchange.members import Role, Standing
 from exchange.reports import Downgrade
 from exchange.store import OnwardWish, ProxyWish
 from exchange.usecases import Call, ClearanceChange, Enrolment, EntryQuery, ListQuery, SimulatedReport, WantedErasure
+from tests.support.national import no_court
 from tests.support.treaty import NOTHING_SIGNED, offered, signing_key
 from tests.support.world import NOW, World, certificate_of, thumbprint_of
 
@@ -244,6 +245,21 @@ USE_CASES += [
     ("grant_onward", lambda w, c, _: usecases.grant_onward(w.services, c, ABSENT), RELEASER, "onward.granted"),
     ("refuse_onward", lambda w, c, _: usecases.refuse_onward(w.services, c, ABSENT, "no"), RELEASER, "onward.refused"),
     ("revoke_onward", lambda w, c, _: usecases.revoke_onward(w.services, c, ABSENT), RELEASER, "onward.revoked"),
+    ("list_caveats", lambda w, c, _: usecases.list_caveats(w.services, c), ANYONE, "caveats.listed"),
+    ("show_caveats", lambda w, c, _: usecases.show_caveats(w.services, c, ABSENT), ANYONE, "caveats.read"),
+    (
+        "propose_caveats",
+        lambda w, c, _: usecases.propose_caveats(w.services, c, no_court()),
+        RELEASER,
+        "caveats.proposed",
+    ),
+    ("withdraw_caveats", lambda w, c, _: usecases.withdraw_caveats(w.services, c), RELEASER, "caveats.proposed"),
+    (
+        "preview_caveats",
+        lambda w, c, _: usecases.preview_caveats(w.services, c, no_court()),
+        RELEASER,
+        "caveats.checked",
+    ),
     (
         "amend_report",
         lambda w, c, r: usecases.amend_report(w.services, c, r, w.posted()),

@@ -1,0 +1,129 @@
+"""National caveats within a unit of work."""
+
+import json
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import ColumnElement, func, insert, select, update
+from sqlalchemy.ext.asyncio import AsyncSession
+from sqlmodel import col
+
+from exchange.kernel import ConflictError, from_micros, to_micros
+from exchange.store.caveat_rows import CaveatSet
+from exchange.store.caveat_tables import CaveatSetTable
+from exchange.store.personal_tables import PendingActEndTable, PendingActTable
+from exchange.store.tables import MemberTable
+
+
+class CaveatBook:
+    """Loads and writes within one unit of work, which it tells of what moves the law."""
+
+    def __init__(
+        self, session: AsyncSession, now: datetime, note_write: Callable[[], None], note_law: Callable[[], None]
+    ) -> None:
+        self._session = session
+        self._now = now
+        self._note_write = note_write
+        self._note_law = note_law
+
+    async def hold(self, member: str) -> None:
+        """Keep others from putting caveats of `member` in force until the unit ends."""
+        first = (col(MemberTable.code) == member, col(MemberTable.version) == 1)
+        await self._session.scalar(select(col(MemberTable.code)).where(*first).with_for_update())
+
+    async def add(self, one: CaveatSet) -> None:
+        """Add what somebody asked for; no decision rests on it yet."""
+        self._note_write()
+        await self._session.execute(insert(CaveatSetTable), _columns(one))
+
+    async def of(self, member: str) -> list[CaveatSet]:
+        """Return everything a member ever asked for, the newest first."""
+        return await self._found(col(CaveatSetTable.member) == member)
+
+    async def one(self, member: str, set_id: str) -> CaveatSet | None:
+        """Return one of a member's own, in force or not."""
+        found = await self._found(col(CaveatSetTable.member) == member, col(CaveatSetTable.id) == set_id)
+        return found[0] if found else None
+
+    async def current(self, member: str) -> CaveatSet | None:
+        """Return the version in force, the withdrawn state among them; None where there never was one."""
+        is_current = (col(CaveatSetTable.in_force_at).is_not(None), col(CaveatSetTable.ended_at).is_(None))
+        found = await self._found(col(CaveatSetTable.member) == member, *is_current)
+        return found[0] if found else None
+
+    async def put_in_force(self, one: CaveatSet) -> CaveatSet:
+        """Put `one` in force in place of what was, on every node from its next request on; return it so.
+
+        The caller holds the member. Raises ConflictError where it was in force already.
+        """
+        self._note_law()
+        of_member = col(CaveatSetTable.member) == one.member
+        ended = update(CaveatSetTable).where(
+            of_member, col(CaveatSetTable.in_force_at).is_not(None), col(CaveatSetTable.ended_at).is_(None)
+        )
+        await self._session.execute(ended.values(ended_at=to_micros(self._now)))
+        last = await self._session.scalar(select(func.max(col(CaveatSetTable.number))).where(of_member))
+        new = replace(one, number=int(last or 0) + 1, in_force_at=self._now, ended_at=None)
+        begun = update(CaveatSetTable).where(
+            col(CaveatSetTable.id) == one.id, col(CaveatSetTable.in_force_at).is_(None)
+        )
+        done: Any = await self._session.execute(begun.values(number=new.number, in_force_at=to_micros(self._now)))
+        if done.rowcount != 1:
+            raise ConflictError("these caveats were in force already", code="approved-already")
+        return new
+
+    async def _found(self, *conditions: ColumnElement[bool]) -> list[CaveatSet]:
+        act, end = PendingActTable, PendingActEndTable
+        chosen = (
+            select(CaveatSetTable, col(act.approver), col(act.expires_at), col(end.client))
+            .outerjoin(act, col(act.id) == col(CaveatSetTable.act_id))
+            .outerjoin(end, col(end.act_id) == col(CaveatSetTable.act_id))
+        )
+        rows = await self._session.execute(chosen.where(*conditions).order_by(col(CaveatSetTable.id).desc()))
+        return [_set(row, self._act_state(approver, expires, ender)) for row, approver, expires, ender in rows]
+
+    def _act_state(self, approver: str | None, expires_at: int | None, ender: str | None) -> str:
+        if approver is not None:
+            return "done"
+        if ender is not None:
+            return "ended"
+        return "waiting" if expires_at is not None and to_micros(self._now) < expires_at else "expired"
+
+
+def _columns(one: CaveatSet) -> dict[str, Any]:
+    return {
+        "id": one.id,
+        "member": one.member,
+        "number": one.number,
+        "guards": one.guards,
+        "examples": one.examples,
+        "told": json.dumps(one.told),
+        "digest": one.digest,
+        "replaces": one.replaces,
+        "act_id": one.act,
+        "proposed_by": one.proposed_by,
+        "proposed_at": to_micros(one.proposed_at),
+        "in_force_at": None,
+        "ended_at": None,
+    }
+
+
+def _set(row: CaveatSetTable, act_state: str) -> CaveatSet:
+    return CaveatSet(
+        id=row.id,
+        member=row.member,
+        number=row.number,
+        guards=row.guards,
+        examples=row.examples,
+        told=tuple((guard, reason) for guard, reason in json.loads(row.told)),
+        digest=row.digest,
+        replaces=row.replaces,
+        act=row.act_id,
+        proposed_by=row.proposed_by,
+        proposed_at=from_micros(row.proposed_at),
+        in_force_at=None if row.in_force_at is None else from_micros(row.in_force_at),
+        ended_at=None if row.ended_at is None else from_micros(row.ended_at),
+        act_state=act_state,
+    )

@@ -1,0 +1,52 @@
+"""Reads of national caveats outside a unit of work: which are in force, and which were."""
+
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+from datetime import datetime
+
+from sqlalchemy import bindparam, or_, select
+
+from exchange.kernel import from_micros, to_micros
+from exchange.store import caveat_tables  # noqa: F401  fills the metadata
+from exchange.store.caveat_rows import CaveatText
+from exchange.store.dialect import Parameters, Row, Sql, Statement
+from exchange.store.tables import table
+
+Fetch = Callable[[Statement, Parameters], Awaitable[Sequence[Row]]]
+
+
+class CaveatReader:
+    """The caveats of one database, as seen by one process."""
+
+    def __init__(self, fetch: Fetch, sql: Sql) -> None:
+        self._fetch = fetch
+        one = table("caveat_set").c
+        is_current = (one.in_force_at.is_not(None), one.ended_at.is_(None), one.guards != "")
+        text = select(one.id, one.member, one.guards, one.examples, one.digest, one.in_force_at, one.ended_at)
+        within = (
+            one.in_force_at < bindparam("until"),
+            or_(one.ended_at.is_(None), one.ended_at > bindparam("since")),
+        )
+        self._current = sql.compile(select(one.id).where(*is_current))
+        self._texts = sql.compile(text.where(sql.is_one_of(one.id, "ids")))
+        self._between = sql.compile(
+            text.where(one.member == bindparam("member"), *within, one.guards != "").order_by(one.in_force_at)
+        )
+
+    async def in_force(self) -> frozenset[str]:
+        """Return the ids of the sets that are in force now; a member that withdrew its caveats has none."""
+        return frozenset(row[0] for row in await self._fetch(self._current, {}))
+
+    async def texts(self, ids: Iterable[str]) -> list[CaveatText]:
+        """Return sets by id; what stands in one never changes."""
+        return [_text(row) for row in await self._fetch(self._texts, {"ids": sorted(ids)})]
+
+    async def between(self, member: str, since: datetime, until: datetime) -> list[CaveatText]:
+        """Return what a member had in force at some moment from `since` until `until` (exclusive), oldest first."""
+        period: Parameters = {"member": member, "since": to_micros(since), "until": to_micros(until)}
+        return [_text(row) for row in await self._fetch(self._between, period)]
+
+
+def _text(row: Row) -> CaveatText:
+    set_id, member, guards, examples, digest, since, until = row
+    ended = None if until is None else from_micros(until)
+    return CaveatText(set_id, member, guards, examples, digest, from_micros(since), ended)

@@ -1,0 +1,52 @@
+"""The law that decides: the files', and what members put in force for their own reports, as of a policy version.
+
+Putting caveats in force moves the policy version, which every request reads together with its report: so they hold from
+the next request on, on every node. Texts never change, so each is parsed once per process, beside the requests.
+"""
+
+import asyncio
+from dataclasses import dataclass, field
+
+from exchange.kernel import UnavailableError
+from exchange.release import Law, NationalGuards, NationalText, stored_national
+from exchange.store import CaveatText, PolicyState, Store
+
+
+@dataclass(slots=True)
+class NationalLaw:
+    """What one process knows of national caveats. Not shared between event loops."""
+
+    _files: Law | None = None
+    _law: Law | None = None
+    _version: int = -1
+    _known: dict[str, NationalGuards] = field(default_factory=dict)
+
+    async def law(self, store: Store, files: Law, state: PolicyState) -> Law:
+        """Return the law of `files` and of members, as of the policy version in `state` or of a later one."""
+        if self._law is not None and self._files is files and self._version >= state.policy_version:
+            return self._law
+        known = self._known if self._files is files else {}
+        ids = await store.caveats.in_force()
+        new = await _prepared(store, files, ids - known.keys())
+        if not ids <= known.keys() | new.keys():
+            raise UnavailableError("national caveats that are in force cannot be read: nothing was released")
+        in_force = {each: known[each] if each in known else new[each] for each in ids}
+        made = files.with_national(in_force.values()) if in_force else files
+        # INVARIANT: never back to an older version: while these were read, a later call may have read newer ones.
+        if self._files is not files or self._version < state.policy_version:
+            self._files, self._law, self._version, self._known = files, made, state.policy_version, in_force
+        return self._law or made
+
+
+def national_of(text: CaveatText, files: Law) -> NationalGuards:
+    """Return what a member put in force, ready to be asked; what was altered since refuses its reports."""
+    written = NationalText(text.guards, text.examples)
+    if written.digest(text.member) != text.digest:
+        return files.guards.prepared(text.member, None)
+    return stored_national(text.member, text.guards, files)
+
+
+async def _prepared(store: Store, files: Law, ids: frozenset[str]) -> dict[str, NationalGuards]:
+    texts = await store.caveats.texts(ids) if ids else []
+    # In a thread: the dearest that fit in take 200 ms.
+    return {each.id: await asyncio.to_thread(national_of, each, files) for each in texts}

@@ -1,0 +1,129 @@
+"""What a member's caveats would change before they are in force; nothing of it is kept.
+
+Told are the reports of the caller's own member that would be stopped, narrowed or opened, by member and class, and of
+no client of anybody: see `exchange.release.national_effects`.
+"""
+
+import asyncio
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import islice
+from typing import TypeVar
+
+from exchange.audit import EventName, Outcome
+from exchange.markings import render_marking
+from exchange.members import Client, Role
+from exchange.release import (
+    Change,
+    ClassChange,
+    ClassFacts,
+    Law,
+    NationalText,
+    Spoken,
+    check_national,
+    national_changes,
+)
+from exchange.store import PolicyState
+from exchange.usecases.authenticate import authenticated_row
+from exchange.usecases.context import Call, Recorded, Services
+from exchange.usecases.judging import law_in_force
+from exchange.usecases.recording import draft, on_record
+
+_CLASSES_AT_ONCE = 16
+"""For each of some ten kinds of readers, twice: others are served in between."""
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class ChangedRelease:
+    """What would change for readers of `member` about `reports` current reports that no rule can tell apart."""
+
+    member: str
+    change: Change
+    reports: int
+    agreement: str
+    scope: str
+    topic: str
+    kind: str
+    marking: str
+
+
+@dataclass(frozen=True, slots=True)
+class CaveatPreview:
+    """The guards as read (id and reason), how many examples have shown them, and what would change."""
+
+    guards: tuple[tuple[str, str], ...]
+    examples: int
+    changes: tuple[ChangedRelease, ...]
+
+
+async def preview_caveats(services: Services, call: Call, text: NationalText) -> Recorded[CaveatPreview]:
+    """Return what these guards in place of those in force would change (releaser).
+
+    Raises InvalidError with every fault, as the proposal would.
+    """
+    event = EventName.CAVEATS_CHECKED
+    row = await authenticated_row(services, call, Role.RELEASER, event=event)
+    client = row.client
+    assert client is not None  # noqa: S101  `authenticated_row` has refused who is nobody
+    async with on_record(services, draft(call, client, event, Outcome.REFUSED, owner=client.member)):
+        before = await law_in_force(services, row.state)
+        checked = await asyncio.to_thread(check_national, client.member, text, services.law)
+        # Of others' caveats none: only the member's own reports are asked about.
+        after = services.law.with_national([checked.national])
+        changes = await _changes(services, call, client, row.state, before=before, after=after)
+    told = tuple((guard.id, guard.reason) for guard in checked.national.guards)
+    detail: dict[str, str | int | list[str]] = {"guards": len(told), "changes": len(changes)}
+    entry = draft(call, client, event, Outcome.PERMITTED, owner=client.member, detail=detail)
+    receipt = await services.store.append(entry)
+    return Recorded(CaveatPreview(told, checked.examples, changes), receipt)
+
+
+async def _changes(  # noqa: PLR0913  what is compared, and for whom
+    services: Services, call: Call, client: Client, state: PolicyState, *, before: Law, after: Law
+) -> tuple[ChangedRelease, ...]:
+    knowledge = services.knowledge
+    await knowledge.agreements(services.store, state)
+    classes = await knowledge.classes(services.store, state)
+    own = {each.id: each.facts for each in classes.values() if each.facts.originator == client.member}
+    async with services.store.unit_of_work() as unit:
+        counts = await unit.amendments().current_reports(sorted(own))
+    spoken = Spoken.of(
+        guard for law in (before, after) for guard in law.guards.guards.values() if guard.member == client.member
+    )
+    found: list[ClassChange] = []
+    for batch in _batched(iter((each, facts) for each, facts in own.items() if counts.get(each)), _CLASSES_AT_ONCE):
+        found += national_changes(
+            dict(batch),
+            lambda each: knowledge.scope(each.agreement, each.scope, call.now, each.edition),
+            before=before,
+            after=after,
+            spoken=spoken,
+        )
+        await asyncio.sleep(0)
+    return tuple(
+        sorted((_told(services, own[each.class_id], each, counts[each.class_id]) for each in found), key=_order)
+    )
+
+
+def _told(services: Services, facts: ClassFacts, change: ClassChange, reports: int) -> ChangedRelease:
+    return ChangedRelease(
+        member=change.member,
+        change=change.change,
+        reports=reports,
+        agreement=facts.agreement,
+        scope=facts.scope,
+        topic=facts.topic,
+        kind=facts.kind,
+        marking=render_marking(facts.label, services.law.catalogue, originator=facts.originator),
+    )
+
+
+def _order(each: ChangedRelease) -> tuple[str, ...]:
+    return (each.member, each.change.value, each.agreement, each.scope, each.topic, each.kind, each.marking)
+
+
+def _batched(items: Iterator[T], size: int) -> Iterator[list[T]]:
+    while batch := list(islice(items, size)):
+        yield batch
