@@ -12,9 +12,19 @@ import typer
 from exchange.audit import EntryDraft, EventName, Outcome, Subject
 from exchange.cli import output
 from exchange.cli.instance import Host, policies_folder
+from exchange.cli.policy_caveats import ExamplesOption, caveat, show_preview
 from exchange.cli.posting import law_catalogue
 from exchange.cli.program import FAILED, app
-from exchange.cli.verbs import DirOption, JsonOption, Where, either_verb, host_verb, member_verb
+from exchange.cli.verbs import (
+    Connect,
+    DirOption,
+    JsonOption,
+    Where,
+    either_verb,
+    host_verb,
+    member_verb,
+    perhaps_member_verb,
+)
 from exchange.client import ExchangeClient
 from exchange.kernel import InvalidError, NotFoundError, is_uuid7
 from exchange.markings import Label, parse_marking, render_marking
@@ -24,23 +34,38 @@ from exchange.settings import load_settings, read_policies
 from exchange.store import Parts
 from exchange.usecases import show_client
 from exchange.usecases.facts import reader_facts, row_facts
-from exchange.usecases.judging import judge
+from exchange.usecases.judging import judge, law_in_force
 from exchange.usecases.recording import draft
 from exchange.wire import AgencyReachBody, LabelBody, MemberReachBody, SimulationBody, SimulationRequest
 
 policy = typer.Typer(help="The law: check it, explain a decision, simulate a release.", no_args_is_help=True)
 app.add_typer(policy, name="policy")
+policy.add_typer(caveat, name="caveat")
 
 
 @policy.command("check")
+@perhaps_member_verb
 def check(
+    connect: Connect,
     dir: DirOption = None,  # noqa: A002  what the option is called
     policies: Annotated[
         Path | None, typer.Option("--policies", metavar="DIR", help="A folder of policy files.")
     ] = None,
+    caveats: Annotated[
+        Path | None, typer.Option("--caveats", metavar="FILE", help="Your member's caveats (releaser, over HTTPS).")
+    ] = None,
+    examples: ExamplesOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Load every policy file and run the examples beside the guards; exit 1 where one fails."""
+    """Load the law and run the examples beside its guards, or say what your caveats would stop; exit 1 on a fault."""
+    if caveats is None and examples is not None:
+        raise InvalidError("`--examples` goes with `--caveats`: the policy files bring their own")
+    if caveats is not None:
+        if dir is not None or policies is not None:
+            raise InvalidError("the policy files, or a member's caveats? give one of the two")
+        with connect() as client:
+            show_preview(client, caveats, examples, as_json=as_json)
+        return
     folder = policies or (load_settings(dir).policies_dir if dir is not None else policies_folder())
     report = check_law(read_policies(folder))
     if as_json:
@@ -189,7 +214,7 @@ async def _explained(host: Host, report_id: str, client_id: str) -> Explanation:
     )
     await services.store.append(entry)
     facts = row_facts(judged.report, call.now)
-    return explain(judged.reader, judged.facts, judged.scope, facts, Use.READ, services.law, Viewer.EXCHANGE)
+    return explain(judged.reader, judged.facts, judged.scope, facts, Use.READ, judged.law, Viewer.EXCHANGE)
 
 
 async def _simulated(host: Host, supposed: Supposed) -> SimulationBody:
@@ -217,7 +242,7 @@ async def _simulated(host: Host, supposed: Supposed) -> SimulationBody:
         reader_facts(client, purpose=next(iter(client.purposes), ""), call=call)
         for client in await services.store.clients()
     ]
-    simulation = simulate_class(facts, scope, readers, services.law)
+    simulation = simulate_class(facts, scope, readers, await law_in_force(services, state))
     await services.store.append(_simulation_draft(host, supposed))
     return _reach(simulation)
 

@@ -44,6 +44,7 @@ _DOOR: Mapping[str, object] = {
 _DIR: Mapping[str, object] = {"dir": DirOption}
 
 Where = Host | ExchangeClient
+Connect = Callable[[], ExchangeClient]
 
 
 def host_verb(act: Callable[..., Awaitable[None]]) -> Callable[..., None]:
@@ -64,6 +65,17 @@ def member_verb(act: Callable[..., None]) -> Callable[..., None]:
     def verb(**given: object) -> None:
         with ExchangeClient.at(endpoint_of(_door(given))) as client:
             act(client, **given)
+
+    return _with_options(verb, act, _DOOR)
+
+
+def perhaps_member_verb(act: Callable[..., None]) -> Callable[..., None]:
+    """Give `act` what connects as the options say, for a verb that needs a connection in some uses only."""
+
+    @wraps(act)
+    def verb(**given: object) -> None:
+        door = _door(given)
+        act(lambda: ExchangeClient.at(endpoint_of(door)), **given)
 
     return _with_options(verb, act, _DOOR)
 

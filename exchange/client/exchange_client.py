@@ -13,6 +13,7 @@ from exchange.client.answers import parsed, path_of, sent
 from exchange.client.compliance import Duties
 from exchange.client.exports import read_export, through_breaks
 from exchange.client.log_reads import LogReads
+from exchange.client.national_caveats import NationalCaveats
 from exchange.client.onward import OnwardReleases
 from exchange.client.parts import checked_content, decoded
 from exchange.client.proxies import Proxies
@@ -136,6 +137,11 @@ class ExchangeClient:
     def webhooks(self) -> Webhooks:
         """Return this client's subscriptions, by which it is told of new reports."""
         return Webhooks(self._transport)
+
+    @property
+    def caveats(self) -> NationalCaveats:
+        """Return the guards that this client's member puts in force for its own reports."""
+        return NationalCaveats(self._transport)
 
     @property
     def onward(self) -> OnwardReleases:

@@ -45,6 +45,16 @@ from exchange.wire.audit import (
     ShownEntryBody,
 )
 from exchange.wire.base import AnswerModel, WireModel, faults_of, parse_body, pointer_to, read_json
+from exchange.wire.caveats import (
+    CaveatPreviewBody,
+    CaveatSetBody,
+    CaveatSetListBody,
+    CaveatSetTextBody,
+    CaveatsText,
+    CaveatsWithdrawal,
+    GuardBody,
+    ReleaseChangeBody,
+)
 from exchange.wire.compliance import (
     AcknowledgementsBody,
     ComplianceBody,
@@ -145,6 +155,12 @@ __all__ = [
     "AnswerModel",
     "AskedDestructionBody",
     "AskedDestructionListBody",
+    "CaveatPreviewBody",
+    "CaveatSetBody",
+    "CaveatSetListBody",
+    "CaveatSetTextBody",
+    "CaveatsText",
+    "CaveatsWithdrawal",
     "CertificateBody",
     "ClearanceBody",
     "ClearanceGrant",
@@ -173,6 +189,7 @@ __all__ = [
     "FaultBody",
     "GapBody",
     "GapListBody",
+    "GuardBody",
     "HeaderBody",
     "KeyRetirement",
     "LabelBody",
@@ -217,6 +234,7 @@ __all__ = [
     "RecallRequest",
     "ReceiptBody",
     "RegistryLineBody",
+    "ReleaseChangeBody",
     "ReplayBody",
     "ReportBody",
     "ReportListBody",

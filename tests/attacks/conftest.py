@@ -11,10 +11,12 @@ import pytest
 from exchange import usecases
 from exchange.custody import FileCustodian
 from exchange.markings import Label
+from exchange.release import NationalText
 from exchange.store import OnwardWish, ProxyWish
 from exchange.usecases import WantedErasure
 from exchange.usecases.knowledge import Knowledge
 from tests.attacks.hidden import AGREEMENT_OF_TWO, Api, Hidden, open_api
+from tests.support.national import no_court
 from tests.support.postgres import PostgresServer
 from tests.support.store import run_apart
 from tests.support.world import TestClock, World, open_world, populate, reopen_world
@@ -40,6 +42,7 @@ def plain_world(tmp_path_factory: pytest.TempPathFactory) -> World:
         await world.enrol("NOR auditor", "NOR", "auditor")
         await world.enrol("NOR releaser", "NOR", "releaser")
         await world.enrol("GBR releaser", "GBR", "releaser")
+        await world.enrol("GBR second releaser", "GBR", "releaser")
         await world.post(label=Label("NATO", "RESTRICTED", releasable_to=("DNK", "GBR", "NOR")), subject="For all")
         world.sequence()
         await world.services.store.close()
@@ -71,6 +74,7 @@ def secret_world(plain_world: World, tmp_path_factory: pytest.TempPathFactory) -
         onward = await usecases.request_onward(world.services, world.call("GBR reader"), report, wish)
         joint = ProxyWish("NOR", main, "cyber-threats", None, "a joint sensor")
         proxy = await usecases.ask_proxy(world.services, world.call("GBR releaser"), joint)
+        caveats = await _in_force(world, no_court())
         world.sequence()
         about = "SELECT id FROM audit_search WHERE subject_id = $1 AND event = 'report.posted'"
         ((entry,),) = world.sql(about, report)
@@ -86,9 +90,19 @@ def secret_world(plain_world: World, tmp_path_factory: pytest.TempPathFactory) -
             subscription=told.value.row.id,
             onward=onward.value.row.id,
             proxy=proxy.value.row.id,
+            caveats=caveats,
         )
 
     return _apart(build)
+
+
+async def _in_force(world: World, text: NationalText) -> str:
+    """Put caveats of GBR in force, as two of its releasers, and return their id."""
+    asked = (await usecases.propose_caveats(world.services, world.call("GBR releaser"), text)).value
+    second = world.call("GBR second releaser")
+    shown = await usecases.show_pending_act(world.services, second, asked.act)
+    await usecases.confirm_act(world.services, second, asked.act, shown.value.act.digest)
+    return asked.id
 
 
 @pytest.fixture

@@ -38,6 +38,7 @@ OUTSIDERS = {
     "onward-requests": ("DNK reader", "NOR releaser", "GBR contributor", "operator", "auditor"),
     "proxies": ("DNK reader", "NOR releaser", "GBR contributor", "operator", "auditor"),
     "acts": ("DNK reader", "NOR operator", "NOR auditor"),
+    "caveats": ("DNK reader", "NOR releaser", "NOR auditor", "operator", "auditor"),
 }
 
 
@@ -55,6 +56,7 @@ class Hidden:
     `entry` is the log's entry about the first report's post, `erasure` one of a GBR client that waits for approval,
     `subscription` is where the GBR reader is told of new reports, `onward` a request to release the first report to ESP,
     `proxy` a consent that NOR posts for GBR, which waits for a second person.
+    `caveats` what GBR has in force for its own reports.
     """
 
     report: str
@@ -66,6 +68,7 @@ class Hidden:
     subscription: str
     onward: str
     proxy: str
+    caveats: str
 
     def ids(self, segment: str) -> tuple[str, ...]:
         """Return the hidden ids that fit behind a path segment; a new kind must be told here."""
@@ -79,6 +82,7 @@ class Hidden:
             "acts": (self.erasure,),
             "onward-requests": (self.onward,),
             "proxies": (self.proxy,),
+            "caveats": (self.caveats,),
         }
         assert segment in kinds, f"`/{segment}/{{id}}` is a new kind of path: say here what to attack it with"
         return kinds[segment]
@@ -233,6 +237,7 @@ def kept_state(world: World) -> str:
         "agreement_signature",
         "onward_release",
         "proxy_consent",
+        "caveat_set",
         "agreement_amendment",
     )
     return json.dumps({name: sorted(map(repr, world.sql(f"SELECT * FROM {name}"))) for name in names})

@@ -84,6 +84,7 @@ def ids(world: World, hidden: Hidden) -> dict[str, list[str]]:
         "subscriptions": [hidden.subscription],
         "onward-requests": [hidden.onward],
         "proxies": [hidden.proxy],
+        "caveats": [hidden.caveats],
     }
 
 

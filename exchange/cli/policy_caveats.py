@@ -1,0 +1,144 @@
+"""`exchange policy caveat`: a member's guards for its own reports; and what they would change, for `policy check`."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from pydantic import ValidationError
+
+from exchange.cli import output
+from exchange.cli.verbs import JsonOption, member_verb
+from exchange.client import ExchangeClient
+from exchange.kernel import InvalidError
+from exchange.wire import CaveatPreviewBody, CaveatSetBody, CaveatsText, faults_of
+
+_LARGEST_BYTES = 1_048_576
+"""Whatever is larger is another file than was meant; the exchange takes far less."""
+
+caveat = typer.Typer(help="National caveats: propose, withdraw, list, show.", no_args_is_help=True)
+
+GuardsArgument = Annotated[Path, typer.Argument(metavar="FILE", help="The guards, such as NOR.cedar.")]
+ExamplesOption = Annotated[
+    Path | None,
+    typer.Option("--examples", metavar="FILE", help="Unset: beside the guards, such as NOR.examples.yaml."),
+]
+SetArgument = Annotated[str, typer.Argument(metavar="ID", help="The id of the set.")]
+
+
+@caveat.command("propose")
+@member_verb
+def propose(
+    client: ExchangeClient, guards: GuardsArgument, examples: ExamplesOption = None, as_json: JsonOption = False
+) -> None:
+    """Ask that these guards hold in place of those in force (releaser); a second releaser confirms it."""
+    _show(client.caveats.propose(_read(guards, examples)), as_json=as_json)
+
+
+@caveat.command("withdraw")
+@member_verb
+def withdraw(client: ExchangeClient, as_json: JsonOption = False) -> None:
+    """Ask that no guard of your member's holds any more (releaser); a second releaser confirms it."""
+    _show(client.caveats.withdraw(), as_json=as_json)
+
+
+@caveat.command("list")
+@member_verb
+def list_sets(client: ExchangeClient, as_json: JsonOption = False) -> None:
+    """List what your member has, had and waits to have in force, the newest first."""
+    found = client.caveats.list()
+    if as_json:
+        output.show_json([each.model_dump(mode="json") for each in found])
+        return
+    rows = [
+        (each.id, each.number or "", each.state, len(each.guards), each.in_force_at or "", each.ended_at or "")
+        for each in found
+    ]
+    output.show_table(("id", "number", "state", "guards", "in force since", "until"), rows)
+
+
+@caveat.command("show")
+@member_verb
+def show(
+    client: ExchangeClient,
+    set_id: SetArgument,
+    out: Annotated[Path | None, typer.Option("--out", metavar="DIR", help="Write both files into it.")] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Show one set with its text, or write the text into files."""
+    found = client.caveats.show(set_id)
+    if out is not None:
+        _write(out, {f"{found.member}.cedar": found.cedar, f"{found.member}.examples.yaml": found.examples})
+    if as_json:
+        output.show_json(found.model_dump(mode="json"))
+        return
+    _show(found, as_json=False)
+    if out is None:
+        for line in found.cedar.splitlines():
+            output.show_line(line)
+
+
+def show_preview(client: ExchangeClient, guards: Path, examples: Path | None, *, as_json: bool) -> None:
+    """Say which releases these guards would stop, narrow or open if they were in force."""
+    preview = client.caveats.check(_read(guards, examples))
+    if as_json:
+        output.show_json({"ok": True, **preview.model_dump(mode="json")})
+        return
+    rows = [(each.member, each.change, each.reports, each.scope, each.topic, each.marking) for each in preview.changes]
+    if rows:
+        output.show_table(("member", "change", "reports", "scope", "topic", "marking"), rows)
+    output.show_line(_told(preview))
+
+
+def _told(preview: CaveatPreviewBody) -> str:
+    if not preview.changes:
+        told = "no current report is read by more or fewer"
+    else:
+        told = ", ".join(f"{_count(preview, change)} {change}" for change in ("stopped", "narrowed", "opened"))
+    return f"{len(preview.guards)} guards, {preview.examples} examples run; releases by report and member: {told}"
+
+
+def _count(preview: CaveatPreviewBody, change: str) -> int:
+    return sum(each.reports for each in preview.changes if each.change == change)
+
+
+def _write(folder: Path, texts: Mapping[str, str]) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        for name, text in texts.items():
+            # INVARIANT: never over a file that is there, which may be the only copy of another text.
+            with (folder / name).open("x", encoding="utf-8", newline="") as file:
+                file.write(text)
+    except OSError as exc:
+        raise InvalidError(f"`{exc.filename}` cannot be written: {exc.strerror}") from exc
+
+
+def _read(guards: Path, examples: Path | None) -> CaveatsText:
+    beside = guards.with_suffix(".examples.yaml") if examples is None else examples
+    try:
+        return CaveatsText(guards=_text(guards), examples=_text(beside))
+    except ValidationError as exc:
+        raise InvalidError("the caveats cannot be sent so", faults_of(exc)) from exc
+
+
+def _text(path: Path) -> str:
+    try:
+        with path.open("rb") as file:
+            content = file.read(_LARGEST_BYTES + 1)
+        if len(content) > _LARGEST_BYTES:
+            raise InvalidError(f"`{path}` is larger than any set of caveats")
+        return content.decode()
+    except OSError as exc:
+        raise InvalidError(f"`{path}` cannot be read: {exc.strerror}") from exc
+    except UnicodeDecodeError as exc:
+        raise InvalidError(f"`{path}` is not UTF-8") from exc
+
+
+def _show(found: CaveatSetBody, *, as_json: bool) -> None:
+    told = found.model_dump(mode="json", include=set(CaveatSetBody.model_fields))
+    if as_json:
+        output.show_json(told)
+        return
+    guards = "; ".join(f"{guard.id}: {guard.reason}" for guard in found.guards) or "none"
+    shown = {name: value for name, value in {**told, "guards": guards}.items() if value is not None}
+    output.show_record({name.replace("_", " "): value for name, value in shown.items()})

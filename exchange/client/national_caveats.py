@@ -1,0 +1,48 @@
+"""National caveats over the interface: check, propose, withdraw, list, show."""
+
+from exchange.client.answers import Answer, parsed, path_of, sent
+from exchange.client.transport import Body, Transport
+from exchange.wire import (
+    CaveatPreviewBody,
+    CaveatSetBody,
+    CaveatSetListBody,
+    CaveatSetTextBody,
+    CaveatsText,
+    CaveatsWithdrawal,
+    WireModel,
+)
+
+_JSON = {"Content-Type": "application/json"}
+
+
+class NationalCaveats:
+    """What a member's releasers put in force for its own reports, two of them together."""
+
+    def __init__(self, transport: Transport) -> None:
+        self._transport = transport
+
+    def check(self, text: CaveatsText) -> CaveatPreviewBody:
+        """Return what these guards would change if they were in force (releaser); nothing of it is kept."""
+        return self._post(CaveatPreviewBody, "/v1/caveats/checks", text)
+
+    def propose(self, text: CaveatsText) -> CaveatSetBody:
+        """Ask that these guards hold in place of those in force (releaser); a second one confirms `act`."""
+        return self._post(CaveatSetBody, "/v1/caveats", text)
+
+    def withdraw(self) -> CaveatSetBody:
+        """Ask that no guard holds any more (releaser); a second one confirms `act`."""
+        return self._post(CaveatSetBody, "/v1/caveats/withdrawal", CaveatsWithdrawal())
+
+    def list(self) -> list[CaveatSetBody]:
+        """Return what your member has, had and waits to have in force, the newest first."""
+        answer = self._transport.request("GET", "/v1/caveats", may_repeat=True, body={})
+        return parsed(CaveatSetListBody, answer.content).items
+
+    def show(self, set_id: str) -> CaveatSetTextBody:
+        """Return one set of your member's with its text."""
+        answer = self._transport.request("GET", path_of("/v1/caveats", set_id), may_repeat=True, body={})
+        return parsed(CaveatSetTextBody, answer.content)
+
+    def _post(self, model: type[Answer], path: str, said: WireModel) -> Answer:
+        body: Body = {"content": sent(said), "headers": _JSON}
+        return parsed(model, self._transport.request("POST", path, may_repeat=False, body=body).content)
