@@ -18,6 +18,7 @@ from time import perf_counter
 from urllib.parse import urlsplit, urlunsplit
 
 from benchmarks.cases import Case, Measured, Pace, measure
+from benchmarks.caveats import CAVEAT_NAMES, caveats
 from benchmarks.copying import copy_database
 from benchmarks.decisions import decisions
 from benchmarks.exporting import EXPORT_NAME, export_figure
@@ -43,6 +44,7 @@ NAMES = (
     "post",
     "decision_cached_us",
     "decision_uncached_us",
+    *CAVEAT_NAMES,
     "worker_rss_mb",
     RESTART_NAME,
     *TREATY_NAMES,
@@ -55,7 +57,7 @@ BACKENDS = ("sqlite", "postgresql")
 FEW = 10_000
 MANY = 1_000_000
 QUICK_MANY = 100_000
-WITHOUT_REPORTS = {"verify_entries_per_s", "audit_search_ms", EXPORT_NAME, *LOG_NAMES}
+WITHOUT_REPORTS = {*CAVEAT_NAMES, "verify_entries_per_s", "audit_search_ms", EXPORT_NAME, *LOG_NAMES}
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,8 +132,11 @@ def main(words: Sequence[str]) -> int:
     return 0
 
 
-def _results(folder: Path, plan: Plan) -> list[Result]:
+def _alone(folder: Path, plan: Plan) -> list[Result]:
+    """Return what needs no reports."""
     alone = verifying() if "verify_entries_per_s" in plan.names else []
+    if not plan.names.isdisjoint(CAVEAT_NAMES):
+        alone += [row for row in caveats() if row.name in plan.names]
     if not plan.names.isdisjoint(LOG_NAMES):
         for backend in plan.backends:
             alone += log_figures(folder / "log", backend, plan.entries, plan.names)
@@ -139,6 +144,11 @@ def _results(folder: Path, plan: Plan) -> list[Result]:
         alone += [search_figure(backend, folder / "searched", plan.entries) for backend in plan.backends]
     if EXPORT_NAME in plan.names:
         alone += [export_figure(folder / "exported", backend, plan.entries) for backend in plan.backends]
+    return alone
+
+
+def _results(folder: Path, plan: Plan) -> list[Result]:
+    alone = _alone(folder, plan)
     if plan.names <= WITHOUT_REPORTS:
         return alone
     # (1) who
