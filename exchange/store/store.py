@@ -71,6 +71,7 @@ from exchange.store.standing import REPORT_WIDTH, STANDING_WIDTH
 from exchange.store.statements import CLIENT_COLUMNS, MEMBER_COLUMNS, HotStatements
 from exchange.store.subscriptions import Subscriptions
 from exchange.store.traced import TracedDatabase, traced_transaction
+from exchange.store.turns import Turns
 from exchange.store.unit_of_work import UnitOfWork, unit_of_work
 from exchange.store.witness_reader import WitnessReader
 from exchange.store.write_statements import WriteStatements
@@ -133,6 +134,7 @@ class Store:
         self._database: SqliteDatabase | PostgresDatabase | TracedDatabase = (
             database if tracer is UNTRACED else TracedDatabase(database, tracer)
         )
+        self._turns = Turns(wait_seconds) if sql.is_sqlite else None
         self._pages = PageReader(self._database, sql.once(PageStatements.compiled))
         self.log = LogReader(self._database.fetch, sql, archive)
         self.alerts = AlertReader(self._database.fetch, sql, self.log.archived)
@@ -389,6 +391,8 @@ class Store:
     def unit_of_work(self) -> AbstractAsyncContextManager[UnitOfWork]:
         """Return one administrative transaction; it commits only what was recorded."""
         work = unit_of_work(self._engine, self._sealer, self._personal, self._clock)
+        if self._turns is not None:
+            work = self._turns.within(work)
         return work if self._tracer is UNTRACED else traced_transaction(self._tracer, work)
 
     async def scrub_destroyed_keys(self) -> None:

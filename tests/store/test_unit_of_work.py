@@ -1,13 +1,14 @@
 """A change and its audit entry become durable together, or neither does."""
 
+import asyncio
 import hashlib
 
 import pytest
 
 from exchange.audit import EventName, Receipt
-from exchange.kernel import CanonicalError
+from exchange.kernel import CanonicalError, UnavailableError
 from exchange.store import Store, UnitOfWork, UnrecordedChangeError
-from tests.support.store import NOW, agreement, client, draft, enrol, member, policy_version, rows_of
+from tests.support.store import NOW, agreement, client, draft, enrol, member, open_store, policy_version, rows_of
 
 THUMBPRINT = "a" * 64
 
@@ -124,3 +125,29 @@ async def test_policy_digest_is_recorded_when_it_changes_and_only_then(store: St
     assert again is None
     assert (await store.caller("nobody")).state.policy_digest == "digest"
     assert len(await store.entries(10)) == 1
+
+
+async def test_many_changes_at_once_all_get_their_turn(store: Store) -> None:
+    async def change(number: int) -> None:
+        async with store.unit_of_work() as unit:
+            await unit.add_member(member(f"M{number:02}"))
+            await unit.record(draft(EventName.MEMBER_ADDED))
+
+    await asyncio.gather(*(change(number) for number in range(20)))
+
+    assert len(await store.members()) == len(await store.entries(100)) == 20
+
+
+@pytest.mark.parametrize("backend", ["sqlite"])
+async def test_change_whose_turn_does_not_come_is_told_so_and_the_next_one_gets_it(store_url: str) -> None:
+    store = await open_store(store_url, wait_seconds=0.05)
+    async with store.unit_of_work() as first:
+        with pytest.raises(UnavailableError, match="others are changing it"):
+            async with store.unit_of_work():
+                pytest.fail("two at once")
+        await first.record(draft())
+
+    async with store.unit_of_work() as unit:
+        await unit.record(draft())
+    assert len(await store.entries(10)) == 2
+    await store.close()
