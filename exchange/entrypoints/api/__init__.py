@@ -5,6 +5,7 @@ is read; a GET changes nothing.
 Does not: decide, open or store anything: each operation is one use case.
 """
 
+from functools import cache
 from typing import Any
 
 from fastapi import FastAPI
@@ -69,8 +70,9 @@ OPERATIONS: tuple[tuple[Operation, Endpoint], ...] = (
 __all__ = ["OPERATIONS", "add_api", "api_document"]
 
 
+@cache
 def api_document() -> dict[str, Any]:
-    """Return the OpenAPI document."""
+    """Return the OpenAPI document, made once: it is for reading."""
     return document((operation for operation, _ in OPERATIONS), version=__version__)
 
 
