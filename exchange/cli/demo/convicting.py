@@ -54,8 +54,10 @@ def convict(stage: Stage) -> None:
 def _keys_on(desk: Path, stage: Stage) -> Sequence[str]:
     """Write the public keys of log and node, as an auditor was given them, and return how the verifier is told."""
     shutil.copy(InstanceLayout(stage.folder).log_verifier_file, desk / "log-keys")
-    _, status = run_apart(desk, "status", "--dir", str(stage.folder), "--json")
-    return ("--key", str(desk / "log-keys"), "--node-key", str(status.get("node_key")))
+    if not stage.node_key:
+        _, status = run_apart(desk, "status", "--dir", str(stage.folder), "--json")
+        stage.node_key = str(status.get("node_key"))
+    return ("--key", str(desk / "log-keys"), "--node-key", stage.node_key)
 
 
 def run_apart(desk: Path, *words: str) -> tuple[int, Mapping[str, object]]:
