@@ -23,10 +23,13 @@ def findings(operate):
     return examine
 
 
-def test_new_instance_is_sound(findings):
-    code, found = findings()
+def test_new_instance_is_sound(exchange, tmp_path):
+    # Made here: of one that was made some time ago, entries wait for a sequencer for longer than is sound.
+    assert exchange("init", "--dir", tmp_path / "new").code == 0
+    ran = exchange("doctor", "--json", "--dir", tmp_path / "new")
+    found = {finding["id"]: finding for finding in ran.json}
 
-    assert code == 0
+    assert ran.code == 0
     assert {finding["state"] for finding in found.values()} == {"ok"}
     assert {"clock", "settings", "trust bundle", "law", "store", "policy", "custody"} <= found.keys()
 
