@@ -47,7 +47,7 @@ demo: setup ## the main job on the embedded default, in under a minute
 	@$(VENV)/bin/exchange demo $(ARGS)
 
 test: setup ## the whole suite; ROOM=name for one room of the core
-	$(PY) -m pytest $(if $(ROOM),tests/core/$(ROOM) -q,-n $(JOBS)) $(ARGS)
+	$(PY) -m pytest $(if $(ROOM),tests/core/$(ROOM) -q,-n $(JOBS) --dist worksteal) $(ARGS)
 
 test-%: setup ## one room of the core, with its branch coverage
 	$(PY) -m pytest tests/core/$* -q --cov=exchange.$* --cov-branch --cov-report=term-missing $(ARGS)

@@ -1,15 +1,21 @@
 """Fixtures that every test may ask for, and how properties are searched."""
 
 import os
+import sys
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, settings
 
-from tests.support.postgres import PostgresServer, end_run, private_cluster, run_folder, server_of_run
+from tests.support.postgres import Line, PostgresServer, end_run, private_cluster, run_folder, server_of_run
 
 pytest_plugins: list[str] = ["tests.support.store", "tests.support.log", "tests.support.archived_log"]
+
+# The run starts some hundreds of processes of this checkout: compiling its modules anew is a third of each one's start.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+sys.dont_write_bytecode = False
 
 # No deadline: the cores are shared, and a slow example is no fault. Not derandomized: every run searches elsewhere.
 settings.register_profile("ci", deadline=None, print_blob=True, suppress_health_check=[HealthCheck.too_slow])
@@ -53,9 +59,12 @@ def pytest_unconfigure(config: pytest.Config) -> None:
 
 
 @pytest.fixture(scope="session")
-def postgres_server(pytestconfig: pytest.Config) -> PostgresServer:
+def postgres_server(pytestconfig: pytest.Config) -> Iterator[PostgresServer]:
     """The PostgreSQL of this run: TEST_DATABASE_URL, the system's, or the wheel's; never skipped."""
-    return server_of_run(pytestconfig.stash[FOLDER], pytestconfig.stash[OWNER])
+    server = server_of_run(pytestconfig.stash[FOLDER], pytestconfig.stash[OWNER])
+    line = Line(server.admin_url)
+    yield replace(server, line=line)
+    line.close()
 
 
 @pytest.fixture

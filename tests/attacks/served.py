@@ -30,6 +30,7 @@ from exchange.usecases import (
     propose_agreement,
     put_law_in_force,
 )
+from tests.support.house import done
 from tests.support.store import run_apart
 from tests.support.treaty import enrol_key, sign_by_call
 from tests.support.world import AGREEMENT, MEMBERS
@@ -74,13 +75,7 @@ class Running:
 
 def make_instance(folder: Path, database_url: str | None, clients: dict[str, tuple[str, ...]]) -> Instance:
     """Make an instance whose `clients` (`GBR one` -> roles) are enrolled and whose agreement is in force."""
-    done = subprocess.run(
-        [sys.executable, "-m", "exchange.cli", "init", "--dir", str(folder)],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
+    run_apart(lambda: done("init", "--dir", folder))
     made: list[str] = []
 
     async def fill() -> None:

@@ -14,6 +14,7 @@ import pytest
 
 from exchange.settings import InstanceLayout
 from tests.attacks.served import WAIT_SECONDS, Instance, Running, eventually, make_instance, serving
+from tests.support.house import completed
 
 WATCHER = "NOR watcher"
 
@@ -26,8 +27,7 @@ class Member:
         self.pair = instance.folder / WATCHER
 
     def exchange(self, *words: object) -> subprocess.CompletedProcess[str]:
-        command = [sys.executable, "-m", "exchange.cli", "audit", *map(str, words)]
-        return subprocess.run(command, capture_output=True, text=True, check=False, timeout=WAIT_SECONDS)
+        return completed("audit", *words)
 
     def enrol(self) -> None:
         layout = InstanceLayout(self.instance.folder)

@@ -22,6 +22,7 @@ from exchange.crypto import KeyAndCertificate, issue_client, new_authority, read
 from exchange.members import Standing
 from exchange.settings import InstanceLayout, load_settings
 from exchange.usecases import Call, Enrolment, add_member, change_standing, enrol_client
+from tests.support.house import completed
 from tests.support.store import run_apart
 
 EXCHANGE = Path(sys.executable).parent / "exchange"
@@ -33,11 +34,14 @@ pytestmark = [pytest.mark.journey, pytest.mark.timeout(300)]
 
 
 def exchange(*arguments: object, code: int = 0) -> subprocess.CompletedProcess[str]:
-    done = subprocess.run(
-        [EXCHANGE, *map(str, arguments)], capture_output=True, text=True, check=False, timeout=WAIT_SECONDS
-    )
+    done = _apart(*arguments) if arguments[0] == "serve" else completed(*arguments)
     assert done.returncode == code, done.stderr
     return done
+
+
+def _apart(*arguments: object) -> subprocess.CompletedProcess[str]:
+    command = [EXCHANGE, *map(str, arguments)]
+    return subprocess.run(command, capture_output=True, text=True, check=False, timeout=WAIT_SECONDS)
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,6 +12,7 @@ import pytest
 
 from exchange.cli import run
 from exchange.cli.demo import cast
+from tests.support.house import command
 
 ROOT = Path(__file__).resolve().parents[2]
 PUBLISHED = ROOT.parent / "shared" / "data"
@@ -178,22 +179,22 @@ def test_server_that_does_not_start_makes_it_wrong(demo, tmp_path):
 
 
 @pytest.mark.parametrize("content", [None, b""])
-def test_input_that_is_none_is_refused(demo, tmp_path, content):
+def test_input_that_is_none_is_refused(tmp_path, content):
     if content is not None:
         (tmp_path / "input").write_bytes(content)
 
-    ran = demo(tmp_path / "input")
+    ran = command("demo", tmp_path / "input")
 
-    assert ran.returncode == 1
-    assert str(tmp_path / "input") in ran.stderr
-    assert ran.stdout == ""
+    assert ran.code == 1
+    assert str(tmp_path / "input") in ran.err
+    assert ran.out == ""
 
 
-def test_folder_with_something_in_it_is_left_alone(demo, tmp_path):
+def test_folder_with_something_in_it_is_left_alone(tmp_path):
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / "file").write_text("precious")
 
-    ran = demo("--dir", tmp_path / "mine")
+    ran = command("demo", "--dir", tmp_path / "mine")
 
-    assert ran.returncode == 1
+    assert ran.code == 1
     assert [path.name for path in (tmp_path / "mine").iterdir()] == ["file"]

@@ -58,7 +58,8 @@ def newer_program(folder: Path, deeds: str = EXPANDS) -> Path:
     """Copy this version to `folder` and give it a migration that does `deeds`."""
     root = Path(exchange.__file__).resolve().parents[1]
     for name in ("exchange", "migrations", "policies"):
-        shutil.copytree(root / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
+        # With what is compiled already, as the copy has the same times; but not what somebody is writing at the moment.
+        shutil.copytree(root / name, folder / name, ignore=shutil.ignore_patterns("*.pyc.*"))
     text = _MIGRATION.format(newer=NEWER, head=head(), deeds=deeds)
     (folder / "migrations" / "versions" / f"{NEWER}_later.py").write_text(text)
     return folder

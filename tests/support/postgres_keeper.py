@@ -94,6 +94,8 @@ def _settings(cluster: Path, port: int, *, durable: bool) -> list[str]:
     }
     if not durable:
         settings |= {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off"}
+        # A database lives for a second: what tends one that lives for years would only take cores from the tests.
+        settings |= {"autovacuum": "off", "wal_level": "minimal", "max_wal_senders": "0"}
     return [word for name, value in settings.items() for word in ("-c", f"{name}={value}")]
 
 

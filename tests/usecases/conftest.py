@@ -4,9 +4,11 @@ import asyncio
 import shutil
 from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from tests.support.lived import Deeds, LivedWorlds, MakeLived
 from tests.support.postgres import PostgresServer
 from tests.support.store import run_apart
 from tests.support.witnessed_world import Watched, WitnessedWorld
@@ -73,6 +75,42 @@ async def populated(make_database: MakeDatabase, tmp_path: Path) -> AsyncIterato
     world = await reopen_world(make_database("populated"), tmp_path)
     yield world
     await world.services.store.close()
+
+
+@pytest.fixture(scope="session")
+def lived_worlds() -> LivedWorlds:
+    return LivedWorlds()
+
+
+@pytest.fixture
+async def make_lived(
+    lived_worlds: LivedWorlds, backend: str, tmp_path: Path, request: pytest.FixtureRequest
+) -> AsyncIterator[MakeLived]:
+    """Give a function: deeds -> a world in which they were done, and what they returned; done once per worker."""
+    opened: list[World] = []
+    server: PostgresServer | None = None if backend == "sqlite" else request.getfixturevalue("postgres_server")
+
+    def populated() -> tuple[str, Path]:
+        folder: Path = request.getfixturevalue("tmp_path_factory").mktemp("lived")
+        if server is None:
+            shutil.copytree(request.getfixturevalue("sqlite_templates")("populated"), folder, dirs_exist_ok=True)
+            return _sqlite_url(folder), folder
+        # It ends with the run: copies are made of it until then.
+        return server.create_database(
+            server.template("populated", lambda url: _build(url, folder, "populated"))
+        ), folder
+
+    async def make(deeds: Deeds) -> tuple[World, Any]:
+        lived = await lived_worlds.after(deeds, backend=backend, populated=populated)
+        url = _sqlite_url(tmp_path) if server is None else server.create_database(lived.database)
+        opened.append(await lived.copied(url, tmp_path))
+        return opened[-1], lived.told
+
+    yield make
+    for world in opened:
+        await world.services.store.close()
+        if server is not None:
+            server.drop_database(world.url)
 
 
 @pytest.fixture

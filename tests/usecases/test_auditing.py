@@ -17,6 +17,7 @@ from exchange.markings import Label
 from exchange.release import Reason
 from exchange.usecases import ClearanceChange, EntryQuery, FoundEntry, ListQuery
 from exchange.usecases.auditing import label_of
+from tests.support.lived import MakeLived
 from tests.support.world import AGREEMENT, NOW, World, thumbprint_of
 
 SECRET_TO_NOR = Label("NATO", "SECRET", releasable_to=("GBR", "NOR"))
@@ -40,8 +41,12 @@ class Audited:
 
 
 @pytest.fixture
-async def audited(populated: World) -> Audited:
-    world = populated
+async def audited(make_lived: MakeLived) -> Audited:
+    world, told = await make_lived(what_happened)
+    return Audited(world, *told)
+
+
+async def what_happened(world: World) -> tuple[str, ...]:
     for member in ("GBR", "NOR", "DNK", "ESP"):
         await world.enrol(f"{member} auditor", member, "auditor", level="TOP SECRET", compartments=("ATOMAL",))
     await world.enrol("NOR low auditor", "NOR", "auditor", level="RESTRICTED")
@@ -68,7 +73,7 @@ async def audited(populated: World) -> Audited:
             await world.attempt(usecases.show_agreement(world.services, world.call(name), agreement))
     await usecases.record_service(world.services, EventName.SERVICE_STARTED)
     world.sequence()
-    return Audited(world, shared, hidden, low, foreign, treaty)
+    return shared, hidden, low, foreign, treaty
 
 
 async def search(world: World, name: str, *, limit: int = 500, **asked: Any) -> list[FoundEntry]:

@@ -25,6 +25,7 @@ from exchange.markings import Label
 from exchange.members import Standing
 from exchange.store import Placed
 from exchange.usecases import ExportQuery, WantedErasure, exporting, narrowing
+from tests.support.lived import MakeLived
 from tests.support.placing import place_entries
 from tests.support.world import World, thumbprint_of
 
@@ -33,8 +34,12 @@ AUDITORS = ("auditor", "GBR auditor", "NOR auditor", "ESP auditor")
 
 
 @pytest.fixture
-async def audited(populated: World) -> World:
-    world = populated
+async def audited(make_lived: MakeLived) -> World:
+    world, _ = await make_lived(what_happened)
+    return world
+
+
+async def what_happened(world: World) -> None:
     for member in ("GBR", "NOR", "ESP"):
         await world.enrol(f"{member} auditor", member, "auditor")
     shared, hidden = await world.post(), await world.post(label=TO_NOBODY)
@@ -42,7 +47,6 @@ async def audited(populated: World) -> World:
         for report in (shared, hidden):
             await world.attempt(usecases.pull_report(world.services, world.call(reader), report))
     await place_entries(world)
-    return world
 
 
 async def taken(items: AsyncIterator[Sequence[ExportedEntry] | Statement]) -> tuple[list[ExportedEntry], Statement]:
