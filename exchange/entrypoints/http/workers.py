@@ -24,7 +24,7 @@ CANNOT_START = 3
 
 _READY = b"ready"
 _WAIT_SECONDS = 0.2
-_STOP_SECONDS = 25.0
+STOP_SECONDS = 25.0
 """A little longer than a worker lets its requests finish."""
 _RESPAWN_SECONDS = 1.0
 
@@ -140,7 +140,7 @@ class Supervisor:
         for worker in workers:
             if worker.process.is_alive() and worker.process.pid is not None:
                 os.kill(worker.process.pid, signal.SIGTERM)
-        deadline = time.monotonic() + _STOP_SECONDS
+        deadline = time.monotonic() + STOP_SECONDS
         for worker in workers:
             worker.process.join(timeout=max(0.0, deadline - time.monotonic()))
             if worker.process.is_alive():
