@@ -217,6 +217,8 @@ class Search:
             return ((Along.OWNER_MEMBER_FACET, f"{member}|{asked.member}"),)
         if asked.owner not in {None, member}:
             return ((Along.OWNER_MEMBER_FACET, f"{asked.owner}|{member}"),)
+        if asked.member is not None:
+            return ((Along.FACET, member),)
         return ((Along.FACET, member), (Along.OWNER_FACET, member))
 
     async def _reasons(self, along: Along, member: str | None) -> list[tuple[Along, str]]:
@@ -245,11 +247,14 @@ class Search:
         is_permitted = outcome == Outcome.PERMITTED.value
         if not is_asked:
             return False
+        is_covered = sought.levels is None or not level or level in sought.levels
         is_of_actor = along in {Along.FACET, Along.OWNER_MEMBER_FACET}
-        if is_of_actor and sought.member is not None and who == sought.member and not is_permitted:
-            # Refusals of its own clients are shown whatever the label, but without it.
-            return True
-        return sought.levels is None or not level or level in sought.levels
+        # Refusals of its own clients are shown whatever the label, but without it.
+        is_own_refusal = is_of_actor and sought.member is not None and who == sought.member and not is_permitted
+        if along is Along.FACET and sought.member is not None and asked.owner == sought.member:
+            # What is covered is walked along the owner's lane, where no row of anybody else's has to be passed.
+            return is_own_refusal and not is_covered
+        return is_own_refusal or is_covered
 
     async def _values(self, along: Along, beginning: str | None) -> list[str]:
         # A bar behind the code: no member's facets begin like another's. `}` is the next character after the bar.
