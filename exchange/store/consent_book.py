@@ -28,13 +28,17 @@ class OnwardState(Enum):
 
 @dataclass(frozen=True, slots=True)
 class OnwardWish:
-    """What is asked for: to whom, which parts (none: the whole report), for which purposes (none: any), until when."""
+    """What is asked for: to whom, which parts (none: the whole report), for which purposes (none: any), until when.
+
+    `parts` are the report's own numbers; `seen` are the numbers that its requester asked by, who may see fewer parts.
+    """
 
     recipient: str
     parts: tuple[int, ...]
     purposes: tuple[str, ...]
     until: datetime | None
     reason: str
+    seen: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,6 +109,7 @@ def _columns(row: OnwardRow) -> dict[str, Any]:
     asked = {
         "recipient": wish.recipient,
         "parts": list(wish.parts),
+        "seen": list(wish.seen),
         "purposes": list(wish.purposes),
         "until": None if wish.until is None else to_micros(wish.until),
         "reason": wish.reason,
@@ -135,7 +140,14 @@ def _row(row: OnwardTable) -> OnwardRow:
         originator=row.originator,
         requester=row.requester,
         requester_member=row.requester_member,
-        wish=OnwardWish(asked["recipient"], tuple(asked["parts"]), tuple(asked["purposes"]), until, asked["reason"]),
+        wish=OnwardWish(
+            recipient=asked["recipient"],
+            parts=tuple(asked["parts"]),
+            purposes=tuple(asked["purposes"]),
+            until=until,
+            reason=asked["reason"],
+            seen=tuple(asked.get("seen", ())),
+        ),
         state=OnwardState(row.state),
         asked_at=from_micros(row.asked_at),
         entry=row.entry_id,

@@ -2,7 +2,8 @@
 
 Several amendments may lie before the parties; the first one that everybody has signed is the text, and those that
 amended the text before are overtaken: they stay to be read, and to be proposed anew. The counts that a caller is shown
-are of reports that its own member may read or has originated, and of no others.
+are of reports that its own member may read or has originated and that its clearance covers, and of no others. Who is
+no party yet is told of nothing but the text that it would sign.
 """
 
 import asyncio
@@ -27,7 +28,17 @@ from exchange.agreements import (
 from exchange.audit import EventName, Outcome
 from exchange.kernel import ConflictError, InvalidError, NotFoundError, is_uuid7, to_micros
 from exchange.members import Client, Role
-from exchange.release import Assurance, ClassFacts, Law, Permit, ReaderFacts, RowFacts, Use, decide
+from exchange.release import (
+    Assurance,
+    ClassFacts,
+    Law,
+    Permit,
+    ReaderFacts,
+    RowFacts,
+    Use,
+    covers_label,
+    decide,
+)
 from exchange.store import PolicyState, UnitOfWork
 from exchange.usecases.agreements import AgreementView, logged_text, read_terms, record_agreement
 from exchange.usecases.authenticate import authenticated_row
@@ -186,11 +197,15 @@ async def _view(  # noqa: PLR0913  one amendment, as one caller may know it
     if amendment.text == digest:
         standing = "in_force"
     changes: tuple[str, ...] = ()
-    if standing == "proposed":
+    signatories = tuple(map(str, signatories_of(agreement, amendment.terms)))
+    if agreement.party(client.member) is None:
+        # INVARIANT: who is no party yet learns the text that it would sign, and nothing of the one before.
+        changes = (f"{client.member} accedes",) if standing == "proposed" else ()
+        signatories = tuple(each for each in signatories if each in amendment.terms.parties)
+    elif standing == "proposed":
         counts = await _impact(services, unit, call, client, agreement, terms=amendment.terms, state=state)
         changes = (*differences(agreement.terms, amendment.terms), *counts)
-    signed = frozenset(await unit.amendments().signatures(amendment.text))
-    signatories = tuple(map(str, signatories_of(agreement, amendment.terms)))
+    signed = frozenset(await unit.amendments().signatures(amendment.text)).intersection(signatories)
     edition = await unit.edition_after(agreement.id, amendment.previous)
     return AmendmentView(agreement, amendment, signatories, signed, standing, changes, edition)
 
@@ -215,7 +230,7 @@ async def _impact(  # noqa: PLR0913  what is compared, and for whom
     lost: dict[str, list[int]] = {member: [] for member in members}
     for number, (class_id, facts) in enumerate(own.items(), start=1):
         # INVARIANT: nobody is told of reports that it may not know of.
-        if facts.originator == client.member or _may_read(law, call, agreement, facts, client.member):
+        if _may_know(law, call, client, agreement, facts):
             for member in members:
                 # Nor of others' national caveats, as far as they concern third ones.
                 told = law if client.member in {facts.originator, member} else services.law
@@ -239,12 +254,22 @@ def _as_if_concluded(agreement: Agreement, terms: Terms, call: Call) -> Agreemen
     return replace(agreement, terms=terms, parties=parties, edition=edition, earlier=earlier)
 
 
+def _may_know(law: Law, call: Call, client: Client, agreement: Agreement, facts: ClassFacts) -> bool:
+    """Return whether reports of a class are counted for this signatory: its member's affair, and within its clearance.
+
+    A text may be proposed for the sake of its counts alone, so they hold nothing that its auditor would not be shown.
+    """
+    is_current = client.clearance.is_current(call.now)
+    if not is_current or not covers_label(client.clearance, facts.label, law.catalogue):
+        return False
+    return facts.originator == client.member or _may_read(law, call, agreement, facts, client.member)
+
+
 def _may_read(law: Law, call: Call, agreement: Agreement, facts: ClassFacts, member: str) -> bool:
     """Return whether a reader of `member` with every clearance and the clause's purpose may read reports of a class."""
     scope = scope_facts(agreement, facts.scope, call.now, facts.edition)
     if scope is None:
         return False
-    catalogue = law.catalogue
     reader = ReaderFacts(
         client="nobody",
         version=0,
@@ -253,7 +278,7 @@ def _may_read(law: Law, call: Call, agreement: Agreement, facts: ClassFacts, mem
         nationality=member,
         roles=frozenset({Role.READER}),
         is_active=True,
-        level=catalogue.base.levels[-1].name,
+        level=law.catalogue.base.levels[-1].name,
         compartments=scope.compartments,
         clearance_current=True,
         assurance=Assurance.MUTUAL_TLS,

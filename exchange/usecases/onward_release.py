@@ -43,6 +43,12 @@ class OnwardView:
 
     row: OnwardRow
     act: str | None = None
+    is_requesters: bool = False
+
+    @property
+    def parts(self) -> tuple[int, ...]:
+        """Return the parts asked for; to who asked, by the numbers it asked by: the report's own tell of others."""
+        return self.row.wish.seen if self.is_requesters else self.row.wish.parts
 
 
 async def request_onward(services: Services, call: Call, report_id: str, wish: OnwardWish) -> Recorded[OnwardView]:
@@ -78,7 +84,7 @@ async def request_onward(services: Services, call: Call, report_id: str, wish: O
                 entry=receipt.entry,
             )
             await unit.consents().add(row)
-    return Recorded(OnwardView(row), receipt)
+    return Recorded(OnwardView(row, is_requesters=True), receipt)
 
 
 async def list_onward(services: Services, call: Call) -> Recorded[tuple[OnwardView, ...]]:
@@ -89,7 +95,7 @@ async def list_onward(services: Services, call: Call) -> Recorded[tuple[OnwardVi
         rows = [row for row in await unit.consents().of_member(client.member) if _is_visible(row, client)]
         ids = tuple(row.id for row in rows)
         receipt = await unit.record(draft(call, client, event, Outcome.PERMITTED, result_ids=ids))
-    return Recorded(tuple(OnwardView(row) for row in rows), receipt)
+    return Recorded(tuple(OnwardView(row, is_requesters=not _is_decider(row, client)) for row in rows), receipt)
 
 
 async def grant_onward(
@@ -251,12 +257,19 @@ async def _meant(services: Services, call: Call, granted: Granted, header: Heade
             continue
         parts.append(visible[number - 1])
     if not wish.parts and (granted.permit.view is not View.FULL or len(visible) != len(header.parts)):
-        faults.append(Fault("/parts", "not-whole", "you do not read the whole report: name the parts"))
+        # Whoever reads a part of it is not told so: all of it is all that it reads.
+        parts = visible
     faults += _indistinct(header, tuple(parts))
     if faults:
         raise InvalidError("the release cannot be asked for so", tuple(faults))
     purposes = tuple(sorted(set(wish.purposes)))
-    return replace(wish, parts=tuple(sorted(set(parts))), purposes=purposes, reason=fit_text(wish.reason))
+    return replace(
+        wish,
+        parts=tuple(sorted(set(parts))),
+        seen=tuple(sorted(set(wish.parts))),
+        purposes=purposes,
+        reason=fit_text(wish.reason),
+    )
 
 
 def _indistinct(header: Header, parts: Sequence[int]) -> list[Fault]:
@@ -285,7 +298,11 @@ def _is_above(services: Services, labels: Sequence[Label]) -> bool:
 
 def _is_visible(row: OnwardRow, client: Client) -> bool:
     is_own = row.requester == client.id and Role.READER in client.roles
-    return is_own or (Role.RELEASER in client.roles and row.originator == client.member)
+    return is_own or _is_decider(row, client)
+
+
+def _is_decider(row: OnwardRow, client: Client) -> bool:
+    return Role.RELEASER in client.roles and row.originator == client.member
 
 
 def _detail(row: OnwardRow, act: PendingAct | None) -> dict[str, str | int | list[str]]:
@@ -307,7 +324,8 @@ def _deed(call: Call, row: OnwardRow, header: Header, people: Sequence[str]) -> 
             "version": header.version,
             "originator": row.originator,
             "recipient": wish.recipient,
-            "parts": list(wish.parts),
+            # By what they hold: the numbers of a report would tell its requester of parts that it does not see.
+            "parts": [part.sha256 for part in header.parts if not wish.parts or part.number in wish.parts],
             "labels": [label.as_json() for label in _labels(header, wish)],
             "purposes": list(wish.purposes),
             "until": None if wish.until is None else rfc3339(wish.until),

@@ -136,7 +136,7 @@ def _body(view: OnwardView) -> OnwardBody:
         report=row.report,
         originator=row.originator,
         recipient=wish.recipient,
-        parts=list(wish.parts),
+        parts=list(view.parts),
         purposes=list(wish.purposes),
         until=wish.until,
         reason=wish.reason,

@@ -1,0 +1,85 @@
+"""Classes 8 and 9: questions whose answers are made of what the caller may not see."""
+
+import base64
+from datetime import timedelta
+
+from exchange import usecases
+from exchange.audit import SignatureType, VerifierKey, read_deed
+from exchange.markings import Label
+from exchange.reports import PostedPart
+from tests.attacks.hidden import Api
+from tests.support.store import NODE_KEY
+from tests.support.world import AGREEMENT, World
+
+WHOLE = Label("NATO", "RESTRICTED", releasable_to=("GBR", "NOR"))
+LOWER = Label("NATO", "UNCLASSIFIED", releasable_to=("GBR", "NOR"))
+FOR_ALL = Label("NATO", "RESTRICTED", releasable_to=("DNK", "GBR", "NOR"))
+NODE = VerifierKey("test", SignatureType.ED25519, NODE_KEY.verifying_key)
+
+WITHOUT_DENMARK = AGREEMENT.replace("[GBR, NOR, DNK]", "[GBR, NOR]")
+WITH_SPAIN_ALONE = AGREEMENT.replace("[GBR, NOR, DNK]", "[GBR, NOR, ESP]").replace(
+    "ceiling: SECRET", "ceiling: RESTRICTED"
+)
+
+
+def parts(*labels: Label | None) -> tuple[PostedPart, ...]:
+    return tuple(PostedPart(label, "text/plain", f"{n}.txt", str(n).encode()) for n, label in enumerate(labels, 1))
+
+
+async def test_09_request_about_a_tear_line_tells_nothing_of_the_parts_withheld(api: Api) -> None:
+    world = api.world
+    for name, member, role, level in (
+        ("NOR clerk", "NOR", "reader", "UNCLASSIFIED"),
+        ("GBR chief releaser", "GBR", "releaser", "SECRET"),
+    ):
+        await world.enrol(name, member, role, level=level)
+    torn = await world.post(label=WHOLE, subject=None, parts=parts(None, LOWER))
+    whole = await world.post(label=LOWER, subject=None, parts=parts(None))
+    clerk, releaser = api.as_client("NOR clerk"), api.as_client("GBR chief releaser")
+    told = []
+    for report in (torn, whole):
+        for asked in ([], [1]):
+            world.clock.advance(timedelta(seconds=1))
+            body = {"recipient": "ESP", "parts": asked, "reason": "theirs is the operation"}
+            made = await clerk.post(f"/v1/reports/{report}/onward-requests", json=body)
+            assert made.status_code == 201, made.text
+            await releaser.post(f"/v1/onward-requests/{made.json()['id']}/grant", json={})
+            told.append(made.json()["parts"])
+    listed = (await clerk.get("/v1/onward-requests")).json()["items"]
+
+    assert told == [item["parts"] for item in listed] == [[], [1], [], [1]]
+    deeds = [read_deed(base64.b64decode(item["grant"]), [NODE]).content["parts"] for item in listed]
+    assert [len(each) for each in deeds] == [1, 1, 1, 1]
+    seen = (await clerk.get(f"/v1/reports/{torn}")).json()["parts"]
+    assert deeds[0] == deeds[1] == [part["sha256"] for part in seen]
+    # Who decides needs the report's own numbers.
+    own = (await releaser.get("/v1/onward-requests")).json()["items"]
+    assert [item["parts"] for item in own[-4:]] == [[2], [2], [], [1]]
+
+
+async def amendments_told(world: World, text: str, name: str) -> usecases.AmendmentView:
+    await usecases.propose_amendment(world.services, world.call("GBR signatory"), world.agreement_id, text)
+    listed = await usecases.list_amendments(world.services, world.call(name), world.agreement_id)
+    return listed.value[-1]
+
+
+async def test_08_invited_member_learns_nothing_of_the_text_before(api: Api) -> None:
+    await api.world.enrol("ESP second signatory", "ESP", "signatory")
+    view = await amendments_told(api.world, WITH_SPAIN_ALONE, "ESP second signatory")
+
+    # Not that Denmark leaves, not what the ceiling was, not whom reports are lost to.
+    assert view.changes == ("ESP accedes",)
+    assert "DNK" not in view.signatories
+
+
+async def test_09_amendment_counts_nothing_above_its_signatorys_clearance(api: Api) -> None:
+    world = api.world
+    await world.enrol("NOR low signatory", "NOR", "signatory", level="UNCLASSIFIED")
+    before = await amendments_told(world, WITHOUT_DENMARK, "NOR low signatory")
+    for _ in range(3):
+        await world.post(label=FOR_ALL)
+    listed = await usecases.list_amendments(world.services, world.call("NOR low signatory"), world.agreement_id)
+    cleared = await usecases.list_amendments(world.services, world.call("NOR signatory"), world.agreement_id)
+
+    assert listed.value[-1].changes == before.changes
+    assert cleared.value[-1].changes != before.changes
