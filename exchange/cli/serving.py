@@ -19,10 +19,11 @@ from exchange.cli.node_key import node_key_text, record_node_key, write_node_key
 from exchange.cli.program import FAILED, app
 from exchange.cli.verbs import DirOption, JsonOption, host_verb
 from exchange.kernel import InvalidError
-from exchange.settings import load_settings
+from exchange.settings import load_settings, read_secret
 from exchange.store import head, revision
 from exchange.store import migrate as migrate_store
 from exchange.store.counts import count_rows
+from exchange.store.logins import set_login
 from exchange.usecases import list_agreements, list_members
 from exchange.usecases.recording import draft
 
@@ -51,15 +52,30 @@ def serve(
 
 
 @app.command()
-def migrate(dir: DirOption = None, as_json: JsonOption = False) -> None:  # noqa: A002
+def migrate(
+    dir: DirOption = None,  # noqa: A002
+    login: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--login",
+            metavar="LOGIN:ROLE:FILE",
+            help="Also make a login of PostgreSQL in a role of the exchange, its password in FILE; may be repeated.",
+        ),
+    ] = None,
+    as_json: JsonOption = False,
+) -> None:
     """Bring schema and keys up to date with this version; safe to run again, and on several nodes at once."""
     folder = folder_of(dir)
     settings = load_settings(folder)
+    logins = [_login(each) for each in login or ()]
     # An instance of a version whose nodes did not sign for their entries yet has none.
     is_new_key = not os.path.lexists(settings.node_key_file)
     if is_new_key:
         write_node_key(settings.node_key_file)
-    reached = asyncio.run(migrate_store(settings.database_url_with_password()))
+    url = settings.database_url_with_password()
+    reached = asyncio.run(migrate_store(url))
+    for name, role, password in logins:
+        asyncio.run(set_login(url, name, role, password))
     asyncio.run(_record_migration(folder, is_new_key=is_new_key))
     made = asyncio.run(make_missing_log_key(settings))
     if as_json:
@@ -137,6 +153,14 @@ def _told(value: object) -> str:
     if isinstance(value, dict):
         return ", ".join(f"{count} {name}" for name, count in sorted(value.items())) or "none"
     return str(value)
+
+
+def _login(text: str) -> tuple[str, str, bytes]:
+    name, _, rest = text.partition(":")
+    role, _, file = rest.partition(":")
+    if not (name and role and file):
+        raise InvalidError(f"`{text}` is no login: write LOGIN:ROLE:FILE")
+    return name, role, read_secret(Path(file)).strip()
 
 
 def _address(text: str) -> tuple[str, int]:

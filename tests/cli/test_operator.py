@@ -292,3 +292,21 @@ def test_policy_simulate_under_no_agreement_is_refused(operate):
 
     assert ran.code == 1
     assert "there is no agreement" in ran.err
+
+
+@pytest.mark.parametrize("login", ["app", "app:exchange_service", "app::file", ":exchange_service:file"])
+def test_login_without_role_or_password_is_refused(operate, login):
+    ran = operate("migrate", "--login", login)
+
+    assert ran.code == 1
+    assert "LOGIN:ROLE:FILE" in ran.err
+
+
+def test_login_of_sqlite_is_refused(operate, tmp_path):
+    (tmp_path / "password").write_text("0123456789abcdef" * 4)
+    (tmp_path / "password").chmod(0o600)
+
+    ran = operate("migrate", "--login", f"app:exchange_service:{tmp_path / 'password'}")
+
+    assert ran.code == 1
+    assert "SQLite has no logins" in ran.err
