@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from exchange.agreements.model import OlderReports, Scope, Terms
+from exchange.agreements.model import CrisisClause, OlderReports, Scope, Terms
 
 _LISTS = ("topics", "regions", "kinds", "purposes", "compartments", "contributors")
 
@@ -30,8 +30,25 @@ def _sentences(before: Terms, after: Terms) -> Iterator[str]:
             yield f"{name}: {old} becomes {new}"
     if before.obligations != after.obligations:
         yield "the obligations change"
+    yield from _changed_crises(before, after)
     if after.older_reports is OlderReports.INCLUDED:
         yield "what is widened reaches reports that are older than this text"
+
+
+def _changed_crises(before: Terms, after: Terms) -> Iterator[str]:
+    for clause in before.crisis:
+        if clause not in after.crisis:
+            yield f"the crisis clause {clause.name} ends as it was"
+    yield from (_crisis(clause) for clause in after.crisis if clause not in before.crisis)
+
+
+def _crisis(clause: CrisisClause) -> str:
+    opened = [f"lets {', '.join(clause.readers)} read"] if clause.readers else []
+    opened += [] if clause.ceiling is None else [f"lifts the ceiling to {clause.ceiling}"]
+    older = ", of older reports too" if clause.older_reports is OlderReports.INCLUDED else ""
+    people = ", ".join(f"{each.name} ({each.member})" for each in clause.signatories)
+    told = f"in {clause.scope} for at most {clause.at_most}{older}, by two of {people}"
+    return f"the crisis clause {clause.name} {' and '.join(opened)} {told}"
 
 
 def _new_scope(scope: Scope) -> Iterator[str]:

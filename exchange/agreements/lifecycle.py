@@ -15,7 +15,8 @@ from datetime import UTC, datetime, time, timedelta
 from enum import Enum
 from types import MappingProxyType
 
-from exchange.agreements.model import Agreement, AgreementId, AgreementState, Party, PartyState, Terms
+from exchange.agreements.crisis import crisis_turns, open_crises
+from exchange.agreements.model import Agreement, AgreementId, AgreementState, CrisisClause, Party, PartyState, Terms
 from exchange.agreements.treaty import TextSignature
 from exchange.kernel.errors import ConflictError, NotFoundError
 
@@ -109,13 +110,26 @@ def active_parties(agreement: Agreement, now: datetime) -> frozenset[str]:
 
 
 def next_change(agreement: Agreement, now: datetime) -> datetime | None:
-    """Return the first moment after `now` at which `state_of` or `active_parties` changes by itself, or None."""
-    moments = (*_turning_days(agreement), *(party.signed_at for party in agreement.parties if party.signed_at))
-    before = (state_of(agreement, now), active_parties(agreement, now))
+    """Return the first moment after `now` at which state, active parties or crises change by themselves, or None."""
+    signed = (party.signed_at for party in agreement.parties if party.signed_at)
+    moments = (*_turning_days(agreement), *signed, *crisis_turns(agreement))
+    before = _standing(agreement, now)
     for moment in sorted(moment for moment in moments if moment > now):
-        if (state_of(agreement, moment), active_parties(agreement, moment)) != before:
+        if _standing(agreement, moment) != before:
             return moment
     return None
+
+
+def require_openable(agreement: Agreement, clause: CrisisClause, member: str, now: datetime) -> None:
+    """Raise ConflictError where people of `member` open no crisis at `now`: of one clause one is open at a time."""
+    state = state_of(agreement, now)
+    if state is not AgreementState.IN_FORCE:
+        message = f"the agreement is {state.value}: a crisis is opened only while it is in force"
+        raise ConflictError(message, code="agreement-not-in-force")
+    if member not in active_parties(agreement, now):
+        raise ConflictError("your member has suspended its own part: resume it first", code="agreement-not-in-force")
+    if any(each.name == clause.name for _, each in open_crises(agreement, now)):
+        raise ConflictError(f"a crisis under `{clause.name}` is open already", code="crisis-open")
 
 
 def sign(agreement: Agreement, signature: TextSignature) -> Agreement:
@@ -142,6 +156,11 @@ def resume_party(agreement: Agreement, member: str, now: datetime) -> Agreement:
 def withdraw_party(agreement: Agreement, member: str, now: datetime) -> Agreement:
     """Return the next version, which `member` has left for good; NotFoundError, ConflictError."""
     return _moved(agreement, member, Move.WITHDRAW, now)
+
+
+def _standing(agreement: Agreement, now: datetime) -> tuple[AgreementState, frozenset[str], tuple[str, ...]]:
+    crises = tuple(crisis.id for crisis, _ in open_crises(agreement, now))
+    return state_of(agreement, now), active_parties(agreement, now), crises
 
 
 def _has_signed(party: Party, now: datetime) -> bool:

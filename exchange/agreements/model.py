@@ -7,6 +7,7 @@ from typing import NewType
 
 from exchange.agreements.treaty import TextSignature
 from exchange.members import MemberCode
+from exchange.members.text import identity_key
 
 AgreementId = NewType("AgreementId", str)
 
@@ -98,6 +99,57 @@ class Termination:
 
 
 @dataclass(frozen=True, slots=True)
+class NamedSignatory:
+    """A person whom the text names: the name under which its member enrolled it."""
+
+    member: MemberCode
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class CrisisClause:
+    """What two of `signatories`, of different members, may open: more `readers`, or `ceiling`, in one scope for a time.
+
+    `ceiling` None is the scope's own. `at_most` is an ISO 8601 duration in hours.
+    """
+
+    name: str
+    scope: str
+    ceiling: str | None
+    readers: tuple[MemberCode, ...]
+    at_most: str
+    signatories: tuple[NamedSignatory, ...]
+    older_reports: OlderReports = OlderReports.EXCLUDED
+
+    @property
+    def reaches_older(self) -> bool:
+        """Return whether what it opens reaches reports from before it too."""
+        return self.older_reports is OlderReports.INCLUDED
+
+    def names(self, member: str, name: str) -> bool:
+        """Return whether the person that `member` enrolled as `name` is among the signatories, however it is spelt."""
+        key = identity_key(name)
+        return any(each.member == member and identity_key(each.name) == key for each in self.signatories)
+
+
+@dataclass(frozen=True, slots=True)
+class Crisis:
+    """One use of a crisis clause, of the text that `edition` counts; what it opens, the text says.
+
+    `until` is exclusive. `ended_at` is None unless somebody ended it before that.
+    """
+
+    id: str
+    clause: str
+    edition: int
+    reason: str
+    opened_at: datetime
+    until: datetime
+    opened_by: tuple[str, ...] = ()
+    ended_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Terms:
     """The text of an agreement as parsed: everything the parties sign."""
 
@@ -109,6 +161,11 @@ class Terms:
     obligations: tuple[Obligation, ...]
     termination: Termination
     older_reports: OlderReports = OlderReports.EXCLUDED
+    crisis: tuple[CrisisClause, ...] = ()
+
+    def crisis_clause(self, name: str) -> CrisisClause | None:
+        """Return the crisis clause called `name`, or None."""
+        return next((clause for clause in self.crisis if clause.name == name), None)
 
     def scope(self, name: str) -> Scope | None:
         """Return the scope called `name`, or None."""
@@ -130,6 +187,7 @@ class Agreement:
     """One version of an agreement: its terms and where its parties stand.
 
     `edition` counts its texts from 1, `previous` is the digest of the text before, `earlier` are the terms before.
+    `crises` are the uses of its crisis clauses that were loaded, the oldest first.
     """
 
     id: AgreementId
@@ -139,6 +197,7 @@ class Agreement:
     edition: int = 1
     previous: str | None = None
     earlier: tuple[Terms, ...] = ()
+    crises: tuple[Crisis, ...] = ()
 
     @property
     def texts(self) -> tuple[Terms, ...]:

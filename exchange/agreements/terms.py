@@ -9,7 +9,7 @@ from collections.abc import Callable
 from datetime import datetime
 
 from exchange.agreements.lifecycle import state_of
-from exchange.agreements.model import Agreement, Obligation, OlderReports, Scope, Terms
+from exchange.agreements.model import Agreement, CrisisClause, Obligation, OlderReports, Scope, Terms
 from exchange.agreements.reading import Reading
 from exchange.agreements.strict_yaml import read_yaml
 from exchange.agreements.terms_reader import Surroundings, TermsReader
@@ -82,6 +82,8 @@ def terms_as_json(terms: Terms) -> dict[str, object]:
     }
     if terms.older_reports is not OlderReports.EXCLUDED:
         written["older_reports"] = terms.older_reports.value
+    if terms.crisis:
+        written["crisis"] = [_crisis_as_json(clause) for clause in terms.crisis]
     return written
 
 
@@ -118,6 +120,19 @@ def _scope_as_json(scope: Scope) -> dict[str, object]:
         "onward_release": scope.onward_release.value,
         "retention": scope.retention,
     }
+
+
+def _crisis_as_json(clause: CrisisClause) -> dict[str, object]:
+    written: dict[str, object] = {"name": clause.name, "scope": clause.scope}
+    if clause.ceiling is not None:
+        written["ceiling"] = clause.ceiling
+    if clause.readers:
+        written["readers"] = list(clause.readers)
+    written["at_most"] = clause.at_most
+    written["signatories"] = [{"member": each.member, "name": each.name} for each in clause.signatories]
+    if clause.older_reports is not OlderReports.EXCLUDED:
+        written["older_reports"] = clause.older_reports.value
+    return written
 
 
 def _obligation_as_json(obligation: Obligation) -> dict[str, object]:

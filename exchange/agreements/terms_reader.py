@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from datetime import date
 
 from exchange.agreements.model import (
+    CrisisClause,
+    NamedSignatory,
     Obligation,
     OlderReports,
     OnwardRelease,
@@ -32,12 +34,18 @@ _DURATION = re.compile(
     r"P(?:\d{1,4}W|(?=[\dT])(?:\d{1,4}Y)?(?:\d{1,4}M)?(?:\d{1,4}D)?(?:T(?=\d)(?:\d{1,4}H)?(?:\d{1,4}M)?(?:\d{1,4}S)?)?)",
     re.ASCII,
 )
+_HOURS = re.compile(r"PT([1-9]\d{0,2})H", re.ASCII)
+# A month: what lasts longer is no emergency, and is agreed on by an amendment.
+_LONGEST_CRISIS_HOURS = 720
+_LONGEST_NAME = 255
 _DATE = re.compile(r"\d{4}-\d{2}-\d{2}", re.ASCII)
 _FIELDS = ("title", "parties", "policy", "validity", "scopes", "termination")
 _SCOPE_FIELDS = (
     *("name", "topics", "regions", "kinds", "purposes", "ceiling"),
     *("contributors", "readers", "onward_release", "retention"),
 )
+_CRISIS_FIELDS = ("name", "scope", "at_most", "signatories")
+_CRISIS_WIDENINGS = ("ceiling", "readers", "older_reports")
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +73,7 @@ class TermsReader:
 
     def read(self, value: object) -> Terms:
         """Return the terms in `value`; without meaning where a fault was noted."""
-        fields = self._reading.mapping(value, "", required=_FIELDS, optional=("obligations", "older_reports"))
+        fields = self._reading.mapping(value, "", required=_FIELDS, optional=("obligations", "older_reports", "crisis"))
         title = self._title(fields["title"])
         # Parties, policy and scope names first: what follows refers to them.
         self._parties = self._party_list(fields["parties"])
@@ -80,7 +88,8 @@ class TermsReader:
             scopes=scopes,
             obligations=self._obligations(fields.get("obligations", ())),
             termination=self._termination(fields["termination"]),
-            older_reports=self._older_reports(fields.get("older_reports")),
+            older_reports=self._older_reports(fields.get("older_reports"), "/older_reports"),
+            crisis=self._crisis(fields.get("crisis", ()), scopes),
         )
 
     def _title(self, value: object) -> str:
@@ -222,10 +231,72 @@ class TermsReader:
             shared_reports=self._reading.choice(fields["shared_reports"], "/termination/shared_reports", SharedReports),
         )
 
-    def _older_reports(self, value: object) -> OlderReports:
+    def _older_reports(self, value: object, place: str) -> OlderReports:
         if value is None:
             return OlderReports.EXCLUDED
-        return self._reading.choice(value, "/older_reports", OlderReports)
+        return self._reading.choice(value, place, OlderReports)
+
+    def _crisis(self, value: object, scopes: tuple[Scope, ...]) -> tuple[CrisisClause, ...]:
+        clauses: list[CrisisClause] = []
+        for index, item in enumerate(self._reading.sequence(value, "/crisis", least=0)):
+            clause = self._crisis_clause(item, f"/crisis/{index}", scopes)
+            if clause.name and any(clause.name == other.name for other in clauses):
+                message = f"`{quoted(clause.name)}` names another crisis clause already: choose another name"
+                self._reading.fault(f"/crisis/{index}/name", "repeated", message)
+            clauses.append(clause)
+        return tuple(clauses)
+
+    def _crisis_clause(self, value: object, place: str, scopes: tuple[Scope, ...]) -> CrisisClause:
+        fields = self._reading.mapping(value, place, required=_CRISIS_FIELDS, optional=_CRISIS_WIDENINGS)
+        clause = CrisisClause(
+            name=self._scope_name(fields["name"], f"{place}/name"),
+            scope=self._one_of(sorted(self._scope_names), fields["scope"], f"{place}/scope"),
+            ceiling=self._ceiling(fields["ceiling"], f"{place}/ceiling") if "ceiling" in fields else None,
+            readers=self._among_parties(fields["readers"], f"{place}/readers") if "readers" in fields else (),
+            at_most=self._hours(fields["at_most"], f"{place}/at_most"),
+            signatories=self._signatories(fields["signatories"], f"{place}/signatories"),
+            older_reports=self._older_reports(fields.get("older_reports"), f"{place}/older_reports"),
+        )
+        if isinstance(value, Mapping):
+            self._require_widening(clause, next((each for each in scopes if each.name == clause.scope), None), place)
+        return clause
+
+    def _require_widening(self, clause: CrisisClause, scope: Scope | None, place: str) -> None:
+        if clause.ceiling is None and not clause.readers:
+            self._reading.fault(place, "missing-field", "nothing is widened: add `ceiling` or `readers`")
+        if scope is None:
+            return
+        readers = (code for code in clause.readers if code and code in scope.readers)
+        already = ("repeated", "reads the scope already: leave it out")
+        self._refuse_each(clause.readers, f"{place}/readers", readers, already)
+        levels = (self._around.levels(self._policy) if self._around is not None else None) or ()
+        ranks = [levels.index(level) for level in (clause.ceiling, scope.ceiling) if level in levels]
+        if ranks[1:] and ranks[0] <= ranks[1]:
+            message = f"`{clause.ceiling}` is not above the ceiling of the scope: leave it out"
+            self._reading.fault(f"{place}/ceiling", "not-above", message)
+
+    def _signatories(self, value: object, place: str) -> tuple[NamedSignatory, ...]:
+        found: list[NamedSignatory] = []
+        for index, item in enumerate(self._reading.sequence(value, place, least=2)):
+            spot = f"{place}/{index}"
+            fields = self._reading.mapping(item, spot, required=("member", "name"))
+            member = self._one_of(self._parties, fields["member"], f"{spot}/member")
+            name = self._reading.text(fields["name"], f"{spot}/name")
+            if name and (problem := text_problem(name, longest=_LONGEST_NAME)) is not None:
+                self._reading.fault(f"{spot}/name", "bad-text", f"the name {problem}")
+            found.append(NamedSignatory(MemberCode(member), name))
+        members = {each.member for each in found if each.member}
+        if len(members) == 1:
+            self._reading.fault(place, "one-member", "all are of one member: name people of at least two")
+        return tuple(found)
+
+    def _hours(self, value: object, place: str) -> str:
+        text = self._reading.text(value, place)
+        found = _HOURS.fullmatch(text)
+        if text and not (found and 1 <= int(found[1]) <= _LONGEST_CRISIS_HOURS):
+            told = f"write hours, PT1H to PT{_LONGEST_CRISIS_HOURS}H"
+            self._reading.fault(place, "bad-duration", f"`{quoted(text)}` is no length of a crisis: {told}")
+        return text
 
     def _one_of(self, names: Collection[str], value: object, place: str) -> str:
         name = self._reading.text(value, place)

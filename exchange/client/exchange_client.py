@@ -11,6 +11,7 @@ from exchange.agreements import TreatyText, sign_text
 from exchange.audit.export import ExportedEntry, Place, Statement
 from exchange.client.answers import parsed, path_of, sent
 from exchange.client.compliance import Duties
+from exchange.client.crises import Crises
 from exchange.client.exports import read_export, through_breaks
 from exchange.client.log_reads import LogReads
 from exchange.client.national_caveats import NationalCaveats
@@ -157,6 +158,11 @@ class ExchangeClient:
     def proxies(self) -> Proxies:
         """Return who may post on whose behalf."""
         return Proxies(self._transport)
+
+    @property
+    def crises(self) -> Crises:
+        """Return what two signatories open together under an agreement's crisis clause."""
+        return Crises(self._transport)
 
     def close(self) -> None:
         """Close the connections."""

@@ -47,8 +47,16 @@ PROXY_POSTING: Final = ActKind("proxy-posting", asked_by=_RELEASING, confirmed_b
 
 NATIONAL_CAVEATS: Final = ActKind("national-caveats", asked_by=_RELEASING, confirmed_by=_RELEASING)
 
+_SIGNING = frozenset({Role.SIGNATORY})
+_CRISIS_HOURS = 24
+"""What nobody confirms within a day is no emergency."""
+
+OPEN_CRISIS: Final = ActKind(
+    "open-crisis", asked_by=_SIGNING, confirmed_by=_SIGNING, waits=timedelta(hours=_CRISIS_HOURS), across_members=True
+)
+
 ACT_KINDS: Final[Mapping[str, ActKind]] = MappingProxyType(
-    {kind.name: kind for kind in (ERASE_PERSONAL, NATIONAL_CAVEATS, ONWARD_RELEASE, PROXY_POSTING)}
+    {kind.name: kind for kind in (ERASE_PERSONAL, NATIONAL_CAVEATS, ONWARD_RELEASE, PROXY_POSTING, OPEN_CRISIS)}
 )
 
 ACTING_ROLES: Final = frozenset[Role]().union(*(kind.roles for kind in ACT_KINDS.values()))

@@ -9,10 +9,21 @@ from exchange.release.cache import DecisionCache, decide_cached
 from exchange.release.caveats import CAVEATS, CONDITIONS, CaveatMeaning
 from exchange.release.classes import class_as_json, class_digest, class_facts, class_from_json
 from exchange.release.clearances import covers_label, levels_covered
+from exchange.release.crises import is_controlled
 from exchange.release.decide import decide, with_row
 from exchange.release.decision import Decision, Permit, Reason, Refusal, View
 from exchange.release.explain import Explanation, Outcome, RuleOutcome, Viewer, explain
-from exchange.release.facts import Assurance, ClassFacts, Consent, ReaderFacts, RowFacts, ScopeFacts, Use
+from exchange.release.facts import (
+    Assurance,
+    ClassFacts,
+    Consent,
+    CrisisFacts,
+    PostedUnder,
+    ReaderFacts,
+    RowFacts,
+    ScopeFacts,
+    Use,
+)
 from exchange.release.guard_examples import Example, LawReport, check_law
 from exchange.release.guards import GuardQuestion, GuardSet, GuardVerdict, NationalGuards, load_guards
 from exchange.release.law import Law, load_law
@@ -34,6 +45,7 @@ __all__ = [
     "ClassFacts",
     "Clause",
     "Consent",
+    "CrisisFacts",
     "Decision",
     "DecisionCache",
     "Example",
@@ -50,6 +62,7 @@ __all__ = [
     "NationalText",
     "Outcome",
     "Permit",
+    "PostedUnder",
     "ReaderFacts",
     "Reason",
     "Refusal",
@@ -73,6 +86,7 @@ __all__ = [
     "explain",
     "find_gaps",
     "highest_level",
+    "is_controlled",
     "levels_covered",
     "load_guards",
     "load_law",

@@ -1,8 +1,8 @@
 """The decision cache: one decision per reader and release class, for as long as nothing it rests on has changed.
 
 Everything that can change an answer is part of the key: the client's version, the policy version, the standing of
-the agreement and its parties, the clearance's validity at the request's `now`. Nothing is trusted by age. What
-differs between reports of one class (recalled, expired) is applied after the cache, by `with_row`.
+the agreement, its parties and its crises, the clearance's validity at the request's `now`. Nothing is trusted by age.
+What differs between reports of one class (recalled, expired) is applied after the cache, by `with_row`.
 """
 
 from collections import OrderedDict
@@ -102,7 +102,7 @@ def decision_key(  # noqa: PLR0913  what a decision reads
         use is Use.READ,
         law.digest,
         law.guards.national,
-        None if scope is None else (scope.agreement_version, scope.in_force, scope.active_parties),
+        None if scope is None else (scope.agreement_version, scope.in_force, scope.active_parties, scope.crises),
         # Time ends a consent without a new version of anything. Most classes have none: the empty one costs nothing.
         consents,
     )

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping
 
 from exchange.kernel import Canonical, MalformedError, canonical_bytes
 from exchange.markings import Label
-from exchange.release.facts import ClassFacts, Consent
+from exchange.release.facts import FIRST_TEXT, ClassFacts, Consent, PostedUnder
 from exchange.reports import Header
 
 # Raised by one whenever a field is added or its meaning changes: old and new classes then never share a digest.
@@ -27,10 +27,10 @@ _LABEL_FIELDS = frozenset({*_LABEL_TEXT_FIELDS, *_LABEL_SET_FIELDS})
 ClassJson = dict[str, Canonical]
 
 
-def class_facts(header: Header, consents: Iterable[Consent] = (), *, edition: int = 1) -> ClassFacts:
+def class_facts(header: Header, consents: Iterable[Consent] = (), *, under: PostedUnder = FIRST_TEXT) -> ClassFacts:
     """Return the release class of the report with this header and these consents of its originator.
 
-    `edition` is that of the agreement under which it was posted.
+    `under` is what stood when it was posted.
     """
     return ClassFacts(
         agreement=header.agreement,
@@ -42,7 +42,8 @@ def class_facts(header: Header, consents: Iterable[Consent] = (), *, edition: in
         label=header.label,
         part_labels=_sorted_labels(tuple(part.label for part in header.parts)),
         consents=_sorted_consents(consents),
-        edition=edition,
+        edition=under.edition,
+        crises=tuple(sorted(set(under.crises))),
     )
 
 
@@ -69,6 +70,8 @@ def class_as_json(facts: ClassFacts) -> ClassJson:
     # The first edition is not written: classes from before there were others keep their digests.
     if facts.edition != _FIRST_EDITION:
         written["edition"] = facts.edition
+    if facts.crises:
+        written["crises"] = list(facts.crises)
     return written
 
 
@@ -79,7 +82,9 @@ def class_from_json(value: object) -> ClassFacts:
     """
     has_consents = isinstance(value, dict) and "consents" in value
     edition = _edition(value)
+    crises = _crises(value)
     names = _FIELDS | ({"consents"} if has_consents else set()) | ({"edition"} if edition != _FIRST_EDITION else set())
+    names |= {"crises"} if crises else set()
     fields = _object(value, names, "class")
     expected = _FORMAT_WITH_CONSENTS if has_consents else _FORMAT
     if fields["format"] != expected or type(fields["format"]) is not int:
@@ -94,6 +99,7 @@ def class_from_json(value: object) -> ClassFacts:
         part_labels=tuple(_label(item) for item in labels),
         consents=_consents(fields["consents"]) if has_consents else (),
         edition=edition,
+        crises=crises,
     )
     # INVARIANT: one class, one spelling; an unsorted row would be a second class with the same meaning.
     if facts.regions != tuple(sorted(set(facts.regions))) or facts.part_labels != _sorted_labels(facts.part_labels):
@@ -147,6 +153,16 @@ def _edition(value: object) -> int:
     if type(edition) is not int or edition < _FIRST_EDITION or (is_written and edition == _FIRST_EDITION):
         raise MalformedError("`edition` of the class is no number from 2 on")
     return edition
+
+
+def _crises(value: object) -> tuple[str, ...]:
+    if not isinstance(value, dict) or "crises" not in value:
+        return ()
+    crises = _texts(value["crises"], "crises")
+    # One class, one spelling: none is never written.
+    if not crises or crises != tuple(sorted(set(crises))):
+        raise MalformedError("`crises` of the class are not in their canonical order")
+    return crises
 
 
 def _sorted_labels(labels: tuple[Label, ...]) -> tuple[Label, ...]:

@@ -1,11 +1,12 @@
 """`decide`: base rules, then guards, then Permit or Refusal."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import assert_never
 
 from exchange.markings import Label
-from exchange.release.decision import Decision, Permit, Reason, Refusal, View
+from exchange.release.crises import applicable_crises
+from exchange.release.decision import CRISIS_POLICY, Decision, Permit, Reason, Refusal, View
 from exchange.release.facts import ClassFacts, ReaderFacts, RowFacts, ScopeFacts, Use
 from exchange.release.guards import GuardQuestion, GuardVerdict
 from exchange.release.law import Law
@@ -75,9 +76,20 @@ def permit_for(case: Case, clear: set[Label], law: Law) -> Permit | None:
     if not parts:
         return None
     view = View.FULL if case.cls.label in clear else View.TEAR_LINE
+    crises = tuple(f"{CRISIS_POLICY}{each}" for each in _crises_needed(case, clear))
     agreement = () if case.scope is None else (f"agreement/{case.scope.agreement}/{case.scope.agreement_version}",)
-    policies = (*agreement, f"scope/{case.cls.scope}", f"guards/{law.guards.digest[:16]}")
+    policies = (*agreement, f"scope/{case.cls.scope}", *crises, f"guards/{law.guards.digest[:16]}")
     return Permit(parts, view, policies)
+
+
+def _crises_needed(case: Case, clear: set[Label]) -> tuple[str, ...]:
+    """Return the crises without which not all of `clear` would be released; none where there would be as much."""
+    crises = applicable_crises(case.cls, case.scope)
+    if not crises or case.scope is None:
+        return ()
+    without = replace(case, scope=replace(case.scope, crises=()))
+    is_as_much = not report_reasons(without) and not any(label_reasons(without, label) for label in clear)
+    return () if is_as_much else tuple(crisis.id for crisis in crises)
 
 
 def guard_reasons(verdict: GuardVerdict) -> frozenset[Reason]:

@@ -34,6 +34,9 @@ class Reason(Enum):
     RULE_FAILED = "rule-failed"
 
 
+CRISIS_POLICY = "crisis/"
+
+
 class View(Enum):
     """How much of the header a Permit shows: all of it, or the tear-line (no subject, joined label)."""
 
@@ -61,6 +64,11 @@ class Permit(_NoTruthValue):
     labels: frozenset[Label]
     view: View
     policies: tuple[str, ...] = ()
+
+    @property
+    def crises(self) -> tuple[str, ...]:
+        """Return the crises, as `crisis/<id>`, without which less would be released; mostly there is none."""
+        return tuple(policy for policy in self.policies if policy.startswith(CRISIS_POLICY))
 
 
 @dataclass(frozen=True, slots=True)

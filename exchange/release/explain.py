@@ -8,22 +8,34 @@ from typing import assert_never
 from exchange.kernel import NotFoundError
 from exchange.markings import Label
 from exchange.release.consents import consented_labels, stands_alone
+from exchange.release.crises import reads_in_crisis
 from exchange.release.decide import guard_reasons, in_order, judge, judged_labels
 from exchange.release.decision import Decision, Permit, Reason, View
 from exchange.release.facts import ClassFacts, ReaderFacts, RowFacts, ScopeFacts, Use
 from exchange.release.guards import GuardQuestion
 from exchange.release.law import Law
 from exchange.release.rules import (
+    CEILING_RULE_NUMBER,
     GUARDS_RULE_NUMBER,
     LABEL_RULES,
     PARTY_RULE_NUMBERS,
+    READER_RULE_NUMBER,
     RELEASABLE_RULE_NUMBER,
     REPORT_RULES,
     Case,
+    LabelRule,
     ask_label_rule,
     ask_report_rule,
 )
-from exchange.release.sentences import CONSENT_SENTENCE, FAILED_SENTENCE, GUARDS_NAME, NOT_SHOWN_SENTENCE, sentence_for
+from exchange.release.sentences import (
+    CONSENT_SENTENCE,
+    CRISIS_CEILING_SENTENCE,
+    CRISIS_READER_SENTENCE,
+    FAILED_SENTENCE,
+    GUARDS_NAME,
+    NOT_SHOWN_SENTENCE,
+    sentence_for,
+)
 
 # Rules about the reading client as a person or system: its member answers for these, nobody else learns them.
 # The guards are among them: they read its clearance and nationality too.
@@ -117,18 +129,16 @@ def _impersonal(outcome: RuleOutcome) -> RuleOutcome:
 
 def _outcomes(case: Case, labels: tuple[Label, ...], law: Law) -> Iterator[RuleOutcome]:
     words = _words(case)
-    consented = consented_labels(case.cls, case.reader, case.scope)
-    is_alone = stands_alone(case.cls, case.reader, case.scope)
     for report_rule in REPORT_RULES:
         outcome = _outcome(report_rule.number, report_rule.name, ask_report_rule(report_rule, case), words)
-        by_consent = consented and report_rule.number in PARTY_RULE_NUMBERS and not is_alone
-        yield replace(outcome, sentence=CONSENT_SENTENCE.format_map(words)) if by_consent else outcome
+        special = None if outcome.reason is not None else _why_party(case, report_rule.number)
+        yield outcome if special is None else replace(outcome, sentence=special.format_map(words))
     for label_rule in LABEL_RULES:
         for label in labels:
             outcome = _outcome(label_rule.number, label_rule.name, ask_label_rule(label_rule, case, label), words)
-            if label_rule.number == RELEASABLE_RULE_NUMBER and outcome.reason is None and label in consented:
-                outcome = replace(outcome, sentence=CONSENT_SENTENCE.format_map(words))
-            yield replace(outcome, label=label)
+            special = None if outcome.reason is not None else _why_label(case, label_rule, label)
+            shown = outcome if special is None else replace(outcome, sentence=special.format_map(words))
+            yield replace(shown, label=label)
     questions = [GuardQuestion(case.cls, label) for label in labels]
     verdicts = law.guards.forbidding(case.reader, questions, case.use, case.catalogue)
     for label, verdict in zip(labels, verdicts, strict=True):
@@ -136,6 +146,26 @@ def _outcomes(case: Case, labels: tuple[Label, ...], law: Law) -> Iterator[RuleO
         first = next(iter(in_order(guard_reasons(verdict))), None)
         outcome = _outcome(GUARDS_RULE_NUMBER, GUARDS_NAME, first, {**words, "guards": guards})
         yield replace(outcome, label=label)
+
+
+def _why_party(case: Case, number: int) -> str | None:
+    """Return what is said of a rule that passed for another reason than the scope's own words."""
+    if number not in PARTY_RULE_NUMBERS or stands_alone(case.cls, case.reader, case.scope):
+        return None
+    if consented_labels(case.cls, case.reader, case.scope):
+        return CONSENT_SENTENCE
+    in_crisis = number == READER_RULE_NUMBER and reads_in_crisis(case.cls, case.reader, case.scope)
+    return CRISIS_READER_SENTENCE if in_crisis else None
+
+
+def _why_label(case: Case, rule: LabelRule, label: Label) -> str | None:
+    """Return the same of a rule about a label."""
+    if rule.number == RELEASABLE_RULE_NUMBER:
+        return CONSENT_SENTENCE if label in consented_labels(case.cls, case.reader, case.scope) else None
+    if rule.number != CEILING_RULE_NUMBER or case.scope is None:
+        return None
+    without = replace(case, scope=replace(case.scope, crises=()))
+    return None if ask_label_rule(rule, without, label) is None else CRISIS_CEILING_SENTENCE
 
 
 def _outcome(number: int, name: str, reason: Reason | None, words: Mapping[str, str]) -> RuleOutcome:

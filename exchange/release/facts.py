@@ -69,6 +69,19 @@ class Consent:
 
 
 @dataclass(frozen=True, slots=True)
+class CrisisFacts:
+    """A crisis that is open in the scope: whom it adds as readers, and its ceiling (None: the scope's own).
+
+    `reaches_older`: the signed text says that it bears on reports from before it too.
+    """
+
+    id: str
+    readers: frozenset[str]
+    ceiling: str | None
+    reaches_older: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class ScopeFacts:
     """The clause under which a report was posted, at this moment.
 
@@ -93,6 +106,20 @@ class ScopeFacts:
     onward_release: OnwardRelease
     ceilings: frozenset[str] = frozenset()
     """Ceilings of earlier texts, which hold besides `ceiling` for reports from their time."""
+    crises: tuple[CrisisFacts, ...] = ()
+    """Open at this moment, the oldest first."""
+
+
+@dataclass(frozen=True, slots=True)
+class PostedUnder:
+    """What stood when a report was posted, and stays with it: the edition of its agreement, and the open crises."""
+
+    edition: int = 1
+    crises: tuple[str, ...] = ()
+
+
+FIRST_TEXT = PostedUnder()
+"""The agreement's first text, and no crisis."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,6 +142,13 @@ class ClassFacts:
     """What the originator has consented to for members, sorted; a report of which it has is of another class."""
     edition: int = 1
     """Of the agreement, when the report was posted."""
+    crises: tuple[str, ...] = ()
+    """Ids of those that were open in the scope when the report was posted, sorted."""
+
+    @property
+    def under(self) -> PostedUnder:
+        """Return what stood when the report was posted."""
+        return PostedUnder(self.edition, self.crises)
 
 
 @dataclass(frozen=True, slots=True)

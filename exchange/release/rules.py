@@ -21,12 +21,18 @@ from exchange.release.caveats import (
     KNOWN_CAVEATS,
     NOT_IN_COURT,
     OPEN_PURPOSES,
-    ORIGINATOR_CONTROLLED,
     OWN_NATIONALS,
     PAP_RED,
     TLP_RED,
 )
-from exchange.release.consents import consented_labels, is_for_purpose, stands_alone
+from exchange.release.consents import consented_labels, is_for_purpose
+from exchange.release.crises import (
+    is_controlled,
+    is_from_crisis_alone,
+    lifted_ceilings,
+    reads_in_crisis,
+    reads_without_consent,
+)
 from exchange.release.decision import Reason
 from exchange.release.facts import Assurance, ClassFacts, ReaderFacts, RowFacts, ScopeFacts, Use
 
@@ -134,7 +140,8 @@ def _reader_in_scope(case: Case) -> Reason | None:
     # The originator's own readers need not be named as readers of the scope: it is their intelligence.
     if case.scope is None or case.reader.member == case.cls.originator or consented(case):
         return None
-    return None if case.reader.member in case.scope.readers else Reason.NOT_A_PARTY
+    is_reader = case.reader.member in case.scope.readers or reads_in_crisis(case.cls, case.reader, case.scope)
+    return None if is_reader else Reason.NOT_A_PARTY
 
 
 def _originator_is_party(case: Case) -> Reason | None:
@@ -197,9 +204,15 @@ def _below_ceiling(case: Case, label: Label) -> Reason | None:
     scope = case.scope
     if scope is None:
         return None
-    ceilings = (scope.ceiling, *scope.ceilings)
-    is_above = any(case.catalogue.exceeds_ceiling(label, ceiling, scope.policy) for ceiling in ceilings)
-    return Reason.ABOVE_CEILING if is_above else None
+
+    def exceeds(ceiling: str) -> bool:
+        return case.catalogue.exceeds_ceiling(label, ceiling, scope.policy)
+
+    if not any(exceeds(ceiling) for ceiling in (scope.ceiling, *scope.ceilings)):
+        return None
+    # The texts' own hold together; of the crises' one is enough. Each is asked, so that one that is no level refuses.
+    is_lifted = False in [exceeds(ceiling) for ceiling in lifted_ceilings(case.cls, scope, label)]
+    return None if is_lifted else Reason.ABOVE_CEILING
 
 
 def _cleared(case: Case, label: Label) -> Reason | None:
@@ -219,7 +232,7 @@ def _releasable(case: Case, label: Label) -> Reason | None:
     if label in consented(case):
         return None
     # INVARIANT: consent for one label opens no other: who is no reader by itself has what it was given alone.
-    is_alone = case.scope is None or stands_alone(case.cls, case.reader, case.scope) or not consented(case)
+    is_alone = case.scope is None or reads_without_consent(case.cls, case.reader, case.scope) or not consented(case)
     is_named = case.reader.member in (case.cls.originator, *label.releasable_to)
     return None if is_alone and is_named else Reason.NOT_RELEASABLE
 
@@ -239,10 +252,11 @@ def _nationality(case: Case, label: Label) -> Reason | None:
 
 def _originator_control(case: Case, label: Label) -> Reason | None:
     if case.use is Use.READ:
-        return None
+        # INVARIANT: no crisis gives what the originator controls to who would not have it without one.
+        is_given = label in consented(case) or not is_from_crisis_alone(case.cls, case.reader, case.scope)
+        return Reason.ORIGINATOR_CONTROL if is_controlled(label) and not is_given else None
     is_open = case.scope is not None and case.scope.onward_release is OnwardRelease.PARTIES
-    is_controlled = not ORIGINATOR_CONTROLLED.isdisjoint(label.handling)
-    return None if is_open and not is_controlled else Reason.ORIGINATOR_CONTROL
+    return None if is_open and not is_controlled(label) else Reason.ORIGINATOR_CONTROL
 
 
 def _handling_kept(case: Case, label: Label) -> Reason | None:
@@ -289,3 +303,7 @@ GUARDS_RULE_NUMBER = 24
 # The rules that the originator's consent answers in place of the scope or the label.
 PARTY_RULE_NUMBERS = frozenset({5, 6})
 RELEASABLE_RULE_NUMBER = 20
+
+# The rules that an open crisis answers.
+READER_RULE_NUMBER = 6
+CEILING_RULE_NUMBER = 17

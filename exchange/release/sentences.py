@@ -8,6 +8,8 @@ from collections.abc import Mapping
 GUARDS_NAME = "guards"
 FAILED_SENTENCE = "This rule could not be answered, and what cannot be answered is refused."
 CONSENT_SENTENCE = "{originator}, whose intelligence this is, has released it to {member} by its signed consent."
+CRISIS_READER_SENTENCE = "A crisis is open in the scope `{scope}`, and lets {member} read until it ends."
+CRISIS_CEILING_SENTENCE = "A crisis is open in the scope `{scope}`, and lifts its ceiling until it ends."
 NOT_SHOWN_SENTENCE = "This depends on the reading client itself; its own member can tell."
 
 _SENTENCES: Mapping[str, tuple[str, str]] = {
@@ -73,7 +75,7 @@ _SENTENCES: Mapping[str, tuple[str, str]] = {
     ),
     "originator-control": (
         "No control of the originator stands in the way of this use.",
-        "Passing this on needs the consent of {originator}.",
+        "Passing this on, in a crisis too, needs the consent of {originator}.",
     ),
     "handling-caveats": (
         "Every handling caveat is kept.",

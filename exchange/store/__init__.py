@@ -8,6 +8,7 @@ Does not: decide anything, open anything that is sealed, or let a table row out.
 
 from exchange.store.caveat_rows import CaveatSet, CaveatText
 from exchange.store.consent_book import OnwardRow, OnwardState, OnwardWish
+from exchange.store.crisis_book import CrisisOpeners
 from exchange.store.duty_reader import Countable, CountedReport
 from exchange.store.history import History, ReportRecord, Span
 from exchange.store.life_rows import (
@@ -55,6 +56,7 @@ __all__ = [
     "ClassRow",
     "Countable",
     "CountedReport",
+    "CrisisOpeners",
     "DestructionRow",
     "EndCause",
     "FormerVersion",

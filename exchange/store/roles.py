@@ -35,6 +35,7 @@ _SERVICE_EXCEPTIONS = {
     "signatory_key": "SELECT, INSERT, UPDATE",
     "agreement_signature": _ADD,
     "agreement_amendment": _ADD,
+    "agreement_crisis": "SELECT, INSERT, UPDATE",
     "alert": _ADD,
     "alert_delivery": "SELECT, INSERT, UPDATE",
     "alert_position": "SELECT, INSERT, UPDATE",

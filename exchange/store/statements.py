@@ -5,6 +5,7 @@ from typing import Any, Self
 
 from sqlalchemy import ColumnElement, Select, and_, bindparam, func, select
 
+from exchange.store.crisis_book import crisis_rows
 from exchange.store.dialect import Sql, Statement
 from exchange.store.personal_tables import PersonalKeyTable
 from exchange.store.records import agreement_columns, with_signatures
@@ -48,6 +49,7 @@ class HotStatements:
     agreements: Statement
     agreement: Statement
     earlier_texts: Statement
+    crises: Statement
     entries_after: Statement
     entries_before: Statement
     waiting: Statement
@@ -83,6 +85,7 @@ class HotStatements:
                 .distinct()
                 .where(_AGREEMENT.c.superseded_at.is_not(None))
             ),
+            crises=sql.compile(crisis_rows()),
             # UUIDv7: the order of ids is the order of time.
             entries_after=sql.compile(entries.where(_ENTRY.c.id > bindparam("place")).order_by(_ENTRY.c.id)),
             entries_before=sql.compile(entries.where(_ENTRY.c.id < bindparam("place")).order_by(_ENTRY.c.id.desc())),

@@ -19,6 +19,7 @@ from exchange.store.archive import BundleArchive
 from exchange.store.batch import AppendJob, Job, KeyJob, PostJob, ProbeJob, Result, Steps, write_batch
 from exchange.store.caveat_reader import CaveatReader
 from exchange.store.cosigning import add_cosignature
+from exchange.store.crisis_book import with_crises
 from exchange.store.deliveries import Deliveries
 from exchange.store.dialect import Row, Statement, Value, sql_for
 from exchange.store.duty_reader import DutyReader
@@ -268,12 +269,12 @@ class Store:
     async def agreement(self, agreement_id: str) -> Agreement | None:
         """Return the current version of an agreement."""
         rows = await self._database.fetch(self._hot.agreement, {"agreement_id": agreement_id})
-        found = await self._with_earlier(agreements_of(rows))
+        found = await self._whole(agreements_of(rows))
         return found[0] if found else None
 
     async def agreements(self) -> list[Agreement]:
         """Return the current version of every agreement, by id."""
-        return await self._with_earlier(agreements_of(await self._database.fetch(self._hot.agreements, {})))
+        return await self._whole(agreements_of(await self._database.fetch(self._hot.agreements, {})))
 
     async def clients(self) -> list[Client]:
         """Return the current version of every client, by id."""
@@ -321,14 +322,14 @@ class Store:
     async def history(self, agreement_id: str, since: datetime, until: datetime) -> History:
         """Return what held of everyone, and of one agreement, at some moment from `since` until `until` (exclusive)."""
         found = await read_history(self._database.fetch, self._history, agreement_id, since, until)
-        texts = await self._with_earlier([span.value for span in found.agreements])
+        texts = await self._whole([span.value for span in found.agreements])
         spans = (replace(span, value=value) for span, value in zip(found.agreements, texts, strict=True))
         return replace(found, agreements=tuple(spans))
 
     async def agreement_versions(self, agreement_id: str) -> tuple[Span[Agreement], ...]:
         """Return every version of an agreement and when it was the current one, oldest first."""
         spans = await read_versions(self._database.fetch, self._history, agreement_id)
-        texts = await self._with_earlier([span.value for span in spans])
+        texts = await self._whole([span.value for span in spans])
         return tuple(replace(span, value=value) for span, value in zip(spans, texts, strict=True))
 
     async def report_record(self, report_id: str) -> ReportRecord | None:
@@ -407,11 +408,14 @@ class Store:
             await unit.put_policy_digest(digest)
             return await unit.record(draft)
 
-    async def _with_earlier(self, agreements: Sequence[Agreement]) -> list[Agreement]:
-        """Return agreements with the terms of their editions before; asked for only where one has any."""
-        if all(agreement.edition == 1 for agreement in agreements):
-            return list(agreements)
-        return with_earlier(agreements, await self._database.fetch(self._hot.earlier_texts, {}))
+    async def _whole(self, agreements: Sequence[Agreement]) -> list[Agreement]:
+        """Return agreements with earlier terms and with their crises; asked for only where one may have any."""
+        found = list(agreements)
+        if any(agreement.terms.crisis or agreement.edition > 1 for agreement in found):
+            found = with_crises(found, await self._database.fetch(self._hot.crises, {}))
+        if all(agreement.edition == 1 for agreement in found):
+            return found
+        return with_earlier(found, await self._database.fetch(self._hot.earlier_texts, {}))
 
     def _searching(self, sought: Sought) -> Search:
         return Search(self._database.fetch, self._search, sought, archived=self.log.archived, is_sqlite=self._is_sqlite)

@@ -22,6 +22,7 @@ from exchange.store.alerting import AlertBook
 from exchange.store.amendments import Amendments
 from exchange.store.caveat_book import CaveatBook
 from exchange.store.consent_book import ConsentBook
+from exchange.store.crisis_book import CrisisBook, crisis_rows, with_crises
 from exchange.store.faults import driver_errors
 from exchange.store.personal_keys import PersonalKeys, Place
 from exchange.store.personal_tables import PersonalKeyTable
@@ -263,6 +264,10 @@ class UnitOfWork:
         """Return the national caveats, to be read here, and written with an entry."""
         return CaveatBook(self._session, self._now, self._note_write, self._note_law)
 
+    def crises(self) -> CrisisBook:
+        """Return the uses of crisis clauses, to be written here."""
+        return CrisisBook(self._session, self._note_law)
+
     def alerts(self) -> AlertBook:
         """Return the alerts, to be read and written here. What rules remember is no change that needs an entry."""
         self._has_alerts = True
@@ -340,6 +345,8 @@ class UnitOfWork:
             col(AgreementTable.id), col(AgreementTable.version), col(PartyTable.position)
         )
         found = agreements_of([tuple(row) for row in await self._session.execute(ordered)])
+        if any(agreement.terms.crisis or agreement.edition > 1 for agreement in found):
+            found = with_crises(found, [tuple(row) for row in await self._session.execute(crisis_rows())])
         if not current_only or all(agreement.edition == 1 for agreement in found):
             return found
         columns = (col(AgreementTable.id), col(AgreementTable.edition), col(AgreementTable.terms))

@@ -32,6 +32,7 @@ from exchange.usecases.clients import (
     show_client,
 )
 from exchange.usecases.context import Call, Recorded, Services
+from exchange.usecases.crises import CrisesView, CrisisView, CrisisWish, ask_for_crisis, end_crisis, list_crises
 from exchange.usecases.describe_caller import CallerVocabulary, describe_caller, describe_vocabulary, record_visit
 from exchange.usecases.destructions import (
     DESTROYING_ROLES,
@@ -153,6 +154,9 @@ __all__ = [
     "ClientView",
     "Compliance",
     "CouldRead",
+    "CrisesView",
+    "CrisisView",
+    "CrisisWish",
     "DidRead",
     "DraftLine",
     "End",
@@ -205,6 +209,7 @@ __all__ = [
     "add_subscription",
     "amend_report",
     "approve_erasure",
+    "ask_for_crisis",
     "ask_proxy",
     "authenticate",
     "authenticated_row",
@@ -219,6 +224,7 @@ __all__ = [
     "describe_caller",
     "describe_vocabulary",
     "downgrade_report",
+    "end_crisis",
     "enrol_client",
     "enrol_signatory_key",
     "explain_report",
@@ -235,6 +241,7 @@ __all__ = [
     "list_amendments",
     "list_caveats",
     "list_clients",
+    "list_crises",
     "list_deliveries",
     "list_destructions",
     "list_members",

@@ -10,11 +10,11 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TypeVar
 
-from exchange.agreements import Agreement, active_parties, clause_of, in_force, next_change
+from exchange.agreements import Agreement, active_parties, clause_of, in_force, next_change, open_crises
 from exchange.crypto import OpeningError
 from exchange.kernel import MalformedError, from_micros
 from exchange.members import Client
-from exchange.release import ClassFacts, DecisionCache, Permit, ScopeFacts, class_digest
+from exchange.release import ClassFacts, CrisisFacts, DecisionCache, Permit, PostedUnder, ScopeFacts, class_digest
 from exchange.store import CallerRow, ClassRow, PolicyState, Store
 from exchange.usecases.national_law import NationalLaw
 
@@ -76,10 +76,13 @@ class Knowledge:
                 self._agreements_version = state.policy_version
         return self._agreements
 
-    def edition(self, agreement_id: str) -> int:
-        """Return the number of an agreement's text in force, from the agreements last loaded; 1 where there is none."""
+    def posted_under(self, agreement_id: str, scope_name: str, now: datetime) -> PostedUnder:
+        """Return what a report that is posted at `now` stands under for ever, from the agreements last loaded."""
         agreement = self._agreements.get(agreement_id)
-        return 1 if agreement is None else agreement.edition
+        if agreement is None:
+            return PostedUnder()
+        crises = (crisis.id for crisis, clause in open_crises(agreement, now) if clause.scope == scope_name)
+        return PostedUnder(agreement.edition, tuple(sorted(crises)))
 
     async def member_codes(self, store: Store, state: PolicyState) -> frozenset[str]:
         """Return the codes of all members, as of the policy version in `state`."""
@@ -187,4 +190,18 @@ def scope_facts(agreement: Agreement | None, scope_name: str, now: datetime, edi
         compartments=frozenset(scope.compartments),
         onward_release=scope.onward_release,
         ceilings=clause.ceilings,
+        crises=_crises(agreement, scope_name, now),
+    )
+
+
+def _crises(agreement: Agreement, scope_name: str, now: datetime) -> tuple[CrisisFacts, ...]:
+    return tuple(
+        CrisisFacts(
+            id=crisis.id,
+            readers=frozenset(clause.readers),
+            ceiling=clause.ceiling,
+            reaches_older=clause.reaches_older,
+        )
+        for crisis, clause in open_crises(agreement, now)
+        if clause.scope == scope_name
     )

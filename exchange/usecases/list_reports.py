@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import islice
-from typing import TypeVar
+from typing import TypedDict, TypeVar
 
 from exchange.agreements import covers
 from exchange.audit import EventName, Outcome
@@ -20,7 +20,7 @@ from exchange.kernel.spans import Mark, SpanName
 from exchange.members import Client, Role
 from exchange.release import ClassFacts, Permit, readable_classes
 from exchange.reports import Precedence
-from exchange.store import CallerRow, PageRow, PolicyState, ReportRow
+from exchange.store import CallerRow, ClassRow, PageRow, PolicyState, ReportRow
 from exchange.usecases.authenticate import admit, required_thumbprint
 from exchange.usecases.context import Call, Recorded, Services
 from exchange.usecases.facts import reader_facts, stated_purpose
@@ -85,6 +85,7 @@ async def list_reports(services: Services, call: Call, query: ListQuery) -> Reco
         Outcome.PERMITTED,
         purpose=stated_purpose(services, call, client),
         result_ids=tuple(row.id for row in page.rows),
+        **_in_crisis(rows),
     )
     receipt = await services.store.append(entry)
     # (6) the answer
@@ -193,6 +194,20 @@ def _unknown_filters(services: Services, query: ListQuery) -> tuple[Fault, ...]:
     if query.precedence is not None and query.precedence not in Precedence.__members__:
         faults.append(Fault("/precedence", "unknown-precedence", f"use one of {', '.join(Precedence.__members__)}"))
     return tuple(faults)
+
+
+class _InCrisis(TypedDict, total=False):
+    policies: tuple[str, ...]
+    detail: dict[str, str | int | list[str]]
+
+
+def _in_crisis(rows: list[tuple[ReportRow, ClassRow, Permit]]) -> _InCrisis:
+    """Return which headers were shown only because of a crisis, for the review after it."""
+    crises = {row.class_id: permit.crises for row, _, permit in rows}
+    if not any(crises.values()):
+        return {}
+    named = tuple(sorted({crisis for each in crises.values() for crisis in each}))
+    return {"policies": named, "detail": {"in_crisis": [row.id for row, _, _ in rows if crises[row.class_id]]}}
 
 
 def _matches(facts: ClassFacts, query: ListQuery) -> bool:

@@ -201,7 +201,7 @@ async def _reclass(services: Services, unit: UnitOfWork, call: Call, own: OwnRep
     require_act(held.stored_status, ReportAct.RELEASE)
     rows = await unit.consents().granted(own.report.id)
     consents = [_consent(header, row.wish) for row in rows if row.wish.until is None or row.wish.until > call.now]
-    new = await reseal_header(services, header, consents, edition=own.facts.edition)
+    new = await reseal_header(services, header, consents, under=own.facts.under)
     await book.move(new, header_only=True)
 
 

@@ -16,6 +16,7 @@ from exchange.members import (
     ERASE_PERSONAL,
     NATIONAL_CAVEATS,
     ONWARD_RELEASE,
+    OPEN_CRISIS,
     PROXY_POSTING,
     Client,
     PendingAct,
@@ -25,6 +26,7 @@ from exchange.members import (
 from exchange.store import UnitOfWork
 from exchange.usecases.authenticate import authenticate
 from exchange.usecases.context import Call, Recorded, Services
+from exchange.usecases.crises import carry_out_crisis
 from exchange.usecases.erase_personal import carry_out_erasure
 from exchange.usecases.national_caveats import carry_out_caveats
 from exchange.usecases.onward_release import carry_out_grant
@@ -41,6 +43,7 @@ CARRY_OUT: Mapping[str, CarryOut] = MappingProxyType(
         NATIONAL_CAVEATS.name: carry_out_caveats,
         ONWARD_RELEASE.name: carry_out_grant,
         PROXY_POSTING.name: carry_out_proxy,
+        OPEN_CRISIS.name: carry_out_crisis,
     }
 )
 """One row for each of `ACT_KINDS`: what can be asked for can be done."""

@@ -6,11 +6,11 @@ Faults carry the JSON pointer into the posted body and, where one fits, a reason
 from collections.abc import Sequence
 from typing import assert_never
 
-from exchange.agreements import Agreement, AgreementState, Scope, active_parties, state_of
+from exchange.agreements import Agreement, AgreementState, Scope, active_parties, open_crises, state_of
 from exchange.kernel import ConflictError, Fault, InvalidError, NotFoundError, is_uuid7, new_id
 from exchange.markings import Label
 from exchange.members import Client, MemberCode
-from exchange.release import Law, Permit, Reason, Refusal, View
+from exchange.release import Law, Permit, Reason, Refusal, View, is_controlled
 from exchange.reports import Header, PostedReport, PostingRules, ReportId, compose_header
 from exchange.store import Parts, PolicyState
 from exchange.usecases.authenticate import required_thumbprint
@@ -62,7 +62,8 @@ def compose(  # noqa: PLR0913  one call's surroundings, what is posted, and what
     report_id = ReportId(new_id(call.now, services.randomness(_ID_RANDOMNESS_BYTES)))
 
     def composed() -> Header:
-        rules = _posting_rules(services.law, agreement, originator, members, scope_name=posted.scope)
+        ceilings = _crisis_ceilings(agreement, posted.scope, call)
+        rules = _posting_rules(services.law, agreement, originator, members, scope_name=posted.scope, ceilings=ceilings)
         return compose_header(posted, report_id=report_id, originator=originator, now=call.now, rules=rules)
 
     header = Collected(found).value(composed, None)
@@ -129,8 +130,19 @@ def _is_marked_as_high(law: Law, label: Label, source: Label, client: Client) ->
     return bool(law.catalogue.check(label)) or law.catalogue.dominates(label, source, originator=client.member)
 
 
-def _posting_rules(
-    law: Law, agreement: Agreement, originator: MemberCode, members: frozenset[str], *, scope_name: str
+def _crisis_ceilings(agreement: Agreement, scope_name: str, call: Call) -> tuple[str, ...]:
+    clauses = (clause for _, clause in open_crises(agreement, call.now) if clause.scope == scope_name)
+    return tuple(clause.ceiling for clause in clauses if clause.ceiling is not None)
+
+
+def _posting_rules(  # noqa: PLR0913  what a post is checked against
+    law: Law,
+    agreement: Agreement,
+    originator: MemberCode,
+    members: frozenset[str],
+    *,
+    scope_name: str,
+    ceilings: tuple[str, ...],
 ) -> PostingRules:
     catalogue = law.catalogue
     scope = _require_contributor(agreement, originator, scope_name)
@@ -139,7 +151,9 @@ def _posting_rules(
         return catalogue.dominates(upper, lower, originator=originator)
 
     def above_ceiling(label: Label) -> bool:
-        return catalogue.exceeds_ceiling(label, scope.ceiling, agreement.terms.policy)
+        # As it will be read: what the originator controls, no crisis lifts.
+        own = (scope.ceiling, *(() if is_controlled(label) else ceilings))
+        return all(catalogue.exceeds_ceiling(label, ceiling, agreement.terms.policy) for ceiling in own)
 
     return PostingRules(
         scope=scope,

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import assert_never
 
+from exchange.agreements import crisis_turns
 from exchange.audit import Criteria, EventName, Outcome, parse_entry
 from exchange.kernel import Fault, InvalidError, rfc3339
 from exchange.members import Client
@@ -151,10 +152,11 @@ async def _national_laws(services: Services, originator: str, period: _Period) -
 
 
 def _turns(period: _Period) -> list[datetime]:
-    """Return when the law or the agreement changed, by an act or by the calendar (days turn at midnight, UTC)."""
+    """Return when the law or the agreement changed: by an act, a crisis or the calendar (midnight, UTC)."""
     turns = [span.since for span in period.history.agreements]
     turns += [span.since for span in period.laws]
     turns += [span.until for span in period.laws if span.until is not None]
+    turns += [turn for span in period.history.agreements for turn in crisis_turns(span.value)]
     day = period.begin.replace(hour=0, minute=0, second=0, microsecond=0) + timedelta(days=1)
     while day < period.end:
         turns.append(day)

@@ -37,7 +37,7 @@ async def moved(services: Services, call: Call, own: OwnReport, move: Move, cont
     Raises ConflictError where somebody else came first, StalePolicyError where the policy moved since it was loaded.
     """
     # (1) sealed anew
-    new = await reseal_report(services, move.after, contents, edition=own.facts.edition)
+    new = await reseal_report(services, move.after, contents, under=own.facts.under)
     readers = await given_to(services, own.report.id)
     async with services.store.unit_of_work() as unit:
         book = unit.reports()

@@ -13,7 +13,7 @@ from exchange.crypto import (
 from exchange.custody import Wrapped
 from exchange.kernel import first_moment
 from exchange.markings import Label, render_marking
-from exchange.release import ClassFacts, Consent, class_digest, class_facts
+from exchange.release import ClassFacts, Consent, PostedUnder, class_digest, class_facts
 from exchange.reports import Header, PartHeader, PostedReport, ReportStatus, header_as_json
 from exchange.store import NewPart, NewReport, Sealed
 from exchange.usecases.context import Services
@@ -25,22 +25,27 @@ STATUS_AT_END = {status.value: f',"status":"{status.value}"}}'.encode() for stat
 async def seal_report(services: Services, header: Header, posted: PostedReport, header_json: bytes) -> NewReport:
     """Return the report as the store keeps it: nothing in it but what decisions need is readable.
 
-    `header_json` is the header's `stored_json`. It is of the agreement's edition as last loaded: were there another one
-    by now, the policy would have moved.
+    `header_json` is the header's `stored_json`. It is of the agreement's edition as last loaded, and of the crises
+    that are open as the report is posted: were there others by now, the policy would have moved.
     """
     parts = [part.content for part in posted.parts]
-    edition = services.knowledge.edition(header.agreement)
-    return await reseal_report(services, header, parts, edition=edition, header_json=header_json)
+    under = services.knowledge.posted_under(header.agreement, header.scope, header.posted_at)
+    return await reseal_report(services, header, parts, under=under, header_json=header_json)
 
 
 async def reseal_report(
-    services: Services, header: Header, contents: Sequence[bytes], *, edition: int, header_json: bytes | None = None
+    services: Services,
+    header: Header,
+    contents: Sequence[bytes],
+    *,
+    under: PostedUnder,
+    header_json: bytes | None = None,
 ) -> NewReport:
     """Return a report, or its next version, sealed with fresh keys: `contents` are its parts in the clear, in order.
 
-    `edition` is that of the agreement under which it was first posted.
+    `under` is what stood when it was first posted.
     """
-    facts = class_facts(header, edition=edition)
+    facts = class_facts(header, under=under)
     digest = class_digest(facts)
     context = header_context(header.id, header.version, digest)
     plain = stored_json(services, header) if header_json is None else header_json
@@ -64,12 +69,14 @@ async def reseal_report(
     )
 
 
-async def reseal_header(services: Services, header: Header, consents: Iterable[Consent], *, edition: int) -> NewReport:
+async def reseal_header(
+    services: Services, header: Header, consents: Iterable[Consent], *, under: PostedUnder
+) -> NewReport:
     """Return a report whose header is sealed for the class that holds these consents; its parts stay as they are.
 
-    `edition` is that of the agreement under which it was first posted.
+    `under` is what stood when it was first posted.
     """
-    facts = class_facts(header, consents, edition=edition)
+    facts = class_facts(header, consents, under=under)
     digest = class_digest(facts)
     context = header_context(header.id, header.version, digest)
     sealed = await services.custodian.seal_header(header.agreement, stored_json(services, header), context)

@@ -63,7 +63,7 @@ async def _simulate(
     scope = services.knowledge.scope(agreement.id, simulated.scope, call.now, agreement.edition)
     law = await law_in_force(services, state)
     clients = await services.store.clients()
-    facts = class_facts(header, edition=agreement.edition)
+    facts = class_facts(header, under=services.knowledge.posted_under(agreement.id, simulated.scope, call.now))
     return simulate(facts, scope, [_as_reader(reader, call) for reader in clients], law)
 
 

@@ -62,6 +62,7 @@ from exchange.wire.compliance import (
     RhythmBody,
     ScopeRecordBody,
 )
+from exchange.wire.crises import CrisisBody, CrisisEnd, CrisisListBody, CrisisRequest
 from exchange.wire.erasures import ErasureApproval, ErasureBody, ErasureRequest
 from exchange.wire.log import ConsistencyBody
 from exchange.wire.onward import OnwardBody, OnwardGrant, OnwardListBody, OnwardRefusal, OnwardRequest, OnwardRevocation
@@ -174,6 +175,10 @@ __all__ = [
     "ConsistencyBody",
     "CosignaturesBody",
     "CosignedCheckpoint",
+    "CrisisBody",
+    "CrisisEnd",
+    "CrisisListBody",
+    "CrisisRequest",
     "DecisionName",
     "DeliveryBody",
     "DeliveryListBody",

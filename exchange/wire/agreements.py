@@ -58,6 +58,25 @@ class TerminationBody(WireModel):
     shared_reports: Literal["recalled", "kept"]
 
 
+class NamedSignatoryBody(WireModel):
+    """A person whom the text names: the name under which its member enrolled it."""
+
+    member: MemberCodeText
+    name: str = Field(examples=["Ada Byron"])
+
+
+class CrisisClauseBody(WireModel):
+    """What two of `signatories`, of different members, may open in one scope, for at most so many hours."""
+
+    name: str = Field(examples=["storm-watch"])
+    scope: str = Field(examples=["cyber-threats"])
+    ceiling: str | None = None
+    readers: list[MemberCodeText] | None = None
+    at_most: Duration = Field(examples=["PT72H"])
+    signatories: list[NamedSignatoryBody]
+    older_reports: Literal["excluded", "included"] | None = None
+
+
 class TermsBody(WireModel):
     """The text of an agreement: everything the parties sign."""
 
@@ -69,6 +88,7 @@ class TermsBody(WireModel):
     obligations: list[ObligationBody] = Field(default_factory=list)
     termination: TerminationBody
     older_reports: Literal["excluded", "included"] | None = None
+    crisis: list[CrisisClauseBody] | None = None
 
 
 class PartyBody(AnswerModel):
@@ -95,6 +115,7 @@ class AgreementBody(AnswerModel):
     obligations: list[ObligationBody]
     termination: TerminationBody
     older_reports: Literal["excluded", "included"] | None = None
+    crisis: list[CrisisClauseBody] | None = None
 
     def to_text(self) -> TreatyText:
         """Return the text to be signed, made from what this answer says and not from the digest in it."""

@@ -239,5 +239,6 @@ def kept_state(world: World) -> str:
         "proxy_consent",
         "caveat_set",
         "agreement_amendment",
+        "agreement_crisis",
     )
     return json.dumps({name: sorted(map(repr, world.sql(f"SELECT * FROM {name}"))) for name in names})

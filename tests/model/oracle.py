@@ -47,7 +47,7 @@ when { resource has clause && !resource.clause.active.contains(resource.originat
 when { resource has clause && !resource.given_something && !resource.clause.active.contains(principal.member) };
 @id("not-a-party#2") forbid (principal, action, resource)
 when { resource has clause && !resource.given_something && principal.member != resource.originator
-       && !resource.clause.readers.contains(principal.member) };
+       && !resource.clause.readers.contains(principal.member) && !resource.crisis_readers.contains(principal.member) };
 @id("outside-scope-topic") forbid (principal, action, resource)
 when { resource has clause && !(resource.topic in resource.clause.topics) };
 @id("outside-scope-region#1") forbid (principal, action, resource)
@@ -66,10 +66,14 @@ permit (principal, action, resource);
 @id("rule-failed#1") forbid (principal, action, resource) unless { resource has rank };
 @id("rule-failed#2") forbid (principal, action, resource) unless { principal has rank };
 @id("rule-failed#3") forbid (principal, action, resource) when { resource has clause && !(resource.clause has ceiling) };
+@id("rule-failed#4") forbid (principal, action, resource)
+when { resource has rank && resource has clause && resource.clause has ceiling && resource.rank > resource.clause.ceiling
+       && resource.crisis_unreadable };
 @id("weak-assurance#1") forbid (principal, action, resource) when { principal.token && resource.handling.contains("TLP:RED") };
 @id("weak-assurance#2") forbid (principal, action, resource) when { principal.token && resource has rank && resource.rank > 1 };
 @id("above-ceiling") forbid (principal, action, resource)
-when { resource has rank && resource has clause && resource.clause has ceiling && resource.rank > resource.clause.ceiling };
+when { resource has rank && resource has clause && resource.clause has ceiling && resource.rank > resource.clause.ceiling }
+unless { resource.crisis_rank >= resource.rank || resource.crisis_unreadable };
 @id("above-clearance") forbid (principal, action, resource)
 when { resource has rank && principal has rank && resource.rank > principal.rank };
 @id("missing-compartment#1") forbid (principal, action, resource)
@@ -81,7 +85,8 @@ unless { resource.given || principal.member == resource.originator || resource.r
 @id("not-releasable#2") forbid (principal, action, resource)
 when { resource has clause && resource.given_something && !resource.given }
 unless { resource.clause.active.contains(principal.member)
-         && (principal.member == resource.originator || resource.clause.readers.contains(principal.member)) };
+         && (principal.member == resource.originator || resource.clause.readers.contains(principal.member)
+             || resource.crisis_readers.contains(principal.member)) };
 @id("nationality#1") forbid (principal, action, resource)
 when { resource.handling.contains("EYES ONLY") }
 unless { principal.nationality == resource.originator || resource.releasable_to.contains(principal.nationality)
@@ -96,6 +101,10 @@ when { resource.handling.contains("NATIONALS ONLY") && principal.nationality != 
 when { resource.handling.containsAny(["ORCON", "H2", "TLP:RED", "TLP:AMBER+STRICT", "TLP:AMBER"]) };
 @id("originator-control#2") forbid (principal, action == Action::"onward", resource)
 unless { resource has clause && resource.clause.onward_to_parties };
+@id("originator-control#3") forbid (principal, action == Action::"read", resource)
+when { resource.controlled && resource.crisis_readers.contains(principal.member) && !resource.given }
+unless { resource has clause && resource.clause.active.contains(principal.member)
+         && (principal.member == resource.originator || resource.clause.readers.contains(principal.member)) };
 @id("handling-caveat#1") forbid (principal, action, resource) when { resource.handling.contains("SEALED") };
 @id("handling-caveat#2") forbid (principal, action, resource) when { resource.handling.contains("UNHEARD OF") };
 @id("handling-caveat#3") forbid (principal, action, resource)
@@ -145,6 +154,23 @@ def releases(reader, cls, scope):
     return {label for consent in given(reader, cls, scope) for label in consent.labels}
 
 
+def bearing(cls, scope):
+    """Return the crises that bear on the report: it was posted in them, or the treaty says that older ones count."""
+    return [each for each in (scope.crises if scope else ()) if each.reaches_older or each.id in cls.crises]
+
+
+def crisis_words(cls, scope, label):
+    controlled = bool({"ORCON", "H2", "TLP:RED", "TLP:AMBER+STRICT", "TLP:AMBER"} & set(label.handling))
+    lifting = [crisis.ceiling for crisis in bearing(cls, scope) if crisis.ceiling is not None and not controlled]
+    ranks = [rank("NATO", ceiling) for ceiling in lifting]
+    return {
+        "controlled": controlled,
+        "crisis_readers": sorted({member for crisis in bearing(cls, scope) for member in crisis.readers}),
+        "crisis_rank": max([-1, *[each for each in ranks if each is not None]]),
+        "crisis_unreadable": None in ranks,
+    }
+
+
 def reasons(policies, reader, cls, scope, row, use, label):
     """Return the reasons that Cedar finds against one label of the report."""
     words = cls.topic.split(".")
@@ -181,6 +207,7 @@ def reasons(policies, reader, cls, scope, row, use, label):
         "compartments": list(label.compartments),
         "releasable_to": list(label.releasable_to),
         "handling": list(label.handling),
+        **crisis_words(cls, scope, label),
         "given": label in releases(reader, cls, scope),
         "given_something": bool(releases(reader, cls, scope)),
         "given_for_purpose": any(

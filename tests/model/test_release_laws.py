@@ -139,7 +139,14 @@ def test_time_and_revocation_only_ever_take_away(case):
         answer(replace(reader, clearance_current=False), cls, scope, row, use),
         answer(replace(reader, is_active=False), cls, scope, row, use),
         answer(reader, cls, scope and replace(scope, in_force=False), row, use),
-        answer(reader, cls, scope and replace(scope, active_parties=scope.active_parties - {reader.member}), row, use),
+        # Whom the originator has released a label to need not be a party.
+        answer(
+            reader,
+            replace(cls, consents=()),
+            scope and replace(scope, active_parties=scope.active_parties - {reader.member}),
+            row,
+            use,
+        ),
         answer(reader, cls, scope and replace(scope, active_parties=scope.active_parties - {cls.originator}), row, use),
         answer(reader, cls, None, row, use),
     ]
@@ -218,3 +225,56 @@ def test_a_refusal_always_says_why_and_a_permit_always_releases_something(case):
         case Refusal(reasons):
             assert reasons
             assert set(reasons) <= set(Reason)
+
+
+@given(cases)
+def test_an_open_crisis_answers_the_ceiling_and_the_scopes_readers_and_nothing_else(case):
+    reader, cls, scope, row, use = case
+    closed = scope and replace(scope, crises=())
+    with_it, without = answer(reader, cls, scope, row, use), answer(reader, cls, closed, row, use)
+
+    assert_no_wider(without, cls, with_it, cls)
+    if isinstance(with_it, Permit) and isinstance(without, Refusal):
+        assert set(without.reasons) <= {Reason.NOT_A_PARTY, Reason.ABOVE_CEILING}
+
+
+@given(cases)
+def test_an_open_crisis_gives_nothing_that_the_originator_controls(case):
+    reader, cls, scope, row, use = case
+    controlled = replace(
+        cls,
+        label=replace(cls.label, handling=("ORCON",)),
+        part_labels=tuple(replace(label, handling=("ORCON",)) for label in cls.part_labels),
+        consents=(),
+    )
+    closed = scope and replace(scope, crises=())
+    before, after = answer(reader, controlled, closed, row, use), answer(reader, controlled, scope, row, use)
+
+    assert (released(after, controlled), is_full(after)) == (released(before, controlled), is_full(before))
+
+
+@given(cases)
+def test_what_a_crisis_releases_names_it_and_nothing_else_does(case):
+    reader, cls, scope, row, use = case
+    closed = scope and replace(scope, crises=())
+    with_it, without = answer(reader, cls, scope, row, use), answer(reader, cls, closed, row, use)
+
+    if isinstance(with_it, Permit):
+        is_wider = (released(with_it, cls), is_full(with_it)) != (released(without, cls), is_full(without))
+        assert any(policy.startswith("crisis/") for policy in with_it.policies) is is_wider
+
+
+@given(cases)
+def test_a_crisis_that_is_over_is_as_if_it_had_never_been(case):
+    reader, cls, scope, row, use = case
+    if scope is not None:
+        over = replace(scope, crises=())
+        assert answer(reader, cls, over, row, use) == answer(reader, replace(cls, crises=()), over, row, use)
+
+
+@given(cases)
+def test_a_crisis_does_not_reach_what_is_older_than_it_unless_the_text_says_so(case):
+    reader, cls, scope, row, use = case
+    if scope is not None and not any(crisis.reaches_older for crisis in scope.crises):
+        older = replace(cls, crises=())
+        assert answer(reader, older, scope, row, use) == answer(reader, older, replace(scope, crises=()), row, use)

@@ -8,7 +8,7 @@ from exchange.agreements import OnwardRelease
 from exchange.kernel import canonical_bytes
 from exchange.markings import Label
 from exchange.members import Role
-from exchange.release import Assurance, ClassFacts, Consent, ReaderFacts, RowFacts, ScopeFacts, Use
+from exchange.release import Assurance, ClassFacts, Consent, CrisisFacts, ReaderFacts, RowFacts, ScopeFacts, Use
 from exchange.release.classes import _sorted_consents
 
 MEMBERS = ("DNK", "ESP", "EUROPOL", "GBR", "NOR")
@@ -74,6 +74,13 @@ readers = st.builds(
     purpose=mostly("defence", "judicial", "judicial", "sanctions", ""),
     at_micros=st.integers(0, 4),
 )
+crises = st.builds(
+    CrisisFacts,
+    id=st.sampled_from(("crisis-1", "crisis-2")),
+    readers=mostly(frozenset(), *[frozenset({member}) for member in MEMBERS] * 3),
+    ceiling=mostly("TOP SECRET", *[None] * 12, "SECRET", "HIGH"),
+    reaches_older=mostly(False, *[True] * 8),
+)
 clauses = st.builds(
     ScopeFacts,
     agreement=mostly("agreement-1", "agreement-1", "agreement-2"),
@@ -92,6 +99,7 @@ clauses = st.builds(
     ceiling=mostly("SECRET", "TOP SECRET", "RESTRICTED", "CONFIDENTIAL", "HIGH"),
     compartments=mostly(frozenset({"EXERCISE-AURORA"}), frozenset(), frozenset({"ATOMAL", "EXERCISE-AURORA"})),
     onward_release=st.sampled_from(OnwardRelease),
+    crises=st.one_of(st.just(()), st.just(()), st.lists(crises, min_size=1, max_size=2).map(tuple)),
 )
 scopes = st.one_of(*[clauses] * 9, st.none())
 bare_classes = st.builds(
@@ -104,6 +112,7 @@ bare_classes = st.builds(
     kind=mostly("intrep", "imagery"),
     label=labels,
     part_labels=st.lists(labels, min_size=1, max_size=3, unique=True).map(tuple),
+    crises=mostly((), *[("crisis-1",)] * 12, ("crisis-1", "crisis-2"), ("crisis-3",)),
 )
 consents = st.builds(
     lambda member, some, purposes, until: (member, some, purposes, until),

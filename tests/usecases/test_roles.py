@@ -28,7 +28,7 @@ ANYONE = frozenset(Role)
 AUDITOR = frozenset({Role.AUDITOR})
 OPERATOR = frozenset({Role.OPERATOR})
 SIGNATORY = frozenset({Role.SIGNATORY})
-ACTING = frozenset({Role.OPERATOR, Role.AUDITOR, Role.RELEASER})
+ACTING = frozenset({Role.OPERATOR, Role.AUDITOR, Role.RELEASER, Role.SIGNATORY})
 CONTRIBUTOR = frozenset({Role.CONTRIBUTOR})
 READER = frozenset({Role.READER})
 AUDITOR = frozenset({Role.AUDITOR})
@@ -91,6 +91,14 @@ USE_CASES: list[tuple[str, Act, frozenset[Role], str]] = [
     ),
     ("list_agreements", lambda w, c, _: usecases.list_agreements(w.services, c), ANYONE, "agreement.listed"),
     ("show_agreement", lambda w, c, _: usecases.show_agreement(w.services, c, ABSENT), ANYONE, "agreement.read"),
+    (
+        "ask_for_crisis",
+        lambda w, c, _: usecases.ask_for_crisis(w.services, c, ABSENT, usecases.CrisisWish("storm-watch", "why")),
+        SIGNATORY,
+        "crisis.asked",
+    ),
+    ("end_crisis", lambda w, c, _: usecases.end_crisis(w.services, c, ABSENT, ABSENT), SIGNATORY, "crisis.ended"),
+    ("list_crises", lambda w, c, _: usecases.list_crises(w.services, c, ABSENT), ANYONE, "crisis.listed"),
     (
         "propose_amendment",
         lambda w, c, _: usecases.propose_amendment(w.services, c, ABSENT, ""),

@@ -72,6 +72,7 @@ _CLASSES_OF_NOUNS: Mapping[str, OcsfClass] = {
     "certificate": OcsfClass.ENTITY_MANAGEMENT,
     "authority": OcsfClass.ENTITY_MANAGEMENT,
     "agreement": OcsfClass.ENTITY_MANAGEMENT,
+    "crisis": OcsfClass.ENTITY_MANAGEMENT,
     "amendment": OcsfClass.ENTITY_MANAGEMENT,
     "signatory": OcsfClass.ENTITY_MANAGEMENT,
     "policy": OcsfClass.ENTITY_MANAGEMENT,

@@ -200,3 +200,29 @@ def consents_with(**changes):
 def test_stored_consents_in_any_other_form_are_malformed(value):
     with pytest.raises(MalformedError):
         class_from_json(value)
+
+
+IN_CRISIS = replace(CLASS, crises=("crisis-1", "crisis-2"))
+
+
+def test_crises_make_another_class_and_none_leaves_the_old_one():
+    assert class_from_json(class_as_json(IN_CRISIS)) == IN_CRISIS
+    assert "crises" not in class_as_json(CLASS)
+    assert class_digest(IN_CRISIS) != class_digest(CLASS)
+    assert (IN_CRISIS.under.crises, CLASS.under.crises, CLASS.under.edition) == (IN_CRISIS.crises, (), 1)
+
+
+@pytest.mark.parametrize("crises", [[], "x", ["crisis-2", "crisis-1"], ["crisis-1", "crisis-1"], [1]])
+def test_crises_in_no_canonical_form_are_refused(crises):
+    with pytest.raises(MalformedError):
+        class_from_json({**class_as_json(CLASS), "crises": crises})
+
+
+def test_edition_makes_another_class_and_the_first_one_is_never_written():
+    later = replace(CLASS, edition=2)
+
+    assert class_from_json(class_as_json(later)) == later
+    assert class_digest(later) != class_digest(CLASS)
+    for edition in (1, 0, "2", True):
+        with pytest.raises(MalformedError):
+            class_from_json({**class_as_json(CLASS), "edition": edition})

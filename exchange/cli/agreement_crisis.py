@@ -1,0 +1,77 @@
+"""`exchange agreement crisis`: open what an agreement keeps for an emergency, see it, end it."""
+
+from typing import Annotated
+
+import typer
+from pydantic import ValidationError
+
+from exchange.cli import output
+from exchange.cli.agreement_group import IdArgument, agreements
+from exchange.cli.verbs import JsonOption, member_verb
+from exchange.client import ExchangeClient
+from exchange.kernel import InvalidError
+from exchange.wire import CrisisBody, CrisisRequest, faults_of
+
+crisis = typer.Typer(help="Crisis clauses: open, list, end.", no_args_is_help=True)
+agreements.add_typer(crisis, name="crisis")
+
+CrisisArgument = Annotated[str, typer.Argument(metavar="CRISIS", help="The crisis's id.")]
+
+
+@crisis.command("open")
+@member_verb
+def open_crisis(
+    client: ExchangeClient,
+    id: IdArgument,  # noqa: A002
+    clause: Annotated[str, typer.Option("--clause", metavar="NAME", help="As the agreement names it.")],
+    reason: Annotated[str, typer.Option("--reason", metavar="TEXT", help="Why; every party reads it.")],
+    hours: Annotated[int | None, typer.Option("--hours", metavar="N", help="Unset: as long as it may.")] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Ask for a crisis (named signatory); one of another member opens it with `exchange act confirm`."""
+    try:
+        wanted = CrisisRequest.model_validate({"clause": clause, "reason": reason, "hours": hours})
+    except ValidationError as exc:
+        raise InvalidError("the crisis cannot be opened so", faults_of(exc)) from exc
+    act = client.crises.ask(id, wanted)
+    if as_json:
+        output.show_json(act.model_dump(mode="json"))
+        return
+    told = {"act": act.id, "digest": act.digest, "waits until": act.expires_at, **act.asked}
+    output.show_record(told, title="asked for: a named signatory of another member confirms it")
+
+
+@crisis.command("list")
+@member_verb
+def list_crises(client: ExchangeClient, id: IdArgument, as_json: JsonOption = False) -> None:  # noqa: A002
+    """List every use of an agreement's crisis clauses, the newest first."""
+    found = client.crises.list(id)
+    if as_json:
+        output.show_json([each.model_dump(mode="json") for each in found])
+        return
+    rows = [
+        (each.id, each.clause, "open" if each.open else "over", str(each.opened_at), str(each.until), each.reason)
+        for each in found
+    ]
+    output.show_table(("crisis", "clause", "state", "from", "until", "why"), rows)
+
+
+@crisis.command("end")
+@member_verb
+def end(
+    client: ExchangeClient,
+    id: IdArgument,  # noqa: A002
+    crisis_id: CrisisArgument,
+    as_json: JsonOption = False,
+) -> None:
+    """End a crisis before its time (signatory whom its clause names); it holds from the next request on."""
+    _show(client.crises.end(id, crisis_id), as_json=as_json)
+
+
+def _show(found: CrisisBody, *, as_json: bool) -> None:
+    told = found.model_dump(mode="json")
+    if as_json:
+        output.show_json(told)
+        return
+    shown = {name.replace("_", " "): value for name, value in told.items() if value not in (None, [])}
+    output.show_record(shown, title="ended")

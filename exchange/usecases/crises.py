@@ -1,0 +1,189 @@
+"""Crises: two signatories whom the agreement names, of different members, open what its crisis clause allows.
+
+Steps: (1) one of them asks, with a reason; (2) the other one confirms, as the second person of every act; (3) from that
+moment on, on every node, reports of the clause's scope that are posted go further, as far as the signed text says;
+(4) the crisis ends by itself, or before that by any of the signatories named.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from exchange.agreements import (
+    Agreement,
+    Crisis,
+    CrisisClause,
+    asked_length,
+    crisis_end,
+    moved_by,
+    open_crises,
+    require_named,
+    require_openable,
+    text_of,
+)
+from exchange.audit import EventName, Outcome, Receipt, fit_text
+from exchange.kernel import ConflictError, Fault, InvalidError, NotFoundError, new_id, rfc3339
+from exchange.members import OPEN_CRISIS, Client, PendingAct, Role
+from exchange.store import CrisisOpeners, UnitOfWork
+from exchange.usecases.agreements import record_agreement, visible_agreement
+from exchange.usecases.authenticate import admit_anyone, authenticate
+from exchange.usecases.context import Call, Recorded, Services
+from exchange.usecases.recording import draft, named, on_record
+from exchange.usecases.second_person import ask
+
+_ID_RANDOMNESS_BYTES = 10
+
+
+@dataclass(frozen=True, slots=True)
+class CrisisWish:
+    """What is asked for: which clause, why, and for how many hours (None: as long as the clause allows)."""
+
+    clause: str
+    reason: str
+    hours: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class CrisisView:
+    """One use of a clause, and the clause as the text had it then."""
+
+    crisis: Crisis
+    clause: CrisisClause
+    is_open: bool
+
+
+@dataclass(frozen=True, slots=True)
+class CrisesView:
+    """What an agreement's crisis clauses are, and every use of them, the newest first."""
+
+    agreement: Agreement
+    uses: tuple[CrisisView, ...]
+
+
+async def ask_for_crisis(services: Services, call: Call, agreement_id: str, wish: CrisisWish) -> Recorded[PendingAct]:
+    """Ask another named signatory, of another member, to open a crisis with the caller.
+
+    Raises NotFoundError for an agreement that the caller is no party of, InvalidError with every fault of the wish,
+    ForbiddenError for one whom the text does not name, ConflictError where no crisis can be opened now.
+    """
+    event = EventName.CRISIS_ASKED
+    client = await authenticate(services, call, Role.SIGNATORY, event=event)
+    attempt = draft(call, client, event, Outcome.REFUSED, subject=named("agreement", agreement_id))
+    async with on_record(services, attempt), services.store.unit_of_work() as unit:
+        agreement = await visible_agreement(unit, client, agreement_id, for_update=True)
+        clause = _named_clause(agreement, wish.clause)
+        _require_may_open(agreement, clause, client, call)
+        asked = {
+            "agreement": agreement.id,
+            "text": text_of(agreement).digest,
+            "clause": clause.name,
+            "scope": clause.scope,
+            "lasts": asked_length(clause, wish.hours),
+            "reason": fit_text(wish.reason),
+        }
+        members = {str(each.member) for each in clause.signatories}
+        act = await ask(services, unit, call, client, OPEN_CRISIS, asked=asked, members=members)
+        told: dict[str, str | int | list[str]] = {**asked, "act": act.id, "digest": act.digest}
+        receipt = await record_agreement(unit, call, client, event, agreement, told=told)
+    return Recorded(act, receipt)
+
+
+async def carry_out_crisis(
+    services: Services, unit: UnitOfWork, call: Call, client: Client, act: PendingAct
+) -> Receipt:
+    """Do what a second signatory has confirmed: the crisis is open from this unit's end on."""
+    asked = act.asked
+    agreement = await visible_agreement(unit, client, asked["agreement"], for_update=True)
+    clause = agreement.terms.crisis_clause(asked["clause"])
+    if clause is None or text_of(agreement).digest != asked["text"]:
+        raise ConflictError("the agreement was amended since this was asked for: ask again", code="text-differs")
+    first = await unit.client(act.requester)
+    if first is None:
+        raise ConflictError("who asked is not known any more: ask again", code="requester-gone")
+    # Both, as the text names them now: one may have been enrolled anew, or its member have suspended its part.
+    for each in (first, client):
+        _require_may_open(agreement, clause, each, call)
+    crisis = Crisis(
+        id=new_id(call.now, services.randomness(_ID_RANDOMNESS_BYTES)),
+        clause=clause.name,
+        edition=agreement.edition,
+        reason=asked["reason"],
+        opened_at=call.now,
+        until=moved_by(call.now, asked["lasts"]),
+        opened_by=(first.member, client.member),
+    )
+    await unit.crises().add(agreement.id, crisis, CrisisOpeners(first, client, act.id))
+    told = _told(crisis, clause) | {"reason": crisis.reason, "act": act.id, "by": [str(first.id), str(client.id)]}
+    return await record_agreement(unit, call, client, EventName.CRISIS_DECLARED, agreement, told=told)
+
+
+async def end_crisis(services: Services, call: Call, agreement_id: str, crisis_id: str) -> Recorded[CrisisView]:
+    """End an open crisis before its time (any signatory whom its clause names): from the next request on.
+
+    Raises NotFoundError for an absent agreement or crisis and any that is not the caller's, ConflictError for one that
+    is over.
+    """
+    event = EventName.CRISIS_ENDED
+    client = await authenticate(services, call, Role.SIGNATORY, event=event)
+    attempt = draft(call, client, event, Outcome.REFUSED, subject=named("agreement", agreement_id))
+    async with on_record(services, attempt), services.store.unit_of_work() as unit:
+        agreement = await visible_agreement(unit, client, agreement_id, for_update=True)
+        if all(crisis.id != crisis_id for crisis in agreement.crises):
+            raise NotFoundError("no such crisis of this agreement")
+        still_open = {crisis.id: (crisis, clause) for crisis, clause in open_crises(agreement, call.now)}
+        if crisis_id not in still_open:
+            raise ConflictError("the crisis is over", code="crisis-over")
+        crisis, clause = still_open[crisis_id]
+        require_named(clause, client)
+        await unit.crises().end(crisis.id, client, call.now)
+        receipt = await record_agreement(unit, call, client, event, agreement, told=_told(crisis, clause))
+        after = await visible_agreement(unit, client, agreement_id)
+    ended = next(view for view in _views(after, call) if view.crisis.id == crisis_id)
+    return Recorded(ended, receipt)
+
+
+async def list_crises(services: Services, call: Call, agreement_id: str) -> Recorded[CrisesView]:
+    """Return every use of an agreement's crisis clauses, to whoever sees the agreement."""
+    event = EventName.CRISIS_LISTED
+    client = await admit_anyone(services, call, event=event)
+    attempt = draft(call, client, event, Outcome.REFUSED, subject=named("agreement", agreement_id))
+    async with on_record(services, attempt), services.store.unit_of_work() as unit:
+        agreement = await visible_agreement(unit, client, agreement_id)
+        receipt = await record_agreement(unit, call, client, event, agreement)
+    return Recorded(CrisesView(agreement, _views(agreement, call)), receipt)
+
+
+def _named_clause(agreement: Agreement, name: str) -> CrisisClause:
+    clause = agreement.terms.crisis_clause(name)
+    if clause is None:
+        known = ", ".join(f"`{each.name}`" for each in agreement.terms.crisis) or "none"
+        fault = Fault("/clause", "unknown-clause", f"the agreement has no such crisis clause: it has {known}")
+        raise InvalidError("the crisis cannot be opened so", (fault,))
+    return clause
+
+
+def _require_may_open(agreement: Agreement, clause: CrisisClause, client: Client, call: Call) -> None:
+    require_named(clause, client)
+    require_openable(agreement, clause, client.member, call.now)
+
+
+def _views(agreement: Agreement, call: Call) -> tuple[CrisisView, ...]:
+    still_open = {crisis.id for crisis, _ in open_crises(agreement, call.now)}
+    found = []
+    for crisis in reversed(agreement.crises):
+        # None only where somebody changed the row: such a crisis opens nothing either.
+        clause = agreement.texts[crisis.edition - 1].crisis_clause(crisis.clause)
+        if clause is not None:
+            found.append(CrisisView(crisis, clause, crisis.id in still_open))
+    return tuple(found)
+
+
+def _told(crisis: Crisis, clause: CrisisClause) -> dict[str, str | int | list[str]]:
+    told: Mapping[str, str | int | list[str]] = {
+        "crisis": crisis.id,
+        "clause": clause.name,
+        "scope": clause.scope,
+        "ceiling": clause.ceiling or "",
+        "readers": list(clause.readers),
+        "until": rfc3339(crisis_end(crisis, clause)),
+    }
+    return dict(told)

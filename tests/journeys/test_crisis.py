@@ -1,0 +1,61 @@
+"""A crisis with the command line alone: asked for, confirmed, read under, ended."""
+
+import pytest
+
+from tests.support.house import ROOT, WARNING
+
+pytestmark = pytest.mark.journey
+
+CLAUSE = """\
+crisis:
+  - name: storm-watch
+    scope: cyber-threats
+    readers: [DNK]
+    at_most: PT24H
+    signatories: [{member: GBR, name: gbr}, {member: NOR, name: nor}]
+"""
+FOR_DNK = "NATO SECRET//REL TO GBR, DNK, NOR"
+
+
+@pytest.fixture(scope="module")
+def treaty(house, tmp_path_factory) -> str:
+    """An agreement with a crisis clause, signed by all."""
+    text = (ROOT / "policies" / "agreements" / "north-sea-cyber.yaml").read_text("utf-8")
+    file = tmp_path_factory.mktemp("treaty") / "storm.yaml"
+    file.write_text(text.replace("readers: [GBR, NOR, DNK]", "readers: [GBR, NOR]") + CLAUSE, "utf-8")
+    proposed = house.as_("gbr", "agreement", "propose", file, "--json")
+    for name in ("gbr", "nor", "dnk"):
+        assert house.sign(name, proposed.json["id"]).code == 0
+    return proposed.json["id"]
+
+
+def test_two_signatories_open_a_crisis_and_one_ends_it(house, treaty):
+    wanted = ("--clause", "storm-watch", "--reason", "a cable was cut", "--hours", 2)
+    asked = house.as_("gbr", "agreement", "crisis", "open", treaty, *wanted, "--json")
+    alone = house.as_("gbr", "act", "confirm", asked.json["id"], "--digest", asked.json["digest"])
+    confirmed = house.as_("nor", "act", "confirm", asked.json["id"], "--digest", asked.json["digest"])
+    (use,) = house.as_("dnk", "agreement", "crisis", "list", treaty, "--json").json
+    report = house.post("--agreement", treaty, "--marking", FOR_DNK, files=(WARNING,)).json["id"]
+    during = house.as_("dnk", "report", "pull", report)
+    ended = house.as_("nor", "agreement", "crisis", "end", treaty, use["id"])
+    after = house.as_("dnk", "report", "pull", report)
+
+    assert (asked.json["kind"], asked.json["asked"]["lasts"]) == ("open-crisis", "PT2H")
+    assert (alone.code, confirmed.code, during.code, ended.code, after.code) == (1, 0, 0, 0, 1)
+    assert (use["readers"], use["opened_by"], use["open"]) == (["DNK"], ["GBR", "NOR"], True)
+    assert "no such thing" in after.err
+    table = house.as_("gbr", "agreement", "crisis", "list", treaty)
+    assert "storm-watch" in table.out
+    assert "over" in table.out
+
+
+def test_what_cannot_be_opened_is_told_and_opens_nothing(house, treaty):
+    def opens(name: str, *words: object):
+        return house.as_(name, "agreement", "crisis", "open", treaty, "--reason", "why", *words)
+
+    assert "/hours" in opens("gbr", "--clause", "storm-watch", "--hours", 25).err
+    assert "/hours" in opens("gbr", "--clause", "storm-watch", "--hours", 0).err
+    assert "it has `storm-watch`" in opens("gbr", "--clause", "flood").err
+    assert "does not name you" in opens("dnk", "--clause", "storm-watch").err
+    assert "no such thing" in opens("esp", "--clause", "storm-watch").err
+    assert "asked for" in opens("nor", "--clause", "storm-watch").out

@@ -1,0 +1,294 @@
+"""Crises: opened by two named signatories of different members, as wide as the signed text says, and over by themselves."""
+
+from datetime import timedelta
+
+import pytest
+
+from exchange import usecases
+from exchange.kernel import ConflictError, ForbiddenError, InvalidError, NotFoundError, new_id
+from exchange.markings import Label
+from exchange.members import Standing
+from exchange.usecases import CrisisWish, ListQuery
+from tests.support.world import AGREEMENT, NOW, World
+
+CRISIS = """\
+crisis:
+  - name: storm-watch
+    scope: cyber-threats
+    ceiling: TOP SECRET
+    readers: [DNK]
+    at_most: PT72H
+    signatories:
+      - {member: GBR, name: GBR signatory}
+      - {member: GBR, name: GBR deputy}
+      - {member: NOR, name: NOR signatory}
+"""
+# DNK is a party and no reader: what it reads, it reads because of a crisis.
+TEXT = AGREEMENT.replace("readers: [GBR, NOR, DNK]", "readers: [GBR, NOR]") + CRISIS
+OLDER_TOO = TEXT + "    older_reports: included\n"
+FOR_DNK = Label("NATO", "SECRET", releasable_to=("DNK", "GBR", "NOR"))
+ABSENT = new_id(NOW, bytes(10))
+
+
+async def agreed(world: World, text: str = TEXT) -> None:
+    await world.agree(text)
+    await world.enrol("GBR deputy", "GBR", "signatory")
+
+
+@pytest.fixture
+async def treaty(populated: World) -> World:
+    await agreed(populated)
+    return populated
+
+
+async def asked(world: World, by: str = "GBR signatory", *, hours: int | None = None, clause: str = "storm-watch"):
+    wish = CrisisWish(clause, "a second cable was cut", hours)
+    return (await usecases.ask_for_crisis(world.services, world.call(by), world.agreement_id, wish)).value
+
+
+async def confirms(world: World, act, by: str = "NOR signatory", services=None):
+    return await usecases.confirm_act(services or world.services, world.call(by), act.id, act.digest)
+
+
+async def opened(world: World, *, hours: int | None = None):
+    await confirms(world, await asked(world, hours=hours))
+    return (await uses(world))[0]
+
+
+async def uses(world: World, by: str = "DNK reader"):
+    return (await usecases.list_crises(world.services, world.call(by), world.agreement_id)).value.uses
+
+
+async def reads(world: World, report: str, name: str = "DNK reader", services=None) -> bool:
+    try:
+        await usecases.pull_report(services or world.services, world.call(name), report)
+    except NotFoundError:
+        return False
+    return True
+
+
+async def test_crisis_opens_with_the_second_confirmation_and_ends_with_the_clock_on_every_node(treaty: World) -> None:
+    before = await treaty.post(label=FOR_DNK)
+    act = await asked(treaty, hours=24)
+    async with treaty.another_node() as second:
+        still_closed = await treaty.post(label=FOR_DNK)
+        assert not await reads(treaty, still_closed, services=second)
+        await confirms(treaty, act)
+        report = await treaty.post(label=FOR_DNK)
+
+        assert await reads(treaty, report)
+        assert await reads(treaty, report, services=second)
+        assert not await reads(treaty, before, services=second)
+        assert not await reads(treaty, still_closed, services=second)
+        treaty.clock.advance(timedelta(hours=24) - timedelta(microseconds=1))
+        assert await reads(treaty, report, services=second)
+        treaty.clock.advance(timedelta(microseconds=1))
+        assert not await reads(treaty, report, services=second)
+        assert not await reads(treaty, report)
+    assert await reads(treaty, report, "NOR reader")
+    (use,) = await uses(treaty)
+    assert (use.is_open, use.crisis.opened_by, use.crisis.until - use.crisis.opened_at) == (
+        False,
+        ("GBR", "NOR"),
+        timedelta(hours=24),
+    )
+
+
+async def test_list_and_stream_of_classes_follow_the_crisis_too(treaty: World) -> None:
+    async def listed() -> int:
+        found = await usecases.list_reports(treaty.services, treaty.call("DNK reader"), ListQuery())
+        return len(found.value.items)
+
+    await opened(treaty)
+    await treaty.post(label=FOR_DNK)
+    assert await listed() == 1
+    treaty.clock.advance(timedelta(hours=72))
+
+    assert await listed() == 0
+
+
+@pytest.mark.parametrize(("text", "sees_old"), [(TEXT, False), (OLDER_TOO, True)])
+async def test_older_reports_go_further_only_where_the_signed_text_says_so(
+    populated: World, text: str, sees_old: bool
+) -> None:
+    await agreed(populated, text)
+    old = await populated.post(label=FOR_DNK)
+    await opened(populated)
+
+    assert await reads(populated, old) is sees_old
+    populated.clock.advance(timedelta(hours=72))
+    assert not await reads(populated, old)
+
+
+async def test_lifted_ceiling_lets_reports_above_it_in_and_out_until_it_ends(treaty: World) -> None:
+    await treaty.enrol("NOR cleared", "NOR", "reader", level="TOP SECRET")
+    high = Label("NATO", "TOP SECRET", releasable_to=("GBR", "NOR"))
+    with pytest.raises(InvalidError):
+        await treaty.post(label=high)
+    await opened(treaty)
+    report = await treaty.post(label=high)
+
+    assert await reads(treaty, report, "NOR cleared")
+    # The clearance is the client's own, whatever is open.
+    assert not await reads(treaty, report, "NOR reader")
+    treaty.clock.advance(timedelta(hours=72))
+    assert not await reads(treaty, report, "NOR cleared")
+    with pytest.raises(InvalidError):
+        await treaty.post(label=high)
+
+
+async def test_what_the_originator_controls_or_keeps_from_a_member_is_not_widened(treaty: World) -> None:
+    await opened(treaty)
+    held = [
+        await treaty.post(label=Label("NATO", "SECRET", releasable_to=("DNK", "NOR"), handling=(caveat,)))
+        for caveat in ("ORCON", "H2", "TLP:RED")
+    ]
+    unnamed = await treaty.post(label=Label("NATO", "SECRET", releasable_to=("NOR",)))
+    above = Label("NATO", "TOP SECRET", releasable_to=("NOR",), handling=("ORCON",))
+
+    assert [await reads(treaty, report) for report in (*held, unnamed)] == [False] * 4
+    assert all([await reads(treaty, report, "NOR reader") for report in (*held, unnamed)])
+    with pytest.raises(InvalidError):
+        await treaty.post(label=above)
+
+
+async def test_each_release_that_only_the_crisis_allowed_is_marked_and_no_other_one(treaty: World) -> None:
+    use = await opened(treaty)
+    report = await treaty.post(label=FOR_DNK)
+    mark = f"crisis/{use.crisis.id}"
+    pulled = await treaty.attempt(usecases.pull_report(treaty.services, treaty.call("DNK reader"), report))
+    own = await treaty.attempt(usecases.pull_report(treaty.services, treaty.call("NOR reader"), report))
+    listed = await treaty.attempt(
+        usecases.list_reports(treaty.services, treaty.call("DNK reader"), ListQuery(agreement=treaty.agreement_id))
+    )
+    plain = await treaty.attempt(usecases.list_reports(treaty.services, treaty.call("NOR reader"), ListQuery()))
+    told = (await usecases.explain_report(treaty.services, treaty.call("DNK reader"), report)).value
+
+    assert mark in pulled.entry["policies"]
+    assert not [policy for policy in own.entry["policies"] if policy.startswith("crisis/")]
+    assert (listed.entry["policies"], listed.entry["detail"]) == ([mark], {"in_crisis": [report]})
+    assert "policies" not in plain.entry
+    assert "A crisis is open" in next(rule.sentence for rule in told.rules if rule.number == 6)
+
+
+async def test_everything_about_a_crisis_is_on_the_record_of_every_party(treaty: World) -> None:
+    use = await opened(treaty, hours=2)
+    await usecases.end_crisis(treaty.services, treaty.call("GBR deputy"), treaty.agreement_id, use.crisis.id)
+    entries = {entry["type"]: entry for entry in await treaty.entries() if entry["type"].startswith("crisis.")}
+
+    assert set(entries) == {"crisis.asked", "crisis.declared", "crisis.ended", "crisis.listed"}
+    told = entries["crisis.declared"]["detail"]
+    people = [treaty.clients[name].id for name in ("GBR signatory", "NOR signatory")]
+    assert (told["reason"], told["by"], told["readers"]) == ("a second cable was cut", people, ["DNK"])
+    assert told["parties"] == ["GBR", "NOR", "DNK"]
+
+
+async def test_any_named_signatory_ends_it_at_once_and_nobody_else(treaty: World) -> None:
+    use = await opened(treaty)
+    report = await treaty.post(label=FOR_DNK)
+    assert await reads(treaty, report)
+
+    async def ends(by: str, crisis: str = use.crisis.id):
+        return await usecases.end_crisis(treaty.services, treaty.call(by), treaty.agreement_id, crisis)
+
+    with pytest.raises(ForbiddenError):
+        await ends("DNK signatory")
+    with pytest.raises(NotFoundError):
+        await ends("ESP signatory")
+    with pytest.raises(NotFoundError):
+        await ends("GBR signatory", ABSENT)
+    assert not (await ends("NOR signatory")).value.is_open
+    assert not await reads(treaty, report)
+    with pytest.raises(ConflictError):
+        await ends("NOR signatory")
+
+
+async def test_another_crisis_can_follow_and_does_not_reach_what_the_first_one_did(treaty: World) -> None:
+    await opened(treaty, hours=1)
+    first = await treaty.post(label=FOR_DNK)
+    with pytest.raises(ConflictError) as twice:
+        await asked(treaty)
+    treaty.clock.advance(timedelta(hours=1))
+    await opened(treaty)
+
+    assert twice.value.code == "crisis-open"
+    assert not await reads(treaty, first)
+    assert len(await uses(treaty)) == 2
+
+
+@pytest.mark.parametrize(
+    ("second", "error", "code"),
+    [
+        ("GBR signatory", ConflictError, "second-person-needed"),
+        ("GBR deputy", ConflictError, "other-member-needed"),
+        ("NOR other", ForbiddenError, "role-missing"),
+        ("DNK signatory", NotFoundError, "not-found"),
+        ("ESP signatory", NotFoundError, "not-found"),
+    ],
+)
+async def test_one_person_one_member_or_who_is_not_named_opens_nothing(
+    treaty: World, second: str, error: type[Exception], code: str
+) -> None:
+    await treaty.enrol("NOR other", "NOR", "signatory")
+    act = await asked(treaty)
+    refused = await treaty.attempt(confirms(treaty, act, second))
+
+    assert (type(refused.error), refused.error.code) == (error, code)
+    assert refused.entry["decision"] == "refused"
+    assert await uses(treaty) == ()
+
+
+async def test_who_may_not_ask_is_refused_and_recorded(treaty: World) -> None:
+    await treaty.enrol("NOR other", "NOR", "signatory")
+
+    async def attempt(by: str, **wish):
+        return await treaty.attempt(asked(treaty, by, **wish))
+
+    stranger, unnamed = await attempt("ESP signatory"), await attempt("NOR other")
+    unknown, long = await attempt("GBR signatory", clause="flood-watch"), await attempt("GBR signatory", hours=73)
+
+    errors = [type(each.error) for each in (stranger, unnamed, unknown, long)]
+    assert errors == [NotFoundError, ForbiddenError, InvalidError, InvalidError]
+    assert [each.entry["decision"] for each in (stranger, unnamed, unknown, long)] == ["refused"] * 4
+
+
+async def test_confirmation_is_used_once_and_in_its_time(treaty: World) -> None:
+    act = await asked(treaty, hours=1)
+    await confirms(treaty, act)
+    treaty.clock.advance(timedelta(hours=1))
+    with pytest.raises(ConflictError) as again:
+        await confirms(treaty, act)
+    late = await asked(treaty)
+    treaty.clock.advance(timedelta(hours=24))
+    with pytest.raises(ConflictError) as expired:
+        await confirms(treaty, late)
+
+    assert (again.value.code, expired.value.code) == ("approved-already", "request-expired")
+    assert [use.is_open for use in await uses(treaty)] == [False]
+
+
+async def test_suspended_party_or_revoked_person_opens_nothing(treaty: World) -> None:
+    act, services = await asked(treaty), treaty.services
+    await usecases.suspend_agreement(services, treaty.call("NOR signatory"), treaty.agreement_id)
+    with pytest.raises(ConflictError) as suspended:
+        await confirms(treaty, act)
+    await usecases.resume_agreement(services, treaty.call("NOR signatory"), treaty.agreement_id)
+    revoked = treaty.clients["GBR signatory"].id
+    await usecases.change_standing(services, treaty.call("operator"), revoked, Standing.REVOKED)
+    with pytest.raises(ConflictError) as gone:
+        await confirms(treaty, act)
+
+    assert (suspended.value.code, gone.value.code) == ("agreement-not-in-force", "requester-gone")
+    assert await uses(treaty) == ()
+
+
+async def test_row_that_somebody_lengthened_or_invented_opens_no_more_than_the_signed_text(treaty: World) -> None:
+    await opened(treaty, hours=1)
+    report = await treaty.post(label=FOR_DNK)
+    treaty.sql("UPDATE agreement_crisis SET until_at = until_at + 999999999999")
+    async with treaty.another_node() as second:
+        treaty.clock.advance(timedelta(hours=72))
+        assert not await reads(treaty, report, services=second)
+        treaty.sql("UPDATE agreement_crisis SET clause = 'all-of-it', opened_at = opened_at + 259000000000")
+    async with treaty.another_node() as third:
+        assert not await reads(treaty, report, services=third)
