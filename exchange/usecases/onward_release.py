@@ -92,7 +92,8 @@ async def list_onward(services: Services, call: Call) -> Recorded[tuple[OnwardVi
     event = EventName.ONWARD_LISTED
     client = await authenticate(services, call, *ONWARD_ROLES, event=event)
     async with services.store.unit_of_work() as unit:
-        rows = [row for row in await unit.consents().of_member(client.member) if _is_visible(row, client)]
+        known = await unit.consents().of_member(client.member)
+        rows = [row for row in known if await _is_visible(services, call, row, client)]
         ids = tuple(row.id for row in rows)
         receipt = await unit.record(draft(call, client, event, Outcome.PERMITTED, result_ids=ids))
     return Recorded(tuple(OnwardView(row, is_requesters=not _is_decider(row, client)) for row in rows), receipt)
@@ -296,9 +297,17 @@ def _is_above(services: Services, labels: Sequence[Label]) -> bool:
     return any(catalogue.protection_rank(each) > catalogue.clearance_rank(TWO_PERSONS_ABOVE) for each in labels)
 
 
-def _is_visible(row: OnwardRow, client: Client) -> bool:
-    is_own = row.requester == client.id and Role.READER in client.roles
-    return is_own or _is_decider(row, client)
+async def _is_visible(services: Services, call: Call, row: OnwardRow, client: Client) -> bool:
+    if row.requester == client.id and Role.READER in client.roles:
+        return True
+    if not _is_decider(row, client):
+        return False
+    # INVARIANT: a report above a releaser's clearance is absent for it, and so is what is asked about it.
+    try:
+        await loaded_report(services, call, client, row.report)
+    except (NotFoundError, *UNOPENED):
+        return False
+    return True
 
 
 def _is_decider(row: OnwardRow, client: Client) -> bool:

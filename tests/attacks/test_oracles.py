@@ -83,3 +83,17 @@ async def test_09_amendment_counts_nothing_above_its_signatorys_clearance(api: A
 
     assert listed.value[-1].changes == before.changes
     assert cleared.value[-1].changes != before.changes
+
+
+async def test_09_requests_about_a_report_above_a_releasers_clearance_are_absent(api: Api) -> None:
+    world = api.world
+    await world.enrol("GBR low releaser", "GBR", "releaser", level="UNCLASSIFIED")
+    await world.enrol("GBR chief releaser", "GBR", "releaser")
+    low, chief = api.as_client("GBR low releaser"), api.as_client("GBR chief releaser")
+    before = (await low.get("/v1/onward-requests")).json()
+    report = await world.post(label=WHOLE)
+    body = {"recipient": "ESP", "reason": "theirs is the operation"}
+    made = await api.as_client("NOR reader").post(f"/v1/reports/{report}/onward-requests", json=body)
+
+    assert (await low.get("/v1/onward-requests")).json() == before
+    assert made.json()["id"] in (await chief.get("/v1/onward-requests")).text
