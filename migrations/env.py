@@ -9,6 +9,7 @@ import exchange.store.crisis_tables
 import exchange.store.log_tables
 import exchange.store.personal_tables
 import exchange.store.report_receipts
+import exchange.store.request_tables
 import exchange.store.restore_tables
 import exchange.store.schema_tables
 import exchange.store.subscription_tables

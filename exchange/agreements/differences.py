@@ -71,3 +71,5 @@ def _changed_scope(earlier: Scope, scope: Scope) -> Iterator[str]:
         yield f"{scope.name}: onward release becomes {scope.onward_release.value}"
     if earlier.retention != scope.retention:
         yield f"{scope.name}: retention becomes {scope.retention}"
+    if earlier.answers is not scope.answers:
+        yield f"{scope.name}: answers to requests go to the {scope.answers.value}"

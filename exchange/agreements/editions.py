@@ -14,6 +14,7 @@ from exchange.agreements.lifecycle import state_of
 from exchange.agreements.model import (
     Agreement,
     AgreementState,
+    AnswersTo,
     OlderReports,
     OnwardRelease,
     Party,
@@ -138,6 +139,7 @@ def _narrowed(clause: Clause, later: Scope) -> Clause:
         contributors=tuple(member for member in later.contributors if member in earlier.contributors),
         readers=tuple(member for member in later.readers if member in earlier.readers),
         onward_release=min(earlier.onward_release, later.onward_release, key=_NARROWEST_FIRST.index),
+        answers=later.answers if earlier.answers is AnswersTo.ASKED else AnswersTo.ASKER,
     )
     return Clause(scope, (clause.ceilings | {earlier.ceiling}) - {later.ceiling})
 

@@ -40,6 +40,13 @@ class OnwardRelease(Enum):
     PARTIES = "parties"
 
 
+class AnswersTo(Enum):
+    """Who may be told of the answers to a request for information: who asked, or whoever was asked as well."""
+
+    ASKER = "asker"
+    ASKED = "asked"
+
+
 class SharedReports(Enum):
     """What happens to reports already shared when an agreement ends."""
 
@@ -78,6 +85,7 @@ class Scope:
     readers: tuple[MemberCode, ...]
     onward_release: OnwardRelease
     retention: str
+    answers: AnswersTo = AnswersTo.ASKER
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from datetime import datetime
 
 from exchange.agreements.lifecycle import state_of
-from exchange.agreements.model import Agreement, CrisisClause, Obligation, OlderReports, Scope, Terms
+from exchange.agreements.model import Agreement, AnswersTo, CrisisClause, Obligation, OlderReports, Scope, Terms
 from exchange.agreements.reading import Reading
 from exchange.agreements.strict_yaml import read_yaml
 from exchange.agreements.terms_reader import Surroundings, TermsReader
@@ -107,7 +107,7 @@ def agreement_as_json(agreement: Agreement, now: datetime) -> dict[str, object]:
 
 
 def _scope_as_json(scope: Scope) -> dict[str, object]:
-    return {
+    written: dict[str, object] = {
         "name": scope.name,
         "topics": list(scope.topics),
         "regions": list(scope.regions),
@@ -120,6 +120,10 @@ def _scope_as_json(scope: Scope) -> dict[str, object]:
         "onward_release": scope.onward_release.value,
         "retention": scope.retention,
     }
+    # Texts from before there were requests keep their digests.
+    if scope.answers is not AnswersTo.ASKER:
+        written["answers"] = scope.answers.value
+    return written
 
 
 def _crisis_as_json(clause: CrisisClause) -> dict[str, object]:

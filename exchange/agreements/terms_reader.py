@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import date
 
 from exchange.agreements.model import (
+    AnswersTo,
     CrisisClause,
     NamedSignatory,
     Obligation,
@@ -132,7 +133,7 @@ class TermsReader:
         return tuple(scopes)
 
     def _scope(self, value: object, place: str) -> Scope:
-        fields = self._reading.mapping(value, place, required=_SCOPE_FIELDS, optional=("compartments",))
+        fields = self._reading.mapping(value, place, required=_SCOPE_FIELDS, optional=("compartments", "answers"))
         return Scope(
             name=self._scope_name(fields["name"], f"{place}/name"),
             topics=self._topics(fields["topics"], f"{place}/topics"),
@@ -145,7 +146,11 @@ class TermsReader:
             readers=self._among_parties(fields["readers"], f"{place}/readers"),
             onward_release=self._reading.choice(fields["onward_release"], f"{place}/onward_release", OnwardRelease),
             retention=self._duration(fields["retention"], f"{place}/retention"),
+            answers=self._answers(fields.get("answers"), f"{place}/answers"),
         )
+
+    def _answers(self, value: object, place: str) -> AnswersTo:
+        return AnswersTo.ASKER if value is None else self._reading.choice(value, place, AnswersTo)
 
     def _scope_name(self, value: object, place: str) -> str:
         name = self._reading.text(value, place)

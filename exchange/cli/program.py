@@ -53,6 +53,7 @@ VERBS: Mapping[str, Verb] = {
     "policy": Verb("policy", "The law: check it, explain a decision, simulate a release."),
     "profile": Verb("profile", "Saved connections to exchanges (member)."),
     "report": Verb("report", "Reports: post, pull, list, watch, explain, amend, recall."),
+    "request": Verb("requests", "Requests for information: ask, list, show, answer, close, withdraw."),
     "webhook": Verb("webhooks", "Webhooks: be told of new reports, see what was not taken."),
 }
 

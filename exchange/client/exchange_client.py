@@ -19,6 +19,7 @@ from exchange.client.onward import OnwardReleases
 from exchange.client.parts import checked_content, decoded
 from exchange.client.proxies import Proxies
 from exchange.client.report_life import ReportLife
+from exchange.client.requests import InformationRequests
 from exchange.client.streaming import StreamEvent, watch
 from exchange.client.transport import Body, Endpoint, Transport
 from exchange.client.webhooks import Webhooks
@@ -163,6 +164,11 @@ class ExchangeClient:
     def crises(self) -> Crises:
         """Return what two signatories open together under an agreement's crisis clause."""
         return Crises(self._transport)
+
+    @property
+    def information(self) -> InformationRequests:
+        """Return what members ask each other for."""
+        return InformationRequests(self._transport)
 
     def close(self) -> None:
         """Close the connections."""

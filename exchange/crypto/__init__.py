@@ -16,7 +16,14 @@ from exchange.crypto.certificates import (
     new_authority,
     sign_request,
 )
-from exchange.crypto.contexts import CONTEXT_BYTES, header_context, part_context, personal_context, webhook_context
+from exchange.crypto.contexts import (
+    CONTEXT_BYTES,
+    header_context,
+    part_context,
+    personal_context,
+    request_context,
+    webhook_context,
+)
 from exchange.crypto.errors import CryptoError, OpeningError, SignatureError
 from exchange.crypto.headers import HeaderCipher
 from exchange.crypto.keys import DATA_KEY_BYTES, NONCE_BYTES, derive_key
@@ -69,6 +76,7 @@ __all__ = [
     "part_context",
     "personal_context",
     "read_certificate",
+    "request_context",
     "require_suite",
     "seal_token",
     "sign_request",

@@ -29,6 +29,12 @@ def header_context(report_id: str, version: int, class_digest: str) -> bytes:
     return f"exchange header/{class_digest}/{version:d}/{report_id}".encode()
 
 
+def request_context(request_id: str, class_digest: str) -> bytes:
+    """Return what a sealed request for information is bound to; `class_digest` as for a header."""
+    # No header's context: the second word differs.
+    return f"exchange request/{class_digest}/{request_id}".encode()
+
+
 def personal_context(kid: str, subject: str, period: str, boot: str) -> bytes:
     """Return the 32-byte context of a key for personal data: whose it is, of which period and process start."""
     place: Canonical = {"boot": boot, "is": "personal", "kid": kid, "period": period, "subject": subject}

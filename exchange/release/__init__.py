@@ -5,6 +5,7 @@ whatever is missing, unknown or fails is a refusal; guards can only narrow what 
 Does not: load anything, know the time, open a part, or write the audit entry.
 """
 
+from exchange.release.asking import as_asked, request_scope
 from exchange.release.cache import DecisionCache, decide_cached
 from exchange.release.caveats import CAVEATS, CONDITIONS, CaveatMeaning
 from exchange.release.classes import class_as_json, class_digest, class_facts, class_from_json
@@ -74,6 +75,7 @@ __all__ = [
     "Use",
     "View",
     "Viewer",
+    "as_asked",
     "check_law",
     "check_national",
     "class_as_json",
@@ -92,6 +94,7 @@ __all__ = [
     "load_law",
     "national_changes",
     "readable_classes",
+    "request_scope",
     "simulate",
     "stored_national",
     "with_row",

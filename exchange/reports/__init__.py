@@ -5,6 +5,16 @@ of what it withholds; a header reads back as it was written.
 Does not: decide who may see what, encrypt, or look up other reports.
 """
 
+from exchange.reports.asking import (
+    InformationRequest,
+    PostedRequest,
+    RequestState,
+    compose_request,
+    request_as_json,
+    request_from_json,
+    request_state,
+    too_wide_for_answer,
+)
 from exchange.reports.contents import content_fault, media_type_fault, name_fault
 from exchange.reports.header_json import header_as_json, header_from_json, part_as_json
 from exchange.reports.life import Downgrade, ReportAct, amended, declassified, downgraded, require_act, version_digest
@@ -15,18 +25,22 @@ from exchange.reports.showing import status_of, tear_line, visible_header
 __all__ = [
     "Downgrade",
     "Header",
+    "InformationRequest",
     "PartHeader",
     "PostedPart",
     "PostedReport",
+    "PostedRequest",
     "PostingRules",
     "Precedence",
     "Protection",
     "ReportAct",
     "ReportId",
     "ReportStatus",
+    "RequestState",
     "amended",
     "check_report",
     "compose_header",
+    "compose_request",
     "content_fault",
     "declassified",
     "downgraded",
@@ -35,9 +49,13 @@ __all__ = [
     "media_type_fault",
     "name_fault",
     "part_as_json",
+    "request_as_json",
+    "request_from_json",
+    "request_state",
     "require_act",
     "status_of",
     "tear_line",
+    "too_wide_for_answer",
     "version_digest",
     "visible_header",
 ]

@@ -27,6 +27,7 @@ from exchange.store.personal_keys import PersonalCustody, PersonalKeyRow
 from exchange.store.proxy_book import ProxyRow, ProxyState, ProxyWish
 from exchange.store.report_book import ReportBook
 from exchange.store.report_receipts import ReceiptHow, ReceiptRow
+from exchange.store.request_book import NewRequest, RequestAnswer, RequestRow
 from exchange.store.rows import (
     CallerRow,
     ClassRow,
@@ -69,6 +70,7 @@ __all__ = [
     "LogState",
     "NewPart",
     "NewReport",
+    "NewRequest",
     "NoticeKind",
     "NoticeRow",
     "OnwardRow",
@@ -92,6 +94,8 @@ __all__ = [
     "ReportBook",
     "ReportRecord",
     "ReportRow",
+    "RequestAnswer",
+    "RequestRow",
     "SchemaState",
     "Sealed",
     "Sought",

@@ -41,6 +41,7 @@ from exchange.store.records import (
 )
 from exchange.store.report_book import ReportBook
 from exchange.store.report_receipts import ReceiptRow, acknowledge, acknowledgement
+from exchange.store.request_book import RequestBook
 from exchange.store.sealing import Sealer
 from exchange.store.signatory_keys import SignatoryKeys
 from exchange.store.subscriptions import SubscriptionBook
@@ -267,6 +268,10 @@ class UnitOfWork:
     def crises(self) -> CrisisBook:
         """Return the uses of crisis clauses, to be written here."""
         return CrisisBook(self._session, self._note_law)
+
+    def requests(self) -> RequestBook:
+        """Return the requests for information, to be read here, and written with an entry."""
+        return RequestBook(self._session, self._note_write)
 
     def alerts(self) -> AlertBook:
         """Return the alerts, to be read and written here. What rules remember is no change that needs an entry."""

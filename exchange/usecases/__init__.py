@@ -16,6 +16,7 @@ from exchange.usecases.agreements import (
 )
 from exchange.usecases.amend_report import amend_report
 from exchange.usecases.amending import AmendmentView, list_amendments, propose_amendment, sign_agreement
+from exchange.usecases.answer_request import answer_request
 from exchange.usecases.auditing import FoundEntry
 from exchange.usecases.authenticate import authenticate, authenticated_row
 from exchange.usecases.check_readiness import Check, Readiness, check_readiness
@@ -57,7 +58,16 @@ from exchange.usecases.export_entries import Export, LogExport, export_entries, 
 from exchange.usecases.exporting import ExportQuery
 from exchange.usecases.find_gaps import GapQuestion, search_gaps
 from exchange.usecases.heartbeat import Recorder, close_record, heartbeats, record_service
+from exchange.usecases.information_requests import (
+    ListedRequests,
+    close_request,
+    list_requests,
+    request_information,
+    show_request,
+    withdraw_request,
+)
 from exchange.usecases.inspect_service import Inspection, LogFigures, inspect_service
+from exchange.usecases.judging_requests import RequestView
 from exchange.usecases.keep_record import put_law_in_force, read_entries
 from exchange.usecases.life_checks import MadeVersion
 from exchange.usecases.list_alerts import AlertQuery, list_alerts
@@ -176,6 +186,7 @@ __all__ = [
     "ListQuery",
     "ListedNotices",
     "ListedReports",
+    "ListedRequests",
     "LogExport",
     "LogFigures",
     "MadeVersion",
@@ -196,6 +207,7 @@ __all__ = [
     "Recorder",
     "ReportRegistry",
     "ReportStream",
+    "RequestView",
     "Revealed",
     "Services",
     "Shown",
@@ -208,6 +220,7 @@ __all__ = [
     "add_member",
     "add_subscription",
     "amend_report",
+    "answer_request",
     "approve_erasure",
     "ask_for_crisis",
     "ask_proxy",
@@ -220,6 +233,7 @@ __all__ = [
     "check_subscription",
     "client_registry",
     "close_record",
+    "close_request",
     "confirm_act",
     "describe_caller",
     "describe_vocabulary",
@@ -250,6 +264,7 @@ __all__ = [
     "list_pending_acts",
     "list_proxies",
     "list_reports",
+    "list_requests",
     "list_signatory_keys",
     "list_subscriptions",
     "may_reveal",
@@ -278,6 +293,7 @@ __all__ = [
     "replay_deliveries",
     "report_registry",
     "request_erasure",
+    "request_information",
     "request_onward",
     "resume_agreement",
     "resume_member",
@@ -296,6 +312,7 @@ __all__ = [
     "show_erasure",
     "show_pending_act",
     "show_recall",
+    "show_request",
     "sign_agreement",
     "simulate_agreement",
     "simulate_release",
@@ -303,4 +320,5 @@ __all__ = [
     "suspend_member",
     "withdraw_agreement",
     "withdraw_caveats",
+    "withdraw_request",
 ]

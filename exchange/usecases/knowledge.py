@@ -76,6 +76,10 @@ class Knowledge:
                 self._agreements_version = state.policy_version
         return self._agreements
 
+    def agreement(self, agreement_id: str) -> Agreement | None:
+        """Return an agreement from those last loaded, or None."""
+        return self._agreements.get(agreement_id)
+
     def posted_under(self, agreement_id: str, scope_name: str, now: datetime) -> PostedUnder:
         """Return what a report that is posted at `now` stands under for ever, from the agreements last loaded."""
         agreement = self._agreements.get(agreement_id)

@@ -20,6 +20,7 @@ from exchange.members import ONWARD_RELEASE, Client, PendingAct, Role
 from exchange.release import Consent, View
 from exchange.reports import Header, ReportAct, require_act
 from exchange.store import OnwardRow, OnwardState, OnwardWish, Parts, UnitOfWork
+from exchange.usecases.answer_request import require_not_asked
 from exchange.usecases.authenticate import authenticate
 from exchange.usecases.context import Call, Recorded, Services
 from exchange.usecases.judging import ABSENT_ID, judged_draft
@@ -182,6 +183,7 @@ async def _grant(  # noqa: PLR0913  what a grant rests on
     header: Header,
     people: list[str],
 ) -> tuple[OnwardRow, Receipt]:
+    await require_not_asked(services, unit, own, row.wish.recipient)
     # (3) signed
     note = services.store.attest(_deed(call, row, header, people))
     granted = replace(row, state=OnwardState.GRANTED, decided_at=call.now, decided_by=people[-1], note=note)

@@ -63,7 +63,8 @@ def compose(  # noqa: PLR0913  one call's surroundings, what is posted, and what
 
     def composed() -> Header:
         ceilings = _crisis_ceilings(agreement, posted.scope, call)
-        rules = _posting_rules(services.law, agreement, originator, members, scope_name=posted.scope, ceilings=ceilings)
+        scope = _require_contributor(agreement, originator, posted.scope)
+        rules = posting_rules(services.law, agreement, originator, members, scope=scope, ceilings=ceilings)
         return compose_header(posted, report_id=report_id, originator=originator, now=call.now, rules=rules)
 
     header = Collected(found).value(composed, None)
@@ -135,17 +136,17 @@ def _crisis_ceilings(agreement: Agreement, scope_name: str, call: Call) -> tuple
     return tuple(clause.ceiling for clause in clauses if clause.ceiling is not None)
 
 
-def _posting_rules(  # noqa: PLR0913  what a post is checked against
+def posting_rules(  # noqa: PLR0913  what a post is checked against
     law: Law,
     agreement: Agreement,
     originator: MemberCode,
     members: frozenset[str],
     *,
-    scope_name: str,
-    ceilings: tuple[str, ...],
+    scope: Scope,
+    ceilings: tuple[str, ...] = (),
 ) -> PostingRules:
+    """Return what a post, or a request, of a member is checked against in a scope."""
     catalogue = law.catalogue
-    scope = _require_contributor(agreement, originator, scope_name)
 
     def dominates(upper: Label, lower: Label) -> bool:
         return catalogue.dominates(upper, lower, originator=originator)

@@ -1,8 +1,9 @@
 """A report's next version, put in the place of the one before: with its digests on the record, and its readers told.
 
-Steps: (1) the new version is sealed under its own label, place and version; (2) the order of reports is held, and the
-report is still the one that was loaded; (3) the entry names both versions by their digests; (4) the new version takes
-the place of the old one, whose digest is kept; (5) who was given the report is told. All of it durable together.
+Steps: (1) the new version is sealed under its own label, place and version; (2) the order of reports is held, this one
+is still as it was loaded, and no answer to a request becomes wider than it was given; (3) the entry names both versions
+by their digests; (4) the new version takes the place of the old one, whose digest is kept; (5) who was given the report
+is told. All of it durable together.
 """
 
 from collections.abc import Sequence
@@ -12,6 +13,7 @@ from exchange.audit import EntryDraft, EventName, Outcome, Receipt
 from exchange.crypto import Suite, decrypt_part, part_context, require_suite
 from exchange.reports import Header, ReportAct, require_act, version_digest
 from exchange.store import FormerVersion, GivenTo, NewReport, NoticeKind, NoticeRow
+from exchange.usecases.answer_request import require_narrow_answers
 from exchange.usecases.context import Call, Services
 from exchange.usecases.given_to import given_to
 from exchange.usecases.opening import UNOPENED, wrapped_part_key
@@ -45,6 +47,7 @@ async def moved(services: Services, call: Call, own: OwnReport, move: Move, cont
         await book.hold_order(own.state.policy_version)
         held = await book.require_same(own.report.id, version=own.report.version, class_id=own.report.class_id)
         require_act(held.stored_status, move.act)
+        await require_narrow_answers(services, unit, own, move.after)
         # (3) both versions by name
         receipt = await unit.record(_entry(call, own, move))
         # (4) the new one stands

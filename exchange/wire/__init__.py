@@ -106,6 +106,15 @@ from exchange.wire.reports import (
     ReportBody,
     ReportListBody,
 )
+from exchange.wire.requests import (
+    AnswerGiven,
+    InformationWanted,
+    RequestAnswerBody,
+    RequestEnd,
+    RequestLineBody,
+    RequestListBody,
+    RequestShownBody,
+)
 from exchange.wire.subscriptions import (
     DeliveryBody,
     DeliveryListBody,
@@ -153,6 +162,7 @@ __all__ = [
     "AlertSubjectBody",
     "AmendmentBody",
     "AmendmentPartyBody",
+    "AnswerGiven",
     "AnswerModel",
     "AskedDestructionBody",
     "AskedDestructionListBody",
@@ -196,6 +206,7 @@ __all__ = [
     "GapListBody",
     "GuardBody",
     "HeaderBody",
+    "InformationWanted",
     "KeyRetirement",
     "LabelBody",
     "LevelBody",
@@ -244,6 +255,11 @@ __all__ = [
     "ReportBody",
     "ReportListBody",
     "ReportRegistryBody",
+    "RequestAnswerBody",
+    "RequestEnd",
+    "RequestLineBody",
+    "RequestListBody",
+    "RequestShownBody",
     "RhythmBody",
     "RuleBody",
     "ScopeBody",

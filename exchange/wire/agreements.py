@@ -40,6 +40,7 @@ class ScopeBody(WireModel):
     readers: list[MemberCodeText]
     onward_release: Literal["never", "originator-consent", "parties"]
     retention: Duration
+    answers: Literal["asker", "asked"] | None = None
 
 
 class ObligationBody(WireModel):

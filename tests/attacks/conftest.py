@@ -75,6 +75,8 @@ def secret_world(plain_world: World, tmp_path_factory: pytest.TempPathFactory) -
         joint = ProxyWish("NOR", main, "cyber-threats", None, "a joint sensor")
         proxy = await usecases.ask_proxy(world.services, world.call("GBR releaser"), joint)
         caveats = await _in_force(world, no_court())
+        asking = world.wanted(label=Label("NATO", "SECRET", ("ATOMAL",), releasable_to=("GBR", "NOR")))
+        request = await usecases.request_information(world.services, world.call("GBR reader"), asking)
         world.sequence()
         about = "SELECT id FROM audit_search WHERE subject_id = $1 AND event = 'report.posted'"
         ((entry,),) = world.sql(about, report)
@@ -91,6 +93,7 @@ def secret_world(plain_world: World, tmp_path_factory: pytest.TempPathFactory) -
             onward=onward.value.row.id,
             proxy=proxy.value.row.id,
             caveats=caveats,
+            request=request.value.row.id,
         )
 
     return _apart(build)

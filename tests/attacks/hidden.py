@@ -37,6 +37,7 @@ OUTSIDERS = {
     "subscriptions": ("DNK reader", "NOR reader", "operator", "auditor"),
     "onward-requests": ("DNK reader", "NOR releaser", "GBR contributor", "operator", "auditor"),
     "proxies": ("DNK reader", "NOR releaser", "GBR contributor", "operator", "auditor"),
+    "information-requests": ("DNK reader", "NOR reader", "NOR contributor", "NOR releaser", "operator", "auditor"),
     "acts": ("DNK reader", "NOR operator", "NOR auditor"),
     "caveats": ("DNK reader", "NOR releaser", "NOR auditor", "operator", "auditor"),
 }
@@ -55,7 +56,8 @@ class Hidden:
 
     `entry` is the log's entry about the first report's post, `erasure` one of a GBR client that waits for approval,
     `subscription` is where the GBR reader is told of new reports, `onward` a request to release the first report to ESP,
-    `proxy` a consent that NOR posts for GBR, which waits for a second person.
+    `proxy` a consent that NOR posts for GBR, which waits for a second person,
+    `request` one for information that asks NOR, above what NOR's own clients are cleared for.
     `caveats` what GBR has in force for its own reports.
     """
 
@@ -69,6 +71,7 @@ class Hidden:
     onward: str
     proxy: str
     caveats: str
+    request: str
 
     def ids(self, segment: str) -> tuple[str, ...]:
         """Return the hidden ids that fit behind a path segment; a new kind must be told here."""
@@ -83,6 +86,7 @@ class Hidden:
             "onward-requests": (self.onward,),
             "proxies": (self.proxy,),
             "caveats": (self.caveats,),
+            "information-requests": (self.request,),
         }
         assert segment in kinds, f"`/{segment}/{{id}}` is a new kind of path: say here what to attack it with"
         return kinds[segment]
@@ -238,6 +242,9 @@ def kept_state(world: World) -> str:
         "onward_release",
         "proxy_consent",
         "caveat_set",
+        "information_request",
+        "information_request_member",
+        "information_request_answer",
         "agreement_amendment",
         "agreement_crisis",
     )

@@ -85,6 +85,7 @@ def ids(world: World, hidden: Hidden) -> dict[str, list[str]]:
         "onward-requests": [hidden.onward],
         "proxies": [hidden.proxy],
         "caveats": [hidden.caveats],
+        "information-requests": [hidden.request],
     }
 
 

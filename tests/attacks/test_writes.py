@@ -41,6 +41,12 @@ WHO_MAY: dict[str, frozenset[str]] = {
     "caveats.propose": frozenset({"releaser"}),
     "caveats.check": frozenset({"releaser"}),
     "caveats.withdraw": frozenset({"releaser"}),
+    "request.make": frozenset({"reader"}),
+    "request.list": frozenset({"reader", "contributor"}),
+    "request.read": frozenset({"reader", "contributor"}),
+    "request.answer": frozenset({"contributor"}),
+    "request.close": frozenset({"reader"}),
+    "request.withdraw": frozenset({"reader"}),
     "release.simulate": frozenset({"contributor"}),
     "subscription.add": frozenset({"reader"}),
     "subscription.list": frozenset({"reader"}),
@@ -99,11 +105,14 @@ WHO_MAY: dict[str, frozenset[str]] = {
     "erasure.show": frozenset({"operator", "auditor"}),
     "erasure.approve": frozenset({"operator", "auditor"}),
 }
-# That it has a report, that it has destroyed one, where it is told of new ones, what it asks of the originator: a reader's own.
+# That it has a report, that it has destroyed one, where it is told of new ones, what it asks of the originator or of others: a reader's own.
 READERS_OWN = {
     ("POST", "/v1/reports/{id}/receipts"),
     ("POST", "/v1/reports/{id}/destruction"),
     ("POST", "/v1/reports/{id}/onward-requests"),
+    ("POST", "/v1/information-requests"),
+    ("POST", "/v1/information-requests/{id}/closure"),
+    ("POST", "/v1/information-requests/{id}/withdrawal"),
     ("POST", "/v1/subscriptions"),
     ("DELETE", "/v1/subscriptions/{id}"),
     ("POST", "/v1/subscriptions/{id}/test"),

@@ -30,6 +30,8 @@ BOSS = {
     "/v1/onward-requests": "GBR releaser",
     "/v1/proxies": "GBR releaser",
     "/v1/caveats": "GBR releaser",
+    f"/v1/information-requests/{ABSENT}/answers": "GBR contributor",
+    "/v1/information-requests": "GBR reader",
     f"/v1/reports/{ABSENT}/destruction": "GBR reader",
     f"/v1/reports/{ABSENT}/downgrade": "GBR releaser",
     f"/v1/reports/{ABSENT}/onward-requests": "GBR reader",

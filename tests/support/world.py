@@ -22,7 +22,7 @@ from exchange.kernel import ExchangeError, new_id
 from exchange.markings import Label
 from exchange.members import Client
 from exchange.release import Law, load_law
-from exchange.reports import PostedPart, PostedReport, Precedence
+from exchange.reports import PostedPart, PostedReport, PostedRequest, Precedence
 from exchange.settings import read_policies
 from exchange.store import Store, migrate
 from exchange.usecases import Call, Enrolment, Services, Watching, WatchLimits, personal_custody
@@ -169,6 +169,23 @@ class World:
             parts=(PostedPart(None, "text/plain", "report.txt", content),),
         )
         return replace(report, **others)
+
+    def wanted(self, **others: Any) -> PostedRequest:
+        """Return a request for information that may be made under the agreement; `others` replace its fields."""
+        request = PostedRequest(
+            agreement=self.agreement_id,
+            scope="cyber-threats",
+            kind="intrep",
+            topic="cyber.apt",
+            regions=("EUR",),
+            precedence=Precedence.PRIORITY,
+            subject="Canary subject 4711",
+            label=Label("NATO", "SECRET", releasable_to=("GBR", "NOR")),
+            text="Canary question 4711",
+            deadline=NOW + timedelta(days=2),
+            asked=("NOR",),
+        )
+        return replace(request, **others)
 
     async def post(self, name: str = "GBR contributor", **others: Any) -> str:
         """Post a report as the client `name` and return its id."""

@@ -269,6 +269,27 @@ USE_CASES += [
         "caveats.checked",
     ),
     (
+        "request_information",
+        lambda w, c, _: usecases.request_information(w.services, c, w.wanted()),
+        READER,
+        "request.made",
+    ),
+    ("list_requests", lambda w, c, _: usecases.list_requests(w.services, c), READER | CONTRIBUTOR, "request.listed"),
+    (
+        "show_request",
+        lambda w, c, _: usecases.show_request(w.services, c, ABSENT),
+        READER | CONTRIBUTOR,
+        "request.read",
+    ),
+    (
+        "answer_request",
+        lambda w, c, r: usecases.answer_request(w.services, c, ABSENT, r),
+        CONTRIBUTOR,
+        "request.answered",
+    ),
+    ("close_request", lambda w, c, _: usecases.close_request(w.services, c, ABSENT), READER, "request.closed"),
+    ("withdraw_request", lambda w, c, _: usecases.withdraw_request(w.services, c, ABSENT), READER, "request.withdrawn"),
+    (
         "amend_report",
         lambda w, c, r: usecases.amend_report(w.services, c, r, w.posted()),
         CONTRIBUTOR,

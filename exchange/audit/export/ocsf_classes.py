@@ -104,6 +104,7 @@ _CLASSES_OF_NOUNS: Mapping[str, OcsfClass] = {
     "compliance": OcsfClass.API_ACTIVITY,
     "onward": OcsfClass.API_ACTIVITY,
     "proxy": OcsfClass.API_ACTIVITY,
+    "request": OcsfClass.API_ACTIVITY,
     "vocabulary": OcsfClass.API_ACTIVITY,
     "route": OcsfClass.API_ACTIVITY,
 }

@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from exchange.agreements import OlderReports, OnwardRelease, SharedReports, differences
+from exchange.agreements import AnswersTo, OlderReports, OnwardRelease, SharedReports, differences
 from exchange.members import MemberCode
 from tests.core.agreements.worlds import EXAMPLE, parse
 
@@ -35,6 +35,7 @@ def test_scopes_are_told_member_by_member_and_word_by_word():
         "cyber-threats: onward release becomes never",
         "cyber-threats: retention becomes P1Y",
     )
+    assert told(answers=AnswersTo.ASKED) == ("cyber-threats: answers to requests go to the asked",)
 
 
 def test_parties_scopes_and_terms_are_told():

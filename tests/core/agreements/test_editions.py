@@ -6,6 +6,7 @@ import pytest
 
 from exchange.agreements import (
     AgreementState,
+    AnswersTo,
     OlderReports,
     OnwardRelease,
     PartyState,
@@ -55,6 +56,7 @@ def test_reports_of_the_text_in_force_stand_under_it():
         ({"purposes": (*SCOPE.purposes, "judicial")}, "purposes"),
         ({"compartments": ("ATOMAL",)}, "compartments"),
         ({"onward_release": OnwardRelease.PARTIES}, "onward_release"),
+        ({"answers": AnswersTo.ASKED}, "answers"),
     ],
 )
 def test_wider_text_reaches_new_reports_and_no_older_one(changes, field):
@@ -81,6 +83,15 @@ def test_narrower_text_reaches_all_reports(changes, field):
     texts = (FIRST, text(**changes))
 
     assert getattr(clause_of(texts, "cyber-threats", 1).scope, field) == changes[field]
+
+
+def test_answers_to_older_requests_go_to_all_only_while_every_text_says_so():
+    wide, narrow = text(answers=AnswersTo.ASKED), text(ceiling="RESTRICTED")
+
+    assert clause_of((wide, text(ceiling="RESTRICTED", answers=AnswersTo.ASKED)), "cyber-threats", 1).scope.answers is (
+        AnswersTo.ASKED
+    )
+    assert clause_of((wide, narrow), "cyber-threats", 1).scope.answers is AnswersTo.ASKER
 
 
 def test_of_several_ceilings_all_hold_for_older_reports():

@@ -156,6 +156,8 @@ def test_every_example_agrees_with_the_policies_of_the_exchange(path):
         ((*SCOPE, "onward_release"), "always", [("/scopes/0/onward_release", "unknown-word")]),
         ((*SCOPE, "onward_release"), False, [("/scopes/0/onward_release", "wrong-type")]),
         ((*SCOPE, "onward_release"), REMOVE, [("/scopes/0", "missing-field")]),
+        ((*SCOPE, "answers"), "everybody", [("/scopes/0/answers", "unknown-word")]),
+        ((*SCOPE, "answers"), 1, [("/scopes/0/answers", "wrong-type")]),
         ((*SCOPE, "retention"), "P", [("/scopes/0/retention", "bad-duration")]),
         ((*SCOPE, "retention"), "P0D", [("/scopes/0/retention", "bad-duration")]),
         ((*SCOPE, "retention"), None, [("/scopes/0/retention", "wrong-type")]),

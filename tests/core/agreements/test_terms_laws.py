@@ -34,6 +34,7 @@ def bodies(draw):
             "readers": draw(some),
             "onward_release": draw(st.sampled_from(["never", "originator-consent", "parties"])),
             "retention": draw(durations),
+            **draw(st.sampled_from([{}, {"answers": "asked"}])),
         }
         for name in draw(
             st.lists(

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from exchange.crypto import CONTEXT_BYTES, header_context, part_context
+from exchange.crypto import CONTEXT_BYTES, header_context, part_context, request_context
 from exchange.kernel import canonical_bytes
 
 REPORT = "0198c1f0-0000-7000-8000-000000000001"
@@ -35,6 +35,9 @@ PLACES = [
     header_context(REPORT, 2, DIGEST),
     header_context(REPORT, 11, DIGEST),
     header_context(REPORT, 1, "ac" * 32),
+    request_context(REPORT, DIGEST),
+    request_context(OTHER, DIGEST),
+    request_context(REPORT, "ac" * 32),
 ]
 
 

@@ -1,0 +1,123 @@
+"""`exchange request`: ask contributors of a scope for information, and answer what one is asked."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from pydantic import ValidationError
+
+from exchange.cli import output
+from exchange.cli.posting import label_of, law_catalogue
+from exchange.cli.program import app
+from exchange.cli.verbs import JsonOption, day_or_moment, member_verb
+from exchange.client import ExchangeClient
+from exchange.kernel import InvalidError, rfc3339
+from exchange.wire import InformationWanted, RequestLineBody, RequestShownBody, faults_of
+
+requests = typer.Typer(help="Requests for information: ask, list, show, answer, close, withdraw.", no_args_is_help=True)
+app.add_typer(requests, name="request")
+
+RequestArgument = Annotated[str, typer.Argument(metavar="REQUEST", help="The request's id.")]
+
+
+@requests.command("ask")
+@member_verb
+def ask(
+    client: ExchangeClient,
+    text: Annotated[str, typer.Argument(metavar="TEXT", help="What is asked; `-` reads it from standard input.")],
+    agreement: Annotated[str, typer.Option("--agreement", metavar="A", help="Under which agreement.")],
+    scope: Annotated[str, typer.Option("--scope", metavar="S", help="Under which of its scopes.")],
+    kind: Annotated[str, typer.Option("--kind", metavar="K", help="Of report wanted, such as intrep.")],
+    topic: Annotated[str, typer.Option("--topic", metavar="T", help="Such as cyber.apt.")],
+    region: Annotated[list[str], typer.Option("--region", metavar="R", help="Such as EUR; may be repeated.")],
+    marking: Annotated[str, typer.Option("--marking", metavar="TEXT", help='Such as "NATO SECRET//REL TO GBR, NOR".')],
+    deadline: Annotated[str, typer.Option("--deadline", metavar="TIME", help="Until when it is wanted.")],
+    of: Annotated[list[str] | None, typer.Option("--of", metavar="CODE", help="Unset: every contributor.")] = None,
+    subject: Annotated[str | None, typer.Option("--subject", metavar="TEXT")] = None,
+    precedence: Annotated[str, typer.Option("--precedence", metavar="P", help="ROUTINE to FLASH.")] = "ROUTINE",
+    as_json: JsonOption = False,
+) -> None:
+    """Ask contributors of a scope for information (reader)."""
+    fields = {
+        "agreement": agreement,
+        "scope": scope,
+        "kind": kind,
+        "topic": topic,
+        "regions": region,
+        "precedence": precedence,
+        "subject": subject,
+        "label": label_of(marking, law_catalogue()),
+        "text": Path("/dev/stdin").read_text(encoding="utf-8") if text == "-" else text,
+        "deadline": day_or_moment(deadline),
+        "asked": of or [],
+    }
+    try:
+        wanted = InformationWanted.model_validate(fields)
+    except ValidationError as exc:
+        raise InvalidError("the request cannot be made so", faults_of(exc)) from exc
+    _show(client.information.ask(wanted), "asked", as_json=as_json)
+
+
+@requests.command("list")
+@member_verb
+def list_all(client: ExchangeClient, as_json: JsonOption = False) -> None:
+    """List the requests that your member made or is asked by, oldest first."""
+    found = list(client.information.list())
+    if as_json:
+        output.show_json([each.model_dump(mode="json") for each in found])
+        return
+    columns = ("request", "from", "precedence", "deadline", "state", "marking", "subject")
+    output.show_table(columns, [_row(each) for each in found])
+
+
+@requests.command("show")
+@member_verb
+def show(client: ExchangeClient, request_id: RequestArgument, as_json: JsonOption = False) -> None:
+    """Show a request with its text, and the answers that you may know of."""
+    _show(client.information.show(request_id), "request for information", as_json=as_json)
+
+
+@requests.command("answer")
+@member_verb
+def answer(
+    client: ExchangeClient,
+    request_id: RequestArgument,
+    report: Annotated[str, typer.Argument(metavar="REPORT", help="Your member's report, posted before.")],
+    as_json: JsonOption = False,
+) -> None:
+    """Give a report of your own as an answer (contributor of a member that is asked)."""
+    _show(client.information.answer(request_id, report), "answered", as_json=as_json)
+
+
+@requests.command("close")
+@member_verb
+def close(client: ExchangeClient, request_id: RequestArgument, as_json: JsonOption = False) -> None:
+    """Close a request of your member (reader): it is answered no more."""
+    _show(client.information.close(request_id), "closed", as_json=as_json)
+
+
+@requests.command("withdraw")
+@member_verb
+def withdraw(client: ExchangeClient, request_id: RequestArgument, as_json: JsonOption = False) -> None:
+    """Withdraw a request of your member (reader): whoever was asked sees nothing of it any more."""
+    _show(client.information.withdraw(request_id), "withdrawn", as_json=as_json)
+
+
+def _show(found: RequestShownBody, done: str, *, as_json: bool) -> None:
+    told = found.model_dump(mode="json")
+    if as_json:
+        output.show_json(told)
+        return
+    shown = {name: value for name, value in told.items() if name not in {"label", "answers"} and value is not None}
+    lists = {name: output.listed(value) for name, value in shown.items() if isinstance(value, list)}
+    output.show_record({name.replace("_", " "): value for name, value in (shown | lists).items()}, title=done)
+    if found.answers:
+        rows = [
+            (each.report, each.originator, rfc3339(each.answered_at), "late" if each.is_late else "in time")
+            for each in found.answers
+        ]
+        output.show_table(("answer", "from", "at", ""), rows)
+
+
+def _row(line: RequestLineBody) -> tuple[object, ...]:
+    return line.id, line.asker, line.precedence, rfc3339(line.deadline), line.state, line.marking, line.subject

@@ -1,0 +1,210 @@
+"""Requests for information: a reader asks, whoever is asked answers with reports, the asker ends it."""
+
+from typing import Any
+
+from starlette.responses import Response
+
+from exchange.audit import EventName
+from exchange.entrypoints.api.parameters import EVERYWHERE, LIMIT, PURPOSE, WITH_BODY
+from exchange.entrypoints.http.routing import Endpoint, Operation, Parameter, answered, read_model
+from exchange.entrypoints.http.visit import Visit, read_query, whole_number
+from exchange.members import Role
+from exchange.usecases import (
+    RequestView,
+    answer_request,
+    authenticate,
+    close_request,
+    list_requests,
+    request_information,
+    show_request,
+    withdraw_request,
+)
+from exchange.wire import (
+    AnswerGiven,
+    InformationWanted,
+    LabelBody,
+    RequestAnswerBody,
+    RequestEnd,
+    RequestLineBody,
+    RequestListBody,
+    RequestShownBody,
+)
+
+_NO_PARAMETERS: frozenset[str] = frozenset()
+_PAGE = frozenset({"after", "limit"})
+_LARGEST_PAGE = 500
+_REQUEST_ID = Parameter("id", "path", "The request's id.", required=True)
+
+ASK = Operation(
+    method="POST",
+    path="/v1/information-requests",
+    action="request.make",
+    summary="Ask contributors of a scope for information.",
+    body=InformationWanted,
+    answer=RequestShownBody,
+    status=201,
+    parameters=(PURPOSE,),
+    errors=(*EVERYWHERE, *WITH_BODY, 409),
+    example={
+        "agreement": "01980000-0000-7000-8000-000000000001",
+        "scope": "cyber-threats",
+        "kind": "intrep",
+        "topic": "cyber.apt",
+        "regions": ["EUR"],
+        "precedence": "PRIORITY",
+        "subject": "Addresses of the group",
+        "label": {"policy": "NATO", "classification": "SECRET", "releasable_to": ["GBR", "NOR"]},
+        "text": "Which addresses does the group use against ports since May?",
+        "deadline": "2030-06-30T12:00:00Z",
+        "asked": ["NOR"],
+    },
+)
+LIST = Operation(
+    method="GET",
+    path="/v1/information-requests",
+    action="request.list",
+    summary="Requests that this client's member made or is asked by, as far as the client may read them.",
+    answer=RequestListBody,
+    parameters=(Parameter("after", "query", "`next` of an earlier page."), LIMIT, PURPOSE),
+    errors=EVERYWHERE,
+)
+SHOW = Operation(
+    method="GET",
+    path="/v1/information-requests/{id}",
+    action="request.read",
+    summary="A request with its text, and the answers that this client may know of.",
+    answer=RequestShownBody,
+    parameters=(_REQUEST_ID, PURPOSE),
+    errors=EVERYWHERE,
+)
+ANSWER = Operation(
+    method="POST",
+    path="/v1/information-requests/{id}/answers",
+    action="request.answer",
+    summary="Give a report of one's own as an answer (contributor of a member that is asked).",
+    body=AnswerGiven,
+    answer=RequestShownBody,
+    status=201,
+    parameters=(_REQUEST_ID, PURPOSE),
+    errors=(*EVERYWHERE, *WITH_BODY, 409),
+    example={"report": "01980000-0000-7000-8000-00000000000f"},
+)
+CLOSE = Operation(
+    method="POST",
+    path="/v1/information-requests/{id}/closure",
+    action="request.close",
+    summary="Close a request (reader of the member that asked): it is answered no more.",
+    body=RequestEnd,
+    answer=RequestShownBody,
+    parameters=(_REQUEST_ID, PURPOSE),
+    errors=(*EVERYWHERE, *WITH_BODY, 409),
+    example={},
+)
+WITHDRAW = Operation(
+    method="POST",
+    path="/v1/information-requests/{id}/withdrawal",
+    action="request.withdraw",
+    summary="Withdraw a request (reader of the member that asked): whoever was asked sees nothing of it any more.",
+    body=RequestEnd,
+    answer=RequestShownBody,
+    parameters=(_REQUEST_ID, PURPOSE),
+    errors=(*EVERYWHERE, *WITH_BODY, 409),
+    example={},
+)
+
+
+async def ask(visit: Visit) -> Response:
+    """Answer `POST /v1/information-requests`."""
+    await authenticate(visit.services, visit.call, Role.READER, event=EventName.REQUEST_MADE)
+    read_query(visit.request, _NO_PARAMETERS)
+    body = await read_model(visit, InformationWanted)
+    recorded = await request_information(visit.services, visit.call, body.to_posted())
+    location = f"/v1/information-requests/{recorded.value.row.id}"
+    return answered(recorded, _shown(recorded.value), status=201, location=location)
+
+
+async def list_(visit: Visit) -> Response:
+    """Answer `GET /v1/information-requests`."""
+    query = read_query(visit.request, _PAGE)
+    limit = whole_number(query, "limit", default=100, largest=_LARGEST_PAGE)
+    recorded = await list_requests(visit.services, visit.call, cursor=query.get("after"), limit=limit)
+    items = [RequestLineBody(**_fields(view)) for view in recorded.value.items]
+    return answered(recorded, RequestListBody(items=items, next=recorded.value.next))
+
+
+async def show(visit: Visit) -> Response:
+    """Answer `GET /v1/information-requests/{id}`."""
+    read_query(visit.request, _NO_PARAMETERS)
+    recorded = await show_request(visit.services, visit.call, visit.path["id"])
+    return answered(recorded, _shown(recorded.value))
+
+
+async def answer(visit: Visit) -> Response:
+    """Answer `POST /v1/information-requests/{id}/answers`."""
+    await authenticate(visit.services, visit.call, Role.CONTRIBUTOR, event=EventName.REQUEST_ANSWERED)
+    read_query(visit.request, _NO_PARAMETERS)
+    body = await read_model(visit, AnswerGiven)
+    recorded = await answer_request(visit.services, visit.call, visit.path["id"], body.report)
+    return answered(recorded, _shown(recorded.value), status=201)
+
+
+async def close(visit: Visit) -> Response:
+    """Answer `POST /v1/information-requests/{id}/closure`."""
+    await authenticate(visit.services, visit.call, Role.READER, event=EventName.REQUEST_CLOSED)
+    read_query(visit.request, _NO_PARAMETERS)
+    await read_model(visit, RequestEnd)
+    recorded = await close_request(visit.services, visit.call, visit.path["id"])
+    return answered(recorded, _shown(recorded.value))
+
+
+async def withdraw(visit: Visit) -> Response:
+    """Answer `POST /v1/information-requests/{id}/withdrawal`."""
+    await authenticate(visit.services, visit.call, Role.READER, event=EventName.REQUEST_WITHDRAWN)
+    read_query(visit.request, _NO_PARAMETERS)
+    await read_model(visit, RequestEnd)
+    recorded = await withdraw_request(visit.services, visit.call, visit.path["id"])
+    return answered(recorded, _shown(recorded.value))
+
+
+def _shown(view: RequestView) -> RequestShownBody:
+    return RequestShownBody(**_fields(view), text=view.request.text)
+
+
+def _fields(view: RequestView) -> dict[str, Any]:
+    header = view.request.header
+    return {
+        "id": view.row.id,
+        "agreement": header.agreement,
+        "scope": header.scope,
+        "asker": header.originator,
+        "kind": header.kind,
+        "topic": header.topic,
+        "regions": list(header.regions),
+        "precedence": header.precedence.value,
+        "subject": header.subject,
+        "label": LabelBody.model_validate(header.label.as_json()),
+        "marking": view.marking,
+        "asked": list(view.asked),
+        "asked_at": view.row.asked_at,
+        "deadline": view.request.deadline,
+        "state": view.state.value,
+        "answers": [
+            RequestAnswerBody(
+                report=each.report,
+                originator=each.member,
+                answered_at=each.at,
+                is_late=each.at > view.request.deadline,
+            )
+            for each in view.answers
+        ],
+    }
+
+
+OPERATIONS: tuple[tuple[Operation, Endpoint], ...] = (
+    (ASK, ask),
+    (LIST, list_),
+    (SHOW, show),
+    (ANSWER, answer),
+    (CLOSE, close),
+    (WITHDRAW, withdraw),
+)

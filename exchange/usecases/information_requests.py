@@ -1,0 +1,245 @@
+"""Requests for information: a reader asks contributors of a scope, sees what came of it, and ends it.
+
+Steps of asking: (1) the caller reads; (2) its member reads in a scope of an agreement in force; (3) the request lies
+inside that scope and is well formed; (4) all of it is sealed, bound to what decides about it; (5) request and entry
+become durable together, if the policy they were decided under still holds.
+
+No clearance is asked of who asks: asking shows nothing (ADR 0009).
+"""
+
+import asyncio
+import json
+from dataclasses import dataclass, replace
+from typing import Final
+
+from exchange.agreements import Agreement, Scope
+from exchange.audit import EventName, Outcome
+from exchange.crypto import OpeningError, open_token, request_context, seal_token
+from exchange.kernel import (
+    ConflictError,
+    Fault,
+    InvalidError,
+    MalformedError,
+    StalePolicyError,
+    UnavailableError,
+    new_id,
+    rfc3339,
+)
+from exchange.markings import Label, render_marking
+from exchange.members import Client, Role
+from exchange.release import Permit, PostedUnder, Reason, class_digest, class_facts
+from exchange.reports import InformationRequest, PostedRequest, RequestState, compose_request, request_as_json
+from exchange.store import NewRequest, PolicyState, RequestRow, Sealed
+from exchange.usecases.context import Call, Recorded, Services
+from exchange.usecases.facts import stated_purpose
+from exchange.usecases.judging_requests import (
+    REQUEST_ROLES,
+    RequestView,
+    SoughtRequest,
+    admit_to_requests,
+    decide_request,
+    marking_of,
+    request_draft,
+    request_not_found,
+    seek_request,
+    view_of,
+)
+from exchange.usecases.post_checks import posting_rules, require_in_force
+from exchange.usecases.recording import draft, on_record
+
+_ID_RANDOMNESS_BYTES = 10
+_NONCE_BYTES = 12
+_POSITION_BYTES = 8
+_LAST_POSITION = (2**63 - 1).to_bytes(_POSITION_BYTES)
+"""What a database counts to."""
+
+_TRIES = 5
+"""How often it is decided again because the policy moved under it."""
+
+_AT_ONCE = 100
+"""Rows looked at for a page in one query; those that the caller may not see are passed over."""
+
+_ENDABLE: Final = {
+    RequestState.CLOSED: (None,),
+    RequestState.WITHDRAWN: (None, RequestState.CLOSED),
+}
+"""What may be ended how: what was closed may still be withdrawn."""
+
+
+@dataclass(frozen=True, slots=True)
+class ListedRequests:
+    """Requests, oldest first, and the cursor to resume from (always present)."""
+
+    items: tuple[RequestView, ...]
+    next: str
+
+
+async def request_information(services: Services, call: Call, posted: PostedRequest) -> Recorded[RequestView]:
+    """Ask contributors of a scope for information.
+
+    Raises NotFoundError for an agreement that the caller does not see, ConflictError where it is not in force,
+    InvalidError with every fault of the request.
+    """
+    for _ in range(_TRIES):
+        # (1) who
+        client, state = await admit_to_requests(services, call, Role.READER, event=EventName.REQUEST_MADE)
+        try:
+            async with on_record(services, draft(call, client, EventName.REQUEST_MADE, Outcome.REFUSED)):
+                return await _request(services, call, client, posted, state)
+        except StalePolicyError:
+            continue
+    raise UnavailableError("the policy changed faster than the request could be made: ask again")
+
+
+async def list_requests(
+    services: Services, call: Call, *, cursor: str | None = None, limit: int = 100
+) -> Recorded[ListedRequests]:
+    """Return the requests that the caller's member made or is asked by, as far as the caller may read them."""
+    event = EventName.REQUEST_LISTED
+    client, state = await admit_to_requests(services, call, *REQUEST_ROLES, event=event)
+    async with on_record(services, draft(call, client, event, Outcome.REFUSED)):
+        after = 0 if cursor is None else _open_position(services, client, cursor)
+    rows = await _page(services, call, client, state, after=after, limit=limit)
+    views = [await view_of(services, call, SoughtRequest(client, state, row)) for row in rows]
+    entry = draft(
+        call,
+        client,
+        event,
+        Outcome.PERMITTED,
+        purpose=stated_purpose(services, call, client),
+        result_ids=tuple(row.id for row in rows),
+    )
+    receipt = await services.store.append(entry)
+    position = rows[-1].number if rows else after
+    return Recorded(ListedRequests(tuple(views), _seal_position(services, client, position)), receipt)
+
+
+async def show_request(services: Services, call: Call, request_id: str) -> Recorded[RequestView]:
+    """Return a request with its text; NotFoundError alike for absent and invisible."""
+    event = EventName.REQUEST_READ
+    sought = await seek_request(services, call, request_id, *REQUEST_ROLES, event=event)
+    view = await view_of(services, call, sought)
+    # INVARIANT: no text leaves before its entry is durable.
+    return Recorded(view, await services.store.append(sought.entry(call, event, Outcome.PERMITTED)))
+
+
+async def close_request(services: Services, call: Call, request_id: str) -> Recorded[RequestView]:
+    """Close a request (a reader of the member that asked): it is answered no more and stays to be read."""
+    return await _end(services, call, request_id, RequestState.CLOSED, event=EventName.REQUEST_CLOSED)
+
+
+async def withdraw_request(services: Services, call: Call, request_id: str) -> Recorded[RequestView]:
+    """Withdraw a request (a reader of the member that asked): from now on who was asked sees nothing of it."""
+    return await _end(services, call, request_id, RequestState.WITHDRAWN, event=EventName.REQUEST_WITHDRAWN)
+
+
+async def _request(
+    services: Services, call: Call, client: Client, posted: PostedRequest, state: PolicyState
+) -> Recorded[RequestView]:
+    # (2) under what
+    agreement = require_in_force(services.knowledge.agreement(posted.agreement), client, call)
+    scope = _require_reader(agreement, client, posted.scope)
+    # (3) well formed
+    members = await services.knowledge.member_codes(services.store, state)
+    rules = posting_rules(services.law, agreement, client.member, members, scope=scope)
+    request_id = new_id(call.now, services.randomness(_ID_RANDOMNESS_BYTES))
+    request = compose_request(posted, request_id=request_id, asker=client.member, now=call.now, rules=rules)
+    # (4) sealed
+    facts = class_facts(request.header, under=PostedUnder(agreement.edition))
+    sealed = await _sealed(services, request, class_digest(facts))
+    # (5) durable
+    told: dict[str, str | int | list[str]] = {"asked": list(request.asked), "deadline": rfc3339(request.deadline)}
+    event = EventName.REQUEST_MADE
+    entry = request_draft(call, client, event, Outcome.PERMITTED, request.header.id, facts, detail=told)
+    async with services.store.unit_of_work() as unit:
+        await unit.reports().hold_order(state.policy_version)
+        receipt = await unit.record(entry)
+        new = NewRequest(
+            id=request.header.id,
+            client=client.id,
+            facts=facts,
+            asked=request.asked,
+            sealed=sealed,
+            asked_at=call.now,
+            deadline=request.deadline,
+            entry=receipt.entry,
+        )
+        row = await unit.requests().add(new)
+    return Recorded(
+        RequestView(row, request, marking_of(services, request), RequestState.OPEN, request.asked, ()), receipt
+    )
+
+
+async def _end(
+    services: Services, call: Call, request_id: str, state: RequestState, *, event: EventName
+) -> Recorded[RequestView]:
+    sought = await seek_request(services, call, request_id, Role.READER, event=event)
+    async with on_record(services, sought.entry(call, event, Outcome.REFUSED)):
+        if not sought.is_own:
+            raise request_not_found()
+        view = await view_of(services, call, sought)
+        async with services.store.unit_of_work() as unit:
+            held = await unit.requests().one(request_id)
+            if held is None or held.ended not in _ENDABLE[state]:
+                raise ConflictError("the request has ended: this cannot be done to it now", code="request-ended")
+            receipt = await unit.record(sought.entry(call, event, Outcome.PERMITTED))
+            await unit.requests().end(request_id, state, call.now)
+    return Recorded(replace(view, state=state), receipt)
+
+
+async def _page(  # noqa: PLR0913  one call's surroundings, and the place in the list
+    services: Services, call: Call, client: Client, state: PolicyState, *, after: int, limit: int
+) -> list[RequestRow]:
+    found: list[RequestRow] = []
+    while len(found) < limit:
+        async with services.store.unit_of_work() as unit:
+            rows = await unit.requests().of_member(client.member, after=after, limit=_AT_ONCE)
+        decisions = [await decide_request(services, call, client, row, state) for row in rows]
+        found += [row for row, decision in zip(rows, decisions, strict=True) if isinstance(decision, Permit)]
+        if len(rows) < _AT_ONCE:
+            break
+        after = rows[-1].number
+        # Rules and guards of a hundred requests take some 10 ms: others are served in between.
+        await asyncio.sleep(0)
+    return found[:limit]
+
+
+def _require_reader(agreement: Agreement, client: Client, name: str) -> Scope:
+    scope = agreement.terms.scope(name)
+    if scope is None:
+        fault = Fault("/scope", "unknown-scope", "no such scope in the agreement")
+        raise InvalidError("the request cannot be made so", (fault,))
+    if client.member not in scope.readers:
+        fault = Fault("/scope", Reason.NOT_A_PARTY.value, f"your member is no reader of the scope `{scope.name}`")
+        raise InvalidError("the request cannot be made so", (fault,))
+    return scope
+
+
+async def _sealed(services: Services, request: InformationRequest, digest: str) -> Sealed:
+    def marking(label: Label) -> str:
+        return render_marking(label, services.law.catalogue, originator=request.header.originator)
+
+    plain = json.dumps(request_as_json(request, marking=marking), ensure_ascii=False, separators=(",", ":")).encode()
+    context = request_context(request.header.id, digest)
+    kept = await services.custodian.seal_header(request.header.agreement, plain, context)
+    return Sealed(kept.key_id, kept.key_version, kept.suite, kept.blob)
+
+
+def _seal_position(services: Services, client: Client, position: int) -> str:
+    payload = position.to_bytes(_POSITION_BYTES)
+    return seal_token(services.cursor_key, _cursor_purpose(client), payload, services.randomness(_NONCE_BYTES))
+
+
+def _open_position(services: Services, client: Client, cursor: str) -> int:
+    try:
+        payload = open_token(services.cursor_key, _cursor_purpose(client), cursor)
+        if len(payload) != _POSITION_BYTES or payload > _LAST_POSITION:
+            raise OpeningError("the cursor holds no position")
+    except OpeningError as exc:
+        message = "the cursor in `after` was not given to this client: use `next` of your own last page"
+        raise MalformedError(message) from exc
+    return int.from_bytes(payload)
+
+
+def _cursor_purpose(client: Client) -> str:
+    return f"cursor of requests of {client.id}"

@@ -1,0 +1,215 @@
+"""One request for information and one client: load it, ask the release room, open what a Permit names.
+
+A request is judged like a report of its asker's, under its clause turned round: whoever is asked reads it, with the
+clearance, compartments and purpose that a report of the same label would take. Absent and forbidden are one answer.
+An answer is told to the asker, to the member that gave it and, where the clause says so, to whoever was asked; always
+to those alone who may read the report itself.
+"""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import assert_never
+
+from exchange.agreements import Agreement, AnswersTo, clause_of
+from exchange.audit import EntryDraft, EventName, Outcome, Subject
+from exchange.crypto import OpeningError, request_context
+from exchange.kernel import MalformedError, NotFoundError, is_uuid7
+from exchange.markings import render_marking
+from exchange.members import Client, Role
+from exchange.release import (
+    ClassFacts,
+    Decision,
+    Permit,
+    Refusal,
+    RowFacts,
+    Use,
+    as_asked,
+    class_digest,
+    decide,
+    request_scope,
+)
+from exchange.reports import InformationRequest, RequestState, request_from_json, request_state
+from exchange.store import Parts, PolicyState, RequestAnswer, RequestRow
+from exchange.usecases.authenticate import authenticated_row, required_thumbprint
+from exchange.usecases.context import Call, Services
+from exchange.usecases.facts import reader_facts, stated_purpose
+from exchange.usecases.judging import ABSENT_ID, check_call, judge, law_in_force
+from exchange.usecases.opening import UNOPENED
+from exchange.usecases.recording import draft, named, record_tampering, refuse
+
+REQUEST_ROLES = (Role.READER, Role.CONTRIBUTOR)
+"""Who asks reads; who is asked contributes, or reads for those who do."""
+
+_CURRENT = RowFacts(is_recalled=False, is_expired=False)
+
+
+@dataclass(frozen=True, slots=True)
+class SoughtRequest:
+    """A request that the client may read, and what that rests on."""
+
+    client: Client
+    state: PolicyState
+    row: RequestRow
+
+    @property
+    def is_own(self) -> bool:
+        """Return whether the client's member asked."""
+        return self.client.member == self.row.asker
+
+    def entry(self, call: Call, event: EventName, outcome: Outcome, **others: str | int | list[str]) -> EntryDraft:
+        """Return the entry about an act on this request; `others` are its detail."""
+        return request_draft(call, self.client, event, outcome, self.row.id, self.row.facts, detail=others)
+
+
+@dataclass(frozen=True, slots=True)
+class RequestView:
+    """A request as one client may know it: of the asked and the answers, what is its own to know."""
+
+    row: RequestRow
+    request: InformationRequest
+    marking: str
+    state: RequestState
+    asked: tuple[str, ...]
+    answers: tuple[RequestAnswer, ...]
+
+    def with_answer(self, answer: RequestAnswer) -> "RequestView":
+        """Return the request as whoever has just answered it knows it."""
+        return replace(self, state=RequestState.ANSWERED, answers=(*self.answers, answer))
+
+
+async def admit_to_requests(
+    services: Services, call: Call, *roles: Role, event: EventName
+) -> tuple[Client, PolicyState]:
+    """Return the caller and the policy state it was read with; refuses what no request bears on."""
+    row = await authenticated_row(services, call, *roles, event=event)
+    if row.client is None:
+        raise request_not_found()
+    await check_call(services, call, row.client, row.state, event=event)
+    await services.knowledge.agreements(services.store, row.state)
+    return row.client, row.state
+
+
+async def seek_request(
+    services: Services, call: Call, request_id: str, *roles: Role, event: EventName
+) -> SoughtRequest:
+    """Return a request that the caller may read; anything else is recorded under `event`, and the one NotFoundError."""
+    client, state = await admit_to_requests(services, call, *roles, event=event)
+    async with services.store.unit_of_work() as unit:
+        row = await unit.requests().one(request_id if is_uuid7(request_id) else ABSENT_ID)
+    if row is None:
+        detail: dict[str, str | int | list[str]] = {"finding": "absent"}
+        absent = draft(call, client, event, Outcome.REFUSED, subject=named("request", request_id), detail=detail)
+        return await refuse(services, absent, request_not_found())
+    match await decide_request(services, call, client, row, state):
+        case Permit():
+            return SoughtRequest(client, state, row)
+        case Refusal() as refusal:
+            reasons = tuple(reason.value for reason in refusal.reasons)
+            told = request_draft(call, client, event, Outcome.REFUSED, row.id, row.facts)
+            purpose = stated_purpose(services, call, client)
+            told = replace(told, purpose=purpose, policies=refusal.policies, reasons=reasons)
+            return await refuse(services, told, request_not_found())
+        case other:
+            assert_never(other)
+
+
+async def decide_request(
+    services: Services, call: Call, client: Client, row: RequestRow, state: PolicyState
+) -> Decision:
+    """Return whether a client may read a request now; `admit_to_requests` has loaded the agreements as of `state`."""
+    facts = row.facts
+    # What was withdrawn is the asker's alone to look back at.
+    is_withdrawn = row.ended is RequestState.WITHDRAWN
+    agreement = services.knowledge.agreement(facts.agreement)
+    clause = None if agreement is None else agreement.terms.scope(facts.scope)
+    scope = request_scope(
+        services.knowledge.scope(facts.agreement, facts.scope, call.now, facts.edition),
+        asked=() if is_withdrawn else row.asked,
+        contributors=() if clause is None else clause.contributors,
+    )
+    reader = reader_facts(client, purpose=stated_purpose(services, call, client), call=call)
+    # Not remembered: a decision is kept per release class, and the clause of a request is not its class's own.
+    return decide(
+        as_asked(reader, asker=row.asker), facts, scope, _CURRENT, Use.READ, await law_in_force(services, state)
+    )
+
+
+async def open_request(services: Services, call: Call, client: Client, row: RequestRow) -> InformationRequest:
+    """Return what a request says; where it is not what the row claims, that is recorded and nothing is shown."""
+    try:
+        context = request_context(row.id, class_digest(row.facts))
+        (opened,) = await services.custodian.open_headers([(row, context)])
+        request = request_from_json(json.loads(opened))
+        if (request.asked, request.deadline) != (row.asked, row.deadline):
+            raise OpeningError("whom a request asks, or until when, is not what was sealed")
+    except (*UNOPENED, MalformedError) as exc:
+        await record_tampering(services, call, client, f"request {row.id}", exc)
+    return request
+
+
+async def view_of(services: Services, call: Call, sought: SoughtRequest) -> RequestView:
+    """Return a request as its client may know it, opened."""
+    row, client = sought.row, sought.client
+    request = await open_request(services, call, client, row)
+    answers = tuple([each for each in row.answers if await _may_know(services, call, sought, each)])
+    state = request_state(row.ended, has_answer=bool(answers), deadline=row.deadline, now=call.now)
+    asked = request.asked if sought.is_own else tuple(each for each in request.asked if each == client.member)
+    return RequestView(row, request, marking_of(services, request), state, asked, answers)
+
+
+def marking_of(services: Services, request: InformationRequest) -> str:
+    """Return the marking text of a request."""
+    header = request.header
+    return render_marking(header.label, services.law.catalogue, originator=header.originator)
+
+
+def goes_to_all_asked(agreement: Agreement | None, facts: ClassFacts) -> bool:
+    """Return whether the clause of a request tells whoever was asked of the answers."""
+    clause = None if agreement is None else clause_of(agreement.texts, facts.scope, facts.edition)
+    return clause is not None and clause.scope.answers is AnswersTo.ASKED
+
+
+def request_draft(  # noqa: PLR0913, PLR0917  who did what to which request
+    call: Call,
+    client: Client,
+    event: EventName,
+    outcome: Outcome,
+    request_id: str,
+    facts: ClassFacts,
+    *,
+    detail: Mapping[str, str | int | list[str]] | None = None,
+) -> EntryDraft:
+    """Return the entry about a request; the asker's auditors see it as one about a report of its own."""
+    return draft(
+        call,
+        client,
+        event,
+        outcome,
+        subject=Subject("request", request_id),
+        owner=facts.originator,
+        label=facts.label.as_json(),
+        agreement=facts.agreement,
+        scope=facts.scope,
+        detail=dict(detail or {}),
+    )
+
+
+def request_not_found() -> NotFoundError:
+    """Return the one answer for absent and invisible requests."""
+    return NotFoundError("no such request, or none that you may see")
+
+
+async def _may_know(services: Services, call: Call, sought: SoughtRequest, answer: RequestAnswer) -> bool:
+    # INVARIANT: who was asked learns of no other answer, and of how many there are neither.
+    member, facts = sought.client.member, sought.row.facts
+    if member not in {sought.row.asker, answer.member}:
+        agreement = services.knowledge.agreement(facts.agreement)
+        if not goes_to_all_asked(agreement, facts):
+            return False
+    if answer.client == sought.client.id:
+        return True
+    row = await services.store.report_for(required_thumbprint(call), answer.report, parts=Parts.NONE)
+    if row.report is None:
+        return False
+    return isinstance((await judge(services, call, sought.client, row.report, row.state)).decision, Permit)

@@ -1,0 +1,136 @@
+"""Requests for information: what may be asked, how it is kept, and where it stands for whom."""
+
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+
+from exchange.kernel import InvalidError, MalformedError
+from exchange.markings import Label
+from exchange.members import MemberCode
+from exchange.reports import (
+    PostedRequest,
+    Precedence,
+    RequestState,
+    compose_request,
+    request_as_json,
+    request_from_json,
+    request_state,
+    too_wide_for_answer,
+)
+from tests.core.reports.worlds import ID, LATER, NOW, RESTRICTED, RULES, SCOPE, SECRET, TOP_SECRET
+
+GBR, NOR, DNK = MemberCode("GBR"), MemberCode("NOR"), MemberCode("DNK")
+REQUEST = PostedRequest(
+    agreement="agreement-1",
+    scope="cyber-threats",
+    kind="intrep",
+    topic="cyber.apt",
+    regions=("EUR",),
+    precedence=Precedence.PRIORITY,
+    subject="Addresses",
+    label=SECRET,
+    text="Which addresses?",
+    deadline=LATER,
+)
+
+
+def compose(asker=GBR, rules=RULES, **changes):
+    return compose_request(replace(REQUEST, **changes), request_id=ID, asker=asker, now=NOW, rules=rules)
+
+
+def faults(**changes):
+    with pytest.raises(InvalidError) as refused:
+        compose(**changes)
+    return [(fault.pointer, fault.code) for fault in refused.value.faults]
+
+
+def test_request_asks_every_other_contributor_where_nobody_is_named():
+    request = compose()
+
+    assert request.asked == ("NOR",)
+    assert (request.header.id, request.header.originator, request.header.posted_at) == (ID, "GBR", NOW)
+    assert (request.text, request.deadline) == ("Which addresses?", LATER)
+    # A member that only reads asks all contributors.
+    assert compose(asker=DNK, asked=()).asked == ("GBR", "NOR")
+    assert compose(asked=("NOR", "NOR")).asked == ("NOR",)
+
+
+@pytest.mark.parametrize(
+    ("changes", "expected"),
+    [
+        ({"kind": "nonsense"}, [("/kind", "unknown-kind")]),
+        ({"topic": "terrorism"}, [("/topic", "outside-scope-topic")]),
+        ({"label": TOP_SECRET}, [("/label/classification", "above-ceiling")]),
+        ({"text": "with\x00NUL"}, [("/text", "wrong-content")]),
+        ({"text": "\ud800"}, [("/text", "wrong-content")]),
+        ({"deadline": NOW}, [("/deadline", "in-the-past")]),
+        ({"asked": ("DNK",)}, [("/asked/0", "not-a-party")]),
+        ({"asked": ("NOR", "GBR")}, [("/asked/1", "not-a-party")]),
+        ({"label": Label("NATO", "SECRET")}, [("/label/releasable_to", "not-releasable")]),
+        (
+            {"label": Label("NATO", "SECRET"), "deadline": NOW, "regions": ()},
+            [("/regions", "empty"), ("/label/releasable_to", "not-releasable"), ("/deadline", "in-the-past")],
+        ),
+    ],
+)
+def test_request_with_a_fault_is_refused_with_every_fault(changes, expected):
+    assert faults(**changes) == expected
+
+
+def test_request_in_a_scope_without_other_contributors_asks_nobody():
+    alone = replace(RULES, scope=replace(SCOPE, contributors=(GBR,)))
+
+    assert faults(rules=alone) == [("/asked", "empty")]
+
+
+def test_request_reads_back_as_it_was_written():
+    request = compose()
+    written = request_as_json(request, marking=lambda label: label.classification)
+
+    assert request_from_json(written) == request
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"text": 1},
+        {"asked": "NOR"},
+        {"asked": [1]},
+        {"deadline": None},
+        {"deadline": "tomorrow"},
+        {"header": {}},
+        {"more": 1},
+    ],
+)
+def test_stored_request_of_another_shape_is_refused(change):
+    written = request_as_json(compose(), marking=lambda _: "")
+
+    with pytest.raises(MalformedError):
+        request_from_json(written | change)
+    with pytest.raises(MalformedError):
+        request_from_json([written])
+
+
+@pytest.mark.parametrize(
+    ("ended", "has_answer", "passed", "expected"),
+    [
+        (None, False, False, RequestState.OPEN),
+        (None, True, False, RequestState.ANSWERED),
+        (None, False, True, RequestState.OVERDUE),
+        (None, True, True, RequestState.ANSWERED),
+        (RequestState.CLOSED, True, True, RequestState.CLOSED),
+        (RequestState.WITHDRAWN, False, True, RequestState.WITHDRAWN),
+    ],
+)
+def test_state_follows_from_what_was_set_known_answers_and_time(ended, has_answer, passed, expected):
+    now = LATER if passed else LATER - timedelta(microseconds=1)
+
+    assert request_state(ended, has_answer=has_answer, deadline=LATER, now=now) is expected
+
+
+def test_answer_is_too_wide_where_anybody_else_could_read_any_of_it():
+    third = replace(RESTRICTED, releasable_to=("DNK", "GBR", "NOR"))
+
+    assert too_wide_for_answer((SECRET, RESTRICTED), originator="NOR", asker="GBR") == ()
+    assert too_wide_for_answer((SECRET, third), originator="NOR", asker="GBR") == ("DNK",)
