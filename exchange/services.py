@@ -22,7 +22,7 @@ from exchange.entrypoints.jobs.archiving import archive_in_rounds
 from exchange.entrypoints.jobs.keeper import watch_supervisor
 from exchange.entrypoints.jobs.notifying import notify_in_rounds
 from exchange.entrypoints.jobs.sequencer import Job, SequencerLoop, stop_on_signals, wait_for
-from exchange.entrypoints.jobs.sweeping import sweep_in_rounds
+from exchange.entrypoints.jobs.sweeping import DUTIES_INTERVAL_SECONDS, sweep_in_rounds
 from exchange.entrypoints.jobs.webhook_line import HttpWebhookLine
 from exchange.entrypoints.jobs.witness_line import HttpWitnessLine
 from exchange.entrypoints.jobs.witnessing import INTERVAL_SECONDS, ask_in_rounds
@@ -49,6 +49,7 @@ from exchange.usecases import (
 from exchange.usecases.archive_log import Archiver
 from exchange.usecases.context import Witnessing
 from exchange.usecases.deliver_alerts import AlertDelivery, Webhook
+from exchange.usecases.find_breaches import DutyWatch
 from exchange.usecases.notify_subscribers import Notifier, Reach
 from exchange.usecases.sequence_log import Desk, Sequencer
 from exchange.usecases.sweep_log import Index, Sweep
@@ -221,7 +222,7 @@ async def _ask_witnesses(settings: Settings, stopping: asyncio.Event) -> None:
 
 
 async def _sweep_reports(settings: Settings, stopping: asyncio.Event) -> None:
-    """Do what time does to reports until `stopping` is set."""
+    """Do what time does to reports, and look for what was not done in time, until `stopping` is set."""
 
     async def rounds() -> bool:
         async with open_services(settings) as services, heartbeats(services):
@@ -230,7 +231,17 @@ async def _sweep_reports(settings: Settings, stopping: asyncio.Event) -> None:
                 swept = await sweep_reports(services, services.clock(), is_held=settings.audit_legal_hold)
                 return swept.has_more
 
-            await sweep_in_rounds(one_round, stopping)
+            duties = DutyWatch(services)
+            async with asyncio.TaskGroup() as group:
+                group.create_task(sweep_in_rounds(one_round, stopping))
+                group.create_task(
+                    sweep_in_rounds(
+                        duties.round,
+                        stopping,
+                        interval_seconds=DUTIES_INTERVAL_SECONDS,
+                        trouble="duties cannot be watched",
+                    )
+                )
         return False
 
     # Where the rooms cannot be opened yet, they are tried again.

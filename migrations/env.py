@@ -5,7 +5,9 @@ from sqlmodel import SQLModel
 
 import exchange.store.alert_tables
 import exchange.store.caveat_tables
+import exchange.store.consultation_tables
 import exchange.store.crisis_tables
+import exchange.store.duty_tables
 import exchange.store.log_tables
 import exchange.store.personal_tables
 import exchange.store.report_receipts

@@ -12,10 +12,12 @@ from exchange.agreements.compliance import (
     Rhythm,
     ScopeRecord,
     Timeliness,
+    acknowledgement_due,
     measure,
     rhythm_of,
     timeliness,
 )
+from exchange.agreements.consultations import Matter, MatterKind, MatterState, Said, Speech, require_speech
 from exchange.agreements.crisis import asked_length, crisis_end, crisis_turns, open_crises, require_named
 from exchange.agreements.differences import differences
 from exchange.agreements.durations import LAST_MOMENT, moved_by
@@ -94,6 +96,9 @@ __all__ = [
     "CrisisClause",
     "Duty",
     "InForce",
+    "Matter",
+    "MatterKind",
+    "MatterState",
     "Move",
     "NamedSignatory",
     "Obligation",
@@ -104,11 +109,13 @@ __all__ = [
     "PartyState",
     "PostedFact",
     "Rhythm",
+    "Said",
     "Scope",
     "ScopeRecord",
     "SharedReports",
     "SignatoryKey",
     "SignedText",
+    "Speech",
     "Spell",
     "Termination",
     "Terms",
@@ -118,6 +125,7 @@ __all__ = [
     "TreatyText",
     "Validity",
     "Vocabulary",
+    "acknowledgement_due",
     "active_parties",
     "agreement_as_json",
     "amended",
@@ -144,6 +152,7 @@ __all__ = [
     "require_amendable",
     "require_named",
     "require_openable",
+    "require_speech",
     "resume_party",
     "rhythm_of",
     "sign",

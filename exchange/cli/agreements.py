@@ -136,4 +136,4 @@ def _over_https(act: Callable[[ExchangeClient, bytes], Answer], client: Exchange
 
 
 # They add their verbs to `agreements`.
-from exchange.cli import agreement_crisis, compliance, treaties  # noqa: E402, F401
+from exchange.cli import agreement_crisis, compliance, consultations, treaties  # noqa: E402, F401

@@ -1,4 +1,4 @@
-"""`exchange agreement compliance`: what parties promised and did."""
+"""`exchange agreement compliance|breaches`: what parties promised and did, and what they did not."""
 
 from collections.abc import Iterator
 from typing import Annotated
@@ -35,6 +35,20 @@ def compliance(
     output.show_table(reports, list(_reports(found)), title="reports")
     receipts = ("party", "scope", "precedence", "within", "in time", "late", "waiting", "overdue")
     output.show_table(receipts, list(_acknowledgements(found)), title="acknowledgements")
+
+
+@agreements.command("breaches")
+@member_verb
+def breaches(client: ExchangeClient, id: IdArgument, as_json: JsonOption = False) -> None:  # noqa: A002
+    """List what your member did not do for others, or others for it (signatory, as far as it is cleared)."""
+    found = list(client.duties.breaches(id))
+    if as_json:
+        output.show_json([each.model_dump(mode="json") for each in found])
+        return
+    rows = [
+        (each.id, each.party, each.kind, each.owed_to, each.scope, each.report, rfc3339(each.due)) for each in found
+    ]
+    output.show_table(("breach", "by", "owed", "to", "scope", "report", "due"), rows)
 
 
 def _reports(found: ComplianceBody) -> Iterator[tuple[object, ...]]:

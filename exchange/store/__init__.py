@@ -6,6 +6,7 @@ client and agreement is kept; whatever the database does, callers see Unavailabl
 Does not: decide anything, open anything that is sealed, or let a table row out.
 """
 
+from exchange.store.breach_book import BreachKind, BreachRow
 from exchange.store.caveat_rows import CaveatSet, CaveatText
 from exchange.store.consent_book import OnwardRow, OnwardState, OnwardWish
 from exchange.store.crisis_book import CrisisOpeners
@@ -51,6 +52,8 @@ from exchange.store.unit_of_work import UnitOfWork, UnrecordedChangeError
 
 __all__ = [
     "LANES",
+    "BreachKind",
+    "BreachRow",
     "CallerRow",
     "CaveatSet",
     "CaveatText",

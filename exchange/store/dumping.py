@@ -17,7 +17,9 @@ from sqlmodel import SQLModel, col
 import exchange.store.alert_tables
 import exchange.store.caveat_tables
 import exchange.store.consent_tables
+import exchange.store.consultation_tables
 import exchange.store.crisis_tables
+import exchange.store.duty_tables
 import exchange.store.life_tables
 import exchange.store.log_tables
 import exchange.store.personal_tables

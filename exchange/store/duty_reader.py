@@ -11,6 +11,8 @@ from sqlmodel import col
 
 from exchange.kernel import from_micros, to_micros
 from exchange.reports import ReportStatus
+from exchange.store.breach_book import BreachKind, BreachRow, breach_row
+from exchange.store.duty_tables import BreachTable
 from exchange.store.faults import driver_errors
 from exchange.store.report_receipts import ReceiptHow, ReportReceiptTable
 from exchange.store.tables import ReportTable
@@ -73,6 +75,25 @@ class DutyReader:
             .where(col(receipt.how) == ReceiptHow.ACKNOWLEDGED.value)
         )
         return [(report, client, from_micros(at)) for report, client, at in await self._read(chosen)]
+
+    async def known_breaches(self, agreement: str, reports: Collection[str]) -> set[tuple[str, str]]:
+        """Return party and report of each acknowledgement that is known not to have come in time, of these reports."""
+        row = BreachTable
+        is_one = (col(row.agreement_id) == agreement, col(row.kind) == BreachKind.ACKNOWLEDGEMENT.value)
+        chosen = select(col(row.party), col(row.subject)).where(*is_one, col(row.subject).in_(reports))
+        return {(party, subject) for party, subject in await self._read(chosen)}
+
+    async def silences(self, agreement: str) -> dict[tuple[str, str, str], datetime]:
+        """Return by party, member it is owed to and scope when the last report was due that did not come."""
+        row = BreachTable
+        place = (col(row.party), col(row.owed_to), col(row.scope))
+        is_one = (col(row.agreement_id) == agreement, col(row.kind) == BreachKind.REPORT.value)
+        found = await self._read(select(*place, func.max(col(row.due_at))).where(*is_one).group_by(*place))
+        return {(party, owed_to, scope): from_micros(due) for party, owed_to, scope, due in found}
+
+    async def breach(self, breach_id: str) -> BreachRow | None:
+        """Return a breach that was found."""
+        return await breach_row(self._engine, breach_id)
 
     async def _read(self, chosen: Any) -> list[tuple[Any, ...]]:
         with driver_errors():

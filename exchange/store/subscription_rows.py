@@ -33,7 +33,7 @@ class SubscriptionRow:
 
 @dataclass(frozen=True, slots=True)
 class DeliveryRow:
-    """One thing to tell, or told; `report` None is a test. `told` is what went wrong last."""
+    """One thing to tell, or told; neither a report nor a breach is a test. `told` is what went wrong last."""
 
     id: str
     subscription: str
@@ -44,3 +44,4 @@ class DeliveryRow:
     next_at: int
     ended_at: int | None
     told: str | None
+    breach: str | None = None

@@ -30,7 +30,7 @@ class SubscriptionTable(SQLModel, table=True):
 
 
 class SubscriptionDeliveryTable(SQLModel, table=True):
-    """One thing to tell: a report, or where `report_id` is null a test. `state` is that of `DeliveryState`."""
+    """One thing to tell: a report, a breach, or where both are null a test. `state` is that of `DeliveryState`."""
 
     __tablename__: ClassVar[str] = "subscription_delivery"
     __table_args__ = (
@@ -46,6 +46,7 @@ class SubscriptionDeliveryTable(SQLModel, table=True):
     id: str = Field(primary_key=True)
     subscription_id: str = Field(foreign_key="subscription.id")
     report_id: str | None = None
+    breach_id: str | None = None
     queued_at: int = Field(sa_type=BigInteger)
     state: str
     tries: int

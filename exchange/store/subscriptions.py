@@ -189,6 +189,7 @@ def _delivery(row: SubscriptionDeliveryTable) -> DeliveryRow:
         next_at=row.next_at,
         ended_at=row.ended_at,
         told=row.told,
+        breach=row.breach_id,
     )
 
 
@@ -197,6 +198,7 @@ def _delivery_table_row(row: DeliveryRow) -> SubscriptionDeliveryTable:
         id=row.id,
         subscription_id=row.subscription,
         report_id=row.report,
+        breach_id=row.breach,
         queued_at=row.queued_at,
         state=row.state.value,
         tries=row.tries,

@@ -20,8 +20,10 @@ from exchange.members import Client, Member, PendingAct
 from exchange.store import pending_acts
 from exchange.store.alerting import AlertBook
 from exchange.store.amendments import Amendments
+from exchange.store.breach_book import BreachBook
 from exchange.store.caveat_book import CaveatBook
 from exchange.store.consent_book import ConsentBook
+from exchange.store.consultation_book import ConsultationBook
 from exchange.store.crisis_book import CrisisBook, crisis_rows, with_crises
 from exchange.store.faults import driver_errors
 from exchange.store.personal_keys import PersonalKeys, Place
@@ -261,6 +263,10 @@ class UnitOfWork:
         """Return the standing consents to posting on behalf, to be read here, and written with an entry."""
         return ProxyBook(self._session, self._note_write, self._note_law)
 
+    def breaches(self) -> BreachBook:
+        """Return what parties did not do, to be read here, and written with an entry."""
+        return BreachBook(self._session, self._note_write)
+
     def caveats(self) -> CaveatBook:
         """Return the national caveats, to be read here, and written with an entry."""
         return CaveatBook(self._session, self._now, self._note_write, self._note_law)
@@ -272,6 +278,10 @@ class UnitOfWork:
     def requests(self) -> RequestBook:
         """Return the requests for information, to be read here, and written with an entry."""
         return RequestBook(self._session, self._note_write)
+
+    def consultations(self) -> ConsultationBook:
+        """Return consultations and disputes, to be read here, and written with an entry."""
+        return ConsultationBook(self._session, self._note_write)
 
     def alerts(self) -> AlertBook:
         """Return the alerts, to be read and written here. What rules remember is no change that needs an entry."""

@@ -32,6 +32,13 @@ from exchange.usecases.clients import (
     remove_certificate,
     show_client,
 )
+from exchange.usecases.consultations import (
+    NewMatter,
+    answer_consultation,
+    list_consultations,
+    open_consultation,
+    settle_consultation,
+)
 from exchange.usecases.context import Call, Recorded, Services
 from exchange.usecases.crises import CrisesView, CrisisView, CrisisWish, ask_for_crisis, end_crisis, list_crises
 from exchange.usecases.describe_caller import CallerVocabulary, describe_caller, describe_vocabulary, record_visit
@@ -56,6 +63,7 @@ from exchange.usecases.explain_to_auditor import explain_to_auditor
 from exchange.usecases.export_agreement import AgreementEvidence, export_agreement
 from exchange.usecases.export_entries import Export, LogExport, export_entries, export_log, feed_log
 from exchange.usecases.exporting import ExportQuery
+from exchange.usecases.find_breaches import DutyWatch
 from exchange.usecases.find_gaps import GapQuestion, search_gaps
 from exchange.usecases.heartbeat import Recorder, close_record, heartbeats, record_service
 from exchange.usecases.information_requests import (
@@ -71,6 +79,7 @@ from exchange.usecases.judging_requests import RequestView
 from exchange.usecases.keep_record import put_law_in_force, read_entries
 from exchange.usecases.life_checks import MadeVersion
 from exchange.usecases.list_alerts import AlertQuery, list_alerts
+from exchange.usecases.list_breaches import ListedBreaches, list_breaches
 from exchange.usecases.list_notices import ListedNotices, list_notices
 from exchange.usecases.list_reports import ListedReports, ListQuery, list_reports
 from exchange.usecases.members import add_member, list_members, resume_member, suspend_member
@@ -169,6 +178,7 @@ __all__ = [
     "CrisisWish",
     "DidRead",
     "DraftLine",
+    "DutyWatch",
     "End",
     "Ended",
     "Enrolment",
@@ -184,12 +194,14 @@ __all__ = [
     "Leaf",
     "ListAnew",
     "ListQuery",
+    "ListedBreaches",
     "ListedNotices",
     "ListedReports",
     "ListedRequests",
     "LogExport",
     "LogFigures",
     "MadeVersion",
+    "NewMatter",
     "NewSubscription",
     "Notice",
     "OfferedKey",
@@ -220,6 +232,7 @@ __all__ = [
     "add_member",
     "add_subscription",
     "amend_report",
+    "answer_consultation",
     "answer_request",
     "approve_erasure",
     "ask_for_crisis",
@@ -253,8 +266,10 @@ __all__ = [
     "list_agreements",
     "list_alerts",
     "list_amendments",
+    "list_breaches",
     "list_caveats",
     "list_clients",
+    "list_consultations",
     "list_crises",
     "list_deliveries",
     "list_destructions",
@@ -268,6 +283,7 @@ __all__ = [
     "list_signatory_keys",
     "list_subscriptions",
     "may_reveal",
+    "open_consultation",
     "open_stream",
     "personal_as_json",
     "personal_custody",
@@ -304,6 +320,7 @@ __all__ = [
     "search_entries",
     "search_gaps",
     "search_tokens",
+    "settle_consultation",
     "show_agreement",
     "show_caveats",
     "show_client",

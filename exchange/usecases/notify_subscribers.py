@@ -5,7 +5,8 @@ read are queued, in one transaction with the new position; (2) what is due is cl
 client may read the report is decided now, from one read of client, policy and report; (4) the entry that it is told is
 durable; (5) the message is sent; (6) what was taken is ended, what was not is put off or, after the last try, dead.
 
-A message holds the report's id and precedence. Whoever wants more asks the exchange, with its certificate.
+A message holds the report's id and precedence, or says of a breach between whom it is and since when. Whoever wants
+more asks the exchange, with its certificate.
 """
 
 import asyncio
@@ -31,6 +32,8 @@ from exchange.usecases.judging import Judged, judge, judged_draft, require_same_
 from exchange.usecases.list_reports import readable_for
 from exchange.usecases.opening import UNOPENED, open_sealed_header
 from exchange.usecases.subscriptions import secret_of, waiting
+from exchange.usecases.telling_breaches import KIND as BREACH_KIND
+from exchange.usecases.telling_breaches import told_breach
 
 _AT_ONCE: Final = 20
 _LOOKED_AT: Final = 1_000
@@ -139,6 +142,9 @@ class Notifier:
         services, call = self._services, await self._call_of(subscription)
         if call.thumbprint is None:
             return None
+        if one.breach is not None:
+            told = await told_breach(services, call, one.breach, subscription)
+            return None if told is None else _Message(BREACH_KIND, told.at, told.facts)
         if one.report is None:
             row = await services.store.caller(call.thumbprint)
             may_act = row.client is not None and _may_act(row.client)

@@ -134,7 +134,9 @@ async def secret_of(services: Services, row: SubscriptionRow) -> WebhookKey:
     return WebhookKey.of(await services.custodian.unwrap(wrapped, webhook_context(row.id, row.client, row.url)))
 
 
-def waiting(message_id: str, subscription_id: str, report_id: str | None, now: int) -> DeliveryRow:
+def waiting(
+    message_id: str, subscription_id: str, report_id: str | None, now: int, *, breach: str | None = None
+) -> DeliveryRow:
     """Return something to tell at once."""
     return DeliveryRow(
         id=message_id,
@@ -146,6 +148,7 @@ def waiting(message_id: str, subscription_id: str, report_id: str | None, now: i
         next_at=now,
         ended_at=None,
         told=None,
+        breach=breach,
     )
 
 

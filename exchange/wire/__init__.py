@@ -57,10 +57,19 @@ from exchange.wire.caveats import (
 )
 from exchange.wire.compliance import (
     AcknowledgementsBody,
+    BreachBody,
+    BreachListBody,
     ComplianceBody,
     PartyRecordBody,
     RhythmBody,
     ScopeRecordBody,
+)
+from exchange.wire.consultations import (
+    ConsultationBody,
+    ConsultationListBody,
+    ConsultationOpening,
+    ConsultationWords,
+    SaidBody,
 )
 from exchange.wire.crises import CrisisBody, CrisisEnd, CrisisListBody, CrisisRequest
 from exchange.wire.erasures import ErasureApproval, ErasureBody, ErasureRequest
@@ -166,6 +175,8 @@ __all__ = [
     "AnswerModel",
     "AskedDestructionBody",
     "AskedDestructionListBody",
+    "BreachBody",
+    "BreachListBody",
     "CaveatPreviewBody",
     "CaveatSetBody",
     "CaveatSetListBody",
@@ -183,6 +194,10 @@ __all__ = [
     "ComplianceBody",
     "Consent",
     "ConsistencyBody",
+    "ConsultationBody",
+    "ConsultationListBody",
+    "ConsultationOpening",
+    "ConsultationWords",
     "CosignaturesBody",
     "CosignedCheckpoint",
     "CrisisBody",
@@ -262,6 +277,7 @@ __all__ = [
     "RequestShownBody",
     "RhythmBody",
     "RuleBody",
+    "SaidBody",
     "ScopeBody",
     "ScopeRecordBody",
     "SentBody",

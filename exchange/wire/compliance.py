@@ -1,5 +1,7 @@
 """What parties of an agreement promised and did, as JSON."""
 
+from typing import Literal
+
 from pydantic import Field
 
 from exchange.agreements import Acknowledgements, PartyRecord, Rhythm, ScopeRecord
@@ -96,3 +98,23 @@ class ComplianceBody(AnswerModel):
     since: Instant
     until: Instant
     parties: list[PartyRecordBody]
+
+
+class BreachBody(AnswerModel):
+    """That `party` did not do by `due` what it owed `owed_to`; `report` is the one it did not acknowledge."""
+
+    id: Id
+    kind: Literal["report", "acknowledgement"]
+    party: MemberCodeText
+    owed_to: MemberCodeText
+    scope: str
+    report: Id | None
+    due: Instant
+    found_at: Instant
+
+
+class BreachListBody(AnswerModel):
+    """Breaches, the first found first; `next` resumes behind them, also later."""
+
+    items: list[BreachBody]
+    next: str

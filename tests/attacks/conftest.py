@@ -9,11 +9,12 @@ from pathlib import Path
 import pytest
 
 from exchange import usecases
+from exchange.agreements import MatterKind
 from exchange.custody import FileCustodian
 from exchange.markings import Label
 from exchange.release import NationalText
 from exchange.store import OnwardWish, ProxyWish
-from exchange.usecases import WantedErasure
+from exchange.usecases import NewMatter, WantedErasure
 from exchange.usecases.knowledge import Knowledge
 from tests.attacks.hidden import AGREEMENT_OF_TWO, Api, Hidden, open_api
 from tests.support.national import no_court
@@ -77,6 +78,8 @@ def secret_world(plain_world: World, tmp_path_factory: pytest.TempPathFactory) -
         caveats = await _in_force(world, no_court())
         asking = world.wanted(label=Label("NATO", "SECRET", ("ATOMAL",), releasable_to=("GBR", "NOR")))
         request = await usecases.request_information(world.services, world.call("GBR reader"), asking)
+        new = NewMatter(MatterKind.CONSULTATION, "canary words between two")
+        consultation = await usecases.open_consultation(world.services, world.call("GBR signatory"), two, new)
         world.sequence()
         about = "SELECT id FROM audit_search WHERE subject_id = $1 AND event = 'report.posted'"
         ((entry,),) = world.sql(about, report)
@@ -94,6 +97,7 @@ def secret_world(plain_world: World, tmp_path_factory: pytest.TempPathFactory) -
             proxy=proxy.value.row.id,
             caveats=caveats,
             request=request.value.row.id,
+            consultation=consultation.value.id,
         )
 
     return _apart(build)

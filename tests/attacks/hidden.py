@@ -40,6 +40,7 @@ OUTSIDERS = {
     "information-requests": ("DNK reader", "NOR reader", "NOR contributor", "NOR releaser", "operator", "auditor"),
     "acts": ("DNK reader", "NOR operator", "NOR auditor"),
     "caveats": ("DNK reader", "NOR releaser", "NOR auditor", "operator", "auditor"),
+    "consultations": ("DNK signatory", "NOR signatory", "GBR reader", "operator", "auditor"),
 }
 
 
@@ -56,7 +57,7 @@ class Hidden:
 
     `entry` is the log's entry about the first report's post, `erasure` one of a GBR client that waits for approval,
     `subscription` is where the GBR reader is told of new reports, `onward` a request to release the first report to ESP,
-    `proxy` a consent that NOR posts for GBR, which waits for a second person,
+    `proxy` a consent that NOR posts for GBR, which waits for a second person, `consultation` one between GBR and ESP,
     `request` one for information that asks NOR, above what NOR's own clients are cleared for.
     `caveats` what GBR has in force for its own reports.
     """
@@ -72,6 +73,7 @@ class Hidden:
     proxy: str
     caveats: str
     request: str
+    consultation: str
 
     def ids(self, segment: str) -> tuple[str, ...]:
         """Return the hidden ids that fit behind a path segment; a new kind must be told here."""
@@ -87,6 +89,7 @@ class Hidden:
             "proxies": (self.proxy,),
             "caveats": (self.caveats,),
             "information-requests": (self.request,),
+            "consultations": (self.consultation,),
         }
         assert segment in kinds, f"`/{segment}/{{id}}` is a new kind of path: say here what to attack it with"
         return kinds[segment]
@@ -247,5 +250,8 @@ def kept_state(world: World) -> str:
         "information_request_answer",
         "agreement_amendment",
         "agreement_crisis",
+        "duty_breach",
+        "consultation",
+        "consultation_said",
     )
     return json.dumps({name: sorted(map(repr, world.sql(f"SELECT * FROM {name}"))) for name in names})

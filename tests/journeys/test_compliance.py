@@ -39,3 +39,20 @@ def test_who_is_no_party_is_told_of_no_agreement(house):
     assert (foreign.code, too_long.code) == (1, 1)
     assert "no such thing, or none that you may see" in foreign.err
     assert "last 366 days" in too_long.err
+
+
+def test_parties_consult_and_settle_and_a_third_hears_nothing(house):
+    asked = house.as_("gbr", "agreement", "dispute", house.agreement, "--with", "NOR", "--text", "why?", "--json")
+    answered = house.as_("nor", "agreement", "answer", asked.json["id"], "--text", "because", "--json")
+    halfway = house.as_("nor", "agreement", "settle", asked.json["id"], "--text", "weekly", "--json")
+    third = house.as_("dnk", "agreement", "answer", asked.json["id"], "--text", "we too")
+    settled = house.as_("gbr", "agreement", "settle", asked.json["id"], "--text", "weekly", "--json")
+    heard = house.as_("dnk", "agreement", "consultations", house.agreement, "--json")
+    shown = house.as_("nor", "agreement", "consultations", house.agreement)
+    breaches = house.as_("nor", "agreement", "breaches", house.agreement, "--json")
+
+    states = [each.json["state"] for each in (asked, answered, halfway, settled)]
+    assert states == ["open", "answered", "answered", "settled"]
+    assert (third.code, heard.json, breaches.json) == (1, [], [])
+    assert "because" in shown.out
+    assert house.as_("gbr", "agreement", "consult", house.agreement, "--text", "").code == 1

@@ -10,13 +10,23 @@ from datetime import timedelta
 import pytest
 
 from exchange import usecases
+from exchange.agreements import MatterKind
 from exchange.audit import EventName
 from exchange.kernel import ForbiddenError, NotAuthenticatedError, new_id
 from exchange.markings import Label
 from exchange.members import Role, Standing
 from exchange.reports import Downgrade
 from exchange.store import OnwardWish, ProxyWish
-from exchange.usecases import Call, ClearanceChange, Enrolment, EntryQuery, ListQuery, SimulatedReport, WantedErasure
+from exchange.usecases import (
+    Call,
+    ClearanceChange,
+    Enrolment,
+    EntryQuery,
+    ListQuery,
+    NewMatter,
+    SimulatedReport,
+    WantedErasure,
+)
 from tests.support.national import no_court
 from tests.support.treaty import NOTHING_SIGNED, offered, signing_key
 from tests.support.world import NOW, World, certificate_of, thumbprint_of
@@ -122,6 +132,36 @@ USE_CASES: list[tuple[str, Act, frozenset[Role], str]] = [
         lambda w, c, _: usecases.show_compliance(w.services, c, ABSENT),
         READER,
         "compliance.read",
+    ),
+    (
+        "list_breaches",
+        lambda w, c, _: usecases.list_breaches(w.services, c, ABSENT),
+        SIGNATORY,
+        "breach.listed",
+    ),
+    (
+        "open_consultation",
+        lambda w, c, _: usecases.open_consultation(w.services, c, ABSENT, NewMatter(MatterKind.DISPUTE, "why")),
+        SIGNATORY,
+        "consultation.opened",
+    ),
+    (
+        "list_consultations",
+        lambda w, c, _: usecases.list_consultations(w.services, c, ABSENT),
+        SIGNATORY,
+        "consultation.listed",
+    ),
+    (
+        "answer_consultation",
+        lambda w, c, _: usecases.answer_consultation(w.services, c, ABSENT, "because"),
+        SIGNATORY,
+        "consultation.answered",
+    ),
+    (
+        "settle_consultation",
+        lambda w, c, _: usecases.settle_consultation(w.services, c, ABSENT, "so be it"),
+        SIGNATORY,
+        "consultation.settled",
     ),
     (
         "enrol_signatory_key",

@@ -5,13 +5,14 @@ from datetime import datetime
 from starlette.responses import Response
 
 from exchange.audit import EventName
-from exchange.entrypoints.api.parameters import AGREEMENT_ID, EVERYWHERE, PURPOSE
+from exchange.entrypoints.api.parameters import AGREEMENT_ID, EVERYWHERE, LIMIT, PURPOSE
 from exchange.entrypoints.http.routing import Endpoint, Operation, Parameter, answered
-from exchange.entrypoints.http.visit import Visit, read_query
+from exchange.entrypoints.http.visit import Visit, read_query, whole_number
 from exchange.kernel import Fault, InvalidError, MalformedError, parse_rfc3339
 from exchange.members import Role
-from exchange.usecases import authenticate, show_compliance
-from exchange.wire import ComplianceBody, PartyRecordBody
+from exchange.store import BreachKind, BreachRow
+from exchange.usecases import authenticate, list_breaches, show_compliance
+from exchange.wire import BreachBody, BreachListBody, ComplianceBody, PartyRecordBody
 
 COMPLIANCE = Operation(
     method="GET",
@@ -33,6 +34,26 @@ COMPLIANCE = Operation(
 )
 
 
+BREACHES = Operation(
+    method="GET",
+    path="/v1/agreements/{id}/breaches",
+    action="breach.list",
+    summary="What the caller's member did not do for others, or others for it; to its signatories that are cleared.",
+    answer=BreachListBody,
+    parameters=(AGREEMENT_ID, Parameter("after", "query", "`next` of an earlier answer."), LIMIT),
+    errors=EVERYWHERE,
+)
+
+
+async def breaches(visit: Visit) -> Response:
+    """Answer `GET /v1/agreements/{id}/breaches`."""
+    query = read_query(visit.request, frozenset({"after", "limit"}))
+    limit = whole_number(query, "limit", default=100, largest=500)
+    recorded = await list_breaches(visit.services, visit.call, visit.path["id"], cursor=query.get("after"), limit=limit)
+    items = [_breach(row) for row in recorded.value.rows]
+    return answered(recorded, BreachListBody(items=items, next=recorded.value.next))
+
+
 async def compliance(visit: Visit) -> Response:
     """Answer `GET /v1/agreements/{id}/compliance`."""
     await authenticate(visit.services, visit.call, Role.READER, event=EventName.COMPLIANCE_READ)
@@ -49,6 +70,19 @@ async def compliance(visit: Visit) -> Response:
     return answered(recorded, body)
 
 
+def _breach(row: BreachRow) -> BreachBody:
+    return BreachBody(
+        id=row.id,
+        kind=row.kind.value,
+        party=row.party,
+        owed_to=row.owed_to,
+        scope=row.scope,
+        report=row.subject if row.kind is BreachKind.ACKNOWLEDGEMENT else None,
+        due=row.due_at,
+        found_at=row.found_at,
+    )
+
+
 def _moment(text: str) -> datetime:
     try:
         return parse_rfc3339(text)
@@ -56,4 +90,4 @@ def _moment(text: str) -> datetime:
         raise InvalidError("the query has faults", (Fault("/since", "invalid-value", exc.message),)) from exc
 
 
-OPERATIONS: tuple[tuple[Operation, Endpoint], ...] = ((COMPLIANCE, compliance),)
+OPERATIONS: tuple[tuple[Operation, Endpoint], ...] = ((COMPLIANCE, compliance), (BREACHES, breaches))

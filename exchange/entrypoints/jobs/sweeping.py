@@ -11,6 +11,9 @@ from exchange.kernel import ExchangeError
 INTERVAL_SECONDS: Final = 60.0
 """Days and years are what it counts; a recall that somebody raced is followed up within a minute."""
 
+DUTIES_INTERVAL_SECONDS: Final = 15.0
+"""The shortest times that agreements name for acknowledgements are minutes."""
+
 _REST_SECONDS: Final = 0.2
 """Between two rounds of a backlog: whoever writes to the database comes first."""
 
@@ -18,7 +21,11 @@ _log = logging.getLogger("exchange.reports")
 
 
 async def sweep_in_rounds(
-    round_: Callable[[], Awaitable[bool]], stopping: asyncio.Event, *, interval_seconds: float = INTERVAL_SECONDS
+    round_: Callable[[], Awaitable[bool]],
+    stopping: asyncio.Event,
+    *,
+    interval_seconds: float = INTERVAL_SECONDS,
+    trouble: str = "reports cannot be swept",
 ) -> None:
     """Do rounds until nothing is left to do, and again after a while; a failure is said once, and tried again."""
     told: str | None = None
@@ -30,5 +37,5 @@ async def sweep_in_rounds(
         except ExchangeError as exc:
             if told != exc.message:
                 told = exc.message
-                _log.error("reports cannot be swept: %s", exc.message)
+                _log.error("%s: %s", trouble, exc.message)
         await wait_for(stopping, _REST_SECONDS if has_more else interval_seconds)

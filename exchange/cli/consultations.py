@@ -1,0 +1,98 @@
+"""`exchange agreement consult|dispute|consultations|answer|settle`: what parties say to each other."""
+
+from collections.abc import Sequence
+from typing import Annotated, Literal
+
+import typer
+from pydantic import ValidationError
+
+from exchange.cli import output
+from exchange.cli.agreement_group import IdArgument, agreements
+from exchange.cli.verbs import JsonOption, member_verb
+from exchange.client import ExchangeClient
+from exchange.kernel import InvalidError, rfc3339
+from exchange.wire import ConsultationBody, ConsultationOpening, faults_of
+
+MatterArgument = Annotated[str, typer.Argument(metavar="CONSULTATION", help="Its id, as `consultations` shows it.")]
+TextOption = Annotated[str, typer.Option("--text", metavar="TEXT", help="What your member says; nothing classified.")]
+WithOption = Annotated[list[str] | None, typer.Option("--with", metavar="CODE", help="Unset: all other parties.")]
+BreachOption = Annotated[str | None, typer.Option("--breach", metavar="ID", help="As `breaches` shows it.")]
+
+
+@agreements.command("consult")
+@member_verb
+def consult(
+    client: ExchangeClient,
+    id: IdArgument,  # noqa: A002
+    text: TextOption,
+    others: WithOption = None,
+    breach: BreachOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Open a consultation with other parties (signatory); you settle it."""
+    _show([_opened(client, id, "consultation", text, others=others, breach=breach)], as_json=as_json, one=True)
+
+
+@agreements.command("dispute")
+@member_verb
+def dispute(
+    client: ExchangeClient,
+    id: IdArgument,  # noqa: A002
+    text: TextOption,
+    others: WithOption = None,
+    breach: BreachOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Open a dispute with other parties (signatory); the same words of all settle it."""
+    _show([_opened(client, id, "dispute", text, others=others, breach=breach)], as_json=as_json, one=True)
+
+
+@agreements.command("consultations")
+@member_verb
+def consultations(client: ExchangeClient, id: IdArgument, as_json: JsonOption = False) -> None:  # noqa: A002
+    """List the consultations and disputes that name your member (signatory)."""
+    _show(client.duties.consultations(id), as_json=as_json)
+
+
+@agreements.command("answer")
+@member_verb
+def answer(client: ExchangeClient, consultation: MatterArgument, text: TextOption, as_json: JsonOption = False) -> None:
+    """Answer a consultation or dispute for your member (signatory)."""
+    _show([client.duties.answer(consultation, text)], as_json=as_json, one=True)
+
+
+@agreements.command("settle")
+@member_verb
+def settle(client: ExchangeClient, consultation: MatterArgument, text: TextOption, as_json: JsonOption = False) -> None:
+    """Agree to settle a consultation or dispute with these words (signatory)."""
+    _show([client.duties.settle(consultation, text)], as_json=as_json, one=True)
+
+
+def _opened(
+    client: ExchangeClient,
+    agreement: str,
+    kind: Literal["consultation", "dispute"],
+    text: str,
+    *,
+    others: list[str] | None,
+    breach: str | None,
+) -> ConsultationBody:
+    fields = {"kind": kind, "text": text, "members": others or [], "breach": breach}
+    try:
+        opening = ConsultationOpening.model_validate(fields)
+    except ValidationError as exc:
+        raise InvalidError("nothing can be opened so", faults_of(exc)) from exc
+    return client.duties.open(agreement, opening)
+
+
+def _show(found: Sequence[ConsultationBody], *, as_json: bool, one: bool = False) -> None:
+    if as_json:
+        told = [each.model_dump(mode="json") for each in found]
+        output.show_json(told[0] if one else told)
+        return
+    for each in found:
+        title = f"{each.kind} {each.id} of {', '.join(each.members)}: {each.state}"
+        rows = [(rfc3339(said.at), said.member, said.speech, said.text) for said in each.said]
+        output.show_table(("at", "by", "does", "says"), rows, title=title)
+    if not found:
+        output.show_table((), [])

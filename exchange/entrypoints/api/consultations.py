@@ -1,0 +1,109 @@
+"""Consultations and disputes: open, list, answer, settle."""
+
+from starlette.responses import Response
+
+from exchange.audit import EventName
+from exchange.entrypoints.api.parameters import AGREEMENT_ID, EVERYWHERE, WITH_BODY
+from exchange.entrypoints.http.routing import Endpoint, Operation, Parameter, answered, read_model
+from exchange.entrypoints.http.visit import Visit, read_query
+from exchange.members import Role
+from exchange.usecases import (
+    NewMatter,
+    answer_consultation,
+    authenticate,
+    list_consultations,
+    open_consultation,
+    settle_consultation,
+)
+from exchange.wire import ConsultationBody, ConsultationListBody, ConsultationOpening, ConsultationWords
+
+_NO_PARAMETERS: frozenset[str] = frozenset()
+_MATTER_ID = Parameter("id", "path", "The consultation's id.", required=True)
+
+OPEN = Operation(
+    method="POST",
+    path="/v1/agreements/{id}/consultations",
+    action="consultation.open",
+    summary="Open a consultation or dispute with other parties (signatory).",
+    body=ConsultationOpening,
+    answer=ConsultationBody,
+    status=201,
+    parameters=(AGREEMENT_ID,),
+    errors=(*EVERYWHERE, *WITH_BODY),
+    example={"kind": "consultation", "text": "No report has come since May: what keeps you?", "members": ["NOR"]},
+)
+LIST = Operation(
+    method="GET",
+    path="/v1/agreements/{id}/consultations",
+    action="consultation.list",
+    summary="List the consultations and disputes that name the caller's member (signatory).",
+    answer=ConsultationListBody,
+    parameters=(AGREEMENT_ID,),
+    errors=EVERYWHERE,
+)
+ANSWER = Operation(
+    method="POST",
+    path="/v1/consultations/{id}/answers",
+    action="consultation.answer",
+    summary="Answer for the caller's member (signatory).",
+    body=ConsultationWords,
+    answer=ConsultationBody,
+    status=201,
+    parameters=(_MATTER_ID,),
+    errors=(*EVERYWHERE, *WITH_BODY, 409),
+    example={"text": "The desk was moved; the reports follow this week."},
+)
+SETTLE = Operation(
+    method="POST",
+    path="/v1/consultations/{id}/settlement",
+    action="consultation.settle",
+    summary="Agree to settle it with these words: the opener's for a consultation, the same of all for a dispute.",
+    body=ConsultationWords,
+    answer=ConsultationBody,
+    parameters=(_MATTER_ID,),
+    errors=(*EVERYWHERE, *WITH_BODY, 409),
+    example={"text": "A report a week from June on."},
+)
+
+
+async def open_(visit: Visit) -> Response:
+    """Answer `POST /v1/agreements/{id}/consultations`."""
+    await authenticate(visit.services, visit.call, Role.SIGNATORY, event=EventName.CONSULTATION_OPENED)
+    read_query(visit.request, _NO_PARAMETERS)
+    sent = await read_model(visit, ConsultationOpening)
+    new = NewMatter(sent.to_kind(), sent.text, tuple(sent.members), sent.breach)
+    recorded = await open_consultation(visit.services, visit.call, visit.path["id"], new)
+    return answered(recorded, ConsultationBody.of(recorded.value), status=201)
+
+
+async def list_(visit: Visit) -> Response:
+    """Answer `GET /v1/agreements/{id}/consultations`."""
+    read_query(visit.request, _NO_PARAMETERS)
+    recorded = await list_consultations(visit.services, visit.call, visit.path["id"])
+    return answered(recorded, ConsultationListBody(items=[ConsultationBody.of(each) for each in recorded.value]))
+
+
+async def answer(visit: Visit) -> Response:
+    """Answer `POST /v1/consultations/{id}/answers`."""
+    await authenticate(visit.services, visit.call, Role.SIGNATORY, event=EventName.CONSULTATION_ANSWERED)
+    read_query(visit.request, _NO_PARAMETERS)
+    sent = await read_model(visit, ConsultationWords)
+    recorded = await answer_consultation(visit.services, visit.call, visit.path["id"], sent.text)
+    return answered(recorded, ConsultationBody.of(recorded.value), status=201)
+
+
+async def settle(visit: Visit) -> Response:
+    """Answer `POST /v1/consultations/{id}/settlement`."""
+    await authenticate(visit.services, visit.call, Role.SIGNATORY, event=EventName.CONSULTATION_SETTLED)
+    read_query(visit.request, _NO_PARAMETERS)
+    sent = await read_model(visit, ConsultationWords)
+    recorded = await settle_consultation(visit.services, visit.call, visit.path["id"], sent.text)
+    return answered(recorded, ConsultationBody.of(recorded.value))
+
+
+OPERATIONS: tuple[tuple[Operation, Endpoint], ...] = (
+    (OPEN, open_),
+    (LIST, list_),
+    (ANSWER, answer),
+    (SETTLE, settle),
+)

@@ -1,0 +1,145 @@
+"""Breaches within a unit of work, and beside it for whoever tells of them."""
+
+import json
+from collections.abc import Callable, Collection
+from dataclasses import dataclass
+from datetime import datetime
+from enum import Enum
+from typing import Any
+
+from sqlalchemy import func, select, text
+from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
+from sqlmodel import col
+
+from exchange.kernel import from_micros, to_micros
+from exchange.store.duty_tables import BreachTable
+from exchange.store.faults import driver_errors
+from exchange.store.subscription_tables import SubscriptionTable
+from exchange.store.tables import ClientTable
+
+_NAMES = ("id", "agreement_id", "kind", "party", "owed_to", "scope", "subject", "label", "due_at", "found_at")
+_ADD = text(
+    f"INSERT INTO duty_breach ({', '.join(_NAMES)})"  # noqa: S608  the names are the ones above
+    f" VALUES ({', '.join(':' + name for name in _NAMES)}) ON CONFLICT DO NOTHING"
+)
+
+
+class BreachKind(Enum):
+    """What was not done: a report did not come, or one was not acknowledged."""
+
+    REPORT = "report"
+    ACKNOWLEDGEMENT = "acknowledgement"
+
+
+@dataclass(frozen=True, slots=True)
+class BreachRow:
+    """A breach by `party` of what it owed `owed_to`. `number` is None before it is kept.
+
+    `subject` is the report's id for an acknowledgement, for a report the moment at which it was due.
+    """
+
+    id: str
+    agreement: str
+    kind: BreachKind
+    party: str
+    owed_to: str
+    scope: str
+    subject: str
+    label: dict[str, str | list[str]]
+    due_at: datetime
+    found_at: datetime
+    number: int | None = None
+
+
+class BreachBook:
+    """Breaches in one transaction."""
+
+    def __init__(self, session: AsyncSession, note_write: Callable[[], None]) -> None:
+        self._session = session
+        self._note_write = note_write
+
+    async def add(self, row: BreachRow) -> bool:
+        """Keep a breach; False where it is kept already, and then nothing was written."""
+        result: Any = await self._session.execute(_ADD, _columns(row))
+        if result.rowcount != 1:
+            return False
+        self._note_write()
+        return True
+
+    async def last_due(self, agreement: str, party: str, owed_to: str, scope: str) -> datetime | None:
+        """Return when the last report was due that did not come; None where none failed to."""
+        row = BreachTable
+        which = (
+            col(row.agreement_id) == agreement,
+            col(row.kind) == BreachKind.REPORT.value,
+            col(row.party) == party,
+            col(row.owed_to) == owed_to,
+            col(row.scope) == scope,
+        )
+        found = await self._session.scalar(select(func.max(col(row.due_at))).where(*which))
+        return None if found is None else from_micros(found)
+
+    async def of_agreement(self, agreement: str, *, after: int, limit: int) -> list[BreachRow]:
+        """Return an agreement's breaches behind a number, the first found first."""
+        row = BreachTable
+        which = (col(row.agreement_id) == agreement, col(row.number) > after)
+        found = await self._session.scalars(select(row).where(*which).order_by(col(row.number)).limit(limit))
+        return [_row(each) for each in found]
+
+    async def one(self, breach_id: str) -> BreachRow | None:
+        """Return a breach."""
+        return await _found(self._session, breach_id)
+
+    async def subscribers(self, members: Collection[str]) -> list[str]:
+        """Return the subscriptions of the clients of these members; what each may know is decided when it is told."""
+        subscription, client = SubscriptionTable, ClientTable
+        chosen = (
+            select(col(subscription.id))
+            .join(client, col(client.id) == col(subscription.client_id))
+            .where(col(subscription.ended_at).is_(None), col(client.superseded_at).is_(None))
+            .where(col(client.member).in_(members))
+        )
+        return list(await self._session.scalars(chosen.order_by(col(subscription.id))))
+
+
+async def breach_row(engine: AsyncEngine, breach_id: str) -> BreachRow | None:
+    """Return a breach, outside any unit of work."""
+    with driver_errors():
+        async with AsyncSession(engine) as session:
+            return await _found(session, breach_id)
+
+
+async def _found(session: AsyncSession, breach_id: str) -> BreachRow | None:
+    found = await session.scalar(select(BreachTable).where(col(BreachTable.id) == breach_id))
+    return None if found is None else _row(found)
+
+
+def _columns(row: BreachRow) -> dict[str, Any]:
+    return {
+        "id": row.id,
+        "agreement_id": row.agreement,
+        "kind": row.kind.value,
+        "party": row.party,
+        "owed_to": row.owed_to,
+        "scope": row.scope,
+        "subject": row.subject,
+        "label": json.dumps(row.label),
+        "due_at": to_micros(row.due_at),
+        "found_at": to_micros(row.found_at),
+    }
+
+
+def _row(row: BreachTable) -> BreachRow:
+    return BreachRow(
+        id=row.id,
+        agreement=row.agreement_id,
+        kind=BreachKind(row.kind),
+        party=row.party,
+        owed_to=row.owed_to,
+        scope=row.scope,
+        subject=row.subject,
+        label=json.loads(row.label),
+        due_at=from_micros(row.due_at),
+        found_at=from_micros(row.found_at),
+        number=row.number,
+    )

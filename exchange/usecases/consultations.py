@@ -1,0 +1,168 @@
+"""Consultations and disputes under an agreement: opened, answered, settled, each act by a signatory for its member.
+
+A matter is between the members that it names, and to any other one it does not exist. What was said is kept; the log
+has its digest, so that nobody can say later that other words were spoken. It is no report: nothing in it is protected
+by a label, and nothing classified belongs there.
+"""
+
+import hashlib
+from collections.abc import Collection
+from dataclasses import dataclass, replace
+
+from exchange.agreements import Agreement, Matter, MatterKind, Said, Speech, require_speech
+from exchange.audit import EntryDraft, EventName, Outcome, Subject
+from exchange.kernel import Fault, InvalidError, NotFoundError, is_uuid7, new_id
+from exchange.members import Client, Role
+from exchange.store import UnitOfWork
+from exchange.usecases.agreements import visible_agreement
+from exchange.usecases.authenticate import authenticate
+from exchange.usecases.context import Call, Recorded, Services
+from exchange.usecases.list_breaches import may_know
+from exchange.usecases.recording import draft, named, on_record
+
+_ID_RANDOMNESS_BYTES = 10
+
+
+@dataclass(frozen=True, slots=True)
+class NewMatter:
+    """What to open: with which other parties (none named: all of them), about which breach (None: about none)."""
+
+    kind: MatterKind
+    text: str
+    members: tuple[str, ...] = ()
+    breach: str | None = None
+
+
+async def open_consultation(services: Services, call: Call, agreement_id: str, new: NewMatter) -> Recorded[Matter]:
+    """Open a consultation or dispute for the calling signatory's member.
+
+    Raises NotFoundError alike for an absent agreement and a foreign one, InvalidError for members that are no parties
+    and for a breach that the caller knows nothing of, or that is not between those that are named.
+    """
+    event = EventName.CONSULTATION_OPENED
+    client = await authenticate(services, call, Role.SIGNATORY, event=event)
+    attempt = draft(call, client, event, Outcome.REFUSED, subject=named("agreement", agreement_id))
+    async with on_record(services, attempt), services.store.unit_of_work() as unit:
+        agreement = await visible_agreement(unit, client, agreement_id)
+        members = _members(client, agreement, new.members)
+        await _require_breach(services, unit, call, client, agreement=agreement, new=replace(new, members=members))
+        said = Said(client.member, client.id, Speech.OPEN, new.text, call.now)
+        matter = Matter(
+            new_id(call.now, services.randomness(_ID_RANDOMNESS_BYTES)),
+            agreement.id,
+            new.kind,
+            members,
+            new.breach,
+            (said,),
+        )
+        receipt = await unit.record(_entry(call, client, event, matter, said))
+        matter = replace(matter, said=(replace(said, entry=receipt.entry),))
+        await unit.consultations().add(matter)
+    return Recorded(matter, receipt)
+
+
+async def list_consultations(services: Services, call: Call, agreement_id: str) -> Recorded[tuple[Matter, ...]]:
+    """Return the consultations and disputes of an agreement that name the calling signatory's member, oldest first."""
+    event = EventName.CONSULTATION_LISTED
+    client = await authenticate(services, call, Role.SIGNATORY, event=event)
+    attempt = draft(call, client, event, Outcome.REFUSED, subject=named("agreement", agreement_id))
+    async with on_record(services, attempt), services.store.unit_of_work() as unit:
+        agreement = await visible_agreement(unit, client, agreement_id)
+        found = [
+            each for each in await unit.consultations().of_agreement(agreement.id) if client.member in each.members
+        ]
+        shown = tuple([await _shown_to(services, unit, call, client, each) for each in found])
+        entry = draft(call, client, event, Outcome.PERMITTED, subject=named("agreement", agreement.id))
+        receipt = await unit.record(entry)
+    return Recorded(shown, receipt)
+
+
+async def answer_consultation(services: Services, call: Call, matter_id: str, text: str) -> Recorded[Matter]:
+    """Answer for the calling signatory's member; NotFoundError alike for what is absent and what does not name it."""
+    return await _speak(services, call, matter_id, (Speech.ANSWER, text), event=EventName.CONSULTATION_ANSWERED)
+
+
+async def settle_consultation(services: Services, call: Call, matter_id: str, text: str) -> Recorded[Matter]:
+    """Agree, for the calling signatory's member, to settle it with these words."""
+    return await _speak(services, call, matter_id, (Speech.SETTLE, text), event=EventName.CONSULTATION_SETTLED)
+
+
+async def _speak(
+    services: Services, call: Call, matter_id: str, words: tuple[Speech, str], *, event: EventName
+) -> Recorded[Matter]:
+    client = await authenticate(services, call, Role.SIGNATORY, event=event)
+    attempt = draft(call, client, event, Outcome.REFUSED, subject=named("consultation", matter_id))
+    async with on_record(services, attempt), services.store.unit_of_work() as unit:
+        # Held to the end: two who speak at once speak one after the other.
+        matter = await _own_matter(unit, client, matter_id)
+        require_speech(matter, client.member, words[0])
+        said = Said(client.member, client.id, words[0], words[1], call.now)
+        receipt = await unit.record(_entry(call, client, event, matter, said))
+        said = replace(said, entry=receipt.entry)
+        await unit.consultations().say(matter, said)
+        spoken = await _shown_to(services, unit, call, client, replace(matter, said=(*matter.said, said)))
+    return Recorded(spoken, receipt)
+
+
+async def _own_matter(unit: UnitOfWork, client: Client, matter_id: str) -> Matter:
+    matter = await unit.consultations().one(matter_id) if is_uuid7(matter_id) else None
+    if matter is None or client.member not in matter.members:
+        message = "no such consultation, or none that names your member"
+        raise NotFoundError(message)
+    return matter
+
+
+def _members(client: Client, agreement: Agreement, others: Collection[str]) -> tuple[str, ...]:
+    parties = agreement.terms.parties
+    if client.member not in parties:
+        raise InvalidError(
+            "nothing can be opened so", (Fault("/members", "not-a-party", "your member is no party of the agreement"),)
+        )
+    faults = [
+        Fault(f"/members/{index}", "not-a-party", "name parties of the agreement")
+        for index, member in enumerate(others)
+        if member not in parties
+    ]
+    if faults:
+        raise InvalidError("nothing can be opened so", tuple(faults))
+    named_members = {client.member, *(others or parties)}
+    if len(named_members) == 1:
+        fault = Fault("/members", "invalid-value", "name another party than your own")
+        raise InvalidError("nothing can be opened so", (fault,))
+    return tuple(member for member in parties if member in named_members)
+
+
+async def _require_breach(  # noqa: PLR0913  who opens what, about what
+    services: Services, unit: UnitOfWork, call: Call, client: Client, *, agreement: Agreement, new: NewMatter
+) -> None:
+    """Raise InvalidError alike for a breach that is absent, of others, or above the caller's clearance."""
+    if new.breach is None:
+        return
+    row = await unit.breaches().one(new.breach)
+    if row is None or row.agreement != agreement.id or not may_know(services, call, client, row):
+        fault = Fault("/breach", "unknown-breach", "no such breach, or none that you may know of")
+        raise InvalidError("nothing can be opened so", (fault,))
+    if not set(new.members) <= {row.party, row.owed_to}:
+        fault = Fault("/members", "not-concerned", "a breach is between two members: name the other one alone")
+        raise InvalidError("nothing can be opened so", (fault,))
+
+
+async def _shown_to(services: Services, unit: UnitOfWork, call: Call, client: Client, matter: Matter) -> Matter:
+    """Return a matter without the breach that it is about, where the caller is not cleared to know of that."""
+    if matter.breach is None:
+        return matter
+    row = await unit.breaches().one(matter.breach)
+    is_known = row is not None and may_know(services, call, client, row)
+    return matter if is_known else replace(matter, breach=None)
+
+
+def _entry(call: Call, client: Client, event: EventName, matter: Matter, said: Said) -> EntryDraft:
+    detail: dict[str, str | int | list[str]] = {
+        "consultation": matter.id,
+        "kind": matter.kind.value,
+        # Whose auditors see it: those of its members.
+        "parties": list(matter.members),
+        "text": hashlib.sha256(said.text.encode()).hexdigest(),
+    }
+    subject = Subject("agreement", matter.agreement)
+    return draft(call, client, event, Outcome.PERMITTED, subject=subject, agreement=matter.agreement, detail=detail)

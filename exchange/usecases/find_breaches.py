@@ -1,0 +1,285 @@
+"""Finds what parties of agreements promised and did not do: each breach once, by any number of processes.
+
+A promise is owed by one party to another one, and so is its breach: to the originator whose report was not
+acknowledged, to each reader of a scope to which no report came that one of its clients may read. Nobody else is told;
+who is told is cleared for whatever the breach may be about.
+
+One round, for each agreement in force: (1) what each party owed when; (2) reports whose time to be acknowledged has run
+out since the last round, though one of the member's readers could have acknowledged them; (3) readers to whom a report
+is overdue; (4) what is not on the record yet is put there, with what subscribers are to be told, in one transaction
+that holds the agreement: numbers of breaches grow in the order of commits.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from typing import Final
+
+from exchange.agreements import (
+    Agreement,
+    InForce,
+    Scope,
+    Spell,
+    Timeliness,
+    acknowledgement_due,
+    duty_of,
+    duty_spells,
+    in_force,
+    moved_by,
+    rhythm_of,
+    timeliness,
+)
+from exchange.audit import EntryDraft, EventName, Outcome, Subject
+from exchange.kernel import from_micros, new_id, rfc3339, to_micros
+from exchange.markings import Label
+from exchange.members import Role
+from exchange.release import ClassFacts
+from exchange.store import BreachKind, BreachRow, Countable, CountedReport, PolicyState, UnitOfWork
+from exchange.store.subscription_rows import DeliveryRow
+from exchange.usecases.context import Call, Services
+from exchange.usecases.counting import acknowledged_by_member, could_read, posted_fact, readers_since, versions_of
+from exchange.usecases.heartbeat import service_draft
+from exchange.usecases.judging import require_same_law
+from exchange.usecases.subscriptions import waiting
+
+LOOK_BACK: Final = timedelta(days=7)
+"""How long after a deadline it is still noticed: longer than the jobs of an exchange stand still."""
+
+_OVERLAP: Final = timedelta(minutes=5)
+"""Between rounds of one process: what was under way in the last one is seen by this one."""
+
+_AT_ONCE: Final = 200
+_ID_RANDOMNESS_BYTES: Final = 10
+_EVER: Final = from_micros(0)
+
+_PASSED = frozenset({Timeliness.OVERDUE, Timeliness.LATE})
+
+
+@dataclass(frozen=True, slots=True)
+class _Treaty:
+    """An agreement with what it obliges to, as it is looked at in one round."""
+
+    agreement: Agreement
+    versions: tuple[InForce, ...]
+    classes: Mapping[int, ClassFacts]
+    state: PolicyState
+    call: Call
+
+    def spells(self, member: str, scope: Scope) -> tuple[Spell, ...]:
+        """Return what a member owed when."""
+        return duty_spells(self.versions, member, scope.name, self.call.now)
+
+
+@dataclass(frozen=True, slots=True)
+class _Ended:
+    """That a member's time to acknowledge a report ran out at `due`, acknowledged or not."""
+
+    report: CountedReport
+    member: str
+    spells: tuple[Spell, ...]
+    due: datetime
+
+
+class DutyWatch:
+    """Looks for breaches in one database; what it remembers saves work, and nothing rests on it."""
+
+    def __init__(self, services: Services) -> None:
+        self._services = services
+        self._looked: dict[str, datetime] = {}
+
+    async def round(self) -> bool:
+        """Put on the record what is not there yet; return whether there may be more of it."""
+        services, now = self._services, self._services.clock()
+        state = (await services.store.caller("")).state
+        require_same_law(services, state)
+        has_more = False
+        for agreement in (await services.knowledge.agreements(services.store, state)).values():
+            if not agreement.terms.obligations or not in_force(agreement, now):
+                continue
+            treaty = await self._treaty(agreement, state, now)
+            since = self._looked.get(agreement.id, now - LOOK_BACK)
+            found = [*await self._unacknowledged(treaty, since), *await self._silences(treaty)]
+            await self._keep(treaty, found[:_AT_ONCE])
+            if len(found) > _AT_ONCE:
+                has_more = True
+            else:
+                self._looked[agreement.id] = now - _OVERLAP
+        return has_more
+
+    async def _treaty(self, agreement: Agreement, state: PolicyState, now: datetime) -> _Treaty:
+        # (1) what is owed
+        services = self._services
+        call = Call(new_id(now, services.randomness(_ID_RANDOMNESS_BYTES)), "local", None, now)
+        known = await services.knowledge.classes(services.store, state)
+        classes = {each.id: each.facts for each in known.values() if each.facts.agreement == agreement.id}
+        return _Treaty(agreement, await versions_of(services, agreement.id), classes, state, call)
+
+    async def _unacknowledged(self, treaty: _Treaty, since: datetime) -> list[BreachRow]:
+        # (2) reports whose time has run out since the last round
+        services, now = self._services, treaty.call.now
+        begin, ended = await self._ended(treaty, since)
+        if not ended:
+            return []
+        wanted = {each.report.class_id: treaty.classes[each.report.class_id] for each in ended}
+        readers = await readers_since(services, treaty.call, treaty.state, {each.member for each in ended}, wanted)
+        acknowledged = await acknowledged_by_member(services, Countable(list(wanted), _EVER, now), begin)
+        found = []
+        for each in ended:
+            report, facts = each.report, treaty.classes[each.report.class_id]
+            fact = posted_fact(report, facts, acknowledged.get(report.id, {}), could_read(readers, report))
+            if timeliness(fact, each.member, each.spells, now) in _PASSED:
+                found.append(
+                    self._row(
+                        treaty,
+                        kind=BreachKind.ACKNOWLEDGEMENT,
+                        between=(each.member, facts.originator),
+                        scope=facts.scope,
+                        subject=(report.id, each.due),
+                        label=facts.label,
+                    )
+                )
+        known = await services.store.duties.known_breaches(treaty.agreement.id, {row.subject for row in found})
+        return [row for row in found if (row.party, row.subject) not in known]
+
+    async def _ended(self, treaty: _Treaty, since: datetime) -> tuple[datetime, list[_Ended]]:
+        """Return which times to acknowledge ran out from `since` on, and when the first such report can have come."""
+        now, terms = treaty.call.now, treaty.agreement.terms
+        owing = {
+            (scope.name, member): treaty.spells(member, scope) for scope in terms.scopes for member in terms.parties
+        }
+        times = [within for spells in owing.values() for spell in spells for _, within in spell.duty.acknowledge]
+        if not times:
+            return now, []
+        begin = min(moved_by(since, within, back=True) for within in times)
+        found = []
+        for report in await self._services.store.duties.posted(Countable(list(treaty.classes), _EVER, now), begin):
+            facts = treaty.classes[report.class_id]
+            for (scope, member), spells in owing.items():
+                if scope == facts.scope and member != facts.originator:
+                    due = acknowledgement_due(spells, report.precedence, report.posted_at)
+                    if due is not None and since <= due < now:
+                        found.append(_Ended(report, member, spells, due))
+        return begin, found
+
+    async def _silences(self, treaty: _Treaty) -> list[BreachRow]:
+        # (3) nothing came that one of a member's readers may read
+        found = []
+        terms = treaty.agreement.terms
+        for scope in terms.scopes:
+            for member in scope.contributors:
+                if duty_of(terms, member, scope.name).report_every is not None:
+                    found += await self._silences_of(treaty, member, scope)
+        return found
+
+    async def _silences_of(self, treaty: _Treaty, member: str, scope: Scope) -> list[BreachRow]:
+        services, now = self._services, treaty.call.now
+        classes = {
+            class_id: facts
+            for class_id, facts in treaty.classes.items()
+            if (facts.scope, facts.originator) == (scope.name, member)
+        }
+        others = await self._with_readers({each for each in scope.readers if each != member})
+        readers = await readers_since(services, treaty.call, treaty.state, others, classes)
+        last = await services.store.duties.last_before(Countable(list(classes), _EVER, now), now + _OVERLAP)
+        spells, found = treaty.spells(member, scope), []
+        known = await services.store.duties.silences(treaty.agreement.id)
+        for other in sorted(others):
+            posts = sorted(last[class_id] for class_id in readers[other] if class_id in last)
+            rhythm = rhythm_of(spells, posts, now, now)
+            due = None if rhythm is None or not rhythm.is_overdue else rhythm.due
+            # One silence is one breach, though what a member's readers may read has changed meanwhile.
+            if due is not None and due > known.get((member, other, scope.name), _EVER):
+                found.append(
+                    self._row(
+                        treaty,
+                        kind=BreachKind.REPORT,
+                        between=(member, other),
+                        scope=scope.name,
+                        subject=(rfc3339(due), due),
+                        label=_label_of(treaty.agreement, scope, {member, other}),
+                    )
+                )
+        return found
+
+    async def _with_readers(self, members: set[str]) -> set[str]:
+        clients = await self._services.store.clients()
+        return members & {each.member for each in clients if Role.READER in each.roles and each.is_active}
+
+    async def _keep(self, treaty: _Treaty, rows: Iterable[BreachRow]) -> None:
+        # (4) on the record, once
+        new = list(rows)
+        if not new:
+            return
+        async with self._services.store.unit_of_work() as unit:
+            await unit.agreement(treaty.agreement.id, for_update=True)
+            for row in new:
+                if await _is_known(unit, row) or not await unit.breaches().add(row):
+                    continue
+                await unit.record(self._entry(row))
+                await self._tell(unit, row)
+
+    async def _tell(self, unit: UnitOfWork, row: BreachRow) -> None:
+        for subscription in await unit.breaches().subscribers({row.party, row.owed_to}):
+            message_id = new_id(row.found_at, self._services.randomness(_ID_RANDOMNESS_BYTES))
+            told: DeliveryRow = waiting(message_id, subscription, None, to_micros(row.found_at), breach=row.id)
+            await unit.subscriptions().queue(told)
+
+    def _row(  # noqa: PLR0913  what a breach is
+        self,
+        treaty: _Treaty,
+        *,
+        kind: BreachKind,
+        between: tuple[str, str],
+        scope: str,
+        subject: tuple[str, datetime],
+        label: Label,
+    ) -> BreachRow:
+        """Return a breach by the first of `between` of what it owed the second; `subject` with when it was due."""
+        now = treaty.call.now
+        return BreachRow(
+            id=new_id(now, self._services.randomness(_ID_RANDOMNESS_BYTES)),
+            agreement=treaty.agreement.id,
+            kind=kind,
+            party=between[0],
+            owed_to=between[1],
+            scope=scope,
+            subject=subject[0],
+            label=label.as_json(),
+            due_at=subject[1],
+            found_at=now,
+        )
+
+    def _entry(self, row: BreachRow) -> EntryDraft:
+        made = service_draft(
+            self._services, EventName.DUTY_BREACHED, Outcome.FAILED, subject=Subject("agreement", row.agreement)
+        )
+        return _told(made, row)
+
+
+def _told(made: EntryDraft, row: BreachRow) -> EntryDraft:
+    detail: dict[str, str | int | list[str]] = {
+        "breach": row.id,
+        "kind": row.kind.value,
+        "party": row.party,
+        "owed_to": row.owed_to,
+        "due": rfc3339(row.due_at),
+        # Whose auditors see it: those of the two, and nobody else's.
+        "parties": sorted({row.party, row.owed_to}),
+    }
+    if row.kind is BreachKind.ACKNOWLEDGEMENT:
+        detail["report"] = row.subject
+    return replace(made, label=row.label, agreement=row.agreement, scope=row.scope, detail=detail)
+
+
+def _label_of(agreement: Agreement, scope: Scope, members: set[str]) -> Label:
+    """Return the label of a silence: whoever is cleared for all that the scope may hold may know that nothing came."""
+    compartments = tuple(sorted(set(scope.compartments)))
+    return Label(agreement.terms.policy, scope.ceiling, compartments, releasable_to=tuple(sorted(members)))
+
+
+async def _is_known(unit: UnitOfWork, row: BreachRow) -> bool:
+    # Asked again now that nobody else adds any.
+    if row.kind is not BreachKind.REPORT:
+        return False
+    last = await unit.breaches().last_due(row.agreement, row.party, row.owed_to, row.scope)
+    return last is not None and row.due_at <= last

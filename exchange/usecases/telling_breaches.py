@@ -1,0 +1,80 @@
+"""What a subscriber may be told of a breach at the moment of telling: that there is one, and where to ask."""
+
+from dataclasses import dataclass, replace
+from datetime import datetime
+
+from exchange.audit import Actor, EntryDraft, EventName, Outcome, Subject
+from exchange.kernel import rfc3339
+from exchange.members import Client, Role
+from exchange.release import Permit
+from exchange.store import BreachKind, BreachRow, Parts
+from exchange.store.subscription_rows import SubscriptionRow
+from exchange.usecases.context import Call, Services
+from exchange.usecases.judging import judge
+from exchange.usecases.list_breaches import may_know
+from exchange.usecases.recording import draft
+
+KIND = "duty.breached"
+
+
+@dataclass(frozen=True, slots=True)
+class ToldBreach:
+    """What a message about a breach says."""
+
+    at: datetime
+    facts: dict[str, str]
+
+
+async def told_breach(
+    services: Services, call: Call, breach_id: str, subscription: SubscriptionRow
+) -> ToldBreach | None:
+    """Return what may be told of a breach now, its entry durable; None where nothing may."""
+    row = await services.store.duties.breach(breach_id)
+    if row is None or call.thumbprint is None:
+        return None
+    client = (await services.store.caller(call.thumbprint)).client
+    if client is None or not client.is_active or Role.READER not in client.roles:
+        return None
+    if not may_know(services, call, client, row) or not await _may_read(services, call, client, row):
+        return None
+    # INVARIANT: no message leaves before its entry is durable.
+    await services.store.append(_entry(call, client, row, subscription))
+    return ToldBreach(row.found_at, _facts(row))
+
+
+def _entry(call: Call, client: Client, row: BreachRow, subscription: SubscriptionRow) -> EntryDraft:
+    """Return the entry of what the service tells, in its own name: the client has done nothing."""
+    entry = draft(
+        call,
+        client,
+        EventName.BREACH_NOTIFIED,
+        Outcome.PERMITTED,
+        subject=Subject("breach", row.id),
+        label=row.label,
+        agreement=row.agreement,
+        scope=row.scope,
+        detail={"client": client.id, "subscription": subscription.id},
+    )
+    return replace(entry, actor=Actor(kind="service"))
+
+
+def _facts(row: BreachRow) -> dict[str, str]:
+    return {
+        "breach": row.id,
+        "agreement": row.agreement,
+        "scope": row.scope,
+        "kind": row.kind.value,
+        "party": row.party,
+        "owed_to": row.owed_to,
+        "due": rfc3339(row.due_at),
+    }
+
+
+async def _may_read(services: Services, call: Call, client: Client, row: BreachRow) -> bool:
+    """Return whether a client may read the report that a breach is about, where it is about one."""
+    if row.kind is BreachKind.REPORT:
+        return True
+    read = await services.store.report_for(call.thumbprint or "", row.subject, parts=Parts.NONE)
+    if read.client is None or read.report is None or read.client != client:
+        return False
+    return isinstance((await judge(services, call, client, read.report, read.state)).decision, Permit)

@@ -1,0 +1,264 @@
+"""Breaches: found once by any number of nodes, told to the two whom each concerns, and to nobody who is not cleared."""
+
+import asyncio
+from datetime import timedelta
+
+import pytest
+
+from exchange import usecases
+from exchange.audit import Criteria
+from exchange.kernel import ForbiddenError, MalformedError, NotFoundError, UnavailableError
+from exchange.markings import Label
+from exchange.reports import Precedence
+from exchange.store import BreachKind, BreachRow
+from exchange.usecases import DutyWatch
+from exchange.usecases.notify_subscribers import Notifier, Reach
+from tests.attacks.hidden import random_id
+from tests.support.world import AGREEMENT, Entry, World
+
+OWING = AGREEMENT.replace(
+    "obligations: []",
+    """obligations:
+  - {party: GBR, scope: cyber-threats, report_every: P1D}
+  - {party: all, scope: cyber-threats, acknowledge: {FLASH: PT10M}}""",
+)
+GBR_NOR = Label("NATO", "SECRET", releasable_to=("GBR", "NOR"))
+MINUTE, DAY, INSTANT = timedelta(minutes=1), timedelta(days=1), timedelta(microseconds=1)
+
+
+OPEN = OWING.replace("compartments: [ATOMAL]", "compartments: []")
+
+
+@pytest.fixture
+async def owing(populated: World) -> World:
+    await populated.agree(OWING)
+    populated.clock.advance(MINUTE)
+    return populated
+
+
+async def found(world: World) -> list[Entry]:
+    return [entry for entry in await world.entries() if entry["type"] == "duty.breached"]
+
+
+async def listed(world: World, name: str, **asked) -> tuple[BreachRow, ...]:
+    made = await usecases.list_breaches(world.services, world.call(name), world.agreement_id, **asked)
+    return made.value.rows
+
+
+async def flash(world: World, **others) -> str:
+    return await world.post(**{"precedence": Precedence.FLASH, "label": GBR_NOR, **others})
+
+
+async def test_deadline_that_passes_is_a_breach_a_moment_later_and_once(owing: World) -> None:
+    report = await flash(owing)
+    watch = DutyWatch(owing.services)
+    due = owing.clock.now + 10 * MINUTE
+    owing.clock.now = due
+    await watch.round()
+    assert await found(owing) == []
+
+    owing.clock.advance(INSTANT)
+    await watch.round()
+    await watch.round()
+    await DutyWatch(owing.services).round()
+
+    (entry,) = await found(owing)
+    assert entry["object"] == {"type": "agreement", "id": owing.agreement_id}
+    assert entry["actor"] == {"kind": "service"}
+    assert entry["label"] == GBR_NOR.as_json()
+    told = {name: entry["detail"][name] for name in ("kind", "party", "owed_to", "report", "parties")}
+    assert told == {
+        "kind": "acknowledgement", "party": "NOR", "owed_to": "GBR", "report": report, "parties": ["GBR", "NOR"],
+    }  # fmt: skip
+    (row,) = await listed(owing, "NOR signatory")
+    assert (row.kind, row.subject, row.due_at) == (BreachKind.ACKNOWLEDGEMENT, report, due)
+    assert await listed(owing, "GBR signatory") == (row,)
+    assert await listed(owing, "DNK signatory") == ()
+
+
+async def test_acknowledged_in_time_is_no_breach_and_late_is_one(owing: World) -> None:
+    prompt, late = await flash(owing), await flash(owing)
+    owing.clock.advance(10 * MINUTE)
+    await usecases.receive_report(owing.services, owing.call("NOR reader"), prompt)
+    owing.clock.advance(INSTANT)
+    await usecases.receive_report(owing.services, owing.call("NOR reader"), late)
+
+    await DutyWatch(owing.services).round()
+
+    assert [entry["detail"]["report"] for entry in await found(owing)] == [late]
+
+
+async def test_many_nodes_find_one_breach_once(owing: World) -> None:
+    await flash(owing)
+    owing.clock.advance(DAY + MINUTE)
+    async with owing.another_node() as other:
+        watches = [DutyWatch(services) for services in (owing.services, other, owing.services, other)]
+        results = await asyncio.gather(*(watch.round() for watch in watches), return_exceptions=True)
+
+    # SQLite has one writer: who came second may have been told to come again, and finds nothing new then.
+    assert {type(result) for result in results} <= {bool, UnavailableError}
+    await DutyWatch(owing.services).round()
+    kinds = sorted((entry["detail"]["kind"], entry["detail"]["owed_to"]) for entry in await found(owing))
+    assert kinds == [("acknowledgement", "GBR"), ("report", "DNK"), ("report", "NOR")]
+
+
+async def test_silence_is_a_breach_towards_each_who_could_read_nothing_and_once_until_a_report_comes(
+    owing: World,
+) -> None:
+    await owing.agree(OPEN)
+    owing.clock.advance(MINUTE)
+    await owing.post(label=GBR_NOR)
+    watch = DutyWatch(owing.services)
+    owing.clock.advance(DAY)
+    await watch.round()
+    # DNK was sent nothing since the agreement came into force, a minute earlier.
+    assert [(row.party, row.owed_to) for row in await listed(owing, "DNK signatory")] == [("GBR", "DNK")]
+    # What came to NOR came in time; that it acknowledged nothing within six hours is another matter.
+    assert [row.kind for row in await listed(owing, "NOR signatory")] == [BreachKind.ACKNOWLEDGEMENT]
+    owing.clock.advance(INSTANT)
+    await watch.round()
+    owing.clock.advance(9 * DAY)
+    await watch.round()
+
+    silences = [row for row in await listed(owing, "NOR signatory") if row.kind is BreachKind.REPORT]
+    assert [(row.party, row.owed_to) for row in silences] == [("GBR", "NOR")]
+    await owing.post(label=GBR_NOR)
+    owing.clock.advance(DAY + INSTANT)
+    await watch.round()
+    again = [row for row in await listed(owing, "NOR signatory") if row.kind is BreachKind.REPORT]
+    assert [row.due_at for row in again] == [silences[0].due_at, owing.clock.now - INSTANT]
+    assert len([row for row in await listed(owing, "DNK signatory") if row.kind is BreachKind.REPORT]) == 1
+
+
+async def test_who_reads_less_than_before_makes_no_second_breach_of_one_silence(owing: World) -> None:
+    await owing.agree(OPEN)
+    await owing.post(label=GBR_NOR)
+    owing.clock.advance(2 * DAY)
+    await DutyWatch(owing.services).round()
+    before = await listed(owing, "NOR signatory")
+    low = usecases.ClearanceChange("RESTRICTED", (), None)
+    await usecases.change_clearance(owing.services, owing.call(None), owing.clients["NOR reader"].id, low)
+
+    await DutyWatch(owing.services).round()
+
+    assert await listed(owing, "NOR signatory") == before
+
+
+async def test_nobody_owes_what_its_readers_may_not_read_or_what_was_due_long_ago(owing: World) -> None:
+    await flash(owing, label=Label("NATO", "SECRET", ("ATOMAL",), releasable_to=("GBR", "NOR")))
+    await flash(owing, label=Label("NATO", "SECRET"))
+    await flash(owing)
+    owing.clock.advance(8 * DAY)
+
+    await DutyWatch(owing.services).round()
+
+    assert {entry["detail"]["kind"] for entry in await found(owing)} == {"report"}
+
+
+async def test_suspended_agreement_is_not_looked_at(owing: World) -> None:
+    await flash(owing)
+    for member in ("GBR", "NOR"):
+        await usecases.suspend_agreement(owing.services, owing.call(f"{member} signatory"), owing.agreement_id)
+    owing.clock.advance(DAY + MINUTE)
+
+    await DutyWatch(owing.services).round()
+
+    assert await found(owing) == []
+
+
+async def test_breach_is_shown_to_those_who_are_cleared_for_what_it_tells_of(owing: World) -> None:
+    await owing.enrol("NOR low signatory", "NOR", "signatory", level="RESTRICTED")
+    await owing.enrol("NOR special signatory", "NOR", "signatory", compartments=("ATOMAL",))
+    await flash(owing)
+    await flash(owing, label=Label("NATO", "RESTRICTED", releasable_to=("GBR", "NOR")))
+    owing.clock.advance(DAY + MINUTE)
+    await DutyWatch(owing.services).round()
+
+    low = await listed(owing, "NOR low signatory")
+
+    cleared = await listed(owing, "NOR special signatory")
+
+    assert [row.label["classification"] for row in low] == ["RESTRICTED"]
+    assert len(await listed(owing, "NOR signatory")) == 2
+    # A silence tells of all that the scope may hold, its compartments too.
+    assert [row.kind for row in cleared] == [BreachKind.ACKNOWLEDGEMENT] * 2 + [BreachKind.REPORT]
+
+
+async def test_auditors_of_the_two_find_it_and_a_thirds_do_not(owing: World) -> None:
+    for member in ("NOR", "DNK"):
+        await owing.enrol(f"{member} auditor", member, "auditor")
+    await flash(owing)
+    owing.clock.advance(10 * MINUTE + INSTANT)
+    await DutyWatch(owing.services).round()
+    owing.sequence()
+    query = usecases.EntryQuery(Criteria(event="duty.breached"))
+
+    seen = {
+        member: (await usecases.search_entries(owing.services, owing.call(f"{member} auditor"), query)).value.items
+        for member in ("NOR", "DNK")
+    }
+
+    assert [len(seen[member]) for member in ("NOR", "DNK")] == [1, 0]
+
+
+async def test_pages_join_and_cursors_are_their_own_clients(owing: World) -> None:
+    for _ in range(3):
+        await flash(owing)
+    owing.clock.advance(10 * MINUTE + INSTANT)
+    await DutyWatch(owing.services).round()
+    call = owing.call("GBR signatory")
+
+    first = (await usecases.list_breaches(owing.services, call, owing.agreement_id, limit=2)).value
+    rest = (await usecases.list_breaches(owing.services, call, owing.agreement_id, cursor=first.next)).value
+
+    assert (len(first.rows), len(rest.rows)) == (2, 1)
+    assert {row.id for row in first.rows}.isdisjoint({row.id for row in rest.rows})
+    foreign = await owing.attempt(
+        usecases.list_breaches(owing.services, owing.call("NOR signatory"), owing.agreement_id, cursor=first.next)
+    )
+    assert isinstance(foreign.error, MalformedError)
+
+
+async def test_foreign_and_absent_agreements_are_one_answer_and_only_signatories_ask(owing: World) -> None:
+    foreign = await owing.attempt(
+        usecases.list_breaches(owing.services, owing.call("ESP signatory"), owing.agreement_id)
+    )
+    absent = await owing.attempt(usecases.list_breaches(owing.services, owing.call("ESP signatory"), random_id()))
+    reader = await owing.attempt(usecases.list_breaches(owing.services, owing.call("NOR reader"), owing.agreement_id))
+
+    assert isinstance(foreign.error, NotFoundError)
+    assert str(foreign.error) == str(absent.error)
+    assert isinstance(reader.error, ForbiddenError)
+    assert {each.entry["type"] for each in (foreign, absent, reader)} == {"breach.listed"}
+
+
+class Desk:
+    """Takes every message."""
+
+    def __init__(self) -> None:
+        self.bodies: list[bytes] = []
+
+    async def post(self, hook, headers, body) -> None:
+        self.bodies.append(body)
+
+
+async def test_subscribers_of_the_two_are_told_as_far_as_they_may_know_at_that_moment(owing: World) -> None:
+    await owing.enrol("NOR junior", "NOR", "reader", level="CONFIDENTIAL")
+    for name in ("NOR reader", "NOR junior", "DNK reader", "GBR reader"):
+        await usecases.add_subscription(owing.services, owing.call(name), f"https://{name.replace(' ', '-')}.example/x")
+    report = await flash(owing)
+    owing.clock.advance(10 * MINUTE + INSTANT)
+    await DutyWatch(owing.services).round()
+    low = usecases.ClearanceChange("RESTRICTED", (), None)
+    await usecases.change_clearance(owing.services, owing.call(None), owing.clients["GBR reader"].id, low)
+    desk = Desk()
+
+    while await Notifier(owing.services, desk, Reach()).round():
+        pass
+
+    told = [body for body in desk.bodies if b"duty.breached" in body]
+    assert len(told) == 1
+    assert b'"party":"NOR"' in told[0]
+    assert report.encode() not in told[0]
+    notified = [entry for entry in await owing.entries() if entry["type"] == "breach.notified"]
+    assert [entry["detail"]["client"] for entry in notified] == [owing.clients["NOR reader"].id]
