@@ -122,7 +122,7 @@ async def _activations(backend: str, place: Place, server: Server) -> Result:
         for number in range(_RUNS):
             ceiling = "CONFIDENTIAL" if number % 2 == 0 else "SECRET"
             amendment, agreement = await _proposed(host, place, ceiling, number)
-            target = amended(agreement, amendment.terms)
+            target = amended(agreement, amendment.terms, amendment.proposed_at)
             for member in _PARTIES[:-1]:
                 await sign_as(host, member, target)
             before.append(await _longest(probes, None))

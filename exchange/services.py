@@ -50,6 +50,7 @@ from exchange.usecases.archive_log import Archiver
 from exchange.usecases.context import Witnessing
 from exchange.usecases.deliver_alerts import AlertDelivery, Webhook
 from exchange.usecases.find_breaches import DutyWatch
+from exchange.usecases.note_reviews import note_reviews
 from exchange.usecases.notify_subscribers import Notifier, Reach
 from exchange.usecases.sequence_log import Desk, Sequencer
 from exchange.usecases.sweep_log import Index, Sweep
@@ -228,6 +229,7 @@ async def _sweep_reports(settings: Settings, stopping: asyncio.Event) -> None:
         async with open_services(settings) as services, heartbeats(services):
 
             async def one_round() -> bool:
+                await note_reviews(services)
                 swept = await sweep_reports(services, services.clock(), is_held=settings.audit_legal_hold)
                 return swept.has_more
 

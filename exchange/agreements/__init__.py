@@ -23,10 +23,13 @@ from exchange.agreements.differences import differences
 from exchange.agreements.durations import LAST_MOMENT, moved_by
 from exchange.agreements.duties import DEFAULT_ACKNOWLEDGE, NOTHING_OWED, Duty, InForce, Spell, duty_of, duty_spells
 from exchange.agreements.editions import (
+    AMENDABLE,
+    AMENDMENT_MOVES,
     Amendment,
     Clause,
     amended,
     amendment_faults,
+    amendment_state,
     clause_of,
     conclude,
     require_amendable,
@@ -38,6 +41,7 @@ from exchange.agreements.lifecycle import (
     Move,
     active_parties,
     in_force,
+    is_recalled_by_text,
     next_change,
     propose,
     require_openable,
@@ -51,6 +55,7 @@ from exchange.agreements.model import (
     Agreement,
     AgreementId,
     AgreementState,
+    AmendmentState,
     AnswersTo,
     Crisis,
     CrisisClause,
@@ -67,6 +72,7 @@ from exchange.agreements.model import (
     Validity,
 )
 from exchange.agreements.proof import proven
+from exchange.agreements.reviews import last_review_due, next_review
 from exchange.agreements.terms import (
     agreement_as_json,
     parse_agreement,
@@ -81,6 +87,8 @@ from exchange.agreements.vocabulary import Vocabulary, covers, load_vocabulary
 
 __all__ = [
     "AGREEMENT_MOVES",
+    "AMENDABLE",
+    "AMENDMENT_MOVES",
     "DEFAULT_ACKNOWLEDGE",
     "LAST_MOMENT",
     "NOTHING_OWED",
@@ -90,6 +98,7 @@ __all__ = [
     "AgreementId",
     "AgreementState",
     "Amendment",
+    "AmendmentState",
     "AnswersTo",
     "Clause",
     "Crisis",
@@ -130,6 +139,7 @@ __all__ = [
     "agreement_as_json",
     "amended",
     "amendment_faults",
+    "amendment_state",
     "asked_length",
     "clause_of",
     "conclude",
@@ -140,11 +150,14 @@ __all__ = [
     "duty_of",
     "duty_spells",
     "in_force",
+    "is_recalled_by_text",
     "is_signed",
+    "last_review_due",
     "load_vocabulary",
     "measure",
     "moved_by",
     "next_change",
+    "next_review",
     "open_crises",
     "parse_agreement",
     "propose",

@@ -9,11 +9,13 @@ Does not: know levels; of several ceilings all hold.
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
+from types import MappingProxyType
 
 from exchange.agreements.lifecycle import state_of
 from exchange.agreements.model import (
     Agreement,
     AgreementState,
+    AmendmentState,
     AnswersTo,
     OlderReports,
     OnwardRelease,
@@ -28,7 +30,16 @@ from exchange.agreements.vocabulary import covers
 from exchange.kernel.errors import ConflictError, Fault
 from exchange.members import MemberCode
 
-_AMENDABLE = frozenset({AgreementState.SIGNED, AgreementState.IN_FORCE, AgreementState.SUSPENDED})
+AMENDABLE = frozenset({AgreementState.SIGNED, AgreementState.IN_FORCE, AgreementState.SUSPENDED})
+
+# A text never leaves where it has come to: what was overtaken is proposed anew.
+AMENDMENT_MOVES: Mapping[tuple[AmendmentState, str], AmendmentState] = MappingProxyType(
+    {
+        (AmendmentState.PROPOSED, "last one signs"): AmendmentState.IN_FORCE,
+        (AmendmentState.PROPOSED, "another text comes first"): AmendmentState.OVERTAKEN,
+        (AmendmentState.IN_FORCE, "the next text is concluded"): AmendmentState.OVERTAKEN,
+    }
+)
 # The narrower one of two holds.
 _NARROWEST_FIRST = (OnwardRelease.NEVER, OnwardRelease.ORIGINATOR_CONSENT, OnwardRelease.PARTIES)
 
@@ -53,21 +64,30 @@ class Clause:
     ceilings: frozenset[str] = frozenset()
 
 
-def amended(agreement: Agreement, terms: Terms) -> Agreement:
-    """Return the agreement that `terms` would make of `agreement`: the text to sign, and who has to sign it.
+def amendment_state(agreement: Agreement, amendment: Amendment) -> AmendmentState:
+    """Return where a proposed text of `agreement` stands."""
+    digest = text_of(agreement).digest
+    if amendment.text == digest:
+        return AmendmentState.IN_FORCE
+    return AmendmentState.PROPOSED if amendment.previous == digest else AmendmentState.OVERTAKEN
+
+
+def amended(agreement: Agreement, terms: Terms, now: datetime) -> Agreement:
+    """Return the agreement that `terms` would make of `agreement`: the text to sign, and who has to sign it by `now`.
 
     Parties that the new text leaves out have to sign it too; where they stand is theirs until then.
     """
-    members = signatories_of(agreement, terms)
+    members = signatories_of(agreement, terms, now)
     parties = tuple(Party(member, PartyState.PENDING) for member in members)
     return replace(
         agreement, terms=terms, parties=parties, edition=agreement.edition + 1, previous=text_of(agreement).digest
     )
 
 
-def signatories_of(agreement: Agreement, terms: Terms) -> tuple[MemberCode, ...]:
+def signatories_of(agreement: Agreement, terms: Terms, now: datetime) -> tuple[MemberCode, ...]:
     """Return who has to sign an amendment: the parties of the new text, and those of the old one that have not left."""
-    remaining = [party.member for party in agreement.parties if party.state is not PartyState.WITHDRAWN]
+    parties = agreement.parties
+    remaining = [party.member for party in parties if party.standing(now) is not PartyState.WITHDRAWN]
     return tuple(dict.fromkeys((*terms.parties, *remaining)))
 
 
@@ -89,19 +109,22 @@ def amendment_faults(agreement: Agreement, terms: Terms) -> list[Fault]:
 def require_amendable(agreement: Agreement, now: datetime) -> None:
     """Raise ConflictError where `agreement` is a draft still, or at its end."""
     state = state_of(agreement, now)
-    if state not in _AMENDABLE:
+    if state not in AMENDABLE:
         raise ConflictError(f"the agreement is {state.value}: only a concluded one is amended")
 
 
-def conclude(agreement: Agreement, terms: Terms, signatures: Mapping[str, TextSignature]) -> Agreement | None:
+def conclude(
+    agreement: Agreement, terms: Terms, signatures: Mapping[str, TextSignature], now: datetime
+) -> Agreement | None:
     """Return the next version of `agreement`, under `terms`, where everybody has signed those; None where not.
 
-    A party keeps its own standing: one that has suspended its part takes no part in the amended agreement either.
+    A party keeps its own standing: one that has suspended its part takes no part in the amended agreement either, and
+    one that has given notice leaves it too. Who had left before and signs this text accedes anew.
     """
-    if not signatures.keys() >= set(signatories_of(agreement, terms)):
+    if not signatures.keys() >= set(signatories_of(agreement, terms, now)):
         return None
-    draft = amended(agreement, terms)
-    parties = tuple(_standing(agreement, signatures[member], member) for member in terms.parties)
+    draft = amended(agreement, terms, now)
+    parties = tuple(_standing(agreement, signatures[member], member, now) for member in terms.parties)
     return replace(draft, version=agreement.version + 1, parties=parties)
 
 
@@ -155,8 +178,9 @@ def _common_topics(earlier: tuple[str, ...], later: tuple[str, ...]) -> tuple[st
     return tuple(dict.fromkeys(narrower))
 
 
-def _standing(agreement: Agreement, signature: TextSignature, member: MemberCode) -> Party:
+def _standing(agreement: Agreement, signature: TextSignature, member: MemberCode, now: datetime) -> Party:
     before = agreement.party(member)
-    is_suspended = before is not None and before.state is PartyState.SUSPENDED
-    state = PartyState.SUSPENDED if is_suspended else PartyState.SIGNED
-    return Party(member, state, signature.signed_at, signature)
+    if before is None or before.standing(now) is PartyState.WITHDRAWN:
+        return Party(member, PartyState.SIGNED, signature.signed_at, signature)
+    state = PartyState.SUSPENDED if before.state is PartyState.SUSPENDED else PartyState.SIGNED
+    return Party(member, state, signature.signed_at, signature, before.leaves_at)

@@ -6,7 +6,9 @@ Does not: check who may act for a member, or store anything.
 
 Decided here. A party that suspends leaves the others in force; with fewer than two active parties the agreement is
 suspended. A withdrawal before all have signed ends the draft: the others consented to an agreement with that party.
-A withdrawal afterwards leaves the rest bound while two remain. Withdrawn and expired are final.
+A withdrawal afterwards is a notice: the party stays bound, with all its rights, until the notice that the text says has
+passed; it then leaves by itself, and the rest stays bound while two remain. A notice is not taken back. Withdrawn and
+expired are final.
 """
 
 from collections.abc import Mapping
@@ -16,7 +18,17 @@ from enum import Enum
 from types import MappingProxyType
 
 from exchange.agreements.crisis import crisis_turns, open_crises
-from exchange.agreements.model import Agreement, AgreementId, AgreementState, CrisisClause, Party, PartyState, Terms
+from exchange.agreements.durations import moved_by
+from exchange.agreements.model import (
+    Agreement,
+    AgreementId,
+    AgreementState,
+    CrisisClause,
+    Party,
+    PartyState,
+    SharedReports,
+    Terms,
+)
 from exchange.agreements.treaty import TextSignature
 from exchange.kernel.errors import ConflictError, NotFoundError
 
@@ -33,6 +45,7 @@ class Move(Enum):
     WITHDRAW = "withdraw"
     FIRST_DAY = "first day comes"
     LAST_DAY = "last day passes"
+    NOTICE = "notice passes"
 
 
 PARTY_MOVES: Mapping[tuple[PartyState, Move], PartyState] = MappingProxyType(
@@ -54,15 +67,18 @@ AGREEMENT_MOVES: Mapping[tuple[AgreementState, Move], frozenset[AgreementState]]
         (AgreementState.DRAFT, Move.LAST_DAY): frozenset({AgreementState.EXPIRED}),
         (AgreementState.SIGNED, Move.SUSPEND): frozenset(),
         (AgreementState.SIGNED, Move.RESUME): frozenset(),
-        (AgreementState.SIGNED, Move.WITHDRAW): frozenset({AgreementState.WITHDRAWN}),
+        (AgreementState.SIGNED, Move.WITHDRAW): frozenset(),
+        (AgreementState.SIGNED, Move.NOTICE): frozenset({AgreementState.WITHDRAWN}),
         (AgreementState.SIGNED, Move.FIRST_DAY): frozenset({AgreementState.IN_FORCE, AgreementState.SUSPENDED}),
         (AgreementState.IN_FORCE, Move.SUSPEND): frozenset({AgreementState.SUSPENDED}),
         (AgreementState.IN_FORCE, Move.RESUME): frozenset(),
-        (AgreementState.IN_FORCE, Move.WITHDRAW): frozenset({AgreementState.SUSPENDED, AgreementState.WITHDRAWN}),
+        (AgreementState.IN_FORCE, Move.WITHDRAW): frozenset(),
+        (AgreementState.IN_FORCE, Move.NOTICE): frozenset({AgreementState.SUSPENDED, AgreementState.WITHDRAWN}),
         (AgreementState.IN_FORCE, Move.LAST_DAY): frozenset({AgreementState.EXPIRED}),
         (AgreementState.SUSPENDED, Move.SUSPEND): frozenset(),
         (AgreementState.SUSPENDED, Move.RESUME): frozenset({AgreementState.IN_FORCE}),
-        (AgreementState.SUSPENDED, Move.WITHDRAW): frozenset({AgreementState.WITHDRAWN}),
+        (AgreementState.SUSPENDED, Move.WITHDRAW): frozenset(),
+        (AgreementState.SUSPENDED, Move.NOTICE): frozenset({AgreementState.WITHDRAWN}),
         (AgreementState.SUSPENDED, Move.LAST_DAY): frozenset({AgreementState.EXPIRED}),
     }
 )
@@ -83,7 +99,7 @@ def state_of(agreement: Agreement, now: datetime) -> AgreementState:
     # 5. Fewer than two parties are active.
     # 6. Otherwise it is in force.
     today = now.astimezone(UTC).date()
-    remaining = [party for party in agreement.parties if party.state is not PartyState.WITHDRAWN]
+    remaining = [party for party in agreement.parties if party.standing(now) is not PartyState.WITHDRAWN]
     unsigned = [party for party in agreement.parties if not _has_signed(party, now)]
     if len(remaining) < FEWEST_PARTIES or any(party not in remaining for party in unsigned):  # (1)
         return AgreementState.WITHDRAWN
@@ -105,14 +121,28 @@ def in_force(agreement: Agreement, now: datetime) -> bool:
 
 def active_parties(agreement: Agreement, now: datetime) -> frozenset[str]:
     """Return the members whose own standing is signed at `now`, whatever the state of the whole."""
-    signed = (party for party in agreement.parties if party.state is PartyState.SIGNED)
+    signed = (party for party in agreement.parties if party.standing(now) is PartyState.SIGNED)
     return frozenset(party.member for party in signed if _has_signed(party, now))
+
+
+def is_recalled_by_text(agreement: Agreement, originator: str, now: datetime) -> bool:
+    """Return whether the agreement's own terms recall the reports of `originator` that were shared under it, at `now`.
+
+    Where they say `kept` nothing is destroyed: who was given a report keeps it, and the exchange gives it to nobody.
+    """
+    if agreement.terms.termination.shared_reports is SharedReports.KEPT:
+        return False
+    if state_of(agreement, now) in {AgreementState.EXPIRED, AgreementState.WITHDRAWN}:
+        return True
+    party = agreement.party(originator)
+    return party is not None and party.standing(now) is PartyState.WITHDRAWN
 
 
 def next_change(agreement: Agreement, now: datetime) -> datetime | None:
     """Return the first moment after `now` at which state, active parties or crises change by themselves, or None."""
     signed = (party.signed_at for party in agreement.parties if party.signed_at)
-    moments = (*_turning_days(agreement), *signed, *crisis_turns(agreement))
+    left = (party.leaves_at for party in agreement.parties if party.leaves_at)
+    moments = (*_turning_days(agreement), *signed, *left, *crisis_turns(agreement))
     before = _standing(agreement, now)
     for moment in sorted(moment for moment in moments if moment > now):
         if _standing(agreement, moment) != before:
@@ -154,7 +184,10 @@ def resume_party(agreement: Agreement, member: str, now: datetime) -> Agreement:
 
 
 def withdraw_party(agreement: Agreement, member: str, now: datetime) -> Agreement:
-    """Return the next version, which `member` has left for good; NotFoundError, ConflictError."""
+    """Return the next version, which `member` leaves for good: a draft at once, else when its notice has passed.
+
+    Raises NotFoundError, ConflictError.
+    """
     return _moved(agreement, member, Move.WITHDRAW, now)
 
 
@@ -182,10 +215,14 @@ def _moved(agreement: Agreement, member: str, move: Move, now: datetime) -> Agre
         message = f"`{member}` is no party of the agreement"
         raise NotFoundError(message)
     state = state_of(agreement, now)
-    after = PARTY_MOVES.get((party.state, move))
-    if after is None or (state, move) not in AGREEMENT_MOVES:
-        raise _impossible(move, state, party)
-    changed = replace(party, state=after, signed_at=_signature_after(party, move, state, now))
+    after = PARTY_MOVES.get((party.standing(now), move))
+    is_leaving = move is Move.WITHDRAW and party.leaves_at is not None
+    if after is None or (state, move) not in AGREEMENT_MOVES or is_leaving:
+        raise _impossible(move, state, party, now)
+    if move is Move.WITHDRAW and state is not AgreementState.DRAFT:
+        changed = replace(party, leaves_at=moved_by(now, agreement.terms.termination.notice))
+    else:
+        changed = replace(party, state=after, signed_at=_signature_after(party, move, state, now))
     parties = tuple(changed if each is party else each for each in agreement.parties)
     return replace(agreement, version=agreement.version + 1, parties=parties)
 
@@ -199,11 +236,14 @@ def _signature_after(party: Party, move: Move, state: AgreementState, now: datet
     return party.signed_at
 
 
-def _impossible(move: Move, state: AgreementState, party: Party) -> ConflictError:
-    by_party = {each for standing, each in PARTY_MOVES if standing is party.state}
+def _impossible(move: Move, state: AgreementState, party: Party, now: datetime) -> ConflictError:
+    standing = party.standing(now)
+    by_party = {each for before, each in PARTY_MOVES if before is standing}
+    if party.leaves_at is not None:
+        by_party -= {Move.WITHDRAW}
     possible = [each.value for each in Move if each in by_party and (state, each) in AGREEMENT_MOVES]
     message = (
-        f"`{party.member}` cannot {move.value}: the agreement is {state.value}, the party {party.state.value}; "
+        f"`{party.member}` cannot {move.value}: the agreement is {state.value}, the party {standing.value}; "
         f"possible now: {', '.join(possible) or 'nothing'}"
     )
     return ConflictError(message)

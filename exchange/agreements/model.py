@@ -32,6 +32,14 @@ class PartyState(Enum):
     WITHDRAWN = "withdrawn"
 
 
+class AmendmentState(Enum):
+    """Where a proposed text stands; how it moves is data in `editions`."""
+
+    PROPOSED = "proposed"
+    IN_FORCE = "in_force"
+    OVERTAKEN = "overtaken"
+
+
 class OnwardRelease(Enum):
     """Whether a scope lets its readers pass a report on."""
 
@@ -182,12 +190,21 @@ class Terms:
 
 @dataclass(frozen=True, slots=True)
 class Party:
-    """A member's standing in one agreement; `signed_at` is None until it signed, `signature` is under the text."""
+    """A member's standing in one agreement; `signed_at` is None until it signed, `signature` is under the text.
+
+    A party that has given notice stays what it is until `leaves_at`, and has then withdrawn.
+    """
 
     member: MemberCode
     state: PartyState
     signed_at: datetime | None = None
     signature: TextSignature | None = None
+    leaves_at: datetime | None = None
+
+    def standing(self, now: datetime) -> PartyState:
+        """Return where the party stands at `now`."""
+        has_left = self.leaves_at is not None and self.leaves_at <= now
+        return PartyState.WITHDRAWN if has_left else self.state
 
 
 @dataclass(frozen=True, slots=True)

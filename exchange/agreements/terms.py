@@ -9,12 +9,14 @@ from collections.abc import Callable
 from datetime import datetime
 
 from exchange.agreements.lifecycle import state_of
-from exchange.agreements.model import Agreement, AnswersTo, CrisisClause, Obligation, OlderReports, Scope, Terms
+from exchange.agreements.model import Agreement, AnswersTo, CrisisClause, Obligation, OlderReports, Party, Scope, Terms
 from exchange.agreements.reading import Reading
+from exchange.agreements.reviews import last_review_due, next_review
 from exchange.agreements.strict_yaml import read_yaml
 from exchange.agreements.terms_reader import Surroundings, TermsReader
 from exchange.agreements.treaty import TreatyText
 from exchange.agreements.vocabulary import Vocabulary
+from exchange.kernel.clock import rfc3339
 from exchange.kernel.errors import InvalidError
 
 
@@ -102,8 +104,21 @@ def agreement_as_json(agreement: Agreement, now: datetime) -> dict[str, object]:
         "previous": agreement.previous,
         "text": text_of(agreement).digest,
         **terms_as_json(agreement.terms),
-        "parties": [{"member": party.member, "state": party.state.value} for party in agreement.parties],
+        "parties": [_party_as_json(party, now) for party in agreement.parties],
+        **_reviews_as_json(agreement, now),
     }
+
+
+def _party_as_json(party: Party, now: datetime) -> dict[str, object]:
+    written: dict[str, object] = {"member": party.member, "state": party.standing(now).value}
+    if party.leaves_at is not None:
+        written["leaves_at"] = rfc3339(party.leaves_at)
+    return written
+
+
+def _reviews_as_json(agreement: Agreement, now: datetime) -> dict[str, object]:
+    days = {"review_due": last_review_due(agreement, now), "next_review": next_review(agreement, now)}
+    return {name: day.isoformat() for name, day in days.items() if day is not None}
 
 
 def _scope_as_json(scope: Scope) -> dict[str, object]:

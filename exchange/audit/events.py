@@ -44,6 +44,7 @@ class EventName(Enum):
     AGREEMENT_RESUMED = "agreement.resumed"
     AGREEMENT_WITHDRAWN = "agreement.withdrawn"
     AGREEMENT_AMENDED = "agreement.amended"
+    AGREEMENT_REVIEW_DUE = "agreement.review_due"
     AMENDMENT_PROPOSED = "amendment.proposed"
     AMENDMENT_LISTED = "amendment.listed"
     AGREEMENT_EXPORTED = "agreement.exported"

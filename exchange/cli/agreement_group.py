@@ -6,7 +6,8 @@ import typer
 
 from exchange.cli import output
 from exchange.cli.program import app
-from exchange.wire import AgreementBody
+from exchange.kernel import rfc3339
+from exchange.wire import AgreementBody, PartyBody
 
 agreements = typer.Typer(help="Agreements between members.", no_args_is_help=True)
 app.add_typer(agreements, name="agreement")
@@ -21,7 +22,14 @@ def agreement_json(body: AgreementBody) -> dict[str, object]:
 
 def parties_of(body: AgreementBody) -> str:
     """Return the parties and where each stands, as one cell."""
-    return ", ".join(f"{party.member} {party.state}" for party in body.parties)
+    return ", ".join(_party(party) for party in body.parties)
+
+
+def review_of(body: AgreementBody) -> str:
+    """Return when the agreement is to be reviewed, as one cell."""
+    due = None if body.review_due is None else f"due since {body.review_due}"
+    coming = None if body.next_review is None else f"next on {body.next_review}"
+    return ", ".join(told for told in (due, coming) if told is not None) or "none"
 
 
 def show_agreement(body: AgreementBody, done: str | None, *, as_json: bool) -> None:
@@ -38,6 +46,7 @@ def show_agreement(body: AgreementBody, done: str | None, *, as_json: bool) -> N
         "in force": f"{body.validity.first_day} to {body.validity.last_day}",
         "policy": body.policy,
         "parties": parties_of(body),
+        "review": review_of(body),
     }
     for scope in body.scopes:
         fields[f"scope {scope.name}"] = (
@@ -45,3 +54,9 @@ def show_agreement(body: AgreementBody, done: str | None, *, as_json: bool) -> N
             f"from {', '.join(scope.contributors)} to {', '.join(scope.readers)}"
         )
     output.show_record(fields, title=done)
+
+
+def _party(party: PartyBody) -> str:
+    told = f"{party.member} {party.state}"
+    is_leaving = party.leaves_at is not None and party.state != "withdrawn"
+    return f"{told}, leaves {rfc3339(party.leaves_at)}" if is_leaving and party.leaves_at else told

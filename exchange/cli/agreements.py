@@ -12,7 +12,7 @@ import typer
 
 from exchange.agreements.strict_yaml import Document, read_yaml
 from exchange.cli import output
-from exchange.cli.agreement_group import IdArgument, agreement_json, agreements, parties_of, show_agreement
+from exchange.cli.agreement_group import IdArgument, agreement_json, agreements, parties_of, review_of, show_agreement
 from exchange.cli.instance import Host, read_text
 from exchange.cli.verbs import JsonOption, Where, either_verb, member_verb
 from exchange.client import ExchangeClient, ProblemError
@@ -98,8 +98,8 @@ async def list_all(where: Where, as_json: JsonOption = False) -> None:
     if as_json:
         output.show_json([agreement_json(body) for body in bodies])
         return
-    rows = [(body.id, body.title, body.state, parties_of(body)) for body in bodies]
-    output.show_table(("id", "title", "state", "parties"), rows)
+    rows = [(body.id, body.title, body.state, parties_of(body), review_of(body)) for body in bodies]
+    output.show_table(("id", "title", "state", "parties", "review"), rows)
 
 
 def _act(name: str, done: str, text: str, act: Callable[[ExchangeClient, str], AgreementBody]) -> None:
@@ -113,7 +113,12 @@ def _act(name: str, done: str, text: str, act: Callable[[ExchangeClient, str], A
 
 _act("suspend", "suspended", "Suspend your member's part (signatory).", ExchangeClient.suspend_agreement)
 _act("resume", "resumed", "End your member's suspension (signatory).", ExchangeClient.resume_agreement)
-_act("withdraw", "withdrawn", "Withdraw your member, for good (signatory).", ExchangeClient.withdraw_agreement)
+_act(
+    "withdraw",
+    "notice given",
+    "Withdraw your member after its notice (signatory).",
+    ExchangeClient.withdraw_agreement,
+)
 
 
 def _counted(reach: OwnReachBody) -> str:

@@ -118,7 +118,7 @@ def client_row(client: Client, now: datetime) -> ClientTable:
 
 
 AGREEMENT_COLUMNS = ("id", "version", "terms", "edition", "previous", "text")
-PARTY_COLUMNS = ("member", "state", "signed_at")
+PARTY_COLUMNS = ("member", "state", "signed_at", "leaves_at")
 SIGNATURE_COLUMNS = ("signatory", "ed25519", "ml_dsa_65", "signed_at")
 KEY_COLUMNS = ("ed25519", "ml_dsa_65")
 
@@ -199,6 +199,7 @@ def party_rows(agreement: Agreement) -> list[PartyTable]:
             position=position,
             state=party.state.value,
             signed_at=None if party.signed_at is None else to_micros(party.signed_at),
+            leaves_at=None if party.leaves_at is None else to_micros(party.leaves_at),
         )
         for position, party in enumerate(agreement.parties)
     ]
@@ -215,6 +216,7 @@ def _party_of(  # noqa: PLR0913, PLR0917  the columns of a party, in their order
     member: str,
     state: str,
     signed_at: int | None,
+    leaves_at: int | None,
     signatory: str | None,
     ed25519: bytes | None,
     ml_dsa_65: bytes | None,
@@ -222,7 +224,12 @@ def _party_of(  # noqa: PLR0913, PLR0917  the columns of a party, in their order
     public_ed25519: bytes | None,
     public_ml_dsa_65: bytes | None,
 ) -> Party:
-    party = Party(MemberCode(member), PartyState(state), None if signed_at is None else from_micros(signed_at))
+    party = Party(
+        MemberCode(member),
+        PartyState(state),
+        None if signed_at is None else from_micros(signed_at),
+        leaves_at=None if leaves_at is None else from_micros(leaves_at),
+    )
     columns = (text, signatory, ed25519, ml_dsa_65, at, public_ed25519, public_ml_dsa_65)
     if any(column is None for column in columns):
         return party

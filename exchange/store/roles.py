@@ -36,6 +36,7 @@ _SERVICE_EXCEPTIONS = {
     "agreement_signature": _ADD,
     "agreement_amendment": _ADD,
     "agreement_crisis": "SELECT, INSERT, UPDATE",
+    "agreement_review": _ADD,
     "alert": _ADD,
     "alert_delivery": "SELECT, INSERT, UPDATE",
     "alert_position": "SELECT, INSERT, UPDATE",

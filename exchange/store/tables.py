@@ -135,6 +135,7 @@ class PartyTable(SQLModel, table=True):
     position: int
     state: str
     signed_at: int | None = Field(default=None, sa_type=BigInteger)
+    leaves_at: int | None = Field(default=None, sa_type=BigInteger)
 
 
 class ReleaseClassTable(SQLModel, table=True):

@@ -51,3 +51,13 @@ class AmendmentTable(SQLModel, table=True):
     terms: str
     proposed_by: str
     proposed_at: int = Field(sa_type=BigInteger)
+
+
+class AgreementReviewTable(SQLModel, table=True):
+    """A review of an agreement that fell due, and the log's entry that notes it."""
+
+    __tablename__: ClassVar[str] = "agreement_review"
+
+    agreement_id: str = Field(primary_key=True)
+    due_on: str = Field(primary_key=True)
+    entry_id: str

@@ -44,6 +44,7 @@ from exchange.store.records import (
 from exchange.store.report_book import ReportBook
 from exchange.store.report_receipts import ReceiptRow, acknowledge, acknowledgement
 from exchange.store.request_book import RequestBook
+from exchange.store.review_book import ReviewBook
 from exchange.store.sealing import Sealer
 from exchange.store.signatory_keys import SignatoryKeys
 from exchange.store.subscriptions import SubscriptionBook
@@ -282,6 +283,10 @@ class UnitOfWork:
     def consultations(self) -> ConsultationBook:
         """Return consultations and disputes, to be read here, and written with an entry."""
         return ConsultationBook(self._session, self._note_write)
+
+    def reviews(self) -> ReviewBook:
+        """Return the reviews of agreements that were noted, to be read here, and written with an entry."""
+        return ReviewBook(self._session, self._note_write)
 
     def alerts(self) -> AlertBook:
         """Return the alerts, to be read and written here. What rules remember is no change that needs an entry."""

@@ -23,7 +23,7 @@ from exchange.agreements import (
     withdraw_party,
 )
 from exchange.audit import EventName, Outcome, Receipt, Subject, in_pieces
-from exchange.kernel import Fault, InvalidError, NotFoundError, is_uuid7, new_id
+from exchange.kernel import Fault, InvalidError, NotFoundError, is_uuid7, new_id, rfc3339
 from exchange.members import Client, Role
 from exchange.store import UnitOfWork
 from exchange.usecases.authenticate import admit_anyone, authenticate, sees_everyone
@@ -97,7 +97,7 @@ async def resume_agreement(services: Services, call: Call, agreement_id: str) ->
 
 
 async def withdraw_agreement(services: Services, call: Call, agreement_id: str) -> Recorded[AgreementView]:
-    """Withdraw the caller's member from the agreement, for good."""
+    """Withdraw the caller's member from the agreement, for good: a draft at once, else when its notice has passed."""
     return await _move(services, call, agreement_id, withdraw_party, event=EventName.AGREEMENT_WITHDRAWN)
 
 
@@ -111,8 +111,13 @@ async def _move(
         agreement = await visible_agreement(unit, client, agreement_id, for_update=True)
         moved = step(agreement, client.member, call.now)
         await unit.put_agreement(moved)
-        receipt = await record_agreement(unit, call, client, event, moved)
+        receipt = await record_agreement(unit, call, client, event, moved, told=_leaving(moved, client.member))
     return Recorded(AgreementView(moved, state_of(moved, call.now)), receipt)
+
+
+def _leaving(agreement: Agreement, member: str) -> dict[str, str | int | list[str]]:
+    party = agreement.party(member)
+    return {} if party is None or party.leaves_at is None else {"leaves_at": rfc3339(party.leaves_at)}
 
 
 async def admit_proposer(services: Services, call: Call, *, event: EventName) -> Client | None:

@@ -13,11 +13,13 @@ from dataclasses import dataclass, replace
 from exchange.agreements import (
     Agreement,
     Amendment,
+    AmendmentState,
     Party,
     PartyState,
     Terms,
     amended,
     amendment_faults,
+    amendment_state,
     conclude,
     differences,
     require_amendable,
@@ -87,7 +89,7 @@ async def propose_amendment(
         faults = amendment_faults(agreement, terms)
         if faults:
             raise InvalidError("the agreement cannot be amended so", tuple(faults))
-        new = amended(agreement, terms)
+        new = amended(agreement, terms, call.now)
         told = logged_text(new)
         texts = {each.text for each in await unit.amendments().of(agreement.id)}
         if text_of(new).digest in texts:
@@ -148,15 +150,15 @@ async def _sign_amendment(  # noqa: PLR0913  who signs what of which agreement
     if amendment.previous != text_of(agreement).digest:
         raise ConflictError("another amendment came first: propose this one anew", code="amendment-overtaken")
     require_amendable(agreement, call.now)
-    if client.member not in signatories_of(agreement, amendment.terms):
+    if client.member not in signatories_of(agreement, amendment.terms, call.now):
         raise ConflictError("your member has nothing to sign here", code="not-a-party")
     signatures = await unit.amendments().signatures(amendment.text)
     if client.member in signatures:
         raise ConflictError("your member has signed this text", code="conflict")
-    signature = await checked_signature(unit, call, client, amended(agreement, amendment.terms), given)
+    signature = await checked_signature(unit, call, client, amended(agreement, amendment.terms, call.now), given)
     await unit.signatory_keys().add_signature(agreement.id, signature)
     receipt = await record_agreement(unit, call, client, EventName.AGREEMENT_SIGNED, agreement, told=told_of(signature))
-    concluded = conclude(agreement, amendment.terms, {**signatures, client.member: signature})
+    concluded = conclude(agreement, amendment.terms, {**signatures, client.member: signature}, call.now)
     if concluded is not None:
         await unit.put_agreement(concluded)
         await record_agreement(
@@ -192,22 +194,19 @@ async def _view(  # noqa: PLR0913  one amendment, as one caller may know it
     amendment: Amendment,
     state: PolicyState,
 ) -> AmendmentView:
-    digest = text_of(agreement).digest
-    standing = "proposed" if amendment.previous == digest else "overtaken"
-    if amendment.text == digest:
-        standing = "in_force"
+    standing = amendment_state(agreement, amendment)
     changes: tuple[str, ...] = ()
-    signatories = tuple(map(str, signatories_of(agreement, amendment.terms)))
+    signatories = tuple(map(str, signatories_of(agreement, amendment.terms, call.now)))
     if agreement.party(client.member) is None:
         # INVARIANT: who is no party yet learns the text that it would sign, and nothing of the one before.
-        changes = (f"{client.member} accedes",) if standing == "proposed" else ()
+        changes = (f"{client.member} accedes",) if standing is AmendmentState.PROPOSED else ()
         signatories = tuple(each for each in signatories if each in amendment.terms.parties)
-    elif standing == "proposed":
+    elif standing is AmendmentState.PROPOSED:
         counts = await _impact(services, unit, call, client, agreement, terms=amendment.terms, state=state)
         changes = (*differences(agreement.terms, amendment.terms), *counts)
     signed = frozenset(await unit.amendments().signatures(amendment.text)).intersection(signatories)
     edition = await unit.edition_after(agreement.id, amendment.previous)
-    return AmendmentView(agreement, amendment, signatories, signed, standing, changes, edition)
+    return AmendmentView(agreement, amendment, signatories, signed, standing.value, changes, edition)
 
 
 async def _impact(  # noqa: PLR0913  what is compared, and for whom

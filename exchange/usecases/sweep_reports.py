@@ -4,16 +4,17 @@ Acts of the exchange itself: the originator gave the day, the parties the retent
 report is a step of its own, so that one that cannot be moved holds nobody up.
 
 Steps of a round: (1) reports whose day of declassification has come; (2) reports kept for as long as their scope says;
-(3) recalls of the last day: whoever was given the report while it was being recalled is asked as well.
+(3) reports that an agreement's own terms recall, now that it has ended or that their originator has left it; (4)
+recalls of the last day: whoever was given the report while it was being recalled is asked as well.
 """
 
 import logging
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
 
-from exchange.agreements import moved_by
+from exchange.agreements import is_recalled_by_text, moved_by
 from exchange.audit import Deed, DeedKind, EventName, Outcome
 from exchange.kernel import ExchangeError, new_id, rfc3339
 from exchange.reports import ReportAct, ReportStatus, declassified, require_act
@@ -33,22 +34,26 @@ FOLLOWED_UP: Final = timedelta(days=1)
 
 _ID_RANDOMNESS_BYTES = 10
 
+_BY_TEXT: Final = "shared reports are recalled: the agreement has ended, or its originator has left it"
+"""Stands on the tombstone and in the log."""
+
 _log = logging.getLogger("exchange.reports")
 
 
 @dataclass(frozen=True, slots=True)
 class Swept:
-    """How many reports a round declassified, ended, and followed up; and how many it had to leave as they are."""
+    """How many reports a round declassified, ended, followed up, left as they are, and recalled."""
 
     declassified: int
     ended: int
     followed_up: int
     left: int
+    recalled: int = 0
 
     @property
     def has_more(self) -> bool:
         """Return whether another round would find as much again."""
-        return self.declassified >= AT_ONCE or self.ended >= AT_ONCE
+        return max(self.declassified, self.ended, self.recalled) >= AT_ONCE
 
 
 async def sweep_reports(services: Services, now: datetime, *, is_held: bool = False) -> Swept:
@@ -65,11 +70,14 @@ async def sweep_reports(services: Services, now: datetime, *, is_held: bool = Fa
     # (2) kept long enough
     old = [] if is_held else await _kept_long_enough(services, now, state)
     ended = await _each(old, lambda report: _end(services, now, report, state))
-    # (3) recalled lately
+    # (3) by the agreement's own terms
+    over = [] if is_held else await _recalled_by_text(services, now, state)
+    withdrawn = await _each(over, lambda report: _recall(services, now, report, state))
+    # (4) recalled lately
     recalled = await services.store.sweeps.recalled_since(now - FOLLOWED_UP)
     followed_up = await _each(recalled, lambda report: _follow_up(services, now, report, state))
-    left = seen + len(old) + len(recalled) - lowered - ended - followed_up
-    return Swept(lowered, ended, followed_up, left)
+    left = seen + len(old) + len(over) + len(recalled) - lowered - ended - withdrawn - followed_up
+    return Swept(lowered, ended, followed_up, left, withdrawn)
 
 
 async def _due(services: Services, now: datetime) -> AsyncIterator[list[str]]:
@@ -123,19 +131,52 @@ async def _kept_long_enough(services: Services, now: datetime, state: PolicyStat
     return found
 
 
-async def _end(services: Services, now: datetime, report_id: str, state: PolicyState) -> bool:
+async def _recalled_by_text(services: Services, now: datetime, state: PolicyState) -> list[str]:
+    agreements = await services.knowledge.agreements(services.store, state)
+    classes = await services.knowledge.classes(services.store, state)
+    over = [
+        kept.id
+        for kept in classes.values()
+        if (agreement := agreements.get(kept.facts.agreement)) is not None
+        and is_recalled_by_text(agreement, kept.facts.originator, now)
+    ]
+    return await services.store.sweeps.posted_before(over, now, limit=AT_ONCE) if over else []
+
+
+async def _recall(services: Services, now: datetime, report_id: str, state: PolicyState) -> bool:
     call, own = await _own(services, now, report_id, state)
-    deed = Deed(
+    deed = _tombstone(own, now, {"cause": EndCause.RECALLED.value, "reason": _BY_TEXT})
+    entry = own.entry(call, EventName.REPORT_RECALLED, Outcome.PERMITTED, detail={"reason": _BY_TEXT})
+    async with services.store.unit_of_work() as unit:
+        book = unit.reports()
+        held = await book.require_same(own.report.id, version=own.report.version, class_id=own.report.class_id)
+        require_act(held.stored_status, ReportAct.RECALL)
+        await book.shred(own.report.id, ReportStatus.RECALLED)
+        receipt = await unit.record(entry)
+        note = services.store.attest(deed)
+        await book.add_tombstone(TombstoneRow(own.report.id, EndCause.RECALLED, now, note, receipt.entry))
+    # In a transaction of its own: what it finds must not be able to keep a report from being recalled.
+    await ask_destruction(services, own.entry(call, EventName.REPORT_RECALLED, Outcome.PERMITTED), report_id)
+    return True
+
+
+def _tombstone(own: OwnReport, now: datetime, told: Mapping[str, str]) -> Deed:
+    return Deed(
         DeedKind.TOMBSTONE,
         {
             "report": own.report.id,
             "version": own.report.version,
             "originator": own.facts.originator,
             "agreement": own.facts.agreement,
-            "cause": EndCause.RETENTION.value,
+            **told,
             "at": rfc3339(now),
         },
     )
+
+
+async def _end(services: Services, now: datetime, report_id: str, state: PolicyState) -> bool:
+    call, own = await _own(services, now, report_id, state)
+    deed = _tombstone(own, now, {"cause": EndCause.RETENTION.value})
     async with services.store.unit_of_work() as unit:
         book = unit.reports()
         await book.require_same(own.report.id, version=own.report.version, class_id=own.report.class_id)

@@ -7,7 +7,7 @@ from pydantic import Field
 
 from exchange.agreements import Agreement, TreatyText, agreement_as_json, terms_as_json, terms_from_stored
 from exchange.wire.acts import Digest
-from exchange.wire.base import AnswerModel, WireModel
+from exchange.wire.base import AnswerModel, Instant, WireModel
 from exchange.wire.words import Id, MemberCodeText
 
 Codes = list[str]
@@ -93,14 +93,18 @@ class TermsBody(WireModel):
 
 
 class PartyBody(AnswerModel):
-    """Where one party stands."""
+    """Where one party stands; one that has given notice stays so until `leaves_at`."""
 
     member: MemberCodeText
     state: PartyStateName
+    leaves_at: Instant | None = None
 
 
 class AgreementBody(AnswerModel):
-    """One agreement as its parties see it; `text` is the digest of what they sign, `previous` of the text before."""
+    """One agreement as its parties see it; `text` is the digest of what they sign, `previous` of the text before.
+
+    `review_due` is the last day on which a review fell due, `next_review` the first one to come.
+    """
 
     id: Id
     version: int
@@ -117,6 +121,8 @@ class AgreementBody(AnswerModel):
     termination: TerminationBody
     older_reports: Literal["excluded", "included"] | None = None
     crisis: list[CrisisClauseBody] | None = None
+    review_due: DayText | None = None
+    next_review: DayText | None = None
 
     def to_text(self) -> TreatyText:
         """Return the text to be signed, made from what this answer says and not from the digest in it."""

@@ -253,5 +253,6 @@ def kept_state(world: World) -> str:
         "duty_breach",
         "consultation",
         "consultation_said",
+        "agreement_review",
     )
     return json.dumps({name: sorted(map(repr, world.sql(f"SELECT * FROM {name}"))) for name in names})

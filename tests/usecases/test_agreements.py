@@ -10,8 +10,9 @@ import yaml
 
 from exchange import usecases
 from exchange.agreements import AgreementState, PartyState, text_of
-from exchange.kernel import ConflictError, InvalidError, NotFoundError, new_id
+from exchange.kernel import ConflictError, InvalidError, NotFoundError, new_id, rfc3339
 from exchange.usecases import AgreementView, Call, Recorded, Services
+from exchange.usecases.note_reviews import note_reviews
 from tests.support.treaty import sign_by_call
 from tests.support.world import AGREEMENT, NOW, World
 
@@ -220,8 +221,54 @@ async def test_agreement_of_two_is_suspended_by_one_and_ended_by_its_withdrawal(
     withdrawn = await populated.attempt(usecases.withdraw_agreement(populated.services, call, agreement_id))
 
     assert suspended.value.state is AgreementState.SUSPENDED
-    assert withdrawn.value.value.state is AgreementState.WITHDRAWN
-    assert (withdrawn.entry["type"], withdrawn.entry["detail"]["state"]) == ("agreement.withdrawn", "withdrawn")
+    # Bound until the notice has passed, whatever becomes of it; then it ends by itself.
+    assert withdrawn.value.value.state is AgreementState.SUSPENDED
+    leaves_at = NOW + timedelta(days=90)
+    assert (withdrawn.entry["type"], withdrawn.entry["detail"]["leaves_at"]) == (
+        "agreement.withdrawn",
+        rfc3339(leaves_at),
+    )
+    states = []
+    for moment in (leaves_at - timedelta(seconds=1), leaves_at):
+        populated.clock.now = moment
+        shown = await usecases.show_agreement(populated.services, populated.call("GBR reader"), agreement_id)
+        states.append(shown.value.state)
+    assert states == [AgreementState.SUSPENDED, AgreementState.WITHDRAWN]
+
+
+async def test_leaver_reads_and_posts_until_its_notice_has_passed_and_not_after_on_any_node(populated: World) -> None:
+    report = await populated.post()
+    await usecases.withdraw_agreement(populated.services, populated.call("NOR signatory"), populated.agreement_id)
+    leaves_at = NOW + timedelta(days=90)
+    async with populated.another_node() as other:
+        for services in (populated.services, other):
+            call = populated.call("NOR reader", at=leaves_at - timedelta(seconds=1))
+            assert (await usecases.pull_report(services, call, report)).value.parts
+        for services in (populated.services, other):
+            with pytest.raises(NotFoundError):
+                await usecases.pull_report(services, populated.call("NOR reader", at=leaves_at), report)
+            listed = await usecases.list_reports(
+                services, populated.call("NOR reader", at=leaves_at), usecases.ListQuery()
+            )
+            assert listed.value.items == []
+            with pytest.raises(ConflictError):
+                await usecases.post_report(
+                    services, populated.call("NOR contributor", at=leaves_at), populated.posted()
+                )
+
+
+async def test_review_is_noted_once_when_it_falls_due(populated: World) -> None:
+    assert await note_reviews(populated.services) == 0
+    populated.clock.now = datetime(2028, 1, 1, tzinfo=UTC)
+    made = await populated.attempt(note_reviews(populated.services))
+    again = await populated.attempt(note_reviews(populated.services))
+
+    assert (made.value, again.entries) == (1, [])
+    assert made.entry["type"] == "agreement.review_due"
+    assert made.entry["detail"] == {"parties": ["GBR", "NOR", "DNK"], "due": "2028-01-01"}
+    populated.clock.now = datetime(2030, 6, 1, tzinfo=UTC)
+    later = await populated.attempt(note_reviews(populated.services))
+    assert later.entry["detail"]["due"] == "2030-01-01"
 
 
 @pytest.mark.parametrize("move", [sign_by_call, usecases.resume_agreement])

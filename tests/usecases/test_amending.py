@@ -28,7 +28,7 @@ async def proposed(world: World, text: str, *, by: str = "GBR signatory"):
 async def signs(world: World, view, member: str):
     name = f"{member} signatory"
     client, key = world.clients[name], signing_key(thumbprint_of(name))
-    given = signed(amended(view.agreement, view.amendment.terms), client, key)
+    given = signed(amended(view.agreement, view.amendment.terms, world.clock.now), client, key)
     return (await usecases.sign_agreement(world.services, world.call(name), world.agreement_id, given)).value
 
 

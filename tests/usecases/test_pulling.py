@@ -139,7 +139,11 @@ async def originator_suspended_its_part(world: World) -> Any:
 
 
 async def originator_withdrew(world: World) -> Any:
-    return {"after": usecases.withdraw_agreement, "by": "GBR signatory"}, as_client("NOR reader")
+    return {
+        "after": usecases.withdraw_agreement,
+        "by": "GBR signatory",
+        "moment": NOW + timedelta(days=90),
+    }, as_client("NOR reader")
 
 
 async def agreement_expired(world: World) -> Any:

@@ -1,7 +1,7 @@
 """What time alone does to reports: declassified on their day, ended by retention, recalls followed up."""
 
 import asyncio
-from datetime import date, timedelta
+from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -14,10 +14,11 @@ from exchange.markings import Label
 from exchange.usecases import sweep_reports as module
 from exchange.usecases.sweep_reports import Swept, sweep_reports
 from tests.support.store import NODE_KEY
-from tests.support.world import NOW, World
+from tests.support.world import AGREEMENT, NOW, World
 
 DAY = date(2026, 6, 3)
 YEARS = timedelta(days=5 * 366)
+KEPT = AGREEMENT.replace("shared_reports: recalled", "shared_reports: kept")
 NODE = VerifierKey("test", SignatureType.ED25519, NODE_KEY.verifying_key)
 
 
@@ -99,6 +100,7 @@ async def test_more_than_a_round_holds_is_left_for_the_next(populated: World, mo
 
 
 async def test_report_ends_when_its_scope_no_longer_keeps_it(populated: World) -> None:
+    await populated.agree(KEPT)
     report = await populated.post()
     populated.clock.advance(YEARS - timedelta(days=20))
     assert (await sweep(populated)).ended == 0
@@ -168,3 +170,55 @@ async def test_loop_goes_on_at_once_while_there_is_more_and_survives_failures(ca
 
     assert len(asked) == 4
     assert caplog.text.count("the store is away") == 1
+
+
+# ── by the agreement's own terms ───────────────────────────────────────────────────────────────────────────────────────
+
+NOTICE = timedelta(days=90)
+
+
+async def test_reports_of_who_has_left_are_recalled_where_the_text_says_so(populated: World) -> None:
+    report = await populated.post(content=b"shared")
+    other = await populated.post("NOR contributor")
+    await read(populated, report)
+    await usecases.withdraw_agreement(populated.services, populated.call("GBR signatory"), populated.agreement_id)
+    assert (await sweep(populated)).recalled == 0
+    populated.clock.advance(NOTICE)
+    assert (await sweep(populated, is_held=True)).recalled == 0
+    made = await populated.attempt(sweep(populated))
+
+    assert made.value.recalled == 1
+    (entry,) = [entry for entry in made.entries if entry["type"] == "report.recalled"]
+    assert (entry["actor"], entry["owner"], entry["object"]["id"]) == ({"kind": "service"}, "GBR", report)
+    assert "the agreement has ended" in entry["detail"]["reason"]
+    assert populated.sql("SELECT ciphertext, wrapped_key FROM report_part WHERE report_id = $1", report) == [(b"", b"")]
+    assert populated.sql("SELECT report_id, cause FROM report_tombstone") == [(report, "recalled")]
+    ((reader,),) = populated.sql("SELECT client_id FROM report_destruction")
+    assert reader == populated.clients["NOR reader"].id
+    assert (await sweep(populated)).recalled == 0
+    assert await read(populated, other)
+
+
+@pytest.mark.parametrize(("text", "expected"), [(AGREEMENT, 2), (KEPT, 0)])
+async def test_end_of_an_agreement_recalls_all_its_reports_or_keeps_them_as_it_says(
+    populated: World, text: str, expected: int
+) -> None:
+    await populated.agree(text)
+    report = await populated.post()
+    await populated.post("NOR contributor")
+    populated.clock.now = datetime(2031, 1, 1, tzinfo=UTC)
+
+    assert (await sweep(populated)).recalled == expected
+    # Either way the exchange gives it to nobody.
+    with pytest.raises(NotFoundError):
+        await read(populated, report)
+    kept = [content for (content,) in populated.sql("SELECT ciphertext FROM report_part")]
+    assert [bool(content) for content in kept] == [expected == 0] * 2
+
+
+async def test_suspension_recalls_nothing(populated: World) -> None:
+    await populated.post()
+    await usecases.suspend_agreement(populated.services, populated.call("GBR signatory"), populated.agreement_id)
+    await usecases.suspend_agreement(populated.services, populated.call("NOR signatory"), populated.agreement_id)
+
+    assert (await sweep(populated)).recalled == 0

@@ -173,6 +173,7 @@ _ACTIVITIES: Mapping[OcsfClass, Mapping[str, int]] = {
         "key_retired": _UNENROLL,
         "key_listed": _READ,
         "exported": _READ,
+        "review_due": _READ,
         "revoked": _UNENROLL,
         "suspended": _SUSPEND,
         "resumed": _RESUME,

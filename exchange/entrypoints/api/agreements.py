@@ -286,7 +286,11 @@ OPERATIONS: tuple[tuple[Operation, Endpoint], ...] = (
         _acting(resume_agreement, EventName.AGREEMENT_RESUMED),
     ),
     (
-        _act("withdrawal", "agreement.withdraw", "Withdraw the caller's member, for good."),
+        _act(
+            "withdrawal",
+            "agreement.withdraw",
+            "Withdraw the caller's member: a draft at once, else after its notice.",
+        ),
         _acting(withdraw_agreement, EventName.AGREEMENT_WITHDRAWN),
     ),
 )

@@ -223,7 +223,7 @@ def test_crisis_of_another_text_or_clause_is_none():
 
     assert open_crises(later, DURING) == open_crises(unknown, DURING) == ()
     assert crisis_turns(unknown) == (DURING,)
-    kept = amended(agreement(crisis()), parse_later())
+    kept = amended(agreement(crisis()), parse_later(), DURING)
     assert kept.crises == (crisis(),)
     assert open_crises(kept, DURING) == ()
     assert replace(kept, earlier=(from_json(body()),)).texts == (from_json(body()), parse_later())

@@ -120,26 +120,26 @@ def test_text_says_that_it_reaches_older_reports_and_the_digest_covers_it():
     assert terms_from_stored(terms_as_json(included)) == included
     assert terms_as_json(included)["older_reports"] == "included"
     assert "older_reports" not in terms_as_json(FIRST)
-    draft = amended(agreement((S, S, S)), included)
-    assert text_of(draft).digest != text_of(amended(agreement((S, S, S)), text())).digest
+    draft = amended(agreement((S, S, S)), included, DURING)
+    assert text_of(draft).digest != text_of(amended(agreement((S, S, S)), text(), DURING)).digest
     assert (draft.edition, draft.previous) == (2, text_of(agreement((S, S, S))).digest)
 
 
 def test_everybody_signs_who_is_or_was_a_party_and_has_not_left():
     terms = replace(FIRST, parties=(MemberCode("GBR"), NLD))
 
-    assert signatories_of(agreement((S, U, W)), terms) == ("GBR", "NLD", "NOR")
+    assert signatories_of(agreement((S, U, W)), terms, DURING) == ("GBR", "NLD", "NOR")
 
 
 def test_amendment_binds_with_the_last_signature_and_not_before():
     now = agreement((S, U, S))
     terms = replace(text(ceiling="TOP SECRET"), parties=(*FIRST.parties, NLD))
-    draft = amended(now, terms)
+    draft = amended(now, terms, DURING)
     given = {member: signature_of(draft, member, SIGNED_AT) for member in ("GBR", "NOR", "DNK", "NLD")}
     partial = {member: each for member, each in given.items() if member != "NLD"}
-    concluded = conclude(now, terms, given)
+    concluded = conclude(now, terms, given, DURING)
 
-    assert conclude(now, terms, partial) is None
+    assert conclude(now, terms, partial, DURING) is None
     assert concluded is not None
     assert (concluded.version, concluded.edition) == (now.version + 1, 2)
     assert [party.state for party in concluded.parties] == [S, U, S, S]

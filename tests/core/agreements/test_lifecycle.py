@@ -218,10 +218,41 @@ def test_withdrawal_before_all_have_signed_ends_the_draft():
 def test_withdrawal_after_signing_leaves_the_rest_bound():
     left = withdraw_party(agreement((S, S, S)), "DNK", DURING)
 
-    assert state_of(left, DURING) is AgreementState.IN_FORCE
-    assert active_parties(left, DURING) == {"GBR", "NOR"}
-    assert left.party("DNK") == Party(MemberCode("DNK"), W, SIGNED_AT)
-    assert state_of(withdraw_party(left, "NOR", DURING), DURING) is AgreementState.WITHDRAWN
+    leaves_at = DURING + timedelta(days=90)
+    assert left.party("DNK") == Party(MemberCode("DNK"), S, SIGNED_AT, leaves_at=leaves_at)
+    just_before = leaves_at - timedelta(microseconds=1)
+    assert active_parties(left, just_before) == {"GBR", "NOR", "DNK"}
+    assert next_change(left, DURING) == leaves_at
+    # It leaves by itself, and is then what a party that has left is.
+    assert state_of(left, leaves_at) is AgreementState.IN_FORCE
+    assert active_parties(left, leaves_at) == {"GBR", "NOR"}
+    assert state_of(withdraw_party(left, "NOR", DURING), just_before) is AgreementState.IN_FORCE
+    assert state_of(withdraw_party(left, "NOR", DURING), leaves_at) is AgreementState.WITHDRAWN
+
+
+@pytest.mark.parametrize(("move", "moment"), [(Move.WITHDRAW, 0), (Move.RESUME, 90), (Move.SUSPEND, 90)])
+def test_notice_is_given_once_and_ends_every_act_when_it_has_passed(move, moment):
+    leaving = withdraw_party(agreement((S, S, S)), "DNK", DURING)
+
+    with pytest.raises(ConflictError) as refused:
+        ACTS[move](leaving, "DNK", DURING + timedelta(days=moment))
+    assert "withdraw" not in refused.value.message.partition("possible now: ")[2]
+
+
+def test_leaving_party_suspends_and_resumes_until_it_has_left():
+    leaving = withdraw_party(agreement((S, S)), "NOR", DURING)
+    suspended = suspend_party(leaving, "NOR", DURING)
+
+    assert state_of(suspended, DURING) is AgreementState.SUSPENDED
+    assert resume_party(suspended, "NOR", DURING).parties == leaving.parties
+
+
+def test_agreement_without_notice_is_left_at_once():
+    at_once = agreement((S, S))
+    termination = replace(at_once.terms.termination, notice="P0D")
+    at_once = replace(at_once, terms=replace(at_once.terms, termination=termination))
+
+    assert state_of(withdraw_party(at_once, "NOR", DURING), DURING) is AgreementState.WITHDRAWN
 
 
 @pytest.mark.parametrize("act", ACTS.values())
@@ -319,7 +350,7 @@ def reachable() -> Iterator[tuple[Agreement, datetime]]:
     while waiting:
         current, day = waiting.pop()
         # Times of signing make no new situation beyond before/after the first day.
-        key = (tuple((party.state, party.signed_at is None) for party in current.parties), day)
+        key = (tuple((each.state, each.signed_at is None, each.leaves_at) for each in current.parties), day)
         if key in seen:
             continue
         seen.add(key)
@@ -335,7 +366,7 @@ def reachable() -> Iterator[tuple[Agreement, datetime]]:
 
 def test_the_table_of_moves_is_what_happens_and_all_of_it_happens():
     happened: dict[tuple[AgreementState, Move], set[AgreementState]] = {}
-    days = {BEFORE: (Move.FIRST_DAY, DURING), DURING: (Move.LAST_DAY, AFTER)}
+    days = {BEFORE: (Move.FIRST_DAY, FIRST_INSTANT), DURING: (Move.LAST_DAY, END)}
     for current, now in reachable():
         before = state_of(current, now)
         for (move, act), member in product(ACTS.items(), ("GBR", "NOR", "DNK")):
@@ -344,8 +375,15 @@ def test_the_table_of_moves_is_what_happens_and_all_of_it_happens():
             except ConflictError:
                 continue
             happened.setdefault((before, move), set()).update({after} - {before})
-        if now in days and (after := state_of(current, days[now][1])) is not before:
-            happened.setdefault((before, days[now][0]), set()).add(after)
+        for leaves_at in {party.leaves_at for party in current.parties} - {None}:
+            states = [state_of(current, leaves_at - timedelta(microseconds=1)), state_of(current, leaves_at)]
+            if states[0] is not states[1]:
+                happened.setdefault((states[0], Move.NOTICE), set()).add(states[1])
+        if now in days:
+            move, moment = days[now]
+            states = [state_of(current, moment - timedelta(microseconds=1)), state_of(current, moment)]
+            if states[0] is not states[1]:
+                happened.setdefault((states[0], move), set()).add(states[1])
 
     assert happened == {place: set(afters) for place, afters in AGREEMENT_MOVES.items()}
 

@@ -1,13 +1,22 @@
 """docs/agreements.md: how agreements and their parties move, made from the tables that the code obeys."""
 
-from exchange.agreements import AGREEMENT_MOVES, PARTY_MOVES, AgreementState, Move, PartyState
+from exchange.agreements import (
+    AGREEMENT_MOVES,
+    AMENDABLE,
+    AMENDMENT_MOVES,
+    PARTY_MOVES,
+    AgreementState,
+    AmendmentState,
+    Move,
+    PartyState,
+)
 
 PATH = "docs/agreements.md"
 
 _PAGE = """\
 # How an agreement moves
 
-Made from `exchange/agreements/lifecycle.py` by `make docs`; do not edit.
+Made from `exchange/agreements/lifecycle.py` and `editions.py` by `make docs`; do not edit.
 
 An agreement comes into force by itself once every party has signed and its first day (00:00 UTC) has come, and expires by
 itself when its last day has passed. Nobody sets its state: it is computed from the parties and the moment. A party moves
@@ -19,11 +28,35 @@ only itself.
 
 `expired` and `withdrawn` are final. A party that suspends leaves the others in force; with fewer than two active parties
 the agreement is suspended. A withdrawal before all have signed ends the draft, because the others consented to an
-agreement with that party: propose a new one. A withdrawal afterwards leaves the rest bound while two remain.
+agreement with that party: propose a new one. A withdrawal afterwards is a notice: the party stays bound, and keeps its
+rights, until the notice that the text says has passed (`leaves_at`); it then leaves by itself, and the rest stays bound
+while two remain. A notice is not taken back.
+
+`amend` leaves the agreement where it is, under another text: it binds once every party of the old text and of the new one
+has signed it.
+
+## An amendment
+
+{amendment}
+
+Several may lie before the parties at once; the first one that is concluded overtakes the others, which stay to be read.
 
 ## One party
 
 {party}
+
+## What becomes of shared reports
+
+`termination.shared_reports` says it, and the sweep does it. `recalled`: once the agreement has ended, every report shared
+under it is recalled, and once a party has left, every report of its own: keys destroyed, a signed tombstone, destruction
+asked of whoever had read it. `kept`: nothing is destroyed, and who was given a report keeps it. Either way the exchange gives
+it to nobody any more. What a leaver holds of others' reports is asked for by their releasers, report by report.
+
+## Reviews
+
+`validity.review_every` counts from the first day. `exchange agreement show` and `list` tell the last review that fell due
+(`review_due`) and the next one (`next_review`); each that falls due is noted once in the log (`agreement.review_due`), where
+the auditors of the parties find it.
 
 ## Who may do what, when
 
@@ -35,7 +68,9 @@ agreement with that party: propose a new one. A withdrawal afterwards leaves the
 
 def render() -> str:
     """Write the page."""
-    return _PAGE.format(agreement=_agreement_diagram(), party=_party_diagram(), acts=_acts())
+    return _PAGE.format(
+        agreement=_agreement_diagram(), amendment=_amendment_diagram(), party=_party_diagram(), acts=_acts()
+    )
 
 
 def _agreement_diagram() -> str:
@@ -43,7 +78,14 @@ def _agreement_diagram() -> str:
     for (before, move), afters in AGREEMENT_MOVES.items():
         for after in sorted(afters, key=list(AgreementState).index):
             arrows.setdefault((before.value, after.value), []).append(move.value)
+    for state in sorted(AMENDABLE, key=list(AgreementState).index):
+        arrows[state.value, state.value] = ["amend"]
     return _diagram(AgreementState.DRAFT.value, arrows, (AgreementState.EXPIRED.value, AgreementState.WITHDRAWN.value))
+
+
+def _amendment_diagram() -> str:
+    arrows = {(before.value, after.value): [cause] for (before, cause), after in AMENDMENT_MOVES.items()}
+    return _diagram(AmendmentState.PROPOSED.value, arrows, (AmendmentState.OVERTAKEN.value,))
 
 
 def _party_diagram() -> str:
@@ -64,5 +106,6 @@ def _acts() -> str:
     rows = []
     for state in AgreementState:
         possible = ", ".join(act.value for act in acts if (state, act) in AGREEMENT_MOVES)
+        possible += ", amend" if state in AMENDABLE else ""
         rows.append(f"| {state.value} | {possible or 'nothing'} |")
     return "\n".join(rows)

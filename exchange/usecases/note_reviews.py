@@ -1,0 +1,43 @@
+"""Reviews of agreements that fall due: noted in the log once, for the auditors of the parties to see."""
+
+from dataclasses import replace
+
+from exchange.agreements import last_review_due
+from exchange.audit import Actor, EventName, Outcome, Subject
+from exchange.kernel import ConflictError, new_id
+from exchange.usecases.context import Call, Services
+from exchange.usecases.judging import require_same_law
+from exchange.usecases.recording import draft
+
+_ID_RANDOMNESS_BYTES = 10
+
+
+async def note_reviews(services: Services) -> int:
+    """Note every review that has fallen due and was not noted; return how many."""
+    now = services.clock()
+    state = (await services.store.caller("")).state
+    require_same_law(services, state)
+    agreements = await services.knowledge.agreements(services.store, state)
+    due = {(each.id, day): each for each in agreements.values() if (day := last_review_due(each, now)) is not None}
+    async with services.store.unit_of_work() as unit:
+        noted = await unit.reviews().noted()
+    new = sorted(due.keys() - noted)
+    call = Call(new_id(now, services.randomness(_ID_RANDOMNESS_BYTES)), "local", None, now)
+    for agreement_id, day in new:
+        agreement = due[agreement_id, day]
+        entry = draft(
+            call,
+            None,
+            EventName.AGREEMENT_REVIEW_DUE,
+            Outcome.PERMITTED,
+            subject=Subject("agreement", agreement.id, agreement.version),
+            agreement=agreement.id,
+            detail={"parties": list(agreement.terms.parties), "due": day.isoformat()},
+        )
+        try:
+            async with services.store.unit_of_work() as unit:
+                receipt = await unit.record(replace(entry, actor=Actor("service")))
+                await unit.reviews().note(agreement.id, day, receipt.entry)
+        except ConflictError:
+            continue  # another process has noted it
+    return len(new)

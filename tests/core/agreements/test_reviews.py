@@ -1,0 +1,56 @@
+"""Reviews fall due on days that the text names, while there is something to review."""
+
+from dataclasses import replace
+from datetime import UTC, date, datetime, timedelta
+
+import pytest
+
+from exchange.agreements import PartyState, agreement_as_json, last_review_due, next_review, withdraw_party
+from tests.core.agreements.worlds import AFTER, BEFORE, agreement
+
+S, U, P = PartyState.SIGNED, PartyState.SUSPENDED, PartyState.PENDING
+
+
+def reviewed(every, states=(S, S, S)):
+    made = agreement(states)
+    return replace(made, terms=replace(made.terms, validity=replace(made.terms.validity, review_every=every)))
+
+
+@pytest.mark.parametrize(
+    ("now", "last", "coming"),
+    [
+        (BEFORE, None, date(2028, 1, 1)),
+        (datetime(2027, 12, 31, 23, 59, tzinfo=UTC), None, date(2028, 1, 1)),
+        (datetime(2028, 1, 1, tzinfo=UTC), date(2028, 1, 1), date(2030, 1, 1)),
+        (datetime(2030, 6, 1, tzinfo=UTC), date(2030, 1, 1), None),
+        (AFTER, None, None),
+    ],
+)
+def test_review_falls_due_every_two_years_of_force(now, last, coming):
+    assert (last_review_due(reviewed("P2Y"), now), next_review(reviewed("P2Y"), now)) == (last, coming)
+
+
+@pytest.mark.parametrize("every", [None, "PT1H", "P9999Y"])
+def test_without_a_rhythm_of_days_nothing_falls_due(every):
+    now = datetime(2027, 6, 1, tzinfo=UTC)
+
+    assert (last_review_due(reviewed(every), now), next_review(reviewed(every), now)) == (None, None)
+
+
+def test_draft_is_not_reviewed_and_a_suspended_agreement_is():
+    now = datetime(2028, 6, 1, tzinfo=UTC)
+
+    assert last_review_due(reviewed("P2Y", (S, S, P)), now) is None
+    assert next_review(reviewed("P2Y", (S, S, P)), now) is None
+    assert last_review_due(reviewed("P2Y", (S, U, U)), now) == date(2028, 1, 1)
+
+
+def test_answer_tells_of_reviews_and_of_who_leaves():
+
+    now = datetime(2028, 6, 1, tzinfo=UTC)
+    told = agreement_as_json(withdraw_party(reviewed("P2Y"), "DNK", now), now)
+
+    assert (told["review_due"], told["next_review"]) == ("2028-01-01", "2030-01-01")
+    assert told["parties"][2] == {"member": "DNK", "state": "signed", "leaves_at": "2028-08-30T00:00:00Z"}
+    later = agreement_as_json(withdraw_party(reviewed("P2Y"), "DNK", now), now + timedelta(days=90))
+    assert later["parties"][2]["state"] == "withdrawn"
