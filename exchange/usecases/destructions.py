@@ -10,13 +10,15 @@ from datetime import timedelta
 from typing import Final
 
 from exchange.audit import Deed, DeedKind, EntryDraft, EventName, Outcome, Subject
+from exchange.crypto import OpeningError
 from exchange.kernel import ConflictError, is_uuid7, rfc3339
 from exchange.members import Client, Role
-from exchange.store import DestructionRow, GivenTo, NoticeKind, NoticeRow, ReportBook, TombstoneRow, UnitOfWork
-from exchange.usecases.authenticate import authenticate
+from exchange.store import DestructionRow, GivenTo, NoticeKind, NoticeRow, Parts, ReportBook, TombstoneRow, UnitOfWork
+from exchange.usecases.authenticate import authenticate, required_thumbprint
 from exchange.usecases.context import Call, Recorded, Services
 from exchange.usecases.given_to import given_to
 from exchange.usecases.judging import ABSENT_ID, asked_for, report_not_found
+from exchange.usecases.originating import may_know
 from exchange.usecases.recording import draft, on_record
 
 DESTROYING_ROLES = (Role.READER, Role.RELEASER)
@@ -66,7 +68,8 @@ async def list_destructions(services: Services, call: Call) -> Recorded[tuple[As
     client = await authenticate(services, call, *DESTROYING_ROLES, event=event)
     async with services.store.unit_of_work() as unit:
         book = unit.reports()
-        rows = [row for row in await book.destructions(member=client.member) if _is_for(client, row)]
+        known = await book.destructions(member=client.member)
+        rows = [row for row in known if await _is_for(services, call, client, row)]
         stones = {row.report: await book.tombstone(row.report) for row in rows}
         found = tuple(AskedDestruction(row, stone) for row in rows if (stone := stones[row.report]) is not None)
         ids = tuple(sorted(stones))
@@ -90,7 +93,7 @@ async def certify_destruction(
         known = report_id if is_uuid7(report_id) else ABSENT_ID
         row = await book.destruction(known, certificate.client or client.id)
         stone = await book.tombstone(known)
-        if row is None or stone is None or not _is_for(client, row):
+        if row is None or stone is None or not await _is_for(services, call, client, row):
             raise report_not_found()
         if row.returned_at is not None:
             raise ConflictError("this was certified before", code="certified-already")
@@ -136,9 +139,20 @@ async def _asked(
     return rows
 
 
-def _is_for(client: Client, row: DestructionRow) -> bool:
-    is_own = row.given.client == client.id and Role.READER in client.roles
-    return is_own or (row.given.member == client.member and Role.RELEASER in client.roles)
+async def _is_for(services: Services, call: Call, client: Client, row: DestructionRow) -> bool:
+    if row.given.client == client.id and Role.READER in client.roles:
+        return True
+    if row.given.member != client.member or Role.RELEASER not in client.roles:
+        return False
+    # What a colleague was given may be above this releaser's own clearance: then it is absent for it.
+    found = await services.store.report_for(required_thumbprint(call), row.report, parts=Parts.NONE)
+    if found.report is None:
+        return False
+    try:
+        kept = await services.knowledge.release_class(services.store, found.report.class_id)
+    except OpeningError:
+        return False
+    return may_know(services, call, client, kept)
 
 
 def _deed(call: Call, client: Client, row: DestructionRow, certificate: Certificate) -> Deed:

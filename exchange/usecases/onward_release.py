@@ -143,6 +143,11 @@ async def carry_out_grant(services: Services, unit: UnitOfWork, call: Call, clie
     return receipt
 
 
+async def may_know_grant(services: Services, call: Call, client: Client, act: PendingAct) -> bool:
+    """Return whether `client` may know of an act about a grant: that it may know of the report."""
+    return await _may_know_report(services, call, client, act.asked["report"])
+
+
 async def refuse_onward(services: Services, call: Call, request_id: str, reason: str) -> Recorded[OnwardView]:
     """Refuse a request (releaser of the originator); the reason is told to who asked."""
     event = EventName.ONWARD_REFUSED
@@ -302,11 +307,13 @@ def _is_above(services: Services, labels: Sequence[Label]) -> bool:
 async def _is_visible(services: Services, call: Call, row: OnwardRow, client: Client) -> bool:
     if row.requester == client.id and Role.READER in client.roles:
         return True
-    if not _is_decider(row, client):
-        return False
+    return _is_decider(row, client) and await _may_know_report(services, call, client, row.report)
+
+
+async def _may_know_report(services: Services, call: Call, client: Client, report_id: str) -> bool:
     # INVARIANT: a report above a releaser's clearance is absent for it, and so is what is asked about it.
     try:
-        await loaded_report(services, call, client, row.report)
+        await loaded_report(services, call, client, report_id)
     except (NotFoundError, *UNOPENED):
         return False
     return True

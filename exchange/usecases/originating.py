@@ -89,7 +89,7 @@ async def own_report(services: Services, call: Call, report_id: str, *roles: Rol
     except UNOPENED as exc:
         await record_tampering(services, call, client, f"report {row.report.id}", exc)
     own = OwnReport(client, row.state, row.report, kept)
-    if kept.facts.originator != client.member or not _may_know(services, call, client, kept):
+    if kept.facts.originator != client.member or not may_know(services, call, client, kept):
         return await refuse(services, own.entry(call, event, Outcome.REFUSED), report_not_found())
     return own
 
@@ -104,7 +104,7 @@ async def loaded_report(services: Services, call: Call, client: Client, report_i
     if row.report is None:
         raise report_not_found()
     kept = await services.knowledge.release_class(services.store, row.report.class_id)
-    if kept.facts.originator != client.member or not _may_know(services, call, client, kept):
+    if kept.facts.originator != client.member or not may_know(services, call, client, kept):
         raise report_not_found()
     return OwnReport(client, row.state, row.report, kept)
 
@@ -124,7 +124,8 @@ async def all_parts(services: Services, call: Call, own: OwnReport) -> tuple[Par
     return row.parts
 
 
-def _may_know(services: Services, call: Call, client: Client, kept: ClassRow) -> bool:
+def may_know(services: Services, call: Call, client: Client, kept: ClassRow) -> bool:
+    """Return whether `client`, who does something about a report of this class, may know that there is one."""
     # A contributor needs no clearance to post (ADR 0009), so none to post again.
     if Role.RELEASER not in client.roles:
         return True

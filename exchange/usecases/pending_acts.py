@@ -29,7 +29,7 @@ from exchange.usecases.context import Call, Recorded, Services
 from exchange.usecases.crises import carry_out_crisis
 from exchange.usecases.erase_personal import carry_out_erasure
 from exchange.usecases.national_caveats import carry_out_caveats
-from exchange.usecases.onward_release import carry_out_grant
+from exchange.usecases.onward_release import carry_out_grant, may_know_grant
 from exchange.usecases.proxies import carry_out_proxy
 from exchange.usecases.recording import draft, named, on_record
 from exchange.usecases.second_person import confirmed_by
@@ -48,6 +48,12 @@ CARRY_OUT: Mapping[str, CarryOut] = MappingProxyType(
 )
 """One row for each of `ACT_KINDS`: what can be asked for can be done."""
 
+MayKnow = Callable[[Services, Call, Client, PendingAct], Awaitable[bool]]
+"""Whether a client that an act concerns may know what it is about."""
+
+MAY_KNOW: Mapping[str, MayKnow] = MappingProxyType({ONWARD_RELEASE.name: may_know_grant})
+"""The kinds that are about what not every client of their members may know of."""
+
 
 @dataclass(frozen=True, slots=True)
 class PendingActView:
@@ -62,7 +68,8 @@ async def list_pending_acts(services: Services, call: Call) -> Recorded[tuple[Pe
     event = EventName.ACT_LISTED
     client = await authenticate(services, call, *ACTING_ROLES, event=event)
     async with services.store.unit_of_work() as unit:
-        views = tuple(_view(act, client) for act in await unit.open_acts() if _is_visible(act, client))
+        acts = [act for act in await unit.open_acts() if await _is_visible(services, call, client, act)]
+        views = tuple(_view(act, client) for act in acts)
         ids = tuple(view.act.id for view in views)
         receipt = await unit.record(draft(call, client, event, Outcome.PERMITTED, result_ids=ids))
     return Recorded(views, receipt)
@@ -74,7 +81,7 @@ async def show_pending_act(services: Services, call: Call, act_id: str) -> Recor
     client = await authenticate(services, call, *ACTING_ROLES, event=event)
     attempt = draft(call, client, event, Outcome.REFUSED, subject=named("act", act_id))
     async with on_record(services, attempt), services.store.unit_of_work() as unit:
-        act = await _visible_act(unit, client, act_id)
+        act = await _visible_act(services, unit, call, client, act_id)
         receipt = await _record(unit, call, client, event, act)
     return Recorded(_view(act, client), receipt)
 
@@ -89,7 +96,7 @@ async def confirm_act(services: Services, call: Call, act_id: str, digest: str) 
     client = await authenticate(services, call, *ACTING_ROLES, event=event)
     attempt = draft(call, client, event, Outcome.REFUSED, subject=named("act", act_id))
     async with on_record(services, attempt), services.store.unit_of_work() as unit:
-        act = await _visible_act(unit, client, act_id)
+        act = await _visible_act(services, unit, call, client, act_id)
         confirmed = await confirmed_by(unit, call, act, client, digest=digest)
         await CARRY_OUT[act.kind](services, unit, call, client, confirmed)
         receipt = await _record(unit, call, client, event, confirmed)
@@ -107,7 +114,7 @@ async def refuse_act(services: Services, call: Call, act_id: str) -> Recorded[Pe
     client = await authenticate(services, call, *ACTING_ROLES, event=event)
     attempt = draft(call, client, event, Outcome.REFUSED, subject=named("act", act_id))
     async with on_record(services, attempt), services.store.unit_of_work() as unit:
-        act = await _visible_act(unit, client, act_id)
+        act = await _visible_act(services, unit, call, client, act_id)
         require_may_refuse(act, client, now=call.now)
         ended = await unit.end_act(act, client)
         receipt = await _record(unit, call, client, event, ended)
@@ -119,17 +126,22 @@ def _view(act: PendingAct, client: Client) -> PendingActView:
     return PendingActView(act, client.id != act.requester and not client.roles.isdisjoint(kind.confirmed_by))
 
 
-def _is_visible(act: PendingAct, client: Client) -> bool:
+async def _is_visible(services: Services, call: Call, client: Client, act: PendingAct) -> bool:
     try:
-        return may_see_act(act, client)
+        return await _may_see(services, call, client, act)
     except ConflictError:
         # What was altered since it was asked for belongs to nobody any more; who names it is told.
         return False
 
 
-async def _visible_act(unit: UnitOfWork, client: Client, act_id: str) -> PendingAct:
+async def _may_see(services: Services, call: Call, client: Client, act: PendingAct) -> bool:
+    may_know = MAY_KNOW.get(act.kind)
+    return may_see_act(act, client) and (may_know is None or await may_know(services, call, client, act))
+
+
+async def _visible_act(services: Services, unit: UnitOfWork, call: Call, client: Client, act_id: str) -> PendingAct:
     act = await unit.pending_act(act_id) if is_uuid7(act_id) else None
-    if act is None or not may_see_act(act, client):
+    if act is None or not await _may_see(services, call, client, act):
         raise NotFoundError("no such act, or none that you have to do with")
     return act
 

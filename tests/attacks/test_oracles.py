@@ -14,6 +14,7 @@ from tests.support.world import AGREEMENT, World
 WHOLE = Label("NATO", "RESTRICTED", releasable_to=("GBR", "NOR"))
 LOWER = Label("NATO", "UNCLASSIFIED", releasable_to=("GBR", "NOR"))
 FOR_ALL = Label("NATO", "RESTRICTED", releasable_to=("DNK", "GBR", "NOR"))
+ABSENT = "01980000-0000-7000-8000-000000000000"
 NODE = VerifierKey("test", SignatureType.ED25519, NODE_KEY.verifying_key)
 
 WITHOUT_DENMARK = AGREEMENT.replace("[GBR, NOR, DNK]", "[GBR, NOR]")
@@ -97,3 +98,49 @@ async def test_09_requests_about_a_report_above_a_releasers_clearance_are_absent
 
     assert (await low.get("/v1/onward-requests")).json() == before
     assert made.json()["id"] in (await chief.get("/v1/onward-requests")).text
+
+
+async def test_09_destruction_of_a_report_above_a_releasers_clearance_is_asked_of_others(api: Api) -> None:
+    world = api.world
+    await world.enrol("NOR low releaser", "NOR", "releaser", level="UNCLASSIFIED")
+    await world.enrol("NOR chief releaser", "NOR", "releaser")
+    await world.enrol("GBR chief releaser", "GBR", "releaser")
+    report = await world.post()
+    assert (await api.as_client("NOR reader").get(f"/v1/reports/{report}")).is_success
+    reason = {"reason": "the source is at risk"}
+    assert (await api.as_client("GBR chief releaser").post(f"/v1/reports/{report}/recall", json=reason)).is_success
+    low, chief = api.as_client("NOR low releaser"), api.as_client("NOR chief releaser")
+    certificate = {"method": "erased", "copies": 1, "client": world.clients["NOR reader"].id}
+    refused = await low.post(f"/v1/reports/{report}/destruction", json=certificate)
+    absent = await low.post(f"/v1/reports/{ABSENT}/destruction", json=certificate)
+
+    assert (await low.get("/v1/destructions")).json()["items"] == []
+    assert (refused.status_code, refused.json()["detail"]) == (404, absent.json()["detail"])
+    assert [item["id"] for item in (await chief.get("/v1/destructions")).json()["items"]] == [report]
+    assert (await chief.post(f"/v1/reports/{report}/destruction", json=certificate)).status_code == 201
+
+
+async def test_09_acts_about_a_report_above_a_releasers_clearance_are_absent(api: Api) -> None:
+    world = api.world
+    await world.enrol("GBR low releaser", "GBR", "releaser", level="UNCLASSIFIED")
+    await world.enrol("GBR chief releaser", "GBR", "releaser")
+    low, chief = api.as_client("GBR low releaser"), api.as_client("GBR chief releaser")
+    report = await world.post()  # SECRET: two persons
+    body = {"recipient": "ESP", "reason": "theirs is the operation"}
+    made = await api.as_client("NOR reader").post(f"/v1/reports/{report}/onward-requests", json=body)
+    before = (await low.get("/v1/acts")).json()
+    granted = await chief.post(f"/v1/onward-requests/{made.json()['id']}/grant", json={})
+    act = granted.json()["act"]
+    digest = (await chief.get(f"/v1/acts/{act}")).json()["digest"]
+
+    assert (await low.get("/v1/acts")).json() == before
+    for method, path, sent in (
+        ("GET", "", None),
+        ("POST", "/confirmation", {"digest": digest}),
+        ("POST", "/refusal", {}),
+    ):
+        refused = await low.request(method, f"/v1/acts/{act}{path}", json=sent)
+        assert (refused.status_code, refused.json()["detail"]) == (
+            404,
+            (await low.get(f"/v1/acts/{ABSENT}")).json()["detail"],
+        )
