@@ -119,6 +119,10 @@ class GuardSet:
         new._national = {**self._of_files, **{member: each.policies for member, each in added.items()}}
         return new
 
+    def known_to(self, member: str) -> "GuardSet":
+        """Return the guards that a member may try out: the exchange's own and its own files, no other member's."""
+        return GuardSet(self._holding_for(member), self.schema)
+
     def _holding_for(self, member: str | None) -> tuple[Guard, ...]:
         """Return the guards of the files that are asked about reports of `member`; None: of a member without any."""
         return tuple(guard for guard in self._files.values() if guard.member in {None, member})

@@ -41,6 +41,10 @@ class Law:
         """Return this law together with what members put in force for their own reports, and no other such."""
         return replace(self, guards=self.guards.with_national(national))
 
+    def known_to(self, member: str) -> "Law":
+        """Return this law without the caveats that other members have as files: for questions made up by `member`."""
+        return replace(self, guards=self.guards.known_to(member))
+
 
 def load_law(files: Mapping[str, str]) -> Law:
     """Return the law written in `files`: path relative to `policies/` -> text.

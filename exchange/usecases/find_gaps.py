@@ -43,7 +43,7 @@ async def search_gaps(services: Services, call: Call, question: GapQuestion) -> 
         _require_known(services.law, question)
     agreements = await services.knowledge.agreements(services.store, row.state)
     own = [each for each in agreements.values() if each.party(client.member) is not None]
-    gaps = await _gaps(services.law, law, call, client, own, question=question)
+    gaps = await _gaps(services.law.known_to(client.member), law, call, client, own, question=question)
     entry = draft(call, client, event, Outcome.PERMITTED, detail={"count": len(gaps)})
     return Recorded(gaps, await services.store.append(entry))
 

@@ -14,12 +14,11 @@ from typing import Final
 
 from exchange.agreements import Agreement, Scope
 from exchange.audit import EventName, Outcome
-from exchange.crypto import OpeningError, open_token, request_context, seal_token
+from exchange.crypto import request_context
 from exchange.kernel import (
     ConflictError,
     Fault,
     InvalidError,
-    MalformedError,
     StalePolicyError,
     UnavailableError,
     new_id,
@@ -44,14 +43,12 @@ from exchange.usecases.judging_requests import (
     seek_request,
     view_of,
 )
+from exchange.usecases.positions import open_position, seal_position
 from exchange.usecases.post_checks import posting_rules, require_in_force
 from exchange.usecases.recording import draft, on_record
 
 _ID_RANDOMNESS_BYTES = 10
-_NONCE_BYTES = 12
-_POSITION_BYTES = 8
-_LAST_POSITION = (2**63 - 1).to_bytes(_POSITION_BYTES)
-"""What a database counts to."""
+_ORDER = "request"
 
 _TRIES = 5
 """How often it is decided again because the policy moved under it."""
@@ -98,7 +95,7 @@ async def list_requests(
     event = EventName.REQUEST_LISTED
     client, state = await admit_to_requests(services, call, *REQUEST_ROLES, event=event)
     async with on_record(services, draft(call, client, event, Outcome.REFUSED)):
-        after = 0 if cursor is None else _open_position(services, client, cursor)
+        after = open_position(services, client, cursor, of=_ORDER)
     rows = await _page(services, call, client, state, after=after, limit=limit)
     views = [await view_of(services, call, SoughtRequest(client, state, row)) for row in rows]
     entry = draft(
@@ -111,7 +108,7 @@ async def list_requests(
     )
     receipt = await services.store.append(entry)
     position = rows[-1].number if rows else after
-    return Recorded(ListedRequests(tuple(views), _seal_position(services, client, position)), receipt)
+    return Recorded(ListedRequests(tuple(views), seal_position(services, client, position, of=_ORDER)), receipt)
 
 
 async def show_request(services: Services, call: Call, request_id: str) -> Recorded[RequestView]:
@@ -223,23 +220,3 @@ async def _sealed(services: Services, request: InformationRequest, digest: str) 
     context = request_context(request.header.id, digest)
     kept = await services.custodian.seal_header(request.header.agreement, plain, context)
     return Sealed(kept.key_id, kept.key_version, kept.suite, kept.blob)
-
-
-def _seal_position(services: Services, client: Client, position: int) -> str:
-    payload = position.to_bytes(_POSITION_BYTES)
-    return seal_token(services.cursor_key, _cursor_purpose(client), payload, services.randomness(_NONCE_BYTES))
-
-
-def _open_position(services: Services, client: Client, cursor: str) -> int:
-    try:
-        payload = open_token(services.cursor_key, _cursor_purpose(client), cursor)
-        if len(payload) != _POSITION_BYTES or payload > _LAST_POSITION:
-            raise OpeningError("the cursor holds no position")
-    except OpeningError as exc:
-        message = "the cursor in `after` was not given to this client: use `next` of your own last page"
-        raise MalformedError(message) from exc
-    return int.from_bytes(payload)
-
-
-def _cursor_purpose(client: Client) -> str:
-    return f"cursor of requests of {client.id}"

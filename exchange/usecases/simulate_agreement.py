@@ -11,7 +11,7 @@ from exchange.agreements import AgreementId, Scope, Terms, propose
 from exchange.audit import EventName, Outcome
 from exchange.markings import Label
 from exchange.members import Client
-from exchange.release import AgencyOutlook, ClassFacts, Clause, Matter, ScopeFacts, highest_level, simulate
+from exchange.release import AgencyOutlook, ClassFacts, Clause, Law, Matter, ScopeFacts, highest_level, simulate
 from exchange.usecases.agreements import admit_proposer, read_terms, require_own_agreement
 from exchange.usecases.context import DEFAULT_PURPOSE, Call, Recorded, Services
 from exchange.usecases.facts import reader_facts
@@ -65,8 +65,10 @@ async def simulate_agreement(services: Services, call: Call, document: object) -
 
 
 async def _outlook(services: Services, call: Call, client: Client | None, terms: Terms) -> AgreementOutlook:
+    # INVARIANT: nobody tries out, by drafts of its own, what another member keeps to itself. The host has the files.
+    law = services.law if client is None else services.law.known_to(client.member)
     clauses = [(scope, _as_signed(terms, scope, call)) for scope in terms.scopes]
-    lines = tuple(line for scope, facts in clauses for line in _lines(services, scope, facts))
+    lines = tuple(line for scope, facts in clauses for line in _lines(law, scope, facts))
     if client is None or client.member not in terms.parties:
         return AgreementOutlook(terms.title, lines, ())
     readers = [each for each in await services.store.clients() if each.member == client.member]
@@ -74,7 +76,7 @@ async def _outlook(services: Services, call: Call, client: Client | None, terms:
         reach
         for scope, facts in clauses
         if client.member in scope.readers
-        for reach in _own(services, call, scope, facts, readers)
+        for reach in _own(law, call, scope, facts, readers)
     )
     return AgreementOutlook(terms.title, lines, own)
 
@@ -86,18 +88,17 @@ def _as_signed(terms: Terms, scope: Scope, call: Call) -> ScopeFacts:
     return replace(facts, in_force=True, active_parties=frozenset(terms.parties))
 
 
-def _lines(services: Services, scope: Scope, facts: ScopeFacts) -> list[DraftLine]:
+def _lines(law: Law, scope: Scope, facts: ScopeFacts) -> list[DraftLine]:
     clause, matter = Clause(facts, frozenset(scope.contributors)), Matter(scope.topics[0])
     return [
-        DraftLine(scope.name, contributor, reader, highest_level(clause, contributor, reader, matter, services.law))
+        DraftLine(scope.name, contributor, reader, highest_level(clause, contributor, reader, matter, law))
         for contributor in scope.contributors
         for reader in scope.readers
         if reader != contributor
     ]
 
 
-def _own(services: Services, call: Call, scope: Scope, facts: ScopeFacts, clients: list[Client]) -> list[OwnReach]:
-    law = services.law
+def _own(law: Law, call: Call, scope: Scope, facts: ScopeFacts, clients: list[Client]) -> list[OwnReach]:
     readers = [reader_facts(each, purpose=next(iter(each.purposes), DEFAULT_PURPOSE), call=call) for each in clients]
     found = []
     for level in reversed(law.catalogue.base.levels):

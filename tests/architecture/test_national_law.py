@@ -14,6 +14,7 @@ OF_FILES = {
     "usecases/amending.py": "others are told nothing of caveats",
     "usecases/simulate_agreement.py": "a draft has no reports",
     "usecases/post_checks.py": "what a post may say",
+    "usecases/information_requests.py": "what a request may say",
     "usecases/post_report.py": "what is registered",
     "usecases/pull_report.py": "what is registered",
     "usecases/read_part.py": "what is registered",

@@ -1,14 +1,18 @@
 """What a draft would do, what agreements leave open, and why for auditors: nothing that stays invisible is told."""
 
+from dataclasses import replace
+
 import pytest
 
 from exchange import usecases
 from exchange.kernel import ForbiddenError, InvalidError, NotFoundError
 from exchange.markings import Label
-from exchange.release import AgencyOutlook, Permit
+from exchange.release import AgencyOutlook, Permit, load_law
+from exchange.settings import read_policies
 from exchange.usecases import DraftLine, GapQuestion
 from tests.attacks.hidden import AGREEMENT_OF_TWO, random_id
-from tests.support.world import AGREEMENT, World
+from tests.support.national import guard
+from tests.support.world import AGREEMENT, POLICIES, World
 
 TERROR = AGREEMENT.replace("cyber-threats", "terror").replace("[cyber]", "[terrorism]").replace("SECRET", "RESTRICTED")
 
@@ -43,6 +47,21 @@ async def test_draft_counts_ones_own_clients_by_agency_and_nobody_elses(populate
     assert by_level["UNCLASSIFIED"]["FE"] == 1
     assert "Secret service" not in repr(outlook)
     assert all(isinstance(one, AgencyOutlook) for reach in outlook.own for one in reach.agencies)
+
+
+async def test_drafts_and_gaps_tell_nothing_of_what_others_have_as_files(populated: World) -> None:
+    async def told() -> tuple[object, object]:
+        outlook = (await ask(populated, usecases.simulate_agreement, "NOR signatory", TERROR)).value.value
+        gaps = (await ask(populated, usecases.search_gaps, "NOR signatory", GapQuestion(level="SECRET"))).value.value
+        return outlook, gaps
+
+    before = await told()
+    files = {**read_policies(POLICIES), "guards/GBR.cedar": guard("gbr.nobody")}
+    # As if the files had been these from the start.
+    law = replace(load_law(files), digest=populated.services.law.digest)
+    populated.services = replace(populated.services, law=law)
+
+    assert await told() == before
 
 
 async def test_draft_tells_operators_of_the_exchange_of_nobodys_clients(populated: World) -> None:

@@ -60,6 +60,15 @@ def ask(law, cls=CLASS, who=READER):
     return decide(who, cls, SCOPE, ROW, Use.READ, law)
 
 
+def test_who_tries_something_out_tries_it_without_what_others_have_as_files():
+    law = law_with(GBR=guard("gbr.nobody"), exchange=guard("exchange.no-court", 'context.purpose == "judicial"'))
+
+    assert isinstance(ask(law), Refusal)
+    assert isinstance(ask(law.known_to("NOR")), Permit)
+    assert isinstance(ask(law.known_to("GBR")), Refusal)
+    assert set(law.known_to("NOR").guards.guards) == {"exchange.no-court"}
+
+
 # ── what may be written ──
 
 
