@@ -111,6 +111,9 @@ def test_tour_of_agreements_is_right(demo):
     assert steps["alone it is not enough"] == "second-person-needed"
     assert steps["the other amendment came too late and is told so"] == "amendment-overtaken"
     assert "and nothing that is older" in steps
+    assert steps["Norway ends the crisis"] == "Denmark finds nothing any more"
+    assert steps["Norway promised to acknowledge, and did not"].startswith("acknowledgement owed to GBR")
+    assert steps["Britain opens a consultation, Norway answers, it is settled"] == "settled"
     assert "a separate process with only the public keys verifies the log" in steps
 
 

@@ -18,6 +18,8 @@ _PAGE = """\
 
 Made from `exchange/agreements/lifecycle.py` and `editions.py` by `make docs`; do not edit.
 
+A treaty's whole life, worked through with what was really printed: [treaties](treaties.md).
+
 An agreement comes into force by itself once every party has signed and its first day (00:00 UTC) has come, and expires by
 itself when its last day has passed. Nobody sets its state: it is computed from the parties and the moment. A party moves
 only itself.

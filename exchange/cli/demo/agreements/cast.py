@@ -8,6 +8,8 @@ __all__ = ["MEMBERS", "PLAYERS", "text_of_two", "text_with_third"]
 
 TITLE = "Arrangement on warning of cyber threats"
 SCOPE = "cyber-threats"
+WARNINGS = "warnings"
+CLAUSE = "cut-cable"
 MARKING = "NATO SECRET//REL TO GBR, NOR"
 WIDE_MARKING = "NATO SECRET//REL TO DNK, GBR, NOR"
 
@@ -43,10 +45,35 @@ def text_of_two(today: date) -> str:
 
 def text_with_third(today: date, title: str = f"{TITLE}, with Denmark") -> str:
     """Return the text by which Denmark accedes as a reader; it says nothing of older reports, so it leaves them."""
-    return _text(today, "GBR, NOR, DNK", title)
+    return _text(today, "GBR, NOR, DNK", title, more=_WARNINGS) + _CRISIS
 
 
-def _text(today: date, parties: str, title: str) -> str:
+_WARNINGS = f"""\
+  - name: {WARNINGS}
+    topics: [cyber]
+    regions: [EUR]
+    kinds: [threat-warning]
+    purposes: [defence]
+    ceiling: SECRET
+    compartments: []
+    contributors: [GBR]
+    readers: [GBR, NOR]
+    onward_release: originator-consent
+    retention: P5Y
+"""
+_CRISIS = f"""\
+crisis:
+  - name: {CLAUSE}
+    scope: {WARNINGS}
+    readers: [DNK]
+    at_most: PT72H
+    signatories:
+      - {{member: GBR, name: {GBR_SIGNATORY.name}}}
+      - {{member: NOR, name: {NOR_SIGNATORY.name}}}
+"""
+
+
+def _text(today: date, parties: str, title: str, *, more: str = "") -> str:
     last = today.replace(year=today.year + 4, day=1)
     return f"""\
 title: {title}
@@ -65,6 +92,7 @@ scopes:
     readers: [{parties}]
     onward_release: originator-consent
     retention: P5Y
-obligations: []
+{more}obligations:
+  - {{party: NOR, scope: {SCOPE}, acknowledge: {{PRIORITY: PT1S}}}}
 termination: {{notice: P90D, shared_reports: recalled}}
 """

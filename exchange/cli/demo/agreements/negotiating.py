@@ -72,8 +72,10 @@ def amend(stage: Stage, url: str) -> None:
 
 def suspend(stage: Stage, url: str) -> None:
     """Let Norway suspend its part, and take it up again: with the next request, in both directions."""
-    script, report = stage.script, stage.reports[-1]
+    script = stage.script
     with script.step("Norway suspends its part"):
+        report = post(stage, url, cast.GBR_DESK, cast.WIDE_MARKING)
+        require_pulled(stage, url, cast.NOR_DESK, report)
         with stage.connect(cast.NOR_SIGNATORY, url) as client:
             client.suspend_agreement(stage.agreement)
         is_right = is_hidden(stage, url, cast.NOR_DESK, report)

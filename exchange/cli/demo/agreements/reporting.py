@@ -10,12 +10,12 @@ from exchange.wire import ReportBody
 _NOT_FOUND = 404
 
 
-def post(stage: Stage, url: str, player: Player, marking: str) -> str:
+def post(stage: Stage, url: str, player: Player, marking: str, *, scope: str = cast.SCOPE, kind: str = "intrep") -> str:
     """Post the stage's inputs as one report and return its id, which the stage remembers too."""
     body = ReportBody(
         agreement=stage.agreement,
-        scope=cast.SCOPE,
-        kind="intrep",
+        scope=scope,
+        kind=kind,
         topic="cyber.apt",
         regions=["EUR"],
         precedence="PRIORITY",

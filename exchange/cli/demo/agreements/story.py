@@ -3,6 +3,8 @@
 import asyncio
 
 from exchange.cli.demo.agreements import cast
+from exchange.cli.demo.agreements.crisis import open_and_close
+from exchange.cli.demo.agreements.falling_out import consult
 from exchange.cli.demo.agreements.negotiating import amend, negotiate, suspend
 from exchange.cli.demo.agreements.releasing import release_onward
 from exchange.cli.demo.agreements.reporting import post, require_pulled
@@ -44,5 +46,9 @@ def _meet(stage: Stage, url: str) -> None:
     release_onward(stage, url)
     script.chapter("The treaty is amended, and a third state accedes")
     amend(stage, url)
+    script.chapter("A crisis clause opens and closes")
+    open_and_close(stage, url)
+    script.chapter("A promise is broken, and the states consult")
+    consult(stage, url)
     script.chapter("A state suspends its part")
     suspend(stage, url)
