@@ -33,8 +33,10 @@ from benchmarks.restarting import RESTART_NAME, restart_figure
 from benchmarks.results import PAGE, RESULTS, BenchmarkError, Result, show, write, write_page
 from benchmarks.searches import search_figure
 from benchmarks.servers import Server, serve_exchange
+from benchmarks.streams import IDLE, QUICK_IDLE, STREAM_NAMES, stream_figures
 from benchmarks.treaties import DIFF_NAME, SPREAD_ONE_IN, TREATY_NAMES, diff_figure, moving_figures
 from benchmarks.verifying import verifying
+from benchmarks.workers import WORKER_NAMES, worker_figures
 from tests.support.postgres import execute, private_cluster
 
 NAMES = (
@@ -52,12 +54,14 @@ NAMES = (
     "audit_search_ms",
     EXPORT_NAME,
     *LOG_NAMES,
+    *STREAM_NAMES,
+    *WORKER_NAMES,
 )
 BACKENDS = ("sqlite", "postgresql")
 FEW = 10_000
 MANY = 1_000_000
 QUICK_MANY = 100_000
-WITHOUT_REPORTS = {*CAVEAT_NAMES, "verify_entries_per_s", "audit_search_ms", EXPORT_NAME, *LOG_NAMES}
+WITHOUT_REPORTS = {*CAVEAT_NAMES, "verify_entries_per_s", "audit_search_ms", EXPORT_NAME, *LOG_NAMES, *STREAM_NAMES}
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +77,7 @@ class Plan:
     @property
     def needs_servers(self) -> bool:
         return not self.names.isdisjoint(
-            {"pull", "list_10k", "list_1m", "post", "worker_rss_mb", RESTART_NAME, DIFF_NAME}
+            {"pull", "list_10k", "list_1m", "post", "worker_rss_mb", RESTART_NAME, DIFF_NAME, *WORKER_NAMES}
         )
 
     @property
@@ -144,6 +148,9 @@ def _alone(folder: Path, plan: Plan) -> list[Result]:
         alone += [search_figure(backend, folder / "searched", plan.entries) for backend in plan.backends]
     if EXPORT_NAME in plan.names:
         alone += [export_figure(folder / "exported", backend, plan.entries) for backend in plan.backends]
+    if not plan.names.isdisjoint(STREAM_NAMES):
+        idle = QUICK_IDLE if plan.many < MANY else IDLE
+        alone += stream_figures(folder / "streamed", plan.backends, idle, plan.names)
     return alone
 
 
@@ -234,7 +241,10 @@ def _databases(backend: str, filled: list[Filled]) -> Iterator[tuple[Filled, Fil
 def _over_http(backend: str, few: Filled, many: Filled, plan: Plan, alone: str) -> list[Result]:
     restarted = [restart_figure(backend, many.place.folder, many.url, many.count)] if RESTART_NAME in plan.names else []
     told = [diff_figure(backend, many.place, many.url, many.count)] if DIFF_NAME in plan.names else []
-    if plan.names <= {RESTART_NAME, DIFF_NAME}:
+    if not plan.names.isdisjoint(WORKER_NAMES):
+        place = few.place.folder
+        told += worker_figures(backend, place, few.url, few.sights, pace=plan.pace, names=plan.names)
+    if plan.names <= {RESTART_NAME, DIFF_NAME, *WORKER_NAMES}:
         return told + restarted
     say(f"{backend}: {CONNECTIONS} connections, one worker")
     with ExitStack() as stack:

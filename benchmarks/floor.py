@@ -1,4 +1,4 @@
-"""The floor: `python -m benchmarks.floor DIR BYTES`, our server in front of an endpoint that touches nothing.
+"""The floor: `python -m benchmarks.floor DIR BYTES [WORKERS]`, our server in front of an endpoint that touches nothing.
 
 Same uvicorn subclass, TLS context, event loop and certificates as the instance in DIR; every answer has BYTES bytes.
 `/` is an `async def` endpoint of FastAPI as one writes it, with a response model: the floor. `/bare` sends bytes made
@@ -6,7 +6,12 @@ beforehand, past model and serialisation: the least that this server can do, tol
 """
 
 import asyncio
+import multiprocessing
+import os
+import signal
+import socket
 import sys
+import threading
 from pathlib import Path
 
 import uvicorn
@@ -52,20 +57,48 @@ def floor_app(size_bytes: int) -> FastAPI:
     return app
 
 
-async def main(folder: Path, size_bytes: int) -> None:
-    """Serve until ended; prints `ready https://HOST:PORT` like the exchange."""
+async def serve(folder: Path, size_bytes: int, bound: socket.socket, started: int) -> None:
+    """Serve until ended; writes an octet to `started` when it answers."""
     settings = load_settings(folder)
     context = server_context(
         settings.server_certificate_file, settings.server_key_file, authorities=settings.authorities_folder
     )
     server = uvicorn.Server(service_config(floor_app(size_bytes), context))
-    bound = bind("127.0.0.1", 0)
     serving = asyncio.ensure_future(server.serve(sockets=[bound]))
     while not server.started:  # noqa: ASYNC110  uvicorn sets a flag, no event
         await asyncio.sleep(0.01)
-    print(f"ready https://{address_of(bound)}", flush=True)
+    os.write(started, b".")
     await serving
 
 
+def main(folder: Path, size_bytes: int, workers: int = 1) -> None:
+    """Serve from as many processes on one socket; prints `ready https://HOST:PORT` like the exchange."""
+    bound = bind("127.0.0.1", 0)
+    started, tell = os.pipe()
+    # As one is served by the process itself, whose processor time is told beside the figure.
+    if workers == 1:
+        threading.Thread(target=_announce, args=(bound, started, workers), daemon=True).start()
+        uvloop.run(serve(folder, size_bytes, bound, tell))
+        return
+    spawn = multiprocessing.get_context("fork")
+    processes = [spawn.Process(target=_work, args=(folder, size_bytes, bound, tell)) for _ in range(workers)]
+    for process in processes:
+        process.start()
+    signal.signal(signal.SIGTERM, lambda *_: [process.terminate() for process in processes])
+    _announce(bound, started, workers)
+    for process in processes:
+        process.join()
+
+
+def _work(folder: Path, size_bytes: int, bound: socket.socket, tell: int) -> None:
+    uvloop.run(serve(folder, size_bytes, bound, tell))
+
+
+def _announce(bound: socket.socket, started: int, workers: int) -> None:
+    while workers:
+        workers -= len(os.read(started, workers))
+    print(f"ready https://{address_of(bound)}", flush=True)
+
+
 if __name__ == "__main__":
-    uvloop.run(main(Path(sys.argv[1]), int(sys.argv[2])))
+    main(Path(sys.argv[1]), *map(int, sys.argv[2:]))

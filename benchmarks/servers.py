@@ -33,8 +33,15 @@ class Server:
 
     def peak_rss_mb(self) -> float:
         """Return the most memory that the process ever had, in MB of a million bytes."""
+        return self._memory_mb("VmHWM:")
+
+    def rss_mb(self) -> float:
+        """Return the memory that the process has now."""
+        return self._memory_mb("VmRSS:")
+
+    def _memory_mb(self, field: str) -> float:
         for line in Path(f"/proc/{self.pid}/status").read_text().splitlines():
-            if line.startswith("VmHWM:"):
+            if line.startswith(field):
                 return int(line.split()[1]) * 1024 / 1e6
         raise BenchmarkError("the system does not tell the memory of a process")
 
@@ -49,9 +56,9 @@ def serve_exchange(folder: Path, database_url: str | None, *, workers: int = 1) 
 
 
 @contextmanager
-def serve_floor(folder: Path, size_bytes: int) -> Iterator[Server]:
+def serve_floor(folder: Path, size_bytes: int, *, workers: int = 1) -> Iterator[Server]:
     """Run the floor with answers of `size_bytes` and the certificates of the instance in `folder`."""
-    with _served(["benchmarks.floor", str(folder), str(size_bytes)], {}, folder) as server:
+    with _served(["benchmarks.floor", str(folder), str(size_bytes), str(workers)], {}, folder) as server:
         yield server
 
 
