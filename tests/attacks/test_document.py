@@ -86,6 +86,7 @@ def ids(world: World, hidden: Hidden) -> dict[str, list[str]]:
         "proxies": [hidden.proxy],
         "caveats": [hidden.caveats],
         "information-requests": [hidden.request],
+        "consultations": [hidden.consultation],
     }
 
 
