@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import replace
+from datetime import timedelta
 
 import pytest
 
@@ -86,6 +87,9 @@ async def test_15_what_is_listed_is_there_whole(both: World) -> None:
     assert counted == 20
 
 
+NOTICE = timedelta(days=90)
+"""As the agreement of these tests says."""
+
 Change = Callable[[World, Api], Awaitable[object]]
 
 
@@ -152,6 +156,9 @@ async def test_16_post_under_an_agreement_that_was_left_is_refused_on_every_node
         assert (await second.as_client("GBR contributor").post("/v1/reports", json=body)).status_code == 201
 
         await withdraw_originator(both, first)
+        # Bound until the notice of the text has passed, and from that moment on nobody's party.
+        assert (await second.as_client("GBR contributor").post("/v1/reports", json=body)).status_code == 201
+        both.clock.advance(NOTICE)
 
         assert (await second.as_client("GBR contributor").post("/v1/reports", json=body)).status_code in {404, 409}
 

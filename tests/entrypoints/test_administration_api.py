@@ -248,7 +248,10 @@ async def test_suspension_and_resumption_and_withdrawal_move_the_own_part(world,
     ]
 
     own = [next(party["state"] for party in move["parties"] if party["member"] == "NOR") for move in moves]
-    assert own == ["suspended", "signed", "withdrawn"]
+    # A withdrawal is a notice: the part is held until it has passed.
+    assert own == ["suspended", "signed", "signed"]
+    leaving = [next(party["leaves_at"] for party in move["parties"] if party["member"] == "NOR") for move in moves]
+    assert (leaving[:2], leaving[2] is None) == ([None, None], False)
     body = await signature_of(world, "NOR", path)
     assert (await signatory.post(f"{path}/signatures", json=body)).status_code == 409
 

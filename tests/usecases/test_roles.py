@@ -359,7 +359,7 @@ USE_CASES += [
     (
         "list_proxies",
         lambda w, c, _: usecases.list_proxies(w.services, c),
-        RELEASER | frozenset({"contributor"}),
+        RELEASER | frozenset({Role.CONTRIBUTOR}),
         "proxy.listed",
     ),
     ("revoke_proxy", lambda w, c, _: usecases.revoke_proxy(w.services, c, ABSENT), RELEASER, "proxy.revoked"),
