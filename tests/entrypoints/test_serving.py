@@ -4,6 +4,7 @@ import asyncio
 import itertools
 import os
 import signal
+import socket
 import ssl
 import subprocess
 import sys
@@ -13,6 +14,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import httpx2
 import pytest
@@ -212,6 +214,36 @@ def test_one_worker_stops_with_0_on_a_signal_and_says_one_line(instance: Path) -
 
     assert running.stop(signal.SIGINT) == 0
     assert running.out.read_text() == f"ready {running.url}\n"
+
+
+def test_handshake_that_ends_while_the_server_stops_holds_nobody_up(instance: Path) -> None:
+    running = start(instance)
+    address = urlsplit(running.url)
+    context = ssl.create_default_context(cafile=str(InstanceLayout(instance).authority_certificate_file))
+    context.load_cert_chain(instance / "reader" / "client.pem", instance / "reader" / "client.key")
+
+    def connect() -> socket.socket:
+        return socket.create_connection((str(address.hostname), int(address.port or 0)), timeout=20)
+
+    path = f"/v1/reports/{ABSENT}/onward-requests"
+    head = f"POST {path} HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\ncontent-length: 2\r\n\r\n"
+    with context.wrap_socket(connect(), server_hostname="localhost") as begun, connect() as late:
+        begun.sendall(head.encode() + b"{")
+        threading.Event().wait(0.5)
+        running.process.send_signal(signal.SIGTERM)
+        threading.Event().wait(0.5)
+        with context.wrap_socket(late, server_hostname="localhost") as told:
+            threading.Event().wait(0.5)
+            begun.sendall(b"}")
+            answer = begun.recv(4096)
+            ended = time.monotonic()
+            assert running.process.wait(WAIT_SECONDS) == 0
+            took = time.monotonic() - ended
+            assert told.recv(4096) == b""
+
+    # What had begun was answered to its end; the newcomer was sent away, and nobody waited for it.
+    assert answer.startswith(b"HTTP/1.1 422")
+    assert took < 10
 
 
 def test_workers_do_not_outlive_a_killed_supervisor(instance: Path) -> None:

@@ -67,6 +67,24 @@ class _Server(uvicorn.Server):
         ]
         self.started = True
 
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Let what has begun end; whoever comes while it does is sent away too.
+
+        uvicorn asks each connection once to end. One whose handshake was under way then would be served until the
+        time for all this is over, and its last request cut off.
+        """
+        telling = asyncio.ensure_future(self._keep_telling())
+        try:
+            await super().shutdown(sockets)
+        finally:
+            telling.cancel()
+
+    async def _keep_telling(self) -> None:
+        while True:
+            await asyncio.sleep(_POLL_SECONDS)
+            for connection in list(self.server_state.connections):
+                connection.shutdown()
+
     def _new_protocol(self) -> asyncio.Protocol:
         make: Any = self.config.http_protocol_class
         made: asyncio.Protocol = make(config=self.config, server_state=self.server_state, app_state=self.lifespan.state)
