@@ -1,6 +1,7 @@
 """Fixtures that every test may ask for, and how properties are searched."""
 
 import os
+import signal
 import sys
 from collections.abc import Iterator
 from dataclasses import replace
@@ -16,6 +17,11 @@ pytest_plugins: list[str] = ["tests.support.store", "tests.support.log", "tests.
 # The run starts some hundreds of processes of this checkout: compiling its modules anew is a third of each one's start.
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 sys.dont_write_bytecode = False
+
+# A run that was begun in the background may have been told to ignore interrupts, and so would each process it starts:
+# those are stopped by one.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # No deadline: the cores are shared, and a slow example is no fault. Not derandomized: every run searches elsewhere.
 settings.register_profile("ci", deadline=None, print_blob=True, suppress_health_check=[HealthCheck.too_slow])

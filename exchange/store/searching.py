@@ -251,7 +251,7 @@ class Search:
         is_of_actor = along in {Along.FACET, Along.OWNER_MEMBER_FACET}
         # Refusals of its own clients are shown whatever the label, but without it.
         is_own_refusal = is_of_actor and sought.member is not None and who == sought.member and not is_permitted
-        if along is Along.FACET and sought.member is not None and asked.owner == sought.member:
+        if along is Along.FACET and sought.member is not None and (asked.owner, asked.member) == (sought.member, None):
             # What is covered is walked along the owner's lane, where no row of anybody else's has to be passed.
             return is_own_refusal and not is_covered
         return is_own_refusal or is_covered

@@ -91,16 +91,22 @@ def test_follower_is_shown_what_is_new_and_never_itself(audited):
     words = ("audit", "search", "--follow", "--member", "NOR", "--json", *door)
     command = [sys.executable, "-m", "exchange.cli", *map(str, words)]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as following:
-        assert following.stdout is not None
-        # It follows once it has looked for the newest, for what has the same time, and for what is behind that.
-        until(
-            lambda: house.as_("auditor", "audit", "search", "--client", house.clients["nor-follower"], "--json"),
-            lambda ran: len([each for each in ran.json if each["entry"]["type"] == "audit.searched"]) > 2,
-        )
-        assert house.as_("nor", "report", "pull", report).code == 0
-        shown = next(each for line in following.stdout if (each := json.loads(line))["entry"]["type"] == "report.read")
-        following.send_signal(signal.SIGINT)
-        rest = [json.loads(line)["entry"]["type"] for line in following.stdout]
+        try:
+            assert following.stdout is not None
+            # It follows once it has looked for the newest, for what has the same time, and for what is behind that.
+            until(
+                lambda: house.as_("auditor", "audit", "search", "--client", house.clients["nor-follower"], "--json"),
+                lambda ran: len([each for each in ran.json if each["entry"]["type"] == "audit.searched"]) > 2,
+            )
+            assert house.as_("nor", "report", "pull", report).code == 0
+            shown = next(
+                each for line in following.stdout if (each := json.loads(line))["entry"]["type"] == "report.read"
+            )
+            following.send_signal(signal.SIGINT)
+            rest = [json.loads(line)["entry"]["type"] for line in following.stdout]
+        except BaseException:
+            following.kill()  # or leaving waits for it
+            raise
 
     assert following.returncode == 0
     assert (shown["entry"]["object"]["id"], shown["entry"]["member"]) == (report, "NOR")

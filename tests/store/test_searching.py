@@ -1,5 +1,6 @@
 """Searching the log: whatever is asked for, in whose slice, in which order, all of it is found and in order."""
 
+import itertools
 import random
 import re
 from collections.abc import Sequence
@@ -153,6 +154,20 @@ async def test_every_search_finds_what_reading_all_of_it_finds(store: Store, con
         assert {hit.content for hit in found} == expected, sought
         assert len(found) == len(expected), sought
         assert found == sorted(found, reverse=newest_first), sought
+
+
+async def test_whose_clients_and_whose_reports_are_asked_for_together(store: Store, contents: list[bytes]) -> None:
+    """Which lanes are walked hangs on both: each pair, in a slice of one's own and for one cleared for little."""
+    for member, owner, levels in itertools.product(
+        (None, "NOR", "GBR"), (None, "NOR", "GBR"), (None, frozenset({"SECRET"}))
+    ):
+        criteria, auditor = Criteria(member=member, owner=owner), auditor_of("NOR", levels)
+        sought = Sought(criteria, "NOR", treaties_of("NOR"), levels, own_of("NOR"))
+        found = await all_found(store, sought, auditor, 50)
+
+        views = [(content, view_of(parse_entry(content), auditor)) for content in contents]
+        expected = {content for content, view in views if view is not None and matches(view, criteria)}
+        assert {hit.content for hit in found} == expected, sought
 
 
 async def test_search_goes_on_behind_any_place(store: Store, contents: list[bytes]) -> None:
