@@ -24,7 +24,8 @@ async def _copy(source: Path, url: str, count: int, title: str) -> None:
     await migrate(url)
     rows = sqlite3.connect(source)
     target = await asyncpg.connect(url.replace("+asyncpg", ""))
-    await target.execute("DELETE FROM policy_state")
+    for seeded in ("policy_state", "schema_floor"):
+        await target.execute(f"DELETE FROM {seeded}")
     with Progress(title, 2 * count) as progress:
         for table in SQLModel.metadata.sorted_tables:
             columns = table.c.keys()
