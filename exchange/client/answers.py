@@ -1,13 +1,17 @@
 """From a model to the bytes that are sent, from the bytes of an answer to a model, and to paths that stay inside."""
 
+from collections.abc import Mapping
 from typing import TypeVar
 
 from pydantic import ValidationError
 
 from exchange.client.errors import AnswerError
+from exchange.client.transport import Body, Transport
 from exchange.wire import WireModel
 
 Answer = TypeVar("Answer", bound=WireModel)
+
+JSON = {"Content-Type": "application/json"}
 
 
 def path_of(collection: str, *steps: str) -> str:
@@ -32,3 +36,11 @@ def parsed(model: type[Answer], content: bytes) -> Answer:
         first = exc.errors(include_input=False, include_url=False)[0]
         place = "/".join(map(str, first["loc"])) or "the whole"
         raise AnswerError(f"the answer is not what the contract says: {place}: {first['msg'].lower()}") from exc
+
+
+def post(
+    transport: Transport, model: type[Answer], path: str, said: WireModel, headers: Mapping[str, str] | None = None
+) -> Answer:
+    """Post a model as JSON, once, and return the answer as `model`."""
+    body: Body = {"content": sent(said), "headers": {**JSON, **(headers or {})}}
+    return parsed(model, transport.request("POST", path, may_repeat=False, body=body).content)

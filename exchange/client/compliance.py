@@ -2,8 +2,8 @@
 
 from collections.abc import Iterator
 
-from exchange.client.answers import parsed, path_of, sent
-from exchange.client.transport import Body, Transport
+from exchange.client.answers import parsed, path_of, post
+from exchange.client.transport import Transport
 from exchange.wire import (
     BreachBody,
     BreachListBody,
@@ -14,8 +14,6 @@ from exchange.wire import (
     ConsultationWords,
     WireModel,
 )
-
-_JSON = {"Content-Type": "application/json"}
 
 
 class Duties:
@@ -70,5 +68,4 @@ class Duties:
         return self._post(path_of("/v1/consultations", consultation_id, "settlement"), ConsultationWords(text=text))
 
     def _post(self, path: str, said: WireModel) -> ConsultationBody:
-        body: Body = {"content": sent(said), "headers": _JSON}
-        return parsed(ConsultationBody, self._transport.request("POST", path, may_repeat=False, body=body).content)
+        return post(self._transport, ConsultationBody, path, said)

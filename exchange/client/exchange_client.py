@@ -9,7 +9,7 @@ from typing import Self, TypeVar
 
 from exchange.agreements import TreatyText, sign_text
 from exchange.audit.export import ExportedEntry, Place, Statement
-from exchange.client.answers import parsed, path_of, sent
+from exchange.client.answers import JSON, parsed, path_of, post, sent
 from exchange.client.compliance import Duties
 from exchange.client.crises import Crises
 from exchange.client.exports import read_export, through_breaks
@@ -78,7 +78,6 @@ from exchange.wire import (
 
 Answer = TypeVar("Answer", bound=WireModel)
 
-_JSON = {"Content-Type": "application/json"}
 _ID_RANDOMNESS_BYTES = 10
 _PAGE = 100
 _CHUNK_BYTES = 64 * 1024
@@ -212,7 +211,7 @@ class ExchangeClient:
 
     def change_client(self, client_id: str, change: ClientChange, *, if_version: int | None = None) -> ClientBody:
         """Change a client's clearance or standing (operator); with `if_version` only while it is at that version."""
-        headers = _JSON if if_version is None else {**_JSON, "If-Match": f'"{if_version}"'}
+        headers = JSON if if_version is None else {**JSON, "If-Match": f'"{if_version}"'}
         body: Body = {"content": sent(change), "headers": headers}
         answer = self._transport.request("PATCH", path_of("/v1/clients", client_id), may_repeat=False, body=body)
         return parsed(ClientBody, answer.content)
@@ -229,7 +228,7 @@ class ExchangeClient:
 
     def propose_agreement(self, terms_json: bytes) -> AgreementBody:
         """Propose an agreement; `terms_json` is the JSON form of the agreement file."""
-        body: Body = {"content": terms_json, "headers": _JSON}
+        body: Body = {"content": terms_json, "headers": JSON}
         answer = self._transport.request("POST", "/v1/agreements", may_repeat=False, body=body)
         return parsed(AgreementBody, answer.content)
 
@@ -251,7 +250,7 @@ class ExchangeClient:
 
     def amend_agreement(self, agreement_id: str, terms_json: bytes) -> AgreementAmendmentBody:
         """Lay another text of an agreement before those who have to sign it (signatory)."""
-        body: Body = {"content": terms_json, "headers": _JSON}
+        body: Body = {"content": terms_json, "headers": JSON}
         path = path_of("/v1/agreements", agreement_id, "amendments")
         return parsed(
             AgreementAmendmentBody, self._transport.request("POST", path, may_repeat=False, body=body).content
@@ -298,7 +297,7 @@ class ExchangeClient:
         A key is made where none is given, so that a broken connection does not post it twice.
         """
         key = idempotency_key or new_id(datetime.now(UTC), os.urandom(_ID_RANDOMNESS_BYTES))
-        body: Body = {"content": sent(report), "headers": {**_JSON, "Idempotency-Key": key}}
+        body: Body = {"content": sent(report), "headers": {**JSON, "Idempotency-Key": key}}
         answer = self._transport.request("POST", "/v1/reports", may_repeat=True, body=body)
         return parsed(HeaderBody, answer.content)
 
@@ -349,7 +348,7 @@ class ExchangeClient:
 
     def acknowledge(self, report_id: str, *, purpose: str | None = None) -> ReceiptBody:
         """Say that this client has received a report (reader); return its first acknowledgement, now or before."""
-        headers = _JSON if purpose is None else {**_JSON, "Exchange-Purpose": purpose}
+        headers = JSON if purpose is None else {**JSON, "Exchange-Purpose": purpose}
         body: Body = {"content": b"{}", "headers": headers}
         path = path_of("/v1/reports", report_id, "receipts")
         return parsed(ReceiptBody, self._transport.request("POST", path, may_repeat=True, body=body).content)
@@ -360,7 +359,7 @@ class ExchangeClient:
 
     def simulate_agreement(self, terms_json: bytes) -> AgreementOutlookBody:
         """Return what an agreement would do if all signed it (signatory); `terms_json` as for a proposal."""
-        body: Body = {"content": terms_json, "headers": _JSON}
+        body: Body = {"content": terms_json, "headers": JSON}
         answer = self._transport.request("POST", "/v1/agreements/simulations", may_repeat=True, body=body)
         return parsed(AgreementOutlookBody, answer.content)
 
@@ -485,11 +484,10 @@ class ExchangeClient:
                 return
 
     def _post(self, model: type[Answer], path: str, said: WireModel) -> Answer:
-        body: Body = {"content": sent(said), "headers": _JSON}
-        return parsed(model, self._transport.request("POST", path, may_repeat=False, body=body).content)
+        return post(self._transport, model, path, said)
 
     def _act(self, agreement_id: str, act: str) -> AgreementBody:
-        body: Body = {"content": b"{}", "headers": _JSON}
+        body: Body = {"content": b"{}", "headers": JSON}
         answer = self._transport.request(
             "POST", path_of("/v1/agreements", agreement_id, act), may_repeat=False, body=body
         )

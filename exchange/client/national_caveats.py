@@ -1,7 +1,7 @@
 """National caveats over the interface: check, propose, withdraw, list, show."""
 
-from exchange.client.answers import Answer, parsed, path_of, sent
-from exchange.client.transport import Body, Transport
+from exchange.client.answers import Answer, parsed, path_of, post
+from exchange.client.transport import Transport
 from exchange.wire import (
     CaveatPreviewBody,
     CaveatSetBody,
@@ -11,8 +11,6 @@ from exchange.wire import (
     CaveatsWithdrawal,
     WireModel,
 )
-
-_JSON = {"Content-Type": "application/json"}
 
 
 class NationalCaveats:
@@ -44,5 +42,4 @@ class NationalCaveats:
         return parsed(CaveatSetTextBody, answer.content)
 
     def _post(self, model: type[Answer], path: str, said: WireModel) -> Answer:
-        body: Body = {"content": sent(said), "headers": _JSON}
-        return parsed(model, self._transport.request("POST", path, may_repeat=False, body=body).content)
+        return post(self._transport, model, path, said)

@@ -1,7 +1,7 @@
 """Onward release over the interface: ask, list, grant, refuse, revoke."""
 
-from exchange.client.answers import parsed, path_of, sent
-from exchange.client.transport import Body, Transport
+from exchange.client.answers import parsed, path_of, post
+from exchange.client.transport import Transport
 from exchange.wire import (
     OnwardBody,
     OnwardGrant,
@@ -11,8 +11,6 @@ from exchange.wire import (
     OnwardRevocation,
     WireModel,
 )
-
-_JSON = {"Content-Type": "application/json"}
 
 
 class OnwardReleases:
@@ -43,5 +41,4 @@ class OnwardReleases:
         return self._post(path_of("/v1/onward-requests", request_id, "revocation"), OnwardRevocation())
 
     def _post(self, path: str, said: WireModel) -> OnwardBody:
-        body: Body = {"content": sent(said), "headers": _JSON}
-        return parsed(OnwardBody, self._transport.request("POST", path, may_repeat=False, body=body).content)
+        return post(self._transport, OnwardBody, path, said)

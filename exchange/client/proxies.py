@@ -1,10 +1,8 @@
 """Posting on behalf over the interface: consent, list, take back."""
 
-from exchange.client.answers import parsed, path_of, sent
-from exchange.client.transport import Body, Transport
+from exchange.client.answers import parsed, path_of, post
+from exchange.client.transport import Transport
 from exchange.wire import ProxyBody, ProxyConsent, ProxyListBody, ProxyRevocation, WireModel
-
-_JSON = {"Content-Type": "application/json"}
 
 
 class Proxies:
@@ -27,5 +25,4 @@ class Proxies:
         return self._post(path_of("/v1/proxies", consent_id, "revocation"), ProxyRevocation())
 
     def _post(self, path: str, said: WireModel) -> ProxyBody:
-        body: Body = {"content": sent(said), "headers": _JSON}
-        return parsed(ProxyBody, self._transport.request("POST", path, may_repeat=False, body=body).content)
+        return post(self._transport, ProxyBody, path, said)

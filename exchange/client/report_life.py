@@ -2,7 +2,7 @@
 
 from typing import TypeVar
 
-from exchange.client.answers import parsed, path_of, sent
+from exchange.client.answers import parsed, path_of, post
 from exchange.client.transport import Body, Transport
 from exchange.wire import (
     AmendmentBody,
@@ -18,8 +18,6 @@ from exchange.wire import (
 )
 
 Answer = TypeVar("Answer", bound=WireModel)
-
-_JSON = {"Content-Type": "application/json"}
 
 
 class ReportLife:
@@ -63,7 +61,5 @@ class ReportLife:
     def _post(
         self, model: type[Answer], report_id: str, act: str, said: WireModel, *, if_version: int | None = None
     ) -> Answer:
-        headers = _JSON if if_version is None else {**_JSON, "If-Match": f'"{if_version}"'}
-        body: Body = {"content": sent(said), "headers": headers}
-        path = path_of("/v1/reports", report_id, act)
-        return parsed(model, self._transport.request("POST", path, may_repeat=False, body=body).content)
+        headers = {} if if_version is None else {"If-Match": f'"{if_version}"'}
+        return post(self._transport, model, path_of("/v1/reports", report_id, act), said, headers)

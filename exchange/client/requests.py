@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from exchange.client.answers import parsed, path_of, sent
+from exchange.client.answers import parsed, path_of, post
 from exchange.client.transport import Body, Transport
 from exchange.wire import (
     AnswerGiven,
@@ -14,7 +14,6 @@ from exchange.wire import (
     WireModel,
 )
 
-_JSON = {"Content-Type": "application/json"}
 _PATH = "/v1/information-requests"
 _PAGE = "100"
 
@@ -59,5 +58,4 @@ class InformationRequests:
         return self._post(path_of(_PATH, request_id, "withdrawal"), RequestEnd())
 
     def _post(self, path: str, said: WireModel) -> RequestShownBody:
-        body: Body = {"content": sent(said), "headers": _JSON}
-        return parsed(RequestShownBody, self._transport.request("POST", path, may_repeat=False, body=body).content)
+        return post(self._transport, RequestShownBody, path, said)

@@ -4,8 +4,8 @@ import hmac
 from collections.abc import Mapping
 from typing import Final
 
-from exchange.client.answers import Answer, parsed, path_of, sent
-from exchange.client.transport import Body, Transport
+from exchange.client.answers import Answer, parsed, path_of, post
+from exchange.client.transport import Transport
 from exchange.crypto import WebhookKey
 from exchange.kernel import MalformedError
 from exchange.wire import (
@@ -22,7 +22,6 @@ from exchange.wire import (
 )
 
 _PATH: Final = "/v1/subscriptions"
-_JSON: Final = {"Content-Type": "application/json"}
 
 TOLERANCE_SECONDS: Final = 300
 """How far a message's time may be from the receiver's: what is older was recorded by somebody and sent again."""
@@ -66,8 +65,7 @@ class Webhooks:
     def _post(
         self, model: type[Answer], path: str, asked: WireModel, headers: Mapping[str, str] | None = None
     ) -> Answer:
-        body: Body = {"content": sent(asked), "headers": {**_JSON, **(headers or {})}}
-        return parsed(model, self._transport.request("POST", path, may_repeat=False, body=body).content)
+        return post(self._transport, model, path, asked, headers)
 
 
 def check_webhook(secret: str, headers: Mapping[str, str], body: bytes, *, now_seconds: int) -> str:
