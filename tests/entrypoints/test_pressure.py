@@ -4,6 +4,7 @@
 
 import asyncio
 import json
+import socket
 import ssl
 import threading
 from collections.abc import Iterator
@@ -23,6 +24,7 @@ from tests.entrypoints.test_tls import GET, context_of, echo, talk, trust  # noq
 
 LARGE = 8 * 1024 * 1024
 LARGE_ANSWERS = LargeAnswers()
+LARGE_BEGUN = threading.Event()
 
 
 async def test_more_than_a_worker_answers_at_a_time_is_503_at_once(service, http, monkeypatch) -> None:
@@ -88,6 +90,7 @@ async def large(scope, receive, send) -> None:
     if scope["path"] != "/large":
         await echo(scope, receive, send)
         return
+    LARGE_BEGUN.set()
     await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"%d" % LARGE)]})
     await LARGE_ANSWERS.send(send, {"type": "http.response.body", "body": b"x" * LARGE})
 
@@ -122,6 +125,16 @@ async def opened(port: int, context: ssl.SSLContext) -> tuple[asyncio.StreamRead
     return await asyncio.open_connection("127.0.0.1", port, ssl=context)
 
 
+async def opened_narrow(port: int, context: ssl.SSLContext) -> asyncio.StreamWriter:
+    """A connection whose kernel takes little for its reader: left to itself it grows until a large answer fits in."""
+    narrow = socket.socket()
+    narrow.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 64 * 1024)
+    narrow.connect(("127.0.0.1", port))
+    narrow.setblocking(False)
+    _, writer = await asyncio.open_connection(sock=narrow, ssl=context, server_hostname="127.0.0.1")
+    return writer
+
+
 async def until(is_so) -> None:
     async with asyncio.timeout(10):
         while not is_so():  # noqa: ASYNC110  the server is in another thread
@@ -132,19 +145,22 @@ async def test_reader_that_takes_nothing_is_cut_off_and_its_memory_is_given_back
     port: int, trust: Trust, gate: ConnectionGate, monkeypatch
 ) -> None:
     monkeypatch.setattr("exchange.entrypoints.http.tls._STALL_SECONDS", 0.2)
-    _, writer = await opened(port, trust.context(trust.client("lazy")))
-    writer.transport.pause_reading()
-    writer.write(GET.replace(b"GET / ", b"GET /large "))
-    await until(lambda: LARGE_ANSWERS.bytes == LARGE)
+    LARGE_BEGUN.clear()
+    writer = await opened_narrow(port, trust.context(trust.client("lazy")))
+    try:
+        writer.transport.pause_reading()
+        writer.write(GET.replace(b"GET / ", b"GET /large "))
+        await until(LARGE_BEGUN.is_set)
 
-    await until(lambda: gate.open == 0)
+        await until(lambda: gate.open == 0)
 
-    await until(lambda: LARGE_ANSWERS.bytes == 0)
-    writer.transport.abort()
+        await until(lambda: LARGE_ANSWERS.bytes == 0)
+    finally:
+        writer.transport.abort()
 
 
 async def test_slow_reader_that_goes_on_taking_gets_all_of_it(port: int, trust: Trust, monkeypatch) -> None:
-    monkeypatch.setattr("exchange.entrypoints.http.tls._STALL_SECONDS", 0.5)
+    monkeypatch.setattr("exchange.entrypoints.http.tls._STALL_SECONDS", 1.0)
     reader, writer = await opened(port, trust.context(trust.client("slow")))
     writer.write(GET.replace(b"GET / ", b"GET /large "))
     head, size = await reader.readuntil(b"\r\n\r\n"), 0
