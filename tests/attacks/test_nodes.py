@@ -130,7 +130,7 @@ async def test_revocation_on_one_node_holds_at_the_next_request_on_the_other_and
 
         assert {answer.status_code for answer in answers} == {403}
         assert (last["event"], last["data"]) == ("end", {"why": "turned-away"})
-        assert took < 1.0
+        assert took < 5.0  # at the next beat, and not when the watch would have asked again by itself
         assert (await reader.get("/v1/stream")).status_code == 403
 
 
