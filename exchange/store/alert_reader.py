@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Awaitable, Callable, Iterable, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 from sqlalchemy import ColumnElement, String, bindparam, func, or_, select
 
@@ -22,35 +22,52 @@ ALERT_COLUMNS = (
 POSITION_COLUMNS = ("log", "position", "learned_to", "revision", "last_number", "digest")
 
 
+class AlertReads(NamedTuple):
+    """The statements, compiled for one database."""
+
+    position: Statement
+    memory: Statement
+    memory_of: Statement
+    page: Statement
+    due: Statement
+
+    @classmethod
+    def compiled(cls, sql: Sql) -> "AlertReads":
+        """Return the statements for one database."""
+        position, memory, due = table("alert_position"), table("alert_memory"), table("alert_delivery")
+        remembered = select(memory.c.rule, memory.c.subject, memory.c.content)
+        return cls(
+            sql.compile(select(*(position.c[name] for name in POSITION_COLUMNS))),
+            sql.compile(remembered.where(sql.is_one_of(memory.c.subject, "subjects"))),
+            sql.compile(remembered.where(sql.is_one_of(memory.c.rule, "rules"))),
+            sql.compile(_page()),
+            sql.compile(select(func.count()).where(due.c.ended_at.is_(None), due.c.next_at <= bindparam("now"))),
+        )
+
+
 class AlertReader:
     """The alerts of one database, as seen by one process."""
 
     def __init__(self, fetch: Fetch, sql: Sql, archived: ArchivedEntries) -> None:
         self._fetch = fetch
         self._archived = archived
-        position, memory, due = table("alert_position"), table("alert_memory"), table("alert_delivery")
-        remembered = select(memory.c.rule, memory.c.subject, memory.c.content)
-        self._position = sql.compile(select(*(position.c[name] for name in POSITION_COLUMNS)))
-        self._memory = sql.compile(remembered.where(sql.is_one_of(memory.c.subject, "subjects")))
-        self._memory_of = sql.compile(remembered.where(sql.is_one_of(memory.c.rule, "rules")))
-        self._page = sql.compile(_page())
-        self._due = sql.compile(select(func.count()).where(due.c.ended_at.is_(None), due.c.next_at <= bindparam("now")))
+        self._reads = sql.once(AlertReads.compiled)
 
     async def position(self) -> AlertPosition | None:
         """Return how far the log was evaluated, None before the first time."""
-        rows = await self._fetch(self._position, {})
+        rows = await self._fetch(self._reads.position, {})
         return AlertPosition(*rows[0]) if rows else None
 
     async def memory(self, keys: Iterable[Key]) -> dict[Key, str]:
         """Return what is remembered under these keys."""
         wanted = frozenset(keys)
         subjects = sorted({key.subject for key in wanted})
-        rows = await self._fetch(self._memory, {"subjects": subjects}) if wanted else []
+        rows = await self._fetch(self._reads.memory, {"subjects": subjects}) if wanted else []
         return {key: text for key, text in map(_remembered, rows) if key in wanted}
 
     async def memory_of(self, rules: Iterable[str]) -> dict[Key, str]:
         """Return all that is remembered under these rules."""
-        return dict(map(_remembered, await self._fetch(self._memory_of, {"rules": sorted(rules)})))
+        return dict(map(_remembered, await self._fetch(self._reads.memory_of, {"rules": sorted(rules)})))
 
     async def page(
         self, *, after: int, limit: int, rule: str | None, member: str | None
@@ -61,7 +78,7 @@ class AlertReader:
         entry of one of them is in the archive, and that is away.
         """
         asked: Parameters = {"after": after, "limit": limit, "rule": rule, "member": member}
-        rows = [(alert_row(row[:-1]), row[-1]) for row in await self._fetch(self._page, asked)]
+        rows = [(alert_row(row[:-1]), row[-1]) for row in await self._fetch(self._reads.page, asked)]
         gone = [alert.entry_id for alert, content in rows if content is None]
         archived = await self._archived.named(gone) if gone else {}
         if missing := set(gone) - set(archived):
@@ -70,7 +87,7 @@ class AlertReader:
 
     async def has_due(self, now: int) -> bool:
         """Return whether any webhook is to be sent anything at `now`."""
-        ((count,),) = await self._fetch(self._due, {"now": now})
+        ((count,),) = await self._fetch(self._reads.due, {"now": now})
         return int(count) > 0
 
 

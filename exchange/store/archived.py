@@ -6,6 +6,7 @@ hashes are those in the tree.
 
 import hashlib
 from collections.abc import Awaitable, Callable, Iterable, Sequence
+from typing import NamedTuple
 
 from sqlalchemy import bindparam, select
 
@@ -28,30 +29,38 @@ class LogDamagedError(UnavailableError):
     """The store lacks a part of the log that it says it has."""
 
 
+class ArchiveReads(NamedTuple):
+    """The statements, compiled for one database."""
+
+    moved: Statement
+    leaves: Statement
+    places: Statement
+
+    @classmethod
+    def compiled(cls, sql: Sql) -> "ArchiveReads":
+        """Return the statements for one database."""
+        leaf, moved = table("log_leaf"), table("log_archive")
+        in_log = moved.c.log == bindparam("log")
+        in_range = leaf.c.position >= bindparam("start"), leaf.c.position < bindparam("stop")
+        return cls(
+            sql.compile(select(moved.c.location, moved.c.digest).where(in_log, moved.c.idx == bindparam("index"))),
+            sql.compile(
+                select(leaf.c.leaf_hash).where(leaf.c.log == bindparam("log"), *in_range).order_by(leaf.c.position)
+            ),
+            sql.compile(
+                select(leaf.c.entry_id, leaf.c.log, leaf.c.position).where(sql.is_one_of(leaf.c.entry_id, "ids"))
+            ),
+        )
+
+
 class ArchivedEntries:
     """What of one database's logs stands in its archive. `archive` None: nobody said where that is."""
 
     def __init__(self, fetch: Fetch, sql: Sql, archive: BundleArchive | None) -> None:
-        leaf, moved = table("log_leaf"), table("log_archive")
-        in_log = moved.c.log == bindparam("log")
         self._fetch = fetch
         self._archive = archive
         self._kept: dict[tuple[int, int], list[bytes]] = {}
-        self._moved = sql.compile(
-            select(moved.c.location, moved.c.digest).where(in_log, moved.c.idx == bindparam("index"))
-        )
-        self._leaves = sql.compile(
-            select(leaf.c.leaf_hash)
-            .where(
-                leaf.c.log == bindparam("log"),
-                leaf.c.position >= bindparam("start"),
-                leaf.c.position < bindparam("stop"),
-            )
-            .order_by(leaf.c.position)
-        )
-        self._places = sql.compile(
-            select(leaf.c.entry_id, leaf.c.log, leaf.c.position).where(sql.is_one_of(leaf.c.entry_id, "ids"))
-        )
+        self._reads = sql.once(ArchiveReads.compiled)
 
     async def at(self, log: int, positions: Iterable[int]) -> dict[int, bytes]:
         """Return the entries at these positions.
@@ -70,7 +79,7 @@ class ArchivedEntries:
     async def named(self, entry_ids: Sequence[str]) -> dict[str, bytes]:
         """Return those of these entries that were moved here; raises as `at`."""
         found: dict[str, bytes] = {}
-        for entry_id, log, position in await self._fetch(self._places, {"ids": list(entry_ids)}):
+        for entry_id, log, position in await self._fetch(self._reads.places, {"ids": list(entry_ids)}):
             bundle = await self._bundle(log, position // TILE_WIDTH)
             if bundle is not None:
                 found[entry_id] = bundle[position % TILE_WIDTH]
@@ -81,7 +90,7 @@ class ArchivedEntries:
 
         Raises MalformedError where it is not what was moved, UnavailableError where it is not there.
         """
-        rows = await self._fetch(self._moved, {"log": log, "index": index})
+        rows = await self._fetch(self._reads.moved, {"log": log, "index": index})
         if not rows:
             return None
         location, digest = rows[0]
@@ -115,6 +124,6 @@ class ArchivedEntries:
 
     async def _prove(self, log: int, index: int, bundle: Sequence[bytes]) -> None:
         start = index * TILE_WIDTH
-        rows = await self._fetch(self._leaves, {"log": log, "start": start, "stop": start + TILE_WIDTH})
+        rows = await self._fetch(self._reads.leaves, {"log": log, "start": start, "stop": start + TILE_WIDTH})
         if [bytes(row[0]) for row in rows] != [hash_leaf(content) for content in bundle]:
             raise LogDamagedError(f"archived bundle {index} was changed: its leaf hashes are not those in the tree")

@@ -17,9 +17,8 @@ from exchange.store.batch import Ask, Put
 from exchange.store.dialect import Sql, sql_for
 from exchange.store.engine import checked_url, is_sqlite
 from exchange.store.log_reader import LogReader
-from exchange.store.schema import require_schema
 from exchange.store.tables import table
-from exchange.store.tree_database import LogSteps, TreeDatabase, tree_database
+from exchange.store.tree_database import LogSteps, TreeDatabase, opened_database
 
 _MOVED_COLUMNS = ("log", "idx", "location", "digest", "archived_at", "entry_id")
 
@@ -63,9 +62,8 @@ class LogArchiving:
     @classmethod
     async def open(cls, url: str, archive: BundleArchive, *, wait_seconds: float = 5.0) -> Self:
         """Open the database at `url`; UnavailableError where it does not answer or has another version's schema."""
-        await require_schema(url)
         sql = sql_for(is_sqlite=is_sqlite(checked_url(url)))
-        return cls(tree_database(url, wait_seconds=wait_seconds), sql, archive)
+        return cls(await opened_database(url, wait_seconds=wait_seconds), sql, archive)
 
     async def close(self) -> None:
         """Close the connection."""

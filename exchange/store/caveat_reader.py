@@ -2,6 +2,7 @@
 
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from datetime import datetime
+from typing import NamedTuple
 
 from sqlalchemy import bindparam, or_, select
 
@@ -14,11 +15,16 @@ from exchange.store.tables import table
 Fetch = Callable[[Statement, Parameters], Awaitable[Sequence[Row]]]
 
 
-class CaveatReader:
-    """The caveats of one database, as seen by one process."""
+class CaveatReads(NamedTuple):
+    """The statements, compiled for one database."""
 
-    def __init__(self, fetch: Fetch, sql: Sql) -> None:
-        self._fetch = fetch
+    current: Statement
+    texts: Statement
+    between: Statement
+
+    @classmethod
+    def compiled(cls, sql: Sql) -> "CaveatReads":
+        """Return the statements for one database."""
         one = table("caveat_set").c
         is_current = (one.in_force_at.is_not(None), one.ended_at.is_(None), one.guards != "")
         text = select(one.id, one.member, one.guards, one.examples, one.digest, one.in_force_at, one.ended_at)
@@ -26,24 +32,34 @@ class CaveatReader:
             one.in_force_at < bindparam("until"),
             or_(one.ended_at.is_(None), one.ended_at > bindparam("since")),
         )
-        self._current = sql.compile(select(one.id).where(*is_current))
-        self._texts = sql.compile(text.where(sql.is_one_of(one.id, "ids")))
-        self._between = sql.compile(
-            text.where(one.member == bindparam("member"), *within, one.guards != "").order_by(one.in_force_at)
+        return cls(
+            sql.compile(select(one.id).where(*is_current)),
+            sql.compile(text.where(sql.is_one_of(one.id, "ids"))),
+            sql.compile(
+                text.where(one.member == bindparam("member"), *within, one.guards != "").order_by(one.in_force_at)
+            ),
         )
+
+
+class CaveatReader:
+    """The caveats of one database, as seen by one process."""
+
+    def __init__(self, fetch: Fetch, sql: Sql) -> None:
+        self._fetch = fetch
+        self._reads = sql.once(CaveatReads.compiled)
 
     async def in_force(self) -> frozenset[str]:
         """Return the ids of the sets that are in force now; a member that withdrew its caveats has none."""
-        return frozenset(row[0] for row in await self._fetch(self._current, {}))
+        return frozenset(row[0] for row in await self._fetch(self._reads.current, {}))
 
     async def texts(self, ids: Iterable[str]) -> list[CaveatText]:
         """Return sets by id; what stands in one never changes."""
-        return [_text(row) for row in await self._fetch(self._texts, {"ids": sorted(ids)})]
+        return [_text(row) for row in await self._fetch(self._reads.texts, {"ids": sorted(ids)})]
 
     async def between(self, member: str, since: datetime, until: datetime) -> list[CaveatText]:
         """Return what a member had in force at some moment from `since` until `until` (exclusive), oldest first."""
         period: Parameters = {"member": member, "since": to_micros(since), "until": to_micros(until)}
-        return [_text(row) for row in await self._fetch(self._between, period)]
+        return [_text(row) for row in await self._fetch(self._reads.between, period)]
 
 
 def _text(row: Row) -> CaveatText:

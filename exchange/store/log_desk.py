@@ -7,8 +7,7 @@ from exchange.store.dialect import Sql, sql_for
 from exchange.store.engine import checked_url, is_sqlite
 from exchange.store.log_reader import LogReader
 from exchange.store.log_snapshot import LogSnapshot
-from exchange.store.schema import require_schema
-from exchange.store.tree_database import TreeDatabase, tree_database
+from exchange.store.tree_database import TreeDatabase, opened_database
 
 
 class LogDesk:
@@ -22,9 +21,8 @@ class LogDesk:
     @classmethod
     async def open(cls, url: str, *, archive: BundleArchive | None = None, wait_seconds: float = 5.0) -> Self:
         """Open the database at `url`; UnavailableError where it does not answer or has another version's schema."""
-        await require_schema(url)
         sql = sql_for(is_sqlite=is_sqlite(checked_url(url)))
-        return cls(tree_database(url, wait_seconds=wait_seconds), sql, archive)
+        return cls(await opened_database(url, wait_seconds=wait_seconds), sql, archive)
 
     async def close(self) -> None:
         """Close the connection."""

@@ -7,6 +7,7 @@ Does not: say who may see what came; it names the classes of new reports, and wh
 
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from sqlalchemy import BigInteger, bindparam, select
 
@@ -25,34 +26,45 @@ class Beat:
     seq: int
 
 
+class PulseReads(NamedTuple):
+    """The statements, compiled for one database."""
+
+    beat: Statement
+    reports: Statement
+    classes: Statement
+
+    @classmethod
+    def compiled(cls, sql: Sql) -> "PulseReads":
+        """Return the statements for one database."""
+        state = STATE.c
+        columns = (state.policy_version, state.class_version, state.policy_digest, state.report_seq)
+        behind = REPORT.c.seq > bindparam("after"), REPORT.c.seq <= bindparam("to")
+        reports = select(REPORT.c.seq, REPORT.c.id, REPORT.c.class_id).where(*behind).order_by(REPORT.c.seq)
+        return cls(
+            sql.compile(select(*columns)),
+            sql.compile(reports.limit(bindparam("limit", type_=BigInteger))),
+            sql.compile(select(REPORT.c.class_id).where(*behind).distinct()),
+        )
+
+
 class Pulse:
     """The pulse of one database."""
 
     def __init__(self, fetch: Fetch, sql: Sql) -> None:
         self._fetch = fetch
-        state = STATE.c
-        columns = (state.policy_version, state.class_version, state.policy_digest, state.report_seq)
-        behind = REPORT.c.seq > bindparam("after"), REPORT.c.seq <= bindparam("to")
-        self._beat = sql.compile(select(*columns))
-        self._reports = sql.compile(
-            select(REPORT.c.seq, REPORT.c.id, REPORT.c.class_id)
-            .where(*behind)
-            .order_by(REPORT.c.seq)
-            .limit(bindparam("limit", type_=BigInteger))
-        )
-        self._classes = sql.compile(select(REPORT.c.class_id).where(*behind).distinct())
+        self._reads = sql.once(PulseReads.compiled)
 
     async def beat(self) -> Beat:
         """Return what holds now."""
-        ((policy_version, class_version, digest, seq),) = await self._fetch(self._beat, {})
+        ((policy_version, class_version, digest, seq),) = await self._fetch(self._reads.beat, {})
         return Beat(PolicyState(policy_version, class_version, digest), seq)
 
     async def classes_behind(self, after: int, to: int) -> frozenset[int]:
         """Return the classes of the reports numbered behind `after` up to `to`."""
-        rows = await self._fetch(self._classes, {"after": after, "to": to})
+        rows = await self._fetch(self._reads.classes, {"after": after, "to": to})
         return frozenset(row[0] for row in rows)
 
     async def reports_behind(self, after: int, to: int, limit: int) -> list[tuple[int, str, int]]:
         """Return number, id and class of the reports behind `after` up to `to`, at most `limit` of them, in order."""
-        rows = await self._fetch(self._reports, {"after": after, "to": to, "limit": limit})
+        rows = await self._fetch(self._reads.reports, {"after": after, "to": to, "limit": limit})
         return [(row[0], row[1], row[2]) for row in rows]

@@ -7,6 +7,7 @@ cannot know them. An older one it never works with, and never makes older.
 
 import asyncio
 import os
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -18,9 +19,12 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 import exchange
 from exchange.kernel import UnavailableError
+from exchange.store.dialect import Parameters, Row, Statement
 from exchange.store.engine import checked_url, is_sqlite, new_engine
 from exchange.store.faults import driver_errors
 from exchange.store.roles import grant_roles
+
+Fetch = Callable[[Statement, Parameters], Awaitable[Sequence[Row]]]
 
 _MIGRATIONS = Path(exchange.__file__).resolve().parents[1] / "migrations"
 
@@ -30,6 +34,13 @@ _LOCK = 0x65786368616E6765
 _PAUSES_SECONDS = (0.05, 0.1, 0.2, 0.4, 0.8)
 _WAIT_SECONDS = 30.0
 """How long a node waits for another one that is migrating."""
+
+
+_VERSION = Statement("SELECT version_num FROM alembic_version", (), {})
+_FLOOR = Statement("SELECT revision FROM schema_floor", (), {})
+_TABLES = "'alembic_version', 'schema_floor'"
+_SQLITE_HAS = Statement(f"SELECT name FROM sqlite_master WHERE type = 'table' AND name IN ({_TABLES})", (), {})  # noqa: S608  names only
+_POSTGRES_HAS = Statement(f"SELECT name FROM unnest(ARRAY[{_TABLES}]) name WHERE to_regclass(name) IS NOT NULL", (), {})  # noqa: S608  names only
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,14 +92,30 @@ async def _begin_write_ahead(engine: AsyncEngine) -> None:
 
 async def require_schema(url: str) -> None:
     """Raise UnavailableError where the schema is not one this version works with."""
+    _require_file(checked_url(url))
+    _require_found(await schema_state(url))
+
+
+async def require_schema_over(fetch: Fetch, url: str) -> None:
+    """Do as `require_schema`, over a connection that is there: another one costs more than all that it is asked."""
     parsed = checked_url(url)
-    if is_sqlite(parsed) and not _is_there(parsed):
+    _require_file(parsed)
+    tables = {row[0] for row in await fetch(_SQLITE_HAS if is_sqlite(parsed) else _POSTGRES_HAS, {})}
+    version = await fetch(_VERSION, {}) if "alembic_version" in tables else []
+    floor = await fetch(_FLOOR, {}) if "schema_floor" in tables else []
+    _require_found(_state(version[0][0] if version else None, floor[0][0] if floor else None))
+
+
+def _require_file(url: URL) -> None:
+    if is_sqlite(url) and not _is_there(url):
         message = (
-            f"the database file `{parsed.database}` is missing: put it back, or restore a backup "
+            f"the database file `{url.database}` is missing: put it back, or restore a backup "
             "(`exchange migrate` would begin an empty one)"
         )
         raise UnavailableError(message)
-    found = await schema_state(url)
+
+
+def _require_found(found: SchemaState | None) -> None:
     if found is None:
         raise UnavailableError(f"the database has no schema, this version needs `{head()}`: run `exchange migrate`")
     _require_workable(found)
@@ -136,13 +163,14 @@ def _require_workable(found: SchemaState) -> None:
 def _found(connection: Connection) -> SchemaState | None:
     if not connection.dialect.has_table(connection, "alembic_version"):
         return None
-    at = connection.scalar(text("SELECT version_num FROM alembic_version"))
-    if at is None:
-        return None
+    at = connection.scalar(text(_VERSION.sql))
     has_floor = connection.dialect.has_table(connection, "schema_floor")
-    floor = connection.scalar(text("SELECT revision FROM schema_floor")) if has_floor else None
+    return _state(at, connection.scalar(text(_FLOOR.sql)) if has_floor else None)
+
+
+def _state(at: str | None, floor: str | None) -> SchemaState | None:
     # INVARIANT: a database that does not say so is none that an older version may work with.
-    return SchemaState(str(at), str(at if floor is None else floor))
+    return None if at is None else SchemaState(at, at if floor is None else floor)
 
 
 def _upgrade(connection: Connection, url: URL) -> str:

@@ -20,9 +20,8 @@ from exchange.store.engine import checked_url, is_sqlite
 from exchange.store.log_reader import LogReader
 from exchange.store.log_rows import KeptCheckpoint, LogState
 from exchange.store.log_statements import LogWrites
-from exchange.store.schema import require_schema
 from exchange.store.search_rows import search_row
-from exchange.store.tree_database import LogSteps, TreeDatabase, tree_database
+from exchange.store.tree_database import LogSteps, TreeDatabase, opened_database
 
 
 class LogMovedError(ExchangeError):
@@ -75,9 +74,8 @@ class LogTree:
     @classmethod
     async def open(cls, url: str, *, archive: BundleArchive | None = None, wait_seconds: float = 5.0) -> Self:
         """Open the database at `url`; UnavailableError where it does not answer or has another version's schema."""
-        await require_schema(url)
         sql = sql_for(is_sqlite=is_sqlite(checked_url(url)))
-        return cls(tree_database(url, wait_seconds=wait_seconds), sql, archive)
+        return cls(await opened_database(url, wait_seconds=wait_seconds), sql, archive)
 
     async def close(self) -> None:
         """Close the connection."""

@@ -63,7 +63,7 @@ from exchange.store.rows import (
     ReportRow,
     Sealed,
 )
-from exchange.store.schema import require_schema
+from exchange.store.schema import require_schema_over
 from exchange.store.sealing import Sealer
 from exchange.store.search_statements import SearchStatements
 from exchange.store.searching import Found, Hit, Search, Sought
@@ -182,7 +182,6 @@ class Store:
         for a database that cannot be reached or whose schema is another version's, UnsafeSettingError for one that
         would lose commits.
         """
-        await require_schema(url)
         sealer = Sealer(node, clock, randomness, identity=identity, observer=observer)
         personal = personal or no_custody(randomness)
         store = cls(
@@ -196,6 +195,7 @@ class Store:
             tracer=tracer,
         )
         try:
+            await require_schema_over(store._database.fetch, url)
             await store.ping()
         except BaseException:
             await store.close()

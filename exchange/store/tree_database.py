@@ -19,6 +19,7 @@ from exchange.store.dialect import Parameters, Row, Statement, as_sqlite
 from exchange.store.engine import checked_url, is_sqlite
 from exchange.store.faults import DRIVER_ERRORS, driver_errors
 from exchange.store.postgres import connector
+from exchange.store.schema import require_schema_over
 from exchange.store.sqlite import connect
 
 T = TypeVar("T")
@@ -57,12 +58,18 @@ class TreeDatabase(Protocol):
         ...
 
 
-def tree_database(url: str, *, wait_seconds: float) -> TreeDatabase:
-    """Return the connection to the database at `url`."""
+async def opened_database(url: str, *, wait_seconds: float) -> TreeDatabase:
+    """Open the database at `url`; UnavailableError where it does not answer or has another version's schema."""
     parsed = checked_url(url)
-    if is_sqlite(parsed):
-        return SqliteTree(str(parsed.database), wait_seconds=wait_seconds)
-    return PostgresTree(url)
+    database: TreeDatabase = (
+        SqliteTree(str(parsed.database), wait_seconds=wait_seconds) if is_sqlite(parsed) else PostgresTree(url)
+    )
+    try:
+        await require_schema_over(database.fetch, url)
+    except BaseException:
+        await database.close()
+        raise
+    return database
 
 
 class SqliteTree:

@@ -1,11 +1,12 @@
 """Reads what witnesses said: of one of them the latest, of all of them from the newest checkpoint backwards."""
 
 from collections.abc import Sequence
+from typing import NamedTuple
 
 from sqlalchemy import bindparam, select
 
 from exchange.store.archived import Fetch
-from exchange.store.dialect import Sql
+from exchange.store.dialect import Sql, Statement
 from exchange.store.log_rows import CosignatureRow, KeptCheckpoint
 from exchange.store.log_statements import CHECKPOINT_COLUMNS, COSIGNATURE_COLUMNS
 from exchange.store.tables import table
@@ -13,47 +14,61 @@ from exchange.store.tables import table
 _BEYOND = 2**63 - 1
 
 
-class WitnessReader:
-    """The cosignatures of one database, as seen by one process."""
+class WitnessReads(NamedTuple):
+    """The statements, compiled for one database."""
 
-    def __init__(self, fetch: Fetch, sql: Sql) -> None:
+    of_one: Statement
+    before: Statement
+    first_after: Statement
+
+    @classmethod
+    def compiled(cls, sql: Sql) -> "WitnessReads":
+        """Return the statements for one database."""
         cosigned, kept = table("log_cosignature"), table("log_checkpoint")
         lines = [cosigned.c[name] for name in COSIGNATURE_COLUMNS]
         at_log = cosigned.c.log == bindparam("log")
-        self._fetch = fetch
-        self._of_one = sql.compile(
+        of_one = (
             select(*lines)
             .where(at_log, cosigned.c.witness == bindparam("witness"))
             .order_by(cosigned.c.size.desc())
             .limit(1)
         )
         # By size and then by witness, as the key is: read backwards, nothing is sorted.
-        self._before = sql.compile(
+        before = (
             select(*lines)
             .where(at_log, cosigned.c.size < bindparam("before"))
             .order_by(cosigned.c.size.desc(), cosigned.c.witness.desc())
             .limit(bindparam("limit"))
         )
-        self._first_after = sql.compile(
+        first_after = (
             select(*(kept.c[name] for name in CHECKPOINT_COLUMNS))
             .where(kept.c.log == bindparam("log"), kept.c.size > bindparam("after"))
             .order_by(kept.c.size)
             .limit(1)
         )
+        return cls(sql.compile(of_one), sql.compile(before), sql.compile(first_after))
+
+
+class WitnessReader:
+    """The cosignatures of one database, as seen by one process."""
+
+    def __init__(self, fetch: Fetch, sql: Sql) -> None:
+        self._fetch = fetch
+        self._reads = sql.once(WitnessReads.compiled)
 
     async def latest_of(self, log: int, witness: str) -> CosignatureRow | None:
         """Return what the witness with this key name said last, of the largest checkpoint."""
-        rows = await self._fetch(self._of_one, {"log": log, "witness": witness})
+        rows = await self._fetch(self._reads.of_one, {"log": log, "witness": witness})
         return CosignatureRow(*rows[0]) if rows else None
 
     async def before(self, log: int, size: int | None, limit: int) -> Sequence[CosignatureRow]:
         """Return cosignatures of checkpoints smaller than `size` (None: of all), the largest first."""
         asked = {"log": log, "before": _BEYOND if size is None else size, "limit": limit}
-        return [CosignatureRow(*row) for row in await self._fetch(self._before, asked)]
+        return [CosignatureRow(*row) for row in await self._fetch(self._reads.before, asked)]
 
     async def kept_after(self, log: int, size: int) -> KeptCheckpoint | None:
         """Return the smallest kept checkpoint that is larger than `size`."""
-        rows = await self._fetch(self._first_after, {"log": log, "after": size})
+        rows = await self._fetch(self._reads.first_after, {"log": log, "after": size})
         if not rows:
             return None
         number, kept_size, root, signed_at, note = rows[0]
