@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, settings
 
-from tests.support.postgres import Line, PostgresServer, end_run, private_cluster, run_folder, server_of_run
+from tests.support.postgres import Line, PostgresServer, end_run, memory, private_cluster, run_folder, server_of_run
 
 pytest_plugins: list[str] = ["tests.support.store", "tests.support.log", "tests.support.archived_log"]
 
@@ -22,6 +22,11 @@ sys.dont_write_bytecode = False
 # those are stopped by one.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
+
+# Each test has a database of its own: on a disk, a tenth of the run would be waiting for it. Durability is no matter of
+# the disk here: what is killed is a process.
+if IN_MEMORY := memory():
+    os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", str(IN_MEMORY))
 
 # No deadline: the cores are shared, and a slow example is no fault. Not derandomized: every run searches elsewhere.
 settings.register_profile("ci", deadline=None, print_blob=True, suppress_health_check=[HealthCheck.too_slow])

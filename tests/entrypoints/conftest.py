@@ -33,12 +33,13 @@ def settings(tmp_path: Path) -> Settings:
 
 @pytest.fixture(scope="session")
 def populated(tmp_path_factory: pytest.TempPathFactory) -> World:
-    """A populated world, closed: its folder is what the tests copy."""
+    """A populated world with a releaser, closed: its folder is what the tests copy."""
     folder = tmp_path_factory.mktemp("populated")
     worlds: list[World] = []
 
     async def populate_and_close() -> None:
         worlds.append(await populate(await open_world(f"sqlite+aiosqlite:///{folder}/exchange.db", folder)))
+        await worlds[0].enrol("GBR releaser", "GBR", "releaser")
         await worlds[0].services.store.close()
 
     run_apart(lambda: asyncio.run(populate_and_close()))

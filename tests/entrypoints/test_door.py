@@ -43,11 +43,6 @@ BOSS = {
 }
 
 
-@pytest.fixture(autouse=True)
-async def releaser(world) -> None:
-    await world.enrol("GBR releaser", "GBR", "releaser")
-
-
 def may_act(path: str) -> str:
     return next((name for start, name in BOSS.items() if path.startswith(start)), "GBR signatory")
 

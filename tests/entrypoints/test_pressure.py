@@ -170,7 +170,7 @@ async def test_slow_reader_that_goes_on_taking_gets_all_of_it(port: int, trust: 
 
     assert head.startswith(b"HTTP/1.1 200")
     assert size == LARGE
-    writer.close()
+    writer.transport.abort()
 
 
 async def test_large_answers_on_their_way_are_bounded_and_whole() -> None:
@@ -251,7 +251,7 @@ async def test_handshake_has_an_end(trust: Trust, monkeypatch) -> None:
         heard = await reader.read()
 
     assert heard == b""
-    writer.close()
+    writer.transport.abort()
     stopping.set()
     await serving
 
@@ -265,4 +265,4 @@ async def test_connection_that_asks_nothing_is_closed(port: int, trust: Trust, m
 
     async with asyncio.timeout(5):
         assert await reader.read() == b""
-    writer.close()
+    writer.transport.abort()

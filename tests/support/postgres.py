@@ -127,12 +127,13 @@ def run_folder(*, on_disk: bool = False) -> Path:
     In memory where there is room for it, unless it has to be on the disk: a database has a thousand files, and making
     one for each test takes twenty times as long there.
     """
-    folder = Path(tempfile.mkdtemp(prefix="exchange-pg-", dir=None if on_disk else _memory()))
+    folder = Path(tempfile.mkdtemp(prefix="exchange-pg-", dir=None if on_disk else memory()))
     folder.chmod(0o711)
     return folder
 
 
-def _memory() -> Path | None:
+def memory() -> Path | None:
+    """Return a folder in memory with room for a run, None where there is none."""
     is_roomy = _MEMORY.is_dir() and os.access(_MEMORY, os.W_OK) and shutil.disk_usage(_MEMORY).free >= _ROOM_BYTES
     return _MEMORY if is_roomy else None
 

@@ -27,6 +27,7 @@ from exchange.usecases import (
     SimulatedReport,
     WantedErasure,
 )
+from tests.support.lived import MakeLived
 from tests.support.national import no_court
 from tests.support.treaty import NOTHING_SIGNED, offered, signing_key
 from tests.support.world import NOW, World, certificate_of, thumbprint_of
@@ -420,14 +421,20 @@ def test_table_holds_every_use_case_that_a_client_can_call() -> None:
     assert {row[0] for row in USE_CASES} == named - not_for_clients
 
 
+async def one_of_each_role(world: World) -> str:
+    """Enrol a client for each role; return the id of a report."""
+    for role in Role:
+        await world.enrol(f"the {role.value}", "GBR", role.value)
+    return await world.post()
+
+
 @ROWS
 async def test_only_the_roles_of_the_table_pass(
-    populated: World, act: Act, allowed: frozenset[Role], event: str
+    make_lived: MakeLived, act: Act, allowed: frozenset[Role], event: str
 ) -> None:
-    report = await populated.post()
+    populated, report = await make_lived(one_of_each_role)
     for role in Role:
         name = f"the {role.value}"
-        await populated.enrol(name, "GBR", role.value)
         made = await populated.attempt(act(populated, populated.call(name), report))
 
         is_refused = isinstance(made.error, ForbiddenError) and made.error.code == "role-missing"
@@ -455,14 +462,14 @@ async def test_stranger_is_refused_and_recorded_by_its_thumbprint_alone(
 
 @ROWS
 async def test_suspended_and_revoked_clients_are_refused_from_the_next_call_on(
-    populated: World, act: Act, allowed: frozenset[Role], event: str
+    make_lived: MakeLived, act: Act, allowed: frozenset[Role], event: str
 ) -> None:
-    role = min(allowed, key=lambda each: each.value).value
-    client = await populated.enrol("leaver", "GBR", role)
-    await usecases.describe_caller(populated.services, populated.call("leaver"))
+    populated, _ = await make_lived(one_of_each_role)
+    leaver = f"the {min(allowed, key=lambda each: each.value).value}"
+    await usecases.describe_caller(populated.services, populated.call(leaver))
     for standing in (Standing.SUSPENDED, Standing.REVOKED):
-        await usecases.change_standing(populated.services, populated.call(None), client.id, standing)
-        made = await populated.attempt(act(populated, populated.call("leaver"), ABSENT))
+        await usecases.change_standing(populated.services, populated.call(None), populated.clients[leaver].id, standing)
+        made = await populated.attempt(act(populated, populated.call(leaver), ABSENT))
 
         assert isinstance(made.error, ForbiddenError)
         assert made.error.code == "client-suspended"
