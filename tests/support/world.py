@@ -237,7 +237,7 @@ class World:
 @lru_cache(maxsize=10_000)
 def _parsed(content: bytes) -> Entry:
     """Every world of a kind begins with the same entries, and each act is asked about twice."""
-    return parse_entry(content)
+    return {**parse_entry(content)}
 
 
 def thumbprint_of(name: str) -> str:
