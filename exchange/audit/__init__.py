@@ -10,7 +10,7 @@ from exchange.audit.boot_record import BootRecord, Unsettled
 from exchange.audit.bundles import parse_bundle, render_bundle
 from exchange.audit.checkpoint import Checkpoint, parse_checkpoint
 from exchange.audit.columns import EntryColumns, facet_of, pair_of
-from exchange.audit.criteria import Criteria, matches
+from exchange.audit.criteria import CRISIS_POLICY, Criteria, matches
 from exchange.audit.deeds import Deed, DeedKind, read_deed, sign_deed
 from exchange.audit.draft import Actor, EntryDraft, Subject
 from exchange.audit.entry import LARGEST_RESULT_IDS_BYTES, SealedEntry, columns_of, parse_entry, seal_entry
@@ -77,6 +77,7 @@ from exchange.audit.tiles import Tile, TileReader, grow_tiles, head_from_tiles, 
 from exchange.audit.tlog_proof import TLOG_PROOF_SUFFIX, TlogProof, check_inclusion, parse_tlog_proof
 
 __all__ = [
+    "CRISIS_POLICY",
     "EMPTY_ROOT",
     "ENTRY_VERSION",
     "HASH_BYTES",

@@ -7,6 +7,9 @@ from datetime import datetime
 from exchange.audit.slice import EntryView
 from exchange.kernel import parse_rfc3339, rfc3339
 
+CRISIS_POLICY = "crisis/"
+"""How a crisis is named among the policies of an entry: what it tells of would not have been released without it."""
+
 
 @dataclass(frozen=True, slots=True)
 class Criteria:
@@ -14,7 +17,8 @@ class Criteria:
 
     `since` is inclusive, `until` exclusive; `subject` is the id of what was acted on (a report, client, agreement);
     `client` the id of who acted; `text` stands in at least one reason code. `source` and `thumbprint` are the search
-    tokens of an address and of a certificate.
+    tokens of an address and of a certificate. `crisis` is the id of one without which nothing, or less, would have been
+    released.
     """
 
     since: datetime | None = None
@@ -32,11 +36,12 @@ class Criteria:
     text: str | None = None
     source: str | None = None
     thumbprint: str | None = None
+    crisis: str | None = None
 
     @property
     def asks_for_judgement(self) -> bool:
         """Return whether a filter is about what only a judged access has, which a refusal's view withholds."""
-        return any(given is not None for given in (self.owner, self.agreement, self.level))
+        return any(given is not None for given in (self.owner, self.agreement, self.level, self.crisis))
 
     @property
     def asks_for_reasons(self) -> bool:
@@ -61,7 +66,7 @@ def matches(view: EntryView, criteria: Criteria) -> bool:
         return False
     if criteria.until is not None and moment >= criteria.until:
         return False
-    return _equals(shown, criteria) and _gives_reason(shown, criteria)
+    return _equals(shown, criteria) and _gives_reason(shown, criteria) and _is_of_crisis(shown, criteria)
 
 
 def _equals(shown: Mapping[str, object], criteria: Criteria) -> bool:
@@ -87,6 +92,12 @@ def _gives_reason(shown: Mapping[str, object], criteria: Criteria) -> bool:
     if criteria.reason is not None and criteria.reason not in reasons:
         return False
     return criteria.text is None or any(criteria.text in reason for reason in reasons)
+
+
+def _is_of_crisis(shown: Mapping[str, object], criteria: Criteria) -> bool:
+    given = shown.get("policies")
+    policies = given if isinstance(given, list) else []
+    return criteria.crisis is None or f"{CRISIS_POLICY}{criteria.crisis}" in policies
 
 
 def _within(shown: Mapping[str, object], name: str, inner: str) -> object:

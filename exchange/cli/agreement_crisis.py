@@ -1,19 +1,22 @@
 """`exchange agreement crisis`: open what an agreement keeps for an emergency, see it, end it."""
 
+from collections.abc import Mapping
 from typing import Annotated
 
 import typer
-from pydantic import ValidationError
+from pydantic import JsonValue, ValidationError
 
 from exchange.cli import output
 from exchange.cli.agreement_group import IdArgument, agreements
 from exchange.cli.verbs import JsonOption, member_verb
 from exchange.client import ExchangeClient
 from exchange.kernel import InvalidError
-from exchange.wire import CrisisBody, CrisisRequest, faults_of
+from exchange.wire import CrisisBody, CrisisRequest, ShownEntryBody, faults_of
 
-crisis = typer.Typer(help="Crisis clauses: open, list, end.", no_args_is_help=True)
+crisis = typer.Typer(help="Crisis clauses: open, list, end, review.", no_args_is_help=True)
 agreements.add_typer(crisis, name="crisis")
+
+_RELEASES = frozenset({"report.read", "report.part_read", "report.listed", "report.notified"})
 
 CrisisArgument = Annotated[str, typer.Argument(metavar="CRISIS", help="The crisis's id.")]
 
@@ -66,6 +69,38 @@ def end(
 ) -> None:
     """End a crisis before its time (signatory whom its clause names); it holds from the next request on."""
     _show(client.crises.end(id, crisis_id), as_json=as_json)
+
+
+@crisis.command("review")
+@member_verb
+def review(client: ExchangeClient, crisis_id: CrisisArgument, as_json: JsonOption = False) -> None:
+    """List what was released only because of a crisis, the oldest first (auditor; your member's slice)."""
+    found = [each for each in client.audit_entries(crisis=crisis_id, order="oldest") if _is_release(each)]
+    if as_json:
+        output.show_json([each.model_dump(mode="json") for each in found])
+        return
+    columns = ("time", "report", "to", "client", "did", "outcome", "entry")
+    output.show_table(columns, [row for each in found for row in _rows(each)])
+
+
+def _is_release(found: ShownEntryBody) -> bool:
+    # The registration of a receipt and an explanation have the mark too, and give nothing away.
+    return found.entry.get("type") in _RELEASES
+
+
+def _rows(found: ShownEntryBody) -> list[tuple[object, ...]]:
+    """Return a row for each report: a list shows several."""
+    entry = found.entry
+    about, detail, actor = (_fields(entry.get(name)) for name in ("object", "detail", "actor"))
+    listed = detail.get("in_crisis")
+    reports = listed if isinstance(listed, list) else [about.get("id")]
+    time = str(entry.get("ts", ""))[:19].replace("T", " ")
+    rest = (entry.get("member"), actor.get("id"), entry.get("type"), entry.get("decision"), found.id)
+    return [(time, report, *rest) for report in reports]
+
+
+def _fields(value: JsonValue) -> Mapping[str, JsonValue]:
+    return value if isinstance(value, dict) else {}
 
 
 def _show(found: CrisisBody, *, as_json: bool) -> None:

@@ -56,12 +56,13 @@ async def export(
     reason: Annotated[Word, typer.Option("--reason", metavar="CODE")] = None,
     source: Annotated[Word, typer.Option("--source", metavar="ADDRESS", help="From this address.")] = None,
     thumbprint: Annotated[Word, typer.Option("--thumbprint", metavar="HEX", help="With this certificate.")] = None,
+    crisis: Annotated[Word, typer.Option("--crisis", metavar="ID", help="Released only because of it.")] = None,
     as_json: JsonOption = False,
 ) -> None:
     """Export the log: all of it at its host, your slice of it as an auditor; the last line says it is complete."""
     words = {"member": member, "agency": agency, "client": client, "report": report, "owner": owner}
     more = {"agreement": agreement, "event": event, "outcome": outcome, "level": level, "reason": reason}
-    more |= {"source": source, "thumbprint": thumbprint}
+    more |= {"source": source, "thumbprint": thumbprint, "crisis": crisis}
     rest = {"since": _moment(since), "until": _moment(until), "proofs": "true" if proofs else None}
     filters = {name: value for name, value in {**words, **more, **rest}.items() if value is not None}
     begun = None if after is None else parse_place(after)

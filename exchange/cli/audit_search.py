@@ -44,6 +44,7 @@ def search(
     thumbprint: Annotated[
         str | None, typer.Option("--thumbprint", metavar="HEX", help="With which certificate (SHA-256).")
     ] = None,
+    crisis: Annotated[str | None, typer.Option("--crisis", metavar="ID", help="Only because of this crisis.")] = None,
     oldest: Annotated[bool, typer.Option("--oldest", help="The oldest first.")] = False,
     follow: Annotated[
         bool, typer.Option("--follow", help="Go on: print entries as they come, from `--since` or from now on.")
@@ -69,6 +70,7 @@ def search(
         "text": text,
         "source": source,
         "thumbprint": thumbprint,
+        "crisis": crisis,
         "order": "oldest" if oldest or follow else None,
     }
     if follow:

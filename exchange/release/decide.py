@@ -4,9 +4,10 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import assert_never
 
+from exchange.audit import CRISIS_POLICY
 from exchange.markings import Label
 from exchange.release.crises import applicable_crises
-from exchange.release.decision import CRISIS_POLICY, Decision, Permit, Reason, Refusal, View
+from exchange.release.decision import Decision, Permit, Reason, Refusal, View
 from exchange.release.facts import ClassFacts, ReaderFacts, RowFacts, ScopeFacts, Use
 from exchange.release.guards import GuardQuestion, GuardVerdict
 from exchange.release.law import Law

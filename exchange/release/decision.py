@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from enum import Enum
 
+from exchange.audit import CRISIS_POLICY
 from exchange.markings import Label
 
 
@@ -32,9 +33,6 @@ class Reason(Enum):
     RECALLED = "recalled"
     EXPIRED = "expired"
     RULE_FAILED = "rule-failed"
-
-
-CRISIS_POLICY = "crisis/"
 
 
 class View(Enum):

@@ -169,7 +169,7 @@ def _filters(given: _Numbered) -> list[str]:
     """
     equal = [f"({given.text(name)} IS NULL OR s.{column} = {given.text(name)})" for name, column in _EQUAL.items()]
     within = [f"({given.text(name)} IS NULL OR {given.holds('s.reasons', name)})" for name in ("reason", "text")]
-    of, told = given.text("slice_of"), given.text("only_told")
+    of, told, under = given.text("slice_of"), given.text("only_told"), given.text("under")
     is_below = f"s.level IS NULL OR {given.is_listed('s.level', 'levels_listed')}"
     # What an own client was refused is shown whatever its label was.
     is_own_refusal = f"{of} IS NOT NULL AND s.outcome <> 'permitted'"
@@ -178,6 +178,8 @@ def _filters(given: _Numbered) -> list[str]:
         *within,
         f"({given.text('levels')} IS NULL OR {is_below} OR ({is_own_refusal}))",
         f"({of} IS NULL OR s.member = {of} OR s.owner = {of} OR s.subject_kind = 'agreement')",
+        # A list is about no agreement.
+        f"({under} IS NULL OR s.agreement IS NULL OR s.agreement = {under})",
         f"({told} IS NULL OR s.outcome = 'permitted' OR s.owner = {of})",
     ]
 

@@ -63,7 +63,8 @@ class Sought:
 
     `member` None means the slice of the exchange itself; `treaties` are the agreements that `member` is or was a party
     of; `levels` the names of the levels that the auditor's clearance may cover, None for all. `own` are those ids that
-    the filters name and that belong to `member`: its clients, reports and agreements.
+    the filters name and that belong to `member`: its clients, reports and agreements. `under` passes over what is about
+    another agreement: there, nothing is meant.
     """
 
     criteria: Criteria
@@ -71,6 +72,7 @@ class Sought:
     treaties: tuple[str, ...] = ()
     levels: frozenset[str] | None = None
     own: frozenset[str] = frozenset()
+    under: str | None = None
     place: Place | None = None
     newest_first: bool = True
 
@@ -337,5 +339,6 @@ def _filters(sought: Sought) -> dict[str, Value]:
         "levels": None if levels is None else "some",
         "levels_listed": levels or [],
         "slice_of": sought.member,
+        "under": sought.under,
         "only_told": "yes" if sought.member is not None and sought.is_silent_on_refusals else None,
     }

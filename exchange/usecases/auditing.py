@@ -21,7 +21,7 @@ from exchange.audit import (
     view_of,
 )
 from exchange.audit.slice import Label as EntryLabel
-from exchange.kernel import MalformedError
+from exchange.kernel import MalformedError, from_micros
 from exchange.markings import Label
 from exchange.members import EXCHANGE_MEMBER, Clearance, Client, Role
 from exchange.release import covers_label, levels_covered
@@ -32,6 +32,8 @@ from exchange.usecases.judging import require_same_law
 from exchange.usecases.personal import Revealed, reveal_personal
 
 T = TypeVar("T")
+
+_BEFORE_ALL = from_micros(0)
 
 _SETS = ("compartments", "releasable_to", "handling")
 
@@ -85,7 +87,12 @@ async def within_slice(
     """Return `criteria` within this auditor's slice, as the store looks for it."""
     member = gaze.auditor.member
     own = frozenset[str]() if member is None else await _own_of(services, gaze, criteria, member)
-    return Sought(criteria, member, gaze.treaties, gaze.levels, own, place=place, newest_first=newest_first)
+    narrowed, under = criteria, None
+    if criteria.crisis is not None:
+        narrowed, under = await _during(services, gaze, criteria)
+    return Sought(
+        narrowed, member, gaze.treaties, gaze.levels, own, under=under, place=place, newest_first=newest_first
+    )
 
 
 async def found_entries(
@@ -138,6 +145,23 @@ async def _own_of(services: Services, gaze: Gaze, criteria: Criteria, member: st
         owners = {None if client is None else client.member, None if report is None else report.originator}
         own |= {str(asked)} if member in owners else set()
     return frozenset(own)
+
+
+async def _during(services: Services, gaze: Gaze, criteria: Criteria) -> tuple[Criteria, str | None]:
+    """Return `criteria` within the time that the crisis asked for could be open, and its agreement.
+
+    A crisis that nobody opened and one of others' agreement are alike: nothing is walked.
+    """
+    agreements = await services.knowledge.agreements(services.store, gaze.state)
+    known = agreements.values() if gaze.auditor.member is None else map(agreements.__getitem__, gaze.treaties)
+    found = [(each.id, crisis) for each in known for crisis in each.crises if crisis.id == criteria.crisis]
+    if not found:
+        return replace(criteria, until=_BEFORE_ALL), None
+    ((agreement, crisis),) = found
+    # Not its end before the time: a node whose clock is ahead may have read a moment after it.
+    since = max(criteria.since or crisis.opened_at, crisis.opened_at)
+    until = min(criteria.until or crisis.until, crisis.until)
+    return replace(criteria, since=since, until=until), agreement
 
 
 def _covers(services: Services, clearance: Clearance | None) -> Callable[[EntryLabel], bool]:

@@ -34,6 +34,7 @@ def probes(hidden: Hidden) -> list[dict[str, str]]:
         "agency": ("NCSC",),
         "reason": ("not-releasable",),
         "text": ("e",),
+        "crisis": (hidden.entry,),
         "source": ("192.0.2.7",),
         "thumbprint": (thumbprint_of("GBR reader"), thumbprint_of("ESP reader")),
     }
@@ -106,6 +107,7 @@ async def test_12_no_filter_on_what_a_refusal_withholds_finds_it(api: Api, hidde
         {"owner": "GBR"},
         {"agreement": api.world.agreement_id},
         {"level": "SECRET"},
+        {"crisis": hidden.entry},
         *({"reason": reason.value} for reason in Reason),
         *({"text": text} for text in ("releasable", "a", "e", "-")),
     ]

@@ -42,6 +42,7 @@ VALUES: dict[str, list[str]] = {
     "witnessed": ["true"],
     "source": ["192.0.2.1"],
     "thumbprint": ["ab" * 32],
+    "crisis": ["01980000-0000-7000-8000-00000000000f"],
     "region": ["EUR"],
 }
 _LISTS = {"/v1/stream": "/v1/reports"}

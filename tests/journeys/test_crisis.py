@@ -2,7 +2,8 @@
 
 import pytest
 
-from tests.support.house import ROOT, WARNING
+from tests.journeys.test_auditor import until
+from tests.support.house import ROOT, WARNING, Ran
 
 pytestmark = pytest.mark.journey
 
@@ -34,7 +35,7 @@ def test_two_signatories_open_a_crisis_and_one_ends_it(house, treaty):
     asked = house.as_("gbr", "agreement", "crisis", "open", treaty, *wanted, "--json")
     alone = house.as_("gbr", "act", "confirm", asked.json["id"], "--digest", asked.json["digest"])
     confirmed = house.as_("nor", "act", "confirm", asked.json["id"], "--digest", asked.json["digest"])
-    (use,) = house.as_("dnk", "agreement", "crisis", "list", treaty, "--json").json
+    use, *_ = house.as_("dnk", "agreement", "crisis", "list", treaty, "--json").json
     report = house.post("--agreement", treaty, "--marking", FOR_DNK, files=(WARNING,)).json["id"]
     during = house.as_("dnk", "report", "pull", report)
     ended = house.as_("nor", "agreement", "crisis", "end", treaty, use["id"])
@@ -47,6 +48,35 @@ def test_two_signatories_open_a_crisis_and_one_ends_it(house, treaty):
     table = house.as_("gbr", "agreement", "crisis", "list", treaty)
     assert "storm-watch" in table.out
     assert "over" in table.out
+
+
+def test_auditor_reviews_what_was_released_only_because_of_it(house, treaty):
+    for name, code in (("gbr-audit", "GBR"), ("nor-audit", "NOR"), ("dnk-audit", "DNK")):
+        house.enrol(name, code, "--role", "auditor")
+    wanted = ("--clause", "storm-watch", "--reason", "a second cable was cut", "--hours", 1)
+    asked = house.as_("nor", "agreement", "crisis", "open", treaty, *wanted, "--json").json
+    assert house.as_("gbr", "act", "confirm", asked["id"], "--digest", asked["digest"]).code == 0
+    use = house.as_("dnk", "agreement", "crisis", "list", treaty, "--json").json[0]["id"]
+    report = house.post("--agreement", treaty, "--marking", FOR_DNK, files=(WARNING,)).json["id"]
+    for name in ("dnk", "nor"):
+        assert house.as_(name, "report", "pull", report).code == 0
+    assert house.as_("dnk", "report", "list").code == 0
+
+    def review(name: str, *words: str) -> Ran:
+        return house.as_(name, "agreement", "crisis", "review", use, *words)
+
+    own = until(lambda: review("dnk-audit"), lambda ran: "report.listed" in ran.out)
+    released = [line.split()[2:4] for line in own.out.splitlines()[1:]]
+    assert released == [[report, "DNK"]] * 2
+    (entry,) = review("gbr-audit", "--json").json
+    assert (entry["entry"]["type"], entry["entry"]["member"]) == ("report.read", "DNK")
+    assert f"crisis/{use}" in entry["entry"]["policies"]
+    assert "nothing to show" in review("nor-audit").out
+    assert "lacks the role" in review("gbr").err
+    searched = house.as_("gbr-audit", "audit", "search", "--crisis", use, "--event", "report.read", "--json").json
+    assert [each["id"] for each in searched] == [entry["id"]]
+    assert house.as_("nor", "agreement", "crisis", "end", treaty, use).code == 0
+    assert report in review("gbr-audit").out
 
 
 def test_what_cannot_be_opened_is_told_and_opens_nothing(house, treaty):

@@ -75,7 +75,8 @@ def random_draft(dice: random.Random, number: int) -> EntryDraft:
         fields |= {"detail": {"parties": parties_of(agreement)}}
         return draft(EventName.AGREEMENT_SIGNED, **fields)
     outcome = Outcome.REFUSED if reasons else dice.choice((Outcome.PERMITTED, Outcome.PERMITTED, Outcome.FAILED))
-    return draft(dice.choice(EVENTS), outcome=outcome, reasons=reasons, **fields)
+    crises = dice.choice(((), ("crisis/one",), ("crisis/one", "crisis/two")))
+    return draft(dice.choice(EVENTS), outcome=outcome, reasons=reasons, policies=crises, **fields)
 
 
 def parties_of(agreement: str) -> list[str]:
@@ -109,6 +110,7 @@ def random_criteria(dice: random.Random) -> Criteria:
         "text": ["clear", "role", "x|y"],
         "source": [TOKENS.of_address(each) for each in ADDRESSES],
         "thumbprint": [TOKENS.of_thumbprint(each) for each in ("ab" * 32, "ef" * 32)],
+        "crisis": ["one", "two", "none"],
     }
     for name in dice.sample(sorted(choices), dice.choice((0, 1, 1, 1, 2, 3))):
         asked[name] = dice.choice(choices[name])

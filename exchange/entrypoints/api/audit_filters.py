@@ -23,6 +23,7 @@ _WORDS = {
     "level": "Only labels of this level, by its name.",
     "reason": "Only refusals with this reason code.",
     "text": "Only refusals with a reason code that contains this.",
+    "crisis": "Only what was released because of the crisis with this id, and would not have been without it.",
 }
 _PERSONAL = {
     "source": "Only requests from this network address.",

@@ -67,7 +67,7 @@ def judged(actor: str, owner: str, outcome: Outcome, level: str, **fields: Any) 
         agreement="agreement-1",
         scope="scope-1",
         purpose="defence",
-        policies=("guards/abc",),
+        policies=("crisis/crisis-1", "guards/abc"),
         reasons=() if outcome is Outcome.PERMITTED else ("not-releasable",),
         **fields,
     )
@@ -272,10 +272,13 @@ FOUND = [
     ({"source": "192.0.2.7"}, False),
     ({"thumbprint": TOKENS.of_thumbprint("ab" * 32)}, True),
     ({"thumbprint": TOKENS.of_thumbprint("cd" * 32)}, False),
+    ({"crisis": "crisis-1"}, True),
+    ({"crisis": "crisis-2"}, False),
+    ({"crisis": "crisis-"}, False),
     ({"member": "NOR", "text": "releasable", "owner": "GBR"}, True),
     ({"member": "NOR", "text": "releasable", "owner": "DNK"}, False),
 ]
-ASKED_OF_A_REFUSAL = {"owner", "agreement", "level", "reason", "text"}
+ASKED_OF_A_REFUSAL = {"owner", "agreement", "level", "reason", "text", "crisis"}
 
 
 @pytest.mark.parametrize(("asked", "is_found"), FOUND)
