@@ -14,10 +14,13 @@ from exchange.release.facts import ReaderFacts, ScopeFacts
 def request_scope(
     scope: ScopeFacts | None, *, asked: Collection[str], contributors: Collection[str]
 ) -> ScopeFacts | None:
-    """Return the clause as it holds for a request: read by whoever was asked and still contributes."""
+    """Return the clause as it holds for a request: read by whoever was asked and still contributes.
+
+    A crisis opens reports and no request: else its readers would read what asks others, or was withdrawn.
+    """
     if scope is None:
         return None
-    return replace(scope, readers=frozenset(asked).intersection(contributors))
+    return replace(scope, readers=frozenset(asked).intersection(contributors), crises=())
 
 
 def as_asked(reader: ReaderFacts, *, asker: str) -> ReaderFacts:

@@ -3,7 +3,7 @@
 import pytest
 
 from exchange.members import Role
-from exchange.release import Permit, Reason, Refusal, Use, as_asked, decide, request_scope
+from exchange.release import CrisisFacts, Permit, Reason, Refusal, Use, as_asked, decide, request_scope
 from tests.support.release_world import CLASS, ROW, reader, rules_only_law, scope
 
 CONTRIBUTOR = frozenset({Role.CONTRIBUTOR})
@@ -52,3 +52,13 @@ def test_asker_reads_its_own_as_a_reader_alone():
 
 def test_request_without_a_clause_is_refused():
     assert request_scope(None, asked=("NOR",), contributors=("NOR",)) is None
+
+
+def test_crisis_opens_no_request():
+    crisis = CrisisFacts("crisis-1", frozenset({"NOR"}), None, reaches_older=True)
+    turned = request_scope(scope(readers=frozenset(), crises=(crisis,)), asked=(), contributors=("GBR", "NOR"))
+
+    decision = decide(as_asked(reader(), asker="GBR"), CLASS, turned, ROW, Use.READ, rules_only_law())
+
+    assert isinstance(decision, Refusal)
+    assert decision.reasons == (Reason.NOT_A_PARTY,)
