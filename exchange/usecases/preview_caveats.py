@@ -1,7 +1,7 @@
 """What a member's caveats would change before they are in force; nothing of it is kept.
 
-Told are the reports of the caller's own member that would be stopped, narrowed or opened, by member and class, and of
-no client of anybody: see `exchange.release.national_effects`.
+Told are the reports of the caller's own member that would be stopped, narrowed or opened, by member and class: those
+that the caller is cleared for. It says nothing of any client: see `exchange.release.national_effects`.
 """
 
 import asyncio
@@ -27,6 +27,7 @@ from exchange.store import PolicyState
 from exchange.usecases.authenticate import authenticated_row
 from exchange.usecases.context import Call, Recorded, Services
 from exchange.usecases.judging import law_in_force
+from exchange.usecases.originating import may_know
 from exchange.usecases.recording import draft, on_record
 
 _CLASSES_AT_ONCE = 16
@@ -86,7 +87,12 @@ async def _changes(  # noqa: PLR0913  what is compared, and for whom
     knowledge = services.knowledge
     await knowledge.agreements(services.store, state)
     classes = await knowledge.classes(services.store, state)
-    own = {each.id: each.facts for each in classes.values() if each.facts.originator == client.member}
+    # INVARIANT: a report above a releaser's clearance is absent for it, and counted nowhere.
+    own = {
+        each.id: each.facts
+        for each in classes.values()
+        if each.facts.originator == client.member and may_know(services, call, client, each)
+    }
     async with services.store.unit_of_work() as unit:
         counts = await unit.amendments().current_reports(sorted(own))
     spoken = Spoken.of(

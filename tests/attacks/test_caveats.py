@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from exchange.markings import Label
 from tests.attacks.hidden import Api, Hidden, kept_state, random_id, seen
 from tests.support.national import example, guard, no_court, not_to
 
@@ -104,3 +105,15 @@ def _text(text: Any) -> dict[str, str]:
 
 def _named(member: str) -> dict[str, str]:
     return _text(no_court(member))
+
+
+async def test_08_a_low_releaser_is_told_of_no_report_above_its_clearance(api: Api) -> None:
+    await api.world.enrol("GBR low releaser", "GBR", "releaser", level="RESTRICTED")
+    await api.world.post(label=Label("NATO", "SECRET", releasable_to=("GBR", "NOR")))
+    high, low = [
+        (await api.as_client(name).post("/v1/caveats/checks", json=_text(not_to("NOR")))).json()["changes"]
+        for name in ("GBR releaser", "GBR low releaser")
+    ]
+
+    assert [each["marking"].partition("//")[0] for each in high] == ["NATO RESTRICTED", "NATO SECRET"]
+    assert [each["marking"].partition("//")[0] for each in low] == ["NATO RESTRICTED"]
