@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Any, Self
 
-from sqlalchemy import ColumnElement, Select, and_, bindparam, func, select
+from sqlalchemy import ColumnElement, CompoundSelect, Select, and_, bindparam, func, select, union_all
 
 from exchange.store.crisis_book import crisis_rows
 from exchange.store.dialect import Sql, Statement
@@ -100,9 +100,16 @@ class HotStatements:
         )
 
 
-def _waiting() -> Select[Any]:
-    outbox = table("audit_outbox")
-    return select(_ENTRY.c.content).join(outbox, outbox.c.entry_id == _ENTRY.c.id).order_by(outbox.c.id)
+def _waiting() -> CompoundSelect[Any]:
+    # What an entry is found by is written after its place: between the two it stands in neither outbox nor search.
+    outbox, leaf, search = table("audit_outbox"), table("log_leaf"), table("audit_search")
+    log = select(func.max(table("log_state").c.log)).scalar_subquery()
+    last = select(func.coalesce(func.max(search.c.position), -1)).where(search.c.log == log).scalar_subquery()
+    placed = select(_ENTRY.c.content).join(leaf, leaf.c.entry_id == _ENTRY.c.id)
+    return union_all(
+        select(_ENTRY.c.content).join(outbox, outbox.c.entry_id == _ENTRY.c.id),
+        placed.where(leaf.c.log == log, leaf.c.position > last),
+    )
 
 
 def _key_columns() -> list[ColumnElement[Any]]:

@@ -316,7 +316,7 @@ class Store:
         return (await self.log.archived.named([entry_id])).get(entry_id)
 
     async def waiting_entries(self) -> list[bytes]:
-        """Return the bytes of the audit entries that no search finds yet, because they wait for their place."""
+        """Return the bytes of the audit entries that no search finds yet: they wait for a place, or just got one."""
         return [bytes(row[0]) for row in await self._database.fetch(self._hot.waiting, {})]
 
     async def history(self, agreement_id: str, since: datetime, until: datetime) -> History:

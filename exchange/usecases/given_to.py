@@ -1,4 +1,4 @@
-"""Who was given a report: read from the log, what has no place in it yet included."""
+"""Who was given a report: read from the log, what no search finds yet included."""
 
 from collections.abc import Iterable, Mapping
 
@@ -15,7 +15,7 @@ _AT_A_TIME = 500
 async def given_to(services: Services, report_id: str) -> tuple[GivenTo, ...]:
     """Return every client that was given a report or a part of it, with its first access, the earliest first."""
     first: dict[str, GivenTo] = {}
-    # INVARIANT: first what waits, then what is placed: an entry that moves between the two looks is in one of them.
+    # INVARIANT: first what no search finds, then what one does: whatever moves between the looks is in one of them.
     _note(first, map(parse_entry, await services.store.waiting_entries()), report_id)
     sought = Sought(Criteria(subject=report_id, outcome=Outcome.PERMITTED.value), member=None, newest_first=False)
     async for hits in services.store.found_entries(sought, at_a_time=_AT_A_TIME):

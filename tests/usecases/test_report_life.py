@@ -20,6 +20,7 @@ from exchange.kernel import (
 from exchange.markings import Label
 from exchange.reports import Downgrade, PostedPart
 from exchange.usecases import Certificate
+from tests.support.placing import place_entries
 from tests.support.store import NODE_KEY
 from tests.support.world import World
 
@@ -120,6 +121,15 @@ async def test_recall_is_one_entry_and_a_signed_tombstone(living: World) -> None
     assert (recalled["owner"], recalled["label"]["classification"]) == ("GBR", "SECRET")
     assert deed.kind is DeedKind.TOMBSTONE
     assert (deed.content["report"], deed.content["reason"]) == (report, "the source is at risk")
+
+
+async def test_reader_whose_entry_has_a_place_but_is_not_searchable_yet_is_asked(living: World) -> None:
+    report = await living.post()
+    await pull(living, report, "NOR reader")
+    await place_entries(living)
+
+    assert living.sql("SELECT count(*) FROM audit_search") == [(0,)]
+    assert [row.given.client for row in (await recall(living, report)).asked] == [living.clients["NOR reader"].id]
 
 
 async def test_originator_is_told_who_had_read_it_placed_in_the_log_or_not(living: World) -> None:
