@@ -30,7 +30,7 @@ from benchmarks.places import CONNECTIONS, Person, Place
 from benchmarks.progress import say
 from benchmarks.requests import Sight, lists, posts, pulls, sights_of
 from benchmarks.restarting import RESTART_NAME, restart_figure
-from benchmarks.results import PAGE, RESULTS, BenchmarkError, Result, show, write, write_page
+from benchmarks.results import PAGE, RESULTS, BenchmarkError, Result, beside_former, show, write, write_page
 from benchmarks.searches import search_figure
 from benchmarks.servers import Server, serve_exchange
 from benchmarks.streams import IDLE, QUICK_IDLE, STREAM_NAMES, stream_figures
@@ -106,7 +106,11 @@ def main(words: Sequence[str]) -> int:
     parser.add_argument("--reports", type=int, help="another number of reports than a million")
     parser.add_argument("--entries", type=int, help="another number of log entries to search than a million")
     parser.add_argument("--out", type=Path, default=RESULTS, help="where the figures go as JSON")
-    parser.add_argument("--docs", action="store_true", help=f"put the table into {PAGE.name} too")
+    parser.add_argument(
+        "--docs",
+        action="store_true",
+        help=f"put them into {PAGE.name} and {RESULTS.name} too, in the place of the former ones of their names",
+    )
     given = parser.parse_args(words)
     plan = Plan(
         names=frozenset(given.only or NAMES),
@@ -127,11 +131,13 @@ def main(words: Sequence[str]) -> int:
     finally:
         shutil.rmtree(folder, ignore_errors=True)
     show(results)
-    # A part of the figures does not take the place of all of them.
-    if (plan.names == frozenset(NAMES) and plan.backends == BACKENDS) or given.out != RESULTS:
-        write(results, given.out)
+    # A part of the figures does not take the place of all of them; with `--docs` each takes that of its own.
+    is_whole = plan.names == frozenset(NAMES) and plan.backends == BACKENDS
+    kept = results if is_whole else _in_order(beside_former(results, given.out))
+    if is_whole or given.docs or given.out != RESULTS:
+        write(kept, given.out)
     if given.docs:
-        write_page(results, PAGE)
+        write_page(kept, PAGE)
     say(f"took {perf_counter() - begin:.0f} s")
     return 0
 
@@ -178,6 +184,10 @@ def _results(folder: Path, plan: Plan) -> list[Result]:
     if plan.moves_treaties:
         results += _moving(moving, plan)
     # (5) in the order in which they are asked about
+    return _in_order(results)
+
+
+def _in_order(results: list[Result]) -> list[Result]:
     places = (*BACKENDS, "-")
     return sorted(results, key=lambda row: (places.index(row.backend), NAMES.index(row.name)))
 

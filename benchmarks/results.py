@@ -2,7 +2,8 @@
 
 import json
 import os
-from dataclasses import asdict, dataclass
+from collections.abc import Collection
+from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -22,7 +23,10 @@ class BenchmarkError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """One figure. `ratio` is value against floor, 1.0 = the floor itself; both None where there is no floor."""
+    """One figure. `ratio` is value against floor, 1.0 = the floor itself; both None where there is no floor.
+
+    `measured` is the day, as ISO 8601 writes it.
+    """
 
     name: str
     backend: str
@@ -32,6 +36,7 @@ class Result:
     ratio: float | None
     runs: int
     note: str
+    measured: str = field(default_factory=lambda: datetime.now(UTC).date().isoformat())
 
 
 def show(results: list[Result]) -> None:
@@ -60,6 +65,13 @@ def write(results: list[Result], path: Path) -> None:
     path.write_text(json.dumps(rows, indent=1) + "\n")
 
 
+def beside_former(results: Collection[Result], path: Path) -> list[Result]:
+    """Return the figures, and those of other names or databases that are in `path`."""
+    new = {(row.name, row.backend) for row in results}
+    former = [Result(**row) for row in json.loads(path.read_text())] if path.exists() else []
+    return [row for row in former if (row.name, row.backend) not in new] + list(results)
+
+
 def write_page(results: list[Result], page: Path) -> None:
     """Put the figures as a table between the marks of a page."""
     before, begin, rest = page.read_text().partition(_BEGIN)
@@ -70,14 +82,16 @@ def write_page(results: list[Result], page: Path) -> None:
 
 
 def _markdown(results: list[Result]) -> str:
-    rows = ["| name | backend | value | unit | floor | ratio | runs | note |", "|---|---|---:|---|---:|---:|---:|---|"]
+    rows = [
+        "| name | backend | value | unit | floor | ratio | runs | measured | note |",
+        "|---|---|---:|---|---:|---:|---:|---|---|",
+    ]
     for row in results:
         floor = "-" if row.floor is None else _figure(row.floor)
         ratio = "-" if row.ratio is None else f"{row.ratio:.2f}"
-        cells = (f"`{row.name}`", row.backend, _figure(row.value), row.unit, floor, ratio, str(row.runs), row.note)
-        rows.append(f"| {' | '.join(cells)} |")
-    today = datetime.now(UTC).date().isoformat()
-    return f"Measured on {today}, {os.cpu_count()} cores shared by client, server and database.\n\n" + "\n".join(rows)
+        cells = (f"`{row.name}`", row.backend, _figure(row.value), row.unit, floor, ratio, str(row.runs), row.measured)
+        rows.append(f"| {' | '.join((*cells, row.note))} |")
+    return f"Measured on {os.cpu_count()} cores shared by client, server and database.\n\n" + "\n".join(rows)
 
 
 def _figure(value: float) -> str:
