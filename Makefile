@@ -118,9 +118,9 @@ lock: ## resolve the locks anew (needs uv)
 # The service runs as the owner of its secrets, and never as root.
 CONTAINER_UID := $(shell id -u | sed 's/^0$$/10001/')
 secrets: ## make the secrets of the composed service that do not exist yet
-	@umask 077; mkdir -p secrets; \
-	test -s secrets/database_password || head -c 32 /dev/urandom | od -An -vtx1 | tr -d ' \n' > secrets/database_password
-	@if test "$$(id -u)" = 0; then chown $(CONTAINER_UID) secrets/database_password; fi
+	@umask 077; mkdir -p secrets; for name in database service sequencer; do file=secrets/$${name}_password; \
+	test -s $$file || head -c 32 /dev/urandom | od -An -vtx1 | tr -d ' \n' > $$file; \
+	if test "$$(id -u)" = 0; then chown $(CONTAINER_UID) $$file; fi; done
 
 # The image's labels.
 export EXCHANGE_VERSION := $(shell sed -n 's/^__version__ = "\(.*\)"/\1/p' exchange/__init__.py)

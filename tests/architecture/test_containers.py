@@ -104,8 +104,20 @@ def test_environment_names_secret_files_and_holds_none(name: str) -> None:
     environment = {**environment.pop("<<", {}), **environment}
 
     assert [key for key in environment if SECRET_NAME.search(key)] == []
-    assert {value for key, value in environment.items() if key.endswith("_FILE")} <= {"/run/secrets/database_password"}
-    assert not re.search(r"//[^@/]*:[^@/]*@", str(environment.get("EXCHANGE_DATABASE_URL", "")))
+    named = {value for key, value in environment.items() if key.endswith("_FILE")}
+    assert named <= {f"/run/secrets/{each}" for each in service(name).get("secrets", [])}
+    assert not re.search(r"//[^@/]*:[^@/]*@", str(environment))
+
+
+@pytest.mark.parametrize("name", OURS)
+def test_only_preparation_is_the_owner_of_the_tables(name: str) -> None:
+    environment = service(name).get("environment", {})
+    environment = {**environment.pop("<<", {}), **environment}
+    logins = {value.partition("//")[2].partition("@")[0] for key, value in environment.items() if key.endswith("_URL")}
+
+    is_preparation = name in {"instance", "migration"}
+    assert ("exchange" in logins) == is_preparation
+    assert ("database_password" in service(name).get("secrets", [])) == is_preparation
 
 
 def test_edge_sets_who_came_for_every_request() -> None:

@@ -34,6 +34,7 @@ from exchange.client.errors import ConnectionFailedError, ProblemError
 from exchange.crypto import ObjectSigningKey, issue_client, new_authority
 from exchange.wire import ReportBody, SignatoryKeyOffer
 from tests.compose.project import ROOT, ComposeError, Project, wait_until
+from tests.compose.rights import require_bound
 
 URL = "https://localhost:8443"
 MEMBERS = {"GBR": "United Kingdom", "NOR": "Norway", "DNK": "Denmark"}
@@ -86,6 +87,9 @@ def _journey(project: Project, folder: Path) -> None:
     _say(f"right  GBR posted {first}, NOR pulled the same bytes, to DNK it is not there")
     _no_other_name_passes(folder, doors)
     _say("right  without a certificate, with an unknown one, under another's name: nobody passes")
+    for node in (*_NODES, "jobs"):
+        require_bound(project, node)
+    _say("right  the database lets neither node nor jobs change or delete an entry, nor undo what forbids it")
     # (3) under load
     load = Load()
     threads = _under_way(load, doors, agreement)
