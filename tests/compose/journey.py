@@ -18,7 +18,6 @@ import tarfile
 import tempfile
 import threading
 import time
-import urllib.request
 import uuid
 from collections import Counter
 from collections.abc import Callable, Mapping
@@ -26,17 +25,17 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TypeVar
-from urllib.error import HTTPError, URLError
 from urllib.parse import quote
 
 from exchange.client import ExchangeClient
 from exchange.client.errors import ConnectionFailedError, ProblemError
 from exchange.crypto import ObjectSigningKey, issue_client, new_authority
 from exchange.wire import ReportBody, SignatoryKeyOffer
+from tests.compose.asking import URL, asked, context_of
 from tests.compose.project import ROOT, ComposeError, Project, wait_until
+from tests.compose.revocation import revoke_at_the_edge
 from tests.compose.rights import require_bound
 
-URL = "https://localhost:8443"
 MEMBERS = {"GBR": "United Kingdom", "NOR": "Norway", "DNK": "Denmark"}
 AGREEMENT = ROOT / "policies" / "agreements" / "north-sea-cyber.yaml"
 POSTERS, PULLERS = 3, 2
@@ -90,6 +89,10 @@ def _journey(project: Project, folder: Path) -> None:
     for node in (*_NODES, "jobs"):
         require_bound(project, node)
     _say("right  the database lets neither node nor jobs change or delete an entry, nor undo what forbids it")
+    with _client(doors["NOR-desk"]) as client:
+        desk = client.whoami().id
+    revoke_at_the_edge(project, folder, doors["NOR-desk"], desk)
+    _say("right  what NOR's own authority has revoked is refused at the edge, and nothing else is")
     # (3) under load
     load = Load()
     threads = _under_way(load, doors, agreement)
@@ -194,7 +197,7 @@ def _no_other_name_passes(folder: Path, doors: Mapping[str, Mapping[str, Path]])
     escaped = quote(gbr["client"].read_text(), safe="")
     der = base64.b64encode(ssl.PEM_cert_to_DER_cert(gbr["client"].read_text())).decode()
     for forged in ({"Client-Cert": escaped}, {"Client-Cert": f":{der}:"}, {"client_cert": escaped}):
-        told = _asked(_context(dnk, dnk), forged)
+        told = asked(context_of(dnk, dnk), forged)
         if b'"DNK"' not in told or b'"GBR"' in told:
             raise ComposeError(f"DNK asked with {sorted(forged)} of GBR and was answered {told[:300]!r}")
     # no certificate, and one of an authority that nobody knows
@@ -202,30 +205,10 @@ def _no_other_name_passes(folder: Path, doors: Mapping[str, Mapping[str, Path]])
     own = {"client": folder / "stranger.pem", "key": folder / "stranger.key"}
     own["client"].write_bytes(stranger.certificate_pem)
     own["key"].write_bytes(stranger.key_pem)
-    for context in (_context(dnk, None), _context(dnk, own)):
-        told = _asked(context, {"Client-Cert": escaped})
+    for context in (context_of(dnk, None), context_of(dnk, own)):
+        told = asked(context, {"Client-Cert": escaped})
         if told:
             raise ComposeError(f"without a valid certificate one was answered {told[:300]!r}")
-
-
-def _context(trust: Mapping[str, Path], own: Mapping[str, Path] | None) -> ssl.SSLContext:
-    context = ssl.create_default_context(cafile=str(trust["ca"]))
-    if own is not None:
-        context.load_cert_chain(own["client"], own["key"])
-    return context
-
-
-def _asked(context: ssl.SSLContext, headers: Mapping[str, str]) -> bytes:
-    """Return what `GET /v1/whoami` answers, refusals too; nothing where the connection is refused."""
-    request = urllib.request.Request(f"{URL}/v1/whoami", headers=dict(headers))
-    try:
-        with urllib.request.urlopen(request, context=context, timeout=10) as answer:
-            found: bytes = answer.read()
-            return found
-    except HTTPError as exc:
-        return exc.read()
-    except (URLError, OSError):
-        return b""
 
 
 def _under_way(load: Load, doors: Mapping[str, Mapping[str, Path]], agreement: str) -> list[threading.Thread]:
