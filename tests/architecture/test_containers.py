@@ -163,3 +163,12 @@ def test_image_carries_no_secret() -> None:
     told = [line for line in image_lines() if line.startswith(("ENV", "ARG"))]
 
     assert [line for line in told if re.search(r"(?i)password|secret|token|_key", line)] == []
+
+
+def test_what_the_image_copies_is_let_in() -> None:
+    let_in = {line[1:] for line in (ROOT / ".dockerignore").read_text("utf-8").splitlines() if line.startswith("!")}
+    copies = [line.split()[1:-1] for line in image_lines() if line.startswith("COPY ") and "--from=" not in line]
+    copied = {source for sources in copies for source in sources if not source.startswith("--")}
+
+    assert copied
+    assert copied <= let_in
