@@ -125,6 +125,12 @@ def active_parties(agreement: Agreement, now: datetime) -> frozenset[str]:
     return frozenset(party.member for party in signed if _has_signed(party, now))
 
 
+def is_party(agreement: Agreement, member: str, now: datetime) -> bool:
+    """Return whether `member` is a party that has not left by `now`, whether it has signed or not."""
+    party = agreement.party(member)
+    return party is not None and party.standing(now) is not PartyState.WITHDRAWN
+
+
 def is_recalled_by_text(agreement: Agreement, originator: str, now: datetime) -> bool:
     """Return whether the agreement's own terms recall the reports of `originator` that were shared under it, at `now`.
 

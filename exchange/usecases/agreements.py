@@ -13,6 +13,7 @@ from exchange.agreements import (
     AgreementId,
     AgreementState,
     Terms,
+    is_party,
     parse_agreement,
     propose,
     resume_party,
@@ -205,10 +206,13 @@ async def record_agreement(  # noqa: PLR0913  who did what to which agreement
     *,
     told: Mapping[str, str | int | list[str]] | None = None,
 ) -> Receipt:
-    """Record an act on an agreement, with the digest of the text it stands on; the auditors of its parties see it."""
+    """Record an act on an agreement, with the digest of the text it stands on.
+
+    The auditors of its parties see it; those of a party that has left see nothing of what was done afterwards.
+    """
     detail: dict[str, str | int | list[str]] = {
         "state": state_of(agreement, call.now).value,
-        "parties": list(agreement.terms.parties),
+        "parties": [each for each in agreement.terms.parties if is_party(agreement, each, call.now)],
         "edition": agreement.edition,
         "text": text_of(agreement).digest,
     }

@@ -3,11 +3,12 @@
 Several amendments may lie before the parties; the first one that everybody has signed is the text, and those that
 amended the text before are overtaken: they stay to be read, and to be proposed anew. The counts that a caller is shown
 are of reports that its own member may read or has originated and that its clearance covers, and of no others. Who is
-no party yet is told of nothing but the text that it would sign.
+no party yet, or has left, is told of nothing but the text that it would sign.
 """
 
 import asyncio
 from collections import Counter
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 
 from exchange.agreements import (
@@ -17,11 +18,13 @@ from exchange.agreements import (
     Party,
     PartyState,
     Terms,
+    TextSignature,
     amended,
     amendment_faults,
     amendment_state,
     conclude,
     differences,
+    is_party,
     require_amendable,
     signatories_of,
     state_of,
@@ -82,7 +85,7 @@ async def propose_amendment(
     attempt = draft(call, client, event, Outcome.REFUSED, subject=named("agreement", agreement_id))
     async with on_record(services, attempt), services.store.unit_of_work() as unit:
         agreement = await _visible(unit, client, agreement_id)
-        if agreement.party(client.member) is None:
+        if not is_party(agreement, client.member, call.now):
             raise ConflictError("only a party proposes amendments", code="not-a-party")
         require_amendable(agreement, call.now)
         terms = await read_terms(services, unit, document)
@@ -112,12 +115,16 @@ async def list_amendments(services: Services, call: Call, agreement_id: str) -> 
     attempt = draft(call, client, event, Outcome.REFUSED, subject=named("agreement", agreement_id))
     async with on_record(services, attempt), services.store.unit_of_work() as unit:
         agreement = await _visible(unit, client, agreement_id)
-        views = [
-            await _view(services, unit, call, client, agreement, amendment=each, state=row.state)
+        shown = [
+            each
             for each in await unit.amendments().of(agreement.id)
-            if agreement.party(client.member) is not None or client.member in each.terms.parties
+            if is_party(agreement, client.member, call.now) or client.member in each.terms.parties
         ]
-        receipt = await record_agreement(unit, call, client, event, agreement)
+        views = [
+            await _view(services, unit, call, client, agreement, amendment=each, state=row.state) for each in shown
+        ]
+        told = _parties_told(call, client, agreement, [each.terms for each in shown])
+        receipt = await record_agreement(unit, call, client, event, agreement, told=told)
     return Recorded(tuple(views), receipt)
 
 
@@ -157,15 +164,41 @@ async def _sign_amendment(  # noqa: PLR0913  who signs what of which agreement
         raise ConflictError("your member has signed this text", code="conflict")
     signature = await checked_signature(unit, call, client, amended(agreement, amendment.terms, call.now), given)
     await unit.signatory_keys().add_signature(agreement.id, signature)
-    receipt = await record_agreement(unit, call, client, EventName.AGREEMENT_SIGNED, agreement, told=told_of(signature))
-    concluded = conclude(agreement, amendment.terms, {**signatures, client.member: signature}, call.now)
+    told = told_of(signature) | _parties_told(call, client, agreement, [amendment.terms])
+    receipt = await record_agreement(unit, call, client, EventName.AGREEMENT_SIGNED, agreement, told=told)
+    signatures = {**signatures, client.member: signature}
+    concluded = conclude(agreement, amendment.terms, signatures, call.now)
     if concluded is not None:
         await unit.put_agreement(concluded)
         await record_agreement(
             unit, call, client, EventName.AGREEMENT_AMENDED, concluded, told={"number": amendment.number}
         )
     now = concluded or agreement
+    if not is_party(now, client.member, call.now):
+        now = _as_signed_so_far(agreement, amendment.terms, signatures, call)
     return Recorded(AgreementView(now, state_of(now, call.now)), receipt)
+
+
+def _as_signed_so_far(
+    agreement: Agreement, terms: Terms, signatures: Mapping[str, TextSignature], call: Call
+) -> Agreement:
+    """Return the text that lies before who would accede, as a draft of its own: all that it is told."""
+    parties = tuple(
+        Party(member, PartyState.SIGNED, signatures[member].signed_at, signatures[member])
+        if member in signatures
+        else Party(member, PartyState.PENDING)
+        for member in terms.parties
+    )
+    return replace(amended(agreement, terms, call.now), parties=parties)
+
+
+def _parties_told(
+    call: Call, client: Client, agreement: Agreement, texts: Iterable[Terms]
+) -> dict[str, str | int | list[str]]:
+    # INVARIANT: nor does the auditor of who is no party learn from the log whose text the one before is.
+    if is_party(agreement, client.member, call.now):
+        return {}
+    return {"parties": sorted({str(member) for terms in texts for member in terms.parties})}
 
 
 async def _visible(unit: UnitOfWork, client: Client, agreement_id: str) -> Agreement:
@@ -197,7 +230,7 @@ async def _view(  # noqa: PLR0913  one amendment, as one caller may know it
     standing = amendment_state(agreement, amendment)
     changes: tuple[str, ...] = ()
     signatories = tuple(map(str, signatories_of(agreement, amendment.terms, call.now)))
-    if agreement.party(client.member) is None:
+    if not is_party(agreement, client.member, call.now):
         # INVARIANT: who is no party yet learns the text that it would sign, and nothing of the one before.
         changes = (f"{client.member} accedes",) if standing is AmendmentState.PROPOSED else ()
         signatories = tuple(each for each in signatories if each in amendment.terms.parties)

@@ -21,6 +21,7 @@ from exchange.agreements import (
     PartyState,
     active_parties,
     in_force,
+    is_party,
     next_change,
     propose,
     resume_party,
@@ -226,6 +227,8 @@ def test_withdrawal_after_signing_leaves_the_rest_bound():
     # It leaves by itself, and is then what a party that has left is.
     assert state_of(left, leaves_at) is AgreementState.IN_FORCE
     assert active_parties(left, leaves_at) == {"GBR", "NOR"}
+    assert [is_party(left, "DNK", moment) for moment in (just_before, leaves_at)] == [True, False]
+    assert not is_party(left, "ESP", leaves_at)
     assert state_of(withdraw_party(left, "NOR", DURING), just_before) is AgreementState.IN_FORCE
     assert state_of(withdraw_party(left, "NOR", DURING), leaves_at) is AgreementState.WITHDRAWN
 

@@ -1,0 +1,73 @@
+"""Classes 5, 8, 16: what one learns and does about an agreement that one is no party of yet, or has left."""
+
+import json
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from exchange import usecases
+from exchange.agreements import amended
+from exchange.kernel import ConflictError
+from exchange.usecases import AmendmentView, EntryQuery
+from exchange.wire import AgreementBody
+from tests.support.treaty import signed, signing_key
+from tests.support.world import AGREEMENT, World, thumbprint_of
+
+ACCEDED = (
+    AGREEMENT.replace("parties: [GBR, NOR, DNK]", "parties: [GBR, NOR, ESP]")
+    .replace("readers: [GBR, NOR, DNK]", "readers: [GBR, NOR, ESP]")
+    .replace("topics: [cyber]", "topics: [cyber.apt]")
+)
+WITHOUT_DNK = AGREEMENT.replace("GBR, NOR, DNK", "GBR, NOR")
+
+
+async def proposed(world: World, text: str, by: str = "GBR signatory") -> AmendmentView:
+    return (await usecases.propose_amendment(world.services, world.call(by), world.agreement_id, text)).value
+
+
+async def signs(world: World, view: AmendmentView, name: str) -> AgreementBody:
+    text = amended(view.agreement, view.amendment.terms, world.clock.now)
+    given = signed(text, world.clients[name], signing_key(thumbprint_of(name)))
+    view_after = (await usecases.sign_agreement(world.services, world.call(name), world.agreement_id, given)).value
+    return AgreementBody.of(view_after.agreement, world.clock.now)
+
+
+async def heard(world: World, auditor: str) -> list[dict[str, Any]]:
+    world.sequence()
+    found = await usecases.search_entries(world.services, world.call(auditor), EntryQuery())
+    return [dict(each.view.fields) for each in found.value.items]
+
+
+async def test_08_who_accedes_and_its_auditor_learn_nothing_of_the_text_before(both: World) -> None:
+    await both.enrol("ESP auditor", "ESP", "auditor")
+    view = await proposed(both, ACCEDED)
+    await usecases.list_amendments(both.services, both.call("ESP signatory"), both.agreement_id)
+    answered = await signs(both, view, "ESP signatory")
+    entries = [each for each in await heard(both, "ESP auditor") if each.get("agreement") == both.agreement_id]
+
+    assert (answered.state, answered.text) == ("draft", view.amendment.text)
+    assert {each.member: each.state for each in answered.parties} == {
+        "GBR": "pending",
+        "NOR": "pending",
+        "ESP": "signed",
+    }
+    assert answered.scopes[0].topics == ["cyber.apt"]
+    assert {each["type"] for each in entries} == {"amendment.listed", "agreement.signed"}
+    assert "DNK" not in json.dumps(entries)
+
+
+async def test_16_who_has_left_sees_proposes_and_hears_of_no_later_text(both: World) -> None:
+    await both.enrol("DNK auditor", "DNK", "auditor")
+    await usecases.withdraw_agreement(both.services, both.call("DNK signatory"), both.agreement_id)
+    during = await proposed(both, WITHOUT_DNK)
+    both.clock.advance(timedelta(days=91))
+    after = await proposed(both, ACCEDED)
+    listed = await usecases.list_amendments(both.services, both.call("DNK signatory"), both.agreement_id)
+    texts = json.dumps(await heard(both, "DNK auditor"))
+
+    assert not listed.value
+    with pytest.raises(ConflictError, match="only a party"):
+        await proposed(both, AGREEMENT.replace("title: North", "title: Old North"), by="DNK signatory")
+    assert during.amendment.text in texts
+    assert after.amendment.text not in texts
