@@ -18,6 +18,7 @@ from exchange.usecases.watch_alerts import AlertWatch
 from tests.support.alerted_world import RULES, AlertedWorld
 from tests.support.store import draft
 from tests.support.world import NOW, World
+from tests.usecases.test_crises import FOR_DNK, OLDER_TOO, agreed, opened
 
 NIGHT = NOW.replace(hour=22)
 
@@ -368,4 +369,25 @@ async def test_reading_what_a_change_opened_is_told_to_the_readers_member(popula
     seen = (await alerted.seen_by("NOR auditor")).items
     assert {(alert.member, alert.owner, alert.subject_id) for alert in seen} == {("NOR", None, reader.id)}
     assert (await alerted.seen_by("GBR auditor")).items == ()
+    await alerted.close()
+
+
+async def test_reading_what_a_crisis_of_two_others_opened_is_told_to_the_readers_member(populated: World) -> None:
+    for member in ("GBR", "NOR", "DNK"):
+        await populated.enrol(f"{member} auditor", member, "auditor", level="TOP SECRET")
+    await agreed(populated, OLDER_TOO)
+    alerted = await AlertedWorld.open(populated, OBTAINED.replace("client.changed", "crisis.declared"))
+    report = await populated.post(label=FOR_DNK)
+    for name in ("DNK reader", "NOR reader"):
+        await alerted.pull(name, report)
+    await opened(populated)
+    populated.clock.advance(timedelta(minutes=2))
+    for name in ("DNK reader", "NOR reader"):
+        await alerted.pull(name, report)
+    await alerted.settle()
+
+    seen = (await alerted.seen_by("DNK auditor")).items
+    assert [alert.subject_id for alert in seen if alert.rule == "obtained"] == [populated.clients["DNK reader"].id]
+    for name in ("GBR auditor", "NOR auditor"):
+        assert "obtained" not in {alert.rule for alert in (await alerted.seen_by(name)).items}
     await alerted.close()

@@ -54,7 +54,7 @@ def keys_of(rules: AlertRules, entries: Iterable[Entry]) -> frozenset[Key]:
         Key(rule.name, subject)
         for entry in entries
         for rule in rules.rules
-        if (subject := _counted(rule.condition, entry)) is not None
+        for subject in _subjects(rule.condition, entry)
     )
 
 
@@ -66,11 +66,9 @@ def evaluate(rules: AlertRules, entries: Iterable[Entry], known: Mapping[Key, st
     memories: dict[Key, Memory | None] = {}
     alerts: list[Alert] = []
     for entry in entries:
-        for rule in rules.rules:
-            # (1) about whom
-            subject = _counted(rule.condition, entry)
-            if subject is None:
-                continue
+        # (1) about whom
+        counted = [(rule, each) for rule in rules.rules for each in _subjects(rule.condition, entry)]
+        for rule, subject in counted:
             key = Key(rule.name, subject)
             memory = memories.get(key) or Memory.of(known.get(key) if key not in memories else None)
             # (2) too much, (3) and not told lately
@@ -90,8 +88,16 @@ def micros(span: timedelta) -> int:
     return span // timedelta(microseconds=1)
 
 
+def _subjects(condition: Condition, entry: Entry) -> tuple[str, ...]:
+    """Return the subjects for which `entry` counts under `condition`."""
+    if isinstance(condition, ReadAfterChange):
+        return _seekers(condition, entry)
+    subject = _counted(condition, entry)
+    return () if subject is None else (subject,)
+
+
 def _counted(condition: Condition, entry: Entry) -> str | None:
-    """Return the subject for which `entry` counts under `condition`, None where it does not count."""
+    """Return the one subject for which `entry` counts under `condition`, None where it does not count."""
     match condition:
         case MassPulls():
             return _reader(entry) if "object" in entry else None
@@ -106,8 +112,6 @@ def _counted(condition: Condition, entry: Entry) -> str | None:
             return _reader(entry) if has_certificate and _is_at(condition.levels, entry) else None
         case FirstAddress():
             return _reader(entry) if _has_address(entry) and _is_at(condition.levels, entry) else None
-        case ReadAfterChange():
-            return _seeker(condition, entry)
         case Occurrence():
             return _occurred(condition, entry)
         case NodeSilent():
@@ -230,12 +234,25 @@ def _refused(entry: Entry) -> str | None:
     return STRANGER if entry["actor"]["kind"] == "unknown" else _client(entry)
 
 
-def _seeker(condition: ReadAfterChange, entry: Entry) -> str | None:
-    """Return the member whose change, refusal or read `entry` is."""
+def _seekers(condition: ReadAfterChange, entry: Entry) -> tuple[str, ...]:
+    """Return the members whose change, refusal or read `entry` is."""
+    member = entry.get("member")
     if entry["type"] in condition.events:
+        if entry["decision"] != _PERMITTED:
+            return ()
+        if entry["type"] == EventName.CRISIS_DECLARED.value:
+            return _parties(entry)
         # A change of a client is its member's, whoever made it.
-        return entry.get("owner", entry.get("member")) if entry["decision"] == _PERMITTED else None
-    return entry.get("member") if entry["type"] in _READS and "object" in entry and _client(entry) else None
+        member = entry.get("owner", member)
+    elif entry["type"] not in _READS or "object" not in entry or not _client(entry):
+        return ()
+    return () if member is None else (member,)
+
+
+def _parties(entry: Entry) -> tuple[str, ...]:
+    # Two members open a crisis, and it may open for any other one.
+    parties = entry.get("detail", {}).get("parties", [])
+    return tuple(parties) if isinstance(parties, list) else ()
 
 
 def _has_address(entry: Entry) -> bool:

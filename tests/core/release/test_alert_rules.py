@@ -52,7 +52,9 @@ def test_the_repositorys_rules_load():
     assert isinstance(high, OutOfHours)
     assert rules["first-certificate"].condition == FirstCertificate(high.levels)
     assert rules["first-address"].condition == FirstAddress(high.levels)
-    changes = frozenset({"client.changed", "client.enrolled", "agreement.signed", "agreement.resumed"})
+    changes = frozenset(
+        {"client.changed", "client.enrolled", "agreement.signed", "agreement.resumed", "crisis.declared"}
+    )
     assert rules["read-after-change"].condition == ReadAfterChange(changes, timedelta(days=7))
     assert rules["log-behind"].condition == LogBehind(timedelta(seconds=10))
     assert rules["log-frozen"].condition == LogFrozen()

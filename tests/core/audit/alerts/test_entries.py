@@ -33,7 +33,7 @@ ADDRESSES = TwoAddresses(timedelta(minutes=2))
 HIGH = OutOfHours(frozenset({("NATO", "SECRET"), ("NATO", "TOP SECRET")}), HOURS)
 CHANGED = Occurrence(frozenset({"policy.changed"}), frozenset({"permitted"}))
 LEVELS = frozenset({("NATO", "SECRET")})
-OBTAINED = ReadAfterChange(frozenset({"client.changed", "agreement.signed"}), timedelta(days=1))
+OBTAINED = ReadAfterChange(frozenset({"client.changed", "agreement.signed", "crisis.declared"}), timedelta(days=1))
 DAY = timedelta(days=1)
 MINUTE = timedelta(minutes=1)
 STRANGER = {"kind": "unknown", "thumbprint": "token"}
@@ -272,6 +272,12 @@ def change(number, **fields):
     return without(entry(number, **{**made, "owner": "NOR", **fields}), "label")
 
 
+def crisis(number, parties, **fields):
+    made = {"type": "crisis.declared", "object": {"type": "agreement", "id": "a"}, "member": "GBR"}
+    detail = {} if parties is None else {"parties": parties}
+    return without(entry(number, **{**made, "detail": detail, **fields}), "label", "owner")
+
+
 def read(number, report="r", **fields):
     return entry(number, object={"type": "report", "id": report}, **fields)
 
@@ -288,6 +294,13 @@ def read(number, report="r", **fields):
         ([change(1), read(2)], 0),
         ([refusal(1), change(2), read(3, "another")], 0),
         ([refusal(1), change(2, owner="GBR"), read(3)], 0),
+        # Opened by two others, and for every party.
+        ([refusal(1), crisis(2, ["GBR", "DNK", "NOR"]), read(3)], 1),
+        ([refusal(1), crisis(2, ["GBR", "DNK"]), read(3)], 0),
+        ([refusal(1), crisis(2, ["GBR", "NOR"], decision="refused"), read(3)], 0),
+        ([crisis(1, ["GBR", "NOR"]), refusal(2), read(3)], 0),
+        ([refusal(1), crisis(2, "NOR"), read(3)], 0),
+        ([refusal(1), crisis(2, None), read(3)], 0),
         ([refusal(1), change(2, decision="refused"), read(3)], 0),
         ([refusal(1), change(2, type="client.revoked"), read(3)], 0),
         ([refusal(1, member="GBR"), change(2), read(3)], 0),
