@@ -14,6 +14,7 @@ from exchange.agreements import (
     CrisisClause,
     asked_length,
     crisis_end,
+    is_party,
     moved_by,
     open_crises,
     require_named,
@@ -133,6 +134,8 @@ async def end_crisis(services: Services, call: Call, agreement_id: str, crisis_i
         if crisis_id not in still_open:
             raise ConflictError("the crisis is over", code="crisis-over")
         crisis, clause = still_open[crisis_id]
+        # A party that has left has no say in what the others do, though the text names its people still.
+        _require_party(agreement, client, call)
         require_named(clause, client)
         await unit.crises().end(crisis.id, client, call.now)
         receipt = await record_agreement(unit, call, client, event, agreement, told=_told(crisis, clause))
@@ -142,14 +145,35 @@ async def end_crisis(services: Services, call: Call, agreement_id: str, crisis_i
 
 
 async def list_crises(services: Services, call: Call, agreement_id: str) -> Recorded[CrisesView]:
-    """Return every use of an agreement's crisis clauses, to whoever sees the agreement."""
+    """Return every use of an agreement's crisis clauses, to whoever sees the agreement.
+
+    A party that has left sees the uses of its own time.
+    """
     event = EventName.CRISIS_LISTED
     client = await admit_anyone(services, call, event=event)
     attempt = draft(call, client, event, Outcome.REFUSED, subject=named("agreement", agreement_id))
     async with on_record(services, attempt), services.store.unit_of_work() as unit:
         agreement = await visible_agreement(unit, client, agreement_id)
         receipt = await record_agreement(unit, call, client, event, agreement)
-    return Recorded(CrisesView(agreement, _views(agreement, call)), receipt)
+    uses = tuple(view for view in _views(agreement, call) if _is_of_its_time(agreement, client, view.crisis))
+    return Recorded(CrisesView(agreement, uses), receipt)
+
+
+async def may_know_crisis(services: Services, call: Call, client: Client, act: PendingAct) -> bool:
+    """Return whether `client` may know of an act that opens a crisis: that its member is a party and has not left."""
+    agreement = await services.store.agreement(act.asked["agreement"])
+    return agreement is not None and is_party(agreement, client.member, call.now)
+
+
+async def require_may_refuse_crisis(services: Services, client: Client, act: PendingAct) -> None:
+    """Raise ForbiddenError unless the text names the person behind `client` for the crisis that `act` would open.
+
+    Where the text has no such clause any more nobody can confirm, and whoever sees the act may end it.
+    """
+    agreement = await services.store.agreement(act.asked["agreement"])
+    clause = None if agreement is None else agreement.terms.crisis_clause(act.asked["clause"])
+    if clause is not None:
+        require_named(clause, client)
 
 
 def _named_clause(agreement: Agreement, name: str) -> CrisisClause:
@@ -164,6 +188,16 @@ def _named_clause(agreement: Agreement, name: str) -> CrisisClause:
 def _require_may_open(agreement: Agreement, clause: CrisisClause, client: Client, call: Call) -> None:
     require_named(clause, client)
     require_openable(agreement, clause, client.member, call.now)
+
+
+def _require_party(agreement: Agreement, client: Client, call: Call) -> None:
+    if not is_party(agreement, client.member, call.now):
+        raise ConflictError("your member has left the agreement", code="not-a-party")
+
+
+def _is_of_its_time(agreement: Agreement, client: Client | None, crisis: Crisis) -> bool:
+    party = None if client is None else agreement.party(client.member)
+    return party is None or party.leaves_at is None or crisis.opened_at < party.leaves_at
 
 
 def _views(agreement: Agreement, call: Call) -> tuple[CrisisView, ...]:

@@ -26,7 +26,7 @@ from exchange.members import (
 from exchange.store import UnitOfWork
 from exchange.usecases.authenticate import authenticate
 from exchange.usecases.context import Call, Recorded, Services
-from exchange.usecases.crises import carry_out_crisis
+from exchange.usecases.crises import carry_out_crisis, may_know_crisis, require_may_refuse_crisis
 from exchange.usecases.erase_personal import carry_out_erasure
 from exchange.usecases.national_caveats import carry_out_caveats
 from exchange.usecases.onward_release import carry_out_grant, may_know_grant
@@ -51,7 +51,9 @@ CARRY_OUT: Mapping[str, CarryOut] = MappingProxyType(
 MayKnow = Callable[[Services, Call, Client, PendingAct], Awaitable[bool]]
 """Whether a client that an act concerns may know what it is about."""
 
-MAY_KNOW: Mapping[str, MayKnow] = MappingProxyType({ONWARD_RELEASE.name: may_know_grant})
+MAY_KNOW: Mapping[str, MayKnow] = MappingProxyType(
+    {ONWARD_RELEASE.name: may_know_grant, OPEN_CRISIS.name: may_know_crisis}
+)
 """The kinds that are about what not every client of their members may know of."""
 
 
@@ -116,6 +118,8 @@ async def refuse_act(services: Services, call: Call, act_id: str) -> Recorded[Pe
     async with on_record(services, attempt), services.store.unit_of_work() as unit:
         act = await _visible_act(services, unit, call, client, act_id)
         require_may_refuse(act, client, now=call.now)
+        if act.kind == OPEN_CRISIS.name and client.id != act.requester:
+            await require_may_refuse_crisis(services, client, act)
         ended = await unit.end_act(act, client)
         receipt = await _record(unit, call, client, event, ended)
     return Recorded(PendingActView(ended, may_confirm=False), receipt)

@@ -1,11 +1,12 @@
 """Classes 5, 7, 16: what an open crisis gives to whom the signed text gave nothing, and who stops or ends one."""
 
+from datetime import timedelta
 from typing import Any
 
 import pytest
 
 from exchange import usecases
-from exchange.kernel import NotFoundError
+from exchange.kernel import ConflictError, ForbiddenError, NotFoundError
 from exchange.markings import Label
 from exchange.usecases import CrisisWish
 from tests.support.world import AGREEMENT, World
@@ -57,3 +58,38 @@ async def test_07_crisis_shows_no_request_to_whom_it_does_not_ask_or_once_it_was
 async def _is_absent(world: World, name: str, request: str) -> None:
     with pytest.raises(NotFoundError):
         await usecases.show_request(world.services, world.call(name), request)
+
+
+async def test_16_who_has_left_sees_refuses_and_ends_no_crisis_of_the_others(both: World) -> None:
+    await both.agree(TEXT)
+    await opened(both)
+    before = await _seen_by(both, "DNK reader")
+    await usecases.withdraw_agreement(both.services, both.call("DNK signatory"), both.agreement_id)
+    both.clock.advance(timedelta(days=91))
+    act = await asked(both)
+    for touch in (usecases.show_pending_act, usecases.refuse_act):
+        with pytest.raises(NotFoundError):
+            await touch(both.services, both.call("DNK signatory"), act.id)
+    await usecases.confirm_act(both.services, both.call("NOR signatory"), act.id, act.digest)
+    newest = (await _seen_by(both, "GBR reader"))[0]
+
+    assert (await _seen_by(both, "DNK reader")) == before
+    with pytest.raises(ConflictError, match="has left"):
+        await usecases.end_crisis(both.services, both.call("DNK signatory"), both.agreement_id, newest)
+    assert (await _seen_by(both, "GBR reader")) == [newest, *before]
+
+
+async def test_05_signatory_whom_the_text_does_not_name_stops_no_crisis(both: World) -> None:
+    await both.agree(TEXT)
+    await both.enrol("NOR clerk", "NOR", "signatory")
+    act = await asked(both)
+    with pytest.raises(ForbiddenError):
+        await usecases.refuse_act(both.services, both.call("NOR clerk"), act.id)
+    refused = await usecases.refuse_act(both.services, both.call("DNK signatory"), act.id)
+
+    assert refused.value.act.refuser == both.clients["DNK signatory"].id
+
+
+async def _seen_by(world: World, name: str) -> list[str]:
+    found = await usecases.list_crises(world.services, world.call(name), world.agreement_id)
+    return [use.crisis.id for use in found.value.uses]
