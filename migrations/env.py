@@ -7,6 +7,7 @@ import exchange.store.alert_tables
 import exchange.store.caveat_tables
 import exchange.store.consultation_tables
 import exchange.store.crisis_tables
+import exchange.store.derivation_tables
 import exchange.store.duty_tables
 import exchange.store.log_tables
 import exchange.store.personal_tables

@@ -25,6 +25,7 @@ class DeedKind(Enum):
     TOMBSTONE = "tombstone"
     DESTRUCTION = "destruction"
     ONWARD_GRANT = "onward-grant"
+    DERIVATION_GRANT = "derivation-grant"
     CONSENT = "consent"
 
 

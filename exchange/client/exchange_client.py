@@ -12,6 +12,7 @@ from exchange.audit.export import ExportedEntry, Place, Statement
 from exchange.client.answers import JSON, parsed, path_of, post, sent
 from exchange.client.compliance import Duties
 from exchange.client.crises import Crises
+from exchange.client.derivations import Derivations
 from exchange.client.exports import read_export, through_breaks
 from exchange.client.log_reads import LogReads
 from exchange.client.national_caveats import NationalCaveats
@@ -148,6 +149,11 @@ class ExchangeClient:
     def onward(self) -> OnwardReleases:
         """Return what readers ask originators to pass on, and what these decide."""
         return OnwardReleases(self._transport)
+
+    @property
+    def derivations(self) -> Derivations:
+        """Return what authors ask the originators of their sources for, and what these decide."""
+        return Derivations(self._transport)
 
     @property
     def duties(self) -> Duties:

@@ -8,6 +8,7 @@ Does not: authenticate, decide, or store.
 from exchange.members.act_kinds import (
     ACT_KINDS,
     ACTING_ROLES,
+    DERIVED_MARKING,
     ERASE_PERSONAL,
     NATIONAL_CAVEATS,
     ONWARD_RELEASE,
@@ -55,6 +56,7 @@ __all__ = [
     "ACTING_ROLES",
     "ACT_KINDS",
     "ASSIGNED_ALPHA3",
+    "DERIVED_MARKING",
     "ERASE_PERSONAL",
     "EXCHANGE_MEMBER",
     "NATIONAL_CAVEATS",

@@ -43,6 +43,8 @@ ERASE_PERSONAL: Final = ActKind("erase-personal", asked_by=_WATCHING, confirmed_
 
 ONWARD_RELEASE: Final = ActKind("onward-release", asked_by=_RELEASING, confirmed_by=_RELEASING)
 
+DERIVED_MARKING: Final = ActKind("derived-marking", asked_by=_RELEASING, confirmed_by=_RELEASING)
+
 PROXY_POSTING: Final = ActKind("proxy-posting", asked_by=_RELEASING, confirmed_by=_RELEASING)
 
 NATIONAL_CAVEATS: Final = ActKind("national-caveats", asked_by=_RELEASING, confirmed_by=_RELEASING)
@@ -56,7 +58,10 @@ OPEN_CRISIS: Final = ActKind(
 )
 
 ACT_KINDS: Final[Mapping[str, ActKind]] = MappingProxyType(
-    {kind.name: kind for kind in (ERASE_PERSONAL, NATIONAL_CAVEATS, ONWARD_RELEASE, PROXY_POSTING, OPEN_CRISIS)}
+    {
+        kind.name: kind
+        for kind in (ERASE_PERSONAL, NATIONAL_CAVEATS, ONWARD_RELEASE, DERIVED_MARKING, PROXY_POSTING, OPEN_CRISIS)
+    }
 )
 
 ACTING_ROLES: Final = frozenset[Role]().union(*(kind.roles for kind in ACT_KINDS.values()))

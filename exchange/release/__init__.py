@@ -13,6 +13,7 @@ from exchange.release.clearances import covers_label, levels_covered
 from exchange.release.crises import is_controlled
 from exchange.release.decide import decide, with_row
 from exchange.release.decision import Decision, Permit, Reason, Refusal, View
+from exchange.release.derivation import added_recipients, covers_derived
 from exchange.release.explain import Explanation, Outcome, RuleOutcome, Viewer, explain
 from exchange.release.facts import (
     Assurance,
@@ -75,6 +76,7 @@ __all__ = [
     "Use",
     "View",
     "Viewer",
+    "added_recipients",
     "as_asked",
     "check_law",
     "check_national",
@@ -82,6 +84,7 @@ __all__ = [
     "class_digest",
     "class_facts",
     "class_from_json",
+    "covers_derived",
     "covers_label",
     "decide",
     "decide_cached",

@@ -17,7 +17,16 @@ from exchange.reports.asking import (
 )
 from exchange.reports.contents import content_fault, media_type_fault, name_fault
 from exchange.reports.header_json import header_as_json, header_from_json, part_as_json
-from exchange.reports.life import Downgrade, ReportAct, amended, declassified, downgraded, require_act, version_digest
+from exchange.reports.life import (
+    Downgrade,
+    ReportAct,
+    amended,
+    declassified,
+    downgraded,
+    may_be_done,
+    require_act,
+    version_digest,
+)
 from exchange.reports.model import Header, PartHeader, Precedence, Protection, ReportId, ReportStatus
 from exchange.reports.posting import PostedPart, PostedReport, PostingRules, check_report, compose_header
 from exchange.reports.showing import status_of, tear_line, visible_header
@@ -46,6 +55,7 @@ __all__ = [
     "downgraded",
     "header_as_json",
     "header_from_json",
+    "may_be_done",
     "media_type_fault",
     "name_fault",
     "part_as_json",

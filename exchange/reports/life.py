@@ -50,9 +50,14 @@ class Downgrade:
     part_labels: tuple[Label | None, ...] | None = None
 
 
+def may_be_done(act: ReportAct, status: ReportStatus) -> bool:
+    """Return whether `act` is done to a report that stands so."""
+    return act in MAY[status]
+
+
 def require_act(status: ReportStatus, act: ReportAct) -> None:
     """Raise ConflictError, with the status as its code, where `act` is not done to a report that stands so."""
-    if act not in MAY[status]:
+    if not may_be_done(act, status):
         raise ConflictError(f"the report is {status.value}: it cannot be {_DONE[act]}", code=status.value)
 
 

@@ -10,6 +10,7 @@ from exchange.store.breach_book import BreachKind, BreachRow
 from exchange.store.caveat_rows import CaveatSet, CaveatText
 from exchange.store.consent_book import OnwardRow, OnwardState, OnwardWish
 from exchange.store.crisis_book import CrisisOpeners
+from exchange.store.derivation_book import DerivationRow, DerivationWish
 from exchange.store.duty_reader import Countable, CountedReport
 from exchange.store.history import History, ReportRecord, Span
 from exchange.store.life_rows import (
@@ -61,6 +62,8 @@ __all__ = [
     "Countable",
     "CountedReport",
     "CrisisOpeners",
+    "DerivationRow",
+    "DerivationWish",
     "DestructionRow",
     "EndCause",
     "FormerVersion",

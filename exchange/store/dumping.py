@@ -19,6 +19,7 @@ import exchange.store.caveat_tables
 import exchange.store.consent_tables
 import exchange.store.consultation_tables
 import exchange.store.crisis_tables
+import exchange.store.derivation_tables
 import exchange.store.duty_tables
 import exchange.store.life_tables
 import exchange.store.log_tables

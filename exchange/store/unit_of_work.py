@@ -25,6 +25,7 @@ from exchange.store.caveat_book import CaveatBook
 from exchange.store.consent_book import ConsentBook
 from exchange.store.consultation_book import ConsultationBook
 from exchange.store.crisis_book import CrisisBook, crisis_rows, with_crises
+from exchange.store.derivation_book import DerivationBook
 from exchange.store.faults import driver_errors
 from exchange.store.personal_keys import PersonalKeys, Place
 from exchange.store.personal_tables import PersonalKeyTable
@@ -259,6 +260,10 @@ class UnitOfWork:
     def consents(self) -> ConsentBook:
         """Return the requests for onward release, to be read here, and written with an entry."""
         return ConsentBook(self._session, self._note_write)
+
+    def derivations(self) -> DerivationBook:
+        """Return the requests to mark lower what derives from a report, to be read here, and written with an entry."""
+        return DerivationBook(self._session, self._note_write, self._note_law)
 
     def proxies(self) -> ProxyBook:
         """Return the standing consents to posting on behalf, to be read here, and written with an entry."""

@@ -41,6 +41,15 @@ from exchange.usecases.consultations import (
 )
 from exchange.usecases.context import Call, Recorded, Services
 from exchange.usecases.crises import CrisesView, CrisisView, CrisisWish, ask_for_crisis, end_crisis, list_crises
+from exchange.usecases.derivations import (
+    DERIVING_ROLES,
+    DerivationView,
+    grant_derivation,
+    list_derivations,
+    refuse_derivation,
+    request_derivation,
+    revoke_derivation,
+)
 from exchange.usecases.describe_caller import CallerVocabulary, describe_caller, describe_vocabulary, record_visit
 from exchange.usecases.destructions import (
     DESTROYING_ROLES,
@@ -152,6 +161,7 @@ from exchange.usecases.subscriptions import (
 from exchange.usecases.watching import Watching, WatchLimits
 
 __all__ = [
+    "DERIVING_ROLES",
     "DESTROYING_ROLES",
     "ERASING_ROLES",
     "ONWARD_ROLES",
@@ -176,6 +186,7 @@ __all__ = [
     "CrisesView",
     "CrisisView",
     "CrisisWish",
+    "DerivationView",
     "DidRead",
     "DraftLine",
     "DutyWatch",
@@ -260,6 +271,7 @@ __all__ = [
     "export_entries",
     "export_log",
     "feed_log",
+    "grant_derivation",
     "grant_onward",
     "heartbeats",
     "inspect_service",
@@ -272,6 +284,7 @@ __all__ = [
     "list_consultations",
     "list_crises",
     "list_deliveries",
+    "list_derivations",
     "list_destructions",
     "list_members",
     "list_notices",
@@ -303,11 +316,13 @@ __all__ = [
     "record_service",
     "record_visit",
     "refuse_act",
+    "refuse_derivation",
     "refuse_onward",
     "remove_certificate",
     "remove_subscription",
     "replay_deliveries",
     "report_registry",
+    "request_derivation",
     "request_erasure",
     "request_information",
     "request_onward",
@@ -315,6 +330,7 @@ __all__ = [
     "resume_member",
     "retire_signatory_key",
     "reveal_personal",
+    "revoke_derivation",
     "revoke_onward",
     "revoke_proxy",
     "search_entries",

@@ -18,7 +18,7 @@ from exchange.usecases.context import Call, Recorded, Services
 from exchange.usecases.facts import stated_purpose
 from exchange.usecases.life_checks import MadeVersion, require_version
 from exchange.usecases.originating import OwnReport, opened_header, own_report
-from exchange.usecases.post_checks import compose, require_in_force, source_faults
+from exchange.usecases.post_checks import check_sources, compose, require_in_force
 from exchange.usecases.recording import on_record
 from exchange.usecases.report_moves import Move, moved
 
@@ -62,15 +62,15 @@ async def _amended(services: Services, call: Call, own: OwnReport, posted: Poste
     agreement = require_in_force(agreements.get(AgreementId(facts.agreement)), own.caller, call)
     # (2) as if it were posted
     posted = replace(posted, agreement=facts.agreement, scope=facts.scope, supersedes=None)
-    faults = await source_faults(services, call, own.caller, posted, own.state)
+    built = await check_sources(services, call, own.caller, posted, own.state)
     members = await services.knowledge.member_codes(services.store, own.state)
-    composed = compose(services, call, own.caller, posted, agreement=agreement, members=members, faults=faults)
+    composed = compose(services, call, own.caller, posted, agreement=agreement, members=members, faults=built.faults)
     # (3) not lower
     before = await opened_header(services, call, own)
     after = amended(before, composed, dominates=dominates)
     # (4) in its place
     is_raised = not dominates(before.label, after.label)
     notice = NoticeKind.UPGRADED if is_raised else NoticeKind.AMENDED
-    move = Move(ReportAct.AMEND, _EVENT, notice, before, after)
+    move = Move(ReportAct.AMEND, _EVENT, notice, before, after, built.consents)
     receipt = await moved(services, call, own, move, [part.content for part in posted.parts])
     return Recorded(MadeVersion.of(services, before, after), receipt)

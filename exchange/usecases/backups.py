@@ -28,6 +28,7 @@ _TO_SEE_TO: Mapping[str, str] = {
     EventName.MEMBER_SUSPENDED.value: "exchange member suspend {id}",
     EventName.AGREEMENT_SUSPENDED.value: "its party's signatory suspends agreement {id} again",
     EventName.REQUEST_WITHDRAWN.value: "its asker withdraws request {id} again",
+    EventName.DERIVATION_REVOKED.value: "its originator's releaser revokes again what may derive from report {id}",
     EventName.AGREEMENT_WITHDRAWN.value: "its party's signatory withdraws from agreement {id} again",
     EventName.CRISIS_ENDED.value: "a signatory whom it names ends the crisis of agreement {id} again",
 }

@@ -1,7 +1,8 @@
 """Downgrade a report: lower its label, and its parts', by the originator's releaser alone.
 
 Steps: (1) the releaser's own report, in a state that allows it; (2) every new label is known and no higher than the
-old one; (3) it stays as high as every report that it builds on; (4) sealed anew under the lower labels, in one
+old one; (3) it stays as high as every report that it builds on, or
+that one's originator consents; (4) sealed anew under the lower labels, in one
 transaction with the entry.
 """
 
@@ -56,8 +57,8 @@ async def _downgraded(services: Services, call: Call, own: OwnReport, wanted: Do
     before = await opened_header(services, call, own)
     after = downgraded(before, wanted, dominates=dominates)
     # (3) as high as its sources
-    await require_above_sources(services, after)
+    consents = await require_above_sources(services, call, after, own.state)
     # (4) in its place
-    move = Move(ReportAct.DOWNGRADE, _EVENT, NoticeKind.DOWNGRADED, before, after)
+    move = Move(ReportAct.DOWNGRADE, _EVENT, NoticeKind.DOWNGRADED, before, after, consents)
     receipt = await moved(services, call, own, move, await contents_of(services, call, own))
     return Recorded(MadeVersion.of(services, before, after), receipt)

@@ -7,7 +7,8 @@ from exchange.kernel import Fault, InvalidError, PreconditionError
 from exchange.markings import Label, render_marking
 from exchange.reports import Downgrade, Header, version_digest
 from exchange.store import PolicyState
-from exchange.usecases.context import Services
+from exchange.usecases.context import Call, Services
+from exchange.usecases.derived_marking import Source, covering_consents, load_source
 from exchange.usecases.originating import OwnReport
 
 
@@ -41,32 +42,47 @@ def require_version(own: OwnReport, wanted: int | None) -> None:
 async def require_known_labels(services: Services, state: PolicyState, wanted: Downgrade) -> None:
     """Raise InvalidError with every word of the labels that the law or the exchange does not know."""
     members = await services.knowledge.member_codes(services.store, state)
-    faults = list(_label_faults(services, "/label", wanted.label, members))
+    faults = list(label_faults(services, "/label", wanted.label, members))
     for index, label in enumerate(wanted.part_labels or ()):
         if label is not None:
-            faults += _label_faults(services, f"/part_labels/{index}", label, members)
+            faults += label_faults(services, f"/part_labels/{index}", label, members)
     if faults:
         raise InvalidError("the labels have faults", tuple(faults))
 
 
-async def require_above_sources(services: Services, header: Header) -> None:
-    """Raise InvalidError where a report that `header` builds on is marked higher than it (attack 17)."""
-    faults = []
+async def require_above_sources(services: Services, call: Call, header: Header, state: PolicyState) -> tuple[str, ...]:
+    """Return the consents under which `header` is marked lower than reports that it builds on; else none.
+
+    Raises InvalidError where such a report's originator has not consented (attack 17).
+    """
+    faults: list[Fault] = []
+    consents: list[str] = []
     for index, source_id in enumerate(header.references):
-        source = await services.store.report_record(source_id)
-        if source is None or not await _is_as_high(services, header, source.class_id):
-            message = "the label would be lower than this source's: its originator has to lower that first"
+        found = await _consents(services, call, header, state, await load_source(services, source_id))
+        if found is None:
+            message = "the label would be lower than this source's: its originator has to lower that first, or consent"
             faults.append(Fault(f"/references/{index}", "below-source", message))
+        else:
+            consents += found
     if faults:
         raise InvalidError("a report is never less classified than what it builds on", tuple(faults))
+    return tuple(consents)
 
 
-async def _is_as_high(services: Services, header: Header, class_id: int) -> bool:
-    source = (await services.knowledge.release_class(services.store, class_id)).facts.label
-    return services.law.catalogue.dominates(header.label, source, originator=header.originator)
+async def _consents(
+    services: Services, call: Call, header: Header, state: PolicyState, source: Source | None
+) -> tuple[str, ...] | None:
+    """Return the consents that `header` needs for one source: none where it is as high; None where one is missing."""
+    if source is None:
+        return None
+    label, member = header.label, header.originator
+    if services.law.catalogue.dominates(label, source.facts.label, originator=member):
+        return ()
+    return await covering_consents(services, call, state, source, label=label, member=member)
 
 
-def _label_faults(services: Services, place: str, label: Label, members: frozenset[str]) -> Iterator[Fault]:
+def label_faults(services: Services, place: str, label: Label, members: frozenset[str]) -> Iterator[Fault]:
+    """Yield every word of `label`, which stands at `place`, that the law or the exchange does not know."""
     for fault in services.law.catalogue.check(label):
         yield replace(fault, pointer=f"{place}{fault.pointer}")
     for index, member in enumerate(label.releasable_to):

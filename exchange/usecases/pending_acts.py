@@ -13,6 +13,7 @@ from exchange.kernel import ConflictError, NotFoundError, is_uuid7
 from exchange.members import (
     ACT_KINDS,
     ACTING_ROLES,
+    DERIVED_MARKING,
     ERASE_PERSONAL,
     NATIONAL_CAVEATS,
     ONWARD_RELEASE,
@@ -27,6 +28,7 @@ from exchange.store import UnitOfWork
 from exchange.usecases.authenticate import authenticate
 from exchange.usecases.context import Call, Recorded, Services
 from exchange.usecases.crises import carry_out_crisis, may_know_crisis, require_may_refuse_crisis
+from exchange.usecases.derivations import carry_out_derivation, may_know_derivation_act
 from exchange.usecases.erase_personal import carry_out_erasure
 from exchange.usecases.national_caveats import carry_out_caveats
 from exchange.usecases.onward_release import carry_out_grant, may_know_grant
@@ -42,6 +44,7 @@ CARRY_OUT: Mapping[str, CarryOut] = MappingProxyType(
         ERASE_PERSONAL.name: carry_out_erasure,
         NATIONAL_CAVEATS.name: carry_out_caveats,
         ONWARD_RELEASE.name: carry_out_grant,
+        DERIVED_MARKING.name: carry_out_derivation,
         PROXY_POSTING.name: carry_out_proxy,
         OPEN_CRISIS.name: carry_out_crisis,
     }
@@ -52,7 +55,11 @@ MayKnow = Callable[[Services, Call, Client, PendingAct], Awaitable[bool]]
 """Whether a client that an act concerns may know what it is about."""
 
 MAY_KNOW: Mapping[str, MayKnow] = MappingProxyType(
-    {ONWARD_RELEASE.name: may_know_grant, OPEN_CRISIS.name: may_know_crisis}
+    {
+        ONWARD_RELEASE.name: may_know_grant,
+        DERIVED_MARKING.name: may_know_derivation_act,
+        OPEN_CRISIS.name: may_know_crisis,
+    }
 )
 """The kinds that are about what not every client of their members may know of."""
 

@@ -4,6 +4,7 @@ Faults carry the JSON pointer into the posted body and, where one fits, a reason
 """
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import assert_never
 
 from exchange.agreements import Agreement, AgreementState, Scope, active_parties, open_crises, state_of
@@ -16,12 +17,15 @@ from exchange.store import Parts, PolicyState
 from exchange.usecases.authenticate import required_thumbprint
 from exchange.usecases.collecting import Collected
 from exchange.usecases.context import Call, Services
+from exchange.usecases.derived_marking import Source, covering_consents
 from exchange.usecases.judging import judge
 
 _ID_RANDOMNESS_BYTES = 10
 
 _MOST_REFERENCES = 50
 """Each costs a query and a decision; a report that cites more cites a collection."""
+
+_SUPERSEDES = "/supersedes"
 
 
 def require_in_force(agreement: Agreement | None, client: Client, call: Call) -> Agreement:
@@ -79,47 +83,78 @@ def originator_of(client: Client, posted: PostedReport) -> MemberCode:
     return client.member if posted.on_behalf_of is None else MemberCode(posted.on_behalf_of)
 
 
-async def source_faults(
+@dataclass(frozen=True, slots=True)
+class Built:
+    """What a post builds on: the faults found, and the consents under which it is marked lower than a source."""
+
+    faults: tuple[Fault, ...] = ()
+    consents: tuple[str, ...] = ()
+
+
+async def check_sources(
     services: Services, call: Call, client: Client, posted: PostedReport, state: PolicyState
-) -> list[Fault]:
-    """Return what is wrong with the reports that `posted` supersedes or refers to.
+) -> Built:
+    """Return what is to be said of the reports that `posted` supersedes or refers to.
 
     A member may build on its own reports, and refer to what the poster may read; a source that does not exist
-    and any other are one fault. What builds on a source is marked at least as high (attack 17).
+    and any other are one fault. What builds on a source is marked at least as high (attack 17), unless it refers to
+    it and the source's originator consents.
     """
     if originator_of(client, posted) != client.member and (posted.references or posted.supersedes):
         # What its originator never saw it neither replaces nor vouches for.
         told = "what is posted for another member builds on no report: only the originator links its own"
-        return [Fault("/references" if posted.references else "/supersedes", "not-the-originator", told)]
+        return Built((Fault("/references" if posted.references else "/supersedes", "not-the-originator", told),))
     if len(posted.references) > _MOST_REFERENCES:
-        return [Fault("/references", "too-many", f"at most {_MOST_REFERENCES} references")]
+        return Built((Fault("/references", "too-many", f"at most {_MOST_REFERENCES} references"),))
     sources = [(f"/references/{index}", each) for index, each in enumerate(posted.references)]
     if posted.supersedes is not None:
-        sources.append(("/supersedes", posted.supersedes))
-    faults = []
+        sources.append((_SUPERSEDES, posted.supersedes))
+    faults: list[Fault] = []
+    consents: list[str] = []
     for place, report_id in sources:
         if not is_uuid7(report_id):
             continue  # `compose` names what is no id
-        source = await _source_label(services, call, client, report_id, state, own_only=place == "/supersedes")
-        if source is None:
-            faults.append(Fault(place, "unknown-report", "no such report, or none that you may build on"))
-        elif not _is_marked_as_high(services.law, posted.label, source, client):
-            faults.append(Fault(place, "below-source", "the label is lower than this report's: mark at least as high"))
-    return faults
+        match await _check_source(services, call, client, posted.label, state, at=(place, report_id)):
+            case Fault() as fault:
+                faults.append(fault)
+            case found:
+                consents += found
+    return Built(tuple(faults), tuple(consents))
 
 
-async def _source_label(  # noqa: PLR0913  one call's surroundings, and the source looked at
+async def _check_source(  # noqa: PLR0913  one call's surroundings, what is marked how, and the source looked at
+    services: Services, call: Call, client: Client, label: Label, state: PolicyState, *, at: tuple[str, str]
+) -> Fault | tuple[str, ...]:
+    """Return what is wrong with building on one source so, or the consents that it rests on."""
+    place, report_id = at
+    source = await _source(services, call, client, report_id, state, own_only=place == _SUPERSEDES)
+    if source is None:
+        return Fault(place, "unknown-report", "no such report, or none that you may build on")
+    if _is_marked_as_high(services.law, label, source.facts.label, client):
+        return ()
+    told = "the label is lower than this report's: mark at least as high"
+    # What takes a report's place is no derivation: it is lowered first.
+    if place != _SUPERSEDES:
+        told += ", or ask its originator for consent"
+        consents = await covering_consents(services, call, state, source, label=label, member=client.member)
+        if consents is not None:
+            return consents
+    return Fault(place, "below-source", told)
+
+
+async def _source(  # noqa: PLR0913  one call's surroundings, and the source looked at
     services: Services, call: Call, client: Client, report_id: str, state: PolicyState, *, own_only: bool
-) -> Label | None:
+) -> Source | None:
     row = await services.store.report_for(required_thumbprint(call), report_id, parts=Parts.NONE)
     if row.report is None:
         return None
     judged = await judge(services, call, client, row.report, state)
+    source = Source(row.report, judged.release_class)
     if judged.facts.originator == client.member:
-        return judged.facts.label
+        return source
     match judged.decision:
         case Permit(view=View.FULL) if not own_only:
-            return judged.facts.label
+            return source
         case Permit() | Refusal():
             return None
         case other:

@@ -31,7 +31,7 @@ from exchange.usecases.context import Call, Recorded, Services
 from exchange.usecases.facts import stated_purpose
 from exchange.usecases.judging import require_same_law
 from exchange.usecases.opening import UNOPENED, open_sealed_header
-from exchange.usecases.post_checks import compose, originator_of, require_in_force, source_faults
+from exchange.usecases.post_checks import check_sources, compose, originator_of, require_in_force
 from exchange.usecases.proxies import standing_consent
 from exchange.usecases.recording import draft, on_record, record_tampering, refuse
 from exchange.usecases.registry import distribution_draft
@@ -84,13 +84,13 @@ async def _post_once(
     client = await admit(services, call, row.client, Role.CONTRIBUTOR, event=EventName.REPORT_POSTED)
     require_same_law(services, row.state)
     # (2) to (4): may it be posted
-    header = await _composed(services, call, client, posted, row.state)
+    header, consents = await _composed(services, call, client, posted, row.state)
     # (5) sealed
     header_json = stored_json(services, header)
     new = await seal_report(services, header, posted, header_json)
     # (6) all of it durable, or none
     key = _idempotency(client, header, idempotency_key)
-    entry = _posted_draft(call, client, header)
+    entry = _posted_draft(call, client, header, consents)
     registration = distribution_draft(services.law, header, entry)
     version = row.state.policy_version
     async with on_record(services, replace(entry, subject=None)):
@@ -106,8 +106,10 @@ async def _post_once(
             assert_never(other)
 
 
-async def _composed(services: Services, call: Call, client: Client, posted: PostedReport, state: PolicyState) -> Header:
-    """Return the header of a report that may be posted; else record why not and raise."""
+async def _composed(
+    services: Services, call: Call, client: Client, posted: PostedReport, state: PolicyState
+) -> tuple[Header, tuple[str, ...]]:
+    """Return the header of a report that may be posted, and the consents it rests on; else record why not and raise."""
     agreements = await services.knowledge.agreements(services.store, state)
     agreement = agreements.get(AgreementId(posted.agreement))
     named = None if agreement is None else agreement.id
@@ -118,9 +120,10 @@ async def _composed(services: Services, call: Call, client: Client, posted: Post
         visible = require_in_force(agreement, client, call)
         await _require_consent(services, call, client, posted, visible)
         # (3), (4) scope, content, sources
-        faults = await source_faults(services, call, client, posted, state)
+        built = await check_sources(services, call, client, posted, state)
         members = await services.knowledge.member_codes(services.store, state)
-        return compose(services, call, client, posted, agreement=visible, members=members, faults=faults)
+        header = compose(services, call, client, posted, agreement=visible, members=members, faults=built.faults)
+        return header, built.consents
 
 
 async def _require_consent(
@@ -174,7 +177,12 @@ def _answer(header: Header, header_json: bytes, *, is_replayed: bool) -> PostedA
     return PostedAnswer(header.id, with_status(header_json, ReportStatus.CURRENT), is_replayed)
 
 
-def _posted_draft(call: Call, client: Client, header: Header) -> EntryDraft:
+def _posted_draft(call: Call, client: Client, header: Header, consents: tuple[str, ...] = ()) -> EntryDraft:
+    detail: dict[str, str | int | list[str]] = {}
+    if header.originator != client.member:
+        detail["on_behalf_of"] = str(header.originator)
+    if consents:
+        detail["consents"] = list(consents)
     return draft(
         call,
         client,
@@ -186,5 +194,5 @@ def _posted_draft(call: Call, client: Client, header: Header) -> EntryDraft:
         agreement=header.agreement,
         scope=header.scope,
         size_bytes=sum(part.size_bytes for part in header.parts),
-        detail={} if header.originator == client.member else {"on_behalf_of": str(header.originator)},
+        detail=detail,
     )

@@ -24,13 +24,17 @@ from exchange.usecases.sealing import reseal_report
 
 @dataclass(frozen=True, slots=True)
 class Move:
-    """What is done to a report: by which act, recorded as what, and of what its readers are told."""
+    """What is done to a report: by which act, recorded as what, and of what its readers are told.
+
+    `consents` are those under which it is marked lower than what it builds on.
+    """
 
     act: ReportAct
     event: EventName
     notice: NoticeKind
     before: Header
     after: Header
+    consents: tuple[str, ...] = ()
 
 
 async def moved(services: Services, call: Call, own: OwnReport, move: Move, contents: Sequence[bytes]) -> Receipt:
@@ -56,6 +60,7 @@ async def moved(services: Services, call: Call, own: OwnReport, move: Move, cont
         await book.add_version(own.report.id, FormerVersion(own.report.version, digest, call.now, receipt.entry))
         # What was consented to was the version before.
         await unit.consents().lapse(own.report.id)
+        await unit.derivations().lapse(own.report.id)
         # (5) told
         await book.tell([_notice(call, move, reader, new, receipt) for reader in readers])
     return receipt
@@ -89,6 +94,7 @@ def _entry(call: Call, own: OwnReport, move: Move) -> EntryDraft:
             "after": version_digest(after),
             "to_level": after.label.classification,
             "to_policy": after.label.policy,
+            **({"consents": list(move.consents)} if move.consents else {}),
         },
     )
 

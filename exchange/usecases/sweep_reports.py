@@ -106,8 +106,8 @@ async def _declassify(services: Services, now: datetime, report_id: str, state: 
         # The day on the row is not the sealed one: the row alone declassifies nothing.
         return False
     after = declassified(before, services.law.catalogue.declassified)
-    await require_above_sources(services, after)
-    move = Move(ReportAct.DOWNGRADE, EventName.REPORT_DECLASSIFIED, NoticeKind.DECLASSIFIED, before, after)
+    consents = await require_above_sources(services, call, after, state)
+    move = Move(ReportAct.DOWNGRADE, EventName.REPORT_DECLASSIFIED, NoticeKind.DECLASSIFIED, before, after, consents)
     await moved(services, call, own, move, await contents_of(services, call, own))
     return True
 

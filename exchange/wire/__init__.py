@@ -72,6 +72,14 @@ from exchange.wire.consultations import (
     SaidBody,
 )
 from exchange.wire.crises import CrisisBody, CrisisEnd, CrisisListBody, CrisisRequest
+from exchange.wire.derivations import (
+    DerivationBody,
+    DerivationGrant,
+    DerivationListBody,
+    DerivationRefusal,
+    DerivationRequest,
+    DerivationRevocation,
+)
 from exchange.wire.erasures import ErasureApproval, ErasureBody, ErasureRequest
 from exchange.wire.log import ConsistencyBody
 from exchange.wire.onward import OnwardBody, OnwardGrant, OnwardListBody, OnwardRefusal, OnwardRequest, OnwardRevocation
@@ -207,6 +215,12 @@ __all__ = [
     "DecisionName",
     "DeliveryBody",
     "DeliveryListBody",
+    "DerivationBody",
+    "DerivationGrant",
+    "DerivationListBody",
+    "DerivationRefusal",
+    "DerivationRequest",
+    "DerivationRevocation",
     "DestructionBody",
     "DowngradeBody",
     "DraftLineBody",

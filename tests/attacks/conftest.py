@@ -4,6 +4,7 @@ import asyncio
 import shutil
 from collections.abc import AsyncIterator
 from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -13,14 +14,14 @@ from exchange.agreements import MatterKind
 from exchange.custody import FileCustodian
 from exchange.markings import Label
 from exchange.release import NationalText
-from exchange.store import OnwardWish, ProxyWish
+from exchange.store import DerivationWish, OnwardWish, ProxyWish
 from exchange.usecases import NewMatter, WantedErasure
 from exchange.usecases.knowledge import Knowledge
 from tests.attacks.hidden import AGREEMENT_OF_TWO, Api, Hidden, open_api
 from tests.support.national import no_court
 from tests.support.postgres import PostgresServer
 from tests.support.store import run_apart
-from tests.support.world import TestClock, World, open_world, populate, reopen_world
+from tests.support.world import NOW, TestClock, World, open_world, populate, reopen_world
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -73,6 +74,10 @@ def secret_world(plain_world: World, tmp_path_factory: pytest.TempPathFactory) -
         told = await usecases.add_subscription(world.services, world.call("GBR reader"), "https://desk.example/canary")
         wish = OnwardWish("ESP", (), (), None, "the operation is theirs")
         onward = await usecases.request_onward(world.services, world.call("GBR reader"), report, wish)
+        lower = DerivationWish(
+            Label("NATO", "RESTRICTED", releasable_to=("GBR",)), NOW + timedelta(days=30), "a warning"
+        )
+        derivation = await usecases.request_derivation(world.services, world.call("GBR contributor"), report, lower)
         joint = ProxyWish("NOR", main, "cyber-threats", None, "a joint sensor")
         proxy = await usecases.ask_proxy(world.services, world.call("GBR releaser"), joint)
         caveats = await _in_force(world, no_court())
@@ -94,6 +99,7 @@ def secret_world(plain_world: World, tmp_path_factory: pytest.TempPathFactory) -
             erasure=erasure,
             subscription=told.value.row.id,
             onward=onward.value.row.id,
+            derivation=derivation.value.row.id,
             proxy=proxy.value.row.id,
             caveats=caveats,
             request=request.value.row.id,

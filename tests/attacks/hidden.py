@@ -36,6 +36,7 @@ OUTSIDERS = {
     "erasures": ("DNK reader", "NOR operator", "NOR auditor"),
     "subscriptions": ("DNK reader", "NOR reader", "operator", "auditor"),
     "onward-requests": ("DNK reader", "NOR releaser", "GBR contributor", "operator", "auditor"),
+    "derivation-requests": ("DNK contributor", "NOR releaser", "GBR reader", "operator", "auditor"),
     "proxies": ("DNK reader", "NOR releaser", "GBR contributor", "operator", "auditor"),
     "information-requests": ("DNK reader", "NOR reader", "NOR contributor", "NOR releaser", "operator", "auditor"),
     "acts": ("DNK reader", "NOR operator", "NOR auditor"),
@@ -57,7 +58,7 @@ class Hidden:
 
     `entry` is the log's entry about the first report's post, `erasure` one of a GBR client that waits for approval,
     `subscription` is where the GBR reader is told of new reports, `onward` a request to release the first report to ESP,
-    `proxy` a consent that NOR posts for GBR, which waits for a second person, `consultation` one between GBR and ESP,
+    `derivation` one to mark lower what derives from it, `proxy` a consent that NOR posts for GBR, which waits for a second person, `consultation` one between GBR and ESP,
     `request` one for information that asks NOR, above what NOR's own clients are cleared for.
     `caveats` what GBR has in force for its own reports.
     """
@@ -70,6 +71,7 @@ class Hidden:
     erasure: str
     subscription: str
     onward: str
+    derivation: str
     proxy: str
     caveats: str
     request: str
@@ -86,6 +88,7 @@ class Hidden:
             "subscriptions": (self.subscription,),
             "acts": (self.erasure,),
             "onward-requests": (self.onward,),
+            "derivation-requests": (self.derivation,),
             "proxies": (self.proxy,),
             "caveats": (self.caveats,),
             "information-requests": (self.request,),
@@ -243,6 +246,7 @@ def kept_state(world: World) -> str:
         "signatory_key",
         "agreement_signature",
         "onward_release",
+        "derivation_consent",
         "proxy_consent",
         "caveat_set",
         "information_request",

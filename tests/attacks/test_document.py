@@ -83,6 +83,7 @@ def ids(world: World, hidden: Hidden) -> dict[str, list[str]]:
         "acts": [hidden.erasure],
         "subscriptions": [hidden.subscription],
         "onward-requests": [hidden.onward],
+        "derivation-requests": [hidden.derivation],
         "proxies": [hidden.proxy],
         "caveats": [hidden.caveats],
         "information-requests": [hidden.request],

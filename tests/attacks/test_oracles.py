@@ -98,6 +98,10 @@ async def test_09_requests_about_a_report_above_a_releasers_clearance_are_absent
 
     assert (await low.get("/v1/onward-requests")).json() == before
     assert made.json()["id"] in (await chief.get("/v1/onward-requests")).text
+    for act, said in (("grant", {}), ("refusal", {"reason": "no"}), ("revocation", {})):
+        hidden = await low.post(f"/v1/onward-requests/{made.json()['id']}/{act}", json=said)
+        absent = await low.post(f"/v1/onward-requests/{ABSENT}/{act}", json=said)
+        assert (hidden.status_code, hidden.json()["detail"]) == (404, absent.json()["detail"])
 
 
 async def test_09_destruction_of_a_report_above_a_releasers_clearance_is_asked_of_others(api: Api) -> None:

@@ -46,6 +46,29 @@ def test_third_is_given_what_it_asked_for_and_loses_it_again(living):
     assert living.as_("dnk", "report", "pull", report).code == 1
 
 
+def test_derived_report_is_marked_lower_with_the_originators_consent_alone(living):
+    living.enrol("nor-analyst", "NOR", "--role", "contributor", "--role", "reader")
+    source = living.post("--marking", "NATO CONFIDENTIAL//REL TO GBR, NOR", files=(WARNING,)).json["id"]
+    marking = ("--marking", "NATO RESTRICTED//REL TO NOR, GBR")
+
+    def derived():
+        return living.post(*marking, "--reference", source, who="nor-analyst", files=(WARNING,))
+
+    assert derived().code == 1
+    words = (source, *marking, "--until", "2090-01-01", "--reason", "police are to be warned", "--json")
+    asked = living.as_("nor-analyst", "report", "derive", "request", *words)
+    granted = living.as_("gbr-releaser", "report", "derive", "grant", asked.json["id"], "--json")
+    made = derived()
+    listed = living.as_("gbr-releaser", "report", "derive", "list")
+    revoked = living.as_("gbr-releaser", "report", "derive", "revoke", asked.json["id"])
+
+    assert (granted.json["state"], granted.json["act"]) == ("granted", None)
+    assert made.json["references"] == [source]
+    assert "NATO RESTRICTED//REL TO NOR, GBR" in listed.out
+    assert revoked.code == 0
+    assert derived().code == 1
+
+
 def test_recalled_report_is_gone_and_its_destruction_certified(living, tmp_path):
     report = living.post(files=(WARNING,)).json["id"]
     assert living.as_("nor", "report", "pull", report).code == 0

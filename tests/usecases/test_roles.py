@@ -16,7 +16,7 @@ from exchange.kernel import ForbiddenError, NotAuthenticatedError, new_id
 from exchange.markings import Label
 from exchange.members import Role, Standing
 from exchange.reports import Downgrade
-from exchange.store import OnwardWish, ProxyWish
+from exchange.store import DerivationWish, OnwardWish, ProxyWish
 from exchange.usecases import (
     Call,
     ClearanceChange,
@@ -284,16 +284,31 @@ USE_CASES: list[tuple[str, Act, frozenset[Role], str]] = [
     ),
 ]
 RELEASER = frozenset({Role.RELEASER})
+DECIDED = {"grant": (), "refuse": ("no",), "revoke": ()}
+DERIVING = RELEASER | frozenset({Role.CONTRIBUTOR})
 WISH = OnwardWish("ESP", (), (), None, "the operation is theirs")
+EVENT = "derivation.requested"
+LESS = DerivationWish(Label("NATO", "RESTRICTED"), NOW, "a warning")
 PROXY = ProxyWish("NOR", ABSENT, "cyber-threats", None, "a joint sensor")
 LOWER = Downgrade(Label("NATO", "RESTRICTED", releasable_to=("GBR", "NOR")))
 ERASED = usecases.Certificate("erased", 1)
+USE_CASES += [
+    (
+        f"{act}_derivation",
+        lambda w, c, _, do=f"{act}_derivation", said=said: getattr(usecases, do)(w.services, c, ABSENT, *said),
+        RELEASER,
+        f"derivation.{act.rstrip('e')}ed",
+    )
+    for act, said in DECIDED.items()
+]
 USE_CASES += [
     ("request_onward", lambda w, c, r: usecases.request_onward(w.services, c, r, WISH), READER, "onward.requested"),
     ("list_onward", lambda w, c, _: usecases.list_onward(w.services, c), READER | RELEASER, "onward.listed"),
     ("grant_onward", lambda w, c, _: usecases.grant_onward(w.services, c, ABSENT), RELEASER, "onward.granted"),
     ("refuse_onward", lambda w, c, _: usecases.refuse_onward(w.services, c, ABSENT, "no"), RELEASER, "onward.refused"),
     ("revoke_onward", lambda w, c, _: usecases.revoke_onward(w.services, c, ABSENT), RELEASER, "onward.revoked"),
+    ("request_derivation", lambda w, c, r: usecases.request_derivation(w.services, c, r, LESS), DERIVING, EVENT),
+    ("list_derivations", lambda w, c, _: usecases.list_derivations(w.services, c), DERIVING, "derivation.listed"),
     ("list_caveats", lambda w, c, _: usecases.list_caveats(w.services, c), ANYONE, "caveats.listed"),
     ("show_caveats", lambda w, c, _: usecases.show_caveats(w.services, c, ABSENT), ANYONE, "caveats.read"),
     (

@@ -106,6 +106,7 @@ _CLASSES_OF_NOUNS: Mapping[str, OcsfClass] = {
     "breach": OcsfClass.API_ACTIVITY,
     "consultation": OcsfClass.API_ACTIVITY,
     "onward": OcsfClass.API_ACTIVITY,
+    "derivation": OcsfClass.API_ACTIVITY,
     "proxy": OcsfClass.API_ACTIVITY,
     "request": OcsfClass.API_ACTIVITY,
     "vocabulary": OcsfClass.API_ACTIVITY,

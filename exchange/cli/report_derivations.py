@@ -1,0 +1,100 @@
+"""`exchange report derive`: ask the originator of a source that what derives from it is marked lower, and decide it."""
+
+from typing import Annotated
+
+import typer
+from pydantic import ValidationError
+
+from exchange.cli import output
+from exchange.cli.posting import label_of, law_catalogue
+from exchange.cli.report_group import IdArgument, reports
+from exchange.cli.verbs import JsonOption, day_or_moment, member_verb
+from exchange.client import ExchangeClient
+from exchange.kernel import InvalidError
+from exchange.markings import render_marking
+from exchange.wire import DerivationBody, DerivationRequest, faults_of
+
+derivations = typer.Typer(
+    help="Marking lower what derives from a report: request, list, grant, refuse, revoke.", no_args_is_help=True
+)
+reports.add_typer(derivations, name="derive")
+
+RequestArgument = Annotated[str, typer.Argument(metavar="REQUEST", help="The request's id.")]
+
+
+@derivations.command("request")
+@member_verb
+def request(
+    client: ExchangeClient,
+    id: IdArgument,  # noqa: A002
+    marking: Annotated[str, typer.Option("--marking", metavar="TEXT", help="The lowest that yours may be marked.")],
+    until: Annotated[str, typer.Option("--until", metavar="TIME", help="When the consent is to end.")],
+    reason: Annotated[str, typer.Option("--reason", metavar="TEXT", help="Why; the originator reads it.")],
+    as_json: JsonOption = False,
+) -> None:
+    """Ask that your reports which refer to this one may be marked lower (contributor or releaser that reads it)."""
+    fields = {"label": label_of(marking, law_catalogue()), "until": day_or_moment(until), "reason": reason}
+    try:
+        wanted = DerivationRequest.model_validate(fields)
+    except ValidationError as exc:
+        raise InvalidError("the marking cannot be asked for so", faults_of(exc)) from exc
+    _show(client.derivations.request(id, wanted), "asked for", as_json=as_json)
+
+
+@derivations.command("list")
+@member_verb
+def list_derivations(client: ExchangeClient, as_json: JsonOption = False) -> None:
+    """List what you asked for; a releaser's list has what is asked of its member."""
+    found = client.derivations.list()
+    if as_json:
+        output.show_json([each.model_dump(mode="json") for each in found])
+        return
+    rows = [(each.id, each.report, each.member, _marking(each), each.state, each.reason) for each in found]
+    output.show_table(("request", "report", "for", "down to", "state", "why"), rows)
+
+
+@derivations.command("grant")
+@member_verb
+def grant(
+    client: ExchangeClient,
+    request_id: RequestArgument,
+    conditions: Annotated[str | None, typer.Option("--conditions", metavar="TEXT", help="Stand on the grant.")] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Consent to a request (releaser of the originator); above CONFIDENTIAL a second releaser confirms it."""
+    made = client.derivations.grant(request_id, conditions)
+    done = "granted" if made.act is None else "waits for a second releaser: `exchange act confirm`"
+    _show(made, done, as_json=as_json)
+
+
+@derivations.command("refuse")
+@member_verb
+def refuse(
+    client: ExchangeClient,
+    request_id: RequestArgument,
+    reason: Annotated[str, typer.Option("--reason", metavar="TEXT", help="Told to who asked.")],
+    as_json: JsonOption = False,
+) -> None:
+    """Refuse a request (releaser of the originator)."""
+    _show(client.derivations.refuse(request_id, reason), "refused", as_json=as_json)
+
+
+@derivations.command("revoke")
+@member_verb
+def revoke(client: ExchangeClient, request_id: RequestArgument, as_json: JsonOption = False) -> None:
+    """Take a consent back (releaser of the originator); nothing more is marked lower under it."""
+    _show(client.derivations.revoke(request_id), "revoked", as_json=as_json)
+
+
+def _show(found: DerivationBody, done: str, *, as_json: bool) -> None:
+    told = found.model_dump(mode="json")
+    if as_json:
+        output.show_json(told)
+        return
+    shown = {name: value for name, value in told.items() if name not in {"grant", "label"} and value is not None}
+    shown["down to"] = _marking(found)
+    output.show_record({name.replace("_", " "): value for name, value in shown.items()}, title=done)
+
+
+def _marking(found: DerivationBody) -> str:
+    return render_marking(found.label.to_label(), law_catalogue(), originator=found.member)

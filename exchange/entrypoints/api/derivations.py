@@ -1,0 +1,165 @@
+"""Marking lower what derives from a report: its author asks, the originator's releaser grants, refuses, revokes."""
+
+from starlette.responses import Response
+
+from exchange.audit import EventName
+from exchange.entrypoints.api.parameters import EVERYWHERE, PURPOSE, REPORT_ID, WITH_BODY
+from exchange.entrypoints.http.routing import Endpoint, Operation, Parameter, answered, read_model
+from exchange.entrypoints.http.visit import Visit, read_query
+from exchange.members import Role
+from exchange.store import DerivationWish
+from exchange.usecases import (
+    DERIVING_ROLES,
+    DerivationView,
+    authenticate,
+    grant_derivation,
+    list_derivations,
+    refuse_derivation,
+    request_derivation,
+    revoke_derivation,
+)
+from exchange.wire import (
+    DerivationBody,
+    DerivationGrant,
+    DerivationListBody,
+    DerivationRefusal,
+    DerivationRequest,
+    DerivationRevocation,
+    LabelBody,
+    note_text,
+)
+
+_NO_PARAMETERS: frozenset[str] = frozenset()
+_REQUEST_ID = Parameter("id", "path", "The request's id.", required=True)
+
+REQUEST = Operation(
+    method="POST",
+    path="/v1/reports/{id}/derivation-requests",
+    action="derivation.request",
+    summary="Ask the originator that what derives from a report may be marked lower (contributor, releaser).",
+    body=DerivationRequest,
+    answer=DerivationBody,
+    status=201,
+    parameters=(REPORT_ID, PURPOSE),
+    errors=(*EVERYWHERE, *WITH_BODY, 409),
+    example={
+        "label": {"policy": "NATO", "classification": "RESTRICTED", "releasable_to": ["DNK", "GBR", "NOR"]},
+        "until": "2027-06-30T00:00:00Z",
+        "reason": "police forces are to be warned",
+    },
+)
+LIST = Operation(
+    method="GET",
+    path="/v1/derivation-requests",
+    action="derivation.list",
+    summary="Requests that this client made, or that are about reports of a releaser's member.",
+    answer=DerivationListBody,
+    errors=EVERYWHERE,
+)
+GRANT = Operation(
+    method="POST",
+    path="/v1/derivation-requests/{id}/grant",
+    action="derivation.grant",
+    summary="Consent to a request (originator's releaser); above CONFIDENTIAL it waits for a second one.",
+    body=DerivationGrant,
+    answer=DerivationBody,
+    parameters=(_REQUEST_ID,),
+    errors=(*EVERYWHERE, *WITH_BODY, 409),
+    example={"conditions": "without the name of the vessel"},
+)
+REFUSE = Operation(
+    method="POST",
+    path="/v1/derivation-requests/{id}/refusal",
+    action="derivation.refuse",
+    summary="Refuse a request (originator's releaser).",
+    body=DerivationRefusal,
+    answer=DerivationBody,
+    parameters=(_REQUEST_ID,),
+    errors=(*EVERYWHERE, *WITH_BODY, 409),
+    example={"reason": "the source would be known"},
+)
+REVOKE = Operation(
+    method="POST",
+    path="/v1/derivation-requests/{id}/revocation",
+    action="derivation.revoke",
+    summary="Take a consent back (originator's releaser): nothing more is marked lower under it.",
+    body=DerivationRevocation,
+    answer=DerivationBody,
+    parameters=(_REQUEST_ID,),
+    errors=(*EVERYWHERE, *WITH_BODY, 409),
+    example={},
+)
+
+
+async def request(visit: Visit) -> Response:
+    """Answer `POST /v1/reports/{id}/derivation-requests`."""
+    await authenticate(visit.services, visit.call, *DERIVING_ROLES, event=EventName.DERIVATION_REQUESTED)
+    read_query(visit.request, _NO_PARAMETERS)
+    body = await read_model(visit, DerivationRequest)
+    wish = DerivationWish(body.label.to_label(), body.until, body.reason)
+    recorded = await request_derivation(visit.services, visit.call, visit.path["id"], wish)
+    return answered(recorded, _body(recorded.value), status=201)
+
+
+async def list_(visit: Visit) -> Response:
+    """Answer `GET /v1/derivation-requests`."""
+    read_query(visit.request, _NO_PARAMETERS)
+    recorded = await list_derivations(visit.services, visit.call)
+    return answered(recorded, DerivationListBody(items=[_body(view) for view in recorded.value]))
+
+
+async def grant(visit: Visit) -> Response:
+    """Answer `POST /v1/derivation-requests/{id}/grant`."""
+    await authenticate(visit.services, visit.call, Role.RELEASER, event=EventName.DERIVATION_GRANTED)
+    read_query(visit.request, _NO_PARAMETERS)
+    body = await read_model(visit, DerivationGrant)
+    recorded = await grant_derivation(visit.services, visit.call, visit.path["id"], body.conditions)
+    return answered(recorded, _body(recorded.value))
+
+
+async def refuse(visit: Visit) -> Response:
+    """Answer `POST /v1/derivation-requests/{id}/refusal`."""
+    await authenticate(visit.services, visit.call, Role.RELEASER, event=EventName.DERIVATION_REFUSED)
+    read_query(visit.request, _NO_PARAMETERS)
+    body = await read_model(visit, DerivationRefusal)
+    recorded = await refuse_derivation(visit.services, visit.call, visit.path["id"], body.reason)
+    return answered(recorded, _body(recorded.value))
+
+
+async def revoke(visit: Visit) -> Response:
+    """Answer `POST /v1/derivation-requests/{id}/revocation`."""
+    await authenticate(visit.services, visit.call, Role.RELEASER, event=EventName.DERIVATION_REVOKED)
+    read_query(visit.request, _NO_PARAMETERS)
+    await read_model(visit, DerivationRevocation)
+    recorded = await revoke_derivation(visit.services, visit.call, visit.path["id"])
+    return answered(recorded, _body(recorded.value))
+
+
+def _body(view: DerivationView) -> DerivationBody:
+    row, wish = view.row, view.row.wish
+    return DerivationBody(
+        id=row.id,
+        report=row.report,
+        version=row.version,
+        originator=row.originator,
+        member=row.requester_member,
+        label=LabelBody.model_validate(wish.lowest.as_json()),
+        until=wish.until,
+        reason=wish.reason,
+        state=row.state.value,
+        requester=row.requester,
+        requested_at=row.asked_at,
+        decided_at=row.decided_at,
+        conditions=row.conditions,
+        grant=None if row.note is None else note_text(row.note),
+        act=view.act,
+    )
+
+
+OPERATIONS: tuple[tuple[Operation, Endpoint], ...] = (
+    (REQUEST, request),
+    (LIST, list_),
+    (GRANT, grant),
+    (REFUSE, refuse),
+    (REVOKE, revoke),
+)

@@ -1,0 +1,150 @@
+"""Requests for consent to mark what derives from a report lower than that report, within a unit of work.
+
+Promises: whatever takes a consent back moves the policy version: a post that was decided before is decided again.
+"""
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import ColumnElement, insert, or_, select, update
+from sqlalchemy.ext.asyncio import AsyncSession
+from sqlmodel import col
+
+from exchange.kernel import from_micros, to_micros
+from exchange.markings import Label
+from exchange.store.consent_book import OnwardState
+from exchange.store.derivation_tables import DerivationTable
+
+
+@dataclass(frozen=True, slots=True)
+class DerivationWish:
+    """What is asked for: the lowest label of what derives from the report, until when, and why."""
+
+    lowest: Label
+    until: datetime
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class DerivationRow:
+    """A request about one version of a report, for the reports of one member, and what became of it."""
+
+    id: str
+    report: str
+    version: int
+    originator: str
+    requester: str
+    requester_member: str
+    wish: DerivationWish
+    state: OnwardState
+    asked_at: datetime
+    entry: str
+    decided_at: datetime | None = None
+    decided_by: str | None = None
+    conditions: str | None = None
+    note: bytes | None = None
+
+    def holds(self, version: int, now: datetime) -> bool:
+        """Return whether it is a grant that holds at `now` for this version of the report."""
+        return self.state is OnwardState.GRANTED and self.version == version and now < self.wish.until
+
+
+class DerivationBook:
+    """Such requests in one transaction."""
+
+    def __init__(self, session: AsyncSession, note_write: Callable[[], None], note_law: Callable[[], None]) -> None:
+        self._session = session
+        self._note_write = note_write
+        self._note_law = note_law
+
+    async def add(self, row: DerivationRow) -> None:
+        """Add a request."""
+        self._note_write()
+        await self._session.execute(insert(DerivationTable), _columns(row))
+
+    async def put(self, row: DerivationRow) -> None:
+        """Keep what became of a request."""
+        if row.state is OnwardState.REVOKED:
+            self._note_law()
+        self._note_write()
+        which = col(DerivationTable.id) == row.id
+        await self._session.execute(update(DerivationTable).where(which).values(_columns(row)))
+
+    async def one(self, request_id: str) -> DerivationRow | None:
+        """Return a request, held to the end of the unit."""
+        found = await self._session.scalar(
+            select(DerivationTable).where(col(DerivationTable.id) == request_id).with_for_update()
+        )
+        return None if found is None else _row(found)
+
+    async def of_member(self, member: str) -> list[DerivationRow]:
+        """Return the requests about a member's own reports, and those that its people made; oldest first."""
+        row = DerivationTable
+        return await self._rows(or_(col(row.originator) == member, col(row.requester_member) == member))
+
+    async def granted(self, report_id: str, member: str) -> list[DerivationRow]:
+        """Return the grants about a report for the reports of `member`; their time, or their version, may be over."""
+        row = DerivationTable
+        which = (col(row.report_id) == report_id, col(row.requester_member) == member)
+        return await self._rows(*which, col(row.state) == OnwardState.GRANTED.value)
+
+    async def lapse(self, report_id: str) -> None:
+        """End every request and grant about a report: they were about a version that is gone."""
+        living = (OnwardState.ASKED.value, OnwardState.AWAITING.value, OnwardState.GRANTED.value)
+        which = (col(DerivationTable.report_id) == report_id, col(DerivationTable.state).in_(living))
+        await self._session.execute(update(DerivationTable).where(*which).values(state=OnwardState.LAPSED.value))
+
+    async def _rows(self, *conditions: ColumnElement[bool]) -> list[DerivationRow]:
+        found = await self._session.scalars(
+            select(DerivationTable).where(*conditions).order_by(col(DerivationTable.id))
+        )
+        return [_row(each) for each in found]
+
+
+def _columns(row: DerivationRow) -> dict[str, Any]:
+    return {
+        "id": row.id,
+        "report_id": row.report,
+        "version": row.version,
+        "originator": row.originator,
+        "requester": row.requester,
+        "requester_member": row.requester_member,
+        "lowest": json.dumps(row.wish.lowest.as_json()),
+        "until": to_micros(row.wish.until),
+        "reason": row.wish.reason,
+        "state": row.state.value,
+        "asked_at": to_micros(row.asked_at),
+        "decided_at": None if row.decided_at is None else to_micros(row.decided_at),
+        "decided_by": row.decided_by,
+        "conditions": row.conditions,
+        "note": row.note,
+        "entry_id": row.entry,
+    }
+
+
+def _row(row: DerivationTable) -> DerivationRow:
+    return DerivationRow(
+        id=row.id,
+        report=row.report_id,
+        version=row.version,
+        originator=row.originator,
+        requester=row.requester,
+        requester_member=row.requester_member,
+        wish=DerivationWish(_label(row.lowest), from_micros(row.until), row.reason),
+        state=OnwardState(row.state),
+        asked_at=from_micros(row.asked_at),
+        entry=row.entry_id,
+        decided_at=None if row.decided_at is None else from_micros(row.decided_at),
+        decided_by=row.decided_by,
+        conditions=row.conditions,
+        note=row.note,
+    )
+
+
+def _label(text: str) -> Label:
+    kept = json.loads(text)
+    sets = (tuple(kept[name]) for name in ("compartments", "releasable_to", "handling"))
+    return Label(kept["policy"], kept["classification"], *sets)

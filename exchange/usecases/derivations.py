@@ -1,0 +1,328 @@
+"""Marking lower what derives from a report: its author asks, the source's originator consents, and may take it back.
+
+A consent is narrow: one version of one report, one member, a lowest label, an end. It is asked about whenever a report
+would be marked lower than what it builds on (`derived_marking`), and lifts nothing else. An originator's own
+contributors need it like anybody's: what lowers a report is the releaser's (ADR 0030).
+
+Steps of a grant: (1) the releaser's own report, cleared for it; (2) where it stands above CONFIDENTIAL a second
+releaser; (3) the exchange signs the grant; (4) request and entry become durable together.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from exchange.audit import Deed, DeedKind, EntryDraft, EventName, Outcome, Receipt, Subject, fit_text
+from exchange.kernel import ConflictError, Fault, InvalidError, NotFoundError, is_uuid7, new_id, rfc3339
+from exchange.markings import render_marking
+from exchange.members import DERIVED_MARKING, Client, PendingAct, Role
+from exchange.release import Permit, View, added_recipients
+from exchange.reports import ReportAct, require_act, status_of
+from exchange.store import DerivationRow, DerivationWish, OnwardState, Parts, PolicyState, UnitOfWork
+from exchange.usecases.authenticate import admit, authenticate, required_thumbprint
+from exchange.usecases.context import Call, Recorded, Services
+from exchange.usecases.derived_marking import Source, do_sources_allow
+from exchange.usecases.judging import (
+    ABSENT_ID,
+    Judged,
+    absent_draft,
+    asked_for,
+    check_call,
+    judge,
+    judged_draft,
+    report_not_found,
+)
+from exchange.usecases.life_checks import label_faults
+from exchange.usecases.onward_release import TWO_PERSONS_ABOVE
+from exchange.usecases.opening import UNOPENED
+from exchange.usecases.originating import Detail, OwnReport, loaded_report, may_know, own_report
+from exchange.usecases.recording import draft, named, on_record, refuse
+from exchange.usecases.second_person import ask
+
+DERIVING_ROLES = (Role.CONTRIBUTOR, Role.RELEASER)
+
+_ID_RANDOMNESS_BYTES = 10
+
+
+@dataclass(frozen=True, slots=True)
+class DerivationView:
+    """A request and what became of it; `act` names the act that waits for a second person."""
+
+    row: DerivationRow
+    act: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class _Sought:
+    """A report that its reader may build on, and who asks about it."""
+
+    client: Client
+    state: PolicyState
+    judged: Judged
+
+
+async def request_derivation(
+    services: Services, call: Call, report_id: str, wish: DerivationWish
+) -> Recorded[DerivationView]:
+    """Ask the originator of a report that what the caller's member derives from it may be marked as low as `wish` says.
+
+    Raises NotFoundError for a report that the caller may not build on, InvalidError with every fault of the wish,
+    ConflictError for one of its own that is recalled or has expired.
+    """
+    event = EventName.DERIVATION_REQUESTED
+    sought = await _seek_source(services, call, report_id, event)
+    client, judged = sought.client, sought.judged
+    report = judged.report
+    async with on_record(services, _asked(call, sought, Outcome.REFUSED)):
+        require_act(status_of(report.status, report.valid_until, call.now), ReportAct.RELEASE)
+        if faults := await _faults(services, call, sought, wish):
+            raise InvalidError("the marking cannot be asked for so", tuple(faults))
+        async with services.store.unit_of_work() as unit:
+            row_id = new_id(call.now, services.randomness(_ID_RANDOMNESS_BYTES))
+            detail: Detail = {"request": row_id, **_meant(services, wish, client.member)}
+            receipt = await unit.record(_asked(call, sought, Outcome.PERMITTED, detail))
+            row = DerivationRow(
+                id=row_id,
+                report=report.id,
+                version=report.version,
+                originator=judged.facts.originator,
+                requester=client.id,
+                requester_member=client.member,
+                wish=replace(wish, reason=fit_text(wish.reason)),
+                state=OnwardState.ASKED,
+                asked_at=call.now,
+                entry=receipt.entry,
+            )
+            await unit.derivations().add(row)
+    return Recorded(DerivationView(row), receipt)
+
+
+async def list_derivations(services: Services, call: Call) -> Recorded[tuple[DerivationView, ...]]:
+    """Return the requests that the caller has to do with: its own; to a releaser, those about its member's reports."""
+    event = EventName.DERIVATION_LISTED
+    client = await authenticate(services, call, *DERIVING_ROLES, event=event)
+    async with services.store.unit_of_work() as unit:
+        known = await unit.derivations().of_member(client.member)
+        rows = [row for row in known if await _is_visible(services, call, row, client)]
+        ids = tuple(row.id for row in rows)
+        receipt = await unit.record(draft(call, client, event, Outcome.PERMITTED, result_ids=ids))
+    return Recorded(tuple(DerivationView(row) for row in rows), receipt)
+
+
+async def grant_derivation(
+    services: Services, call: Call, request_id: str, conditions: str | None = None
+) -> Recorded[DerivationView]:
+    """Consent to a request; about a report above CONFIDENTIAL ask a second releaser to, and nothing holds before.
+
+    Raises NotFoundError for a request that is not about the caller's own reports, ConflictError for one that was
+    decided, whose time is over, or whose report has changed or ended.
+    """
+    event = EventName.DERIVATION_GRANTED
+    client, row, own = await _own_request(services, call, request_id, event)
+    async with on_record(services, own.entry(call, event, Outcome.REFUSED)), services.store.unit_of_work() as unit:
+        held = await _open_request(unit, row, OnwardState.ASKED)
+        held = replace(held, conditions=None if conditions is None else fit_text(conditions))
+        await _require_grantable(services, unit, call, own, held)
+        if not _is_above(services, own):
+            made, receipt = await _grant(services, unit, call, own, row=held, people=[str(client.id)])
+            return Recorded(DerivationView(made), receipt)
+        asked = {"request": row.id, "report": row.report, **_meant(services, row.wish, row.requester_member)}
+        act = await ask(services, unit, call, client, DERIVED_MARKING, asked=asked, members=[client.member])
+        waiting = replace(held, state=OnwardState.AWAITING, decided_by=client.id)
+        await unit.derivations().put(waiting)
+        detail = _detail(row) | {"act": act.id, "digest": act.digest}
+        receipt = await unit.record(own.entry(call, EventName.DERIVATION_GRANT_ASKED, Outcome.PERMITTED, detail=detail))
+    return Recorded(DerivationView(waiting, act.id), receipt)
+
+
+async def carry_out_derivation(
+    services: Services, unit: UnitOfWork, call: Call, client: Client, act: PendingAct
+) -> Receipt:
+    """Do what a second releaser has confirmed: the grant, as it was asked for."""
+    row = await unit.derivations().one(act.asked["request"])
+    if row is None or row.state is not OnwardState.AWAITING:
+        raise ConflictError("the request is not waiting any more: look at it again", code="request-ended")
+    own = await loaded_report(services, call, client, row.report)
+    await _require_grantable(services, unit, call, own, row)
+    people = [str(act.requester), str(client.id)]
+    _, receipt = await _grant(services, unit, call, own, row=row, people=people)
+    return receipt
+
+
+async def may_know_derivation_act(services: Services, call: Call, client: Client, act: PendingAct) -> bool:
+    """Return whether `client` may know of an act about such a grant: that it may know of the report."""
+    return await _may_know_report(services, call, client, act.asked["report"])
+
+
+async def refuse_derivation(services: Services, call: Call, request_id: str, reason: str) -> Recorded[DerivationView]:
+    """Refuse a request (releaser of the originator); the reason is told to who asked."""
+    event = EventName.DERIVATION_REFUSED
+    client, row, own = await _own_request(services, call, request_id, event)
+    async with on_record(services, own.entry(call, event, Outcome.REFUSED)), services.store.unit_of_work() as unit:
+        held = await _open_request(unit, row, OnwardState.ASKED, OnwardState.AWAITING)
+        decided = replace(held, decided_at=call.now, decided_by=client.id, conditions=fit_text(reason))
+        refused = replace(decided, state=OnwardState.REFUSED)
+        await unit.derivations().put(refused)
+        receipt = await unit.record(own.entry(call, event, Outcome.PERMITTED, detail=_detail(row)))
+    return Recorded(DerivationView(refused), receipt)
+
+
+async def revoke_derivation(services: Services, call: Call, request_id: str) -> Recorded[DerivationView]:
+    """Take a consent back (releaser of the originator): from the next request on nothing rests on it, on any node."""
+    event = EventName.DERIVATION_REVOKED
+    client, row, own = await _own_request(services, call, request_id, event)
+    async with on_record(services, own.entry(call, event, Outcome.REFUSED)), services.store.unit_of_work() as unit:
+        held = await _open_request(unit, row, OnwardState.GRANTED)
+        revoked = replace(held, state=OnwardState.REVOKED, decided_at=call.now, decided_by=client.id)
+        await unit.derivations().put(revoked)
+        receipt = await unit.record(own.entry(call, event, Outcome.PERMITTED, detail=_detail(row)))
+    return Recorded(DerivationView(revoked), receipt)
+
+
+async def _grant(  # noqa: PLR0913  what a grant rests on
+    services: Services, unit: UnitOfWork, call: Call, own: OwnReport, *, row: DerivationRow, people: list[str]
+) -> tuple[DerivationRow, Receipt]:
+    # (3) signed
+    note = services.store.attest(_deed(call, row, people))
+    granted = replace(row, state=OnwardState.GRANTED, decided_at=call.now, decided_by=people[-1], note=note)
+    await unit.derivations().put(granted)
+    # (4) on the record
+    detail: Detail = {"request": row.id, **_meant(services, row.wish, row.requester_member), "by": people}
+    receipt = await unit.record(own.entry(call, EventName.DERIVATION_GRANTED, Outcome.PERMITTED, detail=detail))
+    return granted, receipt
+
+
+async def _seek_source(services: Services, call: Call, report_id: str, event: EventName) -> _Sought:
+    """Return a report that the caller may build on; absent, invisible and seen in part are one answer."""
+    asked = report_id if is_uuid7(report_id) else ABSENT_ID
+    row = await services.store.report_for(required_thumbprint(call), asked, parts=Parts.NONE)
+    client = await admit(services, call, row.client, *DERIVING_ROLES, event=event, subject=asked_for(report_id))
+    await check_call(services, call, client, row.state, event=event)
+    if row.report is None:
+        return await refuse(services, absent_draft(call, client, event, report_id), report_not_found())
+    judged = await judge(services, call, client, row.report, row.state)
+    if not _may_build_on(services, call, client, judged):
+        refusal = replace(judged_draft(call, client, event, judged), outcome=Outcome.REFUSED)
+        return await refuse(services, refusal, report_not_found())
+    return _Sought(client, row.state, judged)
+
+
+def _may_build_on(services: Services, call: Call, client: Client, judged: Judged) -> bool:
+    if judged.facts.originator == client.member:
+        return may_know(services, call, client, judged.release_class)
+    return isinstance(judged.decision, Permit) and judged.decision.view is View.FULL
+
+
+async def _faults(services: Services, call: Call, sought: _Sought, wish: DerivationWish) -> list[Fault]:
+    catalogue, judged, member = services.law.catalogue, sought.judged, sought.client.member
+    members = await services.knowledge.member_codes(services.store, sought.state)
+    faults = list(label_faults(services, "/label", wish.lowest, members))
+    for index, code in added_recipients(wish.lowest, source=judged.facts, scope=judged.scope, member=member):
+        text = f"the agreement lets nothing go on to others, and the report is not for `{code}`: no consent can"
+        faults.append(Fault(f"/label/releasable_to/{index}", "originator-control", text))
+    if not faults and catalogue.dominates(wish.lowest, judged.facts.label, originator=member):
+        faults.append(Fault("/label", "not-lower", "is not lower than the report's label: no consent is needed"))
+    if wish.until <= call.now:
+        faults.append(Fault("/until", "past", "this time is over: name one to come"))
+    return faults
+
+
+async def _own_request(
+    services: Services, call: Call, request_id: str, event: EventName
+) -> tuple[Client, DerivationRow, OwnReport]:
+    """Return a request about a report of the calling releaser's own member; absent and foreign are one answer."""
+    client = await authenticate(services, call, Role.RELEASER, event=event)
+    attempt = draft(call, client, event, Outcome.REFUSED, subject=named("derivation", request_id))
+    async with on_record(services, attempt), services.store.unit_of_work() as unit:
+        row = await unit.derivations().one(request_id if is_uuid7(request_id) else ABSENT_ID)
+        if row is None or row.originator != client.member:
+            raise NotFoundError("no such request, or none that you may decide")
+    own = await own_report(services, call, row.report, Role.RELEASER, event=event)
+    return own.caller, row, own
+
+
+async def _open_request(unit: UnitOfWork, row: DerivationRow, *states: OnwardState) -> DerivationRow:
+    held = await unit.derivations().one(row.id)
+    if held is None or held.state not in states:
+        state = "gone" if held is None else held.state.value
+        raise ConflictError(f"the request is {state}: this cannot be done to it now", code="request-ended")
+    return held
+
+
+async def _require_grantable(
+    services: Services, unit: UnitOfWork, call: Call, own: OwnReport, row: DerivationRow
+) -> None:
+    require_act(own.status(call), ReportAct.RELEASE)
+    if row.version != own.report.version:
+        raise ConflictError("the report has changed since it was asked about", code="request-ended")
+    if row.wish.until <= call.now:
+        raise ConflictError("the time that was asked for is over: let it be asked again", code="request-ended")
+    source, lowest, member = Source(own.report, own.kept), row.wish.lowest, row.requester_member
+    if not await do_sources_allow(services, unit, call, own.state, source=source, label=lowest, member=member):
+        told = "the report itself builds on others, and not all of their originators have consented to so low a marking"
+        raise ConflictError(told, code="originator-control")
+
+
+def _is_above(services: Services, own: OwnReport) -> bool:
+    catalogue = services.law.catalogue
+    return catalogue.protection_rank(own.facts.label) > catalogue.clearance_rank(TWO_PERSONS_ABOVE)
+
+
+async def _is_visible(services: Services, call: Call, row: DerivationRow, client: Client) -> bool:
+    if row.requester == client.id:
+        return True
+    is_decider = Role.RELEASER in client.roles and row.originator == client.member
+    return is_decider and await _may_know_report(services, call, client, row.report)
+
+
+async def _may_know_report(services: Services, call: Call, client: Client, report_id: str) -> bool:
+    # INVARIANT: a report above a releaser's clearance is absent for it, and so is what is asked about it.
+    try:
+        await loaded_report(services, call, client, report_id)
+    except (NotFoundError, *UNOPENED):
+        return False
+    return True
+
+
+def _asked(call: Call, sought: _Sought, outcome: Outcome, detail: Detail | None = None) -> EntryDraft:
+    judged = sought.judged
+    facts = judged.facts
+    return draft(
+        call,
+        sought.client,
+        EventName.DERIVATION_REQUESTED,
+        outcome,
+        subject=Subject("report", judged.report.id, judged.report.version),
+        owner=facts.originator,
+        label=facts.label.as_json(),
+        agreement=facts.agreement,
+        scope=facts.scope,
+        purpose=judged.reader.purpose,
+        detail=detail or {},
+    )
+
+
+def _detail(row: DerivationRow) -> Detail:
+    return {"request": row.id, "for": row.requester_member}
+
+
+def _meant(services: Services, wish: DerivationWish, member: str) -> dict[str, str]:
+    lowest = render_marking(wish.lowest, services.law.catalogue, originator=member)
+    return {"for": member, "lowest": lowest, "until": rfc3339(wish.until)}
+
+
+def _deed(call: Call, row: DerivationRow, people: Sequence[str]) -> Deed:
+    return Deed(
+        DeedKind.DERIVATION_GRANT,
+        {
+            "request": row.id,
+            "report": row.report,
+            "version": row.version,
+            "originator": row.originator,
+            "for": row.requester_member,
+            "lowest": row.wish.lowest.as_json(),
+            "until": rfc3339(row.wish.until),
+            "conditions": row.conditions,
+            "granted_by": list(people),
+            "granted_at": rfc3339(call.now),
+        },
+    )

@@ -1,0 +1,135 @@
+"""Whether the originators of sources have consented that what derives from them is marked lower.
+
+Asked whenever a report would be marked lower than one that it builds on. Steps: (1) the source stands, so that there is
+something to consent to; (2) a grant of its originator to the deriving member holds now, for this version of it; (3) the
+grant covers the label, and the agreement what it lets go; (4) so do the grants about what the source itself builds on:
+nobody consents to less than its own sources allow. Default is none.
+"""
+
+from dataclasses import dataclass, replace
+from datetime import datetime
+
+from exchange.markings import Label
+from exchange.release import ClassFacts, covers_derived
+from exchange.reports import Header, ReportAct, may_be_done, status_of
+from exchange.store import ClassRow, Parts, PolicyState, ReportRow, UnitOfWork
+from exchange.usecases.context import Call, Services
+from exchange.usecases.opening import UNOPENED, open_sealed_header
+from exchange.usecases.recording import record_tampering
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """A report that another one builds on, as it is loaded."""
+
+    report: ReportRow
+    kept: ClassRow
+
+    @property
+    def facts(self) -> ClassFacts:
+        """Return its class facts."""
+        return self.kept.facts
+
+    def stands(self, now: datetime) -> bool:
+        """Return whether anything can be consented to about it at `now`: not once it is recalled or has expired."""
+        return may_be_done(ReportAct.RELEASE, status_of(self.report.status, self.report.valid_until, now))
+
+
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """A source, for whose report it is asked about, and the label of that."""
+
+    source: Source
+    member: str
+    label: Label
+
+
+async def load_source(services: Services, report_id: str) -> Source | None:
+    """Return a report that another one builds on, whoever may read it; None where there is none."""
+    row = await services.store.report_for("", report_id, parts=Parts.NONE)
+    if row.report is None:
+        return None
+    return Source(row.report, await services.knowledge.release_class(services.store, row.report.class_id))
+
+
+async def covering_consents(  # noqa: PLR0913  who marks what how, from which source
+    services: Services, call: Call, state: PolicyState, source: Source, *, label: Label, member: str
+) -> tuple[str, ...] | None:
+    """Return the ids of the consents under which a report of `member` that builds on `source` is marked `label`.
+
+    None where one is missing.
+    """
+    async with services.store.unit_of_work() as unit:
+        return await _all_consents(services, unit, call, state, [_Asked(source, member, label)])
+
+
+async def do_sources_allow(  # noqa: PLR0913  as `covering_consents`, within a unit
+    services: Services, unit: UnitOfWork, call: Call, state: PolicyState, *, source: Source, label: Label, member: str
+) -> bool:
+    """Return whether what `source` itself builds on allows that `member` marks `label` what derives from it."""
+    beneath = await _beneath(services, call, _Asked(source, member, label))
+    return beneath is not None and await _all_consents(services, unit, call, state, beneath) is not None
+
+
+async def _all_consents(
+    services: Services, unit: UnitOfWork, call: Call, state: PolicyState, pending: list[_Asked]
+) -> tuple[str, ...] | None:
+    await services.knowledge.agreements(services.store, state)
+    consents: list[str] = []
+    seen: set[tuple[str, str]] = set()
+    while pending:
+        asked = pending.pop()
+        consent = await _consent(services, unit, call, asked)
+        # (4) only behind a consent: what is refused anyway is not walked through
+        beneath = None if consent is None else await _beneath(services, call, asked)
+        if consent is None or beneath is None:
+            return None
+        consents.append(consent)
+        pending += [each for each in beneath if (each.source.report.id, each.member) not in seen]
+        seen |= {(each.source.report.id, each.member) for each in beneath}
+    return tuple(consents)
+
+
+async def _beneath(services: Services, call: Call, asked: _Asked) -> list[_Asked] | None:
+    """Return what the source itself builds on and would stand above the label; None where any of it is gone."""
+    # For the originators further down its author is one more recipient.
+    label = replace(asked.label, releasable_to=tuple(sorted({*asked.label.releasable_to, asked.member})))
+    by = asked.source.facts.originator
+    found = []
+    for report_id in (await _header(services, call, asked.source)).references:
+        source = await load_source(services, report_id)
+        if source is None:
+            return None
+        if not services.law.catalogue.dominates(label, source.facts.label, originator=by):
+            found.append(_Asked(source, by, label))
+    return found
+
+
+async def _consent(services: Services, unit: UnitOfWork, call: Call, asked: _Asked) -> str | None:
+    source, facts = asked.source, asked.source.facts
+    # (1) what was recalled or has expired is given to nobody
+    if not source.stands(call.now):
+        return None
+    # (2) read behind the policy version that it is decided under: taken back since, it is decided again
+    rows = await unit.derivations().granted(source.report.id, asked.member)
+    # (3) of several any one
+    scope = services.knowledge.scope(facts.agreement, facts.scope, call.now, facts.edition)
+    for row in rows:
+        is_theirs = row.originator == facts.originator and row.holds(source.report.version, call.now)
+        if is_theirs and covers_derived(
+            row.wish.lowest,
+            asked.label,
+            source=facts,
+            scope=scope,
+            member=asked.member,
+            catalogue=services.law.catalogue,
+        ):
+            return row.id
+    return None
+
+
+async def _header(services: Services, call: Call, source: Source) -> Header:
+    try:
+        return await open_sealed_header(services, source.report, source.kept)
+    except UNOPENED as exc:
+        await record_tampering(services, call, None, f"report {source.report.id}", exc)

@@ -1,0 +1,57 @@
+"""Marking lower what derives from a report as JSON: asked for, granted, refused, revoked."""
+
+from pydantic import Field
+
+from exchange.wire.base import AnswerModel, Instant, WireModel
+from exchange.wire.onward import OnwardStateName, OnwardText
+from exchange.wire.words import Id, LabelBody, MemberCodeText
+
+
+class DerivationRequest(WireModel):
+    """The lowest label that reports of the caller's member which refer to the report may have, until when, and why."""
+
+    label: LabelBody
+    until: Instant
+    reason: OnwardText = Field(examples=["police forces are to be warned"])
+
+
+class DerivationGrant(WireModel):
+    """The originator's consent, as it was asked for; `conditions` stand on the signed grant."""
+
+    conditions: OnwardText | None = None
+
+
+class DerivationRefusal(WireModel):
+    """Why a request is refused: told to who asked."""
+
+    reason: OnwardText = Field(examples=["the source would be known"])
+
+
+class DerivationRevocation(WireModel):
+    """The end of a consent; nothing to say beyond that."""
+
+
+class DerivationBody(AnswerModel):
+    """A request and what became of it. `grant` is the signed note, base64; `act` waits for a second releaser."""
+
+    id: Id
+    report: Id
+    version: int
+    originator: MemberCodeText
+    member: MemberCodeText
+    label: LabelBody
+    until: Instant
+    reason: str
+    state: OnwardStateName
+    requester: Id
+    requested_at: Instant
+    decided_at: Instant | None
+    conditions: str | None
+    grant: str | None
+    act: Id | None = None
+
+
+class DerivationListBody(AnswerModel):
+    """Requests that the caller has to do with, oldest first."""
+
+    items: list[DerivationBody]
