@@ -112,6 +112,7 @@ class EventName(Enum):
     REQUEST_ANSWERED = "request.answered"
     REQUEST_CLOSED = "request.closed"
     REQUEST_WITHDRAWN = "request.withdrawn"
+    REQUEST_NOTIFIED = "request.notified"
     DESTRUCTION_ASKED = "destruction.asked"
     DESTRUCTION_CERTIFIED = "destruction.certified"
     DESTRUCTION_LISTED = "destruction.listed"

@@ -1,7 +1,7 @@
 """Breaches within a unit of work, and beside it for whoever tells of them."""
 
 import json
-from collections.abc import Callable, Collection
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 from enum import Enum
@@ -14,8 +14,6 @@ from sqlmodel import col
 from exchange.kernel import from_micros, to_micros
 from exchange.store.duty_tables import BreachTable
 from exchange.store.faults import driver_errors
-from exchange.store.subscription_tables import SubscriptionTable
-from exchange.store.tables import ClientTable
 
 _NAMES = ("id", "agreement_id", "kind", "party", "owed_to", "scope", "subject", "label", "due_at", "found_at")
 _ADD = text(
@@ -89,17 +87,6 @@ class BreachBook:
     async def one(self, breach_id: str) -> BreachRow | None:
         """Return a breach."""
         return await _found(self._session, breach_id)
-
-    async def subscribers(self, members: Collection[str]) -> list[str]:
-        """Return the subscriptions of the clients of these members; what each may know is decided when it is told."""
-        subscription, client = SubscriptionTable, ClientTable
-        chosen = (
-            select(col(subscription.id))
-            .join(client, col(client.id) == col(subscription.client_id))
-            .where(col(subscription.ended_at).is_(None), col(client.superseded_at).is_(None))
-            .where(col(client.member).in_(members))
-        )
-        return list(await self._session.scalars(chosen.order_by(col(subscription.id))))
 
 
 async def breach_row(engine: AsyncEngine, breach_id: str) -> BreachRow | None:

@@ -33,7 +33,10 @@ class SubscriptionRow:
 
 @dataclass(frozen=True, slots=True)
 class DeliveryRow:
-    """One thing to tell, or told; neither a report nor a breach is a test. `told` is what went wrong last."""
+    """One thing to tell, or told; neither a report nor a breach is a test. `told` is what went wrong last.
+
+    `report` is the id of a report or of a request for information.
+    """
 
     id: str
     subscription: str

@@ -30,7 +30,11 @@ class SubscriptionTable(SQLModel, table=True):
 
 
 class SubscriptionDeliveryTable(SQLModel, table=True):
-    """One thing to tell: a report, a breach, or where both are null a test. `state` is that of `DeliveryState`."""
+    """One thing to tell: a report, a breach, or where both are null a test. `state` is that of `DeliveryState`.
+
+    A request for information stands in the place of a report, by its id: a version that knows no such message finds no
+    report there, and withholds it.
+    """
 
     __tablename__: ClassVar[str] = "subscription_delivery"
     __table_args__ = (

@@ -4,7 +4,7 @@ Promises: the position of a subscription and what was queued on the way there be
 queue for one subscription never both do. At least once: a sender that dies in between sends again.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any
 
 from sqlalchemy import delete, func, or_, select, update
@@ -15,7 +15,7 @@ from exchange.store.faults import driver_errors
 from exchange.store.rows import Sealed
 from exchange.store.subscription_rows import DeliveryRow, DeliveryState, SubscriptionRow
 from exchange.store.subscription_tables import SubscriptionDeliveryTable, SubscriptionTable
-from exchange.store.tables import CertificateTable
+from exchange.store.tables import CertificateTable, ClientTable
 
 _LONGEST_TOLD = 200
 _SHOWN = (DeliveryState.DELIVERED.value, DeliveryState.DEAD.value)
@@ -41,6 +41,17 @@ class SubscriptionBook:
         """Return everybody's, oldest first."""
         return await self._found()
 
+    async def of_members(self, members: Collection[str]) -> list[str]:
+        """Return the subscriptions of the clients of these members; what each may know is decided when it is told."""
+        subscription, client = SubscriptionTable, ClientTable
+        chosen = (
+            select(col(subscription.id))
+            .join(client, col(client.id) == col(subscription.client_id))
+            .where(col(subscription.ended_at).is_(None), col(client.superseded_at).is_(None))
+            .where(col(client.member).in_(members))
+        )
+        return list(await self._session.scalars(chosen.order_by(col(subscription.id))))
+
     async def one(self, subscription_id: str) -> SubscriptionRow | None:
         """Return a subscription that has not ended."""
         found = await self._found(col(SubscriptionTable.id) == subscription_id)
@@ -53,9 +64,9 @@ class SubscriptionBook:
         of_it = col(SubscriptionDeliveryTable.subscription_id) == subscription_id
         await self._session.execute(delete(SubscriptionDeliveryTable).where(of_it))
 
-    async def queue(self, row: DeliveryRow) -> None:
-        """Add something to tell."""
-        self._session.add(_delivery_table_row(row))
+    async def queue(self, *rows: DeliveryRow) -> None:
+        """Add what is to be told."""
+        self._session.add_all([_delivery_table_row(row) for row in rows])
         await self._session.flush()
 
     async def deliveries(self, subscription_ids: Sequence[str], limit: int) -> list[DeliveryRow]:

@@ -219,7 +219,7 @@ class DutyWatch:
                 await self._tell(unit, row)
 
     async def _tell(self, unit: UnitOfWork, row: BreachRow) -> None:
-        for subscription in await unit.breaches().subscribers({row.party, row.owed_to}):
+        for subscription in await unit.subscriptions().of_members({row.party, row.owed_to}):
             message_id = new_id(row.found_at, self._services.randomness(_ID_RANDOMNESS_BYTES))
             told: DeliveryRow = waiting(message_id, subscription, None, to_micros(row.found_at), breach=row.id)
             await unit.subscriptions().queue(told)

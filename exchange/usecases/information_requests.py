@@ -1,8 +1,8 @@
 """Requests for information: a reader asks contributors of a scope, sees what came of it, and ends it.
 
 Steps of asking: (1) the caller reads; (2) its member reads in a scope of an agreement in force; (3) the request lies
-inside that scope and is well formed; (4) all of it is sealed, bound to what decides about it; (5) request and entry
-become durable together, if the policy they were decided under still holds.
+inside that scope and is well formed; (4) all of it is sealed, bound to what decides about it; (5) request, entry and
+what subscribers are to be told become durable together, if the policy they were decided under still holds.
 
 No clearance is asked of who asks: asking shows nothing (ADR 0009).
 """
@@ -46,6 +46,7 @@ from exchange.usecases.judging_requests import (
 from exchange.usecases.positions import open_position, seal_position
 from exchange.usecases.post_checks import posting_rules, require_in_force
 from exchange.usecases.recording import draft, on_record
+from exchange.usecases.telling_requests import queue_request
 
 _ID_RANDOMNESS_BYTES = 10
 _ORDER = "request"
@@ -162,6 +163,7 @@ async def _request(
             entry=receipt.entry,
         )
         row = await unit.requests().add(new)
+        await queue_request(services, unit, call, row.id, request.asked)
     return Recorded(
         RequestView(row, request, marking_of(services, request), RequestState.OPEN, request.asked, ()), receipt
     )

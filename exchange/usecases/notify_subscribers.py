@@ -5,8 +5,8 @@ read are queued, in one transaction with the new position; (2) what is due is cl
 client may read the report is decided now, from one read of client, policy and report; (4) the entry that it is told is
 durable; (5) the message is sent; (6) what was taken is ended, what was not is put off or, after the last try, dead.
 
-A message holds the report's id and precedence, or says of a breach between whom it is and since when. Whoever wants
-more asks the exchange, with its certificate.
+A message holds the id and precedence of a report or of a request for information, or says of a breach between whom it
+is and since when. Whoever wants more asks the exchange, with its certificate.
 """
 
 import asyncio
@@ -34,6 +34,8 @@ from exchange.usecases.opening import UNOPENED, open_sealed_header
 from exchange.usecases.subscriptions import secret_of, waiting
 from exchange.usecases.telling_breaches import KIND as BREACH_KIND
 from exchange.usecases.telling_breaches import told_breach
+from exchange.usecases.telling_requests import KIND as REQUEST_KIND
+from exchange.usecases.telling_requests import told_request
 
 _AT_ONCE: Final = 20
 _LOOKED_AT: Final = 1_000
@@ -149,9 +151,17 @@ class Notifier:
             row = await services.store.caller(call.thumbprint)
             may_act = row.client is not None and _may_act(row.client)
             return _Message("subscription.test", from_micros(one.queued_at), {}) if may_act else None
-        read = await services.store.report_for(call.thumbprint, one.report, parts=Parts.NONE)
-        if read.client is None or read.report is None or not _may_act(read.client):
+        return await self._report_message(call, one.report, subscription)
+
+    async def _report_message(self, call: Call, report_id: str, subscription: SubscriptionRow) -> _Message | None:
+        """Return what may be told of a report now, or of the request that has this id; None where nothing may."""
+        services = self._services
+        read = await services.store.report_for(call.thumbprint or "", report_id, parts=Parts.NONE)
+        if read.client is None or not _may_act(read.client):
             return None
+        if read.report is None:
+            asked = await told_request(services, call, read.client, subscription, report_id, state=read.state)
+            return None if asked is None else _Message(REQUEST_KIND, asked.at, asked.facts)
         judged = await judge(services, call, read.client, read.report, read.state)
         match judged.decision:
             case Permit():

@@ -1,0 +1,86 @@
+"""What a subscriber may be told of a request for information at that moment: that there is one, and how urgent."""
+
+from collections.abc import Collection
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import assert_never
+
+from exchange.audit import Actor, EntryDraft, EventName, Outcome
+from exchange.kernel import new_id, to_micros
+from exchange.members import Client
+from exchange.release import Permit, Refusal
+from exchange.store import PolicyState, RequestRow, UnitOfWork
+from exchange.store.subscription_rows import SubscriptionRow
+from exchange.usecases.context import Call, Services
+from exchange.usecases.facts import stated_purpose
+from exchange.usecases.judging import require_same_law
+from exchange.usecases.judging_requests import decide_request, open_request, request_draft
+from exchange.usecases.subscriptions import waiting
+
+KIND = "request.visible"
+_ID_RANDOMNESS_BYTES = 10
+
+
+@dataclass(frozen=True, slots=True)
+class ToldRequest:
+    """What a message about a request says."""
+
+    at: datetime
+    facts: dict[str, str]
+
+
+async def queue_request(
+    services: Services, unit: UnitOfWork, call: Call, request_id: str, asked: Collection[str]
+) -> None:
+    """Queue a new request, in its own unit, for every subscriber of the members asked: what each may know is open."""
+    rows = [
+        waiting(new_id(call.now, services.randomness(_ID_RANDOMNESS_BYTES)), each, request_id, to_micros(call.now))
+        for each in await unit.subscriptions().of_members(asked)
+    ]
+    await unit.subscriptions().queue(*rows)
+
+
+async def told_request(  # noqa: PLR0913  who is told, by what, of which request, under which policy
+    services: Services,
+    call: Call,
+    client: Client,
+    subscription: SubscriptionRow,
+    request_id: str,
+    *,
+    state: PolicyState,
+) -> ToldRequest | None:
+    """Return what may be told of a request now, its entry durable; None where nothing may.
+
+    Of one that has ended nobody is told: whoever looks finds it as it stands.
+    """
+    require_same_law(services, state)
+    await services.knowledge.agreements(services.store, state)
+    async with services.store.unit_of_work() as unit:
+        row = await unit.requests().one(request_id)
+    if row is None or row.ended is not None:
+        return None
+    decision = await decide_request(services, call, client, row, state)
+    entry = _entry(services, call, client, subscription, row)
+    match decision:
+        case Permit():
+            request = await open_request(services, call, client, row)
+            # INVARIANT: no message leaves before its entry is durable.
+            await services.store.append(replace(entry, policies=decision.policies))
+            return ToldRequest(row.asked_at, {"request": row.id, "precedence": request.header.precedence.name})
+        case Refusal():
+            reasons = tuple(reason.value for reason in decision.reasons)
+            refused = replace(entry, outcome=Outcome.REFUSED, policies=decision.policies, reasons=reasons)
+            await services.store.append(refused)
+            return None
+        case other:
+            assert_never(other)
+
+
+def _entry(
+    services: Services, call: Call, client: Client, subscription: SubscriptionRow, row: RequestRow
+) -> EntryDraft:
+    """Return the entry of what the service tells, in its own name: the client has done nothing."""
+    detail: dict[str, str | int | list[str]] = {"client": client.id, "subscription": subscription.id}
+    event = EventName.REQUEST_NOTIFIED
+    entry = request_draft(call, client, event, Outcome.PERMITTED, row.id, row.facts, detail=detail)
+    return replace(entry, actor=Actor(kind="service"), purpose=stated_purpose(services, call, client))
