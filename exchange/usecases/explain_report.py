@@ -1,6 +1,6 @@
 """Why may this client (not) see this report: to a reader who sees it, and to the originator's own people.
 
-To anybody else there is nothing to explain: the report does not exist.
+To anybody else, and to a releaser that the label is above, there is nothing to explain: the report does not exist.
 """
 
 from dataclasses import replace
@@ -24,6 +24,7 @@ from exchange.usecases.judging import (
     judged_draft,
     report_not_found,
 )
+from exchange.usecases.originating import may_know
 from exchange.usecases.recording import refuse
 
 _ORIGINATORS = frozenset({Role.CONTRIBUTOR, Role.RELEASER})
@@ -45,7 +46,7 @@ async def explain_report(services: Services, call: Call, report_id: str) -> Reco
     if row.report is None:
         return await refuse(services, absent_draft(call, client, event, report_id), report_not_found())
     judged = await judge(services, call, client, row.report, row.state)
-    viewer = _viewer(client, judged)
+    viewer = _viewer(services, call, client, judged)
     if viewer is None:
         return await refuse(services, judged_draft(call, client, event, judged), report_not_found())
     explanation = explain(
@@ -64,8 +65,9 @@ async def explain_report(services: Services, call: Call, report_id: str) -> Reco
     return Recorded(explanation, await services.store.append(entry))
 
 
-def _viewer(client: Client, judged: Judged) -> Viewer | None:
-    if client.member == judged.facts.originator and not client.roles.isdisjoint(_ORIGINATORS):
+def _viewer(services: Services, call: Call, client: Client, judged: Judged) -> Viewer | None:
+    is_originators = client.member == judged.facts.originator and not client.roles.isdisjoint(_ORIGINATORS)
+    if is_originators and may_know(services, call, client, judged.release_class):
         return Viewer.ORIGINATOR
     match judged.decision:
         case Permit():

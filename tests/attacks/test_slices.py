@@ -162,3 +162,28 @@ async def test_21_no_answer_holds_what_was_posted(api: Api) -> None:
         assert answer.json()["items"]
         for canary in (b"Canary subject 4711", b"first part", b"For all"):
             assert canary not in answer.content
+
+
+async def test_09_who_decides_and_its_auditor_learn_nothing_of_a_report_above_their_clearance(
+    api: Api, hidden: Hidden
+) -> None:
+    world = api.world
+    await world.enrol("GBR low releaser", "GBR", "releaser", level="RESTRICTED")
+    await world.enrol("GBR low auditor", "GBR", "auditor", level="RESTRICTED")
+    low = api.as_client("GBR low releaser")
+    answers, entries = [], []
+    for request, report in ((hidden.onward, hidden.report), (random_id(), random_id())):
+        asked = [
+            await low.post(f"/v1/onward-requests/{request}/grant", json={}),
+            await low.post(f"/v1/onward-requests/{request}/refusal", json={"reason": "not theirs"}),
+            await low.post(f"/v1/onward-requests/{request}/revocation", json={}),
+            await low.get(f"/v1/reports/{report}/explanation"),
+        ]
+        answers.append([seen(answer) for answer in asked])
+        entries.append([answer.headers["x-audit-entry"] for answer in asked])
+    world.sequence()
+    shown = (await api.as_client("GBR low auditor").get(f"{ENTRIES}?limit=500")).json()["items"]
+    told = {each["id"]: (each["entry"]["object"]["type"], each["entry"].get("detail")) for each in shown}
+
+    assert answers[0] == answers[1]
+    assert [told[each] for each in entries[0]] == [told[each] for each in entries[1]]
