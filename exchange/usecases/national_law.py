@@ -20,9 +20,17 @@ class NationalLaw:
     _law: Law | None = None
     _version: int = -1
     _known: dict[str, NationalGuards] = field(default_factory=dict)
+    _reading: asyncio.Lock = field(default_factory=asyncio.Lock)
 
     async def law(self, store: Store, files: Law, state: PolicyState) -> Law:
         """Return the law of `files` and of members, as of the policy version in `state` or of a later one."""
+        if self._law is not None and self._files is files and self._version >= state.policy_version:
+            return self._law
+        # One at a time: else every request under way would parse what a member has just put in force.
+        async with self._reading:
+            return await self._read(store, files, state)
+
+    async def _read(self, store: Store, files: Law, state: PolicyState) -> Law:
         if self._law is not None and self._files is files and self._version >= state.policy_version:
             return self._law
         known = self._known if self._files is files else {}
@@ -32,10 +40,8 @@ class NationalLaw:
             raise UnavailableError("national caveats that are in force cannot be read: nothing was released")
         in_force = {each: known[each] if each in known else new[each] for each in ids}
         made = files.with_national(in_force.values()) if in_force else files
-        # INVARIANT: never back to an older version: while these were read, a later call may have read newer ones.
-        if self._files is not files or self._version < state.policy_version:
-            self._files, self._law, self._version, self._known = files, made, state.policy_version, in_force
-        return self._law or made
+        self._files, self._law, self._version, self._known = files, made, state.policy_version, in_force
+        return made
 
 
 def national_of(text: CaveatText, files: Law) -> NationalGuards:

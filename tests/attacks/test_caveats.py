@@ -1,11 +1,16 @@
 """Classes 3, 5, 8, 9, 22, 29: what a releaser may upload, and what others learn of it, over the real interface."""
 
+import asyncio
 import json
 from typing import Any
 
 import pytest
 
 from exchange.markings import Label
+from exchange.release import Law, NationalGuards
+from exchange.store import CaveatText
+from exchange.usecases import national_law
+from exchange.usecases.national_law import national_of
 from tests.attacks.hidden import Api, Hidden, kept_state, random_id, seen
 from tests.support.national import example, guard, no_court, not_to
 
@@ -117,3 +122,22 @@ async def test_08_a_low_releaser_is_told_of_no_report_above_its_clearance(api: A
 
     assert [each["marking"].partition("//")[0] for each in high] == ["NATO RESTRICTED", "NATO SECRET"]
     assert [each["marking"].partition("//")[0] for each in low] == ["NATO RESTRICTED"]
+
+
+async def test_16_what_a_member_puts_in_force_is_parsed_once_however_many_others_are_reading(
+    api: Api, hidden: Hidden, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world, parsed = api.world, list[str]()
+    foreign = await world.post("NOR contributor", label=Label("NATO", "RESTRICTED", releasable_to=("DNK", "NOR")))
+
+    def counted(text: CaveatText, files: Law) -> NationalGuards:
+        parsed.append(text.id)
+        return national_of(text, files)
+
+    monkeypatch.setattr(national_law, "national_of", counted)
+    monkeypatch.setattr(world.services.knowledge, "national", national_law.NationalLaw())
+    reader = api.as_client("DNK reader")
+    answers = await asyncio.gather(*(reader.get(f"/v1/reports/{foreign}") for _ in range(10)))
+
+    assert {answer.status_code for answer in answers} == {200}
+    assert parsed == [hidden.caveats]

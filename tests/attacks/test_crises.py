@@ -1,5 +1,6 @@
 """Classes 5, 7, 16: what an open crisis gives to whom the signed text gave nothing, and who stops or ends one."""
 
+import asyncio
 from datetime import timedelta
 from typing import Any
 
@@ -93,3 +94,31 @@ async def test_05_signatory_whom_the_text_does_not_name_stops_no_crisis(both: Wo
 async def _seen_by(world: World, name: str) -> list[str]:
     found = await usecases.list_crises(world.services, world.call(name), world.agreement_id)
     return [use.crisis.id for use in found.value.uses]
+
+
+async def test_16_two_confirmations_at_once_on_two_nodes_open_one_crisis(both: World) -> None:
+    await both.agree(TEXT)
+    acts = [await asked(both), await asked(both)]
+    async with both.another_node() as second:
+        ends = await asyncio.gather(
+            usecases.confirm_act(both.services, both.call("NOR signatory"), acts[0].id, acts[0].digest),
+            usecases.confirm_act(second, both.call("DNK signatory"), acts[1].id, acts[1].digest),
+            return_exceptions=True,
+        )
+
+    assert [end.code for end in ends if isinstance(end, ConflictError)] == ["crisis-open"]
+    assert len(await _seen_by(both, "GBR reader")) == 1
+
+
+async def test_16_act_that_is_taken_back_while_it_is_confirmed_is_one_of_both(both: World) -> None:
+    await both.agree(TEXT)
+    act = await asked(both)
+    async with both.another_node() as second:
+        confirmed, refused = await asyncio.gather(
+            usecases.confirm_act(both.services, both.call("NOR signatory"), act.id, act.digest),
+            usecases.refuse_act(second, both.call("GBR signatory"), act.id),
+            return_exceptions=True,
+        )
+
+    assert isinstance(confirmed, ConflictError) is not isinstance(refused, ConflictError)
+    assert len(await _seen_by(both, "GBR reader")) == isinstance(refused, ConflictError)
