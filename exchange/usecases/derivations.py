@@ -118,10 +118,12 @@ async def grant_derivation(
     """
     event = EventName.DERIVATION_GRANTED
     client, row, own = await _own_request(services, call, request_id, event)
-    async with on_record(services, own.entry(call, event, Outcome.REFUSED)), services.store.unit_of_work() as unit:
+    attempt = own.entry(call, event, Outcome.REFUSED)
+    async with on_record(services, attempt):
+        await _require_grantable(services, None, call, own, row)
+    async with on_record(services, attempt), services.store.unit_of_work() as unit:
         held = await _open_request(unit, row, OnwardState.ASKED)
         held = replace(held, conditions=None if conditions is None else fit_text(conditions))
-        await _require_grantable(services, unit, call, own, held)
         if not _is_above(services, own):
             made, receipt = await _grant(services, unit, call, own, row=held, people=[str(client.id)])
             return Recorded(DerivationView(made), receipt)
@@ -249,7 +251,7 @@ async def _open_request(unit: UnitOfWork, row: DerivationRow, *states: OnwardSta
 
 
 async def _require_grantable(
-    services: Services, unit: UnitOfWork, call: Call, own: OwnReport, row: DerivationRow
+    services: Services, unit: UnitOfWork | None, call: Call, own: OwnReport, row: DerivationRow
 ) -> None:
     require_act(own.status(call), ReportAct.RELEASE)
     if row.version != own.report.version:

@@ -12,7 +12,7 @@ from datetime import datetime
 from exchange.markings import Label
 from exchange.release import ClassFacts, covers_derived
 from exchange.reports import Header, ReportAct, may_be_done, status_of
-from exchange.store import ClassRow, Parts, PolicyState, ReportRow, UnitOfWork
+from exchange.store import ClassRow, DerivationRow, Parts, PolicyState, ReportRow, UnitOfWork
 from exchange.usecases.context import Call, Services
 from exchange.usecases.opening import UNOPENED, open_sealed_header
 from exchange.usecases.recording import record_tampering
@@ -59,20 +59,29 @@ async def covering_consents(  # noqa: PLR0913  who marks what how, from which so
 
     None where one is missing.
     """
-    async with services.store.unit_of_work() as unit:
-        return await _all_consents(services, unit, call, state, [_Asked(source, member, label)])
+    return await _all_consents(services, None, call, state, [_Asked(source, member, label)])
 
 
-async def do_sources_allow(  # noqa: PLR0913  as `covering_consents`, within a unit
-    services: Services, unit: UnitOfWork, call: Call, state: PolicyState, *, source: Source, label: Label, member: str
+async def do_sources_allow(  # noqa: PLR0913  as `covering_consents`
+    services: Services,
+    unit: UnitOfWork | None,
+    call: Call,
+    state: PolicyState,
+    *,
+    source: Source,
+    label: Label,
+    member: str,
 ) -> bool:
-    """Return whether what `source` itself builds on allows that `member` marks `label` what derives from it."""
+    """Return whether what `source` itself builds on allows that `member` marks `label` what derives from it.
+
+    `unit` is the one that the caller is within, if any.
+    """
     beneath = await _beneath(services, call, _Asked(source, member, label))
     return beneath is not None and await _all_consents(services, unit, call, state, beneath) is not None
 
 
 async def _all_consents(
-    services: Services, unit: UnitOfWork, call: Call, state: PolicyState, pending: list[_Asked]
+    services: Services, unit: UnitOfWork | None, call: Call, state: PolicyState, pending: list[_Asked]
 ) -> tuple[str, ...] | None:
     await services.knowledge.agreements(services.store, state)
     consents: list[str] = []
@@ -105,13 +114,13 @@ async def _beneath(services: Services, call: Call, asked: _Asked) -> list[_Asked
     return found
 
 
-async def _consent(services: Services, unit: UnitOfWork, call: Call, asked: _Asked) -> str | None:
+async def _consent(services: Services, unit: UnitOfWork | None, call: Call, asked: _Asked) -> str | None:
     source, facts = asked.source, asked.source.facts
     # (1) what was recalled or has expired is given to nobody
     if not source.stands(call.now):
         return None
     # (2) read behind the policy version that it is decided under: taken back since, it is decided again
-    rows = await unit.derivations().granted(source.report.id, asked.member)
+    rows = await _granted(services, unit, asked)
     # (3) of several any one
     scope = services.knowledge.scope(facts.agreement, facts.scope, call.now, facts.edition)
     for row in rows:
@@ -126,6 +135,14 @@ async def _consent(services: Services, unit: UnitOfWork, call: Call, asked: _Ask
         ):
             return row.id
     return None
+
+
+async def _granted(services: Services, unit: UnitOfWork | None, asked: _Asked) -> list[DerivationRow]:
+    # No unit is held while a header is opened: one that was altered is recorded.
+    if unit is not None:
+        return await unit.derivations().granted(asked.source.report.id, asked.member)
+    async with services.store.unit_of_work() as own:
+        return await own.derivations().granted(asked.source.report.id, asked.member)
 
 
 async def _header(services: Services, call: Call, source: Source) -> Header:

@@ -8,7 +8,7 @@ import pytest
 
 from exchange import usecases
 from exchange.audit import DeedKind, SignatureType, VerifierKey, read_deed
-from exchange.kernel import ConflictError, ForbiddenError, InvalidError, NotFoundError
+from exchange.kernel import ConflictError, ForbiddenError, InvalidError, NotFoundError, UnavailableError
 from exchange.markings import Label
 from exchange.reports import Downgrade, PostedPart
 from exchange.store import DerivationWish, OnwardState
@@ -352,6 +352,22 @@ async def test_derived_report_is_declassified_on_its_day_by_consent(deriving: Wo
     assert (await sweep_reports(deriving.services, deriving.clock.now)).declassified == 1
     pulled = await usecases.pull_report(deriving.services, deriving.call("GBR reader"), bound)
     assert b"NATO UNCLASSIFIED" in pulled.value.header_json
+
+
+async def test_source_whose_header_was_altered_lets_nothing_through(deriving: World) -> None:
+    source, other = await deriving.post(label=MIDDLE), await deriving.post(label=MIDDLE)
+    await grant(deriving, await ask(deriving, source))
+    request = await ask(deriving, source)
+    ((sealed,),) = deriving.sql("SELECT sealed_header FROM report WHERE id = $1", other)
+    deriving.sql("UPDATE report SET sealed_header = $1 WHERE id = $2", sealed, source)
+    body = deriving.posted(label=LOW, references=(source,))
+    for act in (
+        usecases.post_report(deriving.services, deriving.call("NOR analyst"), body),
+        usecases.grant_derivation(deriving.services, deriving.call("GBR releaser"), request),
+    ):
+        made = await deriving.attempt(act)
+        assert isinstance(made.error, UnavailableError)
+        assert (made.entry["type"], made.entry["decision"]) == ("key.opened", "failed")
 
 
 # ── asking ─────────────────────────────────────────────────────────────────────────────────────────────────────────────
