@@ -69,7 +69,8 @@ async def told_request(  # noqa: PLR0913  who is told, by what, of which request
             return ToldRequest(row.asked_at, {"request": row.id, "precedence": request.header.precedence.name})
         case Refusal():
             reasons = tuple(reason.value for reason in decision.reasons)
-            refused = replace(entry, outcome=Outcome.REFUSED, policies=decision.policies, reasons=reasons)
+            # INVARIANT: the asker's auditor learns of nobody's clearance whom it could have told without its asking.
+            refused = replace(entry, outcome=Outcome.REFUSED, policies=decision.policies, reasons=reasons, owner=None)
             await services.store.append(refused)
             return None
         case other:

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from exchange import usecases
+from exchange.audit import Criteria
 from exchange.kernel import UnavailableError
 from exchange.markings import Label
 from exchange.members import Standing
@@ -167,3 +168,18 @@ async def test_report_is_told_as_before_beside_a_request(desks: Desks) -> None:
         ("GBR reader", "report.visible"),
     }
     assert request != report
+
+
+async def test_askers_auditor_learns_nobodys_clearance_by_asking(desks: Desks) -> None:
+    """Attack 8: whom a request cannot be told of did nothing, and whoever asks must not probe it so."""
+    world = desks.world
+    await world.enrol("GBR auditor", "GBR", "auditor", level="TOP SECRET")
+    await ask(world)
+    await desks.told()
+    world.sequence()
+    query = usecases.EntryQuery(Criteria(event=TOLD))
+    shown = await usecases.search_entries(world.services, world.call("GBR auditor"), query)
+
+    told = [each.view.fields["detail"] for each in shown.value.items]
+
+    assert [detail["client"] for detail in told if isinstance(detail, dict)] == [world.clients["NOR reader"].id]
