@@ -34,7 +34,7 @@ from exchange.usecases.judging import (
 from exchange.usecases.life_checks import label_faults
 from exchange.usecases.onward_release import TWO_PERSONS_ABOVE
 from exchange.usecases.opening import UNOPENED
-from exchange.usecases.originating import Detail, OwnReport, loaded_report, may_know, own_report
+from exchange.usecases.originating import Detail, OwnReport, is_absent_for, loaded_report, may_know, own_report
 from exchange.usecases.recording import draft, named, on_record, refuse
 from exchange.usecases.second_person import ask
 
@@ -236,7 +236,7 @@ async def _own_request(
     attempt = draft(call, client, event, Outcome.REFUSED, subject=named("derivation", request_id))
     async with on_record(services, attempt), services.store.unit_of_work() as unit:
         row = await unit.derivations().one(request_id if is_uuid7(request_id) else ABSENT_ID)
-        if row is None or row.originator != client.member:
+        if row is None or row.originator != client.member or await is_absent_for(services, call, client, row.report):
             raise NotFoundError("no such request, or none that you may decide")
     own = await own_report(services, call, row.report, Role.RELEASER, event=event)
     return own.caller, row, own

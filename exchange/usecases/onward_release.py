@@ -25,7 +25,7 @@ from exchange.usecases.authenticate import authenticate
 from exchange.usecases.context import Call, Recorded, Services
 from exchange.usecases.judging import ABSENT_ID, judged_draft
 from exchange.usecases.opening import UNOPENED, open_sealed_header
-from exchange.usecases.originating import OwnReport, loaded_report, opened_header, own_report
+from exchange.usecases.originating import OwnReport, is_absent_for, loaded_report, opened_header, own_report
 from exchange.usecases.pull_report import Granted, seek_permit
 from exchange.usecases.recording import draft, named, on_record, record_tampering
 from exchange.usecases.sealing import reseal_header
@@ -221,7 +221,7 @@ async def _own_request(
     attempt = draft(call, client, event, Outcome.REFUSED, subject=named("onward", request_id))
     async with on_record(services, attempt), services.store.unit_of_work() as unit:
         row = await unit.consents().one(request_id if is_uuid7(request_id) else ABSENT_ID)
-        if row is None or row.originator != client.member or await _is_too_high(services, call, client, row.report):
+        if row is None or row.originator != client.member or await is_absent_for(services, call, client, row.report):
             raise NotFoundError("no such request, or none that you may decide")
     own = await own_report(services, call, row.report, Role.RELEASER, event=event)
     return own.caller, row, own
@@ -317,17 +317,6 @@ async def _may_know_report(services: Services, call: Call, client: Client, repor
     except (NotFoundError, *UNOPENED):
         return False
     return True
-
-
-async def _is_too_high(services: Services, call: Call, client: Client, report_id: str) -> bool:
-    """Return whether a report of the releaser's member is absent for it: the entry then names the request alone."""
-    try:
-        await loaded_report(services, call, client, report_id)
-    except NotFoundError:
-        return True
-    except UNOPENED:
-        return False  # altered: whoever asks for the report next records it
-    return False
 
 
 def _is_decider(row: OnwardRow, client: Client) -> bool:

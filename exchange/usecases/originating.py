@@ -7,7 +7,7 @@ else it is absent, for it in every respect.
 from dataclasses import dataclass, replace
 
 from exchange.audit import Actor, EntryDraft, EventName, Outcome, Subject
-from exchange.kernel import UnavailableError, is_uuid7
+from exchange.kernel import NotFoundError, UnavailableError, is_uuid7
 from exchange.members import Client, Role
 from exchange.release import ClassFacts, covers_label
 from exchange.reports import Header, ReportStatus, status_of
@@ -107,6 +107,17 @@ async def loaded_report(services: Services, call: Call, client: Client, report_i
     if kept.facts.originator != client.member or not may_know(services, call, client, kept):
         raise report_not_found()
     return OwnReport(client, row.state, row.report, kept)
+
+
+async def is_absent_for(services: Services, call: Call, client: Client, report_id: str) -> bool:
+    """Return whether `loaded_report` finds none: who names something about it, is told of that, and recorded, alone."""
+    try:
+        await loaded_report(services, call, client, report_id)
+    except NotFoundError:
+        return True
+    except UNOPENED:
+        return False  # altered: whoever asks for the report next records it
+    return False
 
 
 async def opened_header(services: Services, call: Call, own: OwnReport) -> Header:

@@ -172,13 +172,15 @@ async def test_09_who_decides_and_its_auditor_learn_nothing_of_a_report_above_th
     await world.enrol("GBR low auditor", "GBR", "auditor", level="RESTRICTED")
     low = api.as_client("GBR low releaser")
     answers, entries = [], []
-    for request, report in ((hidden.onward, hidden.report), (random_id(), random_id())):
-        asked = [
-            await low.post(f"/v1/onward-requests/{request}/grant", json={}),
-            await low.post(f"/v1/onward-requests/{request}/refusal", json={"reason": "not theirs"}),
-            await low.post(f"/v1/onward-requests/{request}/revocation", json={}),
-            await low.get(f"/v1/reports/{report}/explanation"),
-        ]
+    ids = ((hidden.onward, hidden.derivation, hidden.report), (random_id(), random_id(), random_id()))
+    for onward, derivation, report in ids:
+        asked = [await low.get(f"/v1/reports/{report}/explanation")]
+        for path in (f"/v1/onward-requests/{onward}", f"/v1/derivation-requests/{derivation}"):
+            asked += [
+                await low.post(f"{path}/grant", json={}),
+                await low.post(f"{path}/refusal", json={"reason": "not theirs"}),
+                await low.post(f"{path}/revocation", json={}),
+            ]
         answers.append([seen(answer) for answer in asked])
         entries.append([answer.headers["x-audit-entry"] for answer in asked])
     world.sequence()
