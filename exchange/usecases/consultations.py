@@ -9,7 +9,7 @@ import hashlib
 from collections.abc import Collection
 from dataclasses import dataclass, replace
 
-from exchange.agreements import Agreement, Matter, MatterKind, Said, Speech, require_speech
+from exchange.agreements import Agreement, Matter, MatterKind, Said, Speech, is_party, require_speech
 from exchange.audit import EntryDraft, EventName, Outcome, Subject
 from exchange.kernel import Fault, InvalidError, NotFoundError, is_uuid7, new_id
 from exchange.members import Client, Role
@@ -25,7 +25,7 @@ _ID_RANDOMNESS_BYTES = 10
 
 @dataclass(frozen=True, slots=True)
 class NewMatter:
-    """What to open: with which other parties (none named: all of them), about which breach (None: about none)."""
+    """What to open: with which other parties (none named: all that have not left), about which breach (None: none)."""
 
     kind: MatterKind
     text: str
@@ -44,7 +44,7 @@ async def open_consultation(services: Services, call: Call, agreement_id: str, n
     attempt = draft(call, client, event, Outcome.REFUSED, subject=named("agreement", agreement_id))
     async with on_record(services, attempt), services.store.unit_of_work() as unit:
         agreement = await visible_agreement(unit, client, agreement_id)
-        members = _members(client, agreement, new.members)
+        members = _members(call, client, agreement, new.members)
         await _require_breach(services, unit, call, client, agreement=agreement, new=replace(new, members=members))
         said = Said(client.member, client.id, Speech.OPEN, new.text, call.now)
         matter = Matter(
@@ -112,7 +112,7 @@ async def _own_matter(unit: UnitOfWork, client: Client, matter_id: str) -> Matte
     return matter
 
 
-def _members(client: Client, agreement: Agreement, others: Collection[str]) -> tuple[str, ...]:
+def _members(call: Call, client: Client, agreement: Agreement, others: Collection[str]) -> tuple[str, ...]:
     parties = agreement.terms.parties
     if client.member not in parties:
         raise InvalidError(
@@ -125,7 +125,9 @@ def _members(client: Client, agreement: Agreement, others: Collection[str]) -> t
     ]
     if faults:
         raise InvalidError("nothing can be opened so", tuple(faults))
-    named_members = {client.member, *(others or parties)}
+    # Who has left is spoken with where it is named, and is told of nothing that was said to all.
+    present = [member for member in parties if is_party(agreement, member, call.now)]
+    named_members = {client.member, *(others or present)}
     if len(named_members) == 1:
         fault = Fault("/members", "invalid-value", "name another party than your own")
         raise InvalidError("nothing can be opened so", (fault,))
