@@ -13,7 +13,7 @@ from exchange.kernel import ConflictError, MalformedError, NotFoundError
 from exchange.store.dumping import Claim, Replay, Since, confirm_claim, dumped, load, open_claims
 from exchange.store.engine import checked_url, new_engine
 from exchange.usecases import check_readiness, pull_report
-from exchange.usecases.backups import backup_lines, read_contents, rows_of, what_came_after
+from exchange.usecases.backups import _TO_SEE_TO, backup_lines, read_contents, rows_of, what_came_after
 from exchange.usecases.recording import draft
 from tests.support.world import World, reopen_world
 
@@ -213,6 +213,21 @@ async def test_kept_log_tells_what_was_narrowed_since(populated: World) -> None:
         ("unknown-acts", ""),
     ]
     assert "exchange client revoke c-2" in claims[0].told
+
+
+NARROWING = ("revoked", "suspended", "withdrawn", "ended", "removed", "retired", "activated", "amended", "recalled")
+SEEN_TO_OTHERWISE = {
+    "report.recalled": "its keys are destroyed again",
+    "report.ended": "its keys are destroyed again",
+    "subscription.removed": "what is sent is decided anew, to a client that may be revoked",
+    "witness.removed": "a witness more stands behind no less",
+}
+
+
+def test_whatever_narrows_is_seen_to_after_a_restore() -> None:
+    narrowing = {event.value for event in EventName if event.value.rpartition(".")[2] in NARROWING}
+
+    assert narrowing - set(SEEN_TO_OTHERWISE) <= set(_TO_SEE_TO)
 
 
 async def test_without_a_kept_log_everything_since_is_to_be_asked_for(populated: World) -> None:
