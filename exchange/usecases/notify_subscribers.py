@@ -171,7 +171,8 @@ class Notifier:
                 facts = {"report": header.id, "precedence": header.precedence.name}
                 return _Message("report.visible", header.posted_at, facts)
             case _:
-                await services.store.append(_entry(call, read.client, judged, subscription))
+                # Nobody asked: why this client may not know of it any more is not for the originator's auditor.
+                await services.store.append(replace(_entry(call, read.client, judged, subscription), owner=None))
                 return None
 
     async def _opened(self, judged: Judged) -> Header:

@@ -173,6 +173,7 @@ async def test_right_lost_between_queue_and_sending_is_withheld_and_told_to_nobo
         assert await told.deliveries() == []
         refused = [entry for entry in await world.entries() if entry["type"] == "report.notified"][-1]
         assert refused["decision"] == "refused"
+        assert "owner" not in refused, "the originator's auditor would learn whose clearance was lowered"
 
 
 async def test_suspended_client_is_not_told_later_of_what_it_missed(told: Told) -> None:
