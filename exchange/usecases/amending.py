@@ -256,7 +256,7 @@ async def _impact(  # noqa: PLR0913  what is compared, and for whom
     classes = await services.knowledge.classes(services.store, state)
     own = {each.id: each.facts for each in classes.values() if each.facts.agreement == agreement.id}
     after = _as_if_concluded(agreement, terms, call)
-    law = await law_in_force(services, state)
+    law, known = await law_in_force(services, state), services.law.known_to(client.member)
     members = dict.fromkeys((*agreement.terms.parties, *terms.parties))
     gained: dict[str, list[int]] = {member: [] for member in members}
     lost: dict[str, list[int]] = {member: [] for member in members}
@@ -264,8 +264,8 @@ async def _impact(  # noqa: PLR0913  what is compared, and for whom
         # INVARIANT: nobody is told of reports that it may not know of.
         if _may_know(law, call, client, agreement, facts):
             for member in members:
-                # Nor of others' national caveats, as far as they concern third ones.
-                told = law if client.member in {facts.originator, member} else services.law
+                # Nor of others' national caveats, as far as they concern third ones, wherever they are kept.
+                told = law if client.member in {facts.originator, member} else known
                 before = _may_read(told, call, agreement, facts, member)
                 if before != _may_read(told, call, after, facts, member):
                     (lost if before else gained)[member].append(class_id)

@@ -1,15 +1,20 @@
 """Classes 8 and 9: questions whose answers are made of what the caller may not see."""
 
 import base64
+from dataclasses import replace
 from datetime import timedelta
 
 from exchange import usecases
 from exchange.audit import SignatureType, VerifierKey, read_deed
 from exchange.markings import Label
+from exchange.release import load_law
 from exchange.reports import PostedPart
+from exchange.settings import read_policies
+from exchange.usecases.knowledge import Knowledge
 from tests.attacks.hidden import Api
+from tests.support.national import guard
 from tests.support.store import NODE_KEY
-from tests.support.world import AGREEMENT, World
+from tests.support.world import AGREEMENT, POLICIES, World
 
 WHOLE = Label("NATO", "RESTRICTED", releasable_to=("GBR", "NOR"))
 LOWER = Label("NATO", "UNCLASSIFIED", releasable_to=("GBR", "NOR"))
@@ -148,3 +153,18 @@ async def test_09_acts_about_a_report_above_a_releasers_clearance_are_absent(api
             404,
             (await low.get(f"/v1/acts/{ABSENT}")).json()["detail"],
         )
+
+
+async def test_08_amendment_counts_nothing_by_what_another_member_keeps_as_a_file(api: Api) -> None:
+    world = api.world
+    await world.post(label=FOR_ALL)
+    before = await amendments_told(world, WITHOUT_DENMARK, "NOR signatory")
+    files = {**read_policies(POLICIES), "guards/GBR.cedar": guard("gbr.not-to-dnk", 'principal.member == "DNK"')}
+    # As if the files had been these from the start.
+    law = replace(load_law(files), digest=world.services.law.digest)
+    world.services = replace(world.services, law=law, knowledge=Knowledge())
+    listed = await usecases.list_amendments(world.services, world.call("NOR signatory"), world.agreement_id)
+    own = await usecases.list_amendments(world.services, world.call("GBR signatory"), world.agreement_id)
+
+    assert listed.value[-1].changes == before.changes
+    assert own.value[-1].changes != before.changes
