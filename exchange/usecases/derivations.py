@@ -36,7 +36,7 @@ from exchange.usecases.onward_release import TWO_PERSONS_ABOVE
 from exchange.usecases.opening import UNOPENED
 from exchange.usecases.originating import Detail, OwnReport, is_absent_for, loaded_report, may_know, own_report
 from exchange.usecases.recording import draft, named, on_record, refuse
-from exchange.usecases.second_person import ask
+from exchange.usecases.second_person import ask, require_not_waiting
 
 DERIVING_ROLES = (Role.CONTRIBUTOR, Role.RELEASER)
 
@@ -122,7 +122,8 @@ async def grant_derivation(
     async with on_record(services, attempt):
         await _require_grantable(services, None, call, own, row)
     async with on_record(services, attempt), services.store.unit_of_work() as unit:
-        held = await _open_request(unit, row, OnwardState.ASKED)
+        held = await _open_request(unit, row, OnwardState.ASKED, OnwardState.AWAITING)
+        await require_not_waiting(unit, DERIVED_MARKING, request=row.id)
         held = replace(held, conditions=None if conditions is None else fit_text(conditions))
         if not _is_above(services, own):
             made, receipt = await _grant(services, unit, call, own, row=held, people=[str(client.id)])

@@ -29,7 +29,7 @@ from exchange.usecases.originating import OwnReport, is_absent_for, loaded_repor
 from exchange.usecases.pull_report import Granted, seek_permit
 from exchange.usecases.recording import draft, named, on_record, record_tampering
 from exchange.usecases.sealing import reseal_header
-from exchange.usecases.second_person import ask
+from exchange.usecases.second_person import ask, require_not_waiting
 
 ONWARD_ROLES = (Role.READER, Role.RELEASER)
 TWO_PERSONS_ABOVE: Final = "CONFIDENTIAL"
@@ -114,7 +114,8 @@ async def grant_onward(
         header = await opened_header(services, call, own)
         needs_two = _is_above(services, _labels(header, row.wish))
         async with services.store.unit_of_work() as unit:
-            held = await _open_request(unit, row)
+            held = await _open_request(unit, row, OnwardState.ASKED, OnwardState.AWAITING)
+            await require_not_waiting(unit, ONWARD_RELEASE, request=row.id)
             held = replace(held, conditions=None if conditions is None else fit_text(conditions))
             if needs_two:
                 asked = {"request": row.id, "report": row.report, "recipient": row.wish.recipient}
@@ -229,7 +230,7 @@ async def _own_request(
 
 async def _open_request(unit: UnitOfWork, row: OnwardRow, *states: OnwardState) -> OnwardRow:
     held = await unit.consents().one(row.id)
-    if held is None or held.state not in (states or (OnwardState.ASKED,)):
+    if held is None or held.state not in states:
         state = "gone" if held is None else held.state.value
         raise ConflictError(f"the request is {state}: this cannot be done to it now", code="request-ended")
     return held

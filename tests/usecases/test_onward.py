@@ -156,6 +156,25 @@ async def test_above_confidential_two_releasers_consent(asking: World) -> None:
     assert deed.content["granted_by"] == [asking.clients[n].id for n in ("GBR releaser", "GBR second releaser")]
 
 
+@pytest.mark.parametrize("how", ["refused", "too old"])
+async def test_grant_whose_second_person_did_not_come_is_asked_for_again(asking: World, how: str) -> None:
+    report = await asking.post()
+    request = await ask(asking, report)
+    first = await grant(asking, request)
+    with pytest.raises(ConflictError, match="waits for a second person"):
+        await grant(asking, request)
+    if how == "refused":
+        await usecases.refuse_act(asking.services, asking.call("GBR second releaser"), first.act or "")
+    else:
+        asking.clock.advance(timedelta(days=8))
+    act = (await grant(asking, request)).act or ""
+    seen = (await usecases.show_pending_act(asking.services, asking.call("GBR second releaser"), act)).value.act
+    await usecases.confirm_act(asking.services, asking.call("GBR second releaser"), act, seen.digest)
+
+    assert act != first.act
+    assert (await read(asking, report)).parts
+
+
 async def test_grant_is_a_signed_deed_and_stands_in_the_log(asking: World) -> None:
     report = await asking.post(label=LOW)
     request = await ask(asking, report)
