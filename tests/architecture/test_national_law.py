@@ -26,7 +26,7 @@ def test_the_law_of_the_files_is_handed_on_where_it_was_meant_and_nowhere_else()
     found = {
         str(path.relative_to(ROOT / "exchange"))
         for path in (ROOT / "exchange").rglob("*.py")
-        if re.search(r"services\.law\b(?!\.)|\.law\.with_national", path.read_text(encoding="utf-8"))
+        if re.search(r"services\.law\b(?!\.)|\.law\.(?:with_national|known_to)\b", path.read_text(encoding="utf-8"))
     }
 
     assert found == OF_FILES.keys()
