@@ -35,11 +35,9 @@ async def ask(  # noqa: PLR0913  who asks whom for what
 
 
 async def require_not_waiting(unit: UnitOfWork, kind: ActKind, **asked: str) -> None:
-    """Raise ConflictError where such an act waits for its second person; once it was refused or is too old, none does."""
+    """Raise ConflictError where such an act waits for its second person; none does that was refused or is too old."""
     if any(act.kind == kind.name and asked.items() <= act.asked.items() for act in await unit.open_acts()):
-        raise ConflictError(
-            "this was asked for and waits for a second person: `exchange act list`", code="request-ended"
-        )
+        raise ConflictError("it waits for a second person: `exchange act list`", code="request-ended")
 
 
 async def confirmed_by(

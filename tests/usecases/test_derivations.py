@@ -183,6 +183,19 @@ async def test_own_contributor_needs_its_own_releaser(deriving: World) -> None:
 # ── who gives it, and how it ends ──────────────────────────────────────────────────────────────────────────────────────
 
 
+async def test_grant_whose_second_person_refused_is_asked_for_again(deriving: World) -> None:
+    source = await deriving.post()
+    request = await ask(deriving, source)
+    first = await grant(deriving, request)
+    with pytest.raises(ConflictError, match="waits for a second person"):
+        await grant(deriving, request)
+    await usecases.refuse_act(deriving.services, deriving.call("GBR second releaser"), str(first.act))
+    assert await is_refused(deriving, source)
+    await confirm(deriving, await grant(deriving, request))
+
+    assert await derive(deriving, source)
+
+
 async def test_above_confidential_two_releasers_consent(deriving: World) -> None:
     source = await deriving.post()
     request = await ask(deriving, source)
