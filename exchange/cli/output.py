@@ -93,9 +93,20 @@ def listed(values: Sequence[str] | frozenset[str]) -> str:
 
 
 def _cell(value: object) -> Text:
-    text = "-" if value is None else shown(value)
+    text = shown(_in_words(value))
     style = "green" if text in _GOOD else "red" if text in _BAD else "yellow" if text in _OPEN else ""
     return Text(text, style=style)
+
+
+def _in_words(value: object) -> object:
+    match value:
+        case None | [] | ():
+            return "-"
+        case bool():
+            return "yes" if value else "no"
+        case list() | tuple() if not any(isinstance(each, dict | list) for each in value):
+            return ", ".join(map(str, value))
+    return value
 
 
 def _console(*, stderr: bool = False) -> Console:
