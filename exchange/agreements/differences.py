@@ -2,7 +2,8 @@
 
 from collections.abc import Iterator
 
-from exchange.agreements.model import CrisisClause, OlderReports, Scope, Terms
+from exchange.agreements.model import CrisisClause, OlderReports, Scope, SharedReports, Terms
+from exchange.members import MemberCode
 
 _LISTS = ("topics", "regions", "kinds", "purposes", "compartments", "contributors")
 
@@ -14,7 +15,7 @@ def differences(before: Terms, after: Terms) -> tuple[str, ...]:
 
 def _sentences(before: Terms, after: Terms) -> Iterator[str]:
     yield from (f"{member} accedes" for member in after.parties if member not in before.parties)
-    yield from (f"{member} is no party any more" for member in before.parties if member not in after.parties)
+    yield from (_left(member, after) for member in before.parties if member not in after.parties)
     for scope in after.scopes:
         earlier = before.scope(scope.name)
         yield from _new_scope(scope) if earlier is None else _changed_scope(earlier, scope)
@@ -33,6 +34,11 @@ def _sentences(before: Terms, after: Terms) -> Iterator[str]:
     yield from _changed_crises(before, after)
     if after.older_reports is OlderReports.INCLUDED:
         yield "what is widened reaches reports that are older than this text"
+
+
+def _left(member: MemberCode, after: Terms) -> str:
+    is_recalled = after.termination.shared_reports is SharedReports.RECALLED
+    return f"{member} is no party any more" + (": what it shared is recalled" if is_recalled else "")
 
 
 def _changed_crises(before: Terms, after: Terms) -> Iterator[str]:

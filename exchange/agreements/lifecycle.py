@@ -134,14 +134,15 @@ def is_party(agreement: Agreement, member: str, now: datetime) -> bool:
 def is_recalled_by_text(agreement: Agreement, originator: str, now: datetime) -> bool:
     """Return whether the agreement's own terms recall the reports of `originator` that were shared under it, at `now`.
 
-    Where they say `kept` nothing is destroyed: who was given a report keeps it, and the exchange gives it to nobody.
+    A party leaves by notice, or with the text that names it no more. Where the terms say `kept` nothing is destroyed:
+    who was given a report keeps it, and the exchange gives it to nobody.
     """
     if agreement.terms.termination.shared_reports is SharedReports.KEPT:
         return False
     if state_of(agreement, now) in {AgreementState.EXPIRED, AgreementState.WITHDRAWN}:
         return True
     party = agreement.party(originator)
-    return party is not None and party.standing(now) is PartyState.WITHDRAWN
+    return party is None or party.standing(now) is PartyState.WITHDRAWN
 
 
 def next_change(agreement: Agreement, now: datetime) -> datetime | None:

@@ -15,6 +15,7 @@ from exchange.usecases import sweep_reports as module
 from exchange.usecases.sweep_reports import Swept, sweep_reports
 from tests.support.store import NODE_KEY
 from tests.support.world import AGREEMENT, NOW, World
+from tests.usecases.test_amending import concluded
 
 DAY = date(2026, 6, 3)
 YEARS = timedelta(days=5 * 366)
@@ -197,6 +198,21 @@ async def test_reports_of_who_has_left_are_recalled_where_the_text_says_so(popul
     assert reader == populated.clients["NOR reader"].id
     assert (await sweep(populated)).recalled == 0
     assert await read(populated, other)
+
+
+@pytest.mark.parametrize(("text", "expected"), [(AGREEMENT, 1), (KEPT, 0)])
+async def test_reports_of_whom_the_text_names_no_more_are_recalled_where_it_says_so(
+    populated: World, text: str, expected: int
+) -> None:
+    report = await populated.post("NOR contributor")
+    other = await populated.post("GBR contributor")
+    without = text.replace("parties: [GBR, NOR, DNK]", "parties: [GBR, DNK]").replace("[GBR, NOR", "[GBR")
+    assert (await concluded(populated, without)).agreement.party("NOR") is None
+    populated.clock.advance(timedelta(minutes=1))
+
+    assert (await sweep(populated)).recalled == expected
+    kept = populated.sql("SELECT report_id FROM report_part WHERE length(ciphertext) > 0")
+    assert {row[0] for row in kept} == {other} | (set() if expected else {report})
 
 
 @pytest.mark.parametrize(("text", "expected"), [(AGREEMENT, 2), (KEPT, 0)])

@@ -38,6 +38,12 @@ def test_scopes_are_told_member_by_member_and_word_by_word():
     assert told(answers=AnswersTo.ASKED) == ("cyber-threats: answers to requests go to the asked",)
 
 
+def test_what_becomes_of_a_leavers_reports_is_told():
+    assert differences(FIRST, replace(FIRST, parties=FIRST.parties[:2])) == (
+        "DNK is no party any more: what it shared is recalled",
+    )
+
+
 def test_parties_scopes_and_terms_are_told():
     after = replace(
         FIRST,

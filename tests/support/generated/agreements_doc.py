@@ -50,7 +50,7 @@ Several may lie before the parties at once; the first one that is concluded over
 ## What becomes of shared reports
 
 `termination.shared_reports` says it, and the sweep does it. `recalled`: once the agreement has ended, every report shared
-under it is recalled, and once a party has left, every report of its own: keys destroyed, a signed tombstone, destruction
+under it is recalled, and once a party has left, by notice or with an amended text, every report of its own: keys destroyed, a signed tombstone, destruction
 asked of whoever had read it. `kept`: nothing is destroyed, and who was given a report keeps it. Either way the exchange gives
 it to nobody any more. What a leaver holds of others' reports is asked for by their releasers, report by report.
 
