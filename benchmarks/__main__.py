@@ -252,8 +252,8 @@ def _over_http(backend: str, few: Filled, many: Filled, plan: Plan, alone: str) 
     restarted = [restart_figure(backend, many.place.folder, many.url, many.count)] if RESTART_NAME in plan.names else []
     told = [diff_figure(backend, many.place, many.url, many.count)] if DIFF_NAME in plan.names else []
     if not plan.names.isdisjoint(WORKER_NAMES):
-        place = few.place.folder
-        told += worker_figures(backend, place, few.url, few.sights, pace=plan.pace, names=plan.names)
+        place = many.place.folder
+        told += worker_figures(backend, place, many.url, many.sights, pace=plan.pace, names=plan.names)
     if plan.names <= {RESTART_NAME, DIFF_NAME, *WORKER_NAMES}:
         return told + restarted
     say(f"{backend}: {CONNECTIONS} connections, one worker")
