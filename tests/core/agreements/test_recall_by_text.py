@@ -1,0 +1,38 @@
+"""Whose shared reports the agreement's own terms recall, and when: a truth table."""
+
+from dataclasses import replace
+from datetime import datetime
+
+import pytest
+
+from exchange.agreements import Agreement, PartyState, SharedReports, is_recalled_by_text
+from tests.core.agreements.worlds import AFTER, DURING, EXAMPLE, agreement, parse
+
+TERMS = parse(EXAMPLE)
+SIGNED = agreement([PartyState.SIGNED] * len(TERMS.parties))
+LEFT = agreement([PartyState.WITHDRAWN, *[PartyState.SIGNED] * (len(TERMS.parties) - 1)])
+FIRST, SECOND = TERMS.parties[:2]
+
+
+def keeping(one: Agreement) -> Agreement:
+    termination = replace(one.terms.termination, shared_reports=SharedReports.KEPT)
+    return replace(one, terms=replace(one.terms, termination=termination))
+
+
+@pytest.mark.parametrize(
+    ("one", "originator", "now", "expected"),
+    [
+        (SIGNED, FIRST, DURING, False),
+        (SIGNED, FIRST, AFTER, True),
+        (LEFT, FIRST, DURING, True),
+        (LEFT, SECOND, DURING, False),
+        (SIGNED, "ZZZ", DURING, True),
+        (keeping(SIGNED), FIRST, AFTER, False),
+        (keeping(LEFT), FIRST, DURING, False),
+        (keeping(SIGNED), "ZZZ", DURING, False),
+    ],
+)
+def test_reports_are_recalled_with_the_agreement_or_with_who_left_it(
+    one: Agreement, originator: str, now: datetime, expected: bool
+) -> None:
+    assert is_recalled_by_text(one, originator, now) is expected
