@@ -141,8 +141,7 @@ def is_recalled_by_text(agreement: Agreement, originator: str, now: datetime) ->
         return False
     if state_of(agreement, now) in {AgreementState.EXPIRED, AgreementState.WITHDRAWN}:
         return True
-    party = agreement.party(originator)
-    return party is None or party.standing(now) is PartyState.WITHDRAWN
+    return not is_party(agreement, originator, now)
 
 
 def next_change(agreement: Agreement, now: datetime) -> datetime | None:
