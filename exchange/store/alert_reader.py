@@ -1,7 +1,7 @@
 """Reads of alerts and of what their rules remember."""
 
 import json
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 
 from sqlalchemy import ColumnElement, String, bindparam, func, or_, select
@@ -10,10 +10,8 @@ from exchange.audit.alerts import Key
 from exchange.store import alert_tables  # noqa: F401  fills the metadata
 from exchange.store.alert_rows import AlertPosition, AlertRow
 from exchange.store.archived import ArchivedEntries, LogDamagedError
-from exchange.store.dialect import Parameters, Row, Sql, Statement
+from exchange.store.dialect import Fetch, Parameters, Row, Sql, Statement
 from exchange.store.tables import table
-
-Fetch = Callable[[Statement, Parameters], Awaitable[Sequence[Row]]]
 
 ALERT_COLUMNS = (
     *("number", "id", "rule", "kind", "severity", "subject_kind", "subject_id", "member", "owner", "raised_at"),

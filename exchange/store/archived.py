@@ -5,7 +5,7 @@ hashes are those in the tree.
 """
 
 import hashlib
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 from sqlalchemy import bindparam, select
@@ -16,10 +16,8 @@ from exchange.audit.tile_paths import TILE_WIDTH
 from exchange.kernel import MalformedError, UnavailableError
 from exchange.store import log_tables  # noqa: F401  fills the metadata
 from exchange.store.archive import BundleArchive
-from exchange.store.dialect import Parameters, Row, Sql, Statement
+from exchange.store.dialect import Fetch, Sql, Statement
 from exchange.store.tables import table
-
-Fetch = Callable[[Statement, Parameters], Awaitable[Sequence[Row]]]
 
 _BUNDLES_KEPT = 8
 """A page of a search walks through one or two; each has some 300 KB, and 16 MiB at worst."""

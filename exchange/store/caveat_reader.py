@@ -1,6 +1,6 @@
 """Reads of national caveats outside a unit of work: which are in force, and which were."""
 
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Iterable
 from datetime import datetime
 from typing import NamedTuple
 
@@ -9,10 +9,8 @@ from sqlalchemy import bindparam, or_, select
 from exchange.kernel import from_micros, to_micros
 from exchange.store import caveat_tables  # noqa: F401  fills the metadata
 from exchange.store.caveat_rows import CaveatText
-from exchange.store.dialect import Parameters, Row, Sql, Statement
+from exchange.store.dialect import Fetch, Parameters, Row, Sql, Statement
 from exchange.store.tables import table
-
-Fetch = Callable[[Statement, Parameters], Awaitable[Sequence[Row]]]
 
 
 class CaveatReads(NamedTuple):

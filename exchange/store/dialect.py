@@ -3,7 +3,7 @@
 An ORM session costs six times the row it fetches; a compiled statement on the driver costs the row alone.
 """
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from typing import Any, TypeVar
@@ -90,6 +90,10 @@ class Sql:
         # An array has no collation; its values take the column's when they are inserted.
         types = [table(name).c[column].type.compile(self._dialect).partition(" COLLATE ")[0] for column in columns]
         return ", ".join(f"${number}::{kind}[]" for number, kind in enumerate(types, start=1))
+
+
+Fetch = Callable[[Statement, Parameters], Awaitable[Sequence[Row]]]
+"""What returns the rows of one read."""
 
 
 @cache

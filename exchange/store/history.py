@@ -3,7 +3,7 @@
 Read for questions about the past; the hot paths know the present only.
 """
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from types import SimpleNamespace
@@ -15,7 +15,7 @@ from exchange.agreements import Agreement
 from exchange.kernel import from_micros, to_micros
 from exchange.members import Client, Member, Standing
 from exchange.reports import ReportStatus
-from exchange.store.dialect import Parameters, Row, Sql, Statement
+from exchange.store.dialect import Fetch, Parameters, Row, Sql, Statement
 from exchange.store.records import agreement_columns, agreement_of, client_of, member_of, with_signatures
 from exchange.store.tables import table
 from exchange.store.treaty_tables import AgreementSignatureTable, SignatoryKeyTable
@@ -23,8 +23,6 @@ from exchange.store.treaty_tables import AgreementSignatureTable, SignatoryKeyTa
 T = TypeVar("T")
 LAST_MICROS = 2**63 - 1
 """What a database counts to."""
-Fetch = Callable[[Statement, Parameters], Awaitable[Sequence[Row]]]
-
 _CLIENT, _MEMBER, _CERTIFICATE = table("client"), table("member"), table("client_certificate")
 _AGREEMENT, _PARTY, _REPORT = table("agreement"), table("agreement_party"), table("report")
 _SIGNATURE = table(str(AgreementSignatureTable.__tablename__))

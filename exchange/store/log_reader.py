@@ -12,8 +12,8 @@ from exchange.audit.proofs import NodeReader, consistency_proof, inclusion_proof
 from exchange.audit.tile_paths import TILE_HEIGHT, TILE_WIDTH, BundlePath, TilePath
 from exchange.kernel import is_uuid7
 from exchange.store.archive import BundleArchive
-from exchange.store.archived import ArchivedEntries, Fetch, LogDamagedError
-from exchange.store.dialect import Row, Sql, Value
+from exchange.store.archived import ArchivedEntries, LogDamagedError
+from exchange.store.dialect import Fetch, Row, Sql, Value
 from exchange.store.log_rows import Backlog, CosignatureRow, KeptCheckpoint, LeafRow, LogState, Placed
 from exchange.store.log_statements import TILE_LEVELS, LogReads
 

@@ -1,16 +1,14 @@
 """The log as a verifier wants it: what lies there, gaps and all, and never an opinion on it."""
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, fields
 
 from sqlalchemy import and_, bindparam, exists, not_, select
 
 from exchange.audit import EntryColumns, TilePath
 from exchange.store import log_tables, personal_tables  # noqa: F401  fill the metadata
-from exchange.store.dialect import Parameters, Row, Sql, Statement
+from exchange.store.dialect import Fetch, Sql
 from exchange.store.tables import table
-
-Fetch = Callable[[Statement, Parameters], Awaitable[Sequence[Row]]]
 
 _COLUMNS = tuple(field.name for field in fields(EntryColumns))
 

@@ -5,17 +5,14 @@ only what is committed later.
 Does not: say who may see what came; it names the classes of new reports, and whoever waits for one of them looks.
 """
 
-from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
 from sqlalchemy import BigInteger, bindparam, select
 
-from exchange.store.dialect import Parameters, Row, Sql, Statement
+from exchange.store.dialect import Fetch, Sql, Statement
 from exchange.store.rows import PolicyState
 from exchange.store.standing import REPORT, STATE
-
-Fetch = Callable[[Statement, Parameters], Awaitable[Sequence[Row]]]
 
 
 @dataclass(frozen=True, slots=True)

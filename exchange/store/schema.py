@@ -7,7 +7,6 @@ cannot know them. An older one it never works with, and never makes older.
 
 import asyncio
 import os
-from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -19,12 +18,10 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 import exchange
 from exchange.kernel import UnavailableError
-from exchange.store.dialect import Parameters, Row, Statement
+from exchange.store.dialect import Fetch, Statement
 from exchange.store.engine import checked_url, is_sqlite, new_engine
 from exchange.store.faults import driver_errors
 from exchange.store.roles import grant_roles
-
-Fetch = Callable[[Statement, Parameters], Awaitable[Sequence[Row]]]
 
 _MIGRATIONS = Path(exchange.__file__).resolve().parents[1] / "migrations"
 

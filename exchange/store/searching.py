@@ -4,7 +4,7 @@ Steps: (1) the lanes that hold all that can be meant; (2) a few rows of each; (3
 the page does, for they may hold what belongs on it; (4) hand out the page, and so on.
 """
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, field
 from heapq import nlargest, nsmallest
 from math import ceil, sqrt
@@ -13,10 +13,8 @@ from typing import NamedTuple
 from exchange.audit import TOLD_REASONS, Criteria, Outcome
 from exchange.kernel import to_micros
 from exchange.store.archived import ArchivedEntries
-from exchange.store.dialect import Parameters, Row, Statement, Value
+from exchange.store.dialect import Fetch, Value
 from exchange.store.search_statements import Along, SearchStatements
-
-Fetch = Callable[[Statement, Parameters], Awaitable[Sequence[Row]]]
 
 _GROWTH = 4
 """A lane that stops the others is asked for this many times more each time."""

@@ -5,8 +5,7 @@ from typing import NamedTuple
 
 from sqlalchemy import bindparam, select
 
-from exchange.store.archived import Fetch
-from exchange.store.dialect import Sql, Statement
+from exchange.store.dialect import Fetch, Sql, Statement
 from exchange.store.log_rows import CosignatureRow, KeptCheckpoint
 from exchange.store.log_statements import CHECKPOINT_COLUMNS, COSIGNATURE_COLUMNS
 from exchange.store.tables import table
