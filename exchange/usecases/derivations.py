@@ -33,8 +33,15 @@ from exchange.usecases.judging import (
 )
 from exchange.usecases.life_checks import label_faults
 from exchange.usecases.onward_release import TWO_PERSONS_ABOVE
-from exchange.usecases.opening import UNOPENED
-from exchange.usecases.originating import Detail, OwnReport, is_absent_for, loaded_report, may_know, own_report
+from exchange.usecases.originating import (
+    Detail,
+    OwnReport,
+    is_absent_for,
+    loaded_report,
+    may_know,
+    may_know_report,
+    own_report,
+)
 from exchange.usecases.recording import draft, named, on_record, refuse
 from exchange.usecases.second_person import ask, require_not_waiting
 
@@ -153,7 +160,7 @@ async def carry_out_derivation(
 
 async def may_know_derivation_act(services: Services, call: Call, client: Client, act: PendingAct) -> bool:
     """Return whether `client` may know of an act about such a grant: that it may know of the report."""
-    return await _may_know_report(services, call, client, act.asked["report"])
+    return await may_know_report(services, call, client, act.asked["report"])
 
 
 async def refuse_derivation(services: Services, call: Call, request_id: str, reason: str) -> Recorded[DerivationView]:
@@ -274,16 +281,7 @@ async def _is_visible(services: Services, call: Call, row: DerivationRow, client
     if row.requester == client.id:
         return True
     is_decider = Role.RELEASER in client.roles and row.originator == client.member
-    return is_decider and await _may_know_report(services, call, client, row.report)
-
-
-async def _may_know_report(services: Services, call: Call, client: Client, report_id: str) -> bool:
-    # INVARIANT: a report above a releaser's clearance is absent for it, and so is what is asked about it.
-    try:
-        await loaded_report(services, call, client, report_id)
-    except (NotFoundError, *UNOPENED):
-        return False
-    return True
+    return is_decider and await may_know_report(services, call, client, row.report)
 
 
 def _asked(call: Call, sought: _Sought, outcome: Outcome, detail: Detail | None = None) -> EntryDraft:

@@ -25,7 +25,14 @@ from exchange.usecases.authenticate import authenticate
 from exchange.usecases.context import Call, Recorded, Services
 from exchange.usecases.judging import ABSENT_ID, judged_draft
 from exchange.usecases.opening import UNOPENED, open_sealed_header
-from exchange.usecases.originating import OwnReport, is_absent_for, loaded_report, opened_header, own_report
+from exchange.usecases.originating import (
+    OwnReport,
+    is_absent_for,
+    loaded_report,
+    may_know_report,
+    opened_header,
+    own_report,
+)
 from exchange.usecases.pull_report import Granted, seek_permit
 from exchange.usecases.recording import draft, named, on_record, record_tampering
 from exchange.usecases.sealing import reseal_header
@@ -146,7 +153,7 @@ async def carry_out_grant(services: Services, unit: UnitOfWork, call: Call, clie
 
 async def may_know_grant(services: Services, call: Call, client: Client, act: PendingAct) -> bool:
     """Return whether `client` may know of an act about a grant: that it may know of the report."""
-    return await _may_know_report(services, call, client, act.asked["report"])
+    return await may_know_report(services, call, client, act.asked["report"])
 
 
 async def refuse_onward(services: Services, call: Call, request_id: str, reason: str) -> Recorded[OnwardView]:
@@ -308,16 +315,7 @@ def _is_above(services: Services, labels: Sequence[Label]) -> bool:
 async def _is_visible(services: Services, call: Call, row: OnwardRow, client: Client) -> bool:
     if row.requester == client.id and Role.READER in client.roles:
         return True
-    return _is_decider(row, client) and await _may_know_report(services, call, client, row.report)
-
-
-async def _may_know_report(services: Services, call: Call, client: Client, report_id: str) -> bool:
-    # INVARIANT: a report above a releaser's clearance is absent for it, and so is what is asked about it.
-    try:
-        await loaded_report(services, call, client, report_id)
-    except (NotFoundError, *UNOPENED):
-        return False
-    return True
+    return _is_decider(row, client) and await may_know_report(services, call, client, row.report)
 
 
 def _is_decider(row: OnwardRow, client: Client) -> bool:

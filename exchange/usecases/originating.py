@@ -120,6 +120,16 @@ async def is_absent_for(services: Services, call: Call, client: Client, report_i
     return False
 
 
+async def may_know_report(services: Services, call: Call, client: Client, report_id: str) -> bool:
+    """Return whether `loaded_report` opens one: else what is asked about it is absent for `client` too, as it is."""
+    # INVARIANT: a report above a releaser's clearance is absent for it, and so is what is asked about it.
+    try:
+        await loaded_report(services, call, client, report_id)
+    except (NotFoundError, *UNOPENED):
+        return False
+    return True
+
+
 async def opened_header(services: Services, call: Call, own: OwnReport) -> Header:
     """Return the whole header of an own report; a failure to open it is recorded and raised as UnavailableError."""
     try:
