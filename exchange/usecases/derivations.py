@@ -32,7 +32,7 @@ from exchange.usecases.judging import (
     report_not_found,
 )
 from exchange.usecases.life_checks import label_faults
-from exchange.usecases.onward_release import TWO_PERSONS_ABOVE
+from exchange.usecases.onward_release import in_state, is_above
 from exchange.usecases.originating import (
     Detail,
     OwnReport,
@@ -129,10 +129,10 @@ async def grant_derivation(
     async with on_record(services, attempt):
         await _require_grantable(services, None, call, own, row)
     async with on_record(services, attempt), services.store.unit_of_work() as unit:
-        held = await _open_request(unit, row, OnwardState.ASKED, OnwardState.AWAITING)
+        held = in_state(await unit.derivations().one(row.id), OnwardState.ASKED, OnwardState.AWAITING)
         await require_not_waiting(unit, DERIVED_MARKING, request=row.id)
         held = replace(held, conditions=None if conditions is None else fit_text(conditions))
-        if not _is_above(services, own):
+        if not is_above(services, (own.facts.label,)):
             made, receipt = await _grant(services, unit, call, own, row=held, people=[str(client.id)])
             return Recorded(DerivationView(made), receipt)
         asked = {"request": row.id, "report": row.report, **_meant(services, row.wish, row.requester_member)}
@@ -168,7 +168,7 @@ async def refuse_derivation(services: Services, call: Call, request_id: str, rea
     event = EventName.DERIVATION_REFUSED
     client, row, own = await _own_request(services, call, request_id, event)
     async with on_record(services, own.entry(call, event, Outcome.REFUSED)), services.store.unit_of_work() as unit:
-        held = await _open_request(unit, row, OnwardState.ASKED, OnwardState.AWAITING)
+        held = in_state(await unit.derivations().one(row.id), OnwardState.ASKED, OnwardState.AWAITING)
         decided = replace(held, decided_at=call.now, decided_by=client.id, conditions=fit_text(reason))
         refused = replace(decided, state=OnwardState.REFUSED)
         await unit.derivations().put(refused)
@@ -181,7 +181,7 @@ async def revoke_derivation(services: Services, call: Call, request_id: str) -> 
     event = EventName.DERIVATION_REVOKED
     client, row, own = await _own_request(services, call, request_id, event)
     async with on_record(services, own.entry(call, event, Outcome.REFUSED)), services.store.unit_of_work() as unit:
-        held = await _open_request(unit, row, OnwardState.GRANTED)
+        held = in_state(await unit.derivations().one(row.id), OnwardState.GRANTED)
         revoked = replace(held, state=OnwardState.REVOKED, decided_at=call.now, decided_by=client.id)
         await unit.derivations().put(revoked)
         receipt = await unit.record(own.entry(call, event, Outcome.PERMITTED, detail=_detail(row)))
@@ -250,14 +250,6 @@ async def _own_request(
     return own.caller, row, own
 
 
-async def _open_request(unit: UnitOfWork, row: DerivationRow, *states: OnwardState) -> DerivationRow:
-    held = await unit.derivations().one(row.id)
-    if held is None or held.state not in states:
-        state = "gone" if held is None else held.state.value
-        raise ConflictError(f"the request is {state}: this cannot be done to it now", code="request-ended")
-    return held
-
-
 async def _require_grantable(
     services: Services, unit: UnitOfWork | None, call: Call, own: OwnReport, row: DerivationRow
 ) -> None:
@@ -270,11 +262,6 @@ async def _require_grantable(
     if not await do_sources_allow(services, unit, call, own.state, source=source, label=lowest, member=member):
         told = "the report itself builds on others, and not all of their originators have consented to so low a marking"
         raise ConflictError(told, code="originator-control")
-
-
-def _is_above(services: Services, own: OwnReport) -> bool:
-    catalogue = services.law.catalogue
-    return catalogue.protection_rank(own.facts.label) > catalogue.clearance_rank(TWO_PERSONS_ABOVE)
 
 
 async def _is_visible(services: Services, call: Call, row: DerivationRow, client: Client) -> bool:

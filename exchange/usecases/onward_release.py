@@ -10,7 +10,7 @@ report and entry become durable together.
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Final
+from typing import Final, TypeVar
 
 from exchange.agreements import OnwardRelease
 from exchange.audit import Deed, DeedKind, EntryDraft, EventName, Outcome, Receipt, fit_text
@@ -19,7 +19,7 @@ from exchange.markings import Label
 from exchange.members import ONWARD_RELEASE, Client, PendingAct, Role
 from exchange.release import Consent, View
 from exchange.reports import Header, ReportAct, require_act
-from exchange.store import OnwardRow, OnwardState, OnwardWish, Parts, UnitOfWork
+from exchange.store import DerivationRow, OnwardRow, OnwardState, OnwardWish, Parts, UnitOfWork
 from exchange.usecases.answer_request import require_not_asked
 from exchange.usecases.authenticate import authenticate
 from exchange.usecases.context import Call, Recorded, Services
@@ -39,8 +39,10 @@ from exchange.usecases.sealing import reseal_header
 from exchange.usecases.second_person import ask, require_not_waiting
 
 ONWARD_ROLES = (Role.READER, Role.RELEASER)
-TWO_PERSONS_ABOVE: Final = "CONFIDENTIAL"
+_TWO_PERSONS_ABOVE: Final = "CONFIDENTIAL"
 """A level of the base policy: what stands above it goes on by two persons."""
+
+RequestT = TypeVar("RequestT", OnwardRow, DerivationRow)
 
 _ID_RANDOMNESS_BYTES = 10
 
@@ -119,9 +121,9 @@ async def grant_onward(
     client, row, own = await _own_request(services, call, request_id, event)
     async with on_record(services, _entry_of(call, own, event, row, Outcome.REFUSED)):
         header = await opened_header(services, call, own)
-        needs_two = _is_above(services, _labels(header, row.wish))
+        needs_two = is_above(services, _labels(header, row.wish))
         async with services.store.unit_of_work() as unit:
-            held = await _open_request(unit, row, OnwardState.ASKED, OnwardState.AWAITING)
+            held = in_state(await unit.consents().one(row.id), OnwardState.ASKED, OnwardState.AWAITING)
             await require_not_waiting(unit, ONWARD_RELEASE, request=row.id)
             held = replace(held, conditions=None if conditions is None else fit_text(conditions))
             if needs_two:
@@ -162,7 +164,7 @@ async def refuse_onward(services: Services, call: Call, request_id: str, reason:
     client, row, own = await _own_request(services, call, request_id, event)
     attempt = _entry_of(call, own, event, row, Outcome.REFUSED)
     async with on_record(services, attempt), services.store.unit_of_work() as unit:
-        held = await _open_request(unit, row, OnwardState.ASKED, OnwardState.AWAITING)
+        held = in_state(await unit.consents().one(row.id), OnwardState.ASKED, OnwardState.AWAITING)
         refused = replace(
             held, state=OnwardState.REFUSED, decided_at=call.now, decided_by=client.id, conditions=fit_text(reason)
         )
@@ -178,7 +180,7 @@ async def revoke_onward(services: Services, call: Call, request_id: str) -> Reco
     async with on_record(services, _entry_of(call, own, event, row, Outcome.REFUSED)):
         header = await opened_header(services, call, own)
         async with services.store.unit_of_work() as unit:
-            held = await _open_request(unit, row, OnwardState.GRANTED)
+            held = in_state(await unit.consents().one(row.id), OnwardState.GRANTED)
             revoked = replace(held, state=OnwardState.REVOKED, decided_at=call.now, decided_by=client.id)
             await unit.consents().put(revoked)
             await _reclass(services, unit, call, own, header)
@@ -235,8 +237,8 @@ async def _own_request(
     return own.caller, row, own
 
 
-async def _open_request(unit: UnitOfWork, row: OnwardRow, *states: OnwardState) -> OnwardRow:
-    held = await unit.consents().one(row.id)
+def in_state(held: RequestT | None, *states: OnwardState) -> RequestT:
+    """Return a request that is held and stands in one of these states; ConflictError where it does not."""
     if held is None or held.state not in states:
         state = "gone" if held is None else held.state.value
         raise ConflictError(f"the request is {state}: this cannot be done to it now", code="request-ended")
@@ -307,9 +309,10 @@ def _consent(header: Header, wish: OnwardWish) -> Consent:
     return Consent.over(_labels(header, wish), member=wish.recipient, purposes=wish.purposes, until_micros=until)
 
 
-def _is_above(services: Services, labels: Sequence[Label]) -> bool:
+def is_above(services: Services, labels: Sequence[Label]) -> bool:
+    """Return whether one of these labels stands above what one person may consent to alone."""
     catalogue = services.law.catalogue
-    return any(catalogue.protection_rank(each) > catalogue.clearance_rank(TWO_PERSONS_ABOVE) for each in labels)
+    return any(catalogue.protection_rank(each) > catalogue.clearance_rank(_TWO_PERSONS_ABOVE) for each in labels)
 
 
 async def _is_visible(services: Services, call: Call, row: OnwardRow, client: Client) -> bool:
