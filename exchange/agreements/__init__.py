@@ -18,7 +18,15 @@ from exchange.agreements.compliance import (
     timeliness,
 )
 from exchange.agreements.consultations import Matter, MatterKind, MatterState, Said, Speech, require_speech
-from exchange.agreements.crisis import asked_length, crisis_end, crisis_turns, open_crises, require_named
+from exchange.agreements.crisis import (
+    as_it_was,
+    asked_length,
+    crisis_end,
+    crisis_turns,
+    open_crises,
+    require_named,
+    unfinished_crises,
+)
 from exchange.agreements.differences import differences
 from exchange.agreements.durations import LAST_MOMENT, moved_by
 from exchange.agreements.duties import DEFAULT_ACKNOWLEDGE, NOTHING_OWED, Duty, InForce, Spell, duty_of, duty_spells
@@ -141,6 +149,7 @@ __all__ = [
     "amended",
     "amendment_faults",
     "amendment_state",
+    "as_it_was",
     "asked_length",
     "clause_of",
     "conclude",
@@ -180,6 +189,7 @@ __all__ = [
     "terms_from_stored",
     "text_of",
     "timeliness",
+    "unfinished_crises",
     "verify_texts",
     "withdraw_party",
 ]

@@ -5,6 +5,7 @@ text in force, its length is cut to the clause's, and an amended text ends what 
 Does not: say what an open crisis means for a report; the release room does.
 """
 
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 from exchange.agreements.durations import LAST_MOMENT, moved_by
@@ -14,13 +15,31 @@ from exchange.members import Client
 
 
 def open_crises(agreement: Agreement, now: datetime) -> tuple[tuple[Crisis, CrisisClause], ...]:
-    """Return every crisis that is open at `now`, with its clause, the oldest first."""
+    """Return every crisis that is open at `now`, with its clause, the oldest first.
+
+    Of the present: what somebody ended is over, also where a clock lags. Of the past ask the agreement `as_it_was`.
+    """
+    return tuple(each for each in unfinished_crises(agreement, now) if each[0].opened_at <= now)
+
+
+def unfinished_crises(agreement: Agreement, now: datetime) -> tuple[tuple[Crisis, CrisisClause], ...]:
+    """Return every crisis that is not over at `now`: open, or opened by a node whose clock is ahead of this one's."""
     found = ((crisis, _clause(agreement, crisis)) for crisis in agreement.crises)
     return tuple(
         (crisis, clause)
         for crisis, clause in found
-        if clause is not None and crisis.opened_at <= now < crisis_end(crisis, clause)
+        # INVARIANT: an act that ends something ends it everywhere; only what the text ends waits for a clock.
+        if clause is not None and crisis.ended_at is None and now < crisis_end(crisis, clause)
     )
+
+
+def as_it_was(agreement: Agreement, moment: datetime) -> Agreement:
+    """Return `agreement` with its crises as they were known at `moment`: nobody had yet ended what was ended later."""
+    crises = (
+        replace(crisis, ended_at=None) if crisis.ended_at is not None and moment < crisis.ended_at else crisis
+        for crisis in agreement.crises
+    )
+    return replace(agreement, crises=tuple(crises))
 
 
 def crisis_end(crisis: Crisis, clause: CrisisClause) -> datetime:

@@ -17,7 +17,7 @@ from datetime import UTC, datetime, time, timedelta
 from enum import Enum
 from types import MappingProxyType
 
-from exchange.agreements.crisis import crisis_turns, open_crises
+from exchange.agreements.crisis import crisis_turns, open_crises, unfinished_crises
 from exchange.agreements.durations import moved_by
 from exchange.agreements.model import (
     Agreement,
@@ -164,7 +164,7 @@ def require_openable(agreement: Agreement, clause: CrisisClause, member: str, no
         raise ConflictError(message, code="agreement-not-in-force")
     if member not in active_parties(agreement, now):
         raise ConflictError("your member has suspended its own part: resume it first", code="agreement-not-in-force")
-    if any(each.name == clause.name for _, each in open_crises(agreement, now)):
+    if any(each.name == clause.name for _, each in unfinished_crises(agreement, now)):
         raise ConflictError(f"a crisis under `{clause.name}` is open already", code="crisis-open")
 
 
@@ -226,7 +226,9 @@ def _moved(agreement: Agreement, member: str, move: Move, now: datetime) -> Agre
     if after is None or (state, move) not in AGREEMENT_MOVES or is_leaving:
         raise _impossible(move, state, party, now)
     if move is Move.WITHDRAW and state is not AgreementState.DRAFT:
-        changed = replace(party, leaves_at=moved_by(now, agreement.terms.termination.notice))
+        leaves_at = moved_by(now, agreement.terms.termination.notice)
+        # INVARIANT: who leaves by the act itself has left for every node, whatever its clock says.
+        changed = replace(party, leaves_at=leaves_at, state=after if leaves_at <= now else party.state)
     else:
         changed = replace(party, state=after, signed_at=_signature_after(party, move, state, now))
     parties = tuple(changed if each is party else each for each in agreement.parties)

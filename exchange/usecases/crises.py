@@ -20,6 +20,7 @@ from exchange.agreements import (
     require_named,
     require_openable,
     text_of,
+    unfinished_crises,
 )
 from exchange.audit import EventName, Outcome, Receipt, fit_text
 from exchange.kernel import ConflictError, Fault, InvalidError, NotFoundError, new_id, rfc3339
@@ -130,14 +131,15 @@ async def end_crisis(services: Services, call: Call, agreement_id: str, crisis_i
         agreement = await visible_agreement(unit, client, agreement_id, for_update=True)
         if all(crisis.id != crisis_id for crisis in agreement.crises):
             raise NotFoundError("no such crisis of this agreement")
-        still_open = {crisis.id: (crisis, clause) for crisis, clause in open_crises(agreement, call.now)}
-        if crisis_id not in still_open:
+        unfinished = {crisis.id: (crisis, clause) for crisis, clause in unfinished_crises(agreement, call.now)}
+        if crisis_id not in unfinished:
             raise ConflictError("the crisis is over", code="crisis-over")
-        crisis, clause = still_open[crisis_id]
+        crisis, clause = unfinished[crisis_id]
         # A party that has left has no say in what the others do, though the text names its people still.
         _require_party(agreement, client, call)
         require_named(clause, client)
-        await unit.crises().end(crisis.id, client, call.now)
+        # It may have been opened by a node whose clock is ahead: no crisis ends before it began.
+        await unit.crises().end(crisis.id, client, max(call.now, crisis.opened_at))
         receipt = await record_agreement(unit, call, client, event, agreement, told=_told(crisis, clause))
         after = await visible_agreement(unit, client, agreement_id)
     ended = next(view for view in _views(after, call) if view.crisis.id == crisis_id)

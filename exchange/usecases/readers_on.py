@@ -13,7 +13,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import assert_never
 
-from exchange.agreements import crisis_turns
+from exchange.agreements import as_it_was, crisis_turns
 from exchange.audit import Criteria, EventName, Outcome, parse_entry
 from exchange.kernel import Fault, InvalidError, rfc3339
 from exchange.members import Client
@@ -214,7 +214,8 @@ def _view(  # noqa: PLR0913, PLR0917  the facts of one decision
 ) -> View | None:
     """Return how much `client` could read at `then.now`, for the best of its purposes."""
     agreement = next((span.value for span in period.history.agreements if span.holds(then.now)), None)
-    scope = scope_facts(agreement, facts.scope, then.now, facts.edition)
+    known = None if agreement is None else as_it_was(agreement, then.now)
+    scope = scope_facts(known, facts.scope, then.now, facts.edition)
     status = status_of(report.status, report.valid_until, then.now)
     row = RowFacts(is_recalled=status is ReportStatus.RECALLED, is_expired=status is ReportStatus.EXPIRED)
     law = next((span.value for span in period.laws if span.holds(then.now)), services.law)

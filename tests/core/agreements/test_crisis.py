@@ -13,6 +13,7 @@ from exchange.agreements import (
     Party,
     PartyState,
     amended,
+    as_it_was,
     asked_length,
     crisis_end,
     crisis_turns,
@@ -26,6 +27,7 @@ from exchange.agreements import (
     suspend_party,
     terms_as_json,
     terms_from_stored,
+    unfinished_crises,
 )
 from exchange.kernel import ConflictError, ForbiddenError, InvalidError
 from exchange.members import Clearance, Client, ClientId, MemberCode, Role, Standing
@@ -193,8 +195,6 @@ def test_change_of_a_clause_is_told_in_words():
     [
         ({}, DURING + 24 * HOUR),
         ({"until": DURING + 999 * HOUR}, DURING + 72 * HOUR),
-        ({"ended_at": DURING + HOUR}, DURING + HOUR),
-        ({"ended_at": DURING + 30 * HOUR}, DURING + 24 * HOUR),
     ],
 )
 def test_crisis_ends_by_itself_and_never_later_than_the_text_says(changes, end):
@@ -207,6 +207,34 @@ def test_crisis_ends_by_itself_and_never_later_than_the_text_says(changes, end):
     assert open_crises(made, DURING) == open_crises(made, end - INSTANT) == ((use, clause),)
     assert open_crises(made, end) == ()
     assert set(crisis_turns(made)) == {DURING, end}
+
+
+@pytest.mark.parametrize(("ended_after", "end"), [(HOUR, HOUR), (30 * HOUR, 24 * HOUR)])
+def test_crisis_that_somebody_ended_is_over_whatever_the_clock_says_and_was_open_until_then(ended_after, end):
+    use = crisis(ended_at=DURING + ended_after)
+    made = agreement(use)
+    clause = made.terms.crisis[0]
+
+    for now in (DURING - INSTANT, DURING, DURING + end - INSTANT, DURING + end):
+        assert open_crises(made, now) == unfinished_crises(made, now) == ()
+        assert next_change(made, now) == next_change(agreement(), now)
+    assert crisis_end(use, clause) == DURING + end
+    for then, was_open in ((-INSTANT, False), (0 * HOUR, True), (end - INSTANT, True), (end, False)):
+        known = as_it_was(made, DURING + then)
+        assert [each.id for each, _ in open_crises(known, DURING + then)] == ["crisis-1"] * was_open
+    assert as_it_was(agreement(crisis()), DURING) == agreement(crisis())
+    assert set(crisis_turns(made)) == {DURING, DURING + end}
+
+
+def test_crisis_that_a_faster_clock_opened_is_not_open_yet_and_not_over():
+    made = agreement(crisis())
+    clause = made.terms.crisis[0]
+
+    assert open_crises(made, DURING - INSTANT) == ()
+    assert [each.id for each, _ in unfinished_crises(made, DURING - INSTANT)] == ["crisis-1"]
+    with pytest.raises(ConflictError) as refused:
+        require_openable(made, clause, "GBR", DURING - INSTANT)
+    assert refused.value.code == "crisis-open"
 
 
 def test_next_change_is_a_crisis_that_begins_or_ends():
