@@ -229,6 +229,10 @@ class Agreement:
         """Return the terms of every edition, the first one first; those before this one where they were loaded."""
         return (*self.earlier, self.terms)
 
+    def editions_of(self, member: str) -> tuple[int, ...]:
+        """Return the numbers of the texts that name `member` as a party; of those before this one where loaded."""
+        return tuple(number for number, terms in enumerate(self.texts, start=1) if member in terms.parties)
+
     def party(self, member: str) -> Party | None:
         """Return the party `member`, or None where it is none."""
         return next((party for party in self.parties if party.member == member), None)

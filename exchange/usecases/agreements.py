@@ -5,7 +5,7 @@ is run for it.
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from exchange.agreements import (
@@ -23,7 +23,7 @@ from exchange.agreements import (
     text_of,
     withdraw_party,
 )
-from exchange.audit import EventName, Outcome, Receipt, Subject, in_pieces
+from exchange.audit import Actor, EventName, Outcome, Receipt, Subject, in_pieces
 from exchange.kernel import Fault, InvalidError, NotFoundError, is_uuid7, new_id, rfc3339
 from exchange.members import Client, Role
 from exchange.store import UnitOfWork
@@ -209,6 +209,7 @@ async def record_agreement(  # noqa: PLR0913  who did what to which agreement
     """Record an act on an agreement, with the digest of the text it stands on.
 
     The auditors of its parties see it; those of a party that has left see nothing of what was done afterwards.
+    With neither client nor host it is what the service itself did.
     """
     detail: dict[str, str | int | list[str]] = {
         "state": state_of(agreement, call.now).value,
@@ -225,4 +226,6 @@ async def record_agreement(  # noqa: PLR0913  who did what to which agreement
         agreement=agreement.id,
         detail={**detail, **(told or {})},
     )
+    if client is None and not call.is_host:
+        entry = replace(entry, actor=Actor(kind="service"))
     return await unit.record(entry)

@@ -170,13 +170,26 @@ async def _sign_amendment(  # noqa: PLR0913  who signs what of which agreement
     concluded = conclude(agreement, amendment.terms, signatures, call.now)
     if concluded is not None:
         await unit.put_agreement(concluded)
-        await record_agreement(
-            unit, call, client, EventName.AGREEMENT_AMENDED, concluded, told={"number": amendment.number}
-        )
+        await _record_amended(unit, call, client, (agreement, concluded), amendment.number)
     now = concluded or agreement
     if not is_party(now, client.member, call.now):
         now = _as_signed_so_far(agreement, amendment.terms, signatures, call)
     return Recorded(AgreementView(now, state_of(now, call.now)), receipt)
+
+
+async def _record_amended(
+    unit: UnitOfWork, call: Call, client: Client, texts: tuple[Agreement, Agreement], number: int
+) -> None:
+    """Record that a text binds, for those whom it binds, and apart from that for parties that it names no more."""
+    before, after = texts
+    event = EventName.AGREEMENT_AMENDED
+    await record_agreement(unit, call, client, event, after, told={"number": number})
+    remaining = [str(party.member) for party in before.parties if is_party(before, party.member, call.now)]
+    left = [member for member in remaining if not is_party(after, member, call.now)]
+    if left:
+        # INVARIANT: an entry of its own, and nobody's act: who signed last may accede, and learns of no party before.
+        told: dict[str, str | int | list[str]] = {"number": number, "parties": left}
+        await record_agreement(unit, call, None, event, after, told=told)
 
 
 def _as_signed_so_far(

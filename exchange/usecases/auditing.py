@@ -73,9 +73,9 @@ async def admit_auditor(services: Services, call: Call, *, event: EventName, sub
     member = None if client.member == EXCHANGE_MEMBER else client.member
     treaties: tuple[str, ...] = ()
     if member is not None:
-        # Parties stay parties of record when they withdraw: what concerned them then still does.
+        # Parties stay parties of record when they leave, by notice or with a text: what concerned them then still does.
         agreements = await services.knowledge.agreements(services.store, row.state)
-        treaties = tuple(each.id for each in agreements.values() if each.party(member) is not None)
+        treaties = tuple(each.id for each in agreements.values() if each.editions_of(member))
     clearance = client.clearance if client.clearance.is_current(call.now) else None
     auditor = Auditor(member, _covers(services, clearance))
     return Gaze(client, row.state, auditor, treaties, _levels(services, clearance))
@@ -153,8 +153,13 @@ async def _during(services: Services, gaze: Gaze, criteria: Criteria) -> tuple[C
     A crisis that nobody opened and one of others' agreement are alike: nothing is walked.
     """
     agreements = await services.knowledge.agreements(services.store, gaze.state)
-    known = agreements.values() if gaze.auditor.member is None else map(agreements.__getitem__, gaze.treaties)
-    found = [(each.id, crisis) for each in known for crisis in each.crises if crisis.id == criteria.crisis]
+    member = gaze.auditor.member
+    found = [
+        (each.id, crisis)
+        for each in agreements.values()
+        for crisis in each.crises
+        if crisis.id == criteria.crisis and (member is None or crisis.edition in each.editions_of(member))
+    ]
     if not found:
         return replace(criteria, until=_BEFORE_ALL), None
     ((agreement, crisis),) = found

@@ -6,6 +6,7 @@ import pytest
 
 from exchange import usecases
 from exchange.agreements import AgreementState, amended, text_of, verify_texts
+from exchange.audit import Criteria
 from exchange.kernel import ConflictError, ExchangeError, InvalidError, NotFoundError
 from exchange.markings import Label
 from tests.support.treaty import signed, signing_key
@@ -81,6 +82,39 @@ async def test_accession_opens_new_reports_and_older_ones_only_where_the_text_sa
     assert await reads(populated, old, "NOR reader")
     listed = await usecases.list_reports(populated.services, populated.call("ESP second"), usecases.ListQuery())
     assert len(listed.value.items) == 1 + sees_old
+
+
+async def seen_by(world: World, member: str) -> list[tuple[str, list[str]]]:
+    """Return what the auditor of a member finds of the agreement: each event with the parties that it names."""
+    world.sequence()
+    query = usecases.EntryQuery(criteria=Criteria(agreement=world.agreement_id))
+    page = (await usecases.search_entries(world.services, world.call(f"{member} auditor"), query)).value
+    fields = [each.view.fields for each in page.items]
+    return [(each["type"], each["detail"]["parties"]) for each in fields if "parties" in each.get("detail", {})]
+
+
+@pytest.mark.parametrize("last", ["ESP", "DNK"])
+async def test_party_that_a_text_names_no_more_finds_that_it_binds_and_nothing_after(
+    populated: World, last: str
+) -> None:
+    for member in ("GBR", "DNK", "ESP"):
+        await populated.enrol(f"{member} auditor", member, "auditor")
+    in_its_place = AGREEMENT.replace("[GBR, NOR, DNK]", "[GBR, NOR, ESP]")
+    others = [member for member in ("GBR", "NOR", "DNK", "ESP") if member != last]
+    await concluded(populated, in_its_place, (*others, last))
+    await usecases.suspend_agreement(populated.services, populated.call("NOR signatory"), populated.agreement_id)
+    told = {member: await seen_by(populated, member) for member in ("GBR", "DNK", "ESP")}
+
+    amended_for = {
+        member: [parties for event, parties in told[member] if event == "agreement.amended"] for member in told
+    }
+    of_its_own = [["DNK"]] if last == "ESP" else [["DNK"], ["GBR", "NOR", "ESP"]]
+    assert sorted(amended_for["DNK"]) == of_its_own
+    assert amended_for["GBR"] == amended_for["ESP"] == [["GBR", "NOR", "ESP"]]
+    assert "agreement.suspended" in {event for event, _ in told["GBR"]} & {event for event, _ in told["ESP"]}
+    assert "agreement.suspended" not in {event for event, _ in told["DNK"]}
+    # Who came in its place learns of no party before.
+    assert not any("DNK" in parties for _, parties in told["ESP"])
 
 
 async def test_acceding_member_sees_the_amendment_and_no_other_agreement(populated: World) -> None:

@@ -167,3 +167,10 @@ def test_only_what_was_concluded_and_has_not_ended_is_amended():
     for given, now in ((agreement((S, S, P)), DURING), (agreement((S, S, S)), AFTER), (agreement((S, W, W)), DURING)):
         with pytest.raises(ConflictError, match="only a concluded one"):
             require_amendable(given, now)
+
+
+def test_party_stands_in_the_editions_whose_text_names_it():
+    second = replace(FIRST, parties=(*FIRST.parties[:2], NLD))
+    treaty = replace(agreement((S, S, S)), terms=second, edition=2, earlier=(FIRST,))
+
+    assert [treaty.editions_of(member) for member in ("GBR", "DNK", "NLD", "ESP")] == [(1, 2), (1,), (2,), ()]
