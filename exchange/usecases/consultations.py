@@ -141,7 +141,7 @@ async def _require_breach(  # noqa: PLR0913  who opens what, about what
     if new.breach is None:
         return
     row = await unit.breaches().one(new.breach)
-    if row is None or row.agreement != agreement.id or not may_know(services, call, client, row):
+    if row is None or row.agreement != agreement.id or not await may_know(services, call, client, row):
         fault = Fault("/breach", "unknown-breach", "no such breach, or none that you may know of")
         raise InvalidError("nothing can be opened so", (fault,))
     if not set(new.members) <= {row.party, row.owed_to}:
@@ -154,7 +154,7 @@ async def _shown_to(services: Services, unit: UnitOfWork, call: Call, client: Cl
     if matter.breach is None:
         return matter
     row = await unit.breaches().one(matter.breach)
-    is_known = row is not None and may_know(services, call, client, row)
+    is_known = row is not None and await may_know(services, call, client, row)
     return matter if is_known else replace(matter, breach=None)
 
 

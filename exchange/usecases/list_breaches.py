@@ -1,7 +1,8 @@
 """Breaches of what parties promised, for those who sign for the two members that one concerns.
 
 A breach tells that a report exists, or that none came: so it is shown to a signatory whose clearance covers the report,
-or all that the scope may hold. To anybody else there is no such breach, and no number that counts it.
+as it was labelled when the breach was found and as it is labelled now, or all that the scope may hold. To anybody else
+there is no such breach, and no number that counts it.
 """
 
 from collections.abc import Mapping
@@ -9,9 +10,10 @@ from dataclasses import dataclass
 
 from exchange.agreements import Agreement
 from exchange.audit import EventName, Outcome
+from exchange.markings import Label
 from exchange.members import Client, Role
 from exchange.release import covers_label
-from exchange.store import BreachRow, UnitOfWork
+from exchange.store import BreachKind, BreachRow, UnitOfWork
 from exchange.usecases.agreements import visible_agreement
 from exchange.usecases.auditing import label_of
 from exchange.usecases.authenticate import authenticate
@@ -53,12 +55,23 @@ async def list_breaches(
     )
 
 
-def may_know(services: Services, call: Call, client: Client, row: BreachRow) -> bool:
+async def may_know(services: Services, call: Call, client: Client, row: BreachRow) -> bool:
     """Return whether a client may know of a breach, whatever its role."""
     if client.member not in {row.party, row.owed_to} or not client.clearance.is_current(call.now):
         return False
-    label: Mapping[str, str | list[str]] = row.label
-    return covers_label(client.clearance, label_of(label), services.law.catalogue)
+    found: Mapping[str, str | list[str]] = row.label
+    if not covers_label(client.clearance, label_of(found), services.law.catalogue):
+        return False
+    return covers_label(client.clearance, await label_now(services, row), services.law.catalogue)
+
+
+async def label_now(services: Services, row: BreachRow) -> Label:
+    """Return the label under which a breach is told now: of the report that it is about as it stands, or its own."""
+    found: Mapping[str, str | list[str]] = row.label
+    report = await services.store.report_record(row.subject) if row.kind is BreachKind.ACKNOWLEDGEMENT else None
+    if report is None:
+        return label_of(found)
+    return (await services.knowledge.release_class(services.store, report.class_id)).facts.label
 
 
 async def _visible(
@@ -69,7 +82,7 @@ async def _visible(
     while rows := await unit.breaches().of_agreement(agreement, after=after, limit=_AT_A_TIME):
         for row in rows:
             after = row.number or after
-            if may_know(services, call, client, row):
+            if await may_know(services, call, client, row):
                 found.append(row)
             if len(found) == limit:
                 return found, after

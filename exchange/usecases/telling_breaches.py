@@ -11,7 +11,7 @@ from exchange.store import BreachKind, BreachRow, Parts
 from exchange.store.subscription_rows import SubscriptionRow
 from exchange.usecases.context import Call, Services
 from exchange.usecases.judging import judge
-from exchange.usecases.list_breaches import may_know
+from exchange.usecases.list_breaches import label_now, may_know
 from exchange.usecases.recording import draft
 
 KIND = "duty.breached"
@@ -35,10 +35,11 @@ async def told_breach(
     client = (await services.store.caller(call.thumbprint)).client
     if client is None or not client.is_active or Role.READER not in client.roles:
         return None
-    if not may_know(services, call, client, row) or not await _may_read(services, call, client, row):
+    if not await may_know(services, call, client, row) or not await _may_read(services, call, client, row):
         return None
     # INVARIANT: no message leaves before its entry is durable.
-    await services.store.append(_entry(call, client, row, subscription))
+    entry = _entry(call, client, row, subscription)
+    await services.store.append(replace(entry, label=(await label_now(services, row)).as_json()))
     return ToldBreach(row.found_at, _facts(row))
 
 

@@ -6,12 +6,13 @@ from datetime import timedelta
 import pytest
 
 from exchange import usecases
+from exchange.agreements import MatterKind
 from exchange.audit import Criteria
 from exchange.kernel import ForbiddenError, MalformedError, NotFoundError, UnavailableError
 from exchange.markings import Label
 from exchange.reports import Precedence
 from exchange.store import BreachKind, BreachRow
-from exchange.usecases import DutyWatch
+from exchange.usecases import DutyWatch, NewMatter
 from exchange.usecases.notify_subscribers import Notifier, Reach
 from tests.attacks.hidden import random_id
 from tests.support.world import AGREEMENT, Entry, World
@@ -182,6 +183,49 @@ async def test_breach_is_shown_to_those_who_are_cleared_for_what_it_tells_of(owi
     assert len(await listed(owing, "NOR signatory")) == 2
     # A silence tells of all that the scope may hold, its compartments too.
     assert [row.kind for row in cleared] == [BreachKind.ACKNOWLEDGEMENT] * 2 + [BreachKind.REPORT]
+
+
+@pytest.mark.parametrize(
+    ("raised", "still_knows"),
+    [
+        (Label("NATO", "SECRET", releasable_to=("GBR", "NOR")), False),
+        (Label("NATO", "RESTRICTED", ("ATOMAL",), releasable_to=("GBR", "NOR")), False),
+        (Label("NATO", "RESTRICTED", releasable_to=("GBR", "NOR"), handling=("ORCON",)), True),
+    ],
+    ids=["level", "compartment", "caveat"],
+)
+async def test_breach_is_told_under_the_label_that_its_report_has_now(
+    owing: World, raised: Label, still_knows: bool
+) -> None:
+    low = Label("NATO", "RESTRICTED", releasable_to=("GBR", "NOR"))
+    await owing.enrol("NOR low signatory", "NOR", "signatory", level="RESTRICTED")
+    await owing.enrol("NOR low reader", "NOR", "reader", level="RESTRICTED")
+    for name in ("NOR low reader", "NOR reader"):
+        await usecases.add_subscription(owing.services, owing.call(name), f"https://{name.replace(' ', '-')}.example/x")
+    report = await flash(owing, label=low)
+    owing.clock.advance(10 * MINUTE + INSTANT)
+    await DutyWatch(owing.services).round()
+    (row,) = await listed(owing, "NOR low signatory")
+    open_matter = usecases.open_consultation
+    asked = NewMatter(MatterKind.CONSULTATION, "why?", ("NOR",), row.id)
+    await open_matter(owing.services, owing.call("GBR signatory"), owing.agreement_id, asked)
+
+    amended = owing.posted(label=raised, precedence=Precedence.FLASH)
+    await usecases.amend_report(owing.services, owing.call("GBR contributor"), report, amended)
+
+    assert await listed(owing, "NOR low signatory") == (row,) * still_knows
+    call = owing.call("NOR low signatory")
+    (matter,) = (await usecases.list_consultations(owing.services, call, owing.agreement_id)).value
+    assert matter.breach == (row.id if still_knows else None)
+    back = NewMatter(MatterKind.CONSULTATION, "why not?", ("GBR",), row.id)
+    about = await owing.attempt(open_matter(owing.services, call, owing.agreement_id, back))
+    assert (about.error is None) is still_knows
+    while await Notifier(owing.services, Desk(), Reach()).round():
+        pass
+    notified = [entry for entry in await owing.entries() if entry["type"] == "breach.notified"]
+    low_reader = owing.clients["NOR low reader"].id
+    assert (low_reader in {entry["detail"]["client"] for entry in notified}) is still_knows
+    assert all(entry["label"] == raised.as_json() for entry in notified)
 
 
 async def test_auditors_of_the_two_find_it_and_a_thirds_do_not(owing: World) -> None:
