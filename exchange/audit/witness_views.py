@@ -1,8 +1,10 @@
 """Who stands behind a log, as auditors are told."""
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
+from typing import Self
 
+from exchange.audit.log_policy import KnownWitness
 from exchange.audit.note_keys import VerifierKey
 
 
@@ -20,6 +22,15 @@ class WitnessView:
     cosigned_at: datetime | None
     behind: int
 
+    @classmethod
+    def of(cls, witness: KnownWitness, newest: int, *, size: int | None = None, at_seconds: int | None = None) -> Self:
+        """Return how `witness` stands to the kept checkpoint of size `newest`; `size` is None where it cosigned none.
+
+        One that stands behind more than was kept is not behind.
+        """
+        at = None if size is None or at_seconds is None else datetime.fromtimestamp(at_seconds, UTC)
+        return cls(witness.name, witness.key, witness.url, size, at, max(0, newest - (size or 0)))
+
 
 @dataclass(frozen=True, slots=True)
 class WitnessesView:
@@ -35,3 +46,9 @@ class WitnessesView:
     has_quorum: bool
     witnessed_size: int | None
     since: datetime | None
+
+    @classmethod
+    def before_the_log(cls, witnesses: tuple[KnownWitness, ...], quorum: str) -> Self:
+        """Return what is shown while there is no log: nobody is behind, and no quorum is missed."""
+        unasked = tuple(WitnessView.of(each, 0) for each in witnesses)
+        return cls(None, 0, unasked, quorum, has_quorum=True, witnessed_size=None, since=None)

@@ -7,7 +7,6 @@ finer rules are written into the policy's file itself (C2SP tlog-policy), and th
 import re
 from collections.abc import Callable
 from dataclasses import replace
-from datetime import UTC, datetime
 from ipaddress import ip_address
 from typing import Final
 from urllib.parse import urlsplit
@@ -147,8 +146,7 @@ async def _view(services: Services) -> WitnessesView:
     state = await services.store.log.state()
     policy = enrolled(services)
     if state is None:
-        unasked = tuple(WitnessView(each.name, each.key, each.url, None, None, 0) for each in policy.witnesses)
-        return WitnessesView(None, 0, unasked, told_quorum(policy), has_quorum=True, witnessed_size=None, since=None)
+        return WitnessesView.before_the_log(policy.witnesses, told_quorum(policy))
     kept = await services.store.log.kept_checkpoint(state.log)
     size = 0 if kept is None else kept.size
     found = await newest_witnessed(services, state, policy)
@@ -169,9 +167,8 @@ async def _one(
     row = await services.store.witnesses.latest_of(state.log, witness.key.name)
     attested = None if row is None else await attestation_of(services, policy_of(policy, state), witness, row)
     if row is None or attested is None:
-        return WitnessView(witness.name, witness.key, witness.url, None, None, newest)
-    at = None if attested.at_seconds is None else datetime.fromtimestamp(attested.at_seconds, UTC)
-    return WitnessView(witness.name, witness.key, witness.url, row.size, at, max(0, newest - row.size))
+        return WitnessView.of(witness, newest)
+    return WitnessView.of(witness, newest, size=row.size, at_seconds=attested.at_seconds)
 
 
 def _file(services: Services) -> WitnessPolicyFile:

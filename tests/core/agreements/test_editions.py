@@ -1,17 +1,22 @@
 """Editions: older reports are narrowed by later texts and widened by none, and everybody signs an amendment."""
 
 from dataclasses import replace
+from itertools import pairwise
 
 import pytest
 
 from exchange.agreements import (
+    AMENDMENT_MOVES,
     AgreementState,
+    Amendment,
+    AmendmentState,
     AnswersTo,
     OlderReports,
     OnwardRelease,
     PartyState,
     amended,
     amendment_faults,
+    amendment_state,
     clause_of,
     conclude,
     require_amendable,
@@ -174,3 +179,53 @@ def test_party_stands_in_the_editions_whose_text_names_it():
     treaty = replace(agreement((S, S, S)), terms=second, edition=2, earlier=(FIRST,))
 
     assert [treaty.editions_of(member) for member in ("GBR", "DNK", "NLD", "ESP")] == [(1, 2), (1,), (2,), ()]
+
+
+def proposed(before, terms):
+    """`terms` as they are proposed to follow `before`, and the agreement that everybody's signature makes of them."""
+    draft = amended(before, terms, DURING)
+    signed = {party.member: signature_of(draft, party.member, SIGNED_AT) for party in draft.parties}
+    amendment = Amendment(1, draft.previous, text_of(draft).digest, terms, "GBR", DURING)
+    return amendment, conclude(before, terms, signed, DURING)
+
+
+BASE = agreement((S, S, S))
+LOWER, LOWERED = proposed(BASE, text(ceiling="RESTRICTED"))
+HIGHER, RAISED = proposed(BASE, text(ceiling="TOP SECRET"))
+NEXT, THIRD = proposed(LOWERED, text(ceiling="CONFIDENTIAL"))
+# The first text once more, as the third edition: a text is told by its place too.
+BACK, RETURNED = proposed(LOWERED, FIRST)
+
+
+@pytest.mark.parametrize(
+    ("now", "amendment", "state"),
+    [
+        (BASE, LOWER, AmendmentState.PROPOSED),
+        (BASE, HIGHER, AmendmentState.PROPOSED),
+        (LOWERED, LOWER, AmendmentState.IN_FORCE),
+        (LOWERED, HIGHER, AmendmentState.OVERTAKEN),
+        (LOWERED, NEXT, AmendmentState.PROPOSED),
+        (RAISED, LOWER, AmendmentState.OVERTAKEN),
+        (THIRD, LOWER, AmendmentState.OVERTAKEN),
+        (THIRD, NEXT, AmendmentState.IN_FORCE),
+        (THIRD, BACK, AmendmentState.OVERTAKEN),
+        (RETURNED, BACK, AmendmentState.IN_FORCE),
+        (RETURNED, LOWER, AmendmentState.OVERTAKEN),
+        (RETURNED, HIGHER, AmendmentState.OVERTAKEN),
+    ],
+)
+def test_proposed_text_is_overtaken_for_good_once_another_one_binds(now, amendment, state):
+    assert amendment_state(now, amendment) is state
+
+
+def test_proposed_text_moves_only_as_the_table_says():
+    ways = [(BASE, LOWERED, THIRD), (BASE, RAISED), (BASE, LOWERED, RETURNED)]
+    seen = {
+        (amendment_state(before, each), amendment_state(after, each))
+        for way in ways
+        for before, after in pairwise(way)
+        for each in (LOWER, HIGHER)
+    }
+    stays = {(AmendmentState.OVERTAKEN, AmendmentState.OVERTAKEN)}
+
+    assert seen == {(before, after) for (before, _), after in AMENDMENT_MOVES.items()} | stays

@@ -1,3 +1,4 @@
+import base64
 import dataclasses
 import hashlib
 import json
@@ -16,6 +17,7 @@ from exchange.audit import (
     EventName,
     Guard,
     Outcome,
+    Receipt,
     Subject,
     columns_of,
     fit_text,
@@ -383,3 +385,18 @@ def test_sealed_bytes_are_the_canonical_bytes(draft):
 
     assert canonical_bytes(json.loads(content)) == content
     assert parse_entry(content) == json.loads(content)
+
+
+def test_receipt_names_the_entry_and_its_leaf_hash_in_padded_base64():
+    entry = sealed(FULL)
+    receipt = entry.receipt
+
+    assert receipt.entry == "entry-1"
+    assert (len(receipt.leaf), receipt.leaf[-1]) == (44, "=")
+    assert base64.b64decode(receipt.leaf, validate=True) == hashlib.sha256(b"\x00" + entry.content).digest()
+
+
+def test_receipts_of_other_bytes_differ():
+    assert sealed(FULL).receipt != sealed(FULL, scope="other").receipt
+    # Both letters in which the two alphabets of base64 differ.
+    assert Receipt.of("entry-1", b"\xfb\xff" * 16).leaf.startswith("+/")

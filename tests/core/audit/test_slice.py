@@ -1,6 +1,7 @@
 """What of an entry an auditor sees: a truth table over whose act it was, on whose thing, how it ended, and the label."""
 
 import itertools
+from dataclasses import fields
 from datetime import UTC, datetime
 from typing import Any
 
@@ -305,12 +306,27 @@ def test_nobody_finds_from_where_others_came(asked: dict[str, Any]) -> None:
     assert not matches(seen, Criteria(**asked))
 
 
+# The empty text too: it is a filter, and finds what has any reason at all.
+ONE_FILTER: list[dict[str, Any]] = [
+    {},
+    {"text": ""},
+    *({each.name: NOW if each.name in {"since", "until"} else "x"} for each in fields(Criteria)),
+]
+
+
 @pytest.mark.parametrize(
     ("asked", "is_about_judgement"),
-    [({name: "x"}, name in {"owner", "agreement", "level"}) for name in ("owner", "agreement", "level", "member")],
+    [(asked, bool({"owner", "agreement", "level", "crisis"} & asked.keys())) for asked in ONE_FILTER],
 )
 def test_what_a_refusal_withholds_is_known(asked: dict[str, Any], is_about_judgement: bool) -> None:
     assert Criteria(**asked).asks_for_judgement is is_about_judgement
+
+
+@pytest.mark.parametrize(
+    ("asked", "is_about_reasons"), [(asked, bool({"reason", "text"} & asked.keys())) for asked in ONE_FILTER]
+)
+def test_who_asks_for_a_reason_is_told_from_who_does_not(asked: dict[str, Any], is_about_reasons: bool) -> None:
+    assert Criteria(**asked).asks_for_reasons is is_about_reasons
 
 
 def test_criteria_as_the_entry_about_the_search_holds_them() -> None:

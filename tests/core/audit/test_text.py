@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from exchange.audit import LONGEST_TEXT, fit_text
+from exchange.audit import LONGEST_TEXT, fit_text, in_pieces
 from exchange.kernel import canonical_bytes
 
 HOSTILE = st.text(st.characters(codec=None), max_size=1500)
@@ -60,3 +60,19 @@ def test_fit_text_has_a_canonical_form(text):
 @given(HOSTILE)
 def test_fit_text_comes_back_unchanged(text):
     assert fit_text(fit_text(text)) == fit_text(text)
+
+
+@given(st.text(st.characters(codec="utf-8"), max_size=4 * LONGEST_TEXT))
+def test_pieces_of_a_canonical_text_are_kept_whole_and_give_it_back(text):
+    canonical = canonical_bytes(unicodedata.normalize("NFC", text)).decode()
+    pieces = in_pieces(canonical)
+
+    assert "".join(map(fit_text, pieces)) == canonical
+
+
+@pytest.mark.parametrize(
+    ("length", "lengths"),
+    [(0, []), (1, [1]), (511, [511]), (512, [512]), (513, [512, 1]), (1024, [512, 512]), (1025, [512, 512, 1])],
+)
+def test_text_is_cut_into_as_few_pieces_as_hold_it(length, lengths):
+    assert [len(piece) for piece in in_pieces("x" * length)] == lengths

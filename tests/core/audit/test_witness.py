@@ -1,6 +1,7 @@
 """What a witness decides, as a table; and that no words of a stranger make it decide otherwise."""
 
 from dataclasses import replace
+from hashlib import sha256
 
 import pytest
 from hypothesis import given
@@ -16,6 +17,7 @@ from exchange.audit.witness import (
     Refuse,
     Submission,
     judge,
+    origin_hash,
     parse_size_line,
     parse_submission,
     render_submission,
@@ -242,3 +244,9 @@ def test_size_line_is_read(content: bytes, size: int) -> None:
 def test_another_size_line_is_refused(content: bytes) -> None:
     with pytest.raises(MalformedError):
         parse_size_line(content)
+
+
+def test_log_is_named_in_paths_by_the_lower_case_hash_of_its_origin() -> None:
+    # FIPS 180-4's own example, and an origin beyond ASCII: it is hashed as UTF-8.
+    assert origin_hash("abc") == "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
+    assert origin_hash("é") == sha256(b"\xc3\xa9").hexdigest()

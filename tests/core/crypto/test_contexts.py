@@ -5,7 +5,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from exchange.crypto import CONTEXT_BYTES, header_context, part_context, request_context
+from exchange.crypto import (
+    CONTEXT_BYTES,
+    header_context,
+    part_context,
+    personal_context,
+    request_context,
+    webhook_context,
+)
 from exchange.kernel import canonical_bytes
 
 REPORT = "0198c1f0-0000-7000-8000-000000000001"
@@ -38,6 +45,15 @@ PLACES = [
     request_context(REPORT, DIGEST),
     request_context(OTHER, DIGEST),
     request_context(REPORT, "ac" * 32),
+    personal_context("kid", "NOR", "2026-06", "boot"),
+    personal_context("other", "NOR", "2026-06", "boot"),
+    personal_context("kid", "GBR", "2026-06", "boot"),
+    personal_context("kid", "NOR", "2026-07", "boot"),
+    personal_context("kid", "NOR", "2026-06", "other"),
+    # The same letters, cut elsewhere.
+    personal_context("kidN", "OR", "2026-06", "boot"),
+    webhook_context("kid", "NOR", "boot"),
+    webhook_context("NOR", "kid", "boot"),
 ]
 
 
@@ -46,8 +62,8 @@ def test_two_places_never_share_a_context(one, other):
     assert one != other
 
 
-@pytest.mark.parametrize("context", PLACES[:10])
-def test_part_context_is_a_digest(context):
+@pytest.mark.parametrize("context", PLACES[:10] + PLACES[18:])
+def test_context_of_a_key_is_a_digest(context):
     assert (type(context), len(context)) == (bytes, CONTEXT_BYTES)
 
 
@@ -76,3 +92,12 @@ def test_header_context_says_class_version_and_report():
 def test_context_of_a_stored_part_stays_what_it_is():
     # What was encrypted under it must open for ever.
     assert PLACES[0].hex() == "5e1e277039855b8b84e485a2e070c72324bfa9d51bdec1b0e7b07d0f6d7f4ce1"
+
+
+def test_context_of_a_kept_key_is_the_digest_of_its_place():
+    # Keys that were wrapped under it must open for ever.
+    personal = {"is": "personal", "kid": "kid", "subject": "NOR", "period": "2026-06", "boot": "boot"}
+    webhook = {"is": "webhook", "subscription": "kid", "client": "NOR", "url": "boot"}
+
+    assert PLACES[18] == hashlib.sha256(canonical_bytes(personal)).digest()
+    assert PLACES[24] == hashlib.sha256(canonical_bytes(webhook)).digest()

@@ -37,6 +37,25 @@ def test_blocks_come_from_the_operating_system(monkeypatch):
     assert asked == [4096, 4096, 4096, 5000]
 
 
+def test_what_is_left_of_a_block_is_forgotten_with_whoever_held_the_lock(monkeypatch):
+    asked = []
+
+    def urandom(size):
+        asked.append(size)
+        return bytes([len(asked)]) * size
+
+    monkeypatch.setattr(os, "urandom", urandom)
+    give = SystemRandomness()
+    give(10)
+    # As a fork finds it while another thread was inside: nobody will release it.
+    give._lock.acquire()
+    give.forget()
+
+    assert give(10) == b"\2" * 10
+    assert give(4086) == b"\2" * 4086
+    assert asked == [4096, 4096]
+
+
 def test_child_begins_a_block_of_its_own():
     system_randomness(10)
     reading, writing = os.pipe()
