@@ -8,13 +8,19 @@ import json
 import sys
 import unicodedata
 from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
 
+from rich.cells import cell_len
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
 # In a pipe nothing is cut to a terminal's width: lines are as long as they need to be.
-_PIPE_COLUMNS = 400
+_PIPE_COLUMNS = 100_000
+# Between two columns.
+_GAP = 2
+# Words in a narrower column are read one by one.
+_NARROWEST_TEXT = 12
 # Cc control, Cf format (bidirectional overrides among them), Cs surrogate, Co private use.
 _UNSHOWN = frozenset({"Cc", "Cf", "Cs", "Co"})
 
@@ -45,30 +51,33 @@ def flush() -> None:
 
 
 def show_table(columns: Sequence[str], rows: Sequence[Sequence[object]], *, title: str | None = None) -> None:
-    """Print rows under their column names; nothing to show is said in words."""
+    """Print rows under their column names; nothing to show is said in words.
+
+    Where a terminal is too narrow for that, each row is a block of lines: an id is to be copied whole.
+    """
+    console = _console()
     if title is not None:
-        _console().print(Text(title, style="bold"))
+        console.print(Text(title, style="bold"))
     if not rows:
-        _console().print(Text("nothing to show", style="dim"))
+        console.print(Text("nothing to show", style="dim"))
+        return
+    cells = [[_cell(value) for value in row] for row in rows]
+    if _needed(columns, cells) > console.width:
+        _show_blocks(console, columns, cells)
         return
     table = Table(box=None, pad_edge=False, header_style="bold", show_edge=False)
-    for name in columns:
-        table.add_column(name, overflow="fold")
-    for row in rows:
-        table.add_row(*(_cell(value) for value in row))
-    _console().print(table)
+    for name, *column in zip(columns, *cells, strict=True):
+        table.add_column(name, overflow="fold", no_wrap=not any(" " in cell.plain for cell in column))
+    for row_cells in cells:
+        table.add_row(*row_cells)
+    console.print(table)
 
 
 def show_record(fields: Mapping[str, object], *, title: str | None = None) -> None:
     """Print the named values of one thing, a line each."""
     if title is not None:
         _console().print(Text(title, style="bold"))
-    table = Table(box=None, pad_edge=False, show_header=False)
-    table.add_column(style="dim", no_wrap=True)
-    table.add_column(overflow="fold")
-    for name, value in fields.items():
-        table.add_row(Text(name), _cell(value))
-    _console().print(table)
+    _console().print(_record([(name, _cell(value)) for name, value in fields.items()]))
 
 
 def note(text: str) -> None:
@@ -92,6 +101,36 @@ def listed(values: Sequence[str] | frozenset[str]) -> str:
     return ", ".join(sorted(values) if isinstance(values, frozenset) else values) or "-"
 
 
+def _record(lines: Sequence[tuple[str, Text]]) -> Table:
+    table = Table(box=None, pad_edge=False, show_header=False)
+    table.add_column(style="dim", no_wrap=True)
+    table.add_column(overflow="fold")
+    for name, cell in lines:
+        table.add_row(Text(name), cell)
+    return table
+
+
+def _show_blocks(console: Console, columns: Sequence[str], rows: Sequence[Sequence[Text]]) -> None:
+    for number, row in enumerate(rows):
+        if number:
+            console.print()
+        console.print(_record([(name, cell) for name, cell in zip(columns, row, strict=True) if cell.plain]))
+
+
+def _needed(columns: Sequence[str], rows: Sequence[Sequence[Text]]) -> int:
+    """Return the width of a table in which no id is broken and no text stands word by word."""
+    widths = [
+        max(_narrowest(text) for text in (name, *(cell.plain for cell in column)))
+        for name, *column in zip(columns, *rows, strict=True)
+    ]
+    return sum(widths) + _GAP * (len(widths) - 1)
+
+
+def _narrowest(text: str) -> int:
+    longest = max(map(cell_len, text.split()), default=0)
+    return max(longest, min(cell_len(text), _NARROWEST_TEXT))
+
+
 def _cell(value: object) -> Text:
     text = shown(_in_words(value))
     style = "green" if text in _GOOD else "red" if text in _BAD else "yellow" if text in _OPEN else ""
@@ -104,6 +143,8 @@ def _in_words(value: object) -> object:
             return "-"
         case bool():
             return "yes" if value else "no"
+        case datetime():
+            return value.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%SZ")
         case list() | tuple() if not any(isinstance(each, dict | list) for each in value):
             return ", ".join(map(str, value))
     return value

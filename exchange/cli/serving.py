@@ -149,10 +149,10 @@ async def _status(host: Host) -> dict[str, object]:
     }
 
 
-def _told(value: object) -> str:
+def _told(value: object) -> object:
     if isinstance(value, dict):
         return ", ".join(f"{count} {name}" for name, count in sorted(value.items())) or "none"
-    return str(value)
+    return value
 
 
 def _login(text: str) -> tuple[str, str, bytes]:

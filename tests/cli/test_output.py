@@ -1,8 +1,22 @@
 """What a person reads: no value as the program writes it."""
 
+import sys
+from datetime import UTC, datetime, timedelta, timezone
+
 import pytest
+from rich.text import Text
 
 from exchange.cli import output
+
+ID = "01a20000-0000-7000-8000-000000000001"
+COLUMNS = ("id", "posted", "marking", "subject")
+ROW = (ID, datetime(2026, 1, 1, tzinfo=UTC), "NATO SECRET//REL TO GBR, NOR", "Signed updates carry a backdoor")
+
+
+def on_terminal(patch: pytest.MonkeyPatch, columns: int) -> None:
+    patch.setattr(sys.stdout, "isatty", lambda: True)
+    patch.setenv("COLUMNS", str(columns))
+    patch.setenv("TERM", "xterm")
 
 
 @pytest.mark.parametrize(
@@ -15,6 +29,8 @@ from exchange.cli import output
         (0, "0"),
         (["GBR", "NOR"], "GBR, NOR"),
         (("SECRET",), "SECRET"),
+        (datetime(2026, 1, 1, 10, 0, 0, 7, UTC), "2026-01-01 10:00:00Z"),
+        (datetime(2026, 1, 1, 10, tzinfo=timezone(timedelta(hours=2))), "2026-01-01 08:00:00Z"),
         ("a\x1b[31mb", "a\ufffd[31mb"),
     ],
 )
@@ -22,3 +38,42 @@ def test_record_is_told_in_words(capsys: pytest.CaptureFixture[str], value: obje
     output.show_record({"it": value})
 
     assert capsys.readouterr().out.split(maxsplit=1)[1].strip() == told
+
+
+def test_narrow_terminal_breaks_no_id(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    on_terminal(monkeypatch, 80)
+
+    output.show_table((*COLUMNS, "why"), [(*ROW, ""), (*ROW, "late")])
+
+    lines = [line.rstrip() for line in Text.from_ansi(capsys.readouterr().out).plain.splitlines()]
+    assert lines == [
+        f"id       {ID}",
+        "posted   2026-01-01 00:00:00Z",
+        "marking  NATO SECRET//REL TO GBR, NOR",
+        "subject  Signed updates carry a backdoor",
+        "",
+        f"id       {ID}",
+        "posted   2026-01-01 00:00:00Z",
+        "marking  NATO SECRET//REL TO GBR, NOR",
+        "subject  Signed updates carry a backdoor",
+        "why      late",
+    ]
+
+
+@pytest.mark.parametrize("width", [96, 110, 140])
+def test_wide_terminal_has_a_line_of_names_and_folds_texts_alone(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, width: int
+) -> None:
+    on_terminal(monkeypatch, width)
+
+    output.show_table(COLUMNS, [ROW])
+
+    names, first, *_ = Text.from_ansi(capsys.readouterr().out).plain.splitlines()
+    assert names.split() == list(COLUMNS)
+    assert ID in first
+
+
+def test_pipe_has_each_row_on_one_line_however_long(capsys: pytest.CaptureFixture[str]) -> None:
+    output.show_table(("id", "why"), [(ID, "because " * 200)])
+
+    assert len(capsys.readouterr().out.splitlines()) == 2
