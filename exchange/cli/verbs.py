@@ -7,18 +7,21 @@
 import asyncio
 import inspect
 import os
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping
+from contextlib import contextmanager
 from datetime import UTC, date, datetime, time
 from functools import wraps
 from pathlib import Path
 from typing import Annotated
 
 import typer
+from pydantic import ValidationError
 
 from exchange.cli.instance import Host, folder_of, open_host
 from exchange.cli.profiles import Door, endpoint_of
 from exchange.client import ExchangeClient
 from exchange.kernel import InvalidError
+from exchange.wire import faults_of
 
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")]
 
@@ -63,7 +66,7 @@ def member_verb(act: Callable[..., None]) -> Callable[..., None]:
 
     @wraps(act)
     def verb(**given: object) -> None:
-        with ExchangeClient.at(endpoint_of(_door(given))) as client:
+        with ExchangeClient.at(endpoint_of(_door(given))) as client, _words_of_the_wire():
             act(client, **given)
 
     return _with_options(verb, act, _DOOR)
@@ -75,7 +78,8 @@ def perhaps_member_verb(act: Callable[..., None]) -> Callable[..., None]:
     @wraps(act)
     def verb(**given: object) -> None:
         door = _door(given)
-        act(lambda: ExchangeClient.at(endpoint_of(door)), **given)
+        with _words_of_the_wire():
+            act(lambda: ExchangeClient.at(endpoint_of(door)), **given)
 
     return _with_options(verb, act, _DOOR)
 
@@ -91,7 +95,7 @@ def either_verb(act: Callable[..., Awaitable[None]]) -> Callable[..., None]:
         if folder is not None or (not door.is_named and os.environ.get("EXCHANGE_DIR")):
             asyncio.run(_on_host(act, folder_of(folder), given))
             return
-        with ExchangeClient.at(endpoint_of(door)) as client:
+        with ExchangeClient.at(endpoint_of(door)) as client, _words_of_the_wire():
             asyncio.run(_awaited(act(client, **given)))
 
     return _with_options(verb, act, {**_DIR, **_DOOR})
@@ -112,6 +116,15 @@ def day_or_moment(text: str | None) -> datetime | None:
     if moment.tzinfo is None:
         raise InvalidError(f"`{text[:40]}` has no offset: end it with `Z` for UTC")
     return moment.astimezone(UTC)
+
+
+@contextmanager
+def _words_of_the_wire() -> Iterator[None]:
+    """Tell what does not fit a request by its field; the client tells what does not fit an answer by itself."""
+    try:
+        yield
+    except ValidationError as exc:
+        raise InvalidError("what was given has faults", faults_of(exc)) from exc
 
 
 async def _on_host(act: Callable[..., Awaitable[None]], folder: Path, given: Mapping[str, object]) -> None:

@@ -23,8 +23,9 @@ class Fault:
     line: int | None = None
 
     def __str__(self) -> str:
-        place = f"line {self.line}: " if self.line is not None else ""
-        return f"{place}{self.pointer or '/'}: {self.message}"
+        line = f"line {self.line}: " if self.line is not None else ""
+        place = f"{self.pointer}: " if self.pointer else ""
+        return f"{line}{place}{self.message}"
 
 
 class EntryReceipt(Protocol):

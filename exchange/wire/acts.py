@@ -5,10 +5,10 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from exchange.members import PendingAct
-from exchange.wire.base import AnswerModel, Instant, WireModel
+from exchange.wire.base import DIGEST_PATTERN, AnswerModel, Instant, WireModel
 from exchange.wire.words import Id, MemberCodeText
 
-Digest = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$", examples=["0" * 64])]
+Digest = Annotated[str, Field(pattern=DIGEST_PATTERN, examples=["0" * 64])]
 
 
 class ActConfirmation(WireModel):

@@ -5,7 +5,7 @@ from datetime import date, datetime
 from typing import Annotated, Any, TypeVar
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, PlainSerializer, ValidationError, WithJsonSchema
-from pydantic_core import from_json
+from pydantic_core import ErrorDetails, from_json
 
 from exchange.kernel import Fault, InvalidError, MalformedError, parse_rfc3339, rfc3339
 
@@ -25,6 +25,15 @@ _CODES = {
     "literal_error": "unknown-value",
 }
 """pydantic's words for faults -> ours, which are stable; every other fault is `invalid-value`."""
+
+ID_PATTERN = r"^[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$"
+DIGEST_PATTERN = r"^[0-9a-f]{64}$"
+
+_SHAPES = {
+    ID_PATTERN: "is no id: copy it whole, such as 01a20000-0000-7000-8000-000000000001",
+    DIGEST_PATTERN: "is no digest: copy it whole, 64 digits from 0 to f",
+}
+"""What somebody who mistyped one is told in place of the pattern."""
 
 
 class WireModel(BaseModel):
@@ -91,10 +100,9 @@ def read_json(body: bytes) -> object:
 
 def faults_of(error: ValidationError) -> tuple[Fault, ...]:
     """Return every fault pydantic found, with a JSON pointer and without a word of the input."""
-    found = error.errors(include_url=False, include_input=False, include_context=False)[:_FAULTS_TOLD]
+    found = error.errors(include_url=False, include_input=False)[:_FAULTS_TOLD]
     return tuple(
-        Fault(pointer_to(fault["loc"]), _CODES.get(fault["type"], "invalid-value"), _lowered(fault["msg"]))
-        for fault in found
+        Fault(pointer_to(fault["loc"]), _CODES.get(fault["type"], "invalid-value"), _message(fault)) for fault in found
     )
 
 
@@ -122,6 +130,9 @@ def _reason(error: Exception) -> str:
     return str(error)[:120]
 
 
-def _lowered(message: str) -> str:
-    text = message.removeprefix("Value error, ")
+def _message(fault: ErrorDetails) -> str:
+    shape = _SHAPES.get(fault.get("ctx", {}).get("pattern", ""))
+    if shape is not None:
+        return shape
+    text = fault["msg"].removeprefix("Value error, ")
     return text[:1].lower() + text[1:]

@@ -5,9 +5,9 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from exchange.markings import Label
-from exchange.wire.base import WireModel
+from exchange.wire.base import ID_PATTERN, WireModel
 
-Id = Annotated[str, Field(pattern=r"^[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$")]
+Id = Annotated[str, Field(pattern=ID_PATTERN)]
 """UUIDv7 in the one form the exchange writes."""
 
 MemberCodeText = Annotated[str, Field(min_length=2, max_length=16, examples=["GBR"])]

@@ -161,3 +161,23 @@ def test_every_verb_that_prints_takes_json():
     without = {path for path, options in verbs(get_command(app)) if "--json" not in options}
 
     assert without == {("serve",), ("audit", "sequence"), ("audit", "feed")}
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (["act", "confirm", "x", "--digest", "abc"], "/digest: is no digest: copy it whole, 64 digits from 0 to f"),
+        (["agreement", "crisis", "end", "x", "abc"], "/crisis: is no id: copy it whole, such as 01a2"),
+    ],
+)
+def test_what_fits_no_request_is_told_by_its_field(exchange, enrol, tmp_path, words, told):
+    enrol(name="desk")
+    files = {"--cert": "client.pem", "--key": "client.key", "--ca": "ca.pem"}
+    door = [word for option, file in files.items() for word in (option, tmp_path / "desk" / file)]
+
+    ran = exchange(*words, "--url", "https://localhost:1", *door)
+
+    assert ran.code == 1
+    assert told in ran.err
+    assert "pydantic" not in ran.err
+    assert "unexpected" not in ran.err

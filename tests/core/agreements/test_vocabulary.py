@@ -111,7 +111,7 @@ def test_missing_list_is_one_fault():
     with pytest.raises(InvalidError) as refused:
         load_vocabulary(SMALL.replace("regions: {EUR: Europe}\n", ""))
 
-    assert [str(fault) for fault in refused.value.faults] == ["line 1: /: `regions` is missing: add it"]
+    assert [str(fault) for fault in refused.value.faults] == ["line 1: `regions` is missing: add it"]
 
 
 def test_text_that_is_no_yaml_is_refused():

@@ -38,7 +38,7 @@ def test_invalid_lists_every_fault():
         (Fault("/title", "missing", "has no title", line=3), Fault("", "unknown", "has an odd field")),
     )
 
-    assert str(error) == "the agreement is wrong\nline 3: /title: has no title\n/: has an odd field"
+    assert str(error) == "the agreement is wrong\nline 3: /title: has no title\nhas an odd field"
     assert error.message == "the agreement is wrong"
     assert error.code == "invalid"
 
