@@ -1,6 +1,8 @@
 """Verify an agreement's texts and signatures with what an export holds, and without the exchange.
 
 Steps for each text, the oldest first: (1) it is of this agreement and follows the one before, by number and by digest;
+a party is given the texts of its own time alone, so a text before one of them may be missing: that is told, and what
+the file holds is no less proven;
 (2) every signature is of a party, by a key that was enrolled for that signatory of that member, and verifies;
 (3) every party has signed. What is trusted beyond the file itself are the keys that the verifier names.
 """
@@ -49,15 +51,23 @@ def verify_texts(
 def _place(signed: SignedText, before: SignedText | None) -> list[TextFinding]:
     # (1) in its place
     text = signed.text
-    if before is None:
-        is_in_place = (text.edition, text.previous) == (1, None)
-    else:
-        follows = (before.text.agreement, before.text.edition + 1, before.digest)
-        is_in_place = (text.agreement, text.edition, text.previous) == follows
+    told, is_in_place = _following(text, before)
     return [
         TextFinding(text.edition, f"text {signed.digest}", is_good=text.digest == signed.digest),
-        TextFinding(text.edition, "follows the text before" if before else "is the first text", is_good=is_in_place),
+        TextFinding(text.edition, told, is_good=is_in_place),
     ]
+
+
+def _following(text: TreatyText, before: SignedText | None) -> tuple[str, bool]:
+    last = 0 if before is None else before.text.edition
+    if text.edition > last + 1:
+        # Left out here by who exported it: the number and the digest that were signed say that there was one.
+        is_same = before is None or text.agreement == before.text.agreement
+        return f"follows text {text.previous}, which this file does not hold", is_same and text.previous is not None
+    if before is None:
+        return "is the first text", (text.edition, text.previous) == (1, None)
+    follows = (before.text.agreement, last + 1, before.digest)
+    return "follows the text before", (text.agreement, text.edition, text.previous) == follows
 
 
 def _signatures(signed: SignedText, keys: Mapping[str, SignatoryKey], trusted: Collection[str]) -> list[TextFinding]:

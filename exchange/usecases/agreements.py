@@ -72,6 +72,7 @@ async def list_agreements(services: Services, call: Call) -> Recorded[tuple[Agre
     client = await admit_anyone(services, call, event=event)
     async with services.store.unit_of_work() as unit:
         visible = [agreement for agreement in await unit.agreements() if _isvisible_agreement(client, agreement)]
+        visible = [await _as_known_to(services, client, agreement, call) for agreement in visible]
         receipt = await unit.record(draft(call, client, event, Outcome.PERMITTED))
     return Recorded(tuple(AgreementView(each, state_of(each, call.now)) for each in visible), receipt)
 
@@ -84,6 +85,7 @@ async def show_agreement(services: Services, call: Call, agreement_id: str) -> R
     async with on_record(services, attempt), services.store.unit_of_work() as unit:
         agreement = await visible_agreement(unit, client, agreement_id)
         receipt = await record_agreement(unit, call, client, event, agreement)
+        agreement = await _as_known_to(services, client, agreement, call)
     return Recorded(AgreementView(agreement, state_of(agreement, call.now)), receipt)
 
 
@@ -182,6 +184,27 @@ async def visible_agreement(
         message = "no such agreement, or none that you may see"
         raise NotFoundError(message)
     return agreement
+
+
+async def last_text_of(unit: UnitOfWork, client: Client, agreement_id: str) -> Agreement:
+    """Return an agreement with the last text that names the caller's member, and those before that name it too.
+
+    So it is known to a member that has left; NotFoundError where no text ever named it.
+    """
+    editions = await unit.editions(agreement_id) if is_uuid7(agreement_id) else []
+    own = [each for each in editions if each.party(client.member) is not None]
+    if not own:
+        raise NotFoundError("no such agreement, or none that you may see")
+    return replace(own[-1], earlier=tuple(each.terms for each in own[:-1]))
+
+
+async def _as_known_to(services: Services, client: Client | None, agreement: Agreement, call: Call) -> Agreement:
+    """Return `agreement` as the caller may know it: to a member that has left, as it stood when it left."""
+    party = None if client is None or sees_everyone(client) else agreement.party(client.member)
+    if party is None or party.leaves_at is None or is_party(agreement, party.member, call.now):
+        return agreement
+    versions = await services.store.agreement_versions(agreement.id)
+    return next((span.value for span in reversed(versions) if span.since <= party.leaves_at), agreement)
 
 
 def logged_text(agreement: Agreement) -> dict[str, str | int | list[str]]:

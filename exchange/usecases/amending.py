@@ -118,7 +118,7 @@ async def list_amendments(services: Services, call: Call, agreement_id: str) -> 
         shown = [
             each
             for each in await unit.amendments().of(agreement.id)
-            if is_party(agreement, client.member, call.now) or client.member in each.terms.parties
+            if await _is_of_its_time(unit, call, client, agreement, each)
         ]
         views = [
             await _view(services, unit, call, client, agreement, amendment=each, state=row.state) for each in shown
@@ -203,6 +203,16 @@ def _as_signed_so_far(
         for member in terms.parties
     )
     return replace(amended(agreement, terms, call.now), parties=parties)
+
+
+async def _is_of_its_time(
+    unit: UnitOfWork, call: Call, client: Client, agreement: Agreement, amendment: Amendment
+) -> bool:
+    """Return whether an amendment names the caller's member, or would amend a text that names it, a party still."""
+    if client.member in amendment.terms.parties:
+        return True
+    amends = await unit.edition_after(agreement.id, amendment.previous) - 1
+    return is_party(agreement, client.member, call.now) and amends in agreement.editions_of(client.member)
 
 
 def _parties_told(

@@ -14,7 +14,7 @@ from exchange.audit import EntryDraft, EventName, Outcome, Subject
 from exchange.kernel import Fault, InvalidError, NotFoundError, is_uuid7, new_id
 from exchange.members import Client, Role
 from exchange.store import UnitOfWork
-from exchange.usecases.agreements import visible_agreement
+from exchange.usecases.agreements import last_text_of
 from exchange.usecases.authenticate import authenticate
 from exchange.usecases.context import Call, Recorded, Services
 from exchange.usecases.list_breaches import may_know
@@ -43,7 +43,7 @@ async def open_consultation(services: Services, call: Call, agreement_id: str, n
     client = await authenticate(services, call, Role.SIGNATORY, event=event)
     attempt = draft(call, client, event, Outcome.REFUSED, subject=named("agreement", agreement_id))
     async with on_record(services, attempt), services.store.unit_of_work() as unit:
-        agreement = await visible_agreement(unit, client, agreement_id)
+        agreement = await last_text_of(unit, client, agreement_id)
         members = _members(call, client, agreement, new.members)
         await _require_breach(services, unit, call, client, agreement=agreement, new=replace(new, members=members))
         said = Said(client.member, client.id, Speech.OPEN, new.text, call.now)
@@ -67,7 +67,7 @@ async def list_consultations(services: Services, call: Call, agreement_id: str) 
     client = await authenticate(services, call, Role.SIGNATORY, event=event)
     attempt = draft(call, client, event, Outcome.REFUSED, subject=named("agreement", agreement_id))
     async with on_record(services, attempt), services.store.unit_of_work() as unit:
-        agreement = await visible_agreement(unit, client, agreement_id)
+        agreement = await last_text_of(unit, client, agreement_id)
         found = [
             each for each in await unit.consultations().of_agreement(agreement.id) if client.member in each.members
         ]
@@ -113,11 +113,8 @@ async def _own_matter(unit: UnitOfWork, client: Client, matter_id: str) -> Matte
 
 
 def _members(call: Call, client: Client, agreement: Agreement, others: Collection[str]) -> tuple[str, ...]:
-    parties = agreement.terms.parties
-    if client.member not in parties:
-        raise InvalidError(
-            "nothing can be opened so", (Fault("/members", "not-a-party", "your member is no party of the agreement"),)
-        )
+    # Whoever was bound by the same text, before one of the two left too.
+    parties = tuple(dict.fromkeys(member for terms in agreement.texts for member in terms.parties))
     faults = [
         Fault(f"/members/{index}", "not-a-party", "name parties of the agreement")
         for index, member in enumerate(others)
@@ -126,7 +123,7 @@ def _members(call: Call, client: Client, agreement: Agreement, others: Collectio
     if faults:
         raise InvalidError("nothing can be opened so", tuple(faults))
     # Who has left is spoken with where it is named, and is told of nothing that was said to all.
-    present = [member for member in parties if is_party(agreement, member, call.now)]
+    present = [member for member in agreement.terms.parties if is_party(agreement, member, call.now)]
     named_members = {client.member, *(others or present)}
     if len(named_members) == 1:
         fault = Fault("/members", "invalid-value", "name another party than your own")

@@ -149,7 +149,7 @@ async def end_crisis(services: Services, call: Call, agreement_id: str, crisis_i
 async def list_crises(services: Services, call: Call, agreement_id: str) -> Recorded[CrisesView]:
     """Return every use of an agreement's crisis clauses, to whoever sees the agreement.
 
-    A party that has left sees the uses of its own time.
+    A party sees those of its own time: under texts that name it, and before it left.
     """
     event = EventName.CRISIS_LISTED
     client = await admit_anyone(services, call, event=event)
@@ -199,7 +199,10 @@ def _require_party(agreement: Agreement, client: Client, call: Call) -> None:
 
 def _is_of_its_time(agreement: Agreement, client: Client | None, crisis: Crisis) -> bool:
     party = None if client is None else agreement.party(client.member)
-    return party is None or party.leaves_at is None or crisis.opened_at < party.leaves_at
+    if party is None:
+        return True
+    is_there_still = party.leaves_at is None or crisis.opened_at < party.leaves_at
+    return is_there_still and crisis.edition in agreement.editions_of(party.member)
 
 
 def _views(agreement: Agreement, call: Call) -> tuple[CrisisView, ...]:

@@ -1,11 +1,18 @@
-"""An agreement as evidence: every text that was in force or lies before the parties, with its signatures and keys."""
+"""An agreement as evidence: texts that were in force or lie before the parties, with their signatures and keys.
+
+A member is given what it has bound itself to: every text that names it, and the one that it signed to leave. Nothing
+of the texts before it joined, nor of those after it left: of these it never knew, or knows no more.
+"""
 
 from dataclasses import dataclass
 
-from exchange.agreements import Agreement, SignatoryKey, SignedText, text_of
-from exchange.audit import EventName, Outcome
-from exchange.usecases.agreements import record_agreement, visible_agreement
-from exchange.usecases.authenticate import admit_anyone
+from exchange.agreements import Agreement, SignatoryKey, SignedText, is_party, text_of
+from exchange.audit import EventName, Outcome, Receipt
+from exchange.kernel import NotFoundError, is_uuid7
+from exchange.members import Client
+from exchange.store import UnitOfWork
+from exchange.usecases.agreements import record_agreement
+from exchange.usecases.authenticate import admit_anyone, sees_everyone
 from exchange.usecases.context import Call, Recorded, Services
 from exchange.usecases.recording import draft, named, on_record
 
@@ -20,16 +27,45 @@ class AgreementEvidence:
 
 
 async def export_agreement(services: Services, call: Call, agreement_id: str) -> Recorded[AgreementEvidence]:
-    """Return the evidence to a party, the host or an operator of the exchange; to others there is none."""
+    """Return the evidence to the host or an operator of the exchange, and to a member of its own time.
+
+    To others there is none.
+    """
     event = EventName.AGREEMENT_EXPORTED
     client = await admit_anyone(services, call, event=event)
     attempt = draft(call, client, event, Outcome.REFUSED, subject=named("agreement", agreement_id))
     async with on_record(services, attempt), services.store.unit_of_work() as unit:
-        agreement = await visible_agreement(unit, client, agreement_id)
-        texts = tuple(_signed(edition) for edition in await unit.editions(agreement.id))
+        editions = await _own_editions(unit, client, agreement_id)
+        texts = tuple(_signed(edition) for edition in editions)
         keys = await unit.signatory_keys().signature_keys([signed.digest for signed in texts])
-        receipt = await record_agreement(unit, call, client, event, agreement)
-    return Recorded(AgreementEvidence(agreement, texts, tuple(keys)), receipt)
+        receipt = await _record(unit, call, client, editions[-1])
+    return Recorded(AgreementEvidence(editions[-1], texts, tuple(keys)), receipt)
+
+
+async def _own_editions(unit: UnitOfWork, client: Client | None, agreement_id: str) -> list[Agreement]:
+    editions = await unit.editions(agreement_id) if is_uuid7(agreement_id) else []
+    own = editions
+    if client is not None and not sees_everyone(client):
+        own = [each for each in editions if await _is_its_own(unit, client, each)]
+        if all(each.party(client.member) is None for each in own):
+            own = []
+    if not own:
+        raise NotFoundError("no such agreement, or none that you may see")
+    return own
+
+
+async def _is_its_own(unit: UnitOfWork, client: Client, edition: Agreement) -> bool:
+    if edition.party(client.member) is not None:
+        return True
+    return client.member in await unit.amendments().signatures(text_of(edition).digest)
+
+
+async def _record(unit: UnitOfWork, call: Call, client: Client | None, newest: Agreement) -> Receipt:
+    """Record it under the newest text that was given: an entry of a member that left tells others, and it, no more."""
+    event = EventName.AGREEMENT_EXPORTED
+    if client is None or sees_everyone(client) or is_party(newest, client.member, call.now):
+        return await record_agreement(unit, call, client, event, newest)
+    return await record_agreement(unit, call, client, event, newest, told={"parties": [client.member]})
 
 
 def _signed(agreement: Agreement) -> SignedText:

@@ -14,7 +14,7 @@ from exchange.markings import Label
 from exchange.members import Client, Role
 from exchange.release import covers_label
 from exchange.store import BreachKind, BreachRow, UnitOfWork
-from exchange.usecases.agreements import visible_agreement
+from exchange.usecases.agreements import last_text_of
 from exchange.usecases.auditing import label_of
 from exchange.usecases.authenticate import authenticate
 from exchange.usecases.context import Call, Recorded, Services
@@ -46,7 +46,7 @@ async def list_breaches(
     attempt = draft(call, client, event, Outcome.REFUSED, subject=named("agreement", agreement_id))
     async with on_record(services, attempt), services.store.unit_of_work() as unit:
         after = open_position(services, client, cursor, of=_CURSOR)
-        agreement = await visible_agreement(unit, client, agreement_id)
+        agreement = await last_text_of(unit, client, agreement_id)
         rows, position = await _visible(services, call, unit, client, place=(agreement.id, after, limit))
         entry = draft(call, client, event, Outcome.PERMITTED, subject=named("agreement", agreement.id))
         receipt = await unit.record(entry)

@@ -158,6 +158,20 @@ def test_sound_texts_verify_with_every_step_told():
     assert faults(proof(FIRST), trusted=list(ENROLLED)) == []
 
 
+def test_text_that_is_left_out_is_told_and_what_is_there_stays_proven():
+    third = dataclasses.replace(FIRST, edition=3, previous=text_of(SECOND).digest)
+    told = f"follows text {text_of(SECOND).digest}, which this file does not hold"
+    for texts in ((proof(third),), (proof(FIRST), proof(third))):
+        found = verify_texts(texts, ENROLLED)
+        assert all(each.is_good for each in found)
+        assert told in [each.told for each in found if each.edition == 3]
+    other, rootless = dataclasses.replace(third, id="b"), dataclasses.replace(third, previous=None)
+
+    assert faults(proof(FIRST), proof(other)) == [(3, told)]
+    assert faults(proof(rootless)) == [(3, "follows text None, which this file does not hold")]
+    assert (1, "follows the text before") in faults(proof(SECOND), proof(FIRST))
+
+
 def test_every_fault_is_named():
     gbr = next(key_id for key_id, key in ENROLLED.items() if key.member == "GBR")
     nor = ENROLLED[next(key_id for key_id, key in ENROLLED.items() if key.member == "NOR")]
@@ -165,7 +179,7 @@ def test_every_fault_is_named():
 
     assert faults() == [(0, "there is no text")]
     assert faults(proof(FIRST, digest="0" * 64))[0] == (1, f"text {'0' * 64}")
-    assert faults(proof(SECOND)) == [(2, "is the first text")]
+    assert faults(proof(dataclasses.replace(FIRST, previous="1" * 64))) == [(1, "is the first text")]
     assert faults(proof(FIRST), proof(FIRST))[0] == (1, "follows the text before")
     assert faults(proof(FIRST), proof(dataclasses.replace(SECOND, previous="1" * 64)))[0] == (
         2,

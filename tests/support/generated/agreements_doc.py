@@ -47,6 +47,13 @@ Several may lie before the parties at once; the first one that is concluded over
 
 {party}
 
+## Who knows which text
+
+A party knows the texts that name it, and nothing of those from before it acceded, its amendments and crises included. `exchange agreement export` gives
+it these texts with their signatures; where they are not all there were, `exchange agreement verify` tells which text is left out, by the digest that
+was signed. Who has left keeps them for ever, and the text that it signed to leave; after a notice it also sees the agreement as it stood when it left,
+and nothing that the others do afterwards. It may open, answer and settle consultations and disputes with those who were bound with it, as they may with it.
+
 ## What becomes of shared reports
 
 `termination.shared_reports` says it, and the sweep does it. `recalled`: once the agreement has ended, every report shared

@@ -1,0 +1,163 @@
+"""A member proves and argues what it was bound to, for its own time: nothing from before it acceded or after it left."""
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from exchange import usecases
+from exchange.agreements import AgreementState, MatterKind, amended, text_of, verify_texts
+from exchange.kernel import InvalidError, NotFoundError
+from exchange.usecases import CrisisWish, NewMatter
+from tests.support.treaty import signed, signing_key
+from tests.support.world import AGREEMENT, World, thumbprint_of
+
+CRISIS = """\
+crisis:
+  - {name: storm-watch, scope: cyber-threats, ceiling: TOP SECRET, at_most: PT72H,
+     signatories: [{member: GBR, name: GBR signatory}, {member: NOR, name: NOR signatory}]}
+"""
+IN_ITS_PLACE = AGREEMENT.replace("[GBR, NOR, DNK]", "[GBR, NOR, ESP]") + CRISIS
+AGAIN = IN_ITS_PLACE.replace("ceiling: SECRET", "ceiling: CONFIDENTIAL")
+
+
+async def amend(world: World, text: str, *members: str) -> None:
+    call = world.call("GBR signatory")
+    view = (await usecases.propose_amendment(world.services, call, world.agreement_id, text)).value
+    for member in members:
+        name = f"{member} signatory"
+        client, key = world.clients[name], signing_key(thumbprint_of(name))
+        given = signed(amended(view.agreement, view.amendment.terms, world.clock.now), client, key)
+        await usecases.sign_agreement(world.services, world.call(name), world.agreement_id, given)
+
+
+@pytest.fixture
+async def moved(populated: World) -> World:
+    """GBR and NOR stay through three texts; DNK leaves with the second one, ESP accedes with it."""
+    populated.agreement_id = await populated.agree(AGREEMENT + CRISIS)
+    await crisis(populated)
+    await amend(populated, IN_ITS_PLACE, "GBR", "NOR", "DNK", "ESP")
+    await crisis(populated)
+    await amend(populated, AGAIN, "GBR", "NOR", "ESP")
+    return populated
+
+
+async def crisis(world: World) -> None:
+    wish = CrisisWish("storm-watch", "a cable was cut")
+    act = (await usecases.ask_for_crisis(world.services, world.call("GBR signatory"), world.agreement_id, wish)).value
+    await usecases.confirm_act(world.services, world.call("NOR signatory"), act.id, act.digest)
+
+
+async def evidence(world: World, name: str | None) -> usecases.AgreementEvidence:
+    return (await usecases.export_agreement(world.services, world.call(name), world.agreement_id)).value
+
+
+@pytest.mark.parametrize(
+    ("name", "editions"),
+    [
+        ("GBR reader", [1, 2, 3]),
+        ("DNK reader", [1, 2]),
+        ("ESP reader", [2, 3]),
+        ("operator", [1, 2, 3]),
+        (None, [1, 2, 3]),
+    ],
+)
+async def test_evidence_is_of_the_texts_that_name_the_member_and_verifies(
+    moved: World, name: str | None, editions: list[int]
+) -> None:
+    found = await evidence(moved, name)
+    findings = verify_texts(found.texts, {each.key.key_id: each for each in found.keys})
+
+    assert [each.text.edition for each in found.texts] == editions
+    assert all(each.is_good for each in findings)
+    left_out = [each.told for each in findings if "does not hold" in each.told]
+    assert len(left_out) == (name == "ESP reader")
+    assert {signature.member for each in found.texts for signature in each.signatures} >= {"GBR", "NOR"}
+
+
+async def test_entry_of_a_leavers_export_names_nobody_of_later_texts(moved: World) -> None:
+    made = await moved.attempt(usecases.export_agreement(moved.services, moved.call("DNK reader"), moved.agreement_id))
+    newest = text_of(await moved.services.store.agreement(moved.agreement_id))  # type: ignore[arg-type]  # there
+
+    assert made.entry["detail"]["parties"] == ["DNK"]
+    assert newest.digest not in str(made.entry)
+
+
+async def test_acceded_member_is_told_of_no_crisis_or_amendment_from_before(moved: World) -> None:
+    await moved.enrol("outsider", "ESP", "reader")
+
+    async def told(member: str) -> tuple[list[int], list[int]]:
+        uses = await usecases.list_crises(moved.services, moved.call(f"{member} reader"), moved.agreement_id)
+        call = moved.call(f"{member} signatory")
+        proposed = await usecases.list_amendments(moved.services, call, moved.agreement_id)
+        return sorted(each.crisis.edition for each in uses.value.uses), [each.edition for each in proposed.value]
+
+    assert await told("GBR") == ([1, 2], [2, 3])
+    assert await told("ESP") == ([2], [2, 3])
+
+
+async def test_amendment_that_lost_before_a_member_acceded_is_not_shown_to_it(populated: World) -> None:
+    lost = AGREEMENT.replace("ceiling: SECRET", "ceiling: RESTRICTED")
+    call = populated.call("GBR signatory")
+    await usecases.propose_amendment(populated.services, call, populated.agreement_id, lost)
+    await amend(populated, IN_ITS_PLACE, "GBR", "NOR", "DNK", "ESP")
+
+    async def shown(member: str) -> int:
+        call = populated.call(f"{member} signatory")
+        return len((await usecases.list_amendments(populated.services, call, populated.agreement_id)).value)
+
+    assert [await shown(member) for member in ("GBR", "ESP")] == [2, 1]
+
+
+async def test_who_left_with_a_text_finds_no_agreement_and_argues_about_its_own_time(moved: World) -> None:
+    services, agreement_id = moved.services, moved.agreement_id
+
+    async def opened(by: str, *members: str) -> Any:
+        new = NewMatter(MatterKind.DISPUTE, "you owe us reports", members)
+        return (await usecases.open_consultation(services, moved.call(f"{by} signatory"), agreement_id, new)).value
+
+    async def known(member: str) -> list[str]:
+        found = await usecases.list_consultations(services, moved.call(f"{member} signatory"), agreement_id)
+        return [each.id for each in found.value]
+
+    with pytest.raises(NotFoundError):
+        await usecases.show_agreement(services, moved.call("DNK signatory"), agreement_id)
+    by_leaver, with_leaver, to_all = await opened("DNK", "NOR"), await opened("GBR", "DNK"), await opened("DNK")
+    for by, other in (("DNK", "ESP"), ("ESP", "DNK")):
+        with pytest.raises(InvalidError):
+            await opened(by, other)
+
+    assert set(await known("NOR")) == {by_leaver.id, to_all.id}
+    assert set(await known("DNK")) == {by_leaver.id, with_leaver.id, to_all.id}
+    assert (to_all.members, await known("ESP")) == (("GBR", "NOR", "DNK"), [])
+    await usecases.settle_consultation(services, moved.call("NOR signatory"), by_leaver.id, "paid")
+    done = await usecases.settle_consultation(services, moved.call("DNK signatory"), by_leaver.id, "paid")
+    assert done.value.state.value == "settled"
+    breaches = await usecases.list_breaches(services, moved.call("DNK signatory"), agreement_id)
+    assert breaches.value.rows == ()
+
+
+async def test_who_left_by_notice_sees_the_agreement_as_it_stood_then(populated: World) -> None:
+    services, agreement_id = populated.services, populated.agreement_id
+    await usecases.withdraw_agreement(services, populated.call("DNK signatory"), agreement_id)
+    populated.clock.advance(timedelta(days=91))
+    await usecases.suspend_agreement(services, populated.call("NOR signatory"), agreement_id)
+
+    async def states(name: str) -> tuple[AgreementState, list[str]]:
+        shown = (await usecases.show_agreement(services, populated.call(name), agreement_id)).value
+        (listed,) = (await usecases.list_agreements(services, populated.call(name))).value
+        assert listed == shown
+        return shown.state, [party.standing(populated.clock.now).value for party in shown.agreement.parties]
+
+    assert await states("GBR reader") == (AgreementState.SUSPENDED, ["signed", "suspended", "withdrawn"])
+    assert await states("DNK reader") == (AgreementState.IN_FORCE, ["signed", "signed", "withdrawn"])
+    assert len((await evidence(populated, "DNK reader")).texts) == 1
+
+
+async def test_stranger_has_no_evidence_and_neither_has_who_was_only_invited(populated: World) -> None:
+    view = usecases.propose_amendment
+    await view(populated.services, populated.call("GBR signatory"), populated.agreement_id, IN_ITS_PLACE)
+
+    for agreement_id in (populated.agreement_id, "malformed"):
+        with pytest.raises(NotFoundError, match="none that you may see"):
+            await usecases.export_agreement(populated.services, populated.call("ESP signatory"), agreement_id)
