@@ -30,7 +30,13 @@ from exchange.crypto.keys import DATA_KEY_BYTES, NONCE_BYTES, derive_key
 from exchange.crypto.object_signatures import ObjectSignature, ObjectSigningKey, ObjectVerifyingKey
 from exchange.crypto.parts import PartEncryptor, decrypt_part, decrypt_part_chunks, encrypt_part
 from exchange.crypto.personal import PersonalKey, SearchTokens
-from exchange.crypto.reading import CertificateFacts, read_certificate, subject_of_der, thumbprint_of_der
+from exchange.crypto.reading import (
+    CertificateFacts,
+    public_key_of_der,
+    read_certificate,
+    subject_of_der,
+    thumbprint_of_der,
+)
 from exchange.crypto.signatures import SEED_BYTES, SignatureScheme, SigningKey, VerifyingKey
 from exchange.crypto.suites import HEADER_SUITE, PART_SUITE, WRAP_SUITE, Suite, require_suite, suite_named
 from exchange.crypto.tokens import open_token, seal_token
@@ -75,6 +81,7 @@ __all__ = [
     "open_token",
     "part_context",
     "personal_context",
+    "public_key_of_der",
     "read_certificate",
     "request_context",
     "require_suite",

@@ -6,7 +6,7 @@ from datetime import datetime
 
 from cryptography import x509
 from cryptography.exceptions import UnsupportedAlgorithm
-from cryptography.hazmat.primitives.serialization import Encoding
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from cryptography.x509.oid import NameOID
 
 from exchange.kernel import MalformedError
@@ -18,6 +18,7 @@ _PEM_BEGIN = b"-----BEGIN CERTIFICATE-----"
 class CertificateFacts:
     """A certificate in brief. `thumbprint` is the SHA-256 of its DER in lower-case hex (RFC 8705 `x5t#S256`).
 
+    `public_key` is the SHA-256 of its SubjectPublicKeyInfo, in the same form: certificates of one key pair have one.
     Common names are None where there is not exactly one; they are for display and identify nobody.
     """
 
@@ -27,6 +28,7 @@ class CertificateFacts:
     not_before: datetime
     not_after: datetime
     is_authority: bool
+    public_key: str
 
 
 def thumbprint_of_der(der: bytes) -> str:
@@ -45,6 +47,14 @@ def subject_of_der(der: bytes) -> str | None:
         return None
 
 
+def public_key_of_der(der: bytes) -> str | None:
+    """Return the SHA-256 of a certificate's SubjectPublicKeyInfo in lower-case hex; None where it cannot be read."""
+    try:
+        return _public_key(x509.load_der_x509_certificate(der))
+    except (ValueError, UnsupportedAlgorithm):
+        return None
+
+
 def read_certificate(pem_or_der: bytes) -> CertificateFacts:
     """Return what is to know of one certificate.
 
@@ -58,6 +68,7 @@ def read_certificate(pem_or_der: bytes) -> CertificateFacts:
         not_before=certificate.not_valid_before_utc,
         not_after=certificate.not_valid_after_utc,
         is_authority=_is_authority(certificate),
+        public_key=_public_key(certificate),
     )
 
 
@@ -72,9 +83,15 @@ def _loaded(pem_or_der: bytes) -> x509.Certificate:
             certificate = x509.load_der_x509_certificate(pem_or_der)
         # Names, times and extensions are parsed late; hostile ones shall fail here.
         _ = certificate.subject, certificate.issuer, certificate.extensions, certificate.not_valid_after_utc
+        _ = certificate.public_key()
     except (ValueError, UnsupportedAlgorithm, x509.DuplicateExtension, x509.UnsupportedGeneralNameType) as exc:
         raise MalformedError("not a certificate: give an X.509 certificate in PEM or DER") from exc
     return certificate
+
+
+def _public_key(certificate: x509.Certificate) -> str:
+    written = certificate.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
+    return hashlib.sha256(written).hexdigest()
 
 
 def _common_name(name: x509.Name) -> str | None:

@@ -1,8 +1,9 @@
 """Acts that no one person can do: one asks, another one of a right role confirms, within a time.
 
 Steps of a confirmation: (1) it waits still; (2) its time has not run out; (3) it is confirmed by another client, who is
-(4) another person, (5) active and of a right role, (6) of another member where the kind demands it; (7) who asked
-might still ask; (8) what is confirmed is what was asked for. What was altered since cannot even be read.
+(4) another person with a key of its own, (5) active and of a right role, (6) of another member where the kind demands
+it; (7) who asked might still ask; (8) what is confirmed is what was asked for. What was altered since cannot even be
+read.
 """
 
 import hashlib
@@ -87,11 +88,18 @@ def may_see_act(act: PendingAct, client: Client) -> bool:
     return not client.roles.isdisjoint(kind.roles) and (is_of_exchange or client.member in members)
 
 
-def require_second_person(
-    act: PendingAct, second: Client, *, first: Client, now: datetime, digest: str | None = None
+def require_second_person(  # noqa: PLR0913  who confirms what that who asked for, and what is known of both
+    act: PendingAct,
+    second: Client,
+    *,
+    first: Client,
+    now: datetime,
+    shares_key: bool,
+    digest: str | None = None,
 ) -> None:
     """Check that `second` may confirm at `now` the `act` that `first` asked for.
 
+    `shares_key` says whether certificates of both hold, or held, one key pair: whoever has it can be either.
     `digest` is what `second` says it confirms, None where it named nothing but the act. Raises ConflictError where the
     state of the act forbids it; ForbiddenError for a client that is not active or holds no right role.
     """
@@ -105,7 +113,7 @@ def require_second_person(
     if now >= act.expires_at:
         raise ConflictError("this was asked for too long ago: ask again", code="request-expired")
     # (3), (4) INVARIANT: no one person, under however many certificates
-    if second.id == act.requester or _is_same_person(first, second):
+    if second.id == act.requester or shares_key or _is_same_person(first, second):
         raise ConflictError("who asks cannot approve: a second person must", code="second-person-needed")
     # (5) as of now, whoever it was
     _require_role(second, kind.confirmed_by, "approving")

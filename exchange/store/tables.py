@@ -92,16 +92,24 @@ class ClientTable(SQLModel, table=True):
 
 
 class CertificateTable(SQLModel, table=True):
-    """A certificate by its thumbprint. The row outlives its use: a thumbprint names one client for ever."""
+    """A certificate by its thumbprint. The row outlives its use: a thumbprint names one client for ever, and so a key.
+
+    `public_key` is the SHA-256 of the key in it, None where it was enrolled before keys were kept and not used since in
+    an act of two persons.
+    """
 
     __tablename__: ClassVar[str] = "client_certificate"
-    __table_args__ = (Index("client_certificate_client", "client_id"),)
+    __table_args__ = (
+        Index("client_certificate_client", "client_id"),
+        Index("client_certificate_public_key", "public_key"),
+    )
 
     thumbprint: str = Field(primary_key=True)
     client_id: str
     added_at: int = Field(sa_type=BigInteger)
     removed_at: int | None = Field(default=None, sa_type=BigInteger)
     not_after: int = Field(sa_type=BigInteger)
+    public_key: str | None = None
 
 
 class AgreementTable(SQLModel, table=True):

@@ -15,6 +15,7 @@ from sqlmodel import SQLModel, col
 
 from exchange.agreements import Agreement
 from exchange.audit import EntryDraft, Guard, Receipt, SealedEntry
+from exchange.crypto import CertificateFacts
 from exchange.kernel import Clock, ConflictError, ExchangeError, NotFoundError, to_micros
 from exchange.members import Client, Member, PendingAct
 from exchange.store import pending_acts
@@ -22,6 +23,7 @@ from exchange.store.alerting import AlertBook
 from exchange.store.amendments import Amendments
 from exchange.store.breach_book import BreachBook
 from exchange.store.caveat_book import CaveatBook
+from exchange.store.certificates import Certificates
 from exchange.store.consent_book import ConsentBook
 from exchange.store.consultation_book import ConsultationBook
 from exchange.store.crisis_book import CrisisBook, crisis_rows, with_crises
@@ -121,10 +123,10 @@ class UnitOfWork:
             conditions.append(col(ClientTable.id) > after)
         return await self._clients(*conditions, limit=limit)
 
-    async def add_client(self, client: Client, thumbprint: str, not_after: datetime) -> None:
-        """Add a client with its first certificate; ConflictError for a certificate that is or was in use."""
+    async def add_client(self, client: Client, certificate: CertificateFacts) -> None:
+        """Add a client with its first certificate; ConflictError for a certificate or key that is or was in use."""
         await self._add(client_row(client, self._now))
-        await self._add_certificate(client.id, thumbprint, not_after)
+        await self._certificates().add(client.id, certificate)
 
     async def put_client(self, client: Client) -> None:
         """Add the next version of a client; ConflictError where another one came first."""
@@ -137,14 +139,25 @@ class UnitOfWork:
         order = (col(CertificateTable.added_at), col(CertificateTable.thumbprint))
         return list(await self._session.scalars(active.order_by(*order)))
 
-    async def add_certificate(self, client_id: str, thumbprint: str, not_after: datetime) -> None:
-        """Add a certificate; ConflictError for a third active one, or for one that is or was in use."""
+    async def add_certificate(self, client_id: str, certificate: CertificateFacts) -> None:
+        """Add a certificate; ConflictError for a third active one, or for one that is or was in use.
+
+        So is one whose key is or was another client's; a client may keep its key.
+        """
         # The lock makes two nodes count one after the other.
         if await self._session.scalar(_held(ClientTable, client_id)) is None:
             raise NotFoundError("no such client")
         if len(await self.certificates(client_id)) >= _ACTIVE_CERTIFICATES:
             raise ConflictError(f"the client has {_ACTIVE_CERTIFICATES} certificates in use: remove one first")
-        await self._add_certificate(client_id, thumbprint, not_after)
+        await self._certificates().add(client_id, certificate)
+
+    async def learn_key(self, thumbprint: str | None, public_key: str | None) -> None:
+        """Keep the key of a certificate that was enrolled before keys were kept; once known it stays."""
+        await self._certificates().learn_key(thumbprint, public_key)
+
+    async def share_a_key(self, one: str, other: str) -> bool:
+        """Return whether certificates of two clients, in use or not, are known to hold one key."""
+        return await self._certificates().share_a_key(one, other)
 
     async def remove_certificate(self, client_id: str, thumbprint: str) -> None:
         """End the use of a certificate; NotFoundError where the client does not use it."""
@@ -386,16 +399,8 @@ class UnitOfWork:
         self._session.add_all(rows)
         await self._session.flush()
 
-    async def _add_certificate(self, client_id: str, thumbprint: str, not_after: datetime) -> None:
-        if await self._session.get(CertificateTable, thumbprint) is not None:
-            # INVARIANT: a thumbprint names one client for ever, or old entries would name another one.
-            raise ConflictError("this certificate is enrolled, or was: use a new one")
-        added_at = to_micros(self._now)
-        await self._add(
-            CertificateTable(
-                thumbprint=thumbprint, client_id=client_id, added_at=added_at, not_after=to_micros(not_after)
-            )
-        )
+    def _certificates(self) -> Certificates:
+        return Certificates(self._session, self._now, self._note_law)
 
     async def _supersede(self, kind: type[SQLModel], which: ColumnElement[bool], next_version: int) -> None:
         columns: Any = kind

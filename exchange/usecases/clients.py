@@ -92,7 +92,7 @@ async def enrol_client(services: Services, call: Call, enrolment: Enrolment) -> 
         member = await known_member(unit, enrolment.member)
         client = _checked_client(services, call, enrolment, member)
         certificate = enrolment.certificate
-        await unit.add_client(client, certificate.thumbprint, certificate.not_after)
+        await unit.add_client(client, certificate)
         receipt = await _record(unit, call, operator, EventName.CLIENT_ENROLLED, client)
     return Recorded(client, receipt)
 
@@ -162,7 +162,7 @@ async def add_certificate(
     """Let a client use a second certificate beside its first, for rotation; two at most are active."""
 
     async def add(unit: UnitOfWork, client: Client) -> None:
-        await unit.add_certificate(client.id, certificate.thumbprint, certificate.not_after)
+        await unit.add_certificate(client.id, certificate)
 
     return await _change_certificates(services, call, client_id, add, event=EventName.CERTIFICATE_ADDED)
 

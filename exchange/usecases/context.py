@@ -59,7 +59,8 @@ class Call:
     """One request. `now` is its one time; `thumbprint` names the certificate, None the host's own command line.
 
     `certificate_subject` is the certificate's distinguished name and `user_agent` what the caller's program calls
-    itself: for the record alone, nothing is decided by them.
+    itself: for the record alone, nothing is decided by them. `public_key` is the SHA-256 of the certificate's key: two
+    clients of one key are one person.
     `purpose` is what the caller stated, None where it stated nothing.
     """
 
@@ -71,6 +72,7 @@ class Call:
     assurance: Assurance = Assurance.MUTUAL_TLS
     certificate_subject: str | None = None
     user_agent: str | None = None
+    public_key: str | None = None
 
     @property
     def is_host(self) -> bool:

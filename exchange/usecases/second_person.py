@@ -30,6 +30,7 @@ async def ask(  # noqa: PLR0913  who asks whom for what
     """
     act_id = new_id(call.now, services.randomness(_ID_RANDOMNESS_BYTES))
     act = ask_for_act(act_id, kind, asked, members=members, requester=client, now=call.now)
+    await unit.learn_key(call.thumbprint, call.public_key)
     await unit.add_pending_act(act)
     return act
 
@@ -50,5 +51,7 @@ async def confirmed_by(
     first = await unit.client(act.requester)
     if first is None:
         raise ConflictError("who asked is not known any more: ask again", code="requester-gone")
-    require_second_person(act, client, first=first, now=call.now, digest=digest)
+    await unit.learn_key(call.thumbprint, call.public_key)
+    shares_key = await unit.share_a_key(first.id, client.id)
+    require_second_person(act, client, first=first, now=call.now, shares_key=shares_key, digest=digest)
     return await unit.approve_act(act, client)

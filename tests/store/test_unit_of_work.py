@@ -8,14 +8,24 @@ import pytest
 from exchange.audit import EventName, Receipt
 from exchange.kernel import CanonicalError, UnavailableError
 from exchange.store import Store, UnitOfWork, UnrecordedChangeError
-from tests.support.store import NOW, agreement, client, draft, enrol, member, open_store, policy_version, rows_of
+from tests.support.store import (
+    agreement,
+    certificate,
+    client,
+    draft,
+    enrol,
+    member,
+    open_store,
+    policy_version,
+    rows_of,
+)
 
 THUMBPRINT = "a" * 64
 
 
 async def write_all(unit: UnitOfWork) -> None:
     await unit.add_member(member())
-    await unit.add_client(client(), THUMBPRINT, NOW)
+    await unit.add_client(client(), certificate(THUMBPRINT))
     await unit.add_agreement(agreement(), None)
 
 
@@ -101,7 +111,7 @@ async def test_every_change_that_can_alter_a_decision_moves_the_policy_once(stor
     enrolled, agreed = client(), agreement()
     steps = [
         lambda unit: unit.add_member(member()),
-        lambda unit: unit.add_client(enrolled, THUMBPRINT, NOW),
+        lambda unit: unit.add_client(enrolled, certificate(THUMBPRINT)),
         lambda unit: unit.put_client(client(enrolled.id, 2)),
         lambda unit: unit.put_member(member(version=2)),
         lambda unit: unit.add_agreement(agreed, None),

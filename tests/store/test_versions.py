@@ -10,7 +10,7 @@ from exchange.kernel import ConflictError, NotFoundError
 from exchange.members import Member, Standing
 from exchange.store import Store
 from exchange.store.tables import table
-from tests.support.store import NOW, agreement, client, draft, enrol, member, open_store, rows_of
+from tests.support.store import NOW, agreement, certificate, client, draft, enrol, member, open_store, rows_of
 from tests.support.treaty import signing_key
 
 THUMBPRINT = "a" * 64
@@ -202,7 +202,7 @@ async def test_removed_certificate_is_nobody_from_the_next_call_and_for_ever(sto
     enrolled = client()
     await enrol(store, enrolled, THUMBPRINT)
     async with store.unit_of_work() as unit:
-        await unit.add_certificate(enrolled.id, "b" * 64, NOW + timedelta(days=9))
+        await unit.add_certificate(enrolled.id, certificate("b" * 64, NOW + timedelta(days=9)))
         await unit.remove_certificate(enrolled.id, THUMBPRINT)
         await unit.record(draft())
 
@@ -210,7 +210,7 @@ async def test_removed_certificate_is_nobody_from_the_next_call_and_for_ever(sto
     assert (await store.caller("b" * 64)).client == enrolled
     async with store.unit_of_work() as unit:
         with pytest.raises(ConflictError, match="is enrolled, or was"):
-            await unit.add_certificate(enrolled.id, THUMBPRINT, NOW)
+            await unit.add_certificate(enrolled.id, certificate(THUMBPRINT, NOW))
 
 
 async def test_third_certificate_is_refused(store: Store) -> None:
@@ -218,16 +218,16 @@ async def test_third_certificate_is_refused(store: Store) -> None:
     await enrol(store, enrolled, THUMBPRINT)
 
     async with store.unit_of_work() as unit:
-        await unit.add_certificate(enrolled.id, "b" * 64, NOW)
+        await unit.add_certificate(enrolled.id, certificate("b" * 64, NOW))
         with pytest.raises(ConflictError, match="2 certificates"):
-            await unit.add_certificate(enrolled.id, "c" * 64, NOW)
+            await unit.add_certificate(enrolled.id, certificate("c" * 64, NOW))
         await unit.record(draft())
 
 
 async def test_certificate_of_nobody_is_refused(store: Store) -> None:
     async with store.unit_of_work() as unit:
         with pytest.raises(NotFoundError):
-            await unit.add_certificate("absent", THUMBPRINT, NOW)
+            await unit.add_certificate("absent", certificate(THUMBPRINT, NOW))
         with pytest.raises(NotFoundError):
             await unit.remove_certificate("absent", THUMBPRINT)
         await unit.record(draft())

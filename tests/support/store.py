@@ -7,6 +7,7 @@ import shutil
 import threading
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from datetime import UTC, datetime, timedelta
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +27,7 @@ from exchange.agreements import (
     Validity,
 )
 from exchange.audit import Actor, EntryDraft, EventName, Outcome
-from exchange.crypto import SignatureScheme, SigningKey
+from exchange.crypto import CertificateFacts, SignatureScheme, SigningKey
 from exchange.kernel import new_id
 from exchange.markings import Label
 from exchange.members import Clearance, Client, ClientId, Member, MemberCode, Role, Standing
@@ -224,12 +225,18 @@ async def policy_version(store: Store) -> int:
     return (await store.caller("nobody")).state.policy_version
 
 
+def certificate(thumbprint: str, not_after: datetime = NOW) -> CertificateFacts:
+    """Return facts of a certificate with a key of its own."""
+    key = sha256(f"key of {thumbprint}".encode()).hexdigest()
+    return CertificateFacts(thumbprint, None, None, NOW, not_after, is_authority=False, public_key=key)
+
+
 async def enrol(store: Store, enrolled: Client, thumbprint: str) -> None:
     """Add a client, and its member where it is not there yet."""
     async with store.unit_of_work() as unit:
         if await unit.member(enrolled.member) is None:
             await unit.add_member(member(enrolled.member))
-        await unit.add_client(enrolled, thumbprint, NOW + timedelta(days=365))
+        await unit.add_client(enrolled, certificate(thumbprint, NOW + timedelta(days=365)))
         await unit.record(draft(EventName.CLIENT_ENROLLED))
 
 

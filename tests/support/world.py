@@ -130,6 +130,7 @@ class World:
             thumbprint=None if name is None else thumbprint_of(name),
             now=moment,
             purpose=purpose,
+            public_key=None if name is None else public_key_of(name),
         )
 
     async def enrol(self, name: str, member: str, *roles: str, level: str = "SECRET", **others: Any) -> Client:
@@ -245,6 +246,11 @@ def thumbprint_of(name: str) -> str:
     return hashlib.sha256(name.encode()).hexdigest()
 
 
+def public_key_of(name: str) -> str:
+    """Return what stands for the key in the certificate of the client called `name`."""
+    return hashlib.sha256(f"key of {name}".encode()).hexdigest()
+
+
 def certificate_of(name: str) -> CertificateFacts:
     """Return the facts of a certificate that has not expired."""
     return CertificateFacts(
@@ -254,6 +260,7 @@ def certificate_of(name: str) -> CertificateFacts:
         not_before=NOW - timedelta(days=1),
         not_after=NOW + timedelta(days=365),
         is_authority=False,
+        public_key=public_key_of(name),
     )
 
 

@@ -1,6 +1,7 @@
 """One mechanism for every act of two persons: asked for, seen, confirmed or ended, each on the record."""
 
 import asyncio
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -10,7 +11,7 @@ from exchange.kernel import ConflictError, ExchangeError, NotFoundError
 from exchange.members import ACT_KINDS, Standing
 from exchange.usecases import Enrolment, WantedErasure
 from exchange.usecases.pending_acts import CARRY_OUT
-from tests.support.world import Attempt, World, certificate_of
+from tests.support.world import Attempt, World, certificate_of, public_key_of, thumbprint_of
 
 PERIOD = "2026-06"
 SECOND = certificate_of("second")
@@ -73,6 +74,50 @@ async def test_one_person_alone_does_nothing_under_any_number_of_clients(populat
 
     assert code(made) == "second-person-needed"
     assert populated.sql("SELECT count(*) FROM pending_act WHERE approver IS NOT NULL") == [(0,)]
+
+
+async def enrol(world: World, name: str, *, key: str) -> Attempt:
+    certificate = replace(certificate_of(name), public_key=public_key_of(key))
+    enrolment = Enrolment(
+        name=name, member="EXCHANGE", agency="OPS", roles=("auditor",), level="SECRET", certificate=certificate
+    )
+    return await world.attempt(usecases.enrol_client(world.services, world.call(None), enrolment))
+
+
+async def test_one_key_pair_is_one_clients_for_ever(populated: World) -> None:
+    services, operator = populated.services, populated.clients["operator"]
+    renewed = replace(certificate_of("renewed"), public_key=public_key_of("operator"))
+    taken = await enrol(populated, "second", key="operator")
+    own = await populated.attempt(usecases.add_certificate(services, populated.call(None), operator.id, renewed))
+    await usecases.remove_certificate(services, populated.call(None), operator.id, renewed.thumbprint)
+    await usecases.remove_certificate(services, populated.call(None), operator.id, thumbprint_of("operator"))
+    still_taken = await enrol(populated, "second", key="operator")
+    auditor = populated.clients["auditor"].id
+    added = await populated.attempt(
+        usecases.add_certificate(
+            services, populated.call(None), auditor, replace(certificate_of("third"), public_key=renewed.public_key)
+        )
+    )
+
+    assert own.error is None
+    for refused in (taken, still_taken, added):
+        assert isinstance(refused.error, ConflictError)
+        assert refused.entry["decision"] == "refused"
+    assert (await enrol(populated, "second", key="another")).error is None
+
+
+async def test_one_key_under_two_clients_from_before_keys_were_kept_is_no_second_person(populated: World) -> None:
+    await enrol(populated, "second", key="second")
+    populated.sql("UPDATE client_certificate SET public_key = NULL")
+    act_id, digest = await asked_for(populated)
+    with_same_key = replace(populated.call("second"), public_key=public_key_of("operator"))
+    alone = await populated.attempt(usecases.confirm_act(populated.services, with_same_key, act_id, digest))
+
+    assert code(alone) == "second-person-needed"
+    # Others enrolled then go on as before, and their keys are known from then on.
+    assert (await confirm(populated, act_id, digest)).error is None
+    known = {row[0] for row in populated.sql("SELECT public_key FROM client_certificate WHERE public_key IS NOT NULL")}
+    assert known == {public_key_of("operator"), public_key_of("auditor")}
 
 
 async def test_another_digest_confirms_nothing(populated: World) -> None:

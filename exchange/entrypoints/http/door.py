@@ -17,7 +17,7 @@ from exchange.entrypoints.http.limits import Limiter
 from exchange.entrypoints.http.metrics import UNMATCHED, UNMATCHED_SLOT, Metrics, TurnedAway
 from exchange.entrypoints.http.problems import Asked, problem, refusal, unforeseen
 from exchange.entrypoints.http.route_table import RouteTable
-from exchange.entrypoints.http.tls import subject_in, thumbprint_in
+from exchange.entrypoints.http.tls import public_key_in, subject_in, thumbprint_in
 from exchange.entrypoints.http.visit import CALL_KEY, SERVICES_KEY
 from exchange.kernel import LimitExceededError, NotAuthenticatedError, UnavailableError, new_id
 from exchange.usecases import Call, Services
@@ -157,6 +157,7 @@ def new_call(services: Services, scope: Any) -> Call:
         thumbprint=thumbprint_in(scope) or UNKNOWN_CERTIFICATE,
         now=now,
         certificate_subject=subject_in(scope),
+        public_key=public_key_in(scope),
         user_agent=_user_agent(scope),
     )
 

@@ -19,7 +19,7 @@ from typing import Any
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-from exchange.crypto import subject_of_der
+from exchange.crypto import public_key_of_der, subject_of_der
 from exchange.entrypoints.http.edge import Edges
 from exchange.entrypoints.http.gate import ConnectionGate
 from exchange.kernel import UnsafeSettingError, new_id, system_clock
@@ -216,6 +216,7 @@ def tls_extension(der: bytes) -> dict[str, Any]:
         "server_cert": None,
         "client_cert_chain": (ssl.DER_cert_to_PEM_cert(der),),
         "client_cert_name": subject_of_der(der),
+        "client_public_key": public_key_of_der(der),
         "client_cert_error": None,
         "tls_version": 0x0304,
         "cipher_suite": None,
@@ -245,6 +246,12 @@ def subject_in(scope: Any) -> str | None:
     """Return the distinguished name in the client certificate of an ASGI scope, None where there is none."""
     tls = (scope.get("extensions") or {}).get(TLS_EXTENSION)
     return tls.get("client_cert_name") if tls else None
+
+
+def public_key_in(scope: Any) -> str | None:
+    """Return the SHA-256 of the public key in the client certificate of an ASGI scope, None where there is none."""
+    tls = (scope.get("extensions") or {}).get(TLS_EXTENSION)
+    return tls.get("client_public_key") if tls else None
 
 
 def server_context(

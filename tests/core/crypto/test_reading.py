@@ -11,6 +11,7 @@ from exchange.crypto import (
     CertificateFacts,
     issue_client,
     new_authority,
+    public_key_of_der,
     read_certificate,
     subject_of_der,
     thumbprint_of_der,
@@ -20,6 +21,10 @@ from exchange.kernel import MalformedError
 NOW = datetime(2026, 3, 1, tzinfo=UTC)
 AUTHORITY = new_authority("Exchange demo authority", NOW)
 CLIENT = issue_client(AUTHORITY, "gbr-desk", organisation="GBR/NCSC", now=NOW)
+KEY = x509.load_pem_x509_certificate(CLIENT.certificate_pem).public_key()
+KEY_DIGEST = hashlib.sha256(
+    KEY.public_bytes(serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo)
+).hexdigest()
 DER = x509.load_pem_x509_certificate(CLIENT.certificate_pem).public_bytes(serialization.Encoding.DER)
 
 
@@ -42,7 +47,19 @@ def test_certificate_is_read_in_either_form(form):
         not_before=NOW - timedelta(minutes=5),
         not_after=NOW + timedelta(days=365),
         is_authority=False,
+        public_key=KEY_DIGEST,
     )
+
+
+def test_key_is_named_alike_in_every_certificate_that_holds_it_and_in_no_other_one():
+    again = x509.CertificateBuilder().subject_name(x509.Name([])).issuer_name(x509.Name([])).public_key(KEY)
+    again = again.serial_number(2).not_valid_before(NOW).not_valid_after(NOW + timedelta(days=1))
+    renewed = again.sign(ec.generate_private_key(ec.SECP256R1()), hashes.SHA256())
+    of_renewed = public_key_of_der(renewed.public_bytes(serialization.Encoding.DER))
+
+    assert public_key_of_der(DER) == of_renewed == KEY_DIGEST
+    assert public_key_of_der(foreign(["a"])) != KEY_DIGEST
+    assert public_key_of_der(b"none") is None
 
 
 def test_authority_is_told_from_a_leaf():

@@ -73,7 +73,9 @@ def test_every_kind_is_found_by_its_name_and_its_roles_act():
 @pytest.mark.parametrize("at", [NOW, NOW + timedelta(days=PENDING_DAYS) - timedelta(microseconds=1)])
 @pytest.mark.parametrize("digest", [None, ACT.digest])
 def test_a_second_person_of_a_right_role_may_approve(role, at, digest):
-    require_second_person(ACT, person(2, role, Role.SIGNATORY), first=person(1), now=at, digest=digest)
+    require_second_person(
+        ACT, person(2, role, Role.SIGNATORY), first=person(1), now=at, shares_key=False, digest=digest
+    )
 
 
 def test_what_is_asked_for_is_kept_canonically():
@@ -116,13 +118,15 @@ def test_who_may_not_ask_is_forbidden(requester):
 )
 def test_approval_that_the_state_forbids_is_a_conflict(changes, second, at, code):
     with pytest.raises(ConflictError) as refused:
-        require_second_person(dataclasses.replace(ACT, **changes), second, first=person(1), now=at)
+        require_second_person(dataclasses.replace(ACT, **changes), second, first=person(1), now=at, shares_key=False)
 
     assert refused.value.code == code
 
 
 def test_one_name_at_two_members_is_two_persons():
-    require_second_person(ACT, person(2, name="person 1", member=MemberCode("NOR")), first=person(1), now=NOW)
+    require_second_person(
+        ACT, person(2, name="person 1", member=MemberCode("NOR")), first=person(1), now=NOW, shares_key=False
+    )
 
 
 @pytest.mark.parametrize(
@@ -135,14 +139,14 @@ def test_one_name_at_two_members_is_two_persons():
 )
 def test_request_ends_with_the_right_to_make_it(first):
     with pytest.raises(ConflictError) as refused:
-        require_second_person(ACT, person(2), first=first, now=NOW)
+        require_second_person(ACT, person(2), first=first, now=NOW, shares_key=False)
 
     assert refused.value.code == "requester-gone"
 
 
 def test_another_digest_than_the_act_s_confirms_nothing():
     with pytest.raises(ConflictError) as refused:
-        require_second_person(ACT, person(2), first=person(1), now=NOW, digest="00" * 32)
+        require_second_person(ACT, person(2), first=person(1), now=NOW, shares_key=False, digest="00" * 32)
 
     assert refused.value.code == "digest-differs"
 
@@ -151,10 +155,12 @@ def test_kind_across_members_needs_a_person_of_another_member():
     first = person(1, Role.SIGNATORY)
     act = asked(ACROSS, members=("GBR", "NOR"), requester=first)
     with pytest.raises(ConflictError) as refused:
-        require_second_person(act, person(2, Role.SIGNATORY), first=first, now=NOW)
+        require_second_person(act, person(2, Role.SIGNATORY), first=first, now=NOW, shares_key=False)
 
     assert refused.value.code == "other-member-needed"
-    require_second_person(act, person(3, Role.SIGNATORY, member=MemberCode("NOR")), first=first, now=NOW)
+    require_second_person(
+        act, person(3, Role.SIGNATORY, member=MemberCode("NOR")), first=first, now=NOW, shares_key=False
+    )
 
 
 @pytest.mark.parametrize(
@@ -168,7 +174,7 @@ def test_kind_across_members_needs_a_person_of_another_member():
 )
 def test_person_without_the_role_is_forbidden(second):
     with pytest.raises(ForbiddenError, match="`auditor` or `operator`"):
-        require_second_person(ACT, second, first=person(1), now=NOW)
+        require_second_person(ACT, second, first=person(1), now=NOW, shares_key=False)
 
 
 @pytest.mark.parametrize("changes", [{"payload": '{"subject":"other"}'}, {"payload": "no json"}, {"digest": "00" * 32}])
@@ -230,3 +236,9 @@ def test_what_waits_no_longer_is_not_ended(changes, at, code):
 def test_who_could_not_confirm_it_may_not_refuse_it(client):
     with pytest.raises(ForbiddenError, match="refusing needs the role"):
         require_may_refuse(ACT, client, now=NOW)
+
+
+def test_whoever_shares_a_key_with_who_asked_is_nobody_else():
+    with pytest.raises(ConflictError) as refused:
+        require_second_person(ACT, person(2), first=person(1), now=NOW, shares_key=True)
+    assert refused.value.code == "second-person-needed"

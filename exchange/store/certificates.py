@@ -1,0 +1,58 @@
+"""Certificates of clients and the keys in them, within a unit of work."""
+
+from collections.abc import Callable
+from datetime import datetime
+
+from sqlalchemy import exists, select, update
+from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.orm import aliased
+from sqlmodel import col
+
+from exchange.crypto import CertificateFacts
+from exchange.kernel import ConflictError, to_micros
+from exchange.store.tables import CertificateTable
+
+
+class Certificates:
+    """Loads and writes within one unit of work, which it tells of every change of rights."""
+
+    def __init__(self, session: AsyncSession, now: datetime, note_law: Callable[[], None]) -> None:
+        self._session = session
+        self._now = now
+        self._note_law = note_law
+
+    async def add(self, client_id: str, certificate: CertificateFacts) -> None:
+        """Add a certificate; ConflictError for one that is or was in use, or whose key is or was another client's."""
+        if await self._session.get(CertificateTable, certificate.thumbprint) is not None:
+            # INVARIANT: a thumbprint names one client for ever, or old entries would name another one.
+            raise ConflictError("this certificate is enrolled, or was: use a new one")
+        row = CertificateTable
+        elsewhere = (col(row.public_key) == certificate.public_key, col(row.client_id) != client_id)
+        if await self._session.scalar(select(exists().where(*elsewhere))):
+            # INVARIANT: one key pair is one client's: whoever holds it could be two persons otherwise.
+            raise ConflictError("another client uses the key of this certificate, or did: make a new key")
+        self._note_law()
+        self._session.add(
+            CertificateTable(
+                thumbprint=certificate.thumbprint,
+                client_id=client_id,
+                added_at=to_micros(self._now),
+                not_after=to_micros(certificate.not_after),
+                public_key=certificate.public_key,
+            )
+        )
+        await self._session.flush()
+
+    async def learn_key(self, thumbprint: str | None, public_key: str | None) -> None:
+        """Keep the key of a certificate of which none is kept; it decides nothing that a cache holds."""
+        if thumbprint is None or public_key is None:
+            return
+        row = CertificateTable
+        unknown = (col(row.thumbprint) == thumbprint, col(row.public_key).is_(None))
+        await self._session.execute(update(CertificateTable).where(*unknown).values(public_key=public_key))
+
+    async def share_a_key(self, one: str, other: str) -> bool:
+        """Return whether certificates of two clients, in use or not, are known to hold one key."""
+        first, second = aliased(CertificateTable), aliased(CertificateTable)
+        same = (col(first.public_key) == col(second.public_key), col(first.client_id) == one)
+        return bool(await self._session.scalar(select(exists().where(*same, col(second.client_id) == other))))
