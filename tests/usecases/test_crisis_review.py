@@ -145,6 +145,21 @@ async def test_early_end_and_an_amended_text_lose_nothing_of_the_review(reviewed
     assert ("report.read", "DNK") in told(await found(reviewed, "auditor", use.crisis.id))
 
 
+async def test_signatory_reviews_only_where_its_member_made_it_an_auditor_too(reviewed: World) -> None:
+    """Who opened a crisis does not by that read the log: each member says who does, and sees who does in its clients."""
+    crisis, _ = await happened(reviewed)
+    await reviewed.enrol("DNK both", "DNK", "signatory", "auditor", level="TOP SECRET")
+    await reviewed.enrol("DNK low both", "DNK", "signatory", "auditor", level="RESTRICTED")
+    query = EntryQuery(Criteria(crisis=crisis))
+    for name in ("GBR signatory", "NOR signatory", "DNK signatory"):
+        made = await reviewed.attempt(usecases.search_entries(reviewed.services, reviewed.call(name), query))
+        assert made.error is not None
+        assert (made.error.code, made.entry["decision"]) == ("role-missing", "refused")
+
+    assert told(await found(reviewed, "DNK both", crisis)) == READ
+    assert told(await found(reviewed, "DNK low both", crisis)) == READ[:2]
+
+
 async def test_crisis_of_others_is_as_absent(reviewed: World) -> None:
     """Attack: an auditor learns neither of a crisis between others nor of what its member was given nothing of."""
     await reviewed.agree(OF_TWO, signatories=("GBR", "ESP"))
