@@ -182,6 +182,28 @@ def test_consent_is_nothing_under_an_agreement_that_lets_nothing_go_on():
     assert found(consented(marked("H1"), purposes=["judicial"]), reader(purpose="judicial"), scope=never) == ()
 
 
+def test_reader_of_the_scope_is_given_a_label_where_nothing_goes_on_to_others():
+    never = replace(WIDE, onward_release=OnwardRelease.NEVER)
+    dnk, own = reader(member="DNK", nationality="DNK"), reader(member="GBR", nationality="GBR")
+    given = consented(marked(), member="DNK")
+
+    assert found(marked(), dnk, scope=never) == ("not-releasable",)
+    assert found(given, dnk, scope=never) == ()
+    # A party that the scope does not name as a reader is one of the others.
+    assert found(given, dnk, scope=replace(never, readers=frozenset({"NOR"}))) == ("not-a-party", "not-releasable")
+    assert found(consented(marked(to=("NOR",)), member="GBR"), own, scope=never) == ()
+
+
+def test_consent_for_one_label_takes_nothing_from_a_reader_of_the_scope():
+    lower = replace(LABEL, classification="RESTRICTED", compartments=())
+    two = replace(CLASS, part_labels=(LABEL, lower), consents=(Consent("NOR", (lower,)),))
+    match decide(READER, two, WIDE, ROW, Use.READ, rules_only_law()):
+        case Permit(labels, _, _):
+            assert labels == {LABEL, lower}
+        case Refusal():
+            pytest.fail("the consent took what the scope gives")
+
+
 def test_consent_does_not_outlive_the_agreement_or_the_originators_part():
     assert found(consented(marked(), member="ESP"), OUTSIDER, scope=replace(WIDE, in_force=False)) == (
         "agreement-not-in-force",

@@ -79,6 +79,9 @@ def test_what_the_originator_controls_no_crisis_widens(caveat):
     assert answer(DNK, posted(held), clause(READERS)) == Refusal((Reason.ORIGINATOR_CONTROL,))
     assert answer(NOR, posted(high), clause(CEILING)) == Refusal((Reason.ABOVE_CEILING,))
     assert isinstance(answer(NOR, posted(held), clause(READERS)), Permit)
+    # Who reads by the scope has it, named in the crisis too or not.
+    both = replace(READERS, readers=frozenset({"DNK", "NOR"}))
+    assert isinstance(answer(NOR, posted(held), clause(both)), Permit)
     # Its consent gives what the crisis does not.
     consent = Consent.over([held], member="DNK")
     assert isinstance(answer(DNK, posted(held, consents=(consent,)), clause(READERS)), Permit)

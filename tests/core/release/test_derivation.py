@@ -54,6 +54,15 @@ def test_where_nothing_goes_on_consent_lowers_and_adds_nobody(under):
     assert covers(Label("NATO", "RESTRICTED", releasable_to=("GBR",)), under=under)
 
 
+def test_whose_report_it_becomes_adds_nobody_by_naming_itself():
+    alone = Label("NATO", "RESTRICTED", releasable_to=("GBR",))
+    named = Label("NATO", "RESTRICTED", releasable_to=("DNK", "GBR"))
+
+    assert covers(named, alone, member="DNK")
+    assert covers(named, alone, under=NEVER, member="DNK")
+    assert not covers(named, alone, member="NOR")
+
+
 def test_added_recipients_are_told_by_their_place():
     assert added_recipients(LOWEST, source=CLASS, scope=NEVER, member="NOR") == ((0, "DNK"),)
     assert added_recipients(LOWEST, source=CLASS, scope=None, member="DNK") == ()

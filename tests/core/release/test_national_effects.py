@@ -74,6 +74,17 @@ def test_a_report_of_which_a_part_is_left_is_narrowed():
     assert changes([], ["resource.level_rank < 3"], parts) == {("GBR", NARROWED), ("NOR", NARROWED)}
 
 
+def test_losing_the_header_alone_or_a_part_alone_is_less():
+    # One purpose and no word of levels: no variant of a reader says it in place of the usual one.
+    narrow = replace(OPEN, purposes=frozenset({"defence"}))
+    header, parts = replace(CLASS, part_labels=(LOWER,)), replace(CLASS, part_labels=(LOWER, LABEL))
+    narrowed = {("GBR", NARROWED), ("NOR", NARROWED)}
+
+    assert changes([], ["!resource.compartments.isEmpty()"], header, narrow) == narrowed
+    assert changes([], ["resource.compartments.isEmpty()"], parts, narrow) == narrowed
+    assert changes(["!resource.compartments.isEmpty()"], [], header, narrow) == {("GBR", OPENED), ("NOR", OPENED)}
+
+
 def test_weak_assurance_is_asked_where_the_caveat_speaks_of_it():
     low = replace(CLASS, label=LOWER, part_labels=(LOWER,))
 
@@ -109,3 +120,10 @@ def test_only_some_of_the_words_that_a_caveat_names_are_tried():
     assert spoken.agencies == ("NOR/X",)
     assert not spoken.levels
     assert not spoken.assurance
+
+
+def test_words_are_nationalities_and_agencies_only_where_the_caveat_asks_for_those():
+    _, guards = law_of('principal.member == "NOR" && resource.scope == "NOR/X"')
+    spoken = Spoken.of(guards)
+
+    assert (spoken.nationalities, spoken.agencies) == ((), ())

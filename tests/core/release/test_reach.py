@@ -24,6 +24,8 @@ def gaps(clauses, matters=(CYBER,), wanted="TOP SECRET"):
 def test_clause_reaches_its_ceiling():
     assert reach(within(ceiling="SECRET")) == "SECRET"
     assert reach(within(ceiling="RESTRICTED")) == "RESTRICTED"
+    # Its reader is cleared for everything.
+    assert reach(within(ceiling="TOP SECRET")) == "TOP SECRET"
 
 
 @pytest.mark.parametrize(
@@ -50,6 +52,15 @@ def test_a_guard_narrows_what_a_clause_reaches():
     assert reach(law=law_with(closed=text)) is None
 
 
+def test_the_reader_asked_for_is_of_its_own_nationality_and_no_agency():
+    foreign = (
+        '@id("own") @reason("own")\nforbid (principal, action, resource)'
+        ' unless { principal.nationality == "NOR" && principal.agency == "NOR" };\n'
+    )
+
+    assert reach(law=law_with(own=foreign)) == reach()
+
+
 def test_gap_is_told_in_words_with_the_clause_that_reaches_highest():
     low = within(scope="low", ceiling="RESTRICTED")
     high = within(scope="high", ceiling="CONFIDENTIAL")
@@ -73,3 +84,17 @@ def test_topic_below_is_told_only_where_it_differs():
         ("cyber", None),
         ("cyber.apt", "RESTRICTED"),
     ]
+
+
+def test_topic_that_is_reached_hides_no_gap_after_it():
+    narrow = within(topics=("cyber.apt",), ceiling="TOP SECRET")
+    matters = [Matter("cyber.apt"), Matter("cyber.vulnerability")]
+
+    assert [(gap.topic, gap.highest) for gap in gaps([narrow], matters)] == [("cyber.vulnerability", None)]
+
+
+def test_topic_that_reaches_as_far_as_the_one_above_is_told_once():
+    low = within(ceiling="RESTRICTED")
+    matters = [Matter(topic) for topic in ("cyber", "cyber.apt", "cyber.apt.tools")]
+
+    assert [(gap.topic, gap.highest) for gap in gaps([low], matters)] == [("cyber", "RESTRICTED")]
