@@ -15,7 +15,7 @@ from exchange.cli.posting import label_of, law_catalogue, parts_of
 from exchange.cli.pulling import save_parts
 from exchange.cli.report_group import IdArgument, reports
 from exchange.cli.verbs import JsonOption, day_or_moment, member_verb
-from exchange.client import ExchangeClient, StreamEvent
+from exchange.client import ExchangeClient, StreamEvent, ToldEvent
 from exchange.kernel import InvalidError
 from exchange.wire import HeaderBody, ReportBody, faults_of
 
@@ -156,7 +156,7 @@ def watch(
     """Print reports as they become visible, a line each (reader); a stream that breaks is resumed."""
     # Ctrl-C is how one stops watching: that is done, not failed.
     with suppress(KeyboardInterrupt):
-        for event in client.watch_reports(after, purpose=purpose):
+        for event in client.watch(after, purpose=purpose):
             _show_event(event, as_json=as_json)
 
 
@@ -214,8 +214,12 @@ def _follow(client: ExchangeClient, filters: dict[str, str | None], *, as_json: 
             time.sleep(_FOLLOW_SECONDS)
 
 
-def _show_event(event: StreamEvent, *, as_json: bool) -> None:
-    if as_json:
+def _show_event(event: StreamEvent | ToldEvent, *, as_json: bool) -> None:
+    if isinstance(event, ToldEvent):
+        told = {"id": event.facts.get(event.kind), "cursor": event.cursor, "report": None, event.kind: event.facts}
+        line = "  ".join((event.kind, *event.facts.values()))
+        output.show_line(json.dumps(told) if as_json else line)
+    elif as_json:
         header = None if event.header is None else event.header.model_dump(mode="json")
         shown = {"id": None if event.header is None else event.header.id, "cursor": event.cursor, "report": header}
         output.show_line(json.dumps(shown))

@@ -16,7 +16,7 @@ from exchange.client.errors import (
 )
 from exchange.client.exchange_client import ExchangeClient
 from exchange.client.receipts import KeptReceipt, read_receipts
-from exchange.client.streaming import StreamEvent
+from exchange.client.streaming import StreamEvent, ToldEvent
 from exchange.client.tls import client_context
 from exchange.client.transport import Endpoint
 from exchange.client.webhooks import Webhooks, check_webhook
@@ -30,6 +30,7 @@ __all__ = [
     "ProblemError",
     "ReceiptFileError",
     "StreamEvent",
+    "ToldEvent",
     "UnsafeKeyError",
     "Webhooks",
     "check_webhook",

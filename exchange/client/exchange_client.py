@@ -21,7 +21,7 @@ from exchange.client.parts import checked_content, decoded
 from exchange.client.proxies import Proxies
 from exchange.client.report_life import ReportLife
 from exchange.client.requests import InformationRequests
-from exchange.client.streaming import StreamEvent, watch
+from exchange.client.streaming import StreamEvent, ToldEvent, watch
 from exchange.client.transport import Body, Endpoint, Transport
 from exchange.client.webhooks import Webhooks
 from exchange.crypto import ObjectSigningKey
@@ -346,6 +346,10 @@ class ExchangeClient:
         `after` is the cursor of an event or `next` of a page; None begins with what comes from now on. An event without
         a header says that a change of rights made more visible than was sent: a fresh list has it.
         """
+        return (each for each in self.watch(after, purpose=purpose) if isinstance(each, StreamEvent))
+
+    def watch(self, after: str | None = None, *, purpose: str | None = None) -> Iterator[StreamEvent | ToldEvent]:
+        """Yield what `watch_reports` does, and requests and breaches that concern the client's member."""
         return watch(self._transport, after, purpose=purpose, pause=self._transport.pause)
 
     def explanation(self, report_id: str) -> ExplanationBody:

@@ -4,12 +4,12 @@ Steps: (1) lines are fields, an empty one ends an event; (2) the id counts as so
 that ends, or breaks, is asked for again behind the last id; (4) a refusal is the caller's.
 """
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Final
 from urllib.parse import urlencode
 
-from pydantic import ValidationError
+from pydantic import TypeAdapter, ValidationError
 
 from exchange.client.errors import AnswerError, ConnectionFailedError, ProblemError
 from exchange.client.exports import is_passing
@@ -17,6 +17,7 @@ from exchange.client.transport import Transport
 from exchange.wire import HeaderBody
 
 _PATH: Final = "/v1/stream"
+_FACTS: Final = TypeAdapter(dict[str, str])
 _LONGEST_LINE_BYTES: Final = 1024 * 1024
 # Three times what the exchange is silent for at most: what is silent longer is a connection that is gone.
 _SILENCE_SECONDS: Final = 60.0
@@ -34,6 +35,15 @@ class StreamEvent:
     cursor: str
 
 
+@dataclass(frozen=True, slots=True)
+class ToldEvent:
+    """What concerns one's member and is no report: a `request`, or a `breach`, with the facts that a webhook tells."""
+
+    kind: str
+    facts: Mapping[str, str]
+    cursor: str
+
+
 @dataclass(slots=True)
 class _Reading:
     """What is known between two connections."""
@@ -45,8 +55,8 @@ class _Reading:
 
 def watch(
     transport: Transport, after: str | None, *, purpose: str | None, pause: Callable[[float], None]
-) -> Iterator[StreamEvent]:
-    """Yield what becomes visible behind `after` (None: from now on), for ever.
+) -> Iterator[StreamEvent | ToldEvent]:
+    """Yield what becomes visible, and what else is told, behind `after` (None: from now on), for ever.
 
     Raises ProblemError where the exchange refuses, ConnectionFailedError where it cannot be reached at the first try,
     or five times in a row.
@@ -65,7 +75,7 @@ def watch(
         pause(wait)
 
 
-def _once(transport: Transport, reading: _Reading, purpose: str | None) -> Iterator[StreamEvent]:
+def _once(transport: Transport, reading: _Reading, purpose: str | None) -> Iterator[StreamEvent | ToldEvent]:
     headers = {"Accept": "text/event-stream", **({} if purpose is None else {"Exchange-Purpose": purpose})}
     query = "" if reading.cursor is None else f"?{urlencode({'after': reading.cursor})}"
     with transport.stream(_PATH + query, headers, silence_seconds=_SILENCE_SECONDS) as answer:
@@ -78,6 +88,8 @@ def _once(transport: Transport, reading: _Reading, purpose: str | None) -> Itera
             match fields.get("event"):
                 case "report":
                     yield StreamEvent(_header(fields.get("data", "")), reading.cursor or "")
+                case "request" | "breach" as kind:
+                    yield ToldEvent(kind, _facts(fields.get("data", "")), reading.cursor or "")
                 case "list-anew":
                     yield StreamEvent(None, reading.cursor or "")
                 case "end":
@@ -101,6 +113,13 @@ def events_of(chunks: Iterable[bytes]) -> Iterator[dict[str, str]]:
             elif fields:
                 yield fields
                 fields = {}
+
+
+def _facts(text: str) -> Mapping[str, str]:
+    try:
+        return _FACTS.validate_json(text)
+    except ValidationError as exc:
+        raise AnswerError("an event of the stream is not what the contract says") from exc
 
 
 def _header(text: str) -> HeaderBody:

@@ -49,6 +49,7 @@ from exchange.store.rows import (
 from exchange.store.schema import SchemaState, head, migrate, require_schema, revision, schema_state
 from exchange.store.searching import Hit, Place, Sought
 from exchange.store.store import Store
+from exchange.store.stream_book import StreamKind
 from exchange.store.unit_of_work import UnitOfWork, UnrecordedChangeError
 
 __all__ = [
@@ -109,6 +110,7 @@ __all__ = [
     "Store",
     "StoreLoad",
     "StoreObserver",
+    "StreamKind",
     "TombstoneRow",
     "UnitOfWork",
     "UnrecordedChangeError",

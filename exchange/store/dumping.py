@@ -28,6 +28,7 @@ import exchange.store.proxy_tables
 import exchange.store.report_receipts
 import exchange.store.request_tables
 import exchange.store.restore_tables
+import exchange.store.stream_tables
 import exchange.store.subscription_tables
 import exchange.store.tables
 import exchange.store.treaty_tables  # noqa: F401  fills the metadata

@@ -1,8 +1,9 @@
-"""The pulse: what is in force and how many reports there are, read again and again while somebody waits for more.
+"""The pulse: what is in force and how many reports and events there are, read again while somebody waits for more.
 
 Promises: each beat is true as of one moment, and `seq` counts reports in the order of their commits: behind it lies
 only what is committed later.
-Does not: say who may see what came; it names the classes of new reports, and whoever waits for one of them looks.
+Does not: say who may see what came; it names the classes of new reports and the members that new events concern, and
+whoever waits for one of them looks.
 """
 
 from dataclasses import dataclass
@@ -13,6 +14,11 @@ from sqlalchemy import BigInteger, bindparam, select
 from exchange.store.dialect import Fetch, Sql, Statement
 from exchange.store.rows import PolicyState
 from exchange.store.standing import REPORT, STATE
+from exchange.store.stream_book import StreamKind
+from exchange.store.stream_tables import StreamEventTable
+from exchange.store.tables import table
+
+_EVENT = table(str(StreamEventTable.__tablename__))
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +35,8 @@ class PulseReads(NamedTuple):
     beat: Statement
     reports: Statement
     classes: Statement
+    members: Statement
+    events: Statement
 
     @classmethod
     def compiled(cls, sql: Sql) -> "PulseReads":
@@ -36,11 +44,15 @@ class PulseReads(NamedTuple):
         state = STATE.c
         columns = (state.policy_version, state.class_version, state.policy_digest, state.report_seq)
         behind = REPORT.c.seq > bindparam("after"), REPORT.c.seq <= bindparam("to")
+        told = _EVENT.c.seq > bindparam("after"), _EVENT.c.seq <= bindparam("to")
+        events = select(_EVENT.c.seq, _EVENT.c.kind, _EVENT.c.subject).where(*told).order_by(_EVENT.c.seq)
         reports = select(REPORT.c.seq, REPORT.c.id, REPORT.c.class_id).where(*behind).order_by(REPORT.c.seq)
         return cls(
             sql.compile(select(*columns)),
             sql.compile(reports.limit(bindparam("limit", type_=BigInteger))),
             sql.compile(select(REPORT.c.class_id).where(*behind).distinct()),
+            sql.compile(select(_EVENT.c.member).where(*told).distinct()),
+            sql.compile(events.where(_EVENT.c.member == bindparam("member"))),
         )
 
 
@@ -60,6 +72,16 @@ class Pulse:
         """Return the classes of the reports numbered behind `after` up to `to`."""
         rows = await self._fetch(self._reads.classes, {"after": after, "to": to})
         return frozenset(row[0] for row in rows)
+
+    async def members_behind(self, after: int, to: int) -> frozenset[str]:
+        """Return the members that the events numbered behind `after` up to `to` concern."""
+        rows = await self._fetch(self._reads.members, {"after": after, "to": to})
+        return frozenset(row[0] for row in rows)
+
+    async def events_behind(self, member: str, after: int, to: int) -> list[tuple[int, StreamKind, str]]:
+        """Return number, kind and id of what events behind `after` up to `to` concern a member, in order."""
+        rows = await self._fetch(self._reads.events, {"member": member, "after": after, "to": to})
+        return [(row[0], StreamKind(row[1]), row[2]) for row in rows]
 
     async def reports_behind(self, after: int, to: int, limit: int) -> list[tuple[int, str, int]]:
         """Return number, id and class of the reports behind `after` up to `to`, at most `limit` of them, in order."""

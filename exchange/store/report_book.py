@@ -73,7 +73,7 @@ class ReportBook:
         """
         self._note_write()
         facts = report.facts
-        place = await self._next_place(report.posted_at)
+        place = await self.next_place(report.posted_at)
         changed = {
             "seq": place[0],
             "recorded_at": place[1],
@@ -174,7 +174,7 @@ class ReportBook:
         found = await self._session.scalars(select(row).where(*which).order_by(col(row.number)).limit(limit))
         return [_notice(each) for each in found]
 
-    async def _next_place(self, now: datetime) -> tuple[int, int]:
+    async def next_place(self, now: datetime) -> tuple[int, int]:
         """Return the next sequence number and its time, which never falls while the number grows."""
         state = PolicyStateTable
         asked = select(col(state.report_seq), col(state.recorded_at)).with_for_update()

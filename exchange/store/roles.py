@@ -51,6 +51,7 @@ _SERVICE_EXCEPTIONS = {
     "information_request": "SELECT, INSERT, UPDATE",
     "information_request_member": _ADD,
     "information_request_answer": _ADD,
+    "stream_event": _ADD,
     "subscription": "SELECT, INSERT, UPDATE",
     "log_state": _READ,
     "log_leaf": _READ,

@@ -50,6 +50,7 @@ from exchange.store.request_book import RequestBook
 from exchange.store.review_book import ReviewBook
 from exchange.store.sealing import Sealer
 from exchange.store.signatory_keys import SignatoryKeys
+from exchange.store.stream_book import StreamBook
 from exchange.store.subscriptions import SubscriptionBook
 from exchange.store.tables import (
     AgreementTable,
@@ -315,6 +316,10 @@ class UnitOfWork:
         """Return the subscriptions, to be read and written here; no decision rests on them."""
         self._has_written = True
         return SubscriptionBook(self._session)
+
+    def streams(self) -> StreamBook:
+        """Return what streams are to tell of besides reports, to be written here with its entry."""
+        return StreamBook(self._session, self.reports().next_place)
 
     async def bump_policy(self) -> None:
         """Make every cached decision stale when this unit commits; every add and put does it by itself."""

@@ -147,6 +147,7 @@ from exchange.usecases.stream_reports import (
     ReportStream,
     Shown,
     Silence,
+    Told,
     open_stream,
 )
 from exchange.usecases.subscriptions import (
@@ -236,6 +237,7 @@ __all__ = [
     "Shown",
     "Silence",
     "SimulatedReport",
+    "Told",
     "WantedErasure",
     "WatchLimits",
     "Watching",

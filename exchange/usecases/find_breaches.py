@@ -34,7 +34,7 @@ from exchange.kernel import from_micros, new_id, rfc3339, to_micros
 from exchange.markings import Label
 from exchange.members import Role
 from exchange.release import ClassFacts
-from exchange.store import BreachKind, BreachRow, Countable, CountedReport, PolicyState, UnitOfWork
+from exchange.store import BreachKind, BreachRow, Countable, CountedReport, PolicyState, StreamKind, UnitOfWork
 from exchange.store.subscription_rows import DeliveryRow
 from exchange.usecases.context import Call, Services
 from exchange.usecases.counting import acknowledged_by_member, could_read, posted_fact, readers_since, versions_of
@@ -216,6 +216,7 @@ class DutyWatch:
                 if await _is_known(unit, row) or not await unit.breaches().add(row):
                     continue
                 await unit.record(self._entry(row))
+                await unit.streams().add(StreamKind.BREACH, row.id, {row.party, row.owed_to}, row.found_at)
                 await self._tell(unit, row)
 
     async def _tell(self, unit: UnitOfWork, row: BreachRow) -> None:

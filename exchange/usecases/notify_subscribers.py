@@ -145,7 +145,7 @@ class Notifier:
         if call.thumbprint is None:
             return None
         if one.breach is not None:
-            told = await told_breach(services, call, one.breach, subscription)
+            told = await told_breach(services, call, one.breach, by={"subscription": subscription.id})
             return None if told is None else _Message(BREACH_KIND, told.at, told.facts)
         if one.report is None:
             row = await services.store.caller(call.thumbprint)
@@ -160,7 +160,8 @@ class Notifier:
         if read.client is None or not _may_act(read.client):
             return None
         if read.report is None:
-            asked = await told_request(services, call, read.client, subscription, report_id, state=read.state)
+            by = {"subscription": subscription.id}
+            asked = await told_request(services, call, read.client, report_id, state=read.state, by=by)
             return None if asked is None else _Message(REQUEST_KIND, asked.at, asked.facts)
         judged = await judge(services, call, read.client, read.report, read.state)
         match judged.decision:

@@ -2,13 +2,13 @@
 
 Steps: (1) the reader is admitted, once more each time that its rights may have changed; (2) the entry that it listens
 is durable; (3) what lies behind its position is listed as `list_reports` lists it, decided and recorded page by page
-before it is sent; (4) what a change of rights makes visible comes as well, and one that takes anything away ends the
-stream; (5) it waits until something that concerns it stirs.
+before it is sent, and with it what else concerns its member; (4) what a change of rights makes visible comes as well,
+and one that takes anything away ends the stream; (5) it waits until something that concerns it stirs.
 """
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator, Sequence
 from dataclasses import dataclass, replace
 from enum import Enum
 from time import monotonic
@@ -31,6 +31,7 @@ from exchange.usecases.list_reports import (
 )
 from exchange.usecases.positions import open_position, seal_position
 from exchange.usecases.recording import draft, on_record
+from exchange.usecases.telling_streams import ToldEvent, told_events
 from exchange.usecases.watching import Watch
 
 _PAGE = 100
@@ -71,6 +72,15 @@ class Shown:
 
 
 @dataclass(frozen=True, slots=True)
+class Told:
+    """What concerns the reader's member and is no report, recorded; `cursor` is where to resume once it was taken."""
+
+    kind: str
+    facts_json: bytes
+    cursor: str
+
+
+@dataclass(frozen=True, slots=True)
 class Silence:
     """Nothing to tell for a while."""
 
@@ -87,7 +97,7 @@ class Ended:
     why: End
 
 
-Notice = Begun | Shown | Silence | ListAnew | Ended
+Notice = Begun | Shown | Told | Silence | ListAnew | Ended
 
 
 async def open_stream(services: Services, call: Call, cursor: str | None) -> Recorded["ReportStream"]:
@@ -105,7 +115,7 @@ async def open_stream(services: Services, call: Call, cursor: str | None) -> Rec
     async with on_record(services, draft(call, client, _EVENT, Outcome.REFUSED)):
         purpose = stated_purpose(services, call, client)
         after = (await services.store.pulse.beat()).seq if cursor is None else open_position(services, client, cursor)
-        watch = services.watching.enter(thumbprint)
+        watch = services.watching.enter(thumbprint, client.member)
     try:
         # (2) that it listens
         receipt = await services.store.append(draft(call, client, _EVENT, Outcome.PERMITTED, purpose=purpose))
@@ -246,15 +256,20 @@ class ReportStream:
             cursor = page.next
 
     async def _listed(self) -> AsyncIterator[Notice]:
-        """Yield what lies behind the position, page by page."""
+        """Yield what lies behind the position, page by page, headers and what else is told in one order."""
         services, client = self._services, self._client
         is_full = True
         while is_full and not self._watch.is_gone:
             page = await self._page(ListQuery(self._cursor, _PAGE))
-            for header_json, row in zip(page.items, page.rows, strict=True):
-                yield Shown(header_json, seal_position(services, client, row.seq))
-            self._cursor, is_full = page.next, len(page.items) == _PAGE
-            self._position = open_position(services, client, page.next)
+            # INVARIANT: what the page is complete up to was committed before it was read, events too.
+            to = open_position(services, client, page.next)
+            for notice in _in_order(services, client, page, await self._told(to)):
+                yield notice
+            self._cursor, self._position, is_full = page.next, to, len(page.items) == _PAGE
+
+    async def _told(self, to: int) -> list[ToldEvent]:
+        async with self._services.watching.reads:
+            return await told_events(self._services, self._now(), self._client, self._position, to)
 
     async def _page(self, query: ListQuery) -> ListedReports:
         # INVARIANT: decided, and recorded, by the use case of the list at this moment: there is no other way to show.
@@ -263,6 +278,22 @@ class ReportStream:
 
     def _now(self) -> Call:
         return replace(self._call, now=self._services.clock())
+
+
+def _in_order(
+    services: Services, client: Client, page: ListedReports, events: Sequence[ToldEvent]
+) -> Iterator[Shown | Told]:
+    waiting = list(events)
+    for header_json, row in zip(page.items, page.rows, strict=True):
+        while waiting and waiting[0].seq < row.seq:
+            yield _as_told(services, client, waiting.pop(0))
+        yield Shown(header_json, seal_position(services, client, row.seq))
+    for event in waiting:
+        yield _as_told(services, client, event)
+
+
+def _as_told(services: Services, client: Client, event: ToldEvent) -> Told:
+    return Told(event.kind.value, event.facts_json, seal_position(services, client, event.seq))
 
 
 def _is_more(before: Readable, after: Readable, class_id: int) -> bool:
@@ -307,7 +338,8 @@ async def _beat_while_needed(services: Services) -> None:
 async def _beat(services: Services) -> None:
     watching = services.watching
     beat = await services.store.pulse.beat()
-    known, fresh = watching.seq, frozenset[int]()
+    known, fresh, members = watching.seq, frozenset[int](), frozenset[str]()
     if known is not None and beat.seq > known:
         fresh = await services.store.pulse.classes_behind(known, beat.seq)
-    watching.stir(beat.state, beat.seq, fresh, services.clock())
+        members = await services.store.pulse.members_behind(known, beat.seq)
+    watching.stir(beat.state, beat.seq, fresh, services.clock(), members=members)

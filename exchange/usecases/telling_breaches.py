@@ -1,5 +1,6 @@
 """What a subscriber may be told of a breach at the moment of telling: that there is one, and where to ask."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 
@@ -8,7 +9,6 @@ from exchange.kernel import rfc3339
 from exchange.members import Client, Role
 from exchange.release import Permit
 from exchange.store import BreachKind, BreachRow, Parts
-from exchange.store.subscription_rows import SubscriptionRow
 from exchange.usecases.context import Call, Services
 from exchange.usecases.judging import judge
 from exchange.usecases.list_breaches import label_now, may_know
@@ -25,10 +25,11 @@ class ToldBreach:
     facts: dict[str, str]
 
 
-async def told_breach(
-    services: Services, call: Call, breach_id: str, subscription: SubscriptionRow
-) -> ToldBreach | None:
-    """Return what may be told of a breach now, its entry durable; None where nothing may."""
+async def told_breach(services: Services, call: Call, breach_id: str, *, by: Mapping[str, str]) -> ToldBreach | None:
+    """Return what may be told of a breach now, its entry durable; None where nothing may.
+
+    `by` says in the entry what it is told by.
+    """
     row = await services.store.duties.breach(breach_id)
     if row is None or call.thumbprint is None:
         return None
@@ -38,12 +39,12 @@ async def told_breach(
     if not await may_know(services, call, client, row) or not await _may_read(services, call, client, row):
         return None
     # INVARIANT: no message leaves before its entry is durable.
-    entry = _entry(call, client, row, subscription)
+    entry = _entry(call, client, row, by)
     await services.store.append(replace(entry, label=(await label_now(services, row)).as_json()))
     return ToldBreach(row.found_at, _facts(row))
 
 
-def _entry(call: Call, client: Client, row: BreachRow, subscription: SubscriptionRow) -> EntryDraft:
+def _entry(call: Call, client: Client, row: BreachRow, by: Mapping[str, str]) -> EntryDraft:
     """Return the entry of what the service tells, in its own name: the client has done nothing."""
     entry = draft(
         call,
@@ -54,7 +55,7 @@ def _entry(call: Call, client: Client, row: BreachRow, subscription: Subscriptio
         label=row.label,
         agreement=row.agreement,
         scope=row.scope,
-        detail={"client": client.id, "subscription": subscription.id},
+        detail={"client": client.id, **by},
     )
     return replace(entry, actor=Actor(kind="service"))
 

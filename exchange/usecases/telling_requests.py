@@ -1,6 +1,6 @@
 """What a subscriber may be told of a request for information at that moment: that there is one, and how urgent."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import assert_never
@@ -9,8 +9,7 @@ from exchange.audit import Actor, EntryDraft, EventName, Outcome
 from exchange.kernel import new_id, to_micros
 from exchange.members import Client
 from exchange.release import Permit, Refusal
-from exchange.store import PolicyState, RequestRow, UnitOfWork
-from exchange.store.subscription_rows import SubscriptionRow
+from exchange.store import PolicyState, RequestRow, StreamKind, UnitOfWork
 from exchange.usecases.context import Call, Services
 from exchange.usecases.facts import stated_purpose
 from exchange.usecases.judging import require_same_law
@@ -32,7 +31,11 @@ class ToldRequest:
 async def queue_request(
     services: Services, unit: UnitOfWork, call: Call, request_id: str, asked: Collection[str]
 ) -> None:
-    """Queue a new request, in its own unit, for every subscriber of the members asked: what each may know is open."""
+    """Queue a new request, in its own unit, for whoever of the members asked listens or subscribes.
+
+    What each may know is open until it is told.
+    """
+    await unit.streams().add(StreamKind.REQUEST, request_id, asked, call.now)
     rows = [
         waiting(new_id(call.now, services.randomness(_ID_RANDOMNESS_BYTES)), each, request_id, to_micros(call.now))
         for each in await unit.subscriptions().of_members(asked)
@@ -44,13 +47,14 @@ async def told_request(  # noqa: PLR0913  who is told, by what, of which request
     services: Services,
     call: Call,
     client: Client,
-    subscription: SubscriptionRow,
     request_id: str,
     *,
     state: PolicyState,
+    by: Mapping[str, str],
 ) -> ToldRequest | None:
     """Return what may be told of a request now, its entry durable; None where nothing may.
 
+    `by` says in the entry what it is told by.
     Of one that has ended nobody is told: whoever looks finds it as it stands.
     """
     require_same_law(services, state)
@@ -60,7 +64,7 @@ async def told_request(  # noqa: PLR0913  who is told, by what, of which request
     if row is None or row.ended is not None:
         return None
     decision = await decide_request(services, call, client, row, state)
-    entry = _entry(services, call, client, subscription, row)
+    entry = _entry(services, call, client, by, row)
     match decision:
         case Permit():
             request = await open_request(services, call, client, row)
@@ -77,11 +81,9 @@ async def told_request(  # noqa: PLR0913  who is told, by what, of which request
             assert_never(other)
 
 
-def _entry(
-    services: Services, call: Call, client: Client, subscription: SubscriptionRow, row: RequestRow
-) -> EntryDraft:
+def _entry(services: Services, call: Call, client: Client, by: Mapping[str, str], row: RequestRow) -> EntryDraft:
     """Return the entry of what the service tells, in its own name: the client has done nothing."""
-    detail: dict[str, str | int | list[str]] = {"client": client.id, "subscription": subscription.id}
+    detail: dict[str, str | int | list[str]] = {"client": client.id, **by}
     event = EventName.REQUEST_NOTIFIED
     entry = request_draft(call, client, event, Outcome.PERMITTED, row.id, row.facts, detail=detail)
     return replace(entry, actor=Actor(kind="service"), purpose=stated_purpose(services, call, client))

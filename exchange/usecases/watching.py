@@ -1,7 +1,8 @@
 """Who waits for reports in this process, and what stirs each of them.
 
-Promises: whoever waits is stirred by a report of a class that it may read and by whatever may have changed its rights,
-and by nothing else: what it may not see does not even wake it. How many wait is bounded, in all and for each client.
+Promises: whoever waits is stirred by a report of a class that it may read, by an event that concerns its member, by
+whatever may have changed its rights, and by nothing else: what it may not see does not even wake it, but for events
+that its member alone is told of. How many wait is bounded, in all and for each client.
 Does not: decide or show anything. Who is stirred looks for itself, under the rights of that moment.
 """
 
@@ -42,11 +43,12 @@ class Watch:
 
     __slots__ = (
         *("_stirred", "classes", "fresh", "has_ended", "is_gone", "is_looking", "must_list", "must_look"),
-        *("not_after", "thumbprint"),
+        *("member", "not_after", "thumbprint"),
     )
 
-    def __init__(self, thumbprint: str) -> None:
+    def __init__(self, thumbprint: str, member: str) -> None:
         self.thumbprint = thumbprint
+        self.member = member
         self.classes: Collection[int] = ()
         self.not_after: datetime | None = None
         self.fresh: frozenset[int] = frozenset()
@@ -119,14 +121,14 @@ class Watching:
     def __len__(self) -> int:
         return len(self._watches)
 
-    def enter(self, thumbprint: str) -> Watch:
+    def enter(self, thumbprint: str, member: str) -> Watch:
         """Let one more wait; LimitExceededError where its client has enough, UnavailableError where all have."""
         if self._is_ending or len(self._watches) >= self.limits.in_all:
             raise UnavailableError("this node takes no more streams now: ask again, or another node")
         if self._counts[thumbprint] >= self.limits.per_client:
             message = f"this client has {self.limits.per_client} streams open here: end one first"
             raise LimitExceededError(message, retry_after_seconds=_RETRY_SECONDS)
-        watch = Watch(thumbprint)
+        watch = Watch(thumbprint, member)
         self._counts[thumbprint] += 1
         self._watches.add(watch)
         return watch
@@ -143,14 +145,19 @@ class Watching:
         """Begin anew: everybody looks, for what came since the last beat is not known."""
         self.state = self.seq = None
 
-    def stir(self, state: PolicyState, seq: int, fresh: frozenset[int], now: datetime) -> None:
-        """Stir whom a beat concerns: `fresh` are the classes of the reports that came since the last one."""
+    def stir(
+        self, state: PolicyState, seq: int, fresh: frozenset[int], now: datetime, *, members: Collection[str] = ()
+    ) -> None:
+        """Stir whom a beat concerns: `fresh` are the classes of the reports that came since the last one.
+
+        `members` are those whom an event concerns that came since.
+        """
         is_first, has_moved = self.seq is None, state != self.state
         self.state, self.seq = state, seq
         for watch in self._watches:
             is_due = watch.not_after is not None and now >= watch.not_after
             watch.must_look |= has_moved or is_due
-            watch.must_list |= is_first
+            watch.must_list |= is_first or watch.member in members
             if watch.must_look or watch.is_looking or not fresh.isdisjoint(watch.classes):
                 watch.fresh |= fresh
             if watch.is_stirred:

@@ -2,12 +2,14 @@
 
 import asyncio
 import time
+from contextlib import AsyncExitStack
 
 import pytest
 
 from exchange import usecases
 from exchange.markings import Label
 from exchange.members import Standing
+from exchange.usecases import Told
 from tests.support.listening import listening, patient
 from tests.support.world import World
 
@@ -33,6 +35,26 @@ async def test_14_stream_of_an_outsider_is_the_same_with_and_without_what_is_hid
     entries = await both.entries()
     told = [entry for entry in entries if entry["type"] == "report.listed" and entry["result_ids"]]
     assert {entry["actor"]["id"] for entry in told} == {both.clients["NOR reader"].id}
+
+
+async def test_14_stream_of_an_outsider_is_the_same_with_and_without_requests_of_others(both: World) -> None:
+    services = patient(both.services)
+    low = Label("NATO", "RESTRICTED", releasable_to=("DNK", "GBR", "NOR"))
+    await both.enrol("NOR low listener", "NOR", "reader", level="CONFIDENTIAL")
+    names = ("DNK reader", "ESP reader", "NOR low listener", "GBR reader")
+    async with AsyncExitStack() as stack:
+        others = [await stack.enter_async_context(listening(services, both.call(name))) for name in names]
+        nor = await stack.enter_async_context(listening(services, both.call("NOR reader")))
+        for _ in range(5):
+            await usecases.request_information(both.services, both.call("GBR reader"), both.wanted(label=FOR_NOR))
+        await both.post(label=low, subject="after")
+        await nor.until(5, Told)
+        for each in (others[0], others[2], others[3]):
+            await each.until(1)
+
+    assert [[type(notice).__name__ for notice in each.heard] for each in others] == [
+        ["Begun", "Shown"], ["Begun"], ["Begun", "Shown"], ["Begun", "Shown"],
+    ]  # fmt: skip
 
 
 async def test_14_narrowed_reader_gets_nothing_more_of_what_it_had(both: World) -> None:

@@ -3,7 +3,7 @@
 import httpx2
 import pytest
 
-from exchange.client import AnswerError, ConnectionFailedError, ProblemError
+from exchange.client import AnswerError, ConnectionFailedError, ProblemError, ToldEvent
 from exchange.client.streaming import events_of
 from tests.client.test_exports import answering, breaking, problem
 
@@ -81,6 +81,23 @@ def test_hint_to_list_anew_and_what_is_not_known_yet(line):
     (event,) = taken(line(answering(told)), 1, after="c9")
 
     assert (event.header, event.cursor) == (None, "c0")
+
+
+def test_what_is_no_report_is_told_to_who_watches_all_and_resumed_behind(line):
+    asked = b'id: c2\nevent: request\ndata: {"precedence":"FLASH","request":"r"}\n\n'
+    owed = b'id: c3\nevent: breach\ndata: {"breach":"b"}\n\n'
+    told = BEGUN + report("c1") + asked + owed
+    one = line(answering(told, BEGUN + report("c4")))
+    events = one.client.watch()
+    found = [next(events) for _ in range(4)]
+
+    facts = {"precedence": "FLASH", "request": "r"}
+    assert found[1:3] == [ToldEvent("request", facts, "c2"), ToldEvent("breach", {"breach": "b"}, "c3")]
+    assert dict(one.sent[1].url.params) == {"after": "c3"}
+    of_reports = taken(line(answering(told, BEGUN + report("c4"))), 2)
+    assert [event.cursor for event in of_reports] == ["c1", "c4"]
+    with pytest.raises(AnswerError):
+        next(line(answering(b"event: request\ndata: []\n\n")).client.watch())
 
 
 def test_refusal_is_the_caller_s_even_after_a_good_stream(line):

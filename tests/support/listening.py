@@ -16,6 +16,7 @@ from exchange.usecases import (
     Services,
     Shown,
     Silence,
+    Told,
     Watching,
     WatchLimits,
     open_stream,
@@ -61,7 +62,7 @@ class Listener:
     @property
     def cursor(self) -> str:
         """Return the last id it was given."""
-        return [notice.cursor for notice in self.heard if isinstance(notice, Begun | Shown)][-1]
+        return [notice.cursor for notice in self.heard if isinstance(notice, Begun | Shown | Told)][-1]
 
     async def ended(self) -> str:
         """Return why the stream ended, once it has."""

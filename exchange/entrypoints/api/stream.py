@@ -18,7 +18,7 @@ from exchange.entrypoints.http.routing import Endpoint, Operation, Parameter
 from exchange.entrypoints.http.tls import ABORT_EXTENSION
 from exchange.entrypoints.http.visit import Visit, read_query
 from exchange.kernel import MalformedError
-from exchange.usecases import Begun, Ended, ListAnew, Notice, ReportStream, Shown, Silence, open_stream
+from exchange.usecases import Begun, Ended, ListAnew, Notice, ReportStream, Shown, Silence, Told, open_stream
 
 EVENT_STREAM = "text/event-stream"
 
@@ -30,7 +30,7 @@ STREAM = Operation(
     method="GET",
     path="/v1/stream",
     action="report.stream",
-    summary="Stream the headers that this client may see, as they become visible (Server-Sent Events).",
+    summary="Stream the headers that this client may see, requests and breaches, as they come (Server-Sent Events).",
     answer_media=EVENT_STREAM,
     parameters=(
         Parameter("after", "query", "`next` of a list: begin behind it. `Last-Event-ID` wins over it."),
@@ -66,6 +66,8 @@ def written(notice: Notice) -> bytes:
             return b"%bid: %b\n\n" % (_RETRY, cursor.encode())
         case Shown(header_json, cursor):
             return b"id: %b\nevent: report\ndata: %b\n\n" % (cursor.encode(), header_json)
+        case Told(kind, facts_json, cursor):
+            return b"id: %b\nevent: %b\ndata: %b\n\n" % (cursor.encode(), kind.encode(), facts_json)
         case Silence():
             return b":\n\n"
         case ListAnew():
