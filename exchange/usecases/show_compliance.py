@@ -90,7 +90,8 @@ async def show_compliance(
         # (2) to (4)
         question = _Question(call, client, row.state, agreement, begin)
         facts = await _facts(services, question)
-        versions = await versions_of(services, agreement.id)
+        # What others promised each other before the caller's member acceded was never laid before it.
+        versions = [each for each in await versions_of(services, agreement.id) if each.agreement.party(client.member)]
         if await services.store.caller(thumbprint) == row:
             # (5) counted
             parties = measure(versions, facts, begin, call.now)

@@ -109,6 +109,24 @@ async def test_amendment_that_lost_before_a_member_acceded_is_not_shown_to_it(po
     assert [await shown(member) for member in ("GBR", "ESP")] == [2, 1]
 
 
+async def test_acceded_member_is_shown_no_promise_of_a_text_from_before(populated: World) -> None:
+    owing = "obligations:\n  - {party: GBR, scope: cyber-threats, report_every: P1D}"
+    populated.agreement_id = await populated.agree(AGREEMENT.replace("obligations: []", owing))
+    populated.clock.advance(timedelta(days=5, hours=1))
+    await amend(populated, IN_ITS_PLACE.replace("obligations: []", owing), "GBR", "NOR", "DNK", "ESP")
+    populated.clock.advance(timedelta(hours=1))
+
+    async def missed(member: str) -> tuple[int, bool]:
+        call = populated.call(f"{member} reader")
+        parties = (await usecases.show_compliance(populated.services, call, populated.agreement_id)).value.parties
+        rhythm = next(each for each in parties if each.member == "GBR").scopes[0].rhythm
+        assert rhythm is not None
+        return rhythm.missed, rhythm.is_overdue
+
+    assert await missed("NOR") == (0, True)
+    assert await missed("ESP") == (0, False)
+
+
 async def test_who_left_with_a_text_finds_no_agreement_and_argues_about_its_own_time(moved: World) -> None:
     services, agreement_id = moved.services, moved.agreement_id
 
