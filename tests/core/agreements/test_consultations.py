@@ -31,6 +31,7 @@ def test_consultation_is_settled_by_whom_it_was_opened_alone():
         require_speech(asked, "NOR", Speech.SETTLE)
 
     assert refused.value.code == "not-yours-to-settle"
+    assert refused.value.message == "a consultation is settled by the member that opened it"
     require_speech(asked, "GBR", Speech.SETTLE)
     assert matter(MatterKind.CONSULTATION, said("GBR", Speech.SETTLE)).state is MatterState.SETTLED
 
@@ -56,6 +57,7 @@ def test_what_is_settled_is_final(speech: Speech):
         require_speech(settled, "GBR", speech)
 
     assert refused.value.code == "settled"
+    assert refused.value.message == "the consultation is settled: open another one"
 
 
 speeches = st.lists(

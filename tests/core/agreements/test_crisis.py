@@ -29,7 +29,7 @@ from exchange.agreements import (
     terms_from_stored,
     unfinished_crises,
 )
-from exchange.kernel import ConflictError, ForbiddenError, InvalidError
+from exchange.kernel import ConflictError, Fault, ForbiddenError, InvalidError
 from exchange.members import Clearance, Client, ClientId, MemberCode, Role, Standing
 from tests.core.agreements.worlds import DURING, REMOVE, SIGNED_AT, example_json, from_json, parse
 
@@ -266,7 +266,7 @@ def test_person_is_named_however_the_name_is_spelt_and_no_other_one():
     require_named(clause, client(member="GBR", name="ADA BYRON"))
 
     for stranger in (client(member="NOR", name="Ada Byron"), client(member="GBR", name="Ada")):
-        with pytest.raises(ForbiddenError):
+        with pytest.raises(ForbiddenError, match=r"^the agreement does not name you for this: a named signatory may$"):
             require_named(clause, stranger)
 
 
@@ -279,14 +279,19 @@ def test_one_crisis_of_a_clause_at_a_time_while_all_stands():
 
     draft = propose(AgreementId("a"), from_json(body()))
     assert state_of(draft, DURING) is AgreementState.DRAFT
-    for made, member, code in (
-        (draft, "GBR", "agreement-not-in-force"),
-        (suspended, "NOR", "agreement-not-in-force"),
-        (agreement(crisis()), "GBR", "crisis-open"),
+    for made, member, code, told in (
+        (
+            draft,
+            "GBR",
+            "agreement-not-in-force",
+            "the agreement is draft: a crisis is opened only while it is in force",
+        ),
+        (suspended, "NOR", "agreement-not-in-force", "your member has suspended its own part: resume it first"),
+        (agreement(crisis()), "GBR", "crisis-open", "a crisis under `storm-watch` is open already"),
     ):
         with pytest.raises(ConflictError) as refused:
             require_openable(made, clause, member, DURING)
-        assert refused.value.code == code
+        assert (refused.value.code, refused.value.message) == (code, told)
 
 
 def test_length_is_what_is_asked_for_and_at_most_the_clauses():
@@ -297,7 +302,8 @@ def test_length_is_what_is_asked_for_and_at_most_the_clauses():
     assert asked_length(clause, 1) == "PT1H"
     with pytest.raises(InvalidError) as refused:
         asked_length(clause, 73)
-    assert [(fault.pointer, fault.code) for fault in refused.value.faults] == [("/hours", "too-long")]
+    assert refused.value.message == "the crisis cannot be opened so"
+    assert refused.value.faults == (Fault("/hours", "too-long", "the text allows PT72H at most"),)
 
 
 def test_file_says_it_too():

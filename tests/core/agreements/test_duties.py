@@ -134,3 +134,11 @@ def test_version_that_comes_after_the_moment_bears_on_nothing():
     versions = [InForce(agreement, DURING, DURING + DAY), InForce(later, DURING + DAY, None)]
 
     assert duty_spells(versions, "NOR", SCOPE, DURING) == (Spell(DURING, None, Duty("P7D")),)
+
+
+def test_whom_the_text_names_no_more_owes_nothing_even_where_a_scope_still_does():
+    terms = terms_with(acknowledges("all", FLASH="PT5M"), reports("NOR", "P7D"))
+    left = replace(terms, parties=tuple(party for party in terms.parties if party != "NOR"))
+
+    assert duty_of(terms, "NOR", SCOPE) != NOTHING_OWED
+    assert duty_of(left, "NOR", SCOPE) == NOTHING_OWED

@@ -1,6 +1,7 @@
 """Editions: older reports are narrowed by later texts and widened by none, and everybody signs an amendment."""
 
 from dataclasses import replace
+from datetime import timedelta
 from itertools import pairwise
 
 import pytest
@@ -13,6 +14,7 @@ from exchange.agreements import (
     AnswersTo,
     OlderReports,
     OnwardRelease,
+    Party,
     PartyState,
     amended,
     amendment_faults,
@@ -25,8 +27,9 @@ from exchange.agreements import (
     terms_as_json,
     terms_from_stored,
     text_of,
+    withdraw_party,
 )
-from exchange.kernel import ConflictError
+from exchange.kernel import ConflictError, Fault
 from exchange.members import MemberCode
 from tests.core.agreements.worlds import AFTER, BEFORE, DURING, EXAMPLE, SIGNED_AT, agreement, parse, signature_of
 
@@ -153,17 +156,54 @@ def test_amendment_binds_with_the_last_signature_and_not_before():
     assert state_of(concluded, DURING) is AgreementState.IN_FORCE
 
 
+def test_amended_text_is_pending_for_everybody_who_has_to_sign_it():
+    terms = replace(FIRST, parties=(MemberCode("GBR"), NLD))
+    draft = amended(agreement((S, U, W)), terms, DURING)
+
+    assert draft.terms == terms
+    assert draft.parties == (Party("GBR", P), Party("NLD", P), Party("NOR", P))
+
+
+def test_who_leaves_by_notice_signs_until_it_has_left_and_leaves_the_amended_agreement_too():
+    now = withdraw_party(agreement((S, S, S)), "DNK", DURING)
+    left_at = now.party("DNK").leaves_at
+    terms = text(ceiling="TOP SECRET")
+    without = replace(terms, parties=FIRST.parties[:2])
+    draft = amended(now, terms, DURING)
+    given = {member: signature_of(draft, member, SIGNED_AT) for member in FIRST.parties}
+    before = left_at - timedelta(microseconds=1)
+
+    assert signatories_of(now, without, before) == ("GBR", "NOR", "DNK")
+    assert signatories_of(now, without, left_at) == ("GBR", "NOR")
+    assert [party.member for party in amended(now, without, left_at).parties] == ["GBR", "NOR"]
+    assert conclude(now, terms, given, before).party("DNK").leaves_at == left_at
+    # Who had left and signs accedes anew, and stays.
+    assert conclude(now, terms, given, left_at).party("DNK") == Party("DNK", S, SIGNED_AT, given["DNK"])
+    two = {member: each for member, each in given.items() if member != "DNK"}
+    assert conclude(now, without, two, before) is None
+    assert conclude(now, without, two, left_at) is not None
+
+
+UNCHANGED = Fault("", "unchanged", "this is the text in force: change something")
+POLICY = Fault("/policy", "policy-changed", "an amendment keeps the security policy: propose an agreement")
+FIRST_DAY = Fault(
+    "/validity/from",
+    "first-day-changed",
+    "an amendment binds with its last signature: keep the first day of the agreement",
+)
+
+
 @pytest.mark.parametrize(
-    ("terms", "codes"),
+    ("terms", "faults"),
     [
-        (FIRST, ["unchanged"]),
-        (replace(FIRST, policy="EU"), ["policy-changed"]),
-        (replace(FIRST, validity=replace(FIRST.validity, first_day=FIRST.validity.last_day)), ["first-day-changed"]),
+        (FIRST, [UNCHANGED]),
+        (replace(FIRST, policy="EU"), [POLICY]),
+        (replace(FIRST, validity=replace(FIRST.validity, first_day=FIRST.validity.last_day)), [FIRST_DAY]),
         (text(ceiling="TOP SECRET"), []),
     ],
 )
-def test_what_an_amendment_cannot_change_is_named(terms, codes):
-    assert [fault.code for fault in amendment_faults(agreement((S, S, S)), terms)] == codes
+def test_what_an_amendment_cannot_change_is_named(terms, faults):
+    assert amendment_faults(agreement((S, S, S)), terms) == faults
 
 
 def test_only_what_was_concluded_and_has_not_ended_is_amended():

@@ -1,11 +1,11 @@
 """Whose shared reports the agreement's own terms recall, and when: a truth table."""
 
 from dataclasses import replace
-from datetime import datetime
+from datetime import datetime, timedelta
 
 import pytest
 
-from exchange.agreements import Agreement, PartyState, SharedReports, is_recalled_by_text
+from exchange.agreements import Agreement, PartyState, SharedReports, is_recalled_by_text, withdraw_party
 from tests.core.agreements.worlds import AFTER, DURING, EXAMPLE, agreement, parse
 
 TERMS = parse(EXAMPLE)
@@ -36,3 +36,13 @@ def test_reports_are_recalled_with_the_agreement_or_with_who_left_it(
     one: Agreement, originator: str, now: datetime, expected: bool
 ) -> None:
     assert is_recalled_by_text(one, originator, now) is expected
+
+
+def test_reports_of_who_leaves_by_notice_are_recalled_when_it_has_passed() -> None:
+    leaving = withdraw_party(SIGNED, FIRST, DURING)
+    left_at = leaving.parties[0].leaves_at
+    assert left_at is not None
+
+    assert not is_recalled_by_text(leaving, FIRST, left_at - timedelta(microseconds=1))
+    assert is_recalled_by_text(leaving, FIRST, left_at)
+    assert not is_recalled_by_text(leaving, SECOND, left_at)

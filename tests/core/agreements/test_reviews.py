@@ -30,6 +30,22 @@ def test_review_falls_due_every_two_years_of_force(now, last, coming):
     assert (last_review_due(reviewed("P2Y"), now), next_review(reviewed("P2Y"), now)) == (last, coming)
 
 
+def test_review_falls_due_daily_and_on_the_last_day_too():
+    daily, last = reviewed("P1D"), reviewed("P2Y")
+    last = replace(last, terms=replace(last.terms, validity=replace(last.terms.validity, last_day=date(2028, 1, 1))))
+    now = datetime(2027, 6, 1, tzinfo=UTC)
+
+    assert (last_review_due(daily, now), next_review(daily, now)) == (date(2027, 6, 1), date(2027, 6, 2))
+    assert next_review(last, now) == date(2028, 1, 1)
+
+
+def test_review_beyond_the_calendar_is_none():
+    made = reviewed("P9999Y")
+    made = replace(made, terms=replace(made.terms, validity=replace(made.terms.validity, last_day=date.max)))
+
+    assert next_review(made, datetime(2027, 6, 1, tzinfo=UTC)) is None
+
+
 @pytest.mark.parametrize("every", [None, "PT1H", "P9999Y"])
 def test_without_a_rhythm_of_days_nothing_falls_due(every):
     now = datetime(2027, 6, 1, tzinfo=UTC)

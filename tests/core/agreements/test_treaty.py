@@ -12,10 +12,12 @@ from exchange.agreements import (
     SignedText,
     is_signed,
     proven,
+    sign,
     state_of,
     text_of,
     verify_texts,
 )
+from exchange.agreements.treaty import statement_of
 from exchange.crypto import ObjectSigningKey
 from exchange.kernel import canonical_bytes
 from tests.core.agreements.worlds import DURING, SIGNED_AT, agreement, signature_of
@@ -66,6 +68,24 @@ def test_signature_counts_under_this_text_for_this_member_by_this_signatory():
         assert not is_signed(TEXT, TEXT.digest, dataclasses.replace(signature, **change))
     later = dataclasses.replace(TEXT, edition=2)
     assert not is_signed(later, later.digest, dataclasses.replace(signature, text=later.digest))
+
+
+def test_statement_that_is_signed_is_canonical_and_names_all_of_it():
+    # Whoever verifies elsewhere builds the same bytes.
+    expected = canonical_bytes(
+        {"agreement": "a", "edition": 1, "format": 1, "member": "NOR", "signatory": "Kari", "text": TEXT.digest}
+    )
+
+    assert statement_of(TEXT, TEXT.digest, member="NOR", signatory="Kari") == expected
+
+
+def test_signing_keeps_the_signatures_before_it():
+    draft = dataclasses.replace(agreement((P, P, P)), version=1)
+    first, second = (signature_of(draft, member, SIGNED_AT) for member in ("GBR", "DNK"))
+    both = sign(sign(draft, first), second)
+
+    assert [party.signature for party in both.parties] == [first, None, second]
+    assert [party.signed_at for party in both.parties] == [SIGNED_AT, None, SIGNED_AT]
 
 
 def test_agreement_is_in_force_by_signatures_and_not_by_what_is_written_down():
@@ -143,7 +163,7 @@ ENROLLED = {
 
 def faults(*texts, enrolled=None, trusted=()):
     found = verify_texts(texts, ENROLLED if enrolled is None else enrolled, trusted=trusted)
-    return [(each.edition, each.told) for each in found if not each.is_good]
+    return [(each.edition, each.told) for each in found if each.is_good is False]
 
 
 def test_sound_texts_verify_with_every_step_told():
@@ -187,6 +207,7 @@ def test_every_fault_is_named():
     )
     assert faults(proof(FIRST), proof(dataclasses.replace(SECOND, id="b")))[0] == (2, "follows the text before")
     assert faults(proof(FIRST, signatures=own[:2])) == [(1, "not signed by DNK")]
+    assert faults(proof(FIRST, signatures=own[:1])) == [(1, "not signed by NOR, DNK")]
     assert faults(proof(FIRST), enrolled={key: each for key, each in ENROLLED.items() if key != gbr}) == [
         (1, f"signed by GBR with key {gbr[:16]}, which is not that signatory's")
     ]
@@ -197,4 +218,4 @@ def test_every_fault_is_named():
     forged = dataclasses.replace(own[0], signature=own[1].signature)
     assert faults(proof(FIRST, signatures=(forged, *own[1:]))) == [(1, f"signed by GBR with key {gbr[:16]}")]
     broken = dataclasses.replace(TEXT, terms={"title": "no terms"})
-    assert any("the terms cannot be read" in told for _, told in faults(proof(FIRST, text=broken)))
+    assert [edition for edition, told in faults(proof(FIRST, text=broken)) if "the terms cannot be read" in told] == [1]
