@@ -255,7 +255,11 @@ def test_agreement_without_notice_is_left_at_once():
     termination = replace(at_once.terms.termination, notice="P0D")
     at_once = replace(at_once, terms=replace(at_once.terms, termination=termination))
 
-    assert state_of(withdraw_party(at_once, "NOR", DURING), DURING) is AgreementState.WITHDRAWN
+    left = withdraw_party(at_once, "NOR", DURING)
+
+    assert state_of(left, DURING) is AgreementState.WITHDRAWN
+    # For every node, also one whose clock lags.
+    assert left.parties[1].standing(BEFORE) is PartyState.WITHDRAWN
 
 
 @pytest.mark.parametrize("act", ACTS.values())
