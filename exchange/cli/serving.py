@@ -16,7 +16,7 @@ from exchange.cli.finding import Finding
 from exchange.cli.instance import Host, folder_of, open_host
 from exchange.cli.log_keys import make_missing_log_key
 from exchange.cli.node_key import node_key_text, record_node_key, write_node_key
-from exchange.cli.program import FAILED, app
+from exchange.cli.program import FAILED, app, nothing_collected
 from exchange.cli.verbs import DirOption, JsonOption, host_verb
 from exchange.kernel import InvalidError
 from exchange.settings import load_settings, read_secret
@@ -44,7 +44,8 @@ def serve(
     ] = True,
 ) -> None:
     """Serve with mutual TLS; prints `ready https://HOST:PORT` once it answers."""
-    from exchange.app import serve as serve_instance
+    with nothing_collected():
+        from exchange.app import serve as serve_instance
 
     settings = load_settings(folder_of(dir))
     code = serve_instance(settings, host=host, port=port, workers=workers, ops=_address(ops), jobs=jobs)
