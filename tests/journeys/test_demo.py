@@ -5,6 +5,7 @@ import os
 import shutil
 import subprocess
 import sys
+import tempfile
 import uuid
 from pathlib import Path
 
@@ -46,6 +47,20 @@ def demo(tmp_path):
             check=False,
             env={**os.environ, "TMPDIR": str(tmp_path / "temporary"), **environment},
         )
+
+    return play
+
+
+@pytest.fixture
+def demo_here(tmp_path, monkeypatch):
+    """Run the demo in this process, which takes a second less, with its temporary folder where the test can see it."""
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "temporary"))
+    (tmp_path / "temporary").mkdir()
+
+    def play(*words, **environment):
+        for name, value in environment.items():
+            monkeypatch.setenv(name, value)
+        return command("demo", *words)
 
     return play
 
@@ -100,11 +115,11 @@ def test_demo_on_its_samples_is_right_and_can_be_read(demo, tmp_path):
     assert list((tmp_path / "temporary").iterdir()) == []
 
 
-def test_tour_of_agreements_is_right(demo):
-    ran = demo("--tour", "agreements", "--json")
+def test_tour_of_agreements_is_right(demo_here):
+    ran = demo_here("--tour", "agreements", "--json")
 
-    assert ran.returncode == 0, ran.stdout + ran.stderr
-    shown = json.loads(ran.stdout)
+    assert ran.code == 0, ran.out + ran.err
+    shown = ran.json
     assert shown["ok"] is True
     steps = {step["id"]: step["found"] for step in shown["steps"]}
     assert steps["both states sign the same text"] == "draft -> in_force"
@@ -117,12 +132,12 @@ def test_tour_of_agreements_is_right(demo):
     assert "a separate process with only the public keys verifies the log" in steps
 
 
-def test_demo_on_published_reports_is_right(demo, published, tmp_path):
+def test_demo_on_published_reports_is_right(demo_here, published, tmp_path):
     words = [word for path in published for word in ("--input", path)]
-    ran = demo(*words, "--dir", tmp_path / "kept", "--json")
+    ran = demo_here(*words, "--dir", tmp_path / "kept", "--json")
 
-    assert ran.returncode == 0, ran.stdout + ran.stderr
-    shown = json.loads(ran.stdout)
+    assert ran.code == 0, ran.out + ran.err
+    shown = ran.json
     assert shown["ok"] is True
     assert shown["seconds"] < 60
     steps = {step["id"]: step for step in shown["steps"]}
@@ -135,15 +150,15 @@ def test_demo_on_published_reports_is_right(demo, published, tmp_path):
     assert (tmp_path / "kept" / "exchange.db").is_file()
 
 
-def test_pull_that_is_refused_makes_it_wrong(demo, tmp_path):
+def test_pull_that_is_refused_makes_it_wrong(demo_here, tmp_path):
     law = shutil.copytree(ROOT / "policies", tmp_path / "law")
     guard = '@id("test.nothing-for-norway")\n@reason("planted")\nforbid (principal, action, resource)\nwhen { principal.member == "NOR" };\n'
     (law / "guards" / "planted.cedar").write_text(guard, encoding="utf-8")
 
-    ran = demo("--json", EXCHANGE_POLICIES_DIR=str(law))
+    ran = demo_here("--json", EXCHANGE_POLICIES_DIR=str(law))
 
-    assert ran.returncode == 1
-    shown = json.loads(ran.stdout)
+    assert ran.code == 1
+    shown = ran.json
     wrong = [step["id"] for step in shown["steps"] if not step["ok"]]
     assert "NOR finds report no. 1 in its list" in wrong
     assert shown["ok"] is False
@@ -162,23 +177,23 @@ def test_release_that_must_not_be_makes_it_wrong(monkeypatch, capsys):
     ]
 
 
-def test_plaintext_on_disk_makes_it_wrong(demo, tmp_path):
+def test_plaintext_on_disk_makes_it_wrong(demo_here, tmp_path):
     # The title of the agreement is kept in the clear: a report that holds nothing else is found.
     (tmp_path / "title.txt").write_text(cast.TITLE, encoding="utf-8")
 
-    ran = demo("--input", tmp_path / "title.txt", "--json")
+    ran = demo_here("--input", tmp_path / "title.txt", "--json")
 
-    assert ran.returncode == 1
-    wrong = [step["id"] for step in json.loads(ran.stdout)["steps"] if not step["ok"]]
+    assert ran.code == 1
+    wrong = [step["id"] for step in ran.json["steps"] if not step["ok"]]
     assert wrong == ["no plaintext on disk (server running)", "no plaintext on disk (server stopped)"]
 
 
-def test_server_that_does_not_start_makes_it_wrong(demo, tmp_path):
+def test_server_that_does_not_start_makes_it_wrong(demo_here, tmp_path):
     # The set-up does without the server's key; the server does not.
-    ran = demo("--json", EXCHANGE_SERVER_KEY_FILE=str(tmp_path / "none.key"))
+    ran = demo_here("--json", EXCHANGE_SERVER_KEY_FILE=str(tmp_path / "none.key"))
 
-    assert ran.returncode == 1
-    assert "the server did not start" in ran.stderr
+    assert ran.code == 1
+    assert "the server did not start" in ran.err
 
 
 @pytest.mark.parametrize("content", [None, b""])

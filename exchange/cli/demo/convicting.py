@@ -14,8 +14,9 @@ from pathlib import Path
 from exchange.cli.demo import cast
 from exchange.cli.demo.record import outcome_of
 from exchange.cli.demo.stage import Stage
+from exchange.cli.node_key import node_key_text
 from exchange.kernel import UnavailableError
-from exchange.settings import InstanceLayout
+from exchange.settings import InstanceLayout, load_settings
 
 _WHOLE, _CHANGED = 0, 1
 _SECONDS = 60
@@ -54,10 +55,7 @@ def convict(stage: Stage) -> None:
 def _keys_on(desk: Path, stage: Stage) -> Sequence[str]:
     """Write the public keys of log and node, as an auditor was given them, and return how the verifier is told."""
     shutil.copy(InstanceLayout(stage.folder).log_verifier_file, desk / "log-keys")
-    if not stage.node_key:
-        _, status = run_apart(desk, "status", "--dir", str(stage.folder), "--json")
-        stage.node_key = str(status.get("node_key"))
-    return ("--key", str(desk / "log-keys"), "--node-key", stage.node_key)
+    return ("--key", str(desk / "log-keys"), "--node-key", node_key_text(load_settings(stage.folder)))
 
 
 def run_apart(desk: Path, *words: str) -> tuple[int, Mapping[str, object]]:

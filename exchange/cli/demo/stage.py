@@ -24,7 +24,7 @@ class Refused:
 class Stage:
     """`inputs` are contents by file name; `clients` are client ids by player; `names` tell ids as people know them.
 
-    `keys` are the signatories' own, by player; `node_key` is the server's public one, once it was asked for.
+    `keys` are the signatories' own, by player.
     """
 
     folder: Path
@@ -34,7 +34,6 @@ class Stage:
     clients: dict[str, str] = field(default_factory=dict)
     keys: dict[str, ObjectSigningKey] = field(default_factory=dict)
     agreement: str = ""
-    node_key: str = ""
     reports: list[str] = field(default_factory=list)
     refused: list[Refused] = field(default_factory=list)
     entries: tuple[Entry, ...] = ()
