@@ -18,6 +18,7 @@ from exchange.store import DerivationWish, OnwardWish, ProxyWish
 from exchange.usecases import NewMatter, WantedErasure
 from exchange.usecases.knowledge import Knowledge
 from tests.attacks.hidden import AGREEMENT_OF_TWO, Api, Hidden, open_api
+from tests.support.law import law_read_once  # noqa: F401  for every test of this folder
 from tests.support.national import no_court
 from tests.support.postgres import PostgresServer
 from tests.support.store import run_apart

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from exchange.cli import run
+from tests.support.law import law_read_once  # noqa: F401  for every test of this folder
 
 
 @dataclass(frozen=True)

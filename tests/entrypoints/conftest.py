@@ -21,6 +21,7 @@ from exchange.settings import Settings, load_settings
 from exchange.store import Store
 from exchange.usecases import personal_custody
 from exchange.usecases.knowledge import Knowledge
+from tests.support.law import law_read_once  # noqa: F401  for every test of this folder
 from tests.support.store import NODE_KEY, run_apart
 from tests.support.world import TestClock, World, open_world, populate, thumbprint_of
 

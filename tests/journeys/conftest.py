@@ -6,6 +6,7 @@ import pytest
 
 from exchange.cli.demo.server import running_server
 from tests.support.house import ROOT, House, done
+from tests.support.law import law_read_once  # noqa: F401  for every test of this folder
 
 
 @pytest.fixture(scope="session")

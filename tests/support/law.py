@@ -1,0 +1,27 @@
+"""The law, read once: a process reads it when it starts, and tests start one in their own process for each command."""
+
+from collections.abc import Iterator, Mapping
+from functools import lru_cache
+
+import pytest
+
+from exchange import services
+from exchange.release import Law, load_law
+
+
+@lru_cache(maxsize=16)
+def _loaded(files: frozenset[tuple[str, str]]) -> Law:
+    return load_law(dict(files))
+
+
+def law_of(files: Mapping[str, str]) -> Law:
+    """Return the law of `files`, as `load_law` does; the same texts are not read twice."""
+    return _loaded(frozenset(files.items()))
+
+
+@pytest.fixture(scope="session", autouse=True)
+def law_read_once() -> Iterator[None]:
+    """Give every instance that is opened in this process a law that was read already, where its texts are the same."""
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(services, "load_law", law_of)
+        yield
