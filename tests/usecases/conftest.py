@@ -40,6 +40,27 @@ def sqlite_templates(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str]
     return template
 
 
+@pytest.fixture(scope="module")
+def populated_database(
+    sqlite_templates: Callable[[str], Path], request: pytest.FixtureRequest
+) -> Iterator[Callable[[str, Path], str]]:
+    """Give a function: backend and folder -> the address of a populated database that a module may share."""
+    made: list[str] = []
+
+    def make(backend: str, folder: Path) -> str:
+        if backend == "sqlite":
+            shutil.copytree(sqlite_templates("populated"), folder, dirs_exist_ok=True)
+            return _sqlite_url(folder)
+        server: PostgresServer = request.getfixturevalue("postgres_server")
+        template = server.template("populated", lambda url: _build(url, folder, "populated"))
+        made.append(server.create_database(template))
+        return made[-1]
+
+    yield make
+    for url in made:
+        request.getfixturevalue("postgres_server").drop_database(url)
+
+
 @pytest.fixture
 def make_database(
     backend: str, sqlite_templates: Callable[[str], Path], tmp_path: Path, request: pytest.FixtureRequest

@@ -462,53 +462,6 @@ async def test_only_the_roles_of_the_table_pass(
             assert (made.entry["decision"], made.entry["reasons"]) == ("refused", ["role-missing"])
 
 
-@ROWS
-async def test_stranger_is_refused_and_recorded_by_its_thumbprint_alone(
-    populated: World, act: Act, allowed: frozenset[Role], event: str
-) -> None:
-    made = await populated.attempt(act(populated, populated.call("stranger"), ABSENT))
-
-    assert isinstance(made.error, NotAuthenticatedError)
-    assert made.entry["actor"] == {"kind": "unknown", "thumbprint": token_of(populated, "stranger")}
-    assert (made.entry["type"], made.entry["decision"]) == (event, "refused")
-    assert made.entry["reasons"] == ["not-authenticated"]
-    assert "member" not in made.entry
-
-
-@ROWS
-async def test_suspended_and_revoked_clients_are_refused_from_the_next_call_on(
-    make_lived: MakeLived, act: Act, allowed: frozenset[Role], event: str
-) -> None:
-    populated, _ = await make_lived(one_of_each_role)
-    leaver = f"the {min(allowed, key=lambda each: each.value).value}"
-    await usecases.describe_caller(populated.services, populated.call(leaver))
-    for standing in (Standing.SUSPENDED, Standing.REVOKED):
-        await usecases.change_standing(populated.services, populated.call(None), populated.clients[leaver].id, standing)
-        made = await populated.attempt(act(populated, populated.call(leaver), ABSENT))
-
-        assert isinstance(made.error, ForbiddenError)
-        assert made.error.code == "client-suspended"
-        assert (made.entry["type"], made.entry["reasons"]) == (event, ["client-suspended"])
-
-
-@pytest.mark.parametrize(
-    "row",
-    [
-        row
-        for row in USE_CASES
-        if row[2] <= {Role.READER, Role.CONTRIBUTOR, Role.RELEASER, Role.SIGNATORY, Role.AUDITOR}
-        and row[0] not in QUEUES
-    ],
-    ids=lambda row: row[0],
-)
-async def test_host_has_no_way_to_what_belongs_to_members(
-    populated: World, row: tuple[str, Act, frozenset[Role], str]
-) -> None:
-    made = await populated.attempt(row[1](populated, populated.call(None), await populated.post()))
-
-    assert isinstance(made.error, NotAuthenticatedError)
-
-
 async def test_host_is_no_caller_to_be_described(populated: World) -> None:
     with pytest.raises(NotAuthenticatedError, match="client certificate"):
         await usecases.describe_caller(populated.services, populated.call(None))

@@ -1,0 +1,85 @@
+"""Every use case x strangers, clients whose time is over, and the host: refused, and on the record as they are known."""
+
+import itertools
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
+
+import pytest
+import pytest_asyncio
+
+from exchange import usecases
+from exchange.kernel import ForbiddenError, NotAuthenticatedError
+from exchange.members import Role, Standing
+from tests.support.world import World, reopen_world
+from tests.usecases.test_roles import ABSENT, QUEUES, ROWS, USE_CASES, Act, token_of
+
+REFUSED_IN_ONE_WORLD = pytest.mark.asyncio(loop_scope="module")
+"""What is refused changes nothing but the log: hundreds of such acts need no world each."""
+
+NUMBERS = itertools.count()
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module", params=["sqlite", "postgresql"])
+async def refusing(
+    request: pytest.FixtureRequest,
+    populated_database: Callable[[str, Path], str],
+    tmp_path_factory: pytest.TempPathFactory,
+) -> AsyncIterator[tuple[World, str]]:
+    """A populated world in which the acts of this module are refused, and the id of a report in it."""
+    folder = tmp_path_factory.mktemp("refusing")
+    world = await reopen_world(populated_database(request.param, folder), folder)
+    yield world, await world.post()
+    await world.services.store.close()
+
+
+@ROWS
+@REFUSED_IN_ONE_WORLD
+async def test_stranger_is_refused_and_recorded_by_its_thumbprint_alone(
+    refusing: tuple[World, str], act: Act, allowed: frozenset[Role], event: str
+) -> None:
+    populated, _ = refusing
+    made = await populated.attempt(act(populated, populated.call("stranger"), ABSENT))
+
+    assert isinstance(made.error, NotAuthenticatedError)
+    assert made.entry["actor"] == {"kind": "unknown", "thumbprint": token_of(populated, "stranger")}
+    assert (made.entry["type"], made.entry["decision"]) == (event, "refused")
+    assert made.entry["reasons"] == ["not-authenticated"]
+    assert "member" not in made.entry
+
+
+@ROWS
+@REFUSED_IN_ONE_WORLD
+async def test_suspended_and_revoked_clients_are_refused_from_the_next_call_on(
+    refusing: tuple[World, str], act: Act, allowed: frozenset[Role], event: str
+) -> None:
+    populated, _ = refusing
+    leaver = f"leaver {next(NUMBERS)}"
+    await populated.enrol(leaver, "GBR", min(allowed, key=lambda each: each.value).value)
+    await usecases.describe_caller(populated.services, populated.call(leaver))
+    for standing in (Standing.SUSPENDED, Standing.REVOKED):
+        await usecases.change_standing(populated.services, populated.call(None), populated.clients[leaver].id, standing)
+        made = await populated.attempt(act(populated, populated.call(leaver), ABSENT))
+
+        assert isinstance(made.error, ForbiddenError)
+        assert made.error.code == "client-suspended"
+        assert (made.entry["type"], made.entry["reasons"]) == (event, ["client-suspended"])
+
+
+@pytest.mark.parametrize(
+    "row",
+    [
+        row
+        for row in USE_CASES
+        if row[2] <= {Role.READER, Role.CONTRIBUTOR, Role.RELEASER, Role.SIGNATORY, Role.AUDITOR}
+        and row[0] not in QUEUES
+    ],
+    ids=lambda row: row[0],
+)
+@REFUSED_IN_ONE_WORLD
+async def test_host_has_no_way_to_what_belongs_to_members(
+    refusing: tuple[World, str], row: tuple[str, Act, frozenset[Role], str]
+) -> None:
+    populated, report = refusing
+    made = await populated.attempt(row[1](populated, populated.call(None), report))
+
+    assert isinstance(made.error, NotAuthenticatedError)
