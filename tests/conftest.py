@@ -1,9 +1,10 @@
 """Fixtures that every test may ask for, and how properties are searched."""
 
+import gc
 import os
 import signal
 import sys
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -17,6 +18,10 @@ pytest_plugins: list[str] = ["tests.support.store", "tests.support.log", "tests.
 # The run starts some hundreds of processes of this checkout: compiling its modules anew is a third of each one's start.
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 sys.dont_write_bytecode = False
+
+# Nothing here runs on trio. The client's transport asks for it at every request, along the whole path of imports: told at
+# once that it is not there, the attacks take a twentieth less.
+sys.modules.setdefault("sniffio", None)  # type: ignore[arg-type]  # what `import` itself writes down for "there is none"
 
 # A run that was begun in the background may have been told to ignore interrupts, and so would each process it starts:
 # those are stopped by one.
@@ -45,6 +50,23 @@ def pytest_configure(config: pytest.Config) -> None:
         config.stash[FOLDER], config.stash[OWNER] = run_folder(), os.getpid()
     else:
         config.stash[FOLDER], config.stash[OWNER] = Path(told["postgres_folder"]), int(told["postgres_owner"])
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_collection() -> Generator[None, object, object]:
+    """Collect no garbage while tests are collected, and never look through these again: that was half of the time."""
+    gc.disable()
+    try:
+        return (yield)
+    finally:
+        gc.freeze()
+        gc.enable()
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with what takes seconds a test: at the end both workers share what takes milliseconds, and end together."""
+    items.sort(key=lambda item: item.get_closest_marker("journey") is None)
 
 
 class TellWorkers:
