@@ -73,8 +73,13 @@ def _read_examples(member: str, text: str, own: Law, faults: list[Fault]) -> lis
     unreadable: list[Fault] = []
     examples = read_examples("", text, own, unreadable, usual=_usual(member))
     # Where in the text: a pointer into a string would lead nowhere.
-    faults += [replace(each, pointer="/examples", message=f"{each.pointer[1:]}: {each.message}") for each in unreadable]
+    faults += [replace(each, pointer="/examples", message=_placed(each)) for each in unreadable]
     return [replace(each, file="examples") for each in examples]
+
+
+def _placed(fault: Fault) -> str:
+    place = fault.pointer[1:]
+    return f"{place}: {fault.message}" if place else fault.message
 
 
 def _usual(member: str) -> Mapping[str, object]:

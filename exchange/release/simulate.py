@@ -46,7 +46,7 @@ def simulate(cls: ClassFacts, scope: ScopeFacts | None, readers: Iterable[Reader
     only a label names for `not-a-party`, whatever its clients are: those are not the poster's to know either.
     """
     decisions: defaultdict[str, list[tuple[str, Decision]]] = defaultdict(list)
-    concerned = _concerned(cls, scope)
+    concerned = _concerned(cls)
     parties = concerned if scope is None else scope.readers | {cls.originator}
     for reader in readers:
         # A client without the role says nothing about why its member could not read.
@@ -58,9 +58,9 @@ def simulate(cls: ClassFacts, scope: ScopeFacts | None, readers: Iterable[Reader
     return Simulation(tuple(sorted((*outsiders, *insiders), key=lambda outlook: outlook.member)))
 
 
-def _concerned(cls: ClassFacts, scope: ScopeFacts | None) -> frozenset[str]:
+def _concerned(cls: ClassFacts) -> frozenset[str]:
     named = {member for label in judged_labels(cls) for member in label.releasable_to}
-    return frozenset({cls.originator, *named}) | (frozenset() if scope is None else scope.readers)
+    return frozenset({cls.originator, *named})
 
 
 def _outlook(member: str, decisions: list[tuple[str, Decision]]) -> MemberOutlook:

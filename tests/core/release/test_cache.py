@@ -5,6 +5,7 @@ import pytest
 from exchange.members import Role
 from exchange.release import (
     Assurance,
+    Consent,
     DecisionCache,
     Permit,
     Reason,
@@ -288,3 +289,12 @@ def test_classes_of_several_originators_meet_their_own_guards():
     law = law_with(DNK='@id("dnk.y") @reason("x") forbid (principal, action, resource);')
 
     assert list(readable_to(READER, DecisionCache(), classes=theirs, law=law)) == [0]
+
+
+def test_consent_that_ends_is_not_remembered_beyond_its_end():
+    kept, label_alone = DecisionCache(), label(releasable_to=("GBR",))
+    cls = marked(label_alone, consents=(Consent("NOR", (label_alone,), (), 10),))
+
+    assert isinstance(ask(kept, facts=cls, who=reader(at_micros=9)), Permit)
+    assert ask(kept, facts=cls, who=reader(at_micros=10)) == Refusal((Reason.NOT_RELEASABLE,))
+    assert isinstance(ask(kept, facts=cls, who=reader(at_micros=9)), Permit)

@@ -8,7 +8,15 @@ from hypothesis import strategies as st
 
 from exchange.kernel import MalformedError
 from exchange.markings import Label
-from exchange.release import ClassFacts, Consent, class_as_json, class_digest, class_facts, class_from_json
+from exchange.release import (
+    ClassFacts,
+    Consent,
+    PostedUnder,
+    class_as_json,
+    class_digest,
+    class_facts,
+    class_from_json,
+)
 from exchange.reports import Header, PartHeader, Precedence, Protection
 from tests.support.release_world import CLASS, LABEL, LOWER, label
 
@@ -181,25 +189,56 @@ def consents_with(**changes):
 
 
 @pytest.mark.parametrize(
-    "value",
+    ("value", "message"),
     [
-        {**class_as_json(CONSENTED), "consents": []},
-        {**class_as_json(CONSENTED), "consents": "x"},
-        {**class_as_json(CONSENTED), "consents": class_as_json(CONSENTED)["consents"][::-1]},
-        {**class_as_json(CONSENTED), "format": 1},
-        {**class_as_json(CLASS), "format": 2},
-        consents_with(labels=[]),
-        consents_with(labels="x"),
-        consents_with(until_micros="5"),
-        consents_with(until_micros=True),
-        consents_with(purposes=["b", "a"]),
-        consents_with(member=1),
-        consents_with(more=1),
+        ({**class_as_json(CONSENTED), "consents": []}, "^`consents` of the class is no list of consents$"),
+        ({**class_as_json(CONSENTED), "consents": "x"}, "^`consents` of the class is no list of consents$"),
+        (
+            {**class_as_json(CONSENTED), "consents": class_as_json(CONSENTED)["consents"][::-1]},
+            "^the consents of the class are not in their canonical order$",
+        ),
+        ({**class_as_json(CONSENTED), "format": 1}, "^the class has format `1`: this version reads 2 here$"),
+        ({**class_as_json(CLASS), "format": 2}, "^the class has format `2`: this version reads 1 here$"),
+        (consents_with(labels=[]), "^a consent of the class is not in its canonical order$"),
+        (consents_with(labels="x"), "^a consent of the class has no labels or no end$"),
+        (consents_with(until_micros="5"), "^a consent of the class has no labels or no end$"),
+        (consents_with(until_micros=True), "^a consent of the class has no labels or no end$"),
+        (consents_with(purposes=["b", "a"]), "^a consent of the class is not in its canonical order$"),
+        (consents_with(purposes="x"), "^`purposes` of the class is not a list$"),
+        (consents_with(member=1), "^`member` of the class is not text$"),
+        (
+            consents_with(more=1),
+            "^the stored consent does not have exactly the fields labels, member, purposes, until_micros$",
+        ),
     ],
 )
-def test_stored_consents_in_any_other_form_are_malformed(value):
-    with pytest.raises(MalformedError):
+def test_stored_consents_in_any_other_form_are_malformed(value, message):
+    with pytest.raises(MalformedError, match=message):
         class_from_json(value)
+
+
+def test_consent_has_one_spelling_whatever_was_given():
+    made = Consent.over(
+        [LOWER, LABEL, LOWER], member="ESP", purposes=["judicial", "defence", "judicial"], until_micros=5
+    )
+
+    assert made == Consent("ESP", by_bytes([LABEL, LOWER]), ("defence", "judicial"), 5)
+    assert Consent.over([LABEL], member="ESP") == Consent("ESP", (LABEL,))
+
+
+@given(st.permutations(["DNK", "ESP", "EUROPOL", "FRA", "NLD", "NOR"]))
+def test_consents_stand_in_the_class_in_one_order(members):
+    given_so = class_facts(header(), [Consent(member, (LABEL,)) for member in members])
+
+    assert [consent.member for consent in given_so.consents] == sorted(members)
+
+
+def test_what_stood_when_it_was_posted_is_part_of_the_class():
+    under = PostedUnder(3, ("crisis-2", "crisis-1", "crisis-2"))
+    facts = class_facts(header(), under=under)
+
+    assert (facts.edition, facts.crises) == (3, ("crisis-1", "crisis-2"))
+    assert (class_facts(header()).edition, class_facts(header()).crises) == (1, ())
 
 
 IN_CRISIS = replace(CLASS, crises=("crisis-1", "crisis-2"))
@@ -212,9 +251,18 @@ def test_crises_make_another_class_and_none_leaves_the_old_one():
     assert (IN_CRISIS.under.crises, CLASS.under.crises, CLASS.under.edition) == (IN_CRISIS.crises, (), 1)
 
 
-@pytest.mark.parametrize("crises", [[], "x", ["crisis-2", "crisis-1"], ["crisis-1", "crisis-1"], [1]])
-def test_crises_in_no_canonical_form_are_refused(crises):
-    with pytest.raises(MalformedError):
+@pytest.mark.parametrize(
+    ("crises", "message"),
+    [
+        ([], "^`crises` of the class are not in their canonical order$"),
+        ("x", "^`crises` of the class is not a list$"),
+        (["crisis-2", "crisis-1"], "^`crises` of the class are not in their canonical order$"),
+        (["crisis-1", "crisis-1"], "^`crises` of the class are not in their canonical order$"),
+        ([1], "^`crises` of the class is not text$"),
+    ],
+)
+def test_crises_in_no_canonical_form_are_refused(crises, message):
+    with pytest.raises(MalformedError, match=message):
         class_from_json({**class_as_json(CLASS), "crises": crises})
 
 
@@ -224,5 +272,5 @@ def test_edition_makes_another_class_and_the_first_one_is_never_written():
     assert class_from_json(class_as_json(later)) == later
     assert class_digest(later) != class_digest(CLASS)
     for edition in (1, 0, "2", True):
-        with pytest.raises(MalformedError):
+        with pytest.raises(MalformedError, match=r"^`edition` of the class is no number from 2 on$"):
             class_from_json({**class_as_json(CLASS), "edition": edition})

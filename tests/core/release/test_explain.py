@@ -230,3 +230,4 @@ def test_reader_by_itself_is_told_of_the_consent_only_where_the_label_needs_it()
     told = explained(Viewer.READER, cls=cls)
 
     assert {rule.number for rule in told.rules if "signed consent" in rule.sentence} == {20}
+    assert not [rule for rule in explained(Viewer.READER).rules if "signed consent" in rule.sentence]

@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from exchange.agreements.reading import MOST_ITEMS
-from exchange.kernel import InvalidError
+from exchange.kernel import Fault, InvalidError
 from exchange.release import (
     DecisionCache,
     GuardQuestion,
@@ -230,6 +230,12 @@ def test_an_example_leaves_out_what_is_usual_for_the_member(member):
     text = shown([(name, f'principal.member == "{other}" && resource.kind == "intrep"', "{}", f"{{member: {member}}}")])
 
     assert check_national(member, text, real_law()).examples == 2
+    # The reader is of its own nationality, an agency of its member, and one that the label names.
+    usual = (
+        f'principal.nationality == "{other}" && principal.agency == "{other}/EXAMPLE"'
+        f' && resource.releasable_to.contains("{other}")'
+    )
+    assert check_national(member, shown([(name, usual, "{}", "{agency: OTHER/ONE}")]), real_law()).examples == 2
 
 
 BOTH = example("gbr.no-court", forbids=True, reader="{purpose: judicial}") + example("gbr.no-court", forbids=False)
@@ -257,6 +263,36 @@ def test_examples_that_do_not_show_it_are_refused(examples, code):
     assert code in found or (code == "not-yaml" and found)
 
 
+def faults_of(examples):
+    with pytest.raises(InvalidError) as refused:
+        check_national("GBR", NationalText(no_court().guards, examples), real_law())
+    assert refused.value.message == "the caveats are not shown by their examples"
+    return refused.value.faults
+
+
+def test_what_the_examples_lack_is_told_with_its_line():
+    foreign = example("gbr.no-court", forbids=False, report="{originator: NOR}")
+    wrong = example("gbr.no-court", forbids=True)
+    own = "`one`: the report is not yours; leave `originator` out"
+    failed = Fault("/examples", "example-failed", "`one`: `gbr.no-court` should forbid this, and does not", 2)
+    one_kind = "`gbr.no-court` has no example that it does not forbid: add one"
+    hidden = "the character U+202E does not show: leave it out"
+
+    assert faults_of("examples:\n" + BOTH + foreign) == (Fault("/examples", "foreign-report", own, 4),)
+    assert faults_of("examples:\n" + wrong) == (failed, Fault("/examples", "untested-guard", one_kind))
+    assert faults_of("examples:\n" + BOTH + "# \u202e") == (Fault("/examples", "not-plain", hidden),)
+
+
+def test_place_in_the_examples_is_told_in_words_where_there_is_one():
+    whole = faults_of("")
+    inside = faults_of("examples:\n" + BOTH + "  - {name: 7, guard: gbr.no-court, forbids: false}\n")
+
+    assert {each.pointer for each in whole} == {"/examples"}
+    assert [each.message for each in whole] == ["the text is empty", "is nothing: write named fields"]
+    assert {each.pointer for each in inside} == {"/examples"}
+    assert [each.message.partition(": ")[0] for each in inside] == ["/examples/2/name"]
+
+
 def test_an_example_in_which_a_guard_fails_is_refused():
     text = NationalText(
         guard("gbr.x", OVERFLOW), "examples:\n" + example("gbr.x", forbids=True) + example("gbr.x", forbids=False)
@@ -268,7 +304,11 @@ def test_an_example_in_which_a_guard_fails_is_refused():
 def test_an_id_that_stands_in_the_files_is_refused():
     law = law_with(GBR=guard("gbr.no-court", "false"))
 
-    assert codes_of(check_national, "GBR", no_court(), law) == {"not-taken"}
+    with pytest.raises(InvalidError) as refused:
+        check_national("GBR", no_court(), law)
+    told = "the engine does not take these guards: one is too deep, or has an id that stands in the files"
+    assert refused.value.message == "the caveats cannot be put in force"
+    assert refused.value.faults == (Fault("/guards", "not-taken", told),)
 
 
 def test_the_digest_names_whose_they_are_and_both_texts():
@@ -281,6 +321,8 @@ def test_the_digest_names_whose_they_are_and_both_texts():
         replace(text, examples=text.examples + " ").digest("GBR"),
     }
     assert len(digests) == 4
+    # Two persons, the log and every node name them by it: it stays what it is.
+    assert NationalText("g", "e").digest("GBR") == "4cf329a4b88c8cd2a709de81cce8669007263f3b857d310514682e0fd207e877"
 
 
 # ── whom it concerns ──
@@ -370,7 +412,19 @@ def test_a_guard_the_engine_does_not_take_refuses():
     deep = '{"!": {"arg": ' * 200 + '{"Value": true}' + "}}" * 200
     broken = replace(made[0], policy_json=re.sub(r'\{"Value": true\}', lambda _: deep, made[0].policy_json))
 
-    assert real_law().guards.prepared("GBR", [broken]).policies is None
+    refusing = real_law().guards.prepared("GBR", [broken])
+
+    assert (refusing.member, refusing.guards, refusing.policies) == ("GBR", (), None)
+    law = real_law().with_national([refusing])
+    assert ask(law) == Refusal((Reason.RULE_FAILED,))
+    assert ask(law, replace(CLASS, originator="NOR")) == ask(real_law(), replace(CLASS, originator="NOR"))
+
+
+def test_law_to_which_nobody_adds_a_caveat_is_the_law_as_it_was():
+    law = real_law()
+
+    assert law.guards.national == law.with_national([]).guards.national == ""
+    assert in_force(guard("gbr.x")).guards.national != ""
 
 
 def test_200_caveats_of_one_member_are_not_even_looked_at_for_another_one():
