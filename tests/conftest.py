@@ -19,6 +19,9 @@ pytest_plugins: list[str] = ["tests.support.store", "tests.support.log", "tests.
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 sys.dont_write_bytecode = False
 
+# A test makes much that goes with it: to look for garbage at every seven hundredth object was a twelfth of the run.
+gc.set_threshold(20_000, 20, 20)
+
 # Nothing here runs on trio. The client's transport asks for it at every request, along the whole path of imports: told at
 # once that it is not there, the attacks take a twentieth less.
 sys.modules.setdefault("sniffio", None)  # type: ignore[arg-type]  # what `import` itself writes down for "there is none"
