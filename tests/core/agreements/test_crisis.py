@@ -144,6 +144,33 @@ def test_each_fault_of_a_clause_is_named_at_its_place(changes, found):
 
 
 @pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"ceiling": REMOVE, "readers": REMOVE}, "nothing is widened: add `ceiling` or `readers`"),
+        ({"ceiling": "SECRET"}, "`SECRET` is not above the ceiling of the scope: leave it out"),
+        ({"readers": ["NOR"]}, "`NOR` reads the scope already: leave it out"),
+        ({"at_most": "P3D"}, "`P3D` is no length of a crisis: write hours, PT1H to PT720H"),
+        (
+            {"signatories": [{"member": "GBR", "name": name} for name in "ab"]},
+            "all are of one member: name people of at least two",
+        ),
+    ],
+)
+def test_fault_of_a_clause_says_what_to_do(changes, message):
+    with pytest.raises(InvalidError) as refused:
+        from_json(body(**changes))
+
+    assert message in [fault.message for fault in refused.value.faults]
+
+
+def test_shortest_crisis_is_an_hour_and_a_signatory_has_a_member_and_a_name():
+    nameless = [{"member": "GBR"}, *CLAUSE["signatories"]]
+
+    assert from_json(body(at_most="PT1H")).crisis[0].at_most == "PT1H"
+    assert ("/crisis/0/signatories/0", "missing-field") in faults_of(body(signatories=nameless))
+
+
+@pytest.mark.parametrize(
     ("name", "code"), [("", "empty"), ("a\u202eb", "bad-text"), ("x" * 256, "bad-text"), (3, "wrong-type")]
 )
 def test_name_of_a_signatory_is_plain_text(name, code):

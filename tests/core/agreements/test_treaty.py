@@ -95,6 +95,7 @@ def test_agreement_is_in_force_by_signatures_and_not_by_what_is_written_down():
     assert state_of(by_all, DURING) is AgreementState.IN_FORCE
     assert state_of(FIRST, DURING) is AgreementState.IN_FORCE
     assert state_of(proven(FIRST), DURING) is AgreementState.DRAFT
+    assert {(party.state, party.signed_at) for party in proven(FIRST).parties} == {(P, None)}
 
 
 @pytest.mark.parametrize(
