@@ -318,3 +318,14 @@ def test_the_naive_model_waits_as_long_for_an_acknowledgement(edges, within, pos
     found = timeliness(one, "NOR", spells, START + MINUTE * now)
 
     assert (None if found is None else found.value) == naive_timeliness(spells, within, posted, given_at, ends, now)
+
+
+def test_period_begins_with_its_first_moment_and_acknowledgements_add_up():
+    versions = [InForce(agreement_owing(Obligation("NOR", SCOPE, None, (("FLASH", "PT10M"),))), T - DAY, None)]
+    posts = [fact(T - INSTANT), fact(T), fact(T + HOUR)]
+
+    records = {each.member: each.scopes[0] for each in measure(versions, posts, T, T + 2 * HOUR)}
+
+    assert {record.scope for record in records.values()} == {SCOPE}
+    assert (records["GBR"].posts, records["GBR"].share_percent) == (2, 100)
+    assert {each.precedence: each.overdue for each in records["NOR"].acknowledgements}["FLASH"] == 2
