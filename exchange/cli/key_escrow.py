@@ -80,8 +80,8 @@ def restore_keys(
         raise InvalidError(f"`{layout.folder}` holds `{taken[0]}` already: nothing was changed; name another folder")
     with sealed_lines(file, identity_of(identity)) as lines:
         # To the end: a file that was cut is not believed in its beginning.
-        (content,) = tuple(lines)
-    files = _read(content)
+        contents = list(lines)
+    files = _read(contents)
     for name, secret in files.items():
         path = layout.folder / name
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -99,14 +99,15 @@ def _secret_files(layout: InstanceLayout) -> dict[str, bytes]:
     return {str(path.relative_to(layout.folder)): path.read_bytes() for path in paths}
 
 
-def _read(content: bytes) -> dict[str, bytes]:
+def _read(contents: list[bytes]) -> dict[str, bytes]:
     try:
+        (content,) = contents
         record = json.loads(content)
         if record["exchange_keys"] != _FORMAT:
             raise ValueError
         files = {str(name): base64.b64decode(each, validate=True) for name, each in record["files"].items()}
     except (ValueError, KeyError, TypeError, AttributeError) as exc:
-        raise InvalidError("this holds no keys of an instance: is it a backup?") from exc
+        raise InvalidError("the file holds no keys of an instance: a backup is put back by `exchange restore`") from exc
     if any(Path(name).is_absolute() or ".." in Path(name).parts for name in files):
         raise InvalidError("the file names places outside the instance")
     return files

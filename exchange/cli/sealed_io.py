@@ -9,7 +9,7 @@ from typing import BinaryIO, Self
 
 from exchange.cli.instance import read_text
 from exchange.crypto import DATA_KEY_BYTES
-from exchange.crypto.sealed_files import FileSealer, Identity, Recipient, open_sealed
+from exchange.crypto.sealed_files import FileSealer, Identity, Recipient, is_recipient, open_sealed
 from exchange.kernel import InvalidError, UnavailableError
 from exchange.settings import read_secret
 
@@ -72,28 +72,37 @@ class SealedWriter:
 @contextmanager
 def sealed_lines(path: Path, identity: Identity) -> Iterator[Iterator[bytes]]:
     """Give the lines of a sealed file; OpeningError, perhaps after some of them, where it is not whole."""
+    content = _mapped(path)
+    view = memoryview(content)
     try:
-        with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
-            view = memoryview(content)
-            try:
-                yield _lines(open_sealed(identity, view))
-            finally:
-                view.release()
-    except ValueError as exc:
-        raise InvalidError(f"`{path}` is empty") from exc
-    except OSError as exc:
-        raise InvalidError(f"`{path}` cannot be read: {(exc.strerror or str(exc)).lower()}") from exc
+        yield _lines(open_sealed(identity, view))
+    finally:
+        # An error on its way up holds pieces of the map in its frames: the map goes when they do.
+        with suppress(BufferError):
+            view.release()
+            content.close()
 
 
 def recipient_of(text_or_path: str) -> Recipient:
     """Return the recipient that is written out, or in the file that is named."""
-    path = Path(text_or_path)
-    return Recipient.from_text(read_text(path) if path.exists() else text_or_path)
+    if is_recipient(text_or_path):
+        return Recipient.from_text(text_or_path)
+    return Recipient.from_text(read_text(Path(text_or_path)))
 
 
 def identity_of(path: Path) -> Identity:
     """Return the identity in a file that only its owner can read."""
     return Identity.from_text(read_secret(path).decode("utf-8", "replace"))
+
+
+def _mapped(path: Path) -> mmap.mmap:
+    try:
+        with path.open("rb") as file:
+            return mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+    except ValueError as exc:
+        raise InvalidError(f"`{path}` is empty") from exc
+    except OSError as exc:
+        raise InvalidError(f"`{path}` cannot be read: {(exc.strerror or str(exc)).lower()}") from exc
 
 
 def _lines(pieces: Iterator[bytes]) -> Iterator[bytes]:

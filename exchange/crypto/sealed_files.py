@@ -98,6 +98,11 @@ class FileSealer:
         return self._encryptor.finish()
 
 
+def is_recipient(text: str) -> bool:
+    """Return whether `text` writes out a recipient, and is no name of a file that holds one."""
+    return text.strip().startswith(_RECIPIENT)
+
+
 def open_sealed(identity: Identity, content: memoryview) -> Iterator[bytes]:
     """Yield the plaintext of a sealed file in pieces, each of them authentic.
 
@@ -111,7 +116,10 @@ def open_sealed(identity: Identity, content: memoryview) -> Iterator[bytes]:
         data_key = _SUITE.decrypt(head[len(_MAGIC) :], identity.key, _MAGIC)
     except (InvalidTag, ValueError) as exc:
         raise OpeningError("the file was sealed to another recipient, or was changed") from exc
-    yield from decrypt_part_chunks(data_key, hashlib.sha256(head).digest(), content[_HEAD_BYTES:])
+    try:
+        yield from decrypt_part_chunks(data_key, hashlib.sha256(head).digest(), content[_HEAD_BYTES:])
+    except OpeningError as exc:
+        raise OpeningError("the file was changed, or cut: take another copy of it") from exc
 
 
 def _raw(text: str, prefix: str, size: int, what: str) -> bytes:

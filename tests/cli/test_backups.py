@@ -83,8 +83,17 @@ def test_nothing_is_overwritten(exchange, instance, keeper):
     assert (beside.code, "already" in beside.err) == (1, True)
 
 
-@pytest.mark.parametrize("spoil", ["cut", "flip", "other", "empty", "keys"])
-def test_what_cannot_be_opened_whole_changes_nothing(exchange, instance, keeper, spoil):
+@pytest.mark.parametrize(
+    ("spoil", "why"),
+    [
+        ("cut", "was changed, or cut"),
+        ("flip", "was changed, or cut"),
+        ("other", "sealed to another recipient"),
+        ("empty", "is empty"),
+        ("keys", "is no backup of the exchange"),
+    ],
+)
+def test_what_cannot_be_opened_whole_changes_nothing_and_says_why(exchange, instance, keeper, spoil, why):
     backup, keys = put_aside(exchange, instance, keeper)
     place, identity = keeper / "new", keeper / "identity"
     assert exchange("keys", "restore", keys, "--identity", identity, "--dir", place).code == 0
@@ -107,8 +116,29 @@ def test_what_cannot_be_opened_whole_changes_nothing(exchange, instance, keeper,
     refused = exchange("restore", backup, "--identity", identity, "--dir", place)
 
     assert refused.code == 1
-    assert "Traceback" not in refused.err
+    assert why in refused.err
+    assert "unexpected" not in refused.err
     assert {path for path in place.rglob("*") if path.is_file()} == before
+
+
+def test_backup_in_place_of_the_keys_is_told_so(exchange, instance, keeper):
+    backup, _ = put_aside(exchange, instance, keeper)
+
+    refused = exchange("keys", "restore", backup, "--identity", keeper / "identity", "--dir", keeper / "new")
+
+    assert (refused.code, "a backup is put back by `exchange restore`" in refused.err) == (1, True)
+
+
+def test_recipient_is_taken_written_out_or_from_a_file(exchange, instance, keeper):
+    written = (keeper / "recipient").read_text().strip()
+
+    missing = exchange("backup", "--to", keeper / "nobody", "--out", keeper / "one", "--dir", instance)
+    assert (missing.code, "nobody` cannot be read: no such file or directory" in missing.err) == (1, True)
+    # Without a slash in it the whole of it would be one name, longer than a file's may be.
+    for text in (written, "exchange-recipient-1:" + "A" * 1600):
+        made = exchange("backup", "--to", text, "--out", keeper / "two", "--dir", instance)
+        assert "unexpected" not in made.err
+        assert (made.code == 0) == (text == written)
 
 
 def test_identity_that_others_can_read_is_refused(exchange, instance, keeper):
