@@ -288,9 +288,9 @@ class Settings(BaseSettings):
         try:
             key = SigningKey.from_pem(read_secret(self.node_key_file))
         except CryptoError as exc:
-            raise UnsafeSettingError(f"node key `{self.node_key_file}` is damaged: restore it from the backup") from exc
+            raise UnsafeSettingError(f"node key `{self.node_key_file}` is damaged: restore it from the escrow") from exc
         if key.scheme is not SignatureScheme.ED25519:
-            raise UnsafeSettingError(f"node key `{self.node_key_file}` is no Ed25519 key: restore it from the backup")
+            raise UnsafeSettingError(f"node key `{self.node_key_file}` is no Ed25519 key: restore it from the escrow")
         return key
 
 

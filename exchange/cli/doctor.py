@@ -21,6 +21,9 @@ from exchange.store import head, schema_state
 _NEAR_EXPIRY = timedelta(days=30)
 # No exchange ran before this was written: a clock before it is wrong.
 _EARLIEST_YEAR = 2025
+_FROM_ESCROW = "put it back from the escrow: `exchange keys restore` into another folder"
+# What was there is not made again by a migration: that would begin an empty exchange beside keys in use.
+_DATABASE_GONE = "put the database back, or `exchange restore` a backup; `exchange migrate` would begin an empty one"
 
 
 async def examine(folder: Path) -> list[Finding]:
@@ -76,7 +79,12 @@ def _secret(path: Path) -> Finding:
         read_secret(path)
     except ExchangeError as exc:
         told, _, mend = exc.message.partition(": run ")
-        return Finding(name, Finding.MEND, told, mend.strip("`") or "restore it from a backup")
+        return Finding(
+            name,
+            Finding.MEND,
+            told,
+            mend.strip("`") or "put it back from the escrow: `exchange keys restore` into another folder",
+        )
     return Finding(name, Finding.OK, "readable by its owner alone")
 
 
@@ -130,14 +138,22 @@ async def _schema(settings: Settings) -> Finding:
     try:
         found, wanted = await schema_state(settings.database_url_with_password()), head()
     except ExchangeError as exc:
-        return Finding("schema", Finding.MEND, exc.message, "see that the database runs and can be reached")
+        return Finding("schema", Finding.MEND, exc.message, _mend_of_silence(settings))
     if found is not None and found.is_workable:
         newer = f", newer than this version's {wanted} by what only adds" if found.is_newer else ""
         return Finding("schema", Finding.OK, f"revision {found.revision}{newer}")
-    is_newer = found is not None and found.is_newer
-    mend = "run the version that made it, or a newer one" if is_newer else "exchange migrate"
-    told = "none" if found is None else found.revision
-    return Finding("schema", Finding.MEND, f"revision {told}, this version needs {wanted}", mend)
+    if found is None:
+        return Finding(
+            "schema", Finding.MEND, f"no database of an exchange; this version needs {wanted}", _DATABASE_GONE
+        )
+    mend = "run the version that made it, or a newer one" if found.is_newer else "exchange migrate"
+    return Finding("schema", Finding.MEND, f"revision {found.revision}, this version needs {wanted}", mend)
+
+
+def _mend_of_silence(settings: Settings) -> str:
+    if settings.database_url.startswith("postgresql"):
+        return "see that the database runs and can be reached"
+    return "look at the disk; put a damaged `exchange.db` aside, and `exchange restore` a backup"
 
 
 async def _services(settings: Settings) -> AsyncIterator[Finding]:

@@ -140,5 +140,5 @@ class FileCustodian:
             raise KeyMissingError(f"`{key_id[:80]}` is no key of the file custodian")
         root = self._roots.get(version)
         if root is None:
-            raise KeyMissingError(f"root version {version} is not in the key file: restore it from the backup")
+            raise KeyMissingError(f"root version {version} is not in the key file: put it back from the escrow")
         return derive_key(root.key, f"exchange {use} {name.group(1)}")

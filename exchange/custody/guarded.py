@@ -143,7 +143,7 @@ def _sync_folder(folder: Path) -> None:
 def _cannot_open(path: Path, exc: OSError) -> str:
     match exc.errno:
         case errno.ENOENT:
-            return f"key file `{path}` is missing: restore it from the backup, or make an instance with `exchange init`"
+            return f"key file `{path}` is missing: put it back from the escrow (`exchange keys restore`)"
         case errno.ELOOP:
             return f"key file `{path}` is a symbolic link: name the file itself"
         case _:

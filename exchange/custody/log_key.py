@@ -81,7 +81,7 @@ def load_log_key(path: Path) -> LogKey:
         return _parsed(json.loads(octets))
     except (ValueError, RecursionError, MalformedError, CryptoError) as exc:
         # The parser's words are left out: they could quote a key.
-        raise UnsafeSettingError(f"key file `{path}` is damaged: restore it from the backup") from exc
+        raise UnsafeSettingError(f"key file `{path}` is damaged: put it back from the escrow") from exc
 
 
 def checkpoint_signed_by(verifier_keys: str, note: bytes) -> Checkpoint:

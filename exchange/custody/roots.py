@@ -44,7 +44,7 @@ def load_roots(path: Path) -> tuple[Root, ...]:
         return _parsed(json.loads(octets.decode(), object_pairs_hook=_unique_keys))
     except (ValueError, RecursionError, MalformedError) as exc:
         # The parser's words are left out: they could quote a key.
-        raise UnsafeSettingError(f"key file `{path}` is damaged: restore it from the backup") from exc
+        raise UnsafeSettingError(f"key file `{path}` is damaged: put it back from the escrow") from exc
     except UnsafeSettingError as exc:
         raise UnsafeSettingError(f"key file `{path}`: {exc}") from exc
 

@@ -55,7 +55,9 @@ def test_missing_secret_must_be_mended(findings, instance, secret):
     code, found = findings()
 
     assert code == 1
-    assert found[f"secret {secret.rpartition('/')[2]}"]["state"] == "mend"
+    finding = found[f"secret {secret.rpartition('/')[2]}"]
+    assert finding["state"] == "mend"
+    assert "exchange keys restore" in finding["mend"]
 
 
 def test_instance_of_an_older_version_is_told_how_to_make_its_node_key(exchange, findings, instance):
@@ -114,6 +116,19 @@ def test_no_authority_must_be_mended(findings, instance):
     assert "exchange ca add" in found["trust bundle"]["mend"]
 
 
+def test_damaged_database_must_be_mended(findings, instance):
+    database = InstanceLayout(instance).database_file
+    for beside in ("-wal", "-shm"):
+        database.with_name(database.name + beside).unlink(missing_ok=True)
+    database.write_bytes(b"garbage" * 1000)
+
+    code, found = findings()
+
+    assert code == 1
+    assert found["schema"]["mend"].startswith("look at the disk")
+    assert "exchange restore" in found["schema"]["mend"]
+
+
 def test_vanished_database_must_be_mended(findings, instance):
     InstanceLayout(instance).database_file.unlink()
 
@@ -121,6 +136,8 @@ def test_vanished_database_must_be_mended(findings, instance):
 
     assert code == 1
     assert "exchange migrate" in found["service"]["told"]
+    # A tired person runs what stands under `mend`.
+    assert found["schema"]["mend"].startswith("put the database back, or `exchange restore` a backup")
     assert not InstanceLayout(instance).database_file.exists()
 
 

@@ -130,7 +130,7 @@ async def test_missing_version_says_how_to_mend_it(path):
     custodian = FileCustodian.load(path)
 
     with pytest.raises(
-        KeyMissingError, match="root version 7 is not in the key file: restore it from the backup"
+        KeyMissingError, match="root version 7 is not in the key file: put it back from the escrow"
     ) as caught:
         await custodian.unwrap(Wrapped(f"file/{NAME}", 7, "aes-256-gcm", bytes(60)), CONTEXT)
     assert isinstance(caught.value, UnavailableError)

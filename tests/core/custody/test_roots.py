@@ -310,7 +310,7 @@ def test_readable_by_others_refuses_with_the_way_to_mend_it(path):
 
 
 def test_missing_file_refuses(path):
-    with pytest.raises(UnsafeSettingError, match=f"key file `{path}` is missing: restore it from the backup"):
+    with pytest.raises(UnsafeSettingError, match=f"key file `{path}` is missing: put it back from the escrow"):
         load_roots(path)
 
 
@@ -387,7 +387,7 @@ def test_damaged_file_refuses_without_quoting_it(path, text):
     with pytest.raises(UnsafeSettingError) as caught:
         load_roots(written(path, text))
 
-    assert str(caught.value) == f"key file `{path}` is damaged: restore it from the backup"
+    assert str(caught.value) == f"key file `{path}` is damaged: put it back from the escrow"
 
 
 def test_file_that_is_not_utf8_refuses(path):
