@@ -6,6 +6,7 @@ A verb's module is imported when that verb is called: `--help` and a member's ve
 web framework and everything else that an operator's verbs bring along.
 """
 
+import errno
 import gc
 import os
 import sys
@@ -127,7 +128,7 @@ def run(arguments: Sequence[str]) -> int:
         # The last place: a person gets a sentence, not a traceback.
         if os.environ.get("EXCHANGE_TRACEBACK"):
             raise
-        output.say_failure(f"unexpected: {type(exc).__name__}: {exc} (set EXCHANGE_TRACEBACK=1 to see where)")
+        output.say_failure(_unforeseen(exc))
         return FAILED
     return DONE
 
@@ -142,6 +143,15 @@ def nothing_collected() -> Iterator[None]:
     finally:
         if was_collecting:
             gc.enable()
+
+
+def _unforeseen(error: Exception) -> str:
+    """Return a sentence: what the operating system refused is told in its own words, and of which file."""
+    if not isinstance(error, OSError):
+        return f"unexpected: {type(error).__name__}: {error} (set EXCHANGE_TRACEBACK=1 to see where)"
+    place = f"`{error.filename}`: " if error.filename else ""
+    mend = ": make room on the disk, and try again" if error.errno in {errno.ENOSPC, errno.EDQUOT} else ""
+    return f"{place}{(error.strerror or str(error)).lower()}{mend}"
 
 
 def _let_go_of_stdout() -> None:

@@ -57,7 +57,9 @@ class SealedWriter:
         except OSError as exc:
             raise UnavailableError(f"`{self.path}` cannot be written: {exc.strerror}") from exc
         finally:
-            self._file.close()
+            # What a full disk did not take is tried once more, and refused once more.
+            with suppress(OSError):
+                self._file.close()
             with suppress(OSError):
                 self._beside.unlink()
 

@@ -2,13 +2,17 @@
 
 import base64
 import json
+import os
 import stat
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
+from exchange.cli import sealed_io
 from exchange.crypto.sealed_files import Identity, open_sealed
+from exchange.kernel import UnavailableError
 from exchange.settings import InstanceLayout
 
 
@@ -139,6 +143,23 @@ def test_recipient_is_taken_written_out_or_from_a_file(exchange, instance, keepe
         made = exchange("backup", "--to", text, "--out", keeper / "two", "--dir", instance)
         assert "unexpected" not in made.err
         assert (made.code == 0) == (text == written)
+
+
+@pytest.mark.parametrize("size_bytes", [10, 3 << 20])
+def test_full_disk_leaves_nothing_and_is_told(keeper, monkeypatch, size_bytes):
+    def full(handle, mode):
+        os.close(handle)
+        return Path("/dev/full").open(mode)
+
+    monkeypatch.setattr(sealed_io.os, "fdopen", full)
+
+    with (
+        pytest.raises(UnavailableError, match="cannot be written: No space left"),
+        sealed_io.SealedWriter(keeper / "backup", Identity.new().recipient) as writer,
+    ):
+        writer.write(b"x" * size_bytes)
+
+    assert {path.name for path in keeper.iterdir()} == {"identity", "recipient"}
 
 
 def test_identity_that_others_can_read_is_refused(exchange, instance, keeper):

@@ -1,5 +1,6 @@
 """0 done, 1 refused or failed, 2 wrong usage; errors are lines on stderr."""
 
+import errno
 import subprocess
 import sys
 
@@ -181,3 +182,21 @@ def test_what_fits_no_request_is_told_by_its_field(exchange, enrol, tmp_path, wo
     assert told in ran.err
     assert "pydantic" not in ran.err
     assert "unexpected" not in ran.err
+
+
+@pytest.mark.parametrize(
+    ("error", "told"),
+    [
+        (OSError(errno.ENOSPC, "No space left on device", "b"), "error: `b`: no space left on device: make room"),
+        (OSError(errno.EIO, "Input/output error"), "error: input/output error\n"),
+    ],
+)
+def test_what_the_system_refuses_is_told_in_its_words(exchange, monkeypatch, error, told):
+    def fail(**_given):
+        raise error
+
+    monkeypatch.setattr(program, "app", fail)
+    ran = exchange("status")
+
+    assert ran.code == 1
+    assert ran.err.startswith(told)
