@@ -30,9 +30,10 @@ from exchange.kernel import ExchangeError, UnsafeSettingError, system_clock, sys
 from exchange.kernel.spans import UNTRACED, Tracer
 from exchange.release import load_law
 from exchange.settings import Settings, read_policies, read_secret
-from exchange.store import Store, StoreObserver
+from exchange.store import BlobPlace, BlobStore, Store, StoreObserver
 from exchange.store.archive import BundleArchive
 from exchange.store.archiving import LogArchiving
+from exchange.store.large_parts import AT_ONCE as BLOBS_AT_ONCE
 from exchange.store.last_signed import LastSignedFile
 from exchange.store.personal_keys import PersonalCustody
 from exchange.store.sequencing import LogTree
@@ -102,6 +103,13 @@ async def open_services(
         await store.close()
 
 
+def blob_place(settings: Settings) -> BlobPlace | None:
+    """Return where large parts go; None where the database keeps them."""
+    if settings.blob_store_url is None:
+        return None
+    return BlobPlace(BlobStore(settings.blob_store_url), settings.blob_smallest_bytes)
+
+
 async def _opened(
     settings: Settings,
     url: str,
@@ -118,6 +126,7 @@ async def _opened(
         identity=settings.node_key(),
         personal=personal,
         archive=BundleArchive(settings.audit_archive_url),
+        blobs=blob_place(settings),
         observer=observer,
         tracer=tracer,
     )
@@ -233,9 +242,13 @@ async def _sweep_reports(settings: Settings, stopping: asyncio.Event) -> None:
                 swept = await sweep_reports(services, services.clock(), is_held=settings.audit_legal_hold)
                 return swept.has_more
 
+            async def one_clearing() -> bool:
+                return await services.store.large_parts.sweep() >= BLOBS_AT_ONCE
+
             duties = DutyWatch(services)
             async with asyncio.TaskGroup() as group:
                 group.create_task(sweep_in_rounds(one_round, stopping))
+                group.create_task(sweep_in_rounds(one_clearing, stopping, trouble="blobs cannot be cleared away"))
                 group.create_task(
                     sweep_in_rounds(
                         duties.round,

@@ -188,6 +188,10 @@ class Settings(BaseSettings):
     """While it is true, no entry leaves the database, whatever its age."""
     audit_archive_url: str
     """Where archived entries are: `file:///folder`, `s3://`, `az://` or `gs://`; never with a secret in it."""
+    blob_store_url: str | None = None
+    """Where the ciphertext of large parts is, as for the archive, and one for all nodes; unset: in the database."""
+    blob_smallest_bytes: PositiveInt = 64 * 1024
+    """Parts whose ciphertext is smaller stay in the database: a second place to ask costs more than it saves."""
     requests_per_second: PositiveInt = 2000
     """Per client, over all workers of all nodes (contract)."""
     streams_per_client: PositiveInt = 16

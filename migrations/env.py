@@ -4,6 +4,7 @@ from alembic import context
 from sqlmodel import SQLModel
 
 import exchange.store.alert_tables
+import exchange.store.blob_tables
 import exchange.store.caveat_tables
 import exchange.store.consultation_tables
 import exchange.store.crisis_tables

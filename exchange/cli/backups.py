@@ -24,10 +24,12 @@ from exchange.cli.progress import ProgressBar
 from exchange.cli.sealed_io import SealedWriter, identity_of, recipient_of, sealed_lines
 from exchange.cli.verbs import DirOption, JsonOption, host_verb
 from exchange.client.log_folder import LogFolder
+from exchange.crypto.sealed_files import Identity
 from exchange.kernel import InvalidError, system_clock
-from exchange.settings import InstanceLayout, load_settings
+from exchange.services import blob_place
+from exchange.settings import InstanceLayout, Settings, load_settings
 from exchange.store.dumping import Since, confirm_claim, load, open_claims
-from exchange.usecases.backups import Contents, backup_lines, read_contents, rows_of, what_came_after
+from exchange.usecases.backups import Contents, backup_lines, blobs_of, read_contents, rows_of, what_came_after
 from exchange.usecases.recording import draft
 
 restored = typer.Typer(help="What a restore left to be confirmed before anything is served.", no_args_is_help=True)
@@ -51,9 +53,11 @@ async def backup(
     await _record(host, EventName.INSTANCE_BACKED_UP)
     url = host.settings.database_url_with_password()
     files = _files_beside(host.layout)
+    place = blob_place(host.settings)
+    blobs = None if place is None else place.blobs
     count = 0
     with SealedWriter(out, recipient) as writer, ProgressBar("lines") as bar:
-        async for line in backup_lines(url, node=host.settings.node, clock=system_clock, files=files):
+        async for line in backup_lines(url, node=host.settings.node, clock=system_clock, files=files, blobs=blobs):
             writer.write(line)
             count += 1
             bar(count, count)
@@ -85,7 +89,8 @@ def restore(
     # (2) what came after
     replay, claims = what_came_after(contents, None if log is None else _kept_entries(log, contents))
     why = f"restored from the backup of {contents.made_at}: begin the next log with `exchange audit recover`"
-    # (3) the database
+    # (3) the blobs of large parts, which nothing names yet, and the database
+    asyncio.run(_put_blobs(settings, contents, file, opened))
     url = settings.database_url_with_password()
     with sealed_lines(file, opened) as lines:
         loaded = asyncio.run(load(url, rows_of(lines), Since(why, replay, claims), clock=system_clock))
@@ -96,6 +101,8 @@ def restore(
         "id": str(folder),
         "made_at": contents.made_at,
         "rows": loaded,
+        "large_parts": contents.blobs,
+        "large_parts_missing": contents.missing,
         "log_size": 0 if contents.log is None else contents.log.size,
         "destroyed_again": len(replay.recalled) + len(replay.erased),
         "to_confirm": len(claims),
@@ -138,6 +145,18 @@ async def claims_confirm(
         output.show_json({"id": claim, "left": left})
         return
     output.show_line(f"confirmed; {left} left")
+
+
+async def _put_blobs(settings: Settings, contents: Contents, file: Path, identity: Identity) -> None:
+    """Put the backup's blobs where large parts are kept; InvalidError, before anything, where no such place is set."""
+    place = blob_place(settings)
+    if not contents.blobs:
+        return
+    if place is None:
+        raise InvalidError("the backup holds large parts of a blob store: set `blob_store_url`, then restore again")
+    with sealed_lines(file, identity) as lines:
+        for location, content in blobs_of(lines):
+            await place.blobs.add(location, content)
 
 
 def _files_beside(layout: InstanceLayout) -> dict[str, bytes]:

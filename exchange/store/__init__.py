@@ -6,6 +6,7 @@ client and agreement is kept; whatever the database does, callers see Unavailabl
 Does not: decide anything, open anything that is sealed, or let a table row out.
 """
 
+from exchange.store.blobs import BlobMissingError, BlobStore
 from exchange.store.breach_book import BreachKind, BreachRow
 from exchange.store.caveat_rows import CaveatSet, CaveatText
 from exchange.store.consent_book import OnwardRow, OnwardState, OnwardWish
@@ -13,6 +14,7 @@ from exchange.store.crisis_book import CrisisOpeners
 from exchange.store.derivation_book import DerivationRow, DerivationWish
 from exchange.store.duty_reader import Countable, CountedReport
 from exchange.store.history import History, ReportRecord, Span
+from exchange.store.large_parts import BlobPlace
 from exchange.store.life_rows import (
     DestructionRow,
     EndCause,
@@ -54,6 +56,9 @@ from exchange.store.unit_of_work import UnitOfWork, UnrecordedChangeError
 
 __all__ = [
     "LANES",
+    "BlobMissingError",
+    "BlobPlace",
+    "BlobStore",
     "BreachKind",
     "BreachRow",
     "CallerRow",

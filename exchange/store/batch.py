@@ -56,11 +56,19 @@ class KeyJob:
 
 
 @dataclass(frozen=True, slots=True)
+class BlobsJob:
+    """Note that blobs will be there (where, and when nothing waits for them any more), or that they are seen to."""
+
+    expected: Sequence[tuple[str, int]] = ()
+    settled: Sequence[str] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class ProbeJob:
     """Commit a write that changes nothing."""
 
 
-Job = AppendJob | PostJob | KeyJob | ProbeJob | LeaseJob
+Job = AppendJob | PostJob | KeyJob | BlobsJob | ProbeJob | LeaseJob
 Result = PostedRow | IdempotentReplay | bool | None | Exception
 
 
@@ -121,6 +129,8 @@ class _Batch:
     new_keys: list[tuple[Value, ...]] = field(default_factory=list)
     superseded: list[str] = field(default_factory=list)
     personal_keys: list[tuple[Value, ...]] = field(default_factory=list)
+    expected_blobs: list[tuple[Value, ...]] = field(default_factory=list)
+    settled_blobs: list[str] = field(default_factory=list)
     entries: list[SealedEntry] = field(default_factory=list)
 
     def begin(self, posts: Sequence[PostJob]) -> Generator[Ask | Put, Sequence[Row], None]:
@@ -138,7 +148,7 @@ class _Batch:
             rows = yield Ask(self.statements.known_classes, {"digests": _listed(post.report.digest for post in posts)})
             self.class_ids = {row[0]: row[1] for row in rows}
 
-    def place(self, job: AppendJob | PostJob | KeyJob | ProbeJob) -> Result:
+    def place(self, job: AppendJob | PostJob | KeyJob | BlobsJob | ProbeJob) -> Result:
         # (3) a refusal concerns one job and harms no other
         match job:
             case AppendJob(entry):
@@ -146,6 +156,10 @@ class _Batch:
                 return None
             case KeyJob(row):
                 self.personal_keys.append(row)
+                return None
+            case BlobsJob(expected, settled):
+                self.expected_blobs.extend(expected)
+                self.settled_blobs.extend(settled)
                 return None
             case ProbeJob():
                 return None
@@ -164,12 +178,15 @@ class _Batch:
             (statements.part, self.parts),
             (statements.key, self.new_keys),
             (statements.personal_key, self.personal_keys),
+            (statements.expected_blob, self.expected_blobs),
             (statements.entry, [(entry.id, entry.content) for entry in self.entries]),
         ):
             if rows:
                 yield Put(statement, rows)
         if statements.outbox is not None and self.entries:
             yield Put(statements.outbox, [(entry.id,) for entry in self.entries])
+        if self.settled_blobs:
+            yield Ask(statements.settle_blobs, {"locations": self.settled_blobs})
         if self.superseded:
             yield Ask(statements.supersede, {"report_ids": self.superseded})
         # (5) the next batch begins where this one ended
@@ -200,6 +217,7 @@ class _Batch:
         class_id = self._class_id(job)
         self.reports.append(_report_row(report, seq=self.seq, class_id=class_id, recorded_at=self.time))
         self.parts.extend(_part_row(report, part) for part in report.parts)
+        self.settled_blobs.extend(part.location for part in report.parts if part.location is not None)
         if report.supersedes is not None:
             self.superseded.append(report.supersedes)
         if (key := job.idempotency) is not None:
@@ -237,7 +255,7 @@ def _report_row(report: NewReport, *, seq: int, class_id: int, recorded_at: int)
 def _part_row(report: NewReport, part: NewPart) -> tuple[Value, ...]:
     """Return the row of a part, in the order of the table's columns."""
     place = (report.id, part.number, part.label_index, part.size_bytes)
-    return (*place, *_sealed_values(part.key), part.suite, part.ciphertext)
+    return (*place, *_sealed_values(part.key), part.suite, part.ciphertext, part.location)
 
 
 def _sealed_values(sealed: Sealed) -> tuple[Value, ...]:

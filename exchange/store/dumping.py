@@ -9,12 +9,13 @@ from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from sqlalchemy import Boolean, Table, delete, func, insert, select, text, update
+from sqlalchemy import BigInteger, Boolean, Table, delete, func, insert, literal, select, text, update
 from sqlalchemy.engine import URL
 from sqlalchemy.ext.asyncio import AsyncConnection
 from sqlmodel import SQLModel, col
 
 import exchange.store.alert_tables
+import exchange.store.blob_tables
 import exchange.store.caveat_tables
 import exchange.store.consent_tables
 import exchange.store.consultation_tables
@@ -240,9 +241,12 @@ async def _freeze(connection: AsyncConnection, clock: Clock, why: str) -> None:
 async def _destroy_again(connection: AsyncConnection, clock: Clock, replay: Replay) -> None:
     report, part, key = _table("report"), _table("report_part"), _table("personal_key")
     for report_id, status in replay.recalled.items():
-        await connection.execute(
-            update(part).where(part.c.report_id == report_id).values(wrapped_key=b"", ciphertext=b"")
+        of_report = part.c.report_id == report_id
+        named = select(part.c.location, literal(to_micros(clock()), BigInteger)).where(
+            of_report, part.c.location.is_not(None)
         )
+        await connection.execute(insert(_table("blob_debris")).from_select(["location", "due_at"], named))
+        await connection.execute(update(part).where(of_report).values(wrapped_key=b"", ciphertext=b"", location=None))
         gone = {"status": status, "sealed_header": b"", "declassify_on": None}
         await connection.execute(update(report).where(report.c.id == report_id).values(gone))
     for subject, period in replay.erased:

@@ -16,6 +16,8 @@ from sqlmodel import col
 from exchange.kernel import ConflictError, StalePolicyError, from_micros, to_micros
 from exchange.release import class_as_json
 from exchange.reports import ReportStatus
+from exchange.store.blob_tables import BlobDebrisTable
+from exchange.store.blobs import GIVEN_UP_TIME
 from exchange.store.life_rows import (
     DestructionRow,
     EndCause,
@@ -39,9 +41,10 @@ from exchange.store.tables import (
 class ReportBook:
     """Reports and what surrounds them, in one transaction."""
 
-    def __init__(self, session: AsyncSession, note_write: Callable[[], None]) -> None:
+    def __init__(self, session: AsyncSession, note_write: Callable[[], None], now: datetime) -> None:
         self._session = session
         self._note_write = note_write
+        self._now = now
 
     async def hold_order(self, policy_version: int | None = None) -> None:
         """Hold what gives reports their order, as every post does; before any report is held.
@@ -88,14 +91,18 @@ class ReportBook:
         await self._session.execute(update(ReportTable).where(col(ReportTable.id) == report.id).values(changed))
         if header_only:
             return
+        await self._give_up_blobs(report.id)
         await self._session.execute(delete(PartTable).where(col(PartTable.report_id) == report.id))
         await self._session.execute(insert(PartTable), [_part_columns(report.id, part) for part in report.parts])
+        kept = [part.location for part in report.parts if part.location is not None]
+        await self._session.execute(delete(BlobDebrisTable).where(col(BlobDebrisTable.location).in_(kept)))
 
     async def shred(self, report_id: str, status: ReportStatus) -> None:
         """Destroy every key of a report and what was sealed without one: nothing of it opens any more."""
         self._note_write()
+        await self._give_up_blobs(report_id)
         parts = update(PartTable).where(col(PartTable.report_id) == report_id)
-        await self._session.execute(parts.values(wrapped_key=b"", ciphertext=b""))
+        await self._session.execute(parts.values(wrapped_key=b"", ciphertext=b"", location=None))
         gone = {"status": status.value, "sealed_header": b"", "declassify_on": None}
         await self._session.execute(update(ReportTable).where(col(ReportTable.id) == report_id).values(gone))
 
@@ -174,6 +181,14 @@ class ReportBook:
         found = await self._session.scalars(select(row).where(*which).order_by(col(row.number)).limit(limit))
         return [_notice(each) for each in found]
 
+    async def _give_up_blobs(self, report_id: str) -> None:
+        row = PartTable
+        named = select(col(row.location)).where(col(row.report_id) == report_id, col(row.location).is_not(None))
+        due_at = to_micros(self._now + GIVEN_UP_TIME)
+        rows = [{"location": location, "due_at": due_at} for location in await self._session.scalars(named)]
+        if rows:
+            await self._session.execute(insert(BlobDebrisTable), rows)
+
     async def next_place(self, now: datetime) -> tuple[int, int]:
         """Return the next sequence number and its time, which never falls while the number grows."""
         state = PolicyStateTable
@@ -217,6 +232,7 @@ def _part_columns(report_id: str, part: NewPart) -> dict[str, Any]:
         "wrapped_key": part.key.blob,
         "suite": part.suite,
         "ciphertext": part.ciphertext,
+        "location": part.location,
     }
 
 

@@ -73,7 +73,10 @@ class ReportRow(NamedTuple):
 
 
 class PartRow(NamedTuple):
-    """One part. `label_index` points into the `part_labels` of the report's class; `size_bytes` is of the plaintext."""
+    """One part. `label_index` points into the `part_labels` of the report's class; `size_bytes` is of the plaintext.
+
+    `ciphertext` is empty where `location` names the blob that holds it.
+    """
 
     number: int
     label_index: int
@@ -84,6 +87,7 @@ class PartRow(NamedTuple):
     wrapped_key: bytes
     suite: str
     ciphertext: bytes
+    location: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,7 +130,10 @@ class Sealed:
 
 @dataclass(frozen=True, slots=True)
 class NewPart:
-    """A part to keep; `label_index` points into `facts.part_labels` of its report."""
+    """A part to keep; `label_index` points into `facts.part_labels` of its report.
+
+    `ciphertext` is empty where `location` names the blob that holds it.
+    """
 
     number: int
     label_index: int
@@ -134,6 +141,7 @@ class NewPart:
     key: Sealed
     suite: str
     ciphertext: bytes
+    location: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

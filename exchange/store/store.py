@@ -34,6 +34,7 @@ from exchange.store.history import (
     read_report,
     read_versions,
 )
+from exchange.store.large_parts import BlobPlace, LargeParts
 from exchange.store.log_reader import LogReader
 from exchange.store.log_rows import CosignatureRow
 from exchange.store.node_record import NodeRecord
@@ -110,6 +111,7 @@ class Store:
         randomness: Callable[[int], bytes],
         wait_seconds: float,
         archive: BundleArchive | None = None,
+        blobs: BlobPlace | None = None,
         tracer: Tracer = UNTRACED,
     ) -> None:
         parsed = checked_url(url)
@@ -141,6 +143,9 @@ class Store:
         self.alerts = AlertReader(self._database.fetch, sql, self.log.archived)
         self.caveats = CaveatReader(self._database.fetch, sql)
         self.deliveries = Deliveries(self._engine)
+        self.large_parts = LargeParts(
+            self._database.fetch, self._submitted, sql, place=blobs, clock=clock, randomness=randomness
+        )
         self._personal = PersonalKeys(
             personal,
             partial(self._database.fetch, self._hot.destroyed_keys),
@@ -170,6 +175,7 @@ class Store:
         identity: SigningKey,
         personal: PersonalCustody | None = None,
         archive: BundleArchive | None = None,
+        blobs: BlobPlace | None = None,
         wait_seconds: float = _LOCK_WAIT_SECONDS,
         observer: StoreObserver | None = None,
         tracer: Tracer = UNTRACED,
@@ -178,9 +184,9 @@ class Store:
 
         `node` names this process's host in every audit entry, `identity` signs for it; `personal` keeps what is
         personal in them, and without it no permitted act of a client can be recorded; `archive` has the entries that
-        left the database; `observer` watches for the operator's figures, `tracer` for traces. Raises UnavailableError
-        for a database that cannot be reached or whose schema is another version's, UnsafeSettingError for one that
-        would lose commits.
+        left the database, `blobs` takes large parts, which the database keeps itself without it; `observer` watches for
+        the operator's figures, `tracer` for traces. Raises UnavailableError for a database that cannot be reached or
+        whose schema is another version's, UnsafeSettingError for one that would lose commits.
         """
         sealer = Sealer(node, clock, randomness, identity=identity, observer=observer)
         personal = personal or no_custody(randomness)
@@ -192,6 +198,7 @@ class Store:
             randomness=randomness,
             wait_seconds=wait_seconds,
             archive=archive,
+            blobs=blobs,
             tracer=tracer,
         )
         try:

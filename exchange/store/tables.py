@@ -190,7 +190,7 @@ class ReportTable(SQLModel, table=True):
 
 
 class PartTable(SQLModel, table=True):
-    """One part of a report."""
+    """One part of a report; `ciphertext` is empty where `location` names the blob that holds it."""
 
     __tablename__: ClassVar[str] = "report_part"
 
@@ -204,6 +204,7 @@ class PartTable(SQLModel, table=True):
     wrapped_key: bytes = Field(sa_type=LargeBinary)
     suite: str
     ciphertext: bytes = Field(sa_type=LargeBinary)
+    location: str | None = None
 
 
 class IdempotencyTable(SQLModel, table=True):

@@ -269,7 +269,7 @@ class UnitOfWork:
 
     def reports(self) -> ReportBook:
         """Return the life of reports, to be read here, and written with an entry."""
-        return ReportBook(self._session, self._note_write)
+        return ReportBook(self._session, self._note_write, self._now)
 
     def consents(self) -> ConsentBook:
         """Return the requests for onward release, to be read here, and written with an entry."""

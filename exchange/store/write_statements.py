@@ -5,6 +5,7 @@ from typing import Self
 
 from sqlalchemy import bindparam, delete, select, update
 
+from exchange.store.blob_tables import BlobDebrisTable
 from exchange.store.dialect import Sql, Statement
 from exchange.store.personal_tables import PersonalKeyTable
 from exchange.store.rates import lease_statement
@@ -15,6 +16,8 @@ _CLASS_COLUMNS = ("id", "digest", "facts")
 _REPORT_COLUMNS = table("report").c.keys()
 _PART_COLUMNS = table("report_part").c.keys()
 _KEY_COLUMNS = table("idempotency").c.keys()
+_DEBRIS = str(BlobDebrisTable.__tablename__)
+_DEBRIS_COLUMNS = table(_DEBRIS).c.keys()
 _PERSONAL_KEY_COLUMNS = table(str(PersonalKeyTable.__tablename__)).c.keys()
 
 _REPLACE_KEY = (
@@ -38,6 +41,8 @@ class WriteStatements:
     part: Statement
     key: Statement
     personal_key: Statement
+    expected_blob: Statement
+    settle_blobs: Statement
     lease: Statement
     entry: Statement
     outbox: Statement | None
@@ -46,6 +51,7 @@ class WriteStatements:
     def compiled(cls, sql: Sql) -> Self:
         """Compile all of them."""
         state, key, known, report = (table(name) for name in ("policy_state", "idempotency", "release_class", "report"))
+        debris = table(_DEBRIS)
         replaced = sql.insert("idempotency", _KEY_COLUMNS, then=_REPLACE_KEY)
         return cls(
             # Writes what is there: the lock on the row, held to the commit, is the purpose.
@@ -80,6 +86,8 @@ class WriteStatements:
             part=sql.insert("report_part", _PART_COLUMNS),
             key=replaced,
             personal_key=sql.insert("personal_key", _PERSONAL_KEY_COLUMNS),
+            expected_blob=sql.insert(_DEBRIS, _DEBRIS_COLUMNS),
+            settle_blobs=sql.compile(delete(debris).where(sql.is_one_of(debris.c.location, "locations"))),
             lease=lease_statement(sql),
             entry=sql.insert("audit_entry", _ENTRY_COLUMNS) if sql.is_sqlite else _entry_and_outbox(sql),
             outbox=sql.insert("audit_outbox", ("entry_id",)) if sql.is_sqlite else None,

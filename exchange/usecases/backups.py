@@ -1,7 +1,8 @@
 """Backups as lines of JSON: the database as of one moment, and the files beside it that are no secret.
 
-Line 1 says of what and when, each other line holds rows of one table, the last one how many rows there were. Sealing is
-the caller's affair; so is where it goes. INVARIANT: no key of custody, of the log, of a node or of a server is in it.
+Line 1 says of what and when, each other line holds rows of one table or one large part, still sealed, the last one how
+many of each there were. Sealing the whole is the caller's affair; so is where it goes. INVARIANT: no key of custody, of
+the log, of a node or of a server is in it.
 """
 
 import base64
@@ -11,14 +12,16 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from exchange.audit import Entry, EventName, Outcome, parse_entry
-from exchange.kernel import MalformedError, rfc3339
+from exchange.kernel import MalformedError, UnavailableError, rfc3339
 from exchange.kernel.clock import Clock
+from exchange.store import BlobMissingError, BlobStore
 from exchange.store.dumping import Claim, Replay, Rows, dumped
 from exchange.store.schema import head
 
 _FORMAT = 1
 _UNKNOWN = "unknown-acts"
 _LOG_TABLE = "log_state"
+_PART_TABLE = "report_part"
 
 _RECALLED = {EventName.REPORT_RECALLED.value: "recalled", EventName.REPORT_ENDED.value: "expired"}
 _TO_SEE_TO: Mapping[str, str] = {
@@ -61,37 +64,67 @@ class Contents:
     files: dict[str, bytes]
     log: BackedLog | None = None
     rows: dict[str, int] = field(default_factory=dict)
+    blobs: int = 0
+    missing: int = 0
+    """Large parts that the blob store did not have when the backup was made."""
 
 
-async def backup_lines(url: str, *, node: str, clock: Clock, files: Mapping[str, bytes]) -> AsyncIterator[bytes]:
-    """Yield the lines of a backup of the database at `url`; `files` are path -> content, none of them secret."""
+async def backup_lines(
+    url: str, *, node: str, clock: Clock, files: Mapping[str, bytes], blobs: BlobStore | None = None
+) -> AsyncIterator[bytes]:
+    """Yield the lines of a backup of the database at `url`; `files` are path -> content, none of them secret.
+
+    `blobs` has the large parts. One that it lost is counted as missing: what else there is must still be put aside.
+    """
     kept = {path: base64.b64encode(content).decode() for path, content in files.items()}
     yield _line(
         {"exchange_backup": _FORMAT, "made_at": rfc3339(clock()), "node": node, "schema": head(), "files": kept}
     )
     counted: dict[str, int] = {}
+    locations: list[str] = []
     async for name, columns, rows in dumped(url):
         counted[name] = counted.get(name, 0) + len(rows)
+        if name == _PART_TABLE:
+            locations += [row[columns.index("location")] for row in rows if row[columns.index("location")] is not None]
         if rows:
             yield _line({"t": name, "c": columns, "r": rows})
-    yield _line({"end": counted})
+    missing = 0
+    for location in locations:
+        if blobs is None:
+            raise UnavailableError("the database has large parts in a blob store, and `blob_store_url` names none")
+        try:
+            content = await blobs.read(location)
+        except BlobMissingError:
+            missing += 1
+        else:
+            yield _line({"blob": location, "content": base64.b64encode(content).decode()})
+    yield _line({"end": counted, "blobs": len(locations) - missing, "missing": missing})
 
 
 def read_contents(lines: Iterable[bytes]) -> Contents:
     """Return what a backup holds, read to its end; MalformedError where it is none, or not whole."""
     contents: Contents | None = None
     end: dict[str, int] | None = None
+    held = 0
     for line in lines:
         record = _parsed(line)
         if contents is None:
             contents = _opened(record)
         elif "end" in record:
-            end = record["end"]
+            end, held = record["end"], record.get("blobs", 0)
+            contents.missing = record.get("missing", 0)
+        elif "blob" in record:
+            contents.blobs += 1
         else:
             contents.rows[record["t"]] = contents.rows.get(record["t"], 0) + len(record["r"])
             if record["t"] == _LOG_TABLE:
                 contents.log = _newest_log(record)
-    if contents is None or end is None or any(contents.rows.get(name, 0) != count for name, count in end.items()):
+    if (
+        contents is None
+        or end is None
+        or any(contents.rows.get(name, 0) != count for name, count in end.items())
+        or (contents.blobs != held)
+    ):
         raise MalformedError("the backup is not whole: use another one")
     return contents
 
@@ -102,6 +135,14 @@ def rows_of(lines: Iterable[bytes]) -> Iterator[Rows]:
         record = _parsed(line)
         if "t" in record:
             yield record["t"], record["c"], record["r"]
+
+
+def blobs_of(lines: Iterable[bytes]) -> Iterator[tuple[str, bytes]]:
+    """Yield the blobs of a backup whose contents were read before: location and content."""
+    for line in lines:
+        record = _parsed(line)
+        if "blob" in record:
+            yield record["blob"], base64.b64decode(record["content"], validate=True)
 
 
 def what_came_after(contents: Contents, kept: Iterable[bytes] | None) -> tuple[Replay, list[Claim]]:

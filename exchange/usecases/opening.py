@@ -25,7 +25,7 @@ from exchange.markings import Label
 from exchange.members import Client
 from exchange.release import Permit, Refusal, View
 from exchange.reports import Header, header_from_json, status_of, tear_line, visible_header
-from exchange.store import ClassRow, PartRow, Parts, ReportRow
+from exchange.store import BlobMissingError, ClassRow, PartRow, Parts, ReportRow
 from exchange.usecases.authenticate import required_thumbprint
 from exchange.usecases.context import Call, Services
 from exchange.usecases.judging import judge
@@ -35,8 +35,8 @@ from exchange.usecases.sealing import STATUS_AT_END, shown_json, with_status
 PermittedRow = tuple[ReportRow, ClassRow, Permit]
 """A report, its class, and what of it may be shown."""
 
-UNOPENED = (CryptoError, KeyMissingError)
-"""What is raised where a row's ciphertext, suite, key and place do not belong together."""
+UNOPENED = (CryptoError, KeyMissingError, BlobMissingError)
+"""What is raised where a row's ciphertext, suite, key and place do not belong together, or one of them is gone."""
 
 
 _NO_LINKS = b'"supersedes":null,"references":[],'
@@ -90,7 +90,8 @@ async def open_parts(
         context = part_context(label.as_json(), report.id, part.number, report.version)
         key = await services.custodian.unwrap(wrapped_part_key(part), context)
         require_suite(part.suite, Suite.PART)
-        opened.append((part.number, decrypt_part(key, context, part.ciphertext)))
+        ciphertext = await services.store.large_parts.ciphertext(part)
+        opened.append((part.number, decrypt_part(key, context, ciphertext)))
     return opened
 
 

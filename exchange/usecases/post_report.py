@@ -94,6 +94,7 @@ async def _post_once(
     registration = distribution_draft(services.law, header, entry)
     version = row.state.policy_version
     async with on_record(services, replace(entry, subject=None)):
+        new = await services.store.large_parts.put_away(new)
         kept = await services.store.post_report(
             new, entry, policy_version=version, idempotency=key, registration=registration
         )

@@ -44,6 +44,7 @@ async def moved(services: Services, call: Call, own: OwnReport, move: Move, cont
     """
     # (1) sealed anew
     new = await reseal_report(services, move.after, contents, under=own.facts.under)
+    new = await services.store.large_parts.put_away(new)
     readers = await given_to(services, own.report.id)
     async with services.store.unit_of_work() as unit:
         book = unit.reports()
@@ -76,7 +77,7 @@ async def contents_of(services: Services, call: Call, own: OwnReport) -> list[by
             context = part_context(label.as_json(), own.report.id, part.number, own.report.version)
             key = await services.custodian.unwrap(wrapped_part_key(part), context)
             require_suite(part.suite, Suite.PART)
-            contents.append(decrypt_part(key, context, part.ciphertext))
+            contents.append(decrypt_part(key, context, await services.store.large_parts.ciphertext(part)))
     except (*UNOPENED, IndexError) as exc:
         await record_tampering(services, call, own.client, f"report {own.report.id}", exc)
     return contents

@@ -214,11 +214,20 @@ class World:
         return Attempt(answer, error, [entry for entry in await self.entries() if entry["id"] not in known])
 
     @asynccontextmanager
-    async def another_node(self) -> AsyncIterator[Services]:
-        """Give the services of a second process over the same database: nothing remembered, nothing shared."""
+    async def another_node(self, **options: Any) -> AsyncIterator[Services]:
+        """Give the services of a second process over the same database: nothing remembered, nothing shared.
+
+        `options` are given to its store.
+        """
         personal = personal_custody(self.services.custodian, self.services.cursor_key)
         store = await Store.open(
-            self.url, node="second", clock=self.clock, randomness=os.urandom, identity=NODE_KEY, personal=personal
+            self.url,
+            node="second",
+            clock=self.clock,
+            randomness=os.urandom,
+            identity=NODE_KEY,
+            personal=personal,
+            **options,
         )
         try:
             yield replace(self.services, store=store, knowledge=Knowledge())

@@ -9,7 +9,7 @@ from obstore.store import S3Store
 
 from exchange.audit.verify import Step
 from exchange.kernel import UnavailableError
-from exchange.store import archive
+from exchange.store import blobs
 from exchange.store.archived import LogDamagedError
 from tests.support.archived_log import archive_all, archive_at, kept, reading, verified
 from tests.support.log import Log
@@ -84,7 +84,7 @@ async def test_bundle_changed_in_the_bucket_is_named(old: Log, bucket: S3Store) 
 
 @pytest.mark.usefixtures("bucket")
 async def test_bucket_that_is_away_is_named_and_nothing_leaves(old: Log, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(archive, "_CALL_SECONDS", 0.5)
+    monkeypatch.setattr(blobs, "CALL_SECONDS", 0.5)
     monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:9")
 
     with pytest.raises(UnavailableError, match=BUCKET):

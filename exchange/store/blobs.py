@@ -1,0 +1,123 @@
+"""Blobs: bytes in a folder or a blob store, under names that are each written once.
+
+Promises: a blob that was added is durable, and nothing is ever written over it.
+Does not: believe what it reads (whoever reads compares, or decrypts), or know what belongs there.
+"""
+
+import asyncio
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import timedelta
+from pathlib import Path
+from typing import ClassVar, Final
+from urllib.parse import unquote, urlsplit
+
+from obstore import delete_async, get_async, put_async
+from obstore.exceptions import AlreadyExistsError, BaseError
+from obstore.store import ObjectStore, from_url
+
+from exchange.kernel import UnavailableError, UnsafeSettingError
+
+CALL_SECONDS: Final = 30.0
+"""A blob is at most 16 MiB, mostly far less; the store's own retries would go on for minutes."""
+
+GIVEN_UP_TIME: Final = timedelta(days=1)
+"""A blob that was given up stays for so long: a read or a backup that began a moment before comes to its end."""
+
+
+class BlobMissingError(UnavailableError):
+    """The place answers, and has no such blob."""
+
+
+class BlobStore:
+    """The blobs at a URL: `file:///folder`, or a blob store's (`s3://`, `az://`, `gs://`) with a prefix.
+
+    What opens a blob store comes from the environment, under the names that its own tools read: the address is shown to
+    operators and stands in the log.
+    """
+
+    _SETTING: ClassVar[str] = "blob_store_url"
+    _NOUN: ClassVar[str] = "blob store"
+    _THING: ClassVar[str] = "ciphertext"
+
+    def __init__(self, url: str) -> None:
+        self._check(url)
+        self.url = url
+        self._folder = _folder_of(url)
+        self._opened: ObjectStore | None = None
+
+    async def read(self, location: str) -> bytes:
+        """Return the bytes at `location`; BlobMissingError where they are not, UnavailableError without an answer."""
+        with self._faults(f"{self._THING} `{location}` cannot be read from"):
+            async with asyncio.timeout(CALL_SECONDS):
+                found = await get_async(self._store(), location)
+                return bytes(await found.bytes_async())
+
+    async def add(self, location: str, content: bytes) -> None:
+        """Put `content` at `location`, durably; what stands there already stays, and is for the caller to compare."""
+        with self._faults(f"{self._THING} `{location}` cannot be written to"):
+            if self._folder is not None:
+                self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            try:
+                async with asyncio.timeout(CALL_SECONDS):
+                    await put_async(self._store(), location, content, mode="create")
+            except AlreadyExistsError:
+                pass  # left by one that did not come to its end, or by another one at the same work
+            if self._folder is not None:
+                await asyncio.to_thread(_sync, self._folder, location)
+
+    async def remove(self, location: str) -> None:
+        """Delete what is at `location`, if anything is."""
+        with self._faults(f"{self._THING} `{location}` cannot be deleted from"):
+            try:
+                async with asyncio.timeout(CALL_SECONDS):
+                    await delete_async(self._store(), location)
+            except FileNotFoundError:
+                pass  # somebody else was quicker, or it never came to be
+
+    def _store(self) -> ObjectStore:
+        if self._opened is None:
+            self._opened = from_url(self.url)
+        return self._opened
+
+    @contextmanager
+    def _faults(self, what: str) -> Iterator[None]:
+        where = f"{what} the {self._NOUN} {self.url}"
+        try:
+            yield
+        except FileNotFoundError as exc:
+            raise BlobMissingError(f"{where}: it is not there") from exc
+        except TimeoutError as exc:
+            raise UnavailableError(f"{where}: no answer in {CALL_SECONDS:g} seconds") from exc
+        except (BaseError, OSError, ValueError) as exc:
+            raise UnavailableError(f"{where}: {_first_line(exc)}") from exc
+
+    def _check(self, url: str) -> None:
+        parts = urlsplit(url)
+        if parts.scheme not in {"file", "s3", "az", "gs"}:
+            raise UnsafeSettingError(f"`{self._SETTING}` is none of `file:///folder`, `s3://`, `az://`, `gs://`")
+        if parts.username or parts.password or parts.query:
+            raise UnsafeSettingError(f"`{self._SETTING}` stands in the log: what opens it belongs into the environment")
+
+
+def _folder_of(url: str) -> Path | None:
+    parts = urlsplit(url)
+    return Path(unquote(parts.path)) if parts.scheme == "file" else None
+
+
+def _sync(folder: Path, location: str) -> None:
+    """Put a file on the disk, and the names that lead to it: nothing else holds what is in it."""
+    path = folder / location
+    for each in (path, *path.parents):
+        descriptor = os.open(each, os.O_RDONLY | os.O_CLOEXEC)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+        if each == folder:
+            return
+
+
+def _first_line(exc: Exception) -> str:
+    return (str(exc).strip().splitlines() or [type(exc).__name__])[0]

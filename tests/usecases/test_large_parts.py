@@ -1,0 +1,321 @@
+"""Large parts in a blob store: sealed there, opened by Permit alone, and gone after a report is."""
+
+import asyncio
+from collections.abc import AsyncIterator, Iterator
+from dataclasses import replace
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import httpx2
+import pytest
+from moto.server import ThreadedMotoServer
+
+from exchange import usecases
+from exchange.audit import EventName
+from exchange.kernel import ConflictError, NotFoundError, UnavailableError
+from exchange.reports import Downgrade
+from exchange.store import BlobPlace, BlobStore
+from exchange.store.blobs import GIVEN_UP_TIME
+from exchange.store.dumping import Replay, Since, load
+from exchange.store.large_parts import POST_TIME
+from exchange.usecases import backups
+from tests.support.world import World, reopen_world
+
+LARGE = b"an intercepted conversation, line by line\n" * 200
+SMALLEST = 4096
+NOTHING = Since("restored", Replay(), ())
+
+
+def files_in(folder: Path) -> list[Path]:
+    return sorted(path for path in folder.rglob("*") if path.is_file())
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    return tmp_path / "blobs"
+
+
+@pytest.fixture
+async def filing(populated: World, folder: Path) -> AsyncIterator[World]:
+    """A world whose node puts large parts into a folder."""
+    await populated.enrol("GBR releaser", "GBR", "releaser")
+    async with populated.another_node(blobs=BlobPlace(BlobStore(folder.as_uri()), SMALLEST)) as services:
+        yield replace(populated, services=services)
+
+
+async def pulled(world: World, report: str, name: str = "NOR reader") -> dict[int, bytes]:
+    answer = await usecases.pull_report(world.services, world.call(name), report)
+    return dict(answer.value.parts)
+
+
+async def cleared(world: World, after: timedelta) -> int:
+    world.clock.advance(after + timedelta(seconds=1))
+    return await world.services.store.large_parts.sweep()
+
+
+# ── kept and read ──────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+async def test_large_part_is_read_as_it_was_posted_and_no_file_tells_of_it(filing: World, folder: Path) -> None:
+    report = await filing.post(content=LARGE)
+
+    assert (await pulled(filing, report))[1] == LARGE
+    part = await usecases.read_part(filing.services, filing.call("NOR reader"), report, 1)
+    assert part.value.content == LARGE
+    (file,) = files_in(folder)
+    assert LARGE[:20] not in file.read_bytes()
+    assert report not in str(file)
+    assert filing.sql("SELECT ciphertext, location FROM report_part WHERE number = 1 AND report_id = $1", report) == [
+        (b"", str(file.relative_to(folder)))
+    ]
+    assert filing.sql("SELECT * FROM blob_debris") == []
+
+
+async def test_small_part_stays_in_the_database(filing: World, folder: Path) -> None:
+    report = await filing.post(content=LARGE[:1000])
+
+    assert (await pulled(filing, report))[1] == LARGE[:1000]
+    assert files_in(folder) == []
+
+
+async def test_node_that_begins_to_use_a_blob_store_reads_what_the_database_keeps(
+    populated: World, folder: Path
+) -> None:
+    report = await populated.post(content=LARGE)
+
+    async with populated.another_node(blobs=BlobPlace(BlobStore(folder.as_uri()), SMALLEST)) as services:
+        assert (await pulled(replace(populated, services=services), report))[1] == LARGE
+
+
+async def test_who_is_refused_makes_nobody_ask_the_blob_store(filing: World, folder: Path) -> None:
+    report = await filing.post(content=LARGE)
+    for file in files_in(folder):
+        file.unlink()
+
+    # Had it been asked, it would have failed otherwise.
+    for name in ("DNK reader", "ESP reader", "operator"):
+        attempt = await filing.attempt(usecases.pull_report(filing.services, filing.call(name), report))
+        assert attempt.error is not None
+        assert not isinstance(attempt.error, UnavailableError)
+    with pytest.raises(NotFoundError):
+        await usecases.read_part(filing.services, filing.call("DNK reader"), report, 1)
+
+
+# ── attacks and faults ─────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def changed(file: Path, other: Path) -> None:
+    content = bytearray(file.read_bytes())
+    content[len(content) // 2] ^= 1
+    file.write_bytes(content)
+
+
+def cut(file: Path, other: Path) -> None:
+    file.write_bytes(file.read_bytes()[:-40])
+
+
+def of_another_report(file: Path, other: Path) -> None:
+    file.write_bytes(other.read_bytes())
+
+
+def gone(file: Path, other: Path) -> None:
+    file.unlink()
+
+
+@pytest.mark.parametrize("damage", [changed, cut, of_another_report, gone])
+async def test_damaged_blob_is_recorded_and_shows_nothing(filing: World, folder: Path, damage: Any) -> None:
+    report = await filing.post(content=LARGE)
+    (file,) = files_in(folder)
+    await filing.post(content=LARGE)
+    (other,) = set(files_in(folder)) - {file}
+    damage(file, other)
+
+    for act in (
+        usecases.pull_report(filing.services, filing.call("NOR reader"), report),
+        usecases.read_part(filing.services, filing.call("NOR reader"), report, 1),
+    ):
+        attempt = await filing.attempt(act)
+        assert isinstance(attempt.error, UnavailableError)
+        assert attempt.entry["type"] == EventName.KEY_OPENED.value
+        assert str(folder) not in attempt.error.message
+
+
+async def test_blob_store_that_is_away_keeps_posts_out_and_tells_no_caller_where_it_is(
+    filing: World, folder: Path
+) -> None:
+    await asyncio.to_thread(folder.write_text, "no folder")
+
+    attempt = await filing.attempt(filing.post(content=LARGE))
+
+    assert isinstance(attempt.error, UnavailableError)
+    assert str(folder) not in attempt.error.message
+    assert filing.sql("SELECT count(*) FROM report") == [(0,)]
+    # Found again, and cleared when the post cannot come to its end any more.
+    assert filing.sql("SELECT count(*) FROM blob_debris") == [(1,)]
+    with pytest.raises(UnavailableError):
+        await cleared(filing, POST_TIME)
+    await asyncio.to_thread(folder.unlink)
+    await asyncio.to_thread(folder.mkdir)
+    assert await cleared(filing, POST_TIME) == 1
+    assert filing.sql("SELECT count(*) FROM blob_debris") == [(0,)]
+
+
+async def test_post_that_is_refused_last_leaves_nothing_for_long(filing: World, folder: Path) -> None:
+    wanted = filing.posted(content=LARGE)
+    call = filing.call("GBR contributor")
+    await usecases.post_report(filing.services, call, wanted, idempotency_key="once")
+
+    other = replace(wanted, subject="another one")
+    with pytest.raises(ConflictError):
+        await usecases.post_report(filing.services, call, other, idempotency_key="once")
+
+    assert len(files_in(folder)) == 2
+    assert await cleared(filing, POST_TIME) == 1
+    assert len(files_in(folder)) == 1
+    assert await filing.services.store.large_parts.sweep() == 0
+
+
+# ── life ───────────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+async def test_recalled_part_opens_no_more_at_once_and_its_blob_goes(filing: World, folder: Path) -> None:
+    report = await filing.post(content=LARGE)
+    await usecases.recall_report(filing.services, filing.call("GBR releaser"), report, "the source is at risk")
+
+    with pytest.raises(NotFoundError):
+        await pulled(filing, report)
+    assert filing.sql("SELECT location, wrapped_key FROM report_part WHERE report_id = $1 AND number = 1", report) == [
+        (None, b"")
+    ]
+    assert await filing.services.store.large_parts.sweep() == 0
+    assert await cleared(filing, GIVEN_UP_TIME) == 1
+    assert files_in(folder) == []
+
+
+async def test_amended_report_has_new_blobs_and_the_old_ones_go(filing: World, folder: Path) -> None:
+    report = await filing.post(content=LARGE)
+    (old,) = files_in(folder)
+    amended = filing.posted(content=LARGE + b"and one more")
+    await usecases.amend_report(filing.services, filing.call("GBR contributor"), report, amended)
+
+    assert (await pulled(filing, report))[1] == LARGE + b"and one more"
+    assert len(files_in(folder)) == 2
+    assert await cleared(filing, GIVEN_UP_TIME) == 1
+    (new,) = files_in(folder)
+    assert new != old
+    assert (await pulled(filing, report))[1] == LARGE + b"and one more"
+
+
+async def test_downgrade_seals_a_large_part_for_its_new_label(filing: World, folder: Path) -> None:
+    report = await filing.post(content=LARGE)
+    wanted = Downgrade(replace(filing.posted().label, classification="RESTRICTED"), None)
+    await usecases.downgrade_report(filing.services, filing.call("GBR releaser"), report, wanted)
+
+    assert (await pulled(filing, report))[1] == LARGE
+    assert await cleared(filing, GIVEN_UP_TIME) == 1
+    assert (await pulled(filing, report))[1] == LARGE
+    assert len(files_in(folder)) == 1
+
+
+# ── backups ────────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+async def backed_up(world: World, folder: Path) -> list[bytes]:
+    blobs = BlobStore(folder.as_uri())
+    lines = backups.backup_lines(world.url, node="test", clock=world.clock, files={}, blobs=blobs)
+    return [line async for line in lines]
+
+
+async def test_backup_holds_large_parts_still_sealed(filing: World, folder: Path, tmp_path: Path) -> None:
+    report = await filing.post(content=LARGE)
+    lines = await backed_up(filing, folder)
+    assert backups.read_contents(lines).blobs == 1
+    assert not any(LARGE[:20] in line for line in lines)
+    for file in files_in(folder):
+        file.unlink()
+
+    url = f"sqlite+aiosqlite:///{tmp_path}/restored.db"
+    await load(url, backups.rows_of(lines), NOTHING, clock=filing.clock)
+    again = tmp_path / "again"
+    for location, content in backups.blobs_of(lines):
+        await BlobStore(again.as_uri()).add(location, content)
+
+    restored = await reopen_world(url, tmp_path)
+    place = BlobPlace(BlobStore(again.as_uri()), SMALLEST)
+    async with restored.another_node(blobs=place) as services:
+        assert (await pulled(replace(restored, services=services), report))[1] == LARGE
+    await restored.services.store.close()
+
+
+async def test_backup_that_lacks_a_blob_is_not_whole(filing: World, folder: Path) -> None:
+    await filing.post(content=LARGE)
+    lines = await backed_up(filing, folder)
+
+    with pytest.raises(backups.MalformedError, match="not whole"):
+        backups.read_contents([line for line in lines if b'"blob":' not in line])
+
+
+async def test_backup_tells_of_large_parts_that_were_lost(filing: World, folder: Path) -> None:
+    await filing.post(content=LARGE)
+    (file,) = files_in(folder)
+    file.unlink()
+
+    contents = backups.read_contents(await backed_up(filing, folder))
+    assert (contents.blobs, contents.missing) == (0, 1)
+
+
+async def test_recalled_since_the_backup_is_cleared_away_after_the_restore(
+    filing: World, folder: Path, tmp_path: Path
+) -> None:
+    report = await filing.post(content=LARGE)
+    lines = await backed_up(filing, folder)
+    url = f"sqlite+aiosqlite:///{tmp_path}/restored.db"
+    since = Since("restored", Replay(recalled={report: "recalled"}), ())
+    await load(url, backups.rows_of(lines), since, clock=filing.clock)
+
+    restored = await reopen_world(url, tmp_path)
+    async with restored.another_node(blobs=BlobPlace(BlobStore(folder.as_uri()), SMALLEST)) as services:
+        assert await services.store.large_parts.sweep() == 1
+    await restored.services.store.close()
+    assert files_in(folder) == []
+
+
+# ── a bucket ───────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.fixture(scope="module")
+def s3() -> Iterator[str]:
+    """The address of a server that speaks S3 and keeps what is put there in memory."""
+    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
+    server.start()
+    host, port = server.get_host_and_port()
+    yield f"http://{host}:{port}"
+    server.stop()
+
+
+async def test_large_parts_in_a_bucket(populated: World, s3: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    opening = {
+        "AWS_ENDPOINT_URL": s3,
+        "AWS_ALLOW_HTTP": "true",
+        "AWS_REGION": "eu-north-1",
+        "AWS_ACCESS_KEY_ID": "exchange",
+        "AWS_SECRET_ACCESS_KEY": "of a test",
+    }
+    for name, value in opening.items():
+        monkeypatch.setenv(name, value)
+    place = "<CreateBucketConfiguration><LocationConstraint>eu-north-1</LocationConstraint></CreateBucketConfiguration>"
+    httpx2.post(f"{s3}/moto-api/reset").raise_for_status()
+    httpx2.put(f"{s3}/exchange-parts", content=place).raise_for_status()
+    await populated.enrol("GBR releaser", "GBR", "releaser")
+    blobs = BlobStore("s3://exchange-parts/inst-1")
+    async with populated.another_node(blobs=BlobPlace(blobs, SMALLEST)) as services:
+        world = replace(populated, services=services)
+        report = await world.post(content=LARGE)
+        assert (await pulled(world, report))[1] == LARGE
+        ((location,),) = world.sql("SELECT location FROM report_part WHERE location IS NOT NULL")
+        assert LARGE[:20] not in await blobs.read(location)
+        await usecases.recall_report(services, world.call("GBR releaser"), report, "the source is at risk")
+        assert await cleared(world, GIVEN_UP_TIME) == 1
+        with pytest.raises(UnavailableError, match="not there"):
+            await blobs.read(location)
