@@ -47,6 +47,7 @@ async def opened_rooms(settings: Settings, services: Services) -> AsyncIterator[
     for check in (await check_readiness(services)).checks:
         state = Finding.OK if check.is_working else Finding.MEND
         yield Finding(check.name, state, check.finding, None if check.is_working else _MENDS[check.name])
+    yield await _large_parts(services)
     try:
         log = await services.store.log.state()
         yield await _backlog(services)
@@ -56,6 +57,15 @@ async def opened_rooms(settings: Settings, services: Services) -> AsyncIterator[
         return
     for finding in _last_signed(settings, log):
         yield finding
+
+
+async def _large_parts(services: Services) -> Finding:
+    try:
+        place = await services.store.large_parts.prove()
+    except ExchangeError as exc:
+        mend = "see that `blob_store_url` is right, and that its place can be written, read and deleted from"
+        return Finding("large parts", Finding.MEND, exc.message, mend)
+    return Finding("large parts", Finding.OK, "in the database" if place is None else f"in {place}")
 
 
 async def _backlog(services: Services) -> Finding:

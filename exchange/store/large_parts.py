@@ -87,6 +87,22 @@ class LargeParts:
         with _told("read"):
             return await self._place.blobs.read(part.location)
 
+    async def prove(self) -> str | None:
+        """Put a blob there, read and delete it; return where large parts go, None where the database keeps them.
+
+        Raises UnavailableError, for operators: it names the place.
+        """
+        if self._place is None:
+            return None
+        blobs, location, content = self._place.blobs, self._name(), self._randomness(_NAME_BYTES)
+        await blobs.add(location, content)
+        try:
+            if await blobs.read(location) != content:
+                raise UnavailableError(f"the blob store {blobs.url} gives back something else than was put there")
+        finally:
+            await blobs.remove(location)
+        return blobs.url
+
     async def sweep(self) -> int:
         """Delete blobs that no part names any more, some of them; return how many were seen to."""
         if self._place is None:

@@ -234,6 +234,7 @@ def kept_state(world: World) -> str:
         "release_class",
         "report",
         "report_part",
+        "blob_debris",
         "idempotency",
         "pending_act",
         "subscription",

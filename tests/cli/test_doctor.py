@@ -196,6 +196,20 @@ def test_disk_that_is_nearly_full_is_told(findings, monkeypatch, free, state):
     assert findings()[1]["disk"]["state"] == state
 
 
+def test_place_of_large_parts_is_tried(findings, instance, monkeypatch):
+    assert findings()[1]["large parts"]["told"] == "in the database"
+
+    place = instance / "blobs"
+    monkeypatch.setenv("EXCHANGE_BLOB_STORE_URL", place.as_uri())
+    code, found = findings()
+    assert (code, found["large parts"]["told"]) == (0, f"in {place.as_uri()}")
+    assert [path for path in place.rglob("*") if path.is_file()] == []
+
+    monkeypatch.setenv("EXCHANGE_BLOB_STORE_URL", (instance / "exchange.toml").as_uri())
+    code, found = findings()
+    assert (code, found["large parts"]["state"]) == (1, "mend")
+
+
 def test_clock_behind_the_newest_entry_must_be_mended(findings, monkeypatch):
     back = datetime.now(UTC) - timedelta(hours=3)
     monkeypatch.setattr("exchange.services.system_clock", lambda: back)

@@ -13,7 +13,7 @@ from moto.server import ThreadedMotoServer
 
 from exchange import usecases
 from exchange.audit import EventName
-from exchange.kernel import ConflictError, NotFoundError, UnavailableError
+from exchange.kernel import ConflictError, MalformedError, NotFoundError, UnavailableError
 from exchange.reports import Downgrade
 from exchange.store import BlobPlace, BlobStore
 from exchange.store.blobs import GIVEN_UP_TIME
@@ -252,7 +252,7 @@ async def test_backup_that_lacks_a_blob_is_not_whole(filing: World, folder: Path
     await filing.post(content=LARGE)
     lines = await backed_up(filing, folder)
 
-    with pytest.raises(backups.MalformedError, match="not whole"):
+    with pytest.raises(MalformedError, match="not whole"):
         backups.read_contents([line for line in lines if b'"blob":' not in line])
 
 
