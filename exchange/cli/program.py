@@ -90,6 +90,8 @@ app = typer.Typer(
 )
 
 DONE, FAILED, USAGE = 0, 1, 2
+_INTERRUPTED = 130
+"""What the command line's library makes of an interruption; ours is a failure like others (contract)."""
 
 
 @app.callback()
@@ -114,6 +116,9 @@ def run(arguments: Sequence[str]) -> int:
     try:
         app(args=list(arguments), prog_name="exchange")
     except SystemExit as exc:
+        if exc.code == _INTERRUPTED:
+            output.say_failure("interrupted")
+            return FAILED
         return exc.code if isinstance(exc.code, int) else DONE
     except KeyboardInterrupt:
         output.say_failure("interrupted")

@@ -18,9 +18,11 @@ def save_parts(
 ) -> dict[int, str]:
     """Write each part's bytes into `out` and return the file of each part's number.
 
-    Raises InvalidError where a file exists (unless `force`), before anything is written; AnswerError where bytes
-    are not what the header's SHA-256 names: the file is removed again.
+    Raises InvalidError where a file exists (unless `force`) or `out` is one, before anything is written; AnswerError
+    where bytes are not what the header's SHA-256 names: the file is removed again.
     """
+    if out.exists() and not out.is_dir():
+        raise InvalidError(f"`{out}` is a file: `--out` names a folder")
     targets = {part.number: out / name for part, name in zip(report.parts, file_names(report.parts), strict=True)}
     there = [str(path) for path in targets.values() if os.path.lexists(path)]
     if there and not force:

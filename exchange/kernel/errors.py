@@ -71,7 +71,9 @@ class InvalidError(ExchangeError):
         self.faults = faults
 
     def __str__(self) -> str:
-        return "\n".join([self.message, *(str(fault) for fault in self.faults)])
+        # A single fault is often the whole message: it is said once.
+        told = (str(fault) for fault in self.faults if fault.message != self.message)
+        return "\n".join([self.message, *told])
 
 
 class NotAuthenticatedError(ExchangeError):

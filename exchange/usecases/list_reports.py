@@ -203,7 +203,9 @@ class _InCrisis(TypedDict, total=False):
 
 def _in_crisis(rows: list[tuple[ReportRow, ClassRow, Permit]]) -> _InCrisis:
     """Return which headers were shown only because of a crisis, for the review after it."""
-    crises = {row.class_id: permit.crises for row, _, permit in rows}
+    # A page has a hundred rows of few classes, and each class one Permit.
+    permits = {row.class_id: permit for row, _, permit in rows}
+    crises = {class_id: permit.crises for class_id, permit in permits.items()}
     if not any(crises.values()):
         return {}
     named = tuple(sorted({crisis for each in crises.values() for crisis in each}))

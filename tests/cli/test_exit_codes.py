@@ -112,6 +112,17 @@ def test_traceback_comes_only_where_asked_for(monkeypatch):
         run(["status"])
 
 
+def test_interruption_while_a_verb_is_read_is_1(exchange, monkeypatch):
+    # From inside the library, which has an exit code of its own for it.
+    def interrupt(*_args, **_named):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(program, "import_module", interrupt)
+    ran = exchange("status")
+
+    assert (ran.code, ran.err) == (1, "error: interrupted\n")
+
+
 def test_interruption_is_1(exchange, monkeypatch):
     def interrupt(*_args, **_named):
         raise KeyboardInterrupt

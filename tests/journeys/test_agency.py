@@ -52,6 +52,15 @@ def test_large_part_is_streamed_and_whole(house, tmp_path):
     assert (tmp_path / "out" / "a.bin").read_bytes() == content
 
 
+def test_pull_into_a_file_is_told_that_it_needs_a_folder(house, report, tmp_path):
+    (tmp_path / "mine").write_text("mine")
+
+    ran = house.as_("nor", "report", "pull", report, "--out", tmp_path / "mine")
+
+    assert (ran.code, "`--out` names a folder" in ran.err) == (1, True)
+    assert (tmp_path / "mine").read_text() == "mine"
+
+
 def test_pull_does_not_overwrite_unless_told_to(house, report, tmp_path):
     (tmp_path / WARNING.name).write_text("mine")
 

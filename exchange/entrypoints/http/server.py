@@ -7,6 +7,7 @@ Does not: fork, open the store, or choose ports.
 
 import asyncio
 import contextlib
+import errno
 import gc
 import resource
 import signal
@@ -104,7 +105,9 @@ def bind(host: str, port: int) -> socket.socket:
         bound.bind((host, port))
     except OSError as exc:
         bound.close()
-        raise UnsafeSettingError(f"cannot listen on `{host}:{port}`: {exc.strerror}") from exc
+        mend = ": end what listens there, or give another port" if exc.errno == errno.EADDRINUSE else ""
+        told = (exc.strerror or str(exc)).lower()
+        raise UnsafeSettingError(f"cannot listen on `{host}:{port}`: {told}{mend}") from exc
     bound.set_inheritable(True)
     return bound
 

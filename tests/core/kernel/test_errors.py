@@ -45,6 +45,12 @@ def test_invalid_lists_every_fault():
 
 def test_invalid_without_faults_is_its_message():
     assert str(InvalidError("wrong")) == "wrong"
+
+
+def test_fault_that_is_the_whole_message_is_said_once():
+    only = Fault("/threshold", "invalid-value", "2 are enrolled")
+
+    assert str(InvalidError("2 are enrolled", (only,))) == "2 are enrolled"
     assert InvalidError("wrong").faults == ()
 
 
