@@ -283,7 +283,7 @@ def test_no_certificate_in_the_scope_is_no_identity(extensions) -> None:
 def test_port_in_use_is_named() -> None:
     with bind("127.0.0.1", 0) as taken:
         taken.listen()
-        with pytest.raises(UnsafeSettingError, match="cannot listen .*: end what listens there, or give another port"):
+        with pytest.raises(UnsafeSettingError, match=r"cannot listen .*: end what listens there, or give another port"):
             bind("127.0.0.1", taken.getsockname()[1])
 
 
