@@ -82,7 +82,7 @@ fmt: setup ## format, and mend what the linter can mend
 	$(VENV)/bin/ruff format .
 	$(VENV)/bin/ruff check --fix .
 
-bench: setup ## every figure beside its floor (about 20 minutes)
+bench: setup ## every figure beside its floor (well over half an hour)
 	$(PY) -m benchmarks $(ARGS)
 
 bench-quick: setup ## the same with a tenth of the reports (about 5 minutes)
