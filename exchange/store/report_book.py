@@ -95,7 +95,8 @@ class ReportBook:
         await self._session.execute(delete(PartTable).where(col(PartTable.report_id) == report.id))
         await self._session.execute(insert(PartTable), [_part_columns(report.id, part) for part in report.parts])
         kept = [part.location for part in report.parts if part.location is not None]
-        await self._session.execute(delete(BlobDebrisTable).where(col(BlobDebrisTable.location).in_(kept)))
+        if kept:
+            await self._session.execute(delete(BlobDebrisTable).where(col(BlobDebrisTable.location).in_(kept)))
 
     async def shred(self, report_id: str, status: ReportStatus) -> None:
         """Destroy every key of a report and what was sealed without one: nothing of it opens any more."""

@@ -85,7 +85,8 @@ async def backup_lines(
     async for name, columns, rows in dumped(url):
         counted[name] = counted.get(name, 0) + len(rows)
         if name == _PART_TABLE:
-            locations += [row[columns.index("location")] for row in rows if row[columns.index("location")] is not None]
+            place = columns.index("location")
+            locations += [row[place] for row in rows if row[place] is not None]
         if rows:
             yield _line({"t": name, "c": columns, "r": rows})
     missing = 0
@@ -123,7 +124,7 @@ def read_contents(lines: Iterable[bytes]) -> Contents:
         contents is None
         or end is None
         or any(contents.rows.get(name, 0) != count for name, count in end.items())
-        or (contents.blobs != held)
+        or contents.blobs != held
     ):
         raise MalformedError("the backup is not whole: use another one")
     return contents

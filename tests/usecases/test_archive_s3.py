@@ -2,9 +2,7 @@
 
 from collections.abc import Iterator
 
-import httpx2
 import pytest
-from moto.server import ThreadedMotoServer
 from obstore.store import S3Store
 
 from exchange.audit.verify import Step
@@ -12,6 +10,7 @@ from exchange.kernel import UnavailableError
 from exchange.store import blobs
 from exchange.store.archived import LogDamagedError
 from tests.support.archived_log import archive_all, archive_at, kept, reading, verified
+from tests.support.buckets import bucket_server, make_bucket
 from tests.support.log import Log
 
 BUCKET = "s3://exchange-log/inst-1"
@@ -20,29 +19,14 @@ FIRST_BUNDLE = "exchange.example/log/1/tile/entries/000"
 
 @pytest.fixture(scope="module")
 def s3() -> Iterator[str]:
-    """The address of a server that keeps what is put there in memory."""
-    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
-    server.start()
-    host, port = server.get_host_and_port()
-    yield f"http://{host}:{port}"
-    server.stop()
+    with bucket_server() as server:
+        yield server
 
 
 @pytest.fixture
 def bucket(s3: str, monkeypatch: pytest.MonkeyPatch) -> S3Store:
-    """An empty bucket, as somebody else has it in hand, and what opens it where its own tools look for it."""
-    opening = {
-        "AWS_ENDPOINT_URL": s3,
-        "AWS_ALLOW_HTTP": "true",
-        "AWS_REGION": "eu-north-1",
-        "AWS_ACCESS_KEY_ID": "archiver",
-        "AWS_SECRET_ACCESS_KEY": "of a test",
-    }
-    for name, value in opening.items():
-        monkeypatch.setenv(name, value)
-    httpx2.post(f"{s3}/moto-api/reset").raise_for_status()
-    place = "<CreateBucketConfiguration><LocationConstraint>eu-north-1</LocationConstraint></CreateBucketConfiguration>"
-    httpx2.put(f"{s3}/exchange-log", content=place).raise_for_status()
+    """An empty bucket, as somebody else has it in hand."""
+    make_bucket(s3, "exchange-log", monkeypatch)
     return S3Store.from_url(BUCKET)
 
 

@@ -7,9 +7,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
-import httpx2
 import pytest
-from moto.server import ThreadedMotoServer
 
 from exchange import usecases
 from exchange.audit import EventName
@@ -20,6 +18,7 @@ from exchange.store.blobs import GIVEN_UP_TIME
 from exchange.store.dumping import Replay, Since, load
 from exchange.store.large_parts import POST_TIME
 from exchange.usecases import backups
+from tests.support.buckets import bucket_server, make_bucket
 from tests.support.world import World, reopen_world
 
 LARGE = b"an intercepted conversation, line by line\n" * 200
@@ -286,27 +285,12 @@ async def test_recalled_since_the_backup_is_cleared_away_after_the_restore(
 
 @pytest.fixture(scope="module")
 def s3() -> Iterator[str]:
-    """The address of a server that speaks S3 and keeps what is put there in memory."""
-    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
-    server.start()
-    host, port = server.get_host_and_port()
-    yield f"http://{host}:{port}"
-    server.stop()
+    with bucket_server() as server:
+        yield server
 
 
 async def test_large_parts_in_a_bucket(populated: World, s3: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    opening = {
-        "AWS_ENDPOINT_URL": s3,
-        "AWS_ALLOW_HTTP": "true",
-        "AWS_REGION": "eu-north-1",
-        "AWS_ACCESS_KEY_ID": "exchange",
-        "AWS_SECRET_ACCESS_KEY": "of a test",
-    }
-    for name, value in opening.items():
-        monkeypatch.setenv(name, value)
-    place = "<CreateBucketConfiguration><LocationConstraint>eu-north-1</LocationConstraint></CreateBucketConfiguration>"
-    httpx2.post(f"{s3}/moto-api/reset").raise_for_status()
-    httpx2.put(f"{s3}/exchange-parts", content=place).raise_for_status()
+    make_bucket(s3, "exchange-parts", monkeypatch)
     await populated.enrol("GBR releaser", "GBR", "releaser")
     blobs = BlobStore("s3://exchange-parts/inst-1")
     async with populated.another_node(blobs=BlobPlace(blobs, SMALLEST)) as services:

@@ -19,14 +19,20 @@ def test_no_bytes_are_given_twice():
     assert len(set(windows)) == len(windows)
 
 
-def test_blocks_come_from_the_operating_system(monkeypatch):
-    asked = []
+@pytest.fixture
+def asked(monkeypatch):
+    """What is asked of the operating system, which gives the number of the question, again and again."""
+    sizes = []
 
     def urandom(size):
-        asked.append(size)
-        return bytes([len(asked)]) * size
+        sizes.append(size)
+        return bytes([len(sizes)]) * size
 
     monkeypatch.setattr(os, "urandom", urandom)
+    return sizes
+
+
+def test_blocks_come_from_the_operating_system(asked):
     give = SystemRandomness()
 
     assert give(4000) == b"\1" * 4000
@@ -37,14 +43,7 @@ def test_blocks_come_from_the_operating_system(monkeypatch):
     assert asked == [4096, 4096, 4096, 5000]
 
 
-def test_what_is_left_of_a_block_is_forgotten_with_whoever_held_the_lock(monkeypatch):
-    asked = []
-
-    def urandom(size):
-        asked.append(size)
-        return bytes([len(asked)]) * size
-
-    monkeypatch.setattr(os, "urandom", urandom)
+def test_what_is_left_of_a_block_is_forgotten_with_whoever_held_the_lock(asked):
     give = SystemRandomness()
     give(10)
     # As a fork finds it while another thread was inside: nobody will release it.
