@@ -50,6 +50,7 @@ class Step(Enum):
     PLACED = "entries have their places"
     MORE = "entries have their places, and more wait"
     FROZEN = "the log may not sign"
+    ELSEWHERE = "another sequencer is at work"
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,15 +85,20 @@ class Sequencer:
         self._said: LastSigned | None = None
         self._kept: Signed | None = None
         self._told_frozen: str | None = None
+        self._seen: tuple[int, int] | None = None
 
-    async def step(self) -> Step:
-        """Do one batch; UnavailableError where the database or the disk does not answer, LogMovedError to go again."""
+    async def step(self, *, stands_by: bool = False) -> Step:
+        """Do one batch; UnavailableError where the database or the disk does not answer, LogMovedError to go again.
+
+        Standing by, only look where the log grew by another sequencer since this one last did: that one will go on.
+        """
         with self._desk.file.locked():
-            return await self._step()
+            return await self._step(stands_by=stands_by)
 
-    async def _step(self) -> Step:
+    async def _step(self, *, stands_by: bool) -> Step:
         # (1) the log as it stands
         state = await self._state()
+        is_elsewhere = stands_by and self._has_moved(state)
         if state.frozen_why is not None:
             return self._frozen(state.frozen_why)
         try:
@@ -100,6 +106,8 @@ class Sequencer:
             said = self._said = await self._checked(state)
             # (3) and this comes next
             again = said.prepared is not None
+            if is_elsewhere and not again:
+                return Step.ELSEWHERE
             # Before anything else the empty tree: what every witness can begin with.
             rows = await self._rows(said) if state.note else []
             if not rows and not again and state.note:
@@ -111,6 +119,10 @@ class Sequencer:
             await self._freeze(state, exc.message)
             return Step.FROZEN
         return Step.MORE if again or not state.note or len(rows) >= BATCH else Step.PLACED
+
+    def _has_moved(self, state: LogState) -> bool:
+        seen, self._seen = self._seen, (state.log, state.size)
+        return seen is not None and seen != self._seen
 
     async def rest(self) -> None:
         """Keep the last checkpoint, as the sequencer's last deed."""
@@ -176,6 +188,7 @@ class Sequencer:
         await self._commit(said, Growth(state, batch.numbers, batch.leaves, tiles, signed))
         # (6) what came to pass
         self._said = self._desk.file.confirm(said, Signed(signed.head, signed.signed_at, signed.note))
+        self._seen = (state.log, head.size)
         if signed.is_kept:
             self._kept = Signed(signed.head, signed.signed_at, signed.note)
 

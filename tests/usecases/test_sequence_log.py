@@ -1,12 +1,15 @@
 """The sequencer: every entry has one place, whoever writes and however many sequence, and time never goes back."""
 
 import asyncio
+from dataclasses import replace
 from datetime import timedelta
+from pathlib import Path
 
 import pytest
 
 from exchange.audit import parse_entry, verify_inclusion
 from exchange.kernel import UnsafeSettingError
+from exchange.store.last_signed import LastSignedFile
 from exchange.store.log_rows import CosignatureRow
 from exchange.store.sequencing import LogMovedError
 from exchange.usecases import sequence_log
@@ -116,6 +119,40 @@ async def test_two_sequencers_and_many_writers_lose_and_double_nothing(
 
     assert (await log.events()).count("report.read") == 8 * 6 * 2
     await check_log(log)
+
+
+async def test_who_stands_by_leaves_entries_to_the_one_that_is_at_work(log: Log) -> None:
+    leader, other = await log.sequencer(), await log.sequencer()
+    await log.drain(leader)
+    assert await other.step(stands_by=True) is Step.IDLE
+
+    await log.append(1)
+    await log.drain(leader)
+    await log.append(1)
+    assert await other.step(stands_by=True) is Step.ELSEWHERE
+    # Nobody was at work since: the leader is gone.
+    assert await other.step(stands_by=True) is Step.PLACED
+
+    await log.append(1)
+    assert await other.step(stands_by=True) is Step.PLACED, "what it did itself is not another's"
+    await check_log(log)
+
+
+async def test_who_stands_by_still_freezes_a_log_that_it_contradicts(log: Log, tmp_path: Path) -> None:
+    mine = LastSignedFile(tmp_path / "mine.json")
+    leader, other = await log.sequencer(), await log.sequencer(file=mine)
+    await log.append(1)
+    await log.drain(other)
+    assert await other.step(stands_by=True) is Step.IDLE
+    said = mine.read()
+    assert said is not None
+    forged = replace(said.confirmed, head=replace(said.confirmed.head, root=bytes(32)))
+    mine.write(replace(said, confirmed=forged))
+
+    await log.append(1)
+    await log.drain(leader)
+
+    assert await other.step(stands_by=True) is Step.FROZEN
 
 
 async def roll_back(log: Log) -> None:

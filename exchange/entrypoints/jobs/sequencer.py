@@ -1,4 +1,8 @@
-"""The loop of the sequencer: a step every 200 ms while entries come, the next one at once while more wait."""
+"""The loop of the sequencer: a step every 200 ms while entries come, the next one at once while more wait.
+
+Where several nodes run one, the one that made the log grow last goes on, and the others look every second whether it
+does: two that take the same entries hash and sign them twice, and one of them for nothing.
+"""
 
 import asyncio
 import logging
@@ -14,6 +18,9 @@ from exchange.usecases.sweep_log import Index, Sweep
 
 INTERVAL_SECONDS = 0.2
 """What an entry waits for its checkpoint at most, beside the step itself: a second is promised."""
+
+_INTERVALS_APART = 5
+"""Between the looks of one that stands by: the log of a sequencer that died stands still for two of them at most."""
 
 _RETRY_SECONDS = 1.0
 """After a failure: the database is away, and asking more often would not bring it back."""
@@ -53,9 +60,11 @@ class SequencerLoop:
     async def _round(self) -> float:
         """Do one step and what comes after it; return after how many seconds from its beginning the next one is due."""
         try:
-            step = await self._stepped()
+            step = await self._stepped(stands_by=True)
         except LogMovedError:
-            return self._interval_seconds / 10  # another sequencer is at work: it will be done soon
+            step = Step.ELSEWHERE
+        if step is Step.ELSEWHERE:
+            return self._interval_seconds * _INTERVALS_APART
         if step is None or step is Step.FROZEN:
             return _RETRY_SECONDS
         if step is Step.MORE:
@@ -67,9 +76,9 @@ class SequencerLoop:
             has_more = await self._quietly(self._job.sweep.chunk)
         return self._interval_seconds / 10 if is_at_rest and has_more else self._interval_seconds
 
-    async def _stepped(self) -> Step | None:
+    async def _stepped(self, *, stands_by: bool = False) -> Step | None:
         try:
-            step = await self._job.sequencer.step()
+            step = await self._job.sequencer.step(stands_by=stands_by)
         except (LogMovedError, UnsafeSettingError):
             raise  # to go again; or another key belongs here, and whoever opened this one opens it anew
         except ExchangeError as exc:
