@@ -24,6 +24,9 @@ _INDEXED_AT_REST = 500
 _INDEXED_IN_PASSING = 100
 """Entries made searchable in one go, when nothing comes and while entries come: on SQLite whoever writes waits."""
 
+_PASSES_BEHIND = 300
+"""However fast entries come: what is searched is so many passes of five a second behind at most, a minute."""
+
 _ENTRIES_NAMED = 100
 _FIRST_ID = ""
 
@@ -89,7 +92,8 @@ class Index:
         at_once = _INDEXED_AT_REST if is_at_rest else _INDEXED_IN_PASSING
         for state in await self._tree.reader.states():
             if await self._is_behind(state):
-                await self._advance(state, at_once)
+                behind = state.size - self._done[state.log]
+                await self._advance(state, max(at_once, behind // _PASSES_BEHIND))
                 return self._done[state.log] < state.size
         return False
 

@@ -12,7 +12,7 @@ from exchange.kernel import UnsafeSettingError
 from exchange.store.last_signed import LastSignedFile
 from exchange.store.log_rows import CosignatureRow
 from exchange.store.sequencing import LogMovedError
-from exchange.usecases import sequence_log
+from exchange.usecases import sequence_log, sweep_log
 from exchange.usecases.sequence_log import Step
 from exchange.usecases.sweep_log import Index, Sweep
 from tests.support.log import ORIGIN, Log, check_log
@@ -176,6 +176,22 @@ async def test_time_stands_still_when_the_clock_is_set_back(log: Log) -> None:
     assert after.size > before.size
     assert after.signed_at == before.signed_at
     await check_log(log)
+
+
+async def test_searched_entries_do_not_fall_behind_for_ever_while_others_write(
+    log: Log, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sweep_log, "_INDEXED_IN_PASSING", 3)
+    monkeypatch.setattr(sweep_log, "_PASSES_BEHIND", 4)
+    index = Index((await log.desk()).tree)
+    for _ in range(16):
+        await log.append(20)
+        await log.drain()
+        await index.chunk(is_at_rest=False)
+
+    state = await log.store.log.state()
+    assert state is not None
+    assert state.size - await log.store.log.searched(1) <= 20 * 4
 
 
 async def test_checkpoints_are_kept_every_ten_seconds_and_at_rest(log: Log) -> None:
