@@ -57,6 +57,11 @@ class _Asked:
     node_keys: tuple[VerifyingKey, ...]
     limits: Limits
 
+    @property
+    def is_of_whole_logs(self) -> bool:
+        """Return whether it takes the whole log to look at what was asked."""
+        return bool(self.known or self.policy or self.node_keys)
+
 
 @audits.command("verify")
 def verify(
@@ -105,7 +110,10 @@ def _verified_export(path: Path, asked: _Asked) -> Verification:
     """Try an export in NDJSON: a whole log like any other log, a slice of one by its proofs."""
     try:
         source = LogExport(path)
-    except InvalidError:
+    except InvalidError as exc:
+        if asked.is_of_whole_logs:
+            why = "`--state`, `--checkpoint`, `--policy` and `--node-key` are held against a whole log"
+            raise InvalidError(f"{exc.message}; {why}") from exc
         return _verified_slice(path, asked)
     return _verify(LogHere(source), asked)
 
@@ -165,12 +173,18 @@ def show_verification(verification: Verification) -> None:
     for note in verification.notes:
         output.note(note)
     if verification.is_sound:
-        only_hashes = verification.size > 0 and verification.entries == 0
-        what = "the tree of hashes is whole" if only_hashes else "the log is whole"
-        output.show_line(f"{what}: nothing was changed, dropped, reordered{'' if only_hashes else ' or backdated'}")
+        output.show_line(_verdict(verification))
     for finding in verification.findings:
         more = verification.counts[finding.step] - 1
         output.show_line(f"{finding}{f' (and {more} more)' if more else ''}")
+
+
+def _verdict(verification: Verification) -> str:
+    if verification.root is None:
+        return "all that is shown is in the log: what was left out, a slice of it cannot tell"
+    if verification.size > 0 and verification.entries == 0:
+        return "the tree of hashes is whole: nothing was changed, dropped, reordered"
+    return "the log is whole: nothing was changed, dropped, reordered or backdated"
 
 
 def as_fields(verification: Verification) -> dict[str, object]:

@@ -9,7 +9,9 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Final
 
+from exchange.audit.checkpoint import parse_checkpoint
 from exchange.audit.export import Place, Statement, read_head, read_statement
+from exchange.audit.note import parse_note
 from exchange.audit.tile_paths import TILE_WIDTH, BundlePath, TilePath
 from exchange.audit.tiles import grow_tiles
 from exchange.audit.verify import KeptCheckpoint, PendingEntry, StoredEntry
@@ -91,4 +93,14 @@ class LogExport:
         statement = read_statement(line)
         if statement.end.rpartition(".")[2] != str(count):
             raise InvalidError(f"`{self._path}` has {count} entries, and says that it ends at {statement.end}")
+        # No tile of the signed tree reaches to what stands behind it: nobody would look there.
+        if (signed := _size_in(statement.checkpoint)) is not None and signed < count:
+            raise InvalidError(f"`{self._path}` has {count} entries, and its checkpoint was signed over {signed}")
         return statement
+
+
+def _size_in(checkpoint: str | None) -> int | None:
+    try:
+        return None if checkpoint is None else parse_checkpoint(parse_note(checkpoint.encode()).text).size
+    except MalformedError:
+        return None

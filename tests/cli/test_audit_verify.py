@@ -4,6 +4,9 @@ import json
 
 import pytest
 
+from exchange.audit import hash_leaf, inclusion_proof, node_reader, parse_entry
+from exchange.audit.export import ExportedEntry, Place, Statement
+from exchange.audit.export.ndjson import entry_line, statement_line
 from exchange.client.log_folder import write_log
 from tests.core.audit.verify.worlds import KEYS, content, signers, world
 
@@ -168,3 +171,81 @@ def test_checkpoint_that_a_witness_kept_counts(tried, folder, log, tmp_path):
     assert ran.code == 1
     assert f"checkpoint of 601 entries from `{kept}`" in ran.out
     assert "cannot be read" in tried("--checkpoint", tmp_path / "absent").err
+
+
+# ── exports ───────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.fixture
+def exported(log, tmp_path):
+    """Write an export of these positions; `more` lines stand behind them."""
+
+    def write(*positions, proofs=False, more=()):
+        size = len(log.contents)
+        read = node_reader(size, log.tile)
+        lines = []
+        for position in positions:
+            item = log.contents[position]
+            proof = inclusion_proof(position, size, read) if proofs else ()
+            place = Place(1, position)
+            lines.append(entry_line(ExportedEntry(place, hash_leaf(item), parse_entry(item), item, proof=proof)))
+        lines += more
+        first, last, note = f"1.{positions[0]}", f"1.{positions[-1]}", log.checkpoints[-1].note.decode()
+        end = size + len(more)
+        lines.append(statement_line(Statement("2026-01-01T00:00:00Z", None, first, last, len(lines), f"1.{end}", note)))
+        path = tmp_path / "log.ndjson"
+        path.write_bytes(b"".join(lines))
+        return path
+
+    return write
+
+
+def test_whole_export_is_whole(exchange, exported, keys):
+    ran = exchange("audit", "verify", exported(*range(600)), "--key", keys)
+
+    assert ran.code == 0
+    assert "the log is whole" in ran.out
+
+
+def test_slice_is_not_called_whole(exchange, exported, keys):
+    ran = exchange("audit", "verify", exported(3, 17, 599, proofs=True), "--key", keys)
+
+    assert ran.code == 0
+    assert "whole" not in ran.out
+    assert "all that is shown is in the log: what was left out, a slice of it cannot tell" in ran.out
+
+
+def test_export_that_lost_an_entry_ends_with_1(exchange, exported, keys):
+    ran = exchange("audit", "verify", exported(*(each for each in range(600) if each != 41)), "--key", keys)
+
+    assert ran.code == 1
+    assert "position 41 is missing" in ran.out
+
+
+@pytest.mark.parametrize("size", [600, 512])
+def test_export_with_an_entry_more_ends_with_1(exchange, exported, keys, log, size):
+    log.rebuild(log.contents[:size])
+    more = content(size)
+    line = entry_line(ExportedEntry(Place(1, size), hash_leaf(more), parse_entry(more), more))
+
+    ran = exchange("audit", "verify", exported(*range(size), more=[line]), "--key", keys)
+
+    assert ran.code == 1
+
+
+@pytest.mark.parametrize("option", ["--checkpoint", "--policy", "--node-key", "--state"])
+def test_slice_takes_no_option_that_needs_a_whole_log(exchange, exported, keys, log, tmp_path, option):
+    given = tmp_path / "given"
+    note = log.checkpoints[-1].note
+    text = {
+        "--checkpoint": note.decode(),
+        "--policy": f"log {KEYS[0]}\nquorum none\n",
+        "--node-key": f"{KEYS[0]}\n",
+        "--state": json.dumps({"checkpoint": note.decode()}),
+    }
+    given.write_text(text[option])
+
+    ran = exchange("audit", "verify", exported(3, 17, proofs=True), "--key", keys, option, given)
+
+    assert ran.code == 1
+    assert "position 0 is not where it belongs; `--state`, `--checkpoint`, `--policy` and `--node-key`" in ran.err

@@ -2,7 +2,8 @@
 
 Steps: (1) the export ends in a statement that it is complete, whose checkpoint every key of the log has signed;
 (2) every line is an entry of its leaf hash, in the order of the log; (3) every leaf is in the tree: by its proof or,
-where the export holds all entries of the log, because together they have the signed root; (4) no line is missing.
+where the export holds all entries of the log, because together they have the signed root; (4) there are as many lines
+as the statement says. Nobody signs that statement: what was left out of a slice, a slice cannot show.
 """
 
 from collections.abc import Iterable
@@ -44,9 +45,9 @@ class _Lines:
         self._findings = findings
         self._tree = CompactRange()
         self._last: Place | None = None
-        self._bare = 0
+        self._bare: tuple[int, ExportedEntry] | None = None
+        self._bare_count = 0
         self._narrowed = 0
-        self._elsewhere = 0
         self._is_over = False
         self.first: Place | None = None
         self.count = 0
@@ -75,23 +76,21 @@ class _Lines:
         if told != seen:
             why = f"it says {told[0]} entries, {told[1]} to {told[2]}: there are {seen[0]}, {seen[1]} to {seen[2]}"
             self._findings.add(Finding(Step.TREE, "end of the export", why))
+        # Without a proof only the root over all of them says that they are in the tree.
+        if self._bare is not None and self.root is None:
+            why = (
+                f"it came without a proof ({self._bare_count} did), and position {self._tree.size} is missing: "
+                "nothing joins them to what was signed"
+            )
+            self._find(Step.TREE, self._bare[0], why, self._bare[1])
         if self.root is not None and self.root != self._head.root:
             why = "all entries together have another root than the one that was signed"
             self._findings.add(Finding(Step.TREE, f"checkpoint of {self._head.size} entries", why))
 
     def notes(self) -> tuple[str, ...]:
-        notes = []
-        if self._bare and self.root is None:
-            notes.append(
-                f"{self._bare} entries came without a proof: they fit their leaf hash, nothing joins it to the tree"
-            )
-        if self._narrowed:
-            notes.append(
-                f"{self._narrowed} entries are not shown whole: that they exist was verified, not what is shown"
-            )
-        if self._elsewhere:
-            notes.append(f"{self._elsewhere} entries are of an earlier log: their own checkpoint is not here")
-        return tuple(notes)
+        if not self._narrowed:
+            return ()
+        return (f"{self._narrowed} entries are not shown whole: that they exist was verified, not what is shown",)
 
     def _take_entry(self, number: int, item: ExportedEntry) -> None:
         if self._last is not None and item.place <= self._last:
@@ -100,12 +99,14 @@ class _Lines:
         self.count += 1
         self._narrowed += item.content is None
         if item.place.log != self._log:
-            self._elsewhere += 1
+            why = f"it is of log {item.place.log}, and the checkpoint here is of log {self._log}: "
+            self._find(Step.TREE, number, why + "take them out one by one, by `--after`", item)
             return
         if item.place.position == self._tree.size:
             self._tree.append(item.leaf)
         if not item.proof and self._head.size > 1:
-            self._bare += 1
+            self._bare = self._bare or (number, item)
+            self._bare_count += 1
             return
         try:
             verify_inclusion(item.proof, item.leaf, index=item.place.position, head=self._head)

@@ -53,11 +53,40 @@ def test_whole_log_without_proofs_is_sound_by_its_root(log):
     assert verification.notes == ()
 
 
-def test_slice_without_proofs_says_what_was_not_shown():
-    verification = verified(exported(world(60, 20), 3, 17, proofs=False))
+def test_slice_without_proofs_is_joined_to_nothing(log):
+    (finding,) = verified(exported(log, 3, 17, proofs=False)).findings
 
-    assert verification.is_sound
-    assert verification.notes[0].startswith("2 entries came without a proof")
+    assert (finding.step, finding.place, finding.position) == (Step.TREE, "line 1", 3)
+    assert (
+        finding.why
+        == "it came without a proof (2 did), and position 0 is missing: nothing joins them to what was signed"
+    )
+
+
+def test_refusal_left_out_of_a_whole_log_is_noticed_where_its_end_was_changed_too(log):
+    lines = exported(log, *(each for each in range(60) if each != 41), proofs=False)
+
+    (finding,) = verified(lines).findings
+
+    assert (
+        finding.why
+        == "it came without a proof (59 did), and position 41 is missing: nothing joins them to what was signed"
+    )
+
+
+def test_invented_entries_without_a_proof_are_not_sound(log):
+    invented = content(17, purpose="other")
+    view = {name: value for name, value in parse_entry(invented).items() if name != "node"}
+    item = ExportedEntry(Place(1, 17), hash_leaf(invented), view, None, extent="others")
+
+    assert not verified([entry_line(item), exported(log, 17)[-1]]).is_sound
+
+
+def test_one_entry_without_a_proof_among_others_is_named(log):
+    lines = exported(log, 3, 17)
+    lines[1] = exported(log, 17, proofs=False)[0]
+
+    assert told(verified(lines)) == [(Step.TREE, "line 2")]
 
 
 def test_log_of_one_entry_needs_no_proof():
@@ -152,19 +181,29 @@ def test_export_without_a_checkpoint_proves_nothing(log):
     assert told(verified(lines)) == [(Step.SIGNATURE, "checkpoint of the export")]
 
 
-def test_entries_of_an_earlier_log_are_said_to_be_elsewhere(log):
-    lines = exported(log, 3)
+def of_two_logs(log, earlier):
+    """The lines of an entry of log `earlier`, and of one of log 2 with its proof."""
     old = content(900)
-    lines.insert(0, entry_line(ExportedEntry(Place(1, 0), hash_leaf(old), parse_entry(old), old)))
+    first = entry_line(ExportedEntry(Place(earlier, 0), hash_leaf(old), parse_entry(old), old))
+    second = exported(log, 3)[0].replace(b'"log":1', b'"log":2')
     note = log.checkpoints[-1].note.decode()
-    lines[1:] = [line.replace(b'"log":1', b'"log":2') for line in lines[1:-1]] + [
-        statement_line(Statement("2026-01-01T00:00:00Z", None, "1.0", "2.3", 2, "2.60", note))
-    ]
+    end = Statement("2026-01-01T00:00:00Z", None, f"{earlier}.0", "2.3", 2, "2.60", note)
+    return [first, second, statement_line(end)]
 
-    verification = verified(lines)
 
-    assert verification.is_sound, verification.findings
-    assert verification.notes == ("1 entries are of an earlier log: their own checkpoint is not here",)
+def test_entries_of_an_earlier_log_are_not_sound_by_the_checkpoint_of_this_one(log):
+    (finding,) = verified(of_two_logs(log, 1)).findings
+
+    assert (finding.step, finding.place) == (Step.TREE, "line 1")
+    assert finding.why == "it is of log 1, and the checkpoint here is of log 2: take them out one by one, by `--after`"
+
+
+def test_entry_of_a_log_that_is_not_there_yet_is_named(log):
+    lines = of_two_logs(log, 1)
+    lines[1] = lines[1].replace(b'"log":2', b'"log":3')
+
+    assert (Step.TREE, "line 1") in told(verified(lines))
+    assert verified(lines).counts[Step.TREE] == 3
 
 
 def test_entries_that_are_not_shown_whole_are_counted(log):
