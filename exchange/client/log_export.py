@@ -71,6 +71,10 @@ class LogExport:
         with self._path.open("rb") as file:
             for line in file:
                 if _COMPLETE.match(line):
+                    if file.readline():
+                        raise InvalidError(
+                            f"`{self._path}` is no export of a whole log: something stands behind its last line"
+                        )
                     return leaves, self._ended(line, len(leaves))
                 place, leaf, _ = self._read(line, len(leaves))
                 if place.position != len(leaves):

@@ -79,6 +79,9 @@ def test_narrowed_entry_is_a_missing_one(tmp_path):
         (lambda lines: [*lines[:2], lines[-1]], "has 2 entries, and says that it ends at 1.3"),
         (lambda lines: [b"<html>\n", *lines], "line 1"),
         (lambda lines: [lines[0], b"\n", *lines[1:]], "line 2"),
+        (lambda lines: [*lines, lines[0]], "something stands behind its last line"),
+        (lambda lines: [*lines, lines[-1]], "something stands behind its last line"),
+        (lambda lines: [*lines, b"\n"], "something stands behind its last line"),
     ],
 )
 def test_file_that_is_not_a_whole_log_is_refused(tmp_path, damage, why):

@@ -7,7 +7,6 @@ The last line is `{"complete": {...}}`.
 """
 
 import base64
-import binascii
 from typing import Any, NoReturn
 
 import orjson
@@ -21,6 +20,8 @@ from exchange.kernel import MalformedError
 # No string holds this: a quotation mark inside one is escaped.
 _ENTRY_MARK = b',"entry":'
 _COMPLETE_MARK = b'{"complete":'
+
+_INCOMPLETE = "the last line of the export says not that it is complete"
 
 
 def entry_line(exported: ExportedEntry) -> bytes:
@@ -68,7 +69,7 @@ def read_entry(line: bytes) -> ExportedEntry:
     try:
         proof = tuple(map(_unbase64, fields.get("proof", ())))
         extent, personal = fields.get("extent", WHOLE), fields.get("personal", NO_PERSONAL)
-    except (TypeError, binascii.Error) as exc:
+    except (TypeError, ValueError) as exc:
         raise MalformedError(f"a line of the export cannot be read: {exc}") from exc
     content = rest if extent == WHOLE else None
     entry = _shown(rest) if content is None else _checked(content, leaf)
@@ -87,9 +88,14 @@ def read_head(line: bytes) -> tuple[Place, bytes, bytes | None]:
 def read_statement(line: bytes) -> Statement:
     """Return what the last line of an export says; raises MalformedError for any other."""
     try:
-        return Statement(**orjson.loads(line)["complete"])
+        statement = Statement(**orjson.loads(line)["complete"])
     except (orjson.JSONDecodeError, KeyError, TypeError) as exc:
-        raise MalformedError("the last line of the export says not that it is complete") from exc
+        raise MalformedError(_INCOMPLETE) from exc
+    texts = (statement.after, statement.first, statement.last, statement.checkpoint)
+    is_told = isinstance(statement.at, str) and isinstance(statement.end, str) and type(statement.count) is int
+    if not is_told or not all(isinstance(each, str | None) for each in texts):
+        raise MalformedError(_INCOMPLETE)
+    return statement
 
 
 def _parted(line: bytes) -> tuple[dict[str, Any], bytes]:
@@ -106,7 +112,7 @@ def _parted(line: bytes) -> tuple[dict[str, Any], bytes]:
 def _placed(fields: dict[str, Any]) -> tuple[Place, bytes]:
     try:
         place, leaf = Place(fields["log"], fields["position"]), _unbase64(fields["leaf"])
-    except (KeyError, TypeError, binascii.Error) as exc:
+    except (KeyError, TypeError, ValueError) as exc:
         raise MalformedError(f"a line of the export cannot be read: {exc}") from exc
     if not all(type(number) is int and number >= 0 for number in place):
         _refuse("its place is none")

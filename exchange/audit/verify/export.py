@@ -102,9 +102,11 @@ class _Lines:
             why = f"it is of log {item.place.log}, and the checkpoint here is of log {self._log}: "
             self._find(Step.TREE, number, why + "take them out one by one, by `--after`", item)
             return
-        if item.place.position == self._tree.size:
+        # What stands behind the signed tree is never joined to it: no proof is waited for, and none is found.
+        is_within = item.place.position < self._head.size
+        if is_within and item.place.position == self._tree.size:
             self._tree.append(item.leaf)
-        if not item.proof and self._head.size > 1:
+        if is_within and not item.proof and self._head.size > 1:
             self._bare = self._bare or (number, item)
             self._bare_count += 1
             return
@@ -122,8 +124,8 @@ class _Lines:
 def _statement(line: bytes, findings: Findings) -> Statement | None:
     try:
         item = read_line(line)
-        if isinstance(item, Statement) and isinstance(item.checkpoint, str | None):
-            parse_place(item.end if isinstance(item.end, str) else "")
+        if isinstance(item, Statement):
+            parse_place(item.end)
             return item
     except MalformedError:
         pass

@@ -117,12 +117,14 @@ LEAF = base64.b64encode(b"\3" * 32).decode()
         ('[1,"entry":{}}', "cannot be read"),
         ('{"log":1,"position":1,"leaf":"%","entry":{}}', "cannot be read"),
         ('{"log":1,"position":1,"leaf":7,"entry":{}}', "cannot be read"),
+        ('{"log":1,"position":1,"leaf":"é","entry":{}}', "cannot be read"),
         ('{"log":1,"position":1,"leaf":"AAAA","entry":{}}', "not 32 bytes"),
         ('{"log":1,"position":-1,"leaf":"' + LEAF + '","entry":{}}', "place is none"),
         ('{"log":1,"position":true,"leaf":"' + LEAF + '","entry":{}}', "place is none"),
         ('{"log":1,"position":"1","leaf":"' + LEAF + '","entry":{}}', "place is none"),
         ('{"log":1,"position":1,"leaf":"' + LEAF + '","proof":["AA=="],"entry":{}}', "not 32 bytes"),
         ('{"log":1,"position":1,"leaf":"' + LEAF + '","proof":["%"],"entry":{}}', "cannot be read"),
+        ('{"log":1,"position":1,"leaf":"' + LEAF + '","proof":["é"],"entry":{}}', "cannot be read"),
         ('{"log":1,"position":1,"leaf":"' + LEAF + '","proof":7,"entry":{}}', "cannot be read"),
         ('{"log":1,"position":1,"leaf":"' + LEAF + '","extent":"others","entry":{}}', "entry has no"),
         ('{"log":1,"position":1,"leaf":"' + LEAF + '","extent":"others","entry":{]}', "cannot be read"),
@@ -139,6 +141,23 @@ def test_damaged_line_is_refused(line, why):
 def test_last_line_that_says_nothing_is_refused(line):
     with pytest.raises(MalformedError, match="says not that it is complete"):
         read_statement(line)
+
+
+@pytest.mark.parametrize("name", ["at", "after", "first", "last", "count", "end", "checkpoint"])
+@pytest.mark.parametrize("value", [1.5, True, ["x"], {"x": 1}])
+def test_last_line_with_a_field_of_another_kind_is_refused(name, value):
+    line = json.dumps({"complete": STATEMENT.as_json() | {name: value}}, separators=(",", ":")).encode()
+
+    with pytest.raises(MalformedError, match="says not that it is complete"):
+        read_line(line)
+
+
+@pytest.mark.parametrize("name", ["at", "count", "end"])
+def test_last_line_without_a_field_that_it_needs_is_refused(name):
+    line = json.dumps({"complete": STATEMENT.as_json() | {name: None}}, separators=(",", ":")).encode()
+
+    with pytest.raises(MalformedError, match="says not that it is complete"):
+        read_line(line)
 
 
 def test_hidden_entry_is_not_compared_with_its_leaf():

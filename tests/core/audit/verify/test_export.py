@@ -123,6 +123,19 @@ def test_changed_entry_of_a_whole_log_changes_the_root(log):
     assert told(verified(lines)) == [(Step.TREE, "checkpoint of 60 entries")]
 
 
+@pytest.mark.parametrize("position", [60, 61, 255, 256])
+def test_entry_invented_behind_the_signed_tree_is_named(log, position):
+    lines = exported(log, *range(60), proofs=False)
+    forged = content(900)
+    item = ExportedEntry(Place(1, position), hash_leaf(forged), parse_entry(forged), forged)
+    end = Statement("2026-01-01T00:00:00Z", None, "1.0", f"1.{position}", 61, "1.60", log.checkpoints[-1].note.decode())
+
+    (finding,) = verified([*lines[:-1], entry_line(item), statement_line(end)]).findings
+
+    assert (finding.step, finding.place, finding.position) == (Step.TREE, "line 61", position)
+    assert finding.why == f"a tree of size 60 has no leaf {position}"
+
+
 def test_line_left_out_is_noticed(log):
     lines = exported(log, 3, 17, 59)
     del lines[1]
