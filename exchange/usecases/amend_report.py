@@ -1,8 +1,8 @@
 """Amend a report: a new version in the place of the one before, by the originator's contributors.
 
 Steps: (1) a contributor's own report, current; (2) the new version is checked like a post under the same scope, its
-sources included; (3) no marking becomes lower; (4) sealed anew, the version before provable by its digest; who was
-given the report is told, and told that it was raised where it was.
+sources included; (3) no marking becomes lower, and what the report built on it builds on still; (4) sealed anew, the
+version before provable by its digest; who was given the report is told, and told that it was raised where it was.
 """
 
 from dataclasses import replace
@@ -16,6 +16,7 @@ from exchange.reports import PostedReport, ReportAct, amended, require_act
 from exchange.store import NoticeKind
 from exchange.usecases.context import Call, Recorded, Services
 from exchange.usecases.facts import stated_purpose
+from exchange.usecases.kept_sources import with_kept_sources
 from exchange.usecases.life_checks import MadeVersion, require_version
 from exchange.usecases.originating import OwnReport, opened_header, own_report
 from exchange.usecases.post_checks import check_sources, compose, require_in_force
@@ -61,16 +62,17 @@ async def _amended(services: Services, call: Call, own: OwnReport, posted: Poste
     agreements = await services.knowledge.agreements(services.store, own.state)
     agreement = require_in_force(agreements.get(AgreementId(facts.agreement)), own.caller, call)
     # (2) as if it were posted
+    before = await opened_header(services, call, own)
     posted = replace(posted, agreement=facts.agreement, scope=facts.scope, supersedes=None)
-    built = await check_sources(services, call, own.caller, posted, own.state)
+    built = await check_sources(services, call, own.caller, posted, own.state, kept=before.references)
     members = await services.knowledge.member_codes(services.store, own.state)
     composed = compose(services, call, own.caller, posted, agreement=agreement, members=members, faults=built.faults)
     # (3) not lower
-    before = await opened_header(services, call, own)
     after = amended(before, composed, dominates=dominates)
+    after, kept = await with_kept_sources(services, call, after, before.references, own.state, place="/label")
     # (4) in its place
     is_raised = not dominates(before.label, after.label)
     notice = NoticeKind.UPGRADED if is_raised else NoticeKind.AMENDED
-    move = Move(ReportAct.AMEND, _EVENT, notice, before, after, built.consents)
+    move = Move(ReportAct.AMEND, _EVENT, notice, before, after, (*kept, *built.consents))
     receipt = await moved(services, call, own, move, [part.content for part in posted.parts])
     return Recorded(MadeVersion.of(services, before, after), receipt)

@@ -4,8 +4,12 @@ Asked whenever a report would be marked lower than one that it builds on. Steps:
 something to consent to; (2) a grant of its originator to the deriving member holds now, for this version of it; (3) the
 grant covers the label, and the agreement what it lets go; (4) so do the grants about what the source itself builds on:
 nobody consents to less than its own sources allow. Default is none.
+
+What derives from another member's report is held to it with every part, for a part goes to whom its own label names;
+its own intelligence a member may take apart as it likes.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
@@ -52,14 +56,29 @@ async def load_source(services: Services, report_id: str) -> Source | None:
     return Source(row.report, await services.knowledge.release_class(services.store, row.report.class_id))
 
 
-async def covering_consents(  # noqa: PLR0913  who marks what how, from which source
-    services: Services, call: Call, state: PolicyState, source: Source, *, label: Label, member: str
-) -> tuple[str, ...] | None:
-    """Return the ids of the consents under which a report of `member` that builds on `source` is marked `label`.
+async def header_of(services: Services, call: Call, source: Source) -> Header:
+    """Return the whole header of a source, whoever may read it; UnavailableError where it does not open."""
+    try:
+        return await open_sealed_header(services, source.report, source.kept)
+    except UNOPENED as exc:
+        await record_tampering(services, call, None, f"report {source.report.id}", exc)
 
-    None where one is missing.
+
+async def covering_consents(  # noqa: PLR0913  who marks what how, from which source
+    services: Services, call: Call, state: PolicyState, source: Source, *, labels: Sequence[Label], member: str
+) -> tuple[str, ...] | None:
+    """Return the ids of the consents under which a report of `member` that builds on `source` has `labels`.
+
+    The first is the report's own, the others are its parts'; the law knows them all. None where a consent is missing.
     """
-    return await _all_consents(services, None, call, state, [_Asked(source, member, label)])
+    facts, consents = source.facts, list[str]()
+    for label in dict.fromkeys(labels[:1] if facts.originator == member else labels):
+        if not services.law.catalogue.dominates(label, facts.label, originator=member):
+            found = await _all_consents(services, None, call, state, [_Asked(source, member, label)])
+            if found is None:
+                return None
+            consents += found
+    return tuple(dict.fromkeys(consents))
 
 
 async def do_sources_allow(  # noqa: PLR0913  as `covering_consents`
@@ -105,7 +124,7 @@ async def _beneath(services: Services, call: Call, asked: _Asked) -> list[_Asked
     label = replace(asked.label, releasable_to=tuple(sorted({*asked.label.releasable_to, asked.member})))
     by = asked.source.facts.originator
     found = []
-    for report_id in (await _header(services, call, asked.source)).references:
+    for report_id in (await header_of(services, call, asked.source)).references:
         source = await load_source(services, report_id)
         if source is None:
             return None
@@ -143,10 +162,3 @@ async def _granted(services: Services, unit: UnitOfWork | None, asked: _Asked) -
         return await unit.derivations().granted(asked.source.report.id, asked.member)
     async with services.store.unit_of_work() as own:
         return await own.derivations().granted(asked.source.report.id, asked.member)
-
-
-async def _header(services: Services, call: Call, source: Source) -> Header:
-    try:
-        return await open_sealed_header(services, source.report, source.kept)
-    except UNOPENED as exc:
-        await record_tampering(services, call, None, f"report {source.report.id}", exc)

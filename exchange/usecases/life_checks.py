@@ -8,7 +8,7 @@ from exchange.markings import Label, render_marking
 from exchange.reports import Downgrade, Header, version_digest
 from exchange.store import PolicyState
 from exchange.usecases.context import Call, Services
-from exchange.usecases.derived_marking import Source, covering_consents, load_source
+from exchange.usecases.derived_marking import covering_consents, load_source
 from exchange.usecases.originating import OwnReport
 
 
@@ -50,35 +50,30 @@ async def require_known_labels(services: Services, state: PolicyState, wanted: D
         raise InvalidError("the labels have faults", tuple(faults))
 
 
-async def require_above_sources(services: Services, call: Call, header: Header, state: PolicyState) -> tuple[str, ...]:
-    """Return the consents under which `header` is marked lower than reports that it builds on; else none.
+async def require_above_sources(
+    services: Services, call: Call, header: Header, state: PolicyState, *, place: str | None = None
+) -> tuple[str, ...]:
+    """Return the consents under which `header`, or a part, is marked lower than reports that it builds on; else none.
 
-    Raises InvalidError where such a report's originator has not consented (attack 17).
+    Raises InvalidError where such a report's originator has not consented (attack 17), with `place` as the pointer, or
+    that of the reference.
     """
+    labels = (header.label, *(part.label for part in header.parts))
     faults: list[Fault] = []
     consents: list[str] = []
     for index, source_id in enumerate(header.references):
-        found = await _consents(services, call, header, state, await load_source(services, source_id))
+        source = await load_source(services, source_id)
+        if source is None:
+            continue
+        found = await covering_consents(services, call, state, source, labels=labels, member=header.originator)
         if found is None:
             message = "the label would be lower than this source's: its originator has to lower that first, or consent"
-            faults.append(Fault(f"/references/{index}", "below-source", message))
+            faults.append(Fault(place or f"/references/{index}", "below-source", message))
         else:
             consents += found
     if faults:
         raise InvalidError("a report is never less classified than what it builds on", tuple(faults))
-    return tuple(consents)
-
-
-async def _consents(
-    services: Services, call: Call, header: Header, state: PolicyState, source: Source | None
-) -> tuple[str, ...] | None:
-    """Return the consents that `header` needs for one source: none where it is as high; None where one is missing."""
-    if source is None:
-        return None
-    label, member = header.label, header.originator
-    if services.law.catalogue.dominates(label, source.facts.label, originator=member):
-        return ()
-    return await covering_consents(services, call, state, source, label=label, member=member)
+    return tuple(dict.fromkeys(consents))
 
 
 def label_faults(services: Services, place: str, label: Label, members: frozenset[str]) -> Iterator[Fault]:

@@ -3,7 +3,7 @@
 Faults carry the JSON pointer into the posted body and, where one fits, a reason code of the contract.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import assert_never
 
@@ -22,7 +22,7 @@ from exchange.usecases.judging import judge
 
 _ID_RANDOMNESS_BYTES = 10
 
-_MOST_REFERENCES = 50
+MOST_REFERENCES = 50
 """Each costs a query and a decision; a report that cites more cites a collection."""
 
 _SUPERSEDES = "/supersedes"
@@ -91,10 +91,16 @@ class Built:
     consents: tuple[str, ...] = ()
 
 
-async def check_sources(
-    services: Services, call: Call, client: Client, posted: PostedReport, state: PolicyState
+async def check_sources(  # noqa: PLR0913  one call's surroundings, what is posted, and what is known already
+    services: Services,
+    call: Call,
+    client: Client,
+    posted: PostedReport,
+    state: PolicyState,
+    *,
+    kept: Collection[str] = (),
 ) -> Built:
-    """Return what is to be said of the reports that `posted` supersedes or refers to.
+    """Return what is to be said of the reports that `posted` supersedes or refers to, but for those in `kept`.
 
     A member may build on its own reports, and refer to what the poster may read; a source that does not exist
     and any other are one fault. What builds on a source is marked at least as high (attack 17), unless it refers to
@@ -104,9 +110,9 @@ async def check_sources(
         # What its originator never saw it neither replaces nor vouches for.
         told = "what is posted for another member builds on no report: only the originator links its own"
         return Built((Fault("/references" if posted.references else "/supersedes", "not-the-originator", told),))
-    if len(posted.references) > _MOST_REFERENCES:
-        return Built((Fault("/references", "too-many", f"at most {_MOST_REFERENCES} references"),))
-    sources = [(f"/references/{index}", each) for index, each in enumerate(posted.references)]
+    if len(posted.references) > MOST_REFERENCES:
+        return Built((Fault("/references", "too-many", f"at most {MOST_REFERENCES} references"),))
+    sources = [(f"/references/{index}", each) for index, each in enumerate(posted.references) if each not in kept]
     if posted.supersedes is not None:
         sources.append((_SUPERSEDES, posted.supersedes))
     faults: list[Fault] = []
@@ -114,7 +120,7 @@ async def check_sources(
     for place, report_id in sources:
         if not is_uuid7(report_id):
             continue  # `compose` names what is no id
-        match await _check_source(services, call, client, posted.label, state, at=(place, report_id)):
+        match await _check_source(services, call, client, posted, state, at=(place, report_id)):
             case Fault() as fault:
                 faults.append(fault)
             case found:
@@ -122,24 +128,28 @@ async def check_sources(
     return Built(tuple(faults), tuple(consents))
 
 
-async def _check_source(  # noqa: PLR0913  one call's surroundings, what is marked how, and the source looked at
-    services: Services, call: Call, client: Client, label: Label, state: PolicyState, *, at: tuple[str, str]
+async def _check_source(  # noqa: PLR0913  one call's surroundings, what is posted, and the source looked at
+    services: Services, call: Call, client: Client, posted: PostedReport, state: PolicyState, *, at: tuple[str, str]
 ) -> Fault | tuple[str, ...]:
     """Return what is wrong with building on one source so, or the consents that it rests on."""
     place, report_id = at
     source = await _source(services, call, client, report_id, state, own_only=place == _SUPERSEDES)
     if source is None:
         return Fault(place, "unknown-report", "no such report, or none that you may build on")
-    if _is_marked_as_high(services.law, label, source.facts.label, client):
+    # A label with unknown words is refused for those; it is not compared.
+    catalogue, own = services.law.catalogue, posted.label
+    if catalogue.check(own):
         return ()
     told = "the label is lower than this report's: mark at least as high"
     # What takes a report's place is no derivation: it is lowered first.
-    if place != _SUPERSEDES:
-        told += ", or ask its originator for consent"
-        consents = await covering_consents(services, call, state, source, label=label, member=client.member)
-        if consents is not None:
-            return consents
-    return Fault(place, "below-source", told)
+    if place == _SUPERSEDES:
+        is_as_high = catalogue.dominates(own, source.facts.label, originator=client.member)
+        return () if is_as_high else Fault(place, "below-source", told)
+    labels = (own, *(part.label for part in posted.parts if part.label and not catalogue.check(part.label)))
+    consents = await covering_consents(services, call, state, source, labels=labels, member=client.member)
+    if consents is not None:
+        return consents
+    return Fault(place, "below-source", f"{told}, or ask its originator for consent")
 
 
 async def _source(  # noqa: PLR0913  one call's surroundings, and the source looked at
@@ -159,11 +169,6 @@ async def _source(  # noqa: PLR0913  one call's surroundings, and the source loo
             return None
         case other:
             assert_never(other)
-
-
-def _is_marked_as_high(law: Law, label: Label, source: Label, client: Client) -> bool:
-    # A label with unknown words is refused for those; it is not compared.
-    return bool(law.catalogue.check(label)) or law.catalogue.dominates(label, source, originator=client.member)
 
 
 def _crisis_ceilings(agreement: Agreement, scope_name: str, call: Call) -> tuple[str, ...]:

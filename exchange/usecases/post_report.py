@@ -30,6 +30,7 @@ from exchange.usecases.authenticate import admit, required_thumbprint
 from exchange.usecases.context import Call, Recorded, Services
 from exchange.usecases.facts import stated_purpose
 from exchange.usecases.judging import require_same_law
+from exchange.usecases.kept_sources import sources_of_superseded, with_kept_sources
 from exchange.usecases.opening import UNOPENED, open_sealed_header
 from exchange.usecases.post_checks import check_sources, compose, originator_of, require_in_force
 from exchange.usecases.proxies import standing_consent
@@ -89,7 +90,7 @@ async def _post_once(
     header_json = stored_json(services, header)
     new = await seal_report(services, header, posted, header_json)
     # (6) all of it durable, or none
-    key = _idempotency(client, header, idempotency_key)
+    key = _idempotency(client, header, posted, idempotency_key)
     entry = _posted_draft(call, client, header, consents)
     registration = distribution_draft(services.law, header, entry)
     version = row.state.policy_version
@@ -100,9 +101,9 @@ async def _post_once(
         )
     match kept:
         case PostedRow():
-            return Recorded(_answer(header, header_json, is_replayed=False), kept.receipt)
+            return Recorded(_answer(services, header, posted, header_json), kept.receipt)
         case IdempotentReplay():
-            return await _replay(services, call, client, kept, key)
+            return await _replay(services, call, client, kept, key, posted=posted)
         case other:
             assert_never(other)
 
@@ -124,7 +125,10 @@ async def _composed(
         built = await check_sources(services, call, client, posted, state)
         members = await services.knowledge.member_codes(services.store, state)
         header = compose(services, call, client, posted, agreement=visible, members=members, faults=built.faults)
-        return header, built.consents
+        # What takes a report's place builds on what that one was built on.
+        former = await sources_of_superseded(services, call, posted.supersedes)
+        header, kept = await with_kept_sources(services, call, header, former, state, place="/supersedes")
+        return header, tuple(dict.fromkeys((*built.consents, *kept)))
 
 
 async def _require_consent(
@@ -143,17 +147,23 @@ async def _require_consent(
         raise InvalidError("the report cannot be posted so", (Fault("/on_behalf_of", "no-consent", text),))
 
 
-def _idempotency(client: Client, header: Header, key: str | None) -> Idempotency | None:
+def _idempotency(client: Client, header: Header, posted: PostedReport, key: str | None) -> Idempotency | None:
     if key is None:
         return None
     # What was posted, without what the exchange itself added to it.
-    sent = header_as_json(header, status=None, marking=lambda _: "")
+    sent = header_as_json(replace(header, references=posted.references), status=None, marking=lambda _: "")
     sent = {name: value for name, value in sent.items() if name not in {"id", "posted_at"}}
     return Idempotency(client.id, key, hashlib.sha256(json.dumps(sent, sort_keys=True).encode()).hexdigest())
 
 
-async def _replay(
-    services: Services, call: Call, client: Client, replay: IdempotentReplay, asked: Idempotency | None
+async def _replay(  # noqa: PLR0913  what was posted before, and what is posted again
+    services: Services,
+    call: Call,
+    client: Client,
+    replay: IdempotentReplay,
+    asked: Idempotency | None,
+    *,
+    posted: PostedReport,
 ) -> Recorded[PostedAnswer]:
     row = await services.store.report_for(required_thumbprint(call), replay.report_id, parts=Parts.NONE)
     if row.report is None or not row.report.sealed_header:
@@ -163,19 +173,23 @@ async def _replay(
         kept = await services.knowledge.release_class(services.store, row.report.class_id)
         header = await open_sealed_header(services, row.report, kept)
         # INVARIANT: no Permit is asked here, so what is shown is what this client sent, whatever the row points at.
-        if asked is None or _idempotency(client, header, asked.key) != asked:
+        is_same = asked is not None and _idempotency(client, header, posted, asked.key) == asked
+        if not is_same or not set(posted.references) <= set(header.references):
             message = "the report kept for an idempotency key is not what was posted with it"
             raise OpeningError(message)
     except UNOPENED as exc:
         await record_tampering(services, call, client, f"report {row.report.id}", exc)
-    posted = _posted_draft(call, client, header)
-    entry = replace(posted, detail={**posted.detail, "replayed": "yes"})
-    receipt = await services.store.append(entry)
-    return Recorded(_answer(header, stored_json(services, header), is_replayed=True), receipt)
+    again = _posted_draft(call, client, header)
+    receipt = await services.store.append(replace(again, detail={**again.detail, "replayed": "yes"}))
+    answer = _answer(services, header, posted, stored_json(services, header))
+    return Recorded(replace(answer, is_replayed=True), receipt)
 
 
-def _answer(header: Header, header_json: bytes, *, is_replayed: bool) -> PostedAnswer:
-    return PostedAnswer(header.id, with_status(header_json, ReportStatus.CURRENT), is_replayed)
+def _answer(services: Services, header: Header, posted: PostedReport, header_json: bytes) -> PostedAnswer:
+    # What it goes on building on, this client did not name and may not be able to see.
+    is_whole = header.references == posted.references
+    shown = header_json if is_whole else stored_json(services, replace(header, references=posted.references))
+    return PostedAnswer(header.id, with_status(shown, ReportStatus.CURRENT), is_replayed=False)
 
 
 def _posted_draft(call: Call, client: Client, header: Header, consents: tuple[str, ...] = ()) -> EntryDraft:

@@ -121,3 +121,21 @@ async def test_17_marking_of_a_source_is_not_lost_by_an_amendment(api: Api) -> N
 
     assert {fault["code"] for fault in refused.json()["errors"]} == {"below-source"}
     assert raised.status_code == 201
+
+
+async def test_17_source_is_not_shed_to_lower_what_was_made_of_it(api: Api) -> None:
+    world = api.world
+    await world.enrol("GBR analyst", "GBR", "contributor", "reader", "releaser")
+    source = await world.post("NOR contributor")
+    analyst = api.as_client("GBR analyst")
+    body = report_body(world.agreement_id, label=SECRET)
+    posted = (await analyst.post("/v1/reports", json=body | {"references": [source]})).json()["id"]
+    assert (await analyst.post(f"/v1/reports/{posted}/amendments", json=amendment())).status_code == 201
+    placed = (await analyst.post("/v1/reports", json=body | {"supersedes": posted})).json()["id"]
+    parts = [{**body["parts"][0], "label": LOWER}]
+    torn = await analyst.post("/v1/reports", json=body | {"references": [source], "parts": parts})
+
+    assert {fault["code"] for fault in torn.json()["errors"]} == {"below-source"}
+    for report in (posted, placed):
+        refused = await analyst.post(f"/v1/reports/{report}/downgrade", json={"label": LOWER})
+        assert {fault["code"] for fault in refused.json()["errors"]} == {"below-source"}
