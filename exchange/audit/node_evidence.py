@@ -72,14 +72,19 @@ def sign_evidence(sealed: SealedEntry, sign: Callable[[bytes], bytes]) -> Sealed
     return SealedEntry(sealed.id, content, leaf_hash=hash_leaf(content), node_seq=sealed.node_seq)
 
 
+def bears_signature(entry: Entry) -> bool:
+    """Return whether `entry` is evidence with a signature, right or wrong; without one it states nothing."""
+    return entry["type"] in EVIDENCE_EVENTS and _SIGNATURE in entry.get("detail", {})
+
+
 def evidence_in(entry: Entry) -> Evidence | None:
     """Return what `entry` states of its boot, None where it is no evidence. Nothing is believed yet.
 
     Raises MalformedError for evidence in a form that no node writes.
     """
-    detail = entry.get("detail", {})
-    if entry["type"] not in EVIDENCE_EVENTS or _SIGNATURE not in detail:
+    if not bears_signature(entry):
         return None
+    detail = entry["detail"]
     state, upto = detail.get("state"), detail.get("upto")
     if type(upto) is not int or not 0 <= upto < entry["node_seq"]:
         raise MalformedError("`upto` is no number before the entry's own")

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from typing import Final
 
 from exchange.audit.boot_checks import BootChecks, BootFault, BootFinding
-from exchange.audit.node_evidence import EVIDENCE_EVENTS
+from exchange.audit.node_evidence import bears_signature
 from exchange.audit.shape import Entry
 from exchange.audit.verify.findings import Finding, Findings, Step
 from exchange.crypto import VerifyingKey
@@ -38,9 +38,13 @@ class NodeChecks:
         if self._boots is None:
             return
         self._boots.observe(position, entry, leaf_hash)
-        self._newest[entry["boot"]] = entry["ts"]
-        if entry["type"] in EVIDENCE_EVENTS:
-            self._signed[entry["boot"]] = entry["ts"]
+        boot, at = entry["boot"], entry["ts"]
+        # The newest by its time, not the last in the log: one that is set back must not stand for those before it. As
+        # text, within one second, they may be the other way round: that is no matter here.
+        self._newest[boot] = max(at, self._newest.get(boot, at))
+        # Whether it is signed by its node, the boots' checks say; one that nobody signed is written by anybody.
+        if bears_signature(entry):
+            self._signed[boot] = at
 
     def conclude(self, findings: Findings) -> tuple[str, ...]:
         """Report the first thing that is wrong with each boot; return notes on those that were killed."""

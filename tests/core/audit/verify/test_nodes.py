@@ -110,6 +110,30 @@ def test_entries_long_after_the_last_heartbeat_are_a_finding():
     assert told(logged(boot).verify(node_keys=KEYS)) == [(Step.HEARTBEATS, 3)]
 
 
+def test_heartbeat_that_nobody_signed_buys_a_killed_boot_no_time():
+    boot = Boot()
+    boot.write(2)
+    boot.sign()
+    boot.at += timedelta(minutes=5)
+    boot.write()
+    boot.written.append(boot.seal(5, event=EventName.NODE_HEARTBEAT, detail={"upto": 4, "state": "running"}))
+
+    assert told(logged(boot).verify(node_keys=KEYS)) == [(Step.HEARTBEATS, 3)]
+
+
+def test_last_entry_set_back_hides_no_later_one_of_a_killed_boot():
+    boot = Boot()
+    boot.write(2)
+    boot.sign()
+    boot.at += timedelta(minutes=5)
+    boot.write()
+    boot.at -= timedelta(minutes=5)
+    boot.write()
+    boot.at += timedelta(minutes=5)
+
+    assert told(logged(boot).verify(node_keys=KEYS)) == [(Step.HEARTBEATS, 3)]
+
+
 # ── erased ────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
