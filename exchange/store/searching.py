@@ -180,7 +180,10 @@ class Search:
             return [(along, key)]
         if along is Along.SUBJECT:
             return [(Along.MEMBER_SUBJECT, f"{member}|{key}")]
-        return [(Along.OWNER_CLIENT, f"{member}|{key}"), *((Along.SUBJECT, each) for each in self._sought.treaties)]
+        treaties = [(Along.SUBJECT, each) for each in self._sought.treaties]
+        if self._sought.criteria.owner not in {None, member}:
+            return treaties  # what it did with another's reports is not even walked past
+        return [(Along.OWNER_CLIENT, f"{member}|{key}"), *treaties]
 
     async def _keys_of_all(self) -> AsyncIterator[tuple[Along, str]]:
         asked = self._sought.criteria

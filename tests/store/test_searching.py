@@ -3,7 +3,7 @@
 import itertools
 import random
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
@@ -27,7 +27,7 @@ from exchange.audit import (
 )
 from exchange.crypto import SearchTokens
 from exchange.store import Hit, Place, Sought, Store
-from exchange.store.dialect import Statement, Value
+from exchange.store.dialect import Row, Statement, Value
 from exchange.store.engine import checked_url, new_engine
 from exchange.store.schema import head
 from exchange.store.search_statements import Along
@@ -170,6 +170,25 @@ async def test_whose_clients_and_whose_reports_are_asked_for_together(store: Sto
         views = [(content, view_of(parse_entry(content), auditor)) for content in contents]
         expected = {content for content, view in views if view is not None and matches(view, criteria)}
         assert {hit.content for hit in found} == expected, sought
+
+
+async def test_what_a_foreign_client_did_with_others_is_not_walked_past(
+    store: Store, contents: list[bytes], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It may be most of the log, and none of it is the auditor's: to pass it costs time, and tells that it is there."""
+    statements = store._search.newest_first.values()
+    walks, fetch = 0, store._database.fetch
+
+    async def counted(statement: Statement, values: Mapping[str, Value]) -> Sequence[Row]:
+        nonlocal walks
+        walks += statement in statements
+        return await fetch(statement, values)
+
+    monkeypatch.setattr(store._database, "fetch", counted)
+    for owner, is_walked in (("DNK", False), ("NOR", True), (None, True)):
+        walks = 0
+        await all_found(store, Sought(Criteria(client="GBR 1", owner=owner), "NOR"), auditor_of("NOR", None), 50)
+        assert bool(walks) is is_walked, owner
 
 
 async def test_search_goes_on_behind_any_place(store: Store, contents: list[bytes]) -> None:
