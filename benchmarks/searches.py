@@ -28,6 +28,8 @@ PAGE = 100
 AUDITORS = ("EXCHANGE", "NOR", "ESP")
 """All of the log; the slice of a member that owns reports; that of one which only reads."""
 _RUNS = 7
+_TOLD = 8
+"""How many of the slowest questions are told beside the figure."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,6 +124,8 @@ async def _measured(backend: str, world: World, count: int) -> Result:
             waited = await _median_ms(partial(_search, world, name, query))
             seen.append((waited, floor, f"{name}: {question.name}"))
     await close()
+    for waited, _, what in sorted(seen, reverse=True)[:_TOLD]:
+        say(f"  {waited:.0f} ms: {what}")
     waited, floor, what = max(seen)
     typical = median(each for each, _, _ in seen)
     note = (
