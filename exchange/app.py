@@ -9,7 +9,7 @@ import asyncio
 import logging
 import sys
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, nullcontext
 from functools import partial
 from importlib.util import find_spec
 from typing import Any
@@ -127,18 +127,18 @@ def serve(  # noqa: PLR0913  what an operator says of a service
     """
     log_to_stderr()
     raise_file_limit()
-    _require_safe(settings)
-    if jobs:
-        load_log_key(settings.log_key_file)
-    listening = Listening(bind(host, port), bind(*ops))
-    _log.info("operations address", extra={"address": address_of(listening.operations)})
-
-    with kept_running(be_sequencer, settings, name="sequencer") as begin_sequencing:
+    # First of all, while this process holds nothing that must not be copied.
+    with kept_running(be_sequencer, settings, name="sequencer") if jobs else nullcontext() as begin_sequencing:
+        _require_safe(settings)
+        if jobs:
+            load_log_key(settings.log_key_file)
+        listening = Listening(bind(host, port), bind(*ops))
+        _log.info("operations address", extra={"address": address_of(listening.operations)})
 
         def announce() -> None:
             sys.stdout.write(f"ready https://{address_of(listening.service)}\n")
             sys.stdout.flush()
-            if jobs:
+            if begin_sequencing is not None:
                 begin_sequencing()  # not before: until then every core is wanted for the start
 
         if workers == 1:

@@ -35,12 +35,12 @@ def status(folder: Path) -> dict[str, object]:
 
 
 def sequencers_of(running: Running) -> list[int]:
-    """Return the processes that were spawned beside the one worker."""
+    """Return the processes beside the one worker."""
     pid = running.process.pid
     children = {
         int(child) for task in Path(f"/proc/{pid}/task").iterdir() for child in (task / "children").read_text().split()
     }
-    return [child for child in children if b"spawn_main" in Path(f"/proc/{child}/cmdline").read_bytes()]
+    return [child for child in children if Path(f"/proc/{child}/comm").read_text() == "exchange-jobs\n"]
 
 
 def until_size(folder: Path, least: int) -> None:

@@ -3,6 +3,7 @@
 import asyncio
 import itertools
 import os
+import re
 import signal
 import socket
 import ssl
@@ -290,4 +291,4 @@ def is_running(pid: int) -> bool:
 
 def workers_of(running: Running) -> list[int]:
     children = Path(f"/proc/{running.process.pid}/task/{running.process.pid}/children").read_text().split()
-    return [int(pid) for pid in children if b"spawn_main" in Path(f"/proc/{pid}/cmdline").read_bytes()]
+    return [int(pid) for pid in children if re.fullmatch(r"exchange-\d\n", Path(f"/proc/{pid}/comm").read_text())]

@@ -1,4 +1,4 @@
-"""Several workers: spawned, never forked, so that no connection or key is shared by accident; a dead one is replaced.
+"""Several workers, each in a process of its own that shares no connection with another; a dead one is replaced.
 
 Promises: `on_ready` once, when all of them answer; one that cannot even start ends all with exit code 1; workers whose
 supervisor is gone stop by themselves.
@@ -12,11 +12,11 @@ import signal
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from multiprocessing import get_context
 from multiprocessing.connection import Connection, wait
-from multiprocessing.context import SpawnProcess
+from multiprocessing.process import BaseProcess
 from typing import Any
 
+from exchange.entrypoints.http.processes import begin_process, open_line
 from exchange.entrypoints.http.server import Listening
 
 CANNOT_START = 3
@@ -61,7 +61,7 @@ Target = Callable[[Any, WorkOrder], None]
 
 @dataclass(slots=True)
 class _Worker:
-    process: SpawnProcess
+    process: BaseProcess
     line: Connection
     since: float
     is_ready: bool = False
@@ -101,11 +101,9 @@ class Supervisor:
         self._is_stopping = True
 
     def _start(self, number: int) -> None:
-        context = get_context("spawn")
-        ours, theirs = context.Pipe()
+        ours, theirs = open_line()
         order = WorkOrder(number, self._count, self._listening, self._counts, theirs)
-        process = context.Process(target=self._target, args=(self._cargo, order), name=f"exchange-worker-{number}")
-        process.start()
+        process = begin_process(self._target, (self._cargo, order), name=f"exchange-{number}")
         theirs.close()
         self._running[number] = _Worker(process, ours, time.monotonic())
 

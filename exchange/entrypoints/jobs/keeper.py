@@ -1,19 +1,23 @@
-"""Keeps one process running beside the workers: spawned, replaced when it dies, ended with the service.
+"""Keeps one process running beside the workers: begun with the service, replaced when it dies, ended with it.
 
-A thread waits for it, so that it is the same beside one worker in this process as beside many.
+A thread waits for it, so that it is the same beside one worker in this process as beside many. The first one is begun
+before that thread, while this process can still be copied, and waits for its word.
 """
 
 import asyncio
 import logging
+import signal
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from multiprocessing import get_context
+from contextlib import contextmanager, suppress
 from multiprocessing.connection import Connection, wait
-from multiprocessing.context import SpawnProcess
+from multiprocessing.process import BaseProcess
 from typing import Any
 
+from exchange.entrypoints.http.processes import begin_process, can_fork, open_line
+
+_WORD = b"begin"
 _RESPAWN_SECONDS = 1.0
 _STOP_SECONDS = 15.0
 """A little longer than the sequencer takes for its last steps."""
@@ -50,8 +54,9 @@ class _Keeper:
         self._target = target
         self._cargo = cargo
         self._name = name
-        self._stopping, self._stop_line = get_context("spawn").Pipe(duplex=False)
+        self._stopping, self._stop_line = open_line(duplex=False)
         self._thread = threading.Thread(target=self._keep, name=f"{name}-keeper", daemon=True)
+        self._next = self._begun() if can_fork() else None
 
     def start(self) -> None:
         self._thread.start()
@@ -60,12 +65,18 @@ class _Keeper:
         self._stop_line.close()
         if self._thread.ident is not None:
             self._thread.join()
+        elif self._next is not None:
+            process, line = self._next
+            line.close()
+            _end(process)
 
     def _keep(self) -> None:
         is_stopping = False
         while not is_stopping:
             since = time.monotonic()
-            process, line = self._spawned()
+            process, line = self._next or self._begun()
+            self._next = None
+            _send_word(line)
             ended = wait([self._stopping, process.sentinel])
             is_stopping = self._stopping in ended
             if is_stopping:
@@ -78,16 +89,29 @@ class _Keeper:
                 is_stopping = bool(wait([self._stopping], timeout=max(0.0, rest)))
             line.close()
 
-    def _spawned(self) -> tuple[SpawnProcess, Connection]:
-        context = get_context("spawn")
-        ours, theirs = context.Pipe()
-        process = context.Process(target=self._target, args=(self._cargo, theirs), name=f"exchange-{self._name}")
-        process.start()
+    def _begun(self) -> tuple[BaseProcess, Connection]:
+        ours, theirs = open_line()
+        process = begin_process(_at_the_word, (self._target, self._cargo, theirs), name="exchange-jobs")
         theirs.close()
         return process, ours
 
 
-def _end(process: SpawnProcess) -> None:
+def _at_the_word(target: Target, cargo: Any, line: Connection) -> None:
+    """Wait for the keeper's word and be the process; end where the keeper goes before it is given."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # whoever keeps the process answers it, and ends this one
+    try:
+        line.recv_bytes()
+    except EOFError:
+        return
+    target(cargo, line)
+
+
+def _send_word(line: Connection) -> None:
+    with suppress(OSError):  # it died before: whoever waits for it finds out
+        line.send_bytes(_WORD)
+
+
+def _end(process: BaseProcess) -> None:
     process.terminate()
     process.join(_STOP_SECONDS)
     if process.is_alive():

@@ -1,0 +1,73 @@
+"""How processes come to be: a copy answers for itself, holds nobody's line, and is not made where threads run."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+from tests.support.postgres import ROOT
+
+SCRIPT = """
+import json, os, signal, sys, threading
+from pathlib import Path
+from exchange.entrypoints.http.processes import begin_process, can_fork, open_line
+
+loaded = 0
+
+def tell(line):
+    comm = Path("/proc/self/comm").read_text().strip()
+    line.send([os.getppid(), comm, loaded, signal.getsignal(signal.SIGTERM) == signal.SIG_DFL])
+
+def stay(line):
+    tell(line)
+    try:
+        line.recv_bytes()
+    except EOFError:
+        pass
+
+def begun(target, name):
+    ours, theirs = open_line()
+    process = begin_process(target, (theirs,), name=name)
+    theirs.close()
+    return ours, process, ours.recv()
+
+if __name__ == "__main__":
+    loaded = 1
+    signal.signal(signal.SIGTERM, lambda *_: None)
+    heard, held = open_line(duplex=False)
+    one, first, of_first = begun(stay, "exchange-one")
+    two, second, of_second = begun(stay, "exchange-two")
+    held.close()
+    is_let_go = heard.poll(5)
+    one.close()
+    first.join(5)
+    is_first_gone = not first.is_alive()
+    second.terminate()
+    second.join(5)
+    halt = threading.Event()
+    threading.Thread(target=halt.wait).start()
+    _, third, of_third = begun(tell, "exchange-three")
+    third.join(5)
+    halt.set()
+    print(json.dumps({
+        "parent": os.getpid(), "first": of_first, "second": of_second, "third": of_third, "let go": is_let_go,
+        "first gone": is_first_gone, "second": [*of_second, second.exitcode], "third ended": third.exitcode,
+    }))
+"""
+
+
+def test_copies_answer_for_themselves_and_hold_no_line_and_none_is_made_beside_threads(tmp_path: Path) -> None:
+    script = tmp_path / "parent.py"
+    script.write_text(SCRIPT)
+    ran = subprocess.run(
+        [sys.executable, script], cwd=ROOT, env={"PYTHONPATH": str(ROOT)}, capture_output=True, text=True, check=False
+    )
+    assert ran.returncode == 0, ran.stderr
+
+    told = json.loads(ran.stdout)
+    assert told["first"] == [told["parent"], "exchange-one", 1, True]
+    assert told["let go"], "a copy held the end by which the parent is heard"
+    assert told["first gone"], "its sibling held the end by which the first one hears that its parent let go"
+    assert told["second"] == [told["parent"], "exchange-two", 1, True, -15]
+    assert told["third"] == [told["parent"], "exchange-three", 0, True], "what ran beside a thread was not loaded anew"
+    assert told["third ended"] == 0
