@@ -17,7 +17,7 @@ from exchange.cli.report_group import IdArgument, reports
 from exchange.cli.verbs import JsonOption, day_or_moment, member_verb
 from exchange.client import ExchangeClient, StreamEvent, ToldEvent
 from exchange.kernel import InvalidError
-from exchange.wire import HeaderBody, ReportBody, faults_of
+from exchange.wire import HeaderBody, ReleaseTermsBody, ReportBody, faults_of
 
 PurposeOption = Annotated[str | None, typer.Option("--purpose", metavar="P", help="Why you read (unset: your first).")]
 # How long `--follow` waits between two looks: soon enough for a person, cheap enough for a service with many readers.
@@ -101,6 +101,8 @@ def pull(
         output.show_json(held)
         return
     _show_header(report)
+    for terms in report.released_under:
+        output.show_line(f"released to your member by {report.originator}: {_words_of(terms)}")
     columns = ("part", "name", "media type", "bytes", "marking", "written to")
     rows = [
         (part.number, part.name, part.media_type, part.size_bytes, part.marking, written.get(part.number))
@@ -248,6 +250,12 @@ def show_posted(header: HeaderBody, *, as_json: bool) -> None:
     output.show_record({"id": header.id, "marking": header.marking, "parts": len(header.parts)}, title="posted")
 
 
+def _words_of(terms: ReleaseTermsBody) -> str:
+    purposes = f"for {', '.join(terms.purposes)}" if terms.purposes else "for any purpose"
+    until = "until it is taken back" if terms.until is None else f"until {terms.until:%Y-%m-%d %H:%M:%SZ}"
+    return "; ".join(each for each in (terms.conditions, purposes, until) if each is not None)
+
+
 def _show_header(header: HeaderBody) -> None:
     fields: dict[str, object] = {
         "id": header.id,
@@ -259,4 +267,6 @@ def _show_header(header: HeaderBody) -> None:
         "posted": header.posted_at.strftime("%Y-%m-%d %H:%M:%SZ"),
         "status": header.status,
     }
+    if header.conditions is not None:
+        fields["conditions"] = header.conditions
     output.show_record(fields)

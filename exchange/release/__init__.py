@@ -10,6 +10,7 @@ from exchange.release.cache import DecisionCache, decide_cached
 from exchange.release.caveats import CAVEATS, CONDITIONS, CaveatMeaning
 from exchange.release.classes import class_as_json, class_digest, class_facts, class_from_json
 from exchange.release.clearances import covers_label, levels_covered
+from exchange.release.consents import live_consents
 from exchange.release.crises import is_controlled
 from exchange.release.decide import decide, with_row
 from exchange.release.decision import Decision, Permit, Reason, Refusal, View
@@ -93,6 +94,7 @@ __all__ = [
     "highest_level",
     "is_controlled",
     "levels_covered",
+    "live_consents",
     "load_guards",
     "load_law",
     "national_changes",

@@ -43,7 +43,7 @@ from exchange.usecases.originating import (
     own_report,
 )
 from exchange.usecases.recording import draft, named, on_record, refuse
-from exchange.usecases.second_person import ask, require_not_waiting
+from exchange.usecases.second_person import ask, require_as_asked, require_not_waiting
 
 DERIVING_ROLES = (Role.CONTRIBUTOR, Role.RELEASER)
 
@@ -135,7 +135,7 @@ async def grant_derivation(
         if not is_above(services, (own.facts.label,)):
             made, receipt = await _grant(services, unit, call, own, row=held, people=[str(client.id)])
             return Recorded(DerivationView(made), receipt)
-        asked = {"request": row.id, "report": row.report, **_meant(services, row.wish, row.requester_member)}
+        asked = _meant_by(services, held)
         act = await ask(services, unit, call, client, DERIVED_MARKING, asked=asked, members=[client.member])
         waiting = replace(held, state=OnwardState.AWAITING, decided_by=client.id)
         await unit.derivations().put(waiting)
@@ -151,6 +151,7 @@ async def carry_out_derivation(
     row = await unit.derivations().one(act.asked["request"])
     if row is None or row.state is not OnwardState.AWAITING:
         raise ConflictError("the request is not waiting any more: look at it again", code="request-ended")
+    require_as_asked(act, _meant_by(services, row))
     own = await loaded_report(services, call, client, row.report)
     await _require_grantable(services, unit, call, own, row)
     people = [str(act.requester), str(client.id)]
@@ -296,6 +297,12 @@ def _detail(row: DerivationRow) -> Detail:
 def _meant(services: Services, wish: DerivationWish, member: str) -> dict[str, str]:
     lowest = render_marking(wish.lowest, services.law.catalogue, originator=member)
     return {"for": member, "lowest": lowest, "until": rfc3339(wish.until)}
+
+
+def _meant_by(services: Services, row: DerivationRow) -> dict[str, str]:
+    """Return all that a grant of this request says, as its second person is shown it and confirms it."""
+    said = {"request": row.id, "report": row.report, "conditions": row.conditions or "none"}
+    return said | _meant(services, row.wish, row.requester_member)
 
 
 def _deed(call: Call, row: DerivationRow, people: Sequence[str]) -> Deed:

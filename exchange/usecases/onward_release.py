@@ -14,10 +14,10 @@ from typing import Final, TypeVar
 
 from exchange.agreements import OnwardRelease
 from exchange.audit import Deed, DeedKind, EntryDraft, EventName, Outcome, Receipt, fit_text
-from exchange.kernel import ConflictError, Fault, InvalidError, NotFoundError, is_uuid7, new_id, rfc3339, to_micros
+from exchange.kernel import ConflictError, Fault, InvalidError, NotFoundError, is_uuid7, new_id, rfc3339
 from exchange.markings import Label
 from exchange.members import ONWARD_RELEASE, Client, PendingAct, Role
-from exchange.release import Consent, View
+from exchange.release import View
 from exchange.reports import Header, ReportAct, require_act
 from exchange.store import DerivationRow, OnwardRow, OnwardState, OnwardWish, Parts, UnitOfWork
 from exchange.usecases.answer_request import require_not_asked
@@ -35,8 +35,9 @@ from exchange.usecases.originating import (
 )
 from exchange.usecases.pull_report import Granted, seek_permit
 from exchange.usecases.recording import draft, named, on_record, record_tampering
+from exchange.usecases.release_terms import consent_of, labels_of
 from exchange.usecases.sealing import reseal_header
-from exchange.usecases.second_person import ask, require_not_waiting
+from exchange.usecases.second_person import ask, require_as_asked, require_not_waiting
 
 ONWARD_ROLES = (Role.READER, Role.RELEASER)
 _TWO_PERSONS_ABOVE: Final = "CONFIDENTIAL"
@@ -121,14 +122,15 @@ async def grant_onward(
     client, row, own = await _own_request(services, call, request_id, event)
     async with on_record(services, _entry_of(call, own, event, row, Outcome.REFUSED)):
         header = await opened_header(services, call, own)
-        needs_two = is_above(services, _labels(header, row.wish))
+        needs_two = is_above(services, labels_of(header, row.wish))
         async with services.store.unit_of_work() as unit:
             held = in_state(await unit.consents().one(row.id), OnwardState.ASKED, OnwardState.AWAITING)
             await require_not_waiting(unit, ONWARD_RELEASE, request=row.id)
             held = replace(held, conditions=None if conditions is None else fit_text(conditions))
             if needs_two:
-                asked = {"request": row.id, "report": row.report, "recipient": row.wish.recipient}
-                act = await ask(services, unit, call, client, ONWARD_RELEASE, asked=asked, members=[client.member])
+                act = await ask(
+                    services, unit, call, client, ONWARD_RELEASE, asked=_meant_by(held), members=[client.member]
+                )
                 waiting = replace(held, state=OnwardState.AWAITING, decided_by=client.id)
                 await unit.consents().put(waiting)
                 entry = own.entry(call, EventName.ONWARD_GRANT_ASKED, Outcome.PERMITTED, detail=_detail(row, act))
@@ -146,6 +148,7 @@ async def carry_out_grant(services: Services, unit: UnitOfWork, call: Call, clie
     row = await unit.consents().one(act.asked["request"])
     if row is None or row.state is not OnwardState.AWAITING:
         raise ConflictError("the request is not waiting any more: look at it again", code="request-ended")
+    require_as_asked(act, _meant_by(row))
     own = await loaded_report(services, call, client, row.report)
     header = await opened_header(services, call, own)
     people = [str(act.requester), str(client.id)]
@@ -218,7 +221,7 @@ async def _reclass(services: Services, unit: UnitOfWork, call: Call, own: OwnRep
     held = await book.require_same(own.report.id, version=own.report.version, class_id=own.report.class_id)
     require_act(held.stored_status, ReportAct.RELEASE)
     rows = await unit.consents().granted(own.report.id)
-    consents = [_consent(header, row.wish) for row in rows if row.wish.until is None or row.wish.until > call.now]
+    consents = [consent_of(header, row.wish) for row in rows if row.wish.until is None or row.wish.until > call.now]
     new = await reseal_header(services, header, consents, under=own.facts.under)
     await book.move(new, header_only=True)
 
@@ -299,16 +302,6 @@ def _indistinct(header: Header, parts: Sequence[int]) -> list[Fault]:
     return [Fault("/parts", "same-label", "another part has the same label: ask for both, or for its remarking")]
 
 
-def _labels(header: Header, wish: OnwardWish) -> tuple[Label, ...]:
-    named_parts = [part.label for part in header.parts if not wish.parts or part.number in wish.parts]
-    return tuple(dict.fromkeys([*(() if wish.parts else (header.label,)), *named_parts]))
-
-
-def _consent(header: Header, wish: OnwardWish) -> Consent:
-    until = None if wish.until is None else to_micros(wish.until)
-    return Consent.over(_labels(header, wish), member=wish.recipient, purposes=wish.purposes, until_micros=until)
-
-
 def is_above(services: Services, labels: Sequence[Label]) -> bool:
     """Return whether one of these labels stands above what one person may consent to alone."""
     catalogue = services.law.catalogue
@@ -319,6 +312,20 @@ async def _is_visible(services: Services, call: Call, row: OnwardRow, client: Cl
     if row.requester == client.id and Role.READER in client.roles:
         return True
     return _is_decider(row, client) and await may_know_report(services, call, client, row.report)
+
+
+def _meant_by(row: OnwardRow) -> dict[str, str]:
+    """Return all that a grant of this request says, as its second person is shown it and confirms it."""
+    wish = row.wish
+    return {
+        "request": row.id,
+        "report": row.report,
+        "recipient": wish.recipient,
+        "parts": ", ".join(map(str, wish.parts)) or "all",
+        "purposes": ", ".join(wish.purposes) or "any",
+        "until": "taken back" if wish.until is None else rfc3339(wish.until),
+        "conditions": row.conditions or "none",
+    }
 
 
 def _is_decider(row: OnwardRow, client: Client) -> bool:
@@ -346,7 +353,7 @@ def _deed(call: Call, row: OnwardRow, header: Header, people: Sequence[str]) -> 
             "recipient": wish.recipient,
             # By what they hold: the numbers of a report would tell its requester of parts that it does not see.
             "parts": [part.sha256 for part in header.parts if not wish.parts or part.number in wish.parts],
-            "labels": [label.as_json() for label in _labels(header, wish)],
+            "labels": [label.as_json() for label in labels_of(header, wish)],
             "purposes": list(wish.purposes),
             "until": None if wish.until is None else rfc3339(wish.until),
             "conditions": row.conditions,

@@ -28,6 +28,7 @@ from exchange.usecases.judging import (
 )
 from exchange.usecases.opening import UNOPENED, is_whole, open_headers, open_parts
 from exchange.usecases.recording import record_tampering, refuse
+from exchange.usecases.release_terms import ReleaseTerms, terms_of_release
 
 _PART_MARK = b'"sha256":"'
 """Stands once per part in a header; within a text the quotation marks would be escaped."""
@@ -35,10 +36,14 @@ _PART_MARK = b'"sha256":"'
 
 @dataclass(frozen=True, slots=True)
 class PulledReport:
-    """The header as JSON bytes and the parts in the clear, by the numbers that the header shows."""
+    """The header as JSON bytes and the parts in the clear, by the numbers that the header shows.
+
+    `released_under` are the terms of the originator's consents to its being given to the reader's member.
+    """
 
     header_json: bytes
     parts: tuple[tuple[int, bytes], ...]
+    released_under: tuple[ReleaseTerms, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +80,7 @@ async def pull_report(services: Services, call: Call, report_id: str) -> Recorde
     if header_json.count(_PART_MARK) != len(parts):
         missing = OpeningError("parts of the report are missing")
         await record_tampering(services, call, granted.client, f"report {judged.report.id}", missing)
+    terms = await terms_of_release(services, call, judged, permit)
     # (5) INVARIANT: no plaintext leaves before its entry is durable.
     size_bytes = sum(len(content) for _, content in parts)
     entry = judged_draft(call, granted.client, EventName.REPORT_READ, judged, size_bytes=size_bytes)
@@ -82,7 +88,7 @@ async def pull_report(services: Services, call: Call, report_id: str) -> Recorde
     services.register.note(services.law, judged.report.id, judged.facts.label, entry)
     # (6) the answer
     shown = tuple(enumerate((content for _, content in parts), start=1))
-    return Recorded(PulledReport(header_json, shown), receipt)
+    return Recorded(PulledReport(header_json, shown, terms), receipt)
 
 
 async def _opened(services: Services, call: Call, granted: Granted) -> list[tuple[int, bytes]]:

@@ -55,3 +55,9 @@ async def confirmed_by(
     shares_key = await unit.share_a_key(first.id, client.id)
     require_second_person(act, client, first=first, now=call.now, shares_key=shares_key, digest=digest)
     return await unit.approve_act(act, client)
+
+
+def require_as_asked(act: PendingAct, meant: Mapping[str, str]) -> None:
+    """Raise ConflictError where what would be done is not what `act` says; one from before may say less of it."""
+    if not act.asked.items() <= meant.items():
+        raise ConflictError("what is kept is not what was asked for: ask again", code="request-altered")

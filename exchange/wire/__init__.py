@@ -120,6 +120,7 @@ from exchange.wire.reports import (
     PulledPartBody,
     PulledReportBody,
     ReceiptBody,
+    ReleaseTermsBody,
     ReportBody,
     ReportListBody,
 )
@@ -280,6 +281,7 @@ __all__ = [
     "ReceiptBody",
     "RegistryLineBody",
     "ReleaseChangeBody",
+    "ReleaseTermsBody",
     "ReplayBody",
     "ReportBody",
     "ReportListBody",

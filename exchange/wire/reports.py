@@ -124,9 +124,18 @@ class PulledPartBody(PartHeaderBody):
     encoding: Encoding | None
 
 
-class PulledReportBody(HeaderBody):
-    """A report with the parts permitted to this client."""
+class ReleaseTermsBody(AnswerModel):
+    """On what terms the originator released it to the reader's member; no purposes: any, `until` null: taken back."""
 
+    conditions: str | None = Field(examples=["not to be quoted"])
+    purposes: list[str]
+    until: Instant | None
+
+
+class PulledReportBody(HeaderBody):
+    """A report with the parts permitted to this client; `released_under`: the originator's terms, where it gave any."""
+
+    released_under: list[ReleaseTermsBody] = Field(default_factory=list)
     parts: list[PulledPartBody]  # type: ignore[assignment]  # the same parts, each with its content
 
 

@@ -36,12 +36,15 @@ def test_third_is_given_what_it_asked_for_and_loses_it_again(living):
     report = living.post("--marking", LOW, files=(WARNING,)).json["id"]
     asked = living.as_("nor", "report", "onward", "request", report, "--to", "DNK", "--reason", "theirs", "--json")
     assert living.as_("dnk", "report", "pull", report).code == 1
-    granted = living.as_("gbr-releaser", "report", "onward", "grant", asked.json["id"], "--json")
-    given = living.as_("dnk", "report", "pull", report, "--json")
+    words = ("grant", asked.json["id"], "--conditions", "not to be quoted", "--json")
+    granted = living.as_("gbr-releaser", "report", "onward", *words)
+    given, told = living.as_("dnk", "report", "pull", report, "--json"), living.as_("dnk", "report", "pull", report)
     revoked = living.as_("gbr-releaser", "report", "onward", "revoke", asked.json["id"])
 
     assert (granted.json["state"], granted.json["act"]) == ("granted", None)
     assert (given.code, given.json["marking"]) == (0, LOW)
+    assert given.json["released_under"] == [{"conditions": "not to be quoted", "purposes": [], "until": None}]
+    assert "by GBR: not to be quoted; for any purpose; until it is taken back" in told.out
     assert revoked.code == 0
     assert living.as_("dnk", "report", "pull", report).code == 1
 
@@ -86,3 +89,11 @@ def test_recalled_report_is_gone_and_its_destruction_certified(living, tmp_path)
     assert certified.code == 0
     assert note.read_bytes().startswith(b"exchange.destruction/v1\n")
     assert [each["state"] for each in shown.json["asked"]] == ["certified"]
+
+
+def test_who_pulls_is_shown_the_text_of_h3(living):
+    words = ("--marking", "NATO RESTRICTED//H3/REL TO GBR, NOR", "--conditions", "ring before you act")
+    report = living.post(*words, files=(WARNING,)).json["id"]
+    pulled = living.as_("nor", "report", "pull", report)
+
+    assert "ring before you act" in pulled.out

@@ -237,6 +237,65 @@ async def test_wish_that_cannot_be_granted_is_refused(asking: World, changes: di
     assert [fault.code for fault in refused.value.faults] == [code]
 
 
+async def test_reader_by_consent_is_told_its_conditions_and_nobody_else_is(asking: World) -> None:
+    report, other = await asking.post(label=LOW), await asking.post(label=LOW)
+    until = asking.clock.now + timedelta(days=2)
+    for about, said in ((report, "not to be quoted"), (report, None), (other, "never to be told")):
+        call, request = asking.call("GBR releaser"), await ask(asking, about, purposes=("defence",), until=until)
+        await usecases.grant_onward(asking.services, call, request, said)
+        asking.clock.advance(timedelta(seconds=1))
+    await grant(asking, await ask(asking, report, recipient="DNK"))
+    await grant(asking, await ask(asking, report, purposes=("law-enforcement",)))
+    told = (await read(asking, report)).released_under
+
+    assert [(terms.conditions, terms.purposes, terms.until) for terms in told] == [
+        ("not to be quoted", ("defence",), until),
+        (None, ("defence",), until),
+    ]
+    assert (await read(asking, report, "NOR reader")).released_under == ()
+    asking.clock.advance(timedelta(days=2))
+    assert await is_hidden(asking, report)
+
+
+async def test_conditions_of_parts_that_a_reader_does_not_get_are_not_told(asking: World) -> None:
+    parts = (PostedPart(None, "text/plain", "a.txt", b"a"), PostedPart(LOWER, "text/plain", "b.txt", b"b"))
+    report = await asking.post(label=LOW, parts=parts)
+    await asking.enrol("ESP clerk", "ESP", "reader", level="UNCLASSIFIED")
+    for asked, said in (((1,), "burn after reading"), ((2,), "not to be quoted")):
+        request = await ask(asking, report, parts=asked)
+        await usecases.grant_onward(asking.services, asking.call("GBR releaser"), request, said)
+        asking.clock.advance(timedelta(seconds=1))
+    clerk, reader = await read(asking, report, "ESP clerk"), await read(asking, report)
+
+    assert [terms.conditions for terms in clerk.released_under] == ["not to be quoted"]
+    assert [terms.conditions for terms in reader.released_under] == ["burn after reading", "not to be quoted"]
+
+
+async def test_second_releaser_confirms_all_that_a_grant_says(asking: World) -> None:
+    parts = (PostedPart(None, "text/plain", "a.txt", b"a"), PostedPart(LOWER, "text/plain", "b.txt", b"b"))
+    report, until = await asking.post(parts=parts), asking.clock.now + timedelta(days=2)
+    request = await ask(asking, report, parts=(1,), purposes=("defence", "law-enforcement"), until=until)
+    waiting = await grant(asking, request)
+    second = asking.call("GBR second releaser")
+    act = (await usecases.show_pending_act(asking.services, second, str(waiting.act))).value.act
+    wider = "UPDATE onward_release SET asked = replace(asked, '\"parts\": [1]', '\"parts\": []')"
+    asking.sql(wider)
+    with pytest.raises(ConflictError) as refused:
+        await usecases.confirm_act(asking.services, second, act.id, act.digest)
+
+    assert act.asked == {
+        "request": request,
+        "report": report,
+        "recipient": "ESP",
+        "parts": "1",
+        "purposes": "defence, law-enforcement",
+        "until": "2026-06-03T12:00:00Z",
+        "conditions": "not to be quoted",
+    }
+    assert refused.value.code == "request-altered"
+    assert await is_hidden(asking, report)
+
+
 async def test_part_under_the_same_label_as_another_does_not_go_alone(asking: World) -> None:
     parts = tuple(PostedPart(None, "text/plain", f"{name}.txt", name.encode()) for name in ("a", "b"))
     report = await asking.post(label=LOW, parts=parts)

@@ -24,7 +24,7 @@ from exchange.entrypoints.http.ranges import requested_range
 from exchange.entrypoints.http.receipts import receipt_headers
 from exchange.entrypoints.http.routing import Endpoint, Operation, Parameter, answered, read_model
 from exchange.entrypoints.http.visit import Visit, read_query, whole_number
-from exchange.kernel import Fault, InvalidError, MalformedError, parse_rfc3339
+from exchange.kernel import Fault, InvalidError, MalformedError, parse_rfc3339, rfc3339
 from exchange.members import Role
 from exchange.release import Decision, Explanation, Permit, Refusal, RuleOutcome, View
 from exchange.usecases import (
@@ -249,6 +249,11 @@ def with_contents(pulled: PulledReport) -> bytes:
         shown["content"], shown["encoding"] = (
             (None, None) if content is None else _encoded(content, shown["media_type"])
         )
+    if pulled.released_under:
+        header["released_under"] = [
+            {"conditions": terms.conditions, "purposes": terms.purposes, "until": terms.until and rfc3339(terms.until)}
+            for terms in pulled.released_under
+        ]
     return orjson.dumps(header)
 
 

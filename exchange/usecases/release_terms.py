@@ -1,0 +1,55 @@
+"""On what terms the originator has released a report to the member that reads it, and what it has asked of it.
+
+Told with the report, to whoever is given it by such a consent: what binds a reader it must know. A consent whose parts
+the reader is not given is not told: it would tell of them.
+"""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from exchange.kernel import to_micros
+from exchange.markings import Label
+from exchange.release import Consent, Permit, live_consents
+from exchange.reports import Header
+from exchange.store import OnwardWish
+from exchange.usecases.context import Call, Services
+from exchange.usecases.derived_marking import Source, header_of
+from exchange.usecases.judging import Judged
+
+
+@dataclass(frozen=True, slots=True)
+class ReleaseTerms:
+    """One consent as who reads by it is told it: for which purposes (none: any), until when, on what conditions."""
+
+    purposes: tuple[str, ...]
+    until: datetime | None
+    conditions: str | None
+
+
+async def terms_of_release(services: Services, call: Call, judged: Judged, permit: Permit) -> tuple[ReleaseTerms, ...]:
+    """Return the terms of every consent that bears on what `permit` gives its reader; most reports have none."""
+    live = live_consents(judged.facts, judged.reader)
+    if not live:
+        return ()
+    header = await header_of(services, call, Source(judged.report, judged.release_class))
+    async with services.store.unit_of_work() as unit:
+        rows = await unit.consents().granted(judged.report.id)
+    told = []
+    for row in rows:
+        consent = consent_of(header, row.wish)
+        # As the decision read it, and no other that came since.
+        if consent in live and not permit.labels.isdisjoint(consent.labels):
+            told.append(ReleaseTerms(row.wish.purposes, row.wish.until, row.conditions))
+    return tuple(told)
+
+
+def labels_of(header: Header, wish: OnwardWish) -> tuple[Label, ...]:
+    """Return the labels that a wish is about: of the parts that it names, or of the report and all of them."""
+    named_parts = [part.label for part in header.parts if not wish.parts or part.number in wish.parts]
+    return tuple(dict.fromkeys([*(() if wish.parts else (header.label,)), *named_parts]))
+
+
+def consent_of(header: Header, wish: OnwardWish) -> Consent:
+    """Return the consent that a wish amounts to, once it is granted."""
+    until = None if wish.until is None else to_micros(wish.until)
+    return Consent.over(labels_of(header, wish), member=wish.recipient, purposes=wish.purposes, until_micros=until)
