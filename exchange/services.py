@@ -41,6 +41,7 @@ from exchange.store.witness_files import WitnessedFile, WitnessPolicyFile
 from exchange.usecases import (
     Recorder,
     Services,
+    UploadLimits,
     Watching,
     WatchLimits,
     close_record,
@@ -51,6 +52,7 @@ from exchange.usecases.archive_log import Archiver
 from exchange.usecases.context import Witnessing
 from exchange.usecases.deliver_alerts import AlertDelivery, Webhook
 from exchange.usecases.find_breaches import DutyWatch
+from exchange.usecases.give_up_uploads import give_up_uploads
 from exchange.usecases.note_reviews import note_reviews
 from exchange.usecases.notify_subscribers import Notifier, Reach
 from exchange.usecases.sequence_log import Desk, Sequencer
@@ -93,6 +95,11 @@ async def open_services(
             witnessing=_witnessing(settings),
             private_networks=settings.private_networks,
             tracer=tracer,
+            uploads=UploadLimits(
+                most_bytes=settings.max_upload_bytes,
+                most_read_whole_bytes=settings.max_body_bytes,
+                given_up_after=timedelta(hours=settings.upload_hours),
+            ),
             watching=Watching(WatchLimits(per_client=settings.streams_per_client, in_all=settings.most_streams)),
         )
         try:
@@ -243,7 +250,8 @@ async def _sweep_reports(settings: Settings, stopping: asyncio.Event) -> None:
                 return swept.has_more
 
             async def one_clearing() -> bool:
-                return await services.store.large_parts.sweep() >= BLOBS_AT_ONCE
+                has_more = await give_up_uploads(services, services.clock(), is_held=settings.audit_legal_hold)
+                return await services.store.large_parts.sweep() >= BLOBS_AT_ONCE or has_more
 
             duties = DutyWatch(services)
             async with asyncio.TaskGroup() as group:

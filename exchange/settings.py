@@ -177,7 +177,11 @@ class Settings(BaseSettings):
     node: str = Field(min_length=1, max_length=64)
     """Name of this node in the audit log; the host's name unless set."""
     max_body_bytes: PositiveInt = 16 * 1024 * 1024
-    """Whole bodies are held in memory while they are checked; larger parts will have their own streamed upload."""
+    """Whole bodies are held in memory while they are checked; larger parts are sent by themselves, and streamed."""
+    max_upload_bytes: PositiveInt = 256 * 1024 * 1024
+    """All parts together of a report whose parts are sent by themselves."""
+    upload_hours: PositiveInt = 24
+    """A report whose parts are sent by themselves is given up where it is not completed within this."""
     body_timeout_seconds: PositiveInt = 30
     """16 MiB in 30 s is 4.5 Mbit/s; a slower sender holds a connection that others need."""
     personal_period_months: Literal[1, 2, 3, 4, 6, 12] = 1

@@ -19,7 +19,8 @@ import exchange.store.schema_tables
 import exchange.store.stream_tables
 import exchange.store.subscription_tables
 import exchange.store.tables
-import exchange.store.treaty_tables  # noqa: F401  fills the metadata
+import exchange.store.treaty_tables
+import exchange.store.upload_tables  # noqa: F401  fills the metadata
 
 context.configure(connection=context.config.attributes["connection"], target_metadata=SQLModel.metadata)
 context.run_migrations()

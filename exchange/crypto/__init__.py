@@ -18,10 +18,12 @@ from exchange.crypto.certificates import (
 )
 from exchange.crypto.contexts import (
     CONTEXT_BYTES,
+    digest_context,
     header_context,
     part_context,
     personal_context,
     request_context,
+    upload_context,
     webhook_context,
 )
 from exchange.crypto.errors import CryptoError, OpeningError, SignatureError
@@ -72,6 +74,7 @@ __all__ = [
     "decrypt_part",
     "decrypt_part_chunks",
     "derive_key",
+    "digest_context",
     "empty_crl",
     "encrypt_part",
     "header_context",
@@ -90,5 +93,6 @@ __all__ = [
     "subject_of_der",
     "suite_named",
     "thumbprint_of_der",
+    "upload_context",
     "webhook_context",
 ]

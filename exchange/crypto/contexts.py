@@ -35,6 +35,18 @@ def request_context(request_id: str, class_digest: str) -> bytes:
     return f"exchange request/{class_digest}/{request_id}".encode()
 
 
+def upload_context(upload_id: str, client_id: str) -> bytes:
+    """Return what the sealed declaration of an upload is bound to: which report it will be, and who makes it."""
+    # No header's context: the second word differs.
+    return f"exchange upload/{client_id}/{upload_id}".encode()
+
+
+def digest_context(upload_id: str, part_number: int, wrapped_key: bytes) -> bytes:
+    """Return what the sealed digest of a received part is bound to; `wrapped_key` is that of the content's key."""
+    key = hashlib.sha256(wrapped_key).hexdigest()
+    return f"exchange upload-digest/{key}/{part_number:d}/{upload_id}".encode()
+
+
 def personal_context(kid: str, subject: str, period: str, boot: str) -> bytes:
     """Return the 32-byte context of a key for personal data: whose it is, of which period and process start."""
     place: Canonical = {"boot": boot, "is": "personal", "kid": kid, "period": period, "subject": subject}

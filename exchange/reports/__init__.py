@@ -15,7 +15,7 @@ from exchange.reports.asking import (
     request_state,
     too_wide_for_answer,
 )
-from exchange.reports.contents import content_fault, media_type_fault, name_fault
+from exchange.reports.contents import content_fault, is_read_whole, media_type_fault, name_fault
 from exchange.reports.header_json import header_as_json, header_from_json, part_as_json
 from exchange.reports.life import (
     Downgrade,
@@ -28,10 +28,21 @@ from exchange.reports.life import (
     version_digest,
 )
 from exchange.reports.model import Header, PartHeader, Precedence, Protection, ReportId, ReportStatus
-from exchange.reports.posting import PostedPart, PostedReport, PostingRules, check_report, compose_header
+from exchange.reports.posting import (
+    Awaited,
+    PostedPart,
+    PostedReport,
+    PostingRules,
+    check_report,
+    compose_header,
+    whole_contents,
+)
 from exchange.reports.showing import status_of, tear_line, visible_header
+from exchange.reports.uploads import ArrivingContent, as_posted, with_received
 
 __all__ = [
+    "ArrivingContent",
+    "Awaited",
     "Downgrade",
     "Header",
     "InformationRequest",
@@ -47,6 +58,7 @@ __all__ = [
     "ReportStatus",
     "RequestState",
     "amended",
+    "as_posted",
     "check_report",
     "compose_header",
     "compose_request",
@@ -55,6 +67,7 @@ __all__ = [
     "downgraded",
     "header_as_json",
     "header_from_json",
+    "is_read_whole",
     "may_be_done",
     "media_type_fault",
     "name_fault",
@@ -68,4 +81,6 @@ __all__ = [
     "too_wide_for_answer",
     "version_digest",
     "visible_header",
+    "whole_contents",
+    "with_received",
 ]

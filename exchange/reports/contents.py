@@ -3,6 +3,7 @@
 Each function answers what is wrong in words, or None. A name must be safe wherever it may be saved (attack 33).
 """
 
+import codecs
 import json
 import re
 
@@ -30,6 +31,7 @@ _SIGNATURES = {
     "image/png": (b"\x89PNG\r\n\x1a\n",),
     "image/tiff": (b"II*\x00", b"MM\x00*"),
 }
+_LONGEST_SIGNATURE = 16
 STIX = "application/stix+json"
 
 
@@ -60,13 +62,19 @@ def media_type_fault(media_type: str) -> str | None:
     return None
 
 
+def is_read_whole(media_type: str) -> bool:
+    """Return whether contents of the well-formed `media_type` are read as a whole to be checked."""
+    essence, _ = _taken_apart(media_type)
+    return essence == "application/json" or essence.endswith("+json")
+
+
 def content_fault(media_type: str, content: bytes) -> str | None:
     """Return why `content` is not what the well-formed `media_type` declares, or None.
 
     Types without a fixed form are believed; none is ever opened by the exchange.
     """
     essence, _ = _taken_apart(media_type)
-    if essence == "application/json" or essence.endswith("+json"):
+    if is_read_whole(media_type):
         return _json_fault(content, is_stix=essence == STIX)
     if essence.startswith("text/"):
         return _text_fault(content)
@@ -74,6 +82,50 @@ def content_fault(media_type: str, content: bytes) -> str | None:
     if signatures is not None and not content.startswith(signatures):
         return f"does not begin like {essence}: declare what it is"
     return None
+
+
+class ContentCheck:
+    """What `content_fault` asks, of bytes that arrive in pieces and are never all in memory.
+
+    For types that are not read whole; use `take` for each piece in order, then `fault` once.
+    """
+
+    __slots__ = ("_decoder", "_essence", "_first", "_problem", "_taken")
+
+    def __init__(self, media_type: str) -> None:
+        self._essence, _ = _taken_apart(media_type)
+        self._decoder = codecs.getincrementaldecoder("utf-8")() if self._essence.startswith("text/") else None
+        self._first = b""
+        self._taken = 0
+        self._problem: str | None = None
+
+    def take(self, piece: bytes) -> None:
+        """Look at the next bytes."""
+        if len(self._first) < _LONGEST_SIGNATURE:
+            self._first += piece[:_LONGEST_SIGNATURE]
+        self._decode(piece, is_last=False)
+
+    def fault(self) -> str | None:
+        """Return why what was taken is not what is declared, or None."""
+        self._decode(b"", is_last=True)
+        signatures = _SIGNATURES.get(self._essence)
+        if signatures is not None and not self._first.startswith(signatures):
+            return f"does not begin like {self._essence}: declare what it is"
+        return self._problem
+
+    def _decode(self, piece: bytes, *, is_last: bool) -> None:
+        if self._decoder is None or self._problem is not None:
+            return
+        held, _ = self._decoder.getstate()
+        try:
+            text = self._decoder.decode(piece, is_last)
+        except UnicodeDecodeError as exc:
+            place = self._taken - len(held) + exc.start
+            self._problem = f"is not UTF-8 at byte {place}: convert it or declare application/octet-stream"
+            return
+        self._taken += len(piece)
+        if "\x00" in text:
+            self._problem = "contains NUL: declare application/octet-stream"
 
 
 def _taken_apart(media_type: str) -> tuple[str, dict[str, str]]:

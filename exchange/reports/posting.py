@@ -26,13 +26,21 @@ CONDITIONS_CAVEAT = "H3"
 
 
 @dataclass(frozen=True, slots=True)
+class Awaited:
+    """A content that does not come with its post: what is said of it, `sha256` in lower-case hex where it is known."""
+
+    size_bytes: int
+    sha256: str | None
+
+
+@dataclass(frozen=True, slots=True)
 class PostedPart:
     """One part as posted, decoded; `label` None means the report's."""
 
     label: Label | None
     media_type: str
     name: str
-    content: bytes
+    content: bytes | Awaited
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +80,19 @@ class PostingRules:
     dominates: Callable[[Label, Label], bool]
     above_ceiling: Callable[[Label], bool]
     is_member: Callable[[str], bool]
+
+
+def whole_contents(posted: PostedReport) -> list[bytes]:
+    """Return the contents of the parts in order; InvalidError points at each that is not there."""
+    contents, faults = [], []
+    for index, part in enumerate(posted.parts):
+        if isinstance(part.content, Awaited):
+            faults.append(Fault(f"/parts/{index}/content", "missing-content", "has no content: send it along"))
+        else:
+            contents.append(part.content)
+    if faults:
+        raise InvalidError("the report is not whole", tuple(faults))
+    return contents
 
 
 def check_report(posted: PostedReport, *, now: datetime, rules: PostingRules) -> tuple[Fault, ...]:
@@ -118,14 +139,18 @@ def compose_header(
 
 
 def _part_header(part: PostedPart, number: int, report_label: Label) -> PartHeader:
+    content = part.content
+    if not isinstance(content, Awaited):
+        content = Awaited(len(content), hashlib.sha256(content).hexdigest())
     return PartHeader(
         number=number,
         label=report_label if part.label is None else part.label,
         media_type=part.media_type,
         name=part.name,
-        size_bytes=len(part.content),
+        size_bytes=content.size_bytes,
         protection=Protection.EXCHANGE,
-        sha256=hashlib.sha256(part.content).hexdigest(),
+        # Empty where nobody knows it yet: such a header is never shown as that of a report.
+        sha256=content.sha256 or "",
     )
 
 
@@ -232,17 +257,25 @@ def _content_faults(part: PostedPart, place: str) -> Iterator[Fault]:
         yield Fault(f"{place}/name", "bad-name", f"the name {problem}")
     if (problem := media_type_fault(part.media_type)) is not None:
         yield Fault(f"{place}/media_type", "bad-media-type", f"the media type {problem}")
-    elif (problem := content_fault(part.media_type, part.content)) is not None:
+    elif (
+        not isinstance(part.content, Awaited) and (problem := content_fault(part.media_type, part.content)) is not None
+    ):
         yield Fault(f"{place}/content", "wrong-content", f"the content {problem}")
 
 
 def _content_marking_faults(part: PostedPart, place: str, label: Label) -> Iterator[Fault]:
+    if not isinstance(part.content, Awaited):
+        yield from content_marking_faults(part.media_type, part.content, f"{place}/label", label)
+
+
+def content_marking_faults(media_type: str, content: bytes, place: str, label: Label) -> Iterator[Fault]:
+    """Yield what `label`, which stands at `place`, lacks of how a content is marked inside."""
     # Only of what is the bundle that it is declared to be.
-    if not part.media_type.startswith(STIX) or content_fault(part.media_type, part.content) is not None:
+    if not media_type.startswith(STIX) or content_fault(media_type, content) is not None:
         return
-    borne = strictest_marking(part.content)
+    borne = strictest_marking(content)
     if borne is not None and not is_as_strict(label.handling, (borne,)):
-        yield Fault(f"{place}/label", "below-content", f"the bundle is marked `{borne}`: the label must say so too")
+        yield Fault(place, "below-content", f"the bundle is marked `{borne}`: the label must say so too")
 
 
 def _part_label_faults(

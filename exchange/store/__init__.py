@@ -53,6 +53,7 @@ from exchange.store.searching import Hit, Place, Sought
 from exchange.store.store import Store
 from exchange.store.stream_book import StreamKind
 from exchange.store.unit_of_work import UnitOfWork, UnrecordedChangeError
+from exchange.store.upload_rows import NewUpload, ReceivedPart, UploadEnd, UploadPartRow, UploadRow
 
 __all__ = [
     "LANES",
@@ -83,6 +84,7 @@ __all__ = [
     "NewPart",
     "NewReport",
     "NewRequest",
+    "NewUpload",
     "NoticeKind",
     "NoticeRow",
     "OnwardRow",
@@ -103,6 +105,7 @@ __all__ = [
     "PullRow",
     "ReceiptHow",
     "ReceiptRow",
+    "ReceivedPart",
     "ReportBook",
     "ReportRecord",
     "ReportRow",
@@ -119,6 +122,9 @@ __all__ = [
     "TombstoneRow",
     "UnitOfWork",
     "UnrecordedChangeError",
+    "UploadEnd",
+    "UploadPartRow",
+    "UploadRow",
     "head",
     "migrate",
     "require_schema",

@@ -57,10 +57,15 @@ class KeyJob:
 
 @dataclass(frozen=True, slots=True)
 class BlobsJob:
-    """Note that blobs will be there (where, and when nothing waits for them any more), or that they are seen to."""
+    """Note that blobs will be there (where, and when nothing waits for them any more), or that they are seen to.
+
+    `pieces` are of large parts that the database keeps itself (where, which, content); those of `removed` go.
+    """
 
     expected: Sequence[tuple[str, int]] = ()
     settled: Sequence[str] = ()
+    pieces: Sequence[tuple[str, int, bytes]] = ()
+    removed: Sequence[str] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,6 +136,8 @@ class _Batch:
     personal_keys: list[tuple[Value, ...]] = field(default_factory=list)
     expected_blobs: list[tuple[Value, ...]] = field(default_factory=list)
     settled_blobs: list[str] = field(default_factory=list)
+    new_pieces: list[tuple[Value, ...]] = field(default_factory=list)
+    removed_pieces: list[str] = field(default_factory=list)
     entries: list[SealedEntry] = field(default_factory=list)
 
     def begin(self, posts: Sequence[PostJob]) -> Generator[Ask | Put, Sequence[Row], None]:
@@ -157,9 +164,11 @@ class _Batch:
             case KeyJob(row):
                 self.personal_keys.append(row)
                 return None
-            case BlobsJob(expected, settled):
+            case BlobsJob(expected, settled, pieces, removed):
                 self.expected_blobs.extend(expected)
                 self.settled_blobs.extend(settled)
+                self.new_pieces.extend(pieces)
+                self.removed_pieces.extend(removed)
                 return None
             case ProbeJob():
                 return None
@@ -179,12 +188,15 @@ class _Batch:
             (statements.key, self.new_keys),
             (statements.personal_key, self.personal_keys),
             (statements.expected_blob, self.expected_blobs),
+            (statements.piece, self.new_pieces),
             (statements.entry, [(entry.id, entry.content) for entry in self.entries]),
         ):
             if rows:
                 yield Put(statement, rows)
         if statements.outbox is not None and self.entries:
             yield Put(statements.outbox, [(entry.id,) for entry in self.entries])
+        if self.removed_pieces:
+            yield Ask(statements.remove_pieces, {"locations": self.removed_pieces})
         if self.settled_blobs:
             yield Ask(statements.settle_blobs, {"locations": self.settled_blobs})
         if self.superseded:

@@ -6,7 +6,7 @@ Does not: believe what it reads (whoever reads compares, or decrypts), or know w
 
 import asyncio
 import os
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager
 from datetime import timedelta
 from pathlib import Path
@@ -21,6 +21,9 @@ from exchange.kernel import UnavailableError, UnsafeSettingError
 
 CALL_SECONDS: Final = 30.0
 """A blob is at most 16 MiB, mostly far less; the store's own retries would go on for minutes."""
+
+_PIECE_BYTES: Final = 5 * 1024 * 1024
+"""The smallest that S3 takes as a part of an upload."""
 
 GIVEN_UP_TIME: Final = timedelta(days=1)
 """A blob that was given up stays for so long: a read or a backup that began a moment before comes to its end."""
@@ -67,6 +70,28 @@ class BlobStore:
             if self._folder is not None:
                 await asyncio.to_thread(_sync, self._folder, location)
 
+    async def add_pieces(self, location: str, pieces: AsyncIterator[bytes]) -> None:
+        """Put at `location`, durably, what arrives; nothing stands there yet, and nothing does if `pieces` fail."""
+        arriving = _Arriving(pieces)
+        with self._faults(f"{self._THING} `{location}` cannot be written to"):
+            if self._folder is not None:
+                self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            await put_async(self._store(), location, arriving.until_end(), chunk_size=_PIECE_BYTES, max_concurrency=2)
+        if arriving.fault is not None:
+            await self.remove(location)
+            raise arriving.fault
+        if self._folder is not None:
+            with self._faults(f"{self._THING} `{location}` cannot be written to"):
+                await asyncio.to_thread(_sync, self._folder, location)
+
+    async def pieces(self, location: str) -> AsyncIterator[bytes]:
+        """Yield the bytes at `location` in order; raises as `read`."""
+        with self._faults(f"{self._THING} `{location}` cannot be read from"):
+            async with asyncio.timeout(CALL_SECONDS):
+                found = await get_async(self._store(), location)
+            async for piece in found.stream(min_chunk_size=_PIECE_BYTES):
+                yield bytes(piece)
+
     async def remove(self, location: str) -> None:
         """Delete what is at `location`, if anything is."""
         with self._faults(f"{self._THING} `{location}` cannot be deleted from"):
@@ -99,6 +124,21 @@ class BlobStore:
             raise UnsafeSettingError(f"`{self._SETTING}` is none of `file:///folder`, `s3://`, `az://`, `gs://`")
         if parts.username or parts.password or parts.query:
             raise UnsafeSettingError(f"`{self._SETTING}` stands in the log: what opens it belongs into the environment")
+
+
+class _Arriving:
+    """Pieces on their way to a store, which would wrap their fault: it is kept here, and what came before it ends."""
+
+    def __init__(self, pieces: AsyncIterator[bytes]) -> None:
+        self._pieces = pieces
+        self.fault: Exception | None = None
+
+    async def until_end(self) -> AsyncIterator[bytes]:
+        try:
+            async for piece in self._pieces:
+                yield piece
+        except Exception as exc:  # noqa: BLE001  raised again by whoever asked for the pieces to be put away
+            self.fault = exc
 
 
 def _folder_of(url: str) -> Path | None:

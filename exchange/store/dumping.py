@@ -32,7 +32,8 @@ import exchange.store.restore_tables
 import exchange.store.stream_tables
 import exchange.store.subscription_tables
 import exchange.store.tables
-import exchange.store.treaty_tables  # noqa: F401  fills the metadata
+import exchange.store.treaty_tables
+import exchange.store.upload_tables  # noqa: F401  fills the metadata
 from exchange.kernel import ConflictError, MalformedError, to_micros
 from exchange.kernel.clock import Clock
 from exchange.store.engine import checked_url, is_sqlite, new_engine
@@ -43,6 +44,8 @@ from exchange.store.restore_tables import RestoreClaimTable
 from exchange.store.schema import migrate
 
 AT_ONCE = 500
+_PIECES_AT_ONCE = 16
+"""Each has a quarter of a MiB."""
 _WAIT_SECONDS = 30.0
 _FILLED_TABLES = ("member", "client", "report", "audit_entry")
 """An instance that holds a row of one of these is in use: nothing is restored over it."""
@@ -65,9 +68,9 @@ async def dumped(url: str) -> AsyncIterator[Rows]:
                 for table in _tables():
                     names = [column.name for column in table.columns]
                     found: list[Sequence[Any]] = []
-                    async for row in connection.cursor(_all_of(table), prefetch=AT_ONCE):
+                    async for row in connection.cursor(_all_of(table), prefetch=_at_once(table)):
                         found.append(_plain(tuple(row)))
-                        if len(found) == AT_ONCE:
+                        if len(found) == _at_once(table):
                             yield table.name, names, found
                             found = []
                     yield table.name, names, found
@@ -182,11 +185,15 @@ def _of_sqlite(url: URL) -> Iterator[Rows]:
             for table in _tables():
                 names = [column.name for column in table.columns]
                 cursor = connection.execute(_all_of(table))
-                while found := cursor.fetchmany(AT_ONCE):
+                while found := cursor.fetchmany(_at_once(table)):
                     yield table.name, names, [_plain(row) for row in found]
                 yield table.name, names, []
         finally:
             connection.close()
+
+
+def _at_once(table: Table) -> int:
+    return _PIECES_AT_ONCE if table.name == "part_piece" else AT_ONCE
 
 
 def _all_of(table: Table) -> str:
@@ -242,16 +249,31 @@ async def _destroy_again(connection: AsyncConnection, clock: Clock, replay: Repl
     report, part, key = _table("report"), _table("report_part"), _table("personal_key")
     for report_id, status in replay.recalled.items():
         of_report = part.c.report_id == report_id
-        named = select(part.c.location, literal(to_micros(clock()), BigInteger)).where(
-            of_report, part.c.location.is_not(None)
-        )
-        await connection.execute(insert(_table("blob_debris")).from_select(["location", "due_at"], named))
+        await _give_up_blobs(connection, clock, part, report_id=report_id)
+        # One that was not complete when the backup was made must not be completed again.
+        await _abandon(connection, clock, report_id)
         await connection.execute(update(part).where(of_report).values(wrapped_key=b"", ciphertext=b"", location=None))
         gone = {"status": status, "sealed_header": b"", "declassify_on": None}
         await connection.execute(update(report).where(report.c.id == report_id).values(gone))
     for subject, period in replay.erased:
         which = (key.c.subject == subject, key.c.period == period, key.c.destroyed_at.is_(None))
         await connection.execute(update(key).where(*which).values(wrapped_key=b"", destroyed_at=to_micros(clock())))
+
+
+async def _give_up_blobs(connection: AsyncConnection, clock: Clock, part: Table, *, report_id: str) -> None:
+    now = literal(to_micros(clock()), BigInteger)
+    owner = part.c.report_id if part.name == "report_part" else part.c.upload_id
+    named = select(part.c.location, now).where(owner == report_id, part.c.location.is_not(None))
+    await connection.execute(insert(_table("blob_debris")).from_select(["location", "due_at"], named))
+
+
+async def _abandon(connection: AsyncConnection, clock: Clock, report_id: str) -> None:
+    upload, part = _table("upload"), _table("upload_part")
+    await _give_up_blobs(connection, clock, part, report_id=report_id)
+    await connection.execute(delete(part).where(part.c.upload_id == report_id))
+    ended = {"ended": "abandoned", "ended_at": to_micros(clock()), "sealed_header": b""}
+    is_open = (upload.c.id == report_id, upload.c.ended.is_(None))
+    await connection.execute(update(upload).where(*is_open).values(ended))
 
 
 async def _continue_numbers(connection: AsyncConnection) -> None:

@@ -3,10 +3,13 @@
 Steps of a post: (1) a row says which blobs will be there; (2) the blobs are written, durably; (3) the transaction that
 makes the parts takes the rows away. Whatever stops between them leaves rows, and `sweep` deletes what they name.
 INVARIANT: a blob is deleted by nothing but `sweep`, a while after the last part that named it is gone.
+
+What arrives in pieces is put away in pieces: without a blob store, as rows of their own in the database, under a
+location as a blob has it.
 """
 
 import logging
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import timedelta
@@ -21,15 +24,26 @@ from exchange.store.blobs import BlobMissingError, BlobStore
 from exchange.store.dialect import Fetch, Sql, Statement
 from exchange.store.rows import NewPart, NewReport, PartRow
 from exchange.store.tables import table
+from exchange.store.upload_tables import PartPieceTable
 
 POST_TIME: Final = timedelta(days=1)
 """A post that has not come to its end after this never will: its bodies time out after minutes."""
 
 AT_ONCE: Final = 200
 
+PIECE_BYTES: Final = 256 * 1024
+"""What is in memory of a part that arrives or leaves; larger pieces are not quicker."""
+
 _NAME_BYTES = 16
+_PIECES = "pieces/"
+"""Before the locations of what the database keeps itself."""
 
 _log = logging.getLogger("exchange.blobs")
+
+
+def is_in_database(location: str) -> bool:
+    """Return whether what is at `location` are pieces that the database keeps itself."""
+    return location.startswith(_PIECES)
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,32 +70,92 @@ class LargeParts:
         self._fetch = fetch
         self._submit = submit
         self._due = sql.once(_due)
+        self._due_pieces = sql.once(_due_pieces)
+        self._piece = sql.once(_piece)
         self._place = place
         self._clock = clock
         self._randomness = randomness
 
     async def put_away(self, report: NewReport) -> NewReport:
         """Return `report` with its large parts in the blob store; UnavailableError where one cannot be put there."""
+        return replace(report, parts=await self.put_parts_away(report.parts))
+
+    async def put_parts_away(self, parts: Sequence[NewPart]) -> tuple[NewPart, ...]:
+        """Return `parts`, the large ones in the blob store; UnavailableError where one cannot be put there."""
         place = self._place
         if place is None:
-            return report
-        large = {part.number: self._name() for part in report.parts if len(part.ciphertext) >= place.smallest_bytes}
-        if not large:
-            return report
+            return tuple(parts)
+        large = {part.number: self._name() for part in parts if len(part.ciphertext) >= place.smallest_bytes}
         # (1) found again, should what follows never come to its end
         due_at = to_micros(self._clock() + POST_TIME)
         await self._submit(BlobsJob(expected=[(location, due_at) for location in large.values()]))
         # (2) durable
         with _told("kept"):
-            for part in report.parts:
+            for part in parts:
                 if part.number in large:
                     await place.blobs.add(large[part.number], part.ciphertext)
-        return replace(report, parts=tuple(_moved(part, large.get(part.number)) for part in report.parts))
+        return tuple(_moved(part, large.get(part.number)) for part in parts)
+
+    def is_large(self, size_bytes: int) -> bool:
+        """Return whether a content of this size is put away as it arrives."""
+        return size_bytes >= (PIECE_BYTES if self._place is None else self._place.smallest_bytes)
+
+    async def receive(self, pieces: AsyncIterator[bytes]) -> str:
+        """Put ciphertext away as it arrives, durably, and return where; what `pieces` raises leaves nothing there.
+
+        Like any blob it is deleted some day, unless a part comes to name it.
+        """
+        location = self._name() if self._place is not None else _PIECES + self._randomness(_NAME_BYTES).hex()
+        # (1) found again, should what follows never come to its end
+        await self._submit(BlobsJob(expected=[(location, to_micros(self._clock() + POST_TIME))]))
+        try:
+            # (2) durable
+            if self._place is not None:
+                with _told("kept"):
+                    await self._place.blobs.add_pieces(location, pieces)
+            else:
+                number = 0
+                async for piece in pieces:
+                    await self._submit(BlobsJob(pieces=[(location, number, piece)]))
+                    number += 1
+        except Exception:
+            await self.discard(location)
+            raise
+        return location
+
+    async def discard(self, location: str) -> None:
+        """Delete what no part names, as soon as it can be."""
+        try:
+            await self._remove([location])
+        except UnavailableError as exc:
+            _log.error("what was given up is deleted later: %s", exc.message)
+
+    async def ciphertext_pieces(self, part: PartRow) -> AsyncIterator[bytes]:
+        """Yield what a part is sealed in, in order; BlobMissingError where some of it is not there."""
+        location = part.location
+        if location is None:
+            for start in range(0, len(part.ciphertext), PIECE_BYTES):
+                yield part.ciphertext[start : start + PIECE_BYTES]
+        elif is_in_database(location):
+            number = 0
+            while found := await self._fetch(self._piece, {"location": location, "number": number}):
+                yield bytes(found[0][0])
+                number += 1
+            if number == 0:
+                raise BlobMissingError("a part's pieces are not there")
+        elif self._place is None:
+            raise BlobMissingError("a part is in a blob store, and `blob_store_url` names none")
+        else:
+            with _told("read"):
+                async for piece in self._place.blobs.pieces(location):
+                    yield piece
 
     async def ciphertext(self, part: PartRow) -> bytes:
         """Return what a part is sealed in; BlobMissingError where its blob is not there."""
         if part.location is None:
             return part.ciphertext
+        if is_in_database(part.location):
+            return b"".join([piece async for piece in self.ciphertext_pieces(part)])
         if self._place is None:
             raise BlobMissingError("a part is in a blob store, and `blob_store_url` names none")
         with _told("read"):
@@ -104,16 +178,21 @@ class LargeParts:
         return blobs.url
 
     async def sweep(self) -> int:
-        """Delete blobs that no part names any more, some of them; return how many were seen to."""
-        if self._place is None:
-            return 0
-        due = await self._fetch(self._due, {"now": to_micros(self._clock()), "limit": AT_ONCE})
+        """Delete what no part names any more, some of it; return how much was seen to."""
+        statement = self._due_pieces if self._place is None else self._due
+        due = await self._fetch(statement, {"now": to_micros(self._clock()), "limit": AT_ONCE})
         locations = [str(location) for (location,) in due]
-        for location in locations:
-            await self._place.blobs.remove(location)
-        if locations:
-            await self._submit(BlobsJob(settled=locations))
+        await self._remove(locations)
         return len(locations)
+
+    async def _remove(self, locations: Sequence[str]) -> None:
+        kept_here = [location for location in locations if is_in_database(location)]
+        if self._place is not None:
+            for location in locations:
+                if location not in kept_here:
+                    await self._place.blobs.remove(location)
+        if locations:
+            await self._submit(BlobsJob(settled=locations, removed=kept_here))
 
     def _name(self) -> str:
         # Chance alone: who sees the store's folder learns neither reports nor which parts belong together.
@@ -141,3 +220,16 @@ def _due(sql: Sql) -> Statement:
     debris = table(str(BlobDebrisTable.__tablename__))
     due = select(debris.c.location).where(debris.c.due_at <= bindparam("now")).order_by(debris.c.due_at)
     return sql.compile(due.limit(bindparam("limit")))
+
+
+def _due_pieces(sql: Sql) -> Statement:
+    debris = table(str(BlobDebrisTable.__tablename__))
+    is_due = (debris.c.due_at <= bindparam("now"), debris.c.location.startswith(_PIECES, autoescape=True))
+    due = select(debris.c.location).where(*is_due).order_by(debris.c.due_at)
+    return sql.compile(due.limit(bindparam("limit")))
+
+
+def _piece(sql: Sql) -> Statement:
+    piece = table(str(PartPieceTable.__tablename__))
+    which = (piece.c.location == bindparam("location"), piece.c.number == bindparam("number"))
+    return sql.compile(select(piece.c.content).where(*which))

@@ -69,6 +69,33 @@ class ReportBook:
             raise ConflictError("somebody else changed it meanwhile: read it again and repeat the change")
         return found
 
+    async def add(self, report: NewReport) -> None:
+        """Add a report without its parts, as a post does; call `hold_order` before."""
+        self._note_write()
+        facts = report.facts
+        place = await self.next_place(report.posted_at)
+        columns = {
+            "seq": place[0],
+            "id": report.id,
+            "class_id": await self._class_id(report),
+            "version": report.version,
+            "agreement": facts.agreement,
+            "originator": facts.originator,
+            "recorded_at": place[1],
+            "posted_at": to_micros(report.posted_at),
+            "valid_until": None if report.valid_until is None else to_micros(report.valid_until),
+            "precedence": report.precedence.value,
+            "status": ReportStatus.CURRENT.value,
+            "supersedes": report.supersedes,
+            "declassify_on": None if report.declassify_on is None else to_micros(report.declassify_on),
+            **_header_columns(report.header),
+        }
+        await self._session.execute(insert(ReportTable), columns)
+        if report.supersedes is not None:
+            row = ReportTable
+            which = (col(row.id) == report.supersedes, col(row.status) == ReportStatus.CURRENT.value)
+            await self._session.execute(update(row).where(*which).values(status=ReportStatus.SUPERSEDED.value))
+
     async def move(self, report: NewReport, *, header_only: bool = False) -> None:
         """Put a new version, or class, in the place of what is there; call `hold_order` before.
 

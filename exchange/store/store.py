@@ -75,6 +75,7 @@ from exchange.store.subscriptions import Subscriptions
 from exchange.store.traced import TracedDatabase, traced_transaction
 from exchange.store.turns import Turns
 from exchange.store.unit_of_work import UnitOfWork, unit_of_work
+from exchange.store.upload_reader import UploadReader
 from exchange.store.witness_reader import WitnessReader
 from exchange.store.write_statements import WriteStatements
 
@@ -146,6 +147,7 @@ class Store:
         self.large_parts = LargeParts(
             self._database.fetch, self._submitted, sql, place=blobs, clock=clock, randomness=randomness
         )
+        self.uploads = UploadReader(self._database.fetch, sql)
         self._personal = PersonalKeys(
             personal,
             partial(self._database.fetch, self._hot.destroyed_keys),

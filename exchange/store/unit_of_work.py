@@ -63,6 +63,7 @@ from exchange.store.tables import (
     PolicyStateTable,
     table,
 )
+from exchange.store.upload_book import UploadBook
 
 _PERSONAL_KEY_COLUMNS = tuple(PersonalKeyTable.model_fields)
 
@@ -298,6 +299,10 @@ class UnitOfWork:
     def requests(self) -> RequestBook:
         """Return the requests for information, to be read here, and written with an entry."""
         return RequestBook(self._session, self._note_write)
+
+    def uploads(self) -> UploadBook:
+        """Return the reports that are not whole yet, to be read here, and written with an entry."""
+        return UploadBook(self._session, self._note_write, self._now)
 
     def consultations(self) -> ConsultationBook:
         """Return consultations and disputes, to be read here, and written with an entry."""

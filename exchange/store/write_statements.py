@@ -10,6 +10,7 @@ from exchange.store.dialect import Sql, Statement
 from exchange.store.personal_tables import PersonalKeyTable
 from exchange.store.rates import lease_statement
 from exchange.store.tables import table
+from exchange.store.upload_tables import PartPieceTable
 
 _ENTRY_COLUMNS = ("id", "content")
 _CLASS_COLUMNS = ("id", "digest", "facts")
@@ -18,6 +19,8 @@ _PART_COLUMNS = table("report_part").c.keys()
 _KEY_COLUMNS = table("idempotency").c.keys()
 _DEBRIS = str(BlobDebrisTable.__tablename__)
 _DEBRIS_COLUMNS = table(_DEBRIS).c.keys()
+_PIECE = str(PartPieceTable.__tablename__)
+_PIECE_COLUMNS = table(_PIECE).c.keys()
 _PERSONAL_KEY_COLUMNS = table(str(PersonalKeyTable.__tablename__)).c.keys()
 
 _REPLACE_KEY = (
@@ -43,6 +46,8 @@ class WriteStatements:
     personal_key: Statement
     expected_blob: Statement
     settle_blobs: Statement
+    piece: Statement
+    remove_pieces: Statement
     lease: Statement
     entry: Statement
     outbox: Statement | None
@@ -51,7 +56,7 @@ class WriteStatements:
     def compiled(cls, sql: Sql) -> Self:
         """Compile all of them."""
         state, key, known, report = (table(name) for name in ("policy_state", "idempotency", "release_class", "report"))
-        debris = table(_DEBRIS)
+        debris, piece = table(_DEBRIS), table(_PIECE)
         replaced = sql.insert("idempotency", _KEY_COLUMNS, then=_REPLACE_KEY)
         return cls(
             # Writes what is there: the lock on the row, held to the commit, is the purpose.
@@ -88,6 +93,8 @@ class WriteStatements:
             personal_key=sql.insert("personal_key", _PERSONAL_KEY_COLUMNS),
             expected_blob=sql.insert(_DEBRIS, _DEBRIS_COLUMNS),
             settle_blobs=sql.compile(delete(debris).where(sql.is_one_of(debris.c.location, "locations"))),
+            piece=sql.insert(_PIECE, _PIECE_COLUMNS),
+            remove_pieces=sql.compile(delete(piece).where(sql.is_one_of(piece.c.location, "locations"))),
             lease=lease_statement(sql),
             entry=sql.insert("audit_entry", _ENTRY_COLUMNS) if sql.is_sqlite else _entry_and_outbox(sql),
             outbox=sql.insert("audit_outbox", ("entry_id",)) if sql.is_sqlite else None,

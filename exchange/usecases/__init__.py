@@ -19,6 +19,7 @@ from exchange.usecases.amending import AmendmentView, list_amendments, propose_a
 from exchange.usecases.answer_request import answer_request
 from exchange.usecases.auditing import FoundEntry
 from exchange.usecases.authenticate import authenticate, authenticated_row
+from exchange.usecases.begin_upload import begin_upload
 from exchange.usecases.check_readiness import Check, Readiness, check_readiness
 from exchange.usecases.clients import (
     ClearanceChange,
@@ -32,6 +33,7 @@ from exchange.usecases.clients import (
     remove_certificate,
     show_client,
 )
+from exchange.usecases.complete_upload import complete_upload
 from exchange.usecases.consultations import (
     NewMatter,
     answer_consultation,
@@ -39,7 +41,7 @@ from exchange.usecases.consultations import (
     open_consultation,
     settle_consultation,
 )
-from exchange.usecases.context import Call, Recorded, Services
+from exchange.usecases.context import Call, Recorded, Services, UploadLimits
 from exchange.usecases.crises import CrisesView, CrisisView, CrisisWish, ask_for_crisis, end_crisis, list_crises
 from exchange.usecases.derivations import (
     DERIVING_ROLES,
@@ -124,6 +126,7 @@ from exchange.usecases.pull_report import PulledReport, pull_report
 from exchange.usecases.read_part import ReadPart, read_part
 from exchange.usecases.readers_on import CouldRead, DidRead, ReadersOn, readers_on
 from exchange.usecases.recall_report import Recall, recall_report, show_recall
+from exchange.usecases.receive_part import Incoming, receive_part
 from exchange.usecases.receive_report import receive_report
 from exchange.usecases.recording import record_rejection
 from exchange.usecases.registries import ClientRegistry, Leaf, ReportRegistry, client_registry, report_registry
@@ -159,6 +162,7 @@ from exchange.usecases.subscriptions import (
     remove_subscription,
     replay_deliveries,
 )
+from exchange.usecases.uploads import UploadView
 from exchange.usecases.watching import Watching, WatchLimits
 
 __all__ = [
@@ -202,6 +206,7 @@ __all__ = [
     "FoundEntry",
     "GapQuestion",
     "GivenSignature",
+    "Incoming",
     "Inspection",
     "Leaf",
     "ListAnew",
@@ -238,6 +243,8 @@ __all__ = [
     "Silence",
     "SimulatedReport",
     "Told",
+    "UploadLimits",
+    "UploadView",
     "WantedErasure",
     "WatchLimits",
     "Watching",
@@ -252,6 +259,7 @@ __all__ = [
     "ask_proxy",
     "authenticate",
     "authenticated_row",
+    "begin_upload",
     "certify_destruction",
     "change_clearance",
     "change_standing",
@@ -260,6 +268,7 @@ __all__ = [
     "client_registry",
     "close_record",
     "close_request",
+    "complete_upload",
     "confirm_act",
     "describe_caller",
     "describe_vocabulary",
@@ -313,6 +322,7 @@ __all__ = [
     "read_part",
     "readers_on",
     "recall_report",
+    "receive_part",
     "receive_report",
     "record_rejection",
     "record_service",

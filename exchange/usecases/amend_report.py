@@ -12,7 +12,7 @@ from exchange.audit import EventName, Outcome
 from exchange.kernel import StalePolicyError, UnavailableError
 from exchange.markings import Label
 from exchange.members import Role
-from exchange.reports import PostedReport, ReportAct, amended, require_act
+from exchange.reports import PostedReport, ReportAct, amended, require_act, whole_contents
 from exchange.store import NoticeKind
 from exchange.usecases.context import Call, Recorded, Services
 from exchange.usecases.facts import stated_purpose
@@ -74,5 +74,5 @@ async def _amended(services: Services, call: Call, own: OwnReport, posted: Poste
     is_raised = not dominates(before.label, after.label)
     notice = NoticeKind.UPGRADED if is_raised else NoticeKind.AMENDED
     move = Move(ReportAct.AMEND, _EVENT, notice, before, after, (*kept, *built.consents))
-    receipt = await moved(services, call, own, move, [part.content for part in posted.parts])
+    receipt = await moved(services, call, own, move, whole_contents(posted))
     return Recorded(MadeVersion.of(services, before, after), receipt)

@@ -16,12 +16,13 @@ from exchange.kernel import MalformedError, UnavailableError, rfc3339
 from exchange.kernel.clock import Clock
 from exchange.store import BlobMissingError, BlobStore
 from exchange.store.dumping import Claim, Replay, Rows, dumped
+from exchange.store.large_parts import is_in_database
 from exchange.store.schema import head
 
 _FORMAT = 1
 _UNKNOWN = "unknown-acts"
 _LOG_TABLE = "log_state"
-_PART_TABLE = "report_part"
+_PART_TABLES = ("report_part", "upload_part")
 
 _RECALLED = {EventName.REPORT_RECALLED.value: "recalled", EventName.REPORT_ENDED.value: "expired"}
 _TO_SEE_TO: Mapping[str, str] = {
@@ -84,9 +85,10 @@ async def backup_lines(
     locations: list[str] = []
     async for name, columns, rows in dumped(url):
         counted[name] = counted.get(name, 0) + len(rows)
-        if name == _PART_TABLE:
+        if name in _PART_TABLES:
             place = columns.index("location")
-            locations += [row[place] for row in rows if row[place] is not None]
+            named = (row[place] for row in rows if row[place] is not None)
+            locations += [location for location in named if not is_in_database(location)]
         if rows:
             yield _line({"t": name, "c": columns, "r": rows})
     missing = 0

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Generic, TypeVar
 
 from exchange.audit import Receipt
@@ -36,6 +36,17 @@ class Witnessing:
 
 
 @dataclass(frozen=True, slots=True)
+class UploadLimits:
+    """What reports may be whose parts come later: all parts of one together, what is read whole, how many, how long."""
+
+    most_bytes: int = 256 * 1024 * 1024
+    most_read_whole_bytes: int = 16 * 1024 * 1024
+    open_per_client: int = 16
+    """Each holds what has come of it; who needs more completes some first."""
+    given_up_after: timedelta = timedelta(hours=24)
+
+
+@dataclass(frozen=True, slots=True)
 class Services:
     """The rooms downstairs, wired once per process. `randomness` returns that many cryptographic random bytes."""
 
@@ -50,6 +61,7 @@ class Services:
     register: ReadRegister = field(default_factory=ReadRegister)
     private_networks: tuple[Network, ...] = ()
     """Where webhooks may lead though it is not public; the operator says so."""
+    uploads: UploadLimits = field(default_factory=UploadLimits)
     watching: Watching = field(default_factory=Watching)
     tracer: Tracer = UNTRACED
 

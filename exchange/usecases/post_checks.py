@@ -56,20 +56,23 @@ def compose(  # noqa: PLR0913  one call's surroundings, what is posted, and what
     agreement: Agreement,
     members: frozenset[str],
     faults: Sequence[Fault] = (),
+    report_id: ReportId | None = None,
 ) -> Header:
     """Return the header that `posted` gets; InvalidError names every fault found, `faults` among them.
+
+    Its id is a new one, unless it has one already.
 
     For whom it is posted has been settled: the client's own member, or one that consents (`proxies`).
     """
     originator = originator_of(client, posted)
     found = list(faults)
-    report_id = ReportId(new_id(call.now, services.randomness(_ID_RANDOMNESS_BYTES)))
+    new = report_id or ReportId(new_id(call.now, services.randomness(_ID_RANDOMNESS_BYTES)))
 
     def composed() -> Header:
         ceilings = _crisis_ceilings(agreement, posted.scope, call)
         scope = _require_contributor(agreement, originator, posted.scope)
         rules = posting_rules(services.law, agreement, originator, members, scope=scope, ceilings=ceilings)
-        return compose_header(posted, report_id=report_id, originator=originator, now=call.now, rules=rules)
+        return compose_header(posted, report_id=new, originator=originator, now=call.now, rules=rules)
 
     header = Collected(found).value(composed, None)
     if header is None or found:

@@ -8,32 +8,24 @@ and idempotency key become durable together, if the policy they were decided und
 No clearance is asked of the poster: posting shows nothing (ADR 0009).
 """
 
-import hashlib
-import json
 from dataclasses import dataclass, replace
 from typing import assert_never
 
-from exchange.agreements import Agreement, AgreementId, active_parties
 from exchange.audit import EntryDraft, EventName, Outcome, Subject
 from exchange.crypto import OpeningError
 from exchange.kernel import (
     ConflictError,
-    Fault,
-    InvalidError,
     StalePolicyError,
     UnavailableError,
 )
 from exchange.members import Client, Role
-from exchange.reports import Header, PostedReport, ReportStatus, header_as_json
-from exchange.store import CallerRow, Idempotency, IdempotentReplay, Parts, PolicyState, PostedRow
+from exchange.reports import Header, PostedReport, ReportStatus
+from exchange.store import CallerRow, Idempotency, IdempotentReplay, Parts, PostedRow
 from exchange.usecases.authenticate import admit, required_thumbprint
 from exchange.usecases.context import Call, Recorded, Services
-from exchange.usecases.facts import stated_purpose
 from exchange.usecases.judging import require_same_law
-from exchange.usecases.kept_sources import sources_of_superseded, with_kept_sources
 from exchange.usecases.opening import UNOPENED, open_sealed_header
-from exchange.usecases.post_checks import check_sources, compose, originator_of, require_in_force
-from exchange.usecases.proxies import standing_consent
+from exchange.usecases.postable import idempotency_of, postable
 from exchange.usecases.recording import draft, on_record, record_tampering, refuse
 from exchange.usecases.registry import distribution_draft
 from exchange.usecases.sealing import seal_report, stored_json, with_status
@@ -85,13 +77,14 @@ async def _post_once(
     client = await admit(services, call, row.client, Role.CONTRIBUTOR, event=EventName.REPORT_POSTED)
     require_same_law(services, row.state)
     # (2) to (4): may it be posted
-    header, consents = await _composed(services, call, client, posted, row.state)
+    event = EventName.REPORT_POSTED
+    header, consents = await postable(services, call, client, posted, row.state, event=event)
     # (5) sealed
     header_json = stored_json(services, header)
     new = await seal_report(services, header, posted, header_json)
     # (6) all of it durable, or none
-    key = _idempotency(client, header, posted, idempotency_key)
-    entry = _posted_draft(call, client, header, consents)
+    key = idempotency_of(client, header, posted, idempotency_key)
+    entry = posted_draft(call, client, header, consents)
     registration = distribution_draft(services.law, header, entry)
     version = row.state.policy_version
     async with on_record(services, replace(entry, subject=None)):
@@ -101,59 +94,11 @@ async def _post_once(
         )
     match kept:
         case PostedRow():
-            return Recorded(_answer(services, header, posted, header_json), kept.receipt)
+            return Recorded(posted_answer(services, header, posted, header_json), kept.receipt)
         case IdempotentReplay():
             return await _replay(services, call, client, kept, key, posted=posted)
         case other:
             assert_never(other)
-
-
-async def _composed(
-    services: Services, call: Call, client: Client, posted: PostedReport, state: PolicyState
-) -> tuple[Header, tuple[str, ...]]:
-    """Return the header of a report that may be posted, and the consents it rests on; else record why not and raise."""
-    agreements = await services.knowledge.agreements(services.store, state)
-    agreement = agreements.get(AgreementId(posted.agreement))
-    named = None if agreement is None else agreement.id
-    async with on_record(services, draft(call, client, EventName.REPORT_POSTED, Outcome.REFUSED, agreement=named)):
-        # Before any source is looked at: an unknown purpose must not tell which of them exist.
-        stated_purpose(services, call, client)
-        # (2) agreement
-        visible = require_in_force(agreement, client, call)
-        await _require_consent(services, call, client, posted, visible)
-        # (3), (4) scope, content, sources
-        built = await check_sources(services, call, client, posted, state)
-        members = await services.knowledge.member_codes(services.store, state)
-        header = compose(services, call, client, posted, agreement=visible, members=members, faults=built.faults)
-        # What takes a report's place builds on what that one was built on.
-        former = await sources_of_superseded(services, call, posted.supersedes)
-        header, kept = await with_kept_sources(services, call, header, former, state, place="/supersedes")
-        return header, tuple(dict.fromkeys((*built.consents, *kept)))
-
-
-async def _require_consent(
-    services: Services, call: Call, client: Client, posted: PostedReport, agreement: Agreement
-) -> None:
-    """Raise InvalidError where the report is another member's and that one does not consent, whoever it is."""
-    originator = originator_of(client, posted)
-    if originator == client.member:
-        return
-    # Read behind the policy version that the post is decided under: taken back since, it is decided again.
-    consent = await standing_consent(
-        services, call, client, originator=originator, agreement=agreement.id, scope=posted.scope
-    )
-    if consent is None or originator not in active_parties(agreement, call.now):
-        text = "this member has not consented, or not any more, that yours posts on its behalf in this scope"
-        raise InvalidError("the report cannot be posted so", (Fault("/on_behalf_of", "no-consent", text),))
-
-
-def _idempotency(client: Client, header: Header, posted: PostedReport, key: str | None) -> Idempotency | None:
-    if key is None:
-        return None
-    # What was posted, without what the exchange itself added to it.
-    sent = header_as_json(replace(header, references=posted.references), status=None, marking=lambda _: "")
-    sent = {name: value for name, value in sent.items() if name not in {"id", "posted_at"}}
-    return Idempotency(client.id, key, hashlib.sha256(json.dumps(sent, sort_keys=True).encode()).hexdigest())
 
 
 async def _replay(  # noqa: PLR0913  what was posted before, and what is posted again
@@ -173,26 +118,28 @@ async def _replay(  # noqa: PLR0913  what was posted before, and what is posted 
         kept = await services.knowledge.release_class(services.store, row.report.class_id)
         header = await open_sealed_header(services, row.report, kept)
         # INVARIANT: no Permit is asked here, so what is shown is what this client sent, whatever the row points at.
-        is_same = asked is not None and _idempotency(client, header, posted, asked.key) == asked
+        is_same = asked is not None and idempotency_of(client, header, posted, asked.key) == asked
         if not is_same or not set(posted.references) <= set(header.references):
             message = "the report kept for an idempotency key is not what was posted with it"
             raise OpeningError(message)
     except UNOPENED as exc:
         await record_tampering(services, call, client, f"report {row.report.id}", exc)
-    again = _posted_draft(call, client, header)
+    again = posted_draft(call, client, header)
     receipt = await services.store.append(replace(again, detail={**again.detail, "replayed": "yes"}))
-    answer = _answer(services, header, posted, stored_json(services, header))
+    answer = posted_answer(services, header, posted, stored_json(services, header))
     return Recorded(replace(answer, is_replayed=True), receipt)
 
 
-def _answer(services: Services, header: Header, posted: PostedReport, header_json: bytes) -> PostedAnswer:
+def posted_answer(services: Services, header: Header, posted: PostedReport, header_json: bytes) -> PostedAnswer:
+    """Return what its poster is told of a report; `header_json` is the header's `stored_json`."""
     # What it goes on building on, this client did not name and may not be able to see.
     is_whole = header.references == posted.references
     shown = header_json if is_whole else stored_json(services, replace(header, references=posted.references))
     return PostedAnswer(header.id, with_status(shown, ReportStatus.CURRENT), is_replayed=False)
 
 
-def _posted_draft(call: Call, client: Client, header: Header, consents: tuple[str, ...] = ()) -> EntryDraft:
+def posted_draft(call: Call, client: Client, header: Header, consents: tuple[str, ...] = ()) -> EntryDraft:
+    """Return the entry of a post."""
     detail: dict[str, str | int | list[str]] = {}
     if header.originator != client.member:
         detail["on_behalf_of"] = str(header.originator)

@@ -5,8 +5,9 @@ Steps: (1) one query loads caller, policy state, report and its first parts, if 
 (6) only then the answer exists.
 """
 
+import json
 from dataclasses import dataclass, replace
-from typing import assert_never
+from typing import Final, assert_never
 
 from exchange.audit import EventName, Outcome
 from exchange.crypto import OpeningError
@@ -30,6 +31,9 @@ from exchange.usecases.opening import UNOPENED, is_whole, open_headers, open_par
 from exchange.usecases.recording import record_tampering, refuse
 from exchange.usecases.release_terms import ReleaseTerms, terms_of_release
 
+LARGEST_INLINE_BYTES: Final = 1024 * 1024
+"""More content than this, all parts together, is read part by part: a JSON string cannot be streamed."""
+
 _PART_MARK = b'"sha256":"'
 """Stands once per part in a header; within a text the quotation marks would be escaped."""
 
@@ -38,6 +42,7 @@ _PART_MARK = b'"sha256":"'
 class PulledReport:
     """The header as JSON bytes and the parts in the clear, by the numbers that the header shows.
 
+    No parts are here where they are more than `LARGEST_INLINE_BYTES` together: nothing of them was opened.
     `released_under` are the terms of the originator's consents to its being given to the reader's member.
     """
 
@@ -75,9 +80,11 @@ async def pull_report(services: Services, call: Call, report_id: str) -> Recorde
     kept = judged.release_class
     whole = {kept.id} if is_whole(kept, permit) else set()
     (header_json,) = await open_headers(services, [(judged.report, kept, permit)], call, granted.client, whole=whole)
+    is_small = True
     if header_json.count(_PART_MARK) != len(parts):
-        parts = await _opened(services, call, await _with_all_parts(services, call, granted))
-    if header_json.count(_PART_MARK) != len(parts):
+        is_small = _size_bytes(header_json) <= LARGEST_INLINE_BYTES
+        parts = await _opened(services, call, await _with_all_parts(services, call, granted)) if is_small else []
+    if is_small and header_json.count(_PART_MARK) != len(parts):
         missing = OpeningError("parts of the report are missing")
         await record_tampering(services, call, granted.client, f"report {judged.report.id}", missing)
     terms = await terms_of_release(services, call, judged, permit)
@@ -89,6 +96,10 @@ async def pull_report(services: Services, call: Call, report_id: str) -> Recorde
     # (6) the answer
     shown = tuple(enumerate((content for _, content in parts), start=1))
     return Recorded(PulledReport(header_json, shown, terms), receipt)
+
+
+def _size_bytes(header_json: bytes) -> int:
+    return sum(part["size_bytes"] for part in json.loads(header_json)["parts"])
 
 
 async def _opened(services: Services, call: Call, granted: Granted) -> list[tuple[int, bytes]]:

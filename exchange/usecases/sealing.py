@@ -14,7 +14,7 @@ from exchange.custody import Wrapped
 from exchange.kernel import first_moment
 from exchange.markings import Label, render_marking
 from exchange.release import ClassFacts, Consent, PostedUnder, class_digest, class_facts
-from exchange.reports import Header, PartHeader, PostedReport, ReportStatus, header_as_json
+from exchange.reports import Header, PartHeader, PostedReport, ReportStatus, header_as_json, whole_contents
 from exchange.store import NewPart, NewReport, Sealed
 from exchange.usecases.context import Services
 
@@ -28,7 +28,7 @@ async def seal_report(services: Services, header: Header, posted: PostedReport, 
     `header_json` is the header's `stored_json`. It is of the agreement's edition as last loaded, and of the crises
     that are open as the report is posted: were there others by now, the policy would have moved.
     """
-    parts = [part.content for part in posted.parts]
+    parts = whole_contents(posted)
     under = services.knowledge.posted_under(header.agreement, header.scope, header.posted_at)
     return await reseal_report(services, header, parts, under=under, header_json=header_json)
 
@@ -63,7 +63,7 @@ async def reseal_report(
         posted_at=header.posted_at,
         valid_until=header.valid_until,
         supersedes=header.supersedes,
-        header=_stored(sealed),
+        header=as_stored(sealed),
         parts=tuple(parts),
         declassify_on=None if header.declassify_on is None else first_moment(header.declassify_on),
     )
@@ -89,7 +89,7 @@ async def reseal_header(
         posted_at=header.posted_at,
         valid_until=header.valid_until,
         supersedes=header.supersedes,
-        header=_stored(sealed),
+        header=as_stored(sealed),
         parts=(),
         declassify_on=None if header.declassify_on is None else first_moment(header.declassify_on),
     )
@@ -126,11 +126,12 @@ async def _seal_part(
         number=part.number,
         label_index=facts.part_labels.index(part.label),
         size_bytes=part.size_bytes,
-        key=_stored(await services.custodian.wrap(header.agreement, key, context)),
+        key=as_stored(await services.custodian.wrap(header.agreement, key, context)),
         suite=PART_SUITE,
         ciphertext=encrypt_part(key, context, content),
     )
 
 
-def _stored(wrapped: Wrapped) -> Sealed:
+def as_stored(wrapped: Wrapped) -> Sealed:
+    """Return what custody sealed as the store keeps it."""
     return Sealed(wrapped.key_id, wrapped.key_version, wrapped.suite, wrapped.blob)

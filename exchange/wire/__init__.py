@@ -158,6 +158,7 @@ from exchange.wire.treaties import (
     SignedTextBody,
     TextSignatureBody,
 )
+from exchange.wire.uploads import Completion, DeclaredPartBody, UploadBody
 from exchange.wire.witnesses import CosignaturesBody, CosignedCheckpoint, WitnessBody, WitnessListBody
 from exchange.wire.words import LabelBody
 
@@ -200,6 +201,7 @@ __all__ = [
     "ClientEnrolment",
     "ClientListBody",
     "ClientRegistryBody",
+    "Completion",
     "ComplianceBody",
     "Consent",
     "ConsistencyBody",
@@ -214,6 +216,7 @@ __all__ = [
     "CrisisListBody",
     "CrisisRequest",
     "DecisionName",
+    "DeclaredPartBody",
     "DeliveryBody",
     "DeliveryListBody",
     "DerivationBody",
@@ -312,6 +315,7 @@ __all__ = [
     "TermsBody",
     "TextSignatureBody",
     "TitledCode",
+    "UploadBody",
     "ValidityBody",
     "VocabularyBody",
     "WhoamiBody",

@@ -7,8 +7,8 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from exchange.kernel import Fault, InvalidError
-from exchange.reports import PostedPart, PostedReport, Precedence, ReportId
-from exchange.wire.base import AnswerModel, Day, Instant, WireModel
+from exchange.reports import Awaited, PostedPart, PostedReport, Precedence, ReportId
+from exchange.wire.base import DIGEST_PATTERN, AnswerModel, Day, Instant, WireModel
 from exchange.wire.words import (
     Id,
     LabelBody,
@@ -22,17 +22,26 @@ from exchange.wire.words import (
 _MOST_PARTS = 100
 """Each part costs a key, a row and a line of the header that every reader loads; more belong into an archive."""
 
+_LARGEST_NUMBER = 2**53 - 1
+"""What every reader of JSON holds exactly (RFC 8259 §6)."""
+
 Encoding = Literal["utf-8", "base64"]
 
 
 class PartBody(WireModel):
-    """One part to post; `label` null means the report's own."""
+    """One part to post; `label` null means the report's own.
+
+    `content` and `encoding` come along, unless the report is posted with `complete` false and the content comes later:
+    then `size_bytes` says how much, and `sha256` of what, where it is known already.
+    """
 
     label: LabelBody | None = None
     media_type: Annotated[str, Field(min_length=3, max_length=255, examples=["application/stix+json;version=2.1"])]
     name: Annotated[str, Field(min_length=1, max_length=255, examples=["apt1.json"])]
-    content: str
-    encoding: Encoding
+    content: str | None = None
+    encoding: Encoding | None = None
+    size_bytes: Annotated[int, Field(ge=0, le=_LARGEST_NUMBER)] | None = None
+    sha256: Annotated[str, Field(pattern=DIGEST_PATTERN)] | None = None
 
 
 class ReportBody(WireModel):
@@ -52,14 +61,19 @@ class ReportBody(WireModel):
     references: Annotated[list[Word], Field(max_length=256)] = Field(default_factory=list)
     conditions: str | None = None
     on_behalf_of: MemberCodeText | None = None
+    complete: bool = True
+    """False: parts without a content are sent later, each by itself, and the report is completed then."""
     parts: Annotated[list[PartBody], Field(min_length=1, max_length=_MOST_PARTS)]
 
     def to_posted(self) -> PostedReport:
-        """Return the report with its contents decoded; InvalidError points at every part that is not base64."""
+        """Return the report with its contents decoded; InvalidError points at every part that lacks one or is none."""
         faults: list[Fault] = []
-        parts = tuple(_posted_part(part, place, faults) for place, part in enumerate(self.parts))
+        parts = tuple(
+            _posted_part(part, f"/parts/{place}", faults, is_whole=self.complete)
+            for place, part in enumerate(self.parts)
+        )
         if faults:
-            raise InvalidError("contents are not what their encoding says", tuple(faults))
+            raise InvalidError("contents are not there, or not what is said of them", tuple(faults))
         return PostedReport(
             agreement=self.agreement,
             scope=self.scope,
@@ -159,11 +173,33 @@ class ReceiptBody(AnswerModel):
     entry: Id
 
 
-def _posted_part(part: PartBody, place: int, faults: list[Fault]) -> PostedPart:
-    content = b""
-    try:
-        content = part.content.encode() if part.encoding == "utf-8" else base64.b64decode(part.content, validate=True)
-    except (binascii.Error, ValueError):
-        faults.append(Fault(f"/parts/{place}/content", "not-base64", "the content is not base64 (RFC 4648 §4)"))
+def _posted_part(part: PartBody, place: str, faults: list[Fault], *, is_whole: bool) -> PostedPart:
     label = None if part.label is None else part.label.to_label()
+    content: bytes | Awaited
+    content = _awaited(part, place, faults) if part.content is None and not is_whole else _content(part, place, faults)
     return PostedPart(label, part.media_type, part.name, content)
+
+
+def _content(part: PartBody, place: str, faults: list[Fault]) -> bytes:
+    if part.size_bytes is not None or part.sha256 is not None:
+        name = "sha256" if part.size_bytes is None else "size_bytes"
+        told = "is said of a content that comes later, with `complete` false: leave it out"
+        faults.append(Fault(f"{place}/{name}", "unasked", told))
+    if part.content is None or part.encoding is None:
+        name = "content" if part.content is None else "encoding"
+        faults.append(Fault(f"{place}/{name}", "missing-field", "is missing"))
+        return b""
+    try:
+        return part.content.encode() if part.encoding == "utf-8" else base64.b64decode(part.content, validate=True)
+    except (binascii.Error, ValueError):
+        faults.append(Fault(f"{place}/content", "not-base64", "the content is not base64 (RFC 4648 §4)"))
+        return b""
+
+
+def _awaited(part: PartBody, place: str, faults: list[Fault]) -> Awaited:
+    if part.encoding is not None:
+        faults.append(Fault(f"{place}/encoding", "unasked", "is of a content that comes along: leave it out"))
+    if part.size_bytes is None:
+        told = "is missing: say how many bytes the content has that comes later"
+        faults.append(Fault(f"{place}/size_bytes", "missing-field", told))
+    return Awaited(part.size_bytes or 0, part.sha256)

@@ -16,6 +16,7 @@ OF_FILES = {
     "usecases/post_checks.py": "what a post may say",
     "usecases/information_requests.py": "what a request may say",
     "usecases/post_report.py": "what is registered",
+    "usecases/complete_upload.py": "what is registered",
     "usecases/pull_report.py": "what is registered",
     "usecases/read_part.py": "what is registered",
     "entrypoints/api/callers.py": "the vocabulary",

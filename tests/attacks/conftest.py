@@ -14,8 +14,9 @@ from exchange.agreements import MatterKind
 from exchange.custody import FileCustodian
 from exchange.markings import Label
 from exchange.release import NationalText
+from exchange.reports import Awaited, PostedPart
 from exchange.store import DerivationWish, OnwardWish, ProxyWish
-from exchange.usecases import NewMatter, WantedErasure
+from exchange.usecases import Incoming, NewMatter, WantedErasure
 from exchange.usecases.knowledge import Knowledge
 from tests.attacks.hidden import AGREEMENT_OF_TWO, Api, Hidden, open_api
 from tests.support.law import law_read_once  # noqa: F401  for every test of this folder
@@ -86,6 +87,7 @@ def secret_world(plain_world: World, tmp_path_factory: pytest.TempPathFactory) -
         request = await usecases.request_information(world.services, world.call("GBR reader"), asking)
         new = NewMatter(MatterKind.CONSULTATION, "canary words between two")
         consultation = await usecases.open_consultation(world.services, world.call("GBR signatory"), two, new)
+        upload = await _begun(world)
         world.sequence()
         about = "SELECT id FROM audit_search WHERE subject_id = $1 AND event = 'report.posted'"
         ((entry,),) = world.sql(about, report)
@@ -105,9 +107,24 @@ def secret_world(plain_world: World, tmp_path_factory: pytest.TempPathFactory) -
             caveats=caveats,
             request=request.value.row.id,
             consultation=consultation.value.id,
+            upload=upload,
         )
 
     return _apart(build)
+
+
+async def _begun(world: World) -> str:
+    """Begin a report of GBR for NOR, of which one part of two has come, and return its id."""
+    awaited = tuple(PostedPart(None, "text/plain", f"{name}.txt", Awaited(7, None)) for name in ("canary", "other"))
+    poster = world.call("GBR contributor")
+    begun = await usecases.begin_upload(world.services, poster, world.posted(parts=awaited))
+
+    async def pieces() -> AsyncIterator[bytes]:
+        yield b"canary "
+
+    upload = begun.value.declared.id
+    await usecases.receive_part(world.services, poster, upload, 1, Incoming(pieces(), None, hold=lambda _: None))
+    return upload
 
 
 async def _in_force(world: World, text: NationalText) -> str:

@@ -60,7 +60,7 @@ class Hidden:
     `subscription` is where the GBR reader is told of new reports, `onward` a request to release the first report to ESP,
     `derivation` one to mark lower what derives from it, `proxy` a consent that NOR posts for GBR, which waits for a second person, `consultation` one between GBR and ESP,
     `request` one for information that asks NOR, above what NOR's own clients are cleared for.
-    `caveats` what GBR has in force for its own reports.
+    `caveats` what GBR has in force for its own reports. `upload` is a report of GBR that is not complete.
     """
 
     report: str
@@ -76,11 +76,12 @@ class Hidden:
     caveats: str
     request: str
     consultation: str
+    upload: str
 
     def ids(self, segment: str) -> tuple[str, ...]:
         """Return the hidden ids that fit behind a path segment; a new kind must be told here."""
         kinds = {
-            "reports": (self.report, self.other_report),
+            "reports": (self.report, self.other_report, self.upload),
             "agreements": (self.agreement,),
             "clients": (self.client,),
             "entries": (self.entry,),
@@ -235,6 +236,9 @@ def kept_state(world: World) -> str:
         "report",
         "report_part",
         "blob_debris",
+        "upload",
+        "upload_part",
+        "part_piece",
         "idempotency",
         "pending_act",
         "subscription",

@@ -29,6 +29,8 @@ WRITES: list[dict[str, Any]] = [
     {"json": {"clearance": {"level": "TOP SECRET"}}},
     {"content": b"title: x", "headers": {"Content-Type": "application/yaml"}},
     {"json": {}, "headers": {"Exchange-Purpose": "no-such-purpose"}},
+    {"content": b"canary ", "headers": {"Content-Type": "application/octet-stream"}},
+    {"content": b"x" * 300_000, "headers": {"Content-Type": "application/octet-stream"}},
 ]
 READS: list[dict[str, Any]] = [
     {},

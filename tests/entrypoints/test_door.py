@@ -33,6 +33,7 @@ BOSS = {
     "/v1/caveats": "GBR releaser",
     f"/v1/information-requests/{ABSENT}/answers": "GBR contributor",
     "/v1/information-requests": "GBR reader",
+    f"/v1/reports/{ABSENT}/completion": "GBR contributor",
     f"/v1/reports/{ABSENT}/destruction": "GBR reader",
     f"/v1/reports/{ABSENT}/derivation-requests": "GBR contributor",
     f"/v1/reports/{ABSENT}/downgrade": "GBR releaser",
@@ -318,7 +319,7 @@ async def test_document_is_complete(http) -> None:
         for method, operation in operations.items():
             assert operation["x-policy-action"], (path, method)
             assert {"401", "403", "404", "429", "503"} <= set(operation["responses"])
-            assert ("requestBody" in operation) == (method in {"post", "patch"})
+            assert ("requestBody" in operation) == (method in {"post", "patch", "put"})
             names = {parameter["name"] for parameter in operation["parameters"] if parameter["in"] == "path"}
             assert names == {piece[1:-1] for piece in path.split("/") if piece.startswith("{")}
 

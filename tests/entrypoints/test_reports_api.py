@@ -5,8 +5,9 @@ import json
 
 import pytest
 
-from exchange.entrypoints.api.reports import LARGEST_INLINE_BYTES, _encoded
+from exchange.entrypoints.api.reports import _encoded
 from exchange.reports import PostedPart
+from exchange.usecases.pull_report import LARGEST_INLINE_BYTES
 from exchange.wire import HeaderBody, PulledReportBody, ReportListBody
 
 ABSENT = "01980000-0000-7000-8000-000000000000"

@@ -3,11 +3,13 @@
 import asyncio
 import shutil
 from collections.abc import AsyncIterator, Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from exchange.store import BlobPlace, BlobStore
 from tests.support.lived import Deeds, LivedWorlds, MakeLived
 from tests.support.postgres import PostgresServer
 from tests.support.store import run_apart
@@ -141,6 +143,17 @@ async def watched(populated: World) -> AsyncIterator[Watched]:
     for witness in made.made.values():
         witness.close()
     await made.opened.close()
+
+
+@pytest.fixture(params=["database", "folder"])
+async def place(request: pytest.FixtureRequest, populated: World, tmp_path: Path) -> AsyncIterator[World]:
+    """A world whose large parts are kept by the database, and one that puts them into a folder."""
+    if request.param == "database":
+        yield populated
+        return
+    blobs = BlobPlace(BlobStore((tmp_path / "blobs").as_uri()), 4096)
+    async with populated.another_node(blobs=blobs) as services:
+        yield replace(populated, services=services)
 
 
 def _sqlite_url(folder: Path) -> str:

@@ -4,7 +4,7 @@ A caller that passes the check of roles may still fail for another reason; here 
 """
 
 import dataclasses
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from datetime import timedelta
 
 import pytest
@@ -22,6 +22,7 @@ from exchange.usecases import (
     ClearanceChange,
     Enrolment,
     EntryQuery,
+    Incoming,
     ListQuery,
     NewMatter,
     SimulatedReport,
@@ -35,6 +36,13 @@ from tests.support.world import NOW, World, certificate_of, thumbprint_of
 Act = Callable[[World, Call, str], Awaitable[object]]
 
 ABSENT = new_id(NOW, bytes(10))
+
+
+async def _nothing() -> AsyncIterator[bytes]:
+    yield b""
+
+
+NOTHING_COMES = Incoming(_nothing(), 0, hold=lambda _: None)
 ANYONE = frozenset(Role)
 AUDITOR = frozenset({Role.AUDITOR})
 OPERATOR = frozenset({Role.OPERATOR})
@@ -211,6 +219,19 @@ USE_CASES: list[tuple[str, Act, frozenset[Role], str]] = [
     ("confirm_act", lambda w, c, _: usecases.confirm_act(w.services, c, ABSENT, "0"), ACTING, "act.confirmed"),
     ("refuse_act", lambda w, c, _: usecases.refuse_act(w.services, c, ABSENT), ACTING, "act.refused"),
     ("post_report", lambda w, c, _: usecases.post_report(w.services, c, w.posted()), CONTRIBUTOR, "report.posted"),
+    ("begin_upload", lambda w, c, _: usecases.begin_upload(w.services, c, w.posted()), CONTRIBUTOR, "upload.begun"),
+    (
+        "receive_part",
+        lambda w, c, _: usecases.receive_part(w.services, c, ABSENT, 1, NOTHING_COMES),
+        CONTRIBUTOR,
+        "upload.part_received",
+    ),
+    (
+        "complete_upload",
+        lambda w, c, _: usecases.complete_upload(w.services, c, ABSENT),
+        CONTRIBUTOR,
+        "upload.completed",
+    ),
     ("pull_report", lambda w, c, report: usecases.pull_report(w.services, c, report), READER, "report.read"),
     ("read_part", lambda w, c, report: usecases.read_part(w.services, c, report, 1), READER, "report.part_read"),
     ("receive_report", lambda w, c, report: usecases.receive_report(w.services, c, report), READER, "report.received"),

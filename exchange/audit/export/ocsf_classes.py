@@ -96,6 +96,7 @@ _CLASSES_OF_NOUNS: Mapping[str, OcsfClass] = {
     "cosignature": OcsfClass.EVENT_LOG_ACTIVITY,
     "alert": OcsfClass.DETECTION_FINDING,
     "report": OcsfClass.API_ACTIVITY,
+    "upload": OcsfClass.API_ACTIVITY,
     "stream": OcsfClass.API_ACTIVITY,
     "subscription": OcsfClass.API_ACTIVITY,
     "release": OcsfClass.API_ACTIVITY,
@@ -158,6 +159,10 @@ _ACTIVITIES: Mapping[OcsfClass, Mapping[str, int]] = {
         # Somebody was shown it, or was given it to be shown.
         "distributed": _READ,
         "received": _READ,
+        "begun": _CREATE,
+        "part_received": _UPDATE,
+        "completed": _UPDATE,
+        "abandoned": _DELETE,
         "recalled": _UPDATE,
         "ended": _DELETE,
         "amended": _UPDATE,

@@ -39,6 +39,7 @@ from exchange.entrypoints.api import (
     simulations,
     stream,
     subscriptions,
+    uploads,
 )
 from exchange.entrypoints.api.docs import docs_routes
 from exchange.entrypoints.api.openapi import document
@@ -47,6 +48,7 @@ from exchange.entrypoints.http.visit import BodyLimits
 
 OPERATIONS: tuple[tuple[Operation, Endpoint], ...] = (
     *reports.OPERATIONS,
+    *uploads.OPERATIONS,
     *report_life.OPERATIONS,
     *notices.OPERATIONS,
     *onward.OPERATIONS,

@@ -1,6 +1,7 @@
 """The OpenAPI 3.1 document, written from the declarations of the operations: nothing served is missing from it."""
 
 from collections.abc import Iterable
+from dataclasses import replace
 from http import HTTPStatus
 from typing import Any
 
@@ -72,8 +73,14 @@ def _operation(operation: Operation) -> dict[str, Any]:
         "parameters": [_parameter(parameter) for parameter in operation.parameters],
         "responses": {str(operation.status): _answer(operation), **_refusals(operation)},
     }
+    for status, answer in operation.other_answers:
+        other = replace(operation, status=status, answer=answer)
+        described["responses"][str(status)] = _answer(other)
     if operation.body is not None:
         described["requestBody"] = {"required": True, "content": dict(_body(operation, operation.body))}
+    elif JSON not in operation.body_media:
+        octets = {"schema": {"type": "string", "format": "binary"}}
+        described["requestBody"] = {"required": True, "content": dict.fromkeys(operation.body_media, octets)}
     return described
 
 
@@ -157,7 +164,8 @@ def _headers(names: Iterable[str]) -> dict[str, Any]:
 def _schemas(operations: list[Operation]) -> dict[str, Any]:
     bodies: set[type[WireModel]] = {operation.body for operation in operations if operation.body is not None}
     answers: set[type[WireModel]] = {operation.answer for operation in operations if operation.answer is not None}
-    models: list[type[WireModel]] = sorted({*bodies, *answers, ProblemBody}, key=lambda model: model.__name__)
+    others = {answer for operation in operations for _, answer in operation.other_answers}
+    models: list[type[WireModel]] = sorted({*bodies, *answers, *others, ProblemBody}, key=lambda model: model.__name__)
     _, definitions = models_json_schema([(model, "validation") for model in models], ref_template=_REFERENCE)
     schemas: dict[str, Any] = definitions["$defs"]
     return schemas

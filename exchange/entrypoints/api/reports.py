@@ -20,6 +20,7 @@ from exchange.entrypoints.api.parameters import (
     REPORT_ID,
     WITH_BODY,
 )
+from exchange.entrypoints.api.uploads import begun_answer, part_number
 from exchange.entrypoints.http.ranges import requested_range
 from exchange.entrypoints.http.receipts import receipt_headers
 from exchange.entrypoints.http.routing import Endpoint, Operation, Parameter, answered, read_model
@@ -32,6 +33,7 @@ from exchange.usecases import (
     PulledReport,
     authenticate,
     authenticated_row,
+    begin_upload,
     explain_report,
     list_reports,
     post_report,
@@ -49,10 +51,8 @@ from exchange.wire import (
     ReportBody,
     ReportListBody,
     RuleBody,
+    UploadBody,
 )
-
-LARGEST_INLINE_BYTES = 1024 * 1024
-"""More content than this, all parts together, is fetched part by part: a JSON string cannot be streamed."""
 
 _NO_PARAMETERS: frozenset[str] = frozenset()
 _FILTERS = frozenset({"after", "limit", "agreement", "topic", "kind", "precedence", "since"})
@@ -93,10 +93,11 @@ POST = Operation(
     method="POST",
     path="/v1/reports",
     action="report.post",
-    summary="Post a report.",
+    summary="Post a report; with `complete` false, begin one whose parts are sent later.",
     body=ReportBody,
     answer=HeaderBody,
     status=201,
+    other_answers=((202, UploadBody),),
     parameters=(IDEMPOTENCY_KEY,),
     errors=(*EVERYWHERE, *WITH_BODY, 409),
     answer_headers=("Location", "Idempotency-Replayed"),
@@ -177,7 +178,11 @@ async def post(visit: Visit) -> Response:
     key = visit.request.headers.get("idempotency-key")
     if key is not None and not _IDEMPOTENCY_KEY.fullmatch(key):
         raise MalformedError("`Idempotency-Key` has 1 to 128 visible ASCII characters")
-    posted = (await read_model(visit, ReportBody)).to_posted()
+    body = await read_model(visit, ReportBody)
+    posted = body.to_posted()
+    if not body.complete:
+        begun = await begin_upload(visit.services, visit.call, posted, idempotency_key=key, seen=seen)
+        return begun_answer(begun)
     recorded = await post_report(visit.services, visit.call, posted, idempotency_key=key, seen=seen)
     answer = recorded.value
     replayed = {"idempotency_replayed": "true"} if answer.is_replayed else {}
@@ -188,10 +193,7 @@ async def post(visit: Visit) -> Response:
 async def part(visit: Visit) -> Response:
     """Answer `GET /v1/reports/{id}/parts/{n}`: bytes as posted, never shown inline by a browser."""
     read_query(visit.request, _NO_PARAMETERS)
-    number = visit.path["n"]
-    # What is no number is answered like the number of no part.
-    asked = int(number) if number.isascii() and number.isdecimal() and len(number) < len("10000") else 0
-    recorded = await read_part(visit.services, visit.call, visit.path["id"], asked)
+    recorded = await read_part(visit.services, visit.call, visit.path["id"], part_number(visit))
     read = recorded.value
     headers = {
         **receipt_headers(recorded.receipt),
@@ -243,9 +245,8 @@ def with_contents(pulled: PulledReport) -> bytes:
     """Return the header with each part's content in it, or null in place of contents too large to stand in JSON."""
     header = orjson.loads(pulled.header_json)
     contents = dict(pulled.parts)
-    is_inline = sum(map(len, contents.values())) <= LARGEST_INLINE_BYTES
     for shown in header["parts"]:
-        content = contents.get(shown["number"]) if is_inline else None
+        content = contents.get(shown["number"])
         shown["content"], shown["encoding"] = (
             (None, None) if content is None else _encoded(content, shown["media_type"])
         )

@@ -56,7 +56,8 @@ class Parameter:
 class Operation:
     """What one method of one path does. `action` is the policy action it asks for; `errors` the statuses it may end in.
 
-    `body` and `answer` are models of `wire` (None: none, or bytes); `body_media` are the media types it reads.
+    `body` and `answer` are models of `wire` (None: none, or bytes); `body_media` are the media types it reads, other
+    than JSON where a body is bytes. `other_answers` are what it answers besides, by status.
     """
 
     method: str
@@ -72,6 +73,7 @@ class Operation:
     answer_media: str = JSON
     answer_headers: tuple[str, ...] = ()
     example: dict[str, Any] | None = None
+    other_answers: tuple[tuple[int, type[WireModel]], ...] = ()
 
     @property
     def name(self) -> str:

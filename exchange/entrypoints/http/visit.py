@@ -2,6 +2,7 @@
 
 import asyncio
 import re
+from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import parse_qsl
@@ -140,6 +141,41 @@ async def read_body(request: Request, limits: BodyLimits) -> bytes:
     except ClientDisconnect as exc:
         raise MalformedError("the body ended early") from exc
     return b"".join(chunks)
+
+
+def stated_length(request: Request) -> int | None:
+    """Return what `Content-Length` says, None where the body comes in chunks."""
+    stated = request.headers.get("content-length")
+    if stated is None:
+        return None
+    if not (stated.isascii() and stated.isdecimal() and len(stated) < len("10000000000000000000")):
+        raise MalformedError("`Content-Length` is no number of bytes")
+    return int(stated)
+
+
+async def arriving_body(request: Request, limits: BodyLimits) -> AsyncIterator[bytes]:
+    """Yield a body as it arrives; nothing of it is kept here.
+
+    It may take as long as a body of `largest_bytes` for each such stretch that has come, and for one more. Raises
+    SlowRequestError where it does not come at that pace, MalformedError where it ends early.
+    """
+    loop = asyncio.get_running_loop()
+    begun, size = loop.time(), 0
+    stream = request.stream()
+    while True:
+        due = begun + limits.seconds * (1 + size / limits.largest_bytes)
+        try:
+            async with asyncio.timeout_at(due):
+                piece = await anext(stream, None)
+        except TimeoutError as exc:
+            raise SlowRequestError(f"the body came too slowly after {size} bytes: send it again") from exc
+        except ClientDisconnect as exc:
+            raise MalformedError(f"the body ended early, after {size} bytes: send it again") from exc
+        if piece is None:
+            return
+        size += len(piece)
+        if piece:
+            yield piece
 
 
 def read_query(request: Request, allowed: frozenset[str]) -> dict[str, str]:

@@ -7,10 +7,12 @@ from hypothesis import strategies as st
 
 from exchange.crypto import (
     CONTEXT_BYTES,
+    digest_context,
     header_context,
     part_context,
     personal_context,
     request_context,
+    upload_context,
     webhook_context,
 )
 from exchange.kernel import canonical_bytes
@@ -45,6 +47,12 @@ PLACES = [
     request_context(REPORT, DIGEST),
     request_context(OTHER, DIGEST),
     request_context(REPORT, "ac" * 32),
+    upload_context(REPORT, OTHER),
+    upload_context(OTHER, REPORT),
+    digest_context(REPORT, 1, b"key"),
+    digest_context(REPORT, 11, b"key"),
+    digest_context(REPORT, 1, b"other key"),
+    digest_context(OTHER, 1, b"key"),
     personal_context("kid", "NOR", "2026-06", "boot"),
     personal_context("other", "NOR", "2026-06", "boot"),
     personal_context("kid", "GBR", "2026-06", "boot"),
@@ -62,7 +70,7 @@ def test_two_places_never_share_a_context(one, other):
     assert one != other
 
 
-@pytest.mark.parametrize("context", PLACES[:10] + PLACES[18:])
+@pytest.mark.parametrize("context", PLACES[:10] + PLACES[24:])
 def test_context_of_a_key_is_a_digest(context):
     assert (type(context), len(context)) == (bytes, CONTEXT_BYTES)
 
@@ -99,5 +107,5 @@ def test_context_of_a_kept_key_is_the_digest_of_its_place():
     personal = {"is": "personal", "kid": "kid", "subject": "NOR", "period": "2026-06", "boot": "boot"}
     webhook = {"is": "webhook", "subscription": "kid", "client": "NOR", "url": "boot"}
 
-    assert PLACES[18] == hashlib.sha256(canonical_bytes(personal)).digest()
-    assert PLACES[24] == hashlib.sha256(canonical_bytes(webhook)).digest()
+    assert PLACES[24] == hashlib.sha256(canonical_bytes(personal)).digest()
+    assert PLACES[30] == hashlib.sha256(canonical_bytes(webhook)).digest()

@@ -1,0 +1,107 @@
+"""Reports whose parts come later: parts as they are sent, and the completion."""
+
+from starlette.responses import Response
+
+from exchange.audit import EventName
+from exchange.entrypoints.api.parameters import EVERYWHERE, PART_NUMBER, REPORT_ID, WITH_BODY
+from exchange.entrypoints.http.routing import Endpoint, Operation, answered, read_model
+from exchange.entrypoints.http.visit import Visit, arriving_body, read_query, require_media_type, stated_length
+from exchange.members import Role
+from exchange.usecases import Incoming, Recorded, UploadView, authenticate, complete_upload, receive_part
+from exchange.wire import Completion, DeclaredPartBody, HeaderBody, LabelBody, UploadBody
+
+BYTES = "application/octet-stream"
+
+_NO_PARAMETERS: frozenset[str] = frozenset()
+_AT_HAND_BYTES = 2 * 1024 * 1024
+"""What a part that arrives takes in memory at a time, whatever its size: what came, and what is being sealed."""
+
+SEND_PART = Operation(
+    method="PUT",
+    path="/v1/reports/{id}/parts/{n}",
+    action="report.send-part",
+    summary="Send the bytes of one part of a report posted with `complete` false; sent again, the last counts.",
+    body_media=(BYTES,),
+    answer=UploadBody,
+    parameters=(REPORT_ID, PART_NUMBER),
+    errors=(*EVERYWHERE, *WITH_BODY, 409),
+)
+COMPLETE = Operation(
+    method="POST",
+    path="/v1/reports/{id}/completion",
+    action="report.complete",
+    summary="Complete a report whose parts have all been sent: from here on it is posted.",
+    body=Completion,
+    answer=HeaderBody,
+    status=201,
+    parameters=(REPORT_ID,),
+    errors=(*EVERYWHERE, *WITH_BODY, 409),
+    answer_headers=("Location",),
+    example={},
+)
+
+
+async def send_part(visit: Visit) -> Response:
+    """Answer `PUT /v1/reports/{id}/parts/{n}`; nothing of the body is read before the caller and the part are known."""
+    await authenticate(visit.services, visit.call, Role.CONTRIBUTOR, event=EventName.UPLOAD_PART_RECEIVED)
+    read_query(visit.request, _NO_PARAMETERS)
+    require_media_type(visit.request, BYTES)
+    limits, scope = visit.limits, visit.request.scope
+    stated = stated_length(visit.request)
+    limits.room.take(scope, _AT_HAND_BYTES)
+    incoming = Incoming(arriving_body(visit.request, limits), stated, hold=lambda size: limits.room.take(scope, size))
+    recorded = await receive_part(visit.services, visit.call, visit.path["id"], part_number(visit), incoming)
+    return answered(recorded, upload_body(recorded.value))
+
+
+async def complete(visit: Visit) -> Response:
+    """Answer `POST /v1/reports/{id}/completion`."""
+    await authenticate(visit.services, visit.call, Role.CONTRIBUTOR, event=EventName.UPLOAD_COMPLETED)
+    read_query(visit.request, _NO_PARAMETERS)
+    await read_model(visit, Completion)
+    recorded = await complete_upload(visit.services, visit.call, visit.path["id"])
+    location = f"/v1/reports/{recorded.value.report_id}"
+    return answered(recorded, recorded.value.header_json, status=201, location=location)
+
+
+def begun_answer(recorded: Recorded[UploadView]) -> Response:
+    """Return the answer to a post with `complete` false."""
+    view = recorded.value
+    replayed = {"idempotency_replayed": "true"} if view.is_replayed else {}
+    location = f"/v1/reports/{view.declared.id}"
+    return answered(recorded, upload_body(view), status=202, location=location, **replayed)
+
+
+def part_number(visit: Visit) -> int:
+    """Return the number in the path; what is no number is answered like the number of no part."""
+    number = visit.path["n"]
+    return int(number) if number.isascii() and number.isdecimal() and len(number) < len("10000") else 0
+
+
+def upload_body(view: UploadView) -> UploadBody:
+    """Return an upload as JSON shows it."""
+    declared = view.declared
+    return UploadBody(
+        id=declared.id,
+        agreement=declared.agreement,
+        scope=declared.scope,
+        originator=declared.originator,
+        begun_at=view.begun_at,
+        given_up_at=view.due_at,
+        parts=[
+            DeclaredPartBody(
+                number=part.header.number,
+                label=LabelBody.model_validate(part.header.label.as_json()),
+                marking=part.marking,
+                media_type=part.header.media_type,
+                name=part.header.name,
+                size_bytes=part.header.size_bytes,
+                sha256=part.header.sha256 or None,
+                received=part.is_received,
+            )
+            for part in view.parts
+        ],
+    )
+
+
+OPERATIONS: tuple[tuple[Operation, Endpoint], ...] = ((SEND_PART, send_part), (COMPLETE, complete))

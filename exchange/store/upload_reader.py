@@ -1,0 +1,63 @@
+"""Uploads, read beside any unit of work: what one is, what has come of it, and which have waited too long."""
+
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import bindparam, select
+
+from exchange.kernel import to_micros
+from exchange.store.dialect import Fetch, Sql
+from exchange.store.tables import table
+from exchange.store.upload_rows import UploadPartRow, UploadRow
+from exchange.store.upload_tables import UploadPartTable, UploadTable
+
+_ROW = (
+    *("id", "client_id", "originator", "agreement", "begun_at", "due_at", "revision", "ended"),
+    *("key_id", "key_version", "header_suite", "sealed_header"),
+)
+_PART = (
+    *("number", "size_bytes", "key_id", "key_version", "wrap_suite", "wrapped_key", "suite", "location"),
+    *("digest_key_id", "digest_key_version", "digest_suite", "sealed_digest"),
+)
+
+
+class UploadReader:
+    """Reads uploads of one database."""
+
+    def __init__(self, fetch: Fetch, sql: Sql) -> None:
+        self._fetch = fetch
+        self._one = sql.once(_one)
+        self._parts = sql.once(_parts)
+        self._due = sql.once(_due)
+
+    async def one(self, upload_id: str) -> UploadRow | None:
+        """Return an upload, whoever makes it; None where there is none."""
+        rows = await self._fetch(self._one, {"upload_id": upload_id})
+        return UploadRow._make(rows[0]) if rows else None
+
+    async def parts(self, upload_id: str) -> list[UploadPartRow]:
+        """Return what has come of an upload, by number."""
+        rows = await self._fetch(self._parts, {"upload_id": upload_id})
+        return [UploadPartRow._make(row) for row in rows]
+
+    async def due(self, now: datetime, *, limit: int) -> list[str]:
+        """Return the ids of open uploads that are to be given up, the oldest first."""
+        rows = await self._fetch(self._due, {"now": to_micros(now), "limit": limit})
+        return [str(upload) for (upload,) in rows]
+
+
+def _one(sql: Sql) -> Any:
+    upload = table(str(UploadTable.__tablename__))
+    return sql.compile(select(*(upload.c[name] for name in _ROW)).where(upload.c.id == bindparam("upload_id")))
+
+
+def _parts(sql: Sql) -> Any:
+    part = table(str(UploadPartTable.__tablename__))
+    which = part.c.upload_id == bindparam("upload_id")
+    return sql.compile(select(*(part.c[name] for name in _PART)).where(which).order_by(part.c.number))
+
+
+def _due(sql: Sql) -> Any:
+    upload = table(str(UploadTable.__tablename__))
+    waited = select(upload.c.id).where(upload.c.ended.is_(None), upload.c.due_at <= bindparam("now"))
+    return sql.compile(waited.order_by(upload.c.due_at).limit(bindparam("limit")))

@@ -1,0 +1,91 @@
+"""Whether something may be posted, as law and agreement are now: asked by every post, and again when one is completed.
+
+Steps: (1) its member is a party of an agreement in force, for its own part too, and the originator consents; (2) the
+report lies inside the scope, is well formed and builds only on what its poster may see.
+"""
+
+import hashlib
+import json
+from dataclasses import replace
+
+from exchange.agreements import Agreement, AgreementId, active_parties
+from exchange.audit import EventName, Outcome
+from exchange.kernel import Fault, InvalidError
+from exchange.members import Client
+from exchange.reports import Header, PostedReport, ReportId, header_as_json
+from exchange.store import Idempotency, PolicyState
+from exchange.usecases.context import Call, Services
+from exchange.usecases.facts import stated_purpose
+from exchange.usecases.kept_sources import sources_of_superseded, with_kept_sources
+from exchange.usecases.post_checks import check_sources, compose, originator_of, require_in_force
+from exchange.usecases.proxies import standing_consent
+from exchange.usecases.recording import draft, on_record
+
+
+async def postable(  # noqa: PLR0913  one call's surroundings, what is posted, and as what it is recorded
+    services: Services,
+    call: Call,
+    client: Client,
+    posted: PostedReport,
+    state: PolicyState,
+    *,
+    event: EventName,
+    report_id: ReportId | None = None,
+) -> tuple[Header, tuple[str, ...]]:
+    """Return the header of a report that may be posted, and the consents it rests on.
+
+    Else record under `event` why not, and raise. `report_id` is what the report is called already, where it is.
+    """
+    agreements = await services.knowledge.agreements(services.store, state)
+    agreement = agreements.get(AgreementId(posted.agreement))
+    named = None if agreement is None else agreement.id
+    async with on_record(services, draft(call, client, event, Outcome.REFUSED, agreement=named)):
+        # Before any source is looked at: an unknown purpose must not tell which of them exist.
+        stated_purpose(services, call, client)
+        # (1) agreement
+        visible = require_in_force(agreement, client, call)
+        await _require_consent(services, call, client, posted, visible)
+        # (2) scope, content, sources
+        built = await check_sources(services, call, client, posted, state)
+        members = await services.knowledge.member_codes(services.store, state)
+        header = compose(
+            *(services, call, client, posted),
+            agreement=visible,
+            members=members,
+            faults=built.faults,
+            report_id=report_id,
+        )
+        # What takes a report's place builds on what that one was built on.
+        former = await sources_of_superseded(services, call, posted.supersedes)
+        header, kept = await with_kept_sources(services, call, header, former, state, place="/supersedes")
+        return header, tuple(dict.fromkeys((*built.consents, *kept)))
+
+
+def idempotency_of(
+    client: Client, header: Header, posted: PostedReport, key: str | None, *, is_whole: bool = True
+) -> Idempotency | None:
+    """Return the key that a client sent with a post, and the digest of what it posted; None without a key."""
+    if key is None:
+        return None
+    # What was posted, without what the exchange itself added to it.
+    sent = header_as_json(replace(header, references=posted.references), status=None, marking=lambda _: "")
+    sent = {name: value for name, value in sent.items() if name not in {"id", "posted_at"}}
+    if not is_whole:
+        sent["complete"] = False
+    return Idempotency(client.id, key, hashlib.sha256(json.dumps(sent, sort_keys=True).encode()).hexdigest())
+
+
+async def _require_consent(
+    services: Services, call: Call, client: Client, posted: PostedReport, agreement: Agreement
+) -> None:
+    """Raise InvalidError where the report is another member's and that one does not consent, whoever it is."""
+    originator = originator_of(client, posted)
+    if originator == client.member:
+        return
+    # Read behind the policy version that the post is decided under: taken back since, it is decided again.
+    consent = await standing_consent(
+        services, call, client, originator=originator, agreement=agreement.id, scope=posted.scope
+    )
+    if consent is None or originator not in active_parties(agreement, call.now):
+        text = "this member has not consented, or not any more, that yours posts on its behalf in this scope"
+        raise InvalidError("the report cannot be posted so", (Fault("/on_behalf_of", "no-consent", text),))

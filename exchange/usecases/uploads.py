@@ -1,0 +1,186 @@
+"""Reports that are not whole yet, as the one client sees them that makes them; for everybody else there are none.
+
+INVARIANT: an upload is known to the client that began it, while that is a contributor; whoever else names its id is
+answered as if nothing were there, at the same cost.
+"""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+
+from exchange.audit import EntryDraft, EventName, Outcome, Subject
+from exchange.crypto import OpeningError, digest_context, upload_context
+from exchange.kernel import ConflictError, NotFoundError, is_uuid7
+from exchange.markings import render_marking
+from exchange.members import Client, Role
+from exchange.reports import Awaited, Header, PartHeader, header_from_json, with_received
+from exchange.store import PolicyState, UploadEnd, UploadPartRow, UploadRow
+from exchange.usecases.authenticate import admit, required_thumbprint
+from exchange.usecases.context import Call, Services
+from exchange.usecases.judging import ABSENT_ID, asked_for, report_not_found, require_same_law
+from exchange.usecases.opening import UNOPENED
+from exchange.usecases.recording import draft, record_tampering, refuse
+
+Detail = dict[str, str | int | list[str]]
+
+
+@dataclass(frozen=True, slots=True)
+class OwnUpload:
+    """An upload of the calling client, as it was loaded, with what was declared."""
+
+    client: Client
+    state: PolicyState
+    row: UploadRow
+    declared: Header
+
+    def entry(
+        self,
+        call: Call,
+        event: EventName,
+        outcome: Outcome,
+        *,
+        size_bytes: int | None = None,
+        detail: Detail | None = None,
+    ) -> EntryDraft:
+        """Return the entry about an act on this upload."""
+        return upload_entry(call, self.client, self.declared, event, outcome, size_bytes=size_bytes, detail=detail)
+
+
+@dataclass(frozen=True, slots=True)
+class UploadPartView:
+    """A declared part: what is said of it, with its digest once that is known, and whether it has come."""
+
+    header: PartHeader
+    marking: str
+    is_received: bool
+
+
+@dataclass(frozen=True, slots=True)
+class UploadView:
+    """An upload as its client sees it. `is_replayed`: begun before with the same idempotency key."""
+
+    declared: Header
+    begun_at: datetime
+    due_at: datetime
+    parts: tuple[UploadPartView, ...]
+    is_replayed: bool = False
+
+
+async def own_upload(services: Services, call: Call, upload_id: str, *, event: EventName) -> OwnUpload:
+    """Return an upload that the caller itself began, and that is open.
+
+    Raises ForbiddenError without the contributor's role, NotFoundError alike for absent and foreign, ConflictError for
+    one that has ended, each recorded under `event`.
+    """
+    asked = upload_id if is_uuid7(upload_id) else ABSENT_ID
+    standing = await services.store.caller(required_thumbprint(call))
+    row = await services.store.uploads.one(asked)
+    client = await admit(services, call, standing.client, Role.CONTRIBUTOR, event=event, subject=asked_for(upload_id))
+    require_same_law(services, standing.state)
+    if row is None or row.client != client.id:
+        return await _absent(services, call, client, row, upload_id, event=event)
+    if (error := ended_error(row, call.now)) is not None:
+        told: Detail = {"codes": [error.code]}
+        ended = draft(
+            call, client, event, Outcome.REFUSED, subject=asked_for(row.id), owner=row.originator, detail=told
+        )
+        return await refuse(services, replace(ended, agreement=row.agreement), error)
+    return OwnUpload(client, standing.state, row, await _declared(services, call, client, row))
+
+
+def ended_error(row: UploadRow, now: datetime) -> ConflictError | None:
+    """Return what is to be said of an upload that is not open any more, None while it is."""
+    if row.ended is not None:
+        return ended_as(row.ended)
+    return ended_as(UploadEnd.ABANDONED) if row.due_at <= now else None
+
+
+def ended_as(end: UploadEnd) -> ConflictError:
+    """Return what is to be said of an upload that ended so."""
+    if end is UploadEnd.COMPLETED:
+        return ConflictError("the report is complete: nothing is sent to it any more", code="already-complete")
+    return ConflictError("the report was not completed in time and is given up: post it anew", code="given-up")
+
+
+def upload_entry(  # noqa: PLR0913  what the entry says
+    call: Call,
+    client: Client | None,
+    declared: Header,
+    event: EventName,
+    outcome: Outcome,
+    *,
+    size_bytes: int | None = None,
+    detail: Detail | None = None,
+) -> EntryDraft:
+    """Return the entry about an act on a report that is not whole."""
+    return draft(
+        call,
+        client,
+        event,
+        outcome,
+        subject=Subject("report", declared.id, declared.version),
+        owner=declared.originator,
+        label=declared.label.as_json(),
+        agreement=declared.agreement,
+        scope=declared.scope,
+        size_bytes=size_bytes,
+        detail=detail or {},
+    )
+
+
+async def received_parts(
+    services: Services, call: Call, client: Client, upload_id: str, rows: Sequence[UploadPartRow]
+) -> dict[int, Awaited]:
+    """Return size and digest of what has come, by number; what was altered is recorded and shows nothing."""
+    sealed = [(row, digest_context(upload_id, row.number, row.wrapped_key)) for row in rows]
+    try:
+        digests = await services.custodian.open_headers(sealed)
+    except UNOPENED as exc:
+        return await record_tampering(services, call, client, f"upload {upload_id}", exc)
+    return {row.number: Awaited(row.size_bytes, digest.decode()) for row, digest in zip(rows, digests, strict=True)}
+
+
+def view_of(
+    services: Services, row: UploadRow, declared: Header, received: Mapping[int, Awaited], *, is_replayed: bool = False
+) -> UploadView:
+    """Return an upload as its client sees it."""
+    known = with_received(declared, received)
+    parts = tuple(
+        UploadPartView(
+            part,
+            render_marking(part.label, services.law.catalogue, originator=declared.originator),
+            part.number in received,
+        )
+        for part in known.parts
+    )
+    return UploadView(known, row.begun_at, row.due_at, parts, is_replayed)
+
+
+async def _absent(  # noqa: PLR0913  one call's surroundings, and what was asked for
+    services: Services, call: Call, client: Client, row: UploadRow | None, upload_id: str, *, event: EventName
+) -> OwnUpload:
+    absent = draft(call, client, event, Outcome.REFUSED, subject=asked_for(upload_id), detail={"finding": "absent"})
+    if row is not None:
+        # Its originator sees who tried; the caller, and its own auditor, are told nothing.
+        absent = replace(absent, owner=row.originator)
+    return await refuse(services, absent, report_not_found())
+
+
+async def _declared(services: Services, call: Call, client: Client, row: UploadRow) -> Header:
+    try:
+        (sealed,) = await services.custodian.open_headers([(row, upload_context(row.id, row.client))])
+        declared = header_from_json(json.loads(sealed))
+        if (declared.id, declared.originator, declared.agreement) != (row.id, row.originator, row.agreement):
+            raise OpeningError("the row of an upload does not say what was declared")
+    except UNOPENED as exc:
+        return await record_tampering(services, call, client, f"upload {row.id}", exc)
+    return declared
+
+
+def require_part(declared: Header, number: int) -> PartHeader:
+    """Return what was declared of a part; NotFoundError where there is none of this number."""
+    for part in declared.parts:
+        if part.number == number:
+            return part
+    raise NotFoundError("no such part was declared")

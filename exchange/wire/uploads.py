@@ -1,0 +1,33 @@
+"""Reports whose parts come later, as JSON: what was declared, and what has come of it."""
+
+from exchange.wire.base import AnswerModel, Instant, WireModel
+from exchange.wire.words import Id, LabelBody, MemberCodeText
+
+
+class DeclaredPartBody(AnswerModel):
+    """A part as declared. `sha256` is null until it was declared or has come; `received` says whether it has."""
+
+    number: int
+    label: LabelBody
+    marking: str
+    media_type: str
+    name: str
+    size_bytes: int
+    sha256: str | None
+    received: bool
+
+
+class UploadBody(AnswerModel):
+    """A report that is not whole: nobody sees it but its poster, who has until `given_up_at` to complete it."""
+
+    id: Id
+    agreement: Id
+    scope: str
+    originator: MemberCodeText
+    begun_at: Instant
+    given_up_at: Instant
+    parts: list[DeclaredPartBody]
+
+
+class Completion(WireModel):
+    """That all parts of a report have been sent: nothing more is to be said."""

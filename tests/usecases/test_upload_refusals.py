@@ -1,0 +1,190 @@
+"""Parts and declarations that are refused: nothing of them is left, and the refusal says what to do."""
+
+import hashlib
+import json
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from exchange import usecases
+from exchange.kernel import (
+    ConflictError,
+    ExchangeError,
+    InvalidError,
+    LimitExceededError,
+    MalformedError,
+    NotFoundError,
+    TooLargeError,
+)
+from exchange.markings import Label
+from tests.support.uploading import LARGE, UPLOADS, awaited, begun, completed, nothing_kept, pulled, sent
+from tests.support.world import World
+
+# ── refused ────────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+class _UnforeseenError(Exception):
+    """A fault that nobody foresaw."""
+
+
+WRONG: list[tuple[str, bytes, dict[str, Any], type[Exception], str]] = [
+    ("shorter", LARGE[:-1], {}, InvalidError, "wrong-size"),
+    ("nothing", b"", {}, InvalidError, "wrong-size"),
+    ("longer", LARGE + b"x", {}, TooLargeError, "too-large"),
+    ("another", LARGE[::-1], {}, InvalidError, "wrong-digest"),
+    ("stated longer", LARGE, {"stated": len(LARGE) + 1}, TooLargeError, "too-large"),
+    ("stated shorter", LARGE, {"stated": len(LARGE) - 1}, InvalidError, "wrong-size"),
+    ("cut", LARGE[:400_000], {"cut": True}, MalformedError, "malformed"),
+]
+
+
+@pytest.mark.parametrize(
+    ("content", "others", "kind", "code"), [row[1:] for row in WRONG], ids=[row[0] for row in WRONG]
+)
+async def test_part_that_is_not_what_was_declared_leaves_nothing(
+    place: World, content: bytes, others: dict[str, Any], kind: type[ExchangeError], code: str
+) -> None:
+    upload = await begun(place, awaited(LARGE, sha256=hashlib.sha256(LARGE).hexdigest()))
+
+    attempt = await place.attempt(sent(place, upload, content, **others))
+
+    assert isinstance(attempt.error, kind)
+    assert (attempt.entry["type"], attempt.entry["decision"]) == ("upload.part_received", "refused")
+    assert attempt.entry["detail"] == {"codes": [code]}
+    assert place.sql(UPLOADS) == [(0,)]
+    assert place.sql("SELECT count(*) FROM part_piece") == [(0,)]
+    with pytest.raises(ConflictError, match="part 1 has not come whole"):
+        await completed(place, upload)
+    # Sent again as it should be, it counts.
+    await sent(place, upload)
+    await completed(place, upload)
+    assert await pulled(place, upload) == LARGE
+
+
+async def test_fault_nobody_foresaw_leaves_nothing_for_long(place: World) -> None:
+    upload = await begun(place)
+    with pytest.raises(_UnforeseenError):
+        await sent(place, upload, LARGE[:600_000], fault=_UnforeseenError())
+
+    assert place.sql(UPLOADS) == [(0,)]
+    assert await nothing_kept(place)
+
+
+TYPES = [
+    ("text/plain", b"caf\xe9 " * 90_000, "not UTF-8"),
+    ("text/plain", b"a\x00b " * 90_000, "NUL"),
+    ("text/plain", "é".encode() * 150_000 + b"\xc3", "not UTF-8"),
+    ("application/pdf", LARGE, "does not begin like"),
+    ("application/json", b'{"a": 1', "not JSON"),
+    ("application/stix+json;version=2.1", b'{"type": "report"}', "STIX bundle"),
+]
+
+
+@pytest.mark.parametrize(("media_type", "content", "told"), TYPES)
+async def test_content_of_another_type_is_refused(populated: World, media_type: str, content: bytes, told: str) -> None:
+    upload = await begun(populated, awaited(content, "a", media_type))
+    attempt = await populated.attempt(sent(populated, upload, content))
+
+    assert isinstance(attempt.error, InvalidError)
+    assert told in attempt.error.faults[0].message
+    assert attempt.entry["detail"] == {"codes": ["wrong-content"]}
+    assert populated.sql(UPLOADS) == [(0,)]
+
+
+@pytest.mark.parametrize(
+    ("media_type", "content"),
+    [
+        ("text/plain", "é€𝄞".encode() * 60_000),
+        ("application/pdf", b"%PDF-" + LARGE),
+        ("application/json", json.dumps(["x"] * 100_000).encode()),
+    ],
+)
+async def test_content_of_its_type_is_taken(populated: World, media_type: str, content: bytes) -> None:
+    upload = await begun(populated, awaited(content, "a", media_type))
+    await sent(populated, upload, content)
+    await completed(populated, upload)
+    assert await pulled(populated, upload) == content
+
+
+async def test_bundle_marked_higher_than_its_label_is_refused(populated: World) -> None:
+    bundle = json.dumps(
+        {
+            "type": "bundle",
+            "id": "bundle--01980000-0000-4000-8000-000000000001",
+            "objects": [
+                {
+                    "type": "indicator",
+                    "object_marking_refs": ["marking-definition--5e57c739-391a-4eb3-b6be-7d15ca92d5ed"],
+                }
+            ],
+        }
+    ).encode()
+    upload = await begun(populated, awaited(bundle, "a.json", "application/stix+json;version=2.1"))
+    attempt = await populated.attempt(sent(populated, upload, bundle))
+
+    assert isinstance(attempt.error, InvalidError)
+    assert attempt.entry["detail"] == {"codes": ["below-content"]}
+
+
+async def test_part_that_was_not_declared_is_not_taken(populated: World) -> None:
+    upload = await begun(populated)
+    for number in (0, 2, 9999):
+        with pytest.raises(NotFoundError):
+            await sent(populated, upload, number=number)
+    assert populated.sql(UPLOADS) == [(0,)]
+
+
+async def test_more_than_a_report_may_have_is_refused_before_any_of_it_comes(populated: World) -> None:
+    limits = replace(populated.services.uploads, most_bytes=1000, most_read_whole_bytes=500, open_per_client=2)
+    world = replace(populated, services=replace(populated.services, uploads=limits))
+    with pytest.raises(TooLargeError, match="may have 1000"):
+        await begun(world, awaited(b"x" * 600), awaited(b"y" * 401, "b.bin"))
+    with pytest.raises(InvalidError) as refused:
+        await begun(world, awaited(b"x" * 501, "a.json", "application/json"))
+    assert [(fault.pointer, fault.code) for fault in refused.value.faults] == [
+        ("/parts/0/size_bytes", "too-large-to-check")
+    ]
+    first = await begun(world, awaited(b"x"))
+    await begun(world, awaited(b"x"))
+    attempt = await world.attempt(begun(world, awaited(b"x")))
+    assert isinstance(attempt.error, LimitExceededError)
+    assert (attempt.entry["type"], attempt.entry["decision"]) == ("upload.begun", "refused")
+    await begun(world, awaited(b"x"), name="NOR contributor", label=Label("NATO", "SECRET", releasable_to=("NOR",)))
+    await sent(world, first, b"x")
+    await completed(world, first)
+    await begun(world, awaited(b"x"))
+
+
+FAULTS: list[tuple[str, dict[str, Any], type[ExchangeError]]] = [
+    ("no agreement", {"agreement": "01980000-0000-7000-8000-00000000000f"}, NotFoundError),
+    ("above the ceiling", {"label": Label("NATO", "TOP SECRET", releasable_to=("GBR", "NOR"))}, InvalidError),
+    ("outside the scope", {"topic": "terrorism"}, InvalidError),
+    ("unknown source", {"supersedes": "01980000-0000-7000-8000-00000000000f"}, InvalidError),
+    ("no consent", {"on_behalf_of": "NOR"}, InvalidError),
+    ("bad name", {"parts": (awaited(b"x", "../a"),)}, InvalidError),
+    ("bad type", {"parts": (awaited(b"x", "a", "Text"),)}, InvalidError),
+]
+
+
+@pytest.mark.parametrize(("others", "kind"), [row[1:] for row in FAULTS], ids=[row[0] for row in FAULTS])
+async def test_what_may_not_be_posted_is_not_begun(
+    populated: World, others: dict[str, Any], kind: type[ExchangeError]
+) -> None:
+    posted = populated.posted(**{"parts": (awaited(LARGE),), **others})
+    attempt = await populated.attempt(
+        usecases.begin_upload(populated.services, populated.call("GBR contributor"), posted)
+    )
+
+    assert isinstance(attempt.error, kind)
+    assert (attempt.entry["type"], attempt.entry["decision"]) == ("upload.begun", "refused")
+    assert populated.sql("SELECT count(*) FROM upload") == [(0,)]
+
+
+async def test_whole_post_never_takes_a_part_without_its_content(populated: World) -> None:
+    posted = populated.posted(parts=(awaited(LARGE),))
+    with pytest.raises(InvalidError, match="not whole"):
+        await usecases.post_report(populated.services, populated.call("GBR contributor"), posted)
+    report = await populated.post()
+    with pytest.raises(InvalidError, match="not whole"):
+        await usecases.amend_report(populated.services, populated.call("GBR contributor"), report, posted)
