@@ -1,6 +1,8 @@
 """From files and marking texts to the parts and labels of a report."""
 
 import base64
+import codecs
+import hashlib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -34,6 +36,9 @@ _TYPES: Mapping[str, str] = {
     ".xlsx": "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet",
 }
 _BYTES = "application/octet-stream"
+_PIECE_BYTES = 256 * 1024
+_LARGEST_LOOKED_INTO = 16 * 1024 * 1024
+"""What is larger the exchange does not take as JSON."""
 
 
 def law_catalogue() -> Catalogue:
@@ -67,6 +72,26 @@ def parts_of(
     ]
 
 
+def declared_parts_of(
+    files: Sequence[Path], catalogue: Catalogue, *, part_markings: Sequence[str], media_types: Sequence[str]
+) -> list[PartBody]:
+    """Return a part for each file as `parts_of` does, without its content: that is sent by itself."""
+    markings = _by_file("--part-marking", part_markings, files)
+    types = _by_file("--media-type", media_types, files)
+    return [
+        _declared(file, label=label_of(markings[file], catalogue) if file in markings else None, kind=types.get(file))
+        for file in files
+    ]
+
+
+def size_of(files: Sequence[Path]) -> int:
+    """Return how many bytes the files have together."""
+    try:
+        return sum(file.stat().st_size for file in files)
+    except OSError as exc:
+        raise _unreadable(Path(str(exc.filename)), exc) from exc
+
+
 def guess_media_type(name: str, content: bytes) -> str:
     """Return the media type that a file's name and content suggest."""
     suffix = Path(name).suffix.lower()
@@ -90,11 +115,41 @@ def part_of(name: str, content: bytes, *, label: LabelBody | None = None, media_
     )
 
 
+def _declared(file: Path, *, label: LabelBody | None, kind: str | None) -> PartBody:
+    digest, decoder, is_text = hashlib.sha256(), codecs.getincrementaldecoder("utf-8")(), True
+    try:
+        size = file.stat().st_size
+        with file.open("rb") as opened:
+            while piece := opened.read(_PIECE_BYTES):
+                digest.update(piece)
+                is_text = is_text and _decodes(decoder, piece)
+    except OSError as exc:
+        raise _unreadable(file, exc) from exc
+    guessed = _TYPES.get(file.suffix.lower(), _BYTES)
+    if guessed == "application/json" and size <= _LARGEST_LOOKED_INTO:
+        guessed = guess_media_type(file.name, _content(file))
+    elif guessed.startswith("text/") and not (is_text and _decodes(decoder, b"", is_last=True)):
+        guessed = _BYTES
+    return PartBody(label=label, media_type=kind or guessed, name=file.name, size_bytes=size, sha256=digest.hexdigest())
+
+
+def _decodes(decoder: codecs.IncrementalDecoder, piece: bytes, *, is_last: bool = False) -> bool:
+    try:
+        decoder.decode(piece, is_last)
+    except UnicodeDecodeError:
+        return False
+    return True
+
+
 def _content(file: Path) -> bytes:
     try:
         return file.read_bytes()
     except OSError as exc:
-        raise InvalidError(f"`{file}` cannot be read: {(exc.strerror or str(exc)).lower()}") from exc
+        raise _unreadable(file, exc) from exc
+
+
+def _unreadable(file: Path, exc: OSError) -> InvalidError:
+    return InvalidError(f"`{file}` cannot be read: {(exc.strerror or str(exc)).lower()}")
 
 
 def _by_file(option: str, pairs: Sequence[str], files: Sequence[Path]) -> dict[Path, str]:

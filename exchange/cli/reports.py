@@ -11,7 +11,8 @@ import typer
 from pydantic import ValidationError
 
 from exchange.cli import output
-from exchange.cli.posting import label_of, law_catalogue, parts_of
+from exchange.cli.posting import declared_parts_of, label_of, law_catalogue, parts_of, size_of
+from exchange.cli.progress import ProgressBar
 from exchange.cli.pulling import save_parts
 from exchange.cli.report_group import IdArgument, reports
 from exchange.cli.verbs import JsonOption, day_or_moment, member_verb
@@ -20,6 +21,9 @@ from exchange.kernel import InvalidError
 from exchange.wire import HeaderBody, ReleaseTermsBody, ReportBody, faults_of
 
 PurposeOption = Annotated[str | None, typer.Option("--purpose", metavar="P", help="Why you read (unset: your first).")]
+LARGEST_WHOLE_BYTES = 8 * 1024 * 1024
+"""Files with more than this together are sent part by part: one body would be a third larger, and held whole."""
+
 # How long `--follow` waits between two looks: soon enough for a person, cheap enough for a service with many readers.
 _FOLLOW_SECONDS = 2.0
 
@@ -55,6 +59,9 @@ def post(
     idempotency_key: Annotated[
         str | None, typer.Option("--idempotency-key", metavar="KEY", help="The same key posts once only.")
     ] = None,
+    stream: Annotated[
+        bool, typer.Option("--stream", help="Send each part by itself; so are files that are large anyway.")
+    ] = False,
     as_json: JsonOption = False,
 ) -> None:
     """Post a report (contributor) and print its id and marking."""
@@ -74,9 +81,14 @@ def post(
         "references": reference or [],
         "conditions": conditions,
         "on_behalf_of": on_behalf_of,
-        "parts": parts_of(files, catalogue, part_markings=part_marking or [], media_types=media_type or []),
     }
-    header = client.post_report(checked_body(body), idempotency_key=idempotency_key)
+    is_streamed = stream or size_of(files) > LARGEST_WHOLE_BYTES
+    parts = declared_parts_of if is_streamed else parts_of
+    body["parts"] = parts(files, catalogue, part_markings=part_marking or [], media_types=media_type or [])
+    if is_streamed:
+        header = _sent(client, checked_body({**body, "complete": False}), files, idempotency_key)
+    else:
+        header = client.post_report(checked_body(body), idempotency_key=idempotency_key)
     show_posted(header, as_json=as_json)
 
 
@@ -198,6 +210,11 @@ def checked_body(fields: dict[str, object]) -> ReportBody:
         return ReportBody.model_validate(fields)
     except ValidationError as exc:
         raise InvalidError("the report has faults", faults_of(exc)) from exc
+
+
+def _sent(client: ExchangeClient, report: ReportBody, files: list[Path], key: str | None) -> HeaderBody:
+    with ProgressBar("sending") as bar:
+        return client.uploads.post_files(report, files, idempotency_key=key, progress=bar)
 
 
 def _follow(client: ExchangeClient, filters: dict[str, str | None], *, as_json: bool) -> None:

@@ -23,6 +23,7 @@ from exchange.client.report_life import ReportLife
 from exchange.client.requests import InformationRequests
 from exchange.client.streaming import StreamEvent, ToldEvent, watch
 from exchange.client.transport import Body, Endpoint, Transport
+from exchange.client.uploads import Uploads
 from exchange.client.webhooks import Webhooks
 from exchange.crypto import ObjectSigningKey
 from exchange.kernel import new_id
@@ -134,6 +135,11 @@ class ExchangeClient:
     def life(self) -> ReportLife:
         """Return what is done to reports after they were posted."""
         return ReportLife(self._transport)
+
+    @property
+    def uploads(self) -> Uploads:
+        """Return what posts reports whose parts are sent by themselves."""
+        return Uploads(self._transport)
 
     @property
     def webhooks(self) -> Webhooks:

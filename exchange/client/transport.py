@@ -75,10 +75,20 @@ class Transport:
         is a broken connection, a 429 or a 503 tried again. Raises ProblemError and ConnectionFailedError, and
         ReceiptFileError where the receipt cannot be kept.
         """
+        return self._repeated(lambda: self._http.request(method, path, **(body or {})), may_repeat=may_repeat)
+
+    def send(self, path: str, pieces: Callable[[], Iterator[bytes]], size_bytes: int) -> httpx2.Response:
+        """Return a successful answer to a PUT of `size_bytes` in pieces, which are made anew for another try."""
+        headers = {"Content-Type": "application/octet-stream", "Content-Length": str(size_bytes)}
+        return self._repeated(
+            lambda: self._http.request("PUT", path, content=pieces(), headers=headers), may_repeat=True
+        )
+
+    def _repeated(self, ask: Callable[[], httpx2.Response], *, may_repeat: bool) -> httpx2.Response:
         pauses = list(_PAUSES_SECONDS) if may_repeat else []
         while True:
             try:
-                answer = self._http.request(method, path, **(body or {}))
+                answer = ask()
                 self._keep(answer)
             except httpx2.TransportError as exc:
                 if not pauses or not _may_pass(exc):

@@ -124,7 +124,7 @@ async def test_32_texts_in_bodies_are_data(both: World) -> None:
         for method, path, operation in api.operations():
             if "requestBody" not in operation:
                 continue
-            example = operation["requestBody"]["content"]["application/json"].get("example", {})
+            example = documented_body(operation)
             if path in {"/v1/reports", "/v1/simulations"}:
                 example = {**example, "agreement": both.agreement_id}
             target = filled(path, both.clients["NOR reader"].id)

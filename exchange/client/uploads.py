@@ -1,0 +1,81 @@
+"""Reports whose parts are sent by themselves: from files, in pieces, and none of it in memory whole."""
+
+import os
+from collections.abc import Callable, Iterator, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Final
+
+from exchange.client.answers import JSON, parsed, path_of, post, sent
+from exchange.client.transport import Body, Transport
+from exchange.kernel import new_id
+from exchange.wire import Completion, HeaderBody, ReportBody, UploadBody
+
+PIECE_BYTES: Final = 256 * 1024
+
+Progress = Callable[[int, int], None]
+"""Is told how many bytes have been sent, and of how many."""
+
+_ID_RANDOMNESS_BYTES = 10
+
+
+class Uploads:
+    """Posts reports whose parts are sent by themselves (contributor). Nobody sees one before it is complete."""
+
+    def __init__(self, transport: Transport) -> None:
+        self._transport = transport
+
+    def begin(self, report: ReportBody, *, idempotency_key: str | None = None) -> UploadBody:
+        """Begin a report with `complete` false; with the key of an earlier one, return where that stands."""
+        key = idempotency_key or new_id(datetime.now(UTC), os.urandom(_ID_RANDOMNESS_BYTES))
+        body: Body = {"content": sent(report), "headers": {**JSON, "Idempotency-Key": key}}
+        answer = self._transport.request("POST", "/v1/reports", may_repeat=True, body=body)
+        return parsed(UploadBody, answer.content)
+
+    def send_part(self, upload_id: str, number: int, file: Path, *, progress: Progress | None = None) -> UploadBody:
+        """Send the content of one part, again where the connection broke; what has come by now is the answer."""
+        path = path_of("/v1/reports", upload_id, "parts", str(number))
+        answer = self._transport.send(path, lambda: _pieces(file, progress), file.stat().st_size)
+        return parsed(UploadBody, answer.content)
+
+    def complete(self, upload_id: str) -> HeaderBody:
+        """Complete a report of which every part was sent, and return its header."""
+        return post(self._transport, HeaderBody, path_of("/v1/reports", upload_id, "completion"), Completion())
+
+    def post_files(
+        self,
+        report: ReportBody,
+        files: Sequence[Path],
+        *,
+        idempotency_key: str | None = None,
+        progress: Progress | None = None,
+    ) -> HeaderBody:
+        """Begin a report, send each part's file, complete it, and return its header.
+
+        `files` are the contents of the parts of `report`, in order. With the key of an earlier try what has come
+        already is not sent again.
+        """
+        upload = self.begin(report, idempotency_key=idempotency_key)
+        total = sum(part.size_bytes for part in upload.parts)
+        before = 0
+        for part, file in zip(upload.parts, files, strict=True):
+            if not part.received:
+                self.send_part(upload.id, part.number, file, progress=_behind(progress, before, total))
+            before += part.size_bytes
+        return self.complete(upload.id)
+
+
+def _pieces(file: Path, progress: Progress | None) -> Iterator[bytes]:
+    done, size = 0, file.stat().st_size
+    with file.open("rb") as opened:
+        while piece := opened.read(PIECE_BYTES):
+            yield piece
+            done += len(piece)
+            if progress is not None:
+                progress(done, size)
+
+
+def _behind(progress: Progress | None, before: int, total: int) -> Progress | None:
+    if progress is None:
+        return None
+    return lambda done, _: progress(before + done, total)

@@ -1,0 +1,50 @@
+"""A report whose parts are sent by themselves, with the command line alone."""
+
+import hashlib
+
+import pytest
+
+pytestmark = pytest.mark.journey
+
+MARKING = ("--marking", "NATO RESTRICTED//REL TO GBR, NOR")
+
+
+def test_large_files_are_sent_part_by_part_and_pulled_whole(house, tmp_path):
+    # Large enough to be sent by itself unasked, and larger than any whole body may be.
+    capture = tmp_path / "capture.pcap"
+    capture.write_bytes(hashlib.shake_256(b"capture").digest(17 * 1024 * 1024))
+    note = tmp_path / "note.txt"
+    note.write_text("what was seen\n")
+
+    posted = house.post(*MARKING, files=(capture, note))
+    assert posted.code == 0, posted.err
+    pulled = house.as_("nor", "report", "pull", posted.json["id"], "--out", tmp_path / "out", "--json")
+
+    assert [part["size_bytes"] for part in pulled.json["parts"]] == [17 * 1024 * 1024, 14]
+    assert (tmp_path / "out" / "capture.pcap").read_bytes() == capture.read_bytes()
+    assert (tmp_path / "out" / "note.txt").read_bytes() == note.read_bytes()
+
+
+def test_small_file_is_sent_by_itself_where_that_is_asked_for(house, tmp_path):
+    note = tmp_path / "note.txt"
+    note.write_text("what was seen\n")
+    words = (*MARKING, "--stream", "--idempotency-key", "streamed-once")
+
+    posted = house.post(*words, files=(note,))
+    again = house.post(*words, files=(note,))
+
+    assert posted.code == 0, posted.err
+    assert (again.code, "complete" in again.err) == (1, True)
+    pulled = house.as_("nor", "report", "pull", posted.json["id"], "--out", tmp_path / "out", "--json")
+    assert (pulled.code, (tmp_path / "out" / "note.txt").read_text()) == (0, "what was seen\n")
+
+
+def test_content_that_is_none_of_its_type_is_refused_and_nothing_is_posted(house, tmp_path):
+    page = tmp_path / "page.pdf"
+    page.write_bytes(b"no page")
+    before = len(house.as_("nor", "report", "list", "--json").json)
+
+    refused = house.post(*MARKING, "--stream", files=(page,))
+
+    assert (refused.code, "does not begin like application/pdf" in refused.err) == (1, True)
+    assert len(house.as_("nor", "report", "list", "--json").json) == before
