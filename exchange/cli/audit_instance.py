@@ -7,11 +7,20 @@ from pathlib import Path
 from threading import Thread
 from typing import Any, TypeVar
 
-from exchange.audit import HASH_BYTES, BundlePath, TilePath, parse_note, parse_signature_line, parse_verifier_key
+from exchange.audit import (
+    HASH_BYTES,
+    BundlePath,
+    TilePath,
+    VerifierKey,
+    parse_checkpoint,
+    parse_note,
+    parse_signature_line,
+    parse_verifier_key,
+)
 from exchange.audit.verify import KeptCheckpoint, KnownCheckpoint, PendingEntry, PersonalKeyState, StoredEntry
 from exchange.cli.log_here import LogHere
 from exchange.crypto import VerifyingKey
-from exchange.kernel import MalformedError, UnavailableError
+from exchange.kernel import InvalidError, MalformedError, UnavailableError
 from exchange.settings import Settings, load_settings
 from exchange.store.archive import BundleArchive
 from exchange.store.last_signed import LastSignedFile
@@ -99,8 +108,9 @@ class InstanceLog:
         ]
 
     def pending(self) -> Iterator[PendingEntry]:
-        """Yield entries without a place, the oldest first; the time is that of their ids."""
-        for entry_id in self._wait(self._desk.snapshot.unplaced(_MOST_UNPLACED)):
+        """Yield entries without a place in what was signed, the oldest first; the time is that of their ids."""
+        signed = {state.log: _signed_size(state.note) for state in self._wait(self._desk.reader.states())}
+        for entry_id in self._wait(self._desk.snapshot.unplaced(signed, _MOST_UNPLACED)):
             yield PendingEntry(entry_id, _micros_of(entry_id))
 
     def personal_keys(self) -> dict[str, PersonalKeyState]:
@@ -129,18 +139,23 @@ class InstancePlace:
         self._wait = wait
 
     def logs(self) -> Iterator[LogHere]:
-        """Yield each log that was ever signed, the one in use last."""
+        """Yield each log that was ever signed, the one in use last.
+
+        Raises InvalidError where there is none, and this host knows better.
+        """
         file = LastSignedFile(self._settings.last_signed_file).read()
         signed = [state for state in self._wait(self._desk.reader.states()) if state.note]
+        if file is not None and file.confirmed.head.size and not signed:
+            size = file.confirmed.head.size
+            raise InvalidError(f"the database holds no log, and this host signed `{file.origin}` of {size} entries")
         for state in signed:
             known: tuple[KnownCheckpoint, ...] = ()
             if file is not None and file.origin == state.origin:
                 known = (KnownCheckpoint(file.confirmed.note, "this host's own record of what it signed"),)
-            keys = tuple(parse_verifier_key(line) for line in state.keys.splitlines())
             # A boot may reach over two logs of one database: neither has all of its numbers.
             node_keys = self._node_keys() if len(signed) == 1 else ()
             remarks = () if state.frozen_why is None else (f"this log is frozen: {state.frozen_why}",)
-            yield LogHere(InstanceLog(self._desk, state, self._wait), keys, known, node_keys, remarks)
+            yield LogHere(InstanceLog(self._desk, state, self._wait), _keys_of(state), known, node_keys, remarks)
 
     def _node_keys(self) -> tuple[VerifyingKey, ...]:
         # SQLite is one host's; on PostgreSQL there may be nodes whose keys are not here.
@@ -164,10 +179,26 @@ def instance_place(folder: Path) -> Iterator[InstancePlace]:
         wait.close()
 
 
+def _keys_of(state: LogState) -> tuple[VerifierKey, ...]:
+    """Return the keys that the database names; none where they are none: an auditor brings its own."""
+    try:
+        return tuple(parse_verifier_key(line) for line in state.keys.splitlines())
+    except MalformedError:
+        return ()
+
+
 def _with_lines(note: bytes, lines: list[str] | None) -> bytes:
     if not lines:
         return note
     return parse_note(note).with_signatures(*(parse_signature_line(line.removesuffix("\n")) for line in lines)).render()
+
+
+def _signed_size(note: bytes) -> int:
+    """Return the size in a checkpoint; 0 for what is none: then nothing has a place."""
+    try:
+        return parse_checkpoint(parse_note(note).text).size
+    except MalformedError:
+        return 0
 
 
 def _micros_of(entry_id: str) -> int:

@@ -1,9 +1,17 @@
 """What an auditor names on the command line: public keys, checkpoints, the file of what was verified before."""
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 
-from exchange.audit import LogPolicy, VerifierKey, parse_log_policy, parse_verifier_key
+from exchange.audit import (
+    LogPolicy,
+    VerifierKey,
+    parse_checkpoint,
+    parse_log_policy,
+    parse_note,
+    parse_verifier_key,
+)
 from exchange.audit.verify import KnownCheckpoint, Verification
 from exchange.kernel import InvalidError, MalformedError
 
@@ -19,6 +27,22 @@ def log_keys_of(given: list[str]) -> tuple[VerifierKey, ...]:
     for one in given:
         keys += [_key(line, one) for line in _lines(one)]
     return tuple(dict.fromkeys(keys))
+
+
+def keys_in_use(keys: Sequence[VerifierKey]) -> tuple[VerifierKey, ...]:
+    """Return the keys of one log: where a recovered one has keys of its own, those of the log that is named last.
+
+    Not those of whichever log is shown: who keeps the keys of both would be shown the one that ended.
+    """
+    return tuple(key for key in keys if key.name == keys[-1].name)
+
+
+def origin_of(note: bytes) -> str:
+    """Return whose checkpoint this is; the empty text for what is none."""
+    try:
+        return parse_checkpoint(parse_note(note).text).origin
+    except MalformedError:
+        return ""
 
 
 def apart(given: list[str] | None) -> tuple[list[str], Path | None]:

@@ -1,6 +1,7 @@
 """`exchange audit verify`: try a log, wherever it is, with nothing but public keys."""
 
-from dataclasses import dataclass
+from collections.abc import Collection
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated
 
@@ -10,7 +11,16 @@ from exchange.audit import LogPolicy, VerifierKey
 from exchange.audit.verify import Expectations, KnownCheckpoint, Limits, Verification, verify_export, verify_log
 from exchange.cli import output
 from exchange.cli.audit_group import audits
-from exchange.cli.audit_keys import apart, known_checkpoints, log_keys_of, read_policy, read_state, write_state
+from exchange.cli.audit_keys import (
+    apart,
+    keys_in_use,
+    known_checkpoints,
+    log_keys_of,
+    origin_of,
+    read_policy,
+    read_state,
+    write_state,
+)
 from exchange.cli.audit_options import CaOption, CertOption, CheckpointOption, KeyOption, ProfileOption, UrlOption
 from exchange.cli.audit_places import place_of
 from exchange.cli.log_here import LogHere
@@ -19,7 +29,7 @@ from exchange.cli.progress import ProgressBar
 from exchange.cli.verbs import DirOption, JsonOption
 from exchange.client.log_export import LogExport
 from exchange.crypto import VerifyingKey
-from exchange.kernel import InvalidError, rfc3339, system_clock, to_micros
+from exchange.kernel import InvalidError, MalformedError, rfc3339, system_clock, to_micros
 
 PathArgument = Annotated[
     Path | None, typer.Argument(metavar="PATH", help="A folder of tiles, or an export.", show_default=False)
@@ -56,6 +66,16 @@ class _Asked:
     policy: LogPolicy | None
     node_keys: tuple[VerifyingKey, ...]
     limits: Limits
+
+    def of_earlier(self, origin: str) -> "_Asked":
+        """Return what of it is about a log that ended: its keys where they are given, the checkpoints kept of it."""
+        keys = tuple(key for key in self.keys if key.name == origin)
+        return _Asked(keys, tuple(each for each in self.known if origin_of(each.note) == origin), None, (), self.limits)
+
+    def of_newest(self, earlier: Collection[str]) -> "_Asked":
+        """Return what of it is about the log in use, where logs of these origins came before."""
+        known = tuple(each for each in self.known if origin_of(each.note) not in earlier)
+        return replace(self, keys=keys_in_use(self.keys), known=known)
 
     @property
     def is_of_whole_logs(self) -> bool:
@@ -101,9 +121,17 @@ def verify(
 
 
 def _verified(logs: list[LogHere], asked: _Asked) -> list[Verification]:
-    # What the auditor brought along is about the log in use; those before it ended with their own keys.
-    before = [_verify(log, _Asked((), (), None, (), asked.limits)) for log in logs[:-1]]
-    return [*before, *(_verify(log, asked) for log in logs[-1:])]
+    # Each log has keys of its own; nodes and witnesses are asked about the one in use.
+    earlier = [_origin(log) for log in logs[:-1]]
+    before = [_verify(log, asked.of_earlier(origin)) for log, origin in zip(logs, earlier, strict=False)]
+    return [*before, *(_verify(log, asked.of_newest(earlier)) for log in logs[-1:])]
+
+
+def _origin(log: LogHere) -> str:
+    try:
+        return origin_of(log.source.newest().note)
+    except MalformedError:
+        return ""
 
 
 def _verified_export(path: Path, asked: _Asked) -> Verification:
@@ -115,7 +143,7 @@ def _verified_export(path: Path, asked: _Asked) -> Verification:
             why = "`--state`, `--checkpoint`, `--policy` and `--node-key` are held against a whole log"
             raise InvalidError(f"{exc.message}; {why}") from exc
         return _verified_slice(path, asked)
-    return _verify(LogHere(source), asked)
+    return _verify(LogHere(source), asked.of_newest(()))
 
 
 def _verified_slice(path: Path, asked: _Asked) -> Verification:
@@ -127,7 +155,7 @@ def _verified_slice(path: Path, asked: _Asked) -> Verification:
         for line in file:
             last = line
     with path.open("rb") as file:
-        return verify_export(file, last, Expectations(asked.keys))
+        return verify_export(file, last, Expectations(keys_in_use(asked.keys)))
 
 
 def _verify(log: LogHere, asked: _Asked) -> Verification:

@@ -3,6 +3,9 @@
 Steps: (1) the log proves each receipt's leaf under a checkpoint that all its keys signed; (2) of two checkpoints the
 smaller tree is the beginning of the larger one, those included that were kept before or that others hold; (3) the log
 is no smaller than what was kept. What fails is what the log has lost, changed, or tells somebody else differently.
+
+After a recovery there are two logs with keys of their own, and a receipt is proven in its own. The one that ended grows
+no more: only the log in use says how its checkpoints follow from each other.
 """
 
 from collections.abc import Iterable, Sequence
@@ -13,8 +16,8 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Protocol
 
-from exchange.audit import ProofError, TreeHead, VerifierKey, verify_consistency
-from exchange.audit.tlog_proof import TLOG_PROOF_SUFFIX
+from exchange.audit import ProofError, TreeHead, VerifierKey, parse_checkpoint, parse_note, verify_consistency
+from exchange.audit.tlog_proof import TLOG_PROOF_SUFFIX, parse_tlog_proof
 from exchange.audit.verify import KnownCheckpoint, prove_receipt, signed_head
 from exchange.client.errors import ProblemError
 from exchange.client.receipts import KeptReceipt
@@ -71,8 +74,9 @@ class ReceiptFinding:
 
 @dataclass(frozen=True, slots=True)
 class _Seen:
-    """A checkpoint that the log signed, and from where it came."""
+    """A checkpoint that the log of this origin signed, and from where it came."""
 
+    origin: str
     head: TreeHead
     note: bytes
     whence: str
@@ -95,8 +99,10 @@ class ReceiptCheck:
 
     @property
     def newest(self) -> bytes | None:
-        """Return the newest checkpoint seen."""
-        return max(self._seen.values(), key=lambda each: each.head.size).note if self._seen else None
+        """Return the newest checkpoint seen, of the log in use where one was."""
+        if not self._seen:
+            return None
+        return max(self._seen.values(), key=lambda each: (each.origin == self._keys[-1].name, each.head.size)).note
 
     def prove(self, receipt: KeptReceipt) -> bytes | None:
         """Ask for the proof of one receipt, and return it where it holds.
@@ -108,32 +114,52 @@ class ReceiptCheck:
             return None
         # (1) What is shown proves what was given.
         try:
-            note = prove_receipt(receipt.leaf_hash, content, self._keys).note.render()
+            proof = prove_receipt(receipt.leaf_hash, content, self._keys_of(parse_tlog_proof(content).note.text))
         except ExchangeError as exc:
             self._owe(receipt, f"what the log shows for it does not prove it: {exc.message}")
             return None
         self.proven += 1
+        note = proof.note.render()
         if note not in self._seen:
-            self._seen[note] = _Seen(signed_head(note, self._keys), note, "the log")
+            self._seen[note] = self._signed(note, "the log")
         return content
 
     def compare(self, known: Iterable[KnownCheckpoint]) -> None:
         """Compare the checkpoints seen with each other and with those that others, or an earlier check, kept."""
-        shown = max((each.head.size for each in self._seen.values()), default=0)
+        shown = list(self._seen.values())
         for each in known:
             try:
-                self._seen[each.note] = _Seen(signed_head(each.note, self._keys), each.note, each.whence)
+                self._seen[each.note] = self._signed(each.note, each.whence)
             except ExchangeError as exc:
                 self._owe(None, f"the checkpoint from {each.whence} cannot be used: {exc.message}")
-        in_order = sorted(self._seen.values(), key=lambda each: each.head.size)
+        for origin in dict.fromkeys(each.origin for each in self._seen.values()):
+            self._compare(origin, max((each.head.size for each in shown if each.origin == origin), default=0))
+
+    def _compare(self, origin: str, shown: int) -> None:
+        in_order = sorted(
+            (each for each in self._seen.values() if each.origin == origin), key=lambda each: each.head.size
+        )
+        is_in_use = origin == self._keys[-1].name
         # (3) The log is no smaller than it was.
-        if in_order and in_order[-1].head.size > shown and self._is_cut(in_order[-1], shown):
+        if in_order[-1].head.size > shown and self._is_cut(in_order[-1], shown, is_in_use=is_in_use):
             last = in_order[-1]
             self._owe(None, f"{last.whence} holds a checkpoint of {last.head.size} entries, the log shows fewer: cut")
             in_order = [each for each in in_order if each.head.size <= shown]
         # (2) Each is the beginning of the next.
         for old, new in pairwise(in_order):
-            self._link(old, new)
+            if is_in_use or old.head.size == new.head.size:
+                self._link(old, new)
+            else:
+                self.unlinked += 1
+
+    def _signed(self, note: bytes, whence: str) -> _Seen:
+        text = parse_note(note).text
+        return _Seen(parse_checkpoint(text).origin, signed_head(note, self._keys_of(text)), note, whence)
+
+    def _keys_of(self, text: str) -> tuple[VerifierKey, ...]:
+        """Return the keys of the log that this checkpoint is of, or all of them: then none fits, and that is said."""
+        origin = parse_checkpoint(text).origin
+        return tuple(key for key in self._keys if key.name == origin) or self._keys
 
     def _asked(self, receipt: KeptReceipt) -> bytes | None:
         try:
@@ -149,9 +175,11 @@ class ReceiptCheck:
                 self.waiting += 1
             return None
 
-    def _is_cut(self, kept: _Seen, shown: int) -> bool:
+    def _is_cut(self, kept: _Seen, shown: int, *, is_in_use: bool) -> bool:
         if shown > 0:
             return True
+        if not is_in_use:
+            return False  # no receipt of that log was asked for, and nobody else is shown how large it is
         # Nothing was proven that would show how large the log is: a log that has this size can say so.
         try:
             self._desk.consistency(kept.head.size, kept.head.size)

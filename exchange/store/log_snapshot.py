@@ -1,9 +1,12 @@
-"""The log as a verifier wants it: what lies there, gaps and all, and never an opinion on it."""
+"""The log as a verifier wants it: what lies there, gaps and all, and never an opinion on it.
 
-from collections.abc import Sequence
+SQLite keeps a text where bytes belong, if somebody puts it there: what is read here is bytes all the same.
+"""
+
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 
-from sqlalchemy import and_, bindparam, exists, not_, select
+from sqlalchemy import LargeBinary, and_, bindparam, cast, exists, not_, or_, select
 
 from exchange.audit import EntryColumns, TilePath
 from exchange.store import log_tables, personal_tables  # noqa: F401  fill the metadata
@@ -30,12 +33,17 @@ class LogSnapshot:
         entry, leaf, search, tile = (table(name) for name in ("audit_entry", "log_leaf", "audit_search", "log_tile"))
         cosigned = table("log_cosignature")
         beside = and_(search.c.log == leaf.c.log, search.c.position == leaf.c.position)
-        is_placed = exists().where(leaf.c.entry_id == entry.c.id)
+        self._sql = sql
         self._fetch = fetch
         key = table("personal_key")
         self._keys = sql.compile(select(key.c.kid, key.c.subject, key.c.period, key.c.destroyed_at))
         self._rows = sql.compile(
-            select(leaf.c.position, leaf.c.leaf_hash, entry.c.content, *(search.c[name] for name in _COLUMNS))
+            select(
+                leaf.c.position,
+                cast(leaf.c.leaf_hash, LargeBinary),
+                cast(entry.c.content, LargeBinary),
+                *(search.c[name] for name in _COLUMNS),
+            )
             .select_from(leaf)
             .outerjoin(entry, entry.c.id == leaf.c.entry_id)
             .outerjoin(search, beside)
@@ -47,12 +55,9 @@ class LogSnapshot:
             .order_by(leaf.c.position)
         )
         self._tile = sql.compile(
-            select(tile.c.hashes).where(
+            select(cast(tile.c.hashes, LargeBinary)).where(
                 tile.c.log == bindparam("log"), tile.c.level == bindparam("level"), tile.c.idx == bindparam("index")
             )
-        )
-        self._unplaced = sql.compile(
-            select(entry.c.id).where(not_(is_placed)).order_by(entry.c.id).limit(bindparam("limit"))
         )
         self._cosignatures = sql.compile(
             select(cosigned.c.size, cosigned.c.line)
@@ -82,9 +87,20 @@ class LogSnapshot:
         rows = await self._fetch(self._tile, {"log": log, "level": path.level, "index": path.index})
         return bytes(rows[0][0]) if rows else None
 
-    async def unplaced(self, limit: int) -> list[str]:
-        """Return the ids of entries that are in no log, the oldest first, whether anything waits for them or not."""
-        return [row[0] for row in await self._fetch(self._unplaced, {"limit": limit})]
+    async def unplaced(self, sizes: Mapping[int, int], limit: int) -> list[str]:
+        """Return the ids of entries that are in no log, the oldest first, whether anything waits for them or not.
+
+        `sizes` says how large each log was signed: a place behind its end, or in a log that is none, is no place.
+        """
+        entry, leaf = table("audit_entry"), table("log_leaf")
+        is_signed = or_(
+            *(and_(leaf.c.log == log, leaf.c.position >= 0, leaf.c.position < size) for log, size in sizes.items())
+        )
+        is_placed = exists().where(leaf.c.entry_id == entry.c.id, is_signed)
+        missing = self._sql.compile(
+            select(entry.c.id).where(not_(is_placed)).order_by(entry.c.id).limit(bindparam("limit"))
+        )
+        return [row[0] for row in await self._fetch(missing, {"limit": limit})]
 
     async def cosignatures(self, log: int, after: int, upto: int) -> dict[int, list[str]]:
         """Return the cosignature lines of the checkpoints of sizes `after` (without) to `upto` (with), by size."""

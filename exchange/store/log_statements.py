@@ -4,8 +4,11 @@ from dataclasses import dataclass
 from typing import Any, Self
 
 from sqlalchemy import (
+    Column,
+    ColumnElement,
     Select,
     bindparam,
+    cast,
     delete,
     exists,
     func,
@@ -69,7 +72,7 @@ class LogReads:
             leaf.c.position >= bindparam("start"),
             leaf.c.position < bindparam("stop"),
         )
-        by_size = [kept.c[name] for name in CHECKPOINT_COLUMNS]
+        by_size = [_typed(kept.c[name]) for name in CHECKPOINT_COLUMNS]
         is_of = (cosigned.c.log == bindparam("log"), cosigned.c.size == bindparam("size"))
         is_cosigned = exists().where(cosigned.c.log == kept.c.log, cosigned.c.size == kept.c.size)
         waiting = select(outbox.c.id).limit(_BACKLOG_COUNTED).subquery()
@@ -207,7 +210,12 @@ class LogWrites:
 def _states() -> Select[Any]:
     state = table("log_state")
     names = ("log", "origin", "keys", "size", "root", "signed_at", "note", "frozen_why")
-    return select(*(state.c[name] for name in names))
+    return select(*(_typed(state.c[name]) for name in names))
+
+
+def _typed(column: Column[Any]) -> ColumnElement[Any]:
+    # SQLite keeps whatever its owner puts into a column; what is compared with a signature has one type.
+    return cast(column, column.type)
 
 
 def _with_contents(chosen: Select[Any]) -> Select[Any]:

@@ -1,7 +1,7 @@
 """Class 34 on real databases: their owner changes what lies there; public keys alone name what was changed."""
 
 import asyncio
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import pytest
 
@@ -10,9 +10,10 @@ from exchange.audit.verify import Expectations, KnownCheckpoint, Step, Verificat
 from exchange.cli.audit_instance import InstanceLog, Waiter
 from exchange.kernel import to_micros
 from exchange.store.log_desk import LogDesk
+from exchange.usecases.sequence_log import BATCH
 from exchange.usecases.sweep_log import Index
 from tests.support.log import Log
-from tests.support.store import NODE_KEY, draft, rows_of
+from tests.support.store import NODE_KEY, NOW, draft, rows_of
 
 ENTRIES = 300
 
@@ -34,9 +35,9 @@ async def kept(log: Log) -> Log:
     return log
 
 
-async def beat(log: Log, event: EventName = EventName.NODE_HEARTBEAT) -> None:
+async def beat(log: Log, event: EventName = EventName.NODE_HEARTBEAT, at: datetime = NOW) -> None:
     """Let the node sign for what it wrote."""
-    await log.store.node.append_evidence(draft(event, actor=Actor("service"), source="local"), is_closing=False)
+    await log.store.node.append_evidence(draft(event, at=at, actor=Actor("service"), source="local"), is_closing=False)
 
 
 async def rebuild(log: Log, *statements: str, order: str = "l.position") -> None:
@@ -110,6 +111,25 @@ async def test_34_untouched_database_is_sound(kept: Log) -> None:
     assert verification.is_sound, verification.findings
     assert verification.size == verification.entries >= ENTRIES
     assert verification.older >= 1
+
+
+async def test_34_log_that_begins_a_day_after_its_first_entry_is_sound(log: Log) -> None:
+    await beat(log, EventName.SERVICE_STARTED)
+    log.clock.now += timedelta(days=1)
+    await log.drain()
+
+    assert (await verified(log)).findings == ()
+
+
+async def test_34_log_that_waited_for_its_sequencer_for_hours_is_sound(kept: Log) -> None:
+    for _ in range(9):
+        kept.clock.now += timedelta(minutes=20)
+        waiting = [draft(outcome=Outcome.REFUSED, at=kept.clock.now) for _ in range(BATCH // 6)]
+        await asyncio.gather(*map(kept.store.append, waiting))
+    await beat(kept, at=kept.clock.now)
+    await kept.drain()
+
+    assert (await verified(kept)).findings == ()
 
 
 async def test_34_edited_entry_is_named(kept: Log) -> None:
@@ -206,6 +226,41 @@ async def test_34_entry_kept_out_of_the_tree_is_noticed(kept: Log) -> None:
     findings = (await verified(kept)).findings
 
     assert [(each.step, each.entry) for each in findings] == [(Step.PENDING, entry)]
+
+
+@pytest.mark.parametrize(("log_number", "position"), [(1, 10**6), (9, 0), (1, -5)])
+async def test_34_entry_with_a_place_outside_what_was_signed_is_noticed(
+    kept: Log, log_number: int, position: int
+) -> None:
+    (entry,) = await kept.append(1)
+    await own(
+        kept,
+        f"INSERT INTO log_leaf SELECT {log_number}, {position}, '{entry}', leaf_hash FROM log_leaf WHERE position = 0",
+        "UPDATE log_state SET size = 2000000",
+    )
+    kept.clock.now += timedelta(days=400)
+
+    findings = (await verified(kept)).findings
+
+    assert [(each.step, each.entry) for each in findings] == [(Step.PENDING, entry)]
+
+
+@pytest.mark.parametrize(
+    ("change", "step", "place"),
+    [
+        ("audit_entry SET content = 'x' WHERE id = :17", Step.TREE, "entry 17"),
+        ("log_leaf SET leaf_hash = 'x' WHERE position = 17", Step.COLUMNS, "entry 17"),
+        ("log_tile SET hashes = 'x' WHERE level = 0 AND idx = 0", Step.TREE, "tile/0/000"),
+        ("log_state SET note = 'x'", Step.SIGNATURE, "newest checkpoint"),
+        ("log_checkpoint SET note = 'x' WHERE size = 0", Step.HISTORY, "checkpoint number 1 from the log itself"),
+    ],
+)
+async def test_34_text_in_the_place_of_bytes_is_named(kept: Log, change: str, step: Step, place: str) -> None:
+    await own(kept, f"UPDATE {change.replace(':17', repr(await position_of(kept, 17)))}")
+
+    finding = (await verified(kept)).findings[0]
+
+    assert (finding.step, finding.place) == (step, place)
 
 
 async def test_34_clock_set_back_is_noticed(kept: Log) -> None:

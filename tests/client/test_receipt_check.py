@@ -11,14 +11,15 @@ from exchange.audit import (
     hash_leaf,
     inclusion_proof,
     node_reader,
+    parse_checkpoint,
     parse_entry,
     parse_note,
 )
-from exchange.audit.verify import KnownCheckpoint
+from exchange.audit.verify import KeptCheckpoint, KnownCheckpoint
 from exchange.client import KeptReceipt, ProblemError
 from exchange.client.receipt_check import ProofFolder, ReceiptCheck, proof_file
 from exchange.kernel import rfc3339
-from tests.core.audit.verify.worlds import KEYS, SECOND, START, content, signers, world
+from tests.core.audit.verify.worlds import KEYS, SECOND, START, content, sign, signers, world
 
 NOW = START + 1000 * SECOND
 
@@ -104,6 +105,65 @@ def test_receipt_of_an_entry_that_was_changed_is_owed(check, log):
 
     assert check.prove(given) is None
     assert "does not prove it: leaf 31 is not in the tree" in whys(check)[0]
+
+
+@pytest.fixture
+def recovered(log):
+    """The desk of a log that was recovered, and the keys of both."""
+    name = "exchange.test/log/1/2"
+    by, next_one = signers(3, name), world(20, 20)
+    next_one.contents = [content(700 + number) for number in range(20)]
+    next_one.rebuild(next_one.contents)
+    head = parse_checkpoint(parse_note(next_one.checkpoints[-1].note).text)
+    next_one.checkpoints = [KeptCheckpoint(sign(head.size, head.root, NOW, by, name))]
+    return Desk(log), Desk(next_one), (*KEYS, *(each.verifier for each in by))
+
+
+class Both:
+    """The log that ended, and the one in use, at one address."""
+
+    def __init__(self, old, new):
+        self.old, self.new = old, new
+
+    def proof(self, entry_id):
+        ids = [parse_entry(each)["id"] for each in self.old.log.contents]
+        return (self.old if entry_id in ids else self.new).proof(entry_id)
+
+    def consistency(self, old_size, new_size):
+        return self.new.consistency(old_size, new_size)
+
+
+def test_receipts_of_a_log_that_ended_are_proven_beside_those_of_the_one_in_use(recovered, log):
+    old, new, keys = recovered
+    check = ReceiptCheck(Both(old, new), keys, NOW)
+
+    for each in (log.contents[3], log.contents[59], new.log.contents[7]):
+        assert check.prove(receipt(each)) is not None
+    check.compare(known(log.checkpoints[0].note, "the last check"))
+
+    assert (check.proven, check.unlinked, check.findings) == (3, 1, [])
+    assert check.newest == new.log.checkpoints[-1].note
+
+
+def test_log_that_ended_shorter_than_it_was_is_noticed(recovered, log):
+    old, new, keys = recovered
+    larger = world(80, 20).checkpoints[-1].note
+    check = ReceiptCheck(Both(old, new), keys, NOW)
+
+    check.prove(receipt(log.contents[3]))
+    check.compare(known(larger))
+
+    assert whys(check) == ["another member holds a checkpoint of 80 entries, the log shows fewer: cut"]
+
+
+def test_checkpoint_of_a_log_that_ended_is_no_fault_of_the_one_in_use(recovered, log):
+    old, new, keys = recovered
+    check = ReceiptCheck(Both(old, new), keys, NOW)
+
+    check.prove(receipt(new.log.contents[3]))
+    check.compare(known(log.checkpoints[-1].note))
+
+    assert check.findings == []
 
 
 def test_proof_under_a_key_that_is_not_the_logs_is_none(desk, log):

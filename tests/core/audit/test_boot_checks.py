@@ -330,3 +330,133 @@ def test_entry_of_the_last_minutes_may_still_be_signed_for():
         newest.sign(is_closing=True)
 
         assert tuple(each.fault for each in checked(*boot.written, *newest.written, later=False)) == faults
+
+
+def test_entry_as_old_as_the_grace_may_still_be_signed_for():
+    boot = Boot()
+    boot.write()
+    written = boot.at
+    for more, faults in ((0, ()), (1, (BootFault.UNSIGNED,))):
+        newest = Boot(2, at=written + timedelta(seconds=118 + more))
+        newest.write()
+        newest.sign(is_closing=True)
+
+        assert tuple(each.fault for each in checked(*boot.written, *newest.written, later=False)) == faults
+
+
+def test_forged_row_with_the_last_number_that_was_signed_for_is_named():
+    boot = Boot()
+    boot.write(2)
+    boot.sign()
+    forged = boot.seal(2)
+
+    (finding,) = checked(*boot.written, forged)
+
+    assert (finding.fault, finding.number, finding.entry) == (BootFault.FORGED, 2, forged.id)
+    assert finding.why == TAKEN
+
+
+def test_deleted_heartbeat_is_missed_by_its_number():
+    boot = Boot()
+    boot.sign(event=EventName.SERVICE_STARTED)
+    boot.sign()
+    boot.write()
+    boot.sign()
+    del boot.written[1]
+
+    assert found(*boot.written) == (BootFault.MISSING, 2)
+
+
+def test_first_of_several_numbers_that_are_missing_is_named_though_others_stand_before_it():
+    boot = Boot()
+    boot.write(2)
+    boot.sign()
+    boot.write(5)
+    del boot.written[6]
+
+    assert [each.node_seq for each in boot.written] == [1, 2, 3, 4, 5, 6, 8]
+    assert found(*boot.written) == (BootFault.MISSING, 7)
+
+
+def test_wrong_hash_over_evidence_alone_is_told_by_the_last_number_that_was_proven():
+    boot = Boot()
+    boot.write(2)
+    boot.sign()
+    stated = boot.seal(4, event=EventName.NODE_HEARTBEAT, detail=_stated(boot, 3, bytes(32)))
+
+    assert found(*boot.written, sign_evidence(stated, boot.key.sign)) == (BootFault.CHANGED, 2)
+
+
+def test_too_many_ways_to_choose_are_not_tried():
+    boot = Boot()
+    boot.write(13)
+    boot.sign()
+    *genuine, evidence = boot.written
+    twins = [boot.seal(entry.node_seq) for entry in genuine]
+
+    (finding,) = checked(*twins, *genuine, evidence)
+
+    assert (finding.fault, finding.number) == (BootFault.CHANGED, 1)
+    (finding,) = checked(*genuine, *twins, evidence)
+    assert (finding.fault, finding.number, finding.entry) == (BootFault.FORGED, 1, twins[0].id)
+
+
+def test_boot_that_closed_its_part_is_forgotten():
+    boot, other = lived(), Boot(2)
+    other.write()
+    checks = BootChecks([NODE_KEY.verifying_key])
+    for position, entry in enumerate([*other.written, *boot.written]):
+        checks.observe(position, parse_entry(entry.content), entry.leaf_hash)
+
+    assert checks.open_boots == (other.id,)
+
+
+TAKEN = "has a number for which its node signed another entry"
+BEHIND = "stands behind the end of its boot"
+
+
+def closed():
+    boot = Boot()
+    boot.write()
+    boot.sign(is_closing=True)
+    return boot
+
+
+def opened():
+    boot = Boot(2)
+    boot.sign(event=EventName.SERVICE_STARTED)
+    return boot
+
+
+def in_another_name(boot):
+    boot.node = "node-2"
+    return boot.seal(3)
+
+
+@pytest.mark.parametrize(
+    ("entries", "why"),
+    [
+        (lambda boot: [*boot.written[:1], in_another_name(boot)], "names another node than the rest of its boot"),
+        (lambda boot: [boot.seal(1), *boot.written], TAKEN),
+        (lambda boot: [boot.written[0], boot.seal(1), boot.written[1]], TAKEN),
+        (lambda boot: [*boot.written, boot.seal(1)], "was added to a boot that its node had closed"),
+        (lambda boot: [boot.seal(3), *boot.written], BEHIND),
+        (lambda boot: [boot.seal(2), *boot.written], BEHIND),
+        (lambda boot: boot.written[1:], "its node wrote an entry with this number, and it is not there"),
+        (lambda boot: boot.written[:1], "its boot has no key that a node certified"),
+        (lambda _: [*opened().written, opened().seal(2)], "no evidence of its node covers it"),
+    ],
+)
+def test_finding_says_what_is_wrong(entries, why):
+    (finding,) = checked(*entries(closed()))
+
+    assert finding.why == why
+
+
+def test_evidence_without_a_key_says_so():
+    boot = Boot(is_opened=True)
+    boot.sign()
+
+    (finding,) = checked(*boot.written)
+
+    assert finding.why == "is no evidence of its node: its boot has no key that a node certified"

@@ -82,3 +82,21 @@ def test_doubted_numbers_come_at_once_and_silent_ones_with_time():
     record.settle(3, leaf(3))
 
     assert [each.number for each in record.doubtful(beats=2)] == [2]
+
+
+def test_number_that_is_settled_is_doubted_no_more_under_the_next_of_its_kind():
+    record = given_to(BootRecord("b"), 2)
+    record.doubt(1)
+    record.settle(1, leaf(1))
+
+    assert [each.number for each in record.doubtful(beats=0)] == [2]
+
+
+def test_number_given_later_is_waited_for_from_then_on():
+    record = given_to(BootRecord("b"), 1)
+    assert record.doubtful(beats=1) == []
+    record.give("entry-2", leaf(2))
+
+    asked = [[each.number for each in record.doubtful(beats=1)] for _ in range(2)]
+
+    assert asked == [[1], [1, 2]]

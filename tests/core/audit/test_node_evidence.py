@@ -1,3 +1,4 @@
+import base64
 import dataclasses
 import json
 
@@ -52,6 +53,22 @@ def test_signature_and_certificate_verify():
     verify_opening(entry, boot.opening, [key(7).verifying_key, NODE_KEY.verifying_key])
 
 
+def test_node_signs_the_same_words_for_ever():
+    boot = Boot()
+    key_text = base64.b64encode(boot.key.verifying_key.raw)
+    statement = b'exchange boot key v1\n{"boot":"%b","key":"%b","node":"node-1"}' % (boot.id.encode(), key_text)
+
+    NODE_KEY.verifying_key.verify(boot.opening.certificate, statement)
+
+
+def test_boot_signs_the_whole_entry_without_its_signature():
+    boot, entry = signed()
+    signature = base64.b64decode(entry["detail"]["signature"])
+    unsigned = canonical_bytes(with_detail(entry, signature=None))
+
+    boot.key.verifying_key.verify(signature, b"exchange node evidence v1\n" + unsigned)
+
+
 CHANGES = {
     "number": {"node_seq": 4},
     "time": {"ts": "2026-01-01T13:00:00Z"},
@@ -97,7 +114,7 @@ def test_signature_of_another_key_is_none():
 def test_certificate_is_for_one_boot_of_one_node(change):
     boot, entry = signed()
 
-    with pytest.raises(SignatureError, match="no known node"):
+    with pytest.raises(SignatureError, match=r"^no known node has certified the boot's key$"):
         verify_opening({**entry, **change}, boot.opening, [NODE_KEY.verifying_key])
 
 
@@ -117,6 +134,7 @@ def test_other_entries_are_no_evidence():
     assert evidence_in(parse_entry(boot.written[0].content)) is None
     assert evidence_in({**entry, "type": EventName.REPORT_READ.value}) is None
     assert evidence_in(with_detail(entry, signature=None)) is None
+    assert evidence_in({name: value for name, value in entry.items() if name != "detail"}) is None
 
 
 @pytest.mark.parametrize(
@@ -146,6 +164,41 @@ def test_evidence_in_another_form_is_refused(fields):
 
     with pytest.raises(MalformedError):
         evidence_in(with_detail(entry, **fields))
+
+
+UPTO, STATE = "`upto` is no number before the entry's own", "`state` is neither `running` nor `closed`"
+
+
+@pytest.mark.parametrize(
+    ("fields", "why"),
+    [
+        ({"upto": 3}, UPTO),
+        ({"upto": -1}, UPTO),
+        ({"state": "open"}, STATE),
+        ({"state": None}, STATE),
+        ({"hash": None}, "`hash` is missing or no text"),
+        ({"hash": "AAAA"}, "`hash`: has 3 bytes: a hash has 32"),
+        ({"boot_key": "?"}, "`boot_key`: `?` is not base64"),
+        ({"boot_key": "AAAA"}, "`boot_key`: 3 bytes are no public key of `ed25519`"),
+        ({"certificate": None}, "`certificate` is missing or no text"),
+        ({"certificate": "?"}, "`certificate`: `?` is not base64"),
+    ],
+    ids=json.dumps,
+)
+def test_refusal_says_what_is_wrong_with_the_evidence(fields, why):
+    _, entry = signed()
+
+    with pytest.raises(MalformedError) as caught:
+        evidence_in(with_detail(entry, **fields))
+
+    assert caught.value.message == why
+
+
+def test_signature_that_is_no_base64_is_told():
+    boot, entry = signed()
+
+    with pytest.raises(SignatureError, match=r"^`signature`: `\?` is not base64$"):
+        verify_evidence(with_detail(entry, signature="?"), boot.key.verifying_key)
 
 
 def test_evidence_of_nothing_is_evidence():

@@ -51,6 +51,10 @@ def test_empty_extra_data_is_not_none():
     assert TlogProof(5, PROOF.hashes, NOTE, b"").render() == text(extra="extra \n")
 
 
+def test_largest_tree_has_proofs_of_so_many_hashes():
+    assert len(parse_tlog_proof(text(hashes=HASHES[:45] * 63)).hashes) == 63
+
+
 def test_first_leaf_alone_needs_no_hash():
     assert parse_tlog_proof(text(index="index 0\n", hashes="")) == TlogProof(0, (), NOTE)
 

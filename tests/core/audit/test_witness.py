@@ -151,7 +151,7 @@ def test_unknown_origin_is_refused_before_anything_else() -> None:
     decision = judge(broken_line(LOG.submission(0)), NOTHING_HELD, None, KEYS)
 
     assert isinstance(decision, Refuse)
-    assert (decision.objection, decision.finding) == (Objection.UNKNOWN_LOG, None)
+    assert decision == Refuse(Objection.UNKNOWN_LOG, "no such log is known here", 0, None)
 
 
 def test_lines_of_unknown_keys_are_passed_over() -> None:
@@ -220,6 +220,31 @@ MALFORMED = [
 ]
 
 
+A_HASH = b"AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=\n"
+WHY = [
+    (b"old 0\n", "submission has no empty line before the checkpoint"),
+    (b"old \xd9\xa1\n\n", "submission has a line before the checkpoint that is not ASCII"),
+    (b"new 0\n\n", "submission does not begin with `old <size>`"),
+    (b"old\n\n", "submission does not begin with `old <size>`"),
+    (b"old x\n\n" + NOTE, "old size: `x` is no number as it must be written: 0 to 9223372036854775807"),
+    (b"old 1\n" + A_HASH * 64 + b"\n" + NOTE, "submission has 64 proof lines: at most 63 are read"),
+    (b"old 1\n" + A_HASH + b"AAAA\n\n" + NOTE, "proof line 2: has 3 bytes: a hash has 32"),
+    (b"old 1\n\n" + NOTE.partition(b"\n\n")[0], "note has no blank line followed by signature lines"),
+]
+
+
+@pytest.mark.parametrize(("body", "why"), WHY)
+def test_refusal_says_what_is_wrong_with_the_form(body: bytes, why: str) -> None:
+    with pytest.raises(MalformedError) as caught:
+        parse_submission(body)
+
+    assert caught.value.message == why
+
+
+def test_as_many_proof_lines_are_read_as_the_largest_tree_needs() -> None:
+    assert parse_submission(b"old 1\n" + A_HASH * 63 + b"\n" + NOTE).proof == (bytes(32),) * 63
+
+
 @pytest.mark.parametrize("body", MALFORMED)
 def test_another_form_is_refused(body: bytes) -> None:
     with pytest.raises(MalformedError):
@@ -238,6 +263,21 @@ def test_any_bytes_are_read_or_refused(body: bytes) -> None:
 @pytest.mark.parametrize(("content", "size"), [(b"0\n", 0), (b"20852014\n", 20852014)])
 def test_size_line_is_read(content: bytes, size: int) -> None:
     assert parse_size_line(content) == size
+
+
+@pytest.mark.parametrize(
+    ("content", "why"),
+    [
+        (b"1", "tree size does not end in a newline"),
+        (b"\xff\n", "tree size is not ASCII"),
+        (b"x\n", "tree size: `x` is no number as it must be written: 0 to 9223372036854775807"),
+    ],
+)
+def test_refusal_says_what_is_wrong_with_the_size(content: bytes, why: str) -> None:
+    with pytest.raises(MalformedError) as caught:
+        parse_size_line(content)
+
+    assert caught.value.message == why
 
 
 @pytest.mark.parametrize("content", [b"", b"1", b"01\n", b"-1\n", b"1\n\n", b"\xff\n", b"1 \n"])

@@ -43,8 +43,9 @@ def asked(judge, *rows):
 )
 def test_entry_fits_between_two_checkpoints(position, at, fits):
     judge = windows((5, 500), (10, 600))
+    before = [(each, 500 if each < 5 else 600) for each in range(position)]
 
-    assert asked(judge, (position, at)) == [fits]
+    assert asked(judge, *before, (position, at))[-1] == fits
 
 
 def test_without_times_entries_are_compared_with_those_before():
@@ -57,6 +58,42 @@ def test_behind_the_last_time_entries_are_compared_with_those_before():
     judge = windows((1, 0))
 
     assert asked(judge, (0, 0), (1, 5000), (2, 4899)) == [True, True, False]
+
+
+LATE = [(0, 10), (1, 1000), (2, 2000), (3, 3000), (4, 4000), (5, 9950)]
+
+
+@pytest.mark.parametrize(
+    ("marks", "rows"),
+    [
+        ([(0, 9990), (2, 10_000), (4, 10_001), (6, 10_002)], LATE),  # a log that begins long after its first entry
+        ([(1, 10), (2, 9990), (4, 10_000), (6, 10_001)], LATE),  # no sequencer was at work for hours
+        ([(1, 10), (3, 5000), (5, 10_000), (6, 10_001)], LATE),  # twice
+        ([(1, 9990), (3, 9990), (6, 9991)], [(0, 9990), *LATE[1:]]),  # recovered: entry 0 says when
+    ],
+)
+def test_what_waited_for_a_sequencer_may_be_older_than_the_checkpoint_before_it(marks, rows):
+    assert all(asked(windows(*marks), *rows))
+
+
+@pytest.mark.parametrize(
+    "rows",
+    [
+        [(2, 3000), (3, 4000), (4, 3899)],  # back behind another that had waited
+        [(2, 3000), (3, 4000), (4, 9950), (5, 4000)],  # all that had waited is there already
+        [(2, 9999), (3, 9999), (4, 5000)],  # nothing had waited
+    ],
+)
+def test_a_pause_opens_no_door_for_backdated_entries(rows):
+    judge = windows((2, 0), (4, 10_000), (5, 10_001), (6, 10_002))
+
+    assert asked(judge, (0, 0), (1, 0), *rows)[-1] is False
+
+
+def test_slow_clock_is_no_pause():
+    judge = windows(*((size, 50 * size) for size in range(1, 8)))
+
+    assert asked(judge, *((position, 0) for position in range(5))) == [True, True, True, False, False]
 
 
 def test_checkpoints_without_a_time_are_passed_over():
