@@ -28,7 +28,7 @@ from exchange.crypto.sealed_files import Identity
 from exchange.kernel import InvalidError, system_clock
 from exchange.services import blob_place
 from exchange.settings import InstanceLayout, Settings, load_settings
-from exchange.store.dumping import Since, confirm_claim, load, open_claims
+from exchange.store.dumping import Claim, Since, confirm_claim, load, open_claims
 from exchange.usecases.backups import Contents, backup_lines, blobs_of, read_contents, rows_of, what_came_after
 from exchange.usecases.recording import draft
 
@@ -36,6 +36,7 @@ restored = typer.Typer(help="What a restore left to be confirmed before anything
 app.add_typer(restored, name="restored")
 
 _BESIDE = ("log/last-signed.json", "log/verifier-keys", "log/witnesses", "log/witnessed", "tls/edges.pem")
+_TRUSTED = "tls/"
 _BESIDE_FOLDERS = ("tls/authorities", "tls/crl", "log/archive")
 IdentityOption = Annotated[Path, typer.Option("--identity", help="The secret half of the recipient it was sealed to.")]
 
@@ -88,6 +89,8 @@ def restore(
         contents = read_contents(lines)
     # (2) what came after
     replay, claims = what_came_after(contents, None if log is None else _kept_entries(log, contents))
+    layout = InstanceLayout(folder.absolute())
+    claims = [*_what_returns(layout, contents), *claims]
     why = f"restored from the backup of {contents.made_at}: begin the next log with `exchange audit recover`"
     # (3) the blobs of large parts, which nothing names yet, and the database
     asyncio.run(_put_blobs(settings, contents, file, opened))
@@ -95,7 +98,7 @@ def restore(
     with sealed_lines(file, opened) as lines:
         loaded = asyncio.run(load(url, rows_of(lines), Since(why, replay, claims), clock=system_clock))
     # (4) beside it
-    _put_beside(InstanceLayout(folder.absolute()), contents)
+    _put_beside(layout, contents)
     asyncio.run(_record_restore(folder, contents))
     told = {
         "id": str(folder),
@@ -164,6 +167,15 @@ def _files_beside(layout: InstanceLayout) -> dict[str, bytes]:
     for name in _BESIDE_FOLDERS:
         paths += sorted(path for path in (layout.folder / name).rglob("*") if path.is_file())
     return {str(path.relative_to(layout.folder)): path.read_bytes() for path in paths if path.is_file()}
+
+
+def _what_returns(layout: InstanceLayout, contents: Contents) -> list[Claim]:
+    """Return a claim for each authority or revocation list that comes back: whoever took it away had a reason."""
+    told = "`{}` comes back with the backup: take it away again where it was removed, or a newer list holds"
+    names = [
+        name for name in sorted(contents.files) if name.startswith(_TRUSTED) and not (layout.folder / name).exists()
+    ]
+    return [Claim(name, "file.returned", name, told.format(name)) for name in names]
 
 
 def _put_beside(layout: InstanceLayout, contents: Contents) -> None:

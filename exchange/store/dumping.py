@@ -7,6 +7,7 @@ import base64
 import sqlite3
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import chain, count
 from typing import Any
 
 from sqlalchemy import BigInteger, Boolean, Table, delete, func, insert, literal, select, text, update
@@ -38,6 +39,7 @@ from exchange.kernel import ConflictError, MalformedError, to_micros
 from exchange.kernel.clock import Clock
 from exchange.store.engine import checked_url, is_sqlite, new_engine
 from exchange.store.faults import driver_errors
+from exchange.store.lineage import next_lineage
 from exchange.store.log_tables import LogStateTable
 from exchange.store.postgres import connector
 from exchange.store.restore_tables import RestoreClaimTable
@@ -90,12 +92,16 @@ class Claim:
 
 @dataclass(frozen=True, slots=True)
 class Replay:
-    """What was destroyed after the backup, and must not come back with it."""
+    """What was destroyed or ended after the backup, and must not come back with it."""
 
     recalled: Mapping[str, str] = field(default_factory=dict)
     """Report -> the status it ended in."""
     erased: Sequence[tuple[str, str]] = ()
     """Subject and period of personal data."""
+    acts: Mapping[str, str] = field(default_factory=dict)
+    """Act that waited for a second person -> who confirmed or refused it: it waits for nobody any more."""
+    subscriptions: Sequence[str] = ()
+    """Subscriptions that were removed: where they led is perhaps another's by now."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,11 +133,11 @@ async def load(url: str, records: Iterator[Rows], since: Since, *, clock: Clock)
                 for name, columns, rows in records:
                     await _insert(connection, name, columns, rows)
                     loaded += len(rows)
+                await _begin_lineage(connection)
                 await _freeze(connection, clock, since.why)
                 await _destroy_again(connection, clock, since.replay)
-                for claim in since.claims:
-                    row = {"id": claim.id, "kind": claim.kind, "subject": claim.subject, "told": claim.told}
-                    await connection.execute(insert(_table("restore_claim")), row)
+                await _end_again(connection, clock, since.replay)
+                await _put_claims(connection, since.claims)
                 if not is_sqlite(parsed):
                     await _continue_numbers(connection)
     finally:
@@ -239,6 +245,25 @@ async def _require_unused(connection: AsyncConnection) -> None:
             raise ConflictError("the database is in use: a backup is restored into an empty one only", code="not-empty")
 
 
+async def _begin_lineage(connection: AsyncConnection) -> None:
+    version = _table("policy_state").c.policy_version
+    at = await connection.scalar(select(version))
+    if at is not None:
+        await connection.execute(update(version.table).values({version: next_lineage(at)}))
+
+
+async def _put_claims(connection: AsyncConnection, claims: Sequence[Claim]) -> None:
+    """Add what is to be confirmed to what an earlier restore left, confirmed or not: each stands for itself."""
+    table = _table("restore_claim")
+    taken = set(await connection.scalars(select(table.c.id)))
+    for claim in claims:
+        names = chain((claim.id,), (f"{claim.id}-{number}" for number in count(2)))
+        free = next(name for name in names if name not in taken)
+        row = {"id": free, "kind": claim.kind, "subject": claim.subject, "told": claim.told}
+        await connection.execute(insert(table), row)
+        taken.add(free)
+
+
 async def _freeze(connection: AsyncConnection, clock: Clock, why: str) -> None:
     newest = select(func.max(col(LogStateTable.log))).scalar_subquery()
     frozen = update(LogStateTable).where(col(LogStateTable.log) == newest, col(LogStateTable.frozen_why).is_(None))
@@ -274,6 +299,21 @@ async def _abandon(connection: AsyncConnection, clock: Clock, report_id: str) ->
     ended = {"ended": "abandoned", "ended_at": to_micros(clock()), "sealed_header": b""}
     is_open = (upload.c.id == report_id, upload.c.ended.is_(None))
     await connection.execute(update(upload).where(*is_open).values(ended))
+
+
+async def _end_again(connection: AsyncConnection, clock: Clock, replay: Replay) -> None:
+    now = literal(to_micros(clock()), BigInteger)
+    act, end = _table("pending_act"), _table("pending_act_end")
+    for act_id, client in replay.acts.items():
+        waits = (act.c.id == act_id, act.c.approver.is_(None), act.c.id.not_in(select(end.c.act_id)))
+        ended = select(act.c.id, literal(client), now).where(*waits)
+        await connection.execute(insert(end).from_select(["act_id", "client", "ended_at"], ended))
+    subscription, due = _table("subscription"), _table("subscription_delivery")
+    for subscription_id in replay.subscriptions:
+        await connection.execute(delete(due).where(due.c.subscription_id == subscription_id))
+        gone = {"ended_at": now, "wrapped_secret": b""}
+        stands = (subscription.c.id == subscription_id, subscription.c.ended_at.is_(None))
+        await connection.execute(update(subscription).where(*stands).values(gone))
 
 
 async def _continue_numbers(connection: AsyncConnection) -> None:

@@ -35,6 +35,7 @@ from exchange.store.history import (
     read_versions,
 )
 from exchange.store.large_parts import BlobPlace, LargeParts
+from exchange.store.lineage import Lineage
 from exchange.store.log_reader import LogReader
 from exchange.store.log_rows import CosignatureRow
 from exchange.store.node_record import NodeRecord
@@ -162,6 +163,7 @@ class Store:
         self.sweeps = ReportSweeps(self._engine)
         self.duties = DutyReader(self._engine)
         self.pulse = Pulse(self._database.fetch, sql)
+        self.lineage = Lineage()
         self.subscriptions = Subscriptions(self._engine)
         self._clients: dict[str, tuple[int, int, Client]] = {}
         self._classes: dict[int, ClassRow] = {}
@@ -441,6 +443,7 @@ class Store:
                 assert_never(other)
 
     def _state(self, standing: Row) -> PolicyState:
+        self.lineage.see(standing[0])
         self._personal.see(standing[0])
         return PolicyState(policy_version=standing[0], class_version=standing[1], policy_digest=standing[2])
 

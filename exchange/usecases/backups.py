@@ -24,6 +24,7 @@ _UNKNOWN = "unknown-acts"
 _LOG_TABLE = "log_state"
 _PART_TABLES = ("report_part", "upload_part")
 
+_ENDED_ACTS = frozenset({EventName.ACT_CONFIRMED.value, EventName.ACT_REFUSED.value})
 _RECALLED = {EventName.REPORT_RECALLED.value: "recalled", EventName.REPORT_ENDED.value: "expired"}
 _TO_SEE_TO: Mapping[str, str] = {
     EventName.CLIENT_REVOKED.value: "exchange client revoke {id}",
@@ -151,28 +152,45 @@ def blobs_of(lines: Iterable[bytes]) -> Iterator[tuple[str, bytes]]:
 def what_came_after(contents: Contents, kept: Iterable[bytes] | None) -> tuple[Replay, list[Claim]]:
     """Return what `kept`, the log's entries behind the backup's last, says was narrowed since: done again, or to be.
 
-    Reports whose keys were destroyed, and erased personal data, are destroyed again. The rest is an operator's to see
-    to, and so is always what no kept log tells of.
+    Reports whose keys were destroyed, and erased personal data, are destroyed again; acts that had their second person
+    wait for none, and removed subscriptions are told nothing. The rest is an operator's to see to, and so is always
+    what no kept log tells of.
     """
-    recalled: dict[str, str] = {}
-    erased: list[tuple[str, str]] = []
-    claims: list[Claim] = []
+    ended = _Ended()
     last = contents.made_at
     for content in kept or ():
         entry = parse_entry(content)
         last = entry["ts"]
-        if entry["decision"] != Outcome.PERMITTED.value or "object" not in entry:
-            continue
-        kind, subject = entry["type"], entry["object"]["id"]
-        if kind in _RECALLED:
-            recalled[subject] = _RECALLED[kind]
-        elif kind == EventName.PERSONAL_ERASED.value:
-            erased.append((subject, _period(entry)))
-        elif kind in _TO_SEE_TO:
-            claims.append(Claim(entry["id"], kind, subject, _TO_SEE_TO[kind].format(id=subject)))
+        if entry["decision"] == Outcome.PERMITTED.value and "object" in entry:
+            ended.take(entry, entry["object"]["id"])
     told = f"what was revoked, recalled, suspended, withdrawn or erased after {last}: ask the members, and do it again"
-    claims.append(Claim(_UNKNOWN, _UNKNOWN, "", told))
-    return Replay(recalled, tuple(erased)), claims
+    claims = [*ended.claims, Claim(_UNKNOWN, _UNKNOWN, "", told)]
+    return Replay(ended.recalled, tuple(ended.erased), ended.acts, tuple(ended.subscriptions)), claims
+
+
+@dataclass(slots=True)
+class _Ended:
+    """What the entries read so far tell of."""
+
+    recalled: dict[str, str] = field(default_factory=dict)
+    erased: list[tuple[str, str]] = field(default_factory=list)
+    acts: dict[str, str] = field(default_factory=dict)
+    subscriptions: list[str] = field(default_factory=list)
+    claims: list[Claim] = field(default_factory=list)
+
+    def take(self, entry: Entry, subject: str) -> None:
+        """Add what `entry`, of something that was permitted to be done to `subject`, tells of."""
+        kind = entry["type"]
+        if kind in _RECALLED:
+            self.recalled[subject] = _RECALLED[kind]
+        elif kind == EventName.PERSONAL_ERASED.value:
+            self.erased.append((subject, _period(entry)))
+        elif kind in _ENDED_ACTS:
+            self.acts[subject] = entry["actor"].get("id", "")
+        elif kind == EventName.SUBSCRIPTION_REMOVED.value:
+            self.subscriptions.append(subject)
+        elif kind in _TO_SEE_TO:
+            self.claims.append(Claim(entry["id"], kind, subject, _TO_SEE_TO[kind].format(id=subject)))
 
 
 def _period(entry: Entry) -> str:

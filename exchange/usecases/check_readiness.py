@@ -43,9 +43,7 @@ async def check_readiness(services: Services) -> Readiness:
         require_same_law(services, row.state)
 
     async def restore() -> None:
-        left = await services.store.open_restore_claims()
-        if left:
-            raise UnavailableError(f"restored, and {left} things are to be confirmed: see `exchange restored list`")
+        await require_confirmed(services)
 
     async def quorum() -> None:
         await require_quorum(services, services.clock())
@@ -60,6 +58,13 @@ async def check_readiness(services: Services) -> Readiness:
     if services.witnessing.quorum_seconds is not None:
         steps += (("witnesses", quorum),)
     return Readiness(tuple([await _run(name, step) for name, step in steps]))
+
+
+async def require_confirmed(services: Services) -> None:
+    """Raise UnavailableError where a restore left something that nobody has seen to yet."""
+    left = await services.store.open_restore_claims()
+    if left:
+        raise UnavailableError(f"restored, and {left} things are to be confirmed: see `exchange restored list`")
 
 
 async def _run(name: str, step: Callable[[], Awaitable[None]]) -> Check:

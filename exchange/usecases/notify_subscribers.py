@@ -25,6 +25,7 @@ from exchange.reports import Header
 from exchange.store import Parts
 from exchange.store.pulse import Beat
 from exchange.store.subscription_rows import DeliveryRow, DeliveryState, SubscriptionRow
+from exchange.usecases.check_readiness import require_confirmed
 from exchange.usecases.context import Call, Services
 from exchange.usecases.deliver_alerts import BACKOFF, CLAIMED, Webhook, WebhookLine
 from exchange.usecases.heartbeat import service_draft
@@ -83,6 +84,7 @@ class Notifier:
         active = {one.id: one for one in await subscriptions.active()}
         if not active:
             return 0
+        await require_confirmed(self._services)
         # (1) what is new
         beat = await self._services.store.pulse.beat()
         for one in active.values():

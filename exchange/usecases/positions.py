@@ -1,7 +1,8 @@
 """Cursors: where a client goes on reading, sealed so that it tells nothing and serves nobody else.
 
 A position is a number in some order: of commits, of alerts, of notices. How many of them others have is nobody's to
-know, so a client never sees one.
+know, so a client never sees one. A restored database gives numbers once more: a cursor from before would pass over what
+comes then, so it is a foreign one.
 """
 
 from exchange.crypto import OpeningError, open_token, seal_token
@@ -18,7 +19,7 @@ _LAST_POSITION = (2**63 - 1).to_bytes(_POSITION_BYTES)
 def seal_position(services: Services, client: Client, position: int, *, of: str = "list") -> str:
     """Return the cursor for `position` in the order that `of` names; only `client` can use it, and only there."""
     payload = position.to_bytes(_POSITION_BYTES)
-    return seal_token(services.cursor_key, _purpose(of, client), payload, services.randomness(_NONCE_BYTES))
+    return seal_token(services.cursor_key, _purpose(services, of, client), payload, services.randomness(_NONCE_BYTES))
 
 
 def open_position(services: Services, client: Client, cursor: str | None, *, of: str = "list") -> int:
@@ -26,14 +27,17 @@ def open_position(services: Services, client: Client, cursor: str | None, *, of:
     if cursor is None:
         return 0
     try:
-        payload = open_token(services.cursor_key, _purpose(of, client), cursor)
+        payload = open_token(services.cursor_key, _purpose(services, of, client), cursor)
         if len(payload) != _POSITION_BYTES or payload > _LAST_POSITION:
             raise OpeningError("the cursor holds no position")
     except OpeningError as exc:
-        message = "the cursor in `after` was not given to this client: use `next` of your own last page"
+        message = (
+            "the cursor in `after` was not given to this client, or before a restore: use `next` of your own last page"
+        )
         raise MalformedError(message) from exc
     return int.from_bytes(payload)
 
 
-def _purpose(of: str, client: Client) -> str:
-    return f"{of} cursor of {client.id}"
+def _purpose(services: Services, of: str, client: Client) -> str:
+    restores = services.store.lineage.number
+    return f"{of} cursor of {client.id}" + (f" after restore {restores}" if restores else "")

@@ -54,6 +54,39 @@ def test_instance_comes_back_and_serves_nothing_before_it_is_confirmed(exchange,
     assert exchange("restored", "confirm", "unknown-acts", "--dir", place).code == 1
 
 
+def test_authority_that_was_removed_does_not_come_back_unseen(exchange, instance, keeper):
+    authorities = InstanceLayout(instance.absolute()).authorities_folder
+    (demo,) = authorities.glob("*.pem")
+    (authorities / "old.pem").write_bytes(demo.read_bytes())
+    backup, keys = put_aside(exchange, instance, keeper)
+    place, identity = keeper / "new", keeper / "identity"
+    assert exchange("keys", "restore", keys, "--identity", identity, "--dir", place).code == 0
+    (place / "tls" / "authorities" / "old.pem").unlink()
+
+    assert exchange("restore", backup, "--identity", identity, "--dir", place).code == 0
+
+    claims = exchange("restored", "list", "--dir", place, "--json").json
+    assert [claim["id"] for claim in claims] == ["tls/authorities/old.pem", "unknown-acts"]
+    assert "take it away again" in claims[0]["told"]
+    assert exchange("restored", "confirm", "tls/authorities/old.pem", "--dir", place).code == 0
+
+
+def test_instance_restored_from_a_restored_one(exchange, instance, keeper):
+    """The second restore once failed over what the first one left to be confirmed."""
+    for number in range(2):
+        (keeper / str(number)).mkdir()
+        backup, keys = (keeper / str(number) / name for name in ("backup", "keys"))
+        sealed = ("--to", keeper / "recipient", "--dir", instance)
+        assert exchange("backup", "--out", backup, *sealed).code == 0
+        assert exchange("keys", "escrow", "--out", keys, *sealed).code == 0
+        instance, identity = keeper / f"new-{number}", ("--identity", keeper / "identity")
+        assert exchange("keys", "restore", keys, *identity, "--dir", instance).code == 0
+
+        told = exchange("restore", backup, *identity, "--dir", instance)
+
+        assert told.code == 0, told.err
+
+
 def test_backup_holds_no_key_and_keys_hold_no_data(exchange, instance, keeper):
     backup, keys = put_aside(exchange, instance, keeper)
     identity = Identity.from_text((keeper / "identity").read_text())

@@ -2,6 +2,7 @@
 
 import asyncio
 import base64
+import json
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -9,12 +10,24 @@ import pytest
 from sqlalchemy import inspect
 
 from exchange.audit import EntryDraft, EventName, Outcome, Subject, seal_entry
-from exchange.kernel import ConflictError, MalformedError, NotFoundError
+from exchange.kernel import ConflictError, MalformedError, NotFoundError, UnavailableError
+from exchange.store import Parts
 from exchange.store.dumping import Claim, Replay, Since, confirm_claim, dumped, load, open_claims
 from exchange.store.engine import checked_url, new_engine
-from exchange.usecases import check_readiness, pull_report
+from exchange.usecases import (
+    ListQuery,
+    WantedErasure,
+    add_subscription,
+    check_readiness,
+    describe_caller,
+    list_reports,
+    pull_report,
+    request_erasure,
+)
 from exchange.usecases.backups import _TO_SEE_TO, backup_lines, read_contents, rows_of, what_came_after
+from exchange.usecases.notify_subscribers import Notifier, Reach
 from exchange.usecases.recording import draft
+from tests.support.alerted_world import SilentLine
 from tests.support.world import World, reopen_world
 
 NOTHING = Since("restored", Replay(), ())
@@ -55,8 +68,8 @@ async def test_every_row_comes_back_in_a_database_of_either_kind(populated: Worl
         await load(url, rows_of(lines), NOTHING, clock=populated.clock)
         after = await rows(url)
         different = {name for name in before if before[name] != after[name]}
-        # The log of a restored database stands still.
-        assert different <= {"log_state"}
+        # The log of a restored database stands still, and its policy versions are those of another lineage.
+        assert different == {"policy_state"}
 
 
 async def test_restored_reports_open_and_new_ones_can_be_posted(populated: World, empty_urls: list[str]) -> None:
@@ -180,6 +193,121 @@ async def test_instance_is_not_ready_before_everything_is_confirmed(populated: W
         await again.services.store.close()
 
 
+async def test_backup_of_a_restored_instance_restores_again(populated: World, empty_urls: list[str]) -> None:
+    """The second restore once failed over the first one's claim of the same name."""
+    lines = await backed_up(populated)
+    unknown = Claim("unknown-acts", "unknown-acts", "", "ask")
+    await load(empty_urls[0], rows_of(lines), Since("restored", Replay(), (unknown,)), clock=populated.clock)
+    restored = [line async for line in backup_lines(empty_urls[0], node="test", clock=populated.clock, files={})]
+
+    for url in (f"{empty_urls[0]}.again", *empty_urls[1:]):
+        await load(url, rows_of(restored), Since("restored", Replay(), (unknown, unknown)), clock=populated.clock)
+        # What nobody confirmed in the first is to be confirmed still.
+        assert [claim.id for claim in await open_claims(url)] == ["unknown-acts", "unknown-acts-2", "unknown-acts-3"]
+
+
+async def test_act_that_had_its_second_person_waits_for_none(populated: World, empty_urls: list[str]) -> None:
+    asked = await ask_for_erasure(populated)
+    lines = await backed_up(populated)
+
+    for url in empty_urls:
+        since = Since("restored", Replay(acts={asked: "who-refused"}), ())
+        await load(url, rows_of(lines), since, clock=populated.clock)
+        again = await reopened(populated, url)
+        async with again.services.store.unit_of_work() as unit:
+            assert [act.id for act in await unit.open_acts()] == []
+            act = await unit.pending_act(asked)
+            assert act is not None
+            assert act.refuser == "who-refused"
+        await again.services.store.close()
+
+
+async def ask_for_erasure(world: World) -> str:
+    await describe_caller(world.services, world.call("NOR reader"))
+    wanted = WantedErasure(world.clients["NOR reader"].id, "2026-06", "because")
+    return (await request_erasure(world.services, world.call("operator"), wanted)).value.act.id
+
+
+async def test_removed_subscription_is_told_nothing(populated: World, empty_urls: list[str]) -> None:
+    kept, removed = [
+        (await add_subscription(populated.services, populated.call("NOR reader"), f"https://{host}.example/told")).value
+        for host in ("kept", "removed")
+    ]
+    lines = await backed_up(populated)
+
+    for url in empty_urls:
+        since = Since("restored", Replay(subscriptions=(removed.row.id,)), ())
+        await load(url, rows_of(lines), since, clock=populated.clock)
+        again = await reopened(populated, url)
+        await again.post()
+        line = SilentLine()
+        await Notifier(again.services, line, Reach()).round()
+        assert [json.loads(body)["data"]["subscription"] for _, _, body in line.sent] == [kept.row.id]
+        await again.services.store.close()
+
+
+async def test_nobody_is_told_by_webhook_before_everything_is_confirmed(
+    populated: World, empty_urls: list[str]
+) -> None:
+    """The service that does this beside the nodes does not ask whether they are ready."""
+    await add_subscription(populated.services, populated.call("NOR reader"), "https://desk.example/told")
+    await populated.post()
+    lines = await backed_up(populated)
+    claims = (Claim("a", "client.revoked", "x", "exchange client revoke x"),)
+
+    for url in empty_urls:
+        await load(url, rows_of(lines), Since("restored", Replay(), claims), clock=populated.clock)
+        again = await reopened(populated, url)
+        line = SilentLine()
+        with pytest.raises(UnavailableError, match="to be confirmed"):
+            await Notifier(again.services, line, Reach()).round()
+        assert line.sent == []
+        assert await confirm_claim(url, "a", clock=populated.clock)
+        assert await Notifier(again.services, line, Reach()).round() == 1
+        await again.services.store.close()
+
+
+async def test_process_that_ran_through_a_restore_answers_nobody(populated: World, empty_urls: list[str]) -> None:
+    """What it remembers bears numbers that the restored database gives once more: a client revoked anew would go on."""
+    await populated.post()
+    lines = await backed_up(populated)
+    store = populated.services.store
+    reader = populated.call("NOR reader").thumbprint or ""
+    assert (await store.caller(reader)).client is not None
+
+    await load(empty_urls[-1], rows_of(lines), NOTHING, clock=populated.clock)
+    restored = await reopened(populated, empty_urls[-1])
+    kept, store._database = store._database, restored.services.store._database
+    try:
+        with pytest.raises(UnavailableError, match="restart"):
+            await store.caller(reader)
+        with pytest.raises(UnavailableError, match="restart"):
+            await store.report_for(reader, "00000000-0000-7000-8000-000000000000", parts=Parts.NONE)
+    finally:
+        store._database = kept
+        await restored.services.store.close()
+
+
+async def test_cursor_from_before_a_restore_is_no_cursor(populated: World, empty_urls: list[str]) -> None:
+    """It would pass over as many reports as the restore lost."""
+    await populated.post()
+    lines = await backed_up(populated)
+    await populated.post()
+    before = (await list_reports(populated.services, populated.call("NOR reader"), ListQuery())).value.next
+
+    for url in empty_urls:
+        await load(url, rows_of(lines), NOTHING, clock=populated.clock)
+        again = await reopened(populated, url)
+        await again.post()
+        with pytest.raises(MalformedError, match="before a restore"):
+            await list_reports(again.services, again.call("NOR reader"), ListQuery(before))
+        afresh = (await list_reports(again.services, again.call("NOR reader"), ListQuery())).value
+        assert len(afresh.items) == 2
+        on = await list_reports(again.services, again.call("NOR reader"), ListQuery(afresh.next))
+        assert not on.value.items
+        await again.services.store.close()
+
+
 def entry_of(draft: EntryDraft, number: int) -> bytes:
     ids = f"01980000-0000-7000-8000-{number:012d}"
     return seal_entry(draft, entry_id=ids, node="n", boot=ids, node_seq=number).content
@@ -201,12 +329,18 @@ async def test_kept_log_tells_what_was_narrowed_since(populated: World) -> None:
         deed(EventName.PERSONAL_ERASED, "client", "c-1", period="2026-10"),
         deed(EventName.CLIENT_REVOKED, "client", "c-2"),
         deed(EventName.MEMBER_SUSPENDED, "member", "NOR"),
+        deed(EventName.ACT_REFUSED, "act", "a-1"),
+        deed(EventName.ACT_CONFIRMED, "act", "a-2"),
+        deed(EventName.ACT_CONFIRMED, "act", "a-3", Outcome.REFUSED),
+        deed(EventName.SUBSCRIPTION_REMOVED, "subscription", "s-1"),
         deed(EventName.REPORT_READ, "report", "r-4"),
     ]
 
     replay, claims = what_came_after(contents, [entry_of(each, number) for number, each in enumerate(kept)])
 
-    assert replay == Replay({"r-1": "recalled", "r-3": "expired"}, (("c-1", "2026-10"),))
+    assert replay == Replay(
+        {"r-1": "recalled", "r-3": "expired"}, (("c-1", "2026-10"),), {"a-1": "", "a-2": ""}, ("s-1",)
+    )
     assert [(claim.kind, claim.subject) for claim in claims] == [
         ("client.revoked", "c-2"),
         ("member.suspended", "NOR"),
@@ -219,7 +353,7 @@ NARROWING = ("revoked", "suspended", "withdrawn", "ended", "removed", "retired",
 SEEN_TO_OTHERWISE = {
     "report.recalled": "its keys are destroyed again",
     "report.ended": "its keys are destroyed again",
-    "subscription.removed": "what is sent is decided anew, to a client that may be revoked",
+    "subscription.removed": "it ends again",
     "witness.removed": "a witness more stands behind no less",
 }
 

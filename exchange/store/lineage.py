@@ -1,0 +1,35 @@
+"""From which restore a database stems: each one moves the policy version up by a whole lineage, so that all can tell.
+
+Promises: a process never goes on with another lineage than the one it began with. What it remembers of clients, classes
+and decisions bears numbers that the restored database gives once more, to something else.
+"""
+
+from exchange.kernel import UnavailableError
+
+SPAN = 1 << 32
+"""Policy versions of one lineage: one for each change of what is allowed, a thousand a day for ten thousand years."""
+
+
+class Lineage:
+    """The lineage of the database of one process."""
+
+    def __init__(self) -> None:
+        self._number: int | None = None
+
+    @property
+    def number(self) -> int:
+        """Return after how many restores the database stands; 0 too where nothing was read yet."""
+        return self._number or 0
+
+    def see(self, policy_version: int) -> None:
+        """Take note of a policy version that was read; UnavailableError where it is of another lineage than before."""
+        number = policy_version // SPAN
+        if self._number is None:
+            self._number = number
+        elif number != self._number:
+            raise UnavailableError("the database was restored while this process ran: restart it")
+
+
+def next_lineage(policy_version: int) -> int:
+    """Return the first policy version of the lineage behind that of `policy_version`."""
+    return (policy_version // SPAN + 1) * SPAN
