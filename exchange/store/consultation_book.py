@@ -41,9 +41,12 @@ class ConsultationBook:
 
     async def one(self, matter_id: str) -> Matter | None:
         """Return a matter, held to the end of the unit."""
-        held = select(ConsultationTable).where(col(ConsultationTable.id) == matter_id).with_for_update()
-        found = await self._session.scalar(held)
-        return None if found is None else (await self._matters(col(ConsultationTable.id) == matter_id))[0]
+        await self._session.scalar(
+            select(ConsultationTable).where(col(ConsultationTable.id) == matter_id).with_for_update()
+        )
+        # Looked up to the end where there is none: what may not be seen costs what an absent one costs.
+        found = await self._matters(is_one)
+        return found[0] if found else None
 
     async def of_agreement(self, agreement_id: str) -> list[Matter]:
         """Return every matter under an agreement, oldest first."""

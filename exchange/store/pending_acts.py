@@ -33,10 +33,10 @@ async def pending_act(session: AsyncSession, act_id: str, kind: str | None = Non
     if kind is not None:
         which.append(col(PendingActTable.kind) == kind)
     row = await session.scalar(select(PendingActTable).where(*which).with_for_update())
-    if row is None:
-        return None
-    ended = col(PendingActEndTable.act_id) == act_id
-    return _act_of(row, await session.scalar(select(col(PendingActEndTable.client)).where(ended)))
+    # Looked up to the end where there is none: what may not be seen costs what an absent one costs.
+    ended = select(col(PendingActEndTable.client)).where(col(PendingActEndTable.act_id) == act_id)
+    ended_by = await session.scalar(ended)
+    return None if row is None else _act_of(row, ended_by)
 
 
 async def open_acts(session: AsyncSession, now: datetime) -> list[PendingAct]:

@@ -85,10 +85,10 @@ class RequestBook:
 
     async def one(self, request_id: str) -> RequestRow | None:
         """Return a request, held to the end of the unit."""
-        found = await self._session.scalar(
-            select(RequestTable).where(col(RequestTable.id) == request_id).with_for_update()
-        )
-        return None if found is None else (await self._rows([found]))[0]
+        held = select(RequestTable).where(col(RequestTable.id) == request_id).with_for_update()
+        # Looked up to the end where there is none: what may not be seen costs what an absent one costs.
+        rows = await self._rows(list(await self._session.scalars(held)))
+        return rows[0] if rows else None
 
     async def of_member(self, member: str, *, after: int, limit: int) -> list[RequestRow]:
         """Return requests that a member made or is asked by, behind a number, in order; withdrawn ones to the asker."""

@@ -48,7 +48,7 @@ from exchange.store import PolicyState, UnitOfWork
 from exchange.usecases.agreements import AgreementView, logged_text, read_terms, record_agreement
 from exchange.usecases.authenticate import authenticated_row
 from exchange.usecases.context import Call, Recorded, Services
-from exchange.usecases.judging import law_in_force
+from exchange.usecases.judging import ABSENT_ID, law_in_force
 from exchange.usecases.knowledge import scope_facts
 from exchange.usecases.recording import draft, named, on_record
 from exchange.usecases.signing import GivenSignature, checked_signature, sign_own_text, told_of
@@ -226,17 +226,19 @@ def _parties_told(
 
 async def _visible(unit: UnitOfWork, client: Client, agreement_id: str) -> Agreement:
     """Return an agreement to a party, and to a member that an amendment before the parties would make one."""
-    agreement = await unit.agreement(agreement_id, for_update=True) if is_uuid7(agreement_id) else None
-    if agreement is None or not await _concerns(unit, client, agreement):
+    asked = agreement_id if is_uuid7(agreement_id) else ABSENT_ID
+    agreement = await unit.agreement(asked, for_update=True)
+    # Looked up where there is none too: what may not be seen costs what an absent one costs.
+    proposed = await unit.amendments().of(asked)
+    if agreement is None or not _concerns(client, agreement, proposed):
         raise NotFoundError("no such agreement, or none that you may see")
     return agreement
 
 
-async def _concerns(unit: UnitOfWork, client: Client, agreement: Agreement) -> bool:
+def _concerns(client: Client, agreement: Agreement, proposed: Iterable[Amendment]) -> bool:
     if agreement.party(client.member) is not None:
         return True
     digest = text_of(agreement).digest
-    proposed = await unit.amendments().of(agreement.id)
     return any(client.member in each.terms.parties for each in proposed if each.previous == digest)
 
 

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from sqlalchemy import event
 
 from exchange.entrypoints.api import api_document
 from tests.attacks.hidden import (
@@ -247,3 +248,37 @@ async def test_10_hidden_report_costs_what_an_absent_one_costs(
     assert forbidden[2] == absent[2] == 1
     # The row of a report without its content; the content here has 280,000 bytes.
     assert 0 <= forbidden[1] - absent[1] < 8_192
+
+
+HIDDEN_CALLS = [
+    ("DNK reader", "GET", "information-requests", "", None),
+    ("DNK signatory", "POST", "consultations", "/answers", {"text": "what is this about?"}),
+    ("DNK reader", "GET", "agreements", "", None),
+    ("DNK signatory", "GET", "agreements", "/amendments", None),
+    ("DNK signatory", "GET", "agreements", "/consultations", None),
+    ("NOR operator", "GET", "acts", "", None),
+    ("NOR releaser", "POST", "onward-requests", "/grant", {}),
+    ("NOR releaser", "POST", "derivation-requests", "/grant", {}),
+    ("DNK reader", "POST", "proxies", "/revocation", {}),
+]
+
+
+@pytest.mark.parametrize(("name", "method", "segment", "suffix", "sent"), HIDDEN_CALLS)
+async def test_10_hidden_thing_is_looked_up_like_an_absent_one(
+    api: Api, hidden: Hidden, name: str, method: str, segment: str, suffix: str, sent: Any
+) -> None:
+    statements: list[str] = []
+
+    def note(_connection: Any, _cursor: Any, statement: str, *_others: Any) -> None:
+        statements.append(statement)
+
+    client, taken = api.as_client(name), []
+    (an_id, *_) = hidden.ids(segment)
+    event.listen(api.world.services.store._engine.sync_engine, "before_cursor_execute", note)
+    for asked in (an_id, an_id, random_id()):
+        statements.clear()
+        answer = await client.request(method, f"/v1/{segment}/{asked}{suffix}", json=sent)
+        assert answer.status_code in {403, 404}
+        taken.append(list(statements))
+
+    assert len(taken[1]) == len(taken[2])
