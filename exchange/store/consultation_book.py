@@ -45,7 +45,7 @@ class ConsultationBook:
             select(ConsultationTable).where(col(ConsultationTable.id) == matter_id).with_for_update()
         )
         # Looked up to the end where there is none: what may not be seen costs what an absent one costs.
-        found = await self._matters(is_one)
+        found = await self._matters(col(ConsultationTable.id) == matter_id)
         return found[0] if found else None
 
     async def of_agreement(self, agreement_id: str) -> list[Matter]:
