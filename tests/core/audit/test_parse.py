@@ -206,6 +206,13 @@ def test_wrong_type_refuses(name, value):
             "has a wrong `compartments`",
         ),
         ("clearance", {"level": "", "compartments": [], "as_of": "now"}, "`clearance` has a wrong `as_of`"),
+        (
+            "clearance",
+            {"level": "", "compartments": [], "as_of": "2026-03-01T12:00:00Z", "by": "x"},
+            "entry's `clearance` has a field .*: `by`",
+        ),
+        ("pii", {"kid": "k"}, "^entry's `pii` has no `ciphertext`$"),
+        ("pii", {"kid": "k", "ciphertext": "", "name": "x"}, "^entry's `pii` has a field .*: `name`$"),
         ("object", {"id": "x"}, "entry's `object` has no `type`"),
         ("object", {"type": "x"}, "entry's `object` has no `id`"),
         ("object", {"type": 1, "id": "x"}, "entry's `object` has a wrong `type`"),

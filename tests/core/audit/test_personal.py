@@ -95,12 +95,12 @@ def test_what_is_no_ciphertext_does_not_open(text):
     entry = parse_entry(sealed())
     entry["pii"]["ciphertext"] = text
 
-    with pytest.raises(OpeningError):
+    with pytest.raises(OpeningError, match="do not belong together"):
         open_personal(entry, KEY)
 
 
 def test_an_entry_without_personal_data_has_none_to_open():
-    with pytest.raises(OpeningError):
+    with pytest.raises(OpeningError, match=r"^the entry holds no personal data under this key$"):
         open_personal(parse_entry(sealed(draft(Actor("host"), "host"), guard=None)), KEY)
 
 
@@ -162,6 +162,13 @@ def test_personal_data_is_kept_per_client_and_all_strangers_together(actor, sour
 def test_period_is_named_by_its_first_month(moment, months, period):
     assert period_of(moment, months=months) == period
     assert is_period(period)
+
+
+def test_every_month_is_a_period_and_a_period_is_a_month_unless_told():
+    months = [period_of(datetime(2026, month, 1, tzinfo=UTC)) for month in range(1, 13)]
+
+    assert months == [f"2026-{month:02}" for month in range(1, 13)]
+    assert all(map(is_period, months))
 
 
 @pytest.mark.parametrize(

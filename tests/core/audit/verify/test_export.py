@@ -4,11 +4,11 @@ from dataclasses import replace
 
 import pytest
 
-from exchange.audit import hash_leaf, inclusion_proof, node_reader, parse_entry
+from exchange.audit import hash_leaf, inclusion_proof, node_reader, parse_entry, root_of
 from exchange.audit.export import ExportedEntry, Place, Statement
 from exchange.audit.export.ndjson import entry_line, statement_line
 from exchange.audit.verify import Expectations, Step, verify_export
-from tests.core.audit.verify.worlds import KEYS, content, signers, world
+from tests.core.audit.verify.worlds import KEYS, ORIGIN, content, signers, world
 
 
 @pytest.fixture(scope="module")
@@ -160,6 +160,21 @@ def test_line_behind_the_end_is_named(log):
     assert told(verification) == [(Step.TREE, "line 3")]
 
 
+def test_entry_behind_the_end_is_named_though_it_would_fit_there(log):
+    lines = exported(log, 3)
+
+    verification = verify_export([*lines, exported(log, 17)[0]], lines[-1], Expectations(KEYS))
+
+    assert [str(each) for each in verification.findings] == ["tree: line 3: it stands behind the end of the export"]
+    assert verification.entries == 1
+
+
+def test_second_end_is_behind_the_first(log):
+    lines = exported(log, 3)
+
+    assert told(verify_export([*lines, lines[-1]], lines[-1], Expectations(KEYS))) == [(Step.TREE, "line 3")]
+
+
 @pytest.mark.parametrize("cut", [1, 2])
 def test_export_that_was_cut_is_not_complete(log, cut):
     verification = verified(exported(log, 3, 17)[:-cut])
@@ -217,6 +232,73 @@ def test_entry_of_a_log_that_is_not_there_yet_is_named(log):
 
     assert (Step.TREE, "line 1") in told(verified(lines))
     assert verified(lines).counts[Step.TREE] == 3
+
+
+def test_findings_are_told_to_the_word(log):
+    lines = exported(log, 3, 17, 59)
+    lines[0] = lines[0].replace(b'"r3"', b'"r4"')
+    lines[1], lines[2] = lines[2], lines[1]
+    seventeen = parse_entry(log.contents[17])["id"]
+
+    verification = verified(lines)
+
+    assert [str(each) for each in verification.findings] == [
+        f"tree: line 3 ({seventeen}): place 1.17 comes behind 1.59",
+        "form: line 1: a line of the export is damaged: its bytes are not those of its leaf hash",
+    ]
+    assert verification.counts == {Step.TREE: 2, Step.FORM: 1}
+    assert [each.position for each in verification.findings] == [17, None]
+
+
+def test_forged_entry_is_told_by_what_its_proof_leads_to(log):
+    forged = content(17, purpose="other")
+    proof = inclusion_proof(17, 60, node_reader(60, log.tile))
+    item = ExportedEntry(Place(1, 17), hash_leaf(forged), parse_entry(forged), forged, proof=proof)
+
+    (finding,) = verified([entry_line(item), exported(log, 17)[-1]]).findings
+
+    assert finding.why == "leaf 17 is not in the tree of size 60: the proof leads to another root"
+    assert (finding.position, finding.entry) == (17, parse_entry(forged)["id"])
+
+
+def test_whole_log_with_another_root_is_told(log):
+    lines = exported(log, *range(60), proofs=False)
+    forged = content(17, purpose="other")
+    lines[17] = entry_line(ExportedEntry(Place(1, 17), hash_leaf(forged), parse_entry(forged), forged))
+
+    assert [str(each) for each in verified(lines).findings] == [
+        "tree: checkpoint of 60 entries: all entries together have another root than the one that was signed"
+    ]
+
+
+def test_what_is_told_of_a_sound_export_is_what_was_signed(log):
+    verification = verified(exported(log, *range(60), proofs=False))
+
+    assert (verification.origin, verification.size, verification.entries) == (ORIGIN, 60, 60)
+    assert verification.root == root_of([hash_leaf(each) for each in log.contents])
+    assert verification.checkpoint == log.checkpoints[-1].note
+    assert (verification.older, verification.witnesses, verification.counts) == (0, (), {})
+
+
+def test_export_without_an_end_tells_nothing_else(log):
+    verification = verified(exported(log, 3)[:-1])
+
+    assert (verification.origin, verification.size, verification.root) == (None, 0, None)
+    assert (verification.checkpoint, verification.entries, verification.notes) == (None, 0, ())
+    assert [str(each) for each in verification.findings] == [
+        "tree: end of the export: it ends before it is complete: ask again for what is missing"
+    ]
+
+
+def test_checkpoint_that_is_none_or_another_keys_is_told(log):
+    lines = exported(log, 3)
+    lines[-1] = statement_line(Statement("2026-01-01T00:00:00Z", None, "1.3", "1.3", 1, "1.60"))
+    assert [str(each) for each in verified(lines).findings] == [
+        "signature: checkpoint of the export: note has no blank line followed by signature lines"
+    ]
+
+    (finding,) = verified(exported(log, 3), keys=tuple(each.verifier for each in signers(2))).findings
+    assert str(finding) == "signature: checkpoint of 60 entries: no known key has signed the note"
 
 
 def test_entries_that_are_not_shown_whole_are_counted(log):
