@@ -30,7 +30,7 @@ from exchange.crypto.errors import CryptoError, OpeningError, SignatureError
 from exchange.crypto.headers import HeaderCipher
 from exchange.crypto.keys import DATA_KEY_BYTES, NONCE_BYTES, derive_key
 from exchange.crypto.object_signatures import ObjectSignature, ObjectSigningKey, ObjectVerifyingKey
-from exchange.crypto.parts import PartEncryptor, decrypt_part, decrypt_part_chunks, encrypt_part
+from exchange.crypto.parts import PartDecryptor, PartEncryptor, decrypt_part, decrypt_part_chunks, encrypt_part
 from exchange.crypto.personal import PersonalKey, SearchTokens
 from exchange.crypto.reading import (
     CertificateFacts,
@@ -62,6 +62,7 @@ __all__ = [
     "ObjectSigningKey",
     "ObjectVerifyingKey",
     "OpeningError",
+    "PartDecryptor",
     "PartEncryptor",
     "PersonalKey",
     "SearchTokens",

@@ -74,6 +74,33 @@ class PartEncryptor:
         return self._encryptor.finalize()
 
 
+class PartDecryptor:
+    """Decrypts one part as it is read, in flat memory. Use `update` any number of times, then `finish` once.
+
+    What it returns is authenticated, each piece and its position; that the end is not missing is known when `finish`
+    returns. Both raise OpeningError at the first octet that does not belong.
+    """
+
+    __slots__ = ("_decryptor",)
+
+    def __init__(self, key: bytes, context: bytes) -> None:
+        self._decryptor = _new_decryptor(key, context)
+
+    def update(self, ciphertext: Octets) -> bytes:
+        """Return the plaintext that is ready, perhaps none."""
+        try:
+            return self._decryptor.update(ciphertext)
+        except InvalidTag as exc:
+            raise _opening_error() from exc
+
+    def finish(self) -> bytes:
+        """Return the last of the plaintext."""
+        try:
+            return self._decryptor.finalize()
+        except InvalidTag as exc:
+            raise _opening_error() from exc
+
+
 def _opened(
     decryptor: Cobblestone256Decryptor, ciphertext: memoryview, *, start: int, stop: int | None
 ) -> Iterator[bytes]:

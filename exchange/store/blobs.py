@@ -25,6 +25,8 @@ CALL_SECONDS: Final = 30.0
 _PIECE_BYTES: Final = 5 * 1024 * 1024
 """The smallest that S3 takes as a part of an upload."""
 
+_READ_BYTES: Final = 256 * 1024
+
 GIVEN_UP_TIME: Final = timedelta(days=1)
 """A blob that was given up stays for so long: a read or a backup that began a moment before comes to its end."""
 
@@ -89,7 +91,12 @@ class BlobStore:
         with self._faults(f"{self._THING} `{location}` cannot be read from"):
             async with asyncio.timeout(CALL_SECONDS):
                 found = await get_async(self._store(), location)
-            async for piece in found.stream(min_chunk_size=_PIECE_BYTES):
+            arriving = aiter(found.stream(min_chunk_size=_READ_BYTES))
+            while True:
+                async with asyncio.timeout(CALL_SECONDS):
+                    piece = await anext(arriving, None)
+                if piece is None:
+                    return
                 yield bytes(piece)
 
     async def remove(self, location: str) -> None:

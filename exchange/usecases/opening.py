@@ -5,7 +5,7 @@ rows claim is never served: the failure is recorded and the call ends as unavail
 """
 
 import json
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import replace
 from typing import assert_never
@@ -13,6 +13,7 @@ from typing import assert_never
 from exchange.crypto import (
     CryptoError,
     OpeningError,
+    PartDecryptor,
     Suite,
     decrypt_part,
     header_context,
@@ -83,16 +84,51 @@ async def open_parts(
     """
     opened = []
     for part in parts:
-        label = _part_label(kept, part)
-        # INVARIANT: no key of a part outside the Permit is ever unwrapped.
-        if label not in permit.labels:
+        unwrapped = await _unwrapped(services, report, kept, part, permit=permit)
+        if unwrapped is None:
             continue
-        context = part_context(label.as_json(), report.id, part.number, report.version)
-        key = await services.custodian.unwrap(wrapped_part_key(part), context)
-        require_suite(part.suite, Suite.PART)
         ciphertext = await services.store.large_parts.ciphertext(part)
-        opened.append((part.number, decrypt_part(key, context, ciphertext)))
+        opened.append((part.number, decrypt_part(*unwrapped, ciphertext)))
     return opened
+
+
+async def open_part_pieces(
+    services: Services, report: ReportRow, kept: ClassRow, part: PartRow, *, permit: Permit
+) -> AsyncIterator[bytes]:
+    """Yield the plaintext of a part that `permit` names, in order and piece by piece; of another one nothing.
+
+    Raises as `open_parts`, perhaps after some of it: each piece is what was sealed at its place, and whether the end is
+    missing is known at the end.
+    """
+    unwrapped = await _unwrapped(services, report, kept, part, permit=permit)
+    if unwrapped is None:
+        return
+    async for piece in decrypted_pieces(*unwrapped, services.store.large_parts.ciphertext_pieces(part)):
+        yield piece
+
+
+async def decrypted_pieces(key: bytes, context: bytes, ciphertext: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+    """Yield what `ciphertext` opens to; OpeningError at the first octet that does not belong."""
+    decryptor = PartDecryptor(key, context)
+    async for sealed in ciphertext:
+        if piece := decryptor.update(sealed):
+            yield piece
+    if piece := decryptor.finish():
+        yield piece
+
+
+async def _unwrapped(
+    services: Services, report: ReportRow, kept: ClassRow, part: PartRow, *, permit: Permit
+) -> tuple[bytes, bytes] | None:
+    """Return the key and context of a part; None where `permit` does not name it."""
+    label = _part_label(kept, part)
+    # INVARIANT: no key of a part outside the Permit is ever unwrapped.
+    if label not in permit.labels:
+        return None
+    context = part_context(label.as_json(), report.id, part.number, report.version)
+    key = await services.custodian.unwrap(wrapped_part_key(part), context)
+    require_suite(part.suite, Suite.PART)
+    return key, context
 
 
 async def open_sealed_header(services: Services, report: ReportRow, kept: ClassRow) -> Header:

@@ -2,9 +2,14 @@
 
 Steps: (1) the Permit, without a part; (2) which part the number means to this reader, for whom the parts it may
 read are numbered from 1; (3) that part, under the same Permit; (4) open it; (5) the entry is durable; (6) answer.
+
+What is larger than `STREAMED_FROM_BYTES` is never in memory whole. It is opened to its end before anything of it is
+shown, and a second time while it is: whoever is shown some of it is shown all of it, unless it is changed meanwhile.
 """
 
+from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, replace
+from typing import Final
 
 from exchange.audit import EventName, Outcome
 from exchange.crypto import OpeningError
@@ -13,7 +18,7 @@ from exchange.reports import PartHeader
 from exchange.store import Parts
 from exchange.usecases.context import Call, Recorded, Services
 from exchange.usecases.judging import judged_draft, report_not_found
-from exchange.usecases.opening import UNOPENED, open_parts, open_sealed_header
+from exchange.usecases.opening import UNOPENED, open_part_pieces, open_parts, open_sealed_header
 from exchange.usecases.pull_report import Granted, seek_permit
 from exchange.usecases.recording import record_tampering, refuse
 
@@ -21,12 +26,19 @@ _LARGEST_NUMBER = 10_000
 """No report has more parts; a larger number in a path is answered like an absent one."""
 
 
+STREAMED_FROM_BYTES: Final = 1024 * 1024
+
+Pieces = Callable[[int, int], AsyncIterator[bytes]]
+"""Gives the octets from one place up to, not including, another."""
+
+
 @dataclass(frozen=True, slots=True)
 class ReadPart:
-    """One part in the clear with what its header says of it."""
+    """One part in the clear with what its header says of it; `content` is None where `pieces` give it."""
 
     part: PartHeader
-    content: bytes
+    content: bytes | None
+    pieces: Pieces | None = None
 
 
 async def read_part(services: Services, call: Call, report_id: str, number: int) -> Recorded[ReadPart]:
@@ -53,13 +65,17 @@ async def read_part(services: Services, call: Call, report_id: str, number: int)
         moved = UnavailableError("the policy or the report changed while the part was read: ask again")
         return await refuse(services, replace(entry, outcome=Outcome.FAILED), moved)
     # (4) only this part
-    content = await _open(services, call, again, part.number)
+    is_streamed = part.size_bytes > STREAMED_FROM_BYTES
+    content = None if is_streamed else await _open(services, call, again, part.number)
+    size = await _opened_size(services, call, again, part.number) if content is None else len(content)
     # (5) INVARIANT: no plaintext leaves before its entry is durable.
-    receipt = await services.store.append(replace(entry, size_bytes=len(content)))
+    receipt = await services.store.append(replace(entry, size_bytes=size))
     judged = again.judged
     services.register.note(services.law, judged.report.id, judged.facts.label, entry)
     # (6) the answer
-    return Recorded(ReadPart(replace(part, number=asked), content), receipt)
+    shown = replace(part, number=asked, size_bytes=size)
+    pieces = _pieces(services, call, again, part.number) if is_streamed else None
+    return Recorded(ReadPart(shown, content, pieces), receipt)
 
 
 async def _part_meant(services: Services, call: Call, granted: Granted, asked: int) -> PartHeader | None:
@@ -82,3 +98,38 @@ async def _open(services: Services, call: Call, granted: Granted, number: int) -
     except UNOPENED as exc:
         return await record_tampering(services, call, granted.client, f"report {report.id}", exc)
     return opened[number]
+
+
+async def _opened_size(services: Services, call: Call, granted: Granted, number: int) -> int:
+    """Return how many octets the part has, once it is known to open to its end."""
+    size = 0
+    async for piece in _opened_pieces(services, call, granted, number):
+        size += len(piece)
+    return size
+
+
+def _pieces(services: Services, call: Call, granted: Granted, number: int) -> Pieces:
+    async def between(start: int, stop: int) -> AsyncIterator[bytes]:
+        position = 0
+        async for piece in _opened_pieces(services, call, granted, number):
+            wanted = piece[max(start - position, 0) : max(stop - position, 0)]
+            position += len(piece)
+            if wanted:
+                yield wanted
+            if position >= stop:
+                return
+
+    return between
+
+
+async def _opened_pieces(services: Services, call: Call, granted: Granted, number: int) -> AsyncIterator[bytes]:
+    judged = granted.judged
+    report, kept = judged.report, judged.release_class
+    try:
+        part = next((row for row in granted.row.parts if row.number == number), None)
+        if part is None:
+            raise OpeningError("a part of the report is missing")
+        async for piece in open_part_pieces(services, report, kept, part, permit=granted.permit):
+            yield piece
+    except UNOPENED as exc:
+        await record_tampering(services, call, granted.client, f"report {report.id}", exc)

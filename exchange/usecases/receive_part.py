@@ -84,7 +84,7 @@ async def receive_part(
 def _require_size(part: PartHeader, stated_bytes: int | None) -> None:
     if stated_bytes is None or stated_bytes == part.size_bytes:
         return
-    told = f"{part.size_bytes} bytes were declared of this part, and {stated_bytes} would come"
+    told = f"{part.size_bytes} bytes were declared of this part, and {stated_bytes} would come: send it as declared"
     if stated_bytes > part.size_bytes:
         raise TooLargeError(told)
     raise InvalidError(told, (Fault("", "wrong-size", told),))

@@ -6,20 +6,20 @@ by their digests; (4) the new version takes the place of the old one, whose dige
 is told. All of it durable together.
 """
 
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 
 from exchange.audit import EntryDraft, EventName, Outcome, Receipt
 from exchange.crypto import Suite, decrypt_part, part_context, require_suite
 from exchange.reports import Header, ReportAct, require_act, version_digest
-from exchange.store import FormerVersion, GivenTo, NewReport, NoticeKind, NoticeRow
+from exchange.store import FormerVersion, GivenTo, NewReport, NoticeKind, NoticeRow, PartRow
 from exchange.usecases.answer_request import require_narrow_answers
 from exchange.usecases.context import Call, Services
 from exchange.usecases.given_to import given_to
-from exchange.usecases.opening import UNOPENED, wrapped_part_key
+from exchange.usecases.opening import UNOPENED, decrypted_pieces, wrapped_part_key
 from exchange.usecases.originating import OwnReport, all_parts
 from exchange.usecases.recording import record_tampering
-from exchange.usecases.sealing import reseal_report
+from exchange.usecases.sealing import Content, reseal_report
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +37,7 @@ class Move:
     consents: tuple[str, ...] = ()
 
 
-async def moved(services: Services, call: Call, own: OwnReport, move: Move, contents: Sequence[bytes]) -> Receipt:
+async def moved(services: Services, call: Call, own: OwnReport, move: Move, contents: Sequence[Content]) -> Receipt:
     """Make `move.after`, with its parts' `contents`, the current version of `own`.
 
     Raises ConflictError where somebody else came first, StalePolicyError where the policy moved since it was loaded.
@@ -67,20 +67,39 @@ async def moved(services: Services, call: Call, own: OwnReport, move: Move, cont
     return receipt
 
 
-async def contents_of(services: Services, call: Call, own: OwnReport) -> list[bytes]:
-    """Return every part of an own report in the clear, to be sealed anew: nothing of it leaves the exchange."""
-    labels = own.facts.part_labels
-    contents = []
+async def contents_of(services: Services, call: Call, own: OwnReport) -> list[Content]:
+    """Return every part of an own report in the clear, to be sealed anew: nothing of it leaves the exchange.
+
+    A large one is opened only while it is sealed, and never in memory whole.
+    """
+    contents: list[Content] = []
     try:
         for part in await all_parts(services, call, own):
-            label = labels[part.label_index]
-            context = part_context(label.as_json(), own.report.id, part.number, own.report.version)
-            key = await services.custodian.unwrap(wrapped_part_key(part), context)
-            require_suite(part.suite, Suite.PART)
-            contents.append(decrypt_part(key, context, await services.store.large_parts.ciphertext(part)))
+            key, context = await _unwrapped(services, own, part)
+            if part.location is not None and services.store.large_parts.is_large(part.size_bytes):
+                contents.append(_pieces(services, call, own, part))
+            else:
+                contents.append(decrypt_part(key, context, await services.store.large_parts.ciphertext(part)))
     except (*UNOPENED, IndexError) as exc:
         await record_tampering(services, call, own.client, f"report {own.report.id}", exc)
     return contents
+
+
+async def _unwrapped(services: Services, own: OwnReport, part: PartRow) -> tuple[bytes, bytes]:
+    label = own.facts.part_labels[part.label_index]
+    context = part_context(label.as_json(), own.report.id, part.number, own.report.version)
+    key = await services.custodian.unwrap(wrapped_part_key(part), context)
+    require_suite(part.suite, Suite.PART)
+    return key, context
+
+
+async def _pieces(services: Services, call: Call, own: OwnReport, part: PartRow) -> AsyncIterator[bytes]:
+    try:
+        key, context = await _unwrapped(services, own, part)
+        async for piece in decrypted_pieces(key, context, services.store.large_parts.ciphertext_pieces(part)):
+            yield piece
+    except UNOPENED as exc:
+        await record_tampering(services, call, own.client, f"report {own.report.id}", exc)
 
 
 def _entry(call: Call, own: OwnReport, move: Move) -> EntryDraft:

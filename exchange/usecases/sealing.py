@@ -1,11 +1,12 @@
 """Sealing a report for the store: its header, and a fresh key for each part, each bound to its place and label."""
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import AsyncIterator, Iterable, Sequence
 
 from exchange.crypto import (
     DATA_KEY_BYTES,
     PART_SUITE,
+    PartEncryptor,
     encrypt_part,
     header_context,
     part_context,
@@ -22,6 +23,10 @@ STATUS_AT_END = {status.value: f',"status":"{status.value}"}}'.encode() for stat
 """What takes the place of the last brace of a sealed header, by the status's name."""
 
 
+Content = bytes | AsyncIterator[bytes]
+"""What a part holds, in the clear: whole, or in pieces where it is too large to be in memory."""
+
+
 async def seal_report(services: Services, header: Header, posted: PostedReport, header_json: bytes) -> NewReport:
     """Return the report as the store keeps it: nothing in it but what decisions need is readable.
 
@@ -36,7 +41,7 @@ async def seal_report(services: Services, header: Header, posted: PostedReport, 
 async def reseal_report(
     services: Services,
     header: Header,
-    contents: Sequence[bytes],
+    contents: Sequence[Content],
     *,
     under: PostedUnder,
     header_json: bytes | None = None,
@@ -118,18 +123,25 @@ def _as_json(services: Services, header: Header, status: ReportStatus | None) ->
 
 
 async def _seal_part(
-    services: Services, header: Header, facts: ClassFacts, part: PartHeader, content: bytes
+    services: Services, header: Header, facts: ClassFacts, part: PartHeader, content: Content
 ) -> NewPart:
     context = part_context(part.label.as_json(), header.id, part.number, header.version)
     key = services.randomness(DATA_KEY_BYTES)
-    return NewPart(
-        number=part.number,
-        label_index=facts.part_labels.index(part.label),
-        size_bytes=part.size_bytes,
-        key=as_stored(await services.custodian.wrap(header.agreement, key, context)),
-        suite=PART_SUITE,
-        ciphertext=encrypt_part(key, context, content),
-    )
+    wrapped = as_stored(await services.custodian.wrap(header.agreement, key, context))
+    ciphertext, location = b"", None
+    if isinstance(content, bytes):
+        ciphertext = encrypt_part(key, context, content)
+    else:
+        location = await services.store.large_parts.receive(_sealed_pieces(PartEncryptor(key, context), content))
+    index = facts.part_labels.index(part.label)
+    return NewPart(part.number, index, part.size_bytes, wrapped, PART_SUITE, ciphertext, location)
+
+
+async def _sealed_pieces(encryptor: PartEncryptor, content: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+    async for piece in content:
+        if sealed := bytes(encryptor.update(piece)):
+            yield sealed
+    yield encryptor.finish()
 
 
 def as_stored(wrapped: Wrapped) -> Sealed:

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from exchange.entrypoints.http.routing import OperationRoute
+from exchange.kernel import UnavailableError
 from exchange.wire import HeaderBody, UploadBody
 from tests.entrypoints.conftest import AsClient
 from tests.entrypoints.test_reports_api import body_of
@@ -23,8 +24,8 @@ def declared(world, content: bytes = CONTENT, **others: Any) -> dict:
     return body_of(world, complete=False, parts=[part])
 
 
-async def begun(world, http, **others: Any) -> str:
-    answer = await http("GBR contributor").post("/v1/reports", json=declared(world, **others))
+async def begun(world, http, content: bytes = CONTENT, **others: Any) -> str:
+    answer = await http("GBR contributor").post("/v1/reports", json=declared(world, content, **others))
     assert answer.status_code == 202, answer.text
     return str(answer.json()["id"])
 
@@ -221,3 +222,51 @@ async def test_json_is_checked_whole_and_takes_room_for_it(service, world, http)
     assert (await poster.put(f"/v1/reports/{upload}/parts/1", content=content, headers=OCTETS)).status_code == 200
     answer = await poster.put(f"/v1/reports/{upload}/parts/1", content=b"[" * len(content), headers=OCTETS)
     assert (answer.status_code, answer.json()["errors"][0]["code"]) == (422, "wrong-content")
+
+
+async def test_large_part_is_streamed_whole_or_in_ranges(world, http, service, entry_of) -> None:
+    content = hashlib.shake_256(b"x").digest(2 * 1024 * 1024)
+    upload = await begun(world, http, content)
+    poster, reader = http("GBR contributor"), http("NOR reader")
+    path = f"/v1/reports/{upload}/parts/1"
+    await poster.put(path, content=content, headers=OCTETS)
+    await poster.post(f"/v1/reports/{upload}/completion", json={})
+
+    whole = await reader.get(path)
+    head = await reader.head(path)
+    some = await reader.get(path, headers={"Range": "bytes=1000000-1999999"})
+    last = await reader.get(path, headers={"Range": "bytes=-5"})
+    behind = await reader.get(path, headers={"Range": f"bytes={len(content)}-"})
+
+    assert (whole.status_code, whole.content, whole.headers["content-length"]) == (200, content, str(len(content)))
+    assert (head.status_code, head.content, head.headers["content-length"]) == (200, b"", str(len(content)))
+    assert (some.status_code, some.content) == (206, content[1_000_000:2_000_000])
+    assert some.headers["content-range"] == f"bytes 1000000-1999999/{len(content)}"
+    assert some.headers["content-length"] == "1000000"
+    assert (last.status_code, last.content) == (206, content[-5:])
+    assert (behind.status_code, behind.headers["content-range"]) == (416, f"bytes */{len(content)}")
+    for answer in (whole, head, some):
+        assert answer.headers["content-disposition"] == "attachment; filename*=UTF-8''a.bin"
+    entry = await entry_of(some)
+    assert (entry["type"], entry["detail"]) == ("report.part_read", {"part": 1, "asked": 1})
+
+
+async def test_part_that_breaks_while_it_is_streamed_cuts_the_connection(world, http, monkeypatch) -> None:
+    content = hashlib.shake_256(b"x").digest(2 * 1024 * 1024)
+    upload = await begun(world, http, content)
+    poster = http("GBR contributor")
+    path = f"/v1/reports/{upload}/parts/1"
+    await poster.put(path, content=content, headers=OCTETS)
+    await poster.post(f"/v1/reports/{upload}/completion", json={})
+    append, store = world.services.store.append, world.services.store
+    world.url = f"sqlite+aiosqlite:///{world.folder}/exchange.db"
+
+    async def changing(draft) -> Any:
+        receipt = await append(draft)
+        world.sql("DELETE FROM part_piece WHERE number = 5")
+        return receipt
+
+    monkeypatch.setattr(store, "append", changing)
+    with pytest.raises(UnavailableError):
+        await http("NOR reader").get(path)
+    assert "key.opened" in {entry["type"] for entry in await world.entries()}

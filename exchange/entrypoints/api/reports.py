@@ -7,7 +7,7 @@ from typing import assert_never
 from urllib.parse import quote
 
 import orjson
-from starlette.responses import Response
+from starlette.responses import Response, StreamingResponse
 
 from exchange.audit import EventName
 from exchange.entrypoints.api.parameters import (
@@ -31,6 +31,7 @@ from exchange.release import Decision, Explanation, Permit, Refusal, RuleOutcome
 from exchange.usecases import (
     ListQuery,
     PulledReport,
+    ReadPart,
     authenticate,
     authenticated_row,
     begin_upload,
@@ -204,12 +205,22 @@ async def part(visit: Visit) -> Response:
     }
     # No validator is given out, so an `If-Range` matches nothing and the whole is the answer (RFC 9110 §13.1.5).
     wanted = None if "if-range" in visit.request.headers else visit.request.headers.get("range")
-    span = requested_range(wanted, len(read.content))
-    if span is None:
-        return Response(read.content, headers=headers)
+    size = read.part.size_bytes
+    span = requested_range(wanted, size)
+    start, stop = span or (0, size)
+    if span is not None:
+        headers["Content-Range"] = f"bytes {start}-{stop - 1}/{size}"
+    return _octets(visit, read, (start, stop), status=200 if span is None else 206, headers=headers)
+
+
+def _octets(visit: Visit, read: ReadPart, span: tuple[int, int], *, status: int, headers: dict[str, str]) -> Response:
     start, stop = span
-    headers["Content-Range"] = f"bytes {start}-{stop - 1}/{len(read.content)}"
-    return Response(read.content[start:stop], status_code=206, headers=headers)
+    if read.content is not None:
+        return Response(read.content[start:stop], status_code=status, headers=headers)
+    headers["Content-Length"] = str(stop - start)
+    if read.pieces is None or visit.request.method == "HEAD":
+        return Response(status_code=status, headers=headers)
+    return StreamingResponse(read.pieces(start, stop), status_code=status, headers=headers)
 
 
 async def explanation(visit: Visit) -> Response:

@@ -4,7 +4,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from exchange.crypto import CryptoError, OpeningError, PartEncryptor, decrypt_part, decrypt_part_chunks, encrypt_part
+from exchange.crypto import (
+    CryptoError,
+    OpeningError,
+    PartDecryptor,
+    PartEncryptor,
+    decrypt_part,
+    decrypt_part_chunks,
+    encrypt_part,
+)
 from exchange.crypto.parts import _room_for
 
 KEY = bytes(range(32))
@@ -54,6 +62,45 @@ def test_part_opens_to_what_went_in(size):
 @pytest.mark.parametrize("step", [1000, SEGMENT, SEGMENT + 1, PIECE, 10 * PIECE])
 def test_streamed_part_opens_to_what_went_in(size, step):
     assert decrypt_part(KEY, CONTEXT, streamed(body(size), step)) == body(size)
+
+
+def read_on(ciphertext, step, key=KEY, context=CONTEXT):
+    decryptor = PartDecryptor(key, context)
+    pieces = [decryptor.update(ciphertext[at : at + step]) for at in range(0, len(ciphertext), step)]
+    return b"".join(pieces) + decryptor.finish()
+
+
+@pytest.mark.parametrize("size", SIZES)
+@pytest.mark.parametrize("step", [1000, SEGMENT, SEGMENT + 17, PIECE, 10 * PIECE])
+def test_part_read_in_pieces_is_what_went_in(size, step):
+    assert read_on(encrypt_part(KEY, CONTEXT, body(size)), step) == body(size)
+
+
+@pytest.mark.parametrize("step", [1000, PIECE])
+@pytest.mark.parametrize(
+    "damage",
+    [
+        lambda blob: flipped(blob, 10),
+        lambda blob: flipped(blob, len(blob) // 2),
+        lambda blob: flipped(blob, len(blob) - 1),
+        lambda blob: blob[:-1],
+        lambda blob: blob[: 56 + 2 * (SEGMENT + 16)],
+        lambda blob: blob[:20],
+        lambda blob: blob + b"x",
+        lambda blob: blob[:56] + blob[56 + SEGMENT + 16 : 56 + 2 * (SEGMENT + 16)] + blob[56 + SEGMENT + 16 :],
+        lambda _: b"",
+    ],
+)
+def test_damaged_part_read_in_pieces_never_comes_to_its_end(step, damage):
+    ciphertext = damage(encrypt_part(KEY, CONTEXT, body(3 * SEGMENT + 5)))
+    with pytest.raises(OpeningError):
+        read_on(ciphertext, step)
+
+
+@pytest.mark.parametrize(("key", "context"), [(bytes(32), CONTEXT), (KEY, bytes(32))])
+def test_part_read_under_another_key_or_place_does_not_open(key, context):
+    with pytest.raises(OpeningError):
+        read_on(encrypt_part(KEY, CONTEXT, body(SEGMENT + 5)), PIECE, key, context)
 
 
 @settings(deadline=None)

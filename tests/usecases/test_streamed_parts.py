@@ -1,0 +1,168 @@
+"""Parts that are never in memory whole: opened to their end before anything is shown, and again while it is."""
+
+import asyncio
+import hashlib
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from exchange import usecases
+from exchange.audit import EventName
+from exchange.kernel import UnavailableError
+from exchange.markings import Label
+from exchange.reports import Downgrade
+from exchange.usecases.read_part import STREAMED_FROM_BYTES, Pieces
+from tests.support.uploading import awaited, begun, completed, pulled, sent
+from tests.support.world import World
+
+PREFIX, SEGMENT = 56, 16 * 1024 + 16
+"""Of the ciphertext: what stands before the first segment, and a segment with its tag."""
+CONTENT = hashlib.shake_256(b"capture").digest(3 * 1024 * 1024 + 5)
+
+
+async def posted(world: World, **others: Any) -> str:
+    upload = await begun(world, awaited(CONTENT), **others)
+    await sent(world, upload, CONTENT)
+    return await completed(world, upload)
+
+
+async def pieces_of(world: World, report: str) -> Pieces:
+    read = (await usecases.read_part(world.services, world.call("NOR reader"), report, 1)).value
+    assert (read.content, read.part.size_bytes) == (None, len(CONTENT))
+    assert read.pieces is not None
+    return read.pieces
+
+
+async def joined(pieces: AsyncIterator[bytes]) -> bytes:
+    return b"".join([piece async for piece in pieces])
+
+
+@pytest.mark.parametrize(
+    ("start", "stop"),
+    [
+        (0, len(CONTENT)),
+        (0, 1),
+        (STREAMED_FROM_BYTES - 1, STREAMED_FROM_BYTES + 70_000),
+        (len(CONTENT) - 3, len(CONTENT)),
+    ],
+)
+async def test_any_stretch_of_a_large_part_is_what_was_sent(place: World, start: int, stop: int) -> None:
+    pieces = await pieces_of(place, await posted(place))
+
+    assert await joined(pieces(start, stop)) == CONTENT[start:stop]
+    assert max([len(piece) async for piece in pieces(0, len(CONTENT))]) <= STREAMED_FROM_BYTES
+
+
+async def test_pull_of_a_large_report_opens_nothing_of_it(place: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    report = await posted(place)
+    opened: list[object] = []
+    unwrap = place.services.custodian.unwrap
+
+    async def noted(*words: Any) -> bytes:
+        opened.append(words)
+        return await unwrap(*words)
+
+    monkeypatch.setattr(place.services.custodian, "unwrap", noted)
+    attempt = await place.attempt(usecases.pull_report(place.services, place.call("NOR reader"), report))
+
+    assert attempt.value.value.parts == ()
+    assert opened == []
+    assert b'"sha256":"' + hashlib.sha256(CONTENT).hexdigest().encode() in attempt.value.value.header_json
+
+
+def _files(world: World) -> list[Path]:
+    return sorted(path for path in world.folder.rglob("parts/*/*") if path.is_file())
+
+
+def _rewrite(world: World, change: Any) -> None:
+    """Change what the last part is sealed in, wherever it is kept."""
+    files = _files(world)
+    if files:
+        (file,) = files
+        changed = change(file.read_bytes())
+        file.unlink() if changed is None else file.write_bytes(changed)
+        return
+    rows = world.sql("SELECT number, content FROM part_piece ORDER BY number")
+    changed = change(b"".join(content for _, content in rows))
+    size = len(rows[0][1])
+    for number, _ in rows:
+        piece = None if changed is None else changed[number * size : (number + 1) * size]
+        if piece:
+            world.sql("UPDATE part_piece SET content = $1 WHERE number = $2", piece, number)
+        else:
+            world.sql("DELETE FROM part_piece WHERE number = $1", number)
+
+
+def flipped(content: bytes) -> bytes:
+    middle = len(content) // 2
+    return content[:middle] + bytes([content[middle] ^ 1]) + content[middle + 1 :]
+
+
+def swapped(content: bytes) -> bytes:
+    # Two sealed segments, each whole, in each other's place.
+    one, two = PREFIX + 5 * SEGMENT, PREFIX + 9 * SEGMENT
+    return (
+        content[:one]
+        + content[two : two + SEGMENT]
+        + content[one + SEGMENT : two]
+        + content[one : one + SEGMENT]
+        + content[two + SEGMENT :]
+    )
+
+
+DAMAGES = {
+    "changed": flipped,
+    "cut": lambda content: content[:-40],
+    "cut at a segment": lambda content: content[: -((len(content) - PREFIX) % SEGMENT)],
+    "swapped": swapped,
+    "doubled": lambda content: content + content[-40:],
+    "gone": lambda _: None,
+}
+
+
+@pytest.mark.parametrize("damage", DAMAGES.values(), ids=DAMAGES)
+async def test_damaged_large_part_is_recorded_and_shows_nothing(place: World, damage: Any) -> None:
+    report = await posted(place)
+    await asyncio.to_thread(_rewrite, place, damage)
+
+    attempt = await place.attempt(usecases.read_part(place.services, place.call("NOR reader"), report, 1))
+
+    assert isinstance(attempt.error, UnavailableError)
+    assert [entry["type"] for entry in attempt.entries] == [EventName.KEY_OPENED.value]
+
+
+async def test_part_changed_while_it_is_shown_ends_there_and_is_recorded(place: World) -> None:
+    pieces = await pieces_of(place, await posted(place))
+    await asyncio.to_thread(_rewrite, place, flipped)
+    shown: list[bytes] = []
+
+    async def show() -> None:
+        async for piece in pieces(0, len(CONTENT)):
+            shown.append(piece)  # noqa: PERF401  what came before the fault is looked at
+
+    with pytest.raises(UnavailableError):
+        await show()
+    assert CONTENT.startswith(b"".join(shown))
+    assert sum(map(len, shown)) < len(CONTENT)
+    assert EventName.KEY_OPENED.value in {entry["type"] for entry in await place.entries()}
+
+
+async def test_large_part_is_sealed_anew_piece_by_piece_or_the_report_stays_as_it_is(place: World) -> None:
+    await place.enrol("GBR releaser", "GBR", "releaser")
+    report = await posted(place)
+    lower = Downgrade(Label("NATO", "CONFIDENTIAL", releasable_to=("GBR", "NOR")), None)
+    await usecases.downgrade_report(place.services, place.call("GBR releaser"), report, lower)
+    assert await pulled(place, report) == CONTENT
+    place.clock.advance(place.services.uploads.given_up_after * 2)
+    while await place.services.store.large_parts.sweep():
+        pass
+    assert await pulled(place, report) == CONTENT
+
+    await asyncio.to_thread(_rewrite, place, flipped)
+    lowest = Downgrade(Label("NATO", "RESTRICTED", releasable_to=("GBR", "NOR")), None)
+    attempt = await place.attempt(usecases.downgrade_report(place.services, place.call("GBR releaser"), report, lowest))
+    assert isinstance(attempt.error, UnavailableError)
+    assert EventName.KEY_OPENED.value in {entry["type"] for entry in attempt.entries}
+    assert place.sql("SELECT version FROM report WHERE id = $1", report) == [(2,)]
