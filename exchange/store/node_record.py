@@ -41,6 +41,11 @@ class NodeRecord:
         return self._sealer.unsigned
 
     @property
+    def is_opened(self) -> bool:
+        """Whether the log says that this process runs."""
+        return self._sealer.is_opened
+
+    @property
     def is_closed(self) -> bool:
         """Whether this process has closed its part of the log."""
         return self._sealer.is_closed

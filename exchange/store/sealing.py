@@ -125,6 +125,11 @@ class Sealer:
         return self._record.last - self._signed
 
     @property
+    def is_opened(self) -> bool:
+        """Whether evidence is durable that says the process runs."""
+        return self._is_opened
+
+    @property
     def is_closed(self) -> bool:
         """Whether closing evidence was sealed."""
         return self._is_closed

@@ -61,9 +61,12 @@ async def record_service(own: Recording, event: EventName) -> Receipt:
 
 
 async def close_record(own: Recording) -> None:
-    """Sign for all that this process recorded, if it did and has not yet; a log that is away is left as it is."""
+    """Sign for all that this process recorded, if it did, and that it ends; a log that is away is left as it is.
+
+    Also where all is signed for already: who has said that it runs, and then nothing, was killed.
+    """
     node = own.store.node
-    if node.is_closed or not node.unsigned:
+    if node.is_closed or not (node.unsigned or node.is_opened):
         return
     try:
         await _register(own)

@@ -55,14 +55,15 @@ async def test_heartbeat_comes_when_something_was_recorded_or_one_is_due(world: 
     assert await findings(world) == ()
 
 
-async def test_process_that_is_no_service_signs_as_well(world: World) -> None:
+async def test_process_that_said_it_runs_says_that_it_ends(world: World) -> None:
     services = world.services
     own = usecases.Recorder(services.store, services.clock, services.randomness)
     await record_something(world)
     await heartbeat.beat(own, is_due=False)
     await usecases.close_record(own)
 
-    assert [entry["detail"]["state"] for entry in await beats(world)] == ["running"]
+    assert [entry["detail"]["state"] for entry in await beats(world)] == ["running", "closed"]
+    assert await findings(world) == ()
 
 
 async def test_process_that_may_be_killed_signs_before_it_does_anything(world: World) -> None:
