@@ -41,6 +41,7 @@ from exchange.entrypoints.http.server import (
     service_config,
 )
 from exchange.entrypoints.http.service import Service
+from exchange.entrypoints.http.shares import PARTS
 from exchange.entrypoints.http.tls import server_context, tls_extension
 from exchange.entrypoints.http.visit import MOST_HELD_BYTES, BodyLimits, BodyRoom
 from exchange.entrypoints.http.workers import CANNOT_START, Supervisor, WorkOrder
@@ -99,7 +100,10 @@ def create_app(settings: Settings, *, counts: Any | None = None, worker: int = 0
         BodyLimits(
             settings.max_body_bytes,
             settings.body_timeout_seconds,
-            BodyRoom(max(MOST_HELD_BYTES, settings.max_body_bytes)),
+            BodyRoom(
+                max(MOST_HELD_BYTES, settings.max_body_bytes),
+                most_of_one=max(MOST_HELD_BYTES // PARTS, settings.max_body_bytes),
+            ),
         ),
     )
     app.set_door(

@@ -8,16 +8,19 @@ import socket
 import ssl
 import threading
 from collections.abc import Iterator
+from types import SimpleNamespace
 
 import pytest
 import uvloop
 
+from exchange.entrypoints.http.door import MOST_IN_FLIGHT
 from exchange.entrypoints.http.errors import OverloadedError
 from exchange.entrypoints.http.gate import ConnectionGate
 from exchange.entrypoints.http.large_answers import LargeAnswers, TooManyLargeAnswersError
 from exchange.entrypoints.http.routing import OperationRoute
 from exchange.entrypoints.http.server import Listening, bind, operations_config, run_servers, service_config
-from exchange.entrypoints.http.visit import BodyLimits, BodyRoom
+from exchange.entrypoints.http.shares import Shares
+from exchange.entrypoints.http.visit import CALL_KEY, MOST_HELD_BYTES, BodyLimits, BodyRoom
 from exchange.reports import PostedPart
 from tests.entrypoints.certificates import Trust
 from tests.entrypoints.test_tls import GET, context_of, echo, talk, trust  # noqa: F401
@@ -56,6 +59,72 @@ async def test_more_than_a_worker_answers_at_a_time_is_503_at_once(service, http
     assert service.door.in_flight == 0
 
 
+async def test_client_that_holds_its_share_keeps_nobody_else_out(service, http, monkeypatch) -> None:
+    """Bodies that never come cost a client nothing, and held every place of a worker for half a minute each."""
+    monkeypatch.setattr(service.door, "shares", Shares(2))
+    held, answering = asyncio.Event(), asyncio.Semaphore(0)
+    (route,) = [each for each in service.router.routes if getattr(each, "path", "") == "/v1/whoami"]
+    visitor = route._visitor
+
+    async def slow(visit):
+        answering.release()
+        await held.wait()
+        return await visitor(visit)
+
+    monkeypatch.setattr(route, "_visitor", slow)
+    client, other = http("NOR reader"), http("GBR contributor")
+    first = [asyncio.create_task(client.get("/v1/whoami")) for _ in range(2)]
+    for _ in first:
+        await answering.acquire()
+
+    refused = await client.get("/v1/vocabulary")
+    others = await other.get("/v1/vocabulary")
+    held.set()
+
+    assert (refused.status_code, others.status_code) == (429, 200)
+    assert "requests open here" in refused.json()["detail"]
+    assert [(await each).status_code for each in first] == [200, 200]
+    assert (await client.get("/v1/vocabulary")).status_code == 200
+
+
+async def test_client_has_half_of_what_a_worker_holds(service) -> None:
+    """The share of the running service, for requests and for bodies."""
+    limits = next(each._limits for each in service.router.routes if isinstance(each, OperationRoute))
+    call = SimpleNamespace(thumbprint="one")
+    first, second, others = {CALL_KEY: call}, {CALL_KEY: call}, {CALL_KEY: SimpleNamespace(thumbprint="two")}
+    limits.room.take(first, MOST_HELD_BYTES // 2)
+
+    with pytest.raises(OverloadedError):
+        limits.room.take(second, 1)
+    limits.room.take(others, MOST_HELD_BYTES // 2)
+    for scope in (first, others):
+        limits.room.give_back(scope)
+    limits.room.take(second, 1)
+    limits.room.give_back(second)
+
+    assert limits.room.held_bytes == 0
+    assert all(service.door.shares.take("one") for _ in range(MOST_IN_FLIGHT // 2))
+    assert not service.door.shares.take("one")
+    assert service.door.shares.take("two")
+
+
+async def test_reader_that_takes_its_answers_slowly_leaves_half_to_others() -> None:
+    large, sent = LargeAnswers(most_bytes=1_000_000), []
+    body = {"type": "http.response.body", "body": b"y" * 300_000}
+
+    async def send(message) -> None:
+        sent.append(message)
+        if len(sent) == 1:
+            with pytest.raises(TooManyLargeAnswersError):
+                await large.send(send, body, client="slow")
+            await large.send(send, body, client="other")
+
+    await large.send(send, body, client="slow")
+    await large.send(send, body, client="slow")
+
+    assert sum(len(each["body"]) for each in sent) == 900_000
+
+
 async def test_bodies_beyond_what_a_worker_holds_are_503_and_room_is_given_back(service, http, monkeypatch) -> None:
     room = BodyRoom(1_000)
     for route in service.router.routes:
@@ -92,7 +161,7 @@ async def large(scope, receive, send) -> None:
         return
     LARGE_BEGUN.set()
     await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"%d" % LARGE)]})
-    await LARGE_ANSWERS.send(send, {"type": "http.response.body", "body": b"x" * LARGE})
+    await LARGE_ANSWERS.send(send, {"type": "http.response.body", "body": b"x" * LARGE}, client="one")
 
 
 @pytest.fixture
@@ -174,16 +243,16 @@ async def test_slow_reader_that_goes_on_taking_gets_all_of_it(port: int, trust: 
 
 
 async def test_large_answers_on_their_way_are_bounded_and_whole() -> None:
-    large, sent = LargeAnswers(most_bytes=300_000), []
+    large, sent = LargeAnswers(most_bytes=410_000), []
 
     async def send(message) -> None:
         sent.append(message)
         if len(sent) == 1:
             with pytest.raises(TooManyLargeAnswersError):
-                await large.send(send, {"type": "http.response.body", "body": b"y" * 200_000})
+                await large.send(send, {"type": "http.response.body", "body": b"y" * 205_300}, client="two")
 
     body = bytes(range(256)) * 800
-    await large.send(send, {"type": "http.response.body", "body": body})
+    await large.send(send, {"type": "http.response.body", "body": body}, client="one")
 
     assert b"".join(each["body"] for each in sent) == body
     assert [each["more_body"] for each in sent] == [True] * (len(sent) - 1) + [False]

@@ -1,8 +1,8 @@
 """The door: what happens to every request before and after its route, in one pass.
 
 Steps: (1) a request id of our own, never the caller's; (2) no client certificate, no entry: the handshake refuses
-already, this is the second lock; (3) room for one more, and the client's rate; (4) the route; (5) on every answer the
-request id, no sniffing, no storing; (6) an error nobody foresaw becomes a 500 that tells nothing.
+already, this is the second lock; (3) room for one more, the client's rate and share; (4) the route; (5) on every
+answer the request id, no sniffing, no storing; (6) an error nobody foresaw becomes a 500 that tells nothing.
 """
 
 import logging
@@ -17,6 +17,7 @@ from exchange.entrypoints.http.limits import Limiter
 from exchange.entrypoints.http.metrics import UNMATCHED, UNMATCHED_SLOT, Metrics, TurnedAway
 from exchange.entrypoints.http.problems import Asked, problem, refusal, unforeseen
 from exchange.entrypoints.http.route_table import RouteTable
+from exchange.entrypoints.http.shares import PARTS, Shares
 from exchange.entrypoints.http.tls import public_key_in, subject_in, thumbprint_in
 from exchange.entrypoints.http.visit import CALL_KEY, SERVICES_KEY
 from exchange.kernel import LimitExceededError, NotAuthenticatedError, UnavailableError, new_id
@@ -26,6 +27,8 @@ _ID_RANDOMNESS_BYTES = 10
 _COMMON_HEADERS = [(b"x-content-type-options", b"nosniff"), (b"cache-control", b"no-store")]
 MOST_IN_FLIGHT = 1024
 """Requests that a worker answers at a time, streams apart; the next one is told at once to come again."""
+MOST_OF_ONE = MOST_IN_FLIGHT // PARTS
+"""Of one certificate, its streams among them."""
 UNKNOWN_CERTIFICATE = ""
 """Stands for a missing certificate in a call: None would be the host's own operator, which no request ever is."""
 
@@ -41,6 +44,7 @@ class Door:
         self.limiter = limiter
         self._metrics = metrics
         self.large = LargeAnswers()
+        self.shares = Shares(MOST_OF_ONE)
         self.in_flight = 0
         """Requests being answered."""
 
@@ -56,7 +60,7 @@ class Door:
         services: Services = scope["app"].state.services
         call = new_call(services, scope)
         scope[SERVICES_KEY], scope[CALL_KEY] = services, call
-        answer = _Answer(send, call.request_id.encode(), self.large, is_head=scope["method"] == "HEAD")
+        answer = _Answer(send, call, self.large, is_head=scope["method"] == "HEAD")
         self.in_flight += 1
         try:
             await self._enter(scope, receive, answer)
@@ -80,7 +84,7 @@ class Door:
             stranger = NotAuthenticatedError("no client certificate came with this connection")
             await (await refusal(services, call, stranger, asked))(scope, receive, answer)
             return
-        # (3) room for it, and its rate
+        # (3) room for it, its rate and its share
         if self.in_flight > MOST_IN_FLIGHT and self.in_flight - len(services.watching) > MOST_IN_FLIGHT:
             self._metrics.turned_away(TurnedAway.OVERLOAD)
             error = OverloadedError("too many requests are being answered here: ask again, or another node")
@@ -88,12 +92,15 @@ class Door:
             return
         if not self.limiter.admit(call.thumbprint) and not await self._is_admitted(scope, receive, answer):
             return
-        # (4) its route
-        route = self._table.find(scope)
-        if route is None:
-            await self._app(scope, receive, answer)
-        else:
-            await route.serve(scope, receive, answer)
+        if not self.shares.take(call.thumbprint):
+            await self._slow_down(scope, receive, answer, f"this client has {MOST_OF_ONE} requests open here")
+            return
+        try:
+            # (4) its route
+            route = self._table.find(scope)
+            await (self._app(scope, receive, answer) if route is None else route.serve(scope, receive, answer))
+        finally:
+            self.shares.give_back(call.thumbprint)
 
     async def _is_admitted(self, scope: Scope, receive: Receive, answer: "_Answer") -> bool:
         """Return whether the client may ask once more; where it may not, it has been told."""
@@ -104,14 +111,14 @@ class Door:
         except UnavailableError as exc:
             await problem(exc, call.request_id)(scope, receive, answer)
         else:
-            await self._slow_down(scope, receive, answer)
+            await self._slow_down(scope, receive, answer, "this client asks too often")
         return False
 
-    async def _slow_down(self, scope: Scope, receive: Receive, answer: "_Answer") -> None:
+    async def _slow_down(self, scope: Scope, receive: Receive, answer: "_Answer", why: str) -> None:
         self._metrics.turned_away(TurnedAway.RATE)
         call: Call = scope[CALL_KEY]
         seconds = self.limiter.retry_after_seconds
-        error = LimitExceededError("this client asks too often", retry_after_seconds=seconds)
+        error = LimitExceededError(why, retry_after_seconds=seconds)
         count = self.limiter.refusals_to_record(call.thumbprint or UNKNOWN_CERTIFICATE)
         if count:
             response = await refusal(scope[SERVICES_KEY], call, error, Asked(scope["method"], UNMATCHED, count))
@@ -123,12 +130,12 @@ class Door:
 class _Answer:
     """The way out: counts what left, adds the common headers, sends large answers in pieces, no content to a HEAD."""
 
-    __slots__ = ("_is_head", "_large", "_request_id", "_send", "begun", "status")
+    __slots__ = ("_call", "_is_head", "_large", "_send", "begun", "status")
 
-    def __init__(self, send: Send, request_id: bytes, large: LargeAnswers, *, is_head: bool) -> None:
+    def __init__(self, send: Send, call: Call, large: LargeAnswers, *, is_head: bool) -> None:
         self._send = send
         self._large = large
-        self._request_id = request_id
+        self._call = call
         self._is_head = is_head
         self.status: int | None = None
         self.begun = 0.0
@@ -138,11 +145,15 @@ class _Answer:
         if message["type"] == "http.response.start":
             self.status = message["status"]
             self.begun = perf_counter()
-            message["headers"] = [*message["headers"], (b"x-request-id", self._request_id), *_COMMON_HEADERS]
+            message["headers"] = [
+                *message["headers"],
+                (b"x-request-id", self._call.request_id.encode()),
+                *_COMMON_HEADERS,
+            ]
         elif self._is_head and message["type"] == "http.response.body":
             message["body"] = b""
         elif len(message.get("body", b"")) > LARGE_BYTES:
-            await self._large.send(self._send, message)
+            await self._large.send(self._send, message, client=self._call.thumbprint)
             return
         await self._send(message)
 

@@ -6,6 +6,8 @@ would take the reader for quick.
 
 from starlette.types import Message, Send
 
+from exchange.entrypoints.http.shares import PARTS, Shares
+
 PIECE_BYTES = 64 * 1024
 LARGE_BYTES = 4 * PIECE_BYTES
 """What is smaller leaves whole: most readers take so much in one round trip."""
@@ -14,7 +16,7 @@ MOST_BYTES = 256 * 1024 * 1024
 
 
 class TooManyLargeAnswersError(Exception):
-    """As much is on its way from this worker as it may keep: the connection is cut, and the caller asks again."""
+    """As much is on its way from here, or to this client, as may be: the connection is cut, and it asks again."""
 
 
 class LargeAnswers:
@@ -22,12 +24,13 @@ class LargeAnswers:
 
     def __init__(self, most_bytes: int = MOST_BYTES) -> None:
         self._most_bytes = most_bytes
+        self._shares = Shares(most_bytes // PARTS)
         self.bytes = 0
 
-    async def send(self, send: Send, message: Message) -> None:
+    async def send(self, send: Send, message: Message, *, client: str | None) -> None:
         """Send the body in `message` piece by piece; TooManyLargeAnswersError where there is no room for it."""
         body = memoryview(message["body"])
-        if self.bytes + len(body) > self._most_bytes:
+        if self.bytes + len(body) > self._most_bytes or not self._shares.take(client, len(body)):
             raise TooManyLargeAnswersError
         self.bytes += len(body)
         try:
@@ -37,3 +40,4 @@ class LargeAnswers:
                 await send({**message, "body": bytes(body[start : start + PIECE_BYTES]), "more_body": more})
         finally:
             self.bytes -= len(body)
+            self._shares.give_back(client, len(body))

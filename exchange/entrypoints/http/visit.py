@@ -15,6 +15,7 @@ from exchange.entrypoints.http.errors import (
     SlowRequestError,
     UnsupportedMediaError,
 )
+from exchange.entrypoints.http.shares import Shares
 from exchange.kernel import Fault, InvalidError, MalformedError, TooLargeError
 from exchange.usecases import Call, Services
 
@@ -30,22 +31,29 @@ _ENTITY_TAG = re.compile(r'"(\d{1,9})"')
 
 
 class BodyRoom:
-    """How much of bodies a worker holds in memory at a time: whoever comes when it is full is told to come again."""
+    """How much of bodies a worker holds in memory at a time: whoever comes when it is full is told to come again.
 
-    def __init__(self, most_bytes: int = MOST_HELD_BYTES) -> None:
+    So is a client for which more than `most_of_one` is held, all of it where that is not said.
+    """
+
+    def __init__(self, most_bytes: int = MOST_HELD_BYTES, *, most_of_one: int | None = None) -> None:
         self._most_bytes = most_bytes
+        self._shares = Shares(most_bytes if most_of_one is None else most_of_one)
         self.held_bytes = 0
 
     def take(self, scope: Any, size: int) -> None:
         """Hold so many more bytes for a request; OverloadedError where there is no room, and then they are not kept."""
-        if self.held_bytes + size > self._most_bytes:
+        if self.held_bytes + size > self._most_bytes or not self._shares.take(_client_of(scope), size):
             raise OverloadedError("too much is being sent here: ask again, or another node")
         self.held_bytes += size
         scope[_HELD_KEY] = scope.get(_HELD_KEY, 0) + size
 
     def give_back(self, scope: Any) -> None:
         """Let go of what was held for a request."""
-        self.held_bytes -= scope.pop(_HELD_KEY, 0)
+        held = scope.pop(_HELD_KEY, 0)
+        self.held_bytes -= held
+        if held:
+            self._shares.give_back(_client_of(scope), held)
 
 
 @dataclass(frozen=True, slots=True)
@@ -209,6 +217,11 @@ def whole_number(query: dict[str, str], name: str, *, default: int, largest: int
         return int(text)
     message = f"use a whole number from 1 to {largest}"
     raise InvalidError("the query has faults", (Fault(f"/{name}", "invalid-value", message),))
+
+
+def _client_of(scope: Any) -> str | None:
+    call: Call | None = scope.get(CALL_KEY)
+    return None if call is None else call.thumbprint
 
 
 def _too_large(limits: BodyLimits) -> TooLargeError:
