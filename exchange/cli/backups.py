@@ -30,6 +30,7 @@ from exchange.services import blob_place
 from exchange.settings import InstanceLayout, Settings, load_settings
 from exchange.store.dumping import Claim, Since, confirm_claim, load, open_claims
 from exchange.usecases.backups import Contents, backup_lines, blobs_of, read_contents, rows_of, what_came_after
+from exchange.usecases.move_again import PartyMove, move_again
 from exchange.usecases.recording import draft
 
 restored = typer.Typer(help="What a restore left to be confirmed before anything is served.", no_args_is_help=True)
@@ -88,7 +89,7 @@ def restore(
     with sealed_lines(file, opened) as lines:
         contents = read_contents(lines)
     # (2) what came after
-    replay, claims = what_came_after(contents, None if log is None else _kept_entries(log, contents))
+    replay, claims, moves = what_came_after(contents, None if log is None else _kept_entries(log, contents))
     layout = InstanceLayout(folder.absolute())
     claims = [*_what_returns(layout, contents), *claims]
     why = f"restored from the backup of {contents.made_at}: begin the next log with `exchange audit recover`"
@@ -99,7 +100,7 @@ def restore(
         loaded = asyncio.run(load(url, rows_of(lines), Since(why, replay, claims), clock=system_clock))
     # (4) beside it
     _put_beside(layout, contents)
-    asyncio.run(_record_restore(folder, contents))
+    done = asyncio.run(_finish_restore(folder, contents, moves))
     told = {
         "id": str(folder),
         "made_at": contents.made_at,
@@ -108,7 +109,7 @@ def restore(
         "large_parts_missing": contents.missing,
         "log_size": 0 if contents.log is None else contents.log.size,
         "destroyed_again": len(replay.recalled) + len(replay.erased),
-        "to_confirm": len(claims),
+        "to_confirm": len(claims) - done,
     }
     if as_json:
         output.show_json(told)
@@ -218,7 +219,8 @@ async def _record(host: Host, event: EventName) -> None:
     await host.services.store.append(draft(host.call(), None, event, Outcome.PERMITTED, subject=subject))
 
 
-async def _record_restore(folder: Path, contents: Contents) -> None:
+async def _finish_restore(folder: Path, contents: Contents, moves: Sequence[PartyMove]) -> int:
+    """Record the restore and do again what parties did; return how many claims are settled by that."""
     async with open_host(folder) as host:
         size = 0 if contents.log is None else contents.log.size
         detail: dict[str, str | int | list[str]] = {
@@ -229,3 +231,6 @@ async def _record_restore(folder: Path, contents: Contents) -> None:
         subject = Subject("instance", host.settings.node)
         entry = draft(host.call(), None, EventName.INSTANCE_RESTORED, Outcome.PERMITTED, subject=subject, detail=detail)
         await host.services.store.append(entry)
+        done = await move_again(host.services, host.call(), moves)
+        url = host.settings.database_url_with_password()
+        return sum([await confirm_claim(url, each, clock=system_clock) for each in done])

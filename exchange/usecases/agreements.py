@@ -114,11 +114,12 @@ async def _move(
         agreement = await visible_agreement(unit, client, agreement_id, for_update=True)
         moved = step(agreement, client.member, call.now)
         await unit.put_agreement(moved)
-        receipt = await record_agreement(unit, call, client, event, moved, told=_leaving(moved, client.member))
+        receipt = await record_agreement(unit, call, client, event, moved, told=leaving(moved, client.member))
     return Recorded(AgreementView(moved, state_of(moved, call.now)), receipt)
 
 
-def _leaving(agreement: Agreement, member: str) -> dict[str, str | int | list[str]]:
+def leaving(agreement: Agreement, member: str) -> dict[str, str | int | list[str]]:
+    """Return what the entry of a withdrawal says besides: when the party is out, where it has to wait for that."""
     party = agreement.party(member)
     return {} if party is None or party.leaves_at is None else {"leaves_at": rfc3339(party.leaves_at)}
 

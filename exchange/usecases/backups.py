@@ -9,7 +9,7 @@ import base64
 import json
 from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 from exchange.audit import Entry, EventName, Outcome, parse_entry
 from exchange.kernel import MalformedError, UnavailableError, rfc3339
@@ -18,6 +18,7 @@ from exchange.store import BlobMissingError, BlobStore
 from exchange.store.dumping import Claim, Replay, Rows, dumped
 from exchange.store.large_parts import is_in_database
 from exchange.store.schema import head
+from exchange.usecases.move_again import PartyMove, move_told
 
 _FORMAT = 1
 _UNKNOWN = "unknown-acts"
@@ -149,12 +150,21 @@ def blobs_of(lines: Iterable[bytes]) -> Iterator[tuple[str, bytes]]:
             yield record["blob"], base64.b64decode(record["content"], validate=True)
 
 
-def what_came_after(contents: Contents, kept: Iterable[bytes] | None) -> tuple[Replay, list[Claim]]:
+class After(NamedTuple):
+    """What came after a backup: destroyed or ended again with the rows, to be confirmed, done again by its use case."""
+
+    replay: Replay
+    claims: list[Claim]
+    moves: list[PartyMove]
+
+
+def what_came_after(contents: Contents, kept: Iterable[bytes] | None) -> After:
     """Return what `kept`, the log's entries behind the backup's last, says was narrowed since: done again, or to be.
 
     Reports whose keys were destroyed, and erased personal data, are destroyed again; acts that had their second person
-    wait for none, and removed subscriptions are told nothing. The rest is an operator's to see to, and so is always
-    what no kept log tells of.
+    wait for none, and removed subscriptions are told nothing; what a party did to its part of an agreement is done
+    again once the rows are there, and where it cannot be is an operator's to see to. So is the rest, and always what
+    no kept log tells of.
     """
     ended = _Ended()
     last = contents.made_at
@@ -165,7 +175,8 @@ def what_came_after(contents: Contents, kept: Iterable[bytes] | None) -> tuple[R
             ended.take(entry, entry["object"]["id"])
     told = f"what was revoked, recalled, suspended, withdrawn or erased after {last}: ask the members, and do it again"
     claims = [*ended.claims, Claim(_UNKNOWN, _UNKNOWN, "", told)]
-    return Replay(ended.recalled, tuple(ended.erased), ended.acts, tuple(ended.subscriptions)), claims
+    replay = Replay(ended.recalled, tuple(ended.erased), ended.acts, tuple(ended.subscriptions))
+    return After(replay, claims, ended.moves)
 
 
 @dataclass(slots=True)
@@ -177,6 +188,7 @@ class _Ended:
     acts: dict[str, str] = field(default_factory=dict)
     subscriptions: list[str] = field(default_factory=list)
     claims: list[Claim] = field(default_factory=list)
+    moves: list[PartyMove] = field(default_factory=list)
 
     def take(self, entry: Entry, subject: str) -> None:
         """Add what `entry`, of something that was permitted to be done to `subject`, tells of."""
@@ -189,7 +201,9 @@ class _Ended:
             self.acts[subject] = entry["actor"].get("id", "")
         elif kind == EventName.SUBSCRIPTION_REMOVED.value:
             self.subscriptions.append(subject)
-        elif kind in _TO_SEE_TO:
+        elif (move := move_told(entry)) is not None:
+            self.moves.append(move)
+        if kind in _TO_SEE_TO:
             self.claims.append(Claim(entry["id"], kind, subject, _TO_SEE_TO[kind].format(id=subject)))
 
 

@@ -4,13 +4,16 @@ import asyncio
 import base64
 import json
 from collections.abc import Iterator
+from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
 from sqlalchemy import inspect
 
+from exchange.agreements import Agreement
 from exchange.audit import EntryDraft, EventName, Outcome, Subject, seal_entry
-from exchange.kernel import ConflictError, MalformedError, NotFoundError, UnavailableError
+from exchange.kernel import ConflictError, ForbiddenError, MalformedError, NotFoundError, UnavailableError
 from exchange.store import Parts
 from exchange.store.dumping import Claim, Replay, Since, confirm_claim, dumped, load, open_claims
 from exchange.store.engine import checked_url, new_engine
@@ -23,8 +26,12 @@ from exchange.usecases import (
     list_reports,
     pull_report,
     request_erasure,
+    resume_agreement,
+    suspend_agreement,
+    withdraw_agreement,
 )
 from exchange.usecases.backups import _TO_SEE_TO, backup_lines, read_contents, rows_of, what_came_after
+from exchange.usecases.move_again import move_again
 from exchange.usecases.notify_subscribers import Notifier, Reach
 from exchange.usecases.recording import draft
 from tests.support.alerted_world import SilentLine
@@ -228,6 +235,44 @@ async def ask_for_erasure(world: World) -> str:
     return (await request_erasure(world.services, world.call("operator"), wanted)).value.act.id
 
 
+async def test_what_parties_did_is_done_again(populated: World, empty_urls: list[str]) -> None:
+    """They could not do it before the instance serves, and until then the agreement would be in force."""
+    agreement = populated.agreement_id
+    lines = await backed_up(populated)
+    before = len(await populated.services.store.entries(10_000))
+    for member, act in (
+        ("NOR", suspend_agreement),
+        ("NOR", resume_agreement),
+        ("NOR", suspend_agreement),
+        ("DNK", withdraw_agreement),
+    ):
+        populated.clock.now += timedelta(seconds=1)
+        await act(populated.services, populated.call(f"{member} signatory"), agreement)
+    kept = (await populated.services.store.entries(10_000))[before:]
+    lived = {party.member: party for party in (await shown(populated, agreement)).parties}
+
+    _, claims, moves = what_came_after(read_contents(lines), kept)
+    later = [replace(moves[0], entry="other", agreement="01980000-0000-7000-8000-000000000009")]
+    for url in empty_urls:
+        await load(url, rows_of(lines), Since("restored", Replay(), claims), clock=populated.clock)
+        again = await reopened(populated, url)
+        done = await move_again(again.services, again.call(None), [*moves, *later])
+        assert done == [move.entry for move in moves]
+        assert {party.member: party for party in (await shown(again, agreement)).parties} == lived
+        with pytest.raises(ForbiddenError):
+            await move_again(again.services, again.call("operator"), moves)
+        await again.services.store.close()
+
+    assert [claim.kind for claim in claims] == [*["agreement.suspended"] * 2, "agreement.withdrawn", "unknown-acts"]
+    assert {move.entry for move in moves} >= {claim.id for claim in claims[:3]}
+
+
+async def shown(world: World, agreement_id: str) -> Agreement:
+    found = await world.services.store.agreement(agreement_id)
+    assert found is not None
+    return found
+
+
 async def test_removed_subscription_is_told_nothing(populated: World, empty_urls: list[str]) -> None:
     kept, removed = [
         (await add_subscription(populated.services, populated.call("NOR reader"), f"https://{host}.example/told")).value
@@ -336,7 +381,7 @@ async def test_kept_log_tells_what_was_narrowed_since(populated: World) -> None:
         deed(EventName.REPORT_READ, "report", "r-4"),
     ]
 
-    replay, claims = what_came_after(contents, [entry_of(each, number) for number, each in enumerate(kept)])
+    replay, claims, moves = what_came_after(contents, [entry_of(each, number) for number, each in enumerate(kept)])
 
     assert replay == Replay(
         {"r-1": "recalled", "r-3": "expired"}, (("c-1", "2026-10"),), {"a-1": "", "a-2": ""}, ("s-1",)
@@ -347,6 +392,7 @@ async def test_kept_log_tells_what_was_narrowed_since(populated: World) -> None:
         ("unknown-acts", ""),
     ]
     assert "exchange client revoke c-2" in claims[0].told
+    assert moves == []
 
 
 NARROWING = ("revoked", "suspended", "withdrawn", "ended", "removed", "retired", "activated", "amended", "recalled")
@@ -367,9 +413,9 @@ def test_whatever_narrows_is_seen_to_after_a_restore() -> None:
 async def test_without_a_kept_log_everything_since_is_to_be_asked_for(populated: World) -> None:
     contents = read_contents(await backed_up(populated))
 
-    replay, claims = what_came_after(contents, None)
+    replay, claims, moves = what_came_after(contents, None)
 
-    assert replay == Replay()
+    assert (replay, moves) == (Replay(), [])
     assert [claim.kind for claim in claims] == ["unknown-acts"]
     assert contents.made_at in claims[0].told
 
