@@ -1,8 +1,9 @@
 """`exchange backup`, `restore` and `restored`: the instance put aside, and put back without reviving what was ended.
 
-A restore: (1) the backup is read to its end before a byte of it is believed; (2) the kept log, where there is one, is
-verified and says what was ended since; (3) one transaction fills the empty database, destroys again what was destroyed,
-and freezes the log; (4) the files beside the database; (5) nothing is served before an operator has confirmed the rest.
+A restore: (1) the backup is read to its end before a byte of it is believed, and the keys here open it; (2) the kept
+log, where there is one, is verified and says what was ended since; (3) one transaction fills the empty database,
+destroys again what was destroyed, and freezes the log; (4) the files beside the database, and what parties did since;
+(5) nothing is served before an operator has confirmed the rest.
 """
 
 import asyncio
@@ -25,11 +26,20 @@ from exchange.cli.sealed_io import SealedWriter, identity_of, recipient_of, seal
 from exchange.cli.verbs import DirOption, JsonOption, host_verb
 from exchange.client.log_folder import LogFolder
 from exchange.crypto.sealed_files import Identity
+from exchange.custody import FileCustodian
 from exchange.kernel import InvalidError, system_clock
 from exchange.services import blob_place
 from exchange.settings import InstanceLayout, Settings, load_settings
 from exchange.store.dumping import Claim, Since, confirm_claim, load, open_claims
-from exchange.usecases.backups import Contents, backup_lines, blobs_of, read_contents, rows_of, what_came_after
+from exchange.usecases.backups import (
+    Contents,
+    backup_lines,
+    blobs_of,
+    read_contents,
+    require_its_keys,
+    rows_of,
+    what_came_after,
+)
 from exchange.usecases.move_again import PartyMove, move_again
 from exchange.usecases.recording import draft
 
@@ -88,6 +98,7 @@ def restore(
     # (1) whole, or nothing
     with sealed_lines(file, opened) as lines:
         contents = read_contents(lines)
+    asyncio.run(require_its_keys(contents, FileCustodian.load(settings.roots_file)))
     # (2) what came after
     replay, claims, moves = what_came_after(contents, None if log is None else _kept_entries(log, contents))
     layout = InstanceLayout(folder.absolute())

@@ -35,7 +35,7 @@ import exchange.store.subscription_tables
 import exchange.store.tables
 import exchange.store.treaty_tables
 import exchange.store.upload_tables  # noqa: F401  fills the metadata
-from exchange.kernel import ConflictError, MalformedError, to_micros
+from exchange.kernel import ConflictError, MalformedError, UnavailableError, to_micros
 from exchange.kernel.clock import Clock
 from exchange.store.engine import checked_url, is_sqlite, new_engine
 from exchange.store.faults import driver_errors
@@ -43,7 +43,7 @@ from exchange.store.lineage import next_lineage
 from exchange.store.log_tables import LogStateTable
 from exchange.store.postgres import connector
 from exchange.store.restore_tables import RestoreClaimTable
-from exchange.store.schema import migrate
+from exchange.store.schema import head, migrate, schema_state
 
 AT_ONCE = 500
 _PIECES_AT_ONCE = 16
@@ -57,7 +57,11 @@ Rows = tuple[str, list[str], list[Sequence[Any]]]
 
 
 async def dumped(url: str) -> AsyncIterator[Rows]:
-    """Yield every row of every table as of one moment; nobody who writes waits for it."""
+    """Yield every row of every table as of one moment; nobody who writes waits for it.
+
+    Raises UnavailableError where the database is newer than this version: what it does not know would be left out.
+    """
+    await _require_known(url)
     parsed = checked_url(url)
     if is_sqlite(parsed):
         for rows in _of_sqlite(parsed):
@@ -174,6 +178,13 @@ async def confirm_claim(url: str, claim_id: str, *, clock: Clock) -> bool:
                 return bool(done.rowcount)
     finally:
         await engine.dispose()
+
+
+async def _require_known(url: str) -> None:
+    state = await schema_state(url)
+    if state is not None and state.is_newer:
+        told = f"the database has schema `{state.revision}`, and this version knows `{head()}`"
+        raise UnavailableError(f"{told}: rows that it does not know would be left out; use the newer one")
 
 
 def _tables() -> list[Table]:

@@ -12,7 +12,9 @@ from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 from exchange.audit import Entry, EventName, Outcome, parse_entry
-from exchange.kernel import MalformedError, UnavailableError, rfc3339
+from exchange.crypto import CryptoError, personal_context
+from exchange.custody import Custodian, Wrapped
+from exchange.kernel import InvalidError, MalformedError, UnavailableError, rfc3339
 from exchange.kernel.clock import Clock
 from exchange.store import BlobMissingError, BlobStore
 from exchange.store.dumping import Claim, Replay, Rows, dumped
@@ -24,6 +26,7 @@ _FORMAT = 1
 _UNKNOWN = "unknown-acts"
 _LOG_TABLE = "log_state"
 _PART_TABLES = ("report_part", "upload_part")
+_KEY_TABLE = "personal_key"
 
 _ENDED_ACTS = frozenset({EventName.ACT_CONFIRMED.value, EventName.ACT_REFUSED.value})
 _RECALLED = {EventName.REPORT_RECALLED.value: "recalled", EventName.REPORT_ENDED.value: "expired"}
@@ -67,6 +70,8 @@ class Contents:
     files: dict[str, bytes]
     log: BackedLog | None = None
     rows: dict[str, int] = field(default_factory=dict)
+    personal_key: dict[str, Any] | None = None
+    """The last row of a key that custody wrapped; None where there is none that is not destroyed."""
     blobs: int = 0
     missing: int = 0
     """Large parts that the blob store did not have when the backup was made."""
@@ -124,6 +129,8 @@ def read_contents(lines: Iterable[bytes]) -> Contents:
             contents.rows[record["t"]] = contents.rows.get(record["t"], 0) + len(record["r"])
             if record["t"] == _LOG_TABLE:
                 contents.log = _newest_log(record)
+            elif record["t"] == _KEY_TABLE:
+                contents.personal_key = _last_living(record) or contents.personal_key
     if (
         contents is None
         or end is None
@@ -221,6 +228,24 @@ def _opened(record: Mapping[str, Any]) -> Contents:
         )
     files = {path: base64.b64decode(content, validate=True) for path, content in record["files"].items()}
     return Contents(record["made_at"], record["node"], record["schema"], files)
+
+
+async def require_its_keys(contents: Contents, custodian: Custodian) -> None:
+    """Raise InvalidError where custody does not open what the backup holds: it has the keys of another instance."""
+    row = contents.personal_key
+    if row is None:
+        return
+    wrapped = Wrapped(row["key_id"], row["key_version"], row["wrap_suite"], base64.b64decode(row["wrapped_key"]["b"]))
+    try:
+        await custodian.unwrap(wrapped, personal_context(row["kid"], row["subject"], row["period"], row["boot"]))
+    except (CryptoError, UnavailableError) as exc:
+        message = "the keys here do not open the backup: put its own back first, with `exchange keys restore`"
+        raise InvalidError(message) from exc
+
+
+def _last_living(record: Mapping[str, Any]) -> dict[str, Any] | None:
+    keys = (dict(zip(record["c"], row, strict=True)) for row in reversed(record["r"]))
+    return next((key for key in keys if key["destroyed_at"] is None), None)
 
 
 def _newest_log(record: Mapping[str, Any]) -> BackedLog | None:

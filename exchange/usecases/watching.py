@@ -121,6 +121,10 @@ class Watching:
     def __len__(self) -> int:
         return len(self._watches)
 
+    def streams_of(self, thumbprint: str) -> int:
+        """Return how many of them are one client's."""
+        return self._counts[thumbprint]
+
     def enter(self, thumbprint: str, member: str) -> Watch:
         """Let one more wait; LimitExceededError where its client has enough, UnavailableError where all have."""
         if self._is_ending or len(self._watches) >= self.limits.in_all:

@@ -1,19 +1,28 @@
 """An instance put aside and put back at another place, as an operator does it: data by one file, keys by another."""
 
+import asyncio
 import base64
 import json
 import os
 import stat
 import subprocess
 import sys
+from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
 from exchange.cli import sealed_io
+from exchange.cli.instance import open_host
+from exchange.crypto import read_certificate
 from exchange.crypto.sealed_files import Identity, open_sealed
+from exchange.custody import create_root_file
 from exchange.kernel import UnavailableError
 from exchange.settings import InstanceLayout
+from exchange.usecases import describe_caller
+
+NOW = datetime(2026, 6, 1, tzinfo=UTC)
 
 
 @pytest.fixture
@@ -69,6 +78,31 @@ def test_authority_that_was_removed_does_not_come_back_unseen(exchange, instance
     assert [claim["id"] for claim in claims] == ["tls/authorities/old.pem", "unknown-acts"]
     assert "take it away again" in claims[0]["told"]
     assert exchange("restored", "confirm", "tls/authorities/old.pem", "--dir", place).code == 0
+
+
+async def ask_as(instance: Path, thumbprint: str) -> None:
+    """Be a client once: what is personal in the entry has a key, which custody wraps."""
+    async with open_host(instance) as host:
+        await describe_caller(host.services, replace(host.call(), source="192.0.2.7", thumbprint=thumbprint))
+
+
+def test_keys_of_another_instance_are_told_before_anything_is_restored(exchange, instance, enrol, keeper):
+    assert enrol(out=keeper / "desk").code == 0
+    asyncio.run(ask_as(instance, read_certificate((keeper / "desk" / "client.pem").read_bytes()).thumbprint))
+    backup, keys = put_aside(exchange, instance, keeper)
+    place, identity = keeper / "new", keeper / "identity"
+    assert exchange("keys", "restore", keys, "--identity", identity, "--dir", place).code == 0
+    roots = InstanceLayout(place.absolute()).roots_file
+    own = roots.read_bytes()
+    roots.unlink()
+    create_root_file(roots, NOW, os.urandom)
+
+    refused = exchange("restore", backup, "--identity", identity, "--dir", place)
+
+    assert (refused.code, "do not open the backup" in refused.err) == (1, True)
+    assert not (place / "exchange.db").exists()
+    roots.write_bytes(own)
+    assert exchange("restore", backup, "--identity", identity, "--dir", place).code == 0
 
 
 def test_instance_restored_from_a_restored_one(exchange, instance, keeper):

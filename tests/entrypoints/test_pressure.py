@@ -106,6 +106,8 @@ async def test_client_has_half_of_what_a_worker_holds(service) -> None:
     assert all(service.door.shares.take("one") for _ in range(MOST_IN_FLIGHT // 2))
     assert not service.door.shares.take("one")
     assert service.door.shares.take("two")
+    # Streams have a bound of their own, which an operator sets.
+    assert service.door.shares.take("one", beside=1)
 
 
 async def test_reader_that_takes_its_answers_slowly_leaves_half_to_others() -> None:

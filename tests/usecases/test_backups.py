@@ -9,7 +9,7 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
-from sqlalchemy import inspect
+from sqlalchemy import inspect, text
 
 from exchange.agreements import Agreement
 from exchange.audit import EntryDraft, EventName, Outcome, Subject, seal_entry
@@ -164,6 +164,17 @@ async def test_later_versions_are_refused(populated: World) -> None:
 
     with pytest.raises(MalformedError, match="newer"):
         read_contents([later, *lines[1:]])
+
+
+async def test_older_version_makes_no_backup_of_a_newer_database(populated: World) -> None:
+    """After a roll back it may serve the newer database, and knows nothing of the newer one's tables."""
+    engine = new_engine(checked_url(populated.url), wait_seconds=5)
+    async with engine.begin() as connection:
+        await connection.execute(text("UPDATE alembic_version SET version_num = '9999'"))
+    await engine.dispose()
+
+    with pytest.raises(UnavailableError, match="left out; use the newer one"):
+        await backed_up(populated)
 
 
 async def test_what_was_recalled_and_erased_since_is_not_revived(populated: World, empty_urls: list[str]) -> None:

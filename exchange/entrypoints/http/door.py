@@ -28,7 +28,7 @@ _COMMON_HEADERS = [(b"x-content-type-options", b"nosniff"), (b"cache-control", b
 MOST_IN_FLIGHT = 1024
 """Requests that a worker answers at a time, streams apart; the next one is told at once to come again."""
 MOST_OF_ONE = MOST_IN_FLIGHT // PARTS
-"""Of one certificate, its streams among them."""
+"""Of one certificate, streams apart."""
 UNKNOWN_CERTIFICATE = ""
 """Stands for a missing certificate in a call: None would be the host's own operator, which no request ever is."""
 
@@ -92,7 +92,7 @@ class Door:
             return
         if not self.limiter.admit(call.thumbprint) and not await self._is_admitted(scope, receive, answer):
             return
-        if not self.shares.take(call.thumbprint):
+        if not self.shares.take(call.thumbprint, beside=services.watching.streams_of(call.thumbprint)):
             await self._slow_down(scope, receive, answer, f"this client has {MOST_OF_ONE} requests open here")
             return
         try:

@@ -17,10 +17,13 @@ class Shares:
         self._most = most
         self._held: dict[Hashable, int] = {}
 
-    def take(self, client: Hashable, amount: int = 1) -> bool:
-        """Hold so much more for a client; False where that is more than its share, and then it holds what it held."""
+    def take(self, client: Hashable, amount: int = 1, *, beside: int = 0) -> bool:
+        """Hold so much more for a client; False where that is more than its share, and then it holds what it held.
+
+        `beside` of what it holds is bounded otherwise, and not counted.
+        """
         held = self._held.get(client, 0) + amount
-        if held > self._most:
+        if held - beside > self._most:
             return False
         self._held[client] = held
         return True
