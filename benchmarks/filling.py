@@ -70,7 +70,9 @@ def fill(place: Place, count: int, *, title: str, spread_one_in: int = 1) -> Non
     with Progress(title, count) as progress:
         for chunk in _sealed(place, count, spread_one_in):
             class_ids = (numbers[digest][0] for digest in chunk.digests)
-            rows = [(*row[:2], class_id, *row[3:]) for row, class_id in zip(chunk.reports, class_ids, strict=True)]
+            # They stay in the class that they were posted in.
+            placed = zip(chunk.reports, class_ids, strict=True)
+            rows = [(*row[:2], class_id, *row[3:], None) for row, class_id in placed]
             connection.execute("BEGIN")
             connection.executemany(insert_report, rows)
             connection.executemany(insert_part, chunk.parts)

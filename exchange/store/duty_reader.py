@@ -22,10 +22,11 @@ _LIVING = (ReportStatus.CURRENT.value, ReportStatus.SUPERSEDED.value)
 
 @dataclass(frozen=True, slots=True)
 class CountedReport:
-    """A report as far as it is counted; nothing of it is opened."""
+    """A report as far as it is counted, nothing of it opened. `posted_class_id`: the class that it was posted in."""
 
     id: str
     class_id: int
+    posted_class_id: int
     precedence: str
     posted_at: datetime
     valid_until: datetime | None
@@ -53,7 +54,7 @@ class DutyReader:
     async def posted(self, asked: Countable, since: datetime) -> list[CountedReport]:
         """Return the reports that were posted at or after `since`, in no order."""
         row = ReportTable
-        columns = (row.id, row.class_id, row.precedence, row.posted_at, row.valid_until, row.status)
+        columns = (row.id, row.class_id, row.posted_class, row.precedence, row.posted_at, row.valid_until, row.status)
         chosen = select(*(col(column) for column in columns)).where(*_counted(asked))
         found = await self._read(chosen.where(col(row.posted_at) >= to_micros(since)))
         return [_report(each) for each in found]
@@ -110,10 +111,11 @@ def _counted(asked: Countable) -> tuple[ColumnElement[bool], ...]:
 
 
 def _report(row: tuple[Any, ...]) -> CountedReport:
-    report, class_id, precedence, posted_at, valid_until, status = row
+    report, class_id, posted_class, precedence, posted_at, valid_until, status = row
     return CountedReport(
         report,
         class_id,
+        class_id if posted_class is None else posted_class,
         precedence,
         from_micros(posted_at),
         None if valid_until is None else from_micros(valid_until),

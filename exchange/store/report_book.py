@@ -9,7 +9,7 @@ from datetime import datetime
 from typing import Any
 
 import orjson
-from sqlalchemy import ColumnElement, delete, insert, select, update
+from sqlalchemy import ColumnElement, delete, func, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
 
@@ -108,6 +108,7 @@ class ReportBook:
             "seq": place[0],
             "recorded_at": place[1],
             "class_id": await self._class_id(report),
+            "posted_class": func.coalesce(col(ReportTable.posted_class), col(ReportTable.class_id)),
             "version": report.version,
             "valid_until": None if report.valid_until is None else to_micros(report.valid_until),
             "declassify_on": None if report.declassify_on is None else to_micros(report.declassify_on),

@@ -187,6 +187,8 @@ class ReportTable(SQLModel, table=True):
     header_suite: str
     sealed_header: bytes = Field(sa_type=LargeBinary)
     declassify_on: int | None = Field(default=None, sa_type=BigInteger)
+    # None where it is in that one still.
+    posted_class: int | None = Field(default=None, sa_type=BigInteger)
 
 
 class PartTable(SQLModel, table=True):

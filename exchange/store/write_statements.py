@@ -14,7 +14,8 @@ from exchange.store.upload_tables import PartPieceTable
 
 _ENTRY_COLUMNS = ("id", "content")
 _CLASS_COLUMNS = ("id", "digest", "facts")
-_REPORT_COLUMNS = table("report").c.keys()
+# What has not moved yet was posted where it is.
+_REPORT_COLUMNS = tuple(each.name for each in table("report").c if each.name != "posted_class")
 _PART_COLUMNS = table("report_part").c.keys()
 _KEY_COLUMNS = table("idempotency").c.keys()
 _DEBRIS = str(BlobDebrisTable.__tablename__)

@@ -45,10 +45,13 @@ async def readers_since(
 
 
 def could_read(readers: Readers, report: CountedReport) -> frozenset[str]:
-    """Return the members one of whose readers could read a report when it was posted."""
-    at = report.posted_at
+    """Return the members one of whose readers could read a report when it was posted, and may still."""
+    # What was lowered or released since was not there for whom it is there now.
+    classes = {report.class_id, report.posted_class_id}
     return frozenset(
-        member for member, since in readers.items() if report.class_id in since and since[report.class_id] <= at
+        member
+        for member, since in readers.items()
+        if classes <= since.keys() and all(since[each] <= report.posted_at for each in classes)
     )
 
 

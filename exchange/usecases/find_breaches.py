@@ -120,7 +120,8 @@ class DutyWatch:
         begin, ended = await self._ended(treaty, since)
         if not ended:
             return []
-        wanted = {each.report.class_id: treaty.classes[each.report.class_id] for each in ended}
+        ids = {class_id for each in ended for class_id in (each.report.class_id, each.report.posted_class_id)}
+        wanted = {class_id: treaty.classes[class_id] for class_id in ids}
         readers = await readers_since(services, treaty.call, treaty.state, {each.member for each in ended}, wanted)
         acknowledged = await acknowledged_by_member(services, Countable(list(wanted), _EVER, now), begin)
         found = []

@@ -128,10 +128,12 @@ async def _facts(services: Services, question: _Question) -> list[PostedFact]:
     classes = {class_id: facts for class_id, facts in own.items() if facts.agreement == question.agreement.id}
     # (3) what was done
     asked = Countable(list(classes), client.clearance.since, call.now)
-    readers = await _askable(services, question, classes)
+    posted = await services.store.duties.posted(asked, since)
+    former = {each.posted_class_id: known[each.posted_class_id].facts for each in posted}
+    readers = await _askable(services, question, classes | former)
     acknowledged = await acknowledged_by_member(services, asked, since)
     found = []
-    for report in await services.store.duties.posted(asked, since):
+    for report in posted:
         owed_by = could_read(readers, report)
         found.append(posted_fact(report, classes[report.class_id], acknowledged.get(report.id, {}), owed_by))
     for class_id, at in (await services.store.duties.last_before(asked, since)).items():

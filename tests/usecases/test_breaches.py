@@ -10,8 +10,8 @@ from exchange.agreements import MatterKind
 from exchange.audit import Criteria
 from exchange.kernel import ForbiddenError, MalformedError, NotFoundError, UnavailableError
 from exchange.markings import Label
-from exchange.reports import Precedence
-from exchange.store import BreachKind, BreachRow
+from exchange.reports import Downgrade, Precedence
+from exchange.store import BreachKind, BreachRow, OnwardWish
 from exchange.usecases import DutyWatch, NewMatter
 from exchange.usecases.notify_subscribers import Notifier, Reach
 from tests.attacks.hidden import random_id
@@ -154,6 +154,38 @@ async def test_nobody_owes_what_its_readers_may_not_read_or_what_was_due_long_ag
     await DutyWatch(owing.services).round()
 
     assert {entry["detail"]["kind"] for entry in await found(owing)} == {"report"}
+
+
+@pytest.mark.parametrize("how", ["lowered", "released onward"])
+async def test_nobody_owes_what_its_readers_could_not_read_when_it_was_posted(owing: World, how: str) -> None:
+    await owing.enrol("GBR releaser", "GBR", "releaser")
+    await owing.enrol("DNK second reader", "DNK", "reader")
+    report = await flash(owing, label=Label("NATO", "CONFIDENTIAL", releasable_to=("GBR", "NOR")))
+    owing.clock.advance(30 * MINUTE)
+    releaser, services = owing.call("GBR releaser"), owing.services
+    if how == "lowered":
+        wider = Label("NATO", "RESTRICTED", releasable_to=("DNK", "GBR", "NOR"))
+        await usecases.downgrade_report(services, releaser, report, Downgrade(wider))
+    else:
+        wish = OnwardWish("DNK", (), (), None, "theirs is the operation")
+        asked = await usecases.request_onward(services, owing.call("NOR reader"), report, wish)
+        await usecases.grant_onward(services, releaser, asked.value.row.id)
+    assert (await usecases.pull_report(services, owing.call("DNK reader"), report)).value.parts
+
+    await DutyWatch(services).round()
+
+    # Norway could, and did not.
+    breaches = [entry["detail"] for entry in await found(owing)]
+    assert [(each["kind"], each["party"]) for each in breaches] == [("acknowledgement", "NOR")]
+    counted = (await usecases.show_compliance(services, owing.call("GBR reader"), owing.agreement_id)).value
+    overdue = {
+        party.member: sum(each.overdue for scope in party.scopes for each in scope.acknowledgements)
+        for party in counted.parties
+    }
+    assert overdue == {"DNK": 0, "GBR": 0, "NOR": 1}
+    own = (await usecases.show_compliance(services, owing.call("DNK reader"), owing.agreement_id)).value
+    owes = next(party for party in own.parties if party.member == "DNK")
+    assert [each.overdue for scope in owes.scopes for each in scope.acknowledgements] == [0, 0, 0, 0]
 
 
 async def test_suspended_agreement_is_not_looked_at(owing: World) -> None:
