@@ -7,7 +7,7 @@ destroys again what was destroyed, and freezes the log; (4) the files beside the
 """
 
 import asyncio
-from collections.abc import Iterator, Sequence
+from collections.abc import AsyncIterator, Iterator, Sequence
 from itertools import islice
 from pathlib import Path
 from typing import Annotated
@@ -170,8 +170,13 @@ async def _put_blobs(settings: Settings, contents: Contents, file: Path, identit
     if place is None:
         raise InvalidError("the backup holds large parts of a blob store: set `blob_store_url`, then restore again")
     with sealed_lines(file, identity) as lines:
-        for location, content in blobs_of(lines):
-            await place.blobs.add(location, content)
+        for location, pieces in blobs_of(lines):
+            await place.blobs.add_pieces(location, _arriving(pieces))
+
+
+async def _arriving(pieces: Iterator[bytes]) -> AsyncIterator[bytes]:
+    for piece in pieces:
+        yield piece
 
 
 def _files_beside(layout: InstanceLayout) -> dict[str, bytes]:

@@ -9,6 +9,8 @@ import base64
 import json
 from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from itertools import groupby
+from operator import itemgetter
 from typing import Any, NamedTuple
 
 from exchange.audit import Entry, EventName, Outcome, parse_entry
@@ -103,11 +105,10 @@ async def backup_lines(
         if blobs is None:
             raise UnavailableError("the database has large parts in a blob store, and `blob_store_url` names none")
         try:
-            content = await blobs.read(location)
+            async for line in _blob_lines(blobs, location):
+                yield line
         except BlobMissingError:
             missing += 1
-        else:
-            yield _line({"blob": location, "content": base64.b64encode(content).decode()})
     yield _line({"end": counted, "blobs": len(locations) - missing, "missing": missing})
 
 
@@ -115,7 +116,7 @@ def read_contents(lines: Iterable[bytes]) -> Contents:
     """Return what a backup holds, read to its end; MalformedError where it is none, or not whole."""
     contents: Contents | None = None
     end: dict[str, int] | None = None
-    held = 0
+    held, piece = 0, 0
     for line in lines:
         record = _parsed(line)
         if contents is None:
@@ -124,7 +125,10 @@ def read_contents(lines: Iterable[bytes]) -> Contents:
             end, held = record["end"], record.get("blobs", 0)
             contents.missing = record.get("missing", 0)
         elif "blob" in record:
-            contents.blobs += 1
+            if record.get("piece", 0) != piece:
+                raise MalformedError("the backup is not whole: use another one")
+            piece = piece + 1 if record.get("more") else 0
+            contents.blobs += 0 if piece else 1
         else:
             contents.rows[record["t"]] = contents.rows.get(record["t"], 0) + len(record["r"])
             if record["t"] == _LOG_TABLE:
@@ -149,12 +153,14 @@ def rows_of(lines: Iterable[bytes]) -> Iterator[Rows]:
             yield record["t"], record["c"], record["r"]
 
 
-def blobs_of(lines: Iterable[bytes]) -> Iterator[tuple[str, bytes]]:
-    """Yield the blobs of a backup whose contents were read before: location and content."""
-    for line in lines:
-        record = _parsed(line)
-        if "blob" in record:
-            yield record["blob"], base64.b64decode(record["content"], validate=True)
+def blobs_of(lines: Iterable[bytes]) -> Iterator[tuple[str, Iterator[bytes]]]:
+    """Yield the blobs of a backup whose contents were read before: location and content, in pieces to be read at once.
+
+    No blob is in memory whole.
+    """
+    records = (record for record in map(_parsed, lines) if "blob" in record)
+    for location, pieces in groupby(records, key=itemgetter("blob")):
+        yield location, (base64.b64decode(piece["content"], validate=True) for piece in pieces)
 
 
 class After(NamedTuple):
@@ -212,6 +218,22 @@ class _Ended:
             self.moves.append(move)
         if kind in _TO_SEE_TO:
             self.claims.append(Claim(entry["id"], kind, subject, _TO_SEE_TO[kind].format(id=subject)))
+
+
+async def _blob_lines(blobs: BlobStore, location: str) -> AsyncIterator[bytes]:
+    """Yield the lines of one blob; BlobMissingError, before any, where it is not there."""
+    number, held = 0, b""
+    async for piece in blobs.pieces(location):
+        if held:
+            yield _blob_line(location, number, held, has_more=True)
+            number += 1
+        held = piece
+    yield _blob_line(location, number, held, has_more=False)
+
+
+def _blob_line(location: str, number: int, piece: bytes, *, has_more: bool) -> bytes:
+    more = {"more": True} if has_more else {}
+    return _line({"blob": location, "piece": number, **more, "content": base64.b64encode(piece).decode()})
 
 
 def _period(entry: Entry) -> str:

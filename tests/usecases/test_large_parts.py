@@ -237,8 +237,8 @@ async def test_backup_holds_large_parts_still_sealed(filing: World, folder: Path
     url = f"sqlite+aiosqlite:///{tmp_path}/restored.db"
     await load(url, backups.rows_of(lines), NOTHING, clock=filing.clock)
     again = tmp_path / "again"
-    for location, content in backups.blobs_of(lines):
-        await BlobStore(again.as_uri()).add(location, content)
+    for location, pieces in backups.blobs_of(lines):
+        await BlobStore(again.as_uri()).add(location, b"".join(pieces))
 
     restored = await reopen_world(url, tmp_path)
     place = BlobPlace(BlobStore(again.as_uri()), SMALLEST)

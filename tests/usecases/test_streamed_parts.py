@@ -2,7 +2,8 @@
 
 import asyncio
 import hashlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,10 +11,13 @@ import pytest
 
 from exchange import usecases
 from exchange.audit import EventName
-from exchange.kernel import UnavailableError
+from exchange.kernel import MalformedError, UnavailableError
 from exchange.markings import Label
 from exchange.reports import Downgrade
+from exchange.store import BlobPlace, BlobStore
+from exchange.usecases import backups
 from exchange.usecases.read_part import STREAMED_FROM_BYTES, Pieces
+from tests.support.buckets import bucket_server, make_bucket
 from tests.support.uploading import awaited, begun, completed, pulled, sent
 from tests.support.world import World
 
@@ -166,3 +170,51 @@ async def test_large_part_is_sealed_anew_piece_by_piece_or_the_report_stays_as_i
     assert isinstance(attempt.error, UnavailableError)
     assert EventName.KEY_OPENED.value in {entry["type"] for entry in attempt.entries}
     assert place.sql("SELECT version FROM report WHERE id = $1", report) == [(2,)]
+
+
+async def test_backup_holds_a_large_blob_in_pieces_all_of_them_or_it_is_not_whole(
+    populated: World, tmp_path: Path
+) -> None:
+    blobs = BlobStore((tmp_path / "blobs").as_uri())
+    async with populated.another_node(blobs=BlobPlace(blobs, 4096)) as services:
+        await posted(replace(populated, services=services))
+    lines = [
+        line
+        async for line in backups.backup_lines(populated.url, node="test", clock=populated.clock, files={}, blobs=blobs)
+    ]
+    pieces = [line for line in lines if b'"blob":' in line]
+
+    assert len(pieces) > 3
+    assert backups.read_contents(lines).blobs == 1
+    ((location, content),) = [(location, b"".join(each)) for location, each in backups.blobs_of(lines)]
+    assert content == await blobs.read(location)
+    for lost in (pieces[0], pieces[1], pieces[-1]):
+        with pytest.raises(MalformedError, match="not whole"):
+            backups.read_contents([line for line in lines if line != lost])
+
+
+@pytest.fixture(scope="module")
+def s3() -> Iterator[str]:
+    with bucket_server() as server:
+        yield server
+
+
+async def test_large_part_in_a_bucket_is_put_there_and_read_in_pieces(
+    populated: World, s3: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    make_bucket(s3, "exchange-parts", monkeypatch)
+    content = hashlib.shake_256(b"more than one part of an upload").digest(11 * 1024 * 1024)
+    blobs = BlobStore("s3://exchange-parts/inst-1")
+    async with populated.another_node(blobs=BlobPlace(blobs, 4096)) as services:
+        world = replace(populated, services=services)
+        upload = await begun(world, awaited(content))
+        with pytest.raises(MalformedError):
+            await sent(world, upload, content[:-1], cut=True)
+        assert world.sql("SELECT count(*) FROM blob_debris") == [(0,)]
+        await sent(world, upload, content)
+        await completed(world, upload)
+        assert await pulled(world, upload) == content
+        ((location,),) = world.sql("SELECT location FROM report_part")
+        await blobs.remove(location)
+        with pytest.raises(UnavailableError):
+            await pulled(world, upload)

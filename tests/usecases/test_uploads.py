@@ -448,8 +448,8 @@ async def restored(world: World, lines: list[bytes], folder: Path, replay: Repla
     url = f"sqlite+aiosqlite:///{folder}/restored.db"
     await load(url, backups.rows_of(lines), Since("restored", replay, ()), clock=world.clock)
     place = BlobPlace(BlobStore((folder / "again").as_uri()), 4096)
-    for location, content in backups.blobs_of(lines):
-        await place.blobs.add(location, content)
+    for location, pieces in backups.blobs_of(lines):
+        await place.blobs.add(location, b"".join(pieces))
     return await reopen_world(url, folder), place
 
 
