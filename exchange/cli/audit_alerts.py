@@ -55,8 +55,10 @@ def _follow(client: ExchangeClient, rule: str | None, *, as_json: bool) -> None:
     while True:
         page = client.alerts(after=after, rule=rule)
         for alert in page.items:
-            told = alert.model_dump_json() if as_json else "  ".join(str(value) for value in _row(alert))
-            output.show_line(told)
+            if as_json:
+                output.show_json_line(alert.model_dump_json())
+            else:
+                output.show_line("  ".join(str(value) for value in _row(alert)))
         output.flush()
         after = page.next
         if not page.items:

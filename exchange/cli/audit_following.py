@@ -33,8 +33,12 @@ def follow_entries(
         while True:
             page = client.audit_page(after, _PAGE, **filters)
             for entry in page.items:
-                if not _is_look_of(own, entry):
-                    output.show_line(entry.model_dump_json() if as_json else _line(row(entry)))
+                if _is_look_of(own, entry):
+                    continue
+                if as_json:
+                    output.show_json_line(entry.model_dump_json())
+                else:
+                    output.show_line(_line(row(entry)))
             output.flush()
             after = page.next
             if len(page.items) < _PAGE:

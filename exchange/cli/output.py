@@ -40,6 +40,11 @@ def show_json(value: object) -> None:
     sys.stdout.write(json.dumps(value, indent=2, ensure_ascii=True) + "\n")
 
 
+def show_json_line(document: str) -> None:
+    """Print a JSON document as one line; as `show_json`, every letter of it is there for who reads it."""
+    sys.stdout.write(json.dumps(json.loads(document), ensure_ascii=True) + "\n")
+
+
 def show_line(text: str) -> None:
     """Print one plain line."""
     sys.stdout.write(shown(text) + "\n")

@@ -224,7 +224,7 @@ def _follow(client: ExchangeClient, filters: dict[str, str | None], *, as_json: 
         page = client.page(after, **filters)
         for header in page.items:
             if as_json:
-                output.show_line(header.model_dump_json())
+                output.show_json_line(header.model_dump_json())
             else:
                 output.show_line("  ".join(str(value) for value in _row(header)))
         output.flush()

@@ -1,5 +1,6 @@
 """What a person reads: no value as the program writes it."""
 
+import json
 import sys
 from datetime import UTC, datetime, timedelta, timezone
 
@@ -77,3 +78,15 @@ def test_pipe_has_each_row_on_one_line_however_long(capsys: pytest.CaptureFixtur
     output.show_table(("id", "why"), [(ID, "because " * 200)])
 
     assert len(capsys.readouterr().out.splitlines()) == 2
+
+
+def test_followed_json_keeps_what_a_terminal_is_not_shown(capsys: pytest.CaptureFixture[str]) -> None:
+    """Joiners and direction marks belong to the writing of many languages; as escapes they steer no terminal."""
+    subject = "\u0645\u06cc\u200c\u062e\u0648\u0627\u0647\u0645 \u202e x \x1b[31m"
+
+    output.show_json_line(json.dumps({"subject": subject}, ensure_ascii=False))
+
+    said = capsys.readouterr().out
+    assert json.loads(said) == {"subject": subject}
+    assert (said.isascii(), said.count("\n")) == (True, 1)
+    assert "\x1b" not in said

@@ -122,6 +122,16 @@ async def test_range_behind_the_end_is_416(world, http, asked: str) -> None:
     assert answer.headers["content-range"] == "bytes */10"
 
 
+@pytest.mark.parametrize("accept", ["text/plain", "application/pdf, */*;q=0.1", "text/*"])
+async def test_part_is_given_to_whoever_names_its_kind(world, http, accept: str) -> None:
+    """Of which kind it is, the service knows only when it has opened it."""
+    report_id = await world.post()
+
+    answer = await http("NOR reader").get(f"/v1/reports/{report_id}/parts/1", headers={"Accept": accept})
+
+    assert (answer.status_code, answer.content) == (200, b"first part")
+
+
 async def test_if_range_without_a_validator_gets_the_whole(world, http) -> None:
     report_id = await world.post()
 

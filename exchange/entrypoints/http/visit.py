@@ -102,9 +102,13 @@ def stated_version(request: Request) -> int | None:
 
 
 def require_acceptable(request: Request, offered: str) -> None:
-    """Raise NotAcceptableError unless the caller accepts `offered` (RFC 9110 §12.5.1; weights but 0 are equal)."""
+    """Raise NotAcceptableError unless the caller accepts `offered` (RFC 9110 §12.5.1; weights but 0 are equal).
+
+    `*/*` is offered where the answer is what somebody put there, of a kind that is not known before: whoever names that
+    kind accepts it.
+    """
     accept = request.headers.get("accept")
-    if accept is None or accept in {"*/*", offered}:
+    if accept is None or offered == "*/*" or accept in {"*/*", offered}:
         return
     kind = offered.partition("/")[0]
     wanted = {"*/*", f"{kind}/*", offered.partition(";")[0].strip().lower()}
