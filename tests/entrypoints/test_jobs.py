@@ -194,6 +194,22 @@ def test_killed_process_is_replaced(tmp_path: Path, caplog: pytest.LogCaptureFix
     assert "the job died and is replaced" in caplog.text
 
 
+def test_process_that_somebody_told_to_end_is_begun_again_and_called_no_death(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    with kept_running(stay, tmp_path, name="job") as begin:
+        begin()
+        eventually(lambda: pid_in(tmp_path) is not None)
+        told = pid_in(tmp_path)
+        assert told is not None
+        os.kill(told, signal.SIGTERM)
+
+        eventually(lambda: pid_in(tmp_path) not in {None, told})
+
+    assert "the job was told to end and is begun again" in caplog.text
+    assert "died" not in caplog.text
+
+
 def test_process_that_does_not_end_is_killed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(keeper, "_STOP_SECONDS", 0.2)
     with kept_running(never_stop, tmp_path, name="job") as begin:

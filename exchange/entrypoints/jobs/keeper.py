@@ -83,11 +83,19 @@ class _Keeper:
                 _end(process)
             else:
                 process.join()
-                _log.error("the %s died and is replaced", self._name)
                 # One that cannot live must not eat the machine.
                 rest = _RESPAWN_SECONDS - (time.monotonic() - since)
                 is_stopping = bool(wait([self._stopping], timeout=max(0.0, rest)))
+                if not is_stopping:
+                    self._tell_end(process)
             line.close()
+
+    def _tell_end(self, process: BaseProcess) -> None:
+        if process.exitcode == 0:
+            # Told to by somebody else, as a whole process group is: there may be work until this service ends too.
+            _log.warning("the %s was told to end and is begun again", self._name)
+        else:
+            _log.error("the %s died and is replaced", self._name)
 
     def _begun(self) -> tuple[BaseProcess, Connection]:
         ours, theirs = open_line()
