@@ -1,0 +1,111 @@
+"""What moves while a report is begun, sent, completed or given up: it is decided again, or nothing is done."""
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from exchange.audit import EventName
+from exchange.kernel import ConflictError, ExchangeError, StalePolicyError, UnavailableError
+from exchange.store.report_book import ReportBook
+from exchange.store.upload_book import UploadBook
+from exchange.store.upload_rows import UploadEnd
+from exchange.usecases.give_up_uploads import give_up_uploads
+from exchange.usecases.opening import open_part_pieces
+from exchange.usecases.pull_report import seek_permit
+from tests.support.uploading import UPLOADS, awaited, begun, completed, pulled, sent
+from tests.support.world import World
+
+LARGE = b"x" * (1024 * 1024 + 1)
+
+
+async def test_policy_that_never_stands_still_leaves_things_as_they_are(
+    populated: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    upload = await begun(populated, awaited(b"a"))
+    other = await begun(populated, awaited(b"a"))
+    await sent(populated, other, b"a")
+
+    async def moved(*_: Any) -> None:
+        raise StalePolicyError("the policy has changed since the decision: decide again")
+
+    monkeypatch.setattr(ReportBook, "hold_order", moved)
+    for act in (begun(populated), sent(populated, upload, b"a"), completed(populated, other)):
+        with pytest.raises(UnavailableError, match="faster"):
+            await act
+
+    assert populated.sql("SELECT count(*) FROM upload WHERE ended IS NULL") == [(2,)]
+    assert populated.sql(UPLOADS) == [(1,)]
+    assert populated.sql("SELECT count(*) FROM report") == [(0,)]
+
+
+async def test_what_ends_at_the_last_moment_takes_nothing_and_becomes_nothing(
+    populated: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    upload = await begun(populated, awaited(b"a"))
+    await sent(populated, upload, b"a")
+
+    async def ended(*_: Any) -> tuple[int, UploadEnd]:
+        return 1, UploadEnd.ABANDONED
+
+    monkeypatch.setattr(UploadBook, "hold", ended)
+    for act in (sent(populated, upload, b"a"), completed(populated, upload)):
+        with pytest.raises(ConflictError, match="given up"):
+            await act
+    populated.clock.advance(populated.services.uploads.given_up_after)
+    assert not await give_up_uploads(populated.services, populated.clock.now)
+
+    assert populated.sql("SELECT count(*) FROM report") == [(0,)]
+    assert populated.sql(UPLOADS) == [(1,)]
+
+
+async def test_one_that_cannot_be_given_up_holds_up_no_other(
+    populated: World, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    first, gone, last = [await begun(populated, awaited(b"a"), subject=name) for name in ("a", "b", "c")]
+    populated.clock.advance(populated.services.uploads.given_up_after)
+    one = populated.services.store.uploads.one
+
+    async def looked_up(upload_id: str) -> Any:
+        if upload_id == first:
+            raise ExchangeError("not this one")
+        return None if upload_id == gone else await one(upload_id)
+
+    monkeypatch.setattr(populated.services.store.uploads, "one", looked_up)
+    await give_up_uploads(populated.services, populated.clock.now)
+
+    assert populated.sql("SELECT id FROM upload WHERE ended = 'abandoned'") == [(last,)]
+    assert "not this one" in caplog.text
+
+
+async def test_row_that_says_something_else_than_was_declared_opens_nothing(populated: World) -> None:
+    upload = await begun(populated, awaited(b"a"))
+    populated.sql("UPDATE upload SET originator = 'NOR' WHERE id = $1", upload)
+
+    attempt = await populated.attempt(sent(populated, upload, b"a"))
+    assert isinstance(attempt.error, UnavailableError)
+    assert attempt.entry["type"] == "key.opened"
+
+
+async def test_large_part_whose_row_is_gone_is_recorded(populated: World) -> None:
+    upload = await begun(populated, awaited(LARGE))
+    await sent(populated, upload, LARGE)
+    await completed(populated, upload)
+    populated.sql("DELETE FROM report_part")
+
+    attempt = await populated.attempt(pulled(populated, upload))
+    assert isinstance(attempt.error, UnavailableError)
+    assert attempt.entry["type"] == "key.opened"
+
+
+async def test_part_outside_the_permit_gives_no_piece(populated: World) -> None:
+    upload = await begun(populated, awaited(LARGE))
+    await sent(populated, upload, LARGE)
+    await completed(populated, upload)
+    event = EventName.REPORT_PART_READ
+    granted = await seek_permit(populated.services, populated.call("NOR reader"), upload, parts=1, event=event)
+    judged, (part,) = granted.judged, granted.row.parts
+    nothing = replace(granted.permit, labels=frozenset())
+
+    pieces = open_part_pieces(populated.services, judged.report, judged.release_class, part, permit=nothing)
+    assert [piece async for piece in pieces] == []
