@@ -137,7 +137,9 @@ async def test_completion_tells_what_is_missing_and_comes_once(world, http) -> N
     assert (answer.status_code, answer.json()["code"]) == (409, "parts-missing")
     assert "part 1" in answer.json()["detail"]
     await poster.put(f"/v1/reports/{upload}/parts/1", content=CONTENT, headers=OCTETS)
-    assert (await poster.post(f"/v1/reports/{upload}/completion", json={})).status_code == 201
+    said = await poster.post(f"/v1/reports/{upload}/completion", json={"at": "once"})
+    assert (said.status_code, said.json()["errors"][0]["pointer"]) == (422, "/at")
+    assert (await poster.post(f"/v1/reports/{upload}/completion")).status_code == 201
     for answer in (
         await poster.post(f"/v1/reports/{upload}/completion", json={}),
         await poster.put(f"/v1/reports/{upload}/parts/1", content=CONTENT, headers=OCTETS),
