@@ -89,6 +89,14 @@ def test_one_entry_without_a_proof_among_others_is_named(log):
     assert told(verified(lines)) == [(Step.TREE, "line 2")]
 
 
+def test_forged_entry_of_a_log_of_one_is_named_by_its_line():
+    lines = exported(world(1, 1), 0)
+    forged = content(1)
+    lines[0] = entry_line(ExportedEntry(Place(1, 0), hash_leaf(forged), parse_entry(forged), forged))
+
+    assert (Step.TREE, "line 1") in told(verified(lines))
+
+
 def test_log_of_one_entry_needs_no_proof():
     verification = verified(exported(world(1, 1), 0))
 
@@ -222,7 +230,8 @@ def of_two_logs(log, earlier):
 def test_entries_of_an_earlier_log_are_not_sound_by_the_checkpoint_of_this_one(log):
     (finding,) = verified(of_two_logs(log, 1)).findings
 
-    assert (finding.step, finding.place) == (Step.TREE, "line 1")
+    assert (finding.step, finding.place, finding.position) == (Step.TREE, "line 1", 0)
+    assert finding.entry == parse_entry(content(900))["id"]
     assert finding.why == "it is of log 1, and the checkpoint here is of log 2: take them out one by one, by `--after`"
 
 

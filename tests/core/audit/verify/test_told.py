@@ -7,8 +7,10 @@ import pytest
 
 from exchange.audit import hash_leaf, root_of
 from exchange.audit.verify import KeptCheckpoint, PendingEntry, Step
+from exchange.audit.verify.checkpoints import compare_marks, mark_older
+from exchange.audit.verify.findings import Findings
 from exchange.kernel import to_micros
-from tests.core.audit.verify.worlds import ORIGIN, SECOND, SIGNERS, START, content, found, sign, signers, world
+from tests.core.audit.verify.worlds import KEYS, ORIGIN, SECOND, SIGNERS, START, content, found, sign, signers, world
 
 DAY = timedelta(days=1)
 WHOLE = world()
@@ -160,6 +162,24 @@ def test_kept_checkpoint_that_nobody_signed_is_told_to_be_unsigned(log):
     assert found(log.verify()) == [
         "history: checkpoint of 300 entries from the log itself: no known key has signed the note"
     ]
+
+
+def test_cut_and_rewriting_are_told_of_what_is_kept_though_nobody_signed_it():
+    forged = sign(700, bytes(32), START + 700 * SECOND, by=signers(2))
+    other = sign(300, bytes(32), START + 300 * SECOND, by=signers(2))
+    findings = Findings()
+    marks = mark_older([(KeptCheckpoint(each), "a friend") for each in (other, forged)], KEYS, findings, lambda _: None)
+
+    compare_marks(marks, 600, {300: b"root"}, told_of := Findings())
+
+    assert findings.counts() == {Step.HISTORY: 2}
+    assert told_of.found()[0].why == (
+        "it is kept, though not signed, and entries 0 to 299 now have another root: history was rewritten"
+    )
+    compare_marks(marks[1:], 600, {}, told_of := Findings())
+    assert told_of.found()[0].why == (
+        "it is kept, though not signed, and the log now ends at 600 entries: its tail was cut"
+    )
 
 
 def test_unreadable_kept_checkpoint_is_told_with_its_number_and_the_others_are_read(log):

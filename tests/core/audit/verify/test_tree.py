@@ -1,10 +1,13 @@
 """The tree again from its leaves: every root of every size, every tile compared, whatever is missing named."""
 
+from dataclasses import dataclass, field
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from exchange.audit.merkle import EMPTY_ROOT, hash_children, hash_leaf
+from exchange.audit.tile_paths import tiles_of_size
 from exchange.audit.tiles import grow_tiles
 from exchange.audit.verify.findings import Findings, Step
 from exchange.audit.verify.tree import Recomputation
@@ -63,6 +66,39 @@ def test_tile_of_the_second_level_is_compared_when_it_is_full():
     assert [(each.place, each.why) for each in findings] == [("tile/1/000", "hash 255 is not the root over tile/0/255")]
 
 
+@dataclass
+class Asked(World):
+    """Remembers which tiles it was asked for."""
+
+    asked: set = field(default_factory=set)
+
+    def tile(self, path):
+        self.asked.add(path)
+        return super().tile(path)
+
+
+def test_entry_behind_the_first_full_tile_of_roots_is_judged_by_the_second():
+    made = unsigned(256 * 257)
+    made = Asked(contents=made.contents, tiles=made.tiles)
+    assert recomputed(made)[2] == ()
+    made.contents[65_546] = b"other"
+
+    _, _, findings = recomputed(made)
+
+    assert [(each.place, each.position) for each in findings] == [("entry 65546", 65_546)]
+    assert findings[0].why == "its bytes were changed: their leaf hash is not the one that was signed"
+    assert made.asked == set(tiles_of_size(256 * 257))
+
+
+def test_higher_tile_is_at_no_entrys_place():
+    made = unsigned(600)
+    del made.tiles[1, 0]
+
+    _, _, findings = recomputed(made)
+
+    assert [(each.place, each.position) for each in findings] == [("tile/1/000.p/2", None)]
+
+
 def test_sizes_beyond_the_tree_are_not_answered():
     roots, _, _ = recomputed(unsigned(3), sizes=(2, 4))
 
@@ -100,7 +136,8 @@ def test_missing_bundle_is_named_and_its_tile_goes_on_without_it():
     roots, leaves, findings = recomputed(made)
 
     assert roots == whole
-    assert [(each.place, each.why) for each in findings] == [("tile/entries/001", "bundle ends within entry 3 of 256")]
+    why = "bundle ends within entry 3 of 256"
+    assert [(each.place, each.why, each.position) for each in findings] == [("tile/entries/001", why, 256)]
     assert leaves[1].contents is None
 
 
