@@ -151,6 +151,16 @@ def test_columns_of_a_bare_entry_are_none_where_nothing_is_said():
     }
 
 
+def test_slices_of_a_stranger_and_of_a_member_before_anything_was_judged():
+    stranger = columns_of(sealed(BARE).content)
+    refused = columns_of(sealed(BARE, actor=Actor("client", "c", "NOR"), reasons=("role-missing",)).content)
+
+    assert stranger.facet == "|caller.authenticated|refused|"
+    assert stranger.source_member == f"{TOKENS.of_address('10.0.0.9')}|"
+    assert (refused.facet, refused.member_reasons) == ("NOR|caller.authenticated|refused|", "NOR|role-missing")
+    assert (refused.owner_facet, refused.owner_reasons, refused.member_subject) == (None, None, None)
+
+
 @pytest.mark.parametrize(("source", "guard"), [("host", GUARD), ("local", GUARD), ("", GUARD), ("10.0.0.9", None)])
 def test_nobody_is_found_by_what_is_no_address(source, guard):
     kept = dataclasses.replace(BARE, source=source, actor=Actor("unknown", thumbprint=""))

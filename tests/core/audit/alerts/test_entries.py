@@ -21,10 +21,13 @@ from exchange.audit.alerts import (
     OutOfHours,
     ReadAfterChange,
     RefusalBurst,
+    Severity,
     TwoAddresses,
     evaluate,
+    keys_of,
 )
 from exchange.audit.alerts import memory as memory_module
+from exchange.audit.alerts.model import alert_id
 from tests.core.audit.alerts.rows import HOURS, NOW, SECRET, entry, entry_id, heartbeat, rules, run, without
 
 PULLS = MassPulls(minimum=5, deviations=2, baseline_days=30)
@@ -309,6 +312,11 @@ def read(number, report="r", **fields):
         ([refusal(1), change(2), read(3, at=NOW + DAY)], 1),
         ([refusal(1), change(2), read(3, at=NOW + DAY + MINUTE)], 0),
         ([refusal(1), change(2), read(3), read(4, at=NOW + 2 * MINUTE)], 1),
+        # What was obtained was told: it takes another refusal.
+        ([refusal(1), change(2), read(3), change(4), read(5, at=NOW + 2 * MINUTE)], 1),
+        ([refusal(1), without(crisis(2, None), "detail"), read(3)], 0),
+        ([refusal(1), change(2), read(3, type="report.amended")], 0),
+        ([refusal(1, member=None), change(2, member=None, owner=None), read(3, member=None)], 0),
     ],
 )
 def test_member_reads_what_it_was_refused_before_a_change(entries, alerts):
@@ -322,6 +330,33 @@ def test_member_reads_what_it_was_refused_before_a_change(entries, alerts):
         )
         assert alert.subject.id in {"client-1", "client-2"}
         assert (alert.member, alert.owner, alert.label) == ("NOR", None, SECRET)
+
+
+def test_one_change_may_open_several_reports():
+    sought = [refusal(1, "a"), refusal(2, "b"), change(3), read(4, "a"), read(5, "b", at=NOW + 2 * MINUTE)]
+    found, _ = run(rules(OBTAINED, cooldown=MINUTE), sought)
+
+    assert [alert.evidence for alert in found] == [(entry_id(4),), (entry_id(5),)]
+
+
+def test_alert_bears_the_names_of_its_rule_and_one_id_for_ever():
+    found = rules(PULLS)
+    (alert,), _ = run(found, pulls(5))
+
+    assert (alert.rule, alert.kind, alert.severity) == ("rule-0", "the-kind", Severity.HIGH)
+    assert alert.id == alert_id(found.rules[0], "client-1", entry_id(4), alert.at)
+
+
+def test_read_without_a_label_is_at_no_level():
+    night = NOW.replace(hour=2)
+
+    assert run(rules(HIGH), [without(entry(1, at=night), "label")])[0] == []
+
+
+def test_event_without_object_and_client_is_remembered_of_nobody():
+    bare = without(entry(7, type="policy.changed", actor={"kind": "host"}), "object", "label", "owner")
+
+    assert keys_of(rules(CHANGED), [bare]) == {Key("rule-0", "")}
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,18 @@ from datetime import timedelta
 import pytest
 
 from exchange.audit import Subject
-from exchange.audit.alerts import Key, LogBehind, LogFrozen, MassPulls, NodeSilent, Sight, WitnessBehind, observe
+from exchange.audit.alerts import (
+    Key,
+    LogBehind,
+    LogFrozen,
+    MassPulls,
+    NodeSilent,
+    Severity,
+    Sight,
+    WitnessBehind,
+    observe,
+)
+from exchange.audit.alerts.model import alert_id
 from exchange.kernel import to_micros
 from tests.core.audit.alerts.rows import NOW, entry_id, heartbeat, rules, run
 
@@ -38,6 +49,24 @@ def test_log_as_it_stands(condition, fields, alerts):
     assert [(alert.subject, alert.at, alert.member) for alert in found] == [
         (Subject("log", "log-1"), AT, None)
     ] * alerts
+
+
+def test_rule_that_has_spoken_lately_silences_no_other():
+    found = rules(LogFrozen(), LogBehind(TEN))
+    first = observe(found, sight(is_frozen=True), {})
+    again = observe(found, sight(is_frozen=True, waiting_since=0), dict(first.memory))
+
+    assert [alert.rule for alert in first.alerts] == ["rule-0"]
+    assert [alert.rule for alert in again.alerts] == ["rule-1"]
+    assert (list(first.memory), list(again.memory)) == ([Key("rule-0", "log-1")], [Key("rule-1", "log-1")])
+
+
+def test_alert_bears_the_names_of_its_rule_and_one_id_for_ever():
+    found = rules(LogFrozen())
+    (alert,) = observe(found, sight(is_frozen=True), {}).alerts
+
+    assert (alert.rule, alert.kind, alert.severity) == ("rule-0", "the-kind", Severity.HIGH)
+    assert alert.id == alert_id(found.rules[0], "log-1", str(AT), AT)
 
 
 @pytest.mark.parametrize(("later", "alerts"), [(1, 0), (3599, 0), (3600, 1)])

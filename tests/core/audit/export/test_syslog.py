@@ -97,6 +97,14 @@ def test_message_fits_and_names_what_was_left_out(count):
     assert parameters["result_count"] == str(count)
 
 
+@pytest.mark.parametrize("length", range(6_500, 8_200, 100))
+def test_message_fits_wherever_its_room_ends(length):
+    message = syslog.message(at_place(FULL, detail={"note": "x" * length}))
+
+    assert len(message) <= syslog.LARGEST_MESSAGE_BYTES
+    assert parsed(message)[1]["decision"] == "refused"
+
+
 def test_message_of_the_largest_entry_fits():
     exported = with_text("\u202e" * 500)
     message = syslog.message(exported)
