@@ -353,6 +353,13 @@ def test_read_without_a_label_is_at_no_level():
     assert run(rules(HIGH), [without(entry(1, at=night), "label")])[0] == []
 
 
+def test_event_is_remembered_of_what_it_is_about_or_of_who_did_it():
+    made = entry(7, type="policy.changed")
+
+    assert keys_of(rules(CHANGED), [made]) == {Key("rule-0", "report-7")}
+    assert keys_of(rules(CHANGED), [without(made, "object")]) == {Key("rule-0", "client-1")}
+
+
 def test_event_without_object_and_client_is_remembered_of_nobody():
     bare = without(entry(7, type="policy.changed", actor={"kind": "host"}), "object", "label", "owner")
 

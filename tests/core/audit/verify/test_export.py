@@ -160,6 +160,15 @@ def test_lines_out_of_order_are_named(log):
     assert told(verified(lines)) == [(Step.TREE, "line 2")]
 
 
+def test_entry_shown_twice_is_named(log):
+    lines = exported(log, 3, 17)
+    end = Statement("2026-01-01T00:00:00Z", None, "1.3", "1.17", 3, "1.60", log.checkpoints[-1].note.decode())
+
+    (finding,) = verified([lines[0], lines[0], lines[1], statement_line(end)]).findings
+
+    assert (finding.step, finding.place, finding.why) == (Step.TREE, "line 2", "place 1.3 comes behind 1.3")
+
+
 def test_line_behind_the_end_is_named(log):
     lines = exported(log, 3)
 
