@@ -99,6 +99,13 @@ class Custodian(Protocol):
         """Wrap and unwrap for real. Raises CustodyUnavailableError where that fails."""
         ...
 
+    async def renew(self) -> None:
+        """Take up versions that were added since this process began; the newest one wraps from now on.
+
+        A version that is met on a row is taken up so by itself.
+        """
+        ...
+
     async def status(self) -> CustodyStatus:
         """Return what is held, without any key."""
         ...

@@ -30,7 +30,8 @@ from exchange.custody.custodian import (
     SealedHeader,
     Wrapped,
 )
-from exchange.custody.roots import KIND, Randomness, Root, load_roots
+from exchange.custody.renewal import RootFile
+from exchange.custody.roots import KIND, Randomness, Root
 
 _KEY_ID = re.compile(r"file/([A-Za-z0-9][A-Za-z0-9._-]{0,127})")
 
@@ -45,19 +46,24 @@ class FileCustodian:
     """Keeps the roots in memory. The key for a name is HKDF-SHA-512 of the root, and exists as a cipher only.
 
     Wraps use random 96-bit nonces: add a version before 2**32 of them under one name (NIST SP 800-38D §8.3).
+
+    A version that it does not have is looked for in the file once per change of the file. Until then it wraps under
+    the one it began with: while a key file is being brought to every node, nobody writes what another cannot open.
     """
 
-    def __init__(self, roots: Sequence[Root], randomness: Randomness) -> None:
+    def __init__(self, roots: Sequence[Root], randomness: Randomness, *, file: RootFile | None = None) -> None:
         self._roots = {root.version: root for root in roots}
         self._current = max(self._roots)
         self._randomness = randomness
+        self._file = file
         self._ciphers: dict[tuple[str, int], AESGCM] = {}
         self._header_ciphers: dict[tuple[str, int], HeaderCipher] = {}
 
     @classmethod
     def load(cls, path: Path, *, randomness: Randomness = secrets.token_bytes) -> "FileCustodian":
         """Return the custodian of a root file. Raises UnsafeSettingError for one that is not safe to use."""
-        return cls(load_roots(path), randomness)
+        file = RootFile(path)
+        return cls(file.load(), randomness, file=file)
 
     async def wrap(self, key_name: str, data_key: bytes, context: bytes) -> Wrapped:
         if len(data_key) != DATA_KEY_BYTES or len(context) != CONTEXT_BYTES:
@@ -96,6 +102,9 @@ class FileCustodian:
             raise CustodyUnavailableError(f"the file custodian cannot wrap and unwrap: {exc}") from exc
         if returned != probe:
             raise CustodyUnavailableError("the file custodian unwraps something else than it wrapped")
+
+    async def renew(self) -> None:
+        self._take_up()
 
     async def status(self) -> CustodyStatus:
         versions = tuple(KeyVersion(root.version, root.created_at) for root in self._roots.values())
@@ -138,7 +147,16 @@ class FileCustodian:
         name = _KEY_ID.fullmatch(key_id)
         if name is None:
             raise KeyMissingError(f"`{key_id[:80]}` is no key of the file custodian")
+        if version > self._current:
+            self._take_up()
         root = self._roots.get(version)
         if root is None:
-            raise KeyMissingError(f"root version {version} is not in the key file: put it back from the escrow")
+            mend = "put it back from the escrow, or from the node that added it"
+            raise KeyMissingError(f"root version {version} is not in the key file: {mend}")
         return derive_key(root.key, f"exchange {use} {name.group(1)}")
+
+    def _take_up(self) -> None:
+        if self._file is None:
+            return
+        self._roots |= {root.version: root for root in self._file.added(self._roots)}
+        self._current = max(self._roots)

@@ -35,6 +35,10 @@ class TracedCustodian:
         with self._act("check"):
             await self._custodian.check()
 
+    async def renew(self) -> None:
+        with self._act("renew"):
+            await self._custodian.renew()
+
     async def status(self) -> CustodyStatus:
         with self._act("status"):
             return await self._custodian.status()

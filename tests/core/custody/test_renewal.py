@@ -1,0 +1,131 @@
+"""A custodian takes up what was added to its key file, when it is needed, and nothing else."""
+
+import secrets
+from datetime import UTC, datetime
+
+import pytest
+
+from exchange.custody import FileCustodian, KeyMissingError, TracedCustodian, add_root_version, create_root_file
+from exchange.custody import renewal as renewing
+from exchange.kernel.spans import UNTRACED
+from tests.core.custody.contract import CONTEXT, DATA_KEY, NAME
+
+NOW = datetime(2026, 3, 1, tzinfo=UTC)
+
+
+@pytest.fixture
+def path(tmp_path):
+    path = tmp_path / "roots.json"
+    create_root_file(path, NOW, secrets.token_bytes)
+    return path
+
+
+async def of_newer(path):
+    """Add a version, and return what a process wraps that began after it."""
+    add_root_version(path, NOW, secrets.token_bytes)
+    return await FileCustodian.load(path).wrap(NAME, DATA_KEY, CONTEXT)
+
+
+async def current(custodian):
+    return (await custodian.status()).current
+
+
+async def test_version_that_is_met_is_taken_up_and_wraps_from_then_on(path):
+    custodian = FileCustodian.load(path)
+    wrapped = await of_newer(path)
+    before = await custodian.wrap(NAME, DATA_KEY, CONTEXT)
+
+    assert await custodian.unwrap(wrapped, CONTEXT) == DATA_KEY
+    assert await custodian.unwrap(before, CONTEXT) == DATA_KEY
+    assert (before.key_version, (await custodian.wrap(NAME, DATA_KEY, CONTEXT)).key_version) == (1, 2)
+    assert [each.version for each in (await custodian.status()).versions] == [1, 2]
+
+
+async def test_version_that_nobody_meets_is_not_taken_up(path):
+    custodian = FileCustodian.load(path)
+    add_root_version(path, NOW, secrets.token_bytes)
+
+    await custodian.check()
+
+    assert await current(custodian) == 1
+
+
+@pytest.mark.parametrize("traced", [False, True])
+async def test_renewing_takes_it_up_at_once(path, traced):
+    custodian = TracedCustodian(FileCustodian.load(path), UNTRACED) if traced else FileCustodian.load(path)
+    add_root_version(path, NOW, secrets.token_bytes)
+
+    await custodian.renew()
+
+    assert await current(custodian) == 2
+
+
+async def test_custodian_without_a_file_has_what_it_was_given(path):
+    custodian = FileCustodian(renewing.RootFile(path).load(), secrets.token_bytes)
+    wrapped = await of_newer(path)
+
+    with pytest.raises(KeyMissingError):
+        await custodian.unwrap(wrapped, CONTEXT)
+    await custodian.renew()
+    assert await current(custodian) == 1
+
+
+async def test_file_is_read_once_per_change_however_often_a_version_is_missed(path, monkeypatch):
+    custodian = FileCustodian.load(path)
+    wrapped = (await of_newer(path))._replace(key_version=9)
+    reads = []
+
+    def read(which):
+        reads.append(which)
+        return load(which)
+
+    load = renewing.load_roots
+    monkeypatch.setattr(renewing, "load_roots", read)
+    for _ in range(5):
+        with pytest.raises(KeyMissingError):
+            await custodian.unwrap(wrapped, CONTEXT)
+
+    assert reads == [path]
+
+
+def opened(path):
+    path.chmod(0o644)
+
+
+def damaged(path):
+    path.write_text("{}")
+
+
+def of_another_instance(path):
+    path.unlink()
+    create_root_file(path, NOW, secrets.token_bytes)
+    add_root_version(path, NOW, secrets.token_bytes)
+
+
+@pytest.mark.parametrize("fault", [opened, damaged, of_another_instance])
+async def test_file_that_is_not_to_be_believed_changes_nothing(path, fault, caplog):
+    custodian = FileCustodian.load(path)
+    own = await custodian.wrap(NAME, DATA_KEY, CONTEXT)
+    wrapped = await of_newer(path)
+    good = path.read_bytes()
+    fault(path)
+    for _ in range(2):
+        with pytest.raises(KeyMissingError, match="version 2"):
+            await custodian.unwrap(wrapped, CONTEXT)
+
+    assert caplog.text.count("not taken up") == 1
+    assert (await current(custodian), await custodian.unwrap(own, CONTEXT)) == (1, DATA_KEY)
+    # Mended, it is.
+    path.write_bytes(good)
+    path.chmod(0o600)
+    assert await custodian.unwrap(wrapped, CONTEXT) == DATA_KEY
+
+
+async def test_file_that_is_gone_leaves_what_there_is(path):
+    custodian = FileCustodian.load(path)
+    own, wrapped = await custodian.wrap(NAME, DATA_KEY, CONTEXT), await of_newer(path)
+    path.unlink()
+
+    with pytest.raises(KeyMissingError):
+        await custodian.unwrap(wrapped, CONTEXT)
+    assert await custodian.unwrap(own, CONTEXT) == DATA_KEY
