@@ -125,6 +125,7 @@ class EventName(Enum):
     RELEASE_SEARCHED = "release.searched"
     KEY_CREATED = "key.created"
     KEY_OPENED = "key.opened"
+    KEY_ROTATION_BEGUN = "key.rotation_begun"
     KEY_ROTATED = "key.rotated"
     AUDIT_READ = "audit.read"
     AUDIT_SEARCHED = "audit.searched"

@@ -14,6 +14,7 @@ from exchange.store.crisis_book import CrisisOpeners
 from exchange.store.derivation_book import DerivationRow, DerivationWish
 from exchange.store.duty_reader import Countable, CountedReport
 from exchange.store.history import History, ReportRecord, Span
+from exchange.store.kept_keys import KeptKind, KeptRow, SealedDeclaration
 from exchange.store.large_parts import BlobPlace
 from exchange.store.life_rows import (
     DestructionRow,
@@ -80,6 +81,8 @@ __all__ = [
     "Hit",
     "Idempotency",
     "IdempotentReplay",
+    "KeptKind",
+    "KeptRow",
     "LogState",
     "NewPart",
     "NewReport",
@@ -113,6 +116,7 @@ __all__ = [
     "RequestRow",
     "SchemaState",
     "Sealed",
+    "SealedDeclaration",
     "Sought",
     "Span",
     "Store",

@@ -29,6 +29,7 @@ from exchange.store.consultation_book import ConsultationBook
 from exchange.store.crisis_book import CrisisBook, crisis_rows, with_crises
 from exchange.store.derivation_book import DerivationBook
 from exchange.store.faults import driver_errors
+from exchange.store.kept_keys import KeptKeys
 from exchange.store.personal_keys import PersonalKeys, Place
 from exchange.store.personal_tables import PersonalKeyTable
 from exchange.store.proxy_book import ProxyBook
@@ -303,6 +304,10 @@ class UnitOfWork:
     def uploads(self) -> UploadBook:
         """Return the reports that are not whole yet, to be read here, and written with an entry."""
         return UploadBook(self._session, self._note_write, self._now)
+
+    def kept_keys(self) -> KeptKeys:
+        """Return what custody sealed, to be read here, and put under another version with an entry."""
+        return KeptKeys(self._session, self._note_write)
 
     def consultations(self) -> ConsultationBook:
         """Return consultations and disputes, to be read here, and written with an entry."""

@@ -54,8 +54,7 @@ def populated_database(
             shutil.copytree(sqlite_templates("populated"), folder, dirs_exist_ok=True)
             return _sqlite_url(folder)
         server: PostgresServer = request.getfixturevalue("postgres_server")
-        template = server.template("populated", lambda url: _build(url, folder, "populated"))
-        made.append(server.create_database(template))
+        made.append(server.create_database(_postgres_template(server, "populated", folder)))
         return made[-1]
 
     yield make
@@ -75,8 +74,7 @@ def make_database(
             shutil.copytree(sqlite_templates(kind), tmp_path, dirs_exist_ok=True)
             return _sqlite_url(tmp_path)
         server: PostgresServer = request.getfixturevalue("postgres_server")
-        template = server.template(kind, lambda url: _build(url, tmp_path, kind))
-        made.append(server.create_database(template))
+        made.append(server.create_database(_postgres_template(server, kind, tmp_path)))
         return made[-1]
 
     yield make
@@ -119,9 +117,7 @@ async def make_lived(
             shutil.copytree(request.getfixturevalue("sqlite_templates")("populated"), folder, dirs_exist_ok=True)
             return _sqlite_url(folder), folder
         # It ends with the run: copies are made of it until then.
-        return server.create_database(
-            server.template("populated", lambda url: _build(url, folder, "populated"))
-        ), folder
+        return server.create_database(_postgres_template(server, "populated", folder)), folder
 
     async def make(deeds: Deeds) -> tuple[World, Any]:
         lived = await lived_worlds.after(deeds, backend=backend, populated=populated)
@@ -154,6 +150,19 @@ async def place(request: pytest.FixtureRequest, populated: World, tmp_path: Path
     blobs = BlobPlace(BlobStore((tmp_path / "blobs").as_uri()), 4096)
     async with populated.another_node(blobs=blobs) as services:
         yield replace(populated, services=services)
+
+
+def _postgres_template(server: PostgresServer, kind: str, folder: Path) -> str:
+    """Return the name of a database that holds a world, whose root keys are then in `folder`."""
+    keys = server.folder / f"{server.run}_custody_{kind}"
+
+    def build(url: str) -> None:
+        _build(url, folder, kind)
+        shutil.copytree(folder / "custody", keys, dirs_exist_ok=True)
+
+    template = server.template(kind, build)
+    shutil.copytree(keys, folder / "custody", dirs_exist_ok=True)
+    return template
 
 
 def _sqlite_url(folder: Path) -> str:

@@ -368,6 +368,8 @@ async def test_database_refuses_to_alter_a_request_or_to_bring_a_key_back(popula
         "DELETE FROM pending_act",
         "UPDATE personal_key SET destroyed_at = NULL",
         "UPDATE personal_key SET subject = 'x'",
+        "UPDATE personal_key SET wrapped_key = 'x', key_version = key_version + 1",
+        "UPDATE personal_key SET wrapped_key = 'x', key_version = key_version + 1, destroyed_at = NULL",
         "DELETE FROM personal_key",
     ):
         with pytest.raises(Exception, match=r"once|stays"):

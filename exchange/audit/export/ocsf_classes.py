@@ -141,6 +141,7 @@ _OF_OBJECTS: Mapping[str, int] = {
     "rules_changed": _UPDATE,
     "signed": _UPDATE,
     "rotated": _UPDATE,
+    "rotation_begun": _UPDATE,
     "requested": _UPDATE,
     "erasure_requested": _UPDATE,
     "erasure_read": _READ,

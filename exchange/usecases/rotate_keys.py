@@ -1,0 +1,227 @@
+"""Rotation: everything that custody sealed directly is put under the newest version of its keys, and nothing is lost.
+
+Only wrapped data keys and sealed headers change; the ciphertext of parts is not touched. Steps: (1) the newest version
+is taken up, and no row is under one that is not here; (2) rows under older versions are read, some at a time; (3) each
+is opened as whoever reads it opens it, and sealed anew for the same place; (4) what was read is replaced where it
+still stands, together with an entry; (5) again, until a round finds nothing to do; (6) what came of it is recorded.
+
+Each transaction stands for itself: ended at any moment, another run goes on with what is left. What does not open is
+recorded, counted and left as it is.
+"""
+
+from collections import Counter
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+
+from exchange.audit import Criteria, EntryDraft, EventName, Outcome, Subject, parse_entry
+from exchange.custody import CustodyStatus
+from exchange.kernel import ConflictError
+from exchange.store import KeptKind, KeptRow, Sealed, Sought
+from exchange.usecases.context import Call, Services
+from exchange.usecases.kept_keys import UNRENEWED, renewed_seals
+from exchange.usecases.recording import draft
+
+Progress = Callable[[int, int], None]
+
+_AT_ONCE = 100
+"""Rows of one transaction: SQLite's writers wait for it, some 30 ms."""
+
+_MOST_ROUNDS = 5
+"""A process that has not taken up the newest version adds rows under the one before: its operator's to restart."""
+
+
+@dataclass(frozen=True, slots=True)
+class KeyStatus:
+    """The versions of the root, and how much of each kind is under which of them."""
+
+    custody: CustodyStatus
+    kept: Mapping[KeptKind, Mapping[int, int]]
+
+    def under(self, version: int) -> int:
+        """Return how much is under one version: while there is any, that version cannot be done without."""
+        return sum(counts.get(version, 0) for counts in self.kept.values())
+
+    @property
+    def older(self) -> int:
+        """Return how much is under a version before the current one."""
+        current = self.custody.current
+        return sum(count for counts in self.kept.values() for version, count in counts.items() if version < current)
+
+    @property
+    def missing(self) -> tuple[int, ...]:
+        """Return the versions that something is under and that are not here."""
+        held = {each.version for each in self.custody.versions}
+        return tuple(sorted({version for counts in self.kept.values() for version in counts} - held))
+
+
+@dataclass(frozen=True, slots=True)
+class Rotated:
+    """What a run did: rows put under `version`, places that did not open, and how much is under older versions yet."""
+
+    version: int
+    renewed: Mapping[KeptKind, int]
+    unopened: tuple[str, ...]
+    left: int
+
+    @property
+    def renewed_in_all(self) -> int:
+        """Return how many rows were put under the version."""
+        return sum(self.renewed.values())
+
+
+async def key_status(services: Services) -> KeyStatus:
+    """Return which versions of the root there are, and what is under each."""
+    kept = {}
+    for kind in KeptKind:
+        async with services.store.unit_of_work() as unit:
+            kept[kind] = await unit.kept_keys().counts(kind)
+    return KeyStatus(await services.custodian.status(), kept)
+
+
+async def begin_rotation(services: Services, call: Call, add: Callable[[], int]) -> int | None:
+    """Add a version of the root by `add`, and return it; None where the newest one waits for everything to be under it.
+
+    Nothing is under the new version yet. Raises ConflictError where another node has one that is not here.
+    """
+    status = await _complete_status(services)
+    custody = status.custody
+    if custody.current > 1 and not await _is_recorded(services, custody, custody.current):
+        # Whoever added it died before it was on the record.
+        await _record_version(services, call, custody, custody.current)
+    if status.older or not status.under(custody.current):
+        return None
+    if await _is_recorded(services, custody, custody.current + 1):
+        # Two keys of one number: each node would take what the other one wrote for tampering.
+        message = f"version {custody.current + 1} was added on another node: bring the key file from there"
+        raise ConflictError(message)
+    added = add()
+    # Nothing was wrapped under it yet: nothing is lost where it never gets on the record.
+    await _record_version(services, call, custody, added)
+    await services.custodian.renew()
+    return added
+
+
+async def rewrap(services: Services, call: Call, progress: Progress = lambda _done, _total: None) -> Rotated:
+    """Put everything that is under an older version under the newest one; may be run again at any time.
+
+    Raises ConflictError where something is under a version that is not here, UnavailableError where store or custody
+    is away: what was done until then stands.
+    """
+    # (1) whole
+    status = await _complete_status(services)
+    run = _Run(services, call, status.custody, status.older, progress)
+    if not run.total:
+        return run.ended(left=0)
+    await services.store.append(run.entry(EventName.KEY_ROTATION_BEGUN, {"left": run.total}))
+    for _ in range(_MOST_ROUNDS):
+        if not sum([await _round(run, kind) for kind in KeptKind]):
+            break
+    # (6) what came of it
+    ended = run.ended(left=(await key_status(services)).older)
+    told: dict[str, str | int] = {"renewed": run.done, "left": ended.left, "unopened": len(ended.unopened)}
+    await services.store.append(run.entry(EventName.KEY_ROTATED, {"state": "finished", **told}))
+    return ended
+
+
+@dataclass(slots=True)
+class _Run:
+    """One run, and what it did so far."""
+
+    services: Services
+    call: Call
+    custody: CustodyStatus
+    total: int
+    progress: Progress
+    renewed: Counter[KeptKind] = field(default_factory=Counter)
+    unopened: dict[str, None] = field(default_factory=dict)
+
+    @property
+    def done(self) -> int:
+        return self.renewed.total()
+
+    def entry(self, event: EventName, told: Mapping[str, str | int]) -> EntryDraft:
+        current = self.custody.current
+        call = replace(self.call, now=self.services.clock())
+        subject = _subject(self.custody, current)
+        return draft(call, None, event, Outcome.PERMITTED, subject=subject, detail={"version": current, **told})
+
+    def ended(self, *, left: int) -> Rotated:
+        return Rotated(self.custody.current, dict(self.renewed), tuple(self.unopened), left)
+
+
+async def _round(run: _Run, kind: KeptKind) -> int:
+    """Renew the rows of one kind once; return how many were, or may be in another round."""
+    count, after = 0, None
+    while True:
+        # (2) read
+        async with run.services.store.unit_of_work() as unit:
+            rows = await unit.kept_keys().older(kind, run.custody.current, after=after, limit=_AT_ONCE)
+        if not rows:
+            return count
+        after = rows[-1].place
+        # (3) sealed anew
+        renewed = [(row, seals) for row in rows if (seals := await _renewed(run, row)) is not None]
+        # (4) where it still stands
+        run.renewed[kind] += await _put(run, kind, renewed)
+        count += len(renewed)
+        run.progress(run.done, max(run.total, run.done))
+
+
+async def _put(run: _Run, kind: KeptKind, renewed: list[tuple[KeptRow, tuple[Sealed, ...]]]) -> int:
+    async with run.services.store.unit_of_work() as unit:
+        count = await unit.kept_keys().put(kind, renewed) if renewed else 0
+        if count:
+            await unit.record(run.entry(EventName.KEY_ROTATED, {"kind": kind.value, "renewed": count}))
+    return count
+
+
+async def _renewed(run: _Run, row: KeptRow) -> tuple[Sealed, ...] | None:
+    """Return the seals of a row under the newest version; None where they do not open, which is recorded once a run."""
+    try:
+        return await renewed_seals(run.services.custodian, row)
+    except UNRENEWED:
+        place = " ".join(str(part) for part in (row.kind.value, *row.place))
+        if place not in run.unopened:
+            run.unopened[place] = None
+            call = replace(run.call, now=run.services.clock())
+            failed = draft(call, None, EventName.KEY_OPENED, Outcome.FAILED, detail={"place": place})
+            await run.services.store.append(failed)
+        return None
+
+
+async def _is_recorded(services: Services, custody: CustodyStatus, version: int) -> bool:
+    """Return whether the log says that a version was added, whichever node added it."""
+    subject, event = _subject(custody, version), EventName.KEY_CREATED.value
+
+    def is_it(content: bytes) -> bool:
+        entry = parse_entry(content)
+        return entry["type"] == event and entry.get("object") == {"type": subject.kind, "id": subject.id}
+
+    sought = Sought(Criteria(event=event, subject=subject.id), member=None)
+    async for hits in services.store.found_entries(sought, at_a_time=_AT_ONCE):
+        if any(is_it(hit.content) for hit in hits):
+            return True
+    return any(is_it(content) for content in await services.store.waiting_entries())
+
+
+async def _record_version(services: Services, call: Call, custody: CustodyStatus, version: int) -> None:
+    detail: dict[str, str | int | list[str]] = {"kind": "root", "version": version}
+    subject = _subject(custody, version)
+    await services.store.append(
+        draft(call, None, EventName.KEY_CREATED, Outcome.PERMITTED, subject=subject, detail=detail)
+    )
+
+
+async def _complete_status(services: Services) -> KeyStatus:
+    await services.custodian.renew()
+    status = await key_status(services)
+    if status.missing:
+        versions = ", ".join(str(version) for version in status.missing)
+        raise ConflictError(
+            f"something is under version {versions}, which is not in the key file here: bring the file that has it"
+        )
+    return status
+
+
+def _subject(custody: CustodyStatus, version: int) -> Subject:
+    return Subject("key", f"{custody.kind}/{version}")
