@@ -1,4 +1,4 @@
-"""`exchange keys`: recipients and identities for sealed files, and the instance's own keys put aside and put back.
+"""`exchange keys recipient`, `escrow`, `restore`: recipients of sealed files, and the keys put aside and back.
 
 No backup holds the keys; without them no backup opens a report. They are sealed to whoever is to keep them, best to
 somebody who does not keep the backups.
@@ -14,16 +14,13 @@ import typer
 from exchange.audit import EventName, Outcome, Subject
 from exchange.cli import output
 from exchange.cli.instance import Host, folder_of, write_new
-from exchange.cli.program import app
+from exchange.cli.keys_group import keys
 from exchange.cli.sealed_io import SealedWriter, identity_of, recipient_of, sealed_lines
 from exchange.cli.verbs import DirOption, JsonOption, host_verb
 from exchange.crypto.sealed_files import Identity
 from exchange.kernel import InvalidError
 from exchange.settings import InstanceLayout
 from exchange.usecases.recording import draft
-
-keys = typer.Typer(help="Keys: sealed to their keepers, and put back.", no_args_is_help=True)
-app.add_typer(keys, name="keys")
 
 _FORMAT = 1
 _FOLDERS = ("custody", "secrets", "tls")

@@ -46,7 +46,7 @@ VERBS: Mapping[str, Verb] = {
     "backup": Verb("backups", "Put the instance's data aside, sealed; never its keys."),
     "restore": Verb("backups", "Fill an empty instance from a backup."),
     "restored": Verb("backups", "What a restore left to be confirmed before anything is served."),
-    "keys": Verb("key_escrow", "Keys: sealed to their keepers, and put back."),
+    "keys": Verb("keys", "Keys: their versions, sealed to their keepers, put back."),
     "act": Verb("acts", "Acts that wait for a second person: see, confirm, refuse."),
     "agreement": Verb("agreements", "Agreements between members."),
     "audit": Verb("audit", "The audit log: search it, verify it, and check what it owes you."),
