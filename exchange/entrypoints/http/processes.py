@@ -8,7 +8,7 @@ process answers signals by itself, and holds none of the ends by which a parent'
 Does not: look after them.
 
 INVARIANT: whoever forks has opened no database, no loop and no connection. What a service opens, each of its processes
-opens for itself (ADR 0039).
+opens for itself (ADR 0038).
 """
 
 import contextlib

@@ -1,11 +1,11 @@
 """Keys of personal data may be put under a newer version of the root; destroyed ones stay destroyed.
 
-Revision: 0036, after 0033. Only the guard changes, and allows one thing more: the version before never does it.
+Revision: 0034, after 0033. Only the guard changes, and allows one thing more: the version before never does it.
 """
 
 from alembic import op
 
-revision = "0036"
+revision = "0034"
 down_revision = "0033"
 branch_labels = None
 depends_on = None
