@@ -250,10 +250,13 @@ def _header_columns(header: Sealed) -> dict[str, Any]:
 
 
 def _part_columns(report_id: str, part: NewPart) -> dict[str, Any]:
+    return {"report_id": report_id, "label_index": part.label_index, **sealed_part_columns(part)}
+
+
+def sealed_part_columns(part: NewPart) -> dict[str, Any]:
+    """Return what every table that keeps parts has of one, by the names of its columns."""
     return {
-        "report_id": report_id,
         "number": part.number,
-        "label_index": part.label_index,
         "size_bytes": part.size_bytes,
         "key_id": part.key.key_id,
         "key_version": part.key.key_version,

@@ -13,6 +13,7 @@ from sqlmodel import col
 
 from exchange.kernel import ConflictError, to_micros
 from exchange.store.blob_tables import BlobDebrisTable
+from exchange.store.report_book import sealed_part_columns
 from exchange.store.rows import Idempotency, NewPart, NewReport
 from exchange.store.tables import IdempotencyTable, PartTable
 from exchange.store.upload_rows import NewUpload, ReceivedPart, UploadEnd
@@ -145,18 +146,10 @@ class UploadBook:
 
 
 def _columns(upload_id: str, received: ReceivedPart) -> dict[str, Any]:
-    part, digest = received.part, received.digest
+    digest = received.digest
     return {
         "upload_id": upload_id,
-        "number": part.number,
-        "size_bytes": part.size_bytes,
-        "key_id": part.key.key_id,
-        "key_version": part.key.key_version,
-        "wrap_suite": part.key.suite,
-        "wrapped_key": part.key.blob,
-        "suite": part.suite,
-        "ciphertext": part.ciphertext,
-        "location": part.location,
+        **sealed_part_columns(received.part),
         "digest_key_id": digest.key_id,
         "digest_key_version": digest.key_version,
         "digest_suite": digest.suite,

@@ -18,7 +18,7 @@ from exchange.usecases.postable import postable
 from exchange.usecases.recording import on_record
 from exchange.usecases.registry import distribution_draft
 from exchange.usecases.sealing import reseal_header, stored_json
-from exchange.usecases.uploads import OwnUpload, ended_as, own_upload, received_parts, upload_entry
+from exchange.usecases.uploads import OwnUpload, hold_open, own_upload, received_parts, upload_entry
 
 _TRIES = 5
 """How often it is decided again because the policy, or a part, moved under it."""
@@ -58,18 +58,13 @@ async def _completed(services: Services, call: Call, own: OwnUpload) -> Recorded
     completed = upload_entry(call, own.client, header, _EVENT, Outcome.PERMITTED, size_bytes=entry.size_bytes)
     registration = distribution_draft(services.law, header, entry)
     async with services.store.unit_of_work() as unit:
-        await unit.reports().hold_order(own.state.policy_version)
-        book = unit.uploads()
-        revision, ended = await book.hold(own.row.id)
-        if ended is not None:
-            raise ended_as(ended)
-        if revision != own.row.revision:
+        if await hold_open(unit, own) != own.row.revision:
             raise StalePolicyError("a part came while the report was being completed: decide again")
         receipt = await unit.record(entry)
         for beside in (completed, *(() if registration is None else (registration,))):
             await unit.record(beside)
         await unit.reports().add(new)
-        await book.complete(own.row.id, new)
+        await unit.uploads().complete(own.row.id, new)
     return Recorded(posted_answer(services, header, posted, stored_json(services, header)), receipt)
 
 

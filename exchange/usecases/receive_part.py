@@ -26,7 +26,7 @@ from exchange.usecases.uploads import (
     Detail,
     OwnUpload,
     UploadView,
-    ended_as,
+    hold_open,
     own_upload,
     received_parts,
     require_part,
@@ -192,13 +192,9 @@ async def _kept_once(
     detail: Detail = {"part": part.number, "sealed_sha256": arrival.sealed_digest.hexdigest()}
     entry = own.entry(call, _EVENT, Outcome.PERMITTED, size_bytes=part.size_bytes, detail=detail)
     async with services.store.unit_of_work() as unit:
-        await unit.reports().hold_order(own.state.policy_version)
-        book = unit.uploads()
-        _, ended = await book.hold(own.row.id)
-        if ended is not None:
-            raise ended_as(ended)
+        await hold_open(unit, own)
         receipt = await unit.record(entry)
-        await book.put_part(own.row.id, new)
+        await unit.uploads().put_part(own.row.id, new)
     rows = await services.store.uploads.parts(own.row.id)
     received = await received_parts(services, call, own.client, own.row.id, rows)
     return Recorded(view_of(services, own.row, own.declared, received), receipt)

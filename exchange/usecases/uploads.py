@@ -15,7 +15,7 @@ from exchange.kernel import ConflictError, NotFoundError, is_uuid7
 from exchange.markings import render_marking
 from exchange.members import Client, Role
 from exchange.reports import Awaited, Header, PartHeader, header_from_json, with_received
-from exchange.store import PolicyState, UploadEnd, UploadPartRow, UploadRow
+from exchange.store import PolicyState, UnitOfWork, UploadEnd, UploadPartRow, UploadRow
 from exchange.usecases.authenticate import admit, required_thumbprint
 from exchange.usecases.context import Call, Services
 from exchange.usecases.judging import ABSENT_ID, asked_for, report_not_found, require_same_law
@@ -87,6 +87,18 @@ async def own_upload(services: Services, call: Call, upload_id: str, *, event: E
         )
         return await refuse(services, replace(ended, agreement=row.agreement), error)
     return OwnUpload(client, standing.state, row, await _declared(services, call, client, row))
+
+
+async def hold_open(unit: UnitOfWork, own: OwnUpload) -> int:
+    """Hold the order of reports and the upload to the end of the unit, and return the upload's revision.
+
+    Raises StalePolicyError where the policy moved since the upload was loaded, ConflictError where it has ended.
+    """
+    await unit.reports().hold_order(own.state.policy_version)
+    revision, ended = await unit.uploads().hold(own.row.id)
+    if ended is not None:
+        raise ended_as(ended)
+    return revision
 
 
 def ended_error(row: UploadRow, now: datetime) -> ConflictError | None:
