@@ -181,33 +181,27 @@ def test_process_that_was_never_asked_for_costs_nothing(tmp_path: Path) -> None:
     assert pid_in(tmp_path) is None
 
 
-def test_killed_process_is_replaced(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    with kept_running(stay, tmp_path, name="job") as begin:
-        begin()
-        eventually(lambda: pid_in(tmp_path) is not None)
-        killed = pid_in(tmp_path)
-        assert killed is not None
-        os.kill(killed, signal.SIGKILL)
-
-        eventually(lambda: pid_in(tmp_path) not in {None, killed})
-
-    assert "the job died and is replaced" in caplog.text
-
-
-def test_process_that_somebody_told_to_end_is_begun_again_and_called_no_death(
-    tmp_path: Path, caplog: pytest.LogCaptureFixture
+@pytest.mark.parametrize(
+    ("ending", "told", "is_death"),
+    [
+        (signal.SIGKILL, "the job died and is replaced", True),
+        (signal.SIGTERM, "the job was told to end and is begun again", False),
+    ],
+)
+def test_process_that_ends_is_begun_again_and_called_dead_only_where_it_died(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, ending: signal.Signals, told: str, is_death: bool
 ) -> None:
     with kept_running(stay, tmp_path, name="job") as begin:
         begin()
         eventually(lambda: pid_in(tmp_path) is not None)
-        told = pid_in(tmp_path)
-        assert told is not None
-        os.kill(told, signal.SIGTERM)
+        ended = pid_in(tmp_path)
+        assert ended is not None
+        os.kill(ended, ending)
 
-        eventually(lambda: pid_in(tmp_path) not in {None, told})
+        eventually(lambda: pid_in(tmp_path) not in {None, ended})
 
-    assert "the job was told to end and is begun again" in caplog.text
-    assert "died" not in caplog.text
+    assert told in caplog.text
+    assert ("died" in caplog.text) is is_death
 
 
 def test_process_that_does_not_end_is_killed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
