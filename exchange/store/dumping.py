@@ -70,6 +70,8 @@ async def dumped(url: str) -> AsyncIterator[Rows]:
     with driver_errors():
         connection = await connector(url)()
         try:
+            # Whoever writes the backup down may be slow, and locks nothing.
+            await connection.execute("SET idle_in_transaction_session_timeout = 0")
             async with connection.transaction(isolation="repeatable_read", readonly=True):
                 for table in _tables():
                     names = [column.name for column in table.columns]

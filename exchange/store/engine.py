@@ -14,8 +14,21 @@ from exchange.kernel import UnsafeSettingError
 SQLITE = "sqlite+aiosqlite"
 POSTGRESQL = "postgresql+asyncpg"
 
-SESSION = {"application_name": "exchange", "jit": "off", "synchronous_commit": "on"}
-"""Settings of every session on PostgreSQL. A commit returns when it is on the disk, whatever the server's default."""
+SESSION = {
+    "application_name": "exchange",
+    "jit": "off",
+    "synchronous_commit": "on",
+    "idle_in_transaction_session_timeout": "60s",
+    # A machine that is gone says no goodbye: without these what it had locked would stay locked for two hours.
+    "tcp_keepalives_idle": "3",
+    "tcp_keepalives_interval": "2",
+    "tcp_keepalives_count": "3",
+}
+"""Settings of every session on PostgreSQL. A commit returns when it is on the disk, whatever the server's default; a
+transaction that nobody goes on with ends, and lets go of what all nodes need."""
+
+PRIMARY = "primary"
+"""The server that is asked, of several at an address too: a standby lags, and does not know what was just revoked."""
 
 
 def checked_url(url: str) -> URL:
@@ -44,6 +57,7 @@ def new_engine(url: URL, *, wait_seconds: float, may_create: bool = False) -> As
     """
     if not is_sqlite(url):
         arguments: dict[str, Any] = {"timeout": wait_seconds, "command_timeout": 60, "server_settings": SESSION}
+        arguments["target_session_attrs"] = PRIMARY
         return create_async_engine(url, pool_size=2, max_overflow=6, pool_pre_ping=True, connect_args=arguments)
     if not may_create:
         url = url.set(database=existing_file(str(url.database)), query={"uri": "true"})

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import asyncpg
+from asyncpg.exceptions import TargetServerAttributeNotMatched
 from sqlalchemy.exc import DBAPIError, IntegrityError, SQLAlchemyError
 
 from exchange.kernel import ConflictError, ExchangeError, UnavailableError
@@ -63,4 +64,6 @@ def _kind(fault: BaseException) -> str:
         return _kind(fault.orig.__cause__ or fault.orig)
     if isinstance(fault, sqlite3.Error):
         return str(fault)
+    if isinstance(fault, TargetServerAttributeNotMatched):
+        return "it is a standby, which lags and is never asked"
     return type(fault).__name__

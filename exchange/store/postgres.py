@@ -17,7 +17,7 @@ from sqlalchemy.dialects.postgresql.asyncpg import PGDialect_asyncpg
 from exchange.kernel import UnavailableError, UnsafeSettingError
 from exchange.store.batch import AppendJob, Ask, Job, Put, Result, Steps
 from exchange.store.dialect import Parameters, Row, Statement
-from exchange.store.engine import SESSION
+from exchange.store.engine import PRIMARY, SESSION
 from exchange.store.faults import DRIVER_ERRORS, driver_errors, is_of_one_row
 from exchange.store.lane import BATCH_LIMIT, QUEUE_LIMIT, Waiting, Write, deliver, failed, has_failed
 from exchange.store.observing import ENTRIES_LANE, POSTS_LANE, StoreLoad, StoreObserver
@@ -44,6 +44,10 @@ No TimeoutError: the other end may still be at work."""
 _PLANS = {"plan_cache_mode": "force_generic_plan", "enable_bitmapscan": "off", "enable_seqscan": "off"}
 """Each hot statement was written for one plan, along an index and in its order. A table without statistics, as after
 a restore, must not make the planner read a whole class and sort it."""
+
+_IMPATIENCE = {"idle_in_transaction_session_timeout": "10s"}
+"""The transaction of a post holds the policy state, for which every post on every node waits: between two of its
+statements nothing is done that takes long."""
 
 Connect = Callable[[], Awaitable[asyncpg.Connection]]
 
@@ -203,6 +207,7 @@ def connector(url: str) -> Connect:
     dialect = PGDialect_asyncpg()  # type: ignore[no-untyped-call]  # SQLAlchemy leaves it unannotated
     arguments: dict[str, Any] = dialect.create_connect_args(make_url(url))[1]  # type: ignore[no-untyped-call]  # the same
     arguments = {name: value for name, value in arguments.items() if not name.startswith("prepared_statement")}
+    arguments["target_session_attrs"] = PRIMARY
 
     async def connect() -> asyncpg.Connection:
         connection = await asyncpg.connect(
@@ -210,7 +215,7 @@ def connector(url: str) -> Connect:
             timeout=_CONNECT_SECONDS,
             command_timeout=_ANSWER_SECONDS,
             max_cached_statement_lifetime=0,  # for as long as the connection: they are few and always the same
-            server_settings=SESSION | _PLANS,
+            server_settings=SESSION | _PLANS | _IMPATIENCE,
         )
         if await connection.fetchval("SHOW synchronous_commit") != "on":
             await connection.close()

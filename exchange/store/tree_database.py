@@ -29,14 +29,7 @@ LogSteps = Generator[Ask | Put, Sequence[Row], T]
 
 _LOCK_RETRY_SECONDS = 0.001
 
-_GUARDS = (
-    "SET lock_timeout = '5s'",
-    "SET idle_in_transaction_session_timeout = '10s'",
-    # A machine that is gone says no goodbye: without these its locks would stay for two hours.
-    "SET tcp_keepalives_idle = 3",
-    "SET tcp_keepalives_interval = 2",
-    "SET tcp_keepalives_count = 3",
-)
+_GUARD = "SET lock_timeout = '5s'"
 
 
 class TreeDatabase(Protocol):
@@ -181,7 +174,7 @@ class PostgresTree:
     async def _open(self) -> asyncpg.Connection:
         if self._connection is None or self._connection.is_closed():
             self._connection = await self._connect()
-            await self._connection.execute("; ".join(_GUARDS))
+            await self._connection.execute(_GUARD)
         return self._connection
 
     async def _drop(self) -> None:

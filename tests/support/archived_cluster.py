@@ -1,4 +1,4 @@
-"""A PostgreSQL that archives its write-ahead log, and another one recovered from that: as an operator's is, in small."""
+"""A PostgreSQL that archives its write-ahead log, and others made from it: as an operator's are, in small."""
 
 import shutil
 import subprocess
@@ -75,6 +75,21 @@ def recovered(cluster: ArchivedCluster, base: Path, until: str) -> Iterator[str]
         while fetch(url, "SELECT pg_is_in_recovery() AS is_so")[0]["is_so"]:
             assert time.monotonic() < deadline
             time.sleep(0.02)
+        yield url
+
+
+@contextmanager
+def standby(cluster: ArchivedCluster, base: Path) -> Iterator[str]:
+    """Run a server that follows the cluster by streaming, and answers reads; gives its address."""
+    settings = [
+        f"primary_conninfo = 'host=127.0.0.1 port={cluster.port} user={USER}'",
+        f"restore_command = 'cp {cluster.folder}/archive/%f %p'",
+        "archive_mode = off",
+    ]
+    signal = base / "standby.signal"
+    signal.touch(0o600)
+    cluster.programs.own(signal)
+    with _running(cluster.programs, base, settings) as (url, _):
         yield url
 
 
