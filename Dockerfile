@@ -1,5 +1,5 @@
 # Two stages: the first has tools and makes the environment, the second has only what runs.
-# Pin the base by digest at release: `docker build --build-arg PYTHON_IMAGE=python@sha256:...`.
+# Pin the base by digest at release: `PYTHON_IMAGE=python@sha256:... make up`.
 ARG PYTHON_IMAGE=python:3.11-slim-bookworm
 
 FROM ${PYTHON_IMAGE} AS build

@@ -78,9 +78,17 @@ def test_image_is_pinned_by_more_than_latest(name: str) -> None:
     assert ":latest" not in image
 
 
-@pytest.mark.parametrize("name", [*NODES, "jobs", "edge", "database"])
+@pytest.mark.parametrize("name", [name for name in SERVICES if composed()["services"][name]["restart"] != "no"])
 def test_what_runs_on_has_a_check_of_its_health(name: str) -> None:
     assert service(name)["healthcheck"]["test"][0] == "CMD"
+
+
+def test_every_base_image_can_be_named_by_its_digest() -> None:
+    bases = {name for line in image_lines() for name in re.findall(r"^ARG (\w+_IMAGE)=", line)}
+
+    assert bases
+    for name in OURS:
+        assert bases <= service(name)["build"]["args"].keys()
 
 
 @pytest.mark.parametrize("name", NODES)
@@ -135,6 +143,15 @@ def test_edge_sets_who_came_for_every_request() -> None:
     assert "ssl_verify_client on;" in lines
     assert "ssl_protocols TLSv1.3;" in lines
     assert "proxy_ssl_verify on;" in lines
+
+
+def test_edge_leaves_it_to_the_nodes_how_large_a_body_may_be() -> None:
+    lines = edge_lines()
+
+    # A part of a report may have hundreds of megabytes: whoever measures it here turns it away.
+    assert [line for line in lines if line.startswith("client_max_body_size")] == ["client_max_body_size 0;"]
+    assert "proxy_request_buffering off;" in lines
+    assert not any(line.startswith("error_page") and "413" in line for line in lines)
 
 
 def test_edge_finds_each_node_at_its_fixed_address() -> None:

@@ -1,7 +1,7 @@
 """`make test-compose`: the composed service under load, with its parts killed, restarted and replaced; nothing is lost.
 
 Steps: (1) members, clients and an agreement, through the edge with real client certificates; (2) a report goes to who
-may have it, is nothing to who may not, and nobody passes the edge under another's name; (3) under load of posts and
+may have it, is nothing to who may not, one of many megabytes too, and nobody passes the edge under another's name; (3) under load of posts and
 pulls a node is killed, the database restarted, both nodes replaced by another image; (4) every report that was
 acknowledged is there once, and no other; (5) the log verifies.
 
@@ -30,7 +30,7 @@ from urllib.parse import quote
 from exchange.client import ExchangeClient
 from exchange.client.errors import ConnectionFailedError, ProblemError
 from exchange.crypto import ObjectSigningKey, issue_client, new_authority
-from exchange.wire import ReportBody, SignatoryKeyOffer
+from exchange.wire import PartBody, ReportBody, SignatoryKeyOffer
 from tests.compose.asking import URL, asked, context_of
 from tests.compose.project import ROOT, ComposeError, Project, wait_until
 from tests.compose.revocation import revoke_at_the_edge
@@ -43,6 +43,8 @@ _NO_SUCH = 404
 _NOW = datetime.now(UTC)
 _NEXT = "exchange:next"
 _NODES = ("exchange-1", "exchange-2")
+_LARGE_BYTES = 24 * 1024 * 1024
+"""More than any whole body may have."""
 _FEW = 50
 """Entries that may wait at any moment while heartbeats come."""
 
@@ -84,6 +86,8 @@ def _journey(project: Project, folder: Path) -> None:
     # (2) released, invisible, impersonated
     first = _exchanged(doors, agreement)
     _say(f"right  GBR posted {first}, NOR pulled the same bytes, to DNK it is not there")
+    large = _exchanged_in_pieces(folder, doors, agreement)
+    _say(f"right  GBR sent {_LARGE_BYTES >> 20} MiB by themselves, NOR pulled the same bytes")
     _no_other_name_passes(folder, doors)
     _say("right  without a certificate, with an unknown one, under another's name: nobody passes")
     for node in (*_NODES, "jobs"):
@@ -111,7 +115,7 @@ def _journey(project: Project, folder: Path) -> None:
         for thread in threads:
             thread.join(60)
     # (4) counted
-    _nothing_is_lost_or_doubled(load, doors, first)
+    _nothing_is_lost_or_doubled(load, doors, {first, large})
     _say(
         f"right  {len(load.acknowledged)} acknowledged reports are there once each, none beside them; {load.pulls} pulls"
     )
@@ -189,6 +193,21 @@ def _exchanged(doors: Mapping[str, Mapping[str, Path]], agreement: str) -> str:
                 return posted.id
             raise ComposeError(f"DNK was told {exc.status}, not 404") from exc
     raise ComposeError("DNK pulled what is not releasable to it")
+
+
+def _exchanged_in_pieces(folder: Path, doors: Mapping[str, Mapping[str, Path]], agreement: str) -> str:
+    file = folder / "capture.bin"
+    file.write_bytes(os.urandom(_LARGE_BYTES))
+    part = PartBody(media_type="application/octet-stream", name=file.name, size_bytes=_LARGE_BYTES)
+    report = _report(agreement, "").model_copy(update={"complete": False, "parts": [part]})
+    with _client(doors["GBR-desk"]) as client:
+        posted = client.uploads.post_files(report, [file])
+    with _client(doors["NOR-desk"]) as client:
+        pulled = client.pull_report(posted.id)
+        content = b"".join(client.content(posted.id, pulled.parts[0]))
+    if content != file.read_bytes():
+        raise ComposeError("what NOR pulled in pieces is not what GBR sent")
+    return posted.id
 
 
 def _no_other_name_passes(folder: Path, doors: Mapping[str, Mapping[str, Path]]) -> None:
@@ -278,14 +297,13 @@ def _roll(project: Project) -> None:
         raise ComposeError(f"after the roll the nodes run {sorted(running)}")
 
 
-def _nothing_is_lost_or_doubled(load: Load, doors: Mapping[str, Mapping[str, Path]], first: str) -> None:
+def _nothing_is_lost_or_doubled(load: Load, doors: Mapping[str, Mapping[str, Path]], before: set[str]) -> None:
     if load.wrong:
         raise ComposeError(f"{len(load.wrong)} answers were wrong, such as {load.wrong[0]}")
     # A post that was begun and not answered when the load stopped may be there or not: it is asked for once more.
     with _client(doors["GBR-desk"]) as client:
         listed = [header.id for header in client.reports()]
-    counted = Counter(listed)
-    counted.pop(first, None)
+    counted = Counter(report for report in listed if report not in before)
     doubled = [report for report, count in counted.items() if count > 1]
     lost = sorted(set(load.acknowledged.values()) - set(counted))
     beside = sorted(set(counted) - set(load.acknowledged.values()))

@@ -202,6 +202,37 @@ async def test_head_that_never_ends_is_cut_off(port: int, trust: Trust, monkeypa
     assert answer == b""
 
 
+async def test_body_takes_as_long_as_the_app_gives_it(port: int, trust: Trust, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A part of 200 MiB that came in more than a minute was cut off, whatever the app had said."""
+    monkeypatch.setattr("exchange.entrypoints.http.tls._MESSAGE_SECONDS", 0.1)
+    reader, writer = await asyncio.open_connection("127.0.0.1", port, ssl=trust.context(trust.client("slow")))
+    writer.write(b"POST / HTTP/1.1\r\nhost: x\r\ncontent-length: 6\r\nconnection: close\r\n\r\n")
+    for _ in range(6):
+        await asyncio.sleep(0.06)
+        writer.write(b"x")
+        await writer.drain()
+
+    answer = await reader.read()
+
+    assert answer.startswith(b"HTTP/1.1 200")
+    assert json.loads(answer.partition(b"\r\n\r\n")[2])["size"] == 6
+    writer.close()
+
+
+async def test_body_behind_an_answer_that_never_ends_is_cut_off(
+    port: int, trust: Trust, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("exchange.entrypoints.http.tls._MESSAGE_SECONDS", 0.1)
+    reader, writer = await asyncio.open_connection("127.0.0.1", port, ssl=trust.context(trust.client("slow")))
+    writer.write(b"POST /early HTTP/1.1\r\nhost: x\r\ncontent-length: 900\r\n\r\n")
+    assert (await reader.readuntil(b"}")).startswith(b"HTTP/1.1 200")
+    writer.write(b"x")
+
+    async with asyncio.timeout(5):
+        assert await reader.read() == b""
+    writer.close()
+
+
 async def test_head_in_two_pieces_is_answered(port: int, trust: Trust) -> None:
     context = trust.context(trust.client("slow"))
     reader, writer = await asyncio.open_connection("127.0.0.1", port, ssl=context)

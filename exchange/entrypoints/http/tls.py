@@ -45,7 +45,8 @@ _SILENT_SECONDS = 75.0
 _STALL_SECONDS = 30.0
 """What a reader has for the next 64 KiB of its answer: 17 kbit/s."""
 _MESSAGE_SECONDS = 60.0
-"""How long one request may take to arrive whole; the app's own limit for bodies is shorter and answers politely."""
+"""How long a head may take to arrive, and what comes behind an answer. The body of a request that is not answered yet
+is the app's to wait for: it says how long by the size, and answers politely."""
 
 
 _UNREADABLE = {
@@ -74,6 +75,7 @@ class CertificateProtocol(HttpToolsProtocol):
     _head_bytes = 0
     _discarded_bytes = 0
     _is_arriving = False
+    _has_head = False
     _message_timer: asyncio.TimerHandle | None = None
     _expiry_timer: asyncio.TimerHandle | None = None
     _goodbye_timer: asyncio.TimerHandle | None = None
@@ -124,7 +126,8 @@ class CertificateProtocol(HttpToolsProtocol):
         super().data_received(data)
         # Blank lines begin no request, and end the parent's own patience with who is idle.
         is_idle = self.cycle is None or self.cycle.response_complete
-        if not self._is_arriving and not is_idle:
+        is_waited_for = self._has_head or not self._is_arriving
+        if is_waited_for and not is_idle:
             self._stop_timer()
         elif self._message_timer is None:
             self._message_timer = self.loop.call_later(_MESSAGE_SECONDS, self.transport.close)
@@ -140,7 +143,7 @@ class CertificateProtocol(HttpToolsProtocol):
 
     def on_message_begin(self) -> None:
         super().on_message_begin()
-        self._is_arriving = True
+        self._is_arriving, self._has_head = True, False
         self._stop_timer()
         self._head_bytes = self._discarded_bytes = 0
         if self._extensions is not None:
@@ -160,6 +163,7 @@ class CertificateProtocol(HttpToolsProtocol):
         if self._is_edge:
             self._take_from_edge()
         super().on_headers_complete()
+        self._has_head = True
 
     def on_body(self, body: bytes) -> None:
         if self.cycle.response_complete:
