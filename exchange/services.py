@@ -191,23 +191,24 @@ async def sequence(settings: Settings, stopping: asyncio.Event) -> None:
     """Sequence the log until `stopping` is set; raises ExchangeError where it cannot even begin."""
     async with open_desk(settings) as desk:
         job = Job(Sequencer(desk), Sweep(desk.tree, desk.record, desk.clock, desk.randomness), Index(desk.tree))
-        asking = asyncio.create_task(_ask_witnesses(settings, stopping), name="asking witnesses")
-        asking.add_done_callback(_tell_fault)
-        alerting = asyncio.create_task(_raise_alerts(settings, stopping), name="raising alerts")
-        alerting.add_done_callback(_tell_fault)
-        sweeping = asyncio.create_task(_sweep_reports(settings, stopping), name="sweeping reports")
-        sweeping.add_done_callback(_tell_fault)
-        archiving = asyncio.create_task(_archive(settings, desk, stopping), name="archiving old entries")
-        archiving.add_done_callback(_tell_fault)
+        beside = [
+            asyncio.create_task(_kept_up(work, name, stopping), name=name)
+            for name, work in (
+                ("asking witnesses", lambda: _ask_witnesses(settings, stopping)),
+                ("raising alerts", lambda: _raise_alerts(settings, stopping)),
+                ("sweeping reports", lambda: _sweep_reports(settings, stopping)),
+                ("archiving old entries", lambda: _archive(settings, desk, stopping)),
+            )
+        ]
         try:
             await SequencerLoop(job).run(stopping)
         finally:
             # Told to stop, they close their part of the log: what is cancelled before it has would look killed.
             if stopping.is_set():
-                await asyncio.wait([asking, alerting, sweeping, archiving], timeout=_LAST_SECONDS)
-            for each in (asking, alerting, sweeping, archiving):
+                await asyncio.wait(beside, timeout=_LAST_SECONDS)
+            for each in beside:
                 each.cancel()
-            await asyncio.wait([asking, alerting, sweeping, archiving])
+            await asyncio.wait(beside)
 
 
 async def _archive(settings: Settings, desk: Desk, stopping: asyncio.Event) -> None:
@@ -309,10 +310,17 @@ def webhooks_of(settings: Settings) -> tuple[Webhook, ...]:
     return tuple(hooks)
 
 
-def _tell_fault(task: asyncio.Task[None]) -> None:
-    # A fault of ours there must not end the sequencer, nor go unseen.
-    if not task.cancelled() and task.exception() is not None:
-        _log.critical("a fault ended what was beside the sequencer: %s", task.get_name(), exc_info=task.exception())
+async def _kept_up(work: Callable[[], Awaitable[None]], name: str, stopping: asyncio.Event) -> None:
+    """Do `work` to its end; where a fault ends it before, say so, and begin it again after a while."""
+    while not stopping.is_set():
+        try:
+            await work()
+        except Exception:  # noqa: BLE001  told, and begun again
+            # A fault of ours there must not end the sequencer, nor go unseen, nor leave alerts unsent from then on.
+            _log.exception("a fault ended what was beside the sequencer: %s", name)
+            await wait_for(stopping, _REOPEN_SECONDS)
+        else:
+            return
 
 
 def _witnessing(settings: Settings) -> Witnessing:

@@ -1,5 +1,6 @@
 """What the store tells of subscriptions; times are in microseconds since 1970."""
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from enum import Enum
 
@@ -48,3 +49,13 @@ class DeliveryRow:
     ended_at: int | None
     told: str | None
     breach: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Claiming:
+    """What is claimed: what is due at `now`, until `until`, of the `limit` longest due; nothing of those in `but`."""
+
+    now: int
+    until: int
+    limit: int
+    but: Collection[str]

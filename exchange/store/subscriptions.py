@@ -4,7 +4,7 @@ Promises: the position of a subscription and what was queued on the way there be
 queue for one subscription never both do. At least once: a sender that dies in between sends again.
 """
 
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import Any
 
 from sqlalchemy import delete, func, or_, select, update
@@ -13,7 +13,7 @@ from sqlmodel import col
 
 from exchange.store.faults import driver_errors
 from exchange.store.rows import Sealed
-from exchange.store.subscription_rows import DeliveryRow, DeliveryState, SubscriptionRow
+from exchange.store.subscription_rows import Claiming, DeliveryRow, DeliveryState, SubscriptionRow
 from exchange.store.subscription_tables import SubscriptionDeliveryTable, SubscriptionTable
 from exchange.store.tables import CertificateTable, ClientTable
 
@@ -123,15 +123,20 @@ class Subscriptions:
                 await session.commit()
         return True
 
-    async def claim(self, *, now: int, until: int, limit: int) -> list[DeliveryRow]:
-        """Return what is due at `now`, the longest due first; until `until` nobody else is given it."""
+    async def claim(self, claiming: Claiming, take: Callable[[str], bool]) -> list[DeliveryRow]:
+        """Return what is claimed, the longest due first; meanwhile nobody else is given it.
+
+        Of what it finds only what `take` takes, which is told the subscription of each.
+        """
         due = SubscriptionDeliveryTable
-        chosen = select(due).where(_WAITING, col(due.next_at) <= now).order_by(col(due.next_at), col(due.id))
+        wanted = (_WAITING, col(due.next_at) <= claiming.now, col(due.subscription_id).not_in(claiming.but))
+        chosen = select(due).where(*wanted).order_by(col(due.next_at), col(due.id))
         with driver_errors():
             async with AsyncSession(self._engine) as session:
-                rows = list(await session.scalars(chosen.limit(limit).with_for_update(skip_locked=True)))
+                looked_at = await session.scalars(chosen.limit(claiming.limit).with_for_update(skip_locked=True))
+                rows = [row for row in looked_at if take(row.subscription_id)]
                 for row in rows:
-                    row.tries, row.next_at = row.tries + 1, until
+                    row.tries, row.next_at = row.tries + 1, claiming.until
                 found = [_delivery(row) for row in rows]
                 await session.commit()
         return found

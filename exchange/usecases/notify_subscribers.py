@@ -11,6 +11,8 @@ is and since when. Whoever wants more asks the exchange, with its certificate.
 
 import asyncio
 import logging
+from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Final
@@ -24,7 +26,7 @@ from exchange.release import Permit
 from exchange.reports import Header
 from exchange.store import Parts
 from exchange.store.pulse import Beat
-from exchange.store.subscription_rows import DeliveryRow, DeliveryState, SubscriptionRow
+from exchange.store.subscription_rows import Claiming, DeliveryRow, DeliveryState, SubscriptionRow
 from exchange.usecases.check_readiness import require_confirmed
 from exchange.usecases.context import Call, Services
 from exchange.usecases.deliver_alerts import BACKOFF, CLAIMED, Webhook, WebhookLine
@@ -38,7 +40,14 @@ from exchange.usecases.telling_breaches import told_breach
 from exchange.usecases.telling_requests import KIND as REQUEST_KIND
 from exchange.usecases.telling_requests import told_request
 
-_AT_ONCE: Final = 20
+_AT_ONCE: Final = 64
+_OF_ONE: Final = 4
+"""Of one client at a time: a receiver that answers slowly keeps its own subscriber waiting, and nobody else."""
+_PATIENCE_SECONDS: Final = 1.0
+"""What a round waits for those whom it began to tell: who takes longer is waited for beside the next rounds."""
+_LAST_SECONDS: Final = 2.0
+"""At the end. What was taken meanwhile and not noted comes again, with the same id."""
+
 _LOOKED_AT: Final = 1_000
 """Reports of one round and subscription: one that begins far behind keeps no other waiting."""
 
@@ -77,6 +86,8 @@ class Notifier:
         self._line = line
         self._reach = reach
         self._forgot_at: datetime | None = None
+        self._telling: dict[asyncio.Task[None], str] = {}
+        """What is on its way, with the client that it is for."""
 
     async def round(self) -> int:
         """Do one round; return how many messages were tried."""
@@ -92,12 +103,54 @@ class Notifier:
                 await self._queue(one, beat)
         await self._forget_old()
         # (2) what is due
-        now = self._services.clock()
-        if not await subscriptions.has_due(to_micros(now)):
-            return 0
-        due = await subscriptions.claim(now=to_micros(now), until=to_micros(now + CLAIMED), limit=_AT_ONCE)
-        await asyncio.gather(*(self._tell(one, active.get(one.subscription)) for one in due))
+        due = await self._claimed(active)
+        begun = [self._begin_to_tell(one, active.get(one.subscription)) for one in due]
+        if begun:
+            await asyncio.wait(begun, timeout=_PATIENCE_SECONDS)
+        self._hear()
         return len(due)
+
+    async def close(self) -> None:
+        """End what is on its way."""
+        if self._telling:
+            await asyncio.wait(self._telling, timeout=_LAST_SECONDS)
+        for telling in self._telling:
+            telling.cancel()
+        if self._telling:
+            await asyncio.wait(self._telling)
+
+    async def _claimed(self, active: Mapping[str, SubscriptionRow]) -> list[DeliveryRow]:
+        """Claim what is due, of no client more than it may have on its way."""
+        subscriptions, now = self._services.store.subscriptions, self._services.clock()
+        if not await subscriptions.has_due(to_micros(now)):
+            return []
+        held = Counter(self._telling.values())
+        full = [one.id for one in active.values() if held[one.client] >= _OF_ONE]
+
+        def take(subscription: str) -> bool:
+            client = active[subscription].client if subscription in active else subscription
+            held[client] += 1
+            return held[client] <= _OF_ONE
+
+        room = _AT_ONCE - len(self._telling)
+        return await subscriptions.claim(Claiming(to_micros(now), to_micros(now + CLAIMED), room, full), take)
+
+    def _begin_to_tell(self, one: DeliveryRow, subscription: SubscriptionRow | None) -> asyncio.Task[None]:
+        telling = asyncio.create_task(self._tell(one, subscription), name="telling a subscriber")
+        self._telling[telling] = one.subscription if subscription is None else subscription.client
+        return telling
+
+    def _hear(self) -> None:
+        """Let go of what has come to its end; raise what keeps all of it from going on."""
+        ended = [telling for telling in self._telling if telling.done()]
+        for telling in ended:
+            del self._telling[telling]
+        for fault in [telling.exception() for telling in ended]:
+            if isinstance(fault, Exception) and not isinstance(fault, ExchangeError):
+                # A fault of ours over one message must not keep the others from theirs.
+                _log.critical("a webhook was not sent", exc_info=fault, extra={"cause": type(fault).__name__})
+            elif fault is not None:
+                raise fault
 
     async def _queue(self, one: SubscriptionRow, beat: Beat) -> None:
         store, now = self._services.store, self._services.clock()

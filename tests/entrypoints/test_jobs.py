@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
+from exchange import services
 from exchange.entrypoints.jobs import keeper, sequencer
 from exchange.entrypoints.jobs.keeper import kept_running
 from exchange.entrypoints.jobs.sequencer import Job, SequencerLoop
@@ -236,3 +237,20 @@ def test_process_does_not_outlive_a_killed_supervisor(tmp_path: Path) -> None:
         supervisor.kill()
 
     eventually(lambda: pid_in(tmp_path, "stopped") == pid_in(tmp_path))
+
+
+async def test_fault_beside_the_sequencer_is_told_and_what_it_ended_begun_again(
+    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(services, "_REOPEN_SECONDS", 0.01)
+    begun = []
+
+    async def work() -> None:
+        begun.append(1)
+        if len(begun) < 3:
+            raise ExceptionGroup("of several", [RuntimeError("nobody foresaw it")])
+
+    await services._kept_up(work, "raising alerts", asyncio.Event())
+
+    assert len(begun) == 3
+    assert caplog.text.count("a fault ended what was beside the sequencer: raising alerts") == 2

@@ -17,14 +17,17 @@ _log = logging.getLogger("exchange.webhooks")
 async def notify_in_rounds(notifier: Notifier, stopping: asyncio.Event) -> None:
     """Tell subscribers until `stopping` is set; a failure is said once, and retried."""
     told: str | None = None
-    while not stopping.is_set():
-        count = 0
-        try:
-            count = await notifier.round()
-            told = None
-        except ExchangeError as exc:
-            if told != exc.message:
-                told = exc.message
-                _log.error("subscribers cannot be told: %s", exc.message)
-        if not count:
-            await wait_for(stopping, INTERVAL_SECONDS)
+    try:
+        while not stopping.is_set():
+            count = 0
+            try:
+                count = await notifier.round()
+                told = None
+            except ExchangeError as exc:
+                if told != exc.message:
+                    told = exc.message
+                    _log.error("subscribers cannot be told: %s", exc.message)
+            if not count:
+                await wait_for(stopping, INTERVAL_SECONDS)
+    finally:
+        await notifier.close()
