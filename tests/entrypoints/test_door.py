@@ -212,6 +212,25 @@ async def test_unforeseen_error_tells_nothing(service, http, monkeypatch, caplog
     assert answer.headers["x-request-id"] == answer.json()["request_id"]
 
 
+async def test_what_a_stopping_server_has_no_time_for_is_503(service, http, monkeypatch) -> None:
+    asked = asyncio.Event()
+
+    async def slow(_visit) -> None:
+        asked.set()
+        await asyncio.Event().wait()
+
+    (route,) = [each for each in service.router.routes if getattr(each, "path", "") == "/v1/whoami"]
+    monkeypatch.setattr(route, "_visitor", slow)
+
+    request = asyncio.create_task(http("NOR reader").get("/v1/whoami"))
+    await asked.wait()
+    request.cancel()
+    answer = await request
+
+    assert (answer.status_code, answer.json()["code"]) == (503, "unavailable")
+    assert answer.headers["retry-after"]
+
+
 async def test_log_that_cannot_be_written_is_503_and_nothing_is_released(world, http, monkeypatch, caplog) -> None:
     report_id = await world.post()
 

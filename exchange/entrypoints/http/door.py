@@ -2,9 +2,11 @@
 
 Steps: (1) a request id of our own, never the caller's; (2) no client certificate, no entry: the handshake refuses
 already, this is the second lock; (3) room for one more, the client's rate and share; (4) the route; (5) on every
-answer the request id, no sniffing, no storing; (6) an error nobody foresaw becomes a 500 that tells nothing.
+answer the request id, no sniffing, no storing; (6) an error nobody foresaw becomes a 500 that tells nothing, and what a
+server that ends has no time left for a 503.
 """
 
+import asyncio
 import logging
 from time import perf_counter
 from typing import Any
@@ -70,6 +72,12 @@ class Door:
             if answer.status is not None:
                 raise  # half an answer is out: only cutting the connection tells the caller
             await unforeseen(call.request_id)(scope, receive, answer)
+        except asyncio.CancelledError:
+            # (6) the server ends, and has waited for as long as it does
+            if answer.status is not None:
+                raise
+            error = UnavailableError("this node is being stopped: ask again, or another node")
+            await problem(error, call.request_id)(scope, receive, answer)
         finally:
             self.in_flight -= 1
             route = scope.get("route")
