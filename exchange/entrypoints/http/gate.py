@@ -29,11 +29,15 @@ class ConnectionGate:
         """
         is_full = not is_shared and self._by_client.get(thumbprint, 0) >= self._per_client
         if self.open >= self._most or is_full:
-            self._turned_away += 1
+            self.turn_away()
             return False
         self._by_client[thumbprint] += 1
         self.open += 1
         return True
+
+    def turn_away(self) -> None:
+        """Note that somebody was turned away."""
+        self._turned_away += 1
 
     def take_turned_away(self) -> int:
         """Return how many were turned away since this was last asked."""

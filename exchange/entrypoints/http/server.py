@@ -21,6 +21,8 @@ from typing import Any
 import uvicorn
 from starlette.types import ASGIApp
 
+from exchange.entrypoints.http.doorstep import MOST as MOST_HANDSHAKES
+from exchange.entrypoints.http.doorstep import Doorstep
 from exchange.entrypoints.http.edge import Edges
 from exchange.entrypoints.http.gate import MOST_CONNECTIONS, ConnectionGate
 from exchange.entrypoints.http.tls import CertificateProtocol
@@ -32,8 +34,10 @@ _KEEP_ALIVE_SECONDS = 75
 _GRACE_SECONDS = 20
 _HANDSHAKE_SECONDS = 10.0
 """A handshake takes two round trips; who takes longer holds a place that others need."""
-_SPARE_FILES = 1024
+_SPARE_FILES = 512
 """Beside connections: the database's, and files."""
+_PART_OF_FILES = 8
+"""So many parts of what may be open, and one of them at most is for handshakes."""
 _POLL_SECONDS = 0.01
 _YOUNG_OBJECTS = 20_000
 """How many new objects make the collector look for cycles. A page makes a thousand, all gone with the answer and none
@@ -54,19 +58,22 @@ class _Server(uvicorn.Server):
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Listen on `sockets` alone, as the parent does, with an end to handshakes that nobody goes on with."""
         await self.lifespan.startup()
-        loop, config = asyncio.get_running_loop(), self.config
-        seconds = None if config.ssl is None else _HANDSHAKE_SECONDS
-        self.servers = [
-            await loop.create_server(
-                self._new_protocol,
-                sock=each,
-                ssl=config.ssl,
-                backlog=config.backlog,
-                ssl_handshake_timeout=seconds,
-            )
-            for each in sockets or ()
-        ]
+        self.servers = [await self._listen(each) for each in sockets or ()]
         self.started = True
+
+    async def _listen(self, bound: socket.socket) -> Any:
+        """Return what uvicorn closes at the end as a server."""
+        config = self.config
+        if config.ssl is None:
+            return await asyncio.get_running_loop().create_server(
+                self._new_protocol, sock=bound, backlog=config.backlog
+            )
+        gate = getattr(config.http_protocol_class, "gate", None) or ConnectionGate()
+        doorstep = Doorstep(
+            bound, self._new_protocol, config.ssl, seconds=_HANDSHAKE_SECONDS, gate=gate, most=handshakes_allowed()
+        )
+        doorstep.open(config.backlog)
+        return doorstep
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """Let what has begun end; whoever comes while it does is sent away too.
@@ -121,7 +128,13 @@ def raise_file_limit() -> int:
 
 def connections_allowed() -> int:
     """Return how many connections a worker may hold: what it may open, less what it needs besides."""
-    return max(1, min(MOST_CONNECTIONS, resource.getrlimit(resource.RLIMIT_NOFILE)[0] - _SPARE_FILES))
+    files = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
+    return max(1, min(MOST_CONNECTIONS, files - handshakes_allowed() - _SPARE_FILES))
+
+
+def handshakes_allowed() -> int:
+    """Return how many connections a worker may hold whose handshake is under way."""
+    return max(1, min(MOST_HANDSHAKES, resource.getrlimit(resource.RLIMIT_NOFILE)[0] // _PART_OF_FILES))
 
 
 def address_of(bound: socket.socket) -> str:
