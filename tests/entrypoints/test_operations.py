@@ -1,5 +1,6 @@
 """The operations address and the logs: what the operator sees, and nothing else."""
 
+import asyncio
 import json
 import logging
 import sys
@@ -56,4 +57,21 @@ def test_log_line_has_type_and_place_of_an_error_and_not_its_message() -> None:
 
     assert (line["cause"], line["request_id"], line["message"]) == ("ValueError", "id-1", "failed")
     assert "test_operations.py" in line["where"][0]
+    assert "canary" not in json.dumps(line)
+
+
+async def test_error_that_nobody_waited_for_is_logged_without_its_message(caplog: pytest.LogCaptureFixture) -> None:
+    async def fail() -> None:
+        raise ValueError("canary")
+
+    task = asyncio.create_task(fail())
+    await asyncio.wait([task])
+    told = {"message": "Task exception was never retrieved", "exception": task.exception(), "task": task}
+    asyncio.get_running_loop().call_exception_handler(told)
+    (record,) = caplog.records
+
+    line = json.loads(JsonLines().format(record))
+
+    assert "canary" in record.getMessage()
+    assert (line["from"], line["message"], line["cause"]) == ("asyncio", told["message"], "ValueError")
     assert "canary" not in json.dumps(line)

@@ -12,6 +12,9 @@ _FIELDS = ("request_id", "code", "cause", "worker", "address", "entry")
 """What may stand in a line beside the message; anything else given as `extra` is left out."""
 
 
+_LOOP = "asyncio"
+
+
 class JsonLines(logging.Formatter):
     """Writes a record as one line of JSON."""
 
@@ -20,7 +23,7 @@ class JsonLines(logging.Formatter):
             "time": self.formatTime(record, "%Y-%m-%dT%H:%M:%S%z"),
             "level": record.levelname.lower(),
             "from": record.name,
-            "message": record.getMessage(),
+            "message": _message(record),
             **{name: getattr(record, name) for name in _FIELDS if hasattr(record, name)},
         }
         if record.exc_info and record.exc_info[0] is not None:
@@ -30,10 +33,16 @@ class JsonLines(logging.Formatter):
         return json.dumps(line)
 
 
+def _message(record: logging.LogRecord) -> str:
+    # Behind its first line the loop writes what it holds: tasks with the error that ended them, and its text.
+    told = record.getMessage()
+    return told.partition("\n")[0] if record.name == _LOOP else told
+
+
 def log_to_stderr() -> None:
     """Send every log of this process to stderr, and nothing to stdout: that has one line only."""
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(JsonLines())
     logging.basicConfig(handlers=[handler], level=logging.INFO, force=True)
-    for chatty in ("asyncio", "uvicorn.error", "httpx2"):
+    for chatty in (_LOOP, "uvicorn.error", "httpx2"):
         logging.getLogger(chatty).setLevel(logging.WARNING)
