@@ -229,7 +229,8 @@ def _hold(app: Service) -> None:
 
 def _places(settings: Settings) -> HostPlaces:
     keys = {"log": settings.log_key_file, "node": settings.node_key_file, "cursor": settings.cursor_key_file}
-    return HostPlaces(settings.instance_folder, settings.server_certificate_file, settings.authorities_folder, keys)
+    certificates = (settings.server_certificate_file, settings.authorities_folder)
+    return HostPlaces(settings.instance_folder, *certificates, keys, settings.edge_certificates_file)
 
 
 def _context(settings: Settings) -> Any:

@@ -3,15 +3,15 @@
 import os
 import ssl
 import stat
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from datetime import datetime, timedelta
 from pathlib import Path
 
 from exchange.cli.doctor_log import disk, opened_rooms
 from exchange.cli.enrolment import read_pem
 from exchange.cli.finding import Finding
-from exchange.crypto import read_certificate
-from exchange.kernel import ExchangeError, rfc3339, system_clock
+from exchange.crypto import read_certificate, read_certificates, revocations_end
+from exchange.kernel import ExchangeError, MalformedError, rfc3339, system_clock
 from exchange.release import check_law
 from exchange.services import open_services
 from exchange.settings import InstanceLayout, Settings, load_settings, read_policies, read_secret
@@ -19,6 +19,8 @@ from exchange.store import head, schema_state
 
 # Time enough to get a certificate through an agency's channels.
 _NEAR_EXPIRY = timedelta(days=30)
+# Lists come every week or every day.
+_NEAR_UPDATE = timedelta(days=3)
 # No exchange ran before this was written: a clock before it is wrong.
 _EARLIEST_YEAR = 2025
 _FROM_ESCROW = "put it back from the escrow: `exchange keys restore` into another folder"
@@ -84,21 +86,40 @@ def _secret(path: Path) -> Finding:
 
 
 def _certificates(settings: Settings, now: datetime) -> Iterator[Finding]:
-    paths = [settings.server_certificate_file, *sorted(settings.authorities_folder.glob("*.pem"))]
-    for path in paths:
-        name = f"certificate {path.name}"
-        try:
-            facts = read_certificate(read_pem(path))
-        except ExchangeError as exc:
-            yield Finding(name, Finding.MEND, exc.message, "put a PEM certificate there")
-            continue
-        ends = f"valid until {rfc3339(facts.not_after)}"
-        if facts.not_after <= now:
-            yield Finding(name, Finding.MEND, ends, "issue a new one")
-        elif facts.not_after - now < _NEAR_EXPIRY:
-            yield Finding(name, Finding.WARNING, ends, "issue a new one soon")
-        else:
-            yield Finding(name, Finding.OK, ends)
+    for path in [settings.server_certificate_file, *sorted(settings.authorities_folder.glob("*.pem"))]:
+        yield _validity(f"certificate {path.name}", path, _end_of_certificate, now=now)
+    if settings.edge_certificates_file is not None:
+        path = settings.edge_certificates_file
+        yield _validity(f"certificate {path.name}", path, _end_of_edges, now=now)
+    for path in sorted(settings.crl_folder.glob("*.pem")):
+        yield _validity(f"revocation list {path.name}", path, revocations_end, now=now)
+
+
+def _validity(name: str, path: Path, end_of: Callable[[bytes], datetime], *, now: datetime) -> Finding:
+    is_list = end_of is revocations_end
+    what, near = ("revocation list", _NEAR_UPDATE) if is_list else ("certificate", _NEAR_EXPIRY)
+    try:
+        end = end_of(read_pem(path))
+    except ExchangeError as exc:
+        return Finding(name, Finding.MEND, exc.message, f"put a PEM {what} there")
+    told = f"valid until {rfc3339(end)}"
+    if end <= now:
+        return Finding(name, Finding.MEND, told, "bring the next one" if is_list else "issue a new one")
+    if end - now < near:
+        return Finding(name, Finding.WARNING, told, "bring the next one soon" if is_list else "issue a new one soon")
+    return Finding(name, Finding.OK, told)
+
+
+def _end_of_certificate(pem: bytes) -> datetime:
+    return read_certificate(pem).not_after
+
+
+def _end_of_edges(pem: bytes) -> datetime:
+    # A renewed one is added, and those before it stay.
+    ends = [facts.not_after for facts in read_certificates(pem)]
+    if not ends:
+        raise MalformedError("there is no certificate in it")
+    return max(ends)
 
 
 def _trust_bundle(settings: Settings) -> Finding:

@@ -2,7 +2,7 @@
 
 import hashlib
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 
 from cryptography import x509
 from cryptography.exceptions import UnsupportedAlgorithm
@@ -11,7 +11,10 @@ from cryptography.x509.oid import NameOID
 
 from exchange.kernel import MalformedError
 
-_PEM_BEGIN = b"-----BEGIN CERTIFICATE-----"
+_PEM_BEGIN, _PEM_END = b"-----BEGIN CERTIFICATE-----", b"-----END CERTIFICATE-----"
+_LIST_END = b"-----END X509 CRL-----"
+_NEVER = datetime.max.replace(tzinfo=UTC)
+"""Lists from before RFC 5280 need not say when they end."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +73,25 @@ def read_certificate(pem_or_der: bytes) -> CertificateFacts:
         is_authority=_is_authority(certificate),
         public_key=_public_key(certificate),
     )
+
+
+def read_certificates(pem: bytes) -> tuple[CertificateFacts, ...]:
+    """Return what is to know of each certificate in a PEM file, in order; MalformedError where one of them is none."""
+    return tuple(read_certificate((piece + _PEM_END).strip()) for piece in pem.split(_PEM_END)[:-1])
+
+
+def revocations_end(pem: bytes) -> datetime:
+    """Return when the first revocation list in a PEM file runs out (RFC 5280 §5.1.2.5): from then on it admits nobody.
+
+    Raises MalformedError where the file holds none, or something else.
+    """
+    try:
+        lists = [x509.load_pem_x509_crl(piece + _LIST_END) for piece in pem.split(_LIST_END)[:-1]]
+    except ValueError as exc:
+        raise MalformedError("not a revocation list: give an X.509 CRL in PEM") from exc
+    if not lists:
+        raise MalformedError("no revocation list: give an X.509 CRL in PEM")
+    return min(each.next_update_utc or _NEVER for each in lists)
 
 
 def _loaded(pem_or_der: bytes) -> x509.Certificate:

@@ -8,7 +8,7 @@ import pytest
 
 from exchange.audit import TreeHead
 from exchange.cli.doctor import examine
-from exchange.crypto import issue_server, new_authority
+from exchange.crypto import empty_crl, issue_server, new_authority
 from exchange.custody import CustodyUnavailableError, FileCustodian
 from exchange.settings import InstanceLayout, load_settings
 from exchange.store.last_signed import LastSigned, LastSignedFile, Signed
@@ -94,6 +94,37 @@ def test_ending_certificate_is_told(findings, instance, days, state, code):
 
     assert found_code == code
     assert found["certificate server.pem"]["state"] == state
+
+
+def test_edge_s_certificate_is_looked_at_and_the_newest_counts(findings, instance):
+    layout = InstanceLayout(instance)
+    assert "certificate edges.pem" not in findings()[1]
+    now = datetime.now(UTC)
+    issued = now - timedelta(days=100)
+    ending, fresh = (
+        issue_server(new_authority("x", issued), ["edge"], now=issued, days=100 + days).certificate_pem
+        for days in (10, 200)
+    )
+
+    layout.edge_certificates_file.write_bytes(ending)
+    assert findings()[1]["certificate edges.pem"]["state"] == "warning"
+    layout.edge_certificates_file.write_bytes(ending + fresh)
+    assert findings()[1]["certificate edges.pem"]["state"] == "ok"
+    layout.edge_certificates_file.write_bytes(b"")
+    assert findings()[1]["certificate edges.pem"]["state"] == "mend"
+
+
+@pytest.mark.parametrize(("days", "state"), [(10, "ok"), (2, "warning"), (-1, "mend")])
+def test_revocation_list_that_runs_out_is_told(findings, instance, days, state):
+    layout = InstanceLayout(instance)
+    issued = datetime.now(UTC) - timedelta(days=100)
+    authority = new_authority("x", issued, days=100 + days)
+    layout.crl_folder.mkdir(exist_ok=True)
+    (layout.crl_folder / "NOR.pem").write_bytes(empty_crl(authority, issued))
+
+    _, found = findings()
+
+    assert found["revocation list NOR.pem"]["state"] == state
 
 
 def test_certificate_that_is_none_must_be_mended(findings, instance):

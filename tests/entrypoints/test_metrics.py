@@ -11,6 +11,7 @@ import pytest
 from fastapi import FastAPI
 
 from exchange.audit import Actor, EntryDraft, EventName, Outcome
+from exchange.crypto import issue_server, new_authority, read_certificate
 from exchange.entrypoints.http.board import ROW_PLACES, Board, Family, Kind, shared_row
 from exchange.entrypoints.http.gate import ConnectionGate
 from exchange.entrypoints.http.inspection import HostPlaces
@@ -180,6 +181,19 @@ async def test_scrape_tells_of_log_keys_certificates_and_disk(service, world, ht
     assert float(found["exchange_disk_size_bytes"]) >= float(found["exchange_disk_free_bytes"]) > 0
     assert not any("certificate_expiry" in name for name in found)
     assert found['exchange_http_requests_total{method="GET",route="/v1/whoami",status="2xx"}'] == "1"
+
+
+async def test_scrape_tells_when_the_newest_certificate_of_the_edge_ends(service, world, tmp_path: Path) -> None:
+    now = system_clock()
+    authority, edges = new_authority("x", now), tmp_path / "edges.pem"
+    pairs = [issue_server(authority, ["edge"], now=now, days=days) for days in (10, 200)]
+    edges.write_bytes(b"".join(pair.certificate_pem for pair in pairs))
+
+    lines = await scraped(service, HostPlaces(tmp_path, tmp_path / "none.pem", tmp_path / "none", {}, edges))
+
+    (told,) = [line for line in lines.splitlines() if 'certificate="edge"' in line]
+    ends = read_certificate(pairs[1].certificate_pem).not_after.timestamp()
+    assert float(told.rsplit(" ", 1)[1]) == ends
 
 
 async def test_scrape_answers_while_the_store_is_away(service, world, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import unquote_to_bytes
 
-from exchange.crypto import read_certificate
+from exchange.crypto import read_certificate, read_certificates
 from exchange.kernel import Clock, MalformedError, UnsafeSettingError, system_clock
 from exchange.kernel.addresses import is_address
 
@@ -98,9 +98,7 @@ def load_edges(path: Path | None, *, extension_of: Callable[[bytes], dict[str, A
     if path is None:
         return Edges()
     try:
-        content = path.read_bytes()
-        pieces = [piece + _PEM_END for piece in content.split(_PEM_END)[:-1]]
-        thumbprints = [read_certificate(piece.strip()).thumbprint for piece in pieces]
+        thumbprints = [facts.thumbprint for facts in read_certificates(path.read_bytes())]
     except (OSError, MalformedError) as exc:
         raise UnsafeSettingError(f"`{path}` does not hold the edges' certificates in PEM: {exc}") from exc
     if not thumbprints:

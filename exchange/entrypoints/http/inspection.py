@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
-from exchange.crypto import CryptoError, read_certificate
+from exchange.crypto import CryptoError, read_certificates
 from exchange.entrypoints.http.board import Family, Kind, Series, labelled
 from exchange.kernel import ExchangeError
 from exchange.usecases import Inspection
@@ -33,7 +33,7 @@ KEY_AGES = Family(
 EXPIRY = Family(
     "exchange_certificate_expiry_timestamp_seconds",
     Kind.GAUGE,
-    "When a certificate ends, in seconds since 1970: the server's, and the first of the trusted authorities'.",
+    "When a certificate ends, in seconds since 1970: the server's, the edge's, and the first of the authorities'.",
     ("certificate",),
 )
 DISK_FREE = Family("exchange_disk_free_bytes", Kind.GAUGE, "Free on the disk of the instance's folder.")
@@ -42,12 +42,16 @@ DISK_SIZE = Family("exchange_disk_size_bytes", Kind.GAUGE, "Size of the disk of 
 
 @dataclass(frozen=True, slots=True)
 class HostPlaces:
-    """What of the host is told about: the instance's folder, its certificates, and the files of its keys by name."""
+    """What of the host is told about: the instance's folder, its certificates, and the files of its keys by name.
+
+    `edges` holds the certificates of the proxies that are believed, None where none is.
+    """
 
     folder: Path
     server_certificate: Path
     authorities: Path
     keys: Mapping[str, Path]
+    edges: Path | None = None
 
 
 def inspected(found: Inspection, places: HostPlaces | None, *, version: str, now: datetime) -> Iterator[str]:
@@ -89,13 +93,17 @@ def _expiries(places: HostPlaces) -> Iterator[tuple[Series, float]]:
     for name, ends in (("server", server), ("authority", authorities)):
         if ends:
             yield (name,), min(ends)
+    edges = _ends([] if places.edges is None else [places.edges])
+    if edges:
+        # A renewed one is added, and those before it stay.
+        yield ("edge",), max(edges)
 
 
 def _ends(paths: Sequence[Path]) -> list[float]:
     found = []
     for path in paths:
         try:
-            found.append(read_certificate(path.read_bytes()).not_after.timestamp())
+            found += [facts.not_after.timestamp() for facts in read_certificates(path.read_bytes())]
         except (OSError, CryptoError, ExchangeError):
             continue  # `exchange doctor` says what is wrong with it
     return found

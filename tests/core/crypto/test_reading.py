@@ -13,6 +13,8 @@ from exchange.crypto import (
     new_authority,
     public_key_of_der,
     read_certificate,
+    read_certificates,
+    revocations_end,
     subject_of_der,
     thumbprint_of_der,
 )
@@ -117,3 +119,42 @@ def test_what_is_no_certificate_refuses(octets):
 def test_two_certificates_refuse():
     with pytest.raises(MalformedError, match="2 certificates in one file: give the one that is meant"):
         read_certificate(CLIENT.certificate_pem + AUTHORITY.certificate_pem)
+
+
+def revocation_list(days: int) -> bytes:
+    key = serialization.load_pem_private_key(AUTHORITY.key_pem, None)
+    assert isinstance(key, ec.EllipticCurvePrivateKey)
+    issuer = x509.load_pem_x509_certificate(AUTHORITY.certificate_pem).subject
+    listing = x509.CertificateRevocationListBuilder().issuer_name(issuer).last_update(NOW)
+    signed = listing.next_update(NOW + timedelta(days=days)).sign(key, hashes.SHA256())
+    return signed.public_bytes(serialization.Encoding.PEM)
+
+
+def test_each_certificate_of_a_file_is_read_in_order() -> None:
+    both = AUTHORITY.certificate_pem + b"\n" + CLIENT.certificate_pem + b"\n"
+
+    assert read_certificates(both) == tuple(map(read_certificate, (AUTHORITY.certificate_pem, CLIENT.certificate_pem)))
+    assert read_certificates(b"") == ()
+
+
+def test_file_with_something_else_between_certificates_is_refused() -> None:
+    with pytest.raises(MalformedError, match="not a certificate"):
+        read_certificates(CLIENT.certificate_pem + b"hello\n-----END CERTIFICATE-----\n")
+
+
+def test_first_list_to_run_out_says_when_the_file_does() -> None:
+    assert revocations_end(revocation_list(7)) == NOW + timedelta(days=7)
+    assert revocations_end(revocation_list(7) + revocation_list(3)) == NOW + timedelta(days=3)
+
+
+@pytest.mark.parametrize(
+    ("content", "told"),
+    [
+        (b"", "no revocation list"),
+        (CLIENT.certificate_pem, "no revocation list"),
+        (b"-----BEGIN X509 CRL-----\nAAAA\n-----END X509 CRL-----\n", "not a revocation list"),
+    ],
+)
+def test_what_is_no_revocation_list_is_refused(content: bytes, told: str) -> None:
+    with pytest.raises(MalformedError, match=told):
+        revocations_end(content)
