@@ -132,9 +132,16 @@ class PreconditionError(ExchangeError):
 
 
 class UnavailableError(ExchangeError):
-    """The log, the store or custody cannot answer; nothing was released."""
+    """The log, the store or custody cannot answer; nothing was released.
+
+    `told` is what callers hear of it: the message, unless that names what only operators are to know.
+    """
 
     code = "unavailable"
+
+    def __init__(self, message: str, *, code: str | None = None, told: str | None = None) -> None:
+        super().__init__(message, code=code)
+        self.told = message if told is None else told
 
 
 class UnsafeSettingError(ExchangeError):

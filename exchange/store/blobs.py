@@ -115,15 +115,17 @@ class BlobStore:
 
     @contextmanager
     def _faults(self, what: str) -> Iterator[None]:
+        # Where it is, callers are not told: that is the operator's to know.
         where = f"{what} the {self._NOUN} {self.url}"
+        told = f"the {self._NOUN} is away at the moment: try again later"
         try:
             yield
         except FileNotFoundError as exc:
-            raise BlobMissingError(f"{where}: it is not there") from exc
+            raise BlobMissingError(f"{where}: it is not there", told=told) from exc
         except TimeoutError as exc:
-            raise UnavailableError(f"{where}: no answer in {CALL_SECONDS:g} seconds") from exc
+            raise UnavailableError(f"{where}: no answer in {CALL_SECONDS:g} seconds", told=told) from exc
         except (BaseError, OSError, ValueError) as exc:
-            raise UnavailableError(f"{where}: {_first_line(exc)}") from exc
+            raise UnavailableError(f"{where}: {_first_line(exc)}", told=told) from exc
 
     def _check(self, url: str) -> None:
         parts = urlsplit(url)

@@ -3,6 +3,7 @@
 import asyncio
 import json
 from collections.abc import AsyncIterator
+from pathlib import Path
 
 import pytest
 
@@ -12,6 +13,8 @@ from exchange.entrypoints.http.limits import RateLimiter
 from exchange.entrypoints.http.problems import STATUSES, TITLES, problem
 from exchange.entrypoints.http.routing import OperationRoute
 from exchange.kernel import ConflictError, ExchangeError, NotFoundError, UnavailableError
+from exchange.store import BlobStore
+from exchange.store.archive import BundleArchive
 from exchange.wire import ProblemBody
 
 ABSENT = "01980000-0000-7000-8000-000000000000"
@@ -437,6 +440,24 @@ def test_unmapped_error_is_a_500_without_detail() -> None:
     assert answer.status_code == 500
     assert b"canary" not in answer.body
     assert b"odd" not in answer.body
+
+
+@pytest.mark.parametrize("kind", [BlobStore, BundleArchive])
+@pytest.mark.parametrize("is_there", [True, False])
+async def test_where_blobs_and_bundles_are_is_told_to_the_log_alone(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, *, kind: type[BlobStore], is_there: bool
+) -> None:
+    folder = tmp_path / "canary"
+    if is_there:
+        folder.mkdir()
+    with pytest.raises(UnavailableError) as fault:
+        await kind(folder.as_uri()).read("tile/entries/000")
+    answer = problem(fault.value, "id")
+
+    assert answer.status_code == 503
+    assert b"canary" not in answer.body
+    assert b"tile" not in answer.body
+    assert "canary" in caplog.records[-1].__dict__["cause"]
 
 
 def test_entry_of_an_error_is_named() -> None:

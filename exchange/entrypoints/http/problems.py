@@ -130,7 +130,7 @@ def problem(error: ExchangeError, request_id: str) -> Response:
     if error.receipt is not None:
         headers |= receipt_headers(error.receipt)
     # INVARIANT: absent and forbidden are one answer; the message of a NotFoundError is not believed to be so.
-    detail = TITLES[status].lower() if status is HTTPStatus.NOT_FOUND else error.message[:_DETAIL_LENGTH]
+    detail = TITLES[status].lower() if status is HTTPStatus.NOT_FOUND else _told(error)[:_DETAIL_LENGTH]
     body = ProblemBody(
         type=f"urn:exchange:problem:{error.code}",
         title=TITLES[status],
@@ -161,6 +161,10 @@ def status_of_error(error: ExchangeError) -> HTTPStatus:
     """Return the status of the nearest type in the table; 500 where there is none."""
     rows = (STATUSES[kind] for kind in type(error).__mro__ if kind in STATUSES)
     return next(rows, HTTPStatus.INTERNAL_SERVER_ERROR)
+
+
+def _told(error: ExchangeError) -> str:
+    return error.told if isinstance(error, UnavailableError) else error.message
 
 
 def _faults(error: ExchangeError) -> list[FaultBody] | None:

@@ -1,7 +1,7 @@
 import pytest
 
 from exchange import kernel
-from exchange.kernel import ExchangeError, Fault, ForbiddenError, InvalidError, LimitExceededError
+from exchange.kernel import ExchangeError, Fault, ForbiddenError, InvalidError, LimitExceededError, UnavailableError
 
 KINDS = [
     kind
@@ -30,6 +30,13 @@ def test_error_may_carry_a_reason_code_without_changing_its_kind():
 
     assert error.code == "client-suspended"
     assert ForbiddenError.code == "role-missing"
+
+
+def test_what_is_away_tells_callers_its_message_or_what_it_is_given_instead():
+    assert UnavailableError("the log is full").told == "the log is full"
+    hidden = UnavailableError("the archive s3://bucket is away", told="the archive is away")
+
+    assert (hidden.told, hidden.message) == ("the archive is away", "the archive s3://bucket is away")
 
 
 def test_invalid_lists_every_fault():
