@@ -94,15 +94,15 @@ WRONG_NUMBERS = [
     "001\n",
     " 001",
     "001 ",
-    "x001/" * 7 + "001",
-    "x001/" * 100_000 + "001",
+    pytest.param("x001/" * 7 + "001", id="eight parts"),
+    pytest.param("x001/" * 100_000 + "001", id="a hundred thousand parts"),
     "../../etc/passwd",
     "001.P/1",
     "001%2Ep/1",
 ]
 
 
-@pytest.mark.parametrize("number", WRONG_NUMBERS, ids=lambda each: each[:12])
+@pytest.mark.parametrize("number", WRONG_NUMBERS)
 def test_other_spelling_of_a_path_is_refused(number):
     with pytest.raises(MalformedError, match=r"^`tile/0/"):
         parse_tile_path(f"tile/0/{number}")
