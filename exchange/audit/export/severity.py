@@ -30,7 +30,7 @@ def is_alert(entry: Entry) -> bool:
 
 def _stated(entry: Entry) -> Severity:
     stated = entry.get("detail", {}).get("severity")
-    return Severity(stated) if stated in _NAMES else Severity.HIGH
+    return Severity(stated) if isinstance(stated, str) and stated in _NAMES else Severity.HIGH
 
 
 _NAMES = frozenset(severity.value for severity in Severity)

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 
 from exchange import __version__
-from exchange.audit import Actor, EventName, Outcome
+from exchange.audit import Actor
 from exchange.audit.export import cef
 from exchange.kernel import MalformedError
 from tests.core.audit.export.exported import (
@@ -102,20 +102,6 @@ def test_source_stands_where_cef_has_it(source, fields):
     assert {key: told[key] for key in told if key in {"src", "shost", "c6a2", "c6a2Label"}} == fields
 
 
-@pytest.mark.parametrize(
-    ("event", "outcome", "detail", "severity"),
-    [
-        (EventName.REPORT_READ, Outcome.PERMITTED, {}, "2"),
-        (EventName.REPORT_READ, Outcome.REFUSED, {}, "6"),
-        (EventName.REPORT_READ, Outcome.FAILED, {}, "8"),
-    ],
-)
-def test_severity_follows_how_it_ended(event, outcome, detail, severity):
-    head, _ = cef.read_record(cef.entry_line(at_place(BARE, event=event, outcome=outcome, detail=detail)))
-
-    assert head[6] == severity
-
-
 @pytest.mark.parametrize("text", HOSTILE)
 def test_no_text_forges_a_line_a_field_or_a_key(text):
     line = cef.entry_line(with_text(text)).decode()
@@ -150,6 +136,31 @@ def test_pipe_is_escaped_in_the_head_and_equals_in_the_extension():
 
     assert "|a\\|b=c|" in line
     assert " suid=a|b\\=c " in line
+
+
+def test_only_the_head_minds_a_pipe_and_only_the_extension_an_equals_sign():
+    assert cef.read_record(b"CEF:0|a|b|c|a\\|b=c|\\\\|6|suid=a|b\\=c cs1=\\\\ x=\n") == (
+        ["CEF:0", "a", "b", "c", "a|b=c", "\\", "6"],
+        {"suid": "a|b=c", "cs1": "\\", "x": ""},
+    )
+
+
+def test_line_is_short_by_the_longest_fields_and_only_as_far_as_it_must():
+    exported = at_place(FULL, detail={"note": "é" * 100}, purpose="x" * 80)
+    whole = cef.entry_line(exported).decode().removesuffix("\n")
+    short = cef.short_text(exported, len(whole.encode()) - 1)
+    shorter = cef.short_text(exported, len(short.encode()) - 1)
+    told = [cef.read_record(each.encode())[1] for each in (short, shorter)]
+
+    assert cef.short_text(exported, len(whole.encode())) == whole
+    assert [each["exchangeOmitted"] for each in told] == ["detail", "detail purpose"]
+    assert ["msg" in told[0], "cs6" in told[0], "cs6" in told[1]] == [False, True, False]
+
+
+def test_empty_list_says_nothing():
+    told = extension(at_place(FULL, label={"policy": "NATO", "compartments": []}, policies=()))
+
+    assert not {"exchangeCompartments", "exchangePolicies", "cs4", "cs4Label"} & told.keys()
 
 
 def test_how_much_is_shown_is_said():

@@ -1,12 +1,13 @@
 import re
+from bisect import bisect_left
 
 import pytest
 from hypothesis import given
 
-from exchange.audit import Outcome
+from exchange.audit import Subject
 from exchange.audit.export import cef, syslog
-from exchange.audit.export.fields import cells_of
-from exchange.audit.export.visible import plain
+from exchange.audit.export.fields import cells_of, names
+from exchange.audit.export.visible import plain, visible
 from tests.core.audit.export.exported import BARE, FULL, HOSTILE, TEXT, at_place, least_of, with_text
 
 # RFC 5424 §6, with the one element of structured data that we write.
@@ -49,13 +50,6 @@ def test_bare_entry_is_a_message():
     assert "owner" not in parameters
 
 
-@pytest.mark.parametrize(("outcome", "priority"), [("PERMITTED", "110"), ("REFUSED", "108"), ("FAILED", "107")])
-def test_priority_is_log_audit_and_how_it_ended(outcome, priority):
-    found, _ = parsed(syslog.message(at_place(BARE, outcome=Outcome[outcome])))
-
-    assert found[1] == priority
-
-
 @pytest.mark.parametrize("text", HOSTILE)
 def test_no_text_forges_an_element_or_a_line(text):
     message = syslog.message(with_text(text))
@@ -77,13 +71,32 @@ def test_values_come_back(text):
 
 def test_head_takes_printable_ascii_alone():
     exported = at_place(BARE)
-    exported.entry.update(node="nœud 1\n" + "x" * 300, boot="", type="é" * 40)
+    exported.entry.update(node="nœud 1\n" + "x" * 300, boot="ö" + "b" * 200, type="é" * 40)
     found, parameters = parsed(syslog.message(exported))
 
     assert found[3] == ("n_ud_1_" + "x" * 300)[:255]
-    assert found[5] == "-"
+    assert found[5] == "_" + "b" * 127
     assert found[6] == "_" * 32
     assert parameters["event"] == "é" * 40
+
+
+@pytest.mark.parametrize("changes", [{"boot": ""}, {"node": ""}])
+def test_head_has_a_dash_for_nothing(changes):
+    exported = at_place(BARE, source="")
+    exported.entry.update(changes)
+    found, parameters = parsed(syslog.message(exported))
+
+    assert (found[5 if "boot" in changes else 3]) == "-"
+    assert "source" not in parameters
+
+
+def test_sentence_is_cut_and_the_fields_are_not():
+    found, parameters = parsed(
+        syslog.message(at_place(FULL, agreement="a" * 480, subject=Subject("report", "r" * 480)))
+    )
+
+    assert found[9] == ("report.read refused: client client-1 NOR/NSM on report " + "r" * 480)[:500]
+    assert parameters["object"] == "r" * 480
 
 
 @pytest.mark.parametrize("count", [1, 15, 16, 17, 40])
@@ -97,12 +110,30 @@ def test_message_fits_and_names_what_was_left_out(count):
     assert parameters["result_count"] == str(count)
 
 
-@pytest.mark.parametrize("length", range(6_500, 8_200, 100))
-def test_message_fits_wherever_its_room_ends(length):
-    message = syslog.message(at_place(FULL, detail={"note": "x" * length}))
+def noted(text):
+    """Return an entry with a text as long as only a list of many may be."""
+    exported = at_place(FULL)
+    exported.entry["detail"] = {"note": text}
+    return exported
+
+
+@pytest.mark.parametrize("length", range(6_500, 8_200, 200))
+@pytest.mark.parametrize("letter", ["x", "é", "😀", "\u202e", "]"])
+def test_message_fits_wherever_its_room_ends(letter, length):
+    message = syslog.message(noted(letter * (length // len(visible(letter).encode()))))
 
     assert len(message) <= syslog.LARGEST_MESSAGE_BYTES
     assert parsed(message)[1]["decision"] == "refused"
+
+
+def test_room_is_used_but_for_the_names_of_what_may_be_left_out():
+    reserve = len(' omitted=""' + " ".join((*names(), "")))
+    length = bisect_left(range(8_192), 1, key=lambda each: b" omitted=" in syslog.message(noted("x" * each)))
+    whole, short = (syslog.message(noted("x" * each)) for each in (length - 1, length))
+
+    assert len(whole) == syslog.LARGEST_MESSAGE_BYTES - reserve
+    # The last field is the first for which there is no room.
+    assert parsed(short)[1]["omitted"] == names()[-1]
 
 
 def test_message_of_the_largest_entry_fits():
@@ -113,8 +144,12 @@ def test_message_of_the_largest_entry_fits():
     assert parsed(message)[1]["omitted"]
 
 
-def test_frame_counts_bytes():
-    assert syslog.framed("é".encode()) == b"2 \xc3\xa9"
+@pytest.mark.parametrize(
+    ("content", "frame"),
+    [("", b"0 "), ("é", b"2 \xc3\xa9"), ("9 bytes.\n", b"9 9 bytes.\n"), ("ten bytes.", b"10 ten bytes.")],
+)
+def test_frame_counts_bytes(content, frame):
+    assert syslog.framed(content.encode()) == frame
 
 
 def test_message_of_the_least_that_a_reader_sees_has_dashes():
