@@ -161,6 +161,24 @@ def test_slices_of_a_stranger_and_of_a_member_before_anything_was_judged():
     assert (refused.owner_facet, refused.owner_reasons, refused.member_subject) == (None, None, None)
 
 
+@pytest.mark.parametrize(
+    ("changes", "pairs"),
+    [
+        ({"owner": "NOR"}, (None, None, None)),
+        ({"owner": "NOR", "subject": None}, (None, None, None)),
+        ({"subject": None}, ("GBR|NOR", "GBR|client-1", None)),
+        ({"owner": None}, (None, None, "NOR|report-1")),
+        ({"actor": Actor("client", "client-1")}, (None, "GBR|client-1", None)),
+        ({"actor": Actor("unknown"), "owner": None}, (None, None, None)),
+    ],
+)
+def test_pairs_are_of_what_one_member_did_to_another_s(changes, pairs):
+    columns = columns_of(sealed(FULL, **changes).content)
+
+    assert (columns.owner_member, columns.owner_client, columns.member_subject) == pairs
+    assert columns.owner_reasons == (columns.owner and f"{columns.owner}|not-a-party,recalled")
+
+
 @pytest.mark.parametrize(("source", "guard"), [("host", GUARD), ("local", GUARD), ("", GUARD), ("10.0.0.9", None)])
 def test_nobody_is_found_by_what_is_no_address(source, guard):
     kept = dataclasses.replace(BARE, source=source, actor=Actor("unknown", thumbprint=""))

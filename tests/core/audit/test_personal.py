@@ -99,6 +99,15 @@ def test_what_is_no_ciphertext_does_not_open(text):
         open_personal(entry, KEY)
 
 
+@pytest.mark.parametrize("respell", ["{}\n", "!{}", " {}", "{}===", "{}=AAAA"])
+def test_a_ciphertext_opens_in_one_spelling(respell):
+    entry = parse_entry(sealed())
+    entry["pii"]["ciphertext"] = respell.format(entry["pii"]["ciphertext"])
+
+    with pytest.raises(OpeningError, match="do not belong together"):
+        open_personal(entry, KEY)
+
+
 def test_an_entry_without_personal_data_has_none_to_open():
     with pytest.raises(OpeningError, match=r"^the entry holds no personal data under this key$"):
         open_personal(parse_entry(sealed(draft(Actor("host"), "host"), guard=None)), KEY)

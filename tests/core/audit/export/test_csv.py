@@ -7,6 +7,7 @@ from hypothesis import given
 
 from exchange.audit.export import csv
 from exchange.audit.export.fields import cells_of, names
+from exchange.audit.export.visible import escape
 from exchange.kernel import MalformedError
 from tests.core.audit.export.exported import BARE, FULL, HOSTILE, STATEMENT, TEXT, at_place, hiding, with_text
 
@@ -121,6 +122,17 @@ def test_cells_come_back(text):
     expected = ["" if cell is None else str(cell) for cell in cells_of(exported).values()]
 
     assert csv.read_row(csv.entry_line(exported)) == expected
+
+
+@pytest.mark.parametrize("letter", "=+-@%|\uff1d\uff0b\uff0d\uff20")
+@pytest.mark.parametrize("before", ["", "  ", "a;", "a, ", "a|", 'a"', 'a" '])
+def test_each_character_that_begins_a_formula_is_escaped_behind_each_border(letter, before):
+    assert csv.cell_text(f"{before}{letter}1") == f"{before}{escape(letter)}1"
+
+
+@pytest.mark.parametrize("text", ["a=1", "a -1", "a@b", "50 %", "2026-03-01", "(=1)", "'=1", "/=1"])
+def test_elsewhere_such_a_character_stands_as_it_is(text):
+    assert csv.cell_text(text) == text
 
 
 def test_last_row_says_how_far_the_export_is_complete():

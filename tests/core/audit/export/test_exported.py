@@ -13,6 +13,11 @@ def test_place_comes_back(log, position):
     assert parse_place(str(Place(log, position))) == (log, position)
 
 
+@pytest.mark.parametrize("place", [Place(1, 0), Place(1, 10**18 - 1), Place(10**18 - 1, 0)])
+def test_first_and_last_place_come_back(place):
+    assert parse_place(str(place)) == place
+
+
 @pytest.mark.parametrize(
     "text",
     [
@@ -30,7 +35,8 @@ def test_place_comes_back(log, position):
         "1.1.1",
         "1,1",
         "1.\u0661",
-        "1." + "9" * 19,
+        f"1.{10**18}",
+        f"{10**18}.1",
     ],
 )
 def test_other_text_is_no_place(text):

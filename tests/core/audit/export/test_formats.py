@@ -1,15 +1,18 @@
+from dataclasses import replace
+
 import pytest
 
-from exchange.audit.export import FORMATS, FormatName
+from exchange.audit.export import FORMATS, FormatName, Place
 from tests.core.audit.export.exported import FULL, STATEMENT, at_place, least_of
 
 
+@pytest.mark.parametrize("place", [Place(1, 0), Place(1, 41), Place(12, 0), Place(10**18 - 1, 10**18 - 1)])
 @pytest.mark.parametrize("name", FormatName)
-def test_every_format_writes_lines_and_reads_places_back(name):
+def test_every_format_writes_lines_and_reads_places_back(name, place):
     form = FORMATS[name]
-    line, last = form.entry_line(at_place(FULL, position=41)), form.statement_line(STATEMENT)
+    line, last = form.entry_line(replace(at_place(FULL), place=place)), form.statement_line(STATEMENT)
 
-    assert form.place_in(line) == (1, 41)
+    assert form.place_in(line) == place
     assert form.place_in(last) is None
     assert line.count(b"\n") == last.count(b"\n") == 1
     assert line.endswith(b"\n")

@@ -43,6 +43,10 @@ def published(class_uid):
     return next(one for one in found.values() if one["uid"] == class_uid)
 
 
+def caption(class_uid, attribute, number):
+    return published(class_uid)["attributes"][attribute]["enum"][str(number)]["caption"]
+
+
 def valid(line):
     event = json.loads(line)
     faults = [
@@ -180,6 +184,10 @@ def test_decision_is_told_through_security_control(outcome, action, disposition,
     event = valid(ocsf.entry_line(at_place(FULL, outcome=outcome)))
 
     assert (event["action_id"], event["disposition_id"], event["status_id"]) == (action, disposition, status)
+    for name in ("action", "disposition", "status"):
+        number = event[f"{name}_id"]
+        assert number == 99 or caption(event["class_uid"], f"{name}_id", number) == event[name]
+    assert event["message"] == f"report.read {outcome.value}"
 
 
 @pytest.mark.parametrize(
@@ -241,6 +249,35 @@ def test_entity_is_what_was_administered(subject, entity):
     assert event["entity"] == entity
 
 
+def test_metadata_lead_back_to_the_entry():
+    exported = at_place(FULL)
+    metadata = valid(ocsf.entry_line(exported))["metadata"]
+
+    del metadata["data_classifications"], metadata["product"]
+    assert metadata == {
+        "version": "1.8.0",
+        "profiles": ["data_classification", "security_control"],
+        "uid": "entry-1",
+        "sequence": 7,
+        "event_code": "report.read",
+        "log_name": "audit",
+        "log_version": "1",
+        "original_time": "2026-03-01T12:00:00.250000Z",
+        "correlation_uid": "request-1",
+    }
+
+
+@pytest.mark.parametrize(("kind", "is_remote"), [("client", True), ("host", False), ("service", False)])
+@pytest.mark.parametrize(("level", "held"), [(None, ["none"]), ("SECRET", ["SECRET", "ATOMAL"])])
+def test_caller_that_is_described_is_given_what_it_is_cleared_for(kind, is_remote, level, held):
+    actor = Actor(kind, "c", "NOR", level=level, compartments=() if level is None else ("ATOMAL",))
+    event = valid(ocsf.entry_line(at_place(BARE, event=EventName.CALLER_DESCRIBED, actor=actor)))
+
+    assert event["privileges"] == held
+    assert event["session"] == {"uid": "request-1", "is_remote": is_remote}
+    assert event["user"]["org"] == {"uid": "NOR", "ou_uid": "none"}
+
+
 def test_resource_without_version_or_owner_has_none():
     event = valid(ocsf.entry_line(at_place(BARE, event=EventName.REPORT_READ, subject=Subject("report", "r-1"))))
 
@@ -258,7 +295,11 @@ def test_alert_is_a_detection_finding():
 
     assert event["class_uid"] == 2004
     assert event["finding_info"] == {"uid": "entry-1", "title": "mass-pull", "created_time": MILLISECONDS}
-    assert (event["severity_id"], event["is_alert"], event["status"]) == (3, True, "New")
+    assert (event["severity_id"], event["is_alert"]) == (3, True)
+    # The status of a finding is its own life's, whatever was decided.
+    assert (event["status_id"], event["status"], event["disposition"]) == (1, "New", "Allowed")
+    assert caption(2004, "status_id", 1) == "New"
+    assert event["resources"] == [{"name": "none", "type": "alert"}]
 
 
 def test_look_at_alerts_is_no_alert():
@@ -320,13 +361,24 @@ def test_text_comes_back(text):
 def test_last_line_is_the_export_itself():
     event = valid(ocsf.statement_line(STATEMENT))
 
-    assert (event["class_uid"], event["activity_id"]) == (1008, 3)
-    assert event["unmapped"]["complete"] == STATEMENT.as_json()
+    assert (event["class_uid"], event["activity_id"], event["type_uid"]) == (1008, 3, 100803)
+    assert (event["time"], event["severity_id"], event["status_id"]) == (1_772_366_400_000, 1, 1)
+    assert event["metadata"]["event_code"] == "export.complete"
+    assert event["unmapped"] == {"complete": STATEMENT.as_json()}
 
 
 def test_place_is_that_of_the_line():
     assert ocsf.place_in(ocsf.entry_line(at_place(FULL, position=0))) == (1, 0)
     assert ocsf.place_in(ocsf.statement_line(STATEMENT)) is None
+
+
+@pytest.mark.parametrize(
+    "place", [{"log": 1}, {"sequence": 7}, {"log": "1", "sequence": 7}, {"log": 1, "sequence": 7.0}, {}]
+)
+def test_line_without_both_parts_of_a_place_has_none(place):
+    fields = {"unmapped": {"log": place.get("log")}, "metadata": {"sequence": place.get("sequence")}}
+
+    assert ocsf.place_in(json.dumps(fields).encode()) is None
 
 
 @pytest.mark.parametrize("line", [b"", b"[]", b"{}", b'{"metadata":3}'])

@@ -1,12 +1,13 @@
 """Times of entries and checkpoints, notes, progress: what the table of attacks does not reach."""
 
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
 
 from exchange.audit.verify import KeptCheckpoint, Limits, Step
-from exchange.audit.verify.checkpoints import Mark
-from exchange.audit.verify.findings import Finding
+from exchange.audit.verify.checkpoints import Mark, check_times
+from exchange.audit.verify.findings import Finding, Findings
 from exchange.audit.verify.time_windows import TimeWindows
 from exchange.kernel import to_micros
 from tests.core.audit.verify.worlds import KEYS, SECOND, SIGNERS, START, content, sign, world
@@ -15,11 +16,14 @@ PLAIN = SIGNERS[:1]
 UNASKED = "no key of a node was given: whether the nodes signed for their entries was not looked at"
 
 
-def windows(*marks, limits=None):
-    rows = [
-        Mark(size, bytes(32), None if at is None else to_micros(START + at * SECOND), "log", None) for size, at in marks
+def marked(*rows):
+    return [
+        Mark(size, bytes(32), None if at is None else to_micros(START + at * SECOND), "log", None) for size, at in rows
     ]
-    return TimeWindows(rows, limits or Limits(ahead_seconds=10, behind_seconds=100))
+
+
+def windows(*marks, limits=None):
+    return TimeWindows(marked(*marks), limits or Limits(ahead_seconds=10, behind_seconds=100))
 
 
 def asked(judge, *rows):
@@ -133,6 +137,37 @@ def test_times_of_checkpoints_may_go_back_by_what_two_clocks_differ():
 
     log.append(content(601), at=START + 539 * SECOND)
     assert [each.step for each in log.verify().findings] == [Step.TIME]
+
+
+@pytest.mark.parametrize(
+    ("rows", "findings"),
+    [
+        ([(1, 100), (2, 40)], []),  # back by as much as clocks may differ
+        ([(1, 100), (2, 39.999999)], [("2", 1)]),
+        ([(1, 100), (2, 50), (3, 39)], [("3", 1)]),  # behind the latest of all, not the one before
+        ([(1, 100), (2, 200), (3, 139)], [("3", 2)]),
+        ([(1, 100), (2, 100), (3, 39)], [("3", 1)]),  # the first that was signed at that time
+        ([(1, 100), (2, None), (3, 39)], [("3", 1)]),  # one without a time hides none behind it
+        ([(1, None), (2, 100), (3, 39)], [("3", 2)]),
+    ],
+)
+def test_time_of_a_checkpoint_is_held_against_the_latest_before_it(rows, findings):
+    check_times(marked(*rows), 60, told := Findings())
+
+    assert [(each.place, each.position) for each in told.found()] == [
+        (f"checkpoint of {size} entries", position) for size, position in findings
+    ]
+
+
+def test_entries_behind_a_missing_one_are_looked_at():
+    log = world(300, 300)
+    log.contents[10] = log.rows[10] = None
+    log.rows[11] = replace(log.rows[11], columns=replace(log.rows[11].columns, member="NOR"))
+
+    verification = log.verify()
+
+    assert verification.entries == 299
+    assert [(each.step, each.position) for each in verification.findings] == [(Step.TREE, 10), (Step.COLUMNS, 11)]
 
 
 def test_without_entries_a_note_says_what_was_not_looked_at():

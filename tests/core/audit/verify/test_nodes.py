@@ -100,14 +100,18 @@ def test_process_that_was_killed_is_a_note():
     assert verification.notes == (f"boot {boot.id} was killed: nobody signed for its entries from number 4 on",)
 
 
-def test_entries_long_after_the_last_heartbeat_are_a_finding():
+@pytest.mark.parametrize(
+    ("later", "findings"),
+    [(timedelta(seconds=5), []), (timedelta(seconds=5, microseconds=1), [(Step.HEARTBEATS, 3)])],
+)
+def test_entries_long_after_the_last_heartbeat_are_a_finding(later, findings):
     boot = Boot()
     boot.write(2)
     boot.sign()
-    boot.at += timedelta(seconds=6)
+    boot.at += later - SECOND
     boot.write()
 
-    assert told(logged(boot).verify(node_keys=KEYS)) == [(Step.HEARTBEATS, 3)]
+    assert told(logged(boot).verify(node_keys=KEYS)) == findings
 
 
 def test_heartbeat_that_nobody_signed_buys_a_killed_boot_no_time():
@@ -181,6 +185,7 @@ def test_erasure_that_two_persons_approved_passes_and_is_told():
         erasure(3, outcome=Outcome.REFUSED),
         erasure(3, detail={}),
         erasure(3, detail={"period": 1}),
+        erasure(3, detail={"period": ["2026-01"]}),
     ],
 )
 def test_key_that_is_gone_without_an_approved_erasure_is_named(approval):

@@ -7,9 +7,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from exchange.audit.merkle import EMPTY_ROOT, hash_children, hash_leaf
-from exchange.audit.tile_paths import tiles_of_size
+from exchange.audit.tile_paths import TilePath, tiles_of_size
 from exchange.audit.tiles import grow_tiles
 from exchange.audit.verify.findings import Findings, Step
+from exchange.audit.verify.storeys import Storeys
 from exchange.audit.verify.tree import Recomputation
 from exchange.kernel import MalformedError
 from tests.core.audit.verify.worlds import World, content, world
@@ -88,6 +89,24 @@ def test_entry_behind_the_first_full_tile_of_roots_is_judged_by_the_second():
     assert [(each.place, each.position) for each in findings] == [("entry 65546", 65_546)]
     assert findings[0].why == "its bytes were changed: their leaf hash is not the one that was signed"
     assert made.asked == set(tiles_of_size(256 * 257))
+
+
+def test_third_tile_of_roots_is_compared_as_the_third():
+    # The storeys above 514 full tiles and nothing else: a tree of so many entries takes seconds.
+    roots = [hash_leaf(str(number).encode()) for number in range(514)]
+    made = Asked()
+    for tile in grow_tiles(0, roots, made.tile):
+        made.tiles[tile.path.level + 1, tile.path.index] = tile.content
+    made.tiles[1, 2] = made.tiles[1, 2][:-1] + b"x"
+    made.asked.clear()
+
+    storeys = Storeys(made, findings := Findings())
+    for root in roots:
+        storeys.take(root)
+    storeys.finish()
+
+    assert made.asked == {TilePath(1, 0), TilePath(1, 1), TilePath(1, 2, 2), TilePath(2, 0, 2)}
+    assert [str(each) for each in findings.found()] == ["tree: tile/1/002.p/2: hash 1 is not the root over tile/0/513"]
 
 
 def test_higher_tile_is_at_no_entrys_place():

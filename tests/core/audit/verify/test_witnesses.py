@@ -79,6 +79,20 @@ def test_older_checkpoint_does_not_take_the_place_of_a_newer_one(log):
     assert log.verify(note.render(), policy=TWO_OF_THREE).witnesses == ("one", "two")
 
 
+def test_of_two_checkpoints_of_one_size_the_newer_one_counts(log):
+    log.sign(START + 601 * SECOND)
+    cosigned(log, -2, W1, W2)
+    cosigned(log, -1, W2, W3)
+
+    assert log.verify(policy=TWO_OF_THREE).witnesses == ("two", "three")
+
+
+def test_entries_may_wait_for_their_witnesses_until_the_limit(log):
+    cosigned(log, 3, W1, W2)
+
+    assert log.verify(policy=TWO_OF_THREE, limits=Limits(witness_lag_seconds=200)).is_sound
+
+
 def test_entries_that_wait_too_long_are_named(log):
     cosigned(log, 3, W1, W2)
 
