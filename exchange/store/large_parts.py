@@ -12,12 +12,12 @@ import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any, Final
 
 from sqlalchemy import bindparam, select
 
-from exchange.kernel import Clock, UnavailableError, to_micros
+from exchange.kernel import Clock, UnavailableError, from_micros, to_micros
 from exchange.store.batch import BlobsJob
 from exchange.store.blob_tables import BlobDebrisTable
 from exchange.store.blobs import BlobMissingError, BlobStore
@@ -100,14 +100,15 @@ class LargeParts:
         """Return whether a content of this size is put away as it arrives."""
         return size_bytes >= (PIECE_BYTES if self._place is None else self._place.smallest_bytes)
 
-    async def receive(self, pieces: AsyncIterator[bytes]) -> str:
+    async def receive(self, pieces: AsyncIterator[bytes], *, until: datetime | None = None) -> str:
         """Put ciphertext away as it arrives, durably, and return where; what `pieces` raises leaves nothing there.
 
-        Like any blob it is deleted some day, unless a part comes to name it.
+        Like any blob it is deleted some day, unless a part comes to name it; not before `until`, where one still may.
         """
         location = self._name() if self._place is not None else _PIECES + self._randomness(_NAME_BYTES).hex()
         # (1) found again, should what follows never come to its end
-        await self._submit(BlobsJob(expected=[(location, to_micros(self._clock() + POST_TIME))]))
+        due_at = to_micros(max(self._clock() + POST_TIME, until or from_micros(0)))
+        await self._submit(BlobsJob(expected=[(location, due_at)]))
         try:
             # (2) durable
             if self._place is not None:
@@ -129,6 +130,12 @@ class LargeParts:
             await self._remove([location])
         except UnavailableError as exc:
             _log.error("what was given up is deleted later: %s", exc.message)
+
+    async def discard_parts(self, parts: Sequence[NewPart]) -> None:
+        """Delete what was put away of parts that did not come to be."""
+        for part in parts:
+            if part.location is not None:
+                await self.discard(part.location)
 
     async def ciphertext_pieces(self, part: PartRow) -> AsyncIterator[bytes]:
         """Yield what a part is sealed in, in order; BlobMissingError where some of it is not there."""

@@ -11,7 +11,7 @@ from sqlalchemy import delete, func, insert, literal, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
 
-from exchange.kernel import ConflictError, to_micros
+from exchange.kernel import ConflictError, UnavailableError, to_micros
 from exchange.store.blob_tables import BlobDebrisTable
 from exchange.store.report_book import sealed_part_columns
 from exchange.store.rows import Idempotency, NewPart, NewReport
@@ -37,9 +37,10 @@ class UploadBook:
         self._now = now
 
     async def open_of(self, client_id: str) -> int:
-        """Return how many uploads of a client are open."""
+        """Return how many uploads of a client are open: what is past its time is not, whether given up yet or held."""
         row = UploadTable
-        which = (col(row.client_id) == client_id, col(row.ended).is_(None))
+        is_open = (col(row.ended).is_(None), col(row.due_at) > to_micros(self._now))
+        which = (col(row.client_id) == client_id, *is_open)
         return int(await self._session.scalar(select(func.count()).where(*which)) or 0)
 
     async def known_key(self, asked: Idempotency) -> str | None:
@@ -132,7 +133,10 @@ class UploadBook:
     async def _keep(self, part: NewPart) -> None:
         if part.location is not None:
             which = col(BlobDebrisTable.location) == part.location
-            await self._session.execute(delete(BlobDebrisTable).where(which))
+            found: Any = await self._session.execute(delete(BlobDebrisTable).where(which))
+            # INVARIANT: no part names what a sweep may have deleted.
+            if not found.rowcount:
+                raise UnavailableError("the part was cleared away before all of it was there: send it again")
 
     async def _give_up(self, *which: Any) -> None:
         # At once: nobody reads what has not become a report.

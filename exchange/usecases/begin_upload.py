@@ -12,6 +12,7 @@ from exchange.audit import EntryDraft, EventName, Outcome, Receipt
 from exchange.crypto import DATA_KEY_BYTES, PART_SUITE, digest_context, encrypt_part, part_context, upload_context
 from exchange.kernel import (
     ConflictError,
+    ExchangeError,
     Fault,
     InvalidError,
     LimitExceededError,
@@ -97,14 +98,29 @@ async def _begun(
     # (5) durable
     async with on_record(services, replace(new.entry, subject=None)):
         new = await _put_away(services, new)
-        async with services.store.unit_of_work() as unit:
-            await unit.reports().hold_order(row.state.policy_version)
-            known = None if new.key is None else await unit.uploads().known_key(new.key)
-            receipt = None if known is not None else await _kept(services, unit, client, new)
-    if receipt is None:
-        return await _replayed(services, call, str(known))
-    received = {part.part.number: _came(header, part.part.number) for part in new.parts}
-    return Recorded(view_of(services, _as_row(new.upload), header, received), receipt)
+        try:
+            kept = await _durable(services, client, new, policy_version=row.state.policy_version)
+        except UnavailableError:
+            # Nobody knows whether it is durable; where it is not, it is cleared away in time.
+            raise
+        except ExchangeError:
+            await _discard(services, new)
+            raise
+    match kept:
+        case str() as known:
+            await _discard(services, new)
+            return await _replayed(services, call, known)
+        case receipt:
+            received = {part.part.number: _came(header, part.part.number) for part in new.parts}
+            return Recorded(view_of(services, _as_row(new.upload), header, received), receipt)
+
+
+async def _durable(services: Services, client: Client, new: _Begun, *, policy_version: int) -> Receipt | str:
+    """Return the receipt of an upload that is begun, or the id of one that was begun with the same key before."""
+    async with services.store.unit_of_work() as unit:
+        await unit.reports().hold_order(policy_version)
+        known = None if new.key is None else await unit.uploads().known_key(new.key)
+        return await _kept(services, unit, client, new) if known is None else known
 
 
 def _require_limits(services: Services, posted: PostedReport) -> None:
@@ -160,6 +176,10 @@ async def seal_digest(services: Services, header: Header, number: int, key: Seal
 async def _put_away(services: Services, new: _Begun) -> _Begun:
     away = await services.store.large_parts.put_parts_away([each.part for each in new.parts])
     return replace(new, parts=[replace(each, part=part) for each, part in zip(new.parts, away, strict=True)])
+
+
+async def _discard(services: Services, new: _Begun) -> None:
+    await services.store.large_parts.discard_parts([each.part for each in new.parts])
 
 
 async def _require_room(services: Services, unit: UnitOfWork, client: Client) -> None:

@@ -89,13 +89,18 @@ async def _post_once(
     version = row.state.policy_version
     async with on_record(services, replace(entry, subject=None)):
         new = await services.store.large_parts.put_away(new)
-        kept = await services.store.post_report(
-            new, entry, policy_version=version, idempotency=key, registration=registration
-        )
+        try:
+            kept = await services.store.post_report(
+                new, entry, policy_version=version, idempotency=key, registration=registration
+            )
+        except (ConflictError, StalePolicyError):
+            await services.store.large_parts.discard_parts(new.parts)
+            raise
     match kept:
         case PostedRow():
             return Recorded(posted_answer(services, header, posted, header_json), kept.receipt)
         case IdempotentReplay():
+            await services.store.large_parts.discard_parts(new.parts)
             return await _replay(services, call, client, kept, key, posted=posted)
         case other:
             assert_never(other)

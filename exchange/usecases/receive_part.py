@@ -75,9 +75,11 @@ async def receive_part(
         # (5) durable
         try:
             return await _kept(services, call, arrival, new)
+        except UnavailableError:
+            # Nobody knows whether it is durable; where it is not, it is cleared away in time.
+            raise
         except ExchangeError:
-            if new.part.location is not None:
-                await services.store.large_parts.discard(new.part.location)
+            await services.store.large_parts.discard_parts([new.part])
             raise
 
 
@@ -110,7 +112,7 @@ class _Arrival:
         large_parts, part = self.services.store.large_parts, self.part
         ciphertext, location = b"", None
         if large_parts.is_large(part.size_bytes):
-            location = await large_parts.receive(self._sealed())
+            location = await large_parts.receive(self._sealed(), until=self.own.row.due_at)
         else:
             ciphertext = b"".join([piece async for piece in self._sealed()])
         new = NewPart(part.number, 0, part.size_bytes, self.wrapped, PART_SUITE, ciphertext, location)

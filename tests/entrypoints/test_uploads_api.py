@@ -122,6 +122,17 @@ async def test_part_of_another_media_type_is_415(world, http, headers) -> None:
     assert answer.status_code == 415
 
 
+async def test_some_of_a_part_is_400_and_not_taken_for_the_whole(world, http) -> None:
+    # RFC 9110 §14.5: whoever ignored the field would keep a piece as if it were the part.
+    upload = await begun(world, http)
+    headers = {**OCTETS, "Content-Range": f"bytes 0-{len(CONTENT) - 1}/{2 * len(CONTENT)}"}
+    answer = await http("GBR contributor").put(f"/v1/reports/{upload}/parts/1", content=CONTENT, headers=headers)
+
+    assert answer.status_code == 400
+    assert "Content-Range" in answer.json()["detail"]
+    assert (await http("GBR contributor").post(f"/v1/reports/{upload}/completion", json={})).status_code == 409
+
+
 @pytest.mark.parametrize("number", ["0", "2", "01x", "99999"])
 async def test_part_that_was_not_declared_is_404(world, http, number: str) -> None:
     upload = await begun(world, http)

@@ -1,15 +1,21 @@
 """What moves while a report is begun, sent, completed or given up: it is decided again, or nothing is done."""
 
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import replace
+from datetime import timedelta
 from typing import Any
 
 import pytest
 
+from exchange import usecases
 from exchange.audit import EventName
 from exchange.kernel import ConflictError, ExchangeError, StalePolicyError, UnavailableError
+from exchange.reports import PostedPart
 from exchange.store.report_book import ReportBook
 from exchange.store.upload_book import UploadBook
 from exchange.store.upload_rows import UploadEnd
+from exchange.usecases import Incoming
 from exchange.usecases.give_up_uploads import give_up_uploads
 from exchange.usecases.opening import open_part_pieces
 from exchange.usecases.pull_report import seek_permit
@@ -109,3 +115,80 @@ async def test_part_outside_the_permit_gives_no_piece(populated: World) -> None:
 
     pieces = open_part_pieces(populated.services, judged.report, judged.release_class, part, permit=nothing)
     assert [piece async for piece in pieces] == []
+
+
+def over_days(world: World, content: bytes, *, days: int) -> AsyncIterator[bytes]:
+    """Return `content` as it comes over `days`, while the jobs of the service clear away what nobody needs."""
+
+    async def pieces() -> AsyncIterator[bytes]:
+        step = len(content) // days + 1
+        for start in range(0, len(content), step):
+            yield content[start : start + step]
+            world.clock.advance(timedelta(days=1))
+            await world.services.store.large_parts.sweep()
+
+    return pieces()
+
+
+async def receive_over_days(world: World, content: bytes, *, days: int) -> str:
+    limits = replace(world.services.uploads, given_up_after=timedelta(days=10))
+    patient = replace(world, services=replace(world.services, uploads=limits))
+    upload = await begun(patient, awaited(content))
+    incoming = Incoming(over_days(patient, content, days=days), None, hold=lambda _: None)
+    await usecases.receive_part(patient.services, patient.call("GBR contributor"), upload, 1, incoming)
+    return upload
+
+
+async def test_part_that_takes_days_is_not_cleared_away_as_it_comes(place: World) -> None:
+    upload = await receive_over_days(place, LARGE, days=3)
+    await completed(place, upload)
+
+    assert await pulled(place, upload) == LARGE
+
+
+async def test_part_that_was_cleared_away_is_not_said_to_be_there(
+    place: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    receive = place.services.store.large_parts.receive
+
+    async def swept(*given: Any, **others: Any) -> str:
+        location = await receive(*given, **others)
+        place.sql("UPDATE blob_debris SET due_at = 0")
+        await place.services.store.large_parts.sweep()
+        return location
+
+    monkeypatch.setattr(place.services.store.large_parts, "receive", swept)
+    upload = await begun(place, awaited(LARGE))
+    with pytest.raises(UnavailableError, match="send it again"):
+        await sent(place, upload, LARGE)
+
+    assert place.sql(UPLOADS) == [(0,)]
+
+
+async def test_part_whose_commit_nobody_heard_of_is_whole_or_not_there(
+    place: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    along = PostedPart(None, "application/octet-stream", "b.bin", LARGE[:8192])
+    unit_of_work = place.services.store.unit_of_work
+
+    @asynccontextmanager
+    async def unheard() -> AsyncIterator[Any]:
+        async with unit_of_work() as unit:
+            yield unit
+        raise UnavailableError("the connection broke as it committed")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(place.services.store, "unit_of_work", unheard)
+        with pytest.raises(UnavailableError):
+            await begun(place, awaited(LARGE), along)
+        ((upload,),) = place.sql("SELECT id FROM upload")
+        with pytest.raises(UnavailableError):
+            await sent(place, upload, LARGE)
+    assert place.sql(UPLOADS) == [(2,)]
+    place.clock.advance(timedelta(hours=23))
+    while await place.services.store.large_parts.sweep():
+        pass
+    await completed(place, upload)
+
+    assert await pulled(place, upload) == LARGE
+    assert await pulled(place, upload, 2) == LARGE[:8192]

@@ -3,6 +3,7 @@
 import hashlib
 import json
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -18,7 +19,9 @@ from exchange.kernel import (
     TooLargeError,
 )
 from exchange.markings import Label
-from tests.support.uploading import LARGE, UPLOADS, awaited, begun, completed, nothing_kept, pulled, sent
+from exchange.reports import PostedPart
+from exchange.usecases.give_up_uploads import give_up_uploads
+from tests.support.uploading import BINARY, LARGE, UPLOADS, awaited, begun, completed, nothing_kept, pulled, sent
 from tests.support.world import World
 
 # ── refused ────────────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -154,6 +157,49 @@ async def test_more_than_a_report_may_have_is_refused_before_any_of_it_comes(pop
     await sent(world, first, b"x")
     await completed(world, first)
     await begun(world, awaited(b"x"))
+
+
+async def test_what_is_past_its_time_takes_no_room_while_a_hold_keeps_it(populated: World) -> None:
+    limits = replace(populated.services.uploads, open_per_client=1)
+    world = replace(populated, services=replace(populated.services, uploads=limits))
+    await begun(world, awaited(b"x"))
+    world.clock.advance(limits.given_up_after)
+    assert not await give_up_uploads(world.services, world.clock.now, is_held=True)
+
+    await begun(world, awaited(b"x"))
+    with pytest.raises(LimitExceededError):
+        await begun(world, awaited(b"x"))
+
+
+async def test_what_is_not_begun_leaves_no_content_that_came_along(place: World) -> None:
+    limits = replace(place.services.uploads, open_per_client=1)
+    world = replace(place, services=replace(place.services, uploads=limits))
+    along = PostedPart(None, BINARY, "b.bin", LARGE[:8192])
+    posted = world.posted(parts=(awaited(LARGE), along))
+
+    async def begin(key: str) -> Any:
+        call = world.call("GBR contributor")
+        return await usecases.begin_upload(world.services, call, posted, idempotency_key=key)
+
+    await begin("first")
+    kept = debris(world)
+    assert (await begin("first")).value.is_replayed
+    with pytest.raises(LimitExceededError):
+        await begin("second")
+    post = world.posted(parts=(along,))
+    with pytest.raises(ConflictError, match="another request"):
+        await usecases.post_report(world.services, world.call("GBR contributor"), post, idempotency_key="first")
+    assert debris(world) == kept
+    assert kept[0] == []
+    await usecases.post_report(world.services, world.call("GBR contributor"), post, idempotency_key="third")
+    kept = debris(world)
+    await usecases.post_report(world.services, world.call("GBR contributor"), post, idempotency_key="third")
+    assert debris(world) == kept
+
+
+def debris(world: World) -> tuple[list[Any], list[Path]]:
+    files = [path for path in world.folder.rglob("parts/*/*") if path.is_file()]
+    return world.sql("SELECT location FROM blob_debris"), sorted(files)
 
 
 FAULTS: list[tuple[str, dict[str, Any], type[ExchangeError]]] = [

@@ -6,6 +6,7 @@ from exchange.audit import EventName
 from exchange.entrypoints.api.parameters import EVERYWHERE, PART_NUMBER, REPORT_ID, WITH_BODY
 from exchange.entrypoints.http.routing import Endpoint, Operation, answered, read_model
 from exchange.entrypoints.http.visit import Visit, arriving_body, read_query, require_media_type, stated_length
+from exchange.kernel import MalformedError
 from exchange.members import Role
 from exchange.usecases import Incoming, Recorded, UploadView, authenticate, complete_upload, receive_part
 from exchange.wire import Completion, DeclaredPartBody, HeaderBody, LabelBody, UploadBody
@@ -46,6 +47,9 @@ async def send_part(visit: Visit) -> Response:
     await authenticate(visit.services, visit.call, Role.CONTRIBUTOR, event=EventName.UPLOAD_PART_RECEIVED)
     read_query(visit.request, _NO_PARAMETERS)
     require_media_type(visit.request, BYTES)
+    if "content-range" in visit.request.headers:
+        # RFC 9110 §14.5: some of a part is never taken for the whole.
+        raise MalformedError("a part is sent whole, without `Content-Range`")
     limits, scope = visit.limits, visit.request.scope
     stated = stated_length(visit.request)
     limits.room.take(scope, _AT_HAND_BYTES)
