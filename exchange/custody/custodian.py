@@ -45,10 +45,11 @@ class SealedHeader(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class KeyVersion:
-    """One version of the custodian's root, and since when there is it."""
+    """One version of the custodian's root, and since when there is it. `fingerprint` tells it from any other key."""
 
     version: int
     created_at: datetime
+    fingerprint: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +59,13 @@ class CustodyStatus:
     kind: str
     current: int
     versions: tuple[KeyVersion, ...]
+
+    def fingerprint(self, version: int) -> str:
+        """Return what tells the key of a version from any other, hex; KeyMissingError where it is not held."""
+        for each in self.versions:
+            if each.version == version:
+                return each.fingerprint
+        raise KeyMissingError(f"root version {version} is not held")
 
 
 class Custodian(Protocol):

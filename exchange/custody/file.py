@@ -107,7 +107,7 @@ class FileCustodian:
         self._take_up()
 
     async def status(self) -> CustodyStatus:
-        versions = tuple(KeyVersion(root.version, root.created_at) for root in self._roots.values())
+        versions = tuple(KeyVersion(each.version, each.created_at, each.fingerprint) for each in self._roots.values())
         return CustodyStatus(kind=KIND, current=self._current, versions=versions)
 
     def _opened(self, wrapped: Wrapped, context: bytes) -> bytes:

@@ -10,7 +10,7 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Final
 
-from exchange.crypto import DATA_KEY_BYTES
+from exchange.crypto import DATA_KEY_BYTES, derive_key
 from exchange.custody.guarded import read_guarded, replacement_of
 from exchange.kernel import MalformedError, UnsafeSettingError, parse_rfc3339, rfc3339
 
@@ -31,6 +31,11 @@ class Root:
     version: int
     created_at: datetime
     key: bytes = field(repr=False)
+
+    @property
+    def fingerprint(self) -> str:
+        """Return what tells this key from any other and nothing else of it, hex: it may stand in the log."""
+        return derive_key(self.key, "exchange fingerprint").hex()
 
 
 def load_roots(path: Path) -> tuple[Root, ...]:

@@ -7,6 +7,9 @@ still stands, together with an entry; (5) again, until a round finds nothing to 
 
 Each transaction stands for itself: ended at any moment, another run goes on with what is left. What does not open is
 recorded, counted and left as it is.
+
+INVARIANT: nothing is put under a version whose key is not the one that the log tells of: two nodes may each have added
+a key of one number.
 """
 
 from collections import Counter
@@ -85,19 +88,20 @@ async def begin_rotation(services: Services, call: Call, add: Callable[[], int])
     """
     status = await _complete_status(services)
     custody = status.custody
-    if custody.current > 1 and not await _is_recorded(services, custody, custody.current):
-        # Whoever added it died before it was on the record.
-        await _record_version(services, call, custody, custody.current)
+    await _require_recorded(services, call, custody)
     if status.older or not status.under(custody.current):
         return None
-    if await _is_recorded(services, custody, custody.current + 1):
-        # Two keys of one number: each node would take what the other one wrote for tampering.
-        message = f"version {custody.current + 1} was added on another node: bring the key file from there"
-        raise ConflictError(message)
-    added = add()
-    # Nothing was wrapped under it yet: nothing is lost where it never gets on the record.
-    await _record_version(services, call, custody, added)
-    await services.custodian.renew()
+    # One node at a time, until it is on the record.
+    async with services.store.unit_of_work() as unit:
+        await unit.reports().hold_order()
+        if await _recorded(services, custody, custody.current + 1) is not None:
+            # Two keys of one number: each node would take what the other one wrote for tampering.
+            message = f"version {custody.current + 1} was added on another node: bring the key file from there"
+            raise ConflictError(message)
+        added = add()
+        await services.custodian.renew()
+        # Nothing was wrapped under it yet: nothing is lost where it never gets on the record.
+        await unit.record(_added_draft(call, await services.custodian.status(), added))
     return added
 
 
@@ -109,6 +113,7 @@ async def rewrap(services: Services, call: Call, progress: Progress = lambda _do
     """
     # (1) whole
     status = await _complete_status(services)
+    await _require_recorded(services, call, status.custody)
     run = _Run(services, call, status.custody, status.older, progress)
     if not run.total:
         return run.ended(left=0)
@@ -189,27 +194,43 @@ async def _renewed(run: _Run, row: KeptRow) -> tuple[Sealed, ...] | None:
         return None
 
 
-async def _is_recorded(services: Services, custody: CustodyStatus, version: int) -> bool:
-    """Return whether the log says that a version was added, whichever node added it."""
+async def _require_recorded(services: Services, call: Call, custody: CustodyStatus) -> None:
+    """See to it that the newest version is on the record; ConflictError where that is another key of its number."""
+    version = custody.current
+    if version == 1:
+        return  # as old as the instance
+    async with services.store.unit_of_work() as unit:
+        await unit.reports().hold_order()
+        recorded = await _recorded(services, custody, version)
+        if recorded is None:
+            # Whoever added it died before it was on the record.
+            await unit.record(_added_draft(call, custody, version))
+        elif recorded != custody.fingerprint(version):
+            raise ConflictError(
+                f"another key of version {version} was added on another node, and that one counts: bring the key file "
+                "from there, and keep the one that is here beside it"
+            )
+
+
+async def _recorded(services: Services, custody: CustodyStatus, version: int) -> str | None:
+    """Return which key the log says was added as a version, whichever node added it; None where it says nothing."""
     subject, event = _subject(custody, version), EventName.KEY_CREATED.value
-
-    def is_it(content: bytes) -> bool:
-        entry = parse_entry(content)
-        return entry["type"] == event and entry.get("object") == {"type": subject.kind, "id": subject.id}
-
     sought = Sought(Criteria(event=event, subject=subject.id), member=None)
-    async for hits in services.store.found_entries(sought, at_a_time=_AT_ONCE):
-        if any(is_it(hit.content) for hit in hits):
-            return True
-    return any(is_it(content) for content in await services.store.waiting_entries())
+    contents = [hit.content async for hits in services.store.found_entries(sought, at_a_time=_AT_ONCE) for hit in hits]
+    for entry in map(parse_entry, [*contents, *await services.store.waiting_entries()]):
+        if entry["type"] == event and entry.get("object") == {"type": subject.kind, "id": subject.id}:
+            return str(entry["detail"]["fingerprint"])
+    return None
 
 
-async def _record_version(services: Services, call: Call, custody: CustodyStatus, version: int) -> None:
-    detail: dict[str, str | int | list[str]] = {"kind": "root", "version": version}
+def _added_draft(call: Call, custody: CustodyStatus, version: int) -> EntryDraft:
+    detail: dict[str, str | int | list[str]] = {
+        "kind": "root",
+        "version": version,
+        "fingerprint": custody.fingerprint(version),
+    }
     subject = _subject(custody, version)
-    await services.store.append(
-        draft(call, None, EventName.KEY_CREATED, Outcome.PERMITTED, subject=subject, detail=detail)
-    )
+    return draft(call, None, EventName.KEY_CREATED, Outcome.PERMITTED, subject=subject, detail=detail)
 
 
 async def _complete_status(services: Services) -> KeyStatus:

@@ -1,8 +1,10 @@
 """Rotation: everything ends up under the newest version and opens, whatever happens meanwhile, and nothing else does."""
 
 import asyncio
+import shutil
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -117,22 +119,70 @@ async def test_version_is_added_once_until_everything_is_under_it(populated: Wor
     assert (await key_status(populated.services)).custody.current == 3
 
 
+@pytest.mark.parametrize("step", ["rotate", "rewrap"])
 async def test_version_that_died_before_its_entry_gets_it_later(
-    populated: World, monkeypatch: pytest.MonkeyPatch
+    populated: World, monkeypatch: pytest.MonkeyPatch, step: str
 ) -> None:
     await populated.post()
 
-    async def died(*_: Any) -> None:
-        raise KeyboardInterrupt
-
-    with monkeypatch.context() as patched:
-        patched.setattr(rotate_keys, "_record_version", died)
-        with pytest.raises(KeyboardInterrupt):
-            await add_version(populated)
-    assert await add_version(populated) is None
+    await add_and_die(populated, monkeypatch)
+    if step == "rotate":
+        assert await add_version(populated) is None
+    else:
+        assert (await rotated(populated)).left == 0
 
     events = [(entry["type"], entry.get("object")) for entry in await populated.entries()]
     assert events.count(("key.created", {"type": "key", "id": "file/2"})) == 1
+
+
+async def add_and_die(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Add a version, and end before it is on the record."""
+
+    def died(*_: Any) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr(rotate_keys, "_added_draft", died)
+        with pytest.raises(KeyboardInterrupt):
+            await add_version(world)
+
+
+async def test_two_nodes_that_add_one_at_once_have_one_key(populated: World, tmp_path: Path) -> None:
+    await populated.post()
+    shutil.copytree(populated.folder / "custody", tmp_path / "other" / "custody")
+    nodes = [fresh(populated), fresh(replace(populated, folder=tmp_path / "other"))]
+
+    told = await asyncio.gather(*(add_version(node) for node in nodes), return_exceptions=True)
+
+    assert sorted(map(type, told), key=str) == [ConflictError, int]
+    entries = [entry for entry in await populated.entries() if entry.get("object") == {"type": "key", "id": "file/2"}]
+    assert len(entries) == 1
+    (winner,) = [node for node, each in zip(nodes, told, strict=True) if each == 2]
+    assert entries[0]["detail"]["fingerprint"] == (await winner.services.custodian.status()).fingerprint(2)
+
+
+async def test_key_that_never_got_on_the_record_gives_way_to_the_one_that_did(
+    populated: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await populated.post()
+    path = populated.folder / "custody" / "roots.json"
+    before = await asyncio.to_thread(path.read_bytes)
+    first, second = fresh(populated), fresh(populated)
+    await add_and_die(first, monkeypatch)
+    dead = await asyncio.to_thread(path.read_bytes)
+    # The other node's copy of the file is as it was.
+    await asyncio.to_thread(path.write_bytes, before)
+    assert await add_version(second) == 2
+    counts = await asyncio.to_thread(path.read_bytes)
+    await asyncio.to_thread(path.write_bytes, dead)
+    again = fresh(populated)
+
+    for act in (add_version(again), rotated(again)):
+        with pytest.raises(ConflictError, match="another key of version 2"):
+            await act
+    assert all(set(each) <= {1} for each in (await under(populated)).values())
+    await asyncio.to_thread(path.write_bytes, counts)
+    assert (await rotated(fresh(populated))).left == 0
 
 
 async def test_two_nodes_never_add_two_keys_of_one_number(populated: World, tmp_path: Any) -> None:

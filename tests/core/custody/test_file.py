@@ -20,6 +20,7 @@ from exchange.custody import (
     create_root_file,
     file,
 )
+from exchange.custody.roots import load_roots
 from exchange.kernel import UnavailableError
 from exchange.kernel.spans import UNTRACED
 from tests.core.custody.contract import CONTEXT, DATA_KEY, NAME, CustodianContract
@@ -121,9 +122,24 @@ async def test_version_exchanged_on_the_row_never_unwraps(path):
 async def test_status_tells_versions_and_their_times(path):
     add_root_version(path, LATER, secrets.token_bytes)
 
+    first, second = (root.fingerprint for root in load_roots(path))
     assert await FileCustodian.load(path).status() == CustodyStatus(
-        "file", 2, (KeyVersion(1, NOW), KeyVersion(2, LATER))
+        "file", 2, (KeyVersion(1, NOW, first), KeyVersion(2, LATER, second))
     )
+
+
+async def test_fingerprint_tells_keys_apart_and_nothing_of_them(path):
+    add_root_version(path, LATER, secrets.token_bytes)
+    status, roots = await FileCustodian.load(path).status(), load_roots(path)
+
+    assert [status.fingerprint(root.version) for root in roots] == [root.fingerprint for root in roots]
+    assert len({root.fingerprint for root in roots}) == 2
+    for root in roots:
+        # HKDF of the key, under a name that no key-encryption key has: names have a use before them.
+        assert root.fingerprint == derive_key(root.key, "exchange fingerprint").hex()
+        assert root.key.hex() not in root.fingerprint
+    with pytest.raises(KeyMissingError, match="version 3"):
+        status.fingerprint(3)
 
 
 async def test_missing_version_says_how_to_mend_it(path):
