@@ -139,7 +139,7 @@ async def load(url: str, records: Iterator[Rows], since: Since, *, clock: Clock)
                 for name, columns, rows in records:
                     await _insert(connection, name, columns, rows)
                     loaded += len(rows)
-                await _begin_lineage(connection)
+                await _begin_lineage(connection, clock)
                 await _freeze(connection, clock, since.why)
                 await _destroy_again(connection, clock, since.replay)
                 await _end_again(connection, clock, since.replay)
@@ -258,11 +258,11 @@ async def _require_unused(connection: AsyncConnection) -> None:
             raise ConflictError("the database is in use: a backup is restored into an empty one only", code="not-empty")
 
 
-async def _begin_lineage(connection: AsyncConnection) -> None:
+async def _begin_lineage(connection: AsyncConnection, clock: Clock) -> None:
     version = _table("policy_state").c.policy_version
     at = await connection.scalar(select(version))
     if at is not None:
-        await connection.execute(update(version.table).values({version: next_lineage(at)}))
+        await connection.execute(update(version.table).values({version: next_lineage(at, clock())}))
 
 
 async def _put_claims(connection: AsyncConnection, claims: Sequence[Claim]) -> None:

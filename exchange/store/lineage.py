@@ -4,10 +4,15 @@ Promises: a process never goes on with another lineage than the one it began wit
 and decisions bears numbers that the restored database gives once more, to something else.
 """
 
+from datetime import UTC, datetime
+
 from exchange.kernel import UnavailableError
 
 SPAN = 1 << 32
 """Policy versions of one lineage: one for each change of what is allowed, a thousand a day for ten thousand years."""
+
+_FIRST = datetime(2026, 1, 1, tzinfo=UTC)
+"""Lineages are numbered by seconds since then: 2**31 of them, and a policy version has 63 bits."""
 
 
 class Lineage:
@@ -18,7 +23,7 @@ class Lineage:
 
     @property
     def number(self) -> int:
-        """Return after how many restores the database stands; 0 too where nothing was read yet."""
+        """Return the lineage of the database; 0 where it was never restored, or nothing was read yet."""
         return self._number or 0
 
     def see(self, policy_version: int) -> None:
@@ -30,6 +35,9 @@ class Lineage:
             raise UnavailableError("the database was restored while this process ran: restart it")
 
 
-def next_lineage(policy_version: int) -> int:
-    """Return the first policy version of the lineage behind that of `policy_version`."""
-    return (policy_version // SPAN + 1) * SPAN
+def next_lineage(policy_version: int, now: datetime) -> int:
+    """Return the first policy version of a lineage that a restore of `policy_version` begins.
+
+    It is behind that one, and another than any earlier restore of the same backup began.
+    """
+    return max(policy_version // SPAN + 1, int((now - _FIRST).total_seconds())) * SPAN

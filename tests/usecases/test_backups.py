@@ -5,7 +5,7 @@ import base64
 import json
 from collections.abc import Iterator
 from dataclasses import replace
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -17,6 +17,7 @@ from exchange.kernel import ConflictError, ForbiddenError, MalformedError, NotFo
 from exchange.store import Parts
 from exchange.store.dumping import Claim, Replay, Since, confirm_claim, dumped, load, open_claims
 from exchange.store.engine import checked_url, new_engine
+from exchange.store.lineage import SPAN, next_lineage
 from exchange.usecases import (
     ListQuery,
     WantedErasure,
@@ -342,6 +343,34 @@ async def test_process_that_ran_through_a_restore_answers_nobody(populated: Worl
     finally:
         store._database = kept
         await restored.services.store.close()
+
+
+async def lineage_of(url: str) -> int:
+    async for name, columns, some in dumped(url):
+        if name == "policy_state" and some:
+            return int(some[0][columns.index("policy_version")]) // SPAN
+    raise AssertionError(url)
+
+
+async def test_two_restores_of_one_backup_are_two_lineages(
+    populated: World, empty_urls: list[str], tmp_path: Path
+) -> None:
+    lines = await backed_up(populated)
+    lineages = [await lineage_of(populated.url)]
+    for url in (empty_urls[-1], f"sqlite+aiosqlite:///{tmp_path}/again.db"):
+        populated.clock.advance(timedelta(seconds=1))
+        await load(url, rows_of(lines), NOTHING, clock=populated.clock)
+        lineages.append(await lineage_of(url))
+
+    # A process that ran with the first one, or a cursor from there, does not go on with the second.
+    assert lineages == sorted(set(lineages))
+
+
+@pytest.mark.parametrize(("version", "year"), [(7, 2026), (7, 2025), (9 * SPAN + 7, 2025), ((1 << 31) * SPAN, 2026)])
+def test_lineage_is_behind_the_one_that_was_restored_whatever_the_clock_says(version: int, year: int) -> None:
+    begun = next_lineage(version, datetime(year, 1, 1, tzinfo=UTC))
+
+    assert (begun % SPAN, begun > version) == (0, True)
 
 
 async def test_cursor_from_before_a_restore_is_no_cursor(populated: World, empty_urls: list[str]) -> None:
