@@ -5,7 +5,9 @@ Steps: (1) one query loads caller, policy state, report and its first parts, if 
 (6) only then the answer exists.
 """
 
+import hashlib
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Final, assert_never
 
@@ -84,9 +86,9 @@ async def pull_report(services: Services, call: Call, report_id: str) -> Recorde
     if header_json.count(_PART_MARK) != len(parts):
         is_small = _size_bytes(header_json) <= LARGEST_INLINE_BYTES
         parts = await _opened(services, call, await _with_all_parts(services, call, granted)) if is_small else []
-    if is_small and header_json.count(_PART_MARK) != len(parts):
-        missing = OpeningError("parts of the report are missing")
-        await record_tampering(services, call, granted.client, f"report {judged.report.id}", missing)
+    if is_small and (header_json.count(_PART_MARK) != len(parts) or not _are_told(header_json, parts)):
+        others = OpeningError("parts of the report are missing, or not those that its header tells of")
+        await record_tampering(services, call, granted.client, f"report {judged.report.id}", others)
     terms = await terms_of_release(services, call, judged, permit)
     # (5) INVARIANT: no plaintext leaves before its entry is durable.
     size_bytes = sum(len(content) for _, content in parts)
@@ -96,6 +98,11 @@ async def pull_report(services: Services, call: Call, report_id: str) -> Recorde
     # (6) the answer
     shown = tuple(enumerate((content for _, content in parts), start=1))
     return Recorded(PulledReport(header_json, shown, terms), receipt)
+
+
+def _are_told(header_json: bytes, parts: Sequence[tuple[int, bytes]]) -> bool:
+    # A part may have been sent more than once before its report was complete, each time sealed for the same place.
+    return all(_PART_MARK + hashlib.sha256(content).hexdigest().encode() in header_json for _, content in parts)
 
 
 def _size_bytes(header_json: bytes) -> int:

@@ -7,6 +7,7 @@ What is larger than `STREAMED_FROM_BYTES` is never in memory whole. It is opened
 shown, and a second time while it is: whoever is shown some of it is shown all of it, unless it is changed meanwhile.
 """
 
+import hashlib
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, replace
 from typing import Final
@@ -66,8 +67,8 @@ async def read_part(services: Services, call: Call, report_id: str, number: int)
         return await refuse(services, replace(entry, outcome=Outcome.FAILED), moved)
     # (4) only this part
     is_streamed = part.size_bytes > STREAMED_FROM_BYTES
-    content = None if is_streamed else await _open(services, call, again, part.number)
-    size = await _opened_size(services, call, again, part.number) if content is None else len(content)
+    content = None if is_streamed else await _open(services, call, again, part)
+    size = await _opened_size(services, call, again, part) if content is None else len(content)
     # (5) INVARIANT: no plaintext leaves before its entry is durable.
     receipt = await services.store.append(replace(entry, size_bytes=size))
     judged = again.judged
@@ -88,24 +89,36 @@ async def _part_meant(services: Services, call: Call, granted: Granted, asked: i
     return visible[asked - 1] if 1 <= asked <= len(visible) else None
 
 
-async def _open(services: Services, call: Call, granted: Granted, number: int) -> bytes:
+async def _open(services: Services, call: Call, granted: Granted, part: PartHeader) -> bytes:
     judged = granted.judged
     report, kept = judged.report, judged.release_class
     try:
         opened = dict(await open_parts(services, report, kept, granted.row.parts, permit=granted.permit))
-        if number not in opened:
+        if part.number not in opened:
             raise OpeningError("a part of the report is missing")
+        _require_told(part, hashlib.sha256(opened[part.number]))
     except UNOPENED as exc:
         return await record_tampering(services, call, granted.client, f"report {report.id}", exc)
-    return opened[number]
+    return opened[part.number]
 
 
-async def _opened_size(services: Services, call: Call, granted: Granted, number: int) -> int:
-    """Return how many octets the part has, once it is known to open to its end."""
-    size = 0
-    async for piece in _opened_pieces(services, call, granted, number):
+async def _opened_size(services: Services, call: Call, granted: Granted, part: PartHeader) -> int:
+    """Return how many octets the part has, once it is known to open to its end, to what its header tells of."""
+    size, digest = 0, hashlib.sha256()
+    async for piece in _opened_pieces(services, call, granted, part.number):
         size += len(piece)
+        digest.update(piece)
+    try:
+        _require_told(part, digest)
+    except OpeningError as exc:
+        return await record_tampering(services, call, granted.client, f"report {granted.judged.report.id}", exc)
     return size
+
+
+def _require_told(part: PartHeader, digest: "hashlib._Hash") -> None:
+    # A part may have been sent more than once before its report was complete, each time sealed for the same place.
+    if digest.hexdigest() != part.sha256:
+        raise OpeningError("a part is not the one that its header tells of")
 
 
 def _pieces(services: Services, call: Call, granted: Granted, number: int) -> Pieces:

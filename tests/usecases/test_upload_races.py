@@ -18,7 +18,7 @@ from exchange.store.upload_rows import UploadEnd
 from exchange.usecases import Incoming
 from exchange.usecases.give_up_uploads import give_up_uploads
 from exchange.usecases.opening import open_part_pieces
-from exchange.usecases.pull_report import seek_permit
+from exchange.usecases.pull_report import LARGEST_INLINE_BYTES, seek_permit
 from tests.support.uploading import UPLOADS, awaited, begun, completed, pulled, sent
 from tests.support.world import World
 
@@ -192,3 +192,27 @@ async def test_part_whose_commit_nobody_heard_of_is_whole_or_not_there(
 
     assert await pulled(place, upload) == LARGE
     assert await pulled(place, upload, 2) == LARGE[:8192]
+
+
+@pytest.mark.parametrize(
+    ("first", "last"), [(b"a draft", b"the one"), (LARGE[:-1] + b"a", LARGE)], ids=["small", "large"]
+)
+async def test_part_that_was_sent_before_never_takes_the_place_of_the_last_one(
+    place: World, first: bytes, last: bytes
+) -> None:
+    upload = await begun(place, awaited(first))
+    await sent(place, upload, first)
+    (before,) = place.sql("SELECT wrapped_key, ciphertext, location FROM upload_part")
+    await sent(place, upload, last)
+    await completed(place, upload)
+    assert await pulled(place, upload) == last
+    # Both were sealed for this part of this report, and what is given up is there until a sweep.
+    place.sql("UPDATE report_part SET wrapped_key = $1, ciphertext = $2, location = $3", *before)
+
+    reads = [pulled(place, upload)]
+    if len(last) < LARGEST_INLINE_BYTES:
+        reads.append(usecases.pull_report(place.services, place.call("NOR reader"), upload))
+    for read in reads:
+        attempt = await place.attempt(read)
+        assert isinstance(attempt.error, UnavailableError)
+        assert [entry["type"] for entry in attempt.entries] == ["key.opened"]
