@@ -13,8 +13,8 @@ from exchange.cli.finding import Finding
 from exchange.crypto import read_certificate, read_certificates, revocations_end
 from exchange.kernel import ExchangeError, MalformedError, rfc3339, system_clock
 from exchange.release import check_law
-from exchange.services import open_services
-from exchange.settings import InstanceLayout, Settings, load_settings, read_policies, read_secret
+from exchange.services import open_services, webhooks_of
+from exchange.settings import InstanceLayout, Settings, WebhookSettings, load_settings, read_policies, read_secret
 from exchange.store import head, schema_state
 
 # Time enough to get a certificate through an agency's channels.
@@ -23,6 +23,7 @@ _NEAR_EXPIRY = timedelta(days=30)
 _NEAR_UPDATE = timedelta(days=3)
 # No exchange ran before this was written: a clock before it is wrong.
 _EARLIEST_YEAR = 2025
+_SHARE_ANOTHER = "make another as docs/alerts.md says, and share it with the receiver"
 _FROM_ESCROW = "put it back from the escrow: `exchange keys restore` into another folder"
 # What was there is not made again by a migration: that would begin an empty exchange beside keys in use.
 _DATABASE_GONE = "put the database back, or `exchange restore` a backup; `exchange migrate` would begin an empty one"
@@ -38,6 +39,7 @@ async def examine(folder: Path) -> list[Finding]:
         return [*findings, Finding("settings", Finding.MEND, exc.message, "mend the file, or give another `--dir`")]
     findings.append(Finding("settings", Finding.OK, str(InstanceLayout(settings.instance_folder).settings_file)))
     findings.extend(_permissions(settings))
+    findings.extend(_webhook(settings, hook) for hook in settings.alert_webhooks)
     findings.extend(_certificates(settings, now))
     findings.append(_trust_bundle(settings))
     findings.append(_law(settings))
@@ -83,6 +85,17 @@ def _secret(path: Path) -> Finding:
         told, _, mend = exc.message.partition(": run ")
         return Finding(name, Finding.MEND, told, mend.strip("`") or _FROM_ESCROW)
     return Finding(name, Finding.OK, "readable by its owner alone")
+
+
+def _webhook(settings: Settings, hook: WebhookSettings) -> Finding:
+    # Each by itself, as the service reads it when it starts.
+    name = f"webhook {hook.name}"
+    try:
+        webhooks_of(settings.model_copy(update={"alert_webhooks": (hook,)}))
+    except ExchangeError as exc:
+        told, _, mend = exc.message.partition(": run ")
+        return Finding(name, Finding.MEND, told, mend.strip("`") or _SHARE_ANOTHER)
+    return Finding(name, Finding.OK, f"its secret is in {hook.secret_file}, readable by its owner alone")
 
 
 def _certificates(settings: Settings, now: datetime) -> Iterator[Finding]:

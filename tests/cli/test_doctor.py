@@ -1,6 +1,7 @@
 """The doctor finds each fault and says its mend."""
 
 import sqlite3
+from base64 import b64encode
 from datetime import UTC, datetime, timedelta
 from types import SimpleNamespace
 
@@ -239,6 +240,24 @@ def test_place_of_large_parts_is_tried(findings, instance, monkeypatch):
     monkeypatch.setenv("EXCHANGE_BLOB_STORE_URL", (instance / "exchange.toml").as_uri())
     code, found = findings()
     assert (code, found["large parts"]["state"]) == (1, "mend")
+
+
+def test_secret_of_each_webhook_is_looked_at_as_the_service_reads_it(findings, instance):
+    settings = instance / "exchange.toml"
+    for name in ("soc", "lost", "shared", "none"):
+        hook = f'url = "https://soc.example/alerts"\nsecret_file = "secrets/{name}.hook"\n'
+        settings.write_text(f'{settings.read_text()}\n[[alert_webhooks]]\nname = "{name}"\n{hook}')
+    good = f"whsec_{b64encode(bytes(range(32))).decode()}"
+    for name, secret in (("soc", good), ("shared", good), ("none", "abc")):
+        (instance / "secrets" / f"{name}.hook").write_text(secret)
+        (instance / "secrets" / f"{name}.hook").chmod(0o644 if name == "shared" else 0o600)
+
+    code, found = findings()
+
+    states = {name: found[f"webhook {name}"]["state"] for name in ("soc", "lost", "shared", "none")}
+    assert (code, states) == (1, {"soc": "ok", "lost": "mend", "shared": "mend", "none": "mend"})
+    assert found["webhook shared"]["mend"] == f"chmod 600 {instance / 'secrets' / 'shared.hook'}"
+    assert "docs/alerts.md" in found["webhook lost"]["mend"]
 
 
 def test_clock_behind_the_newest_entry_must_be_mended(findings, monkeypatch):
