@@ -24,7 +24,7 @@ def list_all(client: ExchangeClient, as_json: JsonOption = False) -> None:
     if as_json:
         output.show_json([body.model_dump(mode="json") for body in bodies])
         return
-    rows = [(body.id, body.kind, str(body.expires_at), "yes" if body.may_confirm else "no") for body in bodies]
+    rows = [(body.id, body.kind, body.expires_at, "yes" if body.may_confirm else "no") for body in bodies]
     output.show_table(("id", "kind", "until", "yours to confirm"), rows)
 
 

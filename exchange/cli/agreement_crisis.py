@@ -53,7 +53,7 @@ def list_crises(client: ExchangeClient, id: IdArgument, as_json: JsonOption = Fa
         output.show_json([each.model_dump(mode="json") for each in found])
         return
     rows = [
-        (each.id, each.clause, "open" if each.open else "over", str(each.opened_at), str(each.until), each.reason)
+        (each.id, each.clause, "open" if each.open else "over", each.opened_at, each.until, each.reason)
         for each in found
     ]
     output.show_table(("crisis", "clause", "state", "from", "until", "why"), rows)

@@ -75,14 +75,14 @@ def show_table(columns: Sequence[str], rows: Sequence[Sequence[object]], *, titl
         table.add_column(name, overflow="fold", no_wrap=not any(" " in cell.plain for cell in column))
     for row_cells in cells:
         table.add_row(*row_cells)
-    console.print(table)
+    _print(console, table)
 
 
 def show_record(fields: Mapping[str, object], *, title: str | None = None) -> None:
     """Print the named values of one thing, a line each."""
     if title is not None:
         _console().print(Text(title, style="bold"))
-    _console().print(_record([(name, _cell(value)) for name, value in fields.items()]))
+    _print(_console(), _record([(name, _cell(value)) for name, value in fields.items()]))
 
 
 def note(text: str) -> None:
@@ -106,6 +106,13 @@ def listed(values: Sequence[str] | frozenset[str]) -> str:
     return ", ".join(sorted(values) if isinstance(values, frozenset) else values) or "-"
 
 
+def _print(console: Console, table: Table) -> None:
+    with console.capture() as printed:
+        console.print(table)
+    # Cells are filled up to their column: of the last one in a line that is nothing but blanks.
+    console.file.write("\n".join(line.rstrip(" ") for line in printed.get().split("\n")))
+
+
 def _record(lines: Sequence[tuple[str, Text]]) -> Table:
     table = Table(box=None, pad_edge=False, show_header=False)
     table.add_column(style="dim", no_wrap=True)
@@ -119,7 +126,7 @@ def _show_blocks(console: Console, columns: Sequence[str], rows: Sequence[Sequen
     for number, row in enumerate(rows):
         if number:
             console.print()
-        console.print(_record([(name, cell) for name, cell in zip(columns, row, strict=True) if cell.plain]))
+        _print(console, _record([(name, cell) for name, cell in zip(columns, row, strict=True) if cell.plain]))
 
 
 def _needed(columns: Sequence[str], rows: Sequence[Sequence[Text]]) -> int:

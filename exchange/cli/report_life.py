@@ -156,7 +156,7 @@ def list_notices(
     if as_json:
         output.show_json(page.model_dump(mode="json"))
         return
-    rows = [(str(each.at), each.kind, each.report, each.version) for each in page.items]
+    rows = [(each.at, each.kind, each.report, each.version) for each in page.items]
     output.show_table(("time", "what", "report", "version"), rows)
     output.note(f"what comes next: --after {page.next}")
 

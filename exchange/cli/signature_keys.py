@@ -74,5 +74,5 @@ def _show(bodies: list[SignatoryKeyBody], done: str | None, *, as_json: bool) ->
     if as_json:
         output.show_json([body.model_dump(mode="json") | {"id": body.key} for body in bodies])
         return
-    rows = [(body.key, body.member, str(body.enrolled_at), str(body.retired_at or "-")) for body in bodies]
+    rows = [(body.key, body.member, body.enrolled_at, body.retired_at) for body in bodies]
     output.show_table(("key", "member", "enrolled", "retired"), rows, title=done)

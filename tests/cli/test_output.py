@@ -74,6 +74,15 @@ def test_wide_terminal_has_a_line_of_names_and_folds_texts_alone(
     assert ID in first
 
 
+def test_no_line_ends_in_blanks(capsys: pytest.CaptureFixture[str]) -> None:
+    output.show_table(("id", "why"), [(ID, "late"), (ID, "")], title="two")
+    output.show_record({"id": ID, "why": "late"}, title="one")
+
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0:3] == ["two", f"{'id':36}  why", f"{ID}  late"]
+    assert lines[3:] == [ID, "one", f"id   {ID}", "why  late"]
+
+
 def test_pipe_has_each_row_on_one_line_however_long(capsys: pytest.CaptureFixture[str]) -> None:
     output.show_table(("id", "why"), [(ID, "because " * 200)])
 
