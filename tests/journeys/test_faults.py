@@ -4,27 +4,25 @@ import asyncio
 import os
 import resource
 import signal
-import sqlite3
+import subprocess
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass, field
-from typing import Any
+from contextlib import suppress
+from functools import partial
+from pathlib import Path
 
-import httpx2
 import pytest
 
-from exchange.audit import parse_entry
 from exchange.entrypoints.http.workers import STOP_SECONDS
-from tests.attacks.hidden import report_body
 from tests.attacks.served import Instance, Running, client, make_instance, serving, start
-from tests.support.postgres import execute, fetch, private_cluster
+from tests.support.loaded import CLIENTS, OTHER, READER, Load, rows, under_load
+from tests.support.postgres import private_cluster
 
 pytestmark = [pytest.mark.journey, pytest.mark.timeout(120)]
 
-WRITER, READER = "GBR writer", "GBR reader"
-CLIENTS = {WRITER: ("contributor",), READER: ("reader",)}
-WRITERS = 6
 TWO_SECONDS = 2.0
+MIB = 1024 * 1024
+UNLIMITED = resource.RLIM_INFINITY
 
 
 @pytest.fixture(scope="module")
@@ -37,154 +35,6 @@ def on_postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Instance]:
 @pytest.fixture(scope="module")
 def on_sqlite(tmp_path_factory: pytest.TempPathFactory) -> Instance:
     return make_instance(tmp_path_factory.mktemp("faults") / "sqlite", None, CLIENTS)
-
-
-@dataclass
-class Load:
-    """Posts under keys of its own, each tried again at the next node until it is acknowledged; and pulls of them."""
-
-    instance: Instance
-    nodes: list[Running]
-    acknowledged: dict[str, str] = field(default_factory=dict)
-    unknown: set[str] = field(default_factory=set)
-    pulled: list[tuple[str, str]] = field(default_factory=list)
-    statuses: set[int] = field(default_factory=set)
-    ending: asyncio.Event = field(default_factory=asyncio.Event)
-
-    async def run(self) -> None:
-        """Go on until `ending` is set."""
-        await asyncio.gather(*(self._write(number) for number in range(WRITERS)), self._read())
-
-    async def reaches(self, count: int) -> None:
-        """Wait until so many more posts were acknowledged: whatever was wrong is over then."""
-        wanted = len(self.acknowledged) + count
-        async with asyncio.timeout(30):
-            while len(self.acknowledged) < wanted:  # noqa: ASYNC110  many writers count
-                await asyncio.sleep(0.02)
-
-    async def _write(self, number: int) -> None:
-        posted = 0
-        while not self.ending.is_set():
-            posted += 1
-            await self._post(f"writer-{number}-report-{posted}")
-
-    async def _post(self, key: str) -> None:
-        label = {"policy": "NATO", "classification": "SECRET", "releasable_to": ["GBR"]}
-        body, attempt = report_body(self.instance.agreement, label=label, subject=key), 0
-        self.unknown.add(key)
-        while not self.ending.is_set() or attempt:
-            node = self.nodes[(attempt + hash(key)) % len(self.nodes)]
-            attempt += 1
-            try:
-                async with asyncio.timeout(15):
-                    answer = await self._client(node, WRITER).post(
-                        "/v1/reports", json=body, headers={"Idempotency-Key": key}
-                    )
-            except (httpx2.HTTPError, TimeoutError):
-                await asyncio.sleep(0.05)
-            else:
-                self.statuses.add(answer.status_code)
-                if answer.status_code == 201:
-                    self.acknowledged[key] = answer.json()["id"]
-                    self.unknown.discard(key)
-                    return
-                assert answer.status_code in {429, 503}, answer.text
-                assert answer.headers["retry-after"]
-                await asyncio.sleep(0.05)
-            if self.ending.is_set() and attempt > 1:
-                return
-
-    async def _read(self) -> None:
-        while not self.ending.is_set():
-            for report in list(self.acknowledged.values())[-3:]:
-                for node in self.nodes:
-                    await self._pull(node, report)
-            await asyncio.sleep(0.01)
-
-    async def _pull(self, node: Running, report: str) -> None:
-        try:
-            answer = await self._client(node, READER).get(f"/v1/reports/{report}")
-        except httpx2.HTTPError:
-            return
-        self.statuses.add(answer.status_code)
-        assert answer.status_code in {200, 429, 503}
-        if answer.status_code == 200:
-            self.pulled.append((report, answer.headers["x-audit-entry"]))
-        else:
-            assert b"first part" not in answer.content
-
-    def _client(self, node: Running, name: str) -> httpx2.AsyncClient:
-        key = (node.url, name)
-        if key not in self._clients:
-            self._clients[key] = client(self.instance, node, name, connections=8)
-        return self._clients[key]
-
-    _clients: dict[tuple[str, str], httpx2.AsyncClient] = field(default_factory=dict)
-
-    async def close(self) -> None:
-        for each in self._clients.values():
-            await each.aclose()
-
-
-def rows(instance: Instance, query: str) -> list[tuple[Any, ...]]:
-    if instance.database_url is not None:
-        return [tuple(row) for row in fetch(instance.database_url.replace("+asyncpg", ""), query)]
-    with sqlite3.connect(instance.folder / "exchange.db", timeout=20) as connection:
-        found = connection.execute(query).fetchall()
-    connection.close()
-    return found
-
-
-def require_whole(load: Load, before: set[str]) -> None:
-    """Compare what clients were told with what is there."""
-    instance = load.instance
-    keys = rows(instance, "SELECT key, report_id FROM idempotency")
-    # One statement sees one moment: a post that nobody waits for any more may still end between two.
-    both = rows(instance, "SELECT id, CAST(NULL AS BYTEA) FROM report UNION ALL SELECT NULL, content FROM audit_entry")
-    reports = {row[0] for row in both if row[0] is not None} - before
-    entries = [parse_entry(bytes(row[1])) for row in both if row[1] is not None]
-    permitted = [each for each in entries if (each["type"], each["decision"]) == ("report.posted", "permitted")]
-    posted = [each["object"]["id"] for each in permitted if "replayed" not in each.get("detail", {})]
-    replayed = {each["object"]["id"] for each in permitted if "replayed" in each.get("detail", {})}
-    by_id = {each["id"]: each for each in entries}
-
-    assert len(load.acknowledged) > 0
-    assert set(load.acknowledged.values()) <= reports
-    # Doubled would be: two reports of one key. What nobody heard of may be there once.
-    assert len(reports) <= len(load.acknowledged) + len(load.unknown)
-    assert {report for key, report in keys if key in load.acknowledged} >= set(load.acknowledged.values())
-    # An answer that a fault swallowed is given again to the same key, and says so: no second report, no second posting.
-    assert sorted(each for each in posted if each not in before) == sorted(reports)
-    assert replayed <= reports | before
-    for report, entry in load.pulled:
-        assert (by_id[entry]["type"], by_id[entry]["object"]["id"]) == ("report.read", report)
-
-
-async def under_load(instance: Instance, nodes: list[Running], fault: Any) -> Load:
-    """Let `fault(load)` happen amid the load, and return the load once it has ended and all of it is accounted for."""
-    rows(instance, "SELECT 1")
-    before = {row[0] for row in rows(instance, "SELECT id FROM report")}
-    execute_on(instance, "DELETE FROM idempotency")
-    load = Load(instance, nodes)
-    running = asyncio.create_task(load.run())
-    try:
-        await load.reaches(10)
-        await fault(load)
-    finally:
-        load.ending.set()
-        await running
-        await load.close()
-    require_whole(load, before)
-    return load
-
-
-def execute_on(instance: Instance, statement: str) -> None:
-    if instance.database_url is not None:
-        execute(instance.database_url.replace("+asyncpg", ""), statement)
-        return
-    with sqlite3.connect(instance.folder / "exchange.db", timeout=20) as connection:
-        connection.execute(statement)
-    connection.close()
 
 
 async def test_killed_replica_loses_and_doubles_nothing(on_postgres: Instance) -> None:
@@ -232,6 +82,7 @@ async def test_told_to_stop_a_node_finishes_what_it_began(on_postgres: Instance)
         load = await under_load(on_postgres, [stays, stops], stop)
 
         assert load.statuses <= {200, 201}
+        assert load.ends[0] == "stopping"
         assert "Cancel" not in stops.log.read_text()
 
 
@@ -239,18 +90,54 @@ async def test_disk_that_fills_up_under_load_loses_nothing(on_sqlite: Instance) 
     with serving(on_sqlite) as running:
 
         async def fill(load: Load) -> None:
-            unlimited = resource.RLIM_INFINITY
-            resource.prlimit(running.process.pid, resource.RLIMIT_FSIZE, (4096, unlimited))
-            async with asyncio.timeout(20):
-                while 503 not in load.statuses:  # noqa: ASYNC110  many writers hear it
-                    await asyncio.sleep(0.02)
+            resource.prlimit(running.process.pid, resource.RLIMIT_FSIZE, (4096, UNLIMITED))
+            await load.hears(503)
             pulled = len(load.pulled)
             await asyncio.sleep(0.3)
             assert len(load.pulled) == pulled, "served while nothing could be recorded"
-            resource.prlimit(running.process.pid, resource.RLIMIT_FSIZE, (unlimited, unlimited))
+            resource.prlimit(running.process.pid, resource.RLIMIT_FSIZE, (UNLIMITED, UNLIMITED))
             await load.reaches(10)
 
         await under_load(on_sqlite, [running], fill)
+
+
+@pytest.fixture(scope="module")
+def on_little_disk(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Instance]:
+    """On a cluster that needs no file larger than one MiB for its log, so that its files can be kept to that."""
+    with private_cluster(fsync=True, choices=("--wal-segsize=1",)) as url:
+        yield make_instance(tmp_path_factory.mktemp("faults") / "little", url, CLIENTS)
+
+
+async def test_disk_of_the_database_that_fills_up_under_load_loses_nothing(on_little_disk: Instance) -> None:
+    with serving(on_little_disk) as running:
+
+        async def fill(load: Load) -> None:
+            let_files_grow(on_little_disk, MIB)
+            await load.hears(503)
+            await asyncio.sleep(0.3)
+            let_files_grow(on_little_disk, UNLIMITED)
+            await load.reaches(10)
+
+        load = await under_load(on_little_disk, [running], fill, padding=os.urandom(8 * 1024).hex())
+
+        assert load.statuses <= {200, 201, 503}
+
+
+def let_files_grow(instance: Instance, most_bytes: int) -> None:
+    """Let the database write files up to a size: at the end of it is the end of the disk, as far as it can tell."""
+    ((tending,),) = rows(instance, "SELECT pid FROM pg_stat_activity WHERE backend_type = 'checkpointer'")
+    serving = [row[0] for row in rows(instance, "SELECT pid FROM pg_stat_activity WHERE application_name = 'exchange'")]
+    for pid in (parent_of(tending), *serving):
+        limit = partial(resource.prlimit, pid, resource.RLIMIT_FSIZE, (most_bytes, UNLIMITED))
+        # Such a limit is its own user's to set.
+        with suppress(FileNotFoundError):  # one that has ended meanwhile writes nothing more
+            owner = Path(f"/proc/{pid}").stat()
+            subprocess.run(["true"], user=owner.st_uid, group=owner.st_gid, preexec_fn=limit, check=True)
+
+
+def parent_of(pid: int) -> int:
+    """Return the process that began one of the server's: whoever connects next is its child too."""
+    return int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
 
 
 async def test_one_client_at_two_nodes_gets_its_rate_once(on_postgres: Instance) -> None:
@@ -296,15 +183,68 @@ async def test_floods_and_slow_clients_leave_the_others_served(on_sqlite: Instan
             if request:
                 writer.write(request)
 
+        async def stalled(path: str) -> None:
+            """Ask for many large answers, and take nothing of them."""
+            _, writer = await asyncio.open_connection(host, int(port), ssl=context)
+            writers.append(writer)
+            writer.transport.pause_reading()
+            writer.write(f"GET {path} HTTP/1.1\r\nhost: x\r\n\r\n".encode() * 20)
+
         async def crowd(load: Load) -> None:
             head = b"GET /v1/reports HTTP/1.1\r\nhost: x\r\n"
             body = b"POST /v1/reports HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\ncontent-length: 900\r\n\r\n{"
             for request, count in ((None, 200), (b"", 40), (head, 40), (body, 40)):
                 await asyncio.gather(*(opened(request) for _ in range(count)))
+            for report in list(load.acknowledged.values())[:10]:
+                await stalled(f"/v1/reports/{report}/parts/1")
             await load.reaches(15)
 
-        load = await under_load(on_sqlite, [running], crowd)
+        load = await under_load(on_sqlite, [running], crowd, padding="x" * MIB)
         for writer in writers:
             writer.transport.abort()
 
     assert load.statuses <= {200, 201}
+
+
+async def test_more_than_a_worker_holds_is_turned_away_before_its_memory_grows(on_sqlite: Instance) -> None:
+    with serving(on_sqlite) as running:
+
+        async def flood(load: Load) -> None:
+            before = resident_bytes(running)
+            answers = await asyncio.gather(*(never_ending(on_sqlite, running) for _ in range(24)))
+            grown = resident_bytes(running) - before
+            refused = [answer for answer in answers if answer]
+            # 360 MiB were sent; half of 256 MiB is one client's.
+            assert len(refused) >= 12
+            assert all(each.startswith(b"HTTP/1.1 503") and b"retry-after: " in each for each in refused)
+            assert grown < 240 * MIB
+            await load.reaches(10)
+
+        load = await under_load(on_sqlite, [running], flood)
+
+        assert load.statuses <= {200, 201}
+
+
+async def never_ending(instance: Instance, node: Running) -> bytes:
+    """Send nearly all of a large body, and return what was answered meanwhile."""
+    host, port = node.url.removeprefix("https://").rsplit(":", 1)
+    reader, writer = await asyncio.open_connection(host, int(port), ssl=instance.context(OTHER))
+    size = 16 * MIB - 1
+    writer.write(
+        f"POST /v1/reports HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\ncontent-length: {size}\r\n\r\n".encode()
+    )
+    for _ in range(60):
+        writer.write(b" " * (MIB // 4))
+        await writer.drain()
+    try:
+        async with asyncio.timeout(1):
+            return await reader.read(2_000)
+    except TimeoutError:
+        return b""
+    finally:
+        writer.transport.abort()
+
+
+def resident_bytes(node: Running) -> int:
+    pages = int(Path(f"/proc/{node.process.pid}/statm").read_text().split()[1])
+    return pages * os.sysconf("SC_PAGE_SIZE")

@@ -16,7 +16,7 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Coroutine, Iterator
+from collections.abc import Callable, Coroutine, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -171,14 +171,14 @@ def end_run(folder: Path) -> None:
 
 
 @contextmanager
-def private_cluster(*, fsync: bool) -> Iterator[str]:
+def private_cluster(*, fsync: bool, choices: Sequence[str] = ()) -> Iterator[str]:
     """Run a cluster of one's own and give the asyncpg address of an empty database on it.
 
-    With `fsync` what is committed is on the disk: for durability tests and for honest figures.
+    With `fsync` what is committed is on the disk: for durability tests and for honest figures. `choices` are initdb's.
     """
     folder = run_folder(on_disk=fsync)
     try:
-        _start_keeper(folder, os.getpid(), fsync=fsync)
+        _start_keeper(folder, os.getpid(), fsync=fsync, choices=choices)
         server = PostgresServer(json.loads((folder / READY).read_text())["url"], "private", folder)
         yield server.create_database()
     finally:
@@ -230,12 +230,12 @@ def _in_thread(work: Coroutine[Any, Any, Result]) -> Result:
     return outcome[0]
 
 
-def _start_keeper(folder: Path, owner_pid: int, *, fsync: bool) -> None:
+def _start_keeper(folder: Path, owner_pid: int, *, fsync: bool, choices: Sequence[str] = ()) -> None:
     command = [sys.executable, "-m", "tests.support.postgres_keeper", str(folder), str(owner_pid)]
     # A session of its own: Ctrl-C goes to the owner, and the keeper ends when the owner has.
     with (folder / "keeper.log").open("wb") as log:
         subprocess.Popen(
-            [*command, "fsync" if fsync else "fast"],
+            [*command, "fsync" if fsync else "fast", *choices],
             cwd=ROOT,
             stdin=subprocess.DEVNULL,
             stdout=log,

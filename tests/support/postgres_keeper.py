@@ -1,4 +1,4 @@
-"""Keeper of one private cluster: `python -m tests.support.postgres_keeper FOLDER OWNER_PID fsync|fast`.
+"""Keeper of one private cluster: `python -m tests.support.postgres_keeper FOLDER OWNER_PID fsync|fast [CHOICE...]`.
 
 Makes the cluster, starts it, writes `ready.json`, waits until it is told to end (SIGTERM) or its owner is gone, then stops the
 server at once and removes the folder.
@@ -37,7 +37,7 @@ def main(arguments: Sequence[str]) -> int:
     server: subprocess.Popen[bytes] | None = None
     try:
         programs = find_programs(folder)
-        cluster = make_cluster(programs, folder)
+        cluster = make_cluster(programs, folder, arguments[3:])
         server, port = start_server(programs, cluster, durable=durable)
         url = f"postgresql://{USER}@127.0.0.1:{port}/postgres"
         _publish(folder / READY, json.dumps({"url": url, "keeper": os.getpid()}))
@@ -55,13 +55,13 @@ def main(arguments: Sequence[str]) -> int:
     return 0
 
 
-def make_cluster(programs: Programs, folder: Path) -> Path:
-    """Make a cluster of the unprivileged user's in `folder`."""
+def make_cluster(programs: Programs, folder: Path, more: Sequence[str] = ()) -> Path:
+    """Make a cluster of the unprivileged user's in `folder`; `more` are choices of initdb."""
     cluster = folder / "cluster"
     cluster.mkdir(mode=0o700)
     programs.own(cluster)
     choices = ["--auth=trust", "--encoding=UTF8", "--no-locale", "--no-sync", "--no-instructions"]
-    programs.run("initdb", "-D", str(cluster), "-U", USER, *choices)
+    programs.run("initdb", "-D", str(cluster), "-U", USER, *choices, *more)
     return cluster
 
 
