@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from exchange.crypto import CryptoError, OpeningError
-from exchange.crypto.sealed_files import FileSealer, Identity, Recipient, open_sealed
+from exchange.crypto.sealed_files import FileSealer, Identity, Recipient, is_recipient, open_sealed
 
 IDENTITY, OTHER = Identity.new(), Identity.new()
 
@@ -71,6 +71,21 @@ def test_what_is_no_recipient_is_refused(text: str) -> None:
 def test_what_is_no_identity_is_refused(text: str) -> None:
     with pytest.raises(CryptoError, match="no identity"):
         Identity.from_text(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "is_written_out"),
+    [
+        (IDENTITY.recipient.text, True),
+        (f"\n{IDENTITY.recipient.text}\n", True),
+        ("exchange-recipient-1:?", True),
+        ("keeper/recipient", False),
+        (IDENTITY.text, False),
+        ("", False),
+    ],
+)
+def test_recipient_is_told_from_the_name_of_a_file_that_holds_one(text: str, is_written_out: bool) -> None:
+    assert is_recipient(text) is is_written_out
 
 
 def test_a_recipient_that_is_no_key_is_refused() -> None:
