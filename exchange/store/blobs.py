@@ -5,6 +5,7 @@ Does not: believe what it reads (whoever reads compares, or decrypts), or know w
 """
 
 import asyncio
+import glob
 import os
 from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager
@@ -100,13 +101,15 @@ class BlobStore:
                 yield bytes(piece)
 
     async def remove(self, location: str) -> None:
-        """Delete what is at `location`, if anything is."""
+        """Delete what is at `location`, if anything is, and in a folder what was begun for it; nobody writes it now."""
         with self._faults(f"{self._THING} `{location}` cannot be deleted from"):
             try:
                 async with asyncio.timeout(CALL_SECONDS):
                     await delete_async(self._store(), location)
             except FileNotFoundError:
                 pass  # somebody else was quicker, or it never came to be
+            if self._folder is not None:
+                await asyncio.to_thread(_remove_begun, self._folder / location)
 
     def _store(self) -> ObjectStore:
         if self._opened is None:
@@ -166,6 +169,12 @@ def _sync(folder: Path, location: str) -> None:
             os.close(descriptor)
         if each == folder:
             return
+
+
+def _remove_begun(path: Path) -> None:
+    # What is written has `#` and a number behind its name until it is whole: whoever is killed leaves it so.
+    for begun in path.parent.glob(f"{glob.escape(path.name)}#*"):
+        begun.unlink(missing_ok=True)
 
 
 def _first_line(exc: Exception) -> str:

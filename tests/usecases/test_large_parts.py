@@ -1,6 +1,9 @@
 """Large parts in a blob store: sealed there, opened by Permit alone, and gone after a report is."""
 
 import asyncio
+import signal
+import subprocess
+import sys
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import replace
 from datetime import timedelta
@@ -171,6 +174,31 @@ async def test_post_that_is_refused_last_leaves_nothing(filing: World, folder: P
 
     assert len(files_in(folder)) == 1
     assert await cleared(filing, POST_TIME) == 0
+
+
+async def test_blob_whose_writer_was_killed_is_cleared_away_with_its_beginnings(tmp_path: Path) -> None:
+    # A process of its own, ended within a blob: what it had written so far stands beside the blob's own place.
+    folder, location = tmp_path / "blobs", "parts/ab/abcd"
+    code = f"""
+import asyncio, os, signal
+from exchange.store import BlobStore
+
+async def pieces():
+    for _ in range(24):
+        yield bytes(256 * 1024)
+    while not [name for _, _, names in os.walk({str(folder)!r}) for name in names]:
+        await asyncio.sleep(0.01)
+    os.kill(os.getpid(), signal.SIGKILL)
+
+asyncio.run(BlobStore({folder.as_uri()!r}).add_pieces({location!r}, pieces()))
+"""
+    killed = await asyncio.to_thread(subprocess.run, [sys.executable, "-c", code], check=False, timeout=60)
+    assert (killed.returncode, len(files_in(folder))) == (-signal.SIGKILL, 1)
+    blobs = BlobStore(folder.as_uri())
+    await blobs.add("parts/ab/abcde", b"another one's")
+    await blobs.remove(location)
+
+    assert files_in(folder) == [folder / "parts/ab/abcde"]
 
 
 # ── life ───────────────────────────────────────────────────────────────────────────────────────────────────────────────
