@@ -12,6 +12,7 @@ from exchange.settings import Settings
 from exchange.store import LogState
 from exchange.store.last_signed import LastSignedFile
 from exchange.usecases import Services, check_readiness
+from exchange.usecases.rotate_keys import KeyStatus, key_status
 
 _MENDS = {
     "store": "see that the database runs and can be reached and written; `database_url` says where it is",
@@ -49,6 +50,8 @@ async def opened_rooms(settings: Settings, services: Services) -> AsyncIterator[
         yield Finding(check.name, state, check.finding, None if check.is_working else _MENDS[check.name])
     yield await _large_parts(services)
     try:
+        for finding in _missing_roots(await key_status(services)):
+            yield finding
         log = await services.store.log.state()
         yield await _backlog(services)
         yield await _newest_entry(services)
@@ -66,6 +69,13 @@ async def _large_parts(services: Services) -> Finding:
         mend = "see that `blob_store_url` is right, and that its place can be written, read and deleted from"
         return Finding("large parts", Finding.MEND, exc.message, mend)
     return Finding("large parts", Finding.OK, "in the database" if place is None else f"in {place}")
+
+
+def _missing_roots(status: KeyStatus) -> Iterator[Finding]:
+    for version in status.missing:
+        told = f"{status.under(version)} rows are under version {version}, which is not in the key file here"
+        mend = "bring the key file that has it, from the node that added it or from the escrow"
+        yield Finding("root key", Finding.MEND, told, mend)
 
 
 async def _backlog(services: Services) -> Finding:

@@ -116,3 +116,7 @@ def test_file_that_lacks_a_version_is_refused_and_shown(operate, personal, insta
         assert "version 2, which is not in the key file here" in said.err
     assert "version 2: not in the key file here, and 1 rows are under it" in operate("keys", "status").out
     assert operate("keys", "status", "--json").json["missing"] == [{"version": 2, "rows": 1}]
+    examined = operate("doctor")
+    assert examined.code == 1
+    assert "1 rows are under version 2, which is not in the key file here" in examined.out
+    assert "the node that added it" in examined.out
