@@ -7,7 +7,7 @@ import typer
 from exchange.cli import output
 from exchange.cli.program import app
 from exchange.kernel import rfc3339
-from exchange.wire import AgreementBody, PartyBody
+from exchange.wire import AgreementBody, CrisisClauseBody, ObligationBody, PartyBody
 
 agreements = typer.Typer(help="Agreements between members.", no_args_is_help=True)
 app.add_typer(agreements, name="agreement")
@@ -53,7 +53,26 @@ def show_agreement(body: AgreementBody, done: str | None, *, as_json: bool) -> N
             f"{', '.join(scope.topics)} up to {scope.ceiling}: "
             f"from {', '.join(scope.contributors)} to {', '.join(scope.readers)}"
         )
+    for number, owed in enumerate(body.obligations, start=1):
+        fields[f"obligation {number}"] = _obligation(owed)
+    for clause in body.crisis or []:
+        fields[f"crisis {clause.name}"] = _clause(clause)
+    fields["on leaving"] = f"notice {body.termination.notice}, shared reports are {body.termination.shared_reports}"
     output.show_record(fields, title=done)
+
+
+def _obligation(owed: ObligationBody) -> str:
+    every = [] if owed.report_every is None else [f"reports every {owed.report_every}"]
+    times = ", ".join(f"{precedence} in {within}" for precedence, within in (owed.acknowledge or {}).items())
+    return f"{owed.party} in {owed.scope}: {'; '.join([*every, *([f'acknowledges {times}'] if times else [])])}"
+
+
+def _clause(clause: CrisisClauseBody) -> str:
+    opened = [f"up to {clause.ceiling}"] if clause.ceiling is not None else []
+    opened += [f"to {', '.join(clause.readers)} too"] if clause.readers else []
+    opened += ["older reports included"] if clause.older_reports == "included" else []
+    named = ", ".join(f"{each.name} ({each.member})" for each in clause.signatories)
+    return f"{clause.scope} {', '.join(opened)}, for {clause.at_most} at most: by two of {named}"
 
 
 def _party(party: PartyBody) -> str:

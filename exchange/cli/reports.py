@@ -176,13 +176,21 @@ def watch(
 
 @reports.command("explain")
 @member_verb
-def explain(client: ExchangeClient, id: IdArgument, as_json: JsonOption = False) -> None:  # noqa: A002
-    """Say why you may see a report."""
-    explanation = client.explanation(id)
+def explain(
+    client: ExchangeClient,
+    id: IdArgument,  # noqa: A002
+    reader: Annotated[
+        str | None, typer.Option("--client", metavar="ID", help="Why that client may (not) see it (auditor).")
+    ] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Say why you may see a report, or (to its originator's auditor) why a client may (not)."""
+    explanation = client.explanation(id) if reader is None else client.explanation_for(id, reader)
     if as_json:
         output.show_json(explanation.model_dump(mode="json"))
         return
-    output.show_record({"report": explanation.id, "decision": explanation.decision})
+    asked = {} if reader is None else {"client": reader}
+    output.show_record({"report": explanation.id, **asked, "decision": explanation.decision or "not shown"})
     rows = [(rule.number, rule.name, rule.outcome, rule.sentence) for rule in explanation.rules]
     output.show_table(("rule", "name", "outcome", "why"), rows)
 

@@ -2,6 +2,7 @@
 
 import subprocess
 from datetime import UTC, datetime
+from pathlib import Path
 
 import pytest
 
@@ -231,6 +232,27 @@ def test_agreement_with_faults_names_each_line(operate, tmp_path):
     assert "line 2: /parties/1" in ran.err
     assert "line 4: /frob" in ran.err
     assert operate("agreement", "list", "--json").json == []
+
+
+def test_agreement_is_shown_with_what_is_owed_and_what_a_crisis_opens(operate, tmp_path):
+    assert operate("member", "add", "DNK", "--name", "Denmark").code == 0
+    text = Path("policies/agreements/north-sea-cyber.yaml").read_text(encoding="utf-8")
+    clause = "{name: cut-cable, scope: cyber-threats, ceiling: TOP SECRET, at_most: PT72H, signatories: "
+    named = "[{member: GBR, name: ada}, {member: NOR, name: kari}]}"
+    (tmp_path / "crisis.yaml").write_text(f"{text}crisis:\n  - {clause}{named}\n")
+
+    ran = operate("agreement", "propose", tmp_path / "crisis.yaml")
+
+    shown = [line.split("  ", 1) for line in ran.out.splitlines()[1:]]
+    told = {name: value.strip() for name, value in shown}
+    assert told["obligation 1"] == "NOR in cyber-threats: reports every P7D"
+    assert told["obligation 2"] == (
+        "all in cyber-threats: acknowledges FLASH in PT10M, IMMEDIATE in PT30M, PRIORITY in PT3H"
+    )
+    assert told["crisis cut-cable"] == (
+        "cyber-threats up to TOP SECRET, for PT72H at most: by two of ada (GBR), kari (NOR)"
+    )
+    assert told["on leaving"] == "notice P90D, shared reports are recalled"
 
 
 @pytest.mark.parametrize("content", [b"\xff\xfe", b"a: [", b"", b"a: &x 1\nb: *x\n"])

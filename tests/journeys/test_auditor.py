@@ -142,6 +142,18 @@ def test_readers_on_a_day(audited):
     assert "did read" in shown.out
 
 
+def test_auditor_is_told_why_a_client_may_or_may_not_as_far_as_it_may_know(audited):
+    house, report, _ = audited
+    words = ("report", "explain", report, "--client")
+
+    told = house.as_("gbr-auditor", *words, house.clients["nor"])
+    assert (told.code, "decision  not shown" in told.out) == (0, True)
+    assert house.clients["nor"] in told.out
+    assert house.as_("auditor", *words, house.clients["dnk"], "--json").json["decision"] == "refuse"
+    assert "404" in house.as_("nor-auditor", *words, house.clients["nor"]).err
+    assert "role-missing" in house.as_("nor", *words, house.clients["nor"]).err
+
+
 def test_who_is_no_auditor_is_refused(audited):
     house, report, _ = audited
     for words in (("search",), ("registry", report), ("readers", report, "--on", "2026-01-01")):
