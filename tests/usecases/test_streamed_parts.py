@@ -2,12 +2,15 @@
 
 import asyncio
 import hashlib
+import os
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
+from obstore.store import from_url
 
 from exchange import usecases
 from exchange.audit import EventName
@@ -218,3 +221,19 @@ async def test_large_part_in_a_bucket_is_put_there_and_read_in_pieces(
         await blobs.remove(location)
         with pytest.raises(UnavailableError):
             await pulled(world, upload)
+
+
+async def test_blob_is_read_however_slowly_it_is_taken(s3: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A response that stayed open until its reader had taken all of it was cut off after three minutes."""
+    make_bucket(s3, "exchange-parts", monkeypatch)
+    content, blobs = os.urandom(12 * 1024 * 1024), BlobStore("s3://exchange-parts/slow")
+    await blobs.add("blob", content)
+    options = {"allow_http": True, "timeout": timedelta(seconds=1)}
+    blobs._opened = from_url(blobs.url, client_options=options, retry_config={"max_retries": 0})
+
+    taken = b""
+    async for piece in blobs.pieces("blob"):
+        taken += piece
+        await asyncio.sleep(0.1)
+
+    assert taken == content
