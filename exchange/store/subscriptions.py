@@ -7,7 +7,7 @@ queue for one subscription never both do. At least once: a sender that dies in b
 from collections.abc import Callable, Collection, Sequence
 from typing import Any
 
-from sqlalchemy import delete, func, or_, select, update
+from sqlalchemy import and_, delete, func, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 from sqlmodel import col
 
@@ -70,9 +70,13 @@ class SubscriptionBook:
         await self._session.flush()
 
     async def deliveries(self, subscription_ids: Sequence[str], limit: int) -> list[DeliveryRow]:
-        """Return what was told and what could not be, newest first. What waits is decided when it is sent."""
+        """Return what was told and what could not be, newest first.
+
+        Of what waits, tests alone: whether the rest may be known of is decided when it is sent.
+        """
         due = SubscriptionDeliveryTable
-        of_them = (col(due.subscription_id).in_(subscription_ids), col(due.state).in_(_SHOWN))
+        waiting_test = and_(_WAITING, col(due.report_id).is_(None), col(due.breach_id).is_(None))
+        of_them = (col(due.subscription_id).in_(subscription_ids), or_(col(due.state).in_(_SHOWN), waiting_test))
         found = select(due).where(*of_them).order_by(col(due.id).desc()).limit(limit)
         return [_delivery(row) for row in await self._session.scalars(found)]
 

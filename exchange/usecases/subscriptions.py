@@ -99,7 +99,7 @@ async def check_subscription(services: Services, call: Call, subscription_id: st
 
 
 async def list_deliveries(services: Services, call: Call, subscription_id: str | None) -> Recorded[list[DeliveryRow]]:
-    """Return the newest deliveries that ended, of one subscription or (for the host) of all.
+    """Return the newest deliveries that ended, and tests that wait, of one subscription or (for the host) of all.
 
     No report is named: whoever may still read it is told by sending again.
     """

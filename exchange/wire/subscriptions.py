@@ -42,11 +42,11 @@ class SubscriptionListBody(AnswerModel):
 
 
 class DeliveryBody(AnswerModel):
-    """A message that was delivered, or that nobody took: `told` is what went wrong last."""
+    """A message that was delivered, or that nobody took, or a test that waits: `told` is what went wrong last."""
 
     id: Id
     kind: Literal["report", "test"]
-    state: Literal["delivered", "dead"]
+    state: Literal["delivered", "dead", "waiting"]
     tries: int
     queued_at: Instant
     ended_at: Instant | None
@@ -54,7 +54,7 @@ class DeliveryBody(AnswerModel):
 
 
 class DeliveryListBody(AnswerModel):
-    """The newest messages of a subscription that were delivered or given up."""
+    """The newest messages of a subscription that were delivered or given up, and tests that wait."""
 
     items: list[DeliveryBody]
 

@@ -289,6 +289,18 @@ async def test_test_message_tells_of_nothing_and_is_seen(told: Told) -> None:
     assert (row.id, row.report, row.state.value) == (sent.value, None, "delivered")
 
 
+async def test_test_message_that_nobody_takes_is_seen_while_it_waits_and_nothing_else_is(told: Told) -> None:
+    await told.world.post(label=FOR_NOR)
+    sent = await usecases.check_subscription(told.world.services, told.world.call("NOR reader"), told.id)
+    before = [(row.id, row.state.value, row.tries, row.told) for row in await told.deliveries()]
+    told.line.answers = ["no connection: ConnectError"] * 2
+    await told.notifier.round()
+
+    assert before == [(sent.value, "waiting", 0, None)]
+    seen = [(row.id, row.state.value, row.tries, row.told) for row in await told.deliveries()]
+    assert seen == [(sent.value, "waiting", 1, "no connection")]
+
+
 async def test_removed_subscription_is_told_nothing_more(told: Told) -> None:
     await told.world.post(label=FOR_NOR)
     told.line.answers = ["it answered 500"]
