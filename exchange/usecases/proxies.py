@@ -51,12 +51,15 @@ async def ask_proxy(services: Services, call: Call, wish: ProxyWish) -> Recorded
         row_id = new_id(call.now, services.randomness(_ID_RANDOMNESS_BYTES))
         until = "taken back" if wish.until is None else rfc3339(wish.until)
         told = {"consent": row_id, "proxy": wish.proxy, "agreement": agreement.id, "scope": wish.scope, "until": until}
-        act = await ask(services, unit, call, client, PROXY_POSTING, asked=told, members=[client.member])
+        reason = fit_text(wish.reason)
+        # The second releaser is shown why; the entry names what is consented to alone.
+        asked = told | {"reason": reason}
+        act = await ask(services, unit, call, client, PROXY_POSTING, asked=asked, members=[client.member])
         receipt = await unit.record(_entry(call, client, event, wish, told | {"act": act.id, "digest": act.digest}))
         row = ProxyRow(
             id=row_id,
             originator=client.member,
-            wish=replace(wish, reason=fit_text(wish.reason)),
+            wish=replace(wish, reason=reason),
             state=ProxyState.AWAITING,
             asked_at=call.now,
             asked_by=client.id,

@@ -72,7 +72,7 @@ async def test_nobody_posts_for_another_without_the_second_person(joint: World) 
     view = await ask(joint)
     act = (await usecases.show_pending_act(joint.services, joint.call("NOR second releaser"), str(view.act))).value.act
     told = {"proxy": "GBR", "agreement": joint.agreement_id, "scope": "cyber-threats", "until": "taken back"}
-    assert act.asked == {**told, "consent": view.row.id}
+    assert act.asked == {**told, "consent": view.row.id, "reason": view.row.wish.reason}
     assert await is_refused(joint)
     with pytest.raises(ConflictError):
         await confirm(joint, view, "NOR releaser")
