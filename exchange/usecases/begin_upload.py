@@ -205,7 +205,9 @@ async def _replayed(services: Services, call: Call, upload_id: str) -> Recorded[
     try:
         own = await own_upload(services, call, upload_id, event=_EVENT)
     except ConflictError as exc:
-        told = ConflictError(f"{exc.message}: another report needs another Idempotency-Key", code=exc.code)
+        # Whoever lost the last answer finds its report by this: the key and the upload are its own.
+        about = f"report `{upload_id}` was begun with this Idempotency-Key"
+        told = ConflictError(f"{about}: {exc.message}; another report needs another key", code=exc.code)
         told.receipt = exc.receipt
         raise told from exc
     rows = await services.store.uploads.parts(own.row.id)

@@ -171,7 +171,7 @@ async def test_same_key_begins_once_and_tells_what_has_come(populated: World) ->
         await usecases.post_report(populated.services, call, whole, idempotency_key="once")
     await sent(populated, upload, b"b", 2)
     await completed(populated, upload)
-    with pytest.raises(ConflictError, match="another Idempotency-Key") as refused:
+    with pytest.raises(ConflictError, match=f"report `{upload}` was begun .* is complete") as refused:
         await usecases.begin_upload(populated.services, call, posted, idempotency_key="once")
     assert refused.value.receipt is not None
     assert populated.sql("SELECT count(*) FROM upload") == [(1,)]
