@@ -16,6 +16,8 @@ from exchange.wire import CaveatPreviewBody, CaveatSetBody, CaveatsText, faults_
 _LARGEST_BYTES = 1_048_576
 """Whatever is larger is another file than was meant; the exchange takes far less."""
 
+_WAITS = "waits for a second releaser: `exchange act confirm`"
+
 caveat = typer.Typer(help="National caveats: propose, withdraw, list, show.", no_args_is_help=True)
 
 GuardsArgument = Annotated[Path, typer.Argument(metavar="FILE", help="The guards, such as NOR.cedar.")]
@@ -32,14 +34,14 @@ def propose(
     client: ExchangeClient, guards: GuardsArgument, examples: ExamplesOption = None, as_json: JsonOption = False
 ) -> None:
     """Ask that these guards hold in place of those in force (releaser); a second releaser confirms it."""
-    _show(client.caveats.propose(_read(guards, examples)), as_json=as_json)
+    _show(client.caveats.propose(_read(guards, examples)), _WAITS, as_json=as_json)
 
 
 @caveat.command("withdraw")
 @member_verb
 def withdraw(client: ExchangeClient, as_json: JsonOption = False) -> None:
     """Ask that no guard of your member's holds any more (releaser); a second releaser confirms it."""
-    _show(client.caveats.withdraw(), as_json=as_json)
+    _show(client.caveats.withdraw(), _WAITS, as_json=as_json)
 
 
 @caveat.command("list")
@@ -72,7 +74,7 @@ def show(
     if as_json:
         output.show_json(found.model_dump(mode="json"))
         return
-    _show(found, as_json=False)
+    _show(found, None, as_json=False)
     if out is None:
         for line in found.cedar.splitlines():
             output.show_line(line)
@@ -115,6 +117,8 @@ def _write(folder: Path, texts: Mapping[str, str]) -> None:
 
 def _read(guards: Path, examples: Path | None) -> CaveatsText:
     beside = guards.with_suffix(".examples.yaml") if examples is None else examples
+    if examples is None and guards.exists() and not beside.exists():
+        raise InvalidError(f"every guard brings examples: write them into `{beside}`, or name them with `--examples`")
     try:
         return CaveatsText(guards=_text(guards), examples=_text(beside))
     except ValidationError as exc:
@@ -129,16 +133,16 @@ def _text(path: Path) -> str:
             raise InvalidError(f"`{path}` is larger than any set of caveats")
         return content.decode()
     except OSError as exc:
-        raise InvalidError(f"`{path}` cannot be read: {exc.strerror}") from exc
+        raise InvalidError(f"`{path}` cannot be read: {(exc.strerror or str(exc)).lower()}") from exc
     except UnicodeDecodeError as exc:
         raise InvalidError(f"`{path}` is not UTF-8") from exc
 
 
-def _show(found: CaveatSetBody, *, as_json: bool) -> None:
+def _show(found: CaveatSetBody, done: str | None, *, as_json: bool) -> None:
     told = found.model_dump(mode="json", include=set(CaveatSetBody.model_fields))
     if as_json:
         output.show_json(told)
         return
     guards = "; ".join(f"{guard.id}: {guard.reason}" for guard in found.guards) or "none"
     shown = {name: value for name, value in {**told, "guards": guards}.items() if value is not None}
-    output.show_record({name.replace("_", " "): value for name, value in shown.items()})
+    output.show_record({name.replace("_", " "): value for name, value in shown.items()}, title=done)

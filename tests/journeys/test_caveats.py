@@ -97,6 +97,15 @@ def test_caveats_that_are_not_fit_end_with_1_and_their_faults(ruling, tmp_path, 
         assert "Traceback" not in ran.err
 
 
+def test_guards_without_examples_are_told_where_those_belong(ruling, tmp_path):
+    house, _ = ruling
+    (tmp_path / "GBR.cedar").write_text(GUARDS)
+    ran = house.as_("gbr-one", "policy", "check", "--caveats", tmp_path / "GBR.cedar")
+
+    assert ran.code == 1
+    assert "GBR.examples.yaml`, or name them with `--examples`" in ran.err
+
+
 def test_check_of_files_and_of_caveats_are_not_mixed(ruling):
     house, guards = ruling
 
