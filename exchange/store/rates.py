@@ -1,4 +1,4 @@
-"""How much each client has asked of all nodes together: one number per certificate, and tokens lent against it.
+"""How much each client has asked of all nodes together: one number per client, and tokens lent against it.
 
 The number is when the client's bucket will be full again (the generic cell rate algorithm): lending tokens moves it on,
 and nothing is lent that would move it further than one bucket ahead of now. Whoever lends, on whatever node, moves the
@@ -17,7 +17,10 @@ _DATABASE_NOW = "(extract(epoch FROM clock_timestamp()) * 1000000)::bigint"
 
 @dataclass(frozen=True, slots=True)
 class LeaseJob:
-    """Lend `tokens` to a client that may ask `per_second`; `now` counts on SQLite alone, in microseconds."""
+    """Lend `tokens` to the client of a certificate, by its thumbprint: it may ask `per_second`, with all of its own.
+
+    `now` counts on SQLite alone, in microseconds. A certificate that nobody enrolled is asked about by itself.
+    """
 
     client: str
     tokens: int
@@ -36,12 +39,14 @@ def lease_statement(sql: Sql) -> Statement:
     A number further ahead than any lending could bring it is from before a clock was put back: it counts as empty.
     """
     if sql.is_sqlite:
-        client, cost, spare, now = "?1", "?2", "?3", "?4"
+        certificate, cost, spare, now = "?1", "?2", "?3", "?4"
         order: tuple[str, ...] = ("client", "cost", "spare", "now")
     else:
-        client, cost, spare, now = "$1", "$2::bigint", "$3::bigint", _DATABASE_NOW
+        certificate, cost, spare, now = "$1::text", "$2::bigint", "$3::bigint", _DATABASE_NOW
         order = ("client", "cost", "spare")
     full, far = "rate_bucket.full_at", 10 * _MICROS
+    # A thumbprint names one client for ever: what it held in removed certificates is its own too.
+    client = f"COALESCE((SELECT client_id FROM client_certificate WHERE thumbprint = {certificate}), {certificate})"  # noqa: S608  constants of ours
     text = (
         f"INSERT INTO rate_bucket (client, full_at) VALUES ({client}, {now} + {cost}) ON CONFLICT (client) DO UPDATE"  # noqa: S608  constants of ours
         f" SET full_at = CASE WHEN {full} < {now} OR {full} > {now} + {far} THEN {now} ELSE {full} END + {cost}"

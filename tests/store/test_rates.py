@@ -8,8 +8,8 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from exchange.store import Store
-from tests.support.store import NODE_KEY
+from exchange.store import PersonalCustody, Store
+from tests.support.store import NODE_KEY, certificate, client, draft, enrol, wrap_nothing
 
 LATER = timedelta(milliseconds=100)
 
@@ -32,7 +32,14 @@ def hands() -> Hands:
 @pytest.fixture
 async def nodes(store_url: str, hands: Hands) -> AsyncIterator[tuple[Store, Store]]:
     stores = [
-        await Store.open(store_url, node=name, clock=hands, randomness=os.urandom, identity=NODE_KEY)
+        await Store.open(
+            store_url,
+            node=name,
+            clock=hands,
+            randomness=os.urandom,
+            identity=NODE_KEY,
+            personal=PersonalCustody(wrap_nothing, bytes(32)),
+        )
         for name in ("one", "two")
     ]
     yield stores[0], stores[1]
@@ -57,6 +64,20 @@ async def test_each_client_has_its_own(nodes) -> None:
     await lent(nodes, "a", times=40, per_second=20)
 
     assert await lent(nodes, "b", times=1, per_second=20) == 2
+
+
+async def test_certificates_of_one_client_share_what_it_may_ask(nodes) -> None:
+    one, two, of_another = (letter * 64 for letter in "abc")
+    enrolled = client()
+    await enrol(nodes[0], enrolled, one)
+    async with nodes[0].unit_of_work() as unit:
+        await unit.add_certificate(enrolled.id, certificate(two))
+        await unit.record(draft())
+    await enrol(nodes[0], client(), of_another)
+
+    assert await nodes[0].lease(one, 15, per_second=20)
+    assert not await nodes[1].lease(two, 15, per_second=20)
+    assert await nodes[1].lease(of_another, 15, per_second=20)
 
 
 async def test_what_was_used_comes_back_with_time(nodes, hands: Hands, backend: str) -> None:

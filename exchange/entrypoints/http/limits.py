@@ -1,4 +1,4 @@
-"""How much one client may ask: a token bucket per certificate, of one process or of all nodes together.
+"""How much one client may ask: a token bucket, of one process (per certificate) or of all nodes together.
 
 Fails closed: where there is no room to keep count of one more client, or no answer from where the count is kept, that
 client waits.
