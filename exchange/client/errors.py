@@ -115,6 +115,10 @@ _CAUSES: tuple[tuple[tuple[str, ...], str], ...] = (
         "`{url}` did not answer in time: try again, or ask whether the exchange is overloaded",
     ),
     (
+        ("incomplete chunked read", "without sending complete message"),
+        "`{url}` broke its answer off (something there is away, or it was stopped): ask again for what is missing",
+    ),
+    (
         ("connection reset", "eof occurred", "disconnected without", "connection closed", "broken pipe"),
         _REJECTED,
     ),

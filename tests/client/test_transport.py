@@ -182,6 +182,7 @@ def test_refused_certificate_is_not_tried_again(line):
         ("Hostname mismatch, certificate is not valid for 'x'", "for another name"),
         ("certificate verify failed: certificate has expired", "its operator must renew it"),
         ("[SSL: WRONG_VERSION_NUMBER] wrong version number", "does not speak TLS"),
+        ("peer closed connection without sending complete message body", "ask again for what is missing"),
         ("[Errno 111] Connection refused", "nothing answers"),
         ("[Errno -2] Name or service not known", "cannot be found"),
         ("timed out", "did not answer in time"),
