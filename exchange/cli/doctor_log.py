@@ -58,6 +58,7 @@ async def opened_rooms(settings: Settings, services: Services) -> AsyncIterator[
     except ExchangeError as exc:
         yield Finding("log figures", Finding.MEND, exc.message, _MENDS["store"])
         return
+    yield await _archive(settings, services, log)
     for finding in _last_signed(settings, log):
         yield finding
 
@@ -76,6 +77,16 @@ def _missing_roots(status: KeyStatus) -> Iterator[Finding]:
         told = f"{status.under(version)} rows are under version {version}, which is not in the key file here"
         mend = "bring the key file that has it, from the node that added it or from the escrow"
         yield Finding("root key", Finding.MEND, told, mend)
+
+
+async def _archive(settings: Settings, services: Services, log: LogState | None) -> Finding:
+    try:
+        is_used = log is not None and await services.store.log.archived.check_newest(log.log)
+    except ExchangeError as exc:
+        mend = "put the archive back where `audit_archive_url` says: docs/operations.md, Old entries"
+        return Finding("archive", Finding.MEND, exc.message, mend)
+    told = f"the newest bundle is in {settings.audit_archive_url}" if is_used else "no entry was moved to one"
+    return Finding("archive", Finding.OK, told)
 
 
 async def _backlog(services: Services) -> Finding:

@@ -31,6 +31,7 @@ class ArchiveReads(NamedTuple):
     """The statements, compiled for one database."""
 
     moved: Statement
+    newest: Statement
     leaves: Statement
     places: Statement
 
@@ -42,6 +43,7 @@ class ArchiveReads(NamedTuple):
         in_range = leaf.c.position >= bindparam("start"), leaf.c.position < bindparam("stop")
         return cls(
             sql.compile(select(moved.c.location, moved.c.digest).where(in_log, moved.c.idx == bindparam("index"))),
+            sql.compile(select(moved.c.idx).where(in_log).order_by(moved.c.idx.desc()).limit(1)),
             sql.compile(
                 select(leaf.c.leaf_hash).where(leaf.c.log == bindparam("log"), *in_range).order_by(leaf.c.position)
             ),
@@ -82,6 +84,11 @@ class ArchivedEntries:
             if bundle is not None:
                 found[entry_id] = bundle[position % TILE_WIDTH]
         return found
+
+    async def check_newest(self, log: int) -> bool:
+        """Read the newest bundle that was moved here; False where none was. Raises as `unproven`."""
+        rows = await self._fetch(self._reads.newest, {"log": log})
+        return bool(rows) and await self.unproven(log, int(rows[0][0])) is not None
 
     async def unproven(self, log: int, index: int) -> list[bytes] | None:
         """Return a bundle for whoever proves it; None where it was never moved.

@@ -65,6 +65,23 @@ def test_missing_bundle_fails_the_verification(filled, operate, monkeypatch):
     assert "it is not there" in ran.out.replace("\n", " ")
 
 
+def test_doctor_reads_the_newest_bundle(filled, operate, monkeypatch):
+    def found():
+        return next(each for each in operate("doctor", "--json").json if each["id"] == "archive")
+
+    assert found()["told"] == "no entry was moved to one"
+    assert operate("audit", "archive", "--older-than", 30).code == 0
+    monkeypatch.undo()
+    assert (found()["state"], found()["told"].startswith("the newest bundle is in file:///")) == ("ok", True)
+    (bundle,) = bundles(filled)
+    bundle.chmod(0o600)
+    bundle.write_bytes(bundle.read_bytes()[::-1])
+    assert (found()["state"], "was changed" in found()["told"]) == ("mend", True)
+    bundle.unlink()
+    assert (found()["state"], "it is not there" in found()["told"]) == ("mend", True)
+    assert "audit_archive_url" in found()["mend"]
+
+
 def test_age_comes_from_the_settings_or_has_to_be_given(filled, operate, monkeypatch):
     unset = operate("audit", "archive")
     monkeypatch.setenv("EXCHANGE_AUDIT_RETENTION_DAYS", "30")
