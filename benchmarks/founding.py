@@ -127,7 +127,7 @@ async def _person(host: Host, place: Place, number: int, role: str) -> Person:
 async def _enrol(host: Host, member: str, role: str, certificate: CertificateFacts) -> str:
     # SECRET and no compartment: an ordinary reader, who sees less than the parties of an agreement may.
     enrolment = Enrolment(f"{member} {role}", member, "SIGINT", (role,), "SECRET", certificate)
-    return str((await enrol_client(host.services, host.call(), enrolment)).value.id)
+    return str((await enrol_client(host.services, host.call(), enrolment)).value.client.id)
 
 
 def _stand_in(host: Host, member: str, role: str = "signatory") -> CertificateFacts:

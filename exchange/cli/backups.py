@@ -56,8 +56,8 @@ IdentityOption = Annotated[Path, typer.Option("--identity", help="The secret hal
 @host_verb
 async def backup(
     host: Host,
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="The backup's file; nothing is overwritten.")],
     to: Annotated[str, typer.Option("--to", help="Recipient, or the file it is in: who will be able to open it.")],
-    out: Annotated[Path, typer.Option("--out", help="The backup's file; nothing is overwritten.")],
     as_json: JsonOption = False,
 ) -> None:
     """Put the instance's data aside, sealed; never its keys."""
@@ -68,15 +68,15 @@ async def backup(
     place = blob_place(host.settings)
     blobs = None if place is None else place.blobs
     count = 0
-    with SealedWriter(out, recipient) as writer, ProgressBar("lines") as bar:
+    with SealedWriter(file, recipient) as writer, ProgressBar("lines") as bar:
         async for line in backup_lines(url, node=host.settings.node, clock=system_clock, files=files, blobs=blobs):
             writer.write(line)
             count += 1
             bar(count, count)
     if as_json:
-        output.show_json({"id": str(out), "bytes": writer.size_bytes, "files": len(files)})
+        output.show_json({"id": str(file), "bytes": writer.size_bytes, "files": len(files)})
         return
-    output.show_line(f"{out}: {writer.size_bytes:,} bytes, for the holder of the recipient's identity alone")
+    output.show_line(f"{file}: {writer.size_bytes:,} bytes, for the holder of the recipient's identity alone")
 
 
 @app.command()

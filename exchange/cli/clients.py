@@ -109,24 +109,24 @@ async def show(host: Host, id: IdArgument, as_json: JsonOption = False) -> None:
 @host_verb
 async def revoke(host: Host, id: IdArgument, as_json: JsonOption = False) -> None:  # noqa: A002
     """Revoke a client for good, from the next request on."""
-    client = (await change_standing(host.services, host.call(), id, Standing.REVOKED)).value
-    _show(ClientView(client, ()), "revoked", as_json=as_json)
+    view = (await change_standing(host.services, host.call(), id, Standing.REVOKED)).value
+    _show(view, "revoked", as_json=as_json)
 
 
 @clients.command("suspend")
 @host_verb
 async def suspend(host: Host, id: IdArgument, as_json: JsonOption = False) -> None:  # noqa: A002
     """Suspend a client, from the next request on."""
-    client = (await change_standing(host.services, host.call(), id, Standing.SUSPENDED)).value
-    _show(ClientView(client, ()), "suspended", as_json=as_json)
+    view = (await change_standing(host.services, host.call(), id, Standing.SUSPENDED)).value
+    _show(view, "suspended", as_json=as_json)
 
 
 @clients.command("resume")
 @host_verb
 async def resume(host: Host, id: IdArgument, as_json: JsonOption = False) -> None:  # noqa: A002
     """End a client's suspension."""
-    client = (await change_standing(host.services, host.call(), id, Standing.ACTIVE)).value
-    _show(ClientView(client, ()), "resumed", as_json=as_json)
+    view = (await change_standing(host.services, host.call(), id, Standing.ACTIVE)).value
+    _show(view, "resumed", as_json=as_json)
 
 
 @clients.command("clearance")
@@ -143,9 +143,9 @@ async def clearance(
     call = host.call()
     end = day_or_moment(until)
     change = ClearanceChange(level, tuple(sorted(set(compartment or ()))), end)
-    client = (await change_clearance(host.services, call, id, change)).value
+    view = (await change_clearance(host.services, call, id, change)).value
     _warn_of_past(host, end)
-    _show(ClientView(client, ()), "cleared anew", as_json=as_json)
+    _show(view, "cleared anew", as_json=as_json)
 
 
 @certificates.command("add")
@@ -158,8 +158,8 @@ async def certificate_add(
 ) -> None:
     """Let a client use a second certificate beside its first."""
     certificate = read_certificate(read_pem(file))
-    client = (await add_certificate(host.services, host.call(), id, certificate)).value
-    _show(ClientView(client, (certificate.thumbprint,)), "certificate added", as_json=as_json)
+    view = (await add_certificate(host.services, host.call(), id, certificate)).value
+    _show(view, "certificate added", as_json=as_json)
 
 
 @certificates.command("remove")
@@ -172,8 +172,8 @@ async def certificate_remove(
 ) -> None:
     """End the use of one certificate, from the next request on."""
     thumbprint = file if _THUMBPRINT.fullmatch(file) else read_certificate(read_pem(Path(file))).thumbprint
-    client = (await remove_certificate(host.services, host.call(), id, thumbprint)).value
-    _show(ClientView(client, ()), "certificate removed", as_json=as_json)
+    view = (await remove_certificate(host.services, host.call(), id, thumbprint)).value
+    _show(view, "certificate removed", as_json=as_json)
 
 
 @authorities.command("add")
@@ -220,7 +220,7 @@ async def all_clients(host: Host) -> list[ClientView]:
 
 def client_json(view: ClientView) -> dict[str, object]:
     """Return a client as the HTTP interface shows it."""
-    return ClientBody.of(view.client, view.thumbprints or None).model_dump(mode="json", exclude_none=False)
+    return ClientBody.of(view.client, view.thumbprints).model_dump(mode="json", exclude_none=False)
 
 
 def _warn_of_past(host: Host, end: datetime | None) -> None:

@@ -56,8 +56,7 @@ async def enrol_with_files(host: Host, newcomer: Newcomer, out: Path, *, request
             until=newcomer.until,
             purposes=newcomer.purposes,
         )
-        client = (await enrol_client(host.services, host.call(), enrolment)).value
-    return ClientView(client, (certificate.thumbprint,))
+        return (await enrol_client(host.services, host.call(), enrolment)).value
 
 
 @contextmanager

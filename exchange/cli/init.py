@@ -69,12 +69,14 @@ def init(
     """Make a new instance: keys, demo CA, server certificate, database, settings. Never overwrites."""
     folder = folder_of(dir)
     layout = InstanceLayout(folder.absolute())
-    if if_absent and layout.settings_file.is_file():
-        output.show_line(f"{layout.folder} is an instance already: nothing was changed")
-        return
-    asyncio.run(make_instance(layout, tuple(host_name or ())))
+    is_there = if_absent and layout.settings_file.is_file()
+    if not is_there:
+        asyncio.run(make_instance(layout, tuple(host_name or ())))
     if as_json:
         output.show_json({"id": str(layout.folder), "member": OWN_MEMBER, "ca": str(layout.authority_certificate_file)})
+        return
+    if is_there:
+        output.show_line(f"{layout.folder} is an instance already: nothing was changed")
         return
     output.show_line(f"made an instance in {layout.folder}")
     for step in _next_steps(folder):

@@ -3,6 +3,7 @@
 The operator sees decisions and the rules behind them, never a report's content or subject.
 """
 
+import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
@@ -11,7 +12,7 @@ import typer
 
 from exchange.audit import EntryDraft, EventName, Outcome, Subject
 from exchange.cli import output
-from exchange.cli.instance import Host, policies_folder
+from exchange.cli.instance import Host, folder_of, policies_folder
 from exchange.cli.policy_caveats import ExamplesOption, caveat, show_preview
 from exchange.cli.posting import law_catalogue
 from exchange.cli.program import FAILED, app
@@ -66,7 +67,7 @@ def check(
         with connect() as client:
             show_preview(client, caveats, examples, as_json=as_json)
         return
-    folder = policies or (load_settings(dir).policies_dir if dir is not None else policies_folder())
+    folder = policies or _law_of(dir)
     report = check_law(read_policies(folder))
     if as_json:
         faults = [{"pointer": one.pointer, "code": one.code, "message": one.message} for one in report.faults]
@@ -80,6 +81,12 @@ def check(
         )
     if not report.is_sound:
         raise typer.Exit(FAILED)
+
+
+def _law_of(given: Path | None) -> Path:
+    """Return the law of the instance given or in EXCHANGE_DIR; without one, what came with the program."""
+    is_named = given is not None or os.environ.get("EXCHANGE_DIR")
+    return load_settings(folder_of(given)).policies_dir if is_named else policies_folder()
 
 
 @policy.command("explain")

@@ -80,7 +80,7 @@ class ClientView:
     thumbprints: tuple[str, ...]
 
 
-async def enrol_client(services: Services, call: Call, enrolment: Enrolment) -> Recorded[Client]:
+async def enrol_client(services: Services, call: Call, enrolment: Enrolment) -> Recorded[ClientView]:
     """Enrol a client of an existing member.
 
     Raises InvalidError with every fault found, ConflictError for a certificate that is or was in use.
@@ -94,7 +94,7 @@ async def enrol_client(services: Services, call: Call, enrolment: Enrolment) -> 
         certificate = enrolment.certificate
         await unit.add_client(client, certificate)
         receipt = await _record(unit, call, operator, EventName.CLIENT_ENROLLED, client)
-    return Recorded(client, receipt)
+    return Recorded(ClientView(client, (certificate.thumbprint,)), receipt)
 
 
 async def list_clients(
@@ -112,7 +112,7 @@ async def list_clients(
             raise MalformedError(message)
         member = None if caller is None or sees_everyone(caller) else caller.member
         clients = await unit.clients(member=member, after=after, limit=limit)
-        views = tuple([ClientView(client, tuple(await unit.certificates(client.id))) for client in clients])
+        views = tuple([await _viewed(unit, client) for client in clients])
         receipt = await unit.record(draft(call, caller, EventName.CLIENT_LISTED, Outcome.PERMITTED))
     return Recorded(views, receipt)
 
@@ -123,7 +123,7 @@ async def show_client(services: Services, call: Call, client_id: str) -> Recorde
     attempt = draft(call, caller, EventName.CLIENT_LISTED, Outcome.REFUSED, subject=named("client", client_id))
     async with on_record(services, attempt), services.store.unit_of_work() as unit:
         client = await _administered(unit, caller, client_id)
-        view = ClientView(client, tuple(await unit.certificates(client.id)))
+        view = await _viewed(unit, client)
         subject = Subject("client", client.id, client.version)
         receipt = await unit.record(
             draft(call, caller, EventName.CLIENT_LISTED, Outcome.PERMITTED, subject=subject, owner=client.member)
@@ -133,7 +133,7 @@ async def show_client(services: Services, call: Call, client_id: str) -> Recorde
 
 async def change_clearance(
     services: Services, call: Call, client_id: str, change: ClearanceChange, *, if_version: int | None = None
-) -> Recorded[Client]:
+) -> Recorded[ClientView]:
     """Give a client a new clearance, from the next request on."""
 
     def changed(client: Client) -> Client:
@@ -145,7 +145,7 @@ async def change_clearance(
 
 async def change_standing(
     services: Services, call: Call, client_id: str, standing: Standing, *, if_version: int | None = None
-) -> Recorded[Client]:
+) -> Recorded[ClientView]:
     """Suspend, resume or revoke a client, from the next request on; a revocation is final."""
     steps: dict[Standing, tuple[Callable[[Client], Client], EventName]] = {
         Standing.ACTIVE: (resumed, EventName.CLIENT_CHANGED),
@@ -158,7 +158,7 @@ async def change_standing(
 
 async def add_certificate(
     services: Services, call: Call, client_id: str, certificate: CertificateFacts
-) -> Recorded[Client]:
+) -> Recorded[ClientView]:
     """Let a client use a second certificate beside its first, for rotation; two at most are active."""
 
     async def add(unit: UnitOfWork, client: Client) -> None:
@@ -167,7 +167,7 @@ async def add_certificate(
     return await _change_certificates(services, call, client_id, add, event=EventName.CERTIFICATE_ADDED)
 
 
-async def remove_certificate(services: Services, call: Call, client_id: str, thumbprint: str) -> Recorded[Client]:
+async def remove_certificate(services: Services, call: Call, client_id: str, thumbprint: str) -> Recorded[ClientView]:
     """End the use of one certificate, from the next request on; it can never be enrolled again."""
 
     async def remove(unit: UnitOfWork, client: Client) -> None:
@@ -187,7 +187,7 @@ async def _change(  # noqa: PLR0913  a change, and under which name and conditio
     *,
     event: EventName,
     if_version: int | None,
-) -> Recorded[Client]:
+) -> Recorded[ClientView]:
     operator = await admit_operator(services, call, event=event)
     attempt = draft(call, operator, event, Outcome.REFUSED, subject=named("client", client_id))
     async with on_record(services, attempt), services.store.unit_of_work() as unit:
@@ -197,8 +197,9 @@ async def _change(  # noqa: PLR0913  a change, and under which name and conditio
             raise PreconditionError(message)
         changed = step(client)
         await unit.put_client(changed)
+        view = await _viewed(unit, changed)
         receipt = await _record(unit, call, operator, event, changed)
-    return Recorded(changed, receipt)
+    return Recorded(view, receipt)
 
 
 async def _change_certificates(
@@ -208,14 +209,19 @@ async def _change_certificates(
     step: Callable[[UnitOfWork, Client], Awaitable[None]],
     *,
     event: EventName,
-) -> Recorded[Client]:
+) -> Recorded[ClientView]:
     operator = await admit_operator(services, call, event=event)
     attempt = draft(call, operator, event, Outcome.REFUSED, subject=named("client", client_id))
     async with on_record(services, attempt), services.store.unit_of_work() as unit:
         client = await _administered(unit, operator, client_id)
         await step(unit, client)
+        view = await _viewed(unit, client)
         receipt = await _record(unit, call, operator, event, client)
-    return Recorded(client, receipt)
+    return Recorded(view, receipt)
+
+
+async def _viewed(unit: UnitOfWork, client: Client) -> ClientView:
+    return ClientView(client, tuple(await unit.certificates(client.id)))
 
 
 async def _administered(unit: UnitOfWork, caller: Client | None, client_id: str) -> Client:

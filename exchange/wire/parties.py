@@ -100,10 +100,10 @@ class ClientBody(AnswerModel):
     nationality: str
     purposes: list[str]
     standing: StandingName
-    certificates: list[str] | None = None
+    certificates: list[str]
 
     @classmethod
-    def of(cls, client: Client, thumbprints: tuple[str, ...] | None = None) -> "ClientBody":
+    def of(cls, client: Client, thumbprints: tuple[str, ...]) -> "ClientBody":
         """Return `client` as its own member and the operator see it."""
         return cls(
             id=client.id,
@@ -116,7 +116,7 @@ class ClientBody(AnswerModel):
             nationality=client.nationality,
             purposes=list(client.purposes),
             standing=client.standing.value,
-            certificates=None if thumbprints is None else list(thumbprints),
+            certificates=list(thumbprints),
         )
 
 

@@ -101,7 +101,7 @@ def make_instance(folder: Path, database_url: str | None, clients: dict[str, tup
                 certificate = read_certificate(_issue(folder, name))
                 thumbprints[name] = certificate.thumbprint
                 enrolment = Enrolment(name, name[:3], "NCSC", roles, "SECRET", certificate)
-                enrolled = (await enrol_client(services, call(), enrolment)).value
+                enrolled = (await enrol_client(services, call(), enrolment)).value.client
                 if roles == ("signatory",):
                     await enrol_key(services, call(), enrolled, certificate.thumbprint)
             proposed = await propose_agreement(services, call(), AGREEMENT)

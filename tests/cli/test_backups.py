@@ -35,7 +35,7 @@ def keeper(exchange, tmp_path):
 
 
 def put_aside(exchange, instance, keeper):
-    backup = exchange("backup", "--to", keeper / "recipient", "--out", keeper / "backup", "--dir", instance, "--json")
+    backup = exchange("backup", keeper / "backup", "--to", keeper / "recipient", "--dir", instance, "--json")
     keys = exchange(
         "keys", "escrow", "--to", keeper / "recipient", "--out", keeper / "keys", "--dir", instance, "--json"
     )
@@ -111,7 +111,7 @@ def test_instance_restored_from_a_restored_one(exchange, instance, keeper):
         (keeper / str(number)).mkdir()
         backup, keys = (keeper / str(number) / name for name in ("backup", "keys"))
         sealed = ("--to", keeper / "recipient", "--dir", instance)
-        assert exchange("backup", "--out", backup, *sealed).code == 0
+        assert exchange("backup", backup, *sealed).code == 0
         assert exchange("keys", "escrow", "--out", keys, *sealed).code == 0
         instance, identity = keeper / f"new-{number}", ("--identity", keeper / "identity")
         assert exchange("keys", "restore", keys, *identity, "--dir", instance).code == 0
@@ -145,8 +145,8 @@ def test_backup_holds_no_key_and_keys_hold_no_data(exchange, instance, keeper):
 def test_nothing_is_overwritten(exchange, instance, keeper):
     backup, keys = put_aside(exchange, instance, keeper)
 
-    for verb in (("backup",), ("keys", "escrow")):
-        again = exchange(*verb, "--to", keeper / "recipient", "--out", backup, "--dir", instance)
+    for verb in (("backup", backup), ("keys", "escrow", "--out", backup)):
+        again = exchange(*verb, "--to", keeper / "recipient", "--dir", instance)
         assert (again.code, "exists already" in again.err) == (1, True)
     over = exchange("restore", backup, "--identity", keeper / "identity", "--dir", instance)
     assert (over.code, "in use" in over.err) == (1, True)
@@ -203,11 +203,11 @@ def test_backup_in_place_of_the_keys_is_told_so(exchange, instance, keeper):
 def test_recipient_is_taken_written_out_or_from_a_file(exchange, instance, keeper):
     written = (keeper / "recipient").read_text().strip()
 
-    missing = exchange("backup", "--to", keeper / "nobody", "--out", keeper / "one", "--dir", instance)
+    missing = exchange("backup", keeper / "one", "--to", keeper / "nobody", "--dir", instance)
     assert (missing.code, "nobody` cannot be read: no such file or directory" in missing.err) == (1, True)
     # Without a slash in it the whole of it would be one name, longer than a file's may be.
     for text in (written, "exchange-recipient-1:" + "A" * 1600):
-        made = exchange("backup", "--to", text, "--out", keeper / "two", "--dir", instance)
+        made = exchange("backup", keeper / "two", "--to", text, "--dir", instance)
         assert "unexpected" not in made.err
         assert (made.code == 0) == (text == written)
 

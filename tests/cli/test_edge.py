@@ -98,6 +98,7 @@ def test_init_where_there_is_an_instance_changes_nothing_if_told_so(exchange, in
     before = {path: path.read_bytes() for path in instance.rglob("*.key")}
 
     assert exchange("init", "--dir", instance, "--if-absent").code == 0
+    assert exchange("init", "--dir", instance, "--if-absent", "--json").json["id"] == str(instance)
     assert exchange("init", "--dir", instance).code == 1
     assert {path: path.read_bytes() for path in instance.rglob("*.key")} == before
 

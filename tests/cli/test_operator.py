@@ -1,11 +1,13 @@
 """What the operator does at the host: members, clients, certificates, authorities, the state of things."""
 
+import shutil
 import subprocess
 from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
+from exchange.cli.instance import policies_folder
 from exchange.crypto import issue_client, new_authority, read_certificate
 from exchange.settings import load_settings
 from exchange.store import head
@@ -184,19 +186,19 @@ def test_certificates_overlap_for_rotation(enrol, operate, tmp_path):
     client = enrol("--json").json["id"]
     second = other_certificate(tmp_path / "second.pem")
 
-    assert operate("client", "certificate", "add", client, second).code == 0
+    assert len(operate("client", "certificate", "add", client, second, "--json").json["certificates"]) == 2
     assert len(operate("client", "show", client, "--json").json["certificates"]) == 2
     assert operate("client", "certificate", "add", client, other_certificate(tmp_path / "third.pem")).code == 1
-    assert operate("client", "certificate", "remove", client, tmp_path / "desk" / "client.pem").code == 0
+    removed = operate("client", "certificate", "remove", client, tmp_path / "desk" / "client.pem", "--json")
     left = operate("client", "show", client, "--json").json["certificates"]
-    assert left == [read_certificate(second.read_bytes()).thumbprint]
+    assert removed.json["certificates"] == left == [read_certificate(second.read_bytes()).thumbprint]
 
 
 def test_certificate_is_removed_by_its_thumbprint(enrol, operate):
     shown = enrol("--json").json
 
     assert operate("client", "certificate", "remove", shown["id"], shown["certificates"][0]).code == 0
-    assert operate("client", "show", shown["id"], "--json").json["certificates"] in (None, [])
+    assert operate("client", "show", shown["id"], "--json").json["certificates"] == []
 
 
 def test_member_brings_its_own_authority(operate, instance, tmp_path):
@@ -290,6 +292,21 @@ def test_foreign_text_cannot_steer_the_terminal(operate):
     from exchange.cli.output import shown
 
     assert shown("a\x1b[31mb\u202ec\nd") == "a\ufffd[31mb\ufffdc\ufffdd"
+
+
+def test_policy_check_is_of_the_instance_that_the_environment_names(exchange, instance, tmp_path, monkeypatch):
+    monkeypatch.setenv("EXCHANGE_DIR", str(instance))
+    own = tmp_path / "policies"
+    shutil.copytree(policies_folder(), own)
+    (own / "vocabulary.yaml").unlink()
+    with (instance / "exchange.toml").open("a") as settings:
+        settings.write(f'policies_dir = "{own}"\n')
+    faulty = exchange("policy", "check")
+    monkeypatch.setenv("EXCHANGE_DIR", str(tmp_path / "nowhere"))
+    absent = exchange("policy", "check")
+
+    assert (faulty.code, "vocabulary.yaml" in faulty.out + faulty.err) == (1, True)
+    assert (absent.code, "nowhere" in absent.err) == (1, True)
 
 
 def test_policy_check_passes_on_the_law_that_came_along(exchange):

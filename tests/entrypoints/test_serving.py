@@ -103,7 +103,7 @@ async def fill(folder: Path) -> None:
             enrolment = Enrolment(
                 name=name, member="GBR", agency="NCSC", roles=("reader",), level="SECRET", certificate=facts
             )
-            enrolled = (await enrol_client(services, call, enrolment)).value
+            enrolled = (await enrol_client(services, call, enrolment)).value.client
         await change_standing(services, call, enrolled.id, Standing.REVOKED)
 
 

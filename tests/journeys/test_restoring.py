@@ -40,7 +40,7 @@ async def test_instance_that_was_put_aside_under_load_comes_back_whole(tmp_path:
         await asyncio.to_thread(eventually, is_signed)
         by_then.extend(load.acknowledged.values())
         sealed = ("--to", recipient)
-        await asyncio.to_thread(operate, instance.folder, "backup", *sealed, "--out", backup)
+        await asyncio.to_thread(operate, instance.folder, "backup", backup, *sealed)
         await asyncio.to_thread(operate, instance.folder, "keys", "escrow", *sealed, "--out", keys)
         await load.reaches(10)
 

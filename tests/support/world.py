@@ -139,10 +139,10 @@ class World:
             name=name, member=member, agency="NCSC", roles=roles, level=level, certificate=certificate_of(name)
         )
         recorded = await usecases.enrol_client(self.services, self.call(None), replace(enrolment, **others))
-        self.clients[name] = recorded.value
+        client = self.clients[name] = recorded.value.client
         if name == f"{member} signatory":
-            await enrol_key(self.services, self.call(None), recorded.value, thumbprint_of(name))
-        return recorded.value
+            await enrol_key(self.services, self.call(None), client, thumbprint_of(name))
+        return client
 
     async def agree(self, text: str = AGREEMENT, *, signatories: Iterable[str] = ("GBR", "NOR", "DNK")) -> str:
         """Propose an agreement and have the signatory of each named member sign it; return its id."""

@@ -39,7 +39,7 @@ NO_IDS = [ABSENT, "", "1", "\x00", ABSENT.upper(), f"{ABSENT} ", "\ud800"]
 async def test_enrolled_client_is_as_asked_for_and_in_its_member_s_slice(world: World) -> None:
     made = await world.attempt(usecases.enrol_client(world.services, world.call(None), ENROLMENT))
 
-    client = made.value.value
+    client = made.value.value.client
     assert client.roles == {Role.READER, Role.CONTRIBUTOR}
     assert client.clearance == Clearance("SECRET", ("ATOMAL",), NOW, NOW + timedelta(days=90))
     assert (client.nationality, client.purposes, client.version) == ("GBR", ("defence", "judicial"), 1)
@@ -129,18 +129,18 @@ async def test_nationality_is_the_one_given_or_the_member_s(
     enrolment = replace(ENROLMENT, member=member, nationality=nationality)
     made = await usecases.enrol_client(world.services, world.call(None), enrolment)
 
-    assert made.value.nationality == expected
+    assert made.value.client.nationality == expected
 
 
 async def test_past_end_of_a_clearance_is_taken(world: World) -> None:
     enrolment = replace(ENROLMENT, until=NOW - timedelta(days=1))
     made = await usecases.enrol_client(world.services, world.call(None), enrolment)
 
-    assert not made.value.clearance.is_current(NOW)
+    assert not made.value.client.clearance.is_current(NOW)
 
 
 async def test_certificate_names_one_client_for_ever(world: World) -> None:
-    first = (await usecases.enrol_client(world.services, world.call(None), ENROLMENT)).value
+    first = (await usecases.enrol_client(world.services, world.call(None), ENROLMENT)).value.client
     again = replace(ENROLMENT, name="another", member="NOR")
     made = await world.attempt(usecases.enrol_client(world.services, world.call(None), again))
     assert isinstance(made.error, ConflictError)
@@ -157,7 +157,7 @@ async def test_certificate_names_one_client_for_ever(world: World) -> None:
 
 async def test_two_certificates_may_overlap_and_no_third(world: World) -> None:
     services = world.services
-    client = (await usecases.enrol_client(services, world.call(None), ENROLMENT)).value
+    client = (await usecases.enrol_client(services, world.call(None), ENROLMENT)).value.client
     added = await world.attempt(
         usecases.add_certificate(services, world.call(None), client.id, certificate_of("second"))
     )
@@ -176,7 +176,7 @@ async def test_two_certificates_may_overlap_and_no_third(world: World) -> None:
 
 async def test_removed_certificate_makes_room_for_its_successor(world: World) -> None:
     services = world.services
-    client = (await usecases.enrol_client(services, world.call(None), ENROLMENT)).value
+    client = (await usecases.enrol_client(services, world.call(None), ENROLMENT)).value.client
     await usecases.add_certificate(services, world.call(None), client.id, certificate_of("second"))
     removed = await world.attempt(
         usecases.remove_certificate(services, world.call(None), client.id, thumbprint_of("sensor-7"))
@@ -190,7 +190,7 @@ async def test_removed_certificate_makes_room_for_its_successor(world: World) ->
 
 @pytest.mark.parametrize("thumbprint", [thumbprint_of("other"), "", "\x00", "ff ff"])
 async def test_certificate_that_the_client_does_not_use_cannot_be_removed(world: World, thumbprint: str) -> None:
-    client = (await usecases.enrol_client(world.services, world.call(None), ENROLMENT)).value
+    client = (await usecases.enrol_client(world.services, world.call(None), ENROLMENT)).value.client
     made = await world.attempt(usecases.remove_certificate(world.services, world.call(None), client.id, thumbprint))
 
     assert isinstance(made.error, NotFoundError)
@@ -198,13 +198,13 @@ async def test_certificate_that_the_client_does_not_use_cannot_be_removed(world:
 
 
 async def test_clearance_is_replaced_whole_and_the_old_version_kept(world: World) -> None:
-    client = (await usecases.enrol_client(world.services, world.call(None), ENROLMENT)).value
+    client = (await usecases.enrol_client(world.services, world.call(None), ENROLMENT)).value.client
     world.clock.advance(timedelta(hours=1))
     made = await world.attempt(
         usecases.change_clearance(world.services, world.call(None), client.id, ClearanceChange("RESTRICTED"))
     )
 
-    changed = made.value.value
+    changed = made.value.value.client
     assert changed.clearance == Clearance("RESTRICTED", (), NOW + timedelta(hours=1), None)
     assert changed.version == 2
     assert (made.entry["type"], made.entry["owner"]) == ("client.changed", "GBR")
@@ -214,7 +214,7 @@ async def test_clearance_is_replaced_whole_and_the_old_version_kept(world: World
 
 
 async def test_unknown_level_or_compartment_is_no_clearance(world: World) -> None:
-    client = (await usecases.enrol_client(world.services, world.call(None), ENROLMENT)).value
+    client = (await usecases.enrol_client(world.services, world.call(None), ENROLMENT)).value.client
     change = ClearanceChange("Secret", ("NOSUCH",))
     made = await world.attempt(usecases.change_clearance(world.services, world.call(None), client.id, change))
 
@@ -225,7 +225,7 @@ async def test_unknown_level_or_compartment_is_no_clearance(world: World) -> Non
 
 
 async def test_stale_version_is_refused_and_the_current_one_taken(world: World) -> None:
-    client = (await usecases.enrol_client(world.services, world.call(None), ENROLMENT)).value
+    client = (await usecases.enrol_client(world.services, world.call(None), ENROLMENT)).value.client
     change = ClearanceChange("RESTRICTED")
     stale = await world.attempt(
         usecases.change_clearance(world.services, world.call(None), client.id, change, if_version=2)
@@ -234,12 +234,12 @@ async def test_stale_version_is_refused_and_the_current_one_taken(world: World) 
 
     assert isinstance(stale.error, PreconditionError)
     assert stale.entry["detail"] == {"codes": ["precondition-failed"]}
-    assert taken.value.version == 2
+    assert taken.value.client.version == 2
 
 
 async def test_revocation_is_final(world: World) -> None:
     services, host = world.services, world.call(None)
-    client = (await usecases.enrol_client(services, host, ENROLMENT)).value
+    client = (await usecases.enrol_client(services, host, ENROLMENT)).value.client
     revoked = await world.attempt(usecases.change_standing(services, host, client.id, Standing.REVOKED))
     assert (revoked.entry["type"], revoked.entry["detail"]["standing"]) == ("client.revoked", "revoked")
 
@@ -256,12 +256,12 @@ async def test_revocation_is_final(world: World) -> None:
 
 async def test_suspended_client_can_be_resumed(world: World) -> None:
     services, host = world.services, world.call(None)
-    client = (await usecases.enrol_client(services, host, ENROLMENT)).value
+    client = (await usecases.enrol_client(services, host, ENROLMENT)).value.client
     suspended = await usecases.change_standing(services, host, client.id, Standing.SUSPENDED)
     resumed = await world.attempt(usecases.change_standing(services, host, client.id, Standing.ACTIVE))
 
-    assert suspended.value.standing is Standing.SUSPENDED
-    assert (resumed.value.value.standing, resumed.value.value.version) == (Standing.ACTIVE, 3)
+    assert suspended.value.client.standing is Standing.SUSPENDED
+    assert (resumed.value.value.client.standing, resumed.value.value.client.version) == (Standing.ACTIVE, 3)
     assert resumed.entry["type"] == "client.changed"
 
 
@@ -269,10 +269,10 @@ async def test_member_s_operator_administers_its_own_clients(populated: World) -
     await populated.enrol("GBR operator", "GBR", "operator")
     call = populated.call("GBR operator")
     enrolled = await populated.attempt(usecases.enrol_client(populated.services, call, ENROLMENT))
-    revoked = await usecases.change_standing(populated.services, call, enrolled.value.value.id, Standing.REVOKED)
+    revoked = await usecases.change_standing(populated.services, call, enrolled.value.value.client.id, Standing.REVOKED)
 
     assert enrolled.entry["actor"]["id"] == populated.clients["GBR operator"].id
-    assert revoked.value.standing is Standing.REVOKED
+    assert revoked.value.client.standing is Standing.REVOKED
 
 
 async def test_member_s_operator_enrols_nobody_for_another_member(populated: World) -> None:

@@ -140,7 +140,7 @@ async def test_no_row_and_no_log_line_holds_a_canary(populated: World, caplog: p
     seen = {"source": ADDRESS, "certificate_subject": CANARY_SUBJECT, "user_agent": CANARY_AGENT}
     call = dataclasses.replace(populated.call(None), source=ADDRESS)
     enrolment = Enrolment(CANARY, "NOR", "NSM", ("reader",), "SECRET", certificate_of(CANARY))
-    client = (await usecases.enrol_client(populated.services, call, enrolment)).value
+    client = (await usecases.enrol_client(populated.services, call, enrolment)).value.client
     report = await populated.post()
     for name in (CANARY, "canary stranger"):
         for refused_or_not in (

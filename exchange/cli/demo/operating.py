@@ -50,10 +50,8 @@ async def revoke(stage: Stage, player: cast.Player) -> None:
     """Revoke a client while the server runs."""
     async with open_host(stage.folder) as host:
         with stage.script.step(f"{player.name} is revoked"):
-            client = (
-                await change_standing(host.services, host.call(), stage.clients[player.name], Standing.REVOKED)
-            ).value
-            is_right = client.standing is Standing.REVOKED
+            revoked = await change_standing(host.services, host.call(), stage.clients[player.name], Standing.REVOKED)
+            is_right = revoked.value.client.standing is Standing.REVOKED
             stage.script.check(f"{player.name} is revoked", "at the host, while the server runs", is_right=is_right)
 
 

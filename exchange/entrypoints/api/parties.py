@@ -8,9 +8,10 @@ from exchange.entrypoints.api.parameters import CLIENT_ID, EVERYWHERE, IF_MATCH,
 from exchange.entrypoints.http.routing import Endpoint, Operation, Parameter, answered, read_model
 from exchange.entrypoints.http.visit import Visit, read_query, stated_version, whole_number
 from exchange.kernel import ExchangeError, Fault, InvalidError
-from exchange.members import Client, Role, Standing
+from exchange.members import Role, Standing
 from exchange.usecases import (
     ClearanceChange,
+    ClientView,
     Enrolment,
     Recorded,
     add_member,
@@ -150,15 +151,14 @@ async def enrol(visit: Visit) -> Response:
         **purposes,
     )
     recorded = await enrol_client(visit.services, visit.call, enrolment)
-    return _client_answer(recorded, status=201, location=f"/v1/clients/{recorded.value.id}")
+    return _client_answer(recorded, status=201, location=f"/v1/clients/{recorded.value.client.id}")
 
 
 async def show(visit: Visit) -> Response:
     """Answer `GET /v1/clients/{id}`."""
     read_query(visit.request, _NO_PARAMETERS)
     recorded = await show_client(visit.services, visit.call, visit.path["id"])
-    client = recorded.value.client
-    return answered(recorded, ClientBody.of(client, recorded.value.thumbprints), etag=f'"{client.version}"')
+    return _client_answer(recorded)
 
 
 async def change(visit: Visit) -> Response:
@@ -182,9 +182,9 @@ async def change(visit: Visit) -> Response:
     return _client_answer(recorded)
 
 
-def _client_answer(recorded: Recorded[Client], *, status: int = 200, **headers: str) -> Response:
-    client = recorded.value
-    return answered(recorded, ClientBody.of(client), status=status, etag=f'"{client.version}"', **headers)
+def _client_answer(recorded: Recorded[ClientView], *, status: int = 200, **headers: str) -> Response:
+    body, version = ClientBody.of(recorded.value.client, recorded.value.thumbprints), recorded.value.client.version
+    return answered(recorded, body, status=status, etag=f'"{version}"', **headers)
 
 
 def _certificate(pem: str) -> CertificateFacts:
