@@ -52,7 +52,7 @@ def read_row(line: bytes) -> list[str]:
         at = found.end()
         if not found[2]:
             break
-    return cells if at == len(text) else []
+    return cells if at == len(text) and text.endswith('"') else []
 
 
 def cell_text(cell: Cell) -> str:

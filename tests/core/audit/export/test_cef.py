@@ -170,12 +170,14 @@ def test_how_much_is_shown_is_said():
 def test_place_is_that_of_the_line():
     assert cef.place_in(cef.entry_line(at_place(FULL, position=0))) == (1, 0)
     assert cef.place_in(cef.statement_line(STATEMENT)) is None
+    assert cef.place_in(b"CEF:0|a|b|c|d|e|6|cn1=7\n") is None
+    assert cef.place_in(b"CEF:0|a|b|c|d|e|6|cn3=1\n") is None
 
 
 def test_last_line_says_how_far_the_export_is_complete():
     head, told = cef.read_record(cef.statement_line(STATEMENT))
 
-    assert head[4] == "export.complete"
+    assert head[4:] == ["export.complete", "export.complete", "2"]
     assert '"end":"1.12"' in told["msg"]
 
 

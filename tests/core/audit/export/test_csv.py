@@ -149,6 +149,19 @@ def test_place_is_that_of_the_row():
     assert csv.place_in(csv.statement_line(STATEMENT)) is None
 
 
+def test_row_without_both_parts_of_a_place_has_none():
+    row = csv.entry_line(at_place(FULL))
+
+    assert csv.place_in(row.replace(b'"1","7"', b'"1",""')) is None
+    assert csv.place_in(row.replace(b'"1","7"', b'"","7"')) is None
+
+
+@pytest.mark.parametrize("rest", [b"x", b'"', b",", b',"'])
+def test_row_with_something_behind_its_cells_is_refused(rest):
+    with pytest.raises(MalformedError, match="cells"):
+        csv.place_in(csv.entry_line(at_place(FULL)).removesuffix(b"\r\n") + rest + b"\r\n")
+
+
 @pytest.mark.parametrize("line", [b"", b'"1","2"\r\n', b"1,2\r\n", b'"1"x', b'"7'])
 def test_what_is_no_row_is_refused(line):
     with pytest.raises(MalformedError, match="cells"):

@@ -16,6 +16,7 @@ def test_every_format_writes_lines_and_reads_places_back(name, place):
     assert form.place_in(last) is None
     assert line.count(b"\n") == last.count(b"\n") == 1
     assert line.endswith(b"\n")
+    assert last.endswith(b"\n")
     assert form.head.count(b"\n") == (1 if name is FormatName.CSV else 0)
 
 

@@ -150,7 +150,8 @@ def personal(number, kid):
 def erasure(number, subject="desk", period="2026-01", outcome=Outcome.PERMITTED, **fields):
     """The entry of an erasure."""
     at = START + number * SECOND
-    given = {"subject": Subject("client", subject), "detail": {"period": period}, **fields}
+    of_whom = None if subject is None else Subject("client", subject)
+    given = {"subject": of_whom, "detail": {"period": period}, **fields}
     draft = EntryDraft(
         event=EventName.PERSONAL_ERASED, outcome=outcome, at=at, actor=Actor("client"), request_id="r",
         source="local", **given,
@@ -183,6 +184,7 @@ def test_erasure_that_two_persons_approved_passes_and_is_told():
         erasure(3, subject="other"),
         erasure(3, period="2026-02"),
         erasure(3, outcome=Outcome.REFUSED),
+        erasure(3, subject=None),
         erasure(3, detail={}),
         erasure(3, detail={"period": 1}),
         erasure(3, detail={"period": ["2026-01"]}),
