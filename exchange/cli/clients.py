@@ -209,13 +209,12 @@ async def authority_add(
 async def all_clients(host: Host) -> list[ClientView]:
     """Return every client, page by page."""
     call = host.call()
-    views: list[ClientView] = []
-    while True:
-        after = views[-1].client.id if views else None
-        page = (await list_clients(host.services, call, after=after, limit=_PAGE)).value
-        views.extend(page)
-        if len(page) < _PAGE:
-            return views
+    page = (await list_clients(host.services, call, limit=_PAGE)).value
+    views = [*page.views]
+    while page.next is not None:
+        page = (await list_clients(host.services, call, after=page.next, limit=_PAGE)).value
+        views += page.views
+    return views
 
 
 def client_json(view: ClientView) -> dict[str, object]:

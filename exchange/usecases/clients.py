@@ -42,9 +42,11 @@ from exchange.usecases.authenticate import (
 from exchange.usecases.collecting import Collected
 from exchange.usecases.context import DEFAULT_PURPOSE, Call, Recorded, Services
 from exchange.usecases.members import known_member
+from exchange.usecases.positions import open_id, seal_id
 from exchange.usecases.recording import draft, named, on_record
 
 _ID_RANDOMNESS_BYTES = 10
+_LIST = "clients"
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +82,14 @@ class ClientView:
     thumbprints: tuple[str, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class ClientPage:
+    """Clients by id; `next` is what to give as `after` for those behind them, None on the last page."""
+
+    views: tuple[ClientView, ...]
+    next: str | None
+
+
 async def enrol_client(services: Services, call: Call, enrolment: Enrolment) -> Recorded[ClientView]:
     """Enrol a client of an existing member.
 
@@ -99,22 +109,24 @@ async def enrol_client(services: Services, call: Call, enrolment: Enrolment) -> 
 
 async def list_clients(
     services: Services, call: Call, *, after: str | None = None, limit: int = 100
-) -> Recorded[tuple[ClientView, ...]]:
+) -> Recorded[ClientPage]:
     """Return clients by id after `after`: all to an operator, to anyone else those of its own member.
 
-    Raises MalformedError for an `after` that is no id: it never reaches the store.
+    Raises MalformedError for an `after` that was not given to this client; the host's own operator pages by ids.
     """
     caller = await admit_anyone(services, call, event=EventName.CLIENT_LISTED)
     attempt = draft(call, caller, EventName.CLIENT_LISTED, Outcome.REFUSED)
     async with on_record(services, attempt), services.store.unit_of_work() as unit:
-        if after is not None and not is_uuid7(after):
-            message = "`after` is no place in this list: use `next` of your own last page"
-            raise MalformedError(message)
+        place = after if caller is None else open_id(services, caller, after, of=_LIST)
+        if place is not None and not is_uuid7(place):
+            raise MalformedError("`after` is no place in this list: use `next` of your own last page")
         member = None if caller is None or sees_everyone(caller) else caller.member
-        clients = await unit.clients(member=member, after=after, limit=limit)
+        clients = await unit.clients(member=member, after=place, limit=limit)
         views = tuple([await _viewed(unit, client) for client in clients])
         receipt = await unit.record(draft(call, caller, EventName.CLIENT_LISTED, Outcome.PERMITTED))
-    return Recorded(views, receipt)
+    last = clients[-1].id if len(clients) == limit else None
+    following = last if last is None or caller is None else seal_id(services, caller, last, of=_LIST)
+    return Recorded(ClientPage(views, following), receipt)
 
 
 async def show_client(services: Services, call: Call, client_id: str) -> Recorded[ClientView]:

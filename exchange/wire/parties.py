@@ -124,7 +124,7 @@ class ClientListBody(AnswerModel):
     """A page of clients by id; `next` is null on the last page."""
 
     items: list[ClientBody]
-    next: Id | None
+    next: str | None
 
 
 class WhoamiBody(AnswerModel):

@@ -19,6 +19,7 @@ from exchange.kernel import (
 )
 from exchange.members import Clearance, Role, Standing
 from exchange.usecases import ClearanceChange, Enrolment
+from exchange.usecases.positions import seal_position
 from tests.support.world import NOW, World, certificate_of, thumbprint_of
 
 ENROLMENT = Enrolment(
@@ -340,21 +341,39 @@ async def test_clients_are_listed_to_their_own_member_and_to_operators(
 ) -> None:
     listed = await populated.attempt(usecases.list_clients(populated.services, populated.call(caller)))
 
-    assert {view.client.member for view in listed.value.value} == members
-    assert all(view.thumbprints == (thumbprint_of(view.client.name),) for view in listed.value.value)
+    assert {view.client.member for view in listed.value.value.views} == members
+    assert all(view.thumbprints == (thumbprint_of(view.client.name),) for view in listed.value.value.views)
     assert listed.entry["type"] == "client.listed"
 
 
-async def test_clients_are_listed_in_pages_without_gap_or_repeat(populated: World) -> None:
+@pytest.mark.parametrize("caller", [None, "operator"])
+async def test_clients_are_listed_in_pages_without_gap_or_repeat(populated: World, caller: str | None) -> None:
     found: list[str] = []
+    after: str | None = None
     while True:
-        after = found[-1] if found else None
-        page = await usecases.list_clients(populated.services, populated.call(None), after=after, limit=5)
-        found += [view.client.id for view in page.value]
-        if not page.value:
+        page = await usecases.list_clients(populated.services, populated.call(caller), after=after, limit=5)
+        found += [view.client.id for view in page.value.views]
+        after = page.value.next
+        if after is None:
             break
 
     assert found == sorted(client.id for client in populated.clients.values())
+
+
+async def test_place_in_the_list_of_clients_is_its_reader_s_own(populated: World) -> None:
+    page = await usecases.list_clients(populated.services, populated.call("operator"), limit=2)
+    places = {
+        "another's": page.value.next,
+        "bare": page.value.views[-1].client.id,
+        "another list's": seal_position(populated.services, populated.clients["NOR reader"], 1),
+    }
+    for after in places.values():
+        made = await populated.attempt(
+            usecases.list_clients(populated.services, populated.call("NOR reader"), after=after)
+        )
+
+        assert isinstance(made.error, MalformedError)
+        assert (made.entry["type"], made.entry["decision"]) == ("client.listed", "refused")
 
 
 @pytest.mark.parametrize("after", ["", "1", "\x00", ABSENT.upper(), "\ud800"])

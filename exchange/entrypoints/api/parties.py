@@ -128,8 +128,8 @@ async def clients(visit: Visit) -> Response:
     query = read_query(visit.request, frozenset({"after", "limit"}))
     limit = whole_number(query, "limit", default=100, largest=_LARGEST_PAGE)
     recorded = await list_clients(visit.services, visit.call, after=query.get("after"), limit=limit)
-    items = [ClientBody.of(view.client, view.thumbprints) for view in recorded.value]
-    return answered(recorded, ClientListBody(items=items, next=items[-1].id if len(items) == limit else None))
+    items = [ClientBody.of(view.client, view.thumbprints) for view in recorded.value.views]
+    return answered(recorded, ClientListBody(items=items, next=recorded.value.next))
 
 
 async def enrol(visit: Visit) -> Response:
