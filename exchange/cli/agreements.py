@@ -65,7 +65,8 @@ async def simulate(
     lines = [(each.scope, each.contributor, each.reader, each.highest or "nothing") for each in outlook.lines]
     output.show_table(("scope", "posts", "to", "up to"), lines)
     own = [(each.scope, each.level, _counted(each)) for each in outlook.own]
-    output.show_table(("scope", "level", "clients of yours that could read"), own)
+    if own:
+        output.show_table(("scope", "level", "clients of yours that could read"), own)
 
 
 @agreements.command("show")

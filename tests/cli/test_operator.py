@@ -257,6 +257,16 @@ def test_agreement_is_shown_with_what_is_owed_and_what_a_crisis_opens(operate, t
     assert told["on leaving"] == "notice P90D, shared reports are recalled"
 
 
+def test_draft_is_simulated_without_a_table_of_nobody(operate):
+    assert operate("member", "add", "DNK", "--name", "Denmark").code == 0
+
+    ran = operate("agreement", "simulate", "policies/agreements/north-sea-cyber.yaml")
+
+    assert ran.code == 0
+    assert ["cyber-threats", "GBR", "NOR", "SECRET"] in [line.split() for line in ran.out.splitlines()]
+    assert "nothing to show" not in ran.out
+
+
 @pytest.mark.parametrize("content", [b"\xff\xfe", b"a: [", b"", b"a: &x 1\nb: *x\n"])
 def test_unreadable_agreement_is_refused(operate, tmp_path, content):
     (tmp_path / "bad.yaml").write_bytes(content)
