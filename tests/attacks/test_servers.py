@@ -20,6 +20,7 @@ pytestmark = [pytest.mark.journey, pytest.mark.timeout(300)]
 CLIENTS = {
     "GBR writer": ("contributor",),
     "GBR reader": ("reader",),
+    "GBR releaser": ("releaser",),
     "NOR reader": ("reader",),
     "DNK reader": ("reader",),
 }
@@ -116,14 +117,19 @@ async def ask(caller: httpx2.AsyncClient, member: str, only: dict[str, list[str]
 
 async def test_37_what_was_acknowledged_outlives_kill_9_and_nothing_is_half_there(instance: Instance) -> None:
     acknowledged: set[str] = set()
+    recalled: set[str] = set()
     for round_number in range(2):
         running = start(instance, *(("--workers", 2) if round_number else ()))
         try:
-            async with client(instance, running, "GBR writer", connections=8) as writer:
-                enough = asyncio.Event()
-                posting = [post_until_cut(writer, instance, acknowledged, enough) for _ in range(8)]
-                tasks = [asyncio.create_task(each) for each in posting]
-                await asyncio.wait_for(enough.wait(), WAIT_SECONDS)
+            async with (
+                client(instance, running, "GBR writer", connections=8) as writer,
+                client(instance, running, "GBR releaser") as releaser,
+            ):
+                enough, ended_one = asyncio.Event(), asyncio.Event()
+                acts = [post_until_cut(writer, instance, acknowledged, enough) for _ in range(8)]
+                acts.append(recall_until_cut(releaser, sorted(acknowledged), recalled, ended_one))
+                tasks = [asyncio.create_task(each) for each in acts]
+                await asyncio.wait_for(asyncio.gather(enough.wait(), ended_one.wait()), WAIT_SECONDS)
                 running.kill()
                 await asyncio.gather(*tasks)
         finally:
@@ -134,8 +140,13 @@ async def test_37_what_was_acknowledged_outlives_kill_9_and_nothing_is_half_ther
         async with client(instance, running, "GBR reader", connections=8) as reader:
             for report in acknowledged:
                 pulled = await reader.get(f"/v1/reports/{report}")
-                assert pulled.status_code == 200
-                assert pulled.json()["parts"][0]["content"] == CANARY
+                # Whole, or recalled: also the one whose recall was cut off.
+                assert pulled.status_code in ({404} if report in recalled else {200, 404})
+                assert pulled.status_code == 404 or pulled.json()["parts"][0]["content"] == CANARY
+    ended = {row[0] for row in rows(instance, "SELECT report_id FROM report_tombstone")}
+    opened = rows(
+        instance, "SELECT r.id FROM report AS r JOIN report_part AS p ON p.report_id = r.id WHERE r.status = 'current'"
+    )
     reports = {row[0] for row in rows(instance, "SELECT id FROM report")}
     parts = {row[0] for row in rows(instance, "SELECT report_id FROM report_part")}
     entries = [parse_entry(bytes(row[0])) for row in rows(instance, "SELECT content FROM audit_entry")]
@@ -144,6 +155,9 @@ async def test_37_what_was_acknowledged_outlives_kill_9_and_nothing_is_half_ther
     placed = [row[0] for row in rows(instance, "SELECT entry_id FROM log_leaf")]
     sequence = sorted(row[0] for row in rows(instance, "SELECT seq FROM report"))
 
+    assert recalled
+    assert recalled <= ended
+    assert {row[0] for row in opened} == reports - ended
     assert acknowledged <= reports
     assert parts == reports
     assert sorted(posted) == sorted(reports)
@@ -166,6 +180,22 @@ async def post_until_cut(
         acknowledged.add(answer.json()["id"])
         if len(acknowledged) >= already + 25:
             enough.set()
+
+
+async def recall_until_cut(
+    releaser: httpx2.AsyncClient, reports: list[str], recalled: set[str], ended_one: asyncio.Event
+) -> None:
+    """Recall one report after the other until the server is gone; what it acknowledged is noted."""
+    if not reports:
+        ended_one.set()
+    for report in reports:
+        try:
+            answer = await releaser.post(f"/v1/reports/{report}/recall", json={"reason": "at risk"})
+        except httpx2.HTTPError:
+            return
+        assert answer.status_code == 201, answer.text
+        recalled.add(report)
+        ended_one.set()
 
 
 async def test_35_full_disk_releases_nothing_and_is_over_when_there_is_room(on_sqlite: Instance) -> None:
