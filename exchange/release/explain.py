@@ -142,7 +142,9 @@ def _outcomes(case: Case, labels: tuple[Label, ...], law: Law) -> Iterator[RuleO
     questions = [GuardQuestion(case.cls, label) for label in labels]
     verdicts = law.guards.forbidding(case.reader, questions, case.use, case.catalogue)
     for label, verdict in zip(labels, verdicts, strict=True):
-        guards = "; ".join(f"{guard}: {law.guards.guards[guard].reason}" for guard in verdict.forbade)
+        # A reason is a sentence of its own; here it stands inside of one.
+        reasons = {guard: law.guards.guards[guard].reason.removesuffix(".") for guard in verdict.forbade}
+        guards = "; ".join(f"{guard}: {reason}" for guard, reason in reasons.items())
         first = next(iter(in_order(guard_reasons(verdict))), None)
         outcome = _outcome(GUARDS_RULE_NUMBER, GUARDS_NAME, first, {**words, "guards": guards})
         yield replace(outcome, label=label)

@@ -160,7 +160,7 @@ def test_guards_that_forbid_are_told_with_their_reasons():
         Outcome.REFUSED,
         Reason.NATIONAL_CAVEAT,
     )
-    assert last.sentence == "Forbidden by gbr.y: It is ours.; x.y: It is Tuesday.."
+    assert last.sentence == "Forbidden by gbr.y: It is ours; x.y: It is Tuesday."
     assert last.label == LABEL
 
 
