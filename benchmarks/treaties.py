@@ -47,7 +47,7 @@ _LIST = "/v1/reports?limit={limit}"
 def diff_figure(backend: str, place: Place, url: str | None, reports: int) -> Result:
     """Return how long a party waits for what an amendment would change, beside the bare count of the same reports."""
     with _database(url):
-        seconds, told = asyncio.run(_diffs(place))
+        seconds, told = asyncio.run(_diffs(backend, place))
     floor = _bare_count(place, url)
     value = median(seconds)
     note = f"{reports:,} reports, 50 agreements; slowest {max(seconds):.2f}; `{told}`; target <= 5"
@@ -69,13 +69,13 @@ def moving_figures(backend: str, place: Place, url: str | None, names: frozenset
 # ── what would change ──────────────────────────────────────────────────────────────────────────────────────────────
 
 
-async def _diffs(place: Place) -> tuple[list[float], str]:
+async def _diffs(backend: str, place: Place) -> tuple[list[float], str]:
     """Return the seconds of several proposals, and the last line of what the first one was told."""
     seconds, told = [], ""
     async with open_host(place.folder) as host:
         for number in range(_RUNS):
-            # Each is another text: what was proposed once cannot be proposed again.
-            text = _text("CONFIDENTIAL", title=f"what would change {number}")
+            # Each is another text: what was proposed once cannot be proposed again, and a copied database knows it.
+            text = _text("CONFIDENTIAL", title=f"what would change {number}, {backend}")
             begin = perf_counter()
             view = (await propose_amendment(host.services, call_as(host, _PARTIES[0]), place.agreements[0], text)).value
             seconds.append(perf_counter() - begin)
