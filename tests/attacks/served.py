@@ -4,6 +4,7 @@ import asyncio
 import itertools
 import os
 import signal
+import sqlite3
 import ssl
 import subprocess
 import sys
@@ -14,6 +15,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import httpx2
 
@@ -31,6 +33,7 @@ from exchange.usecases import (
     put_law_in_force,
 )
 from tests.support.house import done
+from tests.support.postgres import fetch
 from tests.support.store import run_apart
 from tests.support.treaty import enrol_key, sign_by_call
 from tests.support.world import AGREEMENT, MEMBERS
@@ -57,6 +60,16 @@ class Instance:
         context = ssl.create_default_context(cafile=str(InstanceLayout(self.folder).authority_certificate_file))
         context.load_cert_chain(self.folder / name / "client.pem", self.folder / name / "client.key")
         return context
+
+
+def rows(instance: Instance, query: str) -> list[tuple[Any, ...]]:
+    """Read behind the service's back."""
+    if instance.database_url is not None:
+        return [tuple(row) for row in fetch(instance.database_url.replace("+asyncpg", ""), query)]
+    with sqlite3.connect(instance.folder / "exchange.db", timeout=20) as connection:
+        found = connection.execute(query).fetchall()
+    connection.close()
+    return found
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,6 @@
 import asyncio
 import random
 import resource
-import sqlite3
 from collections.abc import Iterator
 from typing import Any
 
@@ -12,7 +11,7 @@ import pytest
 
 from exchange.audit import parse_entry
 from tests.attacks.hidden import report_body
-from tests.attacks.served import WAIT_SECONDS, Instance, client, make_instance, serving, start
+from tests.attacks.served import WAIT_SECONDS, Instance, client, make_instance, rows, serving, start
 from tests.support.postgres import execute, fetch, private_cluster
 
 pytestmark = [pytest.mark.journey, pytest.mark.timeout(300)]
@@ -45,16 +44,6 @@ def on_postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Instance]:
 def instance(backend: str, request: pytest.FixtureRequest) -> Instance:
     made: Instance = request.getfixturevalue("on_sqlite" if backend == "sqlite" else "on_postgres")
     return made
-
-
-def rows(instance: Instance, query: str) -> list[tuple[Any, ...]]:
-    """Read behind the service's back."""
-    if instance.database_url is not None:
-        return [tuple(row) for row in fetch(instance.database_url.replace("+asyncpg", ""), query)]
-    with sqlite3.connect(instance.folder / "exchange.db", timeout=20) as connection:
-        found = connection.execute(query).fetchall()
-    connection.close()
-    return found
 
 
 def body(instance: Instance, *members: str, **others: Any) -> dict[str, Any]:

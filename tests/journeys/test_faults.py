@@ -14,8 +14,8 @@ from pathlib import Path
 import pytest
 
 from exchange.entrypoints.http.workers import STOP_SECONDS
-from tests.attacks.served import Instance, Running, client, make_instance, serving, start
-from tests.support.loaded import CLIENTS, OTHER, READER, Load, rows, under_load
+from tests.attacks.served import Instance, Running, client, make_instance, rows, serving, start
+from tests.support.loaded import CLIENTS, OTHER, READER, Load, under_load
 from tests.support.postgres import private_cluster
 
 pytestmark = [pytest.mark.journey, pytest.mark.timeout(120)]

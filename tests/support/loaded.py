@@ -5,14 +5,13 @@ import json
 import sqlite3
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
-from typing import Any
 
 import httpx2
 
 from exchange.audit import parse_entry
 from tests.attacks.hidden import report_body
-from tests.attacks.served import Instance, Running, client
-from tests.support.postgres import execute, fetch
+from tests.attacks.served import Instance, Running, client, rows
+from tests.support.postgres import execute
 
 WRITER, READER, OTHER = "GBR writer", "GBR reader", "GBR other"
 CLIENTS = {WRITER: ("contributor",), READER: ("reader",), OTHER: ("contributor",)}
@@ -166,15 +165,6 @@ class Load:
     async def close(self) -> None:
         for each in self._clients.values():
             await each.aclose()
-
-
-def rows(instance: Instance, query: str) -> list[tuple[Any, ...]]:
-    if instance.database_url is not None:
-        return [tuple(row) for row in fetch(instance.database_url.replace("+asyncpg", ""), query)]
-    with sqlite3.connect(instance.folder / "exchange.db", timeout=20) as connection:
-        found = connection.execute(query).fetchall()
-    connection.close()
-    return found
 
 
 def require_whole(load: Load, before: set[str]) -> None:
