@@ -4,6 +4,7 @@ import os
 import ssl
 import stat
 from collections.abc import AsyncIterator, Callable, Iterator
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
 
@@ -17,16 +18,27 @@ from exchange.services import open_services, webhooks_of
 from exchange.settings import InstanceLayout, Settings, WebhookSettings, load_settings, read_policies, read_secret
 from exchange.store import head, schema_state
 
-# Time enough to get a certificate through an agency's channels.
-_NEAR_EXPIRY = timedelta(days=30)
-# Lists come every week or every day.
-_NEAR_UPDATE = timedelta(days=3)
 # No exchange ran before this was written: a clock before it is wrong.
 _EARLIEST_YEAR = 2025
 _SHARE_ANOTHER = "make another as docs/alerts.md says, and share it with the receiver"
 _FROM_ESCROW = "put it back from the escrow: `exchange keys restore` into another folder"
 # What was there is not made again by a migration: that would begin an empty exchange beside keys in use.
 _DATABASE_GONE = "put the database back, or `exchange restore` a backup; `exchange migrate` would begin an empty one"
+
+
+@dataclass(frozen=True, slots=True)
+class _Paper:
+    """A kind of file that ends: how long before that somebody is told, and what to do then."""
+
+    noun: str
+    near: timedelta
+    mend: str
+
+
+# Time enough to get a certificate through an agency's channels.
+_CERTIFICATE = _Paper("certificate", timedelta(days=30), "issue a new one")
+# Lists come every week or every day.
+_REVOCATIONS = _Paper("revocation list", timedelta(days=3), "bring the next one")
 
 
 async def examine(folder: Path) -> list[Finding]:
@@ -100,26 +112,25 @@ def _webhook(settings: Settings, hook: WebhookSettings) -> Finding:
 
 def _certificates(settings: Settings, now: datetime) -> Iterator[Finding]:
     for path in [settings.server_certificate_file, *sorted(settings.authorities_folder.glob("*.pem"))]:
-        yield _validity(f"certificate {path.name}", path, _end_of_certificate, now=now)
+        yield _validity(_CERTIFICATE, path, _end_of_certificate, now=now)
     if settings.edge_certificates_file is not None:
         path = settings.edge_certificates_file
-        yield _validity(f"certificate {path.name}", path, _end_of_edges, now=now)
+        yield _validity(_CERTIFICATE, path, _end_of_edges, now=now)
     for path in sorted(settings.crl_folder.glob("*.pem")):
-        yield _validity(f"revocation list {path.name}", path, revocations_end, now=now)
+        yield _validity(_REVOCATIONS, path, revocations_end, now=now)
 
 
-def _validity(name: str, path: Path, end_of: Callable[[bytes], datetime], *, now: datetime) -> Finding:
-    is_list = end_of is revocations_end
-    what, near = ("revocation list", _NEAR_UPDATE) if is_list else ("certificate", _NEAR_EXPIRY)
+def _validity(paper: _Paper, path: Path, end_of: Callable[[bytes], datetime], *, now: datetime) -> Finding:
+    name = f"{paper.noun} {path.name}"
     try:
         end = end_of(read_pem(path))
     except ExchangeError as exc:
-        return Finding(name, Finding.MEND, exc.message, f"put a PEM {what} there")
+        return Finding(name, Finding.MEND, exc.message, f"put a PEM {paper.noun} there")
     told = f"valid until {rfc3339(end)}"
     if end <= now:
-        return Finding(name, Finding.MEND, told, "bring the next one" if is_list else "issue a new one")
-    if end - now < near:
-        return Finding(name, Finding.WARNING, told, "bring the next one soon" if is_list else "issue a new one soon")
+        return Finding(name, Finding.MEND, told, paper.mend)
+    if end - now < paper.near:
+        return Finding(name, Finding.WARNING, told, f"{paper.mend} soon")
     return Finding(name, Finding.OK, told)
 
 
