@@ -96,8 +96,8 @@ def parse_entry(content: bytes) -> Entry:
     except (orjson.JSONDecodeError, orjson.JSONEncodeError) as exc:
         raise MalformedError(f"entry is not canonical JSON: {exc}") from exc
     # A repeated key, another order, a space, an escape too many: the bytes come back different.
-    # Normal form C of the whole is that of every string in it: nothing composes with a quotation mark.
-    if again != content or not unicodedata.is_normalized("NFC", content.decode()):
+    # Normal form C of the whole is that of every string in it: nothing composes with a quotation mark, nor in ASCII.
+    if again != content or not (content.isascii() or unicodedata.is_normalized("NFC", content.decode())):
         raise MalformedError("entry is not in canonical form")
     return entry
 

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from typing import NotRequired, TypedDict, cast
 
 from exchange.audit.events import Outcome
-from exchange.kernel import MalformedError, parse_rfc3339, rfc3339
+from exchange.kernel import MalformedError, is_canonical_rfc3339
 
 ENTRY_VERSION = 1
 
@@ -91,7 +91,7 @@ def checked_entry(value: object) -> Entry:
     Raises MalformedError for a missing or unknown field and for a value of the wrong type. Event names are
     not compared with today's list: an auditor's older tool must still read a newer log.
     """
-    _check_fields(value, _REQUIRED, _OPTIONAL, "entry")
+    _ENTRY.check(value)
     return cast("Entry", value)
 
 
@@ -101,26 +101,34 @@ def checked_view(value: object) -> Entry:
     The type promises more than a view holds: take what is not in `ALWAYS_SHOWN` by `get`. Raises MalformedError as
     `checked_entry` does.
     """
-    always = {name: _REQUIRED[name] for name in ALWAYS_SHOWN}
-    _check_fields(value, always, {**_REQUIRED, **_OPTIONAL}, "entry")
+    _VIEW.check(value)
     return cast("Entry", value)
 
 
 _Check = Callable[[object], bool]
 
 
-def _check_fields(value: object, required: Mapping[str, _Check], optional: Mapping[str, _Check], place: str) -> None:
-    if not isinstance(value, dict):
-        raise MalformedError(f"{place} is not an object")
-    missing = required.keys() - value.keys()
-    if missing:
-        raise MalformedError(f"{place} has no `{min(missing)}`")
-    for name, item in value.items():
-        check = required.get(name) or optional.get(name)
-        if check is None:
-            raise MalformedError(f"{place} has a field that version {ENTRY_VERSION} does not know: `{name}`")
-        if not check(item):
-            raise MalformedError(f"{place} has a wrong `{name}`")
+class _Fields:
+    """The fields of an object: what each holds, and which are always there. Made once, asked for every entry."""
+
+    def __init__(self, place: str, required: Mapping[str, _Check], optional: Mapping[str, _Check]) -> None:
+        self._place = place
+        self._required = required.keys()
+        self._known = {**required, **optional}
+
+    def check(self, value: object) -> bool:
+        """Return True; MalformedError for what has not these fields."""
+        if not isinstance(value, dict):
+            raise MalformedError(f"{self._place} is not an object")
+        if not value.keys() >= self._required:
+            raise MalformedError(f"{self._place} has no `{min(self._required - value.keys())}`")
+        for name, item in value.items():
+            check = self._known.get(name)
+            if check is None:
+                raise MalformedError(f"{self._place} has a field that version {ENTRY_VERSION} does not know: `{name}`")
+            if not check(item):
+                raise MalformedError(f"{self._place} has a wrong `{name}`")
+        return True
 
 
 def _is_text(value: object) -> bool:
@@ -133,7 +141,7 @@ def _is_count(value: object) -> bool:
 
 
 def _is_texts(value: object) -> bool:
-    return isinstance(value, list) and all(map(_is_text, value))
+    return isinstance(value, list) and set(map(type, value)) <= _TEXT
 
 
 def _is_version(value: object) -> bool:
@@ -141,38 +149,12 @@ def _is_version(value: object) -> bool:
 
 
 def _is_time(value: object) -> bool:
-    if not isinstance(value, str):
-        return False
-    try:
-        # One form per moment: what `rfc3339` would not write, nobody sealed.
-        return rfc3339(parse_rfc3339(value)) == value
-    except (MalformedError, OverflowError):
-        return False
+    # One form per moment: what `rfc3339` would not write, nobody sealed.
+    return type(value) is str and is_canonical_rfc3339(value)
 
 
 def _is_outcome(value: object) -> bool:
     return type(value) is str and value in _OUTCOMES
-
-
-def _is_actor(value: object) -> bool:
-    _check_fields(value, {"kind": _is_text}, {"id": _is_text, "thumbprint": _is_text}, "entry's `actor`")
-    return True
-
-
-def _is_clearance(value: object) -> bool:
-    fields: Mapping[str, _Check] = {"level": _is_text, "compartments": _is_texts, "as_of": _is_time}
-    _check_fields(value, fields, {}, "entry's `clearance`")
-    return True
-
-
-def _is_object(value: object) -> bool:
-    _check_fields(value, {"type": _is_text, "id": _is_text}, {"version": _is_count}, "entry's `object`")
-    return True
-
-
-def _is_personal(value: object) -> bool:
-    _check_fields(value, {"kid": _is_text, "ciphertext": _is_text}, {}, "entry's `pii`")
-    return True
 
 
 def _is_label(value: object) -> bool:
@@ -187,7 +169,13 @@ def _is_detail(value: object) -> bool:
     return isinstance(value, dict) and all(isinstance(item, str | int) or _is_texts(item) for item in value.values())
 
 
+_TEXT = frozenset({str})
 _OUTCOMES = frozenset(outcome.value for outcome in Outcome)
+
+_ACTOR = _Fields("entry's `actor`", {"kind": _is_text}, {"id": _is_text, "thumbprint": _is_text})
+_CLEARANCE = _Fields("entry's `clearance`", {"level": _is_text, "compartments": _is_texts, "as_of": _is_time}, {})
+_OBJECT = _Fields("entry's `object`", {"type": _is_text, "id": _is_text}, {"version": _is_count})
+_PERSONAL = _Fields("entry's `pii`", {"kid": _is_text, "ciphertext": _is_text}, {})
 
 _REQUIRED: Mapping[str, _Check] = {
     "v": _is_version,
@@ -198,7 +186,7 @@ _REQUIRED: Mapping[str, _Check] = {
     "node_seq": _is_count,
     "type": _is_text,
     "decision": _is_outcome,
-    "actor": _is_actor,
+    "actor": _ACTOR.check,
     "request_id": _is_text,
     "source": _is_text,
 }
@@ -206,8 +194,8 @@ _REQUIRED: Mapping[str, _Check] = {
 _OPTIONAL: Mapping[str, _Check] = {
     "member": _is_text,
     "agency": _is_text,
-    "clearance": _is_clearance,
-    "object": _is_object,
+    "clearance": _CLEARANCE.check,
+    "object": _OBJECT.check,
     "owner": _is_text,
     "label": _is_label,
     "agreement": _is_text,
@@ -220,5 +208,8 @@ _OPTIONAL: Mapping[str, _Check] = {
     "result_ids": _is_texts,
     "result_ids_sha256": _is_text,
     "detail": _is_detail,
-    "pii": _is_personal,
+    "pii": _PERSONAL.check,
 }
+
+_ENTRY = _Fields("entry", _REQUIRED, _OPTIONAL)
+_VIEW = _Fields("entry", {name: _REQUIRED[name] for name in ALWAYS_SHOWN}, {**_REQUIRED, **_OPTIONAL})

@@ -5,7 +5,16 @@ Does not: know any concept of the exchange.
 """
 
 from exchange.kernel.canonical import Canonical, CanonicalError, canonical_bytes
-from exchange.kernel.clock import Clock, first_moment, from_micros, parse_rfc3339, rfc3339, system_clock, to_micros
+from exchange.kernel.clock import (
+    Clock,
+    first_moment,
+    from_micros,
+    is_canonical_rfc3339,
+    parse_rfc3339,
+    rfc3339,
+    system_clock,
+    to_micros,
+)
 from exchange.kernel.errors import (
     ConflictError,
     EntryReceipt,
@@ -49,6 +58,7 @@ __all__ = [
     "canonical_bytes",
     "first_moment",
     "from_micros",
+    "is_canonical_rfc3339",
     "is_uuid7",
     "new_id",
     "parse_rfc3339",

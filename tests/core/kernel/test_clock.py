@@ -5,7 +5,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from exchange.kernel import MalformedError, first_moment, from_micros, parse_rfc3339, rfc3339, system_clock, to_micros
+from exchange.kernel import (
+    MalformedError,
+    first_moment,
+    from_micros,
+    is_canonical_rfc3339,
+    parse_rfc3339,
+    rfc3339,
+    system_clock,
+    to_micros,
+)
 
 NOON = datetime(2026, 1, 31, 12, tzinfo=UTC)
 # Fixed offsets: a time that a zone's clock shows twice or never equals nothing in another zone, by Python's rules.
@@ -161,6 +170,35 @@ def test_long_fraction_is_quoted_in_brief():
 def test_no_text_breaks_the_reading_of_time(text):
     with pytest.raises(MalformedError):
         parse_rfc3339(text)
+
+
+@given(MOMENTS)
+def test_written_time_is_canonical(moment):
+    assert is_canonical_rfc3339(rfc3339(moment))
+
+
+@given(
+    st.from_regex(r"(0000|2026|2024)-[01][0-3]-[0-3][01589]T[0-2][0-6]:[0-6]0:[0-6]9(\.[0-9]{1,7})?(Z|z|\+00:00)\n?")
+)
+def test_no_other_form_of_a_time_is_canonical(text):
+    try:
+        is_as_written = rfc3339(parse_rfc3339(text)) == text
+    except MalformedError:
+        is_as_written = False
+
+    assert is_canonical_rfc3339(text) == is_as_written
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        *("", "2026-01-31", "2026-01-31t12:00:00Z", "2026-01-31T12:00:00z", "2026-01-31T12:00:00+00:00"),
+        *("2026-01-31T12:00:00.000000Z", "2026-01-31T12:00:00.5Z", "2026-01-31T12:00:00.0000001Z"),
+        *("2026-01-31T24:00:00Z", "2026-02-29T00:00:00Z", "2016-12-31T23:59:60Z", "2026-01-31T12:00:00Z\n"),
+    ],
+)
+def test_moment_has_one_canonical_form(text):
+    assert not is_canonical_rfc3339(text)
 
 
 def test_day_begins_at_midnight_utc():
