@@ -5,7 +5,7 @@ has the log can find out whether an alert was kept from them. What is remembered
 Does not: read the log, keep anything, send anything, or decide who may see an alert (its entry's slice does).
 """
 
-from exchange.audit.alerts.entries import MOST_EVIDENCE, evaluate, keys_of
+from exchange.audit.alerts.entries import MOST_EVIDENCE, Counted, counted, evaluate, keys_of
 from exchange.audit.alerts.memory import MOST_SEEN, Key
 from exchange.audit.alerts.model import Alert, Evaluation
 from exchange.audit.alerts.observing import Sight, observe
@@ -36,6 +36,7 @@ __all__ = [
     "Alert",
     "AlertRules",
     "Condition",
+    "Counted",
     "Evaluation",
     "FirstAddress",
     "FirstCertificate",
@@ -55,6 +56,7 @@ __all__ = [
     "TwoAddresses",
     "WitnessBehind",
     "WorkingHours",
+    "counted",
     "evaluate",
     "keys_of",
     "observe",

@@ -7,6 +7,7 @@ INVARIANT: nothing here looks at a clock, at other entries, or at where a batch 
 """
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import timedelta
 from typing import Final
 
@@ -41,6 +42,7 @@ _EVIDENCE: Final = frozenset(
     event.value for event in (EventName.SERVICE_STARTED, EventName.NODE_HEARTBEAT, EventName.SERVICE_STOPPED)
 )
 _READS: Final = frozenset({EventName.REPORT_READ.value, EventName.REPORT_PART_READ.value})
+_MICROSECOND: Final = timedelta(microseconds=1)
 _DAY_MICROS: Final = 86_400_000_000
 _MOST_ADDRESSES: Final = 16
 _MOST_REFUSED: Final = 256
@@ -48,31 +50,49 @@ _MOST_REFUSED: Final = 256
 _CHANGE: Final = ""
 
 
-def keys_of(rules: AlertRules, entries: Iterable[Entry]) -> frozenset[Key]:
+@dataclass(frozen=True, slots=True)
+class Counted:
+    """An entry, `at` its time in microseconds since 1970, and the rules that it counts under, each with about whom."""
+
+    entry: Entry
+    at: int
+    under: tuple[tuple[Rule, Key], ...]
+
+
+def counted(rules: AlertRules, entries: Iterable[Entry]) -> list[Counted]:
+    """Return those of `entries` that count under any rule, in their order."""
+    found = []
+    listening: dict[str, list[Rule]] = {}
+    for entry in entries:
+        event = entry["type"]
+        if event not in listening:
+            listening[event] = [rule for rule in rules.rules if _listens(rule.condition, event)]
+        # (1) about whom
+        under = tuple(
+            (rule, Key(rule.name, subject)) for rule in listening[event] for subject in _subjects(rule.condition, entry)
+        )
+        if under:
+            found.append(Counted(entry, to_micros(parse_rfc3339(entry["ts"])), under))
+    return found
+
+
+def keys_of(entries: Iterable[Counted]) -> frozenset[Key]:
     """Return what must be remembered to evaluate `entries`."""
-    return frozenset(
-        Key(rule.name, subject)
-        for entry in entries
-        for rule in rules.rules
-        for subject in _subjects(rule.condition, entry)
-    )
+    return frozenset(key for each in entries for _, key in each.under)
 
 
-def evaluate(rules: AlertRules, entries: Iterable[Entry], known: Mapping[Key, str]) -> Evaluation:
+def evaluate(entries: Iterable[Counted], known: Mapping[Key, str]) -> Evaluation:
     """Return the alerts of `entries`, given what is known of those that came before; it holds every key of `keys_of`.
 
     Entries in two batches give what they give in one, with the memory of the first known to the second.
     """
     memories: dict[Key, Memory | None] = {}
     alerts: list[Alert] = []
-    for entry in entries:
-        # (1) about whom
-        counted = [(rule, each) for rule in rules.rules for each in _subjects(rule.condition, entry)]
-        for rule, subject in counted:
-            key = Key(rule.name, subject)
+    for each in entries:
+        for rule, key in each.under:
             memory = memories.get(key) or Memory.of(known.get(key) if key not in memories else None)
             # (2) too much, (3) and not told lately
-            memories[key], alert = _taken(rule, memory, entry, subject)
+            memories[key], alert = _taken(rule, memory, each, key.subject)
             alerts += [] if alert is None else [alert]
     texts = {key: None if memory is None else memory.text() for key, memory in memories.items()}
     return Evaluation(tuple(alerts), {key: text for key, text in texts.items() if text != known.get(key)})
@@ -85,11 +105,28 @@ def has_cooled(rule: Rule, memory: Memory, at: int) -> bool:
 
 def micros(span: timedelta) -> int:
     """Return a span in microseconds."""
-    return span // timedelta(microseconds=1)
+    return span // _MICROSECOND
+
+
+def _listens(condition: Condition, event: str) -> bool:
+    """Return whether entries of this event can count under `condition` at all: most rules are about few events."""
+    match condition:
+        case MassPulls() | OutOfHours() | FirstCertificate() | FirstAddress():
+            return event in _READS
+        case Occurrence():
+            return event in condition.events
+        case ReadAfterChange():
+            return event in condition.events or event in _READS
+        case NodeSilent():
+            return event in _EVIDENCE
+        case RefusalBurst() | TwoAddresses():
+            return True
+        case _:
+            return False
 
 
 def _subjects(condition: Condition, entry: Entry) -> tuple[str, ...]:
-    """Return the subjects for which `entry` counts under `condition`."""
+    """Return the subjects for which `entry` counts under `condition`, which listens to its event."""
     if isinstance(condition, ReadAfterChange):
         return _seekers(condition, entry)
     subject = _counted(condition, entry)
@@ -114,15 +151,13 @@ def _counted(condition: Condition, entry: Entry) -> str | None:
             return _reader(entry) if _has_address(entry) and _is_at(condition.levels, entry) else None
         case Occurrence():
             return _occurred(condition, entry)
-        case NodeSilent():
-            is_evidence = entry["type"] in _EVIDENCE and "state" in entry.get("detail", {})
-            return entry["boot"] if is_evidence else None
         case _:
-            return None
+            # A node that falls silent: nothing else listens.
+            return entry["boot"] if "state" in entry.get("detail", {}) else None
 
 
-def _taken(rule: Rule, memory: Memory, entry: Entry, subject: str) -> tuple[Memory | None, Alert | None]:
-    at = to_micros(parse_rfc3339(entry["ts"]))
+def _taken(rule: Rule, memory: Memory, found: Counted, subject: str) -> tuple[Memory | None, Alert | None]:
+    entry, at = found.entry, found.at
     mark = Mark("", at, entry["id"])
     match rule.condition:
         case MassPulls() as condition:
@@ -144,7 +179,7 @@ def _taken(rule: Rule, memory: Memory, entry: Entry, subject: str) -> tuple[Memo
     if not evidence or not has_cooled(rule, memory, at):
         return memory, None
     memory.told = at
-    return memory, _alert(rule, entry, subject, evidence)
+    return memory, _alert(rule, found, subject, evidence)
 
 
 def _pulled(condition: MassPulls, memory: Memory, entry: Entry, mark: Mark) -> Sequence[Mark]:
@@ -191,8 +226,8 @@ def _heard(memory: Memory, entry: Entry, mark: Mark) -> Memory | None:
     return memory
 
 
-def _alert(rule: Rule, entry: Entry, subject: str, evidence: Sequence[Mark]) -> Alert:
-    at = to_micros(parse_rfc3339(entry["ts"]))
+def _alert(rule: Rule, found: Counted, subject: str, evidence: Sequence[Mark]) -> Alert:
+    entry, at = found.entry, found.at
     is_permitted = entry["decision"] == _PERMITTED
     # What is about one permitted entry may be known by whoever may know that entry; all else by the client's member.
     has_owner = is_permitted and isinstance(rule.condition, OutOfHours | Occurrence)
@@ -224,8 +259,7 @@ def _client(entry: Entry) -> str | None:
 
 
 def _reader(entry: Entry) -> str | None:
-    is_read = entry["type"] in _READS and entry["decision"] == _PERMITTED
-    return _client(entry) if is_read else None
+    return _client(entry) if entry["decision"] == _PERMITTED else None
 
 
 def _refused(entry: Entry) -> str | None:
@@ -244,7 +278,7 @@ def _seekers(condition: ReadAfterChange, entry: Entry) -> tuple[str, ...]:
             return _parties(entry)
         # A change of a client is its member's, whoever made it.
         member = entry.get("owner", member)
-    elif entry["type"] not in _READS or "object" not in entry or not _client(entry):
+    elif "object" not in entry or not _client(entry):
         return ()
     return () if member is None else (member,)
 
@@ -271,7 +305,7 @@ def _is_out_of_hours(condition: OutOfHours, entry: Entry) -> bool:
 
 
 def _occurred(condition: Occurrence, entry: Entry) -> str | None:
-    if entry["type"] not in condition.events or entry["decision"] not in condition.outcomes:
+    if entry["decision"] not in condition.outcomes:
         return None
     # Without an object it is about who did it: what one did must not silence what the next one does.
     return entry["object"]["id"] if "object" in entry else entry["actor"].get("id", "")

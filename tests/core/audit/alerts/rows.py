@@ -3,7 +3,7 @@
 from datetime import UTC, datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
-from exchange.audit.alerts import AlertRules, Condition, Hours, Rule, Severity, WorkingHours, evaluate, keys_of
+from exchange.audit.alerts import AlertRules, Condition, Hours, Rule, Severity, WorkingHours, counted, evaluate, keys_of
 from exchange.kernel import new_id, rfc3339
 
 # A Monday.
@@ -60,7 +60,8 @@ def rules(*conditions: Condition, cooldown: timedelta = timedelta(hours=1)) -> A
 def run(found, entries, memory=None):
     """Evaluate in one batch; return the alerts and all that is remembered after it."""
     known = memory or {}
-    given = {key: known[key] for key in keys_of(found, entries) if key in known}
-    evaluation = evaluate(found, entries, given)
+    under = counted(found, entries)
+    given = {key: known[key] for key in keys_of(under) if key in known}
+    evaluation = evaluate(under, given)
     after = {**known, **evaluation.memory}
     return list(evaluation.alerts), {key: text for key, text in after.items() if text is not None}

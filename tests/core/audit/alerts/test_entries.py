@@ -23,6 +23,7 @@ from exchange.audit.alerts import (
     RefusalBurst,
     Severity,
     TwoAddresses,
+    counted,
     evaluate,
     keys_of,
 )
@@ -356,14 +357,14 @@ def test_read_without_a_label_is_at_no_level():
 def test_event_is_remembered_of_what_it_is_about_or_of_who_did_it():
     made = entry(7, type="policy.changed")
 
-    assert keys_of(rules(CHANGED), [made]) == {Key("rule-0", "report-7")}
-    assert keys_of(rules(CHANGED), [without(made, "object")]) == {Key("rule-0", "client-1")}
+    assert keys_of(counted(rules(CHANGED), [made])) == {Key("rule-0", "report-7")}
+    assert keys_of(counted(rules(CHANGED), [without(made, "object")])) == {Key("rule-0", "client-1")}
 
 
 def test_event_without_object_and_client_is_remembered_of_nobody():
     bare = without(entry(7, type="policy.changed", actor={"kind": "host"}), "object", "label", "owner")
 
-    assert keys_of(rules(CHANGED), [bare]) == {Key("rule-0", "")}
+    assert keys_of(counted(rules(CHANGED), [bare])) == {Key("rule-0", "")}
 
 
 @pytest.mark.parametrize(
@@ -468,7 +469,7 @@ def test_alert_is_about_entries_that_there_are_and_has_an_id_of_its_own(rows):
 
 
 def test_what_did_not_change_is_not_written_again():
-    entries = [entry(1)]
-    remembered = evaluate(rules(PULLS), entries, {}).memory
+    entries = counted(rules(PULLS), [entry(1)])
+    remembered = evaluate(entries, {}).memory
 
-    assert evaluate(rules(PULLS), entries, remembered).memory == {}
+    assert evaluate(entries, remembered).memory == {}
