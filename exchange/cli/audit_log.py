@@ -27,6 +27,8 @@ def sequence(
     ] = False,
 ) -> None:
     """Give entries their places in the log and sign checkpoints, until stopped (`exchange serve` does it too)."""
+    import uvloop
+
     from exchange.entrypoints.http.logs import log_to_stderr
 
     settings = load_settings(folder_of(dir))
@@ -35,7 +37,7 @@ def sequence(
         output.show_line("entries have their places")
         return
     log_to_stderr()
-    asyncio.run(_sequence(settings))
+    uvloop.run(_sequence(settings))
 
 
 @audits.command()
