@@ -26,6 +26,7 @@ from benchmarks.filling import fill
 from benchmarks.founding import found
 from benchmarks.inserts import postgres_inserts, sqlite_inserts
 from benchmarks.log_bench import LOG_NAMES, log_figures
+from benchmarks.logged import LOGGED_NAME, logged_figure
 from benchmarks.places import CONNECTIONS, Person, Place
 from benchmarks.progress import say
 from benchmarks.requests import Sight, lists, posts, pulls, sights_of
@@ -44,6 +45,7 @@ NAMES = (
     "list_10k",
     "list_1m",
     "post",
+    LOGGED_NAME,
     "decision_cached_us",
     "decision_uncached_us",
     *CAVEAT_NAMES,
@@ -77,7 +79,17 @@ class Plan:
     @property
     def needs_servers(self) -> bool:
         return not self.names.isdisjoint(
-            {"pull", "list_10k", "list_1m", "post", "worker_rss_mb", RESTART_NAME, DIFF_NAME, *WORKER_NAMES}
+            {
+                "pull",
+                "list_10k",
+                "list_1m",
+                "post",
+                "worker_rss_mb",
+                RESTART_NAME,
+                DIFF_NAME,
+                LOGGED_NAME,
+                *WORKER_NAMES,
+            }
         )
 
     @property
@@ -254,7 +266,9 @@ def _over_http(backend: str, few: Filled, many: Filled, plan: Plan, alone: str) 
     if not plan.names.isdisjoint(WORKER_NAMES):
         place = many.place.folder
         told += worker_figures(backend, place, many.url, many.sights, pace=plan.pace, names=plan.names)
-    if plan.names <= {RESTART_NAME, DIFF_NAME, *WORKER_NAMES}:
+    if LOGGED_NAME in plan.names:
+        told.append(logged_figure(backend, many.place.folder, many.url, pulls(many.sights), plan.pace))
+    if plan.names <= {RESTART_NAME, DIFF_NAME, LOGGED_NAME, *WORKER_NAMES}:
         return told + restarted
     say(f"{backend}: {CONNECTIONS} connections, one worker")
     with ExitStack() as stack:

@@ -47,12 +47,38 @@ class Server:
 
 
 @contextmanager
-def serve_exchange(folder: Path, database_url: str | None, *, workers: int = 1) -> Iterator[Server]:
+def serve_exchange(folder: Path, database_url: str | None, *, workers: int = 1, jobs: bool = True) -> Iterator[Server]:
     """Run `exchange serve` on the instance in `folder`; `database_url` None means its own SQLite."""
-    environment = {} if database_url is None else {"EXCHANGE_DATABASE_URL": database_url}
     words = ["exchange.cli", "serve", "--dir", str(folder), "--port", "0", "--workers", str(workers)]
-    with _served(words, environment, folder) as server:
+    with _served(words if jobs else [*words, "--no-jobs"], _environment(database_url), folder) as server:
         yield server
+
+
+@contextmanager
+def run_jobs(folder: Path, database_url: str | None) -> Iterator[None]:
+    """Run `exchange audit sequence` on the instance in `folder`: what `exchange serve` has beside its workers."""
+    words = [sys.executable, "-m", "exchange.cli", "audit", "sequence", "--dir", str(folder)]
+    with (folder / "jobs.log").open("ab") as errors:
+        process = subprocess.Popen(
+            words, cwd=ROOT, env={**os.environ, **_environment(database_url)}, stdout=errors, stderr=errors
+        )
+    try:
+        yield
+    finally:
+        _end(process)
+
+
+@contextmanager
+def database_at(url: str | None) -> Iterator[None]:
+    """Let what opens an instance in this process find its database at `url`; None means its own SQLite."""
+    before = dict(os.environ)
+    os.environ.update(_environment(url))
+    try:
+        yield
+    finally:
+        for name in _environment(url).keys() - before.keys():
+            del os.environ[name]
+        os.environ.update(before)
 
 
 @contextmanager
@@ -82,12 +108,20 @@ def _served(words: Sequence[str], environment: Mapping[str, str], folder: Path) 
         address = urlsplit(line.split()[1])
         yield Server(str(address.hostname), int(address.port or 0), process.pid)
     finally:
-        process.terminate()
-        try:
-            process.wait(_STOP_SECONDS)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
+        _end(process)
+
+
+def _end(process: subprocess.Popen[str] | subprocess.Popen[bytes]) -> None:
+    process.terminate()
+    try:
+        process.wait(_STOP_SECONDS)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
+
+
+def _environment(database_url: str | None) -> dict[str, str]:
+    return {} if database_url is None else {"EXCHANGE_DATABASE_URL": database_url}
 
 
 def load(server: Server, callers: Sequence[Caller], *, seconds: float, warm_seconds: float = 1.0) -> Seen:

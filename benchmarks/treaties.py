@@ -7,11 +7,10 @@ server (one more node on the database); the requests that must not wait through 
 
 import asyncio
 import json
-import os
 import sqlite3
 import ssl
-from collections.abc import AsyncIterator, Awaitable, Iterator
-from contextlib import ExitStack, asynccontextmanager, contextmanager
+from collections.abc import AsyncIterator, Awaitable
+from contextlib import ExitStack, asynccontextmanager
 from statistics import median
 from time import perf_counter
 from types import TracebackType
@@ -22,7 +21,7 @@ import asyncpg
 from benchmarks.founding import AGREEMENT, call_as, enrol_releaser, sign_as
 from benchmarks.places import SCOPE, Person, Place, parties_of
 from benchmarks.results import BenchmarkError, Result
-from benchmarks.servers import Server, serve_exchange
+from benchmarks.servers import Server, database_at, serve_exchange
 from exchange.agreements import Agreement, Amendment, amended
 from exchange.cli.instance import Host, open_host
 from exchange.usecases import propose_amendment, recall_report
@@ -46,7 +45,7 @@ _LIST = "/v1/reports?limit={limit}"
 
 def diff_figure(backend: str, place: Place, url: str | None, reports: int) -> Result:
     """Return how long a party waits for what an amendment would change, beside the bare count of the same reports."""
-    with _database(url):
+    with database_at(url):
         seconds, told = asyncio.run(_diffs(backend, place))
     floor = _bare_count(place, url)
     value = median(seconds)
@@ -57,7 +56,7 @@ def diff_figure(backend: str, place: Place, url: str | None, reports: int) -> Re
 def moving_figures(backend: str, place: Place, url: str | None, names: frozenset[str]) -> list[Result]:
     """Return what an amendment's last signature costs others, and how soon a recall holds on the other node."""
     results = []
-    with _database(url), ExitStack() as stack:
+    with database_at(url), ExitStack() as stack:
         servers = [stack.enter_context(serve_exchange(place.folder, url)) for _ in range(2)]
         if ACTIVATION_NAME in names:
             results.append(asyncio.run(_activations(backend, place, servers[0])))
@@ -259,19 +258,3 @@ def _text(ceiling: str, *, title: str) -> str:
     text = AGREEMENT.format(number=0, parties=parties, scope=SCOPE, ceiling=ceiling)
     first, rest = text.split("\n", 1)
     return f"{first}, {title}\nolder_reports: included\n{rest}"
-
-
-@contextmanager
-def _database(url: str | None) -> Iterator[None]:
-    """Let what opens an instance in this process find its database at `url`; None means its own SQLite."""
-    name = "EXCHANGE_DATABASE_URL"
-    before = os.environ.get(name)
-    if url is not None:
-        os.environ[name] = url
-    try:
-        yield
-    finally:
-        if before is None:
-            os.environ.pop(name, None)
-        else:
-            os.environ[name] = before
