@@ -4,12 +4,12 @@ An ORM session costs six times the row it fetches; a compiled statement on the d
 """
 
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from typing import Any, TypeVar
 
 import orjson
-from sqlalchemy import ARRAY, BigInteger, ColumnElement, String, bindparam, func, select
+from sqlalchemy import ARRAY, BigInteger, ColumnElement, Select, String, bindparam, func, select
 from sqlalchemy.dialects.postgresql.asyncpg import PGDialect_asyncpg
 from sqlalchemy.dialects.sqlite.base import SQLiteDialect
 from sqlalchemy.engine import Dialect
@@ -26,11 +26,16 @@ Row = Sequence[Any]
 
 @dataclass(frozen=True, slots=True)
 class Statement:
-    """SQL of one database with its parameters in order; `lists` are those that SQLite takes as JSON."""
+    """SQL of one database with its parameters in order.
+
+    `shared` is the same read for many who ask at one moment, each parameter a list; its last column tells whose row it
+    is, from 1 on.
+    """
 
     sql: str
     order: tuple[str, ...]
     constants: Mapping[str, Value]
+    shared: "Statement | None" = None
 
     def arguments(self, parameters: Parameters) -> list[Value]:
         """Return `parameters` in the order of the statement's placeholders."""
@@ -59,6 +64,18 @@ class Sql:
         order = tuple(compiled.positiontup or ())
         constants = {name: value for name, value in compiled.params.items() if value is not None}
         return Statement(str(compiled), order, constants)
+
+    def shared(self, made: Callable[[FromClause | None], Select[Any]], *names: str) -> Statement:
+        """Return the read that `made(None)` is, with its form for many askers where the database is asked over a wire.
+
+        `made` is given the askers as rows: the parameters `names`, and `asker`, which is its last column then.
+        """
+        alone = self.compile(made(None))
+        if self.is_sqlite:
+            return alone
+        lists = [bindparam(name, type_=ARRAY(String)) for name in names]
+        askers = func.unnest(*lists).table_valued(*names, with_ordinality="asker", name="askers").render_derived()
+        return replace(alone, shared=self.compile(made(askers)))
 
     def numbers(self, name: str) -> FromClause:
         """Return the list parameter `name` (integers) as rows with the one column `value`."""

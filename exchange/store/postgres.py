@@ -21,6 +21,7 @@ from exchange.store.engine import PRIMARY, SESSION
 from exchange.store.faults import DRIVER_ERRORS, driver_errors, is_of_one_row
 from exchange.store.lane import BATCH_LIMIT, QUEUE_LIMIT, Waiting, Write, deliver, failed, has_failed
 from exchange.store.observing import ENTRIES_LANE, POSTS_LANE, StoreLoad, StoreObserver
+from exchange.store.shared_reads import SharedReads
 
 READ_CONNECTIONS = 8
 """Per process. One core of the database serves about this many of ours; more only wait inside it."""
@@ -58,6 +59,7 @@ class PostgresDatabase:
     def __init__(self, url: str, write: Write, observer: StoreObserver) -> None:
         connect = connector(url)
         self._readers = _Readers(connect)
+        self._shared = SharedReads(self._readers.fetch)
         self._entries = _Lane(connect, write, observer, ENTRIES_LANE)
         self._posts = _Lane(connect, write, observer, POSTS_LANE)
 
@@ -67,11 +69,13 @@ class PostgresDatabase:
         asking, idle = self._readers.asking, self._readers.idle
         queued = (self._entries.waiting, self._posts.waiting)
         busy = min(asking, READ_CONNECTIONS)
-        return StoreLoad(busy, idle, READ_CONNECTIONS, asking - busy, queued, QUEUE_LIMIT)
+        return StoreLoad(busy, idle, READ_CONNECTIONS, asking - busy + self._shared.waiting, queued, QUEUE_LIMIT)
 
     async def fetch(self, statement: Statement, parameters: Parameters) -> Sequence[Row]:
         """Return the rows of one read."""
         with driver_errors():
+            if statement.shared is not None:
+                return await self._shared.fetch(statement, statement.shared, parameters)
             return await self._readers.fetch(statement.sql, statement.arguments(parameters))
 
     async def submit(self, job: Job) -> Result:

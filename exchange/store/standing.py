@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from sqlalchemy import ColumnElement, and_, bindparam
+from sqlalchemy import ColumnElement, and_, bindparam, true
 from sqlalchemy.sql.selectable import FromClause
 
 from exchange.store.tables import table
@@ -44,12 +44,17 @@ def standing() -> list[ColumnElement[Any]]:
     ]
 
 
-def whose() -> FromClause:
-    """Return the policy state joined with the client of the parameter `thumbprint`; nobody where it is unknown."""
-    used = and_(CERTIFICATE.c.thumbprint == bindparam("thumbprint"), CERTIFICATE.c.removed_at.is_(None))
+def whose(askers: FromClause | None = None) -> FromClause:
+    """Return the policy state joined with the client of the parameter `thumbprint`; nobody where it is unknown.
+
+    With `askers` it is that for each of them, by the `thumbprint` of its row.
+    """
+    thumbprint: ColumnElement[Any] = bindparam("thumbprint") if askers is None else askers.c.thumbprint
+    used = and_(CERTIFICATE.c.thumbprint == thumbprint, CERTIFICATE.c.removed_at.is_(None))
     client = and_(CLIENT.c.id == CERTIFICATE.c.client_id, CLIENT.c.superseded_at.is_(None))
     member = and_(MEMBER.c.code == CLIENT.c.member, MEMBER.c.superseded_at.is_(None))
-    return STATE.outerjoin(CERTIFICATE, used).outerjoin(CLIENT, client).outerjoin(MEMBER, member)
+    state = STATE if askers is None else askers.join(STATE, true())
+    return state.outerjoin(CERTIFICATE, used).outerjoin(CLIENT, client).outerjoin(MEMBER, member)
 
 
 def report_columns() -> list[ColumnElement[Any]]:

@@ -1,9 +1,11 @@
 """The hot reads. Each is one statement, so that its answer is true as of one moment."""
 
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Self
 
 from sqlalchemy import ColumnElement, CompoundSelect, Select, and_, bindparam, func, select, union_all
+from sqlalchemy.sql.selectable import FromClause
 
 from exchange.store.crisis_book import crisis_rows
 from exchange.store.dialect import Sql, Statement
@@ -63,16 +65,15 @@ class HotStatements:
         all_parts = _PART.c.report_id == REPORT.c.id
         first_parts = and_(all_parts, _PART.c.number <= _FIRST_PARTS, _PART.c.size_bytes <= _SMALL_BYTES)
         one_part = and_(all_parts, _PART.c.number == bindparam("number"))
-        asked = whose().outerjoin(REPORT, REPORT.c.id == bindparam("report_id"))
         classes = select(_CLASS.c.id, _CLASS.c.digest, _CLASS.c.facts)
         agreements = _current_agreements()
         entries = select(_ENTRY.c.content).limit(bindparam("limit"))
         return cls(
-            caller=sql.compile(select(*standing(), *_client_columns()).select_from(whose())),
+            caller=sql.shared(_caller, "thumbprint"),
             client_version=sql.compile(_client_version()),
-            report=sql.compile(select(*standing(), *report_columns()).select_from(asked)),
+            report=sql.shared(_report, "thumbprint", "report_id"),
             report_with_parts=sql.compile(_with_parts(all_parts)),
-            report_with_first_parts=sql.compile(_with_parts(first_parts)),
+            report_with_first_parts=sql.shared(partial(_with_parts, first_parts), "thumbprint", "report_id"),
             report_with_part=sql.compile(_with_parts(one_part)),
             classes_after=sql.compile(classes.where(_CLASS.c.id > bindparam("after")).order_by(_CLASS.c.id)),
             class_by_id=sql.compile(classes.where(_CLASS.c.id == bindparam("class_id"))),
@@ -139,7 +140,24 @@ def _current_agreements() -> Select[Any]:
     return current.where(_AGREEMENT.c.superseded_at.is_(None)).order_by(_AGREEMENT.c.id, _PARTY.c.position)
 
 
-def _with_parts(parts: ColumnElement[bool]) -> Select[Any]:
-    columns = [*standing(), *report_columns(), *(_PART.c[name] for name in _PART_COLUMNS)]
-    asked = whose().outerjoin(REPORT, REPORT.c.id == bindparam("report_id")).outerjoin(_PART, parts)
-    return select(*columns).select_from(asked).order_by(_PART.c.number)
+def _caller(askers: FromClause | None) -> Select[Any]:
+    columns = [*standing(), *_client_columns(), *_asker(askers)]
+    return select(*columns).select_from(whose(askers))
+
+
+def _report(askers: FromClause | None) -> Select[Any]:
+    return select(*standing(), *report_columns(), *_asker(askers)).select_from(_asked(askers))
+
+
+def _with_parts(parts: ColumnElement[bool], askers: FromClause | None = None) -> Select[Any]:
+    columns = [*standing(), *report_columns(), *(_PART.c[name] for name in _PART_COLUMNS), *_asker(askers)]
+    return select(*columns).select_from(_asked(askers).outerjoin(_PART, parts)).order_by(_PART.c.number)
+
+
+def _asked(askers: FromClause | None) -> FromClause:
+    wanted: ColumnElement[Any] = bindparam("report_id") if askers is None else askers.c.report_id
+    return whose(askers).outerjoin(REPORT, REPORT.c.id == wanted)
+
+
+def _asker(askers: FromClause | None) -> list[ColumnElement[Any]]:
+    return [] if askers is None else [askers.c.asker]
