@@ -2,15 +2,19 @@
 
 from collections.abc import Iterator
 
-from exchange.agreements.model import CrisisClause, OlderReports, Scope, SharedReports, Terms
+from exchange.agreements.model import CrisisClause, Obligation, OlderReports, Scope, SharedReports, Terms
+from exchange.agreements.terms_reader import EVERY_PARTY
 from exchange.members import MemberCode
 
-_LISTS = ("topics", "regions", "kinds", "purposes", "compartments", "contributors")
+_WORDS = ("topics", "regions", "kinds", "purposes", "compartments")
+_LISTS = (*_WORDS, "contributors")
 
 
 def differences(before: Terms, after: Terms) -> tuple[str, ...]:
-    """Return every difference, in the order of the text; empty where the texts say the same."""
-    return tuple(_sentences(before, after))
+    """Return every difference, in the order of the text; empty where the texts are the same."""
+    # INVARIANT: no text differs in silence: who signs is told that it does, though it may mean the same.
+    unsaid = () if before == after else ("nothing changes but the order of what is written",)
+    return tuple(_sentences(before, after)) or unsaid
 
 
 def _sentences(before: Terms, after: Terms) -> Iterator[str]:
@@ -29,16 +33,26 @@ def _sentences(before: Terms, after: Terms) -> Iterator[str]:
     ):
         if old != new:
             yield f"{name}: {old} becomes {new}"
-    if before.obligations != after.obligations:
-        yield "the obligations change"
+    yield from (f"ends: {_owed(each)}" for each in before.obligations if each not in after.obligations)
+    yield from (f"from now on {_owed(each)}" for each in after.obligations if each not in before.obligations)
     yield from _changed_crises(before, after)
     if after.older_reports is OlderReports.INCLUDED:
         yield "what is widened reaches reports that are older than this text"
+    elif before.older_reports is OlderReports.INCLUDED:
+        yield "what is widened reaches no reports that are older than this text"
 
 
 def _left(member: MemberCode, after: Terms) -> str:
     is_recalled = after.termination.shared_reports is SharedReports.RECALLED
     return f"{member} is no party any more" + (": what it shared is recalled" if is_recalled else "")
+
+
+def _owed(obligation: Obligation) -> str:
+    who = "each party" if obligation.party == EVERY_PARTY else obligation.party
+    owed = [] if obligation.report_every is None else [f"a report every {obligation.report_every}"]
+    times = ", ".join(f"{precedence} within {within}" for precedence, within in obligation.acknowledge)
+    owed += [f"acknowledgements: {times}"] if times else []
+    return f"{who} owes in {obligation.scope} {' and '.join(owed)}"
 
 
 def _changed_crises(before: Terms, after: Terms) -> Iterator[str]:
@@ -60,6 +74,12 @@ def _crisis(clause: CrisisClause) -> str:
 def _new_scope(scope: Scope) -> Iterator[str]:
     yield f"the scope {scope.name} is new: from {', '.join(scope.contributors)}"
     yield from (f"{member} may now read {scope.name} up to {scope.ceiling}" for member in scope.readers)
+    for name in _WORDS:
+        if words := getattr(scope, name):
+            yield f"{scope.name}: {name} are {', '.join(words)}"
+    yield f"{scope.name}: onward release is {scope.onward_release.value}"
+    yield f"{scope.name}: retention is {scope.retention}"
+    yield f"{scope.name}: answers to requests go to the {scope.answers.value}"
 
 
 def _changed_scope(earlier: Scope, scope: Scope) -> Iterator[str]:
@@ -76,6 +96,6 @@ def _changed_scope(earlier: Scope, scope: Scope) -> Iterator[str]:
     if earlier.onward_release is not scope.onward_release:
         yield f"{scope.name}: onward release becomes {scope.onward_release.value}"
     if earlier.retention != scope.retention:
-        yield f"{scope.name}: retention becomes {scope.retention}"
+        yield f"{scope.name}: retention becomes {scope.retention} for what is posted from then on"
     if earlier.answers is not scope.answers:
         yield f"{scope.name}: answers to requests go to the {scope.answers.value}"

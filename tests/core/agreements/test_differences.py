@@ -1,14 +1,29 @@
 """What a text changes, in words."""
 
-from dataclasses import replace
+from dataclasses import fields, replace
+from datetime import timedelta
 
-from exchange.agreements import AnswersTo, OlderReports, OnwardRelease, SharedReports, differences
+from exchange.agreements import (
+    AnswersTo,
+    CrisisClause,
+    NamedSignatory,
+    Obligation,
+    OlderReports,
+    OnwardRelease,
+    Scope,
+    SharedReports,
+    Termination,
+    Terms,
+    Validity,
+    differences,
+)
 from exchange.members import MemberCode
 from tests.core.agreements.worlds import EXAMPLE, parse
 
 FIRST = parse(EXAMPLE)
 SCOPE = FIRST.scopes[0]
 NLD = MemberCode("NLD")
+TIMES = "FLASH within PT10M, IMMEDIATE within PT30M, PRIORITY within PT3H"
 
 
 def told(**changes):
@@ -33,7 +48,7 @@ def test_scopes_are_told_member_by_member_and_word_by_word():
     )
     assert told(onward_release=OnwardRelease.NEVER, retention="P1Y") == (
         "cyber-threats: onward release becomes never",
-        "cyber-threats: retention becomes P1Y",
+        "cyber-threats: retention becomes P1Y for what is posted from then on",
     )
     assert told(answers=AnswersTo.ASKED) == ("cyber-threats: answers to requests go to the asked",)
 
@@ -61,11 +76,88 @@ def test_parties_scopes_and_terms_are_told():
         "DNK is no party any more",
         "the scope other is new: from GBR, NOR",
         "NLD may now read other up to SECRET",
+        "other: topics are cyber",
+        "other: regions are EUR",
+        "other: kinds are intrep, indicator-set, threat-warning",
+        "other: purposes are defence, law-enforcement",
+        "other: onward release is originator-consent",
+        "other: retention is P5Y",
+        "other: answers to requests go to the asker",
         "the scope cyber-threats ends",
         f"title: {FIRST.title} becomes Another",
         "review: P2Y becomes None",
         "notice of withdrawal: P90D becomes P1D",
         "fate of shared reports: recalled becomes kept",
-        "the obligations change",
+        "ends: NOR owes in cyber-threats a report every P7D",
+        f"ends: each party owes in cyber-threats acknowledgements: {TIMES}",
         "what is widened reaches reports that are older than this text",
     )
+
+
+def test_what_becomes_owed_is_told_with_its_times():
+    owed = Obligation("GBR", "cyber-threats", "P1D", (("FLASH", "PT5M"),))
+
+    assert differences(FIRST, replace(FIRST, obligations=(*FIRST.obligations, owed))) == (
+        "from now on GBR owes in cyber-threats a report every P1D and acknowledgements: FLASH within PT5M",
+    )
+
+
+def test_text_that_stops_reaching_older_reports_says_so():
+    reaching = replace(FIRST, older_reports=OlderReports.INCLUDED)
+
+    assert differences(reaching, replace(FIRST, title="Another")) == (
+        f"title: {FIRST.title} becomes Another",
+        "what is widened reaches no reports that are older than this text",
+    )
+
+
+CRISIS = CrisisClause("storm", "cyber-threats", None, (NLD,), "PT1H", (NamedSignatory(NLD, "Anna"),))
+OF_TERMS = {
+    "title": "Another",
+    "parties": (*FIRST.parties, NLD),
+    "validity": replace(FIRST.validity, review_every="P1Y"),
+    "scopes": (*FIRST.scopes, replace(SCOPE, name="other")),
+    "obligations": FIRST.obligations[:1],
+    "termination": replace(FIRST.termination, notice="P1D"),
+    "older_reports": OlderReports.INCLUDED,
+    "crisis": (CRISIS,),
+}
+OF_SCOPE = {
+    "name": "other",
+    "topics": ("terrorism",),
+    "regions": ("NAM",),
+    "kinds": ("intsum",),
+    "purposes": ("judicial",),
+    "ceiling": "RESTRICTED",
+    "compartments": ("ATOMAL",),
+    "contributors": SCOPE.contributors[:1],
+    "readers": SCOPE.readers[:2],
+    "onward_release": OnwardRelease.NEVER,
+    "retention": "P1Y",
+    "answers": AnswersTo.ASKED,
+}
+# An amendment keeps both: `amendment_faults`.
+KEPT = {"policy", "first_day"}
+
+
+def test_no_field_of_the_text_changes_in_silence():
+    for name, value in OF_TERMS.items():
+        assert differences(FIRST, replace(FIRST, **{name: value})), name
+    for name, value in OF_SCOPE.items():
+        assert told(**{name: value}), name
+    shorter = replace(FIRST.validity, last_day=FIRST.validity.last_day - timedelta(days=1))
+    assert differences(FIRST, replace(FIRST, validity=shorter))
+    kept = replace(FIRST.termination, shared_reports=SharedReports.KEPT)
+    assert differences(FIRST, replace(FIRST, termination=kept))
+
+    # All there are: a field that comes to the text comes to these tests.
+    assert {each.name for each in fields(Terms)} - KEPT == OF_TERMS.keys()
+    assert {each.name for each in fields(Scope)} == OF_SCOPE.keys()
+    assert {each.name for each in fields(Validity)} - KEPT == {"last_day", "review_every"}
+    assert {each.name for each in fields(Termination)} == {"notice", "shared_reports"}
+
+
+def test_text_in_another_order_is_told_to_be_another_one():
+    turned = (replace(SCOPE, readers=SCOPE.readers[::-1]),)
+
+    assert differences(FIRST, replace(FIRST, scopes=turned)) == ("nothing changes but the order of what is written",)
