@@ -3,7 +3,8 @@
 Steps for each text, the oldest first: (1) it is of this agreement and follows the one before, by number and by digest;
 a party is given the texts of its own time alone, so a text before one of them may be missing: that is told, and what
 the file holds is no less proven;
-(2) every signature is of a party, by a key that was enrolled for that signatory of that member, and verifies;
+(2) every signature is of a party, by a key that was enrolled for that signatory of that member and not retired before
+it, and verifies;
 (3) every party has signed. What is trusted beyond the file itself are the keys that the verifier names.
 """
 
@@ -92,13 +93,11 @@ def _signature(
     key_id = signature.key.key_id
     enrolled = keys.get(key_id)
     told = f"signed by {signature.member} with key {key_id[:16]}"
-    is_enrolled = enrolled is not None and (enrolled.member, enrolled.client, enrolled.key) == (
-        signature.member,
-        signature.signatory,
-        signature.key,
-    )
-    if not is_enrolled:
+    own = (signature.member, signature.signatory, signature.key)
+    if enrolled is None or (enrolled.member, enrolled.client, enrolled.key) != own:
         return TextFinding(signed.text.edition, f"{told}, which is not that signatory's", is_good=False)
+    if enrolled.retired_at is not None and enrolled.retired_at <= signature.signed_at:
+        return TextFinding(signed.text.edition, f"{told}, which was retired before", is_good=False)
     if trusted and key_id not in trusted:
         return TextFinding(signed.text.edition, f"{told}, which you do not trust", is_good=False)
     return TextFinding(signed.text.edition, told, is_good=is_signed(signed.text, signed.digest, signature))

@@ -216,6 +216,12 @@ def test_every_fault_is_named():
     assert faults(proof(FIRST), trusted=[key for key in ENROLLED if key != gbr]) == [
         (1, f"signed by GBR with key {gbr[:16]}, which you do not trust")
     ]
+    for retired_at, found in (
+        (SIGNED_AT, [(1, f"signed by GBR with key {gbr[:16]}, which was retired before")]),
+        (DURING, []),
+    ):
+        retired = dataclasses.replace(ENROLLED[gbr], retired_at=retired_at)
+        assert faults(proof(FIRST), enrolled={**ENROLLED, gbr: retired}) == found
     forged = dataclasses.replace(own[0], signature=own[1].signature)
     assert faults(proof(FIRST, signatures=(forged, *own[1:]))) == [(1, f"signed by GBR with key {gbr[:16]}")]
     broken = dataclasses.replace(TEXT, terms={"title": "no terms"})
