@@ -124,8 +124,16 @@ def conclude(
     if not signatures.keys() >= set(signatories_of(agreement, terms, now)):
         return None
     draft = amended(agreement, terms, now)
-    parties = tuple(_standing(agreement, signatures[member], member, now) for member in terms.parties)
+    parties = tuple(
+        replace(party, signed_at=signatures[party.member].signed_at, signature=signatures[party.member])
+        for party in _standings(agreement, terms, now)
+    )
     return replace(draft, version=agreement.version + 1, parties=parties)
+
+
+def as_if_concluded(agreement: Agreement, terms: Terms, now: datetime) -> Agreement:
+    """Return what `agreement` would be under `terms`, had everybody signed those at `now`; no signature proves it."""
+    return replace(amended(agreement, terms, now), parties=_standings(agreement, terms, now), earlier=agreement.texts)
 
 
 def clause_of(texts: Sequence[Terms], name: str, edition: int) -> Clause | None:
@@ -178,9 +186,13 @@ def _common_topics(earlier: tuple[str, ...], later: tuple[str, ...]) -> tuple[st
     return tuple(dict.fromkeys(narrower))
 
 
-def _standing(agreement: Agreement, signature: TextSignature, member: MemberCode, now: datetime) -> Party:
+def _standings(agreement: Agreement, terms: Terms, now: datetime) -> tuple[Party, ...]:
+    return tuple(_standing(agreement, member, now) for member in terms.parties)
+
+
+def _standing(agreement: Agreement, member: MemberCode, now: datetime) -> Party:
     before = agreement.party(member)
     if before is None or before.standing(now) is PartyState.WITHDRAWN:
-        return Party(member, PartyState.SIGNED, signature.signed_at, signature)
+        return Party(member, PartyState.SIGNED, now)
     state = PartyState.SUSPENDED if before.state is PartyState.SUSPENDED else PartyState.SIGNED
-    return Party(member, state, signature.signed_at, signature, before.leaves_at)
+    return Party(member, state, now, leaves_at=before.leaves_at)

@@ -1,13 +1,10 @@
 """Amend an agreement: propose another text, see in words what it changes and for how many reports, sign it.
 
 Several amendments may lie before the parties; the first one that everybody has signed is the text, and those that
-amended the text before are overtaken: they stay to be read, and to be proposed anew. The counts that a caller is shown
-are of reports that its own member may read or has originated and that its clearance covers, and of no others. Who is
-no party yet, or has left, is told of nothing but the text that it would sign.
+amended the text before are overtaken: they stay to be read, and to be proposed anew. What one changes is told in words,
+and counted by `amendment_impact`. Who is no party yet, or has left, is told of nothing but the text that it would sign.
 """
 
-import asyncio
-from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 
@@ -31,31 +28,16 @@ from exchange.agreements import (
     text_of,
 )
 from exchange.audit import EventName, Outcome
-from exchange.kernel import ConflictError, InvalidError, NotFoundError, is_uuid7, to_micros
+from exchange.kernel import ConflictError, InvalidError, NotFoundError, is_uuid7
 from exchange.members import Client, Role
-from exchange.release import (
-    Assurance,
-    ClassFacts,
-    Law,
-    Permit,
-    ReaderFacts,
-    RowFacts,
-    Use,
-    covers_label,
-    decide,
-)
 from exchange.store import PolicyState, UnitOfWork
 from exchange.usecases.agreements import AgreementView, logged_text, read_terms, record_agreement
+from exchange.usecases.amendment_impact import impact_of
 from exchange.usecases.authenticate import authenticated_row
 from exchange.usecases.context import Call, Recorded, Services
-from exchange.usecases.judging import ABSENT_ID, law_in_force
-from exchange.usecases.knowledge import scope_facts
+from exchange.usecases.judging import ABSENT_ID
 from exchange.usecases.recording import draft, named, on_record
 from exchange.usecases.signing import GivenSignature, checked_signature, sign_own_text, told_of
-
-_CURRENT = RowFacts(is_recalled=False, is_expired=False)
-_CLASSES_AT_ONCE = 100
-"""Some 10 ms of rules and guards: others are served in between."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,13 +142,15 @@ async def _sign_amendment(  # noqa: PLR0913  who signs what of which agreement
     if client.member not in signatories_of(agreement, amendment.terms, call.now):
         raise ConflictError("your member has nothing to sign here", code="not-a-party")
     signatures = await unit.amendments().signatures(amendment.text)
-    if client.member in signatures:
-        raise ConflictError("your member has signed this text", code="conflict")
     signature = await checked_signature(unit, call, client, amended(agreement, amendment.terms, call.now), given)
-    await unit.signatory_keys().add_signature(agreement.id, signature)
+    if client.member not in signatures:
+        await unit.signatory_keys().add_signature(agreement.id, signature)
+    elif conclude(agreement, amendment.terms, signatures, call.now) is None:
+        # Where it waits for nobody any more, since who had not signed has left, the next word of any signatory binds.
+        raise ConflictError("your member has signed this text", code="conflict")
     told = told_of(signature) | _parties_told(call, client, agreement, [amendment.terms])
     receipt = await record_agreement(unit, call, client, EventName.AGREEMENT_SIGNED, agreement, told=told)
-    signatures = {**signatures, client.member: signature}
+    signatures = {client.member: signature, **signatures}
     concluded = conclude(agreement, amendment.terms, signatures, call.now)
     if concluded is not None:
         await unit.put_agreement(concluded)
@@ -260,89 +244,11 @@ async def _view(  # noqa: PLR0913  one amendment, as one caller may know it
         changes = (f"{client.member} accedes",) if standing is AmendmentState.PROPOSED else ()
         signatories = tuple(each for each in signatories if each in amendment.terms.parties)
     elif standing is AmendmentState.PROPOSED:
-        counts = await _impact(services, unit, call, client, agreement, terms=amendment.terms, state=state)
+        counts = await impact_of(services, unit, call, client, agreement, terms=amendment.terms, state=state)
         changes = (*differences(agreement.terms, amendment.terms), *counts)
     signed = frozenset(await unit.amendments().signatures(amendment.text)).intersection(signatories)
     edition = await unit.edition_after(agreement.id, amendment.previous)
     return AmendmentView(agreement, amendment, signatories, signed, standing.value, changes, edition)
-
-
-async def _impact(  # noqa: PLR0913  what is compared, and for whom
-    services: Services,
-    unit: UnitOfWork,
-    call: Call,
-    client: Client,
-    agreement: Agreement,
-    *,
-    terms: Terms,
-    state: PolicyState,
-) -> tuple[str, ...]:
-    """Return for each member how many current reports become readable and are lost: by class, never by report."""
-    classes = await services.knowledge.classes(services.store, state)
-    own = {each.id: each.facts for each in classes.values() if each.facts.agreement == agreement.id}
-    after = _as_if_concluded(agreement, terms, call)
-    law, known = await law_in_force(services, state), services.law.known_to(client.member)
-    members = dict.fromkeys((*agreement.terms.parties, *terms.parties))
-    gained: dict[str, list[int]] = {member: [] for member in members}
-    lost: dict[str, list[int]] = {member: [] for member in members}
-    for number, (class_id, facts) in enumerate(own.items(), start=1):
-        # INVARIANT: nobody is told of reports that it may not know of.
-        if _may_know(law, call, client, agreement, facts):
-            for member in members:
-                # Nor of others' national caveats, as far as they concern third ones, wherever they are kept.
-                told = law if client.member in {facts.originator, member} else known
-                before = _may_read(told, call, agreement, facts, member)
-                if before != _may_read(told, call, after, facts, member):
-                    (lost if before else gained)[member].append(class_id)
-        if number % _CLASSES_AT_ONCE == 0:
-            await asyncio.sleep(0)
-    moved = sorted({each for ids in (*gained.values(), *lost.values()) for each in ids})
-    counts = Counter(await unit.amendments().current_reports(moved))
-    return tuple(
-        f"{sum(counts[each] for each in gained[member])} current reports become readable to {member}, "
-        f"{sum(counts[each] for each in lost[member])} are lost"
-        for member in members
-    )
-
-
-def _as_if_concluded(agreement: Agreement, terms: Terms, call: Call) -> Agreement:
-    parties = tuple(Party(member, PartyState.SIGNED, call.now) for member in terms.parties)
-    edition, earlier = agreement.edition + 1, agreement.texts
-    return replace(agreement, terms=terms, parties=parties, edition=edition, earlier=earlier)
-
-
-def _may_know(law: Law, call: Call, client: Client, agreement: Agreement, facts: ClassFacts) -> bool:
-    """Return whether reports of a class are counted for this signatory: its member's affair, and within its clearance.
-
-    A text may be proposed for the sake of its counts alone, so they hold nothing that its auditor would not be shown.
-    """
-    is_current = client.clearance.is_current(call.now)
-    if not is_current or not covers_label(client.clearance, facts.label, law.catalogue):
-        return False
-    return facts.originator == client.member or _may_read(law, call, agreement, facts, client.member)
-
-
-def _may_read(law: Law, call: Call, agreement: Agreement, facts: ClassFacts, member: str) -> bool:
-    """Return whether a reader of `member` with every clearance and the clause's purpose may read reports of a class."""
-    scope = scope_facts(agreement, facts.scope, call.now, facts.edition)
-    if scope is None:
-        return False
-    reader = ReaderFacts(
-        client="nobody",
-        version=0,
-        member=member,
-        agency=member,
-        nationality=member,
-        roles=frozenset({Role.READER}),
-        is_active=True,
-        level=law.catalogue.base.levels[-1].name,
-        compartments=scope.compartments,
-        clearance_current=True,
-        assurance=Assurance.MUTUAL_TLS,
-        purpose=min(scope.purposes, default=""),
-        at_micros=to_micros(call.now),
-    )
-    return isinstance(decide(reader, facts, scope, _CURRENT, Use.READ, law), Permit)
 
 
 def _known(client: Client | None) -> Client:

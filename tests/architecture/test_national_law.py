@@ -11,7 +11,7 @@ OF_FILES = {
     "usecases/national_caveats.py": "checks caveats against it",
     "usecases/preview_caveats.py": "checks caveats, and adds those that are tried",
     "usecases/find_gaps.py": "others are told nothing of caveats",
-    "usecases/amending.py": "others are told nothing of caveats",
+    "usecases/amendment_impact.py": "others are told nothing of caveats",
     "usecases/simulate_agreement.py": "a draft has no reports",
     "usecases/post_checks.py": "what a post may say",
     "usecases/information_requests.py": "what a request may say",

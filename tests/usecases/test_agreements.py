@@ -198,6 +198,39 @@ async def test_agreement_comes_into_force_and_expires_by_itself(populated: World
     assert [each.value for each in seen] == ["signed", "signed", "in_force", "in_force", "expired"]
 
 
+async def test_first_and_last_day_hold_on_every_node_whatever_it_remembers(populated: World) -> None:
+    await populated.agree(
+        AGREEMENT.replace("from: 2026-01-01, until: 2030-12-31", "from: 2026-07-01, until: 2026-07-31")
+    )
+
+    async def post(services: usecases.Services) -> str:
+        made = await usecases.post_report(services, populated.call("GBR contributor"), populated.posted())
+        return made.value.report_id
+
+    async with populated.another_node() as other:
+        nodes = (populated.services, other)
+        populated.clock.now = datetime(2026, 6, 30, 23, 59, 59, 999999, tzinfo=UTC)
+        for node in nodes:
+            with pytest.raises(ConflictError):
+                await post(node)
+        populated.clock.now = datetime(2026, 7, 1, tzinfo=UTC)
+        reports = [await post(node) for node in nodes]
+        populated.clock.now = datetime(2026, 7, 31, 23, 59, 59, 999999, tzinfo=UTC)
+        for node in nodes:
+            for report in reports:
+                await usecases.pull_report(node, populated.call("NOR reader"), report)
+        populated.clock.now = datetime(2026, 8, 1, tzinfo=UTC)
+
+        for node in nodes:
+            with pytest.raises(ConflictError):
+                await post(node)
+            for report in reports:
+                with pytest.raises(NotFoundError):
+                    await usecases.pull_report(node, populated.call("NOR reader"), report)
+            listed = await usecases.list_reports(node, populated.call("NOR reader"), usecases.ListQuery())
+            assert listed.value.items == []
+
+
 async def test_party_suspends_and_resumes_its_own_part(populated: World) -> None:
     services, agreement_id = populated.services, populated.agreement_id
     call = populated.call("NOR signatory")

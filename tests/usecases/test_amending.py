@@ -1,6 +1,8 @@
 """Amendments: signed by everybody, told in words before that, narrower for all reports and wider for new ones alone."""
 
 import asyncio
+from dataclasses import replace
+from datetime import timedelta
 
 import pytest
 
@@ -164,6 +166,55 @@ async def test_of_two_amendments_one_wins_and_the_other_is_kept_whole(populated:
     lost = next(view for view in views if view.state == "overtaken")
     assert lost.signed == {"GBR", "NOR"}
     assert lost.amendment.terms in {first.amendment.terms, second.amendment.terms}
+
+
+async def test_amendment_is_signed_with_the_signatorys_own_key_in_use_under_its_very_text(populated: World) -> None:
+    view = await proposed(populated, NARROWED)
+    other = await proposed(populated, RAISED)
+    client, key = populated.clients["NOR signatory"], signing_key(thumbprint_of("NOR signatory"))
+    target, raised = (amended(each.agreement, each.amendment.terms, populated.clock.now) for each in (view, other))
+    good, foreign = signed(target, client, key), populated.clients["GBR signatory"]
+
+    async def code(given: usecases.GivenSignature) -> set[str]:
+        call = populated.call("NOR signatory")
+        made = await populated.attempt(usecases.sign_agreement(populated.services, call, populated.agreement_id, given))
+        assert made.entry["decision"] == "refused"
+        return set(made.entry["detail"]["codes"])
+
+    assert await code(replace(good, text="0" * 64)) == {"text-differs"}
+    assert await code(replace(signed(raised, client, key), text=good.text)) == {"bad-signature"}
+    assert await code(signed(target, client, key, member="GBR")) == {"bad-signature"}
+    assert await code(signed(target, foreign, signing_key(thumbprint_of("GBR signatory")))) == {"unknown-key"}
+    retired = key.verifying_key.key_id
+    await usecases.retire_signatory_key(populated.services, populated.call("operator"), client.id, retired)
+    assert await code(good) == {"unknown-key"}
+    for member in ("GBR", "DNK"):
+        await signs(populated, view, member)
+
+    call = populated.call("GBR signatory")
+    shown = (await usecases.list_amendments(populated.services, call, populated.agreement_id)).value[0]
+    assert (shown.state, shown.signed) == ("proposed", {"GBR", "DNK"})
+
+
+async def test_text_that_waited_for_who_has_left_since_binds_with_the_next_word_of_a_signatory(
+    populated: World,
+) -> None:
+    await usecases.withdraw_agreement(populated.services, populated.call("DNK signatory"), populated.agreement_id)
+    view = await proposed(populated, AGREEMENT.replace("[GBR, NOR, DNK]", "[GBR, NOR]"))
+    for member in ("GBR", "NOR"):
+        await signs(populated, view, member)
+    populated.clock.advance(timedelta(days=90) - timedelta(seconds=1))
+    with pytest.raises(ConflictError, match="has signed"):
+        await signs(populated, view, "GBR")
+    populated.clock.advance(timedelta(seconds=1))
+    last = await signs(populated, view, "GBR")
+
+    assert (last.state, last.agreement.edition) == (AgreementState.IN_FORCE, 2)
+    shown = await usecases.show_agreement(populated.services, populated.call("NOR reader"), populated.agreement_id)
+    assert [(party.member, party.state.value) for party in shown.value.agreement.parties] == [
+        ("GBR", "signed"),
+        ("NOR", "signed"),
+    ]
 
 
 async def test_what_cannot_be_amended_or_signed_so_is_refused_and_recorded(populated: World) -> None:

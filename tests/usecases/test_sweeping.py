@@ -119,6 +119,22 @@ async def test_report_ends_when_its_scope_no_longer_keeps_it(populated: World) -
     assert (await sweep(populated)).ended == 0
 
 
+@pytest.mark.parametrize("amended", ["P1M", "P9Y"])
+async def test_another_retention_is_for_what_is_posted_after_it(populated: World, amended: str) -> None:
+    old = await populated.post()
+    await concluded(populated, AGREEMENT.replace("retention: P5Y", f"retention: {amended}"))
+    new = await populated.post()
+    populated.clock.advance(timedelta(days=40))
+    await sweep(populated)
+    ended = {report for (report,) in populated.sql("SELECT report_id FROM report_tombstone")}
+    populated.sql("UPDATE report SET posted_at = posted_at - $1", YEARS // timedelta(microseconds=1))
+    await sweep(populated)
+
+    assert ended == ({new} if amended == "P1M" else set())
+    assert (old,) in populated.sql("SELECT report_id FROM report_tombstone")
+    assert ((new,) in populated.sql("SELECT report_id FROM report_tombstone")) is (amended == "P1M")
+
+
 async def test_report_that_ended_is_expired_for_its_readers_and_cannot_be_recalled(populated: World) -> None:
     await populated.enrol("GBR releaser", "GBR", "releaser", until=NOW + 3 * YEARS)
     report = await populated.post()

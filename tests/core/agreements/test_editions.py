@@ -19,6 +19,7 @@ from exchange.agreements import (
     amended,
     amendment_faults,
     amendment_state,
+    as_if_concluded,
     clause_of,
     conclude,
     require_amendable,
@@ -154,6 +155,19 @@ def test_amendment_binds_with_the_last_signature_and_not_before():
     assert all(party.signature == given[party.member] for party in concluded.parties)
     assert text_of(concluded).digest == text_of(draft).digest
     assert state_of(concluded, DURING) is AgreementState.IN_FORCE
+
+
+def test_what_a_text_would_make_of_the_agreement_is_what_it_makes_but_for_the_signatures():
+    now = withdraw_party(agreement((S, U, S)), "DNK", DURING)
+    terms = replace(text(ceiling="TOP SECRET"), parties=(*FIRST.parties, NLD))
+    given = {member: signature_of(amended(now, terms, DURING), member, DURING) for member in terms.parties}
+    made, concluded = as_if_concluded(now, terms, DURING), conclude(now, terms, given, DURING)
+
+    assert concluded is not None
+    assert made.parties == tuple(replace(party, signature=None) for party in concluded.parties)
+    assert [party.state for party in made.parties] == [S, U, S, S]
+    assert (made.terms, made.edition, made.previous) == (terms, concluded.edition, concluded.previous)
+    assert made.texts == (FIRST, terms)
 
 
 def test_amended_text_is_pending_for_everybody_who_has_to_sign_it():

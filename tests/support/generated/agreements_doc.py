@@ -41,7 +41,14 @@ has signed it.
 
 {amendment}
 
-Several may lie before the parties at once; the first one that is concluded overtakes the others, which stay to be read.
+Several may lie before the parties at once; the first one that is concluded overtakes the others, which stay to be read. Where all
+have signed but one, and that one leaves by its notice before it has, the text binds with the next word of anybody: who has signed signs again.
+
+Whoever is to sign is told in words what differs (`exchange agreement amendments`), and for each member how many current reports become readable, are
+lost, or are cut to some of their parts. Counted are the reports that the caller's member may read or has originated, as far as the caller is cleared
+for them; asked is for a reader of the member that lacks nothing, with whichever purpose gives most. It is what then happens: a party that has
+suspended its part is promised nothing. What is widened reaches reports from before only where the text says `older_reports: included`; what is
+narrowed reaches all.
 
 ## One party
 
@@ -60,6 +67,9 @@ and nothing that the others do afterwards. It may open, answer and settle consul
 under it is recalled, and once a party has left, by notice or with an amended text, every report of its own: keys destroyed, a signed tombstone, destruction
 asked of whoever had read it. `kept`: nothing is destroyed, and who was given a report keeps it. Either way the exchange gives
 it to nobody any more. What a leaver holds of others' reports is asked for by their releasers, report by report.
+
+A report is kept for the `retention` of its scope, counted from its post, by the text under which it was posted; another retention is for what is posted
+after it. Then its keys are destroyed, and a signed tombstone says that it ended (`report.ended`).
 
 ## Reviews
 

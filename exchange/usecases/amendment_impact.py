@@ -1,0 +1,165 @@
+"""What an amendment would do to the reports that there are: for each member, how many it opens, closes and cuts.
+
+Asked of the real rules and guards, of each class and never of each report, for readers that are nobody: of each member,
+cleared for everything, and with whichever purpose of the clause gives most. Before is the agreement as it stands, after
+is what its parties' signatures would make of it: who has suspended its part reads nothing under the new text either.
+Counted are reports that the caller's own member may read or has originated and that the caller's clearance covers, and
+no others.
+"""
+
+import asyncio
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
+from typing import assert_never
+
+from exchange.agreements import Agreement, Terms, as_if_concluded
+from exchange.kernel import to_micros
+from exchange.markings import Label
+from exchange.members import Client, Role
+from exchange.release import (
+    Assurance,
+    ClassFacts,
+    Law,
+    Permit,
+    ReaderFacts,
+    Reason,
+    Refusal,
+    RowFacts,
+    ScopeFacts,
+    Use,
+    View,
+    covers_label,
+    decide,
+)
+from exchange.store import PolicyState, UnitOfWork
+from exchange.usecases.context import Call, Services
+from exchange.usecases.judging import law_in_force
+from exchange.usecases.knowledge import scope_facts
+
+_CURRENT = RowFacts(is_recalled=False, is_expired=False)
+_CLASSES_AT_ONCE = 100
+"""Some 10 ms of rules and guards: others are served in between."""
+_OF_A_PURPOSE = frozenset({Reason.HANDLING_CAVEAT, Reason.NATIONAL_CAVEAT, Reason.RULE_FAILED})
+"""What may be said against one purpose of a clause and not against another one."""
+
+Reach = frozenset[Label | View]
+"""What somebody is given of reports of a class: the labels of their parts, and the whole header; empty for nothing."""
+
+
+class _Moves:
+    """Classes by what changes about them for one member."""
+
+    __slots__ = ("cut", "gained", "lost", "opened")
+
+    def __init__(self) -> None:
+        self.gained: list[int] = []
+        self.lost: list[int] = []
+        self.cut: list[int] = []
+        self.opened: list[int] = []
+
+    def note(self, class_id: int, before: Reach, after: Reach) -> None:
+        """Keep what a class is to the member before and after."""
+        if bool(before) != bool(after):
+            (self.lost if before else self.gained).append(class_id)
+            return
+        if before - after:
+            self.cut.append(class_id)
+        if after - before:
+            self.opened.append(class_id)
+
+    @property
+    def all(self) -> Iterable[int]:
+        """Return every class that moves."""
+        return (*self.gained, *self.lost, *self.cut, *self.opened)
+
+    def told(self, member: str, reports: Mapping[int, int]) -> Iterator[str]:
+        """Yield it in words, given how many reports each class has."""
+        gained, lost, cut, opened = (
+            sum(reports[each] for each in ids) for ids in (self.gained, self.lost, self.cut, self.opened)
+        )
+        yield f"{gained} current reports become readable to {member}, {lost} are lost"
+        if cut:
+            yield f"of {cut} current reports {member} keeps some parts only"
+        if opened:
+            yield f"of {opened} current reports that {member} reads already it may read more"
+
+
+async def impact_of(  # noqa: PLR0913  what is compared, and for whom
+    services: Services,
+    unit: UnitOfWork,
+    call: Call,
+    client: Client,
+    agreement: Agreement,
+    *,
+    terms: Terms,
+    state: PolicyState,
+) -> tuple[str, ...]:
+    """Return for each member how many current reports become readable and are lost, and of how many a part is."""
+    classes = await services.knowledge.classes(services.store, state)
+    own = {each.id: each.facts for each in classes.values() if each.facts.agreement == agreement.id}
+    after = as_if_concluded(agreement, terms, call.now)
+    law, known = await law_in_force(services, state), services.law.known_to(client.member)
+    moves = {member: _Moves() for member in dict.fromkeys((*agreement.terms.parties, *terms.parties))}
+    for number, (class_id, facts) in enumerate(own.items(), start=1):
+        # INVARIANT: nobody is told of reports that it may not know of.
+        if _may_know(law, call, client, agreement, facts):
+            for member, moved in moves.items():
+                # Nor of others' national caveats, as far as they concern third ones, wherever they are kept.
+                told = law if client.member in {facts.originator, member} else known
+                reaches = (_reach(told, call, each, facts, member) for each in (agreement, after))
+                moved.note(class_id, *reaches)
+        if number % _CLASSES_AT_ONCE == 0:
+            await asyncio.sleep(0)
+    counts = Counter(
+        await unit.amendments().current_reports(sorted({each for one in moves.values() for each in one.all}))
+    )
+    return tuple(sentence for member, moved in moves.items() for sentence in moved.told(member, counts))
+
+
+def _may_know(law: Law, call: Call, client: Client, agreement: Agreement, facts: ClassFacts) -> bool:
+    """Return whether reports of a class are counted for this signatory: its member's affair, and within its clearance.
+
+    A text may be proposed for the sake of its counts alone, so they hold nothing that its auditor would not be shown.
+    """
+    is_current = client.clearance.is_current(call.now)
+    if not is_current or not covers_label(client.clearance, facts.label, law.catalogue):
+        return False
+    return facts.originator == client.member or bool(_reach(law, call, agreement, facts, client.member))
+
+
+def _reach(law: Law, call: Call, agreement: Agreement, facts: ClassFacts, member: str) -> Reach:
+    """Return what readers of `member`, with every clearance and one purpose or another, have of a class at most."""
+    scope = scope_facts(agreement, facts.scope, call.now, facts.edition)
+    found: set[Label | View] = set()
+    for purpose in () if scope is None else sorted(scope.purposes):
+        match decide(_reader(law, call, scope, member, purpose), facts, scope, _CURRENT, Use.READ, law):
+            case Permit(labels, view):
+                found |= labels
+                found |= {view} & {View.FULL}
+                if View.FULL in found and found.issuperset(facts.part_labels):
+                    break
+            case Refusal(reasons):
+                # Most classes are decided once: what no purpose answers is asked for no other one.
+                if not facts.consents and not _OF_A_PURPOSE.issuperset(reasons):
+                    break
+            case other:
+                assert_never(other)
+    return frozenset(found)
+
+
+def _reader(law: Law, call: Call, scope: ScopeFacts | None, member: str, purpose: str) -> ReaderFacts:
+    return ReaderFacts(
+        client="nobody",
+        version=0,
+        member=member,
+        agency=member,
+        nationality=member,
+        roles=frozenset({Role.READER}),
+        is_active=True,
+        level=law.catalogue.base.levels[-1].name,
+        compartments=frozenset() if scope is None else scope.compartments,
+        clearance_current=True,
+        assurance=Assurance.MUTUAL_TLS,
+        purpose=purpose,
+        at_micros=to_micros(call.now),
+    )
