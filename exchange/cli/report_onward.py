@@ -63,10 +63,13 @@ def grant(
     client: ExchangeClient,
     request_id: RequestArgument,
     conditions: Annotated[str | None, typer.Option("--conditions", metavar="TEXT", help="Stand on the grant.")] = None,
+    until: Annotated[
+        str | None, typer.Option("--until", metavar="TIME", help="Earlier than was asked for; unset: as asked for.")
+    ] = None,
     as_json: JsonOption = False,
 ) -> None:
     """Consent to a request (releaser of the originator); above CONFIDENTIAL a second releaser confirms it."""
-    made = client.onward.grant(request_id, conditions)
+    made = client.onward.grant(request_id, conditions, until=day_or_moment(until))
     done = "granted" if made.act is None else "waits for a second releaser: `exchange act confirm`"
     _show(made, done, as_json=as_json)
 

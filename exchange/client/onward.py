@@ -1,5 +1,7 @@
 """Onward release over the interface: ask, list, grant, refuse, revoke."""
 
+from datetime import datetime
+
 from exchange.client.answers import parsed, path_of, post
 from exchange.client.transport import Transport
 from exchange.wire import (
@@ -28,9 +30,13 @@ class OnwardReleases:
         answer = self._transport.request("GET", "/v1/onward-requests", may_repeat=True, body={})
         return parsed(OnwardListBody, answer.content).items
 
-    def grant(self, request_id: str, conditions: str | None = None) -> OnwardBody:
-        """Consent (originator's releaser); where `act` stands in the answer, a second releaser has to confirm it."""
-        return self._post(path_of("/v1/onward-requests", request_id, "grant"), OnwardGrant(conditions=conditions))
+    def grant(self, request_id: str, conditions: str | None = None, *, until: datetime | None = None) -> OnwardBody:
+        """Consent (originator's releaser), until an earlier moment than was asked for where one is named.
+
+        Where `act` stands in the answer, a second releaser has to confirm it.
+        """
+        grant = OnwardGrant(conditions=conditions, until=until)
+        return self._post(path_of("/v1/onward-requests", request_id, "grant"), grant)
 
     def refuse(self, request_id: str, reason: str) -> OnwardBody:
         """Refuse a request (originator's releaser)."""

@@ -41,6 +41,7 @@ from exchange.usecases.originating import (
     may_know,
     may_know_report,
     own_report,
+    require_may_know_still,
 )
 from exchange.usecases.recording import draft, named, on_record, refuse
 from exchange.usecases.second_person import ask, require_as_asked, require_not_waiting
@@ -153,6 +154,7 @@ async def carry_out_derivation(
         raise ConflictError("the request is not waiting any more: look at it again", code="request-ended")
     require_as_asked(act, _meant_by(services, row))
     own = await loaded_report(services, call, client, row.report)
+    await require_may_know_still(services, unit, call, act.requester, own)
     await _require_grantable(services, unit, call, own, row)
     people = [str(act.requester), str(client.id)]
     _, receipt = await _grant(services, unit, call, own, row=row, people=people)

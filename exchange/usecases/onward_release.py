@@ -10,6 +10,7 @@ report and entry become durable together.
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from datetime import datetime
 from typing import Final, TypeVar
 
 from exchange.agreements import OnwardRelease
@@ -17,7 +18,7 @@ from exchange.audit import Deed, DeedKind, EntryDraft, EventName, Outcome, Recei
 from exchange.kernel import ConflictError, Fault, InvalidError, NotFoundError, is_uuid7, new_id, rfc3339
 from exchange.markings import Label
 from exchange.members import ONWARD_RELEASE, Client, PendingAct, Role
-from exchange.release import View
+from exchange.release import Consent, View
 from exchange.reports import Header, ReportAct, require_act
 from exchange.store import DerivationRow, OnwardRow, OnwardState, OnwardWish, Parts, UnitOfWork
 from exchange.usecases.answer_request import require_not_asked
@@ -32,6 +33,7 @@ from exchange.usecases.originating import (
     may_know_report,
     opened_header,
     own_report,
+    require_may_know_still,
 )
 from exchange.usecases.pull_report import Granted, seek_permit
 from exchange.usecases.recording import draft, named, on_record, record_tampering
@@ -111,12 +113,13 @@ async def list_onward(services: Services, call: Call) -> Recorded[tuple[OnwardVi
 
 
 async def grant_onward(
-    services: Services, call: Call, request_id: str, conditions: str | None = None
+    services: Services, call: Call, request_id: str, conditions: str | None = None, *, until: datetime | None = None
 ) -> Recorded[OnwardView]:
     """Consent to a request; above CONFIDENTIAL ask a second releaser to, and nothing goes on before.
 
-    Raises NotFoundError for a request that is not about the caller's own reports, ConflictError for one that was
-    decided, or whose report has changed or ended.
+    `until` ends it earlier than was asked for. Raises NotFoundError for a request that is not about the caller's own
+    reports, ConflictError for one that was decided, or whose report has changed or ended, InvalidError for an end that
+    is past, or later than the one asked for.
     """
     event = EventName.ONWARD_GRANTED
     client, row, own = await _own_request(services, call, request_id, event)
@@ -126,7 +129,8 @@ async def grant_onward(
         async with services.store.unit_of_work() as unit:
             held = in_state(await unit.consents().one(row.id), OnwardState.ASKED, OnwardState.AWAITING)
             await require_not_waiting(unit, ONWARD_RELEASE, request=row.id)
-            held = replace(held, conditions=None if conditions is None else fit_text(conditions))
+            wish = replace(held.wish, until=_granted_until(held.wish, until, call))
+            held = replace(held, wish=wish, conditions=None if conditions is None else fit_text(conditions))
             if needs_two:
                 act = await ask(
                     services, unit, call, client, ONWARD_RELEASE, asked=_meant_by(held), members=[client.member]
@@ -150,6 +154,7 @@ async def carry_out_grant(services: Services, unit: UnitOfWork, call: Call, clie
         raise ConflictError("the request is not waiting any more: look at it again", code="request-ended")
     require_as_asked(act, _meant_by(row))
     own = await loaded_report(services, call, client, row.report)
+    await require_may_know_still(services, unit, call, act.requester, own)
     header = await opened_header(services, call, own)
     people = [str(act.requester), str(client.id)]
     _, receipt = await _grant(services, unit, call, own, row=row, header=header, people=people)
@@ -207,21 +212,26 @@ async def _grant(  # noqa: PLR0913  what a grant rests on
     granted = replace(row, state=OnwardState.GRANTED, decided_at=call.now, decided_by=people[-1], note=note)
     await unit.consents().put(granted)
     # (4) in its class
-    await _reclass(services, unit, call, own, header)
+    await _reclass(services, unit, call, own, header, given=consent_of(header, row.wish))
     # (5) on the record
     detail = _detail(row, None) | {"by": people}
     receipt = await unit.record(own.entry(call, EventName.ONWARD_GRANTED, Outcome.PERMITTED, detail=detail))
     return granted, receipt
 
 
-async def _reclass(services: Services, unit: UnitOfWork, call: Call, own: OwnReport, header: Header) -> None:
-    """Move a report to the class of the consents that hold now; what has ended does not come along."""
+async def _reclass(  # noqa: PLR0913  a report, and what becomes of its consents
+    services: Services, unit: UnitOfWork, call: Call, own: OwnReport, header: Header, *, given: Consent | None = None
+) -> None:
+    """Move a report to the class of the consents that hold now, `given` among them; what has ended stays behind."""
     book = unit.reports()
     await book.hold_order()
     held = await book.require_same(own.report.id, version=own.report.version, class_id=own.report.class_id)
     require_act(held.stored_status, ReportAct.RELEASE)
+    # INVARIANT: a row says what may end. What holds besides what is given now held before: the sealed class proves it.
+    proven = {*own.facts.consents, *(() if given is None else (given,))}
     rows = await unit.consents().granted(own.report.id)
-    consents = [consent_of(header, row.wish) for row in rows if row.wish.until is None or row.wish.until > call.now]
+    living = (consent_of(header, row.wish) for row in rows if row.wish.until is None or row.wish.until > call.now)
+    consents = [consent for consent in living if consent in proven]
     new = await reseal_header(services, header, consents, under=own.facts.under)
     await book.move(new, header_only=True)
 
@@ -291,6 +301,19 @@ async def _meant(services: Services, call: Call, granted: Granted, header: Heade
         purposes=purposes,
         reason=fit_text(wish.reason),
     )
+
+
+def _granted_until(wish: OnwardWish, until: datetime | None, call: Call) -> datetime | None:
+    """Return when a grant ends: as asked for, or earlier where its releaser says so."""
+    if until is None:
+        return wish.until
+    if until <= call.now:
+        fault = Fault("/until", "expired", "lies in the past: name a later moment or leave it out")
+    elif wish.until is not None and until > wish.until:
+        fault = Fault("/until", "too-long", f"was asked for until {rfc3339(wish.until)}: name no later moment")
+    else:
+        return until
+    raise InvalidError("the release cannot be granted so", (fault,))
 
 
 def _indistinct(header: Header, parts: Sequence[int]) -> list[Fault]:

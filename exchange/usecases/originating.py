@@ -7,11 +7,11 @@ else it is absent, for it in every respect.
 from dataclasses import dataclass, replace
 
 from exchange.audit import Actor, EntryDraft, EventName, Outcome, Subject
-from exchange.kernel import NotFoundError, UnavailableError, is_uuid7
+from exchange.kernel import ConflictError, NotFoundError, UnavailableError, is_uuid7
 from exchange.members import Client, Role
 from exchange.release import ClassFacts, covers_label
 from exchange.reports import Header, ReportStatus, status_of
-from exchange.store import ClassRow, PartRow, Parts, PolicyState, ReportRow
+from exchange.store import ClassRow, PartRow, Parts, PolicyState, ReportRow, UnitOfWork
 from exchange.usecases.authenticate import admit, required_thumbprint
 from exchange.usecases.context import Call, Services
 from exchange.usecases.judging import ABSENT_ID, asked_for, report_not_found, require_same_law
@@ -143,6 +143,16 @@ async def all_parts(services: Services, call: Call, own: OwnReport) -> tuple[Par
     thumbprint = "" if own.client is None else required_thumbprint(call)
     row = await services.store.report_for(thumbprint, own.report.id, parts=Parts.ALL)
     return row.parts
+
+
+async def require_may_know_still(services: Services, unit: UnitOfWork, call: Call, first: str, own: OwnReport) -> None:
+    """Raise ConflictError where who asked first, `first`, may not know of the report any more: two cleared persons act.
+
+    The second one is looked at as whoever acts is; the first one's clearance may have been lowered, or ended, since.
+    """
+    client = await unit.client(first)
+    if client is None or not may_know(services, call, client, own.kept):
+        raise ConflictError("who asked may no longer ask: ask again", code="requester-gone")
 
 
 def may_know(services: Services, call: Call, client: Client, kept: ClassRow) -> bool:

@@ -24,9 +24,10 @@ class OnwardRequest(WireModel):
 
 
 class OnwardGrant(WireModel):
-    """The originator's consent, as it was asked for; `conditions` stand on the signed grant."""
+    """The originator's consent, as it was asked for or shorter; `conditions` stand on the signed grant."""
 
     conditions: OnwardText | None = None
+    until: Instant | None = None
 
 
 class OnwardRefusal(WireModel):

@@ -223,6 +223,21 @@ async def test_above_confidential_two_releasers_consent(deriving: World) -> None
     assert (deed.content["lowest"], deed.content["conditions"]) == (LOW.as_json(), "not the vessel")
 
 
+async def test_first_releaser_whose_clearance_is_lowered_meanwhile_is_no_first_person_any_more(
+    deriving: World,
+) -> None:
+    source = await deriving.post()
+    waiting = await grant(deriving, await ask(deriving, source))
+    first = deriving.clients["GBR releaser"].id
+    low = usecases.ClearanceChange("RESTRICTED")
+    await usecases.change_clearance(deriving.services, deriving.call(None), first, low)
+    with pytest.raises(ConflictError) as refused:
+        await confirm(deriving, waiting)
+
+    assert refused.value.code == "requester-gone"
+    assert await is_refused(deriving, source)
+
+
 async def test_refused_while_it_waits_it_is_granted_by_nobody(deriving: World) -> None:
     source = await deriving.post()
     waiting = await grant(deriving, await ask(deriving, source))

@@ -113,6 +113,40 @@ async def test_consent_ends_by_itself_and_for_other_purposes_there_is_none(askin
     assert (await usecases.list_reports(asking.services, later, usecases.ListQuery())).value.items == []
 
 
+async def test_releaser_grants_for_less_time_than_was_asked_for_and_for_no_more(asking: World) -> None:
+    report, now = await asking.post(label=LOW), asking.clock.now
+    asked = await ask(asking, report, until=now + timedelta(days=2))
+    call = asking.call("GBR releaser")
+    for until, code in ((now, "expired"), (now + timedelta(days=3), "too-long")):
+        with pytest.raises(InvalidError) as refused:
+            await usecases.grant_onward(asking.services, call, asked, until=until)
+        assert [(fault.pointer, fault.code) for fault in refused.value.faults] == [("/until", code)]
+    assert await is_hidden(asking, report)
+    end = now + timedelta(hours=1)
+    made = (await usecases.grant_onward(asking.services, call, asked, until=end)).value.row
+
+    assert read_deed(made.note or b"", [NODE]).content["until"] == "2026-06-01T13:00:00Z"
+    assert (await read(asking, report)).released_under[0].until == end
+    (seen,) = (await usecases.list_onward(asking.services, asking.call("NOR reader"))).value
+    assert seen.row.wish.until == end
+    asking.clock.now = end
+    assert await is_hidden(asking, report)
+
+
+async def test_second_releaser_confirms_the_time_that_the_first_one_named(asking: World) -> None:
+    report, end = await asking.post(), asking.clock.now + timedelta(hours=1)
+    call, asked = asking.call("GBR releaser"), await ask(asking, report)
+    act = (await usecases.grant_onward(asking.services, call, asked, until=end)).value.act or ""
+    second = asking.call("GBR second releaser")
+    seen = (await usecases.show_pending_act(asking.services, second, act)).value.act
+    await usecases.confirm_act(asking.services, second, act, seen.digest)
+
+    assert seen.asked["until"] == "2026-06-01T13:00:00Z"
+    assert (await read(asking, report)).parts
+    asking.clock.now = end
+    assert await is_hidden(asking, report)
+
+
 async def test_list_of_a_recipient_forgets_a_consent_in_the_moment_it_ends(asking: World) -> None:
     report = await asking.post(label=LOW)
     await grant(asking, await ask(asking, report, until=asking.clock.now + timedelta(hours=1)))
@@ -154,6 +188,22 @@ async def test_above_confidential_two_releasers_consent(asking: World) -> None:
     (row,) = (await usecases.list_onward(asking.services, asking.call("NOR reader"))).value
     deed = read_deed(row.row.note or b"", [NODE])
     assert deed.content["granted_by"] == [asking.clients[n].id for n in ("GBR releaser", "GBR second releaser")]
+
+
+async def test_first_releaser_whose_clearance_is_lowered_meanwhile_is_no_first_person_any_more(asking: World) -> None:
+    report = await asking.post()
+    request = await ask(asking, report)
+    act = (await grant(asking, request)).act or ""
+    first = asking.clients["GBR releaser"].id
+    low = usecases.ClearanceChange("RESTRICTED")
+    await usecases.change_clearance(asking.services, asking.call(None), first, low)
+    second = asking.call("GBR second releaser")
+    seen = (await usecases.show_pending_act(asking.services, second, act)).value.act
+    with pytest.raises(ConflictError) as refused:
+        await usecases.confirm_act(asking.services, second, act, seen.digest)
+
+    assert refused.value.code == "requester-gone"
+    assert await is_hidden(asking, report)
 
 
 @pytest.mark.parametrize("how", ["refused", "too old"])
@@ -372,6 +422,23 @@ async def test_consent_written_into_the_database_opens_nothing(asking: World) ->
 
     assert await is_hidden(asking, report)
     assert request
+
+
+async def test_consent_written_into_the_database_is_not_taken_up_by_the_next_act_either(asking: World) -> None:
+    report = await asking.post(label=LOW)
+    await ask(asking, report)
+    for_police = await ask(asking, report, recipient="DNK", purposes=("law-enforcement",))
+    await grant(asking, for_police)
+    asking.sql("UPDATE onward_release SET state = 'granted'")
+    asking.sql("UPDATE onward_release SET asked = replace(asked, '[\"law-enforcement\"]', '[]')")
+    last = await ask(asking, report, recipient="NOR")
+    await grant(asking, last)
+    hidden = [await is_hidden(asking, report), await is_hidden(asking, report, "DNK reader")]
+    await usecases.revoke_onward(asking.services, asking.call("GBR releaser"), last)
+
+    assert hidden == [True, True]
+    assert await is_hidden(asking, report)
+    assert await is_hidden(asking, report, "DNK reader")
 
 
 async def test_recipient_sees_no_request_and_each_side_its_own(asking: World) -> None:

@@ -59,7 +59,7 @@ GRANT = Operation(
     answer=OnwardBody,
     parameters=(_REQUEST_ID,),
     errors=(*EVERYWHERE, *WITH_BODY, 409),
-    example={"conditions": "not to be quoted"},
+    example={"conditions": "not to be quoted", "until": "2027-01-01T00:00:00Z"},
 )
 REFUSE = Operation(
     method="POST",
@@ -107,7 +107,7 @@ async def grant(visit: Visit) -> Response:
     await authenticate(visit.services, visit.call, Role.RELEASER, event=EventName.ONWARD_GRANTED)
     read_query(visit.request, _NO_PARAMETERS)
     body = await read_model(visit, OnwardGrant)
-    recorded = await grant_onward(visit.services, visit.call, visit.path["id"], body.conditions)
+    recorded = await grant_onward(visit.services, visit.call, visit.path["id"], body.conditions, until=body.until)
     return answered(recorded, _body(recorded.value))
 
 

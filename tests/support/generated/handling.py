@@ -26,7 +26,8 @@ _FOOT = """
 
 An originator's releaser consents for a named member, named parts, purposes and a time (`exchange report onward`). Consent answers rules 5, 6 and 20, and
 rule 23 where it names the purpose; level, compartments, validity, nationality and guards hold as for anybody. `onward_release: never` is stronger than consent.
-Above CONFIDENTIAL a second releaser confirms all that the grant says. Who reads by it is told its terms with the report, conditions included (`released_under`).
+Above CONFIDENTIAL a second releaser confirms all that the grant says, and the first one must still be cleared for the report then. A grant may end earlier than
+was asked for (`grant --until`), and goes no further. Who reads by it is told its terms with the report, conditions included (`released_under`).
 
 ## Families
 
