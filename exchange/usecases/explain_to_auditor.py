@@ -1,9 +1,12 @@
 """Why may a client (not) see a report: to auditors, who read no report and yet must be able to ask.
 
 The originator's auditor learns every rule about the report, and of another member's client nothing that is personal to
-it: not its clearance, not its nationality, and so not the decision. Of its own member's client it learns all. The
-exchange's auditor learns every rule. A client that is none and one that the auditor may not name are one answer.
+it: not its clearance, not its nationality, and so not the decision; nor for which purposes it is registered: rules are
+asked for the purpose that the auditor names. Of its own member's client it learns all. The exchange's auditor learns
+every rule. A client that is none and one that the auditor may not name are one answer.
 """
+
+from dataclasses import replace
 
 from exchange.agreements import AgreementId
 from exchange.audit import EventName, Outcome
@@ -12,7 +15,7 @@ from exchange.members import Client
 from exchange.release import ClassFacts, Explanation, Use, Viewer, explain
 from exchange.store import Parts
 from exchange.usecases.auditing import Gaze, admit_auditor
-from exchange.usecases.context import Call, Recorded, Services
+from exchange.usecases.context import DEFAULT_PURPOSE, Call, Recorded, Services
 from exchange.usecases.facts import row_facts
 from exchange.usecases.judging import judge
 from exchange.usecases.recording import draft, named, on_record
@@ -35,7 +38,9 @@ async def explain_to_auditor(services: Services, call: Call, report_id: str, cli
         if client is None or row.report is None or not await _may_name(services, gaze, client, facts):
             message = "no such report, or none that you may see"
             raise NotFoundError(message)
-    judged = await judge(services, call, client, row.report, row.state)
+    viewer = Viewer.EXCHANGE if gaze.auditor.member is None else Viewer.ORIGINATOR
+    asked_about = client if gaze.auditor.member in {None, client.member} else _with_purpose(call, client)
+    judged = await judge(services, call, asked_about, row.report, row.state)
     explanation = explain(
         judged.reader,
         judged.facts,
@@ -43,11 +48,16 @@ async def explain_to_auditor(services: Services, call: Call, report_id: str, cli
         row_facts(judged.report, call.now),
         Use.READ,
         judged.law,
-        Viewer.EXCHANGE if gaze.auditor.member is None else Viewer.ORIGINATOR,
+        viewer,
     )
     detail: dict[str, str | int | list[str]] = {"view": "explanation", "client": client.id}
     receipt = await services.store.append(report_draft(call, gaze, report, facts, detail=detail))
     return Recorded(explanation, receipt)
+
+
+def _with_purpose(call: Call, client: Client) -> Client:
+    # INVARIANT: what another member registered its client for is not found out by trying one purpose after the other.
+    return replace(client, purposes=(call.purpose or DEFAULT_PURPOSE,))
 
 
 async def _may_name(services: Services, gaze: Gaze, client: Client, facts: ClassFacts) -> bool:

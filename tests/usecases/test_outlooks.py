@@ -159,6 +159,24 @@ async def test_originators_auditor_learns_the_rules_and_nothing_personal_of_othe
     assert (made.entry["type"], made.entry["detail"]) == ("audit.read", {"view": "explanation", "client": danish})
 
 
+@pytest.mark.parametrize("named", [None, "defence", "law-enforcement", "judicial"])
+async def test_originators_auditor_does_not_find_out_for_what_anothers_client_is_registered(
+    populated: World, named: str | None
+) -> None:
+    await with_auditors(populated)
+    label = Label("NATO", "RESTRICTED", releasable_to=("DNK", "GBR"), handling=("H0",))
+    report, told = await populated.post(label=label), []
+    for name, purposes in (("DNK desk", ("defence",)), ("DNK police", ("law-enforcement", "judicial"))):
+        client = await populated.enrol(name, "DNK", "reader", purposes=purposes)
+        call = populated.call("GBR auditor", purpose=named)
+        told.append((await usecases.explain_to_auditor(populated.services, call, report, client.id)).value)
+
+    assert told[0] == told[1]
+    allowed = {"defence": {"refused"}, "law-enforcement": {"passed"}}
+    kept = {rule.outcome.value for rule in told[0].rules if rule.name == "handling-caveats"}
+    assert kept == allowed.get(named or "defence", {"passed"})
+
+
 async def test_originators_auditor_learns_all_of_its_own_members_client(populated: World) -> None:
     report = await with_auditors(populated)
 
