@@ -9,7 +9,9 @@ from exchange.kernel import ConflictError, ForbiddenError, InvalidError, NotFoun
 from exchange.markings import Label
 from exchange.members import Standing
 from exchange.usecases import CrisisWish, ListQuery
+from tests.support.national import not_to
 from tests.support.world import AGREEMENT, NOW, World
+from tests.usecases.test_national_caveats import enforce
 
 CRISIS = """\
 crisis:
@@ -150,6 +152,19 @@ async def test_what_the_originator_controls_or_keeps_from_a_member_is_not_widene
     assert all([await reads(treaty, report, "NOR reader") for report in (*held, unnamed)])
     with pytest.raises(InvalidError):
         await treaty.post(label=above)
+
+
+async def test_national_caveat_is_stronger_than_a_crisis(treaty: World) -> None:
+    for name in ("GBR releaser", "GBR second releaser"):
+        await treaty.enrol(name, "GBR", "releaser")
+    await opened(treaty)
+    before = await treaty.post(label=FOR_DNK)
+    assert await reads(treaty, before)
+    await enforce(treaty, not_to("DNK"))
+    after = await treaty.post(label=FOR_DNK)
+
+    assert [await reads(treaty, report) for report in (before, after)] == [False, False]
+    assert await reads(treaty, after, "NOR reader")
 
 
 async def test_each_release_that_only_the_crisis_allowed_is_marked_and_no_other_one(treaty: World) -> None:
