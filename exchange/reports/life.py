@@ -8,6 +8,7 @@ Does not: say who may act, look up sources, or destroy anything.
 import hashlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
+from datetime import date
 from enum import Enum
 from typing import Final
 
@@ -70,6 +71,9 @@ _DONE: Final = {
 }
 
 
+_RELEASERS: Final = "only the originator's releaser lowers it, by a downgrade"
+
+
 def version_digest(header: Header) -> str:
     """Return the SHA-256 in hex that names this version of a report in the log.
 
@@ -91,7 +95,8 @@ def version_digest(header: Header) -> str:
 def amended(before: Header, after: Header, *, dominates: Dominates) -> Header:
     """Return `after` as the next version of `before`.
 
-    InvalidError where the report, or a part that stays as it is, would become lower: that is a downgrade.
+    InvalidError where the report, or a part that stays as it is, would become lower, now or on an earlier day than the
+    one that was set: that is a downgrade.
     """
     faults = list(_lowered(before, after, dominates))
     if faults:
@@ -127,9 +132,11 @@ def declassified(header: Header, lowest: Callable[[Label], Label]) -> Header:
 
 
 def _lowered(before: Header, after: Header, dominates: Dominates) -> Iterator[Fault]:
-    message = "is lower than it was: only the originator's releaser lowers it, by a downgrade"
+    message = f"is lower than it was: {_RELEASERS}"
     if not dominates(after.label, before.label):
         yield Fault("/label", "below-current", message)
+    if after.declassify_on is not None and (before.declassify_on or date.max) > after.declassify_on:
+        yield Fault("/declassify_on", "below-current", f"would become lower on an earlier day: {_RELEASERS}")
     known = {part.sha256: part.label for part in before.parts}
     for index, part in enumerate(after.parts):
         if part.sha256 in known and not dominates(part.label, known[part.sha256]):

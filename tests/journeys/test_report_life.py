@@ -36,12 +36,13 @@ def test_third_is_given_what_it_asked_for_and_loses_it_again(living):
     report = living.post("--marking", LOW, files=(WARNING,)).json["id"]
     asked = living.as_("nor", "report", "onward", "request", report, "--to", "DNK", "--reason", "theirs", "--json")
     assert living.as_("dnk", "report", "pull", report).code == 1
-    words = ("grant", asked.json["id"], "--conditions", "not to be quoted", "--json")
+    words = ("grant", asked.json["id"], "--conditions", "not to be quoted", "--until", "2090-01-01", "--json")
     granted = living.as_("gbr-releaser", "report", "onward", *words)
     given, told = living.as_("dnk", "report", "pull", report, "--json"), living.as_("dnk", "report", "pull", report)
     revoked = living.as_("gbr-releaser", "report", "onward", "revoke", asked.json["id"])
 
     assert (granted.json["state"], granted.json["act"]) == ("granted", None)
+    assert granted.json["until"] == "2090-01-01T00:00:00Z"
     assert (given.code, given.json["marking"]) == (0, LOW)
     assert given.json["released_under"] == [{"conditions": "not to be quoted", "purposes": [], "until": None}]
     assert "by GBR: not to be quoted; for any purpose; until it is taken back" in told.out

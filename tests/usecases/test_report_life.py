@@ -431,6 +431,10 @@ async def test_amendment_lowers_nothing(living: World) -> None:
     with pytest.raises(InvalidError) as part:
         await amend(living, report, parts=parts)
 
+    with pytest.raises(InvalidError) as sooner:
+        await amend(living, report, declassify_on=living.clock.now.date() + timedelta(days=1))
+
+    assert [fault.pointer for fault in sooner.value.faults] == ["/declassify_on"]
     assert [fault.pointer for fault in lower.value.faults] == ["/label"]
     assert [fault.pointer for fault in part.value.faults] == ["/parts/1/label"]
 

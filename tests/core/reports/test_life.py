@@ -1,4 +1,5 @@
 from dataclasses import replace
+from datetime import timedelta
 
 import pytest
 
@@ -77,6 +78,29 @@ def test_amendment_may_raise_and_never_lower():
         ("/label", "below-current"),
         ("/parts/0/label", "below-current"),
     ]
+
+
+DAY = LATER.date()
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "is_sooner"),
+    [
+        (None, DAY, True),
+        (DAY, DAY - timedelta(days=1), True),
+        (DAY, DAY, False),
+        (DAY, DAY + timedelta(days=1), False),
+        (DAY, None, False),
+        (None, None, False),
+    ],
+)
+def test_amendment_brings_no_declassification_forward(before, after, is_sooner):
+    held, wanted = (replace(of(SECRET, SECRET), declassify_on=day) for day in (before, after))
+
+    if is_sooner:
+        assert faults(amended, held, wanted, dominates=dominates) == [("/declassify_on", "below-current")]
+    else:
+        assert amended(held, wanted, dominates=dominates).declassify_on == after
 
 
 def test_part_with_new_content_is_marked_anew_and_one_with_old_content_is_not_lowered():
