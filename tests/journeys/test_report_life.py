@@ -44,8 +44,9 @@ def test_third_is_given_what_it_asked_for_and_loses_it_again(living):
     assert (granted.json["state"], granted.json["act"]) == ("granted", None)
     assert granted.json["until"] == "2090-01-01T00:00:00Z"
     assert (given.code, given.json["marking"]) == (0, LOW)
-    assert given.json["released_under"] == [{"conditions": "not to be quoted", "purposes": [], "until": None}]
-    assert "by GBR: not to be quoted; for any purpose; until it is taken back" in told.out
+    terms = {"conditions": "not to be quoted", "purposes": [], "until": "2090-01-01T00:00:00Z"}
+    assert given.json["released_under"] == [terms]
+    assert "by GBR: not to be quoted; for any purpose; until 2090-01-01 00:00:00Z" in told.out
     assert revoked.code == 0
     assert living.as_("dnk", "report", "pull", report).code == 1
 
