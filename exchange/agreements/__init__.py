@@ -81,7 +81,7 @@ from exchange.agreements.model import (
     Terms,
     Validity,
 )
-from exchange.agreements.proof import proven
+from exchange.agreements.proof import KeptText, proven, with_proven_texts
 from exchange.agreements.reviews import last_review_due, next_review
 from exchange.agreements.terms import (
     agreement_as_json,
@@ -115,6 +115,7 @@ __all__ = [
     "CrisisClause",
     "Duty",
     "InForce",
+    "KeptText",
     "Matter",
     "MatterKind",
     "MatterState",
@@ -193,5 +194,6 @@ __all__ = [
     "timeliness",
     "unfinished_crises",
     "verify_texts",
+    "with_proven_texts",
     "withdraw_party",
 ]

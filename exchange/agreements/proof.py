@@ -1,10 +1,24 @@
-"""What signatures prove: where an agreement's parties stand by them, whatever else is written down."""
+"""What signatures prove: where an agreement's parties stand by them, and which texts there were before its own.
 
-from dataclasses import replace
+The text in force is proven by its signatures, those before it by the chain of digests that it names: what a database
+says besides is no promise of anybody.
+"""
 
-from exchange.agreements.model import Agreement, Party, PartyState
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+
+from exchange.agreements.model import Agreement, OlderReports, Party, PartyState, Terms
 from exchange.agreements.terms import text_of
 from exchange.agreements.treaty import TreatyText, is_signed
+
+
+@dataclass(frozen=True, slots=True)
+class KeptText:
+    """A former text as it was kept: the number of its edition, the digest of the one before it, and its terms."""
+
+    edition: int
+    previous: str | None
+    terms: Terms
 
 
 def proven(agreement: Agreement) -> Agreement:
@@ -16,6 +30,30 @@ def proven(agreement: Agreement) -> Agreement:
     digest = text.digest
     parties = tuple(_proven_party(text, digest, party) for party in agreement.parties)
     return replace(agreement, parties=parties)
+
+
+def with_proven_texts(agreement: Agreement, kept: Iterable[KeptText]) -> Agreement:
+    """Return `agreement` with the terms before its own, of those that were kept the ones whose digests were signed.
+
+    INVARIANT: an older report stands under no text but one that the signed ones after it name: an altered one names no
+    party and has no scope, and neither has any before it.
+    """
+    candidates = list(kept)
+    found: list[Terms] = []
+    expected = agreement.previous
+    for number in range(agreement.edition - 1, 0, -1):
+        named = [each for each in candidates if each.edition == number and _digest(agreement, each) == expected]
+        found.append(named[0].terms if named else _silent(agreement.terms))
+        expected = named[0].previous if named else None
+    return replace(agreement, earlier=tuple(reversed(found)))
+
+
+def _digest(agreement: Agreement, kept: KeptText) -> str:
+    return text_of(replace(agreement, terms=kept.terms, edition=kept.edition, previous=kept.previous)).digest
+
+
+def _silent(terms: Terms) -> Terms:
+    return replace(terms, parties=(), scopes=(), obligations=(), older_reports=OlderReports.EXCLUDED, crisis=())
 
 
 def _proven_party(text: TreatyText, digest: str, party: Party) -> Party:

@@ -1,6 +1,6 @@
 """Between table rows and the values of the core rooms. What is read back is checked as strictly as what comes in."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from datetime import datetime
 from itertools import groupby
@@ -13,6 +13,7 @@ from sqlalchemy import ColumnElement, and_
 from exchange.agreements import (
     Agreement,
     AgreementId,
+    KeptText,
     Party,
     PartyState,
     TextSignature,
@@ -20,9 +21,10 @@ from exchange.agreements import (
     terms_as_json,
     terms_from_stored,
     text_of,
+    with_proven_texts,
 )
 from exchange.crypto import ObjectSignature, ObjectVerifyingKey
-from exchange.kernel import from_micros, to_micros
+from exchange.kernel import ExchangeError, from_micros, to_micros
 from exchange.members import Clearance, Client, ClientId, Member, MemberCode, Role, Standing
 from exchange.release import class_from_json
 from exchange.store.dialect import Row
@@ -117,6 +119,7 @@ def client_row(client: Client, now: datetime) -> ClientTable:
     )
 
 
+EARLIER_COLUMNS = ("id", "edition", "previous", "terms")
 AGREEMENT_COLUMNS = ("id", "version", "terms", "edition", "previous", "text")
 PARTY_COLUMNS = ("member", "state", "signed_at", "leaves_at")
 SIGNATURE_COLUMNS = ("signatory", "ed25519", "ml_dsa_65", "signed_at")
@@ -162,17 +165,25 @@ def agreements_of(rows: Sequence[Row]) -> list[Agreement]:
 
 
 def with_earlier(agreements: Sequence[Agreement], rows: Iterable[Row]) -> list[Agreement]:
-    """Return agreements with the terms of the editions before; rows are of `earlier_texts`: id, edition, terms."""
-    texts: dict[tuple[str, int], str] = {(row[0], row[1]): row[2] for row in rows}
+    """Return agreements with the terms of the editions before, as far as the signed digests prove them.
 
-    def known(agreement: Agreement) -> Agreement:
-        numbers = range(1, agreement.edition)
-        return replace(
-            agreement,
-            earlier=tuple(terms_from_stored(orjson.loads(texts[agreement.id, number])) for number in numbers),
-        )
+    Rows are of `earlier_texts`: columns as `EARLIER_COLUMNS`.
+    """
+    texts: dict[str, list[Row]] = {}
+    for row in rows:
+        texts.setdefault(row[0], []).append(row)
+    return [
+        agreement if agreement.edition == 1 else with_proven_texts(agreement, _kept_texts(texts.get(agreement.id, ())))
+        for agreement in agreements
+    ]
 
-    return [known(agreement) if agreement.edition > 1 else agreement for agreement in agreements]
+
+def _kept_texts(rows: Iterable[Row]) -> Iterator[KeptText]:
+    for _, edition, previous, terms in rows:
+        try:
+            yield KeptText(edition, previous, terms_from_stored(orjson.loads(terms)))
+        except (ExchangeError, ValueError):
+            continue  # altered so that it cannot be read: it proves nothing
 
 
 def agreement_row(agreement: Agreement, proposed_by: str | None, now: datetime) -> AgreementTable:

@@ -10,7 +10,7 @@ from sqlalchemy.sql.selectable import FromClause
 from exchange.store.crisis_book import crisis_rows
 from exchange.store.dialect import Sql, Statement
 from exchange.store.personal_tables import PersonalKeyTable
-from exchange.store.records import agreement_columns, with_signatures
+from exchange.store.records import EARLIER_COLUMNS, agreement_columns, with_signatures
 from exchange.store.restore_tables import RestoreClaimTable
 from exchange.store.standing import CLIENT, MEMBER, REPORT, report_columns, standing, whose
 from exchange.store.tables import table
@@ -82,7 +82,7 @@ class HotStatements:
             agreements=sql.compile(agreements),
             agreement=sql.compile(agreements.where(_AGREEMENT.c.id == bindparam("agreement_id"))),
             earlier_texts=sql.compile(
-                select(_AGREEMENT.c.id, _AGREEMENT.c.edition, _AGREEMENT.c.terms)
+                select(*(_AGREEMENT.c[name] for name in EARLIER_COLUMNS))
                 .distinct()
                 .where(_AGREEMENT.c.superseded_at.is_not(None))
             ),

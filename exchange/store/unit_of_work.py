@@ -34,6 +34,7 @@ from exchange.store.personal_keys import PersonalKeys, Place
 from exchange.store.personal_tables import PersonalKeyTable
 from exchange.store.proxy_book import ProxyBook
 from exchange.store.records import (
+    EARLIER_COLUMNS,
     agreement_columns,
     agreement_row,
     agreements_of,
@@ -402,8 +403,11 @@ class UnitOfWork:
             found = with_crises(found, [tuple(row) for row in await self._session.execute(crisis_rows())])
         if not current_only or all(agreement.edition == 1 for agreement in found):
             return found
-        columns = (col(AgreementTable.id), col(AgreementTable.edition), col(AgreementTable.terms))
-        texts = select(*columns).distinct().where(col(AgreementTable.superseded_at).is_not(None))
+        texts = (
+            select(*(tables[0].c[name] for name in EARLIER_COLUMNS))
+            .distinct()
+            .where(col(AgreementTable.superseded_at).is_not(None))
+        )
         return with_earlier(found, [tuple(row) for row in await self._session.execute(texts)])
 
     def _note_law(self) -> None:

@@ -9,9 +9,12 @@ from exchange import usecases
 from exchange.agreements import AgreementState, TreatyText, is_signed, text_of, verify_texts
 from exchange.crypto import ObjectSignature
 from exchange.kernel import ConflictError, ExchangeError, InvalidError, NotFoundError
+from exchange.markings import Label
 from exchange.members import Standing
+from exchange.usecases import Services
 from tests.support.treaty import offered, sign_by_call, signed, signing_key
 from tests.support.world import AGREEMENT, Attempt, World, thumbprint_of
+from tests.usecases.test_amending import concluded
 
 
 async def proposed(world: World):
@@ -155,6 +158,39 @@ async def test_terms_altered_in_the_database_are_terms_that_nobody_signed(popula
     ).value.state
 
     assert state is AgreementState.DRAFT
+
+
+async def test_former_text_altered_in_the_database_opens_no_older_report(populated: World) -> None:
+    label = Label("NATO", "SECRET", releasable_to=("DNK", "GBR", "NOR"))
+    await populated.agree(AGREEMENT.replace("readers: [GBR, NOR, DNK]", "readers: [GBR, NOR]"))
+    old = await populated.post(label=label)
+    await concluded(populated, AGREEMENT)
+    new = await populated.post(label=label)
+
+    async def reads(name: str, report: str, services: Services) -> bool:
+        try:
+            await usecases.pull_report(services, populated.call(name), report)
+        except NotFoundError:
+            return False
+        return True
+
+    async with populated.another_node() as second:
+        assert [await reads("DNK reader", report, second) for report in (old, new)] == [False, True]
+        assert await reads("NOR reader", old, second)
+    wider = (
+        """UPDATE agreement SET terms = replace(terms, '"readers":["GBR","NOR"]', '"readers":["GBR","NOR","DNK"]')"""
+    )
+    populated.sql(f"{wider} WHERE id = $1 AND superseded_at IS NOT NULL", populated.agreement_id)
+    assert populated.sql('SELECT count(*) FROM agreement WHERE terms LIKE \'%"NOR"],"onward%\'') == [(0,)]
+    async with populated.another_node() as third:
+        assert [await reads("DNK reader", report, third) for report in (old, new)] == [False, True]
+        # What nobody signed opens it to nobody.
+        assert not await reads("NOR reader", old, third)
+        assert await reads("NOR reader", new, third)
+    broken = "UPDATE agreement SET terms = '{}' WHERE id = $1 AND superseded_at IS NOT NULL"
+    populated.sql(broken, populated.agreement_id)
+    async with populated.another_node() as fourth:
+        assert [await reads("DNK reader", report, fourth) for report in (old, new)] == [False, True]
 
 
 async def test_evidence_verifies_alone_and_is_for_parties(populated: World) -> None:

@@ -7,15 +7,18 @@ import pytest
 
 from exchange.agreements import (
     AgreementState,
+    KeptText,
     PartyState,
     SignatoryKey,
     SignedText,
+    clause_of,
     is_signed,
     proven,
     sign,
     state_of,
     text_of,
     verify_texts,
+    with_proven_texts,
 )
 from exchange.agreements.treaty import statement_of
 from exchange.crypto import ObjectSigningKey
@@ -118,6 +121,50 @@ def test_agreement_is_in_force_by_signatures_and_not_by_what_is_written_down():
 )
 def test_altered_agreement_is_not_in_force(given):
     assert state_of(proven(given), DURING) is AgreementState.DRAFT
+
+
+def chain(*titles):
+    """Return an agreement of as many editions, and the texts before the last one as they are kept."""
+    kept, previous = [], None
+    for edition, title in enumerate(titles, start=1):
+        now = dataclasses.replace(
+            FIRST, terms=dataclasses.replace(FIRST.terms, title=title), edition=edition, previous=previous
+        )
+        kept.append(KeptText(edition, previous, now.terms))
+        previous = text_of(now).digest
+    return now, kept[:-1]
+
+
+def test_texts_before_are_those_that_the_signed_ones_name():
+    third, kept = chain("one", "two", "three")
+
+    assert [terms.title for terms in with_proven_texts(third, reversed(kept)).texts] == ["one", "two", "three"]
+    assert with_proven_texts(FIRST, kept) == FIRST
+    # One of several that were kept: whichever the digest names.
+    altered = dataclasses.replace(kept[0], terms=dataclasses.replace(kept[0].terms, title="another"))
+    assert with_proven_texts(third, (altered, *kept)).earlier == tuple(each.terms for each in kept)
+
+
+@pytest.mark.parametrize(
+    ("number", "changes", "silent"),
+    [
+        (0, {"terms": dataclasses.replace(FIRST.terms, title="another")}, [1]),
+        (1, {"terms": dataclasses.replace(FIRST.terms, title="another")}, [1, 2]),
+        (1, {"previous": "0" * 64}, [1, 2]),
+        (0, {"previous": "0" * 64}, [1]),
+        (0, {"edition": 2}, [1]),
+        (1, {"edition": 9}, [1, 2]),
+    ],
+)
+def test_altered_text_names_nobody_and_neither_does_any_before_it(number, changes, silent):
+    third, kept = chain("one", "two", "three")
+    kept[number] = dataclasses.replace(kept[number], **changes)
+    texts = with_proven_texts(third, kept).texts
+
+    assert [edition for edition, terms in enumerate(texts, start=1) if not terms.scopes] == silent
+    assert [edition for edition, terms in enumerate(texts, start=1) if not terms.parties] == silent
+    assert clause_of(texts, "cyber-threats", 1) is None
+    assert clause_of(texts, "cyber-threats", 3) is not None
 
 
 def test_what_was_taken_back_with_a_draft_stays_taken_back():
