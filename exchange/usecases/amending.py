@@ -39,6 +39,9 @@ from exchange.usecases.judging import ABSENT_ID
 from exchange.usecases.recording import draft, named, on_record
 from exchange.usecases.signing import GivenSignature, checked_signature, sign_own_text, told_of
 
+MOST_PROPOSED = 20
+"""Of one signatory, to one text: whoever looks at what is proposed waits while the reports are counted for each."""
+
 
 @dataclass(frozen=True, slots=True)
 class AmendmentView:
@@ -76,9 +79,12 @@ async def propose_amendment(
             raise InvalidError("the agreement cannot be amended so", tuple(faults))
         new = amended(agreement, terms, call.now)
         told = logged_text(new)
-        texts = {each.text for each in await unit.amendments().of(agreement.id)}
-        if text_of(new).digest in texts:
+        before = [each for each in await unit.amendments().of(agreement.id) if each.previous == new.previous]
+        if text_of(new).digest in {each.text for each in before}:
             raise ConflictError("this very text lies before the parties already", code="proposed-already")
+        if sum(each.proposed_by == client.id for each in before) >= MOST_PROPOSED:
+            message = f"{MOST_PROPOSED} texts of yours lie before the parties: have one of them signed first"
+            raise ConflictError(message, code="too-many-waiting")
         amendment = await unit.amendments().add(
             agreement.id, terms, previous=new.previous or "", text=text_of(new).digest, proposed_by=client.id
         )

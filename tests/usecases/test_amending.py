@@ -11,6 +11,7 @@ from exchange.agreements import AgreementState, amended, text_of, verify_texts
 from exchange.audit import Criteria
 from exchange.kernel import ConflictError, ExchangeError, InvalidError, NotFoundError
 from exchange.markings import Label
+from exchange.usecases import amending as module
 from tests.support.treaty import signed, signing_key
 from tests.support.world import AGREEMENT, World, thumbprint_of
 
@@ -215,6 +216,26 @@ async def test_text_that_waited_for_who_has_left_since_binds_with_the_next_word_
         ("GBR", "signed"),
         ("NOR", "signed"),
     ]
+
+
+async def test_one_signatory_lays_so_many_texts_before_the_parties_and_others_theirs(
+    populated: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "MOST_PROPOSED", 2)
+    titles = [AGREEMENT.replace("North Sea", f"{number}. North Sea") for number in range(4)]
+    for text in titles[:2]:
+        await proposed(populated, text)
+    call = populated.call("GBR signatory")
+    more = usecases.propose_amendment(populated.services, call, populated.agreement_id, titles[2])
+    refused = await populated.attempt(more)
+    other = await proposed(populated, titles[2], by="NOR signatory")
+    for member in ALL_THREE:
+        await signs(populated, other, member)
+
+    assert isinstance(refused.error, ConflictError)
+    assert (refused.error.code, refused.entry["decision"]) == ("too-many-waiting", "refused")
+    # What lay before the parties was of the text before, and stands in nobody's way.
+    assert (await proposed(populated, titles[3])).amendment.number == 4
 
 
 async def test_what_cannot_be_amended_or_signed_so_is_refused_and_recorded(populated: World) -> None:
