@@ -206,7 +206,7 @@ def _in_order(results: list[Result]) -> list[Result]:
 
 def _moving(place: Place, plan: Plan) -> list[Result]:
     """Return the figures of treaties that move, on each database, over a world in which most reports are of one."""
-    count = plan.many * 3 // 10
+    count = plan.many // 2
     fill(place, count, title=f"{count:,} reports, most of one agreement, SQLite", spread_one_in=SPREAD_ONE_IN)
     # One each: what the first round amended and recalled is not to be found in the second.
     places = {backend: _copied(place, place.folder.with_name(f"moving-{backend}")) for backend in plan.backends}
