@@ -8,7 +8,15 @@ from typing import Annotated
 import typer
 
 from exchange.audit import LogPolicy, VerifierKey
-from exchange.audit.verify import Expectations, KnownCheckpoint, Limits, Verification, verify_export, verify_log
+from exchange.audit.verify import (
+    Erasures,
+    Expectations,
+    KnownCheckpoint,
+    Limits,
+    Verification,
+    verify_export,
+    verify_log,
+)
 from exchange.cli import output
 from exchange.cli.audit_group import audits
 from exchange.cli.audit_keys import (
@@ -123,8 +131,12 @@ def verify(
 def _verified(logs: list[LogHere], asked: _Asked) -> list[Verification]:
     # Each log has keys of its own; nodes and witnesses are asked about the one in use.
     earlier = [_origin(log) for log in logs[:-1]]
-    before = [_verify(log, asked.of_earlier(origin)) for log, origin in zip(logs, earlier, strict=False)]
-    return [*before, *(_verify(log, asked.of_newest(earlier)) for log in logs[-1:])]
+    of_each = [*map(asked.of_earlier, earlier), asked.of_newest(earlier)]
+    # The newest first: what is erased from a log that ended, the logs after it tell.
+    found: list[Verification] = []
+    for log, of_it in zip(reversed(logs), reversed(of_each), strict=False):
+        found.append(_verify(log, of_it, found[-1].erasures if found else {}))
+    return found[::-1]
 
 
 def _origin(log: LogHere) -> str:
@@ -143,7 +155,7 @@ def _verified_export(path: Path, asked: _Asked) -> Verification:
             why = "`--state`, `--checkpoint`, `--policy` and `--node-key` are held against a whole log"
             raise InvalidError(f"{exc.message}; {why}") from exc
         return _verified_slice(path, asked)
-    return _verify(LogHere(source), asked.of_newest(()))
+    return _verify(LogHere(source), asked.of_newest(()), {})
 
 
 def _verified_slice(path: Path, asked: _Asked) -> Verification:
@@ -158,7 +170,7 @@ def _verified_slice(path: Path, asked: _Asked) -> Verification:
         return verify_export(file, last, Expectations(keys_in_use(asked.keys)))
 
 
-def _verify(log: LogHere, asked: _Asked) -> Verification:
+def _verify(log: LogHere, asked: _Asked, erasures: Erasures) -> Verification:
     keys = asked.keys or log.keys
     if not keys:
         raise InvalidError(_WHOSE)
@@ -173,6 +185,7 @@ def _verify(log: LogHere, asked: _Asked) -> Verification:
         limits=asked.limits,
         node_keys=asked.node_keys or log.node_keys,
         policy=asked.policy,
+        erasures=erasures,
     )
     with ProgressBar("verifying") as bar:
         return verify_log(log.source, expected, bar)

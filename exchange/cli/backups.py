@@ -17,7 +17,7 @@ import typer
 from exchange.audit import EventName, Outcome, Subject
 from exchange.audit.note_keys import parse_verifier_key
 from exchange.audit.tile_paths import bundles_of_size
-from exchange.audit.verify import Expectations, verify_log
+from exchange.audit.verify import ERASED_AGAIN, Expectations, verify_log
 from exchange.cli import output
 from exchange.cli.instance import Host, folder_of, open_host, write_new
 from exchange.cli.program import app
@@ -32,6 +32,7 @@ from exchange.services import blob_place
 from exchange.settings import InstanceLayout, Settings, load_settings
 from exchange.store.dumping import Claim, Since, confirm_claim, load, open_claims
 from exchange.usecases.backups import (
+    After,
     Contents,
     backup_lines,
     blobs_of,
@@ -40,7 +41,7 @@ from exchange.usecases.backups import (
     rows_of,
     what_came_after,
 )
-from exchange.usecases.move_again import PartyMove, move_again
+from exchange.usecases.move_again import move_again
 from exchange.usecases.recording import draft
 
 restored = typer.Typer(help="What a restore left to be confirmed before anything is served.", no_args_is_help=True)
@@ -49,6 +50,9 @@ app.add_typer(restored, name="restored")
 _BESIDE = ("log/last-signed.json", "log/verifier-keys", "log/witnesses", "log/witnessed", "tls/edges.pem")
 _TRUSTED = "tls/"
 _BESIDE_FOLDERS = ("tls/authorities", "tls/crl", "log/archive")
+_ERASED_NAMED = 1_000
+"""In one entry of a restore: each takes some 50 bytes of 65,535."""
+
 IdentityOption = Annotated[Path, typer.Option("--identity", help="The secret half of the recipient it was sealed to.")]
 
 
@@ -100,9 +104,10 @@ def restore(
         contents = read_contents(lines)
     asyncio.run(require_its_keys(contents, FileCustodian.load(settings.roots_file)))
     # (2) what came after
-    replay, claims, moves = what_came_after(contents, None if log is None else _kept_entries(log, contents))
+    after = what_came_after(contents, None if log is None else _kept_entries(log, contents))
+    replay = after.replay
     layout = InstanceLayout(folder.absolute())
-    claims = [*_what_returns(layout, contents), *claims]
+    claims = [*_what_returns(layout, contents), *after.claims]
     why = f"restored from the backup of {contents.made_at}: begin the next log with `exchange audit recover`"
     # (3) the blobs of large parts, which nothing names yet, and the database
     asyncio.run(_put_blobs(settings, contents, file, opened))
@@ -111,7 +116,7 @@ def restore(
         loaded = asyncio.run(load(url, rows_of(lines), Since(why, replay, claims), clock=system_clock))
     # (4) beside it
     _put_beside(layout, contents)
-    done = asyncio.run(_finish_restore(folder, contents, moves))
+    done = asyncio.run(_finish_restore(folder, contents, after))
     told = {
         "id": str(folder),
         "made_at": contents.made_at,
@@ -235,18 +240,23 @@ async def _record(host: Host, event: EventName) -> None:
     await host.services.store.append(draft(host.call(), None, event, Outcome.PERMITTED, subject=subject))
 
 
-async def _finish_restore(folder: Path, contents: Contents, moves: Sequence[PartyMove]) -> int:
+async def _finish_restore(folder: Path, contents: Contents, after: After) -> int:
     """Record the restore and do again what parties did; return how many claims are settled by that."""
     async with open_host(folder) as host:
-        size = 0 if contents.log is None else contents.log.size
-        detail: dict[str, str | int | list[str]] = {
-            "made_at": contents.made_at,
-            "log_size": size,
-            "node": contents.node,
-        }
         subject = Subject("instance", host.settings.node)
-        entry = draft(host.call(), None, EventName.INSTANCE_RESTORED, Outcome.PERMITTED, subject=subject, detail=detail)
-        await host.services.store.append(entry)
-        done = await move_again(host.services, host.call(), moves)
+        for detail in _told_of_restore(contents, after):
+            event, permitted = EventName.INSTANCE_RESTORED, Outcome.PERMITTED
+            await host.services.store.append(draft(host.call(), None, event, permitted, subject=subject, detail=detail))
+        done = await move_again(host.services, host.call(), after.moves)
         url = host.settings.database_url_with_password()
         return sum([await confirm_claim(url, each, clock=system_clock) for each in done])
+
+
+def _told_of_restore(contents: Contents, after: After) -> Iterator[dict[str, str | int | list[str]]]:
+    """Yield what the entries of a restore say: whose personal data it erased again, so that its log is not accused."""
+    size = 0 if contents.log is None else contents.log.size
+    told: dict[str, str | int | list[str]] = {"made_at": contents.made_at, "log_size": size, "node": contents.node}
+    again = sorted({" ".join(erased) for erased in after.replay.erased})
+    for start in range(0, max(1, len(again)), _ERASED_NAMED):
+        named = again[start : start + _ERASED_NAMED]
+        yield {**told, ERASED_AGAIN: named} if named else {**told}

@@ -5,15 +5,13 @@ from datetime import datetime, timedelta
 
 import pytest
 
-from exchange.audit import Actor, EventName, Outcome, parse_verifier_key
-from exchange.audit.verify import Expectations, KnownCheckpoint, Step, Verification, verify_log
-from exchange.cli.audit_instance import InstanceLog, Waiter
-from exchange.kernel import to_micros
-from exchange.store.log_desk import LogDesk
+from exchange.audit import Actor, EventName, Outcome
+from exchange.audit.verify import Step, Verification
 from exchange.usecases.sequence_log import BATCH
 from exchange.usecases.sweep_log import Index
 from tests.support.log import Log
-from tests.support.store import NODE_KEY, NOW, draft, rows_of
+from tests.support.store import NOW, draft, rows_of
+from tests.support.verified_log import verified
 
 ENTRIES = 300
 
@@ -59,29 +57,6 @@ async def note_of(log: Log) -> bytes:
     state = await log.store.log.state()
     assert state is not None
     return state.note
-
-
-async def verified(log: Log, *known: bytes) -> Verification:
-    """Verify what lies in the database, as its operator's auditor does."""
-    keys = tuple(parse_verifier_key(line) for line in log.key.verifier_keys.splitlines())
-    seen = tuple(KnownCheckpoint(note, "a witness") for note in known)
-    now = to_micros(log.clock.now)
-
-    def work() -> Verification:
-        wait = Waiter()
-        desk = wait(LogDesk.open(log.url))
-        try:
-            state = wait(desk.reader.state())
-            assert state is not None
-            return verify_log(
-                InstanceLog(desk, state, wait),
-                Expectations(keys, now_micros=now, known=seen, node_keys=(NODE_KEY.verifying_key,)),
-            )
-        finally:
-            wait(desk.close())
-            wait.close()
-
-    return await asyncio.to_thread(work)
 
 
 async def own(log: Log, *statements: str) -> None:

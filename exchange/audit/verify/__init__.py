@@ -5,14 +5,17 @@ first bad entry or tile of every step, and why; one pass, in memory that does no
 Does not: fetch, open files or ask for the time: a `Source` hands the log over, the caller says what time it is.
 """
 
+from exchange.audit.verify.erasures import ERASED_AGAIN
 from exchange.audit.verify.expectations import Expectations, KnownCheckpoint, Limits
 from exchange.audit.verify.export import verify_export
-from exchange.audit.verify.findings import Finding, Step, Verification
+from exchange.audit.verify.findings import Erasures, Finding, Step, Verification
 from exchange.audit.verify.log import verify_log
 from exchange.audit.verify.receipts import prove_receipt, signed_head
 from exchange.audit.verify.source import KeptCheckpoint, PendingEntry, PersonalKeyState, Source, StoredEntry
 
 __all__ = [
+    "ERASED_AGAIN",
+    "Erasures",
     "Expectations",
     "Finding",
     "KeptCheckpoint",

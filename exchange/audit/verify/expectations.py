@@ -1,9 +1,10 @@
 """What an auditor brings along: the keys believed, the checkpoints seen elsewhere, the time, the limits."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from exchange.audit.log_policy import LogPolicy
 from exchange.audit.note_keys import VerifierKey
+from exchange.audit.verify.findings import Erasures
 from exchange.crypto import VerifyingKey
 
 
@@ -36,7 +37,7 @@ class Expectations:
 
     `now_micros` is the auditor's own time, None where it must not matter. `policy` names the witnesses and how many of
     them must stand behind the log; None where no witness is asked for. Its logs are not looked at. Without `node_keys`
-    nobody looks whether the nodes signed for their entries.
+    nobody looks whether the nodes signed for their entries. `erasures` are those of the logs that came after this one.
     """
 
     log_keys: tuple[VerifierKey, ...]
@@ -45,3 +46,4 @@ class Expectations:
     limits: Limits = Limits()
     node_keys: tuple[VerifyingKey, ...] = ()
     policy: LogPolicy | None = None
+    erasures: Erasures = field(default_factory=dict)

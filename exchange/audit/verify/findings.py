@@ -1,8 +1,12 @@
 """What a verification found: the first bad entry or tile of every step, and why it is bad."""
 
 from collections import Counter
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from enum import Enum
+
+Erasures = Mapping[tuple[str, str], int]
+"""How many keys of personal data two persons had destroyed, by subject and period."""
 
 
 class Step(Enum):
@@ -64,7 +68,8 @@ class Findings:
 class Verification:
     """How a verification ended. `root` is recomputed, not copied; `notes` say what could not be looked at.
 
-    `checkpoint` is the newest checkpoint as it was signed, None where it could not be read.
+    `checkpoint` is the newest checkpoint as it was signed, None where it could not be read. `erasures` are for the log
+    before this one, whose personal data they may have erased.
     """
 
     origin: str | None
@@ -77,6 +82,7 @@ class Verification:
     findings: tuple[Finding, ...]
     counts: dict[Step, int]
     notes: tuple[str, ...]
+    erasures: Erasures = field(default_factory=dict)
 
     @property
     def is_sound(self) -> bool:

@@ -22,7 +22,7 @@ from exchange.audit.verify.checkpoints import (
 from exchange.audit.verify.entries import EntryChecks, entry_id_at
 from exchange.audit.verify.erasures import ErasureChecks
 from exchange.audit.verify.expectations import Expectations
-from exchange.audit.verify.findings import Finding, Findings, Step, Verification
+from exchange.audit.verify.findings import Erasures, Finding, Findings, Step, Verification
 from exchange.audit.verify.nodes import NodeChecks
 from exchange.audit.verify.source import KeptCheckpoint, Source
 from exchange.audit.verify.time_windows import TimeWindows
@@ -55,7 +55,7 @@ def verify_log(source: Source, expected: Expectations, progress: Progress | None
     witnesses.take(newest)
     names, lag = witnesses.conclude(newest)
     # (3), (5) to (8), (10) in one pass
-    roots, entries, notes = _passed(source, expected, findings, (newest, marks), progress)
+    roots, entries, (notes, erasures) = _passed(source, expected, findings, (newest, marks), progress)
     # (4) none of them tells another history
     compare_marks(marks, newest.checkpoint.size, roots, findings)
     # (9) nothing waits
@@ -71,6 +71,7 @@ def verify_log(source: Source, expected: Expectations, progress: Progress | None
         findings=tuple(_named(source, finding, newest.checkpoint.size) for finding in findings.found()),
         counts=findings.counts(),
         notes=(*_notes(source, expected, newest), *notes, *waiting, *(() if lag is None else (lag,))),
+        erasures=erasures,
     )
 
 
@@ -80,14 +81,14 @@ def _passed(
     findings: Findings,
     signed: tuple[OpenedCheckpoint, list[Mark]],
     progress: Progress | None,
-) -> tuple[Mapping[int, bytes], int, tuple[str, ...]]:
-    """Return the recomputed roots by size, how many entries were looked into, and notes on them."""
+) -> tuple[Mapping[int, bytes], int, tuple[tuple[str, ...], Erasures]]:
+    """Return the recomputed roots by size, how many entries were looked into, notes on them and what they erased."""
     newest, marks = signed
     in_order = _in_order([*marks, _mark_of(newest)])
     check_times(in_order, expected.limits.ahead_seconds, findings)
     size, root = newest.checkpoint.size, newest.checkpoint.root
     tree = Recomputation(source, size, root, (mark.size for mark in marks))
-    nodes, erasures = NodeChecks(expected.node_keys), ErasureChecks(source)
+    nodes, erasures = NodeChecks(expected.node_keys), ErasureChecks(source, expected.erasures)
     observers = (nodes.observe, erasures.observe)
     checks = EntryChecks(source, TimeWindows(in_order, expected.limits), findings, observers=observers)
     for leaves in tree.leaves(findings):
@@ -95,7 +96,7 @@ def _passed(
         if progress is not None:
             progress(leaves.path.start + leaves.path.width, size)
     _compare_root(newest, tree.roots, findings)
-    return tree.roots, checks.seen, (*nodes.conclude(findings), *erasures.conclude(findings))
+    return tree.roots, checks.seen, ((*nodes.conclude(findings), *erasures.conclude(findings)), erasures.told)
 
 
 def _newest(source: Source, expected: Expectations, findings: Findings) -> OpenedCheckpoint | None:

@@ -151,19 +151,25 @@ def erasure(number, subject="desk", period="2026-01", outcome=Outcome.PERMITTED,
     """The entry of an erasure."""
     at = START + number * SECOND
     of_whom = None if subject is None else Subject("client", subject)
-    given = {"subject": of_whom, "detail": {"period": period}, **fields}
+    given = {"subject": of_whom, "detail": {"period": period, "keys": 1}, **fields}
     draft = EntryDraft(
-        event=EventName.PERSONAL_ERASED, outcome=outcome, at=at, actor=Actor("client"), request_id="r",
-        source="local", **given,
+        outcome=outcome, at=at, actor=Actor("client"), request_id="r", source="local",
+        **{"event": EventName.PERSONAL_ERASED, **given},
     )  # fmt: skip
     place = {"node": "n1", "boot": new_id(START, bytes(10)), "node_seq": number}
     return seal_entry(draft, entry_id=new_id(at, number.to_bytes(8) + bytes(2)), **place).content
+
+
+def restored(number, *again, **fields):
+    """The entry of a restore that erased again what is named."""
+    return erasure(number, event=EventName.INSTANCE_RESTORED, **{"detail": {"erased": list(again)}, **fields})
 
 
 def with_keys(*contents, is_destroyed=True):
     world = World()
     world.append(*contents)
     world.keys = {
+        "k0": PersonalKeyState("desk", "2026-01", is_destroyed),
         "k1": PersonalKeyState("desk", "2026-01", is_destroyed),
         "k2": PersonalKeyState("x", "2026-01", False),
     }
@@ -186,8 +192,15 @@ def test_erasure_that_two_persons_approved_passes_and_is_told():
         erasure(3, outcome=Outcome.REFUSED),
         erasure(3, subject=None),
         erasure(3, detail={}),
-        erasure(3, detail={"period": 1}),
-        erasure(3, detail={"period": ["2026-01"]}),
+        erasure(3, detail={"period": 1, "keys": 1}),
+        erasure(3, detail={"period": ["2026-01"], "keys": 1}),
+        erasure(3, detail={"period": "2026-01"}),
+        erasure(3, detail={"period": "2026-01", "keys": "1"}),
+        erasure(3, detail={"period": "2026-01", "keys": 0}),
+        restored(3),
+        restored(3, "desk 2026-02"),
+        restored(3, detail={}),
+        restored(3, detail={"erased": "desk 2026-01"}),
     ],
 )
 def test_key_that_is_gone_without_an_approved_erasure_is_named(approval):
@@ -197,6 +210,40 @@ def test_key_that_is_gone_without_an_approved_erasure_is_named(approval):
 
     assert (finding.step, finding.position) == (Step.ERASURE, 1)
     assert finding.entry == log.rows[1].columns.id
+
+
+def test_key_that_went_beside_those_of_an_approved_erasure_is_named():
+    """Whoever was erased once may not be erased again by one alone."""
+    log = with_keys(personal(0, "k1"), personal(1, "k1"), erasure(2), personal(3, "k0"), personal(4, "k0"))
+
+    (finding,) = log.verify().findings
+
+    assert (finding.step, finding.position) == (Step.ERASURE, 3)
+    assert finding.why.endswith("more are gone than approved erasures destroyed")
+
+
+@pytest.mark.parametrize(
+    "approvals",
+    [
+        (erasure(2), erasure(4)),
+        (erasure(4, detail={"period": "2026-01", "keys": 2}),),
+        (restored(4, "x", "desk 2026-01"),),
+    ],
+    ids=["each by its own", "both by one", "again by a restore"],
+)
+def test_every_key_that_an_erasure_destroyed_is_approved(approvals):
+    log = with_keys(personal(0, "k1"), personal(1, "k0"), *approvals)
+
+    assert log.verify().is_sound
+
+
+def test_erasure_after_a_recovery_is_told_by_the_log_that_came_after():
+    later = with_keys(erasure(5)).verify()
+    log = with_keys(personal(0, "k1"), personal(1, "k2"))
+
+    assert later.erasures == {("desk", "2026-01"): 1}
+    assert told(log.verify()) == [(Step.ERASURE, 0)]
+    assert log.verify(erasures=later.erasures).is_sound
 
 
 def test_key_of_which_nothing_is_known_is_named():
