@@ -114,9 +114,17 @@ def named(kind: str, typed: str) -> Subject:
 
 
 async def record_rejection(  # noqa: PLR0913  what a turned-away request leaves on the record
-    services: Services, call: Call, *, method: str, route: str, code: str, count: int = 1, subject_id: str | None = None
+    services: Services,
+    call: Call,
+    *,
+    method: str,
+    route: str,
+    code: str,
+    count: int = 1,
+    subject_id: str | None = None,
+    outcome: Outcome = Outcome.REFUSED,
 ) -> Receipt:
-    """Record a request that was turned away without an entry of its own, and return the entry's receipt.
+    """Record a request that was turned away, or failed, without an entry of its own; return the entry's receipt.
 
     `route` is the template, never the path as sent, and `subject_id` is kept only where it is a UUIDv7: what a
     stranger typed does not enter the log. `count` is for how many such requests the entry speaks.
@@ -126,5 +134,5 @@ async def record_rejection(  # noqa: PLR0913  what a turned-away request leaves 
     if count > 1:
         detail["count"] = count
     subject = Subject("requested", subject_id) if subject_id is not None and is_uuid7(subject_id) else None
-    entry = draft(call, client, EventName.ROUTE_REQUESTED, Outcome.REFUSED, subject=subject, detail=detail)
+    entry = draft(call, client, EventName.ROUTE_REQUESTED, outcome, subject=subject, detail=detail)
     return await services.store.append(entry)

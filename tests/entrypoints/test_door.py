@@ -150,6 +150,7 @@ async def test_body_that_stops_coming_is_408(service, world, monkeypatch) -> Non
     sent = await converse(service, "operator", body=None)
 
     assert sent[0]["status"] == 408
+    assert {b"x-audit-entry", b"x-audit-leaf"} <= {name.lower() for name, _ in sent[0]["headers"]}
 
 
 async def test_body_cut_off_by_its_sender_is_recorded(service, world) -> None:
@@ -201,7 +202,7 @@ async def test_acceptable_is_answered(http, accept: str) -> None:
     assert answer.status_code == 200
 
 
-async def test_unforeseen_error_tells_nothing(service, http, monkeypatch, caplog) -> None:
+async def test_unforeseen_error_tells_nothing_and_is_on_the_record(service, http, entry_of, monkeypatch) -> None:
     async def broken(_visit) -> None:
         raise RuntimeError("canary-4711")
 
@@ -213,6 +214,22 @@ async def test_unforeseen_error_tells_nothing(service, http, monkeypatch, caplog
     assert (answer.status_code, answer.json()["code"]) == (500, "failed")
     assert b"canary" not in answer.content
     assert answer.headers["x-request-id"] == answer.json()["request_id"]
+    entry = await entry_of(answer)
+    assert (entry["type"], entry["decision"]) == ("route.requested", "failed")
+    assert entry["detail"] == {"code": "failed", "method": "GET", "route": "/v1/whoami"}
+
+
+async def test_unforeseen_error_of_the_log_tells_nothing_either(world, http, monkeypatch) -> None:
+    async def broken(*_args, **_named) -> None:
+        raise RuntimeError("canary-4711")
+
+    monkeypatch.setattr(type(world.services.store), "append", broken)
+
+    answer = await http("NOR reader").get("/v1/whoami")
+
+    assert (answer.status_code, answer.json()["code"]) == (500, "failed")
+    assert b"canary" not in answer.content
+    assert "x-audit-entry" not in answer.headers
 
 
 async def test_what_a_stopping_server_has_no_time_for_is_503(service, http, monkeypatch) -> None:
@@ -292,6 +309,16 @@ def test_first_refusal_of_a_second_is_the_one_recorded() -> None:
 
     # The last one makes room first, and with it is forgotten what was told.
     assert told == [1, 0, 0, 1, 3, 0, 1, 1]
+
+
+def test_refusals_that_nobody_told_of_are_told_once() -> None:
+    limiter = RateLimiter(1, clock=lambda: 5.0)
+
+    told = [limiter.refusals_to_record("a") for _ in range(3)]
+    rest = [limiter.untold_refusals("a"), limiter.untold_refusals("a"), limiter.untold_refusals("b")]
+
+    assert told == [1, 0, 0]
+    assert rest == [2, 0, 0]
 
 
 async def test_entry_of_a_refused_flood_says_how_many_requests_it_speaks_for(service, http, entry_of) -> None:
@@ -435,9 +462,12 @@ def test_unmapped_error_is_a_500_without_detail() -> None:
     class OddError(ExchangeError):
         code = "odd"
 
-    answer = problem(OddError("canary"), "id")
+    error = OddError("canary")
+    error.receipt = Receipt("entry", "leaf")
+    answer = problem(error, "id")
 
     assert answer.status_code == 500
+    assert (answer.headers["x-audit-entry"], answer.headers["x-audit-leaf"]) == ("entry", "leaf")
     assert b"canary" not in answer.body
     assert b"odd" not in answer.body
 

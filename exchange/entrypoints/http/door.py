@@ -14,10 +14,11 @@ from typing import Any
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from exchange.entrypoints.http.errors import OverloadedError
+from exchange.entrypoints.http.floods import FloodEnds, Refused
 from exchange.entrypoints.http.large_answers import LARGE_BYTES, LargeAnswers
 from exchange.entrypoints.http.limits import Limiter
 from exchange.entrypoints.http.metrics import UNMATCHED, UNMATCHED_SLOT, Metrics, TurnedAway
-from exchange.entrypoints.http.problems import Asked, problem, refusal, unforeseen
+from exchange.entrypoints.http.problems import Asked, failure, problem, refusal
 from exchange.entrypoints.http.route_table import RouteTable
 from exchange.entrypoints.http.shares import PARTS, Shares
 from exchange.entrypoints.http.tls import public_key_in, subject_in, thumbprint_in
@@ -47,6 +48,7 @@ class Door:
         self._metrics = metrics
         self.large = LargeAnswers()
         self.shares = Shares(MOST_OF_ONE)
+        self._floods = FloodEnds()
         self.in_flight = 0
         """Requests being answered."""
 
@@ -71,7 +73,7 @@ class Door:
             _log.exception("unforeseen error", extra={"request_id": call.request_id, "cause": type(exc).__name__})
             if answer.status is not None:
                 raise  # half an answer is out: only cutting the connection tells the caller
-            await unforeseen(call.request_id)(scope, receive, answer)
+            await (await failure(services, call, _asked(scope)))(scope, receive, answer)
         except asyncio.CancelledError:
             # (6) the server ends, and has waited for as long as it does
             if answer.status is not None:
@@ -131,6 +133,8 @@ class Door:
         if count:
             response = await refusal(scope[SERVICES_KEY], call, error, Asked(scope["method"], UNMATCHED, count))
         else:
+            untold = self.limiter.untold_refusals
+            self._floods.expect(Refused(scope[SERVICES_KEY], call, scope["method"], error.code, untold))
             response = problem(error, call.request_id)
         await response(scope, receive, answer)
 
@@ -164,6 +168,11 @@ class _Answer:
             await self._large.send(self._send, message, client=self._call.thumbprint)
             return
         await self._send(message)
+
+
+def _asked(scope: Scope) -> Asked:
+    route = scope.get("route")
+    return Asked(scope["method"], UNMATCHED if route is None else getattr(route, "path", UNMATCHED))
 
 
 def new_call(services: Services, scope: Any) -> Call:

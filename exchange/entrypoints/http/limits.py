@@ -46,6 +46,13 @@ class _Refusals:
         self._told[thumbprint] = (second, 0)
         return untold + 1
 
+    def untold_refusals(self, thumbprint: str) -> int:
+        """Return how many refusals of the client no entry speaks for yet; from now on one does."""
+        last, untold = self._told.get(thumbprint, (0, 0))
+        if untold:
+            self._told[thumbprint] = (last, 0)
+        return untold
+
 
 class RateLimiter(_Refusals):
     """Admits `per_second` requests a second per client, and one second's worth at once; of one process alone."""

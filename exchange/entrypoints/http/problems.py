@@ -11,7 +11,7 @@ from http import HTTPStatus
 import orjson
 from starlette.responses import Response
 
-from exchange.audit import EventName
+from exchange.audit import EventName, Outcome
 from exchange.entrypoints.http.errors import (
     MethodNotAllowedError,
     NotAcceptableError,
@@ -23,6 +23,7 @@ from exchange.entrypoints.http.errors import (
 from exchange.entrypoints.http.receipts import receipt_headers
 from exchange.kernel import (
     ConflictError,
+    EntryReceipt,
     ExchangeError,
     ForbiddenError,
     InvalidError,
@@ -79,6 +80,7 @@ TITLES: dict[HTTPStatus, str] = {
     HTTPStatus.SERVICE_UNAVAILABLE: "The exchange cannot answer now; nothing was released",
 }
 
+_FAILED = "failed"
 _DETAIL_LENGTH = 500
 _RETRY_SECONDS = 2
 """Long enough for a restarted database, short enough for a person."""
@@ -116,12 +118,24 @@ async def refusal(services: Services, call: Call, error: ExchangeError, asked: A
     return problem(error, call.request_id)
 
 
+async def failure(services: Services, call: Call, asked: Asked) -> Response:
+    """Return the answer to a request that failed for a reason nobody foresaw, after the log has it if it takes it."""
+    receipt = None
+    try:
+        receipt = await record_rejection(
+            services, call, method=asked.method, route=asked.route, code=_FAILED, outcome=Outcome.FAILED
+        )
+    except Exception as exc:  # noqa: BLE001  what is broken may be the log itself: the caller is told the same
+        _log.exception("failure not recorded", extra={"request_id": call.request_id, "cause": type(exc).__name__})
+    return unforeseen(call.request_id, receipt)
+
+
 def problem(error: ExchangeError, request_id: str) -> Response:
     """Return `error` as problem+json (RFC 9457)."""
     status = status_of_error(error)
     if status is HTTPStatus.INTERNAL_SERVER_ERROR:
         _log.error("error without a row in the table", extra={"request_id": request_id, "cause": type(error).__name__})
-        return unforeseen(request_id)
+        return unforeseen(request_id, error.receipt)
     if status is HTTPStatus.SERVICE_UNAVAILABLE and not isinstance(error, OverloadedError):
         # For the operator, who reads logs at night: what is broken, under the id that the caller was given.
         broken = {"request_id": request_id, "code": error.code, "cause": error.message[:_DETAIL_LENGTH]}
@@ -143,18 +157,18 @@ def problem(error: ExchangeError, request_id: str) -> Response:
     return _response(body, headers)
 
 
-def unforeseen(request_id: str) -> Response:
-    """Return the 500 that tells nothing but where to look in the logs."""
+def unforeseen(request_id: str, receipt: EntryReceipt | None) -> Response:
+    """Return the 500 that tells nothing but where to look in the logs, and which entry says that it was."""
     status = HTTPStatus.INTERNAL_SERVER_ERROR
     body = ProblemBody(
-        type="urn:exchange:problem:failed",
+        type=f"urn:exchange:problem:{_FAILED}",
         title=TITLES[status],
         status=status,
-        code="failed",
+        code=_FAILED,
         detail="the exchange's operator finds the cause under the request id",
         request_id=request_id,
     )
-    return _response(body, {})
+    return _response(body, {} if receipt is None else receipt_headers(receipt))
 
 
 def status_of_error(error: ExchangeError) -> HTTPStatus:
