@@ -90,7 +90,8 @@ class ExchangeClient:
 
     Every method raises ProblemError for a refusal (its `code` is the contract's), ConnectionFailedError where the
     exchange cannot be reached or does not accept the certificate, AnswerError for an answer that is none.
-    With `receipts` the receipt of every answer, refusals included, is kept in that file before the answer is used.
+    With `receipts` the receipt of every answer, refusals included, is kept in that file before the answer is used; a
+    success that comes without one is not used (AnswerError).
     """
 
     def __init__(  # noqa: PLR0913  where the exchange is, and who we are there

@@ -53,9 +53,10 @@ class ReceiptFile:
         self._path = path
 
     def keep(self, answer: httpx2.Response) -> None:
-        """Write down the receipt of an answer that carries one, and return once it is on disk.
+        """Write down the receipt of an answer, and return once it is on disk; a refusal may come without one.
 
-        Raises AnswerError for a receipt that cannot be one, ReceiptFileError where the file cannot be written.
+        Raises AnswerError for a receipt that cannot be one and for a success without, of which nobody could prove later
+        that the log had it; ReceiptFileError where the file cannot be written.
         """
         receipt = receipt_of(answer)
         if receipt is None:
@@ -74,11 +75,14 @@ class ReceiptFile:
 
 
 def receipt_of(answer: httpx2.Response) -> KeptReceipt | None:
-    """Return the receipt that an answer carries, None where it carries none."""
+    """Return the receipt that an answer carries, None for a refusal without one; AnswerError as `keep` raises it."""
     entry, leaf = answer.headers.get(ENTRY_HEADER), answer.headers.get(LEAF_HEADER)
-    if entry is None or leaf is None:
+    if entry is None and leaf is None:
+        if answer.is_success:
+            raise AnswerError("the answer brings no receipt: whether the log has it, nobody could ever prove")
+        # What a proxy refused, a flood, a log that is away: there is no entry of it alone.
         return None
-    if not _is_receipt(entry, leaf):
+    if entry is None or leaf is None or not _is_receipt(entry, leaf):
         raise AnswerError("the answer's receipt is none: `X-Audit-Entry` or `X-Audit-Leaf` is malformed")
     request = f"{answer.request.method} {answer.request.url.path}"
     return KeptReceipt(entry, leaf, rfc3339(datetime.now(UTC)), request, answer.status_code)

@@ -71,12 +71,42 @@ def test_receipt_of_a_stream_is_kept(line, tmp_path):
         assert answer.read() == b"part"
 
 
-@pytest.mark.parametrize("headers", [{}, {"X-Audit-Entry": ENTRY}, {"X-Audit-Leaf": LEAF}])
-def test_answer_without_a_receipt_leaves_no_line(line, tmp_path, headers):
+@pytest.mark.parametrize("status", [429, 502, 503])
+def test_refusal_without_a_receipt_leaves_no_line(line, tmp_path, status):
     path = tmp_path / "receipts.ndjson"
-    answering(line, members(headers), path).members()
+    client = answering(line, members({}, status), path)
+
+    with pytest.raises(ProblemError):
+        client.members()
 
     assert not path.exists()
+
+
+def test_success_without_a_receipt_is_not_used(line, tmp_path):
+    """An exchange that left receipts out could cut its log later, and no member could prove it."""
+    path = tmp_path / "receipts.ndjson"
+
+    with pytest.raises(AnswerError, match="brings no receipt"):
+        answering(line, members({}), path).members()
+
+
+def test_stream_without_a_receipt_is_not_begun(line, tmp_path):
+    client = answering(line, lambda _: httpx2.Response(200, content=b"part"), tmp_path / "receipts.ndjson")
+
+    with (
+        pytest.raises(AnswerError, match="brings no receipt"),
+        client._transport.stream("/v1/reports/r/parts/1", {}) as answer,
+    ):
+        answer.read()
+
+
+@pytest.mark.parametrize("status", [200, 403])
+@pytest.mark.parametrize("headers", [{"X-Audit-Entry": ENTRY}, {"X-Audit-Leaf": LEAF}])
+def test_half_a_receipt_is_none(line, tmp_path, headers, status):
+    client = answering(line, members(headers, status), tmp_path / "receipts.ndjson")
+
+    with pytest.raises(AnswerError, match="receipt is none"):
+        client.members()
 
 
 @pytest.mark.parametrize(
