@@ -16,6 +16,9 @@ from exchange.wire import ConsistencyBody
 # A bundle is bytes, a checkpoint is text: whatever comes is taken as it is, and a problem where it is one.
 _ANYTHING = {"Accept": "*/*"}
 
+_LOST = "log-damaged"
+"""The code with which an exchange says that it no longer has a part of its log."""
+
 
 class LogReads:
     """The log of one exchange, read over its connection."""
@@ -32,12 +35,12 @@ class LogReads:
         return self._unless_absent("/v1/audit/checkpoint", {"witnessed": "true"})
 
     def tile(self, path: TilePath) -> bytes | None:
-        """Return a tile (auditor), None where there is none."""
-        return self._unless_absent(f"/v1/audit/{path}")
+        """Return a tile (auditor), None where there is none; MalformedError for one that the log has lost."""
+        return self._unless_lost(f"/v1/audit/{path}")
 
     def bundle(self, path: BundlePath) -> bytes | None:
-        """Return an entry bundle (the exchange's auditors), None where there is none."""
-        return self._unless_absent(f"/v1/audit/{path}")
+        """Return an entry bundle (the exchange's auditors), None where there is none; MalformedError as `tile`."""
+        return self._unless_lost(f"/v1/audit/{path}")
 
     def proof(self, entry_id: str, size: int | None = None) -> bytes:
         """Return the `.tlog-proof` of an entry: in the tree of `size`, or in the newest one.
@@ -57,6 +60,14 @@ class LogReads:
         except ValidationError as exc:
             raise AnswerError("the answer is no consistency proof") from exc
         return body.hashes()
+
+    def _unless_lost(self, path: str) -> bytes | None:
+        try:
+            return self._unless_absent(path)
+        except ProblemError as exc:
+            if exc.code != _LOST:
+                raise
+            raise MalformedError(f"the log does not show it: {exc.detail}") from exc
 
     def _unless_absent(self, path: str, params: Mapping[str, str | int] | None = None) -> bytes | None:
         try:
@@ -90,6 +101,8 @@ class LogAddress:
                 if exc.status != HTTPStatus.FORBIDDEN:
                     raise
                 self._has_entries = False
+            except MalformedError:
+                self._has_entries = True
             else:
                 self._has_entries = True
         return self._has_entries

@@ -24,7 +24,9 @@ _BUNDLES_KEPT = 8
 
 
 class LogDamagedError(UnavailableError):
-    """The store lacks a part of the log that it says it has."""
+    """The store lacks a part of the log that it says it has; whoever verifies the log names it and goes on."""
+
+    code = "log-damaged"
 
 
 class ArchiveReads(NamedTuple):

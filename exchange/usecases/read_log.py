@@ -37,8 +37,9 @@ from exchange.members import EXCHANGE_MEMBER, Client, Role
 from exchange.release import Reason
 from exchange.store.log_rows import LeafRow, LogState
 from exchange.usecases.auditing import admit_auditor
-from exchange.usecases.authenticate import authenticate
+from exchange.usecases.authenticate import authenticate, required_thumbprint
 from exchange.usecases.context import Call, Recorded, Services
+from exchange.usecases.personal import search_tokens
 from exchange.usecases.quorum import cosigned_note, enrolled, newest_witnessed
 from exchange.usecases.recording import draft, named, refuse
 
@@ -109,7 +110,8 @@ async def read_bundle(services: Services, call: Call, path_text: str) -> Recorde
 async def prove_entry(services: Services, call: Call, entry_id: str, size: int | None = None) -> Recorded[bytes]:
     """Return the `.tlog-proof` of an entry to whom it concerns: in the tree of `size`, or in the newest one.
 
-    1. Who did what it records, the auditors of its member and of its object's, and the exchange's, may ask.
+    1. Who did what it records, the auditors of its member and of its object's, and the exchange's, may ask; so may who
+       was a stranger then and comes with the same certificate.
     2. An entry without a place is waited for, two seconds; ConflictError then: ask again.
     3. The checkpoint is one that was signed: InvalidError for a size of which none was kept.
     """
@@ -157,8 +159,12 @@ async def prove_growth(services: Services, call: Call, old_size: int, new_size: 
 
 
 async def _concerns(services: Services, call: Call, client: Client, content: bytes) -> bool:
-    # (a) its own deed
-    if parse_entry(content)["actor"].get("id") == client.id:
+    # (a) its own deed, or what was said to its certificate while nobody was enrolled with it
+    actor = parse_entry(content)["actor"]
+    if actor.get("id") == client.id:
+        return True
+    own_token = search_tokens(services).of_thumbprint(required_thumbprint(call))
+    if actor["kind"] == "unknown" and actor.get("thumbprint") == own_token:
         return True
     # (b) what is in an auditor's slice
     if Role.AUDITOR not in client.roles:

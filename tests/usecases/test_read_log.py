@@ -17,7 +17,7 @@ from exchange.audit import (
     verify_consistency,
 )
 from exchange.audit.tlog_proof import check_inclusion
-from exchange.kernel import ConflictError, ForbiddenError, InvalidError, NotFoundError, new_id
+from exchange.kernel import ConflictError, ForbiddenError, InvalidError, NotFoundError, UnavailableError, new_id
 from exchange.store.log_rows import CosignatureRow
 from exchange.usecases import read_log
 from exchange.usecases.read_log import prove_entry, prove_growth, read_bundle, read_checkpoint, read_tile
@@ -73,6 +73,20 @@ async def test_auditor_of_the_exchange_reads_bundles(placed: World) -> None:
 
     assert b"".join(map(hash_leaf, parse_bundle(bundle.value.value, size))) == hashes
     assert bundle.entry["object"]["type"] == "entry-bundle"
+
+
+async def test_bundle_that_lost_an_entry_says_so_apart_from_a_log_that_is_away(placed: World) -> None:
+    if placed.url.startswith("sqlite"):
+        for (name,) in placed.sql("SELECT name FROM sqlite_master WHERE type = 'trigger' AND tbl_name = 'audit_entry'"):
+            placed.sql(f"DROP TRIGGER {name}")
+    else:
+        placed.sql("ALTER TABLE audit_entry DISABLE TRIGGER ALL")
+    placed.sql("DELETE FROM audit_entry WHERE id IN (SELECT entry_id FROM log_leaf WHERE position = 1)")
+
+    with pytest.raises(UnavailableError) as fault:
+        await read_bundle(placed.services, placed.call("auditor"), "tile/entries/000.p/2")
+
+    assert (fault.value.code, fault.value.told) == ("log-damaged", "the store lacks the entry at position 1")
 
 
 async def test_members_auditor_reads_no_bundles(placed: World) -> None:
@@ -143,6 +157,17 @@ async def test_refusal_is_proven_to_whom_it_was_given(placed: World) -> None:
     proof = await prove_entry(placed.services, placed.call("NOR reader"), refused.entry["id"])
 
     assert parse_tlog_proof(proof.value).index > 0
+
+
+async def test_what_a_stranger_was_told_is_proven_once_its_certificate_is_enrolled(placed: World) -> None:
+    """Else a receipt from before would look like a log that was cut."""
+    told = {name: await entry_of(placed, name) for name in ("late desk", "another")}
+    await placed.enrol("late desk", "NOR", "reader")
+    await place_entries(placed)
+
+    assert (await prove_entry(placed.services, placed.call("late desk"), told["late desk"])).value
+    others = await placed.attempt(prove_entry(placed.services, placed.call("late desk"), told["another"]))
+    assert isinstance(others.error, NotFoundError)
 
 
 @pytest.mark.parametrize("name", ["auditor", "NOR auditor"])

@@ -1,0 +1,149 @@
+"""The log at an address, verified by somebody who is shown what lies there: each kind of damage is named, none ends it."""
+
+import httpx2
+import pytest
+
+from exchange.audit import parse_bundle_path, parse_tile_path, render_bundle
+from exchange.audit.verify import Expectations, Step, verify_log
+from exchange.client import ProblemError
+from exchange.client.log_folder import write_log
+from exchange.client.log_reads import LogAddress, LogReads
+from exchange.kernel import MalformedError
+from tests.core.audit.verify.worlds import KEYS, START, content, signers, world
+
+
+@pytest.fixture
+def log():
+    return world()
+
+
+def problem(status, code, detail):
+    return httpx2.Response(status, json={"code": code, "detail": detail})
+
+
+def shown_by(log, *, lost=(), is_members=False):
+    """An exchange that shows `log`, and says of the paths in `lost` that it no longer has them."""
+
+    def answer(request):
+        path = request.url.path.removeprefix("/v1/audit/")
+        if path in lost:
+            return problem(503, "log-damaged", "the store lacks the entry at position 17")
+        if path == "checkpoint":
+            is_witnessed = request.url.params.get("witnessed") == "true"
+            return problem(404, "not-found", "no") if is_witnessed else httpx2.Response(200, content=log.newest().note)
+        if path.startswith("tile/entries/"):
+            if is_members:
+                return problem(403, "role-missing", "no")
+            held = log.entries(parse_bundle_path(path))
+            return (
+                problem(404, "not-found", "no") if held is None else httpx2.Response(200, content=render_bundle(held))
+            )
+        held = log.tile(parse_tile_path(path))
+        return problem(404, "not-found", "no") if held is None else httpx2.Response(200, content=held)
+
+    return answer
+
+
+@pytest.fixture
+def verified(line):
+    def verify(handler):
+        return verify_log(LogAddress(LogReads(line(handler).client._transport)), Expectations(KEYS))
+
+    return verify
+
+
+def found(verification):
+    return [(each.step, each.place) for each in verification.findings]
+
+
+def test_log_that_is_shown_whole_is_sound(log, verified):
+    verification = verified(shown_by(log))
+
+    assert verification.findings == ()
+    assert (verification.size, verification.entries) == (600, 600)
+
+
+def test_member_is_shown_hashes_and_verifies_these(log, verified):
+    sound = verified(shown_by(log, is_members=True))
+    log.tiles[0, 1] = bytes(8192)
+    changed = verified(shown_by(log, is_members=True))
+
+    assert (sound.findings, sound.entries) == ((), 0)
+    assert found(changed)[0] == (Step.TREE, "tile/1/000.p/2")
+
+
+def edited(log):
+    log.contents[300] = content(300, purpose="other")
+
+
+def swapped(log):
+    log.contents[300], log.contents[301] = log.contents[301], log.contents[300]
+
+
+def flipped(log):
+    log.tiles[0, 1] = bytes(8192)
+
+
+def flipped_above(log):
+    log.tiles[1, 0] = bytes(64)
+
+
+def cut_short(log):
+    log.contents[599:] = []
+
+
+def forged(log):
+    log.sign(START, by=signers(7))
+
+
+@pytest.mark.parametrize(
+    ("damage", "step", "place"),
+    [
+        (edited, Step.TREE, "entry 300"),
+        (swapped, Step.TREE, "entry 300"),
+        (flipped, Step.TREE, "tile/0/001"),
+        (flipped_above, Step.TREE, "tile/1/000.p/2"),
+        (cut_short, Step.TREE, "tile/entries/002.p/88"),
+        (forged, Step.SIGNATURE, "checkpoint of 600 entries"),
+    ],
+)
+def test_damage_is_named(log, verified, damage, step, place):
+    damage(log)
+
+    assert found(verified(shown_by(log)))[0] == (step, place)
+
+
+@pytest.mark.parametrize("path", ["tile/entries/001", "tile/0/001", "tile/entries/000"])
+def test_what_the_exchange_has_lost_is_named_and_the_rest_is_verified(log, verified, path):
+    verification = verified(shown_by(log, lost={path}))
+
+    (finding,) = verification.findings
+    assert (finding.step, finding.place) == (Step.TREE, path)
+    assert finding.why == "the log does not show it: the store lacks the entry at position 17"
+    assert verification.root is not None
+    assert verification.entries == (600 if "entries" not in path else 344)
+
+
+def test_log_of_which_the_first_entry_is_lost_has_entries_all_the_same(log, line):
+    address = LogAddress(LogReads(line(shown_by(log, lost={"tile/entries/000.p/1"})).client._transport))
+
+    assert address.has_entries
+
+
+def test_exchange_that_is_away_is_no_finding(log, verified):
+    def away(request):
+        return (
+            problem(503, "unavailable", "the store is away")
+            if "tile/0/001" in request.url.path
+            else shown_by(log)(request)
+        )
+
+    with pytest.raises(ProblemError, match="away"):
+        verified(away)
+
+
+def test_log_that_has_lost_a_part_is_not_written_down(log, line, tmp_path):
+    address = LogAddress(LogReads(line(shown_by(log, lost={"tile/0/001"})).client._transport))
+
+    with pytest.raises(MalformedError, match="does not show it"):
+        write_log(address, tmp_path / "log")
