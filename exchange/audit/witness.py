@@ -33,6 +33,7 @@ class Objection(Enum):
     OLD_SIZE_TOO_LARGE = "old-size-too-large"
     OTHER_OLD_SIZE = "other-old-size"
     INCONSISTENT = "inconsistent"
+    OTHER_ROOT = "other-root"
 
 
 class Finding(Enum):
@@ -159,8 +160,11 @@ def judge(
     if submission.old_size != held.size:
         told = f"size {held.size} was cosigned last, not {submission.old_size}"
         return refuse(Objection.OTHER_OLD_SIZE, told, finding)
-    # (5) An empty tree has the one root; (6) from it no proof is needed, nor may one be given; (7) a tree of the
-    # same size is the same tree; (8) a larger one is proven to have grown from it.
+    # (5) A tree of the same size is the same tree; a proof between the two would be (8) one that does not verify.
+    if head.size == held.size and head.root != held.root and not submission.proof:
+        return refuse(Objection.OTHER_ROOT, f"another root was cosigned for size {held.size}", finding)
+    # (6) An empty tree has the one root; (7) from it no proof is needed, nor may one be given; (8) a larger one is
+    # proven to have grown from it.
     try:
         verify_consistency((), old=NOTHING_HELD, new=head)
         verify_consistency(submission.proof, old=held, new=head)

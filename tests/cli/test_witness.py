@@ -205,7 +205,7 @@ def test_service_that_saw_a_fork_goes_on_and_exits_1(alone):
     log = MadeLog().grow(12)
 
     assert ask(port, log.body(0)) == 200
-    assert ask(port, log.cut(5).grow(7, "forged").body(12)) == 422
+    assert ask(port, log.cut(5).grow(7, "forged").body(12)) == 409
     assert ask(port, log.grow(3).body(12)) == 200
     process.send_signal(signal.SIGTERM)
     assert process.wait(20) == 1

@@ -99,7 +99,7 @@ def test_refusals_have_the_statuses_of_the_protocol(witness: Witness, body: byte
 
 
 FORKS = [
-    ("forked", lambda log: log.cut(5).grow(7, "forged").body(12), 422),
+    ("forked", lambda log: log.cut(5).grow(7, "forged").body(12), 409),
     ("forked", lambda log: log.cut(5).grow(7, "forged").body(5), 409),
     ("unproven", lambda log: log.cut(5).grow(9, "forged").body(12), 422),
 ]
@@ -112,10 +112,13 @@ def test_contradiction_is_refused_kept_and_shouted(
     witness.desk.add_checkpoint(log.body(0))
     held = witness.desk.note_of(log.origin)
 
-    answer = witness.desk.add_checkpoint(body(log))
+    asked = body(log)
+    answer = witness.desk.add_checkpoint(asked)
 
     (evidence,) = witness.evidence()
     assert answer.status == status
+    # Only who asked from another size is told one to ask again from.
+    assert (answer.content_type == SIZE_MEDIA_TYPE) == (b"old 5\n" in asked)
     assert witness.alarm.has_rung
     assert f"ALARM: {finding}" in caplog.text
     assert (evidence / "held").read_bytes() == held
@@ -309,7 +312,7 @@ def test_alert_that_fails_is_said_and_nothing_else_changes(path: Path, log: Made
         witness.alarm.wait()
 
     witness.close()
-    assert answer.status == HTTPStatus.UNPROCESSABLE_ENTITY
+    assert answer.status == HTTPStatus.CONFLICT
     assert "failed" in caplog.text
 
 

@@ -42,6 +42,7 @@ STATUSES: Final[Mapping[Objection, HTTPStatus]] = {
     Objection.OLD_SIZE_TOO_LARGE: HTTPStatus.BAD_REQUEST,
     Objection.OTHER_OLD_SIZE: HTTPStatus.CONFLICT,
     Objection.INCONSISTENT: HTTPStatus.UNPROCESSABLE_ENTITY,
+    Objection.OTHER_ROOT: HTTPStatus.CONFLICT,
 }
 
 _SENTENCES: Final[Mapping[Finding, str]] = {

@@ -76,7 +76,7 @@ REFUSED = [
     ("first question", LOG.submission(0), at(10), Objection.OTHER_OLD_SIZE, None),
     ("witness rolled back", LOG.submission(10), at(4), Objection.OTHER_OLD_SIZE, None),
     ("fork of the same size, from elsewhere", FORK.submission(8), at(20), Objection.OTHER_OLD_SIZE, Finding.FORKED),
-    ("fork of the same size", FORK.submission(20), at(20), Objection.INCONSISTENT, Finding.FORKED),
+    ("fork of the same size", FORK.submission(20), at(20), Objection.OTHER_ROOT, Finding.FORKED),
     (
         "fork of the same size, with a proof",
         replace(FORK.submission(20), proof=GARBAGE),
@@ -114,7 +114,7 @@ REFUSED = [
         Objection.INCONSISTENT,
         Finding.UNPROVEN,
     ),
-    ("empty tree with a root", signed(TreeHead(0, b"\x01" * 32)), NOTHING_HELD, Objection.INCONSISTENT, Finding.FORKED),
+    ("empty tree with a root", signed(TreeHead(0, b"\x01" * 32)), NOTHING_HELD, Objection.OTHER_ROOT, Finding.FORKED),
     ("fork that we cosigned", own_line(FORK.submission(10)), at(10), Objection.INCONSISTENT, Finding.STATE_LOST),
 ]
 COSIGNED = [
