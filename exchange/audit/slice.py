@@ -64,8 +64,8 @@ _OF_REFUSAL = frozenset(
     )
 )
 _OBJECT_OF_REFUSAL = frozenset({"type", "id"})
-# What the refused client was answered.
-_DETAIL_OF_REFUSAL = frozenset({"codes", "method", "route", "code"})
+# What the refused client was answered, and how often alike.
+_DETAIL_OF_REFUSAL = frozenset({"codes", "method", "route", "code", "count"})
 
 TOLD_REASONS = frozenset({"not-authenticated", "role-missing", "client-suspended", "weak-assurance"})
 """Reasons that lie in the caller alone: it was told them, whatever it asked for."""

@@ -174,6 +174,14 @@ def test_refusal_shows_what_was_answered() -> None:
     assert "agreement" not in seen.fields
 
 
+def test_refused_flood_is_shown_with_how_many_requests_it_was() -> None:
+    detail = {"method": "GET", "route": "unmatched", "code": "rate-limited", "count": 4}
+    seen = view_of(entry(outcome=Outcome.REFUSED, detail=detail), auditor())
+
+    assert seen is not None
+    assert seen.fields["detail"] == detail
+
+
 @pytest.mark.parametrize("reason", sorted(TOLD_REASONS))
 @pytest.mark.parametrize("owner", [None, "GBR"])
 def test_reason_that_lies_in_the_caller_is_shown(reason: str, owner: str | None) -> None:
