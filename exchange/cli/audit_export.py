@@ -48,12 +48,16 @@ async def export(
     agency: Annotated[Word, typer.Option("--agency", metavar="A")] = None,
     client: Annotated[Word, typer.Option("--client", metavar="ID", help="What it did.")] = None,
     report: Annotated[Word, typer.Option("--report", metavar="ID", help="What was done to it.")] = None,
+    subject: Annotated[
+        Word, typer.Option("--subject", metavar="ID", help="... to an agreement, client or another thing.")
+    ] = None,
     owner: Annotated[Word, typer.Option("--owner", metavar="CODE", help="What was done to what it owns.")] = None,
     agreement: Annotated[Word, typer.Option("--agreement", metavar="ID")] = None,
     event: Annotated[Word, typer.Option("--event", metavar="NAME", help="Such as report.read.")] = None,
     outcome: Annotated[Word, typer.Option("--outcome", metavar="O", help="permitted, refused or failed.")] = None,
     level: Annotated[Word, typer.Option("--level", metavar="LEVEL")] = None,
     reason: Annotated[Word, typer.Option("--reason", metavar="CODE")] = None,
+    text: Annotated[Word, typer.Option("--text", metavar="TEXT", help="In a reason.")] = None,
     source: Annotated[Word, typer.Option("--source", metavar="ADDRESS", help="From this address.")] = None,
     thumbprint: Annotated[Word, typer.Option("--thumbprint", metavar="HEX", help="With this certificate.")] = None,
     crisis: Annotated[Word, typer.Option("--crisis", metavar="ID", help="Released only because of it.")] = None,
@@ -62,7 +66,7 @@ async def export(
     """Export the log: all of it at its host, your slice of it as an auditor; the last line says it is complete."""
     words = {"member": member, "agency": agency, "client": client, "report": report, "owner": owner}
     more = {"agreement": agreement, "event": event, "outcome": outcome, "level": level, "reason": reason}
-    more |= {"source": source, "thumbprint": thumbprint, "crisis": crisis}
+    more |= {"subject": subject, "text": text, "source": source, "thumbprint": thumbprint, "crisis": crisis}
     rest = {"since": _moment(since), "until": _moment(until), "proofs": "true" if proofs else None}
     filters = {name: value for name, value in {**words, **more, **rest}.items() if value is not None}
     begun = None if after is None else parse_place(after)
