@@ -86,7 +86,7 @@ async def test_real_witness_over_tls(witness: Witness, tls: Path, log: MadeLog) 
     assert verify_note(log.note().with_signatures(*lines), witness.keys.verifiers)
     assert conflict == HeldSize(12)
     assert isinstance(refused, Declined)
-    assert refused.status == 422
+    assert refused.status == 409
     assert held is not None
     assert parse_note(held).text == log.note().text
 
