@@ -42,6 +42,7 @@ from exchange.entrypoints.http.server import (
 )
 from exchange.entrypoints.http.service import Service
 from exchange.entrypoints.http.shares import PARTS
+from exchange.entrypoints.http.strangers import Strangers
 from exchange.entrypoints.http.tls import server_context, tls_extension
 from exchange.entrypoints.http.visit import MOST_HELD_BYTES, BodyLimits, BodyRoom
 from exchange.entrypoints.http.workers import CANNOT_START, Supervisor, WorkOrder
@@ -50,7 +51,14 @@ from exchange.kernel import ExchangeError, UnavailableError, UnsafeSettingError
 from exchange.kernel.spans import UNTRACED, Tracer
 from exchange.services import be_sequencer, open_services, webhooks_of
 from exchange.settings import Settings, read_secret
-from exchange.usecases import Services, check_readiness, heartbeats, put_law_in_force, record_service
+from exchange.usecases import (
+    Services,
+    check_readiness,
+    heartbeats,
+    put_law_in_force,
+    record_refused_connections,
+    record_service,
+)
 
 __all__ = ["create_app", "open_services", "serve"]
 
@@ -170,14 +178,21 @@ async def _serve_one(
     stopping = asyncio.Event()
     if order is not None:
         order.watch_supervisor(stopping)
-    async with app.router.lifespan_context(app), _streams_ended_by(stopping, app):
+    async with app.router.lifespan_context(app), _streams_ended_by(stopping, app), _strangers(app) as strangers:
         await run_servers(
-            service_config(app, _context(settings), app.gate, _edges(settings)),
+            service_config(app, _context(settings), app.gate, _edges(settings), strangers=strangers),
             operations_config(operations_app(app, _places(settings))),
             listening,
             on_ready=on_ready,
             stopping=stopping,
         )
+
+
+def _strangers(app: Service) -> Strangers:
+    async def record(counts: dict[str, int], source: str) -> None:
+        await record_refused_connections(app.state.services, counts, source)
+
+    return Strangers(record)
 
 
 @asynccontextmanager

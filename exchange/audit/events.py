@@ -21,6 +21,7 @@ class EventName(Enum):
     KEY_ESCROWED = "key.escrowed"
     SCHEMA_MIGRATED = "schema.migrated"
     POLICY_CHANGED = "policy.changed"
+    CONNECTION_REFUSED = "connection.refused"
     CALLER_AUTHENTICATED = "caller.authenticated"
     CALLER_DESCRIBED = "caller.described"
     VOCABULARY_READ = "vocabulary.read"

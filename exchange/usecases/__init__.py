@@ -136,6 +136,7 @@ from exchange.usecases.recall_report import Recall, recall_report, show_recall
 from exchange.usecases.receive_part import Incoming, receive_part
 from exchange.usecases.receive_report import receive_report
 from exchange.usecases.recording import record_rejection
+from exchange.usecases.refused_connections import record_refused_connections
 from exchange.usecases.registries import ClientRegistry, Leaf, ReportRegistry, client_registry, report_registry
 from exchange.usecases.search_entries import EntryQuery, FoundEntries, search_entries, show_entry
 from exchange.usecases.show_compliance import Compliance, show_compliance
@@ -332,6 +333,7 @@ __all__ = [
     "recall_report",
     "receive_part",
     "receive_report",
+    "record_refused_connections",
     "record_rejection",
     "record_service",
     "record_visit",

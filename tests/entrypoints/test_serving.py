@@ -2,19 +2,23 @@
 
 import asyncio
 import itertools
+import json
 import os
 import re
 import signal
 import socket
+import sqlite3
 import ssl
 import subprocess
 import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
 import httpx2
@@ -182,9 +186,23 @@ def test_certificate_of_an_unknown_authority_is_answered_nothing(instance: Path,
         foreign.get(f"{served.url}/v1/whoami")
 
 
-def test_plain_http_on_the_tls_port_is_answered_nothing(served: Running) -> None:
-    with pytest.raises(httpx2.TransportError):
-        httpx2.get(served.url.replace("https", "http"))
+def test_plain_http_on_the_tls_port_is_told_to_use_https(served: Running) -> None:
+    answer = httpx2.get(served.url.replace("https", "http"))
+
+    assert (answer.status_code, answer.json()["code"]) == (400, "malformed")
+    assert "https://" in answer.json()["detail"]
+
+
+def test_who_is_refused_in_the_handshake_is_on_the_record(instance: Path, served: Running) -> None:
+    httpx2.get(served.url.replace("https", "http"))
+
+    # Of several refused at one worker the first is recorded at once, whichever test that was.
+    eventually(lambda: bool(refused_connections(instance)))
+    entry = refused_connections(instance)[0]
+    assert (entry["decision"], entry["reasons"]) == ("refused", ["not-authenticated"])
+    assert entry["actor"] == {"kind": "unknown"}
+    assert entry["detail"]["count"] >= 1
+    assert set(entry["detail"]["codes"]) <= {"no-certificate", "unknown-authority", "plain-http"}
 
 
 def test_operations_address_is_ready_and_counts_over_all_workers(instance: Path, served: Running) -> None:
@@ -279,6 +297,26 @@ def test_secret_that_others_can_read_refuses_the_start(instance: Path, name: str
     assert refused.stdout == ""
     assert "chmod 600" in refused.stderr
     assert "Traceback" not in refused.stderr
+
+
+def test_secret_that_is_not_there_refuses_the_start(instance: Path) -> None:
+    path = instance / "custody" / "roots.json"
+    away = path.rename(path.with_suffix(".away"))
+    try:
+        refused = exchange("serve", "--dir", instance, "--port", 0, code=1)
+    finally:
+        away.rename(path)
+
+    assert refused.stdout == ""
+    assert str(path) in refused.stderr
+    assert "Traceback" not in refused.stderr
+    assert not path.with_suffix(".away").exists()
+
+
+def refused_connections(instance: Path) -> list[dict[str, Any]]:
+    with closing(sqlite3.connect(instance / "exchange.db")) as database:
+        entries = [json.loads(content) for (content,) in database.execute("SELECT content FROM audit_entry")]
+    return [entry for entry in entries if entry["type"] == "connection.refused"]
 
 
 def is_running(pid: int) -> bool:

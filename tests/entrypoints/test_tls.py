@@ -145,13 +145,25 @@ async def test_older_tls_is_refused(port: int, trust: Trust) -> None:
         await talk(port, context, GET)
 
 
-async def test_plain_http_on_the_tls_port_is_closed_without_an_answer(port: int) -> None:
+async def test_plain_http_on_the_tls_port_is_told_so_and_closed(port: int) -> None:
+    answer = await talk(port, None, GET)
+
+    head, _, body = answer.partition(b"\r\n\r\n")
+    told = json.loads(body)
+    assert head.startswith(b"HTTP/1.1 400 Bad Request\r\n")
+    assert f"x-request-id: {told['request_id']}".encode() in head
+    assert told["code"] == "malformed"
+    assert "https://" in told["detail"]
+    assert b"thumbprint" not in answer
+
+
+async def test_what_is_neither_tls_nor_http_is_closed_without_a_word(port: int) -> None:
     try:
-        answer = await talk(port, None, GET)
+        answer = await talk(port, None, b"\x00" * 64)
     except ConnectionError:
         answer = b""
 
-    assert not answer.startswith(b"HTTP")
+    assert answer == b""
 
 
 async def test_no_session_is_resumed(port: int, trust: Trust) -> None:
@@ -180,6 +192,7 @@ async def test_head_that_is_too_large_or_no_http_is_a_problem_and_closes(port: i
     status, _, body = answer.partition(b"\r\n\r\n")
     assert status.startswith(b"HTTP/1.1 400")
     assert json.loads(body)["code"] == "malformed"
+    assert f"x-request-id: {json.loads(body)['request_id']}".encode() in status
 
 
 async def test_authority_without_a_revocation_list_admits_nobody_once_lists_are_used(

@@ -5,7 +5,9 @@ import shutil
 import socket
 import sqlite3
 import ssl
-from contextlib import contextmanager
+import threading
+import time
+from contextlib import closing, contextmanager
 from datetime import UTC, datetime
 from urllib.parse import urlsplit
 
@@ -37,6 +39,23 @@ def secure_line(house, context):
         context.wrap_socket(plain, server_hostname=address.hostname) as line,
     ):
         yield line
+
+
+def recorded(house, event):
+    """Return the entries of one kind, oldest first, as they stand in the database."""
+    with closing(sqlite3.connect(house.folder / "exchange.db")) as database:
+        entries = [
+            json.loads(content) for (content,) in database.execute("SELECT content FROM audit_entry ORDER BY id")
+        ]
+    return [entry for entry in entries if entry["type"] == event]
+
+
+def eventually(is_so):
+    """Wait for what another process writes."""
+    deadline = time.monotonic() + 20
+    while not is_so():
+        assert time.monotonic() < deadline
+        threading.Event().wait(0.05)
 
 
 def good_body(house):
@@ -147,8 +166,13 @@ def test_oversize_body_is_refused_before_it_is_sent(house):
     with secure_line(house, context) as line:
         line.sendall(head.encode())
         answer = line.recv(65536)
+        while not answer.endswith(b"}"):
+            answer += line.recv(65536)
 
     assert answer.startswith(b"HTTP/1.1 413 ")
+    assert b"is larger than 16777216 bytes" in answer
+    last = recorded(house, "route.requested")[-1]
+    assert (last["detail"]["code"], last["detail"]["route"]) == ("too-large", "/v1/reports")
 
 
 def test_oversize_file_is_refused_by_name_of_the_limit(house, tmp_path):
@@ -183,24 +207,25 @@ def test_truncated_upload_posts_nothing(house):
         f"POST /v1/reports HTTP/1.1\r\nHost: {address.netloc}\r\nContent-Type: application/json\r\n"
         f"Content-Length: {len(body)}\r\n\r\n"
     )
-    before = house.reports()
+    before, entries = house.reports(), len(recorded(house, "route.requested"))
     with secure_line(house, context) as line:
         line.sendall(head.encode() + body[:-20])
 
-    assert house.as_("gbr", "report", "list").code == 0
+    eventually(lambda: len(recorded(house, "route.requested")) > entries)
+    assert recorded(house, "route.requested")[-1]["detail"]["code"] == "malformed"
     assert house.reports() == before
 
 
-def test_plain_http_on_the_tls_port_gets_nothing(house):
+def test_plain_http_on_the_tls_port_is_told_to_use_https(house):
     address = urlsplit(house.url)
     with socket.create_connection((address.hostname, address.port), timeout=20) as line:
         line.sendall(b"GET /v1/whoami HTTP/1.1\r\nHost: x\r\n\r\n")
-        try:
-            answer = line.recv(65536)
-        except ConnectionResetError:
-            answer = b""
+        answer = line.recv(65536)
 
-    assert not answer.startswith(b"HTTP/")
+    assert answer.startswith(b"HTTP/1.1 400 ")
+    assert b"ask it by https://" in answer
+    # The first at once; whoever follows within a minute is counted, and told after it.
+    eventually(lambda: recorded(house, "connection.refused"))
 
 
 def test_no_certificate_gets_no_answer(house):

@@ -83,3 +83,14 @@ async def test_host_has_no_way_to_what_belongs_to_members(
     made = await populated.attempt(row[1](populated, populated.call(None), report))
 
     assert isinstance(made.error, NotAuthenticatedError)
+
+
+async def test_connections_that_were_refused_are_on_the_record_without_a_name(populated: World) -> None:
+    counts = {"plain-http": 2, "certificate-expired": 1}
+    made = await populated.attempt(usecases.record_refused_connections(populated.services, counts, source="192.0.2.7"))
+
+    assert (made.entry["type"], made.entry["decision"]) == ("connection.refused", "refused")
+    assert made.entry["actor"] == {"kind": "unknown"}
+    assert made.entry["reasons"] == ["not-authenticated"]
+    assert made.entry["detail"] == {"codes": ["certificate-expired", "plain-http"], "count": 3}
+    assert made.entry["source"] == usecases.search_tokens(populated.services).of_address("192.0.2.7")

@@ -66,6 +66,7 @@ _EXPORT, _ARCHIVE = 3, 4
 _INSTALL, _START, _STOP, _UPDATED = 1, 3, 4, 8
 
 _CLASSES_OF_NOUNS: Mapping[str, OcsfClass] = {
+    "connection": OcsfClass.AUTHENTICATION,
     "caller": OcsfClass.AUTHENTICATION,
     "member": OcsfClass.ENTITY_MANAGEMENT,
     "client": OcsfClass.ENTITY_MANAGEMENT,

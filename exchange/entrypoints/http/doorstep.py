@@ -2,16 +2,19 @@
 
 Promises: no more than `most` at a time. Where all places are taken, whoever comes next waits outside until one is free,
 or until who has stood there longest has had a fair time: then that one is sent away.
+Who is refused in the handshake is noted.
 Does not: know who comes; the handshake says.
 """
 
 import asyncio
 import socket
 import ssl
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 
 from exchange.entrypoints.http.gate import ConnectionGate
+from exchange.entrypoints.http.strangers import Strangers, Wrong, wrong_with
+from exchange.entrypoints.http.unread import NO_TLS, unread_answer
 
 MOST = 2_048
 """Each costs about 30 KB and a file. A handshake takes two round trips: so many stand there at a thousand a second."""
@@ -35,6 +38,7 @@ class Doorstep:
         seconds: float,
         gate: ConnectionGate,
         most: int = MOST,
+        strangers: Strangers | None = None,
     ) -> None:
         self._listening = listening
         self._protocol = protocol
@@ -42,6 +46,7 @@ class Doorstep:
         self._seconds = seconds
         self._gate = gate
         self._most = most
+        self._strangers = strangers
         self._loop = asyncio.get_running_loop()
         self._standing: dict[asyncio.Task[None], float] = {}
         self._later: asyncio.TimerHandle | None = None
@@ -74,7 +79,7 @@ class Doorstep:
             if len(self._standing) >= self._most and not self._has_made_room():
                 return
             try:
-                accepted, _ = self._listening.accept()
+                accepted, address = self._listening.accept()
             except (BlockingIOError, InterruptedError, ConnectionAbortedError):
                 return
             except OSError:
@@ -82,7 +87,7 @@ class Doorstep:
                 self._wait_outside(_NO_FILES_SECONDS)
                 return
             accepted.setblocking(False)
-            standing = self._loop.create_task(self._seen_through(accepted), name="handshake")
+            standing = self._loop.create_task(self._seen_through(accepted, str(address[0])), name="handshake")
             self._standing[standing] = self._loop.time()
             standing.add_done_callback(self._left)
 
@@ -98,12 +103,18 @@ class Doorstep:
         self._gate.turn_away()
         return True
 
-    async def _seen_through(self, accepted: socket.socket) -> None:
-        # Strangers fail here as they like, and there is nobody to tell.
-        with suppress(OSError, ssl.SSLError):
-            await self._loop.connect_accepted_socket(
-                self._protocol, accepted, ssl=self._context, ssl_handshake_timeout=self._seconds
-            )
+    async def _seen_through(self, accepted: socket.socket, source: str) -> None:
+        # Strangers fail here as they like: the log is told, and who did not begin with TLS at all.
+        with _second_handle(accepted) as plain:
+            try:
+                await self._loop.connect_accepted_socket(
+                    self._protocol, accepted, ssl=self._context, ssl_handshake_timeout=self._seconds
+                )
+            except OSError as exc:
+                if wrong_with(exc) is Wrong.PLAIN_HTTP:
+                    _say(plain, unread_answer(NO_TLS))
+                if self._strangers is not None:
+                    self._strangers.note(source, exc)
 
     def _left(self, standing: asyncio.Task[None]) -> None:
         self._standing.pop(standing, None)
@@ -127,3 +138,23 @@ class Doorstep:
         if self._later is not None:
             self._later.cancel()
             self._later = None
+
+
+@contextmanager
+def _second_handle(accepted: socket.socket) -> Iterator[socket.socket | None]:
+    """Yield the connection once more, None where no file is left: a handshake that fails closes the first."""
+    try:
+        second = accepted.dup()
+    except OSError:
+        yield None
+        return
+    with second:
+        yield second
+
+
+def _say(plain: socket.socket | None, answer: bytes) -> None:
+    """Say a last word in the clear, if it goes out at once."""
+    if plain is not None:
+        with suppress(OSError):
+            plain.send(answer)
+            plain.shutdown(socket.SHUT_WR)

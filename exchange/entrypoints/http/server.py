@@ -25,6 +25,7 @@ from exchange.entrypoints.http.doorstep import MOST as MOST_HANDSHAKES
 from exchange.entrypoints.http.doorstep import Doorstep
 from exchange.entrypoints.http.edge import Edges
 from exchange.entrypoints.http.gate import MOST_CONNECTIONS, ConnectionGate
+from exchange.entrypoints.http.strangers import Strangers
 from exchange.entrypoints.http.tls import CertificateProtocol
 from exchange.kernel import UnsafeSettingError
 
@@ -70,7 +71,13 @@ class _Server(uvicorn.Server):
             )
         gate = getattr(config.http_protocol_class, "gate", None) or ConnectionGate()
         doorstep = Doorstep(
-            bound, self._new_protocol, config.ssl, seconds=_HANDSHAKE_SECONDS, gate=gate, most=handshakes_allowed()
+            bound,
+            self._new_protocol,
+            config.ssl,
+            seconds=_HANDSHAKE_SECONDS,
+            gate=gate,
+            most=handshakes_allowed(),
+            strangers=getattr(config.http_protocol_class, "strangers", None),
         )
         doorstep.open(config.backlog)
         return doorstep
@@ -144,15 +151,24 @@ def address_of(bound: socket.socket) -> str:
 
 
 def service_config(
-    app: ASGIApp, context: ssl.SSLContext, gate: ConnectionGate | None = None, edges: Edges | None = None
+    app: ASGIApp,
+    context: ssl.SSLContext,
+    gate: ConnectionGate | None = None,
+    edges: Edges | None = None,
+    *,
+    strangers: Strangers | None = None,
 ) -> uvicorn.Config:
-    """Return uvicorn's configuration for the service; `gate` counts its connections, `edges` may speak for clients."""
+    """Return uvicorn's configuration for the service.
+
+    `gate` counts its connections, `edges` may speak for clients, `strangers` notes who is refused in the handshake.
+    """
 
     class GatedProtocol(CertificateProtocol):
         pass
 
     GatedProtocol.gate = gate or ConnectionGate()
     GatedProtocol.edges = edges or Edges()
+    GatedProtocol.strangers = strangers
     return uvicorn.Config(
         app,
         http=GatedProtocol,

@@ -11,8 +11,6 @@ connection pins what it relies on. Prefer the server's own field when it appears
 
 import asyncio
 import hashlib
-import json
-import os
 import ssl
 from pathlib import Path
 from typing import Any
@@ -22,7 +20,9 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from exchange.crypto import public_key_of_der, subject_of_der
 from exchange.entrypoints.http.edge import Edges
 from exchange.entrypoints.http.gate import ConnectionGate
-from exchange.kernel import UnsafeSettingError, new_id, system_clock
+from exchange.entrypoints.http.strangers import Strangers
+from exchange.entrypoints.http.unread import NO_HTTP, unread_answer
+from exchange.kernel import UnsafeSettingError, system_clock
 
 TLS_EXTENSION = "tls"
 ABORT_EXTENSION = "exchange.connection"
@@ -49,15 +49,6 @@ _MESSAGE_SECONDS = 60.0
 is the app's to wait for: it says how long by the size, and answers politely."""
 
 
-_UNREADABLE = {
-    "type": "urn:exchange:problem:malformed",
-    "title": "The request cannot be read",
-    "status": 400,
-    "code": "malformed",
-    "detail": "this is no HTTP/1.1 request, or its head is too large",
-}
-
-
 class HeadTooLargeError(Exception):
     """Raised into the parser, which turns it into a 400 and closes."""
 
@@ -68,6 +59,7 @@ class CertificateProtocol(HttpToolsProtocol):
     gate = ConnectionGate()
     """Of the worker; `service_config` gives each its own."""
     edges = Edges()
+    strangers: Strangers | None = None
 
     _extensions: dict[str, Any] | None = None
     _entered_as: str | None = None
@@ -179,12 +171,7 @@ class CertificateProtocol(HttpToolsProtocol):
 
     def send_400_response(self, msg: str) -> None:  # noqa: ARG002  the parent's text names its parser
         """Refuse what is no HTTP: there is no request yet, so there is nothing to record or to tell."""
-        body = json.dumps({**_UNREADABLE, "request_id": new_id(system_clock(), os.urandom(16))}).encode()
-        head = (
-            b"HTTP/1.1 400 Bad Request\r\ncontent-type: application/problem+json\r\nx-content-type-options: nosniff\r\n"
-            b"cache-control: no-store\r\nconnection: close\r\ncontent-length: "
-        )
-        self.transport.write(head + str(len(body)).encode() + b"\r\n\r\n" + body)
+        self.transport.write(unread_answer(NO_HTTP))
         self.transport.close()
 
     def _count_head(self, size: int) -> None:
