@@ -3,15 +3,20 @@
 import base64
 import codecs
 import hashlib
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+
+from pydantic import ValidationError
 
 from exchange.cli.instance import policies_folder
 from exchange.kernel import ExchangeError, InvalidError
 from exchange.markings import Catalogue, load_catalogue, parse_marking
-from exchange.wire import LabelBody, PartBody, read_json
+from exchange.wire import LabelBody, PartBody, ReportBody, faults_of, read_json
 
 STIX = "application/stix+json;version=2.1"
+LARGEST_WHOLE_BYTES = 8 * 1024 * 1024
+"""Files with more than this together are sent part by part: one body would be a third larger, and held whole."""
 
 # What people exchange, by the end of the file's name; anything else is bytes unless told otherwise.
 _TYPES: Mapping[str, str] = {
@@ -35,9 +40,11 @@ _TYPES: Mapping[str, str] = {
     ".docx": "application/vnd.openxmlformats-officedocument.wordprocessingml.document",
     ".xlsx": "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet",
 }
-_BYTES = "application/octet-stream"
+BYTES = "application/octet-stream"
+_CONTROL = re.compile(rb"[\x00-\x08\x0b\x0c\x0e-\x1f]")
+"""JSON writes six characters for each of these, base64 four for three."""
 _PIECE_BYTES = 256 * 1024
-_LARGEST_LOOKED_INTO = 16 * 1024 * 1024
+LARGEST_LOOKED_INTO = 16 * 1024 * 1024
 """What is larger the exchange does not take as JSON."""
 
 
@@ -84,6 +91,14 @@ def declared_parts_of(
     ]
 
 
+def checked_body(fields: dict[str, object]) -> ReportBody:
+    """Return the body of a post; InvalidError points at every fault."""
+    try:
+        return ReportBody.model_validate(fields)
+    except ValidationError as exc:
+        raise InvalidError("the report has faults", faults_of(exc)) from exc
+
+
 def size_of(files: Sequence[Path]) -> int:
     """Return how many bytes the files have together."""
     try:
@@ -95,17 +110,17 @@ def size_of(files: Sequence[Path]) -> int:
 def guess_media_type(name: str, content: bytes) -> str:
     """Return the media type that a file's name and content suggest."""
     suffix = Path(name).suffix.lower()
-    guessed = _TYPES.get(suffix, _BYTES)
+    guessed = _TYPES.get(suffix, BYTES)
     if guessed == "application/json" and _is_stix(content):
         return STIX
     if guessed.startswith("text/") and not _is_utf8(content):
-        return _BYTES
+        return BYTES
     return guessed
 
 
 def part_of(name: str, content: bytes, *, label: LabelBody | None = None, media_type: str | None = None) -> PartBody:
-    """Return a part with this content, as text where it is UTF-8."""
-    is_text = _is_utf8(content)
+    """Return a part with this content, as text where it is UTF-8 without control characters."""
+    is_text = _is_utf8(content) and _CONTROL.search(content) is None
     return PartBody(
         label=label,
         media_type=media_type or guess_media_type(name, content),
@@ -125,11 +140,11 @@ def _declared(file: Path, *, label: LabelBody | None, kind: str | None) -> PartB
                 is_text = is_text and _decodes(decoder, piece)
     except OSError as exc:
         raise _unreadable(file, exc) from exc
-    guessed = _TYPES.get(file.suffix.lower(), _BYTES)
-    if guessed == "application/json" and size <= _LARGEST_LOOKED_INTO:
+    guessed = _TYPES.get(file.suffix.lower(), BYTES)
+    if guessed == "application/json" and size <= LARGEST_LOOKED_INTO:
         guessed = guess_media_type(file.name, _content(file))
     elif guessed.startswith("text/") and not (is_text and _decodes(decoder, b"", is_last=True)):
-        guessed = _BYTES
+        guessed = BYTES
     return PartBody(label=label, media_type=kind or guessed, name=file.name, size_bytes=size, sha256=digest.hexdigest())
 
 

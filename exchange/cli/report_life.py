@@ -11,9 +11,9 @@ import typer
 from pydantic import ValidationError
 
 from exchange.cli import output
-from exchange.cli.posting import label_of, law_catalogue, parts_of
+from exchange.cli.posting import checked_body, label_of, law_catalogue, parts_of
 from exchange.cli.report_group import IdArgument, reports
-from exchange.cli.reports import checked_body, show_posted
+from exchange.cli.reports import show_posted
 from exchange.cli.verbs import JsonOption, day_or_moment, member_verb
 from exchange.client import ExchangeClient
 from exchange.kernel import InvalidError

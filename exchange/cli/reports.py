@@ -8,21 +8,25 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from pydantic import ValidationError
 
 from exchange.cli import output
-from exchange.cli.posting import declared_parts_of, label_of, law_catalogue, parts_of, size_of
+from exchange.cli.posting import (
+    LARGEST_WHOLE_BYTES,
+    checked_body,
+    declared_parts_of,
+    label_of,
+    law_catalogue,
+    parts_of,
+    size_of,
+)
 from exchange.cli.progress import ProgressBar
 from exchange.cli.pulling import save_parts
 from exchange.cli.report_group import IdArgument, reports
 from exchange.cli.verbs import JsonOption, day_or_moment, member_verb
 from exchange.client import ExchangeClient, StreamEvent, ToldEvent
-from exchange.kernel import InvalidError
-from exchange.wire import HeaderBody, ReleaseTermsBody, ReportBody, faults_of
+from exchange.wire import HeaderBody, ReleaseTermsBody, ReportBody
 
 PurposeOption = Annotated[str | None, typer.Option("--purpose", metavar="P", help="Why you read (unset: your first).")]
-LARGEST_WHOLE_BYTES = 8 * 1024 * 1024
-"""Files with more than this together are sent part by part: one body would be a third larger, and held whole."""
 
 # How long `--follow` waits between two looks: soon enough for a person, cheap enough for a service with many readers.
 _FOLLOW_SECONDS = 2.0
@@ -210,14 +214,6 @@ def receipt(
         return
     received = kept.received_at.strftime("%Y-%m-%d %H:%M:%SZ")
     output.show_record({"report": kept.report, "received": received, "entry": kept.entry}, title="acknowledged")
-
-
-def checked_body(fields: dict[str, object]) -> ReportBody:
-    """Return the body of a post; InvalidError points at every fault."""
-    try:
-        return ReportBody.model_validate(fields)
-    except ValidationError as exc:
-        raise InvalidError("the report has faults", faults_of(exc)) from exc
 
 
 def _sent(client: ExchangeClient, report: ReportBody, files: list[Path], key: str | None) -> HeaderBody:

@@ -34,7 +34,10 @@ def test_media_type_is_guessed(name, content, kind):
     assert guess_media_type(name, content) == kind
 
 
-@pytest.mark.parametrize(("content", "encoding"), [(b"hello", "utf-8"), (b"\xff", "base64"), (b"", "utf-8")])
+@pytest.mark.parametrize(
+    ("content", "encoding"),
+    [(b"hello\r\n\t", "utf-8"), (b"\xff", "base64"), (b"", "utf-8"), (b"\x00", "base64"), (b"a\x1b[31m", "base64")],
+)
 def test_content_that_is_text_goes_as_text(content, encoding):
     assert part_of("a.bin", content).encoding == encoding
 
@@ -116,7 +119,7 @@ def test_no_two_parts_share_a_file(names):
     assert len({name.casefold() for name in made}) == len(names)
 
 
-@given(st.binary(min_size=200, max_size=3000))
+@given(st.binary(min_size=200, max_size=3000).filter(lambda content: len(set(content)) > 1))
 def test_search_finds_what_is_in_the_clear(tmp_path_factory, content):
     folder = tmp_path_factory.mktemp("disk")
     (folder / "deep").mkdir()
@@ -136,3 +139,8 @@ def test_search_finds_nothing_where_there_is_nothing(tmp_path):
     (tmp_path / "db").write_bytes(b"\x00" * 5000)
 
     assert files_holding(tmp_path, pieces_of(BUNDLE)) == []
+
+
+@pytest.mark.parametrize("content", [b"x", b"GBR\n", b"Norway", bytes(5000), b" " * 100, b"  \n" * 50])
+def test_what_is_there_by_chance_is_not_searched_for(content):
+    assert pieces_of(content) == []

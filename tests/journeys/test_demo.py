@@ -132,7 +132,34 @@ def test_tour_of_agreements_is_right(demo_here):
     assert "a separate process with only the public keys verifies the log" in steps
 
 
-def test_demo_on_published_reports_is_right(demo_here, published, tmp_path):
+AMBER = "marking-definition--55d920b0-5e8b-4f79-9ee9-91f868d9b421"
+ODD = {
+    ".bashrc": b"x",
+    "CON.txt": b"GBR\n",
+    "zeros": bytes(3_000_000),
+    "broken.json": b'{"type": "bundle", "objects": [',
+    "latin.txt": "S\u00f8knad om innsyn".encode("latin-1"),
+    "scan.pdf": b"no PDF at all",
+    "marked.json": json.dumps(
+        {"type": "bundle", "objects": [{"type": "indicator", "object_marking_refs": [AMBER]}]}
+    ).encode(),
+}
+"""Files that are not what their names say, hold next to nothing, are called what no part is called, or bear a caveat."""
+
+
+@pytest.fixture
+def odd(tmp_path):
+    """Files of all kinds; together more than one body holds."""
+    folder = tmp_path / "odd"
+    folder.mkdir()
+    for name, content in ODD.items():
+        (folder / name).write_bytes(content)
+    (folder / "large").write_bytes(os.urandom(6_000_000))
+    return sorted(folder.iterdir())
+
+
+def test_demo_on_published_reports_and_any_files_is_right(demo_here, published, odd, tmp_path):
+    published = [*published, *odd]
     words = [word for path in published for word in ("--input", path)]
     ran = demo_here(*words, "--dir", tmp_path / "kept", "--json")
 
@@ -142,9 +169,12 @@ def test_demo_on_published_reports_is_right(demo_here, published, tmp_path):
     assert shown["seconds"] < 60
     steps = {step["id"]: step for step in shown["steps"]}
     assert all(step["ok"] for step in steps.values())
-    assert (
-        f"2 parts, {sum(path.stat().st_size for path in published):,} bytes" in steps["GBR posts report no. 1"]["found"]
+    size = sum(path.stat().st_size for path in published)
+    assert steps["GBR posts report no. 1"]["found"] == (
+        f"{len(published)} parts, {size:,} bytes, as NATO SECRET//TLP:AMBER/REL TO GBR, NOR"
     )
+    searched = steps["no plaintext on disk (server stopped)"]["found"]
+    assert searched.endswith("bashrc, 4_CON.txt, zeros: too little to be told from chance")
     kinds = {entry["type"] for entry in shown["audit"]}
     assert {"client.enrolled", "agreement.signed", "report.posted", "report.read", "client.revoked"} <= kinds
     assert (tmp_path / "kept" / "exchange.db").is_file()
@@ -196,9 +226,11 @@ def test_server_that_does_not_start_makes_it_wrong(demo_here, tmp_path):
     assert "the server did not start" in ran.err
 
 
-@pytest.mark.parametrize("content", [None, b""])
+@pytest.mark.parametrize("content", [None, b"", "folder"])
 def test_input_that_is_none_is_refused(tmp_path, content):
-    if content is not None:
+    if content == "folder":
+        (tmp_path / "input").mkdir()
+    elif content is not None:
         (tmp_path / "input").write_bytes(content)
 
     ran = command("demo", tmp_path / "input")

@@ -14,13 +14,14 @@ import typer
 
 from exchange.cli import output
 from exchange.cli.demo.agreements import perform_agreements
+from exchange.cli.demo.inputs import read_inputs
 from exchange.cli.demo.play import perform
 from exchange.cli.demo.record import COLUMNS, table_rows
 from exchange.cli.demo.script import Script, StepFailedError
 from exchange.cli.demo.stage import Stage
 from exchange.cli.program import FAILED, app
 from exchange.cli.verbs import JsonOption
-from exchange.kernel import InvalidError, UnsafeSettingError
+from exchange.kernel import UnsafeSettingError
 
 SAMPLES = Path(__file__).resolve().parents[1] / "samples"
 _DEFAULT_INPUT = (SAMPLES / "solarwinds-2020.json", SAMPLES / "threat-warning.txt")
@@ -56,7 +57,7 @@ def demo(
     inputs = (*(input or ()), *(files or ())) or _DEFAULT_INPUT
     script = Script(is_quiet=as_json)
     with _stage_folder(dir, keep=keep) as folder:
-        stage = Stage(folder, _contents(inputs), script)
+        stage = Stage(folder, read_inputs(inputs), script)
         _perform(stage, tour)
         seconds = round(time.monotonic() - started, 1)
         _close(stage, seconds, as_json=as_json)
@@ -88,20 +89,6 @@ def _close(stage: Stage, seconds: float, *, as_json: bool) -> None:
         output.show_line(f"WRONG after {seconds} s: {len(wrong)} of {len(script.steps)} steps: {'; '.join(wrong)}")
     else:
         output.show_line(f"all {len(script.steps)} steps came out right in {seconds} s")
-
-
-def _contents(inputs: tuple[Path, ...]) -> dict[str, bytes]:
-    contents: dict[str, bytes] = {}
-    for path in inputs:
-        try:
-            content = path.read_bytes()
-        except OSError as exc:
-            raise InvalidError(f"input `{path}` cannot be read: {(exc.strerror or str(exc)).lower()}") from exc
-        if not content:
-            raise InvalidError(f"input `{path}` is empty: there would be nothing to exchange")
-        name = path.name if path.name not in contents else f"{len(contents)}-{path.name}"
-        contents[name] = content
-    return contents
 
 
 @contextmanager

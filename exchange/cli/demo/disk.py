@@ -8,16 +8,24 @@ _PIECE_BYTES = 24
 _PIECES = 40
 # A piece of one repeated byte, or of blanks, says nothing about where it came from.
 _LEAST_DISTINCT = 10
+# What is shorter than a piece and less varied than this, as a member's code, stands in a database by chance.
+_LEAST_OF_ALL = 8
 _CHUNK_BYTES = 1 << 20
 
 
 def pieces_of(content: bytes) -> list[bytes]:
-    """Return distinctive pieces from all over `content`."""
+    """Return distinctive pieces from all over `content`; none where nothing in it can be told from chance."""
     last = max(len(content) - _PIECE_BYTES, 0)
     starts = {last * index // _PIECES for index in range(_PIECES + 1)}
     pieces = {content[start : start + _PIECE_BYTES] for start in sorted(starts)}
     telling = [piece for piece in pieces if len(set(piece)) >= _LEAST_DISTINCT]
-    return sorted(telling) or ([content] if content.strip() else [])
+    return sorted(telling) or ([content] if _is_telling(content) else [])
+
+
+def _is_telling(content: bytes) -> bool:
+    """Return whether content without a distinctive piece can be searched for as a whole; a run of one byte cannot."""
+    distinct = len(set(content))
+    return distinct >= _LEAST_OF_ALL or (distinct > 1 and len(content) >= _PIECE_BYTES and bool(content.strip()))
 
 
 def files_below(folder: Path) -> list[Path]:

@@ -11,12 +11,15 @@ def search_disk(stage: Stage, when: str) -> None:
 
     The search is tried first on something that is there in the clear, so that finding nothing means something.
     """
-    pieces = [piece for content in stage.inputs.values() for piece in pieces_of(content)]
+    searched = {name: pieces_of(content) for name, content in stage.contents().items()}
+    pieces = [piece for found in searched.values() for piece in found]
     pieces.append(cast.SUBJECT.encode())
     control = files_holding(stage.folder, [cast.TITLE.encode()])
     stage.script.check(f"the search finds what is in the clear ({when})", ", ".join(control), is_right=bool(control))
     found = files_holding(stage.folder, pieces)
     told = ", ".join(found) or f"none of {len(pieces)} pieces in {len(files_below(stage.folder))} files"
+    if nothing_telling := ", ".join(name for name, each in searched.items() if not each):
+        told += f"; {nothing_telling}: too little to be told from chance"
     stage.script.check(f"no plaintext on disk ({when})", told, is_right=not found)
 
 

@@ -1,12 +1,13 @@
 """The members' part of the demo, over mutual TLS: sign, post, pull, and compare byte for byte."""
 
 import hashlib
+from collections.abc import Mapping
 
 from exchange.cli.demo import cast
+from exchange.cli.demo.inputs import Input, marked, post_inputs
 from exchange.cli.demo.stage import Stage
-from exchange.cli.posting import label_of, law_catalogue, part_of
 from exchange.client import ExchangeClient
-from exchange.wire import HeaderBody, PulledReportBody, ReportBody
+from exchange.wire import HeaderBody, PulledReportBody
 
 
 def sign_by_all(stage: Stage, url: str) -> None:
@@ -28,38 +29,36 @@ def exchange_reports(stage: Stage, url: str) -> None:
     """Post as GBR, pull as NOR: the inputs, then the first of them again with a compartment."""
     every, first = dict(stage.inputs), dict(list(stage.inputs.items())[:1])
     with stage.script.step("GBR posts, NOR pulls"):
-        report = _post(stage, url, every, cast.MARKING)
+        report = _post(stage, url, every, marked(cast.MARKING, every))
         _pull(stage, url, report, every)
-        compartmented = _post(stage, url, first, cast.COMPARTMENTED_MARKING)
+        compartmented = _post(stage, url, first, marked(cast.COMPARTMENTED_MARKING, first))
         _pull(stage, url, compartmented, first)
         with stage.connect(cast.NOR_REVOKED, url) as client:
             _check_content(stage, cast.NOR_REVOKED.name, client, client.pull_report(report.id), every)
 
 
-def _post(stage: Stage, url: str, contents: dict[str, bytes], marking: str) -> HeaderBody:
-    body = ReportBody(
-        agreement=stage.agreement,
-        scope=cast.SCOPE,
-        kind="intrep",
-        topic="cyber.apt",
-        regions=["EUR"],
-        precedence="PRIORITY",
-        subject=cast.SUBJECT,
-        label=label_of(marking, law_catalogue()),
-        parts=[part_of(name, content) for name, content in contents.items()],
-    )
+def _post(stage: Stage, url: str, inputs: Mapping[str, Input], marking: str) -> HeaderBody:
+    fields = {
+        "agreement": stage.agreement,
+        "scope": cast.SCOPE,
+        "kind": "intrep",
+        "topic": "cyber.apt",
+        "regions": ["EUR"],
+        "precedence": "PRIORITY",
+        "subject": cast.SUBJECT,
+    }
     with stage.connect(cast.GBR, url) as client:
-        header = client.post_report(body)
+        header = post_inputs(client, inputs, marking, fields)
     stage.reports.append(header.id)
     stage.names[header.id] = f"no. {len(stage.reports)}"
-    size = sum(map(len, contents.values()))
-    found = f"{len(contents)} parts, {size:,} bytes, as {header.marking}"
+    size = sum(len(each.content) for each in inputs.values())
+    found = f"{len(inputs)} parts, {size:,} bytes, as {header.marking}"
     is_right = header.marking == marking and header.originator == "GBR"
     stage.script.check(f"GBR posts report {stage.names[header.id]}", found, is_right=is_right)
     return header
 
 
-def _pull(stage: Stage, url: str, posted: HeaderBody, contents: dict[str, bytes]) -> None:
+def _pull(stage: Stage, url: str, posted: HeaderBody, inputs: Mapping[str, Input]) -> None:
     name = stage.names[posted.id]
     with stage.connect(cast.NOR, url) as client:
         listed = [header.id for header in client.reports()]
@@ -69,13 +68,15 @@ def _pull(stage: Stage, url: str, posted: HeaderBody, contents: dict[str, bytes]
         pulled = client.pull_report(posted.id)
         is_whole = pulled.subject == cast.SUBJECT and pulled.marking == posted.marking
         stage.script.check(f"NOR pulls report {name}", f"{pulled.marking}: {pulled.subject}", is_right=is_whole)
-        _check_content(stage, "NOR", client, pulled, contents)
+        _check_content(stage, "NOR", client, pulled, inputs)
 
 
 def _check_content(
-    stage: Stage, who: str, client: ExchangeClient, pulled: PulledReportBody, contents: dict[str, bytes]
+    stage: Stage, who: str, client: ExchangeClient, pulled: PulledReportBody, inputs: Mapping[str, Input]
 ) -> None:
     got = {part.name: b"".join(client.content(pulled.id, part)) for part in pulled.parts}
     digests = ", ".join(f"{name} {hashlib.sha256(content).hexdigest()[:12]}" for name, content in got.items())
     name = f"{who} has the bytes that GBR posted ({stage.names[pulled.id]})"
-    stage.script.check(name, f"SHA-256 {digests}", is_right=got == contents)
+    stage.script.check(
+        name, f"SHA-256 {digests}", is_right=got == {name: each.content for name, each in inputs.items()}
+    )

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from exchange.cli.demo.cast import Player
+from exchange.cli.demo.inputs import Input
 from exchange.cli.demo.record import Entry
 from exchange.cli.demo.script import Script
 from exchange.client import Endpoint, ExchangeClient
@@ -22,13 +23,13 @@ class Refused:
 
 @dataclass(slots=True)
 class Stage:
-    """`inputs` are contents by file name; `clients` are client ids by player; `names` tell ids as people know them.
+    """`inputs` are files by the names of their parts; `clients` are client ids by player.
 
-    `keys` are the signatories' own, by player.
+    `names` tell ids as people know them (clients, reports, agreements), `keys` are the signatories' own, by player.
     """
 
     folder: Path
-    inputs: Mapping[str, bytes]
+    inputs: Mapping[str, Input]
     script: Script
     names: dict[str, str] = field(default_factory=dict)
     clients: dict[str, str] = field(default_factory=dict)
@@ -37,6 +38,10 @@ class Stage:
     reports: list[str] = field(default_factory=list)
     refused: list[Refused] = field(default_factory=list)
     entries: tuple[Entry, ...] = ()
+
+    def contents(self) -> dict[str, bytes]:
+        """Return the bytes of the inputs by the names of their parts."""
+        return {name: each.content for name, each in self.inputs.items()}
 
     def files_of(self, name: str) -> Path:
         """Return the folder with somebody's certificate and key."""

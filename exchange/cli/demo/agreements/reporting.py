@@ -2,29 +2,26 @@
 
 from exchange.cli.demo.agreements import cast
 from exchange.cli.demo.cast import Player
+from exchange.cli.demo.inputs import marked, post_inputs
 from exchange.cli.demo.stage import Stage
-from exchange.cli.posting import label_of, law_catalogue, part_of
 from exchange.client import ProblemError
-from exchange.wire import ReportBody
 
 _NOT_FOUND = 404
 
 
 def post(stage: Stage, url: str, player: Player, marking: str, *, scope: str = cast.SCOPE, kind: str = "intrep") -> str:
     """Post the stage's inputs as one report and return its id, which the stage remembers too."""
-    body = ReportBody(
-        agreement=stage.agreement,
-        scope=scope,
-        kind=kind,
-        topic="cyber.apt",
-        regions=["EUR"],
-        precedence="PRIORITY",
-        subject="Signed updates of a network management product carry a backdoor",
-        label=label_of(marking, law_catalogue()),
-        parts=[part_of(name, content) for name, content in stage.inputs.items()],
-    )
+    fields = {
+        "agreement": stage.agreement,
+        "scope": scope,
+        "kind": kind,
+        "topic": "cyber.apt",
+        "regions": ["EUR"],
+        "precedence": "PRIORITY",
+        "subject": "Signed updates of a network management product carry a backdoor",
+    }
     with stage.connect(player, url) as client:
-        header = client.post_report(body)
+        header = post_inputs(client, stage.inputs, marked(marking, stage.inputs), fields)
     stage.reports.append(header.id)
     stage.names[header.id] = f"no. {len(stage.reports)}"
     stage.script.check(f"{player.member} posts report {stage.names[header.id]}", header.marking, is_right=True)
@@ -37,7 +34,7 @@ def require_pulled(stage: Stage, url: str, player: Player, report: str) -> None:
         pulled = client.pull_report(report)
         got = {part.name: b"".join(client.content(report, part)) for part in pulled.parts}
     name = f"{player.member} pulls report {stage.names[report]}"
-    stage.script.check(name, f"{len(got)} parts, the bytes that were posted", is_right=got == stage.inputs)
+    stage.script.check(name, f"{len(got)} parts, the bytes that were posted", is_right=got == stage.contents())
 
 
 def is_hidden(stage: Stage, url: str, player: Player, report: str) -> bool:
