@@ -14,6 +14,7 @@ from exchange.audit import EntryDraft, EventName, Outcome, Subject
 from exchange.cli import output
 from exchange.cli.instance import Host, folder_of, policies_folder
 from exchange.cli.policy_caveats import ExamplesOption, caveat, show_preview
+from exchange.cli.policy_label import translate_label
 from exchange.cli.posting import law_catalogue
 from exchange.cli.program import FAILED, app
 from exchange.cli.verbs import (
@@ -42,6 +43,7 @@ from exchange.wire import AgencyReachBody, LabelBody, MemberReachBody, Simulatio
 policy = typer.Typer(help="The law: check it, explain a decision, simulate a release.", no_args_is_help=True)
 app.add_typer(policy, name="policy")
 policy.add_typer(caveat, name="caveat")
+policy.command("label")(translate_label)
 
 
 @policy.command("check")
