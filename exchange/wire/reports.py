@@ -100,7 +100,7 @@ class PartHeaderBody(AnswerModel):
     label: LabelBody
     marking: str
     media_type: str
-    name: str
+    name: str = Field(examples=["note.txt"])
     size_bytes: int
     protection: ProtectionName
     sha256: str

@@ -1,5 +1,7 @@
 """Reports whose parts come later, as JSON: what was declared, and what has come of it."""
 
+from pydantic import Field
+
 from exchange.wire.base import AnswerModel, Instant, WireModel
 from exchange.wire.words import Id, LabelBody, MemberCodeText
 
@@ -11,7 +13,7 @@ class DeclaredPartBody(AnswerModel):
     label: LabelBody
     marking: str
     media_type: str
-    name: str
+    name: str = Field(examples=["note.txt"])
     size_bytes: int
     sha256: str | None
     received: bool

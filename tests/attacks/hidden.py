@@ -17,6 +17,7 @@ from exchange.entrypoints.api import api_document
 from exchange.entrypoints.http.tls import THUMBPRINT_FIELD
 from exchange.kernel import new_id
 from exchange.settings import Settings, load_settings
+from tests.support.documented import require_documented
 from tests.support.receipts_shown import require_receipt
 from tests.support.world import AGREEMENT, NOW, World, thumbprint_of
 
@@ -169,7 +170,7 @@ def client_of(app: FastAPI, thumbprint: str | None) -> httpx2.AsyncClient:
         await app(scope, receive, send)
 
     transport = httpx2.ASGITransport(app=with_certificate, client=("192.0.2.7", 4711))
-    hooks = {"response": [require_receipt]}
+    hooks = {"response": [require_receipt, require_documented]}
     return httpx2.AsyncClient(transport=transport, base_url="https://exchange.test", event_hooks=hooks)
 
 

@@ -7,14 +7,22 @@ from typing import Any
 
 from pydantic.json_schema import models_json_schema
 
+from exchange.entrypoints.api.examples import EXAMPLE_ID, example_of
 from exchange.entrypoints.http.problems import STATUSES, TITLES
 from exchange.entrypoints.http.receipts import AUDIT_HEADER, LEAF_HEADER
 from exchange.entrypoints.http.routing import JSON, Operation, Parameter
+from exchange.kernel import ExchangeError
 from exchange.wire import PROBLEM_MEDIA_TYPE, ProblemBody, WireModel
 
 _REFERENCE = "#/components/schemas/{model}"
 _RECEIPT = (AUDIT_HEADER, LEAF_HEADER)
-_EXAMPLE_ID = "01980000-0000-7000-8000-00000000000f"
+_WITHOUT_RECEIPT = frozenset({HTTPStatus.INTERNAL_SERVER_ERROR, HTTPStatus.SERVICE_UNAVAILABLE})
+_HEADERS_OF_PROBLEMS = {
+    HTTPStatus.METHOD_NOT_ALLOWED: ("Allow",),
+    HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE: ("Content-Range",),
+    HTTPStatus.TOO_MANY_REQUESTS: ("Retry-After",),
+    HTTPStatus.SERVICE_UNAVAILABLE: ("Retry-After",),
+}
 _ANSWER_HEADERS = {
     "X-Request-Id": "The exchange's own id of this request.",
     AUDIT_HEADER: "Id of the audit entry that was durable before this answer existed.",
@@ -24,6 +32,8 @@ _ANSWER_HEADERS = {
     "Idempotency-Replayed": "`true` where an earlier post with the same key is answered again.",
     "Content-Disposition": "Always an attachment.",
     "Accept-Ranges": "`bytes`.",
+    "Content-Range": "Which bytes these are, and of how many.",
+    "Allow": "The methods that this path has.",
     "Retry-After": "Seconds to wait.",
     "X-Audit-Export-End": "The place behind the last entry that this export may hold, `LOG.POSITION`.",
 }
@@ -40,10 +50,13 @@ entry's leaf hash in `X-Audit-Leaf`: together they are the caller's receipt.
 def document(operations: Iterable[Operation], *, version: str) -> dict[str, Any]:
     """Return the whole document."""
     listed = list(operations)
+    schemas = _schemas(listed)
     paths: dict[str, dict[str, Any]] = {}
     for operation in listed:
         # `{index:path}` is Starlette's way to say that a parameter may hold slashes.
-        paths.setdefault(operation.path.replace(":path}", "}"), {})[operation.method.lower()] = _operation(operation)
+        paths.setdefault(operation.path.replace(":path}", "}"), {})[operation.method.lower()] = _operation(
+            operation, schemas
+        )
     return {
         "openapi": "3.1.0",
         "info": {"title": "The exchange", "version": version, "description": _DESCRIPTION},
@@ -52,7 +65,7 @@ def document(operations: Iterable[Operation], *, version: str) -> dict[str, Any]
         "tags": [{"name": name} for name in sorted({_tag(operation) for operation in listed})],
         "paths": paths,
         "components": {
-            "schemas": _schemas(listed),
+            "schemas": schemas,
             "responses": _problems(listed),
             "securitySchemes": {
                 "client_certificate": {
@@ -64,18 +77,18 @@ def document(operations: Iterable[Operation], *, version: str) -> dict[str, Any]
     }
 
 
-def _operation(operation: Operation) -> dict[str, Any]:
+def _operation(operation: Operation, schemas: dict[str, Any]) -> dict[str, Any]:
     described: dict[str, Any] = {
         "operationId": operation.name,
         "summary": operation.summary,
         "tags": [_tag(operation)],
         "x-policy-action": operation.action,
         "parameters": [_parameter(parameter) for parameter in operation.parameters],
-        "responses": {str(operation.status): _answer(operation), **_refusals(operation)},
+        "responses": {str(operation.status): _answer(operation, schemas), **_refusals(operation, schemas)},
     }
     for status, answer in operation.other_answers:
         other = replace(operation, status=status, answer=answer)
-        described["responses"][str(status)] = _answer(other)
+        described["responses"][str(status)] = _answer(other, schemas)
     if operation.body is not None:
         described["requestBody"] = {"required": True, "content": dict(_body(operation, operation.body))}
     elif JSON not in operation.body_media:
@@ -107,23 +120,25 @@ def _body(operation: Operation, model: type[WireModel]) -> Iterable[tuple[str, d
             yield media, {"schema": {"type": "string", "description": "The same as a file."}}
 
 
-def _answer(operation: Operation) -> dict[str, Any]:
+def _answer(operation: Operation, schemas: dict[str, Any]) -> dict[str, Any]:
     if operation.answer is None:
         # A stream has no schema of its own here: tools read one as that of each event.
         is_stream = operation.answer_media == "text/event-stream"
         shape: dict[str, Any] = {} if is_stream else {"schema": {"type": "string", "format": "binary"}}
         content: dict[str, Any] = {operation.answer_media: shape}
     else:
-        content = {JSON: {"schema": {"$ref": _REFERENCE.format(model=operation.answer.__name__)}}}
+        example = example_of(schemas[operation.answer.__name__], schemas)
+        content = {JSON: {"schema": {"$ref": _REFERENCE.format(model=operation.answer.__name__)}, "example": example}}
     names = ("X-Request-Id", *_RECEIPT, *operation.answer_headers)
     return {"description": operation.summary, "headers": _headers(names), "content": content}
 
 
-def _refusals(operation: Operation) -> dict[str, Any]:
+def _refusals(operation: Operation, schemas: dict[str, Any]) -> dict[str, Any]:
     statuses = sorted(set(operation.errors))
     refusals = {str(status): {"$ref": f"#/components/responses/{_name(HTTPStatus(status))}"} for status in statuses}
     if HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE in statuses:
-        refusals["206"] = {**_answer(operation), "description": "The range asked for."}
+        ranged = replace(operation, answer_headers=(*operation.answer_headers, "Content-Range"))
+        refusals["206"] = {**_answer(ranged, schemas), "description": "The range asked for."}
     return refusals
 
 
@@ -133,22 +148,24 @@ def _problems(operations: list[Operation]) -> dict[str, Any]:
 
 
 def _problem(status: HTTPStatus) -> dict[str, Any]:
-    code = next(kind.code for kind, row in STATUSES.items() if row is status)
+    # What nobody foresaw has no type of its own, and tells nothing but where to look.
+    code = next((kind.code for kind, row in STATUSES.items() if row is status), ExchangeError.code)
     example = {
         "type": f"urn:exchange:problem:{code}",
         "title": TITLES[status],
         "status": status.value,
         "code": code,
         "detail": TITLES[status].lower(),
-        "request_id": _EXAMPLE_ID,
+        "request_id": EXAMPLE_ID,
     }
-    # Where the log is away there is none; of a client that asks too often only the first refusal in a second has one.
-    receipt = () if status is HTTPStatus.SERVICE_UNAVAILABLE else _RECEIPT
-    waits = ("Retry-After",) if status in {HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.SERVICE_UNAVAILABLE} else ()
+    # Where the log is away or nobody foresaw it there is none; of a client that asks too often only the first refusal
+    # in a second has one.
+    receipt = () if status in _WITHOUT_RECEIPT else _RECEIPT
+    told = _HEADERS_OF_PROBLEMS.get(status, ())
     schema = {"$ref": _REFERENCE.format(model=ProblemBody.__name__)}
     return {
         "description": TITLES[status],
-        "headers": _headers(("X-Request-Id", *receipt, *waits)),
+        "headers": _headers(("X-Request-Id", *receipt, *told)),
         "content": {PROBLEM_MEDIA_TYPE: {"schema": schema, "example": example}},
     }
 

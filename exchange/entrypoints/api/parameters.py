@@ -2,9 +2,9 @@
 
 from exchange.entrypoints.http.routing import Parameter
 
-EVERYWHERE = (400, 401, 403, 404, 405, 406, 422, 429, 503)
+EVERYWHERE = (400, 401, 403, 404, 405, 406, 422, 429, 500, 503)
 """Every operation: malformed query, not enrolled, suspended or without the role, absent, wrong method or media type,
-unknown parameter, too many requests, log or custody away."""
+unknown parameter, too many requests, what nobody foresaw, log or custody away."""
 
 WITH_BODY = (408, 413, 415)
 """Operations that read a body: too slow, too large, of another media type."""

@@ -1,0 +1,51 @@
+"""Every answer that a test gets over HTTP is one that the document has: its status, and its media type there."""
+
+import re
+from functools import cache
+from typing import Any
+
+import httpx2
+
+from exchange.entrypoints.api import api_document
+
+_PARAMETER = re.compile(r"\{(\w+)\}")
+
+
+@cache
+def _paths() -> tuple[tuple[re.Pattern[str], dict[str, Any]], ...]:
+    """Return what each path of the document looks like; those without a parameter come first."""
+    documented = sorted(api_document()["paths"].items(), key=lambda each: each[0].count("{"))
+    return tuple((_pattern(path), operations) for path, operations in documented)
+
+
+def _pattern(path: str) -> re.Pattern[str]:
+    # The place of a tile has slashes in it.
+    pieces = (("(?:.+)" if name == "index" else "(?:[^/]+)") if place % 2 else re.escape(name)
+              for place, name in enumerate(_PARAMETER.split(path)))  # fmt: skip
+    return re.compile("".join(pieces))
+
+
+def undocumented(method: str, path: str, status: int, media_type: str | None) -> str | None:
+    """Return what the document does not say of an answer, None where it says it, or knows no such path."""
+    operations = next((known for pattern, known in _paths() if pattern.fullmatch(path)), None)
+    if operations is None:
+        return None
+    asked = "get" if method == "HEAD" else method.lower()
+    # Of a method that a path has not, the others of the path say what is answered.
+    operation = operations.get(asked) or next(iter(operations.values()))
+    answer = operation["responses"].get(str(status))
+    if answer is None:
+        return f"{method} {path} answered {status}, and {operation['operationId']} documents no such answer"
+    if "$ref" in answer:
+        answer = api_document()["components"]["responses"][answer["$ref"].rpartition("/")[2]]
+    if media_type is not None and not {media_type, "*/*"} & set(answer["content"]):
+        return f"{method} {path} answered {status} as {media_type}, documented are {sorted(answer['content'])}"
+    return None
+
+
+async def require_documented(answer: httpx2.Response) -> None:
+    """Fail the test whose request was answered as no document says; a hook for clients."""
+    request = answer.request
+    media_type = answer.headers.get("content-type", "").partition(";")[0] or None
+    found = undocumented(request.method, request.url.path, answer.status_code, media_type)
+    assert found is None, found
