@@ -1,6 +1,6 @@
 """Amendments and the signatures under them, within a unit of work."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from datetime import datetime
 
 import orjson
@@ -65,6 +65,15 @@ class Amendments:
             )
             for member, signatory, signed_at, ed25519, ml_dsa_65, public_ed25519, public_ml_dsa_65 in rows
         }
+
+    async def signers(self, texts: Collection[str]) -> dict[str, frozenset[str]]:
+        """Return by text which members signed it; one statement, however many texts there are, and for none at all."""
+        text, member = col(AgreementSignatureTable.text), col(AgreementSignatureTable.member)
+        rows = await self._session.execute(select(text, member).where(text.in_(texts or ("",))))
+        found: dict[str, set[str]] = {}
+        for signed, by in rows:
+            found.setdefault(signed, set()).add(by)
+        return {signed: frozenset(members) for signed, members in found.items()}
 
     async def current_reports(self, class_ids: list[int]) -> dict[int, int]:
         """Return how many current reports each of these classes has at this moment."""

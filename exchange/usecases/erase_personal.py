@@ -14,6 +14,7 @@ from exchange.members import ERASE_PERSONAL, EXCHANGE_MEMBER, Client, PendingAct
 from exchange.store import UnitOfWork
 from exchange.usecases.authenticate import authenticate
 from exchange.usecases.context import Call, Recorded, Services
+from exchange.usecases.judging import ABSENT_ID
 from exchange.usecases.recording import draft, named, on_record
 from exchange.usecases.second_person import ask, confirmed_by
 
@@ -113,20 +114,22 @@ async def _erase(unit: UnitOfWork, call: Call, client: Client, act: PendingAct) 
 
 async def _visible_act(unit: UnitOfWork, client: Client, act_id: str) -> tuple[PendingAct, str | None]:
     """Return an erasure that `client` may see, and whose client it is about."""
-    act = await unit.pending_act(act_id, ERASE_PERSONAL.name) if is_uuid7(act_id) else None
+    act = await unit.pending_act(act_id if is_uuid7(act_id) else ABSENT_ID, ERASE_PERSONAL.name)
+    # Whose it is, is looked up where there is none, too: what may not be seen costs what an absent one costs.
+    owner = await _owner_of(unit, client, ABSENT_ID if act is None else _wanted(act).subject)
     if act is None:
         raise _not_found()
-    return act, await _owner_of(unit, client, _wanted(act).subject)
+    return act, owner
 
 
 async def _owner_of(unit: UnitOfWork, client: Client, subject: str) -> str | None:
     """Return whose client `subject` is, None for strangers; one that `client` does not act for is not found."""
     is_of_exchange = client.member == EXCHANGE_MEMBER
+    found = await unit.client(subject if is_uuid7(subject) else ABSENT_ID)
     if subject == STRANGER:
         if not is_of_exchange:
             raise _not_found()
         return None
-    found = await unit.client(subject) if is_uuid7(subject) else None
     if found is None or not (is_of_exchange or found.member == client.member):
         raise _not_found()
     return found.member

@@ -8,6 +8,8 @@ from typing import Any
 import pytest
 
 from exchange.crypto import issue_client, new_authority, read_certificate
+from exchange.entrypoints.http.limits import SharedRateLimiter
+from exchange.kernel import UnavailableError
 from exchange.usecases import search_tokens
 from tests.attacks.hidden import Api, client_of, open_api, seen
 from tests.support.world import NOW, World, thumbprint_of
@@ -195,3 +197,17 @@ async def test_28_strangers_are_slowed_down_too(world: World) -> None:
         statuses = [(await api.as_client("nobody enrolled").get("/v1/whoami")).status_code for _ in range(30)]
 
     assert set(statuses) == {401, 429}
+
+
+async def test_28_where_the_count_cannot_be_asked_nobody_is_admitted(world: World) -> None:
+    async def away(_thumbprint: str, _tokens: int) -> bool:
+        raise UnavailableError("the store is away")
+
+    async with open_api(world) as api:
+        api.app.door.limiter = SharedRateLimiter(2000, away)
+        (report,) = world.sql("SELECT id FROM report ORDER BY seq LIMIT 1")[0]
+        answers = [await api.as_client("GBR reader").get(place) for place in ("/v1/whoami", f"/v1/reports/{report}")]
+
+    assert [answer.status_code for answer in answers] == [503, 503]
+    assert all(int(answer.headers["retry-after"]) >= 1 for answer in answers)
+    assert all("parts" not in answer.json() for answer in answers)

@@ -1,4 +1,4 @@
-"""Classes 5, 8, 16: what one learns and does about an agreement that one is no party of yet, or has left."""
+"""Classes 5, 7, 8, 16: what one learns and does about an agreement that one is no party of yet, or has left."""
 
 import json
 from datetime import timedelta
@@ -9,8 +9,10 @@ import pytest
 from exchange import usecases
 from exchange.agreements import MatterKind, amended
 from exchange.kernel import ConflictError
+from exchange.markings import Label
 from exchange.usecases import AmendmentView, EntryQuery, NewMatter
 from exchange.wire import AgreementBody
+from tests.attacks.hidden import Api, open_api, random_id, seen
 from tests.support.treaty import signed, signing_key
 from tests.support.world import AGREEMENT, World, thumbprint_of
 
@@ -19,6 +21,8 @@ ACCEDED = (
     .replace("readers: [GBR, NOR, DNK]", "readers: [GBR, NOR, ESP]")
     .replace("topics: [cyber]", "topics: [cyber.apt]")
 )
+OF_ALL_FOUR = AGREEMENT.replace("[GBR, NOR, DNK]", "[GBR, NOR, DNK, ESP]")
+FOR_ALL_FOUR = Label("NATO", "RESTRICTED", releasable_to=("DNK", "ESP", "GBR", "NOR"))
 WITHOUT_DNK = AGREEMENT.replace("GBR, NOR, DNK", "GBR, NOR")
 
 
@@ -85,3 +89,47 @@ async def test_16_who_has_left_hears_nothing_that_is_said_to_all_parties(both: W
 
     assert opened.value.members == ("GBR", "NOR")
     assert [matter.id for matter in heard.value] == [named.value.id]
+
+
+async def finds(api: Api, name: str, report: str) -> set[bool]:
+    """Return whether a client finds a report: by every way there is to one."""
+    client, place = api.as_client(name), f"/v1/reports/{report}"
+    ways = [await client.get(place + suffix) for suffix in ("", "/parts/1", "/explanation")]
+    ways.append(await client.head(place))
+    lists = [
+        await client.get("/v1/reports", params=query)
+        for query in ({}, {"since": "2020-01-01T00:00:00Z"}, {"topic": "cyber"}, {"agreement": api.world.agreement_id})
+    ]
+    listed = {report in {item["id"] for item in page.json().get("items", ())} for page in lists}
+    return {answer.status_code == 200 for answer in ways} | listed
+
+
+async def test_07_who_joins_late_finds_nothing_that_is_older(both: World) -> None:
+    old = await both.post(label=FOR_ALL_FOUR)
+    view = await proposed(both, OF_ALL_FOUR)
+    for member in ("GBR", "NOR", "DNK", "ESP"):
+        concluded = await signs(both, view, f"{member} signatory")
+    new = await both.post(label=FOR_ALL_FOUR)
+
+    assert concluded.state == "in_force"
+    async with open_api(both) as api:
+        assert await finds(api, "ESP reader", new) == {True}
+        assert await finds(api, "ESP reader", old) == {False}
+        assert await finds(api, "NOR reader", old) == {True}
+        answers = [await api.as_client("ESP reader").get(f"/v1/reports/{an_id}") for an_id in (old, random_id())]
+    assert seen(answers[0]) == seen(answers[1])
+
+
+async def test_07_how_wide_one_agreement_is_opens_nothing_of_another(both: World) -> None:
+    narrow = both.agreement_id
+    under_narrow = await both.post(label=FOR_ALL_FOUR)
+    wide = OF_ALL_FOUR.replace("ceiling: SECRET", "ceiling: TOP SECRET") + "older_reports: included\n"
+    await both.agree(wide, signatories=("GBR", "NOR", "DNK", "ESP"))
+    under_wide = await both.post(label=FOR_ALL_FOUR)
+
+    async with open_api(both) as api:
+        assert await finds(api, "ESP reader", under_wide) == {True}
+        both.agreement_id = narrow
+        # The same topics, kinds, purposes and label; every party of the one may read everything there.
+        assert await finds(api, "ESP reader", under_narrow) == {False}
+        assert await finds(api, "DNK reader", under_narrow) == {True}

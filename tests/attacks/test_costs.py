@@ -1,0 +1,74 @@
+"""Class 10: what is hidden is looked up like what is absent, by every operation of the document and every outsider."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from sqlalchemy import event
+
+from exchange.entrypoints.api import api_document
+from tests.attacks.callers import body_of
+from tests.attacks.hidden import Api, Hidden, filled, outsiders_of, random_id, segment_of
+
+WITH_ID = [path for path in api_document()["paths"] if segment_of(path) is not None]
+
+
+class Counted:
+    """Counts the statements that the store runs, those of its hot paths among them, and the entries that it makes."""
+
+    def __init__(self, api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+        self._taken: list[str] = []
+        store = api.world.services.store
+        database, fetch, append = store._database, store._database.fetch, store.append
+
+        async def counted_fetch(statement: Any, parameters: Any) -> Any:
+            self._taken.append(statement.sql)
+            return await fetch(statement, parameters)
+
+        async def counted_append(draft: Any) -> Any:
+            self._taken.append("entry")
+            return await append(draft)
+
+        def note(_connection: Any, _cursor: Any, statement: str, *_others: Any) -> None:
+            self._taken.append(statement)
+
+        self.note, self.engine = note, store._engine.sync_engine
+        monkeypatch.setattr(database, "fetch", counted_fetch)
+        monkeypatch.setattr(store, "append", counted_append)
+        event.listen(self.engine, "before_cursor_execute", note)
+
+    def taken(self) -> list[str]:
+        """Return what was run since the last time."""
+        taken, self._taken = self._taken, []
+        return taken
+
+
+@pytest.fixture
+def counted(api: Api, monkeypatch: pytest.MonkeyPatch) -> Iterator[Counted]:
+    counting = Counted(api, monkeypatch)
+    yield counting
+    event.remove(counting.engine, "before_cursor_execute", counting.note)
+
+
+@pytest.mark.parametrize("path", WITH_ID)
+async def test_10_hidden_thing_is_looked_up_like_an_absent_one(
+    api: Api, hidden: Hidden, counted: Counted, path: str
+) -> None:
+    weighed = 0
+    for method, operation in api.document["paths"][path].items():
+        for name in outsiders_of(path):
+            for an_id in hidden.ids(segment_of(path) or ""):
+                costs = []
+                # What is remembered for good is looked up once per process; an oracle would be what stays.
+                for asked in (an_id, random_id(), an_id, random_id()):
+                    counted.taken()
+                    answer = await api.as_client(name).request(
+                        method.upper(), filled(path, asked), **body_of(api, operation)
+                    )
+                    assert 400 <= answer.status_code < 500, (method, path, name)
+                    costs.append(counted.taken())
+                assert len(costs[2]) == len(costs[3]), (method, path, name, costs[2][-3:], costs[3][-3:])
+                assert costs[2].count("entry") == costs[3].count("entry"), (method, path, name)
+                weighed += bool(costs[2])
+
+    assert weighed
