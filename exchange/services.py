@@ -13,8 +13,6 @@ from contextlib import asynccontextmanager
 from datetime import timedelta
 from multiprocessing.connection import Connection
 
-import uvloop
-
 from exchange.audit import EntryDraft, Receipt
 from exchange.crypto import CryptoError, WebhookKey
 from exchange.custody import Custodian, FileCustodian, TracedCustodian, load_log_key
@@ -336,6 +334,8 @@ def _witnessing(settings: Settings) -> Witnessing:
 def be_sequencer(settings: Settings, line: Connection) -> None:
     """Be the sequencer beside the workers, in a process of its own, until whoever started it ends it or is gone."""
     log_to_stderr()
+    import uvloop  # noqa: PLC0415  an operator's verb starts without it
+
     uvloop.run(_sequence_beside(settings, line))
 
 
