@@ -11,7 +11,7 @@ WRITES = {
     ("POST", "/v1/audit/erasures"),
     ("POST", "/v1/audit/erasures/{id}/approval"),
 }
-WITH_POWER = ("operator", "auditor", "NOR operator", "NOR auditor")
+WITH_POWER = ("operator", "auditor", "NOR auditor")
 
 
 def test_34_nothing_about_the_log_is_written_but_cosignatures_and_erasures(api: Api) -> None:
