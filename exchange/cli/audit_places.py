@@ -34,11 +34,6 @@ class _One:
         return (LogHere(self.source),)
 
 
-def names_instance(folder: Path | None, door: Door) -> bool:
-    """Return whether the instance on this host is meant, where no folder of tiles is named."""
-    return folder is not None or (not door.is_named and bool(os.environ.get("EXCHANGE_DIR")))
-
-
 @contextmanager
 def place_of(path: Path | None, folder: Path | None, door: Door) -> Iterator[Place]:
     """Yield the one place that was named: a folder, an instance (`--dir`, EXCHANGE_DIR), an address.
@@ -49,7 +44,7 @@ def place_of(path: Path | None, folder: Path | None, door: Door) -> Iterator[Pla
         raise InvalidError("which log: a folder of tiles, `--dir`, or `--url`? give one of the three")
     if path is not None:
         yield _One(LogFolder(path))
-    elif names_instance(folder, door):
+    elif folder is not None or (not door.is_named and os.environ.get("EXCHANGE_DIR")):
         # Imported late: it brings the database along, which a member's auditor does without.
         from exchange.cli.audit_instance import instance_place
 

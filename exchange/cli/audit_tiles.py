@@ -1,6 +1,5 @@
 """`exchange audit tiles`: the log as a folder of files, for somebody who verifies it elsewhere."""
 
-import asyncio
 from pathlib import Path
 from typing import Annotated
 
@@ -10,8 +9,7 @@ from exchange.cli import output
 from exchange.cli.audit_group import audits
 from exchange.cli.audit_keys import apart
 from exchange.cli.audit_options import CaOption, CertOption, KeyOption, ProfileOption, UrlOption
-from exchange.cli.audit_places import names_instance, place_of
-from exchange.cli.instance import folder_of, open_host
+from exchange.cli.audit_places import place_of
 from exchange.cli.profiles import Door
 from exchange.cli.progress import ProgressBar
 from exchange.cli.verbs import DirOption, JsonOption
@@ -34,11 +32,7 @@ def tiles(
 ) -> None:
     """Write checkpoints, tiles and entry bundles into a folder, as C2SP tlog-tiles lays them out."""
     _, private = apart(key)
-    door = Door(url, cert, private, ca, profile)
-    if names_instance(dir, door):
-        # Over the wire each tile is an entry; here the whole of it is one, before a file is written.
-        asyncio.run(_on_record(folder_of(dir)))
-    with place_of(None, dir, door) as place:
+    with place_of(None, dir, Door(url, cert, private, ca, profile)) as place:
         logs = list(place.logs())
         if not logs:
             raise InvalidError("there is no log here yet: nothing was ever signed")
@@ -51,10 +45,3 @@ def tiles(
     output.show_line(f"wrote a log of {size} entries into {out}")
     if not source.has_entries:
         output.note("without the entries: this client is shown their hashes only")
-
-
-async def _on_record(folder: Path) -> None:
-    from exchange.usecases import export_tiles
-
-    async with open_host(folder) as host:
-        await export_tiles(host.services, host.call())

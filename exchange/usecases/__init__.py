@@ -72,14 +72,7 @@ from exchange.usecases.erase_personal import (
 from exchange.usecases.explain_report import explain_report
 from exchange.usecases.explain_to_auditor import explain_to_auditor
 from exchange.usecases.export_agreement import AgreementEvidence, export_agreement
-from exchange.usecases.export_entries import (
-    Export,
-    LogExport,
-    export_entries,
-    export_log,
-    export_tiles,
-    feed_log,
-)
+from exchange.usecases.export_entries import Export, LogExport, export_entries, export_log, feed_log
 from exchange.usecases.exporting import ExportQuery
 from exchange.usecases.find_breaches import DutyWatch
 from exchange.usecases.find_gaps import GapQuestion, search_gaps
@@ -289,7 +282,6 @@ __all__ = [
     "export_agreement",
     "export_entries",
     "export_log",
-    "export_tiles",
     "feed_log",
     "grant_derivation",
     "grant_onward",

@@ -71,19 +71,6 @@ async def export_log(services: Services, call: Call, *, after: Place | None = No
     return Recorded(exported, receipt)
 
 
-async def export_tiles(services: Services, call: Call) -> Recorded[Place]:
-    """Record that the host writes the log down as tiles, how far; raises ForbiddenError for any other caller.
-
-    What is written then is read apart, from a database that may be damaged: the one who verifies believes none of it.
-    """
-    if not call.is_host:
-        error = ForbiddenError("the log is written down at the host: an auditor reads its tiles one by one")
-        return await refuse(services, draft(call, None, _EVENT, Outcome.REFUSED), error)
-    end = end_of(await services.store.log.states())
-    detail: dict[str, str | int | list[str]] = {"format": "tiles", "end": str(end)}
-    return Recorded(end, await services.store.append(draft(call, None, _EVENT, Outcome.PERMITTED, detail=detail)))
-
-
 async def feed_log(
     services: Services, call: Call, *, after: Place | None = None, follow: bool = False
 ) -> Recorded[Export]:

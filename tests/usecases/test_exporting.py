@@ -348,21 +348,15 @@ async def test_host_goes_on_behind_a_place(audited):
     assert statement.after == "1.4"
 
 
-AT_THE_HOST = pytest.mark.parametrize("act", [usecases.export_log, usecases.export_tiles])
-
-
-@AT_THE_HOST
-async def test_export_at_the_host_is_an_entry(audited, act):
-    attempt = await audited.attempt(act(audited.services, audited.call(None)))
+async def test_export_at_the_host_is_an_entry(audited):
+    attempt = await audited.attempt(usecases.export_log(audited.services, audited.call(None)))
 
     assert (attempt.entry["type"], attempt.entry["actor"]["kind"]) == (EventName.AUDIT_EXPORTED.value, "host")
-    assert attempt.entry["detail"]["format"] == ("ndjson" if act is usecases.export_log else "tiles")
 
 
-@AT_THE_HOST
 @pytest.mark.parametrize("name", ["auditor", "operator"])
-async def test_nobody_else_exports_the_whole_log(audited, act, name):
-    attempt = await audited.attempt(act(audited.services, audited.call(name)))
+async def test_nobody_else_exports_the_whole_log(audited, name):
+    attempt = await audited.attempt(usecases.export_log(audited.services, audited.call(name)))
 
     assert isinstance(attempt.error, ForbiddenError)
     assert attempt.entry["decision"] == "refused"

@@ -440,7 +440,6 @@ def test_table_holds_every_use_case_that_a_client_can_call() -> None:
         "check_readiness",
         "close_record",
         "export_log",
-        "export_tiles",
         "heartbeats",
         "feed_log",
         "inspect_service",
