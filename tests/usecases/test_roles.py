@@ -448,6 +448,7 @@ def test_table_holds_every_use_case_that_a_client_can_call() -> None:
         "personal_custody",
         "put_law_in_force",
         "read_entries",
+        "record_refused_connections",
         "record_rejection",
         "record_service",
         "reveal_personal",
