@@ -43,7 +43,7 @@ def convict(stage: Stage) -> None:
     with script.step(name), tempfile.TemporaryDirectory(prefix="exchange-tampered-") as temporary:
         desk = Path(temporary)
         copy = desk / "instance"
-        # The server may be at work: what a file is written as, before it takes the other's place, goes while it is copied.
+        # The server may be at work: what it writes a file as, before it takes the other's place, comes and goes.
         shutil.copytree(stage.folder, copy, ignore=shutil.ignore_patterns(".last-signed.json.*"))
         entry = _refused_entry(stage)
         _tamper(InstanceLayout(copy).database_file, entry)
