@@ -10,15 +10,16 @@ import errno
 import gc
 import os
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cache
 from importlib import import_module
 from typing import Any
 
 import typer
 from typer.core import TyperCommand, TyperGroup
-from typer.main import get_group
+from typer.main import get_command, get_group
 
 from exchange.cli import output
 from exchange.kernel import ExchangeError
@@ -68,14 +69,16 @@ class _Verbs(TyperGroup):
         super().__init__(**given)
         loaded = dict(self.commands)
         self.commands = {name: loaded.get(name) or TyperCommand(name, help=verb.told) for name, verb in VERBS.items()}
+        self._made: set[str] = set()
 
     def resolve_command(self, ctx: Any, args: list[str]) -> tuple[str | None, Any, list[str]]:
         name = args[0]
-        if name in VERBS:
-            # The module adds its verbs to `app`.
+        if name in VERBS and name not in self._made:
+            # The module adds its verbs to `app`. Made of it once: all verbs are made anew each time.
             with nothing_collected():
                 import_module(f"exchange.cli.{VERBS[name].module}")
             self.commands[name] = get_group(app).commands[name]
+            self._made.add(name)
         return super().resolve_command(ctx, args)
 
 
@@ -99,6 +102,12 @@ def _exchange() -> None:
     """Be a program of several verbs, also while none of them is imported."""
 
 
+@cache
+def _program() -> Callable[..., Any]:
+    program: Callable[..., Any] = get_command(app)
+    return program
+
+
 def main() -> None:
     """Run the command line and exit with its code."""
     code = run(sys.argv[1:])
@@ -114,7 +123,7 @@ def main() -> None:
 def run(arguments: Sequence[str]) -> int:
     """Run one command and return its exit code."""
     try:
-        app(args=list(arguments), prog_name="exchange")
+        _program()(args=list(arguments), prog_name="exchange")
     except SystemExit as exc:
         if exc.code == _INTERRUPTED:
             output.say_failure("interrupted")

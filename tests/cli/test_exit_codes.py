@@ -5,6 +5,7 @@ import subprocess
 import sys
 
 import pytest
+from typer.main import get_command
 
 from exchange.cli import program
 from exchange.cli.program import app, run
@@ -93,7 +94,7 @@ def test_unexpected_failure_is_a_sentence(exchange, monkeypatch):
     def explode(*_args, **_named):
         raise RuntimeError("boom")
 
-    monkeypatch.setattr(program, "app", explode)
+    monkeypatch.setattr(program, "_program", lambda: explode)
 
     ran = exchange("status")
 
@@ -105,7 +106,7 @@ def test_traceback_comes_only_where_asked_for(monkeypatch):
     def explode(*_args, **_named):
         raise RuntimeError("boom")
 
-    monkeypatch.setattr(program, "app", explode)
+    monkeypatch.setattr(program, "_program", lambda: explode)
     monkeypatch.setenv("EXCHANGE_TRACEBACK", "1")
 
     with pytest.raises(RuntimeError, match="boom"):
@@ -118,6 +119,7 @@ def test_interruption_while_a_verb_is_read_is_1(exchange, monkeypatch):
         raise KeyboardInterrupt
 
     monkeypatch.setattr(program, "import_module", interrupt)
+    monkeypatch.setattr(program, "_program", lambda: get_command(app))  # no verb of it was read yet
     ran = exchange("status")
 
     assert (ran.code, ran.err) == (1, "error: interrupted\n")
@@ -127,7 +129,7 @@ def test_interruption_is_1(exchange, monkeypatch):
     def interrupt(*_args, **_named):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(program, "app", interrupt)
+    monkeypatch.setattr(program, "_program", lambda: interrupt)
 
     assert exchange("status").code == 1
 
@@ -158,8 +160,6 @@ def test_output_into_a_closed_pipe_is_no_traceback(instance):
 
 def test_every_verb_that_prints_takes_json():
     from importlib import import_module
-
-    from typer.main import get_command
 
     for verb in program.VERBS.values():
         import_module(f"exchange.cli.{verb.module}")
@@ -206,7 +206,7 @@ def test_what_the_system_refuses_is_told_in_its_words(exchange, monkeypatch, err
     def fail(**_given):
         raise error
 
-    monkeypatch.setattr(program, "app", fail)
+    monkeypatch.setattr(program, "_program", lambda: fail)
     ran = exchange("status")
 
     assert ran.code == 1
