@@ -12,6 +12,7 @@ import pytest
 from exchange.entrypoints.http import doorstep
 from exchange.entrypoints.http.doorstep import Doorstep
 from exchange.entrypoints.http.gate import ConnectionGate
+from exchange.entrypoints.http.server import connections_allowed, handshakes_allowed
 from tests.entrypoints.certificates import Trust
 from tests.entrypoints.test_pressure import gate, port  # noqa: F401
 from tests.entrypoints.test_tls import GET, context_of, talk, trust  # noqa: F401
@@ -121,3 +122,9 @@ async def test_handshakes_that_are_under_way_end_with_it(listening: Listening, t
         assert await reader.read() == b""
     assert len(stands) == 0
     writer.transport.abort()
+
+
+def test_handshakes_and_connections_together_leave_files_for_the_rest(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("resource.getrlimit", lambda _: (4096, 4096))
+
+    assert (handshakes_allowed(), connections_allowed()) == (512, 4096 - 2 * 512 - 512)

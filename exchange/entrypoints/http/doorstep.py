@@ -17,7 +17,7 @@ from exchange.entrypoints.http.strangers import Strangers, Wrong, wrong_with
 from exchange.entrypoints.http.unread import NO_TLS, unread_answer
 
 MOST = 2_048
-"""Each costs about 30 KB and a file. A handshake takes two round trips: so many stand there at a thousand a second."""
+"""Each costs about 30 KB and two files. It takes two round trips: so many stand there at a thousand a second."""
 FAIR_SECONDS = 1.0
 """What somebody on the other side of the earth needs for it, twice; from then on others come first."""
 

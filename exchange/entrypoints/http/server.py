@@ -38,7 +38,9 @@ _HANDSHAKE_SECONDS = 10.0
 _SPARE_FILES = 512
 """Beside connections: the database's, and files."""
 _PART_OF_FILES = 8
-"""So many parts of what may be open, and one of them at most is for handshakes."""
+"""One in so many of what may be open is for handshakes, at most."""
+_FILES_OF_A_HANDSHAKE = 2
+"""Its connection, and that once more, to answer who did not speak TLS."""
 _POLL_SECONDS = 0.01
 _YOUNG_OBJECTS = 20_000
 """How many new objects make the collector look for cycles. A page makes a thousand, all gone with the answer and none
@@ -136,7 +138,7 @@ def raise_file_limit() -> int:
 def connections_allowed() -> int:
     """Return how many connections a worker may hold: what it may open, less what it needs besides."""
     files = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
-    return max(1, min(MOST_CONNECTIONS, files - handshakes_allowed() - _SPARE_FILES))
+    return max(1, min(MOST_CONNECTIONS, files - _FILES_OF_A_HANDSHAKE * handshakes_allowed() - _SPARE_FILES))
 
 
 def handshakes_allowed() -> int:
