@@ -6,7 +6,7 @@ Does not: load anything, know the time, open a part, or write the audit entry.
 """
 
 from exchange.release.asking import as_asked, request_scope
-from exchange.release.cache import DecisionCache, decide_cached
+from exchange.release.cache import CURRENT_ROW, DecisionCache, decide_cached
 from exchange.release.caveats import CAVEATS, CONDITIONS, CaveatMeaning
 from exchange.release.classes import class_as_json, class_digest, class_facts, class_from_json
 from exchange.release.clearances import covers_label, levels_covered
@@ -26,6 +26,7 @@ from exchange.release.facts import (
     RowFacts,
     ScopeFacts,
     Use,
+    cleared_reader,
 )
 from exchange.release.guard_examples import Example, LawReport, check_law
 from exchange.release.guards import GuardQuestion, GuardSet, GuardVerdict, NationalGuards, load_guards
@@ -39,6 +40,7 @@ from exchange.release.simulate import AgencyOutlook, MemberOutlook, Simulation, 
 __all__ = [
     "CAVEATS",
     "CONDITIONS",
+    "CURRENT_ROW",
     "AgencyOutlook",
     "Assurance",
     "CaveatMeaning",
@@ -85,6 +87,7 @@ __all__ = [
     "class_digest",
     "class_facts",
     "class_from_json",
+    "cleared_reader",
     "covers_derived",
     "covers_label",
     "decide",

@@ -47,6 +47,27 @@ class ReaderFacts:
     """The request's one `now`, in microseconds since 1970."""
 
 
+def cleared_reader(
+    member: str, *, level: str, compartments: frozenset[str], purpose: str, at_micros: int = 0
+) -> ReaderFacts:
+    """Return a reader of `member` that is nobody and lacks nothing else: what it is refused, all of that member are."""
+    return ReaderFacts(
+        client="",
+        version=0,
+        member=member,
+        agency=member,
+        nationality=member,
+        roles=frozenset({Role.READER}),
+        is_active=True,
+        level=level,
+        compartments=compartments,
+        clearance_current=True,
+        assurance=Assurance.MUTUAL_TLS,
+        purpose=purpose,
+        at_micros=at_micros,
+    )
+
+
 @dataclass(frozen=True, slots=True)
 class Consent:
     """The originator's consent for one member; `labels` sorted by their canonical bytes, `purposes` by name.

@@ -12,10 +12,9 @@ from dataclasses import dataclass, replace
 from enum import Enum
 
 from exchange.markings import Catalogue
-from exchange.members import Role
 from exchange.release.cache import DecisionCache
 from exchange.release.decision import Permit, View
-from exchange.release.facts import Assurance, ClassFacts, ReaderFacts, ScopeFacts
+from exchange.release.facts import Assurance, ClassFacts, ReaderFacts, ScopeFacts, cleared_reader
 from exchange.release.guard_files import Guard
 from exchange.release.law import Law
 from exchange.release.readable import readable_classes
@@ -111,20 +110,7 @@ def _readers(
     member: str, purposes: Sequence[str], compartments: frozenset[str], spoken: Spoken, catalogue: Catalogue
 ) -> Iterator[ReaderFacts]:
     levels = [level.name for level in catalogue.base.levels]
-    usual = ReaderFacts(
-        client="",
-        version=0,
-        member=member,
-        agency=member,
-        nationality=member,
-        roles=frozenset({Role.READER}),
-        is_active=True,
-        level=levels[-1],
-        compartments=compartments,
-        clearance_current=True,
-        assurance=Assurance.MUTUAL_TLS,
-        purpose="",
-    )
+    usual = cleared_reader(member, level=levels[-1], compartments=compartments, purpose="")
     variants = [usual]
     variants += [replace(usual, level=level) for level in levels[:-1] if spoken.levels]
     variants += [replace(usual, nationality=code) for code in spoken.nationalities if code != member]

@@ -9,11 +9,10 @@ from dataclasses import dataclass
 
 from exchange.agreements import covers
 from exchange.markings import Label
-from exchange.members import Role
 from exchange.release.cache import CURRENT_ROW
 from exchange.release.decide import decide
 from exchange.release.decision import Permit
-from exchange.release.facts import Assurance, ClassFacts, ReaderFacts, ScopeFacts, Use
+from exchange.release.facts import ClassFacts, ReaderFacts, ScopeFacts, Use, cleared_reader
 from exchange.release.law import Law
 
 
@@ -111,18 +110,10 @@ def _furthest(  # noqa: PLR0913  whom, what, and by which law
 
 
 def _faultless(member: str, scope: ScopeFacts, law: Law) -> ReaderFacts:
-    return ReaderFacts(
-        client="",
-        version=0,
-        member=member,
-        agency=member,
-        nationality=member,
-        roles=frozenset({Role.READER}),
-        is_active=True,
+    return cleared_reader(
+        member,
         level=law.catalogue.base.levels[-1].name,
         compartments=scope.compartments,
-        clearance_current=True,
-        assurance=Assurance.MUTUAL_TLS,
         purpose=min(scope.purposes),
     )
 

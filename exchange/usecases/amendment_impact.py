@@ -15,19 +15,19 @@ from typing import assert_never
 from exchange.agreements import Agreement, Terms, as_if_concluded
 from exchange.kernel import to_micros
 from exchange.markings import Label
-from exchange.members import Client, Role
+from exchange.members import Client
 from exchange.release import (
-    Assurance,
+    CURRENT_ROW,
     ClassFacts,
     Law,
     Permit,
     ReaderFacts,
     Reason,
     Refusal,
-    RowFacts,
     ScopeFacts,
     Use,
     View,
+    cleared_reader,
     covers_label,
     decide,
 )
@@ -36,7 +36,6 @@ from exchange.usecases.context import Call, Services
 from exchange.usecases.judging import law_in_force
 from exchange.usecases.knowledge import scope_facts
 
-_CURRENT = RowFacts(is_recalled=False, is_expired=False)
 _CLASSES_AT_ONCE = 100
 """Some 10 ms of rules and guards: others are served in between."""
 _OF_A_PURPOSE = frozenset({Reason.HANDLING_CAVEAT, Reason.NATIONAL_CAVEAT, Reason.RULE_FAILED})
@@ -130,9 +129,11 @@ def _may_know(law: Law, call: Call, client: Client, agreement: Agreement, facts:
 def _reach(law: Law, call: Call, agreement: Agreement, facts: ClassFacts, member: str) -> Reach:
     """Return what readers of `member`, with every clearance and one purpose or another, have of a class at most."""
     scope = scope_facts(agreement, facts.scope, call.now, facts.edition)
+    if scope is None:
+        return frozenset()
     found: set[Label | View] = set()
-    for purpose in () if scope is None else sorted(scope.purposes):
-        match decide(_reader(law, call, scope, member, purpose), facts, scope, _CURRENT, Use.READ, law):
+    for purpose in sorted(scope.purposes):
+        match decide(_reader(law, call, scope, member, purpose), facts, scope, CURRENT_ROW, Use.READ, law):
             case Permit(labels, view):
                 found |= labels
                 found |= {view} & {View.FULL}
@@ -147,19 +148,11 @@ def _reach(law: Law, call: Call, agreement: Agreement, facts: ClassFacts, member
     return frozenset(found)
 
 
-def _reader(law: Law, call: Call, scope: ScopeFacts | None, member: str, purpose: str) -> ReaderFacts:
-    return ReaderFacts(
-        client="nobody",
-        version=0,
-        member=member,
-        agency=member,
-        nationality=member,
-        roles=frozenset({Role.READER}),
-        is_active=True,
+def _reader(law: Law, call: Call, scope: ScopeFacts, member: str, purpose: str) -> ReaderFacts:
+    return cleared_reader(
+        member,
         level=law.catalogue.base.levels[-1].name,
-        compartments=frozenset() if scope is None else scope.compartments,
-        clearance_current=True,
-        assurance=Assurance.MUTUAL_TLS,
+        compartments=scope.compartments,
         purpose=purpose,
         at_micros=to_micros(call.now),
     )
