@@ -1,42 +1,10 @@
 """`exchange audit verify` on the instance of this host: what was done to its database, and logs that were recovered."""
 
-import asyncio
 import shutil
-import sqlite3
 
 import pytest
 
-from exchange import services
-from exchange.audit import Actor, EntryDraft, EventName, Outcome
-from exchange.kernel import system_clock
-from exchange.settings import load_settings
-from exchange.usecases.sequence_log import Sequencer, Step
-
-
-def sequence(instance, count=0):
-    """Record some refusals, and give what waits its place."""
-
-    async def work():
-        async with services.open_desk(load_settings(instance)) as desk:
-            host = {"outcome": Outcome.REFUSED, "actor": Actor(kind="host"), "request_id": "r", "source": "host"}
-            for _ in range(count):
-                await desk.record(EntryDraft(event=EventName.REPORT_LISTED, at=system_clock(), **host))
-            sequencer = Sequencer(desk)
-            while (step := await sequencer.step()) in {Step.MORE, Step.PLACED}:
-                continue
-            return step
-
-    return asyncio.run(work())
-
-
-def own(instance, *statements):
-    """Do as the database's owner can."""
-    with sqlite3.connect(instance / "exchange.db") as database:
-        for (name,) in database.execute("SELECT name FROM sqlite_master WHERE type = 'trigger'").fetchall():
-            database.execute(f"DROP TRIGGER {name}")
-        for statement in statements:
-            database.execute(statement)
-    database.close()
+from tests.support.instance_log import lose_and_recover, own, sequence
 
 
 @pytest.fixture
@@ -67,14 +35,7 @@ def test_log_that_was_taken_away_is_not_called_a_log_that_never_was(instance, op
 @pytest.fixture
 def recovered(instance, operate, keys, tmp_path):
     """An instance whose log lost its tail to an older copy of the database, and was recovered."""
-    sequence(instance, 3)
-    shutil.copy(instance / "exchange.db", tmp_path / "yesterday.db")
-    sequence(instance, 3)
-    assert operate("audit", "verify", "--key", keys, "--state", tmp_path / "state").code == 0
-    shutil.copy(tmp_path / "yesterday.db", instance / "exchange.db")
-    assert sequence(instance, 1) is Step.FROZEN
-    assert operate("audit", "recover").code == 0
-    sequence(instance)
+    lose_and_recover(instance, operate, keys, tmp_path)
     return instance
 
 
