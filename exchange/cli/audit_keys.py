@@ -13,6 +13,7 @@ from exchange.audit import (
     parse_verifier_key,
 )
 from exchange.audit.verify import KnownCheckpoint, Verification
+from exchange.cli.instance import read_bytes
 from exchange.kernel import InvalidError, MalformedError
 
 _PEM = "-----BEGIN"
@@ -55,13 +56,13 @@ def apart(given: list[str] | None) -> tuple[list[str], Path | None]:
 
 def known_checkpoints(files: list[Path]) -> tuple[KnownCheckpoint, ...]:
     """Return the checkpoints in files: what witnesses and other members hold."""
-    return tuple(KnownCheckpoint(_read(path), f"`{path}`") for path in files)
+    return tuple(KnownCheckpoint(read_bytes(path), f"`{path}`") for path in files)
 
 
 def read_policy(path: Path | None) -> LogPolicy | None:
     """Return the trust policy in a file, None where none is named. Raises InvalidError for what is none."""
     try:
-        return None if path is None else parse_log_policy(_read(path))
+        return None if path is None else parse_log_policy(read_bytes(path))
     except MalformedError as exc:
         raise InvalidError(f"`{path}`: {exc.message}") from exc
 
@@ -71,7 +72,7 @@ def read_state(path: Path | None) -> tuple[KnownCheckpoint, ...]:
     if path is None or not path.exists():
         return ()
     try:
-        state = json.loads(_read(path))
+        state = json.loads(read_bytes(path))
         return (KnownCheckpoint(state["checkpoint"].encode(), f"the last verification, in `{path}`"),)
     except (ValueError, KeyError, TypeError, AttributeError) as exc:
         raise InvalidError(f"`{path}` is no state of an earlier verification: name another file") from exc
@@ -99,7 +100,7 @@ def write_state(path: Path, verification: Verification, verified_at: str) -> Non
 def _lines(named: str) -> list[str]:
     if "+" in named and not Path(named).is_file():
         return [named]
-    text = _read(Path(named)).decode(errors="replace")
+    text = read_bytes(Path(named)).decode(errors="replace")
     lines = [line.strip() for line in text.splitlines()]
     found = [line for line in lines if line and not line.startswith("#")]
     if not found:
@@ -116,11 +117,4 @@ def _key(line: str, named: str) -> VerifierKey:
 
 def _is_pem(named: str) -> bool:
     path = Path(named)
-    return "+" not in named and path.is_file() and _read(path).lstrip().startswith(_PEM.encode())
-
-
-def _read(path: Path) -> bytes:
-    try:
-        return path.read_bytes()
-    except OSError as exc:
-        raise InvalidError(f"`{path}` cannot be read: {(exc.strerror or str(exc)).lower()}") from exc
+    return "+" not in named and path.is_file() and read_bytes(path).lstrip().startswith(_PEM.encode())

@@ -9,10 +9,10 @@ import typer
 
 from exchange.cli import output
 from exchange.cli.audit_group import audits
-from exchange.cli.instance import Host, folder_of
+from exchange.cli.instance import Host, folder_of, read_bytes
 from exchange.cli.verbs import DirOption, JsonOption, host_verb
 from exchange.custody import load_log_key, replace_log_key
-from exchange.kernel import InvalidError, UnavailableError, to_micros
+from exchange.kernel import UnavailableError, to_micros
 from exchange.settings import Settings, load_settings
 
 _LATE_SECONDS = 30.0
@@ -68,7 +68,7 @@ async def recover(
     from exchange.services import open_desk
     from exchange.usecases.recover_log import frozen_log, next_origin, recover_log
 
-    note = None if witnessed is None else _read(witnessed)
+    note = None if witnessed is None else read_bytes(witnessed)
     async with open_desk(host.settings) as desk:
         call = host.call()
         await frozen_log(call, desk)  # before any key is replaced
@@ -83,13 +83,6 @@ async def recover(
         output.show_json({"id": recovered.origin, "old": recovered.old.origin})
         return
     output.show_line(f"the log {recovered.origin} begins; nodes beside this one need its key file")
-
-
-def _read(path: Path) -> bytes:
-    try:
-        return path.read_bytes()
-    except OSError as exc:
-        raise InvalidError(f"`{path}` cannot be read: {(exc.strerror or str(exc)).lower()}") from exc
 
 
 async def _require_sequenced(settings: Settings) -> None:

@@ -73,6 +73,14 @@ def policies_folder() -> Path:
     return Path(given) if given else Path(exchange.__file__).resolve().parents[1] / "policies"
 
 
+def read_bytes(path: Path) -> bytes:
+    """Return the bytes of a file that the operator named; raises InvalidError with the cause."""
+    try:
+        return path.read_bytes()
+    except OSError as exc:
+        raise InvalidError(f"`{path}` cannot be read: {(exc.strerror or str(exc)).lower()}") from exc
+
+
 def read_text(path: Path) -> str:
     """Return the text of a file that the operator named; raises InvalidError with the cause."""
     try:

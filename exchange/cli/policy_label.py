@@ -7,10 +7,11 @@ from typing import Annotated
 import typer
 
 from exchange.cli import output
+from exchange.cli.instance import read_bytes
 from exchange.cli.posting import law_catalogue
 from exchange.cli.verbs import JsonOption
 from exchange.kernel import InvalidError
-from exchange.markings import Catalogue, Label, from_stanag4774, parse_marking, render_marking, to_stanag4774
+from exchange.markings import from_stanag4774, parse_marking, render_marking, to_stanag4774
 
 
 def translate_label(
@@ -33,7 +34,10 @@ def translate_label(
     if (marking is None) == (xml is None):
         raise InvalidError("a marking, or `--xml FILE`? give one of the two")
     catalogue = law_catalogue()
-    found = _read(xml, catalogue) if xml is not None else parse_marking(str(marking), catalogue, policy=policy)
+    if xml is not None:
+        found = from_stanag4774(read_bytes(xml), catalogue)
+    else:
+        found = parse_marking(str(marking), catalogue, policy=policy)
     text = render_marking(found, catalogue, originator=originator)
     if xml is not None and not as_json:
         output.show_line(text)
@@ -44,11 +48,3 @@ def translate_label(
         return
     for line in written.splitlines():
         output.show_line(line)
-
-
-def _read(file: Path, catalogue: Catalogue) -> Label:
-    try:
-        content = file.read_bytes()
-    except OSError as exc:
-        raise InvalidError(f"`{file}` cannot be read: {(exc.strerror or str(exc)).lower()}") from exc
-    return from_stanag4774(content, catalogue)

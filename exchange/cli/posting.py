@@ -9,7 +9,7 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
-from exchange.cli.instance import policies_folder
+from exchange.cli.instance import policies_folder, read_bytes
 from exchange.kernel import ExchangeError, InvalidError
 from exchange.markings import Catalogue, load_catalogue, parse_marking
 from exchange.wire import LabelBody, PartBody, ReportBody, faults_of, read_json
@@ -71,7 +71,7 @@ def parts_of(
     return [
         part_of(
             file.name,
-            _content(file),
+            read_bytes(file),
             label=label_of(markings[file], catalogue) if file in markings else None,
             media_type=types.get(file),
         )
@@ -142,7 +142,7 @@ def _declared(file: Path, *, label: LabelBody | None, kind: str | None) -> PartB
         raise _unreadable(file, exc) from exc
     guessed = _TYPES.get(file.suffix.lower(), BYTES)
     if guessed == "application/json" and size <= LARGEST_LOOKED_INTO:
-        guessed = guess_media_type(file.name, _content(file))
+        guessed = guess_media_type(file.name, read_bytes(file))
     elif guessed.startswith("text/") and not (is_text and _decodes(decoder, b"", is_last=True)):
         guessed = BYTES
     return PartBody(label=label, media_type=kind or guessed, name=file.name, size_bytes=size, sha256=digest.hexdigest())
@@ -154,13 +154,6 @@ def _decodes(decoder: codecs.IncrementalDecoder, piece: bytes, *, is_last: bool 
     except UnicodeDecodeError:
         return False
     return True
-
-
-def _content(file: Path) -> bytes:
-    try:
-        return file.read_bytes()
-    except OSError as exc:
-        raise _unreadable(file, exc) from exc
 
 
 def _unreadable(file: Path, exc: OSError) -> InvalidError:
