@@ -12,6 +12,7 @@ from array import array
 from bisect import bisect_right
 from collections import OrderedDict
 from collections.abc import Sequence
+from itertools import chain
 from typing import NamedTuple, Protocol
 
 from exchange.store.dialect import Parameters, Row, Statement
@@ -25,6 +26,12 @@ _LARGEST_CLASS = 1_000_000
 _LARGEST_NUMBER = 2**32 - 1
 _AT_ONCE = 20_000
 """Rows of one read: about ten milliseconds."""
+
+_MOST_MERGED = 4_000_000
+"""Numbers in merged lists, at four bytes each 16 MB; those not asked for are forgotten first."""
+
+_LARGEST_MERGED = 250_000
+"""A longer list is not merged: making it would hold everybody up for more than twenty milliseconds."""
 
 _LONGEST_TAIL = 20_000
 """Where more reports came than this, the classes asked for are read anew: cheaper than reading all that came."""
@@ -43,6 +50,13 @@ class Candidates(NamedTuple):
     complete_to: int
 
 
+class _Merged(NamedTuple):
+    """The numbers of several classes in one order, complete up to `known_to`."""
+
+    numbers: "array[int]"
+    known_to: int
+
+
 class ClassIndex:
     """The sequence numbers of the classes that were asked for, true for one database."""
 
@@ -53,6 +67,8 @@ class ClassIndex:
         self._numbers: OrderedDict[int, array[int]] = OrderedDict()
         self._count = 0
         self._too_large: set[int] = set()
+        self._merged: OrderedDict[tuple[int, ...], _Merged] = OrderedDict()
+        self._merged_count = 0
         self._generation = 0
         self.known_to = 0
 
@@ -60,7 +76,8 @@ class ClassIndex:
         """Forget every class: the next page reads them anew."""
         self._numbers.clear()
         self._too_large.clear()
-        self._count = 0
+        self._merged.clear()
+        self._count = self._merged_count = 0
         self._generation += 1
 
     async def holds(self, class_ids: Sequence[int], last_seq: int) -> bool:
@@ -76,7 +93,15 @@ class ClassIndex:
         return all(class_id in known for class_id in class_ids)
 
     def candidates(self, class_ids: Sequence[int], *, after: int, limit: int, per_class: int) -> Candidates:
-        """Return at most `limit` numbers behind `after` of classes that `holds` said True to, `per_class` of each."""
+        """Return at most `limit` numbers behind `after` of classes that `holds` said True to.
+
+        Where there are too many to merge them, it looks at the next `per_class` of each.
+        """
+        merged = self._merged_numbers(tuple(class_ids))
+        if merged is not None:
+            begin = bisect_right(merged, after)
+            next_ones = merged[begin : begin + limit].tolist()
+            return Candidates(next_ones, next_ones[-1] if len(next_ones) == limit else self.known_to)
         found: list[int] = []
         complete_to = self.known_to
         for class_id in class_ids:
@@ -93,6 +118,29 @@ class ClassIndex:
             del found[limit:]
             complete_to = found[-1]
         return Candidates(found, complete_to)
+
+    def _merged_numbers(self, class_ids: tuple[int, ...]) -> "array[int] | None":
+        """Return the numbers of these classes in one order, up to `known_to`; None where they are too many."""
+        kept = self._merged.pop(class_ids, None)
+        if kept is None:
+            if sum(len(self._numbers[class_id]) for class_id in class_ids) > _LARGEST_MERGED:
+                return None
+            kept = _Merged(array("I"), 0)
+        if kept.known_to < self.known_to:
+            fresh = (self._numbers_behind(class_id, kept.known_to) for class_id in class_ids)
+            came = sorted(chain.from_iterable(fresh))
+            kept.numbers.extend(came)
+            kept = _Merged(kept.numbers, self.known_to)
+            self._merged_count += len(came)
+        self._merged[class_ids] = kept
+        while self._merged_count > _MOST_MERGED and len(self._merged) > 1:
+            _, dropped = self._merged.popitem(last=False)
+            self._merged_count -= len(dropped.numbers)
+        return kept.numbers
+
+    def _numbers_behind(self, class_id: int, after: int) -> "array[int]":
+        numbers = self._numbers[class_id]
+        return numbers[bisect_right(numbers, after) :]
 
     async def _extend(self, last_seq: int) -> None:
         """Add what came since `known_to` to the classes that are known."""

@@ -78,9 +78,11 @@ async def build_world(store: Store, seed: int, *, size: int = 400) -> list[Kept]
     return sorted(world, key=lambda kept: kept.seq)
 
 
-@pytest.fixture(params=["by number", "by class"])
+@pytest.fixture(params=["by number", "class by class", "by class"])
 def way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
-    """The two ways to find a page; the second is for classes too large for the index in memory."""
+    """The ways to find a page: from one list in memory, from one of each class, and where these are too large."""
+    if request.param == "class by class":
+        monkeypatch.setattr("exchange.store.class_index._LARGEST_MERGED", -1)
     if request.param == "by class":
         monkeypatch.setattr("exchange.store.class_index._LARGEST_CLASS", -1)
     return str(request.param)
@@ -252,7 +254,8 @@ async def test_policy_that_moves_between_rounds_begins_the_page_again(
 
     async def fetch_and_move(statement: Statement, parameters: Parameters) -> Sequence[Row]:
         rows = await fetch_rows(statement, parameters)
-        asked.append(parameters.get("numbers", parameters.get("after")))
+        numbers = parameters.get("numbers", parameters.get("number_0"))
+        asked.append(parameters.get("after") if numbers is None else numbers)
         if len(asked) == 1:
             await rows_of(store, "UPDATE policy_state SET policy_version = policy_version + 1")
         return rows
@@ -321,6 +324,41 @@ async def test_index_forgets_what_was_not_asked_for_longest(store: Store, monkey
         found = await page(store, class_ids)
         assert [row.id for row in found.rows] == expected(world, class_ids)
         assert store._pages._index._count <= 40
+
+
+async def test_list_of_many_classes_learns_what_comes_and_is_forgotten(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("exchange.store.class_index._MOST_MERGED", 30)
+    version = await policy_version(store)
+    posted: list[int] = []
+    chance = random.Random(4)
+    for number in range(60):
+        posted.append(chance.randint(1, 4))
+        fresh = new_report(class_facts(posted[-1]), parts=())
+        await store.post_report(fresh, draft(), policy_version=version, idempotency=None)
+        # Facts become classes in the order in which they first came.
+        ids = {facts: class_id for class_id, facts in enumerate(dict.fromkeys(posted), start=1)}
+        asked = chance.choice([[1], [1, 2], [2, 1], [3, 4], [1, 2, 3, 4]])
+        after, limit = chance.randint(0, number), chance.choice([1, 3, 100])
+        found = await page(store, asked, after=after, limit=limit)
+
+        told = [seq for seq, facts in enumerate(posted, start=1) if seq > after and ids[facts] in asked]
+        assert [row.seq for row in found.rows] == told[:limit]
+        merged = store._pages._index._merged
+        assert sum(len(each.numbers) for each in merged.values()) == store._pages._index._merged_count
+        assert store._pages._index._merged_count <= 30 or len(merged) == 1
+
+
+@pytest.mark.parametrize("count", [1, 15, 16, 17, 500])
+async def test_reports_are_read_by_any_number_of_numbers(store: Store, count: int) -> None:
+    version = await policy_version(store)
+    posts = [new_report(class_facts(1), parts=()) for _ in range(count + 1)]
+    await asyncio.gather(
+        *(store.post_report(each, draft(), policy_version=version, idempotency=None) for each in posts)
+    )
+
+    assert [row.seq for row in (await page(store, [1], limit=count)).rows] == list(range(1, count + 1))
 
 
 async def test_report_of_another_class_than_the_index_names_is_not_shown(store: Store) -> None:
