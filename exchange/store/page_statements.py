@@ -1,6 +1,6 @@
 """The statements behind a page: the next reports of the permitted classes, in the order they were committed.
 
-*By number* reads the rows that the index in memory named (`class_index`). Where it cannot, two ways to find them, both
+For where the index in memory names none (`class_index`, `numbered`): two ways to find them, both
 of a cost that does not depend on how many reports there are. *By class* takes the
 first few of each class from the index on (class, sequence). *By window* walks a stretch of all reports and keeps
 those of permitted classes; it wins for a reader of hundreds of classes.
@@ -44,7 +44,6 @@ class PageStatements:
     a report behind as many NULLs. Reports come in no order: the caller sorts the few there are.
     """
 
-    by_number: Statement
     by_class: Statement
     by_class_and_precedence: Statement
     by_window: Statement
@@ -57,7 +56,6 @@ class PageStatements:
     def compiled(cls, sql: Sql) -> Self:
         """Compile all of them."""
         return cls(
-            by_number=sql.compile(_by_number(sql)),
             by_class=sql.compile(_page(*_by_class(sql, precedence=False))),
             by_class_and_precedence=sql.compile(_page(*_by_class(sql, precedence=True))),
             by_window=sql.compile(_page(*_by_window(sql))),
@@ -76,16 +74,6 @@ def _numbers_of_class() -> Select[Any]:
     of_class = and_(REPORT.c.class_id == bindparam("class_id"), REPORT.c.seq > bindparam("after"))
     chosen = select(REPORT.c.seq).where(of_class, REPORT.c.seq <= bindparam("to")).order_by(REPORT.c.seq)
     return chosen.limit(bindparam("limit", type_=BigInteger))
-
-
-def _by_number(sql: Sql) -> CompoundSelect[Any]:
-    """Return the standing, and of the reports with these numbers those that a list shows."""
-    head, body = [*standing(), null().label("complete_to")], report_columns()
-    first = select(*head, *(null() for _ in body)).select_from(whose())
-    listed = sql.numbers("numbers")
-    found = listed.join(REPORT, REPORT.c.seq == listed.c.value)
-    others = select(*(null() for _ in head), *body).select_from(found).where(_is_shown(REPORT.c))
-    return first.union_all(others)
 
 
 def _page(candidates: CTE, complete_to: ColumnElement[Any]) -> CompoundSelect[Any]:
@@ -136,7 +124,7 @@ def _by_class_in_sqlite(listed: FromClause, *, precedence: bool) -> tuple[CTE, C
 
 
 def _of_class(report: FromClause, class_id: ColumnElement[Any], *, precedence: bool) -> list[ColumnElement[bool]]:
-    wanted = [report.c.class_id == class_id, report.c.seq > bindparam("after"), _is_shown(report.c)]
+    wanted = [report.c.class_id == class_id, report.c.seq > bindparam("after"), is_shown(report.c)]
     if precedence:
         wanted.append(report.c.precedence == bindparam("precedence"))
     return wanted
@@ -148,11 +136,11 @@ def _by_window(sql: Sql) -> tuple[CTE, ColumnElement[Any]]:
     # IS TRUE keeps PostgreSQL's from making it a join, which would sort the whole window before the first row.
     is_permitted = (REPORT.c.class_id + 0).in_(select(sql.numbers("class_ids").c.value)).is_(true())
     stretch = and_(REPORT.c.seq > after, REPORT.c.seq <= after + WINDOW)
-    first = select(REPORT.c.seq).where(stretch, is_permitted, _is_shown(REPORT.c)).order_by(REPORT.c.seq)
+    first = select(REPORT.c.seq).where(stretch, is_permitted, is_shown(REPORT.c)).order_by(REPORT.c.seq)
     return first.limit(bindparam("limit", type_=BigInteger)).cte("candidates"), after + WINDOW
 
 
-def _is_shown(report: Any) -> ColumnElement[bool]:
+def is_shown(report: Any) -> ColumnElement[bool]:
     """Return which reports a list shows: neither recalled nor expired, posted since the moment asked for."""
     named = report.status.in_([literal_column("'current'"), literal_column("'superseded'")])
     # CASE keeps the list out of PostgreSQL's index condition: with a list in it the index gives no order.

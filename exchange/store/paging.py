@@ -11,7 +11,8 @@ from math import ceil, sqrt
 
 from exchange.kernel import UnavailableError, to_micros
 from exchange.store.class_index import Candidates, ClassIndex, Reads
-from exchange.store.dialect import Parameters, Row, Statement
+from exchange.store.dialect import Parameters, Row, Sql, Statement
+from exchange.store.numbered import NumberedReports
 from exchange.store.page_statements import PageStatements
 from exchange.store.rows import ReportRow
 from exchange.store.standing import STANDING_WIDTH
@@ -65,9 +66,10 @@ class _Progress:
 class PageReader:
     """Reads pages from one database, with the index of one process."""
 
-    def __init__(self, database: Reads, statements: PageStatements) -> None:
+    def __init__(self, database: Reads, sql: Sql) -> None:
         self._database = database
-        self._statements = statements
+        self._statements = statements = sql.once(PageStatements.compiled)
+        self._numbered = NumberedReports(database, sql)
         self._index = ClassIndex(database, statements.numbers_of_class, statements.numbers_behind)
 
     async def read(self, asked: Asked) -> tuple[Row, list[ReportRow], int]:
@@ -82,7 +84,7 @@ class PageReader:
             progress = _begun(asked)
             by_number = asked.precedence is None and await self._knows(asked.class_ids)
             if await (
-                _finished_by_number(database, statements, asked, progress, index)
+                _finished_by_number(self._numbered, asked, progress, index)
                 if by_number
                 else _finished(database, statements, asked, progress)
             ):
@@ -103,29 +105,21 @@ def _begun(asked: Asked) -> _Progress:
     return _Progress(asked.after, share, by_window=count > _MANY_CLASSES and asked.precedence is None)
 
 
-async def _finished_by_number(
-    database: Reads, statements: PageStatements, asked: Asked, progress: _Progress, index: ClassIndex
-) -> bool:
+async def _finished_by_number(numbered: NumberedReports, asked: Asked, progress: _Progress, index: ClassIndex) -> bool:
     """Fill `progress` from what `index` names; False where the page has to be begun again."""
     class_ids = frozenset(asked.class_ids)
+    parameters: Parameters = {"thumbprint": asked.thumbprint, "now": to_micros(asked.now), "since": asked.since_micros}
     while True:
         # (2) one round
         wanted = asked.limit - len(progress.rows)
         named = index.candidates(
             asked.class_ids, after=progress.position, limit=wanted + _FILTERED, per_class=progress.share
         )
-        parameters: Parameters = {
-            "thumbprint": asked.thumbprint,
-            "numbers": named.numbers,
-            "now": to_micros(asked.now),
-            "since": asked.since_micros,
-        }
-        found = await database.fetch(statements.by_number, parameters)
+        standing, rows = await numbered.read(parameters, named.numbers)
         # (3) true as of one moment
-        if not _is_same_moment(progress, found):
+        if not _is_same_moment(progress, standing):
             return False
-        last_seq = progress.standing[3]
-        rows = sorted(ReportRow._make(row[_REPORT:]) for row in found if row[_REPORT] is not None)
+        last_seq = standing[3]
         if any(row.class_id not in class_ids for row in rows):
             # Not the database that the index was read from: nothing it named is believed.
             index.forget()
@@ -150,9 +144,8 @@ async def _goes_on(index: ClassIndex, asked: Asked, named: Candidates, last_seq:
     return await index.holds(asked.class_ids, last_seq if named.complete_to >= index.known_to else index.known_to)
 
 
-def _is_same_moment(progress: _Progress, found: Sequence[Row]) -> bool:
+def _is_same_moment(progress: _Progress, standing: Row) -> bool:
     """Keep the standing of this round; False where it is another one than that of the round before."""
-    standing = next(row for row in found if row[_REPORT] is None)[:STANDING_WIDTH]
     if progress.standing and _basis(progress.standing) != _basis(standing):
         return False
     progress.standing = standing
@@ -166,9 +159,10 @@ async def _finished(database: Reads, statements: PageStatements, asked: Asked, p
         wanted = asked.limit - len(progress.rows)
         found = await database.fetch(_statement(statements, asked, progress), _parameters(asked, progress, wanted))
         # (3) true as of one moment
-        if not _is_same_moment(progress, found):
+        head = next(row for row in found if row[_REPORT] is None)
+        if not _is_same_moment(progress, head[:STANDING_WIDTH]):
             return False
-        complete_to = next(row for row in found if row[_REPORT] is None)[STANDING_WIDTH]
+        complete_to = head[STANDING_WIDTH]
         last_seq = progress.standing[3]
         rows = sorted(ReportRow._make(row[_REPORT:]) for row in found if row[_REPORT] is not None)
         progress.rows += rows

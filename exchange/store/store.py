@@ -40,7 +40,6 @@ from exchange.store.log_reader import LogReader
 from exchange.store.log_rows import CosignatureRow
 from exchange.store.node_record import NodeRecord
 from exchange.store.observing import StoreLoad, StoreObserver
-from exchange.store.page_statements import PageStatements
 from exchange.store.paging import Asked, PageReader
 from exchange.store.personal_keys import PersonalCustody, PersonalKeyRow, PersonalKeys, no_custody
 from exchange.store.personal_scrub import scrub
@@ -140,7 +139,7 @@ class Store:
             database if tracer is UNTRACED else TracedDatabase(database, tracer)
         )
         self._turns = Turns(wait_seconds) if sql.is_sqlite else None
-        self._pages = PageReader(self._database, sql.once(PageStatements.compiled))
+        self._pages = PageReader(self._database, sql)
         self.log = LogReader(self._database.fetch, sql, archive)
         self.alerts = AlertReader(self._database.fetch, sql, self.log.archived)
         self.caveats = CaveatReader(self._database.fetch, sql)
