@@ -32,7 +32,8 @@ ReaderKey = tuple[str, int, str, str]
 class Readable:
     """The classes one reader may read, true for these versions and before `not_after` (None = no such moment).
 
-    Of the classes in `whole` the reader sees the full header and every part.
+    Of the classes in `whole` the reader sees the full header and every part; those in `crises` it reads, or reads more
+    of, only because of these crises.
     """
 
     policy_version: int
@@ -40,6 +41,7 @@ class Readable:
     not_after: datetime | None
     permits: dict[int, Permit]
     whole: frozenset[int]
+    crises: dict[int, tuple[str, ...]]
 
     def holds(self, state: PolicyState, now: datetime) -> bool:
         """Return whether nothing has changed since this was computed."""

@@ -6,7 +6,7 @@ headers; (5) the entry with every id shown is durable; (6) answer.
 """
 
 import asyncio
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import islice
@@ -20,7 +20,7 @@ from exchange.kernel.spans import Mark, SpanName
 from exchange.members import Client, Role
 from exchange.release import ClassFacts, Permit, readable_classes
 from exchange.reports import Precedence
-from exchange.store import CallerRow, ClassRow, PageRow, PolicyState, ReportRow
+from exchange.store import CallerRow, PageRow, PolicyState, ReportRow
 from exchange.usecases.authenticate import admit, required_thumbprint
 from exchange.usecases.context import Call, Recorded, Services
 from exchange.usecases.facts import reader_facts, stated_purpose
@@ -85,7 +85,7 @@ async def list_reports(services: Services, call: Call, query: ListQuery) -> Reco
         Outcome.PERMITTED,
         purpose=stated_purpose(services, call, client),
         result_ids=tuple(row.id for row in page.rows),
-        **_in_crisis(rows),
+        **_in_crisis(page.rows, readable.crises),
     )
     receipt = await services.store.append(entry)
     # (6) the answer
@@ -111,7 +111,8 @@ async def readable_for(services: Services, call: Call, client: Client, state: Po
         permits = await _permits(services, call, client, facts, state)
     not_after = earliest_change(client, agreements, call.now, classes=facts.values())
     whole = frozenset(class_id for class_id, permit in permits.items() if is_whole(classes[class_id], permit))
-    readable = Readable(state.policy_version, state.class_version, not_after, permits, whole)
+    crises = {class_id: permit.crises for class_id, permit in permits.items() if permit.crises}
+    readable = Readable(state.policy_version, state.class_version, not_after, permits, whole, crises)
     knowledge.keep_readable(key, readable)
     return readable
 
@@ -201,15 +202,13 @@ class _InCrisis(TypedDict, total=False):
     detail: dict[str, str | int | list[str]]
 
 
-def _in_crisis(rows: list[tuple[ReportRow, ClassRow, Permit]]) -> _InCrisis:
-    """Return which headers were shown only because of a crisis, for the review after it."""
-    # A page has a hundred rows of few classes, and each class one Permit.
-    permits = {row.class_id: permit for row, _, permit in rows}
-    crises = {class_id: permit.crises for class_id, permit in permits.items()}
-    if not any(crises.values()):
+def _in_crisis(rows: Sequence[ReportRow], crises: Mapping[int, tuple[str, ...]]) -> _InCrisis:
+    """Return which headers were shown only because of a crisis, for the review after it; mostly there is none."""
+    shown = [row for row in rows if row.class_id in crises] if crises else []
+    if not shown:
         return {}
-    named = tuple(sorted({crisis for each in crises.values() for crisis in each}))
-    return {"policies": named, "detail": {"in_crisis": [row.id for row, _, _ in rows if crises[row.class_id]]}}
+    named = tuple(sorted({crisis for row in shown for crisis in crises[row.class_id]}))
+    return {"policies": named, "detail": {"in_crisis": [row.id for row in shown]}}
 
 
 def _matches(facts: ClassFacts, query: ListQuery) -> bool:
