@@ -132,6 +132,13 @@ def test_a_refusal_of_the_whole_beside_which_a_part_failed_is_not_remembered_eit
     assert len(kept) == 0
 
 
+def test_a_refusal_in_which_a_rule_about_the_whole_failed_is_not_remembered_either():
+    kept = DecisionCache()
+
+    assert ask(kept, clause=scope(kinds=None)) == Refusal((Reason.RULE_FAILED,))
+    assert len(kept) == 0
+
+
 def test_the_decision_unused_for_longest_is_forgotten_first():
     kept = DecisionCache(capacity=2)
     first, second, third = (Refusal((reason,)) for reason in (Reason.RECALLED, Reason.EXPIRED, Reason.NATIONALITY))

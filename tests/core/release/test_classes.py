@@ -73,6 +73,19 @@ def test_a_class_is_read_from_the_header_sorted_and_without_repeats():
     assert class_facts(header()) == replace(CLASS, regions=("EUR", "NAM"), part_labels=by_bytes([LABEL, LOWER]))
 
 
+MANY = ("AFR", "ANT", "ASI", "EUR", "MID", "NAM", "OCE", "SAM")
+
+
+@given(st.permutations(MANY))
+def test_regions_crises_and_labels_stand_in_the_class_in_one_order(words):
+    made = class_facts(header(regions=(*words, words[0])), under=PostedUnder(1, (words[0], *words)))
+    levels = [Label("NATO", word) for word in words]
+
+    assert (made.regions, made.crises) == (MANY, MANY)
+    assert Consent.over([*levels, levels[0]], member="ESP").labels == tuple(Label("NATO", word) for word in MANY)
+    assert class_from_json(class_as_json(made)) == made
+
+
 @pytest.mark.parametrize(
     "changes",
     [
@@ -203,7 +216,10 @@ def consents_with(**changes):
         (consents_with(labels="x"), "^a consent of the class has no labels or no end$"),
         (consents_with(until_micros="5"), "^a consent of the class has no labels or no end$"),
         (consents_with(until_micros=True), "^a consent of the class has no labels or no end$"),
+        (consents_with(labels=STORED_LABELS[::-1]), "^a consent of the class is not in its canonical order$"),
+        (consents_with(labels=STORED_LABELS[:1] * 2), "^a consent of the class is not in its canonical order$"),
         (consents_with(purposes=["b", "a"]), "^a consent of the class is not in its canonical order$"),
+        (consents_with(purposes=["a", "a"]), "^a consent of the class is not in its canonical order$"),
         (consents_with(purposes="x"), "^`purposes` of the class is not a list$"),
         (consents_with(member=1), "^`member` of the class is not text$"),
         (

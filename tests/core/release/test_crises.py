@@ -62,6 +62,13 @@ def test_ceiling_of_a_crisis_takes_the_place_of_the_scopes_own():
     assert answer(NOR, posted(HIGH), clause(replace(CEILING, ceiling="NONE"))) == Refusal((Reason.RULE_FAILED,))
 
 
+def test_crisis_is_named_where_one_of_several_parts_needs_it():
+    for parts in ((HIGH, LOWER), (LOWER, HIGH)):
+        permit = answer(NOR, posted(HIGH, *parts), clause(CEILING))
+        assert isinstance(permit, Permit)
+        assert (permit.labels, permit.crises) == ({HIGH, LOWER}, ("crisis/c2",))
+
+
 def test_what_would_be_released_anyway_names_no_crisis():
     permit = answer(NOR, posted(LABEL), clause(READERS, CEILING))
 

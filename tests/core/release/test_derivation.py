@@ -1,5 +1,7 @@
 """The originator's consent to mark lower what derives from its report: what it covers, and what no consent covers."""
 
+from dataclasses import replace
+
 import pytest
 
 from exchange.agreements import OnwardRelease
@@ -61,6 +63,13 @@ def test_whose_report_it_becomes_adds_nobody_by_naming_itself():
     assert covers(named, alone, member="DNK")
     assert covers(named, alone, under=NEVER, member="DNK")
     assert not covers(named, alone, member="NOR")
+
+
+def test_whose_report_the_source_is_and_whom_its_label_names_are_nobody_added():
+    source = replace(CLASS, label=replace(CLASS.label, releasable_to=("NOR",)))
+    named = Label("NATO", "RESTRICTED", releasable_to=("DNK", "GBR", "NOR"))
+
+    assert added_recipients(named, source=source, scope=NEVER, member="ESP") == ((0, "DNK"),)
 
 
 def test_added_recipients_are_told_by_their_place():

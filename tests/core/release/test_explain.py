@@ -92,6 +92,13 @@ def test_the_exchange_sees_every_reason_and_its_label():
     assert isinstance(explanation.decision, Refusal)
 
 
+def test_a_reason_that_holds_against_several_labels_is_shown_once():
+    explanation = explained(Viewer.EXCHANGE, who=reader(level="UNCLASSIFIED"), cls=SWEPT)
+
+    assert refused(explanation) == [(18, Reason.ABOVE_CLEARANCE)] * 2
+    assert explanation.reasons == (Reason.ABOVE_CLEARANCE,)
+
+
 def test_the_reasons_shown_to_the_exchange_are_those_of_the_decision():
     law = law_with(GBR='@id("gbr.y") @reason("x") forbid (principal, action, resource);')
     wrong = reader(level="RESTRICTED", clearance_current=False, purpose="")

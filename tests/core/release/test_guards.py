@@ -141,6 +141,12 @@ def test_the_exchanges_guards_hold_beside_national_ones():
     assert ask(files, cls=replace(CLASS, originator="FRA")).forbade == ("x.y",)
 
 
+def test_guards_to_which_no_member_added_any_are_told_from_those_by_nothing():
+    loaded = load_guards({"exchange.cedar": forbid("x.y")}, SCHEMA)
+
+    assert (loaded.national, loaded.with_national([]).national) == ("", "")
+
+
 # ── fail closed ──
 
 

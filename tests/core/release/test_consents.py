@@ -1,0 +1,114 @@
+"""Whom a consent opens what to, asked of its parts one by one: who reads without one, and what one is worth."""
+
+from dataclasses import replace
+
+import pytest
+
+from exchange.agreements import OnwardRelease
+from exchange.release import Consent, CrisisFacts, Permit, Refusal, Use, cleared_reader, decide
+from exchange.release.consents import consented_labels, is_for_purpose, stands_alone
+from exchange.release.crises import reads_in_crisis, reads_without_consent
+from tests.support.release_world import CLASS, LABEL, LOWER, ROW, label, marked, reader, rules_only_law, scope
+
+NEVER = OnwardRelease.NEVER
+ALONE = frozenset({"NOR"})
+LEFT = frozenset({"GBR", "NOR"})
+OPEN = CrisisFacts("c1", frozenset({"DNK"}), None, reaches_older=True)
+
+
+def of(member, **changes):
+    return reader(member=member, nationality=member, **changes)
+
+
+def released(who, cls, under, use=Use.READ):
+    match decide(who, cls, under, ROW, use, rules_only_law()):
+        case Permit(labels):
+            return labels
+        case Refusal(reasons):
+            return tuple(reason.value for reason in reasons)
+
+
+@pytest.mark.parametrize(
+    ("member", "under", "expected"),
+    [
+        ("NOR", scope(), True),
+        ("DNK", scope(readers=ALONE), False),
+        ("ESP", scope(), False),
+        # A party that suspended or left reads nothing by itself, whatever the scope still says of it.
+        ("DNK", scope(active_parties=LEFT), False),
+        ("GBR", scope(active_parties=ALONE), False),
+        # The originator's own need not be named.
+        ("GBR", scope(), True),
+        ("GBR", scope(readers=frozenset()), True),
+        ("NOR", None, False),
+        ("GBR", None, False),
+    ],
+)
+def test_by_itself_reads_an_active_party_that_the_scope_names_or_whose_report_it_is(member, under, expected):
+    assert stands_alone(CLASS, of(member), under) is expected
+
+
+@pytest.mark.parametrize(
+    ("member", "under", "expected"),
+    [
+        ("NOR", scope(), True),
+        ("DNK", scope(readers=ALONE), False),
+        ("DNK", scope(readers=ALONE, crises=(OPEN,)), True),
+        ("DNK", scope(readers=ALONE, crises=(OPEN,), active_parties=LEFT), False),
+        ("DNK", None, False),
+    ],
+)
+def test_without_consent_reads_who_stands_alone_or_as_a_party_in_a_crisis(member, under, expected):
+    assert reads_without_consent(CLASS, of(member), under) is expected
+
+
+def test_no_scope_no_crisis_and_no_consent():
+    given = replace(CLASS, consents=(Consent.over([LABEL], member="NOR"),))
+
+    assert not reads_in_crisis(CLASS, of("DNK"), None)
+    assert consented_labels(given, of("NOR"), scope()) == frozenset({LABEL})
+    assert consented_labels(given, of("NOR"), None) == frozenset()
+    assert released(of("NOR"), given, None) == ("no-agreement",)
+
+
+def test_party_that_left_has_nothing_by_consent_where_nothing_goes_on():
+    to_dnk = label(releasable_to=("DNK", "GBR", "NOR"))
+    given = marked(to_dnk, consents=(Consent.over([to_dnk], member="DNK"),))
+    left = scope(active_parties=LEFT, onward_release=NEVER)
+
+    assert released(of("DNK"), given, left) == ("not-a-party",)
+    assert released(of("DNK"), given, scope(onward_release=NEVER)) == {to_dnk}
+
+
+def test_consent_for_one_label_opens_no_other_to_a_party_that_is_no_reader():
+    to_dnk = label(releasable_to=("DNK", "GBR", "NOR"))
+    given = marked(to_dnk, to_dnk, LOWER, consents=(Consent.over([LOWER], member="DNK"),))
+
+    assert released(of("DNK"), given, scope(readers=ALONE)) == {LOWER}
+
+
+@pytest.mark.parametrize("caveat", ["H1", "PAP:RED"])
+def test_purpose_is_lifted_for_the_label_that_was_consented_to_and_no_other(caveat):
+    high, low = replace(LABEL, handling=(caveat,)), replace(LOWER, handling=(caveat,))
+    given = marked(high, high, low, consents=(Consent.over([low], member="NOR", purposes=["judicial"]),))
+    court = of("NOR", purpose="judicial")
+
+    assert (is_for_purpose(given, court, low), is_for_purpose(given, court, high)) == (True, False)
+    assert released(court, given, scope()) == {low}
+
+
+def test_originators_own_have_what_it_controls_named_in_a_crisis_or_not():
+    held = label(handling=("ORCON",))
+    crisis = replace(OPEN, readers=frozenset({"DNK", "GBR"}))
+
+    assert released(of("GBR"), marked(held), scope(readers=ALONE, crises=(crisis,))) == {held}
+
+
+def test_cleared_reader_is_nobody_and_lacks_nothing_else():
+    held = frozenset({"ATOMAL"})
+
+    made = cleared_reader("NOR", level="SECRET", compartments=held, purpose="defence", at_micros=7)
+
+    nobody = of("NOR", client="", version=0, agency="NOR", compartments=held, at_micros=7)
+    assert made == nobody
+    assert cleared_reader("NOR", level="SECRET", compartments=held, purpose="defence").at_micros == 0
