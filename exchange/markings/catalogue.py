@@ -12,6 +12,9 @@ from exchange.markings.label import Label
 from exchange.markings.policy import Level, SecurityPolicy, UnknownMarkingError, is_member_code
 from exchange.markings.quoting import quoted
 
+_MOST_REMEMBERED = 4_096
+"""Labels without a fault that a catalogue remembers: about a megabyte."""
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Catalogue:
@@ -26,9 +29,21 @@ class Catalogue:
     digest: str
     protection: Mapping[tuple[str, str], int] = field(repr=False)
     clearance: Mapping[tuple[str, str], int] = field(repr=False)
+    _faultless: set[Label] = field(default_factory=set, init=False, repr=False)
 
     def check(self, label: Label) -> tuple[Fault, ...]:
         """Return every fault of `label`; none means that its policy knows it whole. Nothing is case-folded."""
+        # A post asks five times about one label, and the next post mostly has the same.
+        if label in self._faultless:
+            return ()
+        faults = self._faults(label)
+        if not faults:
+            if len(self._faultless) >= _MOST_REMEMBERED:
+                self._faultless.clear()
+            self._faultless.add(label)
+        return faults
+
+    def _faults(self, label: Label) -> tuple[Fault, ...]:
         policy = self.policies.get(label.policy)
         members = _member_faults(label.releasable_to)
         if policy is None:

@@ -30,6 +30,18 @@ def test_policy_that_is_not_exact_is_refused(policy):
     assert [(fault.pointer, fault.code) for fault in faults] == [("/policy", "unknown-policy")]
 
 
+def test_label_is_judged_alike_however_many_came_before(monkeypatch):
+    monkeypatch.setattr("exchange.markings.catalogue._MOST_REMEMBERED", 2)
+    SHIPPED._faultless.clear()
+    known = [Label("NATO", level.name) for level in SHIPPED.policies["NATO"].levels]
+    unknown = [Label("NATO", f"{label.classification} ") for label in known]
+    for _ in range(2):
+        for good, bad in zip(known, unknown, strict=True):
+            assert [SHIPPED.check(good), SHIPPED.check(good)] == [(), ()]
+            assert SHIPPED.check(bad) == SHIPPED.check(bad) != ()
+            assert 1 <= len(SHIPPED._faultless) <= 2
+
+
 def test_unknown_policy_still_shows_malformed_members():
     faults = SHIPPED.check(Label("XXX", "SECRET", (), ("gbr",)))
 
