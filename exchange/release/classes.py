@@ -6,6 +6,7 @@ class and not once per report.
 
 import hashlib
 from collections.abc import Iterable, Mapping
+from functools import lru_cache
 
 from exchange.kernel import Canonical, MalformedError, canonical_bytes
 from exchange.markings import Label
@@ -47,6 +48,7 @@ def class_facts(header: Header, consents: Iterable[Consent] = (), *, under: Post
     )
 
 
+@lru_cache(maxsize=1024)
 def class_digest(facts: ClassFacts) -> str:
     """Return the SHA-256 of the class's canonical bytes, in 64 lower-case hex digits."""
     return hashlib.sha256(canonical_bytes(class_as_json(facts))).hexdigest()
@@ -166,7 +168,9 @@ def _crises(value: object) -> tuple[str, ...]:
 
 
 def _sorted_labels(labels: tuple[Label, ...]) -> tuple[Label, ...]:
-    return tuple(sorted(set(labels), key=_label_order))
+    distinct = set(labels)
+    # Mostly there is one, and its place needs no canonical bytes.
+    return tuple(distinct) if len(distinct) == 1 else tuple(sorted(distinct, key=_label_order))
 
 
 def _label_order(label: Label) -> bytes:
