@@ -19,7 +19,8 @@ def text_problem(text: str, *, longest: int) -> str | None:
         return "is empty"
     if len(text) > longest:
         return f"has {len(text)} characters: at most {longest}"
-    for position, character in enumerate(text):
+    # What is printable in ASCII has neither; most texts are.
+    for position, character in enumerate("" if text.isascii() and text.isprintable() else text):
         category = unicodedata.category(character)
         if category in _HIDDEN or (category == "Zs" and character != " "):
             return f"has the character U+{ord(character):04X} at position {position + 1}: leave it out"

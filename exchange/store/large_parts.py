@@ -78,6 +78,8 @@ class LargeParts:
 
     async def put_away(self, report: NewReport) -> NewReport:
         """Return `report` with its large parts in the blob store; UnavailableError where one cannot be put there."""
+        if self._place is None:
+            return report
         return replace(report, parts=await self.put_parts_away(report.parts))
 
     async def put_parts_away(self, parts: Sequence[NewPart]) -> tuple[NewPart, ...]:

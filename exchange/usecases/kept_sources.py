@@ -35,5 +35,7 @@ async def with_kept_sources(  # noqa: PLR0913  what is marked how, and what it g
     if len(joined) > MOST_REFERENCES:
         told = f"at most {MOST_REFERENCES} references, with those of the report in whose place it comes"
         raise InvalidError("the report builds on too many others", (Fault("/references", "too-many", told),))
+    if not kept:
+        return header, ()
     consents = await require_above_sources(services, call, replace(header, references=tuple(kept)), state, place=place)
     return replace(header, references=joined), consents

@@ -1,7 +1,9 @@
 """Sealing a report for the store: its header, and a fresh key for each part, each bound to its place and label."""
 
-import json
 from collections.abc import AsyncIterator, Iterable, Sequence
+from functools import cache
+
+import orjson
 
 from exchange.crypto import (
     DATA_KEY_BYTES,
@@ -102,7 +104,7 @@ async def reseal_header(
 
 def stored_json(services: Services, header: Header) -> bytes:
     """Return the whole header as it is sealed: the contract's JSON without `status`, which changes."""
-    return json.dumps(_as_json(services, header, None), ensure_ascii=False, separators=(",", ":")).encode()
+    return orjson.dumps(_as_json(services, header, None))
 
 
 def with_status(header_json: bytes, status: ReportStatus) -> bytes:
@@ -112,10 +114,11 @@ def with_status(header_json: bytes, status: ReportStatus) -> bytes:
 
 def shown_json(services: Services, header: Header, status: ReportStatus = ReportStatus.CURRENT) -> bytes:
     """Return `header` as answers show it: the sealed bytes, with the status at the end."""
-    return json.dumps(_as_json(services, header, status), ensure_ascii=False, separators=(",", ":")).encode()
+    return orjson.dumps(_as_json(services, header, status))
 
 
 def _as_json(services: Services, header: Header, status: ReportStatus | None) -> dict[str, object]:
+    @cache
     def marking(label: Label) -> str:
         return render_marking(label, services.law.catalogue, originator=header.originator)
 

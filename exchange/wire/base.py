@@ -93,7 +93,7 @@ def read_json(body: bytes) -> object:
         # Limits the depth, which the standard library does not; refuses NaN and bad UTF-8.
         from_json(body, allow_inf_nan=False)
         # Two readers of one body may pick different values of a repeated name; neither gets to.
-        return json.loads(body.decode(), object_pairs_hook=_unique, parse_constant=_no_constant)
+        return _DECODER.decode(body.decode())
     except (ValueError, RecursionError) as exc:
         raise MalformedError(f"the body is not JSON that the exchange reads: {_reason(exc)}") from exc
 
@@ -120,6 +120,9 @@ def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 def _no_constant(name: str) -> object:
     raise ValueError(f"{name} is no JSON number")
+
+
+_DECODER = json.JSONDecoder(object_pairs_hook=_unique, parse_constant=_no_constant)
 
 
 def _reason(error: Exception) -> str:
