@@ -235,7 +235,11 @@ def test_an_open_crisis_answers_the_ceiling_and_the_scopes_readers_and_nothing_e
 
     assert_no_wider(without, cls, with_it, cls)
     if isinstance(with_it, Permit) and isinstance(without, Refusal):
-        assert set(without.reasons) <= {Reason.NOT_A_PARTY, Reason.ABOVE_CEILING}
+        # Asked of what it releases: what else the report holds is refused for reasons of its own.
+        for label in with_it.labels:
+            alone = answer(reader, replace(cls, label=label, part_labels=(label,)), closed, row, use)
+            assert isinstance(alone, Refusal)
+            assert set(alone.reasons) <= {Reason.NOT_A_PARTY, Reason.ABOVE_CEILING}
 
 
 @given(cases)
