@@ -301,17 +301,19 @@ def test_list_revokes_nothing_and_lasts_as_long_as_the_authority(authority):
 
 
 @pytest.mark.parametrize(
-    "key",
+    "make",
     [
-        ec.generate_private_key(ec.SECP256R1()),
-        ec.generate_private_key(ec.SECP384R1()),
-        ec.generate_private_key(ec.SECP521R1()),
-        ed25519.Ed25519PrivateKey.generate(),
-        rsa.generate_private_key(65537, 3072),
+        lambda: ec.generate_private_key(ec.SECP256R1()),
+        lambda: ec.generate_private_key(ec.SECP384R1()),
+        lambda: ec.generate_private_key(ec.SECP521R1()),
+        ed25519.Ed25519PrivateKey.generate,
+        lambda: rsa.generate_private_key(65537, 3072),
     ],
     ids=["P-256", "P-384", "P-521", "Ed25519", "RSA 3072"],
 )
-def test_strong_key_is_certified(key, signed, authority):
+def test_strong_key_is_certified(make, signed, authority):
+    key = make()
+
     certificate = loaded(signed(request(key)))
 
     assert certificate.public_key() == key.public_key()
@@ -336,21 +338,21 @@ def test_request_gives_its_key_and_common_name_and_nothing_else(signed):
 
 
 @pytest.mark.parametrize(
-    "key",
+    "make",
     [
-        rsa.generate_private_key(65537, 2048),
-        ec.generate_private_key(ec.SECP224R1()),
-        ec.generate_private_key(ec.SECP256K1()),
-        dsa.generate_private_key(2048),
-        ed448.Ed448PrivateKey.generate(),
+        lambda: rsa.generate_private_key(65537, 2048),
+        lambda: ec.generate_private_key(ec.SECP224R1()),
+        lambda: ec.generate_private_key(ec.SECP256K1()),
+        lambda: dsa.generate_private_key(2048),
+        ed448.Ed448PrivateKey.generate,
     ],
     ids=["RSA 2048", "P-224", "secp256k1", "DSA", "Ed448"],
 )
-def test_weak_or_strange_key_refuses(key, signed):
+def test_weak_or_strange_key_refuses(make, signed):
     with pytest.raises(
         InvalidError, match=r"^the signing request's key is too weak or of no known kind: use P-256 or 3072-bit RSA$"
     ):
-        signed(request(key))
+        signed(request(make()))
 
 
 def test_request_that_its_key_did_not_sign_refuses(signed):
