@@ -90,8 +90,7 @@ async def test_32_ids_in_paths_are_data(both: World) -> None:
             needed = required_query(operation)
             body = {"json": {"standing": "revoked"} if method == "PATCH" else documented_body(operation)}
             kind = body if "requestBody" in operation else {}
-            # As a client would send it: nothing in it divides the path.
-            places = [filled(path, "".join(f"%{byte:02X}" for byte in payload.encode())) for payload in PAYLOADS]
+            places = [filled(path, in_a_path(payload)) for payload in PAYLOADS]
             for caller in ("NOR reader", "NOR signatory", "operator"):
                 client = api.as_client(caller)
                 answers = await asyncio.gather(
@@ -101,6 +100,11 @@ async def test_32_ids_in_paths_are_data(both: World) -> None:
                     assert answer.status_code in {403, 404}, (method, place)
 
     assert kept_state(both) == before
+
+
+def in_a_path(text: str) -> str:
+    """Return what a client would send: nothing in it divides the path. Letters stay: a client reads thousands slowly."""
+    return "".join(chr(byte) if chr(byte).isalnum() and byte < 128 else f"%{byte:02X}" for byte in text.encode())
 
 
 def documented_body(operation: dict[str, Any]) -> Any:
