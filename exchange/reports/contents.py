@@ -32,6 +32,7 @@ _SIGNATURES = {
     "image/tiff": (b"II*\x00", b"MM\x00*"),
 }
 _LONGEST_SIGNATURE = 16
+_NUL_FAULT = "contains NUL: declare application/octet-stream"
 STIX = "application/stix+json"
 
 
@@ -90,13 +91,14 @@ class ContentCheck:
     For types that are not read whole; use `take` for each piece in order, then `fault` once.
     """
 
-    __slots__ = ("_decoder", "_essence", "_first", "_problem", "_taken")
+    __slots__ = ("_decoder", "_essence", "_first", "_holds_nul", "_problem", "_taken")
 
     def __init__(self, media_type: str) -> None:
         self._essence, _ = _taken_apart(media_type)
         self._decoder = codecs.getincrementaldecoder("utf-8")() if self._essence.startswith("text/") else None
         self._first = b""
         self._taken = 0
+        self._holds_nul = False
         self._problem: str | None = None
 
     def take(self, piece: bytes) -> None:
@@ -111,7 +113,7 @@ class ContentCheck:
         signatures = _SIGNATURES.get(self._essence)
         if signatures is not None and not self._first.startswith(signatures):
             return f"does not begin like {self._essence}: declare what it is"
-        return self._problem
+        return self._problem or (_NUL_FAULT if self._holds_nul else None)
 
     def _decode(self, piece: bytes, *, is_last: bool) -> None:
         if self._decoder is None or self._problem is not None:
@@ -124,8 +126,8 @@ class ContentCheck:
             self._problem = f"is not UTF-8 at byte {place}: convert it or declare application/octet-stream"
             return
         self._taken += len(piece)
-        if "\x00" in text:
-            self._problem = "contains NUL: declare application/octet-stream"
+        # What is no UTF-8 at all is said first, wherever the pieces were cut.
+        self._holds_nul |= "\x00" in text
 
 
 def _taken_apart(media_type: str) -> tuple[str, dict[str, str]]:
@@ -138,9 +140,7 @@ def _text_fault(content: bytes) -> str | None:
         text = content.decode()
     except UnicodeDecodeError as exc:
         return f"is not UTF-8 at byte {exc.start}: convert it or declare application/octet-stream"
-    if "\x00" in text:
-        return "contains NUL: declare application/octet-stream"
-    return None
+    return _NUL_FAULT if "\x00" in text else None
 
 
 def _json_fault(content: bytes, *, is_stix: bool) -> str | None:

@@ -106,6 +106,31 @@ def test_pieces_are_judged_as_the_whole_is(content, cuts, media_type):
     assert check.fault() == content_fault(media_type, content)
 
 
+@pytest.mark.parametrize(
+    ("media_type", "content"),
+    [
+        ("application/pdf", b"%PDF-1.7 and what follows"),
+        ("application/pdf", b"x%PDF-"),
+        ("image/gif", b"GIF89a"),
+        ("image/gif", b"GIF90a"),
+        ("text/plain", "på vakt 🚨!".encode()),
+        ("text/plain", b"p\xc3\xa5 \xff and \xff"),
+        ("text/plain", b"ab\xf0\x9f\x9a"),
+        ("text/plain", b"ab\xc3("),
+        ("text/plain", b"a\x00b\x00"),
+        ("text/plain", b"a\x00b\xff"),
+        ("text/plain", b"a\xffb\x00"),
+    ],
+)
+def test_no_cut_changes_how_a_content_is_judged(media_type, content):
+    for first, second in itertools.combinations_with_replacement(range(len(content) + 1), 2):
+        check = ContentCheck(media_type)
+        for piece in (content[:first], content[first:second], content[second:]):
+            check.take(piece)
+
+        assert check.fault() == content_fault(media_type, content), (first, second)
+
+
 HEADER = Header(
     ReportId("01980000-0000-7000-8000-000000000001"),
     AgreementId("01980000-0000-7000-8000-000000000002"),
