@@ -56,6 +56,16 @@ def test_request_asks_every_other_contributor_where_nobody_is_named():
     assert compose(asked=("NOR", "NOR")).asked == ("NOR",)
 
 
+def test_request_asks_those_alone_who_are_named():
+    members = tuple(MemberCode(code) for code in ("NOR", "ITA", "FRA", "ESP", "DNK", "BEL"))
+    wide = replace(RULES, scope=replace(SCOPE, contributors=(GBR, *members)), is_member=lambda _: True)
+    label = replace(SECRET, releasable_to=tuple(sorted(members)))
+
+    assert compose(rules=wide, label=label, asked=("DNK",)).asked == ("DNK",)
+    assert compose(rules=wide, label=label, asked=members).asked == tuple(sorted(members))
+    assert compose(rules=wide, label=label).asked == tuple(sorted(members))
+
+
 @pytest.mark.parametrize(
     ("changes", "expected"),
     [
@@ -97,6 +107,7 @@ def test_request_reads_back_as_it_was_written():
         {"text": 1},
         {"asked": "NOR"},
         {"asked": [1]},
+        {"asked": ["NOR", 1]},
         {"deadline": None},
         {"deadline": "tomorrow"},
         {"header": {}},
@@ -134,3 +145,5 @@ def test_answer_is_too_wide_where_anybody_else_could_read_any_of_it():
 
     assert too_wide_for_answer((SECRET, RESTRICTED), originator="NOR", asker="GBR") == ()
     assert too_wide_for_answer((SECRET, third), originator="NOR", asker="GBR") == ("DNK",)
+    many = replace(RESTRICTED, releasable_to=("BEL", "DNK", "ESP", "FRA", "GBR", "ITA", "NOR"))
+    assert too_wide_for_answer((many,), originator="NOR", asker="GBR") == ("BEL", "DNK", "ESP", "FRA", "ITA")

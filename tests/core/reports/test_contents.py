@@ -23,6 +23,7 @@ STIX = "application/stix+json;version=2.1"
         "a.b.c",
         "CONTACTS.txt",
         "com10.txt",
+        "conx.txt",
         "nullable",
         "a-b~c",
     ],
@@ -87,6 +88,9 @@ def test_names_that_are_unsafe_somewhere_are_refused(name, problem):
         "application/json",
         STIX,
         "application/stix+json",
+        # What a parameter means is its own type's to say.
+        "application/xml;charset=iso-8859-1",
+        "application/json;version=2.0",
         "image/svg+xml",
         "x-a/b.c",
         "application/vnd.ms-excel",
