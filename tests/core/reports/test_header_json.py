@@ -156,6 +156,12 @@ def test_a_composed_header_has_canonical_bytes():
     assert header_from_json(json.loads(canonical_bytes(written()))) == HEADER
 
 
+def test_part_of_no_bytes_reads_back():
+    empty = replace(HEADER, parts=(replace(HEADER.parts[0], size_bytes=0),))
+
+    assert header_from_json(written(empty)) == empty
+
+
 REMOVE = object()
 
 

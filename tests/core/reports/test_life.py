@@ -1,3 +1,4 @@
+import hashlib
 from dataclasses import replace
 from datetime import timedelta
 
@@ -15,7 +16,7 @@ from exchange.reports import (
     version_digest,
 )
 from exchange.reports.life import MAY
-from tests.core.reports.worlds import LATER, RESTRICTED, SECRET, TOP_SECRET, UNCLASSIFIED, compose, rank
+from tests.core.reports.worlds import ID, LATER, RESTRICTED, SECRET, TOP_SECRET, UNCLASSIFIED, compose, rank
 
 CONFIDENTIAL = replace(SECRET, classification="CONFIDENTIAL")
 
@@ -177,6 +178,20 @@ def test_digest_changes_with_a_part_and_not_with_what_could_be_guessed():
 
     assert version_digest(other) != version_digest(made)
     assert version_digest(replace(made, subject="x")) == version_digest(made)
+
+
+def test_digest_is_the_one_that_a_member_computes_again():
+    """Written out: the log names versions by it, and whoever was given one computes it without this code."""
+    made = of(SECRET, RESTRICTED)
+    label = '"compartments":[],"handling":["ORCON"],"policy":"NATO","releasable_to":["GBR","NOR"]}'
+    lower = label.replace('"ORCON"', "")
+    head = f'{{"id":"{ID}","label":{{"classification":"SECRET",{label},"originator":"GBR",'
+    parts = f'"parts":[{{"label":{{"classification":"RESTRICTED",{lower},"sha256":"{1:064x}"}}],'
+    for valid_until, shown in ((LATER, '"2027-01-01T00:00:00Z"'), (None, "null")):
+        tail = f'"posted_at":"2026-06-01T12:00:00Z","valid_until":{shown},"version":1}}'
+
+        expected = hashlib.sha256((head + parts + tail).encode()).hexdigest()
+        assert version_digest(replace(made, valid_until=valid_until)) == expected
 
 
 def test_declassified_report_is_its_next_version_with_no_day_left():

@@ -8,7 +8,7 @@ import pytest
 
 from exchange.kernel import InvalidError
 from exchange.markings import Label
-from exchange.reports import PostedPart, Precedence, Protection, ReportId, check_report
+from exchange.reports import Awaited, PostedPart, Precedence, Protection, ReportId, check_report
 from tests.core.reports.worlds import (
     BUNDLE,
     ID,
@@ -63,6 +63,13 @@ def test_parts_are_numbered_measured_and_labelled():
         Protection.EXCHANGE,
     )
     assert (second.number, second.label, second.size_bytes) == (2, RESTRICTED, 15)
+
+
+@pytest.mark.parametrize(("sha256", "written"), [("ab" * 32, "ab" * 32), (None, "")])
+def test_content_that_comes_later_is_measured_as_it_is_declared(sha256, written):
+    (part,) = compose(parts=(replace(POSTED.parts[0], content=Awaited(7, sha256)),)).parts
+
+    assert (part.size_bytes, part.sha256) == (7, written)
 
 
 def test_what_may_be_left_out_may_be_left_out():
@@ -227,6 +234,8 @@ def test_h3_demands_its_text_and_nothing_else_takes_one(changes, codes):
     found = check_report(replace(POSTED, **changes), now=NOW, rules=RULES)
 
     assert [(fault.pointer, fault.code) for fault in found] == codes
+    if not codes:
+        assert compose(**changes).conditions == changes["conditions"]
 
 
 def test_h3_of_a_part_demands_the_text_too():
