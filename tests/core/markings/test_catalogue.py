@@ -1,8 +1,8 @@
 import pytest
 
 from exchange.kernel.errors import ExchangeError, Fault
-from exchange.markings import Label, UnknownMarkingError
-from tests.core.markings.worlds import ROUGH, SHIPPED
+from exchange.markings import Label, UnknownMarkingError, load_catalogue
+from tests.core.markings.worlds import BASE, ROUGH, ROUNDED, SHIPPED
 
 
 def nato(level="SECRET", compartments=(), releasable_to=("GBR", "NOR"), handling=()):
@@ -107,6 +107,7 @@ BAD = Label("NATO", "SECRET", ("ZEBRA",))
         lambda: SHIPPED.dominates(BAD, nato(), originator="GBR"),
         lambda: SHIPPED.dominates(nato(), BAD, originator="GBR"),
         lambda: SHIPPED.join([nato(), BAD], originator="GBR"),
+        lambda: SHIPPED.declassified(BAD),
         lambda: SHIPPED.exceeds_ceiling(BAD, "SECRET", "NATO"),
         lambda: SHIPPED.exceeds_ceiling(nato(), "HIGH", "NATO"),
         lambda: SHIPPED.exceeds_ceiling(nato(), "SECRET", "XXX"),
@@ -239,6 +240,7 @@ def test_join_takes_any_iterable_once():
         ("NATO", "SECRET", ("NATO", "UNCLASSIFIED")),
         ("NATO", "UNCLASSIFIED", ("NATO", "UNCLASSIFIED")),
         ("FRA", "SECRET", ("NATO", "UNCLASSIFIED")),
+        ("DEU", "GEHEIM", ("NATO", "UNCLASSIFIED")),
     ],
 )
 def test_declassified_label_loses_its_level_and_nothing_else(policy, level, becomes):
@@ -247,3 +249,13 @@ def test_declassified_label_loses_its_level_and_nothing_else(policy, level, beco
 
     assert (made.policy, made.classification) == becomes
     assert (made.releasable_to, made.handling) == (label.releasable_to, label.handling)
+
+
+def test_declassified_label_stays_in_its_policy_where_that_has_a_level_for_nothing():
+    row = "{name: A, marking: A, rank: 0"
+    equal = f"{row}, equivalent: {{policy: BASE, level: NONE, source: made up, valid_from: 2026-01-01}}"
+    own = ROUNDED.replace(row, equal)
+    catalogue = load_catalogue({"BASE.yaml": BASE, "RND.yaml": own})
+
+    assert catalogue.declassified(Label("RND", "D", ("ALPHA",))) == Label("RND", "A", ("ALPHA",))
+    assert ROUGH.declassified(Label("RND", "D", ("ALPHA",))) == Label("BASE", "NONE", ("ALPHA",))
