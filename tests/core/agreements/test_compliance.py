@@ -89,6 +89,15 @@ def test_another_rhythm_begins_anew_and_another_duty_beside_it_does_not():
 
     assert rhythm_of(beside, [], T, T + DAY + INSTANT) == Rhythm("P1D", 0, 0, 0, due=T + DAY, is_overdue=True)
     assert rhythm_of(slower, [], T, T + DAY + INSTANT).due == T + HOUR + 2 * DAY
+    then_beside = (Spell(T, T + HOUR, Duty("P2D")), *(replace(each, since=each.since + HOUR) for each in beside))
+    then_beside = (then_beside[0], replace(then_beside[1], until=T + 2 * HOUR), then_beside[2])
+    assert rhythm_of(then_beside, [], T, T + 3 * HOUR).due == T + HOUR + DAY
+
+
+def test_what_was_posted_while_a_duty_lasted_is_counted_when_it_has_ended():
+    ended = (Spell(T, T + 2 * DAY, DAILY),)
+
+    assert counted(rhythm_of(ended, [T + HOUR, T + DAY, T + 2 * DAY], T, T + 3 * DAY)) == (2, 0, 0, False)
 
 
 @pytest.mark.parametrize(
@@ -160,6 +169,12 @@ def test_who_was_not_bound_at_the_end_of_the_time_did_not_miss_it(until, expecte
     assert timeliness(fact(), "NOR", spells, DUE + 2 * HOUR) is expected
 
 
+def test_who_owed_something_else_at_the_end_of_the_time_did_not_miss_it():
+    spells = (Spell(T, DUE, PROMPT), Spell(DUE, None, DAILY))
+
+    assert timeliness(fact(), "NOR", spells, DUE + INSTANT) is None
+
+
 def agreement_owing(*obligations: Obligation):
     signed = worlds.agreement([PartyState.SIGNED] * 3)
     return replace(signed, terms=replace(parse(EXAMPLE), obligations=obligations))
@@ -211,6 +226,9 @@ def test_party_without_a_place_in_a_scope_has_no_record_of_it():
     records = measure([InForce(agreement, T, None)], [], T, T)
 
     assert [(each.member, len(each.scopes)) for each in records] == [("GBR", 1), ("NOR", 1), ("DNK", 0)]
+
+    versions = [InForce(agreement_owing(), T, T + HOUR), InForce(agreement, T + HOUR, None)]
+    assert measure(versions, [], T, T + DAY) == records
 
 
 # A naive model: time goes by in whole minutes, and whoever owes something keeps a note of when it is due.

@@ -33,6 +33,7 @@ def test_consultation_is_settled_by_whom_it_was_opened_alone():
     assert refused.value.code == "not-yours-to-settle"
     assert refused.value.message == "a consultation is settled by the member that opened it"
     require_speech(asked, "GBR", Speech.SETTLE)
+    require_speech(asked, "DNK", Speech.ANSWER)
     assert matter(MatterKind.CONSULTATION, said("GBR", Speech.SETTLE)).state is MatterState.SETTLED
 
 

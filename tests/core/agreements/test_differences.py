@@ -102,6 +102,14 @@ def test_what_becomes_owed_is_told_with_its_times():
     )
 
 
+def test_a_sooner_end_is_told_with_both_days():
+    shorter = replace(FIRST.validity, last_day=FIRST.validity.last_day - timedelta(days=1))
+
+    assert differences(FIRST, replace(FIRST, validity=shorter)) == (
+        f"last day: {FIRST.validity.last_day} becomes {shorter.last_day}",
+    )
+
+
 def test_text_that_stops_reaching_older_reports_says_so():
     reaching = replace(FIRST, older_reports=OlderReports.INCLUDED)
 
@@ -112,6 +120,17 @@ def test_text_that_stops_reaching_older_reports_says_so():
 
 
 CRISIS = CrisisClause("storm", "cyber-threats", None, (NLD,), "PT1H", (NamedSignatory(NLD, "Anna"),))
+
+
+def test_crisis_clause_is_told_with_everybody_whom_it_names():
+    people = (NamedSignatory(NLD, "Anna"), NamedSignatory(MemberCode("GBR"), "Beth"))
+    clause = replace(CRISIS, readers=(NLD, MemberCode("ESP")), signatories=people)
+
+    (sentence,) = differences(FIRST, replace(FIRST, crisis=(clause,)))
+    by = "by two of Anna (NLD), Beth (GBR)"
+    assert sentence == f"the crisis clause storm lets NLD, ESP read in cyber-threats for at most PT1H, {by}"
+
+
 OF_TERMS = {
     "title": "Another",
     "parties": (*FIRST.parties, NLD),

@@ -86,6 +86,14 @@ def test_others_and_other_scopes_owe_nothing(member: str, scope: str):
     assert duty_of(terms_with(reports("all", "P7D")), member, scope) == NOTHING_OWED
 
 
+def test_obligation_in_one_scope_binds_in_no_other():
+    terms = terms_with(reports("NOR", "P7D"))
+    terms = replace(terms, scopes=(*terms.scopes, replace(terms.scopes[0], name="another scope")))
+
+    assert duty_of(terms, "NOR", SCOPE) == Duty("P7D")
+    assert duty_of(terms, "NOR", "another scope") == NOTHING_OWED
+
+
 def test_duty_lasts_while_the_agreement_is_in_force():
     agreement = replace(in_force_agreement(), terms=terms_with(reports("NOR", "P7D")))
     first = moment(FIRST_DAY)
@@ -125,6 +133,20 @@ def test_another_text_begins_another_duty_only_where_it_changes_it():
     assert duty_spells(versions, "NOR", SCOPE, two + DAY) == (
         Spell(DURING, two, Duty("P7D")),
         Spell(two, None, Duty("P14D")),
+    )
+
+
+def test_each_text_is_held_beside_the_one_before_it_and_no_older_one():
+    owing = [replace(in_force_agreement(), terms=terms_with(reports("NOR", every))) for every in ("P7D", "P1D", "P1D")]
+    first, second, third = DURING, DURING + DAY, DURING + 2 * DAY
+    versions = [
+        InForce(agreement, since, until)
+        for agreement, since, until in zip(owing, (first, second, third), (second, third, None), strict=True)
+    ]
+
+    assert duty_spells(versions, "NOR", SCOPE, third + DAY) == (
+        Spell(first, second, Duty("P7D")),
+        Spell(second, None, Duty("P1D")),
     )
 
 
