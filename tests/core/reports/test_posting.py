@@ -132,6 +132,10 @@ SWAPPED = Label("ATLANTIS", "SECRET")
         ({"parts": ()}, [("/parts", "empty")]),
         ({"parts": (STIX_PART, STIX_PART)}, [("/parts/1/name", "repeated")]),
         ({"parts": (STIX_PART, replace(TEXT_PART, name="APT1.JSON"))}, [("/parts/1/name", "repeated")]),
+        (
+            {"parts": (replace(TEXT_PART, name="A.txt"), replace(TEXT_PART, name="A.txt"))},
+            [("/parts/1/name", "repeated")],
+        ),
         ({"parts": (replace(STIX_PART, name="../apt1.json"),)}, [("/parts/0/name", "bad-name")]),
         ({"parts": (replace(STIX_PART, media_type="stix"),)}, [("/parts/0/media_type", "bad-media-type")]),
         ({"parts": (STIX_PART, replace(TEXT_PART, content=b"\xff"))}, [("/parts/1/content", "wrong-content")]),
@@ -141,6 +145,11 @@ SWAPPED = Label("ATLANTIS", "SECRET")
         ({"parts": (STIX_PART, replace(TEXT_PART, label=SWAPPED))}, [("/parts/1/label/policy", "unknown-policy")]),
         (
             {"parts": (replace(TEXT_PART, label=replace(RESTRICTED, releasable_to=("ESP",))),)},
+            [("/parts/0/label/releasable_to/0", "unknown-member")],
+        ),
+        # What cannot be compared is not compared.
+        (
+            {"parts": (replace(TEXT_PART, label=replace(TOP_SECRET, releasable_to=("ESP",))),)},
             [("/parts/0/label/releasable_to/0", "unknown-member")],
         ),
         ({"label": SWAPPED, "parts": (replace(STIX_PART, label=TOP_SECRET),)}, [("/label/policy", "unknown-policy")]),
@@ -262,11 +271,18 @@ def test_label_is_as_strict_as_what_the_bundle_bears(handling, part_handling, co
     part = PostedPart(own, "application/stix+json;version=2.1", "b.json", content)
     posted = replace(POSTED, label=replace(SECRET, handling=handling), parts=(part,))
 
-    assert [fault.code for fault in check_report(posted, now=NOW, rules=RULES)] == codes
+    faults = check_report(posted, now=NOW, rules=RULES)
+    assert [(fault.pointer, fault.code) for fault in faults] == [("/parts/0/label", code) for code in codes]
+    # What other contents say of themselves binds nobody.
+    assert (
+        check_report(replace(posted, parts=(replace(part, media_type="application/json"),)), now=NOW, rules=RULES) == ()
+    )
 
 
-def test_bundle_that_is_none_has_one_fault_only():
-    part = PostedPart(None, "application/stix+json;version=2.1", "b.json", b"[")
+@pytest.mark.parametrize("content", [b"[", b'["%s"]', b'{"type":"bundle","objects":[{"object_marking_refs":["%s"]}'])
+def test_bundle_that_is_none_has_one_fault_only(content):
+    amber = b"marking-definition--55d920b0-5e8b-4f79-9ee9-91f868d9b421"
+    part = PostedPart(None, "application/stix+json;version=2.1", "b.json", content.replace(b"%s", amber))
 
     assert [fault.code for fault in check_report(replace(POSTED, parts=(part,)), now=NOW, rules=RULES)] == [
         "wrong-content"

@@ -116,11 +116,15 @@ def test_no_tear_line_without_a_part():
         tear_line(HEADER, frozenset(), join=join)
 
 
-@pytest.mark.parametrize(("handling", "shown"), [(("H3",), "Ask first."), ((), None)])
-def test_tear_line_shows_the_conditions_of_what_it_shows(handling, shown):
-    part = replace(HEADER.parts[0], label=replace(UNCLASSIFIED, handling=handling))
-    made = tear_line(
-        replace(HEADER, conditions="Ask first.", parts=(part,)), frozenset({part.label}), join=lambda labels: labels[0]
-    )
+@pytest.mark.parametrize(
+    ("handlings", "shown"),
+    [([("H3",)], "Ask first."), ([()], None), ([(), ("H3",)], "Ask first."), ([("H3",), ()], "Ask first.")],
+)
+def test_tear_line_shows_the_conditions_of_what_it_shows(handlings, shown):
+    labels = [replace(UNCLASSIFIED, handling=handling) for handling in handlings]
+    parts = tuple(replace(HEADER.parts[0], label=label) for label in labels)
+    header = replace(HEADER, conditions="Ask first.", parts=parts)
+
+    made = tear_line(header, frozenset(labels), join=lambda given: given[0])
 
     assert made.conditions == shown

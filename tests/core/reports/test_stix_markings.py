@@ -32,6 +32,14 @@ def test_strictest_of_several_counts():
     assert strictest_marking(bundle(*objects)) == "TLP:RED"
 
 
+def test_markings_of_others_beside_ours_hide_nothing():
+    other = "marking-definition--00000000-0000-4000-8000-000000000000"
+
+    assert strictest_marking(bundle({"object_marking_refs": [other, GREEN]}, {"object_marking_refs": [other]})) == (
+        "TLP:GREEN"
+    )
+
+
 @pytest.mark.parametrize(
     "objects",
     [
