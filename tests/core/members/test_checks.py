@@ -154,6 +154,7 @@ def test_names_that_could_be_taken_for_others_are_refused(text, problem):
         *ODD_TEXT,
         ("x" * 65, "has 65 characters: at most 64"),
         ("GBR/NCSC", "contains `/`: give the agency alone, without its member"),
+        ("GBR/NCSC ", "has blanks around it: leave them out"),
     ],
 )
 def test_agencies_that_could_be_taken_for_others_are_refused(text, problem):
@@ -206,6 +207,16 @@ def test_a_role_given_twice_is_held_once():
 def test_who_watches_never_handles_reports(watching, handling):
     assert faults_of(check_roles, [handling, watching, "signatory"]) == [
         Fault("/roles", "roles-apart", f"{watching} beside {handling}: enrol a second client")
+    ]
+
+
+def test_every_role_on_either_side_is_named():
+    assert faults_of(check_roles, [role.value for role in Role]) == [
+        Fault(
+            "/roles",
+            "roles-apart",
+            "auditor and operator beside contributor and reader and releaser: enrol a second client",
+        )
     ]
 
 
@@ -266,6 +277,10 @@ def test_clearance_holds_compartments_once_and_sorted():
     clearance = grant_clearance("SECRET", ["BOHEMIA", "ATOMAL", "BOHEMIA"], since=SINCE, until=None, words=WORDS)
 
     assert clearance == Clearance("SECRET", ("ATOMAL", "BOHEMIA"), SINCE, None)
+
+    words = ClearanceWords(WORDS.levels, frozenset("ABCDEFG"))
+    many = grant_clearance("SECRET", "GFEDCBA", since=SINCE, until=None, words=words)
+    assert many.compartments == tuple("ABCDEFG")
 
 
 def test_clearance_that_is_over_may_be_recorded():

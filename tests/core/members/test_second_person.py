@@ -69,6 +69,12 @@ def test_every_kind_is_found_by_its_name_and_its_roles_act():
     assert frozenset().union(*(kind.asked_by | kind.confirmed_by for kind in ACT_KINDS.values())) == ACTING_ROLES
 
 
+def test_kind_has_the_roles_of_both_its_persons():
+    apart = dataclasses.replace(ACROSS, confirmed_by=frozenset({Role.AUDITOR}))
+
+    assert apart.roles == {Role.SIGNATORY, Role.AUDITOR}
+
+
 @pytest.mark.parametrize("role", [Role.OPERATOR, Role.AUDITOR])
 @pytest.mark.parametrize("at", [NOW, NOW + timedelta(days=PENDING_DAYS) - timedelta(microseconds=1)])
 @pytest.mark.parametrize("digest", [None, ACT.digest])
@@ -84,6 +90,8 @@ def test_what_is_asked_for_is_kept_canonically():
     assert ACT.members == {"GBR"}
     assert ACT.digest == asked(a="é", subject="s").digest
     assert ACT.digest != asked(members=("NOR",)).digest
+    many = ("SWE", "NOR", "GBR", "FRA", "ESP", "DNK", "BEL")
+    assert asked(members=many).payload.endswith('"members":["BEL","DNK","ESP","FRA","GBR","NOR","SWE"]}')
     assert ACT.expires_at == NOW + timedelta(days=7)
     assert asked(ACROSS, requester=person(1, Role.SIGNATORY)).expires_at == NOW + timedelta(hours=6)
 
@@ -107,6 +115,8 @@ def test_who_may_not_ask_is_forbidden(requester):
     [
         ({}, person(1), NOW, "second-person-needed"),
         ({}, person(1, Role.AUDITOR), NOW, "second-person-needed"),
+        # One client is one person, under whatever name and member it stands by now.
+        ({}, person(1, name="another name", member=MemberCode("NOR")), NOW, "second-person-needed"),
         ({}, person(2, name="person 1"), NOW, "second-person-needed"),
         ({}, person(2, name="PERSON １"), NOW, "second-person-needed"),
         ({"approver": ClientId("client-3")}, person(2), NOW, "approved-already"),
@@ -209,7 +219,7 @@ def test_people_of_the_exchange_see_no_act_of_a_kind_that_leaves_them_out():
 
 
 def test_act_of_an_unknown_kind_is_seen_by_nobody():
-    assert not may_see_act(dataclasses.replace(ACT, kind="of-a-later-version"), person(1))
+    assert may_see_act(dataclasses.replace(ACT, kind="of-a-later-version"), person(1)) is False
 
 
 @pytest.mark.parametrize("client", [person(1), person(1, Role.READER), person(2, Role.AUDITOR)])
