@@ -23,7 +23,7 @@ STIX = "application/stix+json;version=2.1"
         "a.b.c",
         "CONTACTS.txt",
         "com10.txt",
-        "conx.txt",
+        "CONX.txt",
         "nullable",
         "a-b~c",
     ],
