@@ -204,9 +204,10 @@ def _loaded(authority: KeyAndCertificate) -> tuple[ec.EllipticCurvePrivateKey, x
     try:
         key = serialization.load_pem_private_key(authority.key_pem, password=None)
         certificate = x509.load_pem_x509_certificate(authority.certificate_pem)
+        public_key = certificate.public_key()
     except (ValueError, TypeError, UnsupportedAlgorithm) as exc:
         raise CryptoError("the authority's key or certificate cannot be read: restore both from the backup") from exc
-    if not isinstance(key, ec.EllipticCurvePrivateKey) or key.public_key() != certificate.public_key():
+    if not isinstance(key, ec.EllipticCurvePrivateKey) or key.public_key() != public_key:
         raise CryptoError("the authority's key does not belong to its certificate: restore both from the backup")
     return key, certificate
 

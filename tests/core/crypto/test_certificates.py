@@ -1,5 +1,7 @@
+import base64
 import dataclasses
 import ssl
+from contextlib import nullcontext
 from datetime import UTC, datetime, timedelta
 from ipaddress import ip_address
 
@@ -20,6 +22,7 @@ from exchange.crypto import (
     sign_request,
     thumbprint_of_der,
 )
+from exchange.crypto.certificates import _check_strength
 from exchange.kernel import InvalidError, MalformedError
 
 NOW = datetime.now(UTC).replace(microsecond=0)
@@ -337,6 +340,15 @@ def test_request_gives_its_key_and_common_name_and_nothing_else(signed):
     assert loaded(certificate).not_valid_after_utc == NOW + timedelta(days=365)
 
 
+@pytest.mark.parametrize(("bits", "is_strong"), [(3071, False), (3072, True), (3073, True)])
+def test_rsa_is_strong_from_3072_bits_on(bits, is_strong):
+    # Any odd number of so many bits: the strength is read from its length.
+    key = rsa.RSAPublicNumbers(65537, 2 ** (bits - 1) + 1).public_key()
+
+    with nullcontext() if is_strong else pytest.raises(InvalidError):
+        _check_strength(key)
+
+
 @pytest.mark.parametrize(
     "make",
     [
@@ -384,6 +396,30 @@ def test_what_is_no_request_refuses(make, signed, client):
     ) as caught:
         signed(make(client))
     assert caught.value.__cause__ is not None
+
+
+# The curve P-256, and elliptic curves at all: with another last octet, what the library does not know.
+KNOWN = pytest.mark.parametrize("known", ["06082a8648ce3d030107", "06072a8648ce3d0201"], ids=["curve", "kind of key"])
+
+
+def strange(pem, known):
+    begin, *lines, end = pem.strip().splitlines()
+    der = base64.b64decode(b"".join(lines)).replace(bytes.fromhex(known), bytes.fromhex(known[:-2] + "7f"))
+    return b"\n".join([begin, base64.b64encode(der), end, b""])
+
+
+@KNOWN
+def test_request_of_a_key_that_the_library_does_not_know_refuses(known, signed):
+    with pytest.raises(MalformedError, match=r"^not a certificate signing request: "):
+        signed(strange(request(ec.generate_private_key(ec.SECP256R1())), known))
+
+
+@KNOWN
+@pytest.mark.parametrize("half", ["key_pem", "certificate_pem"])
+def test_authority_of_a_key_that_the_library_does_not_know_refuses(known, half, authority):
+    broken = dataclasses.replace(authority, **{half: strange(getattr(authority, half), known)})
+    with pytest.raises(CryptoError, match=r"^the authority's key or certificate cannot be read: "):
+        empty_crl(broken, NOW)
 
 
 @pytest.mark.parametrize(("names", "count"), [([], 0), ([("O", "x")], 0), ([("CN", "a"), ("CN", "b")], 2)])
@@ -460,6 +496,16 @@ def test_authority_that_cannot_be_read_refuses(breakage, authority):
         CryptoError, match=r"^the authority's key or certificate cannot be read: restore both from the backup$"
     ):
         empty_crl(dataclasses.replace(authority, **breakage), NOW)
+
+
+def test_authority_of_another_kind_of_key_refuses_though_its_halves_belong_together():
+    key, name = ed25519.Ed25519PrivateKey.generate(), x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "a")])
+    builder = x509.CertificateBuilder().subject_name(name).issuer_name(name).public_key(key.public_key())
+    made = builder.serial_number(1).not_valid_before(NOW).not_valid_after(NOW + timedelta(days=1)).sign(key, None)
+    other = KeyAndCertificate(pem_of(key), made.public_bytes(serialization.Encoding.PEM))
+
+    with pytest.raises(CryptoError, match=r"^the authority's key does not belong to its certificate: "):
+        issue_client(other, "a", organisation="b", now=NOW)
 
 
 @pytest.mark.parametrize(

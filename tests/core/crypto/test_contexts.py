@@ -97,6 +97,15 @@ def test_header_context_says_class_version_and_report():
     assert header_context(REPORT, 7, DIGEST) == f"exchange header/{DIGEST}/7/{REPORT}".encode()
 
 
+def test_context_of_what_is_sealed_beside_a_report_stays_what_it_is():
+    # What was sealed under it must open for ever.
+    key = hashlib.sha256(b"key").hexdigest()
+
+    assert request_context(REPORT, DIGEST) == f"exchange request/{DIGEST}/{REPORT}".encode()
+    assert upload_context(REPORT, OTHER) == f"exchange upload/{OTHER}/{REPORT}".encode()
+    assert digest_context(REPORT, 7, b"key") == f"exchange upload-digest/{key}/7/{REPORT}".encode()
+
+
 def test_context_of_a_stored_part_stays_what_it_is():
     # What was encrypted under it must open for ever.
     assert PLACES[0].hex() == "5e1e277039855b8b84e485a2e070c72324bfa9d51bdec1b0e7b07d0f6d7f4ce1"
@@ -107,5 +116,7 @@ def test_context_of_a_kept_key_is_the_digest_of_its_place():
     personal = {"is": "personal", "kid": "kid", "subject": "NOR", "period": "2026-06", "boot": "boot"}
     webhook = {"is": "webhook", "subscription": "kid", "client": "NOR", "url": "boot"}
 
+    assert personal_context("kid", "NOR", "2026-06", "boot") == PLACES[24]
+    assert webhook_context("kid", "NOR", "boot") == PLACES[30]
     assert PLACES[24] == hashlib.sha256(canonical_bytes(personal)).digest()
     assert PLACES[30] == hashlib.sha256(canonical_bytes(webhook)).digest()

@@ -68,9 +68,17 @@ def test_key_comes_back_from_its_file_and_hides_itself():
     assert repr(KEY) == f"ObjectSigningKey({KEY.verifying_key.key_id[:16]}…)"
 
 
-@pytest.mark.parametrize("pem", [b"", b"no key", KEY.to_pem().partition(b"-----END")[0], KEY.to_pem()[:120]])
-def test_what_is_no_key_file_is_refused(pem):
-    with pytest.raises(CryptoError):
+@pytest.mark.parametrize(
+    ("pem", "told"),
+    [
+        (b"", "not a key for signing objects"),
+        (b"no key", "not a key for signing objects"),
+        (KEY.to_pem().partition(b"-----END")[0], "not a key for signing objects"),
+        (KEY.to_pem()[:120], "not a signing key"),
+    ],
+)
+def test_what_is_no_key_file_is_refused(pem, told):
+    with pytest.raises(CryptoError, match=f"^{told}"):
         ObjectSigningKey.from_pem(pem)
 
 
@@ -91,6 +99,14 @@ def test_name_of_a_key_is_over_both_halves():
 
     assert ObjectVerifyingKey.from_raw(public.ed25519.raw, public.ml_dsa_65.raw).key_id == public.key_id
     assert len({public.key_id, mixed.key_id, key(1).verifying_key.key_id}) == 3
+
+
+def test_name_and_proof_of_a_key_stay_what_they_are():
+    # Names stand in signed agreements, and proofs are made by programs of other versions.
+    name = "a3ce7600b234f2bdff50165e59d91fd9b22b65845f7b97a609bfde956505610e"
+
+    assert KEY.verifying_key.key_id == name
+    KEY.verifying_key.verify_possession(KEY.sign(name.encode(), purpose="key possession"))
 
 
 def test_possession_is_proved_by_the_holder_alone():

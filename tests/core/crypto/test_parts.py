@@ -59,6 +59,14 @@ def test_part_opens_to_what_went_in(size):
 
 
 @pytest.mark.parametrize("size", SIZES)
+@pytest.mark.parametrize("span", [{}, {"start": PIECE - 1}, {"start": 5, "stop": 5}, {"stop": 0}])
+def test_no_piece_of_a_part_is_empty_or_larger_than_promised(size, span):
+    pieces = list(decrypt_part_chunks(KEY, CONTEXT, encrypt_part(KEY, CONTEXT, body(size)), **span))
+
+    assert all(0 < len(piece) <= 256 * 1024 for piece in pieces)
+
+
+@pytest.mark.parametrize("size", SIZES)
 @pytest.mark.parametrize("step", [1000, SEGMENT, SEGMENT + 1, PIECE, 10 * PIECE])
 def test_streamed_part_opens_to_what_went_in(size, step):
     assert decrypt_part(KEY, CONTEXT, streamed(body(size), step)) == body(size)

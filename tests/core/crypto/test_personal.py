@@ -68,6 +68,8 @@ def test_tokens_of_two_kinds_keys_and_texts_are_unlike():
     made = [
         tokens.of_address("192.0.2.7"),
         tokens.of_address("192.0.2.8"),
+        tokens.of_address("not an address"),
+        tokens.of_address("not another one"),
         tokens.of_thumbprint("192.0.2.7"),
         SearchTokens(OTHER).of_address("192.0.2.7"),
     ]
@@ -79,6 +81,7 @@ def test_tokens_of_two_kinds_keys_and_texts_are_unlike():
 def test_token_of_a_thumbprint_ignores_case_and_is_stable():
     # Pinned: who changes it can no longer find what was recorded before.
     assert SearchTokens(bytes(32)).of_thumbprint("AB" * 32) == SearchTokens(bytes(32)).of_thumbprint("ab" * 32)
+    assert SearchTokens(bytes(32)).of_thumbprint("AB" * 32) == "07a4317c39fa7865a876a98612966b66"
     assert SearchTokens(bytes(32)).of_address("192.0.2.7") == "7070f5f4ff2596f804f1b997db98ec44"
 
 
@@ -87,4 +90,14 @@ def test_tokens_are_kept_and_not_without_end(monkeypatch):
     tokens = SearchTokens(KEY)
     for number in range(10):
         assert tokens.of_address(f"192.0.2.{number}") == tokens.of_address(f"192.0.2.{number}")
-        assert len(tokens._kept) <= 3
+        assert len(tokens._kept) == number % 3 + 1
+
+
+def test_token_that_is_kept_is_not_made_again():
+    tokens = SearchTokens(KEY)
+    kept = [("address", "192.0.2.7"), ("thumbprint", "AB" * 32)]
+    made = [tokens.of_address("192.0.2.7"), tokens.of_thumbprint("AB" * 32)]
+
+    assert tokens._kept == dict(zip(kept, made, strict=True))
+    tokens._kept.update(dict.fromkeys(kept, "kept"))
+    assert [tokens.of_address("192.0.2.7"), tokens.of_thumbprint("AB" * 32)] == ["kept", "kept"]

@@ -69,7 +69,7 @@ def test_authority_is_told_from_a_leaf():
 
 
 def test_certificate_without_constraints_is_no_authority():
-    assert not read_certificate(foreign(["a"])).is_authority
+    assert read_certificate(foreign(["a"])).is_authority is False
 
 
 def test_thumbprint_is_lower_case_hex_of_sha256():
@@ -105,8 +105,13 @@ def test_name_that_is_not_one_is_none(names):
         CLIENT.certificate_pem.replace(b"M", b"!"),
         DER.replace(b"\x55\x1d\x0f", b"\x55\x1d\x13"),
         DER.replace(b"gbr-desk", b"\xff" * 8),
+        DER.replace(b"Exchange demo authority", b"\xff" * 23),
+        DER.replace(b"270301000000Z", b"279901000000Z"),
     ],
-    ids=["empty", "text", "cut", "longer", "key", "cut PEM", "no base64", "extension twice", "name not UTF-8"],
+    ids=[
+        *("empty", "text", "cut", "longer", "key", "cut PEM", "no base64", "extension twice", "name not UTF-8"),
+        *("issuer not UTF-8", "end in no month"),
+    ],
 )
 def test_what_is_no_certificate_refuses(octets):
     with pytest.raises(
@@ -114,6 +119,25 @@ def test_what_is_no_certificate_refuses(octets):
     ) as caught:
         read_certificate(octets)
     assert caught.value.__cause__ is not None
+
+
+@pytest.mark.parametrize("known", ["06082a8648ce3d030107", "06072a8648ce3d0201"], ids=["curve", "kind of key"])
+def test_certificate_of_a_key_that_the_library_does_not_know_is_none_that_can_be_read(known):
+    der = DER.replace(bytes.fromhex(known), bytes.fromhex(known[:-2] + "7f"))
+
+    assert public_key_of_der(der) is None
+    assert subject_of_der(der) == "CN=gbr-desk,O=GBR/NCSC"
+    with pytest.raises(MalformedError, match=r"^not a certificate: give an X\.509 certificate in PEM or DER$"):
+        read_certificate(der)
+
+
+def test_certificate_with_a_name_of_a_kind_that_the_library_does_not_know_refuses():
+    # Tag 5 of a general name (RFC 5280 §4.2.1.6) is ediPartyName, which nobody uses.
+    name = x509.SubjectAlternativeName([x509.RFC822Name("a@b.example")])
+    der = foreign(["a"], [name]).replace(b"\x81\x0ba@b.example", b"\xa5\x0ba@b.example")
+
+    with pytest.raises(MalformedError, match=r"^not a certificate: give an X\.509 certificate in PEM or DER$"):
+        read_certificate(der)
 
 
 def test_two_certificates_refuse():
@@ -145,6 +169,18 @@ def test_file_with_something_else_between_certificates_is_refused() -> None:
 def test_first_list_to_run_out_says_when_the_file_does() -> None:
     assert revocations_end(revocation_list(7)) == NOW + timedelta(days=7)
     assert revocations_end(revocation_list(7) + revocation_list(3)) == NOW + timedelta(days=3)
+
+
+def test_list_that_does_not_say_when_it_ends_never_does() -> None:
+    der = x509.load_pem_x509_crl(revocation_list(7)).public_bytes(serialization.Encoding.DER)
+    end = der.index(b"\x17\x0d", der.index(b"\x17\x0d") + 1)
+    # Both lengths before it (X.690 §8.1.3) shrink by the time that is left out.
+    assert (der[:2], der[3:4]) == (b"\x30\x81", b"\x30")
+    endless = bytes([*der[:2], der[2] - 15, der[3], der[4] - 15]) + der[5:end] + der[end + 15 :]
+    pem = x509.load_der_x509_crl(endless).public_bytes(serialization.Encoding.PEM)
+
+    assert revocations_end(pem) == datetime.max.replace(tzinfo=UTC)
+    assert revocations_end(pem + revocation_list(3)) == NOW + timedelta(days=3)
 
 
 @pytest.mark.parametrize(

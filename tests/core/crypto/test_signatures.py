@@ -1,3 +1,4 @@
+import base64
 import re
 
 import pytest
@@ -145,6 +146,17 @@ def pem_of(key, encryption=None):
     ],
 )
 def test_what_is_no_key_file_is_refused(pem):
+    with pytest.raises(CryptoError, match=r"^not a signing key: give the PKCS #8 file that this exchange wrote$"):
+        SigningKey.from_pem(pem)
+
+
+@pytest.mark.parametrize("known", ["06082a8648ce3d030107", "06072a8648ce3d0201"], ids=["curve", "kind of key"])
+def test_key_file_of_a_curve_or_kind_that_the_library_does_not_know_is_refused(known):
+    key = ec.generate_private_key(ec.SECP256R1())
+    der = key.private_bytes(serialization.Encoding.DER, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
+    unknown = base64.encodebytes(der.replace(bytes.fromhex(known), bytes.fromhex(known[:-2] + "7f")))
+    pem = b"-----BEGIN " + b"PRIVATE KEY-----\n" + unknown + b"-----END PRIVATE KEY-----\n"
+
     with pytest.raises(CryptoError, match=r"^not a signing key: give the PKCS #8 file that this exchange wrote$"):
         SigningKey.from_pem(pem)
 

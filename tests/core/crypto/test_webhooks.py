@@ -1,4 +1,5 @@
 from base64 import b64encode
+from contextlib import nullcontext
 
 import pytest
 
@@ -39,6 +40,29 @@ def test_signature_is_over_id_time_and_body(change):
 def test_what_is_no_secret_is_refused(text):
     with pytest.raises(CryptoError, match="no webhook secret"):
         WebhookKey(text)
+
+
+@pytest.mark.parametrize(
+    ("key", "is_secret"),
+    [
+        (bytes(range(23)), False),
+        (bytes(range(24)), True),
+        (bytes(range(64)), True),
+        (bytes(range(65)), False),
+        # Few different bytes are no random ones.
+        (bytes(range(11)) * 3, False),
+        (bytes(range(12)) * 2, True),
+    ],
+)
+def test_secret_has_24_to_64_bytes_and_half_of_24_different_ones(key, is_secret):
+    with nullcontext() if is_secret else pytest.raises(CryptoError, match="no webhook secret"):
+        WebhookKey.of(key)
+
+
+@pytest.mark.parametrize("stray", ["!", " ", "\n", "="])
+def test_secret_with_a_stray_character_is_refused(stray):
+    with pytest.raises(CryptoError, match="no webhook secret"):
+        WebhookKey(SECRET[:12] + stray + SECRET[12:])
 
 
 def test_key_is_written_and_read_as_the_standard_writes_it():
