@@ -7,6 +7,7 @@ from exchange.release import (
     Assurance,
     Consent,
     DecisionCache,
+    GuardSet,
     Permit,
     Reason,
     Refusal,
@@ -283,6 +284,23 @@ def test_the_size_of_a_batch_changes_nothing(monkeypatch, batch):
 
     assert readable_to(DANE, DecisionCache()) == decided(DANE)
     assert readable_to(READER, DecisionCache()) == decided(READER)
+
+
+def test_no_batch_is_larger_than_it_may_be_and_no_class_is_asked_about_twice(monkeypatch):
+    asked = []
+    real = GuardSet.forbidding
+
+    def counted(guards, reader, questions, use, catalogue):
+        asked.append([id(question.cls) for question in questions])
+        return real(guards, reader, questions, use, catalogue)
+
+    monkeypatch.setattr(readable, "GUARD_BATCH", 2)
+    monkeypatch.setattr(GuardSet, "forbidding", counted)
+    alike = {number: marked(LABEL, topic=f"cyber.t{number}") for number in range(5)}
+
+    assert list(readable_to(READER, DecisionCache(), classes=alike)) == list(alike)
+    assert [len(each) for each in asked] == [2, 2, 1]
+    assert sorted(place for each in asked for place in each) == sorted(map(id, alike.values()))
 
 
 def test_no_classes_nothing_readable():

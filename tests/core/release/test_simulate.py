@@ -32,6 +32,20 @@ def test_clients_are_counted_by_agency_whole_and_tear_line():
     assert found["DNK"] == MemberOutlook("DNK", (AgencyOutlook("DNK/A", 0, 2),), ())
 
 
+def test_agencies_are_listed_by_code_whatever_the_order_of_the_clients():
+    tear_line = {"level": "RESTRICTED", "compartments": frozenset()}
+    readers = [
+        client(number, "NOR", agency=f"NOR/{letter}", **(tear_line if letter in "AC" else {}))
+        for number, letter in enumerate("DBCA")
+    ]
+
+    assert [each.agency for each in outlook(readers)["NOR"].agencies] == ["NOR/A", "NOR/B", "NOR/C", "NOR/D"]
+
+
+def test_originator_is_concerned_where_neither_scope_nor_label_names_it():
+    assert list(outlook([], cls=marked(label(releasable_to=("FRA",))), clause=None)) == ["FRA", "GBR"]
+
+
 def test_members_concerned_are_listed_by_code_and_no_others():
     found = outlook([client(1, "ESP"), client(2, "EUROPOL")], cls=marked(label(releasable_to=("FRA", "GBR"))))
 
