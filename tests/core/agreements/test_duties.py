@@ -108,6 +108,20 @@ def test_duty_lasts_while_the_agreement_is_in_force():
     assert duty_spells(version, "GBR", SCOPE, last) == ()
 
 
+def test_duty_ends_with_the_agreement_though_another_version_follows_later():
+    agreement = replace(in_force_agreement(), terms=terms_with(reports("NOR", "P7D")))
+    last = moment(LAST_DAY) + DAY
+    versions = [InForce(agreement, last - DAY, last + DAY), InForce(replace(agreement, version=9), last + DAY, None)]
+
+    assert duty_spells(versions, "NOR", SCOPE, last + 2 * DAY) == (Spell(last - DAY, last, Duty("P7D")),)
+
+
+def test_one_of_two_times_that_are_equal_is_named_in_any_order():
+    week = [reports("NOR", "P7D"), reports("NOR", "P1W")]
+
+    assert duty_of(terms_with(*week), "NOR", SCOPE) == duty_of(terms_with(*week[::-1]), "NOR", SCOPE)
+
+
 def test_party_that_has_suspended_its_part_owes_nothing_meanwhile():
     agreement = replace(in_force_agreement(), terms=terms_with(reports("all", "P7D")))
     start, off, on = DURING, DURING + 3 * DAY, DURING + 5 * DAY

@@ -94,6 +94,13 @@ def test_narrower_text_reaches_all_reports(changes, field):
     assert getattr(clause_of(texts, "cyber-threats", 1).scope, field) == changes[field]
 
 
+def test_text_that_names_a_wider_topic_leaves_older_reports_what_theirs_named():
+    texts = (text(topics=("cyber.apt", "terrorism")), text(topics=("cyber",)))
+
+    assert clause_of(texts, "cyber-threats", 1).scope.topics == ("cyber.apt",)
+    assert clause_of(texts, "cyber-threats", 2).scope.topics == ("cyber",)
+
+
 def test_answers_to_older_requests_go_to_all_only_while_every_text_says_so():
     wide, narrow = text(answers=AnswersTo.ASKED), text(ceiling="RESTRICTED")
 

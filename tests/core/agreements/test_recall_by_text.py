@@ -11,6 +11,7 @@ from tests.core.agreements.worlds import AFTER, DURING, EXAMPLE, agreement, pars
 TERMS = parse(EXAMPLE)
 SIGNED = agreement([PartyState.SIGNED] * len(TERMS.parties))
 LEFT = agreement([PartyState.WITHDRAWN, *[PartyState.SIGNED] * (len(TERMS.parties) - 1)])
+ALONE = agreement([PartyState.SIGNED, *[PartyState.WITHDRAWN] * (len(TERMS.parties) - 1)])
 FIRST, SECOND = TERMS.parties[:2]
 
 
@@ -26,6 +27,10 @@ def keeping(one: Agreement) -> Agreement:
         (SIGNED, FIRST, AFTER, True),
         (LEFT, FIRST, DURING, True),
         (LEFT, SECOND, DURING, False),
+        # Who stays when all others have left is bound to nobody any more.
+        (ALONE, FIRST, DURING, True),
+        (ALONE, SECOND, DURING, True),
+        (keeping(ALONE), FIRST, DURING, False),
         (SIGNED, "ZZZ", DURING, True),
         (keeping(SIGNED), FIRST, AFTER, False),
         (keeping(LEFT), FIRST, DURING, False),

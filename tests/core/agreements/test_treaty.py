@@ -7,7 +7,9 @@ import pytest
 
 from exchange.agreements import (
     AgreementState,
+    CrisisClause,
     KeptText,
+    OlderReports,
     PartyState,
     SignatoryKey,
     SignedText,
@@ -165,6 +167,18 @@ def test_altered_text_names_nobody_and_neither_does_any_before_it(number, change
     assert [edition for edition, terms in enumerate(texts, start=1) if not terms.parties] == silent
     assert clause_of(texts, "cyber-threats", 1) is None
     assert clause_of(texts, "cyber-threats", 3) is not None
+
+
+def test_text_that_is_not_there_owes_nothing_and_reaches_nothing():
+    third, _ = chain("one", "two", "three")
+    clause = CrisisClause("storm", "cyber-threats", "TOP SECRET", (), "PT1H", ())
+    terms = dataclasses.replace(third.terms, older_reports=OlderReports.INCLUDED, crisis=(clause,))
+    earlier = with_proven_texts(dataclasses.replace(third, terms=terms), ()).earlier
+
+    assert terms.obligations
+    assert [(each.obligations, each.crisis, each.older_reports) for each in earlier] == [
+        ((), (), OlderReports.EXCLUDED)
+    ] * 2
 
 
 def test_what_was_taken_back_with_a_draft_stays_taken_back():
