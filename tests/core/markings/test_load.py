@@ -79,7 +79,12 @@ def test_digest_does_not_depend_on_where_the_files_lie_or_their_order():
     moved = {f"classification/{name}": FILES[name] for name in reversed(FILES)}
 
     assert load_catalogue(moved).digest == SHIPPED.digest
+    assert load_catalogue({"a/RND.yaml": ROUNDED, "b/BASE.yaml": BASE}).digest == ROUGH.digest
     assert len(SHIPPED.digest) == 64
+
+
+def test_faults_are_told_in_the_order_of_the_names_of_the_files():
+    assert [pointer for pointer, _, _ in faults_of(C="[", A="[", B="[")] == ["/A.yaml", "/B.yaml", "/C.yaml"]
 
 
 @pytest.mark.parametrize(
