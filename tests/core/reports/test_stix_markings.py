@@ -47,6 +47,7 @@ def test_markings_of_others_beside_ours_hide_nothing():
         [{"type": "marking-definition", "id": RED}],
         [RED, {"object_marking_refs": RED, "granular_markings": RED}, {"object_marking_refs": [1]}],
         [{"granular_markings": [RED, {"marking_ref": 1}]}],
+        [{"object_marking_refs": [{"id": RED}, [RED]], "granular_markings": [{"marking_ref": [RED]}]}],
         [{"object_marking_refs": ["marking-definition--00000000-0000-4000-8000-000000000000"]}],
     ],
 )
