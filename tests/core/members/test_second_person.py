@@ -69,6 +69,28 @@ def test_every_kind_is_found_by_its_name_and_its_roles_act():
     assert frozenset().union(*(kind.asked_by | kind.confirmed_by for kind in ACT_KINDS.values())) == ACTING_ROLES
 
 
+WATCHING, RELEASING, SIGNING = {Role.OPERATOR, Role.AUDITOR}, {Role.RELEASER}, {Role.SIGNATORY}
+
+
+@pytest.mark.parametrize(
+    ("name", "roles", "waits", "of_exchange", "across_members"),
+    [
+        ("erase-personal", WATCHING, timedelta(days=7), True, False),
+        ("national-caveats", RELEASING, timedelta(days=7), False, False),
+        ("onward-release", RELEASING, timedelta(days=7), False, False),
+        ("derived-marking", RELEASING, timedelta(days=7), False, False),
+        ("proxy-posting", RELEASING, timedelta(days=7), False, False),
+        ("open-crisis", SIGNING, timedelta(hours=24), False, True),
+    ],
+)
+def test_each_kind_has_its_persons_and_its_time(name, roles, waits, of_exchange, across_members):
+    kind = ACT_KINDS[name]
+
+    assert (kind.asked_by, kind.confirmed_by) == (roles, roles)
+    assert (kind.waits, kind.of_exchange, kind.across_members) == (waits, of_exchange, across_members)
+    assert len(ACT_KINDS) == 6
+
+
 def test_kind_has_the_roles_of_both_its_persons():
     apart = dataclasses.replace(ACROSS, confirmed_by=frozenset({Role.AUDITOR}))
 
