@@ -123,6 +123,10 @@ def test_stored_request_of_another_shape_is_refused(change):
         request_from_json([written])
 
 
+def test_states_are_kept_and_told_by_these_words():
+    assert [state.value for state in RequestState] == ["open", "answered", "overdue", "closed", "withdrawn"]
+
+
 @pytest.mark.parametrize(
     ("ended", "has_answer", "passed", "expected"),
     [
