@@ -1,12 +1,13 @@
 """Each handling caveat: what it forbids, what it does not, and what the originator's consent lifts."""
 
 from dataclasses import replace
+from itertools import product
 
 import pytest
 
 from exchange.agreements import OnwardRelease
 from exchange.release import CAVEATS, Assurance, Consent, Permit, Refusal, Use, decide
-from exchange.release.rules import LABEL_RULES
+from exchange.release.rules import LABEL_RULES, Case, ask_label_rule
 from tests.support.release_world import CLASS, LABEL, READER, ROW, SCOPE, reader, real_law, rules_only_law
 
 PURPOSES = frozenset({"defence", "judicial", "law-enforcement", "counter-terrorism", "sanctions"})
@@ -39,6 +40,29 @@ def test_every_caveat_of_the_law_has_a_meaning_and_every_meaning_a_caveat():
 def test_meaning_names_rules_that_there_are_and_a_sentence(name):
     assert set(CAVEATS[name].rules) <= {rule.number for rule in LABEL_RULES}
     assert CAVEATS[name].enforced.endswith((".", "now."))
+
+
+SWEEP = [
+    (reader(member=member, nationality=nationality, purpose=purpose, assurance=assurance), use)
+    for member, nationality in product(("GBR", "NOR"), ("GBR", "NOR", "ESP"))
+    for purpose, assurance, use in product(("defence", "judicial", "sanctions"), Assurance, Use)
+]
+
+
+@pytest.mark.parametrize("name", CAVEATS)
+def test_rules_whose_answer_a_caveat_changes_are_among_those_that_its_meaning_names(name):
+    plain = replace(LABEL, classification="RESTRICTED", releasable_to=() if name == "NOFORN" else ("GBR", "NOR"))
+    label = replace(plain, handling=(name,))
+    changed = set()
+    for who, use in SWEEP:
+        case = Case(who, CLASS, WIDE, ROW, use, rules_only_law().catalogue)
+        for rule in LABEL_RULES:
+            if ask_label_rule(rule, case, label) is not ask_label_rule(rule, case, plain):
+                changed.add(rule.number)
+
+    # A label that names nobody is read by the originator alone: with NOFORN that is said twice.
+    assert changed | ({20} if name == "NOFORN" else set()) <= set(CAVEATS[name].rules)
+    assert changed or name in {"H3", "TLP:GREEN", "TLP:CLEAR", "PAP:AMBER", "PAP:GREEN", "PAP:CLEAR"}
 
 
 @pytest.mark.parametrize("name", sorted(set(CAVEATS) - {"NOFORN", "H0"}))

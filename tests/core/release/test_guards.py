@@ -147,6 +147,18 @@ def test_guards_to_which_no_member_added_any_are_told_from_those_by_nothing():
     assert (loaded.national, loaded.with_national([]).national) == ("", "")
 
 
+def test_what_one_member_puts_in_force_leaves_the_files_of_the_others_in_force():
+    of_files = load_guards({"exchange.cedar": forbid("x.y", "false"), "GBR.cedar": forbid("gbr.x")}, SCHEMA)
+    added = tuple(load_guards({"DNK.cedar": forbid("dnk.x")}, SCHEMA).guards.values())
+    together = of_files.with_national([of_files.prepared("DNK", added)])
+    questions = [GuardQuestion(replace(CLASS, originator=member), LABEL) for member in ("GBR", "DNK", "FRA")]
+
+    verdicts = together.forbidding(READER, questions, Use.READ, CATALOGUE)
+
+    assert verdicts == (GuardVerdict(("gbr.x",)), GuardVerdict(("dnk.x",)), GuardVerdict())
+    assert together.guards.keys() == {"x.y", "gbr.x", "dnk.x"}
+
+
 # ── fail closed ──
 
 
@@ -266,6 +278,16 @@ def test_a_question_that_cannot_be_put_fails_alone():
     verdicts = loaded.forbidding(READER, questions, Use.READ, CATALOGUE)
 
     assert verdicts == (GuardVerdict(("x.low",)), FAILED, GuardVerdict())
+
+
+@pytest.mark.parametrize("others", [1, 2, 3])
+def test_a_question_that_cannot_be_put_leaves_every_other_its_own_answer(others):
+    loaded = load_guards({"exchange.cedar": forbid("x.low", "resource.level_rank < 2")}, SCHEMA)
+    questions = [GuardQuestion(CLASS, each) for each in (label(classification="UNKNOWN"), *[LOWER] * others)]
+
+    verdicts = loaded.forbidding(READER, questions, Use.READ, CATALOGUE)
+
+    assert verdicts == (FAILED, *[GuardVerdict(("x.low",))] * others)
 
 
 # ── files ──

@@ -28,6 +28,13 @@ def test_clause_reaches_its_ceiling():
     assert reach(within(ceiling="TOP SECRET")) == "TOP SECRET"
 
 
+def test_clause_reaches_each_of_its_readers():
+    members = frozenset({"AUS", "CAN", "DNK", "ESP", "FRA", "GBR", "ITA", "NLD", "NOR", "USA"})
+    clause = Clause(replace(SCOPE, readers=members, active_parties=members), members)
+
+    assert {reach(clause, "GBR", member) for member in members - {"GBR"}} == {"SECRET"}
+
+
 @pytest.mark.parametrize(
     ("clause", "contributor", "reader", "matter"),
     [
