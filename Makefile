@@ -82,10 +82,10 @@ fmt: setup ## format, and mend what the linter can mend
 	$(VENV)/bin/ruff format .
 	$(VENV)/bin/ruff check --fix .
 
-bench: setup ## every figure beside its floor (well over half an hour)
+bench: setup ## every figure beside its floor (about 18 minutes)
 	$(PY) -m benchmarks $(ARGS)
 
-bench-quick: setup ## the same with a tenth of the reports (about 5 minutes)
+bench-quick: setup ## the main ones with a tenth of the reports (about 3 minutes)
 	$(PY) -m benchmarks --quick $(ARGS)
 
 bench-full: setup ## a search of ten million log entries on PostgreSQL (about an hour, 25 GB in the temporary folder)

@@ -1,7 +1,8 @@
 """`python -m benchmarks [--quick] [--only NAME]... [--backend sqlite|postgresql]`: the whole run.
 
-Steps: (1) an instance with everybody in it; (2) it twice, with few and with many reports; (3) decisions, in this
-process; (4) on each database: lists and pulls, the worker's memory after them, then posts; (5) table and JSON.
+Steps: (1) what needs no reports; (2) an instance with everybody in it, and copies of it: with few reports, with many,
+with most of one agreement, with none; (3) decisions, in this process; (4) on each database: lists and pulls, the
+worker's memory after them, then posts; (5) table and JSON. After each step it says how long that took.
 """
 
 import argparse
@@ -14,87 +15,43 @@ from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from time import perf_counter
 from urllib.parse import urlsplit, urlunsplit
 
-from benchmarks.cases import Case, Measured, Pace, measure
+from benchmarks.cases import Case, Measured, measure
 from benchmarks.caveats import CAVEAT_NAMES, caveats
 from benchmarks.copying import copy_database
 from benchmarks.decisions import decisions
-from benchmarks.exporting import EXPORT_NAME, export_figure
 from benchmarks.filling import fill
 from benchmarks.founding import found
 from benchmarks.inserts import postgres_inserts, sqlite_inserts
-from benchmarks.log_bench import LOG_NAMES, log_figures
+from benchmarks.log_bench import log_figures
 from benchmarks.logged import LOGGED_NAME, logged_figure
 from benchmarks.places import CONNECTIONS, Person, Place
-from benchmarks.progress import say
+from benchmarks.plan import (
+    BACKENDS,
+    DECISIONS,
+    FEW,
+    MANY,
+    NAMES,
+    OF_THE_LOG,
+    OVER_HTTP,
+    QUICK_MANY,
+    WITH_SERVERS,
+    Plan,
+    quick,
+    whole,
+)
+from benchmarks.progress import say, timed, total
 from benchmarks.requests import Sight, lists, posts, pulls, sights_of
 from benchmarks.restarting import RESTART_NAME, restart_figure
 from benchmarks.results import PAGE, RESULTS, BenchmarkError, Result, beside_former, show, write, write_page
 from benchmarks.searches import search_figure
 from benchmarks.servers import Server, serve_exchange
-from benchmarks.streams import IDLE, QUICK_IDLE, STREAM_NAMES, stream_figures
-from benchmarks.treaties import DIFF_NAME, SPREAD_ONE_IN, TREATY_NAMES, diff_figure, moving_figures
+from benchmarks.streams import STREAM_NAMES, stream_figures
+from benchmarks.treaties import DIFF_NAME, MOVING_NAMES, SPREAD_ONE_IN, diff_figure, moving_figures
 from benchmarks.verifying import verifying
 from benchmarks.workers import WORKER_NAMES, worker_figures
 from tests.support.postgres import execute, private_cluster
-
-NAMES = (
-    "pull",
-    "list_10k",
-    "list_1m",
-    "post",
-    LOGGED_NAME,
-    "decision_cached_us",
-    "decision_uncached_us",
-    *CAVEAT_NAMES,
-    "worker_rss_mb",
-    RESTART_NAME,
-    *TREATY_NAMES,
-    "verify_entries_per_s",
-    "audit_search_ms",
-    EXPORT_NAME,
-    *LOG_NAMES,
-    *STREAM_NAMES,
-    *WORKER_NAMES,
-)
-BACKENDS = ("sqlite", "postgresql")
-FEW = 10_000
-MANY = 1_000_000
-QUICK_MANY = 100_000
-WITHOUT_REPORTS = {*CAVEAT_NAMES, "verify_entries_per_s", "audit_search_ms", EXPORT_NAME, *LOG_NAMES, *STREAM_NAMES}
-
-
-@dataclass(frozen=True, slots=True)
-class Plan:
-    """What is to be measured."""
-
-    names: frozenset[str]
-    backends: tuple[str, ...]
-    many: int
-    entries: int
-    pace: Pace
-
-    @property
-    def needs_servers(self) -> bool:
-        return not self.names.isdisjoint(
-            {
-                "pull",
-                "list_10k",
-                "list_1m",
-                "post",
-                "worker_rss_mb",
-                RESTART_NAME,
-                DIFF_NAME,
-                LOGGED_NAME,
-                *WORKER_NAMES,
-            }
-        )
-
-    @property
-    def moves_treaties(self) -> bool:
-        return not self.names.isdisjoint(TREATY_NAMES[1:])
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,7 +68,11 @@ class Filled:
 def main(words: Sequence[str]) -> int:
     """Measure, print the table, write the results."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
-    parser.add_argument("--quick", action="store_true", help=f"{QUICK_MANY:,} reports instead of {MANY:,}")
+    parser.add_argument(
+        "--quick",
+        action="store_true",
+        help=f"{QUICK_MANY:,} reports instead of {MANY:,}, shorter rounds, and without what takes longest",
+    )
     parser.add_argument("--full", action="store_true", help="the default")
     parser.add_argument("--only", action="append", choices=NAMES, help="measure this; may be repeated")
     parser.add_argument("--backend", choices=BACKENDS, help="measure on this database only")
@@ -124,16 +85,11 @@ def main(words: Sequence[str]) -> int:
         help=f"put them into {PAGE.name} and {RESULTS.name} too, in the place of the former ones of their names",
     )
     given = parser.parse_args(words)
-    plan = Plan(
-        names=frozenset(given.only or NAMES),
-        backends=(given.backend,) if given.backend else BACKENDS,
-        many=given.reports or (QUICK_MANY if given.quick else MANY),
-        entries=given.entries or (QUICK_MANY if given.quick else MANY),
-        pace=Pace(3, 1.5) if given.quick else Pace(5, 4.0),
-    )
+    plan = _plan(given)
+    if given.quick and not given.only:
+        _say_quick(plan)
     # Ended from outside, it still takes its databases and servers with it.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
-    begin = perf_counter()
     folder = Path(tempfile.mkdtemp(prefix="exchange-bench-"))
     try:
         results = _results(folder, plan)
@@ -144,59 +100,81 @@ def main(words: Sequence[str]) -> int:
         shutil.rmtree(folder, ignore_errors=True)
     show(results)
     # A part of the figures does not take the place of all of them; with `--docs` each takes that of its own.
-    is_whole = plan.names == frozenset(NAMES) and plan.backends == BACKENDS
+    is_whole = not given.quick and plan.names == frozenset(NAMES) and plan.backends == BACKENDS
     kept = results if is_whole else _in_order(beside_former(results, given.out))
     if is_whole or given.docs or given.out != RESULTS:
         write(kept, given.out)
     if given.docs:
         write_page(kept, PAGE)
-    say(f"took {perf_counter() - begin:.0f} s")
+    if given.quick and not given.only:
+        _say_quick(plan)
+    say(f"took {total()}")
     return 0
 
 
+def _plan(given: argparse.Namespace) -> Plan:
+    backends = (given.backend,) if given.backend else BACKENDS
+    plan = (quick if given.quick else whole)(frozenset(given.only or ()), backends)
+    return replace(plan, many=given.reports or plan.many, entries=given.entries or plan.entries)
+
+
+def _say_quick(plan: Plan) -> None:
+    left_out = ", ".join(name for name in NAMES if name not in plan.names)
+    say(f"quick: {plan.many:,} reports, {plan.pace.rounds} rounds of {plan.pace.seconds} s; left out: {left_out}")
+
+
 def _alone(folder: Path, plan: Plan) -> list[Result]:
-    """Return what needs no reports."""
-    alone = verifying() if "verify_entries_per_s" in plan.names else []
-    if not plan.names.isdisjoint(CAVEAT_NAMES):
-        alone += [row for row in caveats() if row.name in plan.names]
-    if not plan.names.isdisjoint(LOG_NAMES):
+    """Return what needs no instance of ours."""
+    alone: list[Result] = []
+    if "verify_entries_per_s" in plan.names:
+        with timed("verify_entries_per_s"):
+            alone += verifying(plan.verified)
+    if plan.wants(CAVEAT_NAMES):
+        with timed(", ".join(CAVEAT_NAMES)):
+            alone += [row for row in caveats() if row.name in plan.names]
+    if plan.wants(OF_THE_LOG):
         for backend in plan.backends:
-            alone += log_figures(folder / "log", backend, plan.entries, plan.names)
+            alone += log_figures(folder / "log", backend, plan.entries, plan.names, plan.log_pace)
+        shutil.rmtree(folder / "log")
     if "audit_search_ms" in plan.names:
         alone += [search_figure(backend, folder / "searched", plan.entries) for backend in plan.backends]
-    if EXPORT_NAME in plan.names:
-        alone += [export_figure(folder / "exported", backend, plan.entries) for backend in plan.backends]
-    if not plan.names.isdisjoint(STREAM_NAMES):
-        idle = QUICK_IDLE if plan.many < MANY else IDLE
-        alone += stream_figures(folder / "streamed", plan.backends, idle, plan.names)
+        shutil.rmtree(folder / "searched")
     return alone
 
 
 def _results(folder: Path, plan: Plan) -> list[Result]:
-    alone = _alone(folder, plan)
-    if plan.names <= WITHOUT_REPORTS:
-        return alone
-    # (1) who
-    say("members, agreements, clients")
-    small = asyncio.run(found(folder / "small"))
-    # (2) what is there
-    big, moving = _copied(small, folder / "big"), _copied(small, folder / "moving")
-    filled = [_filled(small, FEW)]
-    if plan.needs_servers:
-        filled.append(_filled(big, plan.many))
-    # (3) without a server
-    results = alone
-    if not plan.names.isdisjoint({"decision_cached_us", "decision_uncached_us"}):
-        say("decisions")
-        results += [row for row in asyncio.run(decisions(small)) if row.name in plan.names]
-    # (4) with one
-    for backend in plan.backends if plan.needs_servers else ():
-        with _databases(backend, filled) as (few, many, inserts):
-            results += _over_http(backend, few, many, plan, inserts)
-    if plan.moves_treaties:
+    # (1) without reports
+    results = _alone(folder, plan)
+    if not plan.wants(WITH_SERVERS | DECISIONS | {*MOVING_NAMES, *STREAM_NAMES}):
+        return _in_order(results)
+    # (2) who, and what is there
+    with timed("members, agreements, clients"):
+        small = asyncio.run(found(folder / "small"))
+    big, moving, streamed = (_copied(small, folder / name) for name in ("big", "moving", "streamed"))
+    if plan.wants(STREAM_NAMES):
+        results += stream_figures(streamed, plan.backends, plan.idle, plan.names)
+    if plan.wants(MOVING_NAMES):
         results += _moving(moving, plan)
+        shutil.rmtree(moving.folder)
+    if plan.wants(WITH_SERVERS | DECISIONS):
+        results += _of_reports(small, big, plan)
     # (5) in the order in which they are asked about
     return _in_order(results)
+
+
+def _of_reports(small: Place, big: Place, plan: Plan) -> list[Result]:
+    few, results = _filled(small, FEW), []
+    # (3) without a server
+    if plan.wants(DECISIONS):
+        with timed(", ".join(sorted(DECISIONS))):
+            results += [row for row in asyncio.run(decisions(small)) if row.name in plan.names]
+    # (4) with one
+    if plan.wants(WITH_SERVERS):
+        filled = [few, _filled(big, plan.many)]
+        for backend in plan.backends:
+            with _databases(backend, filled) as (few, many, inserts):
+                results += _over_http(backend, few, many, plan, inserts)
+    return results
 
 
 def _in_order(results: list[Result]) -> list[Result]:
@@ -207,24 +185,24 @@ def _in_order(results: list[Result]) -> list[Result]:
 def _moving(place: Place, plan: Plan) -> list[Result]:
     """Return the figures of treaties that move, on each database, over a world in which most reports are of one."""
     count = plan.many // 2
-    fill(place, count, title=f"{count:,} reports, most of one agreement, SQLite", spread_one_in=SPREAD_ONE_IN)
-    # One each: what the first round amended and recalled is not to be found in the second.
-    places = {backend: _copied(place, place.folder.with_name(f"moving-{backend}")) for backend in plan.backends}
+    with timed(f"{count:,} reports filled in, most of one agreement"):
+        fill(place, count, title=f"{count:,} reports, most of one agreement, SQLite", spread_one_in=SPREAD_ONE_IN)
+    # Another database each: what the first round amended and recalled is not to be found in the second.
     results = []
-    for backend, own in places.items():
-        say(f"{backend}: an agreement moves")
-        with ExitStack() as stack:
-            url = None
-            if backend != "sqlite":
-                url = stack.enter_context(private_cluster(fsync=True))
-                copy_database(own.database, url, count, title=f"{count:,} reports, PostgreSQL")
-            results += moving_figures(backend, own, url, plan.names)
+    if "postgresql" in plan.backends:
+        beside = _copied(place, place.folder.with_name("moving-postgresql"), without=place.database.name)
+        with private_cluster(fsync=True) as url:
+            with timed(f"{count:,} reports copied into PostgreSQL"):
+                copy_database(place.database, url, count, title=f"{count:,} reports, PostgreSQL")
+            results += moving_figures("postgresql", beside, url, plan.names)
+    if "sqlite" in plan.backends:
+        results += moving_figures("sqlite", place, None, plan.names)
     return results
 
 
-def _copied(place: Place, folder: Path) -> Place:
-    """Return the same instance again, in a folder of its own, while nobody serves it."""
-    shutil.copytree(place.folder, folder)
+def _copied(place: Place, folder: Path, without: str = "") -> Place:
+    """Return the same instance again, in a folder of its own, `without` one file, while nobody serves it."""
+    shutil.copytree(place.folder, folder, ignore=shutil.ignore_patterns(without))
 
     def moved(person: Person) -> Person:
         return replace(person, folder=folder / person.folder.relative_to(place.folder))
@@ -234,10 +212,9 @@ def _copied(place: Place, folder: Path) -> Place:
 
 
 def _filled(place: Place, count: int) -> Filled:
-    begin = perf_counter()
-    fill(place, count, title=f"{count:,} reports, SQLite")
-    sights, classes = asyncio.run(sights_of(place))
-    say(f"filled {count:,} reports into SQLite in {perf_counter() - begin:.0f} s")
+    with timed(f"{count:,} reports filled in"):
+        fill(place, count, title=f"{count:,} reports, SQLite")
+        sights, classes = asyncio.run(sights_of(place))
     return Filled(place, count, None, sights, classes)
 
 
@@ -254,22 +231,30 @@ def _databases(backend: str, filled: list[Filled]) -> Iterator[tuple[Filled, Fil
         for name in ("few", "many"):
             execute(url.replace("+asyncpg", ""), f"CREATE DATABASE {name}")
         for each, to in ((few, few_url), (many, many_url)):
-            begin = perf_counter()
-            copy_database(each.place.database, to, each.count, title=f"{each.count:,} reports, PostgreSQL")
-            say(f"filled {each.count:,} reports into PostgreSQL in {perf_counter() - begin:.0f} s")
+            with timed(f"{each.count:,} reports copied into PostgreSQL"):
+                copy_database(each.place.database, to, each.count, title=f"{each.count:,} reports, PostgreSQL")
         yield replace(few, url=few_url), replace(many, url=many_url), postgres_inserts(url)
 
 
 def _over_http(backend: str, few: Filled, many: Filled, plan: Plan, alone: str) -> list[Result]:
-    restarted = [restart_figure(backend, many.place.folder, many.url, many.count)] if RESTART_NAME in plan.names else []
-    told = [diff_figure(backend, many.place, many.url, many.count)] if DIFF_NAME in plan.names else []
-    if not plan.names.isdisjoint(WORKER_NAMES):
-        place = many.place.folder
-        told += worker_figures(backend, place, many.url, many.sights, pace=plan.pace, names=plan.names)
+    folder, url = many.place.folder, many.url
+    told = []
+    if RESTART_NAME in plan.names:
+        with timed(f"{backend}: {RESTART_NAME}"):
+            told.append(restart_figure(backend, folder, url, many.count))
+    if DIFF_NAME in plan.names:
+        with timed(f"{backend}: {DIFF_NAME}"):
+            told.append(diff_figure(backend, many.place, url, many.count))
+    if plan.wants(WORKER_NAMES):
+        with timed(f"{backend}: {', '.join(WORKER_NAMES)}"):
+            told += worker_figures(backend, folder, url, many.sights, pace=plan.worker_pace, names=plan.names)
     if LOGGED_NAME in plan.names:
-        told.append(logged_figure(backend, many.place.folder, many.url, pulls(many.sights), plan.pace))
-    if plan.names <= {RESTART_NAME, DIFF_NAME, LOGGED_NAME, *WORKER_NAMES}:
-        return told + restarted
+        with timed(f"{backend}: {LOGGED_NAME}"):
+            told.append(logged_figure(backend, folder, url, pulls(many.sights), plan.pace))
+    return told + (_requested(backend, few, many, plan, alone) if plan.wants(OVER_HTTP) else [])
+
+
+def _requested(backend: str, few: Filled, many: Filled, plan: Plan, alone: str) -> list[Result]:
     say(f"{backend}: {CONNECTIONS} connections, one worker")
     with ExitStack() as stack:
         few_server = stack.enter_context(serve_exchange(few.place.folder, few.url))
@@ -279,13 +264,20 @@ def _over_http(backend: str, few: Filled, many: Filled, plan: Plan, alone: str) 
             Case("list_1m", many_server, lists(many.sights)),
             Case("pull", many_server, pulls(many.sights)),
         ]
-        measured = measure(_chosen(reading, plan), many.place.folder, plan.pace)
+        measured = _measured(backend, _chosen(reading, plan), many, plan)
         results = [each.result(backend, _note(each, measured, few, many)) for each in measured]
         if "worker_rss_mb" in plan.names:
             results.append(_memory(backend, many_server, many, measured))
         posting = _chosen([Case("post", many_server, posts(many.place))], plan)
-        results += [each.result(backend, f"8 KiB; {alone}") for each in measure(posting, many.place.folder, plan.pace)]
-    return results + told + restarted
+        posted = _measured(backend, posting, many, plan)
+        return results + [each.result(backend, f"8 KiB; {alone}") for each in posted]
+
+
+def _measured(backend: str, cases: list[Case], many: Filled, plan: Plan) -> list[Measured]:
+    if not cases:
+        return []
+    with timed(f"{backend}: {', '.join(case.name for case in cases)}"):
+        return measure(cases, many.place.folder, plan.pace)
 
 
 def _chosen(cases: list[Case], plan: Plan) -> list[Case]:

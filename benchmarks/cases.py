@@ -10,17 +10,22 @@ from benchmarks.load import Seen
 from benchmarks.progress import say
 from benchmarks.requests import Requests
 from benchmarks.results import Result
-from benchmarks.servers import Server, load, serve_floor
+from benchmarks.servers import Server, load, load_in_turn, serve_floor
 
 _LOOK_SECONDS = 1.0
 
 
 @dataclass(frozen=True, slots=True)
 class Pace:
-    """How often and how long each case is loaded."""
+    """How often and how long each case is loaded; the first `warm_seconds` of each time are not counted.
+
+    `first_seconds` are for a server that nobody has asked yet: until it has what it keeps in memory.
+    """
 
     rounds: int
     seconds: float
+    warm_seconds: float = 0.3
+    first_seconds: float = 4.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,23 +73,31 @@ def measure(cases: Sequence[Case], folder: Path, pace: Pace) -> list[Measured]:
     """
     with ExitStack() as stack:
         measured = [
-            (Measured(case, [], [], []), stack.enter_context(serve_floor(folder, _answer_bytes(case))))
+            (
+                Measured(case, [], [], []),
+                stack.enter_context(serve_floor(folder, answer_bytes(case.server, case.requests, pace))),
+            )
             for case in cases
         ]
         for number in range(1, pace.rounds + 1):
             for each, floor in measured:
                 case = each.case
-                each.bare.append(load(floor, case.requests.to(b"/bare"), seconds=pace.seconds / 2))
-                each.floor.append(load(floor, case.requests.to(b"/"), seconds=pace.seconds))
-                each.seen.append(load(case.server, case.requests.callers, seconds=pace.seconds))
-                seen, beneath = each.seen[-1], each.floor[-1]
+                turns = [
+                    floor.turn(case.requests.to(b"/bare"), pace.seconds / 2),
+                    floor.turn(case.requests.to(b"/"), pace.seconds),
+                    case.server.turn(case.requests.callers, pace.seconds),
+                ]
+                bare, beneath, seen = load_in_turn(turns, warm_seconds=pace.warm_seconds)
+                each.bare.append(bare)
+                each.floor.append(beneath)
+                each.seen.append(seen)
                 rates = f"{seen.per_second:,.0f}/s over a floor of {beneath.per_second:,.0f}/s"
                 say(f"  {case.name} {number}/{pace.rounds}: {rates}, CPU {seen.cpu_us:,.0f}:{beneath.cpu_us:,.0f} us")
         return [each for each, _ in measured]
 
 
-def _answer_bytes(case: Case) -> int:
-    """Return the mean size of an answer, once one has been looked at."""
-    seen = load(case.server, case.requests.callers, seconds=_LOOK_SECONDS, warm_seconds=5.0)
-    case.requests.check(seen.sample)
+def answer_bytes(server: Server, requests: Requests, pace: Pace) -> int:
+    """Return the mean size of an answer, once one has been looked at and the server has what it keeps."""
+    seen = load(server, requests.callers, seconds=_LOOK_SECONDS, warm_seconds=pace.first_seconds)
+    requests.check(seen.sample)
     return round(seen.mean_bytes)

@@ -3,11 +3,8 @@
 The driver reads in the way that is fastest on its database: one cursor on SQLite, long ranges on PostgreSQL.
 """
 
-import asyncio
-import os
 import sqlite3
-from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing
 from pathlib import Path
 from statistics import median
 from time import perf_counter
@@ -16,26 +13,17 @@ from typing import Any, cast
 
 import asyncpg
 
-from benchmarks.log_filling import fill_log
-from benchmarks.progress import say
 from benchmarks.results import BenchmarkError, Result
 from exchange.audit.export import FORMATS, FormatName
 from exchange.cli.export_file import ExportFile
-from exchange.crypto import SignatureScheme, SigningKey
-from exchange.custody import create_log_key, load_log_key
 from exchange.kernel import system_clock
-from exchange.store import Store, migrate
-from exchange.store.last_signed import LastSignedFile
-from exchange.store.sequencing import LogTree
+from exchange.store import Store
 from exchange.usecases import Services
 from exchange.usecases.exporting import statement_of, whole_lines
-from exchange.usecases.sequence_log import Desk
-from tests.support.postgres import execute, private_cluster
 
 EXPORT_NAME = "audit_export_ndjson_per_s"
 
 _ROUNDS = 3
-_ORIGIN = "exchange.example/log/export-benchmark"
 _ROWS = (
     "SELECT l.position, l.leaf_hash, e.content FROM log_leaf l JOIN audit_entry e ON e.id = l.entry_id "
     "WHERE l.log = 1 {} ORDER BY l.position"
@@ -43,56 +31,18 @@ _ROWS = (
 _AT_ONCE = 10_000
 
 
-def export_figure(folder: Path, backend: str, many: int) -> Result:
-    """Return the figure on one backend, of a log of `many` entries."""
-    place = folder / backend
-    place.mkdir(parents=True)
-    with _database(place, backend) as url:
-        return asyncio.run(_figure(backend, url, place, many))
-
-
-@contextmanager
-def _database(folder: Path, backend: str) -> Iterator[str]:
-    """Give the address of an empty database."""
-    if backend == "sqlite":
-        yield f"sqlite+aiosqlite:///{folder}/exchange.db"
-        return
-    with private_cluster(fsync=True) as url:
-        execute(url.replace("+asyncpg", ""), "CREATE DATABASE exported")
-        yield f"{url.rpartition('/')[0]}/exported"
-
-
-async def _figure(backend: str, url: str, folder: Path, many: int) -> Result:
-    await migrate(url)
-    identity = SigningKey.from_seed(SignatureScheme.ED25519, os.urandom(32))
-    store = await Store.open(url, node="benchmark", clock=system_clock, randomness=os.urandom, identity=identity)
-    try:
-        await _fill(url, store, folder, many)
-        say(f"{backend}: exporting {many:,} entries")
-        seen = [(await _export_seconds(store, folder, many), await _read_seconds(url, many)) for _ in range(_ROUNDS)]
-    finally:
-        await store.close()
+async def export_figure(backend: str, url: str, store: Store, folder: Path) -> Result:
+    """Return the figure of the log in the database at `url`, which `store` has open and nobody writes to."""
+    state = await store.log.state()
+    if state is None:
+        raise BenchmarkError("there is no log to export")
+    many = state.size
+    seen = [(await _export_seconds(store, folder, many), await _read_seconds(url, many)) for _ in range(_ROUNDS)]
     exported, read = (many / median(times) for times in zip(*seen, strict=True))
     size = (folder / "log.ndjson").stat().st_size / 2**20
+    (folder / "log.ndjson").unlink()
     note = f"{many:,} entries, {size:,.0f} MiB on the disk; the floor is the bare driver reading the same rows"
     return Result(EXPORT_NAME, backend, exported, "/s", read, exported / read, _ROUNDS, note)
-
-
-async def _fill(url: str, store: Store, folder: Path, many: int) -> None:
-    create_log_key(folder / "export-log.key", _ORIGIN, os.urandom)
-    tree = await LogTree.open(url)
-    try:
-        desk = Desk(
-            tree=tree,
-            key=load_log_key(folder / "export-log.key"),
-            file=LastSignedFile(folder / "export-last-signed.json"),
-            record=store.append,
-            clock=system_clock,
-            randomness=os.urandom,
-        )
-        await fill_log(desk, many)
-    finally:
-        await tree.close()
 
 
 async def _export_seconds(store: Store, folder: Path, many: int) -> float:

@@ -8,17 +8,15 @@ import hashlib
 import os
 import sqlite3
 from collections.abc import Coroutine, Iterator, Sequence
-from concurrent.futures import Future, ProcessPoolExecutor
 from datetime import datetime, timedelta
-from functools import cache
-from itertools import islice
-from multiprocessing import get_context
+from functools import cache, partial
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar, cast
 
 import orjson
 
 from benchmarks.places import AGREEMENTS, BODY_BYTES, BODY_EVERY, SCOPE, SMALL_BYTES, Place, parties_of
+from benchmarks.pooling import in_order
 from benchmarks.progress import Progress
 from exchange.agreements import AgreementId
 from exchange.custody import FileCustodian
@@ -31,19 +29,32 @@ from exchange.settings import InstanceLayout, load_settings, read_policies
 from exchange.store import NewReport, Store
 from exchange.store.batch import _part_row, _report_row
 from exchange.store.tables import table
-from exchange.usecases import Services
+from exchange.usecases import Services, sealing
 from exchange.usecases.sealing import seal_report, stored_json
 
 T = TypeVar("T")
 Values = tuple[Any, ...]
 
 CHUNK = 2_000
-_WORKERS = 2
 _SPAN = timedelta(days=300)
 _TOPICS = ("cyber.apt", "cyber.malware")
 KINDS = AGREEMENTS * 3 * 4 * len(_TOPICS)
 """Combinations of agreement, originator, label and topic; some are one class."""
+_FILLING = (
+    *("journal_mode = OFF", "synchronous = OFF", "foreign_keys = OFF"),
+    *("cache_size = -400000", "temp_store = MEMORY", "threads = 2"),
+)
+"""For a database that is thrown away if filling fails, and for indexes that are sorted by two threads in memory."""
 _SECONDARY = ("report_class", "report_urgent", "report_recorded")
+
+
+class World(NamedTuple):
+    """What the reports are sealed for: the instance, its agreements, the time of the last one, and how they spread."""
+
+    folder: Path
+    agreements: Sequence[str]
+    end: datetime
+    spread_one_in: int
 
 
 class Chunk(NamedTuple):
@@ -62,7 +73,7 @@ def fill(place: Place, count: int, *, title: str, spread_one_in: int = 1) -> Non
     """
     numbers = _number_classes(place)
     connection = sqlite3.connect(place.database, isolation_level=None)
-    for pragma in ("journal_mode = WAL", "synchronous = OFF", "cache_size = -200000", "foreign_keys = OFF"):
+    for pragma in _FILLING:
         connection.execute(f"PRAGMA {pragma}")
     indexes = _take_indexes(connection)
     _write_classes(connection, numbers)
@@ -82,32 +93,29 @@ def fill(place: Place, count: int, *, title: str, spread_one_in: int = 1) -> Non
         connection.execute(statement)
     state = (len(numbers), count, to_micros(system_clock()))
     connection.execute("UPDATE policy_state SET class_version = ?, report_seq = ?, recorded_at = ?", state)
-    connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    # As it was: a server reads while another writes.
+    connection.execute("PRAGMA journal_mode = WAL")
     connection.close()
+    # On the disk, so that nothing of it is written while something is measured.
+    with place.database.open("rb") as file:
+        os.fsync(file)
 
 
 def _sealed(place: Place, count: int, spread_one_in: int) -> Iterator[Chunk]:
     """Yield the chunks in order, sealed by other processes a few chunks ahead."""
-    begun = (place.folder, place.agreements, system_clock(), spread_one_in)
-    starts = iter(range(0, count, CHUNK))
-    with ProcessPoolExecutor(_WORKERS, get_context("spawn"), _begin, begun) as pool:
-
-        def submit(start: int) -> Future[Chunk]:
-            return pool.submit(_seal_chunk, start, min(CHUNK, count - start), count)
-
-        ahead = [submit(start) for start in islice(starts, 3 * _WORKERS)]
-        while ahead:
-            yield ahead.pop(0).result()
-            ahead.extend(submit(start) for start in islice(starts, 1))
+    world = World(place.folder, place.agreements, system_clock(), spread_one_in)
+    sizes = [(start, min(CHUNK, count - start), count) for start in range(0, count, CHUNK)]
+    yield from in_order(partial(_seal_chunk, world), sizes)
 
 
-_of_process: dict[str, Any] = {}
+@cache
+def _keep_what_follows_from_classes() -> None:
+    """Let this process work out what follows from class or label alone once: there are a few hundred of them."""
+    for name in ("class_digest", "render_marking"):
+        setattr(sealing, name, cache(getattr(sealing, name)))
 
 
-def _begin(folder: Path, agreements: Sequence[str], end: datetime, spread_one_in: int) -> None:
-    _of_process.update(services=_sealing_services(folder), agreements=agreements, end=end, spread=spread_one_in)
-
-
+@cache
 def _sealing_services(folder: Path) -> Services:
     """Return what sealing asks of the services: custody and law, no store."""
     settings = load_settings(folder)
@@ -121,12 +129,14 @@ def _sealing_services(folder: Path) -> Services:
     )
 
 
-def _seal_chunk(start: int, size: int, count: int) -> Chunk:
-    services, agreements, end, spread = (_of_process[name] for name in ("services", "agreements", "end", "spread"))
+def _seal_chunk(world: World, which: tuple[int, int, int]) -> Chunk:
+    _keep_what_follows_from_classes()
+    start, size, count = which
+    services, agreements, end = _sealing_services(world.folder), world.agreements, world.end
     chunk = Chunk(start, [], [], [])
     for index in range(start, start + size):
         posted_at = end - _SPAN * ((count - index) / count)
-        header, content = report(index, agreements, posted_at, is_spread=index % spread == 0)
+        header, content = report(index, agreements, posted_at, is_spread=index % world.spread_one_in == 0)
         header_json = stored_json(services, header)
         sealed: NewReport = _now(seal_report(services, header, _posted(header, content), header_json))
         recorded_at = to_micros(posted_at)

@@ -1,10 +1,12 @@
 """The load: `python -m benchmarks.load FILE`, its orders on stdin, what it saw in FILE.
 
-One keep-alive connection per caller, each with its certificate and one request on its way at a time. Requests are
-bytes made beforehand and answers are counted, not parsed, so that the generator is not what is measured.
+It loads one server after the other, as ordered. One keep-alive connection per caller, each with its certificate and one
+request on its way at a time. Requests are bytes made beforehand and answers are counted, not parsed, so that the
+generator is not what is measured.
 """
 
 import asyncio
+import os
 import pickle
 import ssl
 import sys
@@ -26,21 +28,34 @@ class Caller:
 
 
 @dataclass(frozen=True, slots=True)
-class Orders:
-    """Whom to load, as whom, for how long; the first `warm_seconds` are not counted."""
+class Turn:
+    """Whom to load, as whom, for how long; `pid` is the process whose processor time is told."""
 
     host: str
     port: int
+    pid: int
     callers: tuple[Caller, ...]
-    warm_seconds: float
     seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class Orders:
+    """Which servers to load, in turn; the first `warm_seconds` of each are not counted."""
+
+    turns: tuple[Turn, ...]
+    warm_seconds: float
+
+    @property
+    def seconds(self) -> float:
+        """How long it takes at least."""
+        return sum(self.warm_seconds + turn.seconds for turn in self.turns)
 
 
 @dataclass(slots=True)
 class Seen:
     """What came of it. `sample` is the body of one answer, for whoever wants to see that it is one.
 
-    `cpu_us` is what the server used per answer, over the whole run.
+    `cpu_us` is what the server used per answer, from the first request on, warming up included.
     """
 
     per_second: float = 0.0
@@ -129,25 +144,41 @@ class Connection(asyncio.Protocol):
         self._transport.close()
 
 
-async def run(orders: Orders) -> Seen:
-    """Load the server and return what was seen."""
-    loop = asyncio.get_running_loop()
+def cpu_seconds(pid: int) -> float:
+    """Return the processor time that a process has used, all threads together."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+async def run(orders: Orders) -> list[Seen]:
+    """Load the servers one after the other and return what was seen of each."""
+    return [await _loaded(turn, orders.warm_seconds) for turn in orders.turns]
+
+
+async def _loaded(turn: Turn, warm_seconds: float) -> Seen:
     tally = Tally(0.0, 0.0)
+    connections = await _connected(turn, tally)
+    before = cpu_seconds(turn.pid)
+    tally.begin = perf_counter() + warm_seconds
+    tally.end = tally.begin + turn.seconds
+    for connection in connections:
+        connection.ask()
+    await asyncio.wait_for(asyncio.gather(*(each.done for each in connections)), warm_seconds + turn.seconds + 30)
+    seen = _summed(tally, turn.seconds)
+    seen.cpu_us = (cpu_seconds(turn.pid) - before) / max(1, tally.answers) * 1e6
+    return seen
+
+
+async def _connected(turn: Turn, tally: Tally) -> list[Connection]:
+    loop = asyncio.get_running_loop()
     connections: list[Connection] = []
-    for caller in orders.callers:
+    for caller in turn.callers:
         context = ssl.create_default_context(cafile=caller.folder / "ca.pem")
         context.load_cert_chain(caller.folder / "client.pem", caller.folder / "client.key")
         made = Connection(caller.requests, tally, keeps_first=not connections)
-        await loop.create_connection(partial(_itself, made), orders.host, orders.port, ssl=context)
+        await loop.create_connection(partial(_itself, made), turn.host, turn.port, ssl=context)
         connections.append(made)
-    tally.begin = perf_counter() + orders.warm_seconds
-    tally.end = tally.begin + orders.seconds
-    for connection in connections:
-        connection.ask()
-    await asyncio.wait_for(
-        asyncio.gather(*(each.done for each in connections)), orders.warm_seconds + orders.seconds + 30
-    )
-    return _summed(tally, orders.seconds)
+    return connections
 
 
 def _itself(connection: Connection) -> Connection:
@@ -170,4 +201,4 @@ def _summed(tally: Tally, seconds: float) -> Seen:
 
 if __name__ == "__main__":
     seen = uvloop.run(run(pickle.load(sys.stdin.buffer)))
-    Path(sys.argv[1]).write_bytes(pickle.dumps(asdict(seen)))
+    Path(sys.argv[1]).write_bytes(pickle.dumps([asdict(each) for each in seen]))

@@ -1,4 +1,4 @@
-"""The log: what it costs an append, how soon an entry has its checkpoint, what a proof costs, and how cost grows.
+"""The log: what it costs an append, how soon an entry has its checkpoint, what a proof costs, how cost grows.
 
 Every ratio is of rounds that took turns: the same inserts without the log are its floor. With the log a sequencer runs
 in a process of its own, as it does beside a service, and is given time to finish between rounds.
@@ -17,8 +17,10 @@ from statistics import median, quantiles
 from time import perf_counter
 from unittest.mock import patch
 
+from benchmarks.cases import Pace
+from benchmarks.exporting import EXPORT_NAME, export_figure
 from benchmarks.log_filling import draft, fill_log
-from benchmarks.progress import say
+from benchmarks.progress import timed
 from benchmarks.results import BenchmarkError, Result
 from exchange.crypto import SEED_BYTES, SignatureScheme, SigningKey
 from exchange.custody import create_log_key, load_log_key
@@ -47,13 +49,15 @@ LOG_NAMES = (
 
 _UNDER_LOAD = 4
 """So many of the names are measured with a sequencer beside."""
+_PROOF, *_FLAT = LOG_NAMES[_UNDER_LOAD:]
+_OF_MANY = (*LOG_NAMES[_UNDER_LOAD:], EXPORT_NAME)
 
 _WRITERS = (1, 4, 16)
-_ROUNDS = 5
-_SECONDS = 1.5
 _PROOFS = 500
+_PACE_ROUNDS = 3
 _FEW = 10_000
 _DRAIN_SECONDS = 120
+_WATCHED_SECONDS = 6.0
 _ORIGIN = "exchange.example/log/benchmark"
 
 
@@ -65,15 +69,16 @@ class Bench:
     with_log: str
     without: str
     folder: Path
+    pace: Pace
 
 
-def log_figures(folder: Path, backend: str, many: int, names: frozenset[str]) -> list[Result]:
+def log_figures(folder: Path, backend: str, many: int, names: frozenset[str], pace: Pace) -> list[Result]:
     """Return those of the log's figures on one backend that are asked for."""
     place = folder / backend
     place.mkdir(parents=True)
     create_log_key(place / "log.key", _ORIGIN, os.urandom)
     with _databases(place, backend) as (with_log, without):
-        rows = asyncio.run(_figures(Bench(backend, with_log, without, place), many, names))
+        rows = asyncio.run(_figures(Bench(backend, with_log, without, place, pace), many, names))
     return [row for row in rows if row.name in names]
 
 
@@ -95,27 +100,36 @@ async def _figures(bench: Bench, many: int, names: frozenset[str]) -> list[Resul
     for url in (bench.with_log, bench.without):
         await migrate(url)
     async with _opened(bench.with_log) as logged, _bare(bench.without) as bare:
+        # While it is small: what is appended under load makes it ten times as large.
+        few = None if names.isdisjoint(_FLAT) else await _small(bench, logged)
         if not names.isdisjoint(LOG_NAMES[:_UNDER_LOAD]):
-            say(f"{bench.backend}: appending with the log and without")
             with sequencing(bench):
-                asked = [writers for writers in _WRITERS if f"append_log_ratio_{writers}" in names]
-                results += [await _ratio(bench, logged, bare, writers) for writers in asked]
-                if "entry_to_checkpoint_ms" in names:
-                    results.append(await _latency(bench, logged))
-        if not names.isdisjoint(LOG_NAMES[_UNDER_LOAD:]):
-            say(f"{bench.backend}: a log of {_FEW:,} and of {many:,}")
-            results += await _growth(bench, logged, many)
+                results += await _beside(bench, logged, bare, names)
+        if not names.isdisjoint(_OF_MANY):
+            results += await _grown(bench, logged, many, names, few)
     return results
 
 
 # ── with and without ───────────────────────────────────────────────────────────────────────────────────────────────
 
 
+async def _beside(bench: Bench, logged: Store, bare: Store, names: frozenset[str]) -> list[Result]:
+    results = []
+    for writers in _WRITERS:
+        if (name := f"append_log_ratio_{writers}") in names:
+            with timed(f"{bench.backend}: {name}"):
+                results.append(await _ratio(bench, logged, bare, writers))
+    if "entry_to_checkpoint_ms" in names:
+        with timed(f"{bench.backend}: entry_to_checkpoint_ms"):
+            results.append(await _latency(bench, logged))
+    return results
+
+
 async def _ratio(bench: Bench, logged: Store, bare: Store, writers: int) -> Result:
     pairs, behind = [], []
-    for _ in range(_ROUNDS):
-        without = await _append_rate(bare, writers)
-        with_log = await _append_rate(logged, writers)
+    for _ in range(bench.pace.rounds):
+        without = await _append_rate(bare, writers, bench.pace.seconds)
+        with_log = await _append_rate(logged, writers, bench.pace.seconds)
         pairs.append((with_log, without))
         behind.append(await _drained(logged))
     with_log, without = median(each[0] for each in pairs), median(each[1] for each in pairs)
@@ -124,10 +138,10 @@ async def _ratio(bench: Bench, logged: Store, bare: Store, writers: int) -> Resu
         f"{with_log:,.0f} durable entries/s with the log, {without:,.0f} without, {writers} at once; "
         f"the sequencer was done {median(behind):.2f} s later; target >= 0.75"
     )
-    return Result(f"append_log_ratio_{writers}", bench.backend, ratio, "x", 1.0, ratio, _ROUNDS, note)
+    return Result(f"append_log_ratio_{writers}", bench.backend, ratio, "x", 1.0, ratio, bench.pace.rounds, note)
 
 
-async def _append_rate(store: Store, writers: int, seconds: float = _SECONDS) -> float:
+async def _append_rate(store: Store, writers: int, seconds: float) -> float:
     begin = perf_counter()
     end, count = begin + seconds, 0
 
@@ -154,7 +168,7 @@ async def _drained(store: Store) -> float:
 async def _latency(bench: Bench, store: Store) -> Result:
     """Measure from the answer of an append to the checkpoint over its entry, while 16 others append."""
     seen: list[float] = []
-    load = asyncio.create_task(_append_rate(store, 16, seconds=12.0))
+    load = asyncio.create_task(_append_rate(store, 16, _WATCHED_SECONDS))
     await asyncio.sleep(0.5)
     watched = []
     while not load.done():
@@ -178,38 +192,46 @@ async def _placed(store: Store, entry_id: str, seen: list[float]) -> None:
 # ── proofs and growth ──────────────────────────────────────────────────────────────────────────────────────────────
 
 
-async def _growth(bench: Bench, store: Store, many: int) -> list[Result]:
-    desk = await _desk(bench, store)
-    try:
-        await fill_log(desk, _FEW)
-        append_few, sequence_few = await _pace(desk, store)
-        begin = perf_counter()
-        await fill_log(desk, many)
-        say(f"{bench.backend}: filled {many:,} entries in {perf_counter() - begin:.0f} s")
-        proof = await _proofs(bench, store)
-        append_many, sequence_many = await _pace(desk, store)
-    finally:
-        await desk.tree.close()
+async def _small(bench: Bench, store: Store) -> tuple[float, float]:
+    async with _at_desk(bench, store) as desk:
+        await fill_log(desk, _FEW, bench.folder.with_name("few"), title=f"{_FEW:,} places, {bench.backend}")
+        with timed(f"{bench.backend}: {', '.join(_FLAT)} at {_FEW:,}"):
+            return await _pace(desk, store)
+
+
+async def _grown(
+    bench: Bench, store: Store, many: int, names: frozenset[str], few: tuple[float, float] | None
+) -> list[Result]:
+    """Return the figures of a log of `many` entries, which is filled once for all of them."""
+    results = []
+    async with _at_desk(bench, store) as desk:
+        with timed(f"{bench.backend}: {many:,} entries with places filled in"):
+            await fill_log(desk, many, bench.folder.with_name("many"), title=f"{many:,} places, {bench.backend}")
+        if _PROOF in names:
+            with timed(f"{bench.backend}: {_PROOF}"):
+                results.append(await _proofs(bench, store))
+        if few is not None:
+            with timed(f"{bench.backend}: {', '.join(_FLAT)} at {many:,}"):
+                results += _flat(bench.backend, many, few, await _pace(desk, store))
+    if EXPORT_NAME in names:
+        with timed(f"{bench.backend}: {EXPORT_NAME}"):
+            results.append(await export_figure(bench.backend, bench.with_log, store, bench.folder))
+    return results
+
+
+def _flat(backend: str, many: int, few: tuple[float, float], more: tuple[float, float]) -> Iterator[Result]:
     sizes = f"{_FEW:,} and at {many:,} entries; cost at most 1.3 times as much is the target"
-    told = (
-        ("log_append_flat", append_few, append_many, f"{append_few:,.0f} and {append_many:,.0f} appends/s at {sizes}"),
-        (
-            "log_sequence_flat",
-            sequence_few,
-            sequence_many,
-            f"{sequence_few:,.0f} and {sequence_many:,.0f}/s at {sizes}",
-        ),
-    )
-    flat = [Result(name, bench.backend, few / more, "x", 1.0, few / more, 3, note) for name, few, more, note in told]
-    return [proof, *flat]
+    for name, what, before, after in zip(_FLAT, (" appends/s", "/s"), few, more, strict=True):
+        note = f"{before:,.0f} and {after:,.0f}{what} at {sizes}"
+        yield Result(name, backend, before / after, "x", 1.0, before / after, _PACE_ROUNDS, note)
 
 
 async def _pace(desk: Desk, store: Store) -> tuple[float, float]:
     """Return appends and places a second at the present size, each by itself."""
     appends, places = [], []
     sequencer = Sequencer(desk)
-    for _ in range(3):
-        appends.append(await _append_rate(store, 16, seconds=1.0))
+    for _ in range(_PACE_ROUNDS):
+        appends.append(await _append_rate(store, 16, 1.0))
         begin, count = perf_counter(), (await store.log.backlog()).count
         while (await store.log.backlog()).count:
             await sequencer.step()
@@ -263,6 +285,15 @@ async def _sequence(bench: Bench) -> None:
         desk = await _desk(bench, store)
         sweep = Sweep(desk.tree, desk.record, desk.clock, desk.randomness)
         await SequencerLoop(Job(Sequencer(desk), sweep, Index(desk.tree))).run(stopping)
+        await desk.tree.close()
+
+
+@asynccontextmanager
+async def _at_desk(bench: Bench, store: Store) -> AsyncIterator[Desk]:
+    desk = await _desk(bench, store)
+    try:
+        yield desk
+    finally:
         await desk.tree.close()
 
 

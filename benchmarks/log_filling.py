@@ -2,13 +2,16 @@
 
 import os
 from datetime import UTC, datetime
+from functools import partial
+from pathlib import Path
 
+from benchmarks.pooling import in_order, kept
+from benchmarks.progress import Progress
 from exchange.audit import (
     Actor,
     EntryDraft,
     EventName,
     Outcome,
-    SealedEntry,
     Subject,
     grow_tiles,
     hash_leaf,
@@ -24,6 +27,9 @@ from exchange.store.log_rows import LogState
 from exchange.store.sequencing import Growth, SignedHead
 from exchange.store.tree_database import LogSteps
 from exchange.usecases.sequence_log import Desk, Sequencer
+
+Made = tuple[str, bytes, bytes]
+"""Id, bytes and leaf hash of an entry."""
 
 _AT_ONCE = 20_000
 _ACTOR = Actor(
@@ -55,33 +61,44 @@ def draft() -> EntryDraft:
     )
 
 
-async def fill_log(desk: Desk, count: int) -> None:
-    """Let the log hold at least `count` entries."""
-    sequencer = Sequencer(desk)
-    await sequencer.step()
-    while (state := await desk.tree.reader.state()) is not None and state.size < count:
-        await _add(desk, state, min(_AT_ONCE, count - state.size))
+async def fill_log(desk: Desk, count: int, folder: Path, *, title: str) -> None:
+    """Let the log hold at least `count` entries; they are kept in `folder` for the log of another database."""
+    await Sequencer(desk).step()
+    state = await desk.tree.reader.state()
+    assert state is not None
+    with Progress(title, count) as progress:
+        chunks = in_order(partial(_made, folder), range(-(-(count - state.size) // _AT_ONCE)))
+        for chunk in chunks:
+            await _add(desk, state, chunk[: count - state.size])
+            progress.advance(len(chunk))
+            state = await desk.tree.reader.state()
+            assert state is not None
 
 
-async def _add(desk: Desk, state: LogState, count: int) -> None:
-    sealed = [_sealed(number) for number in range(count)]
-    leaves = [(entry.id, hash_leaf(entry.content)) for entry in sealed]
+def _made(folder: Path, number: int) -> list[Made]:
+    """Return the entries of one chunk with their leaf hashes."""
+    return kept(folder / f"{number}.pickle", lambda: [_sealed(number * _AT_ONCE + index) for index in range(_AT_ONCE)])
+
+
+async def _add(desk: Desk, state: LogState, made: list[Made]) -> None:
+    leaves = [(entry, leaf) for entry, _, leaf in made]
     edge = await desk.tree.reader.tiles(state.log, edge_of(state.size))
     tiles = grow_tiles(state.size, [leaf for _, leaf in leaves], edge.__getitem__)
     known = {**edge, **{tile.path: tile.content for tile in tiles}}
-    head = head_from_tiles(state.size + count, known.__getitem__)
+    head = head_from_tiles(state.size + len(made), known.__getitem__)
     signed_at = max(state.signed_at, to_micros(desk.clock()))
     signed = SignedHead(head, desk.key.sign(head, signed_at // 1_000_000), signed_at, is_kept=False)
 
     def steps() -> LogSteps[None]:
         sql = Sql(is_sqlite="Sqlite" in type(desk.tree._database).__name__)
-        yield Put(sql.insert("audit_entry", ("id", "content")), [(entry.id, entry.content) for entry in sealed])
+        yield Put(sql.insert("audit_entry", ("id", "content")), [(entry, content) for entry, content, _ in made])
         yield from desk.tree._grow(Growth(state, [], leaves, tiles, signed))
 
     await desk.tree._database.transact(steps())
     desk.file.write(LastSigned(state.origin, Signed(head, signed_at, signed.note)))
 
 
-def _sealed(number: int) -> SealedEntry:
+def _sealed(number: int) -> Made:
     entry_id = new_id(datetime.now(UTC), os.urandom(10))
-    return seal_entry(draft(), entry_id=entry_id, node="benchmark", boot=entry_id, node_seq=number + 1)
+    sealed = seal_entry(draft(), entry_id=entry_id, node="benchmark", boot=entry_id, node_seq=number + 1)
+    return sealed.id, sealed.content, hash_leaf(sealed.content)

@@ -9,7 +9,7 @@ from pathlib import Path
 from statistics import median
 from time import perf_counter
 
-from benchmarks.cases import Pace
+from benchmarks.cases import Pace, answer_bytes
 from benchmarks.progress import say
 from benchmarks.requests import Requests
 from benchmarks.results import BenchmarkError, Result
@@ -27,7 +27,7 @@ def logged_figure(backend: str, folder: Path, url: str | None, requests: Request
     say(f"{backend}: pulls with the log's jobs and without")
     turns = []
     with serve_exchange(folder, url, jobs=False) as server:
-        requests.check(load(server, requests.callers, seconds=1.0, warm_seconds=5.0).sample)
+        answer_bytes(server, requests, pace)
         for number in range(1, pace.rounds + 1):
             turns.append(_turn(server, folder, url, requests, pace))
             beside, alone = turns[-1]
@@ -42,8 +42,12 @@ def _turn(server: Server, folder: Path, url: str | None, requests: Requests, pac
     with run_jobs(folder, url):
         with database_at(url):
             asyncio.run(_done(folder))
-        beside = load(server, requests.callers, seconds=pace.seconds).per_second
-    return beside, load(server, requests.callers, seconds=pace.seconds).per_second
+        beside = _rate(server, requests, pace)
+    return beside, _rate(server, requests, pace)
+
+
+def _rate(server: Server, requests: Requests, pace: Pace) -> float:
+    return load(server, requests.callers, seconds=pace.seconds, warm_seconds=pace.warm_seconds).per_second
 
 
 async def _done(folder: Path) -> None:

@@ -1,11 +1,16 @@
-"""Progress of long work: a bar on a terminal, nothing in a pipe."""
+"""Progress of long work: a bar on a terminal, nothing in a pipe; and how long each step took, in both."""
 
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from time import perf_counter
 from typing import Self
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn
 from rich.progress import Progress as Bar
+
+_BEGUN = perf_counter()
 
 
 class Progress:
@@ -33,3 +38,22 @@ def say(text: str) -> None:
     """Tell whoever waits what is being done."""
     sys.stderr.write(f"{text}\n")
     sys.stderr.flush()
+
+
+@contextmanager
+def timed(step: str) -> Iterator[None]:
+    """Say, once a step is done, how long it took and how long all has taken so far."""
+    begin = perf_counter()
+    yield
+    say(f"[{as_minutes(perf_counter() - _BEGUN)}] {step}: {perf_counter() - begin:.1f} s")
+
+
+def total() -> str:
+    """Return how long all has taken so far."""
+    return as_minutes(perf_counter() - _BEGUN)
+
+
+def as_minutes(seconds: float) -> str:
+    """Return minutes and seconds."""
+    minutes, rest = divmod(round(seconds), 60)
+    return f"{minutes} min {rest:02} s"

@@ -12,7 +12,7 @@ from benchmarks.results import Result
 from benchmarks.servers import ROOT, serve_exchange
 
 RESTART_NAME = "restart_s"
-_RUNS = 5
+_RUNS = 3
 
 
 def restart_figure(backend: str, folder: Path, url: str | None, reports: int) -> Result:

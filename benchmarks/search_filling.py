@@ -9,15 +9,15 @@ import os
 import random
 import sqlite3
 from collections.abc import Iterator
-from concurrent.futures import ProcessPoolExecutor
 from datetime import UTC, datetime, timedelta
 from functools import partial
-from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
 import asyncpg
 
+from benchmarks.indexes import build_indexes, take_indexes
+from benchmarks.pooling import in_order, kept
 from benchmarks.progress import Progress
 from exchange.audit import Actor, EntryDraft, EventName, Outcome, Subject, seal_entry
 from exchange.kernel import new_id
@@ -30,7 +30,6 @@ MEMBERS = ("GBR", "NOR", "DNK", "ESP", "FRA", "DEU", "ITA", "POL", "NLD", "PRT",
 CLIENTS, REPORTS, AGREEMENTS = 240, 40_000, 30
 _END = datetime(2026, 5, 1, tzinfo=UTC)
 _SPAN = timedelta(days=365)
-_WORKERS = 2
 _EVENTS = ((EventName.REPORT_READ, 70), (EventName.REPORT_PART_READ, 15), (EventName.REPORT_EXPLAINED, 4))
 _LEVELS = (("SECRET", 50), ("CONFIDENTIAL", 30), ("RESTRICTED", 20))
 _REASONS = (
@@ -56,10 +55,10 @@ def client_of(number: int) -> Actor:
     return Actor("client", id_of(1, number), member, agency, "ab" * 32, "SECRET", ())
 
 
-def fill_sqlite(path: Path, count: int, *, title: str) -> None:
-    """Put `count` entries with their places into the SQLite database at `path`."""
+def fill_sqlite(path: Path, count: int, folder: Path, *, title: str) -> None:
+    """Put `count` entries with their places into the SQLite database at `path`; `folder` keeps them for another one."""
     connection = sqlite3.connect(path, isolation_level=None)
-    for pragma in ("journal_mode = WAL", "synchronous = OFF", "cache_size = -400000"):
+    for pragma in ("synchronous = OFF", "cache_size = -400000", "temp_store = MEMORY", "threads = 2"):
         connection.execute(f"PRAGMA {pragma}")
     indexes = connection.execute(
         "SELECT name, sql FROM sqlite_master WHERE tbl_name = 'audit_search' AND sql LIKE 'CREATE %INDEX%'"
@@ -67,8 +66,8 @@ def fill_sqlite(path: Path, count: int, *, title: str) -> None:
     for name, _ in indexes:
         connection.execute(f"DROP INDEX {name}")
     marks = ", ".join("?" * len(SEARCH_COLUMNS))
-    with Progress(title, count) as progress, _pool() as pool:
-        for entries, rows in pool.map(made, *_chunks(count)):
+    with Progress(title, count) as progress:
+        for entries, rows in in_order(partial(made, folder, count), range(0, count, CHUNK)):
             connection.execute("BEGIN")
             connection.executemany("INSERT INTO audit_entry (id, content) VALUES (?, ?)", entries)
             connection.executemany(f"INSERT INTO audit_search ({', '.join(SEARCH_COLUMNS)}) VALUES ({marks})", rows)
@@ -80,20 +79,24 @@ def fill_sqlite(path: Path, count: int, *, title: str) -> None:
     connection.close()
 
 
-def fill_postgres(url: str, count: int, *, title: str) -> None:
+def fill_postgres(url: str, count: int, folder: Path, *, title: str) -> None:
     """Put `count` entries with their places into the PostgreSQL database at `url`, and let it gather statistics."""
-    indexes = asyncio.run(_take_indexes(url))
-    with Progress(title, count) as progress, _pool() as pool:
-        for written in pool.map(partial(_copy_chunk, url), *_chunks(count)):
+    indexes = asyncio.run(_begin(url))
+    with Progress(title, count) as progress:
+        for written in in_order(partial(_copy_chunk, url, folder, count), range(0, count, CHUNK)):
             progress.advance(written)
     asyncio.run(_finish(url, indexes))
 
 
-def made(start: int, size: int, count: int) -> tuple[list[Values], list[Values]]:
-    """Return the rows of the entries from `start` on: those of `audit_entry`, those of `audit_search`."""
+def made(folder: Path, count: int, start: int) -> tuple[list[Values], list[Values]]:
+    """Return the rows of the entries from `start` on, of `audit_entry` and of `audit_search`; `folder` keeps them."""
+    return kept(folder / f"{start}.pickle", partial(_made, count, start))
+
+
+def _made(count: int, start: int) -> tuple[list[Values], list[Values]]:
     dice = random.Random(start)
     entries, rows = [], []
-    for number in range(start, start + size):
+    for number in range(start, min(start + CHUNK, count)):
         draft = _draft(dice, number, count)
         entry_id = new_id(draft.at, os.urandom(10))
         content = seal_entry(draft, entry_id=entry_id, node="bench", boot=id_of(9, 0), node_seq=number).content
@@ -138,17 +141,8 @@ def _drawn(dice: random.Random, choices: tuple[tuple[Any, int], ...]) -> Any:
     return dice.choices([each for each, _ in choices], [weight for _, weight in choices])[0]
 
 
-def _chunks(count: int) -> tuple[list[int], list[int], list[int]]:
-    starts = list(range(0, count, CHUNK))
-    return starts, [min(CHUNK, count - start) for start in starts], [count] * len(starts)
-
-
-def _pool() -> ProcessPoolExecutor:
-    return ProcessPoolExecutor(_WORKERS, get_context("spawn"))
-
-
-def _copy_chunk(url: str, start: int, size: int, count: int) -> int:
-    entries, rows = made(start, size, count)
+def _copy_chunk(url: str, folder: Path, count: int, start: int) -> int:
+    entries, rows = made(folder, count, start)
 
     async def copy() -> None:
         connection = await asyncpg.connect(url)
@@ -158,26 +152,20 @@ def _copy_chunk(url: str, start: int, size: int, count: int) -> int:
         await connection.close()
 
     asyncio.run(copy())
-    return size
+    return len(rows)
 
 
-async def _take_indexes(url: str) -> list[str]:
+async def _begin(url: str) -> list[str]:
     connection = await asyncpg.connect(url)
-    found = await connection.fetch(
-        "SELECT indexname, indexdef FROM pg_indexes"
-        " WHERE tablename = 'audit_search' AND indexname <> 'audit_search_pkey'"
-    )
-    for row in found:
-        await connection.execute(f"DROP INDEX {row['indexname']}")
-    await connection.close()
-    return [row["indexdef"] for row in found]
+    try:
+        return await take_indexes(connection, ["audit_search"])
+    finally:
+        await connection.close()
 
 
 async def _finish(url: str, indexes: list[str]) -> None:
     connection = await asyncpg.connect(url)
-    await connection.execute("SET maintenance_work_mem = '1GB'")
-    for statement in indexes:
-        await connection.execute(statement, timeout=3_600)
+    await build_indexes(connection, indexes)
     for table in ("audit_search", "audit_entry"):
         await connection.execute(f"VACUUM (ANALYZE) {table}", timeout=3_600)
     await connection.close()

@@ -16,7 +16,7 @@ from typing import Any
 
 import asyncpg
 
-from benchmarks.progress import say
+from benchmarks.progress import say, timed
 from benchmarks.results import Result
 from benchmarks.search_filling import fill_postgres, fill_sqlite, id_of, times
 from exchange.audit import Criteria
@@ -102,15 +102,20 @@ async def _searched(backend: str, url: str, folder: Path, count: int) -> Result:
     try:
         for member in AUDITORS:
             await world.enrol(f"{member} auditor", member, "auditor", level="TOP SECRET", compartments=("ATOMAL",))
-        begin, title = perf_counter(), f"{count:,} log entries"
-        if backend == "sqlite":
-            fill_sqlite(Path(url.partition("///")[2]), count, title=title)
-        else:
-            await asyncio.to_thread(fill_postgres, url.replace("+asyncpg", ""), count, title=title)
-        say(f"filled {title} into {backend} in {perf_counter() - begin:.0f} s")
-        return await _measured(backend, world, count)
+        with timed(f"{backend}: {count:,} entries to search filled in"):
+            await asyncio.to_thread(_fill, backend, url, folder.with_name("made"), count)
+        with timed(f"{backend}: audit_search_ms"):
+            return await _measured(backend, world, count)
     finally:
         await world.services.store.close()
+
+
+def _fill(backend: str, url: str, made: Path, count: int) -> None:
+    title = f"{count:,} log entries, {backend}"
+    if backend == "sqlite":
+        fill_sqlite(Path(url.partition("///")[2]), count, made, title=title)
+    else:
+        fill_postgres(url.replace("+asyncpg", ""), count, made, title=title)
 
 
 async def _measured(backend: str, world: World, count: int) -> Result:

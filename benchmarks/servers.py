@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from benchmarks.load import Caller, Orders, Seen
+from benchmarks.load import Caller, Orders, Seen, Turn, cpu_seconds
 from benchmarks.results import BenchmarkError
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -28,8 +28,11 @@ class Server:
 
     def cpu_seconds(self) -> float:
         """Return the processor time that the process has used, all threads together."""
-        fields = Path(f"/proc/{self.pid}/stat").read_text().rpartition(")")[2].split()
-        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+        return cpu_seconds(self.pid)
+
+    def turn(self, callers: Sequence[Caller], seconds: float) -> Turn:
+        """Return the order to load it so long."""
+        return Turn(self.host, self.port, self.pid, tuple(callers), seconds)
 
     def peak_rss_mb(self) -> float:
         """Return the most memory that the process ever had, in MB of a million bytes."""
@@ -126,8 +129,13 @@ def _environment(database_url: str | None) -> dict[str, str]:
 
 def load(server: Server, callers: Sequence[Caller], *, seconds: float, warm_seconds: float = 1.0) -> Seen:
     """Load `server` from a process of its own; BenchmarkError where any answer is not the expected one."""
-    before = server.cpu_seconds()
-    orders = Orders(server.host, server.port, tuple(callers), warm_seconds, seconds)
+    (seen,) = load_in_turn([server.turn(callers, seconds)], warm_seconds=warm_seconds)
+    return seen
+
+
+def load_in_turn(turns: Sequence[Turn], *, warm_seconds: float) -> list[Seen]:
+    """Load servers one after the other from one process; BenchmarkError where any answer is not the expected one."""
+    orders = Orders(tuple(turns), warm_seconds)
     with tempfile.TemporaryDirectory(prefix="exchange-load-") as folder:
         told = Path(folder) / "seen"
         done = subprocess.run(
@@ -136,12 +144,12 @@ def load(server: Server, callers: Sequence[Caller], *, seconds: float, warm_seco
             input=pickle.dumps(orders),
             capture_output=True,
             check=False,
-            timeout=seconds + warm_seconds + 90,
+            timeout=orders.seconds + 90,
         )
         if done.returncode != 0:
             raise BenchmarkError(f"the load ended with {done.returncode}: {done.stderr.decode()[-2000:]}")
-        seen = Seen(**pickle.loads(told.read_bytes()))
-    if seen.fault:
-        raise BenchmarkError(f"an answer is not the expected one: {seen.fault}")
-    seen.cpu_us = (server.cpu_seconds() - before) / max(1, seen.answers) * 1e6
+        seen = [Seen(**each) for each in pickle.loads(told.read_bytes())]
+    for each in seen:
+        if each.fault:
+            raise BenchmarkError(f"an answer is not the expected one: {each.fault}")
     return seen

@@ -6,7 +6,6 @@ import ssl
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from pathlib import Path
 from statistics import quantiles
 from time import perf_counter
 
@@ -14,9 +13,8 @@ import httpx2
 import uvloop
 
 from benchmarks.copying import copy_database
-from benchmarks.founding import found
 from benchmarks.places import SCOPE, Person, Place, parties_of
-from benchmarks.progress import say
+from benchmarks.progress import timed
 from benchmarks.results import BenchmarkError, Result
 from benchmarks.servers import Server, serve_exchange
 from tests.support.postgres import private_cluster
@@ -24,12 +22,11 @@ from tests.support.postgres import private_cluster
 STREAM_NAMES = ("flash_p99_ms", "idle_stream_kb")
 LISTENERS = 200
 REPORTS = 40
-IDLE = 10_000
-QUICK_IDLE = 2_000
 
 _AT_ONCE = 50
 """Handshakes on their way: more only wait for each other."""
 _WAIT_SECONDS = 60.0
+_IDLE_SECONDS = 5.0
 _ASK = b"GET /v1/stream HTTP/1.1\r\nHost: localhost\r\nAccept: text/event-stream\r\n\r\n"
 _SETTINGS = "\nstreams_per_client = 1000000\n"
 
@@ -86,15 +83,13 @@ class Listeners:
                 self.told.setdefault(report, []).append(perf_counter())
 
 
-def stream_figures(folder: Path, backends: Sequence[str], idle: int, names: frozenset[str]) -> list[Result]:
-    """Return the figures of streams on each database."""
-    say("members, agreements, clients, for streams")
-    place = asyncio.run(found(folder))
-    with (folder / "exchange.toml").open("a") as settings:
+def stream_figures(place: Place, backends: Sequence[str], idle: int, names: frozenset[str]) -> list[Result]:
+    """Return the figures of streams on each database; nobody has posted in `place`, and nobody else will."""
+    with (place.folder / "exchange.toml").open("a") as settings:
         settings.write(_SETTINGS)
     results: list[Result] = []
     for backend in backends:
-        with _database(place, backend) as url, serve_exchange(folder, url) as server:
+        with _database(place, backend) as url, serve_exchange(place.folder, url) as server:
             results += uvloop.run(_measured(place, server, backend, idle, names))
     return results
 
@@ -112,9 +107,11 @@ def _database(place: Place, backend: str) -> Iterator[str | None]:
 async def _measured(place: Place, server: Server, backend: str, idle: int, names: frozenset[str]) -> list[Result]:
     results = []
     if "flash_p99_ms" in names:
-        results.append(await _flash(place, server, backend))
+        with timed(f"{backend}: flash_p99_ms"):
+            results.append(await _flash(place, server, backend))
     if "idle_stream_kb" in names:
-        results.append(await _idle(place, server, backend, idle))
+        with timed(f"{backend}: idle_stream_kb"):
+            results.append(await _idle(place, server, backend, idle))
     return results
 
 
@@ -153,7 +150,7 @@ async def _idle(place: Place, server: Server, backend: str, idle: int) -> Result
     took = perf_counter() - begun
     after = server.rss_mb()
     cpu, begun = server.cpu_seconds(), perf_counter()
-    await asyncio.sleep(10.0)
+    await asyncio.sleep(_IDLE_SECONDS)
     share = (server.cpu_seconds() - cpu) / (perf_counter() - begun)
     for each in everybody:
         await each.close()

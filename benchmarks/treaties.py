@@ -20,6 +20,7 @@ import asyncpg
 
 from benchmarks.founding import AGREEMENT, call_as, enrol_releaser, sign_as
 from benchmarks.places import SCOPE, Person, Place, parties_of
+from benchmarks.progress import timed
 from benchmarks.results import BenchmarkError, Result
 from benchmarks.servers import Server, database_at, serve_exchange
 from exchange.agreements import Agreement, Amendment, amended
@@ -29,12 +30,13 @@ from exchange.usecases import propose_amendment, recall_report
 DIFF_NAME = "agreement_diff_s"
 ACTIVATION_NAME = "activation_blocks_ms"
 RECALL_NAME = "recall_elsewhere_ms"
-TREATY_NAMES = (DIFF_NAME, ACTIVATION_NAME, RECALL_NAME)
+MOVING_NAMES = (ACTIVATION_NAME, RECALL_NAME)
+TREATY_NAMES = (DIFF_NAME, *MOVING_NAMES)
 
 SPREAD_ONE_IN = 10
 """In the world of these figures but the first, nine reports in ten are of the agreement that is amended."""
 
-_RUNS = 5
+_RUNS = 3
 _PROBES = 6
 _PAUSE_SECONDS = 0.005
 _WINDOW_SECONDS = 1.5
@@ -59,9 +61,11 @@ def moving_figures(backend: str, place: Place, url: str | None, names: frozenset
     with database_at(url), ExitStack() as stack:
         servers = [stack.enter_context(serve_exchange(place.folder, url)) for _ in range(2)]
         if ACTIVATION_NAME in names:
-            results.append(asyncio.run(_activations(backend, place, servers[0])))
+            with timed(f"{backend}: {ACTIVATION_NAME}"):
+                results.append(asyncio.run(_activations(backend, place, servers[0])))
         if RECALL_NAME in names:
-            results.append(asyncio.run(_recalls(backend, place, servers)))
+            with timed(f"{backend}: {RECALL_NAME}"):
+                results.append(asyncio.run(_recalls(backend, place, servers)))
     return results
 
 

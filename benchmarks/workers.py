@@ -6,16 +6,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from statistics import median
 
-from benchmarks.cases import Pace
+from benchmarks.cases import Pace, answer_bytes
 from benchmarks.progress import say
 from benchmarks.requests import Requests, Sight, pulls
 from benchmarks.results import Result
-from benchmarks.servers import Server, load, serve_exchange, serve_floor
+from benchmarks.servers import Server, load_in_turn, serve_exchange, serve_floor
 
 COUNTS = (1, 2, 4)
 WORKER_NAMES = ("workers_2", "workers_4")
-
-_LOOK_SECONDS = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +36,7 @@ def worker_figures(
     requests = pulls(list(sights))
     with ExitStack() as stack:
         ours = {count: _Side(stack.enter_context(serve_exchange(folder, url, workers=count))) for count in COUNTS}
-        size = _answer_bytes(ours[1].server, requests)
+        size, *_ = [answer_bytes(side.server, requests, pace) for side in ours.values()]
         floors = {count: _Side(stack.enter_context(serve_floor(folder, size, workers=count))) for count in COUNTS}
         for number in range(1, pace.rounds + 1):
             for count in COUNTS:
@@ -49,8 +47,9 @@ def worker_figures(
 
 
 def _round(floor: _Side, ours: _Side, requests: Requests, pace: Pace) -> None:
-    floor.rates.append(load(floor.server, requests.to(b"/"), seconds=pace.seconds).per_second)
-    ours.rates.append(load(ours.server, requests.callers, seconds=pace.seconds).per_second)
+    turns = [floor.server.turn(requests.to(b"/"), pace.seconds), ours.server.turn(requests.callers, pace.seconds)]
+    for side, seen in zip((floor, ours), load_in_turn(turns, warm_seconds=pace.warm_seconds), strict=True):
+        side.rates.append(seen.per_second)
 
 
 def _results(backend: str, ours: dict[int, _Side], floors: dict[int, _Side], pace: Pace) -> Iterator[Result]:
@@ -60,9 +59,3 @@ def _results(backend: str, ours: dict[int, _Side], floors: dict[int, _Side], pac
         note = f"{rates}; floor {floors[1].rate:,.0f}/s and {floors[count].rate:,.0f}/s; the load has the same cores"
         told = f"{note}; target >= 0.9 of the floor's gain" if count == COUNTS[1] else note
         yield Result(f"workers_{count}", backend, gain, "times one", beneath, gain / beneath, pace.rounds, told)
-
-
-def _answer_bytes(server: Server, requests: Requests) -> int:
-    seen = load(server, requests.callers, seconds=_LOOK_SECONDS, warm_seconds=5.0)
-    requests.check(seen.sample)
-    return round(seen.mean_bytes)
