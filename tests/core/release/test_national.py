@@ -281,6 +281,8 @@ def test_what_the_examples_lack_is_told_with_its_line():
     assert faults_of("examples:\n" + BOTH + foreign) == (Fault("/examples", "foreign-report", own, 4),)
     assert faults_of("examples:\n" + wrong) == (failed, Fault("/examples", "untested-guard", one_kind))
     assert faults_of("examples:\n" + BOTH + "# \u202e") == (Fault("/examples", "not-plain", hidden),)
+    # What is no plain text is not parsed: that it is no YAML either is not found.
+    assert faults_of("examples: [\u202e") == (Fault("/examples", "not-plain", hidden),)
 
 
 def test_place_in_the_examples_is_told_in_words_where_there_is_one():

@@ -122,6 +122,19 @@ def test_only_some_of_the_words_that_a_caveat_names_are_tried():
     assert not spoken.assurance
 
 
+def test_words_that_only_begin_like_a_code_or_an_agency_and_numbers_are_none():
+    agencies = [f"NOR/{number:02}" for number in reversed(range(20))]
+    _, guards = law_of(
+        " || ".join(f'principal.agency == "{agency}"' for agency in agencies),
+        f'principal.agency == "NOR/{"0" * 65}" || principal.nationality == "NOR-2"',
+        'principal.nationality == "ESP" && principal.level_rank < 4',
+    )
+    spoken = Spoken.of(guards)
+
+    assert spoken.agencies == tuple(sorted(agencies)[:8])
+    assert (spoken.nationalities, spoken.levels) == (("ESP",), True)
+
+
 def test_words_are_nationalities_and_agencies_only_where_the_caveat_asks_for_those():
     _, guards = law_of('principal.member == "NOR" && resource.scope == "NOR/X"')
     spoken = Spoken.of(guards)
