@@ -23,7 +23,7 @@ from tests.support.law import law_read_once  # noqa: F401  for every test of thi
 from tests.support.national import no_court
 from tests.support.postgres import PostgresServer
 from tests.support.store import run_apart
-from tests.support.world import NOW, TestClock, World, open_world, populate, reopen_world
+from tests.support.world import NOW, Inhabitants, TestClock, World, inhabitants_of, open_world, populate, reopen_world
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -49,6 +49,7 @@ def plain_world(tmp_path_factory: pytest.TempPathFactory) -> World:
         await world.enrol("GBR second releaser", "GBR", "releaser")
         await world.post(label=Label("NATO", "RESTRICTED", releasable_to=("DNK", "GBR", "NOR")), subject="For all")
         world.sequence()
+        world.clients = dict((await inhabitants_of(world)).clients)
         await world.services.store.close()
         return world
 
@@ -91,6 +92,7 @@ def secret_world(plain_world: World, tmp_path_factory: pytest.TempPathFactory) -
         world.sequence()
         about = "SELECT id FROM audit_search WHERE subject_id = $1 AND event = 'report.posted'"
         ((entry,),) = world.sql(about, report)
+        world.clients = dict((await inhabitants_of(world)).clients)
         await world.services.store.close()
         erasure = asked.value.act.id
         return world, Hidden(
@@ -179,7 +181,8 @@ async def copy_of(world: World, folder: Path) -> World:
 
 
 async def _reopened(world: World, folder: Path) -> World:
-    opened = await reopen_world(_url(folder), folder, cursor_key=world.services.cursor_key)
+    like = Inhabitants(world.clients, world.agreement_id)
+    opened = await reopen_world(_url(folder), folder, cursor_key=world.services.cursor_key, like=like)
     clock = TestClock()
     custodian = FileCustodian.load(folder / "custody" / "roots.json")
     opened.services = replace(

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from tests.support.world import World, reopen_world
+from tests.support.world import Inhabitants, World, inhabitants_of, reopen_world
 
 Deeds = Callable[[World], Awaitable[Any]]
 MakeLived = Callable[[Deeds], Awaitable[tuple[World, Any]]]
@@ -16,9 +16,10 @@ MakeLived = Callable[[Deeds], Awaitable[tuple[World, Any]]]
 
 @dataclass(frozen=True, slots=True)
 class Lived:
-    """A closed world, to be copied; `told` is what the deeds returned."""
+    """A closed world, to be copied, and who was in it at the end; `told` is what the deeds returned."""
 
     world: World
+    inhabitants: Inhabitants
     told: Any
 
     @property
@@ -29,7 +30,8 @@ class Lived:
     async def copied(self, url: str, folder: Path) -> World:
         """Return a world with the same keys on a copy of the database."""
         shutil.copytree(self.world.folder, folder, dirs_exist_ok=True)
-        copied = await reopen_world(url, folder, cursor_key=self.world.services.cursor_key)
+        key = self.world.services.cursor_key
+        copied = await reopen_world(url, folder, cursor_key=key, like=self.inhabitants)
         copied.agreement_id, copied.clock.now = self.world.agreement_id, self.world.clock.now
         return copied
 
@@ -46,6 +48,7 @@ class LivedWorlds:
             url, folder = populated()
             world = await reopen_world(url, folder)
             told = await deeds(world)
+            inhabitants = await inhabitants_of(world)
             await world.services.store.close()
-            self.made[backend, deeds] = Lived(world, told)
+            self.made[backend, deeds] = Lived(world, inhabitants, told)
         return self.made[backend, deeds]

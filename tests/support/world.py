@@ -7,7 +7,7 @@ and the use cases are the real ones; only the clock is the test's.
 import hashlib
 import os
 import sqlite3
-from collections.abc import AsyncIterator, Awaitable, Iterable
+from collections.abc import AsyncIterator, Awaitable, Iterable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
@@ -108,6 +108,14 @@ class Attempt(Generic[T]):
             raise self.error
         assert self.answer is not None
         return self.answer
+
+
+@dataclass(frozen=True)
+class Inhabitants:
+    """The clients of a world, by name, and the agreement that its calls are about, as they stand in its database."""
+
+    clients: Mapping[str, Client]
+    agreement_id: str
 
 
 @dataclass
@@ -283,12 +291,24 @@ async def open_world(url: str, folder: Path) -> World:
     return world
 
 
-async def reopen_world(url: str, folder: Path, *, cursor_key: bytes | None = None) -> World:
-    """Return the world that stands in a database already, as `open_world` or `populate` left it; keys are new."""
+async def reopen_world(
+    url: str, folder: Path, *, cursor_key: bytes | None = None, like: Inhabitants | None = None
+) -> World:
+    """Return the world that stands in a database already, as `open_world` or `populate` left it; keys are new.
+
+    Who is in it is read there, or known from another copy of the same database.
+    """
     world = await _opened(url, folder, cursor_key=cursor_key)
-    world.clients = {client.name: client for client in await world.services.store.clients()}
-    world.agreement_id = next((agreement.id for agreement in await world.services.store.agreements()), "")
+    known = await inhabitants_of(world) if like is None else like
+    world.clients, world.agreement_id = dict(known.clients), known.agreement_id
     return world
+
+
+async def inhabitants_of(world: World) -> Inhabitants:
+    """Read who is in a world: what copies of its database need not be asked for again."""
+    store = world.services.store
+    clients = {client.name: client for client in await store.clients()}
+    return Inhabitants(clients, next((agreement.id for agreement in await store.agreements()), ""))
 
 
 async def populate(world: World) -> World:

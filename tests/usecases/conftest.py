@@ -14,7 +14,7 @@ from tests.support.lived import Deeds, LivedWorlds, MakeLived
 from tests.support.postgres import PostgresServer
 from tests.support.store import run_apart
 from tests.support.witnessed_world import Watched, WitnessedWorld
-from tests.support.world import World, open_world, populate, reopen_world
+from tests.support.world import Inhabitants, World, open_world, populate, reopen_world
 
 MakeDatabase = Callable[[str], str]
 
@@ -90,10 +90,19 @@ async def world(make_database: MakeDatabase, tmp_path: Path) -> AsyncIterator[Wo
     await world.services.store.close()
 
 
+@pytest.fixture(scope="session")
+def inhabitants() -> dict[str, Inhabitants]:
+    """Who is in the populated world, by backend: the copies of one database are not read each time."""
+    return {}
+
+
 @pytest.fixture
-async def populated(make_database: MakeDatabase, tmp_path: Path) -> AsyncIterator[World]:
+async def populated(
+    backend: str, make_database: MakeDatabase, inhabitants: dict[str, Inhabitants], tmp_path: Path
+) -> AsyncIterator[World]:
     """Members, the usual clients, and an agreement in force."""
-    world = await reopen_world(make_database("populated"), tmp_path)
+    world = await reopen_world(make_database("populated"), tmp_path, like=inhabitants.get(backend))
+    inhabitants.setdefault(backend, Inhabitants(dict(world.clients), world.agreement_id))
     yield world
     await world.services.store.close()
 
