@@ -210,6 +210,12 @@ def test_who_watches_never_handles_reports(watching, handling):
     ]
 
 
+def test_organisations_are_these():
+    assert set(ORGANISATIONS) == {
+        *("EXCHANGE", "EU", "EUROJUST", "EUROPOL", "ENISA", "FRONTEX", "IAEA", "INTERPOL", "NATO", "OPCW", "OSCE"),
+    }
+
+
 def test_every_role_on_either_side_is_named():
     assert faults_of(check_roles, [role.value for role in Role]) == [
         Fault(
