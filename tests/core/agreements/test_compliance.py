@@ -92,6 +92,7 @@ def test_another_rhythm_begins_anew_and_another_duty_beside_it_does_not():
     then_beside = (Spell(T, T + HOUR, Duty("P2D")), *(replace(each, since=each.since + HOUR) for each in beside))
     then_beside = (then_beside[0], replace(then_beside[1], until=T + 2 * HOUR), then_beside[2])
     assert rhythm_of(then_beside, [], T, T + 3 * HOUR).due == T + HOUR + DAY
+    assert counted(rhythm_of(then_beside, [T + HOUR + INSTANT], T, T + 3 * HOUR)) == (1, 0, 0, False)
 
 
 def test_what_was_posted_while_a_duty_lasted_is_counted_when_it_has_ended():

@@ -181,6 +181,14 @@ def test_text_that_is_not_there_owes_nothing_and_reaches_nothing():
     ] * 2
 
 
+def test_moment_alone_is_no_signature():
+    """INVARIANT: a party that stands as unsigned has not signed, whatever moment it bears."""
+    first, *others = agreement((P, S, S)).parties
+    stamped = dataclasses.replace(first, signed_at=SIGNED_AT)
+
+    assert state_of(dataclasses.replace(FIRST, parties=(stamped, *others)), DURING) is AgreementState.DRAFT
+
+
 def test_what_was_taken_back_with_a_draft_stays_taken_back():
     left = signed(dataclasses.replace(agreement((S, P, W)), version=1))
     left = dataclasses.replace(left, parties=(*left.parties[:2], dataclasses.replace(left.parties[2], signed_at=None)))
