@@ -221,9 +221,8 @@ def _typed(column: Column[Any]) -> ColumnElement[Any]:
 def _with_contents(chosen: Select[Any]) -> Select[Any]:
     """Return rows of the outbox in their order: number, entry, its bytes (None: gone), its place (None: none yet)."""
     entry, leaf, waiting = table("audit_entry"), table("log_leaf"), chosen.subquery("waiting")
-    return (
-        select(waiting.c.id, waiting.c.entry_id, entry.c.content, leaf.c.position)
-        .outerjoin_from(waiting, entry, entry.c.id == waiting.c.entry_id)
-        .outerjoin(leaf, leaf.c.entry_id == waiting.c.entry_id)
-        .order_by(waiting.c.id)
-    )
+    # Looked up row by row, whatever is known of the tables: joined, a database that has no statistics yet reads all
+    # entries there are for the few that wait.
+    content = select(entry.c.content).where(entry.c.id == waiting.c.entry_id).scalar_subquery()
+    position = select(leaf.c.position).where(leaf.c.entry_id == waiting.c.entry_id).scalar_subquery()
+    return select(waiting.c.id, waiting.c.entry_id, content, position).order_by(waiting.c.id)

@@ -7,12 +7,15 @@ import json
 import subprocess
 import sys
 from collections import Counter
+from dataclasses import replace
 
 import pytest
 
 from exchange.audit import EventName, Outcome, columns_of, parse_entry
 from exchange.kernel import CanonicalError, ConflictError, UnavailableError
 from exchange.store import Store
+from exchange.store.dialect import sql_for
+from exchange.store.log_statements import LogWrites
 from exchange.store.search_rows import SEARCH_COLUMNS, search_row
 from exchange.store.tables import table
 from tests.support.postgres import ROOT
@@ -67,6 +70,22 @@ async def test_every_entry_waits_in_the_outbox_once(store: Store) -> None:
     waiting = [row[0] for row in await rows_of(store, "SELECT entry_id FROM audit_outbox ORDER BY id")]
 
     assert sorted(waiting) == sorted(receipt.entry for receipt in entries)
+
+
+async def test_what_waits_is_looked_up_entry_by_entry(store: Store, store_url: str) -> None:
+    """Without statistics too: joined, the whole log would be read for the few entries that wait."""
+    is_sqlite = store_url.startswith("sqlite")
+    numbers = "WITH RECURSIVE n(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM n WHERE n < 40000)"
+    await rows_of(store, f"INSERT INTO audit_entry (id, content) {numbers} SELECT 'id-' || n, '' FROM n")
+    await rows_of(store, f"INSERT INTO audit_outbox (entry_id) {numbers} SELECT 'id-' || n FROM n")
+    waiting = LogWrites.compiled(sql_for(is_sqlite=is_sqlite)).waiting
+    explained = replace(waiting, sql=("EXPLAIN QUERY PLAN " if is_sqlite else "EXPLAIN ") + waiting.sql)
+
+    plan = [str(row[-1]).strip() for row in await store._database.fetch(explained, {"limit": 1000})]
+
+    for name, key in (("audit_entry", "id"), ("log_leaf", "entry_id")):
+        (at,) = (place for place, line in enumerate(plan) if f" {name} " in line)
+        assert f"({key}=?)" in plan[at] if is_sqlite else plan[at + 1].startswith(f"Index Cond: (({key})::text = (")
 
 
 async def test_numbers_of_one_start_leave_no_gap(store: Store) -> None:
