@@ -13,8 +13,10 @@ from exchange.kernel.errors import MalformedError
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
-# Relays of 6to4, which are no more (RFC 7526): whoever announces the network now is nobody's relay.
+# 6to4 and its relays are no more (RFC 7526): whoever announces the networks now is nobody's relay. Said here, for one
+# release of Python 3.11 calls the addresses global and the next one does not.
 _RELAYS: Final = ipaddress.IPv4Network("192.88.99.0/24")
+_RELAYED: Final = ipaddress.IPv6Network("2002::/16")
 
 
 def is_public(text: str) -> bool:
@@ -84,7 +86,10 @@ def _names_the_inside(host: str) -> bool:
 
 
 def _is_public(address: Address) -> bool:
-    is_odd = address in _RELAYS if isinstance(address, ipaddress.IPv4Address) else address.is_site_local
+    if isinstance(address, ipaddress.IPv4Address):
+        is_odd = address in _RELAYS
+    else:
+        is_odd = address.is_site_local or address in _RELAYED
     return address.is_global and not address.is_multicast and not address.is_reserved and not is_odd
 
 
@@ -92,5 +97,5 @@ def _wrapped(address: Address) -> list[Address]:
     """Return the IPv4 addresses that an IPv6 address leads to."""
     if isinstance(address, ipaddress.IPv4Address):
         return []
-    found = (address.ipv4_mapped, address.sixtofour, *(address.teredo or ()))
+    found = (address.ipv4_mapped, *(address.teredo or ()))
     return [each for each in found if each is not None]
