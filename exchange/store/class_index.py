@@ -30,8 +30,11 @@ _AT_ONCE = 20_000
 _MOST_MERGED = 4_000_000
 """Numbers in merged lists, at four bytes each 16 MB; those not asked for are forgotten first."""
 
-_LARGEST_MERGED = 250_000
-"""A longer list is not merged: making it would hold everybody up for more than twenty milliseconds."""
+_LARGEST_MERGED = 60_000
+"""A longer list is not kept: making it would hold everybody up for more than twenty milliseconds."""
+
+_MOST_LISTS = 512
+"""Sets of classes that are remembered as asked for, most of them with a list; one not asked for longest goes first."""
 
 _LONGEST_TAIL = 20_000
 """Where more reports came than this, the classes asked for are read anew: cheaper than reading all that came."""
@@ -95,7 +98,7 @@ class ClassIndex:
     def candidates(self, class_ids: Sequence[int], *, after: int, limit: int, per_class: int) -> Candidates:
         """Return at most `limit` numbers behind `after` of classes that `holds` said True to.
 
-        Where there are too many to merge them, it looks at the next `per_class` of each.
+        Where they are in no list of their own, it looks at the next `per_class` of each class.
         """
         merged = self._merged_numbers(tuple(class_ids))
         if merged is not None:
@@ -120,23 +123,29 @@ class ClassIndex:
         return Candidates(found, complete_to)
 
     def _merged_numbers(self, class_ids: tuple[int, ...]) -> "array[int] | None":
-        """Return the numbers of these classes in one order, up to `known_to`; None where they are too many."""
+        """Return the numbers of these classes in one order, up to `known_to`.
+
+        None where they are too many, and where they are asked for the first time: mostly it is the only one.
+        """
         kept = self._merged.pop(class_ids, None)
         if kept is None:
+            self._keep(class_ids, _Merged(array("I"), 0))
+            return None
+        self._merged_count -= len(kept.numbers)
+        if kept.known_to < self.known_to:
             if sum(len(self._numbers[class_id]) for class_id in class_ids) > _LARGEST_MERGED:
                 return None
-            kept = _Merged(array("I"), 0)
-        if kept.known_to < self.known_to:
             fresh = (self._numbers_behind(class_id, kept.known_to) for class_id in class_ids)
-            came = sorted(chain.from_iterable(fresh))
-            kept.numbers.extend(came)
-            kept = _Merged(kept.numbers, self.known_to)
-            self._merged_count += len(came)
-        self._merged[class_ids] = kept
-        while self._merged_count > _MOST_MERGED and len(self._merged) > 1:
+            kept.numbers.extend(sorted(chain.from_iterable(fresh)))
+        self._keep(class_ids, _Merged(kept.numbers, self.known_to))
+        return kept.numbers
+
+    def _keep(self, class_ids: tuple[int, ...], merged: _Merged) -> None:
+        self._merged[class_ids] = merged
+        self._merged_count += len(merged.numbers)
+        while len(self._merged) > _MOST_LISTS or (self._merged_count > _MOST_MERGED and len(self._merged) > 1):
             _, dropped = self._merged.popitem(last=False)
             self._merged_count -= len(dropped.numbers)
-        return kept.numbers
 
     def _numbers_behind(self, class_id: int, after: int) -> "array[int]":
         numbers = self._numbers[class_id]
