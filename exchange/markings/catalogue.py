@@ -12,8 +12,10 @@ from exchange.markings.label import Label
 from exchange.markings.policy import Level, SecurityPolicy, UnknownMarkingError, is_member_code
 from exchange.markings.quoting import quoted
 
-_MOST_REMEMBERED = 4_096
-"""Labels without a fault that a catalogue remembers: about a megabyte."""
+_MOST_REMEMBERED = 1_024
+"""Labels without a fault that a catalogue remembers: two megabytes at most, for longer ones are not remembered."""
+_LONGEST_REMEMBERED = 40
+"""Compartments, members and caveats of a label, all together."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -37,7 +39,8 @@ class Catalogue:
         if label in self._faultless:
             return ()
         faults = self._faults(label)
-        if not faults:
+        names = len(label.compartments) + len(label.releasable_to) + len(label.handling)
+        if not faults and names <= _LONGEST_REMEMBERED:
             if len(self._faultless) >= _MOST_REMEMBERED:
                 self._faultless.clear()
             self._faultless.add(label)

@@ -48,7 +48,7 @@ def class_facts(header: Header, consents: Iterable[Consent] = (), *, under: Post
     )
 
 
-@lru_cache(maxsize=1024)
+@lru_cache(maxsize=256)
 def class_digest(facts: ClassFacts) -> str:
     """Return the SHA-256 of the class's canonical bytes, in 64 lower-case hex digits."""
     return hashlib.sha256(canonical_bytes(class_as_json(facts))).hexdigest()

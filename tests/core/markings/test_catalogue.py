@@ -42,6 +42,14 @@ def test_label_is_judged_alike_however_many_came_before(monkeypatch):
             assert 1 <= len(SHIPPED._faultless) <= 2
 
 
+def test_long_label_is_judged_and_not_remembered():
+    codes = tuple(sorted(f"{first}{second}X" for first in "ABCDEFG" for second in "ABCDEF"))
+    SHIPPED._faultless.clear()
+
+    assert [SHIPPED.check(nato(releasable_to=codes[:40])), SHIPPED.check(nato(releasable_to=codes[:41]))] == [(), ()]
+    assert SHIPPED._faultless == {nato(releasable_to=codes[:40])}
+
+
 def test_unknown_policy_still_shows_malformed_members():
     faults = SHIPPED.check(Label("XXX", "SECRET", (), ("gbr",)))
 
