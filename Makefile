@@ -14,8 +14,8 @@ MUTATED := markings release agreements audit crypto
 # `make test ROOM=markings` runs one room alone; `make test ARGS="-k expired"` hands words to pytest.
 ROOM ?=
 ARGS ?=
-# One more than cores, for tests wait too: on databases, on processes that start. Four at most: each has servers of its own.
-JOBS ?= $(shell n=$$(nproc 2>/dev/null || echo 2); [ $$n -gt 3 ] && n=3; echo $$((n + 1)))
+# Two more than cores, for tests wait too: on databases, on processes that start. Four at most: each has servers of its own.
+JOBS ?= $(shell n=$$(nproc 2>/dev/null || echo 2); [ $$n -gt 2 ] && n=2; echo $$((n + 2)))
 MINUTES ?= 20
 WORKERS ?= 2
 
