@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
-from exchange.cli.instance import Host, write_new
+from exchange.cli.instance import Host, unreadable, write_new
 from exchange.crypto import CertificateFacts, KeyAndCertificate, issue_client, read_certificate, sign_request
 from exchange.kernel import InvalidError, UnsafeSettingError, system_clock
 from exchange.settings import InstanceLayout, read_secret
@@ -104,7 +104,7 @@ def read_pem(path: Path) -> bytes:
         with path.open("rb") as file:
             content = file.read(_LARGEST_PEM_BYTES + 1)
     except OSError as exc:
-        raise InvalidError(f"`{path}` cannot be read: {(exc.strerror or str(exc)).lower()}") from exc
+        raise unreadable(path, exc) from exc
     if len(content) > _LARGEST_PEM_BYTES:
         raise InvalidError(f"`{path}` is larger than any certificate: is it the right file?")
     return content

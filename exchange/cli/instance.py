@@ -73,12 +73,17 @@ def policies_folder() -> Path:
     return Path(given) if given else Path(exchange.__file__).resolve().parents[1] / "policies"
 
 
+def unreadable(path: Path, exc: OSError) -> InvalidError:
+    """Return what is said of a file that the operator named, with the cause."""
+    return InvalidError(f"`{path}` cannot be read: {(exc.strerror or str(exc)).lower()}")
+
+
 def read_bytes(path: Path) -> bytes:
     """Return the bytes of a file that the operator named; raises InvalidError with the cause."""
     try:
         return path.read_bytes()
     except OSError as exc:
-        raise InvalidError(f"`{path}` cannot be read: {(exc.strerror or str(exc)).lower()}") from exc
+        raise unreadable(path, exc) from exc
 
 
 def read_text(path: Path) -> str:
@@ -86,7 +91,7 @@ def read_text(path: Path) -> str:
     try:
         return path.read_text(encoding="utf-8")
     except OSError as exc:
-        raise InvalidError(f"`{path}` cannot be read: {(exc.strerror or str(exc)).lower()}") from exc
+        raise unreadable(path, exc) from exc
     except UnicodeDecodeError as exc:
         raise InvalidError(f"`{path}` is not UTF-8 text: byte {exc.start} is wrong") from exc
 

@@ -8,6 +8,7 @@ import typer
 from pydantic import ValidationError
 
 from exchange.cli import output
+from exchange.cli.instance import unreadable
 from exchange.cli.verbs import JsonOption, member_verb
 from exchange.client import ExchangeClient
 from exchange.kernel import InvalidError
@@ -133,7 +134,7 @@ def _text(path: Path) -> str:
             raise InvalidError(f"`{path}` is larger than any set of caveats")
         return content.decode()
     except OSError as exc:
-        raise InvalidError(f"`{path}` cannot be read: {(exc.strerror or str(exc)).lower()}") from exc
+        raise unreadable(path, exc) from exc
     except UnicodeDecodeError as exc:
         raise InvalidError(f"`{path}` is not UTF-8") from exc
 

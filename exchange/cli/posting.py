@@ -9,7 +9,7 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
-from exchange.cli.instance import policies_folder, read_bytes
+from exchange.cli.instance import policies_folder, read_bytes, unreadable
 from exchange.kernel import ExchangeError, InvalidError
 from exchange.markings import Catalogue, load_catalogue, parse_marking
 from exchange.wire import LabelBody, PartBody, ReportBody, faults_of, read_json
@@ -104,7 +104,7 @@ def size_of(files: Sequence[Path]) -> int:
     try:
         return sum(file.stat().st_size for file in files)
     except OSError as exc:
-        raise _unreadable(Path(str(exc.filename)), exc) from exc
+        raise unreadable(Path(str(exc.filename)), exc) from exc
 
 
 def guess_media_type(name: str, content: bytes) -> str:
@@ -139,7 +139,7 @@ def _declared(file: Path, *, label: LabelBody | None, kind: str | None) -> PartB
                 digest.update(piece)
                 is_text = is_text and _decodes(decoder, piece)
     except OSError as exc:
-        raise _unreadable(file, exc) from exc
+        raise unreadable(file, exc) from exc
     guessed = _TYPES.get(file.suffix.lower(), BYTES)
     if guessed == "application/json" and size <= LARGEST_LOOKED_INTO:
         guessed = guess_media_type(file.name, read_bytes(file))
@@ -154,10 +154,6 @@ def _decodes(decoder: codecs.IncrementalDecoder, piece: bytes, *, is_last: bool 
     except UnicodeDecodeError:
         return False
     return True
-
-
-def _unreadable(file: Path, exc: OSError) -> InvalidError:
-    return InvalidError(f"`{file}` cannot be read: {(exc.strerror or str(exc)).lower()}")
 
 
 def _by_file(option: str, pairs: Sequence[str], files: Sequence[Path]) -> dict[Path, str]:

@@ -7,7 +7,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO, Self
 
-from exchange.cli.instance import read_text
+from exchange.cli.instance import read_text, unreadable
 from exchange.crypto import DATA_KEY_BYTES
 from exchange.crypto.sealed_files import FileSealer, Identity, Recipient, is_recipient, open_sealed
 from exchange.kernel import InvalidError, UnavailableError
@@ -104,7 +104,7 @@ def _mapped(path: Path) -> mmap.mmap:
     except ValueError as exc:
         raise InvalidError(f"`{path}` is empty") from exc
     except OSError as exc:
-        raise InvalidError(f"`{path}` cannot be read: {(exc.strerror or str(exc)).lower()}") from exc
+        raise unreadable(path, exc) from exc
 
 
 def _lines(pieces: Iterator[bytes]) -> Iterator[bytes]:
