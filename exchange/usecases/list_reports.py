@@ -111,7 +111,7 @@ async def readable_for(services: Services, call: Call, client: Client, state: Po
         permits = await _permits(services, call, client, facts, state)
     not_after = earliest_change(client, agreements, call.now, classes=facts.values())
     whole = frozenset(class_id for class_id, permit in permits.items() if is_whole(classes[class_id], permit))
-    crises = {class_id: permit.crises for class_id, permit in permits.items() if permit.crises}
+    crises = {class_id: named for class_id, permit in permits.items() if (named := permit.crises)}
     readable = Readable(state.policy_version, state.class_version, not_after, permits, whole, crises)
     knowledge.keep_readable(key, readable)
     return readable
