@@ -11,20 +11,34 @@ import queue
 import sqlite3
 import threading
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Generator, Sequence
 from contextlib import suppress
-from time import perf_counter
+from functools import lru_cache, partial
+from time import monotonic, perf_counter, sleep
+from typing import TypeVar
 
 from exchange.kernel import UnavailableError
-from exchange.store.batch import Ask, Job, Put, Result, Steps
-from exchange.store.dialect import Parameters, Row, Statement, as_sqlite
+from exchange.store.batch import Ask, Job, Put, Result
+from exchange.store.dialect import Parameters, Row, Statement, Value, as_sqlite
 from exchange.store.engine import existing_file
 from exchange.store.faults import driver_errors, is_of_one_row
 from exchange.store.lane import BATCH_LIMIT, QUEUE_LIMIT, Waiting, Write, deliver, failed, has_failed
 from exchange.store.observing import ENTRIES_LANE, StoreLoad, StoreObserver
 
+T = TypeVar("T")
+
 _READ_WAIT_SECONDS = 0.25
 """A reader waits for nobody in WAL mode but during recovery; it must not hold up the event loop."""
+
+_ROWS_AT_ONCE = 32
+"""Rows of one INSERT. A thread lets the interpreter go for each statement and then waits for it, behind the event loop,
+with SQLite's one lock in its hands: the fewer statements, the shorter."""
+
+_LOCK_RETRY_SECONDS = 0.001
+
+_CHECKPOINT_PAGES = 20_000
+"""After so many pages in its log, 80 MB, a writer of requests puts them into their places. It should not come to that:
+while it does, every request waits, so the sequencer does it after half as many."""
 
 
 class SqliteDatabase:
@@ -35,7 +49,7 @@ class SqliteDatabase:
         self._write = write
         self._observer = observer
         self._wait_seconds = wait_seconds
-        self._reader = _Connection(path, wait_seconds=_READ_WAIT_SECONDS)
+        self._reader = _Connection(path, partial(connect, wait_seconds=_READ_WAIT_SECONDS))
         self._waiting: deque[Waiting] = deque()
         self._batches: queue.SimpleQueue[list[Waiting] | None] = queue.SimpleQueue()
         self._is_writing = False
@@ -52,12 +66,10 @@ class SqliteDatabase:
         with driver_errors():
             try:
                 connection = self._reader.open()
-                arguments = [as_sqlite(value) for value in statement.arguments(parameters)]
-                rows: list[Row] = connection.execute(statement.sql, arguments).fetchall()
+                return ask(connection, statement, parameters)
             except sqlite3.Error:
                 self._reader.drop()
                 raise
-            return rows
 
     async def submit(self, job: Job) -> Result:
         """Return the result of `job` once it is durable."""
@@ -102,8 +114,9 @@ class SqliteDatabase:
         deliver(batch, results)
 
     def _work(self) -> None:
-        connection = _Connection(self._path, wait_seconds=self._wait_seconds)
-        writer = _Writer(connection, self._write)
+        opened = partial(connect_writer, wait_seconds=self._wait_seconds, checkpoint_pages=_CHECKPOINT_PAGES)
+        connection = _Connection(self._path, opened)
+        writer = _Writer(connection, self._write, self._wait_seconds)
         while (batch := self._batches.get()) is not None:
             begun = perf_counter()
             results = writer.run([job for job, _ in batch])
@@ -116,9 +129,9 @@ class SqliteDatabase:
 class _Connection:
     """A connection that is opened when first needed, and anew after every failure of the database."""
 
-    def __init__(self, path: str, *, wait_seconds: float) -> None:
+    def __init__(self, path: str, opened: Callable[[str], sqlite3.Connection]) -> None:
         self._path = path
-        self._wait_seconds = wait_seconds
+        self._opened = opened
         self._connection: sqlite3.Connection | None = None
         self._file = 0
 
@@ -128,7 +141,7 @@ class _Connection:
         file = os.stat(self._path).st_ino  # noqa: PTH116  a Path made for each read costs as much as some reads
         if self._connection is None or file != self._file:
             self.drop()
-            self._connection = connect(self._path, wait_seconds=self._wait_seconds)
+            self._connection = self._opened(self._path)
             self._file = file
         return self._connection
 
@@ -142,9 +155,10 @@ class _Connection:
 class _Writer:
     """Runs batches on a connection of the writer thread's own."""
 
-    def __init__(self, connection: _Connection, write: Write) -> None:
+    def __init__(self, connection: _Connection, write: Write, wait_seconds: float) -> None:
         self._connection = connection
         self._write = write
+        self._wait_seconds = wait_seconds
 
     def run(self, jobs: Sequence[Job]) -> list[Result]:
         """Commit `jobs` together; where a row of one is at fault, each by itself."""
@@ -158,8 +172,8 @@ class _Writer:
     def _transact(self, jobs: Sequence[Job]) -> list[Result]:
         connection = self._connection.open()
         try:
-            connection.execute("BEGIN IMMEDIATE")
-            results = _drive(connection, self._write(jobs))
+            begin(connection, wait_seconds=self._wait_seconds)
+            results = drive(connection, self._write(jobs))
             connection.execute("COMMIT")
         except BaseException as exc:
             with suppress(sqlite3.Error):
@@ -177,24 +191,72 @@ def connect(path: str, *, wait_seconds: float) -> sqlite3.Connection:
     # FULL, not WAL's usual NORMAL: an entry that was acknowledged must survive the power going.
     for pragma in ("journal_mode = WAL", "synchronous = FULL", "foreign_keys = ON", "cache_size = -16000"):
         connection.execute(f"PRAGMA {pragma}")
-    # Entries of one minute fall on the same few pages of each index: the rarer the checkpoint, the fewer times
-    # each page is written. 40 MB of log at most, read again in a tenth of a second after a crash.
-    connection.execute("PRAGMA wal_autocheckpoint = 10000")
     return connection
 
 
-def _drive(connection: sqlite3.Connection, steps: Steps) -> list[Result]:
+def connect_writer(path: str, *, wait_seconds: float, checkpoint_pages: int) -> sqlite3.Connection:
+    """Open the file at `path` for transactions that are begun by `begin`.
+
+    Once a commit leaves so many pages in SQLite's log, it puts them into their places before it returns.
+    """
+    connection = connect(path, wait_seconds=wait_seconds)
+    # Entries of one minute fall on the same few pages of each index: the rarer the checkpoint, the fewer times each
+    # page is written. What is left of it by a crash is read again, 40 MB in a tenth of a second.
+    connection.execute(f"PRAGMA wal_autocheckpoint = {checkpoint_pages}")
+    # An INSERT of many rows keeps what it would take back in a file of its own, else.
+    connection.execute("PRAGMA temp_store = MEMORY")
+    connection.execute("PRAGMA busy_timeout = 0")
+    return connection
+
+
+def begin(connection: sqlite3.Connection, *, wait_seconds: float) -> None:
+    """Begin a transaction that writes; sqlite3.OperationalError where others hold the lock for so long."""
+    # SQLite's own waiting sleeps ever longer: behind a transaction of 10 ms another 10, and behind writers that follow
+    # each other closely for seconds.
+    deadline = monotonic() + wait_seconds
+    while True:
+        try:
+            connection.execute("BEGIN IMMEDIATE")
+        except sqlite3.OperationalError as exc:
+            if exc.sqlite_errorcode != sqlite3.SQLITE_BUSY or monotonic() > deadline:
+                raise
+            sleep(_LOCK_RETRY_SECONDS)
+        else:
+            return
+
+
+def drive(connection: sqlite3.Connection, steps: Generator[Ask | Put, Sequence[Row], T]) -> T:
+    """Run the statements of one transaction and return what its steps come to."""
     try:
         step = next(steps)
         while True:
             rows: Sequence[Row] = ()
             match step:
                 case Ask(statement, parameters):
-                    arguments = [as_sqlite(value) for value in statement.arguments(parameters)]
-                    rows = connection.execute(statement.sql, arguments).fetchall()
+                    rows = ask(connection, statement, parameters)
                 case Put(statement, values):
-                    connection.executemany(statement.sql, values)
+                    _put(connection, statement, values)
             step = steps.send(rows)
     except StopIteration as done:
-        results: list[Result] = done.value
-        return results
+        result: T = done.value
+        return result
+
+
+def ask(connection: sqlite3.Connection, statement: Statement, parameters: Parameters) -> list[Row]:
+    """Return the rows of one statement."""
+    arguments = [as_sqlite(value) for value in statement.arguments(parameters)]
+    return connection.execute(statement.sql, arguments).fetchall()
+
+
+def _put(connection: sqlite3.Connection, statement: Statement, rows: Sequence[tuple[Value, ...]]) -> None:
+    for first in range(0, len(rows), _ROWS_AT_ONCE):
+        some = rows[first : first + _ROWS_AT_ONCE]
+        sql = _of_rows(statement.sql, len(statement.order), len(some))
+        connection.execute(sql, [value for row in some for value in row])
+
+
+@lru_cache(maxsize=1024)
+def _of_rows(sql: str, width: int, count: int) -> str:
+    """Return the INSERT of one row of `width` columns as one of `count` rows."""
+    row = f"({', '.join('?' * width)})"
+    return sql.replace(f"VALUES {row}", f"VALUES {', '.join([row] * count)}", 1)

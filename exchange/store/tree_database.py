@@ -6,7 +6,6 @@ Its settings let others take over within seconds: a sequencer that was stopped o
 import asyncio
 import os
 import sqlite3
-import time
 from collections.abc import Callable, Generator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
@@ -15,19 +14,20 @@ from typing import Protocol, TypeVar
 import asyncpg
 
 from exchange.store.batch import Ask, Put
-from exchange.store.dialect import Parameters, Row, Statement, as_sqlite
+from exchange.store.dialect import Parameters, Row, Statement
 from exchange.store.engine import checked_url, is_sqlite
 from exchange.store.faults import DRIVER_ERRORS, driver_errors
 from exchange.store.postgres import connector
 from exchange.store.schema import require_schema_over
-from exchange.store.sqlite import connect
+from exchange.store.sqlite import ask, begin, connect_writer, drive
 
 T = TypeVar("T")
 
 LogSteps = Generator[Ask | Put, Sequence[Row], T]
 """One transaction: it yields statements and is sent their rows."""
 
-_LOCK_RETRY_SECONDS = 0.001
+_CHECKPOINT_PAGES = 10_000
+"""Pages of SQLite's log, 40 MB, after which they are put into their places."""
 
 _GUARD = "SET lock_timeout = '5s'"
 
@@ -79,7 +79,7 @@ class SqliteTree:
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="store-tree")
 
     async def fetch(self, statement: Statement, parameters: Parameters) -> Sequence[Row]:
-        return await self._apart(lambda: _asked(self._open(), Ask(statement, parameters)))
+        return await self._apart(lambda: ask(self._open(), statement, parameters))
 
     async def transact(self, steps: LogSteps[T], *, is_durable: bool = True) -> T:
         return await self._apart(lambda: self._transact(steps, "FULL" if is_durable else "NORMAL"))
@@ -102,31 +102,19 @@ class SqliteTree:
     def _transact(self, steps: LogSteps[T], synchronous: str) -> T:
         connection = self._open()
         connection.execute(f"PRAGMA synchronous = {synchronous}")
-        self._lock(connection)
-        result = _drive(connection, steps)
+        begin(connection, wait_seconds=self._wait_seconds)
+        result = drive(connection, steps)
         connection.execute("COMMIT")
         return result
-
-    def _lock(self, connection: sqlite3.Connection) -> None:
-        # SQLite's own waiting sleeps ever longer, and writers that follow each other closely leave it out for seconds.
-        deadline = time.monotonic() + self._wait_seconds
-        while True:
-            try:
-                connection.execute("BEGIN IMMEDIATE")
-            except sqlite3.OperationalError as exc:
-                if exc.sqlite_errorcode != sqlite3.SQLITE_BUSY or time.monotonic() > deadline:
-                    raise
-                time.sleep(_LOCK_RETRY_SECONDS)
-            else:
-                return
 
     def _open(self) -> sqlite3.Connection:
         # A file that was put in the place of another one is another database: what was known of it is void.
         file = os.stat(self._path).st_ino  # noqa: PTH116  asked five times a second
         if self._connection is None or file != self._file:
             self._drop()
-            self._connection = connect(self._path, wait_seconds=self._wait_seconds)
-            self._connection.execute("PRAGMA busy_timeout = 0")
+            self._connection = connect_writer(
+                self._path, wait_seconds=self._wait_seconds, checkpoint_pages=_CHECKPOINT_PAGES
+            )
             self._file = file
         return self._connection
 
@@ -184,28 +172,6 @@ class PostgresTree:
                 await connection.close(timeout=1)
             except DRIVER_ERRORS:
                 connection.terminate()
-
-
-def _asked(connection: sqlite3.Connection, step: Ask) -> Sequence[Row]:
-    arguments = [as_sqlite(value) for value in step.statement.arguments(step.parameters)]
-    rows: list[Row] = connection.execute(step.statement.sql, arguments).fetchall()
-    return rows
-
-
-def _drive(connection: sqlite3.Connection, steps: LogSteps[T]) -> T:
-    try:
-        step = next(steps)
-        while True:
-            rows: Sequence[Row] = ()
-            match step:
-                case Ask():
-                    rows = _asked(connection, step)
-                case Put(statement, values):
-                    connection.executemany(statement.sql, values)
-            step = steps.send(rows)
-    except StopIteration as done:
-        result: T = done.value
-        return result
 
 
 async def _drive_postgres(connection: asyncpg.Connection, steps: LogSteps[T]) -> T:
