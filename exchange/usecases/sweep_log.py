@@ -21,11 +21,14 @@ _CHUNK = 5000
 """Entries looked at in one go: some 20 ms, while nobody waits for anything."""
 
 _INDEXED_AT_REST = 500
-_INDEXED_IN_PASSING = 100
+_INDEXED_IN_PASSING = 250
 """Entries made searchable in one go, when nothing comes and while entries come: on SQLite whoever writes waits."""
 
-_PASSES_BEHIND = 300
-"""However fast entries come: what is searched is so many passes of five a second behind at most, a minute."""
+_PASSES_APART = 5
+"""While entries come, a second: two hundred of them share half of the pages that forty each write anew."""
+
+_PASSES_BEHIND = 60
+"""However fast entries come: what is searched is so many of these passes behind at most, a minute."""
 
 _ENTRIES_NAMED = 100
 _FIRST_ID = ""
@@ -86,9 +89,13 @@ class Index:
     def __init__(self, tree: LogTree) -> None:
         self._tree = tree
         self._done: dict[int, int] = {}
+        self._passed = 0
 
     async def chunk(self, *, is_at_rest: bool = True) -> bool:
         """Make the next entries searchable, fewer while others write; return whether more have their place already."""
+        self._passed = 0 if is_at_rest else self._passed + 1
+        if self._passed % _PASSES_APART:
+            return True
         at_once = _INDEXED_AT_REST if is_at_rest else _INDEXED_IN_PASSING
         for state in await self._tree.reader.states():
             if await self._is_behind(state):

@@ -182,16 +182,37 @@ async def test_searched_entries_do_not_fall_behind_for_ever_while_others_write(
     log: Log, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(sweep_log, "_INDEXED_IN_PASSING", 3)
+    monkeypatch.setattr(sweep_log, "_PASSES_APART", 2)
     monkeypatch.setattr(sweep_log, "_PASSES_BEHIND", 4)
     index = Index((await log.desk()).tree)
-    for _ in range(16):
-        await log.append(20)
+    for _ in range(32):
+        await log.append(10)
         await log.drain()
         await index.chunk(is_at_rest=False)
 
     state = await log.store.log.state()
     assert state is not None
     assert state.size - await log.store.log.searched(1) <= 20 * 4
+
+
+async def test_entries_are_made_searchable_at_every_fifth_pass_while_others_write_and_at_once_at_rest(log: Log) -> None:
+    index = Index((await log.desk()).tree)
+    await log.append(4)
+    await log.drain()
+    seen = []
+    for _ in range(5):
+        await index.chunk(is_at_rest=False)
+        seen.append(await log.store.log.searched(1))
+    state = await log.store.log.state()
+    assert state is not None
+    assert seen == [0, 0, 0, 0, state.size]
+
+    await log.append(4)
+    await log.drain()
+    await index.chunk(is_at_rest=False)
+    assert await log.store.log.searched(1) == state.size
+    await index.chunk()
+    assert await log.store.log.searched(1) == state.size + 4
 
 
 async def test_checkpoints_are_kept_every_ten_seconds_and_at_rest(log: Log) -> None:
