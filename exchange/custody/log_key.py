@@ -14,7 +14,7 @@ from typing import Final
 from exchange.audit.checkpoint import Checkpoint, parse_checkpoint
 from exchange.audit.merkle import TreeHead
 from exchange.audit.note import SignedNote, parse_note
-from exchange.audit.note_keys import NoteSigner, SignatureType, parse_verifier_key, verify_note
+from exchange.audit.note_keys import NoteError, NoteSigner, SignatureType, parse_verifier_key, verify_note
 from exchange.crypto import CryptoError, SignatureScheme, SigningKey
 from exchange.custody.guarded import read_guarded, replacement_of
 from exchange.kernel import MalformedError, UnsafeSettingError
@@ -87,9 +87,12 @@ def load_log_key(path: Path) -> LogKey:
 def checkpoint_signed_by(verifier_keys: str, note: bytes) -> Checkpoint:
     """Return the checkpoint in a note that each of these keys signed.
 
-    Raises NoteError where a signature is wrong or missing, MalformedError for what is no checkpoint.
+    Raises NoteError where a signature is wrong or missing and where there is no key to ask for one, MalformedError for
+    what is no checkpoint.
     """
     keys = [parse_verifier_key(line) for line in verifier_keys.splitlines()]
+    if not keys:
+        raise NoteError("there is no key that could have signed the note")
     parsed = parse_note(note)
     for key in keys:
         verify_note(parsed, [key])
