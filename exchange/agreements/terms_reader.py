@@ -290,15 +290,15 @@ class TermsReader:
             if name and (problem := text_problem(name, longest=_LONGEST_NAME)) is not None:
                 self._reading.fault(f"{spot}/name", "bad-text", f"the name {problem}")
             found.append(NamedSignatory(MemberCode(member), name))
-        members = {each.member for each in found if each.member}
-        if len(members) == 1:
+        # Whose member cannot be read may be of another one: that is reported, what follows from it is not.
+        if len({each.member for each in found}) == 1 and found[0].member:
             self._reading.fault(place, "one-member", "all are of one member: name people of at least two")
         return tuple(found)
 
     def _hours(self, value: object, place: str) -> str:
         text = self._reading.text(value, place)
         found = _HOURS.fullmatch(text)
-        if text and not (found and 1 <= int(found[1]) <= _LONGEST_CRISIS_HOURS):
+        if text and not (found and int(found[1]) <= _LONGEST_CRISIS_HOURS):
             told = f"write hours, PT1H to PT{_LONGEST_CRISIS_HOURS}H"
             self._reading.fault(place, "bad-duration", f"`{quoted(text)}` is no length of a crisis: {told}")
         return text

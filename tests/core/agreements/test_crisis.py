@@ -195,6 +195,44 @@ def test_two_clauses_have_two_names_and_a_clause_has_fields():
     assert faults_of(wrong) == [("/crisis/0", "wrong-type")]
 
 
+def test_what_cannot_be_read_is_told_alone():
+    nameless = body(name=7)
+    nameless["crisis"] *= 2
+    unread = body(readers=["DNK", 7])
+    unread["scopes"][0]["readers"].append(7)
+    one, both = (
+        [{**each, "member": 7} for each in people] for people in (CLAUSE["signatories"][:1], [*CLAUSE["signatories"]])
+    )
+
+    assert faults_of(nameless) == [("/crisis/0/name", "wrong-type"), ("/crisis/1/name", "wrong-type")]
+    assert faults_of(unread) == [("/scopes/0/readers/2", "wrong-type"), ("/crisis/0/readers/1", "wrong-type")]
+    # Whose member cannot be read may be of another one.
+    assert faults_of(body(signatories=[*one, CLAUSE["signatories"][1]])) == [
+        ("/crisis/0/signatories/0/member", "wrong-type")
+    ]
+    assert faults_of(body(signatories=both)) == [
+        (f"/crisis/0/signatories/{number}/member", "wrong-type") for number in (0, 1)
+    ]
+
+
+def test_clause_widens_the_scope_that_it_names():
+    value = body(scope="storms", readers=["GBR"], ceiling="SECRET")
+    other = {**value["scopes"][0], "name": "storms", "readers": ["NOR", "DNK"], "ceiling": "RESTRICTED"}
+    value["scopes"].append(other)
+
+    assert from_json(value).crisis[0].scope == "storms"
+    value["crisis"][0].update(readers=["DNK"], ceiling="RESTRICTED")
+    assert faults_of(value) == [("/crisis/0/readers/0", "repeated"), ("/crisis/0/ceiling", "not-above")]
+
+
+def test_scopes_to_choose_from_are_told_in_one_order():
+    value = body(scope="flood")
+    value["scopes"] += [{**value["scopes"][0], "name": name} for name in "hgfedcba"]
+
+    with pytest.raises(InvalidError, match="`flood` is not one of a, b, c, cyber-threats, d, e, f, g, h"):
+        from_json(value)
+
+
 def test_change_of_a_clause_is_told_in_words():
     before, after = from_json(example_json()), from_json(body())
     lifted = from_json(body(readers=REMOVE, older_reports="included"))

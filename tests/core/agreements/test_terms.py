@@ -182,6 +182,9 @@ def test_every_example_agrees_with_the_policies_of_the_exchange(path):
         (("termination", "notice"), "90 days", [("/termination/notice", "bad-duration")]),
         (("termination", "shared_reports"), "burned", [("/termination/shared_reports", "unknown-word")]),
         (("termination", "shared_reports"), REMOVE, [("/termination", "missing-field")]),
+        # reports from before, and crises
+        (("older_reports",), "some", [("/older_reports", "unknown-word")]),
+        (("crisis",), {}, [("/crisis", "wrong-type")]),
         # anything else
         (("state",), "in_force", [("/state", "unknown-field")]),
     ],
@@ -246,7 +249,7 @@ def test_empty_text_is_refused_everywhere(path):
 
 def test_empty_names_in_lists_are_refused():
     for field in ("compartments", "contributors", "readers"):
-        assert (f"/scopes/0/{field}/0", "empty") in faults_of(changed((*SCOPE, field), [""]))
+        assert faults_of(changed((*SCOPE, field), [""])) == [(f"/scopes/0/{field}/0", "empty")]
 
 
 def test_longest_title_is_taken():
@@ -293,6 +296,22 @@ def test_two_scopes_never_share_a_name():
 
     assert faults_of(body) == [("/scopes/1/name", "repeated")]
     with pytest.raises(InvalidError, match="`cyber-threats` names another scope already: choose another name"):
+        from_json(body)
+
+
+def test_scopes_without_a_name_do_not_share_one():
+    body = changed((*SCOPE, "name"), 7)
+    body["scopes"].append(copy.deepcopy(body["scopes"][0]))
+    body["obligations"] = []
+
+    assert faults_of(body) == [("/scopes/0/name", "wrong-type"), ("/scopes/1/name", "wrong-type")]
+
+
+def test_scopes_to_choose_from_are_told_in_one_order():
+    body = changed(("obligations", 0, "scope"), "other")
+    body["scopes"] += [{**copy.deepcopy(body["scopes"][0]), "name": name} for name in "hgfedcba"]
+
+    with pytest.raises(InvalidError, match="`other` is not one of a, b, c, cyber-threats, d, e, f, g, h"):
         from_json(body)
 
 

@@ -70,7 +70,7 @@ def test_signature_counts_under_this_text_for_this_member_by_this_signatory():
         {"text": "0" * 64},
         {"key": OTHER_KEY.verifying_key},
     ):
-        assert not is_signed(TEXT, TEXT.digest, dataclasses.replace(signature, **change))
+        assert is_signed(TEXT, TEXT.digest, dataclasses.replace(signature, **change)) is False
     later = dataclasses.replace(TEXT, edition=2)
     assert not is_signed(later, later.digest, dataclasses.replace(signature, text=later.digest))
 
@@ -255,6 +255,7 @@ def test_text_that_is_left_out_is_told_and_what_is_there_stays_proven():
         found = verify_texts(texts, ENROLLED)
         assert all(each.is_good for each in found)
         assert told in [each.told for each in found if each.edition == 3]
+    assert all(each.is_good for each in verify_texts((proof(SECOND), proof(third)), ENROLLED))
     other, rootless = dataclasses.replace(third, id="b"), dataclasses.replace(third, previous=None)
 
     assert faults(proof(FIRST), proof(other)) == [(3, told)]

@@ -122,6 +122,13 @@ def test_text_that_is_no_yaml_is_refused():
     assert refused.value.message == "the vocabulary is not valid"
 
 
+def test_text_that_says_null_has_no_words():
+    with pytest.raises(InvalidError) as refused:
+        load_vocabulary("null\n")
+
+    assert [str(fault) for fault in refused.value.faults] == ["line 1: is nothing: write named fields"]
+
+
 def test_faults_of_form_and_of_sense_are_reported_together():
     with pytest.raises(InvalidError) as refused:
         load_vocabulary(SMALL.replace("{cyber: C", "&x {Cyber: C"))
