@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 import pytest
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
-from exchange.crypto import OpeningError, derive_key
+from exchange.crypto import HeaderCipher, OpeningError, derive_key
 from exchange.custody import (
     CustodyStatus,
     CustodyUnavailableError,
@@ -23,7 +23,7 @@ from exchange.custody import (
 from exchange.custody.roots import load_roots
 from exchange.kernel import UnavailableError
 from exchange.kernel.spans import UNTRACED
-from tests.core.custody.contract import CONTEXT, DATA_KEY, NAME, CustodianContract
+from tests.core.custody.contract import CONTEXT, DATA_KEY, NAME, PLACE, CustodianContract, row_of
 
 NOW = datetime(2026, 3, 1, tzinfo=UTC)
 LATER = datetime(2026, 4, 1, tzinfo=UTC)
@@ -85,6 +85,32 @@ async def test_wrap_is_aes_256_gcm_under_the_key_of_the_name(tmp_path):
     kek = AESGCM(derive_key(ROOT, f"exchange kek {NAME}"))
     expected = nonce + kek.encrypt(nonce, DATA_KEY, CONTEXT)
     assert await custodian.wrap(NAME, DATA_KEY, CONTEXT) == Wrapped(f"file/{NAME}", 1, "aes-256-gcm", expected)
+
+
+async def test_header_is_sealed_under_the_header_key_of_the_name(tmp_path):
+    nonce = bytes(range(12))
+    custodian = FileCustodian.load(written(tmp_path / "r", ROOT), randomness=Script(nonce))
+
+    expected = HeaderCipher(derive_key(ROOT, f"exchange header {NAME}")).seal(PLACE, b"header", nonce)
+    sealed = Wrapped(f"file/{NAME}", 1, "aes-256-gcm+agreement-key", expected)
+    assert await custodian.seal_header(NAME, b"header", PLACE) == sealed
+
+
+async def test_key_is_derived_once_however_often_it_is_used(path, monkeypatch):
+    custodian = FileCustodian.load(path)
+    derived = []
+
+    def derive(root, use):
+        derived.append(use)
+        return derive_key(root, use)
+
+    monkeypatch.setattr(file, "derive_key", derive)
+    for _ in range(2):
+        for name in ("a", "b"):
+            await custodian.unwrap(await custodian.wrap(name, DATA_KEY, CONTEXT), CONTEXT)
+            await custodian.open_headers([(row_of(await custodian.seal_header(name, b"header", PLACE)), PLACE)])
+
+    assert derived == [f"exchange {use} {name}" for name in ("a", "b") for use in ("kek", "header")]
 
 
 async def test_key_wrapped_by_another_process_unwraps(path):
@@ -165,9 +191,11 @@ async def test_forged_key_ids_fill_no_memory(path, monkeypatch):
     for number in range(10):
         wrapped = await custodian.wrap(f"name-{number}", DATA_KEY, CONTEXT)
         assert await custodian.unwrap(wrapped, CONTEXT) == DATA_KEY
-        sizes.append(len(custodian._ciphers))
+        sealed = row_of(await custodian.seal_header(f"name-{number}", b"header", PLACE))
+        assert await custodian.open_headers([(sealed, PLACE)]) == [b"header"]
+        sizes.append((len(custodian._ciphers), len(custodian._header_ciphers)))
 
-    assert sizes == [1, 2, 3, 1, 2, 3, 1, 2, 3, 1]
+    assert sizes == [(size, size) for size in (1, 2, 3, 1, 2, 3, 1, 2, 3, 1)]
 
 
 async def test_check_fails_when_there_is_no_randomness(tmp_path):
