@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from exchange.custody import CustodyUnavailableError, add_root_version, create_root_file, guarded
-from exchange.custody.guarded import guard_fault, read_guarded, replacement_path
+from exchange.custody.guarded import guard_fault, read_guarded, replacement_of, replacement_path
 from exchange.custody.roots import Root, _weakness, load_roots
 from exchange.kernel import ConflictError, ExchangeError, UnsafeSettingError
 
@@ -69,6 +69,33 @@ def test_mode_does_not_depend_on_the_umask(path):
         os.umask(before)
 
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
+
+
+def test_replacement_is_the_owners_alone_from_its_first_moment(path):
+    before = os.umask(0)
+    try:
+        with replacement_of(path):
+            mode = stat.S_IMODE(replacement_path(path).stat().st_mode)
+    finally:
+        os.umask(before)
+
+    assert mode == 0o600
+
+
+def test_no_file_stays_open(path):
+    def descriptors():
+        return len(os.listdir("/dev/fd"))  # noqa: PTH208  its entries are no files to look at
+
+    before = descriptors()
+    create_root_file(path, NOW, secrets.token_bytes)
+    add_root_version(path, NOW, secrets.token_bytes)
+    with pytest.raises(ConflictError):
+        create_root_file(path, NOW, secrets.token_bytes)
+    path.chmod(0o644)
+    with pytest.raises(UnsafeSettingError):
+        load_roots(path)
+
+    assert descriptors() == before
 
 
 def test_file_is_never_overwritten(path):
