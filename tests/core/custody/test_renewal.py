@@ -1,5 +1,7 @@
 """A custodian takes up what was added to its key file, when it is needed, and nothing else."""
 
+import base64
+import json
 import secrets
 from datetime import UTC, datetime
 
@@ -119,6 +121,28 @@ async def test_file_that_is_not_to_be_believed_changes_nothing(path, fault, capl
     path.write_bytes(good)
     path.chmod(0o600)
     assert await custodian.unwrap(wrapped, CONTEXT) == DATA_KEY
+
+
+async def test_file_that_lacks_one_of_several_versions_changes_nothing(path):
+    add_root_version(path, NOW, secrets.token_bytes)
+    custodian = FileCustodian.load(path)
+    content = json.loads(path.read_text())
+    content["roots"][1]["key"] = base64.b64encode(secrets.token_bytes(32)).decode()
+    path.write_text(json.dumps(content))
+    wrapped = await of_newer(path)
+
+    with pytest.raises(KeyMissingError, match="version 3"):
+        await custodian.unwrap(wrapped, CONTEXT)
+    assert await current(custodian) == 2
+
+
+def test_added_are_those_alone_that_were_not_known(path):
+    file = renewing.RootFile(path)
+    known = {root.version: root for root in file.load()}
+    add_root_version(path, NOW, secrets.token_bytes)
+
+    assert [root.version for root in file.added(known)] == [2]
+    assert file.added(known) == ()
 
 
 async def test_file_that_is_gone_leaves_what_there_is(path):
