@@ -4,6 +4,7 @@ import base64
 import json
 import secrets
 from datetime import UTC, datetime
+from types import SimpleNamespace
 
 import pytest
 
@@ -145,7 +146,26 @@ def test_added_are_those_alone_that_were_not_known(path):
     assert file.added(known) == ()
 
 
-async def test_file_that_is_gone_leaves_what_there_is(path):
+SIGNS = ("st_dev", "st_ino", "st_mtime_ns", "st_ctime_ns", "st_size")
+
+
+@pytest.mark.parametrize("sign", SIGNS)
+def test_each_sign_of_a_change_is_enough(path, monkeypatch, sign):
+    file = renewing.RootFile(path)
+    known = {root.version: root for root in file.load()}
+    found = path.lstat()
+    before = {each: getattr(found, each) for each in SIGNS}
+    add_root_version(path, NOW, secrets.token_bytes)
+    with monkeypatch.context() as patch:
+        patch.setattr(type(path), "lstat", lambda _: SimpleNamespace(**before))
+        assert file.added(known) == ()
+        patch.setattr(type(path), "lstat", lambda _: SimpleNamespace(**before | {sign: before[sign] + 1}))
+        added = file.added(known)
+
+    assert [root.version for root in added] == [2]
+
+
+async def test_file_that_is_gone_leaves_what_there_is(path, caplog):
     custodian = FileCustodian.load(path)
     own, wrapped = await custodian.wrap(NAME, DATA_KEY, CONTEXT), await of_newer(path)
     path.unlink()
@@ -153,3 +173,4 @@ async def test_file_that_is_gone_leaves_what_there_is(path):
     with pytest.raises(KeyMissingError):
         await custodian.unwrap(wrapped, CONTEXT)
     assert await custodian.unwrap(own, CONTEXT) == DATA_KEY
+    assert caplog.text == ""
