@@ -6,6 +6,7 @@ import os
 import secrets
 import stat
 from datetime import UTC, datetime
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -503,6 +504,17 @@ def test_sixteen_distinct_octets_and_steps_are_enough_and_fifteen_are_not():
     assert len(set(key)) == 16
     assert _weakness(key) is None
     assert _weakness(key.replace(key[15:16], key[:1])) == "is not random"
+
+
+def test_steps_are_counted_around_the_end_of_an_octet():
+    key = [0]
+    for number in range(31):
+        key.append((key[-1] + 100 + 2 * ((number * 7 + number // 8) % 8)) % 256)
+    steps = [after - before for before, after in pairwise(key)]
+
+    # Eight steps, each of them with a turn and without one.
+    assert (len(set(key)) >= 16, len(set(steps)), len({step % 256 for step in steps})) == (True, 16, 8)
+    assert _weakness(bytes(key)) == "is not random"
 
 
 @given(st.text(max_size=200) | st.sampled_from([rendered(WHOLE)]).map(lambda text: text[:-1]))
