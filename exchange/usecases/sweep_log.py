@@ -20,15 +20,16 @@ SWEPT_EVERY = timedelta(minutes=10)
 _CHUNK = 5000
 """Entries looked at in one go: some 20 ms, while nobody waits for anything."""
 
-_INDEXED_AT_REST = 500
-_INDEXED_IN_PASSING = 250
-"""Entries made searchable in one go, when nothing comes and while entries come: on SQLite whoever writes waits."""
+_INDEXED_AT_ONCE = 500
+"""Entries made searchable in one go: 30 ms, in which on SQLite whoever writes waits."""
 
-_PASSES_APART = 5
-"""While entries come, a second: two hundred of them share half of the pages that forty each write anew."""
+_INDEXED_IN_A_SECOND = 250
+"""While entries come: at least so many, in one go, which writes half of the pages that five of fifty would."""
 
-_PASSES_BEHIND = 60
-"""However fast entries come: what is searched is so many of these passes behind at most, a minute."""
+_SECONDS_BEHIND = 10
+"""However fast entries come: what is searched is so far behind at most."""
+
+_PASSES_IN_A_SECOND = 5
 
 _ENTRIES_NAMED = 100
 _FIRST_ID = ""
@@ -94,15 +95,19 @@ class Index:
     async def chunk(self, *, is_at_rest: bool = True) -> bool:
         """Make the next entries searchable, fewer while others write; return whether more have their place already."""
         self._passed = 0 if is_at_rest else self._passed + 1
-        if self._passed % _PASSES_APART:
-            return True
-        at_once = _INDEXED_AT_REST if is_at_rest else _INDEXED_IN_PASSING
         for state in await self._tree.reader.states():
             if await self._is_behind(state):
                 behind = state.size - self._done[state.log]
-                await self._advance(state, max(at_once, behind // _PASSES_BEHIND))
+                await self._advance(state, _INDEXED_AT_ONCE if is_at_rest else self._in_passing(behind))
                 return self._done[state.log] < state.size
         return False
+
+    def _in_passing(self, behind: int) -> int:
+        """Return how many of those that wait are made searchable in this pass: a second's in one of them, or shared."""
+        share = max(_INDEXED_IN_A_SECOND, behind // _SECONDS_BEHIND)
+        if share > _INDEXED_AT_ONCE:
+            return share // _PASSES_IN_A_SECOND
+        return 0 if self._passed % _PASSES_IN_A_SECOND else share
 
     async def _is_behind(self, state: LogState) -> bool:
         if self._done.get(state.log, -1) != state.size:
@@ -111,6 +116,8 @@ class Index:
         return self._done[state.log] < state.size
 
     async def _advance(self, state: LogState, at_once: int) -> None:
+        if not at_once:
+            return
         first = self._done[state.log]
         stop = min(state.size, first + at_once)
         contents = await self._tree.reader.contents(state.log, first, stop)

@@ -178,24 +178,27 @@ async def test_time_stands_still_when_the_clock_is_set_back(log: Log) -> None:
     await check_log(log)
 
 
+@pytest.mark.parametrize("at_once", [500, 5], ids=["in one pass", "in every pass"])
 async def test_searched_entries_do_not_fall_behind_for_ever_while_others_write(
-    log: Log, monkeypatch: pytest.MonkeyPatch
+    log: Log, monkeypatch: pytest.MonkeyPatch, at_once: int
 ) -> None:
-    monkeypatch.setattr(sweep_log, "_INDEXED_IN_PASSING", 3)
-    monkeypatch.setattr(sweep_log, "_PASSES_APART", 2)
-    monkeypatch.setattr(sweep_log, "_PASSES_BEHIND", 4)
+    # Ten entries a pass, twenty a second, four seconds.
+    monkeypatch.setattr(sweep_log, "_INDEXED_IN_A_SECOND", 3)
+    monkeypatch.setattr(sweep_log, "_PASSES_IN_A_SECOND", 2)
+    monkeypatch.setattr(sweep_log, "_SECONDS_BEHIND", 4)
+    monkeypatch.setattr(sweep_log, "_INDEXED_AT_ONCE", at_once)
     index = Index((await log.desk()).tree)
-    for _ in range(32):
+    for _ in range(40):
         await log.append(10)
         await log.drain()
         await index.chunk(is_at_rest=False)
 
     state = await log.store.log.state()
     assert state is not None
-    assert state.size - await log.store.log.searched(1) <= 20 * 4
+    assert state.size - await log.store.log.searched(1) <= 20 * 5
 
 
-async def test_entries_are_made_searchable_at_every_fifth_pass_while_others_write_and_at_once_at_rest(log: Log) -> None:
+async def test_entries_are_made_searchable_once_a_second_while_others_write_and_at_once_at_rest(log: Log) -> None:
     index = Index((await log.desk()).tree)
     await log.append(4)
     await log.drain()
