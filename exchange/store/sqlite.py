@@ -35,6 +35,7 @@ _ROWS_AT_ONCE = 32
 with SQLite's one lock in its hands: the fewer statements, the shorter."""
 
 _LOCK_RETRY_SECONDS = 0.001
+_CODE_BITS = 0xFF
 
 _CHECKPOINT_PAGES = 20_000
 """After so many pages in its log, 80 MB, a writer of requests puts them into their places. It should not come to that:
@@ -218,7 +219,8 @@ def begin(connection: sqlite3.Connection, *, wait_seconds: float) -> None:
         try:
             connection.execute("BEGIN IMMEDIATE")
         except sqlite3.OperationalError as exc:
-            if exc.sqlite_errorcode != sqlite3.SQLITE_BUSY or monotonic() > deadline:
+            # The code says why it is busy too: while the log of a killed process is read again, for one.
+            if exc.sqlite_errorcode & _CODE_BITS != sqlite3.SQLITE_BUSY or monotonic() > deadline:
                 raise
             sleep(_LOCK_RETRY_SECONDS)
         else:

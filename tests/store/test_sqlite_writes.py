@@ -4,6 +4,7 @@ import sqlite3
 from collections.abc import Generator, Sequence
 from contextlib import closing
 from pathlib import Path
+from unittest.mock import Mock, call
 
 import pytest
 
@@ -56,6 +57,17 @@ def test_lock_that_is_not_free_in_time_is_a_fault(path: str) -> None:
         with pytest.raises(sqlite3.OperationalError, match="locked"):
             begin(other, wait_seconds=0.01)
         assert not other.in_transaction
+
+
+@pytest.mark.parametrize("code", [sqlite3.SQLITE_BUSY, sqlite3.SQLITE_BUSY_RECOVERY, sqlite3.SQLITE_BUSY_TIMEOUT])
+def test_lock_is_waited_for_whatever_keeps_the_database_busy(code: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    fault = sqlite3.OperationalError("database is locked")
+    fault.sqlite_errorcode = code
+    connection = Mock(execute=Mock(side_effect=[fault, fault, None]))
+    monkeypatch.setattr(sqlite, "sleep", lambda _: None)
+    begin(connection, wait_seconds=WAIT)
+
+    assert connection.execute.call_args_list == [call("BEGIN IMMEDIATE")] * 3
 
 
 def test_fault_other_than_the_lock_is_not_waited_out(path: str, monkeypatch: pytest.MonkeyPatch) -> None:
