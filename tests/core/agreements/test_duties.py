@@ -166,7 +166,7 @@ def test_each_text_is_held_beside_the_one_before_it_and_no_older_one():
 
 def test_version_that_comes_after_the_moment_bears_on_nothing():
     agreement = replace(in_force_agreement(), terms=terms_with(reports("NOR", "P7D")))
-    later = replace(agreement, version=9, terms=terms_with())
+    later = replace(agreement, version=9, terms=terms_with(reports("NOR", "P1D")))
     versions = [InForce(agreement, DURING, DURING + DAY), InForce(later, DURING + DAY, None)]
 
     assert duty_spells(versions, "NOR", SCOPE, DURING) == (Spell(DURING, None, Duty("P7D")),)

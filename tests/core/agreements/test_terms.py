@@ -250,6 +250,7 @@ def test_empty_text_is_refused_everywhere(path):
 def test_empty_names_in_lists_are_refused():
     for field in ("compartments", "contributors", "readers"):
         assert faults_of(changed((*SCOPE, field), [""])) == [(f"/scopes/0/{field}/0", "empty")]
+    assert faults_of(changed((*SCOPE, "kinds"), ["", ""])) == [(f"/scopes/0/kinds/{at}", "empty") for at in (0, 1)]
 
 
 def test_longest_title_is_taken():

@@ -169,6 +169,14 @@ def test_altered_text_names_nobody_and_neither_does_any_before_it(number, change
     assert clause_of(texts, "cyber-threats", 3) is not None
 
 
+def test_text_of_another_number_stands_in_for_none():
+    _, kept = chain("one", "two", "three")
+    first = text_of(dataclasses.replace(FIRST, terms=kept[0].terms))
+    over_one = dataclasses.replace(FIRST, edition=3, previous=first.digest)
+
+    assert [bool(terms.scopes) for terms in with_proven_texts(over_one, kept).texts] == [False, False, True]
+
+
 def test_text_that_is_not_there_owes_nothing_and_reaches_nothing():
     third, _ = chain("one", "two", "three")
     clause = CrisisClause("storm", "cyber-threats", "TOP SECRET", (), "PT1H", ())
