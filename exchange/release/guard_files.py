@@ -34,9 +34,11 @@ class Guard:
 def read_guards(files: Mapping[str, str], schema: str) -> tuple[Guard, ...]:
     """Return the guards of `files`, sorted by id; raise InvalidError listing every fault."""
     faults = list(_schema_faults(schema))
+    # Against a schema that cannot be read nothing is checked; a fault in one file hides none in the next.
+    usable = None if faults else schema
     guards: list[Guard] = []
     for name in sorted(files):
-        found, wrong = _read_file(name, files[name], schema if not faults else None)
+        found, wrong = _read_file(name, files[name], usable)
         guards += found
         faults += wrong
     counts = Counter(guard.id for guard in guards)

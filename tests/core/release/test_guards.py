@@ -1,3 +1,4 @@
+import json
 from dataclasses import replace
 from types import SimpleNamespace
 
@@ -312,6 +313,7 @@ def faults_of(files, schema=SCHEMA):
         ('@id("permit-all") @reason("x") forbid (principal, action, resource);', ["bad-id"]),
         ('@id("a.b") forbid (principal, action, resource);', ["bad-reason"]),
         ('@id("a.b") @reason(" ") forbid (principal, action, resource);', ["bad-reason"]),
+        ('@id("a.b") @reason forbid (principal, action, resource);', ["bad-reason"]),
         ('@id("a.b") @reason("x\\ny") forbid (principal, action, resource);', ["bad-reason"]),
         (f'@id("a.b") @reason("{"x" * 201}") forbid (principal, action, resource);', ["bad-reason"]),
         ('@id("a.b") @reason("x") @note("x") forbid (principal, action, resource);', ["unknown-annotation"]),
@@ -331,10 +333,76 @@ def test_a_guard_file_with_a_fault_is_refused(text, codes):
     assert faults_of({"guards/exchange.cedar": text}) == [("/guards~1exchange.cedar", code) for code in codes]
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        f'@id("{"a" * 64}") @reason("x") forbid (principal, action, resource);',
+        '@id("a1") @reason("x") forbid (principal, action, resource);',
+        '@id("0.b-c.9") @reason("x") forbid (principal, action, resource);',
+        f'@id("a.b") @reason("{"x" * 200}") forbid (principal, action, resource);',
+        '@id("a.b") @reason(" x ") forbid (principal, action, resource);',
+        # What is asked about is a client and an action: only a report has no identity.
+        '@id("a.b") @reason("x") forbid (principal == Client::"c", action == Action::"read", resource);',
+        '@id("a.b") @reason("x") forbid (principal, action, resource is Report);',
+        forbid("a.b", 'resource.kind == "Report" && principal == Client::"id"'),
+    ],
+)
+def test_a_guard_may_say_all_that_is_about_no_single_report(text):
+    assert len(load_guards({"a.cedar": text}, SCHEMA).guards) == 1
+
+
+@pytest.mark.parametrize("guard_id", ["-a", "a-", ".a", "a.", "a b", "å.b", "a_b", "a.b\\n"])
+def test_an_id_begins_and_ends_with_a_letter_or_digit(guard_id):
+    assert faults_of({"a.cedar": forbid(guard_id)}) == [("/a.cedar", "bad-id")]
+
+
 def test_all_faults_of_all_files_are_reported():
     wrong = {"a.cedar": "forbid (", "b.cedar": "", "c.cedar": forbid("same.id"), "d.cedar": forbid("same.id")}
 
     assert faults_of(wrong) == [("/a.cedar", "malformed"), ("/b.cedar", "empty"), ("", "repeated-id")]
+
+
+def test_faults_are_told_in_the_order_of_the_files_whatever_order_they_come_in():
+    wrong = {"c.cedar": forbid("z.id") * 2, "b~c/d.cedar": "", "a.cedar": forbid("a.id") * 3}
+
+    with pytest.raises(InvalidError, match=r"^the guards cannot be used\n") as caught:
+        load_guards(wrong, SCHEMA)
+    assert [(fault.pointer, fault.code, fault.message.partition(":")[0]) for fault in caught.value.faults] == [
+        ("/b~0c~1d.cedar", "empty", "no guard in this file"),
+        ("", "repeated-id", '`@id("a.id")` stands on 3 guards'),
+        ("", "repeated-id", '`@id("z.id")` stands on 2 guards'),
+    ]
+
+
+def test_size_of_a_file_is_told_in_bytes():
+    text = forbid("a.b") + "//" + "é" * (MAX_GUARD_FILE_BYTES // 2)
+
+    assert faults_of({"a.cedar": text}) == [("/a.cedar", "too-large")]
+    assert MAX_GUARD_FILE_BYTES == 64 * 1024
+
+
+@pytest.mark.parametrize(
+    ("name", "member"),
+    [
+        ("NO.cedar", "NO"),
+        ("A2.cedar", "A2"),
+        (f"{'N' * 16}.cedar", "N" * 16),
+        (f"{'n' * 63}.cedar", None),
+        ("n-0.cedar", None),
+        ("n.cedar", None),
+    ],
+)
+def test_a_file_is_named_after_a_member_or_is_the_exchanges(name, member):
+    (loaded,) = load_guards({name: forbid("a.b")}, SCHEMA).guards.values()
+
+    assert loaded.member == member
+
+
+@pytest.mark.parametrize(
+    "name", [f"{'N' * 17}.cedar", f"{'n' * 64}.cedar", "N.cedar", "0N.cedar", "0n.cedar", "n_0.cedar", "nO.cedar"]
+)
+def test_no_other_name_says_whose_guards_they_are(name):
+    assert faults_of({name: forbid("a.b")}) == [(f"/{name}", "bad-name")]
 
 
 def test_an_id_stands_once_within_a_file_too():
@@ -359,6 +427,13 @@ def test_a_broken_schema_is_one_fault_and_the_files_are_still_read():
         ("/exchange.cedarschema", "bad-schema"),
         ("/a.cedar", "malformed"),
     ]
+    assert faults_of({"a.cedar": forbid("a.b")}, "entity {") == [("/exchange.cedarschema", "bad-schema")]
+
+
+def test_a_fault_in_one_file_hides_none_in_the_next():
+    wrong = {"a.cedar": "", "b.cedar": forbid("a.b", "principal.colour == 3")}
+
+    assert faults_of(wrong) == [("/a.cedar", "empty"), ("/b.cedar", "against-schema")]
 
 
 def test_loaded_guards_carry_reason_and_owner():
@@ -382,3 +457,16 @@ def test_the_digest_follows_what_decides_and_not_how_it_is_laid_out():
     assert digest(forbid("x.y"), name="GBR.cedar") != original
     assert digest(forbid("x.y"), SCHEMA + "\nentity Other;") != original
     assert len(original) == 64
+
+
+def test_the_digest_does_not_follow_the_order_in_which_the_engine_writes(monkeypatch):
+    written = cedarpy.policies_to_json_str
+    original = load_guards({"x.cedar": forbid("x.y")}, SCHEMA)
+
+    def backwards(value):
+        if isinstance(value, dict):
+            return {key: backwards(item) for key, item in reversed(value.items())}
+        return [backwards(item) for item in value] if isinstance(value, list) else value
+
+    monkeypatch.setattr(cedarpy, "policies_to_json_str", lambda text: json.dumps(backwards(json.loads(written(text)))))
+    assert load_guards({"x.cedar": forbid("x.y")}, SCHEMA).digest == original.digest
