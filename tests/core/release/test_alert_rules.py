@@ -85,6 +85,37 @@ def test_members_have_hours_of_their_own():
     assert not rule.condition.hours.is_open("GBR", sunday)
 
 
+@pytest.mark.parametrize(
+    ("opens", "closes", "inside", "outside"),
+    [
+        ("00:00", "23:59", (23, 58), (23, 59)),
+        ("19:05", "20:10", (20, 9), (20, 10)),
+        ("09:59", "10:00", (9, 59), (9, 58)),
+    ],
+)
+def test_hours_are_those_of_the_clock(opens, closes, inside, outside):
+    text = HOURS.replace("06:00", opens).replace("20:00", closes)
+    (rule,) = load(
+        text + "rules:\n  - {name: a, kind: out-of-hours, severity: low, cooldown: PT1H, level: SECRET}\n"
+    ).rules
+    assert isinstance(rule.condition, OutOfHours)
+
+    # A Monday.
+    assert rule.condition.hours.is_open("NOR", datetime(2026, 3, 2, *inside, tzinfo=UTC))
+    assert not rule.condition.hours.is_open("NOR", datetime(2026, 3, 2, *outside, tzinfo=UTC))
+
+
+def test_days_are_those_of_the_week():
+    for number, day in enumerate(["mon", "tue", "wed", "thu", "fri", "sat", "sun"]):
+        text = HOURS.replace("mon", day)
+        (rule,) = load(
+            text + "rules:\n  - {name: a, kind: out-of-hours, severity: low, cooldown: PT1H, level: SECRET}\n"
+        ).rules
+        assert isinstance(rule.condition, OutOfHours)
+        noons = [datetime(2026, 3, 2 + each, 12, tzinfo=UTC) for each in range(7)]
+        assert [rule.condition.hours.is_open("NOR", noon) for noon in noons] == [each == number for each in range(7)]
+
+
 def test_no_rules_at_all_is_a_choice():
     assert load(HOURS + "rules: []\n").rules == ()
 
@@ -135,6 +166,65 @@ GOOD = "name: a, kind: log-behind, severity: low, cooldown: PT1H, objective: PT1
 def test_fault_in_a_rule_is_pointed_at(fields, pointer, code):
     # The field that lacks has the line of what is around it: one and the same in a rule of one line.
     assert faults_of(with_rule(fields)) == [(pointer, code, 3)]
+
+
+BURST = "name: a, kind: refusal-burst, severity: low, cooldown: PT1H, count: 1000, window: PT1M"
+PULLS = "name: a, kind: mass-pulls, severity: low, cooldown: PT1H, minimum: 65536, deviations: 100, baseline_days: 366"
+
+
+def the_rule(fields):
+    (rule,) = load(with_rule(fields)).rules
+    return rule
+
+
+def test_most_that_may_be_written_is_taken_and_one_more_refused():
+    assert the_rule(BURST).condition == RefusalBurst(1000, timedelta(minutes=1))
+    assert the_rule(PULLS).condition == MassPulls(65_536, 100, 366)
+    assert the_rule(BURST.replace("1000", "1")).condition == RefusalBurst(1, timedelta(minutes=1))
+    for name, most in [("minimum", 65_536), ("deviations", 100), ("baseline_days", 366)]:
+        more = PULLS.replace(f"{name}: {most}", f"{name}: {most + 1}")
+        assert faults_of(with_rule(more)) == [(f"/rules/0/{name}", "bad-number", 3)]
+
+
+@pytest.mark.parametrize("name", ["a" * 64, "a", "a1-2b-c", "x9"])
+def test_plain_word_is_a_name(name):
+    assert the_rule(GOOD.replace("name: a", f"name: {name}")).name == name
+
+
+@pytest.mark.parametrize("name", ["1a", "-a", "a-", "a--b", "a_b", "å", '"a\\n"', "a.b"])
+def test_what_is_no_plain_word_is_no_name(name):
+    assert faults_of(with_rule(GOOD.replace("name: a", f"name: {name}"))) == [("/rules/0/name", "bad-name", 3)]
+
+
+@pytest.mark.parametrize(
+    ("written", "span"),
+    [
+        ("P366D", timedelta(days=366)),
+        ("PT1S", timedelta(seconds=1)),
+        ("P1DT2H3M4S", timedelta(days=1, hours=2, minutes=3, seconds=4)),
+        ("PT9999S", timedelta(seconds=9999)),
+        ("PT2H4S", timedelta(hours=2, seconds=4)),
+    ],
+)
+def test_duration_is_what_it_says(written, span):
+    assert the_rule(GOOD.replace("PT1H", written)).cooldown == span
+
+
+@pytest.mark.parametrize(
+    "written",
+    ["P", "PT", "P1DT", "P1W", "PT1.5S", "-PT1S", "PT1H1D", "PT10000S", "PT١S", "P366DT1S", "P0D"],
+)
+def test_what_is_no_duration_is_refused(written):
+    assert faults_of(with_rule(GOOD.replace("PT1H", written))) == [("/rules/0/cooldown", "bad-duration", 3)]
+
+
+@pytest.mark.parametrize("event", ["alert.raised", "alert.undelivered"])
+def test_no_rule_waits_for_an_alert(event):
+    waits = (
+        f"name: a, kind: occurrence, severity: low, cooldown: PT1H, events: [log.begun, {event}], outcomes: [failed]"
+    )
+
+    assert faults_of(with_rule(waits)) == [("/rules/0/events/1", "endless", 3)]
 
 
 @pytest.mark.parametrize(

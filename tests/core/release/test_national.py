@@ -207,10 +207,91 @@ def test_words_of_one_guard_are_bounded():
     assert codes(text) == {"too-deep"}
 
 
+def of_words(number):
+    # 22 words and signs stand around a condition; a list of n ones has 2 n + 1.
+    ones, is_even = divmod(number - 27, 2)
+    return guard("gbr.n", f"[{','.join('1' * ones)}]" + (".contains(1)" if is_even else " == [1]"))
+
+
+def numbered(*guards):
+    return "".join(each.replace('"gbr.', f'"gbr.{place}') for place, each in enumerate(guards))
+
+
+@pytest.mark.parametrize(
+    ("most", "more", "code"),
+    [
+        # What docs/caveats.md promises, in its words: whoever wrote so much must not be refused, nor more be taken.
+        (of_words(1_000), of_words(1_001), "too-deep"),
+        (guard("gbr.x") + of_words(1_000), guard("gbr.x") + of_words(1_001), "too-deep"),
+        (numbered(*[of_words(1_000)] * 8), numbered(*[of_words(1_000)] * 7, of_words(500), of_words(501)), "too-large"),
+        (bounded(40), bounded(41), "too-deep"),
+        (guard("gbr.y") + bounded(40), guard("gbr.y") + bounded(41), "too-deep"),
+        (numbered(*[bounded(40)] * 20), numbered(*[bounded(40)] * 20, bounded(1)), "too-large"),
+        (guard("gbr.x", "(" * 15 + "true" + ")" * 15), guard("gbr.x", "(" * 16 + "true" + ")" * 16), "too-deep"),
+        (
+            guard("gbr.x", f'principal.agency like "{"*a" * 8}"'),
+            guard("gbr.x", f'principal.agency like "{"*a" * 9}"'),
+            "too-large",
+        ),
+        (
+            guard("gbr.x", f'resource.kind == "{"a" * 256}"'),
+            guard("gbr.x", f'resource.kind == "{"a" * 257}"'),
+            "too-large",
+        ),
+        (guard("gbr.x").ljust(65_536), guard("gbr.x").ljust(65_537), "too-large"),
+        (numbered(*[guard("gbr.")] * 200), numbered(*[guard("gbr.")] * 201), "too-many"),
+    ],
+    ids=lambda value: value if len(value) < 20 else "",
+)
+def test_bounds_are_those_that_members_are_told(most, more, code):
+    assert read_national("GBR", most, SCHEMA)
+    assert codes(more) == {code}
+
+
+@pytest.mark.parametrize(
+    "condition",
+    [
+        "true" + " && true" * 40,
+        "true" + " || true" * 40,
+        "1" + " + 1" * 40 + " == 1",
+        "1" + " - 1" * 40 + " == 1",
+        "1" + " * 1" * 40 + " == 1",
+        "!" * 40 + "true",
+        "[" + ", ".join(["if true then 1 else 2"] * 40) + "] == [1]",
+        "true } when { " * 40 + "true",
+        "true } unless { " * 40 + "true",
+    ],
+)
+def test_every_operator_counts(condition):
+    assert codes(guard("gbr.x", condition)) == {"too-deep"}
+
+
 def test_what_hides_in_texts_and_comments_is_no_word():
     text = guard("gbr.x", 'resource.kind == "((((((((((((((((((((((((( has && \\" ((("') + "// " + "(" * 5_000
 
     assert len(read_national("GBR", text, SCHEMA)) == 1
+    assert len(read_national("GBR", "// why //\n" * 30 + of_words(1_000), SCHEMA)) == 1
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "x" * 65_537,
+        "\u202e",
+        "e\u0301",
+        "(" * 50,
+        "has",
+        "",
+        guard("nor.x"),
+        bounded(41),
+        guard("gbr.x").replace("forbid", "permit"),
+    ],
+)
+def test_every_fault_of_the_guards_points_at_them(text):
+    with pytest.raises(InvalidError, match=r"^the caveats cannot be put in force\n") as refused:
+        read_national("GBR", text, SCHEMA)
+
+    assert {fault.pointer for fault in refused.value.faults} == {"/guards"}
 
 
 # ── that its examples show it ──
