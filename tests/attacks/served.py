@@ -7,7 +7,6 @@ import signal
 import sqlite3
 import ssl
 import subprocess
-import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -34,6 +33,7 @@ from exchange.usecases import (
 )
 from tests.support.house import done
 from tests.support.postgres import fetch
+from tests.support.prepared import PROGRAM, PreparedProcess
 from tests.support.store import run_apart
 from tests.support.treaty import enrol_key, sign_by_call
 from tests.support.world import AGREEMENT, MEMBERS
@@ -130,10 +130,10 @@ def start(instance: Instance, *options: object) -> Running:
     """Serve an instance on a free port and wait until it answers."""
     number = next(_NUMBERS)
     out, log = instance.folder / f"out-{number}", instance.folder / f"log-{number}"
-    command = [sys.executable, "-m", "exchange.cli", "serve", "--dir", instance.folder, "--port", 0, *options]
+    command = [*PROGRAM, *map(str, ("serve", "--dir", instance.folder, "--port", 0, *options))]
     with out.open("wb") as stdout, log.open("wb") as stderr:
-        process = subprocess.Popen(
-            [*map(str, command)], stdout=stdout, stderr=stderr, env=instance.environment, start_new_session=True
+        process = PreparedProcess[bytes](
+            command, stdout=stdout, stderr=stderr, env=instance.environment, start_new_session=True
         )
     eventually(lambda: out.read_bytes().endswith(b"\n") or process.poll() is not None)
     assert process.poll() is None, log.read_text()

@@ -4,7 +4,7 @@ import asyncio
 import json
 import signal
 import ssl
-import sys
+import subprocess
 import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
@@ -18,6 +18,7 @@ from exchange.settings import InstanceLayout
 from tests.attacks.hidden import report_body
 from tests.attacks.served import Instance, Running, client, make_instance, serving
 from tests.support.postgres import private_cluster
+from tests.support.prepared import PROGRAM, PreparedProcess
 
 pytestmark = [pytest.mark.journey, pytest.mark.timeout(120)]
 
@@ -136,9 +137,9 @@ async def test_revocation_on_one_node_holds_at_the_next_request_on_the_other_and
 
 async def _revoke(instance: Instance, client_id: str) -> None:
     """Revoke as an operator at a third place: the host's command line, a process of its own."""
-    command = [sys.executable, "-m", "exchange.cli", "client", "revoke", client_id, "--dir", str(instance.folder)]
-    ran = await asyncio.create_subprocess_exec(*command, env=instance.environment, stdout=asyncio.subprocess.DEVNULL)
-    assert await ran.wait() == 0
+    words = ("client", "revoke", client_id, "--dir", str(instance.folder))
+    ran = PreparedProcess([*PROGRAM, *words], env=instance.environment, stdout=subprocess.DEVNULL)
+    assert await asyncio.to_thread(ran.wait) == 0
 
 
 async def test_node_that_stops_sends_its_readers_away_at_once_and_in_order(instance: Instance, nodes) -> None:

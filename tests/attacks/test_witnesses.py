@@ -5,7 +5,6 @@ import os
 import shutil
 import signal
 import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -15,6 +14,7 @@ import pytest
 from exchange.settings import InstanceLayout
 from tests.attacks.served import WAIT_SECONDS, Instance, Running, eventually, make_instance, serving
 from tests.support.house import completed
+from tests.support.prepared import PROGRAM, PreparedProcess
 
 WATCHER = "NOR watcher"
 
@@ -117,9 +117,8 @@ def test_34_witness_that_serves_is_asked_by_the_exchange_and_outlives_its_own_ki
     def serve_witness() -> tuple[subprocess.Popen[str], int]:
         tls = ("--tls-cert", layout.server_certificate_file, "--tls-key", layout.server_key_file)
         words = ("audit", "witness", "--state", member.state, "--listen", f"127.0.0.1:{port}", *tls)
-        command = [sys.executable, "-m", "exchange.cli", *map(str, words)]
         with (tmp_path / "witness.log").open("ab") as log:
-            process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=log, text=True)
+            process = PreparedProcess([*PROGRAM, *map(str, words)], stdout=subprocess.PIPE, stderr=log, text=True)
         assert process.stdout is not None
         return process, int(process.stdout.readline().rpartition(":")[2])
 

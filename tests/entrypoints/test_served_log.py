@@ -5,14 +5,18 @@ import os
 import shutil
 import signal
 import subprocess
-import sys
+from functools import partial
 from pathlib import Path
 
 import pytest
 
 from exchange.custody import checkpoint_signed_by, load_log_key
 from exchange.settings import InstanceLayout
-from tests.entrypoints.test_serving import Running, eventually, exchange, start
+from tests.entrypoints import test_serving
+from tests.entrypoints.test_serving import Running, eventually, exchange
+from tests.support.prepared import PROGRAM, PreparedProcess
+
+start = partial(test_serving.start, is_copy=True)
 
 pytestmark = [pytest.mark.journey, pytest.mark.timeout(300)]
 
@@ -82,8 +86,8 @@ def test_without_jobs_others_sequence(instance: Path) -> None:
     running = start(instance, "--no-jobs")
     assert sequencers_of(running) == []
     assert status(instance)["log_size"] == 0
-    command = [sys.executable, "-m", "exchange.cli", "audit", "sequence", "--dir", str(instance)]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as sequencing:
+    command = [*PROGRAM, "audit", "sequence", "--dir", str(instance)]
+    with PreparedProcess(command, stdout=subprocess.PIPE, text=True) as sequencing:
         until_size(instance, 7)
         sequencing.send_signal(signal.SIGINT)
         assert sequencing.communicate()[0] == "sequencing\n"

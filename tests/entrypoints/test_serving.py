@@ -30,6 +30,7 @@ from exchange.members import Standing
 from exchange.settings import InstanceLayout, load_settings
 from exchange.usecases import Call, Enrolment, add_member, change_standing, enrol_client
 from tests.support.house import completed
+from tests.support.prepared import PROGRAM, PreparedProcess
 from tests.support.store import run_apart
 
 EXCHANGE = Path(sys.executable).parent / "exchange"
@@ -72,11 +73,13 @@ class Running:
         return self.process.wait(WAIT_SECONDS)
 
 
-def start(folder: Path, *options: object) -> Running:
+def start(folder: Path, *options: object, is_copy: bool = False) -> Running:
+    """Serve an instance: as the program that is installed, or as a copy of one that was loaded before."""
     out, log = (folder / f"{stem}-{next(NUMBERS)}" for stem in ("out", "log"))
-    command = [EXCHANGE, "serve", "--dir", folder, "--port", 0, *options]
+    program, begin = (PROGRAM, PreparedProcess) if is_copy else ((str(EXCHANGE),), subprocess.Popen)
+    command = [*program, *map(str, ("serve", "--dir", folder, "--port", 0, *options))]
     with out.open("wb") as stdout, log.open("wb") as stderr:
-        process = subprocess.Popen([*map(str, command)], stdout=stdout, stderr=stderr, start_new_session=True)
+        process = begin(command, stdout=stdout, stderr=stderr, start_new_session=True)
     eventually(lambda: out.read_bytes().endswith(b"\n") or process.poll() is not None)
     assert process.poll() is None, log.read_text()
     return Running(process, out, log)
@@ -236,7 +239,7 @@ def test_one_worker_stops_with_0_on_a_signal_and_says_one_line(instance: Path) -
 
 
 def test_handshake_that_ends_while_the_server_stops_holds_nobody_up(instance: Path) -> None:
-    running = start(instance)
+    running = start(instance, is_copy=True)
     address = urlsplit(running.url)
     context = ssl.create_default_context(cafile=str(InstanceLayout(instance).authority_certificate_file))
     context.load_cert_chain(instance / "reader" / "client.pem", instance / "reader" / "client.key")

@@ -4,8 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from exchange.cli.demo.server import running_server
-from tests.support.house import ROOT, House, done
+from tests.support.house import ROOT, House, done, served
 from tests.support.law import law_read_once  # noqa: F401  for every test of this folder
 
 
@@ -21,7 +20,7 @@ def house(tmp_path_factory) -> Iterator[House]:
     for name, code in (("nor", "NOR"), ("dnk", "DNK"), ("esp", "ESP")):
         home.enrol(name, code, "--role", "reader", "--role", "signatory")
     home.enrol("operator", "EXCHANGE", "--role", "operator")
-    with running_server(home.folder, base / "serve.log") as url:
+    with served(home.folder, base / "serve.log") as url:
         home.url = url
         terms = ROOT / "policies" / "agreements" / "north-sea-cyber.yaml"
         home.agreement = home.as_("gbr", "agreement", "propose", terms, "--json").json["id"]

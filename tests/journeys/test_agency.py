@@ -4,13 +4,13 @@ import json
 import os
 import signal
 import subprocess
-import sys
 import time
 
 import pytest
 
 from exchange.client import ExchangeClient
 from tests.support.house import BUNDLE, MARKING, WARNING, command, done
+from tests.support.prepared import PROGRAM, PreparedProcess
 
 pytestmark = pytest.mark.journey
 
@@ -232,8 +232,8 @@ def test_who_is_no_party_sees_no_agreement(house):
 
 def test_follower_is_told_of_a_new_report(house, report):
     files = house.files("nor")
-    follower = subprocess.Popen(
-        [sys.executable, "-m", "exchange.cli", "report", "list", "--follow", "--json", "--url", house.url,
+    follower = PreparedProcess(
+        [*PROGRAM, "report", "list", "--follow", "--json", "--url", house.url,
          "--cert", files / "client.pem", "--key", files / "client.key", "--ca", files / "ca.pem"],
         stdout=subprocess.PIPE, text=True,
     )  # fmt: skip
@@ -256,8 +256,8 @@ def test_watcher_is_told_of_a_report_as_it_is_listed(house, report):
     with ExchangeClient(house.url, files / "client.pem", files / "client.key", files / "ca.pem") as client:
         cursor = _end_of(client)
     posted = house.post("--subject", "watched", "--precedence", "FLASH").json["id"]
-    watcher = subprocess.Popen(
-        [sys.executable, "-m", "exchange.cli", "report", "watch", "--json", "--after", cursor, "--url", house.url,
+    watcher = PreparedProcess(
+        [*PROGRAM, "report", "watch", "--json", "--after", cursor, "--url", house.url,
          "--cert", files / "client.pem", "--key", files / "client.key", "--ca", files / "ca.pem"],
         stdout=subprocess.PIPE, text=True,
     )  # fmt: skip

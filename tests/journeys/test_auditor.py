@@ -3,13 +3,13 @@
 import json
 import signal
 import subprocess
-import sys
 import time
 from datetime import UTC, datetime
 
 import pytest
 
 from tests.support.house import Ran, done
+from tests.support.prepared import PROGRAM, PreparedProcess
 
 pytestmark = pytest.mark.journey
 
@@ -89,8 +89,7 @@ def test_follower_is_shown_what_is_new_and_never_itself(audited):
     files = house.files("nor-follower")
     door = ("--url", house.url, "--cert", files / "client.pem", "--key", files / "client.key", "--ca", files / "ca.pem")
     words = ("audit", "search", "--follow", "--member", "NOR", "--json", *door)
-    command = [sys.executable, "-m", "exchange.cli", *map(str, words)]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as following:
+    with PreparedProcess([*PROGRAM, *map(str, words)], stdout=subprocess.PIPE, text=True) as following:
         try:
             assert following.stdout is not None
             # It follows once it has looked for the newest, for what has the same time, and for what is behind that.

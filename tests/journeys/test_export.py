@@ -6,7 +6,6 @@ import json
 import os
 import signal
 import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,11 +13,11 @@ from pathlib import Path
 import pytest
 
 from exchange.audit.export import ExportedEntry, Statement, ndjson, parse_place
-from exchange.cli.demo.server import running_server
 from exchange.kernel import system_clock
 from exchange.settings import InstanceLayout, load_settings
 from exchange.store import Store
-from tests.support.house import House, command, done
+from tests.support.house import House, command, done, served
+from tests.support.prepared import PROGRAM, PreparedProcess
 from tests.support.store import NODE_KEY, draft, run_apart
 from tests.support.syslog_receiver import SyslogReceiver, make_receiver_files
 
@@ -36,7 +35,7 @@ def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
     home.enrol("auditor", "EXCHANGE", "--role", "auditor")
     home.enrol("nor", "NOR", "--role", "auditor")
     run_apart(lambda: asyncio.run(_fill(home.folder)))
-    with running_server(home.folder, base / "serve.log") as url:
+    with served(home.folder, base / "serve.log") as url:
         home.url = url
         _wait_until(lambda: int(home.operate("status", "--json").json["log_size"]) > MANY)
         yield home
@@ -60,8 +59,7 @@ def _wait_until(holds) -> None:
 def _started(house: House, name: str, *words: object) -> subprocess.Popen[bytes]:
     files = house.files(name)
     door = ("--url", house.url, "--cert", files / "client.pem", "--key", files / "client.key", "--ca", files / "ca.pem")
-    command = [sys.executable, "-m", "exchange.cli", *map(str, (*words, *door))]
-    return subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
+    return PreparedProcess([*PROGRAM, *map(str, (*words, *door))], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
 
 
 def _killed(process: subprocess.Popen[bytes]) -> None:
@@ -246,8 +244,9 @@ def test_host_feed_is_stopped_by_hand(house, tmp_path):
     files = make_receiver_files(tmp_path)
     with SyslogReceiver(files) as receiver:
         words = ("audit", "feed", *_to(receiver, files)[:-1], "--state", tmp_path / "state", "--dir", house.folder)
-        command = [sys.executable, "-m", "exchange.cli", *map(str, words)]
-        with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE) as feeding:
+        with PreparedProcess(
+            [*PROGRAM, *map(str, words)], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE
+        ) as feeding:
             _wait_until(lambda: len(receiver.positions) > MANY)
             feeding.send_signal(signal.SIGINT)
             _, told = feeding.communicate(timeout=20)

@@ -7,10 +7,9 @@ import sys
 
 import pytest
 
-from exchange.cli.demo.server import running_server
 from exchange.client import read_receipts
 from tests.attacks.served import eventually
-from tests.support.house import ROOT, House, command, done
+from tests.support.house import ROOT, House, command, done, served
 
 
 @pytest.fixture(scope="module")
@@ -119,14 +118,14 @@ def test_log_restored_from_yesterday_is_noticed_by_receipt(tmp_path):
     done("member", "add", "NOR", "--name", "Norway", "--dir", home.folder)
     home.enrol("nor", "NOR", "--role", "reader")
     kept, keys = tmp_path / "receipts.ndjson", home.folder / "log" / "verifier-keys"
-    with running_server(home.folder, tmp_path / "first.log") as home.url:
+    with served(home.folder, tmp_path / "first.log") as home.url:
         assert home.as_("nor", "report", "list", "--receipts", kept).code == 0
         eventually(lambda: proven(home, kept, keys) == 1)
     yesterday = tmp_path / "yesterday"
     yesterday.mkdir()
     for each in home.folder.glob("exchange.db*"):
         shutil.copy(each, yesterday)
-    with running_server(home.folder, tmp_path / "second.log") as home.url:
+    with served(home.folder, tmp_path / "second.log") as home.url:
         assert home.as_("nor", "report", "list", "--receipts", kept).code == 0
         eventually(lambda: proven(home, kept, keys) == 2)
     lost = read_receipts(kept)[0][-1]
@@ -137,7 +136,7 @@ def test_log_restored_from_yesterday_is_noticed_by_receipt(tmp_path):
         shutil.copy(each, home.folder)
     # What this host signed last says that the log was longer: nothing is signed any more, whatever is recorded.
     assert home.operate("audit", "verify", "--key", keys).code == 1
-    with running_server(home.folder, tmp_path / "third.log") as home.url:
+    with served(home.folder, tmp_path / "third.log") as home.url:
         ran = home.as_("nor", "audit", "check-receipts", kept, "--key", keys, "--json")
 
     assert ran.code == 1

@@ -19,6 +19,7 @@ from tests.support.newer_program import (
     migrating_environment,
     newer_program,
 )
+from tests.support.prepared import PROGRAM, PreparedProcess, run_prepared
 
 pytestmark = [pytest.mark.journey, pytest.mark.timeout(180)]
 
@@ -38,8 +39,8 @@ def newer(instance: Instance, tmp_path: Path) -> NewerInstance:
 
 
 def migrating(folder: Path, environment: Mapping[str, str]) -> subprocess.Popen[str]:
-    command = [sys.executable, "-m", "exchange.cli", "migrate", "--dir", str(folder)]
-    return subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    command = [*PROGRAM, "migrate", "--dir", str(folder)]
+    return PreparedProcess(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
 
 def url_of(instance: Instance) -> str:
@@ -89,7 +90,7 @@ async def test_versions_that_migrate_at_once_leave_the_newest(instance: Instance
 def test_nodes_that_migrate_an_empty_database_at_once_all_succeed(database_url: str) -> None:
     program = f"import asyncio\nfrom exchange.store import migrate\nprint(asyncio.run(migrate({database_url!r})))"
     running = [
-        subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        PreparedProcess([sys.executable, "-c", program], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
         for _ in range(3)
     ]
     told = [process.communicate(timeout=90) for process in running]
@@ -112,5 +113,5 @@ def test_contracted_database_turns_the_older_version_away(database_url: str, tmp
 
     for verb in ("migrate", "require_schema"):
         asked = f"import asyncio\nfrom exchange.store import {verb}\nasyncio.run({verb}({database_url!r}))"
-        refused = subprocess.run([sys.executable, "-c", asked], capture_output=True, text=True, check=False)
+        refused = run_prepared("-c", asked)
         assert f"run a version at `{NEWER}` or newer" in refused.stderr

@@ -14,7 +14,8 @@ import pytest
 from exchange.kernel import ConflictError, ExchangeError, UnavailableError
 from exchange.store import Parts, Store, migrate
 from exchange.store.faults import as_exchange_error
-from tests.support.postgres import ROOT, execute, fetch
+from tests.support.postgres import execute, fetch
+from tests.support.prepared import run_prepared
 from tests.support.store import NOW, draft, member, new_report, open_store
 
 Use = Callable[[Store], Awaitable[object]]
@@ -153,8 +154,7 @@ asyncio.run(main())
 
 async def test_full_disk_is_unavailable_loses_nothing_and_recovers(sqlite_file: SqliteFile) -> None:
     limit = size_of(sqlite_file.path) + 200_000
-    command = [sys.executable, "-c", FILLER, sqlite_file.url, str(limit)]
-    done = await asyncio.to_thread(subprocess.run, command, cwd=ROOT, capture_output=True, text=True, check=False)
+    done = await asyncio.to_thread(run_prepared, "-c", FILLER, sqlite_file.url, limit)
 
     assert done.returncode == 0, done.stderr
     words = done.stdout.split()

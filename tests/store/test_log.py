@@ -4,8 +4,6 @@ import asyncio
 import base64
 import hashlib
 import json
-import subprocess
-import sys
 from collections import Counter
 from dataclasses import replace
 
@@ -18,7 +16,7 @@ from exchange.store.dialect import sql_for
 from exchange.store.log_statements import LogWrites
 from exchange.store.search_rows import SEARCH_COLUMNS, search_row
 from exchange.store.tables import table
-from tests.support.postgres import ROOT
+from tests.support.prepared import run_prepared
 from tests.support.store import NOW, draft, open_store, rows_of
 
 APPENDER = """
@@ -122,8 +120,9 @@ async def test_entries_come_in_order_from_either_end(store: Store) -> None:
 
 async def test_two_processes_appending_at_once_lose_nothing(store: Store, store_url: str) -> None:
     def run(name: str) -> list[str]:
-        command = [sys.executable, "-c", APPENDER, store_url, name]
-        return subprocess.run(command, cwd=ROOT, check=True, capture_output=True, text=True).stdout.split()
+        done = run_prepared("-c", APPENDER, store_url, name)
+        assert done.returncode == 0, done.stderr
+        return done.stdout.split()
 
     told = [
         entry for entries in await asyncio.gather(*(asyncio.to_thread(run, name) for name in "ab")) for entry in entries

@@ -4,11 +4,14 @@ import contextlib
 import io
 import json
 import subprocess
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from exchange.cli import run
+from exchange.cli.demo import server
+from tests.support.prepared import PROGRAM, PreparedProcess
 
 ROOT = Path(__file__).resolve().parents[2]
 SAMPLES = ROOT / "exchange" / "cli" / "samples"
@@ -48,6 +51,18 @@ def done(*words: object) -> Ran:
     ran = command(*words)
     assert ran.code == 0, ran.err
     return ran
+
+
+@contextlib.contextmanager
+def served(folder: Path, log: Path) -> Iterator[str]:
+    """Serve an instance for as long as the context lasts, as the demo does; gives its address."""
+    with log.open("wb") as words:
+        command = [*PROGRAM, "serve", "--dir", str(folder), "--port", "0"]
+        process = PreparedProcess[bytes](command, stdout=subprocess.PIPE, stderr=words, stdin=subprocess.DEVNULL)
+    try:
+        yield server._address(process, log)
+    finally:
+        server._stop(process)
 
 
 class House:

@@ -1,9 +1,6 @@
 """Class 37: a watch that is killed at any step has raised an alert whole, or not at all; the next one raises it."""
 
-import os
 import signal
-import subprocess
-import sys
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -11,6 +8,7 @@ import pytest
 
 from exchange.markings import Label
 from tests.support.alerted_world import RULES, AlertedWorld
+from tests.support.prepared import run_prepared
 from tests.support.world import World
 
 KILLED = """
@@ -56,13 +54,8 @@ async def test_watch_killed_at_any_step_loses_and_doubles_nothing(
         await alerted.pull("DNK reader", report)
     await alerted.log.step()
 
-    killed = subprocess.run(  # noqa: ASYNC221  nothing else runs here
-        [sys.executable, "-c", KILLED, alerted.world.url, str(tmp_path), step, RULES],
-        env={**os.environ, "PYTHONPATH": str(Path.cwd())},
-        capture_output=True,
-        check=False,
-    )
-    assert killed.returncode == -signal.SIGKILL, killed.stderr.decode()
+    killed = run_prepared("-c", KILLED, alerted.world.url, tmp_path, step, RULES)
+    assert killed.returncode == -signal.SIGKILL, killed.stderr
     assert await alerted.alerts() == []
 
     await alerted.settle()

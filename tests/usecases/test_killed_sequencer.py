@@ -1,8 +1,6 @@
 """`kill -9` at every step: the next sequencer goes on at once, and nothing that was signed is ever contradicted."""
 
 import asyncio
-import subprocess
-import sys
 from time import monotonic
 
 import pytest
@@ -11,7 +9,7 @@ from exchange.audit import hash_leaf, root_of
 from exchange.custody import checkpoint_signed_by
 from exchange.usecases.sequence_log import Step
 from tests.support.log import Log, check_log
-from tests.support.postgres import ROOT
+from tests.support.prepared import run_prepared
 
 POINTS = 60
 """Three batches have fewer."""
@@ -21,8 +19,8 @@ SECONDS = 60
 
 @pytest.mark.timeout(300)
 async def test_sequencer_killed_at_any_step_is_taken_over(log: Log) -> None:
-    command = [sys.executable, "-m", "tests.support.killed_sequencer", log.url, str(log.folder), str(POINTS)]
-    done = await asyncio.to_thread(subprocess.run, command, cwd=ROOT, capture_output=True, text=True, check=False)
+    words = ("-m", "tests.support.killed_sequencer", log.url, log.folder, POINTS)
+    done = await asyncio.to_thread(run_prepared, *words)
     assert done.returncode == 0, done.stderr
     killed = int(done.stdout)
     assert killed >= 50, done.stderr

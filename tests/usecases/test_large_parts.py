@@ -2,8 +2,6 @@
 
 import asyncio
 import signal
-import subprocess
-import sys
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import replace
 from datetime import timedelta
@@ -22,6 +20,7 @@ from exchange.store.dumping import Replay, Since, load
 from exchange.store.large_parts import POST_TIME
 from exchange.usecases import backups
 from tests.support.buckets import bucket_server, make_bucket
+from tests.support.prepared import run_prepared
 from tests.support.world import World, reopen_world
 
 LARGE = b"an intercepted conversation, line by line\n" * 200
@@ -192,7 +191,7 @@ async def pieces():
 
 asyncio.run(BlobStore({folder.as_uri()!r}).add_pieces({location!r}, pieces()))
 """
-    killed = await asyncio.to_thread(subprocess.run, [sys.executable, "-c", code], check=False, timeout=60)
+    killed = await asyncio.to_thread(run_prepared, "-c", code)
     assert (killed.returncode, len(files_in(folder))) == (-signal.SIGKILL, 1)
     blobs = BlobStore(folder.as_uri())
     await blobs.add("parts/ab/abcde", b"another one's")

@@ -1,0 +1,219 @@
+"""`exchange` in a process of its own that begins as a copy of one that has loaded the program already.
+
+To load the program is most of what starting a process takes, and the suite starts a hundred and more. One process per
+worker of the run, the loader, is begun by `exec` and loads it once; whoever wants a process gets a copy of that. A copy
+has what `python -m exchange.cli` would have: memory, process id, arguments, environment, folder, standard streams,
+session and signals of its own, and the test's process as its parent.
+
+Does not: give what only `exec` gives, as another seed of the hashes than the last copy's. What a test says about the
+start of a process, about what it imports, or about two versions, it says of one that was begun by `exec`.
+
+INVARIANT: the loader imports, listens to its line and does nothing else; what it held, each copy would hold.
+"""
+
+import atexit
+import ctypes
+import functools
+import gc
+import os
+import pickle
+import runpy
+import signal
+import socket
+import subprocess
+import sys
+import threading
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from importlib import import_module
+from pathlib import Path
+from typing import Any, AnyStr
+
+ROOT = Path(__file__).resolve().parents[2]
+PROGRAM = (sys.executable, "-m", "exchange.cli")
+
+_VERBS = ("exchange.app", "exchange.cli.serving", "exchange.cli.audit_group", "exchange.cli.report_group")
+_LATE = (
+    "aiosqlite",
+    "alembic.command",
+    "asyncpg",
+    "sqlalchemy.dialects.sqlite.aiosqlite",
+    "uvicorn.protocols.http.httptools_impl",
+)
+"""What those import when they are at work."""
+
+_MOST_BYTES = 256 * 1024
+_STREAMS = 3
+_SET_CHILD_SUBREAPER = 36
+"""PR_SET_CHILD_SUBREAPER of prctl(2): whoever of one's descendants loses its parent becomes one's child."""
+
+_asking = threading.Lock()
+
+
+@dataclass(frozen=True, slots=True)
+class _Wish:
+    """How a copy begins."""
+
+    words: tuple[str, ...]
+    environment: dict[str, str]
+    folder: str
+    is_leader: bool
+
+
+class PreparedProcess(subprocess.Popen[AnyStr]):
+    """A `Popen` of `(sys.executable, "-m" or "-c", ...)` that is begun as a copy.
+
+    It is begun by `exec` where its environment tells Python something that the loader was not told: another path, say.
+    """
+
+    def _execute_child(self, args: Iterable[object], *given: Any) -> None:
+        # The order is that of `subprocess` in the one version of Python that this project runs on.
+        _, preexec, _, passed, folder, env, *_ = given
+        p2cread, p2cwrite, c2pread, c2pwrite, errread, errwrite = given[9:15]
+        is_leader = given[20]
+        words = tuple(map(str, args))
+        environment = dict(os.environ if env is None else env)
+        if not sys.platform.startswith("linux") or _told_python(environment) != _told_python(os.environ):
+            super()._execute_child(args, *given)  # type: ignore[misc]  # a name that only `subprocess` itself uses
+            return
+        assert words[0] == sys.executable
+        assert words[1] in {"-m", "-c"}
+        assert (preexec, passed) == (None, ())
+        wish = _Wish(words[1:], environment, str(folder or Path.cwd()), is_leader)
+        streams = [own if own != -1 else number for number, own in enumerate((p2cread, c2pwrite, errwrite))]
+        self.pid = _loader().begin(wish, streams)
+        self._child_created = True
+        self._close_pipe_fds(p2cread, p2cwrite, c2pread, c2pwrite, errread, errwrite)  # type: ignore[attr-defined]  # the same
+
+
+def run_prepared(*words: object) -> subprocess.CompletedProcess[str]:
+    """Run Python with such words in a copy, to its end, as `subprocess.run` would."""
+    command = [sys.executable, *map(str, words)]
+    with PreparedProcess[str](command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=ROOT) as process:
+        out, err = process.communicate()
+    return subprocess.CompletedProcess(command, process.returncode, out, err)
+
+
+def _told_python(environment: Mapping[str, str]) -> dict[str, str]:
+    return {name: value for name, value in environment.items() if name.startswith("PYTHON")}
+
+
+class _Loader:
+    """The other end of the loader's line."""
+
+    def __init__(self) -> None:
+        self._line, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        for end in (self._line, theirs):
+            end.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _MOST_BYTES)
+        command = [sys.executable, "-m", "tests.support.prepared", str(theirs.fileno())]
+        self._process = subprocess.Popen(
+            command, cwd=ROOT, pass_fds=[theirs.fileno()], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL
+        )
+        theirs.close()
+        atexit.register(self._end)
+
+    def begin(self, wish: _Wish, streams: list[int]) -> int:
+        """Have a copy made and return the id of its process, which is then this one's child."""
+        with _asking:
+            _adopt(True)
+            try:
+                socket.send_fds(self._line, [pickle.dumps(wish)], streams)
+                answer = self._line.recv(64)
+            finally:
+                _adopt(False)
+        if not answer:
+            raise RuntimeError(f"the loader ended with code {self._process.wait()}")
+        return int(answer)
+
+    def _end(self) -> None:
+        self._line.close()
+        self._process.wait()
+
+
+@functools.cache
+def _loader() -> _Loader:
+    return _Loader()
+
+
+def _adopt(is_wanted: bool) -> None:
+    """Say whether a grandchild whose parent ends becomes a child of this process."""
+    if ctypes.CDLL(None, use_errno=True).prctl(_SET_CHILD_SUBREAPER, int(is_wanted), 0, 0, 0):
+        raise OSError(ctypes.get_errno(), "prctl")
+
+
+def _load() -> None:
+    gc.disable()
+    for name in (*_VERBS, *_LATE):
+        import_module(name)
+    gc.enable()
+    gc.freeze()  # else each look for garbage would copy the pages that are shared
+
+
+def _copied(line: socket.socket) -> _Wish | None:
+    """Make a copy for each wish; return the wish in the copy, None in the loader once nobody can wish any more."""
+    while True:
+        said, streams, _, _ = socket.recv_fds(line, _MOST_BYTES, _STREAMS)
+        if not said:
+            return None
+        begun = _fork_twice()
+        if begun is None:
+            _take(streams)
+            wish: _Wish = pickle.loads(said)
+            return wish
+        for stream in streams:
+            os.close(stream)
+        line.send(str(begun).encode())
+
+
+def _fork_twice() -> int | None:
+    """Return the process id of a grandchild whose parent has ended, None in that one."""
+    heard, told = os.pipe()
+    between = os.fork()
+    if between == 0:
+        copy = os.fork()
+        if copy == 0:
+            os.close(heard)
+            os.close(told)
+            return None
+        os.write(told, str(copy).encode())
+        os._exit(0)
+    os.close(told)
+    os.waitpid(between, 0)
+    with os.fdopen(heard) as answers:
+        return int(answers.read())
+
+
+def _take(streams: Iterable[int]) -> None:
+    for number, stream in enumerate(streams):
+        os.dup2(stream, number)
+        os.close(stream)
+
+
+def _begin(wish: _Wish) -> None:
+    """Become what `python` with these words would be."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    if wish.is_leader:
+        os.setsid()
+    os.chdir(wish.folder)
+    os.environ.clear()
+    os.environ.update(wish.environment)
+    option, program, *words = wish.words
+    sys.argv = [option, *words]
+    if option == "-c":
+        exec(program, {"__name__": "__main__"})
+    else:
+        runpy.run_module(program, run_name="__main__", alter_sys=True)
+
+
+def _main() -> None:
+    # Ctrl-C is said to all processes of the terminal: those who asked for copies end, and the loader after them.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    _load()
+    with socket.socket(fileno=int(sys.argv[1])) as line:
+        wish = _copied(line)
+    if wish is not None:
+        _begin(wish)
+
+
+if __name__ == "__main__":
+    _main()
