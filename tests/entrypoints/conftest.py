@@ -6,6 +6,7 @@ import hashlib
 import os
 import shutil
 from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -26,6 +27,8 @@ from tests.support.law import law_read_once  # noqa: F401  for every test of thi
 from tests.support.receipts_shown import require_receipt
 from tests.support.store import NODE_KEY, run_apart
 from tests.support.world import TestClock, World, open_world, populate, thumbprint_of
+
+Calling = Callable[[str | None], httpx2.AsyncClient]
 
 
 @pytest.fixture
@@ -49,18 +52,25 @@ def populated(tmp_path_factory: pytest.TempPathFactory) -> World:
     return worlds[0]
 
 
-@pytest.fixture
-async def world(populated: World, tmp_path: Path) -> AsyncIterator[World]:
-    """A copy of the populated world on SQLite; the store's own suites run on both databases."""
-    shutil.copytree(populated.folder, tmp_path, dirs_exist_ok=True)
+@asynccontextmanager
+async def copied(populated: World, folder: Path) -> AsyncIterator[World]:
+    """Give a copy of the populated world on SQLite; the store's own suites run on both databases."""
+    shutil.copytree(populated.folder, folder, dirs_exist_ok=True)
     clock = TestClock()
-    url = f"sqlite+aiosqlite:///{tmp_path}/exchange.db"
-    custodian = FileCustodian.load(tmp_path / "custody" / "roots.json")
+    url = f"sqlite+aiosqlite:///{folder}/exchange.db"
+    custodian = FileCustodian.load(folder / "custody" / "roots.json")
     personal = personal_custody(custodian, populated.services.cursor_key)
     store = await Store.open(url, node="test", clock=clock, randomness=os.urandom, identity=NODE_KEY, personal=personal)
     services = replace(populated.services, store=store, custodian=custodian, clock=clock, knowledge=Knowledge())
-    yield World(services, clock, tmp_path, dict(populated.clients), populated.agreement_id)
+    yield World(services, clock, folder, dict(populated.clients), populated.agreement_id)
     await store.close()
+
+
+@pytest.fixture
+async def world(populated: World, tmp_path: Path) -> AsyncIterator[World]:
+    """A world of the test's own."""
+    async with copied(populated, tmp_path) as opened:
+        yield opened
 
 
 @pytest.fixture
@@ -96,9 +106,9 @@ class AsClient:
         await self.app(scope, receive, send)
 
 
-@pytest.fixture
-async def http(service: FastAPI) -> AsyncIterator[Callable[[str | None], httpx2.AsyncClient]]:
-    """Return a function: name of a client of the world (None: no certificate) -> a client that calls as it."""
+@asynccontextmanager
+async def calling(service: FastAPI) -> AsyncIterator[Calling]:
+    """Give a function: name of a client of the world (None: no certificate) -> a client that calls as it."""
     opened: list[httpx2.AsyncClient] = []
 
     def calling_as(name: str | None) -> httpx2.AsyncClient:
@@ -111,3 +121,10 @@ async def http(service: FastAPI) -> AsyncIterator[Callable[[str | None], httpx2.
     yield calling_as
     for client in opened:
         await client.aclose()
+
+
+@pytest.fixture
+async def http(service: FastAPI) -> AsyncIterator[Calling]:
+    """Return a function: name of a client of the world (None: no certificate) -> a client that calls as it."""
+    async with calling(service) as call:
+        yield call
