@@ -8,12 +8,14 @@ import sys
 import tempfile
 import uuid
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
 from exchange.cli import run
 from exchange.cli.demo import cast
 from tests.support.house import command, served
+from tests.support.prepared import run_prepared
 
 ROOT = Path(__file__).resolve().parents[2]
 PUBLISHED = ROOT.parent / "shared" / "data"
@@ -52,14 +54,19 @@ def demo(tmp_path):
 
 
 @pytest.fixture
-def server_copied(monkeypatch):
-    """Have the server of a demo in this process begin as a copy, which takes a second less."""
+def copied_processes(monkeypatch):
+    """Have the server and the verifiers of a demo in this process begin as copies, each of which takes a second less."""
     for place in ("play", "agreements.story"):
         monkeypatch.setattr(f"exchange.cli.demo.{place}.running_server", served)
 
+    def run(command, *, cwd, env, **_given):
+        return run_prepared(*command[1:], cwd=cwd, env=env)
+
+    monkeypatch.setattr("exchange.cli.demo.convicting.subprocess", SimpleNamespace(run=run))
+
 
 @pytest.fixture
-def demo_here(tmp_path, monkeypatch, server_copied):
+def demo_here(tmp_path, monkeypatch, copied_processes):
     """Run the demo in this process, which takes a second less, with its temporary folder where the test can see it."""
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "temporary"))
     (tmp_path / "temporary").mkdir()
@@ -202,7 +209,7 @@ def test_pull_that_is_refused_makes_it_wrong(demo_here, tmp_path):
     assert list((tmp_path / "temporary").iterdir()) == []
 
 
-def test_release_that_must_not_be_makes_it_wrong(monkeypatch, server_copied, capsys):
+def test_release_that_must_not_be_makes_it_wrong(monkeypatch, copied_processes, capsys):
     monkeypatch.setattr(cast, "MARKING", "NATO SECRET//REL TO GBR, DNK, NOR")
 
     assert run(["demo", "--json"]) == 1

@@ -86,10 +86,14 @@ class PreparedProcess(subprocess.Popen[AnyStr]):
         self._close_pipe_fds(p2cread, p2cwrite, c2pread, c2pwrite, errread, errwrite)  # type: ignore[attr-defined]  # the same
 
 
-def run_prepared(*words: object) -> subprocess.CompletedProcess[str]:
+def run_prepared(
+    *words: object, cwd: Path = ROOT, env: Mapping[str, str] | None = None
+) -> subprocess.CompletedProcess[str]:
     """Run Python with such words in a copy, to its end, as `subprocess.run` would."""
     command = [sys.executable, *map(str, words)]
-    with PreparedProcess[str](command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=ROOT) as process:
+    with PreparedProcess[str](
+        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=cwd, env=env
+    ) as process:
         out, err = process.communicate()
     return subprocess.CompletedProcess(command, process.returncode, out, err)
 
