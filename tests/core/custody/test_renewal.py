@@ -117,6 +117,7 @@ async def test_file_that_is_not_to_be_believed_changes_nothing(path, fault, capl
             await custodian.unwrap(wrapped, CONTEXT)
 
     assert caplog.text.count("not taken up") == 1
+    assert {record.name for record in caplog.records} == {"exchange.custody"}
     assert (await current(custodian), await custodian.unwrap(own, CONTEXT)) == (1, DATA_KEY)
     # Mended, it is.
     path.write_bytes(good)
