@@ -179,6 +179,12 @@ def test_name_of_a_signatory_is_plain_text(name, code):
     assert faults_of(body(signatories=people)) == [("/crisis/0/signatories/0/name", code)]
 
 
+def test_longest_name_of_a_signatory_is_taken():
+    people = [{"member": "GBR", "name": "x" * 255}, CLAUSE["signatories"][1]]
+
+    assert from_json(body(signatories=people)).crisis[0].signatories[0].name == "x" * 255
+
+
 def test_signatory_is_of_a_party():
     people = [{"member": "ESP", "name": "Ana"}, *CLAUSE["signatories"]]
 

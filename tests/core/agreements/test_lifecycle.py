@@ -206,6 +206,22 @@ def test_resuming_restores_the_party_and_keeps_its_signature():
     assert resume_party(suspended, "GBR", DURING).parties == agreement((S, S)).parties
 
 
+@pytest.mark.parametrize(
+    ("parties", "now", "state"),
+    [
+        ((S, S, S), BEFORE, AgreementState.SIGNED),
+        ((S, S, S), DURING, AgreementState.IN_FORCE),
+        ((U, S, U), DURING, AgreementState.SUSPENDED),
+    ],
+)
+def test_party_suspends_and_resumes_wherever_the_agreement_stands_once_signed(parties, now, state):
+    suspended = suspend_party(agreement(parties), "NOR", now)
+    resumed = resume_party(suspended, "NOR", now)
+
+    assert state_of(suspended, now) is state
+    assert [each.party("NOR").state for each in (suspended, resumed)] == [U, S]
+
+
 def test_withdrawal_before_all_have_signed_ends_the_draft():
     for signer in ("GBR", "DNK"):
         left = withdraw_party(agreement((S, S, P)), signer, BEFORE)
