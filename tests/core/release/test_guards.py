@@ -363,12 +363,13 @@ def test_all_faults_of_all_files_are_reported():
 
 
 def test_faults_are_told_in_the_order_of_the_files_whatever_order_they_come_in():
-    wrong = {"c.cedar": forbid("z.id") * 2, "b~c/d.cedar": "", "a.cedar": forbid("a.id") * 3}
+    wrong = {"d.cedar": "forbid (", "c.cedar": forbid("a.id") * 3, "b~c/d.cedar": "", "a.cedar": forbid("z.id") * 2}
 
     with pytest.raises(InvalidError, match=r"^the guards cannot be used\n") as caught:
         load_guards(wrong, SCHEMA)
     assert [(fault.pointer, fault.code, fault.message.partition(":")[0]) for fault in caught.value.faults] == [
         ("/b~0c~1d.cedar", "empty", "no guard in this file"),
+        ("/d.cedar", "malformed", "not Cedar"),
         ("", "repeated-id", '`@id("a.id")` stands on 3 guards'),
         ("", "repeated-id", '`@id("z.id")` stands on 2 guards'),
     ]
