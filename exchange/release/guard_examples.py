@@ -4,7 +4,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from types import MappingProxyType
 
-from exchange.agreements.reading import Reading
+from exchange.agreements.reading import MISSING, Reading
 from exchange.agreements.strict_yaml import read_yaml
 from exchange.kernel import Fault, InvalidError
 from exchange.markings import Label
@@ -142,7 +142,7 @@ def _read_example(item: object, pointer: str, reading: Reading, law: Law, usual:
     guard = reading.text(fields["guard"], f"{pointer}/guard")
     if guard and guard not in law.guards.guards:
         reading.fault(f"{pointer}/guard", "unknown-guard", f"no guard has the id `{guard[:80]}`")
-    if not isinstance(fields["forbids"], bool):
+    if fields["forbids"] is not MISSING and not isinstance(fields["forbids"], bool):
         reading.fault(f"{pointer}/forbids", "wrong-type", "write true or false")
     return Example(
         reading.text(fields["name"], f"{pointer}/name"),

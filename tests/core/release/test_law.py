@@ -297,6 +297,29 @@ def test_a_fault_in_an_example_says_where_it_is(example, pointer):
 
 
 @pytest.mark.parametrize(
+    ("example", "place", "code"),
+    [
+        ("{guard: x.y, forbids: true}", "", "missing-field"),
+        ("{name: n, forbids: true}", "", "missing-field"),
+        ("{name: n, guard: x.y}", "", "missing-field"),
+        ('{name: "", guard: x.y, forbids: true}', "/name", "empty"),
+        ('{name: n, guard: "", forbids: true}', "/guard", "empty"),
+        ("{name: n, guard: x.y, forbids: null}", "/forbids", "wrong-type"),
+        ("{name: n, guard: x.y, forbids: true, note: x}", "/note", "unknown-field"),
+        ('{name: n, guard: x.y, forbids: true, reader: {member: ""}}', "/reader/member", "empty"),
+        ("{name: n, guard: x.y, forbids: true, reader: {topic: x}}", "/reader/topic", "unknown-field"),
+        ("{name: n, guard: x.y, forbids: true, report: {member: x}}", "/report/member", "unknown-field"),
+        ("{name: n, guard: x.y, forbids: true, reader: {roles: [reader, 1]}}", "/reader/roles", "wrong-type"),
+        ("{name: n, guard: x.y, forbids: true, report: {regions: [EUR, EUR]}}", "/report/regions/1", "repeated"),
+    ],
+)
+def test_a_fault_in_an_example_is_told_once(example, place, code):
+    expected = [(f"/guards/exchange.examples.yaml/examples/0{place}", code)]
+
+    assert faults_of(check_law, checked(f"examples:\n  - {example}")) == expected
+
+
+@pytest.mark.parametrize(
     "usual",
     [
         'principal.member == "NOR" && principal.agency == "NOR/NIS" && principal.nationality == "NOR"',
