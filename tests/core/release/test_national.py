@@ -112,6 +112,7 @@ def test_forbidding_guards_are_read_sorted_by_id():
         (guard("gbr.x", 'resource.kind == "e\u0301"'), "not-plain"),
         (guard("gbr.x", 'resource.kind == "e\\u{301}"'), "not-plain"),
         ("// \ud800\n" + guard("gbr.x"), "not-plain"),
+        ("// e\u0301\n" + guard("gbr.x"), "not-plain"),
         ("// forbid\r" + guard("gbr.x"), "not-plain"),
         ("// \u2028" + guard("gbr.x"), "not-plain"),
         ("\x1b[2K" + guard("gbr.x"), "not-plain"),
@@ -270,7 +271,12 @@ def test_what_hides_in_texts_and_comments_is_no_word():
     text = guard("gbr.x", 'resource.kind == "((((((((((((((((((((((((( has && \\" ((("') + "// " + "(" * 5_000
 
     assert len(read_national("GBR", text, SCHEMA)) == 1
-    assert len(read_national("GBR", "// why //\n" * 30 + of_words(1_000), SCHEMA)) == 1
+    assert len(read_national("GBR", "// why\n" * 30 + of_words(1_000), SCHEMA)) == 1
+
+
+def test_no_word_opens_or_closes_a_bracket():
+    assert codes("X " * 30) == {"malformed"}
+    assert codes("X " * 30 + "(" * 17) == {"too-deep"}
 
 
 @pytest.mark.parametrize(
