@@ -47,6 +47,8 @@ def test_who_owes_acknowledgements_owes_them_of_every_precedence():
     duty = duty_of(terms_with(acknowledges("all", FLASH="PT2M")), "DNK", SCOPE)
 
     assert dict(duty.acknowledge) == dict(DEFAULTS) | {"FLASH": "PT2M"}
+    others = duty_of(terms_with(acknowledges("all", ROUTINE="P1D")), "DNK", SCOPE)
+    assert dict(others.acknowledge) == dict(DEFAULTS) | {"ROUTINE": "P1D"}
     assert [duty.within(name) for name in ("FLASH", "ROUTINE", "UNKNOWN")] == ["PT2M", "PT6H", None]
 
 

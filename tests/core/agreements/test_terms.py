@@ -291,6 +291,10 @@ def test_lists_are_bounded(extra):
         assert len(refused.value.faults) == 400
 
 
+def test_agreement_has_a_scope():
+    assert faults_of({**example_json(), "scopes": [], "obligations": []}) == [("/scopes", "empty")]
+
+
 def test_two_scopes_never_share_a_name():
     body = example_json()
     body["scopes"].append(copy.deepcopy(body["scopes"][0]))
