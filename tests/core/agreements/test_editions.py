@@ -229,6 +229,7 @@ def test_what_an_amendment_cannot_change_is_named(terms, faults):
 
 def test_only_what_was_concluded_and_has_not_ended_is_amended():
     require_amendable(agreement((S, S, S)), BEFORE)
+    require_amendable(agreement((S, S, S)), DURING)
     require_amendable(agreement((S, U, U)), DURING)
     for given, now in ((agreement((S, S, P)), DURING), (agreement((S, S, S)), AFTER), (agreement((S, W, W)), DURING)):
         with pytest.raises(ConflictError, match="only a concluded one"):
