@@ -3,6 +3,8 @@
 from dataclasses import fields, replace
 from datetime import timedelta
 
+import pytest
+
 from exchange.agreements import (
     AnswersTo,
     CrisisClause,
@@ -51,6 +53,14 @@ def test_scopes_are_told_member_by_member_and_word_by_word():
         "cyber-threats: retention becomes P1Y for what is posted from then on",
     )
     assert told(answers=AnswersTo.ASKED) == ("cyber-threats: answers to requests go to the asked",)
+
+
+@pytest.mark.parametrize("field", ["topics", "regions", "kinds", "purposes", "compartments", "contributors"])
+def test_each_list_of_a_scope_is_told(field):
+    before = replace(FIRST, scopes=(replace(SCOPE, **{field: ("a", "b")}),))
+    after = replace(FIRST, scopes=(replace(SCOPE, **{field: ("b", "c")}),))
+
+    assert differences(before, after) == (f"cyber-threats: {field} gain c", f"cyber-threats: {field} lose a")
 
 
 def test_what_becomes_of_a_leavers_reports_is_told():
