@@ -23,7 +23,7 @@ from exchange.agreements import (
     with_proven_texts,
 )
 from exchange.agreements.treaty import statement_of
-from exchange.crypto import ObjectSigningKey
+from exchange.crypto import CryptoError, ObjectSigningKey
 from exchange.kernel import canonical_bytes
 from tests.core.agreements.worlds import DURING, SIGNED_AT, agreement, signature_of
 
@@ -82,6 +82,15 @@ def test_statement_that_is_signed_is_canonical_and_names_all_of_it():
     )
 
     assert statement_of(TEXT, TEXT.digest, member="NOR", signatory="Kari") == expected
+
+
+def test_signature_is_for_agreements_and_for_nothing_else():
+    made = signature_of(FIRST, "NOR", SIGNED_AT)
+    statement = statement_of(TEXT, TEXT.digest, member="NOR", signatory="NOR signatory")
+
+    assert made.key.verify(made.signature, statement, purpose="agreement") is None
+    with pytest.raises(CryptoError):
+        made.key.verify(made.signature, statement, purpose="report")
 
 
 def test_signing_keeps_the_signatures_before_it():
