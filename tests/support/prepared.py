@@ -23,6 +23,7 @@ import socket
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from importlib import import_module
@@ -174,10 +175,13 @@ def _fork_twice() -> int | None:
     heard, told = os.pipe()
     between = os.fork()
     if between == 0:
+        parent = os.getpid()
         copy = os.fork()
         if copy == 0:
             os.close(heard)
             os.close(told)
+            while os.getppid() == parent:  # it must not begin before it is the test's own child
+                time.sleep(0.0005)
             return None
         os.write(told, str(copy).encode())
         os._exit(0)
