@@ -2,8 +2,9 @@
 
 `write_batch` is a generator: it yields steps, the database that drives it answers with rows. Steps of a batch with
 posts: (1) lock the policy state, which is what puts commits in the order of sequence numbers; (2) look up
-idempotency keys and release classes; (3) place each post or refuse it alone; (4) insert; (5) move the state on.
-A batch of audit entries alone touches nothing but the log.
+state, release classes and idempotency keys; (3) place each post or refuse it alone; (4) insert; (5) move the state on.
+A batch of audit entries alone touches nothing but the log. On PostgreSQL (4) and (5) are mostly one statement, and (1)
+comes with the BEGIN: each statement of its own is a way there and back, in which every other post waits for the lock.
 """
 
 from collections.abc import Generator, Iterable, Sequence
@@ -20,7 +21,7 @@ from exchange.store.dialect import Parameters, Row, Statement, Value
 from exchange.store.rates import LeaseJob
 from exchange.store.rows import Idempotency, IdempotentReplay, NewPart, NewReport, PostedRow, Sealed
 from exchange.store.sealing import Sealer
-from exchange.store.write_statements import WriteStatements
+from exchange.store.write_statements import WriteStatements, by_column
 
 REPLAY_MICROS = 24 * 3600 * 1_000_000
 """How long an Idempotency-Key is honoured (contract: 24 hours)."""
@@ -93,14 +94,24 @@ class Put:
     rows: Sequence[tuple[Value, ...]]
 
 
-Steps = Generator[Ask | Put, Sequence[Row], list[Result]]
+@dataclass(frozen=True, slots=True)
+class Lock:
+    """Run a statement without parameters first of all: what follows sees everything up to the lock that it takes."""
+
+    statement: Statement
+
+
+Step = Lock | Ask | Put
+Steps = Generator[Step, Sequence[Row], list[Result]]
 
 
 def write_batch(jobs: Sequence[Job], statements: WriteStatements, sealer: Sealer) -> Steps:
     """Do `jobs` in one transaction; return one result per job, in order, an exception where one was refused."""
     batch = _Batch(statements, sealer)
     posts = [job for job in jobs if isinstance(job, PostJob)]
-    if posts or any(isinstance(job, ProbeJob) for job in jobs):
+    if is_locking(jobs):
+        yield Lock(statements.lock_state)
+    if posts:
         yield from batch.begin(posts)
     granted = yield from _lend(jobs, statements)
     results = [granted[id(job)] if isinstance(job, LeaseJob) else batch.place(job) for job in jobs]
@@ -108,7 +119,12 @@ def write_batch(jobs: Sequence[Job], statements: WriteStatements, sealer: Sealer
     return results
 
 
-def _lend(jobs: Sequence[Job], statements: WriteStatements) -> Generator[Ask | Put, Sequence[Row], dict[int, bool]]:
+def is_locking(jobs: Sequence[Job]) -> bool:
+    """Return whether the steps for `jobs` begin with the lock on the policy state."""
+    return any(isinstance(job, PostJob | ProbeJob) for job in jobs)
+
+
+def _lend(jobs: Sequence[Job], statements: WriteStatements) -> Generator[Step, Sequence[Row], dict[int, bool]]:
     # In the order of their rows: two nodes that lend to the same clients must not wait for each other.
     granted = {}
     for lease in sorted((job for job in jobs if isinstance(job, LeaseJob)), key=attrgetter("client")):
@@ -140,10 +156,12 @@ class _Batch:
     removed_pieces: list[str] = field(default_factory=list)
     entries: list[SealedEntry] = field(default_factory=list)
 
-    def begin(self, posts: Sequence[PostJob]) -> Generator[Ask | Put, Sequence[Row], None]:
-        # (1) everything below is as of this lock
-        ((self.policy_version, self.class_version, self.seq, self.time),) = yield Ask(self.statements.lock_state, {})
-        # (2) what earlier transactions left
+    def begin(self, posts: Sequence[PostJob]) -> Generator[Step, Sequence[Row], None]:
+        # (2) what earlier transactions left; everything below is as of the lock
+        digests = _listed(post.report.digest for post in posts)
+        rows = yield Ask(self.statements.state_and_classes, {"digests": digests})
+        self.policy_version, self.class_version, self.seq, self.time = rows[0][:4]
+        self.class_ids = {row[4]: row[5] for row in rows if row[4] is not None}
         asked = [post.idempotency for post in posts if post.idempotency is not None]
         if asked:
             since = max(to_micros(post.report.posted_at) for post in posts) - REPLAY_MICROS
@@ -151,9 +169,6 @@ class _Batch:
             names = {"client_ids": _listed(key.client_id for key in asked), "keys": _listed(key.key for key in asked)}
             rows = yield Ask(self.statements.known_keys, {"since": since, **names})
             self.keys = {(row[0], row[1]): (row[2], row[3]) for row in rows}
-        if posts:
-            rows = yield Ask(self.statements.known_classes, {"digests": _listed(post.report.digest for post in posts)})
-            self.class_ids = {row[0]: row[1] for row in rows}
 
     def place(self, job: AppendJob | PostJob | KeyJob | BlobsJob | ProbeJob) -> Result:
         # (3) a refusal concerns one job and harms no other
@@ -178,33 +193,51 @@ class _Batch:
                 except (ConflictError, StalePolicyError, CanonicalError) as refusal:
                     return refusal
 
-    def insert(self) -> Generator[Ask | Put, Sequence[Row], None]:
+    def insert(self) -> Generator[Step, Sequence[Row], None]:
         # (4) in the order of the references between tables
         statements = self.statements
+        if self.classes:
+            yield Put(statements.new_class, self.classes)
+        if self.reports and statements.posted is not None:
+            tables = {"report": self.reports, "report_part": self.parts, "audit_entry": self._entry_rows()}
+            yield Ask(statements.posted, {**by_column(tables), **self._end()})
+        else:
+            yield from self._entered()
         for statement, rows in (
-            (statements.new_class, self.classes),
-            (statements.report, self.reports),
-            (statements.part, self.parts),
             (statements.key, self.new_keys),
             (statements.personal_key, self.personal_keys),
             (statements.expected_blob, self.expected_blobs),
             (statements.piece, self.new_pieces),
-            (statements.entry, [(entry.id, entry.content) for entry in self.entries]),
         ):
             if rows:
                 yield Put(statement, rows)
-        if statements.outbox is not None and self.entries:
-            yield Put(statements.outbox, [(entry.id,) for entry in self.entries])
         if self.removed_pieces:
             yield Ask(statements.remove_pieces, {"locations": self.removed_pieces})
         if self.settled_blobs:
             yield Ask(statements.settle_blobs, {"locations": self.settled_blobs})
         if self.superseded:
             yield Ask(statements.supersede, {"report_ids": self.superseded})
-        # (5) the next batch begins where this one ended
+
+    def _entered(self) -> Generator[Step, Sequence[Row], None]:
+        statements, entries = self.statements, self._entry_rows()
+        for statement, rows in (
+            (statements.report, self.reports),
+            (statements.part, self.parts),
+            (statements.entry, entries),
+        ):
+            if rows:
+                yield Put(statement, rows)
+        if statements.outbox is not None and entries:
+            yield Put(statements.outbox, [(entry_id,) for entry_id, _ in entries])
         if self.reports:
-            to = {"to_class": self.class_version, "to_seq": self.seq, "to_time": self.time}
-            yield Ask(statements.advance_state, to)
+            yield Ask(statements.advance_state, self._end())
+
+    def _entry_rows(self) -> list[tuple[Value, ...]]:
+        return [(entry.id, entry.content) for entry in self.entries]
+
+    def _end(self) -> dict[str, Value]:
+        # (5) the next batch begins where this one ended
+        return {"to_class": self.class_version, "to_seq": self.seq, "to_time": self.time}
 
     def _replayed(self, job: PostJob) -> IdempotentReplay | None:
         key = job.idempotency

@@ -15,7 +15,7 @@ from sqlalchemy import make_url
 from sqlalchemy.dialects.postgresql.asyncpg import PGDialect_asyncpg
 
 from exchange.kernel import UnavailableError, UnsafeSettingError
-from exchange.store.batch import AppendJob, Ask, Job, Put, Result, Steps
+from exchange.store.batch import AppendJob, Ask, Job, Lock, Put, Result, Steps, is_locking
 from exchange.store.dialect import Parameters, Row, Statement
 from exchange.store.engine import PRIMARY, SESSION
 from exchange.store.faults import DRIVER_ERRORS, driver_errors, is_of_one_row
@@ -193,11 +193,23 @@ class _Lane:
             if all(isinstance(job, AppendJob) for job in jobs):
                 # One statement: it is its own transaction.
                 return await _drive(connection, self._write(jobs))
-            async with connection.transaction():
-                return await _drive(connection, self._write(jobs))
+            if not is_locking(jobs):
+                await connection.execute("BEGIN")
+            results = await _drive(connection, self._write(jobs))
+            await _commit(connection)
         except BaseException as exc:
-            if not is_of_one_row(exc):
+            if is_of_one_row(exc):
+                await self._roll_back(connection)
+            else:
                 await self._drop()
+            raise
+        return results
+
+    async def _roll_back(self, connection: asyncpg.Connection) -> None:
+        try:
+            await connection.execute("ROLLBACK")
+        except BaseException:
+            await self._drop()
             raise
 
     async def _drop(self) -> None:
@@ -237,12 +249,20 @@ async def _close(connection: asyncpg.Connection) -> None:
         connection.terminate()
 
 
+async def _commit(connection: asyncpg.Connection) -> None:
+    # Told to commit what has failed, the server rolls back and calls it no error.
+    if await connection.execute("COMMIT") != "COMMIT":
+        raise UnavailableError("the database did not commit")
+
+
 async def _drive(connection: asyncpg.Connection, steps: Steps) -> list[Result]:
     try:
         step = next(steps)
         while True:
             rows: Sequence[Row] = ()
             match step:
+                case Lock(statement):
+                    await connection.execute(f"BEGIN; {statement.sql}")
                 case Ask(statement, parameters):
                     rows = await connection.fetch(statement.sql, *statement.arguments(parameters))
                 case Put(statement, values):

@@ -18,7 +18,7 @@ from time import monotonic, perf_counter, sleep
 from typing import TypeVar
 
 from exchange.kernel import UnavailableError
-from exchange.store.batch import Ask, Job, Put, Result
+from exchange.store.batch import Ask, Job, Lock, Put, Result, Step
 from exchange.store.dialect import Parameters, Row, Statement, Value, as_sqlite
 from exchange.store.engine import existing_file
 from exchange.store.faults import driver_errors, is_of_one_row
@@ -227,13 +227,15 @@ def begin(connection: sqlite3.Connection, *, wait_seconds: float) -> None:
             return
 
 
-def drive(connection: sqlite3.Connection, steps: Generator[Ask | Put, Sequence[Row], T]) -> T:
+def drive(connection: sqlite3.Connection, steps: Generator[Step, Sequence[Row], T]) -> T:
     """Run the statements of one transaction and return what its steps come to."""
     try:
         step = next(steps)
         while True:
             rows: Sequence[Row] = ()
             match step:
+                case Lock(statement):
+                    connection.execute(statement.sql)
                 case Ask(statement, parameters):
                     rows = ask(connection, statement, parameters)
                 case Put(statement, values):

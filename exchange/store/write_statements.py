@@ -1,12 +1,14 @@
 """The statements of the writer, compiled for one database."""
 
+import re
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Self
+from typing import Any, Self
 
 from sqlalchemy import bindparam, delete, select, update
 
 from exchange.store.blob_tables import BlobDebrisTable
-from exchange.store.dialect import Sql, Statement
+from exchange.store.dialect import Sql, Statement, Value
 from exchange.store.personal_tables import PersonalKeyTable
 from exchange.store.rates import lease_statement
 from exchange.store.tables import table
@@ -24,21 +26,33 @@ _PIECE = str(PartPieceTable.__tablename__)
 _PIECE_COLUMNS = table(_PIECE).c.keys()
 _PERSONAL_KEY_COLUMNS = table(str(PersonalKeyTable.__tablename__)).c.keys()
 
+_NUMBERED = re.compile(r"\$(\d+)")
+
 _REPLACE_KEY = (
     " ON CONFLICT (client_id, key) DO UPDATE SET request_digest = excluded.request_digest,"
     " report_id = excluded.report_id, created_at = excluded.created_at"
 )
 
 
+_POSTED: Mapping[str, Sequence[str]] = {
+    "report": _REPORT_COLUMNS,
+    "report_part": _PART_COLUMNS,
+    "audit_entry": _ENTRY_COLUMNS,
+}
+
+
 @dataclass(frozen=True, slots=True)
 class WriteStatements:
-    """`outbox` is None where `entry` fills the outbox too."""
+    """`outbox` is None where `entry` fills the outbox too, `posted` where one statement cannot fill several tables.
+
+    `posted` is `report`, `part`, `entry` and `advance_state` in one; `by_column` gives its rows.
+    """
 
     lock_state: Statement
+    state_and_classes: Statement
     advance_state: Statement
     known_keys: Statement
     forget_keys: Statement
-    known_classes: Statement
     supersede: Statement
     new_class: Statement
     report: Statement
@@ -52,6 +66,7 @@ class WriteStatements:
     lease: Statement
     entry: Statement
     outbox: Statement | None
+    posted: Statement | None
 
     @classmethod
     def compiled(cls, sql: Sql) -> Self:
@@ -59,29 +74,29 @@ class WriteStatements:
         state, key, known, report = (table(name) for name in ("policy_state", "idempotency", "release_class", "report"))
         debris, piece = table(_DEBRIS), table(_PIECE)
         replaced = sql.insert("idempotency", _KEY_COLUMNS, then=_REPLACE_KEY)
+        advance_state = sql.compile(
+            update(state).values(
+                class_version=bindparam("to_class"),
+                report_seq=bindparam("to_seq"),
+                recorded_at=bindparam("to_time"),
+            )
+        )
         return cls(
             # Writes what is there: the lock on the row, held to the commit, is the purpose.
-            lock_state=sql.compile(
-                update(state)
-                .values(report_seq=state.c.report_seq)
-                .returning(state.c.policy_version, state.c.class_version, state.c.report_seq, state.c.recorded_at)
+            lock_state=sql.compile(update(state).values(report_seq=state.c.report_seq)),
+            # A statement of its own, behind the lock: one that waited for it would see what was before it.
+            state_and_classes=sql.compile(
+                select(state.c.policy_version, state.c.class_version, state.c.report_seq, state.c.recorded_at)
+                .add_columns(known.c.digest, known.c.id)
+                .select_from(state.outerjoin(known, sql.is_one_of(known.c.digest, "digests")))
             ),
-            advance_state=sql.compile(
-                update(state).values(
-                    class_version=bindparam("to_class"),
-                    report_seq=bindparam("to_seq"),
-                    recorded_at=bindparam("to_time"),
-                )
-            ),
+            advance_state=advance_state,
             known_keys=sql.compile(
                 select(key.c.client_id, key.c.key, key.c.request_digest, key.c.report_id)
                 .where(sql.is_one_of(key.c.client_id, "client_ids"), sql.is_one_of(key.c.key, "keys"))
                 .where(key.c.created_at > bindparam("since"))
             ),
             forget_keys=sql.compile(delete(key).where(key.c.created_at <= bindparam("since"))),
-            known_classes=sql.compile(
-                select(known.c.digest, known.c.id).where(sql.is_one_of(known.c.digest, "digests"))
-            ),
             supersede=sql.compile(
                 update(report)
                 .values(status="superseded")
@@ -99,6 +114,7 @@ class WriteStatements:
             lease=lease_statement(sql),
             entry=sql.insert("audit_entry", _ENTRY_COLUMNS) if sql.is_sqlite else _entry_and_outbox(sql),
             outbox=sql.insert("audit_outbox", ("entry_id",)) if sql.is_sqlite else None,
+            posted=None if sql.is_sqlite else _report_part_and_entry(sql, advance_state),
         )
 
 
@@ -107,3 +123,31 @@ def _entry_and_outbox(sql: Sql) -> Statement:
     entry = sql.insert("audit_entry", _ENTRY_COLUMNS, then=" RETURNING id")
     both = f"WITH entry AS ({entry.sql}) INSERT INTO audit_outbox (entry_id) SELECT id FROM entry"  # noqa: S608  names of ours
     return Statement(both, entry.order, entry.constants)
+
+
+def _report_part_and_entry(sql: Sql, advance_state: Statement) -> Statement:
+    """Return one statement for the rows of posts and the state after them: references are looked at when it ends."""
+    inserts: list[str] = []
+    order: list[str] = []
+    for name, columns in _POSTED.items():
+        insert = sql.insert(name, columns, then=" RETURNING id" if name == "audit_entry" else "")
+        inserts.append(f"{name}_ AS ({_renumbered(insert.sql, len(order))})")
+        order += [f"{name}.{column}" for column in columns]
+    outbox = "outbox_ AS (INSERT INTO audit_outbox (entry_id) SELECT id FROM audit_entry_)"
+    advance = _renumbered(advance_state.sql, len(order))
+    both = f"WITH {', '.join((*inserts, outbox))} {advance}"
+    return Statement(both, (*order, *advance_state.order), advance_state.constants)
+
+
+def _renumbered(sql: str, by: int) -> str:
+    return _NUMBERED.sub(lambda found: f"${int(found[1]) + by}", sql)
+
+
+def by_column(tables: Mapping[str, Sequence[tuple[Value, ...]]]) -> dict[str, Value]:
+    """Return the rows of each table as the parameters of `posted`: a list for each column, of none too."""
+    parameters: dict[str, Any] = {}
+    for name, rows in tables.items():
+        columns = _POSTED[name]
+        values = zip(*rows, strict=True) if rows else ((),) * len(columns)
+        parameters |= {f"{name}.{column}": list(each) for column, each in zip(columns, values, strict=True)}
+    return parameters

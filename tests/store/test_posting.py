@@ -118,6 +118,25 @@ async def test_post_under_a_policy_that_moved_is_refused_and_leaves_nothing(stor
     assert await written(store) == [0, 0, 0, 0, 1, 1]
 
 
+async def test_post_waits_for_a_policy_that_is_moving_and_is_refused(store: Store, store_url: str) -> None:
+    version, other = await policy_version(store), await open_store(store_url)
+    try:
+        async with other.unit_of_work() as unit:
+            await unit.put_policy_digest("another law")
+            posting = asyncio.create_task(
+                store.post_report(new_report(), POSTED, policy_version=version, idempotency=None)
+            )
+            done, _ = await asyncio.wait([posting], timeout=0.2)
+            assert not done
+            await unit.record(draft(EventName.POLICY_CHANGED))
+        with pytest.raises(StalePolicyError):
+            await posting
+    finally:
+        await other.close()
+
+    assert await written(store) == [0, 0, 0, 0, 1, 1]
+
+
 async def test_same_key_and_request_is_answered_with_the_first_report(store: Store) -> None:
     report = new_report()
     await post(store, report, key())
@@ -244,3 +263,25 @@ async def test_post_too_large_to_record_is_refused_alone(store: Store) -> None:
     assert not isinstance(answers[0], PostedRow)
     assert isinstance(answers[1], PostedRow)
     assert answers[1].seq == 1
+
+
+async def test_nodes_that_post_at_once_number_in_one_row_and_share_new_classes(store: Store, store_url: str) -> None:
+    version = await policy_version(store)
+    other = await open_store(store_url)
+    try:
+        posts = [
+            each.post_report(new_report(class_facts(number)), POSTED, policy_version=version, idempotency=None)
+            for number in range(8)
+            for each in (store, other)
+        ]
+        answers = await asyncio.gather(*posts)
+    finally:
+        await other.close()
+
+    posted = [answer for answer in answers if isinstance(answer, PostedRow)]
+    assert sorted(answer.seq for answer in posted) == list(range(1, 17))
+    assert [first.class_id == second.class_id for first, second in zip(posted[::2], posted[1::2], strict=True)] == [
+        True
+    ] * 8
+    assert sorted({answer.class_id for answer in posted}) == list(range(1, 9))
+    assert await written(store) == [16, 16, 8, 0, 16, 16]
