@@ -245,6 +245,46 @@ def test_fault_in_the_hours_is_pointed_at(old, new, pointer, code):
     assert faults_of(HOURS.replace(old, new) + "rules: []\n") == [(pointer, code, 1)]
 
 
+@pytest.mark.parametrize(
+    ("text", "pointer"),
+    [
+        ("[]\n", ""),
+        ("null\n", ""),
+        (HOURS + "rules: 1\n", "/rules"),
+        ("hours: 1\nrules: []\n", "/hours"),
+        (HOURS.replace("members: {}", "members: []") + "rules: []\n", "/hours/members"),
+        (HOURS.replace("members: {}", "members: {NOR: 1}") + "rules: []\n", "/hours/members/NOR"),
+        (HOURS.replace("[mon]", "mon") + "rules: []\n", "/hours/default/days"),
+        (HOURS.replace('"20:00"', "20") + "rules: []\n", "/hours/default/until"),
+    ],
+)
+def test_what_is_of_another_kind_is_told_once_where_it_stands(text, pointer):
+    assert [(place, code) for place, code, _ in faults_of(text) if code == "wrong-type"] == [(pointer, "wrong-type")]
+
+
+def test_text_that_cannot_be_read_is_one_fault_and_what_can_be_is_read_on():
+    assert [code for _, code, _ in faults_of("rules: [")] == ["not-yaml"]
+    twice = faults_of(HOURS.replace("UTC", "Mars/Base") + "rules: []\nrules: []\n")
+    assert ("/hours/default/zone", "unknown-zone", 1) in twice
+    assert len(twice) == 2
+
+
+@pytest.mark.parametrize(("gone", "left"), [("from", '"06:00"'), ("until", '"20:00"')])
+def test_time_that_is_not_there_is_no_midnight(gone, left):
+    other = {"from": '"20:00"', "until": '"06:00"'}[gone]
+
+    assert faults_of(
+        HOURS.replace(f"{gone}: {left}", "").replace(", ,", ",").replace(", }", "}").replace(other, '"00:00"')
+        + "rules: []\n"
+    ) == [("/hours/default", "missing-field", 1)]
+
+
+def test_nobody_need_be_in_the_house_at_all():
+    shut = HOURS.replace("[mon]", "[]") + "rules: []\n"
+
+    assert load(shut).rules == ()
+
+
 def test_empty_time_of_day_is_one_fault():
     assert faults_of(HOURS.replace('"06:00"', '""') + "rules: []\n") == [("/hours/default/from", "empty", 1)]
 
