@@ -6,22 +6,24 @@ asyncpg is used directly: its prepared statements live as long as the connection
 
 import asyncio
 from collections import deque
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Generator, Sequence
 from time import perf_counter
-from typing import Any
+from typing import Any, TypeVar
 
 import asyncpg
 from sqlalchemy import make_url
 from sqlalchemy.dialects.postgresql.asyncpg import PGDialect_asyncpg
 
 from exchange.kernel import UnavailableError, UnsafeSettingError
-from exchange.store.batch import AppendJob, Ask, Job, Lock, Put, Result, Steps, is_locking
+from exchange.store.batch import AppendJob, Ask, Job, Lock, Put, Result, Step, is_locking
 from exchange.store.dialect import Parameters, Row, Statement
 from exchange.store.engine import PRIMARY, SESSION
 from exchange.store.faults import DRIVER_ERRORS, driver_errors, is_of_one_row
 from exchange.store.lane import BATCH_LIMIT, QUEUE_LIMIT, Waiting, Write, deliver, failed, has_failed
 from exchange.store.observing import ENTRIES_LANE, POSTS_LANE, StoreLoad, StoreObserver
 from exchange.store.shared_reads import SharedReads
+
+T = TypeVar("T")
 
 READ_CONNECTIONS = 8
 """Per process. One core of the database serves about this many of ours; more only wait inside it."""
@@ -192,10 +194,10 @@ class _Lane:
         try:
             if all(isinstance(job, AppendJob) for job in jobs):
                 # One statement: it is its own transaction.
-                return await _drive(connection, self._write(jobs))
+                return await drive(connection, self._write(jobs))
             if not is_locking(jobs):
                 await connection.execute("BEGIN")
-            results = await _drive(connection, self._write(jobs))
+            results = await drive(connection, self._write(jobs))
             await _commit(connection)
         except BaseException as exc:
             if is_of_one_row(exc):
@@ -255,7 +257,8 @@ async def _commit(connection: asyncpg.Connection) -> None:
         raise UnavailableError("the database did not commit")
 
 
-async def _drive(connection: asyncpg.Connection, steps: Steps) -> list[Result]:
+async def drive(connection: asyncpg.Connection, steps: Generator[Step, Sequence[Row], T]) -> T:
+    """Run the statements of one transaction and return what its steps come to."""
     try:
         step = next(steps)
         while True:
@@ -269,5 +272,5 @@ async def _drive(connection: asyncpg.Connection, steps: Steps) -> list[Result]:
                     await connection.execute(statement.sql, *zip(*values, strict=True))
             step = steps.send(rows)
     except StopIteration as done:
-        results: list[Result] = done.value
-        return results
+        result: T = done.value
+        return result

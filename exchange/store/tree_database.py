@@ -18,6 +18,7 @@ from exchange.store.dialect import Parameters, Row, Statement
 from exchange.store.engine import checked_url, is_sqlite
 from exchange.store.faults import DRIVER_ERRORS, driver_errors
 from exchange.store.postgres import connector
+from exchange.store.postgres import drive as drive_postgres
 from exchange.store.schema import require_schema_over
 from exchange.store.sqlite import ask, begin, connect_writer, drive
 
@@ -150,7 +151,7 @@ class PostgresTree:
                 async with connection.transaction():
                     if not is_durable:
                         await connection.execute("SET LOCAL synchronous_commit = off")
-                    result = await _drive_postgres(connection, steps)
+                    result = await drive_postgres(connection, steps)
             except BaseException:
                 await self._drop()
                 raise
@@ -172,19 +173,3 @@ class PostgresTree:
                 await connection.close(timeout=1)
             except DRIVER_ERRORS:
                 connection.terminate()
-
-
-async def _drive_postgres(connection: asyncpg.Connection, steps: LogSteps[T]) -> T:
-    try:
-        step = next(steps)
-        while True:
-            rows: Sequence[Row] = ()
-            match step:
-                case Ask(statement, parameters):
-                    rows = await connection.fetch(statement.sql, *statement.arguments(parameters))
-                case Put(statement, values):
-                    await connection.execute(statement.sql, *zip(*values, strict=True))
-            step = steps.send(rows)
-    except StopIteration as done:
-        result: T = done.value
-        return result
