@@ -135,6 +135,14 @@ def test_search_finds_a_piece_between_two_chunks(tmp_path):
     assert files_holding(tmp_path, [piece]) == ["db"]
 
 
+def test_search_passes_over_what_a_server_renames_meanwhile(tmp_path, monkeypatch):
+    (tmp_path / "there").write_bytes(b"a secret of the state")
+    listed = [tmp_path / ".there.1234", tmp_path / "there"]
+    monkeypatch.setattr("exchange.cli.demo.disk.files_below", lambda _folder: listed)
+
+    assert files_holding(tmp_path, [b"a secret of the state"]) == ["there"]
+
+
 def test_search_finds_nothing_where_there_is_nothing(tmp_path):
     (tmp_path / "db").write_bytes(b"\x00" * 5000)
 

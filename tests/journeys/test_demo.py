@@ -12,7 +12,6 @@ from types import SimpleNamespace
 
 import pytest
 
-from exchange.cli import run
 from exchange.cli.demo import cast
 from tests.support.house import command, served
 from tests.support.prepared import run_prepared
@@ -209,11 +208,13 @@ def test_pull_that_is_refused_makes_it_wrong(demo_here, tmp_path):
     assert list((tmp_path / "temporary").iterdir()) == []
 
 
-def test_release_that_must_not_be_makes_it_wrong(monkeypatch, copied_processes, capsys):
+def test_release_that_must_not_be_makes_it_wrong(monkeypatch, demo_here):
     monkeypatch.setattr(cast, "MARKING", "NATO SECRET//REL TO GBR, DNK, NOR")
 
-    assert run(["demo", "--json"]) == 1
-    wrong = [step["id"] for step in json.loads(capsys.readouterr().out)["steps"] if not step["ok"]]
+    ran = demo_here("--json")
+
+    assert ran.code == 1
+    wrong = [step["id"] for step in ran.json["steps"] if not step["ok"]]
     assert wrong == [
         "DNK (a party, not releasable)",
         "and who could have read it today, and who did",

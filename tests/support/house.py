@@ -29,6 +29,7 @@ class Ran:
 
     @property
     def json(self) -> Any:
+        assert self.out, self.err  # else a test would say no more than that nothing is no JSON
         return json.loads(self.out)
 
 

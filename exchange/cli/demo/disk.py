@@ -34,12 +34,18 @@ def files_below(folder: Path) -> list[Path]:
 
 
 def files_holding(folder: Path, pieces: Sequence[bytes]) -> list[str]:
-    """Return the files below `folder` that hold one of `pieces`, as text relative to it."""
+    """Return the files below `folder` that hold one of `pieces`, as text relative to it.
+
+    A server may be at work there: what it writes a file as, before that takes the other's place, comes and goes.
+    """
     return [str(path.relative_to(folder)) for path in files_below(folder) if _holds(path, pieces)]
 
 
 def _holds(path: Path, pieces: Sequence[bytes]) -> bool:
-    return any(piece in window for window in _windows(path, max(map(len, pieces), default=0)) for piece in pieces)
+    try:
+        return any(piece in window for window in _windows(path, max(map(len, pieces), default=0)) for piece in pieces)
+    except FileNotFoundError:
+        return False
 
 
 def _windows(path: Path, overlap: int) -> Iterator[bytes]:

@@ -11,6 +11,11 @@ def search_disk(stage: Stage, when: str) -> None:
 
     The search is tried first on something that is there in the clear, so that finding nothing means something.
     """
+    with stage.script.step(f"no plaintext on disk ({when})"):
+        _search(stage, when)
+
+
+def _search(stage: Stage, when: str) -> None:
     searched = {name: pieces_of(content) for name, content in stage.contents().items()}
     pieces = [piece for found in searched.values() for piece in found]
     pieces.append(cast.SUBJECT.encode())

@@ -60,6 +60,6 @@ class Script:
             yield
         except StepFailedError:
             raise
-        except ExchangeError as exc:
+        except (ExchangeError, OSError) as exc:
             self.check(name, str(exc), is_right=False)
             raise StepFailedError(f"step `{name}` failed: {exc}") from exc
