@@ -1,5 +1,6 @@
 """Catalogues and labels to search in: the shipped policies, and a made-up one whose levels do not all map."""
 
+from functools import cache
 from pathlib import Path
 
 from hypothesis import strategies as st
@@ -65,15 +66,17 @@ def caveats(names) -> st.SearchStrategy[tuple[str, ...]]:
 
 def labels(catalogue: Catalogue, policies=None) -> st.SearchStrategy[Label]:
     """Every label that `catalogue` knows."""
+    return st.sampled_from(policies or sorted(catalogue.policies)).flatmap(lambda name: _labels_of(catalogue, name))
 
-    def of(policy):
-        return st.builds(
-            Label,
-            st.just(policy.id),
-            st.sampled_from([level.name for level in policy.levels]),
-            subsets(policy.compartments),
-            subsets(MEMBERS),
-            caveats(policy.caveats),
-        )
 
-    return st.sampled_from([catalogue.policies[name] for name in policies or sorted(catalogue.policies)]).flatmap(of)
+@cache  # to make a strategy takes longer than to draw from it
+def _labels_of(catalogue: Catalogue, name: str) -> st.SearchStrategy[Label]:
+    policy = catalogue.policies[name]
+    return st.builds(
+        Label,
+        st.just(policy.id),
+        st.sampled_from([level.name for level in policy.levels]),
+        subsets(policy.compartments),
+        subsets(MEMBERS),
+        caveats(policy.caveats),
+    )
