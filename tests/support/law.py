@@ -6,7 +6,8 @@ from functools import lru_cache
 import pytest
 
 from exchange import services
-from exchange.release import Law, load_law
+from exchange.markings import Catalogue, load_catalogue
+from exchange.release import Law, law, load_law
 
 
 @lru_cache(maxsize=16)
@@ -24,4 +25,17 @@ def law_read_once() -> Iterator[None]:
     """Give every instance that is opened in this process a law that was read already, where its texts are the same."""
     with pytest.MonkeyPatch.context() as patched:
         patched.setattr(services, "load_law", law_of)
+        yield
+
+
+@lru_cache(maxsize=16)
+def _catalogue(files: frozenset[tuple[str, str]]) -> Catalogue:
+    return load_catalogue(dict(files))
+
+
+@pytest.fixture(scope="session", autouse=True)
+def catalogue_read_once() -> Iterator[None]:
+    """Load each law whole, but for security policies whose texts were read already: they are most of the time."""
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(law, "load_catalogue", lambda files: _catalogue(frozenset(files.items())))
         yield

@@ -1,3 +1,4 @@
+import functools
 from dataclasses import replace
 
 import pytest
@@ -108,7 +109,7 @@ def test_whatever_can_change_an_answer_makes_it_be_decided_anew(judged, changes,
 
 def test_a_failure_is_never_remembered(judged):
     kept = DecisionCache()
-    law = law_with(exchange=ERRING)
+    law = erring_law()
 
     answers = [ask(kept, law=law) for _ in range(2)]
 
@@ -177,31 +178,45 @@ CLASSES = {
     6: marked(LABEL, LABEL, label(classification="UNKNOWN")),
     8: marked(LABEL, scope="other"),
 }
-GUARDED = law_with(
-    exchange='@id("x.y") @reason("x") forbid (principal, action, resource) when { resource.topic == "cyber.malware" };',
-    GBR='@id("gbr.y") @reason("x") forbid (principal, action, resource) when { principal.member == "DNK" && resource.level_rank > 1 };',
-)
+GUARDS = {
+    "exchange": '@id("x.y") @reason("x") forbid (principal, action, resource) when { resource.topic == "cyber.malware" };',
+    "GBR": '@id("gbr.y") @reason("x") forbid (principal, action, resource) when { principal.member == "DNK" && resource.level_rank > 1 };',
+}
+
+
+@functools.cache
+def guarded_law():
+    return law_with(**GUARDS)
+
+
+@functools.cache
+def erring_law():
+    return law_with(exchange=ERRING)
 
 
 def scope_of(facts):
     return SCOPE if facts.scope == SCOPE.scope else None
 
 
-def readable_to(who, kept, *, classes=CLASSES, law=GUARDED, policy_version=1, clause_of=scope_of):
-    return readable_classes(who, classes, clause_of, policy_version=policy_version, law=law, cache=kept)
+def readable_to(who, kept, *, classes=CLASSES, law=None, policy_version=1, clause_of=scope_of):
+    in_force = law or guarded_law()
+    return readable_classes(who, classes, clause_of, policy_version=policy_version, law=in_force, cache=kept)
 
 
-def decided(who, *, classes=CLASSES, law=GUARDED, clause_of=scope_of):
-    answers = {number: decide(who, facts, clause_of(facts), ROW, Use.READ, law) for number, facts in classes.items()}
+def decided(who, *, classes=CLASSES, law=None, clause_of=scope_of):
+    in_force = law or guarded_law()
+    answers = {
+        number: decide(who, facts, clause_of(facts), ROW, Use.READ, in_force) for number, facts in classes.items()
+    }
     return {number: answer for number, answer in answers.items() if isinstance(answer, Permit)}
 
 
 @pytest.mark.parametrize(
     "who", [READER, DANE, reader(client="low", level="RESTRICTED"), reader(client="no", roles=frozenset())]
 )
-@pytest.mark.parametrize("law", [GUARDED, rules_only_law(), real_law(), law_with(exchange=ERRING)])
-def test_a_listing_says_of_each_class_what_decide_says(who, law):
-    kept = DecisionCache()
+@pytest.mark.parametrize("law_of", [guarded_law, rules_only_law, real_law, erring_law])
+def test_a_listing_says_of_each_class_what_decide_says(who, law_of):
+    kept, law = DecisionCache(), law_of()
 
     first = readable_to(who, kept, law=law)
     again = readable_to(who, kept, law=law)
@@ -243,7 +258,7 @@ def test_a_failure_in_a_listing_is_not_remembered(monkeypatch):
 def test_a_failing_guard_in_a_listing_is_not_remembered():
     kept = DecisionCache()
 
-    assert readable_to(READER, kept, classes={5: CLASSES[5]}, law=law_with(exchange=ERRING)) == {}
+    assert readable_to(READER, kept, classes={5: CLASSES[5]}, law=erring_law()) == {}
     assert len(kept) == 0
 
 
@@ -251,7 +266,7 @@ def test_a_listing_and_a_pull_share_their_permits(judged):
     kept = DecisionCache()
     permits = readable_to(READER, kept)
 
-    assert ask(kept, class_id=5, facts=CLASSES[5], law=GUARDED) == permits[5]
+    assert ask(kept, class_id=5, facts=CLASSES[5], law=guarded_law()) == permits[5]
     assert judged == []
 
 
@@ -259,13 +274,13 @@ def test_a_class_found_unreadable_still_gives_a_pull_every_reason():
     kept = DecisionCache()
     readable_to(READER, kept)
 
-    assert ask(kept, class_id=9, facts=CLASSES[9], law=GUARDED) == Refusal((Reason.NOT_RELEASABLE,))
-    assert ask(kept, class_id=1, facts=CLASSES[1], law=GUARDED) == Refusal((Reason.OUTSIDE_SCOPE_KIND,))
+    assert ask(kept, class_id=9, facts=CLASSES[9], law=guarded_law()) == Refusal((Reason.NOT_RELEASABLE,))
+    assert ask(kept, class_id=1, facts=CLASSES[1], law=guarded_law()) == Refusal((Reason.OUTSIDE_SCOPE_KIND,))
 
 
 def test_a_refused_pull_keeps_the_class_out_of_the_listing():
     kept = DecisionCache()
-    ask(kept, class_id=9, facts=CLASSES[9], law=GUARDED)
+    ask(kept, class_id=9, facts=CLASSES[9], law=guarded_law())
 
     assert readable_to(READER, kept) == decided(READER)
 
