@@ -1,6 +1,7 @@
 """The composed service stays shut: one port, no root, no capability, nothing to write but its volumes, no secret in sight."""
 
 import re
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ ROOT = Path(__file__).resolve().parents[2]
 SECRET_NAME = re.compile(r"(password|secret|token|key)$", re.IGNORECASE)
 
 
+@cache
 def composed() -> dict[str, Any]:
     found: dict[str, Any] = yaml.safe_load((ROOT / "docker-compose.yml").read_text("utf-8"))
     return found
