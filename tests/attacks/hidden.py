@@ -267,4 +267,4 @@ def kept_state(world: World) -> str:
         "consultation_said",
         "agreement_review",
     )
-    return json.dumps({name: sorted(map(repr, world.sql(f"SELECT * FROM {name}"))) for name in names})
+    return json.dumps({name: sorted(map(repr, rows)) for name, rows in world.rows_of(*names).items()})

@@ -49,7 +49,7 @@ class SilentLine:
         return self.answers.pop(0) if self.answers else None
 
 
-@dataclass
+@dataclass(repr=False)  # as a `World` is
 class AlertedWorld:
     """A world, its log, and who watches it."""
 

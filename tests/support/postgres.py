@@ -200,11 +200,19 @@ def execute(url: str, statement: str) -> None:
 
 def fetch(url: str, query: str, *arguments: object) -> list[Any]:
     """Read rows on a connection of its own."""
+    return _fetch(url, (query, *arguments))[0]
 
-    async def work() -> list[Any]:
+
+def fetch_each(url: str, queries: Sequence[str]) -> list[list[Any]]:
+    """Read the rows of each query, all on one connection."""
+    return _fetch(url, *((query,) for query in queries))
+
+
+def _fetch(url: str, *asked: tuple[Any, ...]) -> list[list[Any]]:
+    async def work() -> list[list[Any]]:
         connection = await asyncpg.connect(url)
         try:
-            return list(await connection.fetch(query, *arguments))
+            return [list(await connection.fetch(*each)) for each in asked]
         finally:
             await connection.close()
 

@@ -8,7 +8,7 @@ import hashlib
 import os
 import sqlite3
 from collections.abc import AsyncIterator, Awaitable, Iterable, Mapping
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, closing
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
@@ -28,7 +28,7 @@ from exchange.settings import read_policies
 from exchange.store import Store, migrate
 from exchange.usecases import Call, Enrolment, Services, Watching, WatchLimits, personal_custody
 from exchange.usecases.knowledge import Knowledge
-from tests.support.postgres import fetch
+from tests.support.postgres import fetch, fetch_each
 from tests.support.sequencing import sequence
 from tests.support.store import NODE_KEY
 from tests.support.treaty import enrol_key, sign_by_call
@@ -118,7 +118,7 @@ class Inhabitants:
     agreement_id: str
 
 
-@dataclass
+@dataclass(repr=False)  # a task that has made one is written out, law and all, each time that its loop lets signals go
 class World:
     """Services over a real store, and the clients enrolled so far, by name."""
 
@@ -246,10 +246,17 @@ class World:
         """Run SQL behind the exchange's back; parameters are written `$1`, `$2` ..."""
         if self.url.startswith("postgresql"):
             return [tuple(row) for row in fetch(self.url.replace("+asyncpg", ""), statement, *arguments)]
-        with sqlite3.connect(self.url.partition("///")[2], timeout=5) as connection:
-            rows = connection.execute(statement.replace("$", "?"), arguments).fetchall()
-        connection.close()
-        return rows
+        with closing(sqlite3.connect(self.url.partition("///")[2], timeout=5)) as connection, connection:
+            return connection.execute(statement.replace("$", "?"), arguments).fetchall()
+
+    def rows_of(self, *tables: str) -> dict[str, list[tuple[Any, ...]]]:
+        """Return all that is in these tables, in no order, read on one connection."""
+        selected = [f"SELECT * FROM {table}" for table in tables]
+        if self.url.startswith("postgresql"):
+            found = fetch_each(self.url.replace("+asyncpg", ""), selected)
+            return {table: [tuple(row) for row in rows] for table, rows in zip(tables, found, strict=True)}
+        with closing(sqlite3.connect(self.url.partition("///")[2], timeout=5)) as connection:
+            return {table: connection.execute(each).fetchall() for table, each in zip(tables, selected, strict=True)}
 
 
 @lru_cache(maxsize=10_000)

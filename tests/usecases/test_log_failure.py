@@ -88,7 +88,7 @@ KEPT = (
 
 
 def state_of_all(world: World) -> list[list[str]]:
-    return [sorted(map(repr, world.sql(f"SELECT * FROM {table}"))) for table in KEPT]
+    return [sorted(map(repr, rows)) for rows in world.rows_of(*KEPT).values()]
 
 
 @pytest.mark.parametrize("table", ["audit_entry", "audit_outbox"])
