@@ -36,6 +36,10 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
 if IN_MEMORY := memory():
     os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", str(IN_MEMORY))
 
+# The private PostgreSQL speaks no TLS: to ask it at every connection, and to make ready for a yes, is a sixth of connecting.
+if "TEST_DATABASE_URL" not in os.environ:
+    os.environ.setdefault("PGSSLMODE", "disable")
+
 # No deadline: the cores are shared, and a slow example is no fault. Not derandomized: every run searches elsewhere.
 settings.register_profile("ci", deadline=None, print_blob=True, suppress_health_check=[HealthCheck.too_slow])
 settings.register_profile("thorough", parent=settings.get_profile("ci"), max_examples=2000)
