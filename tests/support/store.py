@@ -68,7 +68,7 @@ def run_apart(work: Callable[[], object]) -> None:
 def migrated_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A migrated database of SQLite that nobody has open."""
     file = tmp_path_factory.mktemp("migrated") / "exchange.db"
-    _migrate_template(f"sqlite+aiosqlite:///{file}")
+    migrate_template(f"sqlite+aiosqlite:///{file}")
     return file
 
 
@@ -80,12 +80,13 @@ def store_url(backend: str, tmp_path: Path, request: pytest.FixtureRequest) -> I
         yield f"sqlite+aiosqlite:///{file}"
         return
     server: PostgresServer = request.getfixturevalue("postgres_server")
-    url = server.create_database(server.template("store", _migrate_template))
+    url = server.create_database(server.template("store", migrate_template))
     yield url
     server.drop_database(url)
 
 
-def _migrate_template(url: str) -> None:
+def migrate_template(url: str) -> None:
+    """Bring a database's schema to head, inside an event loop or not."""
     run_apart(lambda: asyncio.run(migrate(url)))
 
 

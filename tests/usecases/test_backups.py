@@ -3,6 +3,7 @@
 import asyncio
 import base64
 import json
+import shutil
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -36,6 +37,7 @@ from exchange.usecases.move_again import move_again
 from exchange.usecases.notify_subscribers import Notifier, Reach
 from exchange.usecases.recording import draft
 from tests.support.alerted_world import SilentLine
+from tests.support.store import migrate_template
 from tests.support.world import World, reopen_world
 
 NOTHING = Since("restored", Replay(), ())
@@ -50,6 +52,20 @@ def empty_urls(backend: str, tmp_path: Path, request: pytest.FixtureRequest) -> 
         return
     server = request.getfixturevalue("postgres_server")
     made = server.create_database()
+    yield [*urls, made]
+    server.drop_database(made)
+
+
+@pytest.fixture
+def unused_urls(backend: str, tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[list[str]]:
+    """The same with the newest schema in them already: a restore need not make it, which is most of its time."""
+    shutil.copy(request.getfixturevalue("migrated_file"), tmp_path / "restored.db")
+    urls = [f"sqlite+aiosqlite:///{tmp_path}/restored.db"]
+    if backend == "sqlite":
+        yield urls
+        return
+    server = request.getfixturevalue("postgres_server")
+    made = server.create_database(server.template("store", migrate_template))
     yield [*urls, made]
     server.drop_database(made)
 
@@ -80,11 +96,11 @@ async def test_every_row_comes_back_in_a_database_of_either_kind(populated: Worl
         assert different == {"policy_state"}
 
 
-async def test_restored_reports_open_and_new_ones_can_be_posted(populated: World, empty_urls: list[str]) -> None:
+async def test_restored_reports_open_and_new_ones_can_be_posted(populated: World, unused_urls: list[str]) -> None:
     report = await populated.post(content=b"kept for later")
     lines = await backed_up(populated)
 
-    for url in empty_urls:
+    for url in unused_urls:
         await load(url, rows_of(lines), NOTHING, clock=populated.clock)
         again = await reopened(populated, url)
         pulled = await pull_report(again.services, again.call("NOR reader"), report)
@@ -99,7 +115,7 @@ async def reopened(world: World, url: str) -> World:
     return again
 
 
-async def test_backup_is_of_one_moment_while_others_write(populated: World, empty_urls: list[str]) -> None:
+async def test_backup_is_of_one_moment_while_others_write(populated: World, unused_urls: list[str]) -> None:
     async def writing() -> None:
         for number in range(20):
             await populated.post(content=b"busy %d" % number)
@@ -110,9 +126,9 @@ async def test_backup_is_of_one_moment_while_others_write(populated: World, empt
     by_table = contents.rows
     assert by_table.get("report", 0) == by_table.get("report_part", 0)
     # Each report with the entries of its post, and none without.
-    await load(empty_urls[0], rows_of(lines), NOTHING, clock=populated.clock)
-    found = await rows(empty_urls[0])
-    posted = sum("report.posted" in row for row in await texts(empty_urls[0]))
+    await load(unused_urls[0], rows_of(lines), NOTHING, clock=populated.clock)
+    found = await rows(unused_urls[0])
+    posted = sum("report.posted" in row for row in await texts(unused_urls[0]))
     assert posted == len(found.get("report", []))
 
 
@@ -178,12 +194,12 @@ async def test_older_version_makes_no_backup_of_a_newer_database(populated: Worl
         await backed_up(populated)
 
 
-async def test_what_was_recalled_and_erased_since_is_not_revived(populated: World, empty_urls: list[str]) -> None:
+async def test_what_was_recalled_and_erased_since_is_not_revived(populated: World, unused_urls: list[str]) -> None:
     recalled, kept = await populated.post(), await populated.post()
     lines = await backed_up(populated)
     since = Since("restored", Replay({recalled: "recalled"}, (("nobody", "2026-01"),)), ())
 
-    for url in empty_urls:
+    for url in unused_urls:
         await load(url, rows_of(lines), since, clock=populated.clock)
         again = await reopened(populated, url)
         with pytest.raises(NotFoundError):
@@ -195,11 +211,11 @@ async def test_what_was_recalled_and_erased_since_is_not_revived(populated: Worl
         assert all("{'b': ''}" in row for row in shredded)
 
 
-async def test_instance_is_not_ready_before_everything_is_confirmed(populated: World, empty_urls: list[str]) -> None:
+async def test_instance_is_not_ready_before_everything_is_confirmed(populated: World, unused_urls: list[str]) -> None:
     lines = await backed_up(populated)
     claims = (Claim("a", "client.revoked", "x", "exchange client revoke x"), Claim("b", "unknown-acts", "", "ask"))
 
-    for url in empty_urls:
+    for url in unused_urls:
         await load(url, rows_of(lines), Since("restored", Replay(), claims), clock=populated.clock)
         again = await reopened(populated, url)
         for left in (2, 1, 0):
@@ -212,24 +228,24 @@ async def test_instance_is_not_ready_before_everything_is_confirmed(populated: W
         await again.services.store.close()
 
 
-async def test_backup_of_a_restored_instance_restores_again(populated: World, empty_urls: list[str]) -> None:
+async def test_backup_of_a_restored_instance_restores_again(populated: World, unused_urls: list[str]) -> None:
     """The second restore once failed over the first one's claim of the same name."""
     lines = await backed_up(populated)
     unknown = Claim("unknown-acts", "unknown-acts", "", "ask")
-    await load(empty_urls[0], rows_of(lines), Since("restored", Replay(), (unknown,)), clock=populated.clock)
-    restored = [line async for line in backup_lines(empty_urls[0], node="test", clock=populated.clock, files={})]
+    await load(unused_urls[0], rows_of(lines), Since("restored", Replay(), (unknown,)), clock=populated.clock)
+    restored = [line async for line in backup_lines(unused_urls[0], node="test", clock=populated.clock, files={})]
 
-    for url in (f"{empty_urls[0]}.again", *empty_urls[1:]):
+    for url in (f"{unused_urls[0]}.again", *unused_urls[1:]):
         await load(url, rows_of(restored), Since("restored", Replay(), (unknown, unknown)), clock=populated.clock)
         # What nobody confirmed in the first is to be confirmed still.
         assert [claim.id for claim in await open_claims(url)] == ["unknown-acts", "unknown-acts-2", "unknown-acts-3"]
 
 
-async def test_act_that_had_its_second_person_waits_for_none(populated: World, empty_urls: list[str]) -> None:
+async def test_act_that_had_its_second_person_waits_for_none(populated: World, unused_urls: list[str]) -> None:
     asked = await ask_for_erasure(populated)
     lines = await backed_up(populated)
 
-    for url in empty_urls:
+    for url in unused_urls:
         since = Since("restored", Replay(acts={asked: "who-refused"}), ())
         await load(url, rows_of(lines), since, clock=populated.clock)
         again = await reopened(populated, url)
@@ -247,7 +263,7 @@ async def ask_for_erasure(world: World) -> str:
     return (await request_erasure(world.services, world.call("operator"), wanted)).value.act.id
 
 
-async def test_what_parties_did_is_done_again(populated: World, empty_urls: list[str]) -> None:
+async def test_what_parties_did_is_done_again(populated: World, unused_urls: list[str]) -> None:
     """They could not do it before the instance serves, and until then the agreement would be in force."""
     agreement = populated.agreement_id
     lines = await backed_up(populated)
@@ -265,7 +281,7 @@ async def test_what_parties_did_is_done_again(populated: World, empty_urls: list
 
     _, claims, moves = what_came_after(read_contents(lines), kept)
     later = [replace(moves[0], entry="other", agreement="01980000-0000-7000-8000-000000000009")]
-    for url in empty_urls:
+    for url in unused_urls:
         await load(url, rows_of(lines), Since("restored", Replay(), claims), clock=populated.clock)
         again = await reopened(populated, url)
         done = await move_again(again.services, again.call(None), [*moves, *later])
@@ -285,14 +301,14 @@ async def shown(world: World, agreement_id: str) -> Agreement:
     return found
 
 
-async def test_removed_subscription_is_told_nothing(populated: World, empty_urls: list[str]) -> None:
+async def test_removed_subscription_is_told_nothing(populated: World, unused_urls: list[str]) -> None:
     kept, removed = [
         (await add_subscription(populated.services, populated.call("NOR reader"), f"https://{host}.example/told")).value
         for host in ("kept", "removed")
     ]
     lines = await backed_up(populated)
 
-    for url in empty_urls:
+    for url in unused_urls:
         since = Since("restored", Replay(subscriptions=(removed.row.id,)), ())
         await load(url, rows_of(lines), since, clock=populated.clock)
         again = await reopened(populated, url)
@@ -304,7 +320,7 @@ async def test_removed_subscription_is_told_nothing(populated: World, empty_urls
 
 
 async def test_nobody_is_told_by_webhook_before_everything_is_confirmed(
-    populated: World, empty_urls: list[str]
+    populated: World, unused_urls: list[str]
 ) -> None:
     """The service that does this beside the nodes does not ask whether they are ready."""
     await add_subscription(populated.services, populated.call("NOR reader"), "https://desk.example/told")
@@ -312,7 +328,7 @@ async def test_nobody_is_told_by_webhook_before_everything_is_confirmed(
     lines = await backed_up(populated)
     claims = (Claim("a", "client.revoked", "x", "exchange client revoke x"),)
 
-    for url in empty_urls:
+    for url in unused_urls:
         await load(url, rows_of(lines), Since("restored", Replay(), claims), clock=populated.clock)
         again = await reopened(populated, url)
         line = SilentLine()
@@ -324,7 +340,7 @@ async def test_nobody_is_told_by_webhook_before_everything_is_confirmed(
         await again.services.store.close()
 
 
-async def test_process_that_ran_through_a_restore_answers_nobody(populated: World, empty_urls: list[str]) -> None:
+async def test_process_that_ran_through_a_restore_answers_nobody(populated: World, unused_urls: list[str]) -> None:
     """What it remembers bears numbers that the restored database gives once more: a client revoked anew would go on."""
     await populated.post()
     lines = await backed_up(populated)
@@ -332,8 +348,8 @@ async def test_process_that_ran_through_a_restore_answers_nobody(populated: Worl
     reader = populated.call("NOR reader").thumbprint or ""
     assert (await store.caller(reader)).client is not None
 
-    await load(empty_urls[-1], rows_of(lines), NOTHING, clock=populated.clock)
-    restored = await reopened(populated, empty_urls[-1])
+    await load(unused_urls[-1], rows_of(lines), NOTHING, clock=populated.clock)
+    restored = await reopened(populated, unused_urls[-1])
     kept, store._database = store._database, restored.services.store._database
     try:
         with pytest.raises(UnavailableError, match="restart"):
@@ -353,11 +369,11 @@ async def lineage_of(url: str) -> int:
 
 
 async def test_two_restores_of_one_backup_are_two_lineages(
-    populated: World, empty_urls: list[str], tmp_path: Path
+    populated: World, unused_urls: list[str], tmp_path: Path
 ) -> None:
     lines = await backed_up(populated)
     lineages = [await lineage_of(populated.url)]
-    for url in (empty_urls[-1], f"sqlite+aiosqlite:///{tmp_path}/again.db"):
+    for url in (unused_urls[-1], f"sqlite+aiosqlite:///{tmp_path}/again.db"):
         populated.clock.advance(timedelta(seconds=1))
         await load(url, rows_of(lines), NOTHING, clock=populated.clock)
         lineages.append(await lineage_of(url))
@@ -373,14 +389,14 @@ def test_lineage_is_behind_the_one_that_was_restored_whatever_the_clock_says(ver
     assert (begun % SPAN, begun > version) == (0, True)
 
 
-async def test_cursor_from_before_a_restore_is_no_cursor(populated: World, empty_urls: list[str]) -> None:
+async def test_cursor_from_before_a_restore_is_no_cursor(populated: World, unused_urls: list[str]) -> None:
     """It would pass over as many reports as the restore lost."""
     await populated.post()
     lines = await backed_up(populated)
     await populated.post()
     before = (await list_reports(populated.services, populated.call("NOR reader"), ListQuery())).value.next
 
-    for url in empty_urls:
+    for url in unused_urls:
         await load(url, rows_of(lines), NOTHING, clock=populated.clock)
         again = await reopened(populated, url)
         await again.post()
