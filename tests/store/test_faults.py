@@ -1,10 +1,11 @@
 """The database goes away, fills up or locks: callers hear UnavailableError, and what comes back works again."""
 
 import asyncio
+import shutil
 import sqlite3
 import subprocess
 import sys
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,11 +13,11 @@ from pathlib import Path
 import pytest
 
 from exchange.kernel import ConflictError, ExchangeError, UnavailableError
-from exchange.store import Parts, Store, migrate
+from exchange.store import Parts, Store
 from exchange.store.faults import as_exchange_error
-from tests.support.postgres import execute, fetch
+from tests.support.postgres import PostgresServer, execute, fetch
 from tests.support.prepared import run_prepared
-from tests.support.store import NOW, draft, member, new_report, open_store
+from tests.support.store import NOW, draft, member, migrate_template, new_report, open_store
 
 Use = Callable[[Store], Awaitable[object]]
 
@@ -58,10 +59,9 @@ class SqliteFile:
 
 
 @pytest.fixture
-async def sqlite_file(tmp_path: Path) -> SqliteFile:
-    url = f"sqlite+aiosqlite:///{tmp_path}/exchange.db"
-    await migrate(url)
-    return SqliteFile(url, f"{tmp_path}/exchange.db")
+def sqlite_file(migrated_file: Path, tmp_path: Path) -> SqliteFile:
+    file = shutil.copy(migrated_file, tmp_path / "exchange.db")
+    return SqliteFile(f"sqlite+aiosqlite:///{file}", str(file))
 
 
 def move(source: str, target: str) -> None:
@@ -172,9 +172,10 @@ def cut_connections(url: str) -> None:
 
 
 @pytest.fixture
-async def postgres_store(empty_postgres_url: str) -> tuple[Store, str]:
-    await migrate(empty_postgres_url)
-    return await open_store(empty_postgres_url), empty_postgres_url
+async def postgres_store(postgres_server: PostgresServer) -> AsyncIterator[tuple[Store, str]]:
+    url = postgres_server.create_database(postgres_server.template("store", migrate_template))
+    yield await open_store(url), url
+    postgres_server.drop_database(url)
 
 
 @pytest.mark.parametrize("use", [*READS.values(), *WRITES.values()], ids=[*READS, *WRITES])
