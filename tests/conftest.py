@@ -13,7 +13,12 @@ from hypothesis import HealthCheck, settings
 
 from tests.support.postgres import Line, PostgresServer, end_run, memory, private_cluster, run_folder, server_of_run
 
-pytest_plugins: list[str] = ["tests.support.store", "tests.support.log", "tests.support.archived_log"]
+pytest_plugins: list[str] = [
+    "tests.support.compiled",
+    "tests.support.store",
+    "tests.support.log",
+    "tests.support.archived_log",
+]
 
 # The run starts some hundreds of processes of this checkout: compiling its modules anew is a third of each one's start.
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
