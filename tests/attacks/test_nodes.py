@@ -85,7 +85,7 @@ async def test_stream_on_one_node_gets_what_is_posted_on_the_other(instance: Ins
     ):
         begun = [await anext(nor), await anext(dnk)]
         posted = [await post(writer, instance, precedence="FLASH", subject=f"{number}") for number in range(5)]
-        told = [await asyncio.wait_for(anext(nor), 20) for _ in posted]
+        told = [await asyncio.wait_for(anext(nor), 60) for _ in posted]
         listed = {item["id"]: item for item in (await reader.get("/v1/reports")).json()["items"]}
         with pytest.raises(TimeoutError):
             await asyncio.wait_for(anext(dnk), 0.3)
@@ -105,11 +105,11 @@ async def test_stream_broken_off_at_one_node_is_resumed_at_the_other(instance: I
         async with stream(here) as nor:
             await anext(nor)
             await post(writer, instance, subject="one")
-            last = (await asyncio.wait_for(anext(nor), 20))["id"]
+            last = (await asyncio.wait_for(anext(nor), 60))["id"]
         missed = [await post(writer, instance, subject=f"missed {number}") for number in range(3)]
         async with stream(there, **{"Last-Event-ID": last}) as nor:
             await anext(nor)
-            told = [(await asyncio.wait_for(anext(nor), 20))["data"]["id"] for _ in missed]
+            told = [(await asyncio.wait_for(anext(nor), 60))["data"]["id"] for _ in missed]
 
     assert told == missed
 
@@ -126,7 +126,7 @@ async def test_revocation_on_one_node_holds_at_the_next_request_on_the_other_and
             await _revoke(instance, (await reader.get("/v1/whoami")).json()["id"])
             begun = time.monotonic()
             answers = [await reader.get(path) for path in (f"/v1/reports/{report}", "/v1/reports", "/v1/whoami")]
-            last = await asyncio.wait_for(anext(nor), 20)
+            last = await asyncio.wait_for(anext(nor), 60)
             took = time.monotonic() - begun
 
         assert {answer.status_code for answer in answers} == {403}
@@ -154,15 +154,15 @@ async def test_node_that_stops_sends_its_readers_away_at_once_and_in_order(insta
                 cursor = (await anext(nor))["id"]
                 third.process.send_signal(signal.SIGTERM)
                 begun = time.monotonic()
-                last = await asyncio.wait_for(anext(nor), 20)
+                last = await asyncio.wait_for(anext(nor), 60)
                 with pytest.raises(StopAsyncIteration):
-                    await asyncio.wait_for(anext(nor), 20)
+                    await asyncio.wait_for(anext(nor), 60)
             await asyncio.to_thread(third.process.wait, 20)
             took = time.monotonic() - begun
             report = await post(writer, instance)
             async with stream(elsewhere, **{"Last-Event-ID": cursor}) as nor:
                 await anext(nor)
-                resumed = await asyncio.wait_for(anext(nor), 20)
+                resumed = await asyncio.wait_for(anext(nor), 60)
 
     assert last == {"retry": "2000", "event": "end", "data": {"why": "stopping"}}
     assert third.process.returncode == 0
@@ -211,8 +211,8 @@ async def test_webhook_of_one_node_tells_of_what_is_posted_on_the_other_until_it
             "/v1/reports", json=report_body(instance.agreement, label=FOR_NOR | {"releasable_to": ["GBR"]})
         )
         report = await post(writer, instance, precedence="FLASH")
-        turned_away = await asyncio.wait_for(messages.get(), 20)
-        taken = await asyncio.wait_for(messages.get(), 20)
+        turned_away = await asyncio.wait_for(messages.get(), 60)
+        taken = await asyncio.wait_for(messages.get(), 60)
         removed = await reader.delete(f"/v1/subscriptions/{added['id']}")
 
     now = int(turned_away[0]["webhook-timestamp"])

@@ -196,7 +196,7 @@ def test_client_alone_serves_a_witness_and_exits_0(alone):
 
     assert [ask(port, log.body(0)), ask(port, log.body(0)), ask(port, log.body(12))] == [200, 409, 200]
     process.send_signal(signal.SIGTERM)
-    assert process.wait(20) == 0
+    assert process.wait(60) == 0
 
 
 @pytest.mark.journey
@@ -208,7 +208,7 @@ def test_service_that_saw_a_fork_goes_on_and_exits_1(alone):
     assert ask(port, log.cut(5).grow(7, "forged").body(12)) == 409
     assert ask(port, log.grow(3).body(12)) == 200
     process.send_signal(signal.SIGTERM)
-    assert process.wait(20) == 1
+    assert process.wait(60) == 1
 
 
 @pytest.mark.journey
@@ -217,13 +217,13 @@ def test_service_killed_goes_on_where_it_was(alone, state):
     log = MadeLog().grow(12)
     assert ask(port, log.body(0)) == 200
     process.kill()
-    process.wait(20)
+    process.wait(60)
 
     again, other_port = start(state)
 
     assert [ask(other_port, log.body(0)), ask(other_port, log.grow(3).body(12))] == [409, 200]
     again.terminate()
-    assert again.wait(20) == 0
+    assert again.wait(60) == 0
     again.communicate()
 
 

@@ -56,7 +56,7 @@ def port(trust: Trust, edge: Identity) -> Iterator[int]:
 
     thread = threading.Thread(target=lambda: uvloop.run(serve()))
     thread.start()
-    ready.wait(10)
+    ready.wait(60)
     yield listening.service.getsockname()[1]
     loops[0].call_soon_threadsafe(stopping.set)
     thread.join(10)

@@ -97,7 +97,7 @@ async def under_load(world: World, http: As) -> AsyncIterator[Load]:
         await load.goes_on()
     finally:
         load.is_ending = True
-        await asyncio.wait_for(running, 20)
+        await asyncio.wait_for(running, 60)
     # Nothing acknowledged is lost or doubled, and the cursor from before passes over nothing.
     listed = await listed_behind(http, cursor)
     assert sorted(listed) == sorted(load.acknowledged.values())

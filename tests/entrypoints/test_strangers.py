@@ -86,7 +86,7 @@ def test_what_was_wrong_is_told_from_the_handshake(trust: Trust, wrong: str) -> 
             writer.close()
         except (ssl.SSLError, ConnectionError):
             pass
-        await asyncio.wait_for(noted.told.wait(), 5)
+        await asyncio.wait_for(noted.told.wait(), 60)
         stands.close()
         await stands.wait_closed()
         bound.close()

@@ -58,7 +58,7 @@ def port(trust: Trust) -> Iterator[int]:
 
     thread = threading.Thread(target=lambda: uvloop.run(serve()))
     thread.start()
-    ready.wait(10)
+    ready.wait(60)
     yield number
     loops[0].call_soon_threadsafe(stopping.set)
     thread.join(10)

@@ -247,7 +247,7 @@ def test_follower_is_told_of_a_new_report(house, report):
             assert line
     finally:
         follower.terminate()
-        follower.wait(20)
+        follower.wait(60)
         follower.stdout.close()
 
 
@@ -268,7 +268,7 @@ def test_watcher_is_told_of_a_report_as_it_is_listed(house, report):
         assert json.loads(watcher.stdout.readline())["id"] == again
     finally:
         watcher.send_signal(signal.SIGINT)
-        code = watcher.wait(20)
+        code = watcher.wait(60)
         watcher.stdout.close()
 
     listed = {header["id"]: header for header in house.as_("nor", "report", "list", "--json").json}

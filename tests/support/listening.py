@@ -22,7 +22,7 @@ from exchange.usecases import (
     open_stream,
 )
 
-_WAIT_SECONDS = 20.0
+_WAIT_SECONDS = 60.0
 
 
 @dataclass

@@ -293,7 +293,7 @@ async def test_followed_log_says_what_is_new(audited, monkeypatch):
     assert not coming.done()
 
     size = await place_entries(audited)
-    after, second = await asyncio.wait_for(coming, 10)
+    after, second = await asyncio.wait_for(coming, 60)
 
     assert first.end == str(Place(1, before[-1].place.position + 1)) or before
     assert [one.entry["type"] for one in after] == ["audit.exported"]
@@ -313,7 +313,7 @@ async def test_follower_hears_that_there_is_nothing_new(audited, monkeypatch):
     assert not coming.done()
     audited.clock.advance(timedelta(seconds=5))
 
-    again, second = await asyncio.wait_for(coming, 10)
+    again, second = await asyncio.wait_for(coming, 60)
 
     assert (again, second.end) == ([], first.end)
     await items.aclose()

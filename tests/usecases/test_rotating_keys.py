@@ -419,7 +419,7 @@ async def test_who_holds_a_row_is_not_waited_for_and_it_comes_later(populated: W
     await add_version(populated)
     async with populated.services.store.unit_of_work() as unit:
         await unit.reports().held(held)
-        done = await asyncio.wait_for(rotated(populated), 10)
+        done = await asyncio.wait_for(rotated(populated), 60)
 
     assert done.left == 2
     assert populated.sql("SELECT key_version FROM report WHERE id = $1", free) == [(2,)]

@@ -183,7 +183,7 @@ async def test_loop_goes_on_at_once_while_there_is_more_and_survives_failures(ca
             stopping.set()
         return len(asked) < 4
 
-    await asyncio.wait_for(sweep_in_rounds(one_round, stopping, interval_seconds=0.01), 5)
+    await asyncio.wait_for(sweep_in_rounds(one_round, stopping, interval_seconds=0.01), 60)
 
     assert len(asked) == 4
     assert caplog.text.count("the store is away") == 1
