@@ -182,7 +182,7 @@ def _question(value: object, pointer: str, reading: Reading, usual: Mapping[str,
     fields = {**usual, **reading.mapping(value, pointer, required=(), optional=_REPORT)}
     words = _words(fields, pointer, reading)
     sets = {
-        name: tuple(sorted(set(reading.texts(fields[name], f"{pointer}/{name}", least=0))))
+        name: tuple(sorted(reading.texts(fields[name], f"{pointer}/{name}", least=0)))
         for name in ("regions", "compartments", "releasable_to", "handling")
     }
     label = Label(

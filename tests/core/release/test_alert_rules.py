@@ -156,6 +156,8 @@ GOOD = "name: a, kind: log-behind, severity: low, cooldown: PT1H, objective: PT1
         ("name: a, kind: occurrence, severity: low, cooldown: PT1H, events: [alert.raised], outcomes: [failed]", "/rules/0/events/0", "endless"),
         ("name: a, kind: occurrence, severity: low, cooldown: PT1H, events: [], outcomes: [failed]", "/rules/0/events", "empty"),
         ("name: a, kind: occurrence, severity: low, cooldown: PT1H, events: [log.begun], outcomes: [fine]", "/rules/0/outcomes/0", "unknown-word"),
+        ("name: a, kind: occurrence, severity: low, cooldown: PT1H, events: [log.begun], outcomes: []", "/rules/0/outcomes", "empty"),
+        ("name: a, kind: two-addresses, severity: low, cooldown: PT1H, window: 1m", "/rules/0/window", "bad-duration"),
         ("name: a, kind: first-address, severity: low, cooldown: PT1H, level: HIGH", "/rules/0/level", "unknown-level"),
         ("name: a, kind: first-certificate, severity: low, cooldown: PT1H", "/rules/0", "missing-field"),
         ("name: a, kind: read-after-change, severity: low, cooldown: PT1H, events: [alert.raised], window: P1D", "/rules/0/events/0", "endless"),
@@ -233,9 +235,12 @@ def test_no_rule_waits_for_an_alert(event):
         ("zone: UTC", "zone: Mars/Base", "/hours/default/zone", "unknown-zone"),
         ("zone: UTC", "zone: ../etc/passwd", "/hours/default/zone", "unknown-zone"),
         ("zone: UTC", "zone: Europe", "/hours/default/zone", "unknown-zone"),
+        ("zone: UTC", 'zone: ""', "/hours/default/zone", "empty"),
+        ("zone: UTC, ", "", "/hours/default", "missing-field"),
         ("[mon]", "[monday]", "/hours/default/days/0", "unknown-word"),
         ('"06:00"', '"6"', "/hours/default/from", "bad-time"),
         ('"06:00"', '"24:00"', "/hours/default/from", "bad-time"),
+        ('"06:00"', '"06:000"', "/hours/default/from", "bad-time"),
         ('"06:00"', '"20:00"', "/hours/default", "bad-hours"),
         ('from: "06:00", ', "", "/hours/default", "missing-field"),
         ("members: {}", 'members: {Norge: {zone: UTC, days: [mon], from: "06:00", until: "20:00"}}', "/hours/members/Norge", "bad-code"),
@@ -291,6 +296,15 @@ def test_empty_time_of_day_is_one_fault():
 
 def test_two_rules_of_one_name():
     assert faults_of(f"{HOURS}rules:\n  - {{{GOOD}}}\n  - {{{GOOD}}}\n") == [("/rules/1/name", "repeated", 4)]
+
+
+def test_two_rules_without_a_name_share_none():
+    nameless = GOOD.replace("name: a, ", "")
+
+    assert faults_of(f"{HOURS}rules:\n  - {{{nameless}}}\n  - {{{nameless}}}\n") == [
+        ("/rules/0", "missing-field", 3),
+        ("/rules/1", "missing-field", 4),
+    ]
 
 
 def test_every_fault_is_told_at_once():

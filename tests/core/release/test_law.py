@@ -1,8 +1,11 @@
 import pytest
 
 from exchange.kernel import InvalidError
-from exchange.release import check_law, load_law
-from tests.support.release_world import files_with, law_files
+from exchange.markings import Label
+from exchange.members import Role
+from exchange.release import Assurance, ClassFacts, GuardQuestion, ReaderFacts, check_law, load_law
+from exchange.release.guard_examples import read_examples, untested
+from tests.support.release_world import files_with, law_files, law_with
 
 
 def with_file(path, text):
@@ -339,6 +342,67 @@ def test_what_an_example_leaves_out_is_what_its_file_says(usual):
 """
 
     assert check_law(checked(bare, GUARD.replace('principal.member == "ESP"', usual))).is_sound
+
+
+def test_example_that_says_nothing_is_about_these_facts():
+    faults = []
+    (example,) = read_examples(
+        "a", "examples: [{name: n, guard: x.y, forbids: true}]", law_with(exchange=GUARD), faults
+    )
+    label = Label("NATO", "SECRET", (), ("NOR",), ())
+
+    assert faults == []
+    assert example.reader == ReaderFacts(
+        client="example",
+        version=1,
+        member="NOR",
+        agency="NOR/NIS",
+        nationality="NOR",
+        roles=frozenset({Role.READER}),
+        is_active=True,
+        level="TOP SECRET",
+        compartments=frozenset(),
+        clearance_current=True,
+        assurance=Assurance.MUTUAL_TLS,
+        purpose="defence",
+    )
+    assert example.question == GuardQuestion(
+        ClassFacts(
+            agreement="example",
+            scope="example",
+            originator="GBR",
+            topic="cyber.apt",
+            regions=("EUR",),
+            kind="intrep",
+            label=label,
+            part_labels=(label,),
+        ),
+        label,
+    )
+
+
+def test_example_with_a_fault_is_not_run():
+    faults = []
+    mixed = HOLDS.replace("forbids: true", "forbids: 1")
+
+    examples = read_examples("a", mixed, law_with(exchange=GUARD), faults)
+
+    assert [example.name for example in examples] == ["Norway"]
+    assert [(fault.pointer, fault.code) for fault in faults] == [("/a/examples/0/forbids", "wrong-type")]
+
+
+@pytest.mark.parametrize(("text", "code"), [("examples: []", "empty"), ("examples: 7", "wrong-type")])
+def test_examples_that_are_no_list_of_some_are_pointed_at(text, code):
+    assert faults_of(check_law, checked(text)) == [("/guards/exchange.examples.yaml/examples", code)]
+
+
+def test_guards_that_nothing_tests_are_told_in_order_whatever_theirs():
+    assert [fault.message.partition("`")[2].partition("`")[0] for fault in untested([], ["x.b", "x.a"])] == [
+        "x.a",
+        "x.a",
+        "x.b",
+        "x.b",
+    ]
 
 
 def test_faults_of_all_examples_are_told_at_once_in_the_order_of_their_files():
