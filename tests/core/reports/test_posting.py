@@ -235,6 +235,7 @@ H3 = replace(SECRET, handling=("H3",))
         ({"label": H3}, [("/conditions", "missing-conditions")]),
         ({"label": H3, "conditions": "Ask before you act."}, []),
         ({"conditions": "Ask before you act."}, [("/conditions", "unasked-conditions")]),
+        ({"label": H3, "conditions": "x" * 1000}, []),
         ({"label": H3, "conditions": "x" * 1001}, [("/conditions", "bad-text")]),
         ({"label": H3, "conditions": ""}, [("/conditions", "bad-text")]),
     ],

@@ -10,18 +10,33 @@ GREEN = "marking-definition--bab4a63c-aed9-4cf5-a766-dfca5abac2bb"
 CLEAR = "marking-definition--94868c89-83c2-464b-929b-a1a8aa3c8487"
 
 
+# TLP 2.0: OASIS, extension definition of STIX 2.1. TLP 1, whose WHITE is CLEAR today: STIX 2.1, 7.2.1.4.
+SECOND_TLP = {
+    CLEAR: None,
+    GREEN: "TLP:GREEN",
+    "marking-definition--55d920b0-5e8b-4f79-9ee9-91f868d9b421": "TLP:AMBER",
+    "marking-definition--939a9414-2ddd-4d32-a0cd-375ea402b003": "TLP:AMBER+STRICT",
+    RED: "TLP:RED",
+}
+FIRST_TLP = {
+    "marking-definition--613f2e26-407d-48c7-9eca-b8e91df99dc9": None,
+    "marking-definition--34098fce-860f-48ae-8e50-ebd3cc5e41da": "TLP:GREEN",
+    "marking-definition--f88d31f6-486f-44da-b317-01333bde0b82": "TLP:AMBER",
+    "marking-definition--5e57c739-391a-4eb3-b6be-7d15ca92d5ed": "TLP:RED",
+}
+
+
 def bundle(*objects):
     return json.dumps({"type": "bundle", "objects": list(objects)}).encode()
 
 
 def test_ids_stand_for_caveats_of_the_family():
+    assert set(STIX_MARKINGS) == {*FIRST_TLP, *SECOND_TLP}
     assert set(STIX_MARKINGS.values()) == set(FAMILIES["TLP"])
 
 
-@pytest.mark.parametrize(("an_id", "name"), STIX_MARKINGS.items())
-def test_marking_of_an_object_is_found(an_id, name):
-    expected = None if name == "TLP:CLEAR" else name
-
+@pytest.mark.parametrize(("an_id", "expected"), (SECOND_TLP | FIRST_TLP).items())
+def test_marking_of_an_object_is_found(an_id, expected):
     assert strictest_marking(bundle({"object_marking_refs": [an_id]})) == expected
     assert strictest_marking(bundle({"granular_markings": [{"marking_ref": an_id}]})) == expected
 
