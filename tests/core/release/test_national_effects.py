@@ -1,11 +1,13 @@
 """What caveats would change: told by member and class, and of nobody's clients."""
 
 from dataclasses import replace
+from typing import get_args
 
 import pytest
 
 from exchange.release import Change, ClassChange, Consent, Spoken, national_changes
 from exchange.release.national_text import read_national
+from exchange.wire.caveats import ChangeName
 from tests.support.national import guard
 from tests.support.release_world import CLASS, LABEL, LOWER, SCOPE, law_files, real_law
 
@@ -100,6 +102,10 @@ def test_whom_the_originator_consented_to_is_asked_too():
 
 def test_without_a_scope_nothing_was_readable_and_nothing_changes():
     assert changes([], ["true"], scope=None) == set()
+
+
+def test_changes_are_called_what_the_interface_calls_them():
+    assert {each.value for each in Change} == set(get_args(ChangeName)) == {"stopped", "narrowed", "opened"}
 
 
 def test_changes_name_the_class_by_member_in_order():
