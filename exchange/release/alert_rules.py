@@ -129,7 +129,7 @@ class _RulesReader:
 
     def _rule(self, value: object, place: str, hours: WorkingHours) -> Rule:
         # Which fields belong here only the kind can say.
-        named = self._reading.mapping(value, place)
+        named = value if isinstance(value, Mapping) else {}
         kind = self._reading.choice(named.get("kind", MISSING), f"{place}/kind", Kind)
         is_known = any(named.get("kind") == each.value for each in Kind)
         known = (*_COMMON, *_FIELDS[kind]) if is_known else tuple(dict.fromkeys((*_COMMON, *named)))

@@ -256,6 +256,7 @@ def test_fault_in_the_hours_is_pointed_at(old, new, pointer, code):
         ("[]\n", ""),
         ("null\n", ""),
         (HOURS + "rules: 1\n", "/rules"),
+        (HOURS + "rules: [7]\n", "/rules/0"),
         ("hours: 1\nrules: []\n", "/hours"),
         (HOURS.replace("members: {}", "members: []") + "rules: []\n", "/hours/members"),
         (HOURS.replace("members: {}", "members: {NOR: 1}") + "rules: []\n", "/hours/members/NOR"),
