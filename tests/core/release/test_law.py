@@ -1,11 +1,12 @@
+from dataclasses import replace
+
 import pytest
 
 from exchange.kernel import InvalidError
 from exchange.markings import Label
-from exchange.members import Role
-from exchange.release import Assurance, ClassFacts, GuardQuestion, ReaderFacts, check_law, load_law
+from exchange.release import GuardQuestion, check_law, load_law
 from exchange.release.guard_examples import read_examples, untested
-from tests.support.release_world import files_with, law_files, law_with
+from tests.support.release_world import CLASS, READER, files_with, law_files, law_with
 
 
 def with_file(path, text):
@@ -352,32 +353,9 @@ def test_example_that_says_nothing_is_about_these_facts():
     label = Label("NATO", "SECRET", (), ("NOR",), ())
 
     assert faults == []
-    assert example.reader == ReaderFacts(
-        client="example",
-        version=1,
-        member="NOR",
-        agency="NOR/NIS",
-        nationality="NOR",
-        roles=frozenset({Role.READER}),
-        is_active=True,
-        level="TOP SECRET",
-        compartments=frozenset(),
-        clearance_current=True,
-        assurance=Assurance.MUTUAL_TLS,
-        purpose="defence",
-    )
+    assert example.reader == replace(READER, client="example", level="TOP SECRET", compartments=frozenset())
     assert example.question == GuardQuestion(
-        ClassFacts(
-            agreement="example",
-            scope="example",
-            originator="GBR",
-            topic="cyber.apt",
-            regions=("EUR",),
-            kind="intrep",
-            label=label,
-            part_labels=(label,),
-        ),
-        label,
+        replace(CLASS, agreement="example", scope="example", label=label, part_labels=(label,)), label
     )
 
 
