@@ -30,6 +30,7 @@ def test_seconds_and_the_way_back():
 
 
 def test_beyond_the_calendar_lies_its_end():
+    assert datetime(9999, 12, 31, 23, 59, 59, 999_999, tzinfo=UTC) == LAST_MOMENT
     assert moved_by(START, "P9999Y") == LAST_MOMENT
     assert moved_by(LAST_MOMENT, "PT1S") == LAST_MOMENT
     assert moved_by(START, "P9999Y", back=True) == datetime.min.replace(tzinfo=UTC)
