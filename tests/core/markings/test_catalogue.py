@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import pytest
 
 from exchange.kernel.errors import ExchangeError, Fault
@@ -48,6 +50,23 @@ def test_long_label_is_judged_and_not_remembered():
 
     assert [SHIPPED.check(nato(releasable_to=codes[:40])), SHIPPED.check(nato(releasable_to=codes[:41]))] == [(), ()]
     assert SHIPPED._faultless == {nato(releasable_to=codes[:40])}
+
+
+def test_catalogue_made_from_another_judges_every_label_anew():
+    label = nato()
+    assert SHIPPED.check(label) == ()
+
+    without = replace(SHIPPED, policies={name: policy for name, policy in SHIPPED.policies.items() if name != "NATO"})
+
+    assert [(fault.pointer, fault.code) for fault in without.check(label)] == [("/policy", "unknown-policy")]
+
+
+def test_catalogue_shown_as_text_does_not_tell_which_labels_it_was_asked_about():
+    catalogue = load_catalogue({"BASE.yaml": BASE})
+    before = repr(catalogue)
+    assert catalogue.check(Label("BASE", "TWO", (), ("GBR", "NOR"))) == ()
+
+    assert repr(catalogue) == before
 
 
 def test_unknown_policy_still_shows_malformed_members():
