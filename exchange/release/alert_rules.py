@@ -182,7 +182,7 @@ class _RulesReader:
     def _events(self, value: object, place: str) -> frozenset[str]:
         events = self._reading.sequence(value, place)
         for index, event in enumerate(events):
-            if event in _NEVER:
+            if isinstance(event, str) and event in _NEVER:
                 self._reading.fault(f"{place}/{index}", "endless", f"`{event}` would raise itself: leave it out")
         return self._words(events, place, EventName)
 

@@ -220,6 +220,10 @@ def test_what_is_no_duration_is_refused(written):
     assert faults_of(with_rule(GOOD.replace("PT1H", written))) == [("/rules/0/cooldown", "bad-duration", 3)]
 
 
+WAITS = "name: a, kind: occurrence, severity: low, cooldown: PT1H, events: [log.begun], outcomes: [failed]"
+AFTER = "name: a, kind: read-after-change, severity: low, cooldown: PT1H, events: [log.begun], window: P1D"
+
+
 @pytest.mark.parametrize("event", ["alert.raised", "alert.undelivered"])
 def test_no_rule_waits_for_an_alert(event):
     waits = (
@@ -262,6 +266,11 @@ def test_fault_in_the_hours_is_pointed_at(old, new, pointer, code):
         (HOURS.replace("members: {}", "members: {NOR: 1}") + "rules: []\n", "/hours/members/NOR"),
         (HOURS.replace("[mon]", "mon") + "rules: []\n", "/hours/default/days"),
         (HOURS.replace('"20:00"', "20") + "rules: []\n", "/hours/default/until"),
+        (with_rule(WAITS.replace("log.begun", "[log.begun]")), "/rules/0/events/0"),
+        (with_rule(WAITS.replace("log.begun", "{log.begun: failed}")), "/rules/0/events/0"),
+        (with_rule(WAITS.replace("log.begun", "7")), "/rules/0/events/0"),
+        (with_rule(WAITS.replace("[failed]", "[[failed]]")), "/rules/0/outcomes/0"),
+        (with_rule(AFTER.replace("log.begun", "[log.begun]")), "/rules/0/events/0"),
     ],
 )
 def test_what_is_of_another_kind_is_told_once_where_it_stands(text, pointer):
