@@ -123,9 +123,9 @@ class _RulesReader:
             order.index(self._reading.choice(each, f"{place}/days/{index}", _Day)) for index, each in enumerate(listed)
         )
         opens, closes = self._clock(fields["from"], f"{place}/from"), self._clock(fields["until"], f"{place}/until")
-        if opens == closes and fields["from"] is not MISSING and fields["until"] is not MISSING:
+        if opens is not None and opens == closes:
             self._reading.fault(place, "bad-hours", "`from` and `until` are one: for no hours leave `days` empty")
-        return Hours(self._zone(fields["zone"], f"{place}/zone"), days, opens, closes)
+        return Hours(self._zone(fields["zone"], f"{place}/zone"), days, opens or time(), closes or time())
 
     def _rule(self, value: object, place: str, hours: WorkingHours) -> Rule:
         # Which fields belong here only the kind can say.
@@ -221,14 +221,14 @@ class _RulesReader:
             self._reading.fault(place, "bad-duration", f"`{quoted(text)}`: write more than nothing, at most P366D")
         return span
 
-    def _clock(self, value: object, place: str) -> time:
+    def _clock(self, value: object, place: str) -> time | None:
         text = self._reading.text(value, place)
         found = _CLOCK.fullmatch(text)
         if found is not None:
             return time(int(found[1]), int(found[2]))
         if text:
             self._reading.fault(place, "bad-time", f"`{quoted(text)}` is no time of day: write 07:00")
-        return time()
+        return None
 
     def _zone(self, value: object, place: str) -> ZoneInfo:
         name = self._reading.text(value, place)

@@ -304,6 +304,26 @@ def test_empty_time_of_day_is_one_fault():
     assert faults_of(HOURS.replace('"06:00"', '""') + "rules: []\n") == [("/hours/default/from", "empty", 1)]
 
 
+@pytest.mark.parametrize(("bad", "code"), [('"6"', "bad-time"), ('""', "empty"), ("6", "wrong-type")])
+def test_time_that_cannot_be_read_is_no_midnight(bad, code):
+    begins = HOURS.replace('"06:00"', bad).replace("20:00", "00:00")
+    ends = HOURS.replace("06:00", "00:00").replace('"20:00"', bad)
+    neither = HOURS.replace('"06:00"', bad).replace('"20:00"', bad)
+
+    assert faults_of(begins + "rules: []\n") == [("/hours/default/from", code, 1)]
+    assert faults_of(ends + "rules: []\n") == [("/hours/default/until", code, 1)]
+    assert faults_of(neither + "rules: []\n") == [
+        ("/hours/default/from", code, 1),
+        ("/hours/default/until", code, 1),
+    ]
+
+
+def test_midnight_is_a_time_and_twice_no_hours():
+    midnights = HOURS.replace("06:00", "00:00").replace("20:00", "00:00")
+
+    assert faults_of(midnights + "rules: []\n") == [("/hours/default", "bad-hours", 1)]
+
+
 def test_two_rules_of_one_name():
     assert faults_of(f"{HOURS}rules:\n  - {{{GOOD}}}\n  - {{{GOOD}}}\n") == [("/rules/1/name", "repeated", 4)]
 
