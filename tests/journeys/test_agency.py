@@ -3,8 +3,10 @@
 import json
 import os
 import signal
+import sqlite3
 import subprocess
 import time
+from contextlib import closing
 
 import pytest
 
@@ -133,6 +135,10 @@ def test_operator_is_told_the_decision_and_no_content(house, report):
     assert ran.json["decision"] == "refuse"
     assert {"not-a-party", "not-releasable"} <= set(ran.json["reasons"])
     assert "day" not in [rule["sentence"] for rule in ran.json["rules"]]
+    with closing(sqlite3.connect(house.folder / "exchange.db")) as database:
+        entries = [json.loads(content) for (content,) in database.execute("SELECT content FROM audit_entry")]
+    (entry,) = (each for each in entries if each["type"] == "report.explained" and each["object"]["id"] == report)
+    assert entry["detail"] == {"client": house.clients["esp"], "viewer": "exchange"}
     assert house.as_("operator", "report", "pull", report).code == 1
 
 
