@@ -11,7 +11,7 @@ import queue
 import sqlite3
 import threading
 from collections import deque
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import suppress
 from functools import lru_cache, partial
 from time import monotonic, perf_counter, sleep
@@ -33,6 +33,10 @@ _READ_WAIT_SECONDS = 0.25
 _ROWS_AT_ONCE = 32
 """Rows of one INSERT. A thread lets the interpreter go for each statement and then waits for it, behind the event loop,
 with SQLite's one lock in its hands: the fewer statements, the shorter."""
+
+_BYTES_AT_ONCE = 256 * 1024
+"""Of one INSERT of several rows. The driver keeps what a statement was run with last for as long as the statement, and
+there is one of each number of rows: without this, the parts of hundreds of posts would stay in memory."""
 
 _LOCK_RETRY_SECONDS = 0.001
 _CODE_BITS = 0xFF
@@ -253,10 +257,24 @@ def ask(connection: sqlite3.Connection, statement: Statement, parameters: Parame
 
 
 def _put(connection: sqlite3.Connection, statement: Statement, rows: Sequence[tuple[Value, ...]]) -> None:
-    for first in range(0, len(rows), _ROWS_AT_ONCE):
-        some = rows[first : first + _ROWS_AT_ONCE]
+    for some in _at_once(rows):
         sql = _of_rows(statement.sql, len(statement.order), len(some))
         connection.execute(sql, [value for row in some for value in row])
+
+
+def _at_once(rows: Sequence[tuple[Value, ...]]) -> Iterator[list[tuple[Value, ...]]]:
+    """Yield `rows` in their order, as many as go into one statement: one at least, however large."""
+    some: list[tuple[Value, ...]] = []
+    held = 0
+    for row in rows:
+        size = sum(len(value) for value in row if isinstance(value, bytes | str))
+        if some and (len(some) == _ROWS_AT_ONCE or held + size > _BYTES_AT_ONCE):
+            yield some
+            some, held = [], 0
+        some.append(row)
+        held += size
+    if some:
+        yield some
 
 
 @lru_cache(maxsize=1024)

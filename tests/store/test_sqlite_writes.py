@@ -3,6 +3,7 @@
 import sqlite3
 from collections.abc import Generator, Sequence
 from contextlib import closing
+from itertools import cycle
 from pathlib import Path
 from unittest.mock import Mock, call
 
@@ -14,6 +15,7 @@ from exchange.store.dialect import Row, sql_for
 from exchange.store.sqlite import begin, connect_writer, drive
 
 WAIT = 5.0
+SIZES = (100, 100_000, 2_000_000, 100, 200_000, 60_000)
 
 
 @pytest.fixture
@@ -84,6 +86,25 @@ def test_rows_are_inserted_each_once_and_in_their_order(path: str, count: int) -
     with closing(opened(path)) as connection:
         assert drive(connection, put(rows)) == "done"
         assert connection.execute("SELECT id, content FROM audit_entry ORDER BY rowid").fetchall() == rows
+
+
+@pytest.mark.parametrize("count", [2, 3, 7, 20, 40])
+def test_no_statement_of_several_rows_holds_much(path: str, count: int) -> None:
+    # The driver keeps what each was run with last: one of twenty rows of 16 MiB would keep 320 MiB.
+    rows = [(f"{number:03}", bytes([number]) * size) for number, size in zip(range(count), cycle(SIZES), strict=False)]
+    held: list[list[int]] = []
+
+    def execute(sql: str, values: Sequence[str | bytes] = ()) -> sqlite3.Cursor:
+        held.append([len(value) for value in values[1::2]])
+        return connection.execute(sql, values)
+
+    with closing(opened(path)) as connection:
+        drive(Mock(execute=execute), put(rows))
+        assert connection.execute("SELECT id, content FROM audit_entry ORDER BY rowid").fetchall() == rows
+
+    assert [size for sizes in held for size in sizes] == [len(content) for _, content in rows]
+    assert all(len(sizes) == 1 or sum(sizes) <= 256 * 1024 for sizes in held)
+    assert len(held) < count
 
 
 @pytest.mark.parametrize("at_fault", [0, 5, 40])
