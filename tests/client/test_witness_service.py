@@ -17,7 +17,7 @@ from exchange.client.witness.service import LARGEST_BODY_BYTES, MOST_CONNECTIONS
 from tests.support.shown_log import MadeLog
 from tests.support.witness import NAME, Service, Witness, serving, write_tls
 
-SECONDS = 0.5
+IMPATIENCE_SECONDS = 0.5
 
 
 @pytest.fixture(scope="session")
@@ -36,13 +36,18 @@ def started(tmp_path: Path, log: MadeLog) -> Iterator:
     new_witness(tmp_path / "witness", NAME, tuple(str(key) for key in log.known.keys), os.urandom)
     witness = Witness(tmp_path / "witness")
     with ExitStack() as running:
-        yield lambda tls=None, **listening: running.enter_context(serving(witness, tls, **listening))
+        yield lambda tls=None, **options: running.enter_context(serving(witness, tls, **options))
     witness.close()
 
 
 @pytest.fixture
 def service(started) -> Service:
     return started()
+
+
+@pytest.fixture
+def impatient(started) -> Service:
+    return started(seconds=IMPATIENCE_SECONDS)
 
 
 def test_cosigns_over_tls_and_serves_what_it_cosigned(started, tls: Path, log: MadeLog) -> None:
@@ -154,21 +159,21 @@ def test_length_of_a_thousand_digits_is_refused(service: Service) -> None:
         (b"POST /add-checkpoint HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\n\r\nold",),
     ],
 )
-def test_sender_that_stops_is_let_go(service: Service, pieces: tuple[bytes, ...]) -> None:
+def test_sender_that_stops_is_let_go(impatient: Service, pieces: tuple[bytes, ...]) -> None:
     # Returns once the service has closed the connection; the timeout of the socket would fail the test.
-    assert b" 200 " not in service.raw(*pieces)
+    assert b" 200 " not in impatient.raw(*pieces)
 
 
-def test_too_many_connections_are_closed_and_others_served_again(service: Service, log: MadeLog) -> None:
-    held = [socket.create_connection(("127.0.0.1", service.port), timeout=20) for _ in range(MOST_CONNECTIONS)]
+def test_too_many_connections_are_closed_and_others_served_again(impatient: Service, log: MadeLog) -> None:
+    held = [socket.create_connection(("127.0.0.1", impatient.port), timeout=20) for _ in range(MOST_CONNECTIONS)]
     # The service has taken all of them once it turns the next one away.
-    turned_away = service.raw(b"")
+    turned_away = impatient.raw(b"")
     for line in held:
         assert line.recv(1) == b""
         line.close()
 
     assert turned_away == b""
-    assert service.call("POST", "/add-checkpoint", log.body(0))[0].status == 200
+    assert impatient.call("POST", "/add-checkpoint", log.body(0))[0].status == 200
 
 
 def test_fault_of_its_own_is_a_500_and_no_cosignature(service: Service, log: MadeLog, monkeypatch, caplog) -> None:

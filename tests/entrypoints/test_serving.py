@@ -251,7 +251,7 @@ def test_handshake_that_ends_while_the_server_stops_holds_nobody_up(instance: Pa
     head = f"POST {path} HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\ncontent-length: 2\r\n\r\n"
     with context.wrap_socket(connect(), server_hostname="localhost") as begun, connect() as late:
         begun.sendall(head.encode() + b"{")
-        threading.Event().wait(0.5)
+        eventually(lambda: is_answering(running))
         running.process.send_signal(signal.SIGTERM)
         threading.Event().wait(0.5)
         with context.wrap_socket(late, server_hostname="localhost") as told:
@@ -266,6 +266,11 @@ def test_handshake_that_ends_while_the_server_stops_holds_nobody_up(instance: Pa
     # What had begun was answered to its end; the newcomer was sent away, and nobody waited for it.
     assert answer.startswith(b"HTTP/1.1 422")
     assert took < 10
+
+
+def is_answering(running: Running) -> bool:
+    counted = httpx2.get(f"{running.operations}/metrics").text
+    return re.search(r"^exchange_http_requests_in_flight\S* [1-9]", counted, re.MULTILINE) is not None
 
 
 def test_workers_do_not_outlive_a_killed_supervisor(instance: Path) -> None:

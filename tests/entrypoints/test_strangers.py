@@ -136,7 +136,7 @@ class Log:
 
 
 async def entries_of(log: Log, count: int) -> list[tuple[dict[str, int], str]]:
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(30):
         while len(log.entries) < count:  # noqa: ASYNC110  a task writes them
             await asyncio.sleep(0.005)
     return log.entries
@@ -177,7 +177,7 @@ async def test_what_could_not_be_recorded_is_recorded_later(log: Log, caplog: An
     log.is_away = True
     async with Strangers(log.record, pause_seconds=0.02) as strangers:
         strangers.note("192.0.2.1", PLAIN)
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(30):
             while not caplog.records:  # noqa: ASYNC110  a task says it
                 await asyncio.sleep(0.005)
         log.is_away = False

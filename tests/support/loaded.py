@@ -16,7 +16,7 @@ from tests.support.postgres import execute
 WRITER, READER, OTHER = "GBR writer", "GBR reader", "GBR other"
 CLIENTS = {WRITER: ("contributor",), READER: ("reader",), OTHER: ("contributor",)}
 _WRITERS = 6
-_SECONDS = 30
+_SECONDS = 60
 
 
 @dataclass

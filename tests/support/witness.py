@@ -86,7 +86,7 @@ class Service:
 
 
 @contextmanager
-def serving(witness: Witness, tls: Path | None = None, *, seconds: float = 0.5, **listening: Path) -> Iterator[Service]:
+def serving(witness: Witness, tls: Path | None = None, *, seconds: float = 15, **listening: Path) -> Iterator[Service]:
     """Serve a witness for as long as the context lasts; `tls` is a folder that `write_tls` filled."""
     files = {} if tls is None else {"certificate": tls / "server.pem", "key": tls / "server.key"}
     context = Listening("127.0.0.1", 0, **files, **listening).context()
