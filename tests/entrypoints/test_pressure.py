@@ -8,6 +8,7 @@ import socket
 import ssl
 import threading
 from collections.abc import Iterator
+from time import monotonic
 from types import SimpleNamespace
 
 import pytest
@@ -25,7 +26,7 @@ from exchange.reports import PostedPart
 from tests.entrypoints.certificates import Trust
 from tests.entrypoints.test_tls import GET, context_of, echo, talk, trust  # noqa: F401
 
-LARGE = 8 * 1024 * 1024
+LARGE = 16 * 1024 * 1024
 LARGE_ANSWERS = LargeAnswers()
 LARGE_BEGUN = threading.Event()
 
@@ -157,7 +158,7 @@ def test_room_counts_all_bodies_together() -> None:
 
 
 async def large(scope, receive, send) -> None:
-    """Answers `/large` with eight megabytes and anything else like `echo`."""
+    """Answers `/large` with sixteen megabytes and anything else like `echo`."""
     if scope["path"] != "/large":
         await echo(scope, receive, send)
         return
@@ -196,18 +197,17 @@ async def opened(port: int, context: ssl.SSLContext) -> tuple[asyncio.StreamRead
     return await asyncio.open_connection("127.0.0.1", port, ssl=context)
 
 
-async def opened_narrow(port: int, context: ssl.SSLContext) -> asyncio.StreamWriter:
+async def opened_narrow(port: int, context: ssl.SSLContext) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
     """A connection whose kernel takes little for its reader: left to itself it grows until a large answer fits in."""
     narrow = socket.socket()
     narrow.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 64 * 1024)
     narrow.connect(("127.0.0.1", port))
     narrow.setblocking(False)
-    _, writer = await asyncio.open_connection(sock=narrow, ssl=context, server_hostname="127.0.0.1")
-    return writer
+    return await asyncio.open_connection(sock=narrow, ssl=context, server_hostname="127.0.0.1")
 
 
 async def until(is_so) -> None:
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         while not is_so():  # noqa: ASYNC110  the server is in another thread
             await asyncio.sleep(0.01)
 
@@ -217,7 +217,7 @@ async def test_reader_that_takes_nothing_is_cut_off_and_its_memory_is_given_back
 ) -> None:
     monkeypatch.setattr("exchange.entrypoints.http.tls._STALL_SECONDS", 0.2)
     LARGE_BEGUN.clear()
-    writer = await opened_narrow(port, trust.context(trust.client("lazy")))
+    _, writer = await opened_narrow(port, trust.context(trust.client("lazy")))
     try:
         writer.transport.pause_reading()
         writer.write(GET.replace(b"GET / ", b"GET /large "))
@@ -231,14 +231,17 @@ async def test_reader_that_takes_nothing_is_cut_off_and_its_memory_is_given_back
 
 
 async def test_slow_reader_that_goes_on_taking_gets_all_of_it(port: int, trust: Trust, monkeypatch) -> None:
-    monkeypatch.setattr("exchange.entrypoints.http.tls._STALL_SECONDS", 1.0)
-    reader, writer = await opened(port, trust.context(trust.client("slow")))
+    monkeypatch.setattr("exchange.entrypoints.http.tls._STALL_SECONDS", 1.5)
+    reader, writer = await opened_narrow(port, trust.context(trust.client("slow")))
     writer.write(GET.replace(b"GET / ", b"GET /large "))
     head, size = await reader.readuntil(b"\r\n\r\n"), 0
+    begun = monotonic()
     while piece := await reader.read(256 * 1024):
         size += len(piece)
-        await asyncio.sleep(0.02)
+        await asyncio.sleep(0.06)
 
+    # Longer than one who takes nothing is waited for.
+    assert monotonic() - begun > 1.5
     assert head.startswith(b"HTTP/1.1 200")
     assert size == LARGE
     writer.transport.abort()
@@ -318,7 +321,7 @@ async def test_handshake_has_an_end(trust: Trust, monkeypatch) -> None:
     await ready.wait()
     reader, writer = await asyncio.open_connection("127.0.0.1", listening.service.getsockname()[1])
 
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(30):
         heard = await reader.read()
 
     assert heard == b""
@@ -334,6 +337,6 @@ async def test_connection_that_asks_nothing_is_closed(port: int, trust: Trust, m
     reader, writer = await opened(port, trust.context(trust.client("silent")))
     writer.write(sent)
 
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(30):
         assert await reader.read() == b""
     writer.transport.abort()
