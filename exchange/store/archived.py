@@ -70,12 +70,20 @@ class ArchivedEntries:
         Raises LogDamagedError for one that was not moved here, or whose bundle is not what was moved, and
         UnavailableError where the archive is away.
         """
+        wanted = list(positions)
+        found = await self.those_of(log, wanted)
+        for position in wanted:
+            if position not in found:
+                raise LogDamagedError(f"the store lacks the entry at position {position}")
+        return found
+
+    async def those_of(self, log: int, positions: Iterable[int]) -> dict[int, bytes]:
+        """Return those of the entries at these positions that were moved here; raises as `at` for their bundles."""
         found: dict[int, bytes] = {}
         for position in positions:
             bundle = await self._bundle(log, position // TILE_WIDTH)
-            if bundle is None:
-                raise LogDamagedError(f"the store lacks the entry at position {position}")
-            found[position] = bundle[position % TILE_WIDTH]
+            if bundle is not None:
+                found[position] = bundle[position % TILE_WIDTH]
         return found
 
     async def named(self, entry_ids: Sequence[str]) -> dict[str, bytes]:

@@ -63,6 +63,18 @@ class LogReader:
         """
         return [each.content for each in await self.placed(log, start, stop)]
 
+    async def contents_there_are(self, log: int, start: int, stop: int) -> list[bytes | None]:
+        """Return what `contents` does, None for an entry that is nowhere any more, or has become text.
+
+        For who must go on behind it. Raises LogDamagedError for a bundle that is not what was moved to the archive.
+        """
+        rows = await self._fetch(self._reads.placed, {"log": log, "start": start, "stop": stop})
+        known: dict[int, object] = {position: content for position, content, _ in rows}
+        gone = [position for position in range(start, stop) if known.get(position) is None]
+        known |= await self.archived.those_of(log, gone)
+        contents = (known.get(position) for position in range(start, stop))
+        return [content if isinstance(content, bytes) else None for content in contents]
+
     async def placed(self, log: int, start: int, stop: int) -> list[Placed]:
         """Return leaf hash and bytes of the entries at these positions, both as stored; raises as `contents`.
 

@@ -118,19 +118,31 @@ class Index:
     async def _advance(self, state: LogState, at_once: int) -> None:
         if not at_once:
             return
-        first = self._done[state.log]
-        stop = min(state.size, first + at_once)
-        contents = await self._tree.reader.contents(state.log, first, stop)
-        try:
-            await self._tree.make_searchable(state.log, first, contents)
-        except MalformedError:
-            _log.critical("an entry in the log is damaged: `exchange audit verify` tells which")
-            await self._advance_singly(state, first, contents)
-        self._done[state.log] = stop
+        first, is_any_found = self._done[state.log], False
+        # Where all of them are damaged, none tells the next pass that they were looked at: on, to one that does.
+        while first < state.size and not is_any_found:
+            stop = min(state.size, first + at_once)
+            is_any_found = await self._make_searchable(state, first, stop)
+            first = stop
+        self._done[state.log] = first
 
-    async def _advance_singly(self, state: LogState, first: int, contents: Sequence[bytes]) -> None:
-        for position, content in enumerate(contents, first):
-            try:
-                await self._tree.make_searchable(state.log, position, [content])
-            except MalformedError:
-                continue  # it stays out of the search, and fails the verification
+    async def _make_searchable(self, state: LogState, first: int, stop: int) -> bool:
+        """Make what is between the two searchable; return whether any of it is whole."""
+        contents = await self._tree.reader.contents_there_are(state.log, first, stop)
+        if await self._put(state, first, contents):
+            return True
+        _log.critical("an entry in the log is damaged: `exchange audit verify` tells which")
+        # What is damaged or gone stays out of the search, and fails the verification.
+        put = [await self._put(state, position, [content]) for position, content in enumerate(contents, first)]
+        return any(put)
+
+    async def _put(self, state: LogState, first: int, contents: Sequence[bytes | None]) -> bool:
+        """Make these searchable, all or none of them; return whether they are."""
+        there = [content for content in contents if content is not None]
+        if len(there) < len(contents):
+            return False
+        try:
+            await self._tree.make_searchable(state.log, first, there)
+        except MalformedError:
+            return False
+        return True

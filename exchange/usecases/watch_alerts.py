@@ -112,7 +112,7 @@ class AlertWatch:
     async def _take(self, position: AlertPosition, state: LogState) -> bool:
         rules, store = self.services.law.alerts, self.services.store
         stop = min(state.size, position.position + BATCH)
-        contents = await store.log.contents(state.log, position.position, stop)
+        contents = await store.log.contents_there_are(state.log, position.position, stop)
         entries: list[Entry] = []
         under: list[Counted] = []
         for first in range(0, len(contents), _AT_ONCE):
@@ -162,11 +162,12 @@ class AlertWatch:
         )
 
 
-def _parsed(contents: Sequence[bytes]) -> list[Entry]:
+def _parsed(contents: Sequence[bytes | None]) -> list[Entry]:
     entries = []
     for content in contents:
         try:
-            entries.append(parse_entry(content))
+            # Of one that is gone there is nothing to read, as of one that is damaged.
+            entries.append(parse_entry(content or b""))
         except MalformedError:
             _log.critical("an entry in the log is damaged: `exchange audit verify` tells which")
     return entries

@@ -1,12 +1,14 @@
 """Class 34 on real databases: their owner changes what lies there; public keys alone name what was changed."""
 
 import asyncio
+import itertools
 from datetime import datetime, timedelta
 
 import pytest
 
 from exchange.audit import Actor, EventName, Outcome
 from exchange.audit.verify import Step, Verification
+from exchange.usecases import sweep_log
 from exchange.usecases.sequence_log import BATCH
 from exchange.usecases.sweep_log import Index
 from tests.support.log import Log
@@ -146,6 +148,26 @@ async def test_34_deleted_search_row_is_named(kept: Log) -> None:
     (finding,) = (await verified(kept)).findings
 
     assert (finding.step, finding.position) == (Step.COLUMNS, 17)
+
+
+@pytest.mark.parametrize("change", ["UPDATE audit_entry SET content = CAST('x' AS {bytes})", "DELETE FROM audit_entry"])
+@pytest.mark.parametrize(("start", "stop"), [(0, 1), (2, 3), (0, 4), (3, 9), (1, 14), (13, 20)])
+async def test_34_entries_behind_damaged_ones_are_found(
+    log: Log, monkeypatch: pytest.MonkeyPatch, change: str, start: int, stop: int
+) -> None:
+    monkeypatch.setattr(sweep_log, "_INDEXED_AT_ONCE", 4)
+    await log.append(19)
+    await log.drain()
+    damaged = f"id IN (SELECT entry_id FROM log_leaf WHERE position >= {start} AND position < {stop})"
+    kind = "BLOB" if log.url.startswith("sqlite") else "bytea"
+    await own(log, f"{change.format(bytes=kind)} WHERE {damaged}")
+    index = Index(log.trees[-1])
+    goes = itertools.count()
+    while await index.chunk():
+        assert next(goes) < 20, "the same ones again and again"
+
+    found = await rows_of(log.store, "SELECT position FROM audit_search ORDER BY position")
+    assert [row[0] for row in found] == [*range(start), *range(stop, 20)]
 
 
 async def test_34_swapped_entries_are_named(kept: Log) -> None:

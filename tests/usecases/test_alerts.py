@@ -255,6 +255,21 @@ async def test_damaged_entry_does_not_end_the_watch(alerted: AlertedWorld) -> No
     assert len(watch_alerts._parsed(contents)) == 1
 
 
+async def test_entry_that_was_deleted_does_not_end_the_watch(alerted: AlertedWorld, backend: str) -> None:
+    await pull_some(alerted)
+    await alerted.log.step()
+    (posted, *_) = [entry for entry in await alerted.world.entries() if entry["type"] == "report.posted"]
+    guards = alerted.world.sql("SELECT name FROM sqlite_master WHERE type = 'trigger'") if backend == "sqlite" else []
+    for (name,) in guards:
+        alerted.world.sql(f"DROP TRIGGER {name}")
+    if backend == "postgresql":
+        alerted.world.sql("ALTER TABLE audit_entry DISABLE TRIGGER ALL")
+    alerted.world.sql("DELETE FROM audit_entry WHERE id = $1", posted["id"])
+    await alerted.settle()
+
+    assert await alerted.rules_told() == ["pulls"]
+
+
 async def test_log_that_recovery_began_is_watched_next(alerted: AlertedWorld) -> None:
     origin, note = "exchange.example/log/8", alerted.world.sql("SELECT note FROM log_state")[0][0]
     alerted.world.sql(
