@@ -7,12 +7,14 @@ import threading
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from unittest.mock import Mock, call
 
 import pytest
 import uvloop
 
 from exchange.crypto import empty_crl, issue_client, new_authority
 from exchange.entrypoints.http.server import Listening, bind, operations_config, run_servers, service_config
+from exchange.entrypoints.http.strangers import Strangers, Wrong
 from exchange.entrypoints.http.tls import server_context, subject_in, thumbprint_in, tls_extension
 from exchange.kernel import UnsafeSettingError
 from tests.entrypoints.certificates import NOW, YESTERDAY, Trust, make_trust, write_identity
@@ -44,7 +46,12 @@ async def echo(scope, receive, send) -> None:
 
 
 @pytest.fixture
-def port(trust: Trust) -> Iterator[int]:
+def strangers() -> Mock:
+    return Mock(spec=Strangers)
+
+
+@pytest.fixture
+def port(trust: Trust, strangers: Mock) -> Iterator[int]:
     """A server on the loop of the real one, in a thread of its own."""
     listening = Listening(bind("127.0.0.1", 0), bind("127.0.0.1", 0))
     number = listening.service.getsockname()[1]
@@ -53,7 +60,7 @@ def port(trust: Trust) -> Iterator[int]:
 
     async def serve() -> None:
         loops.append(asyncio.get_running_loop())
-        service = service_config(echo, context_of(trust))
+        service = service_config(echo, context_of(trust), strangers=strangers)
         await run_servers(service, operations_config(echo), listening, on_ready=ready.set, stopping=stopping)
 
     thread = threading.Thread(target=lambda: uvloop.run(serve()))
@@ -186,13 +193,34 @@ async def test_no_session_is_resumed(port: int, trust: Trust) -> None:
     ],
     ids=["long-header", "many-headers", "long-url", "no-http"],
 )
-async def test_head_that_is_too_large_or_no_http_is_a_problem_and_closes(port: int, trust: Trust, head: bytes) -> None:
+async def test_head_that_is_too_large_or_no_http_is_a_problem_and_closes(
+    port: int, trust: Trust, strangers: Mock, head: bytes
+) -> None:
     answer = await talk(port, trust.context(trust.client("reader")), head)
 
     status, _, body = answer.partition(b"\r\n\r\n")
     assert status.startswith(b"HTTP/1.1 400")
     assert json.loads(body)["code"] == "malformed"
     assert f"x-request-id: {json.loads(body)['request_id']}".encode() in status
+    assert strangers.mock_calls == [call.count("127.0.0.1", Wrong.NO_HTTP)]
+
+
+async def test_body_that_cannot_be_told_from_a_request_counts_as_no_http(
+    port: int, trust: Trust, strangers: Mock
+) -> None:
+    # Where a server and what stands before it disagree about the length, one request is smuggled inside another.
+    head = b"POST / HTTP/1.1\r\nhost: x\r\ncontent-length: 4\r\ntransfer-encoding: chunked\r\n\r\n"
+
+    answer = await talk(port, trust.context(trust.client("reader")), head + b"0\r\n\r\n" + GET)
+
+    assert answer.startswith(b"HTTP/1.1 400")
+    assert strangers.mock_calls == [call.count("127.0.0.1", Wrong.NO_HTTP)]
+
+
+async def test_what_is_http_counts_among_no_refused_connections(port: int, trust: Trust, strangers: Mock) -> None:
+    await talk(port, trust.context(trust.client("reader")), GET)
+
+    assert strangers.mock_calls == []
 
 
 async def test_authority_without_a_revocation_list_admits_nobody_once_lists_are_used(

@@ -162,7 +162,7 @@ def service_config(
 ) -> uvicorn.Config:
     """Return uvicorn's configuration for the service.
 
-    `gate` counts its connections, `edges` may speak for clients, `strangers` notes who is refused in the handshake.
+    `gate` counts its connections, `edges` may speak for clients, `strangers` notes who is refused before a request.
     """
 
     class GatedProtocol(CertificateProtocol):

@@ -1,4 +1,4 @@
-"""Strangers: who was refused in the handshake. Nobody proved to be anybody, and the log has it all the same.
+"""Strangers: who was refused before there was a request. Nobody asked for anything, and the log has it all the same.
 
 Promises: the first is recorded at once, whoever follows within `PAUSE_SECONDS` is counted and recorded after them in
 one entry, by what was wrong: a scan of the port costs the log an entry a minute and worker. Where the log is away the
@@ -24,7 +24,7 @@ _log = logging.getLogger("exchange.http")
 
 
 class Wrong(Enum):
-    """What was wrong with a handshake."""
+    """What was wrong with a handshake, or with what came behind it."""
 
     NO_CERTIFICATE = "no-certificate"
     UNKNOWN_AUTHORITY = "unknown-authority"
@@ -35,6 +35,7 @@ class Wrong(Enum):
     PLAIN_HTTP = "plain-http"
     OLD_TLS = "tls-version"
     NO_TLS = "no-tls"
+    NO_HTTP = "no-http"
 
 
 # X509_V_ERR_* of OpenSSL's x509_vfy.h.
@@ -95,8 +96,11 @@ class Strangers:
     def note(self, source: str, fault: Exception) -> None:
         """Note a handshake from `source` that ended in `fault`."""
         wrong = wrong_with(fault)
-        if wrong is None:
-            return
+        if wrong is not None:
+            self.count(source, wrong)
+
+    def count(self, source: str, wrong: Wrong) -> None:
+        """Note a connection from `source` with which this was wrong."""
         self._source = self._source or source
         self._counts[wrong.value] += 1
         if self._later is None:

@@ -20,7 +20,7 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from exchange.crypto import public_key_of_der, subject_of_der
 from exchange.entrypoints.http.edge import Edges
 from exchange.entrypoints.http.gate import ConnectionGate
-from exchange.entrypoints.http.strangers import Strangers
+from exchange.entrypoints.http.strangers import Strangers, Wrong
 from exchange.entrypoints.http.unread import NO_HTTP, unread_answer
 from exchange.kernel import UnsafeSettingError, system_clock
 
@@ -170,7 +170,9 @@ class CertificateProtocol(HttpToolsProtocol):
         super().on_message_complete()
 
     def send_400_response(self, msg: str) -> None:  # noqa: ARG002  the parent's text names its parser
-        """Refuse what is no HTTP: there is no request yet, so there is nothing to record or to tell."""
+        """Refuse what is no HTTP: there is no request to record, so it counts among the refused connections."""
+        if self.strangers is not None:
+            self.strangers.count(self.client[0] if self.client else "", Wrong.NO_HTTP)
         self.transport.write(unread_answer(NO_HTTP))
         self.transport.close()
 
