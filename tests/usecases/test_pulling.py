@@ -58,6 +58,22 @@ async def test_bytes_come_back_identical_and_on_the_record(populated: World) -> 
     assert "canary" not in json.dumps(entry).lower()
 
 
+async def test_no_entry_names_a_release_class(populated: World) -> None:
+    # A reader that is shown a part would test by the digest which labels the others have.
+    report = await populated.post(parts=PARTS)
+    for name in ("NOR reader", "DNK reader", "ESP reader"):
+        await pull(populated, populated.call(name), report)
+    await usecases.list_reports(populated.services, populated.call("NOR reader"), usecases.ListQuery())
+    await usecases.explain_report(populated.services, populated.call("NOR reader"), report)
+    digests = [digest for (digest,) in populated.sql("SELECT digest FROM release_class")]
+    entries = await populated.entries()
+
+    assert len(digests) == 1
+    assert {entry["type"] for entry in entries} > {"report.posted", "report.read", "report.listed", "report.explained"}
+    assert not any(digest in json.dumps(entry) for digest in digests for entry in entries)
+    assert not any("class" in entry or "class" in entry.get("detail", {}) for entry in entries)
+
+
 async def test_header_of_a_pull_is_the_header_of_its_post(populated: World) -> None:
     posted = await usecases.post_report(populated.services, populated.call("GBR contributor"), populated.posted())
     pulled = await usecases.pull_report(populated.services, populated.call("NOR reader"), posted.value.report_id)
