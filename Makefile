@@ -9,7 +9,7 @@ PYTHON ?= $(shell for p in python3.11 python3 python; do \
 VENV := .venv
 PY := $(VENV)/bin/python
 STAMP := $(VENV)/.ready
-ROOMS := kernel crypto audit markings members agreements reports release
+ROOMS := kernel crypto custody audit markings members agreements reports release
 MUTATED := markings release members agreements reports audit crypto custody
 # `make test ROOM=markings` runs one room alone; `make test ARGS="-k expired"` hands words to pytest.
 ROOM ?=
