@@ -42,6 +42,9 @@ _AT_ONCE: Final = 100
 OBSERVED_EVERY_MICROS: Final = 5_000_000
 """How often the log is looked at as it stands: half of the shortest objective that makes sense."""
 
+_STOOD_STILL_MICROS: Final = 300_000_000
+"""For so long nothing was evaluated under another node's rules: it is gone, for whoever runs signs every minute."""
+
 _NOTHING = Evaluation((), {})
 _STANDING = (LogBehind, LogFrozen, NodeSilent, WitnessBehind)
 
@@ -50,19 +53,28 @@ _log = logging.getLogger("exchange.alerts")
 
 @dataclass(slots=True)
 class AlertWatch:
-    """Evaluates the log under the rules of the law. `hooks` are the webhooks that every alert is sent to."""
+    """Evaluates the log under the rules of the law. `hooks` are the webhooks that every alert is sent to.
+
+    Of nodes with different rules the one that put its own in force last evaluates, and the others stand by.
+    """
 
     services: Services
     hooks: tuple[str, ...] = ()
     _observed_at: int = field(default=0)
+    _has_put_in_force: bool = field(default=False)
+    _seen_of_others: tuple[int, int] | None = field(default=None)
+    """The newest revision under other rules, and since when it stands."""
 
     async def round(self) -> bool:
         """Do one round; return whether more entries wait to be evaluated."""
         # (1) how far, under which rules
         position = await self.services.store.alerts.position()
         if position is None or position.digest != self.services.law.alerts.digest:
+            if position is not None and self._stands_by(position):
+                return False
             await self._begin(position)
             return True
+        self._has_put_in_force, self._seen_of_others = True, None
         state = await self.services.store.log.state_of(position.log)
         if state is None:
             return False
@@ -89,6 +101,23 @@ class AlertWatch:
         evaluation = observe(rules, await self._sight(position, state), known)
         if evaluation.alerts:
             await self._write(position, position, evaluation)
+
+    def _stands_by(self, position: AlertPosition) -> bool:
+        """Return whether another node, which put other rules in force after these, evaluates under them.
+
+        Two that each put theirs in force again would do nothing else, and every time is an entry.
+        """
+        if not self._has_put_in_force:
+            return False
+        now = to_micros(self.services.clock())
+        if self._seen_of_others is None:
+            _log.error("another node has put other rules for alerts in force: this one stands by until it is gone")
+        revision, since = self._seen_of_others or (position.revision, now)
+        # A clock that was set back begins to count anew.
+        if revision != position.revision or now < since:
+            revision, since = position.revision, now
+        self._seen_of_others = revision, since
+        return now - since < _STOOD_STILL_MICROS
 
     async def _begin(self, position: AlertPosition | None) -> None:
         """Begin the evaluation, or go on under other rules; both are on the record."""

@@ -243,9 +243,59 @@ async def test_other_rules_are_on_the_record_and_memory_goes_on(alerted: Alerted
     await pull_some(alerted, count=1)
     await alerted.settle()
 
-    changes = [entry for entry in await alerted.world.entries() if entry["type"] == "alert.rules_changed"]
-    assert [entry["object"]["id"] for entry in changes] == [services.law.alerts.digest, other.digest]
+    assert await changed_rules(alerted) == sorted([services.law.alerts.digest, other.digest])
     assert [alert.severity for alert in await alerted.alerts()] == ["low"]
+
+
+async def test_nodes_with_different_rules_do_not_take_turns_and_the_later_ones_hold(
+    alerted: AlertedWorld,
+) -> None:
+    world, services = alerted.world, alerted.world.services
+    other = load_alert_rules(RULES.replace("severity: high", "severity: low"), services.law.catalogue)
+    async with world.another_node() as node:
+        later = AlertWatch(replace(node, law=replace(services.law, alerts=other)))
+        for _ in range(10):
+            await alerted.log.grow()
+            while await later.round():
+                continue
+            await alerted.watch.round()
+            world.clock.advance(timedelta(minutes=1))
+        await pull_some(alerted)
+        await alerted.log.step()
+        for watch in (alerted.watch, later):
+            await watch.round()
+
+    assert await changed_rules(alerted) == sorted([services.law.alerts.digest, other.digest])
+    assert [alert.severity for alert in await alerted.alerts() if alert.rule == "pulls"] == ["low"]
+
+
+async def test_rules_of_a_node_that_is_gone_give_way_to_those_of_one_that_stood_by(alerted: AlertedWorld) -> None:
+    world, services = alerted.world, alerted.world.services
+    other = load_alert_rules(RULES.replace("severity: high", "severity: low"), services.law.catalogue)
+    async with world.another_node() as node:
+        later = AlertWatch(replace(node, law=replace(services.law, alerts=other)))
+        while await later.round():
+            continue
+    await pull_some(alerted)
+    await alerted.settle()
+    world.clock.advance(timedelta(hours=-1))
+    await alerted.settle()
+    world.clock.advance(timedelta(minutes=4))
+    await alerted.settle()
+    before = await alerted.alerts()
+    world.clock.advance(timedelta(minutes=1))
+    await alerted.settle()
+
+    assert before == []
+    assert [alert.severity for alert in await alerted.alerts() if alert.rule == "pulls"] == ["high"]
+    own = services.law.alerts.digest
+    assert await changed_rules(alerted) == sorted([own, other.digest, own])
+
+
+async def changed_rules(alerted: AlertedWorld) -> list[str]:
+    """Return which rules were put in force, each as often as it was."""
+    entries = await alerted.world.entries()
+    return sorted(entry["object"]["id"] for entry in entries if entry["type"] == "alert.rules_changed")
 
 
 async def test_damaged_entry_does_not_end_the_watch(alerted: AlertedWorld) -> None:
