@@ -4,7 +4,9 @@ import json
 import os
 import shutil
 import signal
+import sqlite3
 import subprocess
+from contextlib import closing
 from functools import partial
 from pathlib import Path
 
@@ -52,6 +54,13 @@ def until_size(folder: Path, least: int) -> None:
     eventually(lambda: file.exists() and json.loads(file.read_text())["confirmed"]["size"] >= least)
 
 
+def waiting_in(folder: Path) -> set[str]:
+    """Return the names of the events whose entries wait for their place in the log."""
+    waiting = "SELECT content FROM audit_entry JOIN audit_outbox ON entry_id = audit_entry.id"
+    with closing(sqlite3.connect(folder / "exchange.db")) as database:
+        return {json.loads(content)["type"] for (content,) in database.execute(waiting)}
+
+
 @pytest.mark.parametrize("workers", [1, 2])
 def test_served_instance_signs_its_log_and_leaves_nothing_waiting(instance: Path, workers: int) -> None:
     assert (instance / "secrets" / "log.key").stat().st_mode & 0o777 == 0o600
@@ -59,10 +68,10 @@ def test_served_instance_signs_its_log_and_leaves_nothing_waiting(instance: Path
     until_size(instance, 7)
     assert running.stop(signal.SIGTERM) == 0
 
+    # What its own process records as it ends waits for the next one who sequences; the workers ended before it.
+    assert waiting_in(instance) <= {"node.heartbeat", "alert.raised", "alert.rules_changed"}
     shown = status(instance)
-    # What `status` itself does is recorded, and waits for the next one who sequences.
     assert shown["log_frozen"] is None
-    assert int(str(shown["log_waiting"])) < 6
     layout = InstanceLayout(instance)
     note = json.loads(layout.last_signed_file.read_text())["confirmed"]["note"].encode()
     signed = checkpoint_signed_by(layout.log_verifier_file.read_text(), note)
