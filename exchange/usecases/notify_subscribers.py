@@ -12,14 +12,14 @@ is and since when. Whoever wants more asks the exchange, with its certificate.
 import asyncio
 import logging
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Final
 
 from exchange.audit import Actor, EntryDraft, EventName, Outcome, Subject
 from exchange.crypto import CryptoError
-from exchange.kernel import ExchangeError, canonical_bytes, from_micros, new_id, rfc3339, to_micros
+from exchange.kernel import ExchangeError, UnavailableError, canonical_bytes, from_micros, new_id, rfc3339, to_micros
 from exchange.kernel.addresses import Network
 from exchange.members import Client, Role
 from exchange.release import Permit
@@ -57,6 +57,7 @@ _FORGET_EVERY: Final = timedelta(hours=1)
 _ID_RANDOMNESS_BYTES: Final = 10
 _GONE: Final = "it answered 410"
 """Standard Webhooks: a receiver that answers so wants nothing more."""
+_UNSENT: Final = "it could not be made"
 
 _log = logging.getLogger("exchange.webhooks")
 
@@ -97,10 +98,7 @@ class Notifier:
             return 0
         await require_confirmed(self._services)
         # (1) what is new
-        beat = await self._services.store.pulse.beat()
-        for one in active.values():
-            if one.seq < beat.seq:
-                await self._queue(one, beat)
+        fault = await self._queue_what_is_new(active.values())
         await self._forget_old()
         # (2) what is due
         due = await self._claimed(active)
@@ -108,6 +106,8 @@ class Notifier:
         if begun:
             await asyncio.wait(begun, timeout=_PATIENCE_SECONDS)
         self._hear()
+        if fault is not None:
+            raise fault
         return len(due)
 
     async def close(self) -> None:
@@ -152,6 +152,20 @@ class Notifier:
             elif fault is not None:
                 raise fault
 
+    async def _queue_what_is_new(self, active: Iterable[SubscriptionRow]) -> ExchangeError | None:
+        """Queue what is new for each; return what kept one from it, told once the others have theirs."""
+        beat, fault = await self._services.store.pulse.beat(), None
+        for one in active:
+            try:
+                if one.seq < beat.seq:
+                    await self._queue(one, beat)
+            except UnavailableError:
+                raise  # nobody can be told anything
+            except (ExchangeError, ValueError) as exc:
+                # Its purpose is none any more, or a row of its client was altered: that is nobody else's.
+                fault = UnavailableError(f"subscription {one.id} is not looked at: {type(exc).__name__}")
+        return fault
+
     async def _queue(self, one: SubscriptionRow, beat: Beat) -> None:
         store, now = self._services.store, self._services.clock()
         found = await store.pulse.reports_behind(one.seq, beat.seq, _LOOKED_AT)
@@ -187,10 +201,12 @@ class Notifier:
                 return
             # (5) told
             told = await self._sent(one, subscription, message)
-        except (ExchangeError, CryptoError) as exc:
-            # Log, custody or store are away, or the row was altered: nothing was sent. It comes again by itself.
+        except ExchangeError as exc:
             _log.error("a webhook was not sent", extra={"cause": type(exc).__name__})
-            return
+            if isinstance(exc, UnavailableError) and exc.receipt is None:
+                return  # log, custody or store are away: it comes again by itself
+            # A row was altered, and every try that finds it so is an entry: there must be a last one.
+            told = _UNSENT
         # (6) what became of it
         await self._settle(one, told)
 

@@ -325,6 +325,50 @@ async def test_row_that_was_altered_signs_nothing(told: Told, column: str) -> No
     assert told.line.sent == []
 
 
+@pytest.mark.parametrize(
+    "damage",
+    [
+        "UPDATE report SET sealed_header = $1",
+        "UPDATE report SET status = 'unheard of', sealed_header = $1",
+        "UPDATE subscription SET wrapped_secret = $1",
+    ],
+)
+async def test_what_was_altered_is_tried_for_the_last_time_some_day(told: Told, damage: str) -> None:
+    await told.world.post(label=FOR_NOR)
+    told.world.sql(damage, b"none")
+    notifier = told.notifier
+    for wait in (*BACKOFF, *BACKOFF):
+        await notifier.round()
+        told.world.clock.advance(wait + wait)
+    entries = await told.world.entries()
+
+    tries = len(BACKOFF) + 1
+    assert told.line.sent == []
+    assert told.world.sql("SELECT state, tries FROM subscription_delivery") == [("dead", tries)]
+    assert len([each for each in entries if each["type"] == "subscription.undelivered"]) == 1
+    assert len([each for each in entries if each["type"] == "key.opened"]) == (0 if "secret" in damage else tries)
+
+
+async def test_subscription_that_cannot_be_looked_at_keeps_no_other_waiting(told: Told) -> None:
+    await told.world.enrol("GBR desk", "GBR", "reader", purposes=("defence",))
+    for name in ("GBR reader", "GBR desk"):
+        await subscribe(told.world, name)
+    # A word that the vocabulary had when it was made, and a client whose row was altered.
+    told.world.sql("UPDATE subscription SET purpose = 'long gone' WHERE id = $1", told.id)
+    told.world.sql("UPDATE client SET roles = '[' WHERE name = 'GBR desk'")
+    await told.world.post(label=FOR_NOR)
+    async with told.world.another_node() as services:
+        notifier = Notifier(services, told.line, Reach())
+        for _ in range(2):
+            with pytest.raises(UnavailableError, match="is not looked at"):
+                await notifier.round()
+
+    assert len(told.line.sent) == 1
+    told.world.sql("UPDATE subscription SET purpose = 'defence'")
+    await told.notifier.round()
+    assert told.id in {message["data"]["subscription"] for message in told.messages}
+
+
 async def test_subscriptions_of_others_do_not_exist(told: Told) -> None:
     services = told.world.services
     for name in ("GBR reader", "DNK reader"):
