@@ -295,7 +295,8 @@ class Notifier:
 
     async def _forget_old(self) -> None:
         now = self._services.clock()
-        if self._forgot_at is None or now - self._forgot_at >= _FORGET_EVERY:
+        # A clock that was set back must not keep what is old for as long as it was ahead.
+        if self._forgot_at is None or not timedelta(0) <= now - self._forgot_at < _FORGET_EVERY:
             self._forgot_at = now
             await self._services.store.subscriptions.forget(to_micros(now - _KEPT), to_micros(now - _DEAD_KEPT))
 

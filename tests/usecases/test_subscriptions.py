@@ -432,6 +432,20 @@ async def test_old_deliveries_are_forgotten(told: Told) -> None:
     assert told.world.sql("SELECT count(*) FROM subscription_delivery") == [(0,)]
 
 
+async def test_clock_that_was_set_back_keeps_nothing_from_being_forgotten(told: Told) -> None:
+    notifier, clock = told.notifier, told.world.clock
+    now = clock.now
+    for moment in (now + timedelta(days=3650), now):
+        clock.now = moment
+        await notifier.round()
+    await told.world.post(label=FOR_NOR)
+    await notifier.round()
+    clock.advance(timedelta(days=8))
+    await notifier.round()
+
+    assert told.world.sql("SELECT count(*) FROM subscription_delivery") == [(0,)]
+
+
 @pytest.mark.parametrize(
     ("told", "shown"),
     [
