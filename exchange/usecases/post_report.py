@@ -122,6 +122,12 @@ async def _replay(  # noqa: PLR0913  what was posted before, and what is posted 
     try:
         kept = await services.knowledge.release_class(services.store, row.report.class_id)
         header = await open_sealed_header(services, row.report, kept)
+        if header.version > 1:
+            # Sealed so, hence nothing was altered; what was sent is not what stands there any more.
+            error = ConflictError(
+                "the report posted with this key was amended or lowered since: look for it before you post again"
+            )
+            return await refuse(services, draft(call, client, EventName.REPORT_POSTED, Outcome.REFUSED), error)
         # INVARIANT: no Permit is asked here, so what is shown is what this client sent, whatever the row points at.
         is_same = asked is not None and idempotency_of(client, header, posted, asked.key) == asked
         if not is_same or not set(posted.references) <= set(header.references):

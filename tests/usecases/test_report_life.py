@@ -214,6 +214,22 @@ async def test_post_repeated_with_its_key_after_a_recall_is_a_conflict(living: W
         await usecases.post_report(living.services, living.call("GBR contributor"), posted, idempotency_key="key")
 
 
+@pytest.mark.parametrize("act", ["amend", "lower"])
+async def test_post_repeated_with_its_key_after_another_version_is_a_conflict_and_no_tampering(
+    living: World, act: str
+) -> None:
+    posted = living.posted()
+    made = await usecases.post_report(living.services, living.call("GBR contributor"), posted, idempotency_key="key")
+    await {"amend": amend, "lower": downgrade}[act](living, made.value.report_id)
+    again = await living.attempt(
+        usecases.post_report(living.services, living.call("GBR contributor"), posted, idempotency_key="key")
+    )
+
+    assert isinstance(again.error, ConflictError)
+    assert (again.entry["type"], again.entry["decision"]) == ("report.posted", "refused")
+    assert "object" not in again.entry
+
+
 # ── destruction ────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
