@@ -39,6 +39,7 @@ async def echo(scope, receive, send) -> None:
         message = await receive()
         size, more = size + len(message.get("body", b"")), message.get("more_body", False)
     told = {"thumbprint": thumbprint_in(scope), "subject": subject_in(scope), "size": size}
+    told["headers"] = [name.decode() for name, _ in scope["headers"]]
     body = json.dumps(told).encode()
     length = str(len(body)).encode()
     await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", length)]})
@@ -284,6 +285,16 @@ async def test_head_in_two_pieces_is_answered(port: int, trust: Trust) -> None:
 
     assert (await reader.read()).startswith(b"HTTP/1.1 200")
     writer.close()
+
+
+async def test_trailers_are_no_headers_and_the_next_request_has_its_own(port: int, trust: Trust) -> None:
+    head = b"POST / HTTP/1.1\r\nhost: x\r\ntransfer-encoding: chunked\r\n\r\n"
+    trailers = b"exchange-purpose: defence\r\nidempotency-key: other\r\nrange: bytes=0-0\r\n\r\n"
+    answer = await talk(port, trust.context(trust.client("reader")), head + b"2\r\n{}\r\n0\r\n" + trailers + GET)
+
+    told = [json.loads(line) for line in answer.replace(b"HTTP/1.1", b"\r\n").split(b"\r\n") if line.startswith(b"{")]
+    assert [each["headers"] for each in told] == [["host", "transfer-encoding"], ["host", "connection"]]
+    assert told[0]["size"] == len(b"{}")
 
 
 async def test_body_of_an_answered_request_is_dropped_up_to_a_limit(

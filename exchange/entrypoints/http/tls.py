@@ -149,7 +149,9 @@ class CertificateProtocol(HttpToolsProtocol):
         self._count_head(len(name) + len(value))
         if len(self.headers) >= _MOST_HEADERS:
             raise HeadTooLargeError
-        super().on_header(name, value)
+        # A trailer is no header (RFC 9110 §6.5.1): what came with the head alone decides, however the body is cut.
+        if not self._has_head:
+            super().on_header(name, value)
 
     def on_headers_complete(self) -> None:
         if self._is_edge:
