@@ -4,12 +4,14 @@ Steps: (1) the Permit, without a part; (2) which part the number means to this r
 read are numbered from 1; (3) that part, under the same Permit; (4) open it; (5) the entry is durable; (6) answer.
 
 What is larger than `STREAMED_FROM_BYTES` is never in memory whole. It is opened to its end before anything of it is
-shown, and a second time while it is: whoever is shown some of it is shown all of it, unless it is changed meanwhile.
+shown, and a second time while it is: whoever is shown some of it is shown all of it, unless it is changed meanwhile,
+or may not be read any more: that is asked again before a piece is shown, once a second at most.
 """
 
 import hashlib
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
 from typing import Final
 
 from exchange.audit import EventName, Outcome
@@ -29,6 +31,11 @@ _LARGEST_NUMBER = 10_000
 
 STREAMED_FROM_BYTES: Final = 1024 * 1024
 
+_ASKED_AGAIN: Final = timedelta(seconds=1)
+"""How long a right that is lost may still be read by: as long as a client that is revoked may still send."""
+
+_EVENT: Final = EventName.REPORT_PART_READ
+
 Pieces = Callable[[int, int], AsyncIterator[bytes]]
 """Gives the octets from one place up to, not including, another."""
 
@@ -47,7 +54,7 @@ async def read_part(services: Services, call: Call, report_id: str, number: int)
 
     Raises NotFoundError alike for an absent report, an invisible one, an absent part and a withheld one.
     """
-    event = EventName.REPORT_PART_READ
+    event = _EVENT
     asked = number if 1 <= number <= _LARGEST_NUMBER else 0
     # (1) the Permit
     granted = await seek_permit(services, call, report_id, parts=Parts.NONE, event=event)
@@ -75,7 +82,7 @@ async def read_part(services: Services, call: Call, report_id: str, number: int)
     services.register.note(services.law, judged.report.id, judged.facts.label, entry)
     # (6) the answer
     shown = replace(part, number=asked, size_bytes=size)
-    pieces = _pieces(services, call, again, part.number) if is_streamed else None
+    pieces = _pieces(services, call, again, part) if is_streamed else None
     return Recorded(ReadPart(shown, content, pieces), receipt)
 
 
@@ -121,18 +128,39 @@ def _require_told(part: PartHeader, digest: "hashlib._Hash") -> None:
         raise OpeningError("a part is not the one that its header tells of")
 
 
-def _pieces(services: Services, call: Call, granted: Granted, number: int) -> Pieces:
+def _pieces(services: Services, call: Call, granted: Granted, part: PartHeader) -> Pieces:
     async def between(start: int, stop: int) -> AsyncIterator[bytes]:
-        position = 0
-        async for piece in _opened_pieces(services, call, granted, number):
+        position, asked_at = 0, services.clock()
+        async for piece in _opened_pieces(services, call, granted, part.number):
             wanted = piece[max(start - position, 0) : max(stop - position, 0)]
             position += len(piece)
             if wanted:
+                asked_at = await _require_still(services, call, granted, part, asked_at)
                 yield wanted
             if position >= stop:
                 return
 
     return between
+
+
+async def _require_still(
+    services: Services, call: Call, granted: Granted, part: PartHeader, asked_at: datetime
+) -> datetime:
+    """Return when it was last known that the part may be read; raise, and record, where it may not any more.
+
+    A reader that takes a large part slowly takes hours for it: what was permitted when it began is not enough.
+    """
+    now = services.clock()
+    if now - asked_at < _ASKED_AGAIN:
+        return asked_at
+    call = replace(call, now=now)
+    again = await seek_permit(services, call, granted.judged.report.id, parts=Parts.NONE, event=_EVENT)
+    # A consent that somebody else was given makes another class of it, and takes nothing from this reader.
+    if again.judged.report.version != granted.judged.report.version or part.label not in again.permit.labels:
+        moved = UnavailableError("the policy or the report changed while the part was read: ask again")
+        failed = replace(judged_draft(call, again.client, _EVENT, again.judged), outcome=Outcome.FAILED)
+        await refuse(services, failed, moved)
+    return now
 
 
 async def _opened_pieces(services: Services, call: Call, granted: Granted, number: int) -> AsyncIterator[bytes]:

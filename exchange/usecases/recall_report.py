@@ -2,7 +2,8 @@
 
 Steps: (1) the originator's releaser; (2) it is not recalled yet; (3) keys, header and ciphertext are overwritten, the
 entry and the tombstone become durable with that: from the next request on nobody opens it, on any node; (4) the log
-says who had read it, and each is asked. What an open answer still carries was permitted before, and is on the record.
+says who had read it, and each is asked. What an open answer still carries was permitted before, and is on the record;
+of a part that is shown in pieces no more is shown (`read_part`).
 """
 
 from dataclasses import dataclass

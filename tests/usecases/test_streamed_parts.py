@@ -15,10 +15,11 @@ from obstore.store import from_url
 
 from exchange import usecases
 from exchange.audit import EventName
-from exchange.kernel import MalformedError, UnavailableError
+from exchange.kernel import ExchangeError, MalformedError, UnavailableError
 from exchange.markings import Label
+from exchange.members import Standing
 from exchange.reports import Downgrade
-from exchange.store import BlobPlace, BlobStore
+from exchange.store import BlobPlace, BlobStore, OnwardWish
 from exchange.usecases import backups
 from exchange.usecases.read_part import STREAMED_FROM_BYTES, Pieces
 from tests.support.buckets import bucket_server, make_bucket
@@ -155,6 +156,71 @@ async def test_part_changed_while_it_is_shown_ends_there_and_is_recorded(place: 
     assert CONTENT.startswith(b"".join(shown))
     assert sum(map(len, shown)) < len(CONTENT)
     assert EventName.KEY_OPENED.value in {entry["type"] for entry in await place.entries()}
+
+
+async def revoked(world: World, _: str) -> None:
+    reader = world.clients["NOR reader"].id
+    await usecases.change_standing(world.services, world.call(None), reader, Standing.REVOKED)
+
+
+async def cleared_lower(world: World, _: str) -> None:
+    change = usecases.ClearanceChange("RESTRICTED")
+    await usecases.change_clearance(world.services, world.call(None), world.clients["NOR reader"].id, change)
+
+
+async def member_suspended(world: World, _: str) -> None:
+    await usecases.suspend_member(world.services, world.call(None), "NOR")
+
+
+async def agreement_suspended(world: World, _: str) -> None:
+    await usecases.suspend_agreement(world.services, world.call("GBR signatory"), world.agreement_id)
+
+
+async def recalled(world: World, report: str) -> None:
+    await usecases.recall_report(world.services, world.call("GBR releaser"), report, "the source is at risk")
+
+
+async def marked_for_others(world: World, report: str) -> None:
+    lower = Downgrade(Label("NATO", "RESTRICTED", releasable_to=("DNK", "GBR", "NOR")), None)
+    await usecases.downgrade_report(world.services, world.call("GBR releaser"), report, lower)
+
+
+@pytest.mark.parametrize(
+    "act", [revoked, cleared_lower, member_suspended, agreement_suspended, recalled, marked_for_others]
+)
+async def test_right_that_is_lost_while_a_part_is_shown_ends_it_and_is_recorded(place: World, act: Any) -> None:
+    await place.enrol("GBR releaser", "GBR", "releaser")
+    report = await posted(place)
+    pieces = (await pieces_of(place, report))(0, len(CONTENT))
+    shown = [await anext(pieces)]
+    await act(place, report)
+    place.clock.advance(timedelta(seconds=1))
+    before = len(await place.entries())
+    with pytest.raises(ExchangeError):
+        shown += [piece async for piece in pieces]
+
+    assert len(shown) == 1
+    ended = (await place.entries())[before]
+    assert (ended["type"], ended["object"]["id"]) == ("report.part_read", report)
+    assert ended["decision"] in {"refused", "failed"}
+
+
+async def test_part_that_may_be_read_still_is_shown_to_its_end_whatever_others_are_given(place: World) -> None:
+    for name in ("GBR releaser", "GBR second releaser"):
+        await place.enrol(name, "GBR", "releaser")
+    report = await posted(place)
+    pieces = (await pieces_of(place, report))(0, len(CONTENT))
+    shown = [await anext(pieces)]
+    wish = OnwardWish("ESP", (), (), None, "the operation is theirs")
+    onward = (await usecases.request_onward(place.services, place.call("NOR reader"), report, wish)).value.row.id
+    act = (await usecases.grant_onward(place.services, place.call("GBR releaser"), onward)).value.act
+    asked = (await usecases.show_pending_act(place.services, place.call("GBR second releaser"), act)).value.act
+    await usecases.confirm_act(place.services, place.call("GBR second releaser"), asked.id, asked.digest)
+    async for piece in pieces:
+        place.clock.advance(timedelta(minutes=5))
+        shown.append(piece)
+
+    assert b"".join(shown) == CONTENT
 
 
 async def test_large_part_is_sealed_anew_piece_by_piece_or_the_report_stays_as_it_is(place: World) -> None:
