@@ -7,9 +7,11 @@ anything is shown; the first read of each client is registered as `report.receiv
 
 import asyncio
 import logging
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
-from exchange.audit import EntryDraft, EventName
+from exchange.audit import EntryDraft, EventName, Receipt
+from exchange.kernel import ConflictError
 from exchange.markings import Label
 from exchange.release import Law
 from exchange.reports import Header
@@ -39,6 +41,8 @@ class ReadRegister:
     """First reads of this process that wait to be registered: report and client -> what to record."""
 
     waiting: dict[_Key, EntryDraft] = field(default_factory=dict)
+    recorded: dict[_Key, ReceiptRow] = field(default_factory=dict)
+    """Those of them whose entry is durable, and that they are known by is not yet."""
     known: set[_Key] = field(default_factory=set)
     labels: dict[Label, bool] = field(default_factory=dict)
 
@@ -92,12 +96,28 @@ async def register_reads(store: Store, register: ReadRegister) -> None:
     while register.waiting:
         some = dict(list(register.waiting.items())[:_AT_ONCE])
         known = await store.receipts.known(some)
-        new = {key: draft for key, draft in some.items() if key not in known}
-        receipts = await asyncio.gather(*(store.append(draft) for draft in new.values()))
-        rows = [
-            ReceiptRow(*key, ReceiptHow.READ, draft.at, receipt.entry)
-            for (key, draft), receipt in zip(new.items(), receipts, strict=True)
-        ]
-        await store.receipts.add(rows)
+        new = {key: draft for key, draft in some.items() if key not in known and key not in register.recorded}
+        told = await asyncio.gather(*(store.append(draft) for draft in new.values()), return_exceptions=True)
+        for (key, draft), receipt in zip(new.items(), told, strict=True):
+            if isinstance(receipt, Receipt):
+                # INVARIANT: one entry for each, however often what follows fails.
+                register.recorded[key] = ReceiptRow(*key, ReceiptHow.READ, draft.at, receipt.entry)
+        await _keep(store, [register.recorded[key] for key in some if key in register.recorded])
         for key in some:
-            del register.waiting[key]
+            if key in known or key in register.recorded:
+                register.recorded.pop(key, None)
+                del register.waiting[key]
+        for fault in told:
+            if isinstance(fault, BaseException):
+                raise fault
+
+
+async def _keep(store: Store, rows: Sequence[ReceiptRow]) -> None:
+    try:
+        await store.receipts.add(rows)
+    except ConflictError:
+        for row in rows:
+            try:
+                await store.receipts.add([row])
+            except ConflictError:
+                _log.error("a report that was read is gone from the store", extra={"report": row.report})

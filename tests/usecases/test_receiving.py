@@ -8,9 +8,11 @@ from typing import Any
 import pytest
 
 from exchange import usecases
+from exchange.audit import EntryDraft, EventName, Receipt
 from exchange.kernel import ConflictError, ForbiddenError, NotFoundError, UnavailableError
 from exchange.markings import Label
-from exchange.store import UnitOfWork
+from exchange.store import Store, UnitOfWork
+from exchange.store.report_receipts import ReportReceipts
 from exchange.usecases import heartbeat, registry
 from tests.support.world import World
 
@@ -145,6 +147,59 @@ async def test_reads_wait_while_they_cannot_be_registered(populated: World) -> N
     await beat(populated)
 
     assert len(await registered(populated, "report.received")) == 1
+
+
+async def test_entry_of_a_first_read_is_made_once_however_often_the_rest_fails(populated: World) -> None:
+    await read(populated, await populated.post())
+    with pytest.MonkeyPatch.context() as broken:
+
+        async def away(*_: object) -> None:
+            raise UnavailableError("the store went away")
+
+        broken.setattr(ReportReceipts, "add", away)
+        for _ in range(3):
+            await beat(populated)
+    await beat(populated)
+
+    (entry,) = await registered(populated, "report.received")
+    assert populated.sql("SELECT how, entry_id FROM report_receipt") == [("read", entry["id"])]
+
+
+async def test_report_that_is_gone_keeps_no_other_read_from_being_registered_once(populated: World) -> None:
+    gone, other = await populated.post(), await populated.post()
+    for report in (gone, other):
+        await read(populated, report)
+    for name, column in (("report_part", "report_id"), ("report", "id")):
+        populated.sql(f"DELETE FROM {name} WHERE {column} = $1", gone)
+    for _ in range(3):
+        await beat(populated)
+
+    assert len(await registered(populated, "report.received")) == 2
+    assert populated.sql("SELECT report_id FROM report_receipt") == [(other,)]
+    assert populated.services.register.waiting == populated.services.register.recorded == {}
+
+
+async def test_read_whose_entry_cannot_be_made_keeps_no_other_waiting(
+    populated: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one, other = await populated.post(), await populated.post()
+    for report in (one, other):
+        await read(populated, report)
+    append = Store.append
+
+    async def refuses(self: Store, draft: EntryDraft) -> Receipt:
+        if draft.event is EventName.REPORT_RECEIVED and draft.subject is not None and draft.subject.id == one:
+            raise UnavailableError("its entry cannot be made")
+        return await append(self, draft)
+
+    with monkeypatch.context() as broken:
+        broken.setattr(Store, "append", refuses)
+        for _ in range(2):
+            await beat(populated)
+    assert populated.sql("SELECT report_id FROM report_receipt") == [(other,)]
+    await beat(populated)
+
+    assert len(await registered(populated, "report.received")) == 2
 
 
 async def test_more_first_reads_than_can_wait_are_told_of(
