@@ -34,6 +34,8 @@ class _Memory:
     due_at: float = 0.0
     state: AskedState = AskedState.NOTHING_NEW
     has_forgotten: bool = False
+    untold: list[EntryDraft] = field(default_factory=list)
+    """What is to be put on the record yet: it may not show again."""
 
 
 @dataclass(slots=True)
@@ -50,7 +52,11 @@ class WitnessWatch:
         """Ask every witness with an address that is due, all at once."""
         try:
             witnesses = enrolled(self.services).witnesses
-            await asyncio.gather(*(self._ask(witness) for witness in witnesses if self._is_due(witness)))
+            asking = (self._ask(witness) for witness in witnesses if self._is_due(witness))
+            # To the end of all: none is asked twice at a time.
+            for fault in await asyncio.gather(*asking, return_exceptions=True):
+                if fault is not None:
+                    raise fault
         except ExchangeError as exc:
             # The log or the file is away; it is said once, and tried again in the next round.
             if exc.message != self._trouble:
@@ -65,26 +71,28 @@ class WitnessWatch:
 
     async def _ask(self, witness: KnownWitness) -> None:
         memory = self._known[str(witness.key)]
+        await self._record(memory)
         asked = await ask_witness(self.services, witness, self.line)
         before, had_forgotten = memory.state, memory.has_forgotten
         if asked.state is not AskedState.NOTHING_NEW:
             memory.state, memory.has_forgotten = asked.state, asked.has_forgotten
         memory.failures = memory.failures + 1 if asked.state in _FAILURES else 0
         memory.due_at = self.monotonic() + BACKOFF_SECONDS[min(memory.failures, len(BACKOFF_SECONDS) - 1)]
-        if asked.contradiction is not None:
-            self._keep(asked.contradiction)
         if memory.state is not before:
-            await self._tell(witness, asked)
+            self._tell(memory, witness, asked)
         if asked.has_forgotten and not had_forgotten:
             _log.error("witness %s holds less than it cosigned: its memory was set back", witness.name)
-            await self._record(witness, EventName.WITNESS_FORGOT, Outcome.FAILED, {"size": asked.size})
+            memory.untold.append(self._entry(witness, EventName.WITNESS_FORGOT, Outcome.FAILED, {"size": asked.size}))
+        if asked.contradiction is not None:
+            self._keep(asked.contradiction)
+        await self._record(memory)
 
     def _keep(self, contradiction: Contradiction) -> None:
         file = self.services.witnessing.witnessed
         if file is not None:
             file.keep_contradiction(contradiction.note)
 
-    async def _tell(self, witness: KnownWitness, asked: Asked) -> None:
+    def _tell(self, memory: _Memory, witness: KnownWitness, asked: Asked) -> None:
         match asked.state:
             case AskedState.COSIGNED:
                 _log.info("witness %s cosigns", witness.name)
@@ -94,15 +102,20 @@ class WitnessWatch:
                 _log.critical("witness %s refuses: %s", witness.name, asked.told)
                 outcome = Outcome.REFUSED if asked.contradiction is None else Outcome.FAILED
                 detail = refusal_detail(asked.told, asked.size, asked.contradiction)
-                await self._record(witness, EventName.WITNESS_REFUSED, outcome, detail)
+                memory.untold.append(self._entry(witness, EventName.WITNESS_REFUSED, outcome, detail))
             case AskedState.NOTHING_NEW:
                 pass
 
-    async def _record(
+    async def _record(self, memory: _Memory) -> None:
+        while memory.untold:
+            await self.services.store.append(memory.untold[0])
+            del memory.untold[0]
+
+    def _entry(
         self, witness: KnownWitness, event: EventName, outcome: Outcome, detail: dict[str, str | int | list[str]]
-    ) -> None:
+    ) -> EntryDraft:
         now = self.services.clock()
-        entry = EntryDraft(
+        return EntryDraft(
             event=event,
             outcome=outcome,
             at=now,
@@ -112,7 +125,6 @@ class WitnessWatch:
             subject=Subject("witness", witness.name),
             detail=detail,
         )
-        await self.services.store.append(entry)
 
 
 def refusal_detail(told: str, size: int, contradiction: Contradiction | None) -> dict[str, str | int | list[str]]:

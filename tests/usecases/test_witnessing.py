@@ -8,7 +8,8 @@ import pytest
 
 from exchange.audit import TreeHead, parse_note
 from exchange.audit.witness import render_submission
-from exchange.kernel import ConflictError, ForbiddenError, InvalidError
+from exchange.kernel import ConflictError, ForbiddenError, InvalidError, UnavailableError
+from exchange.store import Store
 from exchange.usecases import check_readiness, describe_caller
 from exchange.usecases.ask_witness import AskedState, Cosignatures, Declined, HeldSize, Unreachable
 from exchange.usecases.sequence_log import Step
@@ -145,6 +146,48 @@ async def test_refusal_is_an_entry_once_and_freezes_nothing(watched: Watched, an
     assert entry["detail"]["told"]
     assert await watched.opened.step() is Step.IDLE
     assert (await watched.view()).witnesses[0].size is None
+
+
+async def test_refusal_is_on_the_record_once_the_log_can_be_written_again(
+    watched: Watched, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    witness = await watched.enrol("nor")
+    with monkeypatch.context() as broken:
+        broken.setattr(Store, "append", away)
+        for _ in range(2):
+            watched.line.answers[witness.url] = [Declined(422, "bad proof")]
+            await watched.watch.round()
+            watched.seconds += BACKOFF_SECONDS[-1]
+    for _ in range(2):
+        watched.line.answers[witness.url] = [Declined(422, "bad proof")]
+        await watched.watch.round()
+        watched.seconds += BACKOFF_SECONDS[-1]
+
+    (entry,) = await watched.entries("witness.refused")
+    assert entry["detail"]["told"] == "422: bad proof"
+
+
+async def test_memory_that_was_set_back_is_on_the_record_though_it_shows_but_once(
+    watched: Watched, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    witness = await watched.enrol("nor")
+    await watched.watch.round()
+    backup = witness.folder.held(watched.opened.key.origin)
+    assert backup is not None
+    await watched.opened.grow()
+    await watched.watch.round()
+    witness.folder.keep(watched.opened.key.origin, backup)
+    await watched.opened.grow()
+    with monkeypatch.context() as broken:
+        broken.setattr(Store, "append", away)
+        await watched.watch.round()
+    await watched.watch.round()
+
+    assert len(await watched.entries("witness.forgot")) == 1
+
+
+async def away(*_: object) -> None:
+    raise UnavailableError("the log went away")
 
 
 async def test_refusal_after_it_cosigned_again_is_an_entry_again(watched: Watched) -> None:
