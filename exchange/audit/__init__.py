@@ -62,7 +62,7 @@ from exchange.audit.proofs import (
 from exchange.audit.receipt import Receipt
 from exchange.audit.shape import ENTRY_VERSION, LARGEST_ENTRY_BYTES, Entry
 from exchange.audit.slice import TOLD_REASONS, Auditor, EntryView, Extent, view_of
-from exchange.audit.text import LONGEST_TEXT, fit_text, in_pieces
+from exchange.audit.text import LONGEST_TEXT, are_fit, fit_text, in_pieces
 from exchange.audit.tile_paths import (
     TILE_HEIGHT,
     TILE_WIDTH,
@@ -136,6 +136,7 @@ __all__ = [
     "Unsettled",
     "VerifierKey",
     "WitnessGroup",
+    "are_fit",
     "bundles_of_size",
     "check_inclusion",
     "columns_of",

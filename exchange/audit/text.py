@@ -3,12 +3,15 @@
 import hashlib
 import re
 import unicodedata
+from collections.abc import Mapping
 
 # One text: at six bytes per escaped character, every text of an entry together stays below LARGEST_ENTRY_BYTES.
 LONGEST_TEXT = 512
 
 # What is kept of a longer text, so that what is kept plus the note on the rest is a fitting text again.
 _KEPT = 384
+
+_ENCRYPTED = "pii"
 
 # Lone surrogates have no UTF-8; PostgreSQL has no NUL in text.
 _UNWRITABLE = re.compile("[\ud800-\udfff\0]")
@@ -32,3 +35,23 @@ def fit_text(text: str) -> str:
         return fit
     digest_hex = hashlib.sha256(fit.encode()).hexdigest()
     return f"{fit[:_KEPT]}… ({len(fit)} characters, sha256 {digest_hex})"
+
+
+def are_fit(fields: Mapping[str, object]) -> bool:
+    """Return whether no text in these fields of an entry is longer than a fit one, or holds NUL.
+
+    What is encrypted is passed over: it is as long as it is.
+    """
+    return all(_is_fit(value) for name, value in fields.items() if name != _ENCRYPTED)
+
+
+def _is_fit(value: object) -> bool:
+    match value:
+        case str():
+            return len(value) <= LONGEST_TEXT and "\0" not in value
+        case list():
+            return all(map(_is_fit, value))
+        case dict():
+            return all(map(_is_fit, value.values()))
+        case _:
+            return True

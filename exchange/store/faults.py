@@ -30,6 +30,7 @@ _ROW_ERRORS = (
     sqlite3.DataError,
     asyncpg.IntegrityConstraintViolationError,
     asyncpg.DataError,
+    asyncpg.ProgramLimitExceededError,  # a text that is too long for an index
     OverflowError,
     UnicodeEncodeError,
 )

@@ -12,11 +12,12 @@ from typing import Self
 
 from exchange.audit.merkle import TreeHead
 from exchange.audit.tiles import Tile
-from exchange.kernel import ConflictError, ExchangeError
+from exchange.kernel import ConflictError, ExchangeError, MalformedError, UnavailableError
 from exchange.store.archive import BundleArchive
 from exchange.store.batch import Ask, Put
 from exchange.store.dialect import Sql, Value, sql_for
 from exchange.store.engine import checked_url, is_sqlite
+from exchange.store.faults import is_of_one_row
 from exchange.store.log_reader import LogReader
 from exchange.store.log_rows import KeptCheckpoint, LogState
 from exchange.store.log_statements import LogWrites
@@ -131,10 +132,18 @@ class LogTree:
         await self._database.transact(_one(Put(self._writes.outbox, [(entry_id,) for entry_id in entry_ids])))
 
     async def make_searchable(self, log: int, first: int, contents: Sequence[bytes]) -> None:
-        """Let the entries from position `first` on be found; MalformedError for bytes that no entry has."""
+        """Let the entries from position `first` on be found; MalformedError for bytes that no entry has.
+
+        So it is for what has an entry's form and holds what nobody sealed: the database takes no row of it.
+        """
         rows = [search_row(log, position, content) for position, content in enumerate(contents, first)]
-        # Computed from the entries, and again where the power took it: nobody waits for the disk.
-        await self._database.transact(_one(Put(self._writes.search, rows)), is_durable=False)
+        try:
+            # Computed from the entries, and again where the power took it: nobody waits for the disk.
+            await self._database.transact(_one(Put(self._writes.search, rows)), is_durable=False)
+        except UnavailableError as exc:
+            if exc.__cause__ is None or not is_of_one_row(exc.__cause__):
+                raise
+            raise MalformedError("an entry holds what no entry has") from exc
 
     def _begin(self, state: LogState, at: int, first: Growth | None) -> LogSteps[None]:
         row: dict[str, Value] = {"log": state.log, "origin": state.origin, "keys": state.keys, "began_at": at}

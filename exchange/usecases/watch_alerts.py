@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Final
 
-from exchange.audit import Actor, EntryDraft, EventName, Subject, parse_entry
+from exchange.audit import Actor, EntryDraft, EventName, Subject, are_fit, parse_entry
 from exchange.audit.alerts import (
     Alert,
     Counted,
@@ -44,6 +44,9 @@ OBSERVED_EVERY_MICROS: Final = 5_000_000
 
 _STOOD_STILL_MICROS: Final = 300_000_000
 """For so long nothing was evaluated under another node's rules: it is gone, for whoever runs signs every minute."""
+
+_TIMES: Final = ("1970", "9999")
+"""No id names a moment before, and the last one is another year's somewhere on earth."""
 
 _NOTHING = Evaluation((), {})
 _STANDING = (LogBehind, LogFrozen, NodeSilent, WitnessBehind)
@@ -196,7 +199,10 @@ def _parsed(contents: Sequence[bytes | None]) -> list[Entry]:
     for content in contents:
         try:
             # Of one that is gone there is nothing to read, as of one that is damaged.
-            entries.append(parse_entry(content or b""))
+            entry = parse_entry(content or b"")
+            if not _TIMES[0] <= entry["ts"] < _TIMES[1] or not are_fit(entry):
+                raise MalformedError("it holds what no entry has")
+            entries.append(entry)
         except MalformedError:
             _log.critical("an entry in the log is damaged: `exchange audit verify` tells which")
     return entries

@@ -2,11 +2,13 @@
 
 import asyncio
 import itertools
+import os
 from datetime import datetime, timedelta
 
+import orjson
 import pytest
 
-from exchange.audit import Actor, EventName, Outcome
+from exchange.audit import Actor, EventName, Outcome, parse_entry
 from exchange.audit.verify import Step, Verification
 from exchange.usecases import sweep_log
 from exchange.usecases.sequence_log import BATCH
@@ -168,6 +170,27 @@ async def test_34_entries_behind_damaged_ones_are_found(
 
     found = await rows_of(log.store, "SELECT position FROM audit_search ORDER BY position")
     assert [row[0] for row in found] == [*range(start), *range(stop, 20)]
+
+
+@pytest.mark.parametrize("member", ["GB\0R", os.urandom(6000).hex()], ids=["nul", "long"])
+async def test_34_entries_behind_one_that_nobody_sealed_so_are_found(log: Log, member: str) -> None:
+    sequencer = await log.sequencer()
+    await log.append(4)
+    await log.drain(sequencer)
+    entry = await position_of(log, 2)
+    content = await log.store.entry(entry)
+    assert content is not None
+    # It has an entry's form, and holds what no database keeps, or none under an index.
+    forged = orjson.dumps({**parse_entry(content), "member": member}, option=orjson.OPT_SORT_KEYS)
+    literal = f"X'{forged.hex()}'" if log.url.startswith("sqlite") else f"decode('{forged.hex()}', 'hex')"
+    await own(log, f"UPDATE audit_entry SET content = {literal} WHERE id = '{entry}'")
+    index = Index(log.trees[-1])
+    while await index.chunk():
+        continue
+
+    found = {row[0] for row in await rows_of(log.store, "SELECT position FROM audit_search")}
+    assert found >= {0, 1, 3, 4}
+    assert parse_entry(forged)
 
 
 async def test_34_swapped_entries_are_named(kept: Log) -> None:

@@ -1,14 +1,16 @@
 """Alerts: raised once, whatever happens in between; shown to those whose entries they are about; on the record."""
 
 import asyncio
+import os
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from datetime import timedelta
 from importlib import import_module
 
+import orjson
 import pytest
 
-from exchange.audit import Actor, EventName, Outcome
+from exchange.audit import Actor, EventName, Outcome, parse_entry
 from exchange.kernel import ForbiddenError, InvalidError, MalformedError, UnavailableError
 from exchange.markings import Label
 from exchange.release.alert_rules import load_alert_rules
@@ -305,15 +307,46 @@ async def test_damaged_entry_does_not_end_the_watch(alerted: AlertedWorld) -> No
     assert len(watch_alerts._parsed(contents)) == 1
 
 
+IMPOSSIBLE = [
+    {"ts": "0001-01-01T00:00:00Z"},
+    {"ts": "9999-12-31T23:59:59Z", "member": "NOR"},
+    {"actor": {"kind": "client", "id": "a\0b"}},
+    {"actor": {"kind": "client", "id": os.urandom(6000).hex()}},
+]
+
+
+@pytest.mark.parametrize("fields", IMPOSSIBLE, ids=["early", "late", "nul", "long"])
+async def test_entry_that_nobody_sealed_so_does_not_end_the_watch(
+    alerted: AlertedWorld, backend: str, fields: dict[str, object]
+) -> None:
+    await pull_some(alerted, count=1)
+    await alerted.log.step()
+    (read,) = [entry for entry in await alerted.world.entries() if entry["type"] == "report.read"]
+    forged = orjson.dumps({**read, **fields}, option=orjson.OPT_SORT_KEYS)
+    unguard(alerted, backend)
+    alerted.world.sql("UPDATE audit_entry SET content = $1 WHERE id = $2", forged, read["id"])
+    await alerted.settle()
+    await pull_some(alerted)
+    await alerted.settle()
+
+    assert parse_entry(forged)
+    assert await alerted.rules_told() == ["pulls"]
+
+
+def unguard(alerted: AlertedWorld, backend: str) -> None:
+    """Take away what guards entries, as whoever owns the database can."""
+    if backend == "postgresql":
+        alerted.world.sql("ALTER TABLE audit_entry DISABLE TRIGGER ALL")
+        return
+    for (name,) in alerted.world.sql("SELECT name FROM sqlite_master WHERE type = 'trigger'"):
+        alerted.world.sql(f"DROP TRIGGER {name}")
+
+
 async def test_entry_that_was_deleted_does_not_end_the_watch(alerted: AlertedWorld, backend: str) -> None:
     await pull_some(alerted)
     await alerted.log.step()
     (posted, *_) = [entry for entry in await alerted.world.entries() if entry["type"] == "report.posted"]
-    guards = alerted.world.sql("SELECT name FROM sqlite_master WHERE type = 'trigger'") if backend == "sqlite" else []
-    for (name,) in guards:
-        alerted.world.sql(f"DROP TRIGGER {name}")
-    if backend == "postgresql":
-        alerted.world.sql("ALTER TABLE audit_entry DISABLE TRIGGER ALL")
+    unguard(alerted, backend)
     alerted.world.sql("DELETE FROM audit_entry WHERE id = $1", posted["id"])
     await alerted.settle()
 

@@ -19,6 +19,7 @@ from exchange.audit import (
     Outcome,
     Receipt,
     Subject,
+    are_fit,
     columns_of,
     fit_text,
     parse_entry,
@@ -404,6 +405,30 @@ def test_columns_say_what_was_sealed(draft):
     assert columns.at_micros == to_micros(draft.at)
     assert (columns.event, columns.outcome) == (draft.event.value, draft.outcome.value)
     assert (columns.size_bytes, columns.actor_kind) == (draft.size_bytes, fit_text(draft.actor.kind))
+
+
+@given(DRAFTS)
+@settings(deadline=None)
+def test_what_is_sealed_is_fit(draft):
+    assert are_fit(parse_entry(sealed(draft).content))
+
+
+@pytest.mark.parametrize("field", ["member", "actor", "label", "result_ids"])
+@pytest.mark.parametrize("text", ["x" * 513, "a\0b"])
+def test_what_nobody_sealed_is_unfit(field, text):
+    entry = parse_entry(sealed(FULL, result_ids=("one", "two")).content)
+    held = entry[field]
+    match held:
+        case str():
+            forged = text
+        case list():
+            forged = [*held, text]
+        case _:
+            forged = {**held, min(held): text}
+
+    assert are_fit(entry)
+    assert not are_fit({**entry, field: forged})
+    assert are_fit({**entry, "member": "x" * 512, "pii": {"kid": "kid-1", "ciphertext": "x" * 600}})
 
 
 @given(DRAFTS)
