@@ -82,6 +82,11 @@ async def request_onward(services: Services, call: Call, report_id: str, wish: O
         header = await _header(services, call, granted)
         meant = await _meant(services, call, granted, header, wish)
         async with services.store.unit_of_work() as unit:
+            # INVARIANT: parts are asked for by numbers of the version that was read. A newer one ends requests that
+            # stand by then, so one must not be added behind it: its numbers would mean other parts.
+            held = await unit.reports().held(judged.report.id)
+            if held is None or held.version != judged.report.version:
+                raise ConflictError("the report changed while it was asked for: read it again, then ask")
             row_id = new_id(call.now, services.randomness(_ID_RANDOMNESS_BYTES))
             detail: dict[str, str | int | list[str]] = {"request": row_id, "recipient": meant.recipient}
             receipt = await unit.record(replace(judged_draft(call, client, event, judged), detail=detail))

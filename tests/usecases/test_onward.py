@@ -14,6 +14,7 @@ from exchange.markings import Label
 from exchange.members import Role
 from exchange.reports import Downgrade, PostedPart
 from exchange.store import OnwardState, OnwardWish
+from exchange.usecases import onward_release
 from exchange.usecases.onward_release import _reclass
 from exchange.usecases.opening import open_sealed_header
 from exchange.usecases.originating import own_report
@@ -381,6 +382,31 @@ async def test_agreement_that_lets_nothing_go_on_is_stronger_than_anybody(asking
         await ask(asking, report)
 
     assert refused.value.code == "originator-control"
+
+
+async def test_version_that_comes_while_the_one_before_is_asked_for_is_not_released_in_its_place(
+    asking: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    weather = PostedPart(LOWER, "text/plain", "weather.txt", b"wind from the north")
+    source = PostedPart(None, "text/plain", "source.txt", b"who said it")
+    report = await asking.post(label=LOW, parts=(weather, source))
+    read_header = onward_release._header
+
+    async def overtaken(*arguments: Any) -> Any:
+        header = await read_header(*arguments)
+        # Now the first part is the source, under one label with the second.
+        newer = asking.posted(label=LOW, parts=(source, replace(weather, label=None)))
+        await usecases.amend_report(asking.services, asking.call("GBR contributor"), report, newer)
+        return header
+
+    monkeypatch.setattr(onward_release, "_header", overtaken)
+    made = await asking.attempt(
+        usecases.request_onward(asking.services, asking.call("NOR reader"), report, wish(parts=(1,)))
+    )
+
+    assert isinstance(made.error, ConflictError)
+    assert [entry["decision"] for entry in made.entries if entry["type"] == "onward.requested"] == ["refused"]
+    assert (await usecases.list_onward(asking.services, asking.call("GBR releaser"))).value == ()
 
 
 async def test_new_version_ends_every_consent(asking: World) -> None:
