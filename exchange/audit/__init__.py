@@ -61,7 +61,15 @@ from exchange.audit.proofs import (
 )
 from exchange.audit.receipt import Receipt
 from exchange.audit.shape import ENTRY_VERSION, LARGEST_ENTRY_BYTES, Entry
-from exchange.audit.slice import TOLD_REASONS, Auditor, EntryView, Extent, view_of
+from exchange.audit.slice import (
+    TOLD_REASONS,
+    Auditor,
+    EntryView,
+    Extent,
+    reports_named,
+    view_of,
+    without_hidden,
+)
 from exchange.audit.text import LONGEST_TEXT, are_fit, fit_text, in_pieces
 from exchange.audit.tile_paths import (
     TILE_HEIGHT,
@@ -172,6 +180,7 @@ __all__ = [
     "read_deed",
     "render_bundle",
     "render_log_policy",
+    "reports_named",
     "root_from_nodes",
     "root_of",
     "seal_entry",
@@ -183,4 +192,5 @@ __all__ = [
     "verify_inclusion",
     "verify_note",
     "view_of",
+    "without_hidden",
 ]

@@ -4,25 +4,32 @@ The exchange's auditor sees every entry. A member's auditor sees what its own cl
 member's own reports, clients and agreements, complete and no more. Nobody sees an entry whose label its clearance does
 not cover, not even as a stub: a stub would count what it hides.
 
+Where an entry has no label of its own, the reports that it names speak for themselves: of a list that a client was
+shown an auditor sees those that its clearance covers, and of other lists no ids unless it is cleared for all.
+
 What a view may hold is listed here field by field: a field that entries gain later is in no narrowed view until it is
 added below.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from enum import Enum
 from typing import cast
 
-from exchange.audit.events import Outcome
+from exchange.audit.events import EventName, Outcome
 from exchange.audit.shape import Entry
 
 Label = Mapping[str, str | list[str]]
 
 
 class Extent(Enum):
-    """How much of an entry is shown: all of it; what others did, without their personal data; a refusal, no more."""
+    """How much of an entry is shown: all of it; what others did, without their personal data; a refusal, no more.
+
+    CLEARED: all but ids of what the auditor is not cleared for.
+    """
 
     WHOLE = "whole"
+    CLEARED = "cleared"
     OTHERS = "others"
     REFUSAL = "refusal"
 
@@ -67,6 +74,13 @@ _OBJECT_OF_REFUSAL = frozenset({"type", "id"})
 # What the refused client was answered, and how often alike.
 _DETAIL_OF_REFUSAL = frozenset({"codes", "method", "route", "code", "count"})
 
+_LISTS_OF_REPORTS = frozenset(
+    event.value for event in (EventName.REPORT_LISTED, EventName.NOTICE_LISTED, EventName.DESTRUCTION_LISTED)
+)
+_RESULTS = frozenset({"result_count", "result_ids", "result_ids_sha256"})
+_UNCLASSIFIED_LISTS = frozenset(event.value for event in (EventName.CAVEATS_LISTED, EventName.PROXY_LISTED))
+"""Of what has no label: a member's own caveats, and consents to post for it."""
+
 TOLD_REASONS = frozenset({"not-authenticated", "role-missing", "client-suspended", "weak-assurance"})
 """Reasons that lie in the caller alone: it was told them, whatever it asked for."""
 
@@ -98,6 +112,53 @@ def view_of(entry: Entry, auditor: Auditor) -> EntryView | None:
         return _refusal(entry)
     # (5) permitted above its clearance, or about its own above it
     return None
+
+
+def reports_named(view: EntryView) -> frozenset[str]:
+    """Return the ids of reports that a view names and that no label of its entry speaks for."""
+    shown = view.fields
+    # What a refused client sent is its own to know, whatever it names.
+    if view.extent is Extent.REFUSAL or "label" in shown:
+        return frozenset()
+    held = cast("Mapping[str, str]", shown.get("object", {}))
+    listed = cast("list[str]", shown.get("result_ids", [])) if shown["type"] in _LISTS_OF_REPORTS else []
+    return frozenset((*listed, *((held["id"],) if held.get("type") == "report" else ())))
+
+
+def without_hidden(entry: Entry, view: EntryView, hidden: Collection[str]) -> EntryView | None:
+    """Return the view of an auditor that is not cleared for all, to which the reports in `hidden` do not exist.
+
+    `hidden` are those of `reports_named` that its clearance does not cover. None where there is no such entry then.
+    """
+    shown = view.fields
+    if view.extent is Extent.REFUSAL or "label" in shown:
+        return view
+    held = cast("Mapping[str, str]", shown.get("object", {}))
+    if held.get("type") == "report" and held["id"] in hidden:
+        # As `view_of` (4) and (5), where a label says so.
+        is_refusal_of_own = view.extent is Extent.WHOLE and entry["decision"] != Outcome.PERMITTED.value
+        return _refusal(entry) if is_refusal_of_own else None
+    if shown["type"] == EventName.AUDIT_READ.value and held.get("type") == "entry":
+        # Which entry a colleague looked at: it may be one above this auditor.
+        return EntryView(
+            Extent.CLEARED, {name: value for name, value in shown.items() if name not in {"object", "pii"}}
+        )
+    if _RESULTS.isdisjoint(shown) or shown["type"] in _UNCLASSIFIED_LISTS:
+        return view
+    return _without_ids(view, hidden)
+
+
+def _without_ids(view: EntryView, hidden: Collection[str]) -> EntryView:
+    # INVARIANT: every list is cut so, and without the random bytes that keep its leaf hash from being guessed: whether
+    # an id is missing from it cannot be told. The ids of a very long one are not in it: it has nothing to show.
+    fields = {name: value for name, value in view.fields.items() if name != "pii" and name not in _RESULTS}
+    listed = view.fields.get("result_ids", []) if fields["type"] in _LISTS_OF_REPORTS else []
+    kept = [each for each in cast("list[str]", listed) if each not in hidden]
+    detail = cast("Mapping[str, object]", fields.get("detail", {}))
+    if "in_crisis" in detail:
+        in_crisis = [each for each in cast("list[str]", detail["in_crisis"]) if each in kept]
+        fields["detail"] = {**detail, "in_crisis": in_crisis}
+    return EntryView(Extent.CLEARED, {**fields, "result_count": len(kept), "result_ids": kept})
 
 
 def owns(entry: Entry, member: str) -> bool:

@@ -23,6 +23,8 @@ from exchange.store.treaty_tables import AgreementSignatureTable, SignatoryKeyTa
 T = TypeVar("T")
 LAST_MICROS = 2**63 - 1
 """What a database counts to."""
+_AT_ONCE = 500
+"""Ids in one statement."""
 _CLIENT, _MEMBER, _CERTIFICATE = table("client"), table("member"), table("client_certificate")
 _AGREEMENT, _PARTY, _REPORT = table("agreement"), table("agreement_party"), table("report")
 _SIGNATURE = table(str(AgreementSignatureTable.__tablename__))
@@ -76,6 +78,7 @@ class HistoryStatements:
     agreements: Statement
     report: Statement
     client: Statement
+    classes: Statement
 
     @classmethod
     def compiled(cls, sql: Sql) -> Self:
@@ -107,6 +110,9 @@ class HistoryStatements:
                 select(*(_REPORT.c[name] for name in report)).where(_REPORT.c.id == bindparam("report_id"))
             ),
             client=sql.compile(select(*_CLIENT.c).where(current)),
+            classes=sql.compile(
+                select(_REPORT.c.id, _REPORT.c.class_id).where(sql.is_one_of(_REPORT.c.id, "report_ids"))
+            ),
         )
 
 
@@ -149,6 +155,15 @@ async def read_report(fetch: Fetch, statements: HistoryStatements, report_id: st
     found_id, version, class_id, originator, posted_at, valid_until, status = rows[0]
     until = None if valid_until is None else from_micros(valid_until)
     return ReportRecord(found_id, version, class_id, originator, from_micros(posted_at), until, ReportStatus(status))
+
+
+async def read_classes(fetch: Fetch, statements: HistoryStatements, report_ids: Sequence[str]) -> dict[str, int]:
+    """Return the release class of each of these reports; what is no report is left out."""
+    found: dict[str, int] = {}
+    for start in range(0, len(report_ids), _AT_ONCE):
+        rows = await fetch(statements.classes, {"report_ids": list(report_ids[start : start + _AT_ONCE])})
+        found |= {row[0]: row[1] for row in rows}
+    return found
 
 
 async def read_client(fetch: Fetch, statements: HistoryStatements, client_id: str) -> Client | None:

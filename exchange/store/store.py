@@ -29,6 +29,7 @@ from exchange.store.history import (
     HistoryStatements,
     ReportRecord,
     Span,
+    read_classes,
     read_client,
     read_history,
     read_report,
@@ -345,6 +346,10 @@ class Store:
     async def report_record(self, report_id: str) -> ReportRecord | None:
         """Return what is known of a report without opening anything; None where there is none."""
         return await read_report(self._database.fetch, self._history, report_id)
+
+    async def classes_of(self, report_ids: Sequence[str]) -> dict[str, int]:
+        """Return the release class of each of these reports; what is no report is left out."""
+        return await read_classes(self._database.fetch, self._history, report_ids)
 
     async def enrolled_client(self, client_id: str) -> Client | None:
         """Return the current version of a client, revoked or not; None where there is none."""

@@ -1,16 +1,18 @@
 """Auditors: who they are, whose slice they see, and how a search is carried through it.
 
-Every entry that comes from the store passes `view_of` and `matches` (room `audit`) before anything of it is known:
-the store only proposes.
+Every entry that comes from the store passes `views_of` and `matches` before anything of it is known: the store only
+proposes.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import TypeVar
 
+from exchange.agreements import Agreement
 from exchange.audit import (
     Auditor,
     Criteria,
+    Entry,
     EntryView,
     EventName,
     Receipt,
@@ -18,10 +20,13 @@ from exchange.audit import (
     hash_leaf,
     matches,
     parse_entry,
+    reports_named,
     view_of,
+    without_hidden,
 )
 from exchange.audit.slice import Label as EntryLabel
-from exchange.kernel import MalformedError, from_micros
+from exchange.crypto import OpeningError
+from exchange.kernel import MalformedError, from_micros, is_uuid7
 from exchange.markings import Label
 from exchange.members import EXCHANGE_MEMBER, Clearance, Client, Role
 from exchange.release import covers_label, levels_covered
@@ -59,9 +64,10 @@ class Gaze:
     auditor: Auditor
     treaties: tuple[str, ...]
     levels: frozenset[str] | None
+    is_cleared_for_all: bool
 
     def sees(self, content: bytes) -> EntryView | None:
-        """Return what this auditor may see of an entry's bytes."""
+        """Return what this auditor may see of an entry's bytes, as far as its label tells; see `views_of`."""
         return view_of(parse_entry(content), self.auditor)
 
 
@@ -72,13 +78,26 @@ async def admit_auditor(services: Services, call: Call, *, event: EventName, sub
     require_same_law(services, row.state)
     member = None if client.member == EXCHANGE_MEMBER else client.member
     treaties: tuple[str, ...] = ()
+    agreements = await services.knowledge.agreements(services.store, row.state)
     if member is not None:
         # Parties stay parties of record when they leave, by notice or with a text: what concerned them then still does.
-        agreements = await services.knowledge.agreements(services.store, row.state)
         treaties = tuple(each.id for each in agreements.values() if each.editions_of(member))
     clearance = client.clearance if client.clearance.is_current(call.now) else None
     auditor = Auditor(member, _covers(services, clearance))
-    return Gaze(client, row.state, auditor, treaties, _levels(services, clearance))
+    is_for_all = await _is_cleared_for_all(services, auditor, row.state, agreements.values())
+    return Gaze(client, row.state, auditor, treaties, _levels(services, clearance), is_for_all)
+
+
+async def views_of(services: Services, gaze: Gaze, entries: Sequence[Entry]) -> list[EntryView | None]:
+    """Return what an auditor may see of entries, in order; None for each that does not exist for it."""
+    views = [view_of(entry, gaze.auditor) for entry in entries]
+    if gaze.is_cleared_for_all:
+        return views
+    hidden = await _hidden(services, gaze, {each for view in views if view is not None for each in reports_named(view)})
+    return [
+        None if view is None else without_hidden(entry, view, hidden)
+        for entry, view in zip(entries, views, strict=True)
+    ]
 
 
 async def within_slice(
@@ -101,8 +120,8 @@ async def found_entries(
     """Return the first `most` entries that `gaze` sees and `sought` means, in order."""
     found: list[tuple[Hit, FoundEntry]] = []
     async for hits in services.store.found_entries(sought, at_a_time=most):
-        for hit in hits:
-            view = gaze.sees(hit.content)
+        views = await views_of(services, gaze, [parse_entry(hit.content) for hit in hits])
+        for hit, view in zip(hits, views, strict=True):
             if view is None or not matches(view, sought.criteria) or (is_meant is not None and not is_meant(view)):
                 continue
             found.append((hit, shown_as(view, hit.id, hit.content)))
@@ -167,6 +186,41 @@ async def _during(services: Services, gaze: Gaze, criteria: Criteria) -> tuple[C
     since = max(criteria.since or crisis.opened_at, crisis.opened_at)
     until = min(criteria.until or crisis.until, crisis.until)
     return replace(criteria, since=since, until=until), agreement
+
+
+async def _hidden(services: Services, gaze: Gaze, reports: Collection[str]) -> frozenset[str]:
+    """Return those of `reports` that the auditor's clearance does not cover as they are labelled now."""
+    # What an altered entry names may be no id: no database is asked for that.
+    ids = sorted(filter(is_uuid7, reports))
+    classes = await services.store.classes_of(ids)
+    covered = {each: await _is_covered(services, gaze, each) for each in set(classes.values())}
+    return frozenset(report for report, class_id in classes.items() if not covered[class_id])
+
+
+async def _is_covered(services: Services, gaze: Gaze, class_id: int) -> bool:
+    try:
+        kept = await services.knowledge.release_class(services.store, class_id)
+    except OpeningError:
+        return False  # altered: whoever asks for such a report records it
+    return gaze.auditor.covers(kept.facts.label.as_json())
+
+
+async def _is_cleared_for_all(
+    services: Services, auditor: Auditor, state: PolicyState, agreements: Iterable[Agreement]
+) -> bool:
+    """Return whether a clearance covers every report that there is and all that may be posted or asked for."""
+    try:
+        classes = await services.knowledge.classes(services.store, state)
+    except OpeningError:
+        return False  # altered: whoever lists reports next records it
+    labels = {each.facts.label for each in classes.values()}
+    labels |= {
+        Label(terms.policy, scope.ceiling, tuple(sorted(scope.compartments)))
+        for agreement in agreements
+        for terms in agreement.texts
+        for scope in terms.scopes
+    }
+    return all(auditor.covers(label.as_json()) for label in labels)
 
 
 def _covers(services: Services, clearance: Clearance | None) -> Callable[[EntryLabel], bool]:

@@ -11,12 +11,12 @@ from dataclasses import dataclass, field, fields, replace
 from datetime import datetime, timedelta
 from typing import cast
 
-from exchange.audit import Criteria, Entry, EntryView, EventName, Extent, PersonalData, matches, parse_entry, view_of
+from exchange.audit import Criteria, Entry, EntryView, EventName, Extent, PersonalData, matches, parse_entry
 from exchange.audit.export import ExportedEntry, FormatName, Place, Statement
 from exchange.audit.export.ndjson import whole_line
 from exchange.kernel import rfc3339
 from exchange.store import LogState, Placed
-from exchange.usecases.auditing import Gaze, admit_auditor
+from exchange.usecases.auditing import Gaze, admit_auditor, views_of
 from exchange.usecases.context import Call, Services
 from exchange.usecases.narrowing import ANYWHERE, Candidates, candidates
 from exchange.usecases.personal import Revealed, personal_as_json, reveal_personal
@@ -115,19 +115,19 @@ class SliceWalk:
             self._admitted_at = now
 
     async def _shown(self, stretch: _Stretch) -> list[ExportedEntry]:
-        seen = list(self._seen(stretch))
+        seen = await self._seen(stretch)
         revealed = await reveal_personal(self._services, [one.entry for one in seen], self._gaze.client)
         proofs = [await self._proof(one.place, stretch.size) for one in seen]
         return [_exported(*row) for row in zip(seen, revealed, proofs, strict=True)]
 
-    def _seen(self, stretch: _Stretch) -> Sequence[_Seen]:
-        found = []
-        for position, leaf, content in stretch.placed:
-            entry = parse_entry(content)
-            view = view_of(entry, self._gaze.auditor)
-            if view is not None and matches(view, self._query.criteria):
-                found.append(_Seen(Place(stretch.log, position), leaf, content, entry, view))
-        return found
+    async def _seen(self, stretch: _Stretch) -> Sequence[_Seen]:
+        entries = [parse_entry(content) for _, _, content in stretch.placed]
+        views = await views_of(self._services, self._gaze, entries)
+        return [
+            _Seen(Place(stretch.log, position), leaf, content, entry, view)
+            for (position, leaf, content), entry, view in zip(stretch.placed, entries, views, strict=True)
+            if view is not None and matches(view, self._query.criteria)
+        ]
 
     async def _proof(self, place: Place, size: int) -> tuple[bytes, ...]:
         if not self._query.proofs:

@@ -8,10 +8,10 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from typing import Final
 
-from exchange.audit import EventName, Outcome, fit_text
+from exchange.audit import EventName, Outcome, fit_text, parse_entry
 from exchange.kernel import Fault, InvalidError
 from exchange.store.alert_rows import AlertRow
-from exchange.usecases.auditing import Gaze, admit_auditor
+from exchange.usecases.auditing import Gaze, admit_auditor, views_of
 from exchange.usecases.context import Call, Recorded, Services
 from exchange.usecases.positions import open_position, seal_position
 from exchange.usecases.recording import draft, on_record
@@ -73,8 +73,9 @@ async def _behind(services: Services, gaze: Gaze, rule: str | None, after: int) 
     """Yield alerts that concern the auditor's member, and whether it may see their entries: the slice decides."""
     while True:
         page = await services.store.alerts.page(after=after, limit=_CHUNK, rule=rule, member=gaze.auditor.member)
-        for alert, content in page:
-            yield alert, gaze.sees(content) is not None
+        views = await views_of(services, gaze, [parse_entry(content) for _, content in page])
+        for (alert, _), view in zip(page, views, strict=True):
+            yield alert, view is not None
             after = alert.number
         if len(page) < _CHUNK:
             return

@@ -36,7 +36,7 @@ from exchange.kernel import (
 from exchange.members import EXCHANGE_MEMBER, Client, Role
 from exchange.release import Reason
 from exchange.store.log_rows import LeafRow, LogState
-from exchange.usecases.auditing import Gaze, admit_auditor
+from exchange.usecases.auditing import Gaze, admit_auditor, views_of
 from exchange.usecases.authenticate import authenticate, required_thumbprint
 from exchange.usecases.context import Call, Recorded, Services
 from exchange.usecases.personal import search_tokens
@@ -121,7 +121,7 @@ async def prove_entry(services: Services, call: Call, entry_id: str, size: int |
     content = await services.store.entry(entry_id if is_uuid7(entry_id) else "")
     gaze = await admit_auditor(services, call, event=_EVENT) if Role.AUDITOR in client.roles else None
     own_token = search_tokens(services).of_thumbprint(required_thumbprint(call))
-    if content is None or not _concerns(client, gaze, content, own_token):
+    if content is None or not await _concerns(services, client, gaze, content, own_token):
         return await _absent(services, call, client, subject)
     # (2) its place
     leaf = await _placed(services, entry_id)
@@ -160,15 +160,16 @@ async def prove_growth(services: Services, call: Call, old_size: int, new_size: 
     return await _permitted(services, call, client, subject, Growth(old_size, new_size, proof))
 
 
-def _concerns(client: Client, gaze: Gaze | None, content: bytes, own_token: str) -> bool:
+async def _concerns(services: Services, client: Client, gaze: Gaze | None, content: bytes, own_token: str) -> bool:
     # (a) its own deed, or what was said to its certificate while nobody was enrolled with it
-    actor = parse_entry(content)["actor"]
+    entry = parse_entry(content)
+    actor = entry["actor"]
     if actor.get("id") == client.id:
         return True
     if actor["kind"] == "unknown" and actor.get("thumbprint") == own_token:
         return True
     # (b) what is in an auditor's slice
-    return gaze is not None and gaze.sees(content) is not None
+    return gaze is not None and await views_of(services, gaze, [entry]) != [None]
 
 
 async def _placed(services: Services, entry_id: str) -> LeafRow | None:

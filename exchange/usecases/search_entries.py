@@ -7,13 +7,21 @@ Steps: (1) the caller is an auditor; (2) what it asks for can be asked; (3) what
 from collections.abc import Sequence
 from dataclasses import dataclass, field, fields
 
-from exchange.audit import Criteria, EventName, Outcome, fit_text
+from exchange.audit import Criteria, EventName, Outcome, fit_text, parse_entry
 from exchange.crypto import OpeningError, open_token, seal_token
 from exchange.kernel import Fault, InvalidError, MalformedError, NotFoundError, is_uuid7
 from exchange.members import Client
 from exchange.release import Reason
 from exchange.store import Hit, Place
-from exchange.usecases.auditing import FoundEntry, admit_auditor, found_entries, shown_as, with_personal, within_slice
+from exchange.usecases.auditing import (
+    FoundEntry,
+    admit_auditor,
+    found_entries,
+    shown_as,
+    views_of,
+    with_personal,
+    within_slice,
+)
 from exchange.usecases.context import Call, Recorded, Services
 from exchange.usecases.recording import draft, named, on_record, refuse
 
@@ -81,7 +89,7 @@ async def show_entry(services: Services, call: Call, entry_id: str) -> Recorded[
     event, subject = EventName.AUDIT_READ, named("entry", entry_id)
     gaze = await admit_auditor(services, call, event=event, subject=subject)
     content = await services.store.entry(entry_id if is_uuid7(entry_id) else "")
-    view = None if content is None else gaze.sees(content)
+    (view,) = (None,) if content is None else await views_of(services, gaze, [parse_entry(content)])
     if content is None or view is None:
         absent = NotFoundError("no such entry, or none that you may see")
         return await refuse(services, draft(call, gaze.client, event, Outcome.REFUSED, subject=subject), absent)

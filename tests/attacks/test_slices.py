@@ -1,6 +1,8 @@
 """Classes 8, 9, 12, 21: the log tells an auditor nothing of what is not its own, whatever it asks for and how often."""
 
 import itertools
+import json
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -8,7 +10,7 @@ import pytest
 from exchange.markings import Label
 from exchange.release import Reason
 from exchange.usecases import pull_report
-from tests.attacks.hidden import Api, Hidden, random_id, seen
+from tests.attacks.hidden import Api, Hidden, random_id, report_body, seen
 from tests.support.world import World, thumbprint_of
 
 ENTRIES = "/v1/audit/entries"
@@ -189,3 +191,65 @@ async def test_09_who_decides_and_its_auditor_learn_nothing_of_a_report_above_th
 
     assert answers[0] == answers[1]
     assert [told[each] for each in entries[0]] == [told[each] for each in entries[1]]
+
+
+async def test_08_no_entry_names_a_report_above_an_auditors_clearance_but_to_say_what_its_own_client_sent(
+    api: Api,
+) -> None:
+    world = api.world
+    for member in ("GBR", "NOR"):
+        await world.enrol(f"{member} low auditor", member, "auditor", level="RESTRICTED")
+    await world.enrol("GBR auditor", "GBR", "auditor")
+    await world.enrol("GBR operator", "GBR", "operator")
+    report = await world.post()
+    onward = {"recipient": "ESP", "reason": "the operation is theirs"}
+    content = {"parts": [{"media_type": "text/plain", "name": "b.txt", "content": "again", "encoding": "utf-8"}]}
+    amended = {
+        name: value for name, value in report_body(world.agreement_id).items() if name not in {"agreement", "scope"}
+    }
+    acts: tuple[tuple[str, str, str, Any], ...] = (
+        ("NOR reader", "GET", "/v1/reports", None),
+        ("NOR reader", "GET", f"/v1/reports/{report}", None),
+        ("NOR operator", "GET", f"/v1/reports/{report}", None),
+        ("GBR operator", "GET", f"/v1/reports/{report}", None),
+        ("NOR reader", "POST", f"/v1/reports/{report}/onward-requests", onward),
+        ("GBR releaser", "GET", "/v1/onward-requests", None),
+        ("GBR contributor", "POST", f"/v1/reports/{report}/amendments", amended | content),
+        ("NOR reader", "GET", "/v1/notices", None),
+        ("GBR releaser", "POST", f"/v1/reports/{report}/recall", {"reason": "the source is at risk"}),
+        ("NOR reader", "GET", "/v1/destructions", None),
+        ("NOR reader", "POST", f"/v1/reports/{report}/destruction", {"method": "erased", "copies": 1}),
+    )
+    for name, method, path, body in acts:
+        world.clock.advance(timedelta(seconds=1))
+        answer = await api.as_client(name).request(method, path, json=body)
+        assert answer.status_code in {200, 201, 403}, (name, path, answer.text)
+        world.sequence()
+    for name in ("GBR auditor", "NOR auditor"):
+        for item in await _all_of(api, name):
+            await api.as_client(name).get(f"{ENTRIES}/{item['id']}")
+    world.sequence()
+
+    for name in ("GBR low auditor", "NOR low auditor"):
+        shown = (await api.as_client(name).get(ENTRIES, params={"limit": "500"})).json()["items"]
+        naming = [item for item in shown if report in json.dumps(item)]
+        assert {item["extent"] for item in naming} == {"refusal"}
+        assert {item["entry"]["member"] for item in naming} == {name[:3]}
+        above = {item["id"] for item in await _all_of(api, f"{name[:3]} auditor")} - {item["id"] for item in shown}
+        assert above
+        assert not any(each in json.dumps(item) for item in shown for each in above)
+        # Each list is cut, whatever was in it: a cut one would tell that something is missing.
+        lists = [item for item in shown if not {"result_ids", "result_count"}.isdisjoint(item["entry"])]
+        assert {item["extent"] for item in lists} == {"cleared"}
+        assert all(item["entry"]["result_count"] == len(item["entry"]["result_ids"]) for item in lists)
+        exported = (await api.as_client(name).get("/v1/audit/export")).text.splitlines()
+        assert [line for line in exported if report in line and '"extent":"refusal"' not in line] == []
+        for each in above:
+            assert (await api.as_client(name).get(f"{ENTRIES}/{each}")).status_code == 404
+    listed = [item["entry"].get("result_ids", []) for item in await _all_of(api, "NOR auditor")]
+    assert any(report in each for each in listed)
+
+
+async def _all_of(api: Api, name: str) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = (await api.as_client(name).get(ENTRIES, params={"limit": "500"})).json()["items"]
+    return found

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from exchange import usecases
-from exchange.audit import Auditor, Criteria, EventName, Extent, Outcome, parse_entry, view_of
+from exchange.audit import Auditor, Criteria, EventName, Extent, Outcome, parse_entry, view_of, without_hidden
 from exchange.crypto import seal_token
 from exchange.kernel import ExchangeError, InvalidError, MalformedError, NotFoundError, new_id
 from exchange.markings import Label
@@ -103,6 +103,11 @@ def auditor_facts(world: World, name: str) -> Auditor:
 async def test_slice_is_complete_and_no_more(audited: Audited, name: str) -> None:
     everything = [parse_entry(content) for content in await audited.world.services.store.entries(5_000)]
     views = {entry["id"]: view_of(entry, auditor_facts(audited.world, name)) for entry in everything}
+    if name == "NOR low auditor":
+        hidden = {audited.shared, audited.hidden, audited.foreign}
+        views = {
+            entry["id"]: without_hidden(entry, view, hidden) for entry in everything if (view := views[entry["id"]])
+        }
     expected = {entry_id: view for entry_id, view in views.items() if view is not None}
 
     found = await search(audited.world, name)
@@ -111,6 +116,20 @@ async def test_slice_is_complete_and_no_more(audited: Audited, name: str) -> Non
     assert len(found) == len(expected) > 5
     times = [str(each.view.fields["ts"]) for each in found]
     assert times == sorted(times, reverse=True)
+
+
+async def test_reports_of_an_altered_class_are_hidden_from_every_list_and_others_are_not(audited: Audited) -> None:
+    world = audited.world
+    class_of = "SELECT class_id FROM report WHERE id = $1"
+    ((altered,),), ((other,),) = world.sql(class_of, audited.shared), world.sql(class_of, audited.low)
+    assert altered != other
+    world.sql("UPDATE release_class SET facts = replace(facts, 'SECRET', 'RESTRICTED') WHERE id = $1", altered)
+    async with world.another_node() as services:
+        found = await search(replace(world, services=services), "NOR auditor", event="report.listed")
+    shown = [each.view for each in found if each.view.fields.get("result_ids")]
+
+    assert {view.extent for view in shown} == {Extent.CLEARED}
+    assert {report for view in shown for report in view.fields["result_ids"]} == {audited.low}
 
 
 async def test_originator_sees_every_reader_of_its_reports_and_the_refused_ones_with_why(audited: Audited) -> None:

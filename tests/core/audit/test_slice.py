@@ -20,8 +20,10 @@ from exchange.audit import (
     Subject,
     matches,
     parse_entry,
+    reports_named,
     seal_entry,
     view_of,
+    without_hidden,
 )
 from exchange.audit.slice import owns
 from exchange.crypto import SearchTokens
@@ -344,3 +346,85 @@ def test_criteria_as_the_entry_about_the_search_holds_them() -> None:
         "member": "NOR",
         "text": "x",
     }
+
+
+# ── without a label ──────────────────────────────────────────────────────────────────────────────────────────
+
+
+def cleared(made: Any, hidden: set[str], of: str | None = "NOR") -> Any:
+    view = view_of(made, auditor(of))
+    assert view is not None
+    return without_hidden(made, view, hidden)
+
+
+def listed(event: EventName, *ids: str, **detail: Any) -> Any:
+    return entry(event=event, result_ids=ids, detail=detail)
+
+
+@pytest.mark.parametrize("event", [EventName.REPORT_LISTED, EventName.NOTICE_LISTED, EventName.DESTRUCTION_LISTED])
+@pytest.mark.parametrize("hidden", [set(), {"report-2"}, {"report-1", "report-2", "report-3"}])
+def test_list_of_reports_holds_those_that_are_covered_and_tells_nothing_of_others(
+    event: EventName, hidden: set[str]
+) -> None:
+    ids = ("report-1", "report-2", "report-3")
+    made = {**listed(event, *ids, in_crisis=["report-2", "report-3"]), "pii": {"kid": "key-1", "data": "sealed"}}
+    view = cleared(made, hidden)
+
+    assert reports_named(view_of(made, auditor())) == set(ids)
+    assert view.extent is Extent.CLEARED
+    assert view.fields["result_ids"] == [each for each in ids if each not in hidden]
+    assert view.fields["result_count"] == len(view.fields["result_ids"])
+    assert view.fields["detail"]["in_crisis"] == [each for each in ids[1:] if each not in hidden]
+    assert view.fields.keys() == made.keys() - {"pii"}
+
+
+@pytest.mark.parametrize("event", [EventName.AUDIT_SEARCHED, EventName.REQUEST_LISTED, EventName.ACT_LISTED])
+def test_list_of_anything_else_holds_no_ids(event: EventName) -> None:
+    made = listed(event, "one", "two")
+
+    assert reports_named(view_of(made, auditor())) == set()
+    view = cleared(made, set())
+    assert (view.fields["result_count"], view.fields["result_ids"]) == (0, [])
+
+
+def test_list_that_was_too_long_to_be_written_down_is_not_counted_either() -> None:
+    made = listed(EventName.REPORT_LISTED, *(f"report-{number:040}" for number in range(1_000)))
+    view = cleared(made, set())
+
+    assert {"result_count", "result_ids_sha256"} <= made.keys()
+    assert "result_ids" not in made
+    assert (view.fields["result_count"], view.fields["result_ids"]) == (0, [])
+    assert "result_ids_sha256" not in view.fields
+
+
+def test_which_entry_a_colleague_looked_at_is_not_told() -> None:
+    view = cleared(entry(event=EventName.AUDIT_READ, subject=Subject("entry", "entry-9")), set())
+
+    assert (view.extent, "object" in view.fields) == (Extent.CLEARED, False)
+
+
+@pytest.mark.parametrize(
+    "made",
+    [
+        listed(EventName.CAVEATS_LISTED, "set-1"),
+        listed(EventName.PROXY_LISTED, "consent-1"),
+        entry(event=EventName.CLIENT_CHANGED, subject=Subject("client", "report-1")),
+        entry(event=EventName.DESTRUCTION_CERTIFIED, subject=Subject("report", "report-2")),
+        judged("NOR", "NOR", Outcome.PERMITTED, LOW),
+        entry(outcome=Outcome.REFUSED, subject=Subject("report", "report-1")),
+    ],
+)
+def test_what_has_a_label_or_nothing_hidden_in_it_is_shown_as_it_is(made: Any) -> None:
+    assert cleared(made, {"report-1"}) == view_of(made, auditor())
+
+
+@pytest.mark.parametrize("outcome", Outcome)
+@pytest.mark.parametrize("actor", ["NOR", "GBR"])
+def test_entry_about_a_hidden_report_is_what_one_about_an_absent_one_would_be(actor: str, outcome: Outcome) -> None:
+    given = {"actor": client_of(actor), "outcome": outcome, "reasons": ("role-missing",)}
+    about = entry(**given, owner="NOR", subject=Subject("report", "report-1"))
+    absent = entry(**given, subject=Subject("report", "report-1"))
+    is_told = actor == "NOR" and outcome is not Outcome.PERMITTED
+
+    assert reports_named(view_of(about, auditor())) == {"report-1"}
+    assert cleared(about, {"report-1"}) == (view_of(absent, auditor()) if is_told else None)
