@@ -109,6 +109,11 @@ class Sql:
         return ", ".join(f"${number}::{kind}[]" for number, kind in enumerate(types, start=1))
 
 
+def as_bytes(stored: object) -> bytes:
+    """Return what a column of bytes holds; on SQLite that may have become text or a number: the bytes of that."""
+    return bytes(stored) if isinstance(stored, bytes) else str(stored).encode()
+
+
 Fetch = Callable[[Statement, Parameters], Awaitable[Sequence[Row]]]
 """What returns the rows of one read."""
 

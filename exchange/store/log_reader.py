@@ -13,7 +13,7 @@ from exchange.audit.tile_paths import TILE_HEIGHT, TILE_WIDTH, BundlePath, TileP
 from exchange.kernel import is_uuid7
 from exchange.store.archive import BundleArchive
 from exchange.store.archived import ArchivedEntries, LogDamagedError
-from exchange.store.dialect import Fetch, Row, Sql, Value
+from exchange.store.dialect import Fetch, Row, Sql, Value, as_bytes
 from exchange.store.log_rows import Backlog, CosignatureRow, KeptCheckpoint, LeafRow, LogState, Placed
 from exchange.store.log_statements import TILE_LEVELS, LogReads
 
@@ -171,7 +171,7 @@ class LogReader:
         """Return the entries of `rows`, those that left the database from the archive."""
         archived = await self.archived.at(log, [position for position, content, _ in rows if content is None])
         return [
-            Placed(position, bytes(leaf_hash), archived[position] if content is None else bytes(content))
+            Placed(position, bytes(leaf_hash), archived[position] if content is None else as_bytes(content))
             for position, content, leaf_hash in rows
         ]
 

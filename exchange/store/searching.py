@@ -13,7 +13,7 @@ from typing import NamedTuple
 from exchange.audit import TOLD_REASONS, Criteria, Outcome
 from exchange.kernel import to_micros
 from exchange.store.archived import ArchivedEntries
-from exchange.store.dialect import Fetch, Value
+from exchange.store.dialect import Fetch, Value, as_bytes
 from exchange.store.search_statements import Along, SearchStatements
 
 _GROWTH = 4
@@ -321,7 +321,7 @@ class Search:
 
     async def _with_contents(self, found: Sequence[Found]) -> list[Hit]:
         rows = await self._fetch(self._statements.contents, {"ids": [each.id for each in found]})
-        contents = {entry_id: bytes(content) for entry_id, content in rows}
+        contents = {entry_id: as_bytes(content) for entry_id, content in rows}
         gone = [each.id for each in found if each.id not in contents]
         if gone:
             contents |= await self._archived.named(gone)

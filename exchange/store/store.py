@@ -21,7 +21,7 @@ from exchange.store.caveat_reader import CaveatReader
 from exchange.store.cosigning import add_cosignature
 from exchange.store.crisis_book import with_crises
 from exchange.store.deliveries import Deliveries
-from exchange.store.dialect import Row, Statement, Value, sql_for
+from exchange.store.dialect import Row, Statement, Value, as_bytes, sql_for
 from exchange.store.duty_reader import DutyReader
 from exchange.store.engine import checked_url, is_sqlite, new_engine
 from exchange.store.history import (
@@ -306,7 +306,7 @@ class Store:
         statement = self._hot.entries_before if newest_first else self._hot.entries_after
         start = _LAST_ID if newest_first else _FIRST_ID
         rows = await self._database.fetch(statement, {"place": start if after is None else after, "limit": limit})
-        return [bytes(row[0]) for row in rows]
+        return [as_bytes(row[0]) for row in rows]
 
     def found_entries(self, sought: Sought, *, at_a_time: int) -> AsyncIterator[list[Hit]]:
         """Yield the audit entries that `sought` may mean, in its order; the slice decides about each.
@@ -323,12 +323,12 @@ class Store:
         """Return the bytes of an audit entry, None where there is none."""
         rows = await self._database.fetch(self._search.content, {"entry_id": entry_id})
         if rows:
-            return bytes(rows[0][1])
+            return as_bytes(rows[0][1])
         return (await self.log.archived.named([entry_id])).get(entry_id)
 
     async def waiting_entries(self) -> list[bytes]:
         """Return the bytes of the audit entries that no search finds yet: they wait for a place, or just got one."""
-        return [bytes(row[0]) for row in await self._database.fetch(self._hot.waiting, {})]
+        return [as_bytes(row[0]) for row in await self._database.fetch(self._hot.waiting, {})]
 
     async def history(self, agreement_id: str, since: datetime, until: datetime) -> History:
         """Return what held of everyone, and of one agreement, at some moment from `since` until `until` (exclusive)."""

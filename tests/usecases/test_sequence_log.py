@@ -15,6 +15,7 @@ from exchange.store.sequencing import LogMovedError
 from exchange.usecases import sequence_log, sweep_log
 from exchange.usecases.sequence_log import Step
 from exchange.usecases.sweep_log import Index, Sweep
+from tests.attacks.test_log_tampering import own
 from tests.support.log import ORIGIN, Log, check_log
 from tests.support.store import draft, rows_of
 
@@ -343,3 +344,14 @@ async def test_backlog_tells_how_many_wait_and_since_when(log: Log) -> None:
 
     assert backlog.count == 3
     assert backlog.oldest_at is not None
+
+
+async def test_entry_that_has_become_text_does_not_end_the_sequencer(log: Log) -> None:
+    sequencer = await log.sequencer()
+    await log.drain(sequencer)
+    waiting = await log.append(3)
+    await own(log, f"UPDATE audit_entry SET content = 'text' WHERE id = '{waiting[1]}'")
+
+    assert await log.drain(sequencer) is Step.IDLE
+    assert await rows_of(log.store, "SELECT id FROM audit_outbox") == []
+    assert len(await rows_of(log.store, "SELECT position FROM log_leaf")) == 4
