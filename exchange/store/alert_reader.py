@@ -10,7 +10,7 @@ from exchange.audit.alerts import Key
 from exchange.store import alert_tables  # noqa: F401  fills the metadata
 from exchange.store.alert_rows import AlertPosition, AlertRow
 from exchange.store.archived import ArchivedEntries, LogDamagedError
-from exchange.store.dialect import Fetch, Parameters, Row, Sql, Statement
+from exchange.store.dialect import Fetch, Parameters, Row, Sql, Statement, as_bytes
 from exchange.store.tables import table
 
 ALERT_COLUMNS = (
@@ -81,7 +81,7 @@ class AlertReader:
         archived = await self._archived.named(gone) if gone else {}
         if missing := set(gone) - set(archived):
             raise LogDamagedError(f"the store lacks the entry `{min(missing)}`")
-        return [(alert, archived[alert.entry_id] if content is None else bytes(content)) for alert, content in rows]
+        return [(alert, archived[alert.entry_id] if content is None else as_bytes(content)) for alert, content in rows]
 
     async def has_due(self, now: int) -> bool:
         """Return whether any webhook is to be sent anything at `now`."""
@@ -90,9 +90,17 @@ class AlertReader:
 
 
 def alert_row(row: Sequence[Any]) -> AlertRow:
-    """Return an alert from ALERT_COLUMNS."""
+    """Return an alert from ALERT_COLUMNS; what is no list of entries any more names none."""
     named = dict(zip(ALERT_COLUMNS, row, strict=True))
-    return AlertRow(**{**named, "evidence": tuple(json.loads(named["evidence"]))})
+    return AlertRow(**{**named, "evidence": _evidence(named["evidence"])})
+
+
+def _evidence(text: str) -> tuple[str, ...]:
+    try:
+        named = json.loads(text)
+    except ValueError:
+        return ()
+    return tuple(each for each in named if isinstance(each, str)) if isinstance(named, list) else ()
 
 
 def _remembered(row: Row) -> tuple[Key, str]:

@@ -14,7 +14,7 @@ from typing import Final, Protocol
 
 from exchange.audit import EventName, Outcome, Subject
 from exchange.crypto import WebhookKey
-from exchange.kernel import canonical_bytes, from_micros, rfc3339, to_micros
+from exchange.kernel import ExchangeError, canonical_bytes, from_micros, rfc3339, to_micros
 from exchange.kernel.addresses import Network
 from exchange.store.alert_rows import AlertRow, DueDelivery
 from exchange.usecases.context import Services
@@ -82,15 +82,7 @@ class AlertDelivery:
         return len(due)
 
     async def _deliver(self, one: DueDelivery) -> None:
-        hook, body = self._by_name[one.hook], body_of(one.alert)
-        seconds = int(self.services.clock().timestamp())
-        headers = {
-            "content-type": "application/json",
-            "webhook-id": one.alert.id,
-            "webhook-timestamp": str(seconds),
-            "webhook-signature": hook.key.sign(one.alert.id, seconds, body),
-        }
-        told = await self.line.post(hook, headers, body)
+        told = await self._sent(one)
         # (3) what became of it
         now = self.services.clock()
         if told is None:
@@ -101,6 +93,21 @@ class AlertDelivery:
             await self.services.store.deliveries.put_off(one, next_at=next_at, told=told)
         else:
             await self._give_up(one, told)
+
+    async def _sent(self, one: DueDelivery) -> str | None:
+        """Send an alert; return None where it was taken, else what went wrong."""
+        hook, seconds = self._by_name[one.hook], int(self.services.clock().timestamp())
+        try:
+            body = body_of(one.alert)
+        except (ExchangeError, OverflowError):
+            return "its row was altered"  # as one that is never taken: given up on the record
+        headers = {
+            "content-type": "application/json",
+            "webhook-id": one.alert.id,
+            "webhook-timestamp": str(seconds),
+            "webhook-signature": hook.key.sign(one.alert.id, seconds, body),
+        }
+        return await self.line.post(hook, headers, body)
 
     async def _give_up(self, one: DueDelivery, told: str) -> None:
         _log.critical("webhook %s did not take an alert in %d tries: %s", one.hook, one.tries, told)

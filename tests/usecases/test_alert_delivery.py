@@ -94,6 +94,32 @@ async def test_what_is_never_taken_is_given_up_on_the_record(alerted: AlertedWor
     assert alerted.world.sql("SELECT told FROM alert_delivery WHERE hook = 'soc'") == [("it answered 500",)]
 
 
+async def test_altered_alert_is_sent_without_what_it_rested_on_and_keeps_no_other_waiting(
+    alerted: AlertedWorld,
+) -> None:
+    for _ in range(3):
+        await alerted.pull("GBR reader", await alerted.world.post())
+    await alerted.settle()
+    for evidence in ("[", "{}", "[1]"):
+        alerted.world.sql("UPDATE alert SET evidence = $1 WHERE rule = 'refusals'", evidence)
+        alerted.world.sql("UPDATE alert_delivery SET next_at = 0, ended_at = NULL")
+        await alerted.delivery().round()
+
+    told = [json.loads(body)["data"] for _, _, body in alerted.line.sent]
+    assert [(each["rule"], len(each["evidence"])) for each in told] == [("refusals", 0), ("pulls", 1)] * 3
+
+
+async def test_alert_of_which_no_message_can_be_made_is_given_up_on_the_record(alerted: AlertedWorld) -> None:
+    alerted.world.sql("UPDATE alert SET raised_at = 9000000000000000000")
+    delivery = alerted.delivery()
+    for wait in (*BACKOFF, timedelta(days=2)):
+        assert await delivery.round() == 1
+        alerted.world.clock.advance(wait)
+
+    assert alerted.line.sent == []
+    assert len([entry for entry in await alerted.world.entries() if entry["type"] == "alert.undelivered"]) == 1
+
+
 async def test_sender_that_died_is_followed_by_another_one(alerted: AlertedWorld) -> None:
     store, now = alerted.world.services.store, 2**53
     claimed = await store.deliveries.claim(["soc"], now=now, until=now, limit=10)
