@@ -3,13 +3,13 @@
 An ORM session costs six times the row it fetches; a compiled statement on the driver costs the row alone.
 """
 
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
 from typing import Any, TypeVar
 
 import orjson
-from sqlalchemy import ARRAY, BigInteger, ColumnElement, Select, String, bindparam, func, select
+from sqlalchemy import ARRAY, BigInteger, ColumnElement, Select, String, bindparam, func, literal, select
 from sqlalchemy.dialects.postgresql.asyncpg import PGDialect_asyncpg
 from sqlalchemy.dialects.sqlite.base import SQLiteDialect
 from sqlalchemy.engine import Dialect
@@ -112,6 +112,16 @@ class Sql:
 def as_bytes(stored: object) -> bytes:
     """Return what a column of bytes holds; on SQLite that may have become text or a number: the bytes of that."""
     return bytes(stored) if isinstance(stored, bytes) else str(stored).encode()
+
+
+def is_among(column: Any, values: Collection[int] | Collection[str], dialect: str) -> ColumnElement[bool]:
+    """Return whether `column` is one of `values`, however many: each as a parameter of its own, there is a limit."""
+    if dialect == SQLiteDialect.name:
+        listed = func.json_each(orjson.dumps(list(values)).decode()).table_valued("value", name="listed")
+        is_listed: ColumnElement[bool] = column.in_(select(listed.c.value))
+        return is_listed
+    is_any: ColumnElement[bool] = column == func.any(literal(list(values), ARRAY(column.type)))
+    return is_any
 
 
 Fetch = Callable[[Statement, Parameters], Awaitable[Sequence[Row]]]

@@ -10,6 +10,7 @@ from sqlmodel import col
 
 from exchange.kernel import to_micros
 from exchange.reports import ReportStatus
+from exchange.store.dialect import is_among
 from exchange.store.faults import driver_errors
 from exchange.store.life_rows import EndCause
 from exchange.store.life_tables import TombstoneTable
@@ -31,16 +32,22 @@ class ReportSweeps:
         found = await self._read(select(col(row.id), col(row.seq)).where(*is_due).order_by(col(row.seq)).limit(limit))
         return [(str(report), int(seq)) for report, seq in found]
 
-    async def posted_before(self, class_ids: Collection[int], moment: datetime, *, limit: int) -> list[str]:
-        """Return the ids of reports of these classes that were posted before `moment` and still have their keys."""
+    async def posted_before(
+        self, class_ids: Collection[int], moment: datetime, *, after: int, limit: int
+    ) -> list[tuple[str, int]]:
+        """Return id and sequence number of reports of these classes posted before `moment` that still have their keys.
+
+        By number, behind the number `after`.
+        """
         row = ReportTable
         is_old = (
-            col(row.class_id).in_(class_ids),
+            is_among(col(row.class_id), class_ids, self._engine.dialect.name),
             col(row.posted_at) < to_micros(moment),
             col(row.status).in_(_LIVING),
+            col(row.seq) > after,
         )
-        found = await self._read(select(col(row.id)).where(*is_old).order_by(col(row.seq)).limit(limit))
-        return [str(report) for (report,) in found]
+        found = await self._read(select(col(row.id), col(row.seq)).where(*is_old).order_by(col(row.seq)).limit(limit))
+        return [(str(report), int(seq)) for report, seq in found]
 
     async def recalled_since(self, moment: datetime) -> list[str]:
         """Return the ids of reports recalled at or after `moment`, oldest first."""

@@ -4,8 +4,10 @@ Nothing here is trusted by age. Each piece carries the policy version, class ver
 which it is true, and the row that a request reads anyway says which version holds now.
 """
 
+import logging
 from collections import OrderedDict
 from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TypeVar
@@ -23,6 +25,8 @@ V = TypeVar("V")
 
 _READERS_KEPT = 512
 """Readable sets in memory; with 5,000 classes one takes about 1 MB, most take a few KB."""
+
+_log = logging.getLogger("exchange.reports")
 
 ReaderKey = tuple[str, int, str, str]
 """Client id, client version, purpose, assurance."""
@@ -110,6 +114,19 @@ class Knowledge:
                 self._classes[row.id] = _unaltered(row)
                 self._class_version = max(self._class_version, row.version)
         return self._classes
+
+    async def whole_classes(self, store: Store, state: PolicyState) -> dict[int, ClassRow]:
+        """Return what `classes` does without those that are not what their digests name: for who goes on without."""
+        try:
+            return await self.classes(store, state)
+        except OpeningError:
+            _log.critical("a release class was altered: nothing is done to reports of it")
+        # Each number up to the version is one class: those that are whole are remembered.
+        whole: dict[int, ClassRow] = {}
+        for class_id in range(1, state.class_version + 1):
+            with suppress(OpeningError):
+                whole[class_id] = await self.release_class(store, class_id)
+        return whole
 
     async def release_class(self, store: Store, class_id: int) -> ClassRow:
         """Return one release class; OpeningError where it is not what its digest names."""

@@ -9,7 +9,7 @@ recalls of the last day: whoever was given the report while it was being recalle
 """
 
 import logging
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
@@ -18,7 +18,7 @@ from exchange.agreements import is_recalled_by_text, moved_by
 from exchange.audit import Deed, DeedKind, EventName, Outcome
 from exchange.kernel import ExchangeError, new_id, rfc3339
 from exchange.reports import ReportAct, ReportStatus, declassified, require_act
-from exchange.store import EndCause, NoticeKind, Parts, PolicyState, TombstoneRow
+from exchange.store import ClassRow, EndCause, NoticeKind, Parts, PolicyState, TombstoneRow
 from exchange.usecases.context import Call, Services
 from exchange.usecases.destructions import ask_destruction
 from exchange.usecases.judging import require_same_law
@@ -60,32 +60,52 @@ async def sweep_reports(services: Services, now: datetime, *, is_held: bool = Fa
     """Do one round. With `is_held`, a legal hold, nothing is destroyed. Raises UnavailableError where nothing works."""
     state = (await services.store.caller("")).state
     require_same_law(services, state)
+    classes = await services.knowledge.whole_classes(services.store, state)
+    sweeps = services.store.sweeps
     # (1) the day has come
-    lowered, seen = 0, 0
-    async for due in _due(services, now):
-        lowered += await _each(due, lambda report: _declassify(services, now, report, state))
-        seen += len(due)
-        if lowered >= AT_ONCE:
-            break
+    due = _pages(lambda after: sweeps.to_declassify(now, after=after, limit=AT_ONCE))
+    lowered = await _some(due, lambda report: _declassify(services, now, report, state))
     # (2) kept long enough
-    old = [] if is_held else await _kept_long_enough(services, now, state)
-    ended = await _each(old, lambda report: _end(services, now, report, state))
+    old = _kept_long_enough(services, now, state, {} if is_held else classes)
+    ended = await _some(old, lambda report: _end(services, now, report, state))
     # (3) by the agreement's own terms
-    over = [] if is_held else await _recalled_by_text(services, now, state)
-    withdrawn = await _each(over, lambda report: _recall(services, now, report, state))
+    over = await _recalled_by_text(services, now, state, {} if is_held else classes)
+    withdrawn = await _some(
+        _pages(_before(services, over, now)),
+        lambda report: _recall(services, now, report, state),
+    )
     # (4) recalled lately
-    recalled = await services.store.sweeps.recalled_since(now - FOLLOWED_UP)
+    recalled = await sweeps.recalled_since(now - FOLLOWED_UP)
     followed_up = await _each(recalled, lambda report: _follow_up(services, now, report, state))
-    left = seen + len(old) + len(over) + len(recalled) - lowered - ended - withdrawn - followed_up
-    return Swept(lowered, ended, followed_up, left, withdrawn)
+    left = lowered.left + ended.left + withdrawn.left + len(recalled) - followed_up
+    return Swept(lowered.done, ended.done, followed_up, left, withdrawn.done)
 
 
-async def _due(services: Services, now: datetime) -> AsyncIterator[list[str]]:
-    # Page by page to the end: those that may not be lowered yet must not stand in the way of the others.
+@dataclass(frozen=True, slots=True)
+class _Some:
+    """How many reports of one kind a round moved, and how many it left as they are."""
+
+    done: int
+    left: int
+
+
+async def _pages(find: Callable[[int], Awaitable[Sequence[tuple[str, int]]]]) -> AsyncIterator[list[str]]:
+    # Page by page to the end: those that may not be moved must not stand in the way of the others.
     after = 0
-    while some := await services.store.sweeps.to_declassify(now, after=after, limit=AT_ONCE):
+    while some := await find(after):
         after = some[-1][1]
         yield [report for report, _ in some]
+
+
+async def _some(pages: AsyncIterator[list[str]], step: Callable[[str], Awaitable[bool]]) -> _Some:
+    """Take the step with the reports of these pages until it was done so often in this round."""
+    done, seen = 0, 0
+    async for page in pages:
+        done += await _each(page, step)
+        seen += len(page)
+        if done >= AT_ONCE:
+            break
+    return _Some(done, seen - done)
 
 
 async def _each(reports: Iterable[str], step: Callable[[str], Awaitable[bool]]) -> int:
@@ -112,35 +132,41 @@ async def _declassify(services: Services, now: datetime, report_id: str, state: 
     return True
 
 
-async def _kept_long_enough(services: Services, now: datetime, state: PolicyState) -> list[str]:
+async def _kept_long_enough(
+    services: Services, now: datetime, state: PolicyState, classes: Mapping[int, ClassRow]
+) -> AsyncIterator[list[str]]:
     agreements = await services.knowledge.agreements(services.store, state)
-    classes = await services.knowledge.classes(services.store, state)
     # By what was signed when it was posted: a later text keeps nothing longer that is there already.
     by_scope: dict[tuple[str, str, int], list[int]] = {}
     for kept in classes.values():
         place = (kept.facts.agreement, kept.facts.scope, kept.facts.edition)
         by_scope.setdefault(place, []).append(kept.id)
-    found: list[str] = []
     for (agreement_id, scope_name, edition), class_ids in by_scope.items():
         agreement = agreements.get(agreement_id)
         texts = () if agreement is None else agreement.texts
         scope = texts[edition - 1].scope(scope_name) if 1 <= edition <= len(texts) else None
-        if scope is not None and len(found) < AT_ONCE:
-            before = moved_by(now, scope.retention, back=True)
-            found += await services.store.sweeps.posted_before(class_ids, before, limit=AT_ONCE - len(found))
-    return found
+        if scope is not None:
+            async for page in _pages(_before(services, class_ids, moved_by(now, scope.retention, back=True))):
+                yield page
 
 
-async def _recalled_by_text(services: Services, now: datetime, state: PolicyState) -> list[str]:
+def _before(
+    services: Services, class_ids: Collection[int], moment: datetime
+) -> Callable[[int], Awaitable[list[tuple[str, int]]]]:
+    return lambda after: services.store.sweeps.posted_before(class_ids, moment, after=after, limit=AT_ONCE)
+
+
+async def _recalled_by_text(
+    services: Services, now: datetime, state: PolicyState, classes: Mapping[int, ClassRow]
+) -> list[int]:
+    """Return the classes whose reports an agreement's own terms recall."""
     agreements = await services.knowledge.agreements(services.store, state)
-    classes = await services.knowledge.classes(services.store, state)
-    over = [
+    return [
         kept.id
         for kept in classes.values()
         if (agreement := agreements.get(kept.facts.agreement)) is not None
         and is_recalled_by_text(agreement, kept.facts.originator, now)
     ]
-    return await services.store.sweeps.posted_before(over, now, limit=AT_ONCE) if over else []
 
 
 async def _recall(services: Services, now: datetime, report_id: str, state: PolicyState) -> bool:

@@ -119,6 +119,57 @@ async def test_report_ends_when_its_scope_no_longer_keeps_it(populated: World) -
     assert (await sweep(populated)).ended == 0
 
 
+@pytest.mark.parametrize("is_over", [False, True], ids=["retention", "recall"])
+async def test_reports_that_cannot_be_ended_stand_in_nobodys_way(
+    populated: World, monkeypatch: pytest.MonkeyPatch, *, is_over: bool
+) -> None:
+    monkeypatch.setattr(module, "AT_ONCE", 2)
+    stuck = [await populated.post() for _ in range(3)]
+    last = await populated.post()
+    # They ended before, and somebody set their status back: a report has one tombstone.
+    for report in stuck:
+        populated.sql(
+            "INSERT INTO report_tombstone (report_id, cause, raised_at, note, entry_id)"
+            " VALUES ($1, 'retention', 0, $2, '')",
+            report,
+            b"",
+        )
+    if is_over:
+        await usecases.withdraw_agreement(populated.services, populated.call("GBR signatory"), populated.agreement_id)
+        populated.clock.advance(NOTICE)
+    else:
+        populated.sql("UPDATE report SET posted_at = 0")
+    swept = await sweep(populated)
+
+    assert (swept.ended, swept.recalled) == ((0, 1) if is_over else (1, 0))
+    assert populated.sql("SELECT id FROM report WHERE status <> 'current'") == [(last,)]
+    assert await sweep(populated) == Swept(0, 0, int(is_over), 3, 0)
+
+
+async def test_altered_class_keeps_no_report_of_another_from_ending(populated: World) -> None:
+    altered, other = await populated.post(), await populated.post(topic="cyber.vulnerability")
+    populated.sql("UPDATE report SET posted_at = 0")
+    populated.sql(
+        "UPDATE release_class SET facts = '{}' WHERE id = (SELECT class_id FROM report WHERE id = $1)", altered
+    )
+    async with populated.another_node() as services:
+        for _ in range(2):
+            await sweep_reports(services, populated.clock.now)
+
+    assert populated.sql("SELECT id FROM report WHERE status = 'expired'") == [(other,)]
+
+
+async def test_classes_of_an_agreement_may_be_very_many(populated: World) -> None:
+    report = await populated.post()
+    ((class_id,),) = populated.sql("SELECT class_id FROM report")
+    many = [*range(10**6, 10**6 + 40_000), class_id]
+    sweeps, now = populated.services.store.sweeps, populated.clock.now
+
+    ((found, seq),) = await sweeps.posted_before(many, now + YEARS, after=0, limit=2)
+    assert found == report
+    assert await sweeps.posted_before(many, now + YEARS, after=seq, limit=2) == []
+
+
 @pytest.mark.parametrize("amended", ["P1M", "P9Y"])
 async def test_another_retention_is_for_what_is_posted_after_it(populated: World, amended: str) -> None:
     old = await populated.post()
