@@ -2,7 +2,7 @@
 
 from collections.abc import Collection
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 from sqlalchemy import ColumnElement, and_, func, or_, select
@@ -12,11 +12,13 @@ from sqlmodel import col
 from exchange.kernel import from_micros, to_micros
 from exchange.reports import ReportStatus
 from exchange.store.breach_book import BreachKind, BreachRow, breach_row
+from exchange.store.dialect import is_among
 from exchange.store.duty_tables import BreachTable
 from exchange.store.faults import driver_errors
 from exchange.store.report_receipts import ReceiptHow, ReportReceiptTable
 from exchange.store.tables import ReportTable
 
+_LATEST = datetime.max.replace(tzinfo=UTC)
 _LIVING = (ReportStatus.CURRENT.value, ReportStatus.SUPERSEDED.value)
 
 
@@ -55,14 +57,14 @@ class DutyReader:
         """Return the reports that were posted at or after `since`, in no order."""
         row = ReportTable
         columns = (row.id, row.class_id, row.posted_class, row.precedence, row.posted_at, row.valid_until, row.status)
-        chosen = select(*(col(column) for column in columns)).where(*_counted(asked))
+        chosen = select(*(col(column) for column in columns)).where(*self._counted(asked))
         found = await self._read(chosen.where(col(row.posted_at) >= to_micros(since)))
         return [_report(each) for each in found]
 
     async def last_before(self, asked: Countable, before: datetime) -> dict[int, datetime]:
         """Return when the last report of each class before a moment was posted; a class without one is left out."""
         row = ReportTable
-        chosen = select(col(row.class_id), func.max(col(row.posted_at))).where(*_counted(asked))
+        chosen = select(col(row.class_id), func.max(col(row.posted_at))).where(*self._counted(asked))
         found = await self._read(chosen.where(col(row.posted_at) < to_micros(before)).group_by(col(row.class_id)))
         return {int(class_id): from_micros(at) for class_id, at in found}
 
@@ -72,8 +74,8 @@ class DutyReader:
         chosen = (
             select(col(receipt.report_id), col(receipt.client_id), col(receipt.received_at))
             .join(row, col(row.id) == col(receipt.report_id))
-            .where(*_counted(asked), col(row.posted_at) >= to_micros(since))
-            .where(col(receipt.how) == ReceiptHow.ACKNOWLEDGED.value)
+            .where(*self._counted(asked), col(row.posted_at) >= to_micros(since))
+            .where(col(receipt.how) == ReceiptHow.ACKNOWLEDGED.value, _is_moment(receipt.received_at))
         )
         return [(report, client, from_micros(at)) for report, client, at in await self._read(chosen)]
 
@@ -81,7 +83,9 @@ class DutyReader:
         """Return party and report of each acknowledgement that is known not to have come in time, of these reports."""
         row = BreachTable
         is_one = (col(row.agreement_id) == agreement, col(row.kind) == BreachKind.ACKNOWLEDGEMENT.value)
-        chosen = select(col(row.party), col(row.subject)).where(*is_one, col(row.subject).in_(reports))
+        chosen = select(col(row.party), col(row.subject)).where(
+            *is_one, is_among(col(row.subject), reports, self._engine.dialect.name)
+        )
         return {(party, subject) for party, subject in await self._read(chosen)}
 
     async def silences(self, agreement: str) -> dict[tuple[str, str, str], datetime]:
@@ -96,18 +100,25 @@ class DutyReader:
         """Return a breach that was found."""
         return await breach_row(self._engine, breach_id)
 
+    def _counted(self, asked: Countable) -> tuple[ColumnElement[bool], ...]:
+        row = ReportTable
+        until = col(row.valid_until)
+        is_there = and_(col(row.status).in_(_LIVING), or_(until.is_(None), until > to_micros(asked.now)))
+        was_known = col(row.posted_at) >= to_micros(asked.known_since)
+        is_asked = is_among(col(row.class_id), asked.class_ids, self._engine.dialect.name)
+        are_moments = and_(_is_moment(row.posted_at), or_(until.is_(None), _is_moment(row.valid_until)))
+        return (is_asked, or_(is_there, was_known), are_moments)
+
     async def _read(self, chosen: Any) -> list[tuple[Any, ...]]:
         with driver_errors():
             async with self._engine.connect() as connection:
                 return [tuple(row) for row in await connection.execute(chosen)]
 
 
-def _counted(asked: Countable) -> tuple[ColumnElement[bool], ...]:
-    row = ReportTable
-    is_valid = or_(col(row.valid_until).is_(None), col(row.valid_until) > to_micros(asked.now))
-    is_there = and_(col(row.status).in_(_LIVING), is_valid)
-    was_known = col(row.posted_at) >= to_micros(asked.known_since)
-    return (col(row.class_id).in_(asked.class_ids), or_(is_there, was_known))
+def _is_moment(column: Any) -> ColumnElement[bool]:
+    """Return whether a time is one of the calendar's: a row that was altered must not keep the others from counting."""
+    is_one: ColumnElement[bool] = col(column).between(0, to_micros(_LATEST))
+    return is_one
 
 
 def _report(row: tuple[Any, ...]) -> CountedReport:

@@ -30,7 +30,7 @@ from exchange.agreements import (
     timeliness,
 )
 from exchange.audit import EntryDraft, EventName, Outcome, Subject
-from exchange.kernel import from_micros, new_id, rfc3339, to_micros
+from exchange.kernel import ExchangeError, UnavailableError, from_micros, new_id, rfc3339, to_micros
 from exchange.markings import Label
 from exchange.members import Role
 from exchange.release import ClassFacts
@@ -92,25 +92,37 @@ class DutyWatch:
         services, now = self._services, self._services.clock()
         state = (await services.store.caller("")).state
         require_same_law(services, state)
-        has_more = False
+        has_more, fault = False, None
         for agreement in (await services.knowledge.agreements(services.store, state)).values():
             if not agreement.terms.obligations or not in_force(agreement, now):
                 continue
-            treaty = await self._treaty(agreement, state, now)
-            since = self._looked.get(agreement.id, now - LOOK_BACK)
-            found = [*await self._unacknowledged(treaty, since), *await self._silences(treaty)]
-            await self._keep(treaty, found[:_AT_ONCE])
-            if len(found) > _AT_ONCE:
-                has_more = True
-            else:
-                self._looked[agreement.id] = now - _OVERLAP
+            try:
+                has_more |= await self._look(agreement, state, now)
+            except UnavailableError:
+                raise  # nothing can be looked at
+            except (ExchangeError, ArithmeticError, ValueError) as exc:
+                # A row of it was altered: that is no other agreement's.
+                fault = UnavailableError(f"agreement {agreement.id} is not looked at: {type(exc).__name__}")
+        if fault is not None:
+            raise fault
         return has_more
+
+    async def _look(self, agreement: Agreement, state: PolicyState, now: datetime) -> bool:
+        """Do the round for one agreement; return whether there may be more of it."""
+        treaty = await self._treaty(agreement, state, now)
+        since = self._looked.get(agreement.id, now - LOOK_BACK)
+        found = [*await self._unacknowledged(treaty, since), *await self._silences(treaty)]
+        await self._keep(treaty, found[:_AT_ONCE])
+        if len(found) > _AT_ONCE:
+            return True
+        self._looked[agreement.id] = now - _OVERLAP
+        return False
 
     async def _treaty(self, agreement: Agreement, state: PolicyState, now: datetime) -> _Treaty:
         # (1) what is owed
         services = self._services
         call = Call(new_id(now, services.randomness(_ID_RANDOMNESS_BYTES)), "local", None, now)
-        known = await services.knowledge.classes(services.store, state)
+        known = await services.knowledge.whole_classes(services.store, state)
         classes = {each.id: each.facts for each in known.values() if each.facts.agreement == agreement.id}
         return _Treaty(agreement, await versions_of(services, agreement.id), classes, state, call)
 
@@ -155,6 +167,8 @@ class DutyWatch:
         found = []
         for report in await self._services.store.duties.posted(Countable(list(treaty.classes), _EVER, now), begin):
             facts = treaty.classes[report.class_id]
+            if report.posted_class_id not in treaty.classes:
+                continue  # altered: who could read it when it was posted cannot be said any more
             for (scope, member), spells in owing.items():
                 if scope == facts.scope and member != facts.originator:
                     due = acknowledgement_due(spells, report.precedence, report.posted_at)

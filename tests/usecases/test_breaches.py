@@ -11,11 +11,11 @@ from exchange.audit import Criteria
 from exchange.kernel import ForbiddenError, MalformedError, NotFoundError, UnavailableError
 from exchange.markings import Label
 from exchange.reports import Downgrade, Precedence
-from exchange.store import BreachKind, BreachRow, OnwardWish
+from exchange.store import BreachKind, BreachRow, Countable, OnwardWish
 from exchange.usecases import DutyWatch, NewMatter
 from exchange.usecases.notify_subscribers import Notifier, Reach
 from tests.attacks.hidden import random_id
-from tests.support.world import AGREEMENT, Entry, World
+from tests.support.world import AGREEMENT, NOW, Entry, World
 
 OWING = AGREEMENT.replace(
     "obligations: []",
@@ -87,6 +87,57 @@ async def test_acknowledged_in_time_is_no_breach_and_late_is_one(owing: World) -
     await DutyWatch(owing.services).round()
 
     assert [entry["detail"]["report"] for entry in await found(owing)] == [late]
+
+
+ALTERED = ["posted_class = 4711", "posted_at = 9000000000000000000", "valid_until = 9000000000000000000"]
+
+
+@pytest.mark.parametrize("change", ALTERED)
+async def test_report_that_was_altered_hides_no_breach_of_another(owing: World, change: str) -> None:
+    altered, other = await flash(owing), await flash(owing)
+    owing.sql(f"UPDATE report SET {change} WHERE id = $1", altered)
+    owing.clock.advance(11 * MINUTE)
+    await DutyWatch(owing.services).round()
+
+    assert [entry["detail"]["report"] for entry in await found(owing)] == [other]
+
+
+async def test_altered_class_hides_no_breach_of_a_report_of_another(owing: World) -> None:
+    altered, other = await flash(owing), await flash(owing, topic="cyber.vulnerability")
+    owing.sql("UPDATE release_class SET facts = '{}' WHERE id = (SELECT class_id FROM report WHERE id = $1)", altered)
+    owing.clock.advance(11 * MINUTE)
+    async with owing.another_node() as services:
+        await DutyWatch(services).round()
+
+    assert [entry["detail"]["report"] for entry in await found(owing)] == [other]
+
+
+async def test_agreement_that_was_altered_hides_no_breach_of_another(owing: World) -> None:
+    first = owing.agreement_id
+    await flash(owing)
+    other = await owing.agree(OWING)
+    await flash(owing)
+    owing.clock.advance(11 * MINUTE)
+    owing.sql("UPDATE agreement SET terms = '{' WHERE id = $1 AND superseded_at IS NOT NULL", first)
+    for _ in range(2):
+        with pytest.raises(UnavailableError, match="is not looked at"):
+            await DutyWatch(owing.services).round()
+
+    assert [entry["object"]["id"] for entry in await found(owing)] == [other]
+
+
+async def test_what_is_counted_may_be_of_very_many_classes(owing: World) -> None:
+    report = await flash(owing)
+    ((class_id,),) = owing.sql("SELECT class_id FROM report")
+    many = Countable([*range(10**6, 10**6 + 40_000), class_id], NOW, NOW)
+    duties, ids = owing.services.store.duties, [str(number) for number in range(40_000)]
+    await usecases.receive_report(owing.services, owing.call("NOR reader"), report)
+    before = owing.clock.now + MINUTE
+
+    assert [each.id for each in await duties.posted(many, NOW)] == [report]
+    assert list(await duties.last_before(many, before)) == [class_id]
+    assert [each for each, _, _ in await duties.acknowledged(many, NOW)] == [report]
+    assert await duties.known_breaches(owing.agreement_id, [*ids, report]) == set()
 
 
 async def test_many_nodes_find_one_breach_once(owing: World) -> None:
