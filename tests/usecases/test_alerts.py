@@ -317,13 +317,13 @@ IMPOSSIBLE = [
 
 @pytest.mark.parametrize("fields", IMPOSSIBLE, ids=["early", "late", "nul", "long"])
 async def test_entry_that_nobody_sealed_so_does_not_end_the_watch(
-    alerted: AlertedWorld, backend: str, fields: dict[str, object]
+    alerted: AlertedWorld, fields: dict[str, object]
 ) -> None:
     await pull_some(alerted, count=1)
     await alerted.log.step()
     (read,) = [entry for entry in await alerted.world.entries() if entry["type"] == "report.read"]
     forged = orjson.dumps({**read, **fields}, option=orjson.OPT_SORT_KEYS)
-    unguard(alerted, backend)
+    alerted.world.unguard()
     alerted.world.sql("UPDATE audit_entry SET content = $1 WHERE id = $2", forged, read["id"])
     await alerted.settle()
     await pull_some(alerted)
@@ -333,20 +333,11 @@ async def test_entry_that_nobody_sealed_so_does_not_end_the_watch(
     assert await alerted.rules_told() == ["pulls"]
 
 
-def unguard(alerted: AlertedWorld, backend: str) -> None:
-    """Take away what guards entries, as whoever owns the database can."""
-    if backend == "postgresql":
-        alerted.world.sql("ALTER TABLE audit_entry DISABLE TRIGGER ALL")
-        return
-    for (name,) in alerted.world.sql("SELECT name FROM sqlite_master WHERE type = 'trigger'"):
-        alerted.world.sql(f"DROP TRIGGER {name}")
-
-
-async def test_entry_that_was_deleted_does_not_end_the_watch(alerted: AlertedWorld, backend: str) -> None:
+async def test_entry_that_was_deleted_does_not_end_the_watch(alerted: AlertedWorld) -> None:
     await pull_some(alerted)
     await alerted.log.step()
     (posted, *_) = [entry for entry in await alerted.world.entries() if entry["type"] == "report.posted"]
-    unguard(alerted, backend)
+    alerted.world.unguard()
     alerted.world.sql("DELETE FROM audit_entry WHERE id = $1", posted["id"])
     await alerted.settle()
 

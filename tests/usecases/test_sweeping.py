@@ -223,6 +223,24 @@ async def test_read_that_was_recorded_after_a_recall_is_asked_by_the_sweep(popul
     assert (await sweep(populated)).followed_up == 0
 
 
+async def test_damaged_entry_of_one_reader_keeps_no_other_from_being_asked(populated: World, backend: str) -> None:
+    await populated.enrol("GBR releaser", "GBR", "releaser")
+    report = await populated.post()
+    one, other = [
+        (await usecases.pull_report(populated.services, populated.call(name), report)).receipt.entry
+        for name in ("GBR reader", "NOR reader")
+    ]
+    populated.sequence()
+    populated.unguard()
+    damaged = "CAST('x' AS text)" if backend == "sqlite" else "'x'"
+    populated.sql(f"UPDATE audit_entry SET content = {damaged} WHERE id = $1", one)
+    await usecases.recall_report(populated.services, populated.call("GBR releaser"), report, "at risk")
+
+    assert populated.sql("SELECT client_id, read_entry FROM report_destruction") == [
+        (populated.clients["NOR reader"].id, other)
+    ]
+
+
 async def test_loop_goes_on_at_once_while_there_is_more_and_survives_failures(caplog: pytest.LogCaptureFixture) -> None:
     stopping, asked = asyncio.Event(), []
 
