@@ -109,7 +109,8 @@ class BlobStore:
             except FileNotFoundError:
                 pass  # somebody else was quicker, or it never came to be
             if self._folder is not None:
-                await asyncio.to_thread(_remove_begun, self._folder / location)
+                # As the store takes it: within the folder, whatever a row was altered to.
+                await asyncio.to_thread(_remove_begun, self._folder / location.lstrip("/"))
 
     def _store(self) -> ObjectStore:
         if self._opened is None:
@@ -127,7 +128,8 @@ class BlobStore:
             raise BlobMissingError(f"{where}: it is not there", told=told) from exc
         except TimeoutError as exc:
             raise UnavailableError(f"{where}: no answer in {CALL_SECONDS:g} seconds", told=told) from exc
-        except (BaseError, OSError, ValueError) as exc:
+        except (BaseError, OSError, TypeError, ValueError) as exc:
+            # A TypeError is a location that was altered to what is no path within the store.
             raise UnavailableError(f"{where}: {_first_line(exc)}", told=told) from exc
 
     def _check(self, url: str) -> None:

@@ -15,7 +15,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any, Final
 
-from sqlalchemy import bindparam, select
+from sqlalchemy import bindparam, false, select
 
 from exchange.kernel import Clock, UnavailableError, from_micros, to_micros
 from exchange.store.batch import BlobsJob
@@ -33,6 +33,11 @@ AT_ONCE: Final = 200
 
 PIECE_BYTES: Final = 256 * 1024
 """What is in memory of a part that arrives or leaves; larger pieces are not quicker."""
+
+_STUCK_MICROS: Final = 3_600_000_000
+"""For so long what could not be deleted is left alone: a store may hold one blob for reasons of its own."""
+_MOST_STUCK: Final = 8
+"""In one sweep: each may take as long as a store is waited for."""
 
 _NAME_BYTES = 16
 _PIECES = "pieces/"
@@ -73,6 +78,8 @@ class LargeParts:
         self._due_pieces = sql.once(_due_pieces)
         self._piece = sql.once(_piece)
         self._place = place
+        self._stuck: dict[str, int] = {}
+        """What could not be deleted, and when that is tried again."""
         self._clock = clock
         self._randomness = randomness
 
@@ -187,20 +194,44 @@ class LargeParts:
         return blobs.url
 
     async def sweep(self) -> int:
-        """Delete what no part names any more, some of it; return how much was seen to."""
+        """Delete what no part names any more, some of it; return how much was seen to.
+
+        What cannot be deleted is tried again after a while, and stands in no other's way. Raises UnavailableError where
+        so many cannot that it is the store that is away.
+        """
+        now, gone, fault = to_micros(self._clock()), [], None
+        # A clock that was set back begins anew.
+        self._stuck = {location: at for location, at in self._stuck.items() if 0 < at - now <= _STUCK_MICROS}
         statement = self._due_pieces if self._place is None else self._due
-        due = await self._fetch(statement, {"now": to_micros(self._clock()), "limit": AT_ONCE})
-        locations = [str(location) for (location,) in due]
-        await self._remove(locations)
-        return len(locations)
+        due = await self._fetch(statement, {"now": now, "limit": AT_ONCE, "but": list(self._stuck)})
+        left = _MOST_STUCK
+        for (location,) in due:
+            try:
+                await self._delete(location)
+            except UnavailableError as exc:
+                self._stuck[location], left, fault = now + _STUCK_MICROS, left - 1, exc
+                _log.error("what no part names any more cannot be deleted: %s", exc.message)
+                if not left:
+                    break
+            else:
+                gone.append(str(location))
+        await self._settle(gone)
+        if fault is not None and not left:
+            raise fault
+        return len(due)
 
     async def _remove(self, locations: Sequence[str]) -> None:
-        kept_here = [location for location in locations if is_in_database(location)]
-        if self._place is not None:
-            for location in locations:
-                if location not in kept_here:
-                    await self._place.blobs.remove(location)
+        for location in locations:
+            await self._delete(location)
+        await self._settle(locations)
+
+    async def _delete(self, location: str) -> None:
+        if self._place is not None and not is_in_database(location):
+            await self._place.blobs.remove(location)
+
+    async def _settle(self, locations: Sequence[str]) -> None:
         if locations:
+            kept_here = [location for location in locations if is_in_database(location)]
             await self._submit(BlobsJob(settled=locations, removed=kept_here))
 
     def _name(self) -> str:
@@ -227,14 +258,16 @@ def _moved(part: NewPart, location: str | None) -> NewPart:
 
 def _due(sql: Sql) -> Statement:
     debris = table(str(BlobDebrisTable.__tablename__))
-    due = select(debris.c.location).where(debris.c.due_at <= bindparam("now")).order_by(debris.c.due_at)
+    is_due = (debris.c.due_at <= bindparam("now"), sql.is_one_of(debris.c.location, "but").is_(false()))
+    due = select(debris.c.location).where(*is_due).order_by(debris.c.due_at)
     return sql.compile(due.limit(bindparam("limit")))
 
 
 def _due_pieces(sql: Sql) -> Statement:
     debris = table(str(BlobDebrisTable.__tablename__))
-    is_due = (debris.c.due_at <= bindparam("now"), debris.c.location.startswith(_PIECES, autoescape=True))
-    due = select(debris.c.location).where(*is_due).order_by(debris.c.due_at)
+    is_due = (debris.c.due_at <= bindparam("now"), sql.is_one_of(debris.c.location, "but").is_(false()))
+    is_here = debris.c.location.startswith(_PIECES, autoescape=True)
+    due = select(debris.c.location).where(*is_due, is_here).order_by(debris.c.due_at)
     return sql.compile(due.limit(bindparam("limit")))
 
 

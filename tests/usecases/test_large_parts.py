@@ -103,6 +103,63 @@ async def test_who_is_refused_makes_nobody_ask_the_blob_store(filing: World, fol
         await usecases.read_part(filing.services, filing.call("DNK reader"), report, 1)
 
 
+@pytest.mark.parametrize("location", ["parts/00/stuck", "parts//00", "../parts", ""])
+async def test_what_cannot_be_deleted_stands_in_no_others_way(filing: World, folder: Path, location: str) -> None:
+    report = await filing.post(content=LARGE)
+    (blob,) = files_in(folder)
+    # A folder in its place, or a row that was altered to what is no place at all.
+    (folder / "parts" / "00" / "stuck" / "held").mkdir(parents=True)
+    for place, due_at in ((location, 0), (str(blob.relative_to(folder)), 1)):
+        filing.sql("INSERT INTO blob_debris (location, due_at) VALUES ($1, $2)", place, due_at)
+    parts = filing.services.store.large_parts
+
+    assert await parts.sweep() == 2
+    assert not blob.exists()
+    assert filing.sql("SELECT location FROM blob_debris") == [(location,)]
+    assert await parts.sweep() == 0
+    for step, seen in ((timedelta(days=-1), 1), (timedelta(minutes=59), 0), (timedelta(minutes=1), 1)):
+        filing.clock.advance(step)
+        assert await parts.sweep() == seen
+    assert report
+
+
+async def test_row_that_was_altered_deletes_nothing_outside_of_the_folder(
+    filing: World, folder: Path, tmp_path: Path
+) -> None:
+    folder.mkdir()  # noqa: ASYNC240
+    other = tmp_path / "notes#1"
+    other.write_bytes(b"somebody else's")
+    filing.sql("INSERT INTO blob_debris (location, due_at) VALUES ($1, 0)", str(tmp_path / "notes"))
+
+    await filing.services.store.large_parts.sweep()
+
+    assert other.exists()
+
+
+async def test_store_that_deletes_nothing_is_told_of_and_not_asked_without_end(
+    filing: World, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder.mkdir()  # noqa: ASYNC240
+    asked = []
+
+    async def away(_: BlobStore, location: str) -> None:
+        asked.append(location)
+        raise UnavailableError("the blob store is away")
+
+    for number in range(20):
+        filing.sql("INSERT INTO blob_debris (location, due_at) VALUES ($1, 0)", f"parts/00/{number:02}")
+    with monkeypatch.context() as broken:
+        broken.setattr(BlobStore, "remove", away)
+        for _ in range(2):
+            with pytest.raises(UnavailableError):
+                await filing.services.store.large_parts.sweep()
+    assert len(asked) == len(set(asked)) == 16
+    assert await filing.services.store.large_parts.sweep() == 4
+    filing.clock.advance(timedelta(hours=1))
+    assert await filing.services.store.large_parts.sweep() == 16
+    assert filing.sql("SELECT count(*) FROM blob_debris") == [(0,)]
+
+
 # ── attacks and faults ─────────────────────────────────────────────────────────────────────────────────────────────────
 
 
