@@ -40,9 +40,9 @@ class UploadReader:
         rows = await self._fetch(self._parts, {"upload_id": upload_id})
         return [UploadPartRow._make(row) for row in rows]
 
-    async def due(self, now: datetime, *, limit: int) -> list[str]:
-        """Return the ids of open uploads that are to be given up, the oldest first."""
-        rows = await self._fetch(self._due, {"now": to_micros(now), "limit": limit})
+    async def due(self, now: datetime, *, after: str, limit: int) -> list[str]:
+        """Return the ids of open uploads that are to be given up, in their order, behind the id `after`."""
+        rows = await self._fetch(self._due, {"now": to_micros(now), "after": after, "limit": limit})
         return [str(upload) for (upload,) in rows]
 
 
@@ -59,5 +59,6 @@ def _parts(sql: Sql) -> Any:
 
 def _due(sql: Sql) -> Any:
     upload = table(str(UploadTable.__tablename__))
-    waited = select(upload.c.id).where(upload.c.ended.is_(None), upload.c.due_at <= bindparam("now"))
-    return sql.compile(waited.order_by(upload.c.due_at).limit(bindparam("limit")))
+    is_due = (upload.c.ended.is_(None), upload.c.due_at <= bindparam("now"), upload.c.id > bindparam("after"))
+    # The ids are of the time when they were begun.
+    return sql.compile(select(upload.c.id).where(*is_due).order_by(upload.c.id).limit(bindparam("limit")))

@@ -26,13 +26,15 @@ async def give_up_uploads(services: Services, now: datetime, *, is_held: bool = 
     """Do one round; return whether there may be more. With `is_held`, a legal hold, nothing is destroyed."""
     if is_held:
         return False
-    due = await services.store.uploads.due(now, limit=AT_ONCE)
-    given_up = 0
-    for upload_id in due:
-        try:
-            given_up += await _given_up(services, now, upload_id)
-        except ExchangeError as exc:
-            _log.error("a report that is not complete cannot be given up: %s", exc.message)
+    given_up, after = 0, ""
+    # Page by page to the end: those that cannot be given up must not stand in the way of the others.
+    while given_up < AT_ONCE and (due := await services.store.uploads.due(now, after=after, limit=AT_ONCE)):
+        after = due[-1]
+        for upload_id in due:
+            try:
+                given_up += await _given_up(services, now, upload_id)
+            except ExchangeError as exc:
+                _log.error("a report that is not complete cannot be given up: %s", exc.message)
     return given_up >= AT_ONCE
 
 

@@ -365,6 +365,22 @@ async def test_completed_is_completed_once_and_takes_nothing_more(populated: Wor
     assert await pulled(populated, upload) == LARGE
 
 
+async def test_uploads_that_cannot_be_given_up_stand_in_nobodys_way(
+    place: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(give_up_uploads.__globals__, "AT_ONCE", 2)
+    stuck = [await begun(place, awaited(LARGE)) for _ in range(3)]
+    for upload in stuck:
+        await sent(place, upload)
+    last = await begun(place, awaited(LARGE))
+    # What is to be cleared away already cannot be given up once more.
+    place.sql("INSERT INTO blob_debris (location, due_at) SELECT location, $1 FROM upload_part", 2**60)
+    place.clock.advance(timedelta(days=30))
+
+    assert not await give_up_uploads(place.services, place.clock.now)
+    assert place.sql("SELECT id FROM upload WHERE ended IS NOT NULL") == [(last,)]
+
+
 async def test_what_nobody_completes_is_given_up_with_its_keys(place: World) -> None:
     upload = await begun(place)
     kept = await begun(place, subject="another one")
