@@ -76,7 +76,18 @@ async def test_readers_are_counted_by_agency_and_shown_to_whom_they_belong(
     assert body.laws == [body.law]
 
 
-@pytest.mark.parametrize("query", ["", "?on=", "?on=yesterday", "?on=2026-13-01", "?at=2026-06-01", "?on=2099-01-01"])
+DAYS_THAT_ARE_NONE = [
+    "",
+    "?on=",
+    "?on=yesterday",
+    "?on=2026-13-01",
+    "?at=2026-06-01",
+    "?on=2099-01-01",
+    "?on=9999-12-31",
+]
+
+
+@pytest.mark.parametrize("query", DAYS_THAT_ARE_NONE)
 async def test_day_that_is_none_is_a_fault(http: Http, report: str, query: str) -> None:
     answer = await http("GBR auditor").get(f"/v1/audit/reports/{report}/readers{query}")
 

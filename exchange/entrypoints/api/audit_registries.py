@@ -184,7 +184,8 @@ def _period(on: str | None) -> tuple[datetime, datetime | None]:
             return parse_rfc3339(on), None
         except MalformedError as exc:
             raise InvalidError("the query has faults", (Fault("/on", "invalid-value", exc.message),)) from exc
-    return day, day + timedelta(days=1)
+    # The calendar's last day has no end in it; like every other day to come it is refused for that.
+    return day, None if day.date() == date.max else day + timedelta(days=1)
 
 
 OPERATIONS: tuple[tuple[Operation, Endpoint], ...] = (
