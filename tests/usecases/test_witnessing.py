@@ -67,7 +67,8 @@ async def test_witness_that_saw_more_than_we_know_is_asked_from_there(watched: W
     assert len(watched.line.asked) == 2
 
 
-async def test_witness_set_back_learns_it_from_its_own_signature(watched: Watched) -> None:
+async def set_back(watched: Watched) -> MadeWitness:
+    """Return a witness that holds less than it cosigned, of a log that has grown since."""
     witness = await watched.enrol("nor")
     await watched.watch.round()
     backup = witness.folder.held(watched.opened.key.origin)
@@ -76,6 +77,11 @@ async def test_witness_set_back_learns_it_from_its_own_signature(watched: Watche
     await watched.watch.round()
     witness.folder.keep(watched.opened.key.origin, backup)
     await watched.opened.grow()
+    return witness
+
+
+async def test_witness_set_back_learns_it_from_its_own_signature(watched: Watched) -> None:
+    witness = await set_back(watched)
 
     await watched.watch.round()
 
@@ -170,14 +176,7 @@ async def test_refusal_is_on_the_record_once_the_log_can_be_written_again(
 async def test_memory_that_was_set_back_is_on_the_record_though_it_shows_but_once(
     watched: Watched, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    witness = await watched.enrol("nor")
-    await watched.watch.round()
-    backup = witness.folder.held(watched.opened.key.origin)
-    assert backup is not None
-    await watched.opened.grow()
-    await watched.watch.round()
-    witness.folder.keep(watched.opened.key.origin, backup)
-    await watched.opened.grow()
+    await set_back(watched)
     with monkeypatch.context() as broken:
         broken.setattr(Store, "append", away)
         await watched.watch.round()
