@@ -14,7 +14,6 @@ from exchange.audit import (
     VerifierKey,
     parse_checkpoint,
     parse_note,
-    parse_signature_line,
     parse_verifier_key,
 )
 from exchange.audit.verify import KeptCheckpoint, KnownCheckpoint, PendingEntry, PersonalKeyState, StoredEntry
@@ -77,6 +76,9 @@ class InstanceLog:
             page = self._wait(self._desk.reader.checkpoints(self._state.log, after=after, limit=_CHECKPOINTS_AT_ONCE))
             if not page:
                 return
+            # Somebody may have written a size there that is none: it must not begin again for ever.
+            if page[-1].size <= after:
+                raise MalformedError("a kept checkpoint stands under a size that is none")
             lines = self._cosignatures(after, page[-1].size)
             for kept in page:
                 yield KeptCheckpoint(_with_lines(kept.note, lines.get(kept.size)), kept.signed_at)
@@ -126,7 +128,7 @@ class InstanceLog:
             self._last = (path, [by_position.get(position) for position in range(start, stop)])
         return self._last[1]
 
-    def _cosignatures(self, after: int, upto: int) -> dict[int, list[str]]:
+    def _cosignatures(self, after: int, upto: int) -> dict[int, list[str | bytes]]:
         return self._wait(self._desk.snapshot.cosignatures(self._state.log, after, upto))
 
 
@@ -187,10 +189,10 @@ def _keys_of(state: LogState) -> tuple[VerifierKey, ...]:
         return ()
 
 
-def _with_lines(note: bytes, lines: list[str] | None) -> bytes:
-    if not lines:
-        return note
-    return parse_note(note).with_signatures(*(parse_signature_line(line.removesuffix("\n")) for line in lines)).render()
+def _with_lines(note: bytes, lines: list[str | bytes] | None) -> bytes:
+    """Return the note with these lines behind it, whatever they are: what is no signature, the verifier says."""
+    each = (line if isinstance(line, bytes) else line.encode(errors="surrogatepass") for line in lines or ())
+    return note + b"".join(line.removesuffix(b"\n") + b"\n" for line in each)
 
 
 def _signed_size(note: bytes) -> int:

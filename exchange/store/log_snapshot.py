@@ -102,9 +102,12 @@ class LogSnapshot:
         )
         return [row[0] for row in await self._fetch(missing, {"limit": limit})]
 
-    async def cosignatures(self, log: int, after: int, upto: int) -> dict[int, list[str]]:
-        """Return the cosignature lines of the checkpoints of sizes `after` (without) to `upto` (with), by size."""
-        lines: dict[int, list[str]] = {}
+    async def cosignatures(self, log: int, after: int, upto: int) -> dict[int, list[str | bytes]]:
+        """Return the cosignature lines of the checkpoints of sizes `after` (without) to `upto` (with), by size.
+
+        A line is text; on SQLite somebody may have put bytes in its place.
+        """
+        lines: dict[int, list[str | bytes]] = {}
         for size, line in await self._fetch(self._cosignatures, {"log": log, "after": after, "upto": upto}):
             lines.setdefault(size, []).append(line)
         return lines

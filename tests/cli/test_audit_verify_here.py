@@ -32,6 +32,33 @@ def test_log_that_was_taken_away_is_not_called_a_log_that_never_was(instance, op
     assert "the database holds no log, and this host signed" in ran.err
 
 
+@pytest.mark.parametrize("line", ["'garbage'", "x'ff'", "''"])
+def test_cosignature_that_is_none_is_a_finding_and_the_rest_is_verified(instance, operate, keys, line):
+    sequence(instance, 3)
+    kept = f"SELECT log, size, 'w', {line}, 0 FROM log_checkpoint WHERE size = 0"
+    own(
+        instance,
+        f"INSERT INTO log_cosignature {kept}",
+        "UPDATE audit_entry SET content = 'x' WHERE id = (SELECT min(id) FROM audit_entry)",
+    )
+
+    ran = operate("audit", "verify", "--key", keys, "--json")
+
+    assert ran.code == 1
+    assert {"tree", "history"} <= {each["step"] for each in ran.json["findings"]}
+
+
+@pytest.mark.timeout(30)
+def test_kept_checkpoint_under_a_size_that_is_none_does_not_keep_the_verifier_for_ever(instance, operate, keys):
+    sequence(instance, 3)
+    own(instance, "UPDATE log_checkpoint SET size = 'x' WHERE size = (SELECT max(size) FROM log_checkpoint)")
+
+    ran = operate("audit", "verify", "--key", keys, "--json")
+
+    assert ran.code == 1
+    assert [(each["step"], each["place"]) for each in ran.json["findings"]] == [("history", "older checkpoints")]
+
+
 @pytest.fixture
 def recovered(instance, operate, keys, tmp_path):
     """An instance whose log lost its tail to an older copy of the database, and was recovered."""

@@ -7,7 +7,7 @@ by whomever, is a beginning of this tree; (5) every entry is in canonical form, 
 does not wait for its place in the tree; (10) personal data is gone only where two persons erased it.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from itertools import chain
 
@@ -111,9 +111,17 @@ def _newest(source: Source, expected: Expectations, findings: Findings) -> Opene
 
 
 def _older_marks(source: Source, expected: Expectations, findings: Findings, witnesses: WitnessCheck) -> list[Mark]:
-    kept = ((each, "the log itself") for each in source.older())
+    kept = ((each, "the log itself") for each in _kept(source, findings))
     known = ((KeptCheckpoint(each.note), each.whence) for each in expected.known)
     return _in_order(mark_older(chain(kept, known), expected.log_keys, findings, witnesses.take))
+
+
+def _kept(source: Source, findings: Findings) -> Iterator[KeptCheckpoint]:
+    """Yield the older checkpoints; where they cannot be read any further, that is a finding, and the rest goes on."""
+    try:
+        yield from source.older()
+    except MalformedError as exc:
+        findings.add(Finding(Step.HISTORY, "older checkpoints", exc.message))
 
 
 def _compare_root(newest: OpenedCheckpoint, roots: Mapping[int, bytes], findings: Findings) -> None:

@@ -9,7 +9,7 @@ from exchange.audit import hash_leaf, root_of
 from exchange.audit.verify import KeptCheckpoint, PendingEntry, Step
 from exchange.audit.verify.checkpoints import compare_marks, mark_older
 from exchange.audit.verify.findings import Findings
-from exchange.kernel import to_micros
+from exchange.kernel import MalformedError, to_micros
 from tests.core.audit.verify.worlds import KEYS, ORIGIN, SECOND, SIGNERS, START, content, found, sign, signers, world
 
 DAY = timedelta(days=1)
@@ -191,6 +191,21 @@ def test_unreadable_kept_checkpoint_is_told_with_its_number_and_the_others_are_r
         "history: checkpoint number 3 from the log itself: note has no blank line followed by signature lines"
     ]
     assert (verification.counts, verification.older) == ({Step.HISTORY: 2}, 4)
+
+
+def test_older_checkpoints_that_cannot_be_read_on_are_told_and_the_rest_is_verified(log):
+    def older():
+        yield log.checkpoints[0]
+        raise MalformedError("the disk is damaged")
+
+    log.older = older
+    log.contents[20] = content(20, purpose="other")
+
+    verification = log.verify()
+
+    assert verification.older == 1
+    assert "history: older checkpoints: the disk is damaged" in found(verification)
+    assert verification.findings[0].position == 20
 
 
 def test_clock_that_was_set_back_is_told_with_by_how_much(log):
