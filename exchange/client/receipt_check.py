@@ -4,6 +4,8 @@ Steps: (1) the log proves each receipt's leaf under a checkpoint that all its ke
 smaller tree is the beginning of the larger one, those included that were kept before or that others hold; (3) the log
 is no smaller than what was kept. What fails is what the log has lost, changed, or tells somebody else differently.
 
+Kept proofs are not the log: one that is missing among them, or is older than a checkpoint, says nothing of it.
+
 After a recovery there are two logs with keys of their own, and a receipt is proven in its own. The one that ended grows
 no more: only the log in use says how its checkpoints follow from each other.
 """
@@ -16,17 +18,32 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Protocol
 
-from exchange.audit import ProofError, TreeHead, VerifierKey, parse_checkpoint, parse_note, verify_consistency
+from exchange.audit import (
+    NoteError,
+    ProofError,
+    TreeHead,
+    VerifierKey,
+    parse_checkpoint,
+    parse_note,
+    verify_consistency,
+)
 from exchange.audit.tlog_proof import TLOG_PROOF_SUFFIX, parse_tlog_proof
-from exchange.audit.verify import KnownCheckpoint, prove_receipt, signed_head
+from exchange.audit.verify import KeptCheckpoint, KnownCheckpoint, prove_receipt
+from exchange.audit.verify.checkpoints import open_checkpoint
 from exchange.client.errors import ProblemError
 from exchange.client.receipts import KeptReceipt
-from exchange.kernel import ExchangeError, MalformedError, parse_rfc3339
+from exchange.kernel import ExchangeError, MalformedError, parse_rfc3339, to_micros
 
 _LARGEST_PROOF_BYTES = 1024 * 1024
 
-# An entry has its place within a second; a sequencer that was away is back within a minute.
+_NOT_KEPT = "no proof of it is kept here: whether the log holds it, the log itself must show"
+_MICROSECOND = timedelta(microseconds=1)
+
+# An entry has its place within a second: what others got theirs before, a minute later, was passed over.
 _LONGEST_WAIT = timedelta(seconds=60)
+
+# A host may be down for a repair, and nothing is signed then; a log that rests for longer is no log.
+_LONGEST_REST = timedelta(seconds=3600)
 
 
 class ProofDesk(Protocol):
@@ -74,12 +91,13 @@ class ReceiptFinding:
 
 @dataclass(frozen=True, slots=True)
 class _Seen:
-    """A checkpoint that the log of this origin signed, and from where it came."""
+    """A checkpoint that the log of this origin signed, when, and from where it came."""
 
     origin: str
     head: TreeHead
     note: bytes
     whence: str
+    at_micros: int | None
 
 
 class ReceiptCheck:
@@ -94,6 +112,7 @@ class ReceiptCheck:
         self._keys = tuple(keys)
         self._now = now
         self._seen: dict[bytes, _Seen] = {}
+        self._unplaced: list[KeptReceipt] = []
         self.findings: list[ReceiptFinding] = []
         self.proven = self.waiting = self.unlinked = 0
 
@@ -127,6 +146,7 @@ class ReceiptCheck:
     def compare(self, known: Iterable[KnownCheckpoint]) -> None:
         """Compare the checkpoints seen with each other and with those that others, or an earlier check, kept."""
         shown = list(self._seen.values())
+        self._judge_waiting(shown)
         for each in known:
             try:
                 self._seen[each.note] = self._signed(each.note, each.whence)
@@ -153,8 +173,10 @@ class ReceiptCheck:
                 self.unlinked += 1
 
     def _signed(self, note: bytes, whence: str) -> _Seen:
-        text = parse_note(note).text
-        return _Seen(parse_checkpoint(text).origin, signed_head(note, self._keys_of(text)), note, whence)
+        opened = open_checkpoint(KeptCheckpoint(note), self._keys_of(parse_note(note).text))
+        if opened.fault is not None:
+            raise NoteError(opened.fault)
+        return _Seen(opened.checkpoint.origin, opened.checkpoint.head, note, whence, opened.at_micros)
 
     def _keys_of(self, text: str) -> tuple[VerifierKey, ...]:
         """Return the keys of the log that this checkpoint is of, or all of them: then none fits, and that is said."""
@@ -166,16 +188,32 @@ class ReceiptCheck:
             return self._desk.proof(receipt.entry)
         except ProblemError as exc:
             if exc.status == HTTPStatus.NOT_FOUND:
-                self._owe(receipt, "the log no longer holds it: the log was cut")
+                self._owe(receipt, _NOT_KEPT if self._is_offline else "the log no longer holds it: the log was cut")
             elif exc.status != HTTPStatus.CONFLICT:
                 raise
-            elif self._now - parse_rfc3339(receipt.at) > _LONGEST_WAIT:
+            else:
+                self._unplaced.append(receipt)
+            return None
+
+    @property
+    def _is_offline(self) -> bool:
+        return isinstance(self._desk, ProofFolder)
+
+    def _judge_waiting(self, shown: Sequence[_Seen]) -> None:
+        """Say which wait too long: others got their places since, or nobody did for longer than a repair takes."""
+        latest = max((each.at_micros for each in shown if each.at_micros is not None), default=None)
+        for receipt in self._unplaced:
+            at = parse_rfc3339(receipt.at)
+            is_overtaken = latest is not None and latest - to_micros(at) > _LONGEST_WAIT // _MICROSECOND
+            if is_overtaken or self._now - at > _LONGEST_REST + _LONGEST_WAIT:
                 self._owe(receipt, "it was recorded and never got its place in the tree")
             else:
                 self.waiting += 1
-            return None
+        self._unplaced = []
 
     def _is_cut(self, kept: _Seen, shown: int, *, is_in_use: bool) -> bool:
+        if self._is_offline:
+            return False  # what was kept is as old as it is: how large the log is, the log says
         if shown > 0:
             return True
         if not is_in_use:

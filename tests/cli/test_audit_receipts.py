@@ -11,7 +11,7 @@ from exchange.client.log_folder import write_log
 from exchange.client.receipt_check import proof_file
 from tests.client.test_receipt_check import Desk, receipt
 from tests.core.audit.signers import W1
-from tests.core.audit.verify.worlds import KEYS, START, KeptCheckpoint, world
+from tests.core.audit.verify.worlds import KEYS, START, KeptCheckpoint, content, world
 
 
 @pytest.fixture
@@ -62,17 +62,30 @@ def test_receipt_without_a_proof_is_named(exchange, kept, keys):
     assert [each["entry"] for each in shown["findings"]] == [receipts[1].entry]
 
 
-def test_larger_checkpoint_that_was_kept_shows_the_cut(exchange, kept, keys, tmp_path):
+def test_proofs_that_are_older_than_the_last_check_do_not_say_that_the_log_was_cut(exchange, kept, keys):
     path, proofs, _ = kept
-    path.with_name("receipts.ndjson.checkpoint").write_bytes(world(80, 20).checkpoints[-1].note)
+    larger = world(80, 20).checkpoints[-1].note
+    path.with_name("receipts.ndjson.checkpoint").write_bytes(larger)
+
+    ran = exchange("audit", "check-receipts", path, "--proofs", proofs, *keys)
+
+    assert ran.code == 0
+    assert "2 checkpoints could not be compared: that is asked of the log itself" in ran.err
+    assert path.with_name("receipts.ndjson.checkpoint").read_bytes() == larger
+
+
+def test_two_histories_are_named_offline(exchange, kept, keys):
+    path, proofs, _ = kept
+    other = world(60, 20)
+    other.rebuild([*other.contents[:59], content(59, purpose="other")])
+    path.with_name("receipts.ndjson.checkpoint").write_bytes(other.checkpoints[-1].note)
 
     ran = exchange("audit", "check-receipts", path, "--proofs", proofs, *keys, "--json")
 
     assert ran.code == 1
-    assert ran.json["findings"][0] == {
-        "entry": None,
-        "why": "the last check holds a checkpoint of 80 entries, the log shows fewer: cut",
-    }
+    (finding,) = ran.json["findings"]
+    assert finding["entry"] is None
+    assert finding["why"].startswith("two histories")
 
 
 def test_spoiled_lines_and_what_could_not_be_compared_are_said(exchange, kept, keys, log):

@@ -1,7 +1,6 @@
 """Receipts against the log: each is proven or owed, and every checkpoint seen tells one history."""
 
 import base64
-from datetime import timedelta
 
 import pytest
 
@@ -174,21 +173,38 @@ def test_proof_under_a_key_that_is_not_the_logs_is_none(desk, log):
 
 
 def test_young_receipt_may_wait_for_its_place(check, desk, log):
-    young = receipt(log.contents[0], NOW - timedelta(seconds=60))
+    """The log signed last at START + 60 s: what waits since a minute before that was passed over."""
+    young = receipt(log.contents[0], START)
     desk.refused[young.entry] = 409
 
     check.prove(young)
+    check.prove(receipt(log.contents[1]))
+    check.compare([])
 
     assert (check.waiting, check.findings) == (1, [])
 
 
-def test_receipt_that_waits_for_ever_is_owed(check, desk, log):
-    old = receipt(log.contents[0], NOW - timedelta(seconds=61))
+def test_receipt_that_others_overtook_is_owed(check, desk, log):
+    old = receipt(log.contents[0], START - SECOND)
     desk.refused[old.entry] = 409
 
     check.prove(old)
+    check.prove(receipt(log.contents[1]))
+    check.compare([])
 
     assert "never got its place" in whys(check)[0]
+    assert check.waiting == 0
+
+
+@pytest.mark.parametrize(("waits", "is_owed"), [(3660, False), (3661, True)])
+def test_receipt_waits_for_a_sequencer_that_is_away_for_an_hour(check, desk, log, waits, is_owed):
+    one = receipt(log.contents[0], NOW - waits * SECOND)
+    desk.refused[one.entry] = 409
+
+    check.prove(one)
+    check.compare([])
+
+    assert (check.waiting, len(check.findings)) == ((0, 1) if is_owed else (1, 0))
 
 
 def test_refusal_that_says_nothing_of_the_log_is_raised(check, desk, log):
@@ -292,3 +308,28 @@ def test_kept_proofs_are_checked_without_the_exchange(desk, log, tmp_path):
     check.compare(known(log.checkpoints[0].note))
 
     assert (check.proven, check.unlinked, len(check.findings)) == (1, 1, 1)
+    assert "no proof of it is kept here" in whys(check)[0]
+
+
+def test_proofs_that_were_kept_before_the_log_grew_do_not_say_that_it_was_cut(desk, log, tmp_path):
+    one = receipt(log.contents[0])
+    proof_file(tmp_path, one.entry).write_bytes(desk.proof(one.entry))
+    log.append(*(content(number) for number in range(60, 80)))
+    check = ReceiptCheck(ProofFolder(tmp_path), KEYS, NOW)
+
+    check.prove(one)
+    check.compare(known(log.checkpoints[-1].note, "a witness"))
+
+    assert (check.proven, check.unlinked, check.findings) == (1, 1, [])
+
+
+def test_kept_proofs_still_tell_two_histories_of_one_size(desk, log, tmp_path):
+    one, other = receipt(log.contents[0]), world(60, 20)
+    proof_file(tmp_path, one.entry).write_bytes(desk.proof(one.entry))
+    other.rebuild([*other.contents[:59], content(59, purpose="other")])
+    check = ReceiptCheck(ProofFolder(tmp_path), KEYS, NOW)
+
+    check.prove(one)
+    check.compare(known(other.checkpoints[-1].note))
+
+    assert whys(check)[0].startswith("two histories")
