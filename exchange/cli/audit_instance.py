@@ -17,6 +17,7 @@ from exchange.audit import (
     parse_verifier_key,
 )
 from exchange.audit.verify import KeptCheckpoint, KnownCheckpoint, PendingEntry, PersonalKeyState, StoredEntry
+from exchange.cli.audit_keys import origin_of
 from exchange.cli.log_here import LogHere
 from exchange.crypto import VerifyingKey
 from exchange.kernel import InvalidError, MalformedError, UnavailableError
@@ -143,16 +144,18 @@ class InstancePlace:
     def logs(self) -> Iterator[LogHere]:
         """Yield each log that was ever signed, the one in use last.
 
-        Raises InvalidError where there is none, and this host knows better.
+        Raises InvalidError where the one is missing that this host signed last.
         """
         file = LastSignedFile(self._settings.last_signed_file).read()
         signed = [state for state in self._wait(self._desk.reader.states()) if state.note]
-        if file is not None and file.confirmed.head.size and not signed:
-            size = file.confirmed.head.size
-            raise InvalidError(f"the database holds no log, and this host signed `{file.origin}` of {size} entries")
-        for state in signed:
+        # By what was signed: the name beside it is the database's owner's.
+        origins = [origin_of(state.note) for state in signed]
+        if file is not None and file.confirmed.head.size and file.origin not in origins:
+            size, held = file.confirmed.head.size, "other logs" if signed else "no log"
+            raise InvalidError(f"the database holds {held}, and this host signed `{file.origin}` of {size} entries")
+        for state, origin in zip(signed, origins, strict=True):
             known: tuple[KnownCheckpoint, ...] = ()
-            if file is not None and file.origin == state.origin:
+            if file is not None and file.origin == origin:
                 known = (KnownCheckpoint(file.confirmed.note, "this host's own record of what it signed"),)
             # A boot may reach over two logs of one database: neither has all of its numbers.
             node_keys = self._node_keys() if len(signed) == 1 else ()

@@ -32,6 +32,23 @@ def test_log_that_was_taken_away_is_not_called_a_log_that_never_was(instance, op
     assert "the database holds no log, and this host signed" in ran.err
 
 
+def test_what_this_host_signed_is_held_against_the_log_whatever_the_database_calls_it(instance, operate, keys):
+    sequence(instance, 3)
+    own(
+        instance,
+        "DELETE FROM log_checkpoint WHERE size > 0",
+        "UPDATE log_state SET origin = 'x', note = (SELECT note FROM log_checkpoint)",
+        *(f"DELETE FROM {name}" for name in ("audit_entry", "log_leaf", "log_tile", "audit_search")),
+    )
+
+    ran = operate("audit", "verify", "--key", keys, "--json")
+
+    assert ran.code == 1
+    (finding,) = ran.json["findings"]
+    assert finding["place"].endswith("from this host's own record of what it signed")
+    assert "its tail was cut" in finding["why"]
+
+
 @pytest.mark.parametrize("line", ["'garbage'", "x'ff'", "''"])
 def test_cosignature_that_is_none_is_a_finding_and_the_rest_is_verified(instance, operate, keys, line):
     sequence(instance, 3)
@@ -73,6 +90,18 @@ def test_each_log_is_held_against_its_own_keys(recovered, operate, keys):
     assert [each["sound"] for each in both.json] == [True, True]
     assert both.err.count("the keys come from the instance itself") == 0
     assert operate("audit", "verify", "--key", keys).code == 1, "the log in use has other keys than those of the first"
+
+
+@pytest.mark.parametrize(
+    "change", ["DELETE FROM log_state WHERE log = 2", "UPDATE log_state SET note = '' WHERE log = 2"]
+)
+def test_log_in_use_that_was_taken_away_is_missed_beside_the_one_before_it(recovered, operate, change):
+    own(recovered, change)
+
+    ran = operate("audit", "verify")
+
+    assert ran.code == 1
+    assert "the database holds other logs, and this host signed" in ran.err
 
 
 def test_state_of_the_log_that_was_lost_tells_what_was_lost(recovered, operate, tmp_path):
