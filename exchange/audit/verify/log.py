@@ -86,6 +86,7 @@ def _passed(
     newest, marks = signed
     in_order = _in_order([*marks, _mark_of(newest)])
     check_times(in_order, expected.limits.ahead_seconds, findings)
+    _check_coming(newest, expected, findings)
     size, root = newest.checkpoint.size, newest.checkpoint.root
     tree = Recomputation(source, size, root, (mark.size for mark in marks))
     nodes, erasures = NodeChecks(expected.node_keys), ErasureChecks(source, expected.erasures)
@@ -131,6 +132,16 @@ def _compare_root(newest: OpenedCheckpoint, roots: Mapping[int, bytes], findings
         findings.add(Finding(Step.TREE, place, "its root cannot be recomputed: leaves are missing"))
     elif roots[size] != newest.checkpoint.root:
         findings.add(Finding(Step.TREE, place, "entries and tiles have another root than the one that was signed"))
+
+
+def _check_coming(newest: OpenedCheckpoint, expected: Expectations, findings: Findings) -> None:
+    """Report a newest checkpoint from the future: whatever time its entries bear would fit it."""
+    if newest.at_micros is None or expected.now_micros is None:
+        return
+    ahead = newest.at_micros - expected.now_micros
+    if ahead > expected.limits.coming_seconds * _MICROS:
+        why = f"it says that it was signed {ahead // _MICROS} s from now: a clock was set forward, there or here"
+        findings.add(Finding(Step.TIME, f"checkpoint of {newest.checkpoint.size} entries", why))
 
 
 def _check_pending(

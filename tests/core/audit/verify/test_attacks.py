@@ -198,7 +198,7 @@ def micros(moment):
 def test_entry_never_integrated_is_named(log):
     log.waiting = [PendingEntry("e-1", 0), PendingEntry("e-2", 0)]
 
-    (finding,) = log.verify(now=START).findings
+    (finding,) = log.verify(now=START + 700 * SECOND).findings
 
     assert (finding.step, finding.entry) == (Step.PENDING, "e-1")
 
@@ -267,6 +267,24 @@ def test_clock_set_forward_with_the_signers_and_back_again_is_named(log):
 
     assert steps(verification) == {Step.TIME}
     assert verification.findings[0].position == 601
+
+
+@pytest.mark.parametrize(("ahead", "is_sound"), [(300, True), (301, False)])
+def test_checkpoint_from_the_future_is_named(log, ahead, is_sound):
+    """The log's last word is signed at a time that has not come, and so are the entries that it covers."""
+    now = START + 700 * SECOND
+    later = now + ahead * SECOND
+    log.append(content(600, at=later), at=later)
+
+    told = found(log.verify(now=now))
+
+    assert told == (
+        []
+        if is_sound
+        else [
+            "time: checkpoint of 601 entries: it says that it was signed 301 s from now: a clock was set forward, there or here"
+        ]
+    )
 
 
 def test_fake_redaction_is_named(log):
