@@ -91,7 +91,7 @@ async def show_pending_act(services: Services, call: Call, act_id: str) -> Recor
     attempt = draft(call, client, event, Outcome.REFUSED, subject=named("act", act_id))
     async with on_record(services, attempt), services.store.unit_of_work() as unit:
         act = await _visible_act(services, unit, call, client, act_id)
-        receipt = await _record(unit, call, client, event, act)
+        receipt = await _record(services, unit, call, client, event, act)
     return Recorded(_view(act, client), receipt)
 
 
@@ -108,7 +108,7 @@ async def confirm_act(services: Services, call: Call, act_id: str, digest: str) 
         act = await _visible_act(services, unit, call, client, act_id)
         confirmed = await confirmed_by(unit, call, act, client, digest=digest)
         await CARRY_OUT[act.kind](services, unit, call, client, confirmed)
-        receipt = await _record(unit, call, client, event, confirmed)
+        receipt = await _record(services, unit, call, client, event, confirmed)
     if act.kind == ERASE_PERSONAL.name:
         await services.store.scrub_destroyed_keys()
     return Recorded(PendingActView(confirmed, may_confirm=False), receipt)
@@ -128,7 +128,7 @@ async def refuse_act(services: Services, call: Call, act_id: str) -> Recorded[Pe
         if act.kind == OPEN_CRISIS.name and client.id != act.requester:
             await require_may_refuse_crisis(services, client, act)
         ended = await unit.end_act(act, client)
-        receipt = await _record(unit, call, client, event, ended)
+        receipt = await _record(services, unit, call, client, event, ended)
     return Recorded(PendingActView(ended, may_confirm=False), receipt)
 
 
@@ -157,7 +157,9 @@ async def _visible_act(services: Services, unit: UnitOfWork, call: Call, client:
     return act
 
 
-async def _record(unit: UnitOfWork, call: Call, client: Client, event: EventName, act: PendingAct) -> Receipt:
+async def _record(  # noqa: PLR0913, PLR0917  who did what about which act
+    services: Services, unit: UnitOfWork, call: Call, client: Client, event: EventName, act: PendingAct
+) -> Receipt:
     detail: dict[str, str | int | list[str]] = {
         "kind": act.kind,
         "digest": act.digest,
@@ -166,5 +168,16 @@ async def _record(unit: UnitOfWork, call: Call, client: Client, event: EventName
     }
     # Whose auditor sees it besides the caller's; between several members each sees what its own people did.
     owner = next(iter(act.members)) if len(act.members) == 1 else None
-    entry = draft(call, client, event, Outcome.PERMITTED, subject=Subject("act", act.id), owner=owner, detail=detail)
-    return await unit.record(entry)
+    label = await _label_of(services, act)
+    subject = Subject("act", act.id)
+    return await unit.record(
+        draft(call, client, event, Outcome.PERMITTED, subject=subject, owner=owner, label=label, detail=detail)
+    )
+
+
+async def _label_of(services: Services, act: PendingAct) -> dict[str, str | list[str]] | None:
+    """Return the label of the report that an act is about: who may not know of that knows of neither."""
+    report = await services.store.report_record(act.asked["report"]) if "report" in act.asked else None
+    if report is None:
+        return None
+    return (await services.knowledge.release_class(services.store, report.class_id)).facts.label.as_json()

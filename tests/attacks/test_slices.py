@@ -250,6 +250,29 @@ async def test_08_no_entry_names_a_report_above_an_auditors_clearance_but_to_say
     assert any(report in each for each in listed)
 
 
+@pytest.mark.parametrize("end", ["confirmation", "refusal"])
+async def test_08_act_about_a_report_above_an_auditors_clearance_leaves_no_entry_for_it(api: Api, end: str) -> None:
+    world = api.world
+    await world.enrol("GBR auditor", "GBR", "auditor")
+    await world.enrol("GBR low auditor", "GBR", "auditor", level="RESTRICTED")
+    report = await world.post()
+    onward = {"recipient": "ESP", "reason": "the operation is theirs"}
+    made = await api.as_client("NOR reader").post(f"/v1/reports/{report}/onward-requests", json=onward)
+    granted = await api.as_client("GBR releaser").post(f"/v1/onward-requests/{made.json()['id']}/grant", json={})
+    act, second = granted.json()["act"], api.as_client("GBR second releaser")
+    shown = await second.get(f"/v1/acts/{act}")
+    body = {"digest": shown.json()["digest"]} if end == "confirmation" else {}
+    assert (await second.post(f"/v1/acts/{act}/{end}", json=body)).is_success
+    world.sequence()
+    seen_by = {
+        name: [item for item in await _all_of(api, name) if act in json.dumps(item)]
+        for name in ("GBR auditor", "GBR low auditor")
+    }
+
+    assert len(seen_by["GBR auditor"]) >= len(("asked", "shown", "ended"))
+    assert seen_by["GBR low auditor"] == []
+
+
 async def _all_of(api: Api, name: str) -> list[dict[str, Any]]:
     found: list[dict[str, Any]] = (await api.as_client(name).get(ENTRIES, params={"limit": "500"})).json()["items"]
     return found
