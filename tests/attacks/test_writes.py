@@ -1,6 +1,7 @@
 """Classes 3, 5, 6, 23, 24, 25, 29: who may change what, by whatever method, body, header or name it is tried."""
 
 import copy
+import json
 from typing import Any
 
 import pytest
@@ -326,6 +327,38 @@ async def test_25_bodies_of_another_type_are_not_read(api: Api, media: str | Non
                 method, filled(path, api.world.agreement_id), content=b'{"standing":"revoked"}', headers=headers
             )
             assert answer.status_code in {403, 415}, (method, path, media)
+
+    assert kept_state(api.world) == before
+
+
+@pytest.mark.parametrize(
+    ("name", "values"),
+    [
+        ("Idempotency-Key", ("one", "other")),
+        ("Content-Type", ("application/json", "text/plain")),
+        ("Content-Encoding", ("identity", "gzip")),
+        ("Exchange-Purpose", ("defence", "defence")),
+        ("If-Match", ('"1"', '"2"')),
+    ],
+)
+async def test_25_header_that_stands_twice_is_read_as_neither(api: Api, name: str, values: tuple[str, str]) -> None:
+    before, caller = kept_state(api.world), api.as_client("GBR contributor")
+    method, path, body = "POST", "/v1/reports", report_body(api.world.agreement_id)
+    if name == "If-Match":
+        reader = api.world.clients["NOR junior"].id
+        caller, method, path, body = (
+            api.as_client("operator"),
+            "PATCH",
+            f"/v1/clients/{reader}",
+            {"standing": "revoked"},
+        )
+    for order in (values, values[::-1]):
+        given = [
+            *((name, value) for value in order),
+            *([] if name == "Content-Type" else [("Content-Type", "application/json")]),
+        ]
+        answer = await caller.request(method, path, content=json.dumps(body), headers=given)
+        assert (answer.status_code, answer.json()["code"]) == (400, "malformed"), order
 
     assert kept_state(api.world) == before
 

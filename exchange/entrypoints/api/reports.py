@@ -24,7 +24,7 @@ from exchange.entrypoints.api.uploads import begun_answer, part_number
 from exchange.entrypoints.http.ranges import requested_range
 from exchange.entrypoints.http.receipts import receipt_headers
 from exchange.entrypoints.http.routing import Endpoint, Operation, Parameter, answered, read_model
-from exchange.entrypoints.http.visit import Visit, read_query, whole_number
+from exchange.entrypoints.http.visit import Visit, read_query, single_header, whole_number
 from exchange.kernel import Fault, InvalidError, MalformedError, parse_rfc3339, rfc3339
 from exchange.members import Role
 from exchange.release import Decision, Explanation, Permit, Refusal, RuleOutcome, View
@@ -176,7 +176,7 @@ async def post(visit: Visit) -> Response:
     """Answer `POST /v1/reports`; the caller is known before its body is read."""
     seen = await authenticated_row(visit.services, visit.call, Role.CONTRIBUTOR, event=EventName.REPORT_POSTED)
     read_query(visit.request, _NO_PARAMETERS)
-    key = visit.request.headers.get("idempotency-key")
+    key = single_header(visit.request, "Idempotency-Key")
     if key is not None and not _IDEMPOTENCY_KEY.fullmatch(key):
         raise MalformedError("`Idempotency-Key` has 1 to 128 visible ASCII characters")
     body = await read_model(visit, ReportBody)

@@ -80,19 +80,28 @@ class Visit:
         return self.request.path_params
 
 
+def single_header(request: Request, name: str) -> str | None:
+    """Return the one value of a header, None where it is absent.
+
+    MalformedError where it stands twice: of two readers each may take another one.
+    """
+    given = request.headers.getlist(name)
+    if len(given) > 1:
+        raise MalformedError(f"`{name}` stands twice: send it once")
+    return given[0] if given else None
+
+
 def stated_purpose(request: Request) -> str | None:
     """Return what `Exchange-Purpose` states, None where it is absent; MalformedError for what cannot be a purpose."""
-    given = request.headers.getlist("exchange-purpose")
-    if len(given) > 1:
-        raise MalformedError("`Exchange-Purpose` stands twice: state one purpose")
-    if given and not _PURPOSE.fullmatch(given[0]):
+    given = single_header(request, "Exchange-Purpose")
+    if given is not None and not _PURPOSE.fullmatch(given):
         raise MalformedError("`Exchange-Purpose` is no purpose: see GET /v1/vocabulary")
-    return given[0] if given else None
+    return given
 
 
 def stated_version(request: Request) -> int | None:
     """Return the version in `If-Match: "3"`, None where it is absent or `*`."""
-    stated = request.headers.get("if-match")
+    stated = single_header(request, "If-Match")
     if stated is None or stated == "*":
         return None
     found = _ENTITY_TAG.fullmatch(stated)
@@ -121,10 +130,10 @@ def require_acceptable(request: Request, offered: str) -> None:
 
 def require_media_type(request: Request, *read: str) -> str:
     """Return the body's media type if it is one of `read`; UnsupportedMediaError for others and for coded bodies."""
-    given = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    given = (single_header(request, "Content-Type") or "").partition(";")[0].strip().lower()
     if given not in read:
         raise UnsupportedMediaError(f"send the body as {' or '.join(f'`{media}`' for media in read)}")
-    if request.headers.get("content-encoding", "identity").strip().lower() != "identity":
+    if (single_header(request, "Content-Encoding") or "identity").strip().lower() != "identity":
         raise UnsupportedMediaError("send the body without `Content-Encoding`")
     return given
 
