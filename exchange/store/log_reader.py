@@ -114,7 +114,7 @@ class LogReader:
             for level in range(TILE_LEVELS):
                 which[f"indices_{level}"] = [index for at, index in asked if at == level]
             for level, index, width, hashes in await self._fetch(self._reads.tiles, which):
-                found[asked[level, index]] = self._keep((log, level, index), width, bytes(hashes))
+                found[asked[level, index]] = self._keep((log, level, index), width, as_bytes(hashes))
         return {path: _beginning(path, found.get(path)) for path in wanted}
 
     async def root(self, log: int, size: int) -> TreeHead:
@@ -161,6 +161,11 @@ class LogReader:
         """Return what waits for its place."""
         ((count, first),) = await self._fetch(self._reads.backlog, {})
         return Backlog(count, _made_at(first) if first is not None and is_uuid7(first) else None)
+
+    async def places(self, log: int) -> int:
+        """Return up to where places in a log are taken: its size, unless somebody changed either of the two."""
+        ((last,),) = await self._fetch(self._reads.placed_last, {"log": log})
+        return 0 if last is None else int(last) + 1
 
     async def searched(self, log: int) -> int:
         """Return how many entries of a log can be found by search: it follows the tree a moment behind."""

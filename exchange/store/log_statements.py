@@ -57,6 +57,7 @@ class LogReads:
     cosigned_last: Statement
     backlog: Statement
     searched_last: Statement
+    placed_last: Statement
 
     @classmethod
     def compiled(cls, sql: Sql) -> Self:
@@ -123,6 +124,7 @@ class LogReads:
                 select(*(cosigned.c[name] for name in COSIGNATURE_COLUMNS)).where(*is_of).order_by(cosigned.c.witness)
             ),
             cosigned_last=sql.compile(newest_kept.where(is_cosigned)),
+            placed_last=sql.compile(select(func.max(leaf.c.position)).where(leaf.c.log == bindparam("log"))),
             searched_last=sql.compile(select(func.max(search.c.position)).where(search.c.log == bindparam("log"))),
             backlog=sql.compile(
                 select(

@@ -7,6 +7,7 @@ and that it was found is an entry.
 
 import logging
 from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 from exchange.audit import EntryDraft, EventName, Outcome
@@ -95,7 +96,8 @@ class Index:
     async def chunk(self, *, is_at_rest: bool = True) -> bool:
         """Make the next entries searchable, fewer while others write; return whether more have their place already."""
         self._passed = 0 if is_at_rest else self._passed + 1
-        for state in await self._tree.reader.states():
+        for each in await self._tree.reader.states():
+            state = await self._as_placed(each)
             if await self._is_behind(state):
                 behind = state.size - self._done[state.log]
                 await self._advance(state, _INDEXED_AT_ONCE if is_at_rest else self._in_passing(behind))
@@ -108,6 +110,12 @@ class Index:
         if share > _INDEXED_AT_ONCE:
             return share // _PASSES_IN_A_SECOND
         return 0 if self._passed % _PASSES_IN_A_SECOND else share
+
+    async def _as_placed(self, state: LogState) -> LogState:
+        """Return the log as far as it has places: a size that was set ahead of them must not be walked up to."""
+        if self._done.get(state.log) == state.size:
+            return state
+        return replace(state, size=min(state.size, await self._tree.reader.places(state.log)))
 
     async def _is_behind(self, state: LogState) -> bool:
         if self._done.get(state.log, -1) != state.size:

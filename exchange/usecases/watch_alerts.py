@@ -81,6 +81,8 @@ class AlertWatch:
         state = await self.services.store.log.state_of(position.log)
         if state is None:
             return False
+        # No further than there are places, whatever size somebody has written down: what comes there is to be seen.
+        state = replace(state, size=min(state.size, await self.services.store.log.places(state.log)))
         # (2) the next entries
         has_more = False
         if position.position < state.size:

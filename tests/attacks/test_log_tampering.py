@@ -172,6 +172,27 @@ async def test_34_entries_behind_damaged_ones_are_found(
     assert [row[0] for row in found] == [*range(start), *range(stop, 20)]
 
 
+async def test_34_size_that_was_set_far_ahead_is_not_walked_up_to(log: Log) -> None:
+    sequencer = await log.sequencer()
+    await log.append(4)
+    await log.drain(sequencer)
+    index = Index(log.trees[-1])
+    # As of an older log, which recovery has left, or in the moment before the sequencer freezes this one.
+    await own(log, f"UPDATE log_state SET size = {2**60}")
+    async with asyncio.timeout(20):
+        while await index.chunk():
+            continue
+        assert not await index.chunk()
+
+    assert len(await rows_of(log.store, "SELECT position FROM audit_search")) == 5
+    await own(log, "UPDATE log_state SET size = 5")
+    await log.append(1)
+    await log.drain(sequencer)
+    while await index.chunk():
+        continue
+    assert len(await rows_of(log.store, "SELECT position FROM audit_search")) == 6
+
+
 @pytest.mark.parametrize("member", ["GB\0R", os.urandom(6000).hex()], ids=["nul", "long"])
 async def test_34_entries_behind_one_that_nobody_sealed_so_are_found(log: Log, member: str) -> None:
     sequencer = await log.sequencer()

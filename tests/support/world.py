@@ -249,10 +249,10 @@ class World:
         with closing(sqlite3.connect(self.url.partition("///")[2], timeout=5)) as connection, connection:
             return connection.execute(statement.replace("$", "?"), arguments).fetchall()
 
-    def unguard(self) -> None:
-        """Take away what guards the log's entries, as whoever owns the database can."""
+    def unguard(self, table: str = "audit_entry") -> None:
+        """Take away what guards a table of the log, as whoever owns the database can; on SQLite all of them."""
         if self.url.startswith("postgresql"):
-            self.sql("ALTER TABLE audit_entry DISABLE TRIGGER ALL")
+            self.sql(f"ALTER TABLE {table} DISABLE TRIGGER ALL")
             return
         for (name,) in self.sql("SELECT name FROM sqlite_master WHERE type = 'trigger'"):
             self.sql(f"DROP TRIGGER {name}")

@@ -344,6 +344,20 @@ async def test_entry_that_was_deleted_does_not_end_the_watch(alerted: AlertedWor
     assert await alerted.rules_told() == ["pulls"]
 
 
+async def test_size_that_was_set_far_ahead_hides_nothing_that_comes_later(alerted: AlertedWorld) -> None:
+    await alerted.settle()
+    size = (await alerted.log.state()).size
+    alerted.world.sql("UPDATE log_state SET size = $1", 2**60)
+    for _ in range(3):
+        assert not await alerted.watch.round()
+    alerted.world.unguard("log_state")
+    alerted.world.sql("UPDATE log_state SET size = $1", size)
+    await pull_some(alerted)
+    await alerted.settle()
+
+    assert "pulls" in await alerted.rules_told()
+
+
 async def test_log_that_recovery_began_is_watched_next(alerted: AlertedWorld) -> None:
     origin, note = "exchange.example/log/8", alerted.world.sql("SELECT note FROM log_state")[0][0]
     alerted.world.sql(

@@ -346,6 +346,16 @@ async def test_backlog_tells_how_many_wait_and_since_when(log: Log) -> None:
     assert backlog.oldest_at is not None
 
 
+async def test_tile_that_has_become_text_freezes_the_log(log: Log) -> None:
+    sequencer = await log.sequencer()
+    await log.append(3)
+    await log.drain(sequencer)
+    await log.append(1)
+    await own(log, "UPDATE log_tile SET hashes = 'text'")
+
+    assert await log.drain(sequencer) is Step.FROZEN
+
+
 async def test_entry_that_has_become_text_does_not_end_the_sequencer(log: Log) -> None:
     sequencer = await log.sequencer()
     await log.drain(sequencer)
