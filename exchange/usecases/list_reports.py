@@ -15,7 +15,7 @@ from typing import TypedDict, TypeVar
 from exchange.agreements import covers
 from exchange.audit import EventName, Outcome
 from exchange.crypto import OpeningError
-from exchange.kernel import Fault, InvalidError, UnavailableError
+from exchange.kernel import Fault, InvalidError, MalformedError, UnavailableError
 from exchange.kernel.spans import Mark, SpanName
 from exchange.members import Client, Role
 from exchange.release import ClassFacts, Permit, readable_classes
@@ -140,12 +140,20 @@ async def _permits(
 async def _settled_page(services: Services, call: Call, query: ListQuery) -> tuple[Client, PageRow, Readable]:
     event, thumbprint = EventName.REPORT_LISTED, required_thumbprint(call)
     # A guess saves a query; it is believed only once the page's own statement has confirmed it.
-    row = services.knowledge.last_seen.get(thumbprint) or await services.store.caller(thumbprint)
+    guess = services.knowledge.last_seen.get(thumbprint)
+    row = guess or await services.store.caller(thumbprint)
     for _ in range(_TRIES):
         client = await admit(services, call, row.client, Role.READER, event=event)
         require_same_law(services, row.state)
-        async with on_record(services, draft(call, client, event, Outcome.REFUSED)):
+        try:
             readable, wanted, after = await _asked(services, call, query, client, row.state)
+        except (MalformedError, InvalidError):
+            if row is guess:
+                # No page's statement will confirm it: who asks wrongly is told so as who it is now.
+                row = await services.store.caller(thumbprint)
+                continue
+            async with on_record(services, draft(call, client, event, Outcome.REFUSED)):
+                raise
         page = await services.store.page(
             thumbprint,
             wanted,

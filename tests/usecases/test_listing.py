@@ -309,6 +309,9 @@ async def test_revocation_holds_on_every_node_from_the_next_call_on(populated: W
         await change(populated)
         for act in (
             usecases.list_reports(second, populated.call("NOR reader"), ListQuery()),
+            usecases.list_reports(second, populated.call("NOR reader"), ListQuery(cursor="forged")),
+            usecases.list_reports(second, populated.call("NOR reader"), ListQuery(topic="none")),
+            usecases.list_reports(second, populated.call("NOR reader", purpose="none"), ListQuery()),
             usecases.pull_report(second, populated.call("NOR reader"), report),
             usecases.read_part(second, populated.call("NOR reader"), report, 1),
             usecases.explain_report(second, populated.call("NOR reader"), report),
