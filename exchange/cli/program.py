@@ -110,6 +110,11 @@ def _program() -> Callable[..., Any]:
 
 def main() -> None:
     """Run the command line and exit with its code."""
+    has_stdout = _fill_closed_streams()
+    if not has_stdout:
+        # Before anything is done: what nobody can be told of is not begun.
+        output.say_failure("stdout is closed: where nothing is to be told, send it to /dev/null (`>/dev/null`)")
+        sys.exit(FAILED)
     code = run(sys.argv[1:])
     try:
         # Here, for at exit nobody could catch it.
@@ -166,6 +171,23 @@ def _unforeseen(error: Exception) -> str:
     place = f"`{error.filename}`: " if error.filename else ""
     mend = ": make room on the disk, and try again" if error.errno in {errno.ENOSPC, errno.EDQUOT} else ""
     return f"{place}{(error.strerror or str(error)).lower()}{mend}"
+
+
+def _fill_closed_streams() -> bool:
+    """Put /dev/null in the place of standard streams that are closed, and say whether there was a stdout.
+
+    A file that is opened while they are closed gets their number: what is written to stderr would go into it.
+    """
+    has_stdout = sys.stdout is not None
+    for number in range(3):
+        try:
+            os.fstat(number)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)  # The lowest number that is free: this one.
+    sys.stdin = sys.stdin or open(0, closefd=False)  # noqa: SIM115  (they stay open until the end)
+    sys.stdout = sys.stdout or open(1, "w", closefd=False)  # noqa: SIM115
+    sys.stderr = sys.stderr or open(2, "w", closefd=False)  # noqa: SIM115
+    return has_stdout
 
 
 def _let_go_of_stdout() -> None:

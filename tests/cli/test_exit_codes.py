@@ -158,6 +158,25 @@ def test_output_into_a_closed_pipe_is_no_traceback(instance):
     assert "Exception" not in ran.stderr
 
 
+def test_nothing_is_begun_where_stdout_is_closed(instance):
+    command = f"{sys.executable} -m exchange.cli member add DNK --name Denmark --dir {instance} >&-"
+    ran = subprocess.run(["bash", "-c", command], stderr=subprocess.PIPE, text=True, timeout=60, check=False)
+    members = [sys.executable, "-m", "exchange.cli", "member", "list", "--dir", str(instance)]
+
+    assert ran.returncode == 1
+    assert ran.stderr == "error: stdout is closed: where nothing is to be told, send it to /dev/null (`>/dev/null`)\n"
+    assert "DNK" not in subprocess.run(members, capture_output=True, text=True, timeout=60, check=True).stdout
+
+
+def test_closed_stdin_and_stderr_are_no_failure_and_no_file_takes_their_number(instance):
+    look = "import os, sys; from exchange.cli import program; program.run = lambda words: print(open('/dev/zero').fileno())"
+    command = f'{sys.executable} -c "{look}; program.main()" <&- 2>&-'
+    ran = subprocess.run(["bash", "-c", command], stdout=subprocess.PIPE, text=True, timeout=60, check=False)
+
+    assert ran.returncode == 0
+    assert int(ran.stdout) > 2
+
+
 def test_every_verb_that_prints_takes_json():
     from importlib import import_module
 
