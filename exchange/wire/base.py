@@ -35,6 +35,34 @@ _SHAPES = {
 }
 """What somebody who mistyped one is told in place of the pattern."""
 
+_WORDS = {
+    "missing": "is missing",
+    "extra_forbidden": "there is no such field here: leave it out, or look at how it is written",
+    "string_type": "is no text: write it in quotes",
+    "int_type": "is no whole number",
+    "int_from_float": "is no whole number",
+    "float_type": "is no number",
+    "bool_type": "is neither `true` nor `false`",
+    "list_type": "is no list: write it in brackets",
+    "tuple_type": "is no list: write it in brackets",
+    "model_type": "is no object: write it in braces",
+    "model_attributes_type": "is no object: write it in braces",
+    "dict_type": "is no object: write it in braces",
+    "datetime_type": "is not a time: use RFC 3339, such as 2026-01-31T12:00:00Z",
+    "date_type": "is not a day: write one such as 2026-01-31",
+    "date_parsing": "is not a day: write one such as 2026-01-31",
+    "date_from_datetime_parsing": "is not a day: write one such as 2026-01-31",
+    "too_short": "has too few entries: give {min_length} or more",
+    "too_long": "has too many entries: give {max_length} at most",
+    "string_too_short": "is too short: write {min_length} characters or more",
+    "string_too_long": "is too long: write {max_length} characters at most",
+    "greater_than_equal": "is too small: {ge} is the least",
+    "less_than_equal": "is too large: {le} is the most",
+    "enum": "is not known here: use {expected}",
+    "literal_error": "is not known here: use {expected}",
+}
+"""What is wrong and what to do, in place of pydantic's own sentence; kinds that are not here have that one."""
+
 
 class WireModel(BaseModel):
     """A JSON object of the border: no unknown fields, no conversions, immutable."""
@@ -134,8 +162,11 @@ def _reason(error: Exception) -> str:
 
 
 def _message(fault: ErrorDetails) -> str:
-    shape = _SHAPES.get(fault.get("ctx", {}).get("pattern", ""))
+    limits = fault.get("ctx", {})
+    shape = _SHAPES.get(limits.get("pattern", ""))
     if shape is not None:
         return shape
+    if fault["type"] in _WORDS:
+        return _WORDS[fault["type"]].format_map(limits)
     text = fault["msg"].removeprefix("Value error, ")
     return text[:1].lower() + text[1:]

@@ -30,6 +30,47 @@ def test_each_fault_has_its_pointer_and_code(body, faults) -> None:
     assert {(fault.pointer, fault.code) for fault in refused.value.faults} == faults
 
 
+REPORT = {
+    "agreement": "x", "scope": "s", "kind": "k", "topic": "t", "regions": ["EUR"], "precedence": "ROUTINE",
+    "label": {"policy": "NATO", "classification": "SECRET"},
+    "parts": [{"media_type": "text/plain", "name": "a.txt", "content": "x"}],
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("changed", "told"),
+    [
+        ({"subjekt": "x"}, "/subjekt: there is no such field here: leave it out, or look at how it is written"),
+        ({"subject": 7}, "/subject: is no text: write it in quotes"),
+        ({"complete": "no"}, "/complete: is neither `true` nor `false`"),
+        ({"regions": "EUR"}, "/regions: is no list: write it in brackets"),
+        ({"regions": []}, "/regions: has too few entries: give 1 or more"),
+        ({"regions": ["EUR"] * 65}, "/regions: has too many entries: give 64 at most"),
+        ({"label": "NATO SECRET"}, "/label: is no object: write it in braces"),
+        ({"scope": ""}, "/scope: is too short: write 1 characters or more"),
+        ({"valid_until": 1893456000}, "/valid_until: is not a time: use RFC 3339, such as 2026-01-31T12:00:00Z"),
+        ({"declassify_on": 7}, "/declassify_on: is not a day: write one such as 2026-01-31"),
+        ({"declassify_on": "soon"}, "/declassify_on: is not a day: write one such as 2026-01-31"),
+        ({"precedence": "SOON"}, "/precedence: is not known here: use 'ROUTINE', 'PRIORITY', 'IMMEDIATE' or 'FLASH'"),
+    ],
+)
+def test_fault_says_what_is_to_be_written(changed, told) -> None:
+    with pytest.raises(InvalidError) as refused:
+        parse_body(ReportBody, json.dumps({**REPORT, **changed}).encode())
+
+    assert [str(fault) for fault in refused.value.faults] == [told]
+
+
+def test_field_that_is_not_there_is_said_to_be_missing() -> None:
+    with pytest.raises(InvalidError) as refused:
+        parse_body(ReportBody, json.dumps({**REPORT, "parts": [{"size_bytes": -1, "name": "x"}]}).encode())
+
+    assert [str(fault) for fault in refused.value.faults] == [
+        "/parts/0/media_type: is missing",
+        "/parts/0/size_bytes: is too small: 0 is the least",
+    ]
+
+
 @pytest.mark.parametrize("body", [b"[]", b'"x"', b"7", b"null", b"true"])
 def test_body_that_is_no_object_is_one_fault(body: bytes) -> None:
     with pytest.raises(InvalidError) as refused:
