@@ -10,12 +10,23 @@ import socket
 import stat
 import tomllib
 from dataclasses import dataclass
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Literal, Self
 from urllib.parse import urlsplit
 
-from pydantic import BaseModel, ConfigDict, Field, PositiveInt, ValidationError, field_validator, model_validator
-from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    PositiveInt,
+    ValidationError,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
+from pydantic_core import ErrorDetails
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, SettingsError
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError
 
@@ -222,6 +233,14 @@ class Settings(BaseSettings):
             raise ValueError(exc.message) from exc
         return given
 
+    @field_validator("*", mode="before")
+    @classmethod
+    def _refuse_truth_for_a_number(cls, given: object, field: ValidationInfo) -> object:
+        # `audit_retention_days = true` would be one day.
+        if isinstance(given, bool) and cls.model_fields[str(field.field_name)].annotation is not bool:
+            raise ValueError("is `true` or `false`, which this setting cannot be")
+        return given
+
     @property
     def private_networks(self) -> tuple[Network, ...]:
         """Return the networks that webhooks may lead to though they are not public."""
@@ -319,6 +338,9 @@ def load_settings(folder: Path) -> Settings:
         raise UnsafeSettingError(f"`{layout.settings_file}` is no TOML file: {exc}") from exc
     except ValidationError as exc:
         raise UnsafeSettingError(_told(layout.settings_file, exc)) from exc
+    except SettingsError as exc:
+        # Of the environment: a list of it, for one.
+        raise UnsafeSettingError(f'{exc}: write lists as JSON, such as `["10.1.0.0/16"]`') from exc
     return settings.model_copy(update=_absolute(settings, layout.folder))
 
 
@@ -406,8 +428,33 @@ def _absolute(settings: Settings, folder: Path) -> dict[str, Path]:
     return {name: folder / value for name, value in values if isinstance(value, Path)}
 
 
+_WORDS = {
+    "missing": "is missing",
+    "int_parsing": "is no whole number",
+    "int_type": "is no whole number",
+    "int_from_float": "is no whole number",
+    "float_parsing": "is no number",
+    "bool_parsing": "is neither `true` nor `false`",
+    "string_type": "is no text: write it in quotes",
+    "greater_than": "is too small: write more than {gt}",
+    "less_than_equal": "is too large: {le} is the most",
+    "literal_error": "is not known here: use {expected}",
+}
+"""What is wrong with a setting, in place of pydantic's own sentence; kinds that are not here have that one."""
+
+
 def _told(path: Path, error: ValidationError) -> str:
-    faults = "; ".join(
-        f"`{'.'.join(map(str, fault['loc']))}`: {fault['msg'].lower()}" for fault in error.errors(include_input=False)
-    )
+    faults = "; ".join(_fault_told(fault) for fault in error.errors(include_input=False))
     return f"settings of `{path}` are wrong: {faults}"
+
+
+def _fault_told(fault: ErrorDetails) -> str:
+    name = ".".join(map(str, fault["loc"]))
+    variable = f"EXCHANGE_{str(fault['loc'][0]).upper()}" if fault["loc"] else ""
+    place = f"`{name}` (from {variable})" if variable in os.environ else f"`{name}`"
+    if fault["type"] == "extra_forbidden":
+        close = get_close_matches(name, Settings.model_fields, n=1)
+        return f"{place}: there is no such setting" + (f": did you mean `{close[0]}`?" if close else "")
+    if fault["type"] in _WORDS:
+        return f"{place}: {_WORDS[fault['type']].format_map(fault.get('ctx', {}))}"
+    return f"{place}: {fault['msg'].removeprefix('Value error, ')}"

@@ -56,6 +56,49 @@ def test_wrong_setting_is_named_without_its_value(folder: Path, text: str) -> No
     assert "fast" not in refused.value.message
 
 
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("max_body_byte = 1", "`max_body_byte`: there is no such setting: did you mean `max_body_bytes`?"),
+        ("frob = 1", "`frob`: there is no such setting"),
+        ('max_body_bytes = "big"', "`max_body_bytes`: is no whole number"),
+        ("max_body_bytes = 0", "`max_body_bytes`: is too small: write more than 0"),
+        ("audit_retention_days = true", "`audit_retention_days`: is `true` or `false`, which this setting cannot be"),
+        ('audit_legal_hold = "perhaps"', "`audit_legal_hold`: is neither `true` nor `false`"),
+        ("personal_period_months = 5", "`personal_period_months`: is not known here: use 1, 2, 3, 4, 6 or 12"),
+        ("traces_ratio = 2", "`traces_ratio`: is too large: 1.0 is the most"),
+        ('[[alert_webhooks]]\nname = "soc"\nsecret_file = "s"', "`alert_webhooks.0.url`: is missing"),
+        (
+            'webhook_private_networks = ["10.1.0.0/33"]',
+            "`webhook_private_networks`: no network: '10.1.0.0/33' does not appear to be an IPv4 or IPv6 network",
+        ),
+    ],
+)
+def test_wrong_setting_is_told_with_what_to_write(folder: Path, text: str, told: str) -> None:
+    (folder / "exchange.toml").write_text(text)
+
+    with pytest.raises(UnsafeSettingError) as refused:
+        load_settings(folder)
+
+    assert refused.value.message == f"settings of `{folder}/exchange.toml` are wrong: {told}"
+
+
+def test_wrong_setting_of_the_environment_is_told_by_its_variable(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("EXCHANGE_UPLOAD_HOURS", "soon")
+
+    with pytest.raises(UnsafeSettingError, match=r"`upload_hours` \(from EXCHANGE_UPLOAD_HOURS\): is no whole number"):
+        load_settings(folder)
+
+
+def test_list_of_the_environment_is_json(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("EXCHANGE_WEBHOOK_PRIVATE_NETWORKS", "10.1.0.0/16")
+
+    with pytest.raises(UnsafeSettingError, match=r'"webhook_private_networks".*write lists as JSON'):
+        load_settings(folder)
+
+
 def test_folder_that_is_no_instance_names_the_mend(tmp_path: Path) -> None:
     with pytest.raises(UnsafeSettingError, match="exchange init"):
         load_settings(tmp_path)
