@@ -78,6 +78,11 @@ def unreadable(path: Path, exc: OSError) -> InvalidError:
     return InvalidError(f"`{path}` cannot be read: {(exc.strerror or str(exc)).lower()}")
 
 
+def unwritable(path: Path, exc: OSError) -> UnsafeSettingError:
+    """Return what is said of a file that cannot be written, with the cause."""
+    return UnsafeSettingError(f"`{path}` cannot be written: {(exc.strerror or str(exc)).lower()}")
+
+
 def read_bytes(path: Path) -> bytes:
     """Return the bytes of a file that the operator named; raises InvalidError with the cause."""
     try:
@@ -103,8 +108,15 @@ def write_new(path: Path, content: bytes, *, mode: int) -> None:
     except FileExistsError as exc:
         raise UnsafeSettingError(f"`{path}` exists already: nothing is overwritten") from exc
     except OSError as exc:
-        raise UnsafeSettingError(f"`{path}` cannot be written: {(exc.strerror or str(exc)).lower()}") from exc
-    with os.fdopen(handle, "wb") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
+        raise unwritable(path, exc) from exc
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+    except BaseException as exc:
+        # A disk that is full, or an interruption: half a key would stand in the next try's way.
+        path.unlink(missing_ok=True)
+        if isinstance(exc, OSError):
+            raise unwritable(path, exc) from exc
+        raise

@@ -32,7 +32,7 @@ def save_parts(
         for part in report.parts:
             _save(client, report.id, part, targets[part.number], purpose)
     except OSError as exc:
-        raise InvalidError(f"`{exc.filename}` cannot be written: {(exc.strerror or str(exc)).lower()}") from exc
+        raise InvalidError(f"`{exc.filename or out}` cannot be written: {(exc.strerror or str(exc)).lower()}") from exc
     return {number: str(path) for number, path in targets.items()}
 
 

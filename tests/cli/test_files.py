@@ -1,15 +1,20 @@
 """From files to parts and back: media types, markings, names that cannot leave their folder."""
 
+import errno
 import json
+import os
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from exchange.cli.demo.disk import files_holding, pieces_of
+from exchange.cli.instance import write_new
 from exchange.cli.posting import STIX, guess_media_type, label_of, law_catalogue, part_of, parts_of
-from exchange.cli.pulling import file_names, safe_name
-from exchange.kernel import ExchangeError, InvalidError
+from exchange.cli.pulling import file_names, safe_name, save_parts
+from exchange.client import ExchangeClient
+from exchange.kernel import ExchangeError, InvalidError, UnsafeSettingError
+from exchange.wire import PulledPartBody, PulledReportBody
 
 BUNDLE = json.dumps({"type": "bundle", "id": "bundle--1", "objects": []}).encode()
 
@@ -152,3 +157,39 @@ def test_search_finds_nothing_where_there_is_nothing(tmp_path):
 @pytest.mark.parametrize("content", [b"x", b"GBR\n", b"Norway", bytes(5000), b" " * 100, b"  \n" * 50])
 def test_what_is_there_by_chance_is_not_searched_for(content):
     assert pieces_of(content) == []
+
+
+def out_of_room(_handle):
+    raise OSError(errno.ENOSPC, "No space left on device")
+
+
+@pytest.mark.parametrize(
+    ("failure", "raised", "told"),
+    [
+        (out_of_room, UnsafeSettingError, r"`.*/a\.key` cannot be written: no space left on device"),
+        (lambda _handle: (_ for _ in ()).throw(KeyboardInterrupt), KeyboardInterrupt, None),
+    ],
+)
+def test_new_file_that_is_not_whole_is_not_left(tmp_path, monkeypatch, failure, raised, told):
+    monkeypatch.setattr(os, "fsync", failure)
+
+    with pytest.raises(raised, match=told):
+        write_new(tmp_path / "a.key", b"secret", mode=0o600)
+
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_disk_without_room_for_a_part_is_told_of_the_folder(tmp_path, monkeypatch):
+    def content(*_given, **_named):
+        raise OSError(errno.ENOSPC, "No space left on device")
+        yield
+
+    part = PulledPartBody.model_construct(number=1, name="a.txt")
+    report = PulledReportBody.model_construct(id="x", parts=[part])
+    client = ExchangeClient.__new__(ExchangeClient)
+    monkeypatch.setattr(client, "content", content)
+
+    with pytest.raises(InvalidError, match=rf"^`{tmp_path}/out` cannot be written: no space left on device$"):
+        save_parts(client, report, tmp_path / "out", force=False, purpose=None)
+
+    assert list((tmp_path / "out").iterdir()) == []
