@@ -13,7 +13,7 @@ import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, partial
 from importlib import import_module
 from typing import Any
 
@@ -78,6 +78,7 @@ class _Verbs(TyperGroup):
             with nothing_collected():
                 import_module(f"exchange.cli.{VERBS[name].module}")
             self.commands[name] = get_group(app).commands[name]
+            _refuse_empty_paths(self.commands[name])
             self._made.add(name)
         return super().resolve_command(ctx, args)
 
@@ -162,6 +163,21 @@ def nothing_collected() -> Iterator[None]:
     finally:
         if was_collecting:
             gc.enable()
+
+
+def _refuse_empty_paths(command: Any) -> None:
+    """Let no path of `command` be empty: that of a shell variable that is not set would be the folder one stands in."""
+    for below in getattr(command, "commands", {}).values():
+        _refuse_empty_paths(below)
+    for parameter in command.params:
+        if "Path" in str(getattr(parameter, "type_descriptor", "")):
+            parameter.process_value = partial(_process_path, parameter, parameter.process_value)
+
+
+def _process_path(parameter: Any, process: Callable[[Any, Any], Any], ctx: Any, value: Any) -> Any:
+    if value == "" or (isinstance(value, list | tuple) and "" in value):
+        raise typer.BadParameter("the path is empty: give it, `.` for the folder you are in", ctx=ctx, param=parameter)
+    return process(ctx, value)
 
 
 def _unforeseen(error: Exception) -> str:

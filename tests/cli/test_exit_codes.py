@@ -39,6 +39,34 @@ def test_wrong_usage_is_2_and_on_stderr(exchange, words):
 @pytest.mark.parametrize(
     "words",
     [
+        ["init", "--dir", ""],
+        ["init", "--dir="],
+        ["demo", "--input", "a.txt", "--input", ""],
+        ["agreement", "key", ""],
+        ["report", "post", "a.txt", "", "--agreement", "a", "--scope", "s", "--kind", "k", "--topic", "t", "--region",
+         "r", "--marking", "m"],
+        ["audit", "export", "--format", "csv", "--out", ""],
+    ],
+)  # fmt: skip
+def test_empty_path_is_not_the_folder_one_stands_in(exchange, tmp_path, monkeypatch, words):
+    monkeypatch.chdir(tmp_path)
+    ran = exchange(*words)
+
+    assert ran.code == 2
+    assert "the path is empty: give it, `.` for the folder you are in" in ran.err
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_point_is_the_folder_one_stands_in(exchange, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+
+    assert exchange("init", "--dir", ".").code == 0
+    assert (tmp_path / "exchange.toml").is_file()
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
         ["status"],
         ["member", "list"],
         ["client", "list"],
