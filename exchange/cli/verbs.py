@@ -16,6 +16,7 @@ from typing import Annotated
 
 import typer
 from pydantic import ValidationError
+from pydantic_core import PydanticSerializationError
 
 from exchange.cli.instance import Host, folder_of, open_host
 from exchange.cli.profiles import Door, endpoint_of
@@ -125,6 +126,9 @@ def _words_of_the_wire() -> Iterator[None]:
         yield
     except ValidationError as exc:
         raise InvalidError("what was given has faults", faults_of(exc)) from exc
+    except (UnicodeEncodeError, PydanticSerializationError) as exc:
+        # What comes from the command line as other bytes stands in a text as halves of characters.
+        raise InvalidError("what was given is not text in UTF-8: look at the terminal's settings (`locale`)") from exc
 
 
 async def _on_host(act: Callable[..., Awaitable[None]], folder: Path, given: Mapping[str, object]) -> None:

@@ -12,7 +12,7 @@ import httpx2
 from exchange.client.errors import AnswerError, ConnectionFailedError, ProblemError, explain_connection
 from exchange.client.receipts import ReceiptFile
 from exchange.client.tls import client_context
-from exchange.kernel import Fault
+from exchange.kernel import Fault, InvalidError
 
 # Three tries span about a second: a worker that is being replaced is back by then, a person still waits gladly.
 _PAUSES_SECONDS = (0.2, 0.8)
@@ -75,6 +75,7 @@ class Transport:
         is a broken connection, a 429 or a 503 tried again. Raises ProblemError and ConnectionFailedError, and
         ReceiptFileError where the receipt cannot be kept.
         """
+        _refuse_unsendable((body or {}).get("headers", {}))
         return self._repeated(lambda: self._http.request(method, path, **(body or {})), may_repeat=may_repeat)
 
     def send(self, path: str, pieces: Callable[[], Iterator[bytes]], size_bytes: int) -> httpx2.Response:
@@ -105,6 +106,7 @@ class Transport:
         self, path: str, headers: Mapping[str, str], *, silence_seconds: float | None = None
     ) -> Iterator[httpx2.Response]:
         """Yield a successful answer whose body has not been read yet; it may be silent for `silence_seconds`."""
+        _refuse_unsendable(headers)
         usual = self._endpoint.timeout_seconds
         timeout = httpx2.Timeout(usual, read=silence_seconds or usual)
         try:
@@ -141,6 +143,13 @@ def checked(answer: httpx2.Response) -> httpx2.Response:
         )
     except (ValueError, KeyError, TypeError, AttributeError) as exc:
         raise AnswerError(f"answer {answer.status_code} without a problem: is this an exchange's address?") from exc
+
+
+def _refuse_unsendable(headers: Mapping[str, str]) -> None:
+    """Raise InvalidError for a header that HTTP cannot carry: it was never sent, so nobody was asked."""
+    for name, value in headers.items():
+        if not (value.isascii() and value.isprintable()):
+            raise InvalidError(f"`{name}` has other characters than visible ASCII ones: write it with these")
 
 
 def _faults(listed: list[dict[str, object]]) -> Iterator[Fault]:

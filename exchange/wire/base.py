@@ -39,6 +39,7 @@ _WORDS = {
     "missing": "is missing",
     "extra_forbidden": "there is no such field here: leave it out, or look at how it is written",
     "string_type": "is no text: write it in quotes",
+    "string_unicode": "is not text in UTF-8",
     "int_type": "is no whole number",
     "int_from_float": "is no whole number",
     "float_type": "is no number",

@@ -243,6 +243,21 @@ def test_what_fits_no_request_is_told_by_its_field(exchange, enrol, tmp_path, wo
 
 
 @pytest.mark.parametrize(
+    "words", [["report", "list", "--topic", "\udce9"], ["agreement", "consult", "x", "--text", "\udce9"]]
+)
+def test_what_is_no_utf_8_is_told_in_words(exchange, enrol, tmp_path, words):
+    enrol(name="desk")
+    files = {"--cert": "client.pem", "--key": "client.key", "--ca": "ca.pem"}
+    door = [word for option, file in files.items() for word in (option, tmp_path / "desk" / file)]
+
+    ran = exchange(*words, "--url", "https://localhost:1", *door)
+
+    assert ran.code == 1
+    assert "unexpected" not in ran.err
+    assert "is not text in UTF-8" in ran.err
+
+
+@pytest.mark.parametrize(
     ("error", "told"),
     [
         (OSError(errno.ENOSPC, "No space left on device", "b"), "error: `b`: no space left on device: make room"),

@@ -6,6 +6,7 @@ import httpx2
 import pytest
 
 from exchange.client import AnswerError, ConnectionFailedError, ProblemError
+from exchange.kernel import InvalidError
 from exchange.wire import MemberAddition, ReportBody
 
 MEMBERS = {"items": [{"code": "GBR", "version": 1, "name": "United Kingdom", "standing": "active"}]}
@@ -39,6 +40,18 @@ def report():
 
 def test_answer_is_read_into_its_model(line):
     assert line(lambda _: httpx2.Response(200, json=MEMBERS)).client.members()[0].code == "GBR"
+
+
+@pytest.mark.parametrize("purpose", ["défence", "a\nb", "a\r\nX-Other: b", "\udce9"])
+def test_what_no_header_can_carry_is_refused_before_anything_is_sent(line, purpose):
+    one = line(lambda _: httpx2.Response(200, json=MEMBERS))
+
+    with pytest.raises(InvalidError, match=r"`Exchange-Purpose` has other characters than visible ASCII ones"):
+        one.client.pull_report("01a21c1e-9be7-78f5-b9df-c36d6554bd3a", purpose=purpose)
+    with pytest.raises(InvalidError, match=r"`Exchange-Purpose` has other characters than visible ASCII ones"):
+        next(one.client.watch_reports(purpose=purpose))
+
+    assert one.sent == []
 
 
 def test_fields_of_a_newer_exchange_are_passed_over(line):
