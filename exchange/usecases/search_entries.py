@@ -4,13 +4,13 @@ Steps: (1) the caller is an auditor; (2) what it asks for can be asked; (3) what
 (4) the entry about the search, with its filters and every id shown, is durable; (5) answer.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, fields
 
 from exchange.audit import Criteria, EventName, Outcome, fit_text, parse_entry
 from exchange.crypto import OpeningError, open_token, seal_token
 from exchange.kernel import Fault, InvalidError, MalformedError, NotFoundError, is_uuid7
-from exchange.members import Client
+from exchange.members import Client, check_member_code
 from exchange.release import Reason
 from exchange.store import Hit, Place
 from exchange.usecases.auditing import (
@@ -100,7 +100,7 @@ async def show_entry(services: Services, call: Call, entry_id: str) -> Recorded[
 
 def check_criteria(services: Services, criteria: Criteria) -> None:
     """Raise InvalidError for filters that no entry could meet: a misspelt one must not look like silence."""
-    faults = [*_unfit(criteria), *_unknown(services, criteria)]
+    faults = [*_unfit(criteria), *_unknown(services, criteria)] or [*_misspelt(criteria), *_reversed(criteria)]
     if faults:
         raise InvalidError("the log cannot be searched so", tuple(faults))
 
@@ -155,3 +155,24 @@ def _unknown(services: Services, criteria: Criteria) -> list[Fault]:
         for name, given, words in known
         if given is not None and given not in words
     ]
+
+
+def _misspelt(criteria: Criteria) -> Iterator[Fault]:
+    for name in ("client", "agreement", "crisis"):
+        given = getattr(criteria, name)
+        if given is not None and not is_uuid7(given):
+            yield Fault(
+                f"/{name}", "not-an-id", "is no id: copy it whole, such as 01a20000-0000-7000-8000-000000000001"
+            )
+    for name in ("member", "owner"):
+        given = getattr(criteria, name)
+        try:
+            if given is not None:
+                check_member_code(given, pointer=f"/{name}")
+        except InvalidError as exc:
+            yield from exc.faults
+
+
+def _reversed(criteria: Criteria) -> Iterator[Fault]:
+    if criteria.since is not None and criteria.until is not None and criteria.until <= criteria.since:
+        yield Fault("/until", "invalid-value", "is not later than `since`: nothing lies between them")

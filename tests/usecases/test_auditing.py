@@ -398,9 +398,15 @@ async def test_cursor_serves_whom_it_was_given_to(audited: Audited, thief: str) 
         ({"member": "GBR\0"}, "invalid-value"),
         ({"subject": "x" * 129}, "invalid-value"),
         ({"client": "\ud800"}, "invalid-value"),
+        ({"client": "desk"}, "not-an-id"),
+        ({"agreement": ABSENT[:-1]}, "not-an-id"),
+        ({"crisis": ABSENT.upper()}, "not-an-id"),
+        ({"member": "NRO"}, "unknown-code"),
+        ({"owner": "gbr"}, "bad-code"),
+        ({"since": NOW, "until": NOW}, "invalid-value"),
     ],
 )
-async def test_filter_that_can_find_nothing_is_a_fault(audited: Audited, asked: dict[str, str], code: str) -> None:
+async def test_filter_that_can_find_nothing_is_a_fault(audited: Audited, asked: dict[str, Any], code: str) -> None:
     world = audited.world
     query = EntryQuery(Criteria(**asked))
     made = await world.attempt(usecases.search_entries(world.services, world.call("NOR auditor"), query))

@@ -8,7 +8,7 @@ import pytest
 
 from exchange import usecases
 from exchange.audit import Criteria
-from exchange.kernel import new_id
+from exchange.kernel import InvalidError, new_id
 from exchange.markings import Label
 from exchange.usecases import CrisisWish, EntryQuery, ListQuery
 from exchange.usecases.registry import register_reads
@@ -178,12 +178,13 @@ async def test_crisis_of_others_is_as_absent(reviewed: World) -> None:
         assert await found(reviewed, name, crisis) == await found(reviewed, name, new_id(NOW, bytes(10))) == []
 
 
-async def test_word_that_is_no_crisis_finds_nothing_and_is_on_the_record(reviewed: World) -> None:
+async def test_word_that_is_no_crisis_is_refused_and_on_the_record(reviewed: World) -> None:
     crisis, _ = await happened(reviewed)
     for wrong in (crisis[:-1], crisis.upper(), f"crisis/{crisis}", "%", "no id"):
-        assert await found(reviewed, "auditor", wrong) == []
+        with pytest.raises(InvalidError, match="/crisis: is no id"):
+            await found(reviewed, "auditor", wrong)
     searched = [entry for entry in await reviewed.entries() if entry["type"] == "audit.searched"]
-    assert searched[-1]["detail"]["crisis"] == "no id"
+    assert [entry["detail"] for entry in searched[-5:]] == [{"codes": ["not-an-id"]}] * 5
 
 
 def test_text_of_two_has_its_clause() -> None:
