@@ -1,7 +1,7 @@
 """Command line: operator verbs on use cases, member verbs on the client, serve and demo on the app.
 
 Promises: exit 0 done, 1 refused or failed, 2 usage; an error is a few lines on stderr, never a traceback;
-`--json` on every verb that prints data; nothing of an instance is ever overwritten.
+`--json` on every verb that prints data, and then of a failure too; nothing of an instance is ever overwritten.
 Does not: decide anything itself. An operator's verb is a recorded use case, a member's verb an HTTPS request.
 """
 

@@ -34,10 +34,28 @@ def shown(text: object) -> str:
     return "".join("\ufffd" if unicodedata.category(letter) in _UNSHOWN else letter for letter in str(text))
 
 
+class _Said:
+    """What this command has printed."""
+
+    whole_document = False
+
+
+def begin() -> None:
+    """Forget what an earlier command of this process has printed."""
+    _Said.whole_document = False
+
+
 def show_json(value: object) -> None:
     """Print `value` as one JSON document."""
+    _Said.whole_document = True
     # ensure_ascii keeps control and bidirectional characters of foreign text from a terminal.
     sys.stdout.write(json.dumps(value, indent=2, ensure_ascii=True) + "\n")
+
+
+def show_json_failure(value: object) -> None:
+    """Print `value` as one line of JSON, the last of a stream's, or nothing behind a whole document."""
+    if not _Said.whole_document:
+        sys.stdout.write(json.dumps(value, ensure_ascii=True) + "\n")
 
 
 def show_json_line(document: str) -> None:

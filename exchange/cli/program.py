@@ -21,7 +21,7 @@ import typer
 from typer.core import TyperCommand, TyperGroup
 from typer.main import get_command, get_group
 
-from exchange.cli import output
+from exchange.cli import failures, output
 from exchange.kernel import ExchangeError
 
 
@@ -123,34 +123,62 @@ def main() -> None:
     except BrokenPipeError:
         _let_go_of_stdout()
         code = FAILED
+    except OSError as exc:
+        output.say_failure(_unforeseen(exc))
+        _let_go_of_stdout()
+        code = FAILED
     sys.exit(code)
 
 
 def run(arguments: Sequence[str]) -> int:
     """Run one command and return its exit code."""
+    output.begin()
     try:
-        _program()(args=list(arguments), prog_name="exchange")
-    except SystemExit as exc:
-        if exc.code == _INTERRUPTED:
-            output.say_failure("interrupted")
-            return FAILED
-        return exc.code if isinstance(exc.code, int) else DONE
-    except KeyboardInterrupt:
-        output.say_failure("interrupted")
-        return FAILED
+        return _run(arguments)
     except BrokenPipeError:
         _let_go_of_stdout()
         return FAILED
+    except OSError as exc:
+        # Of stdout itself, which is full: nothing more is said there.
+        output.say_failure(_unforeseen(exc))
+        return FAILED
+
+
+def _run(arguments: Sequence[str]) -> int:
+    try:
+        _program()(args=list(arguments), prog_name="exchange")
+    except SystemExit as exc:
+        return _ended(arguments, exc)
+    except KeyboardInterrupt:
+        return _fail(arguments, "interrupted", "interrupted")
+    except BrokenPipeError:
+        raise
     except ExchangeError as exc:
         output.say_failure(str(exc))
+        failures.tell_error(arguments, exc)
         return FAILED
     except Exception as exc:
         # The last place: a person gets a sentence, not a traceback.
         if os.environ.get("EXCHANGE_TRACEBACK"):
             raise
-        output.say_failure(_unforeseen(exc))
-        return FAILED
+        return _fail(arguments, "system" if isinstance(exc, OSError) else "unexpected", _unforeseen(exc))
     return DONE
+
+
+def _ended(arguments: Sequence[str], end: SystemExit) -> int:
+    if end.code == _INTERRUPTED:
+        return _fail(arguments, "interrupted", "interrupted")
+    if end.code == USAGE:
+        # The library has said it on stderr already; what it said is what it ended over.
+        told = getattr(end.__context__, "format_message", lambda: "wrong usage")()
+        failures.tell(arguments, "usage", told)
+    return end.code if isinstance(end.code, int) else DONE
+
+
+def _fail(arguments: Sequence[str], code: str, detail: str) -> int:
+    output.say_failure(detail)
+    failures.tell(arguments, code, detail)
+    return FAILED
 
 
 @contextmanager

@@ -1,14 +1,18 @@
 """0 done, 1 refused or failed, 2 wrong usage; errors are lines on stderr."""
 
 import errno
+import json
+import os
 import subprocess
 import sys
 
 import pytest
 from typer.main import get_command
 
-from exchange.cli import program
+from exchange.cli import output, program
 from exchange.cli.program import app, run
+from exchange.client import ProblemError
+from exchange.kernel import Fault, InvalidError
 
 
 @pytest.mark.parametrize(
@@ -186,6 +190,24 @@ def test_output_into_a_closed_pipe_is_no_traceback(instance):
     assert "Exception" not in ran.stderr
 
 
+@pytest.mark.parametrize("words", ["policy check --json", "frob --json", "--help"])
+def test_output_that_the_disk_has_no_room_for_is_told_in_a_line(words):
+    # Unbuffered it fails where it is printed, else where it is flushed.
+    for unbuffered in ("", "1"):
+        ran = subprocess.run(
+            ["bash", "-c", f"{sys.executable} -m exchange.cli {words} >/dev/full"],
+            env={**os.environ, "PYTHONUNBUFFERED": unbuffered},
+            stderr=subprocess.PIPE,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+
+        assert ran.returncode == 1
+        assert ran.stderr.splitlines()[-1] == "error: no space left on device: make room on the disk, and try again"
+        assert "Traceback" not in ran.stderr
+
+
 def test_nothing_is_begun_where_stdout_is_closed(instance):
     command = f"{sys.executable} -m exchange.cli member add DNK --name Denmark --dir {instance} >&-"
     ran = subprocess.run(["bash", "-c", command], stderr=subprocess.PIPE, text=True, timeout=60, check=False)
@@ -273,3 +295,96 @@ def test_what_the_system_refuses_is_told_in_its_words(exchange, monkeypatch, err
 
     assert ran.code == 1
     assert ran.err.startswith(told)
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "told"),
+    [
+        (["member", "list", "--json"], 1, {"code": "invalid", "detail": "which instance? give `--dir DIR` or set EXCHANGE_DIR"}),
+        (["report", "pull", "--json"], 2, {"code": "usage", "detail": "Missing argument 'ID'."}),
+        (["frob", "--json"], 2, {"code": "usage", "detail": "No such command 'frob'."}),
+        (["report", "list", "--json", "--profile", "none"], 1,
+         {"code": "invalid", "detail": "there is no profile `none`: saved are none; add one with `exchange profile add`"}),
+    ],
+)  # fmt: skip
+def test_failure_is_json_where_json_is_asked_for(exchange, words, code, told):
+    ran = exchange(*words)
+
+    assert ran.code == code
+    assert ran.json == {"error": {"status": None, "request_id": None, "errors": [], **told}}
+    assert told["detail"] in ran.err
+
+
+def test_every_fault_is_in_the_json(operate, tmp_path):
+    (tmp_path / "draft.yaml").write_text("title: x\nparties: [GBR]\nfrob: 1\n")
+
+    ran = operate("agreement", "propose", tmp_path / "draft.yaml", "--json")
+
+    assert {
+        name: fault[name] for fault in ran.json["error"]["errors"] if fault["code"] == "unknown-field"
+        for name in ("pointer", "line")
+    } == {"pointer": "/frob", "line": 3}  # fmt: skip
+
+
+def test_refusal_of_the_exchange_keeps_its_status_and_request(capsys, monkeypatch):
+    def refuse(**_given):
+        fault = Fault("/topic", "unknown-topic", "no topic")
+        raise ProblemError(status=422, code="invalid", detail="not so", faults=(fault,), request_id="r-1")
+
+    monkeypatch.setattr(program, "_program", lambda: refuse)
+
+    assert run(["report", "list", "--json"]) == 1
+    assert json.loads(capsys.readouterr().out) == {
+        "error": {
+            "code": "invalid",
+            "detail": "not so",
+            "status": 422,
+            "request_id": "r-1",
+            "errors": [{"pointer": "/topic", "code": "unknown-topic", "detail": "no topic"}],
+        }
+    }
+
+
+@pytest.mark.parametrize(
+    ("raised", "code"),
+    [
+        (KeyboardInterrupt(), "interrupted"),
+        (OSError(errno.EIO, "Input/output error"), "system"),
+        (KeyError(), "unexpected"),
+    ],
+)
+def test_what_nobody_foresaw_is_json_too(exchange, monkeypatch, raised, code):
+    def fail(**_given):
+        raise raised
+
+    monkeypatch.setattr(program, "_program", lambda: fail)
+    ran = exchange("status", "--json")
+
+    assert (ran.code, ran.json["error"]["code"]) == (1, code)
+
+
+def test_failure_behind_a_whole_document_does_not_spoil_it(exchange, monkeypatch):
+    def fail(**_given):
+        output.show_json({"id": 1})
+        raise InvalidError("late")
+
+    monkeypatch.setattr(program, "_program", lambda: fail)
+
+    assert exchange("status", "--json").json == {"id": 1}
+    assert exchange("status", "--json").json == {"id": 1}
+
+
+def test_failure_of_a_stream_is_its_last_line(exchange, monkeypatch):
+    def fail(**_given):
+        output.show_json_line('{"id": 1}')
+        raise InvalidError("late")
+
+    monkeypatch.setattr(program, "_program", lambda: fail)
+    first, last = exchange("report", "watch", "--json").out.splitlines()
+
+    assert (json.loads(first), json.loads(last)["error"]["detail"]) == ({"id": 1}, "late")
+
+
+@pytest.mark.parametrize("words", [["member", "list"], ["status", "--", "--json"]])
+def test_failure_is_in_words_alone_where_no_json_is_asked_for(exchange, words):
+    assert exchange(*words).out == ""
