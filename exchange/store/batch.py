@@ -111,6 +111,9 @@ def write_batch(jobs: Sequence[Job], statements: WriteStatements, sealer: Sealer
     posts = [job for job in jobs if isinstance(job, PostJob)]
     if is_locking(jobs):
         yield Lock(statements.lock_state)
+    if any(isinstance(job, ProbeJob) for job in jobs):
+        for statement in statements.probe:
+            yield Ask(statement, {})
     if posts:
         yield from batch.begin(posts)
     granted = yield from _lend(jobs, statements)

@@ -45,10 +45,12 @@ _POSTED: Mapping[str, Sequence[str]] = {
 class WriteStatements:
     """`outbox` is None where `entry` fills the outbox too, `posted` where one statement cannot fill several tables.
 
-    `posted` is `report`, `part`, `entry` and `advance_state` in one; `by_column` gives its rows.
+    `posted` is `report`, `part`, `entry` and `advance_state` in one; `by_column` gives its rows. `probe` is what a
+    write that changes nothing takes besides `lock_state`.
     """
 
     lock_state: Statement
+    probe: tuple[Statement, ...]
     state_and_classes: Statement
     advance_state: Statement
     known_keys: Statement
@@ -84,6 +86,11 @@ class WriteStatements:
         return cls(
             # Writes what is there: the lock on the row, held to the commit, is the purpose.
             lock_state=sql.compile(update(state).values(report_seq=state.c.report_seq)),
+            # SQLite writes no page for a row that stays as it is: there and back again it does.
+            probe=tuple(
+                sql.compile(update(state).values(report_seq=state.c.report_seq + step))
+                for step in ((1, -1) if sql.is_sqlite else ())
+            ),
             # A statement of its own, behind the lock: one that waited for it would see what was before it.
             state_and_classes=sql.compile(
                 select(state.c.policy_version, state.c.class_version, state.c.report_seq, state.c.recorded_at)
