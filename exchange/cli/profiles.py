@@ -100,10 +100,14 @@ def save_profile(name: str, endpoint: Endpoint) -> Path:
     profiles = read_profiles()
     paths = {"cert": endpoint.cert, "key": endpoint.key, "ca": endpoint.ca}
     profiles[name] = {"url": endpoint.url, **{field: str(path.resolve()) for field, path in paths.items()}}
+    try:
+        content = "\n".join(_as_toml(*item) for item in sorted(profiles.items())).encode()
+    except UnicodeEncodeError as exc:
+        raise InvalidError("an address or a path of the profile is not text in UTF-8: rename the file") from exc
     path = profiles_path()
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     unfinished = path.with_suffix(".new")
-    unfinished.write_text("\n".join(_as_toml(*item) for item in sorted(profiles.items())), encoding="utf-8")
+    unfinished.write_bytes(content)
     unfinished.replace(path)
     return path
 
@@ -115,6 +119,10 @@ def _profile(path: Path, name: str, table: object) -> dict[str, str]:
 
 
 def _as_toml(name: str, fields: dict[str, str]) -> str:
-    # A JSON string is a TOML basic string.
-    lines = [f"[{json.dumps(name)}]", *(f"{field} = {json.dumps(value)}" for field, value in fields.items())]
+    lines = [f"[{_quoted(name)}]", *(f"{field} = {_quoted(value)}" for field, value in fields.items())]
     return "\n".join(lines) + "\n"
+
+
+def _quoted(text: str) -> str:
+    # A JSON string is a TOML basic string, but for DEL and for the halves in which JSON escapes what lies above U+FFFF.
+    return json.dumps(text, ensure_ascii=False).replace("\x7f", "\\u007f")

@@ -25,6 +25,27 @@ def test_saved_profile_is_found_again(exchange, saved):
     assert shown == {"id": "one", "url": "https://one:1"} | {name: str(saved / name) for name in ("cert", "key", "ca")}
 
 
+@pytest.mark.parametrize("name", ["øst", "北", "\U0001f511", 'a"b\\c', "tab\there", "del\x7f", "line\nbreak"])
+def test_path_of_any_letters_is_found_again_and_harms_no_other_profile(exchange, saved, name):
+    words = ["--url", "https://two:1", "--cert", saved / name, "--key", saved / "key", "--ca", saved / "ca"]
+    assert exchange("profile", "add", "two", *words).code == 0
+
+    one, two = exchange("profile", "list", "--json").json
+    assert (one["id"], two["cert"]) == ("one", str(saved / name))
+
+
+def test_path_that_is_no_text_is_refused_and_harms_no_other_profile(exchange, saved):
+    before = profiles_path().read_bytes()
+    words = ["--url", "https://two:1", "--cert", saved / "\udce9", "--key", saved / "key", "--ca", saved / "ca"]
+
+    ran = exchange("profile", "add", "two", *words)
+
+    assert (ran.code, ran.err) == (
+        1, "error: an address or a path of the profile is not text in UTF-8: rename the file\n"
+    )  # fmt: skip
+    assert profiles_path().read_bytes() == before
+
+
 def test_option_counts_before_profile_and_profile_before_environment(saved, monkeypatch):
     monkeypatch.setenv("EXCHANGE_URL", "https://environment:1")
 
