@@ -148,7 +148,7 @@ def checked(answer: httpx2.Response) -> httpx2.Response:
 def _refuse_unsendable(headers: Mapping[str, str]) -> None:
     """Raise InvalidError for a header that HTTP cannot carry: it was never sent, so nobody was asked."""
     for name, value in headers.items():
-        if not (value.isascii() and value.isprintable()):
+        if not (value.isascii() and value.isprintable() and value == value.strip()):
             raise InvalidError(f"`{name}` has other characters than visible ASCII ones: write it with these")
 
 

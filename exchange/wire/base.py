@@ -167,6 +167,8 @@ def _message(fault: ErrorDetails) -> str:
     shape = _SHAPES.get(limits.get("pattern", ""))
     if shape is not None:
         return shape
+    if fault["type"] == "string_too_short" and limits["min_length"] == 1:
+        return "is empty"
     if fault["type"] in _WORDS:
         return _WORDS[fault["type"]].format_map(limits)
     text = fault["msg"].removeprefix("Value error, ")

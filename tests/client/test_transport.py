@@ -42,7 +42,7 @@ def test_answer_is_read_into_its_model(line):
     assert line(lambda _: httpx2.Response(200, json=MEMBERS)).client.members()[0].code == "GBR"
 
 
-@pytest.mark.parametrize("purpose", ["défence", "a\nb", "a\r\nX-Other: b", "\udce9"])
+@pytest.mark.parametrize("purpose", ["défence", "a\nb", "a\r\nX-Other: b", "\udce9", " "])
 def test_what_no_header_can_carry_is_refused_before_anything_is_sent(line, purpose):
     one = line(lambda _: httpx2.Response(200, json=MEMBERS))
 

@@ -47,7 +47,7 @@ REPORT = {
         ({"regions": []}, "/regions: has too few entries: give 1 or more"),
         ({"regions": ["EUR"] * 65}, "/regions: has too many entries: give 64 at most"),
         ({"label": "NATO SECRET"}, "/label: is no object: write it in braces"),
-        ({"scope": ""}, "/scope: is too short: write 1 characters or more"),
+        ({"scope": ""}, "/scope: is empty"),
         ({"valid_until": 1893456000}, "/valid_until: is not a time: use RFC 3339, such as 2026-01-31T12:00:00Z"),
         ({"declassify_on": 7}, "/declassify_on: is not a day: write one such as 2026-01-31"),
         ({"declassify_on": "soon"}, "/declassify_on: is not a day: write one such as 2026-01-31"),
