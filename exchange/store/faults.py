@@ -37,6 +37,23 @@ _ROW_ERRORS = (
 _CONFLICTS = (sqlite3.IntegrityError, asyncpg.IntegrityConstraintViolationError, IntegrityError)
 
 
+_MENDS = {
+    "ConnectionRefusedError": "nothing listens at the database's address: see that it runs there, and `database_url`",
+    "gaierror": "the database's host has no address: see `database_url`, and the name service",
+    "TimeoutError": "the database was silent for too long: see that it runs, and the network to it",
+    "InvalidPasswordError": "the database does not take the password: see `database_password_file`",
+    "InvalidAuthorizationSpecificationError": "the database does not take the login: see `database_url`",
+    "InvalidCatalogNameError": "the server has no database of that name: see `database_url`",
+    "InsufficientPrivilegeError": "the database's login may not do that: run `exchange migrate` as the tables' owner",
+    "TooManyConnectionsError": "the database has no connection left: see its `max_connections`",
+    "DiskFullError": "the database's disk is full: make room there",
+    "attempt to write a readonly database": "the database cannot be written: see whose file it is, and its disk",
+    "database or disk is full": "database or disk is full: make room on the disk",
+    "file is not a database": "file is not a database: see what `exchange doctor` says",
+}
+"""What an operator is told of a kind of failure, and to do; callers hear of the kind alone."""
+
+
 def is_of_one_row(fault: BaseException) -> bool:
     """Return whether a row is at fault, not the database: the others of its batch may still succeed."""
     return isinstance(fault, _ROW_ERRORS)
@@ -48,7 +65,10 @@ def as_exchange_error(fault: BaseException) -> ExchangeError:
         return fault
     if isinstance(fault, _CONFLICTS):
         return ConflictError("the store holds such a row already, or lacks one that this refers to")
-    return UnavailableError(f"the store cannot answer: {_kind(fault)}")
+    kind = _kind(fault)
+    return UnavailableError(
+        f"the store cannot answer: {_MENDS.get(kind, kind)}", told=f"the store cannot answer: {kind}"
+    )
 
 
 @contextmanager

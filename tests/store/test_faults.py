@@ -77,6 +77,10 @@ def size_of(path: str) -> int:
     return Path(path).stat().st_size
 
 
+def spoil(path: str) -> None:
+    Path(path).write_bytes(b"x" * 8192)
+
+
 def replace_by_copy(path: str) -> None:
     source, copy = sqlite3.connect(path), sqlite3.connect(path + ".copy")
     source.backup(copy)
@@ -242,3 +246,24 @@ def test_own_errors_stay_what_they_are() -> None:
     error: ExchangeError = ConflictError("taken")
 
     assert as_exchange_error(error) is error
+
+
+async def test_operator_is_told_what_to_look_at_and_callers_are_not(
+    postgres_server: PostgresServer, sqlite_file: SqliteFile
+) -> None:
+    away = "postgresql+asyncpg://exchange@127.0.0.1:1/exchange"
+    nameless = postgres_server.create_database(postgres_server.template("store", migrate_template))
+    postgres_server.drop_database(nameless)
+    store = await open_store(sqlite_file.url)
+    await store.close()
+    spoil(sqlite_file.path)
+
+    for url, kind, mend in (
+        (away, "ConnectionRefusedError", "nothing listens at the database's address: see that it runs there"),
+        (nameless, "InvalidCatalogNameError", "the server has no database of that name: see `database_url`"),
+        (sqlite_file.url, "file is not a database", "file is not a database: see what `exchange doctor` says"),
+    ):
+        with pytest.raises(UnavailableError) as refused:
+            await open_store(url)
+        assert refused.value.message.startswith(f"the store cannot answer: {mend}")
+        assert refused.value.told == f"the store cannot answer: {kind}"
