@@ -193,6 +193,10 @@ async def _schema(settings: Settings) -> Finding:
 def _mend_of_silence(settings: Settings) -> str:
     if settings.database_url.startswith("postgresql"):
         return "see that the database runs and can be reached"
+    file = Path(settings.database_url.removeprefix("sqlite+aiosqlite:///"))
+    if not (os.access(file, os.W_OK) and os.access(file.parent, os.W_OK)):
+        # Nothing is wrong with what stands in it: a backup would take the place of the newer.
+        return "let the service's user write the file and its folder; see whether the disk is mounted read-only"
     return "look at the disk; put a damaged `exchange.db` aside, and `exchange restore` a backup"
 
 

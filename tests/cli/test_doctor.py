@@ -1,5 +1,6 @@
 """The doctor finds each fault and says its mend."""
 
+import os
 import sqlite3
 from base64 import b64encode
 from datetime import UTC, datetime, timedelta
@@ -159,6 +160,19 @@ def test_damaged_database_must_be_mended(findings, instance):
     assert code == 1
     assert found["schema"]["mend"].startswith("look at the disk")
     assert "exchange restore" in found["schema"]["mend"]
+
+
+def test_nobody_is_told_to_put_a_database_aside_that_cannot_be_written(findings, instance, monkeypatch):
+    for beside in ("-wal", "-shm"):
+        (instance / f"exchange.db{beside}").unlink(missing_ok=True)
+    (instance / "exchange.db").write_bytes(b"garbage" * 1000)
+    monkeypatch.setattr(os, "access", lambda place, _mode: place != instance / "exchange.db")
+    code, found = findings()
+
+    assert code == 1
+    assert found["schema"]["mend"] == (
+        "let the service's user write the file and its folder; see whether the disk is mounted read-only"
+    )
 
 
 def test_vanished_database_must_be_mended(findings, instance):
