@@ -95,7 +95,7 @@ def _secret(path: Path) -> Finding:
         read_secret(path)
     except ExchangeError as exc:
         told, _, mend = exc.message.partition(": run ")
-        return Finding(name, Finding.MEND, told, mend.strip("`") or _FROM_ESCROW)
+        return Finding(name, Finding.MEND, told.partition(": put it back")[0], mend.strip("`") or _FROM_ESCROW)
     return Finding(name, Finding.OK, "readable by its owner alone")
 
 

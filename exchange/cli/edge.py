@@ -33,7 +33,9 @@ async def edge(
     out: Annotated[Path, typer.Option("--out", help="Folder for the proxy: its keys go there, readable by you alone.")],
     host_name: Annotated[
         list[str] | None,
-        typer.Option("--host-name", help="Name or address that clients use for the proxy; may be repeated."),
+        typer.Option(
+            "--host-name", metavar="NAME", help="Name or address that clients use for the proxy; may be repeated."
+        ),
     ] = None,
     as_json: JsonOption = False,
 ) -> None:

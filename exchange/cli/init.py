@@ -59,7 +59,11 @@ def init(
     dir: DirOption = None,  # noqa: A002  what the option is called
     host_name: Annotated[
         list[str] | None,
-        typer.Option("--host-name", help="Another name or address that clients use for this server; may be repeated."),
+        typer.Option(
+            "--host-name",
+            metavar="NAME",
+            help="Another name or address that clients use for this server; may be repeated.",
+        ),
     ] = None,
     if_absent: Annotated[
         bool, typer.Option("--if-absent", help="Where there is an instance already, change nothing and succeed.")

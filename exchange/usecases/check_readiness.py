@@ -64,7 +64,8 @@ async def require_confirmed(services: Services) -> None:
     """Raise UnavailableError where a restore left something that nobody has seen to yet."""
     left = await services.store.open_restore_claims()
     if left:
-        raise UnavailableError(f"restored, and {left} things are to be confirmed: see `exchange restored list`")
+        things = "1 thing is" if left == 1 else f"{left} things are"
+        raise UnavailableError(f"restored, and {things} to be confirmed: see `exchange restored list`")
 
 
 async def _run(name: str, step: Callable[[], Awaitable[None]]) -> Check:

@@ -218,10 +218,11 @@ async def test_instance_is_not_ready_before_everything_is_confirmed(populated: W
     for url in unused_urls:
         await load(url, rows_of(lines), Since("restored", Replay(), claims), clock=populated.clock)
         again = await reopened(populated, url)
-        for left in (2, 1, 0):
+        for left, told in ((2, "2 things are to be"), (1, "1 thing is to be"), (0, "works")):
             assert len(await open_claims(url)) == left
             checks = {check.name: check for check in (await check_readiness(again.services)).checks}
             assert checks["restore"].is_working is (left == 0)
+            assert told in checks["restore"].finding
             if left:
                 assert await confirm_claim(url, (await open_claims(url))[0].id, clock=populated.clock)
         assert not await confirm_claim(url, "a", clock=populated.clock)

@@ -49,7 +49,7 @@ def demo(
         list[Path] | None, typer.Option("--input", metavar="FILE", help="Post this file; may be repeated.")
     ] = None,
     tour: Annotated[Tour, typer.Option("--tour", help="The main job, or how treaties live.")] = Tour.EXCHANGE,
-    files: Annotated[list[Path] | None, typer.Argument(metavar="[FILE]...", help="More input files.")] = None,
+    files: Annotated[list[Path] | None, typer.Argument(metavar="FILE", help="More input files.")] = None,
     as_json: JsonOption = False,
 ) -> None:
     """Run the main job on real input with a real server; exit 1 where any step comes out wrong."""
