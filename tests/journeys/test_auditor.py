@@ -4,7 +4,7 @@ import json
 import signal
 import subprocess
 import time
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
@@ -172,15 +172,19 @@ def test_wrong_filter_is_told(audited, words):
 
 def test_search_by_time_and_everything_else(audited):
     house, report, _ = audited
-    day = datetime.now(UTC).date().isoformat()
+    today = datetime.now(UTC).date()
+    day, before = today.isoformat(), (today - timedelta(days=1)).isoformat()
     agreement = house.agreement
     filters = (
-        *("--since", day, "--member", "NOR", "--agency", "A", "--client", house.clients["nor"], "--subject", report),
+        *("--member", "NOR", "--agency", "A", "--client", house.clients["nor"], "--subject", report),
         *("--owner", "GBR", "--agreement", agreement, "--event", "report.read", "--level", "SECRET"),
     )
-    found = house.as_("auditor", "audit", "search", *filters, "--json").json
+    found = house.as_("auditor", "audit", "search", *filters, "--since", day, "--json").json
 
     assert len(found) == 1
-    assert house.as_("auditor", "audit", "search", *filters, "--until", day, "--json").json == []
+    assert house.as_("auditor", "audit", "search", *filters, "--since", before, "--until", day, "--json").json == []
+    # Whoever means a day by that would take the answer for one about it.
+    nothing = house.as_("auditor", "audit", "search", *filters, "--since", day, "--until", day, "--json")
+    assert [fault["pointer"] for fault in nothing.json["error"]["errors"]] == ["/until"]
     assert house.as_("auditor", "audit", "search", "--text", "releasable", "--reason", "not-releasable").code == 0
     assert done("--help").out
