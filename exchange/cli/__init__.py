@@ -5,6 +5,10 @@ Promises: exit 0 done, 1 refused or failed, 2 usage; an error is a few lines on 
 Does not: decide anything itself. An operator's verb is a recorded use case, a member's verb an HTTPS request.
 """
 
-from exchange.cli.program import main, run
+try:
+    from exchange.cli.program import main, run
+except KeyboardInterrupt:
+    # Of the second that a start takes, half goes by here.
+    raise SystemExit("error: interrupted") from None
 
 __all__ = ["main", "run"]

@@ -157,6 +157,21 @@ def test_interruption_while_a_verb_is_read_is_1(exchange, monkeypatch):
     assert (ran.code, ran.err) == (1, "error: interrupted\n")
 
 
+def test_interruption_while_the_program_is_read_is_1():
+    # In the place of one of the modules that it begins with.
+    script = (
+        "import sys, types\n"
+        "class Interrupted:\n"
+        "    def find_spec(self, name, *_given):\n"
+        "        if name == 'typer': raise KeyboardInterrupt\n"
+        "sys.meta_path.insert(0, Interrupted())\n"
+        "import exchange.cli\n"
+    )
+    ran = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=60, check=False)
+
+    assert (ran.returncode, ran.stderr) == (1, "error: interrupted\n")
+
+
 def test_interruption_is_1(exchange, monkeypatch):
     def interrupt(*_args, **_named):
         raise KeyboardInterrupt
