@@ -6,7 +6,7 @@ grant covers the label, and the agreement what it lets go; (4) so do the grants 
 nobody consents to less than its own sources allow. Default is none.
 
 What derives from another member's report is held to it with every part, for a part goes to whom its own label names;
-its own intelligence a member may take apart as it likes.
+its own intelligence a member may take apart as it likes, but for what that was derived from.
 """
 
 from collections.abc import Sequence
@@ -71,13 +71,16 @@ async def covering_consents(  # noqa: PLR0913  who marks what how, from which so
 
     The first is the report's own, the others are its parts'; the law knows them all. None where a consent is missing.
     """
-    facts, consents = source.facts, list[str]()
-    for label in dict.fromkeys(labels[:1] if facts.originator == member else labels):
-        if not services.law.catalogue.dominates(label, facts.label, originator=member):
-            found = await _all_consents(services, None, call, state, [_Asked(source, member, label)])
-            if found is None:
-                return None
-            consents += found
+    consents = list[str]()
+    for label in dict.fromkeys(labels):
+        if services.law.catalogue.dominates(label, source.facts.label, originator=member):
+            continue
+        asked, is_taken_apart = _Asked(source, member, label), source.facts.originator == member and label != labels[0]
+        pending = await _taken_apart(services, call, asked) if is_taken_apart else [asked]
+        found = None if pending is None else await _all_consents(services, None, call, state, pending)
+        if found is None:
+            return None
+        consents += found
     return tuple(dict.fromkeys(consents))
 
 
@@ -97,6 +100,25 @@ async def do_sources_allow(  # noqa: PLR0913  as `covering_consents`
     """
     beneath = await _beneath(services, call, _Asked(source, member, label))
     return beneath is not None and await _all_consents(services, unit, call, state, beneath) is not None
+
+
+async def _taken_apart(services: Services, call: Call, asked: _Asked) -> list[_Asked] | None:
+    """Return what a member's own report builds on, by whatever steps of its own, that is others' and stands above.
+
+    None where a step is destroyed: what that was made of nobody can say.
+    """
+    others: list[_Asked] = []
+    steps, seen = [asked], {asked.source.report.id}
+    while steps:
+        step = steps.pop()
+        beneath = await _beneath(services, call, step) if step.source.report.sealed_header else None
+        if beneath is None:
+            return None
+        new = [each for each in beneath if each.source.report.id not in seen]
+        seen |= {each.source.report.id for each in new}
+        steps += [each for each in new if each.source.facts.originator == asked.member]
+        others += [each for each in new if each.source.facts.originator != asked.member]
+    return others
 
 
 async def _all_consents(
