@@ -7,6 +7,7 @@ from typing import assert_never
 
 from exchange.members import Role
 from exchange.release.cache import CURRENT_ROW
+from exchange.release.crises import applicable_crises
 from exchange.release.decide import decide, in_order, judged_labels
 from exchange.release.decision import Decision, Permit, Reason, Refusal, View
 from exchange.release.facts import ClassFacts, ReaderFacts, ScopeFacts, Use
@@ -41,13 +42,14 @@ class Simulation:
 def simulate(cls: ClassFacts, scope: ScopeFacts | None, readers: Iterable[ReaderFacts], law: Law) -> Simulation:
     """Return who could read a current report of class `cls`, each client with its own purpose.
 
-    Concerned are the originator, the readers of the scope and the members the labels name: who else has clients
-    here is not the poster's to know. A member without any reading client is refused for `role-missing`; one that
-    only a label names for `not-a-party`, whatever its clients are: those are not the poster's to know either.
+    Concerned are the originator, the readers of the scope, those that an open crisis adds, and the members the labels
+    name: who else has clients here is not the poster's to know. A member without any reading client is refused for
+    `role-missing`; one that only a label names for `not-a-party`, whatever its clients are: those are not the poster's
+    to know either.
     """
     decisions: defaultdict[str, list[tuple[str, Decision]]] = defaultdict(list)
     concerned = _concerned(cls)
-    parties = concerned if scope is None else scope.readers | {cls.originator}
+    parties = concerned if scope is None else scope.readers.union({cls.originator}, _in_crisis(cls, scope))
     for reader in readers:
         # A client without the role says nothing about why its member could not read.
         if reader.member in parties and Role.READER in reader.roles:
@@ -61,6 +63,10 @@ def simulate(cls: ClassFacts, scope: ScopeFacts | None, readers: Iterable[Reader
 def _concerned(cls: ClassFacts) -> frozenset[str]:
     named = {member for label in judged_labels(cls) for member in label.releasable_to}
     return frozenset({cls.originator, *named})
+
+
+def _in_crisis(cls: ClassFacts, scope: ScopeFacts) -> frozenset[str]:
+    return frozenset(member for crisis in applicable_crises(cls, scope) for member in crisis.readers)
 
 
 def _outlook(member: str, decisions: list[tuple[str, Decision]]) -> MemberOutlook:
