@@ -76,22 +76,27 @@ class ClassChange:
     change: Change
 
 
-def national_changes(
+def national_changes(  # noqa: PLR0913  which reports, by which law and that one, and when
     classes: Mapping[int, ClassFacts],
     scope_of: Callable[[ClassFacts], ScopeFacts | None],
     *,
     before: Law,
     after: Law,
     spoken: Spoken,
+    at_micros: int,
 ) -> list[ClassChange]:
-    """Return what changes about reports of these classes when `after` is in force in place of `before`."""
+    """Return what changes about reports of these classes when `after` is in force in place of `before`.
+
+    `at_micros` is the moment that is asked about: a consent that has ended lets nobody read.
+    """
     scopes = [scope for scope in map(scope_of, classes.values()) if scope is not None]
     purposes = sorted({purpose for scope in scopes for purpose in scope.purposes})
     compartments = frozenset(word for scope in scopes for word in scope.compartments)
     found: list[ClassChange] = []
     for member in _members(classes.values(), scopes):
         seen: dict[int, list[tuple[Permit | None, Permit | None]]] = {}
-        for reader in _readers(member, purposes, compartments, spoken, before.catalogue):
+        for each in _readers(member, purposes, compartments, spoken, before.catalogue):
+            reader = replace(each, at_micros=at_micros)
             was = _readable(reader, classes, scope_of, before)
             will = _readable(reader, classes, scope_of, after)
             for class_id in was.keys() | will.keys():
@@ -102,8 +107,13 @@ def national_changes(
 
 
 def _members(classes: Iterable[ClassFacts], scopes: Iterable[ScopeFacts]) -> list[str]:
-    consented = {consent.member for facts in classes for consent in facts.consents}
-    return sorted(consented.union(*(scope.readers for scope in scopes)))
+    """Return whose readers may read something: by the text, in a crisis, by consent, or what is their own."""
+    found: set[str] = set()
+    for facts in classes:
+        found |= {facts.originator, *(consent.member for consent in facts.consents)}
+    for scope in scopes:
+        found |= scope.readers.union(*(crisis.readers for crisis in scope.crises))
+    return sorted(found)
 
 
 def _readers(

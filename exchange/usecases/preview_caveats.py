@@ -11,6 +11,7 @@ from itertools import islice
 from typing import TypeVar
 
 from exchange.audit import EventName, Outcome
+from exchange.kernel import to_micros
 from exchange.markings import render_marking
 from exchange.members import Client, Role
 from exchange.release import (
@@ -106,6 +107,7 @@ async def _changes(  # noqa: PLR0913  what is compared, and for whom
             before=before,
             after=after,
             spoken=spoken,
+            at_micros=to_micros(call.now),
         )
         await asyncio.sleep(0)
     return tuple(

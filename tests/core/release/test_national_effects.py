@@ -5,7 +5,7 @@ from typing import get_args
 
 import pytest
 
-from exchange.release import Change, ClassChange, Consent, Spoken, national_changes
+from exchange.release import Change, ClassChange, Consent, CrisisFacts, Spoken, national_changes
 from exchange.release.national_text import read_national
 from exchange.wire.caveats import ChangeName
 from tests.support.national import guard
@@ -24,10 +24,10 @@ def law_of(*conditions):
     return law.with_national([law.guards.prepared("GBR", guards)]), guards
 
 
-def changes(before, after, cls=CLASS, scope=OPEN):
+def changes(before, after, cls=CLASS, scope=OPEN, now=0):
     (was, guards), (will, more) = law_of(*before), law_of(*after)
     spoken = Spoken.of((*guards, *more))
-    found = national_changes({7: cls}, lambda _: scope, before=was, after=will, spoken=spoken)
+    found = national_changes({7: cls}, lambda _: scope, before=was, after=will, spoken=spoken, at_micros=now)
     return {(each.member, each.change) for each in found}
 
 
@@ -110,7 +110,9 @@ def test_changes_are_called_what_the_interface_calls_them():
 
 def test_changes_name_the_class_by_member_in_order():
     (will, guards), (was, _) = law_of("true"), law_of()
-    found = national_changes({9: CLASS, 3: CLASS}, lambda _: OPEN, before=was, after=will, spoken=Spoken.of(guards))
+    found = national_changes(
+        {9: CLASS, 3: CLASS}, lambda _: OPEN, before=was, after=will, spoken=Spoken.of(guards), at_micros=0
+    )
 
     assert found == [ClassChange(each, member, STOPPED) for member in ("GBR", "NOR") for each in (3, 9)]
 
@@ -146,3 +148,24 @@ def test_words_are_nationalities_and_agencies_only_where_the_caveat_asks_for_tho
     spoken = Spoken.of(guards)
 
     assert (spoken.nationalities, spoken.agencies) == ((), ())
+
+
+def test_whom_an_open_crisis_lets_read_is_asked_too():
+    crisis = CrisisFacts("c1", frozenset({"DNK"}), None)
+    cls = replace(CLASS, label=LOWER, part_labels=(LOWER,), crises=("c1",))
+
+    assert changes([], ['principal.member == "DNK"'], cls, replace(OPEN, crises=(crisis,))) == {("DNK", STOPPED)}
+    assert changes([], ['principal.member == "DNK"'], cls) == set()
+
+
+def test_own_readers_are_asked_though_no_scope_names_them():
+    scope = replace(OPEN, readers=frozenset({"NOR"}))
+
+    assert changes([], ["true"], scope=scope) == {("GBR", STOPPED), ("NOR", STOPPED)}
+
+
+def test_consent_that_has_ended_gives_a_caveat_nothing_to_stop():
+    released = replace(CLASS, consents=(Consent.over([LABEL], member="ESP", until_micros=1_000),))
+
+    assert changes([], ['principal.member == "ESP"'], released, now=999) == {("ESP", STOPPED)}
+    assert changes([], ['principal.member == "ESP"'], released, now=1_000) == set()
