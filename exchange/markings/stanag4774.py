@@ -3,7 +3,8 @@
 Compartments and handling caveats are RESTRICTIVE categories: a guard elsewhere that does not know one must refuse,
 which INFORMATIVE would not make it do. Releasability is PERMISSIVE. Our empty `releasable_to` means the originator
 alone; there, a missing permissive category means anybody, so it is written with the originator in it. Read the other
-way, a missing category becomes the empty `releasable_to`: narrower than it was meant, never wider.
+way, a missing category becomes the empty `releasable_to`: narrower than it was meant, never wider. So does the one
+member that stands beside NOFORN: it is the originator, which is what NOFORN means here.
 Reads what it writes and no more: other elements, attributes, comments and sections are refused, since what is not
 understood may restrict.
 """
@@ -19,8 +20,9 @@ from defusedxml.ElementTree import ParseError, fromstring
 from exchange.kernel.clock import parse_rfc3339, rfc3339
 from exchange.kernel.errors import MalformedError
 from exchange.markings.catalogue import Catalogue
+from exchange.markings.families import NO_FOREIGNERS
 from exchange.markings.label import Label
-from exchange.markings.policy import UnknownMarkingError
+from exchange.markings.policy import UnknownMarkingError, is_member_code
 from exchange.markings.quoting import quoted
 from exchange.markings.text import MarkingFormatError
 
@@ -42,12 +44,14 @@ def to_stanag4774(label: Label, catalogue: Catalogue, *, created_at: datetime, o
 
     Raises UnknownMarkingError for a label that is not known, MarkingFormatError where the originator is wanting.
     """
-    if not label.releasable_to:
+    audience = label.releasable_to
+    if not audience:
         if originator is None:
             raise MarkingFormatError("an empty `releasable_to` means the originator alone: say who the originator is")
-        label = replace(label, releasable_to=(originator,))
-    if faults := catalogue.check(label):
-        raise UnknownMarkingError(faults)
+        audience = (originator,)
+    # The audience by itself: what is written of the originator contradicts no caveat.
+    if faults := (*catalogue.check(label), *catalogue.check(replace(label, releasable_to=audience, handling=()))):
+        raise UnknownMarkingError(tuple(dict.fromkeys(faults)))
     lines = [
         '<?xml version="1.0" encoding="UTF-8"?>',
         f'<slab:originatorConfidentialityLabel xmlns:slab="{NAMESPACE}">',
@@ -55,7 +59,7 @@ def to_stanag4774(label: Label, catalogue: Catalogue, *, created_at: datetime, o
         f"    <slab:PolicyIdentifier>{escape(label.policy)}</slab:PolicyIdentifier>",
         f"    <slab:Classification>{escape(label.classification)}</slab:Classification>",
         *_category_lines(_COMPARTMENTS, label.compartments),
-        *_category_lines(_RELEASABLE, label.releasable_to),
+        *_category_lines(_RELEASABLE, audience),
         *_category_lines(_HANDLING, label.handling),
         "  </slab:ConfidentialityInformation>",
         f"  <slab:CreationDateTime>{rfc3339(created_at)}</slab:CreationDateTime>",
@@ -75,12 +79,15 @@ def from_stanag4774(xml: bytes, catalogue: Catalogue) -> Label:
     _read_moments(created)
     policy, classification, *categories = _children(information, ("PolicyIdentifier", "Classification"), ("Category",))
     values = _read_categories(categories)
+    audience, handling = values.get(_RELEASABLE, ()), values.get(_HANDLING, ())
+    if NO_FOREIGNERS in handling and len(audience) == 1 and is_member_code(audience[0]):
+        audience = ()
     label = Label(
         policy=_leaf(policy),
         classification=_leaf(classification),
         compartments=values.get(_COMPARTMENTS, ()),
-        releasable_to=values.get(_RELEASABLE, ()),
-        handling=values.get(_HANDLING, ()),
+        releasable_to=audience,
+        handling=handling,
     )
     if faults := catalogue.check(label):
         raise UnknownMarkingError(faults)

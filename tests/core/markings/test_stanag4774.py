@@ -317,3 +317,19 @@ def test_level_with_characters_that_xml_escapes_reads_back():
     label = Label("BASE", name, (), ("GBR",))
 
     assert from_stanag4774(to_stanag4774(label, catalogue, created_at=NOW), catalogue) == label
+
+
+def test_label_that_is_for_no_foreigners_is_written_and_read_back():
+    alone = Label("NATO", "SECRET", handling=("NOFORN",))
+    written = to_stanag4774(alone, SHIPPED, created_at=NOW, originator="GBR")
+
+    # To another reader a missing category would mean anybody, though the caveat says the same.
+    assert b"<slab:GenericValue>GBR</slab:GenericValue>" in written
+    assert from_stanag4774(written, SHIPPED) == alone
+    for other, codes in (
+        (b">GBR</slab:GenericValue><slab:GenericValue>NOR<", ["contradiction"]),
+        (b">gbr<", ["malformed-member", "contradiction"]),
+    ):
+        with pytest.raises(UnknownMarkingError) as refused:
+            from_stanag4774(written.replace(b">GBR<", other), SHIPPED)
+        assert [fault.code for fault in refused.value.faults] == codes
