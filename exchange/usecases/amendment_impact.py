@@ -140,8 +140,9 @@ def _reach(law: Law, call: Call, agreement: Agreement, facts: ClassFacts, member
                 if View.FULL in found and found.issuperset(facts.part_labels):
                     break
             case Refusal(reasons):
-                # Most classes are decided once: what no purpose answers is asked for no other one.
-                if not facts.consents and not _OF_A_PURPOSE.issuperset(reasons):
+                # Most classes are decided once. Reasons are of all parts together: where one is of a purpose, some part
+                # may have none against it but that.
+                if not facts.consents and _OF_A_PURPOSE.isdisjoint(reasons):
                     break
             case other:
                 assert_never(other)

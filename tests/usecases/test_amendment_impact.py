@@ -36,6 +36,9 @@ async def furnished(world: World) -> list[str]:
         await world.enrol(f"{member} all", member, "reader", level="TOP SECRET", purposes=PURPOSES)
     high, low = label("SECRET", *ALL), label("RESTRICTED", *ALL)
     parts = (PostedPart(None, "text/plain", "a.txt", b"a"), PostedPart(low, "text/plain", "b.txt", b"b"))
+    # Of this one the whole is refused for another reason than the part, and the part for one purpose only.
+    police = label("RESTRICTED", *ALL, handling=("H0",))
+    torn = (parts[0], PostedPart(police, "text/plain", "b.txt", b"b"))
     sorts = (
         {"label": high},
         {"label": low},
@@ -44,6 +47,7 @@ async def furnished(world: World) -> list[str]:
         {"label": label("RESTRICTED", *ALL, handling=("H0",))},
         {"label": label("RESTRICTED", *ALL, handling=("ORCON",))},
         {"label": high, "parts": parts},
+        {"label": label("SECRET", "GBR", handling=("H0",)), "parts": torn},
     )
     return [await world.post(**sort) for sort in sorts]
 
@@ -98,12 +102,12 @@ async def told_and_done(world: World, reports: list[str], text: str, members: tu
 @pytest.mark.parametrize(
     ("text", "members", "expected"),
     [
-        (NARROWED, ALL_THREE, "0 current reports become readable to DNK, 6 are lost"),
+        (NARROWED, ALL_THREE, "0 current reports become readable to DNK, 7 are lost"),
         (ACCEDED, (*ALL_THREE, "ESP"), "0 current reports become readable to ESP, 0 are lost"),
-        (ACCEDED + REACHING, (*ALL_THREE, "ESP"), "6 current reports become readable to ESP, 0 are lost"),
+        (ACCEDED + REACHING, (*ALL_THREE, "ESP"), "7 current reports become readable to ESP, 0 are lost"),
         (LOWERED, ALL_THREE, "of 1 current reports NOR keeps some parts only"),
-        (NO_POLICE, ALL_THREE, "0 current reports become readable to NOR, 1 are lost"),
-        (SWAPPED + REACHING, (*ALL_THREE, "ESP"), "0 current reports become readable to NOR, 7 are lost"),
+        (NO_POLICE, ALL_THREE, "0 current reports become readable to NOR, 2 are lost"),
+        (SWAPPED + REACHING, (*ALL_THREE, "ESP"), "0 current reports become readable to NOR, 8 are lost"),
     ],
 )
 async def test_what_is_told_before_signing_is_what_happens(
@@ -124,7 +128,7 @@ async def test_text_that_reaches_older_reports_gives_back_what_an_earlier_one_to
     assert told == done
     assert told[:2] == [
         "2 current reports become readable to GBR, 0 are lost",
-        "of 1 current reports that GBR reads already it may read more",
+        "of 2 current reports that GBR reads already it may read more",
     ]
 
 
