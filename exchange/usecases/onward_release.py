@@ -123,8 +123,8 @@ async def grant_onward(
     """Consent to a request; above CONFIDENTIAL ask a second releaser to, and nothing goes on before.
 
     `until` ends it earlier than was asked for. Raises NotFoundError for a request that is not about the caller's own
-    reports, ConflictError for one that was decided, or whose report has changed or ended, InvalidError for an end that
-    is past, or later than the one asked for.
+    reports, ConflictError for one that was decided, whose time is over, or whose report has changed or ended,
+    InvalidError for an end that is past, or later than the one asked for.
     """
     event = EventName.ONWARD_GRANTED
     client, row, own = await _own_request(services, call, request_id, event)
@@ -136,6 +136,7 @@ async def grant_onward(
             await require_not_waiting(unit, ONWARD_RELEASE, request=row.id)
             wish = replace(held.wish, until=_granted_until(held.wish, until, call))
             held = replace(held, wish=wish, conditions=None if conditions is None else fit_text(conditions))
+            _require_grantable(call, own, held)
             if needs_two:
                 act = await ask(
                     services, unit, call, client, ONWARD_RELEASE, asked=_meant_by(held), members=[client.member]
@@ -160,6 +161,7 @@ async def carry_out_grant(services: Services, unit: UnitOfWork, call: Call, clie
     require_as_asked(act, _meant_by(row))
     own = await loaded_report(services, call, client, row.report)
     await require_may_know_still(services, unit, call, act.requester, own)
+    _require_grantable(call, own, row)
     header = await opened_header(services, call, own)
     people = [str(act.requester), str(client.id)]
     _, receipt = await _grant(services, unit, call, own, row=row, header=header, people=people)
@@ -306,6 +308,12 @@ async def _meant(services: Services, call: Call, granted: Granted, header: Heade
         purposes=purposes,
         reason=fit_text(wish.reason),
     )
+
+
+def _require_grantable(call: Call, own: OwnReport, row: OnwardRow) -> None:
+    require_act(own.status(call), ReportAct.RELEASE)
+    if row.wish.until is not None and row.wish.until <= call.now:
+        raise ConflictError("the time that was asked for is over: let it be asked again", code="request-ended")
 
 
 def _granted_until(wish: OnwardWish, until: datetime | None, call: Call) -> datetime | None:

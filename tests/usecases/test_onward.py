@@ -134,6 +134,33 @@ async def test_releaser_grants_for_less_time_than_was_asked_for_and_for_no_more(
     assert await is_hidden(asking, report)
 
 
+async def test_what_is_over_when_it_is_decided_is_granted_by_nobody(asking: World) -> None:
+    now = asking.clock.now
+    low, high = await asking.post(label=LOW), await asking.post()
+    ended = await asking.post(label=LOW, valid_until=now + timedelta(hours=2))
+    late = [await ask(asking, report, until=now + timedelta(hours=1)) for report in (low, high)]
+    call = asking.call("GBR releaser")
+    act = (await usecases.grant_onward(asking.services, call, late[1])).value.act or ""
+    endless = await ask(asking, ended)
+    asking.clock.now = now + timedelta(hours=2)
+    call, second = asking.call("GBR releaser"), asking.call("GBR second releaser")
+    seen = (await usecases.show_pending_act(asking.services, second, act)).value.act
+    codes = []
+    for attempt in (
+        usecases.grant_onward(asking.services, call, late[0]),
+        usecases.confirm_act(asking.services, second, act, seen.digest),
+        usecases.grant_onward(asking.services, call, endless),
+    ):
+        with pytest.raises(ConflictError) as refused:
+            await attempt
+        codes.append(refused.value.code)
+
+    assert codes == ["request-ended", "request-ended", "expired"]
+    known = (await usecases.list_onward(asking.services, asking.call("NOR reader"))).value
+    assert sorted(view.row.state.value for view in known) == ["asked", "asked", "awaiting-second-person"]
+    assert {view.row.note for view in known} == {None}
+
+
 async def test_second_releaser_confirms_the_time_that_the_first_one_named(asking: World) -> None:
     report, end = await asking.post(), asking.clock.now + timedelta(hours=1)
     call, asked = asking.call("GBR releaser"), await ask(asking, report)
