@@ -3,10 +3,11 @@ from dataclasses import replace
 import pytest
 
 from exchange.release import Clause, Gap, Matter, find_gaps, highest_level
-from tests.support.release_world import SCOPE, law_with, rules_only_law
+from tests.support.release_world import SCOPE, law_with, real_law, rules_only_law
 
 CLAUSE = Clause(SCOPE, frozenset({"GBR", "NOR"}))
 CYBER = Matter("cyber")
+LEVELS = rules_only_law().catalogue.base.levels
 
 
 def reach(clause=CLAUSE, contributor="GBR", reader="NOR", matter=CYBER, law=None):
@@ -105,3 +106,75 @@ def test_topic_that_reaches_as_far_as_the_one_above_is_told_once():
     matters = [Matter(topic) for topic in ("cyber", "cyber.apt", "cyber.apt.tools")]
 
     assert [(gap.topic, gap.highest) for gap in gaps([low], matters)] == [("cyber", "RESTRICTED")]
+
+
+@pytest.mark.parametrize(
+    "condition",
+    ['context.purpose == "defence"', 'resource.regions.contains("EUR")', 'resource.kind == "intrep"'],
+)
+def test_any_purpose_region_and_kind_that_is_left_is_enough(condition):
+    def closing(*conditions):
+        told = " && ".join(("principal.member != resource.originator", *conditions))
+        return law_with(
+            closed=f'@id("closed") @reason("closed")\nforbid (principal, action, resource) when {{ {told} }};\n'
+        )
+
+    assert reach(law=closing(condition)) == reach()
+    # Where it is asked for, it is that one alone.
+    assert reach(matter=Matter("cyber", kind="intrep", region="EUR"), law=closing(condition)) == (
+        reach() if "purpose" in condition else None
+    )
+    assert reach(law=closing()) is None
+
+
+def test_guards_are_asked_no_more_than_they_can_answer():
+    asked = []
+
+    class Counting:
+        def __init__(self, guards):
+            self._guards = guards
+
+        def forbidding(self, reader, questions, use, catalogue):
+            asked.append((questions[0].label.classification, reader.purpose))
+            return self._guards.forbidding(reader, questions, use, catalogue)
+
+        digest = "counted"
+
+        @property
+        def guards(self):
+            return self._guards.guards
+
+    def asking(law):
+        asked.clear()
+        return reach(law=replace(law, guards=Counting(law.guards))), [level for level, _ in asked]
+
+    # TOP SECRET is above the ceiling, whatever the purpose, region and kind: it is asked once.
+    assert asking(rules_only_law()) == ("SECRET", ["TOP SECRET", "SECRET"])
+    # No word of them: another purpose, region or kind is answered the same.
+    closed = '@id("cc") @reason("cc")\nforbid (principal, action, resource) when {{ principal.member == "NOR"{} }};\n'
+    assert asking(law_with(c=closed.format(""))) == (None, [level.name for level in LEVELS[::-1]])
+    # Any word of them is tried, up to a bound.
+    words = ' && (context.purpose != "" || resource.kind != "" || resource.regions.contains("EUR"))'
+    assert len(asking(law_with(c=closed.format(words)))[1]) == 1 + (len(LEVELS) - 1) * 2 * 2 * 2
+
+
+def test_only_so_many_purposes_kinds_and_regions_are_tried():
+    vocabulary = real_law().vocabulary
+    wide = within(
+        regions=frozenset(vocabulary.regions),
+        kinds=frozenset(vocabulary.kinds),
+        purposes=frozenset(vocabulary.purposes),
+    )
+    text = """@id("cc") @reason("cc")
+        forbid (principal, action, resource)
+        when {{ principal.member == "NOR" }}
+        unless {{ {} }};"""
+    last = f'context.purpose == "{max(vocabulary.purposes)}"'
+    all_three = 'context.purpose == "x" || resource.kind == "x" || resource.regions.contains("x") || '
+
+    assert reach(wide, law=law_with(c=text.format(all_three + last))) == "SECRET"
+    assert (
+        reach(wide, law=law_with(c=text.format(all_three + f'resource.kind == "{max(vocabulary.kinds)}"'))) == "SECRET"
+    )
+    many = f'{last} && resource.kind == "{max(vocabulary.kinds)}"'
+    assert reach(wide, law=law_with(c=text.format(all_three + many))) is None
