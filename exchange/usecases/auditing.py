@@ -210,10 +210,9 @@ async def _is_cleared_for_all(
 ) -> bool:
     """Return whether a clearance covers every report that there is and all that may be posted or asked for."""
     try:
-        classes = await services.knowledge.classes(services.store, state)
+        labels = set(await services.knowledge.protections(services.store, state))
     except OpeningError:
         return False  # altered: whoever lists reports next records it
-    labels = {each.facts.label for each in classes.values()}
     labels |= {
         Label(terms.policy, scope.ceiling, tuple(sorted(scope.compartments)))
         for agreement in agreements

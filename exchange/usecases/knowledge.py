@@ -6,7 +6,7 @@ which it is true, and the row that a request reads anyway says which version hol
 
 import logging
 from collections import OrderedDict
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -15,6 +15,7 @@ from typing import TypeVar
 from exchange.agreements import Agreement, active_parties, clause_of, in_force, next_change, open_crises
 from exchange.crypto import OpeningError
 from exchange.kernel import MalformedError, from_micros
+from exchange.markings import Label
 from exchange.members import Client
 from exchange.release import ClassFacts, CrisisFacts, DecisionCache, Permit, PostedUnder, ScopeFacts, class_digest
 from exchange.store import CallerRow, ClassRow, PolicyState, Store
@@ -65,6 +66,7 @@ class Knowledge:
     """The law together with what members put in force for their own reports."""
     _classes: dict[int, ClassRow] = field(default_factory=dict)
     _class_version: int = 0
+    _protections: set[Label] = field(default_factory=set)
     _agreements: dict[str, Agreement] = field(default_factory=dict)
     _agreements_version: int = -1
     _member_codes: frozenset[str] = frozenset()
@@ -112,8 +114,14 @@ class Knowledge:
                 raise _altered_class() from exc
             for row in rows:
                 self._classes[row.id] = _unaltered(row)
+                self._protections.add(_protection(row.facts.label))
                 self._class_version = max(self._class_version, row.version)
         return self._classes
+
+    async def protections(self, store: Store, state: PolicyState) -> Collection[Label]:
+        """Return every level with compartments that any report has, as `classes` does: what a clearance must cover."""
+        await self.classes(store, state)
+        return self._protections
 
     async def whole_classes(self, store: Store, state: PolicyState) -> dict[int, ClassRow]:
         """Return what `classes` does without those that are not what their digests name: for who goes on without."""
@@ -157,6 +165,11 @@ class Knowledge:
     def see(self, thumbprint: str, row: CallerRow) -> None:
         """Remember who held `thumbprint`, as the next call's guess."""
         _keep(self.last_seen, thumbprint, row)
+
+
+def _protection(label: Label) -> Label:
+    # Few there are, where labels differ by whom they are for.
+    return Label(label.policy, label.classification, label.compartments)
 
 
 def _unaltered(row: ClassRow) -> ClassRow:
