@@ -23,6 +23,7 @@ from exchange.usecases.sweep_log import Index, Sweep
 from tests.support.kept_process import never_stop, stay
 from tests.support.log import Log, check_log
 from tests.support.postgres import ROOT, PostgresServer, execute
+from tests.support.store import rows_of
 
 WAIT_SECONDS = 40
 
@@ -57,6 +58,19 @@ async def until_placed(log: Log, entry: str) -> None:
     while await log.store.log.leaf(entry) is None:
         assert time.monotonic() < deadline
         await asyncio.sleep(0.01)
+
+
+async def test_entry_that_was_left_out_is_found_where_others_never_cease_to_come(log: Log) -> None:
+    loop = await loop_of(log)
+    (left_out,) = await log.append(1)
+    await rows_of(log.store, "DELETE FROM audit_outbox")
+    for _ in range(20):
+        await log.append(1)
+        await loop._round()
+    await log.append(1)
+    await loop._round()
+
+    assert await log.store.log.leaf(left_out) is not None
 
 
 async def test_entries_are_placed_and_found_while_it_runs(log: Log, running: Running) -> None:
