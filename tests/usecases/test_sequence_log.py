@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from exchange.audit import parse_entry, verify_inclusion
-from exchange.kernel import UnsafeSettingError
+from exchange.audit import EntryDraft, parse_entry, verify_inclusion
+from exchange.kernel import UnavailableError, UnsafeSettingError
 from exchange.store.last_signed import LastSignedFile
 from exchange.store.log_rows import CosignatureRow
 from exchange.store.sequencing import LogMovedError
@@ -269,6 +269,57 @@ async def test_entry_deleted_before_it_had_a_place_is_told(log: Log) -> None:
 
     told = [entry for entry in map(parse_entry, await log.store.entries(10)) if entry["type"] == "entry.lost"]
     assert [(entry["decision"], entry["detail"]) for entry in told] == [("failed", {"count": 1, "ids": ["gone"]})]
+    await check_log(log)
+
+
+async def test_lost_entry_is_told_of_once_however_often_the_disk_is_full(
+    log: Log, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sequencer = await log.sequencer()
+    await log.drain(sequencer)
+    await rows_of(log.store, "INSERT INTO audit_outbox (entry_id) VALUES ('gone')")
+
+    def full(*_: object, **__: object) -> None:
+        raise UnavailableError("the disk is full")
+
+    with monkeypatch.context() as broken:
+        broken.setattr(LastSignedFile, "write", full)
+        for _ in range(3):
+            with pytest.raises(UnavailableError):
+                await sequencer.step()
+    await log.drain(sequencer)
+    for entry in ("gone", "gone too"):
+        await rows_of(log.store, f"INSERT INTO audit_outbox (entry_id) VALUES ('{entry}')")
+    await log.drain(sequencer)
+
+    told = [entry for entry in map(parse_entry, await log.store.entries(10)) if entry["type"] == "entry.lost"]
+    assert sorted(entry["detail"]["ids"] for entry in told) == [["gone"], ["gone", "gone too"]]
+    await check_log(log)
+
+
+async def test_swept_entry_is_on_the_record_though_the_log_was_away_at_first(log: Log) -> None:
+    sequencer = await log.sequencer()
+    await log.append(1)
+    await rows_of(log.store, "DELETE FROM audit_outbox")
+    tree, is_away = (await log.desk()).tree, True
+
+    async def record(entry: EntryDraft) -> object:
+        if is_away:
+            raise UnavailableError("the log is away")
+        return await log.store.append(entry)
+
+    sweep = Sweep(tree, record, log.clock, bytes)
+    with pytest.raises(UnavailableError):
+        await sweep.chunk()
+    is_away = False
+    while await sweep.chunk():
+        continue
+    log.clock.now += timedelta(minutes=11)
+    while await sweep.chunk():
+        continue
+    await log.drain(sequencer)
+
+    assert (await log.events()).count("entry.swept") == 1
     await check_log(log)
 
 
