@@ -85,6 +85,7 @@ class Sequencer:
         self._said: LastSigned | None = None
         self._kept: Signed | None = None
         self._told_frozen: str | None = None
+        self._told_lost: frozenset[str] = frozenset()
         self._seen: tuple[int, int] | None = None
 
     async def step(self, *, stands_by: bool = False) -> Step:
@@ -175,10 +176,8 @@ class Sequencer:
         return await self._tree.waiting(BATCH)
 
     async def _place(self, state: LogState, said: LastSigned, batch: _Batch) -> None:
-        if batch.lost and said.prepared is None:
-            lost: dict[str, str | int | list[str]] = {"count": len(batch.lost), "ids": batch.lost[:_ENTRIES_NAMED]}
-            await self._record(EventName.ENTRY_LOST, state.origin, lost, Outcome.FAILED)
-            _log.critical("entries were deleted before they had a place in the log")
+        if said.prepared is None:
+            await self._tell_lost(state, batch.lost)
         # (4) the tree with the batch in it
         tiles, head = await self._grown(state, [leaf for _, leaf in batch.leaves])
         if said.prepared is not None and said.prepared.signed.head != head:
@@ -187,10 +186,20 @@ class Sequencer:
         signed = self._signed(state, said, head)
         await self._commit(said, Growth(state, batch.numbers, batch.leaves, tiles, signed))
         # (6) what came to pass
+        self._told_lost = frozenset()
         self._said = self._desk.file.confirm(said, Signed(signed.head, signed.signed_at, signed.note))
         self._seen = (state.log, head.size)
         if signed.is_kept:
             self._kept = Signed(signed.head, signed.signed_at, signed.note)
+
+    async def _tell_lost(self, state: LogState, ids: Sequence[str]) -> None:
+        """Record which entries were deleted on their way, once, however often what follows fails."""
+        new = [entry_id for entry_id in ids if entry_id not in self._told_lost]
+        if new:
+            lost: dict[str, str | int | list[str]] = {"count": len(new), "ids": new[:_ENTRIES_NAMED]}
+            await self._record(EventName.ENTRY_LOST, state.origin, lost, Outcome.FAILED)
+            self._told_lost = self._told_lost.union(new)
+            _log.critical("entries were deleted before they had a place in the log")
 
     async def _commit(self, said: LastSigned, growth: Growth) -> None:
         before = said

@@ -69,8 +69,7 @@ class Sweep:
         return self._after is not None
 
     async def _put_back(self, missing: Sequence[str], now: datetime) -> None:
-        await self._tree.put_back(missing)
-        _log.critical("entries were neither in the log nor on their way to it: they are now")
+        _log.critical("entries were neither in the log nor on their way to it: they are put back")
         state = await self._tree.reader.state()
         detail: dict[str, str | int | list[str]] = {"count": len(missing), "ids": list(missing[:_ENTRIES_NAMED])}
         origin = "" if state is None else state.origin
@@ -82,7 +81,9 @@ class Sweep:
             now=now,
             randomness=self._randomness,
         )
+        # First the entry: once they are back nothing tells that they were not there.
         await self._record(entry)
+        await self._tree.put_back(missing)
 
 
 class Index:

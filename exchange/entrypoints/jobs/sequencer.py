@@ -22,6 +22,10 @@ INTERVAL_SECONDS = 0.2
 _INTERVALS_APART = 5
 """Between the looks of one that stands by: the log of a sequencer that died stands still for two of them at most."""
 
+_UNRESTED = 5
+"""Steps in a row that placed entries, a second's, after which some of what else waits for rest is done all the same:
+where entries never cease to come, what was left out would never be found."""
+
 _RETRY_SECONDS = 1.0
 """After a failure: the database is away, and asking more often would not bring it back."""
 
@@ -46,6 +50,7 @@ class SequencerLoop:
     def __init__(self, job: Job, *, interval_seconds: float = INTERVAL_SECONDS) -> None:
         self._job = job
         self._interval_seconds = interval_seconds
+        self._unrested = 0
         self._trouble: str | None = None
         self._trouble_aside: str | None = None
 
@@ -72,7 +77,9 @@ class SequencerLoop:
         # Behind the checkpoint: whoever waits for that has it.
         is_at_rest = step is Step.IDLE
         has_more = await self._quietly(lambda: self._job.index.chunk(is_at_rest=is_at_rest))
-        if is_at_rest and not has_more:
+        self._unrested = 0 if is_at_rest else self._unrested + 1
+        if self._unrested >= _UNRESTED or (is_at_rest and not has_more):
+            self._unrested = 0
             has_more = await self._quietly(self._job.sweep.chunk)
         return self._interval_seconds / 10 if is_at_rest and has_more else self._interval_seconds
 
