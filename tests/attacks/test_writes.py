@@ -363,6 +363,22 @@ async def test_25_header_that_stands_twice_is_read_as_neither(api: Api, name: st
     assert kept_state(api.world) == before
 
 
+@pytest.mark.parametrize(
+    ("name", "coding"),
+    [
+        *(("Content-Encoding", coding) for coding in ("gzip", "identity, gzip", "x")),
+        *(("Transfer-Encoding", coding) for coding in ("gzip, chunked", "gzip", "identity", "chunked, chunked")),
+    ],
+)
+async def test_25_coded_body_is_not_read(api: Api, name: str, coding: str) -> None:
+    before, content = kept_state(api.world), json.dumps(report_body(api.world.agreement_id)).encode()
+    headers = {"Content-Type": "application/json", name: coding}
+    answer = await api.as_client("GBR contributor").post("/v1/reports", content=content, headers=headers)
+
+    assert answer.status_code == 415
+    assert kept_state(api.world) == before
+
+
 async def test_29_fields_that_are_the_exchange_s_to_say_are_refused_everywhere(api: Api) -> None:
     """Every operation with a body, by somebody who may call it: each foreign field is a fault at its own place."""
     before, tried = kept_state(api.world), 0

@@ -135,6 +135,9 @@ def require_media_type(request: Request, *read: str) -> str:
         raise UnsupportedMediaError(f"send the body as {' or '.join(f'`{media}`' for media in read)}")
     if (single_header(request, "Content-Encoding") or "identity").strip().lower() != "identity":
         raise UnsupportedMediaError("send the body without `Content-Encoding`")
+    # RFC 9112 §6.1: the parser takes off `chunked` alone; what lies beneath another coding is not what was meant.
+    if (single_header(request, "Transfer-Encoding") or "chunked").strip().lower() != "chunked":
+        raise UnsupportedMediaError("send the body with no `Transfer-Encoding` but `chunked`")
     return given
 
 
