@@ -5,6 +5,7 @@
 """
 
 import os
+import stat
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Final
@@ -144,7 +145,10 @@ def _required(path: Path) -> bytes:
 
 def _read(path: Path, largest: int) -> bytes | None:
     try:
-        with path.open("rb") as file:
+        # Not to wait for whoever writes into a pipe that lies there.
+        with os.fdopen(os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC), "rb") as file:
+            if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+                raise MalformedError(f"`{path}` is no file")
             content = file.read(largest + 1)
     except (FileNotFoundError, NotADirectoryError):
         return None

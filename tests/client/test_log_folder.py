@@ -1,5 +1,6 @@
 """A log as files: what is written verifies, what is missing or too much is said."""
 
+import os
 import stat
 
 import pytest
@@ -99,6 +100,23 @@ def test_file_larger_than_it_can_be_is_not_read(folder):
     (folder / "tile" / "0" / "001").write_bytes(bytes(8193))
 
     assert "larger than the 8192 bytes" in verified(folder).findings[0].why
+
+
+@pytest.mark.timeout(30)
+@pytest.mark.parametrize("name", ["tile/0/001", "tile/entries/001", "checkpoints/300"])
+def test_pipe_in_the_place_of_a_file_keeps_nobody_waiting(folder, name):
+    (folder / name).unlink()
+    os.mkfifo(folder / name)
+
+    assert any("is no file" in each.why for each in verified(folder).findings)
+
+
+def test_device_in_the_place_of_a_file_is_not_read(folder):
+    path = folder / "tile" / "0" / "001"
+    path.unlink()
+    path.symlink_to("/dev/zero")
+
+    assert "is no file" in verified(folder).findings[0].why
 
 
 def test_folder_in_the_place_of_a_file_is_said(folder):
