@@ -35,7 +35,7 @@ from exchange.cli.log_here import LogHere
 from exchange.cli.profiles import Door
 from exchange.cli.progress import ProgressBar
 from exchange.cli.verbs import DirOption, JsonOption
-from exchange.client.log_export import LogExport
+from exchange.client.log_export import LogExport, export_lines
 from exchange.crypto import VerifyingKey
 from exchange.kernel import InvalidError, MalformedError, rfc3339, system_clock, to_micros
 
@@ -164,10 +164,10 @@ def _verified_slice(path: Path, asked: _Asked) -> Verification:
     # Read twice: its last line says what the others lead to.
     last = b""
     with path.open("rb") as file:
-        for line in file:
+        for line in export_lines(file):
             last = line
     with path.open("rb") as file:
-        return verify_export(file, last, Expectations(keys_in_use(asked.keys)))
+        return verify_export(export_lines(file), last, Expectations(keys_in_use(asked.keys)))
 
 
 def _verify(log: LogHere, asked: _Asked, erasures: Erasures) -> Verification:

@@ -7,17 +7,28 @@ hashes that differ from the entries, or as a root that no checkpoint was signed 
 import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Final
+from typing import BinaryIO, Final
 
 from exchange.audit.checkpoint import parse_checkpoint
 from exchange.audit.export import Place, Statement, read_head, read_statement
-from exchange.audit.note import parse_note
+from exchange.audit.note import LARGEST_NOTE_BYTES, parse_note
 from exchange.audit.tile_paths import TILE_WIDTH, BundlePath, TilePath
 from exchange.audit.tiles import grow_tiles
 from exchange.audit.verify import KeptCheckpoint, PendingEntry, StoredEntry
 from exchange.kernel import InvalidError, MalformedError
 
 _COMPLETE: Final = re.compile(rb'\{"complete":')
+
+# An entry has at most 64 KiB, its proof and what it reveals some more; the last line holds a note, escaped.
+_LONGEST_LINE_BYTES: Final = 2 * LARGEST_NOTE_BYTES
+
+
+def export_lines(file: BinaryIO) -> Iterator[bytes]:
+    """Yield the lines of an export; InvalidError for one that is longer than any that is written."""
+    while line := file.readline(_LONGEST_LINE_BYTES + 1):
+        if len(line) > _LONGEST_LINE_BYTES:
+            raise InvalidError("a line of the export is longer than any that an exchange writes")
+        yield line
 
 
 class LogExport:
@@ -51,7 +62,7 @@ class LogExport:
             return None
         with self._path.open("rb") as file:
             file.seek(self._offsets[path.index])
-            return [read_head(file.readline())[2] for _ in range(path.width)]
+            return [read_head(file.readline(_LONGEST_LINE_BYTES))[2] for _ in range(path.width)]
 
     def stored(self, path: BundlePath) -> Sequence[StoredEntry | None] | None:  # noqa: ARG002  files have no columns
         """Return None: there are no columns beside files."""
@@ -69,9 +80,9 @@ class LogExport:
         leaves: list[bytes] = []
         offset = 0
         with self._path.open("rb") as file:
-            for line in file:
+            for line in export_lines(file):
                 if _COMPLETE.match(line):
-                    if file.readline():
+                    if file.read(1):
                         raise InvalidError(
                             f"`{self._path}` is no export of a whole log: something stands behind its last line"
                         )

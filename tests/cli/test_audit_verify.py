@@ -1,6 +1,7 @@
 """`exchange audit verify` on a folder: whole or not, and what the auditor's own files add."""
 
 import json
+import tracemalloc
 
 import pytest
 
@@ -213,6 +214,21 @@ def test_slice_is_not_called_whole(exchange, exported, keys):
     assert ran.code == 0
     assert "whole" not in ran.out
     assert "all that is shown is in the log: what was left out, a slice of it cannot tell" in ran.out
+
+
+def test_slice_with_a_line_without_an_end_is_not_read_into_memory(exchange, exported, keys):
+    path = exported(3, 17, proofs=True)
+    path.write_bytes(path.read_bytes() + bytes(64 * 1024 * 1024))
+    tracemalloc.start()
+
+    try:
+        ran = exchange("audit", "verify", path, "--key", keys)
+        assert tracemalloc.get_traced_memory()[1] < 32 * 1024 * 1024
+    finally:
+        tracemalloc.stop()
+
+    assert ran.code == 1
+    assert "longer than any that an exchange writes" in ran.err
 
 
 def test_export_that_lost_an_entry_ends_with_1(exchange, exported, keys):

@@ -2,6 +2,7 @@
 
 import base64
 import json
+import tracemalloc
 from datetime import UTC, datetime
 
 import pytest
@@ -51,6 +52,31 @@ def test_tiles_and_entries_are_those_of_the_log(tmp_path, count):
     assert source.newest().note == b"the note"
     assert (list(source.older()), source.stored(BundlePath(0, 1)), source.personal_keys()) == ([], None, None)
     assert list(source.pending()) == []
+
+
+@pytest.mark.parametrize("place", ["before the last", "behind the last"])
+def test_line_without_an_end_is_not_read_into_memory(tmp_path, place):
+    path = written(tmp_path / "log", contents(3))
+    kept = b"" if place == "before the last" else path.read_bytes()
+    path.write_bytes(kept + bytes(64 * 1024 * 1024))
+    tracemalloc.start()
+
+    try:
+        with pytest.raises(InvalidError, match=r"longer than any|behind its last line"):
+            LogExport(path)
+        assert tracemalloc.get_traced_memory()[1] < 16 * 1024 * 1024
+    finally:
+        tracemalloc.stop()
+
+
+def test_longest_line_there_is_can_be_read(tmp_path):
+    path = written(tmp_path / "log", contents(3))
+    (*lines, last) = path.read_bytes().splitlines(keepends=True)
+    told = json.loads(last)
+    told["complete"]["checkpoint"] = "x" * 512 * 1024
+    path.write_bytes(b"".join([*lines, json.dumps(told, separators=(",", ":")).encode() + b"\n"]))
+
+    assert len(LogExport(path).newest().note) == 512 * 1024
 
 
 def test_entry_that_was_changed_no_longer_fits_its_tile(tmp_path):
