@@ -7,6 +7,7 @@ The last line is `{"complete": {...}}`.
 """
 
 import base64
+from collections.abc import Mapping
 from typing import Any, NoReturn
 
 import orjson
@@ -71,6 +72,8 @@ def read_entry(line: bytes) -> ExportedEntry:
         extent, personal = fields.get("extent", WHOLE), fields.get("personal", NO_PERSONAL)
     except (TypeError, ValueError) as exc:
         raise MalformedError(f"a line of the export cannot be read: {exc}") from exc
+    if not (isinstance(extent, str) and _are_texts(personal)):
+        _refuse("its extent or its personal data is none")
     content = rest if extent == WHOLE else None
     entry = _shown(rest) if content is None else _checked(content, leaf)
     return ExportedEntry(place, leaf, entry, content, extent, proof, personal)
@@ -130,6 +133,10 @@ def _shown(content: bytes) -> Entry:
         return checked_view(orjson.loads(content))
     except orjson.JSONDecodeError as exc:
         raise MalformedError(f"a line of the export cannot be read: {exc}") from exc
+
+
+def _are_texts(personal: object) -> bool:
+    return isinstance(personal, Mapping) and all(isinstance(value, str) for value in personal.values())
 
 
 def _base64(content: bytes) -> str:

@@ -127,6 +127,12 @@ LEAF = base64.b64encode(b"\3" * 32).decode()
         ('{"log":1,"position":1,"leaf":"' + LEAF + '","proof":["é"],"entry":{}}', "cannot be read"),
         ('{"log":1,"position":1,"leaf":"' + LEAF + '","proof":7,"entry":{}}', "cannot be read"),
         ('{"log":1,"position":1,"leaf":"' + LEAF + '","extent":"others","entry":{}}', "entry has no"),
+        ('{"log":1,"position":1,"leaf":"' + LEAF + '","extent":7,"entry":{}}', "its extent or its personal data"),
+        ('{"log":1,"position":1,"leaf":"' + LEAF + '","personal":[],"entry":{}}', "its extent or its personal data"),
+        (
+            '{"log":1,"position":1,"leaf":"' + LEAF + '","personal":{"source":7},"entry":{}}',
+            "its extent or its personal",
+        ),
         ('{"log":1,"position":1,"leaf":"' + LEAF + '","extent":"others","entry":{]}', "cannot be read"),
     ],
 )
