@@ -116,7 +116,7 @@ def _lines(file: Iterator[bytes]) -> Iterator[tuple[int, KeptReceipt | None]]:
 def _read_line(line: bytes) -> KeptReceipt | None:
     try:
         fields = json.loads(line) if len(line) <= _LONGEST_LINE else None
-    except ValueError:
+    except (ValueError, RecursionError):
         return None
     if not isinstance(fields, dict) or fields.keys() != set(KeptReceipt.__slots__):
         return None

@@ -155,13 +155,13 @@ def test_line_cut_short_by_a_crash_spoils_no_other(line, tmp_path):
 def test_line_of_another_form_is_counted_as_spoiled(tmp_path, change):
     whole = {"entry": ENTRY, "leaf": LEAF, "at": "2026-01-01T00:00:00Z", "request": "GET /v1/whoami", "status": 200}
     path = tmp_path / "receipts.ndjson"
-    path.write_text(f"\n{json.dumps(whole)}\n{json.dumps(whole | change)}\n[]\n{'x' * 5000}\n")
+    path.write_text(f"\n{json.dumps(whole)}\n{json.dumps(whole | change)}\n[]\n{'x' * 5000}\n{'[' * 4000}\n")
 
     kept, spoiled = read_receipts(path)
 
     assert len(kept) == 1
     assert is_uuid7(kept[0].entry)
-    assert spoiled == [3, 4, 5]
+    assert spoiled == [3, 4, 5, 6]
 
 
 def test_missing_file_is_said_to_be_missing(tmp_path):
