@@ -12,8 +12,9 @@ from exchange.audit import parse_note, verify_note
 from exchange.audit.strict_text import base64_text
 from exchange.client import AnswerError, ConnectionFailedError, ProblemError
 from exchange.client.witness import new_witness
+from exchange.client.witness.__main__ import main
 from exchange.client.witness.exchange_log import ExchangeLog
-from exchange.client.witness.rounds import one_round
+from exchange.client.witness.rounds import RoundResult, one_round
 from tests.support.shown_log import MadeLog
 from tests.support.witness import NAME, Witness
 
@@ -227,3 +228,23 @@ def test_exchange_that_is_not_there_is_said(exchange_log) -> None:
 
     with pytest.raises(ConnectionFailedError):
         connection.checkpoint()
+
+
+def test_what_an_exchange_says_steers_no_terminal_of_its_witness(monkeypatch, capsys) -> None:
+    def refuse(*_: object, **__: object) -> None:
+        raise ProblemError(status=403, code="no", detail="\x1b[2J\u009b2J\u202e")
+
+    monkeypatch.setattr("exchange.client.witness.__main__.run_once", refuse)
+    words = ["once", "--state", "s", "--url", "https://x", "--cert", "c", "--key", "k", "--ca", "a"]
+
+    assert main(words) == 1
+    assert capsys.readouterr().err == "error: \\u001b[2J\\u009b2J\\u202e (`no`, 403)\n"
+
+
+def test_what_a_log_calls_itself_steers_no_terminal_of_its_witness(monkeypatch, capsys) -> None:
+    result = RoundResult("\u009b2J", 3, is_cosigned=False, is_brought=False, told="no")
+    monkeypatch.setattr("exchange.client.witness.__main__.run_once", lambda *_, **__: result)
+    words = ["once", "--state", "s", "--url", "https://x", "--cert", "c", "--key", "k", "--ca", "a"]
+
+    assert main(words) == 1
+    assert capsys.readouterr().out == "\\u009b2J 3 no\n"

@@ -176,6 +176,15 @@ def test_too_many_connections_are_closed_and_others_served_again(impatient: Serv
     assert impatient.call("POST", "/add-checkpoint", log.body(0))[0].status == 200
 
 
+def test_what_a_stranger_sends_steers_no_terminal(service: Service, caplog) -> None:
+    with caplog.at_level("INFO"):
+        service.raw(b"GET /\x1b[2J\x9b2J HTTP/1.1\r\nConnection: close\r\n\r\n")
+        service.raw(b"\x1b]0;owned\x07\r\n\r\n")
+
+    assert "\\u001b[2J\\u009b2J" in caplog.text
+    assert not {"\x1b", "\x9b", "\x07"} & set(caplog.text)
+
+
 def test_fault_of_its_own_is_a_500_and_no_cosignature(service: Service, log: MadeLog, monkeypatch, caplog) -> None:
     monkeypatch.setattr("exchange.client.witness.folder.os.fsync", lambda _descriptor: 1 / 0)
     monkeypatch.setattr(

@@ -10,6 +10,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from exchange.audit.export.visible import visible
 from exchange.client.transport import Endpoint
 from exchange.client.witness.alarm import Alarm
 from exchange.client.witness.logs import keys_in
@@ -33,7 +34,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         return int(given.act(given))
     except ExchangeError as exc:
-        sys.stderr.write(f"error: {exc}\n")
+        sys.stderr.write(f"error: {_shown(str(exc))}\n")
         return _FAILED
 
 
@@ -79,8 +80,13 @@ def _once(given: argparse.Namespace) -> int:
     endpoint = Endpoint(given.url, given.cert, given.key, given.ca)
     alarm = Alarm(given.alert_command, given.alert_url)
     result = run_once(given.state, endpoint, alarm, brings=not given.keep)
-    sys.stdout.write(f"{result.origin} {result.size} {result.told}\n")
+    sys.stdout.write(_shown(f"{result.origin} {result.size} {result.told}") + "\n")
     return 0 if result.is_cosigned and not alarm.has_rung else _FAILED
+
+
+def _shown(text: str) -> str:
+    # What an exchange says must not steer its witness's terminal.
+    return "\n".join(map(visible, text.split("\n")))
 
 
 if __name__ == "__main__":

@@ -19,6 +19,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, Final
 
 from exchange import __version__
+from exchange.audit.export.visible import visible
 from exchange.client.witness.desk import Answer, Desk
 from exchange.client.witness.errors import WitnessError
 
@@ -151,8 +152,8 @@ class _Handler(BaseHTTPRequestHandler):
         self._answer(lambda: self.server.desk.newest(found[1]))
 
     def log_message(self, format: str, *args: object) -> None:
-        """Say each request on stderr, as the rest is."""
-        _log.info("%s %s", self.address_string(), format % args)
+        """Say each request on stderr, as the rest is; what a stranger sent steers no terminal."""
+        _log.info("%s %s", self.address_string(), visible(format % args))
 
     def _body(self) -> bytes | None:
         """Return the body, None where it was refused; the rest of a refused one is never read."""
