@@ -316,6 +316,75 @@ def test_alert_that_fails_is_said_and_nothing_else_changes(path: Path, log: Made
     assert "failed" in caplog.text
 
 
+def test_alert_command_that_is_none_keeps_the_webhook_from_nothing(path: Path, log: MadeLog, caplog) -> None:
+    witness = Witness(path, command="page 'the officer", url="http://127.0.0.1:9/")
+    witness.desk.add_checkpoint(log.body(0))
+
+    witness.desk.add_checkpoint(log.cut(5).grow(7, "forged").body(12))
+    witness.alarm.wait()
+
+    witness.close()
+    assert "the alert command failed" in caplog.text
+    assert "the alert webhook failed" in caplog.text
+
+
+def counting(path: Path) -> tuple[str, Path]:
+    """Return a command that counts how often it was run, and the file in which it does."""
+    script, out = path.with_name("count.py"), path.with_name("counted")
+    script.write_text(f"open({str(out)!r}, 'a').write('x')")
+    return f"{sys.executable} {script}", out
+
+
+def test_alarm_that_nobody_was_told_of_is_rung_again_after_a_restart_and_then_no_more(path: Path, log: MadeLog) -> None:
+    command, out = counting(path)
+    first = Witness(path, command="/nonexistent")
+    first.desk.add_checkpoint(log.body(0))
+    forged = log.cut(5).grow(7, "forged").body(12)
+    first.desk.add_checkpoint(forged)
+    first.alarm.wait()
+    first.close()
+
+    for _ in range(2):
+        again = Witness(path, command=command)
+        again.desk.add_checkpoint(forged)
+        again.alarm.wait()
+        again.close()
+
+    assert out.read_text() == "x"
+
+
+def test_contradiction_that_cannot_be_kept_is_shouted_once_all_the_same(path: Path, log: MadeLog, monkeypatch) -> None:
+    command, out = counting(path)
+    witness = Witness(path, command=command)
+    witness.desk.add_checkpoint(log.body(0))
+    forged = log.cut(5).grow(7, "forged").body(12)
+
+    def full(_descriptor: int) -> None:
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as patched:
+        patched.setattr("exchange.client.witness.folder.os.fsync", full)
+        for _ in range(2):
+            with pytest.raises(WitnessError, match="no space left"):
+                witness.desk.add_checkpoint(forged)
+        witness.alarm.wait()
+
+    witness.close()
+    assert witness.alarm.has_rung
+    assert out.read_text() == "x"
+
+
+def test_repeated_signatures_of_the_log_are_kept_once(witness: Witness, log: MadeLog) -> None:
+    submission = log.submission(0)
+    (first, *_) = submission.note.signatures
+    more = submission.note.with_signatures(*[first] * (100 - len(submission.note.signatures)))
+
+    outcome = witness.desk.consider(replace(submission, note=more))
+
+    assert isinstance(outcome, Cosigned)
+    assert len(parse_note(outcome.note).signatures) == 4
+
+
 def test_new_witness_overwrites_nothing(path: Path, log: MadeLog) -> None:
     before = (path / "witness.key").read_bytes()
 

@@ -1,6 +1,7 @@
 """How a witness shouts: on stderr always, to a command and a webhook where its operator named them.
 
-Promises: a shout that fails is said too, and keeps nobody waiting longer than its limit.
+Promises: a shout that fails is said too, and keeps nobody waiting longer than its limit; one way that fails keeps no
+other from being tried.
 Does not: decide what is worth one; what it says holds sizes, roots and paths, and nothing of any entry.
 """
 
@@ -9,6 +10,7 @@ import logging
 import shlex
 import subprocess
 import threading
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
@@ -45,12 +47,15 @@ class Alarm:
     has_rung: bool = False
     _running: list[threading.Thread] = field(default_factory=list)
 
-    def ring(self, shout: Shout, *, is_new: bool) -> None:
-        """Shout; what was shouted before, with the same evidence, goes to stderr alone."""
+    def ring(self, shout: Shout, *, is_new: bool, on_told: Callable[[], None] = lambda: None) -> None:
+        """Shout; what was shouted before, with the same evidence, goes to stderr alone.
+
+        `on_told` is called once every way that there is has worked.
+        """
         self.has_rung = True
         _log.critical("ALARM: %s: %s: evidence in %s", shout.finding, shout.told, shout.evidence)
         if is_new and (self.command is not None or self.url is not None):
-            thread = threading.Thread(target=self._tell, args=(shout,), name="exchange-witness-alarm")
+            thread = threading.Thread(target=self._tell, args=(shout, on_told), name="exchange-witness-alarm")
             thread.start()
             self._running.append(thread)
 
@@ -59,27 +64,31 @@ class Alarm:
         while self._running:
             self._running.pop().join()
 
-    def _tell(self, shout: Shout) -> None:
-        if self.command is not None:
-            _run(self.command, shout)
-        if self.url is not None:
-            _post(self.url, shout)
+    def _tell(self, shout: Shout, on_told: Callable[[], None]) -> None:
+        is_run = self.command is None or _run(self.command, shout)
+        is_posted = self.url is None or _post(self.url, shout)
+        if is_run and is_posted:
+            on_told()
 
 
-def _run(command: str, shout: Shout) -> None:
-    # No shell: what a log calls itself must not become a command.
-    arguments = [*shlex.split(command), shout.finding, shout.origin, str(shout.evidence), shout.told]
+def _run(command: str, shout: Shout) -> bool:
     try:
+        # No shell: what a log calls itself must not become a command.
+        arguments = [*shlex.split(command), shout.finding, shout.origin, str(shout.evidence), shout.told]
         subprocess.run(arguments, check=True, timeout=LIMIT_SECONDS, stdin=subprocess.DEVNULL)  # noqa: S603  the operator's own
-    except (OSError, subprocess.SubprocessError) as exc:
+    except (OSError, ValueError, subprocess.SubprocessError) as exc:
         _log.error("the alert command failed: %s", exc)
+        return False
+    return True
 
 
-def _post(url: str, shout: Shout) -> None:
+def _post(url: str, shout: Shout) -> bool:
     content = json.dumps(shout.as_json()).encode()
     try:
         headers = {"Content-Type": "application/json"}
         answer = httpx2.post(url, content=content, headers=headers, timeout=LIMIT_SECONDS, trust_env=False)
         answer.raise_for_status()
-    except httpx2.HTTPError as exc:
+    except (httpx2.HTTPError, httpx2.InvalidURL, ValueError) as exc:
         _log.error("the alert webhook failed: %s", type(exc).__name__)
+        return False
+    return True

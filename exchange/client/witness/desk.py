@@ -10,6 +10,7 @@ import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from http import HTTPStatus
+from pathlib import Path
 from typing import Final
 
 from exchange.audit import NoteError, NoteSignature, SignedNote, TreeHead, parse_checkpoint, parse_note, verify_note
@@ -92,6 +93,7 @@ class Desk:
         self._alarm = alarm
         self._now = now
         self._one_at_a_time = threading.Lock()
+        self._shouted: frozenset[str] = frozenset()
         for log in logs:
             # A damaged memory is found at the start, not at the first question.
             self.held_head(log)
@@ -159,7 +161,9 @@ class Desk:
 
     def _cosign(self, submission: Submission, log: WitnessedLog, decision: Cosign) -> Cosigned:
         text, known = submission.note.text, {(key.name, key.key_id) for key in log.keys}
-        signed = tuple(line for line in submission.note.signatures if (line.name, line.key_id) in known)
+        # One line of each key: a stranger may have repeated them.
+        by_key = {(line.name, line.key_id): line for line in submission.note.signatures}
+        signed = tuple(line for key, line in by_key.items() if key in known)
         lines = self._keys.cosign(text, self._now())
         note = SignedNote(text, (*signed, *lines)).render()
         # INVARIANT: durable before anybody sees it; after a crash here the log is told 409 and asks again.
@@ -183,8 +187,22 @@ class Desk:
             "told": f"{origin}: {word}: {told}\nPOSIX time {self._now()}\n".encode(),
         }
         name = f"{origin_hash(origin)[:16]}-{word}-{held.size}-{head.size}-{head.root.hex()[:16]}"
-        evidence, is_new = self._folder.keep_evidence(name, files)
-        self._alarm.ring(Shout(origin, word, told, evidence), is_new=is_new)
+        # Once for each by this process, whoever hands it in again; the next one tries what did not work.
+        is_first, self._shouted = name not in self._shouted, self._shouted | {name}
+        try:
+            evidence, is_new = self._folder.keep_evidence(name, files)
+        except WitnessError:
+            # A full disk must not make a contradiction silent.
+            self._alarm.ring(Shout(origin, word, told, None), is_new=is_first)
+            raise
+        shout = Shout(origin, word, told, evidence)
+        self._alarm.ring(shout, is_new=is_new and is_first, on_told=lambda: self._mark(evidence))
+
+    def _mark(self, evidence: Path) -> None:
+        try:
+            self._folder.mark_shouted(evidence)
+        except WitnessError as exc:
+            _log.error("it will be shouted again: %s", exc)
 
 
 def _is_loud(finding: Finding | None) -> bool:

@@ -22,6 +22,8 @@ _OTHERS = 0o077
 # Evidence against a log takes the log's own signature, so strangers cannot fill the disk; this bounds a mad log.
 _MOST_EVIDENCE = 1000
 
+_SHOUTED = "shouted"
+
 KEY_FILE = "witness.key"
 LOGS_FILE = "logs"
 
@@ -87,10 +89,10 @@ class WitnessFolder:
             raise WitnessError(f"`{file}` cannot be written: {_reason(exc)}") from exc
 
     def keep_evidence(self, name: str, files: Mapping[str, bytes]) -> tuple[Path, bool]:
-        """Write what speaks against a log into a folder of its own; return it, and whether it is new."""
+        """Write what speaks against a log into a folder of its own; return it, and whether it is to be shouted yet."""
         folder = self.path / "evidence" / name
         if folder.is_dir():
-            return folder, False
+            return folder, not (folder / _SHOUTED).exists()
         try:
             folder.parent.mkdir(mode=_FOLDER_MODE, exist_ok=True)
             if sum(1 for _ in folder.parent.iterdir()) >= _MOST_EVIDENCE:
@@ -105,6 +107,14 @@ class WitnessFolder:
         except OSError as exc:
             raise WitnessError(f"evidence cannot be written to `{folder}`: {_reason(exc)}") from exc
         return folder, True
+
+    def mark_shouted(self, evidence: Path) -> None:
+        """Remember beside the evidence that somebody was told of it: until then it is shouted again."""
+        try:
+            _write(evidence / _SHOUTED, b"")
+            _sync_folder(evidence)
+        except OSError as exc:
+            raise WitnessError(f"`{evidence}` cannot be written: {_reason(exc)}") from exc
 
     def _held_file(self, origin: str) -> Path:
         return self.path / "logs.d" / origin_hash(origin) / "checkpoint"
