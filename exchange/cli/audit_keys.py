@@ -14,9 +14,13 @@ from exchange.audit import (
 )
 from exchange.audit.verify import KnownCheckpoint, Verification
 from exchange.cli.instance import read_bytes
+from exchange.client.kept_files import keep_file
 from exchange.kernel import InvalidError, MalformedError
 
 _PEM = "-----BEGIN"
+
+_SHARED = 0o666
+"""What was verified is no secret: others may read it as far as the caller's mask lets them."""
 
 
 def log_keys_of(given: list[str]) -> tuple[VerifierKey, ...]:
@@ -89,10 +93,8 @@ def write_state(path: Path, verification: Verification, verified_at: str) -> Non
         "verified_at": verified_at,
         "checkpoint": verification.checkpoint.decode(),
     }
-    unfinished = path.with_name(f".{path.name}.new")
     try:
-        unfinished.write_text(json.dumps(state, indent=1) + "\n", encoding="utf-8")
-        unfinished.replace(path)
+        keep_file(path, json.dumps(state, indent=1).encode() + b"\n", mode=_SHARED)
     except OSError as exc:
         raise InvalidError(f"`{path}` cannot be written: {(exc.strerror or str(exc)).lower()}") from exc
 

@@ -1,6 +1,5 @@
 """`exchange audit check-receipts`: whether the log still holds what it once gave a receipt for."""
 
-import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -18,6 +17,7 @@ from exchange.cli.profiles import Door, endpoint_of, receipts_path
 from exchange.cli.progress import ProgressBar
 from exchange.cli.verbs import JsonOption
 from exchange.client import ExchangeClient, KeptReceipt, read_receipts
+from exchange.client.kept_files import keep_file
 from exchange.client.receipt_check import ProofDesk, ProofFolder, ReceiptCheck, proof_file
 from exchange.kernel import InvalidError, system_clock
 
@@ -92,11 +92,8 @@ def _kept_newest(path: Path) -> tuple[KnownCheckpoint, ...]:
 
 
 def _keep(path: Path, content: bytes) -> None:
-    unfinished = path.with_name(f".{path.name}.new")
     try:
-        with os.fdopen(os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
-            file.write(content)
-        unfinished.replace(path)
+        keep_file(path, content)
     except OSError as exc:
         raise InvalidError(f"`{path}` cannot be written: {(exc.strerror or str(exc)).lower()}") from exc
 

@@ -17,6 +17,7 @@ from exchange.audit.note import LARGEST_NOTE_BYTES, parse_note
 from exchange.audit.shape import LARGEST_ENTRY_BYTES
 from exchange.audit.tile_paths import TILE_WIDTH, BundlePath, TilePath, bundles_of_size, tiles_of_size
 from exchange.audit.verify import KeptCheckpoint, PendingEntry, Source, StoredEntry
+from exchange.client.kept_files import place_file, sync_folder
 from exchange.kernel import InvalidError, MalformedError
 
 # A folder comes from somebody else: nothing in it is read beyond what it can hold.
@@ -87,24 +88,60 @@ def write_log(source: Source, root: Path, progress: Progress | None = None) -> i
     """Write a log into a folder and return its size; the newest checkpoint is written last.
 
     What a folder holds of the log already is not written again: stopped, it goes on; later, it adds what is new.
-    Raises MalformedError for what the source cannot hand over; nothing is verified here.
+    Raises MalformedError for what the source cannot hand over, InvalidError where the folder is of another log; nothing
+    is verified here.
     """
     newest = source.newest()
-    size = parse_checkpoint(parse_note(newest.note).text).size
+    head = parse_checkpoint(parse_note(newest.note).text)
+    _require_own(root, head.origin)
+    size, folder = head.size, _Written(root)
     for kept in source.older():
         at = parse_checkpoint(parse_note(kept.note).text).size
-        _write(root / OLDER / str(at), kept.note)
+        folder.write(f"{OLDER}/{at}", kept.note)
     for tile in tiles_of_size(size):
         if not _is_there(root, str(tile), is_full=tile.is_full):
-            _write(root / str(tile), _present(source.tile(tile), str(tile)))
+            folder.write(str(tile), _present(source.tile(tile), str(tile)))
     for bundle in bundles_of_size(size) if source.has_entries else ():
         if not _is_there(root, str(bundle), is_full=bundle.is_full):
-            _write(root / str(bundle), _bundle(source, bundle))
+            folder.write(str(bundle), _bundle(source, bundle))
         if progress is not None:
             progress(bundle.start + bundle.width, size)
-    _write(root / OLDER / str(size), newest.note)
-    _write(root / CHECKPOINT, newest.note)
+    folder.write(f"{OLDER}/{size}", newest.note)
+    # A checkpoint without what it was signed over would look like a log that lost it.
+    folder.sync()
+    folder.write(CHECKPOINT, newest.note)
+    folder.sync()
     return size
+
+
+def _require_own(root: Path, origin: str) -> None:
+    """Refuse the folder of another log, as of one that a recovery ended: its tiles would be taken for this one's."""
+    held = _read(root / CHECKPOINT, LARGEST_NOTE_BYTES)
+    try:
+        there = origin if held is None else parse_checkpoint(parse_note(held).text).origin
+    except MalformedError as exc:
+        raise InvalidError(f"`{root / CHECKPOINT}` is no checkpoint: write the log into a folder of its own") from exc
+    if there != origin:
+        raise InvalidError(f"`{root}` holds the log `{there}`: write `{origin}` into a folder of its own")
+
+
+class _Written:
+    """What is written into a folder, durable from `sync` on. Entries are classified: files are their owner's alone."""
+
+    def __init__(self, root: Path) -> None:
+        self._root = root
+        self._touched: set[Path] = set()
+
+    def write(self, name: str, content: bytes) -> None:
+        path = self._root / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        place_file(path, content)
+        self._touched |= {path.parent, *(each for each in path.parent.parents if each.is_relative_to(self._root))}
+
+    def sync(self) -> None:
+        for folder in self._touched:
+            sync_folder(folder)
+        self._touched.clear()
 
 
 def _bundle(source: Source, path: BundlePath) -> bytes:
@@ -124,16 +161,6 @@ def _present(content: bytes | None, name: str) -> bytes:
 def _is_there(root: Path, name: str, *, is_full: bool) -> bool:
     # Full tiles never change; partial ones are written for each size anew.
     return is_full and (root / name).is_file()
-
-
-def _write(path: Path, content: bytes) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = path.with_name(f".{path.name}.part")
-    # Entries are classified as what they tell of: they are the owner's alone.
-    handle = os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-    with os.fdopen(handle, "wb") as file:
-        file.write(content)
-    unfinished.replace(path)
 
 
 def _required(path: Path) -> bytes:

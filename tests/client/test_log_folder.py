@@ -5,11 +5,11 @@ import stat
 
 import pytest
 
-from exchange.audit import BundlePath, TilePath
-from exchange.audit.verify import Expectations, verify_log
+from exchange.audit import BundlePath, TilePath, parse_checkpoint, parse_note
+from exchange.audit.verify import Expectations, KeptCheckpoint, verify_log
 from exchange.client.log_folder import LogFolder, write_log
 from exchange.kernel import InvalidError, MalformedError
-from tests.core.audit.verify.worlds import KEYS, content, world
+from tests.core.audit.verify.worlds import KEYS, START, content, sign, signers, world
 
 
 @pytest.fixture
@@ -56,6 +56,25 @@ def test_log_that_grew_is_written_on_and_full_tiles_stay(log, folder):
     assert verified(folder).is_sound
     assert (folder / "tile" / "0" / "000").stat().st_mtime_ns == before
     assert told[-1] == (800, 800)
+
+
+def test_log_after_a_recovery_is_not_written_over_the_one_that_ended(folder):
+    origin = "exchange.test/log/1/2"
+    next_one = world(20, 20)
+    head = parse_checkpoint(parse_note(next_one.newest().note).text)
+    next_one.checkpoints = [KeptCheckpoint(sign(head.size, head.root, START, signers(3, origin), origin))]
+
+    with pytest.raises(InvalidError, match=r"holds the log `exchange.test/log/1`: write `exchange.test/log/1/2` into"):
+        write_log(next_one, folder)
+
+    assert verified(folder).is_sound
+
+
+def test_folder_whose_checkpoint_is_none_is_not_written_on(log, folder):
+    (folder / "checkpoint").write_bytes(b"x")
+
+    with pytest.raises(InvalidError, match="is no checkpoint"):
+        write_log(log, folder)
 
 
 def test_full_tile_and_bundle_serve_for_partial_ones_that_were_cleared_away(log, folder):

@@ -1,0 +1,32 @@
+"""Files that an auditor or member keeps for the next time: after a power cut the old or the new one is there, whole."""
+
+import os
+from pathlib import Path
+
+OWNER_ALONE = 0o600
+
+
+def keep_file(path: Path, content: bytes, *, mode: int = OWNER_ALONE) -> None:
+    """Put `content` in the place of `path`, on the disk when this returns. Raises OSError."""
+    place_file(path, content, mode=mode)
+    sync_folder(path.parent)
+
+
+def place_file(path: Path, content: bytes, *, mode: int = OWNER_ALONE) -> None:
+    """Do the same, but for the name, which `sync_folder` makes durable for many files at once. Raises OSError."""
+    unfinished = path.with_name(f".{path.name}.part")
+    handle = os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, mode)
+    with os.fdopen(handle, "wb") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(handle)
+    unfinished.replace(path)
+
+
+def sync_folder(folder: Path) -> None:
+    """Make the names in a folder durable. Raises OSError."""
+    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
