@@ -43,6 +43,7 @@ from exchange.agreements.editions import (
     conclude,
     require_amendable,
     signatories_of,
+    standing_signatures,
 )
 from exchange.agreements.lifecycle import (
     AGREEMENT_MOVES,
@@ -185,6 +186,7 @@ __all__ = [
     "sign",
     "sign_text",
     "signatories_of",
+    "standing_signatures",
     "state_of",
     "suspend_party",
     "terms_as_json",

@@ -121,6 +121,7 @@ def conclude(
     A party keeps its own standing: one that has suspended its part takes no part in the amended agreement either, and
     one that has given notice leaves it too. Who had left before and signs this text accedes anew.
     """
+    signatures = standing_signatures(agreement, signatures, now)
     if not signatures.keys() >= set(signatories_of(agreement, terms, now)):
         return None
     draft = amended(agreement, terms, now)
@@ -129,6 +130,20 @@ def conclude(
         for party in _standings(agreement, terms, now)
     )
     return replace(draft, version=agreement.version + 1, parties=parties)
+
+
+def standing_signatures(
+    agreement: Agreement, signatures: Mapping[str, TextSignature], now: datetime
+) -> dict[str, TextSignature]:
+    """Return, of the signatures under a proposed text, those that bind at `now`.
+
+    INVARIANT: who has left is out: what it signed before brings it back by no act of others.
+    """
+    return {
+        member: signature
+        for member, signature in signatures.items()
+        if not _has_left_since(agreement.party(member), signature, now)
+    }
 
 
 def as_if_concluded(agreement: Agreement, terms: Terms, now: datetime) -> Agreement:
@@ -184,6 +199,11 @@ def _common_topics(earlier: tuple[str, ...], later: tuple[str, ...]) -> tuple[st
     narrower = [topic for topic in later if covers(earlier, topic)]
     narrower += [topic for topic in earlier if covers(later, topic)]
     return tuple(dict.fromkeys(narrower))
+
+
+def _has_left_since(party: Party | None, signature: TextSignature, now: datetime) -> bool:
+    leaves_at = None if party is None else party.leaves_at
+    return leaves_at is not None and leaves_at <= now and signature.signed_at < leaves_at
 
 
 def _standings(agreement: Agreement, terms: Terms, now: datetime) -> tuple[Party, ...]:

@@ -24,6 +24,7 @@ from exchange.agreements import (
     is_party,
     require_amendable,
     signatories_of,
+    standing_signatures,
     state_of,
     text_of,
 )
@@ -147,15 +148,20 @@ async def _sign_amendment(  # noqa: PLR0913  who signs what of which agreement
     require_amendable(agreement, call.now)
     if client.member not in signatories_of(agreement, amendment.terms, call.now):
         raise ConflictError("your member has nothing to sign here", code="not-a-party")
-    signatures = await unit.amendments().signatures(amendment.text)
+    given_before = await unit.amendments().signatures(amendment.text)
+    signatures = standing_signatures(agreement, given_before, call.now)
+    if client.member in given_before.keys() - signatures.keys():
+        # A signature is kept as it was made, once for each text.
+        told = "your member signed this text before it left: lay another one before the parties to accede anew"
+        raise ConflictError(told, code="conflict")
     signature = await checked_signature(unit, call, client, amended(agreement, amendment.terms, call.now), given)
     if client.member not in signatures:
         await unit.signatory_keys().add_signature(agreement.id, signature)
     elif conclude(agreement, amendment.terms, signatures, call.now) is None:
         # Where it waits for nobody any more, since who had not signed has left, the next word of any signatory binds.
         raise ConflictError("your member has signed this text", code="conflict")
-    told = told_of(signature) | _parties_told(call, client, agreement, [amendment.terms])
-    receipt = await record_agreement(unit, call, client, EventName.AGREEMENT_SIGNED, agreement, told=told)
+    noted = told_of(signature) | _parties_told(call, client, agreement, [amendment.terms])
+    receipt = await record_agreement(unit, call, client, EventName.AGREEMENT_SIGNED, agreement, told=noted)
     signatures = {client.member: signature, **signatures}
     concluded = conclude(agreement, amendment.terms, signatures, call.now)
     if concluded is not None:
@@ -252,7 +258,8 @@ async def _view(  # noqa: PLR0913  one amendment, as one caller may know it
     elif standing is AmendmentState.PROPOSED:
         counts = await impact_of(services, unit, call, client, agreement, terms=amendment.terms, state=state)
         changes = (*differences(agreement.terms, amendment.terms), *counts)
-    signed = frozenset(await unit.amendments().signatures(amendment.text)).intersection(signatories)
+    given = standing_signatures(agreement, await unit.amendments().signatures(amendment.text), call.now)
+    signed = frozenset(given).intersection(signatories)
     edition = await unit.edition_after(agreement.id, amendment.previous)
     return AmendmentView(agreement, amendment, signatories, signed, standing.value, changes, edition)
 

@@ -7,7 +7,7 @@ from datetime import timedelta
 import pytest
 
 from exchange import usecases
-from exchange.agreements import AgreementState, amended, text_of, verify_texts
+from exchange.agreements import AgreementState, PartyState, amended, text_of, verify_texts
 from exchange.audit import Criteria
 from exchange.kernel import ConflictError, ExchangeError, InvalidError, NotFoundError
 from exchange.markings import Label
@@ -216,6 +216,26 @@ async def test_text_that_waited_for_who_has_left_since_binds_with_the_next_word_
         ("GBR", "signed"),
         ("NOR", "signed"),
     ]
+
+
+async def test_who_has_left_is_brought_back_by_no_act_of_others(populated: World) -> None:
+    view = await proposed(populated, RAISED)
+    for member in ("DNK", "NOR"):
+        await signs(populated, view, member)
+    await usecases.withdraw_agreement(populated.services, populated.call("DNK signatory"), populated.agreement_id)
+    populated.clock.advance(timedelta(days=90))
+    last = await signs(populated, view, "GBR")
+
+    assert last.agreement.edition == 1
+    assert last.agreement.party("DNK").standing(populated.clock.now) is PartyState.WITHDRAWN
+    call = populated.call("GBR signatory")
+    (shown,) = (await usecases.list_amendments(populated.services, call, populated.agreement_id)).value
+    assert (shown.state, shown.signed) == ("proposed", {"GBR", "NOR"})
+    with pytest.raises(ConflictError, match="before it left"):
+        await signs(populated, view, "DNK")
+    # By its own word, under another text, it may come back.
+    back = await concluded(populated, RAISED.replace("North Sea", "Nordic"))
+    assert (back.agreement.edition, back.agreement.party("DNK").leaves_at) == (2, None)
 
 
 async def test_one_signatory_lays_so_many_texts_before_the_parties_and_others_theirs(

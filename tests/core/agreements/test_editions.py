@@ -24,6 +24,7 @@ from exchange.agreements import (
     conclude,
     require_amendable,
     signatories_of,
+    standing_signatures,
     state_of,
     terms_as_json,
     terms_from_stored,
@@ -198,8 +199,14 @@ def test_who_leaves_by_notice_signs_until_it_has_left_and_leaves_the_amended_agr
     assert signatories_of(now, without, left_at) == ("GBR", "NOR")
     assert [party.member for party in amended(now, without, left_at).parties] == ["GBR", "NOR"]
     assert conclude(now, terms, given, before).party("DNK").leaves_at == left_at
-    # Who had left and signs accedes anew, and stays.
-    assert conclude(now, terms, given, left_at).party("DNK") == Party("DNK", S, SIGNED_AT, given["DNK"])
+    # Who had left and signs accedes anew, and stays; what it signed before it left brings it back by no act of others.
+    for moment, is_back in ((left_at - timedelta(microseconds=1), False), (left_at, True)):
+        again = {**given, "DNK": signature_of(draft, "DNK", moment)}
+        concluded = conclude(now, terms, again, left_at)
+        assert (concluded is not None) is is_back
+        assert standing_signatures(now, again, left_at).keys() == again.keys() - (set() if is_back else {"DNK"})
+    assert concluded.party("DNK") == Party("DNK", S, left_at, again["DNK"])
+    assert standing_signatures(now, given, before) == given
     two = {member: each for member, each in given.items() if member != "DNK"}
     assert conclude(now, without, two, before) is None
     assert conclude(now, without, two, left_at) is not None
