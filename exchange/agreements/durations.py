@@ -18,21 +18,24 @@ LAST_MOMENT = datetime.max.replace(tzinfo=UTC)
 
 
 def moved_by(moment: datetime, duration: str, *, back: bool = False) -> datetime:
-    """Return `moment` moved on by `duration`, or back: years and months by the calendar, then the rest.
+    """Return `moment` moved on by `duration`, or back: years and months by the calendar, then the rest, or the reverse.
 
-    The 31st becomes the last day of a shorter month. Beyond the calendar lies LAST_MOMENT, or the first.
-    ValueError for what is no duration; terms hold only those that are.
+    Whatever lies before a moment moved back lies, moved on again, before that moment. The 31st becomes the last day of
+    a shorter month. Beyond the calendar lies LAST_MOMENT, or the first. ValueError for what is no duration; terms hold
+    only those that are.
     """
     amount = _amount(duration)
-    sign = -1 if back else 1
-    months = moment.year * _MONTHS + moment.month - 1 + sign * (amount["years"] * _MONTHS + amount["months"])
-    year, month = divmod(months, _MONTHS)
+    months = amount["years"] * _MONTHS + amount["months"]
     rest = timedelta(**{name: amount[name] for name in ("weeks", "days", "hours", "minutes", "seconds")})
     try:
-        day = min(moment.day, monthrange(year, month + 1)[1])
-        return moment.replace(year=year, month=month + 1, day=day) + sign * rest
+        return _by_months(moment - rest, -months) if back else _by_months(moment, months) + rest
     except (ValueError, OverflowError):
         return datetime.min.replace(tzinfo=UTC) if back else LAST_MOMENT
+
+
+def _by_months(moment: datetime, months: int) -> datetime:
+    year, month = divmod(moment.year * _MONTHS + moment.month - 1 + months, _MONTHS)
+    return moment.replace(year=year, month=month + 1, day=min(moment.day, monthrange(year, month + 1)[1]))
 
 
 @lru_cache(maxsize=256)
