@@ -8,7 +8,7 @@ from sqlalchemy import ColumnElement, String, bindparam, func, or_, select
 
 from exchange.audit.alerts import Key
 from exchange.store import alert_tables  # noqa: F401  fills the metadata
-from exchange.store.alert_rows import AlertPosition, AlertRow
+from exchange.store.alert_rows import PUT_OFF_AT_MOST_MICROS, AlertPosition, AlertRow
 from exchange.store.archived import ArchivedEntries, LogDamagedError
 from exchange.store.dialect import Fetch, Parameters, Row, Sql, Statement, as_bytes
 from exchange.store.tables import table
@@ -33,13 +33,14 @@ class AlertReads(NamedTuple):
     def compiled(cls, sql: Sql) -> "AlertReads":
         """Return the statements for one database."""
         position, memory, due = table("alert_position"), table("alert_memory"), table("alert_delivery")
+        is_due = or_(due.c.next_at <= bindparam("now"), due.c.next_at > bindparam("latest"))
         remembered = select(memory.c.rule, memory.c.subject, memory.c.content)
         return cls(
             sql.compile(select(*(position.c[name] for name in POSITION_COLUMNS))),
             sql.compile(remembered.where(sql.is_one_of(memory.c.subject, "subjects"))),
             sql.compile(remembered.where(sql.is_one_of(memory.c.rule, "rules"))),
             sql.compile(_page()),
-            sql.compile(select(func.count()).where(due.c.ended_at.is_(None), due.c.next_at <= bindparam("now"))),
+            sql.compile(select(func.count()).where(due.c.ended_at.is_(None), is_due)),
         )
 
 
@@ -85,7 +86,7 @@ class AlertReader:
 
     async def has_due(self, now: int) -> bool:
         """Return whether any webhook is to be sent anything at `now`."""
-        ((count,),) = await self._fetch(self._reads.due, {"now": now})
+        ((count,),) = await self._fetch(self._reads.due, {"now": now, "latest": now + PUT_OFF_AT_MOST_MICROS})
         return int(count) > 0
 
 

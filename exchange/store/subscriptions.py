@@ -7,10 +7,11 @@ queue for one subscription never both do. At least once: a sender that dies in b
 from collections.abc import Callable, Collection, Sequence
 from typing import Any
 
-from sqlalchemy import and_, delete, func, or_, select, update
+from sqlalchemy import ColumnElement, and_, delete, func, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 from sqlmodel import col
 
+from exchange.store.alert_rows import PUT_OFF_AT_MOST_MICROS
 from exchange.store.faults import driver_errors
 from exchange.store.rows import Sealed
 from exchange.store.subscription_rows import Claiming, DeliveryRow, DeliveryState, SubscriptionRow
@@ -133,7 +134,7 @@ class Subscriptions:
         Of what it finds only what `take` takes, which is told the subscription of each.
         """
         due = SubscriptionDeliveryTable
-        wanted = (_WAITING, col(due.next_at) <= claiming.now, col(due.subscription_id).not_in(claiming.but))
+        wanted = (_WAITING, _is_due(claiming.now), col(due.subscription_id).not_in(claiming.but))
         chosen = select(due).where(*wanted).order_by(col(due.next_at), col(due.id))
         with driver_errors():
             async with AsyncSession(self._engine) as session:
@@ -147,7 +148,7 @@ class Subscriptions:
 
     async def has_due(self, now: int) -> bool:
         """Return whether anything is due."""
-        counted = select(func.count()).where(_WAITING, col(SubscriptionDeliveryTable.next_at) <= now)
+        counted = select(func.count()).where(_WAITING, _is_due(now))
         with driver_errors():
             async with AsyncSession(self._engine) as session:
                 return bool(await session.scalar(counted))
@@ -176,6 +177,11 @@ class Subscriptions:
         with driver_errors():
             async with self._engine.begin() as connection:
                 await connection.execute(update(SubscriptionDeliveryTable).where(*is_it).values(**values))
+
+
+def _is_due(now: int) -> ColumnElement[bool]:
+    next_at = col(SubscriptionDeliveryTable.next_at)
+    return or_(next_at <= now, next_at > now + PUT_OFF_AT_MOST_MICROS)
 
 
 def _subscription(row: SubscriptionTable) -> SubscriptionRow:

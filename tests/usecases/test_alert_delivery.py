@@ -120,6 +120,19 @@ async def test_alert_of_which_no_message_can_be_made_is_given_up_on_the_record(a
     assert len([entry for entry in await alerted.world.entries() if entry["type"] == "alert.undelivered"]) == 1
 
 
+async def test_clock_that_was_set_back_delays_no_alert_until_it_has_come_so_far(alerted: AlertedWorld) -> None:
+    delivery, now = alerted.delivery(), alerted.world.clock.now
+    alerted.line.answers = ["no connection: SSLError"]
+    # So far ahead, the receiver's certificate has expired.
+    alerted.world.clock.now = now + timedelta(days=300)
+    assert await delivery.round() == 1
+    alerted.world.clock.now = now
+
+    assert await delivery.round() == 1
+    assert await delivery.round() == 0
+    assert alerted.world.sql("SELECT is_delivered FROM alert_delivery WHERE hook = 'soc'")[0][0]
+
+
 async def test_sender_that_died_is_followed_by_another_one(alerted: AlertedWorld) -> None:
     store, now = alerted.world.services.store, 2**53
     claimed = await store.deliveries.claim(["soc"], now=now, until=now, limit=10)

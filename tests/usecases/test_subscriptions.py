@@ -432,6 +432,27 @@ async def test_old_deliveries_are_forgotten(told: Told) -> None:
     assert told.world.sql("SELECT count(*) FROM subscription_delivery") == [(0,)]
 
 
+async def test_clock_that_was_set_back_delays_nothing_until_it_has_come_so_far(told: Told) -> None:
+    await told.world.post(label=FOR_NOR)
+    now, told.line.answers = told.world.clock.now, ["no connection: SSLError"]
+    # So far ahead, the receiver's certificate has expired.
+    told.world.clock.now = now + timedelta(days=300)
+    assert await told.notifier.round() == 1
+    told.world.clock.now = now
+
+    assert await told.notifier.round() == 1
+    assert [delivery.state.value for delivery in await told.deliveries()] == ["delivered"]
+
+
+async def test_longest_wait_is_waited_for(told: Told) -> None:
+    await told.world.post(label=FOR_NOR)
+    told.line.answers = ["it answered 500"] * (len(BACKOFF) + 1)
+    for wait in BACKOFF:
+        assert await told.notifier.round() == 1
+        assert await told.notifier.round() == 0
+        told.world.clock.advance(wait * 1.25)
+
+
 async def test_clock_that_was_set_back_keeps_nothing_from_being_forgotten(told: Told) -> None:
     notifier, clock = told.notifier, told.world.clock
     now = clock.now
