@@ -82,7 +82,7 @@ def init(
     if is_there:
         output.show_line(f"{layout.folder} is an instance already: nothing was changed")
         return
-    output.show_line(f"made an instance in {layout.folder}")
+    output.show_line(f"made an instance in {folder}")
     for step in _next_steps(folder):
         output.show_line(step)
 

@@ -146,3 +146,11 @@ def test_certificates_outlast_the_year(instance):
     ends = read_certificate(layout.authority_certificate_file.read_bytes()).not_after
 
     assert ends.year >= datetime.now(UTC).year + 9
+
+
+def test_folder_is_told_as_it_was_given(exchange, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+
+    assert exchange("init", "--dir", "instance").out.startswith(
+        "made an instance in instance\nnext:\n  exchange serve --dir instance"
+    )
