@@ -15,12 +15,13 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache, partial
 from importlib import import_module
-from typing import Any
+from typing import Annotated, Any
 
 import typer
 from typer.core import TyperCommand, TyperGroup
 from typer.main import get_command, get_group
 
+from exchange import __version__
 from exchange.cli import failures, output
 from exchange.kernel import ExchangeError
 
@@ -98,9 +99,20 @@ _INTERRUPTED = 130
 """What the command line's library makes of an interruption; ours is a failure like others (contract)."""
 
 
+def _show_version(*, is_asked_for: bool) -> None:
+    if is_asked_for:
+        output.show_line(f"exchange {__version__}")
+        raise typer.Exit
+
+
 @app.callback()
-def _exchange() -> None:
-    """Be a program of several verbs, also while none of them is imported."""
+def _exchange(
+    version: Annotated[
+        bool, typer.Option("--version", help="Show the version and exit.", is_eager=True, callback=_show_version)
+    ] = False,
+) -> None:
+    # A program of several verbs, also while none of them is imported.
+    pass
 
 
 @cache

@@ -9,6 +9,7 @@ import sys
 import pytest
 from typer.main import get_command
 
+from exchange import __version__
 from exchange.cli import output, program
 from exchange.cli.program import app, run
 from exchange.client import ProblemError
@@ -100,6 +101,12 @@ def test_folder_that_is_no_instance_names_the_mend(exchange, tmp_path, verb):
 @pytest.mark.parametrize("words", [["--help"], ["report", "post", "--help"], ["demo", "--help"]])
 def test_help_is_0(exchange, words):
     assert exchange(*words).code == 0
+
+
+def test_version_is_told(exchange):
+    ran = exchange("--version")
+
+    assert (ran.code, ran.out) == (0, f"exchange {__version__}\n")
 
 
 def test_help_names_every_verb_of_the_contract(exchange):
