@@ -6,6 +6,9 @@ from pathlib import Path
 
 from exchange.kernel import ExchangeError, Fault
 
+_FAILED = 500
+"""From here on a status says that the exchange failed, not the caller."""
+
 
 class ProblemError(ExchangeError):
     """The exchange answered with an RFC 9457 problem.
@@ -25,6 +28,9 @@ class ProblemError(ExchangeError):
 
     def __str__(self) -> str:
         lines = [f"{self.detail} (`{self.code}`, {self.status})", *(f"  {fault}" for fault in self.faults)]
+        if self.status >= _FAILED and self.request_id:
+            # The cause is in the exchange's own log, under this id.
+            lines.append(f"  tell the exchange's operator of request {self.request_id}")
         return "\n".join(lines)
 
 

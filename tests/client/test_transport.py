@@ -218,3 +218,11 @@ def test_body_and_type_are_json(line):
 
     assert one.sent[0].headers["content-type"] == "application/json"
     assert json.loads(one.sent[0].content) == {"code": "GBR", "name": "United Kingdom"}
+
+
+@pytest.mark.parametrize(("status", "told"), [(500, True), (503, True), (404, False), (422, False)])
+def test_failure_of_the_exchange_is_told_with_the_request_to_ask_about(status, told):
+    error = ProblemError(status=status, code="x", detail="no", request_id="r-1")
+
+    assert ("tell the exchange's operator of request r-1" in str(error)) is told
+    assert "request" not in str(ProblemError(status=status, code="x", detail="no"))
