@@ -39,6 +39,7 @@ _CONFLICTS = (sqlite3.IntegrityError, asyncpg.IntegrityConstraintViolationError,
 
 _MENDS = {
     "ConnectionRefusedError": "nothing listens at the database's address: see that it runs there, and `database_url`",
+    "FileNotFoundError": "the database's file, or its socket, is not there: put it back, or see `database_url`",
     "gaierror": "the database's host has no address: see `database_url`, and the name service",
     "TimeoutError": "the database was silent for too long: see that it runs, and the network to it",
     "InvalidPasswordError": "the database does not take the password: see `database_password_file`",
@@ -48,7 +49,7 @@ _MENDS = {
     "TooManyConnectionsError": "the database has no connection left: see its `max_connections`",
     "DiskFullError": "the database's disk is full: make room there",
     "attempt to write a readonly database": "the database cannot be written: see whose file it is, and its disk",
-    "unable to open database file": "the database file cannot be opened to be written: see whose it is, and its disk",
+    "unable to open database file": "the database file cannot be opened: see that it is there, whose it is, and its disk",
     "database or disk is full": "database or disk is full: make room on the disk",
     "file is not a database": "file is not a database: see what `exchange doctor` says",
 }

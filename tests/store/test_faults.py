@@ -108,7 +108,7 @@ async def test_write_to_a_locked_file_is_unavailable_and_works_again_after(sqlit
 async def test_file_that_is_gone_is_unavailable_and_never_made_anew(sqlite_file: SqliteFile, use: Use) -> None:
     store = await open_store(sqlite_file.url)
     move(sqlite_file.path, sqlite_file.path + ".away")
-    with pytest.raises(UnavailableError):
+    with pytest.raises(UnavailableError, match=r"is not there: put it back|see that it is there"):
         await use(store)
     assert is_gone(sqlite_file.path)
     move(sqlite_file.path + ".away", sqlite_file.path)
