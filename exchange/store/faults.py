@@ -49,7 +49,7 @@ _MENDS = {
     "TooManyConnectionsError": "the database has no connection left: see its `max_connections`",
     "DiskFullError": "the database's disk is full: make room there",
     "attempt to write a readonly database": "the database cannot be written: see whose file it is, and its disk",
-    "unable to open database file": "the database file cannot be opened: see that it is there, whose it is, and its disk",
+    "unable to open database file": "the database file cannot be opened: see that it is there, and whose, and its disk",
     "database or disk is full": "database or disk is full: make room on the disk",
     "file is not a database": "file is not a database: see what `exchange doctor` says",
 }
