@@ -6,6 +6,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypedDict
+from urllib.parse import urlsplit
 
 import httpx2
 
@@ -49,6 +50,8 @@ class Transport:
     def __init__(self, endpoint: Endpoint) -> None:
         if not endpoint.url.startswith("https://"):
             raise ConnectionFailedError(f"`{endpoint.url}` is no address of an exchange: it begins with `https://`")
+        if not _has_host(endpoint.url):
+            raise ConnectionFailedError(f"`{endpoint.url}` is no address: write https://HOST or https://HOST:PORT")
         self._endpoint = endpoint
         self._receipts = None if endpoint.receipts is None else ReceiptFile(endpoint.receipts)
         self._http = httpx2.Client(
@@ -125,6 +128,15 @@ class Transport:
 
     def _explained(self, exc: Exception) -> Exception:
         return explain_connection(self._endpoint.url, self._endpoint.cert, self._endpoint.ca, exc)
+
+
+def _has_host(url: str) -> bool:
+    try:
+        parts = urlsplit(url)
+        # A port beyond 65535 is found when it is read.
+        return bool(parts.hostname) and parts.port != 0 and bool(httpx2.URL(url).host)
+    except (ValueError, httpx2.InvalidURL):
+        return False
 
 
 def checked(answer: httpx2.Response) -> httpx2.Response:

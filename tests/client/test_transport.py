@@ -1,11 +1,12 @@
 """What is tried again, what is not, and what a refusal becomes."""
 
 import json
+from dataclasses import replace
 
 import httpx2
 import pytest
 
-from exchange.client import AnswerError, ConnectionFailedError, ProblemError
+from exchange.client import AnswerError, ConnectionFailedError, ExchangeClient, ProblemError
 from exchange.kernel import InvalidError
 from exchange.wire import MemberAddition, ReportBody
 
@@ -226,3 +227,22 @@ def test_failure_of_the_exchange_is_told_with_the_request_to_ask_about(status, t
 
     assert ("tell the exchange's operator of request r-1" in str(error)) is told
     assert "request" not in str(ProblemError(status=status, code="x", detail="no"))
+
+
+@pytest.mark.parametrize(
+    "url",
+    ["https://", "https://[::1", "https://:8443", "https://x:99999", "https://x:port", "https://\x07"],
+)
+def test_what_is_no_address_is_said_to_be_none(line, url):
+    endpoint = replace(line(lambda _: httpx2.Response(200, json=MEMBERS)).endpoint, url=url)
+
+    with pytest.raises(ConnectionFailedError, match="is no address: write https://HOST or https://HOST:PORT"):
+        ExchangeClient.at(endpoint)
+
+
+@pytest.mark.parametrize(
+    "url",
+    ["https://x", "https://x:8443/", "https://[::1]:8443", "https://xn--bcher-kva.example", "https://bücher.example"],
+)
+def test_what_is_an_address_is_taken(line, url):
+    ExchangeClient.at(replace(line(lambda _: httpx2.Response(200, json=MEMBERS)).endpoint, url=url)).close()
