@@ -354,7 +354,7 @@ def read_secret(path: Path) -> bytes:
         found = path.lstat() if not path.is_relative_to(_SECRET_MOUNT) else path.stat()
         content = path.read_bytes()
     except FileNotFoundError as exc:
-        mend = "put it back; keys are in the escrow (`exchange keys restore` into another folder)"
+        mend = "put it back; an instance's own are in its escrow (`exchange keys restore` into another folder)"
         raise UnsafeSettingError(f"secret `{path}` is missing: {mend}") from exc
     except OSError as exc:
         raise UnsafeSettingError(f"secret `{path}` cannot be read: {exc.strerror}") from exc

@@ -240,5 +240,7 @@ def test_networks_of_webhooks_are_read_and_nonsense_is_refused(folder: Path) -> 
 
 
 def test_missing_secret_is_said_to_be_missing_with_its_mend(tmp_path: Path) -> None:
-    with pytest.raises(UnsafeSettingError, match=r"`.*/gone\.key` is missing: put it back; keys are in the escrow"):
+    with pytest.raises(
+        UnsafeSettingError, match=r"`.*/gone\.key` is missing: put it back; an instance's own are in its escrow"
+    ):
         read_secret(tmp_path / "gone.key")
