@@ -197,7 +197,7 @@ class LargeParts:
         """Delete what no part names any more, some of it; return how much was seen to.
 
         What cannot be deleted is tried again after a while, and stands in no other's way. Raises UnavailableError where
-        so many cannot that it is the store that is away.
+        nothing could be deleted, or so much could not that it is the store that is away.
         """
         now, gone, fault = to_micros(self._clock()), [], None
         # A clock that was set back begins anew.
@@ -216,7 +216,7 @@ class LargeParts:
             else:
                 gone.append(str(location))
         await self._settle(gone)
-        if fault is not None and not left:
+        if fault is not None and not (gone and left):
             raise fault
         return len(due)
 
