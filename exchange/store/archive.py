@@ -5,6 +5,8 @@ Does not: believe what it reads (whoever reads compares), delete, or know what b
 
 from typing import ClassVar
 
+from exchange.audit import LARGEST_ENTRY_BYTES
+from exchange.audit.tile_paths import TILE_WIDTH
 from exchange.store.blobs import BlobStore
 
 
@@ -14,3 +16,5 @@ class BundleArchive(BlobStore):
     _SETTING: ClassVar[str] = "audit_archive_url"
     _NOUN: ClassVar[str] = "archive"
     _THING: ClassVar[str] = "bundle"
+    # C2SP tlog-tiles: before each entry stands its length, in two bytes.
+    _MOST_BYTES: ClassVar[int | None] = TILE_WIDTH * (LARGEST_ENTRY_BYTES + 2)

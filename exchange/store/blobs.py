@@ -18,7 +18,7 @@ from obstore import delete_async, get_async, get_range_async, head_async, put_as
 from obstore.exceptions import AlreadyExistsError, BaseError
 from obstore.store import ObjectStore, from_url
 
-from exchange.kernel import UnavailableError, UnsafeSettingError
+from exchange.kernel import MalformedError, UnavailableError, UnsafeSettingError
 
 CALL_SECONDS: Final = 30.0
 """A blob is at most 16 MiB, mostly far less; the store's own retries would go on for minutes."""
@@ -47,6 +47,7 @@ class BlobStore:
     _SETTING: ClassVar[str] = "blob_store_url"
     _NOUN: ClassVar[str] = "blob store"
     _THING: ClassVar[str] = "ciphertext"
+    _MOST_BYTES: ClassVar[int | None] = None
 
     def __init__(self, url: str) -> None:
         self._check(url)
@@ -55,10 +56,16 @@ class BlobStore:
         self._opened: ObjectStore | None = None
 
     async def read(self, location: str) -> bytes:
-        """Return the bytes at `location`; BlobMissingError where they are not, UnavailableError without an answer."""
+        """Return the bytes at `location`.
+
+        Raises BlobMissingError where they are not, UnavailableError without an answer, and MalformedError, nothing of
+        it in memory, where they are more than such a thing has.
+        """
         with self._faults(f"{self._THING} `{location}` cannot be read from"):
             async with asyncio.timeout(CALL_SECONDS):
                 found = await get_async(self._store(), location)
+                if self._MOST_BYTES is not None and found.meta["size"] > self._MOST_BYTES:
+                    raise MalformedError(f"`{location}` has {found.meta['size']} bytes: no {self._THING} is so large")
                 return bytes(await found.bytes_async())
 
     async def add(self, location: str, content: bytes) -> None:

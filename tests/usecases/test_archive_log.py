@@ -3,6 +3,7 @@
 import asyncio
 import hashlib
 import os
+import tracemalloc
 from collections.abc import Callable
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -233,6 +234,19 @@ async def test_tampered_archive_is_named_and_only_its_entries_are_away(
     (finding,) = [each for each in verification.findings if each.step is Step.TREE]
     assert (finding.place, finding.position) == ("tile/entries/000", 0)
     assert FIRST_BUNDLE in finding.why
+
+
+async def test_bundle_that_is_larger_than_any_is_not_read(old: Log, folder: Path) -> None:
+    await archive_all(old, folder)
+    os.truncate(folder / FIRST_BUNDLE, 256 << 20)
+    async with reading(old, folder) as store:
+        tracemalloc.start()
+        with pytest.raises(LogDamagedError, match="no bundle is so large"):
+            await store.log.contents(1, 0, 1)
+        _, peak = tracemalloc.get_traced_memory()
+        tracemalloc.stop()
+
+    assert peak < 16 << 20
 
 
 async def test_archive_and_digest_changed_alike_are_found_by_the_tree(old: Log, folder: Path) -> None:
