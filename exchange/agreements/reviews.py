@@ -1,6 +1,6 @@
 """When an agreement is to be reviewed: on days that its own text names."""
 
-from datetime import UTC, date, datetime, time
+from datetime import UTC, date, datetime, time, timedelta
 from typing import Final
 
 from exchange.agreements.durations import LAST_MOMENT, moved_by
@@ -33,6 +33,10 @@ def _around(agreement: Agreement, now: datetime) -> tuple[date | None, date | No
     if validity.review_every is None:
         return None, None
     before, moment = None, datetime.combine(validity.first_day, time.min, UTC)
+    skipped = _skipped(moment, validity.review_every, now)
+    if skipped:
+        moment += skipped
+        before = moment.date()
     while True:
         # From the day before, not from the first: both ways agree but for the ends of short months.
         after = moved_by(moment, validity.review_every)
@@ -41,3 +45,12 @@ def _around(agreement: Agreement, now: datetime) -> tuple[date | None, date | No
         if after > now:
             return before, after.date()
         before, moment = after.date(), after
+
+
+def _skipped(moment: datetime, every: str, now: datetime) -> timedelta:
+    """Return what whole steps of `every` are over by `now`, where each is as long as the others."""
+    # Who lets a text begin in the year 1 must not have every day since then counted, at each look.
+    if not {"Y", "M"}.isdisjoint(every.partition("T")[0]):
+        return timedelta(0)
+    length = moved_by(moment, every) - moment
+    return timedelta(0) if length < timedelta(_SHORTEST_DAYS) or now < moment else (now - moment) // length * length

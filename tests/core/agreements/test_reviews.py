@@ -5,7 +5,7 @@ from datetime import UTC, date, datetime, timedelta
 
 import pytest
 
-from exchange.agreements import PartyState, agreement_as_json, last_review_due, next_review, withdraw_party
+from exchange.agreements import PartyState, agreement_as_json, last_review_due, moved_by, next_review, withdraw_party
 from tests.core.agreements.worlds import AFTER, BEFORE, agreement
 
 S, U, P = PartyState.SIGNED, PartyState.SUSPENDED, PartyState.PENDING
@@ -70,3 +70,26 @@ def test_answer_tells_of_reviews_and_of_who_leaves():
     assert told["parties"][2] == {"member": "DNK", "state": "signed", "leaves_at": "2028-08-30T00:00:00Z"}
     later = agreement_as_json(withdraw_party(reviewed("P2Y"), "DNK", now), now + timedelta(days=90))
     assert later["parties"][2]["state"] == "withdrawn"
+
+
+@pytest.mark.parametrize("every", ["P1D", "P2W", "P10DT7H", "P1M", "P1Y1D"])
+def test_text_that_begins_long_ago_costs_no_look_at_every_day_since(monkeypatch, every):
+    made = reviewed(every)
+    made = replace(made, terms=replace(made.terms, validity=replace(made.terms.validity, first_day=date.min)))
+    now, steps = datetime(2027, 6, 1, 12, tzinfo=UTC), []
+
+    def counted(moment, duration):
+        steps.append(moment)
+        return moved_by(moment, duration)
+
+    monkeypatch.setattr("exchange.agreements.reviews.moved_by", counted)
+    last, coming = last_review_due(made, now), next_review(made, now)
+
+    assert len(steps) < 100_000
+    assert last <= now.date() < coming
+    if "Y" not in every and "M" not in every:
+        length = moved_by(now, every) - now
+        first = datetime.min.replace(tzinfo=UTC)
+        assert last == (first + (now - first) // length * length).date()
+        assert coming == (first + ((now - first) // length + 1) * length).date()
+        assert len(steps) < 10
