@@ -10,7 +10,7 @@ same member confirms; (3) consent and entry become durable together, and what wa
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
-from exchange.agreements import Agreement
+from exchange.agreements import Agreement, is_party
 from exchange.audit import EntryDraft, EventName, Outcome, Receipt, fit_text
 from exchange.kernel import ConflictError, Fault, InvalidError, NotFoundError, is_uuid7, new_id, rfc3339
 from exchange.members import PROXY_POSTING, Client, PendingAct, Role
@@ -124,7 +124,7 @@ def _faults(agreement: Agreement, client: Client, wish: ProxyWish, call: Call) -
     scope = agreement.terms.scope(wish.scope)
     if scope is None or client.member not in scope.contributors:
         faults.append(Fault("/scope", "unknown-scope", "no scope of the agreement in which your member contributes"))
-    if agreement.party(wish.proxy) is None or wish.proxy == client.member:
+    if not is_party(agreement, wish.proxy, call.now) or wish.proxy == client.member:
         faults.append(Fault("/proxy", "not-a-party", "name another party of the agreement"))
     if wish.until is not None and wish.until <= call.now:
         faults.append(Fault("/until", "past", "this time is over: name one to come"))

@@ -154,6 +154,17 @@ async def test_consent_that_makes_no_sense_is_refused_with_every_fault(joint: Wo
         await ask(joint, "NOR reader")
 
 
+async def test_who_has_left_is_no_proxy(joint: World) -> None:
+    await usecases.withdraw_agreement(joint.services, joint.call("DNK signatory"), joint.agreement_id)
+    joint.clock.advance(timedelta(days=90) - timedelta(microseconds=1))
+    await ask(joint, proxy="DNK")
+    joint.clock.advance(timedelta(microseconds=1))
+    with pytest.raises(InvalidError) as refused:
+        await ask(joint, proxy="DNK")
+
+    assert [(fault.pointer, fault.code) for fault in refused.value.faults] == [("/proxy", "not-a-party")]
+
+
 async def test_each_side_sees_its_consents_and_nobody_else_any(joint: World) -> None:
     view = await ask(joint)
 
