@@ -158,6 +158,8 @@ def next_change(agreement: Agreement, now: datetime) -> datetime | None:
 
 def require_openable(agreement: Agreement, clause: CrisisClause, member: str, now: datetime) -> None:
     """Raise ConflictError where people of `member` open no crisis at `now`: of one clause one is open at a time."""
+    if not is_party(agreement, member, now):
+        raise ConflictError("your member has left the agreement", code="agreement-not-in-force")
     state = state_of(agreement, now)
     if state is not AgreementState.IN_FORCE:
         message = f"the agreement is {state.value}: a crisis is opened only while it is in force"
@@ -246,6 +248,9 @@ def _signature_after(party: Party, move: Move, state: AgreementState, now: datet
 
 def _impossible(move: Move, state: AgreementState, party: Party, now: datetime) -> ConflictError:
     standing = party.standing(now)
+    if party.leaves_at is not None and standing is PartyState.WITHDRAWN:
+        # INVARIANT: who has left is told nothing of where the others stand since.
+        return ConflictError(f"`{party.member}` cannot {move.value}: it has left the agreement; possible now: nothing")
     by_party = {each for before, each in PARTY_MOVES if before is standing}
     if party.leaves_at is not None:
         by_party -= {Move.WITHDRAW}

@@ -7,7 +7,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import assert_never
 
-from exchange.agreements import Agreement, AgreementState, Scope, active_parties, open_crises, state_of
+from exchange.agreements import Agreement, AgreementState, Scope, active_parties, is_party, open_crises, state_of
 from exchange.kernel import ConflictError, Fault, InvalidError, NotFoundError, is_uuid7, new_id
 from exchange.markings import Label
 from exchange.members import Client, MemberCode
@@ -32,11 +32,13 @@ def require_in_force(agreement: Agreement | None, client: Client, call: Call) ->
     """Return the agreement if the client's member can post under it now.
 
     Raises NotFoundError where it is absent or the member no party, ConflictError where it is not in force or
-    the member has suspended its own part.
+    the member has suspended its own part, or left: then it is told that, and nothing of what the others do since.
     """
     if agreement is None or agreement.party(client.member) is None:
         message = "no such agreement, or none that you may see"
         raise NotFoundError(message)
+    if not is_party(agreement, client.member, call.now):
+        raise ConflictError("your member has left the agreement", code=Reason.AGREEMENT_NOT_IN_FORCE.value)
     state = state_of(agreement, call.now)
     if state is not AgreementState.IN_FORCE:
         message = f"the agreement is {state.value}: reports can be posted only while it is in force"

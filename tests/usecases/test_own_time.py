@@ -7,7 +7,7 @@ import pytest
 
 from exchange import usecases
 from exchange.agreements import AgreementState, MatterKind, amended, text_of, verify_texts
-from exchange.kernel import InvalidError, NotFoundError
+from exchange.kernel import ConflictError, InvalidError, NotFoundError
 from exchange.usecases import CrisisWish, NewMatter
 from tests.support.treaty import signed, signing_key
 from tests.support.world import AGREEMENT, World, thumbprint_of
@@ -170,6 +170,31 @@ async def test_who_left_by_notice_sees_the_agreement_as_it_stood_then(populated:
     assert await states("GBR reader") == (AgreementState.SUSPENDED, ["signed", "suspended", "withdrawn"])
     assert await states("DNK reader") == (AgreementState.IN_FORCE, ["signed", "signed", "withdrawn"])
     assert len((await evidence(populated, "DNK reader")).texts) == 1
+
+
+async def test_who_left_by_notice_is_told_of_no_state_since_by_what_it_tries(populated: World) -> None:
+    services, agreement_id = populated.services, populated.agreement_id
+    await usecases.withdraw_agreement(services, populated.call("DNK signatory"), agreement_id)
+    populated.clock.advance(timedelta(days=91))
+
+    async def told() -> list[str]:
+        signatory, found = populated.call("DNK signatory"), []
+        for attempt in (
+            usecases.post_report(services, populated.call("DNK contributor"), populated.posted()),
+            usecases.suspend_agreement(services, signatory, agreement_id),
+            usecases.resume_agreement(services, signatory, agreement_id),
+            usecases.withdraw_agreement(services, signatory, agreement_id),
+        ):
+            with pytest.raises(ConflictError) as refused:
+                await attempt
+            found.append(f"{refused.value.code}: {refused.value.message}")
+        return found
+
+    before = await told()
+    await usecases.suspend_agreement(services, populated.call("NOR signatory"), agreement_id)
+
+    assert await told() == before
+    assert before[0] == "agreement-not-in-force: your member has left the agreement"
 
 
 async def test_stranger_has_no_evidence_and_neither_has_who_was_only_invited(populated: World) -> None:

@@ -348,6 +348,11 @@ def test_one_crisis_of_a_clause_at_a_time_while_all_stands():
     suspended = suspend_party(agreement(), "NOR", DURING)
     require_openable(suspended, clause, "GBR", DURING)
 
+    # Who has left is told the same, wherever the others stand.
+    gone = replace(suspended, parties=tuple(replace(each, leaves_at=DURING) for each in suspended.parties[2:]))
+    gone = replace(gone, parties=(*suspended.parties[:2], *gone.parties))
+    assert state_of(gone, DURING) is AgreementState.SUSPENDED
+
     draft = propose(AgreementId("a"), from_json(body()))
     assert state_of(draft, DURING) is AgreementState.DRAFT
     for made, member, code, told in (
@@ -358,6 +363,7 @@ def test_one_crisis_of_a_clause_at_a_time_while_all_stands():
             "the agreement is draft: a crisis is opened only while it is in force",
         ),
         (suspended, "NOR", "agreement-not-in-force", "your member has suspended its own part: resume it first"),
+        (gone, "DNK", "agreement-not-in-force", "your member has left the agreement"),
         (agreement(crisis()), "GBR", "crisis-open", "a crisis under `storm-watch` is open already"),
     ):
         with pytest.raises(ConflictError) as refused:
