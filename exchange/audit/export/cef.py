@@ -53,6 +53,8 @@ _NUMBERED = frozenset({"cn1", "cn2", "cn3", "cs1", "cs2", "cs3", "cs4", "cs5", "
 _APART = frozenset({"time", "source"})
 # By these an entry is found again.
 _NEVER_OMITTED = frozenset({"log", "position", "id", "event", "decision"})
+# An id has 36 characters, the longest event less; a made-up one, in ten bytes each, is to leave room for the others.
+_LONGEST_WORD = 64
 _PAIR = re.compile(r"(?:^| )([A-Za-z0-9]+)=((?:[^\\=]|\\.)*?)(?= [A-Za-z0-9]+=|$)")
 _HEAD = re.compile(r"(CEF:0)\|" + r"((?:[^\\|]|\\.)*)\|" * 6)
 _IPV4 = 4
@@ -66,12 +68,16 @@ def entry_line(exported: ExportedEntry) -> bytes:
 def short_text(exported: ExportedEntry, largest_bytes: int) -> str:
     """Return the line of one entry without its line feed; the longest fields are left out where it would be larger.
 
-    `exchangeOmitted` names them.
+    `exchangeOmitted` names them. What an entry is found by is cut instead, where even that is longer than it ever is.
     """
     cells = cells_of(exported)
     text, omitted = entry_text(exported, cells), list[str]()
     while len(text.encode()) > largest_bytes:
-        longest = max((name for name in cells if name not in _NEVER_OMITTED), key=lambda name: len(str(cells[name])))
+        left = [name for name in cells if name not in _NEVER_OMITTED]
+        if not left:
+            cut = {name: str(cell)[:_LONGEST_WORD] for name, cell in cells.items()}
+            return entry_text(exported, {**cut, "omitted": " ".join(omitted)})
+        longest = max(left, key=lambda name: len(str(cells[name])))
         omitted.append(longest)
         del cells[longest]
         text = entry_text(exported, {**cells, "omitted": " ".join(omitted)})
@@ -80,7 +86,7 @@ def short_text(exported: ExportedEntry, largest_bytes: int) -> str:
 
 def entry_text(exported: ExportedEntry, cells: Mapping[str, Cell]) -> str:
     """Return the line of one entry with these of its fields, without a line feed."""
-    event, decision = exported.entry["type"], exported.entry["decision"]
+    event, decision = exported.entry["type"][:_LONGEST_WORD], exported.entry["decision"]
     severity = _SEVERITIES[severity_of(exported.entry)]
     moment = to_micros(parse_rfc3339(exported.entry["ts"])) // 1000
     extension = {"rt": moment, **_source(exported.source), **_extension(cells)}

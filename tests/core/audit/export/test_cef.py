@@ -1,3 +1,4 @@
+import dataclasses
 import re
 
 import pytest
@@ -155,6 +156,18 @@ def test_line_is_short_by_the_longest_fields_and_only_as_far_as_it_must():
     assert cef.short_text(exported, len(whole.encode())) == whole
     assert [each["exchangeOmitted"] for each in told] == ["detail", "detail purpose"]
     assert ["msg" in told[0], "cs6" in told[0], "cs6" in told[1]] == [False, True, False]
+
+
+@pytest.mark.parametrize("name", ["id", "type"])
+def test_made_up_word_that_no_line_has_room_for_is_cut(name):
+    exported = at_place(FULL)
+    exported = dataclasses.replace(exported, entry={**exported.entry, name: "\u202e" * 20_000})
+    short = cef.short_text(exported, 8192 - 600)
+    _, told = cef.read_record(short.encode())
+
+    assert len(short.encode()) <= 8192 - 600
+    assert (told["cn3"], told["cn1"]) == (str(exported.place.log), str(exported.place.position))
+    assert told["externalId" if name == "id" else "act"] == "\u202e" * 64
 
 
 def test_empty_list_says_nothing():
