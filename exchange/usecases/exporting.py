@@ -6,20 +6,23 @@ is revoked meanwhile reads no further. With filters, only what the index of the 
 """
 
 import asyncio
+import logging
 from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from datetime import datetime, timedelta
 from typing import cast
 
-from exchange.audit import Criteria, Entry, EntryView, EventName, Extent, PersonalData, matches, parse_entry
+from exchange.audit import Criteria, Entry, EntryView, EventName, Extent, PersonalData, hash_leaf, matches, parse_entry
 from exchange.audit.export import ExportedEntry, FormatName, Place, Statement
 from exchange.audit.export.ndjson import whole_line
-from exchange.kernel import rfc3339
+from exchange.kernel import MalformedError, rfc3339
 from exchange.store import LogState, Placed
 from exchange.usecases.auditing import Gaze, admit_auditor, views_of
 from exchange.usecases.context import Call, Services
 from exchange.usecases.narrowing import ANYWHERE, Candidates, candidates
 from exchange.usecases.personal import Revealed, personal_as_json, reveal_personal
+
+_log = logging.getLogger("exchange.log")
 
 _STRETCH = 500
 """Entries at a time: half a megabyte as they mostly are, 32 at most, and some milliseconds in which others wait."""
@@ -121,11 +124,12 @@ class SliceWalk:
         return [_exported(*row) for row in zip(seen, revealed, proofs, strict=True)]
 
     async def _seen(self, stretch: _Stretch) -> Sequence[_Seen]:
-        entries = [parse_entry(content) for _, _, content in stretch.placed]
-        views = await views_of(self._services, self._gaze, entries)
+        # In whose slice a damaged one was, nobody knows any more; that it is damaged, the verification says.
+        read = [(placed, entry) for placed in stretch.placed if (entry := _read(placed.content)) is not None]
+        views = await views_of(self._services, self._gaze, [entry for _, entry in read])
         return [
-            _Seen(Place(stretch.log, position), leaf, content, entry, view)
-            for (position, leaf, content), entry, view in zip(stretch.placed, entries, views, strict=True)
+            _Seen(Place(stretch.log, placed.position), placed.leaf_hash, placed.content, entry, view)
+            for (placed, entry), view in zip(read, views, strict=True)
             if view is not None and matches(view, self._query.criteria)
         ]
 
@@ -147,21 +151,40 @@ async def whole_lines(
 async def whole_entries(
     services: Services, after: Place | None, logs: Sequence[LogState], *, follow: bool
 ) -> AsyncIterator[Sequence[ExportedEntry] | Statement]:
-    """Yield every entry in the order of the log, nothing personal revealed, then the statement; `follow` goes on."""
+    """Yield every entry in the order of the log, nothing personal revealed, then the statement; `follow` goes on.
+
+    What is gone or damaged is passed over: one such entry must not keep a receiver from all that come after it.
+    """
     while True:
         said = statement_of(services.clock(), after, logs)
-        async for stretch in _stretches(services, after, logs):
-            shown = [
-                ExportedEntry(Place(stretch.log, position), leaf, parse_entry(content), content)
-                for position, leaf, content in stretch.placed
-            ]
-            said = _counted(said, shown)
-            yield shown
+        for state in logs:
+            for asked in ANYWHERE.stretches(state, _begins(after, state), _STRETCH):
+                if shown := await _there_are(services, state.log, asked):
+                    said = _counted(said, shown)
+                    yield shown
         yield said
         if not follow:
             return
         after = _before(end_of(logs)) or after
         logs = await _grown(services, logs)
+
+
+async def _there_are(services: Services, log: int, asked: Sequence[int]) -> list[ExportedEntry]:
+    start = asked[0]
+    contents = await services.store.log.contents_there_are(log, start, asked[-1] + 1)
+    return [
+        ExportedEntry(Place(log, position), hash_leaf(content), entry, content)
+        for position, content in enumerate(contents, start)
+        if (entry := _read(content)) is not None and content is not None
+    ]
+
+
+def _read(content: bytes | None) -> Entry | None:
+    try:
+        return parse_entry(content or b"")
+    except MalformedError:
+        _log.critical("an entry in the log is damaged or gone: `exchange audit verify` tells which")
+        return None
 
 
 def statement_of(at: datetime, after: Place | None, logs: Sequence[LogState]) -> Statement:

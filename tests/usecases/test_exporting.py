@@ -332,6 +332,40 @@ async def lines_at_host(world: World, **asked: Any) -> tuple[list[bytes], Statem
     return [line async for _, lines in exported.lines for line in lines], exported.statement
 
 
+async def fed(world: World) -> list[ExportedEntry]:
+    entries, _ = await taken((await usecases.feed_log(world.services, world.call(None))).value.items)
+    return entries
+
+
+THE_THIRD = "(SELECT entry_id FROM log_leaf WHERE position = 2)"
+CHANGED = f"UPDATE audit_entry SET content = $1 WHERE id IN {THE_THIRD}"
+GONE = f"DELETE FROM audit_entry WHERE id IN {THE_THIRD}"
+
+
+@pytest.mark.parametrize("change", [(CHANGED, b"not an entry"), (GONE,)], ids=["changed", "gone"])
+async def test_entry_that_is_damaged_or_gone_keeps_no_later_one_from_being_fed(audited, caplog, change):
+    before = await fed(audited)
+    audited.unguard()
+    audited.sql(*change)
+
+    entries = await fed(audited)
+
+    assert [one.place.position for one in entries[: len(before) - 1]] == [0, 1, *range(3, len(before))]
+    assert entries[0] == before[0]
+    assert "damaged or gone" in caplog.text
+
+
+async def test_entry_that_is_damaged_keeps_no_auditor_from_later_ones(audited, caplog):
+    audited.unguard()
+    audited.sql(CHANGED, b"not an entry")
+
+    entries, statement = await export(audited, "auditor")
+
+    assert [one.place.position for one in entries][:4] == [0, 1, 3, 4]
+    assert statement.count == len(entries)
+    assert "damaged or gone" in caplog.text
+
+
 async def test_host_exports_every_byte_of_the_log(audited):
     contents = await whole_log(audited)
     lines, statement = await lines_at_host(audited)
