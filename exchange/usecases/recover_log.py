@@ -19,7 +19,7 @@ from exchange.store.sequencing import Growth, SignedHead
 from exchange.usecases.context import Call, Services
 from exchange.usecases.guard_log import LogContradictionError, LogGuard
 from exchange.usecases.recording import draft
-from exchange.usecases.sequence_log import Desk
+from exchange.usecases.sequence_log import Desk, check_or_adopt
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,11 +38,7 @@ async def resume_log(services: Services, call: Call, desk: Desk) -> LogState:
     state = await frozen_log(call, desk)
     guard = LogGuard(desk.tree.reader, desk.file, desk.witnessed)
     try:
-        said = desk.file.read()
-        if said is not None and said.origin == state.origin:
-            await guard.check(state, said)
-        else:
-            await guard.adopt(state)
+        await check_or_adopt(desk, guard, state, desk.file.read())
         await guard.check_witnesses(state)
     except (LogContradictionError, UnsafeSettingError) as exc:
         raise ConflictError(f"the log stays frozen: {exc.message}") from exc

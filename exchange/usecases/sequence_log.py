@@ -157,17 +157,7 @@ class Sequencer:
                 said = self._desk.file.read()
             except UnsafeSettingError as exc:
                 raise LogContradictionError(exc.message) from exc
-        if said is not None and said.origin == state.origin:
-            return await self._guard.check(state, said)
-        if said is not None and not await self._is_earlier(said.origin, state):
-            raise LogContradictionError(f"this host signed the log `{said.origin}`, which the database does not know")
-        if said is not None or state.size > 0:
-            # Not silently: whoever takes the file away and puts an older database in place is found out so.
-            await self._record(EventName.LOG_ADOPTED, state.origin, {"size": state.size})
-        return await self._guard.adopt(state)
-
-    async def _is_earlier(self, origin: str, state: LogState) -> bool:
-        return any(each.origin == origin and each.log < state.log for each in await self._tree.reader.states())
+        return await check_or_adopt(self._desk, self._guard, state, said)
 
     async def _rows(self, said: LastSigned) -> list[Waiting]:
         if said.prepared is not None:
@@ -279,10 +269,30 @@ class Sequencer:
         detail: dict[str, str | int | list[str]],
         outcome: Outcome = Outcome.PERMITTED,
     ) -> None:
-        now = self._desk.clock()
-        await self._desk.record(
-            log_entry(event, origin, detail, outcome=outcome, now=now, randomness=self._desk.randomness)
-        )
+        await _record(self._desk, event, origin, detail, outcome)
+
+
+async def check_or_adopt(desk: Desk, guard: LogGuard, state: LogState, said: LastSigned | None) -> LastSigned:
+    """Hold the log against what this host `said` it signed last, or begin to say it; raises LogContradictionError."""
+    if said is not None and said.origin == state.origin:
+        return await guard.check(state, said)
+    if said is not None and not await _is_earlier(desk, said.origin, state):
+        raise LogContradictionError(f"this host signed the log `{said.origin}`, which the database does not know")
+    if said is not None or state.size > 0:
+        # Not silently: whoever takes the file away and puts an older database in place is found out so.
+        await _record(desk, EventName.LOG_ADOPTED, state.origin, {"size": state.size}, Outcome.PERMITTED)
+    return await guard.adopt(state)
+
+
+async def _is_earlier(desk: Desk, origin: str, state: LogState) -> bool:
+    return any(each.origin == origin and each.log < state.log for each in await desk.tree.reader.states())
+
+
+async def _record(
+    desk: Desk, event: EventName, origin: str, detail: dict[str, str | int | list[str]], outcome: Outcome
+) -> None:
+    now = desk.clock()
+    await desk.record(log_entry(event, origin, detail, outcome=outcome, now=now, randomness=desk.randomness))
 
 
 def log_entry(  # noqa: PLR0913  what an entry about the log itself needs

@@ -123,6 +123,33 @@ async def test_log_resumes_when_nothing_contradicts_any_more(log: Log) -> None:
     await check_log(log)
 
 
+async def test_log_is_not_resumed_in_place_of_another_that_this_host_signed(log: Log) -> None:
+    await log.append(3)
+    await log.drain()
+    other = log.file.path.read_text().replace(ORIGIN, "exchange.example/log/other")
+    log.file.path.write_text(other)
+    assert await log.drain() is Step.FROZEN
+
+    with pytest.raises(ConflictError, match=r"stays frozen: this host signed the log `exchange.example/log/other`"):
+        await resume_log(Services(log), HOST, await log.desk())
+
+    assert log.file.path.read_text() == other
+    assert await log.drain() is Step.FROZEN
+
+
+async def test_log_resumed_where_this_host_knows_nothing_of_it_says_that_it_was_adopted(
+    restored: tuple[Log, str],
+) -> None:
+    log, yesterday = restored
+    await moved_to(log, yesterday)
+    await log.drain()
+    log.file.path.unlink()
+
+    await resume_log(Services(log), HOST, await log.desk())
+
+    assert {"log.adopted", "log.resumed"} <= set(await log.events())
+
+
 async def test_log_that_is_not_frozen_is_not_mended(log: Log) -> None:
     await log.drain()
 
