@@ -114,7 +114,8 @@ def test_killed_export_is_resumed_exactly(house, tmp_path):
 def test_export_is_not_resumed_as_another(house, tmp_path):
     target = tmp_path / "log.csv"
     process = _started(house, "auditor", "audit", "export", "--format", "csv", "--out", target)
-    _wait_until(lambda: target.with_name("log.csv.asked").exists())
+    asked = target.with_name("log.csv.asked")
+    _wait_until(lambda: asked.exists() and asked.stat().st_size > 0)
     _killed(process)
     if target.exists():
         pytest.skip("the export was quicker than the kill")
