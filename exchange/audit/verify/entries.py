@@ -13,6 +13,8 @@ from exchange.audit.verify.time_windows import TimeWindows
 from exchange.audit.verify.tree import Leaves
 from exchange.kernel import MalformedError, parse_rfc3339, to_micros
 
+_MICROS = 1_000_000
+
 Observer = Callable[[int, Entry, bytes], None]
 """Is told each well-formed entry: its position, what it says, and the leaf hash of its bytes."""
 
@@ -28,7 +30,17 @@ class EntryChecks:
         self._findings = findings
         self._observers = observers
         self._bare: tuple[int, str] | None = None
+        self._bare_at_micros = 0
         self.seen = 0
+
+    def unsearchable(self, signed_at_micros: int | None, *, behind_seconds: int) -> tuple[str, ...]:
+        """Return a note where the newest entries are without columns, and not only for the moment that this takes."""
+        if self._bare is None or signed_at_micros is None:
+            return ()
+        behind = (signed_at_micros - self._bare_at_micros) // _MICROS
+        if behind <= behind_seconds:
+            return ()
+        return (f"entries from {self._bare[0]} on are without columns, for {behind} s: nobody finds them by a search",)
 
     def take(self, leaves: Leaves) -> None:
         """Check one bundle's worth of entries."""
@@ -54,7 +66,7 @@ class EntryChecks:
         if row is not None:
             self._compare(position, project(entry, at_micros=at_micros), leaf_hash, row)
         elif self._bare is None:
-            self._bare = (position, entry["id"])
+            self._bare, self._bare_at_micros = (position, entry["id"]), at_micros
         # (3) It was written when it says.
         fault = self._windows.fault(position, at_micros)
         if fault is not None:

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from itertools import chain
 
+from exchange.audit.tile_paths import BundlePath
 from exchange.audit.verify.checkpoints import (
     Mark,
     OpenedCheckpoint,
@@ -97,7 +98,10 @@ def _passed(
         if progress is not None:
             progress(leaves.path.start + leaves.path.width, size)
     _compare_root(newest, tree.roots, findings)
-    return tree.roots, checks.seen, ((*nodes.conclude(findings), *erasures.conclude(findings)), erasures.told)
+    unsearchable = checks.unsearchable(newest.at_micros, behind_seconds=expected.limits.behind_seconds)
+    notes = (*nodes.conclude(findings), *erasures.conclude(findings))
+    has_columns = source.stored(BundlePath(0, 1)) is not None
+    return tree.roots, checks.seen, ((*notes, *(unsearchable if has_columns else ())), erasures.told)
 
 
 def _newest(source: Source, expected: Expectations, findings: Findings) -> OpenedCheckpoint | None:

@@ -90,6 +90,27 @@ def test_newest_entries_may_be_without_columns(log):
     assert log.verify().is_sound
 
 
+@pytest.mark.parametrize(("seconds", "is_noted"), [(900, False), (901, True)])
+def test_newest_entries_that_stay_without_columns_are_noted(seconds, is_noted):
+    """Who takes the columns of all newest entries away hides them from every search, and changes nothing signed."""
+    log = world(20, 20)
+    log.append(content(20), at=START + (20 + seconds) * SECOND)
+    log.rows[20:] = [None]
+
+    verification = log.verify()
+
+    assert verification.is_sound
+    assert any("entries from 20 on are without columns" in each for each in verification.notes) is is_noted
+
+
+def test_without_columns_at_all_nothing_is_said_of_them():
+    log = world(20, 20)
+    log.append(content(20), at=START + 921 * SECOND)
+    log.has_columns = False
+
+    assert not any("without columns" in each for each in log.verify().notes)
+
+
 def test_deleted_refusal_is_named(log):
     log.contents[317] = None
     log.rows[317] = None
