@@ -28,8 +28,11 @@ _NULL = frozenset({"", "~", "null", "Null", "NULL"})
 _BOOLEANS = {"true": True, "True": True, "TRUE": True, "false": False, "False": False, "FALSE": False}
 _INTEGER = re.compile(r"[-+]?[0-9]{1,18}|0o[0-7]{1,18}|0x[0-9a-fA-F]{1,16}")
 _FLOAT = re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?|[-+]?\.(inf|Inf|INF)|\.(nan|NaN|NAN)")
-# YAML 1.1 (the parser's) breaks lines at these, YAML 1.2 does not.
-_BREAKS_OF_1_1 = re.compile("[\x85\u2028\u2029]")
+# YAML 1.1 (the parser's) breaks lines at these, YAML 1.2 does not; at a bare carriage return both do, and a terminal
+# writes what follows over what stands there.
+_UNLIKE_BREAKS = re.compile("[\x85\u2028\u2029]|\r(?!\n)")
+# Reorder a line or do not show: with them, also in a comment, a text reads otherwise than it is signed.
+_DECEIVING = re.compile("[\u061c\u200b-\u200f\u202a-\u202e\u2060-\u2069]")
 
 
 @dataclass(slots=True)
@@ -71,10 +74,13 @@ def read_yaml(text: str) -> Document:
 def _refuse_unreadable(text: str) -> None:
     if len(text) > LARGEST_TEXT:
         raise _StopReadingError(1, "too-large", f"the text has {len(text)} characters: at most {LARGEST_TEXT}")
-    if (found := _BREAKS_OF_1_1.search(text)) is not None:
-        line = text.count("\n", 0, found.start()) + 1
-        message = f"the character U+{ord(found[0]):04X} breaks lines for some readers only: leave it out"
-        raise _StopReadingError(line, "not-yaml", message)
+    for characters, wrong in (
+        (_UNLIKE_BREAKS, "breaks lines for some readers only"),
+        (_DECEIVING, "does not show, or shows the line in another order"),
+    ):
+        if (found := characters.search(text)) is not None:
+            line = text.count("\n", 0, found.start()) + 1
+            raise _StopReadingError(line, "not-yaml", f"the character U+{ord(found[0]):04X} {wrong}: leave it out")
 
 
 def _syntax_fault(error: yaml.YAMLError) -> Fault:

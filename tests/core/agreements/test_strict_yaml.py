@@ -217,3 +217,20 @@ def test_any_text_is_read_or_refused_with_a_line(text):
     for fault in read_yaml(text).faults:
         assert fault.line is not None
         assert 1 <= fault.line <= text.count("\n") + text.count("\r") + 2
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("a: 1\n# as agreed\rb: 2\n", "the character U+000D breaks lines for some readers only: leave it out"),
+        ("a: 1\nb: 2\r# nothing here\n", "the character U+000D breaks lines for some readers only: leave it out"),
+        ("a: 1\nb: 2 # \u202e", "the character U+202E does not show, or shows the line in another order: leave it out"),
+        ("a: 1\nb: 2 # \u2066", "the character U+2066 does not show, or shows the line in another order: leave it out"),
+        ("a: 1\nb: x\u200bx", "the character U+200B does not show, or shows the line in another order: leave it out"),
+    ],
+)
+def test_text_that_shows_otherwise_than_it_reads_is_refused(text, told):
+    (fault,) = read_yaml(text).faults
+
+    assert (fault.line, fault.code, fault.message) == (2, "not-yaml", told)
+    assert read_yaml("a: 1\r\nb: 2\r\n").value == {"a": 1, "b": 2}
