@@ -12,6 +12,7 @@ from exchange.kernel import ForbiddenError, MalformedError, NotFoundError, Unava
 from exchange.markings import Label
 from exchange.reports import Downgrade, Precedence
 from exchange.store import BreachKind, BreachRow, Countable, OnwardWish
+from exchange.store.duty_reader import DutyReader
 from exchange.usecases import DutyWatch, NewMatter
 from exchange.usecases.notify_subscribers import Notifier, Reach
 from tests.attacks.hidden import random_id
@@ -124,6 +125,17 @@ async def test_agreement_that_was_altered_hides_no_breach_of_another(owing: Worl
             await DutyWatch(owing.services).round()
 
     assert [entry["object"]["id"] for entry in await found(owing)] == [other]
+
+
+async def test_store_that_is_away_is_told_of_as_such(owing: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def away(*_: object) -> None:
+        raise UnavailableError("the store went away")
+
+    await flash(owing)
+    monkeypatch.setattr(DutyReader, "posted", away)
+
+    with pytest.raises(UnavailableError, match="went away"):
+        await DutyWatch(owing.services).round()
 
 
 async def test_what_is_counted_may_be_of_very_many_classes(owing: World) -> None:

@@ -16,6 +16,7 @@ from exchange.markings import Label
 from exchange.members import Standing
 from exchange.reports import Precedence
 from exchange.store.subscription_rows import DeliveryRow
+from exchange.store.subscriptions import Subscriptions
 from exchange.usecases import ClearanceChange, NewSubscription
 from exchange.usecases.deliver_alerts import BACKOFF, CLAIMED
 from exchange.usecases.notify_subscribers import Notifier, Reach, told_to_client
@@ -367,6 +368,18 @@ async def test_subscription_that_cannot_be_looked_at_keeps_no_other_waiting(told
     told.world.sql("UPDATE subscription SET purpose = 'defence'")
     await told.notifier.round()
     assert told.id in {message["data"]["subscription"] for message in told.messages}
+
+
+async def test_store_that_is_away_is_told_of_as_such(told: Told, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def away(*_: object) -> None:
+        raise UnavailableError("the store went away")
+
+    await told.world.post(label=FOR_NOR)
+    monkeypatch.setattr(Subscriptions, "move", away)
+
+    with pytest.raises(UnavailableError, match="went away"):
+        await told.notifier.round()
+    assert told.line.sent == []
 
 
 async def test_subscriptions_of_others_do_not_exist(told: Told) -> None:
