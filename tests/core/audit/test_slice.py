@@ -428,3 +428,18 @@ def test_entry_about_a_hidden_report_is_what_one_about_an_absent_one_would_be(ac
 
     assert reports_named(view_of(about, auditor())) == {"report-1"}
     assert cleared(about, {"report-1"}) == (view_of(absent, auditor()) if is_told else None)
+
+
+@pytest.mark.parametrize(
+    ("owner", "outcome", "extent"),
+    [("NOR", Outcome.PERMITTED, Extent.WHOLE), ("GBR", Outcome.REFUSED, Extent.REFUSAL)],
+)
+def test_of_an_entry_with_a_label_or_of_a_refusal_no_report_is_asked_about(
+    owner: str, outcome: Outcome, extent: Extent
+) -> None:
+    view = view_of(judged("NOR", owner, outcome, LOW), auditor())
+
+    assert view is not None
+    assert view.extent is extent
+    assert view.fields["object"]["id"] == "report-1"
+    assert reports_named(view) == frozenset()
