@@ -14,8 +14,8 @@ from exchange.audit import (
 )
 from exchange.audit.verify import KnownCheckpoint, Verification
 from exchange.cli.instance import read_bytes
-from exchange.client.kept_files import keep_file
 from exchange.kernel import InvalidError, MalformedError
+from exchange.kernel.files import keep_file
 
 _PEM = "-----BEGIN"
 

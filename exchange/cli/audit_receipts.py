@@ -17,9 +17,9 @@ from exchange.cli.profiles import Door, endpoint_of, receipts_path
 from exchange.cli.progress import ProgressBar
 from exchange.cli.verbs import JsonOption
 from exchange.client import ExchangeClient, KeptReceipt, read_receipts
-from exchange.client.kept_files import keep_file
 from exchange.client.receipt_check import ProofDesk, ProofFolder, ReceiptCheck, proof_file
 from exchange.kernel import InvalidError, system_clock
+from exchange.kernel.files import keep_file
 
 FileArgument = Annotated[
     Path | None,

@@ -14,6 +14,7 @@ from typing import BinaryIO, Protocol, Self
 
 from exchange.audit.export import ExportedEntry, Format, Place, Statement
 from exchange.kernel import InvalidError, MalformedError
+from exchange.kernel.files import sync_folder
 
 _BUFFER_BYTES = 256 * 1024
 
@@ -144,11 +145,7 @@ class ExportFile:
         os.fsync(self._writable.fileno())
         self._part.replace(self._path)
         self._asked_path.unlink(missing_ok=True)
-        folder = os.open(self._path.parent, os.O_RDONLY | os.O_DIRECTORY)
-        try:
-            os.fsync(folder)
-        finally:
-            os.close(folder)
+        sync_folder(self._path.parent)
         return statement
 
     def __enter__(self) -> Self:

@@ -17,6 +17,7 @@ from exchange.client.errors import ConnectionFailedError, ProblemError
 from exchange.client.exports import Item, is_passing
 from exchange.client.syslog import ReceiverError
 from exchange.kernel import InvalidError, MalformedError, UnavailableError
+from exchange.kernel.files import sync_folder
 
 _LARGEST_WINDOW = 10_000
 """So many entries at most come again after a break."""
@@ -66,7 +67,7 @@ class FeedState:
                 file.flush()
                 os.fsync(handle)
             beside.replace(self._path)
-            _sync_folder(self._path.parent)
+            sync_folder(self._path.parent)
         except OSError as exc:
             raise UnavailableError(f"`{self._path}` cannot be written: {exc.strerror}") from exc
 
@@ -134,11 +135,3 @@ class Feed:
 
     def _is_time(self) -> bool:
         return self._window > 0 and self.clock() - self._confirmed_at >= _CONFIRM_SECONDS
-
-
-def _sync_folder(folder: Path) -> None:
-    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)

@@ -17,8 +17,8 @@ from exchange.audit.note import LARGEST_NOTE_BYTES, parse_note
 from exchange.audit.shape import LARGEST_ENTRY_BYTES
 from exchange.audit.tile_paths import TILE_WIDTH, BundlePath, TilePath, bundles_of_size, tiles_of_size
 from exchange.audit.verify import KeptCheckpoint, PendingEntry, Source, StoredEntry
-from exchange.client.kept_files import place_file, sync_folder
 from exchange.kernel import InvalidError, MalformedError
+from exchange.kernel.files import place_file, sync_folder
 
 # A folder comes from somebody else: nothing in it is read beyond what it can hold.
 _LARGEST_TILE: Final = TILE_WIDTH * HASH_BYTES

@@ -10,6 +10,7 @@ from typing import Final
 
 from exchange.custody.custodian import CustodyUnavailableError
 from exchange.kernel import ConflictError, UnsafeSettingError
+from exchange.kernel.files import sync_folder
 
 # Where Docker mounts secrets: root's, readable by all inside the container, and on no disk.
 SECRET_MOUNT: Final = Path("/run/secrets")
@@ -72,7 +73,7 @@ class Replacement:
         try:
             # A link, unlike a rename, never replaces what is there.
             self._path.hardlink_to(replacement_path(self._path))
-            _sync_folder(self._path.parent)
+            sync_folder(self._path.parent)
         except FileExistsError as exc:
             raise ConflictError(f"key file `{self._path}` exists: keys are never overwritten") from exc
         except OSError as exc:
@@ -84,7 +85,7 @@ class Replacement:
         try:
             replacement_path(self._path).replace(self._path)
             self.is_moved = True
-            _sync_folder(self._path.parent)
+            sync_folder(self._path.parent)
         except OSError as exc:
             raise _cannot_write(self._path, exc) from exc
 
@@ -130,14 +131,6 @@ def replacement_path(path: Path) -> Path:
 def _is_below_mount(path: Path) -> bool:
     # Resolved, so that no `..` and no linked folder leads out.
     return path.parent.resolve().is_relative_to(SECRET_MOUNT)
-
-
-def _sync_folder(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def _cannot_open(path: Path, exc: OSError) -> str:

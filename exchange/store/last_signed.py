@@ -21,6 +21,7 @@ from typing import Final
 
 from exchange.audit.merkle import HASH_BYTES, TreeHead
 from exchange.kernel import UnavailableError, UnsafeSettingError
+from exchange.kernel.files import sync_folder
 from exchange.store.sequencing import LogMovedError, SignedHead
 
 _FORMAT: Final = 1
@@ -114,7 +115,7 @@ class LastSignedFile:
                     os.fsync(descriptor)
             beside.replace(self.path)
             if is_synced:
-                _sync_folder(self.path.parent)
+                sync_folder(self.path.parent)
         except OSError as exc:
             with suppress(OSError):
                 beside.unlink()
@@ -132,14 +133,6 @@ class LastSignedFile:
         # Where the power goes before it is on the disk, what was prepared still is: it is found out again.
         self.write(confirmed, is_synced=False)
         return confirmed
-
-
-def _sync_folder(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def _rendered(said: LastSigned) -> dict[str, object]:

@@ -10,6 +10,7 @@ from typing import Final
 
 from exchange.audit import LogPolicy, parse_log_policy, render_log_policy
 from exchange.kernel import MalformedError, UnavailableError
+from exchange.kernel.files import sync_folder
 
 NO_WITNESSES: Final = LogPolicy((), ())
 
@@ -91,16 +92,8 @@ def _replace(path: Path, content: bytes) -> None:
             file.flush()
             os.fsync(descriptor)
         beside.replace(path)
-        _sync_folder(path.parent)
+        sync_folder(path.parent)
     except OSError as exc:
         with suppress(OSError):
             beside.unlink()
         raise UnavailableError(f"`{path}` cannot be written: {exc.strerror}") from exc
-
-
-def _sync_folder(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

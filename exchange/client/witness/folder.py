@@ -14,6 +14,7 @@ from typing import Self
 
 from exchange.audit.witness import origin_hash
 from exchange.client.witness.errors import WitnessError
+from exchange.kernel.files import sync_folder
 
 _SECRET_MODE = 0o600
 _FOLDER_MODE = 0o700
@@ -84,7 +85,7 @@ class WitnessFolder:
             unfinished = file.with_suffix(".new")
             _write(unfinished, note)
             unfinished.replace(file)
-            _sync_folder(file.parent)
+            sync_folder(file.parent)
         except OSError as exc:
             raise WitnessError(f"`{file}` cannot be written: {_reason(exc)}") from exc
 
@@ -101,9 +102,9 @@ class WitnessFolder:
             unfinished.mkdir(mode=_FOLDER_MODE, exist_ok=True)
             for file, content in files.items():
                 _write(unfinished / file, content)
-            _sync_folder(unfinished)
+            sync_folder(unfinished)
             unfinished.replace(folder)
-            _sync_folder(folder.parent)
+            sync_folder(folder.parent)
         except OSError as exc:
             raise WitnessError(f"evidence cannot be written to `{folder}`: {_reason(exc)}") from exc
         return folder, True
@@ -112,7 +113,7 @@ class WitnessFolder:
         """Remember beside the evidence that somebody was told of it: until then it is shouted again."""
         try:
             _write(evidence / _SHOUTED, b"")
-            _sync_folder(evidence)
+            sync_folder(evidence)
         except OSError as exc:
             raise WitnessError(f"`{evidence}` cannot be written: {_reason(exc)}") from exc
 
@@ -129,7 +130,7 @@ def make_folder(path: Path, files: Mapping[str, bytes]) -> None:
                 raise WitnessError(f"`{path / name}` exists already: nothing is overwritten")
         for name, content in files.items():
             _write(path / name, content, flags=os.O_EXCL)
-        _sync_folder(path)
+        sync_folder(path)
     except OSError as exc:
         raise WitnessError(f"`{path}` cannot be written: {_reason(exc)}") from exc
 
@@ -152,14 +153,6 @@ def _write(path: Path, content: bytes, *, flags: int = os.O_TRUNC) -> None:
         file.write(content)
         file.flush()
         os.fsync(file.fileno())
-
-
-def _sync_folder(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def _reason(exc: OSError) -> str:

@@ -164,13 +164,13 @@ def test_two_writers_never_meet(path, write):
 
 def test_lock_of_the_next_writer_is_left_alone(path, monkeypatch):
     create_root_file(path, NOW, secrets.token_bytes)
-    sync = guarded._sync_folder
+    sync = guarded.sync_folder
 
     def next_writer_comes(folder):
         sync(folder)
         replacement_path(path).touch()
 
-    monkeypatch.setattr(guarded, "_sync_folder", next_writer_comes)
+    monkeypatch.setattr(guarded, "sync_folder", next_writer_comes)
     add_root_version(path, NOW, secrets.token_bytes)
 
     assert replacement_path(path).exists()

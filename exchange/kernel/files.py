@@ -1,4 +1,4 @@
-"""Files that an auditor or member keeps for the next time: after a power cut the old or the new one is there, whole."""
+"""Files that are to outlive a power cut: after it the old or the new one is there, whole."""
 
 import os
 from pathlib import Path

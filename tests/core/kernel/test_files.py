@@ -1,0 +1,44 @@
+"""What is kept is on the disk before it takes the place of what was kept before."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+from exchange.kernel.files import keep_file
+
+
+@pytest.fixture
+def deeds(monkeypatch):
+    """What was done to the disk, in order: which file was synced, which took its place."""
+    done = []
+    fsync, replace = os.fsync, Path.replace
+
+    def synced(handle):
+        done.append(("synced", str(Path(f"/proc/self/fd/{handle}").readlink())))
+        fsync(handle)
+
+    def replaced(self, target):
+        done.append(("placed", str(target)))
+        return replace(self, target)
+
+    monkeypatch.setattr("os.fsync", synced)
+    monkeypatch.setattr(Path, "replace", replaced)
+    return done
+
+
+def in_order(folder, name):
+    return [
+        ("synced", str(folder / f".{name}.part")),
+        ("placed", str(folder / name)),
+        ("synced", str(folder)),
+    ]
+
+
+def test_file_is_synced_before_it_takes_its_place_and_then_its_name(tmp_path, deeds):
+    keep_file(tmp_path / "kept", b"1")
+    keep_file(tmp_path / "kept", b"2")
+
+    assert deeds == in_order(tmp_path, "kept") * 2
+    assert (tmp_path / "kept").read_bytes() == b"2"
+    assert (tmp_path / "kept").stat().st_mode & 0o777 == 0o600
