@@ -97,12 +97,11 @@ def _unique_keys(pairs: Sequence[tuple[str, object]]) -> Mapping[str, object]:
 def _parsed(content: object) -> tuple[Root, ...]:
     match content:
         case {"format": int(number), "kind": "file", "roots": [_, *_] as rows, **rest} if not rest:
-            if number != FORMAT:
-                raise UnsafeSettingError(
-                    f"format {number} is unknown here: use the version of the exchange that wrote it"
-                )
+            pass
         case _:
             raise MalformedError("not a root file")
+    if number != FORMAT:
+        raise UnsafeSettingError(f"format {number} is unknown here: use the version of the exchange that wrote it")
     roots = tuple(_root(row) for row in rows)
     _check(roots)
     return roots
