@@ -6,23 +6,21 @@ is revoked meanwhile reads no further. With filters, only what the index of the 
 """
 
 import asyncio
-import logging
 from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from datetime import datetime, timedelta
 from typing import cast
 
-from exchange.audit import Criteria, Entry, EntryView, EventName, Extent, PersonalData, hash_leaf, matches, parse_entry
+from exchange.audit import Criteria, Entry, EntryView, EventName, Extent, PersonalData, hash_leaf, matches
 from exchange.audit.export import ExportedEntry, FormatName, Place, Statement
 from exchange.audit.export.ndjson import whole_line
-from exchange.kernel import MalformedError, rfc3339
+from exchange.kernel import rfc3339
 from exchange.store import LogState, Placed
 from exchange.usecases.auditing import Gaze, admit_auditor, views_of
 from exchange.usecases.context import Call, Services
 from exchange.usecases.narrowing import ANYWHERE, Candidates, candidates
 from exchange.usecases.personal import Revealed, personal_as_json, reveal_personal
-
-_log = logging.getLogger("exchange.log")
+from exchange.usecases.whole_entries import whole_entry
 
 _STRETCH = 500
 """Entries at a time: half a megabyte as they mostly are, 32 at most, and some milliseconds in which others wait."""
@@ -125,7 +123,7 @@ class SliceWalk:
 
     async def _seen(self, stretch: _Stretch) -> Sequence[_Seen]:
         # In whose slice a damaged one was, nobody knows any more; that it is damaged, the verification says.
-        read = [(placed, entry) for placed in stretch.placed if (entry := _read(placed.content)) is not None]
+        read = [(placed, entry) for placed in stretch.placed if (entry := whole_entry(placed.content)) is not None]
         views = await views_of(self._services, self._gaze, [entry for _, entry in read])
         return [
             _Seen(Place(stretch.log, placed.position), placed.leaf_hash, placed.content, entry, view)
@@ -175,16 +173,8 @@ async def _there_are(services: Services, log: int, asked: Sequence[int]) -> list
     return [
         ExportedEntry(Place(log, position), hash_leaf(content), entry, content)
         for position, content in enumerate(contents, start)
-        if (entry := _read(content)) is not None and content is not None
+        if (entry := whole_entry(content)) is not None and content is not None
     ]
-
-
-def _read(content: bytes | None) -> Entry | None:
-    try:
-        return parse_entry(content or b"")
-    except MalformedError:
-        _log.critical("an entry in the log is damaged or gone: `exchange audit verify` tells which")
-        return None
 
 
 def statement_of(at: datetime, after: Place | None, logs: Sequence[LogState]) -> Statement:

@@ -1,42 +1,33 @@
 """Who was given a report: read from the log, what no search finds yet included."""
 
-import logging
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 
-from exchange.audit import Criteria, EventName, Outcome, parse_entry
+from exchange.audit import Criteria, EventName, Outcome
 from exchange.audit.shape import Entry
-from exchange.kernel import MalformedError, parse_rfc3339
+from exchange.kernel import parse_rfc3339
 from exchange.store import GivenTo, Sought
 from exchange.usecases.context import Services
+from exchange.usecases.whole_entries import whole_entry
 
 _GIVEN = frozenset({EventName.REPORT_READ.value, EventName.REPORT_PART_READ.value, EventName.REPORT_RECEIVED.value})
 _AT_A_TIME = 500
-
-_log = logging.getLogger("exchange.log")
 
 
 async def given_to(services: Services, report_id: str) -> tuple[GivenTo, ...]:
     """Return every client that was given a report or a part of it, with its first access, the earliest first."""
     first: dict[str, GivenTo] = {}
     # INVARIANT: first what no search finds, then what one does: whatever moves between the looks is in one of them.
-    _note(first, _read(await services.store.waiting_entries()), report_id)
+    _note(first, map(whole_entry, await services.store.waiting_entries()), report_id)
     sought = Sought(Criteria(subject=report_id, outcome=Outcome.PERMITTED.value), member=None, newest_first=False)
     async for hits in services.store.found_entries(sought, at_a_time=_AT_A_TIME):
-        _note(first, _read(hit.content for hit in hits), report_id)
+        _note(first, (whole_entry(hit.content) for hit in hits), report_id)
     return tuple(sorted(first.values(), key=lambda given: (given.at, given.client)))
 
 
-def _read(contents: Iterable[bytes]) -> Iterator[Entry]:
-    for content in contents:
-        try:
-            yield parse_entry(content)
-        except MalformedError:
-            # Whom it names cannot be known; all others are to be told.
-            _log.critical("an entry in the log is damaged: `exchange audit verify` tells which")
-
-
-def _note(first: dict[str, GivenTo], entries: Iterable[Entry], report_id: str) -> None:
+def _note(first: dict[str, GivenTo], entries: Iterable[Entry | None], report_id: str) -> None:
     for entry in entries:
+        if entry is None:
+            continue  # whom it names cannot be known; all others are to be told
         if entry["type"] not in _GIVEN or entry["decision"] != Outcome.PERMITTED.value:
             continue
         if _text(entry.get("object"), "id") != report_id:
