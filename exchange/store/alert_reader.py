@@ -8,9 +8,10 @@ from sqlalchemy import ColumnElement, String, bindparam, func, or_, select
 
 from exchange.audit.alerts import Key
 from exchange.store import alert_tables  # noqa: F401  fills the metadata
-from exchange.store.alert_rows import PUT_OFF_AT_MOST_MICROS, AlertPosition, AlertRow
+from exchange.store.alert_rows import AlertPosition, AlertRow
 from exchange.store.archived import ArchivedEntries, LogDamagedError
 from exchange.store.dialect import Fetch, Parameters, Row, Sql, Statement, as_bytes
+from exchange.store.put_off import PUT_OFF_AT_MOST_MICROS, is_due
 from exchange.store.tables import table
 
 ALERT_COLUMNS = (
@@ -33,14 +34,14 @@ class AlertReads(NamedTuple):
     def compiled(cls, sql: Sql) -> "AlertReads":
         """Return the statements for one database."""
         position, memory, due = table("alert_position"), table("alert_memory"), table("alert_delivery")
-        is_due = or_(due.c.next_at <= bindparam("now"), due.c.next_at > bindparam("latest"))
+        is_waiting = (due.c.ended_at.is_(None), is_due(due.c.next_at, bindparam("now"), bindparam("latest")))
         remembered = select(memory.c.rule, memory.c.subject, memory.c.content)
         return cls(
             sql.compile(select(*(position.c[name] for name in POSITION_COLUMNS))),
             sql.compile(remembered.where(sql.is_one_of(memory.c.subject, "subjects"))),
             sql.compile(remembered.where(sql.is_one_of(memory.c.rule, "rules"))),
             sql.compile(_page()),
-            sql.compile(select(func.count()).where(due.c.ended_at.is_(None), is_due)),
+            sql.compile(select(func.count()).where(*is_waiting)),
         )
 
 

@@ -1,10 +1,6 @@
 """What the store tells of alerts."""
 
 from dataclasses import dataclass
-from typing import Final
-
-PUT_OFF_AT_MOST_MICROS: Final = 86_400_000_000
-"""Nothing is tried again later than that: what says so was written by a clock that was ahead, and is due."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,14 +3,15 @@
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import or_, select, update
+from sqlalchemy import select, update
 from sqlalchemy.ext.asyncio import AsyncEngine
 from sqlmodel import col
 
 from exchange.store.alert_reader import ALERT_COLUMNS, alert_row
-from exchange.store.alert_rows import PUT_OFF_AT_MOST_MICROS, DueDelivery
+from exchange.store.alert_rows import DueDelivery
 from exchange.store.alert_tables import AlertDeliveryTable, AlertTable
 from exchange.store.faults import driver_errors
+from exchange.store.put_off import PUT_OFF_AT_MOST_MICROS, is_due
 
 _LONGEST_TOLD = 200
 
@@ -24,11 +25,11 @@ class Deliveries:
     async def claim(self, hooks: Sequence[str], *, now: int, until: int, limit: int) -> list[DueDelivery]:
         """Return what is due at `now`, oldest first; until `until` nobody else is given it."""
         alert, due = AlertTable, AlertDeliveryTable
-        is_due = or_(col(due.next_at) <= now, col(due.next_at) > now + PUT_OFF_AT_MOST_MICROS)
+        may_go = is_due(col(due.next_at), now, now + PUT_OFF_AT_MOST_MICROS)
         chosen = (
             select(col(due.hook), col(due.tries), *(getattr(alert, name) for name in ALERT_COLUMNS))
             .join(alert, col(alert.number) == col(due.number))
-            .where(col(due.ended_at).is_(None), is_due, col(due.hook).in_(hooks))
+            .where(col(due.ended_at).is_(None), may_go, col(due.hook).in_(hooks))
             .order_by(col(due.number), col(due.hook))
             .limit(limit)
             .with_for_update(of=AlertDeliveryTable, skip_locked=True)

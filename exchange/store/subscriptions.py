@@ -11,8 +11,8 @@ from sqlalchemy import ColumnElement, and_, delete, func, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 from sqlmodel import col
 
-from exchange.store.alert_rows import PUT_OFF_AT_MOST_MICROS
 from exchange.store.faults import driver_errors
+from exchange.store.put_off import PUT_OFF_AT_MOST_MICROS, is_due
 from exchange.store.rows import Sealed
 from exchange.store.subscription_rows import Claiming, DeliveryRow, DeliveryState, SubscriptionRow
 from exchange.store.subscription_tables import SubscriptionDeliveryTable, SubscriptionTable
@@ -180,8 +180,7 @@ class Subscriptions:
 
 
 def _is_due(now: int) -> ColumnElement[bool]:
-    next_at = col(SubscriptionDeliveryTable.next_at)
-    return or_(next_at <= now, next_at > now + PUT_OFF_AT_MOST_MICROS)
+    return is_due(col(SubscriptionDeliveryTable.next_at), now, now + PUT_OFF_AT_MOST_MICROS)
 
 
 def _subscription(row: SubscriptionTable) -> SubscriptionRow:

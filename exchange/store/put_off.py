@@ -1,0 +1,13 @@
+"""When a message that was put off is tried again."""
+
+from typing import Any, Final
+
+from sqlalchemy import ColumnElement, or_
+
+PUT_OFF_AT_MOST_MICROS: Final = 86_400_000_000
+"""Nothing is tried again later than that: what says so was written by a clock that was ahead, and is due."""
+
+
+def is_due(next_at: Any, now: Any, latest: Any) -> ColumnElement[bool]:
+    """Return whether what is to be tried at `next_at` is due; `latest` is the last moment that it may be put off to."""
+    return or_(next_at <= now, next_at > latest)
