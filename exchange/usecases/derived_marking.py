@@ -47,6 +47,11 @@ class _Asked:
     member: str
     label: Label
 
+    @property
+    def key(self) -> tuple[str, str]:
+        """Return what a consent is about: the report, and for whose."""
+        return self.source.report.id, self.member
+
 
 async def load_source(services: Services, report_id: str) -> Source | None:
     """Return a report that another one builds on, whoever may read it; None where there is none."""
@@ -125,8 +130,8 @@ async def _all_consents(
     services: Services, unit: UnitOfWork | None, call: Call, state: PolicyState, pending: list[_Asked]
 ) -> tuple[str, ...] | None:
     await services.knowledge.agreements(services.store, state)
-    consents: list[str] = []
-    seen: set[tuple[str, str]] = set()
+    consents: dict[tuple[str, str], str] = {}
+    reached: dict[tuple[str, str], frozenset[str]] = {}
     while pending:
         asked = pending.pop()
         consent = await _consent(services, unit, call, asked)
@@ -134,10 +139,15 @@ async def _all_consents(
         beneath = None if consent is None else await _beneath(services, call, asked)
         if consent is None or beneath is None:
             return None
-        consents.append(consent)
-        pending += [each for each in beneath if (each.source.report.id, each.member) not in seen]
-        seen |= {(each.source.report.id, each.member) for each in beneath}
-    return tuple(consents)
+        consents[asked.key] = consent
+        for each in beneath:
+            # INVARIANT: another way to a source that was asked about adds whom it passed, and is asked about with
+            # them; one that adds nobody ends here, so that each source is asked about as often as there are members.
+            recipients = reached.get(each.key, frozenset()) | frozenset(each.label.releasable_to)
+            if recipients != reached.get(each.key):
+                reached[each.key] = recipients
+                pending.append(replace(each, label=replace(each.label, releasable_to=tuple(sorted(recipients)))))
+    return tuple(consents.values())
 
 
 async def _beneath(services: Services, call: Call, asked: _Asked) -> list[_Asked] | None:

@@ -153,6 +153,36 @@ async def test_nobody_consents_to_less_than_its_own_sources_allow(deriving: Worl
     assert await is_refused(deriving, derived, name="GBR analyst")
 
 
+async def test_each_way_to_a_source_is_asked_about_with_whom_it_passed(deriving: World) -> None:
+    everybody = AGREEMENT.replace("contributors: [GBR, NOR]", "contributors: [GBR, NOR, DNK]")
+    await deriving.agree(everybody)
+    for name, member in (("DNK analyst", "DNK"), ("GBR analyst", "GBR")):
+        await deriving.enrol(name, member, "contributor", "reader", "releaser")
+    high = replace(MIDDLE, releasable_to=("DNK", "GBR", "NOR"))
+    near = replace(LOW, releasable_to=("GBR", "NOR"))
+    root = await deriving.post(label=high)
+    once = await derive(deriving, root, label=high)
+    other = await derive(deriving, once, label=high, name="DNK analyst")
+    both = [await derive(deriving, *each, label=high) for each in ((root, other), (other, root))]
+
+    async def leave(report: str, asker: str, giver: str, lowest: Label) -> str:
+        request = await ask(deriving, report, asker, lowest=lowest)
+        await grant(deriving, request, giver)
+        return request
+
+    wide = await leave(root, "NOR analyst", "GBR releaser", LOW)
+    await leave(once, "DNK analyst", "NOR analyst", LOW)
+    await leave(other, "NOR analyst", "DNK analyst", LOW)
+    for report in both:
+        await leave(report, "GBR analyst", "NOR analyst", near)
+        assert await derive(deriving, report, label=near, name="GBR analyst")
+    # From here on what comes of the root may be NOR's and GBR's, and DNK's no more: one way led through DNK.
+    await usecases.revoke_derivation(deriving.services, deriving.call("GBR releaser"), wide)
+    await leave(root, "NOR analyst", "GBR releaser", near)
+
+    assert [await is_refused(deriving, each, label=near, name="GBR analyst") for each in both] == [True, True]
+
+
 async def test_reports_that_refer_to_each_other_are_asked_about_once(deriving: World) -> None:
     await deriving.enrol("NOR releaser", "NOR", "releaser")
     first = await deriving.post("NOR analyst", label=MIDDLE)
