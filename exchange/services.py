@@ -51,13 +51,10 @@ from exchange.usecases import (
 from exchange.usecases.archive_log import Archiver
 from exchange.usecases.context import Witnessing
 from exchange.usecases.deliver_alerts import AlertDelivery, Webhook
-from exchange.usecases.find_breaches import DutyWatch
-from exchange.usecases.give_up_uploads import give_up_uploads
-from exchange.usecases.note_reviews import note_reviews
 from exchange.usecases.notify_subscribers import Notifier, Reach
+from exchange.usecases.rounds_of_time import RoundsOfTime
 from exchange.usecases.sequence_log import Desk, Sequencer
 from exchange.usecases.sweep_log import Index, Sweep
-from exchange.usecases.sweep_reports import sweep_reports
 from exchange.usecases.watch_alerts import AlertWatch
 from exchange.usecases.watch_witnesses import WitnessWatch
 from exchange.usecases.witnessed_log import witnessed_outside
@@ -244,23 +241,18 @@ async def _sweep_reports(settings: Settings, stopping: asyncio.Event) -> None:
 
     async def rounds() -> bool:
         async with open_services(settings) as services, heartbeats(services):
-
-            async def one_round() -> bool:
-                await note_reviews(services)
-                swept = await sweep_reports(services, services.clock(), is_held=settings.audit_legal_hold)
-                return swept.has_more
+            rounds_of = RoundsOfTime(services, is_held=settings.audit_legal_hold)
 
             async def one_clearing() -> bool:
-                has_more = await give_up_uploads(services, services.clock(), is_held=settings.audit_legal_hold)
+                has_more = await rounds_of.uploads()
                 return await services.store.large_parts.sweep() >= BLOBS_AT_ONCE or has_more
 
-            duties = DutyWatch(services)
             async with asyncio.TaskGroup() as group:
-                group.create_task(sweep_in_rounds(one_round, stopping))
+                group.create_task(sweep_in_rounds(rounds_of.reports, stopping))
                 group.create_task(sweep_in_rounds(one_clearing, stopping, trouble="blobs cannot be cleared away"))
                 group.create_task(
                     sweep_in_rounds(
-                        duties.round,
+                        rounds_of.duties,
                         stopping,
                         interval_seconds=DUTIES_INTERVAL_SECONDS,
                         trouble="duties cannot be watched",

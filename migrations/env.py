@@ -19,6 +19,7 @@ import exchange.store.schema_tables
 import exchange.store.stream_tables
 import exchange.store.subscription_tables
 import exchange.store.tables
+import exchange.store.time_tables
 import exchange.store.treaty_tables
 import exchange.store.upload_tables  # noqa: F401  fills the metadata
 

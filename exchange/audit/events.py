@@ -19,6 +19,8 @@ class EventName(Enum):
     INSTANCE_RESTORED = "instance.restored"
     RESTORE_CONFIRMED = "restore.confirmed"
     KEY_ESCROWED = "key.escrowed"
+    CLOCK_DOUBTED = "clock.doubted"
+    CLOCK_BELIEVED = "clock.believed"
     SCHEMA_MIGRATED = "schema.migrated"
     POLICY_CHANGED = "policy.changed"
     CONNECTION_REFUSED = "connection.refused"

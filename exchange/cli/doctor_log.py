@@ -7,7 +7,8 @@ from pathlib import Path
 
 from exchange.audit import parse_entry
 from exchange.cli.finding import Finding
-from exchange.kernel import ExchangeError, from_micros, parse_rfc3339
+from exchange.kernel import ExchangeError, from_micros, parse_rfc3339, rfc3339
+from exchange.kernel.timekeeping import judged
 from exchange.settings import Settings
 from exchange.store import LogState
 from exchange.store.last_signed import LastSignedFile
@@ -55,6 +56,7 @@ async def opened_rooms(settings: Settings, services: Services) -> AsyncIterator[
         log = await services.store.log.state()
         yield await _backlog(services)
         yield await _newest_entry(services)
+        yield await _belief(services)
     except ExchangeError as exc:
         yield Finding("log figures", Finding.MEND, exc.message, _MENDS["store"])
         return
@@ -110,6 +112,20 @@ async def _newest_entry(services: Services) -> Finding:
         told = f"the newest entry is {ahead.total_seconds():.0f} s ahead of this machine's clock"
         return Finding("clock and log", Finding.MEND, told, "set the clocks of all nodes (use NTP)")
     return Finding("clock and log", Finding.OK, "the newest entry is not ahead of this machine's clock")
+
+
+async def _belief(services: Services) -> Finding:
+    name, now, kept = "clock leap", services.clock(), await services.store.time.kept()
+    if kept is None:
+        return Finding(name, Finding.OK, "nobody has looked at the clock yet")
+    seen = judged(kept, now)
+    if seen.doubted_until is None:
+        return Finding(name, Finding.OK, "none: it goes on from where it was looked at last")
+    told = (
+        f"it went on from {rfc3339(kept.believed_at)} to {rfc3339(now)} unseen: what time ends is left as it is until "
+        f"{rfc3339(seen.doubted_until)}"
+    )
+    return Finding(name, Finding.WARNING, told, "set the clock if it is wrong; if it is right, there is nothing to do")
 
 
 def _last_signed(settings: Settings, log: LogState | None) -> Iterator[Finding]:

@@ -33,6 +33,7 @@ import exchange.store.restore_tables
 import exchange.store.stream_tables
 import exchange.store.subscription_tables
 import exchange.store.tables
+import exchange.store.time_tables
 import exchange.store.treaty_tables
 import exchange.store.upload_tables  # noqa: F401  fills the metadata
 from exchange.kernel import ConflictError, MalformedError, UnavailableError, to_micros

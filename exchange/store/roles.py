@@ -53,6 +53,7 @@ _SERVICE_EXCEPTIONS = {
     "information_request_answer": _ADD,
     "stream_event": _ADD,
     "subscription": "SELECT, INSERT, UPDATE",
+    "timekeeping": "SELECT, INSERT, UPDATE",
     "log_state": _READ,
     "log_leaf": _READ,
     "log_tile": _READ,

@@ -73,6 +73,7 @@ from exchange.store.sqlite import SqliteDatabase
 from exchange.store.standing import REPORT_WIDTH, STANDING_WIDTH
 from exchange.store.statements import CLIENT_COLUMNS, MEMBER_COLUMNS, HotStatements
 from exchange.store.subscriptions import Subscriptions
+from exchange.store.time_book import TimeReader
 from exchange.store.traced import TracedDatabase, traced_transaction
 from exchange.store.turns import Turns
 from exchange.store.unit_of_work import UnitOfWork, unit_of_work
@@ -149,6 +150,7 @@ class Store:
             self._database.fetch, self._submitted, sql, place=blobs, clock=clock, randomness=randomness
         )
         self.uploads = UploadReader(self._database.fetch, sql)
+        self.time = TimeReader(self._database.fetch, sql)
         self._personal = PersonalKeys(
             personal,
             partial(self._database.fetch, self._hot.destroyed_keys),

@@ -65,6 +65,7 @@ from exchange.store.tables import (
     PolicyStateTable,
     table,
 )
+from exchange.store.time_book import TimeBook
 from exchange.store.upload_book import UploadBook
 
 _PERSONAL_KEY_COLUMNS = tuple(PersonalKeyTable.model_fields)
@@ -88,7 +89,7 @@ class UnitOfWork:
         self._now = now
         self._has_written = False
         self._has_recorded = False
-        self._has_alerts = False
+        self._has_asides = False
         self._sealed: list[SealedEntry] = []
         self._moves_policy = False
 
@@ -320,8 +321,13 @@ class UnitOfWork:
 
     def alerts(self) -> AlertBook:
         """Return the alerts, to be read and written here. What rules remember is no change that needs an entry."""
-        self._has_alerts = True
+        self._has_asides = True
         return AlertBook(self._session)
+
+    def time(self) -> TimeBook:
+        """Return what is known of the clock, to be read and written here; no decision rests on it."""
+        self._has_asides = True
+        return TimeBook(self._session)
 
     def subscriptions(self) -> SubscriptionBook:
         """Return the subscriptions, to be read and written here; no decision rests on them."""
@@ -349,7 +355,7 @@ class UnitOfWork:
         """Make it all durable; UnrecordedChangeError where something was written and nothing recorded."""
         if self._has_written and not self._has_recorded:
             raise UnrecordedChangeError("a change without an audit entry was rolled back: record it in the same unit")
-        if not self._has_recorded and not self._has_alerts:
+        if not self._has_recorded and not self._has_asides:
             return
         if self._moves_policy:
             # Last, for posts wait for this row.

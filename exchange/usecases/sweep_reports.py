@@ -56,20 +56,25 @@ class Swept:
         return max(self.declassified, self.ended, self.recalled) >= AT_ONCE
 
 
-async def sweep_reports(services: Services, now: datetime, *, is_held: bool = False) -> Swept:
-    """Do one round. With `is_held`, a legal hold, nothing is destroyed. Raises UnavailableError where nothing works."""
+async def sweep_reports(services: Services, now: datetime, *, is_held: bool = False, is_doubted: bool = False) -> Swept:
+    """Do one round; raises UnavailableError where nothing works.
+
+    With `is_held`, a legal hold, nothing is destroyed; with `is_doubted`, a clock that leapt, nothing is declassified
+    either, and recalls are followed up.
+    """
     state = (await services.store.caller("")).state
     require_same_law(services, state)
     classes = await services.knowledge.whole_classes(services.store, state)
+    destroyable = {} if is_held or is_doubted else classes
     sweeps = services.store.sweeps
     # (1) the day has come
     due = _pages(lambda after: sweeps.to_declassify(now, after=after, limit=AT_ONCE))
-    lowered = await _some(due, lambda report: _declassify(services, now, report, state))
+    lowered = _Some(0, 0) if is_doubted else await _some(due, lambda report: _declassify(services, now, report, state))
     # (2) kept long enough
-    old = _kept_long_enough(services, now, state, {} if is_held else classes)
+    old = _kept_long_enough(services, now, state, destroyable)
     ended = await _some(old, lambda report: _end(services, now, report, state))
     # (3) by the agreement's own terms
-    over = await _recalled_by_text(services, now, state, {} if is_held else classes)
+    over = await _recalled_by_text(services, now, state, destroyable)
     withdrawn = await _some(
         _pages(_before(services, over, now)),
         lambda report: _recall(services, now, report, state),

@@ -266,5 +266,6 @@ def kept_state(world: World) -> str:
         "consultation",
         "consultation_said",
         "agreement_review",
+        "timekeeping",
     )
     return json.dumps({name: sorted(map(repr, rows)) for name, rows in world.rows_of(*names).items()})

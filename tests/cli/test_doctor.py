@@ -50,6 +50,19 @@ def test_secret_that_others_can_read_must_be_mended(findings, instance, secret):
     assert finding["mend"] == f"chmod 600 {instance / secret}"
 
 
+def test_clock_that_leapt_is_a_warning_that_says_until_when(findings, instance):
+    assert findings()[1]["clock leap"]["state"] == "ok"
+    with sqlite3.connect(instance / "exchange.db") as database:
+        database.execute("INSERT INTO timekeeping (id, believed_at) VALUES (1, 1780000000000000)")
+
+    code, found = findings()
+
+    assert code == 0
+    assert found["clock leap"]["state"] == "warning"
+    assert "it went on from 2026-05-28T20:26:40Z" in found["clock leap"]["told"]
+    assert "set the clock if it is wrong" in found["clock leap"]["mend"]
+
+
 @pytest.mark.parametrize("secret", ["custody/roots.json", "secrets/cursor.key", "tls/server.key"])
 def test_missing_secret_must_be_mended(findings, instance, secret):
     (instance / secret).unlink()

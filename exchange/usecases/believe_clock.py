@@ -1,0 +1,69 @@
+"""Whether the clock is to be believed, before time ends anything for good.
+
+What a wrong clock ends stays ended: keys that retention destroys, a report that is declassified, a breach on the
+record. So these wait where the clock leapt, or where nobody ran to see it go; that they do is on the record, and
+doctor tells until when. What a decision asks of time is asked at each access, and needs no belief: it comes right with
+the clock.
+"""
+
+import logging
+from dataclasses import replace
+from datetime import datetime
+
+from exchange.audit import EntryDraft, EventName, Outcome
+from exchange.kernel import ConflictError, rfc3339
+from exchange.kernel.timekeeping import Timekeeping, judged
+from exchange.usecases.context import Services
+from exchange.usecases.heartbeat import service_draft
+
+_log = logging.getLogger("exchange.clock")
+
+
+async def believes_clock(services: Services, now: datetime) -> bool:
+    """Return whether what time ends may be ended at `now`; where that changes, an entry and a line tell of it."""
+    kept = await services.store.time.kept()
+    if kept is None or judged(kept, now) != kept:
+        try:
+            kept = await _looked(services, now)
+        except ConflictError:
+            return False  # another process has its first look: the next one finds what that saw
+    return not kept.is_doubted
+
+
+async def _looked(services: Services, now: datetime) -> Timekeeping:
+    """Keep what this look at the clock tells, with an entry where it is other news."""
+    async with services.store.unit_of_work() as unit:
+        book = unit.time()
+        before = await book.held()
+        if before is None:
+            # The first look of all: there is nothing that the clock could be held against.
+            after = Timekeeping(now)
+            await book.begin(after)
+            return after
+        after = judged(before, now)
+        await book.move(after)
+        if before.doubted_since != after.doubted_since:
+            await unit.record(_entry(services, before, after))
+    _tell(before, after)
+    return after
+
+
+def _entry(services: Services, before: Timekeeping, after: Timekeeping) -> EntryDraft:
+    detail: dict[str, str | int | list[str]] = {"believed": rfc3339(before.believed_at)}
+    if after.doubted_until is None:
+        return replace(service_draft(services, EventName.CLOCK_BELIEVED), detail=detail)
+    detail["until"] = rfc3339(after.doubted_until)
+    return replace(service_draft(services, EventName.CLOCK_DOUBTED, Outcome.FAILED), detail=detail)
+
+
+def _tell(before: Timekeeping, after: Timekeeping) -> None:
+    if before.doubted_since == after.doubted_since:
+        return
+    if after.doubted_until is None:
+        _log.warning("the clock is believed: what time ends is ended again")
+    else:
+        _log.critical(
+            "the clock is at %s, and was at %s when it was looked at last: set it if it is wrong; what time ends is"
+            " left as it is until %s",
+            *(rfc3339(each) for each in (after.doubted_since, before.believed_at, after.doubted_until) if each),
+        )

@@ -1,0 +1,36 @@
+"""What time alone brings about, round by round, while the clock is believed."""
+
+from exchange.usecases.believe_clock import believes_clock
+from exchange.usecases.context import Services
+from exchange.usecases.find_breaches import DutyWatch
+from exchange.usecases.give_up_uploads import give_up_uploads
+from exchange.usecases.note_reviews import note_reviews
+from exchange.usecases.sweep_reports import sweep_reports
+
+
+class RoundsOfTime:
+    """The rounds of one process; each returns whether there may be more to do. `is_held` is a legal hold."""
+
+    def __init__(self, services: Services, *, is_held: bool = False) -> None:
+        self._services = services
+        self._is_held = is_held
+        self._duties = DutyWatch(services)
+
+    async def reports(self) -> bool:
+        """Note reviews, and do what time does to reports; of a clock in doubt only recalls are followed up."""
+        now = self._services.clock()
+        is_doubted = not await believes_clock(self._services, now)
+        if not is_doubted:
+            await note_reviews(self._services)
+        swept = await sweep_reports(self._services, now, is_held=self._is_held, is_doubted=is_doubted)
+        return swept.has_more
+
+    async def uploads(self) -> bool:
+        """Give up reports that nobody completed in time."""
+        now = self._services.clock()
+        is_doubted = not await believes_clock(self._services, now)
+        return await give_up_uploads(self._services, now, is_held=self._is_held or is_doubted)
+
+    async def duties(self) -> bool:
+        """Put breaches on the record: they stay there, and a clock that leapt would find one in everything."""
+        return await believes_clock(self._services, self._services.clock()) and await self._duties.round()
