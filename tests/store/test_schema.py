@@ -8,12 +8,14 @@ import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import Connection
+from sqlalchemy import Connection, insert, text
 from sqlmodel import SQLModel
 
-from exchange.kernel import UnavailableError, UnsafeSettingError
+from exchange.kernel import UnavailableError, UnsafeSettingError, from_micros
+from exchange.kernel.timekeeping import Timekeeping
 from exchange.store import Store, head, migrate, revision, schema
 from exchange.store.engine import checked_url, new_engine
+from exchange.store.log_tables import LogStateTable
 from tests.support.store import open_store, rows_of
 
 
@@ -70,6 +72,23 @@ async def test_nodes_migrating_at_once_all_succeed(database_url: str) -> None:
     store = await open_store(database_url)
     assert await rows_of(store, "SELECT count(*) FROM policy_state") == [(1,)]
     await store.close()
+
+
+_SIGNED = {"log": 1, "origin": "x", "keys": "x", "began_at": 1, "size": 0, "root": b"", "signed_at": 17, "note": b"x"}
+
+
+async def test_upgraded_exchange_holds_its_clock_against_what_was_signed_last(store: Store, store_url: str) -> None:
+    """Else whatever the clock says at the first look after the upgrade would be believed."""
+    engine = new_engine(checked_url(store_url), wait_seconds=5)
+    async with engine.begin() as connection:
+        await connection.execute(text("DROP TABLE timekeeping"))
+        await connection.execute(text("UPDATE alembic_version SET version_num = '0034'"))
+        await connection.execute(insert(LogStateTable), _SIGNED)
+    await engine.dispose()
+
+    await migrate(store_url)
+
+    assert await store.time.kept() == Timekeeping(from_micros(17))
 
 
 async def test_empty_database_is_refused_with_the_mend(database_url: str) -> None:
