@@ -174,6 +174,40 @@ async def test_each_request_of_one_connection_is_its_own_client_s(port: int, tru
     assert answers.rindex('"thumbprint": null') > places[1]
 
 
+@pytest.mark.parametrize("framing", ["content-length: {size}", "transfer-encoding: chunked"])
+async def test_body_behind_an_upgrade_is_no_request_of_somebody_else(
+    port: int, trust: Trust, edge: Identity, framing: str
+) -> None:
+    thief, reader = trust.client("thief"), trust.client("reader")
+    body = f"GET /stolen HTTP/1.1\r\nhost: x\r\nClient-Cert: {rfc9440(reader)}\r\n\r\n"
+    lines = ("POST / HTTP/1.1", "host: x", f"Client-Cert: {rfc9440(thief)}", framing.format(size=len(body)))
+    head = "\r\n".join((*lines, "connection: upgrade", "upgrade: h2c")) + "\r\n\r\n"
+    connection, writer = await asyncio.open_connection("127.0.0.1", port, ssl=trust.context(edge))
+
+    writer.write(head.encode())
+    first = await connection.readuntil(b"}")  # the body comes by itself: what is at hand with the head is dropped
+    writer.write(body.encode())
+    rest = await asyncio.wait_for(connection.read(), 10)
+    writer.close()
+
+    assert b"send no `Upgrade` with a body" in first
+    assert reader.thumbprint.encode() not in rest
+
+
+async def test_wish_for_another_protocol_is_not_heard_and_ends_the_connection(
+    port: int, trust: Trust, edge: Identity
+) -> None:
+    upgrade = ("Connection: upgrade", "Upgrade: websocket", f"Client-Cert: {rfc9440(trust.client('reader'))}")
+    connection, writer = await asyncio.open_connection("127.0.0.1", port, ssl=trust.context(edge))
+
+    writer.write(("\r\n".join(("GET / HTTP/1.1", "host: x", *upgrade)) + "\r\n\r\n").encode())
+    answer = await asyncio.wait_for(connection.read(), 10)
+    writer.close()
+
+    assert b"200 OK" in answer
+    assert b"connection: close" in answer
+
+
 async def test_edge_has_room_for_many_clients(port: int, trust: Trust, edge: Identity) -> None:
     opened = [await asyncio.open_connection("127.0.0.1", port, ssl=trust.context(edge)) for _ in range(5)]
 

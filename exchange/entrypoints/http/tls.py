@@ -21,7 +21,7 @@ from exchange.crypto import public_key_of_der, subject_of_der
 from exchange.entrypoints.http.edge import Edges
 from exchange.entrypoints.http.gate import ConnectionGate
 from exchange.entrypoints.http.strangers import Strangers, Wrong
-from exchange.entrypoints.http.unread import NO_HTTP, unread_answer
+from exchange.entrypoints.http.unread import NO_HTTP, NO_UPGRADE, unread_answer
 from exchange.kernel import UnsafeSettingError, system_clock
 
 TLS_EXTENSION = "tls"
@@ -53,6 +53,10 @@ class HeadTooLargeError(Exception):
     """Raised into the parser, which turns it into a 400 and closes."""
 
 
+class AnotherProtocolError(Exception):
+    """Raised into the parser, which turns it into a 400 and closes."""
+
+
 class CertificateProtocol(HttpToolsProtocol):
     """uvicorn's protocol, with the client certificate in the scope and bounds on what one request may cost."""
 
@@ -68,6 +72,7 @@ class CertificateProtocol(HttpToolsProtocol):
     _discarded_bytes = 0
     _is_arriving = False
     _has_head = False
+    _unread = NO_HTTP
     _message_timer: asyncio.TimerHandle | None = None
     _expiry_timer: asyncio.TimerHandle | None = None
     _goodbye_timer: asyncio.TimerHandle | None = None
@@ -156,8 +161,17 @@ class CertificateProtocol(HttpToolsProtocol):
     def on_headers_complete(self) -> None:
         if self._is_edge:
             self._take_from_edge()
+        wants_another = self.parser.should_upgrade()
+        if wants_another and self._has_body():
+            # INVARIANT: no byte of a body is read as a request. The parser takes what follows the head of an upgrade
+            # for another protocol, and this server, which has none, for the next request: at an edge, anybody's.
+            self._unread = NO_UPGRADE
+            raise AnotherProtocolError
         super().on_headers_complete()
         self._has_head = True
+        if wants_another:
+            # Answered as if nobody had asked for it (RFC 9110 §7.8), and nothing behind it.
+            self.cycle.keep_alive = False
 
     def on_body(self, body: bytes) -> None:
         if self.cycle.response_complete:
@@ -175,8 +189,17 @@ class CertificateProtocol(HttpToolsProtocol):
         """Refuse what is no HTTP: there is no request to record, so it counts among the refused connections."""
         if self.strangers is not None:
             self.strangers.count(self.client[0] if self.client else "", Wrong.NO_HTTP)
-        self.transport.write(unread_answer(NO_HTTP))
+        self.transport.write(unread_answer(self._unread))
         self.transport.close()
+
+    def _unsupported_upgrade_warning(self) -> None:
+        """Say nothing: the parent's advice is to install what this service must not have."""
+
+    def _has_body(self) -> bool:
+        """Return whether content follows the head (RFC 9112 §6)."""
+        return any(
+            name == b"transfer-encoding" or (name == b"content-length" and int(value)) for name, value in self.headers
+        )
 
     def _count_head(self, size: int) -> None:
         self._head_bytes += size

@@ -12,6 +12,7 @@ _PROBLEM = {
     "code": "malformed",
 }
 NO_HTTP = "this is no HTTP/1.1 request, or its head is too large"
+NO_UPGRADE = "this address speaks HTTP/1.1 and nothing else: send no `Upgrade` with a body"
 NO_TLS = "this address speaks TLS with client certificates: ask it by https://, with your certificate and key"
 
 
