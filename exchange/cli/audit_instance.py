@@ -1,8 +1,13 @@
-"""The log of the instance on this host, read from its database: what a verifier is handed, as it lies there."""
+"""The log of the instance on this host, read from its database: what a verifier is handed, as it lies there.
+
+The service goes on meanwhile. INVARIANT: what came to be after the look began contradicts nothing that it is shown: the
+next look finds it.
+"""
 
 import asyncio
 from collections.abc import Coroutine, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from threading import Thread
 from typing import Any, TypeVar
@@ -54,14 +59,32 @@ class Waiter:
         self._loop.close()
 
 
+@dataclass(frozen=True, slots=True)
+class Beginning:
+    """What there was just before the state of a log was read.
+
+    `kept` is the size of the largest checkpoint that is kept, `searched` how many entries had columns from the first
+    one on, `destroyed` which keys of personal data were.
+    """
+
+    kept: int
+    searched: int
+    destroyed: frozenset[str]
+
+
+NOTHING_YET = Beginning(kept=-1, searched=0, destroyed=frozenset())
+"""Of a log that began after the look did."""
+
+
 class InstanceLog:
     """One log of a database, as a source."""
 
     has_entries = True
 
-    def __init__(self, desk: LogDesk, state: LogState, wait: Waiter) -> None:
+    def __init__(self, desk: LogDesk, state: LogState, beginning: Beginning, wait: Waiter) -> None:
         self._desk = desk
         self._state = state
+        self._beginning = beginning
         self._wait = wait
         self._last: tuple[BundlePath, list[SnapshotRow | None]] | None = None
 
@@ -82,7 +105,9 @@ class InstanceLog:
                 raise MalformedError("a kept checkpoint stands under a size that is none")
             lines = self._cosignatures(after, page[-1].size)
             for kept in page:
-                yield KeptCheckpoint(_with_lines(kept.note, lines.get(kept.size)), kept.signed_at)
+                # One that was signed since is larger, and takes nothing away from the tree.
+                if kept.size <= max(self._state.size, self._beginning.kept):
+                    yield KeptCheckpoint(_with_lines(kept.note, lines.get(kept.size)), kept.signed_at)
             after = page[-1].size
 
     def tile(self, path: TilePath) -> bytes | None:
@@ -104,10 +129,11 @@ class InstanceLog:
         return [old if new is None else new for new, old in zip(found, archived[: path.width], strict=True)]
 
     def stored(self, path: BundlePath) -> Sequence[StoredEntry | None] | None:
-        """Return the columns beside these entries."""
+        """Return the columns beside these entries, of those that had any when the look began."""
+        known = max(0, self._beginning.searched - path.start)
         return [
-            None if row is None or row.columns is None else StoredEntry(row.columns, row.leaf_hash)
-            for row in self._rows(path)
+            None if row is None or row.columns is None or number >= known else StoredEntry(row.columns, row.leaf_hash)
+            for number, row in enumerate(self._rows(path))
         ]
 
     def pending(self) -> Iterator[PendingEntry]:
@@ -118,8 +144,11 @@ class InstanceLog:
 
     def personal_keys(self) -> dict[str, PersonalKeyState]:
         """Return the keys of personal data, destroyed ones too."""
-        found = self._wait(self._desk.snapshot.personal_keys())
-        return {kid: PersonalKeyState(*state) for kid, state in found.items()}
+        found, before = self._wait(self._desk.snapshot.personal_keys()), self._beginning.destroyed
+        return {
+            kid: PersonalKeyState(subject, period, is_destroyed and kid in before)
+            for kid, (subject, period, is_destroyed) in found.items()
+        }
 
     def _rows(self, path: BundlePath) -> list[SnapshotRow | None]:
         if self._last is None or self._last[0] != path:
@@ -147,6 +176,7 @@ class InstancePlace:
         Raises InvalidError where the one is missing that this host signed last.
         """
         file = LastSignedFile(self._settings.last_signed_file).read()
+        beginnings = self._wait(beginnings_of(self._desk))
         signed = [state for state in self._wait(self._desk.reader.states()) if state.note]
         # By what was signed: the name beside it is the database's owner's.
         origins = [origin_of(state.note) for state in signed]
@@ -160,7 +190,8 @@ class InstancePlace:
             # A boot may reach over two logs of one database: neither has all of its numbers.
             node_keys = self._node_keys() if len(signed) == 1 else ()
             remarks = () if state.frozen_why is None else (f"this log is frozen: {state.frozen_why}",)
-            yield LogHere(InstanceLog(self._desk, state, self._wait), _keys_of(state), known, node_keys, remarks)
+            log = InstanceLog(self._desk, state, beginnings.get(state.log, NOTHING_YET), self._wait)
+            yield LogHere(log, _keys_of(state), known, node_keys, remarks)
 
     def _node_keys(self) -> tuple[VerifyingKey, ...]:
         # SQLite is one host's; on PostgreSQL there may be nodes whose keys are not here.
@@ -182,6 +213,18 @@ def instance_place(folder: Path) -> Iterator[InstancePlace]:
             wait(desk.close())
     finally:
         wait.close()
+
+
+async def beginnings_of(desk: LogDesk) -> dict[int, Beginning]:
+    """Return what there is of each log; its state is read after this."""
+    keys = await desk.snapshot.personal_keys()
+    destroyed = frozenset(kid for kid, (_, _, is_destroyed) in keys.items() if is_destroyed)
+    beginnings = {}
+    for state in await desk.reader.states():
+        kept = await desk.reader.kept_checkpoint(state.log)
+        size = -1 if kept is None else kept.size
+        beginnings[state.log] = Beginning(size, await desk.reader.searched(state.log), destroyed)
+    return beginnings
 
 
 def _keys_of(state: LogState) -> tuple[VerifierKey, ...]:

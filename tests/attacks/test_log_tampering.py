@@ -92,6 +92,25 @@ async def test_34_untouched_database_is_sound(kept: Log) -> None:
     assert verification.older >= 1
 
 
+async def test_34_log_that_goes_on_while_it_is_looked_at_is_sound(log: Log) -> None:
+    sequencer = await log.sequencer()
+    await beat(log, EventName.SERVICE_STARTED)
+    await log.append(ENTRIES)
+    await log.drain(sequencer)
+    index, looks = Index(log.trees[0]), itertools.count()
+
+    async def goes_on() -> None:
+        log.clock.now += timedelta(seconds=20)
+        await log.append(1)
+        await log.drain(sequencer)
+        # What has its place becomes searchable between the reading of its first bundle and of the next one.
+        while next(looks) and await index.chunk():
+            continue
+
+    assert (await verified(log, meanwhile=goes_on)).findings == ()
+    assert (await verified(log, meanwhile=goes_on)).findings == ()
+
+
 async def test_34_log_that_begins_a_day_after_its_first_entry_is_sound(log: Log) -> None:
     await beat(log, EventName.SERVICE_STARTED)
     log.clock.now += timedelta(days=1)

@@ -12,7 +12,7 @@ import pytest
 
 from exchange.audit import parse_verifier_key
 from exchange.audit.verify import Expectations, Verification, verify_log
-from exchange.cli.audit_instance import InstanceLog, Waiter
+from exchange.cli.audit_instance import InstanceLog, Waiter, beginnings_of
 from exchange.kernel import to_micros
 from exchange.store import Store
 from exchange.store.archive import BundleArchive
@@ -81,9 +81,11 @@ async def verified(log: Log, at: Path | str) -> Verification:
         wait = Waiter()
         desk = wait(LogDesk.open(log.url, archive=archive_at(at)))
         try:
+            beginnings = wait(beginnings_of(desk))
             state = wait(desk.reader.state())
             assert state is not None
-            return verify_log(InstanceLog(desk, state, wait), Expectations(keys, now_micros=to_micros(log.clock.now)))
+            source = InstanceLog(desk, state, beginnings[state.log], wait)
+            return verify_log(source, Expectations(keys, now_micros=to_micros(log.clock.now)))
         finally:
             wait(desk.close())
             wait.close()

@@ -69,6 +69,20 @@ async def test_log_verifies_after_an_erasure_and_says_erased(populated: World, l
     assert [note for note in after.notes if "erased" in note] == ["personal data of 1 entries is erased"]
 
 
+async def test_erasure_while_the_log_is_verified_is_found_by_the_next_look(populated: World, log: Log) -> None:
+    await act(populated)
+    await log.drain()
+    left = [lambda: erase(populated)]
+
+    async def erase_once() -> None:
+        while left:
+            await left.pop()()
+
+    meanwhile = await verified(log, node_keys=(), meanwhile=erase_once)
+
+    assert (meanwhile.findings, (await found(log)).findings) == ((), ())
+
+
 async def test_key_that_one_alone_destroyed_is_noticed(populated: World, log: Log) -> None:
     await act(populated)
     destroy(populated)
