@@ -213,6 +213,8 @@ async def _grant(  # noqa: PLR0913  what a grant rests on
     header: Header,
     people: list[str],
 ) -> tuple[OnwardRow, Receipt]:
+    # INVARIANT: held before it is looked at, as whoever answers with a report does: of the two one comes second.
+    await unit.reports().hold_order()
     await require_not_asked(services, unit, own, row.wish.recipient)
     # (3) signed
     note = services.store.attest(_deed(call, row, header, people))

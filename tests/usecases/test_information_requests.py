@@ -1,5 +1,6 @@
 """Requests for information: who reads one, who learns of which answer, and what ends it; on both databases."""
 
+import asyncio
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any
@@ -9,6 +10,7 @@ import pytest
 from exchange import usecases
 from exchange.kernel import (
     ConflictError,
+    ExchangeError,
     ForbiddenError,
     InvalidError,
     MalformedError,
@@ -19,7 +21,7 @@ from exchange.markings import Label
 from exchange.members import Standing
 from exchange.reports import Downgrade, PostedPart, RequestState
 from exchange.store import OnwardWish
-from exchange.usecases import ClearanceChange, RequestView
+from exchange.usecases import ClearanceChange, RequestView, onward_release
 from tests.support.world import AGREEMENT, NOW, World
 from tests.usecases.test_amending import concluded
 
@@ -431,3 +433,29 @@ async def test_contributor_dropped_by_an_amended_text_sees_the_request_no_more(p
 
     assert await is_hidden(populated, request, "DNK reader")
     assert (await show(populated, request, "NOR reader")).request.text
+
+
+async def test_answer_that_is_given_while_its_report_is_passed_on_does_not_reach_who_was_asked(
+    populated: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await populated.enrol("NOR releaser", "NOR", "releaser")
+    request = await ask_both(populated)
+    report = await populated.post("NOR contributor", label=TO_GBR)
+    wish = OnwardWish("DNK", (), (), None, "they were asked too")
+    asked = await usecases.request_onward(populated.services, populated.call("GBR reader"), report, wish)
+    looked, answers = onward_release.require_not_asked, list[asyncio.Task[RequestView]]()
+
+    async def answered_meanwhile(*arguments: Any) -> None:
+        await looked(*arguments)
+        answers.append(asyncio.create_task(answer(populated, request, report)))
+        # Whoever has to wait for the grant is still waiting after this; who need not has its answer in.
+        await asyncio.wait(answers, timeout=1)
+
+    monkeypatch.setattr(onward_release, "require_not_asked", answered_meanwhile)
+    grant = usecases.grant_onward(populated.services, populated.call("NOR releaser"), asked.value.row.id)
+    (granted,) = await asyncio.gather(grant, return_exceptions=True)
+    (given,) = await asyncio.gather(*answers, return_exceptions=True)
+
+    # Whichever came first, the other one is told so.
+    assert [isinstance(each, ExchangeError) for each in (granted, given)].count(True) == 1
+    assert (known(await show(populated, request, "GBR reader")) == [report]) is not isinstance(given, ExchangeError)
