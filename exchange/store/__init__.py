@@ -13,7 +13,7 @@ from exchange.store.consent_book import OnwardRow, OnwardState, OnwardWish
 from exchange.store.crisis_book import CrisisOpeners
 from exchange.store.derivation_book import DerivationRow, DerivationWish
 from exchange.store.duty_reader import Countable, CountedReport
-from exchange.store.history import History, ReportRecord, Span
+from exchange.store.history import History, ReportRecord, ReportThen, Span
 from exchange.store.kept_keys import KeptKind, KeptRow, SealedDeclaration
 from exchange.store.large_parts import BlobPlace
 from exchange.store.life_rows import (
@@ -112,6 +112,7 @@ __all__ = [
     "ReportBook",
     "ReportRecord",
     "ReportRow",
+    "ReportThen",
     "RequestAnswer",
     "RequestRow",
     "SchemaState",

@@ -16,6 +16,7 @@ from exchange.kernel import from_micros, to_micros
 from exchange.members import Client, Member, Standing
 from exchange.reports import ReportStatus
 from exchange.store.dialect import Fetch, Parameters, Row, Sql, Statement
+from exchange.store.life_tables import ReportPastTable, TombstoneTable
 from exchange.store.records import agreement_columns, agreement_of, client_of, member_of, with_signatures
 from exchange.store.tables import table
 from exchange.store.treaty_tables import AgreementSignatureTable, SignatoryKeyTable
@@ -25,8 +26,10 @@ LAST_MICROS = 2**63 - 1
 """What a database counts to."""
 _AT_ONCE = 500
 """Ids in one statement."""
+_DESTROYED = frozenset({ReportStatus.RECALLED, ReportStatus.EXPIRED})
 _CLIENT, _MEMBER, _CERTIFICATE = table("client"), table("member"), table("client_certificate")
 _AGREEMENT, _PARTY, _REPORT = table("agreement"), table("agreement_party"), table("report")
+_PAST, _TOMBSTONE = table(str(ReportPastTable.__tablename__)), table(str(TombstoneTable.__tablename__))
 _SIGNATURE = table(str(AgreementSignatureTable.__tablename__))
 _SIGNATORY_KEY = table(str(SignatoryKeyTable.__tablename__))
 
@@ -69,6 +72,14 @@ class ReportRecord:
 
 
 @dataclass(frozen=True, slots=True)
+class ReportThen:
+    """What a report was while it stayed as it was: its class, and when it expired."""
+
+    class_id: int
+    valid_until: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
 class HistoryStatements:
     """The statements, compiled for one database."""
 
@@ -77,6 +88,8 @@ class HistoryStatements:
     certificates: Statement
     agreements: Statement
     report: Statement
+    past: Statement
+    ended: Statement
     client: Statement
     classes: Statement
 
@@ -109,6 +122,12 @@ class HistoryStatements:
             report=sql.compile(
                 select(*(_REPORT.c[name] for name in report)).where(_REPORT.c.id == bindparam("report_id"))
             ),
+            past=sql.compile(
+                select(_PAST.c.class_id, _PAST.c.valid_until, _PAST.c.until_at)
+                .where(_PAST.c.report_id == bindparam("report_id"))
+                .order_by(_PAST.c.seq)
+            ),
+            ended=sql.compile(select(_TOMBSTONE.c.raised_at).where(_TOMBSTONE.c.report_id == bindparam("report_id"))),
             client=sql.compile(select(*_CLIENT.c).where(current)),
             classes=sql.compile(
                 select(_REPORT.c.id, _REPORT.c.class_id).where(sql.is_one_of(_REPORT.c.id, "report_ids"))
@@ -155,6 +174,27 @@ async def read_report(fetch: Fetch, statements: HistoryStatements, report_id: st
     found_id, version, class_id, originator, posted_at, valid_until, status = rows[0]
     until = None if valid_until is None else from_micros(valid_until)
     return ReportRecord(found_id, version, class_id, originator, from_micros(posted_at), until, ReportStatus(status))
+
+
+async def read_past(fetch: Fetch, statements: HistoryStatements, report: ReportRecord) -> tuple[Span[ReportThen], ...]:
+    """Return what a report was when, oldest first, until its keys were destroyed.
+
+    Moves that were made before they were kept are not known: what it was after them holds from its beginning on.
+    """
+    by_id = {"report_id": report.id}
+    past = [
+        (ReportThen(class_id, None if end is None else from_micros(end)), from_micros(until))
+        for class_id, end, until in await fetch(statements.past, by_id)
+    ]
+    ended = await fetch(statements.ended, by_id)
+    if not ended and report.status in _DESTROYED:
+        return ()  # altered: when it ended cannot be said
+    now = ReportThen(report.class_id, report.valid_until)
+    spans, since = [], report.posted_at
+    for value, until in [*past, (now, from_micros(ended[0][0]) if ended else None)]:
+        spans.append(Span(value, since, until))
+        since = until or since
+    return tuple(spans)
 
 
 async def read_classes(fetch: Fetch, statements: HistoryStatements, report_ids: Sequence[str]) -> dict[str, int]:

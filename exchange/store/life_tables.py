@@ -34,6 +34,19 @@ class TombstoneTable(SQLModel, table=True):
     entry_id: str
 
 
+class ReportPastTable(SQLModel, table=True):
+    """What a report was until it moved: its class and its end. `seq` is the number that it had."""
+
+    __tablename__: ClassVar[str] = "report_past"
+    __table_args__ = (Index("report_past_report", "report_id", "seq"),)
+
+    seq: int = Field(sa_type=BigInteger, primary_key=True, sa_column_kwargs={"autoincrement": False})
+    report_id: str = Field(foreign_key="report.id")
+    class_id: int = Field(sa_type=BigInteger, foreign_key="release_class.id")
+    valid_until: int | None = Field(default=None, sa_type=BigInteger)
+    until_at: int = Field(sa_type=BigInteger)
+
+
 class DestructionTable(SQLModel, table=True):
     """That a client which was given a report is to destroy it; `note` is the signed certificate once it has."""
 

@@ -9,7 +9,7 @@ from datetime import datetime
 from typing import Any
 
 import orjson
-from sqlalchemy import ColumnElement, delete, func, insert, select, update
+from sqlalchemy import BigInteger, ColumnElement, delete, func, insert, literal, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
 
@@ -28,7 +28,13 @@ from exchange.store.life_rows import (
     NoticeRow,
     TombstoneRow,
 )
-from exchange.store.life_tables import DestructionTable, NoticeTable, ReportVersionTable, TombstoneTable
+from exchange.store.life_tables import (
+    DestructionTable,
+    NoticeTable,
+    ReportPastTable,
+    ReportVersionTable,
+    TombstoneTable,
+)
 from exchange.store.rows import NewPart, NewReport, Sealed
 from exchange.store.tables import (
     PartTable,
@@ -104,6 +110,7 @@ class ReportBook:
         self._note_write()
         facts = report.facts
         place = await self.next_place(report.posted_at)
+        await self._keep_past(report.id)
         changed = {
             "seq": place[0],
             "recorded_at": place[1],
@@ -125,6 +132,20 @@ class ReportBook:
         kept = [part.location for part in report.parts if part.location is not None]
         if kept:
             await self._session.execute(delete(BlobDebrisTable).where(col(BlobDebrisTable.location).in_(kept)))
+
+    async def _keep_past(self, report_id: str) -> None:
+        row = ReportTable
+        was = (
+            col(row.seq),
+            col(row.id),
+            col(row.class_id),
+            col(row.valid_until),
+            literal(to_micros(self._now), BigInteger),
+        )
+        kept = ("seq", "report_id", "class_id", "valid_until", "until_at")
+        await self._session.execute(
+            insert(ReportPastTable).from_select(kept, select(*was).where(col(row.id) == report_id))
+        )
 
     async def shred(self, report_id: str, status: ReportStatus) -> None:
         """Destroy every key of a report and what was sealed without one: nothing of it opens any more."""

@@ -47,6 +47,7 @@ _SERVICE_EXCEPTIONS = {
     "report_receipt": _ADD,
     "report_version": _ADD,
     "report_tombstone": _ADD,
+    "report_past": _ADD,
     "report_notice": _ADD,
     "information_request": "SELECT, INSERT, UPDATE",
     "information_request_member": _ADD,

@@ -28,10 +28,12 @@ from exchange.store.history import (
     History,
     HistoryStatements,
     ReportRecord,
+    ReportThen,
     Span,
     read_classes,
     read_client,
     read_history,
+    read_past,
     read_report,
     read_versions,
 )
@@ -348,6 +350,10 @@ class Store:
     async def report_record(self, report_id: str) -> ReportRecord | None:
         """Return what is known of a report without opening anything; None where there is none."""
         return await read_report(self._database.fetch, self._history, report_id)
+
+    async def report_past(self, report: ReportRecord) -> tuple[Span[ReportThen], ...]:
+        """Return what a report was when, oldest first, until its keys were destroyed."""
+        return await read_past(self._database.fetch, self._history, report)
 
     async def classes_of(self, report_ids: Sequence[str]) -> dict[str, int]:
         """Return the release class of each of these reports; what is no report is left out."""

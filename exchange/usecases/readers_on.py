@@ -1,6 +1,6 @@
 """Who could have read a report on a day, and who did: asked of history, never of today's state.
 
-Who could: the rules and guards of the release room, put to the versions of clients, members and the agreement that held
+Who could: the rules and guards of the release room, put to what clients, members, the agreement and the report were
 then, at every moment of the day at which one of them changed. Who did: the log.
 
 The policy files of the past are not kept, so the rules are today's; the answer names the law that was in force then,
@@ -26,7 +26,7 @@ from exchange.usecases.facts import reader_facts
 from exchange.usecases.knowledge import scope_facts
 from exchange.usecases.national_law import national_of
 from exchange.usecases.recording import draft, named, on_record
-from exchange.usecases.registries import audited_report, report_draft
+from exchange.usecases.registries import audited_report, opened_facts, report_draft
 
 _READS = (EventName.REPORT_READ, EventName.REPORT_PART_READ)
 _AT_A_TIME = 500
@@ -92,12 +92,20 @@ async def readers_on(
     async with on_record(services, draft(call, gaze.client, EventName.AUDIT_READ, Outcome.REFUSED, subject=subject)):
         _require_past(since, call)
     end = min(until or since + _INSTANT, call.now + _INSTANT)
-    could = await _could(services, call, report, facts, _Period(max(since, report.posted_at), end))
+    could = await _could(services, call, gaze, report, _Period(max(since, report.posted_at), end))
     did = await _did(services, gaze, report, since, end)
     laws = await _laws(services, since, end)
     detail: dict[str, str | int | list[str]] = {"view": "readers", "since": rfc3339(since), "until": rfc3339(end)}
     receipt = await services.store.append(report_draft(call, gaze, report, facts, detail=detail))
     return Recorded(ReadersOn(report, since, end, could, did, laws, services.law.digest, gaze.auditor.member), receipt)
+
+
+@dataclass(frozen=True, slots=True)
+class _Then:
+    """What the report was: what is decided on, and when it expired."""
+
+    facts: ClassFacts
+    valid_until: datetime | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,6 +115,7 @@ class _Period:
     begin: datetime
     end: datetime
     history: History = field(default_factory=lambda: History((), (), (), ()))
+    reports: tuple[Span["_Then"], ...] = ()
     laws: tuple[Span[Law], ...] = ()
     """The law together with the originator's own caveats, while it had some in force."""
 
@@ -123,24 +132,39 @@ def _require_past(since: datetime, call: Call) -> None:
 
 
 async def _could(
-    services: Services, call: Call, report: ReportRecord, facts: ClassFacts, period: _Period
+    services: Services, call: Call, gaze: Gaze, report: ReportRecord, period: _Period
 ) -> tuple[CouldRead, ...]:
-    if period.begin >= period.end:
+    reports = await _reports(services, call, gaze, report, period)
+    if period.begin >= period.end or not reports:
         return ()
+    facts = reports[0].value.facts
     history = await services.store.history(facts.agreement, period.begin, period.end)
-    period = replace(period, history=history, laws=await _national_laws(services, facts.originator, period))
+    laws = await _national_laws(services, facts.originator, period)
+    period = replace(period, history=history, reports=reports, laws=laws)
     versions: dict[str, list[Span[Client]]] = {}
     for span in period.history.clients:
         versions.setdefault(span.value.id, []).append(span)
-    shared = [report.valid_until, *_turns(period)]
+    shared = _turns(period)
     found: list[CouldRead] = []
     for number, spans in enumerate(versions.values(), start=1):
-        best = _best(services, call, report, facts, period, spans=spans, shared=shared)
+        best = _best(services, call, period, spans=spans, shared=shared)
         if best is not None:
             found.append(best)
         if number % _CLIENTS_AT_ONCE == 0:
             await asyncio.sleep(0)
     return tuple(sorted(found, key=lambda each: (each.member, each.agency, each.client)))
+
+
+async def _reports(
+    services: Services, call: Call, gaze: Gaze, report: ReportRecord, period: _Period
+) -> tuple[Span[_Then], ...]:
+    """Return what the report was in the period; its agreement and its originator are the same all the time."""
+    found = []
+    for span in await services.store.report_past(report):
+        if span.since < period.end and (span.until is None or span.until > period.begin):
+            facts = await opened_facts(services, call, gaze, replace(report, class_id=span.value.class_id))
+            found.append(Span(_Then(facts, span.value.valid_until), span.since, span.until))
+    return tuple(found)
 
 
 async def _national_laws(services: Services, originator: str, period: _Period) -> tuple[Span[Law], ...]:
@@ -151,11 +175,12 @@ async def _national_laws(services: Services, originator: str, period: _Period) -
     )
 
 
-def _turns(period: _Period) -> list[datetime]:
-    """Return when the law or the agreement changed: by an act, a crisis or the calendar (midnight, UTC)."""
-    turns = [span.since for span in period.history.agreements]
+def _turns(period: _Period) -> list[datetime | None]:
+    """Return when the report, the law or the agreement changed: by an act, a crisis or the calendar (midnight, UTC)."""
+    turns: list[datetime | None] = [span.since for span in period.history.agreements]
+    turns += [turn for span in period.reports for turn in (span.since, span.until, span.value.valid_until)]
     turns += [span.since for span in period.laws]
-    turns += [span.until for span in period.laws if span.until is not None]
+    turns += [span.until for span in period.laws]
     turns += [turn for span in period.history.agreements for turn in crisis_turns(span.value)]
     day = period.begin.replace(hour=0, minute=0, second=0, microsecond=0) + timedelta(days=1)
     while day < period.end:
@@ -164,11 +189,9 @@ def _turns(period: _Period) -> list[datetime]:
     return turns
 
 
-def _best(  # noqa: PLR0913  what a decision about the past reads
+def _best(
     services: Services,
     call: Call,
-    report: ReportRecord,
-    facts: ClassFacts,
     period: _Period,
     *,
     spans: list[Span[Client]],
@@ -178,7 +201,7 @@ def _best(  # noqa: PLR0913  what a decision about the past reads
     best: CouldRead | None = None
     for moment in period.at([*shared, *_own_changes(period, spans)]):
         client = _client_at(period, spans, moment)
-        view = None if client is None else _view(services, replace(call, now=moment), report, facts, period, client)
+        view = None if client is None else _view(services, replace(call, now=moment), period, client)
         if client is None or view is None:
             continue
         if best is None or (best.view is View.TEAR_LINE and view is View.FULL):
@@ -209,15 +232,17 @@ def _client_at(period: _Period, spans: list[Span[Client]], moment: datetime) -> 
     return replace(client, member_standing=member.standing)
 
 
-def _view(  # noqa: PLR0913, PLR0917  the facts of one decision
-    services: Services, then: Call, report: ReportRecord, facts: ClassFacts, period: _Period, client: Client
-) -> View | None:
+def _view(services: Services, then: Call, period: _Period, client: Client) -> View | None:
     """Return how much `client` could read at `then.now`, for the best of its purposes."""
+    report = next((span.value for span in period.reports if span.holds(then.now)), None)
+    if report is None:
+        return None  # its keys were destroyed
+    facts = report.facts
     agreement = next((span.value for span in period.history.agreements if span.holds(then.now)), None)
     known = None if agreement is None else as_it_was(agreement, then.now)
     scope = scope_facts(known, facts.scope, then.now, facts.edition)
-    status = status_of(report.status, report.valid_until, then.now)
-    row = RowFacts(is_recalled=status is ReportStatus.RECALLED, is_expired=status is ReportStatus.EXPIRED)
+    status = status_of(ReportStatus.CURRENT, report.valid_until, then.now)
+    row = RowFacts(is_recalled=False, is_expired=status is ReportStatus.EXPIRED)
     law = next((span.value for span in period.laws if span.holds(then.now)), services.law)
     views = set()
     for purpose in client.purposes or (DEFAULT_PURPOSE,):

@@ -125,7 +125,7 @@ async def audited_report(services: Services, call: Call, gaze: Gaze, report_id: 
     """Return a report of the auditor's own member (any, for the exchange's) that its clearance covers; else refuse."""
     event, subject = EventName.AUDIT_READ, named("report", report_id)
     report = await services.store.report_record(report_id if is_uuid7(report_id) else ABSENT_ID)
-    facts = None if report is None else await _facts(services, call, gaze, report)
+    facts = None if report is None else await opened_facts(services, call, gaze, report)
     is_own = facts is not None and gaze.auditor.member in {None, facts.originator}
     if report is None or facts is None or not is_own or not gaze.auditor.covers(facts.label.as_json()):
         absent = NotFoundError("no such report, or none that you may see")
@@ -133,7 +133,8 @@ async def audited_report(services: Services, call: Call, gaze: Gaze, report_id: 
     return report, facts
 
 
-async def _facts(services: Services, call: Call, gaze: Gaze, report: ReportRecord) -> ClassFacts:
+async def opened_facts(services: Services, call: Call, gaze: Gaze, report: ReportRecord) -> ClassFacts:
+    """Return the facts of a report's release class; one that was altered is put on the record and not shown."""
     try:
         return (await services.knowledge.release_class(services.store, report.class_id)).facts
     except OpeningError as exc:

@@ -249,6 +249,7 @@ def kept_state(world: World) -> str:
         "pending_act_end",
         "report_version",
         "report_tombstone",
+        "report_past",
         "report_destruction",
         "report_notice",
         "signatory_key",

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
+from alembic.operations import Operations
 from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, insert, text
 from sqlmodel import SQLModel
@@ -79,14 +80,17 @@ _SIGNED = {"log": 1, "origin": "x", "keys": "x", "began_at": 1, "size": 0, "root
 
 async def test_upgraded_exchange_holds_its_clock_against_what_was_signed_last(store: Store, store_url: str) -> None:
     """Else whatever the clock says at the first look after the upgrade would be believed."""
+
+    def upgrade(connection: Connection) -> None:
+        connection.execute(text("DROP TABLE timekeeping"))
+        connection.execute(insert(LogStateTable), _SIGNED)
+        with Operations.context(MigrationContext.configure(connection)):
+            ScriptDirectory(str(schema._MIGRATIONS)).get_revision("0035").module.upgrade()
+
     engine = new_engine(checked_url(store_url), wait_seconds=5)
     async with engine.begin() as connection:
-        await connection.execute(text("DROP TABLE timekeeping"))
-        await connection.execute(text("UPDATE alembic_version SET version_num = '0034'"))
-        await connection.execute(insert(LogStateTable), _SIGNED)
+        await connection.run_sync(upgrade)
     await engine.dispose()
-
-    await migrate(store_url)
 
     assert await store.time.kept() == Timekeeping(from_micros(17))
 

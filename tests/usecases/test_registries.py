@@ -14,7 +14,7 @@ from exchange.kernel import InvalidError, MalformedError, NotFoundError, Unavail
 from exchange.markings import Label
 from exchange.members import Standing
 from exchange.release import View
-from exchange.reports import PostedPart, ReportStatus
+from exchange.reports import Downgrade, PostedPart, ReportStatus
 from exchange.usecases import ClearanceChange, Leaf, ListQuery, ReadersOn
 from tests.support.world import NOW, World, certificate_of, thumbprint_of
 
@@ -264,11 +264,42 @@ async def test_report_is_read_neither_before_it_was_posted_nor_after_it_expired(
     assert (await readers(world, report, posted + DAY)).could == ()
 
 
-async def test_recalled_report_could_not_be_read(world: World) -> None:
+async def test_recalled_report_could_be_read_until_it_was_recalled(world: World) -> None:
+    await world.enrol("GBR releaser", "GBR", "releaser")
+    report = await world.post(label=TO_NOR)
+    before = later(world)
+    recalled = later(world)
+    await usecases.recall_report(world.services, world.call("GBR releaser"), report, "a source is at risk")
+    after = later(world)
+
+    assert names(world, await readers(world, report, before)) == {"GBR reader", "NOR reader"}
+    assert names(world, await readers(world, report, before, after)) == {"GBR reader", "NOR reader"}
+    assert [(await readers(world, report, moment)).could for moment in (recalled, after)] == [(), ()]
+
+
+async def test_status_that_was_altered_could_not_be_read(world: World) -> None:
     report = await world.post(label=TO_NOR)
     world.sql("UPDATE report SET status = 'recalled'")
 
     assert (await readers(world, report, later(world))).could == ()
+
+
+async def test_report_that_moved_was_what_it_was(world: World) -> None:
+    """Each move alters who may read it: on a day before, who could read what it was before."""
+    await world.enrol("GBR releaser", "GBR", "releaser")
+    report = await world.post(label=TO_NOR, valid_until=NOW + 30 * DAY)
+    moments = [later(world)]
+    for label in (replace(TO_ALL, classification="CONFIDENTIAL"), TO_ALL):
+        later(world)
+        await usecases.downgrade_report(world.services, world.call("GBR releaser"), report, Downgrade(label))
+        moments.append(later(world))
+
+    found = [names(world, await readers(world, report, moment)) for moment in moments]
+    assert found == [{"GBR reader", "NOR reader"}, *2 * [{"GBR reader", "NOR reader", "DNK reader"}]]
+    whole = await readers(world, report, moments[0], moments[2])
+    since = {each.client: each.since for each in whole.could}
+    assert since[world.clients["DNK reader"].id] == moments[0] + HOUR
+    assert since[world.clients["NOR reader"].id] == moments[0]
 
 
 async def test_tear_line_is_told_from_the_whole(world: World) -> None:
