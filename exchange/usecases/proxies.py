@@ -20,7 +20,7 @@ from exchange.usecases.context import Call, Recorded, Services
 from exchange.usecases.judging import ABSENT_ID
 from exchange.usecases.post_checks import require_in_force
 from exchange.usecases.recording import draft, named, on_record
-from exchange.usecases.second_person import ask
+from exchange.usecases.second_person import ask, require_as_asked
 
 PROXY_ROLES = (Role.RELEASER, Role.CONTRIBUTOR)
 
@@ -49,17 +49,16 @@ async def ask_proxy(services: Services, call: Call, wish: ProxyWish) -> Recorded
         if faults := _faults(agreement, client, wish, call):
             raise InvalidError("nobody can post on your behalf so", tuple(faults))
         row_id = new_id(call.now, services.randomness(_ID_RANDOMNESS_BYTES))
-        until = "taken back" if wish.until is None else rfc3339(wish.until)
-        told = {"consent": row_id, "proxy": wish.proxy, "agreement": agreement.id, "scope": wish.scope, "until": until}
-        reason = fit_text(wish.reason)
+        wish = replace(wish, reason=fit_text(wish.reason))
+        told = _told(row_id, wish)
         # The second releaser is shown why; the entry names what is consented to alone.
-        asked = told | {"reason": reason}
+        asked = told | {"reason": wish.reason}
         act = await ask(services, unit, call, client, PROXY_POSTING, asked=asked, members=[client.member])
         receipt = await unit.record(_entry(call, client, event, wish, told | {"act": act.id, "digest": act.digest}))
         row = ProxyRow(
             id=row_id,
             originator=client.member,
-            wish=replace(wish, reason=reason),
+            wish=wish,
             state=ProxyState.AWAITING,
             asked_at=call.now,
             asked_by=client.id,
@@ -74,6 +73,12 @@ async def carry_out_proxy(_: Services, unit: UnitOfWork, call: Call, client: Cli
     row = await unit.proxies().one(act.asked["consent"])
     if row is None or row.state is not ProxyState.AWAITING:
         raise ConflictError("the consent is not waiting any more: look at it again", code="request-ended")
+    require_as_asked(act, _told(row.id, row.wish) | {"reason": row.wish.reason})
+    # As when it was asked for: what its time, an amended text or a party that left has ended meanwhile is given to
+    # nobody.
+    agreement = require_in_force(await unit.agreement(row.wish.agreement), client, call)
+    if _faults(agreement, client, row.wish, call):
+        raise ConflictError("what was asked for has ended meanwhile: ask again", code="request-ended")
     given = replace(row, state=ProxyState.GIVEN, decided_at=call.now, decided_by=client.id)
     await unit.proxies().put(given)
     people = [row.asked_by, str(client.id)]
@@ -129,6 +134,18 @@ def _faults(agreement: Agreement, client: Client, wish: ProxyWish, call: Call) -
     if wish.until is not None and wish.until <= call.now:
         faults.append(Fault("/until", "past", "this time is over: name one to come"))
     return faults
+
+
+def _told(consent: str, wish: ProxyWish) -> dict[str, str]:
+    """Return what is consented to, as its second person is shown and confirms it; why stands beside it there."""
+    until = "taken back" if wish.until is None else rfc3339(wish.until)
+    return {
+        "consent": consent,
+        "proxy": wish.proxy,
+        "agreement": wish.agreement,
+        "scope": wish.scope,
+        "until": until,
+    }
 
 
 def _is_visible(row: ProxyRow, client: Client) -> bool:

@@ -9,7 +9,7 @@ from exchange import usecases
 from exchange.kernel import ConflictError, ForbiddenError, InvalidError, NotFoundError
 from exchange.markings import Label
 from exchange.store import ProxyState, ProxyWish
-from tests.support.world import World
+from tests.support.world import AGREEMENT, World
 
 FOR_ALL = Label("NATO", "RESTRICTED", releasable_to=("DNK", "GBR", "NOR"))
 
@@ -79,6 +79,32 @@ async def test_nobody_posts_for_another_without_the_second_person(joint: World) 
     assert await is_refused(joint)
     await confirm(joint, view)
     assert await post(joint)
+
+
+async def test_second_person_gives_what_it_was_shown_or_nothing(joint: World) -> None:
+    view = await ask(joint)
+    joint.sql("UPDATE proxy_consent SET proxy = 'DNK' WHERE id = $1", view.row.id)
+    with pytest.raises(ConflictError) as refused:
+        await confirm(joint, view)
+
+    assert refused.value.code == "request-altered"
+    assert "proxy.given" not in {entry["type"] for entry in await joint.entries()}
+
+
+@pytest.mark.parametrize("how", ["over", "left"])
+async def test_what_has_ended_before_the_second_person_confirms_is_given_by_nobody(joint: World, how: str) -> None:
+    text = AGREEMENT.replace("notice: P90D", "notice: PT0S")
+    await joint.agree(text)
+    view = await ask(joint, until=joint.clock.now + timedelta(hours=1))
+    if how == "over":
+        joint.clock.advance(timedelta(hours=1))
+    else:
+        await usecases.withdraw_agreement(joint.services, joint.call("GBR signatory"), joint.agreement_id)
+    with pytest.raises(ConflictError) as refused:
+        await confirm(joint, view)
+
+    assert refused.value.code == "request-ended"
+    assert "proxy.given" not in {entry["type"] for entry in await joint.entries()}
 
 
 async def test_consent_is_to_one_member_in_one_scope_in_one_direction(joint: World) -> None:
