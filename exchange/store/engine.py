@@ -1,6 +1,10 @@
 """The engine behind administrative sessions and migrations."""
 
+import asyncio
+import sqlite3
+from functools import partial
 from pathlib import Path
+from time import monotonic
 from typing import Any
 from urllib.parse import quote
 
@@ -8,6 +12,7 @@ from sqlalchemy import event
 from sqlalchemy.engine import URL, Connection, make_url
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 from sqlalchemy.pool import NullPool
+from sqlalchemy.util import await_only
 
 from exchange.kernel import UnsafeSettingError
 
@@ -29,6 +34,13 @@ transaction that nobody goes on with ends, and lets go of what all nodes need.""
 
 PRIMARY = "primary"
 """The server that is asked, of several at an address too: a standby lags, and does not know what was just revoked."""
+
+
+LOCK_RETRY_SECONDS = 0.001
+"""How often one who waits for SQLite's write lock looks again. SQLite's own waiting sleeps up to a tenth of a second:
+where writers follow each other closely it never meets the moment in which the lock is free."""
+
+_CODE_BITS = 0xFF
 
 
 def checked_url(url: str) -> URL:
@@ -66,7 +78,7 @@ def new_engine(url: URL, *, wait_seconds: float, may_create: bool = False) -> As
         url, poolclass=NullPool, connect_args={"timeout": wait_seconds, "isolation_level": None}
     )
     event.listen(engine.sync_engine, "connect", _set_up_sqlite)
-    event.listen(engine.sync_engine, "begin", _begin_immediate)
+    event.listen(engine.sync_engine, "begin", partial(_begin_immediate, wait_seconds=wait_seconds))
     return engine
 
 
@@ -82,6 +94,28 @@ def _set_up_sqlite(connection: Any, _record: object) -> None:
     cursor.close()
 
 
-def _begin_immediate(connection: Connection) -> None:
+def _begin_immediate(connection: Connection, *, wait_seconds: float) -> None:
     # At once, not at the first write: a read that becomes a write under another writer fails and cannot be waited for.
-    connection.exec_driver_sql("BEGIN IMMEDIATE")
+    cursor: Any = connection.connection.cursor()
+    cursor.execute("PRAGMA busy_timeout = 0")
+    deadline = monotonic() + wait_seconds
+    while not _has_begun(cursor, is_last=monotonic() > deadline):
+        await_only(asyncio.sleep(LOCK_RETRY_SECONDS))
+    cursor.execute(f"PRAGMA busy_timeout = {int(wait_seconds * 1000)}")
+    cursor.close()
+
+
+def _has_begun(cursor: Any, *, is_last: bool) -> bool:
+    try:
+        cursor.execute("BEGIN IMMEDIATE")
+    except sqlite3.OperationalError as exc:
+        if is_last or not is_busy(exc):
+            raise
+        return False
+    return True
+
+
+def is_busy(fault: sqlite3.OperationalError) -> bool:
+    """Return whether others hold the lock."""
+    # The code says why it is busy too: while the log of a killed process is read again, for one.
+    return fault.sqlite_errorcode & _CODE_BITS == sqlite3.SQLITE_BUSY

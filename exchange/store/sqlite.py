@@ -20,7 +20,7 @@ from typing import TypeVar
 from exchange.kernel import UnavailableError
 from exchange.store.batch import Ask, Job, Lock, Put, Result, Step
 from exchange.store.dialect import Parameters, Row, Statement, Value, as_sqlite
-from exchange.store.engine import existing_file
+from exchange.store.engine import LOCK_RETRY_SECONDS, existing_file, is_busy
 from exchange.store.faults import driver_errors, is_of_one_row
 from exchange.store.lane import BATCH_LIMIT, QUEUE_LIMIT, Waiting, Write, deliver, failed, has_failed
 from exchange.store.observing import ENTRIES_LANE, StoreLoad, StoreObserver
@@ -37,9 +37,6 @@ with SQLite's one lock in its hands: the fewer statements, the shorter."""
 _BYTES_AT_ONCE = 256 * 1024
 """Of one INSERT of several rows. The driver keeps what a statement was run with last for as long as the statement, and
 there is one of each number of rows: without this, the parts of hundreds of posts would stay in memory."""
-
-_LOCK_RETRY_SECONDS = 0.001
-_CODE_BITS = 0xFF
 
 _CHECKPOINT_PAGES = 20_000
 """After so many pages in its log, 80 MB, a writer of requests puts them into their places. It should not come to that:
@@ -223,10 +220,9 @@ def begin(connection: sqlite3.Connection, *, wait_seconds: float) -> None:
         try:
             connection.execute("BEGIN IMMEDIATE")
         except sqlite3.OperationalError as exc:
-            # The code says why it is busy too: while the log of a killed process is read again, for one.
-            if exc.sqlite_errorcode & _CODE_BITS != sqlite3.SQLITE_BUSY or monotonic() > deadline:
+            if not is_busy(exc) or monotonic() > deadline:
                 raise
-            sleep(_LOCK_RETRY_SECONDS)
+            sleep(LOCK_RETRY_SECONDS)
         else:
             return
 

@@ -2,12 +2,15 @@
 
 import asyncio
 import hashlib
+import sqlite3
+from contextlib import closing
+from types import SimpleNamespace
 
 import pytest
 
 from exchange.audit import EventName, Receipt
 from exchange.kernel import CanonicalError, UnavailableError
-from exchange.store import Store, UnitOfWork, UnrecordedChangeError
+from exchange.store import Store, UnitOfWork, UnrecordedChangeError, engine
 from tests.support.store import (
     agreement,
     certificate,
@@ -146,6 +149,27 @@ async def test_many_changes_at_once_all_get_their_turn(store: Store) -> None:
     await asyncio.gather(*(change(number) for number in range(20)))
 
     assert len(await store.members()) == len(await store.entries(100)) == 20
+
+
+@pytest.mark.parametrize("backend", ["sqlite"])
+async def test_change_looks_every_millisecond_whether_the_lock_is_free(
+    store: Store, store_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    slept: list[float] = []
+    with closing(sqlite3.connect(store_url.partition("///")[2], isolation_level=None)) as holder:
+        holder.execute("BEGIN IMMEDIATE")
+
+        async def sleep(seconds: float) -> None:
+            slept.append(seconds)
+            # Free for this one look: who sleeps longer, as SQLite itself does, misses it.
+            if len(slept) == 40:
+                holder.execute("ROLLBACK")
+
+        monkeypatch.setattr(engine, "asyncio", SimpleNamespace(sleep=sleep), raising=False)
+        async with store.unit_of_work() as unit:
+            await unit.record(draft())
+
+    assert slept == [0.001] * 40
 
 
 @pytest.mark.parametrize("backend", ["sqlite"])

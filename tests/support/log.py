@@ -24,6 +24,8 @@ from tests.support.postgres import PostgresServer
 from tests.support.store import NOW, draft, open_store, rows_of
 
 ORIGIN = "exchange.example/log/1"
+PATIENCE = 60.0
+"""Seconds that a writer waits for others: they take turns for as long as a busy machine makes it."""
 
 
 @dataclass
@@ -54,7 +56,7 @@ class Log:
         return LastSignedFile(self.folder / "last-signed.json")
 
     async def desk(self, **fields: Any) -> Desk:
-        tree = await LogTree.open(self.url)
+        tree = await LogTree.open(self.url, wait_seconds=PATIENCE)
         self.trees.append(tree)
         given = {
             "tree": tree,
@@ -126,7 +128,7 @@ async def _check_kept(log: Log, leaves: list[bytes]) -> None:
 async def opened_log(url: str, folder: Path) -> AsyncIterator[Log]:
     folder.mkdir(exist_ok=True)  # noqa: ASYNC240
     key = create_log_key(folder / "log.key", ORIGIN, os.urandom)
-    log = Log(url, folder, await open_store(url), key)
+    log = Log(url, folder, await open_store(url, wait_seconds=PATIENCE), key)
     try:
         yield log
     finally:
