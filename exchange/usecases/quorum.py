@@ -16,6 +16,7 @@ from exchange.audit import (
     KnownWitness,
     LogPolicy,
     NoteError,
+    NoteSignature,
     SignedNote,
     Standing,
     VerifierKey,
@@ -64,9 +65,16 @@ def policy_of(policy: LogPolicy, state: LogState) -> LogPolicy:
 
 
 def cosigned_note(note: bytes, rows: list[CosignatureRow]) -> SignedNote:
-    """Return a checkpoint's note with what witnesses added to it."""
-    lines = [parse_signature_line(line) for row in rows for line in row.line.splitlines()]
-    return parse_note(note).with_signatures(*lines)
+    """Return a checkpoint's note with what witnesses added to it; a line that is none any more is left out."""
+    return parse_note(note).with_signatures(*(line for row in rows for line in _lines(row)))
+
+
+def _lines(row: CosignatureRow) -> list[NoteSignature]:
+    try:
+        return [parse_signature_line(line) for line in row.line.splitlines()]
+    except MalformedError as exc:
+        _tell_altered(row.size, exc)
+        return []
 
 
 async def newest_witnessed(services: Services, state: LogState, policy: LogPolicy) -> Witnessed:
@@ -126,14 +134,33 @@ async def _with_quorum(
     services: Services, policy: LogPolicy, size: int, rows: list[CosignatureRow]
 ) -> SignedNote | None:
     kept = await services.store.log.checkpoint(rows[0].log, size)
-    standing = None if kept is None else _standing(policy, kept, rows)
-    return None if kept is None or standing is None or not standing.has_quorum else cosigned_note(kept.note, rows)
+    judged = None if kept is None else _judged(policy, kept, rows)
+    if kept is None or judged is None:
+        return None
+    standing, sound = judged
+    return cosigned_note(kept.note, sound) if standing.has_quorum else None
+
+
+def _judged(
+    policy: LogPolicy, kept: KeptCheckpoint, rows: list[CosignatureRow]
+) -> tuple[Standing, list[CosignatureRow]] | None:
+    """Return who stands behind a checkpoint, and by which rows; None where none of them says so."""
+    standing = _standing(policy, kept, rows)
+    if standing is None:
+        # What one of them says now takes nothing from the others.
+        rows = [row for row in rows if _standing(policy, kept, [row]) is not None]
+        standing = _standing(policy, kept, rows) if rows else None
+    return None if standing is None else (standing, rows)
 
 
 def _standing(policy: LogPolicy, kept: KeptCheckpoint, rows: list[CosignatureRow]) -> Standing | None:
     try:
         return policy.judge(cosigned_note(kept.note, rows))
     except (NoteError, MalformedError) as exc:
-        # They verified when they came: the database was changed since. Verification tells where.
-        _log.critical("cosignatures of the checkpoint of size %d are not what came: %s", kept.size, exc.message)
+        _tell_altered(kept.size, exc)
         return None
+
+
+def _tell_altered(size: int, fault: NoteError | MalformedError) -> None:
+    # They verified when they came: the database was changed since. Verification tells where.
+    _log.critical("cosignatures of the checkpoint of size %d are not what came: %s", size, fault.message)

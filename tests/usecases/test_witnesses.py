@@ -72,6 +72,28 @@ async def test_line_changed_in_the_database_counts_nothing(watched: Watched) -> 
     assert (view.has_quorum, view.witnesses[0].size) == (False, None)
 
 
+@pytest.mark.parametrize("line", ["junk", "— nor AAAA", "wrong"])
+async def test_line_changed_in_the_database_takes_nothing_from_the_others(watched: Watched, line: str) -> None:
+    for name in ("nor", "gbr"):
+        await watched.enrol(name)
+    await set_quorum(watched.world.services, watched.world.call(None), 1)
+    kept = await watched.opened.keep()
+    witness = watched.made["nor"]
+    if line == "wrong":
+        line = witness.signer.sign("a\n1\n" + "A" * 43 + "=\n", 1_780_000_000).line
+    await watched.world.services.store.add_cosignature(CosignatureRow(1, kept.size, witness.signer.name, line, 1))
+    await watched.ask("gbr")
+
+    view = await watched.view()
+    shown = await newest_witnessed(watched.world.services, await watched.opened.state(), watched.policy.read())
+
+    assert view.has_quorum
+    assert {each.name: each.size for each in view.witnesses} == {"nor": None, "gbr": kept.size}
+    assert shown.note is not None
+    assert watched.made["gbr"].signer.name in shown.note.render().decode()
+    assert line not in shown.note.render().decode()
+
+
 @pytest.mark.parametrize("page", [1, 2, 3, 500])
 async def test_quorum_is_found_behind_checkpoints_that_lack_it(watched: Watched, page: int, monkeypatch) -> None:
     monkeypatch.setattr("exchange.usecases.quorum._PAGE", page)
