@@ -1,9 +1,9 @@
 """Whether the originators of sources have consented that what derives from them is marked lower.
 
-Asked whenever a report would be marked lower than one that it builds on. Steps: (1) the source stands, so that there is
-something to consent to; (2) a grant of its originator to the deriving member holds now, for this version of it; (3) the
-grant covers the label, and the agreement what it lets go; (4) so do the grants about what the source itself builds on:
-nobody consents to less than its own sources allow. Default is none.
+Asked whenever a report would be marked lower than one that it builds on, or go on to others than that names. Steps: (1)
+the source stands, so that there is something to consent to; (2) a grant of its originator to the deriving member holds
+now, for this version of it; (3) the grant covers the label, and the agreement what it lets go; (4) so do the grants
+about what the source itself builds on: nobody consents to less than its own sources allow. Default is none.
 
 What derives from another member's report is held to it with every part, for a part goes to whom its own label names;
 its own intelligence a member may take apart as it likes, but for what that was derived from.
@@ -78,14 +78,43 @@ async def covering_consents(  # noqa: PLR0913  who marks what how, from which so
     """
     consents = list[str]()
     for label in dict.fromkeys(labels):
-        if services.law.catalogue.dominates(label, source.facts.label, originator=member):
-            continue
-        asked, is_taken_apart = _Asked(source, member, label), source.facts.originator == member and label != labels[0]
-        pending = await _taken_apart(services, call, asked) if is_taken_apart else [asked]
-        found = None if pending is None else await _all_consents(services, None, call, state, pending)
+        asked, is_taken_apart = _Asked(source, member, label), label != labels[0]
+        found = await _consents_to(services, None, call, state, asked, is_taken_apart=is_taken_apart)
         if found is None:
             return None
         consents += found
+    return tuple(dict.fromkeys(consents))
+
+
+async def consents_to_pass_on(  # noqa: PLR0913  what goes on to whom
+    services: Services,
+    unit: UnitOfWork | None,
+    call: Call,
+    state: PolicyState,
+    header: Header,
+    *,
+    labels: Sequence[Label],
+    recipient: str,
+) -> tuple[str, ...] | None:
+    """Return the ids of the consents under which what stands under `labels` in a report goes on to `recipient`.
+
+    As for marking it so: whoever derives from a report passes it on no further than its originator lets it. What a
+    member made of its own intelligence it passes on as it likes. None where a consent is missing.
+    """
+    consents = list[str]()
+    for report_id in header.references:
+        source = await load_source(services, report_id)
+        if source is None:
+            return None
+        if source.facts.originator == recipient:
+            continue
+        for label in labels:
+            wider = replace(label, releasable_to=tuple(sorted({*label.releasable_to, recipient})))
+            asked = _Asked(source, header.originator, wider)
+            found = await _consents_to(services, unit, call, state, asked, is_taken_apart=True)
+            if found is None:
+                return None
+            consents += found
     return tuple(dict.fromkeys(consents))
 
 
@@ -105,6 +134,18 @@ async def do_sources_allow(  # noqa: PLR0913  as `covering_consents`
     """
     beneath = await _beneath(services, call, _Asked(source, member, label))
     return beneath is not None and await _all_consents(services, unit, call, state, beneath) is not None
+
+
+async def _consents_to(  # noqa: PLR0913  as `covering_consents`
+    services: Services, unit: UnitOfWork | None, call: Call, state: PolicyState, asked: _Asked, *, is_taken_apart: bool
+) -> tuple[str, ...] | None:
+    """Return the consents to one label, none where it is no lower than the source's; None where one is missing."""
+    source = asked.source
+    if services.law.catalogue.dominates(asked.label, source.facts.label, originator=asked.member):
+        return ()
+    is_own = source.facts.originator == asked.member
+    pending = await _taken_apart(services, call, asked) if is_own and is_taken_apart else [asked]
+    return None if pending is None else await _all_consents(services, unit, call, state, pending)
 
 
 async def _taken_apart(services: Services, call: Call, asked: _Asked) -> list[_Asked] | None:

@@ -3,12 +3,12 @@
 A consent is narrow: one report, one member, named parts, purposes and a time. It becomes part of the report's release
 class, so every door asks it like every other fact; nobody is above it. Above CONFIDENTIAL two persons give it.
 
-Steps of a grant: (1) the releaser's own report, cleared for what goes on; (2) above CONFIDENTIAL a second releaser;
-(3) the exchange signs the grant; (4) the report moves to the class that holds it, its header sealed anew; (5) request,
-report and entry become durable together.
+Steps of a grant: (1) the releaser's own report, cleared for what goes on, and whose sources may go so far
+(`derived_marking`); (2) above CONFIDENTIAL a second releaser; (3) the exchange signs the grant; (4) the report moves to
+the class that holds it, its header sealed anew; (5) request, report and entry become durable together.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Final, TypeVar
@@ -24,6 +24,7 @@ from exchange.store import DerivationRow, OnwardRow, OnwardState, OnwardWish, Pa
 from exchange.usecases.answer_request import require_not_asked
 from exchange.usecases.authenticate import authenticate
 from exchange.usecases.context import Call, Recorded, Services
+from exchange.usecases.derived_marking import consents_to_pass_on
 from exchange.usecases.judging import ABSENT_ID, judged_draft
 from exchange.usecases.opening import UNOPENED, open_sealed_header
 from exchange.usecases.originating import (
@@ -131,6 +132,7 @@ async def grant_onward(
     async with on_record(services, _entry_of(call, own, event, row, Outcome.REFUSED)):
         header = await opened_header(services, call, own)
         needs_two = is_above(services, labels_of(header, row.wish))
+        consents = await _sources_consents(services, None, call, own, header, wish=row.wish)
         async with services.store.unit_of_work() as unit:
             held = in_state(await unit.consents().one(row.id), OnwardState.ASKED, OnwardState.AWAITING)
             await require_not_waiting(unit, ONWARD_RELEASE, request=row.id)
@@ -148,7 +150,8 @@ async def grant_onward(
                 receipt = await unit.record(entry)
             else:
                 people = [str(client.id)]
-                made, receipt = await _grant(services, unit, call, own, row=held, header=header, people=people)
+                told = {"by": people, **consents}
+                made, receipt = await _grant(services, unit, call, own, row=held, header=header, told=told)
                 return_value = OnwardView(made)
     return Recorded(return_value, receipt)
 
@@ -163,8 +166,9 @@ async def carry_out_grant(services: Services, unit: UnitOfWork, call: Call, clie
     await require_may_know_still(services, unit, call, act.requester, own)
     _require_grantable(call, own, row)
     header = await opened_header(services, call, own)
-    people = [str(act.requester), str(client.id)]
-    _, receipt = await _grant(services, unit, call, own, row=row, header=header, people=people)
+    told = {"by": [str(act.requester), str(client.id)]}
+    told |= await _sources_consents(services, unit, call, own, header, wish=row.wish)
+    _, receipt = await _grant(services, unit, call, own, row=row, header=header, told=told)
     return receipt
 
 
@@ -211,19 +215,20 @@ async def _grant(  # noqa: PLR0913  what a grant rests on
     *,
     row: OnwardRow,
     header: Header,
-    people: list[str],
+    told: Mapping[str, list[str]],
 ) -> tuple[OnwardRow, Receipt]:
     # INVARIANT: held before it is looked at, as whoever answers with a report does: of the two one comes second.
     await unit.reports().hold_order()
     await require_not_asked(services, unit, own, row.wish.recipient)
     # (3) signed
+    people = told["by"]
     note = services.store.attest(_deed(call, row, header, people))
     granted = replace(row, state=OnwardState.GRANTED, decided_at=call.now, decided_by=people[-1], note=note)
     await unit.consents().put(granted)
     # (4) in its class
     await _reclass(services, unit, call, own, header, given=consent_of(header, row.wish))
     # (5) on the record
-    detail = _detail(row, None) | {"by": people}
+    detail = {**_detail(row, None), **told}
     receipt = await unit.record(own.entry(call, EventName.ONWARD_GRANTED, Outcome.PERMITTED, detail=detail))
     return granted, receipt
 
@@ -316,6 +321,18 @@ def _require_grantable(call: Call, own: OwnReport, row: OnwardRow) -> None:
     require_act(own.status(call), ReportAct.RELEASE)
     if row.wish.until is not None and row.wish.until <= call.now:
         raise ConflictError("the time that was asked for is over: let it be asked again", code="request-ended")
+
+
+async def _sources_consents(  # noqa: PLR0913  what goes on to whom
+    services: Services, unit: UnitOfWork | None, call: Call, own: OwnReport, header: Header, *, wish: OnwardWish
+) -> dict[str, list[str]]:
+    """Return what the entry says of the consents of those whose reports this one builds on; ConflictError without."""
+    labels = labels_of(header, wish)
+    found = await consents_to_pass_on(services, unit, call, own.state, header, labels=labels, recipient=wish.recipient)
+    if found is None:
+        told = "the report builds on others, and not all of their originators have consented that it goes so far"
+        raise ConflictError(told, code="originator-control")
+    return {"consents": list(found)} if found else {}
 
 
 def _granted_until(wish: OnwardWish, until: datetime | None, call: Call) -> datetime | None:

@@ -12,7 +12,7 @@ from exchange.audit import DeedKind, SignatureType, VerifierKey, read_deed
 from exchange.kernel import ConflictError, ForbiddenError, InvalidError, NotFoundError, UnavailableError
 from exchange.markings import Label
 from exchange.reports import Downgrade, PostedPart
-from exchange.store import DerivationWish, OnwardState
+from exchange.store import DerivationWish, OnwardState, OnwardWish
 from exchange.usecases.sweep_reports import sweep_reports
 from tests.support.store import NODE_KEY
 from tests.support.world import AGREEMENT, World
@@ -43,7 +43,7 @@ async def grant(world: World, request: str, name: str = "GBR releaser") -> useca
     return (await usecases.grant_derivation(world.services, world.call(name), request, "not the vessel")).value
 
 
-async def confirm(world: World, view: usecases.DerivationView, name: str = "GBR second releaser") -> None:
+async def confirm(world: World, view: Any, name: str = "GBR second releaser") -> None:
     act = (await usecases.show_pending_act(world.services, world.call(name), str(view.act))).value.act
     await usecases.confirm_act(world.services, world.call(name), act.id, act.digest)
 
@@ -622,3 +622,43 @@ async def test_part_of_what_derives_from_anothers_report_is_no_lower_either(deri
     assert posted.entry["detail"] == {"consents": [request]}
     # Its own intelligence a member takes apart as it likes.
     assert await derive(deriving, own, label=MIDDLE, parts=parts)
+
+
+async def test_what_derives_from_anothers_report_goes_on_to_others_by_its_consent_alone(deriving: World) -> None:
+    source, own = await deriving.post(label=MIDDLE), await deriving.post("NOR analyst", label=MIDDLE)
+    derived = [await derive(deriving, source, label=MIDDLE)]
+    derived.append(await derive(deriving, derived[0], label=MIDDLE))
+    free = await derive(deriving, own, label=MIDDLE)
+
+    async def pass_on(report: str, recipient: str = "DNK") -> tuple[Any, list[Any]]:
+        wish = OnwardWish(recipient, (), (), None, "theirs is the operation")
+        asked = await usecases.request_onward(deriving.services, deriving.call("GBR reader"), report, wish)
+        act = usecases.grant_onward(deriving.services, deriving.call("NOR analyst"), asked.value.row.id)
+        made = await deriving.attempt(act)
+        return made.error and made.error.code, [entry["detail"].get("consents") for entry in made.entries]
+
+    wide = replace(MIDDLE, releasable_to=("DNK", "GBR", "NOR"))
+    assert [await pass_on(report) for report in derived] == [("originator-control", [None])] * 2
+    with pytest.raises(NotFoundError):
+        await usecases.pull_report(deriving.services, deriving.call("DNK reader"), derived[0])
+    request = await ask(deriving, source, lowest=wide)
+    await grant(deriving, request)
+
+    assert [await pass_on(report) for report in (*derived, free)] == [*[(None, [[request]])] * 2, (None, [None])]
+    assert await pass_on(derived[0], "ESP") == ("originator-control", [None])
+
+
+async def test_second_releaser_passes_on_nothing_for_which_a_source_consents_no_more(deriving: World) -> None:
+    await deriving.enrol("NOR releaser", "NOR", "releaser")
+    source = await deriving.post()
+    derived = await derive(deriving, source, label=SECRET)
+    wide = await ask(deriving, source, lowest=replace(SECRET, releasable_to=("DNK", "GBR", "NOR")))
+    await confirm(deriving, await grant(deriving, wide))
+    wish = OnwardWish("DNK", (), (), None, "theirs is the operation")
+    asked = await usecases.request_onward(deriving.services, deriving.call("GBR reader"), derived, wish)
+    waiting = await usecases.grant_onward(deriving.services, deriving.call("NOR analyst"), asked.value.row.id)
+    await usecases.revoke_derivation(deriving.services, deriving.call("GBR releaser"), wide)
+    with pytest.raises(ConflictError) as refused:
+        await confirm(deriving, waiting.value, "NOR releaser")
+
+    assert refused.value.code == "originator-control"
