@@ -4,10 +4,11 @@ A promise is owed by one party to another one, and so is its breach: to the orig
 acknowledged, to each reader of a scope to which no report came that one of its clients may read. Nobody else is told;
 who is told is cleared for whatever the breach may be about.
 
-One round, for each agreement in force: (1) what each party owed when; (2) reports whose time to be acknowledged has run
-out since the last round, though one of the member's readers could have acknowledged them; (3) readers to whom a report
-is overdue; (4) what is not on the record yet is put there, with what subscribers are to be told, in one transaction
-that holds the agreement: numbers of breaches grow in the order of commits.
+One round, for each agreement in force, and as of its last moment for one that has ended by itself since: (1) what each
+party owed when; (2) reports whose time to be acknowledged has run out since the last round, though one of the member's
+readers could have acknowledged them; (3) readers to whom a report is overdue; (4) what is not on the record yet is put
+there, with what subscribers are to be told, in one transaction that holds the agreement: numbers of breaches grow in
+the order of commits.
 """
 
 from collections.abc import Iterable, Mapping
@@ -26,6 +27,7 @@ from exchange.agreements import (
     duty_spells,
     in_force,
     moved_by,
+    next_change,
     rhythm_of,
     timeliness,
 )
@@ -57,13 +59,14 @@ _PASSED = frozenset({Timeliness.OVERDUE, Timeliness.LATE})
 
 @dataclass(frozen=True, slots=True)
 class _Treaty:
-    """An agreement with what it obliges to, as it is looked at in one round."""
+    """An agreement with what it obliges to, as it is looked at in one round: as of `call.now`, found at `found_at`."""
 
     agreement: Agreement
     versions: tuple[InForce, ...]
     classes: Mapping[int, ClassFacts]
     state: PolicyState
     call: Call
+    found_at: datetime
 
     def spells(self, member: str, scope: Scope) -> tuple[Spell, ...]:
         """Return what a member owed when."""
@@ -94,10 +97,12 @@ class DutyWatch:
         require_same_law(services, state)
         has_more, fault = False, None
         for agreement in (await services.knowledge.agreements(services.store, state)).values():
-            if not agreement.terms.obligations or not in_force(agreement, now):
+            if not agreement.terms.obligations:
                 continue
             try:
-                has_more |= await self._look(agreement, state, now)
+                moment = _last_in_force(agreement, self._since(agreement, now), now)
+                if moment is not None:
+                    has_more |= await self._look(agreement, state, now, moment)
             except UnavailableError:
                 raise  # nothing can be looked at
             except (ExchangeError, ArithmeticError, ValueError) as exc:
@@ -107,10 +112,13 @@ class DutyWatch:
             raise fault
         return has_more
 
-    async def _look(self, agreement: Agreement, state: PolicyState, now: datetime) -> bool:
-        """Do the round for one agreement; return whether there may be more of it."""
-        treaty = await self._treaty(agreement, state, now)
-        since = self._looked.get(agreement.id, now - LOOK_BACK)
+    def _since(self, agreement: Agreement, now: datetime) -> datetime:
+        return self._looked.get(agreement.id, now - LOOK_BACK)
+
+    async def _look(self, agreement: Agreement, state: PolicyState, now: datetime, moment: datetime) -> bool:
+        """Do the round for one agreement, as of `moment`; return whether there may be more of it."""
+        treaty = await self._treaty(agreement, state, now, moment)
+        since = self._since(agreement, now)
         found = [*await self._unacknowledged(treaty, since), *await self._silences(treaty)]
         await self._keep(treaty, found[:_AT_ONCE])
         if len(found) > _AT_ONCE:
@@ -118,13 +126,13 @@ class DutyWatch:
         self._looked[agreement.id] = now - _OVERLAP
         return False
 
-    async def _treaty(self, agreement: Agreement, state: PolicyState, now: datetime) -> _Treaty:
+    async def _treaty(self, agreement: Agreement, state: PolicyState, now: datetime, moment: datetime) -> _Treaty:
         # (1) what is owed
         services = self._services
-        call = Call(new_id(now, services.randomness(_ID_RANDOMNESS_BYTES)), "local", None, now)
+        call = Call(new_id(now, services.randomness(_ID_RANDOMNESS_BYTES)), "local", None, moment)
         known = await services.knowledge.whole_classes(services.store, state)
         classes = {each.id: each.facts for each in known.values() if each.facts.agreement == agreement.id}
-        return _Treaty(agreement, await versions_of(services, agreement.id), classes, state, call)
+        return _Treaty(agreement, await versions_of(services, agreement.id), classes, state, call, now)
 
     async def _unacknowledged(self, treaty: _Treaty, since: datetime) -> list[BreachRow]:
         # (2) reports whose time has run out since the last round
@@ -251,7 +259,7 @@ class DutyWatch:
         label: Label,
     ) -> BreachRow:
         """Return a breach by the first of `between` of what it owed the second; `subject` with when it was due."""
-        now = treaty.call.now
+        now = treaty.found_at
         return BreachRow(
             id=new_id(now, self._services.randomness(_ID_RANDOMNESS_BYTES)),
             agreement=treaty.agreement.id,
@@ -270,6 +278,20 @@ class DutyWatch:
             self._services, EventName.DUTY_BREACHED, Outcome.FAILED, subject=Subject("agreement", row.agreement)
         )
         return _told(made, row)
+
+
+def _last_in_force(agreement: Agreement, since: datetime, now: datetime) -> datetime | None:
+    """Return `now` where the agreement is in force, else the last moment from `since` on at which it was; else None.
+
+    What ends by itself, on its last day or when a notice has passed, ends between two rounds.
+    """
+    if in_force(agreement, now):
+        return now
+    last, moment = None, since
+    while (turn := next_change(agreement, moment)) is not None and turn <= now:
+        last = turn - datetime.resolution if in_force(agreement, moment) else last
+        moment = turn
+    return last
 
 
 def _told(made: EntryDraft, row: BreachRow) -> EntryDraft:

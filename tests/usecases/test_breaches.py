@@ -262,6 +262,30 @@ async def test_suspended_agreement_is_not_looked_at(owing: World) -> None:
     assert await found(owing) == []
 
 
+async def test_what_was_due_in_the_last_minute_of_an_agreement_is_found_after_it(populated: World) -> None:
+    ending = OWING.replace("until: 2030-12-31", "until: 2026-06-01").replace("recalled}", "kept}")
+    await populated.agree(ending)
+    watch, end = DutyWatch(populated.services), NOW.replace(hour=0) + DAY
+    populated.clock.now = end - 10 * MINUTE - INSTANT
+    in_time = await flash(populated)
+    populated.clock.advance(-MINUTE)
+    late = await flash(populated)
+    populated.clock.now = end - MINUTE - INSTANT
+    await watch.round()
+    assert await found(populated) == []
+    populated.clock.now = end + MINUTE
+    for each in (watch, watch, DutyWatch(populated.services)):
+        await each.round()
+
+    # Of what was due with the agreement's last moment nothing was owed any more after it.
+    assert [entry["detail"]["report"] for entry in await found(populated)] == [late] != [in_time]
+    (row,) = await listed(populated, "GBR signatory")
+    assert (row.due_at, row.found_at) == (end - MINUTE - INSTANT, populated.clock.now)
+    populated.clock.advance(9 * DAY)
+    await watch.round()
+    assert len(await found(populated)) == 1
+
+
 async def test_breach_is_shown_to_those_who_are_cleared_for_what_it_tells_of(owing: World) -> None:
     await owing.enrol("NOR low signatory", "NOR", "signatory", level="RESTRICTED")
     await owing.enrol("NOR special signatory", "NOR", "signatory", compartments=("ATOMAL",))
