@@ -24,6 +24,8 @@ from exchange.usecases.recording import draft
 
 _FORMAT = 1
 _FOLDERS = ("custody", "secrets", "tls")
+_TRUSTED = ("tls/authorities/", "tls/crl/", "tls/edges.pem")
+"""Whom to believe is no key: it comes back with the backup, whose restore has a person confirm each."""
 
 
 @keys.command("recipient")
@@ -78,7 +80,7 @@ def restore_keys(
     with sealed_lines(file, identity_of(identity)) as lines:
         # To the end: a file that was cut is not believed in its beginning.
         contents = list(lines)
-    files = _read(contents)
+    files = _without_trust(_read(contents))
     for name, secret in files.items():
         path = layout.folder / name
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -93,7 +95,11 @@ def _secret_files(layout: InstanceLayout) -> dict[str, bytes]:
     paths = [layout.settings_file]
     for name in _FOLDERS:
         paths += sorted(path for path in (layout.folder / name).rglob("*") if path.is_file())
-    return {str(path.relative_to(layout.folder)): path.read_bytes() for path in paths}
+    return _without_trust({str(path.relative_to(layout.folder)): path.read_bytes() for path in paths})
+
+
+def _without_trust(files: dict[str, bytes]) -> dict[str, bytes]:
+    return {name: content for name, content in files.items() if not name.startswith(_TRUSTED)}
 
 
 def _read(contents: list[bytes]) -> dict[str, bytes]:

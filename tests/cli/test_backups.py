@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from exchange.cli import sealed_io
+from exchange.cli import key_escrow, sealed_io
 from exchange.cli.instance import open_host
 from exchange.crypto import read_certificate
 from exchange.crypto.sealed_files import Identity, open_sealed
@@ -51,32 +51,38 @@ def test_instance_comes_back_and_serves_nothing_before_it_is_confirmed(exchange,
     told = exchange("restore", backup, "--identity", identity, "--dir", place, "--json")
 
     assert told.code == 0, told.err
-    assert told.json["to_confirm"] == 1
+    assert told.json["to_confirm"] == 2
     members = [exchange("status", "--dir", each, "--json").json["members"] for each in (instance, place)]
     assert members[0] == members[1]
     serving = [sys.executable, "-m", "exchange.cli", "serve", "--dir", str(place), "--port", "0"]
     refused = subprocess.run(serving, capture_output=True, text=True, timeout=60, check=False)
     assert refused.returncode == 1
     assert "exchange restored list" in refused.stderr
-    assert exchange("restored", "confirm", "unknown-acts", "--dir", place).code == 0
+    for claim in ("tls/authorities/demo.pem", "unknown-acts"):
+        assert exchange("restored", "confirm", claim, "--dir", place).code == 0
     assert exchange("restored", "list", "--dir", place, "--json").json == []
     assert exchange("restored", "confirm", "unknown-acts", "--dir", place).code == 1
 
 
-def test_authority_that_was_removed_does_not_come_back_unseen(exchange, instance, keeper):
-    authorities = InstanceLayout(instance.absolute()).authorities_folder
-    (demo,) = authorities.glob("*.pem")
-    (authorities / "old.pem").write_bytes(demo.read_bytes())
-    backup, keys = put_aside(exchange, instance, keeper)
+def test_whom_somebody_stopped_to_believe_does_not_come_back_unseen(exchange, instance, keeper, monkeypatch):
+    """Put back with the keys they were there already when the backup came, and nobody was told."""
+    trusted = ("tls/authorities/old.pem", "tls/crl/old.pem", "tls/edges.pem")
+    for name in trusted:
+        (instance / name).parent.mkdir(exist_ok=True)
+        (instance / name).write_bytes((instance / "tls" / "ca.pem").read_bytes())
     place, identity = keeper / "new", keeper / "identity"
+    with monkeypatch.context() as before:
+        # As the keys were put aside by versions that held these among them.
+        before.setattr(key_escrow, "_TRUSTED", (), raising=False)
+        backup, keys = put_aside(exchange, instance, keeper)
     assert exchange("keys", "restore", keys, "--identity", identity, "--dir", place).code == 0
-    (place / "tls" / "authorities" / "old.pem").unlink()
+    assert not any((place / name).exists() for name in trusted)
 
     assert exchange("restore", backup, "--identity", identity, "--dir", place).code == 0
 
     claims = exchange("restored", "list", "--dir", place, "--json").json
-    assert [claim["id"] for claim in claims] == ["tls/authorities/old.pem", "unknown-acts"]
-    assert "take it away again" in claims[0]["told"]
+    assert [claim["id"] for claim in claims] == ["tls/authorities/demo.pem", *trusted, "unknown-acts"]
+    assert all("take it away again" in claim["told"] for claim in claims[:-1])
     assert exchange("restored", "confirm", "tls/authorities/old.pem", "--dir", place).code == 0
 
 
