@@ -21,6 +21,8 @@ from exchange.store.roles import AUDITOR, SEQUENCER, SERVICE
 
 _ROLES = frozenset({SERVICE, SEQUENCER, AUDITOR})
 _NAME = re.compile(r"[a-z][a-z0-9_]{0,62}")
+_RIGHTS = ("super", "createdb", "createrole", "replication", "bypassrls")
+"""What no login may: the columns of `pg_roles` without `rol`. `super` is the one that a statement spells out."""
 _WAIT_SECONDS = 30.0
 _SALT_BYTES = 16
 _ITERATIONS = 4096
@@ -63,10 +65,35 @@ def scram_verifier(password: bytes, salt: bytes) -> str:
 
 async def _set(connection: AsyncConnection, login: str, role: str, verifier: str) -> None:
     # No parameter may stand in these statements: name and role were looked at, and a verifier has no quote in it.
-    found = await connection.execute(text("SELECT 1 FROM pg_roles WHERE rolname = :login"), {"login": login})
-    if found.first() is None:
+    await _require_no_owner(connection, login)
+    columns = ", ".join(f"rol{right}" for right in _RIGHTS)
+    asked = text(f"SELECT {columns} FROM pg_roles WHERE rolname = :login")  # noqa: S608  names of ours only
+    found = (await connection.execute(asked, {"login": login})).first()
+    if found is None:
         await connection.execute(text(f"CREATE ROLE {login}"))
-    options = "LOGIN NOSUPERUSER NOCREATEDB NOCREATEROLE NOREPLICATION NOBYPASSRLS"
-    statement = f"ALTER ROLE {login} {options} PASSWORD '{verifier}'".replace(":", r"\:")
+    # Only what it has: who is no superuser may not even say NOSUPERUSER.
+    taken = [right for right, has in zip(_RIGHTS, found or (), strict=False) if has]
+    options = "".join(f" NO{'superuser' if right == 'super' else right}" for right in taken)
+    statement = f"ALTER ROLE {login} LOGIN{options} PASSWORD '{verifier}'".replace(":", r"\:")
     await connection.execute(text(statement))
+    for other in await _roles_of(connection, login) - {role}:
+        await connection.execute(text(f"REVOKE {other} FROM {login}"))
     await connection.execute(text(f"GRANT {role} TO {login}"))
+    left = await _roles_of(connection, login) - {role}
+    if left:
+        # What another one granted stays, with a warning that nobody sees.
+        raise InvalidError(f"`{login}` stands in `{min(left)}` too: whoever granted that revokes it first")
+
+
+async def _require_no_owner(connection: AsyncConnection, login: str) -> None:
+    owns = "SELECT :login = current_user OR EXISTS (SELECT FROM pg_tables WHERE tableowner = :login)"
+    if await connection.scalar(text(owns), {"login": login}):
+        raise InvalidError(f"`{login}` owns tables, and stands above all rights: name a login of its own")
+
+
+async def _roles_of(connection: AsyncConnection, login: str) -> set[str]:
+    asked = text(
+        "SELECT g.rolname FROM pg_auth_members m JOIN pg_roles g ON g.oid = m.roleid"
+        " JOIN pg_roles l ON l.oid = m.member WHERE l.rolname = :login"
+    )
+    return set(await connection.scalars(asked, {"login": login})) & _ROLES

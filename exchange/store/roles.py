@@ -103,27 +103,32 @@ def grant_roles(connection: Connection) -> None:
     for role in (SERVICE, SEQUENCER, AUDITOR):
         connection.execute(text(_MAKE.format(role=role)))
     roles = set(connection.scalars(text("SELECT rolname FROM pg_roles WHERE rolname LIKE 'exchange\\_%'")))
-    tables = _own_tables(connection)
+    # Those of others in the same schema are not ours to give, nor to take.
+    tables, sequences = _own(connection, "table"), _own(connection, "sequence")
     for role, grants in (
         (SERVICE, {table: _SERVICE_EXCEPTIONS.get(table, _ALL) for table in tables}),
         (SEQUENCER, _SEQUENCER_GRANTS),
         (AUDITOR, _AUDITOR_GRANTS),
     ):
         if role in roles:
-            _grant(connection, role, {table: grants[table] for table in tables if table in grants})
+            _grant(connection, role, tables, {table: grants[table] for table in tables if table in grants})
+            if sequences and role != AUDITOR:
+                connection.execute(text(f"GRANT USAGE ON SEQUENCE {_listed(sequences)} TO {role}"))
 
 
-def _own_tables(connection: Connection) -> Sequence[str]:
-    # Those of others in the same schema are not ours to give.
-    owned = "SELECT tablename FROM pg_tables WHERE schemaname = current_schema() AND tableowner = current_user"
+def _own(connection: Connection, kind: str) -> Sequence[str]:
+    owned = f"SELECT {kind}name FROM pg_{kind}s WHERE schemaname = current_schema() AND {kind}owner = current_user"  # noqa: S608  names only
     return sorted(connection.scalars(text(owned)))
 
 
-def _grant(connection: Connection, role: str, grants: dict[str, str]) -> None:
+def _listed(names: Sequence[str]) -> str:
+    return ", ".join(f'"{name}"' for name in names)
+
+
+def _grant(connection: Connection, role: str, tables: Sequence[str], grants: dict[str, str]) -> None:
     schema = connection.scalar(text("SELECT quote_ident(current_schema())"))
     connection.execute(text(f"GRANT USAGE ON SCHEMA {schema} TO {role}"))
-    connection.execute(text(f"REVOKE ALL ON ALL TABLES IN SCHEMA {schema} FROM {role}"))
-    if role != AUDITOR:
-        connection.execute(text(f"GRANT USAGE ON ALL SEQUENCES IN SCHEMA {schema} TO {role}"))
+    if tables:
+        connection.execute(text(f"REVOKE ALL ON {_listed(tables)} FROM {role}"))
     for name, rights in grants.items():
         connection.execute(text(f'GRANT {rights} ON "{name}" TO {role}'))

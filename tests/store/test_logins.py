@@ -8,11 +8,12 @@ from collections.abc import Iterator
 
 import asyncpg
 import pytest
+from sqlalchemy.engine import make_url
 
 from exchange.kernel import InvalidError
 from exchange.store import migrate
 from exchange.store.logins import scram_verifier, set_login
-from exchange.store.roles import SEQUENCER, SERVICE
+from exchange.store.roles import AUDITOR, SEQUENCER, SERVICE
 from tests.support.postgres import PostgresServer, execute, fetch
 
 PASSWORD = b"0123456789abcdef" * 4
@@ -77,6 +78,44 @@ async def test_login_set_again_has_the_password_of_now(url: str, login: str) -> 
     salt = base64.b64decode(after.split("$")[1].partition(":")[2])
     assert before != after == scram_verifier(PASSWORD[::-1], salt)
     assert options(url, login) == (True, False, False, False, False, False)
+
+
+async def test_login_that_moves_to_another_role_leaves_the_one_before(url: str, login: str) -> None:
+    """One made in the wrong role first could delete archived entries ever after."""
+    await set_login(url, login, SEQUENCER, PASSWORD)
+
+    await set_login(url, login, SERVICE, PASSWORD)
+
+    stands = f"SELECT roleid::regrole::text FROM pg_auth_members WHERE member = '{login}'::regrole"
+    assert [row[0] for row in fetch(plain(url), stands)] == [SERVICE]
+
+
+async def test_owner_that_is_no_superuser_migrates_and_makes_logins(url: str, login: str) -> None:
+    """As on a managed database, with a table of somebody else in the same schema."""
+    owner = f"{login}_owner"
+    database = make_url(url).database
+    execute(plain(url), f"CREATE ROLE {owner} LOGIN CREATEROLE")
+    try:
+        for role in (SERVICE, SEQUENCER, AUDITOR):
+            execute(plain(url), f"GRANT {role} TO {owner} WITH ADMIN OPTION")
+        execute(plain(url), f"CREATE SCHEMA own AUTHORIZATION {owner}")
+        execute(plain(url), f"ALTER ROLE {owner} IN DATABASE {database} SET search_path = own")
+        execute(plain(url), "CREATE TABLE own.theirs (number serial)")
+        as_owner = make_url(url).set(username=owner).render_as_string(hide_password=False)
+
+        for _ in range(2):
+            await migrate(as_owner)
+            await set_login(as_owner, login, SERVICE, PASSWORD)
+        with pytest.raises(InvalidError, match="owns tables"):
+            await set_login(as_owner, owner, SERVICE, PASSWORD)
+
+        may = "SELECT has_table_privilege($1, 'own.audit_entry', $2)"
+        assert [fetch(plain(url), may, login, right)[0][0] for right in ("INSERT", "DELETE")] == [True, False]
+        assert options(url, login) == (True, False, False, False, False, False)
+    finally:
+        execute(plain(url), f"DROP OWNED BY {owner} CASCADE")
+        execute(plain(url), f"DROP ROLE {login}")
+        execute(plain(url), f"DROP ROLE {owner}")
 
 
 def test_verifier_is_what_the_client_proves_against() -> None:
