@@ -115,12 +115,17 @@ lock: ## resolve the locks anew (needs uv)
 	$(LOCK) --group pyproject.toml:client -c requirements-dev.txt -o requirements-client.txt
 	$(LOCK) --group pyproject.toml:build -c requirements-dev.txt -o requirements-build.txt
 
-# The service runs as the owner of its secrets, and never as root.
-CONTAINER_UID := $(shell id -u | sed 's/^0$$/10001/')
-secrets: ## make the secrets of the composed service that do not exist yet
+# The service runs as the owner of its secrets, and never as root: whoever ran `make` first, whoever runs it now.
+CONTAINER_UID := $(or $(shell sed -n 's/^EXCHANGE_UID="\([0-9]*\)"$$/\1/p' .env 2>/dev/null),$(shell id -u | sed 's/^0$$/10001/'))
+# In `.env` every later `docker compose` finds them too: with another user, port or image it would replace what runs.
+KEPT := EXCHANGE_UID EXCHANGE_HOST_NAMES EXCHANGE_PORT EXCHANGE_IMAGE EXCHANGE_LOCK EXCHANGE_TRACES_ENDPOINT \
+	POSTGRES_IMAGE NGINX_IMAGE PROMETHEUS_IMAGE PYTHON_IMAGE
+secrets: ## make the secrets of the composed service that do not exist yet, and keep its settings
 	@umask 077; mkdir -p secrets; for name in database service sequencer; do file=secrets/$${name}_password; \
 	test -s $$file || head -c 32 /dev/urandom | od -An -vtx1 | tr -d ' \n' > $$file; \
 	if test "$$(id -u)" = 0; then chown $(CONTAINER_UID) $$file; fi; done
+	@touch .env; EXCHANGE_UID=$(CONTAINER_UID); for name in $(KEPT); do eval "value=\$${$$name-}"; \
+	if test -n "$$value"; then { grep -v "^$$name=" .env; echo "$$name=\"$$value\""; } > .env.new && mv .env.new .env; fi; done
 
 # The image's labels.
 export EXCHANGE_VERSION := $(shell sed -n 's/^__version__ = "\(.*\)"/\1/p' exchange/__init__.py)

@@ -1,5 +1,6 @@
 """The house stands as drawn: every room, its floors, no file too long, nothing of this workplace in a tracked file."""
 
+import os
 import re
 import subprocess
 import sys
@@ -100,6 +101,24 @@ def test_build_machine_runs_the_tests() -> None:
 
     assert script.stat().st_mode & 0o111
     assert "make test" in script.read_text("utf-8")
+
+
+def test_settings_of_the_composed_service_are_kept_for_every_later_command(tmp_path: Path) -> None:
+    """A bare `docker compose up` gave the edge another user and port than `make up` had, and it answered no more."""
+    (tmp_path / "exchange").mkdir()
+    for name in ("Makefile", "exchange/__init__.py"):
+        (tmp_path / name).write_bytes((ROOT / name).read_bytes())
+
+    for given in (("CONTAINER_UID=4711", "EXCHANGE_PORT=9444", "EXCHANGE_HOST_NAMES=a.example b.example"), ()):
+        words, bare = ["make", "secrets", *given], {"PATH": os.environ["PATH"]}
+        done = subprocess.run(words, cwd=tmp_path, env=bare, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stderr
+
+    assert sorted((tmp_path / ".env").read_text("utf-8").splitlines()) == [
+        'EXCHANGE_HOST_NAMES="a.example b.example"',
+        'EXCHANGE_PORT="9444"',
+        'EXCHANGE_UID="4711"',
+    ]
 
 
 def test_rows_named_by_hand_keep_their_names(request: pytest.FixtureRequest) -> None:
