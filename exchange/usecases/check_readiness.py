@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from exchange.kernel import ExchangeError, UnavailableError
 from exchange.usecases.context import Services
 from exchange.usecases.judging import require_same_law
+from exchange.usecases.own_keys import require_own_keys
 from exchange.usecases.quorum import require_quorum
 
 
@@ -32,6 +33,7 @@ class Readiness:
 
 async def check_readiness(services: Services) -> Readiness:
     """Return whether the next request could be served, from the store down to the keys."""
+    checks: list[Check] = []
 
     async def log() -> None:
         state = await services.store.log.state()
@@ -41,6 +43,12 @@ async def check_readiness(services: Services) -> Readiness:
     async def law() -> None:
         row = await services.store.caller("")
         require_same_law(services, row.state)
+
+    async def custody() -> None:
+        await services.custodian.check()
+        # Without the store it is the store that is at fault.
+        if checks[0].is_working:
+            await require_own_keys(services)
 
     async def restore() -> None:
         await require_confirmed(services)
@@ -52,12 +60,14 @@ async def check_readiness(services: Services) -> Readiness:
         ("store", services.store.ping),
         ("policy", law),
         ("log", log),
-        ("custody", services.custodian.check),
+        ("custody", custody),
         ("restore", restore),
     )
     if services.witnessing.quorum_seconds is not None:
         steps += (("witnesses", quorum),)
-    return Readiness(tuple([await _run(name, step) for name, step in steps]))
+    for name, step in steps:
+        checks.append(await _run(name, step))
+    return Readiness(tuple(checks))
 
 
 async def require_confirmed(services: Services) -> None:

@@ -22,6 +22,7 @@ from exchange.kernel import ConflictError
 from exchange.store import KeptKind, KeptRow, Sealed, Sought
 from exchange.usecases.context import Call, Services
 from exchange.usecases.kept_keys import UNRENEWED, renewed_seals
+from exchange.usecases.own_keys import require_own_keys
 from exchange.usecases.recording import draft
 
 Progress = Callable[[int, int], None]
@@ -241,6 +242,7 @@ async def _complete_status(services: Services) -> KeyStatus:
         raise ConflictError(
             f"something is under version {versions}, which is not in the key file here: bring the file that has it"
         )
+    await require_own_keys(services)
     return status
 
 

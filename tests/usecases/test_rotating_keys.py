@@ -1,6 +1,7 @@
 """Rotation: everything ends up under the newest version and opens, whatever happens meanwhile, and nothing else does."""
 
 import asyncio
+import os
 import shutil
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
@@ -11,8 +12,8 @@ import pytest
 
 from exchange import usecases
 from exchange.audit import EventName
-from exchange.custody import FileCustodian
-from exchange.kernel import ConflictError, NotFoundError
+from exchange.custody import FileCustodian, create_root_file
+from exchange.kernel import ConflictError, NotFoundError, UnavailableError
 from exchange.store import KeptKind
 from exchange.store.kept_keys import KeptKeys
 from exchange.usecases import rotate_keys
@@ -204,6 +205,19 @@ async def test_two_nodes_never_add_two_keys_of_one_number(populated: World, tmp_
         with pytest.raises(ConflictError, match="version 2, which is not in the key file here"):
             await act
     assert (await key_status(other.services)).missing == (2,)
+
+
+async def test_keys_of_another_instance_rotate_nothing(populated: World, tmp_path: Path) -> None:
+    await populated.post()
+    create_root_file(tmp_path / "custody-of-another.json", populated.clock.now, os.urandom)
+    custodian = FileCustodian.load(tmp_path / "custody-of-another.json")
+    other = replace(populated, services=replace(populated.services, custodian=custodian))
+
+    # A second version on the record would keep the right file from ever getting one.
+    for act in (add_version(other), rotated(other)):
+        with pytest.raises(UnavailableError, match="another instance"):
+            await act
+    assert not [entry for entry in await populated.entries() if entry["type"].startswith("key.")]
 
 
 # ── ended at any moment ─────────────────────────────────────────────────────────────────────────────────────────────

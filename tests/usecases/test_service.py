@@ -1,10 +1,14 @@
 """What the service says of itself: vocabulary, readiness, its own deeds, and the record read at the host."""
 
+import os
+from dataclasses import replace
+from pathlib import Path
+
 import pytest
 
 from exchange import usecases
 from exchange.audit import EventName, Outcome
-from exchange.custody import CustodyUnavailableError
+from exchange.custody import CustodyUnavailableError, FileCustodian, create_root_file
 from exchange.kernel import ForbiddenError, UnavailableError
 from exchange.usecases.recording import draft, on_record, refuse
 from tests.support.world import World
@@ -53,6 +57,39 @@ async def test_service_is_not_ready_without_its_keys(world: World, monkeypatch: 
 
     assert not readiness.is_ready
     assert [check.finding for check in readiness.checks if not check.is_working] == ["the keys are gone"]
+
+
+@pytest.fixture
+def with_other_keys(populated: World, tmp_path: Path) -> World:
+    """Give the world whose database stays, beside the root file of another instance."""
+    create_root_file(tmp_path / "other.json", populated.clock.now, os.urandom)
+    custodian = FileCustodian.load(tmp_path / "other.json")
+    return replace(populated, services=replace(populated.services, custodian=custodian))
+
+
+async def test_service_is_not_ready_with_the_keys_of_another_instance(with_other_keys: World) -> None:
+    readiness = await usecases.check_readiness(with_other_keys.services)
+
+    # What it would seal under them is lost as soon as the right file is back.
+    assert [check.name for check in readiness.checks if not check.is_working] == ["custody"]
+    assert "of another instance" in readiness.checks[3].finding
+
+
+@pytest.mark.parametrize("change", ["wrapped_key = $1", "key_version = 7"])
+async def test_row_that_does_not_open_stops_no_service(populated: World, change: str) -> None:
+    await populated.attempt(usecases.describe_caller(populated.services, populated.call("NOR reader")))
+    populated.unguard("personal_key")
+    values = [bytes(60)] if "$1" in change else []
+    populated.sql(f"UPDATE personal_key SET {change} WHERE kid = (SELECT min(kid) FROM personal_key)", *values)
+
+    assert (await usecases.check_readiness(populated.services)).is_ready
+
+
+async def test_version_that_another_node_has_stops_no_service(populated: World) -> None:
+    populated.unguard("personal_key")
+    populated.sql("UPDATE personal_key SET key_version = 7")
+
+    assert (await usecases.check_readiness(populated.services)).is_ready
 
 
 async def test_service_is_not_ready_under_another_law(world: World) -> None:
