@@ -21,7 +21,7 @@ from exchange.custody import (
     file,
 )
 from exchange.custody.roots import load_roots
-from exchange.kernel import UnavailableError
+from exchange.kernel import UnavailableError, UnsafeSettingError
 from exchange.kernel.spans import UNTRACED
 from tests.core.custody.contract import CONTEXT, DATA_KEY, NAME, PLACE, CustodianContract, row_of
 
@@ -166,6 +166,13 @@ async def test_fingerprint_tells_keys_apart_and_nothing_of_them(path):
         assert root.key.hex() not in root.fingerprint
     with pytest.raises(KeyMissingError, match="version 3"):
         status.fingerprint(3)
+
+
+def test_missing_file_refuses_with_the_way_to_mend_it(tmp_path):
+    path = tmp_path / "gone.json"
+
+    with pytest.raises(UnsafeSettingError, match=f"key file `{path}` is missing: put it back from the escrow"):
+        FileCustodian.load(path)
 
 
 async def test_missing_version_says_how_to_mend_it(path):
