@@ -78,7 +78,12 @@ def _signatures(signed: SignedText, keys: Mapping[str, SignatoryKey], trusted: C
     except ExchangeError as exc:
         return [TextFinding(edition, f"the terms cannot be read: {exc.message}", is_good=False)]
     # (2) what there is
-    findings = [_signature(signed, signature, keys, trusted) for signature in signed.signatures]
+    findings = [
+        _signature(signed, signature, keys, trusted)
+        if signature.member in parties
+        else TextFinding(edition, f"signed by {signature.member}, which is no party", is_good=False)
+        for signature in signed.signatures
+    ]
     # (3) what there should be
     have = {signature.member for signature in signed.signatures}
     missing = [party for party in parties if party not in have]

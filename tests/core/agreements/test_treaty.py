@@ -309,6 +309,12 @@ def test_every_fault_is_named():
     ):
         retired = dataclasses.replace(ENROLLED[gbr], retired_at=retired_at)
         assert faults(proof(FIRST), enrolled={**ENROLLED, gbr: retired}) == found
+    ana = member_key("ESP").verifying_key
+    stranger = signature_of(FIRST, "ESP", SIGNED_AT, member_key("ESP"))
+    with_ana = {**ENROLLED, ana.key_id: SignatoryKey(ana, "ESP signatory", "ESP", SIGNED_AT, None, "entry")}
+    assert faults(proof(FIRST, signatures=(*own, stranger)), enrolled=with_ana) == [
+        (1, "signed by ESP, which is no party")
+    ]
     forged = dataclasses.replace(own[0], signature=own[1].signature)
     assert faults(proof(FIRST, signatures=(forged, *own[1:]))) == [(1, f"signed by GBR with key {gbr[:16]}")]
     broken = dataclasses.replace(TEXT, terms={"title": "no terms"})
