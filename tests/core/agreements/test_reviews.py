@@ -1,12 +1,12 @@
 """Reviews fall due on days that the text names, while there is something to review."""
 
 from dataclasses import replace
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 
 import pytest
 
 from exchange.agreements import PartyState, agreement_as_json, last_review_due, moved_by, next_review, withdraw_party
-from tests.core.agreements.worlds import AFTER, BEFORE, agreement
+from tests.core.agreements.worlds import AFTER, BEFORE, FIRST_DAY, agreement
 
 S, U, P = PartyState.SIGNED, PartyState.SUSPENDED, PartyState.PENDING
 
@@ -28,6 +28,15 @@ def reviewed(every, states=(S, S, S)):
 )
 def test_review_falls_due_every_two_years_of_force(now, last, coming):
     assert (last_review_due(reviewed("P2Y"), now), next_review(reviewed("P2Y"), now)) == (last, coming)
+
+
+@pytest.mark.parametrize("every", ["P1D", "P10DT7H", "P2W", "P1M"])
+@pytest.mark.parametrize("ahead", [timedelta(0), timedelta(microseconds=1), timedelta(days=200)])
+def test_first_review_is_one_rhythm_after_the_first_day_however_early_one_asks(every, ahead):
+    first = datetime.combine(FIRST_DAY, time.min, UTC)
+
+    assert last_review_due(reviewed(every), first - ahead) is None
+    assert next_review(reviewed(every), first - ahead) == moved_by(first, every).date()
 
 
 def test_review_falls_due_daily_and_on_the_last_day_too():
