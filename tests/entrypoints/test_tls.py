@@ -218,6 +218,30 @@ async def test_body_that_cannot_be_told_from_a_request_counts_as_no_http(
     assert strangers.mock_calls == [call.count("127.0.0.1", Wrong.NO_HTTP)]
 
 
+async def test_what_is_no_http_is_not_told_as_the_answer_to_the_request_before_it(
+    port: int, trust: Trust, strangers: Mock
+) -> None:
+    post = b"POST / HTTP/1.1\r\nhost: x\r\ncontent-length: 4\r\n\r\nwhole"  # one byte more than it says
+
+    answer = await talk(port, trust.context(trust.client("writer")), post)
+
+    status, _, body = answer.partition(b"\r\n\r\n")
+    assert status.startswith(b"HTTP/1.1 200")
+    assert json.loads(body)["size"] == len(b"whol")
+    assert strangers.mock_calls == [call.count("127.0.0.1", Wrong.NO_HTTP)]
+
+
+async def test_no_more_than_so_many_requests_of_a_connection_wait(port: int, trust: Trust, strangers: Mock) -> None:
+    context = trust.context(trust.client("reader"))
+
+    few = await talk(port, context, GET.replace(b"connection: close\r\n", b"") * 32 + GET)
+    many = await talk(port, context, GET.replace(b"connection: close\r\n", b"") * 500)
+
+    assert few.count(b"HTTP/1.1 200") == 33
+    assert many.count(b"HTTP/1.1 200") == many.count(b"HTTP/1.1") == 33
+    assert strangers.mock_calls == []
+
+
 async def test_what_is_http_counts_among_no_refused_connections(port: int, trust: Trust, strangers: Mock) -> None:
     await talk(port, trust.context(trust.client("reader")), GET)
 

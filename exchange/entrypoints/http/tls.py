@@ -33,6 +33,9 @@ THUMBPRINT_FIELD = "exchange_client_thumbprint"
 _LARGEST_HEAD_BYTES = 65_536
 """Request line and headers of one request; ours have under 2 KiB, proxies and tools add some."""
 _MOST_HEADERS = 100
+_MOST_WAITING = 32
+"""Requests of one connection that wait for the answer to an earlier one: none of ours do. Each costs a hundred times
+the bytes that it is sent with."""
 _LARGEST_DISCARD_BYTES = 32 * 1024 * 1024
 """How much of a refused body is read and dropped so that the sender sees the refusal, before the connection is cut."""
 _LONGEST_TIMER_SECONDS = 86_400.0
@@ -51,6 +54,10 @@ is the app's to wait for: it says how long by the size, and answers politely."""
 
 class HeadTooLargeError(Exception):
     """Raised into the parser, which turns it into a 400 and closes."""
+
+
+class TooManyWaitingError(Exception):
+    """Raised into the parser, which reads no further: what came before is answered, and the connection ends."""
 
 
 class AnotherProtocolError(Exception):
@@ -73,6 +80,7 @@ class CertificateProtocol(HttpToolsProtocol):
     _is_arriving = False
     _has_head = False
     _unread = NO_HTTP
+    _reads_on = True
     _message_timer: asyncio.TimerHandle | None = None
     _expiry_timer: asyncio.TimerHandle | None = None
     _goodbye_timer: asyncio.TimerHandle | None = None
@@ -120,6 +128,8 @@ class CertificateProtocol(HttpToolsProtocol):
             self._goodbye_timer = self.loop.call_later(_GOODBYE_SECONDS, self._part)
 
     def data_received(self, data: bytes) -> None:
+        if not self._reads_on:
+            return
         super().data_received(data)
         # Blank lines begin no request, and end the parent's own patience with who is idle.
         is_idle = self.cycle is None or self.cycle.response_complete
@@ -139,6 +149,8 @@ class CertificateProtocol(HttpToolsProtocol):
         super().resume_writing()
 
     def on_message_begin(self) -> None:
+        if len(self.pipeline) >= _MOST_WAITING:
+            raise TooManyWaitingError
         super().on_message_begin()
         self._is_arriving, self._has_head = True, False
         self._stop_timer()
@@ -186,11 +198,18 @@ class CertificateProtocol(HttpToolsProtocol):
         super().on_message_complete()
 
     def send_400_response(self, msg: str) -> None:  # noqa: ARG002  the parent's text names its parser
-        """Refuse what is no HTTP: there is no request to record, so it counts among the refused connections."""
-        if self.strangers is not None:
+        """Refuse what is no HTTP: there is no request to record, so it counts among the refused connections.
+
+        Behind a whole request that is not answered yet it is not told: it would be taken for the answer to that one.
+        """
+        if self.strangers is not None and len(self.pipeline) < _MOST_WAITING:
             self.strangers.count(self.client[0] if self.client else "", Wrong.NO_HTTP)
-        self.transport.write(unread_answer(self._unread))
-        self.transport.close()
+        is_amid_body = self._is_arriving and self._has_head
+        if self.cycle is None or self.cycle.response_complete or is_amid_body:
+            self.transport.write(unread_answer(self._unread))
+            self.transport.close()
+            return
+        self.cycle.keep_alive = self._reads_on = self._is_arriving = False
 
     def _unsupported_upgrade_warning(self) -> None:
         """Say nothing: the parent's advice is to install what this service must not have."""
