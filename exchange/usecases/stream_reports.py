@@ -332,6 +332,12 @@ async def _beat_while_needed(services: Services) -> None:
                 told = True
                 _log.error("streams wait for the database: %s", exc.message)
             await asyncio.sleep(_AWAY_SECONDS)
+        except Exception as exc:
+            # Nobody foresaw it, and streams that are told nothing any more, a revocation neither, look as if all were well.
+            if not told:
+                told = True
+                _log.exception("streams wait", extra={"cause": type(exc).__name__})
+            await asyncio.sleep(_AWAY_SECONDS)
         await asyncio.sleep(watching.limits.beat_seconds)
 
 

@@ -285,6 +285,27 @@ async def test_who_is_no_reader_hears_nothing(populated: World, name: str):
     assert tried.entry["reasons"] == ["role-missing"]
 
 
+async def test_pulse_that_failed_as_nobody_foresaw_goes_on(populated: World, monkeypatch):
+    services = patient(populated.services)
+    monkeypatch.setattr(stream_reports, "_AWAY_SECONDS", 0.01)
+    async with listening(services, populated.call("NOR reader")) as nor:
+        await nor.settled()
+        beat, failed = services.store.pulse.beat, asyncio.Event()
+
+        async def fails_once():
+            if failed.is_set():
+                return await beat()
+            failed.set()
+            raise TypeError("a row was altered")
+
+        monkeypatch.setattr(services.store.pulse, "beat", fails_once)
+        await failed.wait()
+        await populated.post(label=FOR_NOR, subject="after")
+        await nor.until(1)
+
+    assert nor.subjects == ["after"]
+
+
 async def test_database_is_asked_nothing_while_nobody_listens(populated: World):
     services = patient(populated.services)
     async with listening(services, populated.call("NOR reader")):
