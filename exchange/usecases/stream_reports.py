@@ -332,8 +332,8 @@ async def _beat_while_needed(services: Services) -> None:
                 told = True
                 _log.error("streams wait for the database: %s", exc.message)
             await asyncio.sleep(_AWAY_SECONDS)
-        except Exception as exc:
-            # Nobody foresaw it, and streams that are told nothing any more, a revocation neither, look as if all were well.
+        except Exception as exc:  # noqa: BLE001  told with its trace
+            # Nobody foresaw it. Streams that nothing stirs any more, a revocation neither, look as if all were well.
             if not told:
                 told = True
                 _log.exception("streams wait", extra={"cause": type(exc).__name__})
