@@ -130,6 +130,7 @@ async def grant_onward(
     event = EventName.ONWARD_GRANTED
     client, row, own = await _own_request(services, call, request_id, event)
     async with on_record(services, _entry_of(call, own, event, row, Outcome.REFUSED)):
+        require_act(own.status(call), ReportAct.RELEASE)
         header = await opened_header(services, call, own)
         needs_two = is_above(services, labels_of(header, row.wish))
         consents = await _sources_consents(services, None, call, own, header, wish=row.wish)
@@ -197,6 +198,8 @@ async def revoke_onward(services: Services, call: Call, request_id: str) -> Reco
     event = EventName.ONWARD_REVOKED
     client, row, own = await _own_request(services, call, request_id, event)
     async with on_record(services, _entry_of(call, own, event, row, Outcome.REFUSED)):
+        # What has ended has no header to open any more; what has only expired may lose its consents still.
+        require_act(own.report.status, ReportAct.RELEASE)
         header = await opened_header(services, call, own)
         async with services.store.unit_of_work() as unit:
             held = in_state(await unit.consents().one(row.id), OnwardState.GRANTED)

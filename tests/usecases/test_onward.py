@@ -161,6 +161,21 @@ async def test_what_is_over_when_it_is_decided_is_granted_by_nobody(asking: Worl
     assert {view.row.note for view in known} == {None}
 
 
+async def test_recalled_report_is_released_and_taken_back_no_more_and_nobody_tampered_with_it(asking: World) -> None:
+    report = await asking.post(label=LOW)
+    granted, waiting = await ask(asking, report), await ask(asking, report)
+    await grant(asking, granted)
+    call = asking.call("GBR releaser")
+    await usecases.recall_report(asking.services, call, report, "it was wrong")
+    made = [
+        await asking.attempt(act(asking.services, call, request))
+        for act, request in ((usecases.grant_onward, waiting), (usecases.revoke_onward, granted))
+    ]
+
+    assert [(type(each.error), each.error and each.error.code) for each in made] == [(ConflictError, "recalled")] * 2
+    assert [each.entry["type"] for each in made] == ["onward.granted", "onward.revoked"]
+
+
 async def test_second_releaser_confirms_the_time_that_the_first_one_named(asking: World) -> None:
     report, end = await asking.post(), asking.clock.now + timedelta(hours=1)
     call, asked = asking.call("GBR releaser"), await ask(asking, report)
