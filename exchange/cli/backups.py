@@ -19,7 +19,7 @@ from exchange.audit.note_keys import parse_verifier_key
 from exchange.audit.tile_paths import bundles_of_size
 from exchange.audit.verify import ERASED_AGAIN, Expectations, verify_log
 from exchange.cli import output
-from exchange.cli.instance import Host, folder_of, open_host, write_new
+from exchange.cli.instance import Host, folder_of, open_host, unwritable, write_new
 from exchange.cli.program import app
 from exchange.cli.progress import ProgressBar
 from exchange.cli.sealed_io import SealedWriter, identity_of, recipient_of, sealed_lines
@@ -27,7 +27,7 @@ from exchange.cli.verbs import DirOption, JsonOption, host_verb
 from exchange.client.log_folder import LogFolder
 from exchange.crypto.sealed_files import Identity
 from exchange.custody import FileCustodian
-from exchange.kernel import InvalidError, system_clock
+from exchange.kernel import InvalidError, rfc3339, system_clock
 from exchange.services import blob_place
 from exchange.settings import InstanceLayout, Settings, load_settings
 from exchange.store.dumping import Claim, Since, confirm_claim, load, open_claims
@@ -108,15 +108,16 @@ def restore(
     replay = after.replay
     layout = InstanceLayout(folder.absolute())
     claims = [*_what_returns(layout, contents), *after.claims]
+    unfinished = _unfinished()
     why = f"restored from the backup of {contents.made_at}: begin the next log with `exchange audit recover`"
     # (3) the blobs of large parts, which nothing names yet, and the database
     asyncio.run(_put_blobs(settings, contents, file, opened))
     url = settings.database_url_with_password()
     with sealed_lines(file, opened) as lines:
-        loaded = asyncio.run(load(url, rows_of(lines), Since(why, replay, claims), clock=system_clock))
+        loaded = asyncio.run(load(url, rows_of(lines), Since(why, replay, [unfinished, *claims]), clock=system_clock))
     # (4) beside it
     _put_beside(layout, contents)
-    done = asyncio.run(_finish_restore(folder, contents, after))
+    done = asyncio.run(_finish_restore(folder, contents, after, unfinished))
     told = {
         "id": str(folder),
         "made_at": contents.made_at,
@@ -200,13 +201,25 @@ def _what_returns(layout: InstanceLayout, contents: Contents) -> list[Claim]:
     return [Claim(name, "file.returned", name, told.format(name)) for name in names]
 
 
+def _unfinished() -> Claim:
+    """Return what stands until a restore has come to its end, and after it where it never did."""
+    told = (
+        "the restore was broken off: its files, its entry and what parties did since may be missing. "
+        "Empty the database and restore again"
+    )
+    return Claim(f"unfinished-{rfc3339(system_clock())}", "restore.unfinished", "", told)
+
+
 def _put_beside(layout: InstanceLayout, contents: Contents) -> None:
     for name, content in contents.files.items():
         path = (layout.folder / name).resolve()
         if not path.is_relative_to(layout.folder.resolve()):
             raise InvalidError(f"the backup names a file outside the instance: `{name[:80]}`")
         if not path.exists():
-            path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            try:
+                path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            except OSError as exc:
+                raise unwritable(path.parent, exc) from exc
             write_new(path, content, mode=0o600)
 
 
@@ -240,7 +253,7 @@ async def _record(host: Host, event: EventName) -> None:
     await host.services.store.append(draft(host.call(), None, event, Outcome.PERMITTED, subject=subject))
 
 
-async def _finish_restore(folder: Path, contents: Contents, after: After) -> int:
+async def _finish_restore(folder: Path, contents: Contents, after: After, unfinished: Claim) -> int:
     """Record the restore and do again what parties did; return how many claims are settled by that."""
     async with open_host(folder) as host:
         subject = Subject("instance", host.settings.node)
@@ -249,7 +262,9 @@ async def _finish_restore(folder: Path, contents: Contents, after: After) -> int
             await host.services.store.append(draft(host.call(), None, event, permitted, subject=subject, detail=detail))
         done = await move_again(host.services, host.call(), after.moves)
         url = host.settings.database_url_with_password()
-        return sum([await confirm_claim(url, each, clock=system_clock) for each in done])
+        settled = sum([await confirm_claim(url, each, clock=system_clock) for each in done])
+        await confirm_claim(url, unfinished.id, clock=system_clock)
+        return settled
 
 
 def _told_of_restore(contents: Contents, after: After) -> Iterator[dict[str, str | int | list[str]]]:

@@ -86,6 +86,24 @@ def test_whom_somebody_stopped_to_believe_does_not_come_back_unseen(exchange, in
     assert exchange("restored", "confirm", "tls/authorities/old.pem", "--dir", place).code == 0
 
 
+def test_restore_that_broke_off_behind_its_rows_says_so_until_it_is_done_again(exchange, instance, keeper):
+    backup, keys = put_aside(exchange, instance, keeper)
+    place, identity = keeper / "new", ("--identity", keeper / "identity")
+    assert exchange("keys", "restore", keys, *identity, "--dir", place).code == 0
+    (place / "log").write_bytes(b"where a folder belongs")
+
+    broken = exchange("restore", backup, *identity, "--dir", place)
+
+    assert (broken.code, "log` cannot be" in broken.err, "unexpected" in broken.err) == (1, True, False), broken.err
+    claims = exchange("restored", "list", "--dir", place, "--json").json
+    assert [claim["kind"] for claim in claims] == ["file.returned", "restore.unfinished", "unknown-acts"]
+    for rest in (place / "log", *place.glob("exchange.db*")):
+        rest.unlink()
+    assert exchange("restore", backup, *identity, "--dir", place).code == 0
+    claims = exchange("restored", "list", "--dir", place, "--json").json
+    assert [claim["kind"] for claim in claims] == ["file.returned", "unknown-acts"]
+
+
 async def ask_as(instance: Path, thumbprint: str) -> None:
     """Be a client once: what is personal in the entry has a key, which custody wraps."""
     async with open_host(instance) as host:
