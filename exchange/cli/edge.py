@@ -19,6 +19,7 @@ from exchange.cli.instance import Host
 from exchange.cli.verbs import JsonOption, host_verb
 from exchange.crypto import KeyAndCertificate, issue_client, issue_server, read_certificate
 from exchange.kernel import UnsafeSettingError
+from exchange.kernel.files import keep_file
 from exchange.usecases.recording import draft
 
 _NAME = "edge"
@@ -93,12 +94,8 @@ def _write_pair(folder: Path, name: str, pair: KeyAndCertificate) -> None:
 
 
 def _write(path: Path, content: bytes, *, mode: int) -> None:
-    """Write a file whole or not at all."""
-    beside = path.with_name(f".{path.name}.new")
+    """Write a file whole or not at all, whatever the power does."""
     try:
-        beside.unlink(missing_ok=True)
-        beside.touch(mode=mode)
-        beside.write_bytes(content)
-        beside.replace(path)
+        keep_file(path, content, mode=mode)
     except OSError as exc:
         raise UnsafeSettingError(f"`{path}` cannot be written: {(exc.strerror or str(exc)).lower()}") from exc

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import exchange
 from exchange.kernel import InvalidError, UnsafeSettingError, new_id
+from exchange.kernel.files import sync_folder
 
 if TYPE_CHECKING:
     # Imported late below: they bring the database along, which a member's verbs do without.
@@ -114,6 +115,7 @@ def write_new(path: Path, content: bytes, *, mode: int) -> None:
             file.write(content)
             file.flush()
             os.fsync(file.fileno())
+        sync_folder(path.parent)
     except BaseException as exc:
         # A disk that is full, or an interruption: half a key would stand in the next try's way.
         path.unlink(missing_ok=True)

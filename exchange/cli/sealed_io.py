@@ -11,6 +11,7 @@ from exchange.cli.instance import read_text, unreadable
 from exchange.crypto import DATA_KEY_BYTES
 from exchange.crypto.sealed_files import FileSealer, Identity, Recipient, is_recipient, open_sealed
 from exchange.kernel import InvalidError, UnavailableError
+from exchange.kernel.files import sync_folder
 from exchange.settings import read_secret
 
 _PIECE_BYTES = 1 << 20
@@ -54,6 +55,7 @@ class SealedWriter:
                 os.fsync(self._file.fileno())
                 self._file.close()
                 self._beside.replace(self.path)
+                sync_folder(self.path.parent)
         except OSError as exc:
             raise UnavailableError(f"`{self.path}` cannot be written: {exc.strerror}") from exc
         finally:

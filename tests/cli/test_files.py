@@ -3,16 +3,19 @@
 import errno
 import json
 import os
+from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from exchange.cli import edge, sealed_io
 from exchange.cli.demo.disk import files_holding, pieces_of
 from exchange.cli.instance import write_new
 from exchange.cli.posting import STIX, guess_media_type, label_of, law_catalogue, part_of, parts_of
 from exchange.cli.pulling import file_names, safe_name, save_parts
 from exchange.client import ExchangeClient
+from exchange.crypto.sealed_files import Identity
 from exchange.kernel import ExchangeError, InvalidError, UnsafeSettingError
 from exchange.wire import PulledPartBody, PulledReportBody
 
@@ -177,6 +180,31 @@ def test_new_file_that_is_not_whole_is_not_left(tmp_path, monkeypatch, failure, 
         write_new(tmp_path / "a.key", b"secret", mode=0o600)
 
     assert list(tmp_path.iterdir()) == []
+
+
+def sealed(path):
+    with sealed_io.SealedWriter(path, Identity.new().recipient) as writer:
+        writer.write(b"content")
+
+
+@pytest.mark.parametrize(
+    "write",
+    [
+        sealed,
+        lambda path: write_new(path, b"content", mode=0o600),
+        lambda path: edge._write(path, b"content", mode=0o600),
+    ],
+    ids=["sealed", "new", "edge"],
+)
+def test_power_cut_leaves_what_was_written_and_its_name(tmp_path, monkeypatch, write):
+    synced = []
+    monkeypatch.setattr(os, "fsync", lambda handle: synced.append(Path(f"/proc/self/fd/{handle}").readlink()))
+
+    write(tmp_path / "file")
+
+    content, name = synced
+    assert (content.parent, name) == (tmp_path, tmp_path)
+    assert [path.name for path in tmp_path.iterdir()] == ["file"]
 
 
 def test_disk_without_room_for_a_part_is_told_of_the_folder(tmp_path, monkeypatch):
