@@ -22,6 +22,7 @@ from exchange.store.dialect import Fetch, Statement
 from exchange.store.engine import checked_url, is_sqlite, new_engine
 from exchange.store.faults import driver_errors
 from exchange.store.roles import grant_roles
+from exchange.store.scrubbing import tell_upkeep
 
 _MIGRATIONS = Path(exchange.__file__).resolve().parents[1] / "migrations"
 
@@ -189,6 +190,7 @@ def _upgrade(connection: Connection, url: URL) -> str:
     command.upgrade(config, "head")
     if not is_sqlite(url):
         grant_roles(connection)
+        tell_upkeep(connection)
     return head()
 
 

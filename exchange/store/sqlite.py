@@ -193,6 +193,8 @@ def connect(path: str, *, wait_seconds: float) -> sqlite3.Connection:
     # FULL, not WAL's usual NORMAL: an entry that was acknowledged must survive the power going.
     for pragma in ("journal_mode = WAL", "synchronous = FULL", "foreign_keys = ON", "cache_size = -16000"):
         connection.execute(f"PRAGMA {pragma}")
+    # A page that is split keeps what moved out of it, where nobody would find a key to destroy.
+    connection.execute("PRAGMA secure_delete = ON")
     return connection
 
 

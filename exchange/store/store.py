@@ -45,7 +45,6 @@ from exchange.store.node_record import NodeRecord
 from exchange.store.observing import StoreLoad, StoreObserver
 from exchange.store.paging import Asked, PageReader
 from exchange.store.personal_keys import PersonalCustody, PersonalKeyRow, PersonalKeys, no_custody
-from exchange.store.personal_scrub import scrub
 from exchange.store.postgres import PostgresDatabase
 from exchange.store.pulse import Pulse
 from exchange.store.rates import LeaseJob
@@ -68,6 +67,7 @@ from exchange.store.rows import (
     Sealed,
 )
 from exchange.store.schema import require_schema_over
+from exchange.store.scrubbing import Scrubber
 from exchange.store.sealing import Sealer
 from exchange.store.search_statements import SearchStatements
 from exchange.store.searching import Found, Hit, Search, Sought
@@ -165,6 +165,7 @@ class Store:
         self.witnesses = WitnessReader(self._database.fetch, sql)
         self.receipts = ReportReceipts(self._engine)
         self.sweeps = ReportSweeps(self._engine)
+        self._scrubber = Scrubber(self._engine)
         self.duties = DutyReader(self._engine)
         self.pulse = Pulse(self._database.fetch, sql)
         self.lineage = Lineage()
@@ -421,7 +422,11 @@ class Store:
 
     async def scrub_destroyed_keys(self) -> None:
         """Write over what destroyed keys left behind in the database's files, as far as the database does it."""
-        await scrub(self._engine)
+        await self._scrubber.scrub()
+
+    async def scrub_what_was_destroyed(self) -> None:
+        """Do so where anything was destroyed since it was last done, by whomever; the jobs see to it every minute."""
+        await self._scrubber.scrub_if_due()
 
     async def set_policy_digest(self, digest: str, draft: EntryDraft) -> Receipt | None:
         """Put the policy files with this digest in force; return the entry's receipt, None where they were already."""

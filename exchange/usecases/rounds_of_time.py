@@ -17,12 +17,16 @@ class RoundsOfTime:
         self._duties = DutyWatch(services)
 
     async def reports(self) -> bool:
-        """Note reviews, and do what time does to reports; of a clock in doubt only recalls are followed up."""
+        """Note reviews, and do what time does to reports; of a clock in doubt only recalls are followed up.
+
+        What was destroyed, by whomever, leaves the files too.
+        """
         now = self._services.clock()
         is_doubted = not await believes_clock(self._services, now)
         if not is_doubted:
             await note_reviews(self._services)
         swept = await sweep_reports(self._services, now, is_held=self._is_held, is_doubted=is_doubted)
+        await self._services.store.scrub_what_was_destroyed()
         return swept.has_more
 
     async def uploads(self) -> bool:

@@ -3,6 +3,7 @@
 import sqlite3
 from collections.abc import Generator, Sequence
 from contextlib import closing
+from functools import partial
 from itertools import cycle
 from pathlib import Path
 from unittest.mock import Mock, call
@@ -34,6 +35,20 @@ def put(rows: Sequence[tuple[str, bytes]]) -> Generator[Ask | Put, Sequence[Row]
     answer = yield Put(sql_for(is_sqlite=True).insert("audit_entry", ("id", "content")), rows)
     assert answer == ()
     return "done"
+
+
+def test_what_moves_out_of_a_page_leaves_nothing_behind(path: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Careless(sqlite3.Connection):
+        """A build of SQLite that does not zero what is freed, as most do not."""
+
+        def __init__(self, *arguments: object, **named: object) -> None:
+            super().__init__(*arguments, **named)  # type: ignore[arg-type]
+            self.execute("PRAGMA secure_delete = OFF")
+
+    careless = partial(sqlite3.connect, factory=Careless)
+    monkeypatch.setattr(sqlite.sqlite3, "connect", careless)
+    with closing(opened(path)) as connection:
+        assert connection.execute("PRAGMA secure_delete").fetchone() == (1,)
 
 
 def test_lock_is_asked_for_every_millisecond_until_it_is_free(path: str, monkeypatch: pytest.MonkeyPatch) -> None:

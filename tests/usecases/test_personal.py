@@ -573,7 +573,7 @@ async def test_upkeep_that_fails_does_not_undo_an_erasure(
     populated: World, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     entry = await act(populated, "NOR reader")
-    monkeypatch.setattr("exchange.store.personal_scrub._STATEMENTS", {"sqlite": "no sql", "postgresql": "no sql"})
+    monkeypatch.setattr("exchange.store.scrubbing._STATEMENTS", {"sqlite": "no sql", "postgresql": "no sql"})
     await erased(populated, populated.clients["NOR reader"].id)
 
     assert await revealed(populated, entry) == [Unrevealed.ERASED]
