@@ -1,6 +1,7 @@
 """The loop of the sequencer and the process it runs in: they go on, are replaced, and end with their work done."""
 
 import asyncio
+import errno
 import os
 import signal
 import subprocess
@@ -8,6 +9,7 @@ import sys
 import threading
 import time
 from collections.abc import AsyncIterator, Callable
+from multiprocessing.process import BaseProcess
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -217,6 +219,31 @@ def test_process_that_ends_is_begun_again_and_called_dead_only_where_it_died(
 
     assert told in caplog.text
     assert ("died" in caplog.text) is is_death
+
+
+def test_process_that_cannot_be_begun_for_want_of_files_is_begun_once_it_can(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    refused, begin_process = threading.Event(), keeper.begin_process
+
+    def begun(*given: object, **named: object) -> BaseProcess:
+        if refused.is_set():
+            return begin_process(*given, **named)
+        refused.set()
+        raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
+
+    monkeypatch.setattr(keeper, "_RESPAWN_SECONDS", 0.01)
+    with kept_running(stay, tmp_path, name="job") as begin:
+        begin()
+        eventually(lambda: pid_in(tmp_path) is not None)
+        ended = pid_in(tmp_path)
+        assert ended is not None
+        monkeypatch.setattr(keeper, "begin_process", begun)
+        os.kill(ended, signal.SIGKILL)
+
+        eventually(lambda: pid_in(tmp_path) not in {None, ended})
+
+    assert "the job cannot be begun now: Too many open files" in caplog.text
 
 
 def test_process_that_does_not_end_is_killed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,10 +1,19 @@
 """How processes come to be: a copy answers for itself, holds nobody's line, and is not made where threads run."""
 
+import errno
 import json
+import os
+import signal
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
+import pytest
+
+from exchange.entrypoints.http import workers
+from exchange.entrypoints.http.workers import Supervisor
 from tests.support.postgres import ROOT
 
 SCRIPT = """
@@ -38,16 +47,16 @@ if __name__ == "__main__":
     one, first, of_first = begun(stay, "exchange-one")
     two, second, of_second = begun(stay, "exchange-two")
     held.close()
-    is_let_go = heard.poll(5)
+    is_let_go = heard.poll(60)
     one.close()
-    first.join(5)
+    first.join(60)
     is_first_gone = not first.is_alive()
     second.terminate()
-    second.join(5)
+    second.join(60)
     halt = threading.Event()
     threading.Thread(target=halt.wait).start()
     _, third, of_third = begun(tell, "exchange-three")
-    third.join(5)
+    third.join(60)
     halt.set()
     print(json.dumps({
         "parent": os.getpid(), "first": of_first, "second": of_second, "third": of_third, "let go": is_let_go,
@@ -71,3 +80,65 @@ def test_copies_answer_for_themselves_and_hold_no_line_and_none_is_made_beside_t
     assert told["second"] == [told["parent"], "exchange-two", 1, True, -15]
     assert told["third"] == [told["parent"], "exchange-three", 0, True], "what ran beside a thread was not loaded anew"
     assert told["third ended"] == 0
+
+
+class FakeProcess:
+    """Stands for a process: `die` ends it."""
+
+    pid = None
+
+    def __init__(self) -> None:
+        self.sentinel, self._end = os.pipe()
+        self._is_alive = True
+
+    def is_alive(self) -> bool:
+        return self._is_alive
+
+    def die(self) -> None:
+        self._is_alive = False
+        os.close(self._end)
+
+    def join(self, timeout: float | None = None) -> None:
+        pass
+
+    def kill(self) -> None:
+        if self._is_alive:
+            self.die()
+
+
+@pytest.fixture
+def answered_signals() -> Iterator[None]:
+    before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
+    yield
+    for number, handler in before.items():
+        signal.signal(number, handler)
+
+
+@pytest.mark.usefixtures("answered_signals")
+def test_worker_that_cannot_be_replaced_for_want_of_memory_ends_no_other_and_is_replaced_later(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    made: list[FakeProcess] = []
+    wants: list[OSError] = []
+
+    def begun(_target: object, arguments: tuple[Any, ...], *, name: str) -> FakeProcess:
+        if wants:
+            raise wants.pop()
+        made.append(FakeProcess())
+        arguments[1].report_ready()
+        if len(made) == 3:
+            assert name == "exchange-0"
+            supervisor._stop(0, None)
+        return made[-1]
+
+    def kill_one() -> None:
+        wants.append(OSError(errno.ENOMEM, os.strerror(errno.ENOMEM)))
+        made[0].die()
+
+    monkeypatch.setattr(workers, "begin_process", begun)
+    monkeypatch.setattr(workers, "_RESPAWN_SECONDS", 0.01)
+    supervisor = Supervisor(begun, None, workers=2, listening=None, counts=None)
+    code = supervisor.run(kill_one)
+
+    assert (code, len(made)) == (0, 3)
+    assert "a worker cannot be replaced now: Cannot allocate memory" in caplog.text

@@ -103,8 +103,13 @@ class Supervisor:
     def _start(self, number: int) -> None:
         ours, theirs = open_line()
         order = WorkOrder(number, self._count, self._listening, self._counts, theirs)
-        process = begin_process(self._target, (self._cargo, order), name=f"exchange-{number}")
-        theirs.close()
+        try:
+            process = begin_process(self._target, (self._cargo, order), name=f"exchange-{number}")
+        except OSError:
+            ours.close()
+            raise
+        finally:
+            theirs.close()
         self._running[number] = _Worker(process, ours, time.monotonic())
 
     def _hear(self) -> None:
@@ -130,8 +135,19 @@ class Supervisor:
             _log.error("a worker died and is replaced", extra={"worker": number})
             if time.monotonic() - worker.since < _RESPAWN_SECONDS:
                 time.sleep(_RESPAWN_SECONDS)  # a worker that cannot live must not eat the machine
-            self._start(number)
+            del self._running[number]
+        for number in range(self._count):
+            if number not in self._running and not self._is_stopping:
+                self._start_if_possible(number)
         return True
+
+    def _start_if_possible(self, number: int) -> None:
+        try:
+            self._start(number)
+        except OSError as exc:
+            # Without memory or processes left for one more, the others serve on: it is tried again.
+            _log.error("a worker cannot be replaced now: %s", exc.strerror, extra={"worker": number})
+            time.sleep(_RESPAWN_SECONDS)
 
     def _end_all(self) -> None:
         workers = list(self._running.values())

@@ -74,8 +74,12 @@ class _Keeper:
         is_stopping = False
         while not is_stopping:
             since = time.monotonic()
-            process, line = self._next or self._begun()
+            begun = self._next or self._begun_if_possible()
             self._next = None
+            if begun is None:
+                is_stopping = bool(wait([self._stopping], timeout=_RESPAWN_SECONDS))
+                continue
+            process, line = begun
             _send_word(line)
             ended = wait([self._stopping, process.sentinel])
             is_stopping = self._stopping in ended
@@ -97,10 +101,23 @@ class _Keeper:
         else:
             _log.error("the %s died and is replaced", self._name)
 
+    def _begun_if_possible(self) -> tuple[BaseProcess, Connection] | None:
+        try:
+            return self._begun()
+        except OSError as exc:
+            # Without files, memory or processes left for one more: it is tried again.
+            _log.error("the %s cannot be begun now: %s", self._name, exc.strerror)
+            return None
+
     def _begun(self) -> tuple[BaseProcess, Connection]:
         ours, theirs = open_line()
-        process = begin_process(_at_the_word, (self._target, self._cargo, theirs), name="exchange-jobs")
-        theirs.close()
+        try:
+            process = begin_process(_at_the_word, (self._target, self._cargo, theirs), name="exchange-jobs")
+        except OSError:
+            ours.close()
+            raise
+        finally:
+            theirs.close()
         return process, ours
 
 
