@@ -93,6 +93,9 @@ def test_another_rhythm_begins_anew_and_another_duty_beside_it_does_not():
     then_beside = (then_beside[0], replace(then_beside[1], until=T + 2 * HOUR), then_beside[2])
     assert rhythm_of(then_beside, [], T, T + 3 * HOUR).due == T + HOUR + DAY
     assert counted(rhythm_of(then_beside, [T + HOUR + INSTANT], T, T + 3 * HOUR)) == (1, 0, 0, False)
+    # It ends when the last of its stretches does.
+    ended = (beside[0], replace(beside[1], until=T + 3 * DAY))
+    assert rhythm_of(ended, [], T, T + 9 * DAY) == Rhythm(None, 0, 0, 1, due=None, is_overdue=False)
 
 
 def test_what_was_posted_while_a_duty_lasted_is_counted_when_it_has_ended():
