@@ -3,10 +3,16 @@
 Attack 26 is why: two strings that look alike must not become two identities.
 """
 
+import re
 import unicodedata
 
 # Control, format (bidirectional overrides, zero-width), surrogate, private use, unassigned, separators of lines.
 _HIDDEN = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
+# What shows as nothing and is of none of these: the rest of Unicode's Default_Ignorable_Code_Point (joiners, fillers,
+# variation selectors), and the empty cell of Braille.
+_UNSEEN = re.compile(
+    "[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180d\u180f\u2800\u3164\ufe00-\ufe0f\uffa0\U000e0100-\U000e01ef]"
+)
 
 
 def text_problem(text: str, *, longest: int) -> str | None:
@@ -34,11 +40,13 @@ def text_problem(text: str, *, longest: int) -> str | None:
 def name_problem(text: str, *, longest: int) -> str | None:
     """Return what is wrong with `text` as the name of someone, or None.
 
-    Beyond `text_problem`: no compatibility forms (full-width letters, ligatures), no doubled
-    space, and letters of one script only, so that no Cyrillic letter can stand for a Latin one.
+    Beyond `text_problem`: nothing that shows as nothing, no compatibility forms (full-width letters, ligatures), no
+    doubled space, and letters of one script only, so that no Cyrillic letter can stand for a Latin one.
     """
     if (problem := text_problem(text, longest=longest)) is not None:
         return problem
+    if (unseen := _UNSEEN.search(text)) is not None:
+        return f"has the character U+{ord(unseen[0]):04X} at position {unseen.start() + 1}: leave it out"
     if not unicodedata.is_normalized("NFKC", text):
         return "has compatibility characters: write the plain ones"
     if "  " in text:
@@ -50,5 +58,5 @@ def name_problem(text: str, *, longest: int) -> str | None:
 
 
 def identity_key(text: str) -> str:
-    """Return the form under which two names count as one (case folded, compatibility-normalised)."""
-    return unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", text).casefold())
+    """Return the form under which two names count as one (case folded, compatibility-normalised, all of it seen)."""
+    return unicodedata.normalize("NFKC", _UNSEEN.sub("", unicodedata.normalize("NFKC", text).casefold()))

@@ -138,6 +138,11 @@ ODD_TEXT = [
     ("A\u030a", "is not in Unicode normal form C: normalise it"),
     ("ＧＢＲ", "has compatibility characters: write the plain ones"),
     ("oﬃce", "has compatibility characters: write the plain ones"),
+    ("Ada\u034f Byron", "has the character U+034F at position 4: leave it out"),
+    ("Ada Byron\ufe0f", "has the character U+FE0F at position 10: leave it out"),
+    ("\U000e0100", "has the character U+E0100 at position 1: leave it out"),
+    ("\u3164", "has the character U+3164 at position 1: leave it out"),
+    ("a\u2800b", "has the character U+2800 at position 2: leave it out"),
     ("NСSC", "mixes letters of CYRILLIC and LATIN: use one script"),
     ("Αlpha", "mixes letters of GREEK and LATIN: use one script"),
 ]
@@ -169,6 +174,13 @@ def test_plain_agencies_are_taken(text):
 def test_names_that_differ_in_case_only_have_one_key():
     assert identity_key("Straße") == identity_key("STRASSE") == identity_key("ＳＴＲＡＳＳＥ")
     assert identity_key("NCSC") != identity_key("NCSS")
+
+
+def test_names_that_look_the_same_have_one_key():
+    unseen = "\u034f\u115f\u1160\u17b4\u17b5\u180b\u180d\u180f\u2800\u3164\ufe00\ufe0f\uffa0\U000e0100\U000e01ef"
+
+    assert {identity_key(f"Ada{each} Byron") for each in unseen} == {identity_key("Ada Byron")}
+    assert identity_key("A\u034f\u030asa") == identity_key("\u00c5sa")
 
 
 @given(st.text(max_size=20))
