@@ -64,15 +64,19 @@ class BreachBook:
         self._note_write()
         return True
 
-    async def last_due(self, agreement: str, party: str, owed_to: str, scope: str) -> datetime | None:
-        """Return when the last report was due that did not come; None where none failed to."""
+    async def last_due(self, of: BreachRow) -> datetime | None:
+        """Return when the last report was due before `of` was found that did not come either; None where none was.
+
+        Of the same party, to the same member, in the same scope.
+        """
         row = BreachTable
         which = (
-            col(row.agreement_id) == agreement,
+            col(row.agreement_id) == of.agreement,
             col(row.kind) == BreachKind.REPORT.value,
-            col(row.party) == party,
-            col(row.owed_to) == owed_to,
-            col(row.scope) == scope,
+            col(row.party) == of.party,
+            col(row.owed_to) == of.owed_to,
+            col(row.scope) == of.scope,
+            col(row.due_at).between(0, to_micros(of.found_at)),
         )
         found = await self._session.scalar(select(func.max(col(row.due_at))).where(*which))
         return None if found is None else from_micros(found)

@@ -205,7 +205,7 @@ class DutyWatch:
         readers = await readers_since(services, treaty.call, treaty.state, others, classes)
         last = await services.store.duties.last_before(Countable(list(classes), _EVER, now), now + _OVERLAP)
         spells, found = treaty.spells(member, scope), []
-        known = await services.store.duties.silences(treaty.agreement.id)
+        known = await services.store.duties.silences(treaty.agreement.id, treaty.found_at)
         for other in sorted(others):
             posts = sorted(last[class_id] for class_id in readers[other] if class_id in last)
             rhythm = rhythm_of(spells, posts, now, now)
@@ -319,5 +319,5 @@ async def _is_known(unit: UnitOfWork, row: BreachRow) -> bool:
     # Asked again now that nobody else adds any.
     if row.kind is not BreachKind.REPORT:
         return False
-    last = await unit.breaches().last_due(row.agreement, row.party, row.owed_to, row.scope)
+    last = await unit.breaches().last_due(row)
     return last is not None and row.due_at <= last

@@ -8,7 +8,7 @@ import pytest
 from exchange import usecases
 from exchange.agreements import MatterKind
 from exchange.audit import Criteria
-from exchange.kernel import ForbiddenError, MalformedError, NotFoundError, UnavailableError
+from exchange.kernel import ForbiddenError, MalformedError, NotFoundError, UnavailableError, to_micros
 from exchange.markings import Label
 from exchange.reports import Downgrade, Precedence
 from exchange.store import BreachKind, BreachRow, Countable, OnwardWish
@@ -125,6 +125,22 @@ async def test_agreement_that_was_altered_hides_no_breach_of_another(owing: Worl
             await DutyWatch(owing.services).round()
 
     assert [entry["object"]["id"] for entry in await found(owing)] == [other]
+
+
+@pytest.mark.parametrize("due_at", [9 * 10**18, -(10**18), to_micros(NOW) * 2])
+async def test_silence_whose_time_was_altered_hides_no_other_breach(owing: World, due_at: int) -> None:
+    owing.clock.advance(DAY)
+    await DutyWatch(owing.services).round()
+    owing.sql("UPDATE duty_breach SET due_at = $1 WHERE owed_to = 'NOR'", due_at)
+    await flash(owing)
+    owing.clock.advance(DAY + MINUTE)
+    await DutyWatch(owing.services).round()
+
+    told = [(entry["detail"]["kind"], entry["detail"]["owed_to"]) for entry in await found(owing)]
+    assert [sorted(told[:2]), sorted(told[2:])] == [
+        [("report", "DNK"), ("report", "NOR")],
+        [("acknowledgement", "GBR"), ("report", "NOR")],
+    ]
 
 
 async def test_store_that_is_away_is_told_of_as_such(owing: World, monkeypatch: pytest.MonkeyPatch) -> None:
