@@ -12,6 +12,7 @@ from fastapi import FastAPI
 
 from exchange.audit import Actor, EntryDraft, EventName, Outcome
 from exchange.crypto import issue_server, new_authority, read_certificate
+from exchange.entrypoints.http import sampling
 from exchange.entrypoints.http.board import ROW_PLACES, Board, Family, Kind, shared_row
 from exchange.entrypoints.http.gate import ConnectionGate
 from exchange.entrypoints.http.inspection import HostPlaces
@@ -98,6 +99,21 @@ def test_commits_tell_how_many_shared_them() -> None:
     assert 'exchange_commit_duration_seconds_sum{lane="posts"} 0.008' in text
     assert 'exchange_commits_failed_total{lane="posts"} 1' in text
     assert 'exchange_commits_failed_total{lane="entries"} 0' in text
+
+
+async def test_board_goes_on_while_no_file_is_left(monkeypatch: pytest.MonkeyPatch) -> None:
+    looks, left = 0, asyncio.Event()
+
+    def hold() -> None:
+        nonlocal looks
+        looks += 1
+        if looks == 3:
+            left.set()
+
+    # What opening `/proc/self/statm` comes to then, as far as this goes.
+    monkeypatch.setattr(sampling, "_MEMORY", Path("/proc/self/no such file"))
+    async with sampled(Metrics(ROUTES), hold, seconds=0.001):
+        await asyncio.wait_for(left.wait(), 60)
 
 
 def test_each_worker_shows_what_it_holds() -> None:

@@ -4,7 +4,7 @@ import asyncio
 import os
 import time
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
 from exchange.entrypoints.http.metrics import Metrics
@@ -29,9 +29,12 @@ async def sampled(metrics: Metrics, holds: Held, *, seconds: float = SECONDS) ->
 
 
 async def _sample(metrics: Metrics, holds: Held, seconds: float) -> None:
-    lag = 0.0
+    lag, memory_bytes = 0.0, 0
     while True:
-        metrics.sampled(memory_bytes=_resident_bytes(), cpu_seconds=time.process_time(), lag_seconds=lag)
+        # Where no file is left it stays what it was: that is when the rest of the board is looked at.
+        with suppress(OSError):
+            memory_bytes = _resident_bytes()
+        metrics.sampled(memory_bytes=memory_bytes, cpu_seconds=time.process_time(), lag_seconds=lag)
         holds()
         begun = time.perf_counter()
         await asyncio.sleep(seconds)
