@@ -45,7 +45,7 @@ from exchange.wire.audit import (
     ReportRegistryBody,
     ShownEntryBody,
 )
-from exchange.wire.base import AnswerModel, WireModel, faults_of, parse_body, pointer_to, read_json
+from exchange.wire.base import AnswerModel, WireModel, faults_of, parse_body, pointer_to, read_json, read_sent
 from exchange.wire.caveats import (
     CaveatPreviewBody,
     CaveatSetBody,
@@ -329,4 +329,5 @@ __all__ = [
     "parse_body",
     "pointer_to",
     "read_json",
+    "read_sent",
 ]

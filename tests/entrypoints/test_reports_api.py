@@ -297,7 +297,7 @@ async def test_faulty_post_is_422_with_a_pointer_for_each_fault(world, http, cha
         b'{"a": 1, "a": 2}',
         b'{"a": NaN}',
         b"\xff\xfe",
-        b"[" * 100_000,
+        b"[" * 10_000,
         b'{"a": "\\ud800"}',
         b'{"label": {"policy": "NATO", "policy": "EU"}}',
     ],

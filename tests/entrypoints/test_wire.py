@@ -8,9 +8,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from exchange.kernel import InvalidError, MalformedError
+from exchange.kernel import InvalidError, MalformedError, TooLargeError
 from exchange.markings import Label
-from exchange.wire import ClientEnrolment, LabelBody, MemberAddition, ReportBody, parse_body, pointer_to, read_json
+from exchange.wire import (
+    ClientEnrolment,
+    LabelBody,
+    MemberAddition,
+    ReportBody,
+    parse_body,
+    pointer_to,
+    read_json,
+    read_sent,
+)
 
 
 @pytest.mark.parametrize(
@@ -122,6 +131,31 @@ def test_bytes_are_json_or_malformed_and_nothing_else(body: bytes) -> None:
     with suppress(MalformedError):
         value = read_json(body)
         assert value == json.loads(body.decode())
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b'{"regions":[%b]}' % b",".join([b"1"] * 20_001),
+        b'{"x":[%b]}' % (b"[[]]," * 10_000 + b"0"),
+        b"{%b}" % b",".join(b'"%x":{"a":0}' % number for number in range(10_001)),
+        b'{"x":[%b]}' % b",".join([rb'"\\\""'] * 20_001),
+        b'{"x":[%b' % (b'"",' * 60_000),
+    ],
+    ids=["list", "nested", "objects", "texts", "cut"],
+)
+def test_body_of_very_many_values_is_too_large_before_they_are_made(body: bytes, monkeypatch) -> None:
+    monkeypatch.setattr("exchange.wire.base.read_json", lambda _: pytest.fail("they were made"))
+
+    with pytest.raises(TooLargeError):
+        parse_body(ReportBody, body)
+
+
+@pytest.mark.parametrize("piece", ["{[,", '\\",[', "\\\\,", '\\\\\\",'])
+def test_what_stands_in_a_text_is_no_value(piece: str) -> None:
+    value = {"content": piece * 20_000, "after": [1, 2]}
+
+    assert read_sent(json.dumps(value).encode()) == value
 
 
 def test_sets_of_a_label_are_sorted_and_single() -> None:

@@ -40,7 +40,7 @@ from exchange.wire import (
     AgreementSignature,
     Consent,
     TermsBody,
-    read_json,
+    read_sent,
 )
 
 YAML = "application/yaml"
@@ -169,7 +169,7 @@ async def document_of(visit: Visit) -> object:
     """Return the agreement in the body: the text of a YAML file, or a JSON value."""
     media = require_media_type(visit.request, *PROPOSE.body_media)
     body = await read_body(visit.request, visit.limits)
-    return _yaml(body) if media == YAML else _not_text(read_json(body))
+    return _yaml(body) if media == YAML else _not_text(read_sent(body))
 
 
 async def show(visit: Visit) -> Response:
@@ -201,7 +201,7 @@ async def amend(visit: Visit) -> Response:
     read_query(visit.request, _NO_PARAMETERS)
     media = require_media_type(visit.request, *AMEND.body_media)
     body = await read_body(visit.request, visit.limits)
-    document = _yaml(body) if media == YAML else _not_text(read_json(body))
+    document = _yaml(body) if media == YAML else _not_text(read_sent(body))
     recorded = await propose_amendment(visit.services, visit.call, visit.path["id"], document)
     return answered(recorded, _amendment(recorded.value), status=201)
 
