@@ -94,8 +94,8 @@ class DutyReader:
         place = (col(row.party), col(row.owed_to), col(row.scope))
         is_one = (col(row.agreement_id) == agreement, col(row.kind) == BreachKind.REPORT.value)
         # What was due later than now nobody has found: such a row was altered, and hides no silence.
-        is_one = (*is_one, col(row.due_at).between(0, to_micros(now)))
-        found = await self._read(select(*place, func.max(col(row.due_at))).where(*is_one).group_by(*place))
+        has_come = col(row.due_at).between(0, to_micros(now))
+        found = await self._read(select(*place, func.max(col(row.due_at))).where(*is_one, has_come).group_by(*place))
         return {(party, owed_to, scope): from_micros(due) for party, owed_to, scope, due in found}
 
     async def breach(self, breach_id: str) -> BreachRow | None:
