@@ -9,6 +9,7 @@ web framework and everything else that an operator's verbs bring along.
 import errno
 import gc
 import os
+import resource
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -123,6 +124,8 @@ def _program() -> Callable[..., Any]:
 
 def main() -> None:
     """Run the command line and exit with its code."""
+    # A process that dies of a fault would leave its memory on the disk: root keys, and what readers are being shown.
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     has_stdout = _fill_closed_streams()
     if not has_stdout:
         # Before anything is done: what nobody can be told of is not begun.

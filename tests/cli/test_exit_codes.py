@@ -249,6 +249,15 @@ def test_closed_stdin_and_stderr_are_no_failure_and_no_file_takes_their_number(i
     assert int(ran.stdout) > 2
 
 
+def test_process_that_dies_leaves_nothing_of_its_memory_behind():
+    look = "import resource as of; from exchange.cli import program; program.run = lambda _: print(*of.getrlimit(of.RLIMIT_CORE))"
+    command = [sys.executable, "-c", f"{look}; program.main()"]
+    ran = subprocess.run(command, capture_output=True, text=True, timeout=60, check=True)
+
+    # Root keys are in it, and reports in the clear.
+    assert ran.stdout == "0 0\n"
+
+
 def test_every_verb_that_prints_takes_json():
     from importlib import import_module
 
