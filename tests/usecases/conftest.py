@@ -107,6 +107,14 @@ async def populated(
     await world.services.store.close()
 
 
+@pytest.fixture
+async def deriving(populated: World) -> World:
+    await populated.enrol("NOR analyst", "NOR", "contributor", "reader", "releaser")
+    for name in ("GBR releaser", "GBR second releaser"):
+        await populated.enrol(name, "GBR", "releaser")
+    return populated
+
+
 @pytest.fixture(scope="session")
 def lived_worlds() -> LivedWorlds:
     return LivedWorlds()

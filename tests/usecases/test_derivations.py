@@ -1,6 +1,5 @@
 """Marking lower what derives from a report: by its originator's consent alone, narrow, for a time; on both databases."""
 
-import json
 from dataclasses import replace
 from datetime import date, timedelta
 from typing import Any
@@ -12,56 +11,15 @@ from exchange.audit import DeedKind, SignatureType, VerifierKey, read_deed
 from exchange.kernel import ConflictError, ForbiddenError, InvalidError, NotFoundError, UnavailableError
 from exchange.markings import Label
 from exchange.reports import Downgrade, PostedPart
-from exchange.store import DerivationWish, OnwardState, OnwardWish
+from exchange.store import DerivationWish, OnwardState
 from exchange.usecases.sweep_reports import sweep_reports
+from tests.support.deriving import LOW, MIDDLE, SECRET, ask, confirm, derive, grant, is_refused, state_of
 from tests.support.store import NODE_KEY
 from tests.support.world import AGREEMENT, World
 
-SECRET = Label("NATO", "SECRET", releasable_to=("GBR", "NOR"))
-MIDDLE = Label("NATO", "CONFIDENTIAL", releasable_to=("GBR", "NOR"))
-LOW = Label("NATO", "RESTRICTED", releasable_to=("DNK", "GBR", "NOR"))
 LOWEST = Label("NATO", "UNCLASSIFIED", releasable_to=("DNK", "GBR", "NOR"))
 ABSENT = "01980000-0000-7000-8000-000000000000"
 NODE = VerifierKey("test", SignatureType.ED25519, NODE_KEY.verifying_key)
-
-
-@pytest.fixture
-async def deriving(populated: World) -> World:
-    await populated.enrol("NOR analyst", "NOR", "contributor", "reader", "releaser")
-    for name in ("GBR releaser", "GBR second releaser"):
-        await populated.enrol(name, "GBR", "releaser")
-    return populated
-
-
-async def ask(world: World, report: str, name: str = "NOR analyst", **changes: Any) -> str:
-    fields = {"lowest": LOW, "until": world.clock.now + timedelta(days=30), "reason": "police are to be warned"}
-    wish = DerivationWish(**{**fields, **changes})
-    return (await usecases.request_derivation(world.services, world.call(name), report, wish)).value.row.id
-
-
-async def grant(world: World, request: str, name: str = "GBR releaser") -> usecases.DerivationView:
-    return (await usecases.grant_derivation(world.services, world.call(name), request, "not the vessel")).value
-
-
-async def confirm(world: World, view: Any, name: str = "GBR second releaser") -> None:
-    act = (await usecases.show_pending_act(world.services, world.call(name), str(view.act))).value.act
-    await usecases.confirm_act(world.services, world.call(name), act.id, act.digest)
-
-
-async def derive(world: World, *sources: str, name: str = "NOR analyst", services: Any = None, **others: Any) -> str:
-    body = world.posted(**{"label": LOW, "references": sources, **others})
-    return (await usecases.post_report(services or world.services, world.call(name), body)).value.report_id
-
-
-async def is_refused(world: World, *sources: str, place: str = "/references/0", **others: Any) -> bool:
-    with pytest.raises(InvalidError) as caught:
-        await derive(world, *sources, **others)
-    return [(fault.pointer, fault.code) for fault in caught.value.faults] == [(place, "below-source")]
-
-
-async def state_of(world: World, request: str, name: str = "NOR analyst") -> str:
-    listed = (await usecases.list_derivations(world.services, world.call(name))).value
-    return next(view.row.state.value for view in listed if view.row.id == request)
 
 
 # ── what a consent lets through ────────────────────────────────────────────────────────────────────────────────────────
@@ -505,160 +463,3 @@ async def test_request_is_decided_once_and_seen_by_its_two_sides_alone(deriving:
         with pytest.raises(NotFoundError) as caught:
             await usecases.grant_derivation(deriving.services, deriving.call(name), wanted)
         assert str(caught.value) == "no such request, or none that you may decide"
-
-
-# ── what a report builds on stays with it ──────────────────────────────────────────────────────────────────────────────
-
-
-async def references_of(world: World, report: str, name: str = "NOR analyst") -> list[str]:
-    pulled = await usecases.pull_report(world.services, world.call(name), report)
-    return list(json.loads(pulled.value.header_json)["references"])
-
-
-async def amend(world: World, report: str, *sources: str, **others: Any) -> None:
-    body = world.posted(**{"label": MIDDLE, "references": sources, "content": b"second", **others})
-    await usecases.amend_report(world.services, world.call("NOR analyst"), report, body)
-
-
-async def is_not_lowered(world: World, report: str) -> bool:
-    with pytest.raises(InvalidError) as caught:
-        await usecases.downgrade_report(world.services, world.call("NOR analyst"), report, Downgrade(LOW))
-    return {fault.code for fault in caught.value.faults} == {"below-source"}
-
-
-async def test_amendment_leaves_no_source_out(deriving: World) -> None:
-    first, second = await deriving.post(label=MIDDLE), await deriving.post(label=MIDDLE)
-    report = await derive(deriving, first, label=MIDDLE)
-    await amend(deriving, report)
-    assert await references_of(deriving, report) == [first]
-    await amend(deriving, report, second)
-
-    assert await references_of(deriving, report) == [first, second]
-    assert await is_not_lowered(deriving, report)
-
-
-async def test_source_that_is_gone_is_built_on_still_and_hinders_no_amendment(deriving: World) -> None:
-    source = await deriving.post(label=MIDDLE)
-    report = await derive(deriving, source, label=MIDDLE)
-    await usecases.recall_report(deriving.services, deriving.call("GBR releaser"), source, "it was wrong")
-    await amend(deriving, report)
-    await amend(deriving, report, source)
-
-    assert await is_not_lowered(deriving, report)
-    with pytest.raises(InvalidError) as refused:
-        await derive(deriving, source, label=MIDDLE)
-    assert [fault.code for fault in refused.value.faults] == ["unknown-report"]
-
-
-async def test_source_that_was_raised_since_holds_an_amendment_to_its_marking(deriving: World) -> None:
-    source = await deriving.post(label=MIDDLE)
-    report = await derive(deriving, source, label=MIDDLE)
-    raised = deriving.posted(label=SECRET, content=b"names")
-    await usecases.amend_report(deriving.services, deriving.call("GBR contributor"), source, raised)
-    with pytest.raises(InvalidError) as refused:
-        await amend(deriving, report)
-    await amend(deriving, report, label=SECRET)
-
-    assert [fault.code for fault in refused.value.faults] == ["below-source"]
-
-
-async def test_versions_together_build_on_so_many_reports_and_no_more(deriving: World) -> None:
-    sources = [await deriving.post(label=LOW) for _ in range(51)]
-    report = await derive(deriving, *sources[:50], label=MIDDLE)
-    for act in (amend(deriving, report, sources[50]), derive(deriving, sources[50], label=MIDDLE, supersedes=report)):
-        with pytest.raises(InvalidError) as refused:
-            await act
-        assert [(fault.pointer, fault.code) for fault in refused.value.faults] == [("/references", "too-many")]
-
-
-async def test_what_takes_the_place_of_a_derived_report_builds_on_the_same(deriving: World) -> None:
-    source = await deriving.post(label=MIDDLE)
-    first = await derive(deriving, source, label=MIDDLE)
-    second = await derive(deriving, label=MIDDLE, supersedes=first)
-    third = await derive(deriving, source, label=MIDDLE, supersedes=second)
-
-    body = deriving.posted(label=MIDDLE, supersedes=third)
-    told = []
-    for _ in range(2):
-        call = deriving.call("NOR analyst")
-        made = (await usecases.post_report(deriving.services, call, body, idempotency_key="again")).value
-        told.append((made.report_id, made.is_replayed, json.loads(made.header_json)["references"]))
-
-    # Who posts is told what it named; who reads sees what it may see.
-    assert told == [(told[0][0], False, []), (told[0][0], True, [])]
-    assert await references_of(deriving, told[0][0]) == [source]
-    assert await references_of(deriving, second) == await references_of(deriving, third) == [source]
-    assert await is_not_lowered(deriving, second)
-    assert await is_not_lowered(deriving, third)
-
-
-async def test_place_of_a_report_marked_low_by_consent_is_taken_by_consent(deriving: World) -> None:
-    source = await deriving.post(label=MIDDLE)
-    request = await ask(deriving, source)
-    await grant(deriving, request)
-    first = await derive(deriving, source)
-    body = deriving.posted(label=LOW, supersedes=first)
-    posted = await deriving.attempt(usecases.post_report(deriving.services, deriving.call("NOR analyst"), body))
-    await usecases.revoke_derivation(deriving.services, deriving.call("GBR releaser"), request)
-
-    assert posted.entry["detail"] == {"consents": [request]}
-    assert await is_refused(deriving, supersedes=posted.value.value.report_id, place="/supersedes")
-
-
-async def test_part_of_what_derives_from_anothers_report_is_no_lower_either(deriving: World) -> None:
-    source, own = await deriving.post(label=MIDDLE), await deriving.post("NOR analyst", label=MIDDLE)
-    parts = (PostedPart(LOW, "text/plain", "a.txt", b"a"), PostedPart(None, "text/plain", "b.txt", b"b"))
-    assert await is_refused(deriving, source, label=MIDDLE, parts=parts)
-    report = await derive(deriving, source, label=MIDDLE)
-    wanted = Downgrade(MIDDLE, (LOW,))
-    with pytest.raises(InvalidError) as refused:
-        await usecases.downgrade_report(deriving.services, deriving.call("NOR analyst"), report, wanted)
-    request = await ask(deriving, source)
-    await grant(deriving, request)
-    body = deriving.posted(label=MIDDLE, references=(source,), parts=parts)
-    posted = await deriving.attempt(usecases.post_report(deriving.services, deriving.call("NOR analyst"), body))
-
-    assert [fault.code for fault in refused.value.faults] == ["below-source"]
-    assert posted.entry["detail"] == {"consents": [request]}
-    # Its own intelligence a member takes apart as it likes.
-    assert await derive(deriving, own, label=MIDDLE, parts=parts)
-
-
-async def test_what_derives_from_anothers_report_goes_on_to_others_by_its_consent_alone(deriving: World) -> None:
-    source, own = await deriving.post(label=MIDDLE), await deriving.post("NOR analyst", label=MIDDLE)
-    derived = [await derive(deriving, source, label=MIDDLE)]
-    derived.append(await derive(deriving, derived[0], label=MIDDLE))
-    free = await derive(deriving, own, label=MIDDLE)
-
-    async def pass_on(report: str, recipient: str = "DNK") -> tuple[Any, list[Any]]:
-        wish = OnwardWish(recipient, (), (), None, "theirs is the operation")
-        asked = await usecases.request_onward(deriving.services, deriving.call("GBR reader"), report, wish)
-        act = usecases.grant_onward(deriving.services, deriving.call("NOR analyst"), asked.value.row.id)
-        made = await deriving.attempt(act)
-        return made.error and made.error.code, [entry["detail"].get("consents") for entry in made.entries]
-
-    wide = replace(MIDDLE, releasable_to=("DNK", "GBR", "NOR"))
-    assert [await pass_on(report) for report in derived] == [("originator-control", [None])] * 2
-    with pytest.raises(NotFoundError):
-        await usecases.pull_report(deriving.services, deriving.call("DNK reader"), derived[0])
-    request = await ask(deriving, source, lowest=wide)
-    await grant(deriving, request)
-
-    assert [await pass_on(report) for report in (*derived, free)] == [*[(None, [[request]])] * 2, (None, [None])]
-    assert await pass_on(derived[0], "ESP") == ("originator-control", [None])
-
-
-async def test_second_releaser_passes_on_nothing_for_which_a_source_consents_no_more(deriving: World) -> None:
-    await deriving.enrol("NOR releaser", "NOR", "releaser")
-    source = await deriving.post()
-    derived = await derive(deriving, source, label=SECRET)
-    wide = await ask(deriving, source, lowest=replace(SECRET, releasable_to=("DNK", "GBR", "NOR")))
-    await confirm(deriving, await grant(deriving, wide))
-    wish = OnwardWish("DNK", (), (), None, "theirs is the operation")
-    asked = await usecases.request_onward(deriving.services, deriving.call("GBR reader"), derived, wish)
-    waiting = await usecases.grant_onward(deriving.services, deriving.call("NOR analyst"), asked.value.row.id)
-    await usecases.revoke_derivation(deriving.services, deriving.call("GBR releaser"), wide)
-    with pytest.raises(ConflictError) as refused:
-        await confirm(deriving, waiting.value, "NOR releaser")
-
-    assert refused.value.code == "originator-control"
