@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, settings
 
+from exchange.store import postgres
 from tests.support.postgres import Line, PostgresServer, end_run, memory, private_cluster, run_folder, server_of_run
 
 pytest_plugins: list[str] = [
@@ -50,6 +51,9 @@ settings.register_profile("ci", deadline=None, print_blob=True, suppress_health_
 settings.register_profile("thorough", parent=settings.get_profile("ci"), max_examples=2000)
 settings.register_profile("quick", parent=settings.get_profile("ci"), max_examples=20)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "ci"))
+
+# Cores are shared: what is slow is no fault, and no test here waits for a database that is silent.
+postgres._CONNECT_SECONDS = postgres._ANSWER_SECONDS = 60.0
 
 FOLDER = pytest.StashKey[Path]()
 OWNER = pytest.StashKey[int]()

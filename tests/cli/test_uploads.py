@@ -17,7 +17,7 @@ DUE, LATER = "01980000-0000-7000-8000-000000000001", "01980000-0000-7000-8000-00
 
 
 def asked(instance, statement, *words):
-    with closing(sqlite3.connect(instance / "exchange.db", timeout=5)) as connection, connection:
+    with closing(sqlite3.connect(instance / "exchange.db", timeout=60)) as connection, connection:
         return connection.execute(statement, words).fetchall()
 
 

@@ -187,7 +187,7 @@ async def test_body_behind_an_upgrade_is_no_request_of_somebody_else(
     writer.write(head.encode())
     first = await connection.readuntil(b"}")  # the body comes by itself: what is at hand with the head is dropped
     writer.write(body.encode())
-    rest = await asyncio.wait_for(connection.read(), 10)
+    rest = await asyncio.wait_for(connection.read(), 60)
     writer.close()
 
     assert b"send no `Upgrade` with a body" in first
@@ -201,7 +201,7 @@ async def test_wish_for_another_protocol_is_not_heard_and_ends_the_connection(
     connection, writer = await asyncio.open_connection("127.0.0.1", port, ssl=trust.context(edge))
 
     writer.write(("\r\n".join(("GET / HTTP/1.1", "host: x", *upgrade)) + "\r\n\r\n").encode())
-    answer = await asyncio.wait_for(connection.read(), 10)
+    answer = await asyncio.wait_for(connection.read(), 60)
     writer.close()
 
     assert b"200 OK" in answer

@@ -138,7 +138,7 @@ async def test_reader_that_takes_nothing_is_cut_off_and_let_go() -> None:
         if message["type"] == "http.response.body":
             await asyncio.Event().wait()
 
-    await asyncio.wait_for(EventStream(stream, {}, send_seconds=0.05)(scope, receive, send), 10)
+    await asyncio.wait_for(EventStream(stream, {}, send_seconds=0.05)(scope, receive, send), 60)
 
     assert cut.is_set()
     assert stream.is_closed

@@ -21,11 +21,9 @@ from exchange.store.last_signed import LastSignedFile
 from exchange.store.sequencing import LogTree
 from exchange.usecases.sequence_log import Desk, Sequencer, Step
 from tests.support.postgres import PostgresServer
-from tests.support.store import NOW, draft, open_store, rows_of
+from tests.support.store import NOW, PATIENCE, draft, open_store, rows_of
 
 ORIGIN = "exchange.example/log/1"
-PATIENCE = 60.0
-"""Seconds that a writer waits for others: they take turns for as long as a busy machine makes it."""
 
 
 @dataclass
@@ -128,7 +126,7 @@ async def _check_kept(log: Log, leaves: list[bytes]) -> None:
 async def opened_log(url: str, folder: Path) -> AsyncIterator[Log]:
     folder.mkdir(exist_ok=True)  # noqa: ASYNC240
     key = create_log_key(folder / "log.key", ORIGIN, os.urandom)
-    log = Log(url, folder, await open_store(url, wait_seconds=PATIENCE), key)
+    log = Log(url, folder, await open_store(url), key)
     try:
         yield log
     finally:

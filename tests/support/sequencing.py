@@ -31,5 +31,5 @@ def sequence(url: str) -> int:
 def run_sql(url: str, statement: str, *arguments: object) -> list[tuple[Any, ...]]:
     if url.startswith("postgresql"):
         return [tuple(row) for row in fetch(url.replace("+asyncpg", ""), statement, *arguments)]
-    with closing(sqlite3.connect(url.partition("///")[2], timeout=5)) as connection, connection:
+    with closing(sqlite3.connect(url.partition("///")[2], timeout=60)) as connection, connection:
         return connection.execute(statement.replace("$", "?"), arguments).fetchall()

@@ -40,6 +40,8 @@ from tests.support.postgres import PostgresServer
 
 NOW = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
 NODE_KEY = SigningKey.from_seed(SignatureScheme.ED25519, bytes(range(32)))
+PATIENCE = 60.0
+"""Seconds that a writer waits for others: they take turns for as long as a busy machine makes it."""
 _ids = itertools.count()
 
 
@@ -91,7 +93,7 @@ def migrate_template(url: str) -> None:
 
 
 async def open_store(url: str, **options: object) -> Store:
-    given: dict[str, Any] = {"personal": PersonalCustody(wrap_nothing, bytes(32)), **options}
+    given: dict[str, Any] = {"personal": PersonalCustody(wrap_nothing, bytes(32)), "wait_seconds": PATIENCE, **options}
     return await Store.open(url, node="node-1", clock=lambda: NOW, randomness=os.urandom, identity=NODE_KEY, **given)
 
 

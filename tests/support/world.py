@@ -30,7 +30,7 @@ from exchange.usecases import Call, Enrolment, Services, Watching, WatchLimits, 
 from exchange.usecases.knowledge import Knowledge
 from tests.support.postgres import fetch, fetch_each
 from tests.support.sequencing import sequence
-from tests.support.store import NODE_KEY
+from tests.support.store import NODE_KEY, PATIENCE
 from tests.support.treaty import enrol_key, sign_by_call
 
 T = TypeVar("T")
@@ -235,7 +235,7 @@ class World:
             randomness=os.urandom,
             identity=NODE_KEY,
             personal=personal,
-            **options,
+            **{"wait_seconds": PATIENCE, **options},
         )
         try:
             yield replace(self.services, store=store, knowledge=Knowledge())
@@ -246,7 +246,7 @@ class World:
         """Run SQL behind the exchange's back; parameters are written `$1`, `$2` ..."""
         if self.url.startswith("postgresql"):
             return [tuple(row) for row in fetch(self.url.replace("+asyncpg", ""), statement, *arguments)]
-        with closing(sqlite3.connect(self.url.partition("///")[2], timeout=5)) as connection, connection:
+        with closing(sqlite3.connect(self.url.partition("///")[2], timeout=PATIENCE)) as connection, connection:
             return connection.execute(statement.replace("$", "?"), arguments).fetchall()
 
     def unguard(self, table: str = "audit_entry") -> None:
@@ -263,7 +263,7 @@ class World:
         if self.url.startswith("postgresql"):
             found = fetch_each(self.url.replace("+asyncpg", ""), selected)
             return {table: [tuple(row) for row in rows] for table, rows in zip(tables, found, strict=True)}
-        with closing(sqlite3.connect(self.url.partition("///")[2], timeout=5)) as connection:
+        with closing(sqlite3.connect(self.url.partition("///")[2], timeout=PATIENCE)) as connection:
             return {table: connection.execute(each).fetchall() for table, each in zip(tables, selected, strict=True)}
 
 
@@ -348,7 +348,13 @@ async def _opened(url: str, folder: Path, *, cursor_key: bytes | None = None) ->
     personal = personal_custody(custodian, cursor_key)
     services = Services(
         store=await Store.open(
-            url, node="test", clock=clock, randomness=os.urandom, identity=NODE_KEY, personal=personal
+            url,
+            node="test",
+            clock=clock,
+            randomness=os.urandom,
+            identity=NODE_KEY,
+            personal=personal,
+            wait_seconds=PATIENCE,
         ),
         custodian=custodian,
         law=the_law(),
