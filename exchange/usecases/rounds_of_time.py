@@ -5,7 +5,7 @@ from exchange.usecases.context import Services
 from exchange.usecases.find_breaches import DutyWatch
 from exchange.usecases.give_up_uploads import give_up_uploads
 from exchange.usecases.note_reviews import note_reviews
-from exchange.usecases.sweep_reports import sweep_reports
+from exchange.usecases.sweep_reports import FOLLOWED_UP, STOOD_STILL, sweep_reports
 
 
 class RoundsOfTime:
@@ -15,6 +15,7 @@ class RoundsOfTime:
         self._services = services
         self._is_held = is_held
         self._duties = DutyWatch(services)
+        self._followed_up = STOOD_STILL
 
     async def reports(self) -> bool:
         """Note reviews, and do what time does to reports; of a clock in doubt only recalls are followed up.
@@ -25,7 +26,11 @@ class RoundsOfTime:
         is_doubted = not await believes_clock(self._services, now)
         if not is_doubted:
             await note_reviews(self._services)
-        swept = await sweep_reports(self._services, now, is_held=self._is_held, is_doubted=is_doubted)
+        swept = await sweep_reports(
+            self._services, now, is_held=self._is_held, is_doubted=is_doubted, followed_up=self._followed_up
+        )
+        # What was recalled while no process swept has been followed up by now.
+        self._followed_up = FOLLOWED_UP
         await self._services.store.scrub_what_was_destroyed()
         return swept.has_more
 

@@ -32,6 +32,9 @@ AT_ONCE: Final = 200
 FOLLOWED_UP: Final = timedelta(days=1)
 """For so long after a recall the log is asked again: what was under way then is recorded long before."""
 
+STOOD_STILL: Final = timedelta(days=7)
+"""So far back a process looks when it begins to sweep: longer than the jobs of an exchange stand still."""
+
 _ID_RANDOMNESS_BYTES = 10
 
 _BY_TEXT: Final = "shared reports are recalled: the agreement has ended, or its originator has left it"
@@ -56,11 +59,18 @@ class Swept:
         return max(self.declassified, self.ended, self.recalled) >= AT_ONCE
 
 
-async def sweep_reports(services: Services, now: datetime, *, is_held: bool = False, is_doubted: bool = False) -> Swept:
+async def sweep_reports(
+    services: Services,
+    now: datetime,
+    *,
+    is_held: bool = False,
+    is_doubted: bool = False,
+    followed_up: timedelta = FOLLOWED_UP,
+) -> Swept:
     """Do one round; raises UnavailableError where nothing works.
 
     With `is_held`, a legal hold, nothing is destroyed; with `is_doubted`, a clock that leapt, nothing is declassified
-    either, and recalls are followed up.
+    either, and recalls are followed up: those of the last `followed_up`.
     """
     state = (await services.store.caller("")).state
     require_same_law(services, state)
@@ -80,10 +90,10 @@ async def sweep_reports(services: Services, now: datetime, *, is_held: bool = Fa
         lambda report: _recall(services, now, report, state),
     )
     # (4) recalled lately
-    recalled = await sweeps.recalled_since(now - FOLLOWED_UP)
-    followed_up = await _each(recalled, lambda report: _follow_up(services, now, report, state))
-    left = lowered.left + ended.left + withdrawn.left + len(recalled) - followed_up
-    return Swept(lowered.done, ended.done, followed_up, left, withdrawn.done)
+    recalled = await sweeps.recalled_since(now - followed_up)
+    asked_again = await _each(recalled, lambda report: _follow_up(services, now, report, state))
+    left = lowered.left + ended.left + withdrawn.left + len(recalled) - asked_again
+    return Swept(lowered.done, ended.done, asked_again, left, withdrawn.done)
 
 
 @dataclass(frozen=True, slots=True)

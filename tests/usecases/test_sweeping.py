@@ -2,6 +2,7 @@
 
 import asyncio
 from datetime import UTC, date, datetime, timedelta
+from importlib import import_module
 from typing import Any
 
 import pytest
@@ -12,6 +13,7 @@ from exchange.entrypoints.jobs.sweeping import sweep_in_rounds
 from exchange.kernel import ConflictError, NotFoundError, UnavailableError
 from exchange.markings import Label
 from exchange.usecases import sweep_reports as module
+from exchange.usecases.rounds_of_time import RoundsOfTime
 from exchange.usecases.sweep_reports import Swept, sweep_reports
 from tests.support.store import NODE_KEY
 from tests.support.world import AGREEMENT, NOW, World
@@ -221,6 +223,25 @@ async def test_read_that_was_recorded_after_a_recall_is_asked_by_the_sweep(popul
     assert populated.sql("SELECT count(*) FROM report_destruction") == [(1,)]
     populated.clock.advance(timedelta(days=2))
     assert (await sweep(populated)).followed_up == 0
+
+
+async def test_recall_after_which_everything_stood_still_for_days_is_followed_up_by_the_next_process(
+    populated: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await populated.enrol("GBR releaser", "GBR", "releaser")
+    report = await populated.post()
+    await usecases.pull_report(populated.services, populated.call("NOR reader"), report)
+
+    async def killed(*_: object) -> None:
+        raise UnavailableError("killed here")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(import_module("exchange.usecases.recall_report"), "ask_destruction", killed)
+        await usecases.recall_report(populated.services, populated.call("GBR releaser"), report, "at risk")
+    populated.clock.advance(timedelta(days=3))
+    await RoundsOfTime(populated.services).reports()
+
+    assert populated.sql("SELECT client_id FROM report_destruction") == [(populated.clients["NOR reader"].id,)]
 
 
 async def test_damaged_entry_of_one_reader_keeps_no_other_from_being_asked(populated: World, backend: str) -> None:
