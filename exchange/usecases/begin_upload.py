@@ -92,7 +92,7 @@ async def _begun(
             for part, given in zip(header.parts, posted.parts, strict=True)
             if not isinstance(given.content, Awaited)
         ],
-        key=idempotency_of(client, header, posted, idempotency_key, is_whole=False),
+        key=idempotency_of(services, client, header, posted, idempotency_key, is_whole=False),
         entry=upload_entry(call, client, header, _EVENT, Outcome.PERMITTED, detail={"parts": len(header.parts)}),
     )
     # (5) durable

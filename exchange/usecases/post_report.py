@@ -83,7 +83,7 @@ async def _post_once(
     header_json = stored_json(services, header)
     new = await seal_report(services, header, posted, header_json)
     # (6) all of it durable, or none
-    key = idempotency_of(client, header, posted, idempotency_key)
+    key = idempotency_of(services, client, header, posted, idempotency_key)
     entry = posted_draft(call, client, header, consents)
     registration = distribution_draft(services.law, header, entry)
     version = row.state.policy_version
@@ -129,7 +129,7 @@ async def _replay(  # noqa: PLR0913  what was posted before, and what is posted 
             )
             return await refuse(services, draft(call, client, EventName.REPORT_POSTED, Outcome.REFUSED), error)
         # INVARIANT: no Permit is asked here, so what is shown is what this client sent, whatever the row points at.
-        is_same = asked is not None and idempotency_of(client, header, posted, asked.key) == asked
+        is_same = asked is not None and idempotency_of(services, client, header, posted, asked.key) == asked
         if not is_same or not set(posted.references) <= set(header.references):
             message = "the report kept for an idempotency key is not what was posted with it"
             raise OpeningError(message)

@@ -4,12 +4,14 @@ Steps: (1) its member is a party of an agreement in force, for its own part too,
 report lies inside the scope, is well formed and builds only on what its poster may see.
 """
 
-import hashlib
+import hmac
 import json
 from dataclasses import replace
+from functools import lru_cache
 
 from exchange.agreements import Agreement, AgreementId, active_parties
 from exchange.audit import EventName, Outcome
+from exchange.crypto import derive_key
 from exchange.kernel import Fault, InvalidError
 from exchange.members import Client
 from exchange.reports import Header, PostedReport, ReportId, header_as_json
@@ -61,8 +63,8 @@ async def postable(  # noqa: PLR0913  one call's surroundings, what is posted, a
         return header, tuple(dict.fromkeys((*built.consents, *kept)))
 
 
-def idempotency_of(
-    client: Client, header: Header, posted: PostedReport, key: str | None, *, is_whole: bool = True
+def idempotency_of(  # noqa: PLR0913  whose key it is, and for what it was sent
+    services: Services, client: Client, header: Header, posted: PostedReport, key: str | None, *, is_whole: bool = True
 ) -> Idempotency | None:
     """Return the key that a client sent with a post, and the digest of what it posted; None without a key."""
     if key is None:
@@ -72,7 +74,14 @@ def idempotency_of(
     sent = {name: value for name, value in sent.items() if name not in {"id", "posted_at"}}
     if not is_whole:
         sent["complete"] = False
-    return Idempotency(client.id, key, hashlib.sha256(json.dumps(sent, sort_keys=True).encode()).hexdigest())
+    # Keyed: who has the database and guesses what was posted must not be able to tell that it was.
+    digest = hmac.digest(_digest_key(services.cursor_key), json.dumps(sent, sort_keys=True).encode(), "sha256")
+    return Idempotency(client.id, key, digest.hex())
+
+
+@lru_cache(maxsize=1)
+def _digest_key(cursor_key: bytes) -> bytes:
+    return derive_key(cursor_key, "exchange idempotency digests")
 
 
 async def _require_consent(

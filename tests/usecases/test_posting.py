@@ -399,6 +399,18 @@ async def test_unknown_purpose_does_not_tell_which_sources_exist(populated: Worl
 # ── again ────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
+async def test_what_is_kept_for_a_key_tells_nobody_whether_a_guess_was_posted(populated: World) -> None:
+    services, posted = populated.services, populated.posted(references=())
+    made = await usecases.post_report(services, populated.call("GBR contributor"), posted, idempotency_key="k-1")
+    told = {name: "" if name == "marking" else each for name, each in json.loads(made.value.header_json).items()}
+    guessed = {name: each for name, each in told.items() if name not in {"id", "posted_at", "status"}}
+    guessed["parts"] = [{**each, "marking": ""} for each in guessed["parts"]]
+    ((kept,),) = populated.sql("SELECT request_digest FROM idempotency")
+
+    assert len(kept) == 64
+    assert hashlib.sha256(json.dumps(guessed, sort_keys=True).encode()).hexdigest() != kept
+
+
 async def test_same_key_and_report_is_answered_again_and_posted_once(populated: World) -> None:
     services, posted = populated.services, populated.posted(references=())
     first = await usecases.post_report(services, populated.call("GBR contributor"), posted, idempotency_key="k-1")
