@@ -22,6 +22,9 @@ LARGEST_TEXT = 256 * 1024
 # An agreement nests 4 deep, a flow mapping in it 5.
 DEEPEST = 12
 MOST_VALUES = 20_000
+# The JSON Pointer of a value, which is kept for each: one name of 100 KB around 20,000 values would be gigabytes.
+LONGEST_PLACE = 512
+_LONGEST_STAND_IN = 80
 
 # YAML 1.2.2 §10.3.2: what the core schema resolves plain scalars to.
 _NULL = frozenset({"", "~", "null", "Null", "NULL"})
@@ -121,6 +124,9 @@ class _Reader:
         if depth > DEEPEST or self._count > MOST_VALUES:
             message = f"more than {DEEPEST} levels or {MOST_VALUES} values"
             raise _StopReadingError(_line(event), "too-large", message)
+        if len(pointer) > LONGEST_PLACE:
+            message = f"the field names around a value have more than {LONGEST_PLACE} characters"
+            raise _StopReadingError(_line(event), "too-large", message)
         self._document.lines.setdefault(pointer, _line(event))
         self._refuse_sharing(event, pointer)
         match event:
@@ -163,7 +169,8 @@ class _Reader:
         key = self._value(event, pointer, depth + 1)
         if not isinstance(key, str) or key == "<<":
             self._fault(event, pointer, "not-plain", "a field name is not plain text: write a name")
-            return f"{key}"
+            # What stands in for it: a name within a name within a name is escaped anew each time.
+            return f"{key}"[:_LONGEST_STAND_IN]
         return key
 
     def _fault(self, event: yaml.Event, pointer: str, code: str, message: str) -> None:

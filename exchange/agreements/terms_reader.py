@@ -4,6 +4,7 @@ import re
 from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import date
+from itertools import islice
 
 from exchange.agreements.model import (
     AnswersTo,
@@ -39,6 +40,8 @@ _HOURS = re.compile(r"PT([1-9]\d{0,2})H", re.ASCII)
 # A month: what lasts longer is no emergency, and is agreed on by an amendment.
 _LONGEST_CRISIS_HOURS = 720
 _LONGEST_NAME = 255
+# More than an agreement has parties. A text may choose wrongly thousands of times, among hundreds of names.
+_MOST_TOLD = 30
 _DATE = re.compile(r"\d{4}-\d{2}-\d{2}", re.ASCII)
 _FIELDS = ("title", "parties", "policy", "validity", "scopes", "termination")
 _SCOPE_FIELDS = (
@@ -308,8 +311,7 @@ class TermsReader:
         # Without names the list itself was faulty: that is reported, what follows from it is not.
         if name and names and name not in names:
             field = place.rpartition("/")[2]
-            known = ", ".join(quoted(each) for each in names)
-            self._reading.fault(place, f"unknown-{field}", f"`{quoted(name)}` is not one of {known}")
+            self._reading.fault(place, f"unknown-{field}", f"`{quoted(name)}` is not one of {_told(names)}")
         return name
 
     def _day(self, value: object, place: str) -> date | None:
@@ -333,6 +335,12 @@ class TermsReader:
         code, message = reason
         for word in wrong:
             self._reading.fault(f"{place}/{words.index(word)}", code, f"`{quoted(word)}` {message}")
+
+
+def _told(names: Collection[str]) -> str:
+    told = [quoted(each) for each in islice(names, _MOST_TOLD)]
+    rest = len(names) - len(told)
+    return ", ".join(told) + (f" and {rest} more" if rest else "")
 
 
 def _parsed_day(text: str) -> date | None:

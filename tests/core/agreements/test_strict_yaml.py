@@ -208,6 +208,33 @@ def test_values_are_bounded(extra):
     assert [fault.message for fault in document.faults] == (["more than 12 levels or 20000 values"] if extra else [])
 
 
+@pytest.mark.parametrize("extra", [0, 1])
+def test_names_around_a_value_are_bounded(extra):
+    name = "a" * (strict_yaml.LONGEST_PLACE - len("//0") + extra)
+
+    document = read_yaml(f"\n? {name}\n: [b]\n")
+
+    message = "the field names around a value have more than 512 characters"
+    assert document.faults == ([Fault("", "too-large", message, 3)] if extra else [])
+
+
+def test_long_name_around_many_values_costs_no_more_than_the_text():
+    text = f"? {'a' * 9_000}\n: [{'b,' * 9_000}]\n"
+
+    document = read_yaml(text)
+
+    assert [fault.code for fault in document.faults] == ["too-large"]
+    assert sum(map(len, document.lines)) < len(text)
+
+
+def test_names_within_names_do_not_grow():
+    depth = strict_yaml.DEEPEST - 1
+    document = read_yaml("{? " * depth + "'" + "\\" * 400 + "'" + " : b}" * depth)
+
+    assert {fault.code for fault in document.faults} == {"not-plain"}
+    assert max(map(len, document.lines)) <= strict_yaml.LONGEST_PLACE
+
+
 def test_deep_nesting_ends_before_it_costs_anything():
     assert [fault.code for fault in read_yaml("[" * 100_000).faults] == ["too-large"]
 

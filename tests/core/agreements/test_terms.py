@@ -320,6 +320,21 @@ def test_scopes_to_choose_from_are_told_in_one_order():
         from_json(body)
 
 
+def test_of_many_names_to_choose_from_some_are_told():
+    body = example_json()
+    body["scopes"] = [{**copy.deepcopy(body["scopes"][0]), "name": f"s{number}"} for number in range(100, 131)]
+    body["obligations"] = [{**body["obligations"][0], "scope": "other"}] * 2
+
+    with pytest.raises(InvalidError) as refused:
+        from_json(body)
+
+    names = ", ".join(f"s{number}" for number in range(100, 130))
+    assert [fault.message for fault in refused.value.faults] == [f"`other` is not one of {names} and 1 more"] * 2
+    body["scopes"].pop()
+    with pytest.raises(InvalidError, match=r"s128, s129$"):
+        from_json(body)
+
+
 @pytest.mark.parametrize(
     "name", ["Cyber", "cyber threats", "-cyber", "cyber-", "cyber--x", "1cyber", "cybér", "a" * 65, "a/b", "a\n"]
 )
