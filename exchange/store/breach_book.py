@@ -3,11 +3,11 @@
 import json
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from enum import Enum
 from typing import Any
 
-from sqlalchemy import func, select, text
+from sqlalchemy import ColumnElement, func, select, text
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 from sqlmodel import col
 
@@ -49,6 +49,17 @@ class BreachRow:
     number: int | None = None
 
 
+def is_moment(column: Any) -> ColumnElement[bool]:
+    """Return whether a time is one of the calendar's: a row that was altered must not keep the others from counting."""
+    is_one: ColumnElement[bool] = col(column).between(0, to_micros(_LATEST))
+    return is_one
+
+
+_LATEST = datetime.max.replace(tzinfo=UTC)
+# The log has what was found: a row that was altered hides itself, and no other one.
+_ARE_MOMENTS = (is_moment(BreachTable.due_at), is_moment(BreachTable.found_at))
+
+
 class BreachBook:
     """Breaches in one transaction."""
 
@@ -84,7 +95,7 @@ class BreachBook:
     async def of_agreement(self, agreement: str, *, after: int, limit: int) -> list[BreachRow]:
         """Return an agreement's breaches behind a number, the first found first."""
         row = BreachTable
-        which = (col(row.agreement_id) == agreement, col(row.number) > after)
+        which = (col(row.agreement_id) == agreement, col(row.number) > after, *_ARE_MOMENTS)
         found = await self._session.scalars(select(row).where(*which).order_by(col(row.number)).limit(limit))
         return [_row(each) for each in found]
 
@@ -101,7 +112,7 @@ async def breach_row(engine: AsyncEngine, breach_id: str) -> BreachRow | None:
 
 
 async def _found(session: AsyncSession, breach_id: str) -> BreachRow | None:
-    found = await session.scalar(select(BreachTable).where(col(BreachTable.id) == breach_id))
+    found = await session.scalar(select(BreachTable).where(col(BreachTable.id) == breach_id, *_ARE_MOMENTS))
     return None if found is None else _row(found)
 
 

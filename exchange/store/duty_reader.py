@@ -2,7 +2,7 @@
 
 from collections.abc import Collection
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
 from sqlalchemy import ColumnElement, and_, func, or_, select
@@ -11,14 +11,13 @@ from sqlmodel import col
 
 from exchange.kernel import from_micros, to_micros
 from exchange.reports import ReportStatus
-from exchange.store.breach_book import BreachKind, BreachRow, breach_row
+from exchange.store.breach_book import BreachKind, BreachRow, breach_row, is_moment
 from exchange.store.dialect import is_among
 from exchange.store.duty_tables import BreachTable
 from exchange.store.faults import driver_errors
 from exchange.store.report_receipts import ReceiptHow, ReportReceiptTable
 from exchange.store.tables import ReportTable
 
-_LATEST = datetime.max.replace(tzinfo=UTC)
 _LIVING = (ReportStatus.CURRENT.value, ReportStatus.SUPERSEDED.value)
 
 
@@ -75,7 +74,7 @@ class DutyReader:
             select(col(receipt.report_id), col(receipt.client_id), col(receipt.received_at))
             .join(row, col(row.id) == col(receipt.report_id))
             .where(*self._counted(asked), col(row.posted_at) >= to_micros(since))
-            .where(col(receipt.how) == ReceiptHow.ACKNOWLEDGED.value, _is_moment(receipt.received_at))
+            .where(col(receipt.how) == ReceiptHow.ACKNOWLEDGED.value, is_moment(receipt.received_at))
         )
         return [(report, client, from_micros(at)) for report, client, at in await self._read(chosen)]
 
@@ -108,19 +107,13 @@ class DutyReader:
         is_there = and_(col(row.status).in_(_LIVING), or_(until.is_(None), until > to_micros(asked.now)))
         was_known = col(row.posted_at) >= to_micros(asked.known_since)
         is_asked = is_among(col(row.class_id), asked.class_ids, self._engine.dialect.name)
-        are_moments = and_(_is_moment(row.posted_at), or_(until.is_(None), _is_moment(row.valid_until)))
+        are_moments = and_(is_moment(row.posted_at), or_(until.is_(None), is_moment(row.valid_until)))
         return (is_asked, or_(is_there, was_known), are_moments)
 
     async def _read(self, chosen: Any) -> list[tuple[Any, ...]]:
         with driver_errors():
             async with self._engine.connect() as connection:
                 return [tuple(row) for row in await connection.execute(chosen)]
-
-
-def _is_moment(column: Any) -> ColumnElement[bool]:
-    """Return whether a time is one of the calendar's: a row that was altered must not keep the others from counting."""
-    is_one: ColumnElement[bool] = col(column).between(0, to_micros(_LATEST))
-    return is_one
 
 
 def _report(row: tuple[Any, ...]) -> CountedReport:

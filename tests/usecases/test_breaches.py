@@ -143,6 +143,21 @@ async def test_silence_whose_time_was_altered_hides_no_other_breach(owing: World
     ]
 
 
+@pytest.mark.parametrize("column", ["due_at", "found_at"])
+async def test_altered_breach_hides_no_other_from_lists_and_subscribers(owing: World, column: str) -> None:
+    await usecases.add_subscription(owing.services, owing.call("GBR reader"), "https://gbr.example/x")
+    reports = [await flash(owing), await flash(owing)]
+    owing.clock.advance(11 * MINUTE)
+    await DutyWatch(owing.services).round()
+    owing.sql(f"UPDATE duty_breach SET {column} = {9 * 10**18} WHERE subject = $1", reports[0])
+    desk = Desk()
+    while await Notifier(owing.services, desk, Reach()).round():
+        pass
+
+    assert [row.subject for row in await listed(owing, "NOR signatory")] == reports[1:]
+    assert len([body for body in desk.bodies if b"duty.breached" in body]) == 1
+
+
 async def test_store_that_is_away_is_told_of_as_such(owing: World, monkeypatch: pytest.MonkeyPatch) -> None:
     async def away(*_: object) -> None:
         raise UnavailableError("the store went away")
