@@ -10,6 +10,8 @@ FORBIDDEN = (
     "TRUNCATE audit_entry",
     "ALTER TABLE audit_entry DISABLE TRIGGER ALL",
     "DROP TABLE audit_entry",
+    "DELETE FROM report",
+    "DELETE FROM client_certificate",
     "UPDATE log_leaf SET position = position",
     "DELETE FROM log_checkpoint",
     "SET ROLE exchange",

@@ -66,6 +66,23 @@ async def test_login_does_what_its_role_may_and_no_more(url: str, login: str) ->
     assert options(url, login) == (True, False, False, False, False, False)
 
 
+async def test_service_deletes_what_is_not_kept_and_nothing_else(url: str) -> None:
+    asked = (
+        "SELECT relname FROM pg_class WHERE relkind = 'r' AND relnamespace = 'public'::regnamespace"
+        " AND has_table_privilege($1, oid, 'DELETE')"
+    )
+
+    assert {row[0] for row in fetch(plain(url), asked, SERVICE)} == {
+        "alert_memory",
+        "blob_debris",
+        "idempotency",
+        "part_piece",
+        "report_part",
+        "subscription_delivery",
+        "upload_part",
+    }
+
+
 async def test_login_set_again_has_the_password_of_now(url: str, login: str) -> None:
     kept = "SELECT rolpassword FROM pg_authid WHERE rolname = $1"
     await set_login(url, login, SEQUENCER, PASSWORD)
