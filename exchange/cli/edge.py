@@ -1,7 +1,8 @@
 """`exchange ca edge`: what a proxy at the edge needs to end the members' mutual TLS and to say who came.
 
-Steps: (1) its server certificate, where the folder has none; (2) its own certificate towards the nodes, which the
-instance is told to believe, on the record; (3) the members' authorities and revocation lists, as they are now.
+Steps: (1) its server certificate, where the folder has none, or one of this instance's authority that ends soon;
+(2) its own certificate towards the nodes, which the instance is told to believe, on the record; (3) the members'
+authorities and revocation lists, as they are now.
 Run again, it renews what ends soon and brings the lists up to date.
 """
 
@@ -17,8 +18,8 @@ from exchange.cli.clients import authorities
 from exchange.cli.enrolment import demo_authority, read_pem
 from exchange.cli.instance import Host
 from exchange.cli.verbs import JsonOption, host_verb
-from exchange.crypto import KeyAndCertificate, issue_client, issue_server, read_certificate
-from exchange.kernel import UnsafeSettingError
+from exchange.crypto import KeyAndCertificate, is_issued_by, issue_client, issue_server, read_certificate
+from exchange.kernel import UnsafeSettingError, rfc3339
 from exchange.kernel.files import keep_file
 from exchange.usecases.recording import draft
 
@@ -45,8 +46,12 @@ async def edge(
     now, authority = host.call().now, demo_authority(host.layout)
     names = tuple(dict.fromkeys(name for each in host_name or () for name in each.split())) or ("localhost",)
     made = []
-    # (1) what clients see
-    if _ends_soon(out / "server.pem", now):
+    # (1) what clients see; who believes another authority believes none of ours in its place
+    server = out / "server.pem"
+    is_foreign = server.exists() and not is_issued_by(read_pem(server), authority.certificate_pem)
+    if _ends_soon(server, now) and is_foreign:
+        output.warn(f"`{server}` of another authority ends on {rfc3339(_end(server))}: put its next one there")
+    elif _ends_soon(server, now):
         _write_pair(out, "server", issue_server(authority, names, now=now))
         made.append("server.pem")
     # (2) what the nodes see
@@ -81,7 +86,11 @@ async def _trust(host: Host, pair: KeyAndCertificate) -> None:
 
 
 def _ends_soon(path: Path, now: datetime) -> bool:
-    return not path.exists() or read_certificate(read_pem(path)).not_after - _RENEWED_BEFORE <= now
+    return not path.exists() or _end(path) - _RENEWED_BEFORE <= now
+
+
+def _end(path: Path) -> datetime:
+    return read_certificate(read_pem(path)).not_after
 
 
 def _joined(folder: Path) -> bytes:

@@ -11,7 +11,7 @@ from ipaddress import ip_address
 from typing import Final
 
 from cryptography import x509
-from cryptography.exceptions import UnsupportedAlgorithm
+from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 from cryptography.hazmat.primitives.asymmetric.types import CertificatePublicKeyTypes
@@ -115,6 +115,16 @@ def sign_request(
         raise InvalidError(f"the signing request has {len(common_names)} common names: give one")
     builder = _client(_name(str(common_names[0].value), organisation), public_key)
     return _signed(authority, builder, now=now, days=days)
+
+
+def is_issued_by(certificate_pem: bytes, authority_pem: bytes) -> bool:
+    """Return whether the authority signed the certificate, the first in `certificate_pem`. Its days are not asked."""
+    authority = x509.load_pem_x509_certificate(authority_pem)
+    try:
+        x509.load_pem_x509_certificate(certificate_pem).verify_directly_issued_by(authority)
+    except (ValueError, TypeError, InvalidSignature):
+        return False
+    return True
 
 
 def empty_crl(authority: KeyAndCertificate, now: datetime) -> bytes:

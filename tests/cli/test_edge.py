@@ -9,7 +9,7 @@ import pytest
 
 from exchange.cli import audit_log
 from exchange.cli import edge as edge_module
-from exchange.crypto import empty_crl, new_authority, read_certificate
+from exchange.crypto import empty_crl, issue_server, new_authority, read_certificate
 from exchange.kernel import system_clock
 from exchange.settings import InstanceLayout, load_settings
 
@@ -85,6 +85,21 @@ def test_certificates_that_end_soon_are_renewed_and_the_old_ones_stay_believed(
     believed = InstanceLayout(instance.absolute()).edge_certificates_file.read_bytes()
     assert first.thumbprint != second.thumbprint
     assert believed.count(b"BEGIN CERTIFICATE") == 2
+
+
+def test_certificate_of_another_authority_is_its_operator_s_to_renew(exchange, instance, tmp_path):
+    """Its clients would have believed no other, and a month before its end each `make up` put the demonstration's there."""
+    out, now = tmp_path / "edge", system_clock()
+    make(exchange, instance, out)
+    theirs = issue_server(new_authority("NSM", now), ["exchange.example"], now=now - timedelta(days=350))
+    for name, content in (("server.pem", theirs.certificate_pem), ("server.key", theirs.key_pem)):
+        (out / name).write_bytes(content)
+
+    ran = exchange("ca", "edge", "--dir", instance, "--out", out, "--json")
+
+    assert (ran.code, ran.json["made"], "of another authority ends on" in ran.err) == (0, [], True)
+    assert (out / "server.pem").read_bytes() == theirs.certificate_pem
+    assert (out / "server.key").read_bytes() == theirs.key_pem
 
 
 def test_names_are_those_asked_for(exchange, instance, tmp_path):

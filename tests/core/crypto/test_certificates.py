@@ -15,6 +15,7 @@ from exchange.crypto import (
     CryptoError,
     KeyAndCertificate,
     empty_crl,
+    is_issued_by,
     issue_client,
     issue_server,
     new_authority,
@@ -31,6 +32,13 @@ NOW = datetime.now(UTC).replace(microsecond=0)
 @pytest.fixture
 def authority():
     return new_authority("Exchange demo authority", NOW)
+
+
+def test_issuer_is_who_signed_and_nobody_of_its_name(authority, server):
+    namesake, another = (new_authority(name, NOW) for name in ("Exchange demo authority", "Another"))
+
+    signed = [is_issued_by(server.certificate_pem, each.certificate_pem) for each in (authority, namesake, another)]
+    assert signed == [True, False, False]
 
 
 @pytest.fixture
