@@ -1,8 +1,8 @@
 """`exchange ca edge`: what a proxy at the edge needs to end the members' mutual TLS and to say who came.
 
-Steps: (1) its server certificate, where the folder has none, or one of this instance's authority that ends soon;
-(2) its own certificate towards the nodes, which the instance is told to believe, on the record; (3) the members'
-authorities and revocation lists, as they are now.
+Steps: (1) the members' authorities and revocation lists, as they are now; (2) its server certificate, where the folder
+has none, or one of this instance's authority that ends soon; (3) its own certificate towards the nodes, which the
+instance is told to believe, on the record.
 Run again, it renews what ends soon and brings the lists up to date.
 """
 
@@ -43,30 +43,29 @@ async def edge(
 ) -> None:
     """Make or renew what a proxy at the edge needs; its word about who came is believed from the next start on."""
     out.mkdir(mode=_FOLDER, parents=True, exist_ok=True)
-    now, authority = host.call().now, demo_authority(host.layout)
-    names = tuple(dict.fromkeys(name for each in host_name or () for name in each.split())) or ("localhost",)
-    made = []
-    # (1) what clients see; who believes another authority believes none of ours in its place
-    server = out / "server.pem"
-    is_foreign = server.exists() and not is_issued_by(read_pem(server), authority.certificate_pem)
-    if _ends_soon(server, now) and is_foreign:
-        output.warn(f"`{server}` of another authority ends on {rfc3339(_end(server))}: put its next one there")
-    elif _ends_soon(server, now):
-        _write_pair(out, "server", issue_server(authority, names, now=now))
-        made.append("server.pem")
-    # (2) what the nodes see
-    if _ends_soon(out / "client.pem", now):
-        pair = issue_client(authority, _NAME, organisation="EXCHANGE", now=now)
-        await _trust(host, pair)
-        _write_pair(out, "client", pair)
-        made.append("client.pem")
-    # (3) whom to let in
-    _write(out / "nodes-ca.pem", authority.certificate_pem, mode=_PUBLIC)
+    # (1) whom to let in, which needs no key: what somebody revoked must not wait for one
+    own = read_pem(host.layout.authority_certificate_file)
+    _write(out / "nodes-ca.pem", own, mode=_PUBLIC)
     _write(out / "authorities.pem", _joined(host.settings.authorities_folder), mode=_PUBLIC)
     lists = _joined(host.settings.crl_folder)
     _write(out / "crl.pem", lists, mode=_PUBLIC)
     # nginx refuses a file without a list; where there is one, an authority without its own admits nobody, as at a node.
     _write(out / "crl.conf", b"ssl_crl /edge/crl.pem;\n" if lists.strip() else b"", mode=_PUBLIC)
+    # (2) what clients see; who believes another authority believes none of ours in its place
+    now, server, made = host.call().now, out / "server.pem", []
+    is_foreign = server.exists() and not is_issued_by(read_pem(server), own)
+    if _ends_soon(server, now) and is_foreign:
+        output.warn(f"`{server}` of another authority ends on {rfc3339(_end(server))}: put its next one there")
+    elif _ends_soon(server, now):
+        names = tuple(dict.fromkeys(name for each in host_name or () for name in each.split())) or ("localhost",)
+        _write_pair(out, "server", issue_server(demo_authority(host.layout), names, now=now))
+        made.append("server.pem")
+    # (3) what the nodes see
+    if _ends_soon(out / "client.pem", now):
+        pair = issue_client(demo_authority(host.layout), _NAME, organisation="EXCHANGE", now=now)
+        await _trust(host, pair)
+        _write_pair(out, "client", pair)
+        made.append("client.pem")
     if as_json:
         output.show_json({"id": str(out), "made": made})
         return

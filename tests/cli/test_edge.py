@@ -102,6 +102,19 @@ def test_certificate_of_another_authority_is_its_operator_s_to_renew(exchange, i
     assert (out / "server.key").read_bytes() == theirs.key_pem
 
 
+def test_revocations_reach_the_edge_without_the_authority_s_key(exchange, instance, tmp_path):
+    """An exchange whose members bring their own authorities need not keep the one that `init` made."""
+    out, layout = tmp_path / "edge", InstanceLayout(instance.absolute())
+    make(exchange, instance, out)
+    layout.authority_key_file.unlink()
+    layout.crl_folder.mkdir()
+    (layout.crl_folder / "NOR.pem").write_bytes(empty_crl(new_authority("NSM", system_clock()), system_clock()))
+
+    assert make(exchange, instance, out) == []
+
+    assert b"BEGIN X509 CRL" in (out / "crl.pem").read_bytes()
+
+
 def test_names_are_those_asked_for(exchange, instance, tmp_path):
     make(exchange, instance, tmp_path / "edge", "--host-name", "a.example b.example", "--host-name", "192.0.2.7")
 
