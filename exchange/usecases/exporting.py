@@ -14,7 +14,7 @@ from typing import cast
 from exchange.audit import Criteria, Entry, EntryView, EventName, Extent, PersonalData, hash_leaf, matches
 from exchange.audit.export import ExportedEntry, FormatName, Place, Statement
 from exchange.audit.export.ndjson import whole_line
-from exchange.kernel import rfc3339
+from exchange.kernel import UnavailableError, rfc3339
 from exchange.store import LogState, Placed
 from exchange.usecases.auditing import Gaze, admit_auditor, views_of
 from exchange.usecases.context import Call, Services
@@ -102,6 +102,9 @@ class SliceWalk:
         since = self._services.clock()
         while True:
             await asyncio.sleep(_FOLLOW_SECONDS)
+            if self._services.watching.is_ending:
+                # Not an end: whoever follows would take it that nothing more comes. The stop would wait for it.
+                raise UnavailableError("this node is being stopped: go on behind what came, here or at another node")
             await self._require_still_admitted()
             logs = await self._services.store.log.states()
             if end_of(logs) != end_of(known) or self._services.clock() - since >= _SIGN_OF_LIFE:

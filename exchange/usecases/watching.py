@@ -118,6 +118,11 @@ class Watching:
         """Return whether anybody waits."""
         return bool(self._watches)
 
+    @property
+    def is_ending(self) -> bool:
+        """Return whether the process is about to stop."""
+        return self._is_ending
+
     def __len__(self) -> int:
         return len(self._watches)
 

@@ -20,7 +20,7 @@ from exchange.audit import (
     view_of,
 )
 from exchange.audit.export import FORMATS, ExportedEntry, FormatName, Place, Statement, ndjson
-from exchange.kernel import ForbiddenError, InvalidError, NotAuthenticatedError
+from exchange.kernel import ForbiddenError, InvalidError, NotAuthenticatedError, UnavailableError
 from exchange.markings import Label
 from exchange.members import Standing
 from exchange.store import Placed
@@ -317,6 +317,18 @@ async def test_follower_hears_that_there_is_nothing_new(audited, monkeypatch):
 
     assert (again, second.end) == ([], first.end)
     await items.aclose()
+
+
+async def test_node_that_stops_sends_who_follows_away(audited, monkeypatch):
+    monkeypatch.setattr(exporting, "_FOLLOW_SECONDS", 0.01)
+    await place_entries(audited)
+    recorded = await usecases.export_entries(audited.services, audited.call("auditor"), ExportQuery(follow=True))
+    items = recorded.value.items
+    await taken(items)
+    audited.services.watching.end_all()
+
+    with pytest.raises(UnavailableError, match="being stopped"):
+        await asyncio.wait_for(anext(items), 60)
 
 
 async def test_proof_beside_an_entry_holds_in_the_checkpoint(audited):
