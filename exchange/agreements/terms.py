@@ -12,7 +12,7 @@ from exchange.agreements.lifecycle import state_of
 from exchange.agreements.model import Agreement, AnswersTo, CrisisClause, Obligation, OlderReports, Party, Scope, Terms
 from exchange.agreements.reading import Reading
 from exchange.agreements.reviews import last_review_due, next_review
-from exchange.agreements.strict_yaml import read_yaml
+from exchange.agreements.strict_yaml import Document, read_yaml
 from exchange.agreements.terms_reader import Surroundings, TermsReader
 from exchange.agreements.treaty import TreatyText
 from exchange.agreements.vocabulary import Vocabulary
@@ -21,16 +21,16 @@ from exchange.kernel.errors import InvalidError
 
 
 def parse_agreement(
-    text: str,
+    text: str | Document,
     *,
     vocabulary: Vocabulary,
     catalogue_levels: Callable[[str], tuple[str, ...] | None],
     catalogue_compartments: Callable[[str], frozenset[str]],
     known_member: Callable[[str], bool],
 ) -> Terms:
-    """Return the terms in the agreement file `text`; InvalidError lists every fault with its line."""
-    document = read_yaml(text)
-    reading = Reading(document.faults, document.line_of)
+    """Return the terms in the agreement file `text`, or in it as read; InvalidError lists every fault with its line."""
+    document = read_yaml(text) if isinstance(text, str) else text
+    reading = Reading(list(document.faults), document.line_of)
     around = Surroundings(vocabulary, catalogue_levels, catalogue_compartments, known_member)
     # Faults of syntax leave nothing to check; others (a repeated field, an anchor) do.
     checked = (

@@ -23,6 +23,7 @@ from exchange.agreements import (
     text_of,
     withdraw_party,
 )
+from exchange.agreements.strict_yaml import Document
 from exchange.audit import Actor, EventName, Outcome, Receipt, Subject, in_pieces
 from exchange.kernel import Fault, InvalidError, NotFoundError, is_uuid7, new_id, rfc3339
 from exchange.members import Client, Role
@@ -132,7 +133,10 @@ async def admit_proposer(services: Services, call: Call, *, event: EventName) ->
 
 
 async def read_terms(services: Services, unit: UnitOfWork, document: object) -> Terms:
-    """Return the terms in a YAML text or a JSON value; InvalidError with every fault, with lines for YAML."""
+    """Return the terms in a YAML text, as it is or as it was read, or in a JSON value.
+
+    Raises InvalidError with every fault, with lines for YAML.
+    """
     catalogue = services.law.catalogue
     members = {member.code for member in await unit.members()}
 
@@ -144,7 +148,7 @@ async def read_terms(services: Services, unit: UnitOfWork, document: object) -> 
         policy = catalogue.policies.get(policy_id)
         return frozenset() if policy is None else policy.compartments
 
-    if isinstance(document, str):
+    if isinstance(document, str | Document):
         return parse_agreement(
             document,
             vocabulary=services.law.vocabulary,

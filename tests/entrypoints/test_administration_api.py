@@ -1,9 +1,12 @@
 """Members, clients, agreements, the caller and simulations over HTTP."""
 
+import asyncio
+import threading
 from datetime import timedelta
 
 import pytest
 
+from exchange.agreements.strict_yaml import Document, read_yaml
 from exchange.wire import (
     AgreementBody,
     AgreementListBody,
@@ -208,6 +211,29 @@ async def test_agreement_file_is_taken_as_it_is_and_signed(world, http) -> None:
     ]
 
     assert states == ["draft", "draft", "in_force"]
+
+
+@pytest.mark.parametrize("path", ["/v1/agreements", "/v1/agreements/simulations", "/v1/agreements/{id}/amendments"])
+async def test_others_are_answered_while_a_file_is_read(world, http, monkeypatch, path: str) -> None:
+    begun, answered = threading.Event(), threading.Event()
+
+    def read_after_them(text: str) -> Document:
+        begun.set()
+        assert answered.wait(20), "nobody was answered meanwhile"
+        return read_yaml(text)
+
+    monkeypatch.setattr("exchange.entrypoints.api.agreements.read_yaml", read_after_them)
+    headers = {"Content-Type": "application/yaml"}
+    path = path.format(id=world.agreement_id)
+
+    reading = asyncio.create_task(http("GBR signatory").post(path, content="title: 1", headers=headers))
+    while not begun.is_set():  # noqa: ASYNC110  set by another thread
+        await asyncio.sleep(0.01)
+    other = await http("NOR reader").get("/v1/whoami")
+    answered.set()
+
+    assert other.status_code == 200
+    assert (await reading).status_code == 422
 
 
 async def test_faults_of_a_file_come_back_with_their_lines(http) -> None:

@@ -1,11 +1,14 @@
 """Agreements: propose, read, and the acts of a party."""
 
+import asyncio
 from collections.abc import Awaitable, Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
 from starlette.responses import Response
 
 from exchange.agreements import terms_as_json
+from exchange.agreements.strict_yaml import Document, read_yaml
 from exchange.audit import EventName
 from exchange.entrypoints.api.parameters import AGREEMENT_ID, EVERYWHERE, WITH_BODY
 from exchange.entrypoints.http.routing import JSON, Endpoint, Operation, answered, read_model
@@ -47,6 +50,8 @@ YAML = "application/yaml"
 """RFC 9512; the agreement file as it is, so that faults come back with their lines."""
 
 _NO_PARAMETERS: frozenset[str] = frozenset()
+_READER = ThreadPoolExecutor(max_workers=1, thread_name_prefix="yaml")
+"""Reads the texts one after another: the largest takes a second, in which everybody else is answered."""
 
 Step = Callable[[Services, Call, str], Awaitable[Recorded[AgreementView]]]
 
@@ -169,7 +174,7 @@ async def document_of(visit: Visit) -> object:
     """Return the agreement in the body: the text of a YAML file, or a JSON value."""
     media = require_media_type(visit.request, *PROPOSE.body_media)
     body = await read_body(visit.request, visit.limits)
-    return _yaml(body) if media == YAML else _not_text(read_sent(body))
+    return await _yaml(body) if media == YAML else _not_text(read_sent(body))
 
 
 async def show(visit: Visit) -> Response:
@@ -199,9 +204,7 @@ async def amend(visit: Visit) -> Response:
     """Answer `POST /v1/agreements/{id}/amendments`, in JSON or as the YAML file."""
     await authenticate(visit.services, visit.call, Role.SIGNATORY, event=EventName.AMENDMENT_PROPOSED)
     read_query(visit.request, _NO_PARAMETERS)
-    media = require_media_type(visit.request, *AMEND.body_media)
-    body = await read_body(visit.request, visit.limits)
-    document = _yaml(body) if media == YAML else _not_text(read_sent(body))
+    document = await document_of(visit)
     recorded = await propose_amendment(visit.services, visit.call, visit.path["id"], document)
     return answered(recorded, _amendment(recorded.value), status=201)
 
@@ -257,11 +260,12 @@ def _answer(visit: Visit, recorded: Recorded[AgreementView], *, status: int = 20
     return answered(recorded, AgreementBody.of(recorded.value.agreement, visit.call.now), status=status, **headers)
 
 
-def _yaml(body: bytes) -> str:
+async def _yaml(body: bytes) -> Document:
     try:
-        return body.decode()
+        text = body.decode()
     except UnicodeDecodeError as exc:
         raise MalformedError("the body is not UTF-8") from exc
+    return await asyncio.get_running_loop().run_in_executor(_READER, read_yaml, text)
 
 
 def _not_text(value: object) -> object:
