@@ -27,10 +27,19 @@ from exchange.kernel import (
 from exchange.markings import Label, render_marking
 from exchange.members import Client, Role
 from exchange.release import Permit, PostedUnder, Reason, class_digest, class_facts
-from exchange.reports import InformationRequest, PostedRequest, RequestState, compose_request, request_as_json
+from exchange.reports import (
+    InformationRequest,
+    PostedRequest,
+    PostingRules,
+    RequestState,
+    compose_request,
+    request_as_json,
+)
 from exchange.store import NewRequest, PolicyState, RequestRow, Sealed
+from exchange.usecases.collecting import Collected
 from exchange.usecases.context import Call, Recorded, Services
 from exchange.usecases.facts import stated_purpose
+from exchange.usecases.judging import ABSENT_ID
 from exchange.usecases.judging_requests import (
     REQUEST_ROLES,
     RequestView,
@@ -44,7 +53,7 @@ from exchange.usecases.judging_requests import (
     view_of,
 )
 from exchange.usecases.positions import open_position, seal_position
-from exchange.usecases.post_checks import posting_rules, require_in_force
+from exchange.usecases.post_checks import posting_rules, require_in_force, rules_of_no_scope
 from exchange.usecases.recording import draft, on_record
 from exchange.usecases.telling_requests import queue_request
 
@@ -136,11 +145,10 @@ async def _request(
 ) -> Recorded[RequestView]:
     # (2) under what
     agreement = require_in_force(services.knowledge.agreement(posted.agreement), client, call)
-    scope = _require_reader(agreement, client, posted.scope)
     # (3) well formed
     members = await services.knowledge.member_codes(services.store, state)
-    rules = posting_rules(services.law, agreement, client.member, members, scope=scope)
     request_id = new_id(call.now, services.randomness(_ID_RANDOMNESS_BYTES))
+    rules = _rules(services, call, client, posted, agreement, members)
     request = compose_request(posted, request_id=request_id, asker=client.member, now=call.now, rules=rules)
     # (4) sealed
     facts = class_facts(request.header, under=PostedUnder(agreement.edition))
@@ -201,6 +209,23 @@ async def _page(  # noqa: PLR0913  one call's surroundings, and the place in the
         # Rules and guards of a hundred requests take some 10 ms: others are served in between.
         await asyncio.sleep(0)
     return found[:limit]
+
+
+def _rules(  # noqa: PLR0913, PLR0917  who asks under what
+    services: Services, call: Call, client: Client, posted: PostedRequest, agreement: Agreement, members: frozenset[str]
+) -> PostingRules:
+    """Return what a request is checked against; InvalidError, with every other fault, where it names no clause."""
+    found: list[Fault] = []
+    scope = Collected(found).value(lambda: _require_reader(agreement, client, posted.scope), None)
+    if scope is not None:
+        return posting_rules(services.law, agreement, client.member, members, scope=scope)
+    rules, others = rules_of_no_scope(services.law, agreement, client.member, members, posted), list[Fault]()
+    Collected(others).value(
+        lambda: compose_request(posted, request_id=ABSENT_ID, asker=client.member, now=call.now, rules=rules), None
+    )
+    # Whom it may ask is the clause's to say.
+    found += [fault for fault in others if not fault.pointer.startswith("/asked")]
+    raise InvalidError("the request cannot be made so", tuple(found))
 
 
 def _require_reader(agreement: Agreement, client: Client, name: str) -> Scope:

@@ -4,15 +4,24 @@ Faults carry the JSON pointer into the posted body and, where one fits, a reason
 """
 
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import assert_never
 
-from exchange.agreements import Agreement, AgreementState, Scope, active_parties, is_party, open_crises, state_of
+from exchange.agreements import (
+    Agreement,
+    AgreementState,
+    OnwardRelease,
+    Scope,
+    active_parties,
+    is_party,
+    open_crises,
+    state_of,
+)
 from exchange.kernel import ConflictError, Fault, InvalidError, NotFoundError, is_uuid7, new_id
 from exchange.markings import Label
 from exchange.members import Client, MemberCode
 from exchange.release import Law, Permit, Reason, Refusal, View, is_controlled
-from exchange.reports import Header, PostedReport, PostingRules, ReportId, compose_header
+from exchange.reports import Header, PostedReport, PostedRequest, PostingRules, ReportId, check_report, compose_header
 from exchange.store import Parts, PolicyState
 from exchange.usecases.authenticate import required_thumbprint
 from exchange.usecases.collecting import Collected
@@ -70,9 +79,14 @@ def compose(  # noqa: PLR0913  one call's surroundings, what is posted, and what
     found = list(faults)
     new = report_id or ReportId(new_id(call.now, services.randomness(_ID_RANDOMNESS_BYTES)))
 
-    def composed() -> Header:
+    def composed() -> Header | None:
         ceilings = _crisis_ceilings(agreement, posted.scope, call)
-        scope = _require_contributor(agreement, originator, posted.scope)
+        scope = Collected(found).value(lambda: _require_contributor(agreement, originator, posted.scope), None)
+        if scope is None:
+            # What no clause decides is told all the same.
+            rules = rules_of_no_scope(services.law, agreement, originator, members, posted)
+            found.extend(check_report(posted, now=call.now, rules=rules))
+            return None
         rules = posting_rules(services.law, agreement, originator, members, scope=scope, ceilings=ceilings)
         return compose_header(posted, report_id=new, originator=originator, now=call.now, rules=rules)
 
@@ -209,6 +223,32 @@ def posting_rules(  # noqa: PLR0913  what a post is checked against
         above_ceiling=above_ceiling,
         is_member=members.__contains__,
     )
+
+
+def rules_of_no_scope(
+    law: Law,
+    agreement: Agreement,
+    originator: MemberCode,
+    members: frozenset[str],
+    posted: PostedReport | PostedRequest,
+) -> PostingRules:
+    """Return what a post, or a request, is checked against that names no clause of its own: all but a clause."""
+    vocabulary = law.vocabulary
+    everything = Scope(
+        name=posted.scope,
+        topics=tuple(vocabulary.topics),
+        regions=tuple(vocabulary.regions),
+        kinds=tuple(vocabulary.kinds),
+        purposes=tuple(vocabulary.purposes),
+        ceiling="",
+        compartments=posted.label.compartments,
+        contributors=(),
+        readers=(),
+        onward_release=OnwardRelease.NEVER,
+        retention="",
+    )
+    rules = posting_rules(law, agreement, originator, members, scope=everything)
+    return replace(rules, above_ceiling=lambda _: False)
 
 
 def _require_contributor(agreement: Agreement, originator: MemberCode, scope_name: str) -> Scope:

@@ -117,6 +117,14 @@ async def test_request_with_a_fault_is_refused_and_nothing_is_kept(populated: Wo
     assert populated.sql("SELECT id FROM information_request") == []
 
 
+async def test_request_without_a_scope_is_told_its_other_faults_too(populated: World) -> None:
+    wanted = populated.wanted(scope="none", kind="rumour", asked=("FIN",), deadline=NOW)
+    with pytest.raises(InvalidError) as refused:
+        await usecases.request_information(populated.services, populated.call("GBR reader"), wanted)
+
+    assert [fault.pointer for fault in refused.value.faults] == ["/scope", "/kind", "/deadline"]
+
+
 async def test_only_a_reader_of_the_scope_asks_under_an_agreement_in_force(populated: World) -> None:
     with pytest.raises(NotFoundError):
         await ask(populated, "ESP reader")

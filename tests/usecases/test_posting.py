@@ -112,6 +112,16 @@ async def test_nothing_readable_is_kept(populated: World) -> None:
 
 FAULTS: list[tuple[str, dict[str, Any], list[tuple[str, str]]]] = [
     ("unknown scope", {"scope": "weather"}, [("/scope", "unknown-scope")]),
+    (
+        "unknown scope and others",
+        {"scope": "weather", "kind": "rumour", "subject": "", "label": Label("NATO", "SECRET", releasable_to=("FIN",))},
+        [
+            ("/scope", "unknown-scope"),
+            ("/kind", "unknown-kind"),
+            ("/subject", "bad-text"),
+            ("/label/releasable_to/0", "unknown-member"),
+        ],
+    ),
     ("unknown topic", {"topic": "astrology"}, [("/topic", "unknown-topic")]),
     ("topic outside", {"topic": "terrorism.travel"}, [("/topic", "outside-scope-topic")]),
     ("unknown kind", {"kind": "rumour"}, [("/kind", "unknown-kind")]),
