@@ -2,7 +2,8 @@
 
 Steps: (1) refuse a folder that holds an instance or a part of one; (2) folders and secrets, readable by their
 owner alone; (3) the demo authority and the server's certificate; (4) the settings file; (5) the schema; (6) the
-exchange's own member, on the record. A failed step takes back what this run made, so that it can be run again.
+exchange's own member, on the record. A failed step takes back what this run made, so that it can be run again;
+where it was killed, a file in the folder says so until `--if-absent` has done the rest.
 """
 
 import asyncio
@@ -24,6 +25,7 @@ from exchange.cli.verbs import DirOption, JsonOption
 from exchange.crypto import KeyAndCertificate, issue_server, new_authority
 from exchange.custody import create_root_file
 from exchange.kernel import ConflictError, UnsafeSettingError, system_clock
+from exchange.kernel.files import keep_file, sync_folder
 from exchange.settings import CURSOR_KEY_BYTES, InstanceLayout, load_settings
 from exchange.store import migrate
 from exchange.usecases import add_member, list_members, put_law_in_force
@@ -35,6 +37,8 @@ OWN_MEMBER = "EXCHANGE"
 _SECRET = 0o600
 _PUBLIC = 0o644
 _FOLDER = 0o700
+
+_NOTHING_YET = b"nothing is under these keys yet\n"
 
 _SETTINGS_TEXT = """\
 # Settings of this instance. Each may also be set as EXCHANGE_<NAME> in the environment, which counts before this file.
@@ -74,10 +78,16 @@ def init(
     folder = folder_of(dir)
     layout = InstanceLayout(folder.absolute())
     is_there = if_absent and layout.settings_file.is_file()
-    if not is_there:
+    is_unfinished = is_there and _mark(layout).exists()
+    if is_unfinished:
+        asyncio.run(_finish(layout))
+    elif not is_there:
         asyncio.run(make_instance(layout, tuple(host_name or ())))
     if as_json:
         output.show_json({"id": str(layout.folder), "member": OWN_MEMBER, "ca": str(layout.authority_certificate_file)})
+        return
+    if is_unfinished:
+        output.show_line(f"finished the instance in {layout.folder}, whose making was broken off")
         return
     if is_there:
         output.show_line(f"{layout.folder} is an instance already: nothing was changed")
@@ -94,14 +104,25 @@ async def make_instance(layout: InstanceLayout, host_names: tuple[str, ...] = ()
     try:
         # (2) - (4) Every file but the database.
         _write_files(layout, host_names)
-        # (5) The schema.
-        await migrate(load_settings(layout.folder).database_url_with_password())
-        # (6) The first entries of the log.
-        async with open_host(layout.folder) as host:
-            await _record_birth(host)
+        await _finish(layout)
     except BaseException:
         _take_back(layout, everything=made_folder)
         raise
+
+
+async def _finish(layout: InstanceLayout) -> None:
+    # (5) The schema.
+    await migrate(load_settings(layout.folder).database_url_with_password())
+    # (6) The first entries of the log.
+    async with open_host(layout.folder) as host:
+        await _record_birth(host)
+    _mark(layout).unlink()
+    sync_folder(layout.folder)
+
+
+def _mark(layout: InstanceLayout) -> Path:
+    """Return the file that stands while an instance is being made, and after it where that was killed."""
+    return layout.folder / "init.unfinished"
 
 
 def _refuse_existing(layout: InstanceLayout) -> bool:
@@ -111,14 +132,18 @@ def _refuse_existing(layout: InstanceLayout) -> bool:
     there = [path.name for path in _own_paths(layout) if os.path.lexists(path)]
     if there:
         names = ", ".join(f"`{name}`" for name in there)
-        raise UnsafeSettingError(
-            f"`{layout.folder}` holds {names} already: nothing was changed; name another folder, or use this instance"
-        )
+        mend = "name another folder, or use this instance"
+        if _mark(layout).exists():
+            mend = "its making was broken off: `exchange init --if-absent` ends it"
+            if _mark(layout).read_bytes() == _NOTHING_YET:
+                mend = "its making was broken off before anything was under its keys: remove it, and make it anew"
+        raise UnsafeSettingError(f"`{layout.folder}` holds {names} already: nothing was changed; {mend}")
     return not layout.folder.exists()
 
 
 def _own_paths(layout: InstanceLayout) -> tuple[Path, ...]:
     return (
+        _mark(layout),
         layout.settings_file,
         layout.database_file,
         layout.roots_file.parent,
@@ -137,6 +162,7 @@ def _write_files(layout: InstanceLayout, host_names: tuple[str, ...]) -> None:
         layout.folder.chmod(_FOLDER)
     except OSError as exc:
         raise UnsafeSettingError(f"`{exc.filename}` cannot be made: {(exc.strerror or str(exc)).lower()}") from exc
+    write_new(_mark(layout), _NOTHING_YET, mode=_SECRET)
     now = system_clock()
     create_root_file(layout.roots_file, now, os.urandom)
     write_new(layout.cursor_key_file, os.urandom(CURSOR_KEY_BYTES), mode=_SECRET)
@@ -148,6 +174,8 @@ def _write_files(layout: InstanceLayout, host_names: tuple[str, ...]) -> None:
     _write_pair(layout.authority_certificate_file, layout.authority_key_file, authority)
     _write_pair(layout.server_certificate_file, layout.server_key_file, server)
     write_new(layout.authorities_folder / "demo.pem", authority.certificate_pem, mode=_PUBLIC)
+    # INVARIANT: from here on something may be under these keys, and nobody is told to remove them.
+    keep_file(_mark(layout), b"")
     write_new(layout.settings_file, _SETTINGS_TEXT.encode(), mode=_SECRET)
 
 

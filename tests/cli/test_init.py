@@ -141,6 +141,37 @@ def test_failed_init_leaves_what_was_there(exchange, tmp_path, monkeypatch):
     assert tree(tmp_path) == {"mine": b"precious"}
 
 
+def killed(*_given, **_named):
+    raise KeyboardInterrupt
+
+
+def test_instance_whose_making_was_killed_is_finished(exchange, tmp_path, monkeypatch):
+    """A composed service that was killed amid its first start went on for ever without the exchange's own member."""
+    folder = tmp_path / "new"
+    with monkeypatch.context() as patch:
+        patch.setattr(init_module, "_record_birth", killed)
+        patch.setattr(init_module, "_take_back", lambda *_given, **_named: None)
+        assert exchange("init", "--dir", folder).code != 0
+    again = exchange("init", "--dir", folder)
+    assert (again.code, "exchange init --if-absent` ends it" in again.err) == (1, True)
+
+    assert exchange("init", "--dir", folder, "--if-absent").code == 0
+
+    assert [each["code"] for each in exchange("member", "list", "--dir", folder, "--json").json] == ["EXCHANGE"]
+    assert "nothing was changed" in exchange("init", "--dir", folder, "--if-absent").out
+
+
+def test_part_of_an_instance_that_was_never_one_says_so(exchange, tmp_path, monkeypatch):
+    with monkeypatch.context() as patch:
+        patch.setattr(init_module, "make_log_key", killed)
+        patch.setattr(init_module, "_take_back", lambda *_given, **_named: None)
+        assert exchange("init", "--dir", tmp_path / "new").code != 0
+
+    again = exchange("init", "--dir", tmp_path / "new", "--if-absent")
+
+    assert (again.code, "before anything was under its keys: remove it" in again.err) == (1, True)
+
+
 def test_certificates_outlast_the_year(instance):
     layout = InstanceLayout(instance)
     ends = read_certificate(layout.authority_certificate_file.read_bytes()).not_after
