@@ -6,6 +6,7 @@ from enum import Enum
 from typing import NamedTuple
 
 from exchange.audit import Receipt, SealedEntry
+from exchange.crypto import OpeningError
 from exchange.kernel import from_micros
 from exchange.members import Client
 from exchange.release import ClassFacts
@@ -63,8 +64,14 @@ class ReportRow(NamedTuple):
 
     @property
     def valid_until(self) -> datetime | None:
-        """Return when it expires, or None."""
-        return None if self.valid_until_micros is None else from_micros(self.valid_until_micros)
+        """Return when it expires, or None; OpeningError where the row was altered to what is no moment."""
+        if self.valid_until_micros is None:
+            return None
+        try:
+            return from_micros(self.valid_until_micros)
+        except (OverflowError, TypeError) as exc:
+            message = "the end of validity on the row is no moment"
+            raise OpeningError(message) from exc
 
     @property
     def status(self) -> ReportStatus:

@@ -155,9 +155,13 @@ def wrapped_part_key(part: PartRow) -> Wrapped:
 
 def _ends_as_sealed(row: ReportRow, header_json: bytes) -> bool:
     """Return whether the end of validity that the decision read is the one the originator gave."""
-    if row.valid_until is None:
+    try:
+        until = row.valid_until
+    except OpeningError:
+        return False
+    if until is None:
         return b'"valid_until":null,' in header_json
-    return b'"valid_until":"%b",' % rfc3339(row.valid_until).encode() in header_json
+    return b'"valid_until":"%b",' % rfc3339(until).encode() in header_json
 
 
 def _altered_end() -> OpeningError:

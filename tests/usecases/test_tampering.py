@@ -124,6 +124,7 @@ TAMPERINGS: list[tuple[str, Tamper, frozenset[str]]] = [
     ("header key of another name", set_report("key_id", "'file/other'"), ALL),
     ("header key that is not here", set_report("key_version", "99"), ALL),
     ("another class", into_another_class, ALL),
+    ("end of validity that is no moment", set_report("valid_until", str(2**63 - 1)), ALL),
     ("status that is none", set_report("status", "'approved'"), BODY),
     ("lower label and its digest", other_label_with_its_digest, ALL),
     ("label in the class", change_class(lambda facts: facts.replace("SECRET", "RESTRICTED")), ALL),
