@@ -132,6 +132,16 @@ async def test_part_is_given_to_whoever_names_its_kind(world, http, accept: str)
     assert (answer.status_code, answer.content) == (200, b"first part")
 
 
+@pytest.mark.parametrize("asked", ["bytes=0-4", "bytes=400-"])
+async def test_head_of_a_part_has_no_range(world, http, asked: str) -> None:
+    report_id = await world.post()
+
+    answer = await http("NOR reader").head(f"/v1/reports/{report_id}/parts/1", headers={"Range": asked})
+
+    assert (answer.status_code, answer.headers["content-length"]) == (200, "10")
+    assert "content-range" not in answer.headers
+
+
 async def test_if_range_without_a_validator_gets_the_whole(world, http) -> None:
     report_id = await world.post()
 

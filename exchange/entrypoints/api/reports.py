@@ -203,8 +203,10 @@ async def part(visit: Visit) -> Response:
         "Content-Security-Policy": "default-src 'none'; sandbox",
         "Content-Type": read.part.media_type,
     }
-    # No validator is given out, so an `If-Range` matches nothing and the whole is the answer (RFC 9110 §13.1.5).
-    wanted = None if "if-range" in visit.request.headers else visit.request.headers.get("range")
+    # No validator is given out, so an `If-Range` matches nothing and the whole is the answer (RFC 9110 §13.1.5); a
+    # range is for GET alone (§14.2): whoever asks for the head learns the size.
+    is_whole = "if-range" in visit.request.headers or visit.request.method == "HEAD"
+    wanted = None if is_whole else visit.request.headers.get("range")
     size = read.part.size_bytes
     span = requested_range(wanted, size)
     start, stop = span or (0, size)
