@@ -11,7 +11,7 @@ import pytest
 from exchange.entrypoints.http.logs import JsonLines
 from exchange.entrypoints.http.operations import operations_app
 from exchange.entrypoints.http.service import Service
-from exchange.kernel import UnavailableError
+from exchange.kernel import UnavailableError, is_uuid7
 
 
 def asking(app: Service) -> httpx2.AsyncClient:
@@ -25,6 +25,16 @@ async def test_ready_names_every_check(service: Service) -> None:
 
     assert answer.status_code == 200
     assert {check["name"] for check in answer.json()["checks"]} >= {"store", "policy", "custody"}
+
+
+@pytest.mark.parametrize("path", ["/healthz", "/readyz", "/metrics", "/nothing"])
+async def test_every_answer_has_an_id_and_is_not_kept(service: Service, path: str) -> None:
+    async with asking(service) as operator:
+        first, second = await operator.get(path), await operator.get(path)
+
+    assert first.headers["cache-control"] == "no-store"
+    assert is_uuid7(first.headers["x-request-id"])
+    assert first.headers["x-request-id"] != second.headers["x-request-id"]
 
 
 async def test_not_ready_names_the_failing_check(service: Service, world, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -27,7 +27,7 @@ from exchange.kernel import LimitExceededError, NotAuthenticatedError, Unavailab
 from exchange.usecases import Call, Services
 
 _ID_RANDOMNESS_BYTES = 10
-_COMMON_HEADERS = [(b"x-content-type-options", b"nosniff"), (b"cache-control", b"no-store")]
+COMMON_HEADERS = [(b"x-content-type-options", b"nosniff"), (b"cache-control", b"no-store")]
 MOST_IN_FLIGHT = 1024
 """Requests that a worker answers at a time, streams apart; the next one is told at once to come again."""
 MOST_OF_ONE = MOST_IN_FLIGHT // PARTS
@@ -160,7 +160,7 @@ class _Answer:
             message["headers"] = [
                 *message["headers"],
                 (b"x-request-id", self._call.request_id.encode()),
-                *_COMMON_HEADERS,
+                *COMMON_HEADERS,
             ]
         elif self._is_head and message["type"] == "http.response.body":
             message["body"] = b""
