@@ -114,6 +114,12 @@ async def list_amendments(services: Services, call: Call, agreement_id: str) -> 
         ]
         told = _parties_told(call, client, agreement, [each.terms for each in shown])
         receipt = await record_agreement(unit, call, client, event, agreement, told=told)
+    if not is_party(agreement, client.member, call.now):
+        # INVARIANT: no number counts to who is no party what was laid before the others.
+        views = [
+            replace(view, amendment=replace(view.amendment, number=number))
+            for number, view in enumerate(views, start=1)
+        ]
     return Recorded(tuple(views), receipt)
 
 
@@ -179,7 +185,8 @@ async def _record_amended(
     """Record that a text binds, for those whom it binds, and apart from that for parties that it names no more."""
     before, after = texts
     event = EventName.AGREEMENT_AMENDED
-    await record_agreement(unit, call, client, event, after, told={"number": number})
+    has_acceded = any(before.party(member) is None for member in after.terms.parties)
+    await record_agreement(unit, call, client, event, after, told={} if has_acceded else {"number": number})
     remaining = [str(party.member) for party in before.parties if is_party(before, party.member, call.now)]
     left = [member for member in remaining if not is_party(after, member, call.now)]
     if left:

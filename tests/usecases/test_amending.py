@@ -124,13 +124,26 @@ async def test_acceding_member_sees_the_amendment_and_no_other_agreement(populat
     services, call = populated.services, populated.call("ESP signatory")
     with pytest.raises(NotFoundError):
         await usecases.list_amendments(services, call, populated.agreement_id)
+    await proposed(populated, NARROWED)
     view = await proposed(populated, ACCEDED)
     (seen,) = (await usecases.list_amendments(services, call, populated.agreement_id)).value
 
-    assert seen.amendment == view.amendment
+    # Nor how many were laid before the others.
+    assert (view.amendment.number, seen.amendment) == (2, replace(view.amendment, number=1))
     assert "ESP accedes" in seen.changes
     with pytest.raises(NotFoundError):
         await usecases.show_agreement(services, call, populated.agreement_id)
+
+
+@pytest.mark.parametrize(("text", "members", "told"), [(ACCEDED, (*ALL_THREE, "ESP"), None), (RAISED, ALL_THREE, 2)])
+async def test_entry_of_a_text_that_binds_counts_to_who_acceded_nothing_from_before(
+    populated: World, text: str, members: tuple[str, ...], told: int | None
+) -> None:
+    await proposed(populated, NARROWED)
+    await concluded(populated, text, members)
+    (entry,) = [entry for entry in await populated.entries() if entry["type"] == "agreement.amended"]
+
+    assert entry["detail"].get("number") == told
 
 
 async def test_change_is_told_in_words_with_counts_of_what_the_caller_may_know(populated: World) -> None:
