@@ -37,6 +37,7 @@ from exchange.usecases.amendment_impact import impact_of
 from exchange.usecases.authenticate import authenticated_row
 from exchange.usecases.context import Call, Recorded, Services
 from exchange.usecases.judging import ABSENT_ID
+from exchange.usecases.proxies import end_consents
 from exchange.usecases.recording import draft, named, on_record
 from exchange.usecases.signing import GivenSignature, checked_signature, sign_own_text, told_of
 
@@ -173,6 +174,9 @@ async def _sign_amendment(  # noqa: PLR0913  who signs what of which agreement
     if concluded is not None:
         await unit.put_agreement(concluded)
         await _record_amended(unit, call, client, (agreement, concluded), amendment.number)
+        for member in concluded.terms.parties:
+            if not is_party(agreement, member, call.now):
+                await end_consents(unit, call, agreement.id, member)
     now = concluded or agreement
     if not is_party(now, client.member, call.now):
         now = _as_signed_so_far(agreement, amendment.terms, signatures, call)

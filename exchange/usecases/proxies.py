@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from exchange.agreements import Agreement, is_party
-from exchange.audit import EntryDraft, EventName, Outcome, Receipt, fit_text
+from exchange.audit import Actor, EntryDraft, EventName, Outcome, Receipt, fit_text
 from exchange.kernel import ConflictError, Fault, InvalidError, NotFoundError, is_uuid7, new_id, rfc3339
 from exchange.members import PROXY_POSTING, Client, PendingAct, Role
 from exchange.store import ProxyRow, ProxyState, ProxyWish, UnitOfWork
@@ -115,6 +115,18 @@ async def revoke_proxy(services: Services, call: Call, consent_id: str) -> Recor
     return Recorded(ProxyView(revoked), receipt)
 
 
+async def end_consents(unit: UnitOfWork, call: Call, agreement_id: str, member: str) -> None:
+    """End what `member`, which comes back to an agreement that it had left, gave or was given under it before."""
+    # INVARIANT: no consent outlives the promise that it was given under; who accedes anew consents anew.
+    for row in await unit.proxies().of_member(member):
+        if row.wish.agreement != agreement_id or row.state is ProxyState.REVOKED:
+            continue
+        await unit.proxies().put(replace(row, state=ProxyState.REVOKED, decided_at=call.now))
+        detail = {"consent": row.id, "proxy": row.wish.proxy}
+        entry = _entry(call, None, EventName.PROXY_REVOKED, row.wish, detail)
+        await unit.record(replace(entry, actor=Actor("service"), owner=row.originator))
+
+
 async def standing_consent(  # noqa: PLR0913  who posts for whom under what
     services: Services, call: Call, client: Client, *, originator: str, agreement: str, scope: str
 ) -> ProxyRow | None:
@@ -155,7 +167,7 @@ def _is_visible(row: ProxyRow, client: Client) -> bool:
 
 
 def _entry(
-    call: Call, client: Client, event: EventName, wish: ProxyWish, detail: Mapping[str, str | int | list[str]]
+    call: Call, client: Client | None, event: EventName, wish: ProxyWish, detail: Mapping[str, str | int | list[str]]
 ) -> EntryDraft:
     return draft(
         call,

@@ -10,6 +10,7 @@ from exchange.kernel import ConflictError, ForbiddenError, InvalidError, NotFoun
 from exchange.markings import Label
 from exchange.store import ProxyState, ProxyWish
 from tests.support.world import AGREEMENT, World
+from tests.usecases.test_amending import concluded
 
 FOR_ALL = Label("NATO", "RESTRICTED", releasable_to=("DNK", "GBR", "NOR"))
 
@@ -189,6 +190,25 @@ async def test_who_has_left_is_no_proxy(joint: World) -> None:
         await ask(joint, proxy="DNK")
 
     assert [(fault.pointer, fault.code) for fault in refused.value.faults] == [("/proxy", "not-a-party")]
+
+
+async def test_consent_of_who_left_and_came_back_is_given_anew(joint: World) -> None:
+    await joint.agree(AGREEMENT.replace("notice: P90D", "notice: PT0S"))
+    await given(joint)
+    await post(joint)
+    await usecases.withdraw_agreement(joint.services, joint.call("NOR signatory"), joint.agreement_id)
+    joint.clock.advance(timedelta(days=300))
+    assert await is_refused(joint)
+    await concluded(joint, AGREEMENT.replace("P5Y", "P4Y"))
+    refused = await is_refused(joint)
+    ended = [entry for entry in await joint.entries() if entry["type"] == "proxy.revoked"]
+    await given(joint)
+
+    assert refused
+    assert [(entry["actor"]["kind"], entry["owner"], entry["detail"]["proxy"]) for entry in ended] == [
+        ("service", "NOR", "GBR")
+    ]
+    assert await post(joint)
 
 
 async def test_each_side_sees_its_consents_and_nobody_else_any(joint: World) -> None:
