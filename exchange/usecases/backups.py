@@ -29,6 +29,8 @@ _UNKNOWN = "unknown-acts"
 _LOG_TABLE = "log_state"
 _PART_TABLES = ("report_part", "upload_part")
 _KEY_TABLE = "personal_key"
+_LOOKED_AT = 5
+_NOT_ITS_KEYS = "the keys here do not open the backup: put its own back first, with `exchange keys restore`"
 
 _ENDED_ACTS = frozenset({EventName.ACT_CONFIRMED.value, EventName.ACT_REFUSED.value})
 _RECALLED = {EventName.REPORT_RECALLED.value: "recalled", EventName.REPORT_ENDED.value: "expired"}
@@ -72,8 +74,8 @@ class Contents:
     files: dict[str, bytes]
     log: BackedLog | None = None
     rows: dict[str, int] = field(default_factory=dict)
-    personal_key: dict[str, Any] | None = None
-    """The last row of a key that custody wrapped; None where there is none that is not destroyed."""
+    personal_keys: list[dict[str, Any]] = field(default_factory=list)
+    """The last rows of keys that custody wrapped and that are not destroyed."""
     blobs: int = 0
     missing: int = 0
     """Large parts that the blob store did not have when the backup was made."""
@@ -134,7 +136,7 @@ def read_contents(lines: Iterable[bytes]) -> Contents:
             if record["t"] == _LOG_TABLE:
                 contents.log = _newest_log(record)
             elif record["t"] == _KEY_TABLE:
-                contents.personal_key = _last_living(record) or contents.personal_key
+                contents.personal_keys = [*contents.personal_keys, *_living(record)][-_LOOKED_AT:]
     if (
         contents is None
         or end is None
@@ -253,21 +255,31 @@ def _opened(record: Mapping[str, Any]) -> Contents:
 
 
 async def require_its_keys(contents: Contents, custodian: Custodian) -> None:
-    """Raise InvalidError where custody does not open what the backup holds: it has the keys of another instance."""
-    row = contents.personal_key
-    if row is None:
-        return
-    wrapped = Wrapped(row["key_id"], row["key_version"], row["wrap_suite"], base64.b64decode(row["wrapped_key"]["b"]))
-    try:
-        await custodian.unwrap(wrapped, personal_context(row["kid"], row["subject"], row["period"], row["boot"]))
-    except (CryptoError, UnavailableError) as exc:
-        message = "the keys here do not open the backup: put its own back first, with `exchange keys restore`"
-        raise InvalidError(message) from exc
+    """Raise InvalidError where custody does not open what the backup holds: it has the keys of another instance.
+
+    One row that was damaged before the backup keeps nothing from being restored; one under a version that is missing
+    here does.
+    """
+    fault: Exception | None = None
+    for row in reversed(contents.personal_keys):
+        wrapped = Wrapped(
+            row["key_id"], row["key_version"], row["wrap_suite"], base64.b64decode(row["wrapped_key"]["b"])
+        )
+        try:
+            await custodian.unwrap(wrapped, personal_context(row["kid"], row["subject"], row["period"], row["boot"]))
+        except CryptoError as exc:
+            fault = exc
+        except UnavailableError as exc:
+            raise InvalidError(_NOT_ITS_KEYS) from exc
+        else:
+            return
+    if fault is not None:
+        raise InvalidError(_NOT_ITS_KEYS) from fault
 
 
-def _last_living(record: Mapping[str, Any]) -> dict[str, Any] | None:
-    keys = (dict(zip(record["c"], row, strict=True)) for row in reversed(record["r"]))
-    return next((key for key in keys if key["destroyed_at"] is None), None)
+def _living(record: Mapping[str, Any]) -> list[dict[str, Any]]:
+    keys = (dict(zip(record["c"], row, strict=True)) for row in record["r"])
+    return [key for key in keys if key["destroyed_at"] is None]
 
 
 def _newest_log(record: Mapping[str, Any]) -> BackedLog | None:

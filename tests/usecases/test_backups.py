@@ -14,7 +14,14 @@ from sqlalchemy import inspect, text
 
 from exchange.agreements import Agreement
 from exchange.audit import EntryDraft, EventName, Outcome, Subject, seal_entry
-from exchange.kernel import ConflictError, ForbiddenError, MalformedError, NotFoundError, UnavailableError
+from exchange.kernel import (
+    ConflictError,
+    ForbiddenError,
+    InvalidError,
+    MalformedError,
+    NotFoundError,
+    UnavailableError,
+)
 from exchange.store import Parts
 from exchange.store.dumping import Claim, Replay, Since, confirm_claim, dumped, load, open_claims
 from exchange.store.engine import checked_url, new_engine
@@ -32,7 +39,14 @@ from exchange.usecases import (
     suspend_agreement,
     withdraw_agreement,
 )
-from exchange.usecases.backups import _TO_SEE_TO, backup_lines, read_contents, rows_of, what_came_after
+from exchange.usecases.backups import (
+    _TO_SEE_TO,
+    backup_lines,
+    read_contents,
+    require_its_keys,
+    rows_of,
+    what_came_after,
+)
 from exchange.usecases.move_again import move_again
 from exchange.usecases.notify_subscribers import Notifier, Reach
 from exchange.usecases.recording import draft
@@ -94,6 +108,21 @@ async def test_every_row_comes_back_in_a_database_of_either_kind(populated: Worl
         different = {name for name in before if before[name] != after[name]}
         # The log of a restored database stands still, and its policy versions are those of another lineage.
         assert different == {"policy_state"}
+
+
+async def test_one_damaged_key_keeps_no_backup_from_being_restored(populated: World) -> None:
+    for name in ("NOR reader", "GBR reader"):
+        await describe_caller(populated.services, populated.call(name))
+    populated.unguard("personal_key")
+    damage, custodian = "UPDATE personal_key SET wrapped_key = $1", populated.services.custodian
+    for kid, key in populated.sql("SELECT kid, wrapped_key FROM personal_key"):
+        populated.sql(f"{damage} WHERE kid = $2", bytes(60), kid)
+        await require_its_keys(read_contents(await backed_up(populated)), custodian)
+        populated.sql(f"{damage} WHERE kid = $2", key, kid)
+
+    populated.sql(damage, bytes(60))
+    with pytest.raises(InvalidError, match="the keys here do not open the backup"):
+        await require_its_keys(read_contents(await backed_up(populated)), custodian)
 
 
 async def test_restored_reports_open_and_new_ones_can_be_posted(populated: World, unused_urls: list[str]) -> None:
