@@ -33,6 +33,12 @@ def moved_by(moment: datetime, duration: str, *, back: bool = False) -> datetime
         return datetime.min.replace(tzinfo=UTC) if back else LAST_MOMENT
 
 
+def is_of_one_length(duration: str) -> bool:
+    """Return whether `duration` is as long from whatever moment: years and months of the calendar are not."""
+    amount = _amount(duration)
+    return not (amount["years"] or amount["months"])
+
+
 def _by_months(moment: datetime, months: int) -> datetime:
     year, month = divmod(moment.year * _MONTHS + moment.month - 1 + months, _MONTHS)
     return moment.replace(year=year, month=month + 1, day=min(moment.day, monthrange(year, month + 1)[1]))

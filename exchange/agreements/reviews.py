@@ -3,7 +3,7 @@
 from datetime import UTC, date, datetime, time, timedelta
 from typing import Final
 
-from exchange.agreements.durations import LAST_MOMENT, moved_by
+from exchange.agreements.durations import LAST_MOMENT, is_of_one_length, moved_by
 from exchange.agreements.lifecycle import state_of
 from exchange.agreements.model import Agreement, AgreementState
 
@@ -50,7 +50,7 @@ def _around(agreement: Agreement, now: datetime) -> tuple[date | None, date | No
 def _skipped(moment: datetime, every: str, now: datetime) -> timedelta:
     """Return what whole steps of `every` are over by `now`, where each is as long as the others."""
     # Who lets a text begin in the year 1 must not have every day since then counted, at each look.
-    if not {"Y", "M"}.isdisjoint(every.partition("T")[0]):
+    if not is_of_one_length(every):
         return timedelta(0)
     length = moved_by(moment, every) - moment
     return timedelta(0) if length < timedelta(_SHORTEST_DAYS) or now < moment else (now - moment) // length * length

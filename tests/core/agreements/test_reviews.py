@@ -99,7 +99,7 @@ def test_answer_tells_of_reviews_and_of_who_leaves():
     assert later["parties"][2]["state"] == "withdrawn"
 
 
-@pytest.mark.parametrize("every", ["P1D", "P2W", "P10DT7H", "P1DT30M", "P1M", "P1Y1D"])
+@pytest.mark.parametrize("every", ["P1D", "P2W", "P10DT7H", "P1DT30M", "P0Y1D", "P0M2D", "P1M", "P1Y1D"])
 def test_text_that_begins_long_ago_costs_no_look_at_every_day_since(monkeypatch, every):
     made = reviewed(every)
     made = replace(made, terms=replace(made.terms, validity=replace(made.terms.validity, first_day=date.min)))
