@@ -18,7 +18,14 @@ from exchange.cli.clients import authorities
 from exchange.cli.enrolment import demo_authority, read_pem
 from exchange.cli.instance import Host
 from exchange.cli.verbs import JsonOption, host_verb
-from exchange.crypto import KeyAndCertificate, is_issued_by, issue_client, issue_server, read_certificate
+from exchange.crypto import (
+    KeyAndCertificate,
+    is_issued_by,
+    issue_client,
+    issue_server,
+    read_certificate,
+    read_certificates,
+)
 from exchange.kernel import UnsafeSettingError, rfc3339
 from exchange.kernel.files import keep_file
 from exchange.usecases.recording import draft
@@ -61,7 +68,7 @@ async def edge(
         _write_pair(out, "server", issue_server(demo_authority(host.layout), names, now=now))
         made.append("server.pem")
     # (3) what the nodes see
-    if _ends_soon(out / "client.pem", now):
+    if _ends_soon(out / "client.pem", now) or not _is_believed(host, out / "client.pem"):
         pair = issue_client(demo_authority(host.layout), _NAME, organisation="EXCHANGE", now=now)
         await _trust(host, pair)
         _write_pair(out, "client", pair)
@@ -82,6 +89,13 @@ async def _trust(host: Host, pair: KeyAndCertificate) -> None:
     path = host.layout.edge_certificates_file
     known = path.read_bytes() if path.exists() else b""
     _write(path, known + pair.certificate_pem, mode=_PUBLIC)
+
+
+def _is_believed(host: Host, path: Path) -> bool:
+    # Not where the list is gone, or somebody took this one from it: that one is not believed again, another is made.
+    known = host.layout.edge_certificates_file
+    believed = read_certificates(read_pem(known)) if known.exists() else ()
+    return read_certificate(read_pem(path)).thumbprint in {each.thumbprint for each in believed}
 
 
 def _ends_soon(path: Path, now: datetime) -> bool:

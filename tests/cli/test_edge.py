@@ -115,6 +115,17 @@ def test_revocations_reach_the_edge_without_the_authority_s_key(exchange, instan
     assert b"BEGIN X509 CRL" in (out / "crl.pem").read_bytes()
 
 
+def test_edge_that_is_believed_no_more_gets_another_certificate(exchange, instance, tmp_path):
+    out, believed = tmp_path / "edge", InstanceLayout(instance.absolute()).edge_certificates_file
+    make(exchange, instance, out)
+    before = (out / "client.pem").read_bytes()
+    believed.unlink()
+
+    assert make(exchange, instance, out) == ["client.pem"]
+
+    assert before != (out / "client.pem").read_bytes() == believed.read_bytes()
+
+
 def test_names_are_those_asked_for(exchange, instance, tmp_path):
     make(exchange, instance, tmp_path / "edge", "--host-name", "a.example b.example", "--host-name", "192.0.2.7")
 
