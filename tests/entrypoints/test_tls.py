@@ -5,6 +5,7 @@ import json
 import ssl
 import threading
 from collections.abc import Iterator
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from unittest.mock import Mock, call
@@ -203,6 +204,26 @@ async def test_head_that_is_too_large_or_no_http_is_a_problem_and_closes(
     assert status.startswith(b"HTTP/1.1 400")
     assert json.loads(body)["code"] == "malformed"
     assert f"x-request-id: {json.loads(body)['request_id']}".encode() in status
+    assert strangers.mock_calls == [call.count("127.0.0.1", Wrong.NO_HTTP)]
+
+
+@pytest.mark.parametrize(
+    "begun",
+    [
+        b"GET / HTTP/1.1\r\nhost: x\r\nx-long: ",
+        b"GET / HTTP/1.1\r\nhost: x\r\nx-",
+        b"POST / HTTP/1.1\r\nhost: x\r\ntransfer-encoding: chunked\r\n\r\n0\r\nx-long: ",
+    ],
+    ids=["value", "name", "trailer"],
+)
+async def test_header_that_never_ends_is_not_kept(port: int, trust: Trust, strangers: Mock, begun: bytes) -> None:
+    reader, writer = await asyncio.open_connection("127.0.0.1", port, ssl=trust.context(trust.client("reader")))
+
+    writer.write(begun + b"a" * 1_000_000)
+    with suppress(OSError):  # cut off amid it
+        await asyncio.wait_for(reader.read(), 20)
+    writer.transport.abort()
+
     assert strangers.mock_calls == [call.count("127.0.0.1", Wrong.NO_HTTP)]
 
 

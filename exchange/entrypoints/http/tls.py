@@ -81,6 +81,8 @@ class CertificateProtocol(HttpToolsProtocol):
     _has_head = False
     _unread = NO_HTTP
     _reads_on = True
+    _has_moved = False
+    _still_bytes = 0
     _message_timer: asyncio.TimerHandle | None = None
     _expiry_timer: asyncio.TimerHandle | None = None
     _goodbye_timer: asyncio.TimerHandle | None = None
@@ -130,7 +132,12 @@ class CertificateProtocol(HttpToolsProtocol):
     def data_received(self, data: bytes) -> None:
         if not self._reads_on:
             return
+        self._has_moved = False
         super().data_received(data)
+        # The parser tells of a header when it ends, and keeps it until then: one that never ends is counted here.
+        self._still_bytes = 0 if self._has_moved else self._still_bytes + len(data)
+        if self._still_bytes > _LARGEST_HEAD_BYTES and not self.transport.is_closing():
+            self.send_400_response("")
         # Blank lines begin no request, and end the parent's own patience with who is idle.
         is_idle = self.cycle is None or self.cycle.response_complete
         is_waited_for = self._has_head or not self._is_arriving
@@ -151,6 +158,7 @@ class CertificateProtocol(HttpToolsProtocol):
     def on_message_begin(self) -> None:
         if len(self.pipeline) >= _MOST_WAITING:
             raise TooManyWaitingError
+        self._has_moved = True
         super().on_message_begin()
         self._is_arriving, self._has_head = True, False
         self._stop_timer()
@@ -159,10 +167,12 @@ class CertificateProtocol(HttpToolsProtocol):
             self.scope["extensions"] = self._extensions
 
     def on_url(self, url: bytes) -> None:
+        self._has_moved = True
         self._count_head(len(url))
         super().on_url(url)
 
     def on_header(self, name: bytes, value: bytes) -> None:
+        self._has_moved = True
         self._count_head(len(name) + len(value))
         if len(self.headers) >= _MOST_HEADERS:
             raise HeadTooLargeError
@@ -186,6 +196,7 @@ class CertificateProtocol(HttpToolsProtocol):
             self.cycle.keep_alive = False
 
     def on_body(self, body: bytes) -> None:
+        self._has_moved = True
         if self.cycle.response_complete:
             self._discarded_bytes += len(body)
             if self._discarded_bytes > _LARGEST_DISCARD_BYTES:
@@ -194,6 +205,7 @@ class CertificateProtocol(HttpToolsProtocol):
         super().on_body(body)
 
     def on_message_complete(self) -> None:
+        self._has_moved = True
         self._is_arriving = False
         super().on_message_complete()
 
