@@ -47,13 +47,13 @@ class Trust:
         return context
 
 
-def make_trust(folder: Path) -> Trust:
+def make_trust(folder: Path, *, now: datetime = YESTERDAY) -> Trust:
     folder.mkdir(parents=True, exist_ok=True)
-    authority = new_authority("Test authority", YESTERDAY)
+    authority = new_authority("Test authority", now)
     (folder / "authorities").mkdir()
     (folder / "authorities" / "ca.pem").write_bytes(authority.certificate_pem)
     (folder / "ca.pem").write_bytes(authority.certificate_pem)
-    server = issue_server(authority, ["localhost", "127.0.0.1"], now=YESTERDAY)
+    server = issue_server(authority, ["localhost", "127.0.0.1"], now=now)
     (folder / "server.pem").write_bytes(server.certificate_pem)
     (folder / "server.key").write_bytes(server.key_pem)
     (folder / "server.key").chmod(0o600)

@@ -27,8 +27,9 @@ ABSENT = "01980000-0000-7000-8000-000000000000"
 
 @pytest.fixture
 def enrolment(tmp_path) -> dict:
-    # The world's clock stands in June 2026; the certificate must be valid beyond it, whenever this runs.
-    identity = make_trust(tmp_path / "tls").client("new", now=NOW - timedelta(days=1), days=300)
+    # The world's clock stands in June 2026: its authority is as old, or this would be valid no day once it is 2027.
+    day_before = NOW - timedelta(days=1)
+    identity = make_trust(tmp_path / "tls", now=day_before).client("new", now=day_before, days=300)
     return {
         "name": "new-reader",
         "member": "NOR",
