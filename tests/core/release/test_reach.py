@@ -156,6 +156,9 @@ def test_guards_are_asked_no_more_than_they_can_answer():
     # Any word of them is tried, up to a bound.
     words = ' && (context.purpose != "" || resource.kind != "" || resource.regions.contains("EUR"))'
     assert len(asking(law_with(c=closed.format(words)))[1]) == 1 + (len(LEVELS) - 1) * 2 * 2 * 2
+    # What another member's guards speak of bears on its own reports alone.
+    others = law_with(c=closed.format(""), NOR=closed.format(words).replace('"cc"', '"nor"'))
+    assert asking(others) == (None, [level.name for level in LEVELS[::-1]])
 
 
 def test_only_so_many_purposes_kinds_and_regions_are_tried():
