@@ -50,6 +50,10 @@ def test_long_label_is_judged_and_not_remembered():
 
     assert [SHIPPED.check(nato(releasable_to=codes[:40])), SHIPPED.check(nato(releasable_to=codes[:41]))] == [(), ()]
     assert SHIPPED._faultless == {nato(releasable_to=codes[:40])}
+    # Compartments and caveats make it longer as well.
+    fit, long = (Label("FRA", "SECRET", ("EXERCISE-AURORA",), codes[:count], ("ORCON",)) for count in (38, 39))
+    assert [SHIPPED.check(fit), SHIPPED.check(long)] == [(), ()]
+    assert SHIPPED._faultless == {nato(releasable_to=codes[:40]), fit}
 
 
 def test_catalogue_made_from_another_judges_every_label_anew():
