@@ -98,6 +98,7 @@ async def test_collector_that_refuses_harms_nobody(tmp_path: Path, status: int) 
             seconds = time.monotonic() - begun
 
     assert (posted.status_code, again.status_code, running.process.returncode) == (201, 200, 0)
-    assert seconds < 10
+    # Half a minute is what an exporter waits that nobody stops.
+    assert seconds < 25
     assert collector.spans
     assert b"Traceback" not in running.log.read_bytes()
