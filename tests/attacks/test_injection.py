@@ -159,7 +159,7 @@ async def test_32_surrogates_and_deep_bodies_are_refused(both: World) -> None:
         for content in (
             b'{"subject": "\\ud800"}',
             b'{"subject": "\xff"}',
-            b"[" * 100_000,
+            b"[" * 10_000,
             b'{"a":' * 20_000,
             b'{"topic": "cyber", "topic": "cyber.apt"}',
             b"1e999",

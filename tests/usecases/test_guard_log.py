@@ -92,7 +92,7 @@ async def test_readiness_tells_of_the_freeze(restored: tuple[Log, str], world_se
 @pytest.fixture
 def world_services() -> Callable[[Log], Any]:
     class Ready(Services):
-        custodian = SimpleNamespace(check=AsyncMock())
+        custodian = SimpleNamespace(check=AsyncMock(), unwrap=AsyncMock())
         law = SimpleNamespace(digest="")
         witnessing = SimpleNamespace(quorum_seconds=None)
 
