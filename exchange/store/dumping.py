@@ -142,6 +142,7 @@ async def load(url: str, records: Iterator[Rows], since: Since, *, clock: Clock)
                     loaded += len(rows)
                 await _begin_lineage(connection, clock)
                 await _freeze(connection, clock, since.why)
+                await _begin_time(connection)
                 await _destroy_again(connection, clock, since.replay)
                 await _end_again(connection, clock, since.replay)
                 await _put_claims(connection, since.claims)
@@ -282,6 +283,14 @@ async def _freeze(connection: AsyncConnection, clock: Clock, why: str) -> None:
     newest = select(func.max(col(LogStateTable.log))).scalar_subquery()
     frozen = update(LogStateTable).where(col(LogStateTable.log) == newest, col(LogStateTable.frozen_why).is_(None))
     await connection.execute(frozen.values(frozen_at=to_micros(clock()), frozen_why=why))
+
+
+async def _begin_time(connection: AsyncConnection) -> None:
+    """Hold the clock against what was signed last, where the backup is older than what is kept of it."""
+    if not await connection.scalar(select(func.count()).select_from(_table("timekeeping"))):
+        signed_at = await connection.scalar(select(func.max(col(LogStateTable.signed_at))))
+        if signed_at:
+            await connection.execute(insert(_table("timekeeping")), {"id": 1, "believed_at": signed_at})
 
 
 async def _destroy_again(connection: AsyncConnection, clock: Clock, replay: Replay) -> None:

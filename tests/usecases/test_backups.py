@@ -110,6 +110,18 @@ async def test_every_row_comes_back_in_a_database_of_either_kind(populated: Worl
         assert different == {"policy_state"}
 
 
+async def test_clock_is_held_against_what_was_signed_last_after_a_backup_from_before(
+    populated: World, unused_urls: list[str]
+) -> None:
+    columns = "log, origin, keys, began_at, size, root, signed_at, note"
+    populated.sql(f"INSERT INTO log_state ({columns}) VALUES (1, 'x', 'x', 1, 0, $1, 17, $1)", b"")
+    lines = await backed_up(populated)
+
+    for url in unused_urls:
+        await load(url, rows_of(lines), NOTHING, clock=populated.clock)
+        assert (await rows(url))["timekeeping"] == ["[1, 17, None, None]"]
+
+
 async def test_one_damaged_key_keeps_no_backup_from_being_restored(populated: World) -> None:
     for name in ("NOR reader", "GBR reader"):
         await describe_caller(populated.services, populated.call(name))
