@@ -15,7 +15,7 @@ import contextlib
 import gc
 import signal
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from multiprocessing import get_context
 from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
@@ -38,6 +38,19 @@ def open_line(*, duplex: bool = True) -> tuple[Connection, Connection]:
     first, second = get_context("spawn").Pipe(duplex)
     _ends.add(first if duplex else second)
     return first, second
+
+
+@contextlib.contextmanager
+def line_to_child() -> Iterator[tuple[Connection, Connection]]:
+    """Open a line to the process that the context begins; its end is closed here then, ours where none was begun."""
+    ours, theirs = open_line()
+    try:
+        yield ours, theirs
+    except OSError:
+        ours.close()
+        raise
+    finally:
+        theirs.close()
 
 
 def can_fork() -> bool:

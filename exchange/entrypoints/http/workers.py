@@ -16,7 +16,7 @@ from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 from typing import Any
 
-from exchange.entrypoints.http.processes import begin_process, open_line
+from exchange.entrypoints.http.processes import begin_process, line_to_child
 from exchange.entrypoints.http.server import Listening
 
 CANNOT_START = 3
@@ -101,15 +101,9 @@ class Supervisor:
         self._is_stopping = True
 
     def _start(self, number: int) -> None:
-        ours, theirs = open_line()
-        order = WorkOrder(number, self._count, self._listening, self._counts, theirs)
-        try:
+        with line_to_child() as (ours, theirs):
+            order = WorkOrder(number, self._count, self._listening, self._counts, theirs)
             process = begin_process(self._target, (self._cargo, order), name=f"exchange-{number}")
-        except OSError:
-            ours.close()
-            raise
-        finally:
-            theirs.close()
         self._running[number] = _Worker(process, ours, time.monotonic())
 
     def _hear(self) -> None:

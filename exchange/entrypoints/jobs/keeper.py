@@ -15,7 +15,7 @@ from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 from typing import Any
 
-from exchange.entrypoints.http.processes import begin_process, can_fork, open_line
+from exchange.entrypoints.http.processes import begin_process, can_fork, line_to_child, open_line
 
 _WORD = b"begin"
 _RESPAWN_SECONDS = 1.0
@@ -110,14 +110,8 @@ class _Keeper:
             return None
 
     def _begun(self) -> tuple[BaseProcess, Connection]:
-        ours, theirs = open_line()
-        try:
+        with line_to_child() as (ours, theirs):
             process = begin_process(_at_the_word, (self._target, self._cargo, theirs), name="exchange-jobs")
-        except OSError:
-            ours.close()
-            raise
-        finally:
-            theirs.close()
         return process, ours
 
 
