@@ -99,23 +99,19 @@ def _begin_immediate(connection: Connection, *, wait_seconds: float) -> None:
     cursor: Any = connection.connection.cursor()
     cursor.execute("PRAGMA busy_timeout = 0")
     deadline = monotonic() + wait_seconds
-    while not _has_begun(cursor, is_last=monotonic() > deadline):
+    while not has_begun(cursor, is_last=monotonic() > deadline):
         await_only(asyncio.sleep(LOCK_RETRY_SECONDS))
     cursor.execute(f"PRAGMA busy_timeout = {int(wait_seconds * 1000)}")
     cursor.close()
 
 
-def _has_begun(cursor: Any, *, is_last: bool) -> bool:
+def has_begun(cursor: Any, *, is_last: bool) -> bool:
+    """Begin a transaction that writes; return False where others hold the lock, and it is not the last try."""
     try:
         cursor.execute("BEGIN IMMEDIATE")
     except sqlite3.OperationalError as exc:
-        if is_last or not is_busy(exc):
+        # The code says why it is busy too: while the log of a killed process is read again, for one.
+        if is_last or exc.sqlite_errorcode & _CODE_BITS != sqlite3.SQLITE_BUSY:
             raise
         return False
     return True
-
-
-def is_busy(fault: sqlite3.OperationalError) -> bool:
-    """Return whether others hold the lock."""
-    # The code says why it is busy too: while the log of a killed process is read again, for one.
-    return fault.sqlite_errorcode & _CODE_BITS == sqlite3.SQLITE_BUSY

@@ -20,7 +20,7 @@ from typing import TypeVar
 from exchange.kernel import UnavailableError
 from exchange.store.batch import Ask, Job, Lock, Put, Result, Step
 from exchange.store.dialect import Parameters, Row, Statement, Value, as_sqlite
-from exchange.store.engine import LOCK_RETRY_SECONDS, existing_file, is_busy
+from exchange.store.engine import LOCK_RETRY_SECONDS, existing_file, has_begun
 from exchange.store.faults import driver_errors, is_of_one_row
 from exchange.store.lane import BATCH_LIMIT, QUEUE_LIMIT, Waiting, Write, deliver, failed, has_failed
 from exchange.store.observing import ENTRIES_LANE, StoreLoad, StoreObserver
@@ -218,15 +218,8 @@ def begin(connection: sqlite3.Connection, *, wait_seconds: float) -> None:
     # SQLite's own waiting sleeps ever longer: behind a transaction of 10 ms another 10, and behind writers that follow
     # each other closely for seconds.
     deadline = monotonic() + wait_seconds
-    while True:
-        try:
-            connection.execute("BEGIN IMMEDIATE")
-        except sqlite3.OperationalError as exc:
-            if not is_busy(exc) or monotonic() > deadline:
-                raise
-            sleep(LOCK_RETRY_SECONDS)
-        else:
-            return
+    while not has_begun(connection, is_last=monotonic() > deadline):
+        sleep(LOCK_RETRY_SECONDS)
 
 
 def drive(connection: sqlite3.Connection, steps: Generator[Step, Sequence[Row], T]) -> T:
