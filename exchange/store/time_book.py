@@ -4,7 +4,6 @@ from typing import Any
 
 from sqlalchemy import insert, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
-from sqlmodel import col
 
 from exchange.kernel import UnavailableError, from_micros, to_micros
 from exchange.kernel.timekeeping import Timekeeping
@@ -24,8 +23,7 @@ class TimeBook:
 
     async def held(self) -> Timekeeping | None:
         """Return what is kept, held to the end of the unit; None before the first time."""
-        row = TimekeepingTable
-        columns = (col(row.believed_at), col(row.doubted_since), col(row.doubted_at))
+        columns = [getattr(TimekeepingTable, name) for name in _COLUMNS]
         found = (await self._session.execute(select(*columns).with_for_update())).first()
         return None if found is None else _kept(found)
 

@@ -42,9 +42,11 @@ async def _looked(services: Services, now: datetime) -> Timekeeping:
             return after
         after = judged(before, now)
         await book.move(after)
-        if before.doubted_since != after.doubted_since:
+        is_news = before.doubted_since != after.doubted_since
+        if is_news:
             await unit.record(_entry(services, before, after))
-    _tell(before, after)
+    if is_news:
+        _tell(before, after)
     return after
 
 
@@ -57,13 +59,11 @@ def _entry(services: Services, before: Timekeeping, after: Timekeeping) -> Entry
 
 
 def _tell(before: Timekeeping, after: Timekeeping) -> None:
-    if before.doubted_since == after.doubted_since:
-        return
-    if after.doubted_until is None:
+    if after.doubted_since is None or after.doubted_until is None:
         _log.warning("the clock is believed: what time ends is ended again")
     else:
         _log.critical(
             "the clock is at %s, and was at %s when it was looked at last: set it if it is wrong; what time ends is"
             " left as it is until %s",
-            *(rfc3339(each) for each in (after.doubted_since, before.believed_at, after.doubted_until) if each),
+            *map(rfc3339, (after.doubted_since, before.believed_at, after.doubted_until)),
         )
