@@ -6,8 +6,6 @@ It says nothing of reports, clients or agreements, so it needs no identity; it m
 Whichever worker answers `/metrics` tells of all of them (`board`).
 """
 
-import os
-
 import orjson
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
@@ -20,7 +18,7 @@ from exchange import __version__
 from exchange.entrypoints.http.door import COMMON_HEADERS
 from exchange.entrypoints.http.inspection import HostPlaces, inspected
 from exchange.entrypoints.http.service import Service
-from exchange.kernel import new_id, system_clock
+from exchange.kernel import new_id, system_clock, system_randomness
 from exchange.usecases import Check, Readiness, check_readiness, inspect_service
 
 _ID_RANDOMNESS_BYTES = 10
@@ -36,7 +34,7 @@ class _Headers:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         async def with_headers(message: Message) -> None:
             if message["type"] == "http.response.start":
-                request_id = new_id(system_clock(), os.urandom(_ID_RANDOMNESS_BYTES)).encode()
+                request_id = new_id(system_clock(), system_randomness(_ID_RANDOMNESS_BYTES)).encode()
                 message["headers"] = [*message["headers"], (b"x-request-id", request_id), *COMMON_HEADERS]
             await send(message)
 
