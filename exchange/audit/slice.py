@@ -134,10 +134,14 @@ def without_hidden(entry: Entry, view: EntryView, hidden: Collection[str]) -> En
     if view.extent is Extent.REFUSAL or "label" in shown:
         return view
     held = cast("Mapping[str, str]", shown.get("object", {}))
-    if held.get("type") == "report" and held["id"] in hidden:
-        # As `view_of` (4) and (5), where a label says so.
+    if held.get("type") == "report":
+        # As `view_of` (4) and (5), where a label says so. INVARIANT: a try for a report that is not there, which no
+        # entry names an owner of, is shown as one for a hidden one: else how much is shown tells that there is one.
         is_refusal_of_own = view.extent is Extent.WHOLE and entry["decision"] != Outcome.PERMITTED.value
-        return _refusal(entry) if is_refusal_of_own else None
+        if is_refusal_of_own and (held["id"] in hidden or "owner" not in entry):
+            return _refusal(entry)
+        if held["id"] in hidden:
+            return None
     if shown["type"] == EventName.AUDIT_READ.value and held.get("type") == "entry":
         # Which entry a colleague looked at: it may be one above this auditor.
         return EntryView(

@@ -430,6 +430,24 @@ def test_entry_about_a_hidden_report_is_what_one_about_an_absent_one_would_be(ac
     assert cleared(about, {"report-1"}) == (view_of(absent, auditor()) if is_told else None)
 
 
+@pytest.mark.parametrize("outcome", [Outcome.REFUSED, Outcome.FAILED])
+@pytest.mark.parametrize("of", [None, "NOR"])
+def test_refusal_about_a_hidden_report_is_shown_as_one_about_an_absent_one(of: str | None, outcome: Outcome) -> None:
+    given = {"event": EventName.AUDIT_READ, "outcome": outcome, "subject": Subject("report", "report-1")}
+    hidden = cleared(entry(**given, owner="NOR", detail={"code": "not-found"}), {"report-1"}, of)
+    absent = cleared(entry(**given, detail={"code": "not-found"}), set(), of)
+
+    assert hidden == absent
+    assert hidden.extent is Extent.REFUSAL
+    assert hidden.fields["object"]["id"] == "report-1"
+
+
+def test_refusal_about_a_report_that_is_covered_is_shown_whole() -> None:
+    made = entry(outcome=Outcome.REFUSED, owner="NOR", subject=Subject("report", "report-1"))
+
+    assert cleared(made, {"report-2"}, None) == view_of(made, auditor(None))
+
+
 @pytest.mark.parametrize(
     ("owner", "outcome", "extent"),
     [("NOR", Outcome.PERMITTED, Extent.WHOLE), ("GBR", Outcome.REFUSED, Extent.REFUSAL)],
