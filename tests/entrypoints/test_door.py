@@ -36,6 +36,23 @@ async def test_length_that_is_no_number_is_refused(service, world, length: str) 
     assert sent[0]["status"] == 413
 
 
+@pytest.mark.parametrize("hosts", [[], [b"a", b"b"], [b"a", b"a"], [b""], [b"a b"], [b"a/b"], [b"[::1"], [b"a:b"]])
+async def test_request_without_one_host_is_400_on_the_record(service, world, hosts: list[bytes]) -> None:
+    sent = await converse(service, "operator", hosts=hosts, body=[b"{}"])
+
+    assert (sent[0]["status"], b"`Host`" in sent[1]["body"]) == (400, True)
+    assert b"x-audit-entry" in {name.lower() for name, _ in sent[0]["headers"]}
+
+
+@pytest.mark.parametrize(
+    ("hosts", "http_version"), [([b"any.other.name:8443"], "1.1"), ([b"[2001:db8::1]:443"], "1.1"), ([], "1.0")]
+)
+async def test_one_host_of_any_name_is_answered(service, world, hosts: list[bytes], http_version: str) -> None:
+    sent = await converse(service, "operator", hosts=hosts, http_version=http_version, body=[])
+
+    assert b"the body ended early" in sent[1]["body"]
+
+
 async def test_body_that_stops_coming_is_408(service, world, monkeypatch) -> None:
     for route in service.router.routes:
         if isinstance(route, OperationRoute):
@@ -404,7 +421,9 @@ async def test_websockets_are_refused(service) -> None:
     assert sent == [{"type": "websocket.close", "code": 1008}]
 
 
-async def converse(service, name: str, *, headers=(), body) -> list[dict]:
+async def converse(
+    service, name: str, *, headers=(), body, hosts=(b"exchange.test",), http_version: str = "1.1"
+) -> list[dict]:
     """Post to /v1/members by hand: `body` are the chunks, then the sender is gone; None: nothing ever comes."""
     from tests.entrypoints.conftest import AsClient
     from tests.support.world import thumbprint_of
@@ -430,9 +449,9 @@ async def converse(service, name: str, *, headers=(), body) -> list[dict]:
         "path": "/v1/members",
         "raw_path": b"/v1/members",
         "query_string": b"",
-        "headers": [(b"content-type", b"application/json"), *headers],
+        "headers": [*((b"host", host) for host in hosts), (b"content-type", b"application/json"), *headers],
         "client": ("192.0.2.7", 1),
-        "http_version": "1.1",
+        "http_version": http_version,
         "scheme": "https",
         "root_path": "",
     }

@@ -180,7 +180,11 @@ async def part_by_hand(service, upload: str, chunks: list[bytes] | None) -> list
         "path": path,
         "raw_path": path.encode(),
         "query_string": b"",
-        "headers": [(b"content-type", b"application/octet-stream"), (b"content-length", str(len(CONTENT)).encode())],
+        "headers": [
+            (b"host", b"exchange.test"),
+            (b"content-type", b"application/octet-stream"),
+            (b"content-length", str(len(CONTENT)).encode()),
+        ],
         "client": ("192.0.2.7", 1),
         "http_version": "1.1",
         "scheme": "https",

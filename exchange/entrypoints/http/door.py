@@ -1,13 +1,17 @@
 """The door: what happens to every request before and after its route, in one pass.
 
 Steps: (1) a request id of our own, never the caller's; (2) no client certificate, no entry: the handshake refuses
-already, this is the second lock; (3) room for one more, the client's rate and share; (4) the route; (5) on every
-answer the request id, no sniffing, no storing; (6) an error nobody foresaw becomes a 500 that tells nothing, and what a
-server that ends has no time left for a 503.
+already, this is the second lock; (3) room for one more, the client's rate and share; (4) one `Host`, and the route;
+(5) on every answer the request id, no sniffing, no storing; (6) an error nobody foresaw becomes a 500 that tells
+nothing, and what a server that ends has no time left for a 503.
+
+Which name stands in `Host` is not looked at: what a client believes is the server's certificate, and no answer is made
+of the name.
 """
 
 import asyncio
 import logging
+import re
 from time import perf_counter
 from typing import Any
 
@@ -23,7 +27,7 @@ from exchange.entrypoints.http.route_table import RouteTable
 from exchange.entrypoints.http.shares import PARTS, Shares
 from exchange.entrypoints.http.tls import public_key_in, subject_in, thumbprint_in
 from exchange.entrypoints.http.visit import CALL_KEY, SERVICES_KEY
-from exchange.kernel import LimitExceededError, NotAuthenticatedError, UnavailableError, new_id
+from exchange.kernel import LimitExceededError, MalformedError, NotAuthenticatedError, UnavailableError, new_id
 from exchange.usecases import Call, Services
 
 _ID_RANDOMNESS_BYTES = 10
@@ -34,6 +38,8 @@ MOST_OF_ONE = MOST_IN_FLIGHT // PARTS
 """Of one certificate, streams apart."""
 UNKNOWN_CERTIFICATE = ""
 """Stands for a missing certificate in a call: None would be the host's own operator, which no request ever is."""
+_HOST = re.compile(rb"(?:[A-Za-z0-9._~!$&'()*+,;=%-]+|\[[0-9A-Fa-f:.]+\])(?::[0-9]*)?")
+"""RFC 9110 §7.2, with a name: there is none without where a certificate was checked against it."""
 
 _log = logging.getLogger("exchange.http")
 
@@ -106,7 +112,10 @@ class Door:
             await self._slow_down(scope, receive, answer, f"this client has {MOST_OF_ONE} requests open here")
             return
         try:
-            # (4) its route
+            # (4) one host, its route
+            if not _has_one_host(scope):
+                await (await refusal(services, call, _no_host(), asked))(scope, receive, answer)
+                return
             route = self._table.find(scope)
             await (self._app(scope, receive, answer) if route is None else route.serve(scope, receive, answer))
         finally:
@@ -168,6 +177,18 @@ class _Answer:
             await self._large.send(self._send, message, client=self._call.thumbprint)
             return
         await self._send(message)
+
+
+def _has_one_host(scope: Scope) -> bool:
+    """Return whether `Host` stands once and can be one; HTTP/1.0 may leave it out (RFC 9112 §3.2)."""
+    hosts = [value for name, value in scope["headers"] if name == b"host"]
+    if len(hosts) == 1:
+        return _HOST.fullmatch(hosts[0]) is not None
+    return not hosts and scope["http_version"] == "1.0"
+
+
+def _no_host() -> MalformedError:
+    return MalformedError("send `Host` once, with the name or the address that is asked")
 
 
 def _asked(scope: Scope) -> Asked:
