@@ -33,6 +33,7 @@ from exchange.kernel.errors import (
     UnsafeSettingError,
 )
 from exchange.kernel.ids import is_uuid7, new_id
+from exchange.kernel.json_values import values_up_to
 from exchange.kernel.randomness import SystemRandomness, system_randomness
 
 __all__ = [
@@ -66,4 +67,5 @@ __all__ = [
     "system_clock",
     "system_randomness",
     "to_micros",
+    "values_up_to",
 ]

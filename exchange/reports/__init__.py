@@ -15,7 +15,7 @@ from exchange.reports.asking import (
     request_state,
     too_wide_for_answer,
 )
-from exchange.reports.contents import content_fault, is_read_whole, media_type_fault, name_fault
+from exchange.reports.contents import Reading, content_fault, is_read_whole, media_type_fault, name_fault
 from exchange.reports.header_json import header_as_json, header_from_json, part_as_json
 from exchange.reports.life import (
     Downgrade,
@@ -53,6 +53,7 @@ __all__ = [
     "PostingRules",
     "Precedence",
     "Protection",
+    "Reading",
     "ReportAct",
     "ReportId",
     "ReportStatus",

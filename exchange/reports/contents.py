@@ -6,8 +6,11 @@ Each function answers what is wrong in words, or None. A name must be safe where
 import codecs
 import json
 import re
+from typing import NamedTuple
 
+from exchange.kernel import values_up_to
 from exchange.members import text_problem
+from exchange.reports.stix_markings import strictest_marking
 
 # The limit of one file name on common file systems, in bytes of UTF-8.
 LONGEST_NAME_BYTES = 255
@@ -34,6 +37,12 @@ _SIGNATURES = {
 _LONGEST_SIGNATURE = 16
 _NUL_FAULT = "contains NUL: declare application/octet-stream"
 STIX = "application/stix+json"
+MOST_VALUES = 500_000
+"""In what is read whole of one report. Bundles have one in 40 bytes; eight million of the smallest, which 16 MiB hold,
+take a worker a second and half a gigabyte, and nobody else is answered meanwhile."""
+_MANY_FAULT = (
+    f"has more than {MOST_VALUES:,} values, with other JSON of the report: split it, or declare what it is packed in"
+)
 
 
 def name_fault(name: str) -> str | None:
@@ -69,20 +78,61 @@ def is_read_whole(media_type: str) -> bool:
     return essence == "application/json" or essence.endswith("+json")
 
 
+class Found(NamedTuple):
+    """What a look into a content found: why it is not what it is declared to be, and how its bundle is marked inside.
+
+    `borne` is the strictest TLP caveat of a STIX bundle, None for none and for all else.
+    """
+
+    fault: str | None
+    borne: str | None = None
+
+
 def content_fault(media_type: str, content: bytes) -> str | None:
     """Return why `content` is not what the well-formed `media_type` declares, or None.
 
     Types without a fixed form are believed; none is ever opened by the exchange.
     """
-    essence, _ = _taken_apart(media_type)
-    if is_read_whole(media_type):
-        return _json_fault(content, is_stix=essence == STIX)
-    if essence.startswith("text/"):
-        return _text_fault(content)
-    signatures = _SIGNATURES.get(essence)
-    if signatures is not None and not content.startswith(signatures):
-        return f"does not begin like {essence}: declare what it is"
-    return None
+    return Reading().look(media_type, content).fault
+
+
+class Reading:
+    """What `content_fault` asks, of one content of a report after the other: of all together, not too much is read."""
+
+    __slots__ = ("_left",)
+
+    def __init__(self) -> None:
+        self._left = MOST_VALUES
+
+    def look(self, media_type: str, content: bytes) -> Found:
+        """Return what a look into `content` finds, which is declared to be of `media_type`."""
+        essence, _ = _taken_apart(media_type)
+        if is_read_whole(media_type):
+            return self._json_found(content, is_stix=essence == STIX)
+        if essence.startswith("text/"):
+            return Found(_text_fault(content))
+        signatures = _SIGNATURES.get(essence)
+        if signatures is not None and not content.startswith(signatures):
+            return Found(f"does not begin like {essence}: declare what it is")
+        return Found(None)
+
+    def _json_found(self, content: bytes, *, is_stix: bool) -> Found:
+        values = values_up_to(content, self._left)
+        if values > self._left:
+            return Found(_MANY_FAULT)
+        self._left -= values
+        # Decoded here: `json` would guess UTF-16 and UTF-32 from bytes (RFC 8259 §8.1 knows UTF-8 only).
+        if (fault := _text_fault(content)) is not None:
+            return Found(fault)
+        try:
+            value = json.loads(content.decode(), parse_constant=_refuse_constant)
+        except (ValueError, RecursionError) as exc:
+            return Found(f"is not JSON: {'nested too deep' if isinstance(exc, RecursionError) else exc}")
+        if not is_stix:
+            return Found(None)
+        if not (isinstance(value, dict) and value.get("type") == "bundle"):
+            return Found("is not a STIX bundle: an object whose `type` is `bundle`")
+        return Found(None, strictest_marking(value))
 
 
 class ContentCheck:
@@ -141,19 +191,6 @@ def _text_fault(content: bytes) -> str | None:
     except UnicodeDecodeError as exc:
         return f"is not UTF-8 at byte {exc.start}: convert it or declare application/octet-stream"
     return _NUL_FAULT if "\x00" in text else None
-
-
-def _json_fault(content: bytes, *, is_stix: bool) -> str | None:
-    # Decoded here: `json` would guess UTF-16 and UTF-32 from bytes (RFC 8259 §8.1 knows UTF-8 only).
-    if (fault := _text_fault(content)) is not None:
-        return fault
-    try:
-        value = json.loads(content.decode(), parse_constant=_refuse_constant)
-    except (ValueError, RecursionError) as exc:
-        return f"is not JSON: {'nested too deep' if isinstance(exc, RecursionError) else exc}"
-    if is_stix and not (isinstance(value, dict) and value.get("type") == "bundle"):
-        return "is not a STIX bundle: an object whose `type` is `bundle`"
-    return None
 
 
 def _refuse_constant(name: str) -> object:

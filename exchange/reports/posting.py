@@ -16,9 +16,8 @@ from exchange.kernel.ids import is_uuid7
 from exchange.markings import Label
 from exchange.markings.families import is_as_strict
 from exchange.members import MemberCode, text_problem
-from exchange.reports.contents import STIX, content_fault, media_type_fault, name_fault
+from exchange.reports.contents import Found, Reading, media_type_fault, name_fault
 from exchange.reports.model import Header, PartHeader, Precedence, Protection, ReportId
-from exchange.reports.stix_markings import strictest_marking
 
 LONGEST_SUBJECT = 300
 LONGEST_CONDITIONS = 1000
@@ -241,41 +240,33 @@ def _parts_faults(posted: PostedReport, rules: PostingRules, *, label_is_known: 
     if not posted.parts:
         yield Fault("/parts", "empty", "no part: a report has at least one")
     names: set[str] = set()
+    reading = Reading()
     for index, part in enumerate(posted.parts):
         place = f"/parts/{index}"
-        yield from _content_faults(part, place)
+        found = Found(None) if isinstance(part.content, Awaited) else reading.look(part.media_type, part.content)
+        yield from _content_faults(part, place, found)
         # Case folded: some file systems would let one part overwrite the other.
         if part.name.casefold() in names:
             yield Fault(f"{place}/name", "repeated", "names another part already: choose another name")
         names.add(part.name.casefold())
-        yield from _content_marking_faults(part, place, posted.label if part.label is None else part.label)
+        label = posted.label if part.label is None else part.label
+        yield from content_marking_faults(found, f"{place}/label", label)
         yield from _part_label_faults(part, f"{place}/label", posted.label if label_is_known else None, rules)
 
 
-def _content_faults(part: PostedPart, place: str) -> Iterator[Fault]:
+def _content_faults(part: PostedPart, place: str, found: Found) -> Iterator[Fault]:
     if (problem := name_fault(part.name)) is not None:
         yield Fault(f"{place}/name", "bad-name", f"the name {problem}")
     if (problem := media_type_fault(part.media_type)) is not None:
         yield Fault(f"{place}/media_type", "bad-media-type", f"the media type {problem}")
-    elif (
-        not isinstance(part.content, Awaited) and (problem := content_fault(part.media_type, part.content)) is not None
-    ):
-        yield Fault(f"{place}/content", "wrong-content", f"the content {problem}")
+    elif found.fault is not None:
+        yield Fault(f"{place}/content", "wrong-content", f"the content {found.fault}")
 
 
-def _content_marking_faults(part: PostedPart, place: str, label: Label) -> Iterator[Fault]:
-    if not isinstance(part.content, Awaited):
-        yield from content_marking_faults(part.media_type, part.content, f"{place}/label", label)
-
-
-def content_marking_faults(media_type: str, content: bytes, place: str, label: Label) -> Iterator[Fault]:
+def content_marking_faults(found: Found, place: str, label: Label) -> Iterator[Fault]:
     """Yield what `label`, which stands at `place`, lacks of how a content is marked inside."""
-    # Only of what is the bundle that it is declared to be.
-    if not media_type.startswith(STIX) or content_fault(media_type, content) is not None:
-        return
-    borne = strictest_marking(content)
-    if borne is not None and not is_as_strict(label.handling, (borne,)):
-        yield Fault(place, "below-content", f"the bundle is marked `{borne}`: the label must say so too")
+    if found.borne is not None and not is_as_strict(label.handling, (found.borne,)):
+        yield Fault(place, "below-content", f"the bundle is marked `{found.borne}`: the label must say so too")
 
 
 def _part_label_faults(

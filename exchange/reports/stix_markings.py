@@ -3,8 +3,6 @@
 TLP 2.0: OASIS, cti-stix-common-objects, extension definition "tlp-2.0"; TLP 1: STIX 2.1 §7.2.1.4. WHITE is CLEAR.
 """
 
-import json
-import re
 from collections.abc import Iterator, Mapping
 from typing import Final
 
@@ -23,16 +21,10 @@ STIX_MARKINGS: Final[Mapping[str, str]] = {
 }
 NO_LIMIT: Final = "TLP:CLEAR"
 
-_ANY = re.compile(rb"marking-definition--[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
 
-
-def strictest_marking(bundle: bytes) -> str | None:
+def strictest_marking(bundle: Mapping[str, object]) -> str | None:
     """Return the strictest TLP caveat that an object of a STIX bundle bears; None for none and for CLEAR."""
-    # Most bundles name none: they are not parsed a second time.
-    if not any(found.decode() in STIX_MARKINGS for found in _ANY.findall(bundle)):
-        return None
-    objects = json.loads(bundle).get("objects")
-    borne = {STIX_MARKINGS[ref] for ref in _references(objects) if ref in STIX_MARKINGS} - {NO_LIMIT}
+    borne = {STIX_MARKINGS[ref] for ref in _references(bundle.get("objects")) if ref in STIX_MARKINGS} - {NO_LIMIT}
     found = strictest((name,) for name in borne)
     return found[0] if found else None
 

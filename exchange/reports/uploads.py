@@ -11,7 +11,7 @@ from dataclasses import replace
 from exchange.kernel.errors import Fault
 from exchange.markings import Label
 from exchange.members import MemberCode
-from exchange.reports.contents import ContentCheck, content_fault, is_read_whole
+from exchange.reports.contents import ContentCheck, Found, Reading, is_read_whole
 from exchange.reports.model import Header, PartHeader
 from exchange.reports.posting import Awaited, PostedPart, PostedReport, content_marking_faults
 
@@ -62,17 +62,15 @@ class ArrivingContent:
         if declared.sha256 and declared.sha256 != self.sha256:
             told = "has another SHA-256 than was declared: send the part again as it was declared"
             return (Fault("", "wrong-digest", told),)
-        problem = self._problem()
-        if problem is not None:
-            return (Fault("", "wrong-content", f"the content {problem}"),)
-        if self._check is None:
-            return tuple(content_marking_faults(declared.media_type, bytes(self._kept), "", declared.label))
-        return ()
+        found = self._found()
+        if found.fault is not None:
+            return (Fault("", "wrong-content", f"the content {found.fault}"),)
+        return tuple(content_marking_faults(found, "", declared.label))
 
-    def _problem(self) -> str | None:
+    def _found(self) -> Found:
         if self._check is None:
-            return content_fault(self._part.media_type, bytes(self._kept))
-        return self._check.fault()
+            return Reading().look(self._part.media_type, bytes(self._kept))
+        return Found(self._check.fault())
 
 
 def as_posted(declared: Header, received: Mapping[int, Awaited], *, poster: MemberCode) -> PostedReport:

@@ -7,7 +7,7 @@ from typing import Annotated, Any, TypeVar
 from pydantic import BaseModel, BeforeValidator, ConfigDict, PlainSerializer, ValidationError, WithJsonSchema
 from pydantic_core import ErrorDetails, from_json
 
-from exchange.kernel import Fault, InvalidError, MalformedError, TooLargeError, parse_rfc3339, rfc3339
+from exchange.kernel import Fault, InvalidError, MalformedError, TooLargeError, parse_rfc3339, rfc3339, values_up_to
 
 ModelT = TypeVar("ModelT", bound="WireModel")
 
@@ -17,8 +17,6 @@ _FAULTS_TOLD = 100
 MOST_VALUES = 20_000
 """In one body, as in an agreement's YAML: a hundred parts with a label for forty members each have 5,000. Fifteen
 megabytes of the smallest ones take gigabytes and a minute, in which nobody else is answered."""
-_MOST_QUOTES = 4 * MOST_VALUES
-"""Around a name and a text for each."""
 
 _CODES = {
     "extra_forbidden": "unknown-field",
@@ -125,7 +123,7 @@ def read_sent(body: bytes) -> object:
 
     Raises TooLargeError where it has more values than any body needs, before they are made.
     """
-    if _may_be_many(body) and _may_be_many(_without_texts(body)):
+    if values_up_to(body, MOST_VALUES) > MOST_VALUES:
         raise TooLargeError(f"the body has more than {MOST_VALUES} values")
     return read_json(body)
 
@@ -155,19 +153,6 @@ def faults_of(error: ValidationError) -> tuple[Fault, ...]:
 def pointer_to(place: tuple[str | int, ...]) -> str:
     """Return the JSON Pointer (RFC 6901) of a place in a value."""
     return "".join("/" + str(step).replace("~", "~0").replace("/", "~1") for step in place)
-
-
-def _may_be_many(body: bytes) -> bool:
-    # Each value stands behind one of these, but for those of objects with a single name, which hold it with theirs.
-    return sum(body.count(mark) for mark in (b",", b"[", b"{")) > MOST_VALUES
-
-
-def _without_texts(body: bytes) -> bytes:
-    """Return what stands outside of texts: exact for JSON, and as far as it is JSON for what is none."""
-    bare = body.replace(rb"\\", b"").replace(rb"\"", b"")
-    if bare.count(b'"') > _MOST_QUOTES:
-        raise TooLargeError(f"the body has more than {MOST_VALUES} values")
-    return b"".join(bare.split(b'"')[::2])
 
 
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

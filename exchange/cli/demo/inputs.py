@@ -23,8 +23,7 @@ from exchange.cli.pulling import safe_name
 from exchange.client import ExchangeClient
 from exchange.kernel import InvalidError
 from exchange.markings.families import strictest
-from exchange.reports import content_fault, is_read_whole, name_fault
-from exchange.reports.stix_markings import strictest_marking
+from exchange.reports import Reading, content_fault, is_read_whole, name_fault
 from exchange.wire import HeaderBody, PartBody
 
 _RELEASABLE = "//REL TO "
@@ -75,8 +74,8 @@ def post_inputs(
 
 def marked(marking: str, inputs: Mapping[str, Input]) -> str:
     """Return `marking` with the strictest TLP caveat that a bundle among the inputs bears."""
-    bundles = (each.content for each in inputs.values() if "stix" in each.media_type)
-    borne = strictest((found,) for found in map(strictest_marking, bundles) if found is not None)
+    looked = (Reading().look(each.media_type, each.content).borne for each in inputs.values())
+    borne = strictest((found,) for found in looked if found is not None)
     return marking.replace(_RELEASABLE, f"//{borne[0]}/{_RELEASABLE.removeprefix('//')}") if borne else marking
 
 

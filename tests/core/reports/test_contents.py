@@ -161,6 +161,8 @@ def test_other_media_types_are_refused(media_type, problem):
         ("image/tiff", b"II*\x00"),
         ("image/tiff", b"MM\x00*"),
         ("application/unheard-of", b"anything"),
+        # Begins like the name of STIX's type, and is another one.
+        ("application/stix+json.notes", b"marking-definition--94868c89-83c2-464b-929b-a1a8aa3c8487"),
     ],
 )
 def test_contents_of_their_type_are_taken(media_type, content):
@@ -209,6 +211,13 @@ def test_contents_of_their_type_are_taken(media_type, content):
 )
 def test_contents_of_another_type_are_refused(media_type, content, problem):
     assert content_fault(media_type, content) == problem
+
+
+@pytest.mark.parametrize("media_type", ["application/json", "application/geo+json", STIX])
+def test_json_of_very_many_values_is_refused_before_they_are_made(media_type, monkeypatch):
+    monkeypatch.setattr("exchange.reports.contents.json.loads", lambda *_, **__: pytest.fail("they were made"))
+
+    assert "values" in content_fault(media_type, b'{"type":"bundle","objects":[%b]}' % b",".join([b"0"] * 500_001))
 
 
 @given(st.binary(max_size=40))

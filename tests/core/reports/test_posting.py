@@ -255,6 +255,20 @@ def test_h3_of_a_part_demands_the_text_too():
     assert [fault.code for fault in found] == ["missing-conditions"]
 
 
+def test_what_is_read_whole_of_a_report_has_no_more_values_in_many_parts_than_in_one():
+    content = b"[%b]" % b",".join([b"0"] * 200_000)
+    parts = tuple(PostedPart(None, "application/json", f"{number}.json", content) for number in range(4))
+
+    assert faults_of(parts=parts) == [("/parts/2/content", "wrong-content"), ("/parts/3/content", "wrong-content")]
+
+
+@pytest.mark.parametrize("media_type", ["application/stix+jsonx", "application/stix+json.notes"])
+def test_type_whose_name_begins_like_that_of_a_bundle_is_no_bundle(media_type):
+    part = PostedPart(None, media_type, "a", b"marking-definition--94868c89-83c2-464b-929b-a1a8aa3c8487")
+
+    assert faults_of(parts=(part,)) == []
+
+
 @pytest.mark.parametrize(
     ("handling", "part_handling", "codes"),
     [

@@ -1,5 +1,3 @@
-import json
-
 import pytest
 
 from exchange.markings.families import FAMILIES
@@ -27,7 +25,7 @@ FIRST_TLP = {
 
 
 def bundle(*objects):
-    return json.dumps({"type": "bundle", "objects": list(objects)}).encode()
+    return {"type": "bundle", "objects": list(objects)}
 
 
 def test_ids_stand_for_caveats_of_the_family():
@@ -71,4 +69,4 @@ def test_what_marks_nothing_is_no_marking(objects):
 
 
 def test_bundle_without_objects_has_none():
-    assert strictest_marking(json.dumps({"type": "bundle", "objects": 1, "id": RED}).encode()) is None
+    assert strictest_marking({"type": "bundle", "objects": 1, "id": RED}) is None

@@ -66,6 +66,7 @@ def arrived(declared: PartHeader, content: bytes, size: int = 3) -> ArrivingCont
         ("application/json", b"{}", b"{}", None),
         ("application/json", b"{]", b"{]", "wrong-content"),
         (STIX, MARKED, MARKED, "below-content"),
+        ("application/stix+jsonx", MARKED[1:], MARKED[1:], None),
     ],
 )
 def test_content_is_what_was_declared_or_says_why_not(media_type, content, sent, code):
