@@ -8,7 +8,7 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Final, TypeVar
 
 from exchange.kernel.spans import Mark, SpanName, Tracer
-from exchange.store.batch import AppendJob, Job, KeyJob, PostJob, ProbeJob, Result
+from exchange.store.batch import AppendJob, BlobsJob, Job, KeyJob, PostJob, ProbeJob, Result
 from exchange.store.dialect import Parameters, Row, Statement
 from exchange.store.observing import StoreLoad
 from exchange.store.postgres import PostgresDatabase
@@ -21,6 +21,7 @@ _ACTS: Final[dict[type[Job], str]] = {
     AppendJob: "append",
     PostJob: "post",
     KeyJob: "key",
+    BlobsJob: "blobs",
     ProbeJob: "probe",
     LeaseJob: "lease",
 }

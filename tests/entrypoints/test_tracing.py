@@ -4,6 +4,8 @@ import json
 import subprocess
 import sys
 from pathlib import Path
+from typing import get_args
+from unittest.mock import AsyncMock, Mock
 
 import pytest
 
@@ -11,6 +13,8 @@ from exchange.app import _require_tracing, create_app
 from exchange.kernel import UnsafeSettingError
 from exchange.kernel.spans import UNTRACED, Mark, SpanName
 from exchange.settings import Settings, load_settings
+from exchange.store.batch import Job
+from exchange.store.traced import TracedDatabase
 from exchange.tracing import Collector, collected
 from tests.support.collector import collecting, marks
 
@@ -149,3 +153,16 @@ async def test_environment_adds_nothing(monkeypatch: pytest.MonkeyPatch) -> None
     assert b"node-7" in sent
     assert b"canary" not in sent
     assert sent.count(b"a-token") == len(collector.octets) / 2  # in the head, where it belongs
+
+
+@pytest.mark.parametrize("kind", get_args(Job))
+async def test_whatever_the_store_is_given_is_measured_and_done(kind: type[Job]) -> None:
+    given = kind.__new__(kind)
+    done = AsyncMock(return_value=None)
+    with collecting() as collector:
+        async with collected(Collector(f"{collector.url}/v1/traces", "here")) as tracer:
+            with tracer.span(SpanName.REQUEST):
+                await TracedDatabase(Mock(submit=done), tracer).submit(given)
+
+    done.assert_awaited_once_with(given)
+    assert [marks(span)["exchange.act"] for span in collector.spans if span.name != "request"] != []
