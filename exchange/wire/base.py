@@ -13,6 +13,13 @@ ModelT = TypeVar("ModelT", bound="WireModel")
 
 _FAULTS_TOLD = 100
 """Enough to mend a whole report at once; a hostile body must not make an answer larger than itself."""
+_LONGEST_STEP = 256
+"""Of a place in a body: no name of ours is longer, and one of megabytes would be in the answer."""
+_REASON_LENGTH = 120
+_MOST_DIGITS = 100
+"""Of a whole number, the largest of ours has 16: to make one takes the square of them, and a body holds four thousand
+of four thousand digits."""
+_UNREAD = "the body is not JSON that the exchange reads"
 
 MOST_VALUES = 20_000
 """In one body, as in an agreement's YAML: a hundred parts with a label for forty members each have 5,000. Fifteen
@@ -108,13 +115,17 @@ def parse_body(model: type[ModelT], body: bytes) -> ModelT:
     Raises MalformedError where it is no JSON, InvalidError with a JSON pointer for every fault where it is,
     TooLargeError where it has more values than any body needs.
     """
-    value = read_sent(body)
-    if not isinstance(value, dict):
+    _require_few_values(body)
+    if not isinstance(_read_unique(body), dict):
+        read_json(body)
         message = "the body is not a JSON object"
         raise InvalidError(message, (Fault("", "invalid-value", message),))
     try:
+        # Refuses all that `read_json` does: read a third time, a large body would only take longer.
         return model.model_validate_json(body)
     except ValidationError as exc:
+        if (reason := _no_json(exc)) is not None:
+            raise MalformedError(f"{_UNREAD}: {reason}") from exc
         raise InvalidError("the body has faults", faults_of(exc)) from exc
 
 
@@ -123,8 +134,7 @@ def read_sent(body: bytes) -> object:
 
     Raises TooLargeError where it has more values than any body needs, before they are made.
     """
-    if values_up_to(body, MOST_VALUES) > MOST_VALUES:
-        raise TooLargeError(f"the body has more than {MOST_VALUES} values")
+    _require_few_values(body)
     return read_json(body)
 
 
@@ -133,13 +143,27 @@ def read_json(body: bytes) -> object:
 
     Raises MalformedError.
     """
+    value = _read_unique(body)
     try:
-        # Limits the depth, which the standard library does not; refuses NaN and bad UTF-8.
+        # Limits the depth, which the standard library does not; refuses half a character.
         from_json(body, allow_inf_nan=False)
+    except ValueError as exc:
+        raise MalformedError(f"{_UNREAD}: {_reason(exc)}") from exc
+    return value
+
+
+def _read_unique(body: bytes) -> object:
+    """Return the JSON value of `body`, where no name stands twice in one object and no number is none."""
+    try:
         # Two readers of one body may pick different values of a repeated name; neither gets to.
         return _DECODER.decode(body.decode())
     except (ValueError, RecursionError) as exc:
-        raise MalformedError(f"the body is not JSON that the exchange reads: {_reason(exc)}") from exc
+        raise MalformedError(f"{_UNREAD}: {_reason(exc)}") from exc
+
+
+def _require_few_values(body: bytes) -> None:
+    if values_up_to(body, MOST_VALUES) > MOST_VALUES:
+        raise TooLargeError(f"the body has more than {MOST_VALUES} values")
 
 
 def faults_of(error: ValidationError) -> tuple[Fault, ...]:
@@ -152,7 +176,15 @@ def faults_of(error: ValidationError) -> tuple[Fault, ...]:
 
 def pointer_to(place: tuple[str | int, ...]) -> str:
     """Return the JSON Pointer (RFC 6901) of a place in a value."""
-    return "".join("/" + str(step).replace("~", "~0").replace("/", "~1") for step in place)
+    return "".join("/" + str(step)[:_LONGEST_STEP].replace("~", "~0").replace("/", "~1") for step in place)
+
+
+def _no_json(error: ValidationError) -> str | None:
+    """Return why what was validated is no JSON, None where it is."""
+    found = error.errors(include_url=False, include_input=False)[0] if error.error_count() == 1 else None
+    return (
+        str(found["ctx"]["error"])[:_REASON_LENGTH] if found is not None and found["type"] == "json_invalid" else None
+    )
 
 
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -166,7 +198,13 @@ def _no_constant(name: str) -> object:
     raise ValueError(f"{name} is no JSON number")
 
 
-_DECODER = json.JSONDecoder(object_pairs_hook=_unique, parse_constant=_no_constant)
+def _whole_number(digits: str) -> int:
+    if len(digits) > _MOST_DIGITS:
+        raise ValueError(f"a number has more than {_MOST_DIGITS} digits")
+    return int(digits)
+
+
+_DECODER = json.JSONDecoder(object_pairs_hook=_unique, parse_constant=_no_constant, parse_int=_whole_number)
 
 
 def _reason(error: Exception) -> str:
@@ -174,7 +212,7 @@ def _reason(error: Exception) -> str:
         return "it is not UTF-8"
     if isinstance(error, RecursionError):
         return "it is nested too deeply"
-    return str(error)[:120]
+    return str(error)[:_REASON_LENGTH]
 
 
 def _message(fault: ErrorDetails) -> str:

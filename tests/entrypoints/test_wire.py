@@ -70,6 +70,13 @@ def test_fault_says_what_is_to_be_written(changed, told) -> None:
     assert [str(fault) for fault in refused.value.faults] == [told]
 
 
+def test_name_of_any_length_is_not_repeated_whole() -> None:
+    with pytest.raises(InvalidError) as refused:
+        parse_body(MemberAddition, json.dumps({"code": "GBR", "name": "x", "n" * 100_000: 1}).encode())
+
+    assert max(len(fault.pointer) for fault in refused.value.faults) == 257
+
+
 def test_field_that_is_not_there_is_said_to_be_missing() -> None:
     with pytest.raises(InvalidError) as refused:
         parse_body(ReportBody, json.dumps({**REPORT, "parts": [{"size_bytes": -1, "name": "x"}]}).encode())
@@ -108,11 +115,17 @@ def test_faults_do_not_repeat_the_input() -> None:
         "",
         "\ufeff{}",
         "1\x00",
+        "1" * 101,
+        "[" * 250 + "]" * 250,
+        "[" * 10_000,
     ],
 )
 def test_what_two_readers_could_read_apart_is_no_json(text: str) -> None:
     with pytest.raises(MalformedError):
         read_json(text.encode())
+    for body in (text, f'{{"code":{text}}}'):
+        with pytest.raises(MalformedError):
+            parse_body(MemberAddition, body.encode())
 
 
 @given(
@@ -145,7 +158,8 @@ def test_bytes_are_json_or_malformed_and_nothing_else(body: bytes) -> None:
     ids=["list", "nested", "objects", "texts", "cut"],
 )
 def test_body_of_very_many_values_is_too_large_before_they_are_made(body: bytes, monkeypatch) -> None:
-    monkeypatch.setattr("exchange.wire.base.read_json", lambda _: pytest.fail("they were made"))
+    for reader in ("read_json", "_read_unique"):
+        monkeypatch.setattr(f"exchange.wire.base.{reader}", lambda _: pytest.fail("they were made"))
 
     with pytest.raises(TooLargeError):
         parse_body(ReportBody, body)
