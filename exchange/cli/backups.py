@@ -1,13 +1,15 @@
 """`exchange backup`, `restore` and `restored`: the instance put aside, and put back without reviving what was ended.
 
-A restore: (1) the backup is read to its end before a byte of it is believed, and the keys here open it; (2) the kept
-log, where there is one, is verified and says what was ended since; (3) one transaction fills the empty database,
-destroys again what was destroyed, and freezes the log; (4) the files beside the database, and what parties did since;
-(5) nothing is served before an operator has confirmed the rest.
+A restore: (1) the backup is read to its end before a byte of it is believed, the log's keys, held from before, signed
+it, and the keys here open it; (2) the kept log, where there is one, is verified and says what was ended since; (3) one
+transaction fills the empty database, destroys again what was destroyed, and freezes the log; (4) the files beside the
+database, and what parties did since; (5) nothing is served before an operator has confirmed the rest.
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 from typing import Annotated
@@ -19,6 +21,7 @@ from exchange.audit.note_keys import parse_verifier_key
 from exchange.audit.tile_paths import bundles_of_size
 from exchange.audit.verify import ERASED_AGAIN, Expectations, verify_log
 from exchange.cli import output
+from exchange.cli.backup_keys import UNVERIFIED, known_keys, vouched_by
 from exchange.cli.instance import Host, folder_of, open_host, unwritable, write_new
 from exchange.cli.program import app
 from exchange.cli.progress import ProgressBar
@@ -26,7 +29,7 @@ from exchange.cli.sealed_io import SealedWriter, identity_of, recipient_of, seal
 from exchange.cli.verbs import DirOption, JsonOption, host_verb
 from exchange.client.log_folder import LogFolder
 from exchange.crypto.sealed_files import Identity
-from exchange.custody import FileCustodian
+from exchange.custody import FileCustodian, load_log_key
 from exchange.kernel import InvalidError, rfc3339, system_clock
 from exchange.services import blob_place
 from exchange.settings import InstanceLayout, Settings, load_settings
@@ -43,6 +46,7 @@ from exchange.usecases.backups import (
 )
 from exchange.usecases.move_again import move_again
 from exchange.usecases.recording import draft
+from exchange.usecases.signed_backup import Signed, read_signed, same_lines, signed_lines
 
 restored = typer.Typer(help="What a restore left to be confirmed before anything is served.", no_args_is_help=True)
 app.add_typer(restored, name="restored")
@@ -64,8 +68,8 @@ async def backup(
     to: Annotated[str, typer.Option("--to", help="Recipient, or the file it is in: who will be able to open it.")],
     as_json: JsonOption = False,
 ) -> None:
-    """Put the instance's data aside, sealed; never its keys."""
-    recipient = recipient_of(to)
+    """Put the instance's data aside, signed and sealed; never its keys."""
+    recipient, key = recipient_of(to), load_log_key(host.settings.log_key_file)
     await _record(host, EventName.INSTANCE_BACKED_UP)
     url = host.settings.database_url_with_password()
     files = _files_beside(host.layout)
@@ -73,7 +77,8 @@ async def backup(
     blobs = None if place is None else place.blobs
     count = 0
     with SealedWriter(file, recipient) as writer, ProgressBar("lines") as bar:
-        async for line in backup_lines(url, node=host.settings.node, clock=system_clock, files=files, blobs=blobs):
+        lines = backup_lines(url, node=host.settings.node, clock=system_clock, files=files, blobs=blobs)
+        async for line in signed_lines(lines, key):
             writer.write(line)
             count += 1
             bar(count, count)
@@ -93,34 +98,46 @@ def restore(
             "--log", help="The log as somebody kept it (`exchange audit tiles`): what was ended since the backup."
         ),
     ] = None,
+    key: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--key",
+            help="A public key of the log, or a file of them, held from before; those of this instance unless named.",
+        ),
+    ] = None,
+    unverified: Annotated[
+        bool, typer.Option("--unverified", help="Restore though no known key signed it: you know whose it is.")
+    ] = False,
     dir: DirOption = None,  # noqa: A002
     as_json: JsonOption = False,
 ) -> None:
     """Fill an empty instance from a backup."""
     folder = folder_of(dir)
-    settings, opened = load_settings(folder), identity_of(identity)
-    # (1) whole, or nothing
+    settings, opened, signed = load_settings(folder), identity_of(identity), Signed()
+    # (1) whole, or nothing; and signed
     with sealed_lines(file, opened) as lines:
-        contents = read_contents(lines)
+        contents = read_contents(read_signed(lines, signed))
+    signer = vouched_by(signed, known_keys(settings, key or ()), is_unverified_taken=unverified)
     asyncio.run(require_its_keys(contents, FileCustodian.load(settings.roots_file)))
     # (2) what came after
     after = what_came_after(contents, None if log is None else _kept_entries(log, contents))
     replay = after.replay
     layout = InstanceLayout(folder.absolute())
-    claims = [*_what_returns(layout, contents), *after.claims]
+    claims = [*([UNVERIFIED] if signer is None else []), *_what_returns(layout, contents), *after.claims]
     unfinished = _unfinished()
     why = f"restored from the backup of {contents.made_at}: begin the next log with `exchange audit recover`"
     # (3) the blobs of large parts, which nothing names yet, and the database
-    asyncio.run(_put_blobs(settings, contents, file, opened))
-    url = settings.database_url_with_password()
-    with sealed_lines(file, opened) as lines:
-        loaded = asyncio.run(load(url, rows_of(lines), Since(why, replay, [unfinished, *claims]), clock=system_clock))
+    asyncio.run(_put_blobs(settings, contents, lambda: _again(file, opened, signed)))
+    url, since = settings.database_url_with_password(), Since(why, replay, [unfinished, *claims])
+    with _again(file, opened, signed) as lines:
+        loaded = asyncio.run(load(url, rows_of(lines), since, clock=system_clock))
     # (4) beside it
     _put_beside(layout, contents)
-    done = asyncio.run(_finish_restore(folder, contents, after, unfinished))
+    done = asyncio.run(_finish_restore(folder, _Told(contents, after, signer), unfinished))
     told = {
         "id": str(folder),
         "made_at": contents.made_at,
+        "signed_by": signer,
         "rows": loaded,
         "large_parts": contents.blobs,
         "large_parts_missing": contents.missing,
@@ -168,14 +185,23 @@ async def claims_confirm(
     output.show_line(f"confirmed; {left} left")
 
 
-async def _put_blobs(settings: Settings, contents: Contents, file: Path, identity: Identity) -> None:
+@contextmanager
+def _again(file: Path, identity: Identity, signed: Signed) -> Iterator[Iterator[bytes]]:
+    """Give the lines once more; an error at their end where they are not those that were verified."""
+    with sealed_lines(file, identity) as lines:
+        yield same_lines(lines, signed)
+
+
+async def _put_blobs(
+    settings: Settings, contents: Contents, opened: Callable[[], AbstractContextManager[Iterator[bytes]]]
+) -> None:
     """Put the backup's blobs where large parts are kept; InvalidError, before anything, where no such place is set."""
     place = blob_place(settings)
     if not contents.blobs:
         return
     if place is None:
         raise InvalidError("the backup holds large parts of a blob store: set `blob_store_url`, then restore again")
-    with sealed_lines(file, identity) as lines:
+    with opened() as lines:
         for location, pieces in blobs_of(lines):
             await place.blobs.add_pieces(location, _arriving(pieces))
 
@@ -253,24 +279,35 @@ async def _record(host: Host, event: EventName) -> None:
     await host.services.store.append(draft(host.call(), None, event, Outcome.PERMITTED, subject=subject))
 
 
-async def _finish_restore(folder: Path, contents: Contents, after: After, unfinished: Claim) -> int:
+@dataclass(frozen=True, slots=True)
+class _Told:
+    """What the entries of a restore tell: `signer` is the log whose keys signed the backup, None where none did."""
+
+    contents: Contents
+    after: After
+    signer: str | None
+
+
+async def _finish_restore(folder: Path, told: _Told, unfinished: Claim) -> int:
     """Record the restore and do again what parties did; return how many claims are settled by that."""
     async with open_host(folder) as host:
         subject = Subject("instance", host.settings.node)
-        for detail in _told_of_restore(contents, after):
+        for detail in _told_of_restore(told):
             event, permitted = EventName.INSTANCE_RESTORED, Outcome.PERMITTED
             await host.services.store.append(draft(host.call(), None, event, permitted, subject=subject, detail=detail))
-        done = await move_again(host.services, host.call(), after.moves)
+        done = await move_again(host.services, host.call(), told.after.moves)
         url = host.settings.database_url_with_password()
         settled = sum([await confirm_claim(url, each, clock=system_clock) for each in done])
         await confirm_claim(url, unfinished.id, clock=system_clock)
         return settled
 
 
-def _told_of_restore(contents: Contents, after: After) -> Iterator[dict[str, str | int | list[str]]]:
+def _told_of_restore(restored: _Told) -> Iterator[dict[str, str | int | list[str]]]:
     """Yield what the entries of a restore say: whose personal data it erased again, so that its log is not accused."""
+    contents, after = restored.contents, restored.after
     size = 0 if contents.log is None else contents.log.size
     told: dict[str, str | int | list[str]] = {"made_at": contents.made_at, "log_size": size, "node": contents.node}
+    told["signed_by"] = restored.signer or "nobody who is known"
     again = sorted({" ".join(erased) for erased in after.replay.erased})
     for start in range(0, max(1, len(again)), _ERASED_NAMED):
         named = again[start : start + _ERASED_NAMED]

@@ -13,17 +13,20 @@ import typer
 
 from exchange.audit import EventName, Outcome, Subject
 from exchange.cli import output
+from exchange.cli.audit_keys import log_keys_of
 from exchange.cli.instance import Host, folder_of, write_new
 from exchange.cli.keys_group import keys
 from exchange.cli.sealed_io import SealedWriter, identity_of, recipient_of, sealed_lines
 from exchange.cli.verbs import DirOption, JsonOption, host_verb
 from exchange.crypto.sealed_files import Identity
-from exchange.kernel import InvalidError
+from exchange.custody import parse_log_key
+from exchange.kernel import InvalidError, MalformedError
 from exchange.settings import InstanceLayout
 from exchange.usecases.recording import draft
 
 _FORMAT = 1
 _FOLDERS = ("custody", "secrets", "tls")
+_LOG_KEY = "secrets/log.key"
 _TRUSTED = ("tls/authorities/", "tls/crl/", "tls/edges.pem")
 """Whom to believe is no key: it comes back with the backup, whose restore has a person confirm each."""
 
@@ -69,6 +72,12 @@ async def escrow(
 def restore_keys(
     file: Annotated[Path, typer.Argument(metavar="FILE", help="The sealed keys.")],
     identity: Annotated[Path, typer.Option("--identity", help="The secret half of the recipient they were sealed to.")],
+    key: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--key", help="A public key of the log, or a file of them, held from before: theirs must be what is sealed."
+        ),
+    ] = None,
     dir: DirOption = None,  # noqa: A002
     as_json: JsonOption = False,
 ) -> None:
@@ -81,6 +90,8 @@ def restore_keys(
         # To the end: a file that was cut is not believed in its beginning.
         contents = list(lines)
     files = _without_trust(_read(contents))
+    if key:
+        _require_those_of(files, key)
     for name, secret in files.items():
         path = layout.folder / name
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -89,6 +100,26 @@ def restore_keys(
         output.show_json({"id": str(layout.folder), "files": sorted(files)})
         return
     output.show_line(f"{layout.folder} holds the keys again; next: `exchange restore BACKUP --dir {layout.folder}`")
+
+
+def _require_those_of(files: dict[str, bytes], given: list[str]) -> None:
+    """Raise InvalidError where the sealed keys of the log are not the private halves of `given`.
+
+    The recipient is public: whoever has it can seal keys of their own, which would then vouch for their own backup.
+    """
+    try:
+        held = {signer.verifier for signer in parse_log_key(files[_LOG_KEY]).signers}
+    except (KeyError, MalformedError) as exc:
+        raise InvalidError(
+            "the file holds no keys of a log, so that nothing shows whose it is: see docs/backup.md"
+        ) from exc
+    known = log_keys_of(given)
+    if not held.issubset(known):
+        name = next(iter(held)).name
+        raise InvalidError(
+            f"these are the keys of `{name[:200]}`, and not those that `--key` names: somebody else may have sealed "
+            "them, or a newer log began: take another copy, or name its public keys"
+        )
 
 
 def _secret_files(layout: InstanceLayout) -> dict[str, bytes]:

@@ -46,7 +46,7 @@ VERBS: Mapping[str, Verb] = {
     ),
     "status": Verb("serving", "Show the state of the instance on one screen."),
     "doctor": Verb("serving", "Check the configuration and say how to mend it; exit 1 where something must be mended."),
-    "backup": Verb("backups", "Put the instance's data aside, sealed; never its keys."),
+    "backup": Verb("backups", "Put the instance's data aside, signed and sealed; never its keys."),
     "restore": Verb("backups", "Fill an empty instance from a backup."),
     "restored": Verb("backups", "What a restore left to be confirmed before anything is served."),
     "keys": Verb("keys", "Keys: their versions, sealed to their keepers, put back."),

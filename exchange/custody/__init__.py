@@ -15,7 +15,14 @@ from exchange.custody.custodian import (
     Wrapped,
 )
 from exchange.custody.file import FileCustodian
-from exchange.custody.log_key import LogKey, checkpoint_signed_by, create_log_key, load_log_key, replace_log_key
+from exchange.custody.log_key import (
+    LogKey,
+    checkpoint_signed_by,
+    create_log_key,
+    load_log_key,
+    parse_log_key,
+    replace_log_key,
+)
 from exchange.custody.roots import add_root_version, create_root_file
 from exchange.custody.traced import TracedCustodian
 
@@ -35,5 +42,6 @@ __all__ = [
     "create_log_key",
     "create_root_file",
     "load_log_key",
+    "parse_log_key",
     "replace_log_key",
 ]

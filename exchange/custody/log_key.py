@@ -76,12 +76,19 @@ def load_log_key(path: Path) -> LogKey:
     if not os.path.lexists(path):
         message = "`exchange migrate` makes it for a new log, else copy it from the node that has it"
         raise UnsafeSettingError(f"key file `{path}` is missing: {message}")
-    octets = read_guarded(path)
+    try:
+        return parse_log_key(read_guarded(path))
+    except MalformedError as exc:
+        raise UnsafeSettingError(f"key file `{path}` is damaged: put it back from the escrow") from exc
+
+
+def parse_log_key(octets: bytes) -> LogKey:
+    """Return the keys that a key file holds; MalformedError for what holds none."""
     try:
         return _parsed(json.loads(octets))
     except (ValueError, RecursionError, MalformedError, CryptoError) as exc:
         # The parser's words are left out: they could quote a key.
-        raise UnsafeSettingError(f"key file `{path}` is damaged: put it back from the escrow") from exc
+        raise MalformedError("these are not the keys of a log") from exc
 
 
 def checkpoint_signed_by(verifier_keys: str, note: bytes) -> Checkpoint:

@@ -1,8 +1,8 @@
 """Backups as lines of JSON: the database as of one moment, and the files beside it that are no secret.
 
 Line 1 says of what and when, each other line holds rows of one table or one large part, still sealed, the last one how
-many of each there were. Sealing the whole is the caller's affair; so is where it goes. INVARIANT: no key of custody, of
-the log, of a node or of a server is in it.
+many of each there were. Signing (`signed_backup`) and sealing the whole are the caller's affair; so is where it goes.
+INVARIANT: no key of custody, of the log, of a node or of a server is in it.
 """
 
 import base64
@@ -24,7 +24,9 @@ from exchange.store.large_parts import is_in_database
 from exchange.store.schema import head
 from exchange.usecases.move_again import PartyMove, move_told
 
-_FORMAT = 1
+_FORMAT = 2
+_FORMATS = (1, 2)
+"""Before the second one a backup was not signed (`signed_backup`)."""
 _UNKNOWN = "unknown-acts"
 _LOG_TABLE = "log_state"
 _PART_TABLES = ("report_part", "upload_part")
@@ -244,7 +246,7 @@ def _period(entry: Entry) -> str:
 
 
 def _opened(record: Mapping[str, Any]) -> Contents:
-    if record.get("exchange_backup") != _FORMAT:
+    if record.get("exchange_backup") not in _FORMATS:
         raise MalformedError("this is no backup of the exchange, or one of another version")
     if record["schema"] > head():
         raise MalformedError(

@@ -7,6 +7,7 @@ import os
 import stat
 import subprocess
 import sys
+import tempfile
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -17,10 +18,11 @@ from exchange.cli import key_escrow, sealed_io
 from exchange.cli.instance import open_host
 from exchange.crypto import read_certificate
 from exchange.crypto.sealed_files import Identity, open_sealed
-from exchange.custody import create_root_file
+from exchange.custody import create_log_key, create_root_file, load_log_key, replace_log_key
 from exchange.kernel import UnavailableError
 from exchange.settings import InstanceLayout
 from exchange.usecases import describe_caller
+from exchange.usecases.signed_backup import signed_lines
 
 NOW = datetime(2026, 6, 1, tzinfo=UTC)
 
@@ -161,7 +163,7 @@ def test_backup_holds_no_key_and_keys_hold_no_data(exchange, instance, keeper):
         secret = path.read_bytes()
         assert secret not in inside
         assert base64.b64encode(secret) not in inside
-    assert json.loads(inside.split(b"\n", 1)[0])["exchange_backup"] == 1
+    assert json.loads(inside.split(b"\n", 1)[0])["exchange_backup"] == 2
     assert b"GBR" not in backup.read_bytes()
     assert {stat.S_IMODE(path.stat().st_mode) for path in (backup, keys)} == {0o600}
 
@@ -214,6 +216,116 @@ def test_what_cannot_be_opened_whole_changes_nothing_and_says_why(exchange, inst
     assert why in refused.err
     assert "unexpected" not in refused.err
     assert {path for path in place.rglob("*") if path.is_file()} == before
+
+
+def forged(backup: Path, keeper: Path, change) -> None:
+    """Put another backup in the place of this one, as whoever has the recipient can make one."""
+    identity = Identity.from_text((keeper / "identity").read_text())
+    lines = b"".join(open_sealed(identity, memoryview(backup.read_bytes()))).splitlines(keepends=True)
+    backup.unlink()
+    with sealed_io.SealedWriter(backup, identity.recipient) as writer:
+        for line in change(lines):
+            writer.write(line)
+
+
+def unsigned(lines: list[bytes]) -> list[bytes]:
+    """As it was made before backups were signed."""
+    return [lines[0].replace(b'"exchange_backup":2', b'"exchange_backup":1'), *lines[1:-1]]
+
+
+def resigned(origin: str):
+    def change(lines: list[bytes]) -> list[bytes]:
+        async def signed() -> list[bytes]:
+            async def each():
+                for line in lines[:-1]:
+                    yield line
+
+            with tempfile.TemporaryDirectory() as folder:
+                key = create_log_key(Path(folder) / "log.key", origin, os.urandom)
+            return [line async for line in signed_lines(each(), key)]
+
+        return asyncio.run(signed())
+
+    return change
+
+
+def changed(lines: list[bytes]) -> list[bytes]:
+    return [line.replace(b"GBR", b"NOR") for line in lines]
+
+
+def test_backup_that_anybody_can_have_made_is_refused_or_restored_knowingly(exchange, instance, keeper):
+    backup, keys = put_aside(exchange, instance, keeper)
+    place, identity = keeper / "new", ("--identity", keeper / "identity")
+    assert exchange("keys", "restore", keys, *identity, "--dir", place).code == 0
+    before = {path for path in place.rglob("*") if path.is_file()}
+    own = backup.read_bytes()
+    own_origin = load_log_key(InstanceLayout(instance).log_key_file).origin
+    tries = (
+        (unsigned, (), "is not signed"),
+        (resigned("another.example/log/1"), (), "signed by `another.example/log/1`, whose keys are not known here"),
+        (resigned(own_origin), (), "lacks the signature of"),
+        (changed, (), "a wrong signature of"),
+        (resigned(own_origin), ("--unverified",), "lacks the signature of"),
+        (changed, ("--unverified",), "a wrong signature of"),
+    )
+
+    for change, options, told in tries:
+        backup.unlink()
+        backup.write_bytes(own)
+        forged(backup, keeper, change)
+        refused = exchange("restore", backup, *identity, "--dir", place, *options)
+        assert (refused.code, told in refused.err) == (1, True), refused.err
+        assert {path for path in place.rglob("*") if path.is_file()} == before
+
+    backup.write_bytes(own)
+    forged(backup, keeper, unsigned)
+    taken = exchange("restore", backup, *identity, "--dir", place, "--unverified", "--json")
+    assert (taken.code, taken.json["signed_by"]) == (0, None), taken.err
+    claims = exchange("restored", "list", "--dir", place, "--json").json
+    assert "backup-unverified" in {claim["id"] for claim in claims}
+    assert len(claims) == taken.json["to_confirm"]
+
+
+def test_backup_and_keys_are_held_against_the_public_keys_that_one_has_from_before(exchange, instance, keeper):
+    backup, keys = put_aside(exchange, instance, keeper)
+    place, identity = keeper / "new", ("--identity", keeper / "identity")
+    layout = InstanceLayout(instance)
+    other = keeper / "others-keys"
+    other.write_text(create_log_key(keeper / "other.key", "another.example/log/1", os.urandom).verifier_keys)
+    restore_keys = ("keys", "restore", keys, *identity, "--dir", place, "--key")
+    restore = ("restore", backup, *identity, "--dir", place, "--json", "--key")
+
+    refused = exchange(*restore_keys, other)
+    assert (refused.code, "not those that `--key` names" in refused.err, place.exists()) == (1, True, False)
+    assert exchange(*restore_keys, layout.log_verifier_file).code == 0
+    refused = exchange(*restore, other)
+    assert (refused.code, "known: `another.example/log/1`" in refused.err) == (1, True), refused.err
+    done = exchange(*restore, layout.log_verifier_file)
+
+    assert (done.code, done.json["signed_by"]) == (0, load_log_key(layout.log_key_file).origin), done.err
+
+
+def test_backup_of_a_log_that_ended_is_known_by_what_lies_beside_the_database(exchange, instance, keeper):
+    backup, _ = put_aside(exchange, instance, keeper)
+    layout = InstanceLayout(instance)
+    newer = replace_log_key(layout.log_key_file, load_log_key(layout.log_key_file).origin + "/2", os.urandom)
+    with layout.log_verifier_file.open("a") as file:
+        file.write(newer.verifier_keys)
+    for rest in layout.folder.glob("exchange.db*"):
+        rest.unlink()
+
+    done = exchange("restore", backup, "--identity", keeper / "identity", "--dir", instance)
+
+    assert done.code == 0, done.err
+
+
+def test_no_backup_is_made_that_nothing_signs(exchange, instance, keeper):
+    InstanceLayout(instance).log_key_file.unlink()
+
+    refused = exchange("backup", keeper / "backup", "--to", keeper / "recipient", "--dir", instance)
+
+    assert (refused.code, "log.key` is missing" in refused.err) == (1, True), refused.err
+    assert not (keeper / "backup").exists()
 
 
 def test_backup_in_place_of_the_keys_is_told_so(exchange, instance, keeper):
