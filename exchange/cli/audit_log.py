@@ -10,6 +10,7 @@ import typer
 from exchange.cli import output
 from exchange.cli.audit_group import audits
 from exchange.cli.instance import Host, folder_of, read_bytes
+from exchange.cli.log_keys import show_log_key
 from exchange.cli.verbs import DirOption, JsonOption, host_verb
 from exchange.custody import load_log_key, replace_log_key
 from exchange.kernel import UnavailableError, to_micros
@@ -77,8 +78,7 @@ async def recover(
         if key.origin != origin:
             key = replace_log_key(host.settings.log_key_file, origin, os.urandom)
         recovered = await recover_log(host.services, call, desk, key=key, witnessed=note)
-    with host.layout.log_verifier_file.open("a", encoding="utf-8") as file:
-        file.write(key.verifier_keys)
+    show_log_key(host.settings)
     if as_json:
         output.show_json({"id": recovered.origin, "old": recovered.old.origin})
         return

@@ -3,9 +3,10 @@
 import os
 from datetime import datetime
 
-from exchange.cli.instance import write_new
-from exchange.custody import create_log_key
+from exchange.cli.instance import unwritable
+from exchange.custody import LogKey, create_log_key, load_log_key
 from exchange.kernel import UnsafeSettingError, new_id, system_clock
+from exchange.kernel.files import keep_file
 from exchange.settings import InstanceLayout, Settings
 from exchange.store import Store
 
@@ -18,8 +19,31 @@ def make_log_key(layout: InstanceLayout, now: datetime, *, host_name: str | None
     """Make the keys of a new log and return its origin, which begins with the name that clients use for the server."""
     origin = f"{host_name or _NAMELESS}/log/{new_id(now, os.urandom(_ID_RANDOMNESS_BYTES))}"
     key = create_log_key(layout.log_key_file, origin, os.urandom)
-    write_new(layout.log_verifier_file, key.verifier_keys.encode(), mode=_PUBLIC)
+    _show(layout, key)
     return origin
+
+
+def show_log_key(settings: Settings) -> None:
+    """Put the public half of the log's keys behind those of logs before it, where it is not there yet.
+
+    Whoever made the keys may have been killed before that, and then nobody could verify the log.
+    """
+    _show(InstanceLayout(settings.instance_folder), load_log_key(settings.log_key_file))
+
+
+def _show(layout: InstanceLayout, key: LogKey) -> None:
+    path = layout.log_verifier_file
+    try:
+        path.parent.mkdir(mode=0o700, exist_ok=True)
+        shown = path.read_text(encoding="utf-8") if path.exists() else ""
+        missing = [line for line in key.verifier_keys.splitlines() if line not in shown.splitlines()]
+        if missing:
+            rest = "" if shown.endswith("\n") or not shown else "\n"
+            keep_file(path, (shown + rest + "".join(f"{line}\n" for line in missing)).encode(), mode=_PUBLIC)
+    except OSError as exc:
+        raise unwritable(path, exc) from exc
+    except UnicodeDecodeError as exc:
+        raise UnsafeSettingError(f"`{path}` holds no keys: put it aside, then run `exchange migrate` again") from exc
 
 
 def has_log_key(settings: Settings) -> bool:
@@ -46,6 +70,4 @@ async def make_missing_log_key(settings: Settings) -> str | None:
             f"`{settings.log_key_file}` is missing and the database has the log `{state.origin}` already: "
             "copy the file from the node that has it"
         )
-    layout = InstanceLayout(settings.instance_folder)
-    layout.log_verifier_file.parent.mkdir(mode=0o700, exist_ok=True)
-    return make_log_key(layout, system_clock())
+    return make_log_key(InstanceLayout(settings.instance_folder), system_clock())

@@ -1,7 +1,6 @@
 """`exchange serve`, `migrate`, `status` and `doctor`: the instance as its operator runs it."""
 
 import asyncio
-import os
 from collections import Counter
 from pathlib import Path
 from typing import Annotated
@@ -14,8 +13,8 @@ from exchange.cli.clients import all_clients
 from exchange.cli.doctor import examine
 from exchange.cli.finding import Finding
 from exchange.cli.instance import Host, folder_of, open_host
-from exchange.cli.log_keys import make_missing_log_key
-from exchange.cli.node_key import node_key_text, record_node_key, write_node_key
+from exchange.cli.log_keys import make_missing_log_key, show_log_key
+from exchange.cli.node_key import key_is_recorded, make_missing_node_key, node_key_text, record_node_key
 from exchange.cli.program import FAILED, app, nothing_collected
 from exchange.cli.verbs import DirOption, JsonOption, host_verb
 from exchange.kernel import InvalidError
@@ -70,15 +69,14 @@ def migrate(
     settings = load_settings(folder)
     logins = [_login(each) for each in login or ()]
     # An instance of a version whose nodes did not sign for their entries yet has none.
-    is_new_key = not os.path.lexists(settings.node_key_file)
-    if is_new_key:
-        write_node_key(settings.node_key_file)
+    is_new_key = make_missing_node_key(settings.node_key_file)
     url = settings.database_url_with_password()
     reached = asyncio.run(migrate_store(url))
     for name, role, password in logins:
         asyncio.run(set_login(url, name, role, password))
     asyncio.run(_record_migration(folder, is_new_key=is_new_key))
     made = asyncio.run(make_missing_log_key(settings))
+    show_log_key(settings)
     if as_json:
         output.show_json({"id": str(settings.instance_folder), "schema": reached})
         return
@@ -119,6 +117,8 @@ async def _record_migration(folder: Path, *, is_new_key: bool) -> None:
         await host.services.store.append(entry)
         if is_new_key:
             await record_node_key(host)
+    if is_new_key:
+        key_is_recorded(host.settings.node_key_file)
 
 
 async def _status(host: Host) -> dict[str, object]:

@@ -7,6 +7,8 @@ import pytest
 
 from exchange.audit import hash_leaf, parse_entry, parse_verifier_key
 from exchange.audit.boot_checks import BootFault, check_boots
+from exchange.cli import node_key as node_key_making
+from exchange.cli import serving
 from exchange.cli.instance import open_host
 from exchange.settings import InstanceLayout, load_settings
 from exchange.usecases import heartbeat, list_members
@@ -84,6 +86,66 @@ def test_key_that_migrate_makes_is_on_the_record(operate, instance, recorded):
 
     assert len(set(made)) == 2
     assert made[1] == operate("status", "--json").json["node_key"]
+
+
+def killed(*_given, **_named):
+    raise KeyboardInterrupt
+
+
+def keys_made(recorded):
+    return [entry["detail"]["key"] for _, entry, _ in recorded() if entry["type"] == "key.created"]
+
+
+def test_key_whose_making_was_killed_before_its_record_is_recorded_by_the_next_migration(
+    operate, instance, recorded, monkeypatch
+):
+    load_settings(instance).node_key_file.unlink()
+    with monkeypatch.context() as patch:
+        patch.setattr(serving, "migrate_store", killed)
+        assert operate("migrate").code != 0
+    assert len(keys_made(recorded)) == 1
+
+    assert operate("migrate").code == 0
+    assert operate("migrate").code == 0
+
+    assert keys_made(recorded)[1:] == [operate("status", "--json").json["node_key"]]
+
+
+def test_key_that_was_half_written_is_made_anew_and_one_that_signed_never(operate, instance, recorded, monkeypatch):
+    path = load_settings(instance).node_key_file
+    path.unlink()
+
+    def half(path):
+        path.write_bytes(b"-----BEGIN PRIV")
+        path.chmod(0o600)
+        killed()
+
+    with monkeypatch.context() as patch:
+        patch.setattr(node_key_making, "write_node_key", half)
+        assert operate("migrate").code != 0
+
+    assert operate("migrate").code == 0
+    assert keys_made(recorded)[1:] == [operate("status", "--json").json["node_key"]]
+    damaged = b"-----BEGIN PRIV"
+    path.write_bytes(damaged)
+    refused = operate("migrate")
+    assert (refused.code, "is damaged: restore it from the escrow" in refused.err) == (1, True), refused.err
+    assert path.read_bytes() == damaged
+
+
+def test_public_half_of_the_log_that_a_killed_migration_did_not_write_is_written_by_the_next(operate, instance):
+    """Without it nobody could verify the log, nor be told whose it is."""
+    shown = InstanceLayout(instance).log_verifier_file
+    keys = shown.read_text()
+    shown.unlink()
+
+    assert operate("migrate").code == 0
+    assert shown.read_text() == keys
+    former = "former.example/log+00000000+AA==\n"
+    shown.write_text(former.strip())
+    assert operate("migrate").code == 0
+    assert operate("migrate").code == 0
+    assert shown.read_text() == former + keys
 
 
 async def test_long_verb_signs_while_it_goes_on(instance, monkeypatch):
