@@ -4,7 +4,7 @@ import os
 import ssl
 import stat
 from collections.abc import AsyncIterator, Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from pathlib import Path
 
@@ -37,6 +37,7 @@ class _Paper:
 
 # Time enough to get a certificate through an agency's channels.
 _CERTIFICATE = _Paper("certificate", timedelta(days=30), "issue a new one")
+_SERVER = replace(_CERTIFICATE, mend="`exchange ca server` makes another, unless another authority issued it: ask that")
 # Lists come every week or every day.
 _REVOCATIONS = _Paper("revocation list", timedelta(days=3), "bring the next one")
 
@@ -111,7 +112,8 @@ def _webhook(settings: Settings, hook: WebhookSettings) -> Finding:
 
 
 def _certificates(settings: Settings, now: datetime) -> Iterator[Finding]:
-    for path in [settings.server_certificate_file, *sorted(settings.authorities_folder.glob("*.pem"))]:
+    yield _validity(_SERVER, settings.server_certificate_file, _end_of_certificate, now=now)
+    for path in sorted(settings.authorities_folder.glob("*.pem")):
         yield _validity(_CERTIFICATE, path, _end_of_certificate, now=now)
     if settings.edge_certificates_file is not None:
         path = settings.edge_certificates_file
@@ -125,12 +127,13 @@ def _validity(paper: _Paper, path: Path, end_of: Callable[[bytes], datetime], *,
     try:
         end = end_of(read_pem(path))
     except ExchangeError as exc:
-        return Finding(name, Finding.MEND, exc.message, f"put a PEM {paper.noun} there")
+        mend = f"put a PEM {paper.noun} there" if paper is not _SERVER else paper.mend
+        return Finding(name, Finding.MEND, exc.message, mend)
     told = f"valid until {rfc3339(end)}"
     if end <= now:
         return Finding(name, Finding.MEND, told, paper.mend)
     if end - now < paper.near:
-        return Finding(name, Finding.WARNING, told, f"{paper.mend} soon")
+        return Finding(name, Finding.WARNING, told, f"soon: {paper.mend}")
     return Finding(name, Finding.OK, told)
 
 
@@ -158,9 +161,8 @@ def _trust_bundle(settings: Settings) -> Finding:
         context.load_cert_chain(settings.server_certificate_file, settings.server_key_file, password=lambda: b"")
     except (ssl.SSLError, OSError) as exc:
         told = f"TLS cannot start: {str(exc).lower()}"
-        return Finding(
-            "trust bundle", Finding.MEND, told, "check that certificate, key and authorities belong together"
-        )
+        mend = "see that certificate, key and authorities belong together; `exchange ca server` makes the first two"
+        return Finding("trust bundle", Finding.MEND, told, mend)
     return Finding("trust bundle", Finding.OK, f"{len(paths)} authorities")
 
 

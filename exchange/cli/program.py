@@ -54,7 +54,7 @@ VERBS: Mapping[str, Verb] = {
     "agreement": Verb("agreements", "Agreements between members."),
     "audit": Verb("audit", "The audit log: search it, verify it, and check what it owes you."),
     "client": Verb("clients", "Clients: enrolled systems and people (operator)."),
-    "ca": Verb("edge", "Authorities whose client certificates are accepted."),
+    "ca": Verb("authorities", "Authorities whose client certificates are accepted."),
     "member": Verb("members", "Members: states and registered organisations (operator)."),
     "policy": Verb("policy", "The law: check it, explain a decision, simulate a release."),
     "profile": Verb("profile", "Saved connections to exchanges (member)."),

@@ -35,6 +35,7 @@ from exchange.crypto.parts import PartDecryptor, PartEncryptor, decrypt_part, de
 from exchange.crypto.personal import PersonalKey, SearchTokens
 from exchange.crypto.reading import (
     CertificateFacts,
+    host_names,
     public_key_of_der,
     read_certificate,
     read_certificates,
@@ -82,6 +83,7 @@ __all__ = [
     "empty_crl",
     "encrypt_part",
     "header_context",
+    "host_names",
     "is_issued_by",
     "issue_client",
     "issue_server",

@@ -80,6 +80,15 @@ def read_certificates(pem: bytes) -> tuple[CertificateFacts, ...]:
     return tuple(read_certificate((piece + _PEM_END).strip()) for piece in pem.split(_PEM_END)[:-1])
 
 
+def host_names(pem_or_der: bytes) -> tuple[str, ...]:
+    """Return the names and addresses that a server's certificate is for; MalformedError for what is none."""
+    try:
+        named = _loaded(pem_or_der).extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+    except x509.ExtensionNotFound:
+        return ()
+    return tuple(str(each.value) for each in named if isinstance(each, x509.DNSName | x509.IPAddress))
+
+
 def revocations_end(pem: bytes) -> datetime:
     """Return when the first revocation list in a PEM file runs out (RFC 5280 §5.1.2.5): from then on it admits nobody.
 

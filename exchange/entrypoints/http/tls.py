@@ -321,7 +321,8 @@ def server_context(
     try:
         context.load_cert_chain(certificate, key)
     except (OSError, ssl.SSLError) as exc:
-        raise UnsafeSettingError(f"server certificate `{certificate}` and its key cannot be used: {exc}") from exc
+        told = f"server certificate `{certificate}` and its key cannot be used: {(exc.strerror or str(exc)).lower()}"
+        raise UnsafeSettingError(f"{told}: `exchange ca server` makes another pair") from exc
     trusted = sorted(authorities.glob("*.pem"))
     if not trusted:
         raise UnsafeSettingError(f"`{authorities}` holds no authority: add one with `exchange ca add`")

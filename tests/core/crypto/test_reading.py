@@ -9,7 +9,9 @@ from cryptography.x509.oid import NameOID
 
 from exchange.crypto import (
     CertificateFacts,
+    host_names,
     issue_client,
+    issue_server,
     new_authority,
     public_key_of_der,
     read_certificate,
@@ -70,6 +72,13 @@ def test_authority_is_told_from_a_leaf():
 
 def test_certificate_without_constraints_is_no_authority():
     assert read_certificate(foreign(["a"])).is_authority is False
+
+
+def test_names_of_a_server_are_those_in_its_certificate():
+    server = issue_server(AUTHORITY, ("exchange.example", "127.0.0.1", "::1"), now=NOW)
+
+    assert host_names(server.certificate_pem) == ("exchange.example", "127.0.0.1", "::1")
+    assert host_names(DER) == ()
 
 
 def test_thumbprint_is_lower_case_hex_of_sha256():
