@@ -55,6 +55,11 @@ class InstanceLayout:
         return self.folder / "exchange.toml"
 
     @property
+    def unfinished_file(self) -> Path:
+        """What stands while an instance is being made, and after it where that was killed."""
+        return self.folder / "init.unfinished"
+
+    @property
     def database_file(self) -> Path:
         return self.folder / "exchange.db"
 
@@ -328,6 +333,10 @@ def load_settings(folder: Path) -> Settings:
     """
     layout = InstanceLayout(folder.absolute())
     if not layout.settings_file.is_file():
+        if layout.roots_file.exists() and not layout.unfinished_file.exists():
+            # Whoever is told to make an instance here throws its keys away.
+            told = f"`{layout.settings_file}` is missing: put it back; without a line in it everything has its default"
+            raise UnsafeSettingError(told)
         raise UnsafeSettingError(
             f"`{folder}` is no instance of the exchange: make one with `exchange init --dir {folder}`"
         )

@@ -121,8 +121,7 @@ async def _finish(layout: InstanceLayout) -> None:
 
 
 def _mark(layout: InstanceLayout) -> Path:
-    """Return the file that stands while an instance is being made, and after it where that was killed."""
-    return layout.folder / "init.unfinished"
+    return layout.unfinished_file
 
 
 def _refuse_existing(layout: InstanceLayout) -> bool:
@@ -133,6 +132,8 @@ def _refuse_existing(layout: InstanceLayout) -> bool:
     if there:
         names = ", ".join(f"`{name}`" for name in there)
         mend = "name another folder, or use this instance"
+        if layout.settings_file.name not in there and layout.roots_file.exists():
+            mend = f"`{layout.settings_file.name}` is missing: put it back; without a line everything has its default"
         if _mark(layout).exists():
             mend = "its making was broken off: `exchange init --if-absent` ends it"
             if _mark(layout).read_bytes() == _NOTHING_YET:

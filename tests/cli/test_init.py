@@ -185,3 +185,15 @@ def test_folder_is_told_as_it_was_given(exchange, tmp_path, monkeypatch):
     assert exchange("init", "--dir", "instance").out.startswith(
         "made an instance in instance\nnext:\n  exchange serve --dir instance"
     )
+
+
+def test_instance_whose_settings_are_gone_is_not_told_to_be_made_anew(exchange, instance):
+    settings = InstanceLayout(instance.absolute()).settings_file
+    settings.unlink()
+
+    for verb in ("serve", "init"):
+        ran = exchange(verb, "--dir", instance)
+        assert ran.code == 1
+        assert "exchange.toml` is missing: put it back" in ran.err
+    settings.touch()
+    assert exchange("status", "--dir", instance).code == 0
