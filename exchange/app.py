@@ -47,7 +47,7 @@ from exchange.entrypoints.http.tls import server_context, tls_extension
 from exchange.entrypoints.http.visit import MOST_HELD_BYTES, BodyLimits, BodyRoom
 from exchange.entrypoints.http.workers import CANNOT_START, Supervisor, WorkOrder
 from exchange.entrypoints.jobs.keeper import kept_running
-from exchange.kernel import ExchangeError, UnavailableError, UnsafeSettingError
+from exchange.kernel import Clock, ExchangeError, UnavailableError, UnsafeSettingError, system_clock
 from exchange.kernel.spans import UNTRACED, Tracer
 from exchange.services import be_sequencer, open_services, webhooks_of
 from exchange.settings import Settings, read_secret
@@ -179,8 +179,11 @@ async def _serve_one(
     if order is not None:
         order.watch_supervisor(stopping)
     async with app.router.lifespan_context(app), _streams_ended_by(stopping, app), _strangers(app) as strangers:
+        clock = app.state.services.clock
         await run_servers(
-            service_config(app, _context(settings), app.gate, _edges(settings), strangers=strangers),
+            service_config(
+                app, _context(settings), app.gate, _edges(settings, clock), strangers=strangers, clock=clock
+            ),
             operations_config(operations_app(app, _places(settings))),
             listening,
             on_ready=on_ready,
@@ -258,8 +261,8 @@ def _context(settings: Settings) -> Any:
     )
 
 
-def _edges(settings: Settings) -> Edges:
-    return load_edges(settings.edge_certificates_file, extension_of=tls_extension)
+def _edges(settings: Settings, clock: Clock = system_clock) -> Edges:
+    return load_edges(settings.edge_certificates_file, extension_of=tls_extension, clock=clock)
 
 
 def _require_safe(settings: Settings) -> None:

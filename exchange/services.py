@@ -26,8 +26,9 @@ from exchange.entrypoints.jobs.sweeping import DUTIES_INTERVAL_SECONDS, sweep_in
 from exchange.entrypoints.jobs.webhook_line import HttpWebhookLine
 from exchange.entrypoints.jobs.witness_line import HttpWitnessLine
 from exchange.entrypoints.jobs.witnessing import INTERVAL_SECONDS, ask_in_rounds
-from exchange.kernel import ExchangeError, UnsafeSettingError, system_clock, system_randomness
+from exchange.kernel import Clock, ExchangeError, UnsafeSettingError, system_clock, system_randomness
 from exchange.kernel.spans import UNTRACED, Tracer
+from exchange.kernel.steady import SteadyClock
 from exchange.release import load_law
 from exchange.settings import Settings, read_policies, read_secret
 from exchange.store import BlobPlace, BlobStore, Store, StoreObserver
@@ -51,6 +52,7 @@ from exchange.usecases import (
 from exchange.usecases.archive_log import Archiver
 from exchange.usecases.context import Witnessing
 from exchange.usecases.deliver_alerts import AlertDelivery, Webhook
+from exchange.usecases.keep_time import hold_clock
 from exchange.usecases.notify_subscribers import Notifier, Reach
 from exchange.usecases.rounds_of_time import RoundsOfTime
 from exchange.usecases.sequence_log import Desk, Sequencer
@@ -80,13 +82,14 @@ async def open_services(
     cursor_key = settings.cursor_key()
     url = settings.database_url_with_password()
     personal = personal_custody(custodian, cursor_key, period_months=settings.personal_period_months)
-    store = await _opened(settings, url, personal, observer=observer, tracer=tracer)
+    clock = SteadyClock(system_clock)
+    store = await _opened(settings, url, clock, personal, observer=observer, tracer=tracer)
     try:
         services = Services(
             store=store,
             custodian=custodian,
             law=law,
-            clock=system_clock,
+            clock=clock,
             randomness=system_randomness,
             cursor_key=cursor_key,
             witnessing=_witnessing(settings),
@@ -114,18 +117,19 @@ def blob_place(settings: Settings) -> BlobPlace | None:
     return BlobPlace(BlobStore(settings.blob_store_url), settings.blob_smallest_bytes)
 
 
-async def _opened(
+async def _opened(  # noqa: PLR0913  what wires it
     settings: Settings,
     url: str,
+    clock: SteadyClock,
     personal: PersonalCustody | None = None,
     *,
     observer: StoreObserver | None = None,
     tracer: Tracer = UNTRACED,
 ) -> Store:
-    return await Store.open(
+    store = await Store.open(
         url,
         node=settings.node,
-        clock=system_clock,
+        clock=clock,
         randomness=system_randomness,
         identity=settings.node_key(),
         personal=personal,
@@ -134,6 +138,13 @@ async def _opened(
         observer=observer,
         tracer=tracer,
     )
+    try:
+        # Before anything is decided or recorded: this machine's clock may have been set back while nothing ran.
+        await hold_clock(store, clock)
+    except BaseException:
+        await store.close()
+        raise
+    return store
 
 
 @asynccontextmanager
@@ -141,10 +152,11 @@ async def open_desk(settings: Settings) -> AsyncIterator[Desk]:
     """Open what the sequencer works with, for as long as the context lasts."""
     key = load_log_key(settings.log_key_file)
     url = settings.sequencer_url_with_password()
-    store = await _opened(settings, url)
+    clock = SteadyClock(system_clock)
+    store = await _opened(settings, url, clock)
     try:
         tree = await LogTree.open(url, archive=BundleArchive(settings.audit_archive_url))
-        own = Recorder(store, system_clock, system_randomness)
+        own = Recorder(store, clock, system_randomness)
         try:
             async with heartbeats(own, is_opening=True):
                 yield Desk(
@@ -152,7 +164,7 @@ async def open_desk(settings: Settings) -> AsyncIterator[Desk]:
                     key=key,
                     file=LastSignedFile(settings.last_signed_file),
                     record=store.append,
-                    clock=system_clock,
+                    clock=clock,
                     randomness=system_randomness,
                     witnessed=witnessed_outside(WitnessedFile(settings.witnessed_file)),
                 )
@@ -165,7 +177,11 @@ async def open_desk(settings: Settings) -> AsyncIterator[Desk]:
 
 @asynccontextmanager
 async def open_archiver(
-    settings: Settings, record: Callable[[EntryDraft], Awaitable[Receipt]], older_than: timedelta
+    settings: Settings,
+    record: Callable[[EntryDraft], Awaitable[Receipt]],
+    older_than: timedelta,
+    *,
+    clock: Clock,
 ) -> AsyncIterator[Archiver]:
     """Open what moves old entries into the archive, for as long as the context lasts."""
     archive = BundleArchive(settings.audit_archive_url)
@@ -175,7 +191,7 @@ async def open_archiver(
             log=log,
             archive=archive,
             record=record,
-            clock=system_clock,
+            clock=clock,
             randomness=system_randomness,
             older_than=older_than,
             is_held=settings.audit_legal_hold,
@@ -213,7 +229,7 @@ async def _archive(settings: Settings, desk: Desk, stopping: asyncio.Event) -> N
     if settings.audit_retention_days is None or settings.audit_legal_hold:
         return
     older_than = timedelta(days=settings.audit_retention_days)
-    async with open_archiver(settings, desk.record, older_than) as archiver:
+    async with open_archiver(settings, desk.record, older_than, clock=desk.clock) as archiver:
         await archive_in_rounds(archiver.step, stopping)
 
 

@@ -35,7 +35,8 @@ async def archive(
         raise InvalidError(
             "how old? give `--older-than DAYS`, or set `audit_retention_days`: entries stay for ever else"
         )
-    async with open_archiver(host.settings, host.services.store.append, timedelta(days=days)) as archiver:
+    span, services = timedelta(days=days), host.services
+    async with open_archiver(host.settings, services.store.append, span, clock=services.clock) as archiver:
         entries = sum(each.entries for each in await archiver.due())
         if not dry_run:
             entries = await _moved(archiver, entries)

@@ -8,11 +8,13 @@ from pathlib import Path
 from exchange.audit import parse_entry
 from exchange.cli.finding import Finding
 from exchange.kernel import ExchangeError, from_micros, parse_rfc3339, rfc3339
+from exchange.kernel.steady import SteadyClock
 from exchange.kernel.timekeeping import judged
 from exchange.settings import Settings
 from exchange.store import LogState
 from exchange.store.last_signed import LastSignedFile
 from exchange.usecases import Services, check_readiness
+from exchange.usecases.keep_time import TOLD_FROM
 from exchange.usecases.rotate_keys import KeyStatus, key_status
 
 _MENDS = {
@@ -57,6 +59,7 @@ async def opened_rooms(settings: Settings, services: Services) -> AsyncIterator[
         yield await _backlog(services)
         yield await _newest_entry(services)
         yield await _belief(services)
+        yield _set_back(services)
     except ExchangeError as exc:
         yield Finding("log figures", Finding.MEND, exc.message, _MENDS["store"])
         return
@@ -107,7 +110,7 @@ async def _newest_entry(services: Services) -> Finding:
     newest = await services.store.entries(1, newest_first=True)
     if not newest:
         return Finding("clock and log", Finding.OK, "no entry yet")
-    ahead = _time_of(newest[0]) - services.clock()
+    ahead = _time_of(newest[0]) - _wall(services)
     if ahead > _AHEAD:
         told = f"the newest entry is {ahead.total_seconds():.0f} s ahead of this machine's clock"
         return Finding("clock and log", Finding.MEND, told, "set the clocks of all nodes (use NTP)")
@@ -126,6 +129,24 @@ async def _belief(services: Services) -> Finding:
         f"{rfc3339(seen.doubted_until)}"
     )
     return Finding(name, Finding.WARNING, told, "set the clock if it is wrong; if it is right, there is nothing to do")
+
+
+def _set_back(services: Services) -> Finding:
+    name, clock = "clock set back", services.clock
+    behind = clock.behind if isinstance(clock, SteadyClock) else timedelta(0)
+    if behind <= TOLD_FROM:
+        return Finding(name, Finding.OK, "no: it is not behind what was believed")
+    told = (
+        f"it is {rfc3339(_wall(services))} here, and was {rfc3339(clock())} already: by that is decided, and what was "
+        "over stays over"
+    )
+    mend = "set the clock; where it is right and was ahead before: `exchange clock accept --reason WHY`"
+    return Finding(name, Finding.MEND, told, mend)
+
+
+def _wall(services: Services) -> datetime:
+    clock = services.clock
+    return clock.wall if isinstance(clock, SteadyClock) else clock()
 
 
 def _last_signed(settings: Settings, log: LogState | None) -> Iterator[Finding]:

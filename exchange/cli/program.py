@@ -53,6 +53,7 @@ VERBS: Mapping[str, Verb] = {
     "act": Verb("acts", "Acts that wait for a second person: see, confirm, refuse."),
     "agreement": Verb("agreements", "Agreements between members."),
     "audit": Verb("audit", "The audit log: search it, verify it, and check what it owes you."),
+    "clock": Verb("clock", "This machine's clock, where it is behind what was believed."),
     "client": Verb("clients", "Clients: enrolled systems and people (operator)."),
     "ca": Verb("authorities", "Authorities whose client certificates are accepted."),
     "member": Verb("members", "Members: states and registered organisations (operator)."),

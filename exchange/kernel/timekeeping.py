@@ -1,7 +1,7 @@
 """Whether a clock is to be believed: one that was an hour ago, and has gone on from there.
 
 Promises: who keeps what `judged` returns, and asks it at least every `STEP`, believes no clock that leapt forward until
-it has gone on for `DOUBTED_FOR` from where it leapt to.
+it has gone on for `DOUBTED_FOR` from where it leapt to. What was believed is never given up for something earlier.
 Does not: know the true time. A clock that stays wrong for so long is believed, and so is one that was wrong at the
 first look.
 """
@@ -44,9 +44,9 @@ class Timekeeping:
 def judged(kept: Timekeeping, now: datetime) -> Timekeeping:
     """Return what is to be kept of a look at a clock that says `now`; the same where there is nothing new."""
     if now - kept.believed_at <= STEP:
-        # A clock that was set back ends nothing too early: it is believed, and no leap from there.
-        is_kept = not kept.is_doubted and -STEP <= now - kept.believed_at < KEPT_EVERY
-        return kept if is_kept else Timekeeping(now)
+        # A clock that was set back ends nothing too early, and brings nothing back: it has what was believed to reach.
+        is_kept = not kept.is_doubted and now - kept.believed_at < KEPT_EVERY
+        return kept if is_kept else Timekeeping(max(now, kept.believed_at))
     if kept.doubted_at is None or abs(now - kept.doubted_at) > STEP:
         return Timekeeping(kept.believed_at, now, now)
     until = kept.doubted_until

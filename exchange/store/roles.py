@@ -68,6 +68,7 @@ _SEQUENCER_GRANTS = {
     "alembic_version": _READ,
     "schema_floor": _READ,
     "member": _READ,
+    "timekeeping": _READ,
     # Its write proves that the database takes writes; it changes nothing.
     "policy_state": "SELECT, UPDATE (report_seq)",
     # A trigger lets go of what is in the archive, and of nothing else.

@@ -14,6 +14,7 @@ from exchange.audit import Actor, EntryDraft, EventName, Outcome, Receipt, Subje
 from exchange.kernel import Clock, ExchangeError, new_id
 from exchange.store import Store
 from exchange.usecases.context import Services
+from exchange.usecases.keep_time import ClockWatch
 from exchange.usecases.registry import register_reads
 
 BEAT_SECONDS = 1.0
@@ -121,13 +122,22 @@ def service_draft(
 
 
 async def _beat_until(ending: asyncio.Event, own: Recording) -> None:
-    silent = 0
+    silent, watch = 0, ClockWatch(own, service_draft)
     while not ending.is_set():
         try:
             async with asyncio.timeout(BEAT_SECONDS):
                 await ending.wait()
         except TimeoutError:
+            await _looked_or_warned(watch)
             silent = await _beat_or_warn(own, silent)
+
+
+async def _looked_or_warned(watch: ClockWatch) -> None:
+    try:
+        await watch.look()
+    except ExchangeError as exc:
+        # The clock stays held against what is known of it.
+        _log.warning("the clock is not looked at", extra={"cause": exc.message})
 
 
 async def _beat_or_warn(own: Recording, silent: int) -> int:

@@ -63,6 +63,22 @@ def test_clock_that_leapt_is_a_warning_that_says_until_when(findings, instance):
     assert "set the clock if it is wrong" in found["clock leap"]["mend"]
 
 
+def test_clock_that_was_set_back_must_be_mended_or_accepted(findings, operate, instance):
+    """Decided by is what was believed, until somebody says that the clock was ahead."""
+    with sqlite3.connect(instance / "exchange.db") as database:
+        tomorrow = int((datetime.now(UTC) + timedelta(days=1)).timestamp() * 1_000_000)
+        database.execute("INSERT INTO timekeeping (id, believed_at) VALUES (1, ?)", (tomorrow,))
+    code, found = findings()
+    accepted = operate("clock", "accept", "--reason", "a wrong time server", "--json")
+    again = operate("clock", "accept", "--reason", "once more")
+
+    assert (code, found["clock set back"]["state"]) == (1, "mend")
+    assert "exchange clock accept" in found["clock set back"]["mend"]
+    assert accepted.json["clock"] < accepted.json["decided_by"]
+    assert findings()[1]["clock set back"]["state"] == "ok"
+    assert (again.code, "nothing to accept" in again.err) == (1, True)
+
+
 @pytest.mark.parametrize("secret", ["custody/roots.json", "secrets/cursor.key", "tls/server.key"])
 def test_missing_secret_must_be_mended(findings, instance, secret):
     (instance / secret).unlink()

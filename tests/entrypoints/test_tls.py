@@ -53,7 +53,13 @@ def strangers() -> Mock:
 
 
 @pytest.fixture
-def port(trust: Trust, strangers: Mock) -> Iterator[int]:
+def lead() -> list[timedelta]:
+    """How far the time that the service decides by is ahead of the machine's clock; a test may change it."""
+    return [timedelta(0)]
+
+
+@pytest.fixture
+def port(trust: Trust, strangers: Mock, lead: list[timedelta]) -> Iterator[int]:
     """A server on the loop of the real one, in a thread of its own."""
     listening = Listening(bind("127.0.0.1", 0), bind("127.0.0.1", 0))
     number = listening.service.getsockname()[1]
@@ -62,7 +68,9 @@ def port(trust: Trust, strangers: Mock) -> Iterator[int]:
 
     async def serve() -> None:
         loops.append(asyncio.get_running_loop())
-        service = service_config(echo, context_of(trust), strangers=strangers)
+        service = service_config(
+            echo, context_of(trust), strangers=strangers, clock=lambda: datetime.now(UTC) + lead[0]
+        )
         await run_servers(service, operations_config(echo), listening, on_ready=ready.set, stopping=stopping)
 
     thread = threading.Thread(target=lambda: uvloop.run(serve()))
@@ -428,3 +436,16 @@ async def test_connection_does_not_outlive_its_certificate(trust: Trust, port: i
 
     assert head.startswith(b"HTTP/1.1 200")
     assert dying.thumbprint.encode() in rest
+
+
+async def test_certificate_that_was_over_is_not_revived_by_a_clock_set_back(
+    trust: Trust, port: int, lead: list[timedelta]
+) -> None:
+    """OpenSSL asks the machine's clock; the service knows that it was later already."""
+    over = trust.context(trust.client("over", days=2))
+    lead[0] = timedelta(days=2)
+    after = await answer_to(port, over)
+    lead[0] = timedelta(0)
+
+    assert after == b""
+    assert (await answer_to(port, over)).startswith(b"HTTP/1.1 200")

@@ -90,7 +90,9 @@ class Edges:
         return known
 
 
-def load_edges(path: Path | None, *, extension_of: Callable[[bytes], dict[str, Any]]) -> Edges:
+def load_edges(
+    path: Path | None, *, extension_of: Callable[[bytes], dict[str, Any]], clock: Clock = system_clock
+) -> Edges:
     """Return the edges whose certificates are in the PEM file `path`; none where it is None.
 
     Raises UnsafeSettingError for a file that holds none, or something else.
@@ -105,7 +107,7 @@ def load_edges(path: Path | None, *, extension_of: Callable[[bytes], dict[str, A
         raise UnsafeSettingError(
             f"`{path}` holds no certificate: put the edge's there, or unset `edge_certificates_file`"
         )
-    return Edges(thumbprints, extension_of=extension_of)
+    return Edges(thumbprints, extension_of=extension_of, clock=clock)
 
 
 def _der(value: bytes) -> bytes:

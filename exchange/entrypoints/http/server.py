@@ -27,7 +27,7 @@ from exchange.entrypoints.http.edge import Edges
 from exchange.entrypoints.http.gate import MOST_CONNECTIONS, ConnectionGate
 from exchange.entrypoints.http.strangers import Strangers
 from exchange.entrypoints.http.tls import CertificateProtocol
-from exchange.kernel import UnsafeSettingError
+from exchange.kernel import Clock, UnsafeSettingError, system_clock
 
 _BACKLOG = 2048
 _KEEP_ALIVE_SECONDS = 75
@@ -159,10 +159,12 @@ def service_config(
     edges: Edges | None = None,
     *,
     strangers: Strangers | None = None,
+    clock: Clock = system_clock,
 ) -> uvicorn.Config:
     """Return uvicorn's configuration for the service.
 
-    `gate` counts its connections, `edges` may speak for clients, `strangers` notes who is refused before a request.
+    `gate` counts its connections, `edges` may speak for clients, `strangers` notes who is refused before a request;
+    by `clock` certificates end.
     """
 
     class GatedProtocol(CertificateProtocol):
@@ -171,6 +173,7 @@ def service_config(
     GatedProtocol.gate = gate or ConnectionGate()
     GatedProtocol.edges = edges or Edges()
     GatedProtocol.strangers = strangers
+    GatedProtocol.clock = staticmethod(clock)
     return uvicorn.Config(
         app,
         http=GatedProtocol,

@@ -22,7 +22,7 @@ from exchange.entrypoints.http.edge import Edges
 from exchange.entrypoints.http.gate import ConnectionGate
 from exchange.entrypoints.http.strangers import Strangers, Wrong
 from exchange.entrypoints.http.unread import NO_HTTP, NO_UPGRADE, unread_answer
-from exchange.kernel import UnsafeSettingError, system_clock
+from exchange.kernel import Clock, UnsafeSettingError, system_clock
 
 TLS_EXTENSION = "tls"
 ABORT_EXTENSION = "exchange.connection"
@@ -71,6 +71,7 @@ class CertificateProtocol(HttpToolsProtocol):
     """Of the worker; `service_config` gives each its own."""
     edges = Edges()
     strangers: Strangers | None = None
+    clock: Clock = staticmethod(system_clock)
 
     _extensions: dict[str, Any] | None = None
     _entered_as: str | None = None
@@ -104,8 +105,12 @@ class CertificateProtocol(HttpToolsProtocol):
         self._message_timer = self.loop.call_later(_SILENT_SECONDS, transport.close)
         self._extensions = {TLS_EXTENSION: extension, ABORT_EXTENSION: {"abort": transport.abort}}
         # INVARIANT: a connection does not outlive the certificate it was opened with.
-        left_seconds = ssl.cert_time_to_seconds(tls.getpeercert()["notAfter"]) - system_clock().timestamp()
-        self._expiry_timer = self.loop.call_later(min(max(0.0, left_seconds), _LONGEST_TIMER_SECONDS), transport.close)
+        left_seconds = ssl.cert_time_to_seconds(tls.getpeercert()["notAfter"]) - self.clock().timestamp()
+        if left_seconds <= 0:
+            # The handshake asked the machine's clock, which was set back.
+            transport.abort()
+            return
+        self._expiry_timer = self.loop.call_later(min(left_seconds, _LONGEST_TIMER_SECONDS), transport.close)
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._stop_timer()

@@ -23,7 +23,7 @@ DOUBTED = Timekeeping(AT, AT + LEAP, AT + LEAP)
         (Timekeeping(AT), AT + STEP, Timekeeping(AT + STEP)),
         (Timekeeping(AT), AT + STEP + TICK, Timekeeping(AT, AT + STEP + TICK, AT + STEP + TICK)),
         (Timekeeping(AT), AT - STEP, Timekeeping(AT)),
-        (Timekeeping(AT), AT - STEP - TICK, Timekeeping(AT - STEP - TICK)),
+        (Timekeeping(AT), AT - STEP - TICK, Timekeeping(AT)),
         # in doubt: nothing new, gone on, leapt again either way, set right, set back, gone on for long enough
         (DOUBTED, AT + LEAP + KEPT_EVERY - TICK, DOUBTED),
         (DOUBTED, AT + LEAP + KEPT_EVERY, Timekeeping(AT, AT + LEAP, AT + LEAP + KEPT_EVERY)),
@@ -32,7 +32,7 @@ DOUBTED = Timekeeping(AT, AT + LEAP, AT + LEAP)
         (DOUBTED, AT + LEAP - STEP - TICK, Timekeeping(AT, AT + LEAP - STEP - TICK, AT + LEAP - STEP - TICK)),
         (DOUBTED, AT + STEP, Timekeeping(AT + STEP)),
         (DOUBTED, AT, Timekeeping(AT)),
-        (DOUBTED, AT - LEAP, Timekeeping(AT - LEAP)),
+        (DOUBTED, AT - LEAP, Timekeeping(AT)),
         (
             Timekeeping(AT, AT + LEAP, AT + LEAP + DOUBTED_FOR - TICK),
             AT + LEAP + DOUBTED_FOR,
@@ -70,6 +70,7 @@ def test_no_clock_is_believed_further_on_than_it_was_seen_to_go(steps: list[int]
         is_new_doubt = kept.is_doubted and kept.doubted_since != before.doubted_since
         seen_for = timedelta(0) if is_new_doubt or not (before.is_doubted or kept.is_doubted) else seen_for + step
         gone_on = kept.believed_at - before.believed_at
+        assert gone_on >= timedelta(0)
         if gone_on > STEP:
             assert before.is_doubted
             assert before.doubted_since is not None
