@@ -6,9 +6,9 @@ from pydantic import Field
 
 from exchange.agreements import Matter, MatterKind, Said
 from exchange.wire.base import AnswerModel, Instant, WireModel
-from exchange.wire.words import Id, MemberCodeText
+from exchange.wire.words import Id, MemberCodeText, Readable
 
-MatterText = Annotated[str, Field(min_length=1, max_length=4000)]
+MatterText = Annotated[str, Field(min_length=1, max_length=4000), Readable]
 """What a member says to others: a page. Nothing classified belongs in it."""
 
 

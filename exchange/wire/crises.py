@@ -6,9 +6,9 @@ from pydantic import Field
 
 from exchange.agreements import Crisis, CrisisClause, crisis_end
 from exchange.wire.base import AnswerModel, Instant, WireModel
-from exchange.wire.words import Id, MemberCodeText
+from exchange.wire.words import Id, MemberCodeText, Readable
 
-CrisisText = Annotated[str, Field(min_length=1, max_length=500)]
+CrisisText = Annotated[str, Field(min_length=1, max_length=500), Readable]
 """Stands in the log and before every party, in the clear."""
 
 

@@ -6,9 +6,9 @@ from pydantic import Field
 
 from exchange.members import PendingAct
 from exchange.wire.base import AnswerModel, Instant, WireModel
-from exchange.wire.words import Id
+from exchange.wire.words import Id, Readable
 
-Text = Annotated[str, Field(min_length=1, max_length=500)]
+Text = Annotated[str, Field(min_length=1, max_length=500), Readable]
 """Stands in the log for ever, and in the clear: it names no person."""
 
 Period = Annotated[str, Field(min_length=7, max_length=7, examples=["2026-10"])]
@@ -34,7 +34,7 @@ class ErasureBody(AnswerModel):
     state: Literal["requested", "erased"]
     subject: ErasureSubject
     period: Period
-    reason: Text
+    reason: str
     requester: Id
     requested_at: Instant
     expires_at: Instant

@@ -5,9 +5,9 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from exchange.wire.base import AnswerModel, Instant, WireModel
-from exchange.wire.words import Id, MemberCodeText, Word
+from exchange.wire.words import Id, MemberCodeText, Readable, Word
 
-OnwardText = Annotated[str, Field(min_length=1, max_length=500)]
+OnwardText = Annotated[str, Field(min_length=1, max_length=500), Readable]
 """Stands in the log and on the grant, in the clear."""
 
 OnwardStateName = Literal["asked", "awaiting-second-person", "granted", "refused", "revoked", "lapsed"]

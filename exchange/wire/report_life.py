@@ -8,10 +8,10 @@ from pydantic import Field
 from exchange.reports import Downgrade, PostedReport
 from exchange.wire.base import AnswerModel, Day, Instant, WireModel
 from exchange.wire.reports import PartBody, ReportBody
-from exchange.wire.words import Id, LabelBody, MemberCodeText, PrecedenceName, Word
+from exchange.wire.words import Id, LabelBody, MemberCodeText, PrecedenceName, Readable, Word
 
 _MOST_PARTS = 100
-Reason = Annotated[str, Field(min_length=1, max_length=500, examples=["the source is at risk"])]
+Reason = Annotated[str, Field(min_length=1, max_length=500, examples=["the source is at risk"]), Readable]
 """Stands in the log and on the tombstone, in the clear, for whoever was given the report."""
 
 _NONE = "00000000-0000-7000-8000-000000000000"

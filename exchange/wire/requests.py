@@ -6,7 +6,7 @@ from pydantic import Field
 
 from exchange.reports import PostedRequest, Precedence
 from exchange.wire.base import AnswerModel, Instant, WireModel
-from exchange.wire.words import Id, LabelBody, MemberCodeText, PrecedenceName, Word
+from exchange.wire.words import Id, LabelBody, MemberCodeText, PrecedenceName, Readable, Word
 
 RequestStateName = Literal["open", "answered", "overdue", "closed", "withdrawn"]
 
@@ -22,7 +22,9 @@ class InformationWanted(WireModel):
     precedence: PrecedenceName = "ROUTINE"
     subject: str | None = None
     label: LabelBody
-    text: Annotated[str, Field(min_length=1, max_length=20_000, examples=["Which addresses does the group use?"])]
+    text: Annotated[
+        str, Field(min_length=1, max_length=20_000, examples=["Which addresses does the group use?"]), Readable
+    ]
     deadline: Instant
     asked: Annotated[list[MemberCodeText], Field(max_length=64)] = Field(default_factory=list, examples=[["NOR"]])
 

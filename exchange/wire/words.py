@@ -1,8 +1,9 @@
 """Small values that many models hold: ids, labels, and the limits of what a field may be."""
 
+import unicodedata
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import AfterValidator, Field
 
 from exchange.markings import Label
 from exchange.wire.base import ID_PATTERN, WireModel
@@ -13,6 +14,24 @@ Id = Annotated[str, Field(pattern=ID_PATTERN)]
 MemberCodeText = Annotated[str, Field(min_length=2, max_length=16, examples=["GBR"])]
 Word = Annotated[str, Field(min_length=1, max_length=128)]
 """A code of the vocabulary or catalogue; whether it exists is the law's to say."""
+
+# Controls, what reorders a line or shows as nothing, what is no character; beside the ends of lines and tabs.
+_UNREADABLE = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
+
+
+def _readable(text: str) -> str:
+    """Return words that a person wrote for others; ValueError where they would read other than they show."""
+    # A bare carriage return lets a terminal show one line over another.
+    shown = text.replace("\r\n", "\n").replace("\n", " ").replace("\t", " ")
+    if not shown.isprintable():
+        hidden = next((each for each in shown if unicodedata.category(each) in _UNREADABLE), None)
+        if hidden is not None:
+            raise ValueError(f"has the character U+{ord(hidden):04X}: leave it out")
+    return text
+
+
+Readable = AfterValidator(_readable)
+"""Of what one member says to another: PostgreSQL keeps no NUL, and nobody is to be misled by what does not show."""
 
 PrecedenceName = Literal["ROUTINE", "PRIORITY", "IMMEDIATE", "FLASH"]
 StatusName = Literal["current", "superseded", "recalled", "expired"]

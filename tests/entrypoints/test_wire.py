@@ -12,8 +12,17 @@ from exchange.kernel import InvalidError, MalformedError, TooLargeError
 from exchange.markings import Label
 from exchange.wire import (
     ClientEnrolment,
+    ConsultationOpening,
+    ConsultationWords,
+    CrisisRequest,
+    DerivationRefusal,
+    ErasureRequest,
+    InformationWanted,
     LabelBody,
     MemberAddition,
+    OnwardRefusal,
+    ProxyConsent,
+    RecallRequest,
     ReportBody,
     parse_body,
     pointer_to,
@@ -44,6 +53,7 @@ REPORT = {
     "label": {"policy": "NATO", "classification": "SECRET"},
     "parts": [{"media_type": "text/plain", "name": "a.txt", "content": "x"}],
 }  # fmt: skip
+REPORT_HEAD = {name: value for name, value in REPORT.items() if name != "parts"}
 
 
 @pytest.mark.parametrize(
@@ -68,6 +78,33 @@ def test_fault_says_what_is_to_be_written(changed, told) -> None:
         parse_body(ReportBody, json.dumps({**REPORT, **changed}).encode())
 
     assert [str(fault) for fault in refused.value.faults] == [told]
+
+
+@pytest.mark.parametrize("text", ["a\x00b", "a\rb", "a\x1b[2J", "a\u202eb", "a\u200bb", "a\u2028b"])
+@pytest.mark.parametrize(
+    ("model", "named", "others"),
+    [
+        (ConsultationOpening, "text", {"kind": "dispute"}),
+        (ConsultationWords, "text", {}),
+        (CrisisRequest, "reason", {"clause": "storm-watch"}),
+        (ErasureRequest, "reason", {"subject": "stranger", "period": "2026-10"}),
+        (OnwardRefusal, "reason", {}),
+        (DerivationRefusal, "reason", {}),
+        (
+            ProxyConsent,
+            "reason",
+            {"proxy": "NOR", "agreement": "01980000-0000-7000-8000-000000000001", "scope": "cyber"},
+        ),
+        (RecallRequest, "reason", {}),
+        (InformationWanted, "text", {**REPORT_HEAD, "deadline": "2027-01-01T00:00:00Z"}),
+    ],
+)
+def test_words_to_others_read_as_they_show(model, named, others, text) -> None:
+    with pytest.raises(InvalidError) as refused:
+        parse_body(model, json.dumps({**others, named: text}).encode())
+
+    assert [(fault.pointer, "leave it out" in fault.message) for fault in refused.value.faults] == [(f"/{named}", True)]
+    parse_body(model, json.dumps({**others, named: "Erste Zeile:\r\n\tzweite\u00a0– «på vakt» 🚨"}).encode())
 
 
 def test_name_of_any_length_is_not_repeated_whole() -> None:
