@@ -3,6 +3,7 @@
 from exchange.cli import (
     audit_alerts,
     audit_archive,
+    audit_deed,
     audit_erasing,
     audit_export,
     audit_feed,
@@ -19,6 +20,7 @@ from exchange.cli.audit_group import audits
 __all__ = [
     "audit_alerts",
     "audit_archive",
+    "audit_deed",
     "audit_erasing",
     "audit_export",
     "audit_feed",

@@ -34,6 +34,8 @@ class LogFolder:
     """A source of files. Raises InvalidError where the folder is no log at all."""
 
     def __init__(self, root: Path) -> None:
+        if not root.exists():
+            raise InvalidError(f"there is no `{root}`: name a folder of tiles, or an export")
         if not (root / CHECKPOINT).is_file():
             raise InvalidError(f"`{root}` is no folder of a log: it has no file `{CHECKPOINT}`")
         self._root = root
