@@ -33,6 +33,11 @@ class SteadyClock:
         return wall if held is None or wall >= held else max(wall, self._gone_on(held))
 
     @property
+    def is_held(self) -> bool:
+        """Return whether there was anything yet to hold it against."""
+        return self._held is not None
+
+    @property
     def wall(self) -> datetime:
         """Return what the machine's clock says."""
         return self._wall()

@@ -57,7 +57,7 @@ class ClockWatch:
         clock.tick()
         self._looks += 1
         # (2) what other nodes saw, and what an operator accepted
-        if self._looks % _LOOKS == 0:
+        if self._looks % _LOOKS == 0 or not clock.is_held:
             await hold_clock(self._own.store, clock)
         # (3) news
         if (clock.behind > TOLD_FROM) != self._is_behind:

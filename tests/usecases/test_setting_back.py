@@ -94,6 +94,17 @@ async def test_it_is_on_the_record_once_and_so_is_its_end(
     assert "exchange clock accept" in caplog.text
 
 
+async def test_a_process_that_began_before_anything_was_kept_is_held_as_soon_as_it_is(populated: World) -> None:
+    node = await Node(populated).begins()
+    await node.looks(1)
+    now = populated.clock.now
+    await believes_clock(populated.services, now)
+    await node.looks(1)
+    populated.clock.advance(-DAY)
+
+    assert node.clock() == now
+
+
 async def test_less_than_a_minute_is_told_nobody(cleared: tuple[World, str]) -> None:
     world, _ = cleared
     node = await Node(world).begins()
