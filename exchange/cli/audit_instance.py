@@ -5,7 +5,7 @@ next look finds it.
 """
 
 import asyncio
-from collections.abc import Coroutine, Iterator, Sequence
+from collections.abc import Collection, Coroutine, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,6 +21,7 @@ from exchange.audit import (
     parse_note,
     parse_verifier_key,
 )
+from exchange.audit.rows_told import RowKept, RowName
 from exchange.audit.verify import KeptCheckpoint, KnownCheckpoint, PendingEntry, PersonalKeyState, StoredEntry
 from exchange.cli.audit_keys import origin_of
 from exchange.cli.log_here import LogHere
@@ -149,6 +150,10 @@ class InstanceLog:
             kid: PersonalKeyState(subject, period, is_destroyed and kid in before)
             for kid, (subject, period, is_destroyed) in found.items()
         }
+
+    def kept_rows(self, names: Collection[RowName]) -> dict[RowName, RowKept]:
+        """Return what is kept under these names now."""
+        return self._wait(self._desk.rows.of(names))
 
     def _rows(self, path: BundlePath) -> list[SnapshotRow | None]:
         if self._last is None or self._last[0] != path:

@@ -5,13 +5,14 @@ hashes that differ from the entries, or as a root that no checkpoint was signed 
 """
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 from typing import BinaryIO, Final
 
 from exchange.audit.checkpoint import parse_checkpoint
 from exchange.audit.export import Place, Statement, read_head, read_statement
 from exchange.audit.note import LARGEST_NOTE_BYTES, parse_note
+from exchange.audit.rows_told import RowName
 from exchange.audit.tile_paths import TILE_WIDTH, BundlePath, TilePath
 from exchange.audit.tiles import grow_tiles
 from exchange.audit.verify import KeptCheckpoint, PendingEntry, StoredEntry
@@ -70,6 +71,9 @@ class LogExport:
 
     def personal_keys(self) -> None:
         """Return None: no keys are shown."""
+
+    def kept_rows(self, names: Collection[RowName]) -> None:
+        """Return None: no rows are shown."""
 
     def pending(self) -> Sequence[PendingEntry]:
         """Return nothing: what waits is not exported."""

@@ -6,7 +6,7 @@
 
 import os
 import stat
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -14,6 +14,7 @@ from exchange.audit.bundles import parse_bundle, render_bundle
 from exchange.audit.checkpoint import parse_checkpoint
 from exchange.audit.merkle import HASH_BYTES
 from exchange.audit.note import LARGEST_NOTE_BYTES, parse_note
+from exchange.audit.rows_told import RowName
 from exchange.audit.shape import LARGEST_ENTRY_BYTES
 from exchange.audit.tile_paths import TILE_WIDTH, BundlePath, TilePath, bundles_of_size, tiles_of_size
 from exchange.audit.verify import KeptCheckpoint, PendingEntry, Source, StoredEntry
@@ -76,6 +77,9 @@ class LogFolder:
 
     def personal_keys(self) -> None:
         """Return None: no keys are shown."""
+
+    def kept_rows(self, names: Collection[RowName]) -> None:
+        """Return None: no rows are shown."""
 
     def pending(self) -> Sequence[PendingEntry]:
         """Return nothing: what waits is no file yet."""

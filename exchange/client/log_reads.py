@@ -1,12 +1,13 @@
 """What the exchange shows of its log: checkpoints, tiles, bundles, proofs; bytes as they came, not believed here."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from http import HTTPStatus
 
 import httpx2
 from pydantic import ValidationError
 
 from exchange.audit import BundlePath, TilePath, parse_bundle, parse_checkpoint, parse_note
+from exchange.audit.rows_told import RowName
 from exchange.audit.verify import KeptCheckpoint, PendingEntry, StoredEntry
 from exchange.client.errors import AnswerError, ProblemError
 from exchange.client.transport import Body, Transport
@@ -140,6 +141,9 @@ class LogAddress:
 
     def personal_keys(self) -> None:
         """Return None: no keys are shown."""
+
+    def kept_rows(self, names: Collection[RowName]) -> None:
+        """Return None: no rows are shown."""
 
     def pending(self) -> Sequence[PendingEntry]:
         """Return nothing: what waits is not shown."""

@@ -1,4 +1,4 @@
-"""A database opened for nothing but to look at its log."""
+"""A database opened for nothing but to look at its log, and at the rows that it tells of."""
 
 from typing import Self
 
@@ -7,6 +7,7 @@ from exchange.store.dialect import Sql, sql_for
 from exchange.store.engine import checked_url, is_sqlite
 from exchange.store.log_reader import LogReader
 from exchange.store.log_snapshot import LogSnapshot
+from exchange.store.rows_kept import RowsKept
 from exchange.store.tree_database import TreeDatabase, opened_database
 
 
@@ -17,6 +18,7 @@ class LogDesk:
         self._database = database
         self.reader = LogReader(database.fetch, sql, archive)
         self.snapshot = LogSnapshot(database.fetch, sql)
+        self.rows = RowsKept(database.fetch, sql)
 
     @classmethod
     async def open(cls, url: str, *, archive: BundleArchive | None = None, wait_seconds: float = 5.0) -> Self:

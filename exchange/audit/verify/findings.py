@@ -23,6 +23,7 @@ class Step(Enum):
     HEARTBEATS = "heartbeats"
     PENDING = "pending"
     ERASURE = "erasure"
+    ROWS = "rows"
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,7 +4,8 @@ Steps: (1) the newest checkpoint is signed by every key of the log; (2) enough w
 recomputed from the entries' own bytes, has that root, and every tile is part of it; (4) every older checkpoint, kept
 by whomever, is a beginning of this tree; (5) every entry is in canonical form, (6) its columns say what its bytes say,
 (7) its time fits when it was signed; (8) its node signed for it, and for none that is missing; (9) what is recorded
-does not wait for its place in the tree; (10) personal data is gone only where two persons erased it.
+does not wait for its place in the tree; (10) personal data is gone only where two persons erased it; (11) the rows that
+entries tell of stand where these say, where the source has them.
 """
 
 from collections.abc import Callable, Iterator, Mapping
@@ -25,6 +26,7 @@ from exchange.audit.verify.erasures import ErasureChecks
 from exchange.audit.verify.expectations import Expectations
 from exchange.audit.verify.findings import Erasures, Finding, Findings, Step, Verification
 from exchange.audit.verify.nodes import NodeChecks
+from exchange.audit.verify.rows import RowChecks
 from exchange.audit.verify.source import KeptCheckpoint, Source
 from exchange.audit.verify.time_windows import TimeWindows
 from exchange.audit.verify.tree import Recomputation
@@ -55,7 +57,7 @@ def verify_log(source: Source, expected: Expectations, progress: Progress | None
     marks = _older_marks(source, expected, findings, witnesses)
     witnesses.take(newest)
     names, lag = witnesses.conclude(newest)
-    # (3), (5) to (8), (10) in one pass
+    # (3), (5) to (8), (10), (11) in one pass
     roots, entries, (notes, erasures) = _passed(source, expected, findings, (newest, marks), progress)
     # (4) none of them tells another history
     compare_marks(marks, newest.checkpoint.size, roots, findings)
@@ -91,12 +93,14 @@ def _passed(
     size, root = newest.checkpoint.size, newest.checkpoint.root
     tree = Recomputation(source, size, root, (mark.size for mark in marks))
     nodes, erasures = NodeChecks(expected.node_keys), ErasureChecks(source, expected.erasures)
-    observers = (nodes.observe, erasures.observe)
+    rows = RowChecks(source, findings)
+    observers = (nodes.observe, erasures.observe, rows.observe)
     checks = EntryChecks(source, TimeWindows(in_order, expected.limits), findings, observers=observers)
     for leaves in tree.leaves(findings):
         checks.take(leaves)
         if progress is not None:
             progress(leaves.path.start + leaves.path.width, size)
+    rows.conclude()
     _compare_root(newest, tree.roots, findings)
     unsearchable = checks.unsearchable(newest.at_micros, behind_seconds=expected.limits.behind_seconds)
     notes = (*nodes.conclude(findings), *erasures.conclude(findings))

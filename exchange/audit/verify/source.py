@@ -1,10 +1,11 @@
 """Where a log is read from: a folder of tiles, an address, a database; the verifier believes none of them."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
 from exchange.audit.columns import EntryColumns
+from exchange.audit.rows_told import RowKept, RowName
 from exchange.audit.tile_paths import BundlePath, TilePath
 
 
@@ -71,3 +72,6 @@ class Source(Protocol):
 
     def personal_keys(self) -> Mapping[str, PersonalKeyState] | None:
         """Return the keys of personal data by their ids; None where the source does not know of them."""
+
+    def kept_rows(self, names: Collection[RowName]) -> Mapping[RowName, RowKept] | None:
+        """Return what is kept under these names now, those of no row left out; None where the source has no rows."""

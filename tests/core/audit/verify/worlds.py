@@ -69,6 +69,7 @@ class World:
     checkpoints: list = field(default_factory=list)
     waiting: list = field(default_factory=list)
     keys: dict | None = None
+    kept: dict | None = None
     has_entries: bool = True
     has_columns: bool = True
 
@@ -124,6 +125,9 @@ class World:
 
     def personal_keys(self):
         return self.keys
+
+    def kept_rows(self, names):
+        return None if self.kept is None else {name: self.kept[name] for name in names if name in self.kept}
 
     # ── tried ──
 

@@ -1,0 +1,226 @@
+"""What entries say of rows: how far a report, a client, a consent had come, and that it had ended.
+
+A row only goes on from there: versions grow, and what has ended stays ended. A row that does not stand where the log
+says was changed in the database, or an older one was put back in its place.
+"""
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from enum import Enum
+from types import MappingProxyType
+from typing import Final, NamedTuple
+
+from exchange.audit.events import EventName, Outcome
+from exchange.audit.shape import Entry
+
+
+class RowKind(Enum):
+    """What kind of thing a row is of."""
+
+    REPORT = "report"
+    CLIENT = "client"
+    MEMBER = "member"
+    AGREEMENT = "agreement"
+    SIGNATORY_KEY = "signatory-key"
+    PROXY = "proxy"
+    ONWARD = "onward"
+    DERIVATION = "derivation"
+    CRISIS = "crisis"
+    REQUEST = "request"
+    SUBSCRIPTION = "subscription"
+
+
+class RowName(NamedTuple):
+    """Of what a row is, and its id."""
+
+    kind: RowKind
+    id: str
+
+    def __str__(self) -> str:
+        return f"{self.kind.value} {self.id}"
+
+
+@dataclass(frozen=True, slots=True)
+class RowTold:
+    """What one entry, `by`, says of one row.
+
+    The row is at `version` or further; `is_over` where it has ended for good. `says` is what stands in the version
+    itself. `not_for` is a member that the originator's consent was taken back from, at that version.
+    """
+
+    name: RowName
+    by: Entry
+    version: int = 0
+    is_over: bool = False
+    says: Mapping[str, object] = field(default_factory=dict)
+    not_for: str | None = None
+
+    @property
+    def event(self) -> str:
+        """Return what happened to it then."""
+        return self.by["type"]
+
+
+@dataclass(frozen=True, slots=True)
+class RowKept:
+    """What the database holds under a name: the current version (-1 for none), and what stands in each.
+
+    `lets` are the members that it is released to beyond its clause without a consent that stands.
+    """
+
+    version: int
+    is_over: bool = False
+    says: Mapping[int, Mapping[str, object]] = field(default_factory=dict)
+    lets: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
+class Contradiction:
+    """A row that is not what the log says. `is_current`: what is decided on is wrong, and not only what was before."""
+
+    told: RowTold
+    why: str
+    is_current: bool = True
+
+
+def contradiction(told: RowTold, kept: RowKept | None) -> Contradiction | None:
+    """Return in what a row contradicts an entry; None where it does not. Read the row after the entry."""
+    if kept is None:
+        return Contradiction(told, f"its row is gone, and `{told.event}` is in the log")
+    if told.is_over and not kept.is_over:
+        return Contradiction(told, f"`{told.event}` ended it, and its row says that it goes on")
+    if kept.version < told.version and not kept.is_over:
+        why = f"its row is of version {kept.version}: `{told.event}` made version {told.version}"
+        return Contradiction(told, why)
+    if told.not_for is not None and kept.version == told.version and told.not_for in kept.lets:
+        return Contradiction(told, f"it goes to {told.not_for}: `{told.event}` took that back")
+    if not told.says:
+        return None
+    there = kept.says.get(told.version)
+    is_current = kept.version == told.version
+    if there is None:
+        return Contradiction(told, f"version {told.version}, of `{told.event}`, is gone", is_current)
+    other = next((name for name, value in told.says.items() if there.get(name) != value), None)
+    if other is None:
+        return None
+    return Contradiction(
+        told, f"`{other}` in version {told.version} is another than `{told.event}` put there", is_current
+    )
+
+
+def rows_told(entry: Entry) -> tuple[RowTold, ...]:
+    """Return what an entry says of rows; nothing where it tells of something else, or of what did not come to pass."""
+    read = _TELLING.get(entry["type"])
+    if read is None or entry["decision"] != Outcome.PERMITTED.value:
+        return ()
+    return tuple(read(entry))
+
+
+def _report(entry: Entry) -> Iterator[RowTold]:
+    yield _subject(entry, RowKind.REPORT)
+
+
+def _ended_report(entry: Entry) -> Iterator[RowTold]:
+    yield _subject(entry, RowKind.REPORT, is_over=True)
+
+
+def _client(entry: Entry) -> Iterator[RowTold]:
+    told = _given(entry, ("standing", "roles", "level", "compartments"))
+    yield _subject(entry, RowKind.CLIENT, says=told)
+
+
+def _member(entry: Entry) -> Iterator[RowTold]:
+    yield _subject(entry, RowKind.MEMBER, says=_given(entry, ("standing",)))
+
+
+def _agreement(entry: Entry) -> Iterator[RowTold]:
+    yield _subject(entry, RowKind.AGREEMENT)
+
+
+def _party(entry: Entry) -> Iterator[RowTold]:
+    detail = entry.get("detail", {})
+    # What a restore did again for a party names it apart.
+    member = detail.get("on_behalf_of", entry.get("member"))
+    state = _PARTY_STATES[entry["type"]]
+    says = {} if "leaves_at" in detail else {f"party {member}": state}
+    yield _subject(entry, RowKind.AGREEMENT, says=says)
+
+
+def _ended(kind: RowKind, place: str | None) -> Callable[[Entry], Iterator[RowTold]]:
+    def read(entry: Entry) -> Iterator[RowTold]:
+        if place is None:
+            yield _subject(entry, kind, is_over=True)
+            return
+        named = entry.get("detail", {}).get(place)
+        if isinstance(named, str):
+            yield RowTold(RowName(kind, named), entry, is_over=True)
+
+    return read
+
+
+def _onward_revoked(entry: Entry) -> Iterator[RowTold]:
+    yield from _ended(RowKind.ONWARD, "request")(entry)
+    recipient = entry.get("detail", {}).get("recipient")
+    yield _subject(entry, RowKind.REPORT, not_for=recipient if isinstance(recipient, str) else None)
+
+
+def _subject(
+    entry: Entry,
+    kind: RowKind,
+    *,
+    is_over: bool = False,
+    says: Mapping[str, object] = MappingProxyType({}),
+    not_for: str | None = None,
+) -> RowTold:
+    subject = entry.get("object")
+    if subject is None:
+        return RowTold(RowName(kind, ""), entry, is_over=is_over)
+    return RowTold(RowName(kind, subject["id"]), entry, subject.get("version", 0), is_over, says, not_for)
+
+
+def _given(entry: Entry, names: tuple[str, ...]) -> dict[str, object]:
+    detail = entry.get("detail", {})
+    return {name: _as_set(detail[name]) for name in names if name in detail}
+
+
+def _as_set(value: object) -> object:
+    return tuple(sorted(value)) if isinstance(value, list) else value
+
+
+_PARTY_STATES: Final = {
+    EventName.AGREEMENT_SUSPENDED.value: "suspended",
+    EventName.AGREEMENT_RESUMED.value: "signed",
+    EventName.AGREEMENT_WITHDRAWN.value: "withdrawn",
+}
+
+_TELLING: Final[Mapping[str, Callable[[Entry], Iterator[RowTold]]]] = {
+    EventName.REPORT_POSTED.value: _report,
+    EventName.REPORT_AMENDED.value: _report,
+    EventName.REPORT_DOWNGRADED.value: _report,
+    EventName.REPORT_DECLASSIFIED.value: _report,
+    EventName.REPORT_RECALLED.value: _ended_report,
+    EventName.REPORT_ENDED.value: _ended_report,
+    EventName.CLIENT_ENROLLED.value: _client,
+    EventName.CLIENT_CHANGED.value: _client,
+    EventName.CLIENT_REVOKED.value: _client,
+    EventName.MEMBER_ADDED.value: _member,
+    EventName.MEMBER_SUSPENDED.value: _member,
+    EventName.MEMBER_RESUMED.value: _member,
+    EventName.AGREEMENT_PROPOSED.value: _agreement,
+    EventName.AGREEMENT_SIGNED.value: _agreement,
+    EventName.AGREEMENT_AMENDED.value: _agreement,
+    EventName.AGREEMENT_SUSPENDED.value: _party,
+    EventName.AGREEMENT_RESUMED.value: _party,
+    EventName.AGREEMENT_WITHDRAWN.value: _party,
+    EventName.SIGNATORY_KEY_RETIRED.value: _ended(RowKind.SIGNATORY_KEY, "key"),
+    EventName.PROXY_REVOKED.value: _ended(RowKind.PROXY, "consent"),
+    EventName.ONWARD_REVOKED.value: _onward_revoked,
+    EventName.DERIVATION_REVOKED.value: _ended(RowKind.DERIVATION, "request"),
+    EventName.CRISIS_ENDED.value: _ended(RowKind.CRISIS, "crisis"),
+    EventName.REQUEST_CLOSED.value: _ended(RowKind.REQUEST, None),
+    EventName.REQUEST_WITHDRAWN.value: _ended(RowKind.REQUEST, None),
+    EventName.SUBSCRIPTION_REMOVED.value: _ended(RowKind.SUBSCRIPTION, None),
+}
+
+TELLING_EVENTS: Final = tuple(_TELLING)
+"""The events whose entries say something of rows."""

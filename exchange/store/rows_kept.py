@@ -1,0 +1,190 @@
+"""What the rows say now of what the log tells of: read for who holds the two against each other, beside the hot paths.
+
+Nothing here believes a row: on SQLite, what stands where a number belongs may be anything.
+"""
+
+import json
+from collections.abc import Collection, Iterable, Mapping
+from typing import Any, Final
+
+from sqlalchemy import ColumnElement, Select, and_, exists, func, or_, select
+
+from exchange.audit.rows_told import RowKept, RowKind, RowName
+from exchange.members import Standing
+from exchange.reports import ReportStatus
+from exchange.store.consent_book import OnwardState
+from exchange.store.consent_tables import OnwardTable
+from exchange.store.crisis_tables import CrisisTable
+from exchange.store.derivation_tables import DerivationTable
+from exchange.store.dialect import Fetch, Row, Sql, Statement
+from exchange.store.proxy_book import ProxyState
+from exchange.store.proxy_tables import ProxyTable
+from exchange.store.request_tables import RequestTable
+from exchange.store.subscription_tables import SubscriptionTable
+from exchange.store.tables import table
+from exchange.store.treaty_tables import SignatoryKeyTable
+
+_AT_ONCE: Final = 500
+"""Ids in one statement."""
+
+_NO_VERSION: Final = -1
+
+_REPORT, _PART, _CLASS = table("report"), table("report_part"), table("release_class")
+_CLIENT, _MEMBER = table("client"), table("member")
+_AGREEMENT, _PARTY = table("agreement"), table("agreement_party")
+_ONWARD, _DERIVATION = table(str(OnwardTable.__tablename__)), table(str(DerivationTable.__tablename__))
+_PROXY, _KEY = table(str(ProxyTable.__tablename__)), table(str(SignatoryKeyTable.__tablename__))
+_CRISIS, _REQUEST = table(str(CrisisTable.__tablename__)), table(str(RequestTable.__tablename__))
+_SUBSCRIPTION = table(str(SubscriptionTable.__tablename__))
+
+_DESTROYED: Final = (ReportStatus.RECALLED.value, ReportStatus.EXPIRED.value)
+
+_IS_OVER: Final[Mapping[RowKind, tuple[ColumnElement[str], ColumnElement[bool]]]] = {
+    RowKind.SIGNATORY_KEY: (_KEY.c.key_id, _KEY.c.retired_at.is_not(None)),
+    RowKind.PROXY: (_PROXY.c.id, _PROXY.c.state == ProxyState.REVOKED.value),
+    RowKind.ONWARD: (_ONWARD.c.id, _ONWARD.c.state == OnwardState.REVOKED.value),
+    RowKind.DERIVATION: (_DERIVATION.c.id, _DERIVATION.c.state == OnwardState.REVOKED.value),
+    RowKind.CRISIS: (_CRISIS.c.id, _CRISIS.c.ended_at.is_not(None)),
+    RowKind.REQUEST: (_REQUEST.c.id, _REQUEST.c.ended.is_not(None)),
+    RowKind.SUBSCRIPTION: (_SUBSCRIPTION.c.id, _SUBSCRIPTION.c.ended_at.is_not(None)),
+}
+"""What has one row for good, and ends once: its id, and whether it has."""
+
+
+class RowsKept:
+    """Reads the rows of one database."""
+
+    def __init__(self, fetch: Fetch, sql: Sql) -> None:
+        self._fetch = fetch
+        self._sql = sql
+        self._made: dict[str, Statement] = {}
+
+    async def of(self, names: Collection[RowName]) -> dict[RowName, RowKept]:
+        """Return what is kept under each of these names; what has no row is left out."""
+        found: dict[RowName, RowKept] = {}
+        for kind in RowKind:
+            ids = sorted({name.id for name in names if name.kind is kind})
+            for start in range(0, len(ids), _AT_ONCE):
+                some = await self._of(kind, ids[start : start + _AT_ONCE])
+                found |= {RowName(kind, row_id): kept for row_id, kept in some.items()}
+        return found
+
+    async def _of(self, kind: RowKind, ids: list[str]) -> dict[str, RowKept]:
+        match kind:
+            case RowKind.REPORT:
+                return await self._reports(ids)
+            case RowKind.CLIENT:
+                says = ("standing", "roles", "level", "compartments")
+                return _versions(await self._rows("client", _versions_of(_CLIENT, _CLIENT.c.id, says), ids), says)
+            case RowKind.MEMBER:
+                member = _versions_of(_MEMBER, _MEMBER.c.code, ("standing",))
+                return _versions(await self._rows("member", member, ids), ("standing",))
+            case RowKind.AGREEMENT:
+                return _parties(await self._rows("agreement", _agreements(), ids))
+            case _:
+                column, is_over = _IS_OVER[kind]
+                asked: Any = select(column, is_over)
+                rows = await self._rows(kind.value, (asked, column), ids)
+                return {row[0]: RowKept(0, is_over=bool(row[1])) for row in rows}
+
+    async def _reports(self, ids: list[str]) -> dict[str, RowKept]:
+        rows = await self._rows("report", _reports(), ids)
+        released = [row[0] for row in rows if '"consents"' in str(row[3])]
+        granted: dict[str, set[object]] = {}
+        if released:
+            for report, asked in await self._rows("granted", _granted(), released):
+                granted.setdefault(report, set()).add(_json(asked).get("recipient"))
+        return {
+            report: RowKept(_number(version), bool(is_over), {}, _recipients(facts) - granted.get(report, set()))
+            for report, version, is_over, facts in rows
+        }
+
+    async def _rows(self, name: str, asked: tuple[Select[Any], ColumnElement[Any]], ids: list[str]) -> list[Row]:
+        if name not in self._made:
+            statement, column = asked
+            self._made[name] = self._sql.compile(statement.where(self._sql.is_one_of(column, "ids")))
+        return list(await self._fetch(self._made[name], {"ids": ids}))
+
+
+def _reports() -> tuple[Select[Any], ColumnElement[Any]]:
+    row = _REPORT.c
+    # What was destroyed has no key: a status alone destroys nothing.
+    has_key = or_(
+        func.length(row.sealed_header) > 0,
+        exists().where(_PART.c.report_id == row.id, func.length(_PART.c.wrapped_key) > 0),
+    )
+    is_over = and_(or_(*(row.status == status for status in _DESTROYED)), ~has_key)
+    joined = _REPORT.outerjoin(_CLASS, _CLASS.c.id == row.class_id)
+    return select(row.id, row.version, is_over, _CLASS.c.facts).select_from(joined), row.id
+
+
+def _granted() -> tuple[Select[Any], ColumnElement[Any]]:
+    row = _ONWARD.c
+    return select(row.report_id, row.asked).where(row.state == OnwardState.GRANTED.value), row.report_id
+
+
+def _versions_of(rows: Any, key: ColumnElement[Any], says: Iterable[str]) -> tuple[Select[Any], ColumnElement[Any]]:
+    return select(key, rows.c.version, rows.c.superseded_at, *(rows.c[name] for name in says)), key
+
+
+def _agreements() -> tuple[Select[Any], ColumnElement[Any]]:
+    row, party = _AGREEMENT.c, _PARTY.c
+    joined = _AGREEMENT.outerjoin(_PARTY, and_(party.agreement_id == row.id, party.version == row.version))
+    columns = (row.id, row.version, row.superseded_at, party.member, party.state)
+    return select(*columns).select_from(joined), row.id
+
+
+def _versions(rows: Iterable[Row], names: tuple[str, ...]) -> dict[str, RowKept]:
+    current: dict[str, int] = {}
+    says: dict[str, dict[int, dict[str, object]]] = {}
+    standing: dict[str, object] = {}
+    for row_id, version, superseded_at, *values in rows:
+        told = {name: _listed(value) for name, value in zip(names, values, strict=True)}
+        says.setdefault(row_id, {})[_number(version)] = told
+        current.setdefault(row_id, _NO_VERSION)
+        if superseded_at is None:
+            current[row_id], standing[row_id] = _number(version), told.get("standing")
+    revoked = Standing.REVOKED.value
+    return {
+        row_id: RowKept(version, standing.get(row_id) == revoked, says[row_id]) for row_id, version in current.items()
+    }
+
+
+def _parties(rows: Iterable[Row]) -> dict[str, RowKept]:
+    current: dict[str, int] = {}
+    says: dict[str, dict[int, dict[str, object]]] = {}
+    for row_id, version, superseded_at, member, state in rows:
+        of_version = says.setdefault(row_id, {}).setdefault(_number(version), {})
+        if member is not None:
+            of_version[f"party {member}"] = state
+        current.setdefault(row_id, _NO_VERSION)
+        if superseded_at is None:
+            current[row_id] = _number(version)
+    return {row_id: RowKept(version, says=says[row_id]) for row_id, version in current.items()}
+
+
+def _recipients(facts: object) -> frozenset[str]:
+    consents = _json(facts).get("consents", [])
+    return frozenset(str(each.get("member")) for each in consents if isinstance(each, dict))
+
+
+def _listed(value: object) -> object:
+    """Return a JSON list as the set that it is, and anything else as it stands."""
+    if not isinstance(value, str) or not value.startswith("["):
+        return value
+    try:
+        return tuple(sorted(json.loads(value)))
+    except (ValueError, TypeError):
+        return value
+
+
+def _json(value: object) -> dict[str, Any]:
+    try:
+        read = json.loads(str(value))
+    except ValueError:
+        return {}
+    return read if isinstance(read, dict) else {}
+
+
+def _number(value: object) -> int:
+    return value if isinstance(value, int) else _NO_VERSION
