@@ -52,6 +52,7 @@ from exchange.usecases import (
 from exchange.usecases.archive_log import Archiver
 from exchange.usecases.context import Witnessing
 from exchange.usecases.deliver_alerts import AlertDelivery, Webhook
+from exchange.usecases.hold_rows import HELD_EVERY
 from exchange.usecases.keep_time import hold_clock
 from exchange.usecases.notify_subscribers import Notifier, Reach
 from exchange.usecases.rounds_of_time import RoundsOfTime
@@ -265,6 +266,14 @@ async def _sweep_reports(settings: Settings, stopping: asyncio.Event) -> None:
 
             async with asyncio.TaskGroup() as group:
                 group.create_task(sweep_in_rounds(rounds_of.reports, stopping))
+                group.create_task(
+                    sweep_in_rounds(
+                        rounds_of.rows,
+                        stopping,
+                        interval_seconds=HELD_EVERY.total_seconds(),
+                        trouble="rows cannot be held against the log",
+                    )
+                )
                 group.create_task(sweep_in_rounds(one_clearing, stopping, trouble="blobs cannot be cleared away"))
                 group.create_task(
                     sweep_in_rounds(

@@ -24,6 +24,7 @@ class EventName(Enum):
     CLOCK_BEHIND = "clock.behind"
     CLOCK_RIGHT = "clock.right"
     CLOCK_ACCEPTED = "clock.accepted"
+    ROW_CONTRADICTED = "row.contradicted"
     SCHEMA_MIGRATED = "schema.migrated"
     POLICY_CHANGED = "policy.changed"
     CONNECTION_REFUSED = "connection.refused"

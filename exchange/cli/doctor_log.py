@@ -14,6 +14,7 @@ from exchange.settings import Settings
 from exchange.store import LogState
 from exchange.store.last_signed import LastSignedFile
 from exchange.usecases import Services, check_readiness
+from exchange.usecases.hold_rows import contradicted_rows
 from exchange.usecases.keep_time import TOLD_FROM
 from exchange.usecases.rotate_keys import KeyStatus, key_status
 
@@ -23,6 +24,7 @@ _MENDS = {
     "log": "docs/operations.md, The log: `exchange audit resume` once the right database is back, else `recover`",
     "custody": "bring the keys back within reach: the root file of the backup, or the token",
     "restore": "see to each line of `exchange restored list`, and confirm it: docs/backup.md",
+    "rows": "somebody writes to the database: find out who, and see to each: docs/operations.md, Rows and the log",
     "witnesses": "see that the witnesses run: `exchange audit witness list`",
 }
 _BEHIND = timedelta(seconds=30)
@@ -64,6 +66,7 @@ async def opened_rooms(settings: Settings, services: Services) -> AsyncIterator[
         yield Finding("log figures", Finding.MEND, exc.message, _MENDS["store"])
         return
     yield await _archive(settings, services, log)
+    yield await _rows(services)
     for finding in _last_signed(settings, log):
         yield finding
 
@@ -147,6 +150,20 @@ def _set_back(services: Services) -> Finding:
 def _wall(services: Services) -> datetime:
     clock = services.clock
     return clock.wall if isinstance(clock, SteadyClock) else clock()
+
+
+async def _rows(services: Services) -> Finding:
+    first, count = "", 0
+    try:
+        async for found in contradicted_rows(services):
+            first = first or "".join(f"{each.told.name}: {each.why}" for each in found[:1])
+            count += len(found)
+    except ExchangeError as exc:
+        return Finding("rows", Finding.MEND, exc.message, _MENDS["store"])
+    if not count:
+        return Finding("rows", Finding.OK, "each is where the log says that it came to")
+    told = first if count == 1 else f"{first}; and {count - 1} more"
+    return Finding("rows", Finding.MEND, told, _MENDS["rows"])
 
 
 def _last_signed(settings: Settings, log: LogState | None) -> Iterator[Finding]:

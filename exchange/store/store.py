@@ -66,6 +66,7 @@ from exchange.store.rows import (
     ReportRow,
     Sealed,
 )
+from exchange.store.rows_kept import RowsKept
 from exchange.store.schema import require_schema_over
 from exchange.store.scrubbing import Scrubber
 from exchange.store.sealing import Sealer
@@ -165,6 +166,7 @@ class Store:
         self.witnesses = WitnessReader(self._database.fetch, sql)
         self.receipts = ReportReceipts(self._engine)
         self.sweeps = ReportSweeps(self._engine)
+        self.rows_kept = RowsKept(self._database.fetch, sql)
         self._scrubber = Scrubber(self._engine)
         self.duties = DutyReader(self._engine)
         self.pulse = Pulse(self._database.fetch, sql)

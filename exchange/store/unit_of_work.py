@@ -50,6 +50,7 @@ from exchange.store.report_book import ReportBook
 from exchange.store.report_receipts import ReceiptRow, acknowledge, acknowledgement
 from exchange.store.request_book import RequestBook
 from exchange.store.review_book import ReviewBook
+from exchange.store.row_mending import RowMending
 from exchange.store.sealing import Sealer
 from exchange.store.signatory_keys import SignatoryKeys
 from exchange.store.stream_book import StreamBook
@@ -286,6 +287,10 @@ class UnitOfWork:
     def proxies(self) -> ProxyBook:
         """Return the standing consents to posting on behalf, to be read here, and written with an entry."""
         return ProxyBook(self._session, self._note_write, self._note_law)
+
+    def mending(self) -> RowMending:
+        """Return what ends rows again that were put back, to be written with an entry."""
+        return RowMending(self._session, self._note_law, self._now)
 
     def breaches(self) -> BreachBook:
         """Return what parties did not do, to be read here, and written with an entry."""

@@ -4,6 +4,7 @@ from exchange.usecases.believe_clock import believes_clock
 from exchange.usecases.context import Services
 from exchange.usecases.find_breaches import DutyWatch
 from exchange.usecases.give_up_uploads import give_up_uploads
+from exchange.usecases.hold_rows import RowWatch
 from exchange.usecases.note_reviews import note_reviews
 from exchange.usecases.sweep_reports import FOLLOWED_UP, STOOD_STILL, sweep_reports
 
@@ -15,6 +16,7 @@ class RoundsOfTime:
         self._services = services
         self._is_held = is_held
         self._duties = DutyWatch(services)
+        self._rows = RowWatch(services)
         self._followed_up = STOOD_STILL
 
     async def reports(self) -> bool:
@@ -43,3 +45,7 @@ class RoundsOfTime:
     async def duties(self) -> bool:
         """Put breaches on the record: they stay there, and a clock that leapt would find one in everything."""
         return await believes_clock(self._services, self._services.clock()) and await self._duties.round()
+
+    async def rows(self) -> bool:
+        """Hold the rows against the log; the clock has no say in it."""
+        return await self._rows.round()

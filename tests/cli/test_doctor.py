@@ -14,6 +14,7 @@ from exchange.crypto import empty_crl, issue_server, new_authority
 from exchange.custody import CustodyUnavailableError, FileCustodian
 from exchange.settings import InstanceLayout, load_settings
 from exchange.store.last_signed import LastSigned, LastSignedFile, Signed
+from tests.support.instance_log import own, sequence
 
 
 @pytest.fixture
@@ -363,3 +364,14 @@ def test_service_refuses_to_start_on_an_unsafe_secret(operate, instance, secret,
     assert ran.code == 1
     assert ran.out == ""
     assert str(path) in ran.err
+
+
+def test_row_that_is_not_what_the_log_says_is_named_with_its_entry(findings, instance):
+    sequence(instance, is_searchable=True)
+    assert findings()[1]["rows"]["state"] == "ok"
+    own(instance, "UPDATE member SET standing = 'suspended'")
+
+    code, found = findings()
+
+    assert code == 1
+    assert found["rows"]["told"].startswith("member EXCHANGE: `standing` in version 1 is another than `member.added`")

@@ -12,10 +12,11 @@ from exchange.audit import Actor, EntryDraft, EventName, Outcome
 from exchange.kernel import system_clock
 from exchange.settings import load_settings
 from exchange.usecases.sequence_log import Sequencer, Step
+from exchange.usecases.sweep_log import Index
 
 
-def sequence(instance: Path, count: int = 0) -> Step:
-    """Record some refusals, and give what waits its place."""
+def sequence(instance: Path, count: int = 0, *, is_searchable: bool = False) -> Step:
+    """Record some refusals, and give what waits its place, and columns to be found by where asked to."""
 
     async def work() -> Step:
         async with services.open_desk(load_settings(instance)) as desk:
@@ -23,6 +24,9 @@ def sequence(instance: Path, count: int = 0) -> Step:
                 await desk.record(_refusal())
             sequencer = Sequencer(desk)
             while (step := await sequencer.step()) in {Step.MORE, Step.PLACED}:
+                continue
+            index = Index(desk.tree)
+            while is_searchable and await index.chunk():
                 continue
             return step
 

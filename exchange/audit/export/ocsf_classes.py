@@ -86,6 +86,7 @@ _CLASSES_OF_NOUNS: Mapping[str, OcsfClass] = {
     "service": OcsfClass.APPLICATION_LIFECYCLE,
     "instance": OcsfClass.APPLICATION_LIFECYCLE,
     "schema": OcsfClass.APPLICATION_LIFECYCLE,
+    "row": OcsfClass.EVENT_LOG_ACTIVITY,
     "clock": OcsfClass.APPLICATION_LIFECYCLE,
     "audit": OcsfClass.EVENT_LOG_ACTIVITY,
     "log": OcsfClass.EVENT_LOG_ACTIVITY,

@@ -1,0 +1,91 @@
+"""Rows that an older one was put in the place of, ended again within a unit of work: whoever calls records it there.
+
+Nothing that was lost comes back here: what the log says has ended ends, and what cannot be trusted is shown to nobody.
+"""
+
+from collections.abc import Callable
+from datetime import datetime
+from typing import Any, Final
+
+from sqlalchemy import func, select, update
+from sqlalchemy.ext.asyncio import AsyncSession
+from sqlmodel import SQLModel, col
+
+from exchange.audit.rows_told import RowKind, RowName
+from exchange.kernel import to_micros
+from exchange.members import Client, Member
+from exchange.reports import ReportStatus
+from exchange.store.consent_book import OnwardState
+from exchange.store.consent_tables import OnwardTable
+from exchange.store.crisis_tables import CrisisTable
+from exchange.store.derivation_tables import DerivationTable
+from exchange.store.proxy_book import ProxyState
+from exchange.store.proxy_tables import ProxyTable
+from exchange.store.records import client_row, member_row
+from exchange.store.subscription_tables import SubscriptionTable
+from exchange.store.tables import ClientTable, MemberTable, ReportTable
+from exchange.store.treaty_tables import SignatoryKeyTable
+
+_STATES: Final[dict[RowKind, tuple[Any, Any, str]]] = {
+    RowKind.PROXY: (ProxyTable, col(ProxyTable.id), ProxyState.REVOKED.value),
+    RowKind.ONWARD: (OnwardTable, col(OnwardTable.id), OnwardState.REVOKED.value),
+    RowKind.DERIVATION: (DerivationTable, col(DerivationTable.id), OnwardState.REVOKED.value),
+}
+"""What ends by its state."""
+
+_MOMENTS: Final[dict[RowKind, tuple[Any, Any, str]]] = {
+    RowKind.SIGNATORY_KEY: (SignatoryKeyTable, col(SignatoryKeyTable.key_id), "retired_at"),
+    RowKind.CRISIS: (CrisisTable, col(CrisisTable.id), "ended_at"),
+    RowKind.SUBSCRIPTION: (SubscriptionTable, col(SubscriptionTable.id), "ended_at"),
+}
+"""What ends by a moment."""
+
+
+class RowMending:
+    """Ends rows again, in one transaction."""
+
+    def __init__(self, session: AsyncSession, note_law: Callable[[], None], now: datetime) -> None:
+        self._session = session
+        self._note_law = note_law
+        self._now = now
+
+    async def end(self, name: RowName) -> bool:
+        """End what has one row; return whether it is of a kind that ends so."""
+        if name.kind in _STATES:
+            rows, key, state = _STATES[name.kind]
+            values: dict[str, Any] = {"state": state}
+        elif name.kind in _MOMENTS:
+            rows, key, column = _MOMENTS[name.kind]
+            values = {column: to_micros(self._now)}
+        else:
+            return False
+        self._note_law()
+        await self._session.execute(update(rows).where(key == name.id).values(values))
+        return True
+
+    async def withhold(self, report_id: str) -> None:
+        """Show a report to nobody; its keys stay, for whoever looks at what was done."""
+        self._note_law()
+        which = col(ReportTable.id) == report_id
+        await self._session.execute(update(ReportTable).where(which).values(status=ReportStatus.EXPIRED.value))
+
+    async def next_version(self, kind: RowKind, row_id: str) -> int:
+        """Return the version behind all that there are of a client or member, whichever is the current one."""
+        row: Any = ClientTable if kind is RowKind.CLIENT else MemberTable
+        key = col(row.id) if kind is RowKind.CLIENT else col(row.code)
+        return int(await self._session.scalar(select(func.max(col(row.version))).where(key == row_id)) or 0) + 1
+
+    async def put(self, changed: Client | Member) -> None:
+        """Make this the current version, whichever was."""
+        self._note_law()
+        row: type[SQLModel]
+        if isinstance(changed, Client):
+            row, which = ClientTable, col(ClientTable.id) == changed.id
+        else:
+            row, which = MemberTable, col(MemberTable.code) == changed.code
+        columns: Any = row
+        current = (which, col(columns.superseded_at).is_(None))
+        await self._session.execute(update(row).where(*current).values(superseded_at=to_micros(self._now)))
+        new = client_row(changed, self._now) if isinstance(changed, Client) else member_row(changed, self._now)
+        self._session.add(new)
+        await self._session.flush()

@@ -1,0 +1,198 @@
+"""Rows held against the log: what somebody who writes to the database put back is found, told, and ended again.
+
+A decision rests on rows, and a row of before is true: nothing on it tells that it was replaced. The log does. So the
+jobs go over what it tells of that narrows anything, every ten minutes, and look whether the rows have come as far.
+
+Steps for a row that has not: (1) it is read again, within a transaction; (2) what the log says has ended is ended
+again, and what nobody can bring back is shown to nobody; (3) an entry says which row, and what was done. Nothing of it
+is asked for at a request: these are as fast as they were, and what was put back is read for ten minutes at most.
+"""
+
+import logging
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import replace
+from datetime import datetime, timedelta
+from typing import Final
+
+from exchange.audit import Criteria, EntryDraft, EventName, Outcome, Subject, hash_leaf, parse_entry
+from exchange.audit.rows_told import TELLING_EVENTS, Contradiction, RowKind, RowName, RowTold, contradiction, rows_told
+from exchange.kernel import ExchangeError, MalformedError, is_uuid7
+from exchange.members import Standing
+from exchange.reports import ReportStatus
+from exchange.store import Sought, UnitOfWork
+from exchange.store.archived import LogDamagedError
+from exchange.store.searching import Found
+from exchange.usecases.context import Services
+from exchange.usecases.heartbeat import service_draft
+
+HELD_EVERY: Final = timedelta(minutes=10)
+
+_AT_ONCE: Final = 500
+_TOLD_AGAIN: Final = timedelta(days=1)
+"""While a row stays as it is, it is told again so often."""
+
+_PERMITTED: Final = Outcome.PERMITTED.value
+_CHECKED: Final = tuple(event for event in TELLING_EVENTS if event != EventName.REPORT_POSTED.value)
+"""That a report was posted narrows nothing, and is most of a log: `exchange audit verify` looks at that too."""
+
+_ENDED_AS: Final = {
+    EventName.REPORT_RECALLED.value: ReportStatus.RECALLED,
+    EventName.REPORT_ENDED.value: ReportStatus.EXPIRED,
+}
+
+_log = logging.getLogger("exchange.rows")
+
+
+async def contradicted_rows(services: Services) -> AsyncIterator[list[Contradiction]]:
+    """Yield, page by page, the rows that are not what the searchable log says; nothing is changed, nothing recorded.
+
+    What they said before, and is decided on no more, `exchange audit verify` looks at.
+    """
+    for event in _CHECKED:
+        # Narrowed to what came to pass: an attempt that was refused changed nothing.
+        sought = Sought(Criteria(event=event, outcome=_PERMITTED), None, newest_first=False)
+        async for places in services.store.found_places(sought, at_a_time=_AT_ONCE):
+            told = await _told(services, places)
+            kept = await services.store.rows_kept.of({each.name for each in told})
+            found = [contradiction(each, kept.get(each.name)) for each in told]
+            yield [each for each in found if each is not None and each.is_current]
+
+
+class RowWatch:
+    """The rounds of one process."""
+
+    def __init__(self, services: Services) -> None:
+        self._services = services
+        self._told: dict[tuple[RowName, str], datetime] = {}
+
+    async def round(self) -> bool:
+        """Go over all that the log tells of rows; return that there is no more to do now."""
+        async for found in contradicted_rows(self._services):
+            for each in found:
+                try:
+                    await self._answer(each)
+                except ExchangeError as exc:
+                    _log.error("a row that is not what the log says is left: %s", exc.message)
+        return False
+
+    async def _answer(self, found: Contradiction) -> None:
+        now = self._services.clock()
+        key = (found.told.name, found.told.by["id"])
+        last = self._told.get(key)
+        if last is not None and abs(now - last) < _TOLD_AGAIN:
+            return
+        if last is None and await self._is_on_record(found.told, now):
+            self._told[key] = now
+            return
+        if await self._recorded(found):
+            self._told[key] = now
+            _log.critical("%s is not what the log says: %s", found.told.name, found.why)
+
+    async def _is_on_record(self, told: RowTold, now: datetime) -> bool:
+        """Return whether a process said so of late that is gone, or is another node's."""
+        asked = Criteria(event=EventName.ROW_CONTRADICTED.value, subject=told.name.id, since=now - _TOLD_AGAIN)
+        async for hits in self._services.store.found_entries(Sought(asked, None), at_a_time=_AT_ONCE):
+            for hit in hits:
+                if parse_entry(hit.content).get("detail", {}).get("entry") == told.by["id"]:
+                    return True
+        return False
+
+    async def _recorded(self, found: Contradiction) -> bool:
+        told = found.told
+        async with self._services.store.unit_of_work() as unit:
+            # (1) as it is now
+            kept = await self._services.store.rows_kept.of({told.name})
+            again = contradiction(told, kept.get(told.name))
+            if again is None or not again.is_current:
+                return False
+            # (2) ended again
+            done = await _mended(unit, told) if told.name in kept else "nothing"
+            # (3) on the record
+            await unit.record(_entry(self._services, again, done))
+        return True
+
+
+async def _told(services: Services, places: Sequence[Found]) -> list[RowTold]:
+    told: list[RowTold] = []
+    for log in dict.fromkeys(place.log for place in places):
+        positions = [place.place.position for place in places if place.log == log]
+        for content in await _contents(services, log, positions):
+            try:
+                told += rows_told(parse_entry(content))
+            except MalformedError:
+                continue  # damaged: `exchange audit verify` tells which
+    return [each for each in told if each.name.kind is RowKind.SIGNATORY_KEY or _is_id(each.name)]
+
+
+async def _contents(services: Services, log: int, positions: Sequence[int]) -> list[bytes]:
+    """Return the entries at these positions that are whole: what was changed beside the tree ends nothing."""
+    try:
+        placed = await services.store.log.placed_at(log, positions)
+    except LogDamagedError:
+        if len(positions) == 1:
+            return []
+        half = len(positions) // 2
+        parts = positions[:half], positions[half:]
+        return [content for part in parts for content in await _contents(services, log, part)]
+    return [each.content for each in placed if hash_leaf(each.content) == each.leaf_hash]
+
+
+def _is_id(name: RowName) -> bool:
+    return name.kind is RowKind.MEMBER or is_uuid7(name.id)
+
+
+async def _mended(unit: UnitOfWork, told: RowTold) -> str:
+    """Do again what the log says was done, as far as that can be; return what was."""
+    if told.name.kind is RowKind.REPORT:
+        return await _mended_report(unit, told)
+    if told.name.kind in {RowKind.CLIENT, RowKind.MEMBER}:
+        return await _mended_party(unit, told)
+    return "ended again" if await unit.mending().end(told.name) else "nothing"
+
+
+async def _mended_report(unit: UnitOfWork, told: RowTold) -> str:
+    report = told.name.id
+    if told.is_over:
+        await unit.reports().held(report)
+        await unit.reports().shred(report, _ENDED_AS[told.event])
+        return "its keys are destroyed again"
+    # The version that it had is lost: who looks at it finds the older one, and readers find nothing.
+    await unit.mending().withhold(report)
+    return "withheld from everybody"
+
+
+async def _mended_party(unit: UnitOfWork, told: RowTold) -> str:
+    mending = unit.mending()
+    version = await mending.next_version(told.name.kind, told.name.id)
+    if told.name.kind is RowKind.MEMBER:
+        member = await unit.member(told.name.id)
+        if member is None:
+            return "nothing"
+        await mending.put(replace(member, version=version, standing=Standing.SUSPENDED))
+        return "suspended"
+    client = await unit.client(told.name.id)
+    if client is None:
+        return "nothing"
+    is_revoked = told.event == EventName.CLIENT_REVOKED.value
+    standing = Standing.REVOKED if is_revoked else Standing.SUSPENDED
+    await mending.put(replace(client, version=version, standing=standing))
+    return standing.value
+
+
+def _entry(services: Services, found: Contradiction, done: str) -> EntryDraft:
+    told = found.told
+    version = told.version or None
+    subject = Subject(told.name.kind.value, told.name.id, version)
+    detail: dict[str, str | int | list[str]] = {
+        "entry": told.by["id"],
+        "event": told.event,
+        "why": found.why,
+        "done": done,
+    }
+    return replace(
+        service_draft(services, EventName.ROW_CONTRADICTED, Outcome.FAILED, subject=subject),
+        owner=told.by.get("owner"),
+        agreement=told.by.get("agreement"),
+        label=told.by.get("label"),
+        detail=detail,
+    )

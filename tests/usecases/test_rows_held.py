@@ -1,0 +1,164 @@
+"""Rows that the database's owner put back: found by a verification, told by the jobs, and ended again."""
+
+from collections.abc import Awaitable, Callable
+from datetime import timedelta
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from exchange import usecases
+from exchange.audit.verify import Step
+from exchange.custody import load_log_key
+from exchange.kernel import ForbiddenError, NotFoundError
+from exchange.members import Standing
+from exchange.usecases.clients import ClearanceChange, change_clearance, change_standing
+from exchange.usecases.hold_rows import RowWatch
+from tests.support.placing import place_entries
+from tests.support.verified_log import verified
+from tests.support.world import World
+from tests.usecases.test_report_life import amend, downgrade, pull, recall
+
+
+@pytest.fixture
+async def living(populated: World) -> World:
+    await populated.enrol("GBR releaser", "GBR", "releaser")
+    return populated
+
+
+class Report:
+    """The rows of a report as they were, and how they are written back over what it has become."""
+
+    def __init__(self, world: World, report: str) -> None:
+        self._world, self._report = world, report
+        self._row = world.sql("SELECT * FROM report WHERE id = $1", report)[0]
+        self._names = columns_of(world, "report")
+        self._parts = world.sql("SELECT * FROM report_part WHERE report_id = $1", report)
+
+    def put_back(self) -> None:
+        world = self._world
+        world.sql("DELETE FROM report_part WHERE report_id = $1", self._report)
+        for name, value in zip(self._names, self._row, strict=True):
+            world.sql(f"UPDATE report SET {name} = $1 WHERE id = $2", value, self._report)
+        for row in self._parts:
+            marks = ", ".join(f"${number}" for number in range(1, len(row) + 1))
+            world.sql(f"INSERT INTO report_part VALUES ({marks})", *row)
+
+
+def columns_of(world: World, table: str) -> list[str]:
+    if world.url.startswith("postgresql"):
+        asked = "SELECT column_name FROM information_schema.columns WHERE table_name = $1 ORDER BY ordinal_position"
+        return [row[0] for row in world.sql(asked, table)]
+    return [row[1] for row in world.sql(f"PRAGMA table_info({table})")]
+
+
+async def found_in(world: World) -> list[tuple[str, str]]:
+    """Place every entry, verify the log with the rows, and return what is wrong with these."""
+    await place_entries(world, is_searchable=True)
+    key = load_log_key(world.folder / "log.key")
+    log: Any = SimpleNamespace(url=world.url, key=key, clock=world.clock)
+    verification = await verified(log, node_keys=())
+    assert {each.step for each in verification.findings} <= {Step.ROWS}
+    return [(each.place, each.why) for each in verification.findings]
+
+
+async def held(world: World) -> list[dict[str, Any]]:
+    """Let the jobs hold the rows against the log; return the entries that this makes."""
+    await place_entries(world, is_searchable=True)
+    made = await world.attempt(RowWatch(world.services).round())
+    assert made.error is None
+    return [entry for entry in made.entries if entry["type"] == "row.contradicted"]
+
+
+async def test_nothing_is_wrong_with_a_report_that_lived(living: World) -> None:
+    for act in (recall, amend, downgrade):
+        await act(living, await living.post())
+    await change_standing(living.services, living.call(None), living.clients["DNK reader"].id, Standing.REVOKED)
+
+    assert await found_in(living) == []
+    assert await held(living) == []
+
+
+@pytest.mark.parametrize("act", [recall, amend, downgrade])
+async def test_rows_of_a_report_from_before_an_act_are_found_and_shown_to_nobody(
+    living: World, act: Callable[..., Awaitable[Any]]
+) -> None:
+    report = await living.post()
+    before = Report(living, report)
+    await act(living, report)
+    before.put_back()
+
+    assert await pull(living, report)  # so it is read until somebody looks
+    ((place, why),) = await found_in(living)
+    assert place == f"report {report}"
+    assert "`report." in why
+
+    (entry,) = await held(living)
+    assert (entry["object"]["id"], entry["owner"], entry["decision"]) == (report, "GBR", "failed")
+    assert entry["detail"]["done"] in {"its keys are destroyed again", "withheld from everybody"}
+    with pytest.raises(NotFoundError):
+        await pull(living, report)
+
+
+async def test_what_was_recalled_and_put_back_has_no_key_again(living: World) -> None:
+    report = await living.post()
+    before = Report(living, report)
+    await recall(living, report)
+    before.put_back()
+    await held(living)
+
+    assert living.sql("SELECT length(sealed_header), status FROM report") == [(0, "recalled")]
+    assert living.sql("SELECT length(wrapped_key), length(ciphertext) FROM report_part") == [(0, 0)]
+    assert await found_in(living) == []
+
+
+async def test_it_is_told_once_a_day_and_not_by_every_process(living: World) -> None:
+    report = await living.post()
+    before = Report(living, report)
+    await amend(living, report)
+    before.put_back()
+
+    assert [len(await held(living)) for _ in range(2)] == [1, 0]
+    living.clock.advance(timedelta(days=1, minutes=1))
+    assert len(await held(living)) == 1
+
+
+@pytest.mark.parametrize("act", ["revoke", "lower"])
+async def test_older_version_of_a_client_reads_nothing_once_it_is_found(living: World, act: str) -> None:
+    report, client = await living.post(), living.clients["NOR reader"]
+    if act == "revoke":
+        await change_standing(living.services, living.call(None), client.id, Standing.REVOKED)
+    else:
+        change = ClearanceChange(level="RESTRICTED")
+        await change_clearance(living.services, living.call(None), client.id, change)
+    living.sql("DELETE FROM client WHERE id = $1 AND version = 2", client.id)
+    living.sql("UPDATE client SET superseded_at = NULL WHERE id = $1", client.id)
+    async with living.another_node() as fresh:
+        assert (await usecases.pull_report(fresh, living.call("NOR reader"), report)).value
+
+    ((place, _),) = await found_in(living)
+    assert place == f"client {client.id}"
+    (entry,) = await held(living)
+    assert entry["detail"]["done"] == {"revoke": "revoked", "lower": "suspended"}[act]
+    async with living.another_node() as fresh:
+        with pytest.raises(ForbiddenError):
+            await usecases.pull_report(fresh, living.call("NOR reader"), report)
+    assert await held(living) == []
+
+
+@pytest.mark.parametrize(("column", "value"), [("level", "COSMIC TOP SECRET"), ("roles", '["reader","releaser"]')])
+async def test_client_that_was_given_more_in_its_row_is_suspended(living: World, column: str, value: str) -> None:
+    client = living.clients["NOR reader"]
+    living.sql(f"UPDATE client SET {column} = $1 WHERE id = $2", value, client.id)
+
+    ((place, why),) = await found_in(living)
+    assert (place, column in why) == (f"client {client.id}", True)
+    assert [entry["detail"]["done"] for entry in await held(living)] == ["suspended"]
+
+
+async def test_row_that_is_gone_is_found(living: World) -> None:
+    report = await living.post()
+    for table, column in (("report_part", "report_id"), ("report", "id")):
+        living.sql(f"DELETE FROM {table} WHERE {column} = $1", report)
+
+    assert [place for place, _ in await found_in(living)] == [f"report {report}"]
