@@ -49,7 +49,7 @@ from exchange.entrypoints.http.workers import CANNOT_START, Supervisor, WorkOrde
 from exchange.entrypoints.jobs.keeper import kept_running
 from exchange.kernel import Clock, ExchangeError, UnavailableError, UnsafeSettingError, system_clock
 from exchange.kernel.spans import UNTRACED, Tracer
-from exchange.services import be_sequencer, open_services, webhooks_of
+from exchange.services import be_sequencer, faults_of, open_services, webhooks_of
 from exchange.settings import Settings, read_secret
 from exchange.usecases import (
     Services,
@@ -144,6 +144,7 @@ def serve(  # noqa: PLR0913  what an operator says of a service
         _require_safe(settings)
         if jobs:
             load_log_key(settings.log_key_file)
+            settings.sequencer_url_with_password()
         listening = Listening(bind(host, port), bind(*ops))
         _log.info("operations address", extra={"address": address_of(listening.operations)})
 
@@ -267,6 +268,8 @@ def _edges(settings: Settings, clock: Clock = system_clock) -> Edges:
 
 def _require_safe(settings: Settings) -> None:
     """Raise for what can be seen to be wrong before anything is bound or spawned."""
+    if faults := faults_of(settings):
+        raise UnsafeSettingError("; ".join(faults))
     _context(settings)
     _edges(settings)
     settings.cursor_key()

@@ -7,11 +7,14 @@ Does not: know the web framework, so that an operator's verb starts without it; 
 
 import asyncio
 import logging
+import os
+import ssl
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager
 from datetime import timedelta
 from multiprocessing.connection import Connection
+from pathlib import Path
 
 from exchange.audit import EntryDraft, Receipt
 from exchange.crypto import CryptoError, WebhookKey
@@ -30,10 +33,11 @@ from exchange.kernel import Clock, ExchangeError, UnsafeSettingError, system_clo
 from exchange.kernel.spans import UNTRACED, Tracer
 from exchange.kernel.steady import SteadyClock
 from exchange.release import load_law
-from exchange.settings import Settings, read_policies, read_secret
+from exchange.settings import InstanceLayout, Settings, read_policies, read_secret
 from exchange.store import BlobPlace, BlobStore, Store, StoreObserver
 from exchange.store.archive import BundleArchive
 from exchange.store.archiving import LogArchiving
+from exchange.store.engine import checked_url
 from exchange.store.large_parts import AT_ONCE as BLOBS_AT_ONCE
 from exchange.store.last_signed import LastSignedFile
 from exchange.store.personal_keys import PersonalCustody
@@ -109,6 +113,63 @@ async def open_services(
             await close_record(services)
     finally:
         await store.close()
+
+
+def faults_of(settings: Settings) -> tuple[str, ...]:
+    """Return what is set and cannot hold, each with its mend: what is named and not there, what contradicts another.
+
+    INVARIANT: nothing that somebody asked for is left out in silence because it is not where they said.
+    """
+    return (*_faults_of_places(settings), *_faults_of_authorities(settings), *_faults_of_sequencer(settings))
+
+
+def _faults_of_places(settings: Settings) -> Iterator[str]:
+    default = InstanceLayout(settings.instance_folder).crl_folder
+    crl = settings.crl_folder
+    if (crl != default or os.path.lexists(crl)) and not crl.is_dir():
+        yield f"`crl_folder`: `{crl}` is no folder, and no list would be asked of any certificate: make it, or unset it"
+    for name in ("last_signed_file", "witnessed_file", "witness_policy_file"):
+        path: Path = getattr(settings, name)
+        if not path.name or path.is_dir():
+            yield f"`{name}`: `{path}` is a folder: name a file, or unset it"
+    if settings.witness_quorum_seconds is not None and not settings.witness_policy_file.is_file():
+        yield (
+            f"`witness_quorum_seconds` is set, and `{settings.witness_policy_file}` names no witnesses: "
+            "`exchange audit witness add` names them; or unset it"
+        )
+
+
+def _faults_of_authorities(settings: Settings) -> Iterator[str]:
+    named = [
+        (name, getattr(settings, name))
+        for name in ("witness_authority_file", "webhook_authority_file", "traces_authority_file")
+    ]
+    named += [(f"authority_file of webhook {hook.name}", hook.authority_file) for hook in settings.alert_webhooks]
+    for name, path in named:
+        if path is None:
+            continue
+        try:
+            ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(settings.instance_folder / path)
+        except (OSError, ssl.SSLError) as exc:
+            yield f"`{name}`: `{path}` holds no authorities in PEM: {str(exc).lower()}: put them there, or unset it"
+
+
+def _faults_of_sequencer(settings: Settings) -> Iterator[str]:
+    own, shared = settings.sequencer_database_url, settings.database_url
+    if own is None:
+        if settings.sequencer_database_password_file is not None:
+            yield (
+                "`sequencer_database_password_file` is set and `sequencer_database_url` is not: the sequencer would "
+                "log in as the service does; set both, or neither"
+            )
+        return
+    try:
+        ours, theirs = checked_url(own), checked_url(shared)
+    except UnsafeSettingError as exc:
+        yield f"`database_url` and `sequencer_database_url`: {exc.message}"
+        return
+    if (ours.drivername, ours.database) != (theirs.drivername, theirs.database):
+        yield "`sequencer_database_url` names another database than `database_url`: only the login may differ"
 
 
 def blob_place(settings: Settings) -> BlobPlace | None:

@@ -12,14 +12,14 @@ import tomllib
 from dataclasses import dataclass
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Literal, Self
+from typing import Annotated, Literal, Self
 from urllib.parse import urlsplit
 
 from pydantic import (
     BaseModel,
+    BeforeValidator,
     ConfigDict,
     Field,
-    PositiveInt,
     ValidationError,
     ValidationInfo,
     field_validator,
@@ -152,6 +152,16 @@ class WebhookSettings(BaseModel):
         return self
 
 
+def _number_of(given: object) -> object:
+    # The environment knows texts alone, and a choice among numbers is none among texts.
+    return int(given) if isinstance(given, str) and given.strip().isdecimal() else given
+
+
+# Bounds are what no exchange needs more of; past them times overflow, and a typing error holds for ever.
+_Count = Annotated[int, Field(gt=0, le=10_000_000)]
+_Bytes = Annotated[int, Field(gt=0, le=1 << 40)]
+
+
 class Settings(BaseSettings):
     """What may be set, in `exchange.toml` or as `EXCHANGE_<NAME>`; the environment wins. Unknown keys are refused."""
 
@@ -179,7 +189,7 @@ class Settings(BaseSettings):
     """What witnesses hold of the log, as far as this node knows: it outlives the database like `last_signed_file`."""
     witness_authority_file: Path | None = None
     """The authorities of witnesses' server certificates, PEM; the system's unless set."""
-    witness_quorum_seconds: PositiveInt | None = None
+    witness_quorum_seconds: _Count | None = None
     """Not ready while checkpoints stand without the quorum longer than this; unset: told, and no reason to stop."""
     alert_webhooks: tuple[WebhookSettings, ...] = ()
     """Each is sent every alert: which rule spoke, how grave it is, when, and the ids of entries."""
@@ -192,17 +202,17 @@ class Settings(BaseSettings):
     else's word is taken for who a client is; unset, nobody's."""
     node: str = Field(min_length=1, max_length=64)
     """Name of this node in the audit log; the host's name unless set."""
-    max_body_bytes: PositiveInt = 16 * 1024 * 1024
+    max_body_bytes: Annotated[int, Field(gt=0, le=1 << 30)] = 16 * 1024 * 1024
     """Whole bodies are held in memory while they are checked; larger parts are sent by themselves, and streamed."""
-    max_upload_bytes: PositiveInt = 256 * 1024 * 1024
+    max_upload_bytes: _Bytes = 256 * 1024 * 1024
     """All parts together of a report whose parts are sent by themselves."""
-    upload_hours: PositiveInt = 24
+    upload_hours: Annotated[int, Field(gt=0, le=24 * 366)] = 24
     """A report whose parts are sent by themselves is given up where it is not completed within this."""
-    body_timeout_seconds: PositiveInt = 30
+    body_timeout_seconds: Annotated[int, Field(gt=0, le=3600)] = 30
     """16 MiB in 30 s is 4.5 Mbit/s; a slower sender holds a connection that others need."""
-    personal_period_months: Literal[1, 2, 3, 4, 6, 12] = 1
+    personal_period_months: Annotated[Literal[1, 2, 3, 4, 6, 12], BeforeValidator(_number_of)] = 1
     """How many calendar months (UTC) of one client's personal data in the log are erased together."""
-    audit_retention_days: PositiveInt | None = None
+    audit_retention_days: Annotated[int, Field(gt=0, le=366 * 200)] | None = None
     """Entries older than this leave the database for the archive, by whole bundles; unset: they stay for ever."""
     audit_legal_hold: bool = False
     """While it is true, no entry leaves the database, whatever its age."""
@@ -210,13 +220,13 @@ class Settings(BaseSettings):
     """Where archived entries are: `file:///folder`, `s3://`, `az://` or `gs://`; never with a secret in it."""
     blob_store_url: str | None = None
     """Where the ciphertext of large parts is, as for the archive, and one for all nodes; unset: in the database."""
-    blob_smallest_bytes: PositiveInt = 64 * 1024
+    blob_smallest_bytes: _Bytes = 64 * 1024
     """Parts whose ciphertext is smaller stay in the database: a second place to ask costs more than it saves."""
-    requests_per_second: PositiveInt = 2000
+    requests_per_second: _Count = 2000
     """Per client, over all workers of all nodes (contract)."""
-    streams_per_client: PositiveInt = 16
+    streams_per_client: _Count = 16
     """How many streams one certificate may have open at each worker."""
-    most_streams: PositiveInt = 20_000
+    most_streams: _Count = 20_000
     """How many streams each worker keeps open; docs/scaling.md says what one costs."""
     webhook_private_networks: tuple[str, ...] = ()
     """Networks such as `10.1.0.0/16` that subscribers' webhooks may lead to though they are not public."""
@@ -228,6 +238,14 @@ class Settings(BaseSettings):
     """Of how many requests a trace is kept."""
     traces_authority_file: Path | None = None
     """The authorities of the collector's certificate, PEM; the system's unless set."""
+
+    @field_validator("node")
+    @classmethod
+    def _refuse_unreadable_name(cls, given: str) -> str:
+        # It stands in every entry: two nodes that look alike there could not be told apart.
+        if given != given.strip() or not given.isprintable():
+            raise ValueError("is no name: write letters that show, and no blank at either end")
+        return given
 
     @field_validator("webhook_private_networks")
     @classmethod
@@ -290,6 +308,10 @@ class Settings(BaseSettings):
             )
         if self.database_password_file is None:
             return self.database_url
+        if url.get_backend_name() == "sqlite":
+            raise UnsafeSettingError(
+                "a file of SQLite has no password: unset `database_password_file`, or name the server in `database_url`"
+            )
         password = read_secret(self.database_password_file).decode().strip()
         return url.set(password=password).render_as_string(hide_password=False)
 
@@ -340,6 +362,7 @@ def load_settings(folder: Path) -> Settings:
         raise UnsafeSettingError(
             f"`{folder}` is no instance of the exchange: make one with `exchange init --dir {folder}`"
         )
+    _refuse_misspelt_variables()
     try:
         written = tomllib.loads(layout.settings_file.read_text(encoding="utf-8"))
         settings = Settings(**{**_defaults(layout), **written})
@@ -379,10 +402,30 @@ def read_secret(path: Path) -> bytes:
 def read_policies(folder: Path) -> dict[str, str]:
     """Return the law as files: path relative to `folder` -> text, for `release.load_law`."""
     suffixes = {".yaml", ".cedar", ".cedarschema"}
-    paths = sorted(path for path in folder.rglob("*") if path.suffix in suffixes and path.is_file())
-    if not paths:
+    try:
+        paths = sorted(path for path in folder.rglob("*") if path.suffix in suffixes and path.is_file())
+        law = {path.relative_to(folder).as_posix(): path.read_text(encoding="utf-8") for path in paths}
+    except (OSError, UnicodeDecodeError) as exc:
+        raise UnsafeSettingError(
+            f"`{folder}` cannot be read as the law: {exc}: set `policies_dir` to the folder with it, and nothing else"
+        ) from exc
+    if not law:
         raise UnsafeSettingError(f"`{folder}` holds no policies: set `policies_dir` to the folder with the law")
-    return {path.relative_to(folder).as_posix(): path.read_text(encoding="utf-8") for path in paths}
+    return law
+
+
+def _refuse_misspelt_variables() -> None:
+    """Raise for a variable that is nearly a setting: nobody would be told that it holds nothing.
+
+    Others are let be: Compose and Kubernetes put there what begins with the name of a service.
+    """
+    for variable in sorted(os.environ):
+        name = variable.upper().removeprefix("EXCHANGE_").lower()
+        if not variable.upper().startswith("EXCHANGE_") or name in Settings.model_fields:
+            continue
+        if close := get_close_matches(name, Settings.model_fields, n=1, cutoff=0.85):
+            meant = f"EXCHANGE_{close[0].upper()}"
+            raise UnsafeSettingError(f"`{variable}` is no setting: did you mean `{meant}`? Rename it, or unset it")
 
 
 def _webhook_problem(url: str, *, is_private: bool) -> str | None:
@@ -450,6 +493,7 @@ _WORDS = {
     "string_type": "is no text: write it in quotes",
     "greater_than": "is too small: write more than {gt}",
     "less_than_equal": "is too large: {le} is the most",
+    "int_parsing_size": "is too large",
     "literal_error": "is not known here: use {expected}",
 }
 """What is wrong with a setting, in place of pydantic's own sentence; kinds that are not here have that one."""

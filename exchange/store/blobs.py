@@ -143,7 +143,11 @@ class BlobStore:
         parts = urlsplit(url)
         if parts.scheme not in {"file", "s3", "az", "gs"}:
             raise UnsafeSettingError(f"`{self._SETTING}` is none of `file:///folder`, `s3://`, `az://`, `gs://`")
-        if parts.username or parts.password or parts.query:
+        if parts.scheme == "file" and (parts.netloc not in {"", "localhost"} or not parts.path.strip("/")):
+            raise UnsafeSettingError(f"`{self._SETTING}` names no folder: write it as `file:///folder`, three slashes")
+        if parts.scheme != "file" and not parts.netloc:
+            raise UnsafeSettingError(f"`{self._SETTING}` names no bucket: write it as `{parts.scheme}://BUCKET/PREFIX`")
+        if parts.username or parts.password or parts.query or parts.fragment:
             raise UnsafeSettingError(f"`{self._SETTING}` stands in the log: what opens it belongs into the environment")
 
 

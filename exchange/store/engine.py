@@ -10,6 +10,7 @@ from urllib.parse import quote
 
 from sqlalchemy import event
 from sqlalchemy.engine import URL, Connection, make_url
+from sqlalchemy.exc import ArgumentError
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 from sqlalchemy.pool import NullPool
 from sqlalchemy.util import await_only
@@ -45,7 +46,10 @@ _CODE_BITS = 0xFF
 
 def checked_url(url: str) -> URL:
     """Return the parsed address; UnsafeSettingError for a database that the exchange does not know how to keep safe."""
-    parsed = make_url(url)
+    try:
+        parsed = make_url(url)
+    except ArgumentError as exc:
+        raise UnsafeSettingError("this is no address of a database: see docs/operations.md for both forms") from exc
     if parsed.drivername not in {SQLITE, POSTGRESQL}:
         raise UnsafeSettingError(
             f"`{parsed.drivername}` is no database of the exchange: use `{SQLITE}` or `{POSTGRESQL}`"

@@ -338,6 +338,18 @@ def test_database_older_than_what_was_signed_must_be_mended(findings, instance):
     assert "exchange audit resume" in found["last signed"]["mend"]
 
 
+def test_setting_that_cannot_hold_starts_nothing_and_is_told_with_its_mend(findings, operate, instance):
+    with (instance / "exchange.toml").open("a") as file:
+        file.write('\ncrl_folder = "tls/clr"\n')
+
+    code, found = findings()
+    ran = operate("serve", "--port", "0")
+
+    assert (code, found["setting"]["state"]) == (1, "mend")
+    assert found["setting"]["mend"] == "make it, or unset it"
+    assert (ran.code, ran.out, "`crl_folder`" in ran.err) == (1, "", True)
+
+
 async def test_custody_out_of_reach_is_told_with_its_mend(instance, monkeypatch):
     async def away(_self):
         raise CustodyUnavailableError("the token is gone")

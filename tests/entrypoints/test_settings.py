@@ -6,8 +6,10 @@ from pathlib import Path
 import pytest
 
 from exchange.kernel import UnsafeSettingError
-from exchange.services import webhooks_of
+from exchange.services import faults_of, webhooks_of
 from exchange.settings import CURSOR_KEY_BYTES, InstanceLayout, load_settings, read_policies, read_secret
+from exchange.store import BlobStore
+from exchange.store.archive import BundleArchive
 
 
 @pytest.fixture
@@ -90,6 +92,128 @@ def test_wrong_setting_of_the_environment_is_told_by_its_variable(
 
     with pytest.raises(UnsafeSettingError, match=r"`upload_hours` \(from EXCHANGE_UPLOAD_HOURS\): is no whole number"):
         load_settings(folder)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("NODE", " "),
+        ("NODE", "a\nb"),
+        ("NODE", "a\u200b"),
+        ("UPLOAD_HOURS", "9" * 10),
+        ("AUDIT_RETENTION_DAYS", "9" * 10),
+        ("AUDIT_RETENTION_DAYS", "9" * 5000),
+        ("REQUESTS_PER_SECOND", "9" * 30),
+        ("MAX_BODY_BYTES", "9" * 10),
+    ],
+)
+def test_value_that_no_exchange_can_keep_is_refused(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, name: str, value: str
+) -> None:
+    monkeypatch.setenv(f"EXCHANGE_{name}", value)
+
+    with pytest.raises(UnsafeSettingError, match=rf"\(from EXCHANGE_{name}\): is (no name|too large)"):
+        load_settings(folder)
+
+
+@pytest.mark.parametrize(
+    ("variable", "meant"),
+    [
+        ("EXCHANGE_AUDIT_LEGALHOLD", "EXCHANGE_AUDIT_LEGAL_HOLD"),
+        ("exchange_crl_folders", "EXCHANGE_CRL_FOLDER"),
+        ("EXCHANGE_WITNESS_QUORUM_SECOND", "EXCHANGE_WITNESS_QUORUM_SECONDS"),
+    ],
+)
+def test_variable_that_is_nearly_a_setting_is_refused(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, variable: str, meant: str
+) -> None:
+    """A legal hold that was misspelt held nothing, and nobody was told."""
+    monkeypatch.setenv(variable, "true")
+
+    with pytest.raises(UnsafeSettingError, match=f"`{variable}` is no setting: did you mean `{meant}`"):
+        load_settings(folder)
+
+
+def test_variables_of_others_are_let_be(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for variable in ("PORT", "PORT_8443_TCP_ADDR", "SERVICE_HOST", "DIR", "URL", "CERT", "KEY", "CA", "HOST_NAMES"):
+        monkeypatch.setenv(f"EXCHANGE_{variable}", "x")
+
+    assert load_settings(folder).node
+
+
+def test_months_are_a_number_in_the_environment_too(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("EXCHANGE_PERSONAL_PERIOD_MONTHS", "3")
+
+    assert load_settings(folder).personal_period_months == 3
+
+
+def test_folder_that_cannot_be_read_as_the_law_is_told(tmp_path: Path) -> None:
+    (tmp_path / "law.yaml").write_bytes(b"\xff\xfe")
+
+    with pytest.raises(UnsafeSettingError, match="cannot be read as the law"):
+        read_policies(tmp_path)
+
+
+def test_file_of_sqlite_has_no_password(folder: Path) -> None:
+    (folder / "password").write_text("secret")
+    (folder / "password").chmod(0o600)
+    (folder / "exchange.toml").write_text('database_password_file = "password"')
+
+    with pytest.raises(UnsafeSettingError, match="a file of SQLite has no password"):
+        load_settings(folder).database_url_with_password()
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ('crl_folder = "tls/clr"', "`crl_folder`: `{folder}/tls/clr` is no folder"),
+        ('witness_policy_file = "."', "`witness_policy_file`: `{folder}` is a folder"),
+        ('last_signed_file = ""', "`last_signed_file`: `{folder}` is a folder"),
+        ("witness_quorum_seconds = 60", "names no witnesses"),
+        ('witness_authority_file = "ca.pem"', "`witness_authority_file`: `{folder}/ca.pem` holds no authorities"),
+        ('webhook_authority_file = ""', "`webhook_authority_file`: `{folder}` holds no authorities"),
+        ('traces_authority_file = "exchange.toml"', "`traces_authority_file`: `{folder}/exchange.toml` holds no"),
+        ('sequencer_database_password_file = "p"', "set both, or neither"),
+        ('sequencer_database_url = ""', "`sequencer_database_url`: this is no address of a database"),
+        ('sequencer_database_url = "postgresql+asyncpg://a@b/c"', "names another database than `database_url`"),
+        (
+            (
+                '[[alert_webhooks]]\nname = "soc"\nsecret_file = "s"\nurl = "https://soc.example/"\n'
+                'authority_file = "gone.pem"'
+            ),
+            "`authority_file of webhook soc`: `gone.pem` holds no authorities",
+        ),
+    ],
+)
+def test_what_is_asked_for_and_cannot_hold_is_told(folder: Path, text: str, told: str) -> None:
+    """A folder of revocation lists that was misspelt was an empty one: nobody was held against any list."""
+    (folder / "exchange.toml").write_text(text)
+
+    (fault,) = faults_of(load_settings(folder))
+
+    assert told.format(folder=folder) in fault
+    (folder / "exchange.toml").write_text("")
+    assert faults_of(load_settings(folder)) == ()
+
+
+@pytest.mark.parametrize("kind", [BlobStore, BundleArchive])
+@pytest.mark.parametrize(
+    ("url", "told"),
+    [
+        ("", "is none of"),
+        ("file:///", "names no folder"),
+        ("file://relative", "names no folder"),
+        ("file://host/folder", "names no folder"),
+        ("s3://", "names no bucket"),
+        ("s3:///prefix", "names no bucket"),
+        ("s3://bucket?key=secret", "stands in the log"),
+        ("s3://bucket#secret", "stands in the log"),
+    ],
+)
+def test_place_that_is_none_is_refused(kind: type[BlobStore], url: str, told: str) -> None:
+    """What was written as `file://archive` lay in whatever folder the service was started in."""
+    with pytest.raises(UnsafeSettingError, match=told):
+        kind(url)
 
 
 def test_list_of_the_environment_is_json(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
