@@ -10,5 +10,11 @@ try:
 except KeyboardInterrupt:
     # Of the second that a start takes, half goes by here.
     raise SystemExit("error: interrupted") from None
+except ModuleNotFoundError as exc:
+    if exc.name is None or exc.name.startswith("exchange"):
+        raise
+    # Where a member installed the SDK alone, this command is there all the same.
+    told = f"`{exc.name}` is not installed: the command line needs `requirements.txt`"
+    raise SystemExit(f"error: {told}; with `requirements-client.txt` use `exchange.client` from Python") from None
 
 __all__ = ["main", "run"]

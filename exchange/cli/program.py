@@ -226,6 +226,8 @@ def _process_path(parameter: Any, process: Callable[[Any, Any], Any], ctx: Any, 
 
 def _unforeseen(error: Exception) -> str:
     """Return a sentence: what the operating system refused is told in its own words, and of which file."""
+    if isinstance(error, ModuleNotFoundError) and not (error.name or "exchange").startswith("exchange"):
+        return f"`{error.name}` is not installed: this verb needs all of `requirements.txt`"
     if not isinstance(error, OSError):
         return f"unexpected: {type(error).__name__}: {error} (set EXCHANGE_TRACEBACK=1 to see where)"
     place = f"`{error.filename}`: " if error.filename else ""

@@ -122,3 +122,29 @@ def test_help_says_what_the_verbs_say(monkeypatch):
     assert {name: verb.get_short_help_str(1000) for name, verb in registered.items()} == {
         name: verb.told for name, verb in VERBS.items()
     }
+
+
+WITHOUT = """
+import importlib.abc, runpy, sys
+
+class Refusing(importlib.abc.MetaPathFinder):
+    def find_spec(self, name, path=None, target=None):
+        if name.partition(".")[0] == missing:
+            raise ModuleNotFoundError(f"No module named '{name}'", name=name)
+
+missing = sys.argv.pop(1)
+sys.meta_path.insert(0, Refusing())
+runpy.run_module("exchange.cli", run_name="__main__")
+"""
+
+
+@pytest.mark.parametrize("missing", ["typer", "pydantic_settings"])
+def test_program_without_what_it_needs_says_so_and_shows_no_traceback(tmp_path, missing):
+    ran = subprocess.run(
+        [sys.executable, "-c", WITHOUT, missing, "status", "--dir", str(tmp_path)],
+        capture_output=True, text=True, timeout=60, check=False, cwd=tmp_path,
+    )  # fmt: skip
+
+    assert (ran.returncode, ran.stdout) == (1, "")
+    assert ran.stderr.startswith(f"error: `{missing}` is not installed")
+    assert ran.stderr.count("\n") == 1
