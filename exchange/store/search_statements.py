@@ -2,7 +2,8 @@
 
 A lane is one value of one index: the entries of one client, of one facet. Every statement takes its lanes in the order
 of the index and stops after `share` rows; what else is asked for is checked on the rows that it passes. So nothing here
-sorts or counts, and what a search costs follows from what it finds.
+sorts or counts, and what a search costs follows from what it finds. On SQLite, where nobody is answered meanwhile, it
+stops after `stretch` rows that it has passed too.
 """
 
 from collections.abc import Mapping
@@ -74,6 +75,8 @@ class SearchStatements:
 
     newest_first: Mapping[Along, Statement]
     oldest_first: Mapping[Along, Statement]
+    cut_newest_first: Mapping[Along, Statement]
+    cut_oldest_first: Mapping[Along, Statement]
     values: Mapping[Along, Statement]
     contents: Statement
     content: Statement
@@ -85,6 +88,8 @@ class SearchStatements:
         return cls(
             newest_first={along: _walk(sql, along, newest_first=True) for along in Along},
             oldest_first={along: _walk(sql, along, newest_first=False) for along in Along},
+            cut_newest_first={along: _cut(sql, along, newest_first=True) for along in Along},
+            cut_oldest_first={along: _cut(sql, along, newest_first=False) for along in Along},
             values={along: _values_of(sql, along) for along in LISTED},
             contents=several.statement(_CONTENTS + several.is_listed("id", "ids")),
             content=one.statement(f"{_CONTENTS} id = {one.text('entry_id')}"),
@@ -129,58 +134,72 @@ def _walk(sql: Sql, along: Along, *, newest_first: bool) -> Statement:
     given = _Numbered(is_sqlite=sql.is_sqlite)
     if sql.is_sqlite:
         place = {name: given.text(name) for name in _LANE}
-        found = _stretch(given, along, place, newest_first=newest_first)
-        return given.statement(f"SELECT 0, at_micros, position, id, log FROM ({found})")  # noqa: S608  names of ours
+        where, order = _bounds(given, along, place, newest_first=newest_first)
+        # A query with a limit of its own is not merged with the one around it: so many rows are passed, and no more.
+        return given.statement(
+            "SELECT 0, at_micros, position, id, log FROM"  # noqa: S608  names of ours
+            f" (SELECT * FROM audit_search s WHERE {where} ORDER BY {order} LIMIT {given.number('stretch')}) AS passed"
+            f" WHERE {' AND '.join(_filters(given, 'passed'))} LIMIT {given.number('share')}"
+        )
     kinds = ("text", "bigint", "bigint")
     lanes = ", ".join(given.array(name, kind) for name, kind in zip(_LANE, kinds, strict=True))
-    found = _stretch(given, along, {name: f"lane.{name}" for name in _LANE}, newest_first=newest_first)
+    where, order = _bounds(given, along, {name: f"lane.{name}" for name in _LANE}, newest_first=newest_first)
     return given.statement(
         "SELECT lane.number - 1, found.at_micros, found.position, found.id, found.log"  # noqa: S608  names of ours
         f" FROM unnest({lanes}) WITH ORDINALITY AS lane({', '.join(_LANE)}, number)"
-        f" CROSS JOIN LATERAL ({found}) AS found"
+        " CROSS JOIN LATERAL (SELECT s.at_micros, s.position, s.id, s.log FROM audit_search s"
+        f" WHERE {' AND '.join([where, *_filters(given, 's')])}"
+        f" ORDER BY {order} LIMIT {given.number('share')}) AS found"
     )
 
 
-def _stretch(given: _Numbered, along: Along, place: Mapping[str, str], *, newest_first: bool) -> str:
+def _cut(sql: Sql, along: Along, *, newest_first: bool) -> Statement:
+    """Return the statement that says where a walk of `stretch` rows ends; no row where the lane ends before."""
+    given = _Numbered(is_sqlite=sql.is_sqlite)
+    place = {name: given.text(name) for name in _LANE}
+    where, order = _bounds(given, along, place, newest_first=newest_first)
+    return given.statement(
+        f"SELECT s.at_micros, s.position FROM audit_search s WHERE {where}"  # noqa: S608  names of ours
+        f" ORDER BY {order} LIMIT 1 OFFSET {given.number('stretch')} - 1"
+    )
+
+
+def _bounds(given: _Numbered, along: Along, place: Mapping[str, str], *, newest_first: bool) -> tuple[str, str]:
+    """Return the condition and the order of a lane behind a place."""
     beyond, towards, order = ("<", "<=", "DESC") if newest_first else (">", ">=", "ASC")
-    start = f"({place['lane_at']}, {place['lane_position']})"
     wanted = [
         # The first bound is the one that begins the walk in the index, the second is exact.
         f"s.at_micros {towards} {place['lane_at']}",
-        f"(s.at_micros, s.position) {beyond} {start}",
+        f"(s.at_micros, s.position) {beyond} ({place['lane_at']}, {place['lane_position']})",
         f"s.at_micros >= {given.number('since')}",
         f"s.at_micros < {given.number('until')}",
-        *_filters(given),
     ]
     if along is not Along.TIME:
         wanted.insert(0, f"{along.key} = {place['lane_key']}")
     if along is Along.OWNER_MEMBER_FACET:
         wanted.append("s.owner_member IS NOT NULL")  # as its index says, word for word
-    return (
-        f"SELECT s.at_micros, s.position, s.id, s.log FROM audit_search s WHERE {' AND '.join(wanted)}"  # noqa: S608  names of ours
-        f" ORDER BY s.at_micros {order}, s.position {order} LIMIT {given.number('share')}"
-    )
+    return " AND ".join(wanted), f"s.at_micros {order}, s.position {order}"
 
 
-def _filters(given: _Numbered) -> list[str]:
+def _filters(given: _Numbered, row: str) -> list[str]:
     """Return what is checked on the rows that a walk passes; a parameter that is NULL asks for nothing.
 
     INVARIANT: none of them drops a row that the slice would show: it is the slice that decides (`exchange.audit`).
     """
-    equal = [f"({given.text(name)} IS NULL OR s.{column} = {given.text(name)})" for name, column in _EQUAL.items()]
-    within = [f"({given.text(name)} IS NULL OR {given.holds('s.reasons', name)})" for name in ("reason", "text")]
+    equal = [f"({given.text(name)} IS NULL OR {row}.{column} = {given.text(name)})" for name, column in _EQUAL.items()]
+    within = [f"({given.text(name)} IS NULL OR {given.holds(f'{row}.reasons', name)})" for name in ("reason", "text")]
     of, told, under = given.text("slice_of"), given.text("only_told"), given.text("under")
-    is_below = f"s.level IS NULL OR {given.is_listed('s.level', 'levels_listed')}"
+    is_below = f"{row}.level IS NULL OR {given.is_listed(f'{row}.level', 'levels_listed')}"
     # What an own client was refused is shown whatever its label was.
-    is_own_refusal = f"{of} IS NOT NULL AND s.outcome <> 'permitted'"
+    is_own_refusal = f"{of} IS NOT NULL AND {row}.outcome <> 'permitted'"
     return [
         *equal,
         *within,
         f"({given.text('levels')} IS NULL OR {is_below} OR ({is_own_refusal}))",
-        f"({of} IS NULL OR s.member = {of} OR s.owner = {of} OR s.subject_kind = 'agreement')",
+        f"({of} IS NULL OR {row}.member = {of} OR {row}.owner = {of} OR {row}.subject_kind = 'agreement')",
         # A list is about no agreement.
-        f"({under} IS NULL OR s.agreement IS NULL OR s.agreement = {under})",
-        f"({told} IS NULL OR s.outcome = 'permitted' OR s.owner = {of})",
+        f"({under} IS NULL OR {row}.agreement IS NULL OR {row}.agreement = {under})",
+        f"({told} IS NULL OR {row}.outcome = 'permitted' OR {row}.owner = {of})",
     ]
 
 

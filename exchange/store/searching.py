@@ -2,8 +2,11 @@
 
 Steps: (1) the lanes that hold all that can be meant; (2) a few rows of each; (3) more of those lanes that end before
 the page does, for they may hold what belongs on it; (4) hand out the page, and so on.
+
+Each walk waits for its turn among other searches (`search_turns`), and others are answered between two.
 """
 
+import asyncio
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, field
 from heapq import nlargest, nsmallest
@@ -15,6 +18,7 @@ from exchange.kernel import to_micros
 from exchange.store.archived import ArchivedEntries
 from exchange.store.dialect import Fetch, Value, as_bytes
 from exchange.store.search_statements import Along, SearchStatements
+from exchange.store.search_turns import SearchTurns
 
 _GROWTH = 4
 """A lane that stops the others is asked for this many times more each time."""
@@ -23,6 +27,9 @@ _SPREAD = 3
 """How far above its fair share a lane is asked, in standard deviations of random arrival."""
 
 _MOST_AT_ONCE = 1_000
+STRETCH = 2_000
+"""Rows that a walk on SQLite passes at a time, some milliseconds: nobody is answered meanwhile."""
+
 _FIRST, _LAST = -(2**62), 2**62
 
 
@@ -62,7 +69,7 @@ class Sought:
     `member` None means the slice of the exchange itself; `treaties` are the agreements that `member` is or was a party
     of; `levels` the names of the levels that the auditor's clearance may cover, None for all. `own` are those ids that
     the filters name and that belong to `member`: its clients, reports and agreements. `under` passes over what is about
-    another agreement: there, nothing is meant.
+    another agreement: there, nothing is meant. `asker` is who waits for its own searches only.
     """
 
     criteria: Criteria
@@ -73,6 +80,7 @@ class Sought:
     under: str | None = None
     place: Place | None = None
     newest_first: bool = True
+    asker: str = ""
 
     @property
     def is_silent_on_refusals(self) -> bool:
@@ -98,10 +106,18 @@ class _Lane:
 class Search:
     """Walks the log for one `Sought`; what it finds and the database has not any more, `archived` has."""
 
-    def __init__(
-        self, fetch: Fetch, statements: SearchStatements, sought: Sought, *, archived: ArchivedEntries, is_sqlite: bool
+    def __init__(  # noqa: PLR0913  what a search stands on
+        self,
+        fetch: Fetch,
+        statements: SearchStatements,
+        sought: Sought,
+        *,
+        archived: ArchivedEntries,
+        turns: SearchTurns,
+        is_sqlite: bool,
     ) -> None:
         self._fetch = fetch
+        self._turns = turns
         self._archived = archived
         self._statements = statements
         self._sought = sought
@@ -277,12 +293,17 @@ class Search:
         for along in dict.fromkeys(lane.along for lane in lanes):
             alike = [lane for lane in lanes if lane.along is along]
             for group in [[lane] for lane in alike] if self._is_sqlite else [alike]:
-                await self._walk(along, group)
+                async with self._turns.turn(self._sought.asker):
+                    is_cut = await self._walk(along, group)
+                if is_cut:
+                    await asyncio.sleep(0)
 
-    async def _walk(self, along: Along, group: Sequence[_Lane]) -> None:
+    async def _walk(self, along: Along, group: Sequence[_Lane]) -> bool:
+        """Go on in some lanes, and return whether one was cut off where it had passed enough."""
         by_order = self._statements.newest_first if self._sought.newest_first else self._statements.oldest_first
         share = max(lane.share for lane in group)
-        rows = await self._fetch(by_order[along], {**self._filters, **self._starts(group), "share": share})
+        starts = self._starts(group)
+        rows = await self._fetch(by_order[along], {**self._filters, **starts, "share": share})
         found: list[list[Found]] = [[] for _ in group]
         for number, at_micros, position, entry_id, log in rows:
             found[number].append(Found(Place(at_micros, position), entry_id, log))
@@ -292,6 +313,19 @@ class Search:
             lane.goes_on = len(more) >= share
             lane.end = more[-1].place if more else lane.end
             lane.share = min(share * _GROWTH, _MOST_AT_ONCE)
+        if not self._is_sqlite or group[0].goes_on:
+            return False
+        cut = await self._cut(along, starts)
+        if cut is not None:
+            group[0].end, group[0].goes_on = cut, True
+        return cut is not None
+
+    async def _cut(self, along: Along, starts: dict[str, Value]) -> Place | None:
+        """Return where a walk that found too little was cut off, None where it came to the end of its lane."""
+        statements = self._statements
+        cuts = statements.cut_newest_first if self._sought.newest_first else statements.cut_oldest_first
+        rows = await self._fetch(cuts[along], {**self._filters, **starts})
+        return Place(*rows[0]) if rows else None
 
     def _starts(self, group: Sequence[_Lane]) -> dict[str, Value]:
         ends = [lane.end for lane in group]
@@ -300,7 +334,9 @@ class Search:
             "lane_at": [end.at_micros for end in ends],
             "lane_position": [end.position for end in ends],
         }
-        return {name: values[0] if self._is_sqlite else values for name, values in lists.items()}
+        if not self._is_sqlite:
+            return {**lists}
+        return {"stretch": STRETCH, **{name: values[0] for name, values in lists.items()}}
 
     def _taken(self, lanes: Sequence[_Lane], at_a_time: int) -> list[Found]:
         first = self._first(lanes, at_a_time)

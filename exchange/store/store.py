@@ -45,7 +45,7 @@ from exchange.store.node_record import NodeRecord
 from exchange.store.observing import StoreLoad, StoreObserver
 from exchange.store.paging import Asked, PageReader
 from exchange.store.personal_keys import PersonalCustody, PersonalKeyRow, PersonalKeys, no_custody
-from exchange.store.postgres import PostgresDatabase
+from exchange.store.postgres import READ_CONNECTIONS, PostgresDatabase
 from exchange.store.pulse import Pulse
 from exchange.store.rates import LeaseJob
 from exchange.store.records import agreements_of, class_row, client_of, member_of, with_earlier
@@ -71,6 +71,7 @@ from exchange.store.schema import require_schema_over
 from exchange.store.scrubbing import Scrubber
 from exchange.store.sealing import Sealer
 from exchange.store.search_statements import SearchStatements
+from exchange.store.search_turns import SearchTurns
 from exchange.store.searching import Found, Hit, Search, Sought
 from exchange.store.sqlite import SqliteDatabase
 from exchange.store.standing import REPORT_WIDTH, STANDING_WIDTH
@@ -144,6 +145,7 @@ class Store:
             database if tracer is UNTRACED else TracedDatabase(database, tracer)
         )
         self._turns = Turns(wait_seconds) if sql.is_sqlite else None
+        self._searches = SearchTurns(1 if sql.is_sqlite else READ_CONNECTIONS // 4)
         self._pages = PageReader(self._database, sql)
         self.log = LogReader(self._database.fetch, sql, archive)
         self.alerts = AlertReader(self._database.fetch, sql, self.log.archived)
@@ -448,7 +450,14 @@ class Store:
         return with_earlier(found, await self._database.fetch(self._hot.earlier_texts, {}))
 
     def _searching(self, sought: Sought) -> Search:
-        return Search(self._database.fetch, self._search, sought, archived=self.log.archived, is_sqlite=self._is_sqlite)
+        return Search(
+            self._database.fetch,
+            self._search,
+            sought,
+            archived=self.log.archived,
+            turns=self._searches,
+            is_sqlite=self._is_sqlite,
+        )
 
     def _statement_for(self, parts: Parts) -> Statement:
         match parts:

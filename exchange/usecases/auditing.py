@@ -110,7 +110,15 @@ async def within_slice(
     if criteria.crisis is not None:
         narrowed, under = await _during(services, gaze, criteria)
     return Sought(
-        narrowed, member, gaze.treaties, gaze.levels, own, under=under, place=place, newest_first=newest_first
+        narrowed,
+        member,
+        gaze.treaties,
+        gaze.levels,
+        own,
+        under=under,
+        place=place,
+        newest_first=newest_first,
+        asker=gaze.client.id,
     )
 
 

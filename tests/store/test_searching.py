@@ -1,5 +1,6 @@
 """Searching the log: whatever is asked for, in whose slice, in which order, all of it is found and in order."""
 
+import asyncio
 import itertools
 import random
 import re
@@ -26,11 +27,12 @@ from exchange.audit import (
     view_of,
 )
 from exchange.crypto import SearchTokens
-from exchange.store import Hit, Place, Sought, Store
+from exchange.store import Hit, Place, Sought, Store, searching
 from exchange.store.dialect import Row, Statement, Value
 from exchange.store.engine import checked_url, new_engine
 from exchange.store.schema import head
 from exchange.store.search_statements import Along
+from exchange.store.search_turns import SearchTurns
 from tests.support.sequencing import run_sql, sequence
 from tests.support.store import NOW, draft
 
@@ -141,9 +143,12 @@ def auditor_of(member: str | None, levels: frozenset[str] | None) -> Auditor:
     return Auditor(member, lambda label: levels is None or label["classification"] in levels)
 
 
-async def test_every_search_finds_what_reading_all_of_it_finds(store: Store, contents: list[bytes]) -> None:
+async def test_every_search_finds_what_reading_all_of_it_finds(
+    store: Store, contents: list[bytes], monkeypatch: pytest.MonkeyPatch
+) -> None:
     dice = random.Random()
     for _ in range(150):
+        monkeypatch.setattr(searching, "STRETCH", dice.choice((1, 4, 50, 2_000)))
         member, criteria = dice.choice((None, "GBR", "NOR", "GB", "ESP")), random_criteria(dice)
         levels = dice.choice((None, frozenset({"SECRET", "RESTRICTED"}), frozenset()))
         auditor, newest_first = auditor_of(member, levels), dice.choice((True, False))
@@ -189,6 +194,51 @@ async def test_what_a_foreign_client_did_with_others_is_not_walked_past(
         walks = 0
         await all_found(store, Sought(Criteria(client="GBR 1", owner=owner), "NOR"), auditor_of("NOR", None), 50)
         assert bool(walks) is is_walked, owner
+
+
+async def test_search_that_passes_over_much_lets_others_in_meanwhile(
+    store: Store, contents: list[bytes], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(searching, "STRETCH", 10)
+    alone, beside = Criteria(agency="agency 0", event="no.such"), 0
+
+    async def others() -> None:
+        nonlocal beside
+        while True:
+            await asyncio.sleep(0)
+            beside += 1
+
+    waiting = asyncio.create_task(others())
+    try:
+        assert await all_found(store, Sought(alone, None), auditor_of(None, None), 50) == []
+    finally:
+        waiting.cancel()
+
+    # Of 300 entries this agency has a third and more.
+    assert beside >= 10 or not store._is_sqlite
+
+
+async def test_searches_wait_for_those_of_the_same_asker_first() -> None:
+    turns, order, gates = SearchTurns(2), [], [asyncio.Event() for _ in range(4)]
+
+    async def search(asker: str, gate: asyncio.Event) -> None:
+        async with turns.turn(asker):
+            order.append(asker)
+            await gate.wait()
+
+    askers = ("one", "one", "two", "three")
+    tasks = [asyncio.create_task(search(*each)) for each in zip(askers, gates, strict=True)]
+    for gate in (gates[2], gates[0], gates[1], gates[3]):
+        for _ in range(5):
+            await asyncio.sleep(0)
+        assert len(order) >= 2
+        gate.set()
+    await asyncio.gather(*tasks)
+
+    # One of its two goes on at a time: another's is between them, and the third takes whichever place is free first.
+    assert order[:2] == ["one", "two"]
+    assert order[2:] == ["three", "one"]
+    assert not turns._rows
 
 
 async def test_search_goes_on_behind_any_place(store: Store, contents: list[bytes]) -> None:
