@@ -30,6 +30,7 @@ from exchange.agreements.model import (
     Terms,
 )
 from exchange.agreements.treaty import TextSignature
+from exchange.kernel.clock import rfc3339
 from exchange.kernel.errors import ConflictError, NotFoundError
 
 # An agreement between fewer is none.
@@ -255,8 +256,9 @@ def _impossible(move: Move, state: AgreementState, party: Party, now: datetime) 
     if party.leaves_at is not None:
         by_party -= {Move.WITHDRAW}
     possible = [each.value for each in Move if each in by_party and (state, each) in AGREEMENT_MOVES]
+    notice = "" if party.leaves_at is None else f", and by its notice leaves at {rfc3339(party.leaves_at)}"
     message = (
-        f"`{party.member}` cannot {move.value}: the agreement is {state.value}, the party {standing.value}; "
+        f"`{party.member}` cannot {move.value}: the agreement is {state.value}, the party {standing.value}{notice}; "
         f"possible now: {', '.join(possible) or 'nothing'}"
     )
     return ConflictError(message)

@@ -6,7 +6,6 @@ import typer
 
 from exchange.cli import output
 from exchange.cli.program import app
-from exchange.kernel import rfc3339
 from exchange.wire import AgreementBody, CrisisClauseBody, ObligationBody, PartyBody
 
 agreements = typer.Typer(help="Agreements between members.", no_args_is_help=True)
@@ -78,4 +77,4 @@ def _clause(clause: CrisisClauseBody) -> str:
 def _party(party: PartyBody) -> str:
     told = f"{party.member} {party.state}"
     is_leaving = party.leaves_at is not None and party.state != "withdrawn"
-    return f"{told}, leaves {rfc3339(party.leaves_at)}" if is_leaving and party.leaves_at else told
+    return f"{told} (leaves {output.in_words(party.leaves_at)})" if is_leaving else told

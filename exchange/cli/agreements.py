@@ -117,7 +117,7 @@ _act("resume", "resumed", "End your member's suspension (signatory).", ExchangeC
 _act(
     "withdraw",
     "notice given",
-    "Withdraw your member after its notice (signatory).",
+    "Give notice that your member withdraws, which is not taken back (signatory).",
     ExchangeClient.withdraw_agreement,
 )
 

@@ -162,12 +162,13 @@ def _narrowest(text: str) -> int:
 
 
 def _cell(value: object) -> Text:
-    text = shown(_in_words(value))
+    text = shown(in_words(value))
     style = "green" if text in _GOOD else "red" if text in _BAD else "yellow" if text in _OPEN else ""
     return Text(text, style=style)
 
 
-def _in_words(value: object) -> object:
+def in_words(value: object) -> object:
+    """Return what a person is shown of a value: times to the second, lists as one text."""
     match value:
         case None | [] | ():
             return "-"

@@ -52,6 +52,9 @@ class Transport:
             raise ConnectionFailedError(f"`{endpoint.url}` is no address of an exchange: it begins with `https://`")
         if not _has_host(endpoint.url):
             raise ConnectionFailedError(f"`{endpoint.url}` is no address: write https://HOST or https://HOST:PORT")
+        if urlsplit(endpoint.url).path.rstrip("/").endswith("/v1"):
+            # Everything would be absent there, as to somebody who may see nothing.
+            raise ConnectionFailedError(f"`{endpoint.url}` is no address of an exchange: leave `/v1` out")
         self._endpoint = endpoint
         self._receipts = None if endpoint.receipts is None else ReceiptFile(endpoint.receipts)
         self._http = httpx2.Client(

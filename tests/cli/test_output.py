@@ -3,11 +3,14 @@
 import json
 import sys
 from datetime import UTC, datetime, timedelta, timezone
+from types import SimpleNamespace
 
 import pytest
 from rich.text import Text
 
 from exchange.cli import output
+from exchange.cli.agreement_group import parties_of
+from exchange.wire import PartyBody
 
 ID = "01a20000-0000-7000-8000-000000000001"
 COLUMNS = ("id", "posted", "marking", "subject")
@@ -99,3 +102,10 @@ def test_followed_json_keeps_what_a_terminal_is_not_shown(capsys: pytest.Capture
     assert json.loads(said) == {"subject": subject}
     assert (said.isascii(), said.count("\n")) == (True, 1)
     assert "\x1b" not in said
+
+
+def test_parties_of_which_one_leaves_are_told_apart():
+    leaves_at = datetime(2027, 2, 25, 14, 55, 59, 601274, tzinfo=UTC)
+    parties = [PartyBody(member="DNK", state="signed", leaves_at=leaves_at), PartyBody(member="ESP", state="signed")]
+
+    assert parties_of(SimpleNamespace(parties=parties)) == "DNK signed (leaves 2027-02-25 14:55:59Z), ESP signed"

@@ -240,6 +240,13 @@ def test_what_is_no_address_is_said_to_be_none(line, url):
         ExchangeClient.at(endpoint)
 
 
+def test_address_of_the_interface_s_paths_is_refused_and_not_asked_in_vain(line):
+    endpoint = line(lambda _: httpx2.Response(200, json=MEMBERS)).endpoint
+
+    with pytest.raises(ConnectionFailedError, match="leave `/v1` out"):
+        ExchangeClient.at(replace(endpoint, url=f"{endpoint.url}/v1/"))
+
+
 @pytest.mark.parametrize(
     "url",
     ["https://x", "https://x:8443/", "https://[::1]:8443", "https://xn--bcher-kva.example", "https://bücher.example"],

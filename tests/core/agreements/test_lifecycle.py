@@ -29,7 +29,7 @@ from exchange.agreements import (
     suspend_party,
     withdraw_party,
 )
-from exchange.kernel import ConflictError, NotFoundError
+from exchange.kernel import ConflictError, NotFoundError, rfc3339
 from exchange.members import MemberCode
 from tests.core.agreements.worlds import AFTER, BEFORE, DURING, EXAMPLE, SIGNED_AT, agreement, parse, sign
 
@@ -357,6 +357,16 @@ def test_illegal_move_names_the_state_and_what_is_possible(parties, member, move
         ACTS[move](agreement(parties), member, now)
 
     assert refused.value.message == message
+
+
+def test_second_notice_is_told_that_there_is_one():
+    given = withdraw_party(agreement((S, S, S)), "DNK", DURING)
+
+    with pytest.raises(ConflictError) as refused:
+        withdraw_party(given, "DNK", DURING)
+
+    leaves_at = rfc3339(given.party("DNK").leaves_at)
+    assert f"the party signed, and by its notice leaves at {leaves_at}; possible now: suspend" in refused.value.message
 
 
 def every_agreement() -> Iterator[Agreement]:
