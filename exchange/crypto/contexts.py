@@ -4,7 +4,7 @@ import hashlib
 from collections.abc import Mapping
 from typing import Final
 
-from exchange.crypto.errors import CryptoError
+from exchange.crypto.errors import CryptoError, OpeningError
 from exchange.kernel import Canonical, canonical_bytes
 
 CONTEXT_BYTES: Final = 32
@@ -23,10 +23,14 @@ def header_context(report_id: str, version: int, class_digest: str) -> bytes:
     """Return what a report's sealed header is bound to.
 
     `class_digest` is the hex digest of the release class: it binds label, agreement, scope and originator.
-    Not hashed, because a list opens hundreds of headers and the cipher takes any length.
+    Not hashed, because a list opens hundreds of headers and the cipher takes any length. Raises OpeningError for a
+    version that is no number: SQLite keeps a text in its place, if somebody puts it there.
     """
     # INVARIANT: no two places share bytes: neither a hex digest nor a number holds a slash, and the id is the rest.
-    return f"exchange header/{class_digest}/{version:d}/{report_id}".encode()
+    try:
+        return f"exchange header/{class_digest}/{version:d}/{report_id}".encode()
+    except ValueError as exc:
+        raise OpeningError("the version of a report is no number") from exc
 
 
 def request_context(request_id: str, class_digest: str) -> bytes:

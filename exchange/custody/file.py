@@ -147,6 +147,9 @@ class FileCustodian:
         name = _KEY_ID.fullmatch(key_id)
         if name is None:
             raise KeyMissingError(f"`{key_id[:80]}` is no key of the file custodian")
+        if not isinstance(version, int):
+            # SQLite keeps a text where a number belongs, if somebody puts it there.
+            raise KeyMissingError("a key's version is no number: the row was altered")
         if version > self._current:
             self._take_up()
         root = self._roots.get(version)

@@ -28,7 +28,10 @@ class Lineage:
 
     def see(self, policy_version: int) -> None:
         """Take note of a policy version that was read; UnavailableError where it is of another lineage than before."""
-        number = policy_version // SPAN
+        try:
+            number = policy_version // SPAN
+        except TypeError as exc:
+            raise UnavailableError("the database holds no policy version: its row was altered") from exc
         if self._number is None:
             self._number = number
         elif number != self._number:

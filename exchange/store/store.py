@@ -41,6 +41,7 @@ from exchange.store.large_parts import BlobPlace, LargeParts
 from exchange.store.lineage import Lineage
 from exchange.store.log_reader import LogReader
 from exchange.store.log_rows import CosignatureRow
+from exchange.store.misfits import Misfits
 from exchange.store.node_record import NodeRecord
 from exchange.store.observing import StoreLoad, StoreObserver
 from exchange.store.paging import Asked, PageReader
@@ -169,6 +170,7 @@ class Store:
         self.receipts = ReportReceipts(self._engine)
         self.sweeps = ReportSweeps(self._engine)
         self.rows_kept = RowsKept(self._database.fetch, sql)
+        self.misfits = Misfits(self._database.fetch, clock, is_sqlite=sql.is_sqlite)
         self._scrubber = Scrubber(self._engine)
         self.duties = DutyReader(self._engine)
         self.pulse = Pulse(self._database.fetch, sql)

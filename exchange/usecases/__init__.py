@@ -128,7 +128,7 @@ from exchange.usecases.readers_on import CouldRead, DidRead, ReadersOn, readers_
 from exchange.usecases.recall_report import Recall, recall_report, show_recall
 from exchange.usecases.receive_part import Incoming, receive_part
 from exchange.usecases.receive_report import receive_report
-from exchange.usecases.recording import record_rejection
+from exchange.usecases.recording import record_rejection, record_tampering
 from exchange.usecases.refused_connections import record_refused_connections
 from exchange.usecases.registries import ClientRegistry, Leaf, ReportRegistry, client_registry, report_registry
 from exchange.usecases.search_entries import EntryQuery, FoundEntries, search_entries, show_entry
@@ -328,6 +328,7 @@ __all__ = [
     "record_refused_connections",
     "record_rejection",
     "record_service",
+    "record_tampering",
     "record_visit",
     "refuse_act",
     "refuse_derivation",

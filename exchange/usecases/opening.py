@@ -55,8 +55,8 @@ async def open_headers(
 
     `whole` are the ids of the classes of which `is_whole` holds for the Permits given.
     """
-    sealed = [(row, header_context(row.id, row.version, kept.digest)) for row, kept, _ in rows]
     try:
+        sealed = [(row, header_context(row.id, row.version, kept.digest)) for row, kept, _ in rows]
         opened = await services.custodian.open_headers(sealed)
     except UNOPENED as exc:
         await record_tampering(services, call, client, "header", exc)
@@ -169,7 +169,7 @@ def _altered_end() -> OpeningError:
 
 
 def _part_label(kept: ClassRow, part: PartRow) -> Label:
-    if not 0 <= part.label_index < len(kept.facts.part_labels):
+    if not isinstance(part.label_index, int) or not 0 <= part.label_index < len(kept.facts.part_labels):
         message = "a part has a label that its class does not know"
         raise OpeningError(message)
     return kept.facts.part_labels[part.label_index]

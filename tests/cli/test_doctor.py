@@ -387,3 +387,14 @@ def test_row_that_is_not_what_the_log_says_is_named_with_its_entry(findings, ins
 
     assert code == 1
     assert found["rows"]["told"].startswith("member EXCHANGE: `standing` in version 1 is another than `member.added`")
+
+
+@pytest.mark.parametrize(("table", "column"), [("policy_state", "policy_version"), ("member", "recorded_at")])
+def test_text_where_a_number_belongs_is_named_by_row_and_column(findings, instance, table, column):
+    own(instance, f"UPDATE {table} SET {column} = 'x'")
+
+    code, found = findings()
+
+    assert code == 1
+    assert found["rows"]["told"].startswith(f"no number where one belongs: {table} ")
+    assert found["rows"]["told"].endswith(f": {column}")

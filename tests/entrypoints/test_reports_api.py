@@ -2,6 +2,8 @@
 
 import base64
 import json
+import sqlite3
+from contextlib import closing
 
 import pytest
 
@@ -404,3 +406,20 @@ async def test_purpose_the_scope_does_not_allow_shows_nothing(world, http) -> No
 
     assert answer.status_code in {200, 403, 422}
     assert not answer.json().get("items")
+
+
+@pytest.mark.parametrize(("table", "column"), [("client", "cleared_since"), ("policy_state", "class_version")])
+async def test_text_where_a_number_belongs_is_told_as_what_it_is(
+    world, http, entry_of, table: str, column: str
+) -> None:
+    await world.post()
+    with closing(sqlite3.connect(world.folder / "exchange.db")) as database, database:
+        database.execute(f"UPDATE {table} SET {column} = 'x'")
+
+    answer = await http("NOR reader").get("/v1/reports")
+
+    assert (answer.status_code, answer.json()["code"]) == (503, "unavailable")
+    entry = await entry_of(answer)
+    assert (entry["type"], entry["decision"]) == ("key.opened", "failed")
+    assert entry["detail"]["place"].startswith(f"{table} ")
+    assert entry["detail"]["place"].endswith(f": {column}")

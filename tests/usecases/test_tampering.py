@@ -169,6 +169,34 @@ async def test_changed_row_releases_nothing_and_is_recorded(
             assert made.entry["detail"]["place"]
 
 
+@pytest.mark.parametrize(
+    ("table", "column", "hurt"),
+    [
+        ("report", "version", ALL),
+        ("report", "key_version", ALL),
+        ("report_part", "label_index", BODY),
+        ("report_part", "key_version", BODY),
+    ],
+)
+@pytest.mark.parametrize("backend", ["sqlite"], indirect=True)  # PostgreSQL takes no text there
+async def test_text_where_a_number_belongs_releases_nothing_and_is_recorded(
+    populated: World, table: str, column: str, hurt: frozenset[str]
+) -> None:
+    report = await populated.post(parts=PARTS)
+    populated.sql(f"UPDATE {table} SET {column} = 'x'")
+    acts: dict[str, Callable[[Services], Awaitable[object]]] = {
+        "pull": lambda node: usecases.pull_report(node, populated.call("NOR reader"), report),
+        "part": lambda node: usecases.read_part(node, populated.call("NOR reader"), report, 1),
+        "list": lambda node: usecases.list_reports(node, populated.call("NOR reader"), ListQuery()),
+    }
+    for name in sorted(hurt):
+        async with populated.another_node() as node:
+            made = await populated.attempt(acts[name](node))
+
+        assert isinstance(made.error, UnavailableError), (name, made.error)
+        assert (made.entry["type"], made.entry["decision"]) == ("key.opened", "failed")
+
+
 async def test_class_widened_to_a_stranger_shows_it_nothing(populated: World) -> None:
     report = await populated.post()
     change_class(lambda facts: facts.replace('["GBR","NOR"]', '["DNK","GBR","NOR"]'))(populated, report, report)

@@ -36,7 +36,7 @@ from exchange.kernel import (
     TooLargeError,
     UnavailableError,
 )
-from exchange.usecases import Call, Services, authenticate, record_rejection
+from exchange.usecases import Call, Services, authenticate, record_rejection, record_tampering
 from exchange.wire import PROBLEM_MEDIA_TYPE, FaultBody, ProblemBody
 
 _log = logging.getLogger("exchange.http")
@@ -119,8 +119,18 @@ async def refusal(services: Services, call: Call, error: ExchangeError, asked: A
 
 
 async def failure(services: Services, call: Call, asked: Asked) -> Response:
-    """Return the answer to a request that failed for a reason nobody foresaw, after the log has it if it takes it."""
+    """Return the answer to a request that failed for a reason nobody foresaw, after the log has it if it takes it.
+
+    Where something in the database is no number that has to be one, that was the reason, and somebody wrote it there.
+    """
     receipt = None
+    try:
+        if altered := await services.store.misfits.lately():
+            await record_tampering(services, call, None, altered[0], TypeError())
+    except UnavailableError as exc:
+        return problem(exc, call.request_id)
+    except Exception as exc:  # noqa: BLE001  it is told as a failure then
+        _log.exception("rows were not looked at", extra={"request_id": call.request_id, "cause": type(exc).__name__})
     try:
         receipt = await record_rejection(
             services, call, method=asked.method, route=asked.route, code=_FAILED, outcome=Outcome.FAILED
