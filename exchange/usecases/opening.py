@@ -169,10 +169,13 @@ def _altered_end() -> OpeningError:
 
 
 def _part_label(kept: ClassRow, part: PartRow) -> Label:
-    if not isinstance(part.label_index, int) or not 0 <= part.label_index < len(kept.facts.part_labels):
-        message = "a part has a label that its class does not know"
-        raise OpeningError(message)
-    return kept.facts.part_labels[part.label_index]
+    message = "a part has a label that its class does not know"
+    try:
+        if 0 <= part.label_index < len(kept.facts.part_labels):
+            return kept.facts.part_labels[part.label_index]
+    except TypeError as exc:
+        raise OpeningError(message) from exc
+    raise OpeningError(message)
 
 
 async def _shown_header(
