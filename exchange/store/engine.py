@@ -9,7 +9,7 @@ from typing import Any
 from urllib.parse import quote
 
 from sqlalchemy import event
-from sqlalchemy.engine import URL, Connection, make_url
+from sqlalchemy.engine import URL, Connection, ExceptionContext, make_url
 from sqlalchemy.exc import ArgumentError
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 from sqlalchemy.pool import NullPool
@@ -43,6 +43,9 @@ where writers follow each other closely it never meets the moment in which the l
 
 _CODE_BITS = 0xFF
 
+_READ_ONLY = "25006"
+"""PostgreSQL's `read_only_sql_transaction`."""
+
 
 def checked_url(url: str) -> URL:
     """Return the parsed address; UnsafeSettingError for a database that the exchange does not know how to keep safe."""
@@ -74,7 +77,9 @@ def new_engine(url: URL, *, wait_seconds: float, may_create: bool = False) -> As
     if not is_sqlite(url):
         arguments: dict[str, Any] = {"timeout": wait_seconds, "command_timeout": 60, "server_settings": SESSION}
         arguments["target_session_attrs"] = PRIMARY
-        return create_async_engine(url, pool_size=2, max_overflow=6, pool_pre_ping=True, connect_args=arguments)
+        engine = create_async_engine(url, pool_size=2, max_overflow=6, pool_pre_ping=True, connect_args=arguments)
+        event.listen(engine.sync_engine, "handle_error", _part_from_read_only)
+        return engine
     if not may_create:
         url = url.set(database=existing_file(str(url.database)), query={"uri": "true"})
     # A thread per connection is what aiosqlite costs; none is kept between transactions.
@@ -84,6 +89,12 @@ def new_engine(url: URL, *, wait_seconds: float, may_create: bool = False) -> As
     event.listen(engine.sync_engine, "connect", _set_up_sqlite)
     event.listen(engine.sync_engine, "begin", partial(_begin_immediate, wait_seconds=wait_seconds))
     return engine
+
+
+def _part_from_read_only(context: ExceptionContext) -> None:
+    """Keep no session that began while the database took no writes: it would take none for as long as it lives."""
+    if getattr(context.original_exception, "sqlstate", None) == _READ_ONLY:
+        context.is_disconnect = True
 
 
 def existing_file(path: str) -> str:

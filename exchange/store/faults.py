@@ -36,6 +36,7 @@ _ROW_ERRORS = (
 )
 _CONFLICTS = (sqlite3.IntegrityError, asyncpg.IntegrityConstraintViolationError, IntegrityError)
 
+_CUT = "the database ended the connection; another is opened for the next request: see the server's own log"
 
 _MENDS = {
     "ConnectionRefusedError": "nothing listens at the database's address: see that it runs there, and `database_url`",
@@ -48,6 +49,23 @@ _MENDS = {
     "InsufficientPrivilegeError": "the database's login may not do that: run `exchange migrate` as the tables' owner",
     "TooManyConnectionsError": "the database has no connection left: see its `max_connections`",
     "DiskFullError": "the database's disk is full: make room there",
+    "ReadOnlySQLTransactionError": "the database takes no writes: see whether its disk is full, and who set "
+    "`default_transaction_read_only`",
+    "CannotConnectNowError": "the database starts or stops: wait, and see its own log where that goes on",
+    "UndefinedTableError": "the database lacks a table of the exchange: see `database_url`, and run `exchange migrate`",
+    "it is a standby, which lags and is never asked": "it is a standby, which lags and is never asked: "
+    "name the primary in `database_url`, or both",
+    **dict.fromkeys(
+        (
+            "AdminShutdownError",
+            "CrashShutdownError",
+            "ConnectionDoesNotExistError",
+            "ConnectionResetError",
+            "InterfaceError",
+            "InternalClientError",
+        ),
+        _CUT,
+    ),
     "attempt to write a readonly database": "the database cannot be written: see whose file it is, and its disk",
     "unable to open database file": "the database file cannot be opened: see that it is there, and whose, and its disk",
     "database or disk is full": "database or disk is full: make room on the disk",

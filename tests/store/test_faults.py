@@ -10,7 +10,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+import asyncpg
 import pytest
+from asyncpg.exceptions import TargetServerAttributeNotMatched
 
 from exchange.kernel import ConflictError, ExchangeError, UnavailableError
 from exchange.store import Parts, Store
@@ -226,6 +228,29 @@ async def test_database_that_refuses_connections_is_unavailable_until_it_takes_t
     await store.close()
 
 
+@pytest.mark.parametrize("use", WRITES.values(), ids=WRITES)
+async def test_database_that_was_set_read_only_says_so_and_is_written_again_after(
+    postgres_store: tuple[Store, str], use: Use
+) -> None:
+    """As a managed server does where its disk fills up: what a session began with, it keeps."""
+    store, url = postgres_store
+    plain, name = url.replace("+asyncpg", ""), url.rpartition("/")[2]
+    admin = plain.rpartition("/")[0] + "/postgres"
+    execute(admin, f'ALTER DATABASE "{name}" SET default_transaction_read_only = on')
+    cut_connections(url)
+    # The first one may find the connection that was cut.
+    for _ in range(2):
+        with pytest.raises(UnavailableError) as refused:
+            await use(store)
+    execute(admin, f'ALTER DATABASE "{name}" RESET default_transaction_read_only')
+
+    await use(store)
+
+    assert "takes no writes" in refused.value.message
+    assert refused.value.told == "the store cannot answer: ReadOnlySQLTransactionError"
+    await store.close()
+
+
 async def test_server_that_is_not_there_is_unavailable() -> None:
     with pytest.raises(UnavailableError):
         await open_store("postgresql+asyncpg://nobody@127.0.0.1:1/none")
@@ -240,6 +265,28 @@ def test_fault_is_told_without_what_it_quotes(fault: Exception) -> None:
 
     assert isinstance(error, UnavailableError)
     assert "secret" not in str(error)
+
+
+@pytest.mark.parametrize(
+    ("fault", "mend"),
+    [
+        (asyncpg.CannotConnectNowError(), "starts or stops"),
+        (asyncpg.InternalClientError(), "ended the connection"),
+        (asyncpg.InterfaceError("x"), "ended the connection"),
+        (asyncpg.ConnectionDoesNotExistError(), "ended the connection"),
+        (asyncpg.AdminShutdownError(), "ended the connection"),
+        (asyncpg.CrashShutdownError(), "ended the connection"),
+        (ConnectionResetError(), "ended the connection"),
+        (TargetServerAttributeNotMatched(), "name the primary"),
+        (asyncpg.UndefinedTableError(), "run `exchange migrate`"),
+    ],
+    ids=lambda each: type(each).__name__,
+)
+def test_whatever_a_server_does_to_a_connection_is_told_with_what_to_look_at(fault: Exception, mend: str) -> None:
+    error = as_exchange_error(fault)
+
+    assert isinstance(error, UnavailableError)
+    assert mend in error.message
 
 
 def test_own_errors_stay_what_they_are() -> None:
