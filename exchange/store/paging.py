@@ -1,9 +1,11 @@
 """A page: rounds of the page statements until it is full or there is nothing more.
 
 Steps: (1) where to begin; (2) one round, by number, by class or by window; (3) if the policy or the caller changed
-between two rounds, begin again, for the page must be true as of one moment; (4) full, or at the end, or another round.
+between two rounds, begin again, for the page must be true as of one moment; (4) full, or at the end, or another round,
+and others first.
 """
 
+import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
@@ -29,6 +31,9 @@ _GROWTH = 4
 _FILTERED = 8
 """By number, so many more candidates are asked for than are wanted: a few have expired by now, and a second round costs
 as much as fifty rows."""
+
+_MOST_NAMED = 1_000
+"""Candidates of one round, however many of the last one had expired: some milliseconds of SQLite."""
 
 _TRIES = 5
 _REPORT = STANDING_WIDTH + 1
@@ -109,11 +114,12 @@ async def _finished_by_number(numbered: NumberedReports, asked: Asked, progress:
     """Fill `progress` from what `index` names; False where the page has to be begun again."""
     class_ids = frozenset(asked.class_ids)
     parameters: Parameters = {"thumbprint": asked.thumbprint, "now": to_micros(asked.now), "since": asked.since_micros}
+    passed = _FILTERED
     while True:
         # (2) one round
         wanted = asked.limit - len(progress.rows)
         named = index.candidates(
-            asked.class_ids, after=progress.position, limit=wanted + _FILTERED, per_class=progress.share
+            asked.class_ids, after=progress.position, limit=wanted + passed, per_class=progress.share
         )
         standing, rows = await numbered.read(parameters, named.numbers)
         # (3) true as of one moment
@@ -137,6 +143,9 @@ async def _finished_by_number(numbered: NumberedReports, asked: Asked, progress:
         if not await _goes_on(index, asked, named, last_seq):
             return False
         progress.share *= _GROWTH
+        passed = min(passed * _GROWTH, _MOST_NAMED - asked.limit)
+        # SQLite's reads let nobody else in, and of what has expired there may be as much as there is.
+        await asyncio.sleep(0)
 
 
 async def _goes_on(index: ClassIndex, asked: Asked, named: Candidates, last_seq: int) -> bool:

@@ -114,6 +114,30 @@ async def test_page_is_what_the_model_says(store: Store, seed: int) -> None:
             assert found.position == (found.rows[-1].seq if is_full else max(len(world), asked["after"]))
 
 
+async def test_page_that_passes_over_much_that_has_expired_lets_others_in(store: Store) -> None:
+    version, expired = await policy_version(store), NOW - timedelta(days=1)
+    posts = [new_report(class_facts(1), valid_until=expired, parts=()) for _ in range(300)]
+    posts.append(new_report(class_facts(1), parts=()))
+    for each in posts:
+        await store.post_report(each, draft(), policy_version=version, idempotency=None)
+    beside = 0
+
+    async def others() -> None:
+        nonlocal beside
+        while True:
+            await asyncio.sleep(0)
+            beside += 1
+
+    waiting = asyncio.create_task(others())
+    for limit in (1, 2):  # from each class, then from one list
+        beside = 0
+        found = await page(store, [1], limit=limit)
+
+        assert [row.id for row in found.rows] == [posts[-1].id]
+        assert beside >= 2
+    waiting.cancel()
+
+
 @pytest.mark.usefixtures("way")
 @pytest.mark.parametrize("count", [3, 100])
 @pytest.mark.parametrize("limit", [1, 13, 100])
