@@ -90,6 +90,10 @@ def _missing_roots(status: KeyStatus) -> Iterator[Finding]:
         told = f"{status.under(version)} rows are under version {version}, which is not in the key file here"
         mend = "bring the key file that has it, from the node that added it or from the escrow"
         yield Finding("root key", Finding.MEND, told, mend)
+    if status.strange:
+        told = f"{sum(map(status.under, status.unknown))} rows are under a version that nobody ever added"
+        mend = "somebody wrote to the database: put these rows back from a backup, or recall them and post them again"
+        yield Finding("root key", Finding.MEND, f"{told}, the first: {status.strange[0]}", mend)
 
 
 async def _archive(settings: Settings, services: Services, log: LogState | None) -> Finding:

@@ -47,6 +47,8 @@ async def status(host: Host, as_json: JsonOption = False) -> None:
     output.show_table(("version", "made", "age", "under it"), table)
     for version in found.missing:
         output.show_line(f"version {version}: not in the key file here, and {found.under(version)} rows are under it")
+    for place in found.strange:
+        output.show_line(f"under a version that nobody ever added: {place}")
 
 
 @keys.command("rotate")
@@ -103,6 +105,8 @@ def _show(rotated: Rotated) -> None:
     output.show_line(f"{count} rows are now under version {rotated.version} of the root key; {rotated.left} are not")
     for place in rotated.unopened:
         output.show_line(f"does not open, left as it is: {place}")
+    if rotated.unopened:
+        output.show_line("somebody wrote to the database: put these rows back from a backup")
     if rotated.left > len(rotated.unopened):
         output.show_line("some were written meanwhile by a node that has not met the new version: run this again")
 

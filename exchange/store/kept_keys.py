@@ -6,7 +6,7 @@ row that was amended, completed or removed, stays what it has become.
 Rows that somebody else holds are passed over: nobody ever waits for a rotation who waits for nothing else here.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from enum import Enum
 from typing import Any, Final, NamedTuple
@@ -22,6 +22,9 @@ from exchange.store.tables import table
 from exchange.store.upload_tables import UploadPartTable, UploadTable
 
 Place = tuple[str | int, ...]
+
+NO_VERSION: Final = -1
+"""Of what is under something that is no number."""
 
 
 class KeptKind(Enum):
@@ -146,7 +149,20 @@ class KeptKeys:
         shelf = _SHELVES[kind]
         oldest = _oldest(shelf)
         counted = select(oldest, func.count()).where(*_is_living(shelf)).group_by(oldest)
-        return {int(version): int(count) for version, count in await self._session.execute(counted)}
+        counts: dict[int, int] = {}
+        for version, count in await self._session.execute(counted):
+            # SQLite keeps a text where a number belongs, if somebody puts it there.
+            number = version if isinstance(version, int) else NO_VERSION
+            counts[number] = counts.get(number, 0) + int(count)
+        return counts
+
+    async def places_outside(self, kind: KeptKind, versions: Collection[int], limit: int) -> list[Place]:
+        """Return where something of one kind is under none of these versions."""
+        shelf = _SHELVES[kind]
+        is_outside = or_(*(shelf.rows.c[seal.key_version].not_in(list(versions)) for seal in shelf.seals))
+        place = _of(shelf.rows, *shelf.place)
+        asked = select(*place).where(*_is_living(shelf), is_outside).order_by(*place).limit(limit)
+        return [tuple(each) for each in await self._session.execute(asked)]
 
     async def older(self, kind: KeptKind, newest: int, *, after: Place | None, limit: int) -> list[KeptRow]:
         """Return rows of one kind that are under a version before `newest`, by their place, behind `after`."""

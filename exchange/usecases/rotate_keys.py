@@ -6,26 +6,30 @@ is opened as whoever reads it opens it, and sealed anew for the same place; (4) 
 still stands, together with an entry; (5) again, until a round finds nothing to do; (6) what came of it is recorded.
 
 Each transaction stands for itself: ended at any moment, another run goes on with what is left. What does not open is
-recorded, counted and left as it is.
+recorded, counted and left as it is; so is what is under a version that nobody ever added.
 
 INVARIANT: nothing is put under a version whose key is not the one that the log tells of: two nodes may each have added
 a key of one number.
 """
 
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field, replace
 
 from exchange.audit import Criteria, EntryDraft, EventName, Outcome, Subject, parse_entry
 from exchange.custody import CustodyStatus
 from exchange.kernel import ConflictError
 from exchange.store import KeptKind, KeptRow, Sealed, Sought
+from exchange.store.kept_keys import Place
 from exchange.usecases.context import Call, Services
 from exchange.usecases.kept_keys import UNRENEWED, renewed_seals
 from exchange.usecases.own_keys import require_own_keys
 from exchange.usecases.recording import draft
 
 Progress = Callable[[int, int], None]
+
+_MOST_NAMED = 20
+"""Rows that are named before any is put anew."""
 
 _AT_ONCE = 100
 """Rows of one transaction: SQLite's writers wait for it, some 30 ms."""
@@ -40,6 +44,10 @@ class KeyStatus:
 
     custody: CustodyStatus
     kept: Mapping[KeptKind, Mapping[int, int]]
+    strange: tuple[str, ...] = ()
+    """Rows under a version that nobody ever added, as far as they are named: somebody wrote that there."""
+    unknown: tuple[int, ...] = ()
+    """Those versions."""
 
     def under(self, version: int) -> int:
         """Return how much is under one version: while there is any, that version cannot be done without."""
@@ -49,11 +57,17 @@ class KeyStatus:
     def older(self) -> int:
         """Return how much is under a version before the current one."""
         current = self.custody.current
-        return sum(count for counts in self.kept.values() for version, count in counts.items() if version < current)
+        known = [(version, count) for counts in self.kept.values() for version, count in counts.items()]
+        return sum(count for version, count in known if version < current and version not in self.unknown)
 
     @property
     def missing(self) -> tuple[int, ...]:
-        """Return the versions that something is under and that are not here."""
+        """Return the versions that something is under, and that are somewhere, and not here."""
+        return tuple(version for version in self.elsewhere if version not in self.unknown)
+
+    @property
+    def elsewhere(self) -> tuple[int, ...]:
+        """Return the versions that something is under and that are not here, whether they ever were or not."""
         held = {each.version for each in self.custody.versions}
         return tuple(sorted({version for counts in self.kept.values() for version in counts} - held))
 
@@ -79,7 +93,29 @@ async def key_status(services: Services) -> KeyStatus:
     for kind in KeptKind:
         async with services.store.unit_of_work() as unit:
             kept[kind] = await unit.kept_keys().counts(kind)
-    return KeyStatus(await services.custodian.status(), kept)
+    status = KeyStatus(await services.custodian.status(), kept)
+    unknown = tuple([each for each in status.elsewhere if not await _was_added(services, status.custody, each)])
+    if not unknown:
+        return status
+    known = {each.version for each in status.custody.versions} | (set(status.elsewhere) - set(unknown))
+    return replace(status, unknown=unknown, strange=await _strange(services, known))
+
+
+async def _was_added(services: Services, custody: CustodyStatus, version: int) -> bool:
+    """Return whether there may be such a version: the first is as old as the instance, of others the log tells.
+
+    Another node may have added the next one, and died before that was on the record.
+    """
+    return version in {1, custody.current + 1} or await _recorded(services, custody, version) is not None
+
+
+async def _strange(services: Services, known: Collection[int]) -> tuple[str, ...]:
+    named: list[str] = []
+    for kind in KeptKind:
+        async with services.store.unit_of_work() as unit:
+            places = await unit.kept_keys().places_outside(kind, known, _MOST_NAMED)
+        named += [_named(kind, place) for place in places]
+    return tuple(named[:_MOST_NAMED])
 
 
 async def begin_rotation(services: Services, call: Call, add: Callable[[], int]) -> int | None:
@@ -116,14 +152,18 @@ async def rewrap(services: Services, call: Call, progress: Progress = lambda _do
     status = await _complete_status(services)
     await _require_recorded(services, call, status.custody)
     run = _Run(services, call, status.custody, status.older, progress)
+    for place in status.strange:
+        # What is under no version opens for nobody: named, and the rest goes on.
+        await _note_unopened(run, place)
     if not run.total:
-        return run.ended(left=0)
+        return run.ended(left=len(status.strange))
     await services.store.append(run.entry(EventName.KEY_ROTATION_BEGUN, {"left": run.total}))
     for _ in range(_MOST_ROUNDS):
         if not sum([await _round(run, kind) for kind in KeptKind]):
             break
     # (6) what came of it
-    ended = run.ended(left=(await key_status(services)).older)
+    after = await key_status(services)
+    ended = run.ended(left=after.older + sum(map(after.under, after.unknown)))
     told: dict[str, str | int] = {"renewed": run.done, "left": ended.left, "unopened": len(ended.unopened)}
     await services.store.append(run.entry(EventName.KEY_ROTATED, {"state": "finished", **told}))
     return ended
@@ -186,13 +226,21 @@ async def _renewed(run: _Run, row: KeptRow) -> tuple[Sealed, ...] | None:
     try:
         return await renewed_seals(run.services.custodian, row)
     except UNRENEWED:
-        place = " ".join(str(part) for part in (row.kind.value, *row.place))
-        if place not in run.unopened:
-            run.unopened[place] = None
-            call = replace(run.call, now=run.services.clock())
-            failed = draft(call, None, EventName.KEY_OPENED, Outcome.FAILED, detail={"place": place})
-            await run.services.store.append(failed)
+        await _note_unopened(run, _named(row.kind, row.place))
         return None
+
+
+async def _note_unopened(run: _Run, place: str) -> None:
+    if place in run.unopened:
+        return
+    run.unopened[place] = None
+    call = replace(run.call, now=run.services.clock())
+    failed = draft(call, None, EventName.KEY_OPENED, Outcome.FAILED, detail={"place": place})
+    await run.services.store.append(failed)
+
+
+def _named(kind: KeptKind, place: Place) -> str:
+    return " ".join(map(str, (kind.value, *place)))
 
 
 async def _require_recorded(services: Services, call: Call, custody: CustodyStatus) -> None:
@@ -239,8 +287,11 @@ async def _complete_status(services: Services) -> KeyStatus:
     status = await key_status(services)
     if status.missing:
         versions = ", ".join(str(version) for version in status.missing)
+        held = {each.version for each in status.custody.versions} | set(status.unknown)
+        first = (await _strange(services, held))[0]
         raise ConflictError(
-            f"something is under version {versions}, which is not in the key file here: bring the file that has it"
+            f"something is under version {versions}, which is not in the key file here: bring the file that has it; "
+            f"the first row is {first}"
         )
     await require_own_keys(services)
     return status

@@ -518,3 +518,37 @@ async def test_part_that_was_never_declared_is_left(populated: World) -> None:
     populated.sql("UPDATE upload_part SET number = 3")
 
     assert (await rotated(populated)).unopened == (f"upload-part {upload} 3",)
+
+
+async def test_version_that_nobody_added_is_named_and_the_rest_goes_on(populated: World) -> None:
+    altered, other = [await populated.post() for _ in range(2)]
+    await add_version(populated)
+    populated.sql("UPDATE report SET key_version = 999 WHERE id = $1", altered)
+
+    made = await populated.attempt(rotated(populated))
+
+    assert made.value.unopened == (f"report-header {altered}",)
+    assert made.value.left == 1
+    assert populated.sql("SELECT key_version FROM report WHERE id = $1", other) == [(2,)]
+    failed = [entry["detail"] for entry in made.entries if entry["type"] == "key.opened"]
+    assert failed == [{"place": f"report-header {altered}"}]
+    status = await key_status(populated.services)
+    assert (status.missing, status.unknown, status.strange) == ((), (999,), (f"report-header {altered}",))
+
+
+@pytest.mark.parametrize("backend", ["sqlite"], indirect=True)  # PostgreSQL takes no text there
+async def test_version_that_is_a_text_is_named_and_the_rest_goes_on(populated: World) -> None:
+    altered, other = [await populated.post() for _ in range(2)]
+    await add_version(populated)
+    populated.sql("UPDATE report_part SET key_version = 'x' WHERE report_id = $1", altered)
+
+    assert (await rotated(populated)).unopened == (f"report-part {altered} 1",)
+    assert populated.sql("SELECT key_version FROM report_part WHERE report_id = $1", other) == [(2,)]
+
+
+async def test_version_that_is_elsewhere_is_asked_for_by_a_row(populated: World) -> None:
+    report = await populated.post()
+    populated.sql("UPDATE report SET key_version = 2")
+
+    with pytest.raises(ConflictError, match=f"the first row is report-header {report}"):
+        await rotated(populated)
