@@ -117,13 +117,15 @@ def downgrade(
     if_version: VersionOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Lower the marking of a report (releaser of its originator)."""
+    """Lower the marking of a report (releaser of its originator); above CONFIDENTIAL a second one confirms."""
     catalogue = law_catalogue()
     wanted = DowngradeBody(
         label=label_of(marking, catalogue),
         part_labels=None if part_marking is None else [label_of(text, catalogue) for text in part_marking],
     )
-    _show_made(client.life.downgrade(id, wanted, if_version=if_version), "downgraded", as_json=as_json)
+    made = client.life.downgrade(id, wanted, if_version=if_version)
+    done = "downgraded" if made.act is None else "waits for a second releaser: `exchange act confirm`"
+    _show_made(made, done, as_json=as_json)
 
 
 @reports.command("recall")
@@ -243,7 +245,8 @@ def _show_made(made: MadeVersionBody, done: str, *, as_json: bool) -> None:
         output.show_json(made.model_dump(mode="json"))
         return
     told = {"id": made.id, "version": made.version, "marking": made.marking, "digest": made.digest}
-    output.show_record({**told, "replaced": made.replaced}, title=done)
+    more = {"replaced": made.replaced} if made.act is None else {"state": made.state, "act": made.act}
+    output.show_record({**told, **more}, title=done)
 
 
 def _show_recall(recall: RecallBody, done: str, *, as_json: bool) -> None:

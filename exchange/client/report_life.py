@@ -31,7 +31,7 @@ class ReportLife:
         return self._post(MadeVersionBody, report_id, "amendments", amendment, if_version=if_version)
 
     def downgrade(self, report_id: str, downgrade: DowngradeBody, *, if_version: int | None = None) -> MadeVersionBody:
-        """Lower the labels of a report (originator's releaser)."""
+        """Lower the labels of a report (originator's releaser); above CONFIDENTIAL `act` waits for a second one."""
         return self._post(MadeVersionBody, report_id, "downgrade", downgrade, if_version=if_version)
 
     def recall(self, report_id: str, reason: str) -> RecallBody:

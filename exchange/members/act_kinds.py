@@ -45,6 +45,8 @@ ONWARD_RELEASE: Final = ActKind("onward-release", asked_by=_RELEASING, confirmed
 
 DERIVED_MARKING: Final = ActKind("derived-marking", asked_by=_RELEASING, confirmed_by=_RELEASING)
 
+DOWNGRADE: Final = ActKind("downgrade", asked_by=_RELEASING, confirmed_by=_RELEASING)
+
 PROXY_POSTING: Final = ActKind("proxy-posting", asked_by=_RELEASING, confirmed_by=_RELEASING)
 
 NATIONAL_CAVEATS: Final = ActKind("national-caveats", asked_by=_RELEASING, confirmed_by=_RELEASING)
@@ -60,7 +62,15 @@ OPEN_CRISIS: Final = ActKind(
 ACT_KINDS: Final[Mapping[str, ActKind]] = MappingProxyType(
     {
         kind.name: kind
-        for kind in (ERASE_PERSONAL, NATIONAL_CAVEATS, ONWARD_RELEASE, DERIVED_MARKING, PROXY_POSTING, OPEN_CRISIS)
+        for kind in (
+            ERASE_PERSONAL,
+            NATIONAL_CAVEATS,
+            ONWARD_RELEASE,
+            DERIVED_MARKING,
+            DOWNGRADE,
+            PROXY_POSTING,
+            OPEN_CRISIS,
+        )
     }
 )
 

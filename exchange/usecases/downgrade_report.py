@@ -1,22 +1,38 @@
-"""Downgrade a report: lower its label, and its parts', by the originator's releaser alone.
+"""Downgrade a report: lower its label, and its parts', by the originator's releaser; above CONFIDENTIAL by two of them.
+
+Whatever is lowered reaches more readers: by its level, a caveat that goes, or another member that is named. So it takes
+the persons that onward release takes.
 
 Steps: (1) the releaser's own report, in a state that allows it; (2) every new label is known and no higher than the
-old one; (3) it stays as high as every report that it builds on, or
-that one's originator consents; (4) sealed anew under the lower labels, in one
-transaction with the entry.
+old one; (3) it stays as high as every report that it builds on, or that one's originator consents; (4) where what is
+lowered stands above CONFIDENTIAL, a second releaser, who is shown it; all of this holds still when that one confirms;
+(5) sealed anew under the lower labels, in one transaction with the entry.
 """
 
-from exchange.audit import EventName, Outcome
-from exchange.kernel import StalePolicyError, UnavailableError
-from exchange.markings import Label
-from exchange.members import Role
-from exchange.reports import Downgrade, ReportAct, downgraded, require_act
-from exchange.store import NoticeKind
+import json
+from collections.abc import Awaitable, Callable
+from dataclasses import replace
+
+from exchange.audit import EventName, Outcome, Receipt
+from exchange.kernel import ConflictError, StalePolicyError, UnavailableError, canonical_bytes
+from exchange.markings import Label, render_marking
+from exchange.members import DOWNGRADE, Client, PendingAct, Role
+from exchange.reports import Downgrade, Header, ReportAct, downgraded, require_act
+from exchange.store import NoticeKind, UnitOfWork
 from exchange.usecases.context import Call, Recorded, Services
 from exchange.usecases.life_checks import MadeVersion, require_above_sources, require_known_labels, require_version
-from exchange.usecases.originating import OwnReport, opened_header, own_report
+from exchange.usecases.onward_release import is_above
+from exchange.usecases.originating import (
+    OwnReport,
+    loaded_report,
+    may_know_report,
+    opened_header,
+    own_report,
+    require_may_know_still,
+)
 from exchange.usecases.recording import on_record
-from exchange.usecases.report_moves import Move, contents_of, moved
+from exchange.usecases.report_moves import Move, contents_of, moved, put_in_place, resealed
+from exchange.usecases.second_person import ask, require_not_waiting
 
 _TRIES = 5
 """How often it is decided again because the policy moved under it."""
@@ -27,11 +43,11 @@ _EVENT = EventName.REPORT_DOWNGRADED
 async def downgrade_report(
     services: Services, call: Call, report_id: str, wanted: Downgrade, *, if_version: int | None = None
 ) -> Recorded[MadeVersion]:
-    """Lower the labels of a report of the caller's own member.
+    """Lower the labels of a report of the caller's own member; above CONFIDENTIAL ask a second releaser to.
 
     Raises ForbiddenError without the releaser's role, NotFoundError for a report that is not its own, InvalidError
-    with every fault of the labels, ConflictError where the report can no longer be downgraded, PreconditionError where
-    it is not at `if_version`.
+    with every fault of the labels, ConflictError where the report can no longer be downgraded or a downgrade of it
+    waits, PreconditionError where it is not at `if_version`.
     """
     for _ in range(_TRIES):
         own = await own_report(services, call, report_id, Role.RELEASER, event=_EVENT)
@@ -44,7 +60,44 @@ async def downgrade_report(
     raise UnavailableError("the policy changed faster than the report could be downgraded: ask again")
 
 
+async def ready_downgrade(
+    services: Services, call: Call, client: Client, act: PendingAct
+) -> Callable[[UnitOfWork], Awaitable[Receipt]]:
+    """Return what does the downgrade that `client` confirms, sealed anew already: outside of any unit.
+
+    Raises ConflictError where the report is another one by now, and as the downgrade itself.
+    """
+    asked = act.asked
+    own = await loaded_report(services, call, client, asked["report"])
+    if str(own.report.version) != asked["version"]:
+        raise ConflictError("the report has changed since it was asked for: ask again", code="request-ended")
+    move = await _move(services, call, own, _wanted(asked["labels"]))
+    move = replace(move, people=(str(act.requester), str(client.id)))
+    ready = await resealed(services, own, move, await contents_of(services, call, own))
+
+    async def carry_out(unit: UnitOfWork) -> Receipt:
+        await require_may_know_still(services, unit, call, act.requester, own)
+        return await put_in_place(services, unit, call, ready)
+
+    return carry_out
+
+
+async def may_know_downgrade(services: Services, call: Call, client: Client, act: PendingAct) -> bool:
+    """Return whether `client` may know of an act about a downgrade: that it may know of the report."""
+    return await may_know_report(services, call, client, act.asked["report"])
+
+
 async def _downgraded(services: Services, call: Call, own: OwnReport, wanted: Downgrade) -> Recorded[MadeVersion]:
+    move = await _move(services, call, own, wanted)
+    # (4) by two
+    if is_above(services, _lowered(move)):
+        return await _asked(services, call, own, move)
+    # (5) in its place
+    receipt = await moved(services, call, own, move, await contents_of(services, call, own))
+    return Recorded(MadeVersion.of(services, move.before, move.after), receipt)
+
+
+async def _move(services: Services, call: Call, own: OwnReport, wanted: Downgrade) -> Move:
     catalogue = services.law.catalogue
 
     def dominates(upper: Label, lower: Label) -> bool:
@@ -58,7 +111,60 @@ async def _downgraded(services: Services, call: Call, own: OwnReport, wanted: Do
     after = downgraded(before, wanted, dominates=dominates)
     # (3) as high as its sources
     consents = await require_above_sources(services, call, after, own.state)
-    # (4) in its place
-    move = Move(ReportAct.DOWNGRADE, _EVENT, NoticeKind.DOWNGRADED, before, after, consents)
-    receipt = await moved(services, call, own, move, await contents_of(services, call, own))
-    return Recorded(MadeVersion.of(services, before, after), receipt)
+    return Move(ReportAct.DOWNGRADE, _EVENT, NoticeKind.DOWNGRADED, before, after, consents)
+
+
+def _lowered(move: Move) -> list[Label]:
+    """Return the labels that something stands under now and would stand under no more."""
+    labels = zip(_labels(move.before), _labels(move.after), strict=True)
+    return [before for before, after in labels if before != after]
+
+
+async def _asked(services: Services, call: Call, own: OwnReport, move: Move) -> Recorded[MadeVersion]:
+    client, report = own.caller, own.report.id
+    async with services.store.unit_of_work() as unit:
+        await require_not_waiting(unit, DOWNGRADE, report=report)
+        asked = _meant_by(services, move)
+        act = await ask(services, unit, call, client, DOWNGRADE, asked=asked, members=[client.member])
+        detail: dict[str, str | int | list[str]] = {"act": act.id, "digest": act.digest}
+        entry = own.entry(call, EventName.REPORT_DOWNGRADE_ASKED, Outcome.PERMITTED, detail=detail)
+        receipt = await unit.record(entry)
+    return Recorded(MadeVersion.standing(services, move.before, act=act.id), receipt)
+
+
+def _meant_by(services: Services, move: Move) -> dict[str, str]:
+    """Return all that a downgrade does, as its second person is shown it and confirms it."""
+    before, after = move.before, move.after
+
+    def marking(label: Label) -> str:
+        return render_marking(label, services.law.catalogue, originator=after.originator)
+
+    parts = {f"part {part.number}": marking(part.label) for part in after.parts}
+    return {
+        "report": before.id,
+        "version": str(before.version),
+        "from": marking(before.label),
+        "to": marking(after.label),
+        **parts,
+        "labels": canonical_bytes([label.as_json() for label in _labels(after)]).decode(),
+    }
+
+
+def _wanted(labels: str) -> Downgrade:
+    """Return the downgrade to these labels: the report's, then those of its parts."""
+    kept = json.loads(labels)
+    report, *parts = (
+        Label(
+            policy=each["policy"],
+            classification=each["classification"],
+            compartments=tuple(each["compartments"]),
+            releasable_to=tuple(each["releasable_to"]),
+            handling=tuple(each["handling"]),
+        )
+        for each in kept
+    )
+    return Downgrade(report, tuple(parts))
+
+
+def _labels(header: Header) -> list[Label]:
+    return [header.label, *(part.label for part in header.parts)]

@@ -14,7 +14,10 @@ from exchange.usecases.originating import OwnReport
 
 @dataclass(frozen=True, slots=True)
 class MadeVersion:
-    """A version of a report as whoever made it is told of it: labels and digests, nothing of its content."""
+    """A version of a report as whoever made it is told of it: labels and digests, nothing of its content.
+
+    `act` names the act that waits for a second person: then it is the version that stands, and `replaced` is None.
+    """
 
     report: str
     version: int
@@ -22,15 +25,21 @@ class MadeVersion:
     marking: str
     part_labels: tuple[Label, ...]
     digest: str
-    replaced: str
+    replaced: str | None
+    act: str | None = None
 
     @classmethod
     def of(cls, services: Services, before: Header, after: Header) -> "MadeVersion":
         """Return what is told of `after`, which replaced `before`."""
-        marking = render_marking(after.label, services.law.catalogue, originator=after.originator)
-        labels = tuple(part.label for part in after.parts)
-        digests = (version_digest(after), version_digest(before))
-        return cls(after.id, after.version, after.label, marking, labels, *digests)
+        return replace(cls.standing(services, after), replaced=version_digest(before))
+
+    @classmethod
+    def standing(cls, services: Services, header: Header, *, act: str | None = None) -> "MadeVersion":
+        """Return what is told of a version that stands, while `act` waits for a second person."""
+        marking = render_marking(header.label, services.law.catalogue, originator=header.originator)
+        labels = tuple(part.label for part in header.parts)
+        digest = version_digest(header)
+        return cls(header.id, header.version, header.label, marking, labels, digest, replaced=None, act=act)
 
 
 def require_version(own: OwnReport, wanted: int | None) -> None:

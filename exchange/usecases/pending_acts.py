@@ -9,11 +9,12 @@ from dataclasses import dataclass
 from types import MappingProxyType
 
 from exchange.audit import EventName, Outcome, Receipt, Subject
-from exchange.kernel import ConflictError, NotFoundError, is_uuid7
+from exchange.kernel import ConflictError, NotFoundError, StalePolicyError, UnavailableError, is_uuid7
 from exchange.members import (
     ACT_KINDS,
     ACTING_ROLES,
     DERIVED_MARKING,
+    DOWNGRADE,
     ERASE_PERSONAL,
     NATIONAL_CAVEATS,
     ONWARD_RELEASE,
@@ -29,12 +30,16 @@ from exchange.usecases.authenticate import authenticate
 from exchange.usecases.context import Call, Recorded, Services
 from exchange.usecases.crises import carry_out_crisis, may_know_crisis, require_may_refuse_crisis
 from exchange.usecases.derivations import carry_out_derivation, may_know_derivation_act
+from exchange.usecases.downgrade_report import may_know_downgrade, ready_downgrade
 from exchange.usecases.erase_personal import carry_out_erasure
 from exchange.usecases.national_caveats import carry_out_caveats
 from exchange.usecases.onward_release import carry_out_grant, may_know_grant
 from exchange.usecases.proxies import carry_out_proxy
 from exchange.usecases.recording import draft, named, on_record
-from exchange.usecases.second_person import confirmed_by
+from exchange.usecases.second_person import confirmed_by, require_confirmable
+
+_TRIES = 5
+"""How often it is decided again because the policy moved under it."""
 
 CarryOut = Callable[[Services, UnitOfWork, Call, Client, PendingAct], Awaitable[Receipt]]
 """Does what was confirmed and records it, in the unit in which it was confirmed; the receipt is of that entry."""
@@ -49,7 +54,15 @@ CARRY_OUT: Mapping[str, CarryOut] = MappingProxyType(
         OPEN_CRISIS.name: carry_out_crisis,
     }
 )
-"""One row for each of `ACT_KINDS`: what can be asked for can be done."""
+"""One row for each of `ACT_KINDS` that stands not in `MAKE_READY`: what can be asked for can be done."""
+
+Ready = Callable[[UnitOfWork], Awaitable[Receipt]]
+"""Does what was confirmed, as a `CarryOut`."""
+
+MAKE_READY: Mapping[str, Callable[[Services, Call, Client, PendingAct], Awaitable[Ready]]] = MappingProxyType(
+    {DOWNGRADE.name: ready_downgrade}
+)
+"""The kinds that take their time before the unit that they are done in: parts are sealed anew."""
 
 MayKnow = Callable[[Services, Call, Client, PendingAct], Awaitable[bool]]
 """Whether a client that an act concerns may know what it is about."""
@@ -58,6 +71,7 @@ MAY_KNOW: Mapping[str, MayKnow] = MappingProxyType(
     {
         ONWARD_RELEASE.name: may_know_grant,
         DERIVED_MARKING.name: may_know_derivation_act,
+        DOWNGRADE.name: may_know_downgrade,
         OPEN_CRISIS.name: may_know_crisis,
     }
 )
@@ -101,14 +115,30 @@ async def confirm_act(services: Services, call: Call, act_id: str, digest: str) 
     Raises NotFoundError for one that the caller has nothing to do with, ConflictError and ForbiddenError as
     `require_second_person`, and what the act itself may raise.
     """
+    for _ in range(_TRIES):
+        client = await authenticate(services, call, *ACTING_ROLES, event=EventName.ACT_CONFIRMED)
+        try:
+            return await _confirmed(services, call, client, act_id, digest)
+        except StalePolicyError:
+            continue
+    raise UnavailableError("the policy changed faster than the act could be done: confirm again")
+
+
+async def _confirmed(
+    services: Services, call: Call, client: Client, act_id: str, digest: str
+) -> Recorded[PendingActView]:
     event = EventName.ACT_CONFIRMED
-    client = await authenticate(services, call, *ACTING_ROLES, event=event)
     attempt = draft(call, client, event, Outcome.REFUSED, subject=named("act", act_id))
-    async with on_record(services, attempt), services.store.unit_of_work() as unit:
-        act = await _visible_act(services, unit, call, client, act_id)
-        confirmed = await confirmed_by(unit, call, act, client, digest=digest)
-        await CARRY_OUT[act.kind](services, unit, call, client, confirmed)
-        receipt = await _record(services, unit, call, client, event, confirmed)
+    async with on_record(services, attempt):
+        ready = await _made_ready(services, call, client, act_id, digest)
+        async with services.store.unit_of_work() as unit:
+            act = await _visible_act(services, unit, call, client, act_id)
+            confirmed = await confirmed_by(unit, call, act, client, digest=digest)
+            if ready is None:
+                await CARRY_OUT[act.kind](services, unit, call, client, confirmed)
+            else:
+                await ready(unit)
+            receipt = await _record(services, unit, call, client, event, confirmed)
     if act.kind == ERASE_PERSONAL.name:
         await services.store.scrub_destroyed_keys()
     return Recorded(PendingActView(confirmed, may_confirm=False), receipt)
@@ -130,6 +160,16 @@ async def refuse_act(services: Services, call: Call, act_id: str) -> Recorded[Pe
         ended = await unit.end_act(act, client)
         receipt = await _record(services, unit, call, client, event, ended)
     return Recorded(PendingActView(ended, may_confirm=False), receipt)
+
+
+async def _made_ready(services: Services, call: Call, client: Client, act_id: str, digest: str) -> Ready | None:
+    """Return what does an act of a kind that is made ready first; None for all others, and for one that is absent."""
+    async with services.store.unit_of_work() as unit:
+        act = await unit.pending_act(act_id) if is_uuid7(act_id) else None
+        if act is None or act.kind not in MAKE_READY or not await _may_see(services, call, client, act):
+            return None
+        await require_confirmable(unit, call, act, client, digest=digest)
+    return await MAKE_READY[act.kind](services, call, client, act)
 
 
 def _view(act: PendingAct, client: Client) -> PendingActView:

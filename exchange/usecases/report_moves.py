@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from exchange.audit import EntryDraft, EventName, Outcome, Receipt
 from exchange.crypto import Suite, decrypt_part, part_context, require_suite
 from exchange.reports import Header, ReportAct, require_act, version_digest
-from exchange.store import FormerVersion, GivenTo, NewReport, NoticeKind, NoticeRow, PartRow
+from exchange.store import FormerVersion, GivenTo, NewReport, NoticeKind, NoticeRow, PartRow, UnitOfWork
 from exchange.usecases.answer_request import require_narrow_answers
 from exchange.usecases.context import Call, Services
 from exchange.usecases.given_to import given_to
@@ -26,7 +26,7 @@ from exchange.usecases.sealing import Content, reseal_report
 class Move:
     """What is done to a report: by which act, recorded as what, and of what its readers are told.
 
-    `consents` are those under which it is marked lower than what it builds on.
+    `consents` are those under which it is marked lower than what it builds on; `people` did it where they were two.
     """
 
     act: ReportAct
@@ -35,6 +35,17 @@ class Move:
     before: Header
     after: Header
     consents: tuple[str, ...] = ()
+    people: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Resealed:
+    """A move that is ready to be made: the next version as it is kept, and who is told of it."""
+
+    own: OwnReport
+    move: Move
+    new: NewReport
+    readers: Sequence[GivenTo]
 
 
 async def moved(services: Services, call: Call, own: OwnReport, move: Move, contents: Sequence[Content]) -> Receipt:
@@ -42,28 +53,39 @@ async def moved(services: Services, call: Call, own: OwnReport, move: Move, cont
 
     Raises ConflictError where somebody else came first, StalePolicyError where the policy moved since it was loaded.
     """
+    ready = await resealed(services, own, move, contents)
+    async with services.store.unit_of_work() as unit:
+        return await put_in_place(services, unit, call, ready)
+
+
+async def resealed(services: Services, own: OwnReport, move: Move, contents: Sequence[Content]) -> Resealed:
+    """Return `move` ready to be made: outside of any unit, for a large part takes its time."""
     # (1) sealed anew
     new = await reseal_report(services, move.after, contents, under=own.facts.under)
     new = await services.store.large_parts.put_away(new)
-    readers = await given_to(services, own.report.id)
-    async with services.store.unit_of_work() as unit:
-        book = unit.reports()
-        # (2) still what was loaded
-        await book.hold_order(own.state.policy_version)
-        held = await book.require_same(own.report.id, version=own.report.version, class_id=own.report.class_id)
-        require_act(held.stored_status, move.act)
-        await require_narrow_answers(services, unit, own, move.after)
-        # (3) both versions by name
-        receipt = await unit.record(_entry(call, own, move))
-        # (4) the new one stands
-        await book.move(new)
-        digest = version_digest(move.before)
-        await book.add_version(own.report.id, FormerVersion(own.report.version, digest, call.now, receipt.entry))
-        # What was consented to was the version before.
-        await unit.consents().lapse(own.report.id)
-        await unit.derivations().lapse(own.report.id)
-        # (5) told
-        await book.tell([_notice(call, move, reader, new, receipt) for reader in readers])
+    return Resealed(own, move, new, await given_to(services, own.report.id))
+
+
+async def put_in_place(services: Services, unit: UnitOfWork, call: Call, ready: Resealed) -> Receipt:
+    """Make what is `ready` the current version, within a unit of the caller's; raises as `moved`."""
+    own, move, new = ready.own, ready.move, ready.new
+    book = unit.reports()
+    # (2) still what was loaded
+    await book.hold_order(own.state.policy_version)
+    held = await book.require_same(own.report.id, version=own.report.version, class_id=own.report.class_id)
+    require_act(held.stored_status, move.act)
+    await require_narrow_answers(services, unit, own, move.after)
+    # (3) both versions by name
+    receipt = await unit.record(_entry(call, own, move))
+    # (4) the new one stands
+    await book.move(new)
+    digest = version_digest(move.before)
+    await book.add_version(own.report.id, FormerVersion(own.report.version, digest, call.now, receipt.entry))
+    # What was consented to was the version before.
+    await unit.consents().lapse(own.report.id)
+    await unit.derivations().lapse(own.report.id)
+    # (5) told
+    await book.tell([_notice(call, move, reader, new, receipt) for reader in ready.readers])
     return receipt
 
 
@@ -115,6 +137,7 @@ def _entry(call: Call, own: OwnReport, move: Move) -> EntryDraft:
             "to_level": after.label.classification,
             "to_policy": after.label.policy,
             **({"consents": list(move.consents)} if move.consents else {}),
+            **({"by": list(move.people)} if move.people else {}),
         },
     )
 

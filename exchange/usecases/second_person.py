@@ -46,15 +46,22 @@ async def confirmed_by(
 ) -> PendingAct:
     """Return `act`, confirmed by `client`; the caller does in the same unit what was confirmed, and records it.
 
-    Raises ConflictError and ForbiddenError as `require_second_person`.
+    Raises as `require_confirmable`.
     """
+    await require_confirmable(unit, call, act, client, digest=digest)
+    return await unit.approve_act(act, client)
+
+
+async def require_confirmable(
+    unit: UnitOfWork, call: Call, act: PendingAct, client: Client, *, digest: str | None = None
+) -> None:
+    """Check that `client` may confirm `act`; ConflictError and ForbiddenError as `require_second_person`."""
     first = await unit.client(act.requester)
     if first is None:
         raise ConflictError("who asked is not known any more: ask again", code="requester-gone")
     await unit.learn_key(call.thumbprint, call.public_key)
     shares_key = await unit.share_a_key(first.id, client.id)
     require_second_person(act, client, first=first, now=call.now, shares_key=shares_key, digest=digest)
-    return await unit.approve_act(act, client)
 
 
 def require_as_asked(act: PendingAct, meant: Mapping[str, str]) -> None:

@@ -53,7 +53,10 @@ class DowngradeBody(WireModel):
 
 
 class MadeVersionBody(AnswerModel):
-    """The version that was made. `digest` names it in the log, `replaced` the one before, which stays provable."""
+    """The version that was made. `digest` names it in the log, `replaced` the one before, which stays provable.
+
+    While a downgrade waits for a second releaser (`act`), it is the version that stands, and nothing is replaced.
+    """
 
     id: Id
     version: int
@@ -61,7 +64,9 @@ class MadeVersionBody(AnswerModel):
     marking: str = Field(examples=["NATO RESTRICTED//REL TO GBR, NOR"])
     part_labels: list[LabelBody]
     digest: str
-    replaced: str
+    replaced: str | None
+    state: Literal["made", "awaiting-second-person"] = "made"
+    act: Id | None = None
 
 
 class RecallRequest(WireModel):

@@ -8,6 +8,7 @@ import pytest
 from exchange.usecases.sweep_reports import sweep_reports
 from tests.attacks.hidden import Api, Hidden, kept_state, report_body
 from tests.attacks.test_moments import two_nodes
+from tests.support.lowering import confirm
 from tests.support.world import World
 
 LOWER = {"policy": "NATO", "classification": "RESTRICTED", "releasable_to": ["DNK", "GBR", "NOR"]}
@@ -78,7 +79,10 @@ async def test_16_recall_and_downgrade_hold_at_the_next_request_on_every_node(bo
     async with two_nodes(both) as (first, second):
         reader, releaser = second.as_client("NOR reader"), first.as_client("GBR last releaser")
         assert (await reader.get("/v1/reports")).is_success
-        assert (await releaser.post(f"/v1/reports/{report}/downgrade", json={"label": LOWER})).is_success
+        waiting = await releaser.post(f"/v1/reports/{report}/downgrade", json={"label": LOWER})
+        assert (waiting.status_code, waiting.json()["state"]) == (202, "awaiting-second-person")
+        assert (await second.as_client("DNK reader").get(f"/v1/reports/{report}")).status_code == 404
+        await confirm(both, waiting.json()["act"])
         assert (await second.as_client("DNK reader").get(f"/v1/reports/{report}")).is_success
         assert (await releaser.post(f"/v1/reports/{report}/recall", json={"reason": "at risk"})).is_success
 

@@ -11,22 +11,25 @@ LOW = "NATO RESTRICTED//ORCON/REL TO GBR, NOR"
 
 @pytest.fixture(scope="module")
 def living(house):
-    """The house with a releaser of the originator."""
-    house.enrol("gbr-releaser", "GBR", "--role", "releaser")
+    """The house with two releasers of the originator."""
+    for name in ("gbr-releaser", "gbr-second"):
+        house.enrol(name, "GBR", "--role", "releaser")
     return house
 
 
 def test_report_is_amended_superseded_and_downgraded(living):
     report = living.post(files=(WARNING,)).json["id"]
     amended = living.as_("gbr", "report", "amend", report, WARNING, "--subject", "again", "--json")
-    lowered = living.as_(
-        "gbr-releaser", "report", "downgrade", report, "--marking", LOW.replace("ORCON/", ""), "--json"
-    )
+    marking = LOW.replace("ORCON/", "")
+    waiting = living.as_("gbr-releaser", "report", "downgrade", report, "--marking", marking, "--json")
+    act = living.as_("gbr-second", "act", "show", waiting.json["act"], "--json").json
+    lowered = living.as_("gbr-second", "act", "confirm", act["id"], "--digest", act["digest"], "--json")
     seen = living.as_("nor", "report", "pull", report, "--json")
     newer = living.as_("gbr", "report", "supersede", report, WARNING, "--json")
 
     assert (amended.code, amended.json["version"]) == (0, 2)
-    assert (lowered.code, lowered.json["version"]) == (0, 3)
+    assert (waiting.code, waiting.json["state"], waiting.json["version"]) == (0, "awaiting-second-person", 2)
+    assert (act["kind"], act["asked"]["to"], lowered.json["state"]) == ("downgrade", marking, "done")
     assert (seen.json["subject"], seen.json["marking"]) == ("again", "NATO RESTRICTED//REL TO GBR, NOR")
     assert newer.json["supersedes"] == report
     assert living.as_("nor", "report", "pull", report, "--json").json["status"] == "superseded"

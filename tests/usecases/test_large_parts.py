@@ -20,6 +20,7 @@ from exchange.store.dumping import Replay, Since, load
 from exchange.store.large_parts import POST_TIME
 from exchange.usecases import backups
 from tests.support.buckets import bucket_server, make_bucket
+from tests.support.lowering import lower
 from tests.support.prepared import run_prepared
 from tests.support.world import World, reopen_world
 
@@ -296,7 +297,7 @@ async def test_amended_report_has_new_blobs_and_the_old_ones_go(filing: World, f
 async def test_downgrade_seals_a_large_part_for_its_new_label(filing: World, folder: Path) -> None:
     report = await filing.post(content=LARGE)
     wanted = Downgrade(replace(filing.posted().label, classification="RESTRICTED"), None)
-    await usecases.downgrade_report(filing.services, filing.call("GBR releaser"), report, wanted)
+    await lower(filing, report, wanted)
 
     assert (await pulled(filing, report))[1] == LARGE
     assert await cleared(filing, GIVEN_UP_TIME) == 1

@@ -16,6 +16,7 @@ from exchange.members import Standing
 from exchange.release import View
 from exchange.reports import Downgrade, PostedPart, ReportStatus
 from exchange.usecases import ClearanceChange, Leaf, ListQuery, ReadersOn
+from tests.support.lowering import lower
 from tests.support.world import NOW, World, certificate_of, thumbprint_of
 
 TO_NOR = Label("NATO", "SECRET", releasable_to=("GBR", "NOR"))
@@ -291,7 +292,7 @@ async def test_report_that_moved_was_what_it_was(world: World) -> None:
     moments = [later(world)]
     for label in (replace(TO_ALL, classification="CONFIDENTIAL"), TO_ALL):
         later(world)
-        await usecases.downgrade_report(world.services, world.call("GBR releaser"), report, Downgrade(label))
+        await lower(world, report, Downgrade(label))
         moments.append(later(world))
 
     found = [names(world, await readers(world, report, moment)) for moment in moments]

@@ -20,10 +20,12 @@ from exchange.kernel import (
 from exchange.markings import Label
 from exchange.reports import Downgrade, PostedPart
 from exchange.usecases import Certificate
+from tests.support.lowering import lower
 from tests.support.placing import place_entries
 from tests.support.store import NODE_KEY
 from tests.support.world import World
 
+CONFIDENTIAL = Label("NATO", "CONFIDENTIAL", releasable_to=("GBR", "NOR"))
 SECRET = Label("NATO", "SECRET", releasable_to=("GBR", "NOR"))
 RESTRICTED = Label("NATO", "RESTRICTED", releasable_to=("GBR", "NOR"))
 FOR_DENMARK = Label("NATO", "RESTRICTED", releasable_to=("DNK", "GBR", "NOR"))
@@ -47,9 +49,7 @@ async def recall(world: World, report: str, name: str = "GBR releaser") -> useca
 
 
 async def downgrade(world: World, report: str, label: Label = FOR_DENMARK, **others: Any) -> usecases.MadeVersion:
-    wanted = Downgrade(label, others.pop("part_labels", None))
-    act = usecases.downgrade_report(world.services, world.call("GBR releaser"), report, wanted, **others)
-    return (await act).value
+    return await lower(world, report, Downgrade(label, others.pop("part_labels", None)), **others)
 
 
 async def amend(world: World, report: str, *, content: bytes = b"second", **others: Any) -> usecases.MadeVersion:
@@ -301,7 +301,7 @@ async def test_report_that_was_not_recalled_has_no_recall_to_show(living: World)
 
 
 async def test_downgraded_report_is_there_for_those_it_was_lowered_for(living: World) -> None:
-    report = await living.post(content=CANARY)
+    report = await living.post(label=CONFIDENTIAL, content=CANARY)
     _, denmarks_place = await listed(living, "DNK reader")
     async with living.another_node() as other:
         await usecases.list_reports(other, living.call("DNK reader"), usecases.ListQuery())
@@ -319,7 +319,7 @@ async def test_downgraded_report_is_there_for_those_it_was_lowered_for(living: W
 
 
 async def test_downgrade_names_both_versions_in_the_log_and_keeps_the_old_digest(living: World) -> None:
-    report = await living.post()
+    report = await living.post(label=CONFIDENTIAL)
     await pull(living, report)
     act = usecases.downgrade_report(living.services, living.call("GBR releaser"), report, Downgrade(RESTRICTED))
     made = await living.attempt(act)
@@ -344,7 +344,7 @@ async def test_parts_keep_a_label_that_is_no_higher_and_take_the_new_one_else(li
         PostedPart(None, "text/plain", "a.txt", b"a"),
         PostedPart(Label("NATO", "UNCLASSIFIED", releasable_to=("DNK", "GBR", "NOR")), "text/plain", "b.txt", b"b"),
     )
-    report = await living.post(parts=parts)
+    report = await living.post(label=CONFIDENTIAL, parts=parts)
     made = await downgrade(living, report)
 
     assert [label.classification for label in made.part_labels] == ["RESTRICTED", "UNCLASSIFIED"]
@@ -391,7 +391,7 @@ async def _derived(world: World, source: str) -> str:
 
 
 async def test_downgrade_at_another_version_is_refused(living: World) -> None:
-    report = await living.post()
+    report = await living.post(label=CONFIDENTIAL)
     with pytest.raises(PreconditionError):
         await downgrade(living, report, if_version=2)
     made = await downgrade(living, report, if_version=1)

@@ -23,6 +23,7 @@ from exchange.store import BlobPlace, BlobStore, OnwardWish
 from exchange.usecases import backups
 from exchange.usecases.read_part import STREAMED_FROM_BYTES, Pieces
 from tests.support.buckets import bucket_server, make_bucket
+from tests.support.lowering import lower
 from tests.support.uploading import awaited, begun, completed, pulled, sent
 from tests.support.world import World
 
@@ -181,8 +182,7 @@ async def recalled(world: World, report: str) -> None:
 
 
 async def marked_for_others(world: World, report: str) -> None:
-    lower = Downgrade(Label("NATO", "RESTRICTED", releasable_to=("DNK", "GBR", "NOR")), None)
-    await usecases.downgrade_report(world.services, world.call("GBR releaser"), report, lower)
+    await lower(world, report, Downgrade(Label("NATO", "RESTRICTED", releasable_to=("DNK", "GBR", "NOR")), None))
 
 
 @pytest.mark.parametrize(
@@ -226,8 +226,7 @@ async def test_part_that_may_be_read_still_is_shown_to_its_end_whatever_others_a
 async def test_large_part_is_sealed_anew_piece_by_piece_or_the_report_stays_as_it_is(place: World) -> None:
     await place.enrol("GBR releaser", "GBR", "releaser")
     report = await posted(place)
-    lower = Downgrade(Label("NATO", "CONFIDENTIAL", releasable_to=("GBR", "NOR")), None)
-    await usecases.downgrade_report(place.services, place.call("GBR releaser"), report, lower)
+    await lower(place, report, Downgrade(Label("NATO", "CONFIDENTIAL", releasable_to=("GBR", "NOR")), None))
     assert await pulled(place, report) == CONTENT
     place.clock.advance(place.services.uploads.given_up_after * 2)
     while await place.services.store.large_parts.sweep():

@@ -26,6 +26,7 @@ from exchange.store.dumping import Replay, Since, load
 from exchange.store.large_parts import PIECE_BYTES
 from exchange.usecases import Incoming, backups
 from exchange.usecases.give_up_uploads import give_up_uploads
+from tests.support.lowering import lower
 from tests.support.uploading import (
     BINARY,
     LARGE,
@@ -448,7 +449,7 @@ async def test_lowered_report_is_read_as_before(place: World) -> None:
     await sent(place, upload)
     await completed(place, upload)
     wanted = Downgrade(Label("NATO", "RESTRICTED", releasable_to=("GBR", "NOR")), None)
-    await usecases.downgrade_report(place.services, place.call("GBR releaser"), upload, wanted)
+    await lower(place, upload, wanted)
 
     assert await pulled(place, upload) == LARGE
     place.clock.advance(timedelta(days=2))

@@ -174,6 +174,7 @@ _ACTIVITIES: Mapping[OcsfClass, Mapping[str, int]] = {
         "declassified": _UPDATE,
         "recall_read": _READ,
         "asked": _CREATE,
+        "downgrade_asked": _CREATE,
         "certified": _UPDATE,
     },
     OcsfClass.ENTITY_MANAGEMENT: {

@@ -65,9 +65,10 @@ DOWNGRADE = Operation(
     method="POST",
     path="/v1/reports/{id}/downgrade",
     action="report.downgrade",
-    summary="Lower the labels of a report (originator's releaser).",
+    summary="Lower the labels of a report (originator's releaser); above CONFIDENTIAL a second one confirms (202).",
     body=DowngradeBody,
     answer=MadeVersionBody,
+    other_answers=((202, MadeVersionBody),),
     parameters=(REPORT_ID, IF_MATCH),
     errors=(*EVERYWHERE, *WITH_BODY, 409, 412),
     answer_headers=("ETag",),
@@ -133,7 +134,8 @@ async def downgrade(visit: Visit) -> Response:
     version = stated_version(visit.request)
     wanted = (await read_model(visit, DowngradeBody)).to_downgrade()
     recorded = await downgrade_report(visit.services, visit.call, visit.path["id"], wanted, if_version=version)
-    return answered(recorded, _made(recorded.value), etag=f'"{recorded.value.version}"')
+    made = recorded.value
+    return answered(recorded, _made(made), status=200 if made.act is None else 202, etag=f'"{made.version}"')
 
 
 async def recall(visit: Visit) -> Response:
@@ -179,6 +181,8 @@ def _made(made: MadeVersion) -> MadeVersionBody:
         part_labels=[LabelBody.model_validate(label.as_json()) for label in made.part_labels],
         digest=made.digest,
         replaced=made.replaced,
+        state="made" if made.act is None else "awaiting-second-person",
+        act=made.act,
     )
 
 
