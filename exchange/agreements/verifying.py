@@ -3,8 +3,8 @@
 Steps for each text, the oldest first: (1) it is of this agreement and follows the one before, by number and by digest;
 a party is given the texts of its own time alone, so a text before one of them may be missing: that is told, and what
 the file holds is no less proven;
-(2) every signature is of a party, by a key that was enrolled for that signatory of that member and not retired before
-it, and verifies;
+(2) every signature is of a party, by a key that was enrolled for that signatory of that member before it and not
+retired before it, and verifies;
 (3) every party has signed. What is trusted beyond the file itself are the keys that the verifier names.
 """
 
@@ -101,6 +101,8 @@ def _signature(
     own = (signature.member, signature.signatory, signature.key)
     if enrolled is None or (enrolled.member, enrolled.client, enrolled.key) != own:
         return TextFinding(signed.text.edition, f"{told}, which is not that signatory's", is_good=False)
+    if signature.signed_at < enrolled.enrolled_at:
+        return TextFinding(signed.text.edition, f"{told}, which was enrolled only after that", is_good=False)
     if enrolled.retired_at is not None and enrolled.retired_at <= signature.signed_at:
         return TextFinding(signed.text.edition, f"{told}, which was retired before", is_good=False)
     if trusted and key_id not in trusted:

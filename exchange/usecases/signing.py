@@ -55,6 +55,9 @@ async def checked_signature(
     if key is None or key.client != client.id or key.retired_at is not None:
         told = "this key is not enrolled for you: ask your member's operator to enrol it"
         raise InvalidError("the agreement cannot be signed so", (Fault("/key", "unknown-key", told),))
+    if call.now < key.enrolled_at:
+        # Enrolled at a node whose clock is ahead: whoever verifies this signature could not tell it from a backdated one.
+        raise ConflictError("the key was enrolled at a later time than this node has yet: sign again in a moment")
     # (3) both schemes
     signature = TextSignature(digest, client.member, client.id, key.key, given.signature, call.now)
     if not is_signed(text, digest, signature):

@@ -303,6 +303,10 @@ def test_every_fault_is_named():
     assert faults(proof(FIRST), trusted=[key for key in ENROLLED if key != gbr]) == [
         (1, f"signed by GBR with key {gbr[:16]}, which you do not trust")
     ]
+    later = dataclasses.replace(ENROLLED[gbr], enrolled_at=DURING)
+    assert faults(proof(FIRST), enrolled={**ENROLLED, gbr: later}) == [
+        (1, f"signed by GBR with key {gbr[:16]}, which was enrolled only after that")
+    ]
     for retired_at, found in (
         (SIGNED_AT, [(1, f"signed by GBR with key {gbr[:16]}, which was retired before")]),
         (DURING, []),
