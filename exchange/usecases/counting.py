@@ -4,34 +4,50 @@ import asyncio
 from collections.abc import Collection, Mapping
 from datetime import datetime
 
-from exchange.agreements import InForce, PostedFact
+from exchange.agreements import Agreement, InForce, PostedFact
 from exchange.members import Role
-from exchange.release import ClassFacts, readable_classes
+from exchange.release import ClassFacts, ScopeFacts, readable_classes
 from exchange.store import Countable, CountedReport, PolicyState
 from exchange.usecases.context import DEFAULT_PURPOSE, Call, Services
 from exchange.usecases.facts import reader_facts
 from exchange.usecases.judging import law_in_force
+from exchange.usecases.knowledge import scope_facts
 
 Readers = Mapping[str, Mapping[int, datetime]]
 """By member and class: since when one of its readers has had the clearance by which it may read that class now."""
 
 
-async def readers_since(
-    services: Services, call: Call, state: PolicyState, members: Collection[str], classes: Mapping[int, ClassFacts]
+async def readers_since(  # noqa: PLR0913  who reads what, and under which text
+    services: Services,
+    call: Call,
+    state: PolicyState,
+    members: Collection[str],
+    classes: Mapping[int, ClassFacts],
+    *,
+    under: Agreement | None = None,
 ) -> Readers:
-    """Return since when each member has had a reader that may read each class now; what nobody may read is left out."""
+    """Return since when each member has had a reader that may read each class now; what nobody may read is left out.
+
+    `under` is the version of the agreement that all of these classes are of, where that is not the one of now.
+    """
     found: dict[str, dict[int, datetime]] = {member: {} for member in members}
     if not classes:
         return found
     # With national caveats: who cannot read owes nothing, and is told of nothing that is hidden from it.
     law = await law_in_force(services, state)
+
+    def scope_of(facts: ClassFacts) -> ScopeFacts | None:
+        if under is not None:
+            return scope_facts(under, facts.scope, call.now, facts.edition)
+        return services.knowledge.scope(facts.agreement, facts.scope, call.now, facts.edition)
+
     for client in await services.store.clients():
         if client.member not in found or Role.READER not in client.roles or not client.is_active:
             continue
         permits = readable_classes(
             reader_facts(client, purpose=next(iter(client.purposes), DEFAULT_PURPOSE), call=call),
             classes,
-            lambda each: services.knowledge.scope(each.agreement, each.scope, call.now, each.edition),
+            scope_of,
             policy_version=state.policy_version,
             law=law,
             cache=services.knowledge.decisions,

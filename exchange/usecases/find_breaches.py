@@ -4,14 +4,18 @@ A promise is owed by one party to another one, and so is its breach: to the orig
 acknowledged, to each reader of a scope to which no report came that one of its clients may read. Nobody else is told;
 who is told is cleared for whatever the breach may be about.
 
-One round, for each agreement in force, and as of its last moment for one that has ended by itself since: (1) what each
-party owed when; (2) reports whose time to be acknowledged has run out since the last round, though one of the member's
-readers could have acknowledged them; (3) readers to whom a report is overdue; (4) what is not on the record yet is put
-there, with what subscribers are to be told, in one transaction that holds the agreement: numbers of breaches grow in
-the order of commits.
+One round, for each agreement: (1) what each party owed when; (2) reports whose time to be acknowledged has run out
+since the last round, though one of the member's readers could have acknowledged them; (3) readers to whom a report is
+overdue; (4) what is not on the record yet is put there, with what subscribers are to be told, in one transaction that
+holds the agreement: numbers of breaches grow in the order of commits.
+
+What was due is looked at as it stood then: a party that suspends its part, or leaves, and a text that comes after it,
+take back nothing that had fallen due. So (2) and (3) are asked for each stretch of the agreement since the last round,
+as of the last moment of that stretch.
 """
 
-from collections.abc import Iterable, Mapping
+from bisect import bisect_right
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Final
@@ -23,7 +27,7 @@ from exchange.agreements import (
     Spell,
     Timeliness,
     acknowledgement_due,
-    duty_of,
+    as_it_was,
     duty_spells,
     in_force,
     moved_by,
@@ -59,18 +63,38 @@ _PASSED = frozenset({Timeliness.OVERDUE, Timeliness.LATE})
 
 @dataclass(frozen=True, slots=True)
 class _Treaty:
-    """An agreement with what it obliges to, as it is looked at in one round: as of `call.now`, found at `found_at`."""
+    """A stretch of an agreement in force: from `begin` up to `end`, looked at as of `call.now`, its last moment.
+
+    `spells` has what each member owed when in each scope, up to `found_at`, when it is looked at.
+    """
 
     agreement: Agreement
-    versions: tuple[InForce, ...]
+    begin: datetime
+    end: datetime
+    spells: Mapping[tuple[str, str], tuple[Spell, ...]]
     classes: Mapping[int, ClassFacts]
     state: PolicyState
     call: Call
     found_at: datetime
 
-    def spells(self, member: str, scope: Scope) -> tuple[Spell, ...]:
-        """Return what a member owed when."""
-        return duty_spells(self.versions, member, scope.name, self.call.now)
+    def rhythms(self, member: str, scope: Scope) -> tuple[Spell, ...]:
+        """Return the spells up to `end`, where a rhythm that they ask for may be overdue; else none.
+
+        One that goes on behind `end` is looked at there.
+        """
+        spells = self.spells.get((scope.name, member), ())
+        place = bisect_right(spells, self.call.now, key=lambda spell: spell.since) - 1
+        every = None if place < 0 else spells[place].duty.report_every
+        if every is None or not spells[place].holds(self.call.now):
+            return ()
+        begin = place
+        while begin and (spells[begin - 1].until, spells[begin - 1].duty.report_every) == (spells[begin].since, every):
+            begin -= 1
+        goes_on = any(spell.holds(self.end) and spell.duty.report_every == every for spell in spells[place : place + 2])
+        # Nothing posted at all is the longest silence there can be.
+        if (goes_on and self.end < self.found_at) or self.call.now <= moved_by(spells[begin].since, every):
+            return ()
+        return (*spells[:place], replace(spells[place], until=None))
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +112,7 @@ class DutyWatch:
 
     def __init__(self, services: Services) -> None:
         self._services = services
-        self._looked: dict[str, datetime] = {}
+        self._looked: dict[str, tuple[datetime, int]] = {}
 
     async def round(self) -> bool:
         """Put on the record what is not there yet; return whether there may be more of it."""
@@ -97,12 +121,11 @@ class DutyWatch:
         require_same_law(services, state)
         has_more, fault = False, None
         for agreement in (await services.knowledge.agreements(services.store, state)).values():
-            if not agreement.terms.obligations:
+            if not any(terms.obligations for terms in agreement.texts):
                 continue
             try:
-                moment = _last_in_force(agreement, self._since(agreement, now), now)
-                if moment is not None:
-                    has_more |= await self._look(agreement, state, now, moment)
+                if self._may_have_moved(agreement, now):
+                    has_more |= await self._look(agreement, state, now)
             except UnavailableError:
                 raise  # nothing can be looked at
             except (ExchangeError, ArithmeticError, ValueError) as exc:
@@ -113,42 +136,71 @@ class DutyWatch:
         return has_more
 
     def _since(self, agreement: Agreement, now: datetime) -> datetime:
-        return self._looked.get(agreement.id, now - LOOK_BACK)
+        return self._looked.get(agreement.id, (now - LOOK_BACK, 0))[0]
 
-    async def _look(self, agreement: Agreement, state: PolicyState, now: datetime, moment: datetime) -> bool:
-        """Do the round for one agreement, as of `moment`; return whether there may be more of it."""
-        treaty = await self._treaty(agreement, state, now, moment)
-        since = self._since(agreement, now)
-        found = [*await self._unacknowledged(treaty, since), *await self._silences(treaty)]
-        await self._keep(treaty, found[:_AT_ONCE])
-        if len(found) > _AT_ONCE:
+    def _may_have_moved(self, agreement: Agreement, now: datetime) -> bool:
+        """Return whether an agreement was in force at any moment since it was last looked at."""
+        since, version = self._looked.get(agreement.id, (now - LOOK_BACK, 0))
+        if version != agreement.version or in_force(agreement, now) or in_force(agreement, since):
             return True
-        self._looked[agreement.id] = now - _OVERLAP
+        turn = next_change(agreement, since)
+        return turn is not None and turn <= now
+
+    async def _look(self, agreement: Agreement, state: PolicyState, now: datetime) -> bool:
+        """Do the round for one agreement; return whether there may be more of it."""
+        since = self._since(agreement, now)
+        stretches = await self._stretches(agreement, state, since, now)
+        begin, due = await self._due(stretches, since, now)
+        found: dict[tuple[str, str, str], BreachRow] = {}
+        for stretch in stretches:
+            ended = [each for each in due if stretch.begin <= each.due < stretch.end]
+            for row in (*await self._unacknowledged(stretch, begin, ended), *await self._silences(stretch)):
+                found.setdefault((row.party, row.owed_to, row.subject), row)
+        rows = list(found.values())
+        await self._keep(agreement, rows[:_AT_ONCE])
+        if len(rows) > _AT_ONCE:
+            return True
+        self._looked[agreement.id] = (now - _OVERLAP, agreement.version)
         return False
 
-    async def _treaty(self, agreement: Agreement, state: PolicyState, now: datetime, moment: datetime) -> _Treaty:
+    async def _stretches(
+        self, agreement: Agreement, state: PolicyState, since: datetime, now: datetime
+    ) -> list[_Treaty]:
         # (1) what is owed
         services = self._services
-        call = Call(new_id(now, services.randomness(_ID_RANDOMNESS_BYTES)), "local", None, moment)
         known = await services.knowledge.whole_classes(services.store, state)
         classes = {each.id: each.facts for each in known.values() if each.facts.agreement == agreement.id}
-        return _Treaty(agreement, await versions_of(services, agreement.id), classes, state, call, now)
+        versions = await versions_of(services, agreement.id)
+        spells = {
+            (scope.name, str(member)): duty_spells(versions, member, scope.name, now)
+            for scope in {scope.name: scope for terms in agreement.texts for scope in terms.scopes}.values()
+            for member in {member for terms in agreement.texts for member in terms.parties}
+        }
+        made = []
+        for version, begin, end in _in_force(versions, since, now):
+            moment = end if end == now else end - datetime.resolution
+            call = Call(new_id(now, services.randomness(_ID_RANDOMNESS_BYTES)), "local", None, moment)
+            made.append(_Treaty(as_it_was(version, moment), begin, end, spells, classes, state, call, now))
+        return made
 
-    async def _unacknowledged(self, treaty: _Treaty, since: datetime) -> list[BreachRow]:
+    async def _unacknowledged(self, treaty: _Treaty, begin: datetime, ended: list[_Ended]) -> list[BreachRow]:
         # (2) reports whose time has run out since the last round
-        services, now = self._services, treaty.call.now
-        begin, ended = await self._ended(treaty, since)
+        services, now = self._services, treaty.found_at
         if not ended:
             return []
         ids = {class_id for each in ended for class_id in (each.report.class_id, each.report.posted_class_id)}
         wanted = {class_id: treaty.classes[class_id] for class_id in ids}
-        readers = await readers_since(services, treaty.call, treaty.state, {each.member for each in ended}, wanted)
+        members = {each.member for each in ended}
+        readers = await readers_since(services, treaty.call, treaty.state, members, wanted, under=treaty.agreement)
         acknowledged = await acknowledged_by_member(services, Countable(list(wanted), _EVER, now), begin)
         found = []
         for each in ended:
             report, facts = each.report, treaty.classes[each.report.class_id]
             fact = posted_fact(report, facts, acknowledged.get(report.id, {}), could_read(readers, report))
-            if timeliness(fact, each.member, each.spells, now) in _PASSED:
+            # Who is bound no more at its end has not missed what was due with the last moment before.
+            is_bound = any(spell.holds(treaty.end) for spell in each.spells)
+            moment = treaty.end if is_bound else treaty.call.now
+            if timeliness(fact, each.member, each.spells, moment) in _PASSED:
                 found.append(
                     self._row(
                         treaty,
@@ -162,22 +214,20 @@ class DutyWatch:
         known = await services.store.duties.known_breaches(treaty.agreement.id, {row.subject for row in found})
         return [row for row in found if (row.party, row.subject) not in known]
 
-    async def _ended(self, treaty: _Treaty, since: datetime) -> tuple[datetime, list[_Ended]]:
+    async def _due(self, stretches: list[_Treaty], since: datetime, now: datetime) -> tuple[datetime, list[_Ended]]:
         """Return which times to acknowledge ran out from `since` on, and when the first such report can have come."""
-        now, terms = treaty.call.now, treaty.agreement.terms
-        owing = {
-            (scope.name, member): treaty.spells(member, scope) for scope in terms.scopes for member in terms.parties
-        }
-        times = [within for spells in owing.values() for spell in spells for _, within in spell.duty.acknowledge]
+        spells_of = stretches[-1].spells if stretches else {}
+        times = [within for spells in spells_of.values() for spell in spells for _, within in spell.duty.acknowledge]
         if not times:
             return now, []
+        classes = stretches[-1].classes
         begin = min(moved_by(since, within, back=True) for within in times)
         found = []
-        for report in await self._services.store.duties.posted(Countable(list(treaty.classes), _EVER, now), begin):
-            facts = treaty.classes[report.class_id]
-            if report.posted_class_id not in treaty.classes:
+        for report in await self._services.store.duties.posted(Countable(list(classes), _EVER, now), begin):
+            facts = classes[report.class_id]
+            if report.posted_class_id not in classes:
                 continue  # altered: who could read it when it was posted cannot be said any more
-            for (scope, member), spells in owing.items():
+            for (scope, member), spells in spells_of.items():
                 if scope == facts.scope and member != facts.originator:
                     due = acknowledgement_due(spells, report.precedence, report.posted_at)
                     if due is not None and since <= due < now:
@@ -190,7 +240,7 @@ class DutyWatch:
         terms = treaty.agreement.terms
         for scope in terms.scopes:
             for member in scope.contributors:
-                if duty_of(terms, member, scope.name).report_every is not None:
+                if treaty.rhythms(member, scope):
                     found += await self._silences_of(treaty, member, scope)
         return found
 
@@ -202,9 +252,9 @@ class DutyWatch:
             if (facts.scope, facts.originator) == (scope.name, member)
         }
         others = await self._with_readers({each for each in scope.readers if each != member})
-        readers = await readers_since(services, treaty.call, treaty.state, others, classes)
+        readers = await readers_since(services, treaty.call, treaty.state, others, classes, under=treaty.agreement)
         last = await services.store.duties.last_before(Countable(list(classes), _EVER, now), now + _OVERLAP)
-        spells, found = treaty.spells(member, scope), []
+        spells, found = treaty.rhythms(member, scope), []
         known = await services.store.duties.silences(treaty.agreement.id, treaty.found_at)
         for other in sorted(others):
             posts = sorted(last[class_id] for class_id in readers[other] if class_id in last)
@@ -228,13 +278,13 @@ class DutyWatch:
         clients = await self._services.store.clients()
         return members & {each.member for each in clients if Role.READER in each.roles and each.is_active}
 
-    async def _keep(self, treaty: _Treaty, rows: Iterable[BreachRow]) -> None:
+    async def _keep(self, agreement: Agreement, rows: Iterable[BreachRow]) -> None:
         # (4) on the record, once
         new = list(rows)
         if not new:
             return
         async with self._services.store.unit_of_work() as unit:
-            await unit.agreement(treaty.agreement.id, for_update=True)
+            await unit.agreement(agreement.id, for_update=True)
             for row in new:
                 if await _is_known(unit, row) or not await unit.breaches().add(row):
                     continue
@@ -280,18 +330,22 @@ class DutyWatch:
         return _told(made, row)
 
 
-def _last_in_force(agreement: Agreement, since: datetime, now: datetime) -> datetime | None:
-    """Return `now` where the agreement is in force, else the last moment from `since` on at which it was; else None.
+def _in_force(
+    versions: Iterable[InForce], since: datetime, now: datetime
+) -> Iterator[tuple[Agreement, datetime, datetime]]:
+    """Yield the stretches from `since` to `now` in which an agreement was in force, one for each time that it moved.
 
-    What ends by itself, on its last day or when a notice has passed, ends between two rounds.
+    What ends by itself, on its last day or when a notice has passed, ends between two rounds, as what a party does.
     """
-    if in_force(agreement, now):
-        return now
-    last, moment = None, since
-    while (turn := next_change(agreement, moment)) is not None and turn <= now:
-        last = turn - datetime.resolution if in_force(agreement, moment) else last
-        moment = turn
-    return last
+    for version in versions:
+        moment = max(version.since, since)
+        until = now if version.until is None else min(version.until, now)
+        while moment < until:
+            turn = next_change(version.agreement, moment)
+            end = until if turn is None else min(turn, until)
+            if in_force(version.agreement, moment):
+                yield version.agreement, moment, end
+            moment = end
 
 
 def _told(made: EntryDraft, row: BreachRow) -> EntryDraft:

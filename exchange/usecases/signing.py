@@ -56,7 +56,7 @@ async def checked_signature(
         told = "this key is not enrolled for you: ask your member's operator to enrol it"
         raise InvalidError("the agreement cannot be signed so", (Fault("/key", "unknown-key", told),))
     if call.now < key.enrolled_at:
-        # Enrolled at a node whose clock is ahead: whoever verifies this signature could not tell it from a backdated one.
+        # Enrolled at a node whose clock is ahead: nobody could tell this signature from a backdated one.
         raise ConflictError("the key was enrolled at a later time than this node has yet: sign again in a moment")
     # (3) both schemes
     signature = TextSignature(digest, client.member, client.id, key.key, given.signature, call.now)

@@ -293,6 +293,43 @@ async def test_suspended_agreement_is_not_looked_at(owing: World) -> None:
     assert await found(owing) == []
 
 
+@pytest.mark.parametrize("who", ["NOR", "GBR"])
+async def test_party_that_suspends_sheds_nothing_that_had_fallen_due(owing: World, who: str) -> None:
+    """Alone, so that the agreement goes on for the others, and with it that nobody is bound any more."""
+    report = await flash(owing)
+    owing.clock.advance(DAY - 5 * MINUTE)
+    late = await flash(owing)
+    other = await flash(owing)
+    await usecases.receive_report(owing.services, owing.call("NOR reader"), other)
+    owing.clock.advance(10 * MINUTE + INSTANT)
+    for member in (who, "DNK"):
+        await usecases.suspend_agreement(owing.services, owing.call(f"{member} signatory"), owing.agreement_id)
+        await DutyWatch(owing.services).round()
+        owing.clock.advance(MINUTE)
+    await DutyWatch(owing.services).round()
+
+    told = {(entry["detail"]["kind"], entry["detail"].get("report")) for entry in await found(owing)}
+    # Denmark was never posted anything.
+    assert told == {("acknowledgement", report), ("acknowledgement", late), ("report", None)}
+
+
+@pytest.mark.parametrize("rounds", [1, 2])
+async def test_party_that_suspends_sheds_no_silence_and_owes_none_from_then_on(owing: World, rounds: int) -> None:
+    owing.clock.advance(DAY)
+    await usecases.suspend_agreement(owing.services, owing.call("GBR signatory"), owing.agreement_id)
+    for _ in range(rounds):
+        owing.clock.advance(MINUTE)
+        await DutyWatch(owing.services).round()
+    told = [(entry["detail"]["kind"], entry["detail"]["owed_to"]) for entry in await found(owing)]
+    assert sorted(told) == [("report", "DNK"), ("report", "NOR")]
+
+    owing.clock.advance(3 * DAY)
+    await usecases.resume_agreement(owing.services, owing.call("GBR signatory"), owing.agreement_id)
+    owing.clock.advance(DAY - MINUTE)
+    await DutyWatch(owing.services).round()
+    assert len(await found(owing)) == len(told)
+
+
 async def test_what_was_due_in_the_last_minute_of_an_agreement_is_found_after_it(populated: World) -> None:
     ending = OWING.replace("until: 2030-12-31", "until: 2026-06-01").replace("recalled}", "kept}")
     await populated.agree(ending)
