@@ -63,6 +63,7 @@ from exchange.agreements.lifecycle import (
     withdraw_party,
 )
 from exchange.agreements.model import (
+    Absence,
     Agreement,
     AgreementId,
     AgreementState,
@@ -104,6 +105,7 @@ __all__ = [
     "LAST_MOMENT",
     "NOTHING_OWED",
     "PARTY_MOVES",
+    "Absence",
     "Acknowledgements",
     "Agreement",
     "AgreementId",

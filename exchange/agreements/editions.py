@@ -1,8 +1,8 @@
 """Editions: what an amendment makes of an agreement, and which clause an older report stands under.
 
 Promises: a report keeps the clause it was posted under, narrowed by every later text and widened by none, unless that
-text says that it reaches older reports. An amended text binds once every party of the old text and of the new one has
-signed it.
+text says that it reaches older reports; who had left and accedes anew is as new to older reports as anybody. An amended
+text binds once every party of the old text and of the new one has signed it.
 Does not: know levels; of several ceilings all hold.
 """
 
@@ -13,6 +13,7 @@ from types import MappingProxyType
 
 from exchange.agreements.lifecycle import state_of
 from exchange.agreements.model import (
+    Absence,
     Agreement,
     AgreementState,
     AmendmentState,
@@ -129,7 +130,7 @@ def conclude(
         replace(party, signed_at=signatures[party.member].signed_at, signature=signatures[party.member])
         for party in _standings(agreement, terms, now)
     )
-    return replace(draft, version=agreement.version + 1, parties=parties)
+    return replace(draft, version=agreement.version + 1, parties=parties, absences=_absences(agreement, terms, now))
 
 
 def standing_signatures(
@@ -148,10 +149,11 @@ def standing_signatures(
 
 def as_if_concluded(agreement: Agreement, terms: Terms, now: datetime) -> Agreement:
     """Return what `agreement` would be under `terms`, had everybody signed those at `now`; no signature proves it."""
-    return replace(amended(agreement, terms, now), parties=_standings(agreement, terms, now), earlier=agreement.texts)
+    parties, absences = _standings(agreement, terms, now), _absences(agreement, terms, now)
+    return replace(amended(agreement, terms, now), parties=parties, earlier=agreement.texts, absences=absences)
 
 
-def clause_of(texts: Sequence[Terms], name: str, edition: int) -> Clause | None:
+def clause_of(texts: Sequence[Terms], name: str, edition: int, absences: Collection[Absence] = ()) -> Clause | None:
     """Return the clause `name` for reports posted under `edition`; None where any text on the way has none.
 
     `texts` are all editions in their order, the first one's number being 1.
@@ -160,7 +162,7 @@ def clause_of(texts: Sequence[Terms], name: str, edition: int) -> Clause | None:
         return None
     scope = texts[edition - 1].scope(name)
     clause = None if scope is None else Clause(scope)
-    for terms in texts[edition:]:
+    for number, terms in enumerate(texts[edition:], start=edition + 1):
         later = terms.scope(name)
         if later is None:
             return None
@@ -169,12 +171,16 @@ def clause_of(texts: Sequence[Terms], name: str, edition: int) -> Clause | None:
         elif clause is None:
             return None
         else:
-            clause = _narrowed(clause, later)
+            # INVARIANT: an older text that names who was away while reports came gives it none of them.
+            returning = {absence.member for absence in absences if absence.edition == number}
+            clause = _narrowed(clause, later, returning)
     return clause
 
 
-def _narrowed(clause: Clause, later: Scope) -> Clause:
+def _narrowed(clause: Clause, later: Scope, returning: Collection[str]) -> Clause:
     earlier = clause.scope
+    contributors = [member for member in earlier.contributors if member not in returning]
+    readers = [member for member in earlier.readers if member not in returning]
     scope = replace(
         later,
         topics=_common_topics(earlier.topics, later.topics),
@@ -182,8 +188,8 @@ def _narrowed(clause: Clause, later: Scope) -> Clause:
         kinds=_common(earlier.kinds, later.kinds),
         purposes=_common(earlier.purposes, later.purposes),
         compartments=_common(earlier.compartments, later.compartments),
-        contributors=tuple(member for member in later.contributors if member in earlier.contributors),
-        readers=tuple(member for member in later.readers if member in earlier.readers),
+        contributors=tuple(member for member in later.contributors if member in contributors),
+        readers=tuple(member for member in later.readers if member in readers),
         onward_release=min(earlier.onward_release, later.onward_release, key=_NARROWEST_FIRST.index),
         answers=later.answers if earlier.answers is AnswersTo.ASKED else AnswersTo.ASKER,
     )
@@ -204,6 +210,16 @@ def _common_topics(earlier: tuple[str, ...], later: tuple[str, ...]) -> tuple[st
 def _has_left_since(party: Party | None, signature: TextSignature, now: datetime) -> bool:
     leaves_at = None if party is None else party.leaves_at
     return leaves_at is not None and leaves_at <= now and signature.signed_at < leaves_at
+
+
+def _absences(agreement: Agreement, terms: Terms, now: datetime) -> tuple[Absence, ...]:
+    """Return the absences that there are once `terms` bind: who had left and is named by them comes back."""
+    ended = [
+        Absence(party.member, party.leaves_at, now, agreement.edition + 1)
+        for party in agreement.parties
+        if party.member in terms.parties and party.leaves_at is not None and party.leaves_at <= now
+    ]
+    return (*agreement.absences, *ended)
 
 
 def _standings(agreement: Agreement, terms: Terms, now: datetime) -> tuple[Party, ...]:

@@ -208,11 +208,26 @@ class Party:
 
 
 @dataclass(frozen=True, slots=True)
+class Absence:
+    """That `member` left by its notice at `left_at`, and acceded anew at `back_at`, by the text of this edition."""
+
+    member: str
+    left_at: datetime
+    back_at: datetime
+    edition: int
+
+    def holds(self, moment: datetime) -> bool:
+        """Return whether the member was away at `moment`."""
+        return self.left_at <= moment < self.back_at
+
+
+@dataclass(frozen=True, slots=True)
 class Agreement:
     """One version of an agreement: its terms and where its parties stand.
 
     `edition` counts its texts from 1, `previous` is the digest of the text before, `earlier` are the terms before.
-    `crises` are the uses of its crisis clauses that were loaded, the oldest first.
+    `crises` are the uses of its crisis clauses that were loaded, the oldest first; `absences` of which of its parties
+    there were any.
     """
 
     id: AgreementId
@@ -223,6 +238,7 @@ class Agreement:
     previous: str | None = None
     earlier: tuple[Terms, ...] = ()
     crises: tuple[Crisis, ...] = ()
+    absences: tuple[Absence, ...] = ()
 
     @property
     def texts(self) -> tuple[Terms, ...]:
@@ -232,6 +248,10 @@ class Agreement:
     def editions_of(self, member: str) -> tuple[int, ...]:
         """Return the numbers of the texts that name `member` as a party; of those before this one where loaded."""
         return tuple(number for number, terms in enumerate(self.texts, start=1) if member in terms.parties)
+
+    def was_away(self, member: str, moment: datetime) -> bool:
+        """Return whether `member` had left at `moment`, and had not yet acceded anew."""
+        return any(each.member == member and each.holds(moment) for each in self.absences)
 
     def party(self, member: str) -> Party | None:
         """Return the party `member`, or None where it is none."""

@@ -8,9 +8,10 @@ from operator import itemgetter
 from typing import Any, Protocol
 
 import orjson
-from sqlalchemy import ColumnElement, and_
+from sqlalchemy import ColumnElement, Select, and_, select
 
 from exchange.agreements import (
+    Absence,
     Agreement,
     AgreementId,
     KeptText,
@@ -29,7 +30,7 @@ from exchange.members import Clearance, Client, ClientId, Member, MemberCode, Ro
 from exchange.release import class_from_json
 from exchange.store.dialect import Row
 from exchange.store.rows import ClassRow
-from exchange.store.tables import AgreementTable, ClientTable, MemberTable, PartyTable
+from exchange.store.tables import AgreementTable, ClientTable, MemberTable, PartyTable, table
 
 
 class MemberColumns(Protocol):
@@ -175,6 +176,36 @@ def with_earlier(agreements: Sequence[Agreement], rows: Iterable[Row]) -> list[A
     return [
         agreement if agreement.edition == 1 else with_proven_texts(agreement, _kept_texts(texts.get(agreement.id, ())))
         for agreement in agreements
+    ]
+
+
+def absence_rows() -> Select[Any]:
+    """Return the statement for every time that somebody who had left acceded anew; read where a text was amended."""
+    before, after = table("agreement").alias("before"), table("agreement").alias("after")
+    left, back = table("agreement_party").alias("left"), table("agreement_party").alias("back")
+    is_next = and_(before.c.id == after.c.id, before.c.version == after.c.version - 1)
+    # A notice is not taken back: it is gone with the next text alone, from who comes back by that.
+    had_left = and_(
+        left.c.agreement_id == before.c.id, left.c.version == before.c.version, left.c.leaves_at.is_not(None)
+    )
+    is_back = and_(back.c.agreement_id == after.c.id, back.c.version == after.c.version, back.c.leaves_at.is_(None))
+    joined = after.join(before, and_(is_next, before.c.edition < after.c.edition)).join(left, had_left)
+    joined = joined.join(back, and_(is_back, back.c.member == left.c.member))
+    columns = (after.c.id, left.c.member, left.c.leaves_at, after.c.recorded_at, after.c.edition)
+    return select(*columns).select_from(joined).order_by(after.c.id, after.c.edition)
+
+
+def with_absences(agreements: Sequence[Agreement], rows: Iterable[Row]) -> list[Agreement]:
+    """Return agreements with the absences up to each one's text; rows are of `absence_rows`."""
+    found: dict[str, list[Absence]] = {}
+    for agreement_id, member, left_at, back_at, edition in rows:
+        absence = Absence(member, from_micros(left_at), from_micros(back_at), edition)
+        found.setdefault(agreement_id, []).append(absence)
+    return [
+        replace(each, absences=tuple(one for one in found[each.id] if one.edition <= each.edition))
+        if each.id in found
+        else each
+        for each in agreements
     ]
 
 

@@ -10,7 +10,7 @@ from sqlalchemy.sql.selectable import FromClause
 from exchange.store.crisis_book import crisis_rows
 from exchange.store.dialect import Sql, Statement
 from exchange.store.personal_tables import PersonalKeyTable
-from exchange.store.records import EARLIER_COLUMNS, agreement_columns, with_signatures
+from exchange.store.records import EARLIER_COLUMNS, absence_rows, agreement_columns, with_signatures
 from exchange.store.restore_tables import RestoreClaimTable
 from exchange.store.standing import CLIENT, MEMBER, REPORT, report_columns, standing, whose
 from exchange.store.tables import table
@@ -52,6 +52,7 @@ class HotStatements:
     agreement: Statement
     earlier_texts: Statement
     crises: Statement
+    absences: Statement
     entries_after: Statement
     entries_before: Statement
     waiting: Statement
@@ -87,6 +88,7 @@ class HotStatements:
                 .where(_AGREEMENT.c.superseded_at.is_not(None))
             ),
             crises=sql.compile(crisis_rows()),
+            absences=sql.compile(absence_rows()),
             # UUIDv7: the order of ids is the order of time.
             entries_after=sql.compile(entries.where(_ENTRY.c.id > bindparam("place")).order_by(_ENTRY.c.id)),
             entries_before=sql.compile(entries.where(_ENTRY.c.id < bindparam("place")).order_by(_ENTRY.c.id.desc())),

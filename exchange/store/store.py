@@ -49,7 +49,7 @@ from exchange.store.personal_keys import PersonalCustody, PersonalKeyRow, Person
 from exchange.store.postgres import READ_CONNECTIONS, PostgresDatabase
 from exchange.store.pulse import Pulse
 from exchange.store.rates import LeaseJob
-from exchange.store.records import agreements_of, class_row, client_of, member_of, with_earlier
+from exchange.store.records import agreements_of, class_row, client_of, member_of, with_absences, with_earlier
 from exchange.store.report_receipts import ReportReceipts
 from exchange.store.report_sweeps import ReportSweeps
 from exchange.store.rows import (
@@ -449,6 +449,7 @@ class Store:
             found = with_crises(found, await self._database.fetch(self._hot.crises, {}))
         if all(agreement.edition == 1 for agreement in found):
             return found
+        found = with_absences(found, await self._database.fetch(self._hot.absences, {}))
         return with_earlier(found, await self._database.fetch(self._hot.earlier_texts, {}))
 
     def _searching(self, sought: Sought) -> Search:

@@ -35,6 +35,7 @@ from exchange.store.personal_tables import PersonalKeyTable
 from exchange.store.proxy_book import ProxyBook
 from exchange.store.records import (
     EARLIER_COLUMNS,
+    absence_rows,
     agreement_columns,
     agreement_row,
     agreements_of,
@@ -43,6 +44,7 @@ from exchange.store.records import (
     member_of,
     member_row,
     party_rows,
+    with_absences,
     with_earlier,
     with_signatures,
 )
@@ -412,7 +414,10 @@ class UnitOfWork:
         found = agreements_of([tuple(row) for row in await self._session.execute(ordered)])
         if any(agreement.terms.crisis or agreement.edition > 1 for agreement in found):
             found = with_crises(found, [tuple(row) for row in await self._session.execute(crisis_rows())])
-        if not current_only or all(agreement.edition == 1 for agreement in found):
+        if all(agreement.edition == 1 for agreement in found):
+            return found
+        found = with_absences(found, [tuple(row) for row in await self._session.execute(absence_rows())])
+        if not current_only:
             return found
         texts = (
             select(*(tables[0].c[name] for name in EARLIER_COLUMNS))

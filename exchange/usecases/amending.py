@@ -219,7 +219,9 @@ async def _is_of_its_time(
     if client.member in amendment.terms.parties:
         return True
     amends = await unit.edition_after(agreement.id, amendment.previous) - 1
-    return is_party(agreement, client.member, call.now) and amends in agreement.editions_of(client.member)
+    was_there = amends in agreement.editions_of(client.member)
+    was_there &= not agreement.was_away(client.member, amendment.proposed_at)
+    return is_party(agreement, client.member, call.now) and was_there
 
 
 def _parties_told(

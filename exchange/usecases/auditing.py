@@ -8,7 +8,7 @@ from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import TypeVar
 
-from exchange.agreements import Agreement
+from exchange.agreements import Agreement, Crisis
 from exchange.audit import (
     Auditor,
     Criteria,
@@ -174,6 +174,10 @@ async def _own_of(services: Services, gaze: Gaze, criteria: Criteria, member: st
     return frozenset(own)
 
 
+def _concerned(agreement: Agreement, crisis: Crisis, member: str) -> bool:
+    return crisis.edition in agreement.editions_of(member) and not agreement.was_away(member, crisis.opened_at)
+
+
 async def _during(services: Services, gaze: Gaze, criteria: Criteria) -> tuple[Criteria, str | None]:
     """Return `criteria` within the time that the crisis asked for could be open, and its agreement.
 
@@ -185,7 +189,7 @@ async def _during(services: Services, gaze: Gaze, criteria: Criteria) -> tuple[C
         (each.id, crisis)
         for each in agreements.values()
         for crisis in each.crises
-        if crisis.id == criteria.crisis and (member is None or crisis.edition in each.editions_of(member))
+        if crisis.id == criteria.crisis and (member is None or _concerned(each, crisis, member))
     ]
     if not found:
         return replace(criteria, until=_BEFORE_ALL), None

@@ -202,7 +202,8 @@ def _is_of_its_time(agreement: Agreement, client: Client | None, crisis: Crisis)
     if party is None:
         return True
     is_there_still = party.leaves_at is None or crisis.opened_at < party.leaves_at
-    return is_there_still and crisis.edition in agreement.editions_of(party.member)
+    is_there = is_there_still and not agreement.was_away(party.member, crisis.opened_at)
+    return is_there and crisis.edition in agreement.editions_of(party.member)
 
 
 def _views(agreement: Agreement, call: Call) -> tuple[CrisisView, ...]:

@@ -166,7 +166,7 @@ def marking_of(services: Services, request: InformationRequest) -> str:
 
 def goes_to_all_asked(agreement: Agreement | None, facts: ClassFacts) -> bool:
     """Return whether the clause of a request tells whoever was asked of the answers."""
-    clause = None if agreement is None else clause_of(agreement.texts, facts.scope, facts.edition)
+    clause = None if agreement is None else clause_of(agreement.texts, facts.scope, facts.edition, agreement.absences)
     return clause is not None and clause.scope.answers is AnswersTo.ASKED
 
 

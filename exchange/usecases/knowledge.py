@@ -206,7 +206,7 @@ def scope_facts(agreement: Agreement | None, scope_name: str, now: datetime, edi
 
     Older reports stand under the clause that they were posted under, as later texts have narrowed it.
     """
-    clause = None if agreement is None else clause_of(agreement.texts, scope_name, edition)
+    clause = None if agreement is None else clause_of(agreement.texts, scope_name, edition, agreement.absences)
     if agreement is None or clause is None:
         return None
     scope = clause.scope

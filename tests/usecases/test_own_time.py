@@ -1,5 +1,6 @@
 """A member proves and argues what it was bound to, for its own time: nothing from before it acceded or after it left."""
 
+import json
 from datetime import timedelta
 from typing import Any
 
@@ -8,6 +9,7 @@ import pytest
 from exchange import usecases
 from exchange.agreements import AgreementState, MatterKind, amended, text_of, verify_texts
 from exchange.kernel import ConflictError, InvalidError, NotFoundError
+from exchange.markings import Label
 from exchange.usecases import CrisisWish, NewMatter
 from tests.support.treaty import signed, signing_key
 from tests.support.world import AGREEMENT, World, thumbprint_of
@@ -107,6 +109,37 @@ async def test_amendment_that_lost_before_a_member_acceded_is_not_shown_to_it(po
         return len((await usecases.list_amendments(populated.services, call, populated.agreement_id)).value)
 
     assert [await shown(member) for member in ("GBR", "ESP")] == [2, 1]
+
+
+@pytest.mark.parametrize(("older", "reads"), [("", False), ("older_reports: included\n", True)])
+async def test_who_comes_back_reads_nothing_of_its_absence_unless_the_text_says_so(
+    populated: World, older: str, reads: bool
+) -> None:
+    leaving = AGREEMENT.replace("P90D, shared_reports: recalled", "PT0S, shared_reports: kept") + CRISIS
+    await populated.agree(leaving)
+    for_all = Label("NATO", "SECRET", releasable_to=("DNK", "GBR", "NOR"))
+    await usecases.withdraw_agreement(populated.services, populated.call("DNK signatory"), populated.agreement_id)
+    populated.clock.advance(timedelta(hours=1))
+    away = await populated.post(label=for_all)
+    without = leaving.replace("[GBR, NOR, DNK]", "[GBR, NOR]")
+    call = populated.call("GBR signatory")
+    await usecases.propose_amendment(populated.services, call, populated.agreement_id, without)
+    await crisis(populated)
+    populated.clock.advance(timedelta(hours=1))
+    await amend(populated, leaving.replace("P5Y", "P4Y") + older, "GBR", "NOR", "DNK")
+    since = await populated.post(label=for_all)
+
+    async with populated.another_node() as other:
+        found = (await usecases.list_reports(other, populated.call("DNK reader"), usecases.ListQuery())).value.items
+    listed = [json.loads(item)["id"] for item in found]
+    assert listed == ([away, since] if reads else [since])
+    uses = await usecases.list_crises(populated.services, populated.call("DNK reader"), populated.agreement_id)
+    call = populated.call("DNK signatory")
+    proposed = await usecases.list_amendments(populated.services, call, populated.agreement_id)
+    assert (len(uses.value.uses), len(proposed.value)) == (0, 1)
+    # Who stayed lost nothing.
+    for name in ("GBR reader", "NOR reader"):
+        assert (await usecases.pull_report(populated.services, populated.call(name), away)).value.parts
 
 
 async def test_acceded_member_is_shown_no_promise_of_a_text_from_before(populated: World) -> None:
