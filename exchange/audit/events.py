@@ -111,6 +111,7 @@ class EventName(Enum):
     DERIVATION_REVOKED = "derivation.revoked"
     PROXY_ASKED = "proxy.asked"
     PROXY_GIVEN = "proxy.given"
+    PROXY_REFUSED = "proxy.refused"
     PROXY_LISTED = "proxy.listed"
     PROXY_REVOKED = "proxy.revoked"
     CAVEATS_PROPOSED = "caveats.proposed"

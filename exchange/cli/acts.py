@@ -51,9 +51,16 @@ def confirm(
 
 @acts.command("refuse")
 @member_verb
-def refuse(client: ExchangeClient, act_id: IdArgument, as_json: JsonOption = False) -> None:
+def refuse(
+    client: ExchangeClient,
+    act_id: IdArgument,
+    reason: Annotated[
+        str | None, typer.Option("--reason", metavar="TEXT", help="Told with what was asked for.")
+    ] = None,
+    as_json: JsonOption = False,
+) -> None:
     """Refuse what another person asked for, or take back what you asked for."""
-    body = client.refuse_act(act_id)
+    body = client.refuse_act(act_id, reason)
     _show(body, body.state, as_json=as_json)
 
 

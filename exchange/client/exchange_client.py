@@ -457,9 +457,9 @@ class ExchangeClient:
         """Confirm an act that somebody else asked for, by the digest that `act` showed; it is done at once."""
         return self._post(PendingActBody, path_of("/v1/acts", act_id, "confirmation"), ActConfirmation(digest=digest))
 
-    def refuse_act(self, act_id: str) -> PendingActBody:
+    def refuse_act(self, act_id: str, reason: str | None = None) -> PendingActBody:
         """Refuse an act that somebody else asked for, or take back one's own."""
-        return self._post(PendingActBody, path_of("/v1/acts", act_id, "refusal"), ActRefusal())
+        return self._post(PendingActBody, path_of("/v1/acts", act_id, "refusal"), ActRefusal(reason=reason))
 
     # ── personal data in the log ──────────────────────────────────────────────────────────────────────────────────────
 

@@ -23,7 +23,8 @@ from exchange.members.text import identity_key
 class PendingAct:
     """An act that was asked for. `payload` is its canonical JSON, `digest` the SHA-256 of that in hex.
 
-    `refuser` is who ended it without its being done: a second person who refused, or who asked and took it back.
+    `refuser` is who ended it without its being done: a second person who refused, or who asked and took it back;
+    `refusal` is why, where that one said so.
     """
 
     id: str
@@ -35,6 +36,7 @@ class PendingAct:
     expires_at: datetime
     approver: ClientId | None = None
     refuser: ClientId | None = None
+    refusal: str | None = None
 
     @property
     def asked(self) -> Mapping[str, str]:

@@ -34,9 +34,8 @@ async def pending_act(session: AsyncSession, act_id: str, kind: str | None = Non
         which.append(col(PendingActTable.kind) == kind)
     row = await session.scalar(select(PendingActTable).where(*which).with_for_update())
     # Looked up to the end where there is none: what may not be seen costs what an absent one costs.
-    ended = select(col(PendingActEndTable.client)).where(col(PendingActEndTable.act_id) == act_id)
-    ended_by = await session.scalar(ended)
-    return None if row is None else _act_of(row, ended_by)
+    ended = await session.scalar(select(PendingActEndTable).where(col(PendingActEndTable.act_id) == act_id))
+    return None if row is None else _act_of(row, ended)
 
 
 async def open_acts(session: AsyncSession, now: datetime) -> list[PendingAct]:
@@ -53,9 +52,9 @@ async def approve_act(session: AsyncSession, act_id: str, approver: str, now: da
     await session.execute(approved.values(approver=approver, approved_at=to_micros(now)))
 
 
-async def end_act(session: AsyncSession, act_id: str, client: str, now: datetime) -> None:
-    """Write down who ended an act without its being done."""
-    session.add(PendingActEndTable(act_id=act_id, client=client, ended_at=to_micros(now)))
+async def end_act(session: AsyncSession, act_id: str, client: str, now: datetime, reason: str | None) -> None:
+    """Write down who ended an act without its being done, and why."""
+    session.add(PendingActEndTable(act_id=act_id, client=client, ended_at=to_micros(now), reason=reason))
     await session.flush()
 
 
@@ -77,7 +76,7 @@ def _living(subject: str, period: str) -> tuple[ColumnElement[bool], ...]:
     return (*is_it, col(PersonalKeyTable.destroyed_at).is_(None))
 
 
-def _act_of(row: PendingActTable, refuser: str | None) -> PendingAct:
+def _act_of(row: PendingActTable, ended: PendingActEndTable | None) -> PendingAct:
     return PendingAct(
         id=row.id,
         kind=row.kind,
@@ -87,5 +86,6 @@ def _act_of(row: PendingActTable, refuser: str | None) -> PendingAct:
         requested_at=from_micros(row.requested_at),
         expires_at=from_micros(row.expires_at),
         approver=None if row.approver is None else ClientId(row.approver),
-        refuser=None if refuser is None else ClientId(refuser),
+        refuser=None if ended is None else ClientId(ended.client),
+        refusal=None if ended is None else ended.reason,
     )

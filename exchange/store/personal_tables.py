@@ -48,10 +48,11 @@ class PendingActTable(SQLModel, table=True):
 
 
 class PendingActEndTable(SQLModel, table=True):
-    """Who ended an act that was asked for without its being done."""
+    """Who ended an act that was asked for without its being done, and why, where that was said."""
 
     __tablename__: ClassVar[str] = "pending_act_end"
 
     act_id: str = Field(primary_key=True)
     client: str
     ended_at: int = Field(sa_type=BigInteger)
+    reason: str | None = None

@@ -22,6 +22,7 @@ class ProxyState(Enum):
 
     AWAITING = "awaiting-second-person"
     GIVEN = "given"
+    REFUSED = "refused"
     REVOKED = "revoked"
 
 
@@ -49,6 +50,7 @@ class ProxyRow:
     entry: str
     decided_at: datetime | None = None
     decided_by: str | None = None
+    refusal: str | None = None
 
     def holds(self, now: datetime) -> bool:
         """Return whether the proxy may post under it at `now`."""
@@ -108,6 +110,7 @@ def _columns(row: ProxyRow) -> dict[str, Any]:
         "asked_by": row.asked_by,
         "decided_at": None if row.decided_at is None else to_micros(row.decided_at),
         "decided_by": row.decided_by,
+        "refusal": row.refusal,
         "entry_id": row.entry,
     }
 
@@ -124,4 +127,5 @@ def _row(row: ProxyTable) -> ProxyRow:
         entry=row.entry_id,
         decided_at=None if row.decided_at is None else from_micros(row.decided_at),
         decided_by=row.decided_by,
+        refusal=row.refusal,
     )

@@ -27,4 +27,5 @@ class ProxyTable(SQLModel, table=True):
     asked_by: str
     decided_at: int | None = Field(default=None, sa_type=BigInteger)
     decided_by: str | None = None
+    refusal: str | None = None
     entry_id: str

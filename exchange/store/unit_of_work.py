@@ -248,11 +248,11 @@ class UnitOfWork:
         await pending_acts.approve_act(self._session, act.id, approver.id, self._now)
         return replace(act, approver=approver.id)
 
-    async def end_act(self, act: PendingAct, refuser: Client) -> PendingAct:
+    async def end_act(self, act: PendingAct, refuser: Client, reason: str | None = None) -> PendingAct:
         """Write down who ended an act without its being done, and return it so; whether it may was checked."""
         self._has_written = True
-        await pending_acts.end_act(self._session, act.id, refuser.id, self._now)
-        return replace(act, refuser=refuser.id)
+        await pending_acts.end_act(self._session, act.id, refuser.id, self._now, reason)
+        return replace(act, refuser=refuser.id, refusal=reason)
 
     async def count_personal_keys(self, subject: str, period: str) -> int:
         """Return how many keys of a subject's period are not destroyed."""

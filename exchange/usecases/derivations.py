@@ -57,6 +57,7 @@ class DerivationView:
 
     row: DerivationRow
     act: str | None = None
+    is_requesters: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +102,7 @@ async def request_derivation(
                 entry=receipt.entry,
             )
             await unit.derivations().add(row)
-    return Recorded(DerivationView(row), receipt)
+    return Recorded(DerivationView(row, is_requesters=True), receipt)
 
 
 async def list_derivations(services: Services, call: Call) -> Recorded[tuple[DerivationView, ...]]:
@@ -113,7 +114,8 @@ async def list_derivations(services: Services, call: Call) -> Recorded[tuple[Der
         rows = [row for row in known if await _is_visible(services, call, row, client)]
         ids = tuple(row.id for row in rows)
         receipt = await unit.record(draft(call, client, event, Outcome.PERMITTED, result_ids=ids))
-    return Recorded(tuple(DerivationView(row) for row in rows), receipt)
+    views = [DerivationView(row, is_requesters=row.originator != client.member) for row in rows]
+    return Recorded(tuple(views), receipt)
 
 
 async def grant_derivation(
@@ -159,6 +161,20 @@ async def carry_out_derivation(
     people = [str(act.requester), str(client.id)]
     _, receipt = await _grant(services, unit, call, own, row=row, people=people)
     return receipt
+
+
+async def end_derivation(services: Services, unit: UnitOfWork, call: Call, client: Client, act: PendingAct) -> None:
+    """End the request whose grant a second releaser refused; one that was taken back is to be decided still."""
+    row = await unit.derivations().one(act.asked["request"])
+    if row is None or row.state is not OnwardState.AWAITING:
+        return
+    if act.refuser == act.requester:
+        await unit.derivations().put(replace(row, state=OnwardState.ASKED, decided_by=None, conditions=None))
+        return
+    refused = replace(row, state=OnwardState.REFUSED, decided_at=call.now, decided_by=client.id, conditions=act.refusal)
+    await unit.derivations().put(refused)
+    own = await loaded_report(services, call, client, row.report)
+    await unit.record(own.entry(call, EventName.DERIVATION_REFUSED, Outcome.PERMITTED, detail=_detail(row)))
 
 
 async def may_know_derivation_act(services: Services, call: Call, client: Client, act: PendingAct) -> bool:

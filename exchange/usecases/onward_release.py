@@ -173,6 +173,20 @@ async def carry_out_grant(services: Services, unit: UnitOfWork, call: Call, clie
     return receipt
 
 
+async def end_grant(services: Services, unit: UnitOfWork, call: Call, client: Client, act: PendingAct) -> None:
+    """End the request whose grant a second releaser refused; one that was taken back is to be decided still."""
+    row = await unit.consents().one(act.asked["request"])
+    if row is None or row.state is not OnwardState.AWAITING:
+        return
+    if act.refuser == act.requester:
+        await unit.consents().put(replace(row, state=OnwardState.ASKED, decided_by=None, conditions=None))
+        return
+    refused = replace(row, state=OnwardState.REFUSED, decided_at=call.now, decided_by=client.id, conditions=act.refusal)
+    await unit.consents().put(refused)
+    own = await loaded_report(services, call, client, row.report)
+    await unit.record(_entry_of(call, own, EventName.ONWARD_REFUSED, row, Outcome.PERMITTED))
+
+
 async def may_know_grant(services: Services, call: Call, client: Client, act: PendingAct) -> bool:
     """Return whether `client` may know of an act about a grant: that it may know of the report."""
     return await may_know_report(services, call, client, act.asked["report"])

@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 
-from exchange.audit import EventName, Outcome, Receipt, Subject
+from exchange.audit import EventName, Outcome, Receipt, Subject, fit_text
 from exchange.kernel import ConflictError, NotFoundError, StalePolicyError, UnavailableError, is_uuid7
 from exchange.members import (
     ACT_KINDS,
@@ -29,12 +29,12 @@ from exchange.store import UnitOfWork
 from exchange.usecases.authenticate import authenticate
 from exchange.usecases.context import Call, Recorded, Services
 from exchange.usecases.crises import carry_out_crisis, may_know_crisis, require_may_refuse_crisis
-from exchange.usecases.derivations import carry_out_derivation, may_know_derivation_act
+from exchange.usecases.derivations import carry_out_derivation, end_derivation, may_know_derivation_act
 from exchange.usecases.downgrade_report import may_know_downgrade, ready_downgrade
 from exchange.usecases.erase_personal import carry_out_erasure
 from exchange.usecases.national_caveats import carry_out_caveats
-from exchange.usecases.onward_release import carry_out_grant, may_know_grant
-from exchange.usecases.proxies import carry_out_proxy
+from exchange.usecases.onward_release import carry_out_grant, end_grant, may_know_grant
+from exchange.usecases.proxies import carry_out_proxy, end_proxy
 from exchange.usecases.recording import draft, named, on_record
 from exchange.usecases.second_person import confirmed_by, require_confirmable
 
@@ -63,6 +63,14 @@ MAKE_READY: Mapping[str, Callable[[Services, Call, Client, PendingAct], Awaitabl
     {DOWNGRADE.name: ready_downgrade}
 )
 """The kinds that take their time before the unit that they are done in: parts are sealed anew."""
+
+End = Callable[[Services, UnitOfWork, Call, Client, PendingAct], Awaitable[None]]
+"""Ends what waited for an act that was refused or taken back, in the unit in which it was."""
+
+ON_END: Mapping[str, End] = MappingProxyType(
+    {ONWARD_RELEASE.name: end_grant, DERIVED_MARKING.name: end_derivation, PROXY_POSTING.name: end_proxy}
+)
+"""The kinds of which something is kept besides the act, that waits with it."""
 
 MayKnow = Callable[[Services, Call, Client, PendingAct], Awaitable[bool]]
 """Whether a client that an act concerns may know what it is about."""
@@ -144,8 +152,12 @@ async def _confirmed(
     return Recorded(PendingActView(confirmed, may_confirm=False), receipt)
 
 
-async def refuse_act(services: Services, call: Call, act_id: str) -> Recorded[PendingActView]:
+async def refuse_act(
+    services: Services, call: Call, act_id: str, reason: str | None = None
+) -> Recorded[PendingActView]:
     """End an act without its being done: taken back by who asked, or refused by one who might confirm it.
+
+    What was asked for ends with it; why is told to whom that is told.
 
     Raises NotFoundError for one that the caller has nothing to do with, ConflictError for one that waits no longer.
     """
@@ -157,7 +169,9 @@ async def refuse_act(services: Services, call: Call, act_id: str) -> Recorded[Pe
         require_may_refuse(act, client, now=call.now)
         if act.kind == OPEN_CRISIS.name and client.id != act.requester:
             await require_may_refuse_crisis(services, client, act)
-        ended = await unit.end_act(act, client)
+        ended = await unit.end_act(act, client, None if reason is None else fit_text(reason))
+        if act.kind in ON_END:
+            await ON_END[act.kind](services, unit, call, client, ended)
         receipt = await _record(services, unit, call, client, event, ended)
     return Recorded(PendingActView(ended, may_confirm=False), receipt)
 

@@ -25,14 +25,19 @@ from exchange.usecases.second_person import ask, require_as_asked
 PROXY_ROLES = (Role.RELEASER, Role.CONTRIBUTOR)
 
 _ID_RANDOMNESS_BYTES = 10
+_ENDED = frozenset({ProxyState.REFUSED, ProxyState.REVOKED})
 
 
 @dataclass(frozen=True, slots=True)
 class ProxyView:
-    """A consent; `act` names the act that waits for a second person, where it was asked for just now."""
+    """A consent; `act` names the act that waits for a second person, where it was asked for just now.
+
+    `is_own`: the caller's member gave it, and knows who decided what.
+    """
 
     row: ProxyRow
     act: str | None = None
+    is_own: bool = True
 
 
 async def ask_proxy(services: Services, call: Call, wish: ProxyWish) -> Recorded[ProxyView]:
@@ -86,6 +91,20 @@ async def carry_out_proxy(_: Services, unit: UnitOfWork, call: Call, client: Cli
     return await unit.record(_entry(call, client, EventName.PROXY_GIVEN, row.wish, detail))
 
 
+async def end_proxy(_: Services, unit: UnitOfWork, call: Call, client: Client, act: PendingAct) -> None:
+    """End the consent that a second releaser refused, or that who asked for it took back: it is given to nobody."""
+    row = await unit.proxies().one(act.asked["consent"])
+    if row is None or row.state is not ProxyState.AWAITING:
+        return
+    is_own = act.refuser == act.requester
+    state, event = (
+        (ProxyState.REVOKED, EventName.PROXY_REVOKED) if is_own else (ProxyState.REFUSED, EventName.PROXY_REFUSED)
+    )
+    ended = replace(row, state=state, decided_at=call.now, decided_by=client.id, refusal=act.refusal)
+    await unit.proxies().put(ended)
+    await unit.record(_entry(call, client, event, row.wish, {"consent": row.id, "proxy": row.wish.proxy}))
+
+
 async def list_proxies(services: Services, call: Call) -> Recorded[tuple[ProxyView, ...]]:
     """Return the consents that concern the caller: to a releaser its member's, to a contributor those given to it."""
     event = EventName.PROXY_LISTED
@@ -94,7 +113,7 @@ async def list_proxies(services: Services, call: Call) -> Recorded[tuple[ProxyVi
         rows = [row for row in await unit.proxies().of_member(client.member) if _is_visible(row, client)]
         ids = tuple(row.id for row in rows)
         receipt = await unit.record(draft(call, client, event, Outcome.PERMITTED, result_ids=ids))
-    return Recorded(tuple(ProxyView(row) for row in rows), receipt)
+    return Recorded(tuple(ProxyView(row, is_own=row.originator == client.member) for row in rows), receipt)
 
 
 async def revoke_proxy(services: Services, call: Call, consent_id: str) -> Recorded[ProxyView]:
@@ -106,8 +125,8 @@ async def revoke_proxy(services: Services, call: Call, consent_id: str) -> Recor
         row = await unit.proxies().one(consent_id if is_uuid7(consent_id) else ABSENT_ID)
         if row is None or row.originator != client.member:
             raise NotFoundError("no such consent, or none of your member")
-        if row.state is ProxyState.REVOKED:
-            raise ConflictError("it was taken back before", code="revoked-already")
+        if row.state in _ENDED:
+            raise ConflictError("it was taken back, or refused, before", code="revoked-already")
         revoked = replace(row, state=ProxyState.REVOKED, decided_at=call.now, decided_by=client.id)
         await unit.proxies().put(revoked)
         detail = {"consent": row.id, "proxy": row.wish.proxy}
@@ -119,7 +138,7 @@ async def end_consents(unit: UnitOfWork, call: Call, agreement_id: str, member: 
     """End what `member`, which comes back to an agreement that it had left, gave or was given under it before."""
     # INVARIANT: no consent outlives the promise that it was given under; who accedes anew consents anew.
     for row in await unit.proxies().of_member(member):
-        if row.wish.agreement != agreement_id or row.state is ProxyState.REVOKED:
+        if row.wish.agreement != agreement_id or row.state in _ENDED:
             continue
         await unit.proxies().put(replace(row, state=ProxyState.REVOKED, decided_at=call.now))
         detail = {"consent": row.id, "proxy": row.wish.proxy}

@@ -6,7 +6,7 @@ from pydantic import Field
 
 from exchange.members import PendingAct
 from exchange.wire.base import DIGEST_PATTERN, AnswerModel, Instant, WireModel
-from exchange.wire.words import Id, MemberCodeText
+from exchange.wire.words import Id, MemberCodeText, Readable
 
 Digest = Annotated[str, Field(pattern=DIGEST_PATTERN, examples=["0" * 64])]
 
@@ -18,7 +18,11 @@ class ActConfirmation(WireModel):
 
 
 class ActRefusal(WireModel):
-    """The end of an act without its being done; nothing to say beyond that."""
+    """The end of an act without its being done, and why: told to those who have to do with what was asked for."""
+
+    reason: Annotated[str, Field(min_length=1, max_length=500), Readable] | None = Field(
+        default=None, examples=["the source would be known"]
+    )
 
 
 class PendingActBody(AnswerModel):
@@ -35,6 +39,8 @@ class PendingActBody(AnswerModel):
     expires_at: Instant
     confirmed_by: Id | None
     may_confirm: bool
+    refused_by: Id | None = None
+    refusal: str | None = Field(default=None, examples=["the source would be known"])
 
     @classmethod
     def of(cls, act: PendingAct, *, may_confirm: bool) -> "PendingActBody":
@@ -51,6 +57,8 @@ class PendingActBody(AnswerModel):
             expires_at=act.expires_at,
             confirmed_by=act.approver,
             may_confirm=may_confirm,
+            refused_by=act.refuser,
+            refusal=act.refusal,
         )
 
 

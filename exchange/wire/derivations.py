@@ -32,7 +32,10 @@ class DerivationRevocation(WireModel):
 
 
 class DerivationBody(AnswerModel):
-    """A request and what became of it. `grant` is the signed note, base64; `act` waits for a second releaser."""
+    """A request and what became of it. `grant` is the signed note, base64; `act` waits for a second releaser.
+
+    Of a refused one `conditions` are why; `decided_by` is told to the originator's own people.
+    """
 
     id: Id
     report: Id
@@ -49,6 +52,7 @@ class DerivationBody(AnswerModel):
     conditions: str | None
     grant: str | None
     act: Id | None = None
+    decided_by: Id | None = None
 
 
 class DerivationListBody(AnswerModel):

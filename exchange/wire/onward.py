@@ -41,7 +41,10 @@ class OnwardRevocation(WireModel):
 
 
 class OnwardBody(AnswerModel):
-    """A request and what became of it. `grant` is the signed note, base64; `act` waits for a second releaser."""
+    """A request and what became of it. `grant` is the signed note, base64; `act` waits for a second releaser.
+
+    Of a refused one `conditions` are why; `decided_by` is told to the originator's own people.
+    """
 
     id: Id
     report: Id
@@ -58,6 +61,7 @@ class OnwardBody(AnswerModel):
     conditions: str | None
     grant: str | None
     act: Id | None = None
+    decided_by: Id | None = None
 
 
 class OnwardListBody(AnswerModel):

@@ -25,7 +25,7 @@ class ProxyRevocation(WireModel):
 
 
 class ProxyBody(AnswerModel):
-    """A consent and what became of it; `act` waits for a second releaser."""
+    """A consent and what became of it; `act` waits for a second releaser, `refusal` is why that one refused."""
 
     id: Id
     originator: MemberCodeText
@@ -34,10 +34,12 @@ class ProxyBody(AnswerModel):
     scope: str
     until: Instant | None
     reason: str
-    state: Literal["awaiting-second-person", "given", "revoked"]
+    state: Literal["awaiting-second-person", "given", "refused", "revoked"]
     asked_at: Instant
     decided_at: Instant | None
     act: Id | None = None
+    decided_by: Id | None = None
+    refusal: str | None = Field(default=None, examples=["the source would be known"])
 
 
 class ProxyListBody(AnswerModel):

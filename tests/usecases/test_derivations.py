@@ -172,17 +172,26 @@ async def test_own_contributor_needs_its_own_releaser(deriving: World) -> None:
 # ── who gives it, and how it ends ──────────────────────────────────────────────────────────────────────────────────────
 
 
-async def test_grant_whose_second_person_refused_is_asked_for_again(deriving: World) -> None:
+async def test_request_whose_second_person_refused_ends_and_one_taken_back_is_decided_still(deriving: World) -> None:
     source = await deriving.post()
     request = await ask(deriving, source)
     first = await grant(deriving, request)
     with pytest.raises(ConflictError, match="waits for a second person"):
         await grant(deriving, request)
-    await usecases.refuse_act(deriving.services, deriving.call("GBR second releaser"), str(first.act))
+    await usecases.refuse_act(deriving.services, deriving.call("GBR releaser"), str(first.act))
     assert await is_refused(deriving, source)
-    await confirm(deriving, await grant(deriving, request))
+    second = await grant(deriving, request)
+    call = deriving.call("GBR second releaser")
+    ended = await deriving.attempt(usecases.refuse_act(deriving.services, call, str(second.act), "too low"))
 
-    assert await derive(deriving, source)
+    assert sorted(entry["type"] for entry in ended.entries) == ["act.refused", "derivation.refused"]
+    for name in ("NOR analyst", "GBR releaser"):
+        (view,) = (await usecases.list_derivations(deriving.services, deriving.call(name))).value
+        assert (view.row.state, view.row.conditions) == (OnwardState.REFUSED, "too low")
+        assert view.is_requesters == (name == "NOR analyst")
+    with pytest.raises(ConflictError):
+        await grant(deriving, request)
+    assert await is_refused(deriving, source)
 
 
 async def test_above_confidential_two_releasers_consent(deriving: World) -> None:

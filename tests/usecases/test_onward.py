@@ -249,15 +249,17 @@ async def test_first_releaser_whose_clearance_is_lowered_meanwhile_is_no_first_p
     assert await is_hidden(asking, report)
 
 
-@pytest.mark.parametrize("how", ["refused", "too old"])
+@pytest.mark.parametrize("how", ["taken back", "too old"])
 async def test_grant_whose_second_person_did_not_come_is_asked_for_again(asking: World, how: str) -> None:
     report = await asking.post()
     request = await ask(asking, report)
     first = await grant(asking, request)
     with pytest.raises(ConflictError, match="waits for a second person"):
         await grant(asking, request)
-    if how == "refused":
-        await usecases.refuse_act(asking.services, asking.call("GBR second releaser"), first.act or "")
+    if how == "taken back":
+        await usecases.refuse_act(asking.services, asking.call("GBR releaser"), first.act or "")
+        ((view,), _) = [await listed_requests(asking, name) for name in ("GBR releaser", "NOR reader")]
+        assert (view.row.state, view.row.decided_by, view.row.conditions) == (OnwardState.ASKED, None, None)
     else:
         asking.clock.advance(timedelta(days=8))
     act = (await grant(asking, request)).act or ""
@@ -266,6 +268,29 @@ async def test_grant_whose_second_person_did_not_come_is_asked_for_again(asking:
 
     assert act != first.act
     assert (await read(asking, report)).parts
+
+
+async def test_request_whose_second_person_refused_ends_with_who_and_why(asking: World) -> None:
+    request = await ask(asking, await asking.post())
+    act = (await grant(asking, request)).act or ""
+    second = asking.call("GBR second releaser")
+    ended = await asking.attempt(usecases.refuse_act(asking.services, second, act, "the source would be known"))
+    assert ended.value.value.act.refusal == "the source would be known"
+    types = sorted((entry["type"], entry["decision"]) for entry in ended.entries)
+    assert types == [("act.refused", "permitted"), ("onward.refused", "permitted")]
+
+    for name, is_requesters in (("GBR releaser", False), ("NOR reader", True)):
+        (view,) = await listed_requests(asking, name)
+        assert (view.row.state, view.row.conditions) == (OnwardState.REFUSED, "the source would be known")
+        assert (view.row.decided_by, view.is_requesters) == (asking.clients["GBR second releaser"].id, is_requesters)
+    shown = (await usecases.show_pending_act(asking.services, asking.call("GBR releaser"), act)).value.act
+    assert (shown.refuser, shown.refusal) == (asking.clients["GBR second releaser"].id, "the source would be known")
+    with pytest.raises(ConflictError):
+        await grant(asking, request)
+
+
+async def listed_requests(world: World, name: str) -> tuple[usecases.OnwardView, ...]:
+    return (await usecases.list_onward(world.services, world.call(name))).value
 
 
 async def test_grant_is_a_signed_deed_and_stands_in_the_log(asking: World) -> None:

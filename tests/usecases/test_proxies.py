@@ -211,6 +211,20 @@ async def test_consent_of_who_left_and_came_back_is_given_anew(joint: World) -> 
     assert await post(joint)
 
 
+@pytest.mark.parametrize(("by", "state"), [("NOR second releaser", "refused"), ("NOR releaser", "revoked")])
+async def test_consent_that_was_refused_or_taken_back_waits_no_more(joint: World, by: str, state: str) -> None:
+    view = await ask(joint)
+    ended = await joint.attempt(usecases.refuse_act(joint.services, joint.call(by), str(view.act), "no sensor of ours"))
+    (row,) = [each.row for each in (await usecases.list_proxies(joint.services, joint.call("NOR releaser"))).value]
+
+    assert sorted(entry["type"] for entry in ended.entries) == ["act.refused", f"proxy.{state}"]
+    assert (row.state.value, row.decided_by, row.refusal) == (state, joint.clients[by].id, "no sensor of ours")
+    assert (await usecases.list_proxies(joint.services, joint.call("GBR contributor"))).value == ()
+    with pytest.raises(ConflictError):
+        await usecases.revoke_proxy(joint.services, joint.call("NOR releaser"), view.row.id)
+    assert await is_refused(joint)
+
+
 async def test_each_side_sees_its_consents_and_nobody_else_any(joint: World) -> None:
     view = await ask(joint)
 

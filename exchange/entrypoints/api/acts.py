@@ -87,8 +87,8 @@ async def refuse(visit: Visit) -> Response:
     """Answer `POST /v1/acts/{id}/refusal`."""
     await authenticate(visit.services, visit.call, *ACTING_ROLES, event=EventName.ACT_REFUSED)
     read_query(visit.request, _NO_PARAMETERS)
-    await read_model(visit, ActRefusal)
-    return _answer(await refuse_act(visit.services, visit.call, visit.path["id"]))
+    given = await read_model(visit, ActRefusal)
+    return _answer(await refuse_act(visit.services, visit.call, visit.path["id"], given.reason))
 
 
 def _body(view: PendingActView) -> PendingActBody:

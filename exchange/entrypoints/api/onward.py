@@ -147,6 +147,7 @@ def _body(view: OnwardView) -> OnwardBody:
         conditions=row.conditions,
         grant=None if row.note is None else note_text(row.note),
         act=view.act,
+        decided_by=None if view.is_requesters else row.decided_by,
     )
 
 

@@ -90,6 +90,8 @@ def _body(view: ProxyView) -> ProxyBody:
         asked_at=row.asked_at,
         decided_at=row.decided_at,
         act=view.act,
+        decided_by=row.decided_by if view.is_own else None,
+        refusal=row.refusal if view.is_own else None,
     )
 
 
