@@ -93,7 +93,16 @@ from exchange.agreements.terms import (
     terms_from_stored,
     text_of,
 )
-from exchange.agreements.treaty import SignatoryKey, TextSignature, TreatyText, is_signed, sign_text
+from exchange.agreements.treaty import (
+    SIGNING_PURPOSE,
+    TAKING_BACK_PURPOSE,
+    SignatoryKey,
+    TextSignature,
+    TreatyText,
+    is_signed,
+    sign_text,
+    take_back,
+)
 from exchange.agreements.verifying import SignedText, TextFinding, verify_texts
 from exchange.agreements.vocabulary import Vocabulary, covers, load_vocabulary
 
@@ -105,6 +114,8 @@ __all__ = [
     "LAST_MOMENT",
     "NOTHING_OWED",
     "PARTY_MOVES",
+    "SIGNING_PURPOSE",
+    "TAKING_BACK_PURPOSE",
     "Absence",
     "Acknowledgements",
     "Agreement",
@@ -191,6 +202,7 @@ __all__ = [
     "standing_signatures",
     "state_of",
     "suspend_party",
+    "take_back",
     "terms_as_json",
     "terms_from_json",
     "terms_from_stored",

@@ -16,6 +16,7 @@ from exchange.crypto import CryptoError, ObjectSignature, ObjectSigningKey, Obje
 from exchange.kernel import Canonical, canonical_bytes
 
 SIGNING_PURPOSE: Final = "agreement"
+TAKING_BACK_PURPOSE: Final = "agreement signature taken back"
 
 _FORMAT: Final = 1
 _REMEMBERED: Final = 4096
@@ -93,19 +94,24 @@ def sign_text(text: TreatyText, key: ObjectSigningKey, *, member: str, signatory
     return key.sign(statement_of(text, text.digest, member=member, signatory=signatory), purpose=SIGNING_PURPOSE)
 
 
-def is_signed(text: TreatyText, digest: str, signature: TextSignature) -> bool:
-    """Return whether `signature` is under `text`, whose digest the caller has computed."""
+def take_back(text: TreatyText, key: ObjectSigningKey, *, member: str, signatory: str) -> ObjectSignature:
+    """Return the statement of `signatory` that the signature of `member` under `text` holds no more, as it signs it."""
+    return key.sign(statement_of(text, text.digest, member=member, signatory=signatory), purpose=TAKING_BACK_PURPOSE)
+
+
+def is_signed(text: TreatyText, digest: str, signature: TextSignature, *, purpose: str = SIGNING_PURPOSE) -> bool:
+    """Return whether `signature` is under `text`, whose digest the caller has computed; by `purpose`, what it says."""
     if signature.text != digest:
         return False
     statement = statement_of(text, digest, member=signature.member, signatory=signature.signatory)
-    return _verifies(signature.key, signature.signature, statement)
+    return _verifies(signature.key, signature.signature, statement, purpose)
 
 
 @lru_cache(_REMEMBERED)
-def _verifies(key: ObjectVerifyingKey, signature: ObjectSignature, statement: bytes) -> bool:
+def _verifies(key: ObjectVerifyingKey, signature: ObjectSignature, statement: bytes, purpose: str) -> bool:
     # Remembered by all that it depends on: a node verifies each signature once, whatever it reads again and again.
     try:
-        key.verify(signature, statement, purpose=SIGNING_PURPOSE)
+        key.verify(signature, statement, purpose=purpose)
     except CryptoError:
         return False
     return True

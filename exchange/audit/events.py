@@ -44,6 +44,7 @@ class EventName(Enum):
     CERTIFICATE_REMOVED = "certificate.removed"
     AGREEMENT_PROPOSED = "agreement.proposed"
     AGREEMENT_SIGNED = "agreement.signed"
+    AGREEMENT_SIGNATURE_WITHDRAWN = "agreement.signature_withdrawn"
     AGREEMENT_READ = "agreement.read"
     AGREEMENT_LISTED = "agreement.listed"
     AGREEMENT_SIMULATED = "agreement.simulated"

@@ -64,6 +64,21 @@ def sign(
     show_agreement(signed, "signed", as_json=as_json)
 
 
+@agreements.command("take-back")
+@member_verb
+def take_back(
+    client: ExchangeClient,
+    id: IdArgument,  # noqa: A002
+    amendment: Annotated[int, typer.Option("--amendment", metavar="N", help="As `amendments` shows it.")],
+    signing_key: SigningKeyOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Take back your member's signature (signatory) under an amendment that not everybody has signed yet."""
+    key = read_signing_key(signing_key)
+    text = _amendment(client, id, amendment).to_text(id)
+    _show_amendments(id, [client.take_back_signature(text, key)], as_json=as_json)
+
+
 @agreements.command("amend")
 @member_verb
 def amend(

@@ -7,7 +7,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self, TypeVar
 
-from exchange.agreements import TreatyText, sign_text
+from exchange.agreements import TreatyText, sign_text, take_back
 from exchange.audit.export import ExportedEntry, Place, Statement
 from exchange.client.answers import JSON, parsed, path_of, post, sent
 from exchange.client.compliance import Duties
@@ -260,6 +260,16 @@ class ExchangeClient:
             text=text.digest, key=key.verifying_key.key_id, signature=ObjectSignatureBody.of(signature)
         )
         return self._post(AgreementBody, path_of("/v1/agreements", text.agreement, "signatures"), sent)
+
+    def take_back_signature(self, text: TreatyText, key: ObjectSigningKey) -> AgreementAmendmentBody:
+        """Take back this member's signature (signatory) under an amendment that is proposed still."""
+        me = self.whoami()
+        statement = take_back(text, key, member=me.member, signatory=me.id)
+        sent = AgreementSignature(
+            text=text.digest, key=key.verifying_key.key_id, signature=ObjectSignatureBody.of(statement)
+        )
+        path = path_of("/v1/agreements", text.agreement, "signatures", "withdrawal")
+        return self._post(AgreementAmendmentBody, path, sent)
 
     def amend_agreement(self, agreement_id: str, terms_json: bytes) -> AgreementAmendmentBody:
         """Lay another text of an agreement before those who have to sign it (signatory)."""

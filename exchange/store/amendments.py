@@ -4,7 +4,7 @@ from collections.abc import Callable, Collection
 from datetime import datetime
 
 import orjson
-from sqlalchemy import func, select
+from sqlalchemy import Select, func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
 
@@ -12,7 +12,7 @@ from exchange.agreements import Amendment, Terms, TextSignature, terms_as_json, 
 from exchange.crypto import ObjectSignature, ObjectVerifyingKey
 from exchange.kernel import from_micros, to_micros
 from exchange.store.tables import table
-from exchange.store.treaty_tables import AgreementSignatureTable, AmendmentTable, SignatoryKeyTable
+from exchange.store.treaty_tables import AgreementSignatureTable, AmendmentTable, SignatoryKeyTable, TakenBackTable
 
 
 class Amendments:
@@ -46,14 +46,13 @@ class Amendments:
         return _amendment(row)
 
     async def signatures(self, text: str) -> dict[str, TextSignature]:
-        """Return the signatures under a text by member, each with its keys."""
+        """Return the signatures under a text by member, each with its keys; those that were taken back are left out."""
         signature, key = table("agreement_signature"), table("signatory_key")
         columns = [col(getattr(AgreementSignatureTable, name)) for name in ("member", "signatory", "signed_at")]
         halves = [signature.c.ed25519, signature.c.ml_dsa_65, key.c.ed25519, key.c.ml_dsa_65]
         joined = signature.join(key, col(SignatoryKeyTable.key_id) == col(AgreementSignatureTable.key_id))
-        rows = await self._session.execute(
-            select(*columns, *halves).select_from(joined).where(col(AgreementSignatureTable.text) == text)
-        )
+        which = (col(AgreementSignatureTable.text) == text, col(AgreementSignatureTable.member).not_in(_ended(text)))
+        rows = await self._session.execute(select(*columns, *halves).select_from(joined).where(*which))
         return {
             member: TextSignature(
                 text,
@@ -65,6 +64,27 @@ class Amendments:
             )
             for member, signatory, signed_at, ed25519, ml_dsa_65, public_ed25519, public_ml_dsa_65 in rows
         }
+
+    async def taken_back(self, text: str) -> frozenset[str]:
+        """Return the members that have taken back their signature under a text."""
+        return frozenset(await self._session.scalars(_ended(text)))
+
+    async def take_back(self, agreement_id: str, statement: TextSignature) -> None:
+        """Keep a member's statement that its signature holds no more; that one stays as it was made."""
+        self._note_write()
+        self._session.add(
+            TakenBackTable(
+                text=statement.text,
+                member=statement.member,
+                agreement_id=agreement_id,
+                signatory=statement.signatory,
+                key_id=statement.key.key_id,
+                ed25519=statement.signature.ed25519,
+                ml_dsa_65=statement.signature.ml_dsa_65,
+                taken_back_at=to_micros(statement.signed_at),
+            )
+        )
+        await self._session.flush()
 
     async def signers(self, texts: Collection[str]) -> dict[str, frozenset[str]]:
         """Return by text which members signed it; one statement, however many texts there are, and for none at all."""
@@ -82,6 +102,10 @@ class Amendments:
         counted = select(report.c.class_id, func.count()).where(report.c.class_id.in_(class_ids), is_valid)
         rows = await self._session.execute(counted.where(report.c.status == "current").group_by(report.c.class_id))
         return {row[0]: row[1] for row in rows}
+
+
+def _ended(text: str) -> Select[str]:
+    return select(col(TakenBackTable.member)).where(col(TakenBackTable.text) == text)
 
 
 def _amendment(row: AmendmentTable) -> Amendment:

@@ -41,6 +41,7 @@ _SERVICE_EXCEPTIONS = {
     "audit_search": _READ,
     "pending_act_end": _ADD,
     "agreement_signature": _ADD,
+    "agreement_signature_end": _ADD,
     "agreement_amendment": _ADD,
     "agreement_review": _ADD,
     "alert": _ADD,

@@ -38,6 +38,21 @@ class AgreementSignatureTable(SQLModel, table=True):
     signed_at: int = Field(sa_type=BigInteger)
 
 
+class TakenBackTable(SQLModel, table=True):
+    """A party's signed statement that its signature under a proposed text holds no more."""
+
+    __tablename__: ClassVar[str] = "agreement_signature_end"
+
+    text: str = Field(primary_key=True)
+    member: str = Field(primary_key=True)
+    agreement_id: str
+    signatory: str
+    key_id: str
+    ed25519: bytes = Field(sa_type=LargeBinary)
+    ml_dsa_65: bytes = Field(sa_type=LargeBinary)
+    taken_back_at: int = Field(sa_type=BigInteger)
+
+
 class AmendmentTable(SQLModel, table=True):
     """An amendment that was proposed: the digest of its text, and of the text that it amends."""
 

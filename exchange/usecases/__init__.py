@@ -15,7 +15,13 @@ from exchange.usecases.agreements import (
     withdraw_agreement,
 )
 from exchange.usecases.amend_report import amend_report
-from exchange.usecases.amending import AmendmentView, list_amendments, propose_amendment, sign_agreement
+from exchange.usecases.amending import (
+    AmendmentView,
+    list_amendments,
+    propose_amendment,
+    sign_agreement,
+    take_back_signature,
+)
 from exchange.usecases.answer_request import answer_request
 from exchange.usecases.auditing import FoundEntry
 from exchange.usecases.authenticate import authenticate, authenticated_row
@@ -366,6 +372,7 @@ __all__ = [
     "simulate_release",
     "suspend_agreement",
     "suspend_member",
+    "take_back_signature",
     "withdraw_agreement",
     "withdraw_caveats",
     "withdraw_request",

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 
 from exchange.agreements import (
+    TAKING_BACK_PURPOSE,
     Agreement,
     Amendment,
     AmendmentState,
@@ -147,6 +148,43 @@ async def sign_agreement(
         return await _sign_amendment(unit, call, client, agreement, amendment=amendment, given=given)
 
 
+async def take_back_signature(
+    services: Services, call: Call, agreement_id: str, given: GivenSignature
+) -> Recorded[AmendmentView]:
+    """Take back the signature of the caller's member under an amendment that lies before the parties still.
+
+    `given` is the signed statement that it holds no more; that text the member does not sign again. Raises
+    NotFoundError for an agreement that the caller does not see, ConflictError for a text that is not proposed (any
+    more), or that its member has not signed, InvalidError for a statement that does not verify.
+    """
+    event = EventName.AGREEMENT_SIGNATURE_WITHDRAWN
+    row = await authenticated_row(services, call, Role.SIGNATORY, event=event)
+    client = _known(row.client)
+    attempt = draft(call, client, event, Outcome.REFUSED, subject=named("agreement", agreement_id))
+    async with on_record(services, attempt), services.store.unit_of_work() as unit:
+        # Held to the end: either the last one signs first, and it binds, or this is taken back.
+        agreement = await _visible(unit, client, agreement_id)
+        proposed = {each.text: each for each in await unit.amendments().of(agreement.id)}
+        amendment = proposed.get(given.text)
+        if amendment is None or amendment_state(agreement, amendment) is not AmendmentState.PROPOSED:
+            message = "no such text lies before the parties: what binds is left by suspending, withdrawing or amending"
+            raise ConflictError(message, code="conflict")
+        if client.member not in await unit.amendments().signatures(amendment.text):
+            raise ConflictError("no signature of your member's stands under this text", code="conflict")
+        draft_text = amended(agreement, amendment.terms, call.now)
+        statement = await checked_signature(unit, call, client, draft_text, given, purpose=TAKING_BACK_PURPOSE)
+        await unit.amendments().take_back(agreement.id, statement)
+        noted = told_of(statement) | _parties_told(call, client, agreement, [amendment.terms])
+        receipt = await record_agreement(unit, call, client, event, agreement, told=noted)
+        view = await _view(services, unit, call, client, agreement, amendment=amendment, state=row.state)
+        if not is_party(agreement, client.member, call.now):
+            # INVARIANT: as where it lists them: no number counts to who is no party what lay before the others.
+            shown = [each for each in proposed.values() if client.member in each.terms.parties]
+            number = 1 + [each.text for each in shown].index(amendment.text)
+            view = replace(view, amendment=replace(amendment, number=number))
+    return Recorded(view, receipt)
+
+
 async def _sign_amendment(  # noqa: PLR0913  who signs what of which agreement
     unit: UnitOfWork, call: Call, client: Client, agreement: Agreement, *, amendment: Amendment, given: GivenSignature
 ) -> Recorded[AgreementView]:
@@ -155,12 +193,7 @@ async def _sign_amendment(  # noqa: PLR0913  who signs what of which agreement
     require_amendable(agreement, call.now)
     if client.member not in signatories_of(agreement, amendment.terms, call.now):
         raise ConflictError("your member has nothing to sign here", code="not-a-party")
-    given_before = await unit.amendments().signatures(amendment.text)
-    signatures = standing_signatures(agreement, given_before, call.now)
-    if client.member in given_before.keys() - signatures.keys():
-        # A signature is kept as it was made, once for each text.
-        told = "your member signed this text before it left: lay another one before the parties to accede anew"
-        raise ConflictError(told, code="conflict")
+    signatures = await _standing(unit, call, client, agreement, amendment)
     signature = await checked_signature(unit, call, client, amended(agreement, amendment.terms, call.now), given)
     if client.member not in signatures:
         await unit.signatory_keys().add_signature(agreement.id, signature)
@@ -181,6 +214,22 @@ async def _sign_amendment(  # noqa: PLR0913  who signs what of which agreement
     if not is_party(now, client.member, call.now):
         now = _as_signed_so_far(agreement, amendment.terms, signatures, call)
     return Recorded(AgreementView(now, state_of(now, call.now)), receipt)
+
+
+async def _standing(
+    unit: UnitOfWork, call: Call, client: Client, agreement: Agreement, amendment: Amendment
+) -> dict[str, TextSignature]:
+    """Return the signatures that bind; ConflictError where that of the caller's member did and does no more."""
+    given = await unit.amendments().signatures(amendment.text)
+    standing = standing_signatures(agreement, given, call.now)
+    # A signature is kept as it was made, once for each text.
+    if client.member in given.keys() - standing.keys():
+        told = "your member signed this text before it left: lay another one before the parties to accede anew"
+        raise ConflictError(told, code="conflict")
+    if client.member in await unit.amendments().taken_back(amendment.text):
+        told = "your member has taken back its signature under this text: lay another one before the parties"
+        raise ConflictError(told, code="conflict")
+    return standing
 
 
 async def _record_amended(

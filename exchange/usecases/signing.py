@@ -7,7 +7,7 @@ signatory and in use; (3) both signatures verify; (4) the party may sign now. Th
 import base64
 from dataclasses import dataclass
 
-from exchange.agreements import Agreement, TextSignature, is_signed, sign, state_of, text_of
+from exchange.agreements import SIGNING_PURPOSE, Agreement, TextSignature, is_signed, sign, state_of, text_of
 from exchange.audit import EventName, in_pieces
 from exchange.crypto import ObjectSignature
 from exchange.kernel import ConflictError, Fault, InvalidError
@@ -38,12 +38,19 @@ async def sign_own_text(
     return Recorded(AgreementView(moved, state_of(moved, call.now)), receipt)
 
 
-async def checked_signature(
-    unit: UnitOfWork, call: Call, client: Client, agreement: Agreement, given: GivenSignature
+async def checked_signature(  # noqa: PLR0913  who signs what of which agreement
+    unit: UnitOfWork,
+    call: Call,
+    client: Client,
+    agreement: Agreement,
+    given: GivenSignature,
+    *,
+    purpose: str = SIGNING_PURPOSE,
 ) -> TextSignature:
     """Return the signature of `client` under the text of `agreement`; ConflictError and InvalidError where it is none.
 
-    `agreement` is the one to be signed: as proposed, or as an amendment would make it.
+    `agreement` is the one to be signed: as proposed, or as an amendment would make it. By its `purpose` it may say that
+    another one is taken back.
     """
     text = text_of(agreement)
     digest = text.digest
@@ -60,7 +67,7 @@ async def checked_signature(
         raise ConflictError("the key was enrolled at a later time than this node has yet: sign again in a moment")
     # (3) both schemes
     signature = TextSignature(digest, client.member, client.id, key.key, given.signature, call.now)
-    if not is_signed(text, digest, signature):
+    if not is_signed(text, digest, signature, purpose=purpose):
         told = "the signature is not this key's under this text, for your member, by you"
         raise InvalidError("the agreement cannot be signed so", (Fault("", "bad-signature", told),))
     return signature

@@ -254,6 +254,7 @@ def kept_state(world: World) -> str:
         "report_notice",
         "signatory_key",
         "agreement_signature",
+        "agreement_signature_end",
         "onward_release",
         "derivation_consent",
         "proxy_consent",

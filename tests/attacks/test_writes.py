@@ -77,6 +77,7 @@ WHO_MAY: dict[str, frozenset[str]] = {
     "audit.explain": frozenset({"auditor"}),
     "agreement.propose": frozenset({"signatory", "operator"}),
     "agreement.sign": frozenset({"signatory"}),
+    "agreement.take-back": frozenset({"signatory"}),
     "agreement.export": ANYONE,
     "compliance.read": frozenset({"reader"}),
     "crisis.ask": frozenset({"signatory"}),

@@ -7,7 +7,7 @@ from datetime import timedelta
 import pytest
 
 from exchange import usecases
-from exchange.agreements import AgreementState, PartyState, amended, text_of, verify_texts
+from exchange.agreements import AgreementState, PartyState, amended, sign_text, take_back, text_of, verify_texts
 from exchange.audit import Criteria
 from exchange.kernel import ConflictError, ExchangeError, InvalidError, NotFoundError
 from exchange.markings import Label
@@ -85,6 +85,51 @@ async def test_accession_opens_new_reports_and_older_ones_only_where_the_text_sa
     assert await reads(populated, old, "NOR reader")
     listed = await usecases.list_reports(populated.services, populated.call("ESP second"), usecases.ListQuery())
     assert len(listed.value.items) == 1 + sees_old
+
+
+async def takes_back(world: World, view, member: str, *, as_signature: bool = False):
+    name = f"{member} signatory"
+    client, key = world.clients[name], signing_key(thumbprint_of(name))
+    text = text_of(amended(view.agreement, view.amendment.terms, world.clock.now))
+    made = (sign_text if as_signature else take_back)(text, key, member=client.member, signatory=client.id)
+    given = usecases.GivenSignature(text.digest, key.verifying_key.key_id, made)
+    return await usecases.take_back_signature(world.services, world.call(name), world.agreement_id, given)
+
+
+async def test_signature_is_taken_back_while_the_text_is_only_proposed(populated: World) -> None:
+    view = await proposed(populated, NARROWED)
+    await signs(populated, view, "NOR")
+    with pytest.raises(InvalidError):
+        await takes_back(populated, view, "NOR", as_signature=True)
+    made = await populated.attempt(takes_back(populated, view, "NOR"))
+    assert made.value.value.signed == frozenset()
+    assert (made.entry["type"], made.entry["decision"]) == ("agreement.signature_withdrawn", "permitted")
+    assert made.entry["detail"]["text"] == view.amendment.text
+    assert {"ed25519", "ml_dsa_65", "key", "signatory"} <= made.entry["detail"].keys()
+    for member in ("GBR", "DNK"):
+        await signs(populated, view, member)
+
+    # All others have signed, and it binds nobody; nor does the same signature come back.
+    found = await usecases.list_amendments(populated.services, populated.call("GBR signatory"), populated.agreement_id)
+    assert [(each.state, each.signed) for each in found.value] == [("proposed", {"GBR", "DNK"})]
+    for again in (signs(populated, view, "NOR"), takes_back(populated, view, "NOR")):
+        with pytest.raises(ConflictError):
+            await again
+    for change in ("UPDATE agreement_signature_end SET member = 'x'", "DELETE FROM agreement_signature_end"):
+        with pytest.raises(Exception, match="signed"):
+            populated.sql(change)
+
+
+async def test_what_binds_and_what_was_never_signed_is_not_taken_back(populated: World) -> None:
+    view = await proposed(populated, NARROWED)
+    with pytest.raises(ConflictError):
+        await takes_back(populated, view, "NOR")
+    for member in ALL_THREE:
+        await signs(populated, view, member)
+    with pytest.raises(ConflictError):
+        await takes_back(populated, view, "NOR")
+    with pytest.raises(NotFoundError):
+        await takes_back(populated, view, "ESP")
 
 
 async def seen_by(world: World, member: str) -> list[tuple[str, list[str]]]:

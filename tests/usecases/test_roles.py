@@ -197,6 +197,12 @@ USE_CASES: list[tuple[str, Act, frozenset[Role], str]] = [
         "agreement.signed",
     ),
     (
+        "take_back_signature",
+        lambda w, c, _: usecases.take_back_signature(w.services, c, ABSENT, NOTHING_SIGNED),
+        SIGNATORY,
+        "agreement.signature_withdrawn",
+    ),
+    (
         "suspend_agreement",
         lambda w, c, _: usecases.suspend_agreement(w.services, c, ABSENT),
         SIGNATORY,

@@ -180,6 +180,7 @@ _ACTIVITIES: Mapping[OcsfClass, Mapping[str, int]] = {
     OcsfClass.ENTITY_MANAGEMENT: {
         **_OF_OBJECTS,
         "enrolled": _ENROLL,
+        "signature_withdrawn": _UPDATE,
         "key_enrolled": _ENROLL,
         "key_retired": _UNENROLL,
         "key_listed": _READ,

@@ -32,6 +32,7 @@ from exchange.usecases import (
     show_agreement,
     sign_agreement,
     suspend_agreement,
+    take_back_signature,
     withdraw_agreement,
 )
 from exchange.wire import (
@@ -151,6 +152,13 @@ SIGN = Operation(
         "signature": {"ed25519": "AAAA", "ml_dsa_65": "AAAA"},
     },
 )
+TAKE_BACK = replace(
+    SIGN,
+    path="/v1/agreements/{id}/signatures/withdrawal",
+    action="agreement.take-back",
+    summary="Take back the signature of the caller's member under an amendment that is proposed still.",
+    answer=AgreementAmendmentBody,
+)
 
 
 async def list_(visit: Visit) -> Response:
@@ -198,6 +206,16 @@ async def sign(visit: Visit) -> Response:
     sent = await read_model(visit, AgreementSignature)
     given = GivenSignature(sent.text, sent.key, sent.signature.to_signature())
     return _answer(visit, await sign_agreement(visit.services, visit.call, visit.path["id"], given))
+
+
+async def take_back(visit: Visit) -> Response:
+    """Answer `POST /v1/agreements/{id}/signatures/withdrawal`."""
+    await authenticate(visit.services, visit.call, Role.SIGNATORY, event=EventName.AGREEMENT_SIGNATURE_WITHDRAWN)
+    read_query(visit.request, _NO_PARAMETERS)
+    sent = await read_model(visit, AgreementSignature)
+    given = GivenSignature(sent.text, sent.key, sent.signature.to_signature())
+    recorded = await take_back_signature(visit.services, visit.call, visit.path["id"], given)
+    return answered(recorded, _amendment(recorded.value))
 
 
 async def amend(visit: Visit) -> Response:
@@ -281,6 +299,7 @@ OPERATIONS: tuple[tuple[Operation, Endpoint], ...] = (
     (AMENDMENTS, amendments),
     (AMEND, amend),
     (SIGN, sign),
+    (TAKE_BACK, take_back),
     (
         _act("suspension", "agreement.suspend", "Suspend the caller's member's own part."),
         _acting(suspend_agreement, EventName.AGREEMENT_SUSPENDED),

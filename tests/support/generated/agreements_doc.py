@@ -43,6 +43,7 @@ has signed it.
 
 Several may lie before the parties at once; the first one that is concluded overtakes the others, which stay to be read. Where all
 have signed but one, and that one leaves by its notice before it has, the text binds with the next word of anybody: who has signed signs again.
+Until then a party takes its signature back by a signed statement (`exchange agreement take-back`); that text it does not sign again.
 
 Whoever is to sign is told in words what differs (`exchange agreement amendments`), and for each member how many current reports become readable, are
 lost, or are cut to some of their parts. Counted are the reports that the caller's member may read or has originated, as far as the caller is cleared
@@ -56,7 +57,8 @@ narrowed reaches all.
 
 ## Who knows which text
 
-A party knows the texts that name it, and nothing of those from before it acceded, its amendments and crises included. `exchange agreement export` gives
+A party knows the texts that name it, and nothing of those from before it acceded, its amendments and crises included; who left and accedes anew reads
+nothing of its absence either, unless the new text says `older_reports: included`. `exchange agreement export` gives
 it these texts with their signatures; where they are not all there were, `exchange agreement verify` tells which text is left out, by the digest that
 was signed. Who has left keeps them for ever, and the text that it signed to leave; after a notice it also sees the agreement as it stood when it left,
 and nothing that the others do afterwards. It may open, answer and settle consultations and disputes with those who were bound with it, as they may with it.
