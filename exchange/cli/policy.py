@@ -15,6 +15,7 @@ from exchange.cli import output
 from exchange.cli.instance import Host, folder_of, policies_folder
 from exchange.cli.policy_caveats import ExamplesOption, caveat, show_preview
 from exchange.cli.policy_label import translate_label
+from exchange.cli.policy_vocabulary import show_vocabulary
 from exchange.cli.posting import law_catalogue
 from exchange.cli.program import FAILED, app
 from exchange.cli.verbs import (
@@ -44,6 +45,7 @@ policy = typer.Typer(help="The law: check it, explain a decision, simulate a rel
 app.add_typer(policy, name="policy")
 policy.add_typer(caveat, name="caveat")
 policy.command("label")(translate_label)
+policy.command("vocabulary")(show_vocabulary)
 
 
 @policy.command("check")
@@ -153,7 +155,9 @@ async def simulate(
     agreement: Annotated[str, typer.Option("--agreement", metavar="A", help="Under which agreement.")],
     scope: Annotated[str, typer.Option("--scope", metavar="S", help="Under which of its scopes.")],
     kind: Annotated[str, typer.Option("--kind", metavar="K", help="Such as intrep.")],
-    topic: Annotated[str, typer.Option("--topic", metavar="T", help="Such as cyber.apt.")],
+    topic: Annotated[
+        str, typer.Option("--topic", metavar="T", help="Such as cyber.apt; `exchange policy vocabulary` lists them.")
+    ],
     region: Annotated[list[str], typer.Option("--region", metavar="R", help="May be repeated.")],
     marking: Annotated[str, typer.Option("--marking", metavar="TEXT", help='Such as "NATO SECRET//REL TO GBR, NOR".')],
     originator: Annotated[

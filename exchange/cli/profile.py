@@ -8,7 +8,9 @@ import typer
 from exchange.cli import output
 from exchange.cli.profiles import Door, endpoint_of, profiles_path, read_profiles, save_profile
 from exchange.cli.program import app
-from exchange.cli.verbs import JsonOption
+from exchange.cli.verbs import JsonOption, member_verb
+from exchange.client import ExchangeClient
+from exchange.kernel import system_clock
 
 profiles = typer.Typer(help="Saved connections to exchanges (member).", no_args_is_help=True)
 app.add_typer(profiles, name="profile")
@@ -40,3 +42,19 @@ def list_all(as_json: JsonOption = False) -> None:
         return
     rows = [(name, fields.get("url"), fields.get("cert")) for name, fields in sorted(found.items())]
     output.show_table(("name", "url", "certificate"), rows, title=str(profiles_path()))
+
+
+@profiles.command("whoami")
+@member_verb
+def whoami(client: ExchangeClient, as_json: JsonOption = False) -> None:
+    """Show whom the exchange takes this connection for, and what it is cleared for."""
+    found = client.whoami()
+    if as_json:
+        output.show_json(found.model_dump(mode="json"))
+        return
+    fields = found.model_dump(exclude={"clearance"})
+    clearance = found.clearance
+    held = {"clearance": clearance.level, "compartments": clearance.compartments, "until": clearance.until}
+    output.show_record({**fields, **held})
+    if clearance.until is not None and clearance.until <= system_clock():
+        output.warn("the clearance has ended: nothing is shown to this client; its member's operator gives a new one")

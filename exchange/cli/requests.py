@@ -28,7 +28,9 @@ def ask(
     agreement: Annotated[str, typer.Option("--agreement", metavar="A", help="Under which agreement.")],
     scope: Annotated[str, typer.Option("--scope", metavar="S", help="Under which of its scopes.")],
     kind: Annotated[str, typer.Option("--kind", metavar="K", help="Of report wanted, such as intrep.")],
-    topic: Annotated[str, typer.Option("--topic", metavar="T", help="Such as cyber.apt.")],
+    topic: Annotated[
+        str, typer.Option("--topic", metavar="T", help="Such as cyber.apt; `exchange policy vocabulary` lists them.")
+    ],
     region: Annotated[list[str], typer.Option("--region", metavar="R", help="Such as EUR; may be repeated.")],
     marking: Annotated[str, typer.Option("--marking", metavar="TEXT", help='Such as "NATO SECRET//REL TO GBR, NOR".')],
     deadline: Annotated[str, typer.Option("--deadline", metavar="TIME", help="Until when it is wanted.")],

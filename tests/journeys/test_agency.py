@@ -37,6 +37,18 @@ def test_posted_report_is_pulled_byte_for_byte(house, report, tmp_path):
     assert "SUNBURST" not in ran.out
 
 
+def test_words_of_a_report_and_one_s_own_clearance_are_told(house):
+    words = house.as_("nor", "policy", "vocabulary")
+    given = house.as_("gbr", "policy", "vocabulary", "--json").json
+    own = house.as_("nor", "profile", "whoami")
+
+    assert (words.code, own.code) == (0, 0)
+    assert {"cyber.apt", "EUR", "intrep", "defence"} <= set(words.out.split())
+    assert any(law["id"] == "NATO" and "SECRET" in law["may_originate"] for law in given["policies"])
+    assert {"NOR", "SECRET", "mutual-tls"} <= set(own.out.split())
+    assert house.as_("nor", "profile", "whoami", "--json").json["id"] == house.clients["nor"]
+
+
 def test_bytes_that_are_no_text_come_back_the_same(house, tmp_path):
     (tmp_path / "a.bin").write_bytes(bytes(range(256)) * 10)
     posted = house.post(files=(tmp_path / "a.bin",)).json["id"]
