@@ -1,5 +1,6 @@
 """What every use case is given: the wired services, and one call as it came in."""
 
+import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -64,6 +65,8 @@ class Services:
     uploads: UploadLimits = field(default_factory=UploadLimits)
     watching: Watching = field(default_factory=Watching)
     tracer: Tracer = UNTRACED
+    drafting: asyncio.Lock = field(default_factory=asyncio.Lock)
+    """Held by the one draft of an agreement that is being simulated."""
 
 
 @dataclass(frozen=True, slots=True)

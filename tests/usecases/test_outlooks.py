@@ -1,5 +1,6 @@
 """What a draft would do, what agreements leave open, and why for auditors: nothing that stays invisible is told."""
 
+import asyncio
 from dataclasses import replace
 
 import pytest
@@ -34,6 +35,32 @@ async def test_draft_says_who_could_post_what_to_whom_and_keeps_nothing(populate
     assert [reach.level for reach in outlook.own] == ["RESTRICTED", "UNCLASSIFIED"]
     assert populated.sql("SELECT count(*) FROM agreement") == before
     assert (made.entry["type"], made.entry["decision"]) == ("agreement.simulated", "permitted")
+
+
+async def test_draft_lets_others_in_and_two_are_not_simulated_at_a_time(populated: World) -> None:
+    beside = 0
+
+    async def others() -> None:
+        nonlocal beside
+        while True:
+            await asyncio.sleep(0)
+            beside += populated.services.drafting.locked()
+
+    waiting = asyncio.create_task(others())
+    drafts = [usecases.simulate_agreement(populated.services, populated.call("DNK signatory"), TERROR) for _ in "ab"]
+    made = await asyncio.gather(*drafts)
+    waiting.cancel()
+
+    assert beside >= sum(len(one.value.lines) + len(one.value.own) for one in made)
+
+
+async def test_draft_of_too_many_pairs_is_refused(populated: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("exchange.usecases.simulate_agreement.MOST_LINES", 5)
+
+    refused = await ask(populated, usecases.simulate_agreement, "DNK signatory", TERROR)
+
+    assert [(fault.pointer, fault.code) for fault in refused.error.faults] == [("/scopes", "too-large")]
+    assert (refused.entry["type"], refused.entry["decision"]) == ("agreement.simulated", "refused")
 
 
 async def test_draft_counts_ones_own_clients_by_agency_and_nobody_elses(populated: World) -> None:
