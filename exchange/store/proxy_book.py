@@ -39,7 +39,7 @@ class ProxyWish:
 
 @dataclass(frozen=True, slots=True)
 class ProxyRow:
-    """A consent of `originator`, and what became of it."""
+    """A consent of `originator`, and what became of it; `seal` is what binds one that was given to what it says."""
 
     id: str
     originator: str
@@ -51,6 +51,7 @@ class ProxyRow:
     decided_at: datetime | None = None
     decided_by: str | None = None
     refusal: str | None = None
+    seal: bytes | None = None
 
     def holds(self, now: datetime) -> bool:
         """Return whether the proxy may post under it at `now`."""
@@ -112,6 +113,7 @@ def _columns(row: ProxyRow) -> dict[str, Any]:
         "decided_by": row.decided_by,
         "refusal": row.refusal,
         "entry_id": row.entry,
+        "seal": row.seal,
     }
 
 
@@ -128,4 +130,5 @@ def _row(row: ProxyTable) -> ProxyRow:
         decided_at=None if row.decided_at is None else from_micros(row.decided_at),
         decided_by=row.decided_by,
         refusal=row.refusal,
+        seal=row.seal,
     )

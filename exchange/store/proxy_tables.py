@@ -2,7 +2,7 @@
 
 from typing import ClassVar
 
-from sqlalchemy import BigInteger, Index
+from sqlalchemy import BigInteger, Index, LargeBinary
 from sqlmodel import Field, SQLModel
 
 
@@ -29,3 +29,5 @@ class ProxyTable(SQLModel, table=True):
     decided_by: str | None = None
     refusal: str | None = None
     entry_id: str
+    # None until it is given.
+    seal: bytes | None = Field(default=None, sa_type=LargeBinary)

@@ -7,19 +7,31 @@ Steps of a consent: (1) the originator's releaser, its member a contributor of t
 same member confirms; (3) consent and entry become durable together, and what was decided before is decided again.
 """
 
+import hmac
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from functools import lru_cache
 
 from exchange.agreements import Agreement, is_party
 from exchange.audit import Actor, EntryDraft, EventName, Outcome, Receipt, fit_text
-from exchange.kernel import ConflictError, Fault, InvalidError, NotFoundError, is_uuid7, new_id, rfc3339
+from exchange.crypto import OpeningError, derive_key
+from exchange.kernel import (
+    ConflictError,
+    Fault,
+    InvalidError,
+    NotFoundError,
+    canonical_bytes,
+    is_uuid7,
+    new_id,
+    rfc3339,
+)
 from exchange.members import PROXY_POSTING, Client, PendingAct, Role
 from exchange.store import ProxyRow, ProxyState, ProxyWish, UnitOfWork
 from exchange.usecases.authenticate import authenticate
 from exchange.usecases.context import Call, Recorded, Services
 from exchange.usecases.judging import ABSENT_ID
 from exchange.usecases.post_checks import require_in_force
-from exchange.usecases.recording import draft, named, on_record
+from exchange.usecases.recording import draft, named, on_record, record_tampering
 from exchange.usecases.second_person import ask, require_as_asked
 
 PROXY_ROLES = (Role.RELEASER, Role.CONTRIBUTOR)
@@ -73,7 +85,7 @@ async def ask_proxy(services: Services, call: Call, wish: ProxyWish) -> Recorded
     return Recorded(ProxyView(row, act.id), receipt)
 
 
-async def carry_out_proxy(_: Services, unit: UnitOfWork, call: Call, client: Client, act: PendingAct) -> Receipt:
+async def carry_out_proxy(services: Services, unit: UnitOfWork, call: Call, client: Client, act: PendingAct) -> Receipt:
     """Do what a second releaser has confirmed: from the next post on the proxy may."""
     row = await unit.proxies().one(act.asked["consent"])
     if row is None or row.state is not ProxyState.AWAITING:
@@ -84,7 +96,7 @@ async def carry_out_proxy(_: Services, unit: UnitOfWork, call: Call, client: Cli
     agreement = require_in_force(await unit.agreement(row.wish.agreement), client, call)
     if _faults(agreement, client, row.wish, call):
         raise ConflictError("what was asked for has ended meanwhile: ask again", code="request-ended")
-    given = replace(row, state=ProxyState.GIVEN, decided_at=call.now, decided_by=client.id)
+    given = replace(row, state=ProxyState.GIVEN, decided_at=call.now, decided_by=client.id, seal=_seal(services, row))
     await unit.proxies().put(given)
     people = [row.asked_by, str(client.id)]
     detail: dict[str, str | int | list[str]] = {"consent": row.id, "proxy": row.wish.proxy, "by": people}
@@ -152,7 +164,24 @@ async def standing_consent(  # noqa: PLR0913  who posts for whom under what
     """Return the consent under which `client` may post on behalf of `originator` now; None where there is none."""
     async with services.store.unit_of_work() as unit:
         rows = await unit.proxies().given(originator, client.member, agreement, scope)
-    return next((row for row in rows if row.holds(call.now)), None)
+    standing = [row for row in rows if row.holds(call.now) and row.seal is not None]
+    for row in standing:
+        # INVARIANT: a row gives nobody what two persons did not give.
+        if not hmac.compare_digest(row.seal or b"", _seal(services, row)):
+            altered = OpeningError("a consent is not what was given")
+            await record_tampering(services, call, client, f"proxy {row.id}", altered)
+    return standing[0] if standing else None
+
+
+def _seal(services: Services, row: ProxyRow) -> bytes:
+    """Return what only this exchange's nodes can make, over who lets whom post what until when."""
+    said = {"originator": row.originator, **_told(row.id, row.wish)}
+    return hmac.digest(_seal_key(services.cursor_key), canonical_bytes(said), "sha256")
+
+
+@lru_cache(maxsize=1)
+def _seal_key(cursor_key: bytes) -> bytes:
+    return derive_key(cursor_key, "exchange consents to posting")
 
 
 def _faults(agreement: Agreement, client: Client, wish: ProxyWish, call: Call) -> list[Fault]:

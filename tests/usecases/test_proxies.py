@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from exchange import usecases
-from exchange.kernel import ConflictError, ForbiddenError, InvalidError, NotFoundError
+from exchange.kernel import ConflictError, ForbiddenError, InvalidError, NotFoundError, UnavailableError
 from exchange.markings import Label
 from exchange.store import ProxyState, ProxyWish
 from tests.support.world import AGREEMENT, World
@@ -240,3 +240,27 @@ async def test_each_side_sees_its_consents_and_nobody_else_any(joint: World) -> 
     assert (await seen("GBR contributor"), await seen("DNK releaser")) == ([view.row.id], [])
     with pytest.raises(NotFoundError):
         await usecases.revoke_proxy(joint.services, joint.call("DNK releaser"), view.row.id)
+
+
+async def test_row_that_names_another_proxy_lets_nobody_post_and_is_recorded(joint: World) -> None:
+    view = await given(joint, proxy="DNK")
+    joint.sql("UPDATE proxy_consent SET proxy = 'GBR'")
+    made = await joint.attempt(post(joint))
+
+    assert isinstance(made.error, UnavailableError)
+    assert made.entry["detail"] == {"place": f"proxy {view.row.id}"}
+
+
+async def test_row_without_its_end_lets_nobody_post_longer(joint: World) -> None:
+    await given(joint, until=joint.clock.now + timedelta(hours=1))
+    joint.clock.advance(timedelta(hours=2))
+    joint.sql("UPDATE proxy_consent SET until = NULL")
+
+    assert isinstance((await joint.attempt(post(joint))).error, UnavailableError)
+
+
+async def test_row_gives_nothing_before_a_second_person_did(joint: World) -> None:
+    await ask(joint)
+    joint.sql("UPDATE proxy_consent SET state = 'given'")
+
+    assert await is_refused(joint)
