@@ -16,6 +16,8 @@ from exchange.usecases.context import Services
 _NONCE_BYTES = 12
 _POSITION_BYTES = 8
 _ID_BYTES = 16
+_UNFINISHED = b"\x01"
+"""Behind the position of a cursor before which not all was told."""
 _LAST_POSITION = (2**63 - 1).to_bytes(_POSITION_BYTES)
 """What a database counts to."""
 
@@ -29,7 +31,17 @@ def open_position(services: Services, client: Client, cursor: str | None, *, of:
     """Return the position in `cursor`, 0 without one; raises MalformedError for one that was not given to `client`."""
     if cursor is None:
         return 0
-    return int.from_bytes(_opened(services, client, cursor, of, _is_position))
+    return int.from_bytes(_opened(services, client, cursor, of, _is_position)[:_POSITION_BYTES])
+
+
+def seal_unfinished(services: Services, client: Client, position: int) -> str:
+    """Return the cursor for `position` in the list that remembers that not all before it was told."""
+    return _sealed(services, client, position.to_bytes(_POSITION_BYTES) + _UNFINISHED, "list")
+
+
+def is_unfinished(services: Services, client: Client, cursor: str | None) -> bool:
+    """Return whether not all before the position in `cursor` was told; raises MalformedError as `open_position`."""
+    return cursor is not None and len(_opened(services, client, cursor, "list", _is_position)) > _POSITION_BYTES
 
 
 def seal_id(services: Services, client: Client, an_id: str, *, of: str) -> str:
@@ -62,7 +74,8 @@ def _opened(services: Services, client: Client, cursor: str, of: str, is_one: Ca
 
 
 def _is_position(payload: bytes) -> bool:
-    return len(payload) == _POSITION_BYTES and payload <= _LAST_POSITION
+    position, rest = payload[:_POSITION_BYTES], payload[_POSITION_BYTES:]
+    return len(position) == _POSITION_BYTES and position <= _LAST_POSITION and rest in (b"", _UNFINISHED)
 
 
 def _purpose(services: Services, of: str, client: Client) -> str:

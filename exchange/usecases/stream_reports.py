@@ -29,7 +29,7 @@ from exchange.usecases.list_reports import (
     list_reports,
     readable_for,
 )
-from exchange.usecases.positions import open_position, seal_position
+from exchange.usecases.positions import is_unfinished, open_position, seal_position, seal_unfinished
 from exchange.usecases.recording import draft, on_record
 from exchange.usecases.telling_streams import ToldEvent, told_events
 from exchange.usecases.watching import Watch
@@ -58,7 +58,7 @@ class End(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Begun:
-    """The stream stands; `cursor` is where it begins."""
+    """Where to resume from now on; the first one says that the stream stands."""
 
     cursor: str
 
@@ -87,7 +87,7 @@ class Silence:
 
 @dataclass(frozen=True, slots=True)
 class ListAnew:
-    """More became visible than is sent: a fresh list has it."""
+    """More became visible than is sent, or than was sent when a stream broke: a fresh list has it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,6 +115,7 @@ async def open_stream(services: Services, call: Call, cursor: str | None) -> Rec
     async with on_record(services, draft(call, client, _EVENT, Outcome.REFUSED)):
         purpose = stated_purpose(services, call, client)
         after = (await services.store.pulse.beat()).seq if cursor is None else open_position(services, client, cursor)
+        has_left = is_unfinished(services, client, cursor)
         watch = services.watching.enter(thumbprint, client.member)
     try:
         # (2) that it listens
@@ -123,19 +124,23 @@ async def open_stream(services: Services, call: Call, cursor: str | None) -> Rec
         services.watching.exit(watch)
         raise
     _keep_beating(services)
-    return Recorded(ReportStream(services, call, client, watch, seal_position(services, client, after)), receipt)
+    stream = ReportStream(services, call, client, watch, seal_position(services, client, after), has_left=has_left)
+    return Recorded(stream, receipt)
 
 
 class ReportStream:
     """One stream on its way."""
 
-    def __init__(self, services: Services, call: Call, client: Client, watch: Watch, cursor: str) -> None:
+    def __init__(  # noqa: PLR0913  what one stream is
+        self, services: Services, call: Call, client: Client, watch: Watch, cursor: str, *, has_left: bool = False
+    ) -> None:
         self._services = services
         self._call = call
         self._client = client
         self._watch = watch
         self._cursor = cursor
         self._position = open_position(services, client, cursor)
+        self._has_left = has_left
         self._readable: Readable | None = None
         self._why: End | None = None
 
@@ -160,6 +165,10 @@ class ReportStream:
         """Yield what is to be told, until `Ended`."""
         limits, watch = self._services.watching.limits, self._watch
         begun_at = told_at = monotonic()
+        if self._has_left:
+            # The one before broke, or ended, before it had told what a change of rights opened.
+            yield Begun(self._unfinished())
+            yield ListAnew()
         yield Begun(self._cursor)
         while self._why is None:
             if watch.is_stirred:
@@ -202,6 +211,8 @@ class ReportStream:
                 watch.begin_to_look()
                 opened = await self._looked_anew()
             if self._why is not None:
+                if opened:
+                    yield Begun(self._unfinished())
                 return
             async for notice in self._made_visible(opened):
                 yield notice
@@ -240,20 +251,22 @@ class ReportStream:
 
     async def _made_visible(self, classes: frozenset[int]) -> AsyncIterator[Notice]:
         """Yield what lies before the position in classes that a change of rights opened."""
-        cursor, count = seal_position(self._services, self._client, 0), 0
-        while classes:
+        cursor, count, is_full = seal_position(self._services, self._client, 0), 0, bool(classes)
+        while is_full:
             page = await self._page(ListQuery(cursor, _PAGE, only=classes))
-            for header_json, row in zip(page.items, page.rows, strict=True):
-                if row.seq > self._position:
-                    return
-                yield Shown(header_json, self._cursor)
-            count += len(page.items)
-            if len(page.items) < _PAGE:
-                return
-            if count >= _MOST_MADE_VISIBLE:
+            before = [shown for shown, row in zip(page.items, page.rows, strict=True) if row.seq <= self._position]
+            for header_json in before:
+                # Whoever breaks off among them does not know what is left: the id remembers that something is.
+                yield Shown(header_json, self._unfinished())
+            count, is_full, cursor = count + len(before), len(before) == _PAGE, page.next
+            if is_full and count >= _MOST_MADE_VISIBLE:
                 yield ListAnew()
-                return
-            cursor = page.next
+                is_full = False
+        if count:
+            yield Begun(self._cursor)
+
+    def _unfinished(self) -> str:
+        return seal_unfinished(self._services, self._client, self._position)
 
     async def _listed(self) -> AsyncIterator[Notice]:
         """Yield what lies behind the position, page by page, headers and what else is told in one order."""

@@ -223,6 +223,48 @@ async def test_what_a_change_of_rights_opens_is_told_once(populated: World):
     assert junior.subjects == ["low", "old 0", "old 1", "old 2", "new"]
 
 
+async def test_who_breaks_off_among_what_a_change_of_rights_opened_is_told_to_list_anew(populated: World):
+    """What is left of it lies before every id: a stream that goes on behind one would never come to it."""
+    services, call = patient(populated.services), populated.call("NOR junior")
+    await populated.enrol("NOR junior", "NOR", "reader", level="RESTRICTED")
+    for number in range(3):
+        await populated.post(label=FOR_NOR, subject=f"old {number}")
+    async with listening(services, call) as junior:
+        await junior.settled()
+        client, raised = populated.clients["NOR junior"].id, ClearanceChange("SECRET")
+        await usecases.change_clearance(services, populated.call(None), client, raised)
+        broken, *_ = await junior.until(3)
+        await junior.until(2, usecases.Begun)
+    async with listening(services, call, broken.cursor) as again, listening(services, call, junior.cursor) as whole:
+        await again.until(1, usecases.ListAnew)
+        await populated.post(label=FOR_NOR, subject="new")
+        await again.until(1)
+        await whole.until(1)
+    async with listening(services, call, again.cursor) as third:
+        await third.settled()
+
+    assert [type(notice).__name__ for notice in again.heard] == ["Begun", "ListAnew", "Begun", "Shown"]
+    assert [type(notice).__name__ for notice in whole.heard] == ["Begun", "Shown"]
+    assert [type(notice).__name__ for notice in third.heard] == ["Begun"]
+
+
+async def test_what_is_opened_by_a_change_that_takes_something_too_is_to_be_listed_anew(populated: World):
+    """Such a change ends the stream: the next one knows no rights from before, and would not tell of what came."""
+    services, call = patient(populated.services), populated.call("NOR junior")
+    await populated.enrol("NOR junior", "NOR", "reader", level="RESTRICTED", compartments=("ATOMAL",))
+    await populated.post(label=Label("NATO", "RESTRICTED", ("ATOMAL",), ("GBR", "NOR")))
+    await populated.post(label=FOR_NOR)
+    async with listening(services, call) as junior:
+        await junior.settled()
+        client, moved = populated.clients["NOR junior"].id, ClearanceChange("SECRET")
+        await usecases.change_clearance(services, populated.call(None), client, moved)
+        assert await junior.ended() == "rights-changed"
+    async with listening(services, call, junior.cursor) as again:
+        await again.until(1, usecases.ListAnew)
+
+    assert (junior.subjects, again.subjects) == ([], [])
+
+
 async def test_more_than_is_sent_is_a_hint_to_list_anew(populated: World, monkeypatch):
     monkeypatch.setattr(stream_reports, "_MOST_MADE_VISIBLE", 2)
     monkeypatch.setattr(stream_reports, "_PAGE", 2)
