@@ -121,7 +121,11 @@ class BlobStore:
 
     def _store(self) -> ObjectStore:
         if self._opened is None:
-            self._opened = from_url(self.url)
+            # A store that takes the request and says nothing: its own patience is ten times as long.
+            if self._folder is None:
+                self._opened = from_url(self.url, retry_config={"retry_timeout": timedelta(seconds=CALL_SECONDS)})
+            else:
+                self._opened = from_url(self.url)
         return self._opened
 
     @contextmanager

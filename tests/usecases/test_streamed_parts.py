@@ -20,6 +20,7 @@ from exchange.markings import Label
 from exchange.members import Standing
 from exchange.reports import Downgrade
 from exchange.store import BlobPlace, BlobStore, OnwardWish
+from exchange.store import blobs as blobs_module
 from exchange.usecases import backups
 from exchange.usecases.read_part import STREAMED_FROM_BYTES, Pieces
 from tests.support.buckets import bucket_server, make_bucket
@@ -304,3 +305,33 @@ async def test_blob_is_read_however_slowly_it_is_taken(s3: str, monkeypatch: pyt
 
     assert monotonic() - began > 2
     assert taken == content
+
+
+async def test_bucket_that_takes_all_and_answers_nothing_keeps_nobody_waiting(
+    s3: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each part that arrived waited for minutes, while the store was asked ten times more."""
+    asked: list[int] = []
+
+    async def silent(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        asked.append(1)
+        while await reader.read(65_536):
+            pass
+        writer.close()
+
+    async def arriving() -> AsyncIterator[bytes]:
+        yield b"x" * (6 << 20)
+
+    server = await asyncio.start_server(silent, "127.0.0.1", 0)
+    make_bucket(s3, "exchange-parts", monkeypatch)
+    host, port = server.sockets[0].getsockname()
+    monkeypatch.setenv("AWS_ENDPOINT_URL", f"http://{host}:{port}")
+    monkeypatch.setenv("AWS_TIMEOUT", "500ms")
+    monkeypatch.setattr(blobs_module, "CALL_SECONDS", 1.0)
+
+    with pytest.raises(UnavailableError, match="cannot be written to the blob store"):
+        await BlobStore("s3://exchange-parts/silent").add_pieces("blob", arriving())
+
+    assert 1 <= len(asked) <= 4
+    server.close()
+    await server.wait_closed()
