@@ -10,7 +10,16 @@ import typer
 from exchange.audit import EventName, Outcome, Subject
 from exchange.cli import output
 from exchange.cli.client_group import IdArgument, clients
-from exchange.cli.enrolment import DEFAULT_PURPOSES, Newcomer, enrol_with_files, read_pem
+from exchange.cli.enrolment import (
+    DEFAULT_PURPOSES,
+    NAMES,
+    NAMES_WITHOUT_KEY,
+    Newcomer,
+    enrol_with_files,
+    issue_into,
+    read_pem,
+    release_folder,
+)
 from exchange.cli.instance import Host, write_new
 from exchange.cli.program import app
 from exchange.cli.verbs import JsonOption, day_or_moment, host_verb
@@ -42,6 +51,8 @@ _ROLES = ", ".join(role.value for role in Role)
 
 LevelOption = Annotated[str, typer.Option("--clearance", "--level", metavar="LEVEL", help="Such as SECRET.")]
 CompartmentOption = Annotated[list[str] | None, typer.Option("--compartment", metavar="C", help="May be repeated.")]
+OutOption = Annotated[Path, typer.Option("--out", metavar="OUT", help="Folder for client.pem, client.key and ca.pem.")]
+RequestOption = Annotated[Path | None, typer.Option("--csr", metavar="FILE", help="Sign this request; no key is made.")]
 UntilOption = Annotated[
     str | None, typer.Option("--until", metavar="DATE", help="End of the clearance (not of the certificate).")
 ]
@@ -56,16 +67,14 @@ async def enrol(
     agency: Annotated[str, typer.Option("--agency", metavar="A", help="Which agency operates it.")],
     role: Annotated[list[str], typer.Option("--role", metavar="R", help=f"One of {_ROLES}; may be repeated.")],
     level: LevelOption,
-    out: Annotated[Path, typer.Option("--out", metavar="OUT", help="Folder for client.pem, client.key and ca.pem.")],
+    out: OutOption,
     compartment: CompartmentOption = None,
     nationality: Annotated[
         str | None, typer.Option("--nationality", metavar="CCC", help="Unset: the member's.")
     ] = None,
     until: UntilOption = None,
     purpose: Annotated[list[str] | None, typer.Option("--purpose", metavar="P", help="May be repeated.")] = None,
-    csr: Annotated[
-        Path | None, typer.Option("--csr", metavar="FILE", help="Sign this request; no key is made.")
-    ] = None,
+    csr: RequestOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Enrol a client and write its certificate, issued by the demo CA."""
@@ -160,6 +169,24 @@ async def certificate_add(
     certificate = read_certificate(read_pem(file))
     view = (await add_certificate(host.services, host.call(), id, certificate)).value
     _show(view, "certificate added", as_json=as_json)
+
+
+@certificates.command("issue")
+@host_verb
+async def certificate_issue(
+    host: Host,
+    id: IdArgument,  # noqa: A002
+    out: OutOption,
+    csr: RequestOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Issue a client a second certificate by the demo CA, before its first one ends."""
+    client = (await show_client(host.services, host.call(), id)).value.client
+    organisation = f"{client.member}/{client.agency}"
+    with release_folder(out, NAMES if csr is None else NAMES_WITHOUT_KEY) as folder:
+        certificate = issue_into(folder, host.layout, client.name, organisation=organisation, request=csr)
+        view = (await add_certificate(host.services, host.call(), id, certificate)).value
+    _show(view, f"certificate added; its files are in {out}", as_json=as_json)
 
 
 @certificates.command("remove")

@@ -194,6 +194,23 @@ def test_certificates_overlap_for_rotation(enrol, operate, tmp_path):
     assert removed.json["certificates"] == left == [read_certificate(second.read_bytes()).thumbprint]
 
 
+def test_second_certificate_is_issued_before_the_first_one_ends(enrol, operate, tmp_path):
+    client = enrol("--json").json["id"]
+
+    ran = operate("client", "certificate", "issue", client, "--out", tmp_path / "next", "--json")
+
+    issued, first = (read_certificate((tmp_path / name / "client.pem").read_bytes()) for name in ("next", "desk"))
+    assert ran.code == 0
+    assert set(ran.json["certificates"]) == {issued.thumbprint, first.thumbprint}
+    assert (issued.subject_common_name, {path.name for path in (tmp_path / "next").iterdir()}) == (
+        "desk",
+        {"client.pem", "client.key", "ca.pem"},
+    )
+    # A third one is refused, and nothing of it is left.
+    assert operate("client", "certificate", "issue", client, "--out", tmp_path / "third").code == 1
+    assert not (tmp_path / "third").exists()
+
+
 def test_certificate_is_removed_by_its_thumbprint(enrol, operate):
     shown = enrol("--json").json
 
