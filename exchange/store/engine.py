@@ -10,12 +10,14 @@ from urllib.parse import quote
 
 from sqlalchemy import event
 from sqlalchemy.engine import URL, Connection, ExceptionContext, make_url
-from sqlalchemy.exc import ArgumentError
+from sqlalchemy.exc import ArgumentError, DisconnectionError
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
-from sqlalchemy.pool import NullPool
+from sqlalchemy.pool import ConnectionPoolEntry
 from sqlalchemy.util import await_only
 
 from exchange.kernel import UnsafeSettingError
+from exchange.store.admin_driver import connect
+from exchange.store.faults import is_of_one_row
 
 SQLITE = "sqlite+aiosqlite"
 POSTGRESQL = "postgresql+asyncpg"
@@ -80,14 +82,18 @@ def new_engine(url: URL, *, wait_seconds: float, may_create: bool = False) -> As
         engine = create_async_engine(url, pool_size=2, max_overflow=6, pool_pre_ping=True, connect_args=arguments)
         event.listen(engine.sync_engine, "handle_error", _part_from_read_only)
         return engine
+    path = Path(str(url.database))
     if not may_create:
         url = url.set(database=existing_file(str(url.database)), query={"uri": "true"})
-    # A thread per connection is what aiosqlite costs; none is kept between transactions.
-    engine = create_async_engine(
-        url, poolclass=NullPool, connect_args={"timeout": wait_seconds, "isolation_level": None}
-    )
+    # A thread per connection is what aiosqlite costs: one is kept, and who comes at the same time gets one of its own.
+    arguments = {"timeout": wait_seconds, "isolation_level": None, "async_creator_fn": connect}
+    engine = create_async_engine(url, pool_size=1, max_overflow=-1, connect_args=arguments)
+    event.listen(engine.sync_engine, "do_connect", partial(_note_file, path=path))
     event.listen(engine.sync_engine, "connect", _set_up_sqlite)
+    event.listen(engine.sync_engine, "checkout", partial(_require_file, path=path))
+    event.listen(engine.sync_engine, "checkin", _require_end)
     event.listen(engine.sync_engine, "begin", partial(_begin_immediate, wait_seconds=wait_seconds))
+    event.listen(engine.sync_engine, "handle_error", _keep_unfailed)
     return engine
 
 
@@ -106,18 +112,53 @@ def _set_up_sqlite(connection: Any, _record: object) -> None:
     cursor = connection.cursor()
     for pragma in ("journal_mode = WAL", "synchronous = FULL", "foreign_keys = ON", "secure_delete = ON"):
         cursor.execute(f"PRAGMA {pragma}")
+    # Until here SQLite itself waits where another process has just ended; then `_begin_immediate` does.
+    cursor.execute("PRAGMA busy_timeout = 0")
     cursor.close()
+
+
+def _note_file(_dialect: object, record: ConnectionPoolEntry, *_: object, path: Path) -> None:
+    # Before it is opened: where the file is replaced meanwhile it is opened once more, and never taken for the other's.
+    record.info["file"] = _file_at(path)
+
+
+def _require_file(_connection: object, record: ConnectionPoolEntry, _: object, *, path: Path) -> None:
+    """Have a connection opened anew where another file is at the path than the one it is to, or none."""
+    file = _file_at(path)
+    if file is None or record.info["file"] != file:
+        raise DisconnectionError
+
+
+def _require_end(connection: object | None, record: ConnectionPoolEntry) -> None:
+    # INVARIANT: nobody holds the lock between two transactions. A COMMIT that is refused leaves its transaction open.
+    driver: Any = record.driver_connection
+    if connection is not None and driver.in_transaction:
+        record.invalidate()
+
+
+def _file_at(path: Path) -> tuple[int, int] | None:
+    try:
+        found = path.stat()
+    except OSError:  # who opens it says why
+        return None
+    return found.st_dev, found.st_ino
+
+
+def _keep_unfailed(failure: ExceptionContext) -> None:
+    """Have a connection opened anew after every failure of the database."""
+    failure.is_disconnect = not is_of_one_row(failure.original_exception)
 
 
 def _begin_immediate(connection: Connection, *, wait_seconds: float) -> None:
     # At once, not at the first write: a read that becomes a write under another writer fails and cannot be waited for.
     cursor: Any = connection.connection.cursor()
-    cursor.execute("PRAGMA busy_timeout = 0")
     deadline = monotonic() + wait_seconds
-    while not has_begun(cursor, is_last=monotonic() > deadline):
-        await_only(asyncio.sleep(LOCK_RETRY_SECONDS))
-    cursor.execute(f"PRAGMA busy_timeout = {int(wait_seconds * 1000)}")
-    cursor.close()
+    try:
+        while not has_begun(cursor, is_last=monotonic() > deadline):
+            await_only(asyncio.sleep(LOCK_RETRY_SECONDS))
+    except BaseException:
+        connection.invalidate()  # who gave up may be given the lock yet
+        raise
 
 
 def has_begun(cursor: Any, *, is_last: bool) -> bool:

@@ -7,6 +7,8 @@ it. Backups and archived logs are out of reach here; a key in them is still wrap
 """
 
 import logging
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from typing import Any, Final
 
 from sqlalchemy import text
@@ -48,9 +50,8 @@ class Scrubber:
         or the database's own upkeep.
         """
         try:
-            async with self._engine.connect() as connection:
-                raw = await connection.get_raw_connection()
-                return await _scrubbed(raw.driver_connection, self._engine.dialect.name)
+            async with self._driver() as driver:
+                return await _scrubbed(driver, self._engine.dialect.name)
         except (*DRIVER_ERRORS, SQLAlchemyError) as exc:
             _warn(type(exc).__name__)
             return False
@@ -60,12 +61,24 @@ class Scrubber:
         if self._engine.dialect.name != "sqlite":
             return
         with driver_errors():
-            async with self._engine.connect() as connection:
-                raw = await connection.get_raw_connection()
-                driver: Any = raw.driver_connection
+            async with self._driver() as driver:
                 found = await (await driver.execute(_DESTROYED)).fetchall()
         if found != self._seen and await self.scrub():
             self._seen = found
+
+    @asynccontextmanager
+    async def _driver(self) -> AsyncIterator[Any]:
+        """Give the driver's own connection; on SQLite it waits a while for others, and is kept for nobody else."""
+        async with self._engine.connect() as connection:
+            driver: Any = (await connection.get_raw_connection()).driver_connection
+            if self._engine.dialect.name != "sqlite":
+                yield driver
+                return
+            try:
+                await driver.execute(f"PRAGMA busy_timeout = {_BUSY_MILLISECONDS}")
+                yield driver
+            finally:
+                await connection.invalidate()
 
 
 def tell_upkeep(connection: Connection) -> None:
@@ -84,7 +97,6 @@ async def _scrubbed(driver: Any, dialect: str) -> bool:
     if dialect == "postgresql":
         await driver.execute(_STATEMENTS[dialect])
         return True
-    await driver.execute(f"PRAGMA busy_timeout = {_BUSY_MILLISECONDS}")
     ((is_busy, *_),) = await (await driver.execute(_STATEMENTS[dialect])).fetchall()
     if is_busy:
         _warn("an older state is being read")

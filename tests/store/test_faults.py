@@ -30,6 +30,11 @@ async def change(store: Store) -> None:
         await unit.record(draft())
 
 
+async def change_again(store: Store) -> None:
+    async with store.unit_of_work() as unit:
+        await unit.record(draft())
+
+
 READS: dict[str, Use] = {
     "caller": lambda store: store.caller("nobody"),
     "report": lambda store: store.report_for("nobody", "id", parts=Parts.ALL),
@@ -109,6 +114,7 @@ async def test_write_to_a_locked_file_is_unavailable_and_works_again_after(sqlit
 @pytest.mark.parametrize("use", [*READS.values(), *WRITES.values()], ids=[*READS, *WRITES])
 async def test_file_that_is_gone_is_unavailable_and_never_made_anew(sqlite_file: SqliteFile, use: Use) -> None:
     store = await open_store(sqlite_file.url)
+    await change_again(store)
     move(sqlite_file.path, sqlite_file.path + ".away")
     with pytest.raises(UnavailableError, match=r"is not there: put it back|see that it is there"):
         await use(store)
@@ -119,11 +125,12 @@ async def test_file_that_is_gone_is_unavailable_and_never_made_anew(sqlite_file:
     await store.close()
 
 
-async def test_file_that_was_replaced_takes_the_next_entry(sqlite_file: SqliteFile) -> None:
+@pytest.mark.parametrize("record", [lambda store: store.append(draft()), change_again], ids=["append", "change"])
+async def test_file_that_was_replaced_takes_the_next_entry(sqlite_file: SqliteFile, record: Use) -> None:
     store = await open_store(sqlite_file.url)
-    await store.append(draft())
+    await record(store)
     replace_by_copy(sqlite_file.path)
-    await store.append(draft())
+    await record(store)
     seen = await store.entries(10)
     await store.close()
     again = await open_store(sqlite_file.url)
