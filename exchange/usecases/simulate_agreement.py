@@ -18,7 +18,7 @@ from exchange.kernel import Fault, InvalidError
 from exchange.markings import Label
 from exchange.members import Client
 from exchange.release import AgencyOutlook, ClassFacts, Clause, Law, Matter, ScopeFacts, highest_level, simulate
-from exchange.usecases.agreements import admit_proposer, read_terms, require_own_agreement
+from exchange.usecases.agreements import admit_proposer, logged_text, read_terms, require_own_agreement
 from exchange.usecases.context import DEFAULT_PURPOSE, Call, Recorded, Services
 from exchange.usecases.facts import reader_facts
 from exchange.usecases.judging import ABSENT_ID
@@ -70,17 +70,19 @@ async def simulate_agreement(services: Services, call: Call, document: object) -
         async with services.store.unit_of_work() as unit:
             terms = await read_terms(services, unit, document)
         require_own_agreement(client, terms)
+        proposed = propose(AgreementId(ABSENT_ID), terms)
+        logged_text(proposed)
         _require_bearable(terms)
         async with services.drafting:
-            outlook = await _outlook(services, call, client, terms)
+            outlook = await _outlook(services, call, client, proposed)
     entry = draft(call, client, event, Outcome.PERMITTED, detail={"parties": list(terms.parties)})
     return Recorded(outlook, await services.store.append(entry))
 
 
-async def _outlook(services: Services, call: Call, client: Client | None, terms: Terms) -> AgreementOutlook:
+async def _outlook(services: Services, call: Call, client: Client | None, proposed: Agreement) -> AgreementOutlook:
     # INVARIANT: nobody tries out, by drafts of its own, what another member keeps to itself. The host has the files.
     law = services.law if client is None else services.law.known_to(client.member)
-    proposed = propose(AgreementId(ABSENT_ID), terms)
+    terms = proposed.terms
     clauses = [(scope, _as_signed(proposed, scope, call)) for scope in terms.scopes]
     lines = await _one_by_one(line for scope, facts in clauses for line in _lines(law, scope, facts))
     if client is None or client.member not in terms.parties:

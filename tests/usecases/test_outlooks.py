@@ -101,6 +101,9 @@ async def test_draft_tells_operators_of_the_exchange_of_nobodys_clients(populate
 
 
 async def test_draft_is_refused_as_its_proposal_would_be(populated: World) -> None:
+    scope = TERROR.split("scopes:\n")[1].partition("obligations")[0]
+    scopes = "".join(scope.replace("name: terror", f"name: terror-{number}") for number in range(200))
+    long = await ask(populated, usecases.simulate_agreement, "DNK signatory", TERROR.replace(scope, scopes))
     faulty = await ask(populated, usecases.simulate_agreement, "DNK signatory", "title: none")
     foreign = await ask(populated, usecases.simulate_agreement, "ESP signatory", TERROR)
     reader = await ask(populated, usecases.simulate_agreement, "DNK reader", TERROR)
@@ -108,8 +111,9 @@ async def test_draft_is_refused_as_its_proposal_would_be(populated: World) -> No
     assert isinstance(faulty.error, InvalidError)
     assert isinstance(foreign.error, InvalidError)
     assert [fault.code for fault in foreign.error.faults] == ["not-a-party"]
+    assert [fault.code for fault in long.error.faults] == ["too-long"]
     assert isinstance(reader.error, ForbiddenError)
-    assert {attempt.entry["decision"] for attempt in (faulty, foreign, reader)} == {"refused"}
+    assert {attempt.entry["decision"] for attempt in (long, faulty, foreign, reader)} == {"refused"}
 
 
 async def gaps_of(world: World, name: str, **asked) -> list[str]:
