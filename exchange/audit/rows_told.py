@@ -13,6 +13,12 @@ from typing import Final, NamedTuple
 from exchange.audit.events import EventName, Outcome
 from exchange.audit.shape import Entry
 
+CLIENT_SAYS: Final = (
+    *("standing", "roles", "level", "compartments"),
+    *("agency", "nationality", "purposes", "until"),
+)
+"""What an entry about a client says of its row; the older ones say the first four."""
+
 
 class RowKind(Enum):
     """What kind of thing a row is of."""
@@ -125,8 +131,7 @@ def _ended_report(entry: Entry) -> Iterator[RowTold]:
 
 
 def _client(entry: Entry) -> Iterator[RowTold]:
-    told = _given(entry, ("standing", "roles", "level", "compartments"))
-    yield _subject(entry, RowKind.CLIENT, says=told)
+    yield _subject(entry, RowKind.CLIENT, says=_given(entry, CLIENT_SAYS))
 
 
 def _member(entry: Entry) -> Iterator[RowTold]:

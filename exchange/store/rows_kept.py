@@ -9,7 +9,8 @@ from typing import Any, Final
 
 from sqlalchemy import ColumnElement, Select, and_, exists, func, or_, select
 
-from exchange.audit.rows_told import RowKept, RowKind, RowName
+from exchange.audit.rows_told import CLIENT_SAYS, RowKept, RowKind, RowName
+from exchange.kernel import from_micros, rfc3339
 from exchange.members import Standing
 from exchange.reports import ReportStatus
 from exchange.store.consent_book import OnwardState
@@ -69,13 +70,23 @@ class RowsKept:
                 found |= {RowName(kind, row_id): kept for row_id, kept in some.items()}
         return found
 
+    async def current(self) -> list[tuple[RowName, object, object]]:
+        """Return clients and members with their current version, and when that was recorded."""
+        found: list[tuple[RowName, object, object]] = []
+        for kind, rows, key in ((RowKind.CLIENT, _CLIENT, _CLIENT.c.id), (RowKind.MEMBER, _MEMBER, _MEMBER.c.code)):
+            columns = (key, rows.c.version, rows.c.recorded_at)
+            asked = self._sql.compile(select(*columns).where(rows.c.superseded_at.is_(None)))
+            found += [(RowName(kind, str(row[0])), row[1], row[2]) for row in await self._fetch(asked, {})]
+        return found
+
     async def _of(self, kind: RowKind, ids: list[str]) -> dict[str, RowKept]:
         match kind:
             case RowKind.REPORT:
                 return await self._reports(ids)
             case RowKind.CLIENT:
-                says = ("standing", "roles", "level", "compartments")
-                return _versions(await self._rows("client", _versions_of(_CLIENT, _CLIENT.c.id, says), ids), says)
+                names = (*CLIENT_SAYS[:-1], "cleared_until")
+                rows = await self._rows("client", _versions_of(_CLIENT, _CLIENT.c.id, names), ids)
+                return _versions(((*row[:-1], _moment(row[-1])) for row in rows), CLIENT_SAYS)
             case RowKind.MEMBER:
                 member = _versions_of(_MEMBER, _MEMBER.c.code, ("standing",))
                 return _versions(await self._rows("member", member, ids), ("standing",))
@@ -184,6 +195,15 @@ def _json(value: object) -> dict[str, Any]:
     except ValueError:
         return {}
     return read if isinstance(read, dict) else {}
+
+
+def _moment(value: object) -> object:
+    if value is None:
+        return ""
+    try:
+        return rfc3339(from_micros(value)) if isinstance(value, int) else value
+    except OverflowError:
+        return value
 
 
 def _number(value: object) -> int:

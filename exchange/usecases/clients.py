@@ -11,7 +11,16 @@ from datetime import datetime
 
 from exchange.audit import EventName, Outcome, Receipt, Subject
 from exchange.crypto import CertificateFacts
-from exchange.kernel import Fault, InvalidError, MalformedError, NotFoundError, PreconditionError, is_uuid7, new_id
+from exchange.kernel import (
+    Fault,
+    InvalidError,
+    MalformedError,
+    NotFoundError,
+    PreconditionError,
+    is_uuid7,
+    new_id,
+    rfc3339,
+)
 from exchange.members import (
     ORGANISATIONS,
     Clearance,
@@ -308,6 +317,11 @@ async def _record(unit: UnitOfWork, call: Call, operator: Client | None, event: 
             "roles": sorted(role.value for role in client.roles),
             "level": client.clearance.level,
             "compartments": list(client.clearance.compartments),
+            # What decides besides, so that its row can be held against it.
+            "agency": client.agency,
+            "nationality": client.nationality,
+            "purposes": list(client.purposes),
+            "until": "" if client.clearance.until is None else rfc3339(client.clearance.until),
         },
     )
     return await unit.record(entry)

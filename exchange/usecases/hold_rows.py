@@ -9,14 +9,14 @@ is asked for at a request: these are as fast as they were, and what was put back
 """
 
 import logging
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
-from typing import Final
+from typing import Final, cast
 
-from exchange.audit import Criteria, EntryDraft, EventName, Outcome, Subject, hash_leaf, parse_entry
+from exchange.audit import Criteria, Entry, EntryDraft, EventName, Outcome, Subject, hash_leaf, parse_entry
 from exchange.audit.rows_told import TELLING_EVENTS, Contradiction, RowKind, RowName, RowTold, contradiction, rows_told
-from exchange.kernel import ExchangeError, MalformedError, is_uuid7
+from exchange.kernel import ExchangeError, MalformedError, is_uuid7, to_micros
 from exchange.members import Standing
 from exchange.reports import ReportStatus
 from exchange.store import Sought, UnitOfWork
@@ -30,6 +30,12 @@ HELD_EVERY: Final = timedelta(minutes=10)
 _AT_ONCE: Final = 500
 _TOLD_AGAIN: Final = timedelta(days=1)
 """While a row stays as it is, it is told again so often."""
+
+_ON_ITS_WAY: Final = timedelta(minutes=1)
+"""So long an entry may be on its way to its place, as its row stands already."""
+
+_NO_ENTRY: Final = cast("Entry", {"id": "none", "type": "none"})
+"""Stands for what tells of a row that nothing tells of."""
 
 _PERMITTED: Final = Outcome.PERMITTED.value
 _CHECKED: Final = tuple(event for event in TELLING_EVENTS if event != EventName.REPORT_POSTED.value)
@@ -48,14 +54,51 @@ async def contradicted_rows(services: Services) -> AsyncIterator[list[Contradict
 
     What they said before, and is decided on no more, `exchange audit verify` looks at.
     """
+    versions: dict[RowName, int] = {}
+    before = await _placed_until(services)
     for event in _CHECKED:
         # Narrowed to what came to pass: an attempt that was refused changed nothing.
         sought = Sought(Criteria(event=event, outcome=_PERMITTED), None, newest_first=False)
         async for places in services.store.found_places(sought, at_a_time=_AT_ONCE):
             told = await _told(services, places)
+            for each in told:
+                versions[each.name] = max(each.version, versions.get(each.name, 0))
             kept = await services.store.rows_kept.of({each.name for each in told})
             found = [contradiction(each, kept.get(each.name)) for each in told]
             yield [each for each in found if each is not None and each.is_current]
+    if before is not None:
+        yield await _untold(services, versions, before)
+
+
+async def _placed_until(services: Services) -> int | None:
+    """Return up to when everything that was recorded is found by the search; None where that cannot be said."""
+    state = await services.store.log.state()
+    if state is None or await services.store.log.searched(state.log) < state.size:
+        return None
+    return state.signed_at - _ON_ITS_WAY // timedelta(microseconds=1)
+
+
+async def _untold(services: Services, versions: dict[RowName, int], before: int) -> list[Contradiction]:
+    """Return clients and members whose version no entry tells of, of those that were there `before` all were placed."""
+    # A row from the future is no newer than one that lies.
+    now = to_micros(services.clock() + _ON_ITS_WAY)
+    async for name, version in _put_again(services):
+        versions[name] = max(version, versions.get(name, 0))
+    return [
+        Contradiction(RowTold(name, _NO_ENTRY), f"no entry tells of its version {version}")
+        for name, version, recorded_at in await services.store.rows_kept.current()
+        if version != versions.get(name) and not (isinstance(recorded_at, int) and before <= recorded_at <= now)
+    ]
+
+
+async def _put_again(services: Services) -> AsyncIterator[tuple[RowName, int]]:
+    """Yield what the jobs themselves suspended: it is at a version of theirs."""
+    sought = Sought(Criteria(event=EventName.ROW_CONTRADICTED.value), None, newest_first=False)
+    async for hits in services.store.found_entries(sought, at_a_time=_AT_ONCE):
+        for entry in (parse_entry(hit.content) for hit in hits):
+            put, subject = entry.get("detail", {}).get("put"), entry.get("object")
+            if isinstance(put, int) and subject is not None:
+                yield RowName(RowKind(subject["type"]), subject["id"]), put
 
 
 class RowWatch:
@@ -103,12 +146,17 @@ class RowWatch:
             # (1) as it is now
             kept = await self._services.store.rows_kept.of({told.name})
             again = contradiction(told, kept.get(told.name))
+            if told.by is _NO_ENTRY:
+                # Who it is, nobody knows: a person looks.
+                await unit.record(_entry(self._services, found, "nothing", {}))
+                return True
             if again is None or not again.is_current:
                 return False
             # (2) ended again
-            done = await _mended(unit, told) if told.name in kept else "nothing"
+            put: dict[str, int] = {}
+            done = await _mended(unit, told, put) if told.name in kept else "nothing"
             # (3) on the record
-            await unit.record(_entry(self._services, again, done))
+            await unit.record(_entry(self._services, again, done, put))
         return True
 
 
@@ -141,12 +189,12 @@ def _is_id(name: RowName) -> bool:
     return name.kind is RowKind.MEMBER or is_uuid7(name.id)
 
 
-async def _mended(unit: UnitOfWork, told: RowTold) -> str:
-    """Do again what the log says was done, as far as that can be; return what was."""
+async def _mended(unit: UnitOfWork, told: RowTold, put: dict[str, int]) -> str:
+    """Do again what the log says was done, as far as that can be; return what was, and in `put` as which version."""
     if told.name.kind is RowKind.REPORT:
         return await _mended_report(unit, told)
     if told.name.kind in {RowKind.CLIENT, RowKind.MEMBER}:
-        return await _mended_party(unit, told)
+        return await _mended_party(unit, told, put)
     return "ended again" if await unit.mending().end(told.name) else "nothing"
 
 
@@ -161,13 +209,14 @@ async def _mended_report(unit: UnitOfWork, told: RowTold) -> str:
     return "withheld from everybody"
 
 
-async def _mended_party(unit: UnitOfWork, told: RowTold) -> str:
+async def _mended_party(unit: UnitOfWork, told: RowTold, put: dict[str, int]) -> str:
     mending = unit.mending()
     version = await mending.next_version(told.name.kind, told.name.id)
     if told.name.kind is RowKind.MEMBER:
         member = await unit.member(told.name.id)
         if member is None:
             return "nothing"
+        put["put"] = version
         await mending.put(replace(member, version=version, standing=Standing.SUSPENDED))
         return "suspended"
     client = await unit.client(told.name.id)
@@ -175,11 +224,12 @@ async def _mended_party(unit: UnitOfWork, told: RowTold) -> str:
         return "nothing"
     is_revoked = told.event == EventName.CLIENT_REVOKED.value
     standing = Standing.REVOKED if is_revoked else Standing.SUSPENDED
+    put["put"] = version
     await mending.put(replace(client, version=version, standing=standing))
     return standing.value
 
 
-def _entry(services: Services, found: Contradiction, done: str) -> EntryDraft:
+def _entry(services: Services, found: Contradiction, done: str, put: Mapping[str, int]) -> EntryDraft:
     told = found.told
     version = told.version or None
     subject = Subject(told.name.kind.value, told.name.id, version)
@@ -188,6 +238,7 @@ def _entry(services: Services, found: Contradiction, done: str) -> EntryDraft:
         "event": told.event,
         "why": found.why,
         "done": done,
+        **put,
     }
     return replace(
         service_draft(services, EventName.ROW_CONTRADICTED, Outcome.FAILED, subject=subject),

@@ -52,6 +52,10 @@ async def test_enrolled_client_is_as_asked_for_and_in_its_member_s_slice(world: 
         "roles": ["contributor", "reader"],
         "level": "SECRET",
         "compartments": ["ATOMAL"],
+        "agency": ENROLMENT.agency,
+        "nationality": "GBR",
+        "purposes": ["defence", "judicial"],
+        "until": "2026-08-30T12:00:00Z",
     }
 
 

@@ -17,6 +17,7 @@ from exchange.usecases.hold_rows import RowWatch
 from tests.support.placing import place_entries
 from tests.support.verified_log import verified
 from tests.support.world import World
+from tests.usecases.test_proxies import given
 from tests.usecases.test_report_life import amend, downgrade, pull, recall
 
 
@@ -146,7 +147,9 @@ async def test_older_version_of_a_client_reads_nothing_once_it_is_found(living: 
     assert await held(living) == []
 
 
-@pytest.mark.parametrize(("column", "value"), [("level", "COSMIC TOP SECRET"), ("roles", '["reader","releaser"]')])
+@pytest.mark.parametrize(
+    ("column", "value"), [("level", "COSMIC TOP SECRET"), ("roles", '["reader","releaser"]'), ("nationality", "GBR")]
+)
 async def test_client_that_was_given_more_in_its_row_is_suspended(living: World, column: str, value: str) -> None:
     client = living.clients["NOR reader"]
     living.sql(f"UPDATE client SET {column} = $1 WHERE id = $2", value, client.id)
@@ -162,3 +165,60 @@ async def test_row_that_is_gone_is_found(living: World) -> None:
         living.sql(f"DELETE FROM {table} WHERE {column} = $1", report)
 
     assert [place for place, _ in await found_in(living)] == [f"report {report}"]
+
+
+async def test_client_that_no_entry_tells_of_is_told(living: World) -> None:
+    client = living.clients["NOR reader"]
+    living.clock.advance(timedelta(hours=1))
+    await usecases.list_clients(living.services, living.call(None))
+    columns = [name for name in columns_of(living, "client") if name not in {"id", "version"}]
+    listed = ", ".join(columns)
+    living.sql(
+        f"INSERT INTO client (id, version, {listed}) SELECT $1, 1, {listed} FROM client WHERE id = $2",
+        client.id[:-2] + "00",
+        client.id,
+    )
+
+    (entry,) = await held(living)
+    assert entry["object"]["id"] == client.id[:-2] + "00"
+    assert entry["detail"]["why"] == "no entry tells of its version 1"
+
+
+async def test_version_of_a_client_that_no_entry_tells_of_is_told(living: World) -> None:
+    client = living.clients["NOR reader"]
+    living.clock.advance(timedelta(hours=1))
+    await usecases.list_clients(living.services, living.call(None))
+    # From the future it is as little told of as now.
+    living.sql("UPDATE client SET version = 2, recorded_at = $1 WHERE id = $2", 4_102_444_800_000_000, client.id)
+
+    assert "no entry tells of its version 2" in {entry["detail"]["why"] for entry in await held(living)}
+
+
+async def test_agreement_s_party_that_is_active_again_in_its_row_is_found(living: World) -> None:
+    signatory = living.call("NOR signatory")
+    await usecases.suspend_agreement(living.services, signatory, living.agreement_id)
+    living.unguard("agreement_party")
+    living.sql("UPDATE agreement_party SET state = 'signed' WHERE member = 'NOR'")
+
+    assert [place for place, _ in await found_in(living)] == [f"agreement {living.agreement_id}"]
+    (entry,) = await held(living)
+    assert (entry["detail"]["done"], entry["detail"]["event"]) == ("nothing", "agreement.suspended")
+
+
+async def test_consent_and_key_that_were_ended_are_ended_again(living: World) -> None:
+    for name in ("NOR releaser", "NOR second releaser"):
+        await living.enrol(name, "NOR", "releaser")
+    view = await given(living)
+    await usecases.revoke_proxy(living.services, living.call("NOR releaser"), view.row.id)
+    living.sql("UPDATE proxy_consent SET state = 'given'")
+    (key,) = living.sql("SELECT client_id, key_id FROM signatory_key WHERE member = 'NOR'")
+    await usecases.retire_signatory_key(living.services, living.call(None), *key)
+    living.unguard("signatory_key")
+    living.sql("UPDATE signatory_key SET retired_at = NULL")
+
+    assert {entry["object"]["type"]: entry["detail"]["done"] for entry in await held(living)} == {
+        "proxy": "ended again",
+        "signatory-key": "ended again",
+    }
+    assert await held(living) == []
+    assert living.sql("SELECT state FROM proxy_consent") == [("revoked",)]
