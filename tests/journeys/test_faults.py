@@ -22,6 +22,7 @@ from tests.support.postgres import private_cluster
 pytestmark = [pytest.mark.journey, pytest.mark.timeout(300)]
 
 TWO_SECONDS = 2.0
+PATIENCE_SECONDS = 60.0
 MIB = 1024 * 1024
 UNLIMITED = resource.RLIM_INFINITY
 
@@ -144,7 +145,7 @@ def parent_of(pid: int) -> int:
 async def test_one_client_at_two_nodes_gets_its_rate_once(on_postgres: Instance) -> None:
     settings = on_postgres.folder / "exchange.toml"
     before = settings.read_text()
-    settings.write_text(f"requests_per_second = 40\n{before}")
+    settings.write_text(f"requests_per_second = 10\n{before}")
     try:
         with serving(on_postgres) as one, serving(on_postgres, "--no-jobs") as two:
             begun = time.monotonic()
@@ -155,15 +156,15 @@ async def test_one_client_at_two_nodes_gets_its_rate_once(on_postgres: Instance)
 
     answered, refused = (sum(each) for each in zip(*counts, strict=True))
     # A bucket, what fills it meanwhile, and what each node may have borrowed ahead.
-    assert 40 <= answered <= 40 + 40 * seconds + 2 * 3
+    assert 10 <= answered <= 10 + 10 * seconds + 2 * 2
     assert refused > 0
 
 
 async def flood(instance: Instance, node: Running, until: float) -> tuple[int, int]:
-    """Ask without pause; return how much was answered and how much refused for its rate."""
+    """Ask without pause, until refused on a busy machine; return how much was answered, and how much refused."""
     answered = refused = 0
     async with client(instance, node, READER, connections=4) as reader:
-        while time.monotonic() < until:
+        while (now := time.monotonic()) < until or (not refused and now < until + PATIENCE_SECONDS):
             answers = await asyncio.gather(*(reader.get("/v1/whoami") for _ in range(4)))
             assert {each.status_code for each in answers} <= {200, 429}
             answered += sum(each.status_code == 200 for each in answers)
