@@ -72,6 +72,9 @@ _REOPEN_SECONDS = 2.0
 _LAST_SECONDS = 3.0
 """How long what runs beside the sequencer may take to end: a supervisor waits longer."""
 
+_AS_LISTS = frozenset({".crl", ".der", ".pem", ".cer", ".crt"})
+"""How files of revocation lists are named; `.pem` in other letters too."""
+
 _log = logging.getLogger("exchange.sequencer")
 
 
@@ -128,8 +131,9 @@ def _faults_of_places(settings: Settings) -> Iterator[str]:
     crl = settings.crl_folder
     if (crl != default or os.path.lexists(crl)) and not crl.is_dir():
         yield f"`crl_folder`: `{crl}` is no folder, and no list would be asked of any certificate: make it, or unset it"
+    yield from _faults_of_lists(crl)
     for name in ("last_signed_file", "witnessed_file", "witness_policy_file"):
-        path: Path = getattr(settings, name)
+        path = getattr(settings, name)
         if not path.name or path.is_dir():
             yield f"`{name}`: `{path}` is a folder: name a file, or unset it"
     if settings.witness_quorum_seconds is not None and not settings.witness_policy_file.is_file():
@@ -137,6 +141,19 @@ def _faults_of_places(settings: Settings) -> Iterator[str]:
             f"`witness_quorum_seconds` is set, and `{settings.witness_policy_file}` names no witnesses: "
             "`exchange audit witness add` names them; or unset it"
         )
+
+
+def _faults_of_lists(folder: Path) -> Iterator[str]:
+    """Yield what lies among the lists and is not read: its authority would have none, and nobody be told."""
+    try:
+        paths = sorted(folder.iterdir()) if folder.is_dir() else []
+    except OSError as exc:
+        yield f"`crl_folder`: `{folder}` cannot be read, {(exc.strerror or '').lower()}: let the service's user read it"
+        return
+    for path in paths:
+        # What a list was made of may lie beside it.
+        if path.suffix.lower() in _AS_LISTS and path.suffix != ".pem" and not path.with_suffix(".pem").exists():
+            yield f"`{path}` is not read, only `*.pem` is: put the list there in PEM, under such a name"
 
 
 def _faults_of_authorities(settings: Settings) -> Iterator[str]:

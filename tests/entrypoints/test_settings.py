@@ -196,6 +196,19 @@ def test_what_is_asked_for_and_cannot_hold_is_told(folder: Path, text: str, told
     assert faults_of(load_settings(folder)) == ()
 
 
+@pytest.mark.parametrize("name", ["NOR.crl", "NOR.PEM", "NOR.der"])
+def test_revocation_list_that_nobody_would_read_is_told(folder: Path, name: str) -> None:
+    settings = load_settings(folder)
+    settings.crl_folder.mkdir(parents=True)
+    (settings.crl_folder / name).write_bytes(b"a list")
+
+    (fault,) = faults_of(settings)
+
+    assert f"{name}` is not read, only `*.pem` is" in fault
+    (settings.crl_folder / "NOR.pem").write_bytes(b"the same in PEM")
+    assert faults_of(settings) == ()
+
+
 @pytest.mark.parametrize("kind", [BlobStore, BundleArchive])
 @pytest.mark.parametrize(
     ("url", "told"),

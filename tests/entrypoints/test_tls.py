@@ -289,6 +289,16 @@ async def test_authority_without_a_revocation_list_admits_nobody_once_lists_are_
     assert context.verify_flags & ssl.VERIFY_CRL_CHECK_LEAF
 
 
+def test_certificate_among_the_revocation_lists_is_no_authority(trust: Trust, tmp_path: Path) -> None:
+    """Whoever it belonged to was let in by the handshake, though nobody had enrolled it."""
+    lists, another = tmp_path / "crl", new_authority("Another", YESTERDAY)
+    lists.mkdir()
+    (lists / "another.pem").write_bytes(empty_crl(another, YESTERDAY) + another.certificate_pem)
+
+    with pytest.raises(UnsafeSettingError, match="holds a certificate beside the revocation list"):
+        context_of(trust, revocations=lists)
+
+
 async def test_head_that_never_ends_is_cut_off(port: int, trust: Trust, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("exchange.entrypoints.http.tls._MESSAGE_SECONDS", 0.1)
 

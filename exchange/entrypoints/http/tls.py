@@ -30,6 +30,9 @@ ABORT_EXTENSION = "exchange.connection"
 THUMBPRINT_FIELD = "exchange_client_thumbprint"
 """Beside the fields of the ASGI TLS extension: SHA-256 of the leaf, computed once per connection."""
 
+_CERTIFICATE = b"CERTIFICATE-----"
+"""In the first line of a certificate in PEM, `TRUSTED CERTIFICATE` too, and of no revocation list."""
+
 _LARGEST_HEAD_BYTES = 65_536
 """Request line and headers of one request; ours have under 2 KiB, proxies and tools add some."""
 _MOST_HEADERS = 100
@@ -332,11 +335,26 @@ def server_context(
     if not trusted:
         raise UnsafeSettingError(f"`{authorities}` holds no authority: add one with `exchange ca add`")
     lists = sorted(revocations.glob("*.pem")) if revocations is not None else []
+    for path in lists:
+        _require_lists_alone(path)
     for path in [*trusted, *lists]:
         _load(context, path)
     if lists:
         context.verify_flags |= ssl.VERIFY_CRL_CHECK_LEAF
     return context
+
+
+def _require_lists_alone(path: Path) -> None:
+    """Raise for a certificate among the lists: it would be believed as an authority that nobody has enrolled."""
+    try:
+        is_other = _CERTIFICATE in path.read_bytes()
+    except OSError as exc:
+        raise UnsafeSettingError(f"`{path}` cannot be read: {exc.strerror}") from exc
+    if is_other:
+        raise UnsafeSettingError(
+            f"`{path}` holds a certificate beside the revocation list: take it out; an authority is added with "
+            "`exchange ca add`"
+        )
 
 
 def _load(context: ssl.SSLContext, path: Path) -> None:
