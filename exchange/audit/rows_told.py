@@ -5,7 +5,7 @@ says was changed in the database, or an older one was put back in its place.
 """
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import Enum
 from types import MappingProxyType
 from typing import Final, NamedTuple
@@ -51,7 +51,8 @@ class RowTold:
     """What one entry, `by`, says of one row.
 
     The row is at `version` or further; `is_over` where it has ended for good. `says` is what stands in the version
-    itself. `not_for` is a member that the originator's consent was taken back from, at that version.
+    itself, and where it `is_last` word, in the current one too. `not_for` is a member that the originator's consent was
+    taken back from, at that version.
     """
 
     name: RowName
@@ -60,6 +61,7 @@ class RowTold:
     is_over: bool = False
     says: Mapping[str, object] = field(default_factory=dict)
     not_for: str | None = None
+    is_last: bool = False
 
     @property
     def event(self) -> str:
@@ -102,6 +104,11 @@ def contradiction(told: RowTold, kept: RowKept | None) -> Contradiction | None:
         return Contradiction(told, f"it goes to {told.not_for}: `{told.event}` took that back")
     if not told.says:
         return None
+    if told.is_last:
+        now = kept.says.get(kept.version, {})
+        other = next((name for name, value in told.says.items() if now.get(name, value) != value), None)
+        if other is not None:
+            return Contradiction(told, f"`{other}` is another than its last word, `{told.event}`")
     there = kept.says.get(told.version)
     is_current = kept.version == told.version
     if there is None:
@@ -112,6 +119,30 @@ def contradiction(told: RowTold, kept: RowKept | None) -> Contradiction | None:
     return Contradiction(
         told, f"`{other}` in version {told.version} is another than `{told.event}` put there", is_current
     )
+
+
+class LastWords:
+    """Is told what entries say of agreements, in any order, and says in the end what each suspended party said last.
+
+    Other parties' acts and amendments make new versions, in which a party keeps its own standing.
+    """
+
+    def __init__(self) -> None:
+        self._last: dict[tuple[RowName, str], RowTold] = {}
+
+    def take(self, told: RowTold) -> None:
+        """Take what one entry says."""
+        if told.name.kind is not RowKind.AGREEMENT:
+            return
+        for party in told.says:
+            before = self._last.get((told.name, party))
+            if before is None or before.version < told.version:
+                self._last[told.name, party] = told
+
+    def found(self) -> list[RowTold]:
+        """Return the last words that suspended a party."""
+        suspended = EventName.AGREEMENT_SUSPENDED.value
+        return [replace(told, is_last=True) for told in self._last.values() if told.event == suspended]
 
 
 def rows_told(entry: Entry) -> tuple[RowTold, ...]:
@@ -147,7 +178,8 @@ def _party(entry: Entry) -> Iterator[RowTold]:
     # What a restore did again for a party names it apart.
     member = detail.get("on_behalf_of", entry.get("member"))
     state = _PARTY_STATES[entry["type"]]
-    says = {} if "leaves_at" in detail else {f"party {member}": state}
+    leaves_at = detail.get("leaves_at")
+    says = {f"party {member}": state} if leaves_at is None else {f"leaving {member}": leaves_at}
     yield _subject(entry, RowKind.AGREEMENT, says=says)
 
 

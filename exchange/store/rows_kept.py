@@ -141,7 +141,7 @@ def _versions_of(rows: Any, key: ColumnElement[Any], says: Iterable[str]) -> tup
 def _agreements() -> tuple[Select[Any], ColumnElement[Any]]:
     row, party = _AGREEMENT.c, _PARTY.c
     joined = _AGREEMENT.outerjoin(_PARTY, and_(party.agreement_id == row.id, party.version == row.version))
-    columns = (row.id, row.version, row.superseded_at, party.member, party.state)
+    columns = (row.id, row.version, row.superseded_at, party.member, party.state, party.leaves_at)
     return select(*columns).select_from(joined), row.id
 
 
@@ -164,10 +164,11 @@ def _versions(rows: Iterable[Row], names: tuple[str, ...]) -> dict[str, RowKept]
 def _parties(rows: Iterable[Row]) -> dict[str, RowKept]:
     current: dict[str, int] = {}
     says: dict[str, dict[int, dict[str, object]]] = {}
-    for row_id, version, superseded_at, member, state in rows:
+    for row_id, version, superseded_at, member, state, leaves_at in rows:
         of_version = says.setdefault(row_id, {}).setdefault(_number(version), {})
         if member is not None:
             of_version[f"party {member}"] = state
+            of_version[f"leaving {member}"] = _moment(leaves_at)
         current.setdefault(row_id, _NO_VERSION)
         if superseded_at is None:
             current[row_id] = _number(version)

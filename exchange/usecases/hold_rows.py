@@ -15,7 +15,16 @@ from datetime import datetime, timedelta
 from typing import Final, cast
 
 from exchange.audit import Criteria, Entry, EntryDraft, EventName, Outcome, Subject, hash_leaf, parse_entry
-from exchange.audit.rows_told import TELLING_EVENTS, Contradiction, RowKind, RowName, RowTold, contradiction, rows_told
+from exchange.audit.rows_told import (
+    TELLING_EVENTS,
+    Contradiction,
+    LastWords,
+    RowKind,
+    RowName,
+    RowTold,
+    contradiction,
+    rows_told,
+)
 from exchange.kernel import ExchangeError, MalformedError, is_uuid7, to_micros
 from exchange.members import Standing
 from exchange.reports import ReportStatus
@@ -55,6 +64,7 @@ async def contradicted_rows(services: Services) -> AsyncIterator[list[Contradict
     What they said before, and is decided on no more, `exchange audit verify` looks at.
     """
     versions: dict[RowName, int] = {}
+    last_words = LastWords()
     before = await _placed_until(services)
     for event in _CHECKED:
         # Narrowed to what came to pass: an attempt that was refused changed nothing.
@@ -62,10 +72,15 @@ async def contradicted_rows(services: Services) -> AsyncIterator[list[Contradict
         async for places in services.store.found_places(sought, at_a_time=_AT_ONCE):
             told = await _told(services, places)
             for each in told:
+                last_words.take(each)
                 versions[each.name] = max(each.version, versions.get(each.name, 0))
             kept = await services.store.rows_kept.of({each.name for each in told})
             found = [contradiction(each, kept.get(each.name)) for each in told]
             yield [each for each in found if each is not None and each.is_current]
+    said = last_words.found()
+    kept = await services.store.rows_kept.of({each.name for each in said})
+    found = [contradiction(told, kept.get(told.name)) for told in said]
+    yield [each for each in found if each is not None and each.is_current]
     if before is not None:
         yield await _untold(services, versions, before)
 

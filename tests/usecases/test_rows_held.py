@@ -205,6 +205,34 @@ async def test_agreement_s_party_that_is_active_again_in_its_row_is_found(living
     assert (entry["detail"]["done"], entry["detail"]["event"]) == ("nothing", "agreement.suspended")
 
 
+async def test_party_that_another_s_act_came_after_is_found_too(living: World) -> None:
+    for name, act in (("NOR", "suspend"), ("GBR", "suspend"), ("GBR", "resume")):
+        acted = getattr(usecases, f"{act}_agreement")
+        await acted(living.services, living.call(f"{name} signatory"), living.agreement_id)
+    assert (await found_in(living), await held(living)) == ([], [])
+    living.unguard("agreement_party")
+    living.sql(
+        "UPDATE agreement_party SET state = 'signed' WHERE member = 'NOR' AND version ="
+        " (SELECT max(version) FROM agreement)"
+    )
+
+    assert [why for _, why in await found_in(living)] == [
+        "`party NOR` is another than its last word, `agreement.suspended`"
+    ]
+    (entry,) = await held(living)
+    assert entry["object"]["id"] == living.agreement_id
+
+
+async def test_party_that_leaves_no_more_in_its_row_is_found(living: World) -> None:
+    await usecases.withdraw_agreement(living.services, living.call("DNK signatory"), living.agreement_id)
+    assert (await found_in(living), await held(living)) == ([], [])
+    living.unguard("agreement_party")
+    living.sql("UPDATE agreement_party SET leaves_at = NULL")
+
+    assert [place for place, _ in await found_in(living)] == [f"agreement {living.agreement_id}"]
+    assert len(await held(living)) == 1
+
+
 async def test_consent_and_key_that_were_ended_are_ended_again(living: World) -> None:
     for name in ("NOR releaser", "NOR second releaser"):
         await living.enrol(name, "NOR", "releaser")

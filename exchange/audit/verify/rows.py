@@ -6,7 +6,7 @@ log, a page of entries at a time and their rows after them: a row that moves on 
 
 from typing import Final
 
-from exchange.audit.rows_told import RowTold, contradiction, rows_told
+from exchange.audit.rows_told import LastWords, RowTold, contradiction, rows_told
 from exchange.audit.shape import Entry
 from exchange.audit.verify.findings import Finding, Findings, Step
 from exchange.audit.verify.source import Source
@@ -21,17 +21,23 @@ class RowChecks:
     def __init__(self, source: Source, findings: Findings) -> None:
         self._source = source
         self._findings = findings
-        self._waiting: list[tuple[int, RowTold]] = []
+        self._waiting: list[tuple[int | None, RowTold]] = []
+        self._last_words = LastWords()
         self._is_shown = True
 
     def observe(self, position: int, entry: Entry, leaf_hash: bytes) -> None:  # noqa: ARG002  what observers are told
         """Take one entry."""
-        self._waiting += [(position, told) for told in rows_told(entry)]
+        found = rows_told(entry)
+        self._waiting += [(position, told) for told in found]
+        for told in found:
+            self._last_words.take(told)
         if len(self._waiting) >= _AT_ONCE:
             self._compare()
 
     def conclude(self) -> None:
-        """Compare what is left."""
+        """Compare what is left, and what was said last."""
+        self._compare()
+        self._waiting = [(None, told) for told in self._last_words.found()]
         self._compare()
 
     def _compare(self) -> None:
