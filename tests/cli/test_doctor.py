@@ -338,6 +338,15 @@ def test_database_older_than_what_was_signed_must_be_mended(findings, instance):
     assert "exchange audit resume" in found["last signed"]["mend"]
 
 
+@pytest.mark.parametrize("host", ["", " ", "x" * 70])
+def test_service_listens_nowhere_where_no_address_is_named(operate, host):
+    """As `--host "$HOST"` says where the variable is empty: it listened on every address there was."""
+    ran = operate("serve", "--port", "0", "--host", host)
+
+    assert (ran.code, ran.out, "unexpected" in ran.err) == (1, "", False)
+    assert "to listen on" in ran.err or "cannot listen on" in ran.err
+
+
 def test_setting_that_cannot_hold_starts_nothing_and_is_told_with_its_mend(findings, operate, instance):
     with (instance / "exchange.toml").open("a") as file:
         file.write('\ncrl_folder = "tls/clr"\n')

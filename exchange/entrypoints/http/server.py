@@ -114,18 +114,25 @@ class _Server(uvicorn.Server):
 
 def bind(host: str, port: int) -> socket.socket:
     """Return a bound socket; port 0 takes a free one. Raises UnsafeSettingError where the address cannot be had."""
+    if not host.strip():
+        # Sockets take no name for every address there is: a variable that is empty would open all doors.
+        raise UnsafeSettingError("no address to listen on is named: write one, or 0.0.0.0 for every one")
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     bound = socket.socket(family=family)
     bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         bound.bind((host, port))
-    except OSError as exc:
+    except (OSError, UnicodeError) as exc:
         bound.close()
-        mend = ": end what listens there, or give another port" if exc.errno == errno.EADDRINUSE else ""
-        told = (exc.strerror or str(exc)).lower()
+        mend = ": end what listens there, or give another port" if _is_taken(exc) else ""
+        told = ((isinstance(exc, OSError) and exc.strerror) or str(exc)).lower()
         raise UnsafeSettingError(f"cannot listen on `{host}:{port}`: {told}{mend}") from exc
     bound.set_inheritable(True)
     return bound
+
+
+def _is_taken(fault: Exception) -> bool:
+    return isinstance(fault, OSError) and fault.errno == errno.EADDRINUSE
 
 
 def raise_file_limit() -> int:
