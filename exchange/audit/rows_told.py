@@ -102,7 +102,8 @@ def contradiction(told: RowTold, kept: RowKept | None) -> Contradiction | None:
         return Contradiction(told, why)
     if told.not_for is not None and kept.version == told.version and told.not_for in kept.lets:
         return Contradiction(told, f"it goes to {told.not_for}: `{told.event}` took that back")
-    if not told.says:
+    # Of a report the version of now alone is there.
+    if not told.says or (told.name.kind is RowKind.REPORT and kept.version != told.version):
         return None
     if told.is_last:
         now = kept.says.get(kept.version, {})
@@ -154,7 +155,16 @@ def rows_told(entry: Entry) -> tuple[RowTold, ...]:
 
 
 def _report(entry: Entry) -> Iterator[RowTold]:
-    yield _subject(entry, RowKind.REPORT)
+    # A post is recorded under its own label, a new version under the one before, with the new one beside it.
+    label, detail = entry.get("label", {}), entry.get("detail", {})
+    says: dict[str, object] = {
+        "agreement": entry.get("agreement"),
+        "scope": entry.get("scope"),
+        "originator": entry.get("owner"),
+        "level": detail.get("to_level", label.get("classification")),
+        "policy": detail.get("to_policy", label.get("policy")),
+    }
+    yield _subject(entry, RowKind.REPORT, says={name: value for name, value in says.items() if value is not None})
 
 
 def _ended_report(entry: Entry) -> Iterator[RowTold]:

@@ -106,7 +106,12 @@ class RowsKept:
             for report, asked in await self._rows("granted", _granted(), released):
                 granted.setdefault(report, set()).add(_json(asked).get("recipient"))
         return {
-            report: RowKept(_number(version), bool(is_over), {}, _recipients(facts) - granted.get(report, set()))
+            report: RowKept(
+                _NO_VERSION if facts is None else _number(version),
+                bool(is_over),
+                {_number(version): _said_of(facts)},
+                _recipients(facts) - granted.get(report, set()),
+            )
             for report, version, is_over, facts in rows
         }
 
@@ -173,6 +178,15 @@ def _parties(rows: Iterable[Row]) -> dict[str, RowKept]:
         if superseded_at is None:
             current[row_id] = _number(version)
     return {row_id: RowKept(version, says=says[row_id]) for row_id, version in current.items()}
+
+
+def _said_of(facts: object) -> dict[str, object]:
+    """Return what a release class says that entries about its reports say too."""
+    read = _json(facts)
+    label = read.get("label")
+    named = label if isinstance(label, dict) else {}
+    said = {name: read.get(name) for name in ("agreement", "scope", "originator")}
+    return {**said, "level": named.get("classification"), "policy": named.get("policy")}
 
 
 def _recipients(facts: object) -> frozenset[str]:

@@ -11,6 +11,7 @@ from exchange import usecases
 from exchange.audit.verify import Step
 from exchange.custody import load_log_key
 from exchange.kernel import ForbiddenError, NotFoundError
+from exchange.markings import Label
 from exchange.members import Standing
 from exchange.usecases.clients import ClearanceChange, change_clearance, change_standing
 from exchange.usecases.hold_rows import RowWatch
@@ -157,6 +158,15 @@ async def test_client_that_was_given_more_in_its_row_is_suspended(living: World,
     ((place, why),) = await found_in(living)
     assert (place, column in why) == (f"client {client.id}", True)
     assert [entry["detail"]["done"] for entry in await held(living)] == ["suspended"]
+
+
+async def test_report_that_was_moved_where_nobody_finds_it_is_found(living: World) -> None:
+    report = await living.post()
+    await living.post(label=Label("NATO", "RESTRICTED", releasable_to=("GBR", "NOR")))
+    living.sql("UPDATE report SET class_id = (SELECT max(id) FROM release_class) WHERE id = $1", report)
+
+    ((place, why),) = await found_in(living)
+    assert (place, "`level`" in why) == (f"report {report}", True)
 
 
 async def test_row_that_is_gone_is_found(living: World) -> None:
