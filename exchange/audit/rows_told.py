@@ -34,6 +34,8 @@ class RowKind(Enum):
     CRISIS = "crisis"
     REQUEST = "request"
     SUBSCRIPTION = "subscription"
+    ERASED = "personal"
+    """Keys of personal data by subject and period, with a space between; the version is how many are destroyed."""
 
 
 class RowName(NamedTuple):
@@ -98,6 +100,8 @@ def contradiction(told: RowTold, kept: RowKept | None) -> Contradiction | None:
     if told.is_over and not kept.is_over:
         return Contradiction(told, f"`{told.event}` ended it, and its row says that it goes on")
     if kept.version < told.version and not kept.is_over:
+        if told.name.kind is RowKind.ERASED:
+            return Contradiction(told, f"{told.version} keys were erased by two persons, and {kept.version} are gone")
         why = f"its row is of version {kept.version}: `{told.event}` made version {told.version}"
         return Contradiction(told, why)
     if told.not_for is not None and kept.version == told.version and told.not_for in kept.lets:
@@ -105,6 +109,11 @@ def contradiction(told: RowTold, kept: RowKept | None) -> Contradiction | None:
     # Of a report the version of now alone is there.
     if not told.says or (told.name.kind is RowKind.REPORT and kept.version != told.version):
         return None
+    return _other_said(told, kept)
+
+
+def _other_said(told: RowTold, kept: RowKept) -> Contradiction | None:
+    """Return in what a version of a row, or the current one, says something else."""
     if told.is_last:
         now = kept.says.get(kept.version, {})
         other = next((name for name, value in told.says.items() if now.get(name, value) != value), None)
@@ -205,6 +214,13 @@ def _ended(kind: RowKind, place: str | None) -> Callable[[Entry], Iterator[RowTo
     return read
 
 
+def _erased(entry: Entry) -> Iterator[RowTold]:
+    subject, detail = entry.get("object"), entry.get("detail", {})
+    period, keys = detail.get("period"), detail.get("keys")
+    if subject is not None and isinstance(period, str) and isinstance(keys, int) and keys:
+        yield RowTold(RowName(RowKind.ERASED, f"{subject['id']} {period}"), entry, keys)
+
+
 def _onward_revoked(entry: Entry) -> Iterator[RowTold]:
     yield from _ended(RowKind.ONWARD, "request")(entry)
     recipient = entry.get("detail", {}).get("recipient")
@@ -266,6 +282,7 @@ _TELLING: Final[Mapping[str, Callable[[Entry], Iterator[RowTold]]]] = {
     EventName.CRISIS_ENDED.value: _ended(RowKind.CRISIS, "crisis"),
     EventName.REQUEST_CLOSED.value: _ended(RowKind.REQUEST, None),
     EventName.REQUEST_WITHDRAWN.value: _ended(RowKind.REQUEST, None),
+    EventName.PERSONAL_ERASED.value: _erased,
     EventName.SUBSCRIPTION_REMOVED.value: _ended(RowKind.SUBSCRIPTION, None),
 }
 

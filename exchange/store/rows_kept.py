@@ -4,6 +4,7 @@ Nothing here believes a row: on SQLite, what stands where a number belongs may b
 """
 
 import json
+from collections import Counter
 from collections.abc import Collection, Iterable, Mapping
 from typing import Any, Final
 
@@ -18,6 +19,7 @@ from exchange.store.consent_tables import OnwardTable
 from exchange.store.crisis_tables import CrisisTable
 from exchange.store.derivation_tables import DerivationTable
 from exchange.store.dialect import Fetch, Row, Sql, Statement
+from exchange.store.personal_tables import PersonalKeyTable
 from exchange.store.proxy_book import ProxyState
 from exchange.store.proxy_tables import ProxyTable
 from exchange.store.request_tables import RequestTable
@@ -36,6 +38,7 @@ _AGREEMENT, _PARTY = table("agreement"), table("agreement_party")
 _ONWARD, _DERIVATION = table(str(OnwardTable.__tablename__)), table(str(DerivationTable.__tablename__))
 _PROXY, _KEY = table(str(ProxyTable.__tablename__)), table(str(SignatoryKeyTable.__tablename__))
 _CRISIS, _REQUEST = table(str(CrisisTable.__tablename__)), table(str(RequestTable.__tablename__))
+_PERSONAL = table(str(PersonalKeyTable.__tablename__))
 _SUBSCRIPTION = table(str(SubscriptionTable.__tablename__))
 
 _DESTROYED: Final = (ReportStatus.RECALLED.value, ReportStatus.EXPIRED.value)
@@ -92,6 +95,8 @@ class RowsKept:
                 return _versions(await self._rows("member", member, ids), ("standing",))
             case RowKind.AGREEMENT:
                 return _parties(await self._rows("agreement", _agreements(), ids))
+            case RowKind.ERASED:
+                return await self._erased(ids)
             case _:
                 column, is_over = _IS_OVER[kind]
                 asked: Any = select(column, is_over)
@@ -114,6 +119,15 @@ class RowsKept:
             )
             for report, version, is_over, facts in rows
         }
+
+    async def _erased(self, ids: list[str]) -> dict[str, RowKept]:
+        asked = select(_PERSONAL.c.subject, _PERSONAL.c.period).where(
+            _PERSONAL.c.destroyed_at.is_not(None), func.length(_PERSONAL.c.wrapped_key) == 0
+        )
+        subjects = sorted({each.partition(" ")[0] for each in ids})
+        rows = await self._rows("erased", (asked, _PERSONAL.c.subject), subjects)
+        counts = Counter(f"{subject} {period}" for subject, period in rows)
+        return {each: RowKept(counts[each]) for each in ids}
 
     async def _rows(self, name: str, asked: tuple[Select[Any], ColumnElement[Any]], ids: list[str]) -> list[Row]:
         if name not in self._made:

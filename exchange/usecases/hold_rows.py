@@ -201,7 +201,7 @@ async def _contents(services: Services, log: int, positions: Sequence[int]) -> l
 
 
 def _is_id(name: RowName) -> bool:
-    return name.kind is RowKind.MEMBER or is_uuid7(name.id)
+    return name.kind in {RowKind.MEMBER, RowKind.ERASED} or is_uuid7(name.id)
 
 
 async def _mended(unit: UnitOfWork, told: RowTold, put: dict[str, int]) -> str:

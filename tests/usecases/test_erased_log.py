@@ -116,3 +116,16 @@ async def test_every_erasure_of_one_person_is_counted(populated: World, log: Log
 
     assert verification.findings == ()
     assert "personal data of 4 entries is erased" in verification.notes
+
+
+async def test_erased_key_that_was_put_back_is_noticed(populated: World, log: Log) -> None:
+    await act(populated)
+    subject = populated.clients["NOR reader"].id
+    ((kept,),) = populated.sql("SELECT wrapped_key FROM personal_key WHERE subject = $1", subject)
+    await erase(populated)
+    assert erasures(await found(log)) == []
+    populated.unguard("personal_key")
+    back = "UPDATE personal_key SET wrapped_key = $1, destroyed_at = NULL WHERE subject = $2"
+    populated.sql(back, bytes(kept), subject)
+
+    assert erasures(await found(log)) == [(Step.ROWS, "1 keys were erased by two persons, and 0 are gone")]
