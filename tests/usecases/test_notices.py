@@ -8,6 +8,7 @@ from exchange import usecases
 from exchange.kernel import MalformedError
 from exchange.markings import Label
 from exchange.reports import Downgrade
+from tests.support.lowering import lower
 from tests.support.world import World
 
 LOWER = Label("NATO", "RESTRICTED", releasable_to=("GBR", "NOR"))
@@ -33,8 +34,7 @@ async def test_reader_is_told_in_order_what_became_of_a_report_that_it_had(told:
     await read(told, report)
     amended = told.posted(content=b"second", label=RAISED)
     await usecases.amend_report(told.services, told.call("GBR contributor"), report, amended, if_version=None)
-    lowered = Downgrade(LOWER, None)
-    await usecases.downgrade_report(told.services, told.call("GBR releaser"), report, lowered)
+    await lower(told, report, Downgrade(LOWER, None))
     recalled = await usecases.recall_report(told.services, told.call("GBR releaser"), report, "at risk")
     page = await notices(told, "NOR reader")
 
