@@ -9,11 +9,11 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, func, insert, select, update
+from sqlalchemy import ColumnElement, and_, func, insert, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 from sqlmodel import SQLModel, col
 
-from exchange.agreements import Agreement
+from exchange.agreements import Agreement, PartyState
 from exchange.audit import EntryDraft, Guard, Receipt, SealedEntry
 from exchange.crypto import CertificateFacts
 from exchange.kernel import Clock, ConflictError, ExchangeError, NotFoundError, to_micros
@@ -198,6 +198,22 @@ class UnitOfWork:
     async def add_agreement(self, agreement: Agreement, proposed_by: str | None) -> None:
         """Add an agreement that a client proposed, None for the host's operator."""
         await self._add(agreement_row(agreement, proposed_by, self._now), *party_rows(agreement))
+
+    async def unanswered_proposals(self, client: Client, *, withdrawn_since: datetime) -> int:
+        """Return how many agreements `client` proposed that no other member has signed.
+
+        Of those that its own member has withdrawn from, the ones from `withdrawn_since` on.
+        """
+        party, row = PartyTable, AgreementTable
+        of_row = and_(col(party.agreement_id) == col(row.id), col(party.version) == col(row.version))
+        is_own = col(party.member) == client.member
+        signed = select(col(party.member)).where(of_row, ~is_own, col(party.signed_at).is_not(None)).exists()
+        is_left = col(party.state) == PartyState.WITHDRAWN.value
+        left = select(col(party.member)).where(of_row, is_own, is_left).exists()
+        is_open = or_(~left, col(row.recorded_at) >= to_micros(withdrawn_since))
+        is_its = (col(row.proposed_by) == client.id, col(row.superseded_at).is_(None))
+        count = select(func.count()).select_from(row).where(*is_its, ~signed, is_open)
+        return int(await self._session.scalar(count) or 0)
 
     async def put_agreement(self, agreement: Agreement) -> None:
         """Add the next version of an agreement; ConflictError where another one came first."""

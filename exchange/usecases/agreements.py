@@ -6,7 +6,7 @@ is run for it.
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from exchange.agreements import (
     Agreement,
@@ -25,7 +25,7 @@ from exchange.agreements import (
 )
 from exchange.agreements.strict_yaml import Document
 from exchange.audit import Actor, EventName, Outcome, Receipt, Subject, in_pieces
-from exchange.kernel import Fault, InvalidError, NotFoundError, is_uuid7, new_id, rfc3339
+from exchange.kernel import ConflictError, Fault, InvalidError, NotFoundError, is_uuid7, new_id, rfc3339
 from exchange.members import Client, Role
 from exchange.store import UnitOfWork
 from exchange.usecases.authenticate import admit_anyone, authenticate, sees_everyone
@@ -36,6 +36,9 @@ _ID_RANDOMNESS_BYTES = 10
 
 LONGEST_TEXT_BYTES = 40_000
 """An entry of the log takes 65,535 bytes, and what else it says."""
+
+MOST_UNANSWERED = 20
+"""Of one client: each stands in what all its parties are shown, and is gone through whenever they look for gaps."""
 
 Step = Callable[[Agreement, str, datetime], Agreement]
 
@@ -60,11 +63,21 @@ async def propose_agreement(services: Services, call: Call, document: object) ->
     async with on_record(services, attempt), services.store.unit_of_work() as unit:
         terms = await read_terms(services, unit, document)
         require_own_agreement(client, terms)
+        await _require_answers(unit, call, client)
         agreement = propose(AgreementId(new_id(call.now, services.randomness(_ID_RANDOMNESS_BYTES))), terms)
         text = logged_text(agreement)
         await unit.add_agreement(agreement, proposed_by=None if client is None else client.id)
         receipt = await record_agreement(unit, call, client, event, agreement, told=text)
     return Recorded(AgreementView(agreement, state_of(agreement, call.now)), receipt)
+
+
+async def _require_answers(unit: UnitOfWork, call: Call, client: Client | None) -> None:
+    """Raise ConflictError where too much that the client proposed waits for others already."""
+    if client is None or sees_everyone(client):
+        return
+    if await unit.unanswered_proposals(client, withdrawn_since=call.now - timedelta(days=1)) >= MOST_UNANSWERED:
+        message = f"{MOST_UNANSWERED} agreements that you proposed lie before their parties, unsigned by any other"
+        raise ConflictError(message, code="too-many-waiting")
 
 
 async def list_agreements(services: Services, call: Call) -> Recorded[tuple[AgreementView, ...]]:

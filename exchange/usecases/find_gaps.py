@@ -75,7 +75,10 @@ def _clauses(agreements: list[Agreement], call: Call) -> list[Clause]:
         for each in agreements
         for scope in each.terms.scopes
     )
-    return [Clause(facts, frozenset(scope.contributors)) for facts, scope in found if facts is not None]
+    # What is not in force opens nothing, and there may be much of it: anybody proposes.
+    return [
+        Clause(facts, frozenset(scope.contributors)) for facts, scope in found if facts is not None and facts.in_force
+    ]
 
 
 def _require_known(law: Law, question: GapQuestion) -> None:

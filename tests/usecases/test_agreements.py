@@ -59,6 +59,34 @@ async def test_host_operators_and_parties_propose(populated: World, caller: str 
     assert rows == [(None if caller is None else populated.clients[caller].id,)]
 
 
+async def test_what_a_client_proposed_and_nobody_else_signed_is_bounded(
+    populated: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("exchange.usecases.agreements.MOST_UNANSWERED", 2)
+    call, services = populated.call, populated.services
+
+    async def propose(name: str | None = "GBR signatory") -> str | None:
+        made = await populated.attempt(usecases.propose_agreement(services, call(name), AGREEMENT))
+        return made.value.value.agreement.id if made.error is None else made.error.code
+
+    first, second = await propose(), await propose()
+    assert first is not None
+    assert second is not None
+    await sign_by_call(services, call("GBR signatory"), first)
+    assert await propose() == "too-many-waiting"
+    assert {len(await propose(other) or "") for other in ("NOR signatory", "operator", None)} == {len(ABSENT)}
+
+    # Another member's signature is an answer.
+    await sign_by_call(services, call("NOR signatory"), first)
+    third = await propose()
+    assert third != "too-many-waiting"
+    # To withdraw makes room, and not at once: what is withdrawn is seen by the others too.
+    await usecases.withdraw_agreement(services, call("GBR signatory"), second)
+    assert await propose() == "too-many-waiting"
+    populated.clock.now += timedelta(days=1, seconds=1)
+    assert await propose() != "too-many-waiting"
+
+
 async def test_agreement_is_the_same_from_yaml_and_json(populated: World) -> None:
     document = yaml.safe_load(AGREEMENT.replace("2026-01-01", "'2026-01-01'").replace("2030-12-31", "'2030-12-31'"))
     from_json = await usecases.propose_agreement(populated.services, populated.call(None), document)
