@@ -80,6 +80,7 @@ WATCHING, RELEASING, SIGNING = {Role.OPERATOR, Role.AUDITOR}, {Role.RELEASER}, {
         ("onward-release", RELEASING, timedelta(days=7), False, False),
         ("derived-marking", RELEASING, timedelta(days=7), False, False),
         ("proxy-posting", RELEASING, timedelta(days=7), False, False),
+        ("downgrade", RELEASING, timedelta(days=7), False, False),
         ("open-crisis", SIGNING, timedelta(hours=24), False, True),
     ],
 )
@@ -88,7 +89,7 @@ def test_each_kind_has_its_persons_and_its_time(name, roles, waits, of_exchange,
 
     assert (kind.asked_by, kind.confirmed_by) == (roles, roles)
     assert (kind.waits, kind.of_exchange, kind.across_members) == (waits, of_exchange, across_members)
-    assert len(ACT_KINDS) == 6
+    assert len(ACT_KINDS) == 7
 
 
 def test_kind_has_the_roles_of_both_its_persons():

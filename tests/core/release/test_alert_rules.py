@@ -62,7 +62,7 @@ def test_the_repositorys_rules_load():
     assert rules["witness-behind"].condition == WitnessBehind(timedelta(minutes=15))
     occurrence = rules["tampering"].condition
     assert isinstance(occurrence, Occurrence)
-    assert (occurrence.events, occurrence.outcomes) == ({"key.opened"}, {"failed"})
+    assert (occurrence.events, occurrence.outcomes) == ({"key.opened", "row.contradicted"}, {"failed"})
 
 
 def test_level_means_it_and_all_above_in_every_policy():
