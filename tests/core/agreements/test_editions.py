@@ -8,6 +8,7 @@ import pytest
 
 from exchange.agreements import (
     AMENDMENT_MOVES,
+    Absence,
     AgreementState,
     Amendment,
     AmendmentState,
@@ -109,6 +110,51 @@ def test_answers_to_older_requests_go_to_all_only_while_every_text_says_so():
         AnswersTo.ASKED
     )
     assert clause_of((wide, narrow), "cyber-threats", 1).scope.answers is AnswersTo.ASKER
+
+
+@pytest.mark.parametrize(
+    ("older", "edition", "reads"),
+    [
+        (OlderReports.EXCLUDED, 1, False),
+        (OlderReports.EXCLUDED, 2, False),
+        (OlderReports.EXCLUDED, 3, True),
+        (OlderReports.INCLUDED, 1, True),
+        (OlderReports.INCLUDED, 2, True),
+    ],
+)
+def test_who_accedes_anew_reads_older_reports_where_its_text_says_so(older, edition, reads):
+    came_back = Absence("DNK", SIGNED_AT, DURING, 3)
+    texts = (text(), text(topics=("cyber",)), text(older=older))
+    clause = clause_of(texts, "cyber-threats", edition, [came_back])
+
+    assert ("DNK" in clause.scope.readers, "NOR" in clause.scope.readers) == (reads, True)
+    assert "DNK" in clause_of(texts, "cyber-threats", edition).scope.readers
+    # Of who came back by another text, and posts too.
+    other = clause_of(texts, "cyber-threats", 2, [replace(came_back, member="GBR"), replace(came_back, edition=2)])
+    assert ("DNK" in other.scope.readers) is True
+    assert ("GBR" in other.scope.contributors, "GBR" in other.scope.readers) == (older is OlderReports.INCLUDED,) * 2
+
+
+def test_absence_lasts_from_the_day_of_leaving_until_the_text_binds():
+    now = withdraw_party(agreement((S, S, S)), "DNK", DURING)
+    left_at = now.party("DNK").leaves_at
+    back_at = left_at + timedelta(days=9)
+    draft = amended(now, text(ceiling="TOP SECRET"), back_at)
+    given = {member: signature_of(draft, member, back_at) for member in FIRST.parties}
+    concluded = conclude(now, draft.terms, given, back_at)
+
+    assert concluded.absences == (Absence("DNK", left_at, back_at, 2),)
+    assert as_if_concluded(now, draft.terms, back_at).absences == concluded.absences
+    instant = timedelta(microseconds=1)
+    away = [concluded.was_away("DNK", at) for at in (left_at - instant, left_at, back_at - instant, back_at)]
+    assert away == [False, True, True, False]
+    assert not concluded.was_away("NOR", left_at)
+    # Nobody was away who signed before its notice had passed, or is not named any more.
+    early = left_at - instant
+    signed = {member: signature_of(draft, member, early) for member in FIRST.parties}
+    assert conclude(now, draft.terms, signed, early).absences == ()
+    without = replace(draft.terms, parties=FIRST.parties[:2])
+    assert as_if_concluded(now, without, back_at).absences == ()
 
 
 def test_of_several_ceilings_all_hold_for_older_reports():

@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 import pytest
 
 from exchange.agreements import (
+    TAKING_BACK_PURPOSE,
     AgreementState,
     CrisisClause,
     KeptText,
@@ -18,6 +19,7 @@ from exchange.agreements import (
     proven,
     sign,
     state_of,
+    take_back,
     text_of,
     verify_texts,
     with_proven_texts,
@@ -91,6 +93,16 @@ def test_signature_is_for_agreements_and_for_nothing_else():
     assert made.key.verify(made.signature, statement, purpose="agreement") is None
     with pytest.raises(CryptoError):
         made.key.verify(made.signature, statement, purpose="report")
+
+
+def test_what_takes_a_signature_back_is_none_and_none_takes_itself_back():
+    given = signature_of(FIRST, "NOR", SIGNED_AT)
+    made = take_back(TEXT, OTHER_KEY, member="NOR", signatory=given.signatory)
+    back = dataclasses.replace(given, key=OTHER_KEY.verifying_key, signature=made)
+
+    assert is_signed(TEXT, TEXT.digest, back, purpose=TAKING_BACK_PURPOSE)
+    assert not is_signed(TEXT, TEXT.digest, back)
+    assert not is_signed(TEXT, TEXT.digest, given, purpose=TAKING_BACK_PURPOSE)
 
 
 def test_signing_keeps_the_signatures_before_it():

@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 
 from exchange.crypto import (
     CONTEXT_BYTES,
+    OpeningError,
     digest_context,
     header_context,
     part_context,
@@ -95,6 +96,12 @@ def test_headers_share_a_context_only_where_they_share_a_place(one, other):
 
 def test_header_context_says_class_version_and_report():
     assert header_context(REPORT, 7, DIGEST) == f"exchange header/{DIGEST}/7/{REPORT}".encode()
+
+
+def test_header_of_a_version_that_is_no_number_opens_nowhere():
+    # SQLite keeps a text where a number belongs.
+    with pytest.raises(OpeningError, match="version of a report is no number"):
+        header_context(REPORT, "7", DIGEST)
 
 
 def test_context_of_what_is_sealed_beside_a_report_stays_what_it_is():

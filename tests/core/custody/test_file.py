@@ -175,6 +175,11 @@ def test_missing_file_refuses_with_the_way_to_mend_it(tmp_path):
         FileCustodian.load(path)
 
 
+async def test_version_that_is_no_number_is_told_as_altered(path):
+    with pytest.raises(KeyMissingError, match="a key's version is no number: the row was altered"):
+        await FileCustodian.load(path).unwrap(Wrapped(f"file/{NAME}", "1", "aes-256-gcm", bytes(60)), CONTEXT)
+
+
 async def test_missing_version_says_how_to_mend_it(path):
     custodian = FileCustodian.load(path)
 

@@ -44,6 +44,9 @@ def test_a_clock_is_taken_as_it_is_until_it_is_held() -> None:
     clock.tick()
 
     assert (clock(), clock.wall, clock.behind) == (machine.wall, machine.wall, timedelta(0))
+    assert clock.is_held is False
+    clock.hold(AT)
+    assert clock.is_held is True
 
 
 def test_a_clock_that_is_right_is_not_altered() -> None:

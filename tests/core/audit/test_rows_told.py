@@ -1,0 +1,279 @@
+"""What entries say of rows, and when a row contradicts them: it has not come as far, or says something else."""
+
+from typing import Any
+
+import pytest
+
+from exchange.audit import EventName
+from exchange.audit.rows_told import (
+    TELLING_EVENTS,
+    LastWords,
+    RowKept,
+    RowKind,
+    RowName,
+    RowTold,
+    contradiction,
+    rows_told,
+)
+
+REPORT = RowName(RowKind.REPORT, "r1")
+CLIENT = RowName(RowKind.CLIENT, "c1")
+AGREEMENT = RowName(RowKind.AGREEMENT, "a1")
+
+
+def entry(event: EventName, *, outcome: str = "permitted", version: int | None = 3, **fields: Any) -> Any:
+    subject = {"type": "thing", "id": "x1"} | ({} if version is None else {"version": version})
+    return {"id": "e1", "type": event.value, "decision": outcome, "object": subject, **fields}
+
+
+def said(event: EventName, **fields: Any) -> RowTold:
+    (told,) = rows_told(entry(event, **fields))
+    return told
+
+
+def told(name: RowName, **fields: Any) -> RowTold:
+    return RowTold(name, entry(EventName.CLIENT_CHANGED), **fields)
+
+
+def why(what: RowTold, kept: RowKept | None) -> str | None:
+    found = contradiction(what, kept)
+    return None if found is None else found.why
+
+
+def test_names_are_told_in_words() -> None:
+    assert str(REPORT) == "report r1"
+    assert str(RowName(RowKind.SIGNATORY_KEY, "k")) == "signatory-key k"
+
+
+@pytest.mark.parametrize("outcome", ["refused", "failed"])
+@pytest.mark.parametrize("event", TELLING_EVENTS)
+def test_what_did_not_come_to_pass_says_nothing(event: str, outcome: str) -> None:
+    assert rows_told(entry(EventName(event), outcome=outcome)) == ()
+
+
+def test_what_is_about_something_else_says_nothing() -> None:
+    assert rows_told(entry(EventName.REPORT_LISTED)) == ()
+
+
+def test_every_telling_event_can_be_read_without_anything_beside_it() -> None:
+    for event in TELLING_EVENTS:
+        bare = {"id": "e1", "type": event, "decision": "permitted"}
+        assert all(each.by is bare for each in rows_told(bare))  # type: ignore[arg-type]  # as little as an entry has
+
+
+def test_post_says_where_a_report_stands() -> None:
+    told = said(
+        EventName.REPORT_POSTED,
+        agreement="a1",
+        scope="s1",
+        owner="GBR",
+        label={"policy": "NATO", "classification": "SECRET"},
+    )
+
+    assert (told.name, told.version, told.is_over) == (RowName(RowKind.REPORT, "x1"), 3, False)
+    assert told.says == {"agreement": "a1", "scope": "s1", "originator": "GBR", "level": "SECRET", "policy": "NATO"}
+    assert told.event == "report.posted"
+
+
+def test_a_new_version_says_its_own_label_and_not_the_one_before() -> None:
+    told = said(
+        EventName.REPORT_DOWNGRADED,
+        label={"policy": "NATO", "classification": "SECRET"},
+        detail={"to_level": "RESTRICTED", "to_policy": "EU"},
+    )
+
+    assert told.says == {"level": "RESTRICTED", "policy": "EU"}
+
+
+@pytest.mark.parametrize("event", [EventName.REPORT_RECALLED, EventName.REPORT_ENDED])
+def test_report_that_ended_is_over(event: EventName) -> None:
+    told = said(event)
+
+    assert (told.name.kind, told.is_over, told.says) == (RowKind.REPORT, True, {})
+
+
+def test_client_is_said_with_what_the_entry_holds_of_it_lists_as_sets() -> None:
+    told = said(EventName.CLIENT_CHANGED, detail={"standing": "active", "roles": ["reader", "contributor"], "other": 1})
+
+    assert told.name.kind is RowKind.CLIENT
+    assert told.says == {"standing": "active", "roles": ("contributor", "reader")}
+
+
+def test_member_is_said_with_its_standing() -> None:
+    assert said(EventName.MEMBER_SUSPENDED, detail={"standing": "suspended", "level": "x"}).says == {
+        "standing": "suspended"
+    }
+
+
+@pytest.mark.parametrize(
+    ("event", "state"),
+    [
+        (EventName.AGREEMENT_SUSPENDED, "suspended"),
+        (EventName.AGREEMENT_RESUMED, "signed"),
+        (EventName.AGREEMENT_WITHDRAWN, "withdrawn"),
+    ],
+)
+def test_party_says_where_it_stands(event: EventName, state: str) -> None:
+    assert said(event, member="GBR").says == {"party GBR": state}
+    # As a restore does it again.
+    assert said(event, member="NOR", detail={"on_behalf_of": "GBR"}).says == {"party GBR": state}
+
+
+def test_party_that_gave_notice_says_when_it_leaves() -> None:
+    told = said(EventName.AGREEMENT_WITHDRAWN, member="GBR", detail={"leaves_at": "2026-12-01T00:00:00Z"})
+
+    assert told.says == {"leaving GBR": "2026-12-01T00:00:00Z"}
+
+
+@pytest.mark.parametrize(
+    "event", [EventName.AGREEMENT_PROPOSED, EventName.AGREEMENT_SIGNED, EventName.AGREEMENT_AMENDED]
+)
+def test_agreement_has_come_to_its_version(event: EventName) -> None:
+    told = said(event)
+
+    assert (told.name.kind, told.version, told.says) == (RowKind.AGREEMENT, 3, {})
+
+
+@pytest.mark.parametrize(
+    ("event", "place", "kind"),
+    [
+        (EventName.SIGNATORY_KEY_RETIRED, "key", RowKind.SIGNATORY_KEY),
+        (EventName.PROXY_REVOKED, "consent", RowKind.PROXY),
+        (EventName.DERIVATION_REVOKED, "request", RowKind.DERIVATION),
+        (EventName.CRISIS_ENDED, "crisis", RowKind.CRISIS),
+    ],
+)
+def test_what_ended_is_named_in_the_detail(event: EventName, place: str, kind: RowKind) -> None:
+    told = said(event, detail={place: "y2"})
+
+    assert (told.name, told.is_over) == (RowName(kind, "y2"), True)
+    assert rows_told(entry(event, detail={place: 2})) == ()
+
+
+@pytest.mark.parametrize(
+    ("event", "kind"),
+    [
+        (EventName.REQUEST_CLOSED, RowKind.REQUEST),
+        (EventName.REQUEST_WITHDRAWN, RowKind.REQUEST),
+        (EventName.SUBSCRIPTION_REMOVED, RowKind.SUBSCRIPTION),
+    ],
+)
+def test_what_ended_is_what_the_entry_is_about(event: EventName, kind: RowKind) -> None:
+    told = said(event)
+
+    assert (told.name, told.is_over) == (RowName(kind, "x1"), True)
+
+
+def test_consent_taken_back_says_it_of_itself_and_of_the_report() -> None:
+    consent, report = rows_told(entry(EventName.ONWARD_REVOKED, detail={"request": "q1", "recipient": "DNK"}))
+
+    assert (consent.name, consent.is_over) == (RowName(RowKind.ONWARD, "q1"), True)
+    assert (report.name, report.version, report.not_for) == (RowName(RowKind.REPORT, "x1"), 3, "DNK")
+    (_, unnamed) = rows_told(entry(EventName.ONWARD_REVOKED, detail={"request": "q1", "recipient": ["DNK"]}))
+    assert unnamed.not_for is None
+
+
+@pytest.mark.parametrize(
+    ("detail", "expected"),
+    [
+        ({"period": "2026-10", "keys": 2}, [("x1 2026-10", 2)]),
+        ({"period": "2026-10", "keys": 0}, []),
+        ({"period": 10, "keys": 2}, []),
+        ({"period": "2026-10", "keys": "2"}, []),
+    ],
+)
+def test_erasure_says_how_many_keys_are_gone(detail: dict[str, Any], expected: list[tuple[str, int]]) -> None:
+    found = rows_told(entry(EventName.PERSONAL_ERASED, detail=detail))
+
+    assert [(each.name.id, each.version) for each in found] == expected
+
+
+@pytest.mark.parametrize(
+    ("what", "kept", "fault"),
+    [
+        # as far as the log says, or further
+        (told(CLIENT, version=3), RowKept(3), None),
+        (told(CLIENT, version=3), RowKept(4), None),
+        (told(CLIENT, version=3), RowKept(2), "its row is of version 2: `client.changed` made version 3"),
+        (told(CLIENT, version=3), RowKept(2, is_over=True), None),
+        (told(CLIENT), None, "its row is gone, and `client.changed` is in the log"),
+        # what ended stays ended
+        (told(REPORT, is_over=True), RowKept(0, is_over=True), None),
+        (told(REPORT, is_over=True), RowKept(9), "`client.changed` ended it, and its row says that it goes on"),
+        # erased keys are counted
+        (told(RowName(RowKind.ERASED, "s 2026-10"), version=2), RowKept(2), None),
+        (
+            told(RowName(RowKind.ERASED, "s 2026-10"), version=2),
+            RowKept(1),
+            "2 keys were erased by two persons, and 1 are gone",
+        ),
+        # what was taken back from a member
+        (told(REPORT, version=3, not_for="DNK"), RowKept(3, lets=frozenset({"NOR"})), None),
+        (
+            told(REPORT, version=3, not_for="DNK"),
+            RowKept(3, lets=frozenset({"DNK"})),
+            "it goes to DNK: `client.changed` took that back",
+        ),
+        (told(REPORT, version=3, not_for="DNK"), RowKept(4, lets=frozenset({"DNK"})), None),
+        # what stands in a version
+        (told(CLIENT, version=3, says={"level": "S"}), RowKept(3, says={3: {"level": "S"}}), None),
+        (
+            told(CLIENT, version=3, says={"level": "S"}),
+            RowKept(3, says={3: {"level": "TS"}}),
+            "`level` in version 3 is another than `client.changed` put there",
+        ),
+        (
+            told(CLIENT, version=3, says={"level": "S"}),
+            RowKept(3, says={}),
+            "version 3, of `client.changed`, is gone",
+        ),
+        # of a report only the version of now is there
+        (told(REPORT, version=3, says={"level": "S"}), RowKept(4, says={4: {"level": "R"}}), None),
+        (
+            told(REPORT, version=3, says={"level": "S"}),
+            RowKept(3, says={3: {"level": "R"}}),
+            "`level` in version 3 is another than `client.changed` put there",
+        ),
+        # a last word holds in the version of now, and where it was said
+        (told(AGREEMENT, version=3, says={"p": "s"}, is_last=True), RowKept(4, says={3: {"p": "s"}, 4: {}}), None),
+        (
+            told(AGREEMENT, version=3, says={"p": "s"}, is_last=True),
+            RowKept(4, says={3: {"p": "s"}, 4: {"p": "x"}}),
+            "`p` is another than its last word, `client.changed`",
+        ),
+        (
+            told(AGREEMENT, version=3, says={"p": "s"}, is_last=True),
+            RowKept(4, says={3: {"p": "x"}, 4: {"p": "s"}}),
+            "`p` in version 3 is another than `client.changed` put there",
+        ),
+    ],
+)
+def test_row_contradicts_an_entry(what: RowTold, kept: RowKept | None, fault: str | None) -> None:
+    assert why(what, kept) == fault
+
+
+@pytest.mark.parametrize(("says", "version"), [({3: {"level": "TS"}}, 3), ({}, 3)])
+def test_it_counts_now_where_the_version_is_the_one_that_is_decided_on(says: dict[int, Any], version: int) -> None:
+    what = told(CLIENT, version=version, says={"level": "S"})
+
+    assert [contradiction(what, RowKept(now, says=says)).is_current for now in (3, 4)] == [True, False]  # type: ignore[union-attr]
+
+
+def test_last_word_is_of_the_highest_version_whatever_the_order() -> None:
+    suspended = said(EventName.AGREEMENT_SUSPENDED, member="GBR", version=5)
+    resumed = said(EventName.AGREEMENT_RESUMED, member="GBR", version=6)
+    other = said(EventName.AGREEMENT_SUSPENDED, member="NOR", version=4)
+    for order in ([suspended, resumed, other], [other, resumed, suspended]):
+        words = LastWords()
+        for each in order:
+            words.take(each)
+        assert [(each.says, each.version, each.is_last) for each in words.found()] == [
+            ({"party NOR": "suspended"}, 4, True)
+        ]
+
+
+def test_last_words_are_of_agreements_alone() -> None:
+    words = LastWords()
+    words.take(told(CLIENT, version=3, says={"party GBR": "suspended"}))
+
+    assert words.found() == []

@@ -1,0 +1,93 @@
+"""Entries held against rows by a verification: each page once, and where there are none to see, not at all."""
+
+from collections.abc import Collection
+from typing import Any
+
+import pytest
+
+from exchange.audit.rows_told import RowKept, RowKind, RowName
+from exchange.audit.verify.findings import Findings, Step
+from exchange.audit.verify.rows import RowChecks
+from exchange.kernel import MalformedError
+
+
+def entry(number: int, kind: str = "report.recalled", **fields: Any) -> Any:
+    subject = {"type": "report", "id": f"r{number}"}
+    return {"id": f"e{number}", "type": kind, "decision": "permitted", "object": subject, **fields}
+
+
+class Rows:
+    """A source of rows that counts how often it is asked."""
+
+    def __init__(self, kept: dict[str, RowKept] | None, fault: str | None = None) -> None:
+        self._kept, self._fault = kept, fault
+        self.asked: list[int] = []
+
+    def kept_rows(self, names: Collection[RowName]) -> dict[RowName, RowKept] | None:
+        self.asked.append(len(names))
+        if self._fault is not None:
+            raise MalformedError(self._fault)
+        if self._kept is None:
+            return None
+        return {name: self._kept[name.id] for name in names if name.id in self._kept}
+
+
+def checked(rows: Any, entries: list[Any]) -> Findings:
+    findings = Findings()
+    checks = RowChecks(rows, findings)
+    for position, each in enumerate(entries):
+        checks.observe(position, each, b"")
+    checks.conclude()
+    return findings
+
+
+def test_row_that_goes_on_after_its_end_is_found_with_its_entry() -> None:
+    rows = Rows({"r0": RowKept(1, is_over=True), "r1": RowKept(1)})
+    (found,) = checked(rows, [entry(0), entry(1)]).found()
+
+    assert (found.step, found.place, found.position, found.entry) == (Step.ROWS, "report r1", 1, "e1")
+    assert found.why == "`report.recalled` ended it, and its row says that it goes on"
+    assert rows.asked == [2]
+
+
+def test_rows_are_asked_for_page_by_page() -> None:
+    kept = {f"r{number}": RowKept(1, is_over=True) for number in range(1101)}
+    rows = Rows(kept)
+
+    assert checked(rows, [entry(number) for number in range(1101)]).found() == ()
+    assert rows.asked == [500, 500, 101]
+
+
+def test_last_words_are_compared_at_the_end() -> None:
+    name = RowName(RowKind.AGREEMENT, "r0")
+    suspended = entry(0, "agreement.suspended", member="GBR")
+    suspended["object"]["version"] = 2
+    kept = RowKept(3, says={2: {"party GBR": "suspended"}, 3: {"party GBR": "signed"}})
+    (found,) = checked(Rows({name.id: kept}), [suspended]).found()
+
+    assert (found.place, found.position) == ("agreement r0", None)
+    assert found.why == "`party GBR` is another than its last word, `agreement.suspended`"
+
+
+def test_source_without_rows_is_asked_once() -> None:
+    rows = Rows(None)
+
+    assert checked(rows, [entry(number) for number in range(1500)]).found() == ()
+    assert rows.asked == [500]
+
+
+def test_rows_that_cannot_be_read_are_one_finding() -> None:
+    rows = Rows({}, "the rows are of another version")
+    findings = checked(rows, [entry(number) for number in range(1500)])
+
+    assert [(each.place, each.why) for each in findings.found()] == [("rows", "the rows are of another version")]
+    assert findings.counts() == {Step.ROWS: 1}
+    assert rows.asked == [500]
+
+
+@pytest.mark.parametrize("entries", [[], [entry(0, "report.listed")]])
+def test_nothing_is_asked_for_where_nothing_tells_of_rows(entries: list[Any]) -> None:
+    rows = Rows({})
+
+    assert checked(rows, entries).found() == ()
+    assert rows.asked == []
