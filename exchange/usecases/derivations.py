@@ -32,7 +32,7 @@ from exchange.usecases.judging import (
     report_not_found,
 )
 from exchange.usecases.life_checks import label_faults
-from exchange.usecases.onward_release import in_state, is_above
+from exchange.usecases.onward_release import ended_with, in_state, is_above
 from exchange.usecases.originating import (
     Detail,
     OwnReport,
@@ -165,16 +165,13 @@ async def carry_out_derivation(
 
 async def end_derivation(services: Services, unit: UnitOfWork, call: Call, client: Client, act: PendingAct) -> None:
     """End the request whose grant a second releaser refused; one that was taken back is to be decided still."""
-    row = await unit.derivations().one(act.asked["request"])
-    if row is None or row.state is not OnwardState.AWAITING:
+    row = ended_with(await unit.derivations().one(act.asked["request"]), call, client, act)
+    if row is None:
         return
-    if act.refuser == act.requester:
-        await unit.derivations().put(replace(row, state=OnwardState.ASKED, decided_by=None, conditions=None))
-        return
-    refused = replace(row, state=OnwardState.REFUSED, decided_at=call.now, decided_by=client.id, conditions=act.refusal)
-    await unit.derivations().put(refused)
-    own = await loaded_report(services, call, client, row.report)
-    await unit.record(own.entry(call, EventName.DERIVATION_REFUSED, Outcome.PERMITTED, detail=_detail(row)))
+    await unit.derivations().put(row)
+    if row.state is OnwardState.REFUSED:
+        own = await loaded_report(services, call, client, row.report)
+        await unit.record(own.entry(call, EventName.DERIVATION_REFUSED, Outcome.PERMITTED, detail=_detail(row)))
 
 
 async def may_know_derivation_act(services: Services, call: Call, client: Client, act: PendingAct) -> bool:

@@ -175,16 +175,13 @@ async def carry_out_grant(services: Services, unit: UnitOfWork, call: Call, clie
 
 async def end_grant(services: Services, unit: UnitOfWork, call: Call, client: Client, act: PendingAct) -> None:
     """End the request whose grant a second releaser refused; one that was taken back is to be decided still."""
-    row = await unit.consents().one(act.asked["request"])
-    if row is None or row.state is not OnwardState.AWAITING:
+    row = ended_with(await unit.consents().one(act.asked["request"]), call, client, act)
+    if row is None:
         return
-    if act.refuser == act.requester:
-        await unit.consents().put(replace(row, state=OnwardState.ASKED, decided_by=None, conditions=None))
-        return
-    refused = replace(row, state=OnwardState.REFUSED, decided_at=call.now, decided_by=client.id, conditions=act.refusal)
-    await unit.consents().put(refused)
-    own = await loaded_report(services, call, client, row.report)
-    await unit.record(_entry_of(call, own, EventName.ONWARD_REFUSED, row, Outcome.PERMITTED))
+    await unit.consents().put(row)
+    if row.state is OnwardState.REFUSED:
+        own = await loaded_report(services, call, client, row.report)
+        await unit.record(_entry_of(call, own, EventName.ONWARD_REFUSED, row, Outcome.PERMITTED))
 
 
 async def may_know_grant(services: Services, call: Call, client: Client, act: PendingAct) -> bool:
@@ -287,6 +284,18 @@ def in_state(held: RequestT | None, *states: OnwardState) -> RequestT:
         state = "gone" if held is None else held.state.value
         raise ConflictError(f"the request is {state}: this cannot be done to it now", code="request-ended")
     return held
+
+
+def ended_with(held: RequestT | None, call: Call, client: Client, act: PendingAct) -> RequestT | None:
+    """Return a request as it is once `client` ended the act about it; None where it does not wait for one.
+
+    Refused with the act, or to be decided still where the act was taken back by who asked for it.
+    """
+    if held is None or held.state is not OnwardState.AWAITING:
+        return None
+    if act.refuser == act.requester:
+        return replace(held, state=OnwardState.ASKED, decided_by=None, conditions=None)
+    return replace(held, state=OnwardState.REFUSED, decided_at=call.now, decided_by=client.id, conditions=act.refusal)
 
 
 async def _header(services: Services, call: Call, granted: Granted) -> Header:
