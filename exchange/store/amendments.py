@@ -11,6 +11,7 @@ from sqlmodel import col
 from exchange.agreements import Amendment, Terms, TextSignature, terms_as_json, terms_from_stored
 from exchange.crypto import ObjectSignature, ObjectVerifyingKey
 from exchange.kernel import from_micros, to_micros
+from exchange.store.signatory_keys import signature_columns
 from exchange.store.tables import table
 from exchange.store.treaty_tables import AgreementSignatureTable, AmendmentTable, SignatoryKeyTable, TakenBackTable
 
@@ -73,16 +74,7 @@ class Amendments:
         """Keep a member's statement that its signature holds no more; that one stays as it was made."""
         self._note_write()
         self._session.add(
-            TakenBackTable(
-                text=statement.text,
-                member=statement.member,
-                agreement_id=agreement_id,
-                signatory=statement.signatory,
-                key_id=statement.key.key_id,
-                ed25519=statement.signature.ed25519,
-                ml_dsa_65=statement.signature.ml_dsa_65,
-                taken_back_at=to_micros(statement.signed_at),
-            )
+            TakenBackTable(**signature_columns(agreement_id, statement), taken_back_at=to_micros(statement.signed_at))
         )
         await self._session.flush()
 

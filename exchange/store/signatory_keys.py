@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from datetime import datetime
+from typing import Any
 
 from sqlalchemy import select, update
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -63,14 +64,7 @@ class SignatoryKeys:
         self._note_write()
         self._session.add(
             AgreementSignatureTable(
-                text=signature.text,
-                member=signature.member,
-                agreement_id=agreement_id,
-                signatory=signature.signatory,
-                key_id=signature.key.key_id,
-                ed25519=signature.signature.ed25519,
-                ml_dsa_65=signature.signature.ml_dsa_65,
-                signed_at=to_micros(signature.signed_at),
+                **signature_columns(agreement_id, signature), signed_at=to_micros(signature.signed_at)
             )
         )
         await self._session.flush()
@@ -92,3 +86,16 @@ def _key_of(row: SignatoryKeyTable) -> SignatoryKey:
         entry=row.entry,
         retired_at=None if row.retired_at is None else from_micros(row.retired_at),
     )
+
+
+def signature_columns(agreement_id: str, signature: TextSignature) -> dict[str, Any]:
+    """Return what a signature, or the statement that one holds no more, has in its row beside its moment."""
+    return {
+        "text": signature.text,
+        "member": signature.member,
+        "agreement_id": agreement_id,
+        "signatory": signature.signatory,
+        "key_id": signature.key.key_id,
+        "ed25519": signature.signature.ed25519,
+        "ml_dsa_65": signature.signature.ml_dsa_65,
+    }
