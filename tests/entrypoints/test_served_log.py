@@ -15,7 +15,7 @@ import pytest
 from exchange.custody import checkpoint_signed_by, load_log_key
 from exchange.settings import InstanceLayout
 from tests.entrypoints import test_serving
-from tests.entrypoints.test_serving import Running, eventually, exchange
+from tests.entrypoints.test_serving import Running, eventually, exchange, name_of
 from tests.support.prepared import PROGRAM, PreparedProcess
 
 start = partial(test_serving.start, is_copy=True)
@@ -46,7 +46,7 @@ def sequencers_of(running: Running) -> list[int]:
     children = {
         int(child) for task in Path(f"/proc/{pid}/task").iterdir() for child in (task / "children").read_text().split()
     }
-    return [child for child in children if Path(f"/proc/{child}/comm").read_text() == "exchange-jobs\n"]
+    return [child for child in children if name_of(str(child)) == "exchange-jobs\n"]
 
 
 def until_size(folder: Path, least: int) -> None:

@@ -337,4 +337,12 @@ def is_running(pid: int) -> bool:
 
 def workers_of(running: Running) -> list[int]:
     children = Path(f"/proc/{running.process.pid}/task/{running.process.pid}/children").read_text().split()
-    return [int(pid) for pid in children if re.fullmatch(r"exchange-\d\n", Path(f"/proc/{pid}/comm").read_text())]
+    return [int(pid) for pid in children if re.fullmatch(r"exchange-\d\n", name_of(pid))]
+
+
+def name_of(pid: str) -> str:
+    """Return what the process is called, nothing where it ended meanwhile."""
+    try:
+        return Path(f"/proc/{pid}/comm").read_text()
+    except (FileNotFoundError, ProcessLookupError):
+        return ""
