@@ -9,12 +9,12 @@ from dataclasses import replace
 
 from exchange.agreements import AgreementId
 from exchange.audit import EventName, Outcome
-from exchange.kernel import StalePolicyError, UnavailableError
 from exchange.markings import Label
 from exchange.members import Role
 from exchange.reports import PostedReport, ReportAct, amended, require_act, whole_contents
 from exchange.store import NoticeKind
 from exchange.usecases.context import Call, Recorded, Services
+from exchange.usecases.deciding_anew import decided_anew
 from exchange.usecases.facts import stated_purpose
 from exchange.usecases.kept_sources import with_kept_sources
 from exchange.usecases.life_checks import MadeVersion, require_version
@@ -22,9 +22,6 @@ from exchange.usecases.originating import OwnReport, opened_header, own_report
 from exchange.usecases.post_checks import check_sources, compose, require_in_force
 from exchange.usecases.recording import on_record
 from exchange.usecases.report_moves import Move, moved
-
-_TRIES = 5
-"""How often it is decided again because the policy moved under it."""
 
 _EVENT = EventName.REPORT_AMENDED
 
@@ -39,15 +36,14 @@ async def amend_report(
     ConflictError where the report is current no longer or somebody else came first, PreconditionError where it is not
     at `if_version`.
     """
-    for _ in range(_TRIES):
+
+    async def decide() -> Recorded[MadeVersion]:
         own = await own_report(services, call, report_id, Role.CONTRIBUTOR, event=_EVENT)
-        try:
-            async with on_record(services, own.entry(call, _EVENT, Outcome.REFUSED)):
-                require_version(own, if_version)
-                return await _amended(services, call, own, posted)
-        except StalePolicyError:
-            continue
-    raise UnavailableError("the policy changed faster than the report could be amended: ask again")
+        async with on_record(services, own.entry(call, _EVENT, Outcome.REFUSED)):
+            require_version(own, if_version)
+            return await _amended(services, call, own, posted)
+
+    return await decided_anew(decide, "the report could be amended: ask again")
 
 
 async def _amended(services: Services, call: Call, own: OwnReport, posted: PostedReport) -> Recorded[MadeVersion]:

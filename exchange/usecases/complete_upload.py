@@ -9,19 +9,17 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from exchange.audit import EventName, Outcome
-from exchange.kernel import ConflictError, StalePolicyError, UnavailableError
+from exchange.kernel import ConflictError, StalePolicyError
 from exchange.reports import Awaited, Header, ReportId, as_posted
 from exchange.store import NewPart, NewReport, Sealed, UploadPartRow
 from exchange.usecases.context import Call, Recorded, Services
+from exchange.usecases.deciding_anew import decided_anew
 from exchange.usecases.post_report import PostedAnswer, posted_answer, posted_draft
 from exchange.usecases.postable import postable
 from exchange.usecases.recording import on_record
 from exchange.usecases.registry import distribution_draft
 from exchange.usecases.sealing import reseal_header, stored_json
 from exchange.usecases.uploads import OwnUpload, hold_open, own_upload, received_parts, upload_entry
-
-_TRIES = 5
-"""How often it is decided again because the policy, or a part, moved under it."""
 
 _EVENT = EventName.UPLOAD_COMPLETED
 
@@ -32,14 +30,13 @@ async def complete_upload(services: Services, call: Call, upload_id: str) -> Rec
     Raises NotFoundError alike for an absent upload and another client's, ConflictError for one that has ended or lacks
     parts, and what `post_report` raises where it may not be posted any more.
     """
-    for _ in range(_TRIES):
+
+    async def decide() -> Recorded[PostedAnswer]:
         own = await own_upload(services, call, upload_id, event=_EVENT)
-        try:
-            async with on_record(services, own.entry(call, _EVENT, Outcome.REFUSED)):
-                return await _completed(services, call, own)
-        except StalePolicyError:
-            continue
-    raise UnavailableError("the policy changed faster than the report could be completed: ask again")
+        async with on_record(services, own.entry(call, _EVENT, Outcome.REFUSED)):
+            return await _completed(services, call, own)
+
+    return await decided_anew(decide, "the report could be completed: ask again")
 
 
 async def _completed(services: Services, call: Call, own: OwnUpload) -> Recorded[PostedAnswer]:

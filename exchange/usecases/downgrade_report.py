@@ -14,12 +14,13 @@ from collections.abc import Awaitable, Callable
 from dataclasses import replace
 
 from exchange.audit import EventName, Outcome, Receipt
-from exchange.kernel import ConflictError, StalePolicyError, UnavailableError, canonical_bytes
+from exchange.kernel import ConflictError, canonical_bytes
 from exchange.markings import Label, render_marking
 from exchange.members import DOWNGRADE, Client, PendingAct, Role
 from exchange.reports import Downgrade, Header, ReportAct, downgraded, require_act
 from exchange.store import NoticeKind, UnitOfWork
 from exchange.usecases.context import Call, Recorded, Services
+from exchange.usecases.deciding_anew import decided_anew
 from exchange.usecases.life_checks import MadeVersion, require_above_sources, require_known_labels, require_version
 from exchange.usecases.onward_release import is_above
 from exchange.usecases.originating import (
@@ -34,9 +35,6 @@ from exchange.usecases.recording import on_record
 from exchange.usecases.report_moves import Move, contents_of, moved, put_in_place, resealed
 from exchange.usecases.second_person import ask, require_not_waiting
 
-_TRIES = 5
-"""How often it is decided again because the policy moved under it."""
-
 _EVENT = EventName.REPORT_DOWNGRADED
 
 
@@ -49,15 +47,14 @@ async def downgrade_report(
     with every fault of the labels, ConflictError where the report can no longer be downgraded or a downgrade of it
     waits, PreconditionError where it is not at `if_version`.
     """
-    for _ in range(_TRIES):
+
+    async def decide() -> Recorded[MadeVersion]:
         own = await own_report(services, call, report_id, Role.RELEASER, event=_EVENT)
-        try:
-            async with on_record(services, own.entry(call, _EVENT, Outcome.REFUSED)):
-                require_version(own, if_version)
-                return await _downgraded(services, call, own, wanted)
-        except StalePolicyError:
-            continue
-    raise UnavailableError("the policy changed faster than the report could be downgraded: ask again")
+        async with on_record(services, own.entry(call, _EVENT, Outcome.REFUSED)):
+            require_version(own, if_version)
+            return await _downgraded(services, call, own, wanted)
+
+    return await decided_anew(decide, "the report could be downgraded: ask again")
 
 
 async def ready_downgrade(

@@ -19,8 +19,6 @@ from exchange.kernel import (
     ConflictError,
     Fault,
     InvalidError,
-    StalePolicyError,
-    UnavailableError,
     new_id,
     rfc3339,
 )
@@ -38,6 +36,7 @@ from exchange.reports import (
 from exchange.store import NewRequest, PolicyState, RequestRow, Sealed
 from exchange.usecases.collecting import Collected
 from exchange.usecases.context import Call, Recorded, Services
+from exchange.usecases.deciding_anew import decided_anew
 from exchange.usecases.facts import stated_purpose
 from exchange.usecases.judging import ABSENT_ID
 from exchange.usecases.judging_requests import (
@@ -59,9 +58,6 @@ from exchange.usecases.telling_requests import queue_request
 
 _ID_RANDOMNESS_BYTES = 10
 _ORDER = "request"
-
-_TRIES = 5
-"""How often it is decided again because the policy moved under it."""
 
 _AT_ONCE = 100
 """Rows looked at for a page in one query; those that the caller may not see are passed over."""
@@ -87,15 +83,14 @@ async def request_information(services: Services, call: Call, posted: PostedRequ
     Raises NotFoundError for an agreement that the caller does not see, ConflictError where it is not in force,
     InvalidError with every fault of the request.
     """
-    for _ in range(_TRIES):
+
+    async def decide() -> Recorded[RequestView]:
         # (1) who
         client, state = await admit_to_requests(services, call, Role.READER, event=EventName.REQUEST_MADE)
-        try:
-            async with on_record(services, draft(call, client, EventName.REQUEST_MADE, Outcome.REFUSED)):
-                return await _request(services, call, client, posted, state)
-        except StalePolicyError:
-            continue
-    raise UnavailableError("the policy changed faster than the request could be made: ask again")
+        async with on_record(services, draft(call, client, EventName.REQUEST_MADE, Outcome.REFUSED)):
+            return await _request(services, call, client, posted, state)
+
+    return await decided_anew(decide, "the request could be made: ask again")
 
 
 async def list_requests(

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 
 from exchange.audit import EventName, Outcome, Receipt, Subject, fit_text
-from exchange.kernel import ConflictError, NotFoundError, StalePolicyError, UnavailableError, is_uuid7
+from exchange.kernel import ConflictError, NotFoundError, is_uuid7
 from exchange.members import (
     ACT_KINDS,
     ACTING_ROLES,
@@ -29,6 +29,7 @@ from exchange.store import UnitOfWork
 from exchange.usecases.authenticate import authenticate
 from exchange.usecases.context import Call, Recorded, Services
 from exchange.usecases.crises import carry_out_crisis, may_know_crisis, require_may_refuse_crisis
+from exchange.usecases.deciding_anew import decided_anew
 from exchange.usecases.derivations import carry_out_derivation, end_derivation, may_know_derivation_act
 from exchange.usecases.downgrade_report import may_know_downgrade, ready_downgrade
 from exchange.usecases.erase_personal import carry_out_erasure
@@ -37,9 +38,6 @@ from exchange.usecases.onward_release import carry_out_grant, end_grant, may_kno
 from exchange.usecases.proxies import carry_out_proxy, end_proxy
 from exchange.usecases.recording import draft, named, on_record
 from exchange.usecases.second_person import confirmed_by, require_confirmable
-
-_TRIES = 5
-"""How often it is decided again because the policy moved under it."""
 
 CarryOut = Callable[[Services, UnitOfWork, Call, Client, PendingAct], Awaitable[Receipt]]
 """Does what was confirmed and records it, in the unit in which it was confirmed; the receipt is of that entry."""
@@ -123,13 +121,12 @@ async def confirm_act(services: Services, call: Call, act_id: str, digest: str) 
     Raises NotFoundError for one that the caller has nothing to do with, ConflictError and ForbiddenError as
     `require_second_person`, and what the act itself may raise.
     """
-    for _ in range(_TRIES):
+
+    async def decide() -> Recorded[PendingActView]:
         client = await authenticate(services, call, *ACTING_ROLES, event=EventName.ACT_CONFIRMED)
-        try:
-            return await _confirmed(services, call, client, act_id, digest)
-        except StalePolicyError:
-            continue
-    raise UnavailableError("the policy changed faster than the act could be done: confirm again")
+        return await _confirmed(services, call, client, act_id, digest)
+
+    return await decided_anew(decide, "the act could be done: confirm again")
 
 
 async def _confirmed(

@@ -14,12 +14,13 @@ from typing import Final
 
 from exchange.audit import EventName, Outcome
 from exchange.crypto import DATA_KEY_BYTES, PART_SUITE, PartEncryptor, part_context
-from exchange.kernel import ExchangeError, Fault, InvalidError, StalePolicyError, TooLargeError, UnavailableError
+from exchange.kernel import ExchangeError, Fault, InvalidError, TooLargeError, UnavailableError
 from exchange.reports import ArrivingContent, PartHeader
 from exchange.store import NewPart, ReceivedPart, Sealed
 from exchange.store.large_parts import PIECE_BYTES
 from exchange.usecases.begin_upload import seal_digest
 from exchange.usecases.context import Call, Recorded, Services
+from exchange.usecases.deciding_anew import decided_anew
 from exchange.usecases.recording import on_record
 from exchange.usecases.sealing import as_stored
 from exchange.usecases.uploads import (
@@ -32,9 +33,6 @@ from exchange.usecases.uploads import (
     require_part,
     view_of,
 )
-
-_TRIES = 5
-"""How often the end of a part is decided again because the policy moved under it."""
 
 _ASKED_AGAIN: Final = timedelta(seconds=1)
 """How long a client that is revoked may still send."""
@@ -178,13 +176,11 @@ async def require_still(services: Services, call: Call, upload_id: str) -> OwnUp
 
 
 async def _kept(services: Services, call: Call, arrival: _Arrival, new: ReceivedPart) -> Recorded[UploadView]:
-    for _ in range(_TRIES):
+    async def decide() -> Recorded[UploadView]:
         own = await require_still(services, call, arrival.own.row.id)
-        try:
-            return await _kept_once(services, call, own, arrival, new)
-        except StalePolicyError:
-            continue
-    raise UnavailableError("the policy changed faster than the part could be kept: send it again")
+        return await _kept_once(services, call, own, arrival, new)
+
+    return await decided_anew(decide, "the part could be kept: send it again")
 
 
 async def _kept_once(
