@@ -50,6 +50,9 @@ _PERMITTED: Final = Outcome.PERMITTED.value
 _CHECKED: Final = tuple(event for event in TELLING_EVENTS if event != EventName.REPORT_POSTED.value)
 """That a report was posted narrows nothing, and is most of a log: `exchange audit verify` looks at that too."""
 
+_PARTIES: Final = frozenset({RowKind.CLIENT, RowKind.MEMBER})
+"""Of whom every version is in the log."""
+
 _ENDED_AS: Final = {
     EventName.REPORT_RECALLED.value: ReportStatus.RECALLED,
     EventName.REPORT_ENDED.value: ReportStatus.EXPIRED,
@@ -73,16 +76,19 @@ async def contradicted_rows(services: Services) -> AsyncIterator[list[Contradict
             told = await _told(services, places)
             for each in told:
                 last_words.take(each)
-                versions[each.name] = max(each.version, versions.get(each.name, 0))
-            kept = await services.store.rows_kept.of({each.name for each in told})
-            found = [contradiction(each, kept.get(each.name)) for each in told]
-            yield [each for each in found if each is not None and each.is_current]
-    said = last_words.found()
-    kept = await services.store.rows_kept.of({each.name for each in said})
-    found = [contradiction(told, kept.get(told.name)) for told in said]
-    yield [each for each in found if each is not None and each.is_current]
+                if each.name.kind in _PARTIES:
+                    versions[each.name] = max(each.version, versions.get(each.name, 0))
+            yield await _contradictions(services, told)
+    yield await _contradictions(services, last_words.found())
     if before is not None:
         yield await _untold(services, versions, before)
+
+
+async def _contradictions(services: Services, told: Sequence[RowTold]) -> list[Contradiction]:
+    """Return which rows are not what entries say that they are now."""
+    kept = await services.store.rows_kept.of({each.name for each in told})
+    found = [contradiction(each, kept.get(each.name)) for each in told]
+    return [each for each in found if each is not None and each.is_current]
 
 
 async def _placed_until(services: Services) -> int | None:
@@ -208,7 +214,7 @@ async def _mended(unit: UnitOfWork, told: RowTold, put: dict[str, int]) -> str:
     """Do again what the log says was done, as far as that can be; return what was, and in `put` as which version."""
     if told.name.kind is RowKind.REPORT:
         return await _mended_report(unit, told)
-    if told.name.kind in {RowKind.CLIENT, RowKind.MEMBER}:
+    if told.name.kind in _PARTIES:
         return await _mended_party(unit, told, put)
     return "ended again" if await unit.mending().end(told.name) else "nothing"
 
