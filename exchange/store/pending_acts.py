@@ -46,6 +46,15 @@ async def open_acts(session: AsyncSession, now: datetime) -> list[PendingAct]:
     return [_act_of(row, None) for row in await session.scalars(found)]
 
 
+async def count_open_acts(session: AsyncSession, requester: str, now: datetime) -> int:
+    """Return how many acts that a client asked for wait at `now`."""
+    ended = select(col(PendingActEndTable.act_id)).where(col(PendingActEndTable.act_id) == col(PendingActTable.id))
+    waits = (col(PendingActTable.approver).is_(None), col(PendingActTable.expires_at) > to_micros(now))
+    is_its = col(PendingActTable.requester) == requester
+    counted = select(func.count()).select_from(PendingActTable).where(is_its, *waits, ~ended.exists())
+    return int(await session.scalar(counted) or 0)
+
+
 async def approve_act(session: AsyncSession, act_id: str, approver: str, now: datetime) -> None:
     """Write down who approved an act."""
     approved = update(PendingActTable).where(col(PendingActTable.id) == act_id)

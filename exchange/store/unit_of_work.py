@@ -258,6 +258,10 @@ class UnitOfWork:
         """Return every act that waits for a second person, the oldest first."""
         return await pending_acts.open_acts(self._session, self._now)
 
+    async def count_open_acts(self, requester: Client) -> int:
+        """Return how many acts that `requester` asked for wait for a second person."""
+        return await pending_acts.count_open_acts(self._session, requester.id, self._now)
+
     async def approve_act(self, act: PendingAct, approver: Client) -> PendingAct:
         """Write down who approved an act, and return it so; whether it may was checked."""
         self._has_written = True

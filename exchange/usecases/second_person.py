@@ -11,6 +11,9 @@ from exchange.members import ActKind, Client, PendingAct, ask_for_act, require_s
 from exchange.store import UnitOfWork
 from exchange.usecases.context import Call, Services
 
+MOST_WAITING = 100
+"""Of what one client asked for: whoever asks or lists looks through all that waits, whosever it is."""
+
 _ID_RANDOMNESS_BYTES = 10
 
 
@@ -26,8 +29,11 @@ async def ask(  # noqa: PLR0913  who asks whom for what
 ) -> PendingAct:
     """Add an act that `client` asks for, to be confirmed by another person of `members`; the caller records it.
 
-    Raises ForbiddenError where the client may not ask for such an act.
+    Raises ForbiddenError where the client may not ask for such an act, ConflictError where too many of its acts wait.
     """
+    if await unit.count_open_acts(client) >= MOST_WAITING:
+        message = f"{MOST_WAITING} acts that you asked for wait for a second person: have some confirmed or refused"
+        raise ConflictError(message, code="too-many-waiting")
     act_id = new_id(call.now, services.randomness(_ID_RANDOMNESS_BYTES))
     act = ask_for_act(act_id, kind, asked, members=members, requester=client, now=call.now)
     await unit.learn_key(call.thumbprint, call.public_key)

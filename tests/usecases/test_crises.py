@@ -267,6 +267,20 @@ async def test_who_may_not_ask_is_refused_and_recorded(treaty: World) -> None:
     assert [each.entry["decision"] for each in (stranger, unnamed, unknown, long)] == ["refused"] * 4
 
 
+async def test_acts_of_one_client_that_wait_are_bounded(treaty: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("exchange.usecases.second_person.MOST_WAITING", 2)
+    first, _ = [await asked(treaty) for _ in range(2)]
+    with pytest.raises(ConflictError, match="wait for a second person") as refused:
+        await asked(treaty)
+    assert refused.value.code == "too-many-waiting"
+    await asked(treaty, "GBR deputy")
+    # What was taken back waits no more, and neither does what nobody confirmed in time.
+    await usecases.refuse_act(treaty.services, treaty.call("GBR signatory"), first.id)
+    await asked(treaty)
+    treaty.clock.advance(timedelta(hours=25))
+    await asked(treaty)
+
+
 async def test_confirmation_is_used_once_and_in_its_time(treaty: World) -> None:
     act = await asked(treaty, hours=1)
     await confirms(treaty, act)
