@@ -5,9 +5,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 from enum import Enum
-from typing import Any
+from typing import Any, Final
 
-from sqlalchemy import ColumnElement, insert, or_, select, update
+from sqlalchemy import ColumnElement, func, insert, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
 
@@ -24,6 +24,10 @@ class OnwardState(Enum):
     REFUSED = "refused"
     REVOKED = "revoked"
     LAPSED = "lapsed"
+
+
+UNDECIDED: Final = (OnwardState.ASKED.value, OnwardState.AWAITING.value)
+"""States in which a request waits for the originator."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +91,13 @@ class ConsentBook:
     async def of_member(self, member: str) -> list[OnwardRow]:
         """Return the requests about a member's own reports, and those that its people made; oldest first."""
         return await self._rows(or_(col(OnwardTable.originator) == member, col(OnwardTable.requester_member) == member))
+
+    async def undecided(self, client: str, member: str, originator: str) -> int:
+        """Return how many requests of a client of `member` about the reports of `originator` nobody has decided."""
+        row = OnwardTable
+        is_its = (col(row.requester_member) == member, col(row.requester) == client, col(row.originator) == originator)
+        count = select(func.count()).select_from(row).where(*is_its, col(row.state).in_(UNDECIDED))
+        return int(await self._session.scalar(count) or 0)
 
     async def granted(self, report_id: str) -> list[OnwardRow]:
         """Return the grants that hold for a report."""

@@ -32,7 +32,7 @@ from exchange.usecases.judging import (
     report_not_found,
 )
 from exchange.usecases.life_checks import label_faults
-from exchange.usecases.onward_release import ended_with, in_state, is_above
+from exchange.usecases.onward_release import ended_with, in_state, is_above, require_few_undecided
 from exchange.usecases.originating import (
     Detail,
     OwnReport,
@@ -75,7 +75,8 @@ async def request_derivation(
     """Ask the originator of a report that what the caller's member derives from it may be marked as low as `wish` says.
 
     Raises NotFoundError for a report that the caller may not build on, InvalidError with every fault of the wish,
-    ConflictError for one of its own that is recalled or has expired.
+    ConflictError for one of its own that is recalled or has expired, and where too much that the caller asked for
+    waits already.
     """
     event = EventName.DERIVATION_REQUESTED
     sought = await _seek_source(services, call, report_id, event)
@@ -86,6 +87,8 @@ async def request_derivation(
         if faults := await _faults(services, call, sought, wish):
             raise InvalidError("the marking cannot be asked for so", tuple(faults))
         async with services.store.unit_of_work() as unit:
+            originator = judged.facts.originator
+            require_few_undecided(await unit.derivations().undecided(client.id, client.member, originator), originator)
             row_id = new_id(call.now, services.randomness(_ID_RANDOMNESS_BYTES))
             detail: Detail = {"request": row_id, **_meant(services, wish, client.member)}
             receipt = await unit.record(_asked(call, sought, Outcome.PERMITTED, detail))
@@ -93,7 +96,7 @@ async def request_derivation(
                 id=row_id,
                 report=report.id,
                 version=report.version,
-                originator=judged.facts.originator,
+                originator=originator,
                 requester=client.id,
                 requester_member=client.member,
                 wish=replace(wish, reason=fit_text(wish.reason)),
@@ -111,9 +114,10 @@ async def list_derivations(services: Services, call: Call) -> Recorded[tuple[Der
     client = await authenticate(services, call, *DERIVING_ROLES, event=event)
     async with services.store.unit_of_work() as unit:
         known = await unit.derivations().of_member(client.member)
-        rows = [row for row in known if await _is_visible(services, call, row, client)]
-        ids = tuple(row.id for row in rows)
-        receipt = await unit.record(draft(call, client, event, Outcome.PERMITTED, result_ids=ids))
+    # Behind the unit: however many there are, whoever writes does not wait for them.
+    rows = [row for row in known if await _is_visible(services, call, row, client)]
+    ids = tuple(row.id for row in rows)
+    receipt = await services.store.append(draft(call, client, event, Outcome.PERMITTED, result_ids=ids))
     views = [DerivationView(row, is_requesters=row.originator != client.member) for row in rows]
     return Recorded(tuple(views), receipt)
 

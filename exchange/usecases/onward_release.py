@@ -48,6 +48,9 @@ _TWO_PERSONS_ABOVE: Final = "CONFIDENTIAL"
 
 RequestT = TypeVar("RequestT", OnwardRow, DerivationRow)
 
+MOST_UNDECIDED = 100
+"""Of one client, before one originator: its releasers are shown each of them, whenever they look for any."""
+
 _ID_RANDOMNESS_BYTES = 10
 
 
@@ -69,7 +72,7 @@ async def request_onward(services: Services, call: Call, report_id: str, wish: O
     """Ask the originator to release a report, or parts of it, to a member; parts by the numbers this reader sees.
 
     Raises NotFoundError for a report that the caller may not read, InvalidError with every fault of the wish,
-    ConflictError where the agreement lets nothing go on.
+    ConflictError where the agreement lets nothing go on, or too much that the caller asked for waits already.
     """
     event = EventName.ONWARD_REQUESTED
     granted = await seek_permit(services, call, report_id, parts=Parts.NONE, event=event)
@@ -88,13 +91,15 @@ async def request_onward(services: Services, call: Call, report_id: str, wish: O
             held = await unit.reports().held(judged.report.id)
             if held is None or held.version != judged.report.version:
                 raise ConflictError("the report changed while it was asked for: read it again, then ask")
+            originator = judged.facts.originator
+            require_few_undecided(await unit.consents().undecided(client.id, client.member, originator), originator)
             row_id = new_id(call.now, services.randomness(_ID_RANDOMNESS_BYTES))
             detail: dict[str, str | int | list[str]] = {"request": row_id, "recipient": meant.recipient}
             receipt = await unit.record(replace(judged_draft(call, client, event, judged), detail=detail))
             row = OnwardRow(
                 id=row_id,
                 report=judged.report.id,
-                originator=judged.facts.originator,
+                originator=originator,
                 requester=client.id,
                 requester_member=client.member,
                 wish=meant,
@@ -112,9 +117,10 @@ async def list_onward(services: Services, call: Call) -> Recorded[tuple[OnwardVi
     client = await authenticate(services, call, *ONWARD_ROLES, event=event)
     async with services.store.unit_of_work() as unit:
         known = await unit.consents().of_member(client.member)
-        rows = [row for row in known if await _is_visible(services, call, row, client)]
-        ids = tuple(row.id for row in rows)
-        receipt = await unit.record(draft(call, client, event, Outcome.PERMITTED, result_ids=ids))
+    # Behind the unit: however many there are, whoever writes does not wait for them.
+    rows = [row for row in known if await _is_visible(services, call, row, client)]
+    ids = tuple(row.id for row in rows)
+    receipt = await services.store.append(draft(call, client, event, Outcome.PERMITTED, result_ids=ids))
     return Recorded(tuple(OnwardView(row, is_requesters=not _is_decider(row, client)) for row in rows), receipt)
 
 
@@ -276,6 +282,13 @@ async def _own_request(
             raise NotFoundError("no such request, or none that you may decide")
     own = await own_report(services, call, row.report, Role.RELEASER, event=event)
     return own.caller, row, own
+
+
+def require_few_undecided(count: int, originator: str) -> None:
+    """Raise ConflictError where too many requests of one client wait for the releasers of one member already."""
+    if count >= MOST_UNDECIDED:
+        message = f"{MOST_UNDECIDED} requests of yours wait for {originator}: have some of them decided first"
+        raise ConflictError(message, code="too-many-waiting")
 
 
 def in_state(held: RequestT | None, *states: OnwardState) -> RequestT:

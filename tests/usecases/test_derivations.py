@@ -447,6 +447,19 @@ async def test_where_nothing_goes_on_no_consent_adds_a_recipient(deriving: World
     assert await derive(deriving, source, label=within)
 
 
+async def test_what_a_client_asked_for_and_nobody_decided_is_bounded(
+    deriving: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("exchange.usecases.onward_release.MOST_UNDECIDED", 2)
+    report = await deriving.post(label=MIDDLE)
+    first, _ = [await ask(deriving, report) for _ in range(2)]
+    refused = await deriving.attempt(ask(deriving, report))
+    assert isinstance(refused.error, ConflictError)
+    assert (refused.error.code, refused.entry["decision"]) == ("too-many-waiting", "refused")
+    await usecases.refuse_derivation(deriving.services, deriving.call("GBR releaser"), first, "not now")
+    await ask(deriving, report)
+
+
 async def test_request_is_decided_once_and_seen_by_its_two_sides_alone(deriving: World) -> None:
     await deriving.enrol("NOR colleague", "NOR", "contributor", "reader")
     await deriving.enrol("NOR second releaser", "NOR", "releaser")

@@ -56,6 +56,22 @@ async def listed(world: World, name: str, services: Any = None) -> list[bytes]:
     return (await usecases.list_reports(services or world.services, call, usecases.ListQuery())).value.items
 
 
+async def test_what_a_client_asked_for_and_nobody_decided_is_bounded(
+    asking: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("exchange.usecases.onward_release.MOST_UNDECIDED", 2)
+    await asking.enrol("NOR second reader", "NOR", "reader")
+    report = await asking.post(label=LOW)
+    first, _ = [await ask(asking, report) for _ in range(2)]
+    refused = await asking.attempt(ask(asking, report))
+    assert isinstance(refused.error, ConflictError)
+    assert (refused.error.code, refused.entry["decision"]) == ("too-many-waiting", "refused")
+    await ask(asking, report, "NOR second reader")
+    # What is decided makes room.
+    await usecases.refuse_onward(asking.services, asking.call("GBR releaser"), first, "not now")
+    await ask(asking, report)
+
+
 async def is_hidden(world: World, report: str, name: str = "ESP reader", services: Any = None) -> bool:
     try:
         await read(world, report, name, services)
