@@ -15,6 +15,9 @@ from enum import Enum
 
 from exchange.kernel.errors import ConflictError
 
+MOST_SAID = 100
+"""By one member in one matter: all that was said is shown whenever somebody looks."""
+
 
 class MatterKind(Enum):
     """What is opened: a question to other parties, or a disagreement with them."""
@@ -77,11 +80,16 @@ class Matter:
 
 
 def require_speech(matter: Matter, member: str, speech: Speech) -> None:
-    """Raise ConflictError where a member of `matter` cannot say that now."""
+    """Raise ConflictError where a member of `matter` cannot say that now, or has said as much as one may."""
     if matter.state is MatterState.SETTLED:
         raise ConflictError(f"the {matter.kind.value} is settled: open another one", code="settled")
     if speech is Speech.SETTLE and matter.kind is MatterKind.CONSULTATION and member != matter.opened_by:
         raise ConflictError("a consultation is settled by the member that opened it", code="not-yours-to-settle")
+    # The last words are to settle it by.
+    most = MOST_SAID if speech is Speech.SETTLE else MOST_SAID - 1
+    if sum(each.member == member for each in matter.said) >= most:
+        message = f"your member has said {most} times something here: settle it, or open another one"
+        raise ConflictError(message, code="too-much-said")
 
 
 def _is_settled(kind: MatterKind, members: Collection[str], said: Sequence[Said]) -> bool:

@@ -2,14 +2,17 @@
 
 import json
 from collections.abc import Callable
+from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, insert, select
+from sqlalchemy import ColumnElement, and_, func, insert, or_, select
 from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.orm import aliased
 from sqlmodel import col
 
 from exchange.agreements import Matter, MatterKind, Said, Speech
 from exchange.kernel import from_micros, to_micros
+from exchange.members import Client
 from exchange.store.consultation_tables import ConsultationSaidTable, ConsultationTable
 
 
@@ -48,13 +51,33 @@ class ConsultationBook:
         found = await self._matters(col(ConsultationTable.id) == matter_id)
         return found[0] if found else None
 
-    async def of_agreement(self, agreement_id: str) -> list[Matter]:
-        """Return every matter under an agreement, oldest first."""
-        return await self._matters(col(ConsultationTable.agreement_id) == agreement_id)
+    async def of_agreement(self, agreement_id: str, member: str) -> list[Matter]:
+        """Return every matter under an agreement that names `member`, oldest first."""
+        row = ConsultationTable
+        return await self._matters(col(row.agreement_id) == agreement_id, col(row.members).contains(f'"{member}"'))
 
-    async def _matters(self, which: ColumnElement[bool]) -> list[Matter]:
+    async def unanswered(self, agreement_id: str, client: Client, *, settled_since: datetime) -> int:
+        """Return how many matters `client` opened under an agreement in which no other member has said anything.
+
+        Of those that its own member has settled, the ones from `settled_since` on.
+        """
+        row, opened = ConsultationTable, ConsultationSaidTable
+        other = aliased(ConsultationSaidTable)
+        is_same = col(other.consultation_id) == col(row.id)
+        answered = select(col(other.number)).where(is_same, col(other.member) != client.member).exists()
+        is_settled = col(other.speech) == Speech.SETTLE.value
+        settled = select(col(other.number)).where(is_same, is_settled).exists()
+        is_open = or_(
+            col(row.kind) == MatterKind.DISPUTE.value, ~settled, col(opened.said_at) >= to_micros(settled_since)
+        )
+        is_first = (col(opened.consultation_id) == col(row.id), col(opened.number) == 1)
+        is_its = (col(row.agreement_id) == agreement_id, col(opened.client_id) == client.id)
+        count = select(func.count()).select_from(row).join(opened, and_(*is_first)).where(*is_its, ~answered, is_open)
+        return int(await self._session.scalar(count) or 0)
+
+    async def _matters(self, *which: ColumnElement[bool]) -> list[Matter]:
         matter, said = ConsultationTable, ConsultationSaidTable
-        joined = select(matter, said).join(said, col(said.consultation_id) == col(matter.id)).where(which)
+        joined = select(matter, said).join(said, col(said.consultation_id) == col(matter.id)).where(*which)
         ordered = joined.order_by(col(matter.id), col(said.number))
         rows: dict[str, tuple[ConsultationTable, list[Said]]] = {}
         for one, words in await self._session.execute(ordered):

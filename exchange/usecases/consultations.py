@@ -8,10 +8,11 @@ by a label, and nothing classified belongs there.
 import hashlib
 from collections.abc import Collection
 from dataclasses import dataclass, replace
+from datetime import timedelta
 
 from exchange.agreements import Agreement, Matter, MatterKind, Said, Speech, is_party, require_speech
 from exchange.audit import EntryDraft, EventName, Outcome, Subject
-from exchange.kernel import Fault, InvalidError, NotFoundError, is_uuid7, new_id
+from exchange.kernel import ConflictError, Fault, InvalidError, NotFoundError, is_uuid7, new_id
 from exchange.members import Client, Role
 from exchange.store import UnitOfWork
 from exchange.usecases.agreements import last_text_of
@@ -19,6 +20,9 @@ from exchange.usecases.authenticate import authenticate
 from exchange.usecases.context import Call, Recorded, Services
 from exchange.usecases.list_breaches import may_know
 from exchange.usecases.recording import draft, named, on_record
+
+MOST_UNANSWERED = 20
+"""Of one client, under one agreement: each stands in what all whom it names are shown."""
 
 _ID_RANDOMNESS_BYTES = 10
 
@@ -37,7 +41,8 @@ async def open_consultation(services: Services, call: Call, agreement_id: str, n
     """Open a consultation or dispute for the calling signatory's member.
 
     Raises NotFoundError alike for an absent agreement and a foreign one, InvalidError for members that are no parties
-    and for a breach that the caller knows nothing of, or that is not between those that are named.
+    and for a breach that the caller knows nothing of, or that is not between those that are named, ConflictError where
+    too much that the caller opened waits for an answer already.
     """
     event = EventName.CONSULTATION_OPENED
     client = await authenticate(services, call, Role.SIGNATORY, event=event)
@@ -46,6 +51,7 @@ async def open_consultation(services: Services, call: Call, agreement_id: str, n
         agreement = await last_text_of(unit, client, agreement_id)
         members = _members(call, client, agreement, new.members)
         await _require_breach(services, unit, call, client, agreement=agreement, new=replace(new, members=members))
+        await _require_answers(unit, call, client, agreement.id)
         said = Said(client.member, client.id, Speech.OPEN, new.text, call.now)
         matter = Matter(
             new_id(call.now, services.randomness(_ID_RANDOMNESS_BYTES)),
@@ -68,9 +74,8 @@ async def list_consultations(services: Services, call: Call, agreement_id: str) 
     attempt = draft(call, client, event, Outcome.REFUSED, subject=named("agreement", agreement_id))
     async with on_record(services, attempt), services.store.unit_of_work() as unit:
         agreement = await last_text_of(unit, client, agreement_id)
-        found = [
-            each for each in await unit.consultations().of_agreement(agreement.id) if client.member in each.members
-        ]
+        kept = await unit.consultations().of_agreement(agreement.id, client.member)
+        found = [each for each in kept if client.member in each.members]
         shown = tuple([await _shown_to(services, unit, call, client, each) for each in found])
         entry = draft(call, client, event, Outcome.PERMITTED, subject=named("agreement", agreement.id))
         receipt = await unit.record(entry)
@@ -110,6 +115,14 @@ async def _own_matter(unit: UnitOfWork, client: Client, matter_id: str) -> Matte
         message = "no such consultation, or none that names your member"
         raise NotFoundError(message)
     return matter
+
+
+async def _require_answers(unit: UnitOfWork, call: Call, client: Client, agreement_id: str) -> None:
+    """Raise ConflictError where too much that the client opened waits for others already."""
+    since = call.now - timedelta(days=1)
+    if await unit.consultations().unanswered(agreement_id, client, settled_since=since) >= MOST_UNANSWERED:
+        message = f"{MOST_UNANSWERED} consultations and disputes that you opened here wait for another party's answer"
+        raise ConflictError(message, code="too-many-waiting")
 
 
 def _members(call: Call, client: Client, agreement: Agreement, others: Collection[str]) -> tuple[str, ...]:

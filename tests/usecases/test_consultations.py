@@ -93,6 +93,45 @@ async def test_dispute_of_all_parties_is_settled_by_the_same_words_of_all(popula
     assert late.entry["detail"]["codes"] == ["settled"]
 
 
+async def test_what_a_client_opened_and_nobody_answered_is_bounded(
+    populated: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("exchange.usecases.consultations.MOST_UNANSWERED", 2)
+    first, second = await opened(populated), await opened(populated, DISPUTE)
+    refused = await populated.attempt(opened(populated))
+    assert isinstance(refused.error, ConflictError)
+    assert (refused.error.code, refused.entry["decision"]) == ("too-many-waiting", "refused")
+    await opened(populated, name="DNK signatory")
+
+    # Another member's word is an answer; one's own is none.
+    services, nor = populated.services, populated.call("NOR signatory")
+    await settled(populated, "GBR signatory", second)
+    assert (await populated.attempt(opened(populated))).error is not None
+    await usecases.answer_consultation(services, nor, first.id, "it was moved")
+    third = await opened(populated)
+    # To settle makes room, and not at once: what was settled is shown to the others too.
+    await settled(populated, "GBR signatory", third)
+    assert (await populated.attempt(opened(populated))).error is not None
+    populated.clock.advance(timedelta(days=1, seconds=1))
+    await opened(populated)
+
+
+async def test_member_says_so_much_in_one_matter_and_can_settle_it_then(
+    populated: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("exchange.agreements.consultations.MOST_SAID", 3)
+    matter, services = await opened(populated), populated.services
+
+    async def says(name: str) -> str | None:
+        call = populated.call(name)
+        said = await populated.attempt(usecases.answer_consultation(services, call, matter.id, "and another thing"))
+        return None if said.error is None else said.error.code
+
+    assert [await says("GBR signatory") for _ in range(2)] == [None, "too-much-said"]
+    assert await says("NOR signatory") is None
+    assert (await settled(populated, "GBR signatory", matter)).state is MatterState.SETTLED
+
+
 async def test_only_its_opener_settles_a_consultation(populated: World) -> None:
     matter = await opened(populated)
 
