@@ -5,21 +5,26 @@ What has to do with signatures is in `treaties`.
 
 import json
 from collections.abc import Callable
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, TypeVar
 
 import typer
 
+from exchange.agreements.durations import moved_by
 from exchange.agreements.strict_yaml import Document, read_yaml
 from exchange.cli import output
 from exchange.cli.agreement_group import IdArgument, agreement_json, agreements, parties_of, review_of, show_agreement
+from exchange.cli.asking import YesOption, ask, is_asked
 from exchange.cli.instance import Host, read_text
 from exchange.cli.verbs import JsonOption, Where, either_verb, member_verb
 from exchange.client import ExchangeClient, ProblemError
 from exchange.kernel import Fault, InvalidError
-from exchange.wire import AgreementBody, OwnReachBody
+from exchange.wire import AgreementBody, OwnReachBody, WhoamiBody
 
 Answer = TypeVar("Answer")
+# One page of the list: enough to see how much hangs on it.
+_COUNTED = 500
 
 
 @agreements.command("propose")
@@ -114,12 +119,46 @@ def _act(name: str, done: str, text: str, act: Callable[[ExchangeClient, str], A
 
 _act("suspend", "suspended", "Suspend your member's part (signatory).", ExchangeClient.suspend_agreement)
 _act("resume", "resumed", "End your member's suspension (signatory).", ExchangeClient.resume_agreement)
-_act(
-    "withdraw",
-    "notice given",
-    "Give notice that your member withdraws, which is not taken back (signatory).",
-    ExchangeClient.withdraw_agreement,
-)
+
+
+@agreements.command("withdraw")
+@member_verb
+def withdraw(client: ExchangeClient, id: IdArgument, yes: YesOption = False, as_json: JsonOption = False) -> None:  # noqa: A002
+    """Give notice that your member withdraws, which is not taken back (signatory)."""
+    if is_asked(yes=yes):
+        ask("gives notice that your member withdraws", _told_of_withdrawal(client, id))
+    show_agreement(client.withdraw_agreement(id), "notice given", as_json=as_json)
+
+
+def _told_of_withdrawal(client: ExchangeClient, agreement_id: str) -> dict[str, object]:
+    """Return whom a withdrawal touches, when, and what becomes of the reports."""
+    me, body = client.whoami(), client.agreement(agreement_id)
+    told: dict[str, object] = {
+        "id": body.id,
+        "title": body.title,
+        "state": body.state,
+        "parties": parties_of(body),
+        "who leaves": me.member,
+    }
+    if body.state == "draft":
+        return {**told, "then": "nobody can sign it any more: it is withdrawn at once, for all its parties"}
+    recalled = body.termination.shared_reports == "recalled"
+    return {
+        **told,
+        "bound until": moved_by(datetime.now(UTC), body.termination.notice),
+        "then": f"every report of {me.member} under it is {'recalled: its keys are destroyed' if recalled else 'kept'}",
+        "reports": _count_of_reports(client, me, body.id),
+        "instead": "`exchange agreement suspend` holds at once, and can be ended",
+    }
+
+
+def _count_of_reports(client: ExchangeClient, me: WhoamiBody, agreement_id: str) -> str:
+    if "reader" not in me.roles:
+        return "not counted: you are no reader"
+    found = client.page(None, _COUNTED, agreement=agreement_id).items
+    own = sum(header.originator == me.member for header in found)
+    least = "at least " if len(found) == _COUNTED else ""
+    return f"{least}{own} of {me.member}'s, {len(found) - own} of others', of those that you may read"
 
 
 def _counted(reach: OwnReachBody) -> str:

@@ -6,6 +6,7 @@ import typer
 from pydantic import ValidationError
 
 from exchange.cli import output
+from exchange.cli.asking import YesOption, ask, is_asked
 from exchange.cli.audit_group import audits
 from exchange.cli.verbs import JsonOption, member_verb
 from exchange.client import ExchangeClient
@@ -48,8 +49,16 @@ def show(client: ExchangeClient, request_id: IdArgument, as_json: JsonOption = F
 
 @erasures.command("approve")
 @member_verb
-def approve(client: ExchangeClient, request_id: IdArgument, as_json: JsonOption = False) -> None:
+def approve(
+    client: ExchangeClient, request_id: IdArgument, yes: YesOption = False, as_json: JsonOption = False
+) -> None:
     """Approve what somebody else asked for; it is erased at once and for good."""
+    if is_asked(yes=yes):
+        asked = client.erasure(request_id)
+        ask(
+            "destroys the keys of personal data in the log for good",
+            {"whose": asked.subject, "period": asked.period, "reason": asked.reason, "asked for by": asked.requester},
+        )
     _show(client.approve_erasure(request_id), "erased", as_json=as_json)
 
 

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from exchange.cli import output
+from exchange.cli.asking import YesOption, ask_meanwhile, is_asked
 from exchange.cli.audit_group import audits
 from exchange.cli.instance import Host, folder_of, read_bytes
 from exchange.cli.log_keys import show_log_key
@@ -63,6 +64,7 @@ async def recover(
     witnessed: Annotated[
         Path | None, typer.Option("--witnessed", help="The last checkpoint of the lost log that a witness holds.")
     ] = None,
+    yes: YesOption = False,
     as_json: JsonOption = False,
 ) -> None:
     """Begin a new log in place of a frozen one whose database is lost; its entry 0 tells what is known of the old."""
@@ -72,8 +74,13 @@ async def recover(
     note = None if witnessed is None else read_bytes(witnessed)
     async with open_desk(host.settings) as desk:
         call = host.call()
-        await frozen_log(call, desk)  # before any key is replaced
+        old = await frozen_log(call, desk)  # before any key is replaced
         origin = await next_origin(desk)
+        if is_asked(yes=yes):
+            told = {"ends": old.origin, "at": f"{old.size} entries", "begins": origin, "frozen because": old.frozen_why}
+            instead = "`exchange audit resume`, where the right database can be put back in its place"
+            await ask_meanwhile("ends this log and begins another one, with new keys", {**told, "instead": instead})
+            call = host.call()
         key = load_log_key(host.settings.log_key_file)
         if key.origin != origin:
             key = replace_log_key(host.settings.log_key_file, origin, os.urandom)

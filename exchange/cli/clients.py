@@ -9,6 +9,7 @@ import typer
 
 from exchange.audit import EventName, Outcome, Subject
 from exchange.cli import output
+from exchange.cli.asking import YesOption, ask_meanwhile, is_asked
 from exchange.cli.client_group import IdArgument, clients
 from exchange.cli.enrolment import (
     DEFAULT_PURPOSES,
@@ -24,7 +25,7 @@ from exchange.cli.instance import Host, write_new
 from exchange.cli.program import app
 from exchange.cli.verbs import JsonOption, day_or_moment, host_verb
 from exchange.crypto import read_certificate
-from exchange.kernel import InvalidError, rfc3339
+from exchange.kernel import InvalidError, NotFoundError, rfc3339
 from exchange.members import Client, Role, Standing
 from exchange.usecases import (
     ClearanceChange,
@@ -116,8 +117,10 @@ async def show(host: Host, id: IdArgument, as_json: JsonOption = False) -> None:
 
 @clients.command("revoke")
 @host_verb
-async def revoke(host: Host, id: IdArgument, as_json: JsonOption = False) -> None:  # noqa: A002
+async def revoke(host: Host, id: IdArgument, yes: YesOption = False, as_json: JsonOption = False) -> None:  # noqa: A002
     """Revoke a client for good, from the next request on."""
+    if is_asked(yes=yes):
+        await ask_meanwhile("revokes a client for good", await _told_of_revocation(host, id))
     view = (await change_standing(host.services, host.call(), id, Standing.REVOKED)).value
     _show(view, "revoked", as_json=as_json)
 
@@ -195,10 +198,13 @@ async def certificate_remove(
     host: Host,
     id: IdArgument,  # noqa: A002
     file: Annotated[str, typer.Argument(metavar="FILE", help="The certificate (PEM), or its SHA-256 thumbprint.")],
+    yes: YesOption = False,
     as_json: JsonOption = False,
 ) -> None:
-    """End the use of one certificate, from the next request on."""
+    """End the use of one certificate, from the next request on; it is never taken again."""
     thumbprint = file if _THUMBPRINT.fullmatch(file) else read_certificate(read_pem(Path(file))).thumbprint
+    if is_asked(yes=yes):
+        await ask_meanwhile("ends the use of a certificate for good", await _told_of_certificate(host, id, thumbprint))
     view = (await remove_certificate(host.services, host.call(), id, thumbprint)).value
     _show(view, "certificate removed", as_json=as_json)
 
@@ -247,6 +253,39 @@ async def all_clients(host: Host) -> list[ClientView]:
 def client_json(view: ClientView) -> dict[str, object]:
     """Return a client as the HTTP interface shows it."""
     return ClientBody.of(view.client, view.thumbprints).model_dump(mode="json", exclude_none=False)
+
+
+async def _told_of_revocation(host: Host, client_id: str) -> dict[str, object]:
+    """Return whom a revocation puts out, and for what its member then has nobody else."""
+    view = (await show_client(host.services, host.call(), client_id)).value
+    client = view.client
+    others = [each.client for each in await all_clients(host) if each.client.id != client.id]
+    active = [each for each in others if each.member == client.member and each.standing is Standing.ACTIVE]
+    alone = sorted(role.value for role in client.roles if not any(role in each.roles for each in active))
+    return {
+        **_named(client),
+        "roles": sorted(role.value for role in client.roles),
+        "standing": client.standing.value,
+        "certificates": f"{len(view.thumbprints)}, none of which is ever taken again",
+        "nobody else of it is": alone or "-",
+        "instead": "`exchange client suspend` holds as fast, and can be ended",
+    }
+
+
+async def _told_of_certificate(host: Host, client_id: str, thumbprint: str) -> dict[str, object]:
+    view = (await show_client(host.services, host.call(), client_id)).value
+    if thumbprint not in view.thumbprints:
+        raise NotFoundError("the client uses no such certificate")
+    left = len(view.thumbprints) - 1
+    return {
+        **_named(view.client),
+        "certificate": thumbprint,
+        "left": f"{left}" if left else "none: it can connect no more until another one is added",
+    }
+
+
+def _named(client: Client) -> dict[str, object]:
+    return {"id": client.id, "name": client.name, "member": client.member, "agency": client.agency}
 
 
 def _warn_of_past(host: Host, end: datetime | None) -> None:

@@ -103,6 +103,15 @@ def show_record(fields: Mapping[str, object], *, title: str | None = None) -> No
     _print(_console(), _record([(name, _cell(value)) for name, value in fields.items()]))
 
 
+def show_question(title: str, fields: Mapping[str, object], question: str) -> None:
+    """Ask on stderr, under what it is about; who typed the end of a line has moved to the next one."""
+    console = _console(stderr=True)
+    console.print(Text(shown(title), style="bold"))
+    _print(console, _record([(name, _cell(value)) for name, value in fields.items()]))
+    console.print(Text(shown(question), style="bold"), end="")
+    console.file.flush()
+
+
 def note(text: str) -> None:
     """Say on stderr something that is no part of the answer."""
     _console(stderr=True).print(Text(shown(text), style="dim"), soft_wrap=True)

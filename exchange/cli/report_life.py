@@ -11,6 +11,7 @@ import typer
 from pydantic import ValidationError
 
 from exchange.cli import output
+from exchange.cli.asking import YesOption, ask, is_asked
 from exchange.cli.posting import checked_body, label_of, law_catalogue, parts_of
 from exchange.cli.report_group import IdArgument, reports
 from exchange.cli.reports import show_posted
@@ -26,6 +27,7 @@ from exchange.wire import (
     HeaderBody,
     MadeVersionBody,
     RecallBody,
+    RecallOutlookBody,
     WireModel,
     faults_of,
 )
@@ -135,6 +137,7 @@ def recall(
     id: IdArgument,  # noqa: A002
     reason: Annotated[str | None, typer.Option("--reason", metavar="TEXT", help="Stands on the tombstone.")] = None,
     show: Annotated[bool, typer.Option("--show", help="Show a recall that was made.")] = False,
+    yes: YesOption = False,
     as_json: JsonOption = False,
 ) -> None:
     """Recall a report for good (releaser of its originator); whoever read it is asked to destroy it."""
@@ -143,7 +146,21 @@ def recall(
         return
     if not reason:
         raise InvalidError("say why it is recalled: `--reason TEXT`")
+    if is_asked(yes=yes):
+        ask("recalls a report: its keys are destroyed, on every node", _told_of_recall(client.life.recall_outlook(id)))
     _show_recall(client.life.recall(id, reason), "recalled for good", as_json=as_json)
+
+
+def _told_of_recall(outlook: RecallOutlookBody) -> dict[str, object]:
+    given = [f"{each.clients} of {each.member}" for each in outlook.given]
+    clients = sum(each.clients for each in outlook.given)
+    return {
+        "id": outlook.id,
+        "marking": outlook.marking,
+        "version": outlook.version,
+        "agreement": f"{outlook.agreement}, {outlook.scope}",
+        "asked to destroy it": f"{clients} clients: {', '.join(given)}" if given else "nobody: nobody was given it",
+    }
 
 
 @reports.command("notices")

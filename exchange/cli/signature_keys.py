@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from exchange.cli import output
+from exchange.cli.asking import YesOption, ask_meanwhile, is_asked
 from exchange.cli.client_group import IdArgument, clients
 from exchange.cli.instance import Host
 from exchange.cli.treaties import read_offer
@@ -43,9 +44,18 @@ async def retire(
     where: Where,
     id: IdArgument,  # noqa: A002
     key_id: Annotated[str, typer.Argument(metavar="KEY", help="The key's id, as `list` shows it.")],
+    yes: YesOption = False,
     as_json: JsonOption = False,
 ) -> None:
     """Retire a key from the next signature on; what it signed stands."""
+    if is_asked(yes=yes):
+        others = sum(each.retired_at is None and each.key != key_id for each in await _keys(where, id))
+        told = {
+            "client": id,
+            "key": key_id,
+            "left": others or "none: it can sign nothing until another one is enrolled",
+        }
+        await ask_meanwhile("retires a key for signing for good", told)
     if isinstance(where, Host):
         from exchange.usecases import retire_signatory_key
 
@@ -60,14 +70,16 @@ async def retire(
 @either_verb
 async def list_all(where: Where, id: IdArgument, as_json: JsonOption = False) -> None:  # noqa: A002
     """List every key that a signatory ever had."""
-    if isinstance(where, Host):
-        from exchange.usecases import list_signatory_keys
+    _show(await _keys(where, id), None, as_json=as_json)
 
-        found = (await list_signatory_keys(where.services, where.call(), id)).value
-        bodies = [SignatoryKeyBody.of(each) for each in found]
-    else:
-        bodies = where.signature_keys(id)
-    _show(bodies, None, as_json=as_json)
+
+async def _keys(where: Where, client_id: str) -> list[SignatoryKeyBody]:
+    if not isinstance(where, Host):
+        return where.signature_keys(client_id)
+    from exchange.usecases import list_signatory_keys
+
+    found = (await list_signatory_keys(where.services, where.call(), client_id)).value
+    return [SignatoryKeyBody.of(each) for each in found]
 
 
 def _show(bodies: list[SignatoryKeyBody], done: str | None, *, as_json: bool) -> None:

@@ -13,6 +13,7 @@ from exchange.wire import (
     MadeVersionBody,
     NoticeListBody,
     RecallBody,
+    RecallOutlookBody,
     RecallRequest,
     WireModel,
 )
@@ -42,6 +43,11 @@ class ReportLife:
         """Return who had a recalled report and who has certified its destruction (originator's releaser)."""
         answer = self._transport.request("GET", path_of("/v1/reports", report_id, "recall"), may_repeat=True, body={})
         return parsed(RecallBody, answer.content)
+
+    def recall_outlook(self, report_id: str) -> RecallOutlookBody:
+        """Return what a recall would do, and to how many clients of which members (originator's releaser)."""
+        path = path_of("/v1/reports", report_id, "recall", "outlook")
+        return parsed(RecallOutlookBody, self._transport.request("GET", path, may_repeat=True, body={}).content)
 
     def destructions(self) -> list[AskedDestructionBody]:
         """Return what this client, or for a releaser its member, is still to destroy."""

@@ -131,7 +131,7 @@ from exchange.usecases.proxies import ProxyView, ask_proxy, list_proxies, revoke
 from exchange.usecases.pull_report import PulledReport, pull_report
 from exchange.usecases.read_part import ReadPart, read_part
 from exchange.usecases.readers_on import CouldRead, DidRead, ReadersOn, readers_on
-from exchange.usecases.recall_report import Recall, recall_report, show_recall
+from exchange.usecases.recall_report import Recall, RecallOutlook, preview_recall, recall_report, show_recall
 from exchange.usecases.receive_part import Incoming, receive_part
 from exchange.usecases.receive_report import receive_report
 from exchange.usecases.recording import record_rejection, record_tampering
@@ -239,6 +239,7 @@ __all__ = [
     "ReadersOn",
     "Readiness",
     "Recall",
+    "RecallOutlook",
     "Recorded",
     "Recorder",
     "ReportRegistry",
@@ -320,6 +321,7 @@ __all__ = [
     "personal_custody",
     "post_report",
     "preview_caveats",
+    "preview_recall",
     "propose_agreement",
     "propose_amendment",
     "propose_caveats",

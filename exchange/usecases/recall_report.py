@@ -6,15 +6,19 @@ says who had read it, and each is asked. What an open answer still carries was p
 of a part that is shown in pieces no more is shown (`read_part`).
 """
 
+from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from exchange.audit import Deed, DeedKind, EventName, Outcome
 from exchange.kernel import ConflictError, UnavailableError, rfc3339
+from exchange.markings import render_marking
 from exchange.members import Role
 from exchange.reports import ReportAct, ReportStatus, require_act
 from exchange.store import DestructionRow, EndCause, TombstoneRow
 from exchange.usecases.context import Call, Recorded, Services
 from exchange.usecases.destructions import ask_destruction
+from exchange.usecases.given_to import given_to
 from exchange.usecases.judging import report_not_found
 from exchange.usecases.originating import OwnReport, own_report
 from exchange.usecases.recording import on_record
@@ -44,7 +48,7 @@ async def recall_report(services: Services, call: Call, report_id: str, reason: 
         # (2) once
         require_act(held.stored_status, ReportAct.RECALL)
         if await book.tombstone(held.id) is not None:
-            raise ConflictError("the report has ended: its keys are destroyed already", code="expired")
+            raise _ended()
         # (3) INVARIANT: whoever is answered after this commit finds no key
         await book.shred(held.id, ReportStatus.RECALLED)
         note = services.store.attest(_deed(call, own, reason))
@@ -59,6 +63,41 @@ async def recall_report(services: Services, call: Call, report_id: str, reason: 
     return Recorded(Recall(stone, asked), receipt)
 
 
+@dataclass(frozen=True, slots=True)
+class RecallOutlook:
+    """What a recall would end, and how many clients of which members it would ask to destroy the report.
+
+    No client is named: whoever looks has recalled nothing.
+    """
+
+    report: str
+    version: int
+    agreement: str
+    scope: str
+    marking: str
+    given: Mapping[str, int]
+
+
+async def preview_recall(services: Services, call: Call, report_id: str) -> Recorded[RecallOutlook]:
+    """Return what a recall would do, to the originator's releaser; nothing is changed.
+
+    Raises what `recall_report` raises.
+    """
+    event = EventName.REPORT_RECALL_READ
+    own = await own_report(services, call, report_id, Role.RELEASER, event=event)
+    async with on_record(services, own.entry(call, event, Outcome.REFUSED)), services.store.unit_of_work() as unit:
+        require_act(own.report.status, ReportAct.RECALL)
+        if await unit.reports().tombstone(own.report.id) is not None:
+            raise _ended()
+        given = Counter(each.member for each in await given_to(services, own.report.id))
+        receipt = await unit.record(own.entry(call, event, Outcome.PERMITTED, detail={"outlook": "yes"}))
+    facts, catalogue = own.facts, services.law.catalogue
+    marking = render_marking(facts.label, catalogue, originator=facts.originator)
+    members = dict(sorted(given.items()))
+    outlook = RecallOutlook(own.report.id, own.report.version, facts.agreement, facts.scope, marking, members)
+    return Recorded(outlook, receipt)
+
+
 async def show_recall(services: Services, call: Call, report_id: str) -> Recorded[Recall]:
     """Return a recall, to the originator's releaser: who had the report, and who has certified its destruction."""
     event = EventName.REPORT_RECALL_READ
@@ -71,6 +110,10 @@ async def show_recall(services: Services, call: Call, report_id: str) -> Recorde
         asked = tuple(await book.destructions(report=own.report.id))
         receipt = await unit.record(own.entry(call, event, Outcome.PERMITTED))
     return Recorded(Recall(stone, asked), receipt)
+
+
+def _ended() -> ConflictError:
+    return ConflictError("the report has ended: its keys are destroyed already", code="expired")
 
 
 def _deed(call: Call, own: OwnReport, reason: str) -> Deed:

@@ -100,6 +100,24 @@ class RecallBody(AnswerModel):
     asked: list[DestructionBody]
 
 
+class GivenToBody(AnswerModel):
+    """How many clients of a member were given a report."""
+
+    member: MemberCodeText
+    clients: int
+
+
+class RecallOutlookBody(AnswerModel):
+    """What a recall of this report would end: who had it, by members, would be asked to destroy it."""
+
+    id: Id
+    version: int
+    agreement: Id
+    scope: str
+    marking: str
+    given: list[GivenToBody]
+
+
 class AskedDestructionBody(AnswerModel):
     """What a client is to destroy: the report's id, and the tombstone that proves the recall."""
 

@@ -28,6 +28,7 @@ WHO_MAY: dict[str, frozenset[str]] = {
     "report.downgrade": frozenset({"releaser"}),
     "report.recall": frozenset({"releaser"}),
     "report.read-recall": frozenset({"releaser"}),
+    "report.preview-recall": frozenset({"releaser"}),
     "report.certify-destruction": frozenset({"reader", "releaser"}),
     "destruction.list": frozenset({"reader", "releaser"}),
     "notice.list": frozenset({"reader"}),

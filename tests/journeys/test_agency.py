@@ -13,6 +13,7 @@ import pytest
 from exchange.client import ExchangeClient
 from tests.support.house import BUNDLE, MARKING, WARNING, command, done
 from tests.support.prepared import PROGRAM, PreparedProcess
+from tests.support.terminal import before_terminal
 
 pytestmark = pytest.mark.journey
 
@@ -224,8 +225,13 @@ def test_agreement_ends_for_who_leaves_it(house, act, tmp_path):
         assert house.sign(name, agreement).code == 0
     posted = house.post("--agreement", agreement).json["id"]
     assert house.as_("nor", "report", "pull", posted).code == 0
+    asked = before_terminal("no\n", "agreement", act, agreement, *house.door("nor")) if act == "withdraw" else None
 
     assert house.as_("nor", "agreement", act, agreement).code == 0
+    if asked is not None:
+        assert asked.code == 1
+        assert "0 of NOR's, 1 of others', of those that you may read" in asked.err
+        assert "every report of NOR under it is recalled" in asked.err
 
     # Who withdraws gives notice: it stays bound, and reads, until that has passed; nothing is there to be resumed.
     is_gone = act == "suspend"

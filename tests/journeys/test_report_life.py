@@ -3,6 +3,7 @@
 import pytest
 
 from tests.support.house import WARNING
+from tests.support.terminal import before_terminal
 
 pytestmark = pytest.mark.journey
 
@@ -79,6 +80,10 @@ def test_derived_report_is_marked_lower_with_the_originators_consent_alone(livin
 
 def test_recalled_report_is_gone_and_its_destruction_certified(living, tmp_path):
     report = living.post(files=(WARNING,)).json["id"]
+    assert living.as_("nor", "report", "pull", report).code == 0
+    words = ("report", "recall", report, "--reason", "the source is at risk", *living.door("gbr-releaser"))
+    asked = before_terminal("no\n", *words)
+    assert (asked.code, "asked to destroy it  1 clients: 1 of NOR" in asked.err) == (1, True)
     assert living.as_("nor", "report", "pull", report).code == 0
     recalled = living.as_("gbr-releaser", "report", "recall", report, "--reason", "the source is at risk", "--json")
     assert living.as_("nor", "report", "pull", report).code == 1

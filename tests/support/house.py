@@ -99,11 +99,15 @@ class House:
         """Return the folder of a client's files."""
         return self.folder.parent / "clients" / name
 
-    def as_(self, name: str, *words: object) -> Ran:
-        """Run a member's command as one of the clients."""
+    def door(self, name: str) -> tuple[object, ...]:
+        """Return where the exchange is, and who one of the clients is, as words of a command."""
         files = self.files(name)
         door = ("--url", self.url, "--cert", files / "client.pem", "--key", files / "client.key")
-        return command(*words, *door, "--ca", files / "ca.pem")
+        return (*door, "--ca", files / "ca.pem")
+
+    def as_(self, name: str, *words: object) -> Ran:
+        """Run a member's command as one of the clients."""
+        return command(*words, *self.door(name))
 
     def post(self, *words: object, who: str = "gbr", files: tuple[Path, ...] = (BUNDLE,)) -> Ran:
         """Post a report, marked for GBR and NOR unless told otherwise."""

@@ -123,6 +123,26 @@ async def test_recall_is_one_entry_and_a_signed_tombstone(living: World) -> None
     assert (deed.content["report"], deed.content["reason"]) == (report, "the source is at risk")
 
 
+async def test_outlook_of_a_recall_counts_who_had_it_and_changes_nothing(living: World) -> None:
+    report = await living.post()
+    for name in ("NOR reader", "NOR reader", "GBR reader"):
+        await pull(living, report, name)
+    looked = await living.attempt(usecases.preview_recall(living.services, living.call("GBR releaser"), report))
+    outlook = looked.value.value
+
+    assert (outlook.report, outlook.version, outlook.marking) == (report, 1, "NATO SECRET//REL TO GBR, NOR")
+    assert (outlook.agreement, outlook.scope, outlook.given) == (
+        living.agreement_id,
+        "cyber-threats",
+        {"GBR": 1, "NOR": 1},
+    )
+    assert (looked.entry["type"], looked.entry["decision"]) == ("report.recall_read", "permitted")
+    await pull(living, report)
+    await recall(living, report)
+    again = await living.attempt(usecases.preview_recall(living.services, living.call("GBR releaser"), report))
+    assert isinstance(again.error, ConflictError)
+
+
 async def test_reader_whose_entry_has_a_place_but_is_not_searchable_yet_is_asked(living: World) -> None:
     report = await living.post()
     await pull(living, report, "NOR reader")
@@ -176,6 +196,7 @@ async def test_only_the_originators_own_cleared_releaser_finds_it(living: World)
         for act in (
             usecases.recall_report(living.services, living.call(name), report, "because"),
             usecases.show_recall(living.services, living.call(name), report),
+            usecases.preview_recall(living.services, living.call(name), report),
             usecases.downgrade_report(living.services, living.call(name), report, Downgrade(RESTRICTED)),
         ):
             made = await living.attempt(act)

@@ -386,6 +386,7 @@ USE_CASES += [
     ),
     ("recall_report", lambda w, c, r: usecases.recall_report(w.services, c, r, "because"), RELEASER, "report.recalled"),
     ("show_recall", lambda w, c, r: usecases.show_recall(w.services, c, r), RELEASER, "report.recall_read"),
+    ("preview_recall", lambda w, c, r: usecases.preview_recall(w.services, c, r), RELEASER, "report.recall_read"),
     (
         "certify_destruction",
         lambda w, c, r: usecases.certify_destruction(w.services, c, r, ERASED),

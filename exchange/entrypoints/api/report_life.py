@@ -22,6 +22,7 @@ from exchange.usecases import (
     certify_destruction,
     downgrade_report,
     list_destructions,
+    preview_recall,
     recall_report,
     show_recall,
 )
@@ -32,9 +33,11 @@ from exchange.wire import (
     CertificateBody,
     DestructionBody,
     DowngradeBody,
+    GivenToBody,
     LabelBody,
     MadeVersionBody,
     RecallBody,
+    RecallOutlookBody,
     RecallRequest,
     note_text,
 )
@@ -95,6 +98,15 @@ SHOW_RECALL = Operation(
     parameters=(REPORT_ID,),
     errors=EVERYWHERE,
 )
+PREVIEW_RECALL = Operation(
+    method="GET",
+    path="/v1/reports/{id}/recall/outlook",
+    action="report.preview-recall",
+    summary="What a recall would do, and to how many clients of which members (originator's releaser).",
+    answer=RecallOutlookBody,
+    parameters=(REPORT_ID,),
+    errors=(*EVERYWHERE, 409),
+)
 CERTIFY = Operation(
     method="POST",
     path="/v1/reports/{id}/destruction",
@@ -152,6 +164,22 @@ async def read_recall(visit: Visit) -> Response:
     read_query(visit.request, _NO_PARAMETERS)
     recorded = await show_recall(visit.services, visit.call, visit.path["id"])
     return answered(recorded, _recall(recorded.value, visit.call.now))
+
+
+async def read_recall_outlook(visit: Visit) -> Response:
+    """Answer `GET /v1/reports/{id}/recall/outlook`."""
+    read_query(visit.request, _NO_PARAMETERS)
+    recorded = await preview_recall(visit.services, visit.call, visit.path["id"])
+    outlook = recorded.value
+    body = RecallOutlookBody(
+        id=outlook.report,
+        version=outlook.version,
+        agreement=outlook.agreement,
+        scope=outlook.scope,
+        marking=outlook.marking,
+        given=[GivenToBody(member=member, clients=clients) for member, clients in outlook.given.items()],
+    )
+    return answered(recorded, body)
 
 
 async def certify(visit: Visit) -> Response:
@@ -233,6 +261,7 @@ OPERATIONS: tuple[tuple[Operation, Endpoint], ...] = (
     (DOWNGRADE, downgrade),
     (RECALL, recall),
     (SHOW_RECALL, read_recall),
+    (PREVIEW_RECALL, read_recall_outlook),
     (CERTIFY, certify),
     (DESTRUCTIONS, destructions),
 )
