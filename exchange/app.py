@@ -249,7 +249,9 @@ def _hold(app: Service) -> None:
 def _places(settings: Settings) -> HostPlaces:
     keys = {"log": settings.log_key_file, "node": settings.node_key_file, "cursor": settings.cursor_key_file}
     certificates = (settings.server_certificate_file, settings.authorities_folder)
-    return HostPlaces(settings.instance_folder, *certificates, keys, settings.edge_certificates_file)
+    return HostPlaces(
+        settings.instance_folder, *certificates, keys, settings.edge_certificates_file, settings.crl_folder
+    )
 
 
 def _context(settings: Settings) -> Any:

@@ -44,6 +44,7 @@ from exchange.usecases.backups import (
     rows_of,
     what_came_after,
 )
+from exchange.usecases.last_backup import written_backup
 from exchange.usecases.move_again import move_again
 from exchange.usecases.recording import draft
 from exchange.usecases.signed_backup import Signed, read_signed, same_lines, signed_lines
@@ -82,6 +83,8 @@ async def backup(
             writer.write(line)
             count += 1
             bar(count, count)
+    # Another entry, now that the file stands: how old the newest backup is goes by this one.
+    await _record(host, EventName.INSTANCE_BACKED_UP, written_backup(writer.size_bytes))
     if as_json:
         output.show_json({"id": str(file), "bytes": writer.size_bytes, "files": len(files)})
         return
@@ -274,9 +277,10 @@ def _entries(folder: LogFolder, size: int) -> Iterator[bytes]:
             yield content
 
 
-async def _record(host: Host, event: EventName) -> None:
+async def _record(host: Host, event: EventName, detail: dict[str, str | int | list[str]] | None = None) -> None:
     subject = Subject("instance", host.settings.node)
-    await host.services.store.append(draft(host.call(), None, event, Outcome.PERMITTED, subject=subject))
+    entry = draft(host.call(), None, event, Outcome.PERMITTED, subject=subject, detail=detail or {})
+    await host.services.store.append(entry)
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,8 +14,10 @@ from exchange.settings import Settings
 from exchange.store import LogState
 from exchange.store.last_signed import LastSignedFile
 from exchange.usecases import Services, check_readiness
+from exchange.usecases.ending_certificates import ending_certificates
 from exchange.usecases.hold_rows import contradicted_rows
 from exchange.usecases.keep_time import TOLD_FROM
+from exchange.usecases.last_backup import last_backup
 from exchange.usecases.rotate_keys import KeyStatus, key_status
 
 _MENDS = {
@@ -29,6 +31,11 @@ _MENDS = {
 }
 _BEHIND = timedelta(seconds=30)
 """A sequencer places an entry within a second; a minute's half is none at work."""
+_OLD_BACKUP = timedelta(days=2)
+"""What came since the newest one is lost with the disk: one a day, and a day in which it may fail."""
+_NEAR = timedelta(days=30)
+"""Time enough to get a certificate through an agency's channels."""
+_NAMED = 5
 _AHEAD = timedelta(seconds=5)
 """Clocks of nodes differ by less where they are kept by NTP."""
 _LITTLE_SHARE, _NONE_SHARE = 0.10, 0.02
@@ -63,6 +70,8 @@ async def opened_rooms(settings: Settings, services: Services) -> AsyncIterator[
         for finding in _missing_roots(await key_status(services)):
             yield finding
         log = await services.store.log.state()
+        yield await _backup(services)
+        yield await _client_certificates(services)
         yield await _backlog(services)
         yield await _newest_entry(services)
         yield await _belief(services)
@@ -104,6 +113,30 @@ async def _archive(settings: Settings, services: Services, log: LogState | None)
         return Finding("archive", Finding.MEND, exc.message, mend)
     told = f"the newest bundle is in {settings.audit_archive_url}" if is_used else "no entry was moved to one"
     return Finding("archive", Finding.OK, told)
+
+
+async def _backup(services: Services) -> Finding:
+    last, now = await last_backup(services, with_waiting=True), services.clock()
+    mend = "`exchange backup FILE --to RECIPIENT`: docs/backup.md"
+    if last is not None:
+        state = Finding.OK if now - last <= _OLD_BACKUP else Finding.WARNING
+        told = f"the newest was written at {rfc3339(last)}"
+        return Finding("backup", state, told, None if state == Finding.OK else f"make another: {mend}")
+    first = await services.store.entries(1)
+    is_new = not first or now - _time_of(first[0]) <= _OLD_BACKUP
+    return Finding(
+        "backup", Finding.OK if is_new else Finding.WARNING, "none was written yet", None if is_new else mend
+    )
+
+
+async def _client_certificates(services: Services) -> Finding:
+    name, ending = "client certificates", await ending_certificates(services, _NEAR)
+    if not ending:
+        return Finding(name, Finding.OK, f"no active client's last one ends within {_NEAR.days} days")
+    told = "; ".join(f"{client.name} ({client.member}, {client.id}) {rfc3339(end)}" for client, end in ending[:_NAMED])
+    more = f"; and {len(ending) - _NAMED} more" if len(ending) > _NAMED else ""
+    mend = "another one for each: `exchange client certificate issue` or `add`; who is not used any more: revoke it"
+    return Finding(name, Finding.WARNING, f"the last one ends: {told}{more}", mend)
 
 
 async def _backlog(services: Services) -> Finding:

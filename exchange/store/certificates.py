@@ -3,13 +3,13 @@
 from collections.abc import Callable
 from datetime import datetime
 
-from sqlalchemy import exists, select, update
+from sqlalchemy import exists, func, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import aliased
 from sqlmodel import col
 
 from exchange.crypto import CertificateFacts
-from exchange.kernel import ConflictError, to_micros
+from exchange.kernel import ConflictError, from_micros, to_micros
 from exchange.store.tables import CertificateTable
 
 
@@ -42,6 +42,14 @@ class Certificates:
             )
         )
         await self._session.flush()
+
+    async def ending(self, before: datetime) -> list[tuple[str, datetime]]:
+        """Return each client whose last certificate ends before that moment, and when, the first one first."""
+        row = CertificateTable
+        last = func.max(col(row.not_after))
+        used = select(col(row.client_id), last).where(col(row.removed_at).is_(None)).group_by(col(row.client_id))
+        found = await self._session.execute(used.having(last < to_micros(before)).order_by(last, col(row.client_id)))
+        return [(client_id, from_micros(end)) for client_id, end in found]
 
     async def learn_key(self, thumbprint: str | None, public_key: str | None) -> None:
         """Keep the key of a certificate of which none is kept; it decides nothing that a cache holds."""

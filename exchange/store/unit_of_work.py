@@ -159,6 +159,10 @@ class UnitOfWork:
             raise ConflictError(f"the client has {_ACTIVE_CERTIFICATES} certificates in use: remove one first")
         await self._certificates().add(client_id, certificate)
 
+    async def ending_certificates(self, before: datetime) -> list[tuple[str, datetime]]:
+        """Return each client whose last certificate ends before that moment, and when, the first one first."""
+        return await self._certificates().ending(before)
+
     async def learn_key(self, thumbprint: str | None, public_key: str | None) -> None:
         """Keep the key of a certificate that was enrolled before keys were kept; once known it stays."""
         await self._certificates().learn_key(thumbprint, public_key)

@@ -2,12 +2,14 @@
 
 import asyncio
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
 from exchange.kernel import ExchangeError, from_micros
 from exchange.usecases.check_readiness import Check, Readiness, check_readiness
 from exchange.usecases.context import Services
+from exchange.usecases.last_backup import last_backup
 
+_NEVER = datetime.fromtimestamp(0, UTC)
 _LONGEST_SECONDS = 4.0
 """Whoever scrapes waits ten: what hangs is told as such before that."""
 
@@ -25,11 +27,15 @@ class LogFigures:
 
 @dataclass(frozen=True, slots=True)
 class Inspection:
-    """Readiness; the log, None where it cannot be read or was not begun; when the key in use was made."""
+    """Readiness; the log, None where it cannot be read or was not begun; when the key in use was made.
+
+    `backup` is when the newest backup was written: 1970 where none was, None where it cannot be told.
+    """
 
     readiness: Readiness
     log: LogFigures | None
     custody_key_made_at: datetime | None
+    backup: datetime | None = None
 
 
 async def inspect_service(services: Services) -> Inspection:
@@ -37,7 +43,8 @@ async def inspect_service(services: Services) -> Inspection:
     try:
         async with asyncio.timeout(_LONGEST_SECONDS):
             readiness = await check_readiness(services)
-            return Inspection(readiness, await _log(services), await _key_made_at(services))
+            key_made_at = await _key_made_at(services)
+            return Inspection(readiness, await _log(services), key_made_at, await _backup(services))
     except TimeoutError:
         finding = f"no answer within {_LONGEST_SECONDS:g} seconds"
         return Inspection(Readiness((Check("store", is_working=False, finding=finding),)), None, None)
@@ -56,6 +63,13 @@ async def _log(services: Services) -> LogFigures | None:
     wait = none if backlog.oldest_at is None else max(none, now - from_micros(backlog.oldest_at))
     age = max(none, now - from_micros(state.signed_at))
     return LogFigures(state.size, backlog.count, wait, age, is_frozen=state.frozen_why is not None)
+
+
+async def _backup(services: Services) -> datetime | None:
+    try:
+        return await last_backup(services) or _NEVER
+    except ExchangeError:
+        return None
 
 
 async def _key_made_at(services: Services) -> datetime | None:

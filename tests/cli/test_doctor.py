@@ -9,6 +9,7 @@ from types import SimpleNamespace
 import pytest
 
 from exchange.audit import TreeHead
+from exchange.cli import doctor_log
 from exchange.cli.doctor import examine
 from exchange.crypto import empty_crl, issue_server, new_authority
 from exchange.custody import CustodyUnavailableError, FileCustodian
@@ -407,3 +408,37 @@ def test_text_where_a_number_belongs_is_named_by_row_and_column(findings, instan
     assert code == 1
     assert found["rows"]["told"].startswith(f"no number where one belongs: {table} ")
     assert found["rows"]["told"].endswith(f": {column}")
+
+
+def test_backup_that_broke_off_is_none_and_an_old_one_is_told(
+    exchange, findings, operate, instance, tmp_path, monkeypatch
+):
+    recipient = exchange("keys", "recipient", "--out", tmp_path / "identity").out.strip()
+    assert findings()[1]["backup"]["state"] == "ok"  # there was no time for one yet
+    monkeypatch.setattr(doctor_log, "_OLD_BACKUP", timedelta(0))
+    assert operate("backup", tmp_path / "away" / "backup", "--to", recipient).code == 1
+    broken = findings()[1]["backup"]
+    assert operate("backup", tmp_path / "backup", "--to", recipient).code == 0
+    old = findings()[1]["backup"]
+    sequence(instance, is_searchable=True)
+    found = findings()[1]["backup"]
+    monkeypatch.undo()
+
+    assert (broken["state"], broken["told"]) == ("warning", "none was written yet")
+    assert "exchange backup FILE" in broken["mend"]
+    assert (old["state"], old["told"]) == (found["state"], found["told"])
+    assert (old["state"], old["told"][:25]) == ("warning", "the newest was written at")
+    assert findings()[1]["backup"]["state"] == "ok"
+
+
+def test_client_that_soon_can_connect_no_more_is_named(enrol, findings, operate, monkeypatch):
+    client = enrol("--json").json["id"]
+    assert findings()[1]["client certificates"]["state"] == "ok"
+    monkeypatch.setattr(doctor_log, "_NEAR", timedelta(days=400))
+
+    code, found = findings()
+
+    assert (code, found["client certificates"]["state"]) == (0, "warning")
+    assert f"desk (NOR, {client}) 20" in found["client certificates"]["told"]
+    assert operate("client", "revoke", client).code == 0
+    assert findings()[1]["client certificates"]["state"] == "ok"

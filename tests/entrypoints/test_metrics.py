@@ -11,7 +11,7 @@ import pytest
 from fastapi import FastAPI
 
 from exchange.audit import Actor, EntryDraft, EventName, Outcome
-from exchange.crypto import issue_server, new_authority, read_certificate
+from exchange.crypto import empty_crl, issue_server, new_authority, read_certificate
 from exchange.entrypoints.http import sampling
 from exchange.entrypoints.http.board import ROW_PLACES, Board, Family, Kind, shared_row
 from exchange.entrypoints.http.gate import ConnectionGate
@@ -210,6 +210,31 @@ async def test_scrape_tells_when_the_newest_certificate_of_the_edge_ends(service
     (told,) = [line for line in lines.splitlines() if 'certificate="edge"' in line]
     ends = read_certificate(pairs[1].certificate_pem).not_after.timestamp()
     assert float(told.rsplit(" ", 1)[1]) == ends
+
+
+async def test_scrape_tells_when_what_is_in_use_ends_though_the_next_one_lies_there(service, world, tmp_path) -> None:
+    """A process shows the certificate, and asks the list, that it took up at its start."""
+    now = system_clock()
+    authority, server, lists = new_authority("x", now), tmp_path / "server.pem", tmp_path / "crl"
+    lists.mkdir()
+
+    def put(days: int) -> float:
+        pair = issue_server(authority, ["localhost"], now=now, days=days)
+        server.write_bytes(pair.certificate_pem)
+        (lists / "x.pem").write_bytes(empty_crl(pair, now))
+        return read_certificate(pair.certificate_pem).not_after.timestamp()
+
+    places = HostPlaces(tmp_path, server, tmp_path / "none", {}, revocations=lists)
+    first = put(10)
+    app = operations_app(service, places)
+    put(200)
+    async with httpx2.AsyncClient(transport=httpx2.ASGITransport(app=app), base_url="http://ops") as client:
+        lines = (await client.get("/metrics")).text.splitlines()
+
+    found = dict(line.rsplit(" ", 1) for line in lines if not line.startswith("#"))
+    assert float(found['exchange_certificate_expiry_timestamp_seconds{certificate="server"}']) == first
+    assert float(found["exchange_revocation_list_expiry_timestamp_seconds"]) == first
+    assert found["exchange_backup_timestamp_seconds"] == "0"
 
 
 async def test_scrape_answers_while_the_store_is_away(service, world, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
-from exchange.crypto import CryptoError, read_certificates
+from exchange.crypto import CryptoError, read_certificates, revocations_end
 from exchange.entrypoints.http.board import Family, Kind, Series, labelled
 from exchange.kernel import ExchangeError
 from exchange.usecases import Inspection
@@ -36,6 +36,16 @@ EXPIRY = Family(
     "When a certificate ends, in seconds since 1970: the server's, the edge's, and the first of the authorities'.",
     ("certificate",),
 )
+LISTS_END = Family(
+    "exchange_revocation_list_expiry_timestamp_seconds",
+    Kind.GAUGE,
+    "When the first revocation list runs out and admits nobody of its authority, in seconds since 1970.",
+)
+BACKUP = Family(
+    "exchange_backup_timestamp_seconds",
+    Kind.GAUGE,
+    "When the newest backup was written, in seconds since 1970; 0: none.",
+)
 DISK_FREE = Family("exchange_disk_free_bytes", Kind.GAUGE, "Free on the disk of the instance's folder.")
 DISK_SIZE = Family("exchange_disk_size_bytes", Kind.GAUGE, "Size of the disk of the instance's folder.")
 
@@ -44,7 +54,7 @@ DISK_SIZE = Family("exchange_disk_size_bytes", Kind.GAUGE, "Size of the disk of 
 class HostPlaces:
     """What of the host is told about: the instance's folder, its certificates, and the files of its keys by name.
 
-    `edges` holds the certificates of the proxies that are believed, None where none is.
+    `edges` holds the certificates of the proxies that are believed, None where none is; `revocations` the lists.
     """
 
     folder: Path
@@ -52,9 +62,25 @@ class HostPlaces:
     authorities: Path
     keys: Mapping[str, Path]
     edges: Path | None = None
+    revocations: Path | None = None
 
 
-def inspected(found: Inspection, places: HostPlaces | None, *, version: str, now: datetime) -> Iterator[str]:
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """When what a process took up at its start ends: a newer file helps nobody before the next one."""
+
+    server: Sequence[float] = ()
+    revocations: Sequence[float] = ()
+
+    @classmethod
+    def at(cls, places: HostPlaces) -> "Shown":
+        """Return what lies there now, for a process that takes it up."""
+        return cls(_ends([places.server_certificate]), _list_ends(places))
+
+
+def inspected(
+    found: Inspection, places: HostPlaces | None, *, version: str, now: datetime, shown: Shown | None = None
+) -> Iterator[str]:
     """Yield the lines of what was found, in Prometheus' text format; what could not be read is left out."""
     yield from _shown(BUILD, [((version,), 1)])
     yield from _shown(READY, [((), int(found.readiness.is_ready))])
@@ -65,11 +91,15 @@ def inspected(found: Inspection, places: HostPlaces | None, *, version: str, now
         yield from _shown(LOG_SIZE, [((), log.size)])
         yield from _shown(CHECKPOINT_AGE, [((), log.checkpoint_age.total_seconds())])
         yield from _shown(FROZEN, [((), int(log.is_frozen))])
+    yield from _shown(BACKUP, [] if found.backup is None else [((), found.backup.timestamp())])
     made_at = found.custody_key_made_at
     ages: list[tuple[Series, float]] = [] if made_at is None else [(("custody",), (now - made_at).total_seconds())]
     if places is not None:
         yield from _disk(places.folder)
-        yield from _shown(EXPIRY, list(_expiries(places)))
+        taken = Shown() if shown is None else shown
+        yield from _shown(EXPIRY, list(_expiries(places, taken)))
+        lists = [*_list_ends(places), *taken.revocations]
+        yield from _shown(LISTS_END, [((), min(lists))] if lists else [])
         ages += _file_ages(places, now)
     yield from _shown(KEY_AGES, ages)
 
@@ -87,8 +117,8 @@ def _disk(folder: Path) -> Iterator[str]:
     yield from _shown(DISK_SIZE, [((), usage.total)])
 
 
-def _expiries(places: HostPlaces) -> Iterator[tuple[Series, float]]:
-    server = _ends([places.server_certificate])
+def _expiries(places: HostPlaces, shown: Shown) -> Iterator[tuple[Series, float]]:
+    server = [*_ends([places.server_certificate]), *shown.server]
     authorities = _ends(sorted(places.authorities.glob("*.pem")))
     for name, ends in (("server", server), ("authority", authorities)):
         if ends:
@@ -106,6 +136,16 @@ def _ends(paths: Sequence[Path]) -> list[float]:
             found += [facts.not_after.timestamp() for facts in read_certificates(path.read_bytes())]
         except (OSError, CryptoError, ExchangeError):
             continue  # `exchange doctor` says what is wrong with it
+    return found
+
+
+def _list_ends(places: HostPlaces) -> list[float]:
+    found = []
+    for path in [] if places.revocations is None else sorted(places.revocations.glob("*.pem")):
+        try:
+            found.append(revocations_end(path.read_bytes()).timestamp())
+        except (OSError, CryptoError, ExchangeError):
+            continue  # as above
     return found
 
 

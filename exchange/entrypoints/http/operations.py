@@ -16,7 +16,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from exchange import __version__
 from exchange.entrypoints.http.door import COMMON_HEADERS
-from exchange.entrypoints.http.inspection import HostPlaces, inspected
+from exchange.entrypoints.http.inspection import HostPlaces, Shown, inspected
 from exchange.entrypoints.http.service import Service
 from exchange.kernel import new_id, system_clock, system_randomness
 from exchange.usecases import Check, Readiness, check_readiness, inspect_service
@@ -42,7 +42,8 @@ class _Headers:
 
 
 def operations_app(app: Service, places: HostPlaces | None = None) -> Starlette:
-    """Return the app of the operations address for the service `app`."""
+    """Return the app of the operations address for the service `app`, whose process takes up what lies there now."""
+    shown = None if places is None else Shown.at(places)
 
     async def healthz(_: Request) -> Response:
         return PlainTextResponse("alive\n")
@@ -59,7 +60,7 @@ def operations_app(app: Service, places: HostPlaces | None = None) -> Starlette:
         services = getattr(app.state, "services", None)
         if services is not None:
             found = await inspect_service(services)
-            lines += inspected(found, places, version=__version__, now=system_clock())
+            lines += inspected(found, places, version=__version__, now=system_clock(), shown=shown)
         return Response("\n".join([*lines, ""]), media_type=_PROMETHEUS)
 
     routes = [Route("/healthz", healthz), Route("/readyz", readyz), Route("/metrics", metrics)]
