@@ -18,12 +18,16 @@ from exchange.store.proxy_tables import ProxyTable
 
 
 class ProxyState(Enum):
-    """Where a consent stands; whether its time is over follows from `until`."""
+    """Where a consent stands; whether its time is over follows from `until`.
+
+    LAPSED is told and never kept: its second person did not come in time.
+    """
 
     AWAITING = "awaiting-second-person"
     GIVEN = "given"
     REFUSED = "refused"
     REVOKED = "revoked"
+    LAPSED = "lapsed"
 
 
 @dataclass(frozen=True, slots=True)

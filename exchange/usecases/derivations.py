@@ -32,7 +32,7 @@ from exchange.usecases.judging import (
     report_not_found,
 )
 from exchange.usecases.life_checks import label_faults
-from exchange.usecases.onward_release import ended_with, in_state, is_above, require_few_undecided
+from exchange.usecases.onward_release import as_it_stands, ended_with, in_state, is_above, require_few_undecided
 from exchange.usecases.originating import (
     Detail,
     OwnReport,
@@ -44,7 +44,7 @@ from exchange.usecases.originating import (
     require_may_know_still,
 )
 from exchange.usecases.recording import draft, named, on_record, refuse
-from exchange.usecases.second_person import ask, require_as_asked, require_not_waiting
+from exchange.usecases.second_person import ask, require_as_asked, require_not_waiting, waiting_about
 
 DERIVING_ROLES = (Role.CONTRIBUTOR, Role.RELEASER)
 
@@ -113,7 +113,8 @@ async def list_derivations(services: Services, call: Call) -> Recorded[tuple[Der
     event = EventName.DERIVATION_LISTED
     client = await authenticate(services, call, *DERIVING_ROLES, event=event)
     async with services.store.unit_of_work() as unit:
-        known = await unit.derivations().of_member(client.member)
+        waiting = await waiting_about(unit, DERIVED_MARKING, "request")
+        known = [as_it_stands(row, waiting) for row in await unit.derivations().of_member(client.member)]
     # Behind the unit: however many there are, whoever writes does not wait for them.
     rows = [row for row in known if await _is_visible(services, call, row, client)]
     ids = tuple(row.id for row in rows)

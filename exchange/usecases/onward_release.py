@@ -8,14 +8,14 @@ Steps of a grant: (1) the releaser's own report, cleared for what goes on, and w
 the class that holds it, its header sealed anew; (5) request, report and entry become durable together.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Final, TypeVar
 
 from exchange.agreements import OnwardRelease
 from exchange.audit import Deed, DeedKind, EntryDraft, EventName, Outcome, Receipt, fit_text
-from exchange.kernel import ConflictError, Fault, InvalidError, NotFoundError, is_uuid7, new_id, rfc3339
+from exchange.kernel import ConflictError, Fault, InvalidError, NotFoundError, is_uuid7, new_id, parse_rfc3339, rfc3339
 from exchange.markings import Label
 from exchange.members import ONWARD_RELEASE, Client, PendingAct, Role
 from exchange.release import Consent, View
@@ -40,7 +40,7 @@ from exchange.usecases.pull_report import Granted, seek_permit
 from exchange.usecases.recording import draft, named, on_record, record_tampering
 from exchange.usecases.release_terms import consent_of, labels_of
 from exchange.usecases.sealing import reseal_header
-from exchange.usecases.second_person import ask, require_as_asked, require_not_waiting
+from exchange.usecases.second_person import ask, require_as_asked, require_not_waiting, waiting_about
 
 ONWARD_ROLES = (Role.READER, Role.RELEASER)
 _TWO_PERSONS_ABOVE: Final = "CONFIDENTIAL"
@@ -52,6 +52,7 @@ MOST_UNDECIDED = 100
 """Of one client, before one originator: its releasers are shown each of them, whenever they look for any."""
 
 _ID_RANDOMNESS_BYTES = 10
+_NO_END: Final = "taken back"
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,7 +117,8 @@ async def list_onward(services: Services, call: Call) -> Recorded[tuple[OnwardVi
     event = EventName.ONWARD_LISTED
     client = await authenticate(services, call, *ONWARD_ROLES, event=event)
     async with services.store.unit_of_work() as unit:
-        known = await unit.consents().of_member(client.member)
+        waiting = await waiting_about(unit, ONWARD_RELEASE, "request")
+        known = [as_it_stands(row, waiting) for row in await unit.consents().of_member(client.member)]
     # Behind the unit: however many there are, whoever writes does not wait for them.
     rows = [row for row in known if await _is_visible(services, call, row, client)]
     ids = tuple(row.id for row in rows)
@@ -143,7 +145,8 @@ async def grant_onward(
         async with services.store.unit_of_work() as unit:
             held = in_state(await unit.consents().one(row.id), OnwardState.ASKED, OnwardState.AWAITING)
             await require_not_waiting(unit, ONWARD_RELEASE, request=row.id)
-            wish = replace(held.wish, until=_granted_until(held.wish, until, call))
+            asked = held.wish
+            wish = replace(asked, until=_granted_until(asked, until, call))
             held = replace(held, wish=wish, conditions=None if conditions is None else fit_text(conditions))
             _require_grantable(call, own, held)
             if needs_two:
@@ -151,7 +154,8 @@ async def grant_onward(
                     services, unit, call, client, ONWARD_RELEASE, asked=_meant_by(held), members=[client.member]
                 )
                 waiting = replace(held, state=OnwardState.AWAITING, decided_by=client.id)
-                await unit.consents().put(waiting)
+                # An earlier end is the act's: without its second person the request is for what it was for.
+                await unit.consents().put(replace(waiting, wish=asked))
                 entry = own.entry(call, EventName.ONWARD_GRANT_ASKED, Outcome.PERMITTED, detail=_detail(row, act))
                 return_value = OnwardView(waiting, act.id)
                 receipt = await unit.record(entry)
@@ -168,6 +172,7 @@ async def carry_out_grant(services: Services, unit: UnitOfWork, call: Call, clie
     row = await unit.consents().one(act.asked["request"])
     if row is None or row.state is not OnwardState.AWAITING:
         raise ConflictError("the request is not waiting any more: look at it again", code="request-ended")
+    row = replace(row, wish=replace(row.wish, until=_confirmed_until(row.wish, act)))
     require_as_asked(act, _meant_by(row))
     own = await loaded_report(services, call, client, row.report)
     await require_may_know_still(services, unit, call, act.requester, own)
@@ -307,8 +312,20 @@ def ended_with(held: RequestT | None, call: Call, client: Client, act: PendingAc
     if held is None or held.state is not OnwardState.AWAITING:
         return None
     if act.refuser == act.requester:
-        return replace(held, state=OnwardState.ASKED, decided_by=None, conditions=None)
+        return _to_decide(held)
     return replace(held, state=OnwardState.REFUSED, decided_at=call.now, decided_by=client.id, conditions=act.refusal)
+
+
+def as_it_stands(row: RequestT, waiting: Collection[str]) -> RequestT:
+    """Return a request as it is told; `waiting` are those whose act waits.
+
+    One whose second person did not come in time is to be decided still.
+    """
+    return _to_decide(row) if row.state is OnwardState.AWAITING and row.id not in waiting else row
+
+
+def _to_decide(row: RequestT) -> RequestT:
+    return replace(row, state=OnwardState.ASKED, decided_by=None, conditions=None)
 
 
 async def _header(services: Services, call: Call, granted: Granted) -> Header:
@@ -387,6 +404,13 @@ def _granted_until(wish: OnwardWish, until: datetime | None, call: Call) -> date
     raise InvalidError("the release cannot be granted so", (fault,))
 
 
+def _confirmed_until(wish: OnwardWish, act: PendingAct) -> datetime | None:
+    """Return when a grant that was confirmed ends: as its act says, where that is no later than was asked for."""
+    said = act.asked.get("until", _NO_END)
+    until = None if said == _NO_END else parse_rfc3339(said)
+    return wish.until if until is None or (wish.until is not None and until > wish.until) else until
+
+
 def _indistinct(header: Header, parts: Sequence[int]) -> list[Fault]:
     # Decisions are made per label: two parts under one label go on together, or not at all.
     asked = {part.label for part in header.parts if part.number in parts}
@@ -417,7 +441,7 @@ def _meant_by(row: OnwardRow) -> dict[str, str]:
         "recipient": wish.recipient,
         "parts": ", ".join(map(str, wish.parts)) or "all",
         "purposes": ", ".join(wish.purposes) or "any",
-        "until": "taken back" if wish.until is None else rfc3339(wish.until),
+        "until": _NO_END if wish.until is None else rfc3339(wish.until),
         "conditions": row.conditions or "none",
     }
 

@@ -8,7 +8,7 @@ same member confirms; (3) consent and entry become durable together, and what wa
 """
 
 import hmac
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 from functools import lru_cache
 
@@ -32,7 +32,7 @@ from exchange.usecases.context import Call, Recorded, Services
 from exchange.usecases.judging import ABSENT_ID
 from exchange.usecases.post_checks import require_in_force
 from exchange.usecases.recording import draft, named, on_record, record_tampering
-from exchange.usecases.second_person import ask, require_as_asked
+from exchange.usecases.second_person import ask, require_as_asked, waiting_about
 
 PROXY_ROLES = (Role.RELEASER, Role.CONTRIBUTOR)
 
@@ -122,7 +122,9 @@ async def list_proxies(services: Services, call: Call) -> Recorded[tuple[ProxyVi
     event = EventName.PROXY_LISTED
     client = await authenticate(services, call, *PROXY_ROLES, event=event)
     async with services.store.unit_of_work() as unit:
-        rows = [row for row in await unit.proxies().of_member(client.member) if _is_visible(row, client)]
+        waiting = await waiting_about(unit, PROXY_POSTING, "consent")
+        known = [_as_it_stands(row, waiting) for row in await unit.proxies().of_member(client.member)]
+        rows = [row for row in known if _is_visible(row, client)]
         ids = tuple(row.id for row in rows)
         receipt = await unit.record(draft(call, client, event, Outcome.PERMITTED, result_ids=ids))
     return Recorded(tuple(ProxyView(row, is_own=row.originator == client.member) for row in rows), receipt)
@@ -206,6 +208,11 @@ def _told(consent: str, wish: ProxyWish) -> dict[str, str]:
         "scope": wish.scope,
         "until": until,
     }
+
+
+def _as_it_stands(row: ProxyRow, waiting: Collection[str]) -> ProxyRow:
+    has_lapsed = row.state is ProxyState.AWAITING and row.id not in waiting
+    return replace(row, state=ProxyState.LAPSED) if has_lapsed else row
 
 
 def _is_visible(row: ProxyRow, client: Client) -> bool:

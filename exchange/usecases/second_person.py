@@ -5,6 +5,7 @@ A use case that asks records its own entry with the act's id and digest; the ver
 """
 
 from collections.abc import Collection, Mapping
+from contextlib import suppress
 
 from exchange.kernel import ConflictError, new_id
 from exchange.members import ActKind, Client, PendingAct, ask_for_act, require_second_person
@@ -43,8 +44,13 @@ async def ask(  # noqa: PLR0913  who asks whom for what
 
 async def require_not_waiting(unit: UnitOfWork, kind: ActKind, **asked: str) -> None:
     """Raise ConflictError where such an act waits for its second person; none does that was refused or is too old."""
-    if any(act.kind == kind.name and asked.items() <= act.asked.items() for act in await unit.open_acts()):
+    if any(asked.items() <= each.items() for each in await _waiting(unit, kind)):
         raise ConflictError("it waits for a second person: `exchange act list`", code="request-ended")
+
+
+async def waiting_about(unit: UnitOfWork, kind: ActKind, name: str) -> frozenset[str]:
+    """Return what the acts that wait for their second person are about: of each one what it says of `name`."""
+    return frozenset(each[name] for each in await _waiting(unit, kind))
 
 
 async def confirmed_by(
@@ -74,3 +80,13 @@ def require_as_asked(act: PendingAct, meant: Mapping[str, str]) -> None:
     """Raise ConflictError where what would be done is not what `act` says; one from before may say less of it."""
     if not act.asked.items() <= meant.items():
         raise ConflictError("what is kept is not what was asked for: ask again", code="request-altered")
+
+
+async def _waiting(unit: UnitOfWork, kind: ActKind) -> list[Mapping[str, str]]:
+    found = []
+    for act in await unit.open_acts():
+        if act.kind == kind.name:
+            # What was altered since it was asked for can be confirmed by nobody, and keeps nothing waiting.
+            with suppress(ConflictError):
+                found.append(act.asked)
+    return found

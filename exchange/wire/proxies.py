@@ -25,7 +25,10 @@ class ProxyRevocation(WireModel):
 
 
 class ProxyBody(AnswerModel):
-    """A consent and what became of it; `act` waits for a second releaser, `refusal` is why that one refused."""
+    """A consent and what became of it; `act` waits for a second releaser, `refusal` is why that one refused.
+
+    One whose second releaser did not come in time is `lapsed`: ask anew.
+    """
 
     id: Id
     originator: MemberCodeText
@@ -34,7 +37,7 @@ class ProxyBody(AnswerModel):
     scope: str
     until: Instant | None
     reason: str
-    state: Literal["awaiting-second-person", "given", "refused", "revoked"]
+    state: Literal["awaiting-second-person", "given", "refused", "revoked", "lapsed"]
     asked_at: Instant
     decided_at: Instant | None
     act: Id | None = None

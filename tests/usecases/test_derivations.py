@@ -180,6 +180,10 @@ async def test_request_whose_second_person_refused_ends_and_one_taken_back_is_de
         await grant(deriving, request)
     await usecases.refuse_act(deriving.services, deriving.call("GBR releaser"), str(first.act))
     assert await is_refused(deriving, source)
+    await grant(deriving, request)
+    deriving.clock.advance(timedelta(days=7))
+    (view,) = (await usecases.list_derivations(deriving.services, deriving.call("NOR analyst"))).value
+    assert (view.row.state, view.row.conditions) == (OnwardState.ASKED, None)
     second = await grant(deriving, request)
     call = deriving.call("GBR second releaser")
     ended = await deriving.attempt(usecases.refuse_act(deriving.services, call, str(second.act), "too low"))

@@ -206,6 +206,35 @@ async def test_second_releaser_confirms_the_time_that_the_first_one_named(asking
     assert await is_hidden(asking, report)
 
 
+async def test_shorter_time_whose_second_person_did_not_come_binds_no_later_grant(asking: World) -> None:
+    report, end = await asking.post(), asking.clock.now + timedelta(days=30)
+    call, asked = asking.call("GBR releaser"), await ask(asking, report, until=end)
+    short = asking.clock.now + timedelta(days=1)
+    first = (await usecases.grant_onward(asking.services, call, asked, until=short)).value
+    assert first.row.wish.until == short
+    await usecases.refuse_act(asking.services, call, first.act or "")
+    (view,) = await listed_requests(asking, "NOR reader")
+    assert view.row.wish.until == end
+    act = (await usecases.grant_onward(asking.services, call, asked, until=end - timedelta(days=1))).value.act or ""
+    second = asking.call("GBR second releaser")
+    seen = (await usecases.show_pending_act(asking.services, second, act)).value.act
+    await usecases.confirm_act(asking.services, second, act, seen.digest)
+
+    assert (await read(asking, report)).released_under[0].until == end - timedelta(days=1)
+
+
+async def test_altered_act_keeps_no_grant_from_being_asked_for(asking: World) -> None:
+    report = await asking.post()
+    request, other = await ask(asking, report), await ask(asking, report)
+    act = (await grant(asking, request)).act or ""
+    asking.unguard("pending_act")
+    asking.sql("UPDATE pending_act SET digest = $1 WHERE id = $2", "another", act)
+
+    assert (await grant(asking, other)).row.state is OnwardState.AWAITING
+    states = {view.row.id: view.row.state for view in await listed_requests(asking, "NOR reader")}
+    assert states == {request: OnwardState.ASKED, other: OnwardState.AWAITING}
+
+
 async def test_list_of_a_recipient_forgets_a_consent_in_the_moment_it_ends(asking: World) -> None:
     report = await asking.post(label=LOW)
     await grant(asking, await ask(asking, report, until=asking.clock.now + timedelta(hours=1)))
@@ -274,10 +303,10 @@ async def test_grant_whose_second_person_did_not_come_is_asked_for_again(asking:
         await grant(asking, request)
     if how == "taken back":
         await usecases.refuse_act(asking.services, asking.call("GBR releaser"), first.act or "")
-        ((view,), _) = [await listed_requests(asking, name) for name in ("GBR releaser", "NOR reader")]
-        assert (view.row.state, view.row.decided_by, view.row.conditions) == (OnwardState.ASKED, None, None)
     else:
-        asking.clock.advance(timedelta(days=8))
+        asking.clock.advance(timedelta(days=7))
+    for view in [each for name in ("GBR releaser", "NOR reader") for each in await listed_requests(asking, name)]:
+        assert (view.row.state, view.row.decided_by, view.row.conditions) == (OnwardState.ASKED, None, None)
     act = (await grant(asking, request)).act or ""
     seen = (await usecases.show_pending_act(asking.services, asking.call("GBR second releaser"), act)).value.act
     await usecases.confirm_act(asking.services, asking.call("GBR second releaser"), act, seen.digest)

@@ -225,6 +225,17 @@ async def test_consent_that_was_refused_or_taken_back_waits_no_more(joint: World
     assert await is_refused(joint)
 
 
+async def test_consent_whose_second_person_did_not_come_has_lapsed_and_can_be_asked_for_anew(joint: World) -> None:
+    await ask(joint)
+    joint.clock.advance(timedelta(days=7))
+    again = await ask(joint)
+    rows = [each.row for each in (await usecases.list_proxies(joint.services, joint.call("NOR releaser"))).value]
+    await confirm(joint, again)
+
+    assert [row.state.value for row in rows] == ["lapsed", "awaiting-second-person"]
+    assert await post(joint)
+
+
 async def test_each_side_sees_its_consents_and_nobody_else_any(joint: World) -> None:
     view = await ask(joint)
 
