@@ -109,6 +109,8 @@ class Replay:
     """Act that waited for a second person -> who confirmed or refused it: it waits for nobody any more."""
     subscriptions: Sequence[str] = ()
     """Subscriptions that were removed: where they led is perhaps another's by now."""
+    refused: Mapping[str, str] = field(default_factory=dict)
+    """Request, or consent to posting, that was not decided yet -> who refused it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -331,6 +333,12 @@ async def _end_again(connection: AsyncConnection, clock: Clock, replay: Replay) 
         waits = (act.c.id == act_id, act.c.approver.is_(None), act.c.id.not_in(select(end.c.act_id)))
         ended = select(act.c.id, literal(client), now).where(*waits)
         await connection.execute(insert(end).from_select(["act_id", "client", "ended_at"], ended))
+    for name in ("onward_release", "derivation_consent", "proxy_consent"):
+        asked = _table(name)
+        for request_id, client in replay.refused.items():
+            refused = {"state": "refused", "decided_at": now, "decided_by": client}
+            undecided = (asked.c.id == request_id, asked.c.state.in_(("asked", "awaiting-second-person")))
+            await connection.execute(update(asked).where(*undecided).values(refused))
     subscription, due = _table("subscription"), _table("subscription_delivery")
     for subscription_id in replay.subscriptions:
         await connection.execute(delete(due).where(due.c.subscription_id == subscription_id))

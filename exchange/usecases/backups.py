@@ -35,6 +35,12 @@ _LOOKED_AT = 5
 _NOT_ITS_KEYS = "the keys here do not open the backup: put its own back first, with `exchange keys restore`"
 
 _ENDED_ACTS = frozenset({EventName.ACT_CONFIRMED.value, EventName.ACT_REFUSED.value})
+_REFUSED = {
+    EventName.ONWARD_REFUSED.value: "request",
+    EventName.DERIVATION_REFUSED.value: "request",
+    EventName.PROXY_REFUSED.value: "consent",
+}
+"""What ends with a refusal, by the name under which its entry tells which one it was."""
 _RECALLED = {EventName.REPORT_RECALLED.value: "recalled", EventName.REPORT_ENDED.value: "expired"}
 _TO_SEE_TO: Mapping[str, str] = {
     EventName.CLIENT_REVOKED.value: "exchange client revoke {id}",
@@ -179,9 +185,9 @@ def what_came_after(contents: Contents, kept: Iterable[bytes] | None) -> After:
     """Return what `kept`, the log's entries behind the backup's last, says was narrowed since: done again, or to be.
 
     Reports whose keys were destroyed, and erased personal data, are destroyed again; acts that had their second person
-    wait for none, and removed subscriptions are told nothing; what a party did to its part of an agreement is done
-    again once the rows are there, and where it cannot be is an operator's to see to. So is the rest, and always what
-    no kept log tells of.
+    wait for none, what was refused is refused, and removed subscriptions are told nothing; what a party did to its
+    part of an agreement is done again once the rows are there, and where it cannot be is an operator's to see to. So
+    is the rest, and always what no kept log tells of.
     """
     ended = _Ended()
     last = contents.made_at
@@ -192,7 +198,7 @@ def what_came_after(contents: Contents, kept: Iterable[bytes] | None) -> After:
             ended.take(entry, entry["object"]["id"])
     told = f"what was revoked, recalled, suspended, withdrawn or erased after {last}: ask the members, and do it again"
     claims = [*ended.claims, Claim(_UNKNOWN, _UNKNOWN, "", told)]
-    replay = Replay(ended.recalled, tuple(ended.erased), ended.acts, tuple(ended.subscriptions))
+    replay = Replay(ended.recalled, tuple(ended.erased), ended.acts, tuple(ended.subscriptions), ended.refused)
     return After(replay, claims, ended.moves)
 
 
@@ -204,6 +210,7 @@ class _Ended:
     erased: list[tuple[str, str]] = field(default_factory=list)
     acts: dict[str, str] = field(default_factory=dict)
     subscriptions: list[str] = field(default_factory=list)
+    refused: dict[str, str] = field(default_factory=dict)
     claims: list[Claim] = field(default_factory=list)
     moves: list[PartyMove] = field(default_factory=list)
 
@@ -216,6 +223,8 @@ class _Ended:
             self.erased.append((subject, _period(entry)))
         elif kind in _ENDED_ACTS:
             self.acts[subject] = entry["actor"].get("id", "")
+        elif kind in _REFUSED:
+            self.refused[str(entry.get("detail", {}).get(_REFUSED[kind], ""))] = entry["actor"].get("id", "")
         elif kind == EventName.SUBSCRIPTION_REMOVED.value:
             self.subscriptions.append(subject)
         elif (move := move_told(entry)) is not None:

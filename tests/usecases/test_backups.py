@@ -22,7 +22,7 @@ from exchange.kernel import (
     NotFoundError,
     UnavailableError,
 )
-from exchange.store import Parts
+from exchange.store import OnwardWish, Parts
 from exchange.store.dumping import Claim, Replay, Since, confirm_claim, dumped, load, open_claims
 from exchange.store.engine import checked_url, new_engine
 from exchange.store.lineage import SPAN, next_lineage
@@ -32,9 +32,11 @@ from exchange.usecases import (
     add_subscription,
     check_readiness,
     describe_caller,
+    list_onward,
     list_reports,
     pull_report,
     request_erasure,
+    request_onward,
     resume_agreement,
     suspend_agreement,
     withdraw_agreement,
@@ -299,6 +301,27 @@ async def test_act_that_had_its_second_person_waits_for_none(populated: World, u
         await again.services.store.close()
 
 
+async def test_request_that_was_refused_since_is_to_be_granted_by_nobody(
+    populated: World, unused_urls: list[str]
+) -> None:
+    await populated.enrol("GBR releaser", "GBR", "releaser")
+    wish = OnwardWish("ESP", (), (), None, "theirs is the operation")
+    report, reader = await populated.post(), populated.call("NOR reader")
+    refused, other = [(await request_onward(populated.services, reader, report, wish)).value.row.id for _ in range(2)]
+    lines = await backed_up(populated)
+
+    for url in unused_urls:
+        since = Since("restored", Replay(refused={refused: "who-refused"}), ())
+        await load(url, rows_of(lines), since, clock=populated.clock)
+        again = await reopened(populated, url)
+        seen = (await list_onward(again.services, again.call("GBR releaser"))).value
+        assert {view.row.id: (view.row.state.value, view.row.decided_by) for view in seen} == {
+            refused: ("refused", "who-refused"),
+            other: ("asked", None),
+        }
+        await again.services.store.close()
+
+
 async def ask_for_erasure(world: World) -> str:
     await describe_caller(world.services, world.call("NOR reader"))
     wanted = WantedErasure(world.clients["NOR reader"].id, "2026-06", "because")
@@ -476,13 +499,21 @@ async def test_kept_log_tells_what_was_narrowed_since(populated: World) -> None:
         deed(EventName.ACT_CONFIRMED, "act", "a-2"),
         deed(EventName.ACT_CONFIRMED, "act", "a-3", Outcome.REFUSED),
         deed(EventName.SUBSCRIPTION_REMOVED, "subscription", "s-1"),
+        deed(EventName.ONWARD_REFUSED, "report", "r-5", request="o-1"),
+        deed(EventName.DERIVATION_REFUSED, "report", "r-5", request="d-1"),
+        deed(EventName.PROXY_REFUSED, "agreement", "a-4", consent="p-1"),
+        deed(EventName.ONWARD_REFUSED, "report", "r-5", Outcome.REFUSED, request="o-2"),
         deed(EventName.REPORT_READ, "report", "r-4"),
     ]
 
     replay, claims, moves = what_came_after(contents, [entry_of(each, number) for number, each in enumerate(kept)])
 
     assert replay == Replay(
-        {"r-1": "recalled", "r-3": "expired"}, (("c-1", "2026-10"),), {"a-1": "", "a-2": ""}, ("s-1",)
+        {"r-1": "recalled", "r-3": "expired"},
+        (("c-1", "2026-10"),),
+        {"a-1": "", "a-2": ""},
+        ("s-1",),
+        {"o-1": "", "d-1": "", "p-1": ""},
     )
     assert [(claim.kind, claim.subject) for claim in claims] == [
         ("client.revoked", "c-2"),
