@@ -16,7 +16,7 @@ from exchange.store.consent_tables import OnwardTable
 
 
 class OnwardState(Enum):
-    """Where a request stands. LAPSED: a new version of the report came, and the consent was to the one before."""
+    """Where a request stands. LAPSED: the consent was to a version of the report that is gone."""
 
     ASKED = "asked"
     AWAITING = "awaiting-second-person"
@@ -105,7 +105,7 @@ class ConsentBook:
         return await self._rows(is_of, col(OnwardTable.state) == OnwardState.GRANTED.value)
 
     async def lapse(self, report_id: str) -> None:
-        """End every request and grant about a report: they were about a version that is gone."""
+        """End every request and grant about a report: what they were about is gone."""
         living = (OnwardState.ASKED.value, OnwardState.AWAITING.value, OnwardState.GRANTED.value)
         which = (col(OnwardTable.report_id) == report_id, col(OnwardTable.state).in_(living))
         await self._session.execute(update(OnwardTable).where(*which).values(state=OnwardState.LAPSED.value))

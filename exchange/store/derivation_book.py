@@ -99,7 +99,7 @@ class DerivationBook:
         return await self._rows(*which, col(row.state) == OnwardState.GRANTED.value)
 
     async def lapse(self, report_id: str) -> None:
-        """End every request and grant about a report: they were about a version that is gone."""
+        """End every request and grant about a report: what they were about is gone."""
         living = (OnwardState.ASKED.value, OnwardState.AWAITING.value, OnwardState.GRANTED.value)
         which = (col(DerivationTable.report_id) == report_id, col(DerivationTable.state).in_(living))
         await self._session.execute(update(DerivationTable).where(*which).values(state=OnwardState.LAPSED.value))

@@ -202,6 +202,8 @@ async def revoke_derivation(services: Services, call: Call, request_id: str) -> 
     event = EventName.DERIVATION_REVOKED
     client, row, own = await _own_request(services, call, request_id, event)
     async with on_record(services, own.entry(call, event, Outcome.REFUSED)), services.store.unit_of_work() as unit:
+        # Before the request, as a new version of the report does: it moves the policy.
+        await unit.reports().hold_order()
         held = in_state(await unit.derivations().one(row.id), OnwardState.GRANTED)
         revoked = replace(held, state=OnwardState.REVOKED, decided_at=call.now, decided_by=client.id)
         await unit.derivations().put(revoked)

@@ -143,6 +143,8 @@ async def grant_onward(
         needs_two = is_above(services, labels_of(header, row.wish))
         consents = await _sources_consents(services, None, call, own, header, wish=row.wish)
         async with services.store.unit_of_work() as unit:
+            if not needs_two:
+                await unit.reports().hold_order()
             held = in_state(await unit.consents().one(row.id), OnwardState.ASKED, OnwardState.AWAITING)
             await require_not_waiting(unit, ONWARD_RELEASE, request=row.id)
             asked = held.wish
@@ -169,6 +171,7 @@ async def grant_onward(
 
 async def carry_out_grant(services: Services, unit: UnitOfWork, call: Call, client: Client, act: PendingAct) -> Receipt:
     """Do what a second releaser has confirmed: the grant, as it was asked for."""
+    await unit.reports().hold_order()
     row = await unit.consents().one(act.asked["request"])
     if row is None or row.state is not OnwardState.AWAITING:
         raise ConflictError("the request is not waiting any more: look at it again", code="request-ended")
@@ -224,6 +227,7 @@ async def revoke_onward(services: Services, call: Call, request_id: str) -> Reco
         require_act(own.report.status, ReportAct.RELEASE)
         header = await opened_header(services, call, own)
         async with services.store.unit_of_work() as unit:
+            await unit.reports().hold_order()
             held = in_state(await unit.consents().one(row.id), OnwardState.GRANTED)
             revoked = replace(held, state=OnwardState.REVOKED, decided_at=call.now, decided_by=client.id)
             await unit.consents().put(revoked)
@@ -242,8 +246,7 @@ async def _grant(  # noqa: PLR0913  what a grant rests on
     header: Header,
     told: Mapping[str, list[str]],
 ) -> tuple[OnwardRow, Receipt]:
-    # INVARIANT: held before it is looked at, as whoever answers with a report does: of the two one comes second.
-    await unit.reports().hold_order()
+    # INVARIANT: the order was held before: of this and an answer with the report one comes second.
     await require_not_asked(services, unit, own, row.wish.recipient)
     # (3) signed
     people = told["by"]
@@ -261,9 +264,11 @@ async def _grant(  # noqa: PLR0913  what a grant rests on
 async def _reclass(  # noqa: PLR0913  a report, and what becomes of its consents
     services: Services, unit: UnitOfWork, call: Call, own: OwnReport, header: Header, *, given: Consent | None = None
 ) -> None:
-    """Move a report to the class of the consents that hold now, `given` among them; what has ended stays behind."""
+    """Move a report to the class of the consents that hold now, `given` among them; what has ended stays behind.
+
+    Call `hold_order` before, and before the request is held: a new version of the report holds them in that order too.
+    """
     book = unit.reports()
-    await book.hold_order()
     held = await book.require_same(own.report.id, version=own.report.version, class_id=own.report.class_id)
     require_act(held.stored_status, ReportAct.RELEASE)
     # INVARIANT: a row says what may end. What holds besides what is given now held before: the sealed class proves it.

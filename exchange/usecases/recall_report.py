@@ -22,6 +22,7 @@ from exchange.usecases.given_to import given_to
 from exchange.usecases.judging import report_not_found
 from exchange.usecases.originating import OwnReport, own_report
 from exchange.usecases.recording import on_record
+from exchange.usecases.report_moves import lapse_consents
 
 _RECALL = EventName.REPORT_RECALLED
 
@@ -44,6 +45,7 @@ async def recall_report(services: Services, call: Call, report_id: str, reason: 
     own = await own_report(services, call, report_id, Role.RELEASER, event=_RECALL)
     async with on_record(services, own.entry(call, _RECALL, Outcome.REFUSED)), services.store.unit_of_work() as unit:
         book = unit.reports()
+        await book.hold_order()
         held = await book.require_same(own.report.id, version=own.report.version, class_id=own.report.class_id)
         # (2) once
         require_act(held.stored_status, ReportAct.RECALL)
@@ -51,6 +53,7 @@ async def recall_report(services: Services, call: Call, report_id: str, reason: 
             raise _ended()
         # (3) INVARIANT: whoever is answered after this commit finds no key
         await book.shred(held.id, ReportStatus.RECALLED)
+        await lapse_consents(unit, held.id)
         note = services.store.attest(_deed(call, own, reason))
         receipt = await unit.record(own.entry(call, _RECALL, Outcome.PERMITTED, detail={"reason": reason}))
         stone = TombstoneRow(held.id, EndCause.RECALLED, call.now, note, receipt.entry)

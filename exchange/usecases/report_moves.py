@@ -82,11 +82,16 @@ async def put_in_place(services: Services, unit: UnitOfWork, call: Call, ready: 
     digest = version_digest(move.before)
     await book.add_version(own.report.id, FormerVersion(own.report.version, digest, call.now, receipt.entry))
     # What was consented to was the version before.
-    await unit.consents().lapse(own.report.id)
-    await unit.derivations().lapse(own.report.id)
+    await lapse_consents(unit, own.report.id)
     # (5) told
     await book.tell([_notice(call, move, reader, new, receipt) for reader in ready.readers])
     return receipt
+
+
+async def lapse_consents(unit: UnitOfWork, report_id: str) -> None:
+    """End what was consented to, or asked for, about a report: it has another version, or none; order held before."""
+    await unit.consents().lapse(report_id)
+    await unit.derivations().lapse(report_id)
 
 
 async def contents_of(services: Services, call: Call, own: OwnReport) -> list[Content]:

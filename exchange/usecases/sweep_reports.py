@@ -24,7 +24,7 @@ from exchange.usecases.destructions import ask_destruction
 from exchange.usecases.judging import require_same_law
 from exchange.usecases.life_checks import require_above_sources
 from exchange.usecases.originating import OwnReport, opened_header
-from exchange.usecases.report_moves import Move, contents_of, moved
+from exchange.usecases.report_moves import Move, contents_of, lapse_consents, moved
 
 AT_ONCE: Final = 200
 """Reports of one kind in a round: a backlog is worked off in many rounds, and posts come between."""
@@ -190,9 +190,11 @@ async def _recall(services: Services, now: datetime, report_id: str, state: Poli
     entry = own.entry(call, EventName.REPORT_RECALLED, Outcome.PERMITTED, detail={"reason": _BY_TEXT})
     async with services.store.unit_of_work() as unit:
         book = unit.reports()
+        await book.hold_order()
         held = await book.require_same(own.report.id, version=own.report.version, class_id=own.report.class_id)
         require_act(held.stored_status, ReportAct.RECALL)
         await book.shred(own.report.id, ReportStatus.RECALLED)
+        await lapse_consents(unit, own.report.id)
         receipt = await unit.record(entry)
         note = services.store.attest(deed)
         await book.add_tombstone(TombstoneRow(own.report.id, EndCause.RECALLED, now, note, receipt.entry))
@@ -220,8 +222,10 @@ async def _end(services: Services, now: datetime, report_id: str, state: PolicyS
     deed = _tombstone(own, now, {"cause": EndCause.RETENTION.value})
     async with services.store.unit_of_work() as unit:
         book = unit.reports()
+        await book.hold_order()
         await book.require_same(own.report.id, version=own.report.version, class_id=own.report.class_id)
         await book.shred(own.report.id, ReportStatus.EXPIRED)
+        await lapse_consents(unit, own.report.id)
         receipt = await unit.record(own.entry(call, EventName.REPORT_ENDED, Outcome.PERMITTED))
         note = services.store.attest(deed)
         await book.add_tombstone(TombstoneRow(own.report.id, EndCause.RETENTION, now, note, receipt.entry))

@@ -336,6 +336,7 @@ async def test_what_was_recalled_or_has_expired_is_consented_to_no_more(deriving
     await usecases.recall_report(deriving.services, deriving.call("GBR releaser"), source, "the source is at risk")
     deriving.clock.advance(timedelta(hours=1))
 
+    assert await state_of(deriving, request, "GBR contributor") == "lapsed"
     assert await is_refused(deriving, source, name="GBR contributor")
     assert await is_refused(deriving, passing, name="GBR contributor")
     with pytest.raises(ConflictError):

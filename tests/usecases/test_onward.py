@@ -13,42 +13,22 @@ from exchange.kernel import ConflictError, InvalidError, NotFoundError
 from exchange.markings import Label
 from exchange.members import Role
 from exchange.reports import Downgrade, PostedPart
-from exchange.store import OnwardState, OnwardWish
+from exchange.store import OnwardState
 from exchange.usecases import onward_release
 from exchange.usecases.onward_release import _reclass
 from exchange.usecases.opening import open_sealed_header
 from exchange.usecases.originating import own_report
+from tests.support.onward import LOW, ask, grant, listed_requests, read, wish, with_releasers
 from tests.support.store import NODE_KEY
 from tests.support.world import AGREEMENT, World
 
-LOW = Label("NATO", "RESTRICTED", releasable_to=("GBR", "NOR"), handling=("ORCON",))
 LOWER = Label("NATO", "UNCLASSIFIED", releasable_to=("GBR", "NOR"))
 NODE = VerifierKey("test", SignatureType.ED25519, NODE_KEY.verifying_key)
 
 
 @pytest.fixture
 async def asking(populated: World) -> World:
-    for name in ("GBR releaser", "GBR second releaser", "NOR releaser"):
-        await populated.enrol(name, name[:3], "releaser")
-    return populated
-
-
-def wish(**changes: Any) -> OnwardWish:
-    fields = {"recipient": "ESP", "parts": (), "purposes": (), "until": None, "reason": "theirs is the operation"}
-    return OnwardWish(**{**fields, **changes})
-
-
-async def ask(world: World, report: str, name: str = "NOR reader", **changes: Any) -> str:
-    asked = await usecases.request_onward(world.services, world.call(name), report, wish(**changes))
-    return asked.value.row.id
-
-
-async def grant(world: World, request: str, name: str = "GBR releaser") -> usecases.OnwardView:
-    return (await usecases.grant_onward(world.services, world.call(name), request, "not to be quoted")).value
-
-
-async def read(world: World, report: str, name: str = "ESP reader", services: Any = None) -> usecases.PulledReport:
-    return (await usecases.pull_report(services or world.services, world.call(name), report)).value
+    return await with_releasers(populated)
 
 
 async def listed(world: World, name: str, services: Any = None) -> list[bytes]:
@@ -190,6 +170,8 @@ async def test_recalled_report_is_released_and_taken_back_no_more_and_nobody_tam
 
     assert [(type(each.error), each.error and each.error.code) for each in made] == [(ConflictError, "recalled")] * 2
     assert [each.entry["type"] for each in made] == ["onward.granted", "onward.revoked"]
+    for name in ("GBR releaser", "NOR reader"):
+        assert {view.row.state for view in await listed_requests(asking, name)} == {OnwardState.LAPSED}
 
 
 async def test_second_releaser_confirms_the_time_that_the_first_one_named(asking: World) -> None:
@@ -204,35 +186,6 @@ async def test_second_releaser_confirms_the_time_that_the_first_one_named(asking
     assert (await read(asking, report)).parts
     asking.clock.now = end
     assert await is_hidden(asking, report)
-
-
-async def test_shorter_time_whose_second_person_did_not_come_binds_no_later_grant(asking: World) -> None:
-    report, end = await asking.post(), asking.clock.now + timedelta(days=30)
-    call, asked = asking.call("GBR releaser"), await ask(asking, report, until=end)
-    short = asking.clock.now + timedelta(days=1)
-    first = (await usecases.grant_onward(asking.services, call, asked, until=short)).value
-    assert first.row.wish.until == short
-    await usecases.refuse_act(asking.services, call, first.act or "")
-    (view,) = await listed_requests(asking, "NOR reader")
-    assert view.row.wish.until == end
-    act = (await usecases.grant_onward(asking.services, call, asked, until=end - timedelta(days=1))).value.act or ""
-    second = asking.call("GBR second releaser")
-    seen = (await usecases.show_pending_act(asking.services, second, act)).value.act
-    await usecases.confirm_act(asking.services, second, act, seen.digest)
-
-    assert (await read(asking, report)).released_under[0].until == end - timedelta(days=1)
-
-
-async def test_altered_act_keeps_no_grant_from_being_asked_for(asking: World) -> None:
-    report = await asking.post()
-    request, other = await ask(asking, report), await ask(asking, report)
-    act = (await grant(asking, request)).act or ""
-    asking.unguard("pending_act")
-    asking.sql("UPDATE pending_act SET digest = $1 WHERE id = $2", "another", act)
-
-    assert (await grant(asking, other)).row.state is OnwardState.AWAITING
-    states = {view.row.id: view.row.state for view in await listed_requests(asking, "NOR reader")}
-    assert states == {request: OnwardState.ASKED, other: OnwardState.AWAITING}
 
 
 async def test_list_of_a_recipient_forgets_a_consent_in_the_moment_it_ends(asking: World) -> None:
@@ -332,10 +285,6 @@ async def test_request_whose_second_person_refused_ends_with_who_and_why(asking:
     assert (shown.refuser, shown.refusal) == (asking.clients["GBR second releaser"].id, "the source would be known")
     with pytest.raises(ConflictError):
         await grant(asking, request)
-
-
-async def listed_requests(world: World, name: str) -> tuple[usecases.OnwardView, ...]:
-    return (await usecases.list_onward(world.services, world.call(name))).value
 
 
 async def test_grant_is_a_signed_deed_and_stands_in_the_log(asking: World) -> None:

@@ -1,0 +1,89 @@
+"""Grants of onward release whose second person, report or version does not come, or comes meanwhile; both databases."""
+
+import asyncio
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from exchange import usecases
+from exchange.kernel import ConflictError
+from exchange.store import OnwardState
+from exchange.usecases import onward_release
+from tests.support.onward import LOW, ask, grant, listed_requests, read, with_releasers
+from tests.support.world import World
+
+
+@pytest.fixture
+async def asking(populated: World) -> World:
+    return await with_releasers(populated)
+
+
+async def test_shorter_time_whose_second_person_did_not_come_binds_no_later_grant(asking: World) -> None:
+    report, end = await asking.post(), asking.clock.now + timedelta(days=30)
+    call, asked = asking.call("GBR releaser"), await ask(asking, report, until=end)
+    short = asking.clock.now + timedelta(days=1)
+    first = (await usecases.grant_onward(asking.services, call, asked, until=short)).value
+    assert first.row.wish.until == short
+    await usecases.refuse_act(asking.services, call, first.act or "")
+    (view,) = await listed_requests(asking, "NOR reader")
+    assert view.row.wish.until == end
+    act = (await usecases.grant_onward(asking.services, call, asked, until=end - timedelta(days=1))).value.act or ""
+    second = asking.call("GBR second releaser")
+    seen = (await usecases.show_pending_act(asking.services, second, act)).value.act
+    await usecases.confirm_act(asking.services, second, act, seen.digest)
+
+    assert (await read(asking, report)).released_under[0].until == end - timedelta(days=1)
+
+
+async def test_altered_act_keeps_no_grant_from_being_asked_for(asking: World) -> None:
+    report = await asking.post()
+    request, other = await ask(asking, report), await ask(asking, report)
+    act = (await grant(asking, request)).act or ""
+    asking.unguard("pending_act")
+    asking.sql("UPDATE pending_act SET digest = $1 WHERE id = $2", "another", act)
+
+    assert (await grant(asking, other)).row.state is OnwardState.AWAITING
+    states = {view.row.id: view.row.state for view in await listed_requests(asking, "NOR reader")}
+    assert states == {request: OnwardState.ASKED, other: OnwardState.AWAITING}
+
+
+async def test_act_about_a_report_that_was_recalled_meanwhile_ends(asking: World) -> None:
+    report = await asking.post()
+    act = (await grant(asking, await ask(asking, report))).act or ""
+    await usecases.recall_report(asking.services, asking.call("GBR releaser"), report, "it was wrong")
+    ended = await asking.attempt(usecases.refuse_act(asking.services, asking.call("GBR second releaser"), act, "no"))
+
+    assert ended.value.value.act.refusal == "no"
+    assert [entry["type"] for entry in ended.entries] == ["act.refused"]
+
+
+@pytest.mark.parametrize(("how", "step"), [("granted", "_grant"), ("revoked", "_reclass")])
+async def test_consent_and_new_version_that_cross_come_one_after_the_other(
+    asking: World, monkeypatch: pytest.MonkeyPatch, how: str, step: str
+) -> None:
+    report = await asking.post(label=LOW)
+    request = await ask(asking, report)
+    if how == "revoked":
+        await grant(asking, request)
+    taken, is_held, goes_on = getattr(onward_release, step), asyncio.Event(), asyncio.Event()
+
+    async def held(*arguments: Any, **others: Any) -> Any:
+        is_held.set()
+        await goes_on.wait()
+        return await taken(*arguments, **others)
+
+    monkeypatch.setattr(onward_release, step, held)
+    act = usecases.grant_onward if how == "granted" else usecases.revoke_onward
+    first = asyncio.create_task(act(asking.services, asking.call("GBR releaser"), request))
+    await is_held.wait()
+    amended = usecases.amend_report(
+        asking.services, asking.call("GBR contributor"), report, asking.posted(label=LOW, content=b"newer")
+    )
+    second = asyncio.create_task(asking.attempt(amended))
+    # Long enough for it to have come where it waits.
+    await asyncio.sleep(0.3)
+    goes_on.set()
+
+    assert (await first).value.row.state.value == how
+    assert isinstance((await second).error, ConflictError)
