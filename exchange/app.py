@@ -49,7 +49,7 @@ from exchange.entrypoints.http.workers import CANNOT_START, Supervisor, WorkOrde
 from exchange.entrypoints.jobs.keeper import kept_running
 from exchange.kernel import Clock, ExchangeError, UnavailableError, UnsafeSettingError, system_clock
 from exchange.kernel.spans import UNTRACED, Tracer
-from exchange.services import be_sequencer, faults_of, open_services, webhooks_of
+from exchange.services import be_sequencer, ended_with_database, faults_of, open_services, webhooks_of
 from exchange.settings import Settings, read_secret
 from exchange.usecases import (
     Services,
@@ -179,7 +179,12 @@ async def _serve_one(
     stopping = asyncio.Event()
     if order is not None:
         order.watch_supervisor(stopping)
-    async with app.router.lifespan_context(app), _streams_ended_by(stopping, app), _strangers(app) as strangers:
+    async with (
+        app.router.lifespan_context(app),
+        ended_with_database(app.state.services.store, stopping),
+        _streams_ended_by(stopping, app),
+        _strangers(app) as strangers,
+    ):
         clock = app.state.services.clock
         await run_servers(
             service_config(

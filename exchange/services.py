@@ -227,17 +227,41 @@ async def _opened(  # noqa: PLR0913  what wires it
 
 
 @asynccontextmanager
-async def open_desk(settings: Settings) -> AsyncIterator[Desk]:
-    """Open what the sequencer works with, for as long as the context lasts."""
+async def ended_with_database(store: Store, stopping: asyncio.Event) -> AsyncIterator[None]:
+    """Set `stopping` once the database goes on from another moment than it was known at: whoever is begun anew knows.
+
+    What is remembered of it is void then, and nothing is served; who keeps this process running begins another one.
+    Raises UnavailableError at its end where that was so.
+    """
+
+    async def end() -> None:
+        await store.lineage.has_ended.wait()
+        _log.critical("%s: this process ends, for another one to begin", store.lineage.why_ended)
+        stopping.set()
+
+    ending = asyncio.create_task(end())
+    try:
+        yield
+    finally:
+        ending.cancel()
+    store.lineage.require_open()
+
+
+@asynccontextmanager
+async def open_desk(settings: Settings, stopping: asyncio.Event | None = None) -> AsyncIterator[Desk]:
+    """Open what the sequencer works with, for as long as the context lasts.
+
+    `stopping` is set where the database turns out to be another meanwhile.
+    """
     key = load_log_key(settings.log_key_file)
     url = settings.sequencer_url_with_password()
     clock = SteadyClock(system_clock)
     store = await _opened(settings, url, clock)
     try:
-        tree = await LogTree.open(url, archive=BundleArchive(settings.audit_archive_url))
+        tree = await LogTree.open(url, archive=BundleArchive(settings.audit_archive_url), lineage=store.lineage)
         own = Recorder(store, clock, system_randomness)
         try:
-            async with heartbeats(own, is_opening=True):
+            async with ended_with_database(store, stopping or asyncio.Event()), heartbeats(own, is_opening=True):
                 yield Desk(
                     tree=tree,
                     key=key,
@@ -281,7 +305,7 @@ async def open_archiver(
 
 async def sequence(settings: Settings, stopping: asyncio.Event) -> None:
     """Sequence the log until `stopping` is set; raises ExchangeError where it cannot even begin."""
-    async with open_desk(settings) as desk:
+    async with open_desk(settings, stopping) as desk:
         job = Job(Sequencer(desk), Sweep(desk.tree, desk.record, desk.clock, desk.randomness), Index(desk.tree))
         beside = [
             asyncio.create_task(_kept_up(work, name, stopping), name=name)
@@ -444,7 +468,7 @@ async def _sequence_beside(settings: Settings, line: Connection) -> None:
             await sequence(settings, stopping)
         except ExchangeError as exc:
             # Whatever keeps it from beginning may be mended while it waits: the service goes on meanwhile.
-            if told != exc.message:
+            if told != exc.message and not stopping.is_set():
                 told = exc.message
                 _log.error("the sequencer cannot begin: %s", exc.message)
             await wait_for(stopping, _REOPEN_SECONDS)

@@ -18,6 +18,7 @@ from sqlalchemy.util import await_only
 from exchange.kernel import UnsafeSettingError
 from exchange.store.admin_driver import connect
 from exchange.store.faults import is_of_one_row
+from exchange.store.lineage import COURSE, Course, Lineage
 
 SQLITE = "sqlite+aiosqlite"
 POSTGRESQL = "postgresql+asyncpg"
@@ -71,16 +72,21 @@ def is_sqlite(url: URL) -> bool:
     return url.drivername == SQLITE
 
 
-def new_engine(url: URL, *, wait_seconds: float, may_create: bool = False) -> AsyncEngine:
+def new_engine(
+    url: URL, *, wait_seconds: float, may_create: bool = False, lineage: Lineage | None = None
+) -> AsyncEngine:
     """Return an engine that connects when first used; its transactions on SQLite take the write lock when they begin.
 
     `may_create` lets SQLite make the file. Nothing else may: an empty file in place of a lost one would hide the loss.
+    With `lineage` each connection to PostgreSQL leads to the history that the first one led to.
     """
     if not is_sqlite(url):
         arguments: dict[str, Any] = {"timeout": wait_seconds, "command_timeout": 60, "server_settings": SESSION}
         arguments["target_session_attrs"] = PRIMARY
         engine = create_async_engine(url, pool_size=2, max_overflow=6, pool_pre_ping=True, connect_args=arguments)
         event.listen(engine.sync_engine, "handle_error", _part_from_read_only)
+        if lineage is not None:
+            event.listen(engine.sync_engine, "connect", partial(_meet, lineage=lineage))
         return engine
     path = Path(str(url.database))
     if not may_create:
@@ -101,6 +107,18 @@ def _part_from_read_only(context: ExceptionContext) -> None:
     """Keep no session that began while the database took no writes: it would take none for as long as it lives."""
     if getattr(context.original_exception, "sqlstate", None) == _READ_ONLY:
         context.is_disconnect = True
+
+
+def _meet(connection: Any, _record: object, *, lineage: Lineage) -> None:
+    """Let no connection in that leads to another history of the database than was known before."""
+    before, cursor = lineage.course, connection.cursor()
+    try:
+        cursor.execute(COURSE)
+        lineage.meet(Course(*cursor.fetchone()), before)
+        connection.rollback()
+    except BaseException:
+        connection.terminate()
+        raise
 
 
 def existing_file(path: str) -> str:

@@ -1,10 +1,13 @@
 """From which restore a database stems: each one moves the policy version up by a whole lineage, so that all can tell.
 
 Promises: a process never goes on with another lineage than the one it began with. What it remembers of clients, classes
-and decisions bears numbers that the restored database gives once more, to something else.
+and decisions bears numbers that the restored database gives once more, to something else. So does a standby that is
+promoted: PostgreSQL tells by its timeline, which every new connection is asked for, that its history is another one.
 """
 
+import asyncio
 from datetime import UTC, datetime
+from typing import Final, NamedTuple
 
 from exchange.kernel import UnavailableError
 
@@ -15,11 +18,41 @@ _FIRST = datetime(2026, 1, 1, tzinfo=UTC)
 """Lineages are numbered by seconds since then: 2**31 of them, and a policy version has 63 bits."""
 
 
+COURSE: Final = (
+    "SELECT s.system_identifier, left(pg_walfile_name(pg_current_wal_lsn()), 8),"
+    " (pg_current_wal_flush_lsn() - '0/0')::bigint FROM pg_control_system() s"
+)
+"""What PostgreSQL says of its history, as a `Course`; everybody may ask."""
+
+_NONE: Final = -1
+"""The lineage of no database."""
+
+
+class Course(NamedTuple):
+    """The history that a server of PostgreSQL is on: its cluster, its timeline, and the bytes that are on its disk."""
+
+    system: int
+    timeline: str
+    flushed: int
+
+    def goes_on_from(self, before: "Course") -> bool:
+        """Return whether all is there that was there `before`."""
+        return self[:2] == before[:2] and self.flushed >= before.flushed
+
+
 class Lineage:
     """The lineage of the database of one process."""
 
+    why_ended: Final = (
+        "the database goes on from another moment than this process knew: a standby was promoted, or a copy put back"
+    )
+
     def __init__(self) -> None:
         self._number: int | None = None
+        self._allowed: int | None = None
+        self.course: Course | None = None
+        self.has_ended = asyncio.Event()
+        """Set once the database is another: what was remembered of it is void, and the process with it."""
 
     @property
     def number(self) -> int:
@@ -32,10 +65,33 @@ class Lineage:
             number = policy_version // SPAN
         except TypeError as exc:
             raise UnavailableError("the database holds no policy version: its row was altered") from exc
-        if self._number is None:
-            self._number = number
-        elif number != self._number:
+        if self._allowed is None:
+            self._allowed = self._number = number
+        elif number != self._allowed:
+            self.require_open()
             raise UnavailableError("the database was restored while this process ran: restart it")
+
+    def meet(self, course: Course, before: Course | None) -> None:
+        """Take note of where a new connection leads to; `before` is what was known when it was begun.
+
+        Raises UnavailableError, now and ever after, where that is another history: what was read before may be gone.
+        """
+        self.require_open()
+        if self.course is not None and not course.goes_on_from(self.course._replace(flushed=0)):
+            self._end()
+        if before is not None and not course.goes_on_from(before):
+            self._end()
+        self.course = course
+
+    def _end(self) -> None:
+        self._allowed = _NONE
+        self.has_ended.set()
+        self.require_open()
+
+    def require_open(self) -> None:
+        """Raise UnavailableError where the database has become another."""
+        if self.has_ended.is_set():
+            raise UnavailableError(f"{self.why_ended}: begin it again")
 
 
 def next_lineage(policy_version: int, now: datetime) -> int:

@@ -20,6 +20,7 @@ from exchange.store.dialect import Parameters, Row, Statement
 from exchange.store.engine import PRIMARY, SESSION
 from exchange.store.faults import DRIVER_ERRORS, driver_errors, is_of_one_row
 from exchange.store.lane import BATCH_LIMIT, QUEUE_LIMIT, Waiting, Write, deliver, failed, has_failed
+from exchange.store.lineage import COURSE, Course, Lineage
 from exchange.store.observing import ENTRIES_LANE, POSTS_LANE, StoreLoad, StoreObserver
 from exchange.store.shared_reads import SharedReads
 
@@ -58,8 +59,8 @@ Connect = Callable[[], Awaitable[asyncpg.Connection]]
 class PostgresDatabase:
     """One database, as seen by one process and one event loop."""
 
-    def __init__(self, url: str, write: Write, observer: StoreObserver) -> None:
-        connect = connector(url)
+    def __init__(self, url: str, write: Write, observer: StoreObserver, lineage: Lineage) -> None:
+        connect = connector(url, lineage)
         self._readers = _Readers(connect)
         self._shared = SharedReads(self._readers.fetch)
         self._entries = _Lane(connect, write, observer, ENTRIES_LANE)
@@ -220,14 +221,18 @@ class _Lane:
             await _close(connection)
 
 
-def connector(url: str) -> Connect:
-    """Return what opens one connection to `url`; every commit on it is synced to the disk."""
+def connector(url: str, lineage: Lineage | None = None) -> Connect:
+    """Return what opens one connection to `url`; every commit on it is synced to the disk.
+
+    With `lineage` each of them leads to the history that the first one led to.
+    """
     dialect = PGDialect_asyncpg()  # type: ignore[no-untyped-call]  # SQLAlchemy leaves it unannotated
     arguments: dict[str, Any] = dialect.create_connect_args(make_url(url))[1]  # type: ignore[no-untyped-call]  # the same
     arguments = {name: value for name, value in arguments.items() if not name.startswith("prepared_statement")}
     arguments["target_session_attrs"] = PRIMARY
 
     async def connect() -> asyncpg.Connection:
+        before = None if lineage is None else lineage.course
         connection = await asyncpg.connect(
             **arguments,
             timeout=_CONNECT_SECONDS,
@@ -235,10 +240,15 @@ def connector(url: str) -> Connect:
             max_cached_statement_lifetime=0,  # for as long as the connection: they are few and always the same
             server_settings=SESSION | _PLANS | _IMPATIENCE,
         )
-        if await connection.fetchval("SHOW synchronous_commit") != "on":
-            await connection.close()
-            message = "the database does not keep `synchronous_commit` on, a crash would lose acknowledged entries"
-            raise UnsafeSettingError(f"{message}: let sessions set it")
+        try:
+            if await connection.fetchval("SHOW synchronous_commit") != "on":
+                message = "the database does not keep `synchronous_commit` on, a crash would lose acknowledged entries"
+                raise UnsafeSettingError(f"{message}: let sessions set it")
+            if lineage is not None:
+                lineage.meet(Course(*await connection.fetchrow(COURSE)), before)
+        except BaseException:
+            connection.terminate()
+            raise
         return connection
 
     return connect

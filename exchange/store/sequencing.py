@@ -18,6 +18,7 @@ from exchange.store.batch import Ask, Put
 from exchange.store.dialect import Sql, Value, as_bytes, sql_for
 from exchange.store.engine import checked_url, is_sqlite
 from exchange.store.faults import is_of_one_row
+from exchange.store.lineage import Lineage
 from exchange.store.log_reader import LogReader
 from exchange.store.log_rows import KeptCheckpoint, LogState
 from exchange.store.log_statements import LogWrites
@@ -73,10 +74,20 @@ class LogTree:
         self.reader = LogReader(database.fetch, sql, archive)
 
     @classmethod
-    async def open(cls, url: str, *, archive: BundleArchive | None = None, wait_seconds: float = 5.0) -> Self:
-        """Open the database at `url`; UnavailableError where it does not answer or has another version's schema."""
+    async def open(
+        cls,
+        url: str,
+        *,
+        archive: BundleArchive | None = None,
+        wait_seconds: float = 5.0,
+        lineage: Lineage | None = None,
+    ) -> Self:
+        """Open the database at `url`; UnavailableError where it does not answer or has another version's schema.
+
+        With `lineage` it is of one history with whatever else of this process is.
+        """
         sql = sql_for(is_sqlite=is_sqlite(checked_url(url)))
-        return cls(await opened_database(url, wait_seconds=wait_seconds), sql, archive)
+        return cls(await opened_database(url, wait_seconds=wait_seconds, lineage=lineage), sql, archive)
 
     async def close(self) -> None:
         """Close the connection."""

@@ -135,12 +135,13 @@ class Store:
         self._is_sqlite = sql.is_sqlite
         self._sealer = sealer
         self._clock = clock
-        self._engine = new_engine(parsed, wait_seconds=wait_seconds)
+        self.lineage = Lineage()
+        self._engine = new_engine(parsed, wait_seconds=wait_seconds, lineage=self.lineage)
         self._tracer = tracer
         database = (
             SqliteDatabase(str(parsed.database), write, sealer.observer, wait_seconds=wait_seconds)
             if sql.is_sqlite
-            else PostgresDatabase(url, write, sealer.observer)
+            else PostgresDatabase(url, write, sealer.observer, self.lineage)
         )
         self._database: SqliteDatabase | PostgresDatabase | TracedDatabase = (
             database if tracer is UNTRACED else TracedDatabase(database, tracer)
@@ -174,7 +175,6 @@ class Store:
         self._scrubber = Scrubber(self._engine)
         self.duties = DutyReader(self._engine)
         self.pulse = Pulse(self._database.fetch, sql)
-        self.lineage = Lineage()
         self.subscriptions = Subscriptions(self._engine)
         self._clients: dict[str, tuple[int, int, Client]] = {}
         self._classes: dict[int, ClassRow] = {}

@@ -17,6 +17,7 @@ from exchange.store.batch import Ask, Put
 from exchange.store.dialect import Parameters, Row, Statement
 from exchange.store.engine import checked_url, is_sqlite
 from exchange.store.faults import DRIVER_ERRORS, driver_errors
+from exchange.store.lineage import Lineage
 from exchange.store.postgres import connector
 from exchange.store.postgres import drive as drive_postgres
 from exchange.store.schema import require_schema_over
@@ -52,11 +53,11 @@ class TreeDatabase(Protocol):
         ...
 
 
-async def opened_database(url: str, *, wait_seconds: float) -> TreeDatabase:
+async def opened_database(url: str, *, wait_seconds: float, lineage: Lineage | None = None) -> TreeDatabase:
     """Open the database at `url`; UnavailableError where it does not answer or has another version's schema."""
     parsed = checked_url(url)
     database: TreeDatabase = (
-        SqliteTree(str(parsed.database), wait_seconds=wait_seconds) if is_sqlite(parsed) else PostgresTree(url)
+        SqliteTree(str(parsed.database), wait_seconds=wait_seconds) if is_sqlite(parsed) else PostgresTree(url, lineage)
     )
     try:
         await require_schema_over(database.fetch, url)
@@ -130,8 +131,8 @@ class SqliteTree:
 class PostgresTree:
     """A transaction begins by locking the log's row; a second sequencer waits for it."""
 
-    def __init__(self, url: str) -> None:
-        self._connect = connector(url)
+    def __init__(self, url: str, lineage: Lineage | None = None) -> None:
+        self._connect = connector(url, lineage)
         self._connection: asyncpg.Connection | None = None
 
     async def fetch(self, statement: Statement, parameters: Parameters) -> Sequence[Row]:
