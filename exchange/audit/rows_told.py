@@ -158,9 +158,14 @@ class LastWords:
 def rows_told(entry: Entry) -> tuple[RowTold, ...]:
     """Return what an entry says of rows; nothing where it tells of something else, or of what did not come to pass."""
     read = _TELLING.get(entry["type"])
-    if read is None or entry["decision"] != Outcome.PERMITTED.value:
+    if read is None or entry["decision"] != outcome_telling(entry["type"]).value:
         return ()
     return tuple(read(entry))
+
+
+def outcome_telling(event: str) -> Outcome:
+    """Return with which outcome entries of `event` say something of rows."""
+    return Outcome.FAILED if event == EventName.ROW_CONTRADICTED.value else Outcome.PERMITTED
 
 
 def _report(entry: Entry) -> Iterator[RowTold]:
@@ -221,6 +226,15 @@ def _erased(entry: Entry) -> Iterator[RowTold]:
         yield RowTold(RowName(RowKind.ERASED, f"{subject['id']} {period}"), entry, keys)
 
 
+def _suspended_again(entry: Entry) -> Iterator[RowTold]:
+    # What the jobs made of a client or member that was put back may not be put back either.
+    subject, detail = entry.get("object"), entry.get("detail", {})
+    version, standing = detail.get("put"), detail.get("done")
+    if subject is None or subject["type"] not in _PARTIES or not isinstance(version, int):
+        return
+    yield RowTold(RowName(RowKind(subject["type"]), subject["id"]), entry, version, says={"standing": standing})
+
+
 def _onward_revoked(entry: Entry) -> Iterator[RowTold]:
     yield from _ended(RowKind.ONWARD, "request")(entry)
     recipient = entry.get("detail", {}).get("recipient")
@@ -249,6 +263,8 @@ def _given(entry: Entry, names: tuple[str, ...]) -> dict[str, object]:
 def _as_set(value: object) -> object:
     return tuple(sorted(value)) if isinstance(value, list) else value
 
+
+_PARTIES: Final = frozenset({RowKind.CLIENT.value, RowKind.MEMBER.value})
 
 _PARTY_STATES: Final = {
     EventName.AGREEMENT_SUSPENDED.value: "suspended",
@@ -284,6 +300,7 @@ _TELLING: Final[Mapping[str, Callable[[Entry], Iterator[RowTold]]]] = {
     EventName.REQUEST_WITHDRAWN.value: _ended(RowKind.REQUEST, None),
     EventName.PERSONAL_ERASED.value: _erased,
     EventName.SUBSCRIPTION_REMOVED.value: _ended(RowKind.SUBSCRIPTION, None),
+    EventName.ROW_CONTRADICTED.value: _suspended_again,
 }
 
 TELLING_EVENTS: Final = tuple(_TELLING)

@@ -63,11 +63,15 @@ class RowMending:
         await self._session.execute(update(rows).where(key == name.id).values(values))
         return True
 
-    async def withhold(self, report_id: str) -> None:
-        """Show a report to nobody; its keys stay, for whoever looks at what was done."""
-        self._note_law()
-        which = col(ReportTable.id) == report_id
-        await self._session.execute(update(ReportTable).where(which).values(status=ReportStatus.EXPIRED.value))
+    async def withhold(self, report_id: str) -> bool:
+        """Show a report to nobody; its keys stay, for whoever looks at what was done. Return whether it was shown."""
+        row, withheld = ReportTable, ReportStatus.EXPIRED.value
+        which = (col(row.id) == report_id, col(row.status) != withheld)
+        was_shown = bool(await self._session.scalar(select(col(row.id)).where(*which)))
+        if was_shown:
+            self._note_law()
+            await self._session.execute(update(row).where(*which).values(status=withheld))
+        return was_shown
 
     async def next_version(self, kind: RowKind, row_id: str) -> int:
         """Return the version behind all that there are of a client or member, whichever is the current one."""

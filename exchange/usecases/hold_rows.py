@@ -23,6 +23,7 @@ from exchange.audit.rows_told import (
     RowName,
     RowTold,
     contradiction,
+    outcome_telling,
     rows_told,
 )
 from exchange.kernel import ExchangeError, MalformedError, is_uuid7, to_micros
@@ -38,7 +39,7 @@ HELD_EVERY: Final = timedelta(minutes=10)
 
 _AT_ONCE: Final = 500
 _TOLD_AGAIN: Final = timedelta(days=1)
-"""While a row stays as it is, it is told again so often."""
+"""While a row stays as it is, it is told again so often; what is put back once more is ended and told at once."""
 
 _ON_ITS_WAY: Final = timedelta(minutes=1)
 """So long an entry may be on its way to its place, as its row stands already."""
@@ -46,12 +47,16 @@ _ON_ITS_WAY: Final = timedelta(minutes=1)
 _NO_ENTRY: Final = cast("Entry", {"id": "none", "type": "none"})
 """Stands for what tells of a row that nothing tells of."""
 
-_PERMITTED: Final = Outcome.PERMITTED.value
 _CHECKED: Final = tuple(event for event in TELLING_EVENTS if event != EventName.REPORT_POSTED.value)
 """That a report was posted narrows nothing, and is most of a log: `exchange audit verify` looks at that too."""
 
 _PARTIES: Final = frozenset({RowKind.CLIENT, RowKind.MEMBER})
 """Of whom every version is in the log."""
+
+_NOTHING: Final = "nothing"
+_STILL_WITHHELD: Final = "it is withheld from everybody already"
+_AS_IT_WAS: Final = frozenset({_NOTHING, _STILL_WITHHELD})
+"""What is done where a row stays as it is."""
 
 _ENDED_AS: Final = {
     EventName.REPORT_RECALLED.value: ReportStatus.RECALLED,
@@ -71,7 +76,8 @@ async def contradicted_rows(services: Services) -> AsyncIterator[list[Contradict
     before = await _placed_until(services)
     for event in _CHECKED:
         # Narrowed to what came to pass: an attempt that was refused changed nothing.
-        sought = Sought(Criteria(event=event, outcome=_PERMITTED), None, newest_first=False)
+        asked = Criteria(event=event, outcome=outcome_telling(event).value)
+        sought = Sought(asked, None, newest_first=False)
         async for places in services.store.found_places(sought, at_a_time=_AT_ONCE):
             told = await _told(services, places)
             for each in told:
@@ -103,23 +109,11 @@ async def _untold(services: Services, versions: dict[RowName, int], before: int)
     """Return clients and members whose version no entry tells of, of those that were there `before` all were placed."""
     # A row from the future is no newer than one that lies.
     now = to_micros(services.clock() + _ON_ITS_WAY)
-    async for name, version in _put_again(services):
-        versions[name] = max(version, versions.get(name, 0))
     return [
         Contradiction(RowTold(name, _NO_ENTRY), f"no entry tells of its version {version}")
         for name, version, recorded_at in await services.store.rows_kept.current()
         if version != versions.get(name) and not (isinstance(recorded_at, int) and before <= recorded_at <= now)
     ]
-
-
-async def _put_again(services: Services) -> AsyncIterator[tuple[RowName, int]]:
-    """Yield what the jobs themselves suspended: it is at a version of theirs."""
-    sought = Sought(Criteria(event=EventName.ROW_CONTRADICTED.value), None, newest_first=False)
-    async for hits in services.store.found_entries(sought, at_a_time=_AT_ONCE):
-        for entry in (parse_entry(hit.content) for hit in hits):
-            put, subject = entry.get("detail", {}).get("put"), entry.get("object")
-            if isinstance(put, int) and subject is not None:
-                yield RowName(RowKind(subject["type"]), subject["id"]), put
 
 
 class RowWatch:
@@ -141,16 +135,19 @@ class RowWatch:
 
     async def _answer(self, found: Contradiction) -> None:
         now = self._services.clock()
-        key = (found.told.name, found.told.by["id"])
-        last = self._told.get(key)
-        if last is not None and abs(now - last) < _TOLD_AGAIN:
-            return
-        if last is None and await self._is_on_record(found.told, now):
-            self._told[key] = now
-            return
-        if await self._recorded(found):
-            self._told[key] = now
+        is_told = await self._is_told(found.told, now)
+        if await self._recorded(found, is_told=is_told):
+            self._told[_key(found.told)] = now
             _log.critical("%s is not what the log says: %s", found.told.name, found.why)
+
+    async def _is_told(self, told: RowTold, now: datetime) -> bool:
+        last = self._told.get(_key(told))
+        if last is not None:
+            return abs(now - last) < _TOLD_AGAIN
+        is_on_record = await self._is_on_record(told, now)
+        if is_on_record:
+            self._told[_key(told)] = now
+        return is_on_record
 
     async def _is_on_record(self, told: RowTold, now: datetime) -> bool:
         """Return whether a process said so of late that is gone, or is another node's."""
@@ -161,7 +158,8 @@ class RowWatch:
                     return True
         return False
 
-    async def _recorded(self, found: Contradiction) -> bool:
+    async def _recorded(self, found: Contradiction, *, is_told: bool) -> bool:
+        """Mend and record it; where it was told already, only what was put back since."""
         told = found.told
         async with self._services.store.unit_of_work() as unit:
             # (1) as it is now
@@ -169,16 +167,23 @@ class RowWatch:
             again = contradiction(told, kept.get(told.name))
             if told.by is _NO_ENTRY:
                 # Who it is, nobody knows: a person looks.
-                await unit.record(_entry(self._services, found, "nothing", {}))
-                return True
+                if not is_told:
+                    await unit.record(_entry(self._services, found, _NOTHING, {}))
+                return not is_told
             if again is None or not again.is_current:
                 return False
             # (2) ended again
             put: dict[str, int] = {}
-            done = await _mended(unit, told, put) if told.name in kept else "nothing"
+            done = await _mended(unit, told, put) if told.name in kept else _NOTHING
+            if is_told and done in _AS_IT_WAS:
+                return False
             # (3) on the record
             await unit.record(_entry(self._services, again, done, put))
         return True
+
+
+def _key(told: RowTold) -> tuple[RowName, str]:
+    return told.name, told.by["id"]
 
 
 async def _told(services: Services, places: Sequence[Found]) -> list[RowTold]:
@@ -216,7 +221,7 @@ async def _mended(unit: UnitOfWork, told: RowTold, put: dict[str, int]) -> str:
         return await _mended_report(unit, told)
     if told.name.kind in _PARTIES:
         return await _mended_party(unit, told, put)
-    return "ended again" if await unit.mending().end(told.name) else "nothing"
+    return "ended again" if await unit.mending().end(told.name) else _NOTHING
 
 
 async def _mended_report(unit: UnitOfWork, told: RowTold) -> str:
@@ -226,24 +231,24 @@ async def _mended_report(unit: UnitOfWork, told: RowTold) -> str:
         await unit.reports().shred(report, _ENDED_AS[told.event])
         return "its keys are destroyed again"
     # The version that it had is lost: who looks at it finds the older one, and readers find nothing.
-    await unit.mending().withhold(report)
-    return "withheld from everybody"
+    return "withheld from everybody" if await unit.mending().withhold(report) else _STILL_WITHHELD
 
 
 async def _mended_party(unit: UnitOfWork, told: RowTold, put: dict[str, int]) -> str:
     mending = unit.mending()
-    version = await mending.next_version(told.name.kind, told.name.id)
+    # Behind what the log tells of, too: of the version that was lost more is told than that it is suspended.
+    version = max(await mending.next_version(told.name.kind, told.name.id), told.version + 1)
     if told.name.kind is RowKind.MEMBER:
         member = await unit.member(told.name.id)
         if member is None:
-            return "nothing"
+            return _NOTHING
         put["put"] = version
         await mending.put(replace(member, version=version, standing=Standing.SUSPENDED))
         return "suspended"
     client = await unit.client(told.name.id)
     if client is None:
-        return "nothing"
-    is_revoked = told.event == EventName.CLIENT_REVOKED.value
+        return _NOTHING
+    is_revoked = told.event == EventName.CLIENT_REVOKED.value or told.says.get("standing") == Standing.REVOKED.value
     standing = Standing.REVOKED if is_revoked else Standing.SUSPENDED
     put["put"] = version
     await mending.put(replace(client, version=version, standing=standing))

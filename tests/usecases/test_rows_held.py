@@ -114,6 +114,20 @@ async def test_what_was_recalled_and_put_back_has_no_key_again(living: World) ->
     assert await found_in(living) == []
 
 
+@pytest.mark.parametrize("act", [recall, amend])
+async def test_report_that_is_put_back_a_second_time_is_shown_to_nobody_again(
+    living: World, act: Callable[..., Awaitable[Any]]
+) -> None:
+    report = await living.post()
+    before = Report(living, report)
+    await act(living, report)
+    for _ in range(2):
+        before.put_back()
+        assert len(await held(living)) == 1
+        with pytest.raises(NotFoundError):
+            await pull(living, report)
+
+
 async def test_it_is_told_once_a_day_and_not_by_every_process(living: World) -> None:
     report = await living.post()
     before = Report(living, report)
@@ -145,6 +159,32 @@ async def test_older_version_of_a_client_reads_nothing_once_it_is_found(living: 
     async with living.another_node() as fresh:
         with pytest.raises(ForbiddenError):
             await usecases.pull_report(fresh, living.call("NOR reader"), report)
+    assert await held(living) == []
+
+
+@pytest.mark.parametrize(
+    "put_back",
+    [
+        ("DELETE FROM client WHERE id = $1 AND version = 3", "UPDATE client SET superseded_at = NULL WHERE id = $1"),
+        ("UPDATE client SET standing = 'active' WHERE id = $1 AND version = 3",),
+    ],
+    ids=["the version before", "the one that the jobs made"],
+)
+async def test_client_that_is_put_back_a_second_time_reads_nothing_again(
+    living: World, put_back: tuple[str, ...]
+) -> None:
+    client = living.clients["NOR reader"]
+    await change_standing(living.services, living.call(None), client.id, Standing.REVOKED)
+    living.sql("DELETE FROM client WHERE id = $1 AND version = 2", client.id)
+    living.sql("UPDATE client SET superseded_at = NULL WHERE id = $1", client.id)
+    assert len(await held(living)) == 1
+    for statement in put_back:
+        living.sql(statement, client.id)
+
+    assert {entry["object"]["id"] for entry in await held(living)} == {client.id}
+    async with living.another_node() as fresh:
+        with pytest.raises(ForbiddenError):
+            await usecases.list_reports(fresh, living.call("NOR reader"), usecases.ListQuery())
     assert await held(living) == []
 
 

@@ -13,6 +13,7 @@ from exchange.audit.rows_told import (
     RowName,
     RowTold,
     contradiction,
+    outcome_telling,
     rows_told,
 )
 
@@ -45,10 +46,11 @@ def test_names_are_told_in_words() -> None:
     assert str(RowName(RowKind.SIGNATORY_KEY, "k")) == "signatory-key k"
 
 
-@pytest.mark.parametrize("outcome", ["refused", "failed"])
+@pytest.mark.parametrize("outcome", ["permitted", "refused", "failed"])
 @pytest.mark.parametrize("event", TELLING_EVENTS)
 def test_what_did_not_come_to_pass_says_nothing(event: str, outcome: str) -> None:
-    assert rows_told(entry(EventName(event), outcome=outcome)) == ()
+    if outcome != outcome_telling(event).value:
+        assert rows_told(entry(EventName(event), outcome=outcome, detail={"put": 4, "done": "revoked"})) == ()
 
 
 def test_what_is_about_something_else_says_nothing() -> None:
@@ -57,7 +59,7 @@ def test_what_is_about_something_else_says_nothing() -> None:
 
 def test_every_telling_event_can_be_read_without_anything_beside_it() -> None:
     for event in TELLING_EVENTS:
-        bare = {"id": "e1", "type": event, "decision": "permitted"}
+        bare = {"id": "e1", "type": event, "decision": outcome_telling(event).value}
         assert all(each.by is bare for each in rows_told(bare))  # type: ignore[arg-type]  # as little as an entry has
 
 
@@ -186,6 +188,26 @@ def test_erasure_says_how_many_keys_are_gone(detail: dict[str, Any], expected: l
     found = rows_told(entry(EventName.PERSONAL_ERASED, detail=detail))
 
     assert [(each.name.id, each.version) for each in found] == expected
+
+
+@pytest.mark.parametrize(
+    ("kind", "detail", "expected"),
+    [
+        ("client", {"put": 4, "done": "revoked"}, [("client x1", 4, {"standing": "revoked"})]),
+        ("member", {"put": 2, "done": "suspended"}, [("member x1", 2, {"standing": "suspended"})]),
+        ("client", {"done": "nothing"}, []),
+        ("client", {"put": "4", "done": "revoked"}, []),
+        ("report", {"put": 4, "done": "revoked"}, []),
+        ("thing", {"put": 4, "done": "revoked"}, []),
+    ],
+)
+def test_what_the_jobs_put_in_a_row_s_place_is_told_of_it(
+    kind: str, detail: dict[str, Any], expected: list[tuple[str, int, dict[str, str]]]
+) -> None:
+    subject = {"type": kind, "id": "x1", "version": 3}
+    found = rows_told(entry(EventName.ROW_CONTRADICTED, outcome="failed", detail=detail) | {"object": subject})
+
+    assert [(str(each.name), each.version, each.says) for each in found] == expected
 
 
 @pytest.mark.parametrize(
