@@ -10,7 +10,7 @@ VENV := .venv
 PY := $(VENV)/bin/python
 STAMP := $(VENV)/.ready
 ROOMS := kernel crypto custody audit markings members agreements reports release
-MUTATED := markings release members agreements reports audit crypto custody
+MUTATED := kernel markings release members agreements reports audit crypto custody
 # `make test ROOM=markings` runs one room alone; `make test ARGS="-k expired"` hands words to pytest.
 ROOM ?=
 ARGS ?=
