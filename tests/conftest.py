@@ -16,6 +16,7 @@ from tests.support.postgres import Line, PostgresServer, end_run, memory, privat
 
 pytest_plugins: list[str] = [
     "tests.support.compiled",
+    "tests.support.imported",
     "tests.support.store",
     "tests.support.log",
     "tests.support.archived_log",
