@@ -13,11 +13,11 @@ acknowledged; (4) had the policy moved, begin again; (5) count; (6) the entry is
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Final
 
-from exchange.agreements import Agreement, PartyRecord, PostedFact, measure
+from exchange.agreements import Agreement, PartyRecord, PartyState, PostedFact, measure
 from exchange.audit import EventName, Outcome, Receipt
 from exchange.kernel import Fault, InvalidError, NotFoundError, UnavailableError, rfc3339
 from exchange.members import Client, Role
@@ -147,10 +147,21 @@ async def _askable(services: Services, question: _Question, classes: Mapping[int
     own = {class_id: facts for class_id, facts in classes.items() if facts.originator == member}
     foreign = {class_id: facts for class_id, facts in classes.items() if facts.originator != member}
     others = [party for party in question.agreement.terms.parties if party != member]
+    # Who has suspended its part since, or left, sheds nothing that it owed before: its spells say what that was.
+    bound = _as_if_bound(question.agreement)
     return {
-        **await readers_since(services, call, state, others, own),
+        **await readers_since(services, call, state, others, own, under=bound),
         **await readers_since(services, call, state, [member], foreign),
     }
+
+
+def _as_if_bound(agreement: Agreement) -> Agreement:
+    """Return `agreement` as if each party that has signed it took part."""
+    parties = (
+        party if party.signed_at is None else replace(party, state=PartyState.SIGNED, leaves_at=None)
+        for party in agreement.parties
+    )
+    return replace(agreement, parties=tuple(parties))
 
 
 async def _record(services: Services, question: _Question) -> Receipt:

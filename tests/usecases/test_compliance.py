@@ -166,6 +166,26 @@ async def test_suspended_party_is_shown_and_owes_nothing_meanwhile(owing: World)
     assert rhythm.due == owing.clock.now + 6 * DAY
 
 
+@pytest.mark.parametrize("how", ["suspended", "left"])
+async def test_party_that_takes_no_part_any_more_sheds_nothing_of_what_it_missed(owing: World, how: str) -> None:
+    since = owing.clock.now
+    prompt = await flash(owing)
+    await flash(owing)
+    await receive(owing, "NOR reader", prompt)
+    owing.clock.advance(DAY)
+    if how == "suspended":
+        await usecases.suspend_agreement(owing.services, owing.call("NOR signatory"), owing.agreement_id)
+    else:
+        await usecases.withdraw_agreement(owing.services, owing.call("NOR signatory"), owing.agreement_id)
+        owing.clock.advance(90 * DAY)
+    await flash(owing)
+    owing.clock.advance(DAY)
+
+    records = await shown(owing, "GBR reader", since)
+    assert records["GBR"].posts == 3
+    assert acknowledged(records["NOR"]) == (1, 0, 0, 1)
+
+
 async def test_period_is_as_long_as_it_is_asked_for_and_what_came_before_tells_when_the_next_was_due(
     owing: World,
 ) -> None:
