@@ -177,6 +177,21 @@ def clause_of(texts: Sequence[Terms], name: str, edition: int, absences: Collect
     return clause
 
 
+def away_since(texts: Sequence[Terms], edition: int, absences: Collection[Absence] = ()) -> frozenset[str]:
+    """Return the parties to the text `edition` that were none any more for a time since: by notice, or with a text.
+
+    What they shared before is given to others again where a text that they came back with says so, and not else.
+    """
+    away: set[str] = set()
+    for number, terms in enumerate(texts[edition:], start=edition + 1):
+        if terms.older_reports is OlderReports.INCLUDED:
+            away.clear()
+        else:
+            away |= {absence.member for absence in absences if absence.edition == number}
+        away |= set(texts[edition - 1].parties).difference(terms.parties)
+    return frozenset(away)
+
+
 def _narrowed(clause: Clause, later: Scope, returning: Collection[str]) -> Clause:
     earlier = clause.scope
     contributors = [member for member in earlier.contributors if member not in returning]

@@ -129,6 +129,8 @@ class ScopeFacts:
     """Ceilings of earlier texts, which hold besides `ceiling` for reports from their time."""
     crises: tuple[CrisisFacts, ...] = ()
     """Open at this moment, the oldest first."""
+    came_back: frozenset[str] = frozenset()
+    """Who left since reports of this time came: what it shared then it shares with nobody by having come back."""
 
 
 @dataclass(frozen=True, slots=True)

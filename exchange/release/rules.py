@@ -145,9 +145,13 @@ def _reader_in_scope(case: Case) -> Reason | None:
 
 
 def _originator_is_party(case: Case) -> Reason | None:
-    # An originator that suspended or left no longer shares under this agreement, whatever the others still do.
-    scope = case.scope
-    return None if scope is None or case.cls.originator in scope.active_parties else Reason.AGREEMENT_NOT_IN_FORCE
+    # An originator that suspended or left no longer shares under this agreement, whatever the others still do. What it
+    # shared before it left its coming back gives to nobody: that widens, and only a text that says so reaches it.
+    scope, originator = case.scope, case.cls.originator
+    if scope is None or (originator in scope.active_parties and originator not in scope.came_back):
+        return None
+    is_own = case.reader.member == originator and originator in scope.active_parties
+    return None if is_own else Reason.AGREEMENT_NOT_IN_FORCE
 
 
 def _topic_in_scope(case: Case) -> Reason | None:

@@ -33,7 +33,7 @@ _SENTENCES: Mapping[str, tuple[str, str]] = {
     ),
     "originator-is-party": (
         "{originator}, whose intelligence this is, is an active party to the agreement.",
-        "{originator}, whose intelligence this is, has suspended or left the agreement.",
+        "{originator}, whose intelligence this is, has suspended or left the agreement, or had since this came.",
     ),
     "topic-in-scope": (
         "The topic `{topic}` lies in the scope.",

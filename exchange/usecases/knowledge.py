@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TypeVar
 
-from exchange.agreements import Agreement, active_parties, clause_of, in_force, next_change, open_crises
+from exchange.agreements import Agreement, active_parties, away_since, clause_of, in_force, next_change, open_crises
 from exchange.crypto import OpeningError
 from exchange.kernel import MalformedError, from_micros
 from exchange.markings import Label
@@ -227,6 +227,7 @@ def scope_facts(agreement: Agreement | None, scope_name: str, now: datetime, edi
         onward_release=scope.onward_release,
         ceilings=clause.ceilings,
         crises=_crises(agreement, scope_name, now),
+        came_back=away_since(agreement.texts, edition, agreement.absences),
     )
 
 

@@ -142,6 +142,43 @@ async def test_who_comes_back_reads_nothing_of_its_absence_unless_the_text_says_
         assert (await usecases.pull_report(populated.services, populated.call(name), away)).value.parts
 
 
+@pytest.mark.parametrize("how", ["by notice", "with a text"])
+@pytest.mark.parametrize(("older", "reads"), [("", False), ("older_reports: included\n", True)])
+async def test_what_a_member_shared_before_it_left_is_given_again_where_the_text_says_so(
+    populated: World, how: str, older: str, reads: bool
+) -> None:
+    leaving = AGREEMENT.replace("P90D, shared_reports: recalled", "PT0S, shared_reports: kept")
+    await populated.agree(leaving)
+    for_all = Label("NATO", "SECRET", releasable_to=("DNK", "GBR", "NOR"))
+    others = await populated.post(label=for_all)
+    report = await populated.post("NOR contributor", label=for_all)
+    if how == "by notice":
+        call = populated.call("NOR signatory")
+        await usecases.withdraw_agreement(populated.services, call, populated.agreement_id)
+    else:
+        without = leaving.replace("contributors: [GBR, NOR]", "contributors: [GBR]").replace(", NOR", "")
+        await amend(populated, without, "GBR", "NOR", "DNK")
+    populated.clock.advance(timedelta(hours=1))
+    assert await who_reads(populated, report) == []
+    await amend(populated, leaving.replace("P5Y", "P4Y") + older, "GBR", "NOR", "DNK")
+    since = await populated.post("NOR contributor", label=for_all)
+
+    everybody = ["GBR reader", "NOR reader", "DNK reader"]
+    assert await who_reads(populated, report) == (everybody if reads else ["NOR reader"])
+    assert await who_reads(populated, since) == everybody
+    # Who stayed shares what it shared.
+    assert "GBR reader" in await who_reads(populated, others)
+    assert "DNK reader" in await who_reads(populated, others)
+
+
+async def who_reads(world: World, report: str) -> list[str]:
+    found = []
+    for name in ("GBR reader", "NOR reader", "DNK reader"):
+        made = await world.attempt(usecases.pull_report(world.services, world.call(name), report))
+        found += [] if isinstance(made.error, NotFoundError) else [name]
+    return found
+
+
 async def test_acceded_member_is_shown_no_promise_of_a_text_from_before(populated: World) -> None:
     owing = "obligations:\n  - {party: GBR, scope: cyber-threats, report_every: P1D}"
     populated.agreement_id = await populated.agree(AGREEMENT.replace("obligations: []", owing))

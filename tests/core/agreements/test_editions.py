@@ -21,6 +21,7 @@ from exchange.agreements import (
     amendment_faults,
     amendment_state,
     as_if_concluded,
+    away_since,
     clause_of,
     conclude,
     require_amendable,
@@ -133,6 +134,28 @@ def test_who_accedes_anew_reads_older_reports_where_its_text_says_so(older, edit
     other = clause_of(texts, "cyber-threats", 2, [replace(came_back, member="GBR"), replace(came_back, edition=2)])
     assert ("DNK" in other.scope.readers) is True
     assert ("GBR" in other.scope.contributors, "GBR" in other.scope.readers) == (older is OlderReports.INCLUDED,) * 2
+
+
+@pytest.mark.parametrize(
+    ("texts", "absences", "away"),
+    [
+        ((text(), text()), [], set()),
+        ((text(), text()), [2], {"DNK"}),
+        ((text(), text(), text()), [2], {"DNK"}),
+        ((text(), text(older=OlderReports.INCLUDED)), [2], set()),
+        ((text(), text(), text(older=OlderReports.INCLUDED)), [2], set()),
+        ((text(), text(older=OlderReports.INCLUDED), text()), [3], {"DNK"}),
+        ((text(), replace(text(), parties=FIRST.parties[:2]), text()), [], {"DNK"}),
+        ((text(), replace(text(), parties=FIRST.parties[:2]), text(older=OlderReports.INCLUDED)), [], set()),
+        ((text(), replace(text(older=OlderReports.INCLUDED), parties=FIRST.parties[:2])), [], {"DNK"}),
+        ((replace(text(), parties=FIRST.parties[:2]), text()), [], set()),
+    ],
+)
+def test_who_was_no_party_for_a_time_shares_older_reports_again_where_a_text_says_so(texts, absences, away):
+    absent = [Absence("DNK", SIGNED_AT, DURING, edition) for edition in absences]
+
+    assert away_since(texts, 1, absent) == away
+    assert away_since(texts, len(texts), absent) == set()
 
 
 def test_absence_lasts_from_the_day_of_leaving_until_the_text_binds():

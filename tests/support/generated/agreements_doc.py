@@ -68,7 +68,8 @@ and nothing that the others do afterwards. It may open, answer and settle consul
 `termination.shared_reports` says it, and the sweep does it. `recalled`: once the agreement has ended, every report shared
 under it is recalled, and once a party has left, by notice or with an amended text, every report of its own: keys destroyed, a signed tombstone, destruction
 asked of whoever had read it. `kept`: nothing is destroyed, and who was given a report keeps it. Either way the exchange gives
-it to nobody any more. What a leaver holds of others' reports is asked for by their releasers, report by report.
+it to nobody any more; a party that accedes anew reads its own older ones, and nobody else does unless the new text says `older_reports: included`.
+What a leaver holds of others' reports is asked for by their releasers, report by report.
 
 A report is kept for the `retention` of its scope, counted from its post, by the text under which it was posted; another retention is for what is posted
 after it. Then its keys are destroyed, and a signed tombstone says that it ended (`report.ended`).
