@@ -99,10 +99,14 @@ async def _contradictions(services: Services, told: Sequence[RowTold]) -> list[C
 
 async def _placed_until(services: Services) -> int | None:
     """Return up to when everything that was recorded is found by the search; None where that cannot be said."""
+    # Before the state: what waits now has a place in none that was signed before. Where nobody sequenced for a while,
+    # the first signature of a log comes before the places of what has long been recorded.
+    waiting = (await services.store.log.backlog()).oldest_at
     state = await services.store.log.state()
     if state is None or await services.store.log.searched(state.log) < state.size:
         return None
-    return state.signed_at - _ON_ITS_WAY // timedelta(microseconds=1)
+    before = state.signed_at - _ON_ITS_WAY // timedelta(microseconds=1)
+    return None if waiting is not None and waiting <= before else before
 
 
 async def _untold(services: Services, versions: dict[RowName, int], before: int) -> list[Contradiction]:

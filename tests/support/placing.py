@@ -12,8 +12,11 @@ from tests.support.world import World
 ORIGIN = "exchange.example/log/1"
 
 
-async def place_entries(world: World, *, is_searchable: bool = False) -> int:
-    """Place every entry so far, make them searchable where asked to, and return the size of the log."""
+async def place_entries(world: World, *, is_searchable: bool = False, begins_only: bool = False) -> int:
+    """Place every entry so far, make them searchable where asked to, and return the size of the log.
+
+    Where it `begins_only`, the log is begun with its empty tree and everything waits still.
+    """
     key_file = world.folder / "log.key"
     key = load_log_key(key_file) if key_file.exists() else create_log_key(key_file, ORIGIN, os.urandom)
     tree = await LogTree.open(world.url or f"sqlite+aiosqlite:///{world.folder}/exchange.db")
@@ -27,7 +30,7 @@ async def place_entries(world: World, *, is_searchable: bool = False) -> int:
             randomness=os.urandom,
         )
         sequencer = Sequencer(desk)
-        while await sequencer.step() in {Step.MORE, Step.PLACED}:
+        while await sequencer.step() in {Step.MORE, Step.PLACED} and not begins_only:
             continue
         index = Index(tree)
         while is_searchable and await index.chunk():

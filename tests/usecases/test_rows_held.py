@@ -235,6 +235,15 @@ async def test_client_that_no_entry_tells_of_is_told(living: World) -> None:
     assert entry["detail"]["why"] == "no entry tells of its version 1"
 
 
+async def test_client_whose_entry_waits_since_long_for_its_place_is_not_told(living: World) -> None:
+    living.clock.advance(timedelta(minutes=10))
+    assert await place_entries(living, begins_only=True) == 0
+
+    made = await living.attempt(RowWatch(living.services).round())
+
+    assert [entry["type"] for entry in made.entries if entry["type"] == "row.contradicted"] == []
+
+
 async def test_version_of_a_client_that_no_entry_tells_of_is_told(living: World) -> None:
     client = living.clients["NOR reader"]
     living.clock.advance(timedelta(hours=1))
