@@ -12,7 +12,7 @@ from exchange.kernel.steady import SteadyClock
 from exchange.kernel.timekeeping import judged
 from exchange.settings import Settings
 from exchange.store import LogState
-from exchange.store.last_signed import LastSignedFile
+from exchange.store.last_signed import LastSigned, LastSignedFile
 from exchange.usecases import Services, check_readiness
 from exchange.usecases.ending_certificates import ending_certificates
 from exchange.usecases.hold_rows import contradicted_rows
@@ -69,6 +69,8 @@ async def opened_rooms(settings: Settings, services: Services) -> AsyncIterator[
     try:
         for finding in _missing_roots(await key_status(services)):
             yield finding
+        # Before the database is: meanwhile the sequencer goes on.
+        signed = _signed_here(settings)
         log = await services.store.log.state()
         yield await _backup(services)
         yield await _client_certificates(services)
@@ -81,8 +83,8 @@ async def opened_rooms(settings: Settings, services: Services) -> AsyncIterator[
         return
     yield await _archive(settings, services, log)
     yield await _rows(services)
-    for finding in _last_signed(settings, log):
-        yield finding
+    if signed is not None:
+        yield _last_signed(signed, log)
 
 
 async def _large_parts(services: Services) -> Finding:
@@ -208,24 +210,27 @@ async def _rows(services: Services) -> Finding:
     return Finding("rows", Finding.MEND, told, _MENDS["rows"])
 
 
-def _last_signed(settings: Settings, log: LogState | None) -> Iterator[Finding]:
+def _signed_here(settings: Settings) -> LastSigned | ExchangeError | None:
+    """Return what this node signed last, None where it has signed nothing, or why the file cannot be read."""
     try:
-        said = LastSignedFile(settings.last_signed_file).read()
+        return LastSignedFile(settings.last_signed_file).read()
     except ExchangeError as exc:
-        yield Finding("last signed", Finding.MEND, exc.message, "restore the file from this node's own disk")
-        return
-    if said is None:
-        return
-    name, head = "last signed", said.confirmed.head
+        return exc
+
+
+def _last_signed(said: LastSigned | ExchangeError, log: LogState | None) -> Finding:
+    name = "last signed"
+    if isinstance(said, ExchangeError):
+        return Finding(name, Finding.MEND, said.message, "restore the file from this node's own disk")
+    head = said.confirmed.head
     is_contradiction = log is None or (
         log.origin == said.origin and (log.size < head.size or (log.size == head.size and log.root != head.root))
     )
     if is_contradiction:
         size = 0 if log is None else log.size
         told = f"this node signed a log of {head.size} entries, and the database holds another or one of {size}"
-        yield Finding(name, Finding.MEND, told, _MENDS["log"])
-        return
-    yield Finding(name, Finding.OK, f"the database holds all {head.size} entries that this node signed")
+        return Finding(name, Finding.MEND, told, _MENDS["log"])
+    return Finding(name, Finding.OK, f"the database holds all {head.size} entries that this node signed")
 
 
 def _time_of(content: bytes) -> datetime:

@@ -15,6 +15,7 @@ from exchange.crypto import empty_crl, issue_server, new_authority
 from exchange.custody import CustodyUnavailableError, FileCustodian
 from exchange.settings import InstanceLayout, load_settings
 from exchange.store.last_signed import LastSigned, LastSignedFile, Signed
+from exchange.store.log_reader import LogReader
 from tests.support.instance_log import own, sequence
 
 
@@ -337,6 +338,24 @@ def test_database_older_than_what_was_signed_must_be_mended(findings, instance):
     assert code == 1
     assert "1000000 entries" in found["last signed"]["told"]
     assert "exchange audit resume" in found["last signed"]["mend"]
+
+
+def test_log_that_grows_while_it_is_looked_at_is_no_older_one(findings, instance, monkeypatch):
+    file = LastSignedFile(load_settings(instance).last_signed_file)
+    file.path.parent.mkdir(exist_ok=True)
+    read, reads = LogReader.state, []
+
+    async def grown(reader):
+        """Return the log as it was, and sign what came since: as a sequencer does beside whoever looks."""
+        reads.append(await read(reader))
+        if len(reads) > 1:  # the first one is readiness'
+            file.write(LastSigned("somewhere/log/1", Signed(TreeHead(1_000_000, bytes(32)), 1, b"note")))
+        return reads[-1]
+
+    monkeypatch.setattr(LogReader, "state", grown)
+
+    assert "last signed" not in findings()[1]
+    assert len(reads) > 1
 
 
 @pytest.mark.parametrize("host", ["", " ", "x" * 70])
