@@ -49,7 +49,8 @@ from exchange.entrypoints.http.workers import CANNOT_START, Supervisor, WorkOrde
 from exchange.entrypoints.jobs.keeper import kept_running
 from exchange.kernel import Clock, ExchangeError, UnavailableError, UnsafeSettingError, system_clock
 from exchange.kernel.spans import UNTRACED, Tracer
-from exchange.services import be_sequencer, ended_with_database, faults_of, open_services, webhooks_of
+from exchange.services import be_sequencer, ended_with_database, open_services, webhooks_of
+from exchange.setting_faults import faults_of
 from exchange.settings import Settings, read_secret
 from exchange.usecases import (
     Services,
@@ -276,7 +277,7 @@ def _edges(settings: Settings, clock: Clock = system_clock) -> Edges:
 def _require_safe(settings: Settings) -> None:
     """Raise for what can be seen to be wrong before anything is bound or spawned."""
     if faults := faults_of(settings):
-        raise UnsafeSettingError("; ".join(faults))
+        raise UnsafeSettingError("; ".join(map(str, faults)))
     _context(settings)
     _edges(settings)
     settings.cursor_key()

@@ -7,14 +7,11 @@ Does not: know the web framework, so that an operator's verb starts without it; 
 
 import asyncio
 import logging
-import os
-import ssl
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from datetime import timedelta
 from multiprocessing.connection import Connection
-from pathlib import Path
 
 from exchange.audit import EntryDraft, Receipt
 from exchange.crypto import CryptoError, WebhookKey
@@ -33,11 +30,10 @@ from exchange.kernel import Clock, ExchangeError, UnsafeSettingError, system_clo
 from exchange.kernel.spans import UNTRACED, Tracer
 from exchange.kernel.steady import SteadyClock
 from exchange.release import load_law
-from exchange.settings import InstanceLayout, Settings, read_policies, read_secret
+from exchange.settings import Settings, read_policies, read_secret
 from exchange.store import BlobPlace, BlobStore, Store, StoreObserver
 from exchange.store.archive import BundleArchive
 from exchange.store.archiving import LogArchiving
-from exchange.store.engine import checked_url
 from exchange.store.large_parts import AT_ONCE as BLOBS_AT_ONCE
 from exchange.store.last_signed import LastSignedFile
 from exchange.store.personal_keys import PersonalCustody
@@ -72,8 +68,6 @@ _REOPEN_SECONDS = 2.0
 _LAST_SECONDS = 3.0
 """How long what runs beside the sequencer may take to end: a supervisor waits longer."""
 
-_AS_LISTS = frozenset({".crl", ".der", ".pem", ".cer", ".crt"})
-"""How files of revocation lists are named; `.pem` in other letters too."""
 
 _log = logging.getLogger("exchange.sequencer")
 
@@ -116,77 +110,6 @@ async def open_services(
             await close_record(services)
     finally:
         await store.close()
-
-
-def faults_of(settings: Settings) -> tuple[str, ...]:
-    """Return what is set and cannot hold, each with its mend: what is named and not there, what contradicts another.
-
-    INVARIANT: nothing that somebody asked for is left out in silence because it is not where they said.
-    """
-    return (*_faults_of_places(settings), *_faults_of_authorities(settings), *_faults_of_sequencer(settings))
-
-
-def _faults_of_places(settings: Settings) -> Iterator[str]:
-    default = InstanceLayout(settings.instance_folder).crl_folder
-    crl = settings.crl_folder
-    if (crl != default or os.path.lexists(crl)) and not crl.is_dir():
-        yield f"`crl_folder`: `{crl}` is no folder, and no list would be asked of any certificate: make it, or unset it"
-    yield from _faults_of_lists(crl)
-    for name in ("last_signed_file", "witnessed_file", "witness_policy_file"):
-        path = getattr(settings, name)
-        if not path.name or path.is_dir():
-            yield f"`{name}`: `{path}` is a folder: name a file, or unset it"
-    if settings.witness_quorum_seconds is not None and not settings.witness_policy_file.is_file():
-        yield (
-            f"`witness_quorum_seconds` is set, and `{settings.witness_policy_file}` names no witnesses: "
-            "`exchange audit witness add` names them; or unset it"
-        )
-
-
-def _faults_of_lists(folder: Path) -> Iterator[str]:
-    """Yield what lies among the lists and is not read: its authority would have none, and nobody be told."""
-    try:
-        paths = sorted(folder.iterdir()) if folder.is_dir() else []
-    except OSError as exc:
-        yield f"`crl_folder`: `{folder}` cannot be read, {(exc.strerror or '').lower()}: let the service's user read it"
-        return
-    for path in paths:
-        # What a list was made of may lie beside it.
-        if path.suffix.lower() in _AS_LISTS and path.suffix != ".pem" and not path.with_suffix(".pem").exists():
-            yield f"`{path}` is not read, only `*.pem` is: put the list there in PEM, under such a name"
-
-
-def _faults_of_authorities(settings: Settings) -> Iterator[str]:
-    named = [
-        (name, getattr(settings, name))
-        for name in ("witness_authority_file", "webhook_authority_file", "traces_authority_file")
-    ]
-    named += [(f"authority_file of webhook {hook.name}", hook.authority_file) for hook in settings.alert_webhooks]
-    for name, path in named:
-        if path is None:
-            continue
-        try:
-            ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(settings.instance_folder / path)
-        except (OSError, ssl.SSLError) as exc:
-            yield f"`{name}`: `{path}` holds no authorities in PEM: {str(exc).lower()}: put them there, or unset it"
-
-
-def _faults_of_sequencer(settings: Settings) -> Iterator[str]:
-    own, shared = settings.sequencer_database_url, settings.database_url
-    if own is None:
-        if settings.sequencer_database_password_file is not None:
-            yield (
-                "`sequencer_database_password_file` is set and `sequencer_database_url` is not: the sequencer would "
-                "log in as the service does; set both, or neither"
-            )
-        return
-    try:
-        ours, theirs = checked_url(own), checked_url(shared)
-    except UnsafeSettingError as exc:
-        yield f"`database_url` and `sequencer_database_url`: {exc.message}"
-        return
-    if (ours.drivername, ours.database) != (theirs.drivername, theirs.database):
-        yield "`sequencer_database_url` names another database than `database_url`: only the login may differ"
 
 
 def blob_place(settings: Settings) -> BlobPlace | None:

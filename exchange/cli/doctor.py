@@ -14,7 +14,8 @@ from exchange.cli.finding import Finding
 from exchange.crypto import read_certificate, read_certificates, revocations_end
 from exchange.kernel import ExchangeError, MalformedError, rfc3339, system_clock
 from exchange.release import check_law
-from exchange.services import faults_of, open_services, webhooks_of
+from exchange.services import open_services, webhooks_of
+from exchange.setting_faults import faults_of
 from exchange.settings import InstanceLayout, Settings, WebhookSettings, load_settings, read_policies, read_secret
 from exchange.store import head, schema_state
 
@@ -51,7 +52,7 @@ async def examine(folder: Path) -> list[Finding]:
     except ExchangeError as exc:
         return [*findings, Finding("settings", Finding.MEND, exc.message, "mend the file, or give another `--dir`")]
     findings.append(Finding("settings", Finding.OK, str(InstanceLayout(settings.instance_folder).settings_file)))
-    findings.extend(Finding("setting", Finding.MEND, *_parted(fault)) for fault in faults_of(settings))
+    findings.extend(Finding("setting", Finding.MEND, fault.told, fault.mend) for fault in faults_of(settings))
     findings.extend(_permissions(settings))
     findings.extend(_webhook(settings, hook) for hook in settings.alert_webhooks)
     findings.extend(_certificates(settings, now))
@@ -61,11 +62,6 @@ async def examine(folder: Path) -> list[Finding]:
     findings.append(await _schema(settings))
     findings.extend([finding async for finding in _services(settings)])
     return findings
-
-
-def _parted(fault: str) -> tuple[str, str]:
-    told, _, mend = fault.rpartition(": ")
-    return told, mend
 
 
 def _clock(now: datetime) -> Finding:

@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 
 from exchange.kernel import UnsafeSettingError
-from exchange.services import faults_of, webhooks_of
+from exchange.services import webhooks_of
+from exchange.setting_faults import faults_of
 from exchange.settings import CURSOR_KEY_BYTES, InstanceLayout, load_settings, read_policies, read_secret
 from exchange.store import BlobStore
 from exchange.store.archive import BundleArchive
@@ -191,7 +192,8 @@ def test_what_is_asked_for_and_cannot_hold_is_told(folder: Path, text: str, told
 
     (fault,) = faults_of(load_settings(folder))
 
-    assert told.format(folder=folder) in fault
+    assert told.format(folder=folder) in str(fault)
+    assert ": " not in fault.mend
     (folder / "exchange.toml").write_text("")
     assert faults_of(load_settings(folder)) == ()
 
@@ -204,7 +206,7 @@ def test_revocation_list_that_nobody_would_read_is_told(folder: Path, name: str)
 
     (fault,) = faults_of(settings)
 
-    assert f"{name}` is not read, only `*.pem` is" in fault
+    assert f"{name}` is not read, only `*.pem` is" in fault.told
     (settings.crl_folder / "NOR.pem").write_bytes(b"the same in PEM")
     assert faults_of(settings) == ()
 

@@ -1,0 +1,105 @@
+"""What is set and cannot hold: what is named and not there, what contradicts another setting.
+
+Promises: each fault says what is wrong and, apart from that, what mends it.
+Does not: open anything for use; whether keys and databases open, those who open them say.
+"""
+
+import os
+import ssl
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from exchange.kernel import UnsafeSettingError
+from exchange.settings import InstanceLayout, Settings
+from exchange.store.engine import checked_url
+
+_AS_LISTS = frozenset({".crl", ".der", ".pem", ".cer", ".crt"})
+"""How files of revocation lists are named; `.pem` in other letters too."""
+
+
+@dataclass(frozen=True, slots=True)
+class SettingFault:
+    """What is wrong with what is set, and what mends it."""
+
+    told: str
+    mend: str
+
+    def __str__(self) -> str:
+        """Return both as one sentence."""
+        return f"{self.told}: {self.mend}"
+
+
+def faults_of(settings: Settings) -> tuple[SettingFault, ...]:
+    """Return what is set and cannot hold, each with its mend.
+
+    INVARIANT: nothing that somebody asked for is left out in silence because it is not where they said.
+    """
+    return (*_faults_of_places(settings), *_faults_of_authorities(settings), *_faults_of_sequencer(settings))
+
+
+def _faults_of_places(settings: Settings) -> Iterator[SettingFault]:
+    default = InstanceLayout(settings.instance_folder).crl_folder
+    crl = settings.crl_folder
+    if (crl != default or os.path.lexists(crl)) and not crl.is_dir():
+        told = f"`crl_folder`: `{crl}` is no folder, and no list would be asked of any certificate"
+        yield SettingFault(told, "make it, or unset it")
+    yield from _faults_of_lists(crl)
+    for name in ("last_signed_file", "witnessed_file", "witness_policy_file"):
+        path = getattr(settings, name)
+        if not path.name or path.is_dir():
+            yield SettingFault(f"`{name}`: `{path}` is a folder", "name a file, or unset it")
+    if settings.witness_quorum_seconds is not None and not settings.witness_policy_file.is_file():
+        told = f"`witness_quorum_seconds` is set, and `{settings.witness_policy_file}` names no witnesses"
+        yield SettingFault(told, "`exchange audit witness add` names them; or unset it")
+
+
+def _faults_of_lists(folder: Path) -> Iterator[SettingFault]:
+    """Yield what lies among the lists and is not read: its authority would have none, and nobody be told."""
+    try:
+        paths = sorted(folder.iterdir()) if folder.is_dir() else []
+    except OSError as exc:
+        told = f"`crl_folder`: `{folder}` cannot be read, {(exc.strerror or '').lower()}"
+        yield SettingFault(told, "let the service's user read it")
+        return
+    for path in paths:
+        # What a list was made of may lie beside it.
+        if path.suffix.lower() in _AS_LISTS and path.suffix != ".pem" and not path.with_suffix(".pem").exists():
+            yield SettingFault(f"`{path}` is not read, only `*.pem` is", "put the list there in PEM, under such a name")
+
+
+def _faults_of_authorities(settings: Settings) -> Iterator[SettingFault]:
+    named = [
+        (name, getattr(settings, name))
+        for name in ("witness_authority_file", "webhook_authority_file", "traces_authority_file")
+    ]
+    named += [(f"authority_file of webhook {hook.name}", hook.authority_file) for hook in settings.alert_webhooks]
+    for name, path in named:
+        if path is None:
+            continue
+        try:
+            ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(settings.instance_folder / path)
+        except (OSError, ssl.SSLError) as exc:
+            told = f"`{name}`: `{path}` holds no authorities in PEM: {str(exc).lower()}"
+            yield SettingFault(told, "put them there, or unset it")
+
+
+def _faults_of_sequencer(settings: Settings) -> Iterator[SettingFault]:
+    own, shared = settings.sequencer_database_url, settings.database_url
+    if own is None:
+        if settings.sequencer_database_password_file is not None:
+            told = (
+                "`sequencer_database_password_file` is set and `sequencer_database_url` is not: "
+                "the sequencer would log in as the service does"
+            )
+            yield SettingFault(told, "set both, or neither")
+        return
+    try:
+        ours, theirs = checked_url(own), checked_url(shared)
+    except UnsafeSettingError as exc:
+        told, _, mend = exc.message.partition(": ")
+        yield SettingFault(f"`database_url` and `sequencer_database_url`: {told}", mend)
+        return
+    if (ours.drivername, ours.database) != (theirs.drivername, theirs.database):
+        told = "`sequencer_database_url` names another database than `database_url`"
+        yield SettingFault(told, "only the login may differ")
