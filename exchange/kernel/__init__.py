@@ -31,6 +31,7 @@ from exchange.kernel.errors import (
     TooLargeError,
     UnavailableError,
     UnsafeSettingError,
+    faults_told,
 )
 from exchange.kernel.ids import is_uuid7, new_id
 from exchange.kernel.json_values import values_up_to
@@ -57,6 +58,7 @@ __all__ = [
     "UnavailableError",
     "UnsafeSettingError",
     "canonical_bytes",
+    "faults_told",
     "first_moment",
     "from_micros",
     "is_canonical_rfc3339",

@@ -4,6 +4,7 @@
 without a row there becomes a 500 that tells nothing.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -26,6 +27,19 @@ class Fault:
         line = f"line {self.line}: " if self.line is not None else ""
         place = f"{self.pointer}: " if self.pointer else ""
         return f"{line}{place}{self.message}"
+
+
+MOST_FAULTS_TOLD = 100
+"""Enough to mend a whole report at once; a hostile body must not make an answer larger than itself."""
+
+
+def faults_told(faults: Sequence[Fault], count: int | None = None) -> tuple[Fault, ...]:
+    """Return the first of these faults, and in a last one how many more there are; `count` where some are left out."""
+    in_all = len(faults) if count is None else count
+    if in_all <= MOST_FAULTS_TOLD + 1:
+        return tuple(faults)
+    more = f"{in_all - MOST_FAULTS_TOLD} more faults are not told: mend these first"
+    return (*faults[:MOST_FAULTS_TOLD], Fault("", "more-faults", more))
 
 
 class EntryReceipt(Protocol):

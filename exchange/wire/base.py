@@ -7,12 +7,20 @@ from typing import Annotated, Any, TypeVar
 from pydantic import BaseModel, BeforeValidator, ConfigDict, PlainSerializer, ValidationError, WithJsonSchema
 from pydantic_core import ErrorDetails, from_json
 
-from exchange.kernel import Fault, InvalidError, MalformedError, TooLargeError, parse_rfc3339, rfc3339, values_up_to
+from exchange.kernel import (
+    Fault,
+    InvalidError,
+    MalformedError,
+    TooLargeError,
+    faults_told,
+    parse_rfc3339,
+    rfc3339,
+    values_up_to,
+)
+from exchange.kernel.errors import MOST_FAULTS_TOLD
 
 ModelT = TypeVar("ModelT", bound="WireModel")
 
-_FAULTS_TOLD = 100
-"""Enough to mend a whole report at once; a hostile body must not make an answer larger than itself."""
 _LONGEST_STEP = 256
 """Of a place in a body: no name of ours is longer, and one of megabytes would be in the answer."""
 _REASON_LENGTH = 120
@@ -168,10 +176,12 @@ def _require_few_values(body: bytes) -> None:
 
 def faults_of(error: ValidationError) -> tuple[Fault, ...]:
     """Return every fault pydantic found, with a JSON pointer and without a word of the input."""
-    found = error.errors(include_url=False, include_input=False)[:_FAULTS_TOLD]
-    return tuple(
-        Fault(pointer_to(fault["loc"]), _CODES.get(fault["type"], "invalid-value"), _message(fault)) for fault in found
-    )
+    found = error.errors(include_url=False, include_input=False)
+    faults = [
+        Fault(pointer_to(fault["loc"]), _CODES.get(fault["type"], "invalid-value"), _message(fault))
+        for fault in found[: MOST_FAULTS_TOLD + 1]
+    ]
+    return faults_told(faults, len(found))
 
 
 def pointer_to(place: tuple[str | int, ...]) -> str:

@@ -12,7 +12,7 @@ from exchange.entrypoints.api import api_document
 from exchange.entrypoints.http.limits import RateLimiter
 from exchange.entrypoints.http.problems import STATUSES, TITLES, problem
 from exchange.entrypoints.http.routing import OperationRoute
-from exchange.kernel import ConflictError, ExchangeError, NotFoundError, UnavailableError
+from exchange.kernel import ConflictError, ExchangeError, Fault, InvalidError, NotFoundError, UnavailableError
 from exchange.store import BlobStore
 from exchange.store.archive import BundleArchive
 
@@ -367,6 +367,17 @@ def test_message_of_a_not_found_is_never_told() -> None:
     answers = {problem(NotFoundError(message), "id").body for message in ("no report", "agreement 7 is hidden")}
 
     assert len(answers) == 1
+
+
+@pytest.mark.parametrize(
+    ("count", "told", "last"), [(101, 101, "wrong"), (15_000, 101, "14900 more faults are not told")]
+)
+def test_faults_without_end_are_told_up_to_a_hundred_and_how_many_more(count: int, told: int, last: str) -> None:
+    faults = tuple(Fault(f"/parts/{number}/label", "unknown-level", "is wrong") for number in range(count))
+    answer = json.loads(problem(InvalidError("the report has faults", faults), "id").body)["errors"]
+
+    assert [each["pointer"] for each in answer[:100]] == [fault.pointer for fault in faults[:100]]
+    assert (len(answer), last in answer[-1]["detail"]) == (told, True)
 
 
 def test_unmapped_error_is_a_500_without_detail() -> None:

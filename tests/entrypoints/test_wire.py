@@ -132,6 +132,20 @@ def test_body_that_is_no_object_is_one_fault(body: bytes) -> None:
     assert [fault.pointer for fault in refused.value.faults] == [""]
 
 
+def test_faults_without_end_are_told_up_to_a_hundred_and_how_many_more() -> None:
+    body = {f"unknown{number}": 1 for number in range(150)}
+    with pytest.raises(InvalidError) as refused:
+        parse_body(MemberAddition, json.dumps(body).encode())
+    faults = refused.value.faults
+
+    assert len(faults) == 101
+    assert (faults[-1].code, faults[-1].message.partition(" ")[2]) == (
+        "more-faults",
+        "more faults are not told: mend these first",
+    )
+    assert int(faults[-1].message.partition(" ")[0]) > 50
+
+
 def test_faults_do_not_repeat_the_input() -> None:
     with pytest.raises(InvalidError) as refused:
         parse_body(ClientEnrolment, b'{"name": ["canary"], "roles": ["canary"], "canary2": 1, "certificate": 1}')

@@ -35,6 +35,7 @@ from exchange.kernel import (
     StalePolicyError,
     TooLargeError,
     UnavailableError,
+    faults_told,
 )
 from exchange.usecases import Call, Services, authenticate, record_rejection, record_tampering
 from exchange.wire import PROBLEM_MEDIA_TYPE, FaultBody, ProblemBody
@@ -196,7 +197,7 @@ def _faults(error: ExchangeError) -> list[FaultBody] | None:
         return None
     return [
         FaultBody(pointer=fault.pointer, code=fault.code, detail=fault.message[:_DETAIL_LENGTH], line=fault.line)
-        for fault in error.faults
+        for fault in faults_told(error.faults)
     ]
 
 
