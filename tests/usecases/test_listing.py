@@ -17,7 +17,7 @@ from exchange.crypto import seal_token
 from exchange.kernel import ForbiddenError, InvalidError, MalformedError, NotFoundError, UnavailableError
 from exchange.markings import Label
 from exchange.members import Standing
-from exchange.reports import PostedPart, Precedence
+from exchange.reports import Downgrade, PostedPart, Precedence
 from exchange.usecases import ClearanceChange, ListQuery, Services, knowledge
 from tests.support.world import AGREEMENT, NOW, World
 
@@ -249,6 +249,31 @@ async def test_cursor_of_one_node_holds_on_another(populated: World) -> None:
     later = await populated.post()
     async with populated.another_node() as second:
         assert await listed(populated, "NOR reader", ListQuery(cursor=cursor), by=second) == [later]
+
+
+async def test_cursor_passes_over_what_a_change_of_rights_opened_and_not_over_what_was_opened_itself(
+    populated: World,
+) -> None:
+    await populated.enrol("NOR junior", "NOR", "reader", level="RESTRICTED")
+    await populated.enrol("GBR releaser", "GBR", "releaser")
+    raised, lowered = [
+        await populated.post(label=Label("NATO", "CONFIDENTIAL", releasable_to=("GBR", "NOR"))) for _ in range(2)
+    ]
+
+    async def listed(cursor: str | None = None) -> tuple[list[str], str]:
+        call = populated.call("NOR junior")
+        page = (await usecases.list_reports(populated.services, call, ListQuery(cursor))).value
+        return [json.loads(item)["id"] for item in page.items], page.next
+
+    nothing, cursor = await listed()
+    down = Downgrade(Label("NATO", "RESTRICTED", releasable_to=("GBR", "NOR")))
+    await usecases.downgrade_report(populated.services, populated.call("GBR releaser"), lowered, down)
+    junior = populated.clients["NOR junior"].id
+    await usecases.change_clearance(populated.services, populated.call(None), junior, ClearanceChange("SECRET"))
+
+    assert nothing == []
+    assert (await listed(cursor))[0] == [lowered]
+    assert (await listed())[0] == [raised, lowered]
 
 
 async def test_cursor_never_skips_what_is_committed_meanwhile(populated: World) -> None:

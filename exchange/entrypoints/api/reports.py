@@ -77,7 +77,11 @@ LIST = Operation(
     summary="List the headers that this client may see, oldest first.",
     answer=ReportListBody,
     parameters=(
-        Parameter("after", "query", "`next` of an earlier page."),
+        Parameter(
+            "after",
+            "query",
+            "`next` of an earlier page. What a change of rights opened since lies before it: list without to see that.",
+        ),
         LIMIT,
         Parameter("agreement", "query", "Only reports under this agreement."),
         Parameter("topic", "query", "Only this topic and those below it."),
