@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Any
 
 import orjson
-from sqlalchemy import exists, insert, or_, select, update
+from sqlalchemy import exists, func, insert, or_, select, union, update
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
 
@@ -93,11 +93,27 @@ class RequestBook:
     async def of_member(self, member: str, *, after: int, limit: int) -> list[RequestRow]:
         """Return requests that a member made or is asked by, behind a number, in order; withdrawn ones to the asker."""
         row, asked = RequestTable, RequestMemberTable
-        is_asked = exists().where(col(asked.number) == col(row.number), col(asked.member) == member)
         stands = or_(col(row.ended).is_(None), col(row.ended) != RequestState.WITHDRAWN.value)
-        which = (col(row.number) > after, or_(col(row.asker) == member, is_asked & stands))
-        found = await self._session.scalars(select(row).where(*which).order_by(col(row.number)).limit(limit))
-        return await self._rows(list(found))
+        own = select(col(row.number)).where(col(row.asker) == member, col(row.number) > after)
+        of_others = select(col(asked.number)).join(row, col(row.number) == col(asked.number))
+        of_others = of_others.where(col(asked.member) == member, col(asked.number) > after, stands)
+        # Two walks along an index each: what others ask among themselves is not even walked past.
+        walks = [each.order_by(each.selected_columns.number).limit(limit).subquery() for each in (own, of_others)]
+        numbers = union(*(select(each.c.number) for each in walks))
+        which = select(row).where(col(row.number).in_(numbers)).order_by(col(row.number)).limit(limit)
+        return await self._rows(list(await self._session.scalars(which)))
+
+    async def unanswered(self, member: str, client: str, *, since: datetime) -> int:
+        """Return how many requests of a client of `member` nobody has answered.
+
+        Of those that have ended, the ones that were made from `since` on.
+        """
+        row, answer = RequestTable, RequestAnswerTable
+        is_its = (col(row.asker) == member, col(row.client_id) == client)
+        is_answered = exists().where(col(answer.number) == col(row.number))
+        counts = or_(col(row.ended).is_(None), col(row.asked_at) >= to_micros(since))
+        count = select(func.count()).select_from(row).where(*is_its, ~is_answered, counts)
+        return int(await self._session.scalar(count) or 0)
 
     async def end(self, request_id: str, state: RequestState, now: datetime) -> None:
         """Close a request, or withdraw it."""

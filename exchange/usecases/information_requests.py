@@ -10,6 +10,7 @@ No clearance is asked of who asks: asking shows nothing (ADR 0009).
 import asyncio
 import json
 from dataclasses import dataclass, replace
+from datetime import timedelta
 from typing import Final
 
 from exchange.agreements import Agreement, Scope
@@ -33,7 +34,7 @@ from exchange.reports import (
     compose_request,
     request_as_json,
 )
-from exchange.store import NewRequest, PolicyState, RequestRow, Sealed
+from exchange.store import NewRequest, PolicyState, RequestRow, Sealed, UnitOfWork
 from exchange.usecases.collecting import Collected
 from exchange.usecases.context import Call, Recorded, Services
 from exchange.usecases.deciding_anew import decided_anew
@@ -59,8 +60,13 @@ from exchange.usecases.telling_requests import queue_request
 _ID_RANDOMNESS_BYTES = 10
 _ORDER = "request"
 
+_DAY: Final = timedelta(days=1)
+
 _AT_ONCE = 100
 """Rows looked at for a page in one query; those that the caller may not see are passed over."""
+
+MOST_UNANSWERED = 200
+"""Of one client: whoever lists requests passes over all those that it may not see."""
 
 _ENDABLE: Final = {
     RequestState.CLOSED: (None,),
@@ -80,8 +86,8 @@ class ListedRequests:
 async def request_information(services: Services, call: Call, posted: PostedRequest) -> Recorded[RequestView]:
     """Ask contributors of a scope for information.
 
-    Raises NotFoundError for an agreement that the caller does not see, ConflictError where it is not in force,
-    InvalidError with every fault of the request.
+    Raises NotFoundError for an agreement that the caller does not see, ConflictError where it is not in force or too
+    much that the caller asked for waits already, InvalidError with every fault of the request.
     """
 
     async def decide() -> Recorded[RequestView]:
@@ -101,7 +107,7 @@ async def list_requests(
     client, state = await admit_to_requests(services, call, *REQUEST_ROLES, event=event)
     async with on_record(services, draft(call, client, event, Outcome.REFUSED)):
         after = open_position(services, client, cursor, of=_ORDER)
-    rows = await _page(services, call, client, state, after=after, limit=limit)
+    rows, position = await _page(services, call, client, state, after=after, limit=limit)
     views = [await view_of(services, call, SoughtRequest(client, state, row)) for row in rows]
     entry = draft(
         call,
@@ -112,7 +118,6 @@ async def list_requests(
         result_ids=tuple(row.id for row in rows),
     )
     receipt = await services.store.append(entry)
-    position = rows[-1].number if rows else after
     return Recorded(ListedRequests(tuple(views), seal_position(services, client, position, of=_ORDER)), receipt)
 
 
@@ -154,6 +159,7 @@ async def _request(
     entry = request_draft(call, client, event, Outcome.PERMITTED, request.header.id, facts, detail=told)
     async with services.store.unit_of_work() as unit:
         await unit.reports().hold_order(state.policy_version)
+        await _require_answers(unit, call, client)
         receipt = await unit.record(entry)
         new = NewRequest(
             id=request.header.id,
@@ -191,19 +197,29 @@ async def _end(
 
 async def _page(  # noqa: PLR0913  one call's surroundings, and the place in the list
     services: Services, call: Call, client: Client, state: PolicyState, *, after: int, limit: int
-) -> list[RequestRow]:
+) -> tuple[list[RequestRow], int]:
+    """Return a page, and behind which row the next one begins: what was passed over is not passed over again."""
     found: list[RequestRow] = []
     while len(found) < limit:
         async with services.store.unit_of_work() as unit:
             rows = await unit.requests().of_member(client.member, after=after, limit=_AT_ONCE)
         decisions = [await decide_request(services, call, client, row, state) for row in rows]
         found += [row for row, decision in zip(rows, decisions, strict=True) if isinstance(decision, Permit)]
+        after = rows[-1].number if rows else after
         if len(rows) < _AT_ONCE:
             break
-        after = rows[-1].number
         # Rules and guards of a hundred requests take some 10 ms: others are served in between.
         await asyncio.sleep(0)
-    return found[:limit]
+    if len(found) >= limit:
+        after = found[limit - 1].number
+    return found[:limit], after
+
+
+async def _require_answers(unit: UnitOfWork, call: Call, client: Client) -> None:
+    """Raise ConflictError where too much that the client asked for waits for others already."""
+    if await unit.requests().unanswered(client.member, client.id, since=call.now - _DAY) >= MOST_UNANSWERED:
+        message = f"{MOST_UNANSWERED} requests of yours are unanswered: close or withdraw some, and wait for a day"
+        raise ConflictError(message, code="too-many-waiting")
 
 
 def _rules(  # noqa: PLR0913, PLR0917  who asks under what

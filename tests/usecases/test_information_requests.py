@@ -425,6 +425,48 @@ async def test_list_goes_on_from_its_cursor_past_what_is_hidden(populated: World
         await usecases.list_requests(populated.services, call, cursor=reports.value.next)
 
 
+async def test_what_a_list_passed_over_is_not_passed_over_again(populated: World, monkeypatch) -> None:
+    looked_at: list[str] = []
+    decide = usecases.list_requests.__globals__["decide_request"]
+
+    async def counted(services: Any, call: Any, client: Any, row: Any, state: Any) -> Any:
+        looked_at.append(row.id)
+        return await decide(services, call, client, row, state)
+
+    monkeypatch.setitem(usecases.list_requests.__globals__, "decide_request", counted)
+    high = Label("NATO", "SECRET", ("ATOMAL",), releasable_to=("GBR", "NOR"))
+    hidden = [await ask(populated, label=high) for _ in range(2)]
+    call = populated.call("NOR reader")
+    first = (await usecases.list_requests(populated.services, call)).value
+    shown = await ask(populated, label=TO_GBR)
+    second = (await usecases.list_requests(populated.services, call, cursor=first.next)).value
+
+    assert first.items == ()
+    assert [view.row.id for view in second.items] == [shown]
+    assert looked_at == [*hidden, shown]
+    # Nor does it cost anything what others ask among themselves.
+    assert await listed(populated, "DNK reader") == []
+    assert looked_at == [*hidden, shown]
+
+
+async def test_what_a_client_asked_and_nobody_answered_is_bounded(populated: World, monkeypatch) -> None:
+    monkeypatch.setitem(usecases.request_information.__globals__, "MOST_UNANSWERED", 2)
+    await populated.enrol("GBR second reader", "GBR", "reader")
+    first, second = [await ask(populated, label=TO_GBR) for _ in range(2)]
+    refused = await populated.attempt(ask(populated))
+    assert isinstance(refused.error, ConflictError)
+    assert (refused.error.code, refused.entry["decision"]) == ("too-many-waiting", "refused")
+    await ask(populated, "GBR second reader")
+    # To withdraw makes room, and not at once; an answer does.
+    await usecases.withdraw_request(populated.services, populated.call("GBR reader"), second)
+    assert (await populated.attempt(ask(populated))).error is not None
+    await answer(populated, first, await populated.post("NOR contributor", label=TO_GBR))
+    await ask(populated)
+    assert (await populated.attempt(ask(populated))).error is not None
+    populated.clock.advance(timedelta(days=1, seconds=1))
+    await ask(populated)
+
+
 async def test_answers_of_one_member_are_bounded(populated: World, monkeypatch) -> None:
     monkeypatch.setitem(usecases.answer_request.__globals__, "MOST_ANSWERS", 1)
     request = await ask(populated)
