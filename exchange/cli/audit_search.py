@@ -71,12 +71,11 @@ def search(
         "source": source,
         "thumbprint": thumbprint,
         "crisis": crisis,
-        "order": "oldest" if oldest or follow else None,
     }
     if follow:
         follow_entries(client, filters, _row, as_json=as_json)
         return
-    found = list(islice(client.audit_entries(**filters), limit))
+    found = list(islice(client.audit_entries(**filters, order="oldest" if oldest else None), limit))
     if as_json:
         output.show_json([entry.model_dump(mode="json") for entry in found])
         return

@@ -2,9 +2,14 @@
 
 import json
 import signal
+import socket
+import ssl
 import subprocess
 import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import date, timedelta
+from urllib.parse import urlsplit
 
 import pytest
 
@@ -82,6 +87,29 @@ def test_entry_is_shown_with_its_leaf_and_whose_it_was(audited):
     assert told["personal"]["user_agent"].startswith("python-httpx")
 
 
+@contextmanager
+def slow_request(house, name: str) -> Iterator[Callable[[], None]]:
+    """Begin a request, and give what sends the rest of it and waits for the answer."""
+    files, where = house.files(name), urlsplit(house.url)
+    context = ssl.create_default_context(cafile=str(files / "ca.pem"))
+    context.load_cert_chain(files / "client.pem", files / "client.key")
+    with (
+        socket.create_connection((where.hostname, where.port)) as plain,
+        context.wrap_socket(plain, server_hostname=where.hostname) as connection,
+    ):
+        head = "POST /v1/information-requests HTTP/1.1\r\nHost: exchange\r\nConnection: close\r\n"
+        kind = "Content-Type: application/json\r\nContent-Length: 2\r\nExpect: 100-continue\r\n\r\n"
+        connection.sendall(f"{head}{kind}".encode())
+        # It has begun once it is asked for its body.
+        assert connection.recv(65536).startswith(b"HTTP/1.1 100 ")
+
+        def finish() -> None:
+            connection.sendall(b"{}")
+            assert connection.recv(65536).startswith(b"HTTP/1.1 422 ")
+
+        yield finish
+
+
 def test_follower_is_shown_what_is_new_and_never_itself(audited):
     house, _, _ = audited
     report = house.post("--subject", "followed").json["id"]
@@ -92,15 +120,22 @@ def test_follower_is_shown_what_is_new_and_never_itself(audited):
     with PreparedProcess([*PROGRAM, *map(str, words)], stdout=subprocess.PIPE, text=True) as following:
         try:
             assert following.stdout is not None
-            # It follows once it has looked for the newest, for what has the same time, and for what is behind that.
+            # It follows once it has asked where the log ends, and for what is behind that.
             until(
                 lambda: house.as_("auditor", "audit", "search", "--client", house.clients["nor-follower"], "--json"),
-                lambda ran: len([each for each in ran.json if each["entry"]["type"] == "audit.searched"]) > 2,
+                lambda ran: len([each for each in ran.json if each["entry"]["type"] == "audit.exported"]) > 1,
             )
+            with slow_request(house, "nor") as finish:
+                assert house.as_("nor", "report", "pull", report).code == 0
+                shown = next(
+                    each for line in following.stdout if (each := json.loads(line))["entry"]["type"] == "report.read"
+                )
+                finish()
             assert house.as_("nor", "report", "pull", report).code == 0
-            shown = next(
-                each for line in following.stdout if (each := json.loads(line))["entry"]["type"] == "report.read"
-            )
+            # What began before all that was shown, and ended behind it, is shown too.
+            until_next = []
+            while (entry := json.loads(following.stdout.readline())["entry"])["type"] != "report.read":
+                until_next.append(entry)
             following.send_signal(signal.SIGINT)
             rest = [json.loads(line)["entry"]["type"] for line in following.stdout]
         except BaseException:
@@ -109,7 +144,9 @@ def test_follower_is_shown_what_is_new_and_never_itself(audited):
 
     assert following.returncode == 0
     assert (shown["entry"]["object"]["id"], shown["entry"]["member"]) == (report, "NOR")
-    assert "audit.searched" not in rest
+    late = [entry for entry in until_next if entry["type"] == "route.requested"]
+    assert [entry["ts"] < shown["entry"]["ts"] for entry in late] == [True]
+    assert not {"audit.searched", "audit.exported"} & {*rest, *(entry["type"] for entry in until_next)}
 
 
 def test_registry_of_a_report_and_of_a_client(audited):

@@ -21,7 +21,13 @@ SEARCH = Operation(
     parameters=(
         Parameter("after", "query", "`next` of an earlier page."),
         LIMIT,
-        Parameter("order", "query", "`newest` first or `oldest` first.", {"type": "string", "enum": list(_ORDERS)}),
+        Parameter(
+            "order",
+            "query",
+            "`newest` first or `oldest` first, by when what an entry is about began. What took long comes in behind its"
+            " time: who follows the log asks for an export with `follow`, which is in the log's own order.",
+            {"type": "string", "enum": list(_ORDERS)},
+        ),
         *FILTERS,
     ),
     errors=EVERYWHERE,
