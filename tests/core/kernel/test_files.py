@@ -42,3 +42,20 @@ def test_file_is_synced_before_it_takes_its_place_and_then_its_name(tmp_path, de
     assert deeds == in_order(tmp_path, "kept") * 2
     assert (tmp_path / "kept").read_bytes() == b"2"
     assert (tmp_path / "kept").stat().st_mode & 0o777 == 0o600
+
+
+def test_what_a_crash_left_unfinished_leaves_nothing_in_what_is_kept_next(tmp_path):
+    (tmp_path / ".kept.part").write_bytes(b"longer than what is kept")
+    keep_file(tmp_path / "kept", b"1")
+
+    assert (tmp_path / "kept").read_bytes() == b"1"
+
+
+def test_file_for_others_is_theirs_to_read(tmp_path):
+    before = os.umask(0o022)
+    try:
+        keep_file(tmp_path / "kept", b"1", mode=0o644)
+    finally:
+        os.umask(before)
+
+    assert (tmp_path / "kept").stat().st_mode & 0o777 == 0o644

@@ -30,9 +30,14 @@ def test_number_is_close_where_it_matters_and_never_too_low(value, piece_bytes) 
         assert not marks or values_up_to(content, marks - 1) > marks - 1
 
 
-@pytest.mark.parametrize("content", [b'"' * 100, b'"a"' * 100, b'{"' + b'"",' * 100])
-def test_more_texts_than_values_may_have_is_more_values(content: bytes) -> None:
-    assert values_up_to(b",,," + content, 2) > 2
+@pytest.mark.parametrize("piece_bytes", [4, 65_536])
+def test_more_texts_than_values_may_have_is_more_values(monkeypatch, piece_bytes: int) -> None:
+    """No value has more than four quotes: what has three in a text and no mark beside it has none, or too many."""
+    monkeypatch.setattr(json_values, "_PIECE_BYTES", piece_bytes)
+    most, marks_in_a_text = 2, b'",,,'
+
+    assert values_up_to(marks_in_a_text + b'"' * 11, most) == 0
+    assert values_up_to(marks_in_a_text + b'"' * 12, most) > most
 
 
 def test_what_is_within_the_bound_is_not_looked_at_closely() -> None:

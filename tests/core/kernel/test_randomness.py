@@ -43,6 +43,17 @@ def test_blocks_come_from_the_operating_system(asked):
     assert asked == [4096, 4096, 4096, 5000]
 
 
+@pytest.mark.parametrize("is_child", [False, True])
+def test_first_byte_comes_from_there_too(asked, is_child):
+    give = SystemRandomness()
+    if is_child:
+        give(10)
+        give.forget()
+
+    assert give(1) == bytes([len(asked)])
+    assert len(asked) == 1 + is_child
+
+
 def test_what_is_left_of_a_block_is_forgotten_with_whoever_held_the_lock(asked):
     give = SystemRandomness()
     give(10)

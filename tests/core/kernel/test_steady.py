@@ -73,6 +73,16 @@ def test_a_clock_that_is_set_back_goes_on_from_where_it_was() -> None:
     assert (clock(), clock.behind) == (machine.wall, timedelta(0))
 
 
+def test_a_clock_that_was_looked_at_a_step_ago_has_not_leapt() -> None:
+    machine = Machine()
+    clock = held(machine)
+    machine.goes_on(STEP)
+    clock.tick()
+    machine.wall -= DAY
+
+    assert clock() == AT + STEP
+
+
 def test_a_process_begun_with_a_clock_set_back_decides_by_what_was_believed() -> None:
     machine = Machine(AT - YEARS)
     clock = held(machine)
