@@ -42,8 +42,13 @@ _MENDS = {
     "ConnectionRefusedError": "nothing listens at the database's address: see that it runs there, and `database_url`",
     "FileNotFoundError": "the database's file, or its socket, is not there: put it back, or see `database_url`",
     "gaierror": "the database's host has no address: see `database_url`, and the name service",
-    "TimeoutError": "the database was silent for too long: see that it runs, and the network to it",
-    "InvalidPasswordError": "the database does not take the password: see `database_password_file`",
+    "TimeoutError": "the database was silent for too long: see that it runs, who holds a lock, and the network to it",
+    "QueryCanceledError": "the database ended a statement: see `statement_timeout` of its login, and who else cancels",
+    "LockNotAvailableError": "somebody holds a lock in the database for long: see `pg_locks`, and who alters tables",
+    "IdleInTransactionSessionTimeoutError": "the database ended a transaction that this process was too slow for: "
+    "see how busy this machine is, and `idle_in_transaction_session_timeout` of its login",
+    "InvalidPasswordError": "the database does not take the password: see `database_password_file`, which is read "
+    "when a process begins",
     "InvalidAuthorizationSpecificationError": "the database does not take the login: see `database_url`",
     "InvalidCatalogNameError": "the server has no database of that name: see `database_url`",
     "InsufficientPrivilegeError": "the database's login may not do that: run `exchange migrate` as the tables' owner",

@@ -286,6 +286,10 @@ def test_fault_is_told_without_what_it_quotes(fault: Exception) -> None:
         (ConnectionResetError(), "ended the connection"),
         (TargetServerAttributeNotMatched(), "name the primary"),
         (asyncpg.UndefinedTableError(), "run `exchange migrate`"),
+        (asyncpg.QueryCanceledError(), "`statement_timeout` of its login"),
+        (asyncpg.LockNotAvailableError(), "holds a lock"),
+        (asyncpg.IdleInTransactionSessionTimeoutError(), "too slow for"),
+        (asyncpg.InvalidPasswordError(), "which is read when a process begins"),
     ],
     ids=lambda each: type(each).__name__,
 )
