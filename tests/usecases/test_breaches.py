@@ -2,6 +2,7 @@
 
 import asyncio
 from datetime import timedelta
+from typing import Any
 
 import pytest
 
@@ -370,6 +371,24 @@ async def test_breach_is_shown_to_those_who_are_cleared_for_what_it_tells_of(owi
     assert len(await listed(owing, "NOR signatory")) == 2
     # A silence tells of all that the scope may hold, its compartments too.
     assert [row.kind for row in cleared] == [BreachKind.ACKNOWLEDGEMENT] * 2 + [BreachKind.REPORT]
+
+
+async def test_nobody_waits_to_write_while_breaches_are_passed_over(
+    owing: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await flash(owing)
+    owing.clock.advance(11 * MINUTE)
+    await DutyWatch(owing.services).round()
+    knows, written = usecases.list_breaches.__globals__["may_know"], list[str]()
+
+    async def written_meanwhile(*asked: Any) -> bool:
+        async with asyncio.timeout(20):
+            written.append(await owing.post())
+        return await knows(*asked)
+
+    monkeypatch.setitem(usecases.list_breaches.__globals__, "may_know", written_meanwhile)
+    assert len(await listed(owing, "NOR signatory")) == 1
+    assert len(written) == 1
 
 
 @pytest.mark.parametrize(
