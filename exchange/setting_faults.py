@@ -41,17 +41,24 @@ def faults_of(settings: Settings) -> tuple[SettingFault, ...]:
 def _faults_of_places(settings: Settings) -> Iterator[SettingFault]:
     default = InstanceLayout(settings.instance_folder).crl_folder
     crl = settings.crl_folder
-    if (crl != default or os.path.lexists(crl)) and not crl.is_dir():
+    if (crl != default or os.path.lexists(crl)) and not _is_folder(crl):
         told = f"`crl_folder`: `{crl}` is no folder, and no list would be asked of any certificate"
         yield SettingFault(told, "make it, or unset it")
     yield from _faults_of_lists(crl)
     for name in ("last_signed_file", "witnessed_file", "witness_policy_file"):
         path = getattr(settings, name)
-        if not path.name or path.is_dir():
+        if not path.name or _is_folder(path):
             yield SettingFault(f"`{name}`: `{path}` is a folder", "name a file, or unset it")
     if settings.witness_quorum_seconds is not None and not settings.witness_policy_file.is_file():
         told = f"`witness_quorum_seconds` is set, and `{settings.witness_policy_file}` names no witnesses"
         yield SettingFault(told, "`exchange audit witness add` names them; or unset it")
+
+
+def _is_folder(path: Path) -> bool:
+    try:
+        return path.is_dir()
+    except PermissionError:
+        return False  # who reads what is there says why it cannot
 
 
 def _faults_of_lists(folder: Path) -> Iterator[SettingFault]:

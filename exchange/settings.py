@@ -33,6 +33,7 @@ from sqlalchemy.exc import ArgumentError
 from exchange.crypto import CryptoError, SignatureScheme, SigningKey
 from exchange.kernel import MalformedError, UnsafeSettingError
 from exchange.kernel.addresses import Network, networks_of, outgoing_problem
+from exchange.kernel.files import shut_out
 
 CURSOR_KEY_BYTES = 32
 """AES-256; `crypto.seal_token` takes nothing else."""
@@ -354,7 +355,11 @@ def load_settings(folder: Path) -> Settings:
     Raises UnsafeSettingError where the folder is no instance, or a setting is unknown or wrong.
     """
     layout = InstanceLayout(folder.absolute())
-    if not layout.settings_file.is_file():
+    try:
+        is_instance = layout.settings_file.is_file()
+    except PermissionError as exc:
+        raise UnsafeSettingError(f"`{folder}` cannot be looked into: {shut_out(layout.settings_file)}") from exc
+    if not is_instance:
         if layout.roots_file.exists() and not layout.unfinished_file.exists():
             # Whoever is told to make an instance here throws its keys away.
             told = f"`{layout.settings_file}` is missing: put it back; without a line in it everything has its default"
@@ -368,6 +373,8 @@ def load_settings(folder: Path) -> Settings:
         settings = Settings(**{**_defaults(layout), **written})
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as exc:
         raise UnsafeSettingError(f"`{layout.settings_file}` is no TOML file: {exc}") from exc
+    except PermissionError as exc:
+        raise UnsafeSettingError(f"`{layout.settings_file}` cannot be read: {shut_out(layout.settings_file)}") from exc
     except ValidationError as exc:
         raise UnsafeSettingError(_told(layout.settings_file, exc)) from exc
     except SettingsError as exc:
@@ -388,6 +395,8 @@ def read_secret(path: Path) -> bytes:
     except FileNotFoundError as exc:
         mend = "put it back; an instance's own are in its escrow (`exchange keys restore` into another folder)"
         raise UnsafeSettingError(f"secret `{path}` is missing: {mend}") from exc
+    except PermissionError as exc:
+        raise UnsafeSettingError(f"secret `{path}` cannot be read: {shut_out(path)}") from exc
     except OSError as exc:
         raise UnsafeSettingError(f"secret `{path}` cannot be read: {exc.strerror}") from exc
     if not stat.S_ISREG(found.st_mode):
@@ -412,6 +421,14 @@ def read_policies(folder: Path) -> dict[str, str]:
     if not law:
         raise UnsafeSettingError(f"`{folder}` holds no policies: set `policies_dir` to the folder with the law")
     return law
+
+
+def _is_there(path: Path) -> bool:
+    # In a folder that may not be entered as well: whoever reads the file then says so.
+    try:
+        return path.exists()
+    except PermissionError:
+        return True
 
 
 def _refuse_misspelt_variables() -> None:
@@ -472,7 +489,7 @@ def _defaults(layout: InstanceLayout) -> dict[str, object]:
         "server_key_file": layout.server_key_file,
         "authorities_folder": layout.authorities_folder,
         "crl_folder": layout.crl_folder,
-        "edge_certificates_file": layout.edge_certificates_file if layout.edge_certificates_file.exists() else None,
+        "edge_certificates_file": layout.edge_certificates_file if _is_there(layout.edge_certificates_file) else None,
         "audit_archive_url": (layout.folder / "log" / "archive").as_uri(),
         "node": socket.gethostname()[:64] or "node",
     }

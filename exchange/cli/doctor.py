@@ -13,6 +13,7 @@ from exchange.cli.enrolment import read_pem
 from exchange.cli.finding import Finding
 from exchange.crypto import read_certificate, read_certificates, revocations_end
 from exchange.kernel import ExchangeError, MalformedError, rfc3339, system_clock
+from exchange.kernel.files import shut_out
 from exchange.release import check_law
 from exchange.services import open_services, webhooks_of
 from exchange.setting_faults import faults_of
@@ -55,13 +56,22 @@ async def examine(folder: Path) -> list[Finding]:
     findings.extend(Finding("setting", Finding.MEND, fault.told, fault.mend) for fault in faults_of(settings))
     findings.extend(_permissions(settings))
     findings.extend(_webhook(settings, hook) for hook in settings.alert_webhooks)
-    findings.extend(_certificates(settings, now))
-    findings.append(_trust_bundle(settings))
+    try:
+        findings.extend(_certificates(settings, now))
+        findings.append(_trust_bundle(settings))
+    except PermissionError:
+        told, mend = _run(f"`{settings.authorities_folder}` cannot be read: {shut_out(settings.authorities_folder)}")
+        findings.append(Finding("trust bundle", Finding.MEND, told, mend))
     findings.append(_law(settings))
     findings.append(disk(settings.instance_folder))
     findings.append(await _schema(settings))
     findings.extend([finding async for finding in _services(settings)])
     return findings
+
+
+def _run(fault: str) -> tuple[str, str]:
+    told, _, mend = fault.partition(": run ")
+    return told, mend.strip("`") if mend.startswith("`") else f"run {mend}" * bool(mend)
 
 
 def _clock(now: datetime) -> Finding:
@@ -83,13 +93,24 @@ def _permissions(settings: Settings) -> Iterator[Finding]:
     }
     keys = (settings.roots_file, settings.cursor_key_file, settings.node_key_file, settings.log_key_file)
     for path in (*keys, settings.server_key_file, layout.authority_key_file):
-        if path in mends and not os.path.lexists(path):
+        if path in mends and _is_missing(path):
             yield Finding(f"secret {path.name}", Finding.MEND, f"`{path}` is missing", mends[path])
             continue
-        if path == layout.authority_key_file and not os.path.lexists(path):
+        if path == layout.authority_key_file and _is_missing(path):
             # An exchange whose members bring their own authorities has none of its own.
             continue
         yield _secret(path)
+
+
+def _is_missing(path: Path) -> bool:
+    # What lies in a folder that may not be entered is not missing: another would be made in its place.
+    try:
+        path.lstat()
+    except FileNotFoundError:
+        return True
+    except OSError:
+        return False
+    return False
 
 
 def _secret(path: Path) -> Finding:
@@ -97,8 +118,8 @@ def _secret(path: Path) -> Finding:
     try:
         read_secret(path)
     except ExchangeError as exc:
-        told, _, mend = exc.message.partition(": run ")
-        return Finding(name, Finding.MEND, told.partition(": put it back")[0], mend.strip("`") or _FROM_ESCROW)
+        told, mend = _run(exc.message)
+        return Finding(name, Finding.MEND, told.partition(": put it back")[0], mend or _FROM_ESCROW)
     return Finding(name, Finding.OK, "readable by its owner alone")
 
 
@@ -108,8 +129,8 @@ def _webhook(settings: Settings, hook: WebhookSettings) -> Finding:
     try:
         webhooks_of(settings.model_copy(update={"alert_webhooks": (hook,)}))
     except ExchangeError as exc:
-        told, _, mend = exc.message.partition(": run ")
-        return Finding(name, Finding.MEND, told, mend.strip("`") or _SHARE_ANOTHER)
+        told, mend = _run(exc.message)
+        return Finding(name, Finding.MEND, told, mend or _SHARE_ANOTHER)
     return Finding(name, Finding.OK, f"its secret is in {hook.secret_file}, readable by its owner alone")
 
 

@@ -221,7 +221,10 @@ def _signed_here(settings: Settings) -> LastSigned | ExchangeError | None:
 def _last_signed(said: LastSigned | ExchangeError, log: LogState | None) -> Finding:
     name = "last signed"
     if isinstance(said, ExchangeError):
-        return Finding(name, Finding.MEND, said.message, "restore the file from this node's own disk")
+        told, _, mend = said.message.partition(": run ")
+        return Finding(
+            name, Finding.MEND, told, f"run {mend}" if mend else "restore the file from this node's own disk"
+        )
     head = said.confirmed.head
     is_contradiction = log is None or (
         log.origin == said.origin and (log.size < head.size or (log.size == head.size and log.root != head.root))

@@ -10,7 +10,7 @@ from typing import Final
 
 from exchange.custody.custodian import CustodyUnavailableError
 from exchange.kernel import ConflictError, UnsafeSettingError
-from exchange.kernel.files import sync_folder
+from exchange.kernel.files import shut_out, sync_folder
 
 # Where Docker mounts secrets: root's, readable by all inside the container, and on no disk.
 SECRET_MOUNT: Final = Path("/run/secrets")
@@ -139,6 +139,8 @@ def _cannot_open(path: Path, exc: OSError) -> str:
             return f"key file `{path}` is missing: put it back from the escrow (`exchange keys restore`)"
         case errno.ELOOP:
             return f"key file `{path}` is a symbolic link: name the file itself"
+        case errno.EACCES:
+            return f"key file `{path}` cannot be read: {shut_out(path)}"
         case _:
             return f"key file `{path}` cannot be read: {exc.strerror}"
 

@@ -30,3 +30,17 @@ def sync_folder(folder: Path) -> None:
         os.fsync(handle)
     finally:
         os.close(handle)
+
+
+def shut_out(path: Path) -> str:
+    """Say why this process's user is refused `path` and what to run: whose that is, or a folder on the way to it."""
+    user = os.geteuid()
+    for each in (*reversed(path.absolute().parents), path.absolute()):
+        try:
+            owner = each.stat().st_uid
+        except OSError:
+            break
+        if not os.access(each, os.X_OK if each.is_dir() else os.R_OK):
+            whose = f"`{each}` is user {owner}'s, and this runs as user {user}"
+            return f"{whose}: run this as the user of the service, to whom all of the instance belongs"
+    return "permission denied: run this as the user of the service, to whom all of the instance belongs"

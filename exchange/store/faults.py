@@ -41,6 +41,7 @@ _CUT = "the database ended the connection; another is opened for the next reques
 _MENDS = {
     "ConnectionRefusedError": "nothing listens at the database's address: see that it runs there, and `database_url`",
     "FileNotFoundError": "the database's file, or its socket, is not there: put it back, or see `database_url`",
+    "PermissionError": "the database's file, or its socket, is not this user's: run this as the user of the service",
     "gaierror": "the database's host has no address: see `database_url`, and the name service",
     "TimeoutError": "the database was silent for too long: see that it runs, who holds a lock, and the network to it",
     "QueryCanceledError": "the database ended a statement: see `statement_timeout` of its login, and who else cancels",

@@ -21,7 +21,7 @@ from typing import Final
 
 from exchange.audit.merkle import HASH_BYTES, TreeHead
 from exchange.kernel import UnavailableError, UnsafeSettingError
-from exchange.kernel.files import sync_folder
+from exchange.kernel.files import shut_out, sync_folder
 from exchange.store.sequencing import LogMovedError, SignedHead
 
 _FORMAT: Final = 1
@@ -91,6 +91,8 @@ class LastSignedFile:
             content = self.path.read_bytes()
         except FileNotFoundError:
             return None
+        except PermissionError as exc:
+            raise UnavailableError(f"`{self.path}` cannot be read: {shut_out(self.path)}") from exc
         except OSError as exc:
             raise UnavailableError(f"`{self.path}` cannot be read: {exc.strerror}") from exc
         try:

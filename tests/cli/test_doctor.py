@@ -1,9 +1,11 @@
 """The doctor finds each fault and says its mend."""
 
+import errno
 import os
 import sqlite3
 from base64 import b64encode
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
@@ -14,6 +16,7 @@ from exchange.cli.doctor import examine
 from exchange.crypto import empty_crl, issue_server, new_authority
 from exchange.custody import CustodyUnavailableError, FileCustodian
 from exchange.settings import InstanceLayout, load_settings
+from exchange.store.faults import as_exchange_error
 from exchange.store.last_signed import LastSigned, LastSignedFile, Signed
 from exchange.store.log_reader import LogReader
 from tests.support.instance_log import own, sequence
@@ -461,3 +464,54 @@ def test_client_that_soon_can_connect_no_more_is_named(enrol, findings, operate,
     assert f"desk (NOR, {client}) 20" in found["client certificates"]["told"]
     assert operate("client", "revoke", client).code == 0
     assert findings()[1]["client certificates"]["state"] == "ok"
+
+
+@pytest.fixture
+def refuse(monkeypatch):
+    """Let a folder be another user's, for root too: nothing in it can be asked or opened."""
+
+    def shut(folder: Path) -> None:
+        def refused(act):
+            def asked(path, *words, **more):
+                if isinstance(path, str | Path) and folder in Path(path).parents:
+                    raise PermissionError(errno.EACCES, "Permission denied", str(path))
+                return act(path, *words, **more)
+
+            return asked
+
+        for name in ("lstat", "stat", "open"):
+            monkeypatch.setattr(Path, name, refused(getattr(Path, name)))
+        for name in ("open", "listdir", "scandir"):
+            monkeypatch.setattr(os, name, refused(getattr(os, name)))
+        access = os.access
+        monkeypatch.setattr(
+            os, "access", lambda path, mode, **more: Path(path) != folder and access(path, mode, **more)
+        )
+
+    return shut
+
+
+@pytest.mark.parametrize("name", ["secrets", "tls", "log"])
+def test_folder_of_another_user_is_told_and_nothing_in_it_made_anew(findings, instance, refuse, name):
+    """As whom one runs is what to mend: what is there is not restored, nor made once more in its place."""
+    refuse(instance / name)
+
+    code, found = findings()
+
+    told = [each for each in found.values() if f"`{instance / name}` is user {os.geteuid()}'s" in each["told"]]
+    assert code == 1
+    assert {each["mend"] for each in told if each["id"] != "service"} == {
+        "run this as the user of the service, to whom all of the instance belongs"
+    }
+    assert not any("migrate" in (each["mend"] or "") for each in found.values())
+
+
+def test_settings_and_database_of_another_user_are_told(exchange, instance, refuse, monkeypatch):
+    monkeypatch.setenv("EXCHANGE_DIR", str(instance))
+    refuse(instance)
+
+    settings, database = exchange("status"), as_exchange_error(PermissionError())
+
+    assert f"`{instance}` is user" in settings.err
+    assert "run this as the user of the service" in settings.err
+    assert "run this as the user of the service" in database.message
