@@ -1,5 +1,6 @@
 """Sealed files on disk: written whole or not at all, read by lines."""
 
+import fcntl
 import mmap
 import os
 from collections.abc import Iterator
@@ -28,11 +29,8 @@ class SealedWriter:
         self.size_bytes = 0
 
     def __enter__(self) -> Self:
-        if self.path.exists():
-            raise InvalidError(f"`{self.path}` exists already: nothing is overwritten")
         try:
-            self._beside.unlink(missing_ok=True)
-            handle = os.open(self._beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+            handle = self._opened()
         except OSError as exc:
             raise UnavailableError(f"`{self.path}` cannot be written: {exc.strerror}") from exc
         self._file: BinaryIO = os.fdopen(handle, "wb")
@@ -48,22 +46,51 @@ class SealedWriter:
             self._waiting.clear()
 
     def __exit__(self, kind: object, error: object, at: object) -> None:
+        is_placed = False
         try:
             if kind is None:
                 self._put(self._sealer.update(bytes(self._waiting)) + self._sealer.finish())
                 self._file.flush()
                 os.fsync(self._file.fileno())
-                self._file.close()
                 self._beside.replace(self.path)
+                is_placed = True
                 sync_folder(self.path.parent)
         except OSError as exc:
             raise UnavailableError(f"`{self.path}` cannot be written: {exc.strerror}") from exc
         finally:
+            if not is_placed:
+                with suppress(OSError):
+                    self._beside.unlink()  # before the lock goes: afterwards it may be another's
             # What a full disk did not take is tried once more, and refused once more.
             with suppress(OSError):
                 self._file.close()
-            with suppress(OSError):
+
+    def _opened(self) -> int:
+        """Return the file beside, empty and locked: of two that write one backup, the second would place the first's.
+
+        One that was killed left it unlocked, and is in nobody's way.
+        """
+        handle = os.open(self._beside, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+        try:
+            if not self._is_locked(handle):
+                raise InvalidError(f"`{self.path}` is being written already: wait for that, or name another file")
+            if self.path.exists():
                 self._beside.unlink()
+                raise InvalidError(f"`{self.path}` exists already: nothing is overwritten")
+            os.fchmod(handle, 0o600)
+            os.ftruncate(handle, 0)
+        except BaseException:
+            os.close(handle)
+            raise
+        return handle
+
+    def _is_locked(self, handle: int) -> bool:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            # Whoever held it may have put it in its place, or taken it away, since it was opened.
+            return os.path.samestat(os.fstat(handle), self._beside.lstat())
+        except (BlockingIOError, FileNotFoundError):
+            return False
 
     def _put(self, ciphertext: bytes) -> None:
         try:

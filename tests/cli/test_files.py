@@ -15,7 +15,7 @@ from exchange.cli.instance import write_new
 from exchange.cli.posting import STIX, guess_media_type, label_of, law_catalogue, part_of, parts_of
 from exchange.cli.pulling import file_names, safe_name, save_parts
 from exchange.client import ExchangeClient
-from exchange.crypto.sealed_files import Identity
+from exchange.crypto.sealed_files import Identity, open_sealed
 from exchange.kernel import ExchangeError, InvalidError, UnsafeSettingError
 from exchange.wire import PulledPartBody, PulledReportBody
 
@@ -205,6 +205,33 @@ def test_power_cut_leaves_what_was_written_and_its_name(tmp_path, monkeypatch, w
     content, name = synced
     assert (content.parent, name) == (tmp_path, tmp_path)
     assert [path.name for path in tmp_path.iterdir()] == ["file"]
+
+
+def test_of_two_that_write_one_sealed_file_the_second_is_refused_and_the_first_whole(tmp_path):
+    """The second one took the first one's place, and the first put what the second had written so far into its own."""
+    path, identity = tmp_path / "backup", Identity.new()
+    with sealed_io.SealedWriter(path, identity.recipient) as writer:
+        writer.write(b"content")
+        with (
+            pytest.raises(InvalidError, match="is being written already: wait for that, or name another file"),
+            sealed_io.SealedWriter(path, identity.recipient) as second,
+        ):
+            second.write(b"another")
+
+    assert b"".join(open_sealed(identity, memoryview(path.read_bytes()))) == b"content"
+    with pytest.raises(InvalidError, match="exists already"), sealed_io.SealedWriter(path, identity.recipient):
+        pass
+    assert [each.name for each in tmp_path.iterdir()] == ["backup"]
+
+
+def test_what_a_killed_process_left_beside_a_sealed_file_is_in_nobodys_way(tmp_path):
+    (tmp_path / ".backup.part").write_bytes(b"x" * 100_000)
+    identity = Identity.new()
+
+    with sealed_io.SealedWriter(tmp_path / "backup", identity.recipient) as writer:
+        writer.write(b"content")
+
+    assert b"".join(open_sealed(identity, memoryview((tmp_path / "backup").read_bytes()))) == b"content"
 
 
 def test_disk_without_room_for_a_part_is_told_of_the_folder(tmp_path, monkeypatch):
