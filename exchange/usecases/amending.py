@@ -94,8 +94,8 @@ async def propose_amendment(
         receipt = await record_agreement(
             unit, call, client, event, agreement, told={**told, "number": amendment.number}
         )
-        view = await _view(services, unit, call, client, agreement, amendment=amendment, state=row.state)
-    return Recorded(view, receipt)
+        view = await _view(unit, call, client, agreement, amendment)
+    return Recorded(await _counted(services, call, client, view, row.state), receipt)
 
 
 async def list_amendments(services: Services, call: Call, agreement_id: str) -> Recorded[tuple[AmendmentView, ...]]:
@@ -111,11 +111,10 @@ async def list_amendments(services: Services, call: Call, agreement_id: str) -> 
             for each in await unit.amendments().of(agreement.id)
             if await _is_of_its_time(unit, call, client, agreement, each)
         ]
-        views = [
-            await _view(services, unit, call, client, agreement, amendment=each, state=row.state) for each in shown
-        ]
+        views = [await _view(unit, call, client, agreement, each) for each in shown]
         told = _parties_told(call, client, agreement, [each.terms for each in shown])
         receipt = await record_agreement(unit, call, client, event, agreement, told=told)
+    views = [await _counted(services, call, client, view, row.state) for view in views]
     if not is_party(agreement, client.member, call.now):
         # INVARIANT: no number counts to who is no party what was laid before the others.
         views = [
@@ -176,13 +175,13 @@ async def take_back_signature(
         await unit.amendments().take_back(agreement.id, statement)
         noted = told_of(statement) | _parties_told(call, client, agreement, [amendment.terms])
         receipt = await record_agreement(unit, call, client, event, agreement, told=noted)
-        view = await _view(services, unit, call, client, agreement, amendment=amendment, state=row.state)
+        view = await _view(unit, call, client, agreement, amendment)
         if not is_party(agreement, client.member, call.now):
             # INVARIANT: as where it lists them: no number counts to who is no party what lay before the others.
             shown = [each for each in proposed.values() if client.member in each.terms.parties]
             number = 1 + [each.text for each in shown].index(amendment.text)
             view = replace(view, amendment=replace(amendment, number=number))
-    return Recorded(view, receipt)
+    return Recorded(await _counted(services, call, client, view, row.state), receipt)
 
 
 async def _sign_amendment(  # noqa: PLR0913  who signs what of which agreement
@@ -300,16 +299,21 @@ def _concerns(client: Client, agreement: Agreement, proposed: Iterable[Amendment
     return any(client.member in each.terms.parties for each in proposed if each.previous == digest)
 
 
-async def _view(  # noqa: PLR0913  one amendment, as one caller may know it
-    services: Services,
-    unit: UnitOfWork,
-    call: Call,
-    client: Client,
-    agreement: Agreement,
-    *,
-    amendment: Amendment,
-    state: PolicyState,
+async def _counted(
+    services: Services, call: Call, client: Client, view: AmendmentView, state: PolicyState
 ) -> AmendmentView:
+    """Return a view with what it would do to reports, behind the unit: nobody waits to write while they are judged."""
+    agreement = view.agreement
+    if view.state != AmendmentState.PROPOSED.value or not is_party(agreement, client.member, call.now):
+        return view
+    counts = await impact_of(services, call, client, agreement, terms=view.amendment.terms, state=state)
+    return replace(view, changes=(*view.changes, *counts))
+
+
+async def _view(
+    unit: UnitOfWork, call: Call, client: Client, agreement: Agreement, amendment: Amendment
+) -> AmendmentView:
+    """Return one amendment, as one caller may know it, without what it would do to reports."""
     standing = amendment_state(agreement, amendment)
     changes: tuple[str, ...] = ()
     signatories = tuple(map(str, signatories_of(agreement, amendment.terms, call.now)))
@@ -318,8 +322,7 @@ async def _view(  # noqa: PLR0913  one amendment, as one caller may know it
         changes = (f"{client.member} accedes",) if standing is AmendmentState.PROPOSED else ()
         signatories = tuple(each for each in signatories if each in amendment.terms.parties)
     elif standing is AmendmentState.PROPOSED:
-        counts = await impact_of(services, unit, call, client, agreement, terms=amendment.terms, state=state)
-        changes = (*differences(agreement.terms, amendment.terms), *counts)
+        changes = differences(agreement.terms, amendment.terms)
     given = standing_signatures(agreement, await unit.amendments().signatures(amendment.text), call.now)
     signed = frozenset(given).intersection(signatories)
     edition = await unit.edition_after(agreement.id, amendment.previous)

@@ -31,7 +31,7 @@ from exchange.release import (
     covers_label,
     decide,
 )
-from exchange.store import PolicyState, UnitOfWork
+from exchange.store import PolicyState
 from exchange.usecases.context import Call, Services
 from exchange.usecases.judging import law_in_force
 from exchange.usecases.knowledge import scope_facts
@@ -85,7 +85,6 @@ class _Moves:
 
 async def impact_of(  # noqa: PLR0913  what is compared, and for whom
     services: Services,
-    unit: UnitOfWork,
     call: Call,
     client: Client,
     agreement: Agreement,
@@ -93,7 +92,10 @@ async def impact_of(  # noqa: PLR0913  what is compared, and for whom
     terms: Terms,
     state: PolicyState,
 ) -> tuple[str, ...]:
-    """Return for each member how many current reports become readable and are lost, and of how many a part is."""
+    """Return for each member how many current reports become readable and are lost, and of how many a part is.
+
+    Called outside of any unit: it takes as long as there are classes, and opens one of its own.
+    """
     classes = await services.knowledge.classes(services.store, state)
     own = {each.id: each.facts for each in classes.values() if each.facts.agreement == agreement.id}
     after = as_if_concluded(agreement, terms, call.now)
@@ -109,9 +111,9 @@ async def impact_of(  # noqa: PLR0913  what is compared, and for whom
                 moved.note(class_id, *reaches)
         if number % _CLASSES_AT_ONCE == 0:
             await asyncio.sleep(0)
-    counts = Counter(
-        await unit.amendments().current_reports(sorted({each for one in moves.values() for each in one.all}))
-    )
+    moved_ids = sorted({each for one in moves.values() for each in one.all})
+    async with services.store.unit_of_work() as unit:
+        counts = Counter(await unit.amendments().current_reports(moved_ids))
     return tuple(sentence for member, moved in moves.items() for sentence in moved.told(member, counts))
 
 

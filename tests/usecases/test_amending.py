@@ -3,6 +3,7 @@
 import asyncio
 from dataclasses import replace
 from datetime import timedelta
+from typing import Any
 
 import pytest
 
@@ -207,6 +208,28 @@ async def test_change_is_told_in_words_with_counts_of_what_the_caller_may_know(p
     # One of them is between GBR and DNK: NOR is told nothing of it.
     assert "0 current reports become readable to DNK, 3 are lost" in told["NOR"]
     assert "0 current reports become readable to NOR, 0 are lost" in told["DNK"]
+
+
+async def test_nobody_waits_to_write_while_reports_are_counted(
+    populated: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    report = await populated.post(label=FOR_ALL)
+    counted, written = module.impact_of, list[str]()
+
+    async def written_meanwhile(*asked: Any, **others: Any) -> tuple[str, ...]:
+        async with asyncio.timeout(20):
+            written.append(await populated.post())
+        told: tuple[str, ...] = await counted(*asked, **others)
+        return told
+
+    monkeypatch.setattr(module, "impact_of", written_meanwhile)
+    view = await proposed(populated, NARROWED)
+    call = populated.call("GBR signatory")
+    (listed,) = (await usecases.list_amendments(populated.services, call, populated.agreement_id)).value
+    assert len(written) == 2
+    assert listed.changes == view.changes
+    assert any("1 are lost" in sentence for sentence in listed.changes)
+    assert await reads(populated, report, "DNK reader")
 
 
 async def test_of_two_amendments_one_wins_and_the_other_is_kept_whole(populated: World) -> None:
