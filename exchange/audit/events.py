@@ -42,6 +42,7 @@ class EventName(Enum):
     CLIENT_REVOKED = "client.revoked"
     CERTIFICATE_ADDED = "certificate.added"
     CERTIFICATE_REMOVED = "certificate.removed"
+    CERTIFICATE_RECORDED = "certificate.recorded"
     AGREEMENT_PROPOSED = "agreement.proposed"
     AGREEMENT_SIGNED = "agreement.signed"
     AGREEMENT_SIGNATURE_WITHDRAWN = "agreement.signature_withdrawn"

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from enum import Enum
 from types import MappingProxyType
-from typing import Final, NamedTuple
+from typing import Final, NamedTuple, cast
 
 from exchange.audit.events import EventName, Outcome
 from exchange.audit.shape import Entry
@@ -18,6 +18,10 @@ CLIENT_SAYS: Final = (
     *("agency", "nationality", "purposes", "until"),
 )
 """What an entry about a client says of its row; the older ones say the first four."""
+
+
+NO_ENTRY: Final = cast("Entry", {"id": "none", "type": "none"})
+"""Stands for what tells of a row that nothing tells of."""
 
 
 class RowKind(Enum):
@@ -86,11 +90,15 @@ class RowKept:
 
 @dataclass(frozen=True, slots=True)
 class Contradiction:
-    """A row that is not what the log says. `is_current`: what is decided on is wrong, and not only what was before."""
+    """A row that is not what the log says. `is_current`: what is decided on is wrong, and not only what was before.
+
+    `certificate` is the thumbprint of one in use that is not the client's; it stands in nothing that is told of it.
+    """
 
     told: RowTold
     why: str
     is_current: bool = True
+    certificate: str | None = None
 
 
 def contradiction(told: RowTold, kept: RowKept | None) -> Contradiction | None:

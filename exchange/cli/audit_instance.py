@@ -21,6 +21,7 @@ from exchange.audit import (
     parse_note,
     parse_verifier_key,
 )
+from exchange.audit.certificates_told import CertificateKept
 from exchange.audit.rows_told import RowKept, RowName
 from exchange.audit.verify import KeptCheckpoint, KnownCheckpoint, PendingEntry, PersonalKeyState, StoredEntry
 from exchange.cli.audit_keys import origin_of
@@ -78,12 +79,15 @@ NOTHING_YET = Beginning(kept=-1, searched=0, destroyed=frozenset())
 
 
 class InstanceLog:
-    """One log of a database, as a source."""
+    """One log of a database, as a source; `is_only` where there was never another one in it."""
 
     has_entries = True
 
-    def __init__(self, desk: LogDesk, state: LogState, beginning: Beginning, wait: Waiter) -> None:
+    def __init__(
+        self, desk: LogDesk, state: LogState, beginning: Beginning, wait: Waiter, *, is_only: bool = True
+    ) -> None:
         self._desk = desk
+        self._is_only = is_only
         self._state = state
         self._beginning = beginning
         self._wait = wait
@@ -155,6 +159,10 @@ class InstanceLog:
         """Return what is kept under these names now."""
         return self._wait(self._desk.rows.of(names))
 
+    def kept_certificates(self) -> list[CertificateKept] | None:
+        """Return the certificates in use now; None where another log tells of some of them."""
+        return self._wait(self._desk.rows.certificates()) if self._is_only else None
+
     def _rows(self, path: BundlePath) -> list[SnapshotRow | None]:
         if self._last is None or self._last[0] != path:
             start, stop = path.start, path.start + path.width
@@ -195,7 +203,8 @@ class InstancePlace:
             # A boot may reach over two logs of one database: neither has all of its numbers.
             node_keys = self._node_keys() if len(signed) == 1 else ()
             remarks = () if state.frozen_why is None else (f"this log is frozen: {state.frozen_why}",)
-            log = InstanceLog(self._desk, state, beginnings.get(state.log, NOTHING_YET), self._wait)
+            beginning, is_only = beginnings.get(state.log, NOTHING_YET), len(signed) == 1
+            log = InstanceLog(self._desk, state, beginning, self._wait, is_only=is_only)
             yield LogHere(log, _keys_of(state), known, node_keys, remarks)
 
     def _node_keys(self) -> tuple[VerifyingKey, ...]:

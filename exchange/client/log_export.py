@@ -75,6 +75,9 @@ class LogExport:
     def kept_rows(self, names: Collection[RowName]) -> None:
         """Return None: no rows are shown."""
 
+    def kept_certificates(self) -> None:
+        """Return None: no rows are shown."""
+
     def pending(self) -> Sequence[PendingEntry]:
         """Return nothing: what waits is not exported."""
         return ()

@@ -81,6 +81,9 @@ class LogFolder:
     def kept_rows(self, names: Collection[RowName]) -> None:
         """Return None: no rows are shown."""
 
+    def kept_certificates(self) -> None:
+        """Return None: no rows are shown."""
+
     def pending(self) -> Sequence[PendingEntry]:
         """Return nothing: what waits is no file yet."""
         return ()

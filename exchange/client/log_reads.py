@@ -145,6 +145,9 @@ class LogAddress:
     def kept_rows(self, names: Collection[RowName]) -> None:
         """Return None: no rows are shown."""
 
+    def kept_certificates(self) -> None:
+        """Return None: no rows are shown."""
+
     def pending(self) -> Sequence[PendingEntry]:
         """Return nothing: what waits is not shown."""
         return ()

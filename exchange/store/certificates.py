@@ -1,4 +1,4 @@
-"""Certificates of clients and the keys in them, within a unit of work."""
+"""Certificates of clients, the keys in them and what blinds their marks, within a unit of work."""
 
 from collections.abc import Callable
 from datetime import datetime
@@ -8,8 +8,9 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import aliased
 from sqlmodel import col
 
+from exchange.audit.certificates_told import CertificateKept, CertificateMark
 from exchange.crypto import CertificateFacts
-from exchange.kernel import ConflictError, from_micros, to_micros
+from exchange.kernel import ConflictError, NotFoundError, from_micros, to_micros
 from exchange.store.tables import CertificateTable
 
 
@@ -21,7 +22,7 @@ class Certificates:
         self._now = now
         self._note_law = note_law
 
-    async def add(self, client_id: str, certificate: CertificateFacts) -> None:
+    async def add(self, client_id: str, certificate: CertificateFacts, blind: bytes | None) -> None:
         """Add a certificate; ConflictError for one that is or was in use, or whose key is or was another client's."""
         if await self._session.get(CertificateTable, certificate.thumbprint) is not None:
             # INVARIANT: a thumbprint names one client for ever, or old entries would name another one.
@@ -39,6 +40,7 @@ class Certificates:
                 added_at=to_micros(self._now),
                 not_after=to_micros(certificate.not_after),
                 public_key=certificate.public_key,
+                blind=blind,
             )
         )
         await self._session.flush()
@@ -50,6 +52,33 @@ class Certificates:
         used = select(col(row.client_id), last).where(col(row.removed_at).is_(None)).group_by(col(row.client_id))
         found = await self._session.execute(used.having(last < to_micros(before)).order_by(last, col(row.client_id)))
         return [(client_id, from_micros(end)) for client_id, end in found]
+
+    async def remove(self, client_id: str, thumbprint: str) -> CertificateMark | None:
+        """End the use of a certificate and return its mark; NotFoundError where the client does not use it."""
+        row = await self._session.get(CertificateTable, thumbprint)
+        if row is None or not await self.end(client_id, thumbprint):
+            raise NotFoundError("the client uses no such certificate")
+        return _kept(row).mark
+
+    async def end(self, client_id: str, thumbprint: str) -> bool:
+        """End the use of a certificate; return whether the client used it."""
+        # No decision rests on it, but streams that were opened with it stay open until the policy version moves.
+        self._note_law()
+        row = CertificateTable
+        used = (col(row.thumbprint) == thumbprint, col(row.client_id) == client_id, col(row.removed_at).is_(None))
+        ended = update(row).where(*used).values(removed_at=to_micros(self._now)).returning(col(row.thumbprint))
+        return (await self._session.execute(ended)).first() is not None
+
+    async def put_on_record(self, client_id: str, blinds: Callable[[], bytes]) -> list[CertificateMark]:
+        """Blind each certificate that a client uses and that nothing blinds; return the marks of all that it uses."""
+        row = CertificateTable
+        used = select(row).where(col(row.client_id) == client_id, col(row.removed_at).is_(None)).with_for_update()
+        rows = list(await self._session.scalars(used.order_by(col(row.thumbprint))))
+        for each in rows:
+            if _kept(each).mark is None:
+                each.blind = blinds()
+        await self._session.flush()
+        return [mark for mark in (_kept(each).mark for each in rows) if mark is not None]
 
     async def learn_key(self, thumbprint: str | None, public_key: str | None) -> None:
         """Keep the key of a certificate of which none is kept; it decides nothing that a cache holds."""
@@ -64,3 +93,7 @@ class Certificates:
         first, second = aliased(CertificateTable), aliased(CertificateTable)
         same = (col(first.public_key) == col(second.public_key), col(first.client_id) == one)
         return bool(await self._session.scalar(select(exists().where(*same, col(second.client_id) == other))))
+
+
+def _kept(row: CertificateTable) -> CertificateKept:
+    return CertificateKept(row.client_id, row.thumbprint, row.public_key, row.blind, row.added_at)

@@ -10,6 +10,7 @@ from typing import Any, Final
 
 from sqlalchemy import ColumnElement, Select, and_, exists, func, or_, select
 
+from exchange.audit.certificates_told import CertificateKept
 from exchange.audit.rows_told import CLIENT_SAYS, RowKept, RowKind, RowName
 from exchange.kernel import from_micros, rfc3339
 from exchange.members import Standing
@@ -33,7 +34,7 @@ _AT_ONCE: Final = 500
 _NO_VERSION: Final = -1
 
 _REPORT, _PART, _CLASS = table("report"), table("report_part"), table("release_class")
-_CLIENT, _MEMBER = table("client"), table("member")
+_CLIENT, _MEMBER, _CERTIFICATE = table("client"), table("member"), table("client_certificate")
 _AGREEMENT, _PARTY = table("agreement"), table("agreement_party")
 _ONWARD, _DERIVATION = table(str(OnwardTable.__tablename__)), table(str(DerivationTable.__tablename__))
 _PROXY, _KEY = table(str(ProxyTable.__tablename__)), table(str(SignatoryKeyTable.__tablename__))
@@ -81,6 +82,13 @@ class RowsKept:
             asked = self._sql.compile(select(*columns).where(rows.c.superseded_at.is_(None)))
             found += [(RowName(kind, str(row[0])), row[1], row[2]) for row in await self._fetch(asked, {})]
         return found
+
+    async def certificates(self) -> list[CertificateKept]:
+        """Return the certificates in use, of whichever client."""
+        row = _CERTIFICATE.c
+        asked = select(row.client_id, row.thumbprint, row.public_key, row.blind, row.added_at)
+        rows = await self._fetch(self._sql.compile(asked.where(row.removed_at.is_(None))), {})
+        return [CertificateKept(str(row[0]), str(row[1]), *row[2:]) for row in rows]
 
     async def _of(self, kind: RowKind, ids: list[str]) -> dict[str, RowKept]:
         match kind:

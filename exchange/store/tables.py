@@ -95,7 +95,7 @@ class CertificateTable(SQLModel, table=True):
     """A certificate by its thumbprint. The row outlives its use: a thumbprint names one client for ever, and so a key.
 
     `public_key` is the SHA-256 of the key in it, None where it was enrolled before keys were kept and not used since in
-    an act of two persons.
+    an act of two persons. `blind` makes the mark by which entries name it, None before it is put on record.
     """
 
     __tablename__: ClassVar[str] = "client_certificate"
@@ -110,6 +110,7 @@ class CertificateTable(SQLModel, table=True):
     removed_at: int | None = Field(default=None, sa_type=BigInteger)
     not_after: int = Field(sa_type=BigInteger)
     public_key: str | None = None
+    blind: bytes | None = None
 
 
 class AgreementTable(SQLModel, table=True):

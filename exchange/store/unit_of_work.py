@@ -3,7 +3,7 @@
 INVARIANT: what was written without an entry is rolled back, and leaving so is an error.
 """
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from datetime import datetime
@@ -15,6 +15,7 @@ from sqlmodel import SQLModel, col
 
 from exchange.agreements import Agreement, PartyState
 from exchange.audit import EntryDraft, Guard, Receipt, SealedEntry
+from exchange.audit.certificates_told import CertificateMark
 from exchange.crypto import CertificateFacts
 from exchange.kernel import Clock, ConflictError, ExchangeError, NotFoundError, to_micros
 from exchange.members import Client, Member, PendingAct
@@ -131,10 +132,13 @@ class UnitOfWork:
             conditions.append(col(ClientTable.id) > after)
         return await self._clients(*conditions, limit=limit)
 
-    async def add_client(self, client: Client, certificate: CertificateFacts) -> None:
-        """Add a client with its first certificate; ConflictError for a certificate or key that is or was in use."""
+    async def add_client(self, client: Client, certificate: CertificateFacts, blind: bytes | None = None) -> None:
+        """Add a client with its first certificate; ConflictError for a certificate or key that is or was in use.
+
+        `blind` makes the mark by which its entry names the certificate.
+        """
         await self._add(client_row(client, self._now))
-        await self._certificates().add(client.id, certificate)
+        await self._certificates().add(client.id, certificate, blind)
 
     async def put_client(self, client: Client) -> None:
         """Add the next version of a client; ConflictError where another one came first."""
@@ -147,7 +151,7 @@ class UnitOfWork:
         order = (col(CertificateTable.added_at), col(CertificateTable.thumbprint))
         return list(await self._session.scalars(active.order_by(*order)))
 
-    async def add_certificate(self, client_id: str, certificate: CertificateFacts) -> None:
+    async def add_certificate(self, client_id: str, certificate: CertificateFacts, blind: bytes | None = None) -> None:
         """Add a certificate; ConflictError for a third active one, or for one that is or was in use.
 
         So is one whose key is or was another client's; a client may keep its key.
@@ -157,7 +161,7 @@ class UnitOfWork:
             raise NotFoundError("no such client")
         if len(await self.certificates(client_id)) >= _ACTIVE_CERTIFICATES:
             raise ConflictError(f"the client has {_ACTIVE_CERTIFICATES} certificates in use: remove one first")
-        await self._certificates().add(client_id, certificate)
+        await self._certificates().add(client_id, certificate, blind)
 
     async def ending_certificates(self, before: datetime) -> list[tuple[str, datetime]]:
         """Return each client whose last certificate ends before that moment, and when, the first one first."""
@@ -171,14 +175,17 @@ class UnitOfWork:
         """Return whether certificates of two clients, in use or not, are known to hold one key."""
         return await self._certificates().share_a_key(one, other)
 
-    async def remove_certificate(self, client_id: str, thumbprint: str) -> None:
-        """End the use of a certificate; NotFoundError where the client does not use it."""
-        # No decision rests on it, but streams that were opened with it stay open until the policy version moves.
-        self._has_written = self._moves_policy = True
-        is_it = col(CertificateTable.thumbprint) == thumbprint
-        ended = update(CertificateTable).where(is_it, *_is_active(client_id)).values(removed_at=to_micros(self._now))
-        if _count(await self._session.execute(ended)) != 1:
-            raise NotFoundError("the client uses no such certificate")
+    async def remove_certificate(self, client_id: str, thumbprint: str) -> CertificateMark | None:
+        """End the use of a certificate and return its mark; NotFoundError where the client does not use it."""
+        return await self._certificates().remove(client_id, thumbprint)
+
+    async def end_certificate(self, client_id: str, thumbprint: str) -> bool:
+        """End the use of a certificate that is not the client's; return whether it was in use."""
+        return await self._certificates().end(client_id, thumbprint)
+
+    async def put_on_record(self, client_id: str, blinds: Callable[[], bytes]) -> list[CertificateMark]:
+        """Return the marks of the certificates that a client uses; what nothing blinds gets one of `blinds`."""
+        return await self._certificates().put_on_record(client_id, blinds)
 
     async def agreement(self, agreement_id: str, *, for_update: bool = False) -> Agreement | None:
         """Return the current version of an agreement; `for_update` keeps others from changing it meanwhile."""

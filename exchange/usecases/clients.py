@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from exchange.audit import EventName, Outcome, Receipt, Subject
+from exchange.audit.certificates_told import BLIND_BYTES, CertificateMark, detail_of, mark_of
 from exchange.crypto import CertificateFacts
 from exchange.kernel import (
     Fault,
@@ -111,8 +112,10 @@ async def enrol_client(services: Services, call: Call, enrolment: Enrolment) -> 
         member = await known_member(unit, enrolment.member)
         client = _checked_client(services, call, enrolment, member)
         certificate = enrolment.certificate
-        await unit.add_client(client, certificate)
-        receipt = await _record(unit, call, operator, EventName.CLIENT_ENROLLED, client)
+        blind = services.randomness(BLIND_BYTES)
+        await unit.add_client(client, certificate, blind)
+        mark = mark_of(client.id, certificate.thumbprint, certificate.public_key, blind)
+        receipt = await _record(unit, call, operator, EventName.CLIENT_ENROLLED, client, mark=mark)
     return Recorded(ClientView(client, (certificate.thumbprint,)), receipt)
 
 
@@ -182,8 +185,10 @@ async def add_certificate(
 ) -> Recorded[ClientView]:
     """Let a client use a second certificate beside its first, for rotation; two at most are active."""
 
-    async def add(unit: UnitOfWork, client: Client) -> None:
-        await unit.add_certificate(client.id, certificate)
+    async def add(unit: UnitOfWork, client: Client) -> CertificateMark:
+        blind = services.randomness(BLIND_BYTES)
+        await unit.add_certificate(client.id, certificate, blind)
+        return mark_of(client.id, certificate.thumbprint, certificate.public_key, blind)
 
     return await _change_certificates(services, call, client_id, add, event=EventName.CERTIFICATE_ADDED)
 
@@ -191,11 +196,11 @@ async def add_certificate(
 async def remove_certificate(services: Services, call: Call, client_id: str, thumbprint: str) -> Recorded[ClientView]:
     """End the use of one certificate, from the next request on; it can never be enrolled again."""
 
-    async def remove(unit: UnitOfWork, client: Client) -> None:
+    async def remove(unit: UnitOfWork, client: Client) -> CertificateMark | None:
         if not thumbprint.isascii() or not thumbprint.isalnum():
             message = "the client uses no such certificate"
             raise NotFoundError(message)
-        await unit.remove_certificate(client.id, thumbprint)
+        return await unit.remove_certificate(client.id, thumbprint)
 
     return await _change_certificates(services, call, client_id, remove, event=EventName.CERTIFICATE_REMOVED)
 
@@ -227,7 +232,7 @@ async def _change_certificates(
     services: Services,
     call: Call,
     client_id: str,
-    step: Callable[[UnitOfWork, Client], Awaitable[None]],
+    step: Callable[[UnitOfWork, Client], Awaitable[CertificateMark | None]],
     *,
     event: EventName,
 ) -> Recorded[ClientView]:
@@ -235,9 +240,9 @@ async def _change_certificates(
     attempt = draft(call, operator, event, Outcome.REFUSED, subject=named("client", client_id))
     async with on_record(services, attempt), services.store.unit_of_work() as unit:
         client = await _administered(unit, operator, client_id)
-        await step(unit, client)
+        mark = await step(unit, client)
         view = await _viewed(unit, client)
-        receipt = await _record(unit, call, operator, event, client)
+        receipt = await _record(unit, call, operator, event, client, mark=mark)
     return Recorded(view, receipt)
 
 
@@ -304,7 +309,15 @@ def _checked_clearance(
     return grant_clearance(level, compartments, since=call.now, until=until, words=words)
 
 
-async def _record(unit: UnitOfWork, call: Call, operator: Client | None, event: EventName, client: Client) -> Receipt:
+async def _record(  # noqa: PLR0913  who did what to whom, and with which certificate
+    unit: UnitOfWork,
+    call: Call,
+    operator: Client | None,
+    event: EventName,
+    client: Client,
+    *,
+    mark: CertificateMark | None = None,
+) -> Receipt:
     entry = draft(
         call,
         operator,
@@ -322,6 +335,7 @@ async def _record(unit: UnitOfWork, call: Call, operator: Client | None, event: 
             "nationality": client.nationality,
             "purposes": list(client.purposes),
             "until": "" if client.clearance.until is None else rfc3339(client.clearance.until),
+            **({} if mark is None else detail_of((mark,))),
         },
     )
     return await unit.record(entry)

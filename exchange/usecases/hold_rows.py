@@ -12,10 +12,11 @@ import logging
 from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
-from typing import Final, cast
+from typing import Final
 
-from exchange.audit import Criteria, Entry, EntryDraft, EventName, Outcome, Subject, hash_leaf, parse_entry
+from exchange.audit import Criteria, Entry, EntryDraft, EventName, Outcome, Subject, parse_entry
 from exchange.audit.rows_told import (
+    NO_ENTRY,
     TELLING_EVENTS,
     Contradiction,
     LastWords,
@@ -23,17 +24,16 @@ from exchange.audit.rows_told import (
     RowName,
     RowTold,
     contradiction,
-    outcome_telling,
     rows_told,
 )
-from exchange.kernel import ExchangeError, MalformedError, is_uuid7, to_micros
+from exchange.kernel import ExchangeError, is_uuid7, to_micros
 from exchange.members import Standing
 from exchange.reports import ReportStatus
 from exchange.store import Sought, UnitOfWork
-from exchange.store.archived import LogDamagedError
-from exchange.store.searching import Found
 from exchange.usecases.context import Services
 from exchange.usecases.heartbeat import service_draft
+from exchange.usecases.hold_certificates import CertificateRecords, untold_certificates
+from exchange.usecases.told_entries import told_of
 
 HELD_EVERY: Final = timedelta(minutes=10)
 
@@ -43,9 +43,6 @@ _TOLD_AGAIN: Final = timedelta(days=1)
 
 _ON_ITS_WAY: Final = timedelta(minutes=1)
 """So long an entry may be on its way to its place, as its row stands already."""
-
-_NO_ENTRY: Final = cast("Entry", {"id": "none", "type": "none"})
-"""Stands for what tells of a row that nothing tells of."""
 
 _CHECKED: Final = tuple(event for event in TELLING_EVENTS if event != EventName.REPORT_POSTED.value)
 """That a report was posted narrows nothing, and is most of a log: `exchange audit verify` looks at that too."""
@@ -75,11 +72,8 @@ async def contradicted_rows(services: Services) -> AsyncIterator[list[Contradict
     last_words = LastWords()
     before = await _placed_until(services)
     for event in _CHECKED:
-        # Narrowed to what came to pass: an attempt that was refused changed nothing.
-        asked = Criteria(event=event, outcome=outcome_telling(event).value)
-        sought = Sought(asked, None, newest_first=False)
-        async for places in services.store.found_places(sought, at_a_time=_AT_ONCE):
-            told = await _told(services, places)
+        async for entries in told_of(services, event):
+            told = _told(entries)
             for each in told:
                 last_words.take(each)
                 if each.name.kind in _PARTIES:
@@ -88,6 +82,7 @@ async def contradicted_rows(services: Services) -> AsyncIterator[list[Contradict
     yield await _contradictions(services, last_words.found())
     if before is not None:
         yield await _untold(services, versions, before)
+        yield await untold_certificates(services, before, to_micros(services.clock() + _ON_ITS_WAY))
 
 
 async def _contradictions(services: Services, told: Sequence[RowTold]) -> list[Contradiction]:
@@ -114,7 +109,7 @@ async def _untold(services: Services, versions: dict[RowName, int], before: int)
     # A row from the future is no newer than one that lies.
     now = to_micros(services.clock() + _ON_ITS_WAY)
     return [
-        Contradiction(RowTold(name, _NO_ENTRY), f"no entry tells of its version {version}")
+        Contradiction(RowTold(name, NO_ENTRY), f"no entry tells of its version {version}")
         for name, version, recorded_at in await services.store.rows_kept.current()
         if version != versions.get(name) and not (isinstance(recorded_at, int) and before <= recorded_at <= now)
     ]
@@ -126,9 +121,12 @@ class RowWatch:
     def __init__(self, services: Services) -> None:
         self._services = services
         self._told: dict[tuple[RowName, str], datetime] = {}
+        self._records = CertificateRecords(services)
 
     async def round(self) -> bool:
         """Go over all that the log tells of rows; return that there is no more to do now."""
+        if await _placed_until(self._services) is not None:
+            await self._records.complete()
         async for found in contradicted_rows(self._services):
             for each in found:
                 try:
@@ -138,11 +136,29 @@ class RowWatch:
         return False
 
     async def _answer(self, found: Contradiction) -> None:
+        if found.certificate is not None:
+            await self._withheld(found, found.certificate)
+            return
         now = self._services.clock()
         is_told = await self._is_told(found.told, now)
         if await self._recorded(found, is_told=is_told):
             self._told[_key(found.told)] = now
             _log.critical("%s is not what the log says: %s", found.told.name, found.why)
+
+    async def _withheld(self, found: Contradiction, thumbprint: str) -> None:
+        """End a certificate that is not the client's, and suspend the client; told each time that it is in use."""
+        name = found.told.name
+        async with self._services.store.unit_of_work() as unit:
+            if not await unit.end_certificate(name.id, thumbprint):
+                return
+            put: dict[str, int] = {}
+            done = "certificate removed"
+            client = await unit.client(name.id) if is_uuid7(name.id) else None
+            if client is not None and client.standing is Standing.ACTIVE:
+                done = await _mended_party(unit, found.told, put)
+            entry = _entry(self._services, found, done, put)
+            await unit.record(replace(entry, detail={**entry.detail, "certificate": "removed"}))
+        _log.critical("%s is not what the log says: %s", name, found.why)
 
     async def _is_told(self, told: RowTold, now: datetime) -> bool:
         last = self._told.get(_key(told))
@@ -169,7 +185,7 @@ class RowWatch:
             # (1) as it is now
             kept = await self._services.store.rows_kept.of({told.name})
             again = contradiction(told, kept.get(told.name))
-            if told.by is _NO_ENTRY:
+            if told.by is NO_ENTRY:
                 # Who it is, nobody knows: a person looks.
                 if not is_told:
                     await unit.record(_entry(self._services, found, _NOTHING, {}))
@@ -190,29 +206,9 @@ def _key(told: RowTold) -> tuple[RowName, str]:
     return told.name, told.by["id"]
 
 
-async def _told(services: Services, places: Sequence[Found]) -> list[RowTold]:
-    told: list[RowTold] = []
-    for log in dict.fromkeys(place.log for place in places):
-        positions = [place.place.position for place in places if place.log == log]
-        for content in await _contents(services, log, positions):
-            try:
-                told += rows_told(parse_entry(content))
-            except MalformedError:
-                continue  # damaged: `exchange audit verify` tells which
+def _told(entries: Sequence[Entry]) -> list[RowTold]:
+    told = [each for entry in entries for each in rows_told(entry)]
     return [each for each in told if each.name.kind is RowKind.SIGNATORY_KEY or _is_id(each.name)]
-
-
-async def _contents(services: Services, log: int, positions: Sequence[int]) -> list[bytes]:
-    """Return the entries at these positions that are whole: what was changed beside the tree ends nothing."""
-    try:
-        placed = await services.store.log.placed_at(log, positions)
-    except LogDamagedError:
-        if len(positions) == 1:
-            return []
-        half = len(positions) // 2
-        parts = positions[:half], positions[half:]
-        return [content for part in parts for content in await _contents(services, log, part)]
-    return [each.content for each in placed if hash_leaf(each.content) == each.leaf_hash]
 
 
 def _is_id(name: RowName) -> bool:

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from exchange import usecases
+from exchange.audit.certificates_told import detail_of, mark_of
 from exchange.kernel import (
     ConflictError,
     ForbiddenError,
@@ -47,7 +48,10 @@ async def test_enrolled_client_is_as_asked_for_and_in_its_member_s_slice(world: 
     assert (await world.services.store.caller(thumbprint_of("sensor-7"))).client == client
     assert (made.entry["type"], made.entry["decision"], made.entry["owner"]) == ("client.enrolled", "permitted", "GBR")
     assert made.entry["object"] == {"type": "client", "id": client.id, "version": 1}
+    ((blind,),) = world.sql("SELECT blind FROM client_certificate")
+    certificate = ENROLMENT.certificate
     assert made.entry["detail"] == {
+        **detail_of([mark_of(client.id, certificate.thumbprint, certificate.public_key, blind)]),
         "standing": "active",
         "roles": ["contributor", "reader"],
         "level": "SECRET",

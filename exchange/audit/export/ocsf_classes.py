@@ -152,6 +152,7 @@ _OF_OBJECTS: Mapping[str, int] = {
     "confirmed": _UPDATE,
     "activated": _UPDATE,
     "refused": _UPDATE,
+    "recorded": _UPDATE,
     "removed": _DELETE,
     "withdrawn": _DELETE,
     "erased": _DELETE,

@@ -93,7 +93,7 @@ def _passed(
     size, root = newest.checkpoint.size, newest.checkpoint.root
     tree = Recomputation(source, size, root, (mark.size for mark in marks))
     nodes, erasures = NodeChecks(expected.node_keys), ErasureChecks(source, expected.erasures)
-    rows = RowChecks(source, findings)
+    rows = RowChecks(source, findings, signed_at=newest.at_micros, now=expected.now_micros)
     observers = (nodes.observe, erasures.observe, rows.observe)
     checks = EntryChecks(source, TimeWindows(in_order, expected.limits), findings, observers=observers)
     for leaves in tree.leaves(findings):

@@ -6,6 +6,7 @@ log, a page of entries at a time and their rows after them: a row that moves on 
 
 from typing import Final
 
+from exchange.audit.certificates_told import CertificatesTold
 from exchange.audit.rows_told import LastWords, RowTold, contradiction, rows_told
 from exchange.audit.shape import Entry
 from exchange.audit.verify.findings import Finding, Findings, Step
@@ -14,19 +15,31 @@ from exchange.kernel import MalformedError
 
 _AT_ONCE: Final = 500
 
+_ON_ITS_WAY_MICROS: Final = 60_000_000
+"""So long an entry may be on its way to its place, as its row stands already."""
+
 
 class RowChecks:
-    """Is told every entry, and holds what it says of rows against the rows."""
+    """Is told every entry, and holds what it says of rows against the rows.
 
-    def __init__(self, source: Source, findings: Findings) -> None:
+    The entries have come up to what was `signed_at`, in microseconds; `now` is the time, where it is to matter.
+    """
+
+    def __init__(
+        self, source: Source, findings: Findings, *, signed_at: int | None = None, now: int | None = None
+    ) -> None:
         self._source = source
         self._findings = findings
         self._waiting: list[tuple[int | None, RowTold]] = []
         self._last_words = LastWords()
+        self._certificates = CertificatesTold()
+        self._before = None if signed_at is None else _placed_until(source, signed_at)
+        self._now = None if now is None else now + _ON_ITS_WAY_MICROS
         self._is_shown = True
 
     def observe(self, position: int, entry: Entry, leaf_hash: bytes) -> None:  # noqa: ARG002  what observers are told
         """Take one entry."""
+        self._certificates.take(entry)
         found = rows_told(entry)
         self._waiting += [(position, told) for told in found]
         for told in found:
@@ -39,6 +52,7 @@ class RowChecks:
         self._compare()
         self._waiting = [(None, told) for told in self._last_words.found()]
         self._compare()
+        self._compare_certificates()
 
     def _compare(self) -> None:
         waiting, self._waiting = self._waiting, []
@@ -57,3 +71,17 @@ class RowChecks:
             found = contradiction(told, kept.get(told.name))
             if found is not None:
                 self._findings.add(Finding(Step.ROWS, str(told.name), found.why, position, told.by["id"]))
+
+    def _compare_certificates(self) -> None:
+        if not self._is_shown or not self._certificates or self._before is None:
+            return
+        kept = self._source.kept_certificates() or ()
+        for found in self._certificates.untold(each for each in kept if each.is_settled(self._before, self._now)):
+            self._findings.add(Finding(Step.ROWS, str(found.told.name), found.why, None, found.told.by["id"]))
+
+
+def _placed_until(source: Source, signed_at: int) -> int:
+    """Return up to when everything that was recorded had its place in what was signed then."""
+    waiting = next(iter(source.pending()), None)
+    before = signed_at - _ON_ITS_WAY_MICROS
+    return before if waiting is None else min(before, waiting.at_micros)

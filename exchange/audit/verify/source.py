@@ -4,6 +4,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+from exchange.audit.certificates_told import CertificateKept
 from exchange.audit.columns import EntryColumns
 from exchange.audit.rows_told import RowKept, RowName
 from exchange.audit.tile_paths import BundlePath, TilePath
@@ -75,3 +76,6 @@ class Source(Protocol):
 
     def kept_rows(self, names: Collection[RowName]) -> Mapping[RowName, RowKept] | None:
         """Return what is kept under these names now, those of no row left out; None where the source has no rows."""
+
+    def kept_certificates(self) -> Sequence[CertificateKept] | None:
+        """Return the certificates in use now; None where the source has no rows, or not all entries of its database."""

@@ -5,9 +5,11 @@ from typing import Any
 
 import pytest
 
+from exchange.audit.certificates_told import CertificateKept, detail_of, mark_of
 from exchange.audit.rows_told import RowKept, RowKind, RowName
 from exchange.audit.verify.findings import Findings, Step
 from exchange.audit.verify.rows import RowChecks
+from exchange.audit.verify.source import PendingEntry
 from exchange.kernel import MalformedError
 
 
@@ -22,6 +24,14 @@ class Rows:
     def __init__(self, kept: dict[str, RowKept] | None, fault: str | None = None) -> None:
         self._kept, self._fault = kept, fault
         self.asked: list[int] = []
+        self.certificates: list[CertificateKept] | None = None
+        self.waiting: list[PendingEntry] = []
+
+    def pending(self) -> list[PendingEntry]:
+        return self.waiting
+
+    def kept_certificates(self) -> list[CertificateKept] | None:
+        return self.certificates
 
     def kept_rows(self, names: Collection[RowName]) -> dict[RowName, RowKept] | None:
         self.asked.append(len(names))
@@ -32,9 +42,9 @@ class Rows:
         return {name: self._kept[name.id] for name in names if name.id in self._kept}
 
 
-def checked(rows: Any, entries: list[Any]) -> Findings:
+def checked(rows: Any, entries: list[Any], **times: int) -> Findings:
     findings = Findings()
-    checks = RowChecks(rows, findings)
+    checks = RowChecks(rows, findings, **times)
     for position, each in enumerate(entries):
         checks.observe(position, each, b"")
     checks.conclude()
@@ -91,3 +101,46 @@ def test_nothing_is_asked_for_where_nothing_tells_of_rows(entries: list[Any]) ->
 
     assert checked(rows, entries).found() == ()
     assert rows.asked == []
+
+
+SIGNED_AT = 100_000_000
+BEFORE = SIGNED_AT - 60_000_000
+
+
+def enrolled(client: str = "r0") -> Any:
+    detail = detail_of([mark_of(client, "own", "k", bytes(16))])
+    return {**entry(0, "client.enrolled", detail=detail), "object": {"type": "client", "id": client, "version": 1}}
+
+
+def certificate(thumbprint: str = "other", added_at: int = BEFORE - 1) -> CertificateKept:
+    return CertificateKept("r0", thumbprint, "k", bytes(16), added_at)
+
+
+@pytest.mark.parametrize(
+    ("kept", "times", "count"),
+    [
+        ([certificate()], {"signed_at": SIGNED_AT}, 1),
+        ([certificate("own")], {"signed_at": SIGNED_AT}, 0),
+        ([certificate(added_at=BEFORE)], {"signed_at": SIGNED_AT}, 0),
+        ([certificate(added_at=BEFORE + 99)], {"signed_at": SIGNED_AT, "now": SIGNED_AT}, 0),
+        ([certificate(added_at=SIGNED_AT + 60_000_001)], {"signed_at": SIGNED_AT, "now": SIGNED_AT}, 1),
+        ([certificate()], {}, 0),
+        (None, {"signed_at": SIGNED_AT}, 0),
+    ],
+)
+def test_certificate_is_found_once_its_entry_would_have_its_place(
+    kept: list[CertificateKept] | None, times: dict[str, int], count: int
+) -> None:
+    rows = Rows({"r0": RowKept(1, says={1: {}})})
+    rows.certificates = kept
+    found = checked(rows, [enrolled()], **times).found()
+
+    assert [(each.place, each.entry) for each in found] == [("client r0", "e0")] * count
+
+
+@pytest.mark.parametrize(("waits_since", "count"), [(BEFORE - 1, 0), (BEFORE, 1), (SIGNED_AT, 1)])
+def test_certificate_whose_entry_may_wait_for_its_place_is_no_fault(waits_since: int, count: int) -> None:
+    rows = Rows({"r0": RowKept(1, says={1: {}})})
+    rows.certificates, rows.waiting = [certificate()], [PendingEntry("e1", waits_since)]
+
+    assert len(checked(rows, [enrolled()], signed_at=SIGNED_AT).found()) == count

@@ -129,6 +129,9 @@ class World:
     def kept_rows(self, names):
         return None if self.kept is None else {name: self.kept[name] for name in names if name in self.kept}
 
+    def kept_certificates(self):
+        return None
+
     # ── tried ──
 
     def verify(self, *known, keys=KEYS, now=None, **more) -> Verification:

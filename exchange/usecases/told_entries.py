@@ -1,0 +1,48 @@
+"""Entries of one kind as the search finds them, from the log itself: what was changed beside the tree tells nothing."""
+
+from collections.abc import AsyncIterator, Sequence
+from typing import Final
+
+from exchange.audit import Criteria, Entry, hash_leaf, parse_entry
+from exchange.audit.rows_told import outcome_telling
+from exchange.kernel import MalformedError
+from exchange.store import Sought
+from exchange.store.archived import LogDamagedError
+from exchange.usecases.context import Services
+
+_AT_ONCE: Final = 500
+
+
+async def told_of(services: Services, event: str) -> AsyncIterator[list[Entry]]:
+    """Yield, page by page, the entries of `event` that are whole, of every log of the database, the oldest first."""
+    # Narrowed to what came to pass: an attempt that was refused changed nothing.
+    sought = Sought(Criteria(event=event, outcome=outcome_telling(event).value), None, newest_first=False)
+    async for places in services.store.found_places(sought, at_a_time=_AT_ONCE):
+        entries: list[Entry] = []
+        for log in dict.fromkeys(place.log for place in places):
+            positions = [place.place.position for place in places if place.log == log]
+            entries += _parsed(await _contents(services, log, positions))
+        yield entries
+
+
+def _parsed(contents: Sequence[bytes]) -> list[Entry]:
+    entries: list[Entry] = []
+    for content in contents:
+        try:
+            entries.append(parse_entry(content))
+        except MalformedError:
+            continue  # damaged: `exchange audit verify` tells which
+    return entries
+
+
+async def _contents(services: Services, log: int, positions: Sequence[int]) -> list[bytes]:
+    """Return the entries at these positions that are whole: what was changed beside the tree ends nothing."""
+    try:
+        placed = await services.store.log.placed_at(log, positions)
+    except LogDamagedError:
+        if len(positions) == 1:
+            return []
+        half = len(positions) // 2
+        parts = positions[:half], positions[half:]
+        return [content for part in parts for content in await _contents(services, log, part)]
+    return [each.content for each in placed if hash_leaf(each.content) == each.leaf_hash]
