@@ -143,6 +143,25 @@ async def test_outlook_of_a_recall_counts_who_had_it_and_changes_nothing(living:
     assert isinstance(again.error, ConflictError)
 
 
+async def test_nobody_waits_to_write_while_an_outlook_is_read_from_the_log(
+    living: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    report = await living.post()
+    await pull(living, report, "NOR reader")
+    module = importlib.import_module("exchange.usecases.recall_report")
+    read, written = module.given_to, list[str]()
+
+    async def written_meanwhile(*asked: Any) -> Any:
+        async with asyncio.timeout(20):
+            written.append(await living.post())
+        return await read(*asked)
+
+    monkeypatch.setattr(module, "given_to", written_meanwhile)
+    looked = await usecases.preview_recall(living.services, living.call("GBR releaser"), report)
+    assert looked.value.given == {"NOR": 1}
+    assert len(written) == 1
+
+
 async def test_reader_whose_entry_has_a_place_but_is_not_searchable_yet_is_asked(living: World) -> None:
     report = await living.post()
     await pull(living, report, "NOR reader")
