@@ -20,6 +20,7 @@ class BreachTable(SQLModel, table=True):
         # INVARIANT: two that find one breach at the same moment do not both put it on the record.
         Index("duty_breach_once", "agreement_id", "kind", "party", "owed_to", "scope", "subject", unique=True),
         Index("duty_breach_agreement", "agreement_id", "number"),
+        Index("duty_breach_id", "id"),
         {"sqlite_autoincrement": True},
     )
 

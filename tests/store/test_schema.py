@@ -17,6 +17,7 @@ from exchange.kernel.timekeeping import Timekeeping
 from exchange.store import Store, head, migrate, revision, schema
 from exchange.store.engine import checked_url, new_engine
 from exchange.store.log_tables import LogStateTable
+from exchange.store.tables import table
 from tests.support.store import open_store, rows_of
 
 
@@ -37,6 +38,17 @@ async def test_migrated_schema_is_what_the_tables_say(store_url: str) -> None:
     await engine.dispose()
 
     assert found == []
+
+
+def test_whatever_has_an_id_is_found_by_it_along_an_index() -> None:
+    by_id = [each for each in table("report").metadata.sorted_tables if "id" in each.c]
+    begins = {
+        (each.name, next(iter(keys)).name)
+        for each in by_id
+        for keys in (each.primary_key.columns, *(index.columns for index in each.indexes))
+    }
+
+    assert [each.name for each in by_id if (each.name, "id") not in begins] == []
 
 
 async def test_migrating_again_changes_nothing(store: Store, store_url: str) -> None:
