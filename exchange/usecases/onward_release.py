@@ -18,7 +18,7 @@ from exchange.audit import Deed, DeedKind, EntryDraft, EventName, Outcome, Recei
 from exchange.kernel import ConflictError, Fault, InvalidError, NotFoundError, is_uuid7, new_id, parse_rfc3339, rfc3339
 from exchange.markings import Label
 from exchange.members import ONWARD_RELEASE, Client, PendingAct, Role
-from exchange.release import Consent, View
+from exchange.release import Consent, Reason, View
 from exchange.reports import Header, ReportAct, require_act
 from exchange.store import DerivationRow, OnwardRow, OnwardState, OnwardWish, Parts, UnitOfWork
 from exchange.usecases.answer_request import require_not_asked
@@ -53,6 +53,8 @@ MOST_UNDECIDED = 100
 
 _ID_RANDOMNESS_BYTES = 10
 _NO_END: Final = "taken back"
+_CONTROLLED: Final = "originator-control"
+_NOTHING_GOES_ON: Final = "the agreement lets nothing go on to others: no consent can"
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,8 +84,7 @@ async def request_onward(services: Services, call: Call, report_id: str, wish: O
     async with on_record(services, attempt):
         scope = judged.scope
         if scope is None or scope.onward_release is OnwardRelease.NEVER:
-            message = "the agreement lets nothing go on to others: no consent can"
-            raise ConflictError(message, code="originator-control")
+            raise ConflictError(_NOTHING_GOES_ON, code=_CONTROLLED)
         header = await _header(services, call, granted)
         meant = await _meant(services, call, granted, header, wish)
         async with services.store.unit_of_work() as unit:
@@ -139,6 +140,7 @@ async def grant_onward(
     client, row, own = await _own_request(services, call, request_id, event)
     async with on_record(services, _entry_of(call, own, event, row, Outcome.REFUSED)):
         require_act(own.status(call), ReportAct.RELEASE)
+        await _require_goes_on(services, call, own)
         header = await opened_header(services, call, own)
         needs_two = is_above(services, labels_of(header, row.wish))
         consents = await _sources_consents(services, None, call, own, header, wish=row.wish)
@@ -179,6 +181,7 @@ async def carry_out_grant(services: Services, unit: UnitOfWork, call: Call, clie
     require_as_asked(act, _meant_by(row))
     own = await loaded_report(services, call, client, row.report)
     await require_may_know_still(services, unit, call, act.requester, own)
+    await _require_goes_on(services, call, own)
     _require_grantable(call, own, row)
     header = await opened_header(services, call, own)
     told = {"by": [str(act.requester), str(client.id)]}
@@ -384,6 +387,21 @@ def _require_grantable(call: Call, own: OwnReport, row: OnwardRow) -> None:
         raise ConflictError("the time that was asked for is over: let it be asked again", code="request-ended")
 
 
+async def _require_goes_on(services: Services, call: Call, own: OwnReport) -> None:
+    """Raise ConflictError where a consent would give nobody anything, for the agreement gives, or lets go on, nothing.
+
+    It may have been amended, suspended or left, or have ended, since the request was made.
+    """
+    facts = own.facts
+    await services.knowledge.agreements(services.store, own.state)
+    scope = services.knowledge.scope(facts.agreement, facts.scope, call.now, facts.edition)
+    if scope is None or not scope.in_force or facts.originator not in scope.active_parties - scope.came_back:
+        told = "nobody is given the report now: the agreement is not in force, or your member takes no part in it"
+        raise ConflictError(told, code=Reason.AGREEMENT_NOT_IN_FORCE.value)
+    if scope.onward_release is OnwardRelease.NEVER:
+        raise ConflictError(_NOTHING_GOES_ON, code=_CONTROLLED)
+
+
 async def _sources_consents(  # noqa: PLR0913  what goes on to whom
     services: Services, unit: UnitOfWork | None, call: Call, own: OwnReport, header: Header, *, wish: OnwardWish
 ) -> dict[str, list[str]]:
@@ -392,7 +410,7 @@ async def _sources_consents(  # noqa: PLR0913  what goes on to whom
     found = await consents_to_pass_on(services, unit, call, own.state, header, labels=labels, recipient=wish.recipient)
     if found is None:
         told = "the report builds on others, and not all of their originators have consented that it goes so far"
-        raise ConflictError(told, code="originator-control")
+        raise ConflictError(told, code=_CONTROLLED)
     return {"consents": list(found)} if found else {}
 
 

@@ -1,7 +1,7 @@
 """Grants of onward release whose second person, report or version does not come, or comes meanwhile; both databases."""
 
 import asyncio
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -11,7 +11,8 @@ from exchange.kernel import ConflictError
 from exchange.store import OnwardState
 from exchange.usecases import onward_release
 from tests.support.onward import LOW, ask, grant, listed_requests, read, with_releasers
-from tests.support.world import World
+from tests.support.world import AGREEMENT, World
+from tests.usecases.test_amending import concluded
 
 
 @pytest.fixture
@@ -87,3 +88,37 @@ async def test_consent_and_new_version_that_cross_come_one_after_the_other(
 
     assert (await first).value.row.state.value == how
     assert isinstance((await second).error, ConflictError)
+
+
+@pytest.mark.parametrize("how", ["goes on no more", "clause is gone", "suspended", "left", "ended"])
+async def test_what_nobody_would_be_given_any_more_is_granted_by_nobody(asking: World, how: str) -> None:
+    text = AGREEMENT.replace("P90D, shared_reports: recalled", "PT0S, shared_reports: kept")
+    await asking.agree(text)
+    low, high = await asking.post(label=LOW), await asking.post()
+    one, two = await ask(asking, low), await ask(asking, high)
+    act = (await grant(asking, two)).act or ""
+    call = asking.call("GBR signatory")
+    match how:
+        case "suspended":
+            await usecases.suspend_agreement(asking.services, call, asking.agreement_id)
+        case "left":
+            await usecases.withdraw_agreement(asking.services, call, asking.agreement_id)
+        case "ended":
+            # The act waits for its second person for seven days.
+            asking.clock.now = datetime(2030, 12, 31, tzinfo=UTC)
+            low, high = await asking.post(label=LOW), await asking.post()
+            one, two = await ask(asking, low), await ask(asking, high)
+            act = (await grant(asking, two)).act or ""
+            asking.clock.now = datetime(2031, 1, 1, tzinfo=UTC)
+        case "goes on no more":
+            await concluded(asking, text.replace("originator-consent", "never"))
+        case _:
+            await concluded(asking, text.replace("name: cyber-threats", "name: other-threats"))
+    second = asking.call("GBR second releaser")
+    seen = (await usecases.show_pending_act(asking.services, second, act)).value.act
+    confirming = usecases.confirm_act(asking.services, second, act, seen.digest)
+    made = [await asking.attempt(attempt) for attempt in (grant(asking, one), confirming)]
+
+    code = "originator-control" if how == "goes on no more" else "agreement-not-in-force"
+    assert [each.error and each.error.code for each in made] == [code, code]
+    assert {view.row.note for view in await listed_requests(asking, "NOR reader")} == {None}
