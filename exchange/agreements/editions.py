@@ -23,6 +23,7 @@ from exchange.agreements.model import (
     Party,
     PartyState,
     Scope,
+    SharedReports,
     Terms,
 )
 from exchange.agreements.terms import text_of
@@ -190,6 +191,17 @@ def away_since(texts: Sequence[Terms], edition: int, absences: Collection[Absenc
             away |= {absence.member for absence in absences if absence.edition == number}
         away |= set(texts[edition - 1].parties).difference(terms.parties)
     return frozenset(away)
+
+
+def is_recalled_since(agreement: Agreement, originator: str, edition: int) -> bool:
+    """Return whether reports of `originator` from a text were to be recalled when it left, though it came back since.
+
+    Keys are destroyed for good: every text from theirs on has to say so.
+    """
+    texts = agreement.texts
+    if any(terms.termination.shared_reports is SharedReports.KEPT for terms in texts[edition - 1 :]):
+        return False
+    return originator in away_since(texts, edition, agreement.absences)
 
 
 def _narrowed(clause: Clause, later: Scope, returning: Collection[str]) -> Clause:

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
 
-from exchange.agreements import is_recalled_by_text, moved_by
+from exchange.agreements import is_recalled_by_text, is_recalled_since, moved_by
 from exchange.audit import Deed, DeedKind, EventName, Outcome
 from exchange.kernel import ExchangeError, new_id, rfc3339
 from exchange.reports import ReportAct, ReportStatus, declassified, require_act
@@ -180,7 +180,11 @@ async def _recalled_by_text(
         kept.id
         for kept in classes.values()
         if (agreement := agreements.get(kept.facts.agreement)) is not None
-        and is_recalled_by_text(agreement, kept.facts.originator, now)
+        and (
+            is_recalled_by_text(agreement, kept.facts.originator, now)
+            # Left, and back before the sweep came to it: a hold, or a clock in doubt, may have kept that for days.
+            or is_recalled_since(agreement, kept.facts.originator, kept.facts.edition)
+        )
     ]
 
 

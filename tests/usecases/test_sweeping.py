@@ -306,6 +306,38 @@ async def test_reports_of_who_has_left_are_recalled_where_the_text_says_so(popul
     assert await read(populated, other)
 
 
+@pytest.mark.parametrize("how", ["by notice", "with a text"])
+@pytest.mark.parametrize(
+    ("text", "back", "expected"),
+    [
+        (AGREEMENT, AGREEMENT, 1),
+        (AGREEMENT, KEPT, 0),
+        (KEPT, AGREEMENT, 0),
+        (AGREEMENT, AGREEMENT + "older_reports: included\n", 0),
+    ],
+)
+async def test_reports_of_who_left_are_recalled_though_it_came_back_before_the_sweep(
+    populated: World, how: str, text: str, back: str, expected: int
+) -> None:
+    await populated.agree(text)
+    report = await populated.post("NOR contributor")
+    other = await populated.post("GBR contributor")
+    if how == "by notice":
+        call = populated.call("NOR signatory")
+        await usecases.withdraw_agreement(populated.services, call, populated.agreement_id)
+        populated.clock.advance(NOTICE)
+    else:
+        await concluded(populated, text.replace("[GBR, NOR, DNK]", "[GBR, DNK]").replace("[GBR, NOR", "[GBR"))
+        populated.clock.advance(timedelta(minutes=1))
+    assert (await sweep(populated, is_held=True)).recalled == 0
+    await concluded(populated, back.replace("P5Y", "P4Y"))
+    since = await populated.post("NOR contributor")
+
+    assert (await sweep(populated)).recalled == expected
+    kept = populated.sql("SELECT report_id FROM report_part WHERE length(ciphertext) > 0")
+    assert {row[0] for row in kept} == {other, since} | (set() if expected else {report})
+
+
 @pytest.mark.parametrize(("text", "expected"), [(AGREEMENT, 1), (KEPT, 0)])
 async def test_reports_of_whom_the_text_names_no_more_are_recalled_where_it_says_so(
     populated: World, text: str, expected: int
