@@ -67,9 +67,11 @@ async def list_destructions(services: Services, call: Call) -> Recorded[tuple[As
     event = EventName.DESTRUCTION_LISTED
     client = await authenticate(services, call, *DESTROYING_ROLES, event=event)
     async with services.store.unit_of_work() as unit:
+        known = await unit.reports().destructions(member=client.member)
+    # Between the units: however many there are, whoever writes does not wait for what is decided about each.
+    rows = [row for row in known if await _is_for(services, call, client, row)]
+    async with services.store.unit_of_work() as unit:
         book = unit.reports()
-        known = await book.destructions(member=client.member)
-        rows = [row for row in known if await _is_for(services, call, client, row)]
         stones = {row.report: await book.tombstone(row.report) for row in rows}
         found = tuple(AskedDestruction(row, stone) for row in rows if (stone := stones[row.report]) is not None)
         ids = tuple(sorted(stones))

@@ -162,6 +162,26 @@ async def test_nobody_waits_to_write_while_an_outlook_is_read_from_the_log(
     assert len(written) == 1
 
 
+async def test_nobody_waits_to_write_while_it_is_decided_whose_a_destruction_is(
+    living: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    report = await living.post()
+    await pull(living, report, "NOR reader")
+    await recall(living, report)
+    module = importlib.import_module("exchange.usecases.destructions")
+    decides, written = module._is_for, list[str]()
+
+    async def written_meanwhile(*asked: Any) -> Any:
+        async with asyncio.timeout(20):
+            written.append(await living.post())
+        return await decides(*asked)
+
+    monkeypatch.setattr(module, "_is_for", written_meanwhile)
+    (asked,) = (await usecases.list_destructions(living.services, living.call("NOR releaser"))).value
+    assert asked.row.report == report
+    assert len(written) == 1
+
+
 async def test_reader_whose_entry_has_a_place_but_is_not_searchable_yet_is_asked(living: World) -> None:
     report = await living.post()
     await pull(living, report, "NOR reader")
