@@ -18,6 +18,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 import exchange
 from exchange.kernel import UnavailableError
+from exchange.kernel.files import shut_out
 from exchange.store.dialect import Fetch, Statement
 from exchange.store.engine import checked_url, is_sqlite, new_engine
 from exchange.store.faults import driver_errors
@@ -70,12 +71,23 @@ async def migrate(url: str) -> str:
         with driver_errors():
             if is_sqlite(parsed):
                 # Made here and not by SQLite: ciphertext and metadata are nobody else's to read.
-                os.close(os.open(str(parsed.database), os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600))
+                _make_file(Path(str(parsed.database)))
                 await _begin_write_ahead(engine)
             async with engine.begin() as connection:
                 return await connection.run_sync(_upgrade, parsed)
     finally:
         await engine.dispose()
+
+
+def _make_file(path: Path) -> None:
+    try:
+        os.close(os.open(path, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600))
+    except PermissionError as exc:
+        raise UnavailableError(f"`{path}` cannot be written: {shut_out(path)}") from exc
+    except OSError as exc:
+        raise UnavailableError(
+            f"`{path}` cannot be written: {(exc.strerror or str(exc)).lower()}: see its disk"
+        ) from exc
 
 
 async def _begin_write_ahead(engine: AsyncEngine) -> None:
@@ -115,7 +127,12 @@ def _require_file(url: URL) -> None:
 
 def _require_found(found: SchemaState | None) -> None:
     if found is None:
-        raise UnavailableError(f"the database has no schema, this version needs `{head()}`: run `exchange migrate`")
+        # Whoever lost one and is told to migrate begins an empty exchange beside keys in use.
+        message = (
+            f"the database is empty, this version needs schema `{head()}`: `exchange migrate` begins a new one; "
+            "where there was one, put it back, or `exchange restore` a backup"
+        )
+        raise UnavailableError(message)
     _require_workable(found)
 
 

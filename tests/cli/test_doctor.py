@@ -515,3 +515,26 @@ def test_settings_and_database_of_another_user_are_told(exchange, instance, refu
     assert f"`{instance}` is user" in settings.err
     assert "run this as the user of the service" in settings.err
     assert "run this as the user of the service" in database.message
+
+
+def test_who_lost_the_database_is_not_told_to_begin_an_empty_one_alone(operate, instance):
+    """A volume that was not mounted looks like this: keys are there, and a file with nothing in it."""
+    for path in instance.glob("exchange.db*"):
+        path.unlink()
+    (instance / "exchange.db").touch(mode=0o600)
+
+    ran = operate("status")
+
+    assert ran.code == 1
+    assert "where there was one, put it back, or `exchange restore` a backup" in ran.err
+
+
+def test_file_that_a_migration_cannot_make_is_named_with_the_reason(operate, instance):
+    (instance / "none").touch()
+    with (instance / "exchange.toml").open("a") as settings:
+        settings.write(f'\ndatabase_url = "sqlite+aiosqlite:///{instance}/none/exchange.db"\n')
+
+    ran = operate("migrate")
+
+    assert ran.code == 1
+    assert f"`{instance}/none/exchange.db` cannot be written: not a directory" in ran.err
