@@ -33,7 +33,7 @@ from exchange.custody import FileCustodian, load_log_key
 from exchange.kernel import InvalidError, rfc3339, system_clock
 from exchange.services import blob_place
 from exchange.settings import InstanceLayout, Settings, load_settings
-from exchange.store.dumping import Claim, Since, confirm_claim, load, open_claims
+from exchange.store.dumping import EMPTY_IT, UNFINISHED, Claim, Since, confirm_claim, load, open_claims
 from exchange.usecases.backups import (
     After,
     Contents,
@@ -232,11 +232,8 @@ def _what_returns(layout: InstanceLayout, contents: Contents) -> list[Claim]:
 
 def _unfinished() -> Claim:
     """Return what stands until a restore has come to its end, and after it where it never did."""
-    told = (
-        "the restore was broken off: its files, its entry and what parties did since may be missing. "
-        "Empty the database and restore again"
-    )
-    return Claim(f"unfinished-{rfc3339(system_clock())}", "restore.unfinished", "", told)
+    told = f"the restore was broken off: its files, its entry and what parties did since may be missing: {EMPTY_IT}"
+    return Claim(f"unfinished-{rfc3339(system_clock())}", UNFINISHED, "", told)
 
 
 def _put_beside(layout: InstanceLayout, contents: Contents) -> None:

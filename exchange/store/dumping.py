@@ -53,6 +53,13 @@ _WAIT_SECONDS = 30.0
 _FILLED_TABLES = ("member", "client", "report", "audit_entry")
 """An instance that holds a row of one of these is in use: nothing is restored over it."""
 
+UNFINISHED = "restore.unfinished"
+"""The kind of the claim that stands until a restore has come to its end."""
+EMPTY_IT = (
+    "empty the database (SQLite: remove `exchange.db`, and `exchange.db-wal` and `exchange.db-shm` where they are; "
+    "PostgreSQL: drop it and create it anew), and restore again"
+)
+
 Rows = tuple[str, list[str], list[Sequence[Any]]]
 """A table, its columns, and some of its rows; bytes stand as `{"b": base64}`."""
 
@@ -259,6 +266,10 @@ def _value(value: Any, is_truth: bool) -> Any:  # noqa: FBT001  a column either 
 async def _require_unused(connection: AsyncConnection) -> None:
     for name in _FILLED_TABLES:
         if await connection.scalar(select(func.count()).select_from(_table(name))):
+            row = RestoreClaimTable
+            is_open = (col(row.kind) == UNFINISHED, col(row.confirmed_at).is_(None))
+            if await connection.scalar(select(func.count()).select_from(_table(row.__tablename__)).where(*is_open)):
+                raise ConflictError(f"an earlier restore was broken off here: {EMPTY_IT}", code="not-empty")
             raise ConflictError("the database is in use: a backup is restored into an empty one only", code="not-empty")
 
 

@@ -99,6 +99,8 @@ def test_restore_that_broke_off_behind_its_rows_says_so_until_it_is_done_again(e
     assert (broken.code, "log` cannot be" in broken.err, "unexpected" in broken.err) == (1, True, False), broken.err
     claims = exchange("restored", "list", "--dir", place, "--json").json
     assert [claim["kind"] for claim in claims] == ["file.returned", "restore.unfinished", "unknown-acts"]
+    again = exchange("restore", backup, *identity, "--dir", place)
+    assert (again.code, "broken off here: empty the database (SQLite: remove `exchange.db`" in again.err) == (1, True)
     for rest in (place / "log", *place.glob("exchange.db*")):
         rest.unlink()
     assert exchange("restore", backup, *identity, "--dir", place).code == 0
