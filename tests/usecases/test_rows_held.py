@@ -1,6 +1,6 @@
 """Rows that the database's owner put back: found by a verification, told by the jobs, and ended again."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from datetime import timedelta
 from types import SimpleNamespace
 from typing import Any
@@ -8,11 +8,13 @@ from typing import Any
 import pytest
 
 from exchange import usecases
+from exchange.audit.rows_told import Contradiction
 from exchange.audit.verify import Step
 from exchange.custody import load_log_key
 from exchange.kernel import ForbiddenError, NotFoundError
 from exchange.markings import Label
 from exchange.members import Standing
+from exchange.usecases import hold_rows
 from exchange.usecases.clients import ClearanceChange, change_clearance, change_standing
 from exchange.usecases.hold_rows import RowWatch
 from tests.support.placing import place_entries
@@ -198,6 +200,40 @@ async def test_client_that_was_given_more_in_its_row_is_suspended(living: World,
     ((place, why),) = await found_in(living)
     assert (place, column in why) == (f"client {client.id}", True)
     assert [entry["detail"]["done"] for entry in await held(living)] == ["suspended"]
+
+
+async def test_entry_that_was_changed_ends_nothing(living: World) -> None:
+    client = living.clients["NOR reader"]
+    await place_entries(living, is_searchable=True)
+    rows = [(each, bytes(content)) for each, content in living.sql("SELECT id, content FROM audit_entry")]
+    ((entry, content),) = [
+        row for row in rows if b'"client.enrolled"' in row[1] and f'"id":"{client.id}"'.encode() in row[1]
+    ]
+    living.unguard("audit_entry")
+    forged = content.replace(b'"standing":"active"', b'"standing":"ACTIVE"')
+    assert forged != content
+    living.sql("UPDATE audit_entry SET content = $1 WHERE id = $2", forged, entry)
+
+    assert {each["detail"]["done"] for each in await held(living)} <= {"nothing"}
+    assert living.sql("SELECT max(version) FROM client WHERE id = $1", client.id) == [(1,)]
+
+
+async def test_client_that_moved_on_while_it_was_looked_at_is_left(
+    living: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    client = living.clients["NOR reader"]
+    living.sql("UPDATE client SET nationality = 'GBR' WHERE id = $1", client.id)
+    await place_entries(living, is_searchable=True)
+    found = [page async for page in hold_rows.contradicted_rows(living.services)]
+    assert sum(map(len, found)) == 1
+    await change_clearance(living.services, living.call(None), client.id, ClearanceChange(level="RESTRICTED"))
+
+    async def found_before(_: object) -> AsyncIterator[list[Contradiction]]:
+        for page in found:
+            yield page
+
+    monkeypatch.setattr(hold_rows, "contradicted_rows", found_before)
+    assert await held(living) == []
 
 
 async def test_report_that_was_moved_where_nobody_finds_it_is_found(living: World) -> None:

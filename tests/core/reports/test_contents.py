@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from exchange.reports import content_fault, media_type_fault, name_fault
+from exchange.reports.contents import Reading
 
 STIX = "application/stix+json;version=2.1"
 
@@ -219,6 +220,15 @@ def test_json_of_very_many_values_is_refused_before_they_are_made(media_type, mo
     monkeypatch.setattr("exchange.reports.contents.json.loads", lambda *_, **__: pytest.fail("they were made"))
 
     assert "values" in content_fault(media_type, b'{"type":"bundle","objects":[%b]}' % b",".join([b"0"] * 500_001))
+
+
+def test_contents_of_one_report_have_as_many_values_together_as_may_be(monkeypatch):
+    monkeypatch.setattr("exchange.reports.contents.MOST_VALUES", 3)
+    reading = Reading()
+
+    assert reading.look("application/json", b"[1,2]").fault is None
+    assert reading.look("application/json", b"[3]").fault is None
+    assert "values" in reading.look("application/json", b"[]").fault
 
 
 @given(st.binary(max_size=40))
