@@ -7,7 +7,7 @@ promoted: PostgreSQL tells by its timeline, which every new connection is asked 
 
 import asyncio
 from datetime import UTC, datetime
-from typing import Final, NamedTuple
+from typing import Final, NamedTuple, NoReturn
 
 from exchange.kernel import UnavailableError
 
@@ -28,6 +28,13 @@ _NONE: Final = -1
 """The lineage of no database."""
 
 
+_RESTORED: Final = "the database was restored, or its log recovered, while this process ran: restart it"
+_MOVED: Final = (
+    "the database goes on from another moment than this process knew: a standby was promoted, or a copy put back: "
+    "begin it again"
+)
+
+
 class Course(NamedTuple):
     """The history that a server of PostgreSQL is on: its cluster, its timeline, and the bytes that are on its disk."""
 
@@ -43,16 +50,13 @@ class Course(NamedTuple):
 class Lineage:
     """The lineage of the database of one process."""
 
-    why_ended: Final = (
-        "the database goes on from another moment than this process knew: a standby was promoted, or a copy put back"
-    )
-
     def __init__(self) -> None:
         self._number: int | None = None
         self._allowed: int | None = None
         self.course: Course | None = None
         self.has_ended = asyncio.Event()
         """Set once the database is another: what was remembered of it is void, and the process with it."""
+        self.why_ended = ""
 
     @property
     def number(self) -> int:
@@ -68,8 +72,7 @@ class Lineage:
         if self._allowed is None:
             self._allowed = self._number = number
         elif number != self._allowed:
-            self.require_open()
-            raise UnavailableError("the database was restored while this process ran: restart it")
+            self._end(_RESTORED)
 
     def meet(self, course: Course, before: Course | None) -> None:
         """Take note of where a new connection leads to; `before` is what was known when it was begun.
@@ -78,20 +81,21 @@ class Lineage:
         """
         self.require_open()
         if self.course is not None and not course.goes_on_from(self.course._replace(flushed=0)):
-            self._end()
+            self._end(_MOVED)
         if before is not None and not course.goes_on_from(before):
-            self._end()
+            self._end(_MOVED)
         self.course = course
 
-    def _end(self) -> None:
-        self._allowed = _NONE
-        self.has_ended.set()
-        self.require_open()
+    def _end(self, why: str) -> NoReturn:
+        if not self.has_ended.is_set():
+            self._allowed, self.why_ended = _NONE, why
+            self.has_ended.set()
+        raise UnavailableError(self.why_ended)
 
     def require_open(self) -> None:
         """Raise UnavailableError where the database has become another."""
         if self.has_ended.is_set():
-            raise UnavailableError(f"{self.why_ended}: begin it again")
+            raise UnavailableError(self.why_ended)
 
 
 def next_lineage(policy_version: int, now: datetime) -> int:

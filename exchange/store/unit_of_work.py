@@ -31,6 +31,7 @@ from exchange.store.crisis_book import CrisisBook, crisis_rows, with_crises
 from exchange.store.derivation_book import DerivationBook
 from exchange.store.faults import driver_errors
 from exchange.store.kept_keys import KeptKeys
+from exchange.store.lineage import next_lineage
 from exchange.store.personal_keys import PersonalKeys, Place
 from exchange.store.personal_tables import PersonalKeyTable
 from exchange.store.proxy_book import ProxyBook
@@ -388,6 +389,13 @@ class UnitOfWork:
         await self._session.execute(insert(AuditOutboxTable), {"entry_id": entry.id})
         self._has_recorded = True
         return entry.receipt
+
+    async def begin_lineage(self) -> None:
+        """Have whoever knows the database of before begin anew: processes, and who goes on at a place in a list."""
+        at = await self._session.scalar(select(col(PolicyStateTable.policy_version)).with_for_update())
+        begun = next_lineage(at or 0, self._now)
+        await self._session.execute(update(PolicyStateTable).values(policy_version=begun))
+        self._has_written = True
 
     async def commit(self) -> None:
         """Make it all durable; UnrecordedChangeError where something was written and nothing recorded."""

@@ -103,7 +103,10 @@ async def _recorded(services: Services, call: Call, desk: Desk, recovery: "_Reco
     detail |= _witnessed(old, recovery.witnessed)
     subject = Subject("log", origin)
     entry = draft(call, None, EventName.LOG_RECOVERED, Outcome.PERMITTED, subject=subject, detail=detail)
-    receipt = await services.store.append(entry)
+    async with services.store.unit_of_work() as unit:
+        # What was lost is numbered once more: clients that go on where they were would pass over what comes now.
+        await unit.begin_lineage()
+        receipt = await unit.record(entry)
     waiting = await desk.tree.waiting_entry(receipt.entry)
     if waiting is None or waiting.content is None:
         raise ConflictError("another sequencer took the entry of the recovery: stop it and begin again")

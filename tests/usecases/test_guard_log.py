@@ -184,6 +184,26 @@ async def test_recovery_begins_a_log_whose_entry_0_names_the_old_one(restored: t
     assert await log.store.log.root(1, 21) == old.head
 
 
+async def test_who_knew_the_database_before_a_recovery_begins_anew(restored: tuple[Log, str]) -> None:
+    """What was lost is numbered once more: who goes on at a place in a list would pass over it."""
+    log, yesterday = restored
+    await moved_to(log, yesterday)
+    await log.drain()
+    await log.store.caller("")
+    desk = await log.desk()
+    log.key = replace_log_key(log.folder / "log.key", await next_origin(desk), os.urandom)
+
+    await recover_log(Services(log), HOST, desk, key=log.key)
+
+    with pytest.raises(UnavailableError, match="its log recovered"):
+        await log.store.caller("")
+    assert log.store.lineage.has_ended.is_set()
+    again = await open_store(log.url)
+    await again.caller("")
+    assert again.lineage.number > log.store.lineage.number
+    await again.close()
+
+
 async def test_recovery_takes_only_a_checkpoint_of_the_old_log(restored: tuple[Log, str], tmp_path: Path) -> None:
     log, yesterday = restored
     await moved_to(log, yesterday)
