@@ -3,6 +3,7 @@
 import asyncio
 import re
 import sys
+import time
 import timeit
 from pathlib import Path
 
@@ -171,7 +172,7 @@ def test_more_series_than_a_row_holds_are_refused() -> None:
 
 
 def test_counting_one_request_costs_less_than_3_microseconds() -> None:
-    """What a pull counts: its answer and its entry; the best of several, for other processes share the core."""
+    """What a pull counts: its answer and its entry; of this thread's own time the best, for others share the core."""
     metrics = Metrics(ROUTES)
     draft = entry(EventName.REPORT_READ, Outcome.PERMITTED)
 
@@ -179,7 +180,7 @@ def test_counting_one_request_costs_less_than_3_microseconds() -> None:
         metrics.answered(1, 200, 0.0021)
         metrics.recorded(draft)
 
-    assert min(timeit.repeat(request, number=2_000, repeat=9)) / 2_000 < 3e-6
+    assert min(timeit.repeat(request, timer=time.thread_time, number=2_000, repeat=30)) / 2_000 < 3e-6
 
 
 async def test_scrape_tells_of_log_keys_certificates_and_disk(service, world, http, tmp_path: Path) -> None:
