@@ -62,6 +62,9 @@ async def escrow(
     kept = {name: base64.b64encode(content).decode() for name, content in files.items()}
     with SealedWriter(out, keeper) as writer:
         writer.write(json.dumps({"exchange_keys": _FORMAT, "files": kept}).encode() + b"\n")
+    for path in (host.settings.log_key_file, host.settings.node_key_file, host.settings.server_key_file):
+        if not path.exists():
+            output.warn(f"`{path}` is missing here, and so not in the escrow: keep the one from before, which has it")
     if as_json:
         output.show_json({"id": str(out), "files": sorted(files)})
         return

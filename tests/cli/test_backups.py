@@ -367,6 +367,15 @@ def test_full_disk_leaves_nothing_and_is_told(keeper, monkeypatch, size_bytes):
     assert {path.name for path in keeper.iterdir()} == {"identity", "recipient"}
 
 
+def test_escrow_says_which_key_it_has_not(exchange, instance, keeper):
+    (instance / "secrets" / "log.key").unlink()
+
+    told = exchange("keys", "escrow", "--to", keeper / "recipient", "--out", keeper / "keys", "--dir", instance)
+
+    assert told.code == 0
+    assert "log.key` is missing here, and so not in the escrow: keep the one from before" in told.err
+
+
 def test_identity_that_others_can_read_is_refused(exchange, instance, keeper):
     backup, _ = put_aside(exchange, instance, keeper)
     (keeper / "identity").chmod(0o644)
