@@ -8,6 +8,7 @@ again, and what nobody can bring back is shown to nobody; (3) an entry says whic
 is asked for at a request: these are as fast as they were, and what was put back is read for ten minutes at most.
 """
 
+import asyncio
 import logging
 from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import replace
@@ -30,6 +31,7 @@ from exchange.kernel import ExchangeError, is_uuid7, to_micros
 from exchange.members import Standing
 from exchange.reports import ReportStatus
 from exchange.store import Sought, UnitOfWork
+from exchange.store.log_rows import LogState
 from exchange.usecases.context import Services
 from exchange.usecases.heartbeat import service_draft
 from exchange.usecases.hold_certificates import CertificateRecords, untold_certificates
@@ -59,6 +61,10 @@ _ENDED_AS: Final = {
     EventName.REPORT_RECALLED.value: ReportStatus.RECALLED,
     EventName.REPORT_ENDED.value: ReportStatus.EXPIRED,
 }
+
+_LOOKS: Final = 10
+_BETWEEN_LOOKS_SECONDS: Final = 0.3
+"""The search follows the log once a second."""
 
 _log = logging.getLogger("exchange.rows")
 
@@ -98,10 +104,19 @@ async def _placed_until(services: Services) -> int | None:
     # the first signature of a log comes before the places of what has long been recorded.
     waiting = (await services.store.log.backlog()).oldest_at
     state = await services.store.log.state()
-    if state is None or await services.store.log.searched(state.log) < state.size:
+    if state is None or not await _is_searched(services, state):
         return None
     before = state.signed_at - _ON_ITS_WAY // timedelta(microseconds=1)
     return None if waiting is not None and waiting <= before else before
+
+
+async def _is_searched(services: Services, state: LogState) -> bool:
+    """Return whether the search has come as far as the log had; where that grows all the time it is a little behind."""
+    for _ in range(_LOOKS):
+        if await services.store.log.searched(state.log) >= state.size:
+            return True
+        await asyncio.sleep(_BETWEEN_LOOKS_SECONDS)
+    return False
 
 
 async def _untold(services: Services, versions: dict[RowName, int], before: int) -> list[Contradiction]:

@@ -280,6 +280,27 @@ async def test_client_whose_entry_waits_since_long_for_its_place_is_not_told(liv
     assert [entry["type"] for entry in made.entries if entry["type"] == "row.contradicted"] == []
 
 
+@pytest.mark.parametrize(("behind", "is_told"), [(2, True), (1000, False)])
+async def test_rows_are_looked_at_once_the_search_has_come_where_the_log_was(
+    living: World, monkeypatch: pytest.MonkeyPatch, behind: int, is_told: bool
+) -> None:
+    living.clock.advance(timedelta(hours=1))
+    await usecases.list_clients(living.services, living.call(None))
+    living.sql("UPDATE client SET version = 2 WHERE id = $1", living.clients["NOR reader"].id)
+    log, left = type(living.services.store.log), [behind]
+    searched = log.searched
+
+    async def lagging(self: Any, of: int) -> int:
+        left[0] -= 1
+        return await searched(self, of) - (left[0] >= 0)
+
+    monkeypatch.setattr(log, "searched", lagging)
+    monkeypatch.setattr("exchange.usecases.hold_rows._BETWEEN_LOOKS_SECONDS", 0)
+    found = {entry["detail"]["why"] for entry in await held(living)}
+
+    assert ("no entry tells of its version 2" in found) is is_told
+
+
 async def test_version_of_a_client_that_no_entry_tells_of_is_told(living: World) -> None:
     client = living.clients["NOR reader"]
     living.clock.advance(timedelta(hours=1))
