@@ -14,10 +14,10 @@ from exchange.audit.events import EventName, Outcome
 from exchange.audit.shape import Entry
 
 CLIENT_SAYS: Final = (
-    *("standing", "roles", "level", "compartments"),
+    *("member", "standing", "roles", "level", "compartments"),
     *("agency", "nationality", "purposes", "until"),
 )
-"""What an entry about a client says of its row; the older ones say the first four."""
+"""What an entry about a client says of its row; the older ones say the first five, and the first one as its owner."""
 
 
 NO_ENTRY: Final = cast("Entry", {"id": "none", "type": "none"})
@@ -58,7 +58,7 @@ class RowTold:
 
     The row is at `version` or further; `is_over` where it has ended for good. `says` is what stands in the version
     itself, and where it `is_last` word, in the current one too. `not_for` is a member that the originator's consent was
-    taken back from, at that version.
+    taken back from, at that version. `is_newest`: no entry makes a later version.
     """
 
     name: RowName
@@ -68,6 +68,7 @@ class RowTold:
     says: Mapping[str, object] = field(default_factory=dict)
     not_for: str | None = None
     is_last: bool = False
+    is_newest: bool = False
 
     @property
     def event(self) -> str:
@@ -105,6 +106,8 @@ def contradiction(told: RowTold, kept: RowKept | None) -> Contradiction | None:
     """Return in what a row contradicts an entry; None where it does not. Read the row after the entry."""
     if kept is None:
         return Contradiction(told, f"its row is gone, and `{told.event}` is in the log")
+    if told.is_newest and kept.version != told.version:
+        return Contradiction(told, f"no entry tells of its version {kept.version}")
     if told.is_over and not kept.is_over:
         return Contradiction(told, f"`{told.event}` ended it, and its row says that it goes on")
     if kept.version < told.version and not kept.is_over:
@@ -194,7 +197,24 @@ def _ended_report(entry: Entry) -> Iterator[RowTold]:
 
 
 def _client(entry: Entry) -> Iterator[RowTold]:
-    yield _subject(entry, RowKind.CLIENT, says=_given(entry, CLIENT_SAYS))
+    of_member = {"member": entry["owner"]} if "owner" in entry else {}
+    yield _subject(entry, RowKind.CLIENT, says=of_member | _given(entry, CLIENT_SAYS))
+
+
+def _signatory_key(entry: Entry) -> Iterator[RowTold]:
+    subject, detail = entry.get("object"), entry.get("detail", {})
+    key, pieces = detail.get("key"), detail.get("ml_dsa_65")
+    if subject is None or not isinstance(key, str):
+        return
+    says: dict[str, object] = {
+        "client": subject["id"],
+        "member": entry.get("owner"),
+        "ed25519": detail.get("ed25519"),
+        "ml_dsa_65": "".join(pieces) if isinstance(pieces, list) else pieces,
+    }
+    yield RowTold(
+        RowName(RowKind.SIGNATORY_KEY, key), entry, says={name: said for name, said in says.items() if said is not None}
+    )
 
 
 def _member(entry: Entry) -> Iterator[RowTold]:
@@ -299,6 +319,7 @@ _TELLING: Final[Mapping[str, Callable[[Entry], Iterator[RowTold]]]] = {
     EventName.AGREEMENT_SUSPENDED.value: _party,
     EventName.AGREEMENT_RESUMED.value: _party,
     EventName.AGREEMENT_WITHDRAWN.value: _party,
+    EventName.SIGNATORY_KEY_ENROLLED.value: _signatory_key,
     EventName.SIGNATORY_KEY_RETIRED.value: _ended(RowKind.SIGNATORY_KEY, "key"),
     EventName.PROXY_REVOKED.value: _ended(RowKind.PROXY, "consent"),
     EventName.ONWARD_REVOKED.value: _onward_revoked,

@@ -23,6 +23,7 @@ from exchange.audit import (
 )
 from exchange.audit.certificates_told import CertificateKept
 from exchange.audit.rows_told import RowKept, RowName
+from exchange.audit.rows_untold import RowCurrent
 from exchange.audit.verify import KeptCheckpoint, KnownCheckpoint, PendingEntry, PersonalKeyState, StoredEntry
 from exchange.cli.audit_keys import origin_of
 from exchange.cli.log_here import LogHere
@@ -162,6 +163,10 @@ class InstanceLog:
     def kept_certificates(self) -> list[CertificateKept] | None:
         """Return the certificates in use now; None where another log tells of some of them."""
         return self._wait(self._desk.rows.certificates()) if self._is_only else None
+
+    def current_rows(self) -> list[RowCurrent] | None:
+        """Return clients, members and keys as they are now; None where another log tells of some of them."""
+        return self._wait(self._desk.rows.current()) if self._is_only else None
 
     def _rows(self, path: BundlePath) -> list[SnapshotRow | None]:
         if self._last is None or self._last[0] != path:

@@ -78,6 +78,9 @@ class LogExport:
     def kept_certificates(self) -> None:
         """Return None: no rows are shown."""
 
+    def current_rows(self) -> None:
+        """Return None: no rows are shown."""
+
     def pending(self) -> Sequence[PendingEntry]:
         """Return nothing: what waits is not exported."""
         return ()

@@ -84,6 +84,9 @@ class LogFolder:
     def kept_certificates(self) -> None:
         """Return None: no rows are shown."""
 
+    def current_rows(self) -> None:
+        """Return None: no rows are shown."""
+
     def pending(self) -> Sequence[PendingEntry]:
         """Return nothing: what waits is no file yet."""
         return ()

@@ -148,6 +148,9 @@ class LogAddress:
     def kept_certificates(self) -> None:
         """Return None: no rows are shown."""
 
+    def current_rows(self) -> None:
+        """Return None: no rows are shown."""
+
     def pending(self) -> Sequence[PendingEntry]:
         """Return nothing: what waits is not shown."""
         return ()

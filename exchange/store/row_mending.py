@@ -50,7 +50,7 @@ class RowMending:
         self._now = now
 
     async def end(self, name: RowName) -> bool:
-        """End what has one row; return whether it is of a kind that ends so."""
+        """End what has one row; return whether it went on, and is of a kind that ends so."""
         if name.kind in _STATES:
             rows, key, state = _STATES[name.kind]
             values: dict[str, Any] = {"state": state}
@@ -60,8 +60,10 @@ class RowMending:
         else:
             return False
         self._note_law()
-        await self._session.execute(update(rows).where(key == name.id).values(values))
-        return True
+        ((ended, value),) = values.items()
+        goes_on = col(getattr(rows, ended)).is_(None) if name.kind in _MOMENTS else col(getattr(rows, ended)) != value
+        done = update(rows).where(key == name.id, goes_on).values(values).returning(key)
+        return (await self._session.execute(done)).first() is not None
 
     async def withhold(self, report_id: str) -> bool:
         """Show a report to nobody; its keys stay, for whoever looks at what was done. Return whether it was shown."""

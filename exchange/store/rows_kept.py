@@ -3,6 +3,7 @@
 Nothing here believes a row: on SQLite, what stands where a number belongs may be anything.
 """
 
+import base64
 import json
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping
@@ -12,6 +13,7 @@ from sqlalchemy import ColumnElement, Select, and_, exists, func, or_, select
 
 from exchange.audit.certificates_told import CertificateKept
 from exchange.audit.rows_told import CLIENT_SAYS, RowKept, RowKind, RowName
+from exchange.audit.rows_untold import RowCurrent
 from exchange.kernel import from_micros, rfc3339
 from exchange.members import Standing
 from exchange.reports import ReportStatus
@@ -45,7 +47,6 @@ _SUBSCRIPTION = table(str(SubscriptionTable.__tablename__))
 _DESTROYED: Final = (ReportStatus.RECALLED.value, ReportStatus.EXPIRED.value)
 
 _IS_OVER: Final[Mapping[RowKind, tuple[ColumnElement[str], ColumnElement[bool]]]] = {
-    RowKind.SIGNATORY_KEY: (_KEY.c.key_id, _KEY.c.retired_at.is_not(None)),
     RowKind.PROXY: (_PROXY.c.id, _PROXY.c.state == ProxyState.REVOKED.value),
     RowKind.ONWARD: (_ONWARD.c.id, _ONWARD.c.state == OnwardState.REVOKED.value),
     RowKind.DERIVATION: (_DERIVATION.c.id, _DERIVATION.c.state == OnwardState.REVOKED.value),
@@ -74,14 +75,15 @@ class RowsKept:
                 found |= {RowName(kind, row_id): kept for row_id, kept in some.items()}
         return found
 
-    async def current(self) -> list[tuple[RowName, object, object]]:
-        """Return clients and members with their current version, and when that was recorded."""
-        found: list[tuple[RowName, object, object]] = []
+    async def current(self) -> list[RowCurrent]:
+        """Return clients and members in their current version, and keys of signatories, with when each was recorded."""
+        found: list[RowCurrent] = []
         for kind, rows, key in ((RowKind.CLIENT, _CLIENT, _CLIENT.c.id), (RowKind.MEMBER, _MEMBER, _MEMBER.c.code)):
             columns = (key, rows.c.version, rows.c.recorded_at)
             asked = self._sql.compile(select(*columns).where(rows.c.superseded_at.is_(None)))
-            found += [(RowName(kind, str(row[0])), row[1], row[2]) for row in await self._fetch(asked, {})]
-        return found
+            found += [RowCurrent(RowName(kind, str(row[0])), row[1], row[2]) for row in await self._fetch(asked, {})]
+        keys = await self._fetch(self._sql.compile(select(_KEY.c.key_id, _KEY.c.enrolled_at)), {})
+        return [*found, *(RowCurrent(RowName(RowKind.SIGNATORY_KEY, str(row[0])), 0, row[1]) for row in keys)]
 
     async def certificates(self) -> list[CertificateKept]:
         """Return the certificates in use, of whichever client."""
@@ -103,6 +105,8 @@ class RowsKept:
                 return _versions(await self._rows("member", member, ids), ("standing",))
             case RowKind.AGREEMENT:
                 return _parties(await self._rows("agreement", _agreements(), ids))
+            case RowKind.SIGNATORY_KEY:
+                return await self._keys(ids)
             case RowKind.ERASED:
                 return await self._erased(ids)
             case _:
@@ -126,6 +130,15 @@ class RowsKept:
                 _recipients(facts) - granted.get(report, set()),
             )
             for report, version, is_over, facts in rows
+        }
+
+    async def _keys(self, ids: list[str]) -> dict[str, RowKept]:
+        row = _KEY.c
+        asked = select(row.key_id, row.retired_at, row.client_id, row.member, row.ed25519, row.ml_dsa_65)
+        names = ("client", "member", "ed25519", "ml_dsa_65")
+        return {
+            key: RowKept(0, retired_at is not None, {0: dict(zip(names, map(_in_base64, says), strict=True))})
+            for key, retired_at, *says in await self._rows("signatory-key", (asked, row.key_id), ids)
         }
 
     async def _erased(self, ids: list[str]) -> dict[str, RowKept]:
@@ -241,6 +254,10 @@ def _moment(value: object) -> object:
         return rfc3339(from_micros(value)) if isinstance(value, int) else value
     except OverflowError:
         return value
+
+
+def _in_base64(value: object) -> object:
+    return base64.b64encode(value).decode() if isinstance(value, bytes) else value
 
 
 def _number(value: object) -> int:

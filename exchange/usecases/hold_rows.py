@@ -27,6 +27,7 @@ from exchange.audit.rows_told import (
     contradiction,
     rows_told,
 )
+from exchange.audit.rows_untold import NewestTold
 from exchange.kernel import ExchangeError, is_uuid7, to_micros
 from exchange.members import Standing
 from exchange.reports import ReportStatus
@@ -74,21 +75,20 @@ async def contradicted_rows(services: Services) -> AsyncIterator[list[Contradict
 
     What they said before, and is decided on no more, `exchange audit verify` looks at.
     """
-    versions: dict[RowName, int] = {}
-    last_words = LastWords()
+    newest, last_words = NewestTold(), LastWords()
     before = await _placed_until(services)
     for event in _CHECKED:
         async for entries in told_of(services, event):
             told = _told(entries)
             for each in told:
                 last_words.take(each)
-                if each.name.kind in _PARTIES:
-                    versions[each.name] = max(each.version, versions.get(each.name, 0))
+                newest.take(each)
             yield await _contradictions(services, told)
     yield await _contradictions(services, last_words.found())
     if before is not None:
-        yield await _untold(services, versions, before)
-        yield await untold_certificates(services, before, to_micros(services.clock() + _ON_ITS_WAY))
+        now = to_micros(services.clock() + _ON_ITS_WAY)
+        yield list(newest.untold(await services.store.rows_kept.current(), before=before, now=now))
+        yield await untold_certificates(services, before, now)
 
 
 async def _contradictions(services: Services, told: Sequence[RowTold]) -> list[Contradiction]:
@@ -117,17 +117,6 @@ async def _is_searched(services: Services, state: LogState) -> bool:
             return True
         await asyncio.sleep(_BETWEEN_LOOKS_SECONDS)
     return False
-
-
-async def _untold(services: Services, versions: dict[RowName, int], before: int) -> list[Contradiction]:
-    """Return clients and members whose version no entry tells of, of those that were there `before` all were placed."""
-    # A row from the future is no newer than one that lies.
-    now = to_micros(services.clock() + _ON_ITS_WAY)
-    return [
-        Contradiction(RowTold(name, NO_ENTRY), f"no entry tells of its version {version}")
-        for name, version, recorded_at in await services.store.rows_kept.current()
-        if version != versions.get(name) and not (isinstance(recorded_at, int) and before <= recorded_at <= now)
-    ]
 
 
 class RowWatch:

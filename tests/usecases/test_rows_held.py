@@ -191,7 +191,8 @@ async def test_client_that_is_put_back_a_second_time_reads_nothing_again(
 
 
 @pytest.mark.parametrize(
-    ("column", "value"), [("level", "COSMIC TOP SECRET"), ("roles", '["reader","releaser"]'), ("nationality", "GBR")]
+    ("column", "value"),
+    [("level", "COSMIC TOP SECRET"), ("roles", '["reader","releaser"]'), ("nationality", "GBR"), ("member", "GBR")],
 )
 async def test_client_that_was_given_more_in_its_row_is_suspended(living: World, column: str, value: str) -> None:
     client = living.clients["NOR reader"]
@@ -301,14 +302,55 @@ async def test_rows_are_looked_at_once_the_search_has_come_where_the_log_was(
     assert ("no entry tells of its version 2" in found) is is_told
 
 
-async def test_version_of_a_client_that_no_entry_tells_of_is_told(living: World) -> None:
-    client = living.clients["NOR reader"]
+@pytest.mark.parametrize("recorded_at", [0, 4_102_444_800_000_000])
+async def test_version_of_a_client_that_no_entry_tells_of_is_suspended(living: World, recorded_at: int) -> None:
+    report, client = await living.post(), living.clients["NOR reader"]
     living.clock.advance(timedelta(hours=1))
     await usecases.list_clients(living.services, living.call(None))
+    names = columns_of(living, "client")
+    (row,) = living.sql("SELECT * FROM client WHERE id = $1", client.id)
+    living.sql("UPDATE client SET superseded_at = 1 WHERE id = $1", client.id)
     # From the future it is as little told of as now.
-    living.sql("UPDATE client SET version = 2, recorded_at = $1 WHERE id = $2", 4_102_444_800_000_000, client.id)
+    written = dict(zip(names, row, strict=True)) | {"version": 2, "recorded_at": recorded_at, "level": "TOP SECRET"}
+    marks = ", ".join(f"${number}" for number in range(1, len(names) + 1))
+    living.sql(f"INSERT INTO client ({', '.join(names)}) VALUES ({marks})", *written.values())
 
-    assert "no entry tells of its version 2" in {entry["detail"]["why"] for entry in await held(living)}
+    assert await found_in(living) == [(f"client {client.id}", "no entry tells of its version 2")]
+    assert [(entry["detail"]["why"], entry["detail"]["done"]) for entry in await held(living)] == [
+        ("no entry tells of its version 2", "suspended")
+    ]
+    async with living.another_node() as fresh:
+        with pytest.raises(ForbiddenError):
+            await usecases.pull_report(fresh, living.call("NOR reader"), report)
+    assert (await held(living), await found_in(living)) == ([], [])
+
+
+@pytest.mark.parametrize(
+    ("column", "value"),
+    [("client_id", "'other'"), ("member", "'GBR'"), ("ed25519", "ml_dsa_65"), ("ml_dsa_65", "ed25519")],
+)
+async def test_key_of_a_signatory_that_was_made_another_one_is_ended(living: World, column: str, value: str) -> None:
+    ((key,),) = living.sql("SELECT key_id FROM signatory_key WHERE member = 'NOR'")
+    living.unguard("signatory_key")
+    living.sql(f"UPDATE signatory_key SET {column} = {value} WHERE key_id = $1", key)
+
+    said = column.removesuffix("_id")
+    ((place, why),) = await found_in(living)
+    assert (place, f"`{said}` in version 0" in why) == (f"signatory-key {key}", True)
+    assert [entry["detail"]["done"] for entry in await held(living)] == ["ended again"]
+    assert living.sql("SELECT count(*) FROM signatory_key WHERE key_id = $1 AND retired_at IS NULL", key) == [(0,)]
+
+
+async def test_key_of_a_signatory_that_nobody_enrolled_is_told_of(living: World) -> None:
+    living.clock.advance(timedelta(hours=1))
+    await usecases.list_clients(living.services, living.call(None))
+    names = ", ".join(name for name in columns_of(living, "signatory_key") if name != "key_id")
+    copied = f"SELECT 'another', {names} FROM signatory_key WHERE member = 'NOR'"
+    living.sql(f"INSERT INTO signatory_key (key_id, {names}) {copied}")
+
+    assert await found_in(living) == [("signatory-key another", "no entry enrolled it")]
+    (entry,) = await held(living)
+    assert (entry["object"]["id"], entry["detail"]["done"]) == ("another", "nothing")
 
 
 async def test_agreement_s_party_that_is_active_again_in_its_row_is_found(living: World) -> None:

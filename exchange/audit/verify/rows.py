@@ -8,6 +8,7 @@ from typing import Final
 
 from exchange.audit.certificates_told import CertificatesTold
 from exchange.audit.rows_told import LastWords, RowTold, contradiction, rows_told
+from exchange.audit.rows_untold import NewestTold
 from exchange.audit.shape import Entry
 from exchange.audit.verify.findings import Finding, Findings, Step
 from exchange.audit.verify.source import Source
@@ -32,7 +33,7 @@ class RowChecks:
         self._findings = findings
         self._waiting: list[tuple[int | None, RowTold]] = []
         self._last_words = LastWords()
-        self._certificates = CertificatesTold()
+        self._newest, self._certificates = NewestTold(), CertificatesTold()
         self._before = None if signed_at is None else _placed_until(source, signed_at)
         self._now = None if now is None else now + _ON_ITS_WAY_MICROS
         self._is_shown = True
@@ -44,6 +45,7 @@ class RowChecks:
         self._waiting += [(position, told) for told in found]
         for told in found:
             self._last_words.take(told)
+            self._newest.take(told)
         if len(self._waiting) >= _AT_ONCE:
             self._compare()
 
@@ -52,7 +54,7 @@ class RowChecks:
         self._compare()
         self._waiting = [(None, told) for told in self._last_words.found()]
         self._compare()
-        self._compare_certificates()
+        self._look_for_untold()
 
     def _compare(self) -> None:
         waiting, self._waiting = self._waiting, []
@@ -72,9 +74,12 @@ class RowChecks:
             if found is not None:
                 self._findings.add(Finding(Step.ROWS, str(told.name), found.why, position, told.by["id"]))
 
-    def _compare_certificates(self) -> None:
+    def _look_for_untold(self) -> None:
         if not self._is_shown or not self._certificates or self._before is None:
             return
+        current = self._source.current_rows() or ()
+        for found in self._newest.untold(current, before=self._before, now=self._now):
+            self._findings.add(Finding(Step.ROWS, str(found.told.name), found.why, None, found.told.by["id"]))
         kept = self._source.kept_certificates() or ()
         for found in self._certificates.untold(each for each in kept if each.is_settled(self._before, self._now)):
             self._findings.add(Finding(Step.ROWS, str(found.told.name), found.why, None, found.told.by["id"]))

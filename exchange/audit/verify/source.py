@@ -7,6 +7,7 @@ from typing import Protocol
 from exchange.audit.certificates_told import CertificateKept
 from exchange.audit.columns import EntryColumns
 from exchange.audit.rows_told import RowKept, RowName
+from exchange.audit.rows_untold import RowCurrent
 from exchange.audit.tile_paths import BundlePath, TilePath
 
 
@@ -79,3 +80,6 @@ class Source(Protocol):
 
     def kept_certificates(self) -> Sequence[CertificateKept] | None:
         """Return the certificates in use now; None where the source has no rows, or not all entries of its database."""
+
+    def current_rows(self) -> Sequence[RowCurrent] | None:
+        """Return what every version is told of, as it is now; None as for certificates."""

@@ -299,3 +299,24 @@ def test_last_words_are_of_agreements_alone() -> None:
     words.take(told(CLIENT, version=3, says={"party GBR": "suspended"}))
 
     assert words.found() == []
+
+
+def test_client_is_of_the_member_that_owns_its_entries() -> None:
+    assert said(EventName.CLIENT_CHANGED, owner="NOR").says == {"member": "NOR"}
+
+
+def test_key_of_a_signatory_is_whose_and_what_its_enrolment_says() -> None:
+    detail = {"key": "k1", "ed25519": "AA==", "ml_dsa_65": ["BB", "CC"]}
+    told = said(EventName.SIGNATORY_KEY_ENROLLED, owner="NOR", detail=detail)
+
+    assert (told.name, told.version) == (RowName(RowKind.SIGNATORY_KEY, "k1"), 0)
+    assert told.says == {"client": "x1", "member": "NOR", "ed25519": "AA==", "ml_dsa_65": "BBCC"}
+    assert said(EventName.SIGNATORY_KEY_ENROLLED, detail={"key": "k1"}).says == {"client": "x1"}
+    assert rows_told(entry(EventName.SIGNATORY_KEY_ENROLLED, detail={"key": 7})) == ()
+
+
+def test_version_behind_the_newest_is_no_entry_s() -> None:
+    newest = told(CLIENT, version=2, is_newest=True)
+
+    assert why(newest, RowKept(2)) is None
+    assert why(newest, RowKept(3)) == "no entry tells of its version 3"

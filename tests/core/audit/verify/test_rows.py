@@ -7,6 +7,7 @@ import pytest
 
 from exchange.audit.certificates_told import CertificateKept, detail_of, mark_of
 from exchange.audit.rows_told import RowKept, RowKind, RowName
+from exchange.audit.rows_untold import RowCurrent
 from exchange.audit.verify.findings import Findings, Step
 from exchange.audit.verify.rows import RowChecks
 from exchange.audit.verify.source import PendingEntry
@@ -26,9 +27,13 @@ class Rows:
         self.asked: list[int] = []
         self.certificates: list[CertificateKept] | None = None
         self.waiting: list[PendingEntry] = []
+        self.current: list[RowCurrent] | None = None
 
     def pending(self) -> list[PendingEntry]:
         return self.waiting
+
+    def current_rows(self) -> list[RowCurrent] | None:
+        return self.current
 
     def kept_certificates(self) -> list[CertificateKept] | None:
         return self.certificates
@@ -144,3 +149,14 @@ def test_certificate_whose_entry_may_wait_for_its_place_is_no_fault(waits_since:
     rows.certificates, rows.waiting = [certificate()], [PendingEntry("e1", waits_since)]
 
     assert len(checked(rows, [enrolled()], signed_at=SIGNED_AT).found()) == count
+
+
+@pytest.mark.parametrize(("version", "recorded_at", "count"), [(1, 0, 0), (2, 0, 1), (2, BEFORE, 0)])
+def test_version_that_no_entry_made_is_found(version: int, recorded_at: int, count: int) -> None:
+    rows = Rows({"r0": RowKept(1, says={1: {}})})
+    rows.current = [RowCurrent(RowName(RowKind.CLIENT, "r0"), version, recorded_at)]
+    found = checked(rows, [enrolled()], signed_at=SIGNED_AT).found()
+
+    assert [(each.place, each.why, each.entry) for each in found] == [
+        ("client r0", "no entry tells of its version 2", "e0")
+    ] * count

@@ -132,6 +132,9 @@ class World:
     def kept_certificates(self):
         return None
 
+    def current_rows(self):
+        return None
+
     # ── tried ──
 
     def verify(self, *known, keys=KEYS, now=None, **more) -> Verification:

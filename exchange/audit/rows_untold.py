@@ -1,0 +1,51 @@
+"""Rows that no entry tells of: clients and members of a version that was written in, keys that nobody enrolled."""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
+from typing import Final, NamedTuple
+
+from exchange.audit.rows_told import NO_ENTRY, Contradiction, RowKind, RowName, RowTold
+
+_NUMBERED: Final = frozenset({RowKind.CLIENT, RowKind.MEMBER, RowKind.SIGNATORY_KEY})
+"""Of what every version is in the log; of a key there is one."""
+
+
+class RowCurrent(NamedTuple):
+    """The version in force under a name, and when it was recorded, in microseconds; nothing of it is believed."""
+
+    name: RowName
+    version: object
+    recorded_at: object
+
+
+class NewestTold:
+    """Is told what entries say, in any order, and says which rows none of them made."""
+
+    def __init__(self) -> None:
+        self._newest: dict[RowName, RowTold] = {}
+
+    def take(self, told: RowTold) -> None:
+        """Take what one entry says."""
+        if told.name.kind not in _NUMBERED:
+            return
+        before = self._newest.get(told.name)
+        if before is None or before.version < told.version:
+            self._newest[told.name] = told
+
+    def untold(self, current: Iterable[RowCurrent], *, before: int, now: int | None) -> Iterator[Contradiction]:
+        """Yield the rows whose version no entry made, of those from `before` and those from after `now`.
+
+        All entries from `before` were taken. A row from the future is no newer than one that lies.
+        """
+        for name, version, recorded_at in current:
+            newest = self._newest.get(name)
+            is_new = isinstance(recorded_at, int) and before <= recorded_at and (now is None or recorded_at <= now)
+            if is_new or (newest is not None and newest.version == version):
+                continue
+            if name.kind is RowKind.SIGNATORY_KEY:
+                yield Contradiction(RowTold(name, NO_ENTRY), "no entry enrolled it")
+            elif newest is None:
+                yield Contradiction(RowTold(name, NO_ENTRY), f"no entry tells of its version {version}")
+            elif not isinstance(version, int) or version > newest.version:
+                told = replace(newest, says={}, is_over=False, is_newest=True)
+                yield Contradiction(told, f"no entry tells of its version {version}")

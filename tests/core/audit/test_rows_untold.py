@@ -1,0 +1,60 @@
+"""Rows that no entry tells of: what is new waits, what lies about its time does not."""
+
+from typing import Any
+
+import pytest
+
+from exchange.audit.rows_told import RowKind, RowName, RowTold
+from exchange.audit.rows_untold import NewestTold, RowCurrent
+
+CLIENT = RowName(RowKind.CLIENT, "c1")
+KEY = RowName(RowKind.SIGNATORY_KEY, "k1")
+
+
+def found(current: RowCurrent, *told: RowTold, now: int | None = 20) -> list[tuple[str, str]]:
+    newest = NewestTold()
+    for each in told:
+        newest.take(each)
+    return [(each.told.by["id"], each.why) for each in newest.untold([current], before=10, now=now)]
+
+
+def said(name: RowName = CLIENT, version: int = 2, **fields: Any) -> RowTold:
+    by: Any = {"id": f"e{version}", "type": "client.changed"}
+    return RowTold(name, by, version, **fields)
+
+
+@pytest.mark.parametrize("order", [1, -1])
+def test_version_that_the_newest_entry_made_is_told(order: int) -> None:
+    entries = [said(version=1), said(version=2)][::order]
+
+    assert found(RowCurrent(CLIENT, 2, 5), *entries) == []
+    assert found(RowCurrent(CLIENT, 3, 5), *entries) == [("e2", "no entry tells of its version 3")]
+
+
+def test_older_version_is_for_the_entry_behind_it_to_contradict() -> None:
+    assert found(RowCurrent(CLIENT, 1, 5), said()) == []
+
+
+def test_number_that_is_none_is_told_by_no_entry() -> None:
+    assert found(RowCurrent(CLIENT, "2", 5), said()) == [("e2", "no entry tells of its version 2")]
+
+
+def test_what_nobody_ever_told_of_has_no_entry() -> None:
+    other = said(RowName(RowKind.CLIENT, "c2"))
+
+    assert found(RowCurrent(CLIENT, 1, 5), other) == [("none", "no entry tells of its version 1")]
+    assert found(RowCurrent(KEY, 0, 5), other) == [("none", "no entry enrolled it")]
+    assert found(RowCurrent(KEY, 0, 5), said(KEY, 0)) == []
+
+
+def test_rows_of_which_not_every_version_is_told_are_not_counted() -> None:
+    report = RowName(RowKind.REPORT, "c1")
+
+    assert found(RowCurrent(report, 2, 5), said(report)) == [("none", "no entry tells of its version 2")]
+
+
+@pytest.mark.parametrize(
+    ("recorded_at", "now", "is_found"), [(9, 20, 1), (10, 20, 0), (20, 20, 0), (21, 20, 1), (21, None, 0), ("9", 20, 1)]
+)
+def test_row_is_looked_at_once_its_entry_has_its_place(recorded_at: object, now: int | None, is_found: int) -> None:
+    assert len(found(RowCurrent(CLIENT, 3, recorded_at), said(), now=now)) == is_found
