@@ -28,7 +28,9 @@ def entry(event: EventName, *, outcome: str = "permitted", version: int | None =
 
 
 def said(event: EventName, **fields: Any) -> RowTold:
-    (told,) = rows_told(entry(event, **fields))
+    given = entry(event, **fields)
+    (told,) = rows_told(given)
+    assert told.by is given
     return told
 
 
@@ -102,9 +104,9 @@ def test_client_is_said_with_what_the_entry_holds_of_it_lists_as_sets() -> None:
 
 
 def test_member_is_said_with_its_standing() -> None:
-    assert said(EventName.MEMBER_SUSPENDED, detail={"standing": "suspended", "level": "x"}).says == {
-        "standing": "suspended"
-    }
+    told = said(EventName.MEMBER_SUSPENDED, detail={"standing": "suspended", "level": "x"})
+
+    assert (told.name.kind, told.says) == (RowKind.MEMBER, {"standing": "suspended"})
 
 
 @pytest.mark.parametrize(
@@ -185,9 +187,11 @@ def test_consent_taken_back_says_it_of_itself_and_of_the_report() -> None:
     ],
 )
 def test_erasure_says_how_many_keys_are_gone(detail: dict[str, Any], expected: list[tuple[str, int]]) -> None:
-    found = rows_told(entry(EventName.PERSONAL_ERASED, detail=detail))
+    given = entry(EventName.PERSONAL_ERASED, detail=detail)
+    found = rows_told(given)
 
     assert [(each.name.id, each.version) for each in found] == expected
+    assert all((each.name.kind, each.by) == (RowKind.ERASED, given) for each in found)
 
 
 @pytest.mark.parametrize(
@@ -205,9 +209,11 @@ def test_what_the_jobs_put_in_a_row_s_place_is_told_of_it(
     kind: str, detail: dict[str, Any], expected: list[tuple[str, int, dict[str, str]]]
 ) -> None:
     subject = {"type": kind, "id": "x1", "version": 3}
-    found = rows_told(entry(EventName.ROW_CONTRADICTED, outcome="failed", detail=detail) | {"object": subject})
+    given = entry(EventName.ROW_CONTRADICTED, outcome="failed", detail=detail) | {"object": subject}
+    found = rows_told(given)
 
     assert [(str(each.name), each.version, each.says) for each in found] == expected
+    assert all(each.by is given for each in found)
 
 
 @pytest.mark.parametrize(
