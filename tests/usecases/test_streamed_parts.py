@@ -27,6 +27,7 @@ from tests.support.buckets import bucket_server, make_bucket
 from tests.support.lowering import lower
 from tests.support.uploading import awaited, begun, completed, pulled, sent
 from tests.support.world import World
+from tests.usecases.test_report_life import amend
 
 PREFIX, SEGMENT = 56, 16 * 1024 + 16
 """Of the ciphertext: what stands before the first segment, and a segment with its tag."""
@@ -186,8 +187,13 @@ async def marked_for_others(world: World, report: str) -> None:
     await lower(world, report, Downgrade(Label("NATO", "RESTRICTED", releasable_to=("DNK", "GBR", "NOR")), None))
 
 
+async def amended(world: World, report: str) -> None:
+    # Under the same label: what is shown of the former version would go on being that.
+    await amend(world, report)
+
+
 @pytest.mark.parametrize(
-    "act", [revoked, cleared_lower, member_suspended, agreement_suspended, recalled, marked_for_others]
+    "act", [revoked, cleared_lower, member_suspended, agreement_suspended, recalled, marked_for_others, amended]
 )
 async def test_right_that_is_lost_while_a_part_is_shown_ends_it_and_is_recorded(place: World, act: Any) -> None:
     await place.enrol("GBR releaser", "GBR", "releaser")
