@@ -18,7 +18,7 @@ from exchange.audit import EventName
 from exchange.kernel import ExchangeError, MalformedError, UnavailableError
 from exchange.markings import Label
 from exchange.members import Standing
-from exchange.reports import Downgrade
+from exchange.reports import Downgrade, PostedPart
 from exchange.store import BlobPlace, BlobStore, OnwardWish
 from exchange.store import blobs as blobs_module
 from exchange.usecases import backups
@@ -210,6 +210,24 @@ async def test_right_that_is_lost_while_a_part_is_shown_ends_it_and_is_recorded(
     ended = (await place.entries())[before]
     assert (ended["type"], ended["object"]["id"]) == ("report.part_read", report)
     assert ended["decision"] in {"refused", "failed"}
+
+
+async def test_who_may_read_the_rest_of_a_report_still_is_shown_no_more_of_a_part_above(place: World) -> None:
+    low = Label("NATO", "RESTRICTED", releasable_to=("DNK", "GBR", "NOR"))
+    parts = (
+        PostedPart(None, "application/octet-stream", "capture.bin", CONTENT),
+        PostedPart(low, "text/plain", "low.txt", b"what all may know"),
+    )
+    report = await place.post(parts=parts)
+    pieces = (await pieces_of(place, report))(0, len(CONTENT))
+    shown = [await anext(pieces)]
+    await cleared_lower(place, report)
+    place.clock.advance(timedelta(seconds=1))
+    with pytest.raises(UnavailableError):
+        shown += [piece async for piece in pieces]
+
+    assert len(shown) == 1
+    assert (await usecases.pull_report(place.services, place.call("NOR reader"), report)).value.parts
 
 
 async def test_part_that_may_be_read_still_is_shown_to_its_end_whatever_others_are_given(place: World) -> None:
