@@ -3,6 +3,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from exchange.agreements import Matter, MatterKind, MatterState, Said, Speech, require_speech
+from exchange.agreements.consultations import MOST_SAID
 from exchange.kernel import ConflictError
 from tests.core.agreements.worlds import DURING
 
@@ -59,6 +60,23 @@ def test_what_is_settled_is_final(speech: Speech):
 
     assert refused.value.code == "settled"
     assert refused.value.message == "the consultation is settled: open another one"
+
+
+def test_last_words_that_a_member_has_are_to_settle_it_by():
+    spoken = matter(MatterKind.DISPUTE, *[said("NOR", Speech.ANSWER)] * (MOST_SAID - 1))
+
+    with pytest.raises(ConflictError) as refused:
+        require_speech(spoken, "NOR", Speech.ANSWER)
+
+    assert refused.value.code == "too-much-said"
+    assert refused.value.message == (
+        f"your member has said {MOST_SAID - 1} times something here: settle it, or open another one"
+    )
+    require_speech(spoken, "NOR", Speech.SETTLE)
+    require_speech(spoken, "DNK", Speech.ANSWER)
+    require_speech(matter(MatterKind.DISPUTE, *[said("NOR", Speech.ANSWER)] * (MOST_SAID - 2)), "NOR", Speech.ANSWER)
+    with pytest.raises(ConflictError, match=f"said {MOST_SAID} times"):
+        require_speech(matter(MatterKind.DISPUTE, *[said("NOR", Speech.SETTLE)] * MOST_SAID), "NOR", Speech.SETTLE)
 
 
 speeches = st.lists(

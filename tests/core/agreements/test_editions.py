@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 from datetime import timedelta
-from itertools import pairwise
+from itertools import pairwise, product
 
 import pytest
 
@@ -17,6 +17,7 @@ from exchange.agreements import (
     OnwardRelease,
     Party,
     PartyState,
+    SharedReports,
     amended,
     amendment_faults,
     amendment_state,
@@ -33,6 +34,7 @@ from exchange.agreements import (
     text_of,
     withdraw_party,
 )
+from exchange.agreements.editions import is_recalled_since
 from exchange.kernel import ConflictError, Fault
 from exchange.members import MemberCode
 from tests.core.agreements.worlds import AFTER, BEFORE, DURING, EXAMPLE, SIGNED_AT, agreement, parse, signature_of
@@ -156,6 +158,20 @@ def test_who_was_no_party_for_a_time_shares_older_reports_again_where_a_text_say
 
     assert away_since(texts, 1, absent) == away
     assert away_since(texts, len(texts), absent) == set()
+
+
+@pytest.mark.parametrize("said", list(product(SharedReports, repeat=3)))
+def test_reports_of_who_left_and_is_back_are_recalled_where_every_text_since_says_so(said):
+    texts = [replace(FIRST, termination=replace(FIRST.termination, shared_reports=each)) for each in said]
+    now = replace(agreement([S] * 3), earlier=tuple(texts[:2]), terms=texts[2], edition=3)
+    back = replace(now, absences=(Absence("DNK", SIGNED_AT, DURING, 3),))
+    recalled = SharedReports.RECALLED
+
+    assert is_recalled_since(back, "DNK", 1) is (set(said) == {recalled})
+    assert is_recalled_since(back, "DNK", 2) is (set(said[1:]) == {recalled})
+    assert not is_recalled_since(back, "DNK", 3)
+    assert not is_recalled_since(back, "NOR", 1)
+    assert not is_recalled_since(now, "DNK", 1)
 
 
 def test_absence_lasts_from_the_day_of_leaving_until_the_text_binds():

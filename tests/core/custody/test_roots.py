@@ -342,6 +342,23 @@ def test_missing_file_refuses(path):
         load_roots(path)
 
 
+def test_file_that_this_user_may_not_open_is_told_with_whose_it_is(path, monkeypatch):
+    written(path, rendered(row(1, KEYS[0])))
+    opened = os.open
+
+    def refused(name, flags, *rest, **more):
+        if name == path:
+            raise PermissionError(errno.EACCES, "Permission denied")
+        return opened(name, flags, *rest, **more)
+
+    monkeypatch.setattr("os.open", refused)
+    monkeypatch.setattr("os.access", lambda place, _: place != path)
+    told = f"key file `{path}` cannot be read: `{path}` is user {os.getuid()}'s, and this runs as user"
+
+    with pytest.raises(UnsafeSettingError, match=told):
+        load_roots(path)
+
+
 def test_link_refuses(path, tmp_path):
     path.symlink_to(written(tmp_path / "target", rendered(row(1, KEYS[0]))))
 

@@ -2,6 +2,7 @@ import pytest
 
 from exchange import kernel
 from exchange.kernel import ExchangeError, Fault, ForbiddenError, InvalidError, LimitExceededError, UnavailableError
+from exchange.kernel.errors import MOST_FAULTS_TOLD, faults_told
 
 KINDS = [
     kind
@@ -69,3 +70,20 @@ def test_limit_says_when_to_come_back():
     error = LimitExceededError("too many requests", retry_after_seconds=7)
 
     assert (error.retry_after_seconds, error.code, str(error)) == (7, "rate-limited", "too many requests")
+
+
+@pytest.mark.parametrize("count", [0, 1, MOST_FAULTS_TOLD, MOST_FAULTS_TOLD + 1])
+def test_as_many_faults_as_one_can_mend_are_told_whole(count):
+    faults = [Fault(f"/{number}", "x", "wrong") for number in range(count)]
+
+    assert faults_told(faults) == tuple(faults)
+
+
+@pytest.mark.parametrize(("listed", "count"), [(MOST_FAULTS_TOLD + 2, None), (MOST_FAULTS_TOLD, MOST_FAULTS_TOLD + 2)])
+def test_of_more_faults_the_last_line_tells_how_many_are_left_out(listed, count):
+    faults = [Fault(f"/{number}", "x", "wrong") for number in range(listed)]
+
+    told = faults_told(faults, count)
+
+    assert told[:-1] == tuple(faults[:MOST_FAULTS_TOLD])
+    assert told[-1] == Fault("", "more-faults", "2 more faults are not told: mend these first")

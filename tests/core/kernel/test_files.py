@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from exchange.kernel.files import keep_file
+from exchange.kernel.files import keep_file, shut_out
 
 
 @pytest.fixture
@@ -59,3 +59,38 @@ def test_file_for_others_is_theirs_to_read(tmp_path):
         os.umask(before)
 
     assert (tmp_path / "kept").stat().st_mode & 0o777 == 0o644
+
+
+@pytest.fixture
+def shut(monkeypatch):
+    """The places that this process's user, 1001, may not enter or read."""
+    places, may = set(), os.access
+    monkeypatch.setattr("os.geteuid", lambda: 1001)
+    monkeypatch.setattr("os.access", lambda path, mode: str(path) not in places and may(path, mode))
+    return places
+
+
+@pytest.mark.parametrize("name", ["instance", "instance/custody", "instance/custody/root"])
+def test_first_place_on_the_way_that_is_shut_is_named_with_whose_it_is(tmp_path, shut, name):
+    folder = tmp_path / "instance" / "custody"
+    folder.mkdir(parents=True)
+    (folder / "root").write_bytes(b"1")
+    os.chown(tmp_path / name, os.getuid(), -1)
+    shut |= {str(tmp_path / name), str(folder / "root")}
+
+    told = shut_out(folder / "root")
+
+    assert told == (
+        f"`{tmp_path / name}` is user {os.getuid()}'s, and this runs as user 1001: run this as the user of the service,"
+        " to whom all of the instance belongs"
+    )
+
+
+@pytest.mark.parametrize("name", ["open", "gone/root"])
+def test_where_nothing_on_the_way_is_seen_shut_the_mend_is_told_alone(tmp_path, shut, name):
+    (tmp_path / "open").write_bytes(b"1")
+
+    assert not shut
+    assert shut_out(tmp_path / name) == (
+        "permission denied: run this as the user of the service, to whom all of the instance belongs"
+    )
