@@ -67,6 +67,9 @@ _LOOKS: Final = 10
 _BETWEEN_LOOKS_SECONDS: Final = 0.3
 """The search follows the log once a second."""
 
+_STANDS_STILL: Final = 5
+"""So many looks at which it stood still, and nobody works on it: there is nothing to wait for."""
+
 _log = logging.getLogger("exchange.rows")
 
 
@@ -112,9 +115,15 @@ async def _placed_until(services: Services) -> int | None:
 
 async def _is_searched(services: Services, state: LogState) -> bool:
     """Return whether the search has come as far as the log had; where that grows all the time it is a little behind."""
+    stood_still, before = 0, -1
     for _ in range(_LOOKS):
-        if await services.store.log.searched(state.log) >= state.size:
+        searched = await services.store.log.searched(state.log)
+        if searched >= state.size:
             return True
+        stood_still = stood_still + 1 if searched == before else 0
+        if stood_still >= _STANDS_STILL:
+            break
+        before = searched
         await asyncio.sleep(_BETWEEN_LOOKS_SECONDS)
     return False
 

@@ -72,14 +72,17 @@ def test_doctor_reads_the_newest_bundle(filled, operate, monkeypatch):
     assert found()["told"] == "no entry was moved to one"
     assert operate("audit", "archive", "--older-than", 30).code == 0
     monkeypatch.undo()
-    assert (found()["state"], found()["told"].startswith("the newest bundle is in file:///")) == ("ok", True)
+    whole = found()
+    assert (whole["state"], whole["told"].startswith("the newest bundle is in file:///")) == ("ok", True)
     (bundle,) = bundles(filled)
     bundle.chmod(0o600)
     bundle.write_bytes(bundle.read_bytes()[::-1])
-    assert (found()["state"], "was changed" in found()["told"]) == ("mend", True)
+    changed = found()
+    assert (changed["state"], "was changed" in changed["told"]) == ("mend", True)
     bundle.unlink()
-    assert (found()["state"], "it is not there" in found()["told"]) == ("mend", True)
-    assert "audit_archive_url" in found()["mend"]
+    gone = found()
+    assert (gone["state"], "it is not there" in gone["told"]) == ("mend", True)
+    assert "audit_archive_url" in gone["mend"]
 
 
 def test_age_comes_from_the_settings_or_has_to_be_given(filled, operate, monkeypatch):

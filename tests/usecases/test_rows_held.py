@@ -281,25 +281,32 @@ async def test_client_whose_entry_waits_since_long_for_its_place_is_not_told(liv
     assert [entry["type"] for entry in made.entries if entry["type"] == "row.contradicted"] == []
 
 
-@pytest.mark.parametrize(("behind", "is_told"), [(2, True), (1000, False)])
+@pytest.mark.parametrize(
+    ("behind", "goes_on_after", "is_told", "looks"),
+    [(2, 1, True, 3), (9, 1, True, 10), (1, 4, True, 5), (1000, 1, False, 10), (1000, 1000, False, 6)],
+)
 async def test_rows_are_looked_at_once_the_search_has_come_where_the_log_was(
-    living: World, monkeypatch: pytest.MonkeyPatch, behind: int, is_told: bool
+    living: World, monkeypatch: pytest.MonkeyPatch, behind: int, goes_on_after: int, is_told: bool, looks: int
 ) -> None:
     living.clock.advance(timedelta(hours=1))
     await usecases.list_clients(living.services, living.call(None))
     living.sql("UPDATE client SET version = 2 WHERE id = $1", living.clients["NOR reader"].id)
-    log, left = type(living.services.store.log), [behind]
+    await place_entries(living, is_searchable=True)
+    log, looked = type(living.services.store.log), 0
     searched = log.searched
 
     async def lagging(self: Any, of: int) -> int:
-        left[0] -= 1
-        return await searched(self, of) - (left[0] >= 0)
+        nonlocal looked
+        looked += 1
+        return await searched(self, of) - max(0, behind - (looked - 1) // goes_on_after)
 
     monkeypatch.setattr(log, "searched", lagging)
-    monkeypatch.setattr("exchange.usecases.hold_rows._BETWEEN_LOOKS_SECONDS", 0)
-    found = {entry["detail"]["why"] for entry in await held(living)}
+    monkeypatch.setattr(hold_rows, "_BETWEEN_LOOKS_SECONDS", 0)
+    found = [
+        each.why for page in [page async for page in hold_rows.contradicted_rows(living.services)] for each in page
+    ]
 
-    assert ("no entry tells of its version 2" in found) is is_told
+    assert (("no entry tells of its version 2" in found), looked) == (is_told, looks)
 
 
 @pytest.mark.parametrize("recorded_at", [0, 4_102_444_800_000_000])
