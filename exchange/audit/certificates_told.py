@@ -13,7 +13,7 @@ from typing import Final
 import orjson
 
 from exchange.audit.events import EventName, Outcome
-from exchange.audit.rows_told import NO_ENTRY, Contradiction, RowKind, RowName, RowTold
+from exchange.audit.rows_told import NO_ENTRY, Contradiction, RowKind, RowName, RowTold, is_settled
 from exchange.audit.shape import Entry
 
 BLIND_BYTES: Final = 16
@@ -56,12 +56,8 @@ class CertificateKept:
         return mark_of(self.client, self.thumbprint, key, self.blind)
 
     def is_settled(self, before: int, now: int | None) -> bool:
-        """Return whether what gave it is in its place, where all is that came `before`, in microseconds.
-
-        One from after `now` is no newer than one that lies.
-        """
-        is_new = isinstance(self.added_at, int) and before <= self.added_at and (now is None or self.added_at <= now)
-        return not is_new
+        """Return whether the entry that gave it is in its place: `rows_told.is_settled`."""
+        return is_settled(self.added_at, before, now)
 
 
 def mark_of(client: str, thumbprint: str, public_key: str | None, blind: bytes) -> CertificateMark:

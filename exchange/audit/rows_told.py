@@ -102,6 +102,15 @@ class Contradiction:
     certificate: str | None = None
 
 
+def is_settled(recorded_at: object, before: int, now: int | None) -> bool:
+    """Return whether the entry that made a row is in its place, where all are that came `before`, in microseconds.
+
+    A row from after `now` is no newer than one that lies.
+    """
+    is_new = isinstance(recorded_at, int) and before <= recorded_at and (now is None or recorded_at <= now)
+    return not is_new
+
+
 def contradiction(told: RowTold, kept: RowKept | None) -> Contradiction | None:
     """Return in what a row contradicts an entry; None where it does not. Read the row after the entry."""
     if kept is None:

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from typing import Final, NamedTuple
 
-from exchange.audit.rows_told import NO_ENTRY, Contradiction, RowKind, RowName, RowTold
+from exchange.audit.rows_told import NO_ENTRY, Contradiction, RowKind, RowName, RowTold, is_settled
 
 _NUMBERED: Final = frozenset({RowKind.CLIENT, RowKind.MEMBER, RowKind.SIGNATORY_KEY})
 """Of what every version is in the log; of a key there is one."""
@@ -35,12 +35,11 @@ class NewestTold:
     def untold(self, current: Iterable[RowCurrent], *, before: int, now: int | None) -> Iterator[Contradiction]:
         """Yield the rows whose version no entry made, of those from `before` and those from after `now`.
 
-        All entries from `before` were taken. A row from the future is no newer than one that lies.
+        All entries from `before` were taken.
         """
         for name, version, recorded_at in current:
             newest = self._newest.get(name)
-            is_new = isinstance(recorded_at, int) and before <= recorded_at and (now is None or recorded_at <= now)
-            if is_new or (newest is not None and newest.version == version):
+            if not is_settled(recorded_at, before, now) or (newest is not None and newest.version == version):
                 continue
             if name.kind is RowKind.SIGNATORY_KEY:
                 yield Contradiction(RowTold(name, NO_ENTRY), "no entry enrolled it")
