@@ -13,6 +13,7 @@ from sqlmodel import col
 
 from exchange.kernel import from_micros, to_micros
 from exchange.store.consent_tables import OnwardTable
+from exchange.store.derivation_tables import DerivationTable
 
 
 class OnwardState(Enum):
@@ -26,7 +27,7 @@ class OnwardState(Enum):
     LAPSED = "lapsed"
 
 
-UNDECIDED: Final = (OnwardState.ASKED.value, OnwardState.AWAITING.value)
+_UNDECIDED: Final = (OnwardState.ASKED.value, OnwardState.AWAITING.value)
 """States in which a request waits for the originator."""
 
 
@@ -94,10 +95,7 @@ class ConsentBook:
 
     async def undecided(self, client: str, member: str, originator: str) -> int:
         """Return how many requests of a client of `member` about the reports of `originator` nobody has decided."""
-        row = OnwardTable
-        is_its = (col(row.requester_member) == member, col(row.requester) == client, col(row.originator) == originator)
-        count = select(func.count()).select_from(row).where(*is_its, col(row.state).in_(UNDECIDED))
-        return int(await self._session.scalar(count) or 0)
+        return await count_undecided(self._session, OnwardTable, client, member, originator)
 
     async def granted(self, report_id: str) -> list[OnwardRow]:
         """Return the grants that hold for a report."""
@@ -167,3 +165,12 @@ def _row(row: OnwardTable) -> OnwardRow:
         conditions=row.conditions,
         note=row.note,
     )
+
+
+async def count_undecided(
+    session: AsyncSession, row: type[OnwardTable | DerivationTable], client: str, member: str, originator: str
+) -> int:
+    """Return how many requests of one kind a client of `member` has before an originator that nobody has decided."""
+    is_its = (col(row.requester_member) == member, col(row.requester) == client, col(row.originator) == originator)
+    count = select(func.count()).select_from(row).where(*is_its, col(row.state).in_(_UNDECIDED))
+    return int(await session.scalar(count) or 0)

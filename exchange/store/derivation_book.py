@@ -9,13 +9,13 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, func, insert, or_, select, update
+from sqlalchemy import ColumnElement, insert, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
 
 from exchange.kernel import from_micros, to_micros
 from exchange.markings import Label
-from exchange.store.consent_book import UNDECIDED, OnwardState
+from exchange.store.consent_book import OnwardState, count_undecided
 from exchange.store.derivation_tables import DerivationTable
 
 
@@ -87,10 +87,7 @@ class DerivationBook:
 
     async def undecided(self, client: str, member: str, originator: str) -> int:
         """Return how many requests of a client of `member` about the reports of `originator` nobody has decided."""
-        row = DerivationTable
-        is_its = (col(row.requester_member) == member, col(row.requester) == client, col(row.originator) == originator)
-        count = select(func.count()).select_from(row).where(*is_its, col(row.state).in_(UNDECIDED))
-        return int(await self._session.scalar(count) or 0)
+        return await count_undecided(self._session, DerivationTable, client, member, originator)
 
     async def granted(self, report_id: str, member: str) -> list[DerivationRow]:
         """Return the grants about a report for the reports of `member`; their time, or their version, may be over."""
