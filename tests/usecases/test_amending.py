@@ -3,7 +3,6 @@
 import asyncio
 from dataclasses import replace
 from datetime import timedelta
-from typing import Any
 
 import pytest
 
@@ -13,6 +12,7 @@ from exchange.audit import Criteria
 from exchange.kernel import ConflictError, ExchangeError, InvalidError, NotFoundError
 from exchange.markings import Label
 from exchange.usecases import amending as module
+from tests.support.meanwhile import posted_meanwhile
 from tests.support.treaty import signed, signing_key
 from tests.support.world import AGREEMENT, World, thumbprint_of
 
@@ -214,15 +214,7 @@ async def test_nobody_waits_to_write_while_reports_are_counted(
     populated: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     report = await populated.post(label=FOR_ALL)
-    counted, written = module.impact_of, list[str]()
-
-    async def written_meanwhile(*asked: Any, **others: Any) -> tuple[str, ...]:
-        async with asyncio.timeout(20):
-            written.append(await populated.post())
-        told: tuple[str, ...] = await counted(*asked, **others)
-        return told
-
-    monkeypatch.setattr(module, "impact_of", written_meanwhile)
+    written = posted_meanwhile(monkeypatch, module, "impact_of", populated)
     view = await proposed(populated, NARROWED)
     call = populated.call("GBR signatory")
     (listed,) = (await usecases.list_amendments(populated.services, call, populated.agreement_id)).value

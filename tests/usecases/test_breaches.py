@@ -1,8 +1,8 @@
 """Breaches: found once by any number of nodes, told to the two whom each concerns, and to nobody who is not cleared."""
 
 import asyncio
+import importlib
 from datetime import timedelta
-from typing import Any
 
 import pytest
 
@@ -17,6 +17,7 @@ from exchange.store.duty_reader import DutyReader
 from exchange.usecases import DutyWatch, NewMatter
 from exchange.usecases.notify_subscribers import Notifier, Reach
 from tests.attacks.hidden import random_id
+from tests.support.meanwhile import posted_meanwhile
 from tests.support.world import AGREEMENT, NOW, Entry, World
 
 OWING = AGREEMENT.replace(
@@ -379,14 +380,9 @@ async def test_nobody_waits_to_write_while_breaches_are_passed_over(
     await flash(owing)
     owing.clock.advance(11 * MINUTE)
     await DutyWatch(owing.services).round()
-    knows, written = usecases.list_breaches.__globals__["may_know"], list[str]()
-
-    async def written_meanwhile(*asked: Any) -> bool:
-        async with asyncio.timeout(20):
-            written.append(await owing.post())
-        return await knows(*asked)
-
-    monkeypatch.setitem(usecases.list_breaches.__globals__, "may_know", written_meanwhile)
+    written = posted_meanwhile(
+        monkeypatch, importlib.import_module("exchange.usecases.list_breaches"), "may_know", owing
+    )
     assert len(await listed(owing, "NOR signatory")) == 1
     assert len(written) == 1
 

@@ -1,13 +1,12 @@
 """What a recall would do, told before it is done, and who waits meanwhile; on both databases."""
 
-import asyncio
 import importlib
-from typing import Any
 
 import pytest
 
 from exchange import usecases
 from exchange.kernel import ConflictError
+from tests.support.meanwhile import posted_meanwhile
 from tests.support.world import World
 
 
@@ -52,14 +51,7 @@ async def test_nobody_waits_to_write_while_an_outlook_is_read_from_the_log(
     report = await living.post()
     await pull(living, report, "NOR reader")
     module = importlib.import_module("exchange.usecases.recall_report")
-    read, written = module.given_to, list[str]()
-
-    async def written_meanwhile(*asked: Any) -> Any:
-        async with asyncio.timeout(20):
-            written.append(await living.post())
-        return await read(*asked)
-
-    monkeypatch.setattr(module, "given_to", written_meanwhile)
+    written = posted_meanwhile(monkeypatch, module, "given_to", living)
     looked = await usecases.preview_recall(living.services, living.call("GBR releaser"), report)
     assert looked.value.given == {"NOR": 1}
     assert len(written) == 1
@@ -72,14 +64,7 @@ async def test_nobody_waits_to_write_while_it_is_decided_whose_a_destruction_is(
     await pull(living, report, "NOR reader")
     await recall(living, report)
     module = importlib.import_module("exchange.usecases.destructions")
-    decides, written = module._is_for, list[str]()
-
-    async def written_meanwhile(*asked: Any) -> Any:
-        async with asyncio.timeout(20):
-            written.append(await living.post())
-        return await decides(*asked)
-
-    monkeypatch.setattr(module, "_is_for", written_meanwhile)
+    written = posted_meanwhile(monkeypatch, module, "_is_for", living)
     (asked,) = (await usecases.list_destructions(living.services, living.call("NOR releaser"))).value
     assert asked.row.report == report
     assert len(written) == 1
