@@ -3,7 +3,7 @@
 import os
 import ssl
 import stat
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncGenerator, Callable, Iterator
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -11,6 +11,7 @@ from pathlib import Path
 from exchange.cli.doctor_log import disk, opened_rooms
 from exchange.cli.enrolment import read_pem
 from exchange.cli.finding import Finding
+from exchange.cli.patience import SILENT, patiently
 from exchange.crypto import read_certificate, read_certificates, revocations_end
 from exchange.kernel import ExchangeError, MalformedError, rfc3339, system_clock
 from exchange.kernel.files import shut_out
@@ -64,8 +65,8 @@ async def examine(folder: Path) -> list[Finding]:
         findings.append(Finding("trust bundle", Finding.MEND, told, mend))
     findings.append(_law(settings))
     findings.append(disk(settings.instance_folder))
-    findings.append(await _schema(settings))
-    findings.extend([finding async for finding in _services(settings)])
+    silence = Finding("database", Finding.MEND, SILENT, _mend_of_waiting(settings))
+    findings.extend([finding async for finding in patiently(_database(settings), silence)])
     return findings
 
 
@@ -225,7 +226,18 @@ def _mend_of_silence(settings: Settings) -> str:
     return "look at the disk; put a damaged `exchange.db` aside, and `exchange restore` a backup"
 
 
-async def _services(settings: Settings) -> AsyncIterator[Finding]:
+def _mend_of_waiting(settings: Settings) -> str:
+    if settings.database_url.startswith("postgresql"):
+        return (
+            "who holds a lock there: `SELECT DISTINCT unnest(pg_blocking_pids(pid)) FROM pg_stat_activity` as the "
+            "tables' owner, and what it does; where nobody does: the network, and the load of the server"
+        )
+    file = settings.database_url.removeprefix("sqlite+aiosqlite:///")
+    return f"who holds `{file}`: `fuser {file}`, and what it does; where nobody does: the disk"
+
+
+async def _database(settings: Settings) -> AsyncGenerator[Finding | None, None]:
+    yield await _schema(settings)
     try:
         async with open_services(settings) as services:
             async for finding in opened_rooms(settings, services):

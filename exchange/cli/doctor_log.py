@@ -12,8 +12,10 @@ from exchange.kernel.steady import SteadyClock
 from exchange.kernel.timekeeping import judged
 from exchange.settings import Settings
 from exchange.store import LogState
+from exchange.store.faults import SILENT_STORE
 from exchange.store.last_signed import LastSigned, LastSignedFile
-from exchange.usecases import Services, check_readiness
+from exchange.usecases import Services
+from exchange.usecases.check_readiness import each_check
 from exchange.usecases.ending_certificates import ending_certificates
 from exchange.usecases.hold_rows import contradicted_rows
 from exchange.usecases.keep_time import TOLD_FROM
@@ -55,16 +57,18 @@ def disk(folder: Path) -> Finding:
     return Finding("disk", Finding.OK, told)
 
 
-async def opened_rooms(settings: Settings, services: Services) -> AsyncIterator[Finding]:
-    """Yield what is right and wrong with the rooms, which are open."""
+async def opened_rooms(settings: Settings, services: Services) -> AsyncIterator[Finding | None]:
+    """Yield what is right and wrong with the rooms, which are open; None while a long look goes on."""
     if altered := await services.store.misfits.found():
         # Nothing else can be looked at in such a database.
         for place in altered:
             yield Finding("rows", Finding.MEND, f"no number where one belongs: {place}", _MENDS["rows"])
         return
-    for check in (await check_readiness(services)).checks:
+    async for check in each_check(services):
+        # Whatever asks the store says so where it does not answer: neither the policy nor the keys are at fault then.
+        mend = _MENDS["store" if check.finding.startswith(SILENT_STORE) else check.name]
         state = Finding.OK if check.is_working else Finding.MEND
-        yield Finding(check.name, state, check.finding, None if check.is_working else _MENDS[check.name])
+        yield Finding(check.name, state, check.finding, None if check.is_working else mend)
     yield await _large_parts(services)
     try:
         for finding in _missing_roots(await key_status(services)):
@@ -82,7 +86,8 @@ async def opened_rooms(settings: Settings, services: Services) -> AsyncIterator[
         yield Finding("log figures", Finding.MEND, exc.message, _MENDS["store"])
         return
     yield await _archive(settings, services, log)
-    yield await _rows(services)
+    async for found in _rows(services):
+        yield found
     if signed is not None:
         yield _last_signed(signed, log)
 
@@ -196,18 +201,21 @@ def _wall(services: Services) -> datetime:
     return clock.wall if isinstance(clock, SteadyClock) else clock()
 
 
-async def _rows(services: Services) -> Finding:
+async def _rows(services: Services) -> AsyncIterator[Finding | None]:
     first, count = "", 0
     try:
         async for found in contradicted_rows(services):
             first = first or "".join(f"{each.told.name}: {each.why}" for each in found[:1])
             count += len(found)
+            yield None
     except ExchangeError as exc:
-        return Finding("rows", Finding.MEND, exc.message, _MENDS["store"])
-    if not count:
-        return Finding("rows", Finding.OK, "each is where the log says that it came to")
+        yield Finding("rows", Finding.MEND, exc.message, _MENDS["store"])
+        return
     told = first if count == 1 else f"{first}; and {count - 1} more"
-    return Finding("rows", Finding.MEND, told, _MENDS["rows"])
+    if count:
+        yield Finding("rows", Finding.MEND, told, _MENDS["rows"])
+    else:
+        yield Finding("rows", Finding.OK, "each is where the log says that it came to")
 
 
 def _signed_here(settings: Settings) -> LastSigned | ExchangeError | None:

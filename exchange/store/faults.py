@@ -36,6 +36,9 @@ _ROW_ERRORS = (
 )
 _CONFLICTS = (sqlite3.IntegrityError, asyncpg.IntegrityConstraintViolationError, IntegrityError)
 
+SILENT_STORE = "the store cannot answer"
+"""What every error begins with that says that the database is at fault."""
+
 _CUT = "the database ended the connection; another is opened for the next request: see the server's own log"
 
 _MENDS = {
@@ -92,9 +95,7 @@ def as_exchange_error(fault: BaseException) -> ExchangeError:
     if isinstance(fault, _CONFLICTS):
         return ConflictError("the store holds such a row already, or lacks one that this refers to")
     kind = _kind(fault)
-    return UnavailableError(
-        f"the store cannot answer: {_MENDS.get(kind, kind)}", told=f"the store cannot answer: {kind}"
-    )
+    return UnavailableError(f"{SILENT_STORE}: {_MENDS.get(kind, kind)}", told=f"{SILENT_STORE}: {kind}")
 
 
 @contextmanager

@@ -1,6 +1,6 @@
 """Does the service really work: a real read through store, policy, custody and log, not a socket that answers."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
 
 from exchange.kernel import ExchangeError, UnavailableError
@@ -33,6 +33,11 @@ class Readiness:
 
 async def check_readiness(services: Services) -> Readiness:
     """Return whether the next request could be served, from the store down to the keys."""
+    return Readiness(tuple([check async for check in each_check(services)]))
+
+
+async def each_check(services: Services) -> AsyncIterator[Check]:
+    """Yield each check of `check_readiness` as soon as it is made."""
     checks: list[Check] = []
 
     async def log() -> None:
@@ -67,7 +72,7 @@ async def check_readiness(services: Services) -> Readiness:
         steps += (("witnesses", quorum),)
     for name, step in steps:
         checks.append(await _run(name, step))
-    return Readiness(tuple(checks))
+        yield checks[-1]
 
 
 async def require_confirmed(services: Services) -> None:

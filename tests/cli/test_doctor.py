@@ -16,6 +16,7 @@ from exchange.cli.doctor import examine
 from exchange.crypto import empty_crl, issue_server, new_authority
 from exchange.custody import CustodyUnavailableError, FileCustodian
 from exchange.settings import InstanceLayout, load_settings
+from exchange.store import Store
 from exchange.store.faults import as_exchange_error
 from exchange.store.last_signed import LastSigned, LastSignedFile, Signed
 from exchange.store.log_reader import LogReader
@@ -392,6 +393,18 @@ async def test_custody_out_of_reach_is_told_with_its_mend(instance, monkeypatch)
 
     assert (found["custody"].state, found["custody"].told) == ("mend", "the token is gone")
     assert "token" in found["custody"].mend
+
+
+async def test_policy_is_not_at_fault_where_the_store_is_silent(instance, monkeypatch):
+    async def silent(*_given):
+        raise as_exchange_error(TimeoutError())
+
+    monkeypatch.setattr(Store, "caller", silent)
+
+    found = {each.name: each for each in await examine(instance)}
+
+    assert "was silent for too long" in found["policy"].told
+    assert "see that the database runs" in found["policy"].mend
 
 
 @pytest.mark.parametrize("secret", ["custody/roots.json", "secrets/cursor.key", "tls/server.key"])
