@@ -46,6 +46,8 @@ where writers follow each other closely it never meets the moment in which the l
 
 _CODE_BITS = 0xFF
 
+_STATEMENT_SECONDS = 60.0
+
 _READ_ONLY = "25006"
 """PostgreSQL's `read_only_sql_transaction`."""
 
@@ -73,7 +75,12 @@ def is_sqlite(url: URL) -> bool:
 
 
 def new_engine(
-    url: URL, *, wait_seconds: float, may_create: bool = False, lineage: Lineage | None = None
+    url: URL,
+    *,
+    wait_seconds: float,
+    may_create: bool = False,
+    lineage: Lineage | None = None,
+    statement_seconds: float | None = _STATEMENT_SECONDS,
 ) -> AsyncEngine:
     """Return an engine that connects when first used; its transactions on SQLite take the write lock when they begin.
 
@@ -81,7 +88,8 @@ def new_engine(
     With `lineage` each connection to PostgreSQL leads to the history that the first one led to.
     """
     if not is_sqlite(url):
-        arguments: dict[str, Any] = {"timeout": wait_seconds, "command_timeout": 60, "server_settings": SESSION}
+        arguments: dict[str, Any] = {"timeout": wait_seconds, "server_settings": SESSION}
+        arguments["command_timeout"] = statement_seconds
         arguments["target_session_attrs"] = PRIMARY
         engine = create_async_engine(url, pool_size=2, max_overflow=6, pool_pre_ping=True, connect_args=arguments)
         event.listen(engine.sync_engine, "handle_error", _part_from_read_only)

@@ -10,10 +10,11 @@ import os
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+from time import monotonic
 
 from sqlalchemy import text
 from sqlalchemy.engine import URL, Connection
-from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import DBAPIError, OperationalError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 import exchange
@@ -33,6 +34,23 @@ _LOCK = 0x65786368616E6765
 _PAUSES_SECONDS = (0.05, 0.1, 0.2, 0.4, 0.8)
 _WAIT_SECONDS = 30.0
 """How long a node waits for another one that is migrating."""
+
+
+_STATEMENT_SECONDS = 3600.0
+"""A statement that fills a column of a large table takes long; where the server has gone without a word, it ends."""
+
+_TABLE_WAIT_MILLISECONDS = 500
+"""How long everybody may have to wait behind a migration that waits for a table; no request fails for so little."""
+
+_PAUSE_SECONDS = 2.0
+"""Four fifths of the time are the service's meanwhile."""
+
+_HELD = ("55P03", "40P01")  # lock_not_available, deadlock_detected
+_TOLD_HELD = (
+    "somebody holds a table of the exchange for long, as a backup does, or migrates it: nothing was changed, and the "
+    "service goes on; run `exchange migrate` again when that has ended. As the tables' owner, what goes on for long: "
+    "`SELECT pid, xact_start, query FROM pg_stat_activity ORDER BY xact_start`"
+)
 
 
 _VERSION = Statement("SELECT version_num FROM alembic_version", (), {})
@@ -66,17 +84,34 @@ async def migrate(url: str) -> str:
     Raises UnavailableError where the database cannot be reached or changed, or this version is too old for it.
     """
     parsed = checked_url(url)
-    engine = new_engine(parsed, wait_seconds=_WAIT_SECONDS, may_create=True)
+    engine = new_engine(parsed, wait_seconds=_WAIT_SECONDS, may_create=True, statement_seconds=_STATEMENT_SECONDS)
     try:
         with driver_errors():
             if is_sqlite(parsed):
                 # Made here and not by SQLite: ciphertext and metadata are nobody else's to read.
                 _make_file(Path(str(parsed.database)))
                 await _begin_write_ahead(engine)
-            async with engine.begin() as connection:
-                return await connection.run_sync(_upgrade, parsed)
+            return await _upgraded(engine, parsed)
     finally:
         await engine.dispose()
+
+
+async def _upgraded(engine: AsyncEngine, url: URL) -> str:
+    """Upgrade in one transaction, begun anew where somebody holds a table for long, as a backup does that reads it.
+
+    Behind who waits for such a table everybody waits: the service would stand still for as long as that backup takes.
+    """
+    deadline = monotonic() + _WAIT_SECONDS
+    while True:
+        try:
+            async with engine.begin() as connection:
+                return await connection.run_sync(_upgrade, url)
+        except DBAPIError as exc:
+            if getattr(exc.orig, "sqlstate", None) not in _HELD:
+                raise
+            if monotonic() > deadline:
+                raise UnavailableError(_TOLD_HELD) from exc
+        await asyncio.sleep(_PAUSE_SECONDS)
 
 
 def _make_file(path: Path) -> None:
@@ -195,7 +230,9 @@ def _upgrade(connection: Connection, url: URL) -> str:
 
     if not is_sqlite(url):
         # Until the end of the transaction. SQLite's transaction began by taking the only write lock there is.
+        connection.execute(text(f"SET LOCAL lock_timeout = '{_WAIT_SECONDS:.0f}s'"))
         connection.execute(text(f"SELECT pg_advisory_xact_lock({_LOCK})"))
+        connection.execute(text(f"SET LOCAL lock_timeout = '{_TABLE_WAIT_MILLISECONDS}ms'"))
     before = _found(connection)
     if before is not None and before.is_newer:
         # Rights too are left as they are: this version would give away tables that it does not know.

@@ -11,6 +11,7 @@ from alembic import command
 from alembic.config import Config
 from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, inspect, text
+from sqlalchemy.ext.asyncio import AsyncEngine
 
 from exchange.kernel import UnavailableError
 from exchange.store import Store, head, migrate, revision, schema, schema_state
@@ -201,3 +202,40 @@ async def test_nodes_of_two_threads_take_turns(database_url: str) -> None:
     done = await asyncio.gather(*(asyncio.to_thread(asyncio.run, migrate(database_url)) for _ in range(3)))
 
     assert done == [head()] * 3
+
+
+async def migrated_to(engine: AsyncEngine, number: str) -> None:
+    def step(connection: Connection) -> None:
+        config = Config()
+        config.set_main_option("script_location", str(schema._MIGRATIONS))
+        config.attributes["connection"] = connection
+        command.upgrade(config, number)
+
+    async with engine.begin() as connection:
+        await connection.run_sync(step)
+
+
+async def test_migration_that_waits_for_a_backup_lets_the_service_go_on(
+    empty_postgres_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Behind one that waits for a table everybody waits: 0031 alters the one that is read here."""
+    monkeypatch.setattr(schema, "_WAIT_SECONDS", 1.0)
+    monkeypatch.setattr(schema, "_PAUSE_SECONDS", 0.1)
+    engine = new_engine(checked_url(empty_postgres_url), wait_seconds=5)
+    await migrated_to(engine, "0030")
+    look = text("SELECT count(*) FROM report_part")
+
+    async with engine.connect() as backup:
+        await backup.execute(look)
+        migrating = asyncio.create_task(migrate(empty_postgres_url))
+        async with engine.connect() as service:
+            for _ in range(5):
+                await asyncio.wait_for(service.execute(look), 10)
+                await service.rollback()
+                await asyncio.sleep(0.1)
+        with pytest.raises(UnavailableError, match="nothing was changed, and the service goes on"):
+            await asyncio.wait_for(migrating, 30)
+
+    assert await revision(empty_postgres_url) == "0030"
+    assert await migrate(empty_postgres_url) == head()
+    await engine.dispose()
