@@ -32,7 +32,14 @@ from exchange.usecases.judging import (
     report_not_found,
 )
 from exchange.usecases.life_checks import label_faults
-from exchange.usecases.onward_release import as_it_stands, ended_with, in_state, is_above, require_few_undecided
+from exchange.usecases.onward_release import (
+    as_it_stands,
+    ended_with,
+    hold_as_read,
+    in_state,
+    is_above,
+    require_few_undecided,
+)
 from exchange.usecases.originating import (
     Detail,
     OwnReport,
@@ -87,6 +94,7 @@ async def request_derivation(
         if faults := await _faults(services, call, sought, wish):
             raise InvalidError("the marking cannot be asked for so", tuple(faults))
         async with services.store.unit_of_work() as unit:
+            await hold_as_read(unit, report)
             originator = judged.facts.originator
             require_few_undecided(await unit.derivations().undecided(client.id, client.member, originator), originator)
             row_id = new_id(call.now, services.randomness(_ID_RANDOMNESS_BYTES))

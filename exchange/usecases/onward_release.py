@@ -20,7 +20,7 @@ from exchange.markings import Label
 from exchange.members import ONWARD_RELEASE, Client, PendingAct, Role
 from exchange.release import Consent, Reason, View
 from exchange.reports import Header, ReportAct, require_act
-from exchange.store import DerivationRow, OnwardRow, OnwardState, OnwardWish, Parts, UnitOfWork
+from exchange.store import DerivationRow, OnwardRow, OnwardState, OnwardWish, Parts, ReportRow, UnitOfWork
 from exchange.usecases.answer_request import require_not_asked
 from exchange.usecases.authenticate import authenticate
 from exchange.usecases.context import Call, Recorded, Services
@@ -88,11 +88,8 @@ async def request_onward(services: Services, call: Call, report_id: str, wish: O
         header = await _header(services, call, granted)
         meant = await _meant(services, call, granted, header, wish)
         async with services.store.unit_of_work() as unit:
-            # INVARIANT: parts are asked for by numbers of the version that was read. A newer one ends requests that
-            # stand by then, so one must not be added behind it: its numbers would mean other parts.
-            held = await unit.reports().held(judged.report.id)
-            if held is None or held.version != judged.report.version:
-                raise ConflictError("the report changed while it was asked for: read it again, then ask")
+            # Parts are asked for by numbers of the version that was read: of a newer one they would mean other parts.
+            await hold_as_read(unit, judged.report)
             originator = judged.facts.originator
             require_few_undecided(await unit.consents().undecided(client.id, client.member, originator), originator)
             row_id = new_id(call.now, services.randomness(_ID_RANDOMNESS_BYTES))
@@ -295,6 +292,15 @@ async def _own_request(
             raise NotFoundError("no such request, or none that you may decide")
     own = await own_report(services, call, row.report, Role.RELEASER, event=event)
     return own.caller, row, own
+
+
+async def hold_as_read(unit: UnitOfWork, report: ReportRow) -> None:
+    """Hold a report that something is asked about; ConflictError where it has a newer version by now, or has ended."""
+    # INVARIANT: a newer version, or the end, ends the requests that stand by then: none is added behind it.
+    held = await unit.reports().held(report.id)
+    if held is None or held.version != report.version:
+        raise ConflictError("the report changed while it was asked for: read it again, then ask")
+    require_act(held.stored_status, ReportAct.RELEASE)
 
 
 def require_few_undecided(count: int, originator: str) -> None:

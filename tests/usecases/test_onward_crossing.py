@@ -9,7 +9,9 @@ import pytest
 from exchange import usecases
 from exchange.kernel import ConflictError
 from exchange.store import OnwardState
-from exchange.usecases import onward_release
+from exchange.usecases import derivations, onward_release
+from tests.support import deriving
+from tests.support.deriving import MIDDLE
 from tests.support.onward import LOW, ask, grant, listed_requests, read, with_releasers
 from tests.support.world import AGREEMENT, World
 from tests.usecases.test_amending import concluded
@@ -122,3 +124,30 @@ async def test_what_nobody_would_be_given_any_more_is_granted_by_nobody(asking: 
     code = "originator-control" if how == "goes on no more" else "agreement-not-in-force"
     assert [each.error and each.error.code for each in made] == [code, code]
     assert {view.row.note for view in await listed_requests(asking, "NOR reader")} == {None}
+
+
+@pytest.mark.parametrize("what", ["onward", "derivation"])
+@pytest.mark.parametrize(("how", "code"), [("recalled", "recalled"), ("amended", "conflict")])
+async def test_nothing_is_asked_about_what_has_ended_or_changed_while_it_was_asked_about(
+    asking: World, monkeypatch: pytest.MonkeyPatch, what: str, how: str, code: str
+) -> None:
+    await asking.enrol("NOR analyst", "NOR", "contributor", "reader")
+    report = await asking.post(label=MIDDLE)
+    module, step = (onward_release, "_meant") if what == "onward" else (derivations, "_faults")
+    found = getattr(module, step)
+
+    async def meanwhile(*arguments: Any) -> Any:
+        if how == "recalled":
+            await usecases.recall_report(asking.services, asking.call("GBR releaser"), report, "it was wrong")
+        else:
+            newer = asking.posted(label=MIDDLE, content=b"newer")
+            await usecases.amend_report(asking.services, asking.call("GBR contributor"), report, newer)
+        return await found(*arguments)
+
+    monkeypatch.setattr(module, step, meanwhile)
+    asked = await asking.attempt((ask if what == "onward" else deriving.ask)(asking, report, "NOR analyst"))
+
+    assert asked.error is not None
+    assert asked.error.code == code
+    table = {"onward": "onward_release", "derivation": "derivation_consent"}[what]
+    assert asking.sql(f"SELECT count(*) FROM {table}") == [(0,)]
