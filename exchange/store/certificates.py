@@ -11,7 +11,7 @@ from sqlmodel import col
 from exchange.audit.certificates_told import CertificateKept, CertificateMark
 from exchange.crypto import CertificateFacts
 from exchange.kernel import ConflictError, NotFoundError, from_micros, to_micros
-from exchange.store.tables import CertificateTable
+from exchange.store.tables import CertificateTable, PolicyStateTable
 
 
 class Certificates:
@@ -24,6 +24,8 @@ class Certificates:
 
     async def add(self, client_id: str, certificate: CertificateFacts, blind: bytes | None) -> None:
         """Add a certificate; ConflictError for one that is or was in use, or whose key is or was another client's."""
+        # Before anything is looked up: of two that are enrolled at once with one key the second finds the first.
+        await self._session.scalar(select(col(PolicyStateTable.policy_version)).with_for_update())
         if await self._session.get(CertificateTable, certificate.thumbprint) is not None:
             # INVARIANT: a thumbprint names one client for ever, or old entries would name another one.
             raise ConflictError("this certificate is enrolled, or was: use a new one")
