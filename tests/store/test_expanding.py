@@ -2,8 +2,11 @@
 
 import asyncio
 import itertools
+import sqlite3
 from collections.abc import Mapping
+from contextlib import closing
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -239,3 +242,18 @@ async def test_migration_that_waits_for_a_backup_lets_the_service_go_on(
     assert await revision(empty_postgres_url) == "0030"
     assert await migrate(empty_postgres_url) == head()
     await engine.dispose()
+
+
+async def test_reports_from_before_the_first_release_are_refused_in_words_and_left(tmp_path: Path) -> None:
+    file = tmp_path / "exchange.db"
+    engine = new_engine(checked_url(f"sqlite+aiosqlite:///{file}"), wait_seconds=5, may_create=True)
+    await migrated_to(engine, "0003")
+    await engine.dispose()
+    with closing(sqlite3.connect(file)) as database, database:
+        columns = [row[1] for row in database.execute("PRAGMA table_info(report)")]
+        database.execute(f"INSERT INTO report VALUES ({', '.join('1' for _ in columns)})")
+
+    with pytest.raises(UnavailableError, match="from before the first release"):
+        await migrate(f"sqlite+aiosqlite:///{file}")
+
+    assert await revision(f"sqlite+aiosqlite:///{file}") == "0003"
