@@ -51,7 +51,7 @@ from exchange.kernel import Clock, ExchangeError, UnavailableError, UnsafeSettin
 from exchange.kernel.spans import UNTRACED, Tracer
 from exchange.services import be_sequencer, ended_with_database, open_services, webhooks_of
 from exchange.setting_faults import faults_of
-from exchange.settings import Settings, read_secret
+from exchange.settings import InstanceLayout, Settings, read_secret
 from exchange.usecases import (
     Services,
     check_readiness,
@@ -256,7 +256,12 @@ def _places(settings: Settings) -> HostPlaces:
     keys = {"log": settings.log_key_file, "node": settings.node_key_file, "cursor": settings.cursor_key_file}
     certificates = (settings.server_certificate_file, settings.authorities_folder)
     return HostPlaces(
-        settings.instance_folder, *certificates, keys, settings.edge_certificates_file, settings.crl_folder
+        settings.instance_folder,
+        *certificates,
+        keys,
+        edges=settings.edge_certificates_file,
+        edge_server=InstanceLayout(settings.instance_folder).edge_server_certificate_file,
+        revocations=settings.crl_folder,
     )
 
 

@@ -130,6 +130,11 @@ class InstanceLayout:
         """The certificates of proxies whose word is taken for who a client is; `exchange ca edge` writes it."""
         return self.tls_folder / "edges.pem"
 
+    @property
+    def edge_server_certificate_file(self) -> Path:
+        """A copy of what a proxy shows to its clients, by which its end is told; `exchange ca edge` writes it."""
+        return self.tls_folder / "edge-server.pem"
+
 
 class WebhookSettings(BaseModel):
     """Where alerts are sent: a table `[[alert_webhooks]]`."""

@@ -41,6 +41,7 @@ class _Paper:
 # Time enough to get a certificate through an agency's channels.
 _CERTIFICATE = _Paper("certificate", timedelta(days=30), "issue a new one")
 _SERVER = replace(_CERTIFICATE, mend="`exchange ca server` makes another, unless another authority issued it: ask that")
+_EDGE_SERVER = replace(_CERTIFICATE, mend="bring the edge its next one, then `make edge` (`exchange ca edge`)")
 # Lists come every week or every day.
 _REVOCATIONS = _Paper("revocation list", timedelta(days=3), "bring the next one")
 
@@ -142,6 +143,9 @@ def _certificates(settings: Settings, now: datetime) -> Iterator[Finding]:
     if settings.edge_certificates_file is not None:
         path = settings.edge_certificates_file
         yield _validity(_CERTIFICATE, path, _end_of_edges, now=now)
+    shown_to_members = InstanceLayout(settings.instance_folder).edge_server_certificate_file
+    if shown_to_members.exists():
+        yield _validity(_EDGE_SERVER, shown_to_members, _end_of_certificate, now=now)
     for path in sorted(settings.crl_folder.glob("*.pem")):
         yield _validity(_REVOCATIONS, path, revocations_end, now=now)
 

@@ -1,8 +1,8 @@
 """`exchange ca edge`: what a proxy at the edge needs to end the members' mutual TLS and to say who came.
 
 Steps: (1) the members' authorities and revocation lists, as they are now; (2) its server certificate, where the folder
-has none, or one of this instance's authority that ends soon; (3) its own certificate towards the nodes, which the
-instance is told to believe, on the record.
+has none, or one of this instance's authority that ends soon, and a copy of it beside the instance's own; (3) its own
+certificate towards the nodes, which the instance is told to believe, on the record.
 Run again, it renews what ends soon and brings the lists up to date.
 """
 
@@ -67,6 +67,8 @@ async def edge(
         names = tuple(dict.fromkeys(name for each in host_name or () for name in each.split())) or ("localhost",)
         _write_pair(out, "server", issue_server(demo_authority(host.layout), names, now=now))
         made.append("server.pem")
+    # Where its end is told of: nobody else looks into that folder.
+    _write(host.layout.edge_server_certificate_file, read_pem(server), mode=_PUBLIC)
     # (3) what the nodes see
     if _ends_soon(out / "client.pem", now) or not _is_believed(host, out / "client.pem"):
         pair = issue_client(demo_authority(host.layout), _NAME, organisation="EXCHANGE", now=now)

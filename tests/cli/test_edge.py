@@ -7,6 +7,7 @@ from datetime import timedelta
 
 import pytest
 
+from exchange.app import _places
 from exchange.cli import audit_log
 from exchange.cli import edge as edge_module
 from exchange.crypto import empty_crl, issue_server, new_authority, read_certificate
@@ -85,6 +86,22 @@ def test_certificates_that_end_soon_are_renewed_and_the_old_ones_stay_believed(
     believed = InstanceLayout(instance.absolute()).edge_certificates_file.read_bytes()
     assert first.thumbprint != second.thumbprint
     assert believed.count(b"BEGIN CERTIFICATE") == 2
+
+
+def test_end_of_what_members_see_is_told_of_whoever_issued_it(exchange, instance, tmp_path):
+    out, layout = tmp_path / "edge", InstanceLayout(instance.absolute())
+    make(exchange, instance, out)
+    assert layout.edge_server_certificate_file.read_bytes() == (out / "server.pem").read_bytes()
+    now = system_clock()
+    foreign = issue_server(new_authority("another", now), ["edge.example"], now=now, days=20).certificate_pem
+    (out / "server.pem").write_bytes(foreign)
+
+    assert make(exchange, instance, out) == []
+
+    found = {each["id"]: each for each in exchange("doctor", "--dir", instance, "--json").json}
+    told = found["certificate edge-server.pem"]
+    assert (told["state"], "make edge" in told["mend"]) == ("warning", True)
+    assert _places(load_settings(instance)).edge_server.read_bytes() == foreign
 
 
 def test_certificate_of_another_authority_is_its_operator_s_to_renew(exchange, instance, tmp_path):

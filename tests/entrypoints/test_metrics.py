@@ -206,11 +206,15 @@ async def test_scrape_tells_when_the_newest_certificate_of_the_edge_ends(service
     pairs = [issue_server(authority, ["edge"], now=now, days=days) for days in (10, 200)]
     edges.write_bytes(b"".join(pair.certificate_pem for pair in pairs))
 
-    lines = await scraped(service, HostPlaces(tmp_path, tmp_path / "none.pem", tmp_path / "none", {}, edges))
+    shown = tmp_path / "edge-server.pem"
+    shown.write_bytes(pairs[0].certificate_pem)
 
-    (told,) = [line for line in lines.splitlines() if 'certificate="edge"' in line]
-    ends = read_certificate(pairs[1].certificate_pem).not_after.timestamp()
-    assert float(told.rsplit(" ", 1)[1]) == ends
+    places = HostPlaces(tmp_path, tmp_path / "none.pem", tmp_path / "none", {}, edges, shown)
+    lines = await scraped(service, places)
+
+    for name, pair in (("edge", pairs[1]), ("edge-server", pairs[0])):
+        (told,) = [line for line in lines.splitlines() if f'certificate="{name}"' in line]
+        assert float(told.rsplit(" ", 1)[1]) == read_certificate(pair.certificate_pem).not_after.timestamp()
 
 
 async def test_scrape_tells_when_what_is_in_use_ends_though_the_next_one_lies_there(service, world, tmp_path) -> None:

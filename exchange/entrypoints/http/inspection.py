@@ -33,7 +33,8 @@ KEY_AGES = Family(
 EXPIRY = Family(
     "exchange_certificate_expiry_timestamp_seconds",
     Kind.GAUGE,
-    "When a certificate ends, in seconds since 1970: the server's, the edge's, and the first of the authorities'.",
+    "When a certificate ends, in seconds since 1970: the server's, the first of the authorities', and of those of an "
+    "edge what it shows to clients (`edge-server`) and to nodes (`edge`).",
     ("certificate",),
 )
 LISTS_END = Family(
@@ -54,7 +55,8 @@ DISK_SIZE = Family("exchange_disk_size_bytes", Kind.GAUGE, "Size of the disk of 
 class HostPlaces:
     """What of the host is told about: the instance's folder, its certificates, and the files of its keys by name.
 
-    `edges` holds the certificates of the proxies that are believed, None where none is; `revocations` the lists.
+    `edges` holds the certificates of the proxies that are believed, None where none is; `edge_server` is a copy of what
+    such a proxy shows to its clients; `revocations` holds the lists.
     """
 
     folder: Path
@@ -62,6 +64,7 @@ class HostPlaces:
     authorities: Path
     keys: Mapping[str, Path]
     edges: Path | None = None
+    edge_server: Path | None = None
     revocations: Path | None = None
 
 
@@ -120,7 +123,8 @@ def _disk(folder: Path) -> Iterator[str]:
 def _expiries(places: HostPlaces, shown: Shown) -> Iterator[tuple[Series, float]]:
     server = [*_ends([places.server_certificate]), *shown.server]
     authorities = _ends(sorted(places.authorities.glob("*.pem")))
-    for name, ends in (("server", server), ("authority", authorities)):
+    edge_server = _ends([] if places.edge_server is None else [places.edge_server])
+    for name, ends in (("server", server), ("authority", authorities), ("edge-server", edge_server)):
         if ends:
             yield (name,), min(ends)
     edges = _ends([] if places.edges is None else [places.edges])
