@@ -110,7 +110,12 @@ def test_topic_that_reaches_as_far_as_the_one_above_is_told_once():
 
 @pytest.mark.parametrize(
     "condition",
-    ['context.purpose == "defence"', 'resource.regions.contains("EUR")', 'resource.kind == "intrep"'],
+    [
+        'context.purpose == "defence"',
+        'resource.regions.contains("EUR")',
+        'resource.kind == "intrep"',
+        'context.purpose == "defence" && 9223372036854775807 + 1 > 0',  # fails where it is asked
+    ],
 )
 def test_any_purpose_region_and_kind_that_is_left_is_enough(condition):
     def closing(*conditions):
@@ -159,6 +164,8 @@ def test_guards_are_asked_no_more_than_they_can_answer():
     # What another member's guards speak of bears on its own reports alone.
     others = law_with(c=closed.format(""), NOR=closed.format(words).replace('"cc"', '"nor"'))
     assert asking(others) == (None, [level.name for level in LEVELS[::-1]])
+    own = law_with(GBR=closed.format(words).replace('"cc"', '"gbr"'))
+    assert len(asking(own)[1]) == 1 + (len(LEVELS) - 1) * 2 * 2 * 2
 
 
 def test_only_so_many_purposes_kinds_and_regions_are_tried():
