@@ -59,6 +59,7 @@ def test_the_world_of_these_tests_permits():
         ({"clause": scope(readers=frozenset())}, ("not-a-party",)),
         # (7) originator
         ({"clause": scope(active_parties=frozenset({"NOR", "DNK"}))}, ("agreement-not-in-force",)),
+        ({"clause": scope(came_back=frozenset({"GBR", "ESP"}))}, ("agreement-not-in-force",)),
         # (8) topic
         ({"clause": scope(topics=("maritime",))}, ("outside-scope-topic",)),
         ({"clause": scope(topics=())}, ("outside-scope-topic",)),
@@ -135,6 +136,7 @@ def test_one_thing_wrong_refuses_for_exactly_its_reason(changes, reasons):
         {"who": reader(assurance=TOKEN), "cls": marked(label(classification="RESTRICTED"))},
         {"who": reader(assurance=TOKEN), "cls": marked(label(classification="UNCLASSIFIED"))},
         {"who": reader(level="TOP SECRET")},
+        {"clause": scope(came_back=frozenset({"NOR", "DNK"}))},
         {"clause": scope(ceiling="TOP SECRET")},
         {"cls": marked(label(policy="ESP", classification="RESERVADO"))},
         {"cls": marked(label(policy="FRA", classification="SECRET"))},
@@ -162,6 +164,16 @@ OWN_READER = reader(member="GBR", nationality="GBR", agency="GBR/NCSC")
 def test_the_originators_own_reader_need_not_be_a_reader_of_the_scope():
     assert reasons_of(who=OWN_READER) == ()
     assert reasons_of(who=OWN_READER, cls=marked(label(releasable_to=()))) == ()
+
+
+def test_an_originator_that_came_back_reads_its_own_and_one_that_is_away_does_not():
+    back, away = frozenset({"GBR"}), frozenset({"NOR", "DNK"})
+
+    assert reasons_of(who=OWN_READER, clause=scope(came_back=back)) == ()
+    assert reasons_of(who=OWN_READER, clause=scope(came_back=back, active_parties=away)) == (
+        "agreement-not-in-force",
+        "not-a-party",
+    )
 
 
 @pytest.mark.parametrize(
