@@ -149,6 +149,7 @@ roll: secrets image ## a new version in, while the old one serves: the schema fi
 
 edge: ## give the edge what changed of certificates, authorities and revocation lists, without a gap
 	EXCHANGE_UID=$(CONTAINER_UID) docker compose run --rm -T --no-deps certificates
+	@sleep 10 # the nodes take up whom they are to believe first: an edge that was renewed is nobody until then
 	docker compose kill --signal HUP edge
 
 down: ## stop the containers; their volumes stay

@@ -19,8 +19,8 @@ import uvloop
 from fastapi import FastAPI, Request, Response
 from pydantic import BaseModel
 
+from exchange.entrypoints.http.contexts import server_context
 from exchange.entrypoints.http.server import address_of, bind, service_config
-from exchange.entrypoints.http.tls import server_context
 from exchange.settings import load_settings
 
 

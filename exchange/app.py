@@ -23,8 +23,8 @@ from exchange.audit import EventName
 from exchange.custody import FileCustodian, load_log_key
 from exchange.entrypoints.api import add_api
 from exchange.entrypoints.http.board import shared_row
-from exchange.entrypoints.http.edge import Edges, load_edges
-from exchange.entrypoints.http.inspection import HostPlaces
+from exchange.entrypoints.http.edge import load_edges
+from exchange.entrypoints.http.inspection import HostPlaces, Shown
 from exchange.entrypoints.http.limits import Limiter, RateLimiter, SharedRateLimiter
 from exchange.entrypoints.http.logs import log_to_stderr
 from exchange.entrypoints.http.operations import operations_app
@@ -43,7 +43,8 @@ from exchange.entrypoints.http.server import (
 from exchange.entrypoints.http.service import Service
 from exchange.entrypoints.http.shares import PARTS
 from exchange.entrypoints.http.strangers import Strangers
-from exchange.entrypoints.http.tls import server_context, tls_extension
+from exchange.entrypoints.http.tls import tls_extension
+from exchange.entrypoints.http.trust import Trust, TrustFiles
 from exchange.entrypoints.http.visit import MOST_HELD_BYTES, BodyLimits, BodyRoom
 from exchange.entrypoints.http.workers import CANNOT_START, Supervisor, WorkOrder
 from exchange.entrypoints.jobs.keeper import kept_running
@@ -187,15 +188,13 @@ async def _serve_one(
         _strangers(app) as strangers,
     ):
         clock = app.state.services.clock
-        await run_servers(
-            service_config(
-                app, _context(settings), app.gate, _edges(settings, clock), strangers=strangers, clock=clock
-            ),
-            operations_config(operations_app(app, _places(settings))),
-            listening,
-            on_ready=on_ready,
-            stopping=stopping,
+        trust = _trust(settings, clock)
+        service = service_config(
+            app, trust.context, app.gate, trust.edges, strangers=strangers, trust=trust, clock=clock
         )
+        operations = operations_config(operations_app(app, _places(settings), partial(_in_use, trust)))
+        async with trust.kept_up():
+            await run_servers(service, operations, listening, on_ready=on_ready, stopping=stopping)
 
 
 def _strangers(app: Service) -> Strangers:
@@ -265,26 +264,31 @@ def _places(settings: Settings) -> HostPlaces:
     )
 
 
-def _context(settings: Settings) -> Any:
-    read_secret(settings.server_key_file)  # refuses a key that others can read
-    return server_context(
+def _trust(settings: Settings, clock: Clock = system_clock) -> Trust:
+    files = TrustFiles(
         settings.server_certificate_file,
         settings.server_key_file,
-        authorities=settings.authorities_folder,
-        revocations=settings.crl_folder,
+        settings.authorities_folder,
+        settings.crl_folder,
+        settings.edge_certificates_file,
     )
+    edges = load_edges(settings.edge_certificates_file, extension_of=tls_extension, clock=clock)
+    return Trust(files, edges, read_secret=read_secret, clock=clock)
 
 
-def _edges(settings: Settings, clock: Clock = system_clock) -> Edges:
-    return load_edges(settings.edge_certificates_file, extension_of=tls_extension, clock=clock)
+def _in_use(trust: Trust) -> Shown:
+    return Shown(
+        [end.timestamp() for end in trust.server_ends],
+        [end.timestamp() for end in trust.lists_end],
+        {kind.value: len(told) for kind, told in trust.refused.items()},
+    )
 
 
 def _require_safe(settings: Settings) -> None:
     """Raise for what can be seen to be wrong before anything is bound or spawned."""
     if faults := faults_of(settings):
         raise UnsafeSettingError("; ".join(map(str, faults)))
-    _context(settings)
-    _edges(settings)
+    _trust(settings)
     settings.cursor_key()
     settings.node_key()
     webhooks_of(settings)

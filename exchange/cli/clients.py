@@ -217,7 +217,7 @@ async def authority_add(
     file: Annotated[Path, typer.Argument(metavar="FILE", help="The authority's certificate, PEM.")],
     as_json: JsonOption = False,
 ) -> None:
-    """Accept client certificates of a member's own authority, from the next start of the service on."""
+    """Accept client certificates of a member's own authority; running services do within ten seconds."""
     call = host.call()
     pem = read_pem(file)
     facts = read_certificate(pem)
@@ -236,7 +236,7 @@ async def authority_add(
     if as_json:
         output.show_json({"id": facts.thumbprint, "member": code, "file": str(target)})
         return
-    output.show_line(f"added the authority {facts.subject_common_name} of {code}; restart the service to use it")
+    output.show_line(f"added the authority {facts.subject_common_name} of {code}; used within ten seconds")
 
 
 async def all_clients(host: Host) -> list[ClientView]:

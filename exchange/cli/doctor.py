@@ -4,6 +4,7 @@ import os
 import ssl
 import stat
 from collections.abc import AsyncGenerator, Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -12,7 +13,15 @@ from exchange.cli.doctor_log import disk, opened_rooms
 from exchange.cli.enrolment import read_pem
 from exchange.cli.finding import Finding
 from exchange.cli.patience import SILENT, patiently
-from exchange.crypto import read_certificate, read_certificates, revocations_end
+from exchange.crypto import (
+    Authority,
+    read_authorities,
+    read_certificate,
+    read_certificates,
+    read_revocation_lists,
+    revocations_end,
+)
+from exchange.entrypoints.http.listed import fault_of, without_list
 from exchange.kernel import ExchangeError, MalformedError, rfc3339, system_clock
 from exchange.kernel.files import shut_out
 from exchange.release import check_law
@@ -146,8 +155,26 @@ def _certificates(settings: Settings, now: datetime) -> Iterator[Finding]:
     shown_to_members = InstanceLayout(settings.instance_folder).edge_server_certificate_file
     if shown_to_members.exists():
         yield _validity(_EDGE_SERVER, shown_to_members, _end_of_certificate, now=now)
+    roots = _roots(settings)
+    held = []
     for path in sorted(settings.crl_folder.glob("*.pem")):
-        yield _validity(_REVOCATIONS, path, revocations_end, now=now)
+        found = _validity(_REVOCATIONS, path, revocations_end, now=now)
+        lists = [] if found.state == Finding.MEND else list(read_revocation_lists(path.read_bytes()))
+        faults = [fault for each in lists if (fault := fault_of(each, roots, now)) is not None]
+        yield replace(found, state=Finding.MEND, told=faults[0], mend=_REVOCATIONS.mend) if faults else found
+        held += lists
+    lacking = without_list({(each.issuer, each.scope): each for each in held}, roots, now) if held else []
+    if lacking:
+        told = f"an authority without a list admits nobody where there is any: {', '.join(lacking)}"
+        yield Finding("revocation lists", Finding.WARNING, told, f"put its list into {settings.crl_folder}")
+
+
+def _roots(settings: Settings) -> list[Authority]:
+    found: list[Authority] = []
+    for path in sorted(settings.authorities_folder.glob("*.pem")):
+        with suppress(ExchangeError, OSError):  # told where authorities are looked at
+            found += read_authorities(path.read_bytes())
+    return found
 
 
 def _validity(paper: _Paper, path: Path, end_of: Callable[[bytes], datetime], *, now: datetime) -> Finding:

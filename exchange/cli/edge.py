@@ -48,7 +48,7 @@ async def edge(
     ] = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Make or renew what a proxy at the edge needs; its word about who came is believed from the next start on."""
+    """Make or renew what a proxy at the edge needs; nodes believe the first one from their next start on."""
     out.mkdir(mode=_FOLDER, parents=True, exist_ok=True)
     # (1) whom to let in, which needs no key: what somebody revoked must not wait for one
     own = read_pem(host.layout.authority_certificate_file)

@@ -38,7 +38,7 @@ async def server(
     ] = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Make the server's key and certificate anew, from the instance's own authority; served from the next start on."""
+    """Make the server's key and certificate anew, from the instance's own authority; running services take them up."""
     path = host.settings.server_certificate_file
     # (1) no other authority's, (2) for whom
     before = _names_of(path, read_pem(host.layout.authority_certificate_file))
@@ -58,7 +58,7 @@ async def server(
             {"id": facts.thumbprint, "file": str(path), "names": list(names), "until": rfc3339(facts.not_after)}
         )
         return
-    output.show_line(f"`{path}` is for {', '.join(names)}, until {rfc3339(facts.not_after)}; restart the service")
+    output.show_line(f"`{path}` is for {', '.join(names)}, until {rfc3339(facts.not_after)}; shown within ten seconds")
 
 
 def _names_of(path: Path, authority: bytes) -> tuple[str, ...]:

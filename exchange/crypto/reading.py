@@ -2,7 +2,7 @@
 
 import hashlib
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 
 from cryptography import x509
 from cryptography.exceptions import UnsupportedAlgorithm
@@ -12,9 +12,6 @@ from cryptography.x509.oid import NameOID
 from exchange.kernel import MalformedError
 
 _PEM_BEGIN, _PEM_END = b"-----BEGIN CERTIFICATE-----", b"-----END CERTIFICATE-----"
-_LIST_END = b"-----END X509 CRL-----"
-_NEVER = datetime.max.replace(tzinfo=UTC)
-"""Lists from before RFC 5280 need not say when they end."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,20 +84,6 @@ def host_names(pem_or_der: bytes) -> tuple[str, ...]:
     except x509.ExtensionNotFound:
         return ()
     return tuple(str(each.value) for each in named if isinstance(each, x509.DNSName | x509.IPAddress))
-
-
-def revocations_end(pem: bytes) -> datetime:
-    """Return when the first revocation list in a PEM file runs out (RFC 5280 §5.1.2.5): from then on it admits nobody.
-
-    Raises MalformedError where the file holds none, or something else.
-    """
-    try:
-        lists = [x509.load_pem_x509_crl(piece + _LIST_END) for piece in pem.split(_LIST_END)[:-1]]
-    except ValueError as exc:
-        raise MalformedError("not a revocation list: give an X.509 CRL in PEM") from exc
-    if not lists:
-        raise MalformedError("no revocation list: give an X.509 CRL in PEM")
-    return min(each.next_update_utc or _NEVER for each in lists)
 
 
 def _loaded(pem_or_der: bytes) -> x509.Certificate:

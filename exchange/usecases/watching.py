@@ -25,8 +25,8 @@ class WatchLimits:
     """What waiting may cost a process.
 
     `reads_at_once`: a report that thousands may see must not fill the queue in which everybody's entries wait.
-    `silence_seconds`: proxies cut what is silent for a minute. `longest_seconds`: authorities and revocation lists are
-    asked at the start of a connection only. `send_seconds`: who takes nothing for so long is not reading.
+    `silence_seconds`: proxies cut what is silent for a minute. `longest_seconds`: whether a certificate is valid
+    still is asked at the start of a connection. `send_seconds`: who takes nothing for so long is not reading.
     """
 
     per_client: int = 16

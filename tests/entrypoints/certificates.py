@@ -5,6 +5,9 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+
 from exchange.crypto import KeyAndCertificate, issue_client, issue_server, new_authority, read_certificate
 
 NOW = datetime.now(UTC)
@@ -65,3 +68,46 @@ def write_identity(folder: Path, name: str, issued: KeyAndCertificate) -> Identi
     key_file.write_bytes(issued.key_pem)
     certificate_file.write_bytes(issued.certificate_pem)
     return Identity(key_file, certificate_file, issued.certificate_pem)
+
+
+def listed(
+    authority: KeyAndCertificate,
+    *revoked: Identity,
+    number: int | None = 1,
+    issued_at: datetime = YESTERDAY,
+    ends_at: datetime = NOW + timedelta(days=7),
+    extensions: tuple[tuple[x509.ExtensionType, bool], ...] = (),
+) -> bytes:
+    """Return a revocation list (PEM) of the authority with these certificates on it."""
+    issuer = x509.load_pem_x509_certificate(authority.certificate_pem)
+    listing = x509.CertificateRevocationListBuilder().issuer_name(issuer.subject)
+    listing = listing.last_update(issued_at).next_update(ends_at)
+    for each in revoked:
+        serial = x509.load_pem_x509_certificate(each.certificate_pem).serial_number
+        listing = listing.add_revoked_certificate(
+            x509.RevokedCertificateBuilder().serial_number(serial).revocation_date(issued_at).build()
+        )
+    if number is not None:
+        listing = listing.add_extension(x509.CRLNumber(number), critical=False)
+    for extension, is_critical in extensions:
+        listing = listing.add_extension(extension, critical=is_critical)
+    key = serialization.load_pem_private_key(authority.key_pem, None)
+    return listing.sign(key, hashes.SHA256()).public_bytes(serialization.Encoding.PEM)
+
+
+def is_let_in(server: ssl.SSLContext, client: ssl.SSLContext) -> bool:
+    """Return whether a handshake between the two comes to its end."""
+    to_server, to_client = ssl.MemoryBIO(), ssl.MemoryBIO()
+    ours = server.wrap_bio(to_server, to_client, server_side=True)
+    theirs = client.wrap_bio(to_client, to_server, server_hostname="localhost")
+    for _ in range(4):
+        for side in (theirs, ours):
+            try:
+                side.do_handshake()
+            except ssl.SSLWantReadError:
+                continue
+            except ssl.SSLError:
+                return False
+            if side is ours:
+                return True
+    return False

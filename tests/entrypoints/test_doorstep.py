@@ -94,7 +94,7 @@ async def test_where_no_file_is_left_it_waits_and_takes_who_came_meanwhile(
     listening: Listening, trust: Trust, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(doorstep, "_NO_FILES_SECONDS", 0.05)
-    stands = Doorstep(listening, Told, context_of(trust), seconds=30.0, gate=ConnectionGate())
+    stands = Doorstep(listening, Told, lambda: context_of(trust), seconds=30.0, gate=ConnectionGate())
     stands.open(8)
 
     reader, writer = await asyncio.open_connection(
@@ -111,7 +111,7 @@ async def test_where_no_file_is_left_it_waits_and_takes_who_came_meanwhile(
 
 async def test_handshakes_that_are_under_way_end_with_it(listening: Listening, trust: Trust) -> None:
     listening.asked = 2
-    stands = Doorstep(listening, Told, context_of(trust), seconds=30.0, gate=ConnectionGate())
+    stands = Doorstep(listening, Told, lambda: context_of(trust), seconds=30.0, gate=ConnectionGate())
     stands.open(8)
     reader, writer = await asyncio.open_connection(*listening.getsockname())
     async with asyncio.timeout(30):

@@ -13,10 +13,11 @@ from urllib.parse import quote
 import pytest
 import uvloop
 
+from exchange.entrypoints.http.contexts import server_context
 from exchange.entrypoints.http.edge import Edges, load_edges
 from exchange.entrypoints.http.gate import ConnectionGate
 from exchange.entrypoints.http.server import Listening, bind, operations_config, run_servers, service_config
-from exchange.entrypoints.http.tls import server_context, subject_in, thumbprint_in, tls_extension
+from exchange.entrypoints.http.tls import subject_in, thumbprint_in, tls_extension
 from exchange.kernel import UnsafeSettingError
 from tests.entrypoints.certificates import NOW, Identity, Trust, make_trust
 

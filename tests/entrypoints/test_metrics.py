@@ -16,7 +16,7 @@ from exchange.crypto import empty_crl, issue_server, new_authority, read_certifi
 from exchange.entrypoints.http import sampling
 from exchange.entrypoints.http.board import ROW_PLACES, Board, Family, Kind, shared_row
 from exchange.entrypoints.http.gate import ConnectionGate
-from exchange.entrypoints.http.inspection import HostPlaces
+from exchange.entrypoints.http.inspection import HostPlaces, Shown
 from exchange.entrypoints.http.metrics import Metrics, TurnedAway
 from exchange.entrypoints.http.operations import operations_app
 from exchange.entrypoints.http.sampling import sampled
@@ -218,7 +218,7 @@ async def test_scrape_tells_when_the_newest_certificate_of_the_edge_ends(service
 
 
 async def test_scrape_tells_when_what_is_in_use_ends_though_the_next_one_lies_there(service, world, tmp_path) -> None:
-    """A process shows the certificate, and asks the list, that it took up at its start."""
+    """What lies there helps nobody before it is taken up."""
     now = system_clock()
     authority, server, lists = new_authority("x", now), tmp_path / "server.pem", tmp_path / "crl"
     lists.mkdir()
@@ -231,7 +231,8 @@ async def test_scrape_tells_when_what_is_in_use_ends_though_the_next_one_lies_th
 
     places = HostPlaces(tmp_path, server, tmp_path / "none", {}, revocations=lists)
     first = put(10)
-    app = operations_app(service, places)
+    shown = Shown([first], [first], {"server": 1, "revocation-lists": 0})
+    app = operations_app(service, places, lambda: shown)
     put(200)
     async with httpx2.AsyncClient(transport=httpx2.ASGITransport(app=app), base_url="http://ops") as client:
         lines = (await client.get("/metrics")).text.splitlines()
@@ -239,6 +240,8 @@ async def test_scrape_tells_when_what_is_in_use_ends_though_the_next_one_lies_th
     found = dict(line.rsplit(" ", 1) for line in lines if not line.startswith("#"))
     assert float(found['exchange_certificate_expiry_timestamp_seconds{certificate="server"}']) == first
     assert float(found["exchange_revocation_list_expiry_timestamp_seconds"]) == first
+    assert found['exchange_files_refused{file="server"}'] == "1"
+    assert found['exchange_files_refused{file="revocation-lists"}'] == "0"
     assert found["exchange_backup_timestamp_seconds"] == "0"
 
 

@@ -76,7 +76,7 @@ def test_what_was_wrong_is_told_from_the_handshake(trust: Trust, wrong: str) -> 
         noted, bound = Noted(), socket.socket()
         bound.bind(("127.0.0.1", 0))
         stands = Doorstep(
-            bound, asyncio.Protocol, context_of(trust), seconds=5.0, gate=ConnectionGate(), strangers=noted
+            bound, asyncio.Protocol, lambda: context_of(trust), seconds=5.0, gate=ConnectionGate(), strangers=noted
         )
         stands.open(8)
         try:

@@ -14,9 +14,10 @@ import pytest
 import uvloop
 
 from exchange.crypto import empty_crl, issue_client, new_authority
+from exchange.entrypoints.http.contexts import server_context
 from exchange.entrypoints.http.server import Listening, bind, operations_config, run_servers, service_config
 from exchange.entrypoints.http.strangers import Strangers, Wrong
-from exchange.entrypoints.http.tls import server_context, subject_in, thumbprint_in, tls_extension
+from exchange.entrypoints.http.tls import subject_in, thumbprint_in, tls_extension
 from exchange.kernel import UnsafeSettingError
 from tests.entrypoints.certificates import NOW, YESTERDAY, Trust, make_trust, write_identity
 

@@ -33,7 +33,7 @@ class Doorstep:
         self,
         listening: socket.socket,
         protocol: Callable[[], asyncio.Protocol],
-        context: ssl.SSLContext,
+        context: Callable[[], ssl.SSLContext],
         *,
         seconds: float,
         gate: ConnectionGate,
@@ -108,7 +108,7 @@ class Doorstep:
         with _second_handle(accepted) as plain:
             try:
                 await self._loop.connect_accepted_socket(
-                    self._protocol, accepted, ssl=self._context, ssl_handshake_timeout=self._seconds
+                    self._protocol, accepted, ssl=self._context(), ssl_handshake_timeout=self._seconds
                 )
             except OSError as exc:
                 if wrong_with(exc) is Wrong.PLAIN_HTTP:

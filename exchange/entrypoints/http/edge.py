@@ -2,7 +2,8 @@
 
 Promises: `Client-Cert` is believed on a connection that was itself opened with the certificate of a named edge, and
 nowhere else; what such a connection says is whole and current, or nobody came with it.
-Does not: check chains or revocation lists of what is forwarded: the edge did, and the client's row decides.
+what is on a revocation list that this service has is not believed either, whatever the edge has of it.
+Does not: check chains of what is forwarded: the edge did, and the client's row decides.
 
 The header is RFC 9440's, a byte sequence between colons (Caddy writes it so), or nginx's `$ssl_client_escaped_cert`
 under the same name. `X-Forwarded-For` holds the one address that the edge saw.
@@ -61,9 +62,21 @@ class Edges:
         self._extension_of = extension_of
         self._clock = clock
         self._known: dict[bytes, _Known] = {}
+        self._refuses: Callable[[bytes], bool] | None = None
 
     def __contains__(self, thumbprint: object) -> bool:
         return thumbprint in self._thumbprints
+
+    @property
+    def thumbprints(self) -> frozenset[str]:
+        """Return the thumbprints of the certificates that are believed."""
+        return self._thumbprints
+
+    def believe(self, thumbprints: frozenset[str], *, refused: Callable[[bytes], bool]) -> None:
+        """Believe these from now on, in place of those before; certificates that are `refused` name nobody."""
+        self._thumbprints, self._refuses = thumbprints, refused
+        # What was read was asked about then.
+        self._known.clear()
 
     def forwarded(self, headers: Iterable[tuple[bytes, bytes]]) -> Forwarded | None:
         """Return whom a request of an edge is from; None where its headers do not name exactly one, valid now."""
@@ -83,7 +96,10 @@ class Edges:
             return None
         if self._extension_of is None:
             return None
-        known = _Known(self._extension_of(der), facts.not_before, facts.not_after)
+        is_refused = self._refuses is not None and self._refuses(der)
+        # Kept like any other: it is looked at once, however often it comes, and at no moment is it valid.
+        not_after = facts.not_before if is_refused else facts.not_after
+        known = _Known(self._extension_of(der), facts.not_before, not_after)
         if len(self._known) >= _MOST_KEPT:
             self._known.clear()
         self._known[value] = known
@@ -99,15 +115,20 @@ def load_edges(
     """
     if path is None:
         return Edges()
+    return Edges(read_edges(path), extension_of=extension_of, clock=clock)
+
+
+def read_edges(path: Path) -> frozenset[str]:
+    """Return the thumbprints of the certificates in a PEM file; UnsafeSettingError where it holds none."""
     try:
-        thumbprints = [facts.thumbprint for facts in read_certificates(path.read_bytes())]
+        thumbprints = frozenset(facts.thumbprint for facts in read_certificates(path.read_bytes()))
     except (OSError, MalformedError) as exc:
         raise UnsafeSettingError(f"`{path}` does not hold the edges' certificates in PEM: {exc}") from exc
     if not thumbprints:
         raise UnsafeSettingError(
             f"`{path}` holds no certificate: put the edge's there, or unset `edge_certificates_file`"
         )
-    return Edges(thumbprints, extension_of=extension_of, clock=clock)
+    return thumbprints
 
 
 def _der(value: bytes) -> bytes:

@@ -5,7 +5,7 @@ They come from the same reads as `/readyz`, so asking costs what a health check 
 
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 
@@ -42,6 +42,12 @@ LISTS_END = Family(
     Kind.GAUGE,
     "When the first revocation list runs out and admits nobody of its authority, in seconds since 1970.",
 )
+REFUSED_FILES = Family(
+    "exchange_files_refused",
+    Kind.GAUGE,
+    "What lies there anew and is not taken up, by kind; what was in use before goes on.",
+    ("file",),
+)
 BACKUP = Family(
     "exchange_backup_timestamp_seconds",
     Kind.GAUGE,
@@ -70,15 +76,11 @@ class HostPlaces:
 
 @dataclass(frozen=True, slots=True)
 class Shown:
-    """When what a process took up at its start ends: a newer file helps nobody before the next one."""
+    """When what a process has in use ends, in seconds since 1970, and how many files of each kind it refuses."""
 
     server: Sequence[float] = ()
     revocations: Sequence[float] = ()
-
-    @classmethod
-    def at(cls, places: HostPlaces) -> "Shown":
-        """Return what lies there now, for a process that takes it up."""
-        return cls(_ends([places.server_certificate]), _list_ends(places))
+    refused: Mapping[str, int] = field(default_factory=dict)
 
 
 def inspected(
@@ -100,6 +102,7 @@ def inspected(
     if places is not None:
         yield from _disk(places.folder)
         taken = Shown() if shown is None else shown
+        yield from _shown(REFUSED_FILES, [((kind,), count) for kind, count in taken.refused.items()])
         yield from _shown(EXPIRY, list(_expiries(places, taken)))
         lists = [*_list_ends(places), *taken.revocations]
         yield from _shown(LISTS_END, [((), min(lists))] if lists else [])

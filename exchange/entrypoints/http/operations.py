@@ -6,6 +6,8 @@ It says nothing of reports, clients or agreements, so it needs no identity; it m
 Whichever worker answers `/metrics` tells of all of them (`board`).
 """
 
+from collections.abc import Callable
+
 import orjson
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
@@ -41,9 +43,8 @@ class _Headers:
         await self._app(scope, receive, with_headers)
 
 
-def operations_app(app: Service, places: HostPlaces | None = None) -> Starlette:
-    """Return the app of the operations address for the service `app`, whose process takes up what lies there now."""
-    shown = None if places is None else Shown.at(places)
+def operations_app(app: Service, places: HostPlaces | None = None, shown: Callable[[], Shown] = Shown) -> Starlette:
+    """Return the app of the operations address for the service `app`; `shown` tells what its process has in use."""
 
     async def healthz(_: Request) -> Response:
         return PlainTextResponse("alive\n")
@@ -60,7 +61,7 @@ def operations_app(app: Service, places: HostPlaces | None = None) -> Starlette:
         services = getattr(app.state, "services", None)
         if services is not None:
             found = await inspect_service(services)
-            lines += inspected(found, places, version=__version__, now=system_clock(), shown=shown)
+            lines += inspected(found, places, version=__version__, now=system_clock(), shown=shown())
         return Response("\n".join([*lines, ""]), media_type=_PROMETHEUS)
 
     routes = [Route("/healthz", healthz), Route("/readyz", readyz), Route("/metrics", metrics)]

@@ -27,6 +27,7 @@ from exchange.entrypoints.http.edge import Edges
 from exchange.entrypoints.http.gate import MOST_CONNECTIONS, ConnectionGate
 from exchange.entrypoints.http.strangers import Strangers
 from exchange.entrypoints.http.tls import CertificateProtocol
+from exchange.entrypoints.http.trust import Trust
 from exchange.kernel import Clock, UnsafeSettingError, system_clock
 
 _BACKLOG = 2048
@@ -72,10 +73,11 @@ class _Server(uvicorn.Server):
                 self._new_protocol, sock=bound, backlog=config.backlog
             )
         gate = getattr(config.http_protocol_class, "gate", None) or ConnectionGate()
+        trust, first = getattr(config.http_protocol_class, "trust", None), config.ssl
         doorstep = Doorstep(
             bound,
             self._new_protocol,
-            config.ssl,
+            lambda: first if trust is None else trust.context,
             seconds=_HANDSHAKE_SECONDS,
             gate=gate,
             most=handshakes_allowed(),
@@ -166,11 +168,13 @@ def service_config(
     edges: Edges | None = None,
     *,
     strangers: Strangers | None = None,
+    trust: Trust | None = None,
     clock: Clock = system_clock,
 ) -> uvicorn.Config:
     """Return uvicorn's configuration for the service.
 
-    `gate` counts its connections, `edges` may speak for clients, `strangers` notes who is refused before a request;
+    Handshakes are by `context`, or by the one that `trust` has at the moment. `gate` counts its connections, `edges`
+    may speak for clients, `strangers` notes who is refused before a request;
     by `clock` certificates end.
     """
 
@@ -180,6 +184,7 @@ def service_config(
     GatedProtocol.gate = gate or ConnectionGate()
     GatedProtocol.edges = edges or Edges()
     GatedProtocol.strangers = strangers
+    GatedProtocol.trust = trust
     GatedProtocol.clock = staticmethod(clock)
     return uvicorn.Config(
         app,

@@ -12,7 +12,7 @@ connection pins what it relies on. Prefer the server's own field when it appears
 import asyncio
 import hashlib
 import ssl
-from pathlib import Path
+from collections.abc import Iterator
 from typing import Any
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
@@ -21,17 +21,15 @@ from exchange.crypto import public_key_of_der, subject_of_der
 from exchange.entrypoints.http.edge import Edges
 from exchange.entrypoints.http.gate import ConnectionGate
 from exchange.entrypoints.http.strangers import Strangers, Wrong
+from exchange.entrypoints.http.trust import Trust
 from exchange.entrypoints.http.unread import NO_HTTP, NO_UPGRADE, unread_answer
-from exchange.kernel import Clock, UnsafeSettingError, system_clock
+from exchange.kernel import Clock, system_clock
 
 TLS_EXTENSION = "tls"
 ABORT_EXTENSION = "exchange.connection"
 """Holds `abort`: what cuts the connection whose other end takes nothing any more."""
 THUMBPRINT_FIELD = "exchange_client_thumbprint"
 """Beside the fields of the ASGI TLS extension: SHA-256 of the leaf, computed once per connection."""
-
-_CERTIFICATE = b"CERTIFICATE-----"
-"""In the first line of a certificate in PEM, `TRUSTED CERTIFICATE` too, and of no revocation list."""
 
 _LARGEST_HEAD_BYTES = 65_536
 """Request line and headers of one request; ours have under 2 KiB, proxies and tools add some."""
@@ -73,11 +71,14 @@ class CertificateProtocol(HttpToolsProtocol):
     gate = ConnectionGate()
     """Of the worker; `service_config` gives each its own."""
     edges = Edges()
+    trust: Trust | None = None
+    """What a certificate is asked about besides the handshake, then and whenever lists or authorities change."""
     strangers: Strangers | None = None
     clock: Clock = staticmethod(system_clock)
 
     _extensions: dict[str, Any] | None = None
     _entered_as: str | None = None
+    _shown: bytes = b""
     _is_edge = False
     _head_bytes = 0
     _discarded_bytes = 0
@@ -98,13 +99,18 @@ class CertificateProtocol(HttpToolsProtocol):
         der = None if tls is None else tls.getpeercert(binary_form=True)
         if tls is None or der is None:
             return
+        if self.trust is not None and not self.trust.admits(der, tls.context):
+            self._refuse()
+            return
         extension = tls_extension(der)
         thumbprint = extension[THUMBPRINT_FIELD]
         self._is_edge = thumbprint in self.edges
         if not self.gate.enter(thumbprint, is_shared=self._is_edge):
             transport.abort()  # before a byte of it is read
             return
-        self._entered_as = thumbprint
+        self._entered_as, self._shown = thumbprint, der
+        if self.trust is not None:
+            self.trust.opened.add(self)
         self._message_timer = self.loop.call_later(_SILENT_SECONDS, transport.close)
         self._extensions = {TLS_EXTENSION: extension, ABORT_EXTENSION: {"abort": transport.abort}}
         # INVARIANT: a connection does not outlive the certificate it was opened with.
@@ -124,7 +130,39 @@ class CertificateProtocol(HttpToolsProtocol):
         self._stop_stall_timer()
         if self._entered_as is not None:
             self.gate.leave(self._entered_as)
+        if self.trust is not None:
+            self.trust.opened.discard(self)
         super().connection_lost(exc)
+
+    def reconsider(self, *, has_shrunk: bool) -> None:
+        """Cut the connection where whoever is at its other end would be refused now, whatever it is amid.
+
+        `has_shrunk` where there is an authority less: each certificate is asked whether another has issued it.
+        """
+        trust = self.trust
+        if trust is None or self.transport.is_closing():
+            return
+        was_edge, self._is_edge = self._is_edge, self._entered_as in self.edges
+        if was_edge and not self._is_edge:
+            # Whom it named meanwhile nobody vouches for.
+            self.transport.abort()
+        elif trust.is_revoked(self._shown) or (has_shrunk and not trust.is_issued(self._shown)):
+            self._refuse()
+        elif self._is_edge and any(trust.is_revoked(der) for der in self._named_by_edge()):
+            self.transport.abort()
+
+    def _refuse(self) -> None:
+        if self.strangers is not None:
+            self.strangers.count(self.client[0] if self.client else "", Wrong.REVOKED)
+        self.transport.abort()
+
+    def _named_by_edge(self) -> Iterator[bytes]:
+        """Yield the certificates of whose requests are not answered to their end, a stream's among them."""
+        for cycle in (self.cycle, *(waiting for waiting, _ in self.pipeline)):
+            if cycle is not None and not cycle.response_complete:
+                scope: Any = cycle.scope
+                tls = (scope.get("extensions") or {}).get(TLS_EXTENSION)
+                yield from () if tls is None else map(ssl.PEM_cert_to_DER_cert, tls["client_cert_chain"])
 
     def shutdown(self) -> None:
         super().shutdown()
@@ -309,56 +347,3 @@ def public_key_in(scope: Any) -> str | None:
     """Return the SHA-256 of the public key in the client certificate of an ASGI scope, None where there is none."""
     tls = (scope.get("extensions") or {}).get(TLS_EXTENSION)
     return tls.get("client_public_key") if tls else None
-
-
-def server_context(
-    certificate: Path, key: Path, *, authorities: Path, revocations: Path | None = None
-) -> ssl.SSLContext:
-    """Return the context of the server: TLS 1.3, client certificates of `authorities/*.pem` required, strictly checked.
-
-    Where `revocations` holds any `*.pem`, every leaf is also checked against them, and an authority without a list
-    there admits nobody (RFC 5280 §6.3: no list, no answer).
-    Raises UnsafeSettingError where a file is missing or not what it should be.
-    """
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.minimum_version = ssl.TLSVersion.TLSv1_3
-    context.verify_mode = ssl.CERT_REQUIRED
-    context.verify_flags |= ssl.VERIFY_X509_STRICT
-    # A resumed session would skip the check of the certificate, its validity and its revocation.
-    context.num_tickets = 0
-    try:
-        context.load_cert_chain(certificate, key)
-    except (OSError, ssl.SSLError) as exc:
-        told = f"server certificate `{certificate}` and its key cannot be used: {(exc.strerror or str(exc)).lower()}"
-        raise UnsafeSettingError(f"{told}: `exchange ca server` makes another pair") from exc
-    trusted = sorted(authorities.glob("*.pem"))
-    if not trusted:
-        raise UnsafeSettingError(f"`{authorities}` holds no authority: add one with `exchange ca add`")
-    lists = sorted(revocations.glob("*.pem")) if revocations is not None else []
-    for path in lists:
-        _require_lists_alone(path)
-    for path in [*trusted, *lists]:
-        _load(context, path)
-    if lists:
-        context.verify_flags |= ssl.VERIFY_CRL_CHECK_LEAF
-    return context
-
-
-def _require_lists_alone(path: Path) -> None:
-    """Raise for a certificate among the lists: it would be believed as an authority that nobody has enrolled."""
-    try:
-        is_other = _CERTIFICATE in path.read_bytes()
-    except OSError as exc:
-        raise UnsafeSettingError(f"`{path}` cannot be read: {exc.strerror}") from exc
-    if is_other:
-        raise UnsafeSettingError(
-            f"`{path}` holds a certificate beside the revocation list: take it out; an authority is added with "
-            "`exchange ca add`"
-        )
-
-
-def _load(context: ssl.SSLContext, path: Path) -> None:
-    try:
-        context.load_verify_locations(path)
-    except (OSError, ssl.SSLError) as exc:
-        raise UnsafeSettingError(f"`{path}` is no PEM certificate or revocation list: {exc}") from exc

@@ -1,0 +1,46 @@
+"""Files that may be exchanged while this process runs: which of them are to be read again.
+
+Promises: what is being written is left alone until it has lain unchanged for two looks; what was looked at in one state
+is not looked at again in the same. Links are followed, so that an exchange of the folder behind one is seen.
+Does not: read a file, or say what is wrong with one.
+"""
+
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Final
+
+_Stamp = tuple[tuple[str, ...] | tuple[int, ...], ...]
+_ABSENT: Final = (0,)
+
+
+class Lain:
+    """Some files, and in which state they were taken last."""
+
+    def __init__(self, paths: Callable[[], Iterable[Path]]) -> None:
+        self._paths = paths
+        self._taken = self._before = self._stamp()
+
+    def has_changed(self) -> bool:
+        """Return whether they are others than those that were taken, and have been so since the last look."""
+        now = self._stamp()
+        has_rested, self._before = now == self._before, now
+        return has_rested and now != self._taken
+
+    def take(self) -> bool:
+        """Note that they were read; False where they changed while they were: what was read may be half of each."""
+        if self._stamp() != self._before:
+            return False
+        self._taken = self._before
+        return True
+
+    def _stamp(self) -> _Stamp:
+        return tuple(part for path in self._paths() for part in ((str(path),), _of(path)))
+
+
+def _of(path: Path) -> tuple[int, ...]:
+    try:
+        found = path.stat()
+    except OSError:
+        return _ABSENT
+    # The last but one moves when somebody lets others read it, too.
+    return (found.st_dev, found.st_ino, found.st_mtime_ns, found.st_ctime_ns, found.st_size)

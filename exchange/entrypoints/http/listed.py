@@ -1,0 +1,141 @@
+"""Revocation lists: which of those that lie there may take the place of which in use.
+
+Promises: a list is followed by a newer one of the same authority alone, which bears its signature and is valid now; an
+older one, a cut or forged one, one that is over, and none at all leave the former in use.
+Does not: ask about a certificate; who is enrolled as an authority comes in.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+
+from exchange.crypto import Authority, RevocationList, read_revocation_lists
+from exchange.entrypoints.http.contexts import require_lists_alone
+from exchange.kernel import ExchangeError, MalformedError, UnsafeSettingError, rfc3339
+
+ListKey = tuple[str, str]
+"""An authority may have several lists: its name, and what tells them apart."""
+
+Lists = Mapping[ListKey, RevocationList]
+
+
+@dataclass(slots=True)
+class Listed:
+    """The lists from now on, what is new, what was refused, and when one that is refused may be taken by time alone."""
+
+    lists: dict[ListKey, RevocationList]
+    taken: list[str] = field(default_factory=list)
+    refused: list[str] = field(default_factory=list)
+    again_at: datetime | None = None
+
+
+def first_lists(files: Mapping[Path, bytes], now: datetime) -> Lists:
+    """Return what a process begins with: of each list the newest that is valid, and where none is, the newest.
+
+    One that is over is taken then too: it admits nobody, and a start must not admit more. Raises UnsafeSettingError.
+    """
+    found: dict[ListKey, RevocationList] = {}
+    for path, content in files.items():
+        try:
+            lists = read_revocation_lists(content)
+        except MalformedError as exc:
+            raise UnsafeSettingError(f"`{path}` is no PEM revocation list: {exc.message}") from exc
+        for each in lists:
+            before = found.get(_key(each))
+            if before is None or (_is_valid(each, now), each.is_newer_than(before)) > (_is_valid(before, now), False):
+                found[_key(each)] = each
+    return found
+
+
+def next_lists(folder: Path | None, held: Lists, roots: Sequence[Authority], now: datetime) -> Listed:
+    """Return what is in use from now on, where `held` is and `folder` holds what it holds now."""
+    listed, lying = Listed(dict(held)), dict[ListKey, list[tuple[Path, RevocationList]]]()
+    for path in _paths(folder):
+        try:
+            content = path.read_bytes()
+            require_lists_alone(path, content)
+            for each in read_revocation_lists(content):
+                lying.setdefault(_key(each), []).append((path, each))
+        except OSError as exc:
+            listed.refused.append(f"`{path}` cannot be read: {(exc.strerror or str(exc)).lower()}")
+        except ExchangeError as exc:
+            listed.refused.append(exc.message if str(path) in exc.message else f"`{path}`: {exc.message}")
+    for key in {*lying, *held}:
+        _follow(key, lying.get(key, []), listed, roots, now)
+    listed.refused.sort()
+    return listed
+
+
+def without_list(lists: Lists, roots: Sequence[Authority], now: datetime) -> list[str]:
+    """Return the names of the authorities that have no list by which TLS could ask about what they issued."""
+    have = {each.issuer for each in lists.values() if each.is_whole}
+    return sorted({root.name for root in roots if root.not_after > now} - have)
+
+
+def fault_of(listing: RevocationList, roots: Sequence[Authority], now: datetime) -> str | None:
+    """Return why a list cannot be used, None where it can."""
+    namesakes = [root for root in roots if root.name == listing.issuer]
+    # One of an authority that clients bring the certificate of themselves cannot be tried here: TLS does.
+    if namesakes and not any(root.has_signed(listing) for root in namesakes):
+        return "it does not bear the signature of the authority that it names"
+    if not listing.is_understood:
+        return "it has a critical extension that is not known here"
+    if listing.issued_at > now:
+        return f"it is not valid before {rfc3339(listing.issued_at)}: see the clocks"
+    if listing.ends_at <= now:
+        return f"it ran out on {rfc3339(listing.ends_at)}"
+    return None
+
+
+def _follow(
+    key: ListKey,
+    lying: Sequence[tuple[Path, RevocationList]],
+    listed: Listed,
+    roots: Sequence[Authority],
+    now: datetime,
+) -> None:
+    held, taken, refused = listed.lists.get(key), "", list[str]()
+    for path, each in lying:
+        in_use = listed.lists.get(key)
+        if in_use is not None and not each.is_newer_than(in_use):
+            continue
+        if (fault := fault_of(each, roots, now)) is not None:
+            refused.append(f"`{path}`: {fault}")
+            if each.issued_at > now:
+                listed.again_at = min(each.issued_at, listed.again_at or each.issued_at)
+            continue
+        listed.lists[key] = each
+        taken = f"`{path}`, {_told(each)}, with {len(each.revoked)} on it, until {rfc3339(each.ends_at)}"
+    if taken:
+        listed.taken.append(taken)
+    elif held is not None and not refused and all(each != held for _, each in lying):
+        # Where a file cannot be read, that is what there is to tell: it may be this one. And one of no enrolled
+        # authority may go: it stays in use, as the others do, and nobody misses it.
+        is_missed = bool(lying) or (not listed.refused and held.issuer in {root.name for root in roots})
+        refused += [_missed(held, lying)] if is_missed else []
+    listed.refused += refused
+
+
+def _missed(held: RevocationList, lying: Sequence[tuple[Path, RevocationList]]) -> str:
+    if not lying:
+        return f"{_told(held)} lies there no longer, and stays in use"
+    path, found = lying[0]
+    return f"`{path}`: {_told(found)}, is not newer than what is in use, {_told(held)}"
+
+
+def _told(listing: RevocationList) -> str:
+    number = "" if listing.number is None else f"number {listing.number} "
+    return f"list {number}of `{listing.issuer}` from {rfc3339(listing.issued_at)}"
+
+
+def _key(listing: RevocationList) -> ListKey:
+    return listing.issuer, listing.scope
+
+
+def _is_valid(listing: RevocationList, now: datetime) -> bool:
+    return listing.issued_at <= now < listing.ends_at
+
+
+def _paths(folder: Path | None) -> Iterator[Path]:
+    yield from () if folder is None else sorted(folder.glob("*.pem"))

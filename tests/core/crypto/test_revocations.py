@@ -1,0 +1,196 @@
+"""What a revocation list says of itself, and whose it is."""
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import x25519
+
+from exchange.crypto import (
+    KeyAndCertificate,
+    RevocationList,
+    empty_crl,
+    issue_client,
+    issuer_and_serial,
+    new_authority,
+    read_authorities,
+    read_revocation_lists,
+)
+from exchange.kernel import MalformedError
+
+NOW = datetime(2026, 11, 1, 12, tzinfo=UTC)
+AUTHORITY = new_authority("Test authority", NOW)
+
+
+def made(
+    *extensions: tuple[x509.ExtensionType, bool],
+    number: int | None = 1,
+    issued_at: datetime = NOW,
+    revoked: tuple[int, ...] = (),
+    name: x509.Name | None = None,
+    authority: KeyAndCertificate = AUTHORITY,
+) -> RevocationList:
+    own = x509.load_pem_x509_certificate(authority.certificate_pem).subject
+    listing = x509.CertificateRevocationListBuilder().issuer_name(name or own)
+    listing = listing.last_update(issued_at).next_update(issued_at + timedelta(days=1))
+    for serial in revoked:
+        entry = x509.RevokedCertificateBuilder().serial_number(serial).revocation_date(issued_at)
+        listing = listing.add_revoked_certificate(entry.build())
+    if number is not None:
+        listing = listing.add_extension(x509.CRLNumber(number), critical=False)
+    for extension, is_critical in extensions:
+        listing = listing.add_extension(extension, critical=is_critical)
+    signed = listing.sign(serialization.load_pem_private_key(authority.key_pem, None), hashes.SHA256())
+    (found,) = read_revocation_lists(signed.public_bytes(serialization.Encoding.PEM))
+    return found
+
+
+def point(**said: object) -> tuple[x509.ExtensionType, bool]:
+    fields: dict[str, object] = {
+        "full_name": None,
+        "relative_name": None,
+        "only_contains_user_certs": False,
+        "only_contains_ca_certs": False,
+        "only_some_reasons": None,
+        "indirect_crl": False,
+        "only_contains_attribute_certs": False,
+    }
+    return x509.IssuingDistributionPoint(**{**fields, **said}), True  # type: ignore[arg-type]
+
+
+def test_list_tells_number_time_and_serials() -> None:
+    found = made(number=7, revoked=(3, 5))
+
+    assert (found.issuer, found.number, found.issued_at) == ("cn=test authority", 7, NOW)
+    assert found.ends_at == NOW + timedelta(days=1)
+    assert found.revoked == {3, 5}
+    assert (found.is_whole, found.is_understood, found.scope) == (True, True, "")
+
+
+def test_lists_of_one_file_are_read_all() -> None:
+    first, second = made(number=1), made(number=2)
+
+    assert read_revocation_lists(b"text\n" + first.pem + b"\n" + second.pem) == (first, second)
+
+
+@pytest.mark.parametrize(
+    ("content", "told"),
+    [
+        (b"", "no revocation list"),
+        (AUTHORITY.certificate_pem, "no revocation list"),
+        (made().pem + b"\n" + made().pem[:-30], "cut off"),
+        (b"-----BEGIN X509 CRL-----\nAAAA\n-----END X509 CRL-----", "not a revocation list"),
+    ],
+    ids=["empty", "certificate", "cut", "nonsense"],
+)
+def test_what_is_no_list_is_named(content: bytes, told: str) -> None:
+    with pytest.raises(MalformedError, match=told):
+        read_revocation_lists(content)
+
+
+@pytest.mark.parametrize(
+    ("number", "hours", "other_number", "is_newer"),
+    [
+        (2, -1, 1, True),
+        (1, 1, 2, False),
+        (1, 1, 1, True),
+        (1, 0, 1, False),
+        (None, 1, 9, True),
+        (9, -1, None, False),
+        (None, 0, None, False),
+    ],
+)
+def test_newer_is_by_number_and_without_one_by_date(
+    number: int | None, hours: int, other_number: int | None, is_newer: bool
+) -> None:
+    one, other = made(number=number, issued_at=NOW + timedelta(hours=hours)), made(number=other_number)
+
+    assert one.is_newer_than(other) is is_newer
+
+
+@pytest.mark.parametrize(
+    ("extension", "is_whole"),
+    [
+        (point(only_contains_user_certs=True), True),
+        (point(only_contains_ca_certs=True), False),
+        (point(only_contains_attribute_certs=True), False),
+        (point(only_contains_user_certs=True, indirect_crl=True), False),
+        (point(only_some_reasons=frozenset([x509.ReasonFlags.key_compromise])), False),
+        ((x509.DeltaCRLIndicator(1), True), False),
+    ],
+    ids=["users", "authorities", "attributes", "indirect", "reasons", "changes"],
+)
+def test_list_that_is_not_for_every_client_is_not_whole(
+    extension: tuple[x509.ExtensionType, bool], is_whole: bool
+) -> None:
+    found = made(extension)
+
+    assert found.is_whole is is_whole
+    assert found.scope != made().scope
+
+
+def test_lists_of_changes_to_several_lists_are_one_after_the_other() -> None:
+    scopes = {made((x509.DeltaCRLIndicator(base), True)).scope for base in (1, 2)}
+
+    assert len(scopes) == 1
+
+
+def test_critical_extension_that_nobody_knows_is_told() -> None:
+    unknown = x509.UnrecognizedExtension(x509.ObjectIdentifier("1.2.3.4"), b"\x05\x00")
+
+    assert not made((unknown, True)).is_understood
+    assert made((unknown, False)).is_understood
+
+
+def test_names_are_compared_whatever_their_letters_and_blanks() -> None:
+    spelt = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "TEST  Authority")])
+
+    assert made(name=spelt).issuer == made().issuer
+
+
+def test_authority_knows_what_it_signed_and_issued() -> None:
+    namesake = new_authority("Test authority", NOW)
+    (own,), (other,) = read_authorities(AUTHORITY.certificate_pem), read_authorities(namesake.certificate_pem)
+    pem = issue_client(AUTHORITY, "reader", organisation="GBR", now=NOW).certificate_pem
+    issued = x509.load_pem_x509_certificate(pem)
+    der = issued.public_bytes(serialization.Encoding.DER)
+
+    assert own.name == other.name == made().issuer
+    assert own != other
+    assert (own.has_signed(made()), other.has_signed(made())) == (True, False)
+    assert (own.has_issued(der), other.has_issued(der), own.has_issued(b"nothing")) == (True, False, False)
+    assert issuer_and_serial(der) == (own.name, issued.serial_number)
+    assert issuer_and_serial(b"nothing") is None
+
+
+def test_authority_whose_key_signs_nothing_has_signed_nothing() -> None:
+    subject = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "Test authority")])
+    builder = x509.CertificateBuilder().subject_name(subject).issuer_name(subject).serial_number(1)
+    builder = builder.not_valid_before(NOW).not_valid_after(NOW + timedelta(days=1))
+    key = serialization.load_pem_private_key(AUTHORITY.key_pem, None)
+    certificate = builder.public_key(x25519.X25519PrivateKey.generate().public_key()).sign(key, hashes.SHA256())  # type: ignore[arg-type]
+    (authority,) = read_authorities(certificate.public_bytes(serialization.Encoding.PEM))
+
+    assert not authority.has_signed(made())
+
+
+@pytest.mark.parametrize(
+    ("content", "told"),
+    [
+        (b"", "no certificate"),
+        (AUTHORITY.certificate_pem[:-30], "cut off"),
+        (b"-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----", "not a certificate"),
+    ],
+    ids=["empty", "cut", "nonsense"],
+)
+def test_what_is_no_authority_is_named(content: bytes, told: str) -> None:
+    with pytest.raises(MalformedError, match=told):
+        read_authorities(content)
+
+
+def test_empty_list_of_the_demonstration_is_one() -> None:
+    (found,) = read_revocation_lists(empty_crl(AUTHORITY, NOW))
+
+    assert found.revoked == frozenset()
+    assert read_authorities(AUTHORITY.certificate_pem)[0].has_signed(found)
