@@ -192,7 +192,7 @@ async def _serve_one(
         service = service_config(
             app, trust.context, app.gate, trust.edges, strangers=strangers, trust=trust, clock=clock
         )
-        operations = operations_config(operations_app(app, _places(settings), partial(_in_use, trust)))
+        operations = operations_config(operations_app(app, _places(settings), partial(_in_use, trust, app)))
         async with trust.kept_up():
             await run_servers(service, operations, listening, on_ready=on_ready, stopping=stopping)
 
@@ -276,12 +276,17 @@ def _trust(settings: Settings, clock: Clock = system_clock) -> Trust:
     return Trust(files, edges, read_secret=read_secret, clock=clock)
 
 
-def _in_use(trust: Trust) -> Shown:
-    return Shown(
+def _in_use(trust: Trust, app: Service) -> Shown:
+    refused = {kind.value: len(told) for kind, told in trust.refused.items()}
+    password = app.state.services.store.password
+    if password is not None:
+        password.newest()  # looked at here, for connections stay open for long
+        refused["database-password"] = int(password.trouble is not None)
+    servers, lists = (
         [end.timestamp() for end in trust.server_ends],
         [end.timestamp() for end in trust.lists_end],
-        {kind.value: len(told) for kind, told in trust.refused.items()},
     )
+    return Shown(servers, lists, refused)
 
 
 def _require_safe(settings: Settings) -> None:

@@ -36,6 +36,7 @@ from exchange.store.archive import BundleArchive
 from exchange.store.archiving import LogArchiving
 from exchange.store.large_parts import AT_ONCE as BLOBS_AT_ONCE
 from exchange.store.last_signed import LastSignedFile
+from exchange.store.password import Password
 from exchange.store.personal_keys import PersonalCustody
 from exchange.store.sequencing import LogTree
 from exchange.store.witness_files import WitnessedFile, WitnessPolicyFile
@@ -85,7 +86,8 @@ async def open_services(
     url = settings.database_url_with_password()
     personal = personal_custody(custodian, cursor_key, period_months=settings.personal_period_months)
     clock = SteadyClock(system_clock)
-    store = await _opened(settings, url, clock, personal, observer=observer, tracer=tracer)
+    password = password_of(settings)
+    store = await _opened(settings, url, clock, personal, password=password, observer=observer, tracer=tracer)
     try:
         services = Services(
             store=store,
@@ -119,12 +121,24 @@ def blob_place(settings: Settings) -> BlobPlace | None:
     return BlobPlace(BlobStore(settings.blob_store_url), settings.blob_smallest_bytes)
 
 
+def password_of(settings: Settings) -> Password | None:
+    """Return what connections log in with, read anew for each; None where the settings name no file of it."""
+    if settings.database_password_file is None:
+        return None
+
+    def read() -> str:
+        return settings.database_password() or ""
+
+    return Password(read)
+
+
 async def _opened(  # noqa: PLR0913  what wires it
     settings: Settings,
     url: str,
     clock: SteadyClock,
     personal: PersonalCustody | None = None,
     *,
+    password: Password | None,
     observer: StoreObserver | None = None,
     tracer: Tracer = UNTRACED,
 ) -> Store:
@@ -139,6 +153,7 @@ async def _opened(  # noqa: PLR0913  what wires it
         blobs=blob_place(settings),
         observer=observer,
         tracer=tracer,
+        password=password,
     )
     try:
         # Before anything is decided or recorded: this machine's clock may have been set back while nothing ran.
@@ -179,9 +194,11 @@ async def open_desk(settings: Settings, stopping: asyncio.Event | None = None) -
     key = load_log_key(settings.log_key_file)
     url = settings.sequencer_url_with_password()
     clock = SteadyClock(system_clock)
-    store = await _opened(settings, url, clock)
+    password = password_of(settings.of_sequencer())
+    store = await _opened(settings, url, clock, password=password)
     try:
-        tree = await LogTree.open(url, archive=BundleArchive(settings.audit_archive_url), lineage=store.lineage)
+        archive = BundleArchive(settings.audit_archive_url)
+        tree = await LogTree.open(url, archive=archive, lineage=store.lineage, password=password)
         own = Recorder(store, clock, system_randomness)
         try:
             async with ended_with_database(store, stopping or asyncio.Event()), heartbeats(own, is_opening=True):
@@ -211,7 +228,8 @@ async def open_archiver(
 ) -> AsyncIterator[Archiver]:
     """Open what moves old entries into the archive, for as long as the context lasts."""
     archive = BundleArchive(settings.audit_archive_url)
-    log = await LogArchiving.open(settings.sequencer_url_with_password(), archive)
+    own = settings.of_sequencer()
+    log = await LogArchiving.open(own.database_url_with_password(), archive, password=password_of(own))
     try:
         yield Archiver(
             log=log,

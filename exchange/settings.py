@@ -318,18 +318,33 @@ class Settings(BaseSettings):
             raise UnsafeSettingError(
                 "a file of SQLite has no password: unset `database_password_file`, or name the server in `database_url`"
             )
-        password = read_secret(self.database_password_file).decode().strip()
-        return url.set(password=password).render_as_string(hide_password=False)
+        return url.set(password=self.database_password()).render_as_string(hide_password=False)
+
+    def database_password(self) -> str | None:
+        """Return what lies in the password's file now; None where the settings name none."""
+        if self.database_password_file is None:
+            return None
+        try:
+            password = read_secret(self.database_password_file).decode().strip()
+        except UnicodeDecodeError as exc:
+            raise UnsafeSettingError(f"secret `{self.database_password_file}` is no text") from exc
+        if not password:
+            raise UnsafeSettingError(f"secret `{self.database_password_file}` is empty")
+        return password
 
     def sequencer_url_with_password(self) -> str:
         """Return the address the sequencer opens, with the password read from its file if there is one."""
+        return self.of_sequencer().database_url_with_password()
+
+    def of_sequencer(self) -> Self:
+        """Return these settings with the sequencer's login in place of the service's, where it has one of its own."""
         if self.sequencer_database_url is None:
-            return self.database_url_with_password()
+            return self
         own = {
             "database_url": self.sequencer_database_url,
             "database_password_file": self.sequencer_database_password_file,
         }
-        return self.model_copy(update=own).database_url_with_password()
+        return self.model_copy(update=own)
 
     def cursor_key(self) -> bytes:
         """Return the key that seals paging cursors."""

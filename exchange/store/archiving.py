@@ -17,6 +17,7 @@ from exchange.store.batch import Ask, Put
 from exchange.store.dialect import Sql, sql_for
 from exchange.store.engine import checked_url, is_sqlite
 from exchange.store.log_reader import LogReader
+from exchange.store.password import Password
 from exchange.store.tables import table
 from exchange.store.tree_database import LogSteps, TreeDatabase, opened_database
 
@@ -60,10 +61,12 @@ class LogArchiving:
         self._let_go = sql.compile(gone.returning(entry.c.id))
 
     @classmethod
-    async def open(cls, url: str, archive: BundleArchive, *, wait_seconds: float = 5.0) -> Self:
+    async def open(
+        cls, url: str, archive: BundleArchive, *, wait_seconds: float = 5.0, password: Password | None = None
+    ) -> Self:
         """Open the database at `url`; UnavailableError where it does not answer or has another version's schema."""
         sql = sql_for(is_sqlite=is_sqlite(checked_url(url)))
-        return cls(await opened_database(url, wait_seconds=wait_seconds), sql, archive)
+        return cls(await opened_database(url, wait_seconds=wait_seconds, password=password), sql, archive)
 
     async def close(self) -> None:
         """Close the connection."""

@@ -19,6 +19,7 @@ from exchange.kernel import UnsafeSettingError
 from exchange.store.admin_driver import connect
 from exchange.store.faults import is_of_one_row
 from exchange.store.lineage import COURSE, Course, Lineage
+from exchange.store.password import Password, logged_in
 
 SQLITE = "sqlite+aiosqlite"
 POSTGRESQL = "postgresql+asyncpg"
@@ -74,23 +75,26 @@ def is_sqlite(url: URL) -> bool:
     return url.drivername == SQLITE
 
 
-def new_engine(
+def new_engine(  # noqa: PLR0913  what a connection may be told
     url: URL,
     *,
     wait_seconds: float,
     may_create: bool = False,
     lineage: Lineage | None = None,
     statement_seconds: float | None = _STATEMENT_SECONDS,
+    password: Password | None = None,
 ) -> AsyncEngine:
     """Return an engine that connects when first used; its transactions on SQLite take the write lock when they begin.
 
     `may_create` lets SQLite make the file. Nothing else may: an empty file in place of a lost one would hide the loss.
-    With `lineage` each connection to PostgreSQL leads to the history that the first one led to.
+    With `lineage` each connection to PostgreSQL leads to the history that the first one led to; `password` is in place
+    of the address's.
     """
     if not is_sqlite(url):
         arguments: dict[str, Any] = {"timeout": wait_seconds, "server_settings": SESSION}
         arguments["command_timeout"] = statement_seconds
         arguments["target_session_attrs"] = PRIMARY
+        arguments["async_creator_fn"] = partial(logged_in, password)
         engine = create_async_engine(url, pool_size=2, max_overflow=6, pool_pre_ping=True, connect_args=arguments)
         event.listen(engine.sync_engine, "handle_error", _part_from_read_only)
         if lineage is not None:

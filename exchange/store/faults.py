@@ -52,7 +52,7 @@ _MENDS = {
     "IdleInTransactionSessionTimeoutError": "the database ended a transaction that this process was too slow for: "
     "see how busy this machine is, and `idle_in_transaction_session_timeout` of its login",
     "InvalidPasswordError": "the database does not take the password: see `database_password_file`, which is read "
-    "when a process begins",
+    "for each connection",
     "InvalidAuthorizationSpecificationError": "the database does not take the login: see `database_url`",
     "InvalidCatalogNameError": "the server has no database of that name: see `database_url`",
     "InsufficientPrivilegeError": "the database's login may not do that: run `exchange migrate` as the tables' owner",

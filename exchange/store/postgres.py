@@ -22,6 +22,7 @@ from exchange.store.faults import DRIVER_ERRORS, driver_errors, is_of_one_row
 from exchange.store.lane import BATCH_LIMIT, QUEUE_LIMIT, Waiting, Write, deliver, failed, has_failed
 from exchange.store.lineage import COURSE, Course, Lineage
 from exchange.store.observing import ENTRIES_LANE, POSTS_LANE, StoreLoad, StoreObserver
+from exchange.store.password import Password, logged_in
 from exchange.store.shared_reads import SharedReads
 
 T = TypeVar("T")
@@ -59,8 +60,15 @@ Connect = Callable[[], Awaitable[asyncpg.Connection]]
 class PostgresDatabase:
     """One database, as seen by one process and one event loop."""
 
-    def __init__(self, url: str, write: Write, observer: StoreObserver, lineage: Lineage) -> None:
-        connect = connector(url, lineage)
+    def __init__(
+        self,
+        url: str,
+        write: Write,
+        observer: StoreObserver,
+        lineage: Lineage,
+        password: Password | None = None,
+    ) -> None:
+        connect = connector(url, lineage, password)
         self._readers = _Readers(connect)
         self._shared = SharedReads(self._readers.fetch)
         self._entries = _Lane(connect, write, observer, ENTRIES_LANE)
@@ -221,10 +229,10 @@ class _Lane:
             await _close(connection)
 
 
-def connector(url: str, lineage: Lineage | None = None) -> Connect:
+def connector(url: str, lineage: Lineage | None = None, password: Password | None = None) -> Connect:
     """Return what opens one connection to `url`; every commit on it is synced to the disk.
 
-    With `lineage` each of them leads to the history that the first one led to.
+    With `lineage` each of them leads to the history that the first one led to; `password` is in place of the address's.
     """
     dialect = PGDialect_asyncpg()  # type: ignore[no-untyped-call]  # SQLAlchemy leaves it unannotated
     arguments: dict[str, Any] = dialect.create_connect_args(make_url(url))[1]  # type: ignore[no-untyped-call]  # the same
@@ -233,7 +241,8 @@ def connector(url: str, lineage: Lineage | None = None) -> Connect:
 
     async def connect() -> asyncpg.Connection:
         before = None if lineage is None else lineage.course
-        connection = await asyncpg.connect(
+        connection = await logged_in(
+            password,
             **arguments,
             timeout=_CONNECT_SECONDS,
             command_timeout=_ANSWER_SECONDS,

@@ -22,6 +22,7 @@ from exchange.store.lineage import Lineage
 from exchange.store.log_reader import LogReader
 from exchange.store.log_rows import KeptCheckpoint, LogState
 from exchange.store.log_statements import LogWrites
+from exchange.store.password import Password
 from exchange.store.search_rows import search_row
 from exchange.store.tree_database import LogSteps, TreeDatabase, opened_database
 
@@ -81,13 +82,15 @@ class LogTree:
         archive: BundleArchive | None = None,
         wait_seconds: float = 5.0,
         lineage: Lineage | None = None,
+        password: Password | None = None,
     ) -> Self:
         """Open the database at `url`; UnavailableError where it does not answer or has another version's schema.
 
         With `lineage` it is of one history with whatever else of this process is.
         """
         sql = sql_for(is_sqlite=is_sqlite(checked_url(url)))
-        return cls(await opened_database(url, wait_seconds=wait_seconds, lineage=lineage), sql, archive)
+        database = await opened_database(url, wait_seconds=wait_seconds, lineage=lineage, password=password)
+        return cls(database, sql, archive)
 
     async def close(self) -> None:
         """Close the connection."""

@@ -45,6 +45,7 @@ from exchange.store.misfits import Misfits
 from exchange.store.node_record import NodeRecord
 from exchange.store.observing import StoreLoad, StoreObserver
 from exchange.store.paging import Asked, PageReader
+from exchange.store.password import Password
 from exchange.store.personal_keys import PersonalCustody, PersonalKeyRow, PersonalKeys, no_custody
 from exchange.store.postgres import READ_CONNECTIONS, PostgresDatabase
 from exchange.store.pulse import Pulse
@@ -121,7 +122,9 @@ class Store:
         archive: BundleArchive | None = None,
         blobs: BlobPlace | None = None,
         tracer: Tracer = UNTRACED,
+        password: Password | None = None,
     ) -> None:
+        self.password = password
         parsed = checked_url(url)
         sql = sql_for(is_sqlite=is_sqlite(parsed))
         writes = sql.once(WriteStatements.compiled)
@@ -136,12 +139,12 @@ class Store:
         self._sealer = sealer
         self._clock = clock
         self.lineage = Lineage()
-        self._engine = new_engine(parsed, wait_seconds=wait_seconds, lineage=self.lineage)
+        self._engine = new_engine(parsed, wait_seconds=wait_seconds, lineage=self.lineage, password=password)
         self._tracer = tracer
         database = (
             SqliteDatabase(str(parsed.database), write, sealer.observer, wait_seconds=wait_seconds)
             if sql.is_sqlite
-            else PostgresDatabase(url, write, sealer.observer, self.lineage)
+            else PostgresDatabase(url, write, sealer.observer, self.lineage, password)
         )
         self._database: SqliteDatabase | PostgresDatabase | TracedDatabase = (
             database if tracer is UNTRACED else TracedDatabase(database, tracer)
@@ -194,14 +197,16 @@ class Store:
         wait_seconds: float = _LOCK_WAIT_SECONDS,
         observer: StoreObserver | None = None,
         tracer: Tracer = UNTRACED,
+        password: Password | None = None,
     ) -> Self:
         """Open the database at `url` (as SQLAlchemy writes it) and prove that it can be read.
 
         `node` names this process's host in every audit entry, `identity` signs for it; `personal` keeps what is
         personal in them, and without it no permitted act of a client can be recorded; `archive` has the entries that
         left the database, `blobs` takes large parts, which the database keeps itself without it; `observer` watches for
-        the operator's figures, `tracer` for traces. Raises UnavailableError for a database that cannot be reached or
-        whose schema is another version's, UnsafeSettingError for one that would lose commits.
+        the operator's figures, `tracer` for traces; `password` is in place of the address's. Raises UnavailableError
+        for a database that cannot be reached or whose schema is another version's, UnsafeSettingError for one that
+        would lose commits.
         """
         sealer = Sealer(node, clock, randomness, identity=identity, observer=observer)
         personal = personal or no_custody(randomness)
@@ -215,6 +220,7 @@ class Store:
             archive=archive,
             blobs=blobs,
             tracer=tracer,
+            password=password,
         )
         try:
             await require_schema_over(store._database.fetch, url)

@@ -18,6 +18,7 @@ from exchange.store.dialect import Parameters, Row, Statement
 from exchange.store.engine import checked_url, is_sqlite
 from exchange.store.faults import DRIVER_ERRORS, driver_errors
 from exchange.store.lineage import Lineage
+from exchange.store.password import Password
 from exchange.store.postgres import connector
 from exchange.store.postgres import drive as drive_postgres
 from exchange.store.schema import require_schema_over
@@ -53,11 +54,15 @@ class TreeDatabase(Protocol):
         ...
 
 
-async def opened_database(url: str, *, wait_seconds: float, lineage: Lineage | None = None) -> TreeDatabase:
+async def opened_database(
+    url: str, *, wait_seconds: float, lineage: Lineage | None = None, password: Password | None = None
+) -> TreeDatabase:
     """Open the database at `url`; UnavailableError where it does not answer or has another version's schema."""
     parsed = checked_url(url)
     database: TreeDatabase = (
-        SqliteTree(str(parsed.database), wait_seconds=wait_seconds) if is_sqlite(parsed) else PostgresTree(url, lineage)
+        SqliteTree(str(parsed.database), wait_seconds=wait_seconds)
+        if is_sqlite(parsed)
+        else PostgresTree(url, lineage, password)
     )
     try:
         await require_schema_over(database.fetch, url)
@@ -131,8 +136,8 @@ class SqliteTree:
 class PostgresTree:
     """A transaction begins by locking the log's row; a second sequencer waits for it."""
 
-    def __init__(self, url: str, lineage: Lineage | None = None) -> None:
-        self._connect = connector(url, lineage)
+    def __init__(self, url: str, lineage: Lineage | None = None, password: Password | None = None) -> None:
+        self._connect = connector(url, lineage, password)
         self._connection: asyncpg.Connection | None = None
 
     async def fetch(self, statement: Statement, parameters: Parameters) -> Sequence[Row]:

@@ -289,7 +289,7 @@ def test_fault_is_told_without_what_it_quotes(fault: Exception) -> None:
         (asyncpg.QueryCanceledError(), "`statement_timeout` of its login"),
         (asyncpg.LockNotAvailableError(), "holds a lock"),
         (asyncpg.IdleInTransactionSessionTimeoutError(), "too slow for"),
-        (asyncpg.InvalidPasswordError(), "which is read when a process begins"),
+        (asyncpg.InvalidPasswordError(), "which is read for each connection"),
     ],
     ids=lambda each: type(each).__name__,
 )
