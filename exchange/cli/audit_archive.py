@@ -9,7 +9,7 @@ from exchange.cli import output
 from exchange.cli.audit_group import audits
 from exchange.cli.instance import Host
 from exchange.cli.progress import ProgressBar
-from exchange.cli.verbs import JsonOption, host_verb
+from exchange.cli.verbs import JsonOption, lasting_host_verb
 from exchange.kernel import InvalidError
 
 if TYPE_CHECKING:
@@ -23,7 +23,7 @@ DryOption = Annotated[bool, typer.Option("--dry-run", help="Say what would be mo
 
 
 @audits.command("archive")
-@host_verb
+@lasting_host_verb
 async def archive(
     host: Host, older_than: OlderOption = None, dry_run: DryOption = False, as_json: JsonOption = False
 ) -> None:

@@ -12,7 +12,7 @@ from exchange.cli.asking import YesOption, ask_meanwhile, is_asked
 from exchange.cli.audit_group import audits
 from exchange.cli.instance import Host, folder_of, read_bytes
 from exchange.cli.log_keys import show_log_key
-from exchange.cli.verbs import DirOption, JsonOption, host_verb
+from exchange.cli.verbs import DirOption, JsonOption, host_verb, lasting_host_verb
 from exchange.custody import load_log_key, replace_log_key
 from exchange.kernel import UnavailableError, to_micros
 from exchange.settings import Settings, load_settings
@@ -58,7 +58,7 @@ async def resume(host: Host, as_json: JsonOption = False) -> None:
 
 
 @audits.command()
-@host_verb
+@lasting_host_verb
 async def recover(
     host: Host,
     witnessed: Annotated[

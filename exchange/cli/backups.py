@@ -26,7 +26,7 @@ from exchange.cli.instance import Host, folder_of, open_host, unwritable, write_
 from exchange.cli.program import app
 from exchange.cli.progress import ProgressBar
 from exchange.cli.sealed_io import SealedWriter, identity_of, recipient_of, sealed_lines
-from exchange.cli.verbs import DirOption, JsonOption, host_verb
+from exchange.cli.verbs import DirOption, JsonOption, host_verb, lasting_host_verb
 from exchange.client.log_folder import LogFolder
 from exchange.crypto.sealed_files import Identity
 from exchange.custody import FileCustodian, load_log_key
@@ -62,7 +62,7 @@ IdentityOption = Annotated[Path, typer.Option("--identity", help="The secret hal
 
 
 @app.command()
-@host_verb
+@lasting_host_verb
 async def backup(
     host: Host,
     file: Annotated[Path, typer.Argument(metavar="FILE", help="The backup's file; nothing is overwritten.")],

@@ -52,11 +52,11 @@ def folder_of(given: Path | None) -> Path:
 
 
 @asynccontextmanager
-async def open_host(folder: Path) -> AsyncIterator[Host]:
+async def open_host(folder: Path, *, is_lasting: bool = False) -> AsyncIterator[Host]:
     """Open the instance in `folder`; raises UnsafeSettingError and UnavailableError with the mend.
 
     What a verb records is signed for at its end, and every second until then: one that is killed leaves little behind
-    that nobody can tell from forged entries.
+    that nobody can tell from forged entries, and nothing where it `is_lasting`, for then it begins with a signature.
     """
     # Imported late: they bring the database along, which a member's verbs do without.
     from exchange.services import open_services
@@ -64,7 +64,7 @@ async def open_host(folder: Path) -> AsyncIterator[Host]:
     from exchange.usecases import heartbeats
 
     settings = load_settings(folder)
-    async with open_services(settings) as services, heartbeats(services):
+    async with open_services(settings) as services, heartbeats(services, is_opening=is_lasting):
         yield Host(settings, services)
 
 

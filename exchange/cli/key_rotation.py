@@ -15,7 +15,7 @@ from exchange.cli.instance import Host
 from exchange.cli.keys_group import keys
 from exchange.cli.program import FAILED
 from exchange.cli.progress import ProgressBar
-from exchange.cli.verbs import JsonOption, host_verb
+from exchange.cli.verbs import JsonOption, host_verb, lasting_host_verb
 from exchange.custody import KeyVersion, add_root_version
 from exchange.kernel import rfc3339
 from exchange.usecases.rotate_keys import KeyStatus, Rotated, begin_rotation, key_status, rewrap
@@ -52,7 +52,7 @@ async def status(host: Host, as_json: JsonOption = False) -> None:
 
 
 @keys.command("rotate")
-@host_verb
+@lasting_host_verb
 async def rotate(
     host: Host,
     is_to_rewrap: Annotated[

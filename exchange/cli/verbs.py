@@ -62,6 +62,17 @@ def host_verb(act: Callable[..., Awaitable[None]]) -> Callable[..., None]:
     return _with_options(verb, act, _DIR)
 
 
+def lasting_host_verb(act: Callable[..., Awaitable[None]]) -> Callable[..., None]:
+    """Do as `host_verb` for what takes long and may be killed: what it records is signed for from its first entry on."""
+
+    @wraps(act)
+    def verb(**given: object) -> None:
+        folder = folder_of(_path(given.pop("dir")))
+        asyncio.run(_on_host(act, folder, given, is_lasting=True))
+
+    return _with_options(verb, act, _DIR)
+
+
 def member_verb(act: Callable[..., None]) -> Callable[..., None]:
     """Give `act` a client connected as the options say as its first argument."""
 
@@ -131,8 +142,10 @@ def _words_of_the_wire() -> Iterator[None]:
         raise InvalidError("what was given is not text in UTF-8: look at the terminal's settings (`locale`)") from exc
 
 
-async def _on_host(act: Callable[..., Awaitable[None]], folder: Path, given: Mapping[str, object]) -> None:
-    async with open_host(folder) as host:
+async def _on_host(
+    act: Callable[..., Awaitable[None]], folder: Path, given: Mapping[str, object], *, is_lasting: bool = False
+) -> None:
+    async with open_host(folder, is_lasting=is_lasting) as host:
         await act(host, **given)
 
 

@@ -120,3 +120,16 @@ def test_file_that_lacks_a_version_is_refused_and_shown(operate, personal, insta
     assert examined.code == 1
     assert "1 rows are under version 2, which is not in the key file here" in examined.out
     assert "the node that added it" in examined.out
+
+
+@pytest.mark.parametrize("verb", [("keys", "rotate"), ("keys", "rotate", "--rewrap"), ("audit", "archive")])
+def test_what_may_be_killed_amid_its_work_is_signed_for_from_its_first_entry_on(operate, personal, database, verb):
+    """Killed before it has signed at all, it would leave entries that are told as forged ones for ever."""
+    before = database("SELECT max(id) FROM audit_entry")[0][0]
+
+    assert operate(*verb, *(["--older-than", "1"] if verb[0] == "audit" else [])).code == 0
+
+    rows = database("SELECT id, content FROM audit_entry ORDER BY id")
+    first = next(json.loads(content) for id_, content in rows if id_ > before)
+    assert first["type"] == "node.heartbeat"
+    assert "boot_key" in first["detail"]
