@@ -18,7 +18,7 @@ from exchange.cli.verbs import JsonOption, Where, either_verb, member_verb
 from exchange.client import ExchangeClient
 from exchange.crypto import ObjectSigningKey, ObjectVerifyingKey
 from exchange.kernel import InvalidError, UnsafeSettingError
-from exchange.wire import AgreementAmendmentBody, AgreementEvidenceBody, SignatoryKeyOffer
+from exchange.wire import AgreementAmendmentBody, AgreementEvidenceBody, SignatoryKeyOffer, read_evidence
 
 _OTHERS = 0o077
 SigningKeyOption = Annotated[
@@ -188,9 +188,9 @@ def _public_key(path: Path) -> ObjectVerifyingKey:
 
 def _evidence(path: Path) -> AgreementEvidenceBody:
     try:
-        return AgreementEvidenceBody.model_validate_json(read_text(path))
-    except ValidationError as exc:
-        raise InvalidError(f"`{path}` is no export of an agreement") from exc
+        return read_evidence(read_text(path).encode())
+    except InvalidError as exc:
+        raise InvalidError(f"`{path}` is no export of an agreement: {exc.message}") from exc
 
 
 def _show_findings(agreement: str, findings: tuple[TextFinding, ...], *, as_json: bool) -> None:

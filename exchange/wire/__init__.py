@@ -160,6 +160,7 @@ from exchange.wire.treaties import (
     SignatoryKeyOffer,
     SignedTextBody,
     TextSignatureBody,
+    read_evidence,
 )
 from exchange.wire.uploads import Completion, DeclaredPartBody, UploadBody
 from exchange.wire.witnesses import CosignaturesBody, CosignedCheckpoint, WitnessBody, WitnessListBody
@@ -332,6 +333,7 @@ __all__ = [
     "note_text",
     "parse_body",
     "pointer_to",
+    "read_evidence",
     "read_json",
     "read_sent",
 ]

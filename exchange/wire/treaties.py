@@ -5,13 +5,13 @@ import binascii
 from collections.abc import Sequence
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, Field
+from pydantic import AfterValidator, Field, ValidationError
 
 from exchange.agreements import SignatoryKey, SignedText, TextSignature, TreatyText, terms_as_json, terms_from_stored
 from exchange.crypto import CryptoError, ObjectSignature, ObjectSigningKey, ObjectVerifyingKey
-from exchange.kernel import InvalidError
+from exchange.kernel import InvalidError, MalformedError
 from exchange.wire.acts import Digest
-from exchange.wire.base import AnswerModel, Instant, WireModel
+from exchange.wire.base import AnswerModel, Instant, WireModel, pointer_to, read_json
 from exchange.wire.words import Id, MemberCodeText
 
 _FORMAT = 1
@@ -19,9 +19,11 @@ _FORMAT = 1
 
 def _base64(text: str) -> str:
     try:
-        base64.b64decode(text, validate=True)
+        content = base64.b64decode(text, validate=True)
     except binascii.Error as exc:
         raise ValueError("this is no base64") from exc
+    if _text(content) != text:
+        raise ValueError("this is not how base64 spells it")
     return text
 
 
@@ -210,9 +212,50 @@ class AgreementEvidenceBody(AnswerModel):
         return tuple(each.to_signed(self.agreement) for each in self.texts)
 
     def to_keys(self) -> dict[str, SignatoryKey]:
-        """Return the keys under the names that they have; InvalidError where one is none."""
-        keys = [each.to_key() for each in self.keys]
-        return {each.key.key_id: each for each in keys}
+        """Return the keys under their names; InvalidError where one is none, has another's name, or stands twice."""
+        keys: dict[str, SignatoryKey] = {}
+        for body in self.keys:
+            key = body.to_key()
+            if key.key.key_id != body.key or body.key in keys:
+                raise InvalidError(f"key {body.key[:16]} stands twice, or is another one than its name says")
+            keys[body.key] = key
+        return keys
+
+
+def read_evidence(content: bytes) -> AgreementEvidenceBody:
+    """Return what `AgreementEvidenceBody` wrote, from a file that somebody brings.
+
+    Raises InvalidError for what says two things in one place, and for what says more than was written: what no
+    signature covers must not stand beside what was verified.
+    """
+    try:
+        value = read_json(content)
+        body = AgreementEvidenceBody.model_validate_json(content)
+    except MalformedError as exc:
+        raise InvalidError(exc.message) from exc
+    except ValidationError as exc:
+        raise InvalidError(f"`{pointer_to(exc.errors()[0]['loc'])}` is not as an export has it") from exc
+    if body.format != _FORMAT:
+        raise InvalidError(f"it is of format {body.format}: this version reads {_FORMAT}")
+    place = _strange(value, body.model_dump(mode="json"), ())
+    if place is not None:
+        raise InvalidError(f"`{pointer_to(place)}` is nothing that an export has there")
+    return body
+
+
+def _strange(value: object, known: object, place: tuple[str | int, ...]) -> tuple[str | int, ...] | None:
+    """Return where `value` says something else than `known`, None where it does nowhere."""
+    if isinstance(value, dict) and isinstance(known, dict):
+        for name in value:
+            if name not in known:
+                return (*place, name)
+        inner: list[tuple[str | int, object, object]] = [(name, value.get(name), known[name]) for name in known]
+    elif isinstance(value, list) and isinstance(known, list):
+        inner = [(index, *pair) for index, pair in enumerate(zip(value, known, strict=True))]
+    else:
+        return None if value == known else place
+    found = (_strange(one, other, (*place, step)) for step, one, other in inner)
+    return next((each for each in found if each is not None), None)
 
 
 def _signature_body(signature: TextSignature) -> TextSignatureBody:
