@@ -14,6 +14,7 @@ from exchange.audit.verify import (
     KnownCheckpoint,
     Limits,
     Verification,
+    personal_note,
     verify_export,
     verify_log,
 )
@@ -155,7 +156,8 @@ def _verified_export(path: Path, asked: _Asked) -> Verification:
             why = "`--state`, `--checkpoint`, `--policy` and `--node-key` are held against a whole log"
             raise InvalidError(f"{exc.message}; {why}") from exc
         return _verified_slice(path, asked)
-    return _verify(LogHere(source), asked.of_newest(()), {})
+    remarks = (personal_note(source.personal),) if source.personal else ()
+    return _verify(LogHere(source, remarks=remarks), asked.of_newest(()), {})
 
 
 def _verified_slice(path: Path, asked: _Asked) -> Verification:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import BinaryIO, Final
 
 from exchange.audit.checkpoint import parse_checkpoint
-from exchange.audit.export import Place, Statement, read_head, read_statement
+from exchange.audit.export import Place, Statement, check_spelling, has_personal, read_head, read_statement
 from exchange.audit.note import LARGEST_NOTE_BYTES, parse_note
 from exchange.audit.rows_told import RowName
 from exchange.audit.tile_paths import TILE_WIDTH, BundlePath, TilePath
@@ -36,10 +36,14 @@ class LogExport:
     """A source of one file. Raises InvalidError where it is no export, or not one of a whole log."""
 
     has_entries = True
+    personal: int
+    """How many entries come with personal data in the clear."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
         self._offsets: list[int] = []
+        self._ends: tuple[Place, Place] | None = None
+        self.personal = 0
         leaves, self._statement = self._indexed()
         self._tiles = {tile.path: tile.content for tile in grow_tiles(0, leaves, lambda _: b"")}
 
@@ -98,6 +102,8 @@ class LogExport:
                         )
                     return leaves, self._ended(line, len(leaves))
                 place, leaf, _ = self._read(line, len(leaves))
+                self._ends = (place if self._ends is None else self._ends[0], place)
+                self.personal += has_personal(line)
                 if place.position != len(leaves):
                     raise InvalidError(
                         f"`{self._path}` is no export of a whole log: position {len(leaves)} is not where it belongs"
@@ -110,18 +116,31 @@ class LogExport:
 
     def _read(self, line: bytes, number: int) -> tuple[Place, bytes, bytes | None]:
         try:
+            check_spelling(line)
             return read_head(line)
         except MalformedError as exc:
             raise InvalidError(f"`{self._path}`, line {number + 1}: {exc.message}") from exc
 
     def _ended(self, line: bytes, count: int) -> Statement:
-        statement = read_statement(line)
-        if statement.end.rpartition(".")[2] != str(count):
+        statement = self._stated(line)
+        log = "1" if self._ends is None else self._ends[1].log
+        if statement.end != f"{log}.{count}":
             raise InvalidError(f"`{self._path}` has {count} entries, and says that it ends at {statement.end}")
+        first, last = (None, None) if self._ends is None else map(str, self._ends)
+        told = (statement.count, statement.first, statement.last)
+        if told != (count, first, last):
+            raise InvalidError(f"`{self._path}` has {count} entries, {first} to {last}: its last line says otherwise")
         # No tile of the signed tree reaches to what stands behind it: nobody would look there.
         if (signed := _size_in(statement.checkpoint)) is not None and signed < count:
             raise InvalidError(f"`{self._path}` has {count} entries, and its checkpoint was signed over {signed}")
         return statement
+
+    def _stated(self, line: bytes) -> Statement:
+        try:
+            check_spelling(line)
+            return read_statement(line)
+        except MalformedError as exc:
+            raise InvalidError(f"`{self._path}`, last line: {exc.message}") from exc
 
 
 def _size_in(checkpoint: str | None) -> int | None:

@@ -32,7 +32,8 @@ def written(path, entries, *, end=None, first=0, log=1):
         ndjson.whole_line(log, position, hash_leaf(entry), entry) for position, entry in enumerate(entries, start=first)
     ]
     size = len(entries) if end is None else end
-    told = Statement("2026-03-01T00:00:00Z", None, None, None, len(entries), f"{log}.{size}", "the note")
+    places = (f"{log}.{first}", f"{log}.{first + len(entries) - 1}")
+    told = Statement("2026-03-01T00:00:00Z", None, *places, len(entries), f"{log}.{size}", "the note")
     path.write_bytes(b"".join([*lines, ndjson.statement_line(told)]))
     return path
 
@@ -137,3 +138,29 @@ def test_leaf_stands_in_base64_beside_its_entry(tmp_path):
     line = written(tmp_path / "log", [entry]).read_bytes().splitlines()[0]
 
     assert base64.b64decode(json.loads(line)["leaf"]) == hash_leaf(entry)
+
+
+@pytest.mark.parametrize(
+    ("said", "instead", "why"),
+    [
+        (b'"count":3', b'"count":4', "its last line says otherwise"),
+        (b'"first":"1.0"', b'"first":"1.1"', "its last line says otherwise"),
+        (b'"last":"1.2"', b'"last":"2.2"', "its last line says otherwise"),
+        (b'"end":"1.3"', b'"end":"2.3"', "says that it ends at 2.3"),
+        (b'"count":3', b'"count":4,"count":3', "last line: a line of the export is damaged"),
+        (b'{"log":1,"position":1', b'{"position":7,"log":1,"position":1', "line 2: a line of the export is damaged"),
+    ],
+)
+def test_file_that_says_two_things_is_no_whole_log(tmp_path, said, instead, why):
+    path = written(tmp_path / "log", contents(3))
+    path.write_bytes(path.read_bytes().replace(said, instead))
+
+    with pytest.raises(InvalidError, match=why):
+        LogExport(path)
+
+
+def test_entries_with_personal_data_in_the_clear_are_counted(tmp_path):
+    path = written(tmp_path / "log", contents(3))
+    path.write_bytes(path.read_bytes().replace(b',"entry":', b',"personal":{"name":"x"},"entry":', 2))
+
+    assert LogExport(path).personal == 2

@@ -7,7 +7,7 @@ Does not: choose entries, hide fields or reveal personal data (slices and use ca
 
 from exchange.audit.export.exported import ExportedEntry, Place, Statement, parse_place
 from exchange.audit.export.formats import FORMATS, Format, FormatName
-from exchange.audit.export.ndjson import read_entry, read_head, read_line, read_statement
+from exchange.audit.export.ndjson import check_spelling, has_personal, read_entry, read_head, read_line, read_statement
 
 __all__ = [
     "FORMATS",
@@ -16,6 +16,8 @@ __all__ = [
     "FormatName",
     "Place",
     "Statement",
+    "check_spelling",
+    "has_personal",
     "parse_place",
     "read_entry",
     "read_head",

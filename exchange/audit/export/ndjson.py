@@ -22,6 +22,8 @@ from exchange.kernel import MalformedError
 _ENTRY_MARK = b',"entry":'
 _COMPLETE_MARK = b'{"complete":'
 
+_HEAD_NAMES = frozenset({"log", "position", "leaf", "proof", "personal", "extent"})
+
 _INCOMPLETE = "the last line of the export says not that it is complete"
 
 
@@ -88,6 +90,11 @@ def read_head(line: bytes) -> tuple[Place, bytes, bytes | None]:
     return (*_placed(fields), rest if fields.get("extent", WHOLE) == WHOLE else None)
 
 
+def has_personal(line: bytes) -> bool:
+    """Return whether personal data stands in the clear beside the entry in a line, which no hash covers."""
+    return b',"personal":{' in line.partition(_ENTRY_MARK)[0]
+
+
 def read_statement(line: bytes) -> Statement:
     """Return what the last line of an export says; raises MalformedError for any other."""
     try:
@@ -99,6 +106,34 @@ def read_statement(line: bytes) -> Statement:
     if not is_told or not all(isinstance(each, str | None) for each in texts):
         raise MalformedError(_INCOMPLETE)
     return statement
+
+
+def check_spelling(line: bytes) -> None:
+    """Raise MalformedError where `line` says more than an export writes, or is not how one spells it.
+
+    Two readers of a name that stands twice find two values, and a field that nobody knows is covered by no hash: a file
+    that somebody brings shows nothing but what is verified in it.
+    """
+    line = line.rstrip(b"\n")
+    if line.startswith(_COMPLETE_MARK):
+        is_spelt = statement_line(read_statement(line)) == line + b"\n"
+    else:
+        fields, rest = _parted(line)
+        is_spelt = (
+            line == orjson.dumps(fields)[:-1] + _ENTRY_MARK + rest + b"}"
+            and fields.keys() <= _HEAD_NAMES
+            and _are_canonical(fields)
+            and (fields.get("extent", WHOLE) == WHOLE or rest == orjson.dumps(_shown(rest)))
+        )
+    if not is_spelt:
+        _refuse("it says more than an export writes, or in another way")
+
+
+def _are_canonical(fields: Mapping[str, Any]) -> bool:
+    try:
+        return all(_base64(_unbase64(each)) == each for each in (fields["leaf"], *fields.get("proof", ())))
+    except (KeyError, TypeError, ValueError):
+        return False
 
 
 def _parted(line: bytes) -> tuple[dict[str, Any], bytes]:

@@ -7,7 +7,7 @@ Does not: fetch, open files or ask for the time: a `Source` hands the log over, 
 
 from exchange.audit.verify.erasures import ERASED_AGAIN
 from exchange.audit.verify.expectations import Expectations, KnownCheckpoint, Limits
-from exchange.audit.verify.export import verify_export
+from exchange.audit.verify.export import personal_note, verify_export
 from exchange.audit.verify.findings import Erasures, Finding, Step, Verification
 from exchange.audit.verify.log import verify_log
 from exchange.audit.verify.receipts import prove_receipt, signed_head
@@ -27,6 +27,7 @@ __all__ = [
     "Step",
     "StoredEntry",
     "Verification",
+    "personal_note",
     "prove_receipt",
     "signed_head",
     "verify_export",

@@ -1,14 +1,15 @@
 """An export tried without the exchange: every entry against its leaf hash, every leaf against the signed checkpoint.
 
 Steps: (1) the export ends in a statement that it is complete, whose checkpoint every key of the log has signed;
-(2) every line is an entry of its leaf hash, in the order of the log; (3) every leaf is in the tree: by its proof or,
-where the export holds all entries of the log, because together they have the signed root; (4) there are as many lines
-as the statement says. Nobody signs that statement: what was left out of a slice, a slice cannot show.
+(2) every line is an entry of its leaf hash, in the order of the log, spelt as an export writes it; (3) every leaf is in
+the tree: by its proof or, where the export holds all entries of the log, because together they have the signed root;
+(4) there are as many lines as the statement says, and it reaches as far as what was signed. Nobody signs that
+statement: what was left out of a slice, a slice cannot show.
 """
 
 from collections.abc import Iterable
 
-from exchange.audit.export import ExportedEntry, Place, Statement, parse_place, read_line
+from exchange.audit.export import ExportedEntry, Place, Statement, check_spelling, parse_place, read_line
 from exchange.audit.merkle import CompactRange, TreeHead
 from exchange.audit.proofs import ProofError, verify_inclusion
 from exchange.audit.verify.checkpoints import OpenedCheckpoint, open_checkpoint
@@ -38,6 +39,14 @@ def verify_export(lines: Iterable[bytes], last_line: bytes, expected: Expectatio
     return _told(newest, check.root, check.count, findings, check.notes())
 
 
+def personal_note(count: int) -> str:
+    """Return the note on `count` entries beside which personal data stands in the clear."""
+    return (
+        f"{count} entries come with names, addresses or certificates in the clear: the log holds these encrypted, and "
+        "they were not verified: ask for the entry with `exchange audit show`"
+    )
+
+
 class _Lines:
     def __init__(self, log: int, head: TreeHead, findings: Findings) -> None:
         self._log = log
@@ -48,6 +57,7 @@ class _Lines:
         self._bare: tuple[int, ExportedEntry] | None = None
         self._bare_count = 0
         self._narrowed = 0
+        self._personal = 0
         self._is_over = False
         self.first: Place | None = None
         self.count = 0
@@ -60,6 +70,7 @@ class _Lines:
     def take(self, number: int, line: bytes) -> None:
         try:
             item = read_line(line)
+            check_spelling(line)
         except MalformedError as exc:
             self._find(Step.FORM, number, exc.message)
             return
@@ -76,6 +87,9 @@ class _Lines:
         if told != seen:
             why = f"it says {told[0]} entries, {told[1]} to {told[2]}: there are {seen[0]}, {seen[1]} to {seen[2]}"
             self._findings.add(Finding(Step.TREE, "end of the export", why))
+        if (end := parse_place(statement.end)).position != self._head.size:
+            why = f"it says that it is complete up to {end}, and its checkpoint was signed over {self._head.size}"
+            self._findings.add(Finding(Step.TREE, "end of the export", why))
         # Without a proof only the root over all of them says that they are in the tree.
         if self._bare is not None and self.root is None:
             why = (
@@ -88,9 +102,14 @@ class _Lines:
             self._findings.add(Finding(Step.TREE, f"checkpoint of {self._head.size} entries", why))
 
     def notes(self) -> tuple[str, ...]:
-        if not self._narrowed:
-            return ()
-        return (f"{self._narrowed} entries are not shown whole: that they exist was verified, not what is shown",)
+        told = []
+        if self._narrowed:
+            told.append(
+                f"{self._narrowed} entries are not shown whole: that they exist was verified, not what is shown"
+            )
+        if self._personal:
+            told.append(personal_note(self._personal))
+        return tuple(told)
 
     def _take_entry(self, number: int, item: ExportedEntry) -> None:
         if self._last is not None and item.place <= self._last:
@@ -98,6 +117,7 @@ class _Lines:
         self.first, self._last = self.first or item.place, item.place
         self.count += 1
         self._narrowed += item.content is None
+        self._personal += bool(item.personal)
         if item.place.log != self._log:
             why = f"it is of log {item.place.log}, and the checkpoint here is of log {self._log}: "
             self._find(Step.TREE, number, why + "take them out one by one, by `--after`", item)

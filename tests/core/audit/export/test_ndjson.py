@@ -6,7 +6,15 @@ import pytest
 from hypothesis import given
 
 from exchange.audit import parse_entry
-from exchange.audit.export import ExportedEntry, ndjson, read_entry, read_head, read_line, read_statement
+from exchange.audit.export import (
+    ExportedEntry,
+    check_spelling,
+    ndjson,
+    read_entry,
+    read_head,
+    read_line,
+    read_statement,
+)
 from exchange.kernel import MalformedError
 from tests.core.audit.export.exported import BARE, FULL, STATEMENT, TEXT, at_place, hiding, with_text
 
@@ -170,3 +178,28 @@ def test_hidden_entry_is_not_compared_with_its_leaf():
     line = ndjson.entry_line(hiding(at_place(FULL), "owner"))
 
     assert isinstance(read_entry(line), ExportedEntry)
+
+
+@pytest.mark.parametrize(
+    "exported",
+    [
+        at_place(FULL),
+        at_place(BARE, position=0),
+        dataclasses.replace(at_place(FULL), proof=PROOF, personal={"source": "10.0.0.9", "note": ',"entry":{}'}),
+        hiding(at_place(FULL), "label", "reasons"),
+    ],
+)
+def test_what_is_written_is_spelt_so(exported):
+    check_spelling(ndjson.entry_line(exported))
+    check_spelling(ndjson.statement_line(STATEMENT))
+
+
+def test_second_spelling_of_a_hash_is_refused():
+    exported = dataclasses.replace(at_place(FULL), proof=PROOF)
+    line = ndjson.entry_line(exported)
+    for hash_ in (exported.leaf, *PROOF):
+        spelt = base64.b64encode(hash_)
+        another = spelt[:-2] + bytes([spelt[-2] + 1]) + b"="
+
+        with pytest.raises(MalformedError, match="in another way"):
+            check_spelling(line.replace(spelt, another))

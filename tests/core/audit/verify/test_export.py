@@ -330,3 +330,58 @@ def test_entries_that_are_not_shown_whole_are_counted(log):
 
     assert verification.is_sound, verification.findings
     assert verification.notes == ("1 entries are not shown whole: that they exist was verified, not what is shown",)
+
+
+def test_name_of_a_person_is_told_to_be_unverified(log):
+    lines = exported(log, 3, 17)
+    lines[1] = lines[1].replace(b',"entry":', b',"personal":{"name":"Somebody else"},"entry":')
+
+    verification = verified(lines)
+
+    assert verification.is_sound
+    (note,) = verification.notes
+    assert note.startswith("1 entries come with names, addresses or certificates in the clear")
+    assert "they were not verified" in note
+
+
+@pytest.mark.parametrize(
+    ("said", "instead"),
+    [
+        (b'{"log":1', b'{"position":2,"log":1'),
+        (b'{"log":1', b'{"verified":"by the exchange","log":1'),
+        (b'{"log":1', b' {"log":1'),
+    ],
+)
+def test_line_that_two_readers_read_otherwise_is_named(log, said, instead):
+    lines = exported(log, 3, 17)
+    lines[0] = lines[0].replace(said, instead, 1)
+
+    assert told(verified(lines))[-1] == (Step.FORM, "line 1")
+
+
+def test_narrowed_entry_with_a_name_that_stands_twice_is_named(log):
+    view = {name: value for name, value in parse_entry(log.contents[17]).items() if name != "node"}
+    proof = inclusion_proof(17, 60, node_reader(60, log.tile))
+    item = ExportedEntry(Place(1, 17), hash_leaf(log.contents[17]), view, None, extent="others", proof=proof)
+    line, end = entry_line(item), exported(log, 17)[-1]
+
+    assert verified([line, end]).is_sound
+    twice = line.replace(b'"decision":', b'"decision":"refused","decision":', 1)
+    assert (Step.FORM, "line 1") in told(verified([twice, end]))
+
+
+@pytest.mark.parametrize("end", ["1.59", "1.61", "1.99999"])
+def test_export_that_reaches_further_or_less_far_than_its_checkpoint_is_named(log, end):
+    lines = exported(log, 3, 17)
+    lines[-1] = lines[-1].replace(b'"end":"1.60"', f'"end":"{end}"'.encode())
+
+    (finding,) = verified(lines).findings
+
+    assert finding.why == f"it says that it is complete up to {end}, and its checkpoint was signed over 60"
+
+
+def test_end_that_says_two_things_is_named(log):
+    lines = exported(log, 3, 17)
+    lines[-1] = lines[-1].replace(b'"count":', b'"count":9,"count":')
+
+    assert told(verified(lines)) == [(Step.FORM, "line 3")]
