@@ -117,10 +117,13 @@ class ExportFile:
         self._writable.write(self._form.head)
 
     def resume(self) -> None:
-        """Go on behind the last whole line; raises InvalidError where there is nothing to go on with."""
+        """Go on behind the last whole line; raises InvalidError where there is nothing that can be gone on with."""
         if not self._part.exists():
             done = "is complete" if self._path.exists() else "was never begun"
             raise InvalidError(f"there is no `{self._part}` to go on with: the export {done}")
+        if "proofs" in self._asked:
+            # Those of the first part lead to another checkpoint than the one at the end: they would convict the log.
+            raise InvalidError("proofs lead to one checkpoint, and the log has grown since: begin anew with `--force`")
         self.tally = Tally(self._asked_before())
         self._open(0)
         self._writable.truncate(self._whole())

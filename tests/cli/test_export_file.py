@@ -139,6 +139,18 @@ def test_other_export_is_not_put_behind(tmp_path, name, asked):
         file.resume()
 
 
+def test_proofs_of_two_checkpoints_are_not_put_into_one_file(tmp_path):
+    asked = {**ASKED, "proofs": "true"}
+    with opened(tmp_path / "f", FormatName.NDJSON, asked) as file:
+        file.begin(None, force=False)
+        write(file, ENTRIES[:2])
+
+    with opened(tmp_path / "f", FormatName.NDJSON, asked) as file, pytest.raises(InvalidError, match="begin anew"):
+        file.resume()
+    with opened(tmp_path / "f", FormatName.NDJSON, asked) as file:
+        file.begin(None, force=True)
+
+
 @pytest.mark.parametrize("damage", [b"not a line\n", b"\xff\xff\n"])
 def test_damaged_file_is_not_gone_on_with(tmp_path, damage):
     with opened(tmp_path / "f", FormatName.CSV) as file:

@@ -73,6 +73,15 @@ def test_broken_connection_is_gone_on_with_behind_the_last_entry(line):
     assert one.pauses == [1.0, 2.0]
 
 
+def test_export_with_proofs_is_not_gone_on_with(line):
+    one = line(answering(breaking(lines(ENTRIES[:2])), lines(ENTRIES[2:]) + LAST))
+
+    with pytest.raises(ConnectionFailedError):
+        list(one.client.export(filters={"proofs": "true"}))
+
+    assert len(one.sent) == 1
+
+
 def test_connection_that_keeps_breaking_is_given_up(line):
     one = line(answering(breaking(lines(ENTRIES[:1])), *[breaking(b"") for _ in range(6)]))
 
