@@ -63,7 +63,7 @@ def host_verb(act: Callable[..., Awaitable[None]]) -> Callable[..., None]:
 
 
 def lasting_host_verb(act: Callable[..., Awaitable[None]]) -> Callable[..., None]:
-    """Do as `host_verb` for what may be killed amid long work: what it records is signed for from its first entry on."""
+    """Do as `host_verb` for long work that may be killed: what it records is signed for from its first entry on."""
 
     @wraps(act)
     def verb(**given: object) -> None:
