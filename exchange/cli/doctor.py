@@ -21,7 +21,7 @@ from exchange.crypto import (
     read_revocation_lists,
     revocations_end,
 )
-from exchange.entrypoints.http.listed import fault_of, without_list
+from exchange.entrypoints.http.listed import by_key, fault_of, without_list
 from exchange.kernel import ExchangeError, MalformedError, rfc3339, system_clock
 from exchange.kernel.files import shut_out
 from exchange.release import check_law
@@ -163,7 +163,7 @@ def _certificates(settings: Settings, now: datetime) -> Iterator[Finding]:
         faults = [fault for each in lists if (fault := fault_of(each, roots, now)) is not None]
         yield replace(found, state=Finding.MEND, told=faults[0], mend=_REVOCATIONS.mend) if faults else found
         held += lists
-    lacking = without_list({(each.issuer, each.scope): each for each in held}, roots, now) if held else []
+    lacking = without_list(by_key(held, roots), roots, now) if held else []
     if lacking:
         told = f"an authority without a list admits nobody where there is any: {', '.join(lacking)}"
         yield Finding("revocation lists", Finding.WARNING, told, f"put its list into {settings.crl_folder}")

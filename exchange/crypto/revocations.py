@@ -4,12 +4,14 @@ Promises: of a file with several lists each is read, or none. Serial numbers of 
 Does not: decide who is let in; TLS does, with the same lists.
 """
 
+import hashlib
 import re
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
 from cryptography import x509
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from exchange.kernel import MalformedError
 
@@ -19,6 +21,7 @@ _PEM_CERTIFICATE = re.compile(rb"-----BEGIN CERTIFICATE-----.*?-----END CERTIFIC
 _BEGIN_CERTIFICATE = b"-----BEGIN CERTIFICATE-----"
 _NEVER = datetime.max.replace(tzinfo=UTC)
 """Lists from before RFC 5280 need not say when they end."""
+_KEY_ID = x509.AuthorityKeyIdentifier.oid
 _UNREADABLE = (ValueError, UnsupportedAlgorithm, x509.DuplicateExtension, x509.UnsupportedGeneralNameType)
 _NO_SIGNATURE = (InvalidSignature, ValueError, TypeError, UnsupportedAlgorithm)
 
@@ -27,13 +30,15 @@ _NO_SIGNATURE = (InvalidSignature, ValueError, TypeError, UnsupportedAlgorithm)
 class RevocationList:
     """One list. `issuer` compares with an authority's `name`; `number` is its CRL number, None where it has none.
 
-    `scope` tells several lists of one authority apart (RFC 5280 §5.2.5). `is_whole` where by itself it says who is
+    `key_id` is what it says of the key that signed it, empty where it says nothing; `scope` tells several lists of one
+    authority apart (RFC 5280 §5.2.5). `is_whole` where by itself it says who is
     revoked: a list of changes does not, nor one for some reasons, for authorities or for other issuers; TLS passes
     these over. `is_understood` unless it has a critical extension that nobody here knows: TLS then refuses everybody.
     """
 
     pem: bytes
     issuer: str
+    key_id: str
     scope: str
     number: int | None
     issued_at: datetime
@@ -54,16 +59,39 @@ class Authority:
     """One certificate of an authority, as far as lists and the certificates it issued are concerned."""
 
     name: str
+    public_key: str
+    """SHA-256 of its SubjectPublicKeyInfo: a renewed certificate may keep it, and what it signed."""
     not_after: datetime
     _certificate: x509.Certificate = field(repr=False)
 
     def has_signed(self, listing: RevocationList) -> bool:
-        """Return whether the list bears this authority's signature."""
+        """Return whether the list bears the signature of this authority, which may give it, and names no other key.
+
+        TLS asks all three, and refuses everybody for the sake of one.
+        """
+        found = x509.load_pem_x509_crl(listing.pem)
         try:
-            key = self._certificate.public_key()
-            return x509.load_pem_x509_crl(listing.pem).is_signature_valid(key)  # type: ignore[arg-type]  # others raise
+            is_signed = found.is_signature_valid(self._certificate.public_key())  # type: ignore[arg-type]  # others raise
         except _NO_SIGNATURE:
             return False
+        return is_signed and self._may_sign() and self._is_named(found)
+
+    def _may_sign(self) -> bool:
+        try:
+            return self._certificate.extensions.get_extension_for_class(x509.KeyUsage).value.crl_sign
+        except x509.ExtensionNotFound:
+            return True
+
+    def _is_named(self, listing: x509.CertificateRevocationList) -> bool:
+        try:
+            named = listing.extensions.get_extension_for_class(x509.AuthorityKeyIdentifier).value
+            own = self._certificate.extensions.get_extension_for_class(x509.SubjectKeyIdentifier).value.digest
+        except x509.ExtensionNotFound:
+            return True
+        return named.key_identifier in {None, own} and named.authority_cert_serial_number in {
+            None,
+            self._certificate.serial_number,
+        }
 
     def has_issued(self, der: bytes) -> bool:
         """Return whether a certificate names this authority as its issuer and bears its signature."""
@@ -99,7 +127,7 @@ def read_authorities(pem: bytes) -> tuple[Authority, ...]:
         raise MalformedError("a certificate is cut off")
     try:
         found = [x509.load_pem_x509_certificate(piece) for piece in pieces]
-        named = tuple(Authority(_name(each.subject), each.not_valid_after_utc, each) for each in found)
+        named = tuple(_authority(each) for each in found)
     except _UNREADABLE as exc:
         raise MalformedError("not a certificate: give an X.509 certificate in PEM") from exc
     if not named:
@@ -116,6 +144,11 @@ def issuer_and_serial(der: bytes) -> tuple[str, int] | None:
         return None
 
 
+def _authority(found: x509.Certificate) -> Authority:
+    key = found.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
+    return Authority(_name(found.subject), hashlib.sha256(key).hexdigest(), found.not_valid_after_utc, found)
+
+
 def _read(pem: bytes) -> RevocationList:
     try:
         found = x509.load_pem_x509_crl(pem)
@@ -124,6 +157,7 @@ def _read(pem: bytes) -> RevocationList:
         return RevocationList(
             pem=pem,
             issuer=_name(found.issuer),
+            key_id=repr(extensions[_KEY_ID].value) if _KEY_ID in extensions else "",
             scope=_scope(extensions),
             number=None if number is None else number.value.crl_number,
             issued_at=found.last_update_utc,
@@ -142,10 +176,10 @@ _Extensions = dict[x509.ObjectIdentifier, x509.Extension]  # type: ignore[type-a
 
 
 def _scope(extensions: _Extensions) -> str:
-    kinds = (x509.AuthorityKeyIdentifier, x509.IssuingDistributionPoint, x509.DeltaCRLIndicator)
+    point = extensions.get(x509.IssuingDistributionPoint.oid)
+    told = "" if point is None else repr(point.value)
     # A list of changes names the one that it is to, each time another: that tells no two apart.
-    told = [repr(extensions[kind.oid].value) for kind in kinds[:2] if kind.oid in extensions]
-    return " ".join([*told, "changes"] if kinds[2].oid in extensions else told)
+    return f"{told} changes" if x509.DeltaCRLIndicator.oid in extensions else told
 
 
 def _is_whole(extensions: _Extensions) -> bool:

@@ -101,6 +101,12 @@ def test_a_list_is_left_alone_until_it_rests(node: Node) -> None:
     assert not node.admits(node.client)
 
 
+def named(authority: KeyAndCertificate) -> tuple[x509.ExtensionType, bool]:
+    """Return what a list names its authority's key by."""
+    key = x509.load_pem_x509_certificate(authority.certificate_pem).public_key()
+    return x509.AuthorityKeyIdentifier.from_issuer_public_key(key), False  # type: ignore[arg-type]
+
+
 def forged(node: Node) -> bytes:
     other = new_authority("Test authority", YESTERDAY)
     return listed(other, number=9)
@@ -118,6 +124,12 @@ UNUSABLE: dict[str, tuple[Callable[[Node], bytes], str]] = {
         "not valid before",
     ),
     "forged": (forged, "does not bear the signature"),
+    "of another key": (
+        lambda node: listed(
+            node.own.authority, number=9, extensions=((x509.AuthorityKeyIdentifier(b"other", None, None), False),)
+        ),
+        "does not bear the signature",
+    ),
     "not understood": (
         lambda node: listed(
             node.own.authority,
@@ -204,6 +216,38 @@ def test_next_list_brings_back_whom_a_list_had_shut_out_by_its_end(tmp_path: Pat
     node.looks()
 
     assert (node.admits(node.client), node.admits(node.other)) == (False, True)
+
+
+def test_list_that_says_more_of_itself_follows_one_that_said_less(node: Node) -> None:
+    """Another program of the authority names its key on lists."""
+    node.put(listed(node.own.authority, node.client, number=6, extensions=(named(node.own.authority),)))
+    node.looks()
+
+    assert (node.admits(node.client), node.admits(node.other)) == (False, True)
+    assert node.refused == ""
+
+
+def test_two_keys_of_one_name_have_a_list_each(tmp_path: Path) -> None:
+    """An authority that moves over to another key has both for a while."""
+    node = Node(tmp_path)
+    second = new_authority("Test authority", YESTERDAY)
+    (node.folder / "authorities" / "second.pem").write_bytes(second.certificate_pem)
+    issued = issue_client(second, "moved", organisation="GBR/NCSC", now=YESTERDAY)
+    moved = write_identity(node.folder, "moved", issued)
+    node.put(listed(second, number=9), "second.pem")
+    node.looks()
+    # TLS would take it for the other key's as well.
+    assert (node.admits(moved), node.admits(node.other)) == (False, True)
+    assert "does not say by which it is signed" in node.refused
+    node.put(listed(node.own.authority, number=6, extensions=(named(node.own.authority),)))
+    node.put(listed(second, number=1, extensions=(named(second),)), "second.pem")
+    node.looks()
+    assert (node.admits(moved), node.admits(node.other), node.refused) == (True, True, "")
+
+    node.put(listed(second, moved, number=2, extensions=(named(second),)), "second.pem")
+    node.looks()
+
+    assert (node.admits(moved), node.admits(node.other), node.refused) == (False, True, "")
 
 
 def test_links_that_are_exchanged_as_mounted_secrets_are_are_seen(tmp_path: Path) -> None:

@@ -5,7 +5,7 @@ older one, a cut or forged one, one that is over, and none at all leave the form
 Does not: ask about a certificate; who is enrolled as an authority comes in.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
@@ -14,8 +14,8 @@ from exchange.crypto import Authority, RevocationList, read_revocation_lists
 from exchange.entrypoints.http.contexts import require_lists_alone
 from exchange.kernel import ExchangeError, MalformedError, UnsafeSettingError, rfc3339
 
-ListKey = tuple[str, str]
-"""An authority may have several lists: its name, and what tells them apart."""
+ListKey = tuple[str, str, str]
+"""Whose it is, by name and key, and what tells several of one authority apart: one follows another of the same."""
 
 Lists = Mapping[ListKey, RevocationList]
 
@@ -30,7 +30,7 @@ class Listed:
     again_at: datetime | None = None
 
 
-def first_lists(files: Mapping[Path, bytes], now: datetime) -> Lists:
+def first_lists(files: Mapping[Path, bytes], roots: Sequence[Authority], now: datetime) -> Lists:
     """Return what a process begins with: of each list the newest that is valid, and where none is, the newest.
 
     One that is over is taken then too: it admits nobody, and a start must not admit more. Raises UnsafeSettingError.
@@ -42,29 +42,43 @@ def first_lists(files: Mapping[Path, bytes], now: datetime) -> Lists:
         except MalformedError as exc:
             raise UnsafeSettingError(f"`{path}` is no PEM revocation list: {exc.message}") from exc
         for each in lists:
-            before = found.get(_key(each))
+            key = list_key(each, roots)
+            before = found.get(key)
             if before is None or (_is_valid(each, now), each.is_newer_than(before)) > (_is_valid(before, now), False):
-                found[_key(each)] = each
+                found[key] = each
     return found
 
 
 def next_lists(folder: Path | None, held: Lists, roots: Sequence[Authority], now: datetime) -> Listed:
     """Return what is in use from now on, where `held` is and `folder` holds what it holds now."""
-    listed, lying = Listed(dict(held)), dict[ListKey, list[tuple[Path, RevocationList]]]()
+    # Whose a list is depends on who is enrolled now.
+    listed, lying = Listed(by_key(held.values(), roots)), dict[ListKey, list[tuple[Path, RevocationList]]]()
     for path in _paths(folder):
         try:
             content = path.read_bytes()
             require_lists_alone(path, content)
             for each in read_revocation_lists(content):
-                lying.setdefault(_key(each), []).append((path, each))
+                lying.setdefault(list_key(each, roots), []).append((path, each))
         except OSError as exc:
             listed.refused.append(f"`{path}` cannot be read: {(exc.strerror or str(exc)).lower()}")
         except ExchangeError as exc:
             listed.refused.append(exc.message if str(path) in exc.message else f"`{path}`: {exc.message}")
-    for key in {*lying, *held}:
+    # What lies there first: it may say why one in use does not.
+    for key in [*lying, *(set(listed.lists) - set(lying))]:
         _follow(key, lying.get(key, []), listed, roots, now)
     listed.refused.sort()
     return listed
+
+
+def by_key(lists: Iterable[RevocationList], roots: Sequence[Authority]) -> dict[ListKey, RevocationList]:
+    """Return lists by whose they are."""
+    return {list_key(each, roots): each for each in lists}
+
+
+def list_key(listing: RevocationList, roots: Sequence[Authority]) -> ListKey:
+    """Return whose a list is: by the key that signed it, where an enrolled authority has that, else by what it says."""
+    signers = [root for root in roots if root.name == listing.issuer and root.has_signed(listing)]
+    return listing.issuer, signers[0].public_key if signers else listing.key_id, listing.scope
 
 
 def without_list(lists: Lists, roots: Sequence[Authority], now: datetime) -> list[str]:
@@ -78,7 +92,9 @@ def fault_of(listing: RevocationList, roots: Sequence[Authority], now: datetime)
     namesakes = [root for root in roots if root.name == listing.issuer]
     # One of an authority that clients bring the certificate of themselves cannot be tried here: TLS does.
     if namesakes and not any(root.has_signed(listing) for root in namesakes):
-        return "it does not bear the signature of the authority that it names"
+        return "it does not bear the signature of the authority that it names, or that may sign none"
+    if len({root.public_key for root in namesakes}) > 1 and not listing.key_id:
+        return "several keys are enrolled under the name of its authority, and it does not say by which it is signed"
     if not listing.is_understood:
         return "it has a critical extension that is not known here"
     if listing.issued_at > now:
@@ -127,10 +143,6 @@ def _missed(held: RevocationList, lying: Sequence[tuple[Path, RevocationList]]) 
 def _told(listing: RevocationList) -> str:
     number = "" if listing.number is None else f"number {listing.number} "
     return f"list {number}of `{listing.issuer}` from {rfc3339(listing.issued_at)}"
-
-
-def _key(listing: RevocationList) -> ListKey:
-    return listing.issuer, listing.scope
 
 
 def _is_valid(listing: RevocationList, now: datetime) -> bool:

@@ -100,7 +100,7 @@ class CertificateProtocol(HttpToolsProtocol):
         if tls is None or der is None:
             return
         if self.trust is not None and not self.trust.admits(der, tls.context):
-            self._refuse()
+            self._refuse(der)
             return
         extension = tls_extension(der)
         thumbprint = extension[THUMBPRINT_FIELD]
@@ -147,13 +147,15 @@ class CertificateProtocol(HttpToolsProtocol):
             # Whom it named meanwhile nobody vouches for.
             self.transport.abort()
         elif trust.is_revoked(self._shown) or (has_shrunk and not trust.is_issued(self._shown)):
-            self._refuse()
+            self._refuse(self._shown)
         elif self._is_edge and any(trust.is_revoked(der) for der in self._named_by_edge()):
             self.transport.abort()
 
-    def _refuse(self) -> None:
+    def _refuse(self, der: bytes) -> None:
+        is_revoked = self.trust is not None and self.trust.is_revoked(der)
         if self.strangers is not None:
-            self.strangers.count(self.client[0] if self.client else "", Wrong.REVOKED)
+            wrong = Wrong.REVOKED if is_revoked else Wrong.UNKNOWN_AUTHORITY
+            self.strangers.count(self.client[0] if self.client else "", wrong)
         self.transport.abort()
 
     def _named_by_edge(self) -> Iterator[bytes]:

@@ -280,10 +280,12 @@ class Trust:
     def _first(self, edges: Edges) -> _Held:
         files, lists = self._files, read_lists(self._files.revocations)
         self._read_secret(files.key)  # refuses a key that others can read
+        pair, authorities = read_pair(files.certificate, files.key), read_authority_files(files.authorities)
+        roots = [root for content in authorities.values() for root in _readable(content)]
         return _Held(
-            pair=read_pair(files.certificate, files.key),
-            authorities=read_authority_files(files.authorities),
-            lists=first_lists(lists, self._clock()),
+            pair=pair,
+            authorities=authorities,
+            lists=first_lists(lists, roots, self._clock()),
             checks_lists=bool(lists),
             edges=edges.thumbprints,
         )

@@ -8,6 +8,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import x25519
 
 from exchange.crypto import (
+    Authority,
     KeyAndCertificate,
     RevocationList,
     empty_crl,
@@ -136,6 +137,15 @@ def test_lists_of_changes_to_several_lists_are_one_after_the_other() -> None:
     assert len(scopes) == 1
 
 
+def test_key_that_a_list_names_is_told() -> None:
+    extension = x509.AuthorityKeyIdentifier(b"key", None, None)
+
+    named, other = (made((each, False)) for each in (extension, x509.AuthorityKeyIdentifier(b"other", None, None)))
+
+    assert len({named.key_id, other.key_id, made().key_id, ""}) == 3
+    assert named.scope == made().scope
+
+
 def test_critical_extension_that_nobody_knows_is_told() -> None:
     unknown = x509.UnrecognizedExtension(x509.ObjectIdentifier("1.2.3.4"), b"\x05\x00")
 
@@ -158,21 +168,53 @@ def test_authority_knows_what_it_signed_and_issued() -> None:
 
     assert own.name == other.name == made().issuer
     assert own != other
+    assert own.public_key != other.public_key
     assert (own.has_signed(made()), other.has_signed(made())) == (True, False)
     assert (own.has_issued(der), other.has_issued(der), own.has_issued(b"nothing")) == (True, False, False)
     assert issuer_and_serial(der) == (own.name, issued.serial_number)
     assert issuer_and_serial(b"nothing") is None
 
 
-def test_authority_whose_key_signs_nothing_has_signed_nothing() -> None:
+def test_list_that_names_another_key_is_not_the_authority_s() -> None:
+    (own,) = read_authorities(AUTHORITY.certificate_pem)
+    certificate = x509.load_pem_x509_certificate(AUTHORITY.certificate_pem)
+    true = x509.AuthorityKeyIdentifier.from_issuer_public_key(certificate.public_key())  # type: ignore[arg-type]
+    names = [x509.DirectoryName(certificate.subject)]
+    serial = certificate.serial_number
+
+    assert own.has_signed(made((true, False)))
+    assert own.has_signed(made((x509.AuthorityKeyIdentifier(None, names, serial), False)))
+    assert not own.has_signed(made((x509.AuthorityKeyIdentifier(b"other", None, None), False)))
+    assert not own.has_signed(made((x509.AuthorityKeyIdentifier(None, names, serial + 1), False)))
+
+
+def issuing(public_key: object, *usages: x509.KeyUsage) -> Authority:
+    """Return an authority of the same name, with the key of that one as its issuer's."""
     subject = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "Test authority")])
     builder = x509.CertificateBuilder().subject_name(subject).issuer_name(subject).serial_number(1)
-    builder = builder.not_valid_before(NOW).not_valid_after(NOW + timedelta(days=1))
+    builder = builder.not_valid_before(NOW).not_valid_after(NOW + timedelta(days=1)).public_key(public_key)  # type: ignore[arg-type]
+    for usage in usages:
+        builder = builder.add_extension(usage, critical=True)
     key = serialization.load_pem_private_key(AUTHORITY.key_pem, None)
-    certificate = builder.public_key(x25519.X25519PrivateKey.generate().public_key()).sign(key, hashes.SHA256())  # type: ignore[arg-type]
-    (authority,) = read_authorities(certificate.public_bytes(serialization.Encoding.PEM))
+    certificate = builder.sign(key, hashes.SHA256())  # type: ignore[arg-type]
+    (found,) = read_authorities(certificate.public_bytes(serialization.Encoding.PEM))
+    return found
 
-    assert not authority.has_signed(made())
+
+def test_authority_whose_key_signs_nothing_has_signed_nothing() -> None:
+    assert not issuing(x25519.X25519PrivateKey.generate().public_key()).has_signed(made())
+
+
+def test_authority_that_may_sign_no_list_has_signed_none() -> None:
+    own = x509.load_pem_x509_certificate(AUTHORITY.certificate_pem).public_key()
+    fields = dict.fromkeys(
+        ("digital_signature", "content_commitment", "key_encipherment", "data_encipherment", "key_agreement"), False
+    )
+    fields |= {"key_cert_sign": True, "encipher_only": False, "decipher_only": False}
+
+    assert issuing(own).has_signed(made())
+    assert issuing(own, x509.KeyUsage(crl_sign=True, **fields)).has_signed(made())
+    assert not issuing(own, x509.KeyUsage(crl_sign=False, **fields)).has_signed(made())
 
 
 @pytest.mark.parametrize(
