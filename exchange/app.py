@@ -261,6 +261,7 @@ def _places(settings: Settings) -> HostPlaces:
         edges=settings.edge_certificates_file,
         edge_server=InstanceLayout(settings.instance_folder).edge_server_certificate_file,
         revocations=settings.crl_folder,
+        edge_lists=InstanceLayout(settings.instance_folder).edge_lists_file,
     )
 
 

@@ -135,6 +135,11 @@ class InstanceLayout:
         """A copy of what a proxy shows to its clients, by which its end is told; `exchange ca edge` writes it."""
         return self.tls_folder / "edge-server.pem"
 
+    @property
+    def edge_lists_file(self) -> Path:
+        """A copy of the lists that a proxy asks, by which their end is told; `exchange ca edge` writes it."""
+        return self.tls_folder / "edge-crl.pem"
+
 
 class WebhookSettings(BaseModel):
     """Where alerts are sent: a table `[[alert_webhooks]]`."""

@@ -4,18 +4,17 @@ import os
 import ssl
 import stat
 from collections.abc import AsyncGenerator, Callable, Iterator
-from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from pathlib import Path
 
 from exchange.cli.doctor_log import disk, opened_rooms
+from exchange.cli.edge_lists import enrolled
 from exchange.cli.enrolment import read_pem
 from exchange.cli.finding import Finding
 from exchange.cli.patience import SILENT, patiently
 from exchange.crypto import (
-    Authority,
-    read_authorities,
+    RevocationList,
     read_certificate,
     read_certificates,
     read_revocation_lists,
@@ -53,6 +52,7 @@ _SERVER = replace(_CERTIFICATE, mend="`exchange ca server` makes another, unless
 _EDGE_SERVER = replace(_CERTIFICATE, mend="bring the edge its next one, then `make edge` (`exchange ca edge`)")
 # Lists come every week or every day.
 _REVOCATIONS = _Paper("revocation list", timedelta(days=3), "bring the next one")
+_EDGE_LISTS = replace(_REVOCATIONS, mend="bring the next one, then `make edge` (`exchange ca edge`)")
 
 
 async def examine(folder: Path) -> list[Finding]:
@@ -155,8 +155,10 @@ def _certificates(settings: Settings, now: datetime) -> Iterator[Finding]:
     shown_to_members = InstanceLayout(settings.instance_folder).edge_server_certificate_file
     if shown_to_members.exists():
         yield _validity(_EDGE_SERVER, shown_to_members, _end_of_certificate, now=now)
-    roots = _roots(settings)
-    held = []
+    asked_at_edge = InstanceLayout(settings.instance_folder).edge_lists_file
+    if asked_at_edge.exists() and asked_at_edge.read_bytes().strip():
+        yield _validity(_EDGE_LISTS, asked_at_edge, revocations_end, now=now)
+    roots, held = enrolled(settings.authorities_folder), list[RevocationList]()
     for path in sorted(settings.crl_folder.glob("*.pem")):
         found = _validity(_REVOCATIONS, path, revocations_end, now=now)
         lists = [] if found.state == Finding.MEND else list(read_revocation_lists(path.read_bytes()))
@@ -167,14 +169,6 @@ def _certificates(settings: Settings, now: datetime) -> Iterator[Finding]:
     if lacking:
         told = f"an authority without a list admits nobody where there is any: {', '.join(lacking)}"
         yield Finding("revocation lists", Finding.WARNING, told, f"put its list into {settings.crl_folder}")
-
-
-def _roots(settings: Settings) -> list[Authority]:
-    found: list[Authority] = []
-    for path in sorted(settings.authorities_folder.glob("*.pem")):
-        with suppress(ExchangeError, OSError):  # told where authorities are looked at
-            found += read_authorities(path.read_bytes())
-    return found
 
 
 def _validity(paper: _Paper, path: Path, end_of: Callable[[bytes], datetime], *, now: datetime) -> Finding:

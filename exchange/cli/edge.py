@@ -15,6 +15,7 @@ import typer
 from exchange.audit import EventName, Outcome, Subject
 from exchange.cli import output
 from exchange.cli.clients import authorities
+from exchange.cli.edge_lists import lists_for_edge
 from exchange.cli.enrolment import demo_authority, read_pem
 from exchange.cli.instance import Host
 from exchange.cli.verbs import JsonOption, host_verb
@@ -54,12 +55,10 @@ async def edge(
     own = read_pem(host.layout.authority_certificate_file)
     _write(out / "nodes-ca.pem", own, mode=_PUBLIC)
     _write(out / "authorities.pem", _joined(host.settings.authorities_folder), mode=_PUBLIC)
-    lists = _joined(host.settings.crl_folder)
-    _write(out / "crl.pem", lists, mode=_PUBLIC)
-    # nginx refuses a file without a list; where there is one, an authority without its own admits nobody, as at a node.
-    _write(out / "crl.conf", b"ssl_crl /edge/crl.pem;\n" if lists.strip() else b"", mode=_PUBLIC)
+    now = host.call().now
+    _give_lists(host, out, now)
     # (2) what clients see; who believes another authority believes none of ours in its place
-    now, server, made = host.call().now, out / "server.pem", []
+    server, made = out / "server.pem", []
     is_foreign = server.exists() and not is_issued_by(read_pem(server), own)
     if _ends_soon(server, now) and is_foreign:
         output.warn(f"`{server}` of another authority ends on {rfc3339(_end(server))}: put its next one there")
@@ -79,6 +78,20 @@ async def edge(
         output.show_json({"id": str(out), "made": made})
         return
     output.show_line(f"{out} holds what the edge needs" + (f"; new: {', '.join(made)}" if made else ""))
+
+
+def _give_lists(host: Host, out: Path, now: datetime) -> None:
+    given, refused = lists_for_edge(host.settings.crl_folder, host.settings.authorities_folder, out / "crl.pem", now)
+    for told in refused:
+        output.warn(f"the edge is not given {told}")
+    lists = b"\n".join(each.pem for each in given) + b"\n"
+    _write(out / "crl.pem", lists, mode=_PUBLIC)
+    # nginx refuses a file without a list; where there is one, an authority without its own admits nobody, as at a node.
+    _write(out / "crl.conf", b"ssl_crl /edge/crl.pem;\n" if given else b"", mode=_PUBLIC)
+    # Where its end is told of, as of the certificate below: a newer list that lies here alone helps nobody there.
+    copy = host.layout.edge_lists_file
+    if given or copy.exists():
+        _write(copy, lists, mode=_PUBLIC)
 
 
 async def _trust(host: Host, pair: KeyAndCertificate) -> None:

@@ -13,6 +13,7 @@ from exchange.cli import edge as edge_module
 from exchange.crypto import empty_crl, issue_server, new_authority, read_certificate
 from exchange.kernel import system_clock
 from exchange.settings import InstanceLayout, load_settings
+from tests.entrypoints.certificates import YESTERDAY, listed
 
 
 def make(exchange, instance, out, *words):
@@ -70,6 +71,49 @@ def test_revocation_lists_are_looked_at_where_there_are_any(exchange, instance, 
 
     assert b"ssl_crl" in (out / "crl.conf").read_bytes()
     assert b"BEGIN X509 CRL" in (out / "crl.pem").read_bytes()
+
+
+def test_list_that_a_node_would_refuse_leaves_the_former_at_the_edge(exchange, instance, tmp_path):
+    """The proxy takes what it is given: a cut list left it with what it had, unsaid, and a forged one shut everybody out."""
+    out, layout = tmp_path / "edge", InstanceLayout(instance.absolute())
+    nsm, other = new_authority("NSM", YESTERDAY), new_authority("NSM", YESTERDAY)
+    (layout.authorities_folder / "NOR.pem").write_bytes(nsm.certificate_pem)
+    layout.crl_folder.mkdir()
+    path = layout.crl_folder / "NOR.pem"
+    path.write_bytes(listed(nsm, number=5))
+    make(exchange, instance, out)
+    first = (out / "crl.pem").read_bytes()
+    told = []
+    for worse in (b"cut", listed(other, number=9), listed(nsm, number=4), listed(nsm, number=9, ends_at=YESTERDAY)):
+        path.write_bytes(worse)
+        told.append(exchange("ca", "edge", "--dir", instance, "--out", out).err)
+    path.unlink()
+    told.append(exchange("ca", "edge", "--dir", instance, "--out", out).err)
+
+    assert (out / "crl.pem").read_bytes() == layout.edge_lists_file.read_bytes() == first
+    for said, why in zip(told, ("no revocation list", "signature", "not newer", "ran out", "no longer"), strict=True):
+        assert "the edge is not given" in said
+        assert why in said
+    path.write_bytes(listed(nsm, number=6))
+    make(exchange, instance, out)
+    assert (out / "crl.pem").read_bytes() == path.read_bytes() != first
+
+
+def test_end_of_the_lists_at_the_edge_is_told(exchange, instance, tmp_path):
+    """Where `make edge` was forgotten, the next list lies at the nodes and the edge shuts everybody out."""
+    out, layout, now = tmp_path / "edge", InstanceLayout(instance.absolute()), system_clock()
+    nsm = new_authority("NSM", YESTERDAY)
+    layout.crl_folder.mkdir()
+    (layout.crl_folder / "NOR.pem").write_bytes(listed(nsm, number=5, ends_at=now + timedelta(days=1)))
+    make(exchange, instance, out)
+    (layout.crl_folder / "NOR.pem").write_bytes(listed(nsm, number=6, ends_at=now + timedelta(days=9)))
+
+    found = {each["id"]: each for each in exchange("doctor", "--dir", instance, "--json").json}
+
+    assert found["revocation list NOR.pem"]["state"] == "ok"
+    told = found["revocation list edge-crl.pem"]
+    assert (told["state"], "make edge" in told["mend"]) == ("warning", True)
+    assert _places(load_settings(instance)).edge_lists == layout.edge_lists_file
 
 
 def test_certificates_that_end_soon_are_renewed_and_the_old_ones_stay_believed(

@@ -13,7 +13,7 @@ from fastapi import FastAPI
 
 from exchange.audit import Actor, EntryDraft, EventName, Outcome
 from exchange.crypto import empty_crl, issue_server, new_authority, read_certificate
-from exchange.entrypoints.http import sampling
+from exchange.entrypoints.http import inspection, sampling
 from exchange.entrypoints.http.board import ROW_PLACES, Board, Family, Kind, shared_row
 from exchange.entrypoints.http.gate import ConnectionGate
 from exchange.entrypoints.http.inspection import HostPlaces, Shown
@@ -229,7 +229,8 @@ async def test_scrape_tells_when_what_is_in_use_ends_though_the_next_one_lies_th
         (lists / "x.pem").write_bytes(empty_crl(pair, now))
         return read_certificate(pair.certificate_pem).not_after.timestamp()
 
-    places = HostPlaces(tmp_path, server, tmp_path / "none", {}, revocations=lists)
+    at_edge = tmp_path / "edge-crl.pem"
+    places = HostPlaces(tmp_path, server, tmp_path / "none", {}, revocations=lists, edge_lists=at_edge)
     first = put(10)
     shown = Shown([first], [first], {"server": 1, "revocation-lists": 0})
     app = operations_app(service, places, lambda: shown)
@@ -240,6 +241,9 @@ async def test_scrape_tells_when_what_is_in_use_ends_though_the_next_one_lies_th
     found = dict(line.rsplit(" ", 1) for line in lines if not line.startswith("#"))
     assert float(found['exchange_certificate_expiry_timestamp_seconds{certificate="server"}']) == first
     assert float(found["exchange_revocation_list_expiry_timestamp_seconds"]) == first
+    at_edge.write_bytes(empty_crl(issue_server(authority, ["x"], now=now, days=5), now))
+    at_the_edge = min(inspection._list_ends(places))
+    assert at_the_edge < first
     assert found['exchange_files_refused{file="server"}'] == "1"
     assert found['exchange_files_refused{file="revocation-lists"}'] == "0"
     assert found["exchange_backup_timestamp_seconds"] == "0"

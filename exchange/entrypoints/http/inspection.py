@@ -62,7 +62,7 @@ class HostPlaces:
     """What of the host is told about: the instance's folder, its certificates, and the files of its keys by name.
 
     `edges` holds the certificates of the proxies that are believed, None where none is; `edge_server` is a copy of what
-    such a proxy shows to its clients; `revocations` holds the lists.
+    such a proxy shows to its clients, `edge_lists` one of the lists that it asks; `revocations` holds those of a node.
     """
 
     folder: Path
@@ -72,6 +72,7 @@ class HostPlaces:
     edges: Path | None = None
     edge_server: Path | None = None
     revocations: Path | None = None
+    edge_lists: Path | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,7 +149,8 @@ def _ends(paths: Sequence[Path]) -> list[float]:
 
 def _list_ends(places: HostPlaces) -> list[float]:
     found = []
-    for path in [] if places.revocations is None else sorted(places.revocations.glob("*.pem")):
+    paths = [] if places.revocations is None else sorted(places.revocations.glob("*.pem"))
+    for path in paths if places.edge_lists is None else [*paths, places.edge_lists]:
         try:
             found.append(revocations_end(path.read_bytes()).timestamp())
         except (OSError, CryptoError, ExchangeError):
