@@ -18,6 +18,7 @@ from exchange.release import class_as_json
 from exchange.reports import ReportStatus
 from exchange.store.blob_tables import BlobDebrisTable
 from exchange.store.blobs import GIVEN_UP_TIME
+from exchange.store.dialect import is_among
 from exchange.store.life_rows import (
     DestructionRow,
     EndCause,
@@ -168,6 +169,11 @@ class ReportBook:
         }
         await self._session.execute(insert(ReportVersionTable), row)
 
+    async def former_version(self, report_id: str, version: int) -> FormerVersion | None:
+        """Return a version of a report that was replaced."""
+        row = await self._session.get(ReportVersionTable, (report_id, version))
+        return None if row is None else FormerVersion(version, row.digest, from_micros(row.replaced_at), row.entry_id)
+
     async def add_tombstone(self, stone: TombstoneRow) -> None:
         """Keep the signed word that a report's keys were destroyed."""
         self._note_write()
@@ -230,6 +236,13 @@ class ReportBook:
         which = (col(row.client_id) == client_id, col(row.number) > after)
         found = await self._session.scalars(select(row).where(*which).order_by(col(row.number)).limit(limit))
         return [_notice(each) for each in found]
+
+    async def told_of(self, clients: Sequence[str], report_id: str, version: int) -> frozenset[str]:
+        """Return which of these clients were told of a version of a report."""
+        row = NoticeTable
+        which = (is_among(col(row.client_id), clients, self._session.get_bind().dialect.name),)
+        told = select(col(row.client_id)).where(*which, col(row.report_id) == report_id, col(row.version) == version)
+        return frozenset(await self._session.scalars(told))
 
     async def _give_up_blobs(self, report_id: str) -> None:
         row = PartTable

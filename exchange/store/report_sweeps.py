@@ -13,7 +13,7 @@ from exchange.reports import ReportStatus
 from exchange.store.dialect import is_among
 from exchange.store.faults import driver_errors
 from exchange.store.life_rows import EndCause
-from exchange.store.life_tables import TombstoneTable
+from exchange.store.life_tables import ReportVersionTable, TombstoneTable
 from exchange.store.tables import ReportTable
 
 _LIVING = (ReportStatus.CURRENT.value, ReportStatus.SUPERSEDED.value)
@@ -55,6 +55,12 @@ class ReportSweeps:
         is_new = (col(row.raised_at) >= to_micros(moment), col(row.cause) == EndCause.RECALLED.value)
         found = await self._read(select(col(row.report_id)).where(*is_new).order_by(col(row.raised_at)))
         return [str(report) for (report,) in found]
+
+    async def replaced_since(self, moment: datetime) -> list[str]:
+        """Return the ids of reports of which a version was replaced at or after `moment`."""
+        row = ReportVersionTable
+        found = await self._read(select(col(row.report_id)).where(col(row.replaced_at) >= to_micros(moment)).distinct())
+        return sorted(str(report) for (report,) in found)
 
     async def _read(self, asked: Any) -> list[tuple[Any, ...]]:
         with driver_errors():

@@ -31,6 +31,7 @@ from exchange.store.crisis_book import CrisisBook, crisis_rows, with_crises
 from exchange.store.derivation_book import DerivationBook
 from exchange.store.faults import driver_errors
 from exchange.store.kept_keys import KeptKeys
+from exchange.store.life_rows import NoticeRow
 from exchange.store.lineage import next_lineage
 from exchange.store.personal_keys import PersonalKeys, Place
 from exchange.store.personal_tables import PersonalKeyTable
@@ -310,6 +311,12 @@ class UnitOfWork:
         """Return the life of reports, to be read here, and written with an entry."""
         return ReportBook(self._session, self._note_write, self._now)
 
+    async def tell_late(self, rows: Sequence[NoticeRow]) -> None:
+        """Keep what clients are to be told of acts that are on the record already: this is no change of its own."""
+        if rows:
+            self._has_asides = True
+            await ReportBook(self._session, _nothing_more, self._now).tell(rows)
+
     def consents(self) -> ConsentBook:
         """Return the requests for onward release, to be read here, and written with an entry."""
         return ConsentBook(self._session, self._note_write)
@@ -513,6 +520,10 @@ def _held(kind: Any, row_id: str) -> Any:
 
 def _is_active(client_id: str) -> Sequence[ColumnElement[bool]]:
     return (col(CertificateTable.client_id) == client_id, col(CertificateTable.removed_at).is_(None))
+
+
+def _nothing_more() -> None:
+    """Note nothing: no entry is to come."""
 
 
 def _count(result: Any) -> int:

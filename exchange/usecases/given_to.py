@@ -13,24 +13,29 @@ _GIVEN = frozenset({EventName.REPORT_READ.value, EventName.REPORT_PART_READ.valu
 _AT_A_TIME = 500
 
 
-async def given_to(services: Services, report_id: str) -> tuple[GivenTo, ...]:
-    """Return every client that was given a report or a part of it, with its first access, the earliest first."""
+async def given_to(services: Services, report_id: str, *, before: int | None = None) -> tuple[GivenTo, ...]:
+    """Return every client that was given a report or a part of it, with its first access, the earliest first.
+
+    With `before` only what was given of versions before that one counts.
+    """
     first: dict[str, GivenTo] = {}
     # INVARIANT: first what no search finds, then what one does: whatever moves between the looks is in one of them.
-    _note(first, map(whole_entry, await services.store.waiting_entries()), report_id)
+    _note(first, map(whole_entry, await services.store.waiting_entries()), report_id, before)
     sought = Sought(Criteria(subject=report_id, outcome=Outcome.PERMITTED.value), member=None, newest_first=False)
     async for hits in services.store.found_entries(sought, at_a_time=_AT_A_TIME):
-        _note(first, (whole_entry(hit.content) for hit in hits), report_id)
+        _note(first, (whole_entry(hit.content) for hit in hits), report_id, before)
     return tuple(sorted(first.values(), key=lambda given: (given.at, given.client)))
 
 
-def _note(first: dict[str, GivenTo], entries: Iterable[Entry | None], report_id: str) -> None:
+def _note(first: dict[str, GivenTo], entries: Iterable[Entry | None], report_id: str, before: int | None) -> None:
     for entry in entries:
         if entry is None:
             continue  # whom it names cannot be known; all others are to be told
         if entry["type"] not in _GIVEN or entry["decision"] != Outcome.PERMITTED.value:
             continue
         if _text(entry.get("object"), "id") != report_id:
+            continue
+        if before is not None and entry["object"].get("version", 0) >= before:
             continue
         client = _text(entry["actor"], "id")
         at = parse_rfc3339(entry["ts"])

@@ -5,7 +5,8 @@ report is a step of its own, so that one that cannot be moved holds nobody up.
 
 Steps of a round: (1) reports whose day of declassification has come; (2) reports kept for as long as their scope says;
 (3) reports that an agreement's own terms recall, now that it has ended or that their originator has left it; (4)
-recalls of the last day: whoever was given the report while it was being recalled is asked as well.
+recalls of the last day: whoever was given the report while it was being recalled is asked as well; (5) new versions of
+the last minutes: whoever was given the one before while it was being replaced is told as well.
 """
 
 import logging
@@ -22,6 +23,7 @@ from exchange.store import ClassRow, EndCause, NoticeKind, Parts, PolicyState, T
 from exchange.usecases.context import Call, Services
 from exchange.usecases.destructions import ask_destruction
 from exchange.usecases.judging import require_same_law
+from exchange.usecases.late_readers import tell_late
 from exchange.usecases.life_checks import require_above_sources
 from exchange.usecases.originating import OwnReport, opened_header
 from exchange.usecases.report_moves import Move, contents_of, lapse_consents, moved
@@ -31,6 +33,9 @@ AT_ONCE: Final = 200
 
 FOLLOWED_UP: Final = timedelta(days=1)
 """For so long after a recall the log is asked again: what was under way then is recorded long before."""
+
+LATE: Final = timedelta(minutes=15)
+"""For so long after a new version the log is asked again: there are many more of them than recalls."""
 
 STOOD_STILL: Final = timedelta(days=7)
 """So far back a process looks when it begins to sweep: longer than the jobs of an exchange stand still."""
@@ -92,6 +97,9 @@ async def sweep_reports(
     # (4) recalled lately
     recalled = await sweeps.recalled_since(now - followed_up)
     asked_again = await _each(recalled, lambda report: _follow_up(services, now, report, state))
+    # (5) replaced lately
+    replaced = await sweeps.replaced_since(now - (LATE if followed_up <= FOLLOWED_UP else followed_up))
+    await _each(replaced, lambda report: _tell_late(services, now, report, state))
     left = lowered.left + ended.left + withdrawn.left + len(recalled) - asked_again
     return Swept(lowered.done, ended.done, asked_again, left, withdrawn.done)
 
@@ -240,6 +248,11 @@ async def _follow_up(services: Services, now: datetime, report_id: str, state: P
     call, own = await _own(services, now, report_id, state)
     await ask_destruction(services, own.entry(call, EventName.DESTRUCTION_ASKED, Outcome.PERMITTED), report_id)
     return True
+
+
+async def _tell_late(services: Services, now: datetime, report_id: str, state: PolicyState) -> bool:
+    _, own = await _own(services, now, report_id, state)
+    return await tell_late(services, own)
 
 
 async def _own(services: Services, now: datetime, report_id: str, state: PolicyState) -> tuple[Call, OwnReport]:

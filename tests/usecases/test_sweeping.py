@@ -12,9 +12,11 @@ from exchange.audit import DeedKind, SignatureType, VerifierKey, read_deed
 from exchange.entrypoints.jobs.sweeping import sweep_in_rounds
 from exchange.kernel import ConflictError, NotFoundError, UnavailableError
 from exchange.markings import Label
+from exchange.reports import Downgrade
 from exchange.usecases import sweep_reports as module
 from exchange.usecases.rounds_of_time import RoundsOfTime
 from exchange.usecases.sweep_reports import Swept, sweep_reports
+from tests.support.lowering import lower
 from tests.support.store import NODE_KEY
 from tests.support.world import AGREEMENT, NOW, World
 from tests.usecases.test_amending import concluded
@@ -223,6 +225,32 @@ async def test_read_that_was_recorded_after_a_recall_is_asked_by_the_sweep(popul
     assert populated.sql("SELECT count(*) FROM report_destruction") == [(1,)]
     populated.clock.advance(timedelta(days=2))
     assert (await sweep(populated)).followed_up == 0
+
+
+@pytest.mark.parametrize("kind", ["amended", "upgraded", "downgraded"])
+async def test_read_that_was_recorded_after_a_new_version_is_told_of_it_by_the_sweep(
+    populated: World, kind: str
+) -> None:
+    await populated.enrol("GBR releaser", "GBR", "releaser")
+    low, high = (Label("NATO", level, releasable_to=("GBR", "NOR")) for level in ("RESTRICTED", "CONFIDENTIAL"))
+    report = await populated.post(label=high if kind == "downgraded" else low)
+    late = await usecases.pull_report(populated.services, populated.call("NOR reader"), report)
+    populated.sql("DELETE FROM audit_outbox WHERE entry_id = $1", late.receipt.entry)
+    if kind == "downgraded":
+        await lower(populated, report, Downgrade(low))
+    else:
+        newer = populated.posted(label=high if kind == "upgraded" else low, content=b"newer")
+        await usecases.amend_report(populated.services, populated.call("GBR contributor"), report, newer)
+    await read(populated, report, "GBR reader")
+    notices = "SELECT client_id, kind, version, entry_id FROM report_notice"
+    assert populated.sql(notices) == []
+    # As if it had come just now.
+    populated.sql("INSERT INTO audit_outbox (entry_id) VALUES ($1)", late.receipt.entry)
+    await sweep(populated)
+    await sweep(populated)
+
+    ((move,),) = populated.sql("SELECT entry_id FROM report_version")
+    assert populated.sql(notices) == [(populated.clients["NOR reader"].id, kind, 2, move)]
 
 
 async def test_recall_after_which_everything_stood_still_for_days_is_followed_up_by_the_next_process(
