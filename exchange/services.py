@@ -8,7 +8,7 @@ Does not: know the web framework, so that an operator's verb starts without it; 
 import asyncio
 import logging
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from datetime import timedelta
 from multiprocessing.connection import Connection
@@ -342,7 +342,8 @@ async def _raise_alerts(settings: Settings, stopping: asyncio.Event) -> None:
                 watch = AlertWatch(services, tuple(hook.name for hook in hooks))
                 line = HttpWebhookLine()
                 async with asyncio.TaskGroup() as group:
-                    group.create_task(run_alerts(watch, AlertDelivery(services, line, hooks), stopping))
+                    delivery = AlertDelivery(services, line, hooks, WebhookSecrets(settings, hooks).renewed)
+                    group.create_task(run_alerts(watch, delivery, stopping))
                     group.create_task(notify_in_rounds(Notifier(services, line, _reach(settings)), stopping))
         except ExchangeError as exc:
             if told != exc.message:
@@ -368,6 +369,28 @@ def webhooks_of(settings: Settings) -> tuple[Webhook, ...]:
         authority = None if hook.authority_file is None else str(settings.instance_folder / hook.authority_file)
         hooks.append(Webhook(hook.name, hook.url, key, is_private=hook.private, authority=authority))
     return tuple(hooks)
+
+
+class WebhookSecrets:
+    """Secrets of webhooks, read anew for each alert that is sent; one that is broken leaves the one before in use."""
+
+    def __init__(self, settings: Settings, hooks: Sequence[Webhook]) -> None:
+        self._settings = {
+            each.name: settings.model_copy(update={"alert_webhooks": (each,)}) for each in settings.alert_webhooks
+        }
+        self._in_use = {each.name: each for each in hooks}
+        self._told: dict[str, str] = {}
+
+    def renewed(self, hook: Webhook) -> Webhook:
+        """Return the webhook with the secret that lies there, or with the one that did last."""
+        try:
+            (self._in_use[hook.name],) = webhooks_of(self._settings[hook.name])
+            self._told.pop(hook.name, None)
+        except ExchangeError as exc:
+            if self._told.get(hook.name) != exc.message:
+                self._told[hook.name] = exc.message
+                _log.error("the secret of webhook %s stays what it was: %s", hook.name, exc.message)
+        return self._in_use[hook.name]
 
 
 async def _kept_up(work: Callable[[], Awaitable[None]], name: str, stopping: asyncio.Event) -> None:

@@ -7,7 +7,7 @@ What is sent says which rule spoke, how grave it is and when, and names entries:
 
 import asyncio
 import logging
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Final, Protocol
@@ -57,13 +57,18 @@ class WebhookLine(Protocol):
         ...
 
 
+def _as_it_is(hook: Webhook) -> Webhook:
+    return hook
+
+
 @dataclass(frozen=True, slots=True)
 class AlertDelivery:
-    """Sends what is due to the webhooks that there are now."""
+    """Sends what is due to the webhooks that there are now; `renewed` returns one with the secret of the moment."""
 
     services: Services
     line: WebhookLine
     hooks: tuple[Webhook, ...]
+    renewed: Callable[[Webhook], Webhook] = _as_it_is
     _by_name: dict[str, Webhook] = field(init=False, default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -96,7 +101,7 @@ class AlertDelivery:
 
     async def _sent(self, one: DueDelivery) -> str | None:
         """Send an alert; return None where it was taken, else what went wrong."""
-        hook, seconds = self._by_name[one.hook], int(self.services.clock().timestamp())
+        hook, seconds = self.renewed(self._by_name[one.hook]), int(self.services.clock().timestamp())
         try:
             body = body_of(one.alert)
         except (ExchangeError, OverflowError):

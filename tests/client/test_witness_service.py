@@ -62,6 +62,24 @@ def test_cosigns_over_tls_and_serves_what_it_cosigned(started, tls: Path, log: M
     assert note.endswith(content)
 
 
+def test_renewed_certificate_is_shown_without_a_restart(started, tmp_path: Path, caplog) -> None:
+    caplog.set_level("INFO", "exchange.witness")
+    (tmp_path / "renewed").mkdir()
+    folder = write_tls(tmp_path / "renewed")
+    service = started(folder)
+    assert service.call("GET", "/")[0].status == 404
+    former = (folder / "server.pem").read_bytes()
+    (folder / "server.pem").write_bytes(b"half")
+    assert service.call("GET", "/")[0].status == 404
+    (folder / "server.pem").write_bytes(former)
+
+    write_tls(folder)  # of another authority, whom alone it is believed for
+
+    assert service.call("GET", "/")[0].status == 404
+    assert caplog.text.count("the certificate before is shown") == 1
+    assert "is shown that lies there now" in caplog.text
+
+
 def test_one_connection_carries_many_requests(started, tls: Path, log: MadeLog) -> None:
     service = started(tls)
     connection = HTTPSConnection("localhost", service.port, timeout=20, context=service.context())
@@ -98,12 +116,12 @@ def test_plain_http_to_a_tls_port_gets_nothing(started, tls: Path) -> None:
 @pytest.mark.parametrize("host", ["0.0.0.0", "192.0.2.1", "witness.example", "::"])
 def test_plain_http_beyond_loopback_is_refused(started, host: str) -> None:
     with pytest.raises(WitnessError, match="for loopback only"):
-        WitnessServer((host, 0), started().witness.desk, None)
+        WitnessServer((host, 0), started().witness.desk, lambda: None)
 
 
 def test_taken_port_is_said(service: Service) -> None:
     with pytest.raises(WitnessError, match="cannot listen"):
-        WitnessServer(("127.0.0.1", service.port), service.witness.desk, None)
+        WitnessServer(("127.0.0.1", service.port), service.witness.desk, lambda: None)
 
 
 @pytest.mark.parametrize(

@@ -1,12 +1,14 @@
 """Settings: what an instance folder says, and what refuses the start."""
 
 import os
+from base64 import b64encode
 from pathlib import Path
 
 import pytest
 
+from exchange.crypto import WebhookKey
 from exchange.kernel import UnsafeSettingError
-from exchange.services import webhooks_of
+from exchange.services import WebhookSecrets, webhooks_of
 from exchange.setting_faults import faults_of
 from exchange.settings import CURSOR_KEY_BYTES, InstanceLayout, load_settings, read_policies, read_secret
 from exchange.store import BlobStore
@@ -304,6 +306,32 @@ def test_secret_of_another_user_is_refused(folder: Path, monkeypatch: pytest.Mon
 def test_folder_without_policies_is_refused(tmp_path: Path) -> None:
     with pytest.raises(UnsafeSettingError, match="no policies"):
         read_policies(tmp_path)
+
+
+def test_secret_of_a_webhook_is_read_anew_and_stays_where_it_is_broken(folder: Path, caplog) -> None:
+    with_webhook(folder, 'url = "https://soc.example/alerts"')
+    path = folder / "hook"
+
+    def put(fill: int, mode: int = 0o600) -> None:
+        path.write_text("whsec_" + b64encode(bytes([fill, *range(31)])).decode())
+        path.chmod(mode)
+
+    def signed(key: WebhookKey) -> str:
+        return key.sign("id", 1, b"{}")
+
+    put(1)
+    settings = load_settings(folder)
+    (hook,) = webhooks_of(settings)
+    secrets = WebhookSecrets(settings, (hook,))
+    put(2)
+    renewed = secrets.renewed(hook)
+    put(3, 0o644)
+
+    assert [signed(secrets.renewed(hook).key) for _ in range(2)] == [signed(renewed.key)] * 2
+    assert caplog.text.count("stays what it was") == 1
+    assert signed(renewed.key) != signed(hook.key)
+    path.chmod(0o600)
+    assert signed(secrets.renewed(hook).key) not in {signed(renewed.key), signed(hook.key)}
 
 
 def with_webhook(folder: Path, fields: str) -> None:

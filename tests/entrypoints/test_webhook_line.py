@@ -110,6 +110,23 @@ async def test_allowed_host_is_sent_the_message(receiver: Receive) -> None:
     assert b"webhook-id: one" in request
 
 
+async def test_receiver_s_authority_is_renewed_without_a_restart(receiver: Receive, tmp_path: Path) -> None:
+    soc, line = receiver(), HttpWebhookLine()
+    authority = tmp_path / "authority.pem"
+    hook = replace(hook_to(soc), authority=str(authority))
+    (tmp_path / "other").mkdir()
+    authority.write_bytes((write_tls(tmp_path / "other") / "ca.pem").read_bytes())
+    assert await line.post(hook, {}, b"{}") == "no connection: ConnectError"
+
+    authority.write_bytes((soc.tls / "ca.pem").read_bytes())
+    renewed = await line.post(hook, {}, b"{}")
+    authority.write_bytes(b"-----BEGIN")
+    broken = await line.post(hook, {}, b"{}")
+    authority.unlink()
+
+    assert (renewed, broken, await line.post(hook, {}, b"{}")) == (None, None, None)
+
+
 @pytest.mark.parametrize("host", ["localhost", "127.0.0.1"])
 async def test_host_that_was_not_allowed_is_not_connected_to(receiver: Receive, host: str) -> None:
     soc = receiver()

@@ -97,9 +97,17 @@ async def test_witness_of_another_authority_is_not_believed(witness: Witness, tl
     with serving(witness, tls, seconds=15) as service:
         async with HttpWitnessLine(other / "ca.pem") as line:
             reply = await line.add_checkpoint(f"https://localhost:{service.port}", log.body(0))
+            size = witness.held(log).size
+            # Until its authority lies there: no restart is waited for.
+            (other / "ca.pem").write_bytes(b"half")
+            half = await line.add_checkpoint(f"https://localhost:{service.port}", log.body(0))
+            (other / "ca.pem").write_bytes((tls / "ca.pem").read_bytes())
+            renewed = await line.add_checkpoint(f"https://localhost:{service.port}", log.body(0))
 
     assert isinstance(reply, Unreachable)
-    assert witness.held(log).size == 0
+    assert isinstance(half, Unreachable)
+    assert size == 0
+    assert isinstance(renewed, Cosignatures)
 
 
 @pytest.mark.parametrize(

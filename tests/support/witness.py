@@ -16,6 +16,7 @@ from exchange.client.witness.desk import Desk
 from exchange.client.witness.folder import WitnessFolder
 from exchange.client.witness.keys import read_keys
 from exchange.client.witness.logs import read_logs
+from exchange.client.witness.running import Shown
 from exchange.client.witness.service import WitnessServer
 from exchange.crypto import issue_client, issue_server, new_authority
 from tests.support.shown_log import MadeLog
@@ -89,8 +90,8 @@ class Service:
 def serving(witness: Witness, tls: Path | None = None, *, seconds: float = 15, **listening: Path) -> Iterator[Service]:
     """Serve a witness for as long as the context lasts; `tls` is a folder that `write_tls` filled."""
     files = {} if tls is None else {"certificate": tls / "server.pem", "key": tls / "server.key"}
-    context = Listening("127.0.0.1", 0, **files, **listening).context()
-    server = WitnessServer(("127.0.0.1", 0), witness.desk, context, request_seconds=seconds)
+    shown = Shown(Listening("127.0.0.1", 0, **files, **listening))
+    server = WitnessServer(("127.0.0.1", 0), witness.desk, shown, request_seconds=seconds)
     thread = threading.Thread(target=server.serve_forever, args=(0.01,))
     thread.start()
     try:

@@ -10,8 +10,9 @@ from datetime import timedelta
 
 import pytest
 
+from exchange.crypto import WebhookKey
 from exchange.markings import Label
-from exchange.usecases.deliver_alerts import BACKOFF, CLAIMED
+from exchange.usecases.deliver_alerts import BACKOFF, CLAIMED, AlertDelivery
 from tests.support.alerted_world import HOOK, SECRET, AlertedWorld
 from tests.support.world import World
 
@@ -49,6 +50,17 @@ async def test_message_is_signed_as_the_standard_says(alerted: AlertedWorld) -> 
     mac = base64.b64encode(hmac.digest(key, signed, hashlib.sha256)).decode()
     assert headers["webhook-signature"] == f"v1,{mac}"
     assert headers["webhook-timestamp"] == str(int(alerted.world.clock.now.timestamp()))
+
+
+async def test_secret_that_was_exchanged_signs_from_the_next_message_on(alerted: AlertedWorld) -> None:
+    another = replace(HOOK, key=WebhookKey("whsec_" + base64.b64encode(bytes(range(32))).decode()))
+    delivery = AlertDelivery(alerted.world.services, alerted.line, (HOOK,), lambda _: another)
+    await delivery.round()
+    ((_, headers, body),) = alerted.line.sent
+
+    assert headers["webhook-signature"] == another.key.sign(
+        headers["webhook-id"], int(headers["webhook-timestamp"]), body
+    )
 
 
 async def test_message_names_entries_and_tells_nothing_of_whom_or_what(alerted: AlertedWorld) -> None:

@@ -22,6 +22,8 @@ from exchange.client.witness.logs import logs_text, read_logs
 from exchange.client.witness.rounds import RoundResult, one_round
 from exchange.client.witness.service import WitnessServer
 
+_log = logging.getLogger("exchange.witness")
+
 _POLL_SECONDS = 0.2
 _LARGEST_PORT = 65_535
 
@@ -54,6 +56,38 @@ class Listening:
         return context
 
 
+class Shown:
+    """What a witness shows on each connection: made anew of its files where they changed and are whole."""
+
+    def __init__(self, listening: Listening) -> None:
+        self._listening = listening
+        self._seen = self._state()
+        self._context = listening.context()
+
+    def __call__(self) -> ssl.SSLContext | None:
+        """Return the context of the moment: the one before where the files do not make one."""
+        state = self._state()
+        if state != self._seen:
+            self._seen = state
+            try:
+                self._context = self._listening.context()
+                _log.info("the certificate is shown that lies there now")
+            except WitnessError as exc:
+                _log.error("the certificate before is shown: %s", exc)
+        return self._context
+
+    def _state(self) -> list[tuple[int, ...]]:
+        return [_state_of(each) for each in (self._listening.certificate, self._listening.key) if each is not None]
+
+
+def _state_of(path: Path) -> tuple[int, ...]:
+    try:
+        found = path.stat()
+    except OSError:
+        return ()
+    return (found.st_dev, found.st_ino, found.st_mtime_ns, found.st_size)
+
+
 def new_witness(path: Path, name: str, logs: tuple[str, ...], randomness: Callable[[int], bytes]) -> WitnessKeys:
     """Make a witness's folder with new keys; `logs` are the verifier keys of the logs that it knows.
 
@@ -74,7 +108,7 @@ def open_desk(path: Path, alarm: Alarm) -> Iterator[Desk]:
 def serve_witness(path: Path, listening: Listening, alarm: Alarm) -> int:
     """Serve until SIGTERM or SIGINT; prints `ready URL`. Returns 1 where anything was shouted meanwhile, else 0."""
     with open_desk(path, alarm) as desk:
-        server = WitnessServer((listening.host, listening.port), desk, listening.context())
+        server = WitnessServer((listening.host, listening.port), desk, Shown(listening))
         stopping = threading.Event()
         for ending in (signal.SIGTERM, signal.SIGINT):
             signal.signal(ending, lambda _number, _frame: stopping.set())

@@ -46,11 +46,11 @@ class WitnessServer(ThreadingHTTPServer):
         self,
         address: tuple[str, int],
         desk: Desk,
-        context: ssl.SSLContext | None,
+        context: Callable[[], ssl.SSLContext | None],
         *,
         request_seconds: float = REQUEST_SECONDS,
     ) -> None:
-        if context is None and not _is_loopback(address[0]):
+        if context() is None and not _is_loopback(address[0]):
             raise WitnessError(
                 f"plain HTTP is for loopback only, not `{address[0]}`: give `--tls-cert` and `--tls-key`"
             )
@@ -69,7 +69,7 @@ class WitnessServer(ThreadingHTTPServer):
         """Return the submission prefix, which is the monitoring prefix too."""
         host, port = self.server_address[:2]
         shown = f"[{host!s}]" if ":" in str(host) else str(host)
-        return f"{'http' if self._context is None else 'https'}://{shown}:{port}"
+        return f"{'http' if self._context() is None else 'https'}://{shown}:{port}"
 
     def process_request(self, request: Any, client_address: Any) -> None:
         """Give a connection to a thread of its own, or close it where too many are open."""
@@ -82,8 +82,9 @@ class WitnessServer(ThreadingHTTPServer):
         """Serve one connection; the handshake happens here, where it keeps nobody else waiting."""
         try:
             request.settimeout(self.request_seconds)
-            if self._context is not None:
-                request = self._context.wrap_socket(request, server_side=True)
+            # Asked anew: a certificate is renewed while the service runs.
+            if (context := self._context()) is not None:
+                request = context.wrap_socket(request, server_side=True)
             super().process_request_thread(request, client_address)
         except OSError as exc:
             _log.info("connection ended: %s", type(exc).__name__)

@@ -9,6 +9,7 @@ import asyncio
 import socket
 import ssl
 from collections.abc import Awaitable, Callable, Mapping
+from pathlib import Path
 from typing import Final
 from urllib.parse import SplitResult, urlsplit, urlunsplit
 
@@ -40,7 +41,7 @@ class HttpWebhookLine:
     def __init__(self, resolve: Resolve = addresses_of, *, call_seconds: float = CALL_SECONDS) -> None:
         self._resolve = resolve
         self._seconds = call_seconds
-        self._contexts: dict[str | None, ssl.SSLContext] = {}
+        self._contexts: dict[str | None, tuple[tuple[int, ...], ssl.SSLContext]] = {}
 
     async def post(self, hook: Webhook, headers: Mapping[str, str], body: bytes) -> str | None:
         """Send `body`; return None where it was taken (2xx), else what went wrong."""
@@ -72,11 +73,26 @@ class HttpWebhookLine:
         return told
 
     def _context(self, authority: str | None) -> ssl.SSLContext:
-        if authority not in self._contexts:
-            context = ssl.create_default_context(cafile=authority)
+        state, known = state_of(authority), self._contexts.get(authority)
+        if known is None or known[0] != state:
+            try:
+                context = ssl.create_default_context(cafile=authority)
+            except OSError:
+                if known is None:
+                    raise
+                return known[1]  # the next one is not whole yet, or gone for now
             context.minimum_version = ssl.TLSVersion.TLSv1_2
-            self._contexts[authority] = context
-        return self._contexts[authority]
+            self._contexts[authority] = known = (state, context)
+        return known[1]
+
+
+def state_of(path: str | None) -> tuple[int, ...]:
+    """Return what differs where a file is another one, or was written to; nothing where there is none."""
+    try:
+        found = None if path is None else Path(path).stat()
+    except OSError:
+        return ()
+    return () if found is None else (found.st_dev, found.st_ino, found.st_mtime_ns, found.st_size)
 
 
 def _may_be_reached(hook: Webhook, address: str) -> bool:

@@ -6,6 +6,7 @@ Does not: judge what a witness says.
 
 import asyncio
 import ssl
+from contextlib import suppress
 from http import HTTPStatus
 from ipaddress import ip_address
 from pathlib import Path
@@ -16,6 +17,7 @@ from urllib.parse import urlsplit
 import httpx2
 
 from exchange.audit.witness import origin_hash, parse_size_line
+from exchange.entrypoints.jobs.webhook_line import state_of
 from exchange.kernel import MalformedError
 from exchange.usecases.ask_witness import Cosignatures, Declined, HeldSize, Reply, Unreachable
 
@@ -32,7 +34,9 @@ class HttpWitnessLine:
     """Connections to witnesses, kept open between rounds. `authority` is the file of authorities they are known by."""
 
     def __init__(self, authority: Path | None, *, call_seconds: float = CALL_SECONDS) -> None:
-        context = ssl.create_default_context(cafile=None if authority is None else str(authority))
+        self._authority = None if authority is None else str(authority)
+        self._seen = state_of(self._authority)
+        self._context = context = ssl.create_default_context(cafile=self._authority)
         context.minimum_version = ssl.TLSVersion.TLSv1_3
         self._seconds = call_seconds
         self._http = httpx2.AsyncClient(verify=context, timeout=call_seconds, trust_env=False, follow_redirects=False)
@@ -74,6 +78,7 @@ class HttpWitnessLine:
 
     async def _called(self, method: str, url: str, body: bytes | None) -> tuple[int, str, bytes]:
         _check_safe(url)
+        self._see_authority()
         try:
             async with asyncio.timeout(self._seconds), self._http.stream(method, url, content=body) as answer:
                 content = b""
@@ -87,6 +92,13 @@ class HttpWitnessLine:
             raise _CallFailed(f"it did not answer within {self._seconds:g} seconds") from exc
         except (httpx2.HTTPError, httpx2.InvalidURL, ssl.SSLError) as exc:
             raise _CallFailed(f"no connection: {type(exc).__name__}") from exc
+
+    def _see_authority(self) -> None:
+        """Believe what lies there anew beside what is believed already; what is not whole yet is looked at again."""
+        if self._authority is not None and (state := state_of(self._authority)) != self._seen:
+            self._seen = state
+            with suppress(OSError):
+                self._context.load_verify_locations(cafile=self._authority)
 
 
 class _CallFailed(Exception):  # noqa: N818  it never leaves this file
