@@ -1,9 +1,8 @@
 """`exchange audit sequence`, `resume` and `recover`: the log as its operator runs it."""
 
 import asyncio
-import os
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -11,11 +10,14 @@ from exchange.cli import output
 from exchange.cli.asking import YesOption, ask_meanwhile, is_asked
 from exchange.cli.audit_group import audits
 from exchange.cli.instance import Host, folder_of, read_bytes
-from exchange.cli.log_keys import show_log_key
+from exchange.cli.log_keys import next_log_key, take_log_key
 from exchange.cli.verbs import DirOption, JsonOption, host_verb, lasting_host_verb
-from exchange.custody import load_log_key, replace_log_key
+from exchange.custody import load_log_key
 from exchange.kernel import UnavailableError, to_micros
 from exchange.settings import Settings, load_settings
+
+if TYPE_CHECKING:
+    from exchange.usecases.sequence_log import Desk
 
 _LATE_SECONDS = 30.0
 """An entry waits a second at most; one that waits so long waits for a sequencer that is not there."""
@@ -73,8 +75,11 @@ async def recover(
 
     note = None if witnessed is None else read_bytes(witnessed)
     async with open_desk(host.settings) as desk:
+        if (begun := await _begun_already(host.settings, desk)) is not None:
+            _tell_begun(*begun, as_json=as_json)
+            return
         call = host.call()
-        old = await frozen_log(call, desk)  # before any key is replaced
+        old = await frozen_log(call, desk)
         origin = await next_origin(desk)
         if is_asked(yes=yes):
             told = {"ends": old.origin, "at": f"{old.size} entries", "begins": origin, "frozen because": old.frozen_why}
@@ -83,13 +88,25 @@ async def recover(
             call = host.call()
         key = load_log_key(host.settings.log_key_file)
         if key.origin != origin:
-            key = replace_log_key(host.settings.log_key_file, origin, os.urandom)
+            key = next_log_key(host.settings, origin)
         recovered = await recover_log(host.services, call, desk, key=key, witnessed=note)
-    show_log_key(host.settings)
+    take_log_key(host.settings, origin)
+    _tell_begun(recovered.origin, recovered.old.origin, as_json=as_json)
+
+
+async def _begun_already(settings: Settings, desk: "Desk") -> tuple[str, str] | None:
+    """Finish a recovery that was stopped once its log had begun; return that log and the one before it."""
+    *_, old, new = (None, None, *await desk.tree.reader.states())
+    if old is None or new is None or new.frozen_why is not None or not take_log_key(settings, new.origin):
+        return None
+    return new.origin, old.origin
+
+
+def _tell_begun(origin: str, old: str, *, as_json: bool) -> None:
     if as_json:
-        output.show_json({"id": recovered.origin, "old": recovered.old.origin})
+        output.show_json({"id": origin, "old": old})
         return
-    output.show_line(f"the log {recovered.origin} begins; nodes beside this one need its key file")
+    output.show_line(f"the log {origin} begins; nodes beside this one need its key file")
 
 
 async def _require_sequenced(settings: Settings) -> None:

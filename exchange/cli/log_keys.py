@@ -2,11 +2,12 @@
 
 import os
 from datetime import datetime
+from pathlib import Path
 
 from exchange.cli.instance import unwritable
-from exchange.custody import LogKey, create_log_key, load_log_key
+from exchange.custody import LogKey, create_log_key, load_log_key, replace_log_key
 from exchange.kernel import UnsafeSettingError, new_id, system_clock
-from exchange.kernel.files import keep_file
+from exchange.kernel.files import keep_file, sync_folder
 from exchange.settings import InstanceLayout, Settings
 from exchange.store import Store
 
@@ -23,6 +24,37 @@ def make_log_key(layout: InstanceLayout, now: datetime, *, host_name: str | None
     return origin
 
 
+def next_log_key(settings: Settings, origin: str) -> LogKey:
+    """Return the keys of the log that a recovery is to begin, kept beside those in use, which they are not yet to be.
+
+    Until that log has begun the one before it may be signed again: its keys stay where they are.
+    """
+    path = _prepared(settings)
+    if not os.path.lexists(path):
+        return create_log_key(path, origin, os.urandom)
+    key = load_log_key(path)
+    return key if key.origin == origin else replace_log_key(path, origin, os.urandom)
+
+
+def take_log_key(settings: Settings, origin: str) -> bool:
+    """Put the keys of the log that began in the place of those before it; return whether anything was left to do.
+
+    Whoever recovered the log may have been killed before that, or before their public half was shown.
+    """
+    path = _prepared(settings)
+    is_prepared = os.path.lexists(path) and load_log_key(path).origin == origin
+    if is_prepared:
+        path.replace(settings.log_key_file)
+        sync_folder(path.parent)
+    key = load_log_key(settings.log_key_file)
+    was_hidden = key.origin == origin and _show(InstanceLayout(settings.instance_folder), key)
+    return is_prepared or was_hidden
+
+
+def _prepared(settings: Settings) -> Path:
+    return settings.log_key_file.with_name(f"{settings.log_key_file.name}.next")
+
+
 def show_log_key(settings: Settings) -> None:
     """Put the public half of the log's keys behind those of logs before it, where it is not there yet.
 
@@ -31,7 +63,7 @@ def show_log_key(settings: Settings) -> None:
     _show(InstanceLayout(settings.instance_folder), load_log_key(settings.log_key_file))
 
 
-def _show(layout: InstanceLayout, key: LogKey) -> None:
+def _show(layout: InstanceLayout, key: LogKey) -> bool:
     path = layout.log_verifier_file
     try:
         path.parent.mkdir(mode=0o700, exist_ok=True)
@@ -40,6 +72,7 @@ def _show(layout: InstanceLayout, key: LogKey) -> None:
         if missing:
             rest = "" if shown.endswith("\n") or not shown else "\n"
             keep_file(path, (shown + rest + "".join(f"{line}\n" for line in missing)).encode(), mode=_PUBLIC)
+        return bool(missing)
     except OSError as exc:
         raise unwritable(path, exc) from exc
     except UnicodeDecodeError as exc:

@@ -138,7 +138,8 @@ class Sequencer:
         if state.keys != key.verifier_keys:
             raise UnsafeSettingError(
                 f"the log `{state.origin}` of this database has other keys than this node's `{key.origin}`: "
-                "copy the log's key file from the node that has it"
+                "copy the log's key file from the node that has it; where `exchange audit recover` was stopped here, "
+                "run it again"
             )
         return state
 
