@@ -11,8 +11,9 @@ from pathlib import Path
 import pytest
 from cryptography import x509
 
-from exchange.crypto import KeyAndCertificate, issue_client, issue_server, new_authority
+from exchange.crypto import KeyAndCertificate, issue_client, issue_server, new_authority, read_authorities
 from exchange.entrypoints.http.edge import Edges, load_edges
+from exchange.entrypoints.http.listed import without_list
 from exchange.entrypoints.http.tls import tls_extension
 from exchange.entrypoints.http.trust import Kind, Trust, TrustFiles
 from exchange.kernel import UnsafeSettingError
@@ -234,6 +235,10 @@ def test_two_keys_of_one_name_have_a_list_each(tmp_path: Path) -> None:
     (node.folder / "authorities" / "second.pem").write_bytes(second.certificate_pem)
     issued = issue_client(second, "moved", organisation="GBR/NCSC", now=YESTERDAY)
     moved = write_identity(node.folder, "moved", issued)
+    # The first one's list is none of the second one's.
+    assert without_list(node.trust._held.lists, node.trust._held.roots, NOW) == []
+    both = (*node.trust._held.roots, *read_authorities(second.certificate_pem))
+    assert without_list(node.trust._held.lists, both, NOW) == ["cn=test authority"]
     node.put(listed(second, number=9), "second.pem")
     node.looks()
     # TLS would take it for the other key's as well.
@@ -409,6 +414,21 @@ def test_edges_are_believed_as_the_file_names_them(node: Node) -> None:
     assert one == {new.thumbprint}
     assert node.trust.edges.thumbprints == {new.thumbprint}
     assert "holds no certificate" in node.refused
+
+
+def test_context_is_made_where_the_system_has_no_files_in_memory(node: Node, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delattr(os, "memfd_create")
+    node.put(listed(node.own.authority, node.client, number=6))
+    node.looks()
+    without = node.admits(node.client), node.admits(node.other)
+    monkeypatch.undo()
+    # Where a process may not look into its own descriptors, as one that must not be dumped.
+    monkeypatch.setattr("exchange.entrypoints.http.contexts.os.access", lambda *_: False)
+    node.put(listed(node.own.authority, node.other, number=7))
+    node.looks()
+
+    assert without == (False, True)
+    assert (node.admits(node.client), node.admits(node.other)) == (True, False)
 
 
 def test_start_refuses_a_list_that_cannot_be_read(node: Node) -> None:

@@ -130,6 +130,26 @@ async def test_kept_connections_and_streams_of_what_is_newly_listed_are_ended(se
         each.writer.transport.abort()
 
 
+async def test_who_came_by_the_context_in_use_is_not_asked_who_issued_the_certificate(serve, monkeypatch) -> None:
+    """Between an authority and a client others may stand, of which this node has nothing but the handshake's word."""
+    served = serve()
+    node = served.node
+
+    def is_issued(_: bytes) -> bool:
+        return False
+
+    monkeypatch.setattr(node.trust, "is_issued", is_issued)
+    first = await line(served, node.other)
+    assert await first.ask() == node.other.thumbprint
+    node.put(listed(node.own.authority, node.client, number=6))
+    await asyncio.to_thread(served.looks)
+    second = await line(served, node.other)
+
+    assert await first.ask() == await second.ask() == node.other.thumbprint
+    for each in (first, second):
+        each.writer.transport.abort()
+
+
 async def test_connections_of_an_authority_that_was_taken_away_are_ended(serve) -> None:
     enrolled = []
     served = serve(lambda node: enrolled.append(node.of_another("NOR")))

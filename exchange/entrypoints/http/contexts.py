@@ -12,6 +12,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import IO
 
 from exchange.kernel import UnsafeSettingError
 
@@ -130,16 +131,20 @@ def _as_file(content: bytes) -> Iterator[str]:
 
     What was read once is what is used: the file itself may be another one by now.
     """
-    if not hasattr(os, "memfd_create"):
-        with tempfile.NamedTemporaryFile() as file:
-            file.write(content)
-            file.flush()
-            yield file.name
-        return
-    handle = os.memfd_create("pem", os.MFD_CLOEXEC)
-    try:
-        with open(handle, "wb", closefd=False) as file:
-            file.write(content)
-        yield f"/proc/self/fd/{handle}"
-    finally:
-        os.close(handle)
+    with _in_memory() as (file, name):
+        file.write(content)
+        file.flush()
+        yield name
+
+
+@contextmanager
+def _in_memory() -> Iterator[tuple[IO[bytes], str]]:
+    """Yield a file that is on no disk, and its name; where the system has none, one that its owner alone may read."""
+    if hasattr(os, "memfd_create"):
+        with os.fdopen(os.memfd_create("pem", os.MFD_CLOEXEC), "wb") as file:
+            name = f"/proc/self/fd/{file.fileno()}"
+            if os.access(name, os.R_OK):
+                yield file, name
+                return
+    with tempfile.NamedTemporaryFile() as kept:
+        yield kept, kept.name

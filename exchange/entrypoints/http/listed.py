@@ -83,8 +83,8 @@ def list_key(listing: RevocationList, roots: Sequence[Authority]) -> ListKey:
 
 def without_list(lists: Lists, roots: Sequence[Authority], now: datetime) -> list[str]:
     """Return the names of the authorities that have no list by which TLS could ask about what they issued."""
-    have = {each.issuer for each in lists.values() if each.is_whole}
-    return sorted({root.name for root in roots if root.not_after > now} - have)
+    have = {key[:2] for key, each in lists.items() if each.is_whole}
+    return sorted({root.name for root in roots if root.not_after > now and (root.name, root.public_key) not in have})
 
 
 def fault_of(listing: RevocationList, roots: Sequence[Authority], now: datetime) -> str | None:
