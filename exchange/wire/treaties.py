@@ -48,7 +48,12 @@ class ObjectSignatureBody(WireModel):
 
 
 class AgreementSignature(WireModel):
-    """A signatory's signature under a text: its digest, the name of the key, and both signatures."""
+    """A signatory's signature under a text: its digest, the name of the key, and both signatures.
+
+    Each signs one line, `exchange object signature v1: agreement`, its line feed, and the canonical form (RFC 8785) of
+    an object of `format` (1), `agreement`, `edition`, `text`, `member` and `signatory` (the client's id). `key` is the
+    SHA-256 over `exchange object key v1`, a line feed, and both public keys.
+    """
 
     text: Digest
     key: Digest
@@ -56,7 +61,10 @@ class AgreementSignature(WireModel):
 
 
 class SignatoryKeyOffer(WireModel):
-    """Public keys to enrol for a signatory, in base64, and the proof that their holder has the private ones."""
+    """Public keys to enrol for a signatory, in base64, and the proof that their holder has the private ones.
+
+    The proof signs one line, `exchange object signature v1: key possession`, its line feed, and the key's name.
+    """
 
     ed25519: Base64
     ml_dsa_65: Base64
@@ -134,7 +142,11 @@ class TextSignatureBody(AnswerModel):
 
 
 class SignedTextBody(AnswerModel):
-    """A text of an agreement and its signatures; `text` is the SHA-256 over the canonical bytes (RFC 8785)."""
+    """A text of an agreement and its signatures.
+
+    `text` is the SHA-256 over the canonical form (RFC 8785) of an object of `format` (1), `agreement`, `edition`,
+    `previous` and `terms`.
+    """
 
     edition: int
     previous: Digest | None

@@ -172,6 +172,8 @@ async def test_if_match_that_names_no_version_is_400(world, http, stated: str) -
     answer = await http("operator").patch(path, json={"standing": "suspended"}, headers={"If-Match": stated})
 
     assert answer.status_code == 400
+    # No answer to a reader has an `ETag`: what is to be sent is what it reads.
+    assert "send the `version` that you read" in answer.json()["detail"]
 
 
 async def test_agreement_is_seen_by_its_parties_alone(world, http) -> None:

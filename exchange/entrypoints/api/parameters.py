@@ -32,7 +32,7 @@ IDEMPOTENCY_KEY = Parameter(
 IF_MATCH = Parameter(
     "If-Match",
     "header",
-    "The `ETag` of the version that the change is meant for.",
+    'The `version` that the change is meant for, in quotes: `"3"`. A header without one is of version 1.',
     {"type": "string", "pattern": '^(\\*|"[0-9]{1,9}")$'},
 )
 RANGE = Parameter("Range", "header", "A single range of bytes.", {"type": "string", "example": "bytes=0-1023"})

@@ -106,7 +106,7 @@ def stated_version(request: Request) -> int | None:
         return None
     found = _ENTITY_TAG.fullmatch(stated)
     if found is None:
-        raise MalformedError('`If-Match` names no version: send the `ETag` you were given, such as "3"')
+        raise MalformedError('`If-Match` names no version: send the `version` that you read, in quotes, such as "3"')
     return int(found[1])
 
 
