@@ -281,7 +281,6 @@ def _in_use(trust: Trust, app: Service) -> Shown:
     refused = {kind.value: len(told) for kind, told in trust.refused.items()}
     password = app.state.services.store.password
     if password is not None:
-        password.newest()  # looked at here, for connections stay open for long
         refused["database-password"] = int(password.trouble is not None)
     servers, lists = (
         [end.timestamp() for end in trust.server_ends],

@@ -235,6 +235,11 @@ class Store:
         """Return what the store has in its hands."""
         return self._database.load
 
+    def look_at_password(self) -> None:
+        """See what lies there, whether or not a connection is opened soon: it is told where that is broken."""
+        if self.password is not None:
+            self.password.newest()
+
     async def close(self) -> None:
         """Finish the writes that wait and close every connection."""
         await self._database.close()

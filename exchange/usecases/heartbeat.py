@@ -128,6 +128,7 @@ async def _beat_until(ending: asyncio.Event, own: Recording) -> None:
             async with asyncio.timeout(BEAT_SECONDS):
                 await ending.wait()
         except TimeoutError:
+            own.store.look_at_password()
             await _looked_or_warned(watch)
             silent = await _beat_or_warn(own, silent)
 

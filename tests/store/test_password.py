@@ -100,6 +100,21 @@ async def test_password_that_is_void_in_either_form_is_refused_and_the_next_one_
     assert await lying.log_in() == "third"
 
 
+async def test_password_that_no_connection_was_opened_with_is_known_where_it_was_looked_at() -> None:
+    """Connections stay open for months: the file is exchanged, and again before the database is told."""
+    lying = Lying()
+    lying.word, lying.taken = "second", {"second"}
+    lying.password.newest()
+    lying.word = "third"
+
+    assert await lying.log_in() == "second"
+    assert lying.asked == ["third", "second"]
+    assert "does not take" in (lying.password.trouble or "")
+    lying.taken = {"third"}
+    assert await lying.log_in() == "third"
+    assert lying.password.trouble is None
+
+
 def test_file_that_cannot_be_read_refuses_the_start() -> None:
     def read() -> str:
         raise UnsafeSettingError("missing")
