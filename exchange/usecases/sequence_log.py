@@ -20,7 +20,7 @@ from exchange.audit.merkle import EMPTY_ROOT, TreeHead, hash_leaf
 from exchange.audit.tile_paths import TilePath
 from exchange.audit.tiles import Tile, grow_tiles, head_from_tiles
 from exchange.custody import LogKey
-from exchange.kernel import Clock, UnsafeSettingError, new_id, to_micros
+from exchange.kernel import Clock, UnsafeSettingError, from_micros, new_id, rfc3339, to_micros
 from exchange.store.archived import LogDamagedError
 from exchange.store.last_signed import LastSigned, LastSignedFile, Signed
 from exchange.store.log_reader import edge_of
@@ -35,7 +35,9 @@ KEPT_EVERY = timedelta(seconds=10)
 """How far apart checkpoints are that are kept for ever: each has 3.5 KB, which is more than an entry."""
 
 _LATE = timedelta(seconds=1)
-"""A clock that fell back by more is worth a line in the log."""
+"""A clock that fell back by more is worth a line in the log, one in `_TOLD_EVERY`."""
+
+_TOLD_EVERY = timedelta(minutes=1)
 
 _ID_RANDOMNESS_BYTES = 10
 _ENTRIES_NAMED = 100
@@ -84,6 +86,8 @@ class Sequencer:
         self._guard = LogGuard(desk.tree.reader, desk.file, desk.witnessed)
         self._said: LastSigned | None = None
         self._kept: Signed | None = None
+        self._kept_at: int | None = None
+        self._told_behind_at: int | None = None
         self._told_frozen: str | None = None
         self._told_lost: frozenset[str] = frozenset()
         self._seen: tuple[int, int] | None = None
@@ -181,7 +185,7 @@ class Sequencer:
         self._said = self._desk.file.confirm(said, Signed(signed.head, signed.signed_at, signed.note))
         self._seen = (state.log, head.size)
         if signed.is_kept:
-            self._kept = Signed(signed.head, signed.signed_at, signed.note)
+            self._note_kept(Signed(signed.head, signed.signed_at, signed.note), to_micros(self._desk.clock()))
 
     async def _tell_lost(self, state: LogState, ids: Sequence[str]) -> None:
         """Record which entries were deleted on their way, once, however often what follows fails."""
@@ -220,31 +224,48 @@ class Sequencer:
         """Sign; what was signed before for these rows stays as it is."""
         if said.prepared is not None:
             before = said.prepared.signed
-            return SignedHead(head, before.note, before.signed_at, is_kept=self._is_due(before.signed_at))
+            return SignedHead(head, before.note, before.signed_at, is_kept=self._is_due())
         signed_at = self._time(state, said)
         note = self._desk.key.sign(head, signed_at // 1_000_000)
-        return SignedHead(head, note, signed_at, is_kept=head.size == 0 or self._is_due(signed_at))
+        return SignedHead(head, note, signed_at, is_kept=head.size == 0 or self._is_due())
 
     def _time(self, state: LogState, said: LastSigned) -> int:
         """Return the time to sign: the clock's, but never before what was signed already."""
         now, latest = to_micros(self._desk.clock()), max(state.signed_at, said.signed_at)
         if latest - now > _micros(_LATE):
-            _log.error("the clock is behind the log's last checkpoint: its time stands still until the clock is right")
+            self._tell_behind(now, latest)
         return max(now, latest)
 
-    def _is_due(self, signed_at: int) -> bool:
-        return self._kept is None or signed_at - self._kept.signed_at >= _micros(KEPT_EVERY)
+    def _tell_behind(self, now: int, latest: int) -> None:
+        # Of each checkpoint it would be five lines a second, for as long as another clock was ahead.
+        if self._told_behind_at is None or abs(now - self._told_behind_at) >= _micros(_TOLD_EVERY):
+            self._told_behind_at = now
+            _log.error(
+                "the clock is at %s, and the log's last checkpoint was signed at %s, by this or another node's: its "
+                "time stands still until then; set the clock that is wrong",
+                rfc3339(from_micros(now)),
+                rfc3339(from_micros(latest)),
+            )
+
+    def _is_due(self) -> bool:
+        # By the clock and not by what is signed: that stands still for as long as another clock was ahead, and what is
+        # not kept is shown to no witness.
+        now = to_micros(self._desk.clock())
+        return self._kept_at is None or abs(now - self._kept_at) >= _micros(KEPT_EVERY)
+
+    def _note_kept(self, kept: Signed, at: int) -> None:
+        self._kept, self._kept_at = kept, at
 
     async def _keep_resting(self, state: LogState) -> None:
         """Keep the last checkpoint once nothing comes any more: witnesses are asked about kept ones."""
         if self._kept is None:
             kept = await self._tree.reader.kept_checkpoint(state.log)
             if kept is not None:
-                self._kept = Signed(TreeHead(kept.size, kept.root), kept.signed_at, kept.note)
+                self._note_kept(Signed(TreeHead(kept.size, kept.root), kept.signed_at, kept.note), kept.signed_at)
         is_kept = self._kept is not None and self._kept.head == state.head
-        if not is_kept and self._is_due(to_micros(self._desk.clock())):
+        if not is_kept and self._is_due():
             await self._tree.keep(_kept(state))
-            self._kept = Signed(state.head, state.signed_at, state.note)
+            self._note_kept(Signed(state.head, state.signed_at, state.note), to_micros(self._desk.clock()))
 
     async def _freeze(self, state: LogState, why: str) -> None:
         self._said = None

@@ -236,6 +236,28 @@ async def test_checkpoints_are_kept_every_ten_seconds_and_at_rest(log: Log) -> N
     assert [kept.size for kept in await log.store.log.checkpoints(1)] == [0, 6, 7]
 
 
+async def test_checkpoints_are_kept_for_witnesses_while_their_time_stands_still(
+    log: Log, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A clock was days ahead, and is right again: what comes now must not go unwitnessed until then."""
+    log.clock.now += timedelta(days=3)
+    await log.append(1)
+    await log.drain()
+    log.clock.now -= timedelta(days=3)
+    sequencer = await log.sequencer()
+    sizes = []
+    for _ in range(3):
+        for _ in range(2):
+            await log.append(1)
+            await log.drain(sequencer)
+        sizes.append((await log.store.log.checkpoints(1))[-1].size)
+        log.clock.now += timedelta(seconds=11)
+
+    assert sizes[0] < sizes[1] < sizes[2]
+    assert caplog.text.count("time stands still") == 1
+    await check_log(log)
+
+
 async def test_entry_that_waits_twice_gets_one_place(log: Log) -> None:
     sequencer = await log.sequencer()
     (placed, *_) = await log.append(2)
