@@ -19,12 +19,14 @@ from exchange.reports.contents import Reading, content_fault, is_read_whole, med
 from exchange.reports.header_json import header_as_json, header_from_json, part_as_json
 from exchange.reports.life import (
     Downgrade,
+    PlaceTakenError,
     ReportAct,
     amended,
     declassified,
     downgraded,
     may_be_done,
     require_act,
+    require_place,
     version_digest,
 )
 from exchange.reports.model import Header, PartHeader, Precedence, Protection, ReportId, ReportStatus
@@ -47,6 +49,7 @@ __all__ = [
     "Header",
     "InformationRequest",
     "PartHeader",
+    "PlaceTakenError",
     "PostedPart",
     "PostedReport",
     "PostedRequest",
@@ -77,6 +80,7 @@ __all__ = [
     "request_from_json",
     "request_state",
     "require_act",
+    "require_place",
     "status_of",
     "tear_line",
     "too_wide_for_answer",

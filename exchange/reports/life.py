@@ -30,13 +30,24 @@ class ReportAct(Enum):
     RECALL = "recall"
 
 
-# What has expired cannot be read; recalling it destroys its keys before its retention ends.
+# What has expired cannot be read; recalling it destroys its keys before its retention ends, and its place can be taken.
+# A superseded one is superseded again only where its place is free: `require_place` says so.
 MAY: Final = {
     ReportStatus.CURRENT: frozenset(ReportAct),
-    ReportStatus.SUPERSEDED: frozenset({ReportAct.DOWNGRADE, ReportAct.RELEASE, ReportAct.RECALL}),
-    ReportStatus.EXPIRED: frozenset({ReportAct.RECALL}),
+    ReportStatus.SUPERSEDED: frozenset({ReportAct.SUPERSEDE, ReportAct.DOWNGRADE, ReportAct.RELEASE, ReportAct.RECALL}),
+    ReportStatus.EXPIRED: frozenset({ReportAct.SUPERSEDE, ReportAct.RECALL}),
     ReportStatus.RECALLED: frozenset[ReportAct](),
 }
+
+
+class PlaceTakenError(ConflictError):
+    """Another report, `by`, has taken a report's place; the message names it to nobody."""
+
+    code = "superseded"
+
+    def __init__(self, by: str) -> None:
+        super().__init__("the report is superseded: supersede the one that took its place")
+        self.by = by
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +71,19 @@ def require_act(status: ReportStatus, act: ReportAct) -> None:
     """Raise ConflictError, with the status as its code, where `act` is not done to a report that stands so."""
     if not may_be_done(act, status):
         raise ConflictError(f"the report is {status.value}: it cannot be {_DONE[act]}", code=status.value)
+
+
+def require_place(stored: ReportStatus, taken_by: str | None) -> None:
+    """Raise ConflictError where no report can take the place of one that is stored so (ADR 0051).
+
+    `taken_by` is a report that has taken it and was not destroyed since: a place is taken once at a time.
+    """
+    require_act(stored, ReportAct.SUPERSEDE)
+    if stored is ReportStatus.EXPIRED:
+        # Time alone changes nothing that is stored: this one has ended, and nothing of it can be compared or kept.
+        raise ConflictError("the report has ended: its keys are destroyed already", code=stored.value)
+    if taken_by is not None:
+        raise PlaceTakenError(taken_by)
 
 
 _DONE: Final = {

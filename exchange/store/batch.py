@@ -18,6 +18,7 @@ from exchange.kernel import CanonicalError, ConflictError, StalePolicyError, to_
 from exchange.release import class_as_json
 from exchange.reports import ReportStatus
 from exchange.store.dialect import Parameters, Row, Statement, Value
+from exchange.store.places import Place, place_of
 from exchange.store.rates import LeaseJob
 from exchange.store.rows import Idempotency, IdempotentReplay, NewPart, NewReport, PostedRow, Sealed
 from exchange.store.sealing import Sealer
@@ -151,6 +152,7 @@ class _Batch:
     reports: list[tuple[Value, ...]] = field(default_factory=list)
     parts: list[tuple[Value, ...]] = field(default_factory=list)
     new_keys: list[tuple[Value, ...]] = field(default_factory=list)
+    places: dict[str, Place] = field(default_factory=dict)
     superseded: list[str] = field(default_factory=list)
     personal_keys: list[tuple[Value, ...]] = field(default_factory=list)
     expected_blobs: list[tuple[Value, ...]] = field(default_factory=list)
@@ -172,6 +174,10 @@ class _Batch:
             names = {"client_ids": _listed(key.client_id for key in asked), "keys": _listed(key.key for key in asked)}
             rows = yield Ask(self.statements.known_keys, {"since": since, **names})
             self.keys = {(row[0], row[1]): (row[2], row[3]) for row in rows}
+        replaced = _listed(post.report.supersedes for post in posts if post.report.supersedes is not None)
+        if replaced:
+            rows = yield Ask(self.statements.places, {"report_ids": replaced})
+            self.places = {row[0]: place_of(row) for row in rows}
 
     def place(self, job: AppendJob | PostJob | KeyJob | BlobsJob | ProbeJob) -> Result:
         # (3) a refusal concerns one job and harms no other
@@ -256,6 +262,9 @@ class _Batch:
         report = job.report
         if job.policy_version != self.policy_version:
             raise StalePolicyError("the policy has changed since the decision: decide again")
+        # Not before a replay was looked for: what was posted with a key is what has the place.
+        if report.supersedes is not None:
+            self._take_place(report.supersedes, report)
         drafts = (job.draft,) if job.registration is None else (job.draft, job.registration)
         entries = tuple(self.sealer.seal(draft, job.guard) for draft in drafts)
         self.entries.extend(entries)
@@ -266,13 +275,18 @@ class _Batch:
         self.reports.append(_report_row(report, seq=self.seq, class_id=class_id, recorded_at=self.time))
         self.parts.extend(_part_row(report, part) for part in report.parts)
         self.settled_blobs.extend(part.location for part in report.parts if part.location is not None)
-        if report.supersedes is not None:
-            self.superseded.append(report.supersedes)
         if (key := job.idempotency) is not None:
             self.keys[key.client_id, key.key] = (key.request_digest, report.id)
             posted_at = to_micros(report.posted_at)
             self.new_keys.append((key.client_id, key.key, key.request_digest, report.id, posted_at))
         return PostedRow(report.id, self.seq, class_id, entries)
+
+    def _take_place(self, report_id: str, report: NewReport) -> None:
+        place = self.places.get(report_id)
+        if place is None:
+            raise ConflictError("the report to be superseded is gone")
+        place.take(report)
+        self.superseded.append(report_id)
 
     def _class_id(self, job: PostJob) -> int:
         known = self.class_ids.get(job.report.digest)

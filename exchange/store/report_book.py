@@ -36,6 +36,7 @@ from exchange.store.life_tables import (
     ReportVersionTable,
     TombstoneTable,
 )
+from exchange.store.places import Place, place_of, places
 from exchange.store.rows import NewPart, NewReport, Sealed
 from exchange.store.tables import (
     PartTable,
@@ -77,8 +78,13 @@ class ReportBook:
         return found
 
     async def add(self, report: NewReport) -> None:
-        """Add a report without its parts, as a post does; call `hold_order` before."""
+        """Add a report without its parts, as a post does; call `hold_order` before.
+
+        Raises ConflictError where it cannot take the place of what it supersedes, StalePolicyError where that moved.
+        """
         self._note_write()
+        if report.supersedes is not None:
+            await self._take_place(report.supersedes, report)
         facts = report.facts
         place = await self.next_place(report.posted_at)
         columns = {
@@ -98,10 +104,22 @@ class ReportBook:
             **_header_columns(report.header),
         }
         await self._session.execute(insert(ReportTable), columns)
-        if report.supersedes is not None:
-            row = ReportTable
-            which = (col(row.id) == report.supersedes, col(row.status) == ReportStatus.CURRENT.value)
-            await self._session.execute(update(row).where(*which).values(status=ReportStatus.SUPERSEDED.value))
+
+    async def require_free_place(self, report_id: str) -> None:
+        """Raise ConflictError where no report can take the place of this one; call `hold_order` before."""
+        (await self._place(report_id)).require_free()
+
+    async def _place(self, report_id: str) -> Place:
+        found = (await self._session.execute(places(col(ReportTable.id) == report_id))).first()
+        if found is None:
+            raise ConflictError("the report to be superseded is gone")
+        return place_of(found)
+
+    async def _take_place(self, report_id: str, report: NewReport) -> None:
+        (await self._place(report_id)).take(report)
+        row = ReportTable
+        which = (col(row.id) == report_id, col(row.status) == ReportStatus.CURRENT.value)
+        await self._session.execute(update(row).where(*which).values(status=ReportStatus.SUPERSEDED.value))
 
     async def move(self, report: NewReport, *, header_only: bool = False) -> None:
         """Put a new version, or class, in the place of what is there; call `hold_order` before.

@@ -155,7 +155,8 @@ class NewPart:
 class NewReport:
     """A report to keep; `digest` is the `class_digest` of its facts.
 
-    `supersedes` is marked superseded in the same transaction; the caller has checked it may.
+    `supersedes` is marked superseded in the same transaction, where nothing else has taken its place; the caller has
+    checked whose it is, and held the new one against its version `superseded_version`.
     """
 
     id: str
@@ -169,6 +170,7 @@ class NewReport:
     header: Sealed
     parts: tuple[NewPart, ...]
     declassify_on: datetime | None = None
+    superseded_version: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

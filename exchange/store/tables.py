@@ -16,6 +16,7 @@ _Facet = String().with_variant(String(collation="C"), "postgresql")
 _IN_TIME = ("at_micros", "position")
 _CURRENT = text("superseded_at IS NULL")
 _TO_DECLASSIFY = text("declassify_on IS NOT NULL")
+_SUPERSEDES = text("supersedes IS NOT NULL")
 
 
 _SHOWN = ("status", "valid_until", "posted_at")
@@ -169,6 +170,7 @@ class ReportTable(SQLModel, table=True):
         Index("report_urgent", "class_id", "precedence", "seq", *_SHOWN),
         Index("report_recorded", "recorded_at", "seq"),
         Index("report_declassify", "declassify_on", sqlite_where=_TO_DECLASSIFY, postgresql_where=_TO_DECLASSIFY),
+        Index("report_supersedes", "supersedes", sqlite_where=_SUPERSEDES, postgresql_where=_SUPERSEDES),
     )
 
     seq: int = Field(sa_type=_Sequence, primary_key=True, sa_column_kwargs={"autoincrement": False})

@@ -10,6 +10,7 @@ from sqlalchemy import bindparam, delete, select, update
 from exchange.store.blob_tables import BlobDebrisTable
 from exchange.store.dialect import Sql, Statement, Value
 from exchange.store.personal_tables import PersonalKeyTable
+from exchange.store.places import places
 from exchange.store.rates import lease_statement
 from exchange.store.tables import table
 from exchange.store.upload_tables import PartPieceTable
@@ -55,6 +56,7 @@ class WriteStatements:
     advance_state: Statement
     known_keys: Statement
     forget_keys: Statement
+    places: Statement
     supersede: Statement
     new_class: Statement
     report: Statement
@@ -104,6 +106,7 @@ class WriteStatements:
                 .where(key.c.created_at > bindparam("since"))
             ),
             forget_keys=sql.compile(delete(key).where(key.c.created_at <= bindparam("since"))),
+            places=sql.compile(places(sql.is_one_of(report.c.id, "report_ids"))),
             supersede=sql.compile(
                 update(report)
                 .values(status="superseded")

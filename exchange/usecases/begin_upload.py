@@ -27,6 +27,7 @@ from exchange.store import CallerRow, Idempotency, NewPart, NewUpload, ReceivedP
 from exchange.usecases.authenticate import admit, required_thumbprint
 from exchange.usecases.context import Call, Recorded, Services
 from exchange.usecases.judging import require_same_law
+from exchange.usecases.places import taking_place
 from exchange.usecases.postable import idempotency_of, postable
 from exchange.usecases.recording import draft, on_record
 from exchange.usecases.sealing import as_stored, stored_json
@@ -81,9 +82,9 @@ async def _begun(
     async with on_record(services, draft(call, client, _EVENT, Outcome.REFUSED)):
         _require_limits(services, posted)
     # (3) may it be posted
-    composed, _ = await postable(services, call, client, posted, row.state, event=_EVENT)
+    may = await postable(services, call, client, posted, row.state, event=_EVENT)
     # As it was declared: what else it will build on is looked up again when it is completed.
-    header = replace(composed, references=posted.references)
+    header = replace(may.header, references=posted.references)
     # (4) sealed
     new = _Begun(
         await _sealed(services, client, header, call.now),
@@ -96,10 +97,10 @@ async def _begun(
         entry=upload_entry(call, client, header, _EVENT, Outcome.PERMITTED, detail={"parts": len(header.parts)}),
     )
     # (5) durable
-    async with on_record(services, replace(new.entry, subject=None)):
+    async with on_record(services, replace(new.entry, subject=None)), taking_place(services, call, client):
         new = await _put_away(services, new)
         try:
-            kept = await _durable(services, client, new, policy_version=row.state.policy_version)
+            kept = await _durable(services, client, new, header, policy_version=row.state.policy_version)
         except UnavailableError:
             # Nobody knows whether it is durable; where it is not, it is cleared away in time.
             raise
@@ -115,12 +116,19 @@ async def _begun(
             return Recorded(view_of(services, _as_row(new.upload), header, received), receipt)
 
 
-async def _durable(services: Services, client: Client, new: _Begun, *, policy_version: int) -> Receipt | str:
+async def _durable(
+    services: Services, client: Client, new: _Begun, header: Header, *, policy_version: int
+) -> Receipt | str:
     """Return the receipt of an upload that is begun, or the id of one that was begun with the same key before."""
     async with services.store.unit_of_work() as unit:
         await unit.reports().hold_order(policy_version)
         known = None if new.key is None else await unit.uploads().known_key(new.key)
-        return await _kept(services, unit, client, new) if known is None else known
+        if known is not None:
+            return known
+        if header.supersedes is not None:
+            # Told before gigabytes come; whether it is still so, completing it asks again.
+            await unit.reports().require_free_place(header.supersedes)
+        return await _kept(services, unit, client, new)
 
 
 def _require_limits(services: Services, posted: PostedReport) -> None:

@@ -14,6 +14,7 @@ from exchange.reports import Awaited, Header, ReportId, as_posted
 from exchange.store import NewPart, NewReport, Sealed, UploadPartRow
 from exchange.usecases.context import Call, Recorded, Services
 from exchange.usecases.deciding_anew import decided_anew
+from exchange.usecases.places import taking_place
 from exchange.usecases.post_report import PostedAnswer, posted_answer, posted_draft
 from exchange.usecases.postable import postable
 from exchange.usecases.recording import on_record
@@ -33,7 +34,8 @@ async def complete_upload(services: Services, call: Call, upload_id: str) -> Rec
 
     async def decide() -> Recorded[PostedAnswer]:
         own = await own_upload(services, call, upload_id, event=_EVENT)
-        async with on_record(services, own.entry(call, _EVENT, Outcome.REFUSED)):
+        refused = own.entry(call, _EVENT, Outcome.REFUSED)
+        async with on_record(services, refused), taking_place(services, call, own.client):
             return await _completed(services, call, own)
 
     return await decided_anew(decide, "the report could be completed: ask again")
@@ -47,11 +49,12 @@ async def _completed(services: Services, call: Call, own: OwnUpload) -> Recorded
     # (2) may it be posted, now
     posted = as_posted(own.declared, received, poster=own.client.member)
     report_id = ReportId(own.row.id)
-    header, consents = await postable(services, call, own.client, posted, own.state, event=_EVENT, report_id=report_id)
+    may = await postable(services, call, own.client, posted, own.state, event=_EVENT, report_id=report_id)
+    header = may.header
     # (3) sealed
-    new = await _sealed(services, header, rows)
+    new = replace(await _sealed(services, header, rows), superseded_version=may.superseded_version)
     # (4) all of it durable, or none
-    entry = posted_draft(call, own.client, header, consents)
+    entry = posted_draft(call, own.client, header, may.consents)
     completed = upload_entry(call, own.client, header, _EVENT, Outcome.PERMITTED, size_bytes=entry.size_bytes)
     registration = distribution_draft(services.law, header, entry)
     async with services.store.unit_of_work() as unit:

@@ -35,6 +35,8 @@ MOST_REFERENCES = 50
 """Each costs a query and a decision; a report that cites more cites a collection."""
 
 _SUPERSEDES = "/supersedes"
+_UNKNOWN = "no such report, or none that you may build on"
+_LOWER = "the label is lower than this report's: mark at least as high"
 
 
 def require_in_force(agreement: Agreement | None, client: Client, call: Call) -> Agreement:
@@ -104,10 +106,14 @@ def originator_of(client: Client, posted: PostedReport) -> MemberCode:
 
 @dataclass(frozen=True, slots=True)
 class Built:
-    """What a post builds on: the faults found, and the consents under which it is marked lower than a source."""
+    """What a post builds on: the faults found, and the consents under which it is marked lower than a source.
+
+    `superseded_version` is the version, of the report in whose place it comes, that it was held against.
+    """
 
     faults: tuple[Fault, ...] = ()
     consents: tuple[str, ...] = ()
+    superseded_version: int | None = None
 
 
 async def check_sources(  # noqa: PLR0913  one call's surroundings, what is posted, and what is known already
@@ -132,8 +138,6 @@ async def check_sources(  # noqa: PLR0913  one call's surroundings, what is post
     if len(posted.references) > MOST_REFERENCES:
         return Built((Fault("/references", "too-many", f"at most {MOST_REFERENCES} references"),))
     sources = [(f"/references/{index}", each) for index, each in enumerate(posted.references) if each not in kept]
-    if posted.supersedes is not None:
-        sources.append((_SUPERSEDES, posted.supersedes))
     faults: list[Fault] = []
     consents: list[str] = []
     for place, report_id in sources:
@@ -144,7 +148,11 @@ async def check_sources(  # noqa: PLR0913  one call's surroundings, what is post
                 faults.append(fault)
             case found:
                 consents += found
-    return Built(tuple(faults), tuple(consents))
+    match await _check_place(services, call, client, posted, state):
+        case Fault() as fault:
+            return Built((*faults, fault), tuple(consents))
+        case version:
+            return Built(tuple(faults), tuple(consents), version)
 
 
 async def _check_source(  # noqa: PLR0913  one call's surroundings, what is posted, and the source looked at
@@ -152,23 +160,40 @@ async def _check_source(  # noqa: PLR0913  one call's surroundings, what is post
 ) -> Fault | tuple[str, ...]:
     """Return what is wrong with building on one source so, or the consents that it rests on."""
     place, report_id = at
-    source = await _source(services, call, client, report_id, state, own_only=place == _SUPERSEDES)
+    source = await _source(services, call, client, report_id, state, own_only=False)
     if source is None:
-        return Fault(place, "unknown-report", "no such report, or none that you may build on")
+        return Fault(place, "unknown-report", _UNKNOWN)
     # A label with unknown words is refused for those; it is not compared.
     catalogue, own = services.law.catalogue, posted.label
     if catalogue.check(own):
         return ()
-    told = "the label is lower than this report's: mark at least as high"
-    # What takes a report's place is no derivation: it is lowered first.
-    if place == _SUPERSEDES:
-        is_as_high = catalogue.dominates(own, source.facts.label, originator=client.member)
-        return () if is_as_high else Fault(place, "below-source", told)
     labels = (own, *(part.label for part in posted.parts if part.label and not catalogue.check(part.label)))
     consents = await covering_consents(services, call, state, source, labels=labels, member=client.member)
     if consents is not None:
         return consents
-    return Fault(place, "below-source", f"{told}, or ask its originator for consent")
+    return Fault(place, "below-source", f"{_LOWER}, or ask its originator for consent")
+
+
+async def _check_place(
+    services: Services, call: Call, client: Client, posted: PostedReport, state: PolicyState
+) -> Fault | int | None:
+    """Return what is wrong with coming in a report's place, else the version looked at; None where none is named.
+
+    Whether the place is free, the store says where it is taken: a post that is sent again has taken it itself.
+    """
+    if posted.supersedes is None or not is_uuid7(posted.supersedes):
+        return None
+    source = await _source(services, call, client, posted.supersedes, state, own_only=True)
+    if source is None:
+        return Fault(_SUPERSEDES, "unknown-report", _UNKNOWN)
+    if source.facts.agreement != posted.agreement:
+        told = "stands under another agreement, whose parties would not find what took its place: post without it"
+        return Fault(_SUPERSEDES, "other-agreement", told)
+    catalogue, own = services.law.catalogue, posted.label
+    # What takes a report's place is no derivation: it is lowered first.
+    if not catalogue.check(own) and not catalogue.dominates(own, source.facts.label, originator=client.member):
+        return Fault(_SUPERSEDES, "below-source", _LOWER)
+    return source.report.version
 
 
 async def _source(  # noqa: PLR0913  one call's surroundings, and the source looked at

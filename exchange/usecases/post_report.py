@@ -25,6 +25,7 @@ from exchange.usecases.authenticate import admit, required_thumbprint
 from exchange.usecases.context import Call, Recorded, Services
 from exchange.usecases.judging import require_same_law
 from exchange.usecases.opening import UNOPENED, open_sealed_header
+from exchange.usecases.places import taking_place
 from exchange.usecases.postable import idempotency_of, postable
 from exchange.usecases.recording import draft, on_record, record_tampering, refuse
 from exchange.usecases.registry import distribution_draft
@@ -78,16 +79,18 @@ async def _post_once(
     require_same_law(services, row.state)
     # (2) to (4): may it be posted
     event = EventName.REPORT_POSTED
-    header, consents = await postable(services, call, client, posted, row.state, event=event)
+    may = await postable(services, call, client, posted, row.state, event=event)
+    header = may.header
     # (5) sealed
     header_json = stored_json(services, header)
     new = await seal_report(services, header, posted, header_json)
+    new = replace(new, superseded_version=may.superseded_version)
     # (6) all of it durable, or none
     key = idempotency_of(services, client, header, posted, idempotency_key)
-    entry = posted_draft(call, client, header, consents)
+    entry = posted_draft(call, client, header, may.consents)
     registration = distribution_draft(services.law, header, entry)
     version = row.state.policy_version
-    async with on_record(services, replace(entry, subject=None)):
+    async with on_record(services, replace(entry, subject=None)), taking_place(services, call, client):
         new = await services.store.large_parts.put_away(new)
         try:
             kept = await services.store.post_report(

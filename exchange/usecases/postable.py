@@ -6,7 +6,7 @@ report lies inside the scope, is well formed and builds only on what its poster 
 
 import hmac
 import json
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import lru_cache
 
 from exchange.agreements import Agreement, AgreementId, active_parties
@@ -24,6 +24,15 @@ from exchange.usecases.proxies import standing_consent
 from exchange.usecases.recording import draft, on_record
 
 
+@dataclass(frozen=True, slots=True)
+class Postable:
+    """The header of a report that may be posted, the consents it rests on, and which version it would supersede."""
+
+    header: Header
+    consents: tuple[str, ...]
+    superseded_version: int | None
+
+
 async def postable(  # noqa: PLR0913  one call's surroundings, what is posted, and as what it is recorded
     services: Services,
     call: Call,
@@ -33,8 +42,8 @@ async def postable(  # noqa: PLR0913  one call's surroundings, what is posted, a
     *,
     event: EventName,
     report_id: ReportId | None = None,
-) -> tuple[Header, tuple[str, ...]]:
-    """Return the header of a report that may be posted, and the consents it rests on.
+) -> Postable:
+    """Return what may be posted.
 
     Else record under `event` why not, and raise. `report_id` is what the report is called already, where it is.
     """
@@ -60,7 +69,7 @@ async def postable(  # noqa: PLR0913  one call's surroundings, what is posted, a
         # What takes a report's place builds on what that one was built on.
         former = await sources_of_superseded(services, call, posted.supersedes)
         header, kept = await with_kept_sources(services, call, header, former, state, place="/supersedes")
-        return header, tuple(dict.fromkeys((*built.consents, *kept)))
+        return Postable(header, tuple(dict.fromkeys((*built.consents, *kept))), built.superseded_version)
 
 
 def idempotency_of(  # noqa: PLR0913  whose key it is, and for what it was sent

@@ -232,15 +232,32 @@ async def test_superseded_report_is_marked_with_its_successor(store: Store) -> N
     assert row.status is ReportStatus.SUPERSEDED
 
 
-async def test_recalled_report_stays_recalled_when_superseded(store: Store) -> None:
-    first = new_report()
+@pytest.mark.parametrize(
+    ("status", "version", "refused"),
+    [
+        ("recalled", 1, ConflictError),
+        ("expired", 1, ConflictError),
+        ("no status", 1, ConflictError),
+        ("current", 2, StalePolicyError),
+        ("superseded", 1, None),
+    ],
+)
+async def test_place_that_is_not_to_be_taken_harms_no_other_post(
+    store: Store, status: str, version: int, refused: type[Exception] | None
+) -> None:
+    first, unknown = new_report(), new_report(supersedes=fresh_id())
     await post(store, first)
-    await rows_of(store, "UPDATE report SET status = 'recalled'")
-    await post(store, new_report(supersedes=first.id))
+    await rows_of(store, f"UPDATE report SET status = '{status}'")
+    wanted = replace(new_report(supersedes=first.id), superseded_version=version)
+    came = await asyncio.gather(
+        *(post(store, each) for each in (wanted, unknown, new_report())), return_exceptions=True
+    )
 
-    row = (await store.report_for(NOBODY, first.id, parts=Parts.NONE)).report
-    assert row is not None
-    assert row.status is ReportStatus.RECALLED
+    assert (type(came[0]) is refused) is (refused is not None)
+    assert type(came[1]) is ConflictError
+    assert isinstance(came[2], PostedRow)
+    row = (await rows_of(store, f"SELECT status FROM report WHERE id = '{first.id}'"))[0]
+    assert row[0] == status
 
 
 async def test_recorded_time_never_falls_when_the_clock_does(store: Store) -> None:

@@ -13,6 +13,7 @@ from exchange.reports import (
     declassified,
     downgraded,
     require_act,
+    require_place,
     version_digest,
 )
 from tests.core.reports.worlds import ID, LATER, RESTRICTED, SECRET, TOP_SECRET, UNCLASSIFIED, compose, rank
@@ -45,8 +46,8 @@ def faults(act, *given, **named):
 
 WHAT_MAY_BE_DONE = {
     "current": {"AMEND", "SUPERSEDE", "DOWNGRADE", "RELEASE", "RECALL"},
-    "superseded": {"DOWNGRADE", "RELEASE", "RECALL"},
-    "expired": {"RECALL"},
+    "superseded": {"SUPERSEDE", "DOWNGRADE", "RELEASE", "RECALL"},
+    "expired": {"SUPERSEDE", "RECALL"},
     "recalled": set(),
 }
 DONE = {
@@ -73,6 +74,30 @@ def test_act_is_refused_with_the_status_as_its_code(status, act):
         require_act(ReportStatus(status), ReportAct[act])
 
     assert refused.value.code == status
+
+
+@pytest.mark.parametrize(
+    ("stored", "taken_by", "code"),
+    [
+        ("current", None, None),
+        ("current", "y", "superseded"),
+        ("superseded", None, None),
+        ("superseded", "y", "superseded"),
+        ("expired", None, "expired"),
+        ("expired", "y", "expired"),
+        ("recalled", None, "recalled"),
+        ("recalled", "y", "recalled"),
+    ],
+)
+def test_place_is_free_where_the_report_is_there_and_nothing_has_taken_it(stored, taken_by, code):
+    if code is None:
+        require_place(ReportStatus(stored), taken_by)
+        return
+    with pytest.raises(ConflictError) as refused:
+        require_place(ReportStatus(stored), taken_by)
+
+    assert refused.value.code == code
+    assert getattr(refused.value, "by", taken_by) == taken_by
 
 
 # ── amendments ─────────────────────────────────────────────────────────────────────────────────────────────────────────
