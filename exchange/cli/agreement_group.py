@@ -36,6 +36,11 @@ def show_agreement(body: AgreementBody, done: str | None, *, as_json: bool) -> N
     if as_json:
         output.show_json(agreement_json(body))
         return
+    output.show_record(agreement_fields(body), title=done)
+
+
+def agreement_fields(body: AgreementBody) -> dict[str, object]:
+    """Return what a person is shown of an agreement: where it stands, and all that its text says."""
     fields: dict[str, object] = {
         "id": body.id,
         "title": body.title,
@@ -57,7 +62,7 @@ def show_agreement(body: AgreementBody, done: str | None, *, as_json: bool) -> N
     for clause in body.crisis or []:
         fields[f"crisis {clause.name}"] = _clause(clause)
     fields["on leaving"] = f"notice {body.termination.notice}, shared reports are {body.termination.shared_reports}"
-    output.show_record(fields, title=done)
+    return fields
 
 
 def _obligation(owed: ObligationBody) -> str:

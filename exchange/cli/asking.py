@@ -27,9 +27,12 @@ def is_asked(*, yes: bool) -> bool:
     return not yes and sys.stdin.isatty() and sys.stderr.isatty()
 
 
-def ask(will: str, told: Mapping[str, object]) -> None:
-    """Show what will happen and return once the person types `yes`; raises ExchangeError for anything else."""
-    _put(will, told)
+def ask(will: str, told: Mapping[str, object], *, is_final: bool = True) -> None:
+    """Show what will happen and return once the person types `yes`; raises ExchangeError for anything else.
+
+    With `is_final` it is said that nobody can undo it; else `told` says who can, and for how long.
+    """
+    _put(will, told, is_final=is_final)
     _require(sys.stdin.readline())
 
 
@@ -47,8 +50,9 @@ async def ask_meanwhile(will: str, told: Mapping[str, object]) -> None:
     _require(sys.stdin.readline())
 
 
-def _put(will: str, told: Mapping[str, object]) -> None:
-    output.show_question(will, told, f"This cannot be undone. Type `{_ANSWER}` to go on: ")
+def _put(will: str, told: Mapping[str, object], *, is_final: bool = True) -> None:
+    final = "This cannot be undone. " if is_final else ""
+    output.show_question(will, told, f"{final}Type `{_ANSWER}` to go on: ")
 
 
 def _require(line: str) -> None:

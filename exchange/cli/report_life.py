@@ -25,6 +25,7 @@ from exchange.wire import (
     DestructionBody,
     DowngradeBody,
     HeaderBody,
+    LabelBody,
     MadeVersionBody,
     RecallBody,
     RecallOutlookBody,
@@ -117,6 +118,7 @@ def downgrade(
         list[str] | None, typer.Option("--part-marking", metavar="TEXT", help="One for each part, in their order.")
     ] = None,
     if_version: VersionOption = None,
+    yes: YesOption = False,
     as_json: JsonOption = False,
 ) -> None:
     """Lower the marking of a report (releaser of its originator); above CONFIDENTIAL a second one confirms."""
@@ -125,9 +127,28 @@ def downgrade(
         label=label_of(marking, catalogue),
         part_labels=None if part_marking is None else [label_of(text, catalogue) for text in part_marking],
     )
+    if is_asked(yes=yes):
+        ask("lowers the marking of a report: who reads it then has read it", _told_of_downgrade(id, wanted, if_version))
     made = client.life.downgrade(id, wanted, if_version=if_version)
     done = "downgraded" if made.act is None else "waits for a second releaser: `exchange act confirm`"
     _show_made(made, done, as_json=as_json)
+
+
+def _told_of_downgrade(report: str, wanted: DowngradeBody, version: int | None) -> dict[str, object]:
+    parts = wanted.part_labels or []
+    return {
+        "id": report,
+        "version": "whichever it is at" if version is None else version,
+        "to": _in_words(wanted.label),
+        **{f"part {number}": _in_words(label) for number, label in enumerate(parts, start=1) if label is not None},
+    }
+
+
+def _in_words(label: LabelBody) -> str:
+    """Return what a label says, word by word: what was typed in error is seen where it is read another way."""
+    audience = ", ".join(label.releasable_to) or "nobody but its originator"
+    rest = [*label.compartments, *label.handling]
+    return f"{label.classification} of {label.policy}, for {audience}; {', '.join(rest) or 'no caveats'}"
 
 
 @reports.command("recall")

@@ -11,7 +11,8 @@ from pydantic import ValidationError
 from exchange.agreements import TextFinding, verify_texts
 from exchange.agreements.strict_yaml import read_yaml
 from exchange.cli import output
-from exchange.cli.agreement_group import IdArgument, agreements, show_agreement
+from exchange.cli.agreement_group import IdArgument, agreement_fields, agreements, show_agreement
+from exchange.cli.asking import YesOption, ask, is_asked
 from exchange.cli.instance import Host, read_text, write_new
 from exchange.cli.program import FAILED
 from exchange.cli.verbs import JsonOption, Where, either_verb, member_verb
@@ -21,6 +22,7 @@ from exchange.kernel import InvalidError, UnsafeSettingError
 from exchange.wire import AgreementAmendmentBody, AgreementEvidenceBody, SignatoryKeyOffer, read_evidence
 
 _OTHERS = 0o077
+_TAKE_BACK = "`exchange agreement take-back` takes it back"
 SigningKeyOption = Annotated[
     Path | None,
     typer.Option("--signing-key", metavar="FILE", help="Your signatory's key file [EXCHANGE_SIGNING_KEY]."),
@@ -53,15 +55,25 @@ def sign(
     amendment: Annotated[
         int | None, typer.Option("--amendment", metavar="N", help="Sign this amendment, as `amendments` shows it.")
     ] = None,
+    yes: YesOption = False,
     as_json: JsonOption = False,
 ) -> None:
     """Sign the agreement's text for your member (signatory), with a key that never leaves you."""
     key = read_signing_key(signing_key)
+    # INVARIANT: what is signed is what was shown, whatever lies before the parties by then.
     if amendment is None:
-        signed = client.sign_agreement(id, key)
+        body = client.agreement(id)
+        text, told = body.to_text(), agreement_fields(body)
     else:
-        signed = client.sign_text(_amendment(client, id, amendment).to_text(id), key)
-    show_agreement(signed, "signed", as_json=as_json)
+        proposed = _amendment(client, id, amendment)
+        text, told = (
+            proposed.to_text(id),
+            {"id": id, **_amendment_fields(proposed), "until all have signed": _TAKE_BACK},
+        )
+    if is_asked(yes=yes):
+        # From what will be signed, not from what the exchange says that it is.
+        ask("signs this text for your member", {**told, "text": text.digest}, is_final=amendment is None)
+    show_agreement(client.sign_text(text, key), "signed", as_json=as_json)
 
 
 @agreements.command("take-back")
@@ -175,11 +187,13 @@ def _show_amendments(agreement: str, bodies: list[AgreementAmendmentBody], *, as
         output.show_json([{"id": agreement, **body.model_dump(mode="json")} for body in bodies])
         return
     for body in bodies:
-        parties = ", ".join(f"{party.member} {party.state}" for party in body.parties)
-        fields: dict[str, object] = {"state": body.state, "text": body.text, "parties": parties}
-        for number, change in enumerate(body.changes, start=1):
-            fields[f"change {number}"] = change
-        output.show_record(fields, title=f"amendment {body.number}")
+        output.show_record(_amendment_fields(body), title=f"amendment {body.number}")
+
+
+def _amendment_fields(body: AgreementAmendmentBody) -> dict[str, object]:
+    parties = ", ".join(f"{party.member} {party.state}" for party in body.parties)
+    changes = {f"change {number}": change for number, change in enumerate(body.changes, start=1)}
+    return {"state": body.state, "text": body.text, "parties": parties, **changes}
 
 
 def _public_key(path: Path) -> ObjectVerifyingKey:

@@ -241,6 +241,29 @@ def test_agreement_ends_for_who_leaves_it(house, act, tmp_path):
     assert house.as_("nor", "report", "pull", posted).code == 0
 
 
+def test_who_signs_at_a_terminal_is_shown_what_is_signed(house, tmp_path):
+    text = (BUNDLE.parents[3] / "policies" / "agreements" / "north-sea-cyber.yaml").read_text(encoding="utf-8")
+    for name, title in (("first", "asked about"), ("second", "asked about again")):
+        (tmp_path / f"{name}.yaml").write_text(text.replace("title: ", f"title: {title} "), encoding="utf-8")
+    proposed = house.operate("agreement", "propose", tmp_path / "first.yaml", "--json").json
+    words = ("agreement", "sign", proposed["id"], "--signing-key", house.files("gbr") / "agreement.key")
+
+    asked = before_terminal("no\n", *words, *house.door("gbr"))
+    parties = house.as_("gbr", "agreement", "show", proposed["id"], "--json").json["parties"]
+    signed = before_terminal("yes\n", *words, *house.door("gbr"))
+    assert (asked.code, signed.code, {party["state"] for party in parties}) == (1, 0, {"pending"})
+    assert all(told in asked.err for told in ("asked about", proposed["text"], "This cannot be undone"))
+
+    for name in ("nor", "dnk"):
+        assert house.sign(name, proposed["id"]).code == 0
+    house.as_("gbr", "agreement", "amend", proposed["id"], tmp_path / "second.yaml")
+    asked = before_terminal("no\n", *words, "--amendment", "1", *house.door("gbr"))
+    given = before_terminal("", *words, "--amendment", "1", "--yes", *house.door("gbr"))
+    assert (asked.code, given.code) == (1, 0)
+    assert "take-back` takes it back" in asked.err
+    assert "cannot be undone" not in asked.err
+
+
 def test_operator_signs_for_nobody(house):
     key = house.files("gbr") / "agreement.key"
     ran = house.as_("operator", "agreement", "sign", house.agreement, "--signing-key", key)

@@ -101,6 +101,19 @@ def test_recalled_report_is_gone_and_its_destruction_certified(living, tmp_path)
     assert [each["state"] for each in shown.json["asked"]] == ["certified"]
 
 
+def test_who_lowers_a_marking_at_a_terminal_is_told_for_whom(living):
+    report = living.post("--marking", "NATO CONFIDENTIAL//REL TO GBR, NOR", files=(WARNING,)).json["id"]
+    marking = "NATO RESTRICTED//REL TO GBR, DNK, NOR"
+    wanted = ("--marking", marking, "--part-marking", marking)
+    words = ("report", "downgrade", report, *wanted, *living.door("gbr-releaser"))
+    asked = before_terminal("no\n", *words)
+    unknown = living.as_("dnk", "report", "pull", report)
+    lowered = before_terminal("yes\n", *words)
+
+    assert (asked.code, unknown.code, lowered.code) == (1, 1, 0)
+    assert asked.err.count("RESTRICTED of NATO, for DNK, GBR, NOR; no caveats") == 2
+
+
 def test_who_pulls_is_shown_the_text_of_h3(living):
     words = ("--marking", "NATO RESTRICTED//H3/REL TO GBR, NOR", "--conditions", "ring before you act")
     report = living.post(*words, files=(WARNING,)).json["id"]
