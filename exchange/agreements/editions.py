@@ -18,6 +18,7 @@ from exchange.agreements.model import (
     AgreementState,
     AmendmentState,
     AnswersTo,
+    Departure,
     OlderReports,
     OnwardRelease,
     Party,
@@ -131,7 +132,8 @@ def conclude(
         replace(party, signed_at=signatures[party.member].signed_at, signature=signatures[party.member])
         for party in _standings(agreement, terms, now)
     )
-    return replace(draft, version=agreement.version + 1, parties=parties, absences=_absences(agreement, terms, now))
+    absences, departures = _absences(agreement, terms, now), _departures(agreement, terms, now)
+    return replace(draft, version=agreement.version + 1, parties=parties, absences=absences, departures=departures)
 
 
 def standing_signatures(
@@ -196,10 +198,11 @@ def away_since(texts: Sequence[Terms], edition: int, absences: Collection[Absenc
 def is_recalled_since(agreement: Agreement, originator: str, edition: int) -> bool:
     """Return whether reports of `originator` from a text were to be recalled when it left, though it came back since.
 
-    Keys are destroyed for good: every text from theirs on has to say so.
+    Keys are destroyed for good: every text from theirs on that bound it has to say so.
     """
     texts = agreement.texts
-    if any(terms.termination.shared_reports is SharedReports.KEPT for terms in texts[edition - 1 :]):
+    bound = [texts[number - 1] for number in agreement.bound(originator) if number >= edition]
+    if any(terms.termination.shared_reports is SharedReports.KEPT for terms in bound):
         return False
     return originator in away_since(texts, edition, agreement.absences)
 
@@ -247,6 +250,13 @@ def _absences(agreement: Agreement, terms: Terms, now: datetime) -> tuple[Absenc
         if party.member in terms.parties and party.leaves_at is not None and party.leaves_at <= now
     ]
     return (*agreement.absences, *ended)
+
+
+def _departures(agreement: Agreement, terms: Terms, now: datetime) -> tuple[Departure, ...]:
+    """Return who will have left, once `terms` bind, without having signed those."""
+    left = [party.member for party in agreement.parties if party.standing(now) is PartyState.WITHDRAWN]
+    gone = [Departure(member, agreement.edition + 1) for member in left if member not in terms.parties]
+    return (*agreement.departures, *gone)
 
 
 def _standings(agreement: Agreement, terms: Terms, now: datetime) -> tuple[Party, ...]:

@@ -136,9 +136,12 @@ def is_recalled_by_text(agreement: Agreement, originator: str, now: datetime) ->
     """Return whether the agreement's own terms recall the reports of `originator` that were shared under it, at `now`.
 
     A party leaves by notice, or with the text that names it no more. Where the terms say `kept` nothing is destroyed:
-    who was given a report keeps it, and the exchange gives it to nobody.
+    who was given a report keeps it, and the exchange gives it to nobody. Of who has left they are the last terms that
+    bound it: what the others agree upon afterwards destroys nothing of its own, and saves nothing.
     """
-    if agreement.terms.termination.shared_reports is SharedReports.KEPT:
+    bound = agreement.bound(originator)
+    # INVARIANT: where no text is proven that bound it, nothing is destroyed.
+    if not bound or agreement.texts[bound[-1] - 1].termination.shared_reports is SharedReports.KEPT:
         return False
     if state_of(agreement, now) in {AgreementState.EXPIRED, AgreementState.WITHDRAWN}:
         return True

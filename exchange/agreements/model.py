@@ -222,12 +222,20 @@ class Absence:
 
 
 @dataclass(frozen=True, slots=True)
+class Departure:
+    """That `member` had left by its notice when the text of this edition was concluded, which names it no more."""
+
+    member: str
+    edition: int
+
+
+@dataclass(frozen=True, slots=True)
 class Agreement:
     """One version of an agreement: its terms and where its parties stand.
 
     `edition` counts its texts from 1, `previous` is the digest of the text before, `earlier` are the terms before.
     `crises` are the uses of its crisis clauses that were loaded, the oldest first; `absences` of which of its parties
-    there were any.
+    there were any; `departures` of whom the others went on without.
     """
 
     id: AgreementId
@@ -239,6 +247,7 @@ class Agreement:
     earlier: tuple[Terms, ...] = ()
     crises: tuple[Crisis, ...] = ()
     absences: tuple[Absence, ...] = ()
+    departures: tuple[Departure, ...] = ()
 
     @property
     def texts(self) -> tuple[Terms, ...]:
@@ -248,6 +257,16 @@ class Agreement:
     def editions_of(self, member: str) -> tuple[int, ...]:
         """Return the numbers of the texts that name `member` as a party; of those before this one where loaded."""
         return tuple(number for number, terms in enumerate(self.texts, start=1) if member in terms.parties)
+
+    def bound(self, member: str) -> tuple[int, ...]:
+        """Return the numbers of the texts that `member` was bound by: those that name it, and that it signed to leave.
+
+        What the others concluded once it had left by its notice is none of them.
+        """
+        went = {each.edition for each in self.departures if each.member == member}
+        named = self.editions_of(member)
+        left_by = {number + 1 for number in named if number < len(self.texts)} - went
+        return tuple(sorted({*named, *left_by}))
 
     def was_away(self, member: str, moment: datetime) -> bool:
         """Return whether `member` had left at `moment`, and had not yet acceded anew."""

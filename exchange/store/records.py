@@ -8,12 +8,13 @@ from operator import itemgetter
 from typing import Any, Protocol
 
 import orjson
-from sqlalchemy import ColumnElement, Select, and_, select
+from sqlalchemy import ColumnElement, Select, and_, or_, select
 
 from exchange.agreements import (
     Absence,
     Agreement,
     AgreementId,
+    Departure,
     KeptText,
     Party,
     PartyState,
@@ -180,7 +181,10 @@ def with_earlier(agreements: Sequence[Agreement], rows: Iterable[Row]) -> list[A
 
 
 def absence_rows() -> Select[Any]:
-    """Return the statement for every time that somebody who had left acceded anew; read where a text was amended."""
+    """Return the statement for every text that came once somebody had left, by which it acceded anew or not.
+
+    Read where a text was amended; the last column is None where it did not.
+    """
     before, after = table("agreement").alias("before"), table("agreement").alias("after")
     left, back = table("agreement_party").alias("left"), table("agreement_party").alias("back")
     is_next = and_(before.c.id == after.c.id, before.c.version == after.c.version - 1)
@@ -190,21 +194,29 @@ def absence_rows() -> Select[Any]:
     )
     is_back = and_(back.c.agreement_id == after.c.id, back.c.version == after.c.version, back.c.leaves_at.is_(None))
     joined = after.join(before, and_(is_next, before.c.edition < after.c.edition)).join(left, had_left)
-    joined = joined.join(back, and_(is_back, back.c.member == left.c.member))
-    columns = (after.c.id, left.c.member, left.c.leaves_at, after.c.recorded_at, after.c.edition)
-    return select(*columns).select_from(joined).order_by(after.c.id, after.c.edition)
+    joined = joined.join(back, and_(is_back, back.c.member == left.c.member), isouter=True)
+    # Who is leaving still goes on under the next text, or signs it to leave.
+    is_gone = or_(back.c.member.is_not(None), left.c.leaves_at <= after.c.recorded_at)
+    columns = (after.c.id, left.c.member, left.c.leaves_at, after.c.recorded_at, after.c.edition, back.c.member)
+    return select(*columns).select_from(joined).where(is_gone).order_by(after.c.id, after.c.edition)
 
 
 def with_absences(agreements: Sequence[Agreement], rows: Iterable[Row]) -> list[Agreement]:
-    """Return agreements with the absences up to each one's text; rows are of `absence_rows`."""
-    found: dict[str, list[Absence]] = {}
-    for agreement_id, member, left_at, back_at, edition in rows:
-        absence = Absence(member, from_micros(left_at), from_micros(back_at), edition)
-        found.setdefault(agreement_id, []).append(absence)
+    """Return agreements with absences and departures up to each one's text; rows are of `absence_rows`."""
+    absences: dict[str, list[Absence]] = {}
+    departures: dict[str, list[Departure]] = {}
+    for agreement_id, member, left_at, at, edition, back in rows:
+        if back is None:
+            departures.setdefault(agreement_id, []).append(Departure(member, edition))
+        else:
+            absence = Absence(member, from_micros(left_at), from_micros(at), edition)
+            absences.setdefault(agreement_id, []).append(absence)
     return [
-        replace(each, absences=tuple(one for one in found[each.id] if one.edition <= each.edition))
-        if each.id in found
-        else each
+        replace(
+            each,
+            absences=tuple(one for one in absences.get(each.id, ()) if one.edition <= each.edition),
+            departures=tuple(one for one in departures.get(each.id, ()) if one.edition <= each.edition),
+        )
         for each in agreements
     ]
 

@@ -31,6 +31,10 @@ async def sweep(world: World, **others: Any) -> Swept:
     return await sweep_reports(world.services, world.clock.now, **others)
 
 
+def without_norway(text: str) -> str:
+    return text.replace("[GBR, NOR, DNK]", "[GBR, DNK]").replace("[GBR, NOR", "[GBR")
+
+
 async def read(world: World, report: str, name: str = "NOR reader") -> bytes:
     return (await usecases.pull_report(world.services, world.call(name), report)).value.header_json
 
@@ -379,6 +383,39 @@ async def test_reports_of_whom_the_text_names_no_more_are_recalled_where_it_says
     assert (await sweep(populated)).recalled == expected
     kept = populated.sql("SELECT report_id FROM report_part WHERE length(ciphertext) > 0")
     assert {row[0] for row in kept} == {other} | (set() if expected else {report})
+
+
+@pytest.mark.parametrize("how", ["by notice", "with a text"])
+@pytest.mark.parametrize(("first", "last"), [(AGREEMENT, KEPT), (KEPT, AGREEMENT)])
+async def test_text_that_the_others_conclude_afterwards_says_nothing_about_who_has_left(
+    populated: World, how: str, first: str, last: str
+) -> None:
+    await populated.agree(first)
+    report = await populated.post("NOR contributor")
+    await populated.post("GBR contributor")
+    if how == "by notice":
+        call = populated.call("NOR signatory")
+        await usecases.withdraw_agreement(populated.services, call, populated.agreement_id)
+        populated.clock.advance(NOTICE)
+    else:
+        await concluded(populated, without_norway(first).replace("P5Y", "P4Y"))
+        populated.clock.advance(timedelta(minutes=1))
+    # As during a legal hold.
+    await concluded(populated, without_norway(last), ("GBR", "DNK"))
+
+    assert (await sweep(populated)).recalled == (first is AGREEMENT)
+    kept = populated.sql("SELECT report_id FROM report_part WHERE length(ciphertext) = 0")
+    assert kept == [(report,)] * (first is AGREEMENT)
+
+
+@pytest.mark.parametrize("leaving", [AGREEMENT, KEPT])
+async def test_text_that_it_signs_to_leave_says_what_becomes_of_its_reports(populated: World, leaving: str) -> None:
+    await populated.agree(KEPT if leaving is AGREEMENT else AGREEMENT)
+    await populated.post("NOR contributor")
+    await concluded(populated, without_norway(leaving))
+    populated.clock.advance(timedelta(minutes=1))
+
+    assert (await sweep(populated)).recalled == (leaving is AGREEMENT)
 
 
 @pytest.mark.parametrize(("text", "expected"), [(AGREEMENT, 2), (KEPT, 0)])

@@ -13,6 +13,7 @@ from exchange.agreements import (
     Amendment,
     AmendmentState,
     AnswersTo,
+    Departure,
     OlderReports,
     OnwardRelease,
     Party,
@@ -172,6 +173,19 @@ def test_reports_of_who_left_and_is_back_are_recalled_where_every_text_since_say
     assert not is_recalled_since(back, "DNK", 3)
     assert not is_recalled_since(back, "NOR", 1)
     assert not is_recalled_since(now, "DNK", 1)
+
+
+@pytest.mark.parametrize("said", list(product(SharedReports, repeat=3)))
+@pytest.mark.parametrize("by_notice", [True, False])
+def test_text_of_its_absence_says_nothing_about_who_is_back(said, by_notice):
+    texts = [replace(FIRST, termination=replace(FIRST.termination, shared_reports=each)) for each in said]
+    without = replace(texts[1], parties=FIRST.parties[:2])
+    back = replace(agreement([S] * 3), earlier=(texts[0], without), terms=texts[2], edition=3)
+    if by_notice:
+        back = replace(back, departures=(Departure("DNK", 2),))
+    asked = [said[0], said[2]] if by_notice else said
+
+    assert is_recalled_since(back, "DNK", 1) is (set(asked) == {SharedReports.RECALLED})
 
 
 def test_absence_lasts_from_the_day_of_leaving_until_the_text_binds():

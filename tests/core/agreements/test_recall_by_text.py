@@ -2,10 +2,12 @@
 
 from dataclasses import replace
 from datetime import datetime, timedelta
+from itertools import product
 
 import pytest
 
-from exchange.agreements import Agreement, PartyState, SharedReports, is_recalled_by_text, withdraw_party
+from exchange.agreements import Agreement, Departure, PartyState, SharedReports, is_recalled_by_text, withdraw_party
+from exchange.members import MemberCode
 from tests.core.agreements.worlds import AFTER, DURING, EXAMPLE, agreement, parse
 
 TERMS = parse(EXAMPLE)
@@ -31,16 +33,33 @@ def keeping(one: Agreement) -> Agreement:
         (ALONE, FIRST, DURING, True),
         (ALONE, SECOND, DURING, True),
         (keeping(ALONE), FIRST, DURING, False),
-        (SIGNED, "ZZZ", DURING, True),
+        # Whom no text names that is proven.
+        (SIGNED, "ZZZ", DURING, False),
+        (SIGNED, "ZZZ", AFTER, False),
         (keeping(SIGNED), FIRST, AFTER, False),
         (keeping(LEFT), FIRST, DURING, False),
-        (keeping(SIGNED), "ZZZ", DURING, False),
     ],
 )
 def test_reports_are_recalled_with_the_agreement_or_with_who_left_it(
     one: Agreement, originator: str, now: datetime, expected: bool
 ) -> None:
     assert is_recalled_by_text(one, originator, now) is expected
+
+
+@pytest.mark.parametrize(("text", "next_text", "last_text"), list(product([SIGNED, keeping(SIGNED)], repeat=3)))
+@pytest.mark.parametrize("by_notice", [True, False])
+def test_of_who_has_left_the_last_text_says_it_that_bound_it(
+    text: Agreement, next_text: Agreement, last_text: Agreement, *, by_notice: bool
+) -> None:
+    terms = replace(text.terms, parties=(*TERMS.parties, MemberCode("ZZZ")))
+    gone = replace(last_text, earlier=(terms, next_text.terms), edition=3)
+    gone = replace(gone, departures=(Departure("ZZZ", 2),) if by_notice else ())
+    bound = text if by_notice else next_text
+
+    for now in (DURING, AFTER):
+        assert is_recalled_by_text(gone, "ZZZ", now) is (bound is SIGNED)
+    assert gone.bound("ZZZ") == ((1,) if by_notice else (1, 2))
+    assert is_recalled_by_text(gone, FIRST, AFTER) is (last_text is SIGNED)
 
 
 def test_reports_of_who_leaves_by_notice_are_recalled_when_it_has_passed() -> None:
