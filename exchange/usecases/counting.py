@@ -5,7 +5,7 @@ from collections.abc import Collection, Mapping
 from datetime import datetime
 
 from exchange.agreements import Agreement, InForce, PostedFact
-from exchange.members import Role
+from exchange.members import Client, Role
 from exchange.release import ClassFacts, ScopeFacts, readable_classes
 from exchange.store import Countable, CountedReport, PolicyState
 from exchange.usecases.context import DEFAULT_PURPOSE, Call, Services
@@ -33,6 +33,27 @@ async def readers_since(  # noqa: PLR0913  who reads what, and under which text
     found: dict[str, dict[int, datetime]] = {member: {} for member in members}
     if not classes:
         return found
+    for client in await services.store.clients():
+        if client.member not in found or Role.READER not in client.roles or not client.is_active:
+            continue
+        purpose = next(iter(client.purposes), DEFAULT_PURPOSE)
+        since, of_member = client.clearance.since, found[client.member]
+        for class_id in await readable_under(services, call, client, state, classes, purpose=purpose, under=under):
+            of_member[class_id] = min(since, of_member.get(class_id, since))
+    return found
+
+
+async def readable_under(  # noqa: PLR0913  who reads what, for what, and under which text
+    services: Services,
+    call: Call,
+    client: Client,
+    state: PolicyState,
+    classes: Mapping[int, ClassFacts],
+    *,
+    purpose: str,
+    under: Agreement | None,
+) -> frozenset[int]:
+    """Return the classes that a client may read; `under` as `readers_since` has it."""
     # With national caveats: who cannot read owes nothing, and is told of nothing that is hidden from it.
     law = await law_in_force(services, state)
 
@@ -41,23 +62,17 @@ async def readers_since(  # noqa: PLR0913  who reads what, and under which text
             return scope_facts(under, facts.scope, call.now, facts.edition)
         return services.knowledge.scope(facts.agreement, facts.scope, call.now, facts.edition)
 
-    for client in await services.store.clients():
-        if client.member not in found or Role.READER not in client.roles or not client.is_active:
-            continue
-        permits = readable_classes(
-            reader_facts(client, purpose=next(iter(client.purposes), DEFAULT_PURPOSE), call=call),
-            classes,
-            scope_of,
-            policy_version=state.policy_version,
-            law=law,
-            cache=services.knowledge.decisions,
-        )
-        since, of_member = client.clearance.since, found[client.member]
-        for class_id in permits:
-            of_member[class_id] = min(since, of_member.get(class_id, since))
-        # Rules and guards took their time: others are served in between.
-        await asyncio.sleep(0)
-    return found
+    permits = readable_classes(
+        reader_facts(client, purpose=purpose, call=call),
+        classes,
+        scope_of,
+        policy_version=state.policy_version,
+        law=law,
+        cache=services.knowledge.decisions,
+    )
+    # Rules and guards took their time: others are served in between.
+    await asyncio.sleep(0)
+    return frozenset(permits)
 
 
 def could_read(readers: Readers, report: CountedReport) -> frozenset[str]:

@@ -3,7 +3,8 @@
 A count is an answer: whoever may not read a report must not learn from a number that there is one. So
 
 - posts, rhythms and shares count the reports that the caller may read at this moment, by the rules of every list; of
-  those that are gone (recalled, expired), such as came when its clearance stood already;
+  those that are gone (recalled, expired), such as came when its clearance stood already; of those that it reads no more
+  because a party takes no part any more, such as it could read until then (`stood`);
 - acknowledgements by another member count only reports of the caller's own member, and only where one of that member's
   readers could read them when they were posted: its originator may know as much by simulating the post;
 - acknowledgements by the caller's own member count the others' reports that the caller may read.
@@ -12,12 +13,12 @@ Steps: (1) a reader of a party; (2) which classes it may read; (3) the versions 
 acknowledged; (4) had the policy moved, begin again; (5) count; (6) the entry is durable; (7) answer.
 """
 
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
 
-from exchange.agreements import Agreement, PartyRecord, PartyState, PostedFact, measure
+from exchange.agreements import Agreement, InForce, PartyRecord, PostedFact, measure
 from exchange.audit import EventName, Outcome, Receipt
 from exchange.kernel import Fault, InvalidError, NotFoundError, UnavailableError, rfc3339
 from exchange.members import Client, Role
@@ -30,6 +31,7 @@ from exchange.usecases.counting import (
     acknowledged_by_member,
     could_read,
     posted_fact,
+    readable_under,
     readers_since,
     versions_of,
 )
@@ -37,6 +39,7 @@ from exchange.usecases.facts import stated_purpose
 from exchange.usecases.judging import require_same_law
 from exchange.usecases.list_reports import readable_for
 from exchange.usecases.recording import draft, named, on_record
+from exchange.usecases.stood import Stood, as_if_bound
 
 PERIOD: Final = timedelta(days=90)
 """What is counted where the caller names no beginning."""
@@ -89,9 +92,9 @@ async def show_compliance(
             agreement = await _own_agreement(services, client, row.state, agreement_id)
         # (2) to (4)
         question = _Question(call, client, row.state, agreement, begin)
-        facts = await _facts(services, question)
         # What others promised each other before the caller's member acceded was never laid before it.
         versions = [each for each in await versions_of(services, agreement.id) if each.agreement.party(client.member)]
+        facts = await _facts(services, question, versions)
         if await services.store.caller(thumbprint) == row:
             # (5) counted
             parties = measure(versions, facts, begin, call.now)
@@ -119,26 +122,54 @@ async def _own_agreement(services: Services, client: Client, state: PolicyState,
     return agreement
 
 
-async def _facts(services: Services, question: _Question) -> list[PostedFact]:
-    call, client, since = question.call, question.client, question.since
-    # (2) what every list would show
+async def _facts(services: Services, question: _Question, versions: Sequence[InForce]) -> list[PostedFact]:
+    call, client, since, duties = question.call, question.client, question.since, services.store.duties
+    # (2) what every list would show, and what it showed while all took part
     readable = await readable_for(services, call, client, question.state)
     known = await services.knowledge.classes(services.store, question.state)
-    own = {class_id: known[class_id].facts for class_id in readable.permits}
-    classes = {class_id: facts for class_id, facts in own.items() if facts.agreement == question.agreement.id}
+    treaty = {each.id: each.facts for each in known.values() if each.facts.agreement == question.agreement.id}
+    there = frozenset(treaty.keys() & readable.permits)
+    stood = await _stood(services, question, versions, treaty, there)
     # (3) what was done
-    asked = Countable(list(classes), client.clearance.since, call.now)
-    posted = await services.store.duties.posted(asked, since)
+    asked = Countable(list(there), client.clearance.since, call.now)
+    given = Countable(list(stood.class_ids), client.clearance.since, call.now)
+    posted = await duties.posted(asked, since)
+    before = await duties.last_before(asked, since)
+    if stood.class_ids:
+        for report in stood.of(await duties.posted(given, since - LONGEST_PERIOD)):
+            if report.posted_at >= since:
+                posted.append(stood.ended(report, treaty[report.class_id].originator, call.now))
+            else:
+                before[report.class_id] = max(report.posted_at, before.get(report.class_id, report.posted_at))
     former = {each.posted_class_id: known[each.posted_class_id].facts for each in posted}
+    classes = {class_id: treaty[class_id] for class_id in there | stood.class_ids}
     readers = await _askable(services, question, classes | former)
     acknowledged = await acknowledged_by_member(services, asked, since)
+    if stood.class_ids:
+        acknowledged |= await acknowledged_by_member(services, given, since)
     found = []
     for report in posted:
         owed_by = could_read(readers, report)
         found.append(posted_fact(report, classes[report.class_id], acknowledged.get(report.id, {}), owed_by))
-    for class_id, at in (await services.store.duties.last_before(asked, since)).items():
+    for class_id, at in before.items():
         found.append(PostedFact(classes[class_id].scope, classes[class_id].originator, "", at))
     return found
+
+
+async def _stood(
+    services: Services,
+    question: _Question,
+    versions: Sequence[InForce],
+    treaty: Mapping[int, ClassFacts],
+    there: frozenset[int],
+) -> Stood:
+    """Return what is read no more because somebody takes no part; nothing where everybody does."""
+    call, client = question.call, question.client
+    bound, readable = as_if_bound(question.agreement), there
+    if bound != question.agreement:
+        purpose = stated_purpose(services, call, client)
+        readable |= await readable_under(services, call, client, question.state, treaty, purpose=purpose, under=bound)
+    return Stood(client, versions, readable - there, readable)
 
 
 async def _askable(services: Services, question: _Question, classes: Mapping[int, ClassFacts]) -> Readers:
@@ -148,20 +179,11 @@ async def _askable(services: Services, question: _Question, classes: Mapping[int
     foreign = {class_id: facts for class_id, facts in classes.items() if facts.originator != member}
     others = [party for party in question.agreement.terms.parties if party != member]
     # Who has suspended its part since, or left, sheds nothing that it owed before: its spells say what that was.
-    bound = _as_if_bound(question.agreement)
+    bound = as_if_bound(question.agreement)
     return {
         **await readers_since(services, call, state, others, own, under=bound),
-        **await readers_since(services, call, state, [member], foreign),
+        **await readers_since(services, call, state, [member], foreign, under=bound),
     }
-
-
-def _as_if_bound(agreement: Agreement) -> Agreement:
-    """Return `agreement` as if each party that has signed it took part."""
-    parties = (
-        party if party.signed_at is None else replace(party, state=PartyState.SIGNED, leaves_at=None)
-        for party in agreement.parties
-    )
-    return replace(agreement, parties=tuple(parties))
 
 
 async def _record(services: Services, question: _Question) -> Receipt:

@@ -9,9 +9,10 @@ from exchange import usecases
 from exchange.agreements import Rhythm, ScopeRecord
 from exchange.kernel import ForbiddenError, InvalidError, NotFoundError
 from exchange.markings import Label
-from exchange.reports import Precedence
+from exchange.reports import Downgrade, Precedence
 from exchange.usecases import ClearanceChange
 from tests.attacks.hidden import AGREEMENT_OF_TWO, random_id
+from tests.support.lowering import lower
 from tests.support.world import AGREEMENT, NOW, World
 
 SCOPE = "cyber-threats"
@@ -156,14 +157,92 @@ async def test_suspended_party_is_shown_and_owes_nothing_meanwhile(owing: World)
     await usecases.suspend_agreement(owing.services, owing.call("GBR signatory"), owing.agreement_id)
     owing.clock.advance(30 * DAY)
 
-    # Its own reports stand under an agreement that it takes no part in: nobody reads them, so nobody counts them.
-    assert (await shown(owing, "NOR reader"))["GBR"].posts == 0
+    # Nobody reads them now; what it did until then it has done.
+    assert (await shown(owing, "NOR reader"))["GBR"].posts == 1
     await usecases.resume_agreement(owing.services, owing.call("GBR signatory"), owing.agreement_id)
     owing.clock.advance(DAY)
     rhythm = (await shown(owing, "NOR reader"))["GBR"].rhythm
     assert rhythm is not None
     assert (rhythm.in_time, rhythm.late, rhythm.missed, rhythm.is_overdue) == (1, 0, 0, False)
     assert rhythm.due == owing.clock.now + 6 * DAY
+
+
+async def stops(world: World, member: str, how: str) -> None:
+    world.clock.advance(MINUTE)
+    act = {"suspended": usecases.suspend_agreement, "left": usecases.withdraw_agreement}[how]
+    await act(world.services, world.call(f"{member} signatory"), world.agreement_id)
+    if how == "left":
+        world.clock.advance(90 * DAY)
+
+
+@pytest.mark.parametrize("how", ["suspended", "left"])
+@pytest.mark.parametrize(("who", "by"), [("GBR", "NOR reader"), ("GBR", "GBR reader"), ("NOR", "NOR reader")])
+async def test_figures_of_what_was_given_stand_when_somebody_takes_no_part_any_more(
+    owing: World, who: str, by: str, how: str
+) -> None:
+    since = owing.clock.now
+    if how == "left":
+        # It owes until it has left; nothing it posts is late.
+        await owing.agree(OWING.replace("P7D", "P99D"))
+        owing.clock.advance(MINUTE)
+    prompt, _ = await flash(owing), await flash(owing)
+    await receive(owing, "NOR reader", prompt)
+    owing.clock.advance(DAY)
+    await flash(owing)
+    before = await shown(owing, by, since)
+    await stops(owing, who, how)
+    owing.clock.advance(DAY)
+    after = await shown(owing, by, since)
+
+    for record in (before, after):
+        assert (record["GBR"].posts, record["GBR"].share_percent) == (3, 100)
+        assert (record["GBR"].rhythm.in_time, record["GBR"].rhythm.late, record["GBR"].rhythm.missed) == (3, 0, 0)
+        assert acknowledged(record["NOR"])[:2] == (1, 0)
+    # What could not be acknowledged in time any more was not missed.
+    assert acknowledged(before["NOR"])[2:] == (1, 1)
+    assert acknowledged(after["NOR"])[2:] == (0, 2 if how == "left" else 1)
+
+
+async def test_what_came_while_a_party_took_no_part_is_not_counted_for_it(owing: World) -> None:
+    since = owing.clock.now
+    await flash(owing)
+    owing.clock.advance(DAY)
+    await stops(owing, "NOR", "suspended")
+    owing.clock.advance(DAY)
+    await flash(owing)
+    await stops(owing, "GBR", "suspended")
+
+    assert (await shown(owing, "NOR reader", since))["GBR"].posts == 1
+    assert (await shown(owing, "GBR reader", since))["GBR"].posts == 2
+
+
+@pytest.mark.parametrize("change", ["lowered", "raised", "cleared"])
+async def test_no_figure_tells_of_what_was_never_to_be_read_before_its_originator_stopped(
+    owing: World, change: str
+) -> None:
+    await owing.enrol("GBR desk", "GBR", "contributor", "reader")
+    await owing.enrol("GBR releaser", "GBR", "releaser")
+    low = await owing.enrol("NOR low", "NOR", "reader", level="RESTRICTED")
+    secret, restricted = await flash(owing), await flash(owing, label=FOR_ALL)
+    owing.clock.advance(MINUTE)
+    counted = 1
+    await stops(owing, "GBR", "suspended")
+    owing.clock.advance(MINUTE)
+    assert (await shown(owing, "NOR low"))["GBR"].posts == counted
+    if change == "lowered":
+        await lower(owing, secret, Downgrade(FOR_ALL, None))
+    elif change == "cleared":
+        change_to = ClearanceChange(level="SECRET")
+        await usecases.change_clearance(owing.services, owing.call(None), low.id, change_to)
+        counted = 0
+    else:
+        await usecases.resume_agreement(owing.services, owing.call("GBR signatory"), owing.agreement_id)
+        raised = owing.posted(label=GBR_NOR)
+        await usecases.amend_report(owing.services, owing.call("GBR desk"), restricted, raised, if_version=None)
+        await stops(owing, "GBR", "suspended")
+        counted = 0
+
+    assert (await shown(owing, "NOR low"))["GBR"].posts == counted
 
 
 @pytest.mark.parametrize("how", ["suspended", "left"])
@@ -173,11 +252,7 @@ async def test_party_that_takes_no_part_any_more_sheds_nothing_of_what_it_missed
     await flash(owing)
     await receive(owing, "NOR reader", prompt)
     owing.clock.advance(DAY)
-    if how == "suspended":
-        await usecases.suspend_agreement(owing.services, owing.call("NOR signatory"), owing.agreement_id)
-    else:
-        await usecases.withdraw_agreement(owing.services, owing.call("NOR signatory"), owing.agreement_id)
-        owing.clock.advance(90 * DAY)
+    await stops(owing, "NOR", how)
     await flash(owing)
     owing.clock.advance(DAY)
 
