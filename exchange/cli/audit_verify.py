@@ -156,8 +156,8 @@ def _verified_export(path: Path, asked: _Asked) -> Verification:
             why = "`--state`, `--checkpoint`, `--policy` and `--node-key` are held against a whole log"
             raise InvalidError(f"{exc.message}; {why}") from exc
         return _verified_slice(path, asked)
-    remarks = (personal_note(source.personal),) if source.personal else ()
-    return _verify(LogHere(source, remarks=remarks), asked.of_newest(()), {})
+    found = _verify(LogHere(source), asked.of_newest(()), {})
+    return replace(found, notes=(*found.notes, personal_note(source.personal))) if source.personal else found
 
 
 def _verified_slice(path: Path, asked: _Asked) -> Verification:

@@ -208,6 +208,18 @@ def test_whole_export_is_whole(exchange, exported, keys):
     assert "the log is whole" in ran.out
 
 
+def test_whole_export_with_names_in_the_clear_says_so_to_people_and_programs(exchange, exported, keys):
+    path = exported(*range(600))
+    path.write_bytes(path.read_bytes().replace(b',"entry":', b',"personal":{"name":"x"},"entry":', 2))
+    ran = exchange("audit", "verify", path, "--key", keys)
+    told = exchange("audit", "verify", path, "--key", keys, "--json")
+
+    assert (ran.code, told.code) == (0, 0)
+    assert "2 entries come with names, addresses or certificates in the clear" in ran.err
+    assert told.json["sound"]
+    assert any(note.startswith("2 entries come with names") for note in told.json["notes"])
+
+
 def test_slice_is_not_called_whole(exchange, exported, keys):
     ran = exchange("audit", "verify", exported(3, 17, 599, proofs=True), "--key", keys)
 
