@@ -150,7 +150,12 @@ def verify(
     body = _evidence(file)
     trusted = [_public_key(path).key_id for path in key or ()]
     findings = verify_texts(body.to_texts(), body.to_keys(), trusted=trusted)
-    _show_findings(body.agreement, findings, as_json=as_json)
+    if not trusted:
+        output.warn(
+            "whose the keys are, this file alone says, and whoever made it may have made them too: name with `--key` "
+            "those that the signatories gave you"
+        )
+    _show_findings(body.agreement, findings, are_keys_trusted=bool(trusted), as_json=as_json)
     if not all(finding.is_good for finding in findings):
         raise typer.Exit(FAILED)
 
@@ -207,11 +212,11 @@ def _evidence(path: Path) -> AgreementEvidenceBody:
         raise InvalidError(f"`{path}` is no export of an agreement: {exc.message}") from exc
 
 
-def _show_findings(agreement: str, findings: tuple[TextFinding, ...], *, as_json: bool) -> None:
+def _show_findings(agreement: str, findings: tuple[TextFinding, ...], *, are_keys_trusted: bool, as_json: bool) -> None:
     is_good = all(finding.is_good for finding in findings)
     if as_json:
         told = [{"edition": each.edition, "found": each.told, "ok": each.is_good} for each in findings]
-        output.show_json({"id": agreement, "ok": is_good, "findings": told})
+        output.show_json({"id": agreement, "ok": is_good, "keys_trusted": are_keys_trusted, "findings": told})
         return
     rows = [(each.edition, each.told, "ok" if each.is_good else "WRONG") for each in findings]
     output.show_table(("edition", "found", ""), rows, title=f"agreement {agreement}")
