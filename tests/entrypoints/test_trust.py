@@ -13,6 +13,7 @@ from cryptography import x509
 
 from exchange.crypto import KeyAndCertificate, issue_client, issue_server, new_authority, read_authorities
 from exchange.entrypoints.http.edge import Edges, load_edges
+from exchange.entrypoints.http.lain import PATIENCE
 from exchange.entrypoints.http.listed import without_list
 from exchange.entrypoints.http.tls import tls_extension
 from exchange.entrypoints.http.trust import Kind, Trust, TrustFiles
@@ -106,6 +107,25 @@ def named(authority: KeyAndCertificate) -> tuple[x509.ExtensionType, bool]:
     """Return what a list names its authority's key by."""
     key = x509.load_pem_x509_certificate(authority.certificate_pem).public_key()
     return x509.AuthorityKeyIdentifier.from_issuer_public_key(key), False  # type: ignore[arg-type]
+
+
+def test_folder_that_never_rests_is_read_all_the_same(node: Node) -> None:
+    """Something that writes there every second kept every list out, unsaid."""
+    node.put(listed(node.own.authority, node.client, number=6))
+    for number in range(PATIENCE + 1):
+        (node.lists / f"{number}.tmp").touch()
+        node.looks(1)
+
+    assert (node.admits(node.client), node.admits(node.other)) == (False, True)
+
+
+def test_pipe_among_the_lists_keeps_nobody_waiting(node: Node) -> None:
+    os.mkfifo(node.lists / "pipe.pem")
+    node.put(listed(node.own.authority, node.client, number=6))
+    node.looks()
+
+    assert not node.admits(node.client)
+    assert "it is no plain file" in node.refused
 
 
 def forged(node: Node) -> bytes:

@@ -5,6 +5,7 @@ none.
 Does not: look at files twice, decide what may take the place of what (`trust` does).
 """
 
+import errno
 import os
 import ssl
 import tempfile
@@ -104,9 +105,16 @@ def require_lists_alone(path: Path, content: bytes) -> None:
         )
 
 
+def read_plain(path: Path) -> bytes:
+    """Return the bytes of a file; OSError also for what is none: reading from a pipe would never end."""
+    if path.exists() and not path.is_file():
+        raise OSError(errno.EINVAL, "it is no plain file")
+    return path.read_bytes()
+
+
 def _content(path: Path) -> bytes:
     try:
-        return path.read_bytes()
+        return read_plain(path)
     except OSError as exc:
         raise UnsafeSettingError(f"`{path}` cannot be read: {exc.strerror}") from exc
 

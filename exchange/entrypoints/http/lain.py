@@ -1,7 +1,8 @@
 """Files that may be exchanged while this process runs: which of them are to be read again.
 
-Promises: what is being written is left alone until it has lain unchanged for two looks; what was looked at in one state
-is not looked at again in the same. Links are followed, so that an exchange of the folder behind one is seen.
+Promises: what is being written is left alone until it has lain unchanged for two looks, or for `PATIENCE` looks where
+it never rests; what was taken in one state is not looked at again in the same. Links are followed, so that an exchange
+of the folder behind one is seen.
 Does not: read a file, or say what is wrong with one.
 """
 
@@ -11,6 +12,8 @@ from typing import Final
 
 _Stamp = tuple[tuple[str, ...] | tuple[int, ...], ...]
 _ABSENT: Final = (0,)
+PATIENCE: Final = 5
+"""Looks after which what never rests is read all the same: whoever reads it says whether it is whole."""
 
 
 class Lain:
@@ -19,19 +22,25 @@ class Lain:
     def __init__(self, paths: Callable[[], Iterable[Path]]) -> None:
         self._paths = paths
         self._taken = self._before = self._stamp()
+        self._restless = 0
 
     def has_changed(self) -> bool:
         """Return whether they are others than those that were taken, and have been so since the last look."""
         now = self._stamp()
         has_rested, self._before = now == self._before, now
-        return has_rested and now != self._taken
+        if now == self._taken:
+            self._restless = 0
+            return False
+        self._restless += 1
+        return has_rested or self._restless >= PATIENCE
 
     def take(self) -> bool:
         """Note that they were read; False where they changed while they were: what was read may be half of each."""
-        if self._stamp() != self._before:
-            return False
-        self._taken = self._before
-        return True
+        if self._stamp() == self._before:
+            self._taken, self._restless = self._before, 0
+            return True
+        # It is looked at again in either case.
+        return self._restless >= PATIENCE
 
     def _stamp(self) -> _Stamp:
         return tuple(part for path in self._paths() for part in ((str(path),), _of(path)))

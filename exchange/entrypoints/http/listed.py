@@ -11,7 +11,7 @@ from datetime import datetime
 from pathlib import Path
 
 from exchange.crypto import Authority, RevocationList, read_revocation_lists
-from exchange.entrypoints.http.contexts import require_lists_alone
+from exchange.entrypoints.http.contexts import read_plain, require_lists_alone
 from exchange.kernel import ExchangeError, MalformedError, UnsafeSettingError, rfc3339
 
 ListKey = tuple[str, str, str]
@@ -55,7 +55,7 @@ def next_lists(folder: Path | None, held: Lists, roots: Sequence[Authority], now
     listed, lying = Listed(by_key(held.values(), roots)), dict[ListKey, list[tuple[Path, RevocationList]]]()
     for path in _paths(folder):
         try:
-            content = path.read_bytes()
+            content = read_plain(path)
             require_lists_alone(path, content)
             for each in read_revocation_lists(content):
                 lying.setdefault(list_key(each, roots), []).append((path, each))

@@ -28,6 +28,7 @@ from exchange.entrypoints.http.contexts import (
     read_authority_files,
     read_lists,
     read_pair,
+    read_plain,
     require_pair,
 )
 from exchange.entrypoints.http.edge import Edges, read_edges
@@ -236,7 +237,7 @@ class Trust:
         kept, refused = dict[Path, bytes](), list[str]()
         for path in sorted(self._files.authorities.glob("*.pem")):
             try:
-                content = path.read_bytes()
+                content = read_plain(path)
                 read_authorities(content)
             except (OSError, ExchangeError) as exc:
                 refused.append(f"`{path}`: {exc}")
