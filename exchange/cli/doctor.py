@@ -4,6 +4,7 @@ import os
 import ssl
 import stat
 from collections.abc import AsyncGenerator, Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -14,6 +15,7 @@ from exchange.cli.enrolment import read_pem
 from exchange.cli.finding import Finding
 from exchange.cli.patience import SILENT, patiently
 from exchange.crypto import (
+    Authority,
     RevocationList,
     read_certificate,
     read_certificates,
@@ -158,16 +160,25 @@ def _certificates(settings: Settings, now: datetime) -> Iterator[Finding]:
     asked_at_edge = InstanceLayout(settings.instance_folder).edge_lists_file
     if asked_at_edge.exists() and asked_at_edge.read_bytes().strip():
         yield _validity(_EDGE_LISTS, asked_at_edge, revocations_end, now=now)
-    roots, held = enrolled(settings.authorities_folder), list[RevocationList]()
+    yield from _lists(settings, enrolled(settings.authorities_folder), now)
+
+
+def _lists(settings: Settings, roots: list[Authority], now: datetime) -> Iterator[Finding]:
+    sound, faulty = list[RevocationList](), set[str]()
     for path in sorted(settings.crl_folder.glob("*.pem")):
         found = _validity(_REVOCATIONS, path, revocations_end, now=now)
-        lists = [] if found.state == Finding.MEND else list(read_revocation_lists(path.read_bytes()))
-        faults = [fault for each in lists if (fault := fault_of(each, roots, now)) is not None]
-        yield replace(found, state=Finding.MEND, told=faults[0], mend=_REVOCATIONS.mend) if faults else found
-        held += lists
-    lacking = without_list(by_key(held, roots), roots, now) if held else []
+        with suppress(MalformedError, OSError):  # told by that
+            for each in read_revocation_lists(path.read_bytes()):
+                fault = fault_of(each, roots, now)
+                if fault is None:
+                    sound.append(each)
+                else:
+                    faulty.add(each.issuer)
+                    found = replace(found, state=Finding.MEND, told=fault, mend=_REVOCATIONS.mend)
+        yield found
+    lacking = set(without_list(by_key(sound, roots), roots, now)) - faulty if sound or faulty else set()
     if lacking:
-        told = f"an authority without a list admits nobody where there is any: {', '.join(lacking)}"
+        told = f"an authority without a list admits nobody where there is any: {', '.join(sorted(lacking))}"
         yield Finding("revocation lists", Finding.WARNING, told, f"put its list into {settings.crl_folder}")
 
 
