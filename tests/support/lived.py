@@ -12,6 +12,8 @@ from tests.support.world import Inhabitants, World, inhabitants_of, reopen_world
 Deeds = Callable[[World], Awaitable[Any]]
 MakeLived = Callable[[Deeds], Awaitable[tuple[World, Any]]]
 """Deeds -> a world of one's own in which they were done, and what they returned."""
+MOST_KEPT = 4
+"""The tests of a module run one after another: what it needs is asked for again at once, or no more."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,17 +40,23 @@ class Lived:
 
 @dataclass
 class LivedWorlds:
-    """Those that were made so far, by backend and deeds."""
+    """The last that were made, by backend and deeds; `forget` is told which is not kept any more."""
 
+    forget: Callable[[World], None]
     made: dict[tuple[str, Deeds], Lived] = field(default_factory=dict)
 
     async def after(self, deeds: Deeds, *, backend: str, populated: Callable[[], tuple[str, Path]]) -> Lived:
         """Return the world after the deeds; where they are still to be done, in the world that `populated` makes."""
-        if (backend, deeds) not in self.made:
-            url, folder = populated()
-            world = await reopen_world(url, folder)
-            told = await deeds(world)
-            inhabitants = await inhabitants_of(world)
-            await world.services.store.close()
-            self.made[backend, deeds] = Lived(world, inhabitants, told)
-        return self.made[backend, deeds]
+        lived = self.made.pop((backend, deeds), None) or await _done(deeds, *populated())
+        self.made[backend, deeds] = lived
+        if len(self.made) > MOST_KEPT:
+            self.forget(self.made.pop(next(iter(self.made))).world)
+        return lived
+
+
+async def _done(deeds: Deeds, url: str, folder: Path) -> Lived:
+    world = await reopen_world(url, folder)
+    told = await deeds(world)
+    inhabitants = await inhabitants_of(world)
+    await world.services.store.close()
+    return Lived(world, inhabitants, told)

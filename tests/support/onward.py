@@ -11,8 +11,8 @@ LOW = Label("NATO", "RESTRICTED", releasable_to=("GBR", "NOR"), handling=("ORCON
 
 
 async def with_releasers(world: World) -> World:
-    """Return the world with releasers of both sides."""
-    for name in ("GBR releaser", "GBR second releaser", "NOR releaser"):
+    """Return the world with two releasers of each side."""
+    for name in ("GBR releaser", "GBR second releaser", "NOR releaser", "NOR second releaser"):
         await world.enrol(name, name[:3], "releaser")
     return world
 

@@ -107,17 +107,25 @@ async def populated(
     await world.services.store.close()
 
 
-@pytest.fixture
-async def deriving(populated: World) -> World:
-    await populated.enrol("NOR analyst", "NOR", "contributor", "reader", "releaser")
+async def with_an_analyst(world: World) -> None:
+    await world.enrol("NOR analyst", "NOR", "contributor", "reader", "releaser")
     for name in ("GBR releaser", "GBR second releaser"):
-        await populated.enrol(name, "GBR", "releaser")
-    return populated
+        await world.enrol(name, "GBR", "releaser")
+
+
+@pytest.fixture
+async def deriving(make_lived: MakeLived) -> World:
+    return (await make_lived(with_an_analyst))[0]
 
 
 @pytest.fixture(scope="session")
-def lived_worlds() -> LivedWorlds:
-    return LivedWorlds()
+def lived_worlds(request: pytest.FixtureRequest) -> LivedWorlds:
+    def forget(world: World) -> None:
+        if world.url.startswith("postgresql"):
+            request.getfixturevalue("postgres_server").drop_database(world.url)
+        shutil.rmtree(world.folder)
+
+    return LivedWorlds(forget)
 
 
 @pytest.fixture
@@ -133,7 +141,6 @@ async def make_lived(
         if server is None:
             shutil.copytree(request.getfixturevalue("sqlite_templates")("populated"), folder, dirs_exist_ok=True)
             return _sqlite_url(folder), folder
-        # It ends with the run: copies are made of it until then.
         return server.create_database(_postgres_template(server, "populated", folder)), folder
 
     async def make(deeds: Deeds) -> tuple[World, Any]:

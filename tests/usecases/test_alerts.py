@@ -18,6 +18,7 @@ from exchange.store.alerting import AlertBook
 from exchange.usecases import ClearanceChange, change_clearance, watch_alerts
 from exchange.usecases.watch_alerts import AlertWatch
 from tests.support.alerted_world import RULES, AlertedWorld
+from tests.support.lived import MakeLived
 from tests.support.store import draft
 from tests.support.world import NOW, World
 from tests.usecases.test_crises import FOR_DNK, OLDER_TOO, agreed, opened
@@ -25,12 +26,16 @@ from tests.usecases.test_crises import FOR_DNK, OLDER_TOO, agreed, opened
 NIGHT = NOW.replace(hour=22)
 
 
-@pytest.fixture
-async def alerted(populated: World) -> AsyncIterator[AlertedWorld]:
+async def with_auditors(world: World) -> None:
     for member in ("GBR", "NOR", "DNK"):
-        await populated.enrol(f"{member} auditor", member, "auditor", level="TOP SECRET", compartments=("ATOMAL",))
-    await populated.enrol("NOR low auditor", "NOR", "auditor", level="RESTRICTED")
-    opened = await AlertedWorld.open(populated)
+        await world.enrol(f"{member} auditor", member, "auditor", level="TOP SECRET", compartments=("ATOMAL",))
+    await world.enrol("NOR low auditor", "NOR", "auditor", level="RESTRICTED")
+
+
+@pytest.fixture
+async def alerted(make_lived: MakeLived) -> AsyncIterator[AlertedWorld]:
+    world, _ = await make_lived(with_auditors)
+    opened = await AlertedWorld.open(world)
     yield opened
     await opened.close()
 

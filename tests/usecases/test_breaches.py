@@ -17,6 +17,7 @@ from exchange.store.duty_reader import DutyReader
 from exchange.usecases import DutyWatch, NewMatter
 from exchange.usecases.notify_subscribers import Notifier, Reach
 from tests.attacks.hidden import random_id
+from tests.support.lived import MakeLived
 from tests.support.meanwhile import posted_meanwhile
 from tests.support.world import AGREEMENT, NOW, Entry, World
 
@@ -33,11 +34,14 @@ MINUTE, DAY, INSTANT = timedelta(minutes=1), timedelta(days=1), timedelta(micros
 OPEN = OWING.replace("compartments: [ATOMAL]", "compartments: []")
 
 
+async def made_owing(world: World) -> None:
+    await world.agree(OWING)
+    world.clock.advance(MINUTE)
+
+
 @pytest.fixture
-async def owing(populated: World) -> World:
-    await populated.agree(OWING)
-    populated.clock.advance(MINUTE)
-    return populated
+async def owing(make_lived: MakeLived) -> World:
+    return (await make_lived(made_owing))[0]
 
 
 async def found(world: World) -> list[Entry]:

@@ -12,6 +12,7 @@ from exchange.markings import Label
 from exchange.reports import Downgrade, Precedence
 from exchange.usecases import ClearanceChange
 from tests.attacks.hidden import AGREEMENT_OF_TWO, random_id
+from tests.support.lived import MakeLived
 from tests.support.lowering import lower
 from tests.support.world import AGREEMENT, NOW, World
 
@@ -27,11 +28,14 @@ GBR_NOR = Label("NATO", "SECRET", releasable_to=("GBR", "NOR"))
 MINUTE, DAY = timedelta(minutes=1), timedelta(days=1)
 
 
+async def made_owing(world: World) -> None:
+    await world.agree(OWING)
+    world.clock.advance(MINUTE)
+
+
 @pytest.fixture
-async def owing(populated: World) -> World:
-    await populated.agree(OWING)
-    populated.clock.advance(MINUTE)
-    return populated
+async def owing(make_lived: MakeLived) -> World:
+    return (await make_lived(made_owing))[0]
 
 
 async def shown(world: World, name: str, since: datetime | None = None, **call) -> dict[str, ScopeRecord]:

@@ -9,6 +9,7 @@ from exchange.kernel import ConflictError, ForbiddenError, InvalidError, NotFoun
 from exchange.markings import Label
 from exchange.members import Standing
 from exchange.usecases import CrisisWish, ListQuery
+from tests.support.lived import MakeLived
 from tests.support.national import not_to
 from tests.support.world import AGREEMENT, NOW, World
 from tests.usecases.test_national_caveats import enforce
@@ -38,9 +39,8 @@ async def agreed(world: World, text: str = TEXT) -> None:
 
 
 @pytest.fixture
-async def treaty(populated: World) -> World:
-    await agreed(populated)
-    return populated
+async def treaty(make_lived: MakeLived) -> World:
+    return (await make_lived(agreed))[0]
 
 
 async def asked(world: World, by: str = "GBR signatory", *, hours: int | None = None, clause: str = "storm-watch"):

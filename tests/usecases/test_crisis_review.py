@@ -12,6 +12,7 @@ from exchange.kernel import InvalidError, new_id
 from exchange.markings import Label
 from exchange.usecases import CrisisWish, EntryQuery, ListQuery
 from exchange.usecases.registry import register_reads
+from tests.support.lived import MakeLived
 from tests.support.world import AGREEMENT, NOW, World
 from tests.usecases.test_crises import FOR_DNK, TEXT, agreed, opened
 
@@ -33,19 +34,22 @@ crisis:
 """
 
 
-@pytest.fixture
-async def reviewed(populated: World) -> World:
-    await agreed(populated)
+async def with_auditors(world: World) -> None:
+    await agreed(world)
     for member in ("GBR", "NOR", "DNK", "ESP"):
-        await populated.enrol(f"{member} auditor", member, "auditor", level="TOP SECRET")
-    await populated.enrol("DNK low auditor", "DNK", "auditor", level="RESTRICTED")
+        await world.enrol(f"{member} auditor", member, "auditor", level="TOP SECRET")
+    await world.enrol("DNK low auditor", "DNK", "auditor", level="RESTRICTED")
     await usecases.change_clearance(
-        populated.services,
-        populated.call(None),
-        populated.clients["auditor"].id,
+        world.services,
+        world.call(None),
+        world.clients["auditor"].id,
         usecases.ClearanceChange("TOP SECRET"),
     )
-    return populated
+
+
+@pytest.fixture
+async def reviewed(make_lived: MakeLived) -> World:
+    return (await make_lived(with_auditors))[0]
 
 
 async def found(world: World, name: str, crisis: str, **asked: Any) -> list[Mapping[str, object]]:

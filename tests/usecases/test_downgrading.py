@@ -8,7 +8,9 @@ from exchange import usecases
 from exchange.kernel import ConflictError, ExchangeError, NotFoundError
 from exchange.markings import Label
 from exchange.reports import Downgrade, PostedPart
+from tests.support.lived import MakeLived
 from tests.support.lowering import confirm
+from tests.support.onward import with_releasers
 from tests.support.world import World
 
 SECRET = Label("NATO", "SECRET", releasable_to=("GBR", "NOR"), handling=("ORCON",))
@@ -20,10 +22,8 @@ WIDER = Label("NATO", "RESTRICTED", releasable_to=("DNK", "GBR", "NOR"))
 
 
 @pytest.fixture
-async def releasing(populated: World) -> World:
-    for name in ("GBR releaser", "GBR second releaser", "NOR releaser"):
-        await populated.enrol(name, name[:3], "releaser")
-    return populated
+async def releasing(make_lived: MakeLived) -> World:
+    return (await make_lived(with_releasers))[0]
 
 
 async def ask(world: World, report: str, *wanted: Label | None, name: str = "GBR releaser") -> usecases.MadeVersion:

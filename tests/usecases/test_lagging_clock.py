@@ -15,6 +15,7 @@ from exchange.markings import Label
 from exchange.members import Standing
 from exchange.store import DerivationWish, OnwardWish, ProxyWish
 from exchange.usecases import ClearanceChange, CrisisWish, ListQuery
+from tests.support.lived import MakeLived
 from tests.support.national import not_to
 from tests.support.world import AGREEMENT, World, thumbprint_of
 
@@ -35,12 +36,15 @@ Case = tuple[Holds, Callable[[], Awaitable[Any]]]
 _REFUSED = (ConflictError, ForbiddenError, InvalidError, NotAuthenticatedError, NotFoundError)
 
 
-@pytest.fixture
-async def treaty(populated: World) -> World:
+async def with_a_treaty(world: World) -> None:
     for name in ("GBR releaser", "GBR second releaser", "NOR releaser", "NOR second releaser"):
-        await populated.enrol(name, name[:3], "releaser")
-    await populated.agree(TEXT)
-    return populated
+        await world.enrol(name, name[:3], "releaser")
+    await world.agree(TEXT)
+
+
+@pytest.fixture
+async def treaty(make_lived: MakeLived) -> World:
+    return (await make_lived(with_a_treaty))[0]
 
 
 async def holds(act: Awaitable[Any]) -> bool:

@@ -12,7 +12,9 @@ from exchange.kernel import ConflictError, ForbiddenError, InvalidError, NotFoun
 from exchange.release import Change, NationalText, Reason, View, load_law
 from exchange.settings import read_policies
 from exchange.usecases.national_caveats import MOST_WAITING
+from tests.support.lived import MakeLived
 from tests.support.national import example, guard, no_court, not_to, shown
+from tests.support.onward import with_releasers
 from tests.support.world import POLICIES, World
 
 # Sound as far as its examples go; about any other topic the sum leaves 64 bits.
@@ -28,10 +30,8 @@ ERRING = NationalText(
 
 
 @pytest.fixture
-async def ruling(populated: World) -> World:
-    for name in ("GBR releaser", "GBR second releaser", "NOR releaser", "NOR second releaser"):
-        await populated.enrol(name, name[:3], "releaser")
-    return populated
+async def ruling(make_lived: MakeLived) -> World:
+    return (await make_lived(with_releasers))[0]
 
 
 async def propose(world: World, text: NationalText, name: str = "GBR releaser", services: Any = None) -> Any:

@@ -8,7 +8,9 @@ from exchange import usecases
 from exchange.kernel import MalformedError
 from exchange.markings import Label
 from exchange.reports import Downgrade
+from tests.support.lived import MakeLived
 from tests.support.lowering import lower
+from tests.support.onward import with_releasers
 from tests.support.world import World
 
 LOWER = Label("NATO", "RESTRICTED", releasable_to=("GBR", "NOR"))
@@ -16,9 +18,8 @@ RAISED = Label("NATO", "SECRET", releasable_to=("GBR", "NOR"))
 
 
 @pytest.fixture
-async def told(populated: World) -> World:
-    await populated.enrol("GBR releaser", "GBR", "releaser")
-    return populated
+async def told(make_lived: MakeLived) -> World:
+    return (await make_lived(with_releasers))[0]
 
 
 async def notices(world: World, name: str, after: str | None = None, **others: Any) -> usecases.ListedNotices:

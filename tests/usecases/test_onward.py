@@ -18,6 +18,7 @@ from exchange.usecases import onward_release
 from exchange.usecases.onward_release import _reclass
 from exchange.usecases.opening import open_sealed_header
 from exchange.usecases.originating import own_report
+from tests.support.lived import MakeLived
 from tests.support.onward import LOW, ask, grant, listed_requests, read, wish, with_releasers
 from tests.support.store import NODE_KEY
 from tests.support.world import AGREEMENT, World
@@ -27,8 +28,8 @@ NODE = VerifierKey("test", SignatureType.ED25519, NODE_KEY.verifying_key)
 
 
 @pytest.fixture
-async def asking(populated: World) -> World:
-    return await with_releasers(populated)
+async def asking(make_lived: MakeLived) -> World:
+    return (await make_lived(with_releasers))[0]
 
 
 async def listed(world: World, name: str, services: Any = None) -> list[bytes]:

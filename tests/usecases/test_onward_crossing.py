@@ -12,14 +12,15 @@ from exchange.store import OnwardState
 from exchange.usecases import derivations, onward_release
 from tests.support import deriving
 from tests.support.deriving import MIDDLE
+from tests.support.lived import MakeLived
 from tests.support.onward import LOW, ask, grant, listed_requests, read, with_releasers
 from tests.support.world import AGREEMENT, World
 from tests.usecases.test_amending import concluded
 
 
 @pytest.fixture
-async def asking(populated: World) -> World:
-    return await with_releasers(populated)
+async def asking(make_lived: MakeLived) -> World:
+    return (await make_lived(with_releasers))[0]
 
 
 async def test_shorter_time_whose_second_person_did_not_come_binds_no_later_grant(asking: World) -> None:

@@ -5,15 +5,19 @@ import pytest
 from exchange import usecases
 from exchange.kernel import InvalidError
 from exchange.reports import Downgrade, PostedPart
+from tests.support.lived import MakeLived
 from tests.support.world import World
 from tests.usecases.test_derivations import LOW, MIDDLE, ask, derive, grant, is_refused
 
 
+async def with_an_analyst(world: World) -> None:
+    await world.enrol("NOR analyst", "NOR", "contributor", "reader", "releaser")
+    await world.enrol("GBR releaser", "GBR", "releaser")
+
+
 @pytest.fixture
-async def deriving(populated: World) -> World:
-    await populated.enrol("NOR analyst", "NOR", "contributor", "reader", "releaser")
-    await populated.enrol("GBR releaser", "GBR", "releaser")
-    return populated
+async def deriving(make_lived: MakeLived) -> World:
+    return (await make_lived(with_an_analyst))[0]
 
 
 async def test_own_report_is_no_step_to_take_apart_what_it_derives_from(deriving: World) -> None:

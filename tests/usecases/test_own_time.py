@@ -11,6 +11,7 @@ from exchange.agreements import AgreementState, MatterKind, amended, text_of, ve
 from exchange.kernel import ConflictError, InvalidError, NotFoundError
 from exchange.markings import Label
 from exchange.usecases import CrisisWish, NewMatter
+from tests.support.lived import MakeLived
 from tests.support.treaty import signed, signing_key
 from tests.support.world import AGREEMENT, World, thumbprint_of
 
@@ -33,15 +34,18 @@ async def amend(world: World, text: str, *members: str) -> None:
         await usecases.sign_agreement(world.services, world.call(name), world.agreement_id, given)
 
 
-@pytest.fixture
-async def moved(populated: World) -> World:
+async def through_three_texts(world: World) -> None:
     """GBR and NOR stay through three texts; DNK leaves with the second one, ESP accedes with it."""
-    populated.agreement_id = await populated.agree(AGREEMENT + CRISIS)
-    await crisis(populated)
-    await amend(populated, IN_ITS_PLACE, "GBR", "NOR", "DNK", "ESP")
-    await crisis(populated)
-    await amend(populated, AGAIN, "GBR", "NOR", "ESP")
-    return populated
+    world.agreement_id = await world.agree(AGREEMENT + CRISIS)
+    await crisis(world)
+    await amend(world, IN_ITS_PLACE, "GBR", "NOR", "DNK", "ESP")
+    await crisis(world)
+    await amend(world, AGAIN, "GBR", "NOR", "ESP")
+
+
+@pytest.fixture
+async def moved(make_lived: MakeLived) -> World:
+    return (await make_lived(through_three_texts))[0]
 
 
 async def crisis(world: World) -> None:

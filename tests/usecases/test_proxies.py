@@ -9,17 +9,21 @@ from exchange import usecases
 from exchange.kernel import ConflictError, ForbiddenError, InvalidError, NotFoundError, UnavailableError
 from exchange.markings import Label
 from exchange.store import ProxyState, ProxyWish
+from tests.support.lived import MakeLived
 from tests.support.world import AGREEMENT, World
 from tests.usecases.test_amending import concluded
 
 FOR_ALL = Label("NATO", "RESTRICTED", releasable_to=("DNK", "GBR", "NOR"))
 
 
-@pytest.fixture
-async def joint(populated: World) -> World:
+async def with_releasers(world: World) -> None:
     for name in ("NOR releaser", "NOR second releaser", "DNK releaser"):
-        await populated.enrol(name, name[:3], "releaser")
-    return populated
+        await world.enrol(name, name[:3], "releaser")
+
+
+@pytest.fixture
+async def joint(make_lived: MakeLived) -> World:
+    return (await make_lived(with_releasers))[0]
 
 
 def wish(world: World, **changes: Any) -> ProxyWish:

@@ -2,7 +2,6 @@
 
 import asyncio
 import os
-from collections.abc import AsyncIterator
 from datetime import timedelta
 
 import pytest
@@ -22,16 +21,20 @@ from exchange.store.log_rows import CosignatureRow
 from exchange.usecases import read_log
 from exchange.usecases.read_log import prove_entry, prove_growth, read_bundle, read_checkpoint, read_tile
 from tests.core.audit.signers import W1
+from tests.support.lived import MakeLived
 from tests.support.placing import place_entries
 from tests.support.world import World
 
 
+async def with_places(world: World) -> None:
+    await world.enrol("NOR auditor", "NOR", "auditor")
+    await world.enrol("GBR auditor", "GBR", "auditor")
+    await place_entries(world)
+
+
 @pytest.fixture
-async def placed(populated: World) -> AsyncIterator[World]:
-    await populated.enrol("NOR auditor", "NOR", "auditor")
-    await populated.enrol("GBR auditor", "GBR", "auditor")
-    await place_entries(populated)
-    return populated
+async def placed(make_lived: MakeLived) -> World:
+    return (await make_lived(with_places))[0]
 
 
 @pytest.fixture(autouse=True)

@@ -6,15 +6,15 @@ import pytest
 
 from exchange import usecases
 from exchange.kernel import ConflictError
+from tests.support.lived import MakeLived
 from tests.support.meanwhile import posted_meanwhile
+from tests.support.onward import with_releasers
 from tests.support.world import World
 
 
 @pytest.fixture
-async def living(populated: World) -> World:
-    await populated.enrol("GBR releaser", "GBR", "releaser")
-    await populated.enrol("NOR releaser", "NOR", "releaser")
-    return populated
+async def living(make_lived: MakeLived) -> World:
+    return (await make_lived(with_releasers))[0]
 
 
 async def pull(world: World, report: str, name: str = "NOR reader") -> None:

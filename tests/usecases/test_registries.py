@@ -16,6 +16,7 @@ from exchange.members import Standing
 from exchange.release import View
 from exchange.reports import Downgrade, PostedPart, ReportStatus
 from exchange.usecases import ClearanceChange, Leaf, ListQuery, ReadersOn
+from tests.support.lived import MakeLived
 from tests.support.lowering import lower
 from tests.support.world import NOW, World, certificate_of, thumbprint_of
 
@@ -25,12 +26,15 @@ ABSENT = new_id(NOW, bytes(10))
 HOUR, DAY = timedelta(hours=1), timedelta(days=1)
 
 
-@pytest.fixture
-async def world(populated: World) -> World:
+async def with_auditors(world: World) -> None:
     for member in ("GBR", "NOR"):
-        await populated.enrol(f"{member} auditor", member, "auditor", level="TOP SECRET")
-    await populated.enrol("low auditor", "GBR", "auditor", level="RESTRICTED")
-    return populated
+        await world.enrol(f"{member} auditor", member, "auditor", level="TOP SECRET")
+    await world.enrol("low auditor", "GBR", "auditor", level="RESTRICTED")
+
+
+@pytest.fixture
+async def world(make_lived: MakeLived) -> World:
+    return (await make_lived(with_auditors))[0]
 
 
 def later(world: World, step: timedelta = HOUR) -> datetime:

@@ -20,7 +20,9 @@ from exchange.kernel import (
 from exchange.markings import Label
 from exchange.reports import Downgrade, PostedPart
 from exchange.usecases import Certificate
+from tests.support.lived import MakeLived
 from tests.support.lowering import lower
+from tests.support.onward import with_releasers
 from tests.support.placing import place_entries
 from tests.support.store import NODE_KEY
 from tests.support.world import World
@@ -34,10 +36,8 @@ CANARY = b"canary 4711 of the first version"
 
 
 @pytest.fixture
-async def living(populated: World) -> World:
-    await populated.enrol("GBR releaser", "GBR", "releaser")
-    await populated.enrol("NOR releaser", "NOR", "releaser")
-    return populated
+async def living(make_lived: MakeLived) -> World:
+    return (await make_lived(with_releasers))[0]
 
 
 async def pull(world: World, report: str, name: str = "NOR reader") -> usecases.PulledReport:

@@ -17,6 +17,8 @@ from exchange.members import Standing
 from exchange.usecases import hold_rows
 from exchange.usecases.clients import ClearanceChange, change_clearance, change_standing
 from exchange.usecases.hold_rows import RowWatch
+from tests.support.lived import MakeLived
+from tests.support.onward import with_releasers
 from tests.support.placing import place_entries
 from tests.support.verified_log import verified
 from tests.support.world import World
@@ -25,9 +27,8 @@ from tests.usecases.test_report_life import amend, downgrade, pull, recall
 
 
 @pytest.fixture
-async def living(populated: World) -> World:
-    await populated.enrol("GBR releaser", "GBR", "releaser")
-    return populated
+async def living(make_lived: MakeLived) -> World:
+    return (await make_lived(with_releasers))[0]
 
 
 class Report:
@@ -400,8 +401,6 @@ async def test_party_that_leaves_no_more_in_its_row_is_found(living: World) -> N
 
 
 async def test_consent_and_key_that_were_ended_are_ended_again(living: World) -> None:
-    for name in ("NOR releaser", "NOR second releaser"):
-        await living.enrol(name, "NOR", "releaser")
     view = await given(living)
     await usecases.revoke_proxy(living.services, living.call("NOR releaser"), view.row.id)
     living.sql("UPDATE proxy_consent SET state = 'given'")

@@ -22,6 +22,7 @@ from exchange.usecases.deliver_alerts import BACKOFF, CLAIMED
 from exchange.usecases.notify_subscribers import Notifier, Reach, told_to_client
 from exchange.usecases.subscriptions import MOST_SUBSCRIPTIONS
 from tests.support.alerted_world import SilentLine
+from tests.support.lived import MakeLived
 from tests.support.world import World
 
 FOR_NOR = Label("NATO", "SECRET", releasable_to=("GBR", "NOR"))
@@ -58,10 +59,14 @@ async def subscribe(world: World, name: str = "NOR reader", url: str = URL) -> N
     return (await usecases.add_subscription(world.services, world.call(name), url)).value
 
 
+async def with_a_subscriber(world: World) -> NewSubscription:
+    await world.post(label=FOR_NOR, subject="before")
+    return await subscribe(world)
+
+
 @pytest.fixture
-async def told(populated: World) -> Told:
-    await populated.post(label=FOR_NOR, subject="before")
-    return Told(populated, await subscribe(populated))
+async def told(make_lived: MakeLived) -> Told:
+    return Told(*await make_lived(with_a_subscriber))
 
 
 async def test_report_is_told_once_with_its_id_and_precedence_alone(told: Told) -> None:

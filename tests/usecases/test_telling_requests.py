@@ -17,6 +17,7 @@ from exchange.usecases import ClearanceChange
 from exchange.usecases.deliver_alerts import BACKOFF
 from exchange.usecases.notify_subscribers import Notifier, Reach
 from tests.support.alerted_world import SilentLine
+from tests.support.lived import MakeLived
 from tests.support.world import Entry, World
 from tests.usecases.test_information_requests import ask
 
@@ -42,15 +43,19 @@ class Desks:
         return [entry for entry in await self.world.entries() if entry["type"] == TOLD]
 
 
-@pytest.fixture
-async def desks(populated: World) -> Desks:
-    await populated.enrol("NOR junior", "NOR", "reader", level="CONFIDENTIAL")
+async def with_subscribers(world: World) -> dict[str, str]:
+    await world.enrol("NOR junior", "NOR", "reader", level="CONFIDENTIAL")
     names = {}
     for name in ("GBR reader", "NOR reader", "NOR junior", "DNK reader", "ESP reader"):
         url = f"https://{name.replace(' ', '-').lower()}.example/told"
-        made = await usecases.add_subscription(populated.services, populated.call(name), url)
+        made = await usecases.add_subscription(world.services, world.call(name), url)
         names[made.value.row.id] = name
-    return Desks(populated, names)
+    return names
+
+
+@pytest.fixture
+async def desks(make_lived: MakeLived) -> Desks:
+    return Desks(*await make_lived(with_subscribers))
 
 
 async def test_who_is_asked_and_may_read_the_request_is_told_once_with_its_id_and_precedence_alone(
