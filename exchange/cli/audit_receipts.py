@@ -53,6 +53,11 @@ def check_receipts(
     if path is None:
         raise InvalidError("which receipts? name their file, or the `--profile` that kept them")
     receipts, spoiled = read_receipts(path)
+    if not receipts:
+        # Another file, or another program's: who runs this every night would be told for ever that all is well.
+        raise InvalidError(
+            f"`{path}` holds no receipt: nothing was held against the log (docs/formats.md has its form)"
+        )
     newest = path.with_name(f"{path.name}.checkpoint")
     known = (*_kept_newest(newest), *known_checkpoints(checkpoint or []))
     with _desk(door, proofs) as desk:

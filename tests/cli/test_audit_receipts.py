@@ -101,6 +101,18 @@ def test_spoiled_lines_and_what_could_not_be_compared_are_said(exchange, kept, k
     assert "could not be compared" in ran.err
 
 
+@pytest.mark.parametrize("text", ["", "\n", "torn\n", '{"entry":"x"}\n'])
+def test_file_without_a_receipt_proves_nothing(exchange, kept, keys, text):
+    path, proofs, _ = kept
+    path.write_text(text)
+
+    ran = exchange("audit", "check-receipts", path, "--proofs", proofs, *keys)
+
+    assert ran.code == 1
+    assert "holds no receipt: nothing was held against the log" in ran.err
+    assert ran.out == ""
+
+
 def test_what_is_missing_is_asked_for(exchange, kept, keys):
     path, proofs, _ = kept
 
