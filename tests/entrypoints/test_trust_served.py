@@ -91,7 +91,7 @@ class Line:
     async def is_ended(self) -> bool:
         """Return whether the other end has gone; waits for it."""
         try:
-            async with asyncio.timeout(10):
+            async with asyncio.timeout(30):
                 return await self.reader.read() == b""
         except TimeoutError:
             return False

@@ -156,16 +156,19 @@ async def give(url: str) -> str:
 
 async def used(store: Store) -> None:
     """Use each kind of connection that a process has: readers, both lanes, and administrative sessions."""
-    for _ in range(2):
+
+    async def append() -> None:
+        await store.append(draft())
+
+    async def administer() -> None:
+        async with store.unit_of_work() as unit:
+            await unit.policy_digest()
+
+    for use in (store.ping, append, administer):
         try:
-            await store.ping()
-            await store.append(draft())
-            async with store.unit_of_work() as unit:
-                await unit.policy_digest()
+            await use()
         except UnavailableError:
-            continue  # cut by `give`; the next try opens another
-        return
-    await store.ping()
+            await use()  # the first one met what `give` had cut
 
 
 async def test_every_connection_of_a_process_logs_in_with_what_lies_there(url: str) -> None:
