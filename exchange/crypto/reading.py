@@ -11,6 +11,12 @@ from cryptography.x509.oid import NameOID
 
 from exchange.kernel import MalformedError
 
+UNREADABLE = (
+    *(ValueError, UnsupportedAlgorithm),
+    *(x509.InvalidVersion, x509.DuplicateExtension, x509.UnsupportedGeneralNameType),
+)
+"""What the library raises for what is no certificate and no list."""
+
 _PEM_BEGIN, _PEM_END = b"-----BEGIN CERTIFICATE-----", b"-----END CERTIFICATE-----"
 
 
@@ -43,7 +49,7 @@ def subject_of_der(der: bytes) -> str | None:
     """
     try:
         return x509.load_der_x509_certificate(der).subject.rfc4514_string() or None
-    except ValueError:
+    except UNREADABLE:
         return None
 
 
@@ -51,7 +57,7 @@ def public_key_of_der(der: bytes) -> str | None:
     """Return the SHA-256 of a certificate's SubjectPublicKeyInfo in lower-case hex; None where it cannot be read."""
     try:
         return _public_key(x509.load_der_x509_certificate(der))
-    except (ValueError, UnsupportedAlgorithm):
+    except UNREADABLE:
         return None
 
 
@@ -98,7 +104,7 @@ def _loaded(pem_or_der: bytes) -> x509.Certificate:
         # Names, times and extensions are parsed late; hostile ones shall fail here.
         _ = certificate.subject, certificate.issuer, certificate.extensions, certificate.not_valid_after_utc
         _ = certificate.public_key()
-    except (ValueError, UnsupportedAlgorithm, x509.DuplicateExtension, x509.UnsupportedGeneralNameType) as exc:
+    except UNREADABLE as exc:
         raise MalformedError("not a certificate: give an X.509 certificate in PEM or DER") from exc
     return certificate
 

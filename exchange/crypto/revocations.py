@@ -13,6 +13,7 @@ from cryptography import x509
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
+from exchange.crypto.reading import UNREADABLE
 from exchange.kernel import MalformedError
 
 _PEM_LIST = re.compile(rb"-----BEGIN X509 CRL-----.*?-----END X509 CRL-----", re.DOTALL)
@@ -22,7 +23,6 @@ _BEGIN_CERTIFICATE = b"-----BEGIN CERTIFICATE-----"
 _NEVER = datetime.max.replace(tzinfo=UTC)
 """Lists from before RFC 5280 need not say when they end."""
 _KEY_ID = x509.AuthorityKeyIdentifier.oid
-_UNREADABLE = (ValueError, UnsupportedAlgorithm, x509.DuplicateExtension, x509.UnsupportedGeneralNameType)
 _NO_SIGNATURE = (InvalidSignature, ValueError, TypeError, UnsupportedAlgorithm)
 
 
@@ -128,7 +128,7 @@ def read_authorities(pem: bytes) -> tuple[Authority, ...]:
     try:
         found = [x509.load_pem_x509_certificate(piece) for piece in pieces]
         named = tuple(_authority(each) for each in found)
-    except _UNREADABLE as exc:
+    except UNREADABLE as exc:
         raise MalformedError("not a certificate: give an X.509 certificate in PEM") from exc
     if not named:
         raise MalformedError("no certificate: give an X.509 certificate in PEM")
@@ -140,7 +140,7 @@ def issuer_and_serial(der: bytes) -> tuple[str, int] | None:
     try:
         found = x509.load_der_x509_certificate(der)
         return _name(found.issuer), found.serial_number
-    except _UNREADABLE:
+    except UNREADABLE:
         return None
 
 
@@ -168,7 +168,7 @@ def _read(pem: bytes) -> RevocationList:
                 each.critical and isinstance(each.value, x509.UnrecognizedExtension) for each in extensions.values()
             ),
         )
-    except _UNREADABLE as exc:
+    except UNREADABLE as exc:
         raise MalformedError("not a revocation list: give an X.509 CRL in PEM") from exc
 
 

@@ -11,7 +11,14 @@ from pathlib import Path
 import pytest
 from cryptography import x509
 
-from exchange.crypto import KeyAndCertificate, issue_client, issue_server, new_authority, read_authorities
+from exchange.crypto import (
+    KeyAndCertificate,
+    issue_client,
+    issue_server,
+    new_authority,
+    read_authorities,
+    read_revocation_lists,
+)
 from exchange.entrypoints.http.edge import Edges, load_edges
 from exchange.entrypoints.http.lain import PATIENCE
 from exchange.entrypoints.http.listed import without_list
@@ -340,6 +347,46 @@ def test_broken_authority_stays_what_it_was_and_keeps_no_list_back(node: Node, c
 
     assert (node.admits(node.client), node.admits(node.other)) == (False, True)
     assert str(node.folder / "authorities" / "ca.pem") in node.refused
+
+
+def test_fault_of_ours_in_one_list_or_kind_keeps_no_other_back(node: Node, monkeypatch: pytest.MonkeyPatch) -> None:
+    def read(content: bytes) -> object:
+        if content == b"odd":
+            raise RuntimeError
+        return read_revocation_lists(content)
+
+    def fail(*_: object) -> None:
+        raise RuntimeError
+
+    monkeypatch.setattr("exchange.entrypoints.http.listed.read_revocation_lists", read)
+    monkeypatch.setattr("exchange.entrypoints.http.trust.require_pair", fail)
+    write_server(node, issue_server(node.own.authority, ["localhost"], now=YESTERDAY))
+    node.put(b"odd", "a.pem")
+    node.put(listed(node.own.authority, node.client, number=6))
+    node.looks()
+
+    assert (node.admits(node.client), node.admits(node.other)) == (False, True)
+    assert "a fault: RuntimeError" in node.refused
+    assert "it cannot be read here: RuntimeError" in node.refused
+
+
+def test_fault_with_one_connection_keeps_no_other_open(node: Node) -> None:
+    class Odd:
+        def reconsider(self, *, has_shrunk: bool) -> None:
+            raise RuntimeError
+
+    class Asked:
+        count = 0
+
+        def reconsider(self, *, has_shrunk: bool) -> None:
+            self.count += 1
+
+    asked = Asked()
+    node.trust.opened |= {Odd(), asked, Odd()}
+    node.put(listed(node.own.authority, node.client, number=6))
+    node.looks()
+
+    assert asked.count == 1
 
 
 def test_last_authority_stays(node: Node) -> None:

@@ -63,6 +63,9 @@ def next_lists(folder: Path | None, held: Lists, roots: Sequence[Authority], now
             listed.refused.append(f"`{path}` cannot be read: {(exc.strerror or str(exc)).lower()}")
         except ExchangeError as exc:
             listed.refused.append(exc.message if str(path) in exc.message else f"`{path}`: {exc.message}")
+        except Exception as exc:  # noqa: BLE001  told
+            # What one authority sends must keep no other's list from being taken up, whatever is wrong with it.
+            listed.refused.append(f"`{path}`: it cannot be read here: {type(exc).__name__}")
     # What lies there first: it may say why one in use does not.
     for key in [*lying, *(set(listed.lists) - set(lying))]:
         _follow(key, lying.get(key, []), listed, roots, now)

@@ -220,6 +220,10 @@ class Trust:
             return each, each.held.context() if each.held is not held else None
         except (OSError, ExchangeError, CryptoError) as exc:
             return _Round(held, refused=[str(exc)]), None
+        except Exception as exc:  # noqa: BLE001  told
+            # A fault of ours in one kind must keep no other from being taken up.
+            _log.exception("the files of one kind cannot be looked at: %s", kind.value)
+            return _Round(held, refused=[f"a fault: {type(exc).__name__}"]), None
 
     def _server(self, held: _Held, now: datetime) -> _Round:
         pair = Pair(self._files.certificate, self._files.certificate.read_bytes(), self._read_secret(self._files.key))
@@ -301,7 +305,11 @@ class Trust:
 
     async def _end_refused(self, *, has_shrunk: bool) -> None:
         for number, each in enumerate(list(self.opened), 1):
-            each.reconsider(has_shrunk=has_shrunk)
+            try:
+                each.reconsider(has_shrunk=has_shrunk)
+            except Exception:  # noqa: BLE001  told
+                # Nor one connection another from being ended.
+                _log.exception("a connection cannot be looked at again")
             if number % _AT_ONCE == 0:
                 await asyncio.sleep(0)
 

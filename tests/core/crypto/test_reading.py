@@ -12,6 +12,7 @@ from exchange.crypto import (
     host_names,
     issue_client,
     issue_server,
+    issuer_and_serial,
     new_authority,
     public_key_of_der,
     read_certificate,
@@ -147,6 +148,15 @@ def test_certificate_with_a_name_of_a_kind_that_the_library_does_not_know_refuse
 
     with pytest.raises(MalformedError, match=r"^not a certificate: give an X\.509 certificate in PEM or DER$"):
         read_certificate(der)
+
+
+def test_certificate_of_a_version_that_there_is_not_refuses():
+    version = DER.index(b"\xa0\x03\x02\x01\x02")
+    other = DER[:version] + b"\xa0\x03\x02\x01\x05" + DER[version + 5 :]
+
+    with pytest.raises(MalformedError, match=r"^not a certificate: give an X\.509 certificate in PEM or DER$"):
+        read_certificate(other)
+    assert (subject_of_der(other), public_key_of_der(other), issuer_and_serial(other)) == (None, None, None)
 
 
 def test_two_certificates_refuse():
