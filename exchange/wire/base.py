@@ -1,5 +1,6 @@
 """What every JSON model of the border shares: strictness, times, and faults with their pointers."""
 
+import codecs
 import json
 from datetime import date, datetime
 from typing import Annotated, Any, TypeVar
@@ -166,7 +167,7 @@ def _read_unique(body: bytes) -> object:
         # Two readers of one body may pick different values of a repeated name; neither gets to.
         return _DECODER.decode(body.decode())
     except (ValueError, RecursionError) as exc:
-        raise MalformedError(f"{_UNREAD}: {_reason(exc)}") from exc
+        raise MalformedError(f"{_UNREAD}: {_beginning(body) or _reason(exc)}") from exc
 
 
 def _require_few_values(body: bytes) -> None:
@@ -215,6 +216,13 @@ def _whole_number(digits: str) -> int:
 
 
 _DECODER = json.JSONDecoder(object_pairs_hook=_unique, parse_constant=_no_constant, parse_int=_whole_number)
+
+
+def _beginning(body: bytes) -> str | None:
+    """Return what is wrong with how `body` begins, where a parser only says that it expects something."""
+    if body.startswith(codecs.BOM_UTF8):
+        return "it begins with a byte order mark: send it without"
+    return None if body.strip() else "it is empty"
 
 
 def _reason(error: Exception) -> str:

@@ -248,3 +248,16 @@ def test_times_are_read_with_any_offset_as_utc() -> None:
 
 def test_pointer_escapes() -> None:
     assert pointer_to(("a/b", 0, "~")) == "/a~1b/0/~0"
+
+
+@pytest.mark.parametrize(
+    ("body", "why"),
+    [
+        (b"", "it is empty"),
+        (b" \r\n", "it is empty"),
+        (b"\xef\xbb\xbf{}", "it begins with a byte order mark: send it without"),
+    ],
+)
+def test_body_that_does_not_begin_is_told_what_to_do(body, why):
+    with pytest.raises(MalformedError, match=f": {why}$"):
+        read_json(body)
