@@ -270,7 +270,14 @@ async def _require_unused(connection: AsyncConnection) -> None:
             is_open = (col(row.kind) == UNFINISHED, col(row.confirmed_at).is_(None))
             if await connection.scalar(select(func.count()).select_from(_table(row.__tablename__)).where(*is_open)):
                 raise ConflictError(f"an earlier restore was broken off here: {EMPTY_IT}", code="not-empty")
-            raise ConflictError("the database is in use: a backup is restored into an empty one only", code="not-empty")
+            raise ConflictError(await _told_in_use(connection), code="not-empty")
+
+
+async def _told_in_use(connection: AsyncConnection) -> str:
+    told = "the database is in use: a backup is restored into an empty one only"
+    held = [await connection.scalar(select(func.count()).select_from(_table(name))) for name in ("client", "report")]
+    # Nobody is told to empty one that holds anything of theirs.
+    return told if any(held) else f"{told}; it was begun, and holds no client and no report: {EMPTY_IT}"
 
 
 async def _begin_lineage(connection: AsyncConnection, clock: Clock) -> None:

@@ -88,6 +88,14 @@ def test_whom_somebody_stopped_to_believe_does_not_come_back_unseen(exchange, in
     assert exchange("restored", "confirm", "tls/authorities/old.pem", "--dir", place).code == 0
 
 
+def test_restore_into_a_database_that_was_only_begun_says_how_to_empty_it(exchange, instance, keeper):
+    backup, _ = put_aside(exchange, instance, keeper)
+
+    refused = exchange("restore", backup, "--identity", keeper / "identity", "--dir", instance)
+
+    assert (refused.code, "holds no client and no report: empty the database" in refused.err) == (1, True), refused.err
+
+
 def test_restore_that_broke_off_behind_its_rows_says_so_until_it_is_done_again(exchange, instance, keeper):
     backup, keys = put_aside(exchange, instance, keeper)
     place, identity = keeper / "new", ("--identity", keeper / "identity")
