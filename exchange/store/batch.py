@@ -263,8 +263,7 @@ class _Batch:
         if job.policy_version != self.policy_version:
             raise StalePolicyError("the policy has changed since the decision: decide again")
         # Not before a replay was looked for: what was posted with a key is what has the place.
-        if report.supersedes is not None:
-            self._take_place(report.supersedes, report)
+        place = self._free_place(report)
         drafts = (job.draft,) if job.registration is None else (job.draft, job.registration)
         entries = tuple(self.sealer.seal(draft, job.guard) for draft in drafts)
         self.entries.extend(entries)
@@ -275,18 +274,25 @@ class _Batch:
         self.reports.append(_report_row(report, seq=self.seq, class_id=class_id, recorded_at=self.time))
         self.parts.extend(_part_row(report, part) for part in report.parts)
         self.settled_blobs.extend(part.location for part in report.parts if part.location is not None)
+        if place is not None:
+            # Not before its entries are sealed: what cannot be recorded takes nothing.
+            place.take(report)
+            self.superseded.append(place.report)
         if (key := job.idempotency) is not None:
             self.keys[key.client_id, key.key] = (key.request_digest, report.id)
             posted_at = to_micros(report.posted_at)
             self.new_keys.append((key.client_id, key.key, key.request_digest, report.id, posted_at))
         return PostedRow(report.id, self.seq, class_id, entries)
 
-    def _take_place(self, report_id: str, report: NewReport) -> None:
-        place = self.places.get(report_id)
+    def _free_place(self, report: NewReport) -> Place | None:
+        """Return the place that `report` is to take, None where it takes none; raises as `Place.require_free_for`."""
+        if report.supersedes is None:
+            return None
+        place = self.places.get(report.supersedes)
         if place is None:
             raise ConflictError("the report to be superseded is gone")
-        place.take(report)
-        self.superseded.append(report_id)
+        place.require_free_for(report)
+        return place
 
     def _class_id(self, job: PostJob) -> int:
         known = self.class_ids.get(job.report.digest)

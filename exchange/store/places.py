@@ -21,14 +21,15 @@ class Place:
     taken_by: str | None
 
     def take(self, new: NewReport) -> None:
-        """Have `new` take it.
+        """Have `new` take it; raises as `require_free_for`."""
+        self.require_free_for(new)
+        self.taken_by = new.id
 
-        Raises ConflictError where it is not to be taken, StalePolicyError where `new` was held against another version.
-        """
+    def require_free_for(self, new: NewReport) -> None:
+        """Raise ConflictError where it is not to be taken, StalePolicyError where `new` saw another version of it."""
         self.require_free()
         if new.superseded_version not in {None, self.version}:
             raise StalePolicyError("the report to be superseded has changed since the decision: decide again")
-        self.taken_by = new.id
 
     def require_free(self) -> None:
         """Raise ConflictError where no report can take it."""

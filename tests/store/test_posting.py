@@ -8,7 +8,7 @@ from datetime import timedelta
 import pytest
 
 from exchange.audit import EventName, Receipt, columns_of
-from exchange.kernel import ConflictError, StalePolicyError
+from exchange.kernel import CanonicalError, ConflictError, StalePolicyError
 from exchange.release import class_digest
 from exchange.reports import Precedence, ReportStatus
 from exchange.store import Idempotency, IdempotentReplay, NewReport, Parts, PostedRow, Store
@@ -266,6 +266,28 @@ async def test_recorded_time_never_falls_when_the_clock_does(store: Store) -> No
     recorded = await rows_of(store, "SELECT recorded_at FROM report ORDER BY seq")
 
     assert recorded == sorted(recorded)
+
+
+async def test_post_too_large_to_record_takes_nobodys_place(store: Store) -> None:
+    huge = replace(POSTED, detail={"many": ["x" * 200] * 500})
+    first = new_report()
+    await post(store, first)
+    version = await policy_version(store)
+    answers = await asyncio.gather(
+        *(
+            store.post_report(new_report(supersedes=first.id), draft, policy_version=version, idempotency=None)
+            for draft in (huge, POSTED)
+        ),
+        return_exceptions=True,
+    )
+    other = new_report()
+    await post(store, other)
+    with pytest.raises(CanonicalError):
+        await store.post_report(new_report(supersedes=other.id), huge, policy_version=version, idempotency=None)
+
+    assert [isinstance(answer, PostedRow) for answer in answers] == [False, True]
+    standing = {row[0]: row[1] for row in await rows_of(store, "SELECT id, status FROM report")}
+    assert (standing[first.id], standing[other.id]) == ("superseded", "current")
 
 
 async def test_post_too_large_to_record_is_refused_alone(store: Store) -> None:
