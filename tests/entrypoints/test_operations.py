@@ -4,6 +4,7 @@ import asyncio
 import json
 import logging
 import sys
+import time
 
 import httpx2
 import pytest
@@ -68,6 +69,19 @@ def test_log_line_has_type_and_place_of_an_error_and_not_its_message() -> None:
     assert (line["cause"], line["request_id"], line["message"]) == ("ValueError", "id-1", "failed")
     assert "test_operations.py" in line["where"][0]
     assert "canary" not in json.dumps(line)
+
+
+def test_line_of_the_log_is_in_utc_wherever_its_node_stands(monkeypatch: pytest.MonkeyPatch) -> None:
+    """In local time the hour after the clocks went back would sort before what came earlier."""
+    record = logging.LogRecord("exchange", logging.ERROR, __file__, 1, "failed", (), None)
+    record.created = 1_792_890_000.0
+    with monkeypatch.context() as there:
+        there.setenv("TZ", "CET-1CEST,M3.5.0,M10.5.0/3")
+        time.tzset()
+        line = json.loads(JsonLines().format(record))
+    time.tzset()
+
+    assert line["time"] == "2026-10-25T01:00:00Z"
 
 
 async def test_error_that_nobody_waited_for_is_logged_without_its_message(caplog: pytest.LogCaptureFixture) -> None:

@@ -6,6 +6,7 @@ The message of an exception may quote what was sent, so only its type and place 
 import json
 import logging
 import sys
+import time
 import traceback
 
 _FIELDS = ("request_id", "code", "cause", "worker", "address", "entry")
@@ -16,11 +17,13 @@ _LOOP = "asyncio"
 
 
 class JsonLines(logging.Formatter):
-    """Writes a record as one line of JSON."""
+    """Writes a record as one line of JSON, its time in UTC as everywhere else: lines of all nodes sort by it."""
+
+    converter = staticmethod(time.gmtime)
 
     def format(self, record: logging.LogRecord) -> str:
         line: dict[str, object] = {
-            "time": self.formatTime(record, "%Y-%m-%dT%H:%M:%S%z"),
+            "time": self.formatTime(record, "%Y-%m-%dT%H:%M:%SZ"),
             "level": record.levelname.lower(),
             "from": record.name,
             "message": _message(record),
