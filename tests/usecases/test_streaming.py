@@ -3,6 +3,7 @@
 import asyncio
 import itertools
 import json
+from contextlib import asynccontextmanager
 from datetime import timedelta
 
 import pytest
@@ -23,6 +24,24 @@ LOW = Label("NATO", "RESTRICTED", releasable_to=("DNK", "GBR", "NOR"))
 async def listed(world: World, name: str) -> list[dict]:
     page = await usecases.list_reports(world.services, world.call(name), usecases.ListQuery())
     return [json.loads(item) for item in page.value.items]
+
+
+@asynccontextmanager
+async def one_beat(services: usecases.Services, monkeypatch):
+    """Hold the pulse: one beat tells of whatever comes to pass meanwhile."""
+    beat, is_held, may_beat = services.store.pulse.beat, asyncio.Event(), asyncio.Event()
+
+    async def held():
+        is_held.set()
+        await may_beat.wait()
+        return await beat()
+
+    monkeypatch.setattr(services.store.pulse, "beat", held)
+    await is_held.wait()
+    try:
+        yield
+    finally:
+        may_beat.set()
 
 
 async def test_report_posted_on_another_node_is_told_as_the_list_shows_it(populated: World):
@@ -221,6 +240,36 @@ async def test_what_a_change_of_rights_opens_is_told_once(populated: World):
         await junior.until(5)
 
     assert junior.subjects == ["low", "old 0", "old 1", "old 2", "new"]
+
+
+async def test_what_comes_with_a_change_of_rights_is_told_once_too(populated: World, monkeypatch):
+    services = patient(populated.services)
+    await populated.enrol("NOR junior", "NOR", "reader", level="RESTRICTED")
+    await populated.post(label=FOR_NOR, subject="old")
+    async with listening(services, populated.call("NOR junior")) as junior:
+        await junior.settled()
+        async with one_beat(services, monkeypatch):
+            client, raised = populated.clients["NOR junior"].id, ClearanceChange("SECRET")
+            await usecases.change_clearance(services, populated.call(None), client, raised)
+            await populated.post(label=FOR_NOR, subject="new")
+        await junior.until(2)
+        await populated.post(label=FOR_NOR, subject="last")
+        await junior.until(3)
+
+    assert junior.subjects == ["old", "new", "last"]
+
+
+async def test_report_that_was_altered_ends_the_stream_for_its_reader_to_come_again(populated: World, monkeypatch):
+    """Nothing of it is the reader's doing: it is not turned away, though an entry tells of it."""
+    services = patient(populated.services)
+    async with listening(services, populated.call("NOR reader")) as nor:
+        await nor.settled()
+        async with one_beat(services, monkeypatch):
+            await populated.post(label=FOR_NOR)
+            populated.sql("UPDATE report SET version = 2")
+
+        assert await nor.ended() == "unavailable"
+    assert nor.subjects == []
 
 
 async def test_who_breaks_off_among_what_a_change_of_rights_opened_is_told_to_list_anew(populated: World):
