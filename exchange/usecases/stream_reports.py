@@ -310,7 +310,8 @@ def _as_told(services: Services, client: Client, event: ToldEvent) -> Told:
 
 
 def _is_more(before: Readable, after: Readable, class_id: int) -> bool:
-    return class_id not in before.permits or not _shows_all_of(before, after, class_id)
+    """Return whether more of a class can be read than before, or it at all."""
+    return not _shows_all_of(before, after, class_id)
 
 
 def _is_narrower(before: Readable, after: Readable) -> bool:

@@ -397,6 +397,46 @@ async def test_pulse_that_failed_as_nobody_foresaw_goes_on(populated: World, mon
     assert nor.subjects == ["after"]
 
 
+async def test_stream_that_cannot_be_recorded_holds_no_place(populated: World, monkeypatch):
+    services = patient(populated.services)
+
+    async def away(_draft):
+        raise UnavailableError("the log cannot be written")
+
+    monkeypatch.setattr(services.store, "append", away)
+    with pytest.raises(UnavailableError):
+        await usecases.open_stream(services, populated.call("NOR reader"), None)
+
+    assert not services.watching.is_needed
+
+
+async def test_law_that_this_node_does_not_have_ends_its_streams(populated: World):
+    services = patient(populated.services)
+    async with listening(services, populated.call("NOR reader")) as nor:
+        await nor.settled()
+        populated.sql("UPDATE policy_state SET policy_digest = 'other', policy_version = policy_version + 1")
+
+        assert await nor.ended() == "unavailable"
+
+
+async def test_what_was_known_before_nobody_listened_is_believed_no_more(populated: World, monkeypatch):
+    """Rights may have moved since: who listens then is not taken for who it was at the last beat."""
+    services, call, known = patient(populated.services), populated.call("NOR reader"), []
+    async with listening(services, call) as nor:
+        await nor.settled()
+    beat = services.store.pulse.beat
+
+    async def noted():
+        known.append((services.watching.state, services.watching.seq))
+        return await beat()
+
+    monkeypatch.setattr(services.store.pulse, "beat", noted)
+    async with listening(services, call, nor.cursor) as again:
+        await again.settled()
+
+    assert known[0] == (None, None)
+
+
 async def test_database_is_asked_nothing_while_nobody_listens(populated: World):
     services = patient(populated.services)
     async with listening(services, populated.call("NOR reader")):
