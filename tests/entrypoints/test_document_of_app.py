@@ -33,6 +33,12 @@ def test_app_describes_itself_as_it_is_served() -> None:
     assert "post" in app.openapi()["paths"]["/v1/reports"]
 
 
+def test_only_what_may_be_sent_without_a_body_says_so() -> None:
+    bodies = {place: each["requestBody"]["required"] for place, each in OPERATIONS if "requestBody" in each}
+
+    assert [place for place, is_required in bodies.items() if not is_required] == ["post /v1/reports/{id}/completion"]
+
+
 @pytest.mark.parametrize(("place", "operation"), OPERATIONS, ids=[place for place, _ in OPERATIONS])
 def test_every_body_and_answer_in_json_has_an_example_that_is_valid(place: str, operation: dict[str, Any]) -> None:
     bodies = [operation["requestBody"]] if "requestBody" in operation else []

@@ -57,7 +57,8 @@ class Operation:
     """What one method of one path does. `action` is the policy action it asks for; `errors` the statuses it may end in.
 
     `body` and `answer` are models of `wire` (None: none, or bytes); `body_media` are the media types it reads, other
-    than JSON where a body is bytes. `other_answers` are what it answers besides, by status.
+    than JSON where a body is bytes; `body_required` is false where nothing may be sent in its place.
+    `other_answers` are what it answers besides, by status.
     """
 
     method: str
