@@ -90,7 +90,8 @@ def _operation(operation: Operation, schemas: dict[str, Any]) -> dict[str, Any]:
         other = replace(operation, status=status, answer=answer)
         described["responses"][str(status)] = _answer(other, schemas)
     if operation.body is not None:
-        described["requestBody"] = {"required": True, "content": dict(_body(operation, operation.body))}
+        content = dict(_body(operation, operation.body))
+        described["requestBody"] = {"required": operation.body_required, "content": content}
     elif JSON not in operation.body_media:
         octets = {"schema": {"type": "string", "format": "binary"}}
         described["requestBody"] = {"required": True, "content": dict.fromkeys(operation.body_media, octets)}

@@ -33,6 +33,7 @@ COMPLETE = Operation(
     action="report.complete",
     summary="Complete a report whose parts have all been sent: from here on it is posted.",
     body=Completion,
+    body_required=False,
     answer=HeaderBody,
     status=201,
     parameters=(REPORT_ID,),

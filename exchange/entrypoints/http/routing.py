@@ -69,6 +69,7 @@ class Operation:
     status: int = 200
     body: type[WireModel] | None = None
     body_media: tuple[str, ...] = (JSON,)
+    body_required: bool = True
     parameters: tuple[Parameter, ...] = ()
     errors: tuple[int, ...] = ()
     answer_media: str = JSON
