@@ -25,9 +25,10 @@ from exchange.entrypoints.api import add_api
 from exchange.entrypoints.http.board import shared_row
 from exchange.entrypoints.http.edge import load_edges
 from exchange.entrypoints.http.inspection import HostPlaces, Shown
-from exchange.entrypoints.http.limits import Limiter, RateLimiter, SharedRateLimiter
+from exchange.entrypoints.http.limits import RateLimiter, SharedRateLimiter
 from exchange.entrypoints.http.logs import log_to_stderr
 from exchange.entrypoints.http.operations import operations_app
+from exchange.entrypoints.http.rates import OF_MEMBER, Rates
 from exchange.entrypoints.http.routing import answer_routing_fault
 from exchange.entrypoints.http.sampling import sampled
 from exchange.entrypoints.http.server import (
@@ -41,7 +42,6 @@ from exchange.entrypoints.http.server import (
     service_config,
 )
 from exchange.entrypoints.http.service import Service
-from exchange.entrypoints.http.shares import PARTS
 from exchange.entrypoints.http.strangers import Strangers
 from exchange.entrypoints.http.tls import tls_extension
 from exchange.entrypoints.http.trust import Trust, TrustFiles
@@ -110,14 +110,11 @@ def create_app(settings: Settings, *, counts: Any | None = None, worker: int = 0
         BodyLimits(
             settings.max_body_bytes,
             settings.body_timeout_seconds,
-            BodyRoom(
-                max(MOST_HELD_BYTES, settings.max_body_bytes),
-                most_of_one=max(MOST_HELD_BYTES // PARTS, settings.max_body_bytes),
-            ),
+            BodyRoom(max(MOST_HELD_BYTES, settings.max_body_bytes), at_least=settings.max_body_bytes),
         ),
     )
     app.set_door(
-        _limiter(settings, app, workers),
+        _rates(settings, app, workers),
         counts=counts,
         worker=worker,
         most_connections=connections_allowed(),
@@ -233,16 +230,22 @@ async def _traced(settings: Settings, app: Service) -> AsyncIterator[Tracer]:
         yield tracer
 
 
-def _limiter(settings: Settings, app: Service, workers: int) -> Limiter:
-    per_second = settings.requests_per_second
+def _rates(settings: Settings, app: Service, workers: int) -> Rates:
+    of_client = settings.requests_per_second
+    of_member = settings.member_requests_per_second or OF_MEMBER * of_client
+    strangers = RateLimiter(of_client)
     if workers == 1 and settings.database_url.startswith("sqlite"):
-        return RateLimiter(per_second)  # nobody else answers from this file
+        return Rates(RateLimiter(of_client), RateLimiter(of_member), strangers)  # nobody else answers from this file
 
-    async def lease(thumbprint: str, tokens: int) -> bool:
-        services: Services = app.state.services
-        return await services.store.lease(thumbprint, tokens, per_second=per_second)
+    def shared(per_second: int, kind: str) -> SharedRateLimiter:
+        async def lease(name: str, tokens: int) -> bool:
+            services: Services = app.state.services
+            return await services.store.lease(kind + name, tokens, per_second=per_second)
 
-    return SharedRateLimiter(per_second, lease)
+        return SharedRateLimiter(per_second, lease)
+
+    # Beside ids of clients there are members: no id begins so.
+    return Rates(shared(of_client, ""), shared(of_member, "member "), strangers)
 
 
 def _hold(app: Service) -> None:

@@ -235,8 +235,10 @@ class Settings(BaseSettings):
     """Parts whose ciphertext is smaller stay in the database: a second place to ask costs more than it saves."""
     requests_per_second: _Count = 2000
     """Per client, over all workers of all nodes (contract)."""
+    member_requests_per_second: _Count | None = None
+    """Of all clients of one member together, over all workers of all nodes; twice `requests_per_second` unless set."""
     streams_per_client: _Count = 16
-    """How many streams one certificate may have open at each worker."""
+    """How many streams one client may have open at each worker."""
     most_streams: _Count = 20_000
     """How many streams each worker keeps open; docs/scaling.md says what one costs."""
     webhook_private_networks: tuple[str, ...] = ()

@@ -36,6 +36,7 @@ from exchange.crypto.personal import PersonalKey, SearchTokens
 from exchange.crypto.reading import (
     CertificateFacts,
     host_names,
+    issuer_of_der,
     public_key_of_der,
     read_certificate,
     read_certificates,
@@ -97,6 +98,7 @@ __all__ = [
     "issue_client",
     "issue_server",
     "issuer_and_serial",
+    "issuer_of_der",
     "new_authority",
     "open_token",
     "part_context",

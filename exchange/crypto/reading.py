@@ -53,6 +53,14 @@ def subject_of_der(der: bytes) -> str | None:
         return None
 
 
+def issuer_of_der(der: bytes) -> str:
+    """Return the SHA-256 of a certificate's issuer name in lower-case hex; empty where it cannot be read."""
+    try:
+        return hashlib.sha256(x509.load_der_x509_certificate(der).issuer.public_bytes()).hexdigest()
+    except ValueError:
+        return ""
+
+
 def public_key_of_der(der: bytes) -> str | None:
     """Return the SHA-256 of a certificate's SubjectPublicKeyInfo in lower-case hex; None where it cannot be read."""
     try:

@@ -17,9 +17,9 @@ _DATABASE_NOW = "(extract(epoch FROM clock_timestamp()) * 1000000)::bigint"
 
 @dataclass(frozen=True, slots=True)
 class LeaseJob:
-    """Lend `tokens` to the client of a certificate, by its thumbprint: it may ask `per_second`, with all of its own.
+    """Lend `tokens` to whoever may ask `per_second`, by its name: a client's is its id.
 
-    `now` counts on SQLite alone, in microseconds. A certificate that nobody enrolled is asked about by itself.
+    A certificate's thumbprint stands for its client. `now` counts on SQLite alone, in microseconds.
     """
 
     client: str

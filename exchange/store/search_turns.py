@@ -1,12 +1,12 @@
 """Whose turn it is to walk the log: what one auditor looks for, however long it takes, keeps nobody else waiting.
 
 A walk that passes over much holds what others want: on SQLite the event loop, on PostgreSQL a connection of a few. So
-few go on at a time, and one of each asker.
+few go on at a time, one of each asker, and one of all askers of a member.
 """
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, nullcontext
 from dataclasses import dataclass, field
 
 
@@ -23,15 +23,28 @@ class SearchTurns:
         self._free = asyncio.Semaphore(most)
         self._rows: dict[str, _Row] = {}
 
+    @property
+    def is_taken(self) -> bool:
+        """Return whether whoever comes next waits."""
+        return self._free.locked()
+
     @asynccontextmanager
-    async def turn(self, asker: str) -> AsyncIterator[None]:
-        """Wait behind what `asker` itself asked before, and then for as many others as ask too."""
-        row = self._rows.setdefault(asker, _Row())
+    async def turn(self, asker: str, member: str | None = None) -> AsyncIterator[None]:
+        """Wait behind what `asker` itself asked before, then for each other asker of its member, and then for others.
+
+        `member` None: nobody else is of the same.
+        """
+        async with self._behind(asker), nullcontext() if member is None else self._behind(member), self._free:
+            yield
+
+    @asynccontextmanager
+    async def _behind(self, name: str) -> AsyncIterator[None]:
+        row = self._rows.setdefault(name, _Row())
         row.waiting += 1
         try:
-            async with row.lock, self._free:
+            async with row.lock:
                 yield
         finally:
             row.waiting -= 1
             if not row.waiting:
-                del self._rows[asker]
+                del self._rows[name]

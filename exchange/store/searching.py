@@ -293,7 +293,7 @@ class Search:
         for along in dict.fromkeys(lane.along for lane in lanes):
             alike = [lane for lane in lanes if lane.along is along]
             for group in [[lane] for lane in alike] if self._is_sqlite else [alike]:
-                async with self._turns.turn(self._sought.asker):
+                async with self._turns.turn(self._sought.asker, self._sought.member):
                     is_cut = await self._walk(along, group)
                 if is_cut:
                     await asyncio.sleep(0)

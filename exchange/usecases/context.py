@@ -1,6 +1,5 @@
 """What every use case is given: the wired services, and one call as it came in."""
 
-import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -13,6 +12,7 @@ from exchange.kernel.addresses import Network
 from exchange.kernel.spans import UNTRACED, Tracer
 from exchange.release import Assurance, Law
 from exchange.store import Store
+from exchange.store.search_turns import SearchTurns
 from exchange.store.witness_files import WitnessedFile, WitnessPolicyFile
 from exchange.usecases.knowledge import Knowledge
 from exchange.usecases.registry import ReadRegister
@@ -65,8 +65,8 @@ class Services:
     uploads: UploadLimits = field(default_factory=UploadLimits)
     watching: Watching = field(default_factory=Watching)
     tracer: Tracer = UNTRACED
-    drafting: asyncio.Lock = field(default_factory=asyncio.Lock)
-    """Held by the one draft of an agreement that is being simulated."""
+    drafting: SearchTurns = field(default_factory=lambda: SearchTurns(1))
+    """Whose draft of an agreement is being simulated: one at a time, and each member's in turn."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -73,10 +73,14 @@ async def simulate_agreement(services: Services, call: Call, document: object) -
         proposed = propose(AgreementId(ABSENT_ID), terms)
         logged_text(proposed)
         _require_bearable(terms)
-        async with services.drafting:
+        async with services.drafting.turn(*_whose(client)):
             outlook = await _outlook(services, call, client, proposed)
     entry = draft(call, client, event, Outcome.PERMITTED, detail={"parties": list(terms.parties)})
     return Recorded(outlook, await services.store.append(entry))
+
+
+def _whose(client: Client | None) -> tuple[str, str | None]:
+    return ("host", None) if client is None else (client.id, client.member)
 
 
 async def _outlook(services: Services, call: Call, client: Client | None, proposed: Agreement) -> AgreementOutlook:

@@ -116,7 +116,7 @@ async def open_stream(services: Services, call: Call, cursor: str | None) -> Rec
         purpose = stated_purpose(services, call, client)
         after = (await services.store.pulse.beat()).seq if cursor is None else open_position(services, client, cursor)
         has_left = is_unfinished(services, client, cursor)
-        watch = services.watching.enter(thumbprint, client.member)
+        watch = services.watching.enter(str(client.id), client.member)
     try:
         # (2) that it listens
         receipt = await services.store.append(draft(call, client, _EVENT, Outcome.PERMITTED, purpose=purpose))
@@ -156,7 +156,7 @@ class ReportStream:
             self._now(), self._client, EventName.STREAM_CLOSED, Outcome.PERMITTED, detail={"finding": why.value}
         )
         try:
-            async with self._services.watching.reads:
+            async with self._services.watching.reading(self._client.member):
                 await self._services.store.append(ended)
         except ExchangeError as exc:
             _log.warning("the end of a stream was not recorded: %s", exc.message)
@@ -207,7 +207,7 @@ class ReportStream:
         watch = self._watch
         if watch.must_look:
             # (1), (4) what may it read now
-            async with self._services.watching.reads:
+            async with self._services.watching.reading(self._client.member):
                 watch.begin_to_look()
                 opened = await self._looked_anew()
             if self._why is not None:
@@ -281,12 +281,12 @@ class ReportStream:
             self._cursor, self._position, is_full = page.next, to, len(page.items) == _PAGE
 
     async def _told(self, to: int) -> list[ToldEvent]:
-        async with self._services.watching.reads:
+        async with self._services.watching.reading(self._client.member):
             return await told_events(self._services, self._now(), self._client, self._position, to)
 
     async def _page(self, query: ListQuery) -> ListedReports:
         # INVARIANT: decided, and recorded, by the use case of the list at this moment: there is no other way to show.
-        async with self._services.watching.reads:
+        async with self._services.watching.reading(self._client.member):
             return (await list_reports(self._services, self._now(), query)).value
 
     def _now(self) -> Call:

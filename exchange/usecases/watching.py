@@ -2,14 +2,14 @@
 
 Promises: whoever waits is stirred by a report of a class that it may read, by an event that concerns its member, by
 whatever may have changed its rights, and by nothing else: what it may not see does not even wake it, but for events
-that its member alone is told of. How many wait is bounded, in all and for each client.
+that its member alone is told of. How many wait is bounded, in all, for each client and for each member.
 Does not: decide or show anything. Who is stirred looks for itself, under the rights of that moment.
 """
 
 import asyncio
 from collections import Counter
-from collections.abc import Collection
-from contextlib import suppress
+from collections.abc import AsyncIterator, Collection
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -18,6 +18,8 @@ from exchange.store import PolicyState
 
 _RETRY_SECONDS = 5
 """For a client that has as many streams as it may: one of them has to end first."""
+_PARTS = 2
+"""A member has at most one of so many parts of what a process keeps open, and of the reads."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,11 +45,11 @@ class Watch:
 
     __slots__ = (
         *("_stirred", "classes", "fresh", "has_ended", "is_gone", "is_looking", "must_list", "must_look"),
-        *("member", "not_after", "thumbprint"),
+        *("client", "member", "not_after"),
     )
 
-    def __init__(self, thumbprint: str, member: str) -> None:
-        self.thumbprint = thumbprint
+    def __init__(self, client: str, member: str) -> None:
+        self.client = client
         self.member = member
         self.classes: Collection[int] = ()
         self.not_after: datetime | None = None
@@ -104,7 +106,8 @@ class Watching:
 
     def __init__(self, limits: WatchLimits | None = None) -> None:
         self.limits = limits or WatchLimits()
-        self.reads = asyncio.Semaphore(self.limits.reads_at_once)
+        self._reads = asyncio.Semaphore(self.limits.reads_at_once)
+        self._reads_of: dict[str, asyncio.Semaphore] = {}
         self.state: PolicyState | None = None
         """What was in force at the last beat."""
         self.seq: int | None = None
@@ -126,19 +129,25 @@ class Watching:
     def __len__(self) -> int:
         return len(self._watches)
 
-    def streams_of(self, thumbprint: str) -> int:
-        """Return how many of them are one client's."""
-        return self._counts[thumbprint]
+    def streams_of(self, holder: str) -> int:
+        """Return how many of them are those of one client, by its id, or of one member, by its code."""
+        return self._counts.get(holder, 0)
 
-    def enter(self, thumbprint: str, member: str) -> Watch:
-        """Let one more wait; LimitExceededError where its client has enough, UnavailableError where all have."""
+    def enter(self, client: str, member: str) -> Watch:
+        """Let one more wait; LimitExceededError where its client or member has enough, UnavailableError where all have.
+
+        A member has at most half of what all have.
+        """
         if self._is_ending or len(self._watches) >= self.limits.in_all:
             raise UnavailableError("this node takes no more streams now: ask again, or another node")
-        if self._counts[thumbprint] >= self.limits.per_client:
+        if self.streams_of(client) >= self.limits.per_client:
             message = f"this client has {self.limits.per_client} streams open here: end one first"
             raise LimitExceededError(message, retry_after_seconds=_RETRY_SECONDS)
-        watch = Watch(thumbprint, member)
-        self._counts[thumbprint] += 1
+        if self.streams_of(member) >= max(1, self.limits.in_all // _PARTS):
+            message = f"the clients of this member have {self.streams_of(member)} streams open here: end one first"
+            raise LimitExceededError(message, retry_after_seconds=_RETRY_SECONDS)
+        watch = Watch(client, member)
+        self._counts.update((client, member))
         self._watches.add(watch)
         return watch
 
@@ -146,9 +155,19 @@ class Watching:
         """Let go of one that waits no longer."""
         if watch in self._watches:
             self._watches.remove(watch)
-            self._counts[watch.thumbprint] -= 1
-            if not self._counts[watch.thumbprint]:
-                del self._counts[watch.thumbprint]
+            for holder in (watch.client, watch.member):
+                self._counts[holder] -= 1
+                if not self._counts[holder]:
+                    del self._counts[holder]
+
+    @asynccontextmanager
+    async def reading(self, member: str) -> AsyncIterator[None]:
+        """Wait for one of few reads; half of them are left to other members."""
+        of_member = self._reads_of.get(member)
+        if of_member is None:
+            of_member = self._reads_of[member] = asyncio.Semaphore(max(1, self.limits.reads_at_once // _PARTS))
+        async with of_member, self._reads:
+            yield
 
     def forget(self) -> None:
         """Begin anew: everybody looks, for what came since the last beat is not known."""

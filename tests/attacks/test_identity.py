@@ -204,7 +204,7 @@ async def test_28_where_the_count_cannot_be_asked_nobody_is_admitted(world: Worl
         raise UnavailableError("the store is away")
 
     async with open_api(world) as api:
-        api.app.door.limiter = SharedRateLimiter(2000, away)
+        api.app.door.rates.clients = SharedRateLimiter(2000, away)
         (report,) = world.sql("SELECT id FROM report ORDER BY seq LIMIT 1")[0]
         answers = [await api.as_client("GBR reader").get(place) for place in ("/v1/whoami", f"/v1/reports/{report}")]
 

@@ -103,7 +103,8 @@ def held(api: Api) -> dict[str, Any]:
         "in flight": door.in_flight,
         "requests": dict(door.shares._held),
         "large answers": (door.large.bytes, dict(door.large._shares._held)),
-        "bodies": (room.held_bytes, {client: held for client, held in room._shares._held.items() if held}),
+        "bodies": (room.held_bytes, dict(room._shares._held)),
+        "turns": (dict(door.turns._working), dict(door.turns._rows)),
         "streams": len(api.world.services.watching),
     }
 

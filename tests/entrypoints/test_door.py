@@ -15,6 +15,7 @@ from exchange.entrypoints.http.routing import OperationRoute
 from exchange.kernel import ConflictError, ExchangeError, Fault, InvalidError, NotFoundError, UnavailableError
 from exchange.store import BlobStore
 from exchange.store.archive import BundleArchive
+from tests.support.slow_rates import slow_rates
 
 ABSENT = "01980000-0000-7000-8000-000000000000"
 
@@ -234,7 +235,7 @@ def test_refusals_that_nobody_told_of_are_told_once() -> None:
 
 async def test_entry_of_a_refused_flood_says_how_many_requests_it_speaks_for(service, http, entry_of) -> None:
     time = [1.0]
-    service.door.limiter = RateLimiter(1, clock=lambda: time[0])
+    service.door.rates = slow_rates(1, clock=lambda: time[0])
     reader = http("NOR reader")
     for _ in range(5):
         await reader.get("/v1/whoami")
@@ -248,7 +249,7 @@ async def test_entry_of_a_refused_flood_says_how_many_requests_it_speaks_for(ser
 
 
 async def test_too_many_requests_are_429_and_one_is_recorded(service, world, http) -> None:
-    service.door.limiter = RateLimiter(2, clock=lambda: 1.0)
+    service.door.rates = slow_rates(2, clock=lambda: 1.0)
     reader = http("NOR reader")
 
     answers = [await reader.get("/v1/whoami") for _ in range(5)]

@@ -13,6 +13,7 @@ from exchange.entrypoints.http import doorstep
 from exchange.entrypoints.http.doorstep import Doorstep
 from exchange.entrypoints.http.gate import ConnectionGate
 from exchange.entrypoints.http.server import connections_allowed, handshakes_allowed
+from exchange.entrypoints.http.shares import Shares
 from tests.entrypoints.certificates import Trust
 from tests.entrypoints.test_pressure import gate, port  # noqa: F401
 from tests.entrypoints.test_tls import GET, context_of, talk, trust  # noqa: F401
@@ -53,7 +54,7 @@ async def test_crowd_that_means_it_waits_outside_and_nobody_of_it_is_sent_away(
     # On a busy machine one of these may take the second that is fair.
     monkeypatch.setattr(doorstep, "FAIR_SECONDS", 30.0)
     context = trust.context(trust.client("crowd"))
-    gate._per_client = gate._most = 1_000
+    gate._most, gate._shares = 1_000, Shares(1_000, at_least=1_000)
 
     answers = await asyncio.gather(*(talk(port, context, GET) for _ in range(6 * FEW)))
 

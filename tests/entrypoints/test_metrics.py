@@ -298,13 +298,13 @@ async def test_no_label_but_the_declared_ones(service, world, http) -> None:
 
 
 async def test_gate_gives_places_back_and_limits_each_client() -> None:
-    gate = ConnectionGate(most=3, per_client=2)
+    gate = ConnectionGate(most=6, per_client=2)
 
-    entered = [gate.enter(name) for name in ("a", "a", "a", "b", "c")]
+    entered = [gate.enter(name) for name in "aaabbccd"]
     gate.leave("a")
 
-    assert entered == [True, True, False, True, False]
-    assert gate.enter("c")
+    assert entered == [True, True, False, True, True, True, True, False]
+    assert gate.enter("d")
     assert gate.take_turned_away() == 2
     assert gate.take_turned_away() == 0
-    assert gate.open == 3
+    assert gate.open == 6

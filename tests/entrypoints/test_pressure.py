@@ -9,7 +9,6 @@ import ssl
 import threading
 from collections.abc import Iterator
 from time import monotonic
-from types import SimpleNamespace
 
 import pytest
 import uvloop
@@ -17,11 +16,13 @@ import uvloop
 from exchange.entrypoints.http.door import MOST_IN_FLIGHT
 from exchange.entrypoints.http.errors import OverloadedError
 from exchange.entrypoints.http.gate import ConnectionGate
+from exchange.entrypoints.http.holders import Holder, stranger
 from exchange.entrypoints.http.large_answers import LargeAnswers, TooManyLargeAnswersError
 from exchange.entrypoints.http.routing import OperationRoute
 from exchange.entrypoints.http.server import Listening, bind, operations_config, run_servers, service_config
-from exchange.entrypoints.http.shares import Shares
-from exchange.entrypoints.http.visit import CALL_KEY, MOST_HELD_BYTES, BodyLimits, BodyRoom
+from exchange.entrypoints.http.shares import Share, Shares
+from exchange.entrypoints.http.visit import HOLDER_KEY, MOST_HELD_BYTES, BodyLimits, BodyRoom
+from exchange.kernel import LimitExceededError
 from exchange.reports import PostedPart
 from tests.entrypoints.certificates import Trust
 from tests.entrypoints.test_tls import GET, context_of, echo, talk, trust  # noqa: F401
@@ -29,6 +30,8 @@ from tests.entrypoints.test_tls import GET, context_of, echo, talk, trust  # noq
 LARGE = 16 * 1024 * 1024
 LARGE_ANSWERS = LargeAnswers()
 LARGE_BEGUN = threading.Event()
+ONE, SIBLING, THIRD = (Holder(name, "NOR") for name in ("one", "sibling", "third"))
+OTHER = Holder("other", "GBR")
 
 
 async def test_more_than_a_worker_answers_at_a_time_is_503_at_once(service, http, monkeypatch) -> None:
@@ -62,7 +65,7 @@ async def test_more_than_a_worker_answers_at_a_time_is_503_at_once(service, http
 
 async def test_client_that_holds_its_share_keeps_nobody_else_out(service, http, monkeypatch) -> None:
     """Bodies that never come cost a client nothing, and held every place of a worker for half a minute each."""
-    monkeypatch.setattr(service.door, "shares", Shares(2))
+    monkeypatch.setattr(service.door, "shares", Shares(6))
     held, answering = asyncio.Event(), asyncio.Semaphore(0)
     (route,) = [each for each in service.router.routes if getattr(each, "path", "") == "/v1/whoami"]
     visitor = route._visitor
@@ -88,48 +91,68 @@ async def test_client_that_holds_its_share_keeps_nobody_else_out(service, http, 
     assert (await client.get("/v1/vocabulary")).status_code == 200
 
 
-async def test_client_has_half_of_what_a_worker_holds(service) -> None:
-    """The share of the running service, for requests and for bodies."""
-    limits = next(each._limits for each in service.router.routes if isinstance(each, OperationRoute))
-    call = SimpleNamespace(thumbprint="one")
-    first, second, others = {CALL_KEY: call}, {CALL_KEY: call}, {CALL_KEY: SimpleNamespace(thumbprint="two")}
-    limits.room.take(first, MOST_HELD_BYTES // 2)
+async def test_member_has_half_of_what_a_worker_holds_of_bodies_and_its_one_client_three_quarters_of_that(
+    service,
+) -> None:
+    """The shares of the running service."""
+    room = next(each._limits.room for each in service.router.routes if isinstance(each, OperationRoute))
+    first, again, sibling, others = ({HOLDER_KEY: each} for each in (ONE, ONE, SIBLING, OTHER))
+    room.take(first, MOST_HELD_BYTES * 3 // 8)
 
-    with pytest.raises(OverloadedError):
-        limits.room.take(second, 1)
-    limits.room.take(others, MOST_HELD_BYTES // 2)
-    for scope in (first, others):
-        limits.room.give_back(scope)
-    limits.room.take(second, 1)
-    limits.room.give_back(second)
+    with pytest.raises(LimitExceededError, match="this client may send"):
+        room.take(again, 1)
+    room.take(sibling, MOST_HELD_BYTES // 8)
+    with pytest.raises(LimitExceededError, match="the clients of this member together may send"):
+        room.take({HOLDER_KEY: THIRD}, 1)
+    room.take(others, MOST_HELD_BYTES * 3 // 8)
+    for scope in (first, sibling, others):
+        room.give_back(scope)
+    room.take(again, 1)
+    room.give_back(again)
 
-    assert limits.room.held_bytes == 0
-    assert all(service.door.shares.take("one") for _ in range(MOST_IN_FLIGHT // 2))
-    assert not service.door.shares.take("one")
-    assert service.door.shares.take("two")
+    assert room.held_bytes == 0
+
+
+async def test_member_has_half_of_the_requests_and_its_one_client_three_quarters_of_that(service) -> None:
+    shares, of_client, of_sibling = service.door.shares, MOST_IN_FLIGHT * 3 // 8, MOST_IN_FLIGHT // 8
+    taken = [shares.take(ONE) for _ in range(of_client)] + [shares.take(SIBLING) for _ in range(of_sibling)]
+
+    assert set(taken) == {None}
+    assert [shares.take(each) for each in (ONE, SIBLING, THIRD)] == [Share.CLIENT, Share.MEMBER, Share.MEMBER]
+    assert {shares.take(OTHER) for _ in range(of_client)} == {None}
     # Streams have a bound of their own, which an operator sets.
-    assert service.door.shares.take("one", beside=1)
+    assert shares.take(ONE, beside=(1, 1)) is None
 
 
-async def test_reader_that_takes_its_answers_slowly_leaves_half_to_others() -> None:
-    large, sent = LargeAnswers(most_bytes=1_000_000), []
+def test_strangers_have_a_share_together_and_no_issuer_has_all_of_it() -> None:
+    shares = Shares(80)
+    many = [shares.take(stranger(f"{number}", "one issuer")) for number in range(11)]
+    others = [shares.take(stranger(f"{number}", f"issuer {number}")) for number in range(20, 31)]
+
+    assert many == [None] * 10 + [Share.STRANGERS]
+    assert others == [None] * 10 + [Share.STRANGERS]
+    assert {shares.take(each) for each in (ONE, OTHER)} == {None}
+
+
+async def test_readers_of_one_member_that_take_their_answers_slowly_leave_half_to_others() -> None:
+    large, sent = LargeAnswers(most_bytes=1_100_000), []
     body = {"type": "http.response.body", "body": b"y" * 300_000}
 
     async def send(message) -> None:
         sent.append(message)
         if len(sent) == 1:
             with pytest.raises(TooManyLargeAnswersError):
-                await large.send(send, body, client="slow")
-            await large.send(send, body, client="other")
+                await large.send(send, body, holder=SIBLING)
+            await large.send(send, body, holder=OTHER)
 
-    await large.send(send, body, client="slow")
-    await large.send(send, body, client="slow")
+    await large.send(send, body, holder=ONE)
+    await large.send(send, body, holder=ONE)
 
     assert sum(len(each["body"]) for each in sent) == 900_000
 
 
 async def test_bodies_beyond_what_a_worker_holds_are_503_and_room_is_given_back(service, http, monkeypatch) -> None:
-    room = BodyRoom(1_000)
+    room = BodyRoom(1_000, at_least=1_000)
     for route in service.router.routes:
         if isinstance(route, OperationRoute):
             monkeypatch.setattr(route, "_limits", BodyLimits(100_000, 5.0, room))
@@ -146,7 +169,7 @@ async def test_bodies_beyond_what_a_worker_holds_are_503_and_room_is_given_back(
 
 
 def test_room_counts_all_bodies_together() -> None:
-    room, first, second = BodyRoom(10), {}, {}
+    room, first, second = BodyRoom(10, at_least=10), {HOLDER_KEY: ONE}, {HOLDER_KEY: OTHER}
     room.take(first, 6)
 
     with pytest.raises(OverloadedError):
@@ -164,7 +187,7 @@ async def large(scope, receive, send) -> None:
         return
     LARGE_BEGUN.set()
     await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"%d" % LARGE)]})
-    await LARGE_ANSWERS.send(send, {"type": "http.response.body", "body": b"x" * LARGE}, client="one")
+    await LARGE_ANSWERS.send(send, {"type": "http.response.body", "body": b"x" * LARGE}, holder=ONE)
 
 
 @pytest.fixture
@@ -249,15 +272,16 @@ async def test_slow_reader_that_goes_on_taking_gets_all_of_it(port: int, trust: 
 
 async def test_large_answers_on_their_way_are_bounded_and_whole() -> None:
     large, sent = LargeAnswers(most_bytes=410_000), []
+    large._shares = Shares(4_000_000)
 
     async def send(message) -> None:
         sent.append(message)
         if len(sent) == 1:
             with pytest.raises(TooManyLargeAnswersError):
-                await large.send(send, {"type": "http.response.body", "body": b"y" * 205_300}, client="two")
+                await large.send(send, {"type": "http.response.body", "body": b"y" * 205_300}, holder=OTHER)
 
     body = bytes(range(256)) * 800
-    await large.send(send, {"type": "http.response.body", "body": body}, client="one")
+    await large.send(send, {"type": "http.response.body", "body": body}, holder=ONE)
 
     assert b"".join(each["body"] for each in sent) == body
     assert [each["more_body"] for each in sent] == [True] * (len(sent) - 1) + [False]

@@ -5,11 +5,11 @@ import asyncio
 import pytest
 
 from exchange.entrypoints.http import floods
-from exchange.entrypoints.http.limits import RateLimiter
 from exchange.kernel import UnavailableError
 from exchange.members import Standing
 from exchange.usecases import change_standing
 from tests.entrypoints.test_reports_api import ABSENT, body_of
+from tests.support.slow_rates import slow_rates
 
 JSON = {"Content-Type": "application/json"}
 
@@ -64,7 +64,7 @@ async def test_answer_names_the_entry_that_tells_of_it(
 
 
 async def test_first_refusal_of_a_flood_has_the_receipt_for_all_of_it(service, http, entry_of) -> None:
-    service.door.limiter = RateLimiter(1, clock=lambda: 1.0)
+    service.door.rates = slow_rates(1, clock=lambda: 1.0)
     reader = http("NOR reader")
     await reader.get("/v1/whoami")
 
@@ -84,7 +84,7 @@ async def test_flood_that_ends_at_once_is_told_of_to_its_last_request(
     service, world, http, monkeypatch, name: str
 ) -> None:
     monkeypatch.setattr(floods, "AFTER_SECONDS", 0.02)
-    service.door.limiter = RateLimiter(1, clock=lambda: 1.0)
+    service.door.rates = slow_rates(1, clock=lambda: 1.0)
     client = http(name)
     for _ in range(5):
         await client.get("/v1/whoami")
@@ -101,7 +101,7 @@ async def test_end_of_a_flood_that_cannot_be_recorded_is_told_to_the_operator(
     service, world, http, monkeypatch, caplog
 ) -> None:
     monkeypatch.setattr(floods, "AFTER_SECONDS", 0.02)
-    service.door.limiter = RateLimiter(1, clock=lambda: 1.0)
+    service.door.rates = slow_rates(1, clock=lambda: 1.0)
     client = http("NOR reader")
     for _ in range(3):
         await client.get("/v1/whoami")

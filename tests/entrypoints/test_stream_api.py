@@ -101,7 +101,7 @@ async def test_refusals_are_problems_on_the_record(http, world, entry_of, name, 
 async def test_one_stream_too_many_is_told_when_to_come_again(service, http, world) -> None:
     full = Watching(WatchLimits(per_client=1))
     service.state.services = replace(world.services, watching=full)
-    full.enter(world.call("NOR reader").thumbprint, "NOR")
+    full.enter(str(world.clients["NOR reader"].id), "NOR")
 
     answer = await http("NOR reader").get(PATH)
 

@@ -241,6 +241,26 @@ async def test_searches_wait_for_those_of_the_same_asker_first() -> None:
     assert not turns._rows
 
 
+async def test_searches_of_one_member_are_one_at_a_time_however_many_of_its_auditors_ask() -> None:
+    turns, gate, order = SearchTurns(2), asyncio.Event(), []
+
+    async def search(asker: str, member: str) -> None:
+        async with turns.turn(asker, member):
+            order.append(asker)
+            await gate.wait()
+
+    tasks = [asyncio.create_task(search(*each)) for each in (("a", "NOR"), ("b", "NOR"), ("c", "NOR"), ("x", "GBR"))]
+    for _ in range(8):
+        await asyncio.sleep(0)
+    begun = list(order)
+    gate.set()
+    await asyncio.gather(*tasks)
+
+    assert begun == ["a", "x"]
+    assert sorted(order) == ["a", "b", "c", "x"]
+    assert not turns._rows
+
+
 async def test_search_goes_on_behind_any_place(store: Store, contents: list[bytes]) -> None:
     auditor = auditor_of("NOR", None)
     for newest_first in (True, False):

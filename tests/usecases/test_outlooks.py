@@ -45,7 +45,7 @@ async def test_draft_lets_others_in_and_two_are_not_simulated_at_a_time(populate
         nonlocal beside
         while True:
             await asyncio.sleep(0)
-            beside += populated.services.drafting.locked()
+            beside += populated.services.drafting.is_taken
 
     waiting = asyncio.create_task(others())
     drafts = [usecases.simulate_agreement(populated.services, populated.call("DNK signatory"), TERROR) for _ in "ab"]

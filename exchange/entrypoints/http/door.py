@@ -1,9 +1,9 @@
 """The door: what happens to every request before and after its route, in one pass.
 
 Steps: (1) a request id of our own, never the caller's; (2) no client certificate, no entry: the handshake refuses
-already, this is the second lock; (3) room for one more, the client's rate and share; (4) one `Host`, and the route;
-(5) on every answer the request id, no sniffing, no storing; (6) an error nobody foresaw becomes a 500 that tells
-nothing, and what a server that ends has no time left for a 503.
+already, this is the second lock; (3) room for one more, the shares and the rates of the client and its member, and
+its turn; (4) one `Host`, and the route; (5) on every answer the request id, no sniffing, no storing; (6) an
+error nobody foresaw becomes a 500 that tells nothing, and what a server that ends has no time left for a 503.
 
 Which name stands in `Host` is not looked at: what a client believes is the server's certificate, and no answer is made
 of the name.
@@ -19,14 +19,16 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from exchange.entrypoints.http.errors import OverloadedError
 from exchange.entrypoints.http.floods import FloodEnds, Refused
+from exchange.entrypoints.http.holders import Holder, Holders, stranger
 from exchange.entrypoints.http.large_answers import LARGE_BYTES, LargeAnswers
-from exchange.entrypoints.http.limits import Limiter
 from exchange.entrypoints.http.metrics import UNMATCHED, UNMATCHED_SLOT, Metrics, TurnedAway
 from exchange.entrypoints.http.problems import Asked, failure, problem, refusal
+from exchange.entrypoints.http.rates import Rates
 from exchange.entrypoints.http.route_table import RouteTable
-from exchange.entrypoints.http.shares import PARTS, Shares
-from exchange.entrypoints.http.tls import public_key_in, subject_in, thumbprint_in
-from exchange.entrypoints.http.visit import CALL_KEY, SERVICES_KEY
+from exchange.entrypoints.http.shares import Share, Shares
+from exchange.entrypoints.http.tls import issuer_in, public_key_in, subject_in, thumbprint_in
+from exchange.entrypoints.http.turns import TURN_KEY, Turn, Turns
+from exchange.entrypoints.http.visit import CALL_KEY, HOLDER_KEY, SERVICES_KEY
 from exchange.kernel import LimitExceededError, MalformedError, NotAuthenticatedError, UnavailableError, new_id
 from exchange.usecases import Call, Services
 
@@ -34,10 +36,9 @@ _ID_RANDOMNESS_BYTES = 10
 COMMON_HEADERS = [(b"x-content-type-options", b"nosniff"), (b"cache-control", b"no-store")]
 MOST_IN_FLIGHT = 1024
 """Requests that a worker answers at a time, streams apart; the next one is told at once to come again."""
-MOST_OF_ONE = MOST_IN_FLIGHT // PARTS
-"""Of one certificate, streams apart."""
 UNKNOWN_CERTIFICATE = ""
 """Stands for a missing certificate in a call: None would be the host's own operator, which no request ever is."""
+_NOBODY = stranger(UNKNOWN_CERTIFICATE, "")
 _HOST = re.compile(rb"(?:[A-Za-z0-9._~!$&'()*+,;=%-]+|\[[0-9A-Fa-f:.]+\])(?::[0-9]*)?")
 """RFC 9110 §7.2, with a name: there is none without where a certificate was checked against it."""
 
@@ -47,16 +48,22 @@ _log = logging.getLogger("exchange.http")
 class Door:
     """Pure ASGI: a function call per request, no task and no copy of the body."""
 
-    def __init__(self, app: ASGIApp, table: RouteTable, *, limiter: Limiter, metrics: Metrics) -> None:
+    def __init__(self, app: ASGIApp, table: RouteTable, *, rates: Rates, metrics: Metrics, holders: Holders) -> None:
         self._app = app
         self._table = table
-        self.limiter = limiter
+        self.rates = rates
+        self.holders = holders
         self._metrics = metrics
         self.large = LargeAnswers()
-        self.shares = Shares(MOST_OF_ONE)
+        self.shares = Shares(MOST_IN_FLIGHT)
+        self.turns = Turns()
         self._floods = FloodEnds()
         self.in_flight = 0
-        """Requests being answered."""
+        """Requests being answered, with those that are being refused."""
+        self._held = 0
+        """Those that hold a share: who is slow to take a refusal keeps nobody out."""
+        self._meeting = 0
+        """Those of whom it is being asked whose they are: each of them for as long as one read takes."""
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "lifespan":
@@ -97,21 +104,31 @@ class Door:
         asked = Asked(scope["method"], UNMATCHED)
         # (2) the second lock
         if call.thumbprint == UNKNOWN_CERTIFICATE:
-            stranger = NotAuthenticatedError("no client certificate came with this connection")
-            await (await refusal(services, call, stranger, asked))(scope, receive, answer)
+            missing = NotAuthenticatedError("no client certificate came with this connection")
+            await (await refusal(services, call, missing, asked))(scope, receive, answer)
             return
-        # (3) room for it, its rate and its share
-        if self.in_flight > MOST_IN_FLIGHT and self.in_flight - len(services.watching) > MOST_IN_FLIGHT:
-            self._metrics.turned_away(TurnedAway.OVERLOAD)
-            error = OverloadedError("too many requests are being answered here: ask again, or another node")
-            await problem(error, call.request_id)(scope, receive, answer)
+        # (3) room for it, the shares, the rates and the turn of its client and member
+        if self._held >= MOST_IN_FLIGHT and self._held - len(services.watching) >= MOST_IN_FLIGHT:
+            await self._turn_away(scope, receive, answer)
             return
-        if not self.limiter.admit(call.thumbprint) and not await self._is_admitted(scope, receive, answer):
+        holder = self.holders.known(call.thumbprint) or await self._met(scope, receive, answer)
+        if holder is None:
             return
-        if not self.shares.take(call.thumbprint, beside=services.watching.streams_of(call.thumbprint)):
-            await self._slow_down(scope, receive, answer, f"this client has {MOST_OF_ONE} requests open here")
+        scope[HOLDER_KEY] = answer.holder = holder
+        streams = services.watching.streams_of
+        beside = (streams(holder.client), streams(holder.member)) if services.watching.is_needed else (0, 0)
+        spent = self.shares.take(holder, beside=beside)
+        if spent is not None:
+            await self._refuse_share(scope, receive, answer, spent)
             return
+        self._held += 1
         try:
+            spent = self.rates.admit(holder)
+            if spent is not None and not await self._is_admitted(scope, receive, answer, spent):
+                return
+            turn = scope[TURN_KEY] = answer.turn = Turn(self.turns, holder)
+            if not turn.begin():
+                await turn.wait()
             # (4) one host, its route
             if not _has_one_host(scope):
                 await (await refusal(services, call, _no_host(), asked))(scope, receive, answer)
@@ -119,31 +136,63 @@ class Door:
             route = self._table.find(scope)
             await (self._app(scope, receive, answer) if route is None else route.serve(scope, receive, answer))
         finally:
-            self.shares.give_back(call.thumbprint)
+            answer.end_turn()
+            self._held -= 1
+            self.shares.give_back(holder)
 
-    async def _is_admitted(self, scope: Scope, receive: Receive, answer: "_Answer") -> bool:
+    async def _met(self, scope: Scope, receive: Receive, answer: "_Answer") -> Holder | None:
+        """Return who asks with a certificate that this worker meets for the first time; None where it has been told."""
+        call: Call = scope[CALL_KEY]
+        nobody = stranger(call.thumbprint or UNKNOWN_CERTIFICATE, issuer_in(scope))
+        if self._meeting >= MOST_IN_FLIGHT:
+            await self._turn_away(scope, receive, answer)
+            return None
+        self._meeting += 1
+        try:
+            return await self.holders.meet(nobody.client) or nobody
+        except UnavailableError as exc:
+            await problem(exc, call.request_id)(scope, receive, answer)
+            return None
+        finally:
+            self._meeting -= 1
+
+    async def _turn_away(self, scope: Scope, receive: Receive, answer: "_Answer") -> None:
+        self._metrics.turned_away(TurnedAway.OVERLOAD)
+        error = OverloadedError("too many requests are being answered here: ask again, or another node")
+        await problem(error, scope[CALL_KEY].request_id)(scope, receive, answer)
+
+    async def _is_admitted(self, scope: Scope, receive: Receive, answer: "_Answer", missing: Share) -> bool:
         """Return whether the client may ask once more; where it may not, it has been told."""
         call: Call = scope[CALL_KEY]
         try:
-            if await self.limiter.admit_later(call.thumbprint or UNKNOWN_CERTIFICATE):
-                return True
+            spent = await self.rates.admit_later(scope[HOLDER_KEY], missing)
         except UnavailableError as exc:
             await problem(exc, call.request_id)(scope, receive, answer)
-        else:
-            await self._slow_down(scope, receive, answer, "this client asks too often")
-        return False
+            return False
+        if spent is not None:
+            why = "this client asks" if spent is Share.CLIENT else f"{spent.value} ask"
+            await self._slow_down(scope, receive, answer, spent, f"{why} too often")
+        return spent is None
 
-    async def _slow_down(self, scope: Scope, receive: Receive, answer: "_Answer", why: str) -> None:
+    async def _refuse_share(self, scope: Scope, receive: Receive, answer: "_Answer", spent: Share) -> None:
+        told = {
+            Share.CLIENT: f"this client has {self.shares.of_client} requests open here",
+            Share.MEMBER: f"{spent.value} have {self.shares.of_member} requests open here",
+            Share.STRANGERS: f"{spent.value} have too many requests open here",
+        }
+        await self._slow_down(scope, receive, answer, spent, told[spent])
+
+    async def _slow_down(self, scope: Scope, receive: Receive, answer: "_Answer", spent: Share, why: str) -> None:
         self._metrics.turned_away(TurnedAway.RATE)
         call: Call = scope[CALL_KEY]
-        seconds = self.limiter.retry_after_seconds
-        error = LimitExceededError(why, retry_after_seconds=seconds)
-        count = self.limiter.refusals_to_record(call.thumbprint or UNKNOWN_CERTIFICATE)
+        told_as, clients = scope[HOLDER_KEY].told_as, self.rates.clients
+        error = LimitExceededError(why, retry_after_seconds=self.rates.retry_after_seconds(spent))
+        count = clients.refusals_to_record(told_as)
         if count:
             response = await refusal(scope[SERVICES_KEY], call, error, Asked(scope["method"], UNMATCHED, count))
         else:
-            untold = self.limiter.untold_refusals
-            self._floods.expect(Refused(scope[SERVICES_KEY], call, scope["method"], error.code, untold))
+            refused = Refused(scope[SERVICES_KEY], call, scope["method"], error.code, told_as, clients.untold_refusals)
+            self._floods.expect(refused)
             response = problem(error, call.request_id)
         await response(scope, receive, answer)
 
@@ -151,7 +200,7 @@ class Door:
 class _Answer:
     """The way out: counts what left, adds the common headers, sends large answers in pieces, no content to a HEAD."""
 
-    __slots__ = ("_call", "_is_head", "_large", "_send", "begun", "status")
+    __slots__ = ("_call", "_is_head", "_large", "_send", "begun", "holder", "status", "turn")
 
     def __init__(self, send: Send, call: Call, large: LargeAnswers, *, is_head: bool) -> None:
         self._send = send
@@ -160,12 +209,21 @@ class _Answer:
         self._is_head = is_head
         self.status: int | None = None
         self.begun = 0.0
+        self.holder = _NOBODY
+        self.turn: Turn | None = None
+
+    def end_turn(self) -> None:
+        """Let the next request of its member be worked on."""
+        if self.turn is not None:
+            self.turn.end()
 
     async def __call__(self, message: Message) -> None:
         # (5) on every answer
         if message["type"] == "http.response.start":
             self.status = message["status"]
             self.begun = perf_counter()
+            # How long its reader takes for it is no work.
+            self.end_turn()
             message["headers"] = [
                 *message["headers"],
                 (b"x-request-id", self._call.request_id.encode()),
@@ -174,7 +232,7 @@ class _Answer:
         elif self._is_head and message["type"] == "http.response.body":
             message["body"] = b""
         elif len(message.get("body", b"")) > LARGE_BYTES:
-            await self._large.send(self._send, message, client=self._call.thumbprint)
+            await self._large.send(self._send, message, holder=self.holder)
             return
         await self._send(message)
 

@@ -21,12 +21,16 @@ _log = logging.getLogger("exchange.http")
 
 @dataclass(frozen=True, slots=True)
 class Refused:
-    """One of the requests that were refused, and why. `untold` says, and forgets, of how many nobody told yet."""
+    """One of the requests that were refused, and why.
+
+    `told_as` is under what name refusals like it are counted; `untold` says, and forgets, of how many nobody told yet.
+    """
 
     services: Services
     call: Call
     method: str
     code: str
+    told_as: str
     untold: Callable[[str], int]
 
 
@@ -39,7 +43,7 @@ class FloodEnds:
 
     def expect(self, refused: Refused) -> None:
         """See to it that a refusal of which no entry tells is told of soon."""
-        name = refused.call.thumbprint or ""
+        name = refused.told_as
         if name not in self._due:
             self._due[name] = asyncio.get_running_loop().call_later(AFTER_SECONDS, self._tell, name, refused)
 

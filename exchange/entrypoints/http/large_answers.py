@@ -6,7 +6,8 @@ would take the reader for quick.
 
 from starlette.types import Message, Send
 
-from exchange.entrypoints.http.shares import PARTS, Shares
+from exchange.entrypoints.http.holders import Holder
+from exchange.entrypoints.http.shares import Shares
 
 PIECE_BYTES = 64 * 1024
 LARGE_BYTES = 4 * PIECE_BYTES
@@ -16,7 +17,7 @@ MOST_BYTES = 256 * 1024 * 1024
 
 
 class TooManyLargeAnswersError(Exception):
-    """As much is on its way from here, or to this client, as may be: the connection is cut, and it asks again."""
+    """As much is on its way from here, or to this client or its member, as may be: it is cut off, and asks again."""
 
 
 class LargeAnswers:
@@ -24,13 +25,13 @@ class LargeAnswers:
 
     def __init__(self, most_bytes: int = MOST_BYTES) -> None:
         self._most_bytes = most_bytes
-        self._shares = Shares(most_bytes // PARTS)
+        self._shares = Shares(most_bytes)
         self.bytes = 0
 
-    async def send(self, send: Send, message: Message, *, client: str | None) -> None:
+    async def send(self, send: Send, message: Message, *, holder: Holder) -> None:
         """Send the body in `message` piece by piece; TooManyLargeAnswersError where there is no room for it."""
         body = memoryview(message["body"])
-        if self.bytes + len(body) > self._most_bytes or not self._shares.take(client, len(body)):
+        if self.bytes + len(body) > self._most_bytes or self._shares.take(holder, len(body)) is not None:
             raise TooManyLargeAnswersError
         self.bytes += len(body)
         try:
@@ -40,4 +41,4 @@ class LargeAnswers:
                 await send({**message, "body": bytes(body[start : start + PIECE_BYTES]), "more_body": more})
         finally:
             self.bytes -= len(body)
-            self._shares.give_back(client, len(body))
+            self._shares.give_back(holder, len(body))

@@ -7,12 +7,14 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from exchange.entrypoints.http.door import Door
 from exchange.entrypoints.http.gate import MOST_CONNECTIONS, ConnectionGate
-from exchange.entrypoints.http.limits import Limiter
+from exchange.entrypoints.http.holders import Holder, Holders
 from exchange.entrypoints.http.metrics import UNMATCHED_SLOT, Metrics
+from exchange.entrypoints.http.rates import Rates
 from exchange.entrypoints.http.route_table import RouteTable
 from exchange.entrypoints.http.routing import OperationRoute
 from exchange.entrypoints.http.traced import TracedDoor
 from exchange.kernel.spans import Tracer
+from exchange.usecases import Services
 
 
 class Service(FastAPI):
@@ -28,7 +30,7 @@ class Service(FastAPI):
 
     def set_door(
         self,
-        limiter: Limiter,
+        rates: Rates,
         *,
         counts: Any | None = None,
         worker: int = 0,
@@ -37,16 +39,23 @@ class Service(FastAPI):
         """Close the app behind a door; called once, when every route has been added."""
         routes = [route for route in self.router.routes if isinstance(route, OperationRoute)]
         named = [(route.operation.method, route.operation.path) for route in routes]
-        self.gate = ConnectionGate(most=most_connections)
+        holders = Holders(self._holder_of)
+        self.gate = ConnectionGate(most=most_connections, holders=holders)
         self.metrics = Metrics(named, memory=counts, worker=worker)
         for slot, route in enumerate(routes, UNMATCHED_SLOT + 1):
             route.slot = slot
-        self.door = Door(super().__call__, RouteTable(routes), limiter=limiter, metrics=self.metrics)
+        table = RouteTable(routes)
+        self.door = Door(super().__call__, table, rates=rates, metrics=self.metrics, holders=holders)
         self._entrance: ASGIApp = self.door
 
     def measure(self, tracer: Tracer) -> None:
         """Measure every request from now on."""
         self._entrance = TracedDoor(self.door, tracer)
+
+    async def _holder_of(self, thumbprint: str) -> Holder | None:
+        services: Services = self.state.services
+        client = (await services.store.caller(thumbprint)).client
+        return None if client is None else Holder(str(client.id), client.member)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""

@@ -17,7 +17,7 @@ from typing import Any
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-from exchange.crypto import public_key_of_der, subject_of_der
+from exchange.crypto import issuer_of_der, public_key_of_der, subject_of_der
 from exchange.entrypoints.http.edge import Edges
 from exchange.entrypoints.http.gate import ConnectionGate
 from exchange.entrypoints.http.strangers import Strangers, Wrong
@@ -30,6 +30,9 @@ ABORT_EXTENSION = "exchange.connection"
 """Holds `abort`: what cuts the connection whose other end takes nothing any more."""
 THUMBPRINT_FIELD = "exchange_client_thumbprint"
 """Beside the fields of the ASGI TLS extension: SHA-256 of the leaf, computed once per connection."""
+
+ISSUER_FIELD = "exchange_client_issuer"
+"""Beside it: what says in the leaf who issued it, for shares alone."""
 
 _LARGEST_HEAD_BYTES = 65_536
 """Request line and headers of one request; ours have under 2 KiB, proxies and tools add some."""
@@ -80,6 +83,8 @@ class CertificateProtocol(HttpToolsProtocol):
     _entered_as: str | None = None
     _shown: bytes = b""
     _is_edge = False
+    _is_shared = False
+    """Whether it was an edge's when it was let in."""
     _head_bytes = 0
     _discarded_bytes = 0
     _is_arriving = False
@@ -105,7 +110,8 @@ class CertificateProtocol(HttpToolsProtocol):
         extension = tls_extension(der)
         thumbprint = extension[THUMBPRINT_FIELD]
         self._is_edge = thumbprint in self.edges
-        if not self.gate.enter(thumbprint, is_shared=self._is_edge):
+        self._is_shared = self._is_edge
+        if not self.gate.enter(thumbprint, extension[ISSUER_FIELD], is_shared=self._is_shared):
             transport.abort()  # before a byte of it is read
             return
         self._entered_as, self._shown = thumbprint, der
@@ -129,7 +135,7 @@ class CertificateProtocol(HttpToolsProtocol):
             self._goodbye_timer.cancel()
         self._stop_stall_timer()
         if self._entered_as is not None:
-            self.gate.leave(self._entered_as)
+            self.gate.leave(self._entered_as, is_shared=self._is_shared)
         if self.trust is not None:
             self.trust.opened.discard(self)
         super().connection_lost(exc)
@@ -318,6 +324,7 @@ def tls_extension(der: bytes) -> dict[str, Any]:
         "tls_version": 0x0304,
         "cipher_suite": None,
         THUMBPRINT_FIELD: hashlib.sha256(der).hexdigest(),
+        ISSUER_FIELD: issuer_of_der(der),
     }
 
 
@@ -343,6 +350,12 @@ def subject_in(scope: Any) -> str | None:
     """Return the distinguished name in the client certificate of an ASGI scope, None where there is none."""
     tls = (scope.get("extensions") or {}).get(TLS_EXTENSION)
     return tls.get("client_cert_name") if tls else None
+
+
+def issuer_in(scope: Any) -> str:
+    """Return what issued the client certificate of an ASGI scope, as the certificate names it; empty where unknown."""
+    tls = (scope.get("extensions") or {}).get(TLS_EXTENSION)
+    return (tls.get(ISSUER_FIELD) or "") if tls else ""
 
 
 def public_key_in(scope: Any) -> str | None:

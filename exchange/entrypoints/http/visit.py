@@ -15,16 +15,23 @@ from exchange.entrypoints.http.errors import (
     SlowRequestError,
     UnsupportedMediaError,
 )
-from exchange.entrypoints.http.shares import Shares
-from exchange.kernel import Fault, InvalidError, MalformedError, TooLargeError
+from exchange.entrypoints.http.holders import Holder, stranger
+from exchange.entrypoints.http.shares import Share, Shares
+from exchange.entrypoints.http.turns import turn_in
+from exchange.kernel import Fault, InvalidError, LimitExceededError, MalformedError, TooLargeError
 from exchange.usecases import Call, Services
 
 CALL_KEY = "exchange.call"
 SERVICES_KEY = "exchange.services"
+HOLDER_KEY = "exchange.holder"
+"""Against whose shares the request counts."""
 
 _HELD_KEY = "exchange.held"
 MOST_HELD_BYTES = 256 * 1024 * 1024
 """Of one worker: sixteen of the largest bodies, and what is made of them."""
+_NOBODY = stranger("", "")
+_RETRY_SECONDS = 2
+"""By then some of what is being sent has been answered."""
 _PURPOSE = re.compile(r"[a-z0-9-]{1,64}")
 _MOST_PARAMETERS = 32
 _ENTITY_TAG = re.compile(r'"(\d{1,9})"')
@@ -33,18 +40,26 @@ _ENTITY_TAG = re.compile(r'"(\d{1,9})"')
 class BodyRoom:
     """How much of bodies a worker holds in memory at a time: whoever comes when it is full is told to come again.
 
-    So is a client for which more than `most_of_one` is held, all of it where that is not said.
+    So is a client which, or whose member, has its share of it; one body of `at_least` so many bytes has room in it.
     """
 
-    def __init__(self, most_bytes: int = MOST_HELD_BYTES, *, most_of_one: int | None = None) -> None:
+    def __init__(self, most_bytes: int = MOST_HELD_BYTES, *, at_least: int = 0) -> None:
         self._most_bytes = most_bytes
-        self._shares = Shares(most_bytes if most_of_one is None else most_of_one)
+        self._shares = Shares(most_bytes, at_least=at_least)
         self.held_bytes = 0
 
     def take(self, scope: Any, size: int) -> None:
-        """Hold so many more bytes for a request; OverloadedError where there is no room, and then they are not kept."""
-        if self.held_bytes + size > self._most_bytes or not self._shares.take(_client_of(scope), size):
+        """Hold so many more bytes for a request, else they are not kept.
+
+        OverloadedError where there is no room, LimitExceededError where the client or its member has its share of it.
+        """
+        if self.held_bytes + size > self._most_bytes:
             raise OverloadedError("too much is being sent here: ask again, or another node")
+        spent = self._shares.take(_holder_of(scope), size)
+        if spent is not None:
+            most = self._shares.of_client if spent is Share.CLIENT else self._shares.of_member
+            message = f"{spent.value} may send {most} bytes here at a time: let some be answered first"
+            raise LimitExceededError(message, retry_after_seconds=_RETRY_SECONDS)
         self.held_bytes += size
         scope[_HELD_KEY] = scope.get(_HELD_KEY, 0) + size
 
@@ -53,7 +68,7 @@ class BodyRoom:
         held = scope.pop(_HELD_KEY, 0)
         self.held_bytes -= held
         if held:
-            self._shares.give_back(_client_of(scope), held)
+            self._shares.give_back(_holder_of(scope), held)
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,12 +161,15 @@ async def read_body(request: Request, limits: BodyLimits) -> bytes:
 
     Raises TooLargeError from `Content-Length` before a byte is read, and for a chunked body as soon as it is larger;
     SlowRequestError where it does not arrive in time, MalformedError where it ends early, OverloadedError where too
-    many bodies are in memory.
+    many bodies are in memory, LimitExceededError where too many of them are this client's or its member's.
     """
     stated = request.headers.get("content-length")
     if stated is not None and (not stated.isdecimal() or int(stated) > limits.largest_bytes):
         raise _too_large(limits)
     chunks, size = [], 0
+    turn = turn_in(request.scope)
+    if turn is not None:
+        turn.pause()
     try:
         async with asyncio.timeout(limits.seconds):
             async for chunk in request.stream():
@@ -164,6 +182,8 @@ async def read_body(request: Request, limits: BodyLimits) -> bytes:
         raise SlowRequestError(f"the body did not arrive within {limits.seconds:g} seconds") from exc
     except ClientDisconnect as exc:
         raise MalformedError("the body ended early") from exc
+    if turn is not None:
+        await turn.resume()
     return b"".join(chunks)
 
 
@@ -183,6 +203,9 @@ async def arriving_body(request: Request, limits: BodyLimits) -> AsyncIterator[b
     It may take as long as a body of `largest_bytes` for each such stretch that has come, and for one more. Raises
     SlowRequestError where it does not come at that pace, MalformedError where it ends early.
     """
+    turn = turn_in(request.scope)
+    if turn is not None:
+        turn.end()  # there is no resuming it: places and rows may be held meanwhile
     loop = asyncio.get_running_loop()
     begun, size = loop.time(), 0
     stream = request.stream()
@@ -235,9 +258,9 @@ def whole_number(query: dict[str, str], name: str, *, default: int, largest: int
     raise InvalidError("the query has faults", (Fault(f"/{name}", "invalid-value", message),))
 
 
-def _client_of(scope: Any) -> str | None:
-    call: Call | None = scope.get(CALL_KEY)
-    return None if call is None else call.thumbprint
+def _holder_of(scope: Any) -> Holder:
+    holder: Holder = scope.get(HOLDER_KEY) or _NOBODY
+    return holder
 
 
 def _too_large(limits: BodyLimits) -> TooLargeError:
