@@ -12,7 +12,7 @@ import pytest
 
 from exchange import usecases
 from exchange.audit import EventName
-from exchange.kernel import ConflictError, MalformedError, NotFoundError, UnavailableError
+from exchange.kernel import ConflictError, MalformedError, NotFoundError, StalePolicyError, UnavailableError
 from exchange.reports import Downgrade
 from exchange.store import BlobPlace, BlobStore
 from exchange.store.blobs import GIVEN_UP_TIME
@@ -234,6 +234,29 @@ async def test_post_that_is_refused_last_leaves_nothing(filing: World, folder: P
     with pytest.raises(ConflictError):
         await usecases.post_report(filing.services, call, other, idempotency_key="once")
 
+    assert len(files_in(folder)) == 1
+    assert await cleared(filing, POST_TIME) == 0
+
+
+async def test_post_that_is_repeated_or_decided_again_leaves_one_blob(
+    filing: World, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store, tries = filing.services.store, []
+    write = store.post_report
+
+    async def stale_at_first(*arguments: Any, **named: Any) -> Any:
+        tries.append(len(files_in(folder)))
+        if len(tries) == 1:
+            raise StalePolicyError("moved")
+        return await write(*arguments, **named)
+
+    monkeypatch.setattr(store, "post_report", stale_at_first)
+    call, wanted = filing.call("GBR contributor"), filing.posted(content=LARGE)
+    await usecases.post_report(filing.services, call, wanted, idempotency_key="once")
+    again = await usecases.post_report(filing.services, call, wanted, idempotency_key="once")
+
+    assert again.value.is_replayed
+    assert tries == [1, 1, 2]
     assert len(files_in(folder)) == 1
     assert await cleared(filing, POST_TIME) == 0
 

@@ -536,6 +536,14 @@ async def test_agreement_suspended_during_the_post_stops_it(populated: World, mo
     assert await count(populated, "report") == 0
 
 
+async def test_nothing_is_posted_under_another_law(populated: World) -> None:
+    populated.sql("UPDATE policy_state SET policy_digest = 'other', policy_version = policy_version + 1")
+    with pytest.raises(UnavailableError, match="other policy files"):
+        await populated.post()
+
+    assert await count(populated, "report") == 0
+
+
 async def test_post_gives_up_when_the_policy_never_rests(populated: World, monkeypatch: pytest.MonkeyPatch) -> None:
     async def move(number: int) -> None:
         raise StalePolicyError("moved")

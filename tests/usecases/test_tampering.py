@@ -252,3 +252,16 @@ async def test_key_that_points_at_another_report_shows_nothing_of_it(populated: 
     assert isinstance(made.error, UnavailableError)
     assert (made.entry["type"], made.entry["decision"]) == ("key.opened", "failed")
     assert hidden in made.entry["detail"]["place"]
+
+
+async def test_key_that_points_at_what_builds_on_less_is_tampering(populated: World) -> None:
+    call, source = populated.call("GBR contributor"), await populated.post()
+    bare = populated.posted(references=())
+    alike = (await usecases.post_report(populated.services, call, bare)).value.report_id
+    posted = replace(bare, references=(source,))
+    await usecases.post_report(populated.services, call, posted, idempotency_key="k-1")
+    populated.sql("UPDATE idempotency SET report_id = $1", alike)
+    made = await populated.attempt(usecases.post_report(populated.services, call, posted, idempotency_key="k-1"))
+
+    assert isinstance(made.error, UnavailableError)
+    assert made.entry["detail"] == {"place": f"report {alike}"}
