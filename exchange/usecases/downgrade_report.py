@@ -120,6 +120,9 @@ def _lowered(move: Move) -> list[Label]:
 async def _asked(services: Services, call: Call, own: OwnReport, move: Move) -> Recorded[MadeVersion]:
     client, report = own.caller, own.report.id
     async with services.store.unit_of_work() as unit:
+        # Held: of two that ask at once the second one is told that it waits.
+        held = await unit.reports().require_same(report, version=own.report.version, class_id=own.report.class_id)
+        require_act(held.stored_status, move.act)
         await require_not_waiting(unit, DOWNGRADE, report=report)
         asked = _meant_by(services, move)
         act = await ask(services, unit, call, client, DOWNGRADE, asked=asked, members=[client.member])
