@@ -9,7 +9,7 @@ import hashlib
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Final, assert_never
+from typing import Final, NoReturn, assert_never
 
 from exchange.audit import EventName, Outcome
 from exchange.crypto import OpeningError
@@ -90,6 +90,8 @@ async def pull_report(services: Services, call: Call, report_id: str) -> Recorde
         others = OpeningError("parts of the report are missing, or not those that its header tells of")
         await record_tampering(services, call, granted.client, f"report {judged.report.id}", others)
     terms = await terms_of_release(services, call, judged, permit)
+    if terms is None:
+        return await _refuse_moved(services, call, granted)
     # (5) INVARIANT: no plaintext leaves before its entry is durable.
     size_bytes = sum(len(content) for _, content in parts)
     entry = judged_draft(call, granted.client, EventName.REPORT_READ, judged, size_bytes=size_bytes)
@@ -121,11 +123,13 @@ async def _with_all_parts(services: Services, call: Call, granted: Granted) -> G
     """Return the same Permit with every part: what a caller may not have is never loaded, whatever its size."""
     event, report_id = EventName.REPORT_READ, granted.judged.report.id
     again = await seek_permit(services, call, report_id, parts=Parts.ALL, event=event)
-    if again.is_same_as(granted):
-        return again
+    return again if again.is_same_as(granted) else await _refuse_moved(services, call, again)
+
+
+async def _refuse_moved(services: Services, call: Call, granted: Granted) -> NoReturn:
     moved = UnavailableError("the policy or the report changed while the report was read: ask again")
-    failed = replace(judged_draft(call, again.client, event, again.judged), outcome=Outcome.FAILED)
-    return await refuse(services, failed, moved)
+    attempt = judged_draft(call, granted.client, EventName.REPORT_READ, granted.judged)
+    await refuse(services, replace(attempt, outcome=Outcome.FAILED), moved)
 
 
 async def seek_permit(

@@ -26,21 +26,25 @@ class ReleaseTerms:
     conditions: str | None
 
 
-async def terms_of_release(services: Services, call: Call, judged: Judged, permit: Permit) -> tuple[ReleaseTerms, ...]:
-    """Return the terms of every consent that bears on what `permit` gives its reader; most reports have none."""
+async def terms_of_release(
+    services: Services, call: Call, judged: Judged, permit: Permit
+) -> tuple[ReleaseTerms, ...] | None:
+    """Return the terms of every consent that bears on what `permit` gives its reader; most reports have none.
+
+    None where one of them has ended since the decision: what it binds its reader to cannot be told any more.
+    """
     live = live_consents(judged.facts, judged.reader)
     if not live:
         return ()
     header = await header_of(services, call, Source(judged.report, judged.release_class))
     async with services.store.unit_of_work() as unit:
         rows = await unit.consents().granted(judged.report.id)
-    told = []
-    for row in rows:
-        consent = consent_of(header, row.wish)
-        # As the decision read it, and no other that came since.
-        if consent in live and not permit.labels.isdisjoint(consent.labels):
-            told.append(ReleaseTerms(row.wish.purposes, row.wish.until, row.conditions))
-    return tuple(told)
+    bearing = [consent for consent in live if not permit.labels.isdisjoint(consent.labels)]
+    # As the decision read it, and no other that came since.
+    found = [(row, consent) for row in rows if (consent := consent_of(header, row.wish)) in bearing]
+    if len({consent for _, consent in found}) < len(set(bearing)):
+        return None
+    return tuple(ReleaseTerms(row.wish.purposes, row.wish.until, row.conditions) for row, _ in found)
 
 
 def labels_of(header: Header, wish: OnwardWish) -> tuple[Label, ...]:

@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 
 from exchange import usecases
-from exchange.kernel import ConflictError
+from exchange.kernel import ConflictError, NotFoundError, UnavailableError
 from exchange.store import OnwardState
-from exchange.usecases import derivations, onward_release
+from exchange.usecases import derivations, onward_release, release_terms
 from tests.support import deriving
 from tests.support.deriving import MIDDLE
 from tests.support.lived import MakeLived
@@ -152,3 +152,33 @@ async def test_nothing_is_asked_about_what_has_ended_or_changed_while_it_was_ask
     assert asked.error.code == code
     table = {"onward": "onward_release", "derivation": "derivation_consent"}[what]
     assert asking.sql(f"SELECT count(*) FROM {table}") == [(0,)]
+
+
+@pytest.mark.parametrize("how", ["revoked", "amended", "recalled"])
+async def test_what_is_read_by_a_consent_that_ends_meanwhile_goes_to_nobody_without_its_terms(
+    asking: World, monkeypatch: pytest.MonkeyPatch, how: str
+) -> None:
+    report = await asking.post(label=LOW)
+    request = await ask(asking, report)
+    await grant(asking, request)
+    found = release_terms.header_of
+
+    async def meanwhile(*arguments: Any) -> Any:
+        match how:
+            case "revoked":
+                await usecases.revoke_onward(asking.services, asking.call("GBR releaser"), request)
+            case "amended":
+                newer = asking.posted(label=LOW, content=b"newer")
+                await usecases.amend_report(asking.services, asking.call("GBR contributor"), report, newer)
+            case _:
+                await usecases.recall_report(asking.services, asking.call("GBR releaser"), report, "it was wrong")
+        return await found(*arguments)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(release_terms, "header_of", meanwhile)
+        reading = await asking.attempt(read(asking, report))
+
+    assert isinstance(reading.error, UnavailableError)
+    reads = [entry["decision"] for entry in reading.entries if entry["type"] == "report.read"]
+    assert reads == ["failed"]
+    assert isinstance((await asking.attempt(read(asking, report))).error, NotFoundError)
