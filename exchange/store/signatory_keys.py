@@ -22,9 +22,9 @@ class SignatoryKeys:
         self._now = now
         self._note_write = note_write
 
-    async def find(self, key_id: str) -> SignatoryKey | None:
-        """Return the keys of that name, in use or retired."""
-        row = await self._session.get(SignatoryKeyTable, key_id)
+    async def find(self, key_id: str, *, for_update: bool = False) -> SignatoryKey | None:
+        """Return the keys of that name, in use or retired; `for_update` holds them to the end of the unit."""
+        row = await self._session.get(SignatoryKeyTable, key_id, with_for_update=for_update)
         return None if row is None else _key_of(row)
 
     async def of_client(self, client_id: str) -> list[SignatoryKey]:

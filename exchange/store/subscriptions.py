@@ -54,8 +54,8 @@ class SubscriptionBook:
         return list(await self._session.scalars(chosen.order_by(col(subscription.id))))
 
     async def one(self, subscription_id: str) -> SubscriptionRow | None:
-        """Return a subscription that has not ended."""
-        found = await self._found(col(SubscriptionTable.id) == subscription_id)
+        """Return a subscription that has not ended, held to the end of the unit."""
+        found = await self._found(col(SubscriptionTable.id) == subscription_id, is_held=True)
         return found[0] if found else None
 
     async def end(self, subscription_id: str, at: int) -> None:
@@ -89,8 +89,11 @@ class SubscriptionBook:
         result = await self._session.execute(update(due).where(*is_dead).values(**again))
         return int(result.rowcount)  # type: ignore[attr-defined]  # an UPDATE gives a CursorResult
 
-    async def _found(self, *conditions: Any) -> list[SubscriptionRow]:
+    async def _found(self, *conditions: Any, is_held: bool = False) -> list[SubscriptionRow]:
         stands = select(SubscriptionTable).where(col(SubscriptionTable.ended_at).is_(None), *conditions)
+        if is_held:
+            # As weakly as a change does: what is to be told is still added by others.
+            stands = stands.with_for_update(key_share=True)
         rows = await self._session.scalars(stands.order_by(col(SubscriptionTable.id)))
         return [_subscription(row) for row in rows]
 

@@ -73,7 +73,7 @@ async def retire_signatory_key(
     async with on_record(services, attempt), services.store.unit_of_work() as unit:
         client = await _visible_client(unit, operator, client_id)
         keys = unit.signatory_keys()
-        found = await keys.find(key_id)
+        found = await keys.find(key_id, for_update=True)
         if found is None or found.client != client.id or found.retired_at is not None:
             raise NotFoundError("the client uses no such key")
         await keys.retire(key_id)

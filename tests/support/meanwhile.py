@@ -1,14 +1,20 @@
-"""Whether anybody can write while something is looked at: a report is posted from within what looks."""
+"""What comes in the midst of something: a report while it is looked at, or the same once more while it is done."""
 
 import asyncio
+from collections.abc import Coroutine
 from types import ModuleType
-from typing import Any
+from typing import Any, TypeVar
 
 import pytest
 
 from tests.support.world import World
 
 _SECONDS = 20
+_COMING_SECONDS = 0.3
+"""Long enough for the second one to have come where it waits; where it has not, it comes second all the same."""
+
+First = TypeVar("First")
+Second = TypeVar("Second")
 
 
 def posted_meanwhile(monkeypatch: pytest.MonkeyPatch, module: ModuleType, name: str, world: World) -> list[str]:
@@ -25,3 +31,28 @@ def posted_meanwhile(monkeypatch: pytest.MonkeyPatch, module: ModuleType, name: 
 
     monkeypatch.setattr(module, name, written_meanwhile)
     return written
+
+
+async def at_once(
+    monkeypatch: pytest.MonkeyPatch,
+    owner: object,
+    name: str,
+    first: Coroutine[Any, Any, First],
+    second: Coroutine[Any, Any, Second],
+) -> tuple[First, Second]:
+    """Begin `second` while `first` is held where it calls the function `name` of `owner`; return what both come to."""
+    called, is_held, goes_on = getattr(owner, name), asyncio.Event(), asyncio.Event()
+
+    async def held(*asked: Any, **others: Any) -> Any:
+        is_held.set()
+        await goes_on.wait()
+        return await called(*asked, **others)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(owner, name, held)
+        one = asyncio.create_task(first)
+        await is_held.wait()
+        other = asyncio.create_task(second)
+        await asyncio.sleep(_COMING_SECONDS)
+        goes_on.set()
+        return await one, await other

@@ -1,6 +1,5 @@
 """Clients: enrolment with every fault at once, clearances, revocation, certificates."""
 
-import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from datetime import timedelta
@@ -22,6 +21,7 @@ from exchange.kernel import (
 from exchange.members import Clearance, Role, Standing
 from exchange.usecases import ClearanceChange, Enrolment, clients
 from exchange.usecases.positions import seal_position
+from tests.support.meanwhile import at_once
 from tests.support.world import NOW, World, certificate_of, thumbprint_of
 
 ENROLMENT = Enrolment(
@@ -396,22 +396,12 @@ async def test_place_in_the_list_that_is_none_is_malformed_and_recorded(populate
 async def test_of_two_clients_that_are_enrolled_at_once_with_one_key_one_is(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    recorded, is_held, goes_on = clients._record, asyncio.Event(), asyncio.Event()
-
-    async def held(*arguments: Any, **others: Any) -> Any:
-        is_held.set()
-        await goes_on.wait()
-        return await recorded(*arguments, **others)
-
-    monkeypatch.setattr(clients, "_record", held)
     certificate = replace(certificate_of("sensor-8"), public_key=ENROLMENT.certificate.public_key)
     other = replace(ENROLMENT, name="sensor-8", certificate=certificate)
-    first = asyncio.create_task(usecases.enrol_client(world.services, world.call(None), ENROLMENT))
-    await is_held.wait()
-    second = asyncio.create_task(world.attempt(usecases.enrol_client(world.services, world.call(None), other)))
-    # Long enough for it to have come where it waits.
-    await asyncio.sleep(0.3)
-    goes_on.set()
+    first, second = (
+        world.attempt(usecases.enrol_client(world.services, world.call(None), each)) for each in (ENROLMENT, other)
+    )
+    one, late = await at_once(monkeypatch, clients, "_record", first, second)
 
-    assert (await first).value.client.name == "sensor-7"
-    assert isinstance((await second).error, ConflictError)
+    assert one.error is None
+    assert isinstance(late.error, ConflictError)

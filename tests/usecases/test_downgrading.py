@@ -1,9 +1,7 @@
 """What reaches more readers above CONFIDENTIAL takes two releasers, as onward release does; on both databases."""
 
-import asyncio
 import importlib
 import json
-from typing import Any
 
 import pytest
 
@@ -13,6 +11,7 @@ from exchange.markings import Label
 from exchange.reports import Downgrade, PostedPart
 from tests.support.lived import MakeLived
 from tests.support.lowering import confirm
+from tests.support.meanwhile import at_once
 from tests.support.onward import with_releasers
 from tests.support.world import World
 
@@ -120,25 +119,13 @@ async def test_downgrade_of_what_changed_or_ended_meanwhile_is_done_no_more(rele
 
 async def test_of_two_downgrades_asked_for_at_once_one_waits(releasing: World, monkeypatch: pytest.MonkeyPatch) -> None:
     report = await releasing.post(label=SECRET)
-    asking, is_held, goes_on = downgrade_report.ask, asyncio.Event(), asyncio.Event()
+    first = releasing.attempt(ask(releasing, report, FOR_DENMARK))
+    second = releasing.attempt(ask(releasing, report, LOWER, name="GBR second releaser"))
+    one, late = await at_once(monkeypatch, downgrade_report, "ask", first, second)
 
-    async def held(*arguments: Any, **others: Any) -> Any:
-        is_held.set()
-        await goes_on.wait()
-        return await asking(*arguments, **others)
-
-    monkeypatch.setattr(downgrade_report, "ask", held)
-    first = asyncio.create_task(ask(releasing, report, FOR_DENMARK))
-    await is_held.wait()
-    second = asyncio.create_task(releasing.attempt(ask(releasing, report, LOWER, name="GBR second releaser")))
-    # Long enough for it to have come where it waits.
-    await asyncio.sleep(0.3)
-    goes_on.set()
-
-    assert (await first).act is not None
-    error = (await second).error
-    assert error is not None
-    assert error.code == "request-ended"
+    assert one.value.act is not None
+    assert late.error is not None
+    assert late.error.code == "request-ended"
 
 
 async def test_both_releasers_are_cleared_for_what_they_lower(releasing: World) -> None:

@@ -11,7 +11,9 @@ from exchange.crypto import ObjectSignature
 from exchange.kernel import ConflictError, ExchangeError, InvalidError, NotFoundError
 from exchange.markings import Label
 from exchange.members import Standing
+from exchange.store import UnitOfWork
 from exchange.usecases import Services
+from tests.support.meanwhile import at_once
 from tests.support.treaty import offered, sign_by_call, signed, signing_key
 from tests.support.world import AGREEMENT, Attempt, World, thumbprint_of
 from tests.usecases.test_amending import concluded
@@ -93,6 +95,20 @@ async def test_retired_key_signs_nothing_more_and_what_it_signed_stands(populate
     assert isinstance(again.error, NotFoundError)
     shown = await usecases.show_agreement(populated.services, populated.call(None), populated.agreement_id)
     assert shown.value.state is AgreementState.IN_FORCE
+
+
+async def test_key_that_two_retire_at_once_is_retired_once(populated: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    client, key = populated.clients["NOR signatory"], signing_key(thumbprint_of("NOR signatory"))
+    first, second = (
+        populated.attempt(
+            usecases.retire_signatory_key(populated.services, populated.call(by), client.id, key.verifying_key.key_id)
+        )
+        for by in ("operator", None)
+    )
+    one, late = await at_once(monkeypatch, UnitOfWork, "record", first, second)
+
+    assert one.error is None
+    assert isinstance(late.error, NotFoundError)
 
 
 async def test_key_is_enrolled_once_for_an_active_signatory_by_who_holds_it(populated: World) -> None:

@@ -6,6 +6,7 @@ import hmac
 import json
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
+from typing import Any
 
 import pytest
 
@@ -15,6 +16,7 @@ from exchange.kernel.addresses import networks_of
 from exchange.markings import Label
 from exchange.members import Standing
 from exchange.reports import Precedence
+from exchange.store import UnitOfWork
 from exchange.store.subscription_rows import DeliveryRow
 from exchange.store.subscriptions import Subscriptions
 from exchange.usecases import ClearanceChange, NewSubscription
@@ -23,6 +25,7 @@ from exchange.usecases.notify_subscribers import Notifier, Reach, told_to_client
 from exchange.usecases.subscriptions import MOST_SUBSCRIPTIONS
 from tests.support.alerted_world import SilentLine
 from tests.support.lived import MakeLived
+from tests.support.meanwhile import at_once
 from tests.support.world import World
 
 FOR_NOR = Label("NATO", "SECRET", releasable_to=("GBR", "NOR"))
@@ -496,3 +499,19 @@ async def test_clock_that_was_set_back_keeps_nothing_from_being_forgotten(told: 
 )
 def test_31_subscriber_does_not_learn_where_names_lead(told: str, shown: str) -> None:
     assert told_to_client(told) == shown
+
+
+@pytest.mark.parametrize("act", [usecases.remove_subscription, usecases.check_subscription])
+async def test_subscription_that_ends_ends_once_and_takes_no_message_more(
+    populated: World, monkeypatch: pytest.MonkeyPatch, act: Any
+) -> None:
+    made = await subscribe(populated)
+    first, second = (
+        populated.attempt(each(populated.services, populated.call("NOR reader"), made.row.id))
+        for each in (usecases.remove_subscription, act)
+    )
+    one, late = await at_once(monkeypatch, UnitOfWork, "record", first, second)
+
+    assert one.error is None
+    assert isinstance(late.error, NotFoundError)
+    assert populated.sql("SELECT count(*) FROM subscription_delivery") == [(0,)]
