@@ -54,6 +54,8 @@ async def ask_destruction(services: Services, template: EntryDraft, report_id: s
     given = await given_to(services, report_id)
     async with services.store.unit_of_work() as unit:
         book = unit.reports()
+        # Of two that ask at once, who recalls and the sweep, the second one sees whom the first one asked.
+        await book.held(report_id)
         known = await book.destructions(report=report_id)
         asked = {row.given.client for row in known}
         new = [each for each in given if each.client not in asked]

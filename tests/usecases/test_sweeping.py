@@ -13,10 +13,12 @@ from exchange.entrypoints.jobs.sweeping import sweep_in_rounds
 from exchange.kernel import ConflictError, NotFoundError, UnavailableError
 from exchange.markings import Label
 from exchange.reports import Downgrade
+from exchange.store.report_book import ReportBook
 from exchange.usecases import sweep_reports as module
 from exchange.usecases.rounds_of_time import RoundsOfTime
 from exchange.usecases.sweep_reports import Swept, sweep_reports
 from tests.support.lowering import lower
+from tests.support.meanwhile import at_once
 from tests.support.store import NODE_KEY
 from tests.support.world import AGREEMENT, NOW, World
 from tests.usecases.test_amending import concluded
@@ -229,6 +231,26 @@ async def test_read_that_was_recorded_after_a_recall_is_asked_by_the_sweep(popul
     assert populated.sql("SELECT count(*) FROM report_destruction") == [(1,)]
     populated.clock.advance(timedelta(days=2))
     assert (await sweep(populated)).followed_up == 0
+
+
+async def test_recall_that_the_sweep_follows_up_as_it_asks_is_told_as_done(
+    populated: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await populated.enrol("GBR releaser", "GBR", "releaser")
+    report = await populated.post()
+    await usecases.pull_report(populated.services, populated.call("NOR reader"), report)
+    recall = import_module("exchange.usecases.recall_report")
+    ask = recall.ask_destruction
+
+    async def asked_at_once(*asked: Any) -> Any:
+        swept, rows = await at_once(monkeypatch, ReportBook, "ask_destruction", sweep(populated), ask(*asked))
+        return rows if swept.followed_up else ()
+
+    monkeypatch.setattr(recall, "ask_destruction", asked_at_once)
+    made = await usecases.recall_report(populated.services, populated.call("GBR releaser"), report, "at risk")
+
+    assert [row.given.client for row in made.value.asked] == [populated.clients["NOR reader"].id]
+    assert [entry["type"] for entry in await populated.entries()].count("destruction.asked") == 1
 
 
 @pytest.mark.parametrize("kind", ["amended", "upgraded", "downgraded"])
