@@ -17,6 +17,7 @@ from exchange.crypto import seal_token
 from exchange.kernel import ForbiddenError, InvalidError, MalformedError, NotFoundError, UnavailableError
 from exchange.markings import Label
 from exchange.members import Standing
+from exchange.release import Assurance
 from exchange.reports import Downgrade, PostedPart, Precedence
 from exchange.usecases import ClearanceChange, ListQuery, Services, knowledge
 from tests.support.world import AGREEMENT, NOW, World
@@ -439,6 +440,18 @@ async def test_list_under_another_law_is_unavailable(populated: World) -> None:
     populated.sql("UPDATE policy_state SET policy_digest = 'other', policy_version = policy_version + 1")
     with pytest.raises(UnavailableError, match="other policy files"):
         await listed(populated, "NOR reader")
+
+
+async def test_what_is_remembered_holds_for_its_purpose_and_assurance_alone(populated: World) -> None:
+    await populated.post()
+    await populated.enrol("police", "NOR", "reader", purposes=("defence", "judicial"))
+    call = populated.call("police")
+    calls = (call, populated.call("police", purpose="judicial"), replace(call, assurance=Assurance.TOKEN))
+    pages = [
+        (await usecases.list_reports(populated.services, each, EVERYTHING)).value for each in (*calls, *calls[::-1])
+    ]
+
+    assert [len(page.items) for page in pages] == [1, 0, 0, 0, 0, 1]
 
 
 async def test_only_so_many_readers_are_remembered(populated: World, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -399,6 +399,16 @@ async def test_tear_line_goes_to_a_lower_clearance_of_the_same_member(populated:
     assert made.value.value.parts == ((1, b"what all may know"),)
 
 
+async def test_report_whose_parts_are_all_low_is_torn_off_nevertheless(populated: World) -> None:
+    """What is marked high then is its subject: who may read every part is not shown it."""
+    report, call = await populated.post(parts=PARTS[1:], subject="canary"), populated.call("DNK reader")
+    pulled = (await pull(populated, call, report)).value.value
+    (listed,) = (await usecases.list_reports(populated.services, call, usecases.ListQuery())).value.items
+
+    assert pulled.parts == ((1, b"what all may know"),)
+    assert b"canary" not in pulled.header_json + listed
+
+
 async def test_keys_of_withheld_parts_are_never_unwrapped(populated: World, monkeypatch: pytest.MonkeyPatch) -> None:
     report = await populated.post(parts=PARTS)
     real, count = populated.services.custodian.unwrap, []
