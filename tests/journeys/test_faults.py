@@ -218,9 +218,9 @@ async def test_more_than_a_worker_holds_is_turned_away_before_its_memory_grows(o
             grown = resident_bytes(running) - before
             for _, writer in lines:
                 writer.transport.abort()
-            # 360 MiB were sent; half of 256 MiB is one client's.
+            # 360 MiB were sent; three eighths of 256 MiB are one client's.
             assert len(refused) >= 12
-            assert all(each.startswith(b"HTTP/1.1 503") and b"retry-after: " in each for each in refused)
+            assert all(each.startswith(b"HTTP/1.1 429") and b"retry-after: " in each for each in refused)
             assert grown < 240 * MIB
             await load.reaches(10)
 
