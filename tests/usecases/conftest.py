@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from exchange.store import BlobPlace, BlobStore
+from exchange.usecases import notify_subscribers
 from tests.support.lived import Deeds, LivedWorlds, MakeLived
 from tests.support.postgres import PostgresServer
 from tests.support.store import run_apart
@@ -17,6 +18,9 @@ from tests.support.witnessed_world import Watched, WitnessedWorld
 from tests.support.world import Inhabitants, World, open_world, populate, reopen_world
 
 MakeDatabase = Callable[[str], str]
+
+# Cores are shared: whom a slow test is telling is waited for, and none of them is slow on purpose but where it says so.
+notify_subscribers._PATIENCE_SECONDS = 60.0  # type: ignore[misc]  # final for everybody else
 
 
 def _build(url: str, folder: Path, kind: str) -> None:
