@@ -92,17 +92,18 @@ def test_what_comes_while_it_learns_its_rights_is_judged_by_the_new_ones(may_rea
 
 
 def test_so_many_wait_of_one_client_and_in_all():
-    watching = Watching(WatchLimits(per_client=2, in_all=3))
+    watching = Watching(WatchLimits(per_client=2, in_all=4))
     first, _ = watching.enter("one", "NOR"), watching.enter("one", "NOR")
-    with pytest.raises(LimitExceededError, match="2 streams"):
+    with pytest.raises(LimitExceededError, match="this client has 2 streams"):
         watching.enter("one", "NOR")
-    watching.enter("other", "NOR")
+    for client in ("other", "third"):
+        watching.enter(client, "GBR")
     with pytest.raises(UnavailableError):
-        watching.enter("third", "NOR")
+        watching.enter("fourth", "DNK")
     for _ in range(2):
         watching.exit(first)
 
-    assert (len(watching), watching.streams_of("one"), watching.streams_of("other")) == (2, 1, 1)
+    assert (len(watching), watching.streams_of("one"), watching.streams_of("other")) == (3, 1, 1)
     watching.enter("one", "NOR")
     assert watching.streams_of("one") == 2
 
