@@ -57,7 +57,7 @@ def issuer_of_der(der: bytes) -> str:
     """Return the SHA-256 of a certificate's issuer name in lower-case hex; empty where it cannot be read."""
     try:
         return hashlib.sha256(x509.load_der_x509_certificate(der).issuer.public_bytes()).hexdigest()
-    except ValueError:
+    except UNREADABLE:
         return ""
 
 

@@ -13,6 +13,7 @@ from exchange.crypto import (
     issue_client,
     issue_server,
     issuer_and_serial,
+    issuer_of_der,
     new_authority,
     public_key_of_der,
     read_certificate,
@@ -94,6 +95,21 @@ def test_subject_is_written_as_the_rfc_says():
 @pytest.mark.parametrize("octets", [b"", b"x", DER.replace(b"gbr-desk", b"\xff" * 8), foreign([])])
 def test_subject_that_is_none_or_cannot_be_read_is_none(octets):
     assert subject_of_der(octets) is None
+
+
+def test_issuer_is_told_by_the_hash_of_its_whole_name():
+    name = x509.load_der_x509_certificate(DER).issuer.public_bytes()
+
+    assert issuer_of_der(DER) == hashlib.sha256(name).hexdigest() != issuer_of_der(foreign(["gbr-desk"]))
+
+
+@pytest.mark.parametrize(
+    "octets",
+    [b"", b"x", DER[:-1], DER.replace(b"\xa0\x03\x02\x01\x02", b"\xa0\x03\x02\x01\x05")],
+    ids=["empty", "text", "cut", "of a version that there is not"],
+)
+def test_issuer_that_cannot_be_read_is_empty(octets):
+    assert issuer_of_der(octets) == ""
 
 
 @pytest.mark.parametrize("names", [[], ["a", "b"]])

@@ -203,3 +203,20 @@ def test_second_spelling_of_a_hash_is_refused():
 
         with pytest.raises(MalformedError, match="in another way"):
             check_spelling(line.replace(spelt, another))
+
+
+def test_hash_that_is_none_is_refused_as_another_way_of_writing():
+    line = ndjson.entry_line(dataclasses.replace(at_place(FULL), proof=PROOF))
+    proof = json.dumps([base64.b64encode(each).decode() for each in PROOF], separators=(",", ":")).encode()
+
+    for no_proof in (b"7", b"[7]", b'["!"]', b"null"):
+        with pytest.raises(MalformedError, match="in another way"):
+            check_spelling(line.replace(proof, no_proof))
+
+
+def test_personal_data_is_seen_beside_the_entry_and_not_inside_it():
+    inside = with_text(',"personal":{')
+
+    for personal in ({}, {"source": "10.0.0.9"}):
+        line = ndjson.entry_line(dataclasses.replace(inside, personal=personal))
+        assert ndjson.has_personal(line) is bool(personal)
