@@ -19,6 +19,12 @@ from exchange.kernel import MalformedError
 from tests.core.audit.export.exported import BARE, FULL, STATEMENT, TEXT, at_place, hiding, with_text
 
 PROOF = (b"\1" * 32, b"\2" * 32)
+KINDS = (
+    at_place(FULL),
+    at_place(BARE, position=0),
+    dataclasses.replace(at_place(FULL), proof=PROOF, personal={"source": "10.0.0.9", "note": ',"entry":{}'}),
+    hiding(at_place(FULL), "label", "reasons"),
+)
 
 
 def test_line_holds_the_canonical_bytes_unchanged():
@@ -50,15 +56,7 @@ def test_proof_personal_and_extent_stand_before_the_entry():
     assert "label" not in line["entry"]
 
 
-@pytest.mark.parametrize(
-    "exported",
-    [
-        at_place(FULL),
-        at_place(BARE, position=0),
-        dataclasses.replace(at_place(FULL), proof=PROOF, personal={"source": "10.0.0.9", "note": ',"entry":{}'}),
-        hiding(at_place(FULL), "label", "reasons"),
-    ],
-)
+@pytest.mark.parametrize("exported", KINDS)
 def test_entry_comes_back(exported):
     assert read_entry(ndjson.entry_line(exported)) == exported
 
@@ -180,15 +178,7 @@ def test_hidden_entry_is_not_compared_with_its_leaf():
     assert isinstance(read_entry(line), ExportedEntry)
 
 
-@pytest.mark.parametrize(
-    "exported",
-    [
-        at_place(FULL),
-        at_place(BARE, position=0),
-        dataclasses.replace(at_place(FULL), proof=PROOF, personal={"source": "10.0.0.9", "note": ',"entry":{}'}),
-        hiding(at_place(FULL), "label", "reasons"),
-    ],
-)
+@pytest.mark.parametrize("exported", KINDS)
 def test_what_is_written_is_spelt_so(exported):
     check_spelling(ndjson.entry_line(exported))
     check_spelling(ndjson.statement_line(STATEMENT))
