@@ -23,7 +23,8 @@ from exchange.release import (
     decide_cached,
     with_row,
 )
-from exchange.store import ClassRow, PolicyState, ReportRow
+from exchange.store import ClassRow, Parts, PolicyState, ReportRow
+from exchange.usecases.authenticate import required_thumbprint
 from exchange.usecases.context import Call, Services
 from exchange.usecases.facts import reader_facts, row_facts, stated_purpose
 from exchange.usecases.recording import draft, on_record, record_tampering
@@ -63,6 +64,12 @@ async def law_in_force(services: Services, state: PolicyState) -> Law:
     """
     require_same_law(services, state)
     return await services.knowledge.national.law(services.store, services.law, state)
+
+
+async def judge_linked(services: Services, call: Call, client: Client, report_id: str) -> Judged | None:
+    """Return the decision about a report that another one names; None where there is no such report."""
+    row = await services.store.report_for(required_thumbprint(call), report_id, parts=Parts.NONE)
+    return None if row.report is None else await judge(services, call, client, row.report, row.state)
 
 
 async def judge(services: Services, call: Call, client: Client, report: ReportRow, state: PolicyState) -> Judged:

@@ -26,10 +26,9 @@ from exchange.markings import Label
 from exchange.members import Client
 from exchange.release import Permit, Refusal, View
 from exchange.reports import Header, header_from_json, status_of, tear_line, visible_header
-from exchange.store import BlobMissingError, ClassRow, PartRow, Parts, ReportRow
-from exchange.usecases.authenticate import required_thumbprint
+from exchange.store import BlobMissingError, ClassRow, PartRow, ReportRow
 from exchange.usecases.context import Call, Services
-from exchange.usecases.judging import judge
+from exchange.usecases.judging import judge_linked
 from exchange.usecases.recording import record_tampering
 from exchange.usecases.sealing import STATUS_AT_END, shown_json, with_status
 
@@ -199,10 +198,9 @@ async def _with_visible_links(services: Services, call: Call, client: Client, he
 
 
 async def _is_visible(services: Services, call: Call, client: Client, report_id: str) -> bool:
-    row = await services.store.report_for(required_thumbprint(call), report_id, parts=Parts.NONE)
-    if row.report is None:
+    judged = await judge_linked(services, call, client, report_id)
+    if judged is None:
         return False
-    judged = await judge(services, call, client, row.report, row.state)
     match judged.decision:
         case Permit(view=View.FULL):
             return True

@@ -8,10 +8,8 @@ from exchange.kernel import ConflictError
 from exchange.members import Client
 from exchange.release import Permit, Reason, Refusal, View, covers_label
 from exchange.reports import PlaceTakenError
-from exchange.store import Parts
-from exchange.usecases.authenticate import required_thumbprint
 from exchange.usecases.context import Call, Services
-from exchange.usecases.judging import judge
+from exchange.usecases.judging import judge_linked
 
 
 @asynccontextmanager
@@ -29,10 +27,9 @@ async def taking_place(services: Services, call: Call, client: Client) -> AsyncI
 
 
 async def _may_be_named(services: Services, call: Call, client: Client, report_id: str) -> bool:
-    row = await services.store.report_for(required_thumbprint(call), report_id, parts=Parts.NONE)
-    if row.report is None:
+    judged = await judge_linked(services, call, client, report_id)
+    if judged is None:
         return False
-    judged = await judge(services, call, client, row.report, row.state)
     match judged.decision:
         case Permit(view=View.FULL):
             return True
