@@ -128,3 +128,25 @@ async def http(service: FastAPI) -> AsyncIterator[Calling]:
     """Return a function: name of a client of the world (None: no certificate) -> a client that calls as it."""
     async with calling(service) as call:
         yield call
+
+
+@dataclass(frozen=True)
+class HeldRoute:
+    """A route whose answers wait until they may `go_on`; each that waits has released `begun` once."""
+
+    begun: asyncio.Semaphore
+    go_on: asyncio.Event
+
+
+@pytest.fixture
+def held_whoami(service, monkeypatch) -> HeldRoute:
+    (route,) = [each for each in service.router.routes if getattr(each, "path", "") == "/v1/whoami"]
+    visitor, held = route._visitor, HeldRoute(asyncio.Semaphore(0), asyncio.Event())
+
+    async def wait(visit):
+        held.begun.release()
+        await held.go_on.wait()
+        return await visitor(visit)
+
+    monkeypatch.setattr(route, "_visitor", wait)
+    return held

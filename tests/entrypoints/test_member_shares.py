@@ -43,28 +43,18 @@ async def settled() -> None:
 
 
 async def test_clients_of_one_member_leave_places_to_others_and_are_told_why(
-    service, world, http, entry_of, monkeypatch
+    service, world, http, entry_of, held_whoami, monkeypatch
 ) -> None:
     await world.enrol("NOR second", "NOR", "reader")
     monkeypatch.setattr(service.door, "shares", Shares(6))
-    held, answering = asyncio.Event(), asyncio.Semaphore(0)
-    (route,) = [each for each in service.router.routes if getattr(each, "path", "") == WHOAMI]
-    visitor = route._visitor
-
-    async def slow(visit):
-        answering.release()
-        await held.wait()
-        return await visitor(visit)
-
-    monkeypatch.setattr(route, "_visitor", slow)
     one, two, other = http("NOR reader"), http("NOR second"), http("GBR contributor")
     first = [asyncio.create_task(each.get(WHOAMI)) for each in (one, one, two)]
     for _ in first:
-        await answering.acquire()
+        await held_whoami.begun.acquire()
 
     refused = {name: await each.get("/v1/vocabulary") for name, each in (("one", one), ("two", two))}
     others = await other.get("/v1/vocabulary")
-    held.set()
+    held_whoami.go_on.set()
 
     assert {name: each.status_code for name, each in refused.items()} == {"one": 429, "two": 429}
     assert refused["one"].json()["detail"] == "this client has 2 requests open here"

@@ -34,25 +34,15 @@ ONE, SIBLING, THIRD = (Holder(name, "NOR") for name in ("one", "sibling", "third
 OTHER = Holder("other", "GBR")
 
 
-async def test_more_than_a_worker_answers_at_a_time_is_503_at_once(service, http, monkeypatch) -> None:
+async def test_more_than_a_worker_answers_at_a_time_is_503_at_once(service, http, held_whoami, monkeypatch) -> None:
     monkeypatch.setattr("exchange.entrypoints.http.door.MOST_IN_FLIGHT", 2)
-    held, answering = asyncio.Event(), asyncio.Semaphore(0)
-    (route,) = [each for each in service.router.routes if getattr(each, "path", "") == "/v1/whoami"]
-    visitor = route._visitor
-
-    async def slow(visit):
-        answering.release()
-        await held.wait()
-        return await visitor(visit)
-
-    monkeypatch.setattr(route, "_visitor", slow)
     client = http("NOR reader")
     first = [asyncio.create_task(client.get("/v1/whoami")) for _ in range(2)]
     for _ in first:
-        await answering.acquire()
+        await held_whoami.begun.acquire()
 
     refused = await client.get("/v1/whoami")
-    held.set()
+    held_whoami.go_on.set()
     answered = [await each for each in first]
 
     assert (refused.status_code, refused.json()["code"]) == (503, "overloaded")
@@ -63,27 +53,17 @@ async def test_more_than_a_worker_answers_at_a_time_is_503_at_once(service, http
     assert service.door.in_flight == 0
 
 
-async def test_client_that_holds_its_share_keeps_nobody_else_out(service, http, monkeypatch) -> None:
+async def test_client_that_holds_its_share_keeps_nobody_else_out(service, http, held_whoami, monkeypatch) -> None:
     """Bodies that never come cost a client nothing, and held every place of a worker for half a minute each."""
     monkeypatch.setattr(service.door, "shares", Shares(6))
-    held, answering = asyncio.Event(), asyncio.Semaphore(0)
-    (route,) = [each for each in service.router.routes if getattr(each, "path", "") == "/v1/whoami"]
-    visitor = route._visitor
-
-    async def slow(visit):
-        answering.release()
-        await held.wait()
-        return await visitor(visit)
-
-    monkeypatch.setattr(route, "_visitor", slow)
     client, other = http("NOR reader"), http("GBR contributor")
     first = [asyncio.create_task(client.get("/v1/whoami")) for _ in range(2)]
     for _ in first:
-        await answering.acquire()
+        await held_whoami.begun.acquire()
 
     refused = await client.get("/v1/vocabulary")
     others = await other.get("/v1/vocabulary")
-    held.set()
+    held_whoami.go_on.set()
 
     assert (refused.status_code, others.status_code) == (429, 200)
     assert "requests open here" in refused.json()["detail"]
