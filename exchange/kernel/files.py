@@ -32,6 +32,18 @@ def sync_folder(folder: Path) -> None:
         os.close(handle)
 
 
+def state_of(path: Path) -> tuple[int, ...]:
+    """Return what differs where a file is another one, or was written to or given to others; empty where none is there.
+
+    Of a link it is that of the file behind it.
+    """
+    try:
+        found = path.stat()
+    except OSError:
+        return ()
+    return (found.st_dev, found.st_ino, found.st_mtime_ns, found.st_ctime_ns, found.st_size)
+
+
 def shut_out(path: Path) -> str:
     """Say why this process's user is refused `path` and what to run: whose that is, or a folder on the way to it."""
     user = os.geteuid()

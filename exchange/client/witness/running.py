@@ -21,6 +21,7 @@ from exchange.client.witness.keys import WitnessKeys, new_key_file, read_keys
 from exchange.client.witness.logs import logs_text, read_logs
 from exchange.client.witness.rounds import RoundResult, one_round
 from exchange.client.witness.service import WitnessServer
+from exchange.kernel.files import state_of
 
 _log = logging.getLogger("exchange.witness")
 
@@ -77,15 +78,7 @@ class Shown:
         return self._context
 
     def _state(self) -> list[tuple[int, ...]]:
-        return [_state_of(each) for each in (self._listening.certificate, self._listening.key) if each is not None]
-
-
-def _state_of(path: Path) -> tuple[int, ...]:
-    try:
-        found = path.stat()
-    except OSError:
-        return ()
-    return (found.st_dev, found.st_ino, found.st_mtime_ns, found.st_size)
+        return [state_of(each) for each in (self._listening.certificate, self._listening.key) if each is not None]
 
 
 def new_witness(path: Path, name: str, logs: tuple[str, ...], randomness: Callable[[int], bytes]) -> WitnessKeys:

@@ -10,8 +10,9 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Final
 
+from exchange.kernel.files import state_of
+
 _Stamp = tuple[tuple[str, ...] | tuple[int, ...], ...]
-_ABSENT: Final = (0,)
 PATIENCE: Final = 5
 """Looks after which what never rests is read all the same: whoever reads it says whether it is whole."""
 
@@ -43,13 +44,4 @@ class Lain:
         return self._restless >= PATIENCE
 
     def _stamp(self) -> _Stamp:
-        return tuple(part for path in self._paths() for part in ((str(path),), _of(path)))
-
-
-def _of(path: Path) -> tuple[int, ...]:
-    try:
-        found = path.stat()
-    except OSError:
-        return _ABSENT
-    # The last but one moves when somebody lets others read it, too.
-    return (found.st_dev, found.st_ino, found.st_mtime_ns, found.st_ctime_ns, found.st_size)
+        return tuple(part for path in self._paths() for part in ((str(path),), state_of(path)))

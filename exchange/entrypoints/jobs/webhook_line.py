@@ -16,6 +16,7 @@ from urllib.parse import SplitResult, urlsplit, urlunsplit
 import httpx2
 
 from exchange.kernel.addresses import is_public, lies_in
+from exchange.kernel.files import state_of
 from exchange.usecases.deliver_alerts import Webhook
 
 CALL_SECONDS: Final = 15.0
@@ -73,7 +74,8 @@ class HttpWebhookLine:
         return told
 
     def _context(self, authority: str | None) -> ssl.SSLContext:
-        state, known = state_of(authority), self._contexts.get(authority)
+        state = () if authority is None else state_of(Path(authority))
+        known = self._contexts.get(authority)
         if known is None or known[0] != state:
             try:
                 context = ssl.create_default_context(cafile=authority)
@@ -84,15 +86,6 @@ class HttpWebhookLine:
             context.minimum_version = ssl.TLSVersion.TLSv1_2
             self._contexts[authority] = known = (state, context)
         return known[1]
-
-
-def state_of(path: str | None) -> tuple[int, ...]:
-    """Return what differs where a file is another one, or was written to; nothing where there is none."""
-    try:
-        found = None if path is None else Path(path).stat()
-    except OSError:
-        return ()
-    return () if found is None else (found.st_dev, found.st_ino, found.st_mtime_ns, found.st_size)
 
 
 def _may_be_reached(hook: Webhook, address: str) -> bool:

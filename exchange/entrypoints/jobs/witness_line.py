@@ -17,8 +17,8 @@ from urllib.parse import urlsplit
 import httpx2
 
 from exchange.audit.witness import origin_hash, parse_size_line
-from exchange.entrypoints.jobs.webhook_line import state_of
 from exchange.kernel import MalformedError
+from exchange.kernel.files import state_of
 from exchange.usecases.ask_witness import Cosignatures, Declined, HeldSize, Reply, Unreachable
 
 CALL_SECONDS: Final = 5.0
@@ -34,9 +34,9 @@ class HttpWitnessLine:
     """Connections to witnesses, kept open between rounds. `authority` is the file of authorities they are known by."""
 
     def __init__(self, authority: Path | None, *, call_seconds: float = CALL_SECONDS) -> None:
-        self._authority = None if authority is None else str(authority)
-        self._seen = state_of(self._authority)
-        self._context = context = ssl.create_default_context(cafile=self._authority)
+        self._authority = authority
+        self._seen = () if authority is None else state_of(authority)
+        self._context = context = ssl.create_default_context(cafile=authority)
         context.minimum_version = ssl.TLSVersion.TLSv1_3
         self._seconds = call_seconds
         self._http = httpx2.AsyncClient(verify=context, timeout=call_seconds, trust_env=False, follow_redirects=False)

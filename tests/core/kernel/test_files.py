@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from exchange.kernel.files import keep_file, shut_out
+from exchange.kernel.files import keep_file, shut_out, state_of
 
 
 @pytest.fixture
@@ -94,3 +94,22 @@ def test_where_nothing_on_the_way_is_seen_shut_the_mend_is_told_alone(tmp_path, 
     assert shut_out(tmp_path / name) == (
         "permission denied: run this as the user of the service, to whom all of the instance belongs"
     )
+
+
+def test_state_is_another_once_a_file_is_exchanged_written_to_or_given_to_others(tmp_path):
+    file, behind = tmp_path / "file", tmp_path / "link"
+    behind.symlink_to(file)
+    states = [state_of(behind)]
+    file.write_bytes(b"one")
+    states.append(state_of(behind))
+    file.write_bytes(b"longer")
+    states.append(state_of(behind))
+    os.utime(file, ns=(1, 1))
+    states.append(state_of(behind))
+    keep_file(file, b"longer")
+    os.utime(file, ns=(1, 1))
+    states.append(state_of(behind))
+
+    assert states[0] == ()
+    assert len(set(states)) == len(states)
+    assert state_of(behind) == state_of(file) == states[-1]
