@@ -53,24 +53,12 @@ Connect = Callable[[], ExchangeClient]
 
 def host_verb(act: Callable[..., Awaitable[None]]) -> Callable[..., None]:
     """Give `act` the opened instance of `--dir` as its first argument."""
-
-    @wraps(act)
-    def verb(**given: object) -> None:
-        folder = folder_of(_path(given.pop("dir")))
-        asyncio.run(_on_host(act, folder, given))
-
-    return _with_options(verb, act, _DIR)
+    return _host_verb(act, is_lasting=False)
 
 
 def lasting_host_verb(act: Callable[..., Awaitable[None]]) -> Callable[..., None]:
     """Do as `host_verb` for long work that may be killed: what it records is signed for from its first entry on."""
-
-    @wraps(act)
-    def verb(**given: object) -> None:
-        folder = folder_of(_path(given.pop("dir")))
-        asyncio.run(_on_host(act, folder, given, is_lasting=True))
-
-    return _with_options(verb, act, _DIR)
+    return _host_verb(act, is_lasting=True)
 
 
 def member_verb(act: Callable[..., None]) -> Callable[..., None]:
@@ -140,6 +128,15 @@ def _words_of_the_wire() -> Iterator[None]:
     except (UnicodeEncodeError, PydanticSerializationError) as exc:
         # What comes from the command line as other bytes stands in a text as halves of characters.
         raise InvalidError("what was given is not text in UTF-8: look at the terminal's settings (`locale`)") from exc
+
+
+def _host_verb(act: Callable[..., Awaitable[None]], *, is_lasting: bool) -> Callable[..., None]:
+    @wraps(act)
+    def verb(**given: object) -> None:
+        folder = folder_of(_path(given.pop("dir")))
+        asyncio.run(_on_host(act, folder, given, is_lasting=is_lasting))
+
+    return _with_options(verb, act, _DIR)
 
 
 async def _on_host(
