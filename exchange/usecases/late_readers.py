@@ -9,9 +9,9 @@ from types import MappingProxyType
 from typing import Final
 
 from exchange.audit import Entry, EventName
-from exchange.markings import Label
 from exchange.reports import ReportAct, may_be_done
 from exchange.store import NoticeKind, NoticeRow
+from exchange.usecases.auditing import label_of
 from exchange.usecases.context import Services
 from exchange.usecases.given_to import given_to
 from exchange.usecases.originating import OwnReport
@@ -67,13 +67,6 @@ def _kind(services: Services, own: OwnReport, entry: Entry) -> NoticeKind:
     lowered = _LOWERED.get(entry["type"])
     if lowered is not None:
         return lowered
-    before = entry["label"]
-    label = Label(
-        policy=str(before["policy"]),
-        classification=str(before["classification"]),
-        compartments=tuple(before["compartments"]),
-        releasable_to=tuple(before["releasable_to"]),
-        handling=tuple(before["handling"]),
-    )
-    is_kept = services.law.catalogue.dominates(label, own.facts.label, originator=own.facts.originator)
+    before = label_of(entry["label"])
+    is_kept = services.law.catalogue.dominates(before, own.facts.label, originator=own.facts.originator)
     return NoticeKind.AMENDED if is_kept else NoticeKind.UPGRADED
