@@ -256,15 +256,16 @@ def _hold(app: Service) -> None:
 
 def _places(settings: Settings) -> HostPlaces:
     keys = {"log": settings.log_key_file, "node": settings.node_key_file, "cursor": settings.cursor_key_file}
-    certificates = (settings.server_certificate_file, settings.authorities_folder)
+    layout = InstanceLayout(settings.instance_folder)
     return HostPlaces(
         settings.instance_folder,
-        *certificates,
+        settings.server_certificate_file,
+        settings.authorities_folder,
         keys,
         edges=settings.edge_certificates_file,
-        edge_server=InstanceLayout(settings.instance_folder).edge_server_certificate_file,
+        edge_server=layout.edge_server_certificate_file,
         revocations=settings.crl_folder,
-        edge_lists=InstanceLayout(settings.instance_folder).edge_lists_file,
+        edge_lists=layout.edge_lists_file,
     )
 
 
@@ -285,10 +286,7 @@ def _in_use(trust: Trust, app: Service) -> Shown:
     password = app.state.services.store.password
     if password is not None:
         refused["database-password"] = int(password.trouble is not None)
-    servers, lists = (
-        [end.timestamp() for end in trust.server_ends],
-        [end.timestamp() for end in trust.lists_end],
-    )
+    servers, lists = ([end.timestamp() for end in ends] for ends in (trust.server_ends, trust.lists_end))
     return Shown(servers, lists, refused)
 
 
