@@ -18,7 +18,6 @@ from exchange.usecases import (
 )
 from exchange.wire import ActConfirmation, ActRefusal, PendingActBody, PendingActListBody
 
-_NO_PARAMETERS: frozenset[str] = frozenset()
 _ACT_ID = Parameter("id", "path", "The act's id.", required=True)
 
 LIST = Operation(
@@ -64,21 +63,21 @@ REFUSE = Operation(
 
 async def list_(visit: Visit) -> Response:
     """Answer `GET /v1/acts`."""
-    read_query(visit.request, _NO_PARAMETERS)
+    read_query(visit.request)
     recorded = await list_pending_acts(visit.services, visit.call)
     return answered(recorded, PendingActListBody(items=[_body(view) for view in recorded.value]))
 
 
 async def show(visit: Visit) -> Response:
     """Answer `GET /v1/acts/{id}`."""
-    read_query(visit.request, _NO_PARAMETERS)
+    read_query(visit.request)
     return _answer(await show_pending_act(visit.services, visit.call, visit.path["id"]))
 
 
 async def confirm(visit: Visit) -> Response:
     """Answer `POST /v1/acts/{id}/confirmation`."""
     await authenticate(visit.services, visit.call, *ACTING_ROLES, event=EventName.ACT_CONFIRMED)
-    read_query(visit.request, _NO_PARAMETERS)
+    read_query(visit.request)
     given = await read_model(visit, ActConfirmation)
     return _answer(await confirm_act(visit.services, visit.call, visit.path["id"], given.digest))
 
@@ -86,7 +85,7 @@ async def confirm(visit: Visit) -> Response:
 async def refuse(visit: Visit) -> Response:
     """Answer `POST /v1/acts/{id}/refusal`."""
     await authenticate(visit.services, visit.call, *ACTING_ROLES, event=EventName.ACT_REFUSED)
-    read_query(visit.request, _NO_PARAMETERS)
+    read_query(visit.request)
     given = await read_model(visit, ActRefusal)
     return _answer(await refuse_act(visit.services, visit.call, visit.path["id"], given.reason))
 

@@ -50,7 +50,6 @@ from exchange.wire import (
 YAML = "application/yaml"
 """RFC 9512; the agreement file as it is, so that faults come back with their lines."""
 
-_NO_PARAMETERS: frozenset[str] = frozenset()
 _READER = ThreadPoolExecutor(max_workers=1, thread_name_prefix="yaml")
 """Reads the texts one after another: the largest takes a second, in which everybody else is answered."""
 
@@ -163,7 +162,7 @@ TAKE_BACK = replace(
 
 async def list_(visit: Visit) -> Response:
     """Answer `GET /v1/agreements`."""
-    read_query(visit.request, _NO_PARAMETERS)
+    read_query(visit.request)
     recorded = await list_agreements(visit.services, visit.call)
     items = [AgreementBody.of(view.agreement, visit.call.now) for view in recorded.value]
     return answered(recorded, AgreementListBody(items=items))
@@ -173,7 +172,7 @@ async def propose(visit: Visit) -> Response:
     """Answer `POST /v1/agreements`, in JSON or as the YAML file."""
     event = EventName.AGREEMENT_PROPOSED
     await authenticate(visit.services, visit.call, Role.SIGNATORY, Role.OPERATOR, event=event)
-    read_query(visit.request, _NO_PARAMETERS)
+    read_query(visit.request)
     recorded = await propose_agreement(visit.services, visit.call, await document_of(visit))
     return _answer(visit, recorded, status=201, location=f"/v1/agreements/{recorded.value.agreement.id}")
 
@@ -187,13 +186,13 @@ async def document_of(visit: Visit) -> object:
 
 async def show(visit: Visit) -> Response:
     """Answer `GET /v1/agreements/{id}`."""
-    read_query(visit.request, _NO_PARAMETERS)
+    read_query(visit.request)
     return _answer(visit, await show_agreement(visit.services, visit.call, visit.path["id"]))
 
 
 async def evidence(visit: Visit) -> Response:
     """Answer `GET /v1/agreements/{id}/evidence`."""
-    read_query(visit.request, _NO_PARAMETERS)
+    read_query(visit.request)
     recorded = await export_agreement(visit.services, visit.call, visit.path["id"])
     found = recorded.value
     return answered(recorded, AgreementEvidenceBody.of(found.agreement.id, found.texts, found.keys))
@@ -202,7 +201,7 @@ async def evidence(visit: Visit) -> Response:
 async def sign(visit: Visit) -> Response:
     """Answer `POST /v1/agreements/{id}/signatures`."""
     await authenticate(visit.services, visit.call, Role.SIGNATORY, event=EventName.AGREEMENT_SIGNED)
-    read_query(visit.request, _NO_PARAMETERS)
+    read_query(visit.request)
     sent = await read_model(visit, AgreementSignature)
     given = GivenSignature(sent.text, sent.key, sent.signature.to_signature())
     return _answer(visit, await sign_agreement(visit.services, visit.call, visit.path["id"], given))
@@ -211,7 +210,7 @@ async def sign(visit: Visit) -> Response:
 async def take_back(visit: Visit) -> Response:
     """Answer `POST /v1/agreements/{id}/signatures/withdrawal`."""
     await authenticate(visit.services, visit.call, Role.SIGNATORY, event=EventName.AGREEMENT_SIGNATURE_WITHDRAWN)
-    read_query(visit.request, _NO_PARAMETERS)
+    read_query(visit.request)
     sent = await read_model(visit, AgreementSignature)
     given = GivenSignature(sent.text, sent.key, sent.signature.to_signature())
     recorded = await take_back_signature(visit.services, visit.call, visit.path["id"], given)
@@ -221,7 +220,7 @@ async def take_back(visit: Visit) -> Response:
 async def amend(visit: Visit) -> Response:
     """Answer `POST /v1/agreements/{id}/amendments`, in JSON or as the YAML file."""
     await authenticate(visit.services, visit.call, Role.SIGNATORY, event=EventName.AMENDMENT_PROPOSED)
-    read_query(visit.request, _NO_PARAMETERS)
+    read_query(visit.request)
     document = await document_of(visit)
     recorded = await propose_amendment(visit.services, visit.call, visit.path["id"], document)
     return answered(recorded, _amendment(recorded.value), status=201)
@@ -229,7 +228,7 @@ async def amend(visit: Visit) -> Response:
 
 async def amendments(visit: Visit) -> Response:
     """Answer `GET /v1/agreements/{id}/amendments`."""
-    read_query(visit.request, _NO_PARAMETERS)
+    read_query(visit.request)
     recorded = await list_amendments(visit.services, visit.call, visit.path["id"])
     return answered(recorded, AgreementAmendmentListBody(items=[_amendment(view) for view in recorded.value]))
 
@@ -267,7 +266,7 @@ def _act(noun: str, action: str, summary: str) -> Operation:
 def _acting(step: Step, event: EventName) -> Endpoint:
     async def act(visit: Visit) -> Response:
         await authenticate(visit.services, visit.call, Role.SIGNATORY, event=event)
-        read_query(visit.request, _NO_PARAMETERS)
+        read_query(visit.request)
         await read_model(visit, Consent)
         return _answer(visit, await step(visit.services, visit.call, visit.path["id"]))
 

@@ -62,7 +62,7 @@ async def search(visit: Visit) -> Response:
 
 async def show(visit: Visit) -> Response:
     """Answer `GET /v1/audit/entries/{id}`."""
-    read_query(visit.request, frozenset())
+    read_query(visit.request)
     recorded = await show_entry(visit.services, visit.call, visit.path["id"])
     return answered(recorded, _shown(recorded.value))
 

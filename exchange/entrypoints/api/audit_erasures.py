@@ -18,7 +18,6 @@ from exchange.usecases import (
 )
 from exchange.wire import ErasureApproval, ErasureBody, ErasureRequest
 
-_NO_PARAMETERS: frozenset[str] = frozenset()
 _ERASURE_ID = Parameter("id", "path", "The erasure's id.", required=True)
 
 REQUEST = Operation(
@@ -62,7 +61,7 @@ SHOW = Operation(
 async def request(visit: Visit) -> Response:
     """Answer `POST /v1/audit/erasures`."""
     await authenticate(visit.services, visit.call, *ERASING_ROLES, event=EventName.PERSONAL_ERASURE_REQUESTED)
-    read_query(visit.request, _NO_PARAMETERS)
+    read_query(visit.request)
     wanted = await read_model(visit, ErasureRequest)
     asked = WantedErasure(wanted.subject, wanted.period, wanted.reason)
     recorded = await request_erasure(visit.services, visit.call, asked)
@@ -72,14 +71,14 @@ async def request(visit: Visit) -> Response:
 async def approve(visit: Visit) -> Response:
     """Answer `POST /v1/audit/erasures/{id}/approval`."""
     await authenticate(visit.services, visit.call, *ERASING_ROLES, event=EventName.PERSONAL_ERASED)
-    read_query(visit.request, _NO_PARAMETERS)
+    read_query(visit.request)
     await read_model(visit, ErasureApproval)
     return _answer(await approve_erasure(visit.services, visit.call, visit.path["id"]))
 
 
 async def show(visit: Visit) -> Response:
     """Answer `GET /v1/audit/erasures/{id}`."""
-    read_query(visit.request, _NO_PARAMETERS)
+    read_query(visit.request)
     return _answer(await show_erasure(visit.services, visit.call, visit.path["id"]))
 
 

@@ -85,8 +85,6 @@ CONSISTENCY = Operation(
     errors=EVERYWHERE,
 )
 
-_NONE: frozenset[str] = frozenset()
-
 
 async def checkpoint(visit: Visit) -> Response:
     """Answer `GET /v1/audit/checkpoint`."""
@@ -96,14 +94,14 @@ async def checkpoint(visit: Visit) -> Response:
 
 async def bundle(visit: Visit) -> Response:
     """Answer `GET /v1/audit/tile/entries/...`."""
-    read_query(visit.request, _NONE)
+    read_query(visit.request)
     path = f"tile/entries/{visit.path['index']}"
     return _as(_BYTES, await read_bundle(visit.services, visit.call, path))
 
 
 async def tile(visit: Visit) -> Response:
     """Answer `GET /v1/audit/tile/...`."""
-    read_query(visit.request, _NONE)
+    read_query(visit.request)
     path = f"tile/{visit.path['level']}/{visit.path['index']}"
     return _as(_BYTES, await read_tile(visit.services, visit.call, path))
 

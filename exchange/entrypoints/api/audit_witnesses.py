@@ -34,7 +34,7 @@ RECEIVE_COSIGNATURE = Operation(
 
 async def list_all(visit: Visit) -> Response:
     """Answer `GET /v1/audit/witnesses`."""
-    read_query(visit.request, frozenset())
+    read_query(visit.request)
     recorded = await show_witnesses(visit.services, visit.call)
     return answered(recorded, WitnessListBody.of(recorded.value))
 
@@ -42,7 +42,7 @@ async def list_all(visit: Visit) -> Response:
 async def receive(visit: Visit) -> Response:
     """Answer `POST /v1/audit/cosignatures`."""
     await authenticate(visit.services, visit.call, Role.AUDITOR, event=EventName.COSIGNATURE_RECEIVED)
-    read_query(visit.request, frozenset())
+    read_query(visit.request)
     brought = await read_model(visit, CosignedCheckpoint)
     recorded = await receive_cosignature(visit.services, visit.call, brought.checkpoint)
     taken = recorded.value

@@ -29,14 +29,14 @@ VOCABULARY = Operation(
 
 async def whoami(visit: Visit) -> Response:
     """Answer `GET /v1/whoami`."""
-    read_query(visit.request, frozenset())
+    read_query(visit.request)
     recorded = await describe_caller(visit.services, visit.call)
     return answered(recorded, WhoamiBody.of(recorded.value, visit.call.assurance.value))
 
 
 async def vocabulary(visit: Visit) -> Response:
     """Answer `GET /v1/vocabulary`."""
-    read_query(visit.request, frozenset())
+    read_query(visit.request)
     recorded = await describe_vocabulary(visit.services, visit.call)
     law = visit.services.law
     may_originate = recorded.value.may_originate

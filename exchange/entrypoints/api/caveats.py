@@ -30,7 +30,6 @@ from exchange.wire import (
 )
 from exchange.wire.caveats import EXAMPLE, CaveatState
 
-_NO_PARAMETERS: frozenset[str] = frozenset()
 _SET_ID = Parameter("id", "path", "The id of the set of caveats.", required=True)
 
 LIST = Operation(
@@ -86,7 +85,7 @@ SHOW = Operation(
 
 async def list_(visit: Visit) -> Response:
     """Answer `GET /v1/caveats`."""
-    read_query(visit.request, _NO_PARAMETERS)
+    read_query(visit.request)
     recorded = await list_caveats(visit.services, visit.call)
     return answered(recorded, CaveatSetListBody(items=[_body(each) for each in recorded.value]))
 
@@ -94,7 +93,7 @@ async def list_(visit: Visit) -> Response:
 async def propose(visit: Visit) -> Response:
     """Answer `POST /v1/caveats`."""
     await authenticate(visit.services, visit.call, Role.RELEASER, event=EventName.CAVEATS_PROPOSED)
-    read_query(visit.request, _NO_PARAMETERS)
+    read_query(visit.request)
     body = await read_model(visit, CaveatsText)
     recorded = await propose_caveats(visit.services, visit.call, NationalText(body.guards, body.examples))
     return answered(recorded, _body(recorded.value), status=201)
@@ -103,7 +102,7 @@ async def propose(visit: Visit) -> Response:
 async def check(visit: Visit) -> Response:
     """Answer `POST /v1/caveats/checks`."""
     await authenticate(visit.services, visit.call, Role.RELEASER, event=EventName.CAVEATS_CHECKED)
-    read_query(visit.request, _NO_PARAMETERS)
+    read_query(visit.request)
     body = await read_model(visit, CaveatsText)
     recorded = await preview_caveats(visit.services, visit.call, NationalText(body.guards, body.examples))
     return answered(recorded, _preview(recorded.value))
@@ -112,7 +111,7 @@ async def check(visit: Visit) -> Response:
 async def withdraw(visit: Visit) -> Response:
     """Answer `POST /v1/caveats/withdrawal`."""
     await authenticate(visit.services, visit.call, Role.RELEASER, event=EventName.CAVEATS_PROPOSED)
-    read_query(visit.request, _NO_PARAMETERS)
+    read_query(visit.request)
     await read_model(visit, CaveatsWithdrawal)
     recorded = await withdraw_caveats(visit.services, visit.call)
     return answered(recorded, _body(recorded.value), status=201)
@@ -120,7 +119,7 @@ async def withdraw(visit: Visit) -> Response:
 
 async def show(visit: Visit) -> Response:
     """Answer `GET /v1/caveats/{id}`."""
-    read_query(visit.request, _NO_PARAMETERS)
+    read_query(visit.request)
     recorded = await show_caveats(visit.services, visit.call, visit.path["id"])
     one = recorded.value
     shown = CaveatSetTextBody(**_body(one).model_dump(), cedar=one.guards, examples=one.examples)

@@ -17,7 +17,6 @@ from exchange.usecases import (
 )
 from exchange.wire import ConsultationBody, ConsultationListBody, ConsultationOpening, ConsultationWords
 
-_NO_PARAMETERS: frozenset[str] = frozenset()
 _MATTER_ID = Parameter("id", "path", "The consultation's id.", required=True)
 
 OPEN = Operation(
@@ -69,7 +68,7 @@ SETTLE = Operation(
 async def open_(visit: Visit) -> Response:
     """Answer `POST /v1/agreements/{id}/consultations`."""
     await authenticate(visit.services, visit.call, Role.SIGNATORY, event=EventName.CONSULTATION_OPENED)
-    read_query(visit.request, _NO_PARAMETERS)
+    read_query(visit.request)
     sent = await read_model(visit, ConsultationOpening)
     new = NewMatter(sent.to_kind(), sent.text, tuple(sent.members), sent.breach)
     recorded = await open_consultation(visit.services, visit.call, visit.path["id"], new)
@@ -78,7 +77,7 @@ async def open_(visit: Visit) -> Response:
 
 async def list_(visit: Visit) -> Response:
     """Answer `GET /v1/agreements/{id}/consultations`."""
-    read_query(visit.request, _NO_PARAMETERS)
+    read_query(visit.request)
     recorded = await list_consultations(visit.services, visit.call, visit.path["id"])
     return answered(recorded, ConsultationListBody(items=[ConsultationBody.of(each) for each in recorded.value]))
 
@@ -86,7 +85,7 @@ async def list_(visit: Visit) -> Response:
 async def answer(visit: Visit) -> Response:
     """Answer `POST /v1/consultations/{id}/answers`."""
     await authenticate(visit.services, visit.call, Role.SIGNATORY, event=EventName.CONSULTATION_ANSWERED)
-    read_query(visit.request, _NO_PARAMETERS)
+    read_query(visit.request)
     sent = await read_model(visit, ConsultationWords)
     recorded = await answer_consultation(visit.services, visit.call, visit.path["id"], sent.text)
     return answered(recorded, ConsultationBody.of(recorded.value), status=201)
@@ -95,7 +94,7 @@ async def answer(visit: Visit) -> Response:
 async def settle(visit: Visit) -> Response:
     """Answer `POST /v1/consultations/{id}/settlement`."""
     await authenticate(visit.services, visit.call, Role.SIGNATORY, event=EventName.CONSULTATION_SETTLED)
-    read_query(visit.request, _NO_PARAMETERS)
+    read_query(visit.request)
     sent = await read_model(visit, ConsultationWords)
     recorded = await settle_consultation(visit.services, visit.call, visit.path["id"], sent.text)
     return answered(recorded, ConsultationBody.of(recorded.value))

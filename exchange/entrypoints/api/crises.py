@@ -10,8 +10,6 @@ from exchange.members import Role
 from exchange.usecases import CrisisView, CrisisWish, ask_for_crisis, authenticate, end_crisis, list_crises
 from exchange.wire import CrisisBody, CrisisEnd, CrisisListBody, CrisisRequest, PendingActBody
 
-_NO_PARAMETERS: frozenset[str] = frozenset()
-
 ASK = Operation(
     method="POST",
     path="/v1/agreements/{id}/crises",
@@ -49,7 +47,7 @@ END = Operation(
 async def ask(visit: Visit) -> Response:
     """Answer `POST /v1/agreements/{id}/crises`."""
     await authenticate(visit.services, visit.call, Role.SIGNATORY, event=EventName.CRISIS_ASKED)
-    read_query(visit.request, _NO_PARAMETERS)
+    read_query(visit.request)
     body = await read_model(visit, CrisisRequest)
     wish = CrisisWish(body.clause, body.reason, body.hours)
     recorded = await ask_for_crisis(visit.services, visit.call, visit.path["id"], wish)
@@ -58,7 +56,7 @@ async def ask(visit: Visit) -> Response:
 
 async def list_(visit: Visit) -> Response:
     """Answer `GET /v1/agreements/{id}/crises`."""
-    read_query(visit.request, _NO_PARAMETERS)
+    read_query(visit.request)
     recorded = await list_crises(visit.services, visit.call, visit.path["id"])
     return answered(recorded, CrisisListBody(items=[_body(view) for view in recorded.value.uses]))
 
@@ -66,7 +64,7 @@ async def list_(visit: Visit) -> Response:
 async def end(visit: Visit) -> Response:
     """Answer `POST /v1/agreements/{id}/crisis-end`."""
     await authenticate(visit.services, visit.call, Role.SIGNATORY, event=EventName.CRISIS_ENDED)
-    read_query(visit.request, _NO_PARAMETERS)
+    read_query(visit.request)
     body = await read_model(visit, CrisisEnd)
     recorded = await end_crisis(visit.services, visit.call, visit.path["id"], body.crisis)
     return answered(recorded, _body(recorded.value))

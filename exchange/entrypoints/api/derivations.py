@@ -29,7 +29,6 @@ from exchange.wire import (
     note_text,
 )
 
-_NO_PARAMETERS: frozenset[str] = frozenset()
 _REQUEST_ID = Parameter("id", "path", "The request's id.", required=True)
 
 REQUEST = Operation(
@@ -94,7 +93,7 @@ REVOKE = Operation(
 async def request(visit: Visit) -> Response:
     """Answer `POST /v1/reports/{id}/derivation-requests`."""
     await authenticate(visit.services, visit.call, *DERIVING_ROLES, event=EventName.DERIVATION_REQUESTED)
-    read_query(visit.request, _NO_PARAMETERS)
+    read_query(visit.request)
     body = await read_model(visit, DerivationRequest)
     wish = DerivationWish(body.label.to_label(), body.until, body.reason)
     recorded = await request_derivation(visit.services, visit.call, visit.path["id"], wish)
@@ -103,7 +102,7 @@ async def request(visit: Visit) -> Response:
 
 async def list_(visit: Visit) -> Response:
     """Answer `GET /v1/derivation-requests`."""
-    read_query(visit.request, _NO_PARAMETERS)
+    read_query(visit.request)
     recorded = await list_derivations(visit.services, visit.call)
     return answered(recorded, DerivationListBody(items=[_body(view) for view in recorded.value]))
 
@@ -111,7 +110,7 @@ async def list_(visit: Visit) -> Response:
 async def grant(visit: Visit) -> Response:
     """Answer `POST /v1/derivation-requests/{id}/grant`."""
     await authenticate(visit.services, visit.call, Role.RELEASER, event=EventName.DERIVATION_GRANTED)
-    read_query(visit.request, _NO_PARAMETERS)
+    read_query(visit.request)
     body = await read_model(visit, DerivationGrant)
     recorded = await grant_derivation(visit.services, visit.call, visit.path["id"], body.conditions)
     return answered(recorded, _body(recorded.value))
@@ -120,7 +119,7 @@ async def grant(visit: Visit) -> Response:
 async def refuse(visit: Visit) -> Response:
     """Answer `POST /v1/derivation-requests/{id}/refusal`."""
     await authenticate(visit.services, visit.call, Role.RELEASER, event=EventName.DERIVATION_REFUSED)
-    read_query(visit.request, _NO_PARAMETERS)
+    read_query(visit.request)
     body = await read_model(visit, DerivationRefusal)
     recorded = await refuse_derivation(visit.services, visit.call, visit.path["id"], body.reason)
     return answered(recorded, _body(recorded.value))
@@ -129,7 +128,7 @@ async def refuse(visit: Visit) -> Response:
 async def revoke(visit: Visit) -> Response:
     """Answer `POST /v1/derivation-requests/{id}/revocation`."""
     await authenticate(visit.services, visit.call, Role.RELEASER, event=EventName.DERIVATION_REVOKED)
-    read_query(visit.request, _NO_PARAMETERS)
+    read_query(visit.request)
     await read_model(visit, DerivationRevocation)
     recorded = await revoke_derivation(visit.services, visit.call, visit.path["id"])
     return answered(recorded, _body(recorded.value))

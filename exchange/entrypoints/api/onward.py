@@ -27,7 +27,6 @@ from exchange.wire import (
     note_text,
 )
 
-_NO_PARAMETERS: frozenset[str] = frozenset()
 _REQUEST_ID = Parameter("id", "path", "The request's id.", required=True)
 
 REQUEST = Operation(
@@ -88,7 +87,7 @@ REVOKE = Operation(
 async def request(visit: Visit) -> Response:
     """Answer `POST /v1/reports/{id}/onward-requests`."""
     await authenticate(visit.services, visit.call, Role.READER, event=EventName.ONWARD_REQUESTED)
-    read_query(visit.request, _NO_PARAMETERS)
+    read_query(visit.request)
     body = await read_model(visit, OnwardRequest)
     wish = OnwardWish(body.recipient, tuple(body.parts), tuple(body.purposes), body.until, body.reason)
     recorded = await request_onward(visit.services, visit.call, visit.path["id"], wish)
@@ -97,7 +96,7 @@ async def request(visit: Visit) -> Response:
 
 async def list_(visit: Visit) -> Response:
     """Answer `GET /v1/onward-requests`."""
-    read_query(visit.request, _NO_PARAMETERS)
+    read_query(visit.request)
     recorded = await list_onward(visit.services, visit.call)
     return answered(recorded, OnwardListBody(items=[_body(view) for view in recorded.value]))
 
@@ -105,7 +104,7 @@ async def list_(visit: Visit) -> Response:
 async def grant(visit: Visit) -> Response:
     """Answer `POST /v1/onward-requests/{id}/grant`."""
     await authenticate(visit.services, visit.call, Role.RELEASER, event=EventName.ONWARD_GRANTED)
-    read_query(visit.request, _NO_PARAMETERS)
+    read_query(visit.request)
     body = await read_model(visit, OnwardGrant)
     recorded = await grant_onward(visit.services, visit.call, visit.path["id"], body.conditions, until=body.until)
     return answered(recorded, _body(recorded.value))
@@ -114,7 +113,7 @@ async def grant(visit: Visit) -> Response:
 async def refuse(visit: Visit) -> Response:
     """Answer `POST /v1/onward-requests/{id}/refusal`."""
     await authenticate(visit.services, visit.call, Role.RELEASER, event=EventName.ONWARD_REFUSED)
-    read_query(visit.request, _NO_PARAMETERS)
+    read_query(visit.request)
     body = await read_model(visit, OnwardRefusal)
     recorded = await refuse_onward(visit.services, visit.call, visit.path["id"], body.reason)
     return answered(recorded, _body(recorded.value))
@@ -123,7 +122,7 @@ async def refuse(visit: Visit) -> Response:
 async def revoke(visit: Visit) -> Response:
     """Answer `POST /v1/onward-requests/{id}/revocation`."""
     await authenticate(visit.services, visit.call, Role.RELEASER, event=EventName.ONWARD_REVOKED)
-    read_query(visit.request, _NO_PARAMETERS)
+    read_query(visit.request)
     await read_model(visit, OnwardRevocation)
     recorded = await revoke_onward(visit.services, visit.call, visit.path["id"])
     return answered(recorded, _body(recorded.value))

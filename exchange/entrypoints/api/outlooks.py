@@ -77,7 +77,7 @@ async def simulate(visit: Visit) -> Response:
     """Answer `POST /v1/agreements/simulations`."""
     event = EventName.AGREEMENT_SIMULATED
     await authenticate(visit.services, visit.call, Role.SIGNATORY, Role.OPERATOR, event=event)
-    read_query(visit.request, frozenset())
+    read_query(visit.request)
     recorded = await simulate_agreement(visit.services, visit.call, await document_of(visit))
     return answered(recorded, outlook_body(recorded.value))
 

@@ -33,7 +33,6 @@ from exchange.wire import (
     MemberListBody,
 )
 
-_NO_PARAMETERS: frozenset[str] = frozenset()
 _LARGEST_PAGE = 500
 
 LIST_MEMBERS = Operation(
@@ -109,7 +108,7 @@ CHANGE_CLIENT = Operation(
 
 async def members(visit: Visit) -> Response:
     """Answer `GET /v1/members`."""
-    read_query(visit.request, _NO_PARAMETERS)
+    read_query(visit.request)
     recorded = await list_members(visit.services, visit.call)
     return answered(recorded, MemberListBody(items=[MemberBody.of(member) for member in recorded.value]))
 
@@ -117,7 +116,7 @@ async def members(visit: Visit) -> Response:
 async def add(visit: Visit) -> Response:
     """Answer `POST /v1/members`."""
     await authenticate(visit.services, visit.call, Role.OPERATOR, event=EventName.MEMBER_ADDED)
-    read_query(visit.request, _NO_PARAMETERS)
+    read_query(visit.request)
     addition = await read_model(visit, MemberAddition)
     recorded = await add_member(visit.services, visit.call, addition.code, addition.name)
     return answered(recorded, MemberBody.of(recorded.value), status=201)
@@ -135,7 +134,7 @@ async def clients(visit: Visit) -> Response:
 async def enrol(visit: Visit) -> Response:
     """Answer `POST /v1/clients`."""
     await authenticate(visit.services, visit.call, Role.OPERATOR, event=EventName.CLIENT_ENROLLED)
-    read_query(visit.request, _NO_PARAMETERS)
+    read_query(visit.request)
     wanted = await read_model(visit, ClientEnrolment)
     purposes = {} if wanted.purposes is None else {"purposes": tuple(wanted.purposes)}
     enrolment = Enrolment(
@@ -156,7 +155,7 @@ async def enrol(visit: Visit) -> Response:
 
 async def show(visit: Visit) -> Response:
     """Answer `GET /v1/clients/{id}`."""
-    read_query(visit.request, _NO_PARAMETERS)
+    read_query(visit.request)
     recorded = await show_client(visit.services, visit.call, visit.path["id"])
     return _client_answer(recorded)
 
@@ -164,7 +163,7 @@ async def show(visit: Visit) -> Response:
 async def change(visit: Visit) -> Response:
     """Answer `PATCH /v1/clients/{id}`: one change at a time, so that one entry says what changed."""
     await authenticate(visit.services, visit.call, Role.OPERATOR, event=EventName.CLIENT_CHANGED)
-    read_query(visit.request, _NO_PARAMETERS)
+    read_query(visit.request)
     version = stated_version(visit.request)
     wanted = await read_model(visit, ClientChange)
     client_id = visit.path["id"]

@@ -11,8 +11,6 @@ from exchange.store import ProxyWish
 from exchange.usecases import ProxyView, ask_proxy, authenticate, list_proxies, revoke_proxy
 from exchange.wire import ProxyBody, ProxyConsent, ProxyListBody, ProxyRevocation
 
-_NO_PARAMETERS: frozenset[str] = frozenset()
-
 ASK = Operation(
     method="POST",
     path="/v1/proxies",
@@ -53,7 +51,7 @@ REVOKE = Operation(
 async def ask(visit: Visit) -> Response:
     """Answer `POST /v1/proxies`."""
     await authenticate(visit.services, visit.call, Role.RELEASER, event=EventName.PROXY_ASKED)
-    read_query(visit.request, _NO_PARAMETERS)
+    read_query(visit.request)
     body = await read_model(visit, ProxyConsent)
     wish = ProxyWish(body.proxy, body.agreement, body.scope, body.until, body.reason)
     recorded = await ask_proxy(visit.services, visit.call, wish)
@@ -62,7 +60,7 @@ async def ask(visit: Visit) -> Response:
 
 async def list_(visit: Visit) -> Response:
     """Answer `GET /v1/proxies`."""
-    read_query(visit.request, _NO_PARAMETERS)
+    read_query(visit.request)
     recorded = await list_proxies(visit.services, visit.call)
     return answered(recorded, ProxyListBody(items=[_body(view) for view in recorded.value]))
 
@@ -70,7 +68,7 @@ async def list_(visit: Visit) -> Response:
 async def revoke(visit: Visit) -> Response:
     """Answer `POST /v1/proxies/{id}/revocation`."""
     await authenticate(visit.services, visit.call, Role.RELEASER, event=EventName.PROXY_REVOKED)
-    read_query(visit.request, _NO_PARAMETERS)
+    read_query(visit.request)
     await read_model(visit, ProxyRevocation)
     recorded = await revoke_proxy(visit.services, visit.call, visit.path["id"])
     return answered(recorded, _body(recorded.value))

@@ -42,7 +42,6 @@ from exchange.wire import (
     note_text,
 )
 
-_NO_PARAMETERS: frozenset[str] = frozenset()
 _LABEL = {"policy": "NATO", "classification": "RESTRICTED", "releasable_to": ["GBR", "NOR"]}
 
 AMEND = Operation(
@@ -132,7 +131,7 @@ DESTRUCTIONS = Operation(
 async def amend(visit: Visit) -> Response:
     """Answer `POST /v1/reports/{id}/amendments`."""
     await authenticate(visit.services, visit.call, Role.CONTRIBUTOR, event=EventName.REPORT_AMENDED)
-    read_query(visit.request, _NO_PARAMETERS)
+    read_query(visit.request)
     version = stated_version(visit.request)
     posted = (await read_model(visit, AmendmentBody)).to_posted()
     recorded = await amend_report(visit.services, visit.call, visit.path["id"], posted, if_version=version)
@@ -142,7 +141,7 @@ async def amend(visit: Visit) -> Response:
 async def downgrade(visit: Visit) -> Response:
     """Answer `POST /v1/reports/{id}/downgrade`."""
     await authenticate(visit.services, visit.call, Role.RELEASER, event=EventName.REPORT_DOWNGRADED)
-    read_query(visit.request, _NO_PARAMETERS)
+    read_query(visit.request)
     version = stated_version(visit.request)
     wanted = (await read_model(visit, DowngradeBody)).to_downgrade()
     recorded = await downgrade_report(visit.services, visit.call, visit.path["id"], wanted, if_version=version)
@@ -153,7 +152,7 @@ async def downgrade(visit: Visit) -> Response:
 async def recall(visit: Visit) -> Response:
     """Answer `POST /v1/reports/{id}/recall`."""
     await authenticate(visit.services, visit.call, Role.RELEASER, event=EventName.REPORT_RECALLED)
-    read_query(visit.request, _NO_PARAMETERS)
+    read_query(visit.request)
     reason = (await read_model(visit, RecallRequest)).reason
     recorded = await recall_report(visit.services, visit.call, visit.path["id"], reason)
     return answered(recorded, _recall(recorded.value, visit.call.now), status=201)
@@ -161,14 +160,14 @@ async def recall(visit: Visit) -> Response:
 
 async def read_recall(visit: Visit) -> Response:
     """Answer `GET /v1/reports/{id}/recall`."""
-    read_query(visit.request, _NO_PARAMETERS)
+    read_query(visit.request)
     recorded = await show_recall(visit.services, visit.call, visit.path["id"])
     return answered(recorded, _recall(recorded.value, visit.call.now))
 
 
 async def read_recall_outlook(visit: Visit) -> Response:
     """Answer `GET /v1/reports/{id}/recall/outlook`."""
-    read_query(visit.request, _NO_PARAMETERS)
+    read_query(visit.request)
     recorded = await preview_recall(visit.services, visit.call, visit.path["id"])
     outlook = recorded.value
     body = RecallOutlookBody(
@@ -185,7 +184,7 @@ async def read_recall_outlook(visit: Visit) -> Response:
 async def certify(visit: Visit) -> Response:
     """Answer `POST /v1/reports/{id}/destruction`."""
     await authenticate(visit.services, visit.call, *DESTROYING_ROLES, event=EventName.DESTRUCTION_CERTIFIED)
-    read_query(visit.request, _NO_PARAMETERS)
+    read_query(visit.request)
     body = await read_model(visit, CertificateBody)
     certificate = Certificate(body.method, body.copies, body.client)
     recorded = await certify_destruction(visit.services, visit.call, visit.path["id"], certificate)
@@ -194,7 +193,7 @@ async def certify(visit: Visit) -> Response:
 
 async def destructions(visit: Visit) -> Response:
     """Answer `GET /v1/destructions`."""
-    read_query(visit.request, _NO_PARAMETERS)
+    read_query(visit.request)
     recorded = await list_destructions(visit.services, visit.call)
     items = [_asked(each, visit.call.now) for each in recorded.value]
     return answered(recorded, AskedDestructionListBody(items=items))

@@ -55,7 +55,6 @@ from exchange.wire import (
     UploadBody,
 )
 
-_NO_PARAMETERS: frozenset[str] = frozenset()
 _FILTERS = frozenset({"after", "limit", "agreement", "topic", "kind", "precedence", "since"})
 _IDEMPOTENCY_KEY = re.compile(r"[!-~]{1,128}")
 _JSON_MEDIA = re.compile(r"application/(?:[a-z0-9.+-]+\+)?json")
@@ -153,7 +152,7 @@ RECEIPT = Operation(
 
 async def pull(visit: Visit) -> Response:
     """Answer `GET /v1/reports/{id}`."""
-    read_query(visit.request, _NO_PARAMETERS)
+    read_query(visit.request)
     recorded = await pull_report(visit.services, visit.call, visit.path["id"])
     return answered(recorded, with_contents(recorded.value))
 
@@ -179,7 +178,7 @@ async def list_(visit: Visit) -> Response:
 async def post(visit: Visit) -> Response:
     """Answer `POST /v1/reports`; the caller is known before its body is read."""
     seen = await authenticated_row(visit.services, visit.call, Role.CONTRIBUTOR, event=EventName.REPORT_POSTED)
-    read_query(visit.request, _NO_PARAMETERS)
+    read_query(visit.request)
     key = single_header(visit.request, "Idempotency-Key")
     if key is not None and not _IDEMPOTENCY_KEY.fullmatch(key):
         raise MalformedError("`Idempotency-Key` has 1 to 128 visible ASCII characters")
@@ -197,7 +196,7 @@ async def post(visit: Visit) -> Response:
 
 async def part(visit: Visit) -> Response:
     """Answer `GET /v1/reports/{id}/parts/{n}`: bytes as posted, never shown inline by a browser."""
-    read_query(visit.request, _NO_PARAMETERS)
+    read_query(visit.request)
     recorded = await read_part(visit.services, visit.call, visit.path["id"], part_number(visit))
     read = recorded.value
     headers = {
@@ -231,7 +230,7 @@ def _octets(visit: Visit, read: ReadPart, span: tuple[int, int], *, status: int,
 
 async def explanation(visit: Visit) -> Response:
     """Answer `GET /v1/reports/{id}/explanation`."""
-    read_query(visit.request, _NO_PARAMETERS)
+    read_query(visit.request)
     report_id = visit.path["id"]
     recorded = await explain_report(visit.services, visit.call, report_id)
     return answered(recorded, explanation_body(report_id, recorded.value))
@@ -240,7 +239,7 @@ async def explanation(visit: Visit) -> Response:
 async def receipt(visit: Visit) -> Response:
     """Answer `POST /v1/reports/{id}/receipts`."""
     await authenticate(visit.services, visit.call, Role.READER, event=EventName.REPORT_RECEIVED)
-    read_query(visit.request, _NO_PARAMETERS)
+    read_query(visit.request)
     await read_model(visit, Acknowledgement)
     recorded = await receive_report(visit.services, visit.call, visit.path["id"])
     kept = recorded.value

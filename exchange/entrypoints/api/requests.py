@@ -30,7 +30,6 @@ from exchange.wire import (
     RequestShownBody,
 )
 
-_NO_PARAMETERS: frozenset[str] = frozenset()
 _PAGE = frozenset({"after", "limit"})
 _LARGEST_PAGE = 500
 _REQUEST_ID = Parameter("id", "path", "The request's id.", required=True)
@@ -116,7 +115,7 @@ WITHDRAW = Operation(
 async def ask(visit: Visit) -> Response:
     """Answer `POST /v1/information-requests`."""
     await authenticate(visit.services, visit.call, Role.READER, event=EventName.REQUEST_MADE)
-    read_query(visit.request, _NO_PARAMETERS)
+    read_query(visit.request)
     body = await read_model(visit, InformationWanted)
     recorded = await request_information(visit.services, visit.call, body.to_posted())
     location = f"/v1/information-requests/{recorded.value.row.id}"
@@ -134,7 +133,7 @@ async def list_(visit: Visit) -> Response:
 
 async def show(visit: Visit) -> Response:
     """Answer `GET /v1/information-requests/{id}`."""
-    read_query(visit.request, _NO_PARAMETERS)
+    read_query(visit.request)
     recorded = await show_request(visit.services, visit.call, visit.path["id"])
     return answered(recorded, _shown(recorded.value))
 
@@ -142,7 +141,7 @@ async def show(visit: Visit) -> Response:
 async def answer(visit: Visit) -> Response:
     """Answer `POST /v1/information-requests/{id}/answers`."""
     await authenticate(visit.services, visit.call, Role.CONTRIBUTOR, event=EventName.REQUEST_ANSWERED)
-    read_query(visit.request, _NO_PARAMETERS)
+    read_query(visit.request)
     body = await read_model(visit, AnswerGiven)
     recorded = await answer_request(visit.services, visit.call, visit.path["id"], body.report)
     return answered(recorded, _shown(recorded.value), status=201)
@@ -151,7 +150,7 @@ async def answer(visit: Visit) -> Response:
 async def close(visit: Visit) -> Response:
     """Answer `POST /v1/information-requests/{id}/closure`."""
     await authenticate(visit.services, visit.call, Role.READER, event=EventName.REQUEST_CLOSED)
-    read_query(visit.request, _NO_PARAMETERS)
+    read_query(visit.request)
     await read_model(visit, RequestEnd)
     recorded = await close_request(visit.services, visit.call, visit.path["id"])
     return answered(recorded, _shown(recorded.value))
@@ -160,7 +159,7 @@ async def close(visit: Visit) -> Response:
 async def withdraw(visit: Visit) -> Response:
     """Answer `POST /v1/information-requests/{id}/withdrawal`."""
     await authenticate(visit.services, visit.call, Role.READER, event=EventName.REQUEST_WITHDRAWN)
-    read_query(visit.request, _NO_PARAMETERS)
+    read_query(visit.request)
     await read_model(visit, RequestEnd)
     recorded = await withdraw_request(visit.services, visit.call, visit.path["id"])
     return answered(recorded, _shown(recorded.value))

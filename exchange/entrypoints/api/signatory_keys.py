@@ -16,7 +16,6 @@ from exchange.usecases import (
 )
 from exchange.wire import KeyRetirement, SignatoryKeyBody, SignatoryKeyListBody, SignatoryKeyOffer
 
-_NO_PARAMETERS: frozenset[str] = frozenset()
 _EXAMPLE_SIGNATURE = {"ed25519": "AAAA", "ml_dsa_65": "AAAA"}
 
 LIST = Operation(
@@ -55,7 +54,7 @@ RETIRE = Operation(
 
 async def list_(visit: Visit) -> Response:
     """Answer `GET /v1/clients/{id}/signature-keys`."""
-    read_query(visit.request, _NO_PARAMETERS)
+    read_query(visit.request)
     recorded = await list_signatory_keys(visit.services, visit.call, visit.path["id"])
     return answered(recorded, SignatoryKeyListBody(items=[SignatoryKeyBody.of(each) for each in recorded.value]))
 
@@ -63,7 +62,7 @@ async def list_(visit: Visit) -> Response:
 async def enrol(visit: Visit) -> Response:
     """Answer `POST /v1/clients/{id}/signature-keys`."""
     await authenticate(visit.services, visit.call, Role.OPERATOR, event=EventName.SIGNATORY_KEY_ENROLLED)
-    read_query(visit.request, _NO_PARAMETERS)
+    read_query(visit.request)
     offer = await read_model(visit, SignatoryKeyOffer)
     offered = OfferedKey(*offer.raw(), offer.proof.to_signature())
     recorded = await enrol_signatory_key(visit.services, visit.call, visit.path["id"], offered)
@@ -73,7 +72,7 @@ async def enrol(visit: Visit) -> Response:
 async def retire(visit: Visit) -> Response:
     """Answer `POST /v1/clients/{id}/signature-keys/retirement`."""
     await authenticate(visit.services, visit.call, Role.OPERATOR, event=EventName.SIGNATORY_KEY_RETIRED)
-    read_query(visit.request, _NO_PARAMETERS)
+    read_query(visit.request)
     given = await read_model(visit, KeyRetirement)
     recorded = await retire_signatory_key(visit.services, visit.call, visit.path["id"], given.key)
     return answered(recorded, SignatoryKeyListBody(items=[SignatoryKeyBody.of(each) for each in recorded.value]))

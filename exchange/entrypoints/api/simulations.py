@@ -34,7 +34,7 @@ SIMULATE = Operation(
 async def simulate(visit: Visit) -> Response:
     """Answer `POST /v1/simulations`."""
     await authenticate(visit.services, visit.call, Role.CONTRIBUTOR, event=EventName.RELEASE_SIMULATED)
-    read_query(visit.request, frozenset())
+    read_query(visit.request)
     wanted = await read_model(visit, SimulationRequest)
     asked = SimulatedReport(
         agreement=wanted.agreement,

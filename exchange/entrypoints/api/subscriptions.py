@@ -30,7 +30,6 @@ from exchange.wire import (
     SubscriptionRequest,
 )
 
-_NO_PARAMETERS: frozenset[str] = frozenset()
 _PATH = "/v1/subscriptions"
 _SUBSCRIPTION_ID = Parameter("id", "path", "The subscription's id.", required=True)
 
@@ -101,7 +100,7 @@ REPLAY = Operation(
 async def add(visit: Visit) -> Response:
     """Answer `POST /v1/subscriptions`."""
     await authenticate(visit.services, visit.call, Role.READER, event=EventName.SUBSCRIPTION_ADDED)
-    read_query(visit.request, _NO_PARAMETERS)
+    read_query(visit.request)
     asked = await read_model(visit, SubscriptionRequest)
     recorded = await add_subscription(visit.services, visit.call, asked.url)
     new = recorded.value
@@ -111,14 +110,14 @@ async def add(visit: Visit) -> Response:
 
 async def list_(visit: Visit) -> Response:
     """Answer `GET /v1/subscriptions`."""
-    read_query(visit.request, _NO_PARAMETERS)
+    read_query(visit.request)
     recorded = await list_subscriptions(visit.services, visit.call)
     return answered(recorded, SubscriptionListBody(items=[_body(row) for row in recorded.value]))
 
 
 async def remove(visit: Visit) -> Response:
     """Answer `DELETE /v1/subscriptions/{id}`."""
-    read_query(visit.request, _NO_PARAMETERS)
+    read_query(visit.request)
     recorded = await remove_subscription(visit.services, visit.call, visit.path["id"])
     return answered(recorded, _body(recorded.value))
 
@@ -132,7 +131,7 @@ async def send_test(visit: Visit) -> Response:
 
 async def deliveries(visit: Visit) -> Response:
     """Answer `GET /v1/subscriptions/{id}/deliveries`."""
-    read_query(visit.request, _NO_PARAMETERS)
+    read_query(visit.request)
     recorded = await list_deliveries(visit.services, visit.call, visit.path["id"])
     return answered(recorded, DeliveryListBody(items=[_delivery(row) for row in recorded.value]))
 
@@ -147,7 +146,7 @@ async def replay(visit: Visit) -> Response:
 async def _read_act(visit: Visit, event: EventName) -> None:
     """Read a body that says nothing, once the caller is known."""
     await authenticate(visit.services, visit.call, Role.READER, event=event)
-    read_query(visit.request, _NO_PARAMETERS)
+    read_query(visit.request)
     await read_model(visit, SubscriptionAct)
 
 

@@ -13,7 +13,6 @@ from exchange.wire import Completion, DeclaredPartBody, HeaderBody, LabelBody, U
 
 BYTES = "application/octet-stream"
 
-_NO_PARAMETERS: frozenset[str] = frozenset()
 _AT_HAND_BYTES = 2 * 1024 * 1024
 """What a part that arrives takes in memory at a time, whatever its size: what came, and what is being sealed."""
 
@@ -46,7 +45,7 @@ COMPLETE = Operation(
 async def send_part(visit: Visit) -> Response:
     """Answer `PUT /v1/reports/{id}/parts/{n}`; nothing of the body is read before the caller and the part are known."""
     await authenticate(visit.services, visit.call, Role.CONTRIBUTOR, event=EventName.UPLOAD_PART_RECEIVED)
-    read_query(visit.request, _NO_PARAMETERS)
+    read_query(visit.request)
     require_media_type(visit.request, BYTES)
     if "content-range" in visit.request.headers:
         # RFC 9110 §14.5: some of a part is never taken for the whole.
@@ -62,7 +61,7 @@ async def send_part(visit: Visit) -> Response:
 async def complete(visit: Visit) -> Response:
     """Answer `POST /v1/reports/{id}/completion`."""
     await authenticate(visit.services, visit.call, Role.CONTRIBUTOR, event=EventName.UPLOAD_COMPLETED)
-    read_query(visit.request, _NO_PARAMETERS)
+    read_query(visit.request)
     # There is nothing to be said, so nothing need be.
     headers = visit.request.headers
     if headers.get("content-length", "0") != "0" or "transfer-encoding" in headers:

@@ -225,8 +225,11 @@ async def arriving_body(request: Request, limits: BodyLimits) -> AsyncIterator[b
             yield piece
 
 
-def read_query(request: Request, allowed: frozenset[str]) -> dict[str, str]:
-    """Return the query's parameters by name; InvalidError points at each that is unknown or stands twice."""
+def read_query(request: Request, allowed: frozenset[str] = frozenset()) -> dict[str, str]:
+    """Return the query's parameters by name; InvalidError points at each that is unknown or stands twice.
+
+    Where none is `allowed`, as at most doors, any is unknown.
+    """
     raw = request.scope.get("query_string", b"")
     if not raw:
         return {}
