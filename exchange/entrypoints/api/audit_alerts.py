@@ -2,15 +2,13 @@
 
 from starlette.responses import Response
 
-from exchange.entrypoints.api.parameters import EVERYWHERE, LIMIT
+from exchange.entrypoints.api.parameters import AFTER, EVERYWHERE, LIMIT, page_limit
 from exchange.entrypoints.http.routing import Endpoint, Operation, Parameter, answered
-from exchange.entrypoints.http.visit import Visit, read_query, whole_number
+from exchange.entrypoints.http.visit import Visit, read_query
 from exchange.kernel import from_micros
 from exchange.store.alert_rows import AlertRow
 from exchange.usecases.list_alerts import AlertQuery, list_alerts
 from exchange.wire import AlertBody, AlertListBody, AlertSubjectBody
-
-_LARGEST_PAGE = 500
 
 LIST = Operation(
     method="GET",
@@ -19,7 +17,7 @@ LIST = Operation(
     summary="List alerts, oldest first: an auditor sees those about its own member's clients and reports.",
     answer=AlertListBody,
     parameters=(
-        Parameter("after", "query", "`next` of an earlier page."),
+        AFTER,
         LIMIT,
         Parameter("rule", "query", "Only alerts of the rule with this name."),
     ),
@@ -30,7 +28,7 @@ LIST = Operation(
 async def list_all(visit: Visit) -> Response:
     """Answer `GET /v1/audit/alerts`."""
     query = read_query(visit.request, frozenset({"after", "limit", "rule"}))
-    limit = whole_number(query, "limit", default=100, largest=_LARGEST_PAGE)
+    limit = page_limit(query)
     asked = AlertQuery(rule=query.get("rule"), cursor=query.get("after"), limit=limit)
     recorded = await list_alerts(visit.services, visit.call, asked)
     page = recorded.value

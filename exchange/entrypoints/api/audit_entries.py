@@ -3,13 +3,12 @@
 from starlette.responses import Response
 
 from exchange.entrypoints.api.audit_filters import FILTERS, criteria_in, fault
-from exchange.entrypoints.api.parameters import ENTRY_ID, EVERYWHERE, LIMIT
+from exchange.entrypoints.api.parameters import AFTER, ENTRY_ID, EVERYWHERE, LIMIT, page_limit
 from exchange.entrypoints.http.routing import Endpoint, Operation, Parameter, answered
-from exchange.entrypoints.http.visit import Visit, read_query, whole_number
+from exchange.entrypoints.http.visit import Visit, read_query
 from exchange.usecases import EntryQuery, FoundEntry, personal_as_json, search_entries, show_entry
 from exchange.wire import EntryListBody, ShownEntryBody
 
-_LARGEST_PAGE = 500
 _ORDERS = ("newest", "oldest")
 
 SEARCH = Operation(
@@ -19,7 +18,7 @@ SEARCH = Operation(
     summary="Search the log: an auditor sees its own member's slice, the exchange's auditor all.",
     answer=EntryListBody,
     parameters=(
-        Parameter("after", "query", "`next` of an earlier page."),
+        AFTER,
         LIMIT,
         Parameter(
             "order",
@@ -52,7 +51,7 @@ async def search(visit: Visit) -> Response:
     asked = EntryQuery(
         criteria=criteria_in(visit.services, query),
         cursor=query.get("after"),
-        limit=whole_number(query, "limit", default=100, largest=_LARGEST_PAGE),
+        limit=page_limit(query),
         newest_first=_is_newest_first(query),
     )
     recorded = await search_entries(visit.services, visit.call, asked)

@@ -7,9 +7,9 @@ from typing import Any
 
 from starlette.responses import Response
 
-from exchange.entrypoints.api.parameters import CLIENT_ID, EVERYWHERE, LIMIT, REPORT_ID
+from exchange.entrypoints.api.parameters import AFTER, CLIENT_ID, EVERYWHERE, LIMIT, PAGED, REPORT_ID, page_limit
 from exchange.entrypoints.http.routing import Endpoint, Operation, Parameter, answered
-from exchange.entrypoints.http.visit import Visit, read_query, whole_number
+from exchange.entrypoints.http.visit import Visit, read_query
 from exchange.kernel import Fault, InvalidError, MalformedError, parse_rfc3339
 from exchange.release import View
 from exchange.usecases import CouldRead, FoundEntry, Leaf, ReadersOn, client_registry, readers_on, report_registry
@@ -24,16 +24,13 @@ from exchange.wire import (
     ReportRegistryBody,
 )
 
-_LARGEST_PAGE = 500
-_AFTER = Parameter("after", "query", "`next` of an earlier page.")
-
 REPORT_REGISTRY = Operation(
     method="GET",
     path="/v1/audit/reports/{id}/registry",
     action="audit.report-registry",
     summary="Who was given what of a report, and when: for its originator's auditor and the exchange's.",
     answer=ReportRegistryBody,
-    parameters=(REPORT_ID, _AFTER, LIMIT),
+    parameters=(REPORT_ID, AFTER, LIMIT),
     errors=EVERYWHERE,
 )
 CLIENT_REGISTRY = Operation(
@@ -42,7 +39,7 @@ CLIENT_REGISTRY = Operation(
     action="audit.client-registry",
     summary="What a client was given, and when: for its own member's auditor and the exchange's.",
     answer=ClientRegistryBody,
-    parameters=(CLIENT_ID, _AFTER, LIMIT),
+    parameters=(CLIENT_ID, AFTER, LIMIT),
     errors=EVERYWHERE,
 )
 READERS = Operation(
@@ -129,8 +126,8 @@ async def readers(visit: Visit) -> Response:
 
 
 def _leaf(visit: Visit) -> Leaf:
-    query = read_query(visit.request, frozenset({"after", "limit"}))
-    return Leaf(query.get("after"), whole_number(query, "limit", default=100, largest=_LARGEST_PAGE))
+    query = read_query(visit.request, PAGED)
+    return Leaf(query.get("after"), page_limit(query))
 
 
 def _line(found: FoundEntry) -> RegistryLineBody:

@@ -5,9 +5,9 @@ from datetime import datetime
 from starlette.responses import Response
 
 from exchange.audit import EventName
-from exchange.entrypoints.api.parameters import AGREEMENT_ID, EVERYWHERE, LIMIT, PURPOSE
+from exchange.entrypoints.api.parameters import AFTER, AGREEMENT_ID, EVERYWHERE, LIMIT, PAGED, PURPOSE, page_limit
 from exchange.entrypoints.http.routing import Endpoint, Operation, Parameter, answered
-from exchange.entrypoints.http.visit import Visit, read_query, whole_number
+from exchange.entrypoints.http.visit import Visit, read_query
 from exchange.kernel import Fault, InvalidError, MalformedError, parse_rfc3339
 from exchange.members import Role
 from exchange.store import BreachKind, BreachRow
@@ -40,15 +40,15 @@ BREACHES = Operation(
     action="breach.list",
     summary="What the caller's member did not do for others, or others for it; to its signatories that are cleared.",
     answer=BreachListBody,
-    parameters=(AGREEMENT_ID, Parameter("after", "query", "`next` of an earlier answer."), LIMIT),
+    parameters=(AGREEMENT_ID, AFTER, LIMIT),
     errors=EVERYWHERE,
 )
 
 
 async def breaches(visit: Visit) -> Response:
     """Answer `GET /v1/agreements/{id}/breaches`."""
-    query = read_query(visit.request, frozenset({"after", "limit"}))
-    limit = whole_number(query, "limit", default=100, largest=500)
+    query = read_query(visit.request, PAGED)
+    limit = page_limit(query)
     recorded = await list_breaches(visit.services, visit.call, visit.path["id"], cursor=query.get("after"), limit=limit)
     items = [_breach(row) for row in recorded.value.rows]
     return answered(recorded, BreachListBody(items=items, next=recorded.value.next))

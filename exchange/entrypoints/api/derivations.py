@@ -3,8 +3,8 @@
 from starlette.responses import Response
 
 from exchange.audit import EventName
-from exchange.entrypoints.api.parameters import EVERYWHERE, PURPOSE, REPORT_ID, WITH_BODY
-from exchange.entrypoints.http.routing import Endpoint, Operation, Parameter, answered, read_model
+from exchange.entrypoints.api.parameters import EVERYWHERE, PURPOSE, REPORT_ID, REQUEST_ID, WITH_BODY
+from exchange.entrypoints.http.routing import Endpoint, Operation, answered, read_model
 from exchange.entrypoints.http.visit import Visit, read_query
 from exchange.members import Role
 from exchange.store import DerivationWish
@@ -28,8 +28,6 @@ from exchange.wire import (
     LabelBody,
     note_text,
 )
-
-_REQUEST_ID = Parameter("id", "path", "The request's id.", required=True)
 
 REQUEST = Operation(
     method="POST",
@@ -62,7 +60,7 @@ GRANT = Operation(
     summary="Consent to a request (originator's releaser); above CONFIDENTIAL it waits for a second one.",
     body=DerivationGrant,
     answer=DerivationBody,
-    parameters=(_REQUEST_ID,),
+    parameters=(REQUEST_ID,),
     errors=(*EVERYWHERE, *WITH_BODY, 409),
     example={"conditions": "without the name of the vessel"},
 )
@@ -73,7 +71,7 @@ REFUSE = Operation(
     summary="Refuse a request (originator's releaser).",
     body=DerivationRefusal,
     answer=DerivationBody,
-    parameters=(_REQUEST_ID,),
+    parameters=(REQUEST_ID,),
     errors=(*EVERYWHERE, *WITH_BODY, 409),
     example={"reason": "the source would be known"},
 )
@@ -84,7 +82,7 @@ REVOKE = Operation(
     summary="Take a consent back (originator's releaser): nothing more is marked lower under it.",
     body=DerivationRevocation,
     answer=DerivationBody,
-    parameters=(_REQUEST_ID,),
+    parameters=(REQUEST_ID,),
     errors=(*EVERYWHERE, *WITH_BODY, 409),
     example={},
 )

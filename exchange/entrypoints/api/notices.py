@@ -2,13 +2,11 @@
 
 from starlette.responses import Response
 
-from exchange.entrypoints.api.parameters import EVERYWHERE, LIMIT
-from exchange.entrypoints.http.routing import Endpoint, Operation, Parameter, answered
-from exchange.entrypoints.http.visit import Visit, read_query, whole_number
+from exchange.entrypoints.api.parameters import AFTER, EVERYWHERE, LIMIT, PAGED, page_limit
+from exchange.entrypoints.http.routing import Endpoint, Operation, answered
+from exchange.entrypoints.http.visit import Visit, read_query
 from exchange.usecases import list_notices
 from exchange.wire import NoticeBody, NoticeListBody
-
-_LARGEST_PAGE = 500
 
 LIST = Operation(
     method="GET",
@@ -16,15 +14,15 @@ LIST = Operation(
     action="notice.list",
     summary="What happened to reports that this reader was given, oldest first.",
     answer=NoticeListBody,
-    parameters=(Parameter("after", "query", "`next` of an earlier page."), LIMIT),
+    parameters=(AFTER, LIMIT),
     errors=EVERYWHERE,
 )
 
 
 async def list_all(visit: Visit) -> Response:
     """Answer `GET /v1/notices`."""
-    query = read_query(visit.request, frozenset({"after", "limit"}))
-    limit = whole_number(query, "limit", default=100, largest=_LARGEST_PAGE)
+    query = read_query(visit.request, PAGED)
+    limit = page_limit(query)
     recorded = await list_notices(visit.services, visit.call, query.get("after"), limit=limit)
     page = recorded.value
     items = [

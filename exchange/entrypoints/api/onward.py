@@ -3,8 +3,8 @@
 from starlette.responses import Response
 
 from exchange.audit import EventName
-from exchange.entrypoints.api.parameters import EVERYWHERE, PURPOSE, REPORT_ID, WITH_BODY
-from exchange.entrypoints.http.routing import Endpoint, Operation, Parameter, answered, read_model
+from exchange.entrypoints.api.parameters import EVERYWHERE, PURPOSE, REPORT_ID, REQUEST_ID, WITH_BODY
+from exchange.entrypoints.http.routing import Endpoint, Operation, answered, read_model
 from exchange.entrypoints.http.visit import Visit, read_query
 from exchange.members import Role
 from exchange.store import OnwardWish
@@ -26,8 +26,6 @@ from exchange.wire import (
     OnwardRevocation,
     note_text,
 )
-
-_REQUEST_ID = Parameter("id", "path", "The request's id.", required=True)
 
 REQUEST = Operation(
     method="POST",
@@ -56,7 +54,7 @@ GRANT = Operation(
     summary="Consent to a request (originator's releaser); above CONFIDENTIAL it waits for a second one.",
     body=OnwardGrant,
     answer=OnwardBody,
-    parameters=(_REQUEST_ID,),
+    parameters=(REQUEST_ID,),
     errors=(*EVERYWHERE, *WITH_BODY, 409),
     example={"conditions": "not to be quoted", "until": "2027-01-01T00:00:00Z"},
 )
@@ -67,7 +65,7 @@ REFUSE = Operation(
     summary="Refuse a request (originator's releaser).",
     body=OnwardRefusal,
     answer=OnwardBody,
-    parameters=(_REQUEST_ID,),
+    parameters=(REQUEST_ID,),
     errors=(*EVERYWHERE, *WITH_BODY, 409),
     example={"reason": "the source would be known"},
 )
@@ -78,7 +76,7 @@ REVOKE = Operation(
     summary="Take a consent back (originator's releaser), from the next request on.",
     body=OnwardRevocation,
     answer=OnwardBody,
-    parameters=(_REQUEST_ID,),
+    parameters=(REQUEST_ID,),
     errors=(*EVERYWHERE, *WITH_BODY, 409),
     example={},
 )

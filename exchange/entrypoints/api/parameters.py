@@ -1,6 +1,10 @@
-"""Parameters that several operations declare, and the errors that every operation can end in."""
+"""Parameters that several operations declare, how long a page is, and the errors that every operation can end in."""
 
 from exchange.entrypoints.http.routing import Parameter
+from exchange.kernel import Fault, InvalidError
+
+_PAGE = 100
+_LARGEST_PAGE = 500
 
 EVERYWHERE = (400, 401, 403, 404, 405, 406, 422, 429, 500, 503)
 """Every operation: malformed query, not enrolled, suspended or without the role, absent, wrong method or media type,
@@ -13,6 +17,7 @@ REPORT_ID = Parameter("id", "path", "The report's id.", required=True)
 CLIENT_ID = Parameter("id", "path", "The client's id.", required=True)
 AGREEMENT_ID = Parameter("id", "path", "The agreement's id.", required=True)
 ENTRY_ID = Parameter("id", "path", "The entry's id.", required=True)
+REQUEST_ID = Parameter("id", "path", "The request's id.", required=True)
 PART_NUMBER = Parameter(
     "n", "path", "The part's number, from 1.", {"type": "string", "pattern": "^[0-9]+$"}, required=True
 )
@@ -36,6 +41,23 @@ IF_MATCH = Parameter(
     {"type": "string", "pattern": '^(\\*|"[0-9]{1,9}")$'},
 )
 RANGE = Parameter("Range", "header", "A single range of bytes.", {"type": "string", "example": "bytes=0-1023"})
+AFTER = Parameter("after", "query", "`next` of an earlier page.")
 LIMIT = Parameter(
-    "limit", "query", "How many at most.", {"type": "integer", "minimum": 1, "maximum": 500, "default": 100}
+    "limit",
+    "query",
+    "How many at most.",
+    {"type": "integer", "minimum": 1, "maximum": _LARGEST_PAGE, "default": _PAGE},
 )
+PAGED = frozenset({AFTER.name, LIMIT.name})
+"""The query of a list that has no filters."""
+
+
+def page_limit(query: dict[str, str]) -> int:
+    """Return how many a page may have: what `limit` says, InvalidError where that is not what LIMIT declares."""
+    text = query.get(LIMIT.name)
+    if text is None:
+        return _PAGE
+    if text.isascii() and text.isdecimal() and len(text) <= len(str(_LARGEST_PAGE)) and 1 <= int(text) <= _LARGEST_PAGE:
+        return int(text)
+    message = f"use a whole number from 1 to {_LARGEST_PAGE}"
+    raise InvalidError("the query has faults", (Fault(f"/{LIMIT.name}", "invalid-value", message),))

@@ -4,9 +4,18 @@ from starlette.responses import Response
 
 from exchange.audit import EventName
 from exchange.crypto import CertificateFacts, read_certificate
-from exchange.entrypoints.api.parameters import CLIENT_ID, EVERYWHERE, IF_MATCH, LIMIT, WITH_BODY
-from exchange.entrypoints.http.routing import Endpoint, Operation, Parameter, answered, read_model
-from exchange.entrypoints.http.visit import Visit, read_query, stated_version, whole_number
+from exchange.entrypoints.api.parameters import (
+    AFTER,
+    CLIENT_ID,
+    EVERYWHERE,
+    IF_MATCH,
+    LIMIT,
+    PAGED,
+    WITH_BODY,
+    page_limit,
+)
+from exchange.entrypoints.http.routing import Endpoint, Operation, answered, read_model
+from exchange.entrypoints.http.visit import Visit, read_query, stated_version
 from exchange.kernel import ExchangeError, Fault, InvalidError
 from exchange.members import Role, Standing
 from exchange.usecases import (
@@ -33,8 +42,6 @@ from exchange.wire import (
     MemberListBody,
 )
 
-_LARGEST_PAGE = 500
-
 LIST_MEMBERS = Operation(
     method="GET",
     path="/v1/members",
@@ -60,7 +67,7 @@ LIST_CLIENTS = Operation(
     action="client.list",
     summary="List the clients that this client may see: all for an operator, its own member's for others.",
     answer=ClientListBody,
-    parameters=(Parameter("after", "query", "`next` of an earlier page."), LIMIT),
+    parameters=(AFTER, LIMIT),
     errors=EVERYWHERE,
 )
 ENROL_CLIENT = Operation(
@@ -124,8 +131,8 @@ async def add(visit: Visit) -> Response:
 
 async def clients(visit: Visit) -> Response:
     """Answer `GET /v1/clients`."""
-    query = read_query(visit.request, frozenset({"after", "limit"}))
-    limit = whole_number(query, "limit", default=100, largest=_LARGEST_PAGE)
+    query = read_query(visit.request, PAGED)
+    limit = page_limit(query)
     recorded = await list_clients(visit.services, visit.call, after=query.get("after"), limit=limit)
     items = [ClientBody.of(view.client, view.thumbprints) for view in recorded.value.views]
     return answered(recorded, ClientListBody(items=items, next=recorded.value.next))

@@ -19,12 +19,13 @@ from exchange.entrypoints.api.parameters import (
     RANGE,
     REPORT_ID,
     WITH_BODY,
+    page_limit,
 )
 from exchange.entrypoints.api.uploads import begun_answer, part_number
 from exchange.entrypoints.http.ranges import requested_range
 from exchange.entrypoints.http.receipts import receipt_headers
 from exchange.entrypoints.http.routing import Endpoint, Operation, Parameter, answered, read_model
-from exchange.entrypoints.http.visit import Visit, read_query, single_header, whole_number
+from exchange.entrypoints.http.visit import Visit, read_query, single_header
 from exchange.kernel import Fault, InvalidError, MalformedError, parse_rfc3339, rfc3339
 from exchange.members import Role
 from exchange.release import Decision, Explanation, Permit, Refusal, RuleOutcome, View
@@ -58,7 +59,6 @@ from exchange.wire import (
 _FILTERS = frozenset({"after", "limit", "agreement", "topic", "kind", "precedence", "since"})
 _IDEMPOTENCY_KEY = re.compile(r"[!-~]{1,128}")
 _JSON_MEDIA = re.compile(r"application/(?:[a-z0-9.+-]+\+)?json")
-_LARGEST_PAGE = 500
 
 PULL = Operation(
     method="GET",
@@ -163,7 +163,7 @@ async def list_(visit: Visit) -> Response:
     since = query.get("since")
     asked = ListQuery(
         cursor=query.get("after"),
-        limit=whole_number(query, "limit", default=100, largest=_LARGEST_PAGE),
+        limit=page_limit(query),
         agreement=query.get("agreement"),
         topic=query.get("topic"),
         kind=query.get("kind"),

@@ -5,9 +5,18 @@ from typing import Any
 from starlette.responses import Response
 
 from exchange.audit import EventName
-from exchange.entrypoints.api.parameters import EVERYWHERE, LIMIT, PURPOSE, WITH_BODY
-from exchange.entrypoints.http.routing import Endpoint, Operation, Parameter, answered, read_model
-from exchange.entrypoints.http.visit import Visit, read_query, whole_number
+from exchange.entrypoints.api.parameters import (
+    AFTER,
+    EVERYWHERE,
+    LIMIT,
+    PAGED,
+    PURPOSE,
+    REQUEST_ID,
+    WITH_BODY,
+    page_limit,
+)
+from exchange.entrypoints.http.routing import Endpoint, Operation, answered, read_model
+from exchange.entrypoints.http.visit import Visit, read_query
 from exchange.members import Role
 from exchange.usecases import (
     RequestView,
@@ -29,10 +38,6 @@ from exchange.wire import (
     RequestListBody,
     RequestShownBody,
 )
-
-_PAGE = frozenset({"after", "limit"})
-_LARGEST_PAGE = 500
-_REQUEST_ID = Parameter("id", "path", "The request's id.", required=True)
 
 ASK = Operation(
     method="POST",
@@ -64,7 +69,7 @@ LIST = Operation(
     action="request.list",
     summary="Requests that this client's member made or is asked by, as far as the client may read them.",
     answer=RequestListBody,
-    parameters=(Parameter("after", "query", "`next` of an earlier page."), LIMIT, PURPOSE),
+    parameters=(AFTER, LIMIT, PURPOSE),
     errors=EVERYWHERE,
 )
 SHOW = Operation(
@@ -73,7 +78,7 @@ SHOW = Operation(
     action="request.read",
     summary="A request with its text, and the answers that this client may know of.",
     answer=RequestShownBody,
-    parameters=(_REQUEST_ID, PURPOSE),
+    parameters=(REQUEST_ID, PURPOSE),
     errors=EVERYWHERE,
 )
 ANSWER = Operation(
@@ -84,7 +89,7 @@ ANSWER = Operation(
     body=AnswerGiven,
     answer=RequestShownBody,
     status=201,
-    parameters=(_REQUEST_ID, PURPOSE),
+    parameters=(REQUEST_ID, PURPOSE),
     errors=(*EVERYWHERE, *WITH_BODY, 409),
     example={"report": "01980000-0000-7000-8000-00000000000f"},
 )
@@ -95,7 +100,7 @@ CLOSE = Operation(
     summary="Close a request (reader of the member that asked): it is answered no more.",
     body=RequestEnd,
     answer=RequestShownBody,
-    parameters=(_REQUEST_ID, PURPOSE),
+    parameters=(REQUEST_ID, PURPOSE),
     errors=(*EVERYWHERE, *WITH_BODY, 409),
     example={},
 )
@@ -106,7 +111,7 @@ WITHDRAW = Operation(
     summary="Withdraw a request (reader of the member that asked): whoever was asked sees nothing of it any more.",
     body=RequestEnd,
     answer=RequestShownBody,
-    parameters=(_REQUEST_ID, PURPOSE),
+    parameters=(REQUEST_ID, PURPOSE),
     errors=(*EVERYWHERE, *WITH_BODY, 409),
     example={},
 )
@@ -124,8 +129,8 @@ async def ask(visit: Visit) -> Response:
 
 async def list_(visit: Visit) -> Response:
     """Answer `GET /v1/information-requests`."""
-    query = read_query(visit.request, _PAGE)
-    limit = whole_number(query, "limit", default=100, largest=_LARGEST_PAGE)
+    query = read_query(visit.request, PAGED)
+    limit = page_limit(query)
     recorded = await list_requests(visit.services, visit.call, cursor=query.get("after"), limit=limit)
     items = [RequestLineBody(**_fields(view)) for view in recorded.value.items]
     return answered(recorded, RequestListBody(items=items, next=recorded.value.next))

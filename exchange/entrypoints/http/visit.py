@@ -250,17 +250,6 @@ def read_query(request: Request, allowed: frozenset[str] = frozenset()) -> dict[
     return query
 
 
-def whole_number(query: dict[str, str], name: str, *, default: int, largest: int) -> int:
-    """Return the parameter `name` as a number from 1 to `largest`."""
-    text = query.get(name)
-    if text is None:
-        return default
-    if text.isascii() and text.isdecimal() and len(text) <= len(str(largest)) and 1 <= int(text) <= largest:
-        return int(text)
-    message = f"use a whole number from 1 to {largest}"
-    raise InvalidError("the query has faults", (Fault(f"/{name}", "invalid-value", message),))
-
-
 def _holder_of(scope: Any) -> Holder:
     holder: Holder = scope.get(HOLDER_KEY) or _NOBODY
     return holder
