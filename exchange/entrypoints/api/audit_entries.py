@@ -2,10 +2,10 @@
 
 from starlette.responses import Response
 
-from exchange.entrypoints.api.audit_filters import FILTERS, criteria_in, fault
+from exchange.entrypoints.api.audit_filters import FILTERS, criteria_in
 from exchange.entrypoints.api.parameters import AFTER, ENTRY_ID, EVERYWHERE, LIMIT, page_limit
 from exchange.entrypoints.http.routing import Endpoint, Operation, Parameter, answered
-from exchange.entrypoints.http.visit import Visit, read_query
+from exchange.entrypoints.http.visit import Visit, query_fault, read_query
 from exchange.usecases import EntryQuery, FoundEntry, personal_as_json, search_entries, show_entry
 from exchange.wire import EntryListBody, ShownEntryBody
 
@@ -73,7 +73,7 @@ def _shown(found: FoundEntry) -> ShownEntryBody:
 def _is_newest_first(query: dict[str, str]) -> bool:
     order = query.get("order", _ORDERS[0])
     if order not in _ORDERS:
-        raise fault("order", f"use one of {', '.join(_ORDERS)}")
+        raise query_fault("order", f"use one of {', '.join(_ORDERS)}")
     return order == _ORDERS[0]
 
 

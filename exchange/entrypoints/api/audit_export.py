@@ -5,11 +5,11 @@ from collections.abc import AsyncIterator
 from starlette.responses import Response, StreamingResponse
 
 from exchange.audit.export import FORMATS, Format, FormatName, Place, Statement, parse_place
-from exchange.entrypoints.api.audit_filters import FILTERS, criteria_in, fault
+from exchange.entrypoints.api.audit_filters import FILTERS, criteria_in
 from exchange.entrypoints.api.parameters import EVERYWHERE
 from exchange.entrypoints.http.receipts import receipt_headers
 from exchange.entrypoints.http.routing import Endpoint, Operation, Parameter
-from exchange.entrypoints.http.visit import Visit, read_query
+from exchange.entrypoints.http.visit import Visit, query_fault, read_query
 from exchange.kernel import MalformedError
 from exchange.usecases import Export, ExportQuery, export_entries
 
@@ -45,7 +45,7 @@ async def export(visit: Visit) -> Response:
         name, _after(query), criteria_in(visit.services, query), _flag(query, "follow"), _flag(query, "proofs")
     )
     if asked.proofs and name is not FormatName.NDJSON:
-        raise fault("proofs", "only `ndjson` has a place for proofs")
+        raise query_fault("proofs", "only `ndjson` has a place for proofs")
     recorded = await export_entries(visit.services, visit.call, asked)
     begun, form = recorded.value, FORMATS[name]
     headers = {
@@ -70,7 +70,7 @@ async def _lines(begun: Export, form: Format, *, with_head: bool) -> AsyncIterat
 def _format(query: dict[str, str]) -> FormatName:
     given = query.get("format", FormatName.NDJSON.value)
     if given not in _FORMAT_NAMES:
-        raise fault("format", f"use one of {', '.join(_FORMAT_NAMES)}")
+        raise query_fault("format", f"use one of {', '.join(_FORMAT_NAMES)}")
     return FormatName(given)
 
 
@@ -78,13 +78,13 @@ def _after(query: dict[str, str]) -> Place | None:
     try:
         return parse_place(query["after"]) if "after" in query else None
     except MalformedError as exc:
-        raise fault("after", exc.message) from exc
+        raise query_fault("after", exc.message) from exc
 
 
 def _flag(query: dict[str, str], name: str) -> bool:
     given = query.get(name, "false")
     if given not in _FLAG["enum"]:
-        raise fault(name, "use `true` or `false`")
+        raise query_fault(name, "use `true` or `false`")
     return given == "true"
 
 

@@ -1,12 +1,11 @@
 """The filters by which auditors narrow what they are shown of the log: the same wherever it is read."""
 
 import re
-from datetime import datetime
 from ipaddress import ip_address
 
 from exchange.audit import Criteria
 from exchange.entrypoints.http.routing import Parameter
-from exchange.kernel import Fault, InvalidError, MalformedError, parse_rfc3339
+from exchange.entrypoints.http.visit import moment_in, query_fault
 from exchange.usecases import Services, search_tokens
 
 _MOMENT = {"type": "string", "format": "date-time"}
@@ -45,15 +44,10 @@ def criteria_in(services: Services, query: dict[str, str]) -> Criteria:
     words = {name: query.get(name) for name in _WORDS if name != "report"}
     if "report" in query:
         if "subject" in query:
-            raise fault("subject", "give `report` or `subject`: they are one filter")
+            raise query_fault("subject", "give `report` or `subject`: they are one filter")
         words["subject"] = query["report"]
     tokens = _tokens(services, query) if query.keys() & _PERSONAL.keys() else {}
-    return Criteria(since=_moment(query, "since"), until=_moment(query, "until"), **words, **tokens)
-
-
-def fault(name: str, message: str) -> InvalidError:
-    """Return the error about one parameter of a query."""
-    return InvalidError("the query has faults", (Fault(f"/{name}", "invalid-value", message),))
+    return Criteria(since=moment_in(query, "since"), until=moment_in(query, "until"), **words, **tokens)
 
 
 def _tokens(services: Services, query: dict[str, str]) -> dict[str, str]:
@@ -64,7 +58,7 @@ def _tokens(services: Services, query: dict[str, str]) -> dict[str, str]:
         # As `openssl x509 -fingerprint` writes it, too.
         thumbprint = query["thumbprint"].replace(":", "").lower()
         if not _THUMBPRINT.fullmatch(thumbprint):
-            raise fault("thumbprint", "use the 64 hexadecimal digits of a certificate's SHA-256")
+            raise query_fault("thumbprint", "use the 64 hexadecimal digits of a certificate's SHA-256")
         found["thumbprint"] = tokens.of_thumbprint(thumbprint)
     return found
 
@@ -73,11 +67,4 @@ def _address(text: str) -> str:
     try:
         return str(ip_address(text))
     except ValueError as exc:
-        raise fault("source", "use an address such as 192.0.2.7 or 2001:db8::7") from exc
-
-
-def _moment(query: dict[str, str], name: str) -> datetime | None:
-    try:
-        return parse_rfc3339(query[name]) if name in query else None
-    except MalformedError as exc:
-        raise fault(name, exc.message) from exc
+        raise query_fault("source", "use an address such as 192.0.2.7 or 2001:db8::7") from exc

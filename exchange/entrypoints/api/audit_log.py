@@ -5,8 +5,7 @@ from starlette.responses import Response
 from exchange.entrypoints.api.parameters import ENTRY_ID, EVERYWHERE
 from exchange.entrypoints.http.receipts import receipt_headers
 from exchange.entrypoints.http.routing import Endpoint, Operation, Parameter, answered
-from exchange.entrypoints.http.visit import Visit, read_query
-from exchange.kernel import Fault, InvalidError
+from exchange.entrypoints.http.visit import Visit, query_fault, read_query
 from exchange.usecases import Recorded
 from exchange.usecases.read_log import (
     WhichCheckpoint,
@@ -124,14 +123,14 @@ async def consistency(visit: Visit) -> Response:
 def _which(query: dict[str, str]) -> WhichCheckpoint:
     wrong = [name for name in query if query[name] not in {"true", "false"}]
     if wrong:
-        raise _fault(wrong[0], "use `true` or `false`")
+        raise query_fault(wrong[0], "use `true` or `false`")
     match [name for name in query if query[name] == "true"]:
         case []:
             return WhichCheckpoint.NEWEST
         case [name]:
             return WhichCheckpoint(name)
         case _:
-            raise _fault("witnessed", "ask for one of the two: what is witnessed is kept")
+            raise query_fault("witnessed", "ask for one of the two: what is witnessed is kept")
 
 
 def _as(media: str, recorded: Recorded[bytes]) -> Response:
@@ -142,11 +141,7 @@ def _size(query: dict[str, str], name: str) -> int:
     text = query.get(name, "")
     if text.isascii() and text.isdecimal() and len(text) <= len(str(_LARGEST_SIZE)) and int(text) <= _LARGEST_SIZE:
         return int(text)
-    raise _fault(name, f"use a whole number from 0 to {_LARGEST_SIZE}")
-
-
-def _fault(name: str, message: str) -> InvalidError:
-    return InvalidError("the query has faults", (Fault(f"/{name}", "invalid-value", message),))
+    raise query_fault(name, f"use a whole number from 0 to {_LARGEST_SIZE}")
 
 
 OPERATIONS: tuple[tuple[Operation, Endpoint], ...] = (

@@ -9,7 +9,7 @@ from starlette.responses import Response
 
 from exchange.entrypoints.api.parameters import AFTER, CLIENT_ID, EVERYWHERE, LIMIT, PAGED, REPORT_ID, page_limit
 from exchange.entrypoints.http.routing import Endpoint, Operation, Parameter, answered
-from exchange.entrypoints.http.visit import Visit, read_query
+from exchange.entrypoints.http.visit import Visit, query_fault, read_query
 from exchange.kernel import Fault, InvalidError, MalformedError, parse_rfc3339
 from exchange.release import View
 from exchange.usecases import CouldRead, FoundEntry, Leaf, ReadersOn, client_registry, readers_on, report_registry
@@ -180,7 +180,7 @@ def _period(on: str | None) -> tuple[datetime, datetime | None]:
         try:
             return parse_rfc3339(on), None
         except MalformedError as exc:
-            raise InvalidError("the query has faults", (Fault("/on", "invalid-value", exc.message),)) from exc
+            raise query_fault("on", exc.message) from exc
     # The calendar's last day has no end in it; like every other day to come it is refused for that.
     return day, None if day.date() == date.max else day + timedelta(days=1)
 

@@ -1,14 +1,11 @@
 """Whether the parties of an agreement do what they promised."""
 
-from datetime import datetime
-
 from starlette.responses import Response
 
 from exchange.audit import EventName
 from exchange.entrypoints.api.parameters import AFTER, AGREEMENT_ID, EVERYWHERE, LIMIT, PAGED, PURPOSE, page_limit
 from exchange.entrypoints.http.routing import Endpoint, Operation, Parameter, answered
-from exchange.entrypoints.http.visit import Visit, read_query
-from exchange.kernel import Fault, InvalidError, MalformedError, parse_rfc3339
+from exchange.entrypoints.http.visit import Visit, moment_in, read_query
 from exchange.members import Role
 from exchange.store import BreachKind, BreachRow
 from exchange.usecases import authenticate, list_breaches, show_compliance
@@ -57,9 +54,8 @@ async def breaches(visit: Visit) -> Response:
 async def compliance(visit: Visit) -> Response:
     """Answer `GET /v1/agreements/{id}/compliance`."""
     await authenticate(visit.services, visit.call, Role.READER, event=EventName.COMPLIANCE_READ)
-    since = read_query(visit.request, frozenset({"since"})).get("since")
-    begin = None if since is None else _moment(since)
-    recorded = await show_compliance(visit.services, visit.call, visit.path["id"], begin)
+    since = moment_in(read_query(visit.request, frozenset({"since"})), "since")
+    recorded = await show_compliance(visit.services, visit.call, visit.path["id"], since)
     found = recorded.value
     body = ComplianceBody(
         id=found.agreement.id,
@@ -81,13 +77,6 @@ def _breach(row: BreachRow) -> BreachBody:
         due=row.due_at,
         found_at=row.found_at,
     )
-
-
-def _moment(text: str) -> datetime:
-    try:
-        return parse_rfc3339(text)
-    except MalformedError as exc:
-        raise InvalidError("the query has faults", (Fault("/since", "invalid-value", exc.message),)) from exc
 
 
 OPERATIONS: tuple[tuple[Operation, Endpoint], ...] = ((COMPLIANCE, compliance), (BREACHES, breaches))

@@ -1,7 +1,7 @@
 """Parameters that several operations declare, how long a page is, and the errors that every operation can end in."""
 
 from exchange.entrypoints.http.routing import Parameter
-from exchange.kernel import Fault, InvalidError
+from exchange.entrypoints.http.visit import query_fault
 
 _PAGE = 100
 _LARGEST_PAGE = 500
@@ -59,5 +59,4 @@ def page_limit(query: dict[str, str]) -> int:
         return _PAGE
     if text.isascii() and text.isdecimal() and len(text) <= len(str(_LARGEST_PAGE)) and 1 <= int(text) <= _LARGEST_PAGE:
         return int(text)
-    message = f"use a whole number from 1 to {_LARGEST_PAGE}"
-    raise InvalidError("the query has faults", (Fault(f"/{LIMIT.name}", "invalid-value", message),))
+    raise query_fault(LIMIT.name, f"use a whole number from 1 to {_LARGEST_PAGE}")

@@ -2,7 +2,6 @@
 
 import base64
 import re
-from datetime import datetime
 from typing import assert_never
 from urllib.parse import quote
 
@@ -25,8 +24,8 @@ from exchange.entrypoints.api.uploads import begun_answer, part_number
 from exchange.entrypoints.http.ranges import requested_range
 from exchange.entrypoints.http.receipts import receipt_headers
 from exchange.entrypoints.http.routing import Endpoint, Operation, Parameter, answered, read_model
-from exchange.entrypoints.http.visit import Visit, read_query, single_header
-from exchange.kernel import Fault, InvalidError, MalformedError, parse_rfc3339, rfc3339
+from exchange.entrypoints.http.visit import Visit, moment_in, read_query, single_header
+from exchange.kernel import MalformedError, rfc3339
 from exchange.members import Role
 from exchange.release import Decision, Explanation, Permit, Refusal, RuleOutcome, View
 from exchange.usecases import (
@@ -160,7 +159,6 @@ async def pull(visit: Visit) -> Response:
 async def list_(visit: Visit) -> Response:
     """Answer `GET /v1/reports`."""
     query = read_query(visit.request, _FILTERS)
-    since = query.get("since")
     asked = ListQuery(
         cursor=query.get("after"),
         limit=page_limit(query),
@@ -168,7 +166,7 @@ async def list_(visit: Visit) -> Response:
         topic=query.get("topic"),
         kind=query.get("kind"),
         precedence=query.get("precedence"),
-        since=None if since is None else _moment(since),
+        since=moment_in(query, "since"),
     )
     recorded = await list_reports(visit.services, visit.call, asked)
     page = recorded.value
@@ -308,13 +306,6 @@ def _decision_name(decision: Decision | None) -> DecisionName | None:
             return "refuse"
         case other:
             assert_never(other)
-
-
-def _moment(text: str) -> datetime:
-    try:
-        return parse_rfc3339(text)
-    except MalformedError as exc:
-        raise InvalidError("the query has faults", (Fault("/since", "invalid-value", exc.message),)) from exc
 
 
 OPERATIONS: tuple[tuple[Operation, Endpoint], ...] = (

@@ -4,6 +4,7 @@ import asyncio
 import re
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any
 from urllib.parse import parse_qsl
 
@@ -18,7 +19,7 @@ from exchange.entrypoints.http.errors import (
 from exchange.entrypoints.http.holders import Holder, stranger
 from exchange.entrypoints.http.shares import Share, Shares
 from exchange.entrypoints.http.turns import turn_in
-from exchange.kernel import Fault, InvalidError, LimitExceededError, MalformedError, TooLargeError
+from exchange.kernel import Fault, InvalidError, LimitExceededError, MalformedError, TooLargeError, parse_rfc3339
 from exchange.usecases import Call, Services
 
 CALL_KEY = "exchange.call"
@@ -34,6 +35,7 @@ _RETRY_SECONDS = 2
 """By then some of what is being sent has been answered."""
 _PURPOSE = re.compile(r"[a-z0-9-]{1,64}")
 _MOST_PARAMETERS = 32
+_FAULTY_QUERY = "the query has faults"
 _ENTITY_TAG = re.compile(r'"(\d{1,9})"')
 
 
@@ -246,8 +248,21 @@ def read_query(request: Request, allowed: frozenset[str] = frozenset()) -> dict[
             faults.append(Fault(place, "repeated", "the parameter stands twice"))
         query[name] = value
     if faults:
-        raise InvalidError("the query has faults", tuple(faults))
+        raise InvalidError(_FAULTY_QUERY, tuple(faults))
     return query
+
+
+def moment_in(query: dict[str, str], name: str) -> datetime | None:
+    """Return the time that the parameter `name` says, None where it is absent; InvalidError where it is none."""
+    try:
+        return parse_rfc3339(query[name]) if name in query else None
+    except MalformedError as exc:
+        raise query_fault(name, exc.message) from exc
+
+
+def query_fault(name: str, message: str) -> InvalidError:
+    """Return the error about one parameter of a query."""
+    return InvalidError(_FAULTY_QUERY, (Fault(f"/{name}", "invalid-value", message),))
 
 
 def _holder_of(scope: Any) -> Holder:
