@@ -17,20 +17,11 @@ from exchange.markings import render_marking
 from exchange.members import DERIVED_MARKING, Client, PendingAct, Role
 from exchange.release import Permit, View, added_recipients
 from exchange.reports import ReportAct, require_act, status_of
-from exchange.store import DerivationRow, DerivationWish, OnwardState, Parts, PolicyState, UnitOfWork
-from exchange.usecases.authenticate import admit, authenticate, required_thumbprint
+from exchange.store import DerivationRow, DerivationWish, OnwardState, UnitOfWork
+from exchange.usecases.authenticate import authenticate
 from exchange.usecases.context import Call, Recorded, Services
 from exchange.usecases.derived_marking import Source, do_sources_allow
-from exchange.usecases.judging import (
-    ABSENT_ID,
-    Judged,
-    absent_draft,
-    asked_for,
-    check_call,
-    judge,
-    judged_draft,
-    report_not_found,
-)
+from exchange.usecases.judging import ABSENT_ID, Judged, Sought, judged_draft, report_not_found, seek_report
 from exchange.usecases.life_checks import label_faults
 from exchange.usecases.onward_release import (
     as_it_stands,
@@ -65,15 +56,6 @@ class DerivationView:
     row: DerivationRow
     act: str | None = None
     is_requesters: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class _Sought:
-    """A report that its reader may build on, and who asks about it."""
-
-    client: Client
-    state: PolicyState
-    judged: Judged
 
 
 async def request_derivation(
@@ -232,19 +214,13 @@ async def _grant(  # noqa: PLR0913  what a grant rests on
     return granted, receipt
 
 
-async def _seek_source(services: Services, call: Call, report_id: str, event: EventName) -> _Sought:
+async def _seek_source(services: Services, call: Call, report_id: str, event: EventName) -> Sought:
     """Return a report that the caller may build on; absent, invisible and seen in part are one answer."""
-    asked = report_id if is_uuid7(report_id) else ABSENT_ID
-    row = await services.store.report_for(required_thumbprint(call), asked, parts=Parts.NONE)
-    client = await admit(services, call, row.client, *DERIVING_ROLES, event=event, subject=asked_for(report_id))
-    await check_call(services, call, client, row.state, event=event)
-    if row.report is None:
-        return await refuse(services, absent_draft(call, client, event, report_id), report_not_found())
-    judged = await judge(services, call, client, row.report, row.state)
-    if not _may_build_on(services, call, client, judged):
-        refusal = replace(judged_draft(call, client, event, judged), outcome=Outcome.REFUSED)
+    sought = await seek_report(services, call, report_id, *DERIVING_ROLES, event=event)
+    if not _may_build_on(services, call, sought.client, sought.judged):
+        refusal = replace(judged_draft(call, sought.client, event, sought.judged), outcome=Outcome.REFUSED)
         return await refuse(services, refusal, report_not_found())
-    return _Sought(client, row.state, judged)
+    return sought
 
 
 def _may_build_on(services: Services, call: Call, client: Client, judged: Judged) -> bool:
@@ -253,9 +229,9 @@ def _may_build_on(services: Services, call: Call, client: Client, judged: Judged
     return isinstance(judged.decision, Permit) and judged.decision.view is View.FULL
 
 
-async def _faults(services: Services, call: Call, sought: _Sought, wish: DerivationWish) -> list[Fault]:
+async def _faults(services: Services, call: Call, sought: Sought, wish: DerivationWish) -> list[Fault]:
     catalogue, judged, member = services.law.catalogue, sought.judged, sought.client.member
-    members = await services.knowledge.member_codes(services.store, sought.state)
+    members = await services.knowledge.member_codes(services.store, sought.row.state)
     faults = list(label_faults(services, "/label", wish.lowest, members))
     for index, code in added_recipients(wish.lowest, source=judged.facts, scope=judged.scope, member=member):
         text = f"the agreement lets nothing go on to others, and the report is not for `{code}`: no consent can"
@@ -302,7 +278,7 @@ async def _is_visible(services: Services, call: Call, row: DerivationRow, client
     return is_decider and await may_know_report(services, call, client, row.report)
 
 
-def _asked(call: Call, sought: _Sought, outcome: Outcome, detail: Detail | None = None) -> EntryDraft:
+def _asked(call: Call, sought: Sought, outcome: Outcome, detail: Detail | None = None) -> EntryDraft:
     judged = sought.judged
     facts = judged.facts
     return draft(

@@ -7,28 +7,15 @@ from dataclasses import replace
 from typing import assert_never
 
 from exchange.audit import EventName, Outcome
-from exchange.kernel import is_uuid7
 from exchange.members import Client, Role
 from exchange.release import Explanation, Permit, Refusal, Use, Viewer, explain
-from exchange.store import Parts
-from exchange.usecases.authenticate import admit, required_thumbprint
 from exchange.usecases.context import Call, Recorded, Services
 from exchange.usecases.facts import row_facts
-from exchange.usecases.judging import (
-    ABSENT_ID,
-    Judged,
-    absent_draft,
-    asked_for,
-    check_call,
-    judge,
-    judged_draft,
-    report_not_found,
-)
+from exchange.usecases.judging import Judged, judged_draft, report_not_found, seek_report
 from exchange.usecases.originating import may_know
 from exchange.usecases.recording import refuse
 
 _ORIGINATORS = frozenset({Role.CONTRIBUTOR, Role.RELEASER})
-_ASKERS = (Role.READER, Role.CONTRIBUTOR, Role.RELEASER)
 
 
 async def explain_report(services: Services, call: Call, report_id: str) -> Recorded[Explanation]:
@@ -37,15 +24,8 @@ async def explain_report(services: Services, call: Call, report_id: str) -> Reco
     Raises NotFoundError where the caller may not see the report and its member is not the originator.
     """
     event = EventName.REPORT_EXPLAINED
-    asked = report_id if is_uuid7(report_id) else ABSENT_ID
-    row = await services.store.report_for(required_thumbprint(call), asked, parts=Parts.NONE)
-    client = await admit(
-        services, call, row.client, Role.READER, *_ORIGINATORS, event=event, subject=asked_for(report_id)
-    )
-    await check_call(services, call, client, row.state, event=event)
-    if row.report is None:
-        return await refuse(services, absent_draft(call, client, event, report_id), report_not_found())
-    judged = await judge(services, call, client, row.report, row.state)
+    sought = await seek_report(services, call, report_id, Role.READER, *_ORIGINATORS, event=event)
+    client, judged = sought.client, sought.judged
     viewer = _viewer(services, call, client, judged)
     if viewer is None:
         return await refuse(services, judged_draft(call, client, event, judged), report_not_found())

@@ -10,7 +10,7 @@ from exchange.audit import EntryDraft, EventName, Outcome, Subject
 from exchange.crypto import OpeningError
 from exchange.kernel import InvalidError, NotFoundError, UnavailableError, is_uuid7
 from exchange.kernel.spans import Mark, SpanName
-from exchange.members import Client
+from exchange.members import Client, Role
 from exchange.release import (
     ClassFacts,
     Decision,
@@ -23,11 +23,11 @@ from exchange.release import (
     decide_cached,
     with_row,
 )
-from exchange.store import ClassRow, Parts, PolicyState, ReportRow
-from exchange.usecases.authenticate import required_thumbprint
+from exchange.store import ClassRow, Parts, PolicyState, PullRow, ReportRow
+from exchange.usecases.authenticate import admit, required_thumbprint
 from exchange.usecases.context import Call, Services
 from exchange.usecases.facts import reader_facts, row_facts, stated_purpose
-from exchange.usecases.recording import draft, on_record, record_tampering
+from exchange.usecases.recording import draft, on_record, record_tampering, refuse
 
 ABSENT_ID = "00000000-0000-7000-8000-000000000000"
 """Asked of the store in place of a malformed id, so that both cost the same query."""
@@ -48,6 +48,31 @@ class Judged:
     def facts(self) -> ClassFacts:
         """Return the class facts of the report."""
         return self.release_class.facts
+
+
+@dataclass(frozen=True, slots=True)
+class Sought:
+    """A report that a caller named, the rows that were loaded with it, and what is decided about it."""
+
+    client: Client
+    row: PullRow
+    judged: Judged
+
+
+async def seek_report(
+    services: Services, call: Call, report_id: str, *roles: Role, event: EventName, parts: Parts | int = Parts.NONE
+) -> Sought:
+    """Return the report that a caller with one of `roles` names; what a Refusal means is for who asks to say.
+
+    Raises what `admit` and `check_call` raise, and the one NotFoundError where there is none: recorded under `event`.
+    """
+    asked = report_id if is_uuid7(report_id) else ABSENT_ID
+    row = await services.store.report_for(required_thumbprint(call), asked, parts=parts)
+    client = await admit(services, call, row.client, *roles, event=event, subject=asked_for(report_id))
+    await check_call(services, call, client, row.state, event=event)
+    if row.report is None:
+        return await refuse(services, absent_draft(call, client, event, report_id), report_not_found())
+    return Sought(client, row, await judge(services, call, client, row.report, row.state))
 
 
 def require_same_law(services: Services, state: PolicyState) -> None:

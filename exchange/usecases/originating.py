@@ -14,7 +14,7 @@ from exchange.reports import Header, ReportStatus, status_of
 from exchange.store import ClassRow, PartRow, Parts, PolicyState, ReportRow, UnitOfWork
 from exchange.usecases.authenticate import admit, required_thumbprint
 from exchange.usecases.context import Call, Services
-from exchange.usecases.judging import ABSENT_ID, asked_for, report_not_found, require_same_law
+from exchange.usecases.judging import ABSENT_ID, absent_draft, asked_for, report_not_found, require_same_law
 from exchange.usecases.opening import UNOPENED, open_sealed_header
 from exchange.usecases.recording import DraftFields, draft, record_tampering, refuse
 
@@ -81,9 +81,8 @@ async def own_report(services: Services, call: Call, report_id: str, *roles: Rol
     client = await admit(services, call, row.client, *roles, event=event, subject=asked_for(report_id))
     require_same_law(services, row.state)
     # (2) its own
-    absent = draft(call, client, event, Outcome.REFUSED, subject=asked_for(report_id), detail={"finding": "absent"})
     if row.report is None:
-        return await refuse(services, absent, report_not_found())
+        return await refuse(services, absent_draft(call, client, event, report_id), report_not_found())
     try:
         kept = await services.knowledge.release_class(services.store, row.report.class_id)
     except UNOPENED as exc:

@@ -13,22 +13,12 @@ from typing import Final, NoReturn, assert_never
 
 from exchange.audit import EventName, Outcome
 from exchange.crypto import OpeningError
-from exchange.kernel import UnavailableError, is_uuid7
+from exchange.kernel import UnavailableError
 from exchange.members import Client, Role
 from exchange.release import Permit, Refusal
 from exchange.store import Parts, PullRow
-from exchange.usecases.authenticate import admit, required_thumbprint
 from exchange.usecases.context import Call, Recorded, Services
-from exchange.usecases.judging import (
-    ABSENT_ID,
-    Judged,
-    absent_draft,
-    asked_for,
-    check_call,
-    judge,
-    judged_draft,
-    report_not_found,
-)
+from exchange.usecases.judging import Judged, judged_draft, report_not_found, seek_report
 from exchange.usecases.opening import UNOPENED, is_whole, open_headers, open_parts
 from exchange.usecases.recording import record_tampering, refuse
 from exchange.usecases.release_terms import ReleaseTerms, terms_of_release
@@ -139,17 +129,12 @@ async def seek_permit(
 
     Anything but a Permit is recorded under `event` and raised as the one NotFoundError.
     """
-    asked = report_id if is_uuid7(report_id) else ABSENT_ID
-    row = await services.store.report_for(required_thumbprint(call), asked, parts=parts)
-    client = await admit(services, call, row.client, Role.READER, event=event, subject=asked_for(report_id))
-    await check_call(services, call, client, row.state, event=event)
-    if row.report is None:
-        return await refuse(services, absent_draft(call, client, event, report_id), report_not_found())
-    judged = await judge(services, call, client, row.report, row.state)
-    match judged.decision:
+    sought = await seek_report(services, call, report_id, Role.READER, event=event, parts=parts)
+    match sought.judged.decision:
         case Permit() as permit:
-            return Granted(client, row, judged, permit)
+            return Granted(sought.client, sought.row, sought.judged, permit)
         case Refusal():
-            return await refuse(services, judged_draft(call, client, event, judged), report_not_found())
+            attempt = judged_draft(call, sought.client, event, sought.judged)
+            return await refuse(services, attempt, report_not_found())
         case other:
             assert_never(other)
