@@ -22,7 +22,7 @@ def list_all(client: ExchangeClient, as_json: JsonOption = False) -> None:
     """List what waits for you, or was asked for at your member."""
     bodies = client.acts()
     if as_json:
-        output.show_json([body.model_dump(mode="json") for body in bodies])
+        output.show_json(bodies)
         return
     rows = [(body.id, body.kind, body.expires_at, "yes" if body.may_confirm else "no") for body in bodies]
     output.show_table(("id", "kind", "until", "yours to confirm"), rows)

@@ -38,7 +38,7 @@ def open_crisis(
         raise InvalidError("the crisis cannot be opened so", faults_of(exc)) from exc
     act = client.crises.ask(id, wanted)
     if as_json:
-        output.show_json(act.model_dump(mode="json"))
+        output.show_json(act)
         return
     told = {"act": act.id, "digest": act.digest, "waits until": act.expires_at, **act.asked}
     output.show_record(told, title="asked for: a named signatory of another member confirms it")
@@ -50,7 +50,7 @@ def list_crises(client: ExchangeClient, id: IdArgument, as_json: JsonOption = Fa
     """List every use of an agreement's crisis clauses, the newest first."""
     found = client.crises.list(id)
     if as_json:
-        output.show_json([each.model_dump(mode="json") for each in found])
+        output.show_json(found)
         return
     rows = [
         (each.id, each.clause, "open" if each.open else "over", each.opened_at, each.until, each.reason)
@@ -77,7 +77,7 @@ def review(client: ExchangeClient, crisis_id: CrisisArgument, as_json: JsonOptio
     """List what was released only because of a crisis, the oldest first (auditor; your member's slice)."""
     found = [each for each in client.audit_entries(crisis=crisis_id, order="oldest") if _is_release(each)]
     if as_json:
-        output.show_json([each.model_dump(mode="json") for each in found])
+        output.show_json(found)
         return
     columns = ("time", "report", "to", "client", "did", "outcome", "entry")
     output.show_table(columns, [row for each in found for row in _rows(each)])

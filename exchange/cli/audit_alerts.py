@@ -33,7 +33,7 @@ def alerts(
         return
     found = [alert for page in _pages(client, rule) for alert in page]
     if as_json:
-        output.show_json([alert.model_dump(mode="json") for alert in found])
+        output.show_json(found)
         return
     columns = ("raised", "severity", "rule", "about", "member", "entry")
     output.show_table(columns, [_row(alert) for alert in found])

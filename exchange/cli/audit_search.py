@@ -77,7 +77,7 @@ def search(
         return
     found = list(islice(client.audit_entries(**filters, order="oldest" if oldest else None), limit))
     if as_json:
-        output.show_json([entry.model_dump(mode="json") for entry in found])
+        output.show_json(found)
         return
     output.show_table(("time", "who", "did", "to", "outcome", "why", "level", "id"), [_row(entry) for entry in found])
 
@@ -92,7 +92,7 @@ def show(
     """Show one entry of the log, with its leaf hash (auditor)."""
     found = client.audit_entry(id)
     if as_json:
-        output.show_json(found.model_dump(mode="json"))
+        output.show_json(found)
         return
     fields = {name: _told(value) for name, value in found.entry.items()}
     personal = found.personal
@@ -118,7 +118,7 @@ def registry(
     walk = client.report_registry(report) if report is not None else client.client_registry(str(of))
     lines = list(islice(walk, limit))
     if as_json:
-        output.show_json([line.model_dump(mode="json") for line in lines])
+        output.show_json(lines)
         return
     columns = ("time", "event", "member", "agency", "client", "report", "part", "bytes", "purpose", "entry")
     output.show_table(columns, [_registry_row(line) for line in lines])
@@ -135,7 +135,7 @@ def readers(
     """Say who could have read a report on a day, and who did (its originator's auditor)."""
     found = client.readers_on(report, on)
     if as_json:
-        output.show_json(found.model_dump(mode="json"))
+        output.show_json(found)
         return
     _show_readers(found)
 

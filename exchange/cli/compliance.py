@@ -28,7 +28,7 @@ def compliance(
     begin = day_or_moment(since)
     found = client.duties.compliance(id, None if begin is None else rfc3339(begin), purpose=purpose)
     if as_json:
-        output.show_json(found.model_dump(mode="json"))
+        output.show_json(found)
         return
     output.show_line(f"from {rfc3339(found.since)} to {rfc3339(found.until)}, of what you may read")
     reports = ("party", "scope", "posts", "share", "last", "owes", "in time", "late", "next due", "stands")
@@ -43,7 +43,7 @@ def breaches(client: ExchangeClient, id: IdArgument, as_json: JsonOption = False
     """List what your member did not do for others, or others for it (signatory, as far as it is cleared)."""
     found = list(client.duties.breaches(id))
     if as_json:
-        output.show_json([each.model_dump(mode="json") for each in found])
+        output.show_json(found)
         return
     rows = [
         (each.id, each.party, each.kind, each.owed_to, each.scope, each.report, rfc3339(each.due)) for each in found

@@ -200,7 +200,7 @@ def gaps(
     """Say what no agreement lets your member post to others, or others to it."""
     found = client.gaps(member=member, topic=topic, kind=kind, region=region, level=level)
     if as_json:
-        output.show_json([each.model_dump(mode="json") for each in found])
+        output.show_json(found)
         return
     for each in found:
         output.show_line(each.sentence)

@@ -51,7 +51,7 @@ def list_sets(client: ExchangeClient, as_json: JsonOption = False) -> None:
     """List what your member has, had and waits to have in force, the newest first."""
     found = client.caveats.list()
     if as_json:
-        output.show_json([each.model_dump(mode="json") for each in found])
+        output.show_json(found)
         return
     rows = [
         (each.id, each.number or "", each.state, len(each.guards), each.in_force_at or "", each.ended_at or "")
@@ -73,7 +73,7 @@ def show(
     if out is not None:
         _write(out, {f"{found.member}.cedar": found.cedar, f"{found.member}.examples.yaml": found.examples})
     if as_json:
-        output.show_json(found.model_dump(mode="json"))
+        output.show_json(found)
         return
     _show(found, None, as_json=False)
     if out is None:

@@ -50,7 +50,7 @@ def whoami(client: ExchangeClient, as_json: JsonOption = False) -> None:
     """Show whom the exchange takes this connection for, and what it is cleared for."""
     found = client.whoami()
     if as_json:
-        output.show_json(found.model_dump(mode="json"))
+        output.show_json(found)
         return
     fields = found.model_dump(exclude={"clearance"})
     clearance = found.clearance

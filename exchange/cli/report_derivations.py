@@ -47,7 +47,7 @@ def list_derivations(client: ExchangeClient, as_json: JsonOption = False) -> Non
     """List what you asked for; a releaser's list has what is asked of its member."""
     found = client.derivations.list()
     if as_json:
-        output.show_json([each.model_dump(mode="json") for each in found])
+        output.show_json(found)
         return
     rows = [(each.id, each.report, each.member, _marking(each), each.state, each.reason) for each in found]
     output.show_table(("request", "report", "for", "down to", "state", "why"), rows)

@@ -194,7 +194,7 @@ def list_notices(
     """List what happened to reports that you were given: recalled, amended, raised or lowered."""
     page = client.life.notices(after)
     if as_json:
-        output.show_json(page.model_dump(mode="json"))
+        output.show_json(page)
         return
     rows = [(each.at, each.kind, each.report, each.version) for each in page.items]
     output.show_table(("time", "what", "report", "version"), rows)
@@ -207,7 +207,7 @@ def list_destructions(client: ExchangeClient, as_json: JsonOption = False) -> No
     """List the recalled reports that you, or for a releaser its member, are still to destroy."""
     found = client.life.destructions()
     if as_json:
-        output.show_json([each.model_dump(mode="json") for each in found])
+        output.show_json(found)
         return
     rows = [(each.id, each.destruction.client, each.destruction.state, _time(each.destruction)) for each in found]
     output.show_table(("report", "client", "state", "until"), rows)
@@ -232,7 +232,7 @@ def certify(
     if out is not None:
         _write_note(out, returned)
     if as_json:
-        output.show_json(returned.model_dump(mode="json"))
+        output.show_json(returned)
         return
     told = {"report": returned.id, "client": returned.destruction.client, "certificate": out}
     output.show_record({name: value for name, value in told.items() if value is not None}, title="certified")
@@ -280,7 +280,7 @@ def _time(destruction: DestructionBody) -> str:
 
 def _show_made(made: MadeVersionBody, done: str, *, as_json: bool) -> None:
     if as_json:
-        output.show_json(made.model_dump(mode="json"))
+        output.show_json(made)
         return
     told = {"id": made.id, "version": made.version, "marking": made.marking, "digest": made.digest}
     more = {"replaced": made.replaced} if made.act is None else {"state": made.state, "act": made.act}
@@ -289,7 +289,7 @@ def _show_made(made: MadeVersionBody, done: str, *, as_json: bool) -> None:
 
 def _show_recall(recall: RecallBody, done: str, *, as_json: bool) -> None:
     if as_json:
-        output.show_json(recall.model_dump(mode="json"))
+        output.show_json(recall)
         return
     output.show_record({"id": recall.id, "at": recall.recalled_at.strftime("%Y-%m-%d %H:%M:%SZ")}, title=done)
     rows = [

@@ -51,7 +51,7 @@ def list_onward(client: ExchangeClient, as_json: JsonOption = False) -> None:
     """List what you asked for; a releaser's list has what is asked of its member."""
     found = client.onward.list()
     if as_json:
-        output.show_json([each.model_dump(mode="json") for each in found])
+        output.show_json(found)
         return
     rows = [(each.id, each.report, each.recipient, each.state, each.reason) for each in found]
     output.show_table(("request", "report", "to", "state", "why"), rows)

@@ -42,7 +42,7 @@ def list_proxies(client: ExchangeClient, as_json: JsonOption = False) -> None:
     """List your member's consents (releaser), or those under which you may post for others (contributor)."""
     found = client.proxies.list()
     if as_json:
-        output.show_json([each.model_dump(mode="json") for each in found])
+        output.show_json(found)
         return
     rows = [(each.id, each.originator, each.proxy, each.scope, each.state, each.until) for each in found]
     output.show_table(("consent", "of", "to", "scope", "state", "until"), rows)
@@ -61,7 +61,7 @@ def revoke(
 
 def _show(body: ProxyBody, title: str, *, as_json: bool) -> None:
     if as_json:
-        output.show_json(body.model_dump(mode="json"))
+        output.show_json(body)
         return
     told = {"consent": body.id, "of": body.originator, "to": body.proxy, "scope": body.scope, "act": body.act}
     output.show_record({name: value for name, value in told.items() if value is not None}, title=title)

@@ -157,7 +157,7 @@ def list_all(
         return
     found = list(client.reports(**filters))
     if as_json:
-        output.show_json([header.model_dump(mode="json") for header in found])
+        output.show_json(found)
         return
     columns = ("id", "posted", "from", "precedence", "marking", "topic", "subject")
     output.show_table(columns, [_row(header) for header in found])
@@ -193,7 +193,7 @@ def explain(
     """Say why you may see a report, or (to its originator's auditor) why a client may (not)."""
     explanation = client.explanation(id) if reader is None else client.explanation_for(id, reader)
     if as_json:
-        output.show_json(explanation.model_dump(mode="json"))
+        output.show_json(explanation)
         return
     asked = {} if reader is None else {"client": reader}
     output.show_record({"report": explanation.id, **asked, "decision": explanation.decision or "not shown"})
@@ -268,7 +268,7 @@ def _row(header: HeaderBody) -> tuple[object, ...]:
 def show_posted(header: HeaderBody, *, as_json: bool) -> None:
     """Show a report that was posted."""
     if as_json:
-        output.show_json(header.model_dump(mode="json"))
+        output.show_json(header)
         return
     output.show_record({"id": header.id, "marking": header.marking, "parts": len(header.parts)}, title="posted")
 
