@@ -4,14 +4,14 @@ from collections.abc import Mapping
 from typing import Annotated
 
 import typer
-from pydantic import JsonValue, ValidationError
+from pydantic import JsonValue
 
 from exchange.cli import output
 from exchange.cli.agreement_group import IdArgument, agreements
+from exchange.cli.given import checked
 from exchange.cli.verbs import JsonOption, member_verb
 from exchange.client import ExchangeClient
-from exchange.kernel import InvalidError
-from exchange.wire import CrisisBody, CrisisRequest, ShownEntryBody, faults_of
+from exchange.wire import CrisisBody, CrisisRequest, ShownEntryBody
 
 crisis = typer.Typer(help="Crisis clauses: open, list, end, review.", no_args_is_help=True)
 agreements.add_typer(crisis, name="crisis")
@@ -32,10 +32,9 @@ def open_crisis(
     as_json: JsonOption = False,
 ) -> None:
     """Ask for a crisis (named signatory); one of another member opens it with `exchange act confirm`."""
-    try:
-        wanted = CrisisRequest.model_validate({"clause": clause, "reason": reason, "hours": hours})
-    except ValidationError as exc:
-        raise InvalidError("the crisis cannot be opened so", faults_of(exc)) from exc
+    wanted = checked(
+        CrisisRequest, {"clause": clause, "reason": reason, "hours": hours}, else_told="the crisis cannot be opened so"
+    )
     act = client.crises.ask(id, wanted)
     if as_json:
         output.show_json(act)

@@ -3,15 +3,14 @@
 from typing import Annotated
 
 import typer
-from pydantic import ValidationError
 
 from exchange.cli import output
 from exchange.cli.asking import YesOption, ask, is_asked
 from exchange.cli.audit_group import audits
+from exchange.cli.given import checked
 from exchange.cli.verbs import JsonOption, member_verb
 from exchange.client import ExchangeClient
-from exchange.kernel import InvalidError
-from exchange.wire import ErasureBody, ErasureRequest, faults_of
+from exchange.wire import ErasureBody, ErasureRequest
 
 erasures = typer.Typer(
     help="Erase a client's personal data from the log; two persons are needed (operator, auditor).",
@@ -33,10 +32,8 @@ def request(
     as_json: JsonOption = False,
 ) -> None:
     """Ask for an erasure; somebody else has seven days to approve it."""
-    try:
-        wanted = ErasureRequest(subject=subject, period=period, reason=reason)
-    except ValidationError as exc:
-        raise InvalidError("the erasure cannot be asked for so", faults_of(exc)) from exc
+    fields = {"subject": subject, "period": period, "reason": reason}
+    wanted = checked(ErasureRequest, fields, else_told="the erasure cannot be asked for so")
     _show(client.request_erasure(wanted), "asked for; another person has to approve it", as_json=as_json)
 
 

@@ -15,11 +15,12 @@ from exchange.audit.export import FORMATS, FormatName, Place, Statement, parse_p
 from exchange.cli import output
 from exchange.cli.audit_group import audits
 from exchange.cli.export_file import ExportFile, ExportSink, ExportStream
+from exchange.cli.given import moment_text
 from exchange.cli.instance import Host
 from exchange.cli.progress import ProgressBar
-from exchange.cli.verbs import JsonOption, day_or_moment, either_verb
+from exchange.cli.verbs import JsonOption, either_verb
 from exchange.client import ExchangeClient
-from exchange.kernel import InvalidError, rfc3339
+from exchange.kernel import InvalidError
 
 FormatOption = Annotated[FormatName, typer.Option("--format", help="How each entry is written.")]
 OutOption = Annotated[Path | None, typer.Option("--out", metavar="FILE", help="Write here instead of to the terminal.")]
@@ -67,7 +68,7 @@ async def export(
     words = {"member": member, "agency": agency, "client": client, "report": report, "owner": owner}
     more = {"agreement": agreement, "event": event, "outcome": outcome, "level": level, "reason": reason}
     more |= {"subject": subject, "text": text, "source": source, "thumbprint": thumbprint, "crisis": crisis}
-    rest = {"since": _moment(since), "until": _moment(until), "proofs": "true" if proofs else None}
+    rest = {"since": moment_text(since), "until": moment_text(until), "proofs": "true" if proofs else None}
     filters = {name: value for name, value in {**words, **more, **rest}.items() if value is not None}
     begun = None if after is None else parse_place(after)
     if out is None:
@@ -113,11 +114,6 @@ async def _fill_from_host(
         sink.add_lines(place, lines)
         bar(place.position + len(lines), end.position)
     return sink.finish(exported.statement)
-
-
-def _moment(text: str | None) -> str | None:
-    moment = day_or_moment(text)
-    return None if moment is None else rfc3339(moment)
 
 
 def _require_pipe(*, resume: bool, as_json: bool) -> None:

@@ -11,9 +11,10 @@ from pydantic import JsonValue
 from exchange.cli import output
 from exchange.cli.audit_following import follow_entries
 from exchange.cli.audit_group import audits
-from exchange.cli.verbs import JsonOption, day_or_moment, member_verb
+from exchange.cli.given import moment_text
+from exchange.cli.verbs import JsonOption, member_verb
 from exchange.client import ExchangeClient
-from exchange.kernel import InvalidError, rfc3339
+from exchange.kernel import InvalidError
 from exchange.wire import PersonalBody, ReadersBody, ReadingClientBody, RegistryLineBody, ShownEntryBody
 
 LimitOption = Annotated[int, typer.Option("--limit", metavar="N", min=1, help="At most so many.")]
@@ -54,8 +55,8 @@ def search(
 ) -> None:
     """Search the log (auditor): your member's slice, or all of it as the exchange's auditor; newest first."""
     filters = {
-        "since": _moment(since),
-        "until": _moment(until),
+        "since": moment_text(since),
+        "until": moment_text(until),
         "member": member,
         "agency": agency,
         "client": actor,
@@ -203,11 +204,6 @@ def _told(value: JsonValue) -> str:
 
 def _clients(shown: list[ReadingClientBody] | None) -> str:
     return "its own to know" if shown is None else ", ".join(one.id for one in shown)
-
-
-def _moment(text: str | None) -> str | None:
-    moment = day_or_moment(text)
-    return None if moment is None else rfc3339(moment)
 
 
 def _shown(moment: datetime) -> str:

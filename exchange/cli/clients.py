@@ -21,9 +21,10 @@ from exchange.cli.enrolment import (
     read_pem,
     release_folder,
 )
+from exchange.cli.given import day_or_moment
 from exchange.cli.instance import Host, write_new
 from exchange.cli.program import app
-from exchange.cli.verbs import JsonOption, day_or_moment, host_verb
+from exchange.cli.verbs import JsonOption, host_verb
 from exchange.crypto import read_certificate
 from exchange.kernel import InvalidError, NotFoundError, rfc3339
 from exchange.members import Client, Role, Standing

@@ -7,7 +7,8 @@ import typer
 
 from exchange.cli import output
 from exchange.cli.agreement_group import IdArgument, agreements
-from exchange.cli.verbs import JsonOption, day_or_moment, member_verb
+from exchange.cli.given import moment_text
+from exchange.cli.verbs import JsonOption, member_verb
 from exchange.client import ExchangeClient
 from exchange.kernel import rfc3339
 from exchange.wire import ComplianceBody, RhythmBody
@@ -25,8 +26,7 @@ def compliance(
     as_json: JsonOption = False,
 ) -> None:
     """Show what each party promised and did, counted over what you may read (reader)."""
-    begin = day_or_moment(since)
-    found = client.duties.compliance(id, None if begin is None else rfc3339(begin), purpose=purpose)
+    found = client.duties.compliance(id, moment_text(since), purpose=purpose)
     if as_json:
         output.show_json(found)
         return

@@ -4,14 +4,14 @@ from collections.abc import Sequence
 from typing import Annotated, Literal
 
 import typer
-from pydantic import ValidationError
 
 from exchange.cli import output
 from exchange.cli.agreement_group import IdArgument, agreements
+from exchange.cli.given import checked
 from exchange.cli.verbs import JsonOption, member_verb
 from exchange.client import ExchangeClient
-from exchange.kernel import InvalidError, rfc3339
-from exchange.wire import ConsultationBody, ConsultationOpening, faults_of
+from exchange.kernel import rfc3339
+from exchange.wire import ConsultationBody, ConsultationOpening
 
 MatterArgument = Annotated[str, typer.Argument(metavar="CONSULTATION", help="Its id, as `consultations` shows it.")]
 TextOption = Annotated[str, typer.Option("--text", metavar="TEXT", help="What your member says; nothing classified.")]
@@ -78,10 +78,7 @@ def _opened(
     breach: str | None,
 ) -> ConsultationBody:
     fields = {"kind": kind, "text": text, "members": others or [], "breach": breach}
-    try:
-        opening = ConsultationOpening.model_validate(fields)
-    except ValidationError as exc:
-        raise InvalidError("nothing can be opened so", faults_of(exc)) from exc
+    opening = checked(ConsultationOpening, fields, else_told="nothing can be opened so")
     return client.duties.open(agreement, opening)
 
 

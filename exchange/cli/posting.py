@@ -7,12 +7,11 @@ import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from pydantic import ValidationError
-
+from exchange.cli.given import checked
 from exchange.cli.instance import policies_folder, read_bytes, unreadable
 from exchange.kernel import ExchangeError, InvalidError
 from exchange.markings import Catalogue, load_catalogue, parse_marking
-from exchange.wire import LabelBody, PartBody, ReportBody, faults_of, read_json
+from exchange.wire import LabelBody, PartBody, ReportBody, read_json
 
 STIX = "application/stix+json;version=2.1"
 LARGEST_WHOLE_BYTES = 8 * 1024 * 1024
@@ -93,10 +92,7 @@ def declared_parts_of(
 
 def checked_body(fields: dict[str, object]) -> ReportBody:
     """Return the body of a post; InvalidError points at every fault."""
-    try:
-        return ReportBody.model_validate(fields)
-    except ValidationError as exc:
-        raise InvalidError("the report has faults", faults_of(exc)) from exc
+    return checked(ReportBody, fields, else_told="the report has faults")
 
 
 def size_of(files: Sequence[Path]) -> int:

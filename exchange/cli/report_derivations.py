@@ -3,16 +3,15 @@
 from typing import Annotated
 
 import typer
-from pydantic import ValidationError
 
 from exchange.cli import output
+from exchange.cli.given import checked, day_or_moment
 from exchange.cli.posting import label_of, law_catalogue
 from exchange.cli.report_group import IdArgument, reports
-from exchange.cli.verbs import JsonOption, day_or_moment, member_verb
+from exchange.cli.verbs import JsonOption, member_verb
 from exchange.client import ExchangeClient
-from exchange.kernel import InvalidError
 from exchange.markings import render_marking
-from exchange.wire import DerivationBody, DerivationRequest, faults_of
+from exchange.wire import DerivationBody, DerivationRequest
 
 derivations = typer.Typer(
     help="Marking lower what derives from a report: request, list, grant, refuse, revoke.", no_args_is_help=True
@@ -34,10 +33,7 @@ def request(
 ) -> None:
     """Ask that your reports which refer to this one may be marked lower (contributor or releaser that reads it)."""
     fields = {"label": label_of(marking, law_catalogue()), "until": day_or_moment(until), "reason": reason}
-    try:
-        wanted = DerivationRequest.model_validate(fields)
-    except ValidationError as exc:
-        raise InvalidError("the marking cannot be asked for so", faults_of(exc)) from exc
+    wanted = checked(DerivationRequest, fields, else_told="the marking cannot be asked for so")
     _show(client.derivations.request(id, wanted), "asked for", as_json=as_json)
 
 

@@ -2,20 +2,18 @@
 
 import base64
 import binascii
-from collections.abc import Mapping
-from datetime import date
 from pathlib import Path
-from typing import Annotated, TypeVar
+from typing import Annotated
 
 import typer
-from pydantic import ValidationError
 
 from exchange.cli import output
 from exchange.cli.asking import YesOption, ask, is_asked
+from exchange.cli.given import checked, day_given, day_or_moment
 from exchange.cli.posting import checked_body, label_of, law_catalogue, parts_of
 from exchange.cli.report_group import IdArgument, reports
 from exchange.cli.reports import show_posted
-from exchange.cli.verbs import JsonOption, day_or_moment, member_verb
+from exchange.cli.verbs import JsonOption, member_verb
 from exchange.client import ExchangeClient
 from exchange.kernel import InvalidError
 from exchange.wire import (
@@ -29,14 +27,11 @@ from exchange.wire import (
     MadeVersionBody,
     RecallBody,
     RecallOutlookBody,
-    WireModel,
-    faults_of,
 )
 
 destructions = typer.Typer(help="Destruction of recalled reports: list, certify.", no_args_is_help=True)
 reports.add_typer(destructions, name="destruction")
 
-ModelT = TypeVar("ModelT", bound=WireModel)
 MarkingOption = Annotated[str | None, typer.Option("--marking", metavar="TEXT", help="Unset: as it is.")]
 PartMarkings = Annotated[
     list[str] | None, typer.Option("--part-marking", metavar="FILE=TEXT", help="A part's own, lower marking.")
@@ -46,6 +41,7 @@ MediaTypes = Annotated[
 ]
 SubjectOption = Annotated[str | None, typer.Option("--subject", metavar="TEXT", help="Unset: as it is.")]
 Files = Annotated[list[Path], typer.Argument(metavar="FILE...", help="One file for each part.")]
+_FAULTY = "what is asked for has faults"
 VersionOption = Annotated[int | None, typer.Option("--if-version", metavar="N", help="Only while it is at this one.")]
 
 
@@ -75,12 +71,12 @@ def amend(
         "subject": before.subject if subject is None else subject,
         "label": before.label if marking is None else label_of(marking, catalogue),
         "valid_until": kept,
-        "declassify_on": before.declassify_on if declassify_on is None else _day(declassify_on),
+        "declassify_on": before.declassify_on if declassify_on is None else day_given(declassify_on),
         "references": before.references,
         "conditions": before.conditions,
         "parts": parts_of(files, catalogue, part_markings=part_marking or [], media_types=media_type or []),
     }
-    made = client.life.amend(id, _checked(AmendmentBody, wanted), if_version=if_version)
+    made = client.life.amend(id, checked(AmendmentBody, wanted, else_told=_FAULTY), if_version=if_version)
     _show_made(made, "amended", as_json=as_json)
 
 
@@ -227,7 +223,7 @@ def certify(
     as_json: JsonOption = False,
 ) -> None:
     """Certify that you have destroyed a recalled report; the exchange signs what you say."""
-    certificate = _checked(CertificateBody, {"method": method, "copies": copies, "client": of_client})
+    certificate = checked(CertificateBody, {"method": method, "copies": copies, "client": of_client}, else_told=_FAULTY)
     returned = client.life.certify_destruction(id, certificate)
     if out is not None:
         _write_note(out, returned)
@@ -260,18 +256,6 @@ def _write_note(out: Path, returned: AskedDestructionBody) -> None:
         raise InvalidError("the certificate in the answer is no base64") from exc
     except OSError as exc:
         raise InvalidError(f"`{out}` cannot be written: {(exc.strerror or str(exc)).lower()}") from exc
-
-
-def _checked(model: type[ModelT], fields: Mapping[str, object]) -> ModelT:
-    try:
-        return model.model_validate(fields)
-    except ValidationError as exc:
-        raise InvalidError("what is asked for has faults", faults_of(exc)) from exc
-
-
-def _day(text: str | None) -> date | None:
-    moment = day_or_moment(text)
-    return None if moment is None else moment.date()
 
 
 def _time(destruction: DestructionBody) -> str:

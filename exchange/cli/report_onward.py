@@ -3,14 +3,13 @@
 from typing import Annotated
 
 import typer
-from pydantic import ValidationError
 
 from exchange.cli import output
+from exchange.cli.given import checked, day_or_moment
 from exchange.cli.report_group import IdArgument, reports
-from exchange.cli.verbs import JsonOption, day_or_moment, member_verb
+from exchange.cli.verbs import JsonOption, member_verb
 from exchange.client import ExchangeClient
-from exchange.kernel import InvalidError
-from exchange.wire import OnwardBody, OnwardRequest, faults_of
+from exchange.wire import OnwardBody, OnwardRequest
 
 onward = typer.Typer(help="Onward release: request, list, grant, refuse, revoke.", no_args_is_help=True)
 reports.add_typer(onward, name="onward")
@@ -38,10 +37,7 @@ def request(
         "until": day_or_moment(until),
         "reason": reason,
     }
-    try:
-        wanted = OnwardRequest.model_validate(fields)
-    except ValidationError as exc:
-        raise InvalidError("the release cannot be asked for so", faults_of(exc)) from exc
+    wanted = checked(OnwardRequest, fields, else_told="the release cannot be asked for so")
     _show(client.onward.request(id, wanted), "asked for", as_json=as_json)
 
 

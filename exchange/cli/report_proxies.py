@@ -3,14 +3,13 @@
 from typing import Annotated
 
 import typer
-from pydantic import ValidationError
 
 from exchange.cli import output
+from exchange.cli.given import checked, day_or_moment
 from exchange.cli.report_group import reports
-from exchange.cli.verbs import JsonOption, day_or_moment, member_verb
+from exchange.cli.verbs import JsonOption, member_verb
 from exchange.client import ExchangeClient
-from exchange.kernel import InvalidError
-from exchange.wire import ProxyBody, ProxyConsent, faults_of
+from exchange.wire import ProxyBody, ProxyConsent
 
 proxies = typer.Typer(help="Posting on behalf: consent, list, revoke.", no_args_is_help=True)
 reports.add_typer(proxies, name="proxy")
@@ -29,10 +28,7 @@ def consent(
 ) -> None:
     """Consent that another member posts on your behalf (releaser); a second releaser confirms it."""
     fields = {"proxy": to, "agreement": agreement, "scope": scope, "reason": reason, "until": day_or_moment(until)}
-    try:
-        wanted = ProxyConsent.model_validate(fields)
-    except ValidationError as exc:
-        raise InvalidError("nobody can post on your behalf so", faults_of(exc)) from exc
+    wanted = checked(ProxyConsent, fields, else_told="nobody can post on your behalf so")
     _show(client.proxies.ask(wanted), "waits for a second releaser: `exchange act confirm`", as_json=as_json)
 
 

@@ -3,13 +3,13 @@
 import json
 import time
 from contextlib import suppress
-from datetime import date
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from exchange.cli import output
+from exchange.cli.given import day_given, day_or_moment, moment_text
 from exchange.cli.posting import (
     LARGEST_WHOLE_BYTES,
     checked_body,
@@ -22,7 +22,7 @@ from exchange.cli.posting import (
 from exchange.cli.progress import ProgressBar
 from exchange.cli.pulling import save_parts
 from exchange.cli.report_group import IdArgument, reports
-from exchange.cli.verbs import JsonOption, day_or_moment, member_verb
+from exchange.cli.verbs import JsonOption, member_verb
 from exchange.client import ExchangeClient, StreamEvent, ToldEvent
 from exchange.wire import HeaderBody, ReleaseTermsBody, ReportBody
 
@@ -82,7 +82,7 @@ def post(
         "subject": subject,
         "label": label_of(marking, catalogue),
         "valid_until": day_or_moment(valid_until),
-        "declassify_on": _day(declassify_on),
+        "declassify_on": day_given(declassify_on),
         "supersedes": supersedes,
         "references": reference or [],
         "conditions": conditions,
@@ -142,13 +142,12 @@ def list_all(
     as_json: JsonOption = False,
 ) -> None:
     """List the reports that you may read, oldest first."""
-    moment = day_or_moment(since)
     filters = {
         "agreement": agreement,
         "topic": topic,
         "kind": kind,
         "precedence": precedence,
-        "since": None if moment is None else moment.isoformat().replace("+00:00", "Z"),
+        "since": moment_text(since),
     }
     if follow:
         # Ctrl-C is how one stops following: that is done, not failed.
@@ -253,11 +252,6 @@ def _show_event(event: StreamEvent | ToldEvent, *, as_json: bool) -> None:
     else:
         output.show_line("  ".join(str(value) for value in _row(event.header)))
     output.flush()
-
-
-def _day(text: str | None) -> date | None:
-    moment = day_or_moment(text)
-    return None if moment is None else moment.date()
 
 
 def _row(header: HeaderBody) -> tuple[object, ...]:

@@ -4,15 +4,15 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from pydantic import ValidationError
 
 from exchange.cli import output
+from exchange.cli.given import checked, day_or_moment
 from exchange.cli.posting import label_of, law_catalogue
 from exchange.cli.program import app
-from exchange.cli.verbs import JsonOption, day_or_moment, member_verb
+from exchange.cli.verbs import JsonOption, member_verb
 from exchange.client import ExchangeClient
-from exchange.kernel import InvalidError, rfc3339
-from exchange.wire import InformationWanted, RequestLineBody, RequestShownBody, faults_of
+from exchange.kernel import rfc3339
+from exchange.wire import InformationWanted, RequestLineBody, RequestShownBody
 
 requests = typer.Typer(help="Requests for information: ask, list, show, answer, close, withdraw.", no_args_is_help=True)
 app.add_typer(requests, name="request")
@@ -53,10 +53,7 @@ def ask(
         "deadline": day_or_moment(deadline),
         "asked": of or [],
     }
-    try:
-        wanted = InformationWanted.model_validate(fields)
-    except ValidationError as exc:
-        raise InvalidError("the request cannot be made so", faults_of(exc)) from exc
+    wanted = checked(InformationWanted, fields, else_told="the request cannot be made so")
     _show(client.information.ask(wanted), "asked", as_json=as_json)
 
 

@@ -9,7 +9,6 @@ import inspect
 import os
 from collections.abc import Awaitable, Callable, Iterator, Mapping
 from contextlib import contextmanager
-from datetime import UTC, date, datetime, time
 from functools import wraps
 from pathlib import Path
 from typing import Annotated
@@ -99,23 +98,6 @@ def either_verb(act: Callable[..., Awaitable[None]]) -> Callable[..., None]:
             asyncio.run(_awaited(act(client, **given)))
 
     return _with_options(verb, act, {**_DIR, **_DOOR})
-
-
-def day_or_moment(text: str | None) -> datetime | None:
-    """Return the moment that `text` names: a date (its first instant, UTC) or an RFC 3339 time."""
-    if text is None:
-        return None
-    try:
-        return datetime.combine(date.fromisoformat(text), time(), UTC)
-    except ValueError:
-        pass
-    try:
-        moment = datetime.fromisoformat(text)
-    except ValueError as exc:
-        raise InvalidError(f"`{text[:40]}` is no date: write 2030-12-31 or 2030-12-31T12:00:00Z") from exc
-    if moment.tzinfo is None:
-        raise InvalidError(f"`{text[:40]}` has no offset: end it with `Z` for UTC")
-    return moment.astimezone(UTC)
 
 
 @contextmanager

@@ -1,0 +1,49 @@
+"""What is given on a command line, as what it means: times, and the fields of what a verb asks for."""
+
+from collections.abc import Mapping
+from datetime import UTC, date, datetime, time
+from typing import TypeVar
+
+from pydantic import ValidationError
+
+from exchange.kernel import InvalidError, rfc3339
+from exchange.wire import WireModel, faults_of
+
+ModelT = TypeVar("ModelT", bound=WireModel)
+
+
+def day_or_moment(text: str | None) -> datetime | None:
+    """Return the moment that `text` names: a date (its first instant, UTC) or an RFC 3339 time."""
+    if text is None:
+        return None
+    try:
+        return datetime.combine(date.fromisoformat(text), time(), UTC)
+    except ValueError:
+        pass
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError as exc:
+        raise InvalidError(f"`{text[:40]}` is no date: write 2030-12-31 or 2030-12-31T12:00:00Z") from exc
+    if moment.tzinfo is None:
+        raise InvalidError(f"`{text[:40]}` has no offset: end it with `Z` for UTC")
+    return moment.astimezone(UTC)
+
+
+def moment_text(text: str | None) -> str | None:
+    """Return the moment that `text` names as a query says it, RFC 3339."""
+    moment = day_or_moment(text)
+    return None if moment is None else rfc3339(moment)
+
+
+def day_given(text: str | None) -> date | None:
+    """Return the day that `text` names, or in which the moment lies that it names, UTC."""
+    moment = day_or_moment(text)
+    return None if moment is None else moment.date()
+
+
+def checked(model: type[ModelT], fields: Mapping[str, object], *, else_told: str) -> ModelT:
+    """Return `fields` as what is sent; InvalidError says `else_told` and points at every fault."""
+    try:
+        return model.model_validate(fields)
+    except ValidationError as exc:
+        raise InvalidError(else_told, faults_of(exc)) from exc
