@@ -10,20 +10,13 @@ from exchange.audit import read_deed
 from exchange.cli import output
 from exchange.cli.audit_group import audits
 from exchange.cli.audit_keys import log_keys_of
+from exchange.cli.audit_options import NodeKeyOption
 from exchange.cli.instance import read_bytes
 from exchange.cli.verbs import JsonOption
 from exchange.kernel import InvalidError, MalformedError
 
 FileArgument = Annotated[
     Path, typer.Argument(metavar="FILE", help="Such as `exchange report destruction certify` wrote.")
-]
-NodeKeyOption = Annotated[
-    list[str] | None,
-    typer.Option(
-        "--node-key",
-        metavar="KEY",
-        help="A node's public key (`exchange status` shows it), or a file; may be repeated.",
-    ),
 ]
 
 

@@ -30,7 +30,15 @@ from exchange.cli.audit_keys import (
     read_state,
     write_state,
 )
-from exchange.cli.audit_options import CaOption, CertOption, CheckpointOption, KeyOption, ProfileOption, UrlOption
+from exchange.cli.audit_options import (
+    CaOption,
+    CertOption,
+    CheckpointOption,
+    KeyOption,
+    NodeKeyOption,
+    ProfileOption,
+    UrlOption,
+)
 from exchange.cli.audit_places import place_of
 from exchange.cli.log_here import LogHere
 from exchange.cli.profiles import Door
@@ -45,14 +53,6 @@ PathArgument = Annotated[
 ]
 StateOption = Annotated[
     Path | None, typer.Option("--state", metavar="FILE", help="Remembers what was verified: a log only grows.")
-]
-NodeKeyOption = Annotated[
-    list[str] | None,
-    typer.Option(
-        "--node-key",
-        metavar="KEY",
-        help="A node's public key (`exchange status` shows it), or a file; may be repeated.",
-    ),
 ]
 PolicyOption = Annotated[
     Path | None,

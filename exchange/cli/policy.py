@@ -18,6 +18,14 @@ from exchange.cli.policy_label import translate_label
 from exchange.cli.policy_vocabulary import show_vocabulary
 from exchange.cli.posting import law_catalogue
 from exchange.cli.program import FAILED, app
+from exchange.cli.report_options import (
+    AgreementOption,
+    KindOption,
+    MarkingOption,
+    RegionOption,
+    ScopeOption,
+    TopicOption,
+)
 from exchange.cli.verbs import (
     Connect,
     DirOption,
@@ -152,14 +160,12 @@ class Supposed:
 @either_verb
 async def simulate(
     where: Where,
-    agreement: Annotated[str, typer.Option("--agreement", metavar="A", help="Under which agreement.")],
-    scope: Annotated[str, typer.Option("--scope", metavar="S", help="Under which of its scopes.")],
-    kind: Annotated[str, typer.Option("--kind", metavar="K", help="Such as intrep.")],
-    topic: Annotated[
-        str, typer.Option("--topic", metavar="T", help="Such as cyber.apt; `exchange policy vocabulary` lists them.")
-    ],
-    region: Annotated[list[str], typer.Option("--region", metavar="R", help="May be repeated.")],
-    marking: Annotated[str, typer.Option("--marking", metavar="TEXT", help='Such as "NATO SECRET//REL TO GBR, NOR".')],
+    agreement: AgreementOption,
+    scope: ScopeOption,
+    kind: KindOption,
+    topic: TopicOption,
+    region: RegionOption,
+    marking: MarkingOption,
     originator: Annotated[
         str | None, typer.Option("--originator", metavar="CODE", help="Whose report (operator only).")
     ] = None,

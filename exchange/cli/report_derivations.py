@@ -8,6 +8,7 @@ from exchange.cli import output
 from exchange.cli.given import checked, day_or_moment
 from exchange.cli.posting import label_of, law_catalogue
 from exchange.cli.report_group import IdArgument, reports
+from exchange.cli.report_options import RequestArgument
 from exchange.cli.verbs import JsonOption, member_verb
 from exchange.client import ExchangeClient
 from exchange.markings import render_marking
@@ -17,8 +18,6 @@ derivations = typer.Typer(
     help="Marking lower what derives from a report: request, list, grant, refuse, revoke.", no_args_is_help=True
 )
 reports.add_typer(derivations, name="derive")
-
-RequestArgument = Annotated[str, typer.Argument(metavar="REQUEST", help="The request's id.")]
 
 
 @derivations.command("request")

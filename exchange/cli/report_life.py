@@ -12,6 +12,7 @@ from exchange.cli.asking import YesOption, ask, is_asked
 from exchange.cli.given import checked, day_given, day_or_moment
 from exchange.cli.posting import checked_body, label_of, law_catalogue, parts_of
 from exchange.cli.report_group import IdArgument, reports
+from exchange.cli.report_options import MediaTypes, PartMarkings
 from exchange.cli.reports import show_posted
 from exchange.cli.verbs import JsonOption, member_verb
 from exchange.client import ExchangeClient
@@ -32,14 +33,8 @@ from exchange.wire import (
 destructions = typer.Typer(help="Destruction of recalled reports: list, certify.", no_args_is_help=True)
 reports.add_typer(destructions, name="destruction")
 
-MarkingOption = Annotated[str | None, typer.Option("--marking", metavar="TEXT", help="Unset: as it is.")]
-PartMarkings = Annotated[
-    list[str] | None, typer.Option("--part-marking", metavar="FILE=TEXT", help="A part's own, lower marking.")
-]
-MediaTypes = Annotated[
-    list[str] | None, typer.Option("--media-type", metavar="FILE=TYPE", help="Where the name does not tell it.")
-]
-SubjectOption = Annotated[str | None, typer.Option("--subject", metavar="TEXT", help="Unset: as it is.")]
+NewMarking = Annotated[str | None, typer.Option("--marking", metavar="TEXT", help="Unset: as it is.")]
+NewSubject = Annotated[str | None, typer.Option("--subject", metavar="TEXT", help="Unset: as it is.")]
 Files = Annotated[list[Path], typer.Argument(metavar="FILE...", help="One file for each part.")]
 _FAULTY = "what is asked for has faults"
 VersionOption = Annotated[int | None, typer.Option("--if-version", metavar="N", help="Only while it is at this one.")]
@@ -51,10 +46,10 @@ def amend(
     client: ExchangeClient,
     id: IdArgument,  # noqa: A002
     files: Files,
-    marking: MarkingOption = None,
+    marking: NewMarking = None,
     part_marking: PartMarkings = None,
     media_type: MediaTypes = None,
-    subject: SubjectOption = None,
+    subject: NewSubject = None,
     valid_until: Annotated[str | None, typer.Option("--valid-until", metavar="TIME")] = None,
     declassify_on: Annotated[str | None, typer.Option("--declassify-on", metavar="DATE")] = None,
     if_version: VersionOption = None,
@@ -86,10 +81,10 @@ def supersede(
     client: ExchangeClient,
     id: IdArgument,  # noqa: A002
     files: Files,
-    marking: MarkingOption = None,
+    marking: NewMarking = None,
     part_marking: PartMarkings = None,
     media_type: MediaTypes = None,
-    subject: SubjectOption = None,
+    subject: NewSubject = None,
     as_json: JsonOption = False,
 ) -> None:
     """Post a report in the place of another one, which stays as superseded; what is not given is taken from it."""

@@ -7,14 +7,13 @@ import typer
 from exchange.cli import output
 from exchange.cli.given import checked, day_or_moment
 from exchange.cli.report_group import IdArgument, reports
+from exchange.cli.report_options import RequestArgument
 from exchange.cli.verbs import JsonOption, member_verb
 from exchange.client import ExchangeClient
 from exchange.wire import OnwardBody, OnwardRequest
 
 onward = typer.Typer(help="Onward release: request, list, grant, refuse, revoke.", no_args_is_help=True)
 reports.add_typer(onward, name="onward")
-
-RequestArgument = Annotated[str, typer.Argument(metavar="REQUEST", help="The request's id.")]
 
 
 @onward.command("request")

@@ -22,11 +22,21 @@ from exchange.cli.posting import (
 from exchange.cli.progress import ProgressBar
 from exchange.cli.pulling import save_parts
 from exchange.cli.report_group import IdArgument, reports
+from exchange.cli.report_options import (
+    AgreementOption,
+    KindOption,
+    MarkingOption,
+    MediaTypes,
+    PartMarkings,
+    PrecedenceOption,
+    PurposeOption,
+    RegionOption,
+    ScopeOption,
+    TopicOption,
+)
 from exchange.cli.verbs import JsonOption, member_verb
 from exchange.client import ExchangeClient, StreamEvent, ToldEvent
 from exchange.wire import HeaderBody, ReleaseTermsBody, ReportBody
-
-PurposeOption = Annotated[str | None, typer.Option("--purpose", metavar="P", help="Why you read (unset: your first).")]
 
 # How long `--follow` waits between two looks: soon enough for a person, cheap enough for a service with many readers.
 _FOLLOW_SECONDS = 2.0
@@ -37,22 +47,16 @@ _FOLLOW_SECONDS = 2.0
 def post(
     client: ExchangeClient,
     files: Annotated[list[Path], typer.Argument(metavar="FILE...", help="One file for each part.")],
-    agreement: Annotated[str, typer.Option("--agreement", metavar="A", help="Under which agreement.")],
-    scope: Annotated[str, typer.Option("--scope", metavar="S", help="Under which of its scopes.")],
-    kind: Annotated[str, typer.Option("--kind", metavar="K", help="Such as intrep.")],
-    topic: Annotated[
-        str, typer.Option("--topic", metavar="T", help="Such as cyber.apt; `exchange policy vocabulary` lists them.")
-    ],
-    region: Annotated[list[str], typer.Option("--region", metavar="R", help="Such as EUR; may be repeated.")],
-    marking: Annotated[str, typer.Option("--marking", metavar="TEXT", help='Such as "NATO SECRET//REL TO GBR, NOR".')],
-    part_marking: Annotated[
-        list[str] | None, typer.Option("--part-marking", metavar="FILE=TEXT", help="A part's own, lower marking.")
-    ] = None,
-    media_type: Annotated[
-        list[str] | None, typer.Option("--media-type", metavar="FILE=TYPE", help="Where the name does not tell it.")
-    ] = None,
+    agreement: AgreementOption,
+    scope: ScopeOption,
+    kind: KindOption,
+    topic: TopicOption,
+    region: RegionOption,
+    marking: MarkingOption,
+    part_marking: PartMarkings = None,
+    media_type: MediaTypes = None,
     subject: Annotated[str | None, typer.Option("--subject", metavar="TEXT")] = None,
-    precedence: Annotated[str, typer.Option("--precedence", metavar="P", help="ROUTINE to FLASH.")] = "ROUTINE",
+    precedence: PrecedenceOption = "ROUTINE",
     valid_until: Annotated[str | None, typer.Option("--valid-until", metavar="TIME")] = None,
     declassify_on: Annotated[str | None, typer.Option("--declassify-on", metavar="DATE")] = None,
     supersedes: Annotated[str | None, typer.Option("--supersedes", metavar="ID")] = None,

@@ -9,6 +9,15 @@ from exchange.cli import output
 from exchange.cli.given import checked, day_or_moment
 from exchange.cli.posting import label_of, law_catalogue
 from exchange.cli.program import app
+from exchange.cli.report_options import (
+    AgreementOption,
+    MarkingOption,
+    PrecedenceOption,
+    RegionOption,
+    RequestArgument,
+    ScopeOption,
+    TopicOption,
+)
 from exchange.cli.verbs import JsonOption, member_verb
 from exchange.client import ExchangeClient
 from exchange.kernel import rfc3339
@@ -17,26 +26,22 @@ from exchange.wire import InformationWanted, RequestLineBody, RequestShownBody
 requests = typer.Typer(help="Requests for information: ask, list, show, answer, close, withdraw.", no_args_is_help=True)
 app.add_typer(requests, name="request")
 
-RequestArgument = Annotated[str, typer.Argument(metavar="REQUEST", help="The request's id.")]
-
 
 @requests.command("ask")
 @member_verb
 def ask(
     client: ExchangeClient,
     text: Annotated[str, typer.Argument(metavar="TEXT", help="What is asked; `-` reads it from standard input.")],
-    agreement: Annotated[str, typer.Option("--agreement", metavar="A", help="Under which agreement.")],
-    scope: Annotated[str, typer.Option("--scope", metavar="S", help="Under which of its scopes.")],
+    agreement: AgreementOption,
+    scope: ScopeOption,
     kind: Annotated[str, typer.Option("--kind", metavar="K", help="Of report wanted, such as intrep.")],
-    topic: Annotated[
-        str, typer.Option("--topic", metavar="T", help="Such as cyber.apt; `exchange policy vocabulary` lists them.")
-    ],
-    region: Annotated[list[str], typer.Option("--region", metavar="R", help="Such as EUR; may be repeated.")],
-    marking: Annotated[str, typer.Option("--marking", metavar="TEXT", help='Such as "NATO SECRET//REL TO GBR, NOR".')],
+    topic: TopicOption,
+    region: RegionOption,
+    marking: MarkingOption,
     deadline: Annotated[str, typer.Option("--deadline", metavar="TIME", help="Until when it is wanted.")],
     of: Annotated[list[str] | None, typer.Option("--of", metavar="CODE", help="Unset: every contributor.")] = None,
     subject: Annotated[str | None, typer.Option("--subject", metavar="TEXT")] = None,
-    precedence: Annotated[str, typer.Option("--precedence", metavar="P", help="ROUTINE to FLASH.")] = "ROUTINE",
+    precedence: PrecedenceOption = "ROUTINE",
     as_json: JsonOption = False,
 ) -> None:
     """Ask contributors of a scope for information (reader)."""

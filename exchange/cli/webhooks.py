@@ -7,6 +7,7 @@ import typer
 from exchange.cli import output
 from exchange.cli.instance import Host
 from exchange.cli.program import app
+from exchange.cli.report_options import PurposeOption
 from exchange.cli.verbs import JsonOption, Where, either_verb, member_verb
 from exchange.client import ExchangeClient
 
@@ -14,7 +15,6 @@ webhooks = typer.Typer(help="Webhooks: be told of new reports, see what was not 
 app.add_typer(webhooks, name="webhook")
 
 IdArgument = Annotated[str, typer.Argument(metavar="ID", help="The subscription's id.")]
-PurposeOption = Annotated[str | None, typer.Option("--purpose", metavar="P", help="Why you read (unset: your first).")]
 
 
 @webhooks.command("add")
