@@ -34,6 +34,7 @@ from exchange.settings import Settings, read_policies, read_secret
 from exchange.store import BlobPlace, BlobStore, Store, StoreObserver
 from exchange.store.archive import BundleArchive
 from exchange.store.archiving import LogArchiving
+from exchange.store.authority_files import AuthorityFiles
 from exchange.store.large_parts import AT_ONCE as BLOBS_AT_ONCE
 from exchange.store.last_signed import LastSignedFile
 from exchange.store.password import Password
@@ -97,6 +98,7 @@ async def open_services(
             randomness=system_randomness,
             cursor_key=cursor_key,
             witnessing=_witnessing(settings),
+            authorities=AuthorityFiles(settings.authorities_folder),
             private_networks=settings.private_networks,
             tracer=tracer,
             uploads=UploadLimits(

@@ -28,6 +28,7 @@ from exchange.cli.verbs import JsonOption, host_verb
 from exchange.crypto import read_certificate
 from exchange.kernel import InvalidError, NotFoundError, rfc3339
 from exchange.members import Client, Role, Standing
+from exchange.store.authority_files import file_name
 from exchange.usecases import (
     ClearanceChange,
     ClientView,
@@ -228,7 +229,7 @@ async def authority_add(
         raise InvalidError(f"the authority in `{file}` ended on {rfc3339(facts.not_after)}: ask for its new one")
     if all(member.code != code for member in (await list_members(host.services, call)).value):
         raise InvalidError(f"no member `{code}`: add it first with `exchange member add`")
-    target = host.settings.authorities_folder / f"{code}-{facts.thumbprint[:16]}.pem"
+    target = host.settings.authorities_folder / file_name(code, facts.thumbprint)
     # The record first: a file that nobody answers for must not come into being.
     subject = Subject("authority", facts.thumbprint)
     entry = draft(call, None, EventName.CERTIFICATE_ADDED, Outcome.PERMITTED, subject=subject, owner=code)

@@ -1,7 +1,7 @@
 """What the exchange reads from anybody's certificate. Chains and revocation are checked by TLS, not here."""
 
 import hashlib
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 
 from cryptography import x509
@@ -25,7 +25,7 @@ class CertificateFacts:
     """A certificate in brief. `thumbprint` is the SHA-256 of its DER in lower-case hex (RFC 8705 `x5t#S256`).
 
     `public_key` is the SHA-256 of its SubjectPublicKeyInfo, in the same form: certificates of one key pair have one.
-    Common names are None where there is not exactly one; they are for display and identify nobody.
+    Common names are None where there is not exactly one; they are for display and identify nobody. `der` is all of it.
     """
 
     thumbprint: str
@@ -35,6 +35,7 @@ class CertificateFacts:
     not_after: datetime
     is_authority: bool
     public_key: str
+    der: bytes = field(default=b"", repr=False, compare=False)
 
 
 def thumbprint_of_der(der: bytes) -> str:
@@ -75,14 +76,16 @@ def read_certificate(pem_or_der: bytes) -> CertificateFacts:
     Raises MalformedError for anything but exactly one certificate, in PEM or DER.
     """
     certificate = _loaded(pem_or_der)
+    der = certificate.public_bytes(Encoding.DER)
     return CertificateFacts(
-        thumbprint=thumbprint_of_der(certificate.public_bytes(Encoding.DER)),
+        thumbprint=thumbprint_of_der(der),
         subject_common_name=_common_name(certificate.subject),
         issuer_common_name=_common_name(certificate.issuer),
         not_before=certificate.not_valid_before_utc,
         not_after=certificate.not_valid_after_utc,
         is_authority=_is_authority(certificate),
         public_key=_public_key(certificate),
+        der=der,
     )
 
 

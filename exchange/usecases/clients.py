@@ -54,6 +54,7 @@ from exchange.usecases.context import DEFAULT_PURPOSE, Call, Recorded, Services
 from exchange.usecases.members import known_member
 from exchange.usecases.positions import open_id, seal_id
 from exchange.usecases.recording import draft, named, on_record
+from exchange.usecases.vouching import authority_fault
 
 _ID_RANDOMNESS_BYTES = 10
 _LIST = "clients"
@@ -110,7 +111,7 @@ async def enrol_client(services: Services, call: Call, enrolment: Enrolment) -> 
     attempt = draft(call, operator, EventName.CLIENT_ENROLLED, Outcome.REFUSED)
     async with on_record(services, attempt), services.store.unit_of_work() as unit:
         member = await known_member(unit, enrolment.member)
-        client = _checked_client(services, call, enrolment, member)
+        client = _checked_client(services, call, operator, enrolment, member)
         certificate = enrolment.certificate
         blind = services.randomness(BLIND_BYTES)
         await unit.add_client(client, certificate, blind)
@@ -185,7 +186,9 @@ async def add_certificate(
 ) -> Recorded[ClientView]:
     """Let a client use a second certificate beside its first, for rotation; two at most are active."""
 
-    async def add(unit: UnitOfWork, client: Client) -> CertificateMark:
+    async def add(unit: UnitOfWork, client: Client, operator: Client | None) -> CertificateMark:
+        if (fault := authority_fault(services, operator, client.member, certificate)) is not None:
+            raise InvalidError("the certificate cannot be added", (fault,))
         blind = services.randomness(BLIND_BYTES)
         await unit.add_certificate(client.id, certificate, blind)
         return mark_of(client.id, certificate.thumbprint, certificate.public_key, blind)
@@ -196,7 +199,7 @@ async def add_certificate(
 async def remove_certificate(services: Services, call: Call, client_id: str, thumbprint: str) -> Recorded[ClientView]:
     """End the use of one certificate, from the next request on; it can never be enrolled again."""
 
-    async def remove(unit: UnitOfWork, client: Client) -> CertificateMark | None:
+    async def remove(unit: UnitOfWork, client: Client, _: Client | None) -> CertificateMark | None:
         if not thumbprint.isascii() or not thumbprint.isalnum():
             message = "the client uses no such certificate"
             raise NotFoundError(message)
@@ -232,7 +235,7 @@ async def _change_certificates(
     services: Services,
     call: Call,
     client_id: str,
-    step: Callable[[UnitOfWork, Client], Awaitable[CertificateMark | None]],
+    step: Callable[[UnitOfWork, Client, Client | None], Awaitable[CertificateMark | None]],
     *,
     event: EventName,
 ) -> Recorded[ClientView]:
@@ -240,7 +243,7 @@ async def _change_certificates(
     attempt = draft(call, operator, event, Outcome.REFUSED, subject=named("client", client_id))
     async with on_record(services, attempt), services.store.unit_of_work() as unit:
         client = await _administered(unit, operator, client_id)
-        mark = await step(unit, client)
+        mark = await step(unit, client, operator)
         view = await _viewed(unit, client)
         receipt = await _record(unit, call, operator, event, client, mark=mark)
     return Recorded(view, receipt)
@@ -258,7 +261,9 @@ async def _administered(unit: UnitOfWork, caller: Client | None, client_id: str)
     return client
 
 
-def _checked_client(services: Services, call: Call, enrolment: Enrolment, member: Member | None) -> Client:
+def _checked_client(
+    services: Services, call: Call, operator: Client | None, enrolment: Enrolment, member: Member | None
+) -> Client:
     faults: list[Fault] = []
     if member is None:
         faults.append(Fault("/member", "unknown-member", f"no member `{enrolment.member[:20]}`: add it first"))
@@ -266,6 +271,8 @@ def _checked_client(services: Services, call: Call, enrolment: Enrolment, member
         faults.append(Fault("/member", "member-suspended", f"member `{member.code}` is suspended: resume it first"))
     if enrolment.certificate.not_after <= call.now:
         faults.append(Fault("/certificate", "certificate-expired", "the certificate has expired: issue a new one"))
+    if (fault := authority_fault(services, operator, enrolment.member, enrolment.certificate)) is not None:
+        faults.append(fault)
     checked = Collected(faults)
     name = checked.value(lambda: check_name(enrolment.name), "")
     agency = checked.value(lambda: check_agency(enrolment.agency), "")

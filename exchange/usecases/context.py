@@ -12,6 +12,7 @@ from exchange.kernel.addresses import Network
 from exchange.kernel.spans import UNTRACED, Tracer
 from exchange.release import Assurance, Law
 from exchange.store import Store
+from exchange.store.authority_files import AuthorityFiles
 from exchange.store.search_turns import SearchTurns
 from exchange.store.witness_files import WitnessedFile, WitnessPolicyFile
 from exchange.usecases.knowledge import Knowledge
@@ -60,6 +61,8 @@ class Services:
     knowledge: Knowledge = field(default_factory=Knowledge)
     witnessing: Witnessing = field(default_factory=Witnessing)
     register: ReadRegister = field(default_factory=ReadRegister)
+    authorities: AuthorityFiles | None = None
+    """Whose authorities issue certificates; None where the instance keeps none, as in suites."""
     private_networks: tuple[Network, ...] = ()
     """Where webhooks may lead though it is not public; the operator says so."""
     uploads: UploadLimits = field(default_factory=UploadLimits)

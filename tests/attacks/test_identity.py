@@ -2,16 +2,20 @@
 
 import base64
 import os
+from dataclasses import replace
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
+import httpx2
 import pytest
 
-from exchange.crypto import issue_client, new_authority, read_certificate
+from exchange.crypto import KeyAndCertificate, issue_client, new_authority, read_certificate
 from exchange.entrypoints.http.limits import SharedRateLimiter
 from exchange.kernel import UnavailableError
+from exchange.store.authority_files import AuthorityFiles, file_name
 from exchange.usecases import search_tokens
-from tests.attacks.hidden import Api, client_of, open_api, seen
+from tests.attacks.hidden import Api, client_of, kept_state, open_api, seen
 from tests.support.world import NOW, World, thumbprint_of
 
 VICTIM = thumbprint_of("GBR reader")
@@ -101,9 +105,9 @@ def enrolment(pem: str, **others: Any) -> dict[str, Any]:
     }
 
 
-def new_pem(name: str = "new") -> str:
-    authority = new_authority("Test CA", NOW - timedelta(days=1))
-    return issue_client(authority, name, organisation="NCSC", now=NOW, days=30).certificate_pem.decode()
+def new_pem(name: str = "new", authority: KeyAndCertificate | None = None) -> str:
+    issuer = authority or new_authority("Test CA", NOW - timedelta(days=1))
+    return issue_client(issuer, name, organisation="NCSC", now=NOW, days=30).certificate_pem.decode()
 
 
 async def test_26_one_certificate_in_another_spelling_is_enrolled_once(api: Api) -> None:
@@ -211,3 +215,39 @@ async def test_28_where_the_count_cannot_be_asked_nobody_is_admitted(world: Worl
     assert [answer.status_code for answer in answers] == [503, 503]
     assert all(int(answer.headers["retry-after"]) >= 1 for answer in answers)
     assert all("parts" not in answer.json() for answer in answers)
+
+
+async def test_26_certificate_of_one_members_authority_is_no_other_members_client(api: Api, tmp_path: Path) -> None:
+    """Whose it is would post to another member what is for its own, and could never be enrolled as who it is."""
+    now = NOW - timedelta(days=1)
+    ours, theirs, own, unknown = (new_authority(name, now) for name in ("NOR", "GBR", "the exchange", "nobody"))
+    for member, authority in (("NOR", ours), ("GBR", theirs)):
+        thumbprint = read_certificate(authority.certificate_pem).thumbprint
+        (tmp_path / file_name(member, thumbprint)).write_bytes(authority.certificate_pem)
+    (tmp_path / "demo.pem").write_bytes(own.certificate_pem)
+    (tmp_path / "cut-off.pem").write_bytes(own.certificate_pem[:99])
+    api.app.state.services = replace(api.world.services, authorities=AuthorityFiles(tmp_path))
+    before = kept_state(api.world)
+
+    async def enrolled(operator: str, name: str, authority: KeyAndCertificate) -> httpx2.Response:
+        return await api.as_client(operator).post(
+            "/v1/clients", json=enrolment(new_pem(name, authority), name=f"{operator} {name}")
+        )
+
+    refused = [
+        await enrolled("NOR operator", "theirs", theirs),
+        await enrolled("operator", "theirs", theirs),
+        # Between theirs and this certificate another authority may stand: the member's operator knows what it gives.
+        await enrolled("NOR operator", "unknown", unknown),
+    ]
+    kept = kept_state(api.world)
+    taken = [
+        await enrolled("NOR operator", "ours", ours),
+        await enrolled("NOR operator", "own", own),
+        await enrolled("operator", "unknown", unknown),
+    ]
+
+    assert [each.status_code for each in refused] == [422] * 3
+    assert {error["code"] for each in refused for error in each.json()["errors"]} == {"foreign-authority"}
+    assert kept == before
+    assert [each.status_code for each in taken] == [201] * 3

@@ -3,12 +3,14 @@
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from exchange import usecases
 from exchange.audit.certificates_told import detail_of, mark_of
+from exchange.crypto import issue_client, new_authority, read_certificate
 from exchange.kernel import (
     ConflictError,
     ForbiddenError,
@@ -16,9 +18,11 @@ from exchange.kernel import (
     MalformedError,
     NotFoundError,
     PreconditionError,
+    UnavailableError,
     new_id,
 )
 from exchange.members import Clearance, Role, Standing
+from exchange.store.authority_files import AuthorityFiles, file_name
 from exchange.usecases import ClearanceChange, Enrolment, clients
 from exchange.usecases.positions import seal_position
 from tests.support.meanwhile import at_once
@@ -405,3 +409,32 @@ async def test_of_two_clients_that_are_enrolled_at_once_with_one_key_one_is(
 
     assert one.error is None
     assert isinstance(late.error, ConflictError)
+
+
+async def test_second_certificate_is_of_an_authority_of_the_clients_member(populated: World, tmp_path: Path) -> None:
+    authorities = {member: new_authority(member, NOW - timedelta(days=1)) for member in ("GBR", "NOR")}
+    for member, authority in authorities.items():
+        thumbprint = read_certificate(authority.certificate_pem).thumbprint
+        (tmp_path / file_name(member, thumbprint)).write_bytes(authority.certificate_pem)
+    services = replace(populated.services, authorities=AuthorityFiles(tmp_path))
+    given = {
+        member: read_certificate(issue_client(each, member, organisation=member, now=NOW, days=30).certificate_pem)
+        for member, each in authorities.items()
+    }
+    reader, host = populated.clients["NOR reader"].id, populated.call(None)
+
+    foreign = await populated.attempt(clients.add_certificate(services, host, reader, given["GBR"]))
+    own = await populated.attempt(clients.add_certificate(services, host, reader, given["NOR"]))
+
+    assert isinstance(foreign.error, InvalidError)
+    assert [(fault.pointer, fault.code) for fault in foreign.error.faults] == [("/certificate", "foreign-authority")]
+    assert foreign.entry["decision"] == "refused"
+    assert set(own.value.value.thumbprints) == {thumbprint_of("NOR reader"), given["NOR"].thumbprint}
+
+
+async def test_authorities_that_cannot_be_read_vouch_for_nobody(populated: World, tmp_path: Path) -> None:
+    (tmp_path / "folder.pem").mkdir()
+    services = replace(populated.services, authorities=AuthorityFiles(tmp_path))
+    refused = usecases.enrol_client(services, populated.call(None), ENROLMENT)
+
+    assert isinstance((await populated.attempt(refused)).error, UnavailableError)
