@@ -204,7 +204,9 @@ class ReceiptCheck:
         latest = max((each.at_micros for each in shown if each.at_micros is not None), default=None)
         for receipt in self._unplaced:
             at = parse_rfc3339(receipt.at)
-            is_overtaken = latest is not None and latest - to_micros(at) > _LONGEST_WAIT // _MICROSECOND
+            # What was signed with a time that has not come overtakes nothing of now.
+            signed = None if latest is None else min(latest, to_micros(self._now))
+            is_overtaken = signed is not None and signed - to_micros(at) > _LONGEST_WAIT // _MICROSECOND
             if is_overtaken or self._now - at > _LONGEST_REST + _LONGEST_WAIT:
                 self._owe(receipt, "it was recorded and never got its place in the tree")
             else:

@@ -17,6 +17,7 @@ from exchange.store.search_turns import SearchTurns
 from exchange.store.witness_files import WitnessedFile, WitnessPolicyFile
 from exchange.usecases.knowledge import Knowledge
 from exchange.usecases.registry import ReadRegister
+from exchange.usecases.standing_alone import StandingAlone
 from exchange.usecases.watching import Watching
 
 T = TypeVar("T")
@@ -35,6 +36,7 @@ class Witnessing:
     policy: WitnessPolicyFile | None = None
     witnessed: WitnessedFile | None = None
     quorum_seconds: int | None = None
+    alone: StandingAlone = field(default_factory=StandingAlone)
 
 
 @dataclass(frozen=True, slots=True)

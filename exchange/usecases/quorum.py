@@ -40,7 +40,8 @@ _log = logging.getLogger("exchange.witnesses")
 class Witnessed:
     """The newest kept checkpoint that has the quorum, None where none is found.
 
-    `since` is when the first one after it was signed (microseconds since 1970), None where nothing lacks the quorum.
+    `since` is when the first one after it was signed, or was first seen here where that is earlier (microseconds since
+    1970); None where nothing lacks the quorum.
     """
 
     note: SignedNote | None
@@ -88,7 +89,8 @@ async def newest_witnessed(services: Services, state: LogState, policy: LogPolic
     found = await _search(services, state, policy_of(policy, state))
     size, note = (-1, None) if found is None else found
     unwitnessed = await services.store.witnesses.kept_after(state.log, size)
-    return Witnessed(note, None if note is None else size, None if unwitnessed is None else unwitnessed.signed_at)
+    since = None if unwitnessed is None else services.witnessing.alone.since(unwitnessed, services.clock())
+    return Witnessed(note, None if note is None else size, since)
 
 
 async def require_quorum(services: Services, now: datetime) -> None:

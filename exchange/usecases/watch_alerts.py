@@ -32,6 +32,7 @@ from exchange.store.alert_rows import AlertPosition
 from exchange.store.log_rows import LogState
 from exchange.usecases.context import Services
 from exchange.usecases.heartbeat import service_draft
+from exchange.usecases.standing_alone import StandingAlone
 
 BATCH: Final = 1000
 """Entries evaluated in one go where so many wait: what is remembered is read and written once for all of them."""
@@ -63,6 +64,7 @@ class AlertWatch:
 
     services: Services
     hooks: tuple[str, ...] = ()
+    _alone: StandingAlone = field(default_factory=StandingAlone)
     _observed_at: int = field(default=0)
     _has_put_in_force: bool = field(default=False)
     _seen_of_others: tuple[int, int] | None = field(default=None)
@@ -181,18 +183,18 @@ class AlertWatch:
         return True
 
     async def _sight(self, position: AlertPosition, state: LogState) -> Sight:
-        log, now = self.services.store.log, to_micros(self.services.clock())
+        log, now = self.services.store.log, self.services.clock()
         waiting = (await log.backlog()).oldest_at
         is_caught_up = position.log == state.log and position.position >= state.size and state.frozen_why is None
         cosigned = await log.cosigned_checkpoint(state.log)
         unwitnessed = [] if cosigned is None else await log.checkpoints(state.log, after=cosigned.size, limit=1)
         return Sight(
-            now=now,
+            now=to_micros(now),
             origin=state.origin,
             waiting_since=waiting,
-            unwitnessed_since=unwitnessed[0].signed_at if unwitnessed else None,
+            unwitnessed_since=self._alone.since(unwitnessed[0], now) if unwitnessed else None,
             is_frozen=state.frozen_why is not None,
-            heard_until=(waiting or now) if is_caught_up else None,
+            heard_until=(waiting or to_micros(now)) if is_caught_up else None,
         )
 
 

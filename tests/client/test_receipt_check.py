@@ -1,6 +1,7 @@
 """Receipts against the log: each is proven or owed, and every checkpoint seen tells one history."""
 
 import base64
+from datetime import timedelta
 
 import pytest
 
@@ -194,6 +195,20 @@ def test_receipt_that_others_overtook_is_owed(check, desk, log):
 
     assert "never got its place" in whys(check)[0]
     assert check.waiting == 0
+
+
+@pytest.mark.parametrize(("waits", "is_owed"), [(60, False), (61, True)])
+def test_log_whose_time_lies_ahead_overtakes_no_receipt_of_now(check, desk, log, waits, is_owed):
+    """Another node's clock was ahead once: the log's time stands still there."""
+    log.append(content(60), at=NOW + timedelta(hours=5))
+    young = receipt(log.contents[0], NOW - waits * SECOND)
+    desk.refused[young.entry] = 409
+
+    check.prove(young)
+    check.prove(receipt(log.contents[1]))
+    check.compare([])
+
+    assert (check.waiting, len(check.findings)) == ((0, 1) if is_owed else (1, 0))
 
 
 @pytest.mark.parametrize(("waits", "is_owed"), [(3660, False), (3661, True)])

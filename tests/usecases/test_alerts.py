@@ -20,6 +20,7 @@ from exchange.usecases.watch_alerts import AlertWatch
 from tests.support.alerted_world import RULES, AlertedWorld
 from tests.support.lived import MakeLived
 from tests.support.store import draft
+from tests.support.witnessed_world import Watched
 from tests.support.world import NOW, World
 from tests.usecases.test_crises import FOR_DNK, OLDER_TOO, agreed, opened
 
@@ -155,6 +156,26 @@ async def test_refusing_witness_is_told_of(alerted: AlertedWorld) -> None:
     await alerted.settle()
 
     assert await alerted.rules_told() == ["refusing"]
+
+
+async def test_log_without_its_witness_is_told_of_though_its_time_lies_ahead(alerted: AlertedWorld) -> None:
+    """Another node's clock was ahead by hours when the first checkpoint was signed that no witness cosigned."""
+    watched = Watched(alerted.log)
+    await watched.enrol("nor")
+    right = alerted.world.clock.now
+    alerted.world.clock.advance(timedelta(hours=5))
+    await alerted.log.grow()
+    await watched.ask("nor")
+    await alerted.log.grow()
+    alerted.world.clock.now = right
+    told = []
+    for minutes in (0, 14, 2):
+        alerted.world.clock.advance(timedelta(minutes=minutes))
+        await alerted.watch.look()
+        told.append("witnesses" in await alerted.rules_told())
+    watched.made["nor"].close()
+
+    assert told == [False, False, True]
 
 
 async def test_node_that_falls_silent_is_told_of_once(alerted: AlertedWorld) -> None:

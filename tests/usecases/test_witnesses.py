@@ -58,6 +58,35 @@ async def test_not_ready_while_the_quorum_is_missing_longer_than_allowed(watched
     assert (fresh, at_first, at_last, await broken()) == ([], [], ["witnesses"], [])
 
 
+async def test_quorum_is_missed_though_the_checkpoint_is_dated_in_the_future(watched: Watched) -> None:
+    """A clock was ahead once: the log's time stands still there, and another node's clock is right."""
+    await watched.enrol("nor")
+    await set_quorum(watched.world.services, watched.world.call(None), 1)
+    right = watched.world.clock.now
+    watched.world.clock.advance(timedelta(hours=5))
+    await watched.opened.grow()
+    await watched.ask("nor")
+    await watched.opened.grow()
+    watched.world.clock.now = right
+    witnessing = replace(watched.world.services.witnessing, quorum_seconds=60)
+    services = replace(watched.world.services, witnessing=witnessing)
+
+    async def broken() -> list[str]:
+        return [check.finding for check in (await check_readiness(services)).checks if not check.is_working]
+
+    at_first = await broken()
+    watched.world.clock.advance(timedelta(seconds=61))
+    await watched.opened.grow()
+    at_last = await broken()
+    view = await watched.view()
+    await watched.ask("nor")
+
+    assert (at_first, at_last) == ([], ["checkpoints stand without the quorum of witnesses for 72 seconds"])
+    assert view.since is not None
+    assert view.since <= watched.world.clock.now
+    assert await broken() == []
+
+
 async def test_line_changed_in_the_database_counts_nothing(watched: Watched) -> None:
     await watched.enrol("nor")
     await set_quorum(watched.world.services, watched.world.call(None), 1)

@@ -13,8 +13,9 @@ class Limits:
     """How far times may lie apart before somebody set a clock.
 
     An entry bears the time at which its request came in: `behind_seconds` allows for the longest upload,
-    `ahead_seconds` for clocks of two nodes, `coming_seconds` for the auditor's own, which nobody keeps. Nothing waits
-    for its place in the tree longer than `pending_seconds`, and for its witnesses longer than `witness_lag_seconds`.
+    `ahead_seconds` for clocks of two nodes, `coming_seconds` for those of the auditor and of witnesses, which nobody
+    here keeps. Nothing waits for its place in the tree longer than `pending_seconds`, and for its witnesses longer than
+    `witness_lag_seconds`.
     """
 
     ahead_seconds: int = 60

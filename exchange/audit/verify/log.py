@@ -56,7 +56,7 @@ def verify_log(source: Source, expected: Expectations, progress: Progress | None
     witnesses = WitnessCheck(expected, findings)
     marks = _older_marks(source, expected, findings, witnesses)
     witnesses.take(newest)
-    names, lag = witnesses.conclude(newest)
+    names, remarks = witnesses.conclude(newest)
     # (3), (5) to (8), (10), (11) in one pass
     roots, entries, (notes, erasures) = _passed(source, expected, findings, (newest, marks), progress)
     # (4) none of them tells another history
@@ -73,7 +73,7 @@ def verify_log(source: Source, expected: Expectations, progress: Progress | None
         witnesses=names,
         findings=tuple(_named(source, finding, newest.checkpoint.size) for finding in findings.found()),
         counts=findings.counts(),
-        notes=(*_notes(source, expected, newest), *notes, *waiting, *(() if lag is None else (lag,))),
+        notes=(*_notes(source, expected, newest), *notes, *waiting, *remarks),
         erasures=erasures,
     )
 
@@ -161,7 +161,9 @@ def _check_pending(
     waited = 0
     for entry in source.pending():
         rest = expected.now_micros - entry.at_micros
-        overtaken = -1 if newest.at_micros is None else newest.at_micros - entry.at_micros
+        # What was signed with a time that has not come overtakes nothing of now.
+        signed = -1 if newest.at_micros is None else min(newest.at_micros, expected.now_micros)
+        overtaken = signed - entry.at_micros
         if max(overtaken, rest - _LONGEST_REST_MICROS) > expected.limits.pending_seconds * _MICROS:
             why = f"it is recorded and has waited {rest // _MICROS} s for its place in the tree"
             findings.add(Finding(Step.PENDING, "entry without a place", why, entry=entry.id))

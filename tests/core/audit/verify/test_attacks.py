@@ -233,6 +233,16 @@ def test_entry_that_others_overtook_may_wait_a_minute(log, waits, is_sound):
     assert log.verify().is_sound
 
 
+@pytest.mark.parametrize(("waits", "is_owed"), [(60, False), (61, True)])
+def test_log_whose_time_lies_ahead_overtakes_no_entry_of_now(log, waits, is_owed):
+    """Another node's clock was ahead once: the log's time stands still there."""
+    now = START + 601 * SECOND
+    log.append(content(600), at=now + timedelta(hours=5))
+    log.waiting = [PendingEntry("e-1", micros(now - waits * SECOND))]
+
+    assert (Step.PENDING in steps(log.verify(now=now))) is is_owed
+
+
 @pytest.mark.parametrize(("waits", "is_sound"), [(61, True), (3660, True), (3661, False)])
 def test_entry_that_waits_for_a_sequencer_is_a_note_for_an_hour(log, waits, is_sound):
     now = START + timedelta(days=1)

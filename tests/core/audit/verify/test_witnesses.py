@@ -18,10 +18,16 @@ TWO_OF_THREE = LogPolicy(
 NOBODY = replace(TWO_OF_THREE, quorum="none")
 
 
+# When the newest checkpoint of the log under test was signed, and how far a witness's clock may be behind.
+SIGNED = START + 600 * SECOND
+ALLOWED = 300
+
+
 def cosigned(log, number, *witnesses, at=None):
-    """Let witnesses cosign a checkpoint."""
+    """Let witnesses cosign a checkpoint, the moment it was signed unless they say `at` another."""
     note = parse_note(log.checkpoints[number].note)
-    seconds = int((at or START).timestamp())
+    size = int(note.text.splitlines()[1])
+    seconds = int((at or START + size * SECOND).timestamp())
     note = note.with_signatures(*(each.sign(note.text, seconds) for each in witnesses))
     log.checkpoints[number] = KeptCheckpoint(note.render())
 
@@ -143,3 +149,92 @@ def test_unknown_witnesses_are_passed_over(log):
     alone = LogPolicy((), (KnownWitness("three", W3.verifier),))
 
     assert log.verify(policy=alone).witnesses == ()
+
+
+def early(seconds):
+    """Return a time so long before the newest checkpoint."""
+    return SIGNED - seconds * SECOND
+
+
+def test_checkpoint_that_a_whole_quorum_saw_before_its_time_was_signed_under_a_clock_set_forward(log):
+    cosigned(log, -1, W1, at=early(ALLOWED + 2))
+    cosigned(log, -1, W3, at=early(ALLOWED + 1))
+
+    verification = log.verify(policy=TWO_OF_THREE)
+
+    (finding,) = verification.findings
+    assert (finding.step, finding.place) == (Step.TIME, "checkpoint of 600 entries")
+    assert finding.why == ("one, three cosigned it 301 s before it says that it was signed: a clock was set forward")
+    # What they saw they saw: it counts, whatever the time.
+    assert verification.witnesses == ("one", "three")
+
+
+def test_older_checkpoint_is_held_against_its_witnesses_too(log):
+    cosigned(log, 1, W1, W2, at=START - 101 * SECOND)
+    cosigned(log, -1, W1, W2)
+
+    (finding,) = log.verify(policy=TWO_OF_THREE).findings
+
+    assert (finding.step, finding.place) == (Step.TIME, "checkpoint of 200 entries")
+
+
+def test_clocks_of_witnesses_may_differ(log):
+    cosigned(log, -1, W1, W3, at=early(ALLOWED))
+
+    verification = log.verify(policy=TWO_OF_THREE)
+
+    assert verification.is_sound
+    assert not any("clock" in note for note in verification.notes)
+
+
+@pytest.mark.parametrize("others", [(W2, W3), ()], ids=["against-others", "alone"])
+def test_one_witness_with_a_wrong_clock_convicts_nobody(log, others):
+    for number, seconds in ((-1, 400), (-2, 500), (-3, 450)):
+        cosigned(log, number, W1, at=SIGNED - (100 * (-1 - number) + seconds) * SECOND)
+        cosigned(log, number, *others)
+
+    verification = log.verify(policy=TWO_OF_THREE)
+
+    assert Step.TIME not in verification.counts
+    assert [note for note in verification.notes if "clock" in note] == [
+        "`one` dates its cosignatures up to 500 s before the checkpoints: its clock is behind, or the log's was ahead"
+    ]
+
+
+def test_quorum_with_one_against_it_convicts_nobody(log):
+    cosigned(log, -1, W1, W2, at=early(ALLOWED + 1))
+    cosigned(log, -1, W3)
+
+    verification = log.verify(policy=TWO_OF_THREE)
+
+    assert verification.is_sound
+    assert [note[:5] for note in verification.notes if "clock" in note] == ["`one`", "`two`"]
+
+
+def test_witness_that_is_early_is_noted_beside_entries_that_wait_for_it(log):
+    cosigned(log, 3, W1, W2, W3)
+    cosigned(log, 4, W1, at=START)
+
+    notes = log.verify(policy=TWO_OF_THREE).notes
+
+    assert [note[:5] for note in notes[-2:]] == ["`one`", "witne"]
+
+
+def test_early_witnesses_that_nobody_asked_for_are_a_note(log):
+    cosigned(log, -1, W1, W2, at=START)
+
+    verification = log.verify(policy=NOBODY)
+
+    assert verification.is_sound
+    assert sum("its clock is behind" in note for note in verification.notes) == 2
+
+
+def test_cosignature_without_a_time_says_nothing_of_clocks(log):
+    """C2SP tlog-cosignature, "ML-DSA-44 signed message": zero makes no statement of time."""
+    note = parse_note(log.checkpoints[-1].note)
+    note = note.with_signatures(W2.sign(note.text, 0), W3.sign(note.text, int(early(301).timestamp())))
+    log.checkpoints[-1] = KeptCheckpoint(note.render())
+
+    verification = log.verify(policy=TWO_OF_THREE)
+
+    assert (verification.is_sound, verification.witnesses) == (True, ("two", "three"))
