@@ -3,6 +3,9 @@
 Acts of the exchange itself: the originator gave the day, the parties the retention, the releaser the recall. Each
 report is a step of its own, so that one that cannot be moved holds nobody up.
 
+Late, it does what it would have done in time: what was to be destroyed before its day is not declassified on it, though
+a legal hold keeps it or nothing swept meanwhile. What has merely expired is: what derives from it waits for that.
+
 Steps of a round: (1) reports whose day of declassification has come; (2) reports kept for as long as their scope says;
 (3) reports that an agreement's own terms recall, now that it has ended or that their originator has left it; (4)
 recalls of the last day: whoever was given the report while it was being recalled is asked as well; (5) new versions of
@@ -15,10 +18,11 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
 
-from exchange.agreements import is_recalled_by_text, is_recalled_since, moved_by
+from exchange.agreements import Agreement, Scope, is_recalled_by_text, is_recalled_since, moved_by
 from exchange.audit import Deed, DeedKind, EventName, Outcome
-from exchange.kernel import ExchangeError, new_id, rfc3339
-from exchange.reports import ReportAct, ReportStatus, declassified, require_act
+from exchange.kernel import ExchangeError, first_moment, new_id, rfc3339
+from exchange.release import ClassFacts
+from exchange.reports import Header, ReportAct, ReportStatus, declassified, require_act
 from exchange.store import ClassRow, EndCause, NoticeKind, Parts, PolicyState, TombstoneRow
 from exchange.usecases.context import Call, Services
 from exchange.usecases.destructions import ask_destruction
@@ -77,15 +81,15 @@ async def sweep_reports(
     With `is_held`, a legal hold, nothing is destroyed; with `is_doubted`, a clock that leapt, nothing is declassified
     either, and recalls are followed up: those of the last `followed_up`.
     """
-    state = (await services.store.caller("")).state
-    require_same_law(services, state)
-    classes = await services.knowledge.whole_classes(services.store, state)
-    destroyable = {} if is_held or is_doubted else classes
+    state = await _state(services)
     sweeps = services.store.sweeps
     # (1) the day has come
     due = _pages(lambda after: sweeps.to_declassify(now, after=after, limit=AT_ONCE))
     lowered = _Some(0, 0) if is_doubted else await _some(due, lambda report: _declassify(services, now, report, state))
-    # (2) kept long enough
+    # (2) kept long enough: what was lowered just now is of another class, and must not stand so for a round
+    state = await _state(services)
+    classes = await services.knowledge.whole_classes(services.store, state)
+    destroyable = {} if is_held or is_doubted else classes
     old = _kept_long_enough(services, now, state, destroyable)
     ended = await _some(old, lambda report: _end(services, now, report, state))
     # (3) by the agreement's own terms
@@ -102,6 +106,12 @@ async def sweep_reports(
     await _each(replaced, lambda report: _tell_late(services, now, report, state))
     left = lowered.left + ended.left + withdrawn.left + len(recalled) - asked_again
     return Swept(lowered.done, ended.done, asked_again, left, withdrawn.done)
+
+
+async def _state(services: Services) -> PolicyState:
+    state = (await services.store.caller("")).state
+    require_same_law(services, state)
+    return state
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,11 +158,21 @@ async def _declassify(services: Services, now: datetime, report_id: str, state: 
     if before.declassify_on is None or before.declassify_on > now.date():
         # The day on the row is not the sealed one: the row alone declassifies nothing.
         return False
+    agreement = (await services.knowledge.agreements(services.store, state)).get(own.facts.agreement)
+    if agreement is not None and _is_over(agreement, own.facts, before, first_moment(before.declassify_on)):
+        return False
     after = declassified(before, services.law.catalogue.declassified)
     consents = await require_above_sources(services, call, after, state)
     move = Move(ReportAct.DOWNGRADE, EventName.REPORT_DECLASSIFIED, NoticeKind.DECLASSIFIED, before, after, consents)
     await moved(services, call, own, move, await contents_of(services, call, own))
     return True
+
+
+def _is_over(agreement: Agreement, facts: ClassFacts, header: Header, moment: datetime) -> bool:
+    """Return whether a report was to be destroyed by `moment`, for its retention or by the agreement's own terms."""
+    scope = _posted_under(agreement, facts.scope, facts.edition)
+    is_kept = scope is None or header.posted_at >= moved_by(moment, scope.retention, back=True)
+    return not is_kept or _is_recalled(agreement, facts, moment)
 
 
 async def _kept_long_enough(
@@ -166,11 +186,15 @@ async def _kept_long_enough(
         by_scope.setdefault(place, []).append(kept.id)
     for (agreement_id, scope_name, edition), class_ids in by_scope.items():
         agreement = agreements.get(agreement_id)
-        texts = () if agreement is None else agreement.texts
-        scope = texts[edition - 1].scope(scope_name) if 1 <= edition <= len(texts) else None
+        scope = None if agreement is None else _posted_under(agreement, scope_name, edition)
         if scope is not None:
             async for page in _pages(_before(services, class_ids, moved_by(now, scope.retention, back=True))):
                 yield page
+
+
+def _posted_under(agreement: Agreement, scope: str, edition: int) -> Scope | None:
+    texts = agreement.texts
+    return texts[edition - 1].scope(scope) if 1 <= edition <= len(texts) else None
 
 
 def _before(
@@ -187,13 +211,14 @@ async def _recalled_by_text(
     return [
         kept.id
         for kept in classes.values()
-        if (agreement := agreements.get(kept.facts.agreement)) is not None
-        and (
-            is_recalled_by_text(agreement, kept.facts.originator, now)
-            # Left, and back before the sweep came to it: a hold, or a clock in doubt, may have kept that for days.
-            or is_recalled_since(agreement, kept.facts.originator, kept.facts.edition)
-        )
+        if (agreement := agreements.get(kept.facts.agreement)) is not None and _is_recalled(agreement, kept.facts, now)
     ]
+
+
+def _is_recalled(agreement: Agreement, facts: ClassFacts, now: datetime) -> bool:
+    # Left, and back before the sweep came to it: a hold, or a clock in doubt, may have kept that for days.
+    is_away = is_recalled_since(agreement, facts.originator, facts.edition)
+    return is_away or is_recalled_by_text(agreement, facts.originator, now)
 
 
 async def _recall(services: Services, now: datetime, report_id: str, state: PolicyState) -> bool:

@@ -96,6 +96,43 @@ async def test_day_that_was_moved_on_the_row_declassifies_nothing(populated: Wor
         assert b"NATO SECRET" in await read(populated, each)
 
 
+async def test_report_that_has_expired_is_declassified_and_what_derives_from_it_follows(populated: World) -> None:
+    """Its validity says how long it is of use, the day how long it is a secret: copies are held on."""
+    await populated.enrol("GBR analyst", "GBR", "contributor", "reader")
+    source = await populated.post("NOR contributor", valid_until=NOW + timedelta(days=1), declassify_on=DAY)
+    report = await populated.post("GBR analyst", references=(source,), declassify_on=DAY)
+    await read(populated, source, "GBR analyst")
+    populated.clock.advance(timedelta(days=2))
+
+    assert await sweep(populated) == Swept(2, 0, 0, 0)
+    assert b"NATO UNCLASSIFIED" in await read(populated, report)
+    assert ("declassified", source) in populated.sql("SELECT kind, report_id FROM report_notice")
+    for name in ("NOR reader", "GBR analyst"):
+        with pytest.raises(NotFoundError):
+            await read(populated, source, name)
+
+
+@pytest.mark.parametrize("is_held", [False, True], ids=["late", "held"])
+@pytest.mark.parametrize(
+    ("text", "end"),
+    [(KEPT.replace("2030", "2035"), NOW + YEARS), (AGREEMENT, datetime(2031, 1, 1, tzinfo=UTC))],
+    ids=["retention", "agreement"],
+)
+async def test_report_that_was_to_be_destroyed_before_its_day_is_not_declassified_on_it(
+    populated: World, text: str, end: datetime, *, is_held: bool
+) -> None:
+    await populated.agree(text)
+    before = await populated.post(declassify_on=end.date() - timedelta(days=9))
+    after = await populated.post(declassify_on=end.date() + timedelta(days=9))
+    populated.clock.now = end + timedelta(days=20)
+    swept = await populated.attempt(sweep(populated, is_held=is_held))
+
+    done = [(entry["type"], entry["object"]["id"]) for entry in swept.entries]
+    assert [report for kind, report in done if kind == "report.declassified"] == [before]
+    ended = {report for kind, report in done if kind in {"report.ended", "report.recalled"}}
+    assert ended == (set() if is_held else {before, after})
+
+
 async def test_more_than_a_round_holds_is_left_for_the_next(populated: World, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "AT_ONCE", 2)
     for _ in range(3):
