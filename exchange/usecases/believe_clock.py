@@ -12,6 +12,7 @@ from datetime import datetime
 
 from exchange.audit import EntryDraft, EventName, Outcome
 from exchange.kernel import ConflictError, rfc3339
+from exchange.kernel.steady import SteadyClock
 from exchange.kernel.timekeeping import Timekeeping, judged
 from exchange.usecases.context import Services
 from exchange.usecases.heartbeat import service_draft
@@ -19,22 +20,33 @@ from exchange.usecases.heartbeat import service_draft
 _log = logging.getLogger("exchange.clock")
 
 
-async def believes_clock(services: Services, now: datetime) -> bool:
-    """Return whether what time ends may be ended at `now`; where that changes, an entry and a line tell of it."""
+async def believes_clock(services: Services) -> bool:
+    """Return whether what time ends may be ended now; where that changes, an entry and a line tell of it.
+
+    What an operator accepted is taken up before: who looks under the time that was given up for it would undo it.
+    """
     kept = await services.store.time.kept()
-    if kept is None or judged(kept, now) != kept:
+    if kept is None or judged(kept, _now(services, kept)) != kept:
         try:
-            kept = await _looked(services, now)
+            kept = await _looked(services)
         except ConflictError:
             return False  # another process has its first look: the next one finds what that saw
     return not kept.is_doubted
 
 
-async def _looked(services: Services, now: datetime) -> Timekeeping:
+def _now(services: Services, kept: Timekeeping | None) -> datetime:
+    clock = services.clock
+    if kept is not None and isinstance(clock, SteadyClock):
+        clock.hold(kept.believed_at)
+    return clock()
+
+
+async def _looked(services: Services) -> Timekeeping:
     """Keep what this look at the clock tells, with an entry where it is other news."""
     async with services.store.unit_of_work() as unit:
         book = unit.time()
         before = await book.held()
+        now = _now(services, before)
         if before is None:
             # The first look of all: there is nothing that the clock could be held against.
             after = Timekeeping(now)

@@ -24,8 +24,8 @@ class RoundsOfTime:
 
         What was destroyed, by whomever, leaves the files too.
         """
+        is_doubted = not await believes_clock(self._services)
         now = self._services.clock()
-        is_doubted = not await believes_clock(self._services, now)
         if not is_doubted:
             await note_reviews(self._services)
         swept = await sweep_reports(
@@ -38,13 +38,13 @@ class RoundsOfTime:
 
     async def uploads(self) -> bool:
         """Give up reports that nobody completed in time."""
+        is_doubted = not await believes_clock(self._services)
         now = self._services.clock()
-        is_doubted = not await believes_clock(self._services, now)
         return await give_up_uploads(self._services, now, is_held=self._is_held or is_doubted)
 
     async def duties(self) -> bool:
         """Put breaches on the record: they stay there, and a clock that leapt would find one in everything."""
-        return await believes_clock(self._services, self._services.clock()) and await self._duties.round()
+        return await believes_clock(self._services) and await self._duties.round()
 
     async def rows(self) -> bool:
         """Hold the rows against the log; the clock has no say in it."""

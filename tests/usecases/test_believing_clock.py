@@ -19,7 +19,7 @@ HALF_HOUR = timedelta(minutes=30)
 
 
 async def believes(world: World) -> bool:
-    return await believes_clock(world.services, world.clock.now)
+    return await believes_clock(world.services)
 
 
 async def goes_on(world: World, time: timedelta) -> None:

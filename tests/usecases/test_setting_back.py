@@ -2,17 +2,19 @@
 
 import logging
 from dataclasses import dataclass, replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import pytest
 
 from exchange import usecases
 from exchange.kernel import InvalidError, NotFoundError
 from exchange.kernel.steady import SteadyClock
-from exchange.usecases import ClearanceChange, Services
+from exchange.usecases import ClearanceChange, Services, rounds_of_time
 from exchange.usecases.believe_clock import believes_clock
 from exchange.usecases.heartbeat import service_draft
 from exchange.usecases.keep_time import ClockWatch, accept_clock, hold_clock
+from exchange.usecases.rounds_of_time import RoundsOfTime
+from exchange.usecases.sweep_reports import Swept
 from tests.support.world import World
 
 DAY = timedelta(days=1)
@@ -61,7 +63,7 @@ async def cleared(populated: World) -> tuple[World, str]:
     assert await (await Node(populated).begins()).pulls(report)
     for _ in range(4):
         populated.clock.advance(timedelta(minutes=30))
-        await believes_clock(populated.services, populated.clock.now)
+        await believes_clock(populated.services)
     return populated, report
 
 
@@ -98,7 +100,7 @@ async def test_a_process_that_began_before_anything_was_kept_is_held_as_soon_as_
     node = await Node(populated).begins()
     await node.looks(1)
     now = populated.clock.now
-    await believes_clock(populated.services, now)
+    await believes_clock(populated.services)
     await node.looks(1)
     populated.clock.advance(-DAY)
 
@@ -119,8 +121,8 @@ async def test_a_node_whose_clock_is_a_day_ahead_moves_no_other(cleared: tuple[W
     ahead, right = await Node(world, DAY).begins(), await Node(world).begins()
     for _ in range(26):
         world.clock.advance(timedelta(minutes=59))
-        assert not await believes_clock(ahead.services, ahead.clock())
-        assert await believes_clock(right.services, right.clock())
+        assert not await believes_clock(ahead.services)
+        assert await believes_clock(right.services)
         await ahead.looks()
         await right.looks()
         assert (right.clock(), right.clock.behind) == (world.clock.now, timedelta(0))
@@ -147,11 +149,37 @@ async def test_a_clock_that_was_ahead_is_accepted_on_every_node(cleared: tuple[W
         await accept_clock(node.services, call, "again")
 
 
+@pytest.mark.parametrize("lead", [timedelta(minutes=40), timedelta(hours=5)])
+async def test_what_was_accepted_is_not_undone_by_who_looks_before_it_took_it_up(
+    populated: World, lead: timedelta, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The jobs ran under the lead too, and look at the clock at any moment."""
+    ended: list[datetime] = []
+
+    async def sweeps(_: Services, now: datetime, **others: object) -> Swept:
+        ended.append(now)
+        return Swept(0, 0, 0, 0)
+
+    monkeypatch.setattr(rounds_of_time, "sweep_reports", sweeps)
+    for _ in range(10):
+        await believes_clock(populated.services)
+        populated.clock.advance(lead / 10)
+    await believes_clock(populated.services)
+    node, jobs = await Node(populated).begins(), await Node(populated).begins()
+    populated.clock.advance(-lead)
+    await accept_clock(node.services, replace(populated.call(None), now=node.clock()), "it was ahead")
+    made = await populated.attempt(RoundsOfTime(jobs.services).reports())
+    await node.looks()
+
+    assert [node.clock(), jobs.clock(), *ended] == [populated.clock.now] * 3
+    assert made.entries == []
+
+
 async def test_belief_is_not_given_up_by_who_is_behind(cleared: tuple[World, str]) -> None:
     """An older process, or one whose clock was not held yet, looks at a clock that was set back."""
     world, _ = cleared
     world.clock.advance(-DAY)
     believed = world.sql("SELECT believed_at FROM timekeeping")
-    assert await believes_clock(world.services, world.clock.now)
+    assert await believes_clock(world.services)
 
     assert world.sql("SELECT believed_at FROM timekeeping") == believed
