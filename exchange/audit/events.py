@@ -93,6 +93,7 @@ class EventName(Enum):
     STREAM_OPENED = "stream.opened"
     STREAM_CLOSED = "stream.closed"
     REPORT_AMENDED = "report.amended"
+    REPORT_SUPERSEDED = "report.superseded"
     REPORT_DOWNGRADE_ASKED = "report.downgrade_asked"
     REPORT_DOWNGRADED = "report.downgraded"
     REPORT_DECLASSIFIED = "report.declassified"

@@ -182,13 +182,13 @@ def list_notices(
     after: Annotated[str | None, typer.Option("--after", metavar="CURSOR", help="Only what came behind it.")] = None,
     as_json: JsonOption = False,
 ) -> None:
-    """List what happened to reports that you were given: recalled, amended, raised or lowered."""
+    """List what happened to reports that you were given: recalled, superseded, amended, raised or lowered."""
     page = client.life.notices(after)
     if as_json:
         output.show_json(page)
         return
-    rows = [(each.at, each.kind, each.report, each.version) for each in page.items]
-    output.show_table(("time", "what", "report", "version"), rows)
+    rows = [(each.at, each.kind, each.report, each.version, each.superseded_by or "-") for each in page.items]
+    output.show_table(("time", "what", "report", "version", "by"), rows)
     output.note(f"what comes next: --after {page.next}")
 
 

@@ -24,7 +24,9 @@ from exchange.store.life_rows import (
     HeldReport,
     NoticeKind,
     NoticeRow,
+    Superseding,
     TombstoneRow,
+    superseded_notice,
 )
 from exchange.store.log_rows import LogState, Placed
 from exchange.store.observing import LANES, StoreLoad, StoreObserver
@@ -124,6 +126,7 @@ __all__ = [
     "StoreLoad",
     "StoreObserver",
     "StreamKind",
+    "Superseding",
     "TombstoneRow",
     "UnitOfWork",
     "UnrecordedChangeError",
@@ -135,4 +138,5 @@ __all__ = [
     "require_schema",
     "revision",
     "schema_state",
+    "superseded_notice",
 ]

@@ -18,6 +18,7 @@ from exchange.kernel import CanonicalError, ConflictError, StalePolicyError, to_
 from exchange.release import class_as_json
 from exchange.reports import ReportStatus
 from exchange.store.dialect import Parameters, Row, Statement, Value
+from exchange.store.life_rows import NoticeRow, Superseding
 from exchange.store.places import Place, place_of
 from exchange.store.rates import LeaseJob
 from exchange.store.rows import Idempotency, IdempotentReplay, NewPart, NewReport, PostedRow, Sealed
@@ -39,7 +40,8 @@ class AppendJob:
 class PostJob:
     """Make one report durable with its entry, if the policy is still the one it was decided under.
 
-    `registration` is the entry of its distribution, where the rules of its level ask for one.
+    `registration` is the entry of its distribution, where the rules of its level ask for one; `superseding` what goes
+    with it where the report in whose place it comes stands as superseded from now on.
     """
 
     report: NewReport
@@ -48,6 +50,7 @@ class PostJob:
     idempotency: Idempotency | None
     registration: EntryDraft | None
     guard: Guard | None
+    superseding: Superseding | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,6 +157,7 @@ class _Batch:
     new_keys: list[tuple[Value, ...]] = field(default_factory=list)
     places: dict[str, Place] = field(default_factory=dict)
     superseded: list[str] = field(default_factory=list)
+    notices: list[NoticeRow] = field(default_factory=list)
     personal_keys: list[tuple[Value, ...]] = field(default_factory=list)
     expected_blobs: list[tuple[Value, ...]] = field(default_factory=list)
     settled_blobs: list[str] = field(default_factory=list)
@@ -226,6 +230,8 @@ class _Batch:
             yield Ask(statements.settle_blobs, {"locations": self.settled_blobs})
         if self.superseded:
             yield Ask(statements.supersede, {"report_ids": self.superseded})
+        if self.notices:
+            yield Put(statements.notice, [_notice_row(row) for row in self.notices])
 
     def _entered(self) -> Generator[Step, Sequence[Row], None]:
         statements, entries = self.statements, self._entry_rows()
@@ -264,8 +270,9 @@ class _Batch:
             raise StalePolicyError("the policy has changed since the decision: decide again")
         # Not before a replay was looked for: what was posted with a key is what has the place.
         place = self._free_place(report)
-        drafts = (job.draft,) if job.registration is None else (job.draft, job.registration)
-        entries = tuple(self.sealer.seal(draft, job.guard) for draft in drafts)
+        told = job.superseding if place is not None and place.is_current else None
+        drafts = (job.draft, job.registration, None if told is None else told.draft)
+        entries = tuple(self.sealer.seal(draft, job.guard) for draft in drafts if draft is not None)
         self.entries.extend(entries)
         self.seq += 1
         # INVARIANT: `recorded_at` never falls while `seq` grows, whatever the clock does: `since` relies on it.
@@ -278,6 +285,8 @@ class _Batch:
             # Not before its entries are sealed: what cannot be recorded takes nothing.
             place.take(report)
             self.superseded.append(place.report)
+        if told is not None:
+            self.notices += told.notices(entries[-1].id)
         if (key := job.idempotency) is not None:
             self.keys[key.client_id, key.key] = (key.request_digest, report.id)
             posted_at = to_micros(report.posted_at)
@@ -324,6 +333,11 @@ def _part_row(report: NewReport, part: NewPart) -> tuple[Value, ...]:
     """Return the row of a part, in the order of the table's columns."""
     place = (report.id, part.number, part.label_index, part.size_bytes)
     return (*place, *_sealed_values(part.key), part.suite, part.ciphertext, part.location)
+
+
+def _notice_row(row: NoticeRow) -> tuple[Value, ...]:
+    """Return what a client is to be told, in the order of the table's columns behind its number."""
+    return (row.client, row.member, row.kind.value, row.report, row.version, to_micros(row.at), row.entry)
 
 
 def _sealed_values(sealed: Sealed) -> tuple[Value, ...]:

@@ -1,9 +1,11 @@
 """What the store keeps of a report's life: plain frozen values."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import Enum
 
+from exchange.audit import EntryDraft
 from exchange.reports import ReportStatus
 
 
@@ -22,6 +24,7 @@ class NoticeKind(Enum):
     UPGRADED = "upgraded"
     DOWNGRADED = "downgraded"
     DECLASSIFIED = "declassified"
+    SUPERSEDED = "superseded"
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,3 +95,27 @@ class NoticeRow:
     at: datetime
     entry: str
     number: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Superseding:
+    """What goes with a post that has a report stand as superseded: the entry about that one, and whoever was given it.
+
+    Where it stood so before nothing becomes of it: a place that is taken once more changes nothing that is told.
+    """
+
+    report: str
+    version: int
+    draft: EntryDraft
+    readers: Sequence[GivenTo]
+
+    def notices(self, entry: str) -> list[NoticeRow]:
+        """Return what its readers are told, by the entry about it."""
+        return [
+            superseded_notice(each, self.report, self.version, at=self.draft.at, entry=entry) for each in self.readers
+        ]
+
+
+def superseded_notice(reader: GivenTo, report: str, version: int, *, at: datetime, entry: str) -> NoticeRow:
+    """Return that a report is superseded, as its reader is told it: by what, is found when it looks."""
+    return NoticeRow(reader.client, reader.member, NoticeKind.SUPERSEDED, report, version=version, at=at, entry=entry)

@@ -20,6 +20,11 @@ class Place:
     status: str
     taken_by: str | None
 
+    @property
+    def is_current(self) -> bool:
+        """Return whether nothing has ever taken it: what took it once is told, whatever became of that."""
+        return self.status == ReportStatus.CURRENT.value
+
     def take(self, new: NewReport) -> None:
         """Have `new` take it; raises as `require_free_for`."""
         self.require_free_for(new)

@@ -77,14 +77,14 @@ class ReportBook:
             raise ConflictError("somebody else changed it meanwhile: read it again and repeat the change")
         return found
 
-    async def add(self, report: NewReport) -> None:
+    async def add(self, report: NewReport) -> bool:
         """Add a report without its parts, as a post does; call `hold_order` before.
 
-        Raises ConflictError where it cannot take the place of what it supersedes, StalePolicyError where that moved.
+        Return whether what it supersedes was current until now. Raises ConflictError where it cannot take the place of
+        that, StalePolicyError where that moved.
         """
         self._note_write()
-        if report.supersedes is not None:
-            await self._take_place(report.supersedes, report)
+        is_new = report.supersedes is not None and await self._take_place(report.supersedes, report)
         facts = report.facts
         place = await self.next_place(report.posted_at)
         columns = {
@@ -104,6 +104,7 @@ class ReportBook:
             **_header_columns(report.header),
         }
         await self._session.execute(insert(ReportTable), columns)
+        return is_new
 
     async def require_free_place(self, report_id: str) -> None:
         """Raise ConflictError where no report can take the place of this one; call `hold_order` before."""
@@ -115,11 +116,19 @@ class ReportBook:
             raise ConflictError("the report to be superseded is gone")
         return place_of(found)
 
-    async def _take_place(self, report_id: str, report: NewReport) -> None:
-        (await self._place(report_id)).take(report)
+    async def _take_place(self, report_id: str, report: NewReport) -> bool:
+        place = await self._place(report_id)
+        place.take(report)
         row = ReportTable
         which = (col(row.id) == report_id, col(row.status) == ReportStatus.CURRENT.value)
         await self._session.execute(update(row).where(*which).values(status=ReportStatus.SUPERSEDED.value))
+        return place.is_current
+
+    async def takers(self, report_ids: Sequence[str]) -> dict[str, str]:
+        """Return what has the place of each of these reports, where anything that was not destroyed has it."""
+        which = is_among(col(ReportTable.id), report_ids, self._session.get_bind().dialect.name)
+        found = map(place_of, await self._session.execute(places(which)))
+        return {place.report: place.taken_by for place in found if place.taken_by is not None}
 
     async def move(self, report: NewReport, *, header_only: bool = False) -> None:
         """Put a new version, or class, in the place of what is there; call `hold_order` before.
@@ -255,11 +264,19 @@ class ReportBook:
         found = await self._session.scalars(select(row).where(*which).order_by(col(row.number)).limit(limit))
         return [_notice(each) for each in found]
 
-    async def told_of(self, clients: Sequence[str], report_id: str, version: int) -> frozenset[str]:
-        """Return which of these clients were told of a version of a report."""
+    async def told_of(
+        self, clients: Sequence[str], report_id: str, version: int, *, is_superseded: bool = False
+    ) -> frozenset[str]:
+        """Return which of these clients were told of a version of a report, or that it is superseded."""
         row = NoticeTable
-        which = (is_among(col(row.client_id), clients, self._session.get_bind().dialect.name),)
-        told = select(col(row.client_id)).where(*which, col(row.report_id) == report_id, col(row.version) == version)
+        kind = col(row.kind) == NoticeKind.SUPERSEDED.value
+        which = (
+            is_among(col(row.client_id), clients, self._session.get_bind().dialect.name),
+            col(row.report_id) == report_id,
+            col(row.version) == version,
+            kind if is_superseded else ~kind,
+        )
+        told = select(col(row.client_id)).where(*which)
         return frozenset(await self._session.scalars(told))
 
     async def _give_up_blobs(self, report_id: str) -> None:

@@ -38,6 +38,7 @@ from exchange.store.history import (
     read_versions,
 )
 from exchange.store.large_parts import BlobPlace, LargeParts
+from exchange.store.life_rows import Superseding
 from exchange.store.lineage import Lineage
 from exchange.store.log_reader import LogReader
 from exchange.store.log_rows import CosignatureRow
@@ -397,7 +398,7 @@ class Store:
         self._sealer.settle(entry)
         return entry.receipt
 
-    async def post_report(
+    async def post_report(  # noqa: PLR0913  a report, and all that becomes durable with it
         self,
         report: NewReport,
         draft: EntryDraft,
@@ -405,15 +406,18 @@ class Store:
         policy_version: int,
         idempotency: Idempotency | None,
         registration: EntryDraft | None = None,
+        superseding: Superseding | None = None,
     ) -> PostedRow | IdempotentReplay:
         """Make a report and its audit entries durable, if `policy_version` is still in force.
 
-        `registration` is the entry of its distribution, where the rules of its level ask for one.
+        `registration` is the entry of its distribution, where the rules of its level ask for one; `superseding` what
+        goes with it where the report in whose place it comes stands as superseded from now on.
 
         Raises StalePolicyError where it is not, ConflictError for an idempotency key that came with another request.
         """
         guard = await self._personal.guard(draft)
-        result = await self._submitted(PostJob(report, draft, policy_version, idempotency, registration, guard))
+        job = PostJob(report, draft, policy_version, idempotency, registration, guard, superseding)
+        result = await self._submitted(job)
         if isinstance(result, PostedRow):
             for entry in result.entries:
                 self._sealer.settle(entry)

@@ -9,6 +9,7 @@ from sqlalchemy import bindparam, delete, select, update
 
 from exchange.store.blob_tables import BlobDebrisTable
 from exchange.store.dialect import Sql, Statement, Value
+from exchange.store.life_tables import NoticeTable
 from exchange.store.personal_tables import PersonalKeyTable
 from exchange.store.places import places
 from exchange.store.rates import lease_statement
@@ -23,6 +24,9 @@ _PART_COLUMNS = table("report_part").c.keys()
 _KEY_COLUMNS = table("idempotency").c.keys()
 _DEBRIS = str(BlobDebrisTable.__tablename__)
 _DEBRIS_COLUMNS = table(_DEBRIS).c.keys()
+_NOTICE = str(NoticeTable.__tablename__)
+# The database numbers them.
+_NOTICE_COLUMNS = tuple(each.name for each in table(_NOTICE).c if each.name != "number")
 _PIECE = str(PartPieceTable.__tablename__)
 _PIECE_COLUMNS = table(_PIECE).c.keys()
 _PERSONAL_KEY_COLUMNS = table(str(PersonalKeyTable.__tablename__)).c.keys()
@@ -58,6 +62,7 @@ class WriteStatements:
     forget_keys: Statement
     places: Statement
     supersede: Statement
+    notice: Statement
     new_class: Statement
     report: Statement
     part: Statement
@@ -112,6 +117,7 @@ class WriteStatements:
                 .values(status="superseded")
                 .where(sql.is_one_of(report.c.id, "report_ids"), report.c.status == "current")
             ),
+            notice=sql.insert(_NOTICE, _NOTICE_COLUMNS),
             new_class=sql.insert("release_class", _CLASS_COLUMNS),
             report=sql.insert("report", _REPORT_COLUMNS),
             part=sql.insert("report_part", _PART_COLUMNS),

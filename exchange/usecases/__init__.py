@@ -97,7 +97,7 @@ from exchange.usecases.keep_record import put_law_in_force, read_entries
 from exchange.usecases.life_checks import MadeVersion
 from exchange.usecases.list_alerts import AlertQuery, list_alerts
 from exchange.usecases.list_breaches import ListedBreaches, list_breaches
-from exchange.usecases.list_notices import ListedNotices, list_notices
+from exchange.usecases.list_notices import ListedNotice, ListedNotices, list_notices
 from exchange.usecases.list_reports import ListedReports, ListQuery, list_reports
 from exchange.usecases.members import add_member, list_members, resume_member, suspend_member
 from exchange.usecases.national_caveats import list_caveats, propose_caveats, show_caveats, withdraw_caveats
@@ -219,6 +219,7 @@ __all__ = [
     "ListAnew",
     "ListQuery",
     "ListedBreaches",
+    "ListedNotice",
     "ListedNotices",
     "ListedReports",
     "ListedRequests",

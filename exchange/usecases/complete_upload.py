@@ -20,6 +20,7 @@ from exchange.usecases.postable import postable
 from exchange.usecases.recording import on_record
 from exchange.usecases.registry import distribution_draft
 from exchange.usecases.sealing import reseal_header, stored_json
+from exchange.usecases.superseding import superseding_of
 from exchange.usecases.uploads import OwnUpload, hold_open, own_upload, received_parts, upload_entry
 
 _EVENT = EventName.UPLOAD_COMPLETED
@@ -57,13 +58,16 @@ async def _completed(services: Services, call: Call, own: OwnUpload) -> Recorded
     entry = posted_draft(call, own.client, header, may.consents)
     completed = upload_entry(call, own.client, header, _EVENT, Outcome.PERMITTED, size_bytes=entry.size_bytes)
     registration = distribution_draft(services.law, header, entry)
+    superseding = await superseding_of(services, call, own.client, may.superseded)
     async with services.store.unit_of_work() as unit:
         if await hold_open(unit, own) != own.row.revision:
             raise StalePolicyError("a part came while the report was being completed: decide again")
         receipt = await unit.record(entry)
         for beside in (completed, *(() if registration is None else (registration,))):
             await unit.record(beside)
-        await unit.reports().add(new)
+        if await unit.reports().add(new) and superseding is not None:
+            about = await unit.record(superseding.draft)
+            await unit.reports().tell(superseding.notices(about.entry))
         await unit.uploads().complete(own.row.id, new)
     return Recorded(posted_answer(services, header, posted, stored_json(services, header)), receipt)
 

@@ -1,16 +1,23 @@
-"""List notices: what a reader is told of reports that it was given: amended, raised, lowered, declassified, recalled.
+"""List notices: what a reader is told of reports that it was given: amended, raised, lowered, superseded, recalled ...
 
 A notice names a report that its reader had, and nothing that is in it; whether the reader may still have it is decided
 when it pulls. Kept with the act that it tells of, in one transaction: none is lost, and none tells of what was not.
+
+That a report is superseded is a fact that its header shows (ADR 0055). INVARIANT: the notice of it is shown only to who
+may read that header at this moment, for any of its purposes, and names what took the place only to who may read that.
 """
 
-from dataclasses import dataclass
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, replace
+from typing import assert_never
 
 from exchange.audit import EventName, Outcome
-from exchange.members import Role
-from exchange.store import NoticeRow
+from exchange.members import Client, Role
+from exchange.release import Permit, Refusal, View
+from exchange.store import NoticeKind, NoticeRow
 from exchange.usecases.authenticate import authenticate
-from exchange.usecases.context import Call, Recorded, Services
+from exchange.usecases.context import DEFAULT_PURPOSE, Call, Recorded, Services
+from exchange.usecases.judging import judge_linked
 from exchange.usecases.positions import open_position, seal_position
 from exchange.usecases.recording import draft, on_record
 
@@ -18,10 +25,18 @@ _ORDER = "notice"
 
 
 @dataclass(frozen=True, slots=True)
+class ListedNotice:
+    """One thing that its reader is told; `superseded_by` has the place of the report, where the reader may see that."""
+
+    row: NoticeRow
+    superseded_by: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class ListedNotices:
     """A page of notices, oldest first, and the cursor behind it: more will follow."""
 
-    items: tuple[NoticeRow, ...]
+    items: tuple[ListedNotice, ...]
     next: str
 
 
@@ -30,6 +45,7 @@ async def list_notices(
 ) -> Recorded[ListedNotices]:
     """Return what the calling reader is told of reports, in the order in which it happened. `limit` is 1..500.
 
+    Fewer than `limit` may be shown though more follow: what may not be known is passed over.
     Raises ForbiddenError without the reader's role, MalformedError for a cursor that was not given to this client.
     """
     event = EventName.NOTICE_LISTED
@@ -37,8 +53,43 @@ async def list_notices(
     async with on_record(services, draft(call, client, event, Outcome.REFUSED)):
         after = open_position(services, client, cursor, of=_ORDER)
     async with services.store.unit_of_work() as unit:
-        items = tuple(await unit.reports().notices(client.id, after=after, limit=limit))
-        ids = tuple(dict.fromkeys(row.report for row in items))
-        receipt = await unit.record(draft(call, client, event, Outcome.PERMITTED, result_ids=ids))
-    last = after if not items else items[-1].number or after
+        rows = await unit.reports().notices(client.id, after=after, limit=limit)
+        superseded = {row.report for row in rows if row.kind is NoticeKind.SUPERSEDED}
+        takers = await unit.reports().takers(sorted(superseded)) if superseded else {}
+    items = await _shown(services, call, client, rows, takers)
+    named = (report for item in items for report in (item.row.report, item.superseded_by) if report is not None)
+    ids = tuple(dict.fromkeys(named))
+    receipt = await services.store.append(draft(call, client, event, Outcome.PERMITTED, result_ids=ids))
+    last = after if not rows else rows[-1].number or after
     return Recorded(ListedNotices(items, seal_position(services, client, last, of=_ORDER)), receipt)
+
+
+async def _shown(
+    services: Services, call: Call, client: Client, rows: Sequence[NoticeRow], takers: dict[str, str]
+) -> tuple[ListedNotice, ...]:
+    items = []
+    for row in rows:
+        if row.kind is not NoticeKind.SUPERSEDED:
+            items.append(ListedNotice(row))
+        elif await _may_see(services, call, client, row.report, views=frozenset(View)):
+            taker = takers.get(row.report)
+            # As a link in a header: to who may see the whole of what it leads to.
+            is_seen = taker is not None and await _may_see(services, call, client, taker, views={View.FULL})
+            items.append(ListedNotice(row, taker if is_seen else None))
+    return tuple(items)
+
+
+async def _may_see(services: Services, call: Call, client: Client, report_id: str, *, views: Collection[View]) -> bool:
+    """Return whether `client` could be shown a report now, for any purpose that it may state."""
+    for purpose in client.purposes or (DEFAULT_PURPOSE,):
+        if purpose not in services.law.vocabulary.purposes:
+            continue  # the vocabulary has it no more: nothing is asked for by it
+        judged = await judge_linked(services, replace(call, purpose=purpose), client, report_id)
+        match None if judged is None else judged.decision:
+            case Permit(view=view) if view in views:
+                return True
+            case Permit() | Refusal() | None:
+                continue
+            case other:
+                assert_never(other)
+    return False

@@ -108,12 +108,12 @@ def originator_of(client: Client, posted: PostedReport) -> MemberCode:
 class Built:
     """What a post builds on: the faults found, and the consents under which it is marked lower than a source.
 
-    `superseded_version` is the version, of the report in whose place it comes, that it was held against.
+    `superseded` is the report in whose place it comes, as it was held against it.
     """
 
     faults: tuple[Fault, ...] = ()
     consents: tuple[str, ...] = ()
-    superseded_version: int | None = None
+    superseded: Source | None = None
 
 
 async def check_sources(  # noqa: PLR0913  one call's surroundings, what is posted, and what is known already
@@ -151,8 +151,8 @@ async def check_sources(  # noqa: PLR0913  one call's surroundings, what is post
     match await _check_place(services, call, client, posted, state):
         case Fault() as fault:
             return Built((*faults, fault), tuple(consents))
-        case version:
-            return Built(tuple(faults), tuple(consents), version)
+        case superseded:
+            return Built(tuple(faults), tuple(consents), superseded)
 
 
 async def _check_source(  # noqa: PLR0913  one call's surroundings, what is posted, and the source looked at
@@ -176,8 +176,8 @@ async def _check_source(  # noqa: PLR0913  one call's surroundings, what is post
 
 async def _check_place(
     services: Services, call: Call, client: Client, posted: PostedReport, state: PolicyState
-) -> Fault | int | None:
-    """Return what is wrong with coming in a report's place, else the version looked at; None where none is named.
+) -> Fault | Source | None:
+    """Return what is wrong with coming in a report's place, else that report; None where none is named.
 
     Whether the place is free, the store says where it is taken: a post that is sent again has taken it itself.
     """
@@ -193,7 +193,7 @@ async def _check_place(
     # What takes a report's place is no derivation: it is lowered first.
     if not catalogue.check(own) and not catalogue.dominates(own, source.facts.label, originator=client.member):
         return Fault(_SUPERSEDES, "below-source", _LOWER)
-    return source.report.version
+    return source
 
 
 async def _source(  # noqa: PLR0913  one call's surroundings, and the source looked at

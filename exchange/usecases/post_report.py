@@ -4,6 +4,7 @@ Steps: (1) the caller may contribute; (2) its member is a party of an agreement 
 too; (3) the report lies inside the scope; (4) it is well formed and builds only on what its poster may see;
 (5) every part and the header are encrypted under keys that custody wraps; (6) report, class, parts, entry
 and idempotency key become durable together, if the policy they were decided under still holds; else again.
+Who was given a report in whose place it comes is told in (6) too.
 
 No clearance is asked of the poster: posting shows nothing (ADR 0009).
 """
@@ -30,6 +31,7 @@ from exchange.usecases.postable import idempotency_of, postable
 from exchange.usecases.recording import draft, on_record, record_tampering, refuse
 from exchange.usecases.registry import distribution_draft
 from exchange.usecases.sealing import seal_report, stored_json, with_status
+from exchange.usecases.superseding import superseding_of
 
 _TRIES = 5
 """How often a post is decided again because the policy moved under it."""
@@ -89,12 +91,17 @@ async def _post_once(
     key = idempotency_of(services, client, header, posted, idempotency_key)
     entry = posted_draft(call, client, header, may.consents)
     registration = distribution_draft(services.law, header, entry)
+    superseding = await superseding_of(services, call, client, may.superseded)
     version = row.state.policy_version
     async with on_record(services, replace(entry, subject=None)), taking_place(services, call, client):
         new = await services.store.large_parts.put_away(new)
         try:
             kept = await services.store.post_report(
-                new, entry, policy_version=version, idempotency=key, registration=registration
+                *(new, entry),
+                policy_version=version,
+                idempotency=key,
+                registration=registration,
+                superseding=superseding,
             )
         except (ConflictError, StalePolicyError):
             await services.store.large_parts.discard_parts(new.parts)
@@ -159,6 +166,8 @@ def posted_draft(call: Call, client: Client, header: Header, consents: tuple[str
         detail["on_behalf_of"] = str(header.originator)
     if consents:
         detail["consents"] = list(consents)
+    if header.supersedes is not None:
+        detail["supersedes"] = header.supersedes
     return draft(
         call,
         client,

@@ -17,6 +17,7 @@ from exchange.members import Client
 from exchange.reports import Header, PostedReport, ReportId, header_as_json
 from exchange.store import Idempotency, PolicyState
 from exchange.usecases.context import Call, Services
+from exchange.usecases.derived_marking import Source
 from exchange.usecases.facts import stated_purpose
 from exchange.usecases.kept_sources import sources_of_superseded, with_kept_sources
 from exchange.usecases.post_checks import check_sources, compose, originator_of, require_in_force
@@ -26,11 +27,16 @@ from exchange.usecases.recording import draft, on_record
 
 @dataclass(frozen=True, slots=True)
 class Postable:
-    """The header of a report that may be posted, the consents it rests on, and which version it would supersede."""
+    """The header of a report that may be posted, the consents it rests on, and what it would supersede."""
 
     header: Header
     consents: tuple[str, ...]
-    superseded_version: int | None
+    superseded: Source | None
+
+    @property
+    def superseded_version(self) -> int | None:
+        """Return the version of the report in whose place it comes that it was held against."""
+        return None if self.superseded is None else self.superseded.report.version
 
 
 async def postable(  # noqa: PLR0913  one call's surroundings, what is posted, and as what it is recorded
@@ -69,7 +75,7 @@ async def postable(  # noqa: PLR0913  one call's surroundings, what is posted, a
         # What takes a report's place builds on what that one was built on.
         former = await sources_of_superseded(services, call, posted.supersedes)
         header, kept = await with_kept_sources(services, call, header, former, state, place="/supersedes")
-        return Postable(header, tuple(dict.fromkeys((*built.consents, *kept))), built.superseded_version)
+        return Postable(header, tuple(dict.fromkeys((*built.consents, *kept))), built.superseded)
 
 
 def idempotency_of(  # noqa: PLR0913  whose key it is, and for what it was sent

@@ -9,7 +9,8 @@ a legal hold keeps it or nothing swept meanwhile. What has merely expired is: wh
 Steps of a round: (1) reports whose day of declassification has come; (2) reports kept for as long as their scope says;
 (3) reports that an agreement's own terms recall, now that it has ended or that their originator has left it; (4)
 recalls of the last day: whoever was given the report while it was being recalled is asked as well; (5) new versions of
-the last minutes: whoever was given the one before while it was being replaced is told as well.
+the last minutes: whoever was given the one before while it was being replaced is told as well; (6) so is whoever was
+given a report while another one took its place.
 """
 
 import logging
@@ -19,7 +20,7 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from exchange.agreements import Agreement, Scope, is_recalled_by_text, is_recalled_since, moved_by
-from exchange.audit import Deed, DeedKind, EventName, Outcome
+from exchange.audit import Deed, DeedKind, Entry, EventName, Outcome
 from exchange.kernel import ExchangeError, first_moment, new_id, rfc3339
 from exchange.release import ClassFacts
 from exchange.reports import Header, ReportAct, ReportStatus, declassified, require_act
@@ -31,6 +32,7 @@ from exchange.usecases.late_readers import tell_late
 from exchange.usecases.life_checks import require_above_sources
 from exchange.usecases.originating import OwnReport, opened_header
 from exchange.usecases.report_moves import Move, contents_of, lapse_consents, moved
+from exchange.usecases.superseding import superseded_since, tell_late_of_superseding
 
 AT_ONCE: Final = 200
 """Reports of one kind in a round: a backlog is worked off in many rounds, and posts come between."""
@@ -102,8 +104,12 @@ async def sweep_reports(
     recalled = await sweeps.recalled_since(now - followed_up)
     asked_again = await _each(recalled, lambda report: _follow_up(services, now, report, state))
     # (5) replaced lately
-    replaced = await sweeps.replaced_since(now - (LATE if followed_up <= FOLLOWED_UP else followed_up))
+    lately = now - (LATE if followed_up <= FOLLOWED_UP else followed_up)
+    replaced = await sweeps.replaced_since(lately)
     await _each(replaced, lambda report: _tell_late(services, now, report, state))
+    # (6) superseded lately
+    superseded = {str(entry["object"]["id"]): entry async for entry in superseded_since(services, lately)}
+    await _each(superseded, lambda report: _tell_of_superseding(services, now, superseded[report], state))
     left = lowered.left + ended.left + withdrawn.left + len(recalled) - asked_again
     return Swept(lowered.done, ended.done, asked_again, left, withdrawn.done)
 
@@ -278,6 +284,11 @@ async def _follow_up(services: Services, now: datetime, report_id: str, state: P
 async def _tell_late(services: Services, now: datetime, report_id: str, state: PolicyState) -> bool:
     _, own = await _own(services, now, report_id, state)
     return await tell_late(services, own)
+
+
+async def _tell_of_superseding(services: Services, now: datetime, entry: Entry, state: PolicyState) -> bool:
+    _, own = await _own(services, now, str(entry["object"]["id"]), state)
+    return await tell_late_of_superseding(services, own, entry)
 
 
 async def _own(services: Services, now: datetime, report_id: str, state: PolicyState) -> tuple[Call, OwnReport]:

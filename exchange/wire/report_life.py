@@ -134,13 +134,17 @@ class AskedDestructionListBody(AnswerModel):
 
 
 class NoticeBody(AnswerModel):
-    """One thing that happened to a report which the caller was given; `entry` is that of the act."""
+    """One thing that happened to a report which the caller was given; `entry` is that of the act.
 
-    kind: Literal["recalled", "amended", "upgraded", "downgraded", "declassified"]
+    `superseded_by` is what took the place of a superseded one, where the caller may read that.
+    """
+
+    kind: Literal["recalled", "amended", "upgraded", "downgraded", "declassified", "superseded"]
     report: Id
     version: int
     at: Instant
     entry: Id
+    superseded_by: Id | None = None
 
 
 class NoticeListBody(AnswerModel):

@@ -61,6 +61,8 @@ obligations: []
 termination: {notice: P90D, shared_reports: recalled}
 """
 
+_BESIDE_A_POST = ("report.distributed", "report.superseded")
+
 _LAW: list[Law] = []
 
 
@@ -97,8 +99,8 @@ class Attempt(Generic[T]):
 
     @property
     def entry(self) -> Entry:
-        """Return the one entry, besides the registration of a post; more or none is a fault."""
-        (entry,) = [entry for entry in self.entries if entry["type"] != "report.distributed"]
+        """Return the one entry, besides what goes with a post; more or none is a fault."""
+        (entry,) = [entry for entry in self.entries if entry["type"] not in _BESIDE_A_POST]
         return entry
 
     @property

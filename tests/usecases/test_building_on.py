@@ -105,7 +105,7 @@ async def test_place_of_a_report_marked_low_by_consent_is_taken_by_consent(deriv
     posted = await deriving.attempt(usecases.post_report(deriving.services, deriving.call("NOR analyst"), body))
     await usecases.revoke_derivation(deriving.services, deriving.call("GBR releaser"), request)
 
-    assert posted.entry["detail"] == {"consents": [request]}
+    assert posted.entry["detail"] == {"consents": [request], "supersedes": first}
     assert await is_refused(deriving, supersedes=posted.value.value.report_id, place="/supersedes")
 
 

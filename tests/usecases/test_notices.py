@@ -39,13 +39,13 @@ async def test_reader_is_told_in_order_what_became_of_a_report_that_it_had(told:
     recalled = await usecases.recall_report(told.services, told.call("GBR releaser"), report, "at risk")
     page = await notices(told, "NOR reader")
 
-    assert [(row.kind.value, row.report) for row in page.items] == [
+    assert [(item.row.kind.value, item.row.report) for item in page.items] == [
         ("upgraded", report),
         ("downgraded", report),
         ("recalled", report),
     ]
-    assert [row.version for row in page.items][:2] == [2, 3]
-    assert recalled.value.tombstone.entry != page.items[2].entry  # that of the asking, which names its clients
+    assert [item.row.version for item in page.items][:2] == [2, 3]
+    assert recalled.value.tombstone.entry != page.items[2].row.entry  # that of the asking, which names its clients
     behind = await notices(told, "NOR reader", page.next)
     assert behind.items == ()
     assert (await notices(told, "NOR reader", behind.next)).items == ()
@@ -69,7 +69,7 @@ async def test_pages_join_without_a_gap_and_a_cursor_serves_its_reader_alone(tol
     found, after = [], None
     for _ in range(3):
         page = await notices(told, "NOR reader", after, limit=1)
-        found += [row.report for row in page.items]
+        found += [item.row.report for item in page.items]
         after = page.next
 
     assert found == reports

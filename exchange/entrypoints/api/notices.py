@@ -5,7 +5,7 @@ from starlette.responses import Response
 from exchange.entrypoints.api.parameters import AFTER, EVERYWHERE, LIMIT, PAGED, page_limit
 from exchange.entrypoints.http.routing import Endpoint, Operation, answered
 from exchange.entrypoints.http.visit import Visit, read_query
-from exchange.usecases import list_notices
+from exchange.usecases import ListedNotice, list_notices
 from exchange.wire import NoticeBody, NoticeListBody
 
 LIST = Operation(
@@ -25,11 +25,19 @@ async def list_all(visit: Visit) -> Response:
     limit = page_limit(query)
     recorded = await list_notices(visit.services, visit.call, query.get("after"), limit=limit)
     page = recorded.value
-    items = [
-        NoticeBody(kind=row.kind.value, report=row.report, version=row.version, at=row.at, entry=row.entry)
-        for row in page.items
-    ]
-    return answered(recorded, NoticeListBody(items=items, next=page.next))
+    return answered(recorded, NoticeListBody(items=list(map(_notice_body, page.items)), next=page.next))
+
+
+def _notice_body(notice: ListedNotice) -> NoticeBody:
+    row = notice.row
+    return NoticeBody(
+        kind=row.kind.value,
+        report=row.report,
+        version=row.version,
+        at=row.at,
+        entry=row.entry,
+        superseded_by=notice.superseded_by,
+    )
 
 
 OPERATIONS: tuple[tuple[Operation, Endpoint], ...] = ((LIST, list_all),)

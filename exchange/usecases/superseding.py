@@ -1,0 +1,78 @@
+"""That a report is superseded: on its own record, and told to whoever was given it.
+
+The entry about it names nothing of what took its place: it stands under the label of the report that it is about, and
+who may know of that one need not know of the other. `report.posted` of the new one names both.
+
+INVARIANT: it is told once, with the status itself: that a place was taken anew is told by what took it, to whom that is
+visible, and by nothing else.
+"""
+
+from collections.abc import AsyncIterator
+from datetime import datetime, timedelta
+from typing import Final
+
+from exchange.audit import Criteria, Entry, EventName, Outcome, Subject
+from exchange.kernel import parse_rfc3339
+from exchange.members import Client
+from exchange.reports import ReportAct, ReportStatus, may_be_done
+from exchange.store import Sought, Superseding, superseded_notice
+from exchange.usecases.context import Call, Services
+from exchange.usecases.derived_marking import Source
+from exchange.usecases.given_to import given_to
+from exchange.usecases.originating import OwnReport
+from exchange.usecases.recording import draft
+from exchange.usecases.whole_entries import whole_entry
+
+UNDER_WAY: Final = timedelta(minutes=5)
+"""Who asked for a report so long after it was superseded was shown it so: longer than a post takes to be durable."""
+
+_AT_A_TIME = 500
+
+
+async def superseding_of(services: Services, call: Call, client: Client, source: Source | None) -> Superseding | None:
+    """Return what goes with a post of `client` in the place of `source`; None where that tells nobody anything."""
+    if source is None or source.report.status is not ReportStatus.CURRENT:
+        return None
+    report, facts = source.report, source.facts
+    entry = draft(
+        call,
+        client,
+        EventName.REPORT_SUPERSEDED,
+        Outcome.PERMITTED,
+        subject=Subject("report", report.id, report.version),
+        owner=facts.originator,
+        label=facts.label.as_json(),
+        agreement=facts.agreement,
+        scope=facts.scope,
+    )
+    return Superseding(report.id, report.version, entry, await given_to(services, report.id))
+
+
+async def superseded_since(services: Services, moment: datetime) -> AsyncIterator[Entry]:
+    """Yield the entries about reports that are superseded since `moment`, the oldest first."""
+    criteria = Criteria(since=moment, event=EventName.REPORT_SUPERSEDED.value, outcome=Outcome.PERMITTED.value)
+    async for hits in services.store.found_entries(Sought(criteria, None, newest_first=False), at_a_time=_AT_A_TIME):
+        for entry in map(whole_entry, (hit.content for hit in hits)):
+            if entry is not None:
+                yield entry
+
+
+async def tell_late_of_superseding(services: Services, own: OwnReport, entry: Entry) -> bool:
+    """Tell whoever was being given a report while another one took its place; return whether anybody.
+
+    Of a report that has ended nobody is told here.
+    """
+    report, version = own.report, entry["object"].get("version", 0)
+    if not may_be_done(ReportAct.RECALL, report.status):
+        return False
+    at = parse_rfc3339(entry["ts"])
+    given = [each for each in await given_to(services, report.id) if each.at <= at + UNDER_WAY]
+    async with services.store.unit_of_work() as unit:
+        book = unit.reports()
+        # Of two that sweep at once the second one sees whom the first one told.
+        await book.held(report.id)
+        told = await book.told_of([each.client for each in given], report.id, version, is_superseded=True)
+        late = [each for each in given if each.client not in told]
+        rows = [superseded_notice(each, report.id, version, at=at, entry=entry["id"]) for each in late]
+        await unit.tell_late(rows)
+    return bool(late)

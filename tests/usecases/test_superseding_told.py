@@ -1,0 +1,199 @@
+"""That a report is superseded is told to whoever was given it, and never more than its header says; on both databases.
+
+ADR 0055.
+"""
+
+from collections.abc import Awaitable, Callable
+from dataclasses import replace
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from exchange import usecases
+from exchange.markings import Label
+from exchange.usecases.sweep_reports import sweep_reports
+from tests.support.lived import MakeLived
+from tests.support.onward import with_releasers
+from tests.support.uploading import awaited, begun, completed, sent
+from tests.support.world import NOW, World
+
+EVERYBODY = Label("NATO", "RESTRICTED", releasable_to=("DNK", "GBR", "NOR"))
+NARROWER = Label("NATO", "RESTRICTED", releasable_to=("GBR", "NOR"))
+HOUR = timedelta(hours=1)
+
+Take = Callable[..., Awaitable[str]]
+
+
+async def post(world: World, **others: Any) -> str:
+    return await world.post(**others)
+
+
+async def upload(world: World, **others: Any) -> str:
+    made = await begun(world, awaited(b"later"), **others)
+    await sent(world, made, b"later")
+    return await completed(world, made)
+
+
+@pytest.fixture(params=[post, upload], ids=["post", "upload"])
+def take(request: pytest.FixtureRequest) -> Take:
+    made: Take = request.param
+    return made
+
+
+@pytest.fixture
+async def told(make_lived: MakeLived) -> World:
+    return (await make_lived(with_releasers))[0]
+
+
+async def given(world: World, *names: str, **others: Any) -> str:
+    """Return a report that these readers were given."""
+    report = await world.post(label=EVERYBODY, **others)
+    for name in names:
+        await usecases.pull_report(world.services, world.call(name), report)
+    return report
+
+
+async def notices(world: World, name: str, **others: Any) -> list[tuple[str, str, str | None]]:
+    page = (await usecases.list_notices(world.services, replace(world.call(name), **others))).value
+    return [(item.row.kind.value, item.row.report, item.superseded_by) for item in page.items]
+
+
+async def amend(world: World, report: str, label: Label) -> None:
+    newer = world.posted(label=label, content=b"newer")
+    await usecases.amend_report(world.services, world.call("GBR contributor"), report, newer, if_version=None)
+
+
+async def recall(world: World, report: str) -> None:
+    await usecases.recall_report(world.services, world.call("GBR releaser"), report, "at risk")
+
+
+async def test_whoever_was_given_it_is_told_and_by_what_who_may_read_that(told: World, take: Take) -> None:
+    report = await given(told, "NOR reader", "DNK reader")
+    after = await take(told, supersedes=report, label=NARROWER)
+
+    assert await notices(told, "NOR reader") == [("superseded", report, after)]
+    # Its header says the same to this one: superseded, and nothing of what took its place.
+    assert await notices(told, "DNK reader") == [("superseded", report, None)]
+    for name in ("GBR reader", "ESP reader"):
+        assert await notices(told, name) == []
+
+
+async def test_it_is_on_record_under_the_label_of_what_it_is_about_and_names_nothing_else(
+    told: World, take: Take
+) -> None:
+    report = await given(told, "NOR reader")
+    after = await take(told, supersedes=report, label=replace(NARROWER, classification="SECRET"))
+    entries = {entry["type"]: entry for entry in await told.entries()}
+    about, posted = entries["report.superseded"], entries["report.posted"]
+    ((entry, version),) = told.sql("SELECT entry_id, version FROM report_notice")
+
+    assert (about["object"], about["label"]["classification"]) == (
+        {"type": "report", "id": report, "version": 1},
+        "RESTRICTED",
+    )
+    assert after not in str(about)
+    assert (posted["object"]["id"], posted["detail"]["supersedes"]) == (after, report)
+    # What the reader is shown names no entry about the other report.
+    assert (entry, version) == (about["id"], 1)
+
+
+@pytest.mark.parametrize("lost", ["narrowed", "expired", "recalled"])
+async def test_who_may_not_read_it_any_more_is_not_told_that_it_was_superseded(told: World, lost: str) -> None:
+    report = await given(told, "DNK reader", valid_until=NOW + HOUR if lost == "expired" else None)
+    if lost == "narrowed":
+        await amend(told, report, label=NARROWER)
+    await told.post(supersedes=report, label=NARROWER)
+    if lost == "expired":
+        told.clock.advance(2 * HOUR)
+    if lost == "recalled":
+        await recall(told, report)
+    shown = await notices(told, "DNK reader")
+
+    assert ("superseded", report, None) not in shown
+    assert [kind for kind, *_ in shown] == {"narrowed": ["upgraded"], "expired": [], "recalled": ["recalled"]}[lost]
+
+
+async def test_place_that_is_taken_anew_is_told_to_nobody(told: World, take: Take) -> None:
+    # Its header said `superseded` all the while: a second notice would tell that there is something new.
+    report = await given(told, "NOR reader", "DNK reader")
+    await recall(told, await take(told, supersedes=report, label=NARROWER))
+    assert await notices(told, "DNK reader") == [("superseded", report, None)]
+    after = await take(told, supersedes=report, label=NARROWER)
+
+    assert await notices(told, "DNK reader") == [("superseded", report, None)]
+    assert await notices(told, "NOR reader") == [("superseded", report, after)]
+    assert [entry["type"] for entry in await told.entries()].count("report.superseded") == 1
+
+
+async def test_post_that_is_sent_again_or_refused_tells_nobody(told: World) -> None:
+    report = await given(told, "NOR reader")
+    body = told.posted(supersedes=report, label=NARROWER)
+    for _ in range(2):
+        await usecases.post_report(told.services, told.call("GBR contributor"), body, idempotency_key="again")
+    await told.attempt(told.post(supersedes=report, label=NARROWER))
+
+    assert told.sql("SELECT count(*) FROM report_notice") == [(1,)]
+
+
+async def test_purpose_that_was_stated_then_is_not_asked_for_again(told: World) -> None:
+    # Read for the second of its purposes: the notice is shown whichever one it lists under.
+    await told.enrol("NOR analyst", "NOR", "reader", purposes=("law-enforcement", "defence"))
+    report = await told.post(label=EVERYBODY)
+    under = replace(told.call("NOR analyst"), purpose="defence")
+    await usecases.pull_report(told.services, under, report)
+    after = await told.post(supersedes=report, label=EVERYBODY)
+
+    for purpose in (None, "defence", "law-enforcement"):
+        assert await notices(told, "NOR analyst", purpose=purpose) == [("superseded", report, after)]
+
+
+async def test_amendment_before_it_is_told_late_beside_it(told: World) -> None:
+    report = await given(told)
+    late = await usecases.pull_report(told.services, told.call("NOR reader"), report)
+    told.sql("DELETE FROM audit_outbox WHERE entry_id = $1", late.receipt.entry)
+    await amend(told, report, label=EVERYBODY)
+    await told.post(supersedes=report, label=EVERYBODY)
+    told.sql("INSERT INTO audit_outbox (entry_id) VALUES ($1)", late.receipt.entry)
+    told.sequence()
+    for _ in range(2):
+        await sweep_reports(told.services, told.clock.now)
+
+    assert told.sql("SELECT kind, version FROM report_notice ORDER BY kind") == [("amended", 2), ("superseded", 2)]
+
+
+async def test_read_that_was_under_way_while_the_place_was_taken_is_told_by_the_sweep_once(
+    told: World, take: Take
+) -> None:
+    report = await given(told)
+    late = await usecases.pull_report(told.services, told.call("NOR reader"), report)
+    told.sql("DELETE FROM audit_outbox WHERE entry_id = $1", late.receipt.entry)
+    await take(told, supersedes=report, label=EVERYBODY)
+    assert told.sql("SELECT client_id FROM report_notice") == []
+    # As if it had come just now; and another one that was shown a superseded report.
+    told.sql("INSERT INTO audit_outbox (entry_id) VALUES ($1)", late.receipt.entry)
+    told.sequence()
+    told.clock.advance(timedelta(minutes=6))
+    await usecases.pull_report(told.services, told.call("DNK reader"), report)
+    told.sequence()
+    for _ in range(2):
+        await sweep_reports(told.services, told.clock.now)
+    ((about,),) = told.sql("SELECT entry_id FROM report_notice")
+
+    assert told.sql("SELECT client_id, kind, version FROM report_notice") == [
+        (told.clients["NOR reader"].id, "superseded", 1)
+    ]
+    assert about in {entry["id"] for entry in await told.entries() if entry["type"] == "report.superseded"}
+
+
+async def test_nobody_is_told_late_of_what_was_recalled_since(told: World) -> None:
+    report = await given(told)
+    late = await usecases.pull_report(told.services, told.call("NOR reader"), report)
+    told.sql("DELETE FROM audit_outbox WHERE entry_id = $1", late.receipt.entry)
+    await told.post(supersedes=report, label=EVERYBODY)
+    told.sql("INSERT INTO audit_outbox (entry_id) VALUES ($1)", late.receipt.entry)
+    await recall(told, report)
+    told.sequence()
+    await sweep_reports(told.services, told.clock.now)
+
+    assert [kind for kind, *_ in await notices(told, "NOR reader")] == ["recalled"]
