@@ -78,6 +78,7 @@ class EventName(Enum):
     UPLOAD_PART_RECEIVED = "upload.part_received"
     UPLOAD_COMPLETED = "upload.completed"
     UPLOAD_ABANDONED = "upload.abandoned"
+    UPLOAD_LISTED = "upload.listed"
     REPORT_RECEIVED = "report.received"
     REPORT_READ = "report.read"
     REPORT_PART_READ = "report.part_read"

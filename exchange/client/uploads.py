@@ -9,7 +9,15 @@ from typing import Final
 from exchange.client.answers import JSON, parsed, path_of, post, sent
 from exchange.client.transport import Body, Transport
 from exchange.kernel import new_id
-from exchange.wire import Completion, HeaderBody, ReportBody, UploadBody
+from exchange.wire import (
+    Completion,
+    GivenUpBody,
+    HeaderBody,
+    OpenUploadBody,
+    OpenUploadListBody,
+    ReportBody,
+    UploadBody,
+)
 
 PIECE_BYTES: Final = 256 * 1024
 
@@ -41,6 +49,16 @@ class Uploads:
     def complete(self, upload_id: str) -> HeaderBody:
         """Complete a report of which every part was sent, and return its header."""
         return post(self._transport, HeaderBody, path_of("/v1/reports", upload_id, "completion"), Completion())
+
+    def open(self) -> list[OpenUploadBody]:
+        """Return what this client began and has not completed, the oldest first."""
+        answer = self._transport.request("GET", "/v1/uploads", may_repeat=True, body={})
+        return parsed(OpenUploadListBody, answer.content).items
+
+    def give_up(self, upload_id: str) -> str:
+        """Give up a report that this client began, before its time; what has come of it is destroyed."""
+        answer = self._transport.request("DELETE", path_of("/v1/uploads", upload_id), may_repeat=False)
+        return parsed(GivenUpBody, answer.content).id
 
     def post_files(
         self,

@@ -56,7 +56,7 @@ from exchange.store.searching import Hit, Place, Sought
 from exchange.store.store import Store
 from exchange.store.stream_book import StreamKind
 from exchange.store.unit_of_work import UnitOfWork, UnrecordedChangeError
-from exchange.store.upload_rows import NewUpload, ReceivedPart, UploadEnd, UploadPartRow, UploadRow
+from exchange.store.upload_rows import NewUpload, OpenUploadRow, ReceivedPart, UploadEnd, UploadPartRow, UploadRow
 
 __all__ = [
     "LANES",
@@ -95,6 +95,7 @@ __all__ = [
     "OnwardRow",
     "OnwardState",
     "OnwardWish",
+    "OpenUploadRow",
     "PageRow",
     "PartRow",
     "Parts",

@@ -3,12 +3,12 @@
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import bindparam, select
+from sqlalchemy import bindparam, func, select
 
 from exchange.kernel import to_micros
 from exchange.store.dialect import Fetch, Sql
 from exchange.store.tables import table
-from exchange.store.upload_rows import UploadPartRow, UploadRow
+from exchange.store.upload_rows import OpenUploadRow, UploadPartRow, UploadRow
 from exchange.store.upload_tables import UploadPartTable, UploadTable
 
 _ROW = (
@@ -29,6 +29,7 @@ class UploadReader:
         self._one = sql.once(_one)
         self._parts = sql.once(_parts)
         self._due = sql.once(_due)
+        self._open = sql.once(_open)
 
     async def one(self, upload_id: str) -> UploadRow | None:
         """Return an upload, whoever makes it; None where there is none."""
@@ -39,6 +40,11 @@ class UploadReader:
         """Return what has come of an upload, by number."""
         rows = await self._fetch(self._parts, {"upload_id": upload_id})
         return [UploadPartRow._make(row) for row in rows]
+
+    async def open_of(self, client_id: str, now: datetime) -> list[OpenUploadRow]:
+        """Return the uploads of a client that are open at `now`, the oldest first, and how much has come of each."""
+        rows = await self._fetch(self._open, {"client_id": client_id, "now": to_micros(now)})
+        return [OpenUploadRow(UploadRow._make(row[: len(_ROW)]), int(row[-2]), int(row[-1])) for row in rows]
 
     async def due(self, now: datetime, *, after: str, limit: int) -> list[str]:
         """Return the ids of open uploads that are to be given up, in their order, behind the id `after`."""
@@ -55,6 +61,20 @@ def _parts(sql: Sql) -> Any:
     part = table(str(UploadPartTable.__tablename__))
     which = part.c.upload_id == bindparam("upload_id")
     return sql.compile(select(*(part.c[name] for name in _PART)).where(which).order_by(part.c.number))
+
+
+def _open(sql: Sql) -> Any:
+    upload, part = (table(str(each.__tablename__)) for each in (UploadTable, UploadPartTable))
+    came = func.coalesce(func.sum(part.c.size_bytes), 0)
+    # No declaration is compared or grouped: what came is summed beside the rows.
+    parts, received = (
+        select(what).where(part.c.upload_id == upload.c.id).scalar_subquery() for what in (func.count(), came)
+    )
+    is_open = (upload.c.ended.is_(None), upload.c.due_at > bindparam("now"))
+    asked = select(*(upload.c[name] for name in _ROW), parts, received)
+    return sql.compile(
+        asked.where(upload.c.client_id == bindparam("client_id"), *is_open).order_by(upload.c.begun_at, upload.c.id)
+    )
 
 
 def _due(sql: Sql) -> Any:

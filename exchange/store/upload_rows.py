@@ -69,6 +69,14 @@ class UploadRow(NamedTuple):
         return None if self.ended_name is None else UploadEnd(self.ended_name)
 
 
+class OpenUploadRow(NamedTuple):
+    """An upload that is open, how many of its parts have come, and how many bytes they have together."""
+
+    upload: UploadRow
+    parts_received: int
+    received_bytes: int
+
+
 class UploadPartRow(NamedTuple):
     """A received part, in column order without its ciphertext: nobody opens it before the report is whole.
 

@@ -110,6 +110,7 @@ from exchange.usecases.onward_release import (
     request_onward,
     revoke_onward,
 )
+from exchange.usecases.own_uploads import OpenUpload, give_up_upload, list_uploads
 from exchange.usecases.pending_acts import (
     PendingActView,
     confirm_act,
@@ -231,6 +232,7 @@ __all__ = [
     "Notice",
     "OfferedKey",
     "OnwardView",
+    "OpenUpload",
     "OwnReach",
     "PendingActView",
     "PostedAnswer",
@@ -291,6 +293,7 @@ __all__ = [
     "export_entries",
     "export_log",
     "feed_log",
+    "give_up_upload",
     "grant_derivation",
     "grant_onward",
     "heartbeats",
@@ -315,6 +318,7 @@ __all__ = [
     "list_requests",
     "list_signatory_keys",
     "list_subscriptions",
+    "list_uploads",
     "may_reveal",
     "open_consultation",
     "open_stream",

@@ -96,10 +96,16 @@ async def record_tampering(
     services: Services, call: Call, client: Client | None, place: str, cause: Exception
 ) -> NoReturn:
     """Record that what is stored at `place` is not what was put there, and raise: nothing of it was released."""
-    failure = draft(call, client, EventName.KEY_OPENED, Outcome.FAILED, detail={"place": place})
     error = UnavailableError("what is stored does not match its label or place: nothing was released")
-    error.receipt = await services.store.append(failure)
+    error.receipt = await note_tampering(services, call, client, place)
     raise error from cause
+
+
+async def note_tampering(services: Services, call: Call, client: Client | None, place: str) -> Receipt:
+    """Record that what is stored at `place` is not what was put there, where the rest can be answered without it."""
+    return await services.store.append(
+        draft(call, client, EventName.KEY_OPENED, Outcome.FAILED, detail={"place": place})
+    )
 
 
 def codes_of(error: ExchangeError) -> tuple[str, ...]:

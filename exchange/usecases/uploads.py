@@ -8,6 +8,7 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
+from typing import NoReturn
 
 from exchange.audit import EntryDraft, EventName, Outcome, Subject
 from exchange.crypto import OpeningError, digest_context, upload_context
@@ -73,20 +74,28 @@ async def own_upload(services: Services, call: Call, upload_id: str, *, event: E
     Raises ForbiddenError without the contributor's role, NotFoundError alike for absent and foreign, ConflictError for
     one that has ended, each recorded under `event`.
     """
+    client, state, row = await own_upload_row(services, call, upload_id, event=event)
+    return OwnUpload(client, state, row, await _declared(services, call, client, row))
+
+
+async def own_upload_row(
+    services: Services, call: Call, upload_id: str, *, event: EventName
+) -> tuple[Client, PolicyState, UploadRow]:
+    """Return the calling client and an open upload of its own, whatever was declared; raises as `own_upload`."""
     asked = upload_id if is_uuid7(upload_id) else ABSENT_ID
     standing = await services.store.caller(required_thumbprint(call))
     row = await services.store.uploads.one(asked)
     client = await admit(services, call, standing.client, Role.CONTRIBUTOR, event=event, subject=asked_for(upload_id))
     require_same_law(services, standing.state)
     if row is None or row.client != client.id:
-        return await _absent(services, call, client, row, upload_id, event=event)
+        await _absent(services, call, client, row, upload_id, event=event)
     if (error := ended_error(row, call.now)) is not None:
         told: Detail = {"codes": [error.code]}
         ended = draft(
             call, client, event, Outcome.REFUSED, subject=asked_for(row.id), owner=row.originator, detail=told
         )
-        return await refuse(services, replace(ended, agreement=row.agreement), error)
-    return OwnUpload(client, standing.state, row, await _declared(services, call, client, row))
+        await refuse(services, replace(ended, agreement=row.agreement), error)
+    return client, standing.state, row
 
 
 async def hold_open(unit: UnitOfWork, own: OwnUpload) -> int:
@@ -112,7 +121,9 @@ def ended_as(end: UploadEnd) -> ConflictError:
     """Return what is to be said of an upload that ended so."""
     if end is UploadEnd.COMPLETED:
         return ConflictError("the report is complete: nothing is sent to it any more", code="already-complete")
-    return ConflictError("the report was not completed in time and is given up: post it anew", code="given-up")
+    return ConflictError(
+        "the report is given up, as its client asked or its time was over: post it anew", code="given-up"
+    )
 
 
 def upload_entry(  # noqa: PLR0913  what the entry says
@@ -171,22 +182,27 @@ def view_of(
 
 async def _absent(  # noqa: PLR0913  one call's surroundings, and what was asked for
     services: Services, call: Call, client: Client, row: UploadRow | None, upload_id: str, *, event: EventName
-) -> OwnUpload:
+) -> NoReturn:
     absent = draft(call, client, event, Outcome.REFUSED, subject=asked_for(upload_id), detail={"finding": "absent"})
     if row is not None:
         # Its originator sees who tried; the caller, and its own auditor, are told nothing.
         absent = replace(absent, owner=row.originator)
-    return await refuse(services, absent, report_not_found())
+    await refuse(services, absent, report_not_found())
 
 
 async def _declared(services: Services, call: Call, client: Client, row: UploadRow) -> Header:
     try:
-        (sealed,) = await services.custodian.open_headers([(row, upload_context(row.id, row.client))])
-        declared = header_from_json(json.loads(sealed))
-        if (declared.id, declared.originator, declared.agreement) != (row.id, row.originator, row.agreement):
-            raise OpeningError("the row of an upload does not say what was declared")
+        return await opened_declaration(services, row)
     except UNOPENED as exc:
         return await record_tampering(services, call, client, f"upload {row.id}", exc)
+
+
+async def opened_declaration(services: Services, row: UploadRow) -> Header:
+    """Return what was declared of an upload; raises one of `UNOPENED` where the row does not say it."""
+    (sealed,) = await services.custodian.open_headers([(row, upload_context(row.id, row.client))])
+    declared = header_from_json(json.loads(sealed))
+    if (declared.id, declared.originator, declared.agreement) != (row.id, row.originator, row.agreement):
+        raise OpeningError("the row of an upload does not say what was declared")
     return declared
 
 

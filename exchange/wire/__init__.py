@@ -162,7 +162,14 @@ from exchange.wire.treaties import (
     TextSignatureBody,
     read_evidence,
 )
-from exchange.wire.uploads import Completion, DeclaredPartBody, UploadBody
+from exchange.wire.uploads import (
+    Completion,
+    DeclaredPartBody,
+    GivenUpBody,
+    OpenUploadBody,
+    OpenUploadListBody,
+    UploadBody,
+)
 from exchange.wire.witnesses import CosignaturesBody, CosignedCheckpoint, WitnessBody, WitnessListBody
 from exchange.wire.words import LabelBody
 
@@ -243,6 +250,7 @@ __all__ = [
     "GapBody",
     "GapListBody",
     "GivenToBody",
+    "GivenUpBody",
     "GuardBody",
     "HeaderBody",
     "InformationWanted",
@@ -265,6 +273,8 @@ __all__ = [
     "OnwardRefusal",
     "OnwardRequest",
     "OnwardRevocation",
+    "OpenUploadBody",
+    "OpenUploadListBody",
     "OwnReachBody",
     "PartBody",
     "PartHeaderBody",

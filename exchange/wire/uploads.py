@@ -33,3 +33,29 @@ class UploadBody(AnswerModel):
 
 class Completion(WireModel):
     """That all parts of a report have been sent: nothing more is to be said."""
+
+
+class OpenUploadBody(AnswerModel):
+    """A report that this client began and has not completed; null is what cannot be read of it any more."""
+
+    id: Id
+    agreement: Id
+    scope: str | None
+    begun_at: Instant
+    given_up_at: Instant
+    parts: int | None
+    size_bytes: int | None
+    parts_received: int
+    received_bytes: int
+
+
+class OpenUploadListBody(AnswerModel):
+    """What this client began and has not completed, the oldest first."""
+
+    items: list[OpenUploadBody]
+
+
+class GivenUpBody(AnswerModel):
+    """A report that is given up: what had come of it is destroyed."""
+
+    id: Id

@@ -29,6 +29,7 @@ INSIDE = {
     "information-requests": "GBR reader",
     "consultations": "GBR signatory",
     "acts": "operator",
+    "uploads": "GBR contributor",
 }
 """Who may see the hidden thing of each kind where it belongs."""
 _INSIDE_BY_ROLE = {

@@ -43,6 +43,7 @@ OUTSIDERS = {
     "information-requests": ("DNK reader", "NOR reader", "NOR contributor", "NOR releaser", "operator", "auditor"),
     "acts": ("DNK reader", "NOR operator", "NOR auditor"),
     "caveats": ("DNK reader", "NOR releaser", "NOR auditor", "operator", "auditor"),
+    "uploads": ("GBR reader", "NOR contributor", "DNK reader", "NOR releaser", "operator", "auditor"),
     "consultations": ("DNK signatory", "NOR signatory", "GBR reader", "operator", "auditor"),
 }
 
@@ -96,6 +97,7 @@ class Hidden:
             "caveats": (self.caveats,),
             "information-requests": (self.request,),
             "consultations": (self.consultation,),
+            "uploads": (self.upload,),
         }
         assert segment in kinds, f"`/{segment}/{{id}}` is a new kind of path: say here what to attack it with"
         return kinds[segment]

@@ -99,6 +99,7 @@ def ids(world: World, hidden: Hidden) -> dict[str, list[str]]:
         "caveats": [hidden.caveats],
         "information-requests": [hidden.request],
         "consultations": [hidden.consultation],
+        "uploads": [hidden.upload],
     }
 
 

@@ -54,7 +54,7 @@ async def colleague(api: Api) -> Api:
     return api
 
 
-PATHS = ("/v1/reports/{id}", "/v1/audit/reports/{id}")
+PATHS = ("/v1/reports/{id}", "/v1/audit/reports/{id}", "/v1/uploads/{id}")
 
 
 async def test_01_id_of_what_is_not_complete_is_like_an_absent_one_to_everybody(colleague: Api, hidden: Hidden) -> None:
@@ -82,6 +82,8 @@ async def test_01_id_of_what_is_not_complete_is_like_an_absent_one_to_everybody(
         ("PUT", "/parts/1", "GBR colleague"),
         ("PUT", "/parts/1", "NOR contributor"),
         ("POST", "/completion", "GBR colleague"),
+        ("DELETE", "", "GBR colleague"),
+        ("DELETE", "", "NOR contributor"),
         ("GET", "", "NOR reader"),
         ("GET", "/parts/1", "NOR reader"),
         ("GET", "/explanation", "GBR reader"),
@@ -95,7 +97,8 @@ async def test_10_what_is_not_complete_costs_what_is_absent_costs(
     act = {"json": {}} if method == "POST" else act
     taken = []
     for an_id in (hidden.upload, hidden.upload, random_id()):
-        answer = await client.request(method, f"/v1/reports/{an_id}{suffix}", **act)
+        kind = "uploads" if method == "DELETE" else "reports"
+        answer = await client.request(method, f"/v1/{kind}/{an_id}{suffix}", **act)
         assert answer.status_code == 404
         taken.append(weighed.taken())
     _, forbidden, absent = taken
@@ -110,7 +113,7 @@ async def test_09_nothing_that_anybody_is_told_changes_before_it_is_complete(col
         told = []
         for name in OUTSIDERS:
             client = colleague.as_client(name)
-            for path in ("/v1/reports", "/v1/stream", "/v1/notices", "/v1/destructions"):
+            for path in ("/v1/reports", "/v1/stream", "/v1/notices", "/v1/destructions", "/v1/uploads"):
                 answer = await client.get(path)
                 body = answer.json().get("items") if answer.headers["content-type"] == "application/json" else None
                 told.append((name, path, answer.status_code, body))
@@ -169,6 +172,26 @@ async def test_16_revoked_poster_neither_sends_nor_completes(api: Api) -> None:
 
     assert (await send(api, upload), await complete(api, upload)) == (403, 403)
     assert api.world.sql("SELECT count(*) FROM report WHERE id = $1", upload) == [(0,)]
+
+
+async def test_16_revoked_poster_neither_lists_nor_gives_up(api: Api) -> None:
+    upload = await begun(api)
+    client = api.world.clients[POSTER].id
+    await api.as_client("operator").patch(f"/v1/clients/{client}", json={"standing": "revoked"})
+    poster = api.as_client(POSTER)
+    listed, given_up = await poster.get("/v1/uploads"), await poster.delete(f"/v1/uploads/{upload}")
+
+    assert (listed.status_code, given_up.status_code) == (403, 403)
+    assert api.world.sql("SELECT ended FROM upload WHERE id = $1", upload) == [(None,)]
+
+
+async def test_08_list_of_open_ones_says_nothing_of_what_was_declared(api: Api) -> None:
+    # Who posts above its clearance is shown nothing of it afterwards (ADR 0009); nor is who has its certificate.
+    await begun(api, subject="canary in the subject")
+    told = (await api.as_client(POSTER).get("/v1/uploads")).text
+
+    assert "a.txt" not in told
+    assert "canary" not in told
 
 
 async def test_15_parts_and_completions_that_race_end_in_one_whole_report(both: World) -> None:

@@ -22,6 +22,8 @@ WHO_MAY: dict[str, frozenset[str]] = {
     "report.post": frozenset({"contributor"}),
     "report.send-part": frozenset({"contributor"}),
     "report.complete": frozenset({"contributor"}),
+    "upload.list": frozenset({"contributor"}),
+    "upload.give-up": frozenset({"contributor"}),
     "report.receive": frozenset({"reader"}),
     "report.explain": frozenset({"reader", "contributor", "releaser"}),
     "report.amend": frozenset({"contributor"}),

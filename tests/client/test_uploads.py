@@ -189,3 +189,30 @@ def test_file_that_is_not_there_is_named(tmp_path):
     for look in (size_of, lambda files: declared_parts_of(files, law_catalogue(), part_markings=[], media_types=[])):
         with pytest.raises(InvalidError, match=r"absent.*cannot be read"):
             look([tmp_path / "absent"])
+
+
+def test_what_is_open_is_found_and_given_up(line):
+    item = {
+        "id": UPLOAD,
+        "agreement": UPLOAD,
+        "scope": None,
+        "parts": None,
+        "size_bytes": None,
+        "begun_at": "2026-06-01T12:00:00Z",
+        "given_up_at": "2026-06-02T12:00:00Z",
+        "parts_received": 1,
+        "received_bytes": 7,
+    }
+
+    def answer(request: httpx2.Request) -> httpx2.Response:
+        return httpx2.Response(200, json={"items": [item]} if request.method == "GET" else {"id": UPLOAD})
+
+    one = line(answer)
+    (found,) = one.client.uploads.open()
+
+    assert (found.id, found.parts, found.received_bytes) == (UPLOAD, None, 7)
+    assert one.client.uploads.give_up(found.id) == UPLOAD
+    assert [(each.method, each.url.path) for each in one.sent] == [
+        ("GET", "/v1/uploads"),
+        ("DELETE", f"/v1/uploads/{UPLOAD}"),
+    ]

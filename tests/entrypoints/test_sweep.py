@@ -47,6 +47,7 @@ BOSS = {
     "/v1/reports": "GBR contributor",
     "/v1/simulations": "GBR contributor",
     "/v1/subscriptions": "GBR reader",
+    "/v1/uploads": "GBR contributor",
 }
 
 

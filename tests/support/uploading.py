@@ -71,4 +71,5 @@ async def nothing_kept(world: World) -> bool:
 
 
 async def acts_on(world: World, upload: str, name: str) -> list[Awaitable[Any]]:
-    return [sent(world, upload, name=name), completed(world, upload, name=name)]
+    given_up = usecases.give_up_upload(world.services, world.call(name), upload)
+    return [sent(world, upload, name=name), completed(world, upload, name=name), given_up]

@@ -238,6 +238,13 @@ USE_CASES: list[tuple[str, Act, frozenset[Role], str]] = [
         CONTRIBUTOR,
         "upload.completed",
     ),
+    ("list_uploads", lambda w, c, _: usecases.list_uploads(w.services, c), CONTRIBUTOR, "upload.listed"),
+    (
+        "give_up_upload",
+        lambda w, c, _: usecases.give_up_upload(w.services, c, ABSENT),
+        CONTRIBUTOR,
+        "upload.abandoned",
+    ),
     ("pull_report", lambda w, c, report: usecases.pull_report(w.services, c, report), READER, "report.read"),
     ("read_part", lambda w, c, report: usecases.read_part(w.services, c, report, 1), READER, "report.part_read"),
     ("receive_report", lambda w, c, report: usecases.receive_report(w.services, c, report), READER, "report.received"),

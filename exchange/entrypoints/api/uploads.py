@@ -1,4 +1,4 @@
-"""Reports whose parts come later: parts as they are sent, and the completion."""
+"""Reports whose parts come later: parts as they are sent, the completion, and what its client has open."""
 
 from starlette.responses import Response
 
@@ -8,8 +8,27 @@ from exchange.entrypoints.http.routing import Endpoint, Operation, answered, rea
 from exchange.entrypoints.http.visit import Visit, arriving_body, read_query, require_media_type, stated_length
 from exchange.kernel import MalformedError
 from exchange.members import Role
-from exchange.usecases import Incoming, Recorded, UploadView, authenticate, complete_upload, receive_part
-from exchange.wire import Completion, DeclaredPartBody, HeaderBody, LabelBody, UploadBody
+from exchange.usecases import (
+    Incoming,
+    OpenUpload,
+    Recorded,
+    UploadView,
+    authenticate,
+    complete_upload,
+    give_up_upload,
+    list_uploads,
+    receive_part,
+)
+from exchange.wire import (
+    Completion,
+    DeclaredPartBody,
+    GivenUpBody,
+    HeaderBody,
+    LabelBody,
+    OpenUploadBody,
+    OpenUploadListBody,
+    UploadBody,
+)
 
 BYTES = "application/octet-stream"
 
@@ -41,6 +60,24 @@ COMPLETE = Operation(
     example={},
 )
 
+LIST = Operation(
+    method="GET",
+    path="/v1/uploads",
+    action="upload.list",
+    summary="The reports that this client began with `complete` false and has not completed, the oldest first.",
+    answer=OpenUploadListBody,
+    errors=EVERYWHERE,
+)
+GIVE_UP = Operation(
+    method="DELETE",
+    path="/v1/uploads/{id}",
+    action="upload.give-up",
+    summary="Give up a report that this client began and has not completed: what has come of it is destroyed.",
+    answer=GivenUpBody,
+    parameters=(REPORT_ID,),
+    errors=(*EVERYWHERE, 409),
+)
+
 
 async def send_part(visit: Visit) -> Response:
     """Answer `PUT /v1/reports/{id}/parts/{n}`; nothing of the body is read before the caller and the part are known."""
@@ -69,6 +106,20 @@ async def complete(visit: Visit) -> Response:
     recorded = await complete_upload(visit.services, visit.call, visit.path["id"])
     location = f"/v1/reports/{recorded.value.report_id}"
     return answered(recorded, recorded.value.header_json, status=201, location=location)
+
+
+async def list_open(visit: Visit) -> Response:
+    """Answer `GET /v1/uploads`."""
+    read_query(visit.request)
+    recorded = await list_uploads(visit.services, visit.call)
+    return answered(recorded, OpenUploadListBody(items=list(map(_open_body, recorded.value))))
+
+
+async def give_up(visit: Visit) -> Response:
+    """Answer `DELETE /v1/uploads/{id}`."""
+    read_query(visit.request)
+    recorded = await give_up_upload(visit.services, visit.call, visit.path["id"])
+    return answered(recorded, GivenUpBody(id=recorded.value))
 
 
 def begun_answer(recorded: Recorded[UploadView]) -> Response:
@@ -111,4 +162,23 @@ def upload_body(view: UploadView) -> UploadBody:
     )
 
 
-OPERATIONS: tuple[tuple[Operation, Endpoint], ...] = ((SEND_PART, send_part), (COMPLETE, complete))
+def _open_body(upload: OpenUpload) -> OpenUploadBody:
+    return OpenUploadBody(
+        id=upload.id,
+        agreement=upload.agreement,
+        scope=upload.scope,
+        begun_at=upload.begun_at,
+        given_up_at=upload.due_at,
+        parts=upload.parts,
+        size_bytes=upload.size_bytes,
+        parts_received=upload.parts_received,
+        received_bytes=upload.received_bytes,
+    )
+
+
+OPERATIONS: tuple[tuple[Operation, Endpoint], ...] = (
+    (SEND_PART, send_part),
+    (COMPLETE, complete),
+    (LIST, list_open),
+    (GIVE_UP, give_up),
+)

@@ -1,0 +1,102 @@
+"""A client's own open uploads, for whoever lost their ids: listed, and given up before their time.
+
+INVARIANT: nobody else's are told of, nor how many there are. What was declared is not shown again, but for its scope
+and sizes: no clearance is asked of who posts (ADR 0009), so what it posted is nothing for it to read.
+"""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from exchange.audit import EventName, Outcome, Subject
+from exchange.members import Role
+from exchange.store import OpenUploadRow
+from exchange.usecases.authenticate import authenticate
+from exchange.usecases.context import Call, Recorded, Services
+from exchange.usecases.opening import UNOPENED
+from exchange.usecases.recording import draft, note_tampering, on_record
+from exchange.usecases.uploads import ended_as, opened_declaration, own_upload_row
+
+
+@dataclass(frozen=True, slots=True)
+class OpenUpload:
+    """An upload that is open. `scope`, `parts` and `size_bytes` are None where its declaration was damaged."""
+
+    id: str
+    agreement: str
+    scope: str | None
+    begun_at: datetime
+    due_at: datetime
+    parts: int | None
+    size_bytes: int | None
+    parts_received: int
+    received_bytes: int
+
+
+async def list_uploads(services: Services, call: Call) -> Recorded[tuple[OpenUpload, ...]]:
+    """Return what the caller began and has not completed, the oldest first; as many as it may have open at most.
+
+    Raises ForbiddenError without the contributor's role.
+    """
+    event = EventName.UPLOAD_LISTED
+    client = await authenticate(services, call, Role.CONTRIBUTOR, event=event)
+    rows = await services.store.uploads.open_of(client.id, call.now)
+    listed = []
+    for row in rows:
+        try:
+            listed.append(await _opened(services, row))
+        except UNOPENED:
+            # It can still be given up, and the others be sent.
+            await note_tampering(services, call, client, f"upload {row.upload.id}")
+            listed.append(_shown(row))
+    # Their ids stand in the entries of their beginning, under their labels.
+    receipt = await services.store.append(draft(call, client, event, Outcome.PERMITTED, detail={"open": len(rows)}))
+    return Recorded(tuple(listed), receipt)
+
+
+async def give_up_upload(services: Services, call: Call, upload_id: str) -> Recorded[str]:
+    """Give up a report that the caller began: keys destroyed, the rest swept; return its id.
+
+    Raises NotFoundError alike for an absent upload and another client's, ConflictError for one that has ended.
+    """
+    event = EventName.UPLOAD_ABANDONED
+    client, _, row = await own_upload_row(services, call, upload_id, event=event)
+    subject = Subject("report", row.id, 1)
+    entry = draft(
+        *(call, client, event, Outcome.PERMITTED),
+        subject=subject,
+        owner=row.originator,
+        agreement=row.agreement,
+        detail={"client": row.client},
+    )
+    refused = draft(call, client, event, Outcome.REFUSED, subject=subject, owner=row.originator)
+    async with on_record(services, refused), services.store.unit_of_work() as unit:
+        book = unit.uploads()
+        _, ended = await book.hold(row.id)
+        if ended is not None:
+            raise ended_as(ended)
+        receipt = await unit.record(entry)
+        await book.abandon(row.id)
+    return Recorded(row.id, receipt)
+
+
+async def _opened(services: Services, row: OpenUploadRow) -> OpenUpload:
+    declared = await opened_declaration(services, row.upload)
+    sizes = [part.size_bytes for part in declared.parts]
+    return _shown(row, scope=declared.scope, parts=len(sizes), size_bytes=sum(sizes))
+
+
+def _shown(
+    row: OpenUploadRow, *, scope: str | None = None, parts: int | None = None, size_bytes: int | None = None
+) -> OpenUpload:
+    upload = row.upload
+    return OpenUpload(
+        upload.id,
+        upload.agreement,
+        scope,
+        upload.begun_at,
+        upload.due_at,
+        parts,
+        size_bytes,
+        row.parts_received,
+        row.received_bytes,
+    )
