@@ -46,13 +46,14 @@ from exchange.entrypoints.http.strangers import Strangers
 from exchange.entrypoints.http.tls import tls_extension
 from exchange.entrypoints.http.trust import Trust, TrustFiles
 from exchange.entrypoints.http.visit import MOST_HELD_BYTES, BodyLimits, BodyRoom
-from exchange.entrypoints.http.workers import CANNOT_START, Supervisor, WorkOrder
+from exchange.entrypoints.http.workers import CANNOT_START, OUTGROWN, Supervisor, WorkOrder
 from exchange.entrypoints.jobs.keeper import kept_running
 from exchange.kernel import Clock, ExchangeError, UnavailableError, UnsafeSettingError, system_clock
 from exchange.kernel.spans import UNTRACED, Tracer
 from exchange.services import be_sequencer, ended_with_database, open_services, webhooks_of
 from exchange.setting_faults import faults_of
 from exchange.settings import InstanceLayout, Settings, read_secret
+from exchange.store import OutgrownError
 from exchange.usecases import (
     Services,
     check_readiness,
@@ -167,7 +168,7 @@ def _work(settings: Settings, order: WorkOrder) -> None:
         uvloop.run(_serve_one(settings, order.listening, on_ready=order.report_ready, order=order))
     except ExchangeError as exc:
         _log.error("%s", exc.message, extra={"worker": order.number})
-        sys.exit(CANNOT_START)
+        sys.exit(OUTGROWN if isinstance(exc, OutgrownError) else CANNOT_START)
 
 
 async def _serve_one(

@@ -176,7 +176,7 @@ async def ended_with_database(store: Store, stopping: asyncio.Event) -> AsyncIte
 
     async def end() -> None:
         await store.lineage.has_ended.wait()
-        _log.critical("%s: this process ends, for another one to begin", store.lineage.why_ended)
+        _log.critical("%s: this process ends", store.lineage.why_ended)
         stopping.set()
 
     ending = asyncio.create_task(end())

@@ -28,6 +28,7 @@ from exchange.store.life_rows import (
     TombstoneRow,
     superseded_notice,
 )
+from exchange.store.lineage import OutgrownError
 from exchange.store.log_rows import LogState, Placed
 from exchange.store.observing import LANES, StoreLoad, StoreObserver
 from exchange.store.personal_keys import PersonalCustody, PersonalKeyRow
@@ -96,6 +97,7 @@ __all__ = [
     "OnwardState",
     "OnwardWish",
     "OpenUploadRow",
+    "OutgrownError",
     "PageRow",
     "PartRow",
     "Parts",

@@ -3,6 +3,7 @@
 Promises: a process never goes on with another lineage than the one it began with. What it remembers of clients, classes
 and decisions bears numbers that the restored database gives once more, to something else. So does a standby that is
 promoted: PostgreSQL tells by its timeline, which every new connection is asked for, that its history is another one.
+Nor does it go on where a newer version has made the database its own meanwhile (ADR 0025).
 """
 
 import asyncio
@@ -35,6 +36,10 @@ _MOVED: Final = (
 )
 
 
+class OutgrownError(UnavailableError):
+    """A newer version has made the database its own: this one does not work with it, begun anew neither."""
+
+
 class Course(NamedTuple):
     """The history that a server of PostgreSQL is on: its cluster, its timeline, and the bytes that are on its disk."""
 
@@ -57,6 +62,7 @@ class Lineage:
         self.has_ended = asyncio.Event()
         """Set once the database is another: what was remembered of it is void, and the process with it."""
         self.why_ended = ""
+        self._ended_as: type[UnavailableError] = UnavailableError
 
     @property
     def number(self) -> int:
@@ -86,16 +92,23 @@ class Lineage:
             self._end(_MOVED)
         self.course = course
 
+    def outgrow(self, why: str) -> None:
+        """Take note that this version may not work with the database any more: nothing is read from now on."""
+        self._close(why, OutgrownError)
+
     def _end(self, why: str) -> NoReturn:
+        self._close(why, UnavailableError)
+        raise self._ended_as(self.why_ended)
+
+    def _close(self, why: str, ended_as: type[UnavailableError]) -> None:
         if not self.has_ended.is_set():
-            self._allowed, self.why_ended = _NONE, why
+            self._allowed, self.why_ended, self._ended_as = _NONE, why, ended_as
             self.has_ended.set()
-        raise UnavailableError(self.why_ended)
 
     def require_open(self) -> None:
-        """Raise UnavailableError where the database has become another."""
+        """Raise UnavailableError where the database has become another, OutgrownError where it has outgrown us."""
         if self.has_ended.is_set():
-            raise UnavailableError(self.why_ended)
+            raise self._ended_as(self.why_ended)
 
 
 def next_lineage(policy_version: int, now: datetime) -> int:

@@ -23,6 +23,7 @@ from exchange.kernel.files import shut_out
 from exchange.store.dialect import Fetch, Statement
 from exchange.store.engine import checked_url, is_sqlite, new_engine
 from exchange.store.faults import driver_errors
+from exchange.store.lineage import OutgrownError
 from exchange.store.roles import grant_roles
 from exchange.store.scrubbing import tell_upkeep
 
@@ -55,6 +56,7 @@ _TOLD_HELD = (
 
 _VERSION = Statement("SELECT version_num FROM alembic_version", (), {})
 _FLOOR = Statement("SELECT revision FROM schema_floor", (), {})
+_BOTH = Statement("SELECT v.version_num, f.revision FROM alembic_version v LEFT JOIN schema_floor f ON 1 = 1", (), {})
 _TABLES = "'alembic_version', 'schema_floor'"
 _SQLITE_HAS = Statement(f"SELECT name FROM sqlite_master WHERE type = 'table' AND name IN ({_TABLES})", (), {})  # noqa: S608  names only
 _POSTGRES_HAS = Statement(f"SELECT name FROM unnest(ARRAY[{_TABLES}]) name WHERE to_regclass(name) IS NOT NULL", (), {})  # noqa: S608  names only
@@ -151,6 +153,15 @@ async def require_schema_over(fetch: Fetch, url: str) -> None:
     _require_found(_state(version[0][0] if version else None, floor[0][0] if floor else None))
 
 
+async def why_outgrown(fetch: Fetch) -> str | None:
+    """Return why this version may not work any more with a database that it began with; None where it may."""
+    for at, floor in await fetch(_BOTH, {}):
+        found = _state(at, floor)
+        if found is not None and found.is_newer and not found.is_workable:
+            return _told_newer(found)
+    return None
+
+
 def _require_file(url: URL) -> None:
     if is_sqlite(url) and not _is_there(url):
         message = (
@@ -204,10 +215,17 @@ def head() -> str:
 def _require_workable(found: SchemaState) -> None:
     if found.is_workable:
         return
-    told = f"the database has schema `{found.revision}`, this version needs `{head()}`"
     if found.is_newer:
-        raise UnavailableError(f"{told}: run a version at `{found.floor}` or newer")
-    raise UnavailableError(f"{told}: run `exchange migrate`")
+        raise OutgrownError(_told_newer(found))
+    raise UnavailableError(f"{_told(found)}: run `exchange migrate`")
+
+
+def _told(found: SchemaState) -> str:
+    return f"the database has schema `{found.revision}`, this version needs `{head()}`"
+
+
+def _told_newer(found: SchemaState) -> str:
+    return f"{_told(found)}: run a version at `{found.floor}` or newer"
 
 
 def _found(connection: Connection) -> SchemaState | None:

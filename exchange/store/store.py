@@ -70,7 +70,7 @@ from exchange.store.rows import (
     Sealed,
 )
 from exchange.store.rows_kept import RowsKept
-from exchange.store.schema import require_schema_over
+from exchange.store.schema import require_schema_over, why_outgrown
 from exchange.store.scrubbing import Scrubber
 from exchange.store.sealing import Sealer
 from exchange.store.search_statements import SearchStatements
@@ -240,6 +240,12 @@ class Store:
         """See what lies there, whether or not a connection is opened soon: it is told where that is broken."""
         if self.password is not None:
             self.password.newest()
+
+    async def look_at_schema(self) -> None:
+        """See whether a newer version has made the database its own meanwhile: nothing is read from it then."""
+        why = await why_outgrown(self._database.fetch)
+        if why is not None:
+            self.lineage.outgrow(why)
 
     async def close(self) -> None:
         """Finish the writes that wait and close every connection."""

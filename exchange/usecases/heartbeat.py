@@ -1,5 +1,7 @@
 """What a process signs of its own entries: at its start, every second while it writes some, at its end.
 
+Each second it also looks at what may have changed under it: password, clock, schema.
+
 A process that records a few things and ends, as a verb of the command line does, signs once, at its end.
 """
 
@@ -129,16 +131,20 @@ async def _beat_until(ending: asyncio.Event, own: Recording) -> None:
                 await ending.wait()
         except TimeoutError:
             own.store.look_at_password()
-            await _looked_or_warned(watch)
+            await _looked_or_warned(own, watch)
             silent = await _beat_or_warn(own, silent)
 
 
-async def _looked_or_warned(watch: ClockWatch) -> None:
+async def _looked_or_warned(own: Recording, watch: ClockWatch) -> None:
     try:
         await watch.look()
     except ExchangeError as exc:
         # The clock stays held against what is known of it.
         _log.warning("the clock is not looked at", extra={"cause": exc.message})
+    try:
+        await own.store.look_at_schema()
+    except ExchangeError as exc:
+        _log.warning("the schema is not looked at", extra={"cause": exc.message})
 
 
 async def _beat_or_warn(own: Recording, silent: int) -> int:

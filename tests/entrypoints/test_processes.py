@@ -86,6 +86,7 @@ class FakeProcess:
     """Stands for a process: `die` ends it."""
 
     pid = None
+    exitcode: int | None = None
 
     def __init__(self) -> None:
         self.sentinel, self._end = os.pipe()
@@ -142,3 +143,26 @@ def test_worker_that_cannot_be_replaced_for_want_of_memory_ends_no_other_and_is_
 
     assert (code, len(made)) == (0, 3)
     assert "a worker cannot be replaced now: Cannot allocate memory" in caplog.text
+
+
+@pytest.mark.usefixtures("answered_signals")
+def test_worker_whose_version_the_database_has_outgrown_ends_the_service(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    made: list[FakeProcess] = []
+
+    def begun(_target: object, arguments: tuple[Any, ...], *, name: str) -> FakeProcess:
+        made.append(FakeProcess())
+        arguments[1].report_ready()
+        return made[-1]
+
+    def outgrown() -> None:
+        made[1].exitcode = workers.OUTGROWN
+        made[1].die()
+
+    monkeypatch.setattr(workers, "begin_process", begun)
+    code = Supervisor(begun, None, workers=2, listening=None, counts=None).run(outgrown)
+
+    # Another one in its place would end as it did, and the address be held while nobody answers there.
+    assert (code, len(made)) == (1, 2)
+    assert "this version cannot go on, and ends" in caplog.text

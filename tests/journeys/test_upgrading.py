@@ -1,9 +1,11 @@
 """A roll: the newer version expands the database under the older one at work, and both serve it side by side."""
 
 import asyncio
+import sqlite3
 import subprocess
 import sys
 from collections.abc import Mapping
+from contextlib import closing
 from pathlib import Path
 
 import httpx2
@@ -11,7 +13,7 @@ import pytest
 
 from exchange.store import head, migrate, revision
 from tests.attacks.hidden import report_body
-from tests.attacks.served import Instance, Running, client, make_instance, serving
+from tests.attacks.served import WAIT_SECONDS, Instance, Running, client, make_instance, serving
 from tests.support.newer_program import (
     CONTRACTS,
     NEWER,
@@ -19,6 +21,7 @@ from tests.support.newer_program import (
     migrating_environment,
     newer_program,
 )
+from tests.support.postgres import execute
 from tests.support.prepared import PROGRAM, PreparedProcess, run_prepared
 
 pytestmark = [pytest.mark.journey, pytest.mark.timeout(180)]
@@ -45,6 +48,16 @@ def migrating(folder: Path, environment: Mapping[str, str]) -> subprocess.Popen[
 
 def url_of(instance: Instance) -> str:
     return instance.database_url or f"sqlite+aiosqlite:///{instance.folder}/exchange.db"
+
+
+def make_its_own(instance: Instance) -> None:
+    """Raise the floor, as the migration of a newer version does that takes something away."""
+    raised = f"UPDATE schema_floor SET revision = '{NEWER}'"
+    if instance.database_url is not None:
+        execute(instance.database_url.replace("+asyncpg", ""), raised)
+        return
+    with closing(sqlite3.connect(instance.folder / "exchange.db", timeout=60)) as connection, connection:
+        connection.execute(raised)
 
 
 async def post(instance: Instance, at: Running, subject: str) -> str:
@@ -74,8 +87,12 @@ async def test_old_and_new_serve_one_database_side_by_side(instance: Instance, n
             nodes = (old, new, restarted)
             reports = [before, *[await post(instance, node, f"by {node.url}") for node in nodes]]
             found = [await pull(instance, node, report) for node in nodes for report in reports]
+        make_its_own(instance)
+        code = await asyncio.to_thread(old.process.wait, WAIT_SECONDS)
 
     assert [answer.status_code for answer in found] == [200] * len(nodes) * len(reports)
+    # It had no need to be told: nobody starts it, and nobody asks it.
+    assert (code, f"run a version at `{NEWER}` or newer" in old.log.read_text()) == (1, True)
 
 
 async def test_versions_that_migrate_at_once_leave_the_newest(instance: Instance, newer: NewerInstance) -> None:

@@ -14,7 +14,7 @@ from sqlmodel import SQLModel
 
 from exchange.kernel import UnavailableError, UnsafeSettingError, from_micros
 from exchange.kernel.timekeeping import Timekeeping
-from exchange.store import Store, head, migrate, revision, schema
+from exchange.store import OutgrownError, Store, head, migrate, revision, schema
 from exchange.store.engine import checked_url, new_engine
 from exchange.store.log_tables import LogStateTable
 from exchange.store.tables import table
@@ -146,3 +146,23 @@ async def test_database_that_keeps_nothing_safe_is_refused(url: str) -> None:
 async def test_folder_that_is_missing_is_named_unavailable(tmp_path: Path) -> None:
     with pytest.raises(UnavailableError):
         await migrate(f"sqlite+aiosqlite:///{tmp_path}/no/such/exchange.db")
+
+
+@pytest.mark.parametrize(("revision", "floor", "is_outgrown"), [("9001", "0000", False), ("9001", "9001", True)])
+async def test_store_that_a_newer_version_made_its_own_meanwhile_reads_nothing_more(
+    store: Store, store_url: str, revision: str, floor: str, *, is_outgrown: bool
+) -> None:
+    await rows_of(store, f"UPDATE alembic_version SET version_num = '{revision}'")
+    await rows_of(store, f"UPDATE schema_floor SET revision = '{floor}'")
+    await store.look_at_schema()
+
+    assert store.lineage.has_ended.is_set() is is_outgrown
+    if not is_outgrown:
+        await store.caller("")
+        return
+    for _ in range(2):
+        with pytest.raises(OutgrownError, match="run a version at `9001` or newer"):
+            await store.caller("")
+    # Nor does what is begun anew.
+    with pytest.raises(OutgrownError, match="run a version at `9001` or newer"):
+        await open_store(store_url)

@@ -9,6 +9,8 @@ from exchange import usecases
 from exchange.audit import EventName, hash_leaf
 from exchange.audit.boot_checks import BootFinding, check_boots
 from exchange.kernel import UnavailableError, canonical_bytes
+from exchange.services import ended_with_database
+from exchange.store import OutgrownError
 from exchange.usecases import heartbeat
 from tests.support.store import NODE_KEY
 from tests.support.world import World
@@ -153,3 +155,40 @@ async def test_end_that_cannot_be_recorded_is_told_to_the_operator(
     world.sql("ALTER TABLE gone RENAME TO audit_entry")
 
     assert "not in the log" in caplog.text
+
+
+async def test_process_ends_within_a_beat_of_a_newer_version_making_the_database_its_own(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(heartbeat, "BEAT_SECONDS", 0.01)
+    stopping = asyncio.Event()
+
+    async def run() -> None:
+        async with ended_with_database(world.services.store, stopping), usecases.heartbeats(world.services):
+            world.sql("UPDATE alembic_version SET version_num = '9001'")
+            world.sql("UPDATE schema_floor SET revision = '9001'")
+            await asyncio.wait_for(stopping.wait(), 30)
+
+    with pytest.raises(OutgrownError, match="run a version at `9001` or newer"):
+        await run()
+    with pytest.raises(OutgrownError):
+        await usecases.list_reports(world.services, world.call("GBR reader"), usecases.ListQuery())
+
+
+async def test_heart_goes_on_where_the_schema_cannot_be_looked_at(
+    world: World, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    looks = asyncio.Event()
+
+    async def away(_: object) -> None:
+        looks.set()
+        raise UnavailableError("the database is away")
+
+    monkeypatch.setattr(heartbeat, "BEAT_SECONDS", 0.01)
+    monkeypatch.setattr(type(world.services.store), "look_at_schema", away)
+    with caplog.at_level(logging.WARNING):
+        async with usecases.heartbeats(world.services):
+            await asyncio.wait_for(looks.wait(), 30)
+
+    assert "the schema is not looked at" in caplog.text
+    assert not world.services.store.lineage.has_ended.is_set()

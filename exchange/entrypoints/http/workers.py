@@ -22,6 +22,9 @@ from exchange.entrypoints.http.server import Listening
 CANNOT_START = 3
 """Exit code of a worker that never began to serve; uvicorn uses the same."""
 
+OUTGROWN = 4
+"""Exit code of a worker whose version may not work with the database: no other one could in its place."""
+
 _READY = b"ready"
 _WAIT_SECONDS = 0.2
 STOP_SECONDS = 25.0
@@ -118,11 +121,15 @@ class Supervisor:
                     worker.process.join(timeout=_WAIT_SECONDS)
 
     def _replace_dead(self, *, is_announced: bool) -> bool:
-        """Start a new worker in place of each dead one; False where the service cannot even start."""
+        """Start a new worker in place of each dead one; False where the service cannot start, or go on."""
         for number, worker in list(self._running.items()):
             if worker.process.is_alive() or self._is_stopping:
                 continue
             worker.line.close()
+            if worker.process.exitcode == OUTGROWN:
+                # Kept running, it would hold the address while nobody answers there.
+                _log.error("this version cannot go on, and ends", extra={"worker": number})
+                return False
             if not is_announced and not worker.is_ready:
                 _log.error("a worker could not start", extra={"worker": number})
                 return False
