@@ -196,6 +196,8 @@ def test_contents_of_their_type_are_taken(media_type, content):
         ("application/geo+json", b"x", "is not JSON: Expecting value: line 1 column 1 (char 0)"),
         (STIX, b"[]", "is not a STIX bundle: an object whose `type` is `bundle`"),
         (STIX, b"{}", "is not a STIX bundle: an object whose `type` is `bundle`"),
+        (STIX, b'{"type": "bundle", "type": "bundle"}', "is not JSON: a name stands twice in one object"),
+        (STIX, b'{"type": "bundle", "objects": [{"a": 1, "a": 2}]}', "is not JSON: a name stands twice in one object"),
         (STIX, b'{"type": "indicator"}', "is not a STIX bundle: an object whose `type` is `bundle`"),
         ("application/stix+json", b"nope", "is not JSON: Expecting value: line 1 column 1 (char 0)"),
         ("text/plain", b"ab\xff", "is not UTF-8 at byte 2: convert it or declare application/octet-stream"),
