@@ -79,6 +79,13 @@ _MENDS = {
     "unable to open database file": "the database file cannot be opened: see that it is there, and whose, and its disk",
     "database or disk is full": "database or disk is full: make room on the disk",
     "file is not a database": "file is not a database: see what `exchange doctor` says",
+    "database disk image is malformed": "database disk image is malformed: look at the disk, put the file aside, and "
+    "`exchange restore` a backup",
+    "disk I/O error": "disk I/O error: look at the disk of the database, and what the system says of it",
+    **dict.fromkeys(
+        ("DataCorruptedError", "IndexCorruptedError"),
+        "a file of the database is damaged: look at its disk and its own log, and `exchange restore` a backup",
+    ),
 }
 """What an operator is told of a kind of failure, and to do; callers hear of the kind alone."""
 

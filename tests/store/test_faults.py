@@ -290,6 +290,10 @@ def test_fault_is_told_without_what_it_quotes(fault: Exception) -> None:
         (asyncpg.LockNotAvailableError(), "holds a lock"),
         (asyncpg.IdleInTransactionSessionTimeoutError(), "too slow for"),
         (asyncpg.InvalidPasswordError(), "which is read for each connection"),
+        (asyncpg.DataCorruptedError(), "`exchange restore` a backup"),
+        (asyncpg.IndexCorruptedError(), "`exchange restore` a backup"),
+        (sqlite3.DatabaseError("database disk image is malformed"), "`exchange restore` a backup"),
+        (sqlite3.OperationalError("disk I/O error"), "look at the disk"),
     ],
     ids=lambda each: type(each).__name__,
 )
