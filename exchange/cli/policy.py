@@ -40,11 +40,11 @@ from exchange.client import ExchangeClient
 from exchange.kernel import InvalidError, NotFoundError, is_uuid7
 from exchange.markings import Label, parse_marking, render_marking
 from exchange.release import ClassFacts, Explanation, Permit, Refusal, Simulation, Use, View, Viewer, check_law, explain
-from exchange.release import simulate as simulate_class
 from exchange.settings import load_settings, read_policies
 from exchange.store import Parts
 from exchange.usecases import show_client
 from exchange.usecases.facts import reader_facts, row_facts
+from exchange.usecases.in_between import simulate_readers
 from exchange.usecases.judging import judge, law_in_force
 from exchange.usecases.recording import draft
 from exchange.wire import AgencyReachBody, LabelBody, MemberReachBody, SimulationBody, SimulationRequest
@@ -261,7 +261,7 @@ async def _simulated(host: Host, supposed: Supposed) -> SimulationBody:
         reader_facts(client, purpose=next(iter(client.purposes), ""), call=call)
         for client in await services.store.clients()
     ]
-    simulation = simulate_class(facts, scope, readers, await law_in_force(services, state))
+    simulation = await simulate_readers(facts, scope, readers, await law_in_force(services, state))
     await services.store.append(_simulation_draft(host, supposed))
     return _reach(simulation)
 

@@ -35,7 +35,14 @@ from exchange.release.national_check import CheckedNational, NationalText, check
 from exchange.release.national_effects import Change, ClassChange, Spoken, national_changes
 from exchange.release.reach import Clause, Gap, Matter, find_gaps, highest_level
 from exchange.release.readable import readable_classes
-from exchange.release.simulate import AgencyOutlook, MemberOutlook, Simulation, simulate
+from exchange.release.simulate import (
+    AgencyOutlook,
+    MemberOutlook,
+    Simulation,
+    outlook_for,
+    readers_asked,
+    simulation_of,
+)
 
 __all__ = [
     "CAVEATS",
@@ -101,9 +108,11 @@ __all__ = [
     "load_guards",
     "load_law",
     "national_changes",
+    "outlook_for",
     "readable_classes",
+    "readers_asked",
     "request_scope",
-    "simulate",
+    "simulation_of",
     "stored_national",
     "with_row",
 ]

@@ -84,15 +84,16 @@ def national_changes(  # noqa: PLR0913  which reports, by which law and that one
     after: Law,
     spoken: Spoken,
     at_micros: int,
-) -> list[ClassChange]:
-    """Return what changes about reports of these classes when `after` is in force in place of `before`.
+) -> Iterator[tuple[ClassChange, ...]]:
+    """Yield what changes about reports of these classes when `after` is in force in place of `before`.
+
+    So for each member, and nothing for each kind of its readers before: whoever asks can let others in each time.
 
     `at_micros` is the moment that is asked about: a consent that has ended lets nobody read.
     """
     scopes = [scope for scope in map(scope_of, classes.values()) if scope is not None]
     purposes = sorted({purpose for scope in scopes for purpose in scope.purposes})
     compartments = frozenset(word for scope in scopes for word in scope.compartments)
-    found: list[ClassChange] = []
     for member in _members(classes.values(), scopes):
         seen: dict[int, list[tuple[Permit | None, Permit | None]]] = {}
         for each in _readers(member, purposes, compartments, spoken, before.catalogue):
@@ -101,9 +102,9 @@ def national_changes(  # noqa: PLR0913  which reports, by which law and that one
             will = _readable(reader, classes, scope_of, after)
             for class_id in was.keys() | will.keys():
                 seen.setdefault(class_id, []).append((was.get(class_id), will.get(class_id)))
-        for class_id, pairs in sorted(seen.items()):
-            found += [ClassChange(class_id, member, change) for change in _changes(pairs)]
-    return found
+            yield ()
+        changes = ((class_id, _changes(pairs)) for class_id, pairs in sorted(seen.items()))
+        yield tuple(ClassChange(class_id, member, change) for class_id, found in changes for change in found)
 
 
 def _members(classes: Iterable[ClassFacts], scopes: Iterable[ScopeFacts]) -> list[str]:

@@ -1,4 +1,7 @@
-"""Who could read a report with these attributes, without posting it: counts by agency, never single clients."""
+"""Who could read a report with these attributes, without posting it: counts by agency, never single clients.
+
+Readers are decided for one by one, so that whoever asks can let others in between: a report has up to a hundred labels.
+"""
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable
@@ -39,8 +42,21 @@ class Simulation:
     members: tuple[MemberOutlook, ...]
 
 
-def simulate(cls: ClassFacts, scope: ScopeFacts | None, readers: Iterable[ReaderFacts], law: Law) -> Simulation:
-    """Return who could read a current report of class `cls`, each client with its own purpose.
+def readers_asked(cls: ClassFacts, scope: ScopeFacts | None, readers: Iterable[ReaderFacts]) -> tuple[ReaderFacts, ...]:
+    """Return which of `readers` are to be decided for: a client without the role says nothing about its member."""
+    parties = _parties(cls, scope)
+    return tuple(each for each in readers if each.member in parties and Role.READER in each.roles)
+
+
+def outlook_for(reader: ReaderFacts, cls: ClassFacts, scope: ScopeFacts | None, law: Law) -> Decision:
+    """Return the decision for one reader about a current report of the class."""
+    return decide(reader, cls, scope, CURRENT_ROW, Use.READ, law)
+
+
+def simulation_of(
+    cls: ClassFacts, scope: ScopeFacts | None, decided: Iterable[tuple[ReaderFacts, Decision]]
+) -> Simulation:
+    """Return who could read a current report of class `cls`: what the decisions for `readers_asked` come to.
 
     Concerned are the originator, the readers of the scope, those that an open crisis adds, and the members the labels
     name: who else has clients here is not the poster's to know. A member without any reading client is refused for
@@ -48,16 +64,16 @@ def simulate(cls: ClassFacts, scope: ScopeFacts | None, readers: Iterable[Reader
     to know either.
     """
     decisions: defaultdict[str, list[tuple[str, Decision]]] = defaultdict(list)
-    concerned = _concerned(cls)
-    parties = concerned if scope is None else scope.readers.union({cls.originator}, _in_crisis(cls, scope))
-    for reader in readers:
-        # A client without the role says nothing about why its member could not read.
-        if reader.member in parties and Role.READER in reader.roles:
-            decision = decide(reader, cls, scope, CURRENT_ROW, Use.READ, law)
-            decisions[reader.member].append((reader.agency, decision))
-    outsiders = tuple(MemberOutlook(member, (), (Reason.NOT_A_PARTY,)) for member in concerned - parties)
+    parties = _parties(cls, scope)
+    for reader, decision in decided:
+        decisions[reader.member].append((reader.agency, decision))
+    outsiders = tuple(MemberOutlook(member, (), (Reason.NOT_A_PARTY,)) for member in _concerned(cls) - parties)
     insiders = tuple(_outlook(member, decisions[member]) for member in parties)
     return Simulation(tuple(sorted((*outsiders, *insiders), key=lambda outlook: outlook.member)))
+
+
+def _parties(cls: ClassFacts, scope: ScopeFacts | None) -> frozenset[str]:
+    return _concerned(cls) if scope is None else scope.readers.union({cls.originator}, _in_crisis(cls, scope))
 
 
 def _concerned(cls: ClassFacts) -> frozenset[str]:

@@ -7,7 +7,6 @@ Counted are reports that the caller's own member may read or has originated and 
 no others.
 """
 
-import asyncio
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from typing import assert_never
@@ -33,11 +32,10 @@ from exchange.release import (
 )
 from exchange.store import PolicyState
 from exchange.usecases.context import Call, Services
+from exchange.usecases.in_between import Pause
 from exchange.usecases.judging import law_in_force
 from exchange.usecases.knowledge import scope_facts
 
-_CLASSES_AT_ONCE = 100
-"""Some 10 ms of rules and guards: others are served in between."""
 _OF_A_PURPOSE = frozenset({Reason.HANDLING_CAVEAT, Reason.NATIONAL_CAVEAT, Reason.RULE_FAILED})
 """What may be said against one purpose of a clause and not against another one."""
 
@@ -101,23 +99,24 @@ async def impact_of(  # noqa: PLR0913  what is compared, and for whom
     after = as_if_concluded(agreement, terms, call.now)
     law, known = await law_in_force(services, state), services.law.known_to(client.member)
     moves = {member: _Moves() for member in dict.fromkeys((*agreement.terms.parties, *terms.parties))}
-    for number, (class_id, facts) in enumerate(own.items(), start=1):
+    pause = Pause()
+    for class_id, facts in own.items():
         # INVARIANT: nobody is told of reports that it may not know of.
-        if _may_know(law, call, client, agreement, facts):
+        if await _may_know(law, call, client, agreement, facts, pause):
             for member, moved in moves.items():
                 # Nor of others' national caveats, as far as they concern third ones, wherever they are kept.
                 told = law if client.member in {facts.originator, member} else known
-                reaches = (_reach(told, call, each, facts, member) for each in (agreement, after))
-                moved.note(class_id, *reaches)
-        if number % _CLASSES_AT_ONCE == 0:
-            await asyncio.sleep(0)
+                was, will = [await _reach(told, call, each, facts, member, pause) for each in (agreement, after)]
+                moved.note(class_id, was, will)
     moved_ids = sorted({each for one in moves.values() for each in one.all})
     async with services.store.unit_of_work() as unit:
         counts = Counter(await unit.amendments().current_reports(moved_ids))
     return tuple(sentence for member, moved in moves.items() for sentence in moved.told(member, counts))
 
 
-def _may_know(law: Law, call: Call, client: Client, agreement: Agreement, facts: ClassFacts) -> bool:
+async def _may_know(  # noqa: PLR0913, PLR0917  who asks about what, by which law
+    law: Law, call: Call, client: Client, agreement: Agreement, facts: ClassFacts, pause: Pause
+) -> bool:
     """Return whether reports of a class are counted for this signatory: its member's affair, and within its clearance.
 
     A text may be proposed for the sake of its counts alone, so they hold nothing that its auditor would not be shown.
@@ -125,17 +124,21 @@ def _may_know(law: Law, call: Call, client: Client, agreement: Agreement, facts:
     is_current = client.clearance.is_current(call.now)
     if not is_current or not covers_label(client.clearance, facts.label, law.catalogue):
         return False
-    return facts.originator == client.member or bool(_reach(law, call, agreement, facts, client.member))
+    return facts.originator == client.member or bool(await _reach(law, call, agreement, facts, client.member, pause))
 
 
-def _reach(law: Law, call: Call, agreement: Agreement, facts: ClassFacts, member: str) -> Reach:
+async def _reach(  # noqa: PLR0913, PLR0917  who reads what, by which law
+    law: Law, call: Call, agreement: Agreement, facts: ClassFacts, member: str, pause: Pause
+) -> Reach:
     """Return what readers of `member`, with every clearance and one purpose or another, have of a class at most."""
     scope = scope_facts(agreement, facts.scope, call.now, facts.edition)
     if scope is None:
         return frozenset()
     found: set[Label | View] = set()
     for purpose in sorted(scope.purposes):
-        match decide(_reader(law, call, scope, member, purpose), facts, scope, CURRENT_ROW, Use.READ, law):
+        decision = decide(_reader(law, call, scope, member, purpose), facts, scope, CURRENT_ROW, Use.READ, law)
+        await pause.after(facts)
+        match decision:
             case Permit(labels, view):
                 found |= labels
                 found |= {view} & {View.FULL}

@@ -1,15 +1,15 @@
 """What is counted to see whether promises were kept: who could read what, who acknowledged it, what was in force."""
 
-import asyncio
 from collections.abc import Collection, Mapping
 from datetime import datetime
 
 from exchange.agreements import Agreement, InForce, PostedFact
 from exchange.members import Client, Role
-from exchange.release import ClassFacts, ScopeFacts, readable_classes
+from exchange.release import ClassFacts, ScopeFacts
 from exchange.store import Countable, CountedReport, PolicyState
 from exchange.usecases.context import DEFAULT_PURPOSE, Call, Services
 from exchange.usecases.facts import reader_facts
+from exchange.usecases.in_between import readable_among
 from exchange.usecases.judging import law_in_force
 from exchange.usecases.knowledge import scope_facts
 
@@ -62,7 +62,7 @@ async def readable_under(  # noqa: PLR0913  who reads what, for what, and under 
             return scope_facts(under, facts.scope, call.now, facts.edition)
         return services.knowledge.scope(facts.agreement, facts.scope, call.now, facts.edition)
 
-    permits = readable_classes(
+    permits = await readable_among(
         reader_facts(client, purpose=purpose, call=call),
         classes,
         scope_of,
@@ -70,8 +70,6 @@ async def readable_under(  # noqa: PLR0913  who reads what, for what, and under 
         law=law,
         cache=services.knowledge.decisions,
     )
-    # Rules and guards took their time: others are served in between.
-    await asyncio.sleep(0)
     return frozenset(permits)
 
 

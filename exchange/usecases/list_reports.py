@@ -5,12 +5,10 @@ Steps: (1) which classes this reader may read, remembered while nothing that bea
 headers; (5) the entry with every id shown is durable; (6) answer.
 """
 
-import asyncio
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from itertools import islice
-from typing import TypedDict, TypeVar
+from typing import TypedDict
 
 from exchange.agreements import covers
 from exchange.audit import EventName, Outcome
@@ -18,22 +16,18 @@ from exchange.crypto import OpeningError
 from exchange.kernel import Fault, InvalidError, MalformedError, UnavailableError
 from exchange.kernel.spans import Mark, SpanName
 from exchange.members import Client, Role
-from exchange.release import ClassFacts, Permit, readable_classes
+from exchange.release import ClassFacts, Permit
 from exchange.reports import Precedence
 from exchange.store import CallerRow, PageRow, PolicyState, ReportRow
 from exchange.usecases.authenticate import admit, required_thumbprint
 from exchange.usecases.context import Call, Recorded, Services
 from exchange.usecases.facts import reader_facts, stated_purpose
+from exchange.usecases.in_between import readable_among
 from exchange.usecases.judging import law_in_force, require_same_law
 from exchange.usecases.knowledge import Readable, ReaderKey, earliest_change
 from exchange.usecases.opening import is_whole, open_headers
 from exchange.usecases.positions import open_position, seal_position
 from exchange.usecases.recording import draft, on_record, record_tampering
-
-T = TypeVar("T")
-
-_CLASSES_AT_ONCE = 64
-"""A batch costs about 6 ms when nothing is remembered, and 80 ms under the dearest national caveats there can be."""
 
 _TRIES = 5
 """How often a page is begun again because the policy moved under it; more means it moves faster than one can read."""
@@ -122,19 +116,15 @@ async def _permits(
 ) -> dict[int, Permit]:
     knowledge, purpose = services.knowledge, stated_purpose(services, call, client)
     law = await law_in_force(services, state)
-    permits: dict[int, Permit] = {}
-    for batch in _batched(facts.items(), _CLASSES_AT_ONCE):
-        permits |= readable_classes(
-            reader_facts(client, purpose=purpose, call=call),
-            dict(batch),
-            lambda each: knowledge.scope(each.agreement, each.scope, call.now, each.edition),
-            policy_version=state.policy_version,
-            law=law,
-            cache=knowledge.decisions,
-        )
-        # Thousands of classes take half a second when nothing is remembered: others are served in between.
-        await asyncio.sleep(0)
-    return permits
+    # Thousands of classes take half a second when nothing is remembered: others are served in between.
+    return await readable_among(
+        reader_facts(client, purpose=purpose, call=call),
+        facts,
+        lambda each: knowledge.scope(each.agreement, each.scope, call.now, each.edition),
+        policy_version=state.policy_version,
+        law=law,
+        cache=knowledge.decisions,
+    )
 
 
 async def _settled_page(services: Services, call: Call, query: ListQuery) -> tuple[Client, PageRow, Readable]:
@@ -225,9 +215,3 @@ def _matches(facts: ClassFacts, query: ListQuery) -> bool:
         and (query.topic is None or covers((query.topic,), facts.topic))
         and (query.kind is None or facts.kind == query.kind)
     )
-
-
-def _batched(items: Iterable[T], size: int) -> Iterator[list[T]]:
-    rest = iter(items)
-    while batch := list(islice(rest, size)):
-        yield batch

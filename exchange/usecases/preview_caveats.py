@@ -5,10 +5,7 @@ that the caller is cleared for. It says nothing of any client: see `exchange.rel
 """
 
 import asyncio
-from collections.abc import Iterator
 from dataclasses import dataclass
-from itertools import islice
-from typing import TypeVar
 
 from exchange.audit import EventName, Outcome
 from exchange.kernel import to_micros
@@ -27,14 +24,13 @@ from exchange.release import (
 from exchange.store import PolicyState
 from exchange.usecases.authenticate import authenticated_row
 from exchange.usecases.context import Call, Recorded, Services
+from exchange.usecases.in_between import batches_of
 from exchange.usecases.judging import law_in_force
 from exchange.usecases.originating import may_know
 from exchange.usecases.recording import draft, on_record
 
-_CLASSES_AT_ONCE = 16
-"""For each of some ten kinds of readers, twice: others are served in between."""
-
-T = TypeVar("T")
+_LABELS_AT_ONCE = 16
+"""Twice, for one kind of readers of some ten: others are served in between."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,16 +96,18 @@ async def _changes(  # noqa: PLR0913  what is compared, and for whom
         guard for law in (before, after) for guard in law.guards.guards.values() if guard.member == client.member
     )
     found: list[ClassChange] = []
-    for batch in _batched(iter((each, facts) for each, facts in own.items() if counts.get(each)), _CLASSES_AT_ONCE):
-        found += national_changes(
-            dict(batch),
+    shown = ((each, facts) for each, facts in own.items() if counts.get(each))
+    for batch in batches_of(shown, _LABELS_AT_ONCE):
+        for changes in national_changes(
+            batch,
             lambda each: knowledge.scope(each.agreement, each.scope, call.now, each.edition),
             before=before,
             after=after,
             spoken=spoken,
             at_micros=to_micros(call.now),
-        )
-        await asyncio.sleep(0)
+        ):
+            found += changes
+            await asyncio.sleep(0)
     return tuple(
         sorted((_told(services, own[each.class_id], each, counts[each.class_id]) for each in found), key=_order)
     )
@@ -130,8 +128,3 @@ def _told(services: Services, facts: ClassFacts, change: ClassChange, reports: i
 
 def _order(each: ChangedRelease) -> tuple[str, ...]:
     return (each.member, each.change.value, each.agreement, each.scope, each.topic, each.kind, each.marking)
-
-
-def _batched(items: Iterator[T], size: int) -> Iterator[list[T]]:
-    while batch := list(islice(items, size)):
-        yield batch

@@ -23,6 +23,7 @@ from exchange.store import History, ReportRecord, Sought, Span
 from exchange.usecases.auditing import Gaze, admit_auditor, within_slice
 from exchange.usecases.context import DEFAULT_PURPOSE, Call, Recorded, Services
 from exchange.usecases.facts import reader_facts
+from exchange.usecases.in_between import Pause
 from exchange.usecases.knowledge import scope_facts
 from exchange.usecases.national_law import national_of
 from exchange.usecases.recording import draft, named, on_record
@@ -30,9 +31,6 @@ from exchange.usecases.registries import audited_report, opened_facts, report_dr
 
 _READS = (EventName.REPORT_READ, EventName.REPORT_PART_READ)
 _AT_A_TIME = 500
-_CLIENTS_AT_ONCE = 50
-"""About 10 ms of rules and guards: others are served in between."""
-
 _INSTANT = timedelta(microseconds=1)
 
 
@@ -146,12 +144,11 @@ async def _could(
         versions.setdefault(span.value.id, []).append(span)
     shared = _turns(period)
     found: list[CouldRead] = []
-    for number, spans in enumerate(versions.values(), start=1):
-        best = _best(services, call, period, spans=spans, shared=shared)
+    pause = Pause()
+    for spans in versions.values():
+        best = await _best(services, call, period, spans=spans, shared=shared, pause=pause)
         if best is not None:
             found.append(best)
-        if number % _CLIENTS_AT_ONCE == 0:
-            await asyncio.sleep(0)
     return tuple(sorted(found, key=lambda each: (each.member, each.agency, each.client)))
 
 
@@ -189,19 +186,20 @@ def _turns(period: _Period) -> list[datetime | None]:
     return turns
 
 
-def _best(
+async def _best(  # noqa: PLR0913  one client, and what it is asked of
     services: Services,
     call: Call,
     period: _Period,
     *,
     spans: list[Span[Client]],
     shared: list[datetime | None],
+    pause: Pause,
 ) -> CouldRead | None:
     """Return the most that one client could have read in the period, and since when; None for nothing."""
     best: CouldRead | None = None
     for moment in period.at([*shared, *_own_changes(period, spans)]):
         client = _client_at(period, spans, moment)
-        view = None if client is None else _view(services, replace(call, now=moment), period, client)
+        view = None if client is None else await _view(services, replace(call, now=moment), period, client, pause)
         if client is None or view is None:
             continue
         if best is None or (best.view is View.TEAR_LINE and view is View.FULL):
@@ -232,7 +230,7 @@ def _client_at(period: _Period, spans: list[Span[Client]], moment: datetime) -> 
     return replace(client, member_standing=member.standing)
 
 
-def _view(services: Services, then: Call, period: _Period, client: Client) -> View | None:
+async def _view(services: Services, then: Call, period: _Period, client: Client, pause: Pause) -> View | None:
     """Return how much `client` could read at `then.now`, for the best of its purposes."""
     report = next((span.value for span in period.reports if span.holds(then.now)), None)
     if report is None:
@@ -254,6 +252,7 @@ def _view(services: Services, then: Call, period: _Period, client: Client) -> Vi
                 pass
             case other:
                 assert_never(other)
+        await pause.after(facts)
     return View.FULL if View.FULL in views else next(iter(views), None)
 
 

@@ -17,10 +17,11 @@ from exchange.audit import EventName, Outcome
 from exchange.kernel import Fault, InvalidError
 from exchange.markings import Label
 from exchange.members import Client
-from exchange.release import AgencyOutlook, ClassFacts, Clause, Law, Matter, ScopeFacts, highest_level, simulate
+from exchange.release import AgencyOutlook, ClassFacts, Clause, Law, Matter, ScopeFacts, highest_level
 from exchange.usecases.agreements import admit_proposer, logged_text, read_terms, require_own_agreement
 from exchange.usecases.context import DEFAULT_PURPOSE, Call, Recorded, Services
 from exchange.usecases.facts import reader_facts
+from exchange.usecases.in_between import simulate_readers
 from exchange.usecases.judging import ABSENT_ID
 from exchange.usecases.knowledge import scope_facts
 from exchange.usecases.recording import draft, on_record
@@ -92,13 +93,13 @@ async def _outlook(services: Services, call: Call, client: Client | None, propos
     if client is None or client.member not in terms.parties:
         return AgreementOutlook(terms.title, lines, ())
     readers = [each for each in await services.store.clients() if each.member == client.member]
-    own = await _one_by_one(
+    own = [
         reach
         for scope, facts in clauses
         if client.member in scope.readers
-        for reach in _own(law, call, scope, facts, readers)
-    )
-    return AgreementOutlook(terms.title, lines, own)
+        for reach in await _own(law, call, scope, facts, readers)
+    ]
+    return AgreementOutlook(terms.title, lines, tuple(own))
 
 
 def _require_bearable(terms: Terms) -> None:
@@ -131,7 +132,8 @@ def _lines(law: Law, scope: Scope, facts: ScopeFacts) -> Iterator[DraftLine]:
                 yield DraftLine(scope.name, contributor, reader, highest)
 
 
-def _own(law: Law, call: Call, scope: Scope, facts: ScopeFacts, clients: list[Client]) -> Iterator[OwnReach]:
+async def _own(law: Law, call: Call, scope: Scope, facts: ScopeFacts, clients: list[Client]) -> list[OwnReach]:
+    found = []
     readers = [reader_facts(each, purpose=next(iter(each.purposes), DEFAULT_PURPOSE), call=call) for each in clients]
     for level in reversed(law.catalogue.base.levels):
         label = Label(law.catalogue.base.id, level.name, releasable_to=tuple(sorted(scope.readers)))
@@ -147,6 +149,8 @@ def _own(law: Law, call: Call, scope: Scope, facts: ScopeFacts, clients: list[Cl
             label=label,
             part_labels=(label,),
         )
-        outlook = {each.member: each for each in simulate(cls, facts, readers, law).members}
+        outlook = {each.member: each for each in (await simulate_readers(cls, facts, readers, law)).members}
         own = outlook.get(clients[0].member) if clients else None
-        yield OwnReach(scope.name, level.name, () if own is None else own.agencies)
+        found.append(OwnReach(scope.name, level.name, () if own is None else own.agencies))
+        await asyncio.sleep(0)
+    return found

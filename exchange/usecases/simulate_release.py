@@ -6,12 +6,13 @@ from exchange.agreements import AgreementId
 from exchange.audit import EventName, Outcome
 from exchange.markings import Label
 from exchange.members import Client, Role
-from exchange.release import ReaderFacts, Simulation, class_facts, simulate
+from exchange.release import ReaderFacts, Simulation, class_facts
 from exchange.reports import PostedPart, PostedReport, Precedence
 from exchange.store import PolicyState
 from exchange.usecases.authenticate import admit, required_thumbprint
 from exchange.usecases.context import DEFAULT_PURPOSE, Call, Recorded, Services
 from exchange.usecases.facts import reader_facts
+from exchange.usecases.in_between import simulate_readers
 from exchange.usecases.judging import law_in_force, require_same_law
 from exchange.usecases.post_checks import compose, require_in_force
 from exchange.usecases.recording import draft, on_record
@@ -64,7 +65,9 @@ async def _simulate(
     law = await law_in_force(services, state)
     clients = await services.store.clients()
     facts = class_facts(header, under=services.knowledge.posted_under(agreement.id, simulated.scope, call.now))
-    return simulate(facts, scope, [_as_reader(reader, call) for reader in clients], law)
+    # One at a time, and each member's in turn: it may ask about a hundred labels for every client there is.
+    async with services.drafting.turn(client.id, client.member):
+        return await simulate_readers(facts, scope, [_as_reader(reader, call) for reader in clients], law)
 
 
 def _as_reader(client: Client, call: Call) -> ReaderFacts:

@@ -1,5 +1,6 @@
 """A small world in which everything is permitted: tests change one thing and see what it does."""
 
+from collections.abc import Iterable
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
@@ -8,7 +9,19 @@ from typing import Any
 from exchange.agreements import OnwardRelease
 from exchange.markings import Label
 from exchange.members import Role
-from exchange.release import Assurance, ClassFacts, Law, ReaderFacts, RowFacts, ScopeFacts, load_law
+from exchange.release import (
+    Assurance,
+    ClassFacts,
+    Law,
+    ReaderFacts,
+    RowFacts,
+    ScopeFacts,
+    Simulation,
+    load_law,
+    outlook_for,
+    readers_asked,
+    simulation_of,
+)
 
 POLICIES = Path(__file__).parents[2] / "policies"
 
@@ -111,3 +124,9 @@ def marked(label: Label, *parts: Label, **changes: Any) -> ClassFacts:
 def label(**changes: Any) -> Label:
     """Return the report's label, with `changes`."""
     return replace(LABEL, **changes)
+
+
+def simulated(cls: ClassFacts, clause: ScopeFacts | None, readers: Iterable[ReaderFacts], law: Law) -> Simulation:
+    """Return who could read a report of this class, decided in one go."""
+    asked = readers_asked(cls, clause, readers)
+    return simulation_of(cls, clause, [(each, outlook_for(each, cls, clause, law)) for each in asked])

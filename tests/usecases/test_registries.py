@@ -341,22 +341,6 @@ async def test_who_did_is_told_once_with_how_often(world: World) -> None:
     assert before.did == ()
 
 
-async def test_many_clients_are_judged_with_pauses(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(usecases.readers_on.__globals__["asyncio"], "sleep", _counting(pauses := []))
-    monkeypatch.setitem(usecases.readers_on.__globals__, "_CLIENTS_AT_ONCE", 4)
-    report = await world.post(label=TO_NOR)
-    await readers(world, report, later(world))
-
-    assert len(pauses) == len(world.clients) // 4
-
-
-def _counting(pauses: list[float]) -> Callable[[float], Awaitable[None]]:
-    async def sleep(seconds: float) -> None:
-        pauses.append(seconds)
-
-    return sleep
-
-
 async def test_law_of_then_is_named_beside_the_one_that_was_asked(world: World) -> None:
     report = await world.post(label=TO_NOR)
     first = later(world)

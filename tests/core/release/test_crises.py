@@ -19,9 +19,19 @@ from exchange.release import (
     decide_cached,
     explain,
     readable_classes,
-    simulate,
 )
-from tests.support.release_world import CLASS, LABEL, LOWER, ROW, label, marked, reader, rules_only_law, scope
+from tests.support.release_world import (
+    CLASS,
+    LABEL,
+    LOWER,
+    ROW,
+    label,
+    marked,
+    reader,
+    rules_only_law,
+    scope,
+    simulated,
+)
 
 READERS = CrisisFacts("c1", frozenset({"DNK"}), None)
 CEILING = CrisisFacts("c2", frozenset(), "TOP SECRET")
@@ -194,11 +204,11 @@ def test_explanation_without_a_scope_says_nothing_of_a_crisis():
 def test_simulation_counts_who_reads_in_a_crisis_alone():
     gbr = reader(client="c2", member="GBR", nationality="GBR", level="TOP SECRET")
 
-    def simulated(cls, *crises):
-        return {each.member: each for each in simulate(cls, clause(*crises), [DNK, gbr], rules_only_law()).members}
+    def outlook(cls, *crises):
+        return {each.member: each for each in simulated(cls, clause(*crises), [DNK, gbr], rules_only_law()).members}
 
     # As a pull of what was posted so would be answered.
-    assert simulated(posted(FOR_DNK), READERS)["DNK"].agencies == (AgencyOutlook(DNK.agency, 1, 0),)
-    assert simulated(posted(FOR_DNK))["DNK"].reasons == (Reason.NOT_A_PARTY,)
-    assert simulated(posted(FOR_DNK, crises=()), READERS)["DNK"].reasons == (Reason.NOT_A_PARTY,)
-    assert simulated(posted(HIGH), READERS, CEILING)["DNK"].reasons == (Reason.NOT_RELEASABLE,)
+    assert outlook(posted(FOR_DNK), READERS)["DNK"].agencies == (AgencyOutlook(DNK.agency, 1, 0),)
+    assert outlook(posted(FOR_DNK))["DNK"].reasons == (Reason.NOT_A_PARTY,)
+    assert outlook(posted(FOR_DNK, crises=()), READERS)["DNK"].reasons == (Reason.NOT_A_PARTY,)
+    assert outlook(posted(HIGH), READERS, CEILING)["DNK"].reasons == (Reason.NOT_RELEASABLE,)

@@ -27,8 +27,8 @@ def law_of(*conditions):
 def changes(before, after, cls=CLASS, scope=OPEN, now=0):
     (was, guards), (will, more) = law_of(*before), law_of(*after)
     spoken = Spoken.of((*guards, *more))
-    found = national_changes({7: cls}, lambda _: scope, before=was, after=will, spoken=spoken, at_micros=now)
-    return {(each.member, each.change) for each in found}
+    told = national_changes({7: cls}, lambda _: scope, before=was, after=will, spoken=spoken, at_micros=now)
+    return {(each.member, each.change) for found in told for each in found}
 
 
 STOPPED, NARROWED, OPENED = Change.STOPPED, Change.NARROWED, Change.OPENED
@@ -110,11 +110,13 @@ def test_changes_are_called_what_the_interface_calls_them():
 
 def test_changes_name_the_class_by_member_in_order():
     (will, guards), (was, _) = law_of("true"), law_of()
-    found = national_changes(
+    told = national_changes(
         {9: CLASS, 3: CLASS}, lambda _: OPEN, before=was, after=will, spoken=Spoken.of(guards), at_micros=0
     )
 
-    assert found == [ClassChange(each, member, STOPPED) for member in ("GBR", "NOR") for each in (3, 9)]
+    assert [each for found in told for each in found] == [
+        ClassChange(each, member, STOPPED) for member in ("GBR", "NOR") for each in (3, 9)
+    ]
 
 
 def test_only_some_of_the_words_that_a_caveat_names_are_tried():

@@ -1,8 +1,19 @@
 from dataclasses import replace
 
 from exchange.members import Role
-from exchange.release import AgencyOutlook, MemberOutlook, Reason, simulate
-from tests.support.release_world import CLASS, LABEL, LOWER, SCOPE, label, law_with, marked, reader, rules_only_law
+from exchange.release import AgencyOutlook, MemberOutlook, Reason
+from tests.support.release_world import (
+    CLASS,
+    LABEL,
+    LOWER,
+    SCOPE,
+    label,
+    law_with,
+    marked,
+    reader,
+    rules_only_law,
+    simulated,
+)
 
 SWEPT = marked(LABEL, LOWER, LABEL)
 
@@ -12,7 +23,7 @@ def client(number, member, **changes):
 
 
 def outlook(readers, cls=SWEPT, clause=SCOPE, law=None):
-    return {found.member: found for found in simulate(cls, clause, readers, law or rules_only_law()).members}
+    return {found.member: found for found in simulated(cls, clause, readers, law or rules_only_law()).members}
 
 
 def test_clients_are_counted_by_agency_whole_and_tear_line():
