@@ -45,6 +45,7 @@ from exchange.entrypoints.http.service import Service
 from exchange.entrypoints.http.strangers import Strangers
 from exchange.entrypoints.http.tls import tls_extension
 from exchange.entrypoints.http.trust import Trust, TrustFiles
+from exchange.entrypoints.http.trust_news import TrustNews
 from exchange.entrypoints.http.visit import MOST_HELD_BYTES, BodyLimits, BodyRoom
 from exchange.entrypoints.http.workers import CANNOT_START, OUTGROWN, Supervisor, WorkOrder
 from exchange.entrypoints.jobs.keeper import kept_running
@@ -56,11 +57,13 @@ from exchange.settings import InstanceLayout, Settings, read_secret
 from exchange.store import OutgrownError
 from exchange.usecases import (
     Services,
+    TakenUp,
     check_readiness,
     heartbeats,
     put_law_in_force,
     record_refused_connections,
     record_service,
+    record_trust,
 )
 
 __all__ = ["create_app", "open_services", "serve"]
@@ -184,9 +187,11 @@ async def _serve_one(
         ended_with_database(app.state.services.store, stopping),
         _streams_ended_by(stopping, app),
         _strangers(app) as strangers,
+        _trust_news(app) as news,
     ):
         clock = app.state.services.clock
-        trust = _trust(settings, clock)
+        trust = _trust(settings, clock, news)
+        await news.begin(trust.in_use)
         service = service_config(
             app, trust.context, app.gate, trust.edges, strangers=strangers, trust=trust, clock=clock
         )
@@ -200,6 +205,13 @@ def _strangers(app: Service) -> Strangers:
         await record_refused_connections(app.state.services, counts, source)
 
     return Strangers(record)
+
+
+def _trust_news(app: Service) -> TrustNews:
+    async def record(taken: TakenUp) -> None:
+        await record_trust(app.state.services, taken)
+
+    return TrustNews(record)
 
 
 @asynccontextmanager
@@ -270,7 +282,7 @@ def _places(settings: Settings) -> HostPlaces:
     )
 
 
-def _trust(settings: Settings, clock: Clock = system_clock) -> Trust:
+def _trust(settings: Settings, clock: Clock = system_clock, news: TrustNews | None = None) -> Trust:
     files = TrustFiles(
         settings.server_certificate_file,
         settings.server_key_file,
@@ -279,7 +291,7 @@ def _trust(settings: Settings, clock: Clock = system_clock) -> Trust:
         settings.edge_certificates_file,
     )
     edges = load_edges(settings.edge_certificates_file, extension_of=tls_extension, clock=clock)
-    return Trust(files, edges, read_secret=read_secret, clock=clock)
+    return Trust(files, edges, read_secret=read_secret, clock=clock, news=news)
 
 
 def _in_use(trust: Trust, app: Service) -> Shown:

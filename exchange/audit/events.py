@@ -28,6 +28,7 @@ class EventName(Enum):
     SCHEMA_MIGRATED = "schema.migrated"
     POLICY_CHANGED = "policy.changed"
     CONNECTION_REFUSED = "connection.refused"
+    TRUST_TAKEN_UP = "trust.taken_up"
     CALLER_AUTHENTICATED = "caller.authenticated"
     CALLER_DESCRIBED = "caller.described"
     VOCABULARY_READ = "vocabulary.read"

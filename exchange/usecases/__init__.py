@@ -135,6 +135,7 @@ from exchange.usecases.readers_on import CouldRead, DidRead, ReadersOn, readers_
 from exchange.usecases.recall_report import Recall, RecallOutlook, preview_recall, recall_report, show_recall
 from exchange.usecases.receive_part import Incoming, receive_part
 from exchange.usecases.receive_report import receive_report
+from exchange.usecases.record_trust import TakenUp, record_trust
 from exchange.usecases.recording import record_rejection, record_tampering
 from exchange.usecases.refused_connections import record_refused_connections
 from exchange.usecases.registries import ClientRegistry, Leaf, ReportRegistry, client_registry, report_registry
@@ -253,6 +254,7 @@ __all__ = [
     "Shown",
     "Silence",
     "SimulatedReport",
+    "TakenUp",
     "Told",
     "UploadLimits",
     "UploadView",
@@ -342,6 +344,7 @@ __all__ = [
     "record_rejection",
     "record_service",
     "record_tampering",
+    "record_trust",
     "record_visit",
     "refuse_act",
     "refuse_derivation",

@@ -465,6 +465,7 @@ def test_table_holds_every_use_case_that_a_client_can_call() -> None:
         "record_refused_connections",
         "record_rejection",
         "record_service",
+        "record_trust",
         "record_tampering",
         "reveal_personal",
         "search_tokens",

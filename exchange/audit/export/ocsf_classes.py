@@ -67,6 +67,7 @@ _INSTALL, _START, _STOP, _UPDATED = 1, 3, 4, 8
 
 _CLASSES_OF_NOUNS: Mapping[str, OcsfClass] = {
     "connection": OcsfClass.AUTHENTICATION,
+    "trust": OcsfClass.ENTITY_MANAGEMENT,
     "caller": OcsfClass.AUTHENTICATION,
     "member": OcsfClass.ENTITY_MANAGEMENT,
     "client": OcsfClass.ENTITY_MANAGEMENT,
@@ -171,6 +172,7 @@ _ACTIVITIES: Mapping[OcsfClass, Mapping[str, int]] = {
         "recalled": _UPDATE,
         "ended": _DELETE,
         "amended": _UPDATE,
+        "superseded": _UPDATE,
         "downgraded": _UPDATE,
         "declassified": _UPDATE,
         "recall_read": _READ,
@@ -184,6 +186,7 @@ _ACTIVITIES: Mapping[OcsfClass, Mapping[str, int]] = {
         "signature_withdrawn": _UPDATE,
         "key_enrolled": _ENROLL,
         "key_retired": _UNENROLL,
+        "taken_up": _UPDATE,
         "key_listed": _READ,
         "exported": _READ,
         "review_due": _READ,

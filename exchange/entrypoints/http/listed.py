@@ -125,7 +125,7 @@ def _follow(
                 listed.again_at = min(each.issued_at, listed.again_at or each.issued_at)
             continue
         listed.lists[key] = each
-        taken = f"`{path}`, {_told(each)}, with {len(each.revoked)} on it, until {rfc3339(each.ends_at)}"
+        taken = f"`{path}`, {told_of_list(each)}, with {len(each.revoked)} on it, until {rfc3339(each.ends_at)}"
     if taken:
         listed.taken.append(taken)
     elif held is not None and not refused and all(each != held for _, each in lying):
@@ -138,12 +138,13 @@ def _follow(
 
 def _missed(held: RevocationList, lying: Sequence[tuple[Path, RevocationList]]) -> str:
     if not lying:
-        return f"{_told(held)} lies there no longer, and stays in use"
+        return f"{told_of_list(held)} lies there no longer, and stays in use"
     path, found = lying[0]
-    return f"`{path}`: {_told(found)}, is not newer than what is in use, {_told(held)}"
+    return f"`{path}`: {told_of_list(found)}, is not newer than what is in use, {told_of_list(held)}"
 
 
-def _told(listing: RevocationList) -> str:
+def told_of_list(listing: RevocationList) -> str:
+    """Return in words which list of whom it is."""
     number = "" if listing.number is None else f"number {listing.number} "
     return f"list {number}of `{listing.issuer}` from {rfc3339(listing.issued_at)}"
 

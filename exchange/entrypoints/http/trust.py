@@ -5,7 +5,8 @@ what may take the place of what is in use; (3) a context made of it; (4) in the 
 next, and open connections of whom it would refuse are ended.
 
 Promises: what is in use goes on until something better lies there. A kind of file that is broken keeps no other from
-being taken up. A list gives way to a newer one alone. What is refused is told, once, and shown for as long as it is.
+being taken up. A list gives way to a newer one alone. What is refused is told, once, and shown for as long as it is;
+what was taken up of whom to let in, and what was refused, is news for the record.
 Does not: read settings, or decide about clients (their rows do).
 """
 
@@ -33,7 +34,8 @@ from exchange.entrypoints.http.contexts import (
 )
 from exchange.entrypoints.http.edge import Edges, read_edges
 from exchange.entrypoints.http.lain import Lain
-from exchange.entrypoints.http.listed import Lists, first_lists, next_lists, without_list
+from exchange.entrypoints.http.listed import Lists, first_lists, next_lists, told_of_list, without_list
+from exchange.entrypoints.http.trust_news import TrustNews
 from exchange.kernel import Clock, ExchangeError, MalformedError, UnsafeSettingError, rfc3339, system_clock
 
 LOOK_SECONDS: Final = 2.0
@@ -51,6 +53,10 @@ class Kind(StrEnum):
     AUTHORITIES = "authorities"
     LISTS = "revocation-lists"
     EDGES = "edges"
+
+
+_DECIDING: Final = frozenset({Kind.AUTHORITIES, Kind.LISTS, Kind.EDGES})
+"""What decides who gets in; what this process shows itself as decides that for nobody."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,10 +124,16 @@ class Trust:
     """What one process goes by in TLS, and its open connections."""
 
     def __init__(
-        self, files: TrustFiles, edges: Edges, *, read_secret: Callable[[Path], bytes], clock: Clock = system_clock
+        self,
+        files: TrustFiles,
+        edges: Edges,
+        *,
+        read_secret: Callable[[Path], bytes],
+        clock: Clock = system_clock,
+        news: TrustNews | None = None,
     ) -> None:
         """Take up what lies there; UnsafeSettingError where that is not what it should be, as at any start."""
-        self._files, self._read_secret, self._clock = files, read_secret, clock
+        self._files, self._read_secret, self._clock, self._news = files, read_secret, clock, news
         # Before they are read: what changes meanwhile is read once too often, never too seldom.
         self._lain = {kind: Lain(partial(files.of, kind)) for kind in Kind}
         self._again_at: dict[Kind, datetime] = {}
@@ -146,6 +158,15 @@ class Trust:
     def lists_end(self) -> list[datetime]:
         """Return when the lists end that are in use."""
         return [each.ends_at for each in self._held.lists.values()]
+
+    @property
+    def in_use(self) -> dict[str, list[str]]:
+        """Return what says by now whom this process lets in, by kind; nothing where no list and no edge does."""
+        lists, edges = sorted(map(told_of_list, self._held.lists.values())), sorted(self._held.edges)
+        if not lists and not edges:
+            return {}  # the log has the authorities, from where they were enrolled
+        told = {Kind.AUTHORITIES: sorted(root.name for root in self._roots), Kind.LISTS: lists, Kind.EDGES: edges}
+        return {kind.value: each for kind, each in told.items() if each}
 
     def admits(self, der: bytes, context: ssl.SSLContext | None) -> bool:
         """Return whether whoever showed this certificate in a handshake by `context` is let in still."""
@@ -280,7 +301,9 @@ class Trust:
         thumbprints = read_edges(path)
         if thumbprints == held.edges:
             return _Round(held)
-        return _Round(replace(held, edges=thumbprints), taken=[f"`{path}`, with {len(thumbprints)}"])
+        taken = [f"added: {each}" for each in sorted(thumbprints - held.edges)]
+        taken += [f"taken away: {each}" for each in sorted(held.edges - thumbprints)]
+        return _Round(replace(held, edges=thumbprints), taken=[f"`{path}`, with {len(thumbprints)}", *taken])
 
     def _first(self, edges: Edges) -> _Held:
         files, lists = self._files, read_lists(self._files.revocations)
@@ -316,9 +339,12 @@ class Trust:
     def _tell(self, kind: Kind, found: _Round) -> None:
         for told in found.taken:
             _log.info("taken up of %s: %s", kind.value, told)
-        for told in found.refused:
-            if told not in self.refused[kind]:
-                _log.error("not taken up of %s, and what was in use before goes on: %s", kind.value, told)
+        refused = [told for told in found.refused if told not in self.refused[kind]]
+        for told in refused:
+            _log.error("not taken up of %s, and what was in use before goes on: %s", kind.value, told)
+        if self._news is not None and kind in _DECIDING:
+            self._news.note(kind.value, found.taken, is_taken=True)
+            self._news.note(kind.value, refused, is_taken=False)
         if self.refused[kind] and not found.refused:
             _log.info("nothing of %s is refused any more", kind.value)
         self.refused[kind] = found.refused
