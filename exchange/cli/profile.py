@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from exchange.cli import output
-from exchange.cli.profiles import Door, endpoint_of, profiles_path, read_profiles, save_profile
+from exchange.cli.profiles import Door, endpoint_of, profiles_path, read_profiles, remove_profile, save_profile
 from exchange.cli.program import app
 from exchange.cli.verbs import JsonOption, member_verb
 from exchange.client import ExchangeClient
@@ -42,6 +42,21 @@ def list_all(as_json: JsonOption = False) -> None:
         return
     rows = [(name, fields.get("url"), fields.get("cert")) for name, fields in sorted(found.items())]
     output.show_table(("name", "url", "certificate"), rows, title=str(profiles_path()))
+
+
+@profiles.command("remove")
+def remove(
+    name: Annotated[str, typer.Argument(metavar="NAME")],
+    as_json: JsonOption = False,
+) -> None:
+    """Remove a saved connection; certificate, key and kept receipts stay where they are."""
+    receipts = remove_profile(name)
+    if as_json:
+        output.show_json({"id": name, "receipts": None if receipts is None else str(receipts)})
+        return
+    output.show_line(f"removed `{name}`; its certificate and key stay where they are")
+    if receipts is not None:
+        output.note(f"receipts, which prove what the exchange answered, are kept in {receipts}")
 
 
 @profiles.command("whoami")

@@ -7,6 +7,7 @@ import json
 import os
 import re
 import tomllib
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -63,7 +64,12 @@ def receipts_path(door: Door) -> Path | None:
         return Path(named)
     if door.profile is None:
         return None
-    return profiles_path().parent / "receipts" / f"{door.profile}.ndjson"
+    return receipts_of(door.profile)
+
+
+def receipts_of(profile: str) -> Path:
+    """Return where the receipts of what a saved connection asked are kept."""
+    return profiles_path().parent / "receipts" / f"{profile}.ndjson"
 
 
 def profiles_path() -> Path:
@@ -100,6 +106,18 @@ def save_profile(name: str, endpoint: Endpoint) -> Path:
     profiles = read_profiles()
     paths = {"cert": endpoint.cert, "key": endpoint.key, "ca": endpoint.ca}
     profiles[name] = {"url": endpoint.url, **{field: str(path.resolve()) for field, path in paths.items()}}
+    return _write(profiles)
+
+
+def remove_profile(name: str) -> Path | None:
+    """Remove the profile `name`, and return where its receipts are kept, which stay; raises as `read_profile`."""
+    read_profile(name)
+    _write({kept: fields for kept, fields in read_profiles().items() if kept != name})
+    receipts = receipts_of(name)
+    return receipts if receipts.exists() else None
+
+
+def _write(profiles: Mapping[str, Mapping[str, str]]) -> Path:
     try:
         content = "\n".join(_as_toml(*item) for item in sorted(profiles.items())).encode()
     except UnicodeEncodeError as exc:
@@ -118,7 +136,7 @@ def _profile(path: Path, name: str, table: object) -> dict[str, str]:
     return {field: value for field, value in table.items() if field in _FIELDS}
 
 
-def _as_toml(name: str, fields: dict[str, str]) -> str:
+def _as_toml(name: str, fields: Mapping[str, str]) -> str:
     lines = [f"[{_quoted(name)}]", *(f"{field} = {_quoted(value)}" for field, value in fields.items())]
     return "\n".join(lines) + "\n"
 

@@ -105,3 +105,26 @@ def test_receipts_go_where_they_were_told(saved, monkeypatch, tmp_path):
     monkeypatch.setenv("EXCHANGE_RECEIPTS", str(tmp_path / "environment"))
     assert endpoint_of(Door(**words)).receipts == tmp_path / "environment"
     assert endpoint_of(Door(**words, receipts=tmp_path / "option")).receipts == tmp_path / "option"
+
+
+def test_profile_is_removed_alone_and_its_receipts_and_files_stay(exchange, saved):
+    words = ["--url", "https://two:1", "--cert", saved / "cert", "--key", saved / "key", "--ca", saved / "ca"]
+    assert exchange("profile", "add", "two", *words).code == 0
+    receipts = profiles_path().parent / "receipts" / "one.ndjson"
+    receipts.parent.mkdir(exist_ok=True)
+    receipts.write_text("{}\n")
+    removed = exchange("profile", "remove", "one", "--json")
+
+    assert (removed.code, removed.json) == (0, {"id": "one", "receipts": str(receipts)})
+    assert [each["id"] for each in exchange("profile", "list", "--json").json] == ["two"]
+    assert receipts.exists()
+    assert all((saved / name).exists() for name in ("cert", "key", "ca"))
+    assert exchange("profile", "remove", "two", "--json").json == {"id": "two", "receipts": None}
+    assert exchange("profile", "list", "--json").json == []
+
+
+def test_profile_that_is_not_there_is_not_removed_and_those_there_are_named(exchange, saved):
+    ran = exchange("profile", "remove", "two")
+
+    assert (ran.code, "saved are `one`" in ran.err) == (1, True)
+    assert [each["id"] for each in exchange("profile", "list", "--json").json] == ["one"]
