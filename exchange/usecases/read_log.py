@@ -91,15 +91,16 @@ async def read_tile(services: Services, call: Call, path_text: str) -> Recorded[
 async def read_bundle(services: Services, call: Call, path_text: str) -> Recorded[bytes]:
     """Return an entry bundle to an auditor of the exchange; a member's auditor is refused: it sees its slice."""
     client = await authenticate(services, call, Role.AUDITOR, event=_EVENT)
-    subject = Subject("entry-bundle", "malformed")
-    if client.member != EXCHANGE_MEMBER:
-        error = ForbiddenError("entry bundles are for the exchange's own auditors", code=Reason.ROLE_MISSING.value)
-        return await _refused(services, call, client, subject, error)
     try:
         path = parse_bundle_path(path_text)
     except MalformedError:
+        path = None
+    subject = Subject("entry-bundle", "malformed" if path is None else str(path))
+    if client.member != EXCHANGE_MEMBER:
+        error = ForbiddenError("entry bundles are for the exchange's own auditors", code=Reason.ROLE_MISSING.value)
+        return await _refused(services, call, client, subject, error)
+    if path is None:
         return await _absent(services, call, client, subject)
-    subject = Subject("entry-bundle", str(path))
     state = await _state(services, call, client, subject)
     if not _has_tile(state, TilePath(0, path.index, path.width)):
         return await _absent(services, call, client, subject)

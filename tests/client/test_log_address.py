@@ -11,6 +11,17 @@ from exchange.client.log_reads import LogAddress, LogReads
 from exchange.kernel import MalformedError
 from tests.core.audit.verify.worlds import KEYS, START, content, signers, world
 
+WHOAMI = {
+    "id": "01980000-0000-7000-8000-000000000001",
+    "client": "auditor",
+    "agency": "NSM",
+    "roles": ["auditor"],
+    "clearance": {"level": "SECRET", "compartments": [], "since": "2026-06-01T12:00:00Z", "until": None},
+    "nationality": "NOR",
+    "purposes": [],
+    "assurance": "mutual-tls",
+}
+
 
 @pytest.fixture
 def log():
@@ -26,6 +37,8 @@ def shown_by(log, *, lost=(), is_members=False):
 
     def answer(request):
         path = request.url.path.removeprefix("/v1/audit/")
+        if path == "/v1/whoami":
+            return httpx2.Response(200, json=WHOAMI | {"member": "NOR" if is_members else "EXCHANGE"})
         if path in lost:
             return problem(503, "log-damaged", "the store lacks the entry at position 17")
         if path == "checkpoint":
@@ -70,6 +83,14 @@ def test_member_is_shown_hashes_and_verifies_these(log, verified):
 
     assert (sound.findings, sound.entries) == ((), 0)
     assert found(changed)[0] == (Step.TREE, "tile/1/000.p/2")
+
+
+def test_member_that_verifies_leaves_no_refusal_behind(log, line):
+    one = line(shown_by(log, is_members=True))
+    verify_log(LogAddress(LogReads(one.client._transport)), Expectations(KEYS))
+
+    assert not [each.url.path for each in one.sent if "entries" in each.url.path]
+    assert [each.url.path for each in one.sent].count("/v1/whoami") == 1
 
 
 def edited(log):
