@@ -42,6 +42,15 @@ def test_only_the_edge_is_published() -> None:
     assert published == {"edge": ["${EXCHANGE_PORT:-8443}:8443"]}
 
 
+def test_edge_tells_strangers_of_no_authority_that_it_believes() -> None:
+    lines = edge_lines()
+
+    # What `ssl_client_certificate` names stands in the handshake's request for a certificate, for anybody to read.
+    assert not [line for line in lines if line.startswith("ssl_client_certificate")]
+    assert "ssl_verify_client on;" in lines
+    assert "ssl_trusted_certificate /edge/authorities.pem;" in lines
+
+
 def test_nodes_and_database_have_no_way_out() -> None:
     networks = composed()["networks"]
     ways_out = {name for name, network in networks.items() if not network.get("internal")}
