@@ -412,6 +412,7 @@ def _witnessing(settings: Settings) -> Witnessing:
     return Witnessing(
         policy=WitnessPolicyFile(settings.witness_policy_file),
         witnessed=WitnessedFile(settings.witnessed_file),
+        last_signed=LastSignedFile(settings.last_signed_file),
         quorum_seconds=settings.witness_quorum_seconds,
     )
 

@@ -4,6 +4,8 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
 
 from exchange.kernel import ExchangeError, UnavailableError
+from exchange.store.last_signed import LastSigned
+from exchange.store.log_rows import LogState
 from exchange.usecases.context import Services
 from exchange.usecases.judging import require_same_law
 from exchange.usecases.own_keys import require_own_keys
@@ -41,9 +43,12 @@ async def each_check(services: Services) -> AsyncIterator[Check]:
     checks: list[Check] = []
 
     async def log() -> None:
+        # Before the database is: meanwhile the sequencer goes on.
+        said = _signed_here(services)
         state = await services.store.log.state()
         if state is not None and state.frozen_why is not None:
             raise UnavailableError(f"the log is frozen and signs nothing: {state.frozen_why}")
+        _require_what_was_signed(said, state)
 
     async def law() -> None:
         row = await services.store.caller("")
@@ -81,6 +86,28 @@ async def require_confirmed(services: Services) -> None:
     if left:
         things = "1 thing is" if left == 1 else f"{left} things are"
         raise UnavailableError(f"restored, and {things} to be confirmed: see `exchange restored list`")
+
+
+def _signed_here(services: Services) -> LastSigned | None:
+    file = services.witnessing.last_signed
+    try:
+        return None if file is None else file.read()
+    except UnavailableError:
+        return None  # another user's, as where jobs have one of their own: the sequencer that has it compares
+
+
+def _require_what_was_signed(said: LastSigned | None, state: LogState | None) -> None:
+    """Raise UnavailableError where the database is older than what this host signed.
+
+    The sequencer freezes such a log; until it has looked, whoever was revoked since is active there, and what was
+    recalled can be read.
+    """
+    if said is None or (state is not None and state.origin != said.origin):
+        return
+    size, signed = 0 if state is None else state.size, said.confirmed.head
+    if size < signed.size or (state is not None and size == signed.size and state.root != signed.root):
+        which = f"{size} entries of the log" if size < signed.size else f"another log of {size} entries"
+        raise UnavailableError(f"the database holds {which}, this host signed {signed.size}: it is an older one")
 
 
 async def _run(name: str, step: Callable[[], Awaitable[None]]) -> Check:

@@ -13,6 +13,7 @@ from exchange.kernel.spans import UNTRACED, Tracer
 from exchange.release import Assurance, Law
 from exchange.store import Store
 from exchange.store.authority_files import AuthorityFiles
+from exchange.store.last_signed import LastSignedFile
 from exchange.store.search_turns import SearchTurns
 from exchange.store.witness_files import WitnessedFile, WitnessPolicyFile
 from exchange.usecases.knowledge import Knowledge
@@ -28,13 +29,14 @@ DEFAULT_PURPOSE = "defence"
 
 @dataclass(frozen=True, slots=True)
 class Witnessing:
-    """Who witnesses the log, and what they hold of it, in files of this node; None on a host that keeps neither.
+    """Who witnesses the log, what they hold of it, and what this host signed last: files of this node, None for none.
 
     Where `quorum_seconds` is set, the node is not ready while checkpoints stand without the policy's quorum longer.
     """
 
     policy: WitnessPolicyFile | None = None
     witnessed: WitnessedFile | None = None
+    last_signed: LastSignedFile | None = None
     quorum_seconds: int | None = None
     alone: StandingAlone = field(default_factory=StandingAlone)
 

@@ -4,6 +4,7 @@ Both are deeds of the operator at the host, and entries. Recovery does not hide 
 the old one, what the database still holds of it, and the last checkpoint that this host or a witness knows.
 """
 
+from contextlib import suppress
 from dataclasses import dataclass
 
 from exchange.audit import EventName, Outcome, Subject
@@ -15,11 +16,11 @@ from exchange.custody import LogKey, checkpoint_signed_by
 from exchange.kernel import ConflictError, ForbiddenError, InvalidError, MalformedError, UnsafeSettingError, to_micros
 from exchange.store.last_signed import LastSigned, Signed
 from exchange.store.log_rows import LogState
-from exchange.store.sequencing import Growth, SignedHead
+from exchange.store.sequencing import Growth, LogMovedError, SignedHead
 from exchange.usecases.context import Call, Services
 from exchange.usecases.guard_log import LogContradictionError, LogGuard
 from exchange.usecases.recording import draft
-from exchange.usecases.sequence_log import Desk, check_or_adopt
+from exchange.usecases.sequence_log import Desk, Sequencer, check_or_adopt
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,10 +58,17 @@ async def resume_log(services: Services, call: Call, desk: Desk) -> LogState:
 
 
 async def frozen_log(call: Call, desk: Desk) -> LogState:
-    """Return the log in use, which is frozen; raises ConflictError where it is not."""
+    """Return the log in use, which is frozen; raises ConflictError where it is not.
+
+    One that nobody sequenced since its database became another is frozen here: the service does not start over it.
+    """
     if not call.is_host:
         raise ForbiddenError("the log is mended at the host")
     state = await desk.tree.reader.state()
+    if state is None or state.frozen_why is None:
+        with suppress(LogMovedError):
+            await Sequencer(desk).step()
+        state = await desk.tree.reader.state()
     if state is None or state.frozen_why is None:
         raise ConflictError("the log is not frozen: there is nothing to mend")
     return state

@@ -94,9 +94,54 @@ def world_services() -> Callable[[Log], Any]:
     class Ready(Services):
         custodian = SimpleNamespace(check=AsyncMock(), unwrap=AsyncMock())
         law = SimpleNamespace(digest="")
-        witnessing = SimpleNamespace(quorum_seconds=None)
+
+        def __init__(self, log: Log) -> None:
+            super().__init__(log)
+            self.witnessing = SimpleNamespace(quorum_seconds=None, last_signed=log.file)
 
     return Ready
+
+
+async def test_database_older_than_what_this_host_signed_is_not_served_before_a_sequencer_looked(
+    restored: tuple[Log, str], world_services: Callable[[Log], Any]
+) -> None:
+    """Whoever was revoked since is active there: the first start must not serve until the second one is refused."""
+    log, yesterday = restored
+    await moved_to(log, yesterday)
+
+    async def found() -> str:
+        check = (await usecases.check_readiness(world_services(log))).checks[2]
+        assert check.name == "log"
+        return check.finding
+
+    assert await found() == "the database holds 21 entries of the log, this host signed 41: it is an older one"
+    content = json.loads(log.file.path.read_text())
+    state = await log.store.log.state()
+    assert state is not None
+    content["confirmed"]["size"] = state.size
+    log.file.path.write_text(json.dumps(content))
+    assert await found() == "the database holds another log of 21 entries, this host signed 21: it is an older one"
+    content["origin"] = "exchange.example/log/an-earlier-one"
+    log.file.path.write_text(json.dumps(content))
+    assert await found() == "works"
+    log.file.path.write_text("{}")
+    assert "what was signed last is not known" in await found()
+    log.file.path.unlink()
+    assert await found() == "works"
+    log.file.path.mkdir()
+    assert await found() == "works"
+
+
+async def test_database_without_a_log_is_not_served_where_this_host_signed_one(
+    log: Log, world_services: Callable[[Log], Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await log.append(3)
+    assert (await usecases.check_readiness(world_services(log))).checks[2].is_working
+    await log.drain()
+    monkeypatch.setattr(type(log.store.log), "state", AsyncMock(return_value=None))
+
+    check = (await usecases.check_readiness(world_services(log))).checks[2]
+    assert check.finding == "the database holds 0 entries of the log, this host signed 4: it is an older one"
 
 
 async def test_resuming_is_refused_while_the_contradiction_stands(restored: tuple[Log, str]) -> None:
@@ -182,6 +227,21 @@ async def test_recovery_begins_a_log_whose_entry_0_names_the_old_one(restored: t
     old = await log.store.log.state_of(1)
     assert old is not None
     assert await log.store.log.root(1, 21) == old.head
+
+
+async def test_log_that_nobody_sequenced_since_it_is_another_is_frozen_by_its_recovery(
+    restored: tuple[Log, str],
+) -> None:
+    """The service does not start over it, so no sequencer beside it has looked."""
+    log, yesterday = restored
+    await moved_to(log, yesterday)
+    desk = await log.desk()
+    log.key = replace_log_key(log.folder / "log.key", await next_origin(desk), os.urandom)
+
+    recovered = await recover_log(Services(log), HOST, desk, key=log.key)
+
+    assert recovered.old.frozen_why == "the database holds 21 entries of the log, this host signed 41"
+    assert (await log.events()).count("log.frozen") == 1
 
 
 async def test_who_knew_the_database_before_a_recovery_begins_anew(restored: tuple[Log, str]) -> None:
