@@ -11,10 +11,10 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
 
 from exchange.kernel import ConflictError, from_micros, to_micros
+from exchange.store.acting import hold_member
 from exchange.store.caveat_rows import CaveatSet
 from exchange.store.caveat_tables import CaveatSetTable
 from exchange.store.personal_tables import PendingActEndTable, PendingActTable
-from exchange.store.tables import MemberTable
 
 
 class CaveatBook:
@@ -30,8 +30,7 @@ class CaveatBook:
 
     async def hold(self, member: str) -> None:
         """Keep others from putting caveats of `member` in force until the unit ends."""
-        first = (col(MemberTable.code) == member, col(MemberTable.version) == 1)
-        await self._session.scalar(select(col(MemberTable.code)).where(*first).with_for_update())
+        await hold_member(self._session, member)
 
     async def add(self, one: CaveatSet) -> None:
         """Add what somebody asked for; no decision rests on it yet."""

@@ -11,7 +11,8 @@ from sqlmodel import col
 from exchange.audit.certificates_told import CertificateKept, CertificateMark
 from exchange.crypto import CertificateFacts
 from exchange.kernel import ConflictError, NotFoundError, from_micros, to_micros
-from exchange.store.tables import CertificateTable, PolicyStateTable
+from exchange.store.acting import hold_client, hold_policy
+from exchange.store.tables import CertificateTable
 
 
 class Certificates:
@@ -25,7 +26,7 @@ class Certificates:
     async def add(self, client_id: str, certificate: CertificateFacts, blind: bytes | None) -> None:
         """Add a certificate; ConflictError for one that is or was in use, or whose key is or was another client's."""
         # Before anything is looked up: of two that are enrolled at once with one key the second finds the first.
-        await self._session.scalar(select(col(PolicyStateTable.policy_version)).with_for_update())
+        await hold_policy(self._session)
         if await self._session.get(CertificateTable, certificate.thumbprint) is not None:
             # INVARIANT: a thumbprint names one client for ever, or old entries would name another one.
             raise ConflictError("this certificate is enrolled, or was: use a new one")
@@ -66,6 +67,7 @@ class Certificates:
         """End the use of a certificate; return whether the client used it."""
         # No decision rests on it, but streams that were opened with it stay open until the policy version moves.
         self._note_law()
+        await hold_client(self._session, client_id)
         row = CertificateTable
         used = (col(row.thumbprint) == thumbprint, col(row.client_id) == client_id, col(row.removed_at).is_(None))
         ended = update(row).where(*used).values(removed_at=to_micros(self._now)).returning(col(row.thumbprint))

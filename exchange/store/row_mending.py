@@ -15,6 +15,7 @@ from exchange.audit.rows_told import RowKind, RowName
 from exchange.kernel import to_micros
 from exchange.members import Client, Member
 from exchange.reports import ReportStatus
+from exchange.store.acting import hold_client, hold_member
 from exchange.store.consent_book import OnwardState
 from exchange.store.consent_tables import OnwardTable
 from exchange.store.crisis_tables import CrisisTable
@@ -86,8 +87,10 @@ class RowMending:
         self._note_law()
         row: type[SQLModel]
         if isinstance(changed, Client):
+            await hold_client(self._session, changed.id)
             row, which = ClientTable, col(ClientTable.id) == changed.id
         else:
+            await hold_member(self._session, changed.code)
             row, which = MemberTable, col(MemberTable.code) == changed.code
         columns: Any = row
         current = (which, col(columns.superseded_at).is_(None))

@@ -20,6 +20,7 @@ from exchange.crypto import CertificateFacts
 from exchange.kernel import Clock, ConflictError, ExchangeError, NotFoundError, to_micros
 from exchange.members import Client, Member, PendingAct
 from exchange.store import pending_acts
+from exchange.store.acting import Acting, hold_client, hold_member, hold_policy
 from exchange.store.alerting import AlertBook
 from exchange.store.amendments import Amendments
 from exchange.store.breach_book import BreachBook
@@ -98,6 +99,7 @@ class UnitOfWork:
         self._has_asides = False
         self._sealed: list[SealedEntry] = []
         self._moves_policy = False
+        self._acting = Acting(session)
 
     async def member(self, code: str) -> Member | None:
         """Return the current version of a member."""
@@ -115,6 +117,8 @@ class UnitOfWork:
 
     async def put_member(self, member: Member) -> None:
         """Add the next version of a member; ConflictError where another one came first."""
+        self._acting.changed(member.code)
+        await hold_member(self._session, member.code)
         await self._supersede(MemberTable, col(MemberTable.code) == member.code, member.version)
         await self._add(member_row(member, self._now))
 
@@ -144,6 +148,8 @@ class UnitOfWork:
 
     async def put_client(self, client: Client) -> None:
         """Add the next version of a client; ConflictError where another one came first."""
+        self._acting.changed(client.id)
+        await hold_client(self._session, client.id)
         await self._supersede(ClientTable, col(ClientTable.id) == client.id, client.version)
         await self._add(client_row(client, self._now))
 
@@ -159,7 +165,7 @@ class UnitOfWork:
         So is one whose key is or was another client's; a client may keep its key.
         """
         # The lock makes two nodes count one after the other.
-        if await self._session.scalar(_held(ClientTable, client_id)) is None:
+        if not await hold_client(self._session, client_id):
             raise NotFoundError("no such client")
         if len(await self.certificates(client_id)) >= _ACTIVE_CERTIFICATES:
             raise ConflictError(f"the client has {_ACTIVE_CERTIFICATES} certificates in use: remove one first")
@@ -179,6 +185,7 @@ class UnitOfWork:
 
     async def remove_certificate(self, client_id: str, thumbprint: str) -> CertificateMark | None:
         """End the use of a certificate and return its mark; NotFoundError where the client does not use it."""
+        self._acting.changed(client_id)
         return await self._certificates().remove(client_id, thumbprint)
 
     async def end_certificate(self, client_id: str, thumbprint: str) -> bool:
@@ -388,8 +395,13 @@ class UnitOfWork:
         """Make every cached decision stale when this unit commits; every add and put does it by itself."""
         self._has_written = self._moves_policy = True
 
+    def rest_on(self, client: Client) -> None:
+        """Let the unit commit only while `client` is what it was read as here: something that is done rests on it."""
+        self._acting.rest_on(client)
+
     async def record(self, draft: EntryDraft) -> Receipt:
         """Add the audit entry of what was done, and return its receipt."""
+        self._acting.note(draft)
         entry = self._sealer.seal(draft, await self._guard(draft))
         self._sealed.append(entry)
         await self._session.execute(insert(AuditEntryTable), {"id": entry.id, "content": entry.content})
@@ -405,13 +417,20 @@ class UnitOfWork:
         self._has_written = True
 
     async def commit(self) -> None:
-        """Make it all durable; UnrecordedChangeError where something was written and nothing recorded."""
+        """Make it all durable; UnrecordedChangeError where something was written and nothing recorded.
+
+        Where something was written, whoever did it must be able to still: raises as `Acting.require`.
+        """
         if self._has_written and not self._has_recorded:
             raise UnrecordedChangeError("a change without an audit entry was rolled back: record it in the same unit")
         if not self._has_recorded and not self._has_asides:
             return
         if self._moves_policy:
-            # Last, for posts wait for this row.
+            # Late, for posts wait for this row.
+            await hold_policy(self._session)
+        if self._has_written:
+            await self._acting.require(self.client)
+        if self._moves_policy:
             next_version = col(PolicyStateTable.policy_version) + 1
             await self._session.execute(update(PolicyStateTable).values(policy_version=next_version))
         await self._session.commit()

@@ -74,6 +74,7 @@ async def require_confirmable(
     await unit.learn_key(call.thumbprint, call.public_key)
     shares_key = await unit.share_a_key(first.id, client.id)
     require_second_person(act, client, first=first, now=call.now, shares_key=shares_key, digest=digest)
+    unit.rest_on(first)
 
 
 def require_as_asked(act: PendingAct, meant: Mapping[str, str]) -> None:

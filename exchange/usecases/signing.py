@@ -58,7 +58,7 @@ async def checked_signature(  # noqa: PLR0913  who signs what of which agreement
     if given.text != digest:
         raise ConflictError("the text to sign is another one: read it again", code="text-differs")
     # (2) whose key
-    key = await unit.signatory_keys().find(given.key_id)
+    key = await unit.signatory_keys().find(given.key_id, for_update=True)
     if key is None or key.client != client.id or key.retired_at is not None:
         told = "this key is not enrolled for you: ask your member's operator to enrol it"
         raise InvalidError("the agreement cannot be signed so", (Fault("/key", "unknown-key", told),))

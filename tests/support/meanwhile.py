@@ -1,7 +1,7 @@
 """What comes in the midst of something: a report while it is looked at, or the same once more while it is done."""
 
 import asyncio
-from collections.abc import Coroutine
+from collections.abc import Awaitable, Callable, Coroutine
 from types import ModuleType
 from typing import Any, TypeVar
 
@@ -31,6 +31,21 @@ def posted_meanwhile(monkeypatch: pytest.MonkeyPatch, module: ModuleType, name: 
 
     monkeypatch.setattr(module, name, written_meanwhile)
     return written
+
+
+def done_behind(
+    monkeypatch: pytest.MonkeyPatch, module: ModuleType, name: str, act: Callable[[], Awaitable[Any]]
+) -> None:
+    """Have `act` done behind the first call of the function `name` of `module`, before whoever called goes on."""
+    called = getattr(module, name)
+
+    async def and_then(*asked: Any, **others: Any) -> Any:
+        found = await called(*asked, **others)
+        monkeypatch.setattr(module, name, called)
+        await act()
+        return found
+
+    monkeypatch.setattr(module, name, and_then)
 
 
 async def at_once(

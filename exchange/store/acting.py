@@ -1,0 +1,101 @@
+"""Who acts, looked at once more where the act becomes durable: its right may have been taken away since it came in.
+
+Who takes a right away holds the policy state, then the first version of the client or member, to the end of its unit.
+Who acts holds the latter, shared, as the last thing before its commit. So one of the two comes second, on whatever
+node: what was taken away lets nothing through behind it in the log, and what was done before is before it there.
+"""
+
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from sqlalchemy import Select, select
+from sqlalchemy.ext.asyncio import AsyncSession
+from sqlmodel import col
+
+from exchange.audit import Actor, EntryDraft, Outcome
+from exchange.kernel import ConflictError, ForbiddenError, NotAuthenticatedError
+from exchange.members import Client
+from exchange.release import Reason
+from exchange.store.tables import CertificateTable, ClientTable, MemberTable, PolicyStateTable
+
+CurrentClient = Callable[[str], Awaitable[Client | None]]
+"""The id of a client -> its current version."""
+
+
+async def hold_policy(session: AsyncSession) -> None:
+    """Hold the policy state to the end of the unit, before any client or member is held."""
+    await session.scalar(select(col(PolicyStateTable.policy_version)).with_for_update())
+
+
+async def hold_client(session: AsyncSession, client_id: str) -> bool:
+    """Hold a client, to change what it may do; return whether there is one."""
+    await hold_policy(session)
+    return await session.scalar(_first_client(client_id).with_for_update()) is not None
+
+
+async def hold_member(session: AsyncSession, code: str) -> None:
+    """Hold a member, to change what its clients may do, or what holds for its reports."""
+    await hold_policy(session)
+    await session.scalar(_first_member(code).with_for_update())
+
+
+class Acting:
+    """The clients that the entries of one unit say did something, and those that its acts rest on besides."""
+
+    def __init__(self, session: AsyncSession) -> None:
+        self._session = session
+        self._actors: dict[str, Actor] = {}
+        self._others: dict[str, Client] = {}
+        self._changed: set[str] = set()
+
+    def note(self, draft: EntryDraft) -> None:
+        """Note who did what an entry says was done."""
+        actor = draft.actor
+        if actor.kind == "client" and actor.id is not None and draft.outcome is Outcome.PERMITTED:
+            self._actors[actor.id] = actor
+
+    def rest_on(self, client: Client) -> None:
+        """Note that what is done holds only while `client` is what it was read as here."""
+        self._others[client.id] = client
+
+    def changed(self, name: str) -> None:
+        """Note that the unit itself changes this client or member: who ends its own right did so while it had it."""
+        self._changed.add(name)
+
+    async def require(self, current: CurrentClient) -> None:
+        """Hold whoever was noted; raise where its right has been taken away, or what it may do changed, meanwhile.
+
+        Raises ForbiddenError for a client that is suspended or revoked, NotAuthenticatedError for a certificate that
+        is in use no more, ConflictError for another clearance and for another version of whom the act rests on.
+        """
+        for client_id, actor in sorted(self._actors.items()):
+            if not {client_id, actor.member} & self._changed:
+                await self._hold(client_id, actor.member or "")
+                await self._require_actor(await current(client_id), actor)
+        for client_id, client in sorted(self._others.items()):
+            await self._hold(client_id, client.member)
+            if await current(client_id) != client:
+                raise ConflictError("who asked was changed meanwhile: look at it again", code="requester-gone")
+
+    async def _hold(self, client_id: str, member: str) -> None:
+        for first in (_first_member(member), _first_client(client_id)):
+            await self._session.scalar(first.with_for_update(read=True))
+
+    async def _require_actor(self, client: Client | None, actor: Actor) -> None:
+        if client is None or not client.is_active:
+            raise ForbiddenError("this client is suspended or revoked", code=Reason.CLIENT_SUSPENDED.value)
+        row = CertificateTable
+        used = (col(row.thumbprint) == actor.thumbprint, col(row.client_id) == client.id, col(row.removed_at).is_(None))
+        if await self._session.scalar(select(col(row.thumbprint)).where(*used)) is None:
+            raise NotAuthenticatedError("this certificate is not enrolled: ask the exchange's operator to enrol it")
+        if (client.clearance.level, client.clearance.compartments) != (actor.level, actor.compartments):
+            raise ConflictError("your clearance was changed meanwhile: ask again")
+
+
+def _first_client(client_id: str) -> Select[Any]:
+    # INVARIANT: the first version is what is held: the current one is another row once who waited for it gets it.
+    return select(col(ClientTable.version)).where(col(ClientTable.id) == client_id, col(ClientTable.version) == 1)
+
+
+def _first_member(code: str) -> Select[Any]:
+    return select(col(MemberTable.version)).where(col(MemberTable.code) == code, col(MemberTable.version) == 1)

@@ -1,0 +1,152 @@
+"""Who acts while its right is taken away: of the two one comes second, in the log as in the rows; both databases."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import pytest
+
+from exchange import usecases
+from exchange.kernel import ConflictError, ForbiddenError, NotAuthenticatedError
+from exchange.members import Standing
+from exchange.store import UnitOfWork
+from exchange.store.crisis_book import CrisisBook
+from exchange.store.signatory_keys import SignatoryKeys
+from exchange.usecases import ClearanceChange, amending, consultations
+from tests.support.lived import MakeLived
+from tests.support.meanwhile import at_once, done_behind
+from tests.support.treaty import sign_by_call, signing_key
+from tests.support.world import World, thumbprint_of
+from tests.usecases.test_consultations import QUESTION
+from tests.usecases.test_crises import agreed, asked, confirms
+
+WHO = "GBR signatory"
+
+
+def taken_away(world: World, how: str, name: str = WHO) -> Awaitable[Any]:
+    services, host, client = world.services, world.call(None), world.clients[name]
+    match how:
+        case "revoked":
+            return usecases.change_standing(services, host, client.id, Standing.REVOKED)
+        case "member suspended":
+            return usecases.suspend_member(services, host, client.member)
+        case "certificate removed":
+            return usecases.remove_certificate(services, host, client.id, thumbprint_of(name))
+        case _:
+            return usecases.change_clearance(services, host, client.id, ClearanceChange("RESTRICTED"))
+
+
+async def types_by_place(world: World) -> list[str]:
+    """Return the types of all entries in the order in which they became durable."""
+    types = {entry["id"]: entry["type"] for entry in await world.entries()}
+    return [types[entry] for (entry,) in world.sql("SELECT entry_id FROM audit_outbox ORDER BY id")]
+
+
+@pytest.fixture
+async def draft_of_three(populated: World) -> World:
+    await populated.agree(signatories=("NOR", "DNK"))
+    return populated
+
+
+@pytest.mark.parametrize(
+    ("what", "how", "error"),
+    [
+        ("signs", "revoked", ForbiddenError),
+        ("signs", "member suspended", ForbiddenError),
+        ("consults", "revoked", ForbiddenError),
+        ("consults", "certificate removed", NotAuthenticatedError),
+        ("consults", "lowered", ConflictError),
+    ],
+)
+async def test_who_lost_its_right_since_it_was_admitted_does_nothing(
+    draft_of_three: World, monkeypatch: pytest.MonkeyPatch, what: str, how: str, error: type[Exception]
+) -> None:
+    world = draft_of_three
+    module, name = (amending, "authenticated_row") if what == "signs" else (consultations, "authenticate")
+    done_behind(monkeypatch, module, name, lambda: taken_away(world, how))
+    agreement = world.agreement_id
+    acts: dict[str, Callable[[], Awaitable[Any]]] = {
+        "signs": lambda: sign_by_call(world.services, world.call(WHO), agreement),
+        "consults": lambda: usecases.open_consultation(world.services, world.call(WHO), agreement, QUESTION),
+    }
+    made = await world.attempt(acts[what]())
+
+    assert isinstance(made.error, error)
+    last = made.entries[-1]
+    assert (last["type"], last["decision"]) == (
+        "agreement.signed" if what == "signs" else "consultation.opened",
+        "refused",
+    )
+    assert world.sql("SELECT count(*) FROM consultation") == [(0,)]
+    assert world.sql("SELECT count(*) FROM agreement_signature WHERE agreement_id = $1", agreement) == [(2,)]
+
+
+async def test_act_is_not_confirmed_once_who_asked_is_revoked(
+    make_lived: MakeLived, monkeypatch: pytest.MonkeyPatch, backend: str
+) -> None:
+    treaty = (await make_lived(agreed))[0]
+    act, added, later = await asked(treaty), CrisisBook.add, list[asyncio.Task[Any]]()
+
+    async def meanwhile(*crisis: Any) -> None:
+        revoking = asyncio.ensure_future(taken_away(treaty, "revoked"))
+        if backend == "sqlite":  # whoever writes keeps others from it
+            later.append(revoking)
+        else:
+            await revoking
+        await added(*crisis)
+
+    monkeypatch.setattr(CrisisBook, "add", meanwhile)
+    made = await treaty.attempt(confirms(treaty, act))
+    await asyncio.gather(*later)
+
+    assert (made.error and made.error.code) == (None if backend == "sqlite" else "requester-gone")
+    types = await types_by_place(treaty)
+    opened = "crisis.declared" in types
+    assert opened == (backend == "sqlite")
+    assert not opened or types.index("crisis.declared") < types.index("client.revoked")
+
+
+async def test_key_is_retired_behind_the_signature_that_is_being_made_with_it(
+    draft_of_three: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world, key = draft_of_three, signing_key(thumbprint_of(WHO)).verifying_key.key_id
+    signing = sign_by_call(world.services, world.call(WHO), world.agreement_id)
+    retiring = usecases.retire_signatory_key(world.services, world.call(None), world.clients[WHO].id, key)
+    await at_once(monkeypatch, SignatoryKeys, "add_signature", signing, retiring)
+
+    assert (await types_by_place(world))[-2:] == ["agreement.signed", "signatory.key_retired"]
+
+
+async def test_of_two_operators_that_revoke_each_other_one_is_heard(
+    populated: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await populated.enrol("second operator", "EXCHANGE", "operator")
+    one, other = (
+        populated.attempt(
+            usecases.change_standing(
+                populated.services, populated.call(by), populated.clients[whom].id, Standing.REVOKED
+            )
+        )
+        for by, whom in (("operator", "second operator"), ("second operator", "operator"))
+    )
+    first, late = await at_once(monkeypatch, UnitOfWork, "record", one, other)
+
+    assert first.error is None
+    assert late.error is not None
+    assert late.error.code == "client-suspended"
+
+
+@pytest.mark.parametrize("how", ["revoked", "member suspended", "certificate removed"])
+async def test_who_ends_its_own_right_does_so_while_it_has_it(populated: World, how: str) -> None:
+    await populated.enrol("NOR operator", "NOR", "operator")
+    services, call, client = populated.services, populated.call("NOR operator"), populated.clients["NOR operator"]
+    match how:
+        case "revoked":
+            done = usecases.change_standing(services, call, client.id, Standing.REVOKED)
+        case "member suspended":
+            done = usecases.suspend_member(services, call, "NOR")
+        case _:
+            done = usecases.remove_certificate(services, call, client.id, thumbprint_of("NOR operator"))
+
+    assert (await populated.attempt(done)).error is None
+    assert (await populated.attempt(usecases.list_clients(services, call))).error is not None
