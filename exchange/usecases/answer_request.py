@@ -15,6 +15,7 @@ from exchange.members import Role
 from exchange.reports import Header, ReportStatus, too_wide_for_answer
 from exchange.store import RequestAnswer, RequestRow, UnitOfWork
 from exchange.usecases.context import Call, Recorded, Services
+from exchange.usecases.deciding_anew import decided_anew
 from exchange.usecases.judging import ABSENT_ID
 from exchange.usecases.judging_requests import (
     RequestView,
@@ -39,6 +40,14 @@ async def answer_request(services: Services, call: Call, request_id: str, report
     Raises NotFoundError for a request that does not ask the caller, InvalidError for a report that is no answer to it,
     ConflictError where the request has ended or the report answers it already.
     """
+
+    async def decide() -> Recorded[RequestView]:
+        return await _answered(services, call, request_id, report_id)
+
+    return await decided_anew(decide, "the answer could be given: give it again")
+
+
+async def _answered(services: Services, call: Call, request_id: str, report_id: str) -> Recorded[RequestView]:
     # (1) asked
     sought = await seek_request(services, call, request_id, Role.CONTRIBUTOR, event=_EVENT)
     async with on_record(services, sought.entry(call, _EVENT, Outcome.REFUSED)):
@@ -82,7 +91,7 @@ async def _linked(
     services: Services, call: Call, unit: UnitOfWork, sought: SoughtRequest, own: OwnReport
 ) -> Recorded[RequestView]:
     book = unit.reports()
-    await book.hold_order()
+    await book.hold_order(sought.state.policy_version)
     held = await unit.requests().one(sought.row.id)
     if held is None:
         raise request_not_found()

@@ -20,6 +20,7 @@ from exchange.reports import ReportAct, require_act, status_of
 from exchange.store import DerivationRow, DerivationWish, OnwardState, UnitOfWork
 from exchange.usecases.authenticate import authenticate
 from exchange.usecases.context import Call, Recorded, Services
+from exchange.usecases.deciding_anew import decided_anew
 from exchange.usecases.derived_marking import Source, do_sources_allow
 from exchange.usecases.judging import ABSENT_ID, Judged, Sought, judged_draft, report_not_found, seek_report
 from exchange.usecases.life_checks import label_faults
@@ -121,12 +122,22 @@ async def grant_derivation(
     Raises NotFoundError for a request that is not about the caller's own reports, ConflictError for one that was
     decided, whose time is over, or whose report has changed or ended.
     """
+
+    async def decide() -> Recorded[DerivationView]:
+        return await _decided(services, call, request_id, conditions)
+
+    return await decided_anew(decide, "the request could be granted: grant it again")
+
+
+async def _decided(services: Services, call: Call, request_id: str, conditions: str | None) -> Recorded[DerivationView]:
     event = EventName.DERIVATION_GRANTED
     client, row, own = await _own_request(services, call, request_id, event)
     attempt = own.entry(call, event, Outcome.REFUSED)
     async with on_record(services, attempt):
         await _require_grantable(services, None, call, own, row)
     async with on_record(services, attempt), services.store.unit_of_work() as unit:
+        # What the report itself builds on was asked about before: a consent that is taken back meanwhile gives nothing.
+        await unit.reports().hold_order(own.state.policy_version)
         held = in_state(await unit.derivations().one(row.id), OnwardState.ASKED, OnwardState.AWAITING)
         await require_not_waiting(unit, DERIVED_MARKING, request=row.id)
         held = replace(held, conditions=None if conditions is None else fit_text(conditions))
@@ -146,6 +157,7 @@ async def carry_out_derivation(
     services: Services, unit: UnitOfWork, call: Call, client: Client, act: PendingAct
 ) -> Receipt:
     """Do what a second releaser has confirmed: the grant, as it was asked for."""
+    await unit.reports().hold_order()
     row = await unit.derivations().one(act.asked["request"])
     if row is None or row.state is not OnwardState.AWAITING:
         raise ConflictError("the request is not waiting any more: look at it again", code="request-ended")

@@ -24,6 +24,7 @@ from exchange.store import DerivationRow, OnwardRow, OnwardState, OnwardWish, Pa
 from exchange.usecases.answer_request import require_not_asked
 from exchange.usecases.authenticate import authenticate
 from exchange.usecases.context import Call, Recorded, Services
+from exchange.usecases.deciding_anew import decided_anew
 from exchange.usecases.derived_marking import consents_to_pass_on
 from exchange.usecases.judging import ABSENT_ID, judged_draft
 from exchange.usecases.opening import UNOPENED, open_sealed_header
@@ -133,6 +134,16 @@ async def grant_onward(
     reports, ConflictError for one that was decided, whose time is over, or whose report has changed or ended,
     InvalidError for an end that is past, or later than the one asked for.
     """
+
+    async def decide() -> Recorded[OnwardView]:
+        return await _decided(services, call, request_id, conditions, until)
+
+    return await decided_anew(decide, "the request could be granted: grant it again")
+
+
+async def _decided(
+    services: Services, call: Call, request_id: str, conditions: str | None, until: datetime | None
+) -> Recorded[OnwardView]:
     event = EventName.ONWARD_GRANTED
     client, row, own = await _own_request(services, call, request_id, event)
     async with on_record(services, _entry_of(call, own, event, row, Outcome.REFUSED)):
@@ -143,7 +154,8 @@ async def grant_onward(
         consents = await _sources_consents(services, None, call, own, header, wish=row.wish)
         async with services.store.unit_of_work() as unit:
             if not needs_two:
-                await unit.reports().hold_order()
+                # What was promised is asked before: an agreement that ends meanwhile lets nothing go on.
+                await unit.reports().hold_order(own.state.policy_version)
             held = in_state(await unit.consents().one(row.id), OnwardState.ASKED, OnwardState.AWAITING)
             await require_not_waiting(unit, ONWARD_RELEASE, request=row.id)
             asked = held.wish

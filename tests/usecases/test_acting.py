@@ -1,22 +1,27 @@
-"""Who acts while its right is taken away: of the two one comes second, in the log as in the rows; both databases."""
+"""Who acts while its right is taken away, or what its act rests on ends: of the two one comes second; both databases."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
+from importlib import import_module
 from typing import Any
 
 import pytest
 
 from exchange import usecases
-from exchange.kernel import ConflictError, ForbiddenError, NotAuthenticatedError
+from exchange.kernel import ConflictError, ForbiddenError, NotAuthenticatedError, NotFoundError
 from exchange.members import Standing
 from exchange.store import UnitOfWork
 from exchange.store.crisis_book import CrisisBook
 from exchange.store.signatory_keys import SignatoryKeys
-from exchange.usecases import ClearanceChange, amending, consultations
+from exchange.usecases import ClearanceChange, amending, consultations, derivations, onward_release
+from tests.support import deriving
 from tests.support.lived import MakeLived
 from tests.support.meanwhile import at_once, done_behind
+from tests.support.onward import LOW, ask, grant, with_releasers
 from tests.support.treaty import sign_by_call, signing_key
-from tests.support.world import World, thumbprint_of
+from tests.support.world import AGREEMENT, World, thumbprint_of
+from tests.usecases.test_amending import concluded
 from tests.usecases.test_consultations import QUESTION
 from tests.usecases.test_crises import agreed, asked, confirms
 
@@ -150,3 +155,69 @@ async def test_who_ends_its_own_right_does_so_while_it_has_it(populated: World, 
 
     assert (await populated.attempt(done)).error is None
     assert (await populated.attempt(usecases.list_clients(services, call))).error is not None
+
+
+# ── what it rests on ────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize(("how", "code"), [("suspended", "agreement-not-in-force"), ("never", "originator-control")])
+async def test_report_of_an_agreement_that_lets_nothing_go_on_meanwhile_goes_on_to_nobody(
+    make_lived: MakeLived, monkeypatch: pytest.MonkeyPatch, how: str, code: str
+) -> None:
+    world = (await make_lived(with_releasers))[0]
+    request = await ask(world, await world.post(label=LOW))
+
+    async def ended() -> None:
+        if how == "suspended":
+            await usecases.suspend_agreement(world.services, world.call(WHO), world.agreement_id)
+        else:
+            await concluded(world, AGREEMENT.replace("originator-consent", "never"))
+
+    done_behind(monkeypatch, onward_release, "_require_goes_on", ended)
+    made = await world.attempt(grant(world, request))
+
+    assert made.error is not None
+    assert made.error.code == code
+    assert world.sql("SELECT state FROM onward_release") == [("asked",)]
+
+
+async def test_nobody_consents_by_a_consent_of_its_source_that_is_taken_back_meanwhile(
+    make_lived: MakeLived, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world = (await make_lived(with_releasers))[0]
+    for name in ("GBR analyst", "NOR analyst"):
+        await world.enrol(name, name[:3], "contributor", "reader")
+    source = await world.post(label=deriving.MIDDLE)
+    leave = await deriving.ask(world, source)
+    await deriving.grant(world, leave)
+    derived = await deriving.derive(world, source, label=replace(deriving.MIDDLE, releasable_to=("DNK", "GBR", "NOR")))
+    onward = await deriving.ask(world, derived, "GBR analyst")
+    done_behind(
+        monkeypatch,
+        derivations,
+        "do_sources_allow",
+        lambda: usecases.revoke_derivation(world.services, world.call("GBR releaser"), leave),
+    )
+    made = await world.attempt(deriving.grant(world, onward, "NOR releaser"))
+
+    assert made.error is not None
+    assert made.error.code == "originator-control"
+    assert world.sql("SELECT state FROM derivation_consent WHERE id = $1", onward) == [("asked",)]
+
+
+async def test_who_suspends_its_part_while_its_answer_is_looked_at_answers_nothing(
+    populated: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    services = populated.services
+    request = (
+        await usecases.request_information(services, populated.call("GBR reader"), populated.wanted())
+    ).value.row.id
+    report = await populated.post("NOR contributor")
+    agreement, call = populated.agreement_id, populated.call("NOR signatory")
+    module = import_module("exchange.usecases.answer_request")
+    done_behind(monkeypatch, module, "_own", lambda: usecases.suspend_agreement(services, call, agreement))
+    answering = usecases.answer_request(services, populated.call("NOR contributor"), request, report)
+    made = await populated.attempt(answering)
+
+    assert isinstance(made.error, NotFoundError)
+    assert populated.sql("SELECT count(*) FROM information_request_answer") == [(0,)]
