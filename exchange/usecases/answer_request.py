@@ -96,7 +96,10 @@ async def _linked(
     if held is None:
         raise request_not_found()
     _require_open(held)
-    await book.require_same(own.report.id, version=own.report.version, class_id=own.report.class_id)
+    report = await book.require_same(own.report.id, version=own.report.version, class_id=own.report.class_id)
+    # What was recalled, or lost its place, while it was looked at is as it was loaded in all else.
+    if report.stored_status is not ReportStatus.CURRENT:
+        raise InvalidError("the report is no answer to the request", (_not_current(report.stored_status),))
     given = [each for each in held.answers if each.member == sought.client.member]
     if any(each.report == own.report.id for each in given):
         raise ConflictError("the report answers the request already", code="answered-already")
@@ -130,7 +133,11 @@ def _place_faults(own: OwnReport, sought: SoughtRequest, call: Call) -> Iterable
     if (facts.agreement, facts.scope) != (asked.agreement, asked.scope):
         yield Fault("/report", "unknown-scope", "was posted under another clause: post the answer under the request's")
     if own.status(call) is not ReportStatus.CURRENT:
-        yield Fault("/report", own.status(call).value, f"is {own.status(call).value}: give the current one")
+        yield _not_current(own.status(call))
+
+
+def _not_current(status: ReportStatus) -> Fault:
+    return Fault("/report", status.value, f"is {status.value}: give the current one")
 
 
 def _label_faults(services: Services, own: OwnReport, sought: SoughtRequest) -> Iterable[Fault]:

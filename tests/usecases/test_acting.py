@@ -9,12 +9,13 @@ from typing import Any
 import pytest
 
 from exchange import usecases
-from exchange.kernel import ConflictError, ForbiddenError, NotAuthenticatedError, NotFoundError
+from exchange.kernel import ConflictError, ForbiddenError, NotAuthenticatedError
 from exchange.members import Standing
 from exchange.store import UnitOfWork
 from exchange.store.crisis_book import CrisisBook
 from exchange.store.signatory_keys import SignatoryKeys
 from exchange.usecases import ClearanceChange, amending, consultations, derivations, onward_release
+from exchange.usecases.recording import codes_of
 from tests.support import deriving
 from tests.support.lived import MakeLived
 from tests.support.meanwhile import at_once, done_behind
@@ -205,19 +206,26 @@ async def test_nobody_consents_by_a_consent_of_its_source_that_is_taken_back_mea
     assert world.sql("SELECT state FROM derivation_consent WHERE id = $1", onward) == [("asked",)]
 
 
-async def test_who_suspends_its_part_while_its_answer_is_looked_at_answers_nothing(
-    populated: World, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(("how", "code"), [("suspended", "not-found"), ("recalled", "recalled")])
+async def test_what_ends_while_an_answer_is_looked_at_answers_nothing(
+    make_lived: MakeLived, monkeypatch: pytest.MonkeyPatch, how: str, code: str
 ) -> None:
-    services = populated.services
-    request = (
-        await usecases.request_information(services, populated.call("GBR reader"), populated.wanted())
-    ).value.row.id
-    report = await populated.post("NOR contributor")
-    agreement, call = populated.agreement_id, populated.call("NOR signatory")
-    module = import_module("exchange.usecases.answer_request")
-    done_behind(monkeypatch, module, "_own", lambda: usecases.suspend_agreement(services, call, agreement))
-    answering = usecases.answer_request(services, populated.call("NOR contributor"), request, report)
-    made = await populated.attempt(answering)
+    world = (await make_lived(with_releasers))[0]
+    services = world.services
+    asking = usecases.request_information(services, world.call("GBR reader"), world.wanted())
+    request = (await asking).value.row.id
+    report = await world.post("NOR contributor")
 
-    assert isinstance(made.error, NotFoundError)
-    assert populated.sql("SELECT count(*) FROM information_request_answer") == [(0,)]
+    async def ended() -> None:
+        if how == "suspended":
+            await usecases.suspend_agreement(services, world.call("NOR signatory"), world.agreement_id)
+        else:
+            await usecases.recall_report(services, world.call("NOR releaser"), report, "it was wrong")
+
+    done_behind(monkeypatch, import_module("exchange.usecases.answer_request"), "_own", ended)
+    answering = usecases.answer_request(services, world.call("NOR contributor"), request, report)
+    made = await world.attempt(answering)
+
+    assert made.error is not None
+    assert codes_of(made.error) == (code,)
+    assert world.sql("SELECT count(*) FROM information_request_answer") == [(0,)]
