@@ -2,6 +2,7 @@
 
 import json
 import time
+from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Annotated
@@ -35,7 +36,7 @@ from exchange.cli.report_options import (
     TopicOption,
 )
 from exchange.cli.verbs import JsonOption, member_verb
-from exchange.client import ExchangeClient, StreamEvent, ToldEvent
+from exchange.client import ExchangeClient, ToldEvent, UnopenedEvent, WatchedEvent
 from exchange.wire import HeaderBody, ReleaseTermsBody, ReportBody
 
 # How long `--follow` waits between two looks: soon enough for a person, cheap enough for a service with many readers.
@@ -145,7 +146,7 @@ def list_all(
     follow: Annotated[bool, typer.Option("--follow", help="Go on: print reports as they become visible.")] = False,
     as_json: JsonOption = False,
 ) -> None:
-    """List the reports that you may read, oldest first."""
+    """List the reports that you may read, oldest first; exit 1 where there are some that cannot be opened."""
     filters = {
         "agreement": agreement,
         "topic": topic,
@@ -158,12 +159,17 @@ def list_all(
         with suppress(KeyboardInterrupt):
             _follow(client, filters, as_json=as_json)
         return
-    found = list(client.reports(**filters))
+    listed = client.reports(**filters)
+    found = list(listed)
     if as_json:
         output.show_json(found)
-        return
-    columns = ("id", "posted", "from", "precedence", "marking", "topic", "subject")
-    output.show_table(columns, [_row(header) for header in found])
+    else:
+        columns = ("id", "posted", "from", "precedence", "marking", "topic", "subject")
+        output.show_table(columns, [_row(header) for header in found])
+    if listed.unopened:
+        # Whoever reads a list by a program must not take it for whole.
+        _say_unopened([each.id for each in listed.unopened])
+        raise typer.Exit(1)
 
 
 @reports.command("watch")
@@ -237,16 +243,31 @@ def _follow(client: ExchangeClient, filters: dict[str, str | None], *, as_json: 
             else:
                 output.show_line("  ".join(str(value) for value in _row(header)))
         output.flush()
+        if page.unopened:
+            _say_unopened([each.id for each in page.unopened])
         after = page.next
         if not page.items:
             time.sleep(_FOLLOW_SECONDS)
 
 
-def _show_event(event: StreamEvent | ToldEvent, *, as_json: bool) -> None:
-    if isinstance(event, ToldEvent):
-        told = {"id": event.facts.get(event.kind), "cursor": event.cursor, "report": None, event.kind: event.facts}
+def _say_unopened(reports: Sequence[str | None]) -> None:
+    named = [report for report in reports if report is not None]
+    others = len(reports) - len(named)
+    told = [*named, *([f"{others} that the exchange may not name"] if others else [])]
+    output.warn(
+        f"not listed, for what is stored of them is damaged or was altered: {output.listed(told)}; tell the exchange's"
+        " operator, and list again once that is mended"
+    )
+
+
+def _show_event(event: WatchedEvent, *, as_json: bool) -> None:
+    if isinstance(event, UnopenedEvent):
+        told = {"id": event.report, "cursor": event.cursor, "report": None, "unopened": True}
+        output.show_line(json.dumps(told) if as_json else f"unopened  {event.report or 'which one may not be named'}")
+    elif isinstance(event, ToldEvent):
+        facts = {"id": event.facts.get(event.kind), "cursor": event.cursor, "report": None, event.kind: event.facts}
         line = "  ".join((event.kind, *event.facts.values()))
-        output.show_line(json.dumps(told) if as_json else line)
+        output.show_line(json.dumps(facts) if as_json else line)
     elif as_json:
         header = None if event.header is None else event.header.model_dump(mode="json")
         shown = {"id": None if event.header is None else event.header.id, "cursor": event.cursor, "report": header}

@@ -15,8 +15,9 @@ from exchange.client.errors import (
     UnsafeKeyError,
 )
 from exchange.client.exchange_client import ExchangeClient
+from exchange.client.listing import ListedReports
 from exchange.client.receipts import KeptReceipt, read_receipts
-from exchange.client.streaming import StreamEvent, ToldEvent
+from exchange.client.streaming import StreamEvent, ToldEvent, UnopenedEvent, WatchedEvent
 from exchange.client.tls import client_context
 from exchange.client.transport import Endpoint
 from exchange.client.webhooks import Webhooks, check_webhook
@@ -27,11 +28,14 @@ __all__ = [
     "Endpoint",
     "ExchangeClient",
     "KeptReceipt",
+    "ListedReports",
     "ProblemError",
     "ReceiptFileError",
     "StreamEvent",
     "ToldEvent",
+    "UnopenedEvent",
     "UnsafeKeyError",
+    "WatchedEvent",
     "Webhooks",
     "check_webhook",
     "client_context",

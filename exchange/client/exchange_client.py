@@ -14,6 +14,7 @@ from exchange.client.compliance import Duties
 from exchange.client.crises import Crises
 from exchange.client.derivations import Derivations
 from exchange.client.exports import read_export, through_breaks
+from exchange.client.listing import ListedReports
 from exchange.client.log_reads import LogReads
 from exchange.client.national_caveats import NationalCaveats
 from exchange.client.onward import OnwardReleases
@@ -21,7 +22,7 @@ from exchange.client.parts import checked_content, decoded
 from exchange.client.proxies import Proxies
 from exchange.client.report_life import ReportLife
 from exchange.client.requests import InformationRequests
-from exchange.client.streaming import StreamEvent, ToldEvent, watch
+from exchange.client.streaming import StreamEvent, WatchedEvent, watch
 from exchange.client.transport import Body, Endpoint, Transport
 from exchange.client.uploads import Uploads
 from exchange.client.webhooks import Webhooks
@@ -347,15 +348,12 @@ class ExchangeClient:
         """
         return self._get(ReportListBody, "/v1/reports", _given({**filters, "after": after, "limit": limit}))
 
-    def reports(self, **filters: str | None) -> Iterator[HeaderBody]:
-        """Yield every header that this client may see now, oldest first."""
-        after: str | None = None
-        while True:
-            page = self.page(after, **filters)
-            yield from page.items
-            if len(page.items) < _PAGE:
-                return
-            after = page.next
+    def reports(self, **filters: str | None) -> ListedReports:
+        """Return every header that this client may see now, oldest first, to be gone through once.
+
+        What the exchange cannot open is not among them: `unopened` of what is returned says so at the end.
+        """
+        return ListedReports(lambda after: self.page(after, **filters), _PAGE)
 
     def watch_reports(self, after: str | None = None, *, purpose: str | None = None) -> Iterator[StreamEvent]:
         """Yield the headers that become visible to this client (reader), for ever; a broken stream is resumed.
@@ -365,8 +363,8 @@ class ExchangeClient:
         """
         return (each for each in self.watch(after, purpose=purpose) if isinstance(each, StreamEvent))
 
-    def watch(self, after: str | None = None, *, purpose: str | None = None) -> Iterator[StreamEvent | ToldEvent]:
-        """Yield what `watch_reports` does, and requests and breaches that concern the client's member."""
+    def watch(self, after: str | None = None, *, purpose: str | None = None) -> Iterator[WatchedEvent]:
+        """Yield what `watch_reports` does, what cannot be opened, and requests and breaches of the client's member."""
         return watch(self._transport, after, purpose=purpose, pause=self._transport.pause)
 
     def explanation(self, report_id: str) -> ExplanationBody:

@@ -18,6 +18,7 @@ from exchange.wire import HeaderBody
 
 _PATH: Final = "/v1/stream"
 _FACTS: Final = TypeAdapter(dict[str, str])
+_UNOPENED: Final = TypeAdapter(dict[str, str | None])
 _LONGEST_LINE_BYTES: Final = 1024 * 1024
 # Three times what the exchange is silent for at most: what is silent longer is a connection that is gone.
 _SILENCE_SECONDS: Final = 60.0
@@ -44,6 +45,18 @@ class ToldEvent:
     cursor: str
 
 
+@dataclass(frozen=True, slots=True)
+class UnopenedEvent:
+    """A report that one may read and that the exchange cannot open; `report` is None where it may not say which."""
+
+    report: str | None
+    cursor: str
+
+
+WatchedEvent = StreamEvent | ToldEvent | UnopenedEvent
+"""What a stream tells."""
+
+
 @dataclass(slots=True)
 class _Reading:
     """What is known between two connections."""
@@ -55,7 +68,7 @@ class _Reading:
 
 def watch(
     transport: Transport, after: str | None, *, purpose: str | None, pause: Callable[[float], None]
-) -> Iterator[StreamEvent | ToldEvent]:
+) -> Iterator[WatchedEvent]:
     """Yield what becomes visible, and what else is told, behind `after` (None: from now on), for ever.
 
     Raises ProblemError where the exchange refuses, ConnectionFailedError where it cannot be reached at the first try,
@@ -75,7 +88,7 @@ def watch(
         pause(wait)
 
 
-def _once(transport: Transport, reading: _Reading, purpose: str | None) -> Iterator[StreamEvent | ToldEvent]:
+def _once(transport: Transport, reading: _Reading, purpose: str | None) -> Iterator[WatchedEvent]:
     headers = {"Accept": "text/event-stream", **({} if purpose is None else {"Exchange-Purpose": purpose})}
     query = "" if reading.cursor is None else f"?{urlencode({'after': reading.cursor})}"
     with transport.stream(_PATH + query, headers, silence_seconds=_SILENCE_SECONDS) as answer:
@@ -90,6 +103,8 @@ def _once(transport: Transport, reading: _Reading, purpose: str | None) -> Itera
                     yield StreamEvent(_header(fields.get("data", "")), reading.cursor or "")
                 case "request" | "breach" as kind:
                     yield ToldEvent(kind, _facts(fields.get("data", "")), reading.cursor or "")
+                case "unopened":
+                    yield UnopenedEvent(_unopened(fields.get("data", "")), reading.cursor or "")
                 case "list-anew":
                     yield StreamEvent(None, reading.cursor or "")
                 case "end":
@@ -119,6 +134,13 @@ def _facts(text: str) -> Mapping[str, str]:
     try:
         return _FACTS.validate_json(text)
     except ValidationError as exc:
+        raise AnswerError("an event of the stream is not what the contract says") from exc
+
+
+def _unopened(text: str) -> str | None:
+    try:
+        return _UNOPENED.validate_json(text)["report"]
+    except (ValidationError, KeyError) as exc:
         raise AnswerError("an event of the stream is not what the contract says") from exc
 
 

@@ -51,6 +51,7 @@ from exchange.store.rows import (
     PullRow,
     ReportRow,
     Sealed,
+    StoredClass,
 )
 from exchange.store.schema import SchemaState, head, migrate, require_schema, revision, schema_state
 from exchange.store.searching import Hit, Place, Sought
@@ -128,6 +129,7 @@ __all__ = [
     "Store",
     "StoreLoad",
     "StoreObserver",
+    "StoredClass",
     "StreamKind",
     "Superseding",
     "TombstoneRow",

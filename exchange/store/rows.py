@@ -5,11 +5,13 @@ from datetime import datetime
 from enum import Enum
 from typing import NamedTuple
 
+import orjson
+
 from exchange.audit import Receipt, SealedEntry
 from exchange.crypto import OpeningError
 from exchange.kernel import from_micros
 from exchange.members import Client
-from exchange.release import ClassFacts
+from exchange.release import ClassFacts, class_from_json
 from exchange.reports import Precedence, ReportStatus
 
 
@@ -42,6 +44,18 @@ class ClassRow:
     version: int
     digest: str
     facts: ClassFacts
+
+
+class StoredClass(NamedTuple):
+    """A release class as its row has it, unread: what was altered is no `ClassRow`."""
+
+    id: int
+    digest: str
+    facts_json: str
+
+    def read_facts(self) -> ClassFacts:
+        """Return the facts in the row; MalformedError or ValueError where they cannot be read."""
+        return class_from_json(orjson.loads(self.facts_json))
 
 
 class ReportRow(NamedTuple):

@@ -10,7 +10,7 @@ from typing import Self, TypedDict, Unpack, assert_never
 
 from exchange.agreements import Agreement
 from exchange.audit import Deed, EntryDraft, Receipt, SealedEntry
-from exchange.crypto import SigningKey
+from exchange.crypto import OpeningError, SigningKey
 from exchange.kernel import Clock, ExchangeError, UnavailableError, to_micros
 from exchange.kernel.spans import UNTRACED, Tracer
 from exchange.members import Client, Member
@@ -68,6 +68,7 @@ from exchange.store.rows import (
     PullRow,
     ReportRow,
     Sealed,
+    StoredClass,
 )
 from exchange.store.rows_kept import RowsKept
 from exchange.store.schema import require_schema_over, why_outgrown
@@ -302,9 +303,19 @@ class Store:
         if kept is None:
             rows = await self._database.fetch(self._hot.class_by_id, {"class_id": class_id})
             if not rows:
-                raise UnavailableError(f"the store lacks the release class `{class_id}` that a report refers to")
+                raise OpeningError(f"the store lacks the release class `{class_id}` that a report refers to")
             kept = self._classes[class_id] = class_row(rows[0])
         return kept
+
+    async def stored_classes(self, after_version: int) -> list[StoredClass]:
+        """Return the classes behind a class version as their rows have them, unread: where one could not be read."""
+        rows = await self._database.fetch(self._hot.classes_after, {"after": after_version})
+        return [StoredClass._make(row) for row in rows]
+
+    async def stored_class(self, class_id: int) -> StoredClass | None:
+        """Return one class as its row has it, unread; None where there is none."""
+        rows = await self._database.fetch(self._hot.class_by_id, {"class_id": class_id})
+        return StoredClass._make(rows[0]) if rows else None
 
     async def agreement(self, agreement_id: str) -> Agreement | None:
         """Return the current version of an agreement."""

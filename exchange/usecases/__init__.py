@@ -160,6 +160,7 @@ from exchange.usecases.stream_reports import (
     Shown,
     Silence,
     Told,
+    Unopened,
     open_stream,
 )
 from exchange.usecases.subscriptions import (
@@ -256,6 +257,7 @@ __all__ = [
     "SimulatedReport",
     "TakenUp",
     "Told",
+    "Unopened",
     "UploadLimits",
     "UploadView",
     "WantedErasure",

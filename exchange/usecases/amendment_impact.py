@@ -31,6 +31,7 @@ from exchange.release import (
     decide,
 )
 from exchange.store import PolicyState
+from exchange.usecases.altered_classes import every_class
 from exchange.usecases.context import Call, Services
 from exchange.usecases.in_between import Pause
 from exchange.usecases.judging import law_in_force
@@ -94,7 +95,7 @@ async def impact_of(  # noqa: PLR0913  what is compared, and for whom
 
     Called outside of any unit: it takes as long as there are classes, and opens one of its own.
     """
-    classes = await services.knowledge.classes(services.store, state)
+    classes = await every_class(services, state)
     own = {each.id: each.facts for each in classes.values() if each.facts.agreement == agreement.id}
     after = as_if_concluded(agreement, terms, call.now)
     law, known = await law_in_force(services, state), services.law.known_to(client.member)

@@ -42,6 +42,7 @@ from exchange.members import Role
 from exchange.release import ClassFacts
 from exchange.store import BreachKind, BreachRow, Countable, CountedReport, PolicyState, StreamKind, UnitOfWork
 from exchange.store.subscription_rows import DeliveryRow
+from exchange.usecases.altered_classes import whole_classes
 from exchange.usecases.context import Call, Services
 from exchange.usecases.counting import acknowledged_by_member, could_read, posted_fact, readers_since, versions_of
 from exchange.usecases.heartbeat import service_draft
@@ -168,7 +169,7 @@ class DutyWatch:
     ) -> list[_Treaty]:
         # (1) what is owed
         services = self._services
-        known = await services.knowledge.whole_classes(services.store, state)
+        known = await whole_classes(services, state)
         classes = {each.id: each.facts for each in known.values() if each.facts.agreement == agreement.id}
         versions = await versions_of(services, agreement.id)
         spells = {

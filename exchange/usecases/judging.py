@@ -24,6 +24,7 @@ from exchange.release import (
     with_row,
 )
 from exchange.store import ClassRow, Parts, PolicyState, PullRow, ReportRow
+from exchange.usecases.altered_classes import class_of
 from exchange.usecases.authenticate import admit, required_thumbprint
 from exchange.usecases.context import Call, Services
 from exchange.usecases.facts import reader_facts, row_facts, stated_purpose
@@ -104,7 +105,7 @@ async def judge(services: Services, call: Call, client: Client, report: ReportRo
     await knowledge.agreements(services.store, state)
     # (1) immutable, hence fetched once per process
     try:
-        release_class = await knowledge.release_class(services.store, report.class_id)
+        release_class = await class_of(services, report.class_id)
         row = row_facts(report, call.now)
     except (OpeningError, ValueError) as exc:
         await record_tampering(services, call, client, f"report {report.id}", exc)

@@ -4,15 +4,14 @@ Nothing here is trusted by age. Each piece carries the policy version, class ver
 which it is true, and the row that a request reads anyway says which version holds now.
 """
 
-import logging
 from collections import OrderedDict
 from collections.abc import Collection, Iterable
-from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TypeVar
 
 from exchange.agreements import Agreement, active_parties, away_since, clause_of, in_force, next_change, open_crises
+from exchange.audit import Entry
 from exchange.crypto import OpeningError
 from exchange.kernel import MalformedError, from_micros
 from exchange.markings import Label
@@ -26,8 +25,6 @@ V = TypeVar("V")
 
 _READERS_KEPT = 512
 """Readable sets in memory; with 5,000 classes one takes about 1 MB, most take a few KB."""
-
-_log = logging.getLogger("exchange.reports")
 
 ReaderKey = tuple[str, int, str, str]
 """Client id, client version, purpose, assurance."""
@@ -47,6 +44,8 @@ class Readable:
     permits: dict[int, Permit]
     whole: frozenset[int]
     crises: dict[int, tuple[str, ...]]
+    unknown: frozenset[int] = frozenset()
+    """Classes of which nothing is known: who may read their reports, the log alone can tell."""
 
     def holds(self, state: PolicyState, now: datetime) -> bool:
         """Return whether nothing has changed since this was computed."""
@@ -62,10 +61,15 @@ class Knowledge:
     readable: "OrderedDict[ReaderKey, Readable]" = field(default_factory=OrderedDict)
     last_seen: "OrderedDict[str, CallerRow]" = field(default_factory=OrderedDict)
     """Thumbprint to the caller as last read: a guess, to be confirmed by the next statement."""
+    words_of_log: "OrderedDict[str, tuple[datetime, Entry]]" = field(default_factory=OrderedDict)
+    """Of reports that do not open: the newest entry that says what each is, and when it was looked for."""
     national: NationalLaw = field(default_factory=NationalLaw)
     """The law together with what members put in force for their own reports."""
     _classes: dict[int, ClassRow] = field(default_factory=dict)
-    _class_version: int = 0
+    class_version: int = 0
+    """Up to which version every class is known, or known to be none that can be read."""
+    unknown_classes: frozenset[int] = frozenset()
+    """Classes whose rows were altered and of which nothing sealed speaks; another object where they have changed."""
     _protections: set[Label] = field(default_factory=set)
     _agreements: dict[str, Agreement] = field(default_factory=dict)
     _agreements_version: int = -1
@@ -107,34 +111,38 @@ class Knowledge:
 
     async def classes(self, store: Store, state: PolicyState) -> dict[int, ClassRow]:
         """Return every release class by id, up to the class version in `state`; OpeningError as `release_class`."""
-        if self._class_version < state.class_version:
+        if self.class_version < state.class_version:
             try:
-                rows = await store.release_classes(self._class_version)
-            except (MalformedError, ValueError) as exc:
+                rows = await store.release_classes(self.class_version)
+            except (MalformedError, ValueError, TypeError) as exc:
                 raise _altered_class() from exc
             for row in rows:
                 self._classes[row.id] = _unaltered(row)
                 self._protections.add(_protection(row.facts.label))
-                self._class_version = max(self._class_version, row.version)
+                self.class_version = max(self.class_version, row.version)
+        if self.unknown_classes:
+            raise _altered_class()
         return self._classes
+
+    @property
+    def known_classes(self) -> dict[int, ClassRow]:
+        """Return the classes known so far."""
+        return self._classes
+
+    def take(self, rows: Iterable[ClassRow], unknown: Iterable[int], version: int) -> None:
+        """Know these classes, of rows that told it or of what is sealed, and those that are none up to `version`."""
+        for row in rows:
+            self._classes[row.id] = row
+            self._protections.add(_protection(row.facts.label))
+        left = self.unknown_classes.union(unknown).difference(self._classes)
+        if left != self.unknown_classes:
+            self.unknown_classes = left
+        self.class_version = max(self.class_version, version)
 
     async def protections(self, store: Store, state: PolicyState) -> Collection[Label]:
         """Return every level with compartments that any report has, as `classes` does: what a clearance must cover."""
         await self.classes(store, state)
         return self._protections
-
-    async def whole_classes(self, store: Store, state: PolicyState) -> dict[int, ClassRow]:
-        """Return what `classes` does without those that are not what their digests name: for who goes on without."""
-        try:
-            return await self.classes(store, state)
-        except OpeningError:
-            _log.critical("a release class was altered: nothing is done to reports of it")
-        # Each number up to the version is one class: those that are whole are remembered.
-        whole: dict[int, ClassRow] = {}
-        for class_id in range(1, state.class_version + 1):
-            with suppress(OpeningError):
-                whole[class_id] = await self.release_class(store, class_id)
-        return whole
 
     async def release_class(self, store: Store, class_id: int) -> ClassRow:
         """Return one release class; OpeningError where it is not what its digest names."""
@@ -142,7 +150,7 @@ class Knowledge:
         if kept is None:
             try:
                 kept = _unaltered(await store.release_class(class_id))
-            except (MalformedError, ValueError) as exc:
+            except (MalformedError, ValueError, TypeError) as exc:
                 raise _altered_class() from exc
             self._classes[class_id] = kept
         return kept
@@ -157,6 +165,10 @@ class Knowledge:
         until = None if agreement is None else next_change(agreement, now)
         self._scopes[agreement_id, scope_name, edition] = (until, facts)
         return facts
+
+    def hear(self, report_id: str, word: tuple[datetime, Entry]) -> None:
+        """Remember what the log said of a report, and when."""
+        _keep(self.words_of_log, report_id, word)
 
     def keep_readable(self, key: ReaderKey, readable: Readable) -> None:
         """Remember what a reader may read; the reader unheard of for longest is forgotten."""

@@ -2,32 +2,35 @@
 
 Steps: (1) which classes this reader may read, remembered while nothing that bears on it has changed;
 (2) one query gives caller, policy state and the page; (3) had the state moved, begin again; (4) open the
-headers; (5) the entry with every id shown is durable; (6) answer.
+headers, and leave out, told and recorded, what does not open; (5) the entry with every id shown is durable; (6) answer.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import TypedDict
 
 from exchange.agreements import covers
 from exchange.audit import EventName, Outcome
 from exchange.crypto import OpeningError
+from exchange.custody import KeyMissingError
 from exchange.kernel import Fault, InvalidError, MalformedError, UnavailableError
 from exchange.kernel.spans import Mark, SpanName
 from exchange.members import Client, Role
 from exchange.release import ClassFacts, Permit
 from exchange.reports import Precedence
 from exchange.store import CallerRow, PageRow, PolicyState, ReportRow
+from exchange.usecases.altered_classes import whole_classes
 from exchange.usecases.authenticate import admit, required_thumbprint
 from exchange.usecases.context import Call, Recorded, Services
 from exchange.usecases.facts import reader_facts, stated_purpose
 from exchange.usecases.in_between import readable_among
 from exchange.usecases.judging import law_in_force, require_same_law
 from exchange.usecases.knowledge import Readable, ReaderKey, earliest_change
-from exchange.usecases.opening import is_whole, open_headers
+from exchange.usecases.opening import UNOPENED, is_whole, open_headers
 from exchange.usecases.positions import open_position, seal_position
-from exchange.usecases.recording import draft, on_record, record_tampering
+from exchange.usecases.recording import draft, on_record
+from exchange.usecases.unopened import Lister, UnopenedReport, require_own_version, tell_unopened
 
 _TRIES = 5
 """How often a page is begun again because the policy moved under it; more means it moves faster than one can read."""
@@ -52,11 +55,17 @@ class ListQuery:
 
 @dataclass(frozen=True, slots=True)
 class ListedReports:
-    """Headers as JSON bytes, oldest first, and the cursor to resume from (always present); `rows` stay inside."""
+    """Headers as JSON bytes, oldest first, and the cursor to resume from (always present).
+
+    `unopened` are reports of this page that do not open, as far as the reader may know. Inside stay `rows`, those of
+    the headers, and `is_full`: whether more may lie behind it.
+    """
 
     items: list[bytes]
     next: str
     rows: tuple[ReportRow, ...] = ()
+    unopened: tuple[UnopenedReport, ...] = ()
+    is_full: bool = False
 
 
 async def list_reports(services: Services, call: Call, query: ListQuery) -> Recorded[ListedReports]:
@@ -65,12 +74,33 @@ async def list_reports(services: Services, call: Call, query: ListQuery) -> Reco
     Raises MalformedError for a foreign or forged cursor, InvalidError for a filter that names nothing of
     the vocabulary, ForbiddenError without the reader's role.
     """
+    recorded, lacking = await _listed(services, call, query)
+    while lacking:
+        # INVARIANT: a page is not shorter for what its reader may not know of: what follows takes its place.
+        rest = replace(query, cursor=recorded.value.next, limit=lacking)
+        more, lacking = await _listed(services, call, rest)
+        recorded = Recorded(_joined(recorded.value, more.value), recorded.receipt)
+    return recorded
+
+
+async def _listed(services: Services, call: Call, query: ListQuery) -> tuple[Recorded[ListedReports], int]:
+    """Return a page, and how many reports it lacks that would have had a place on it."""
     # (1) to (3): the page and under which law it was read
     client, page, readable = await _settled_page(services, call, query)
     # (4) only what is on the page
-    classes = await services.knowledge.classes(services.store, page.state)
-    rows = [(row, classes[row.class_id], readable.permits[row.class_id]) for row in page.rows]
-    items = await open_headers(services, rows, call, client, whole=readable.whole) if rows else []
+    classes, lister = services.knowledge.known_classes, Lister(call, client, page.state, readable)
+    try:
+        rows = [(row, classes[row.class_id], readable.permits[row.class_id]) for row in page.rows]
+        items = await open_headers(services, rows, call, client, whole=readable.whole) if rows else []
+    except (KeyError, *UNOPENED):
+        return await _list_without(services, query, lister, page)
+    return await _recorded(services, query, lister, page, items), 0
+
+
+async def _recorded(
+    services: Services, query: ListQuery, lister: Lister, page: PageRow, items: list[bytes]
+) -> Recorded[ListedReports]:
+    call, client, readable = lister.call, lister.client, lister.readable
     # (5) INVARIANT: no header leaves before its entry is durable.
     entry = draft(
         call,
@@ -83,7 +113,44 @@ async def list_reports(services: Services, call: Call, query: ListQuery) -> Reco
     )
     receipt = await services.store.append(entry)
     # (6) the answer
-    return Recorded(ListedReports(items, seal_position(services, client, page.position), page.rows), receipt)
+    cursor = seal_position(services, client, page.position)
+    return Recorded(ListedReports(items, cursor, page.rows, is_full=len(page.rows) == query.limit), receipt)
+
+
+async def _list_without(
+    services: Services, query: ListQuery, lister: Lister, page: PageRow
+) -> tuple[Recorded[ListedReports], int]:
+    """Return the page without what does not open, and say that it is there to whoever may know."""
+    shown, items, damaged = [], [], []
+    call, client, readable = lister.call, lister.client, lister.readable
+    for row in page.rows:
+        kept, permit = services.knowledge.known_classes.get(row.class_id), readable.permits.get(row.class_id)
+        try:
+            if kept is None or permit is None:
+                raise OpeningError("its release class is not known")
+            items += await open_headers(services, [(row, kept, permit)], call, client, whole=readable.whole)
+        except UNOPENED as exc:
+            if isinstance(exc, KeyMissingError):
+                await require_own_version(services, lister, row, exc)
+            damaged.append(row)
+        else:
+            shown.append(row)
+    told = await tell_unopened(services, lister, damaged)
+    without = replace(page, rows=tuple(shown))
+    recorded = await _recorded(services, query, lister, without, items)
+    is_full = len(page.rows) == query.limit
+    listed = replace(recorded.value, unopened=tuple(told), is_full=is_full)
+    return Recorded(listed, recorded.receipt), len(damaged) - len(told) if is_full else 0
+
+
+def _joined(first: ListedReports, more: ListedReports) -> ListedReports:
+    return ListedReports(
+        [*first.items, *more.items],
+        more.next,
+        (*first.rows, *more.rows),
+        (*first.unopened, *more.unopened),
+        more.is_full,
+    )
 
 
 async def readable_for(services: Services, call: Call, client: Client, state: PolicyState) -> Readable:
@@ -92,13 +159,12 @@ async def readable_for(services: Services, call: Call, client: Client, state: Po
     purpose = stated_purpose(services, call, client)
     key: ReaderKey = (client.id, client.version, purpose, call.assurance.value)
     kept = knowledge.readable.get(key)
-    if kept is not None and kept.holds(state, call.now):
+    if kept is not None and kept.holds(state, call.now) and not kept.unknown:
         return kept
     agreements = await knowledge.agreements(services.store, state)
-    try:
-        classes = await knowledge.classes(services.store, state)
-    except OpeningError as exc:
-        await record_tampering(services, call, client, "release class", exc)
+    classes = await whole_classes(services, state)
+    if kept is not None and kept.holds(state, call.now) and kept.unknown is knowledge.unknown_classes:
+        return kept
     facts = {row.id: row.facts for row in classes.values()}
     with services.tracer.span(SpanName.DECISION) as span:
         span.note(Mark.COUNT, len(facts))
@@ -106,7 +172,8 @@ async def readable_for(services: Services, call: Call, client: Client, state: Po
     not_after = earliest_change(client, agreements, call.now, classes=facts.values())
     whole = frozenset(class_id for class_id, permit in permits.items() if is_whole(classes[class_id], permit))
     crises = {class_id: named for class_id, permit in permits.items() if (named := permit.crises)}
-    readable = Readable(state.policy_version, state.class_version, not_after, permits, whole, crises)
+    unknown = knowledge.unknown_classes
+    readable = Readable(state.policy_version, state.class_version, not_after, permits, whole, crises, unknown)
     knowledge.keep_readable(key, readable)
     return readable
 
@@ -167,20 +234,24 @@ async def _asked(
     """Return what the client may read, the classes it asks for among these, and the position it asks from."""
     readable = await readable_for(services, call, client, state)
     after = open_position(services, client, query.cursor)
-    return readable, await _wanted_classes(services, query, readable, state), after
+    return readable, _wanted_classes(services, query, readable), after
 
 
-async def _wanted_classes(services: Services, query: ListQuery, readable: Readable, state: PolicyState) -> list[int]:
+def _wanted_classes(services: Services, query: ListQuery, readable: Readable) -> list[int]:
     faults = _unknown_filters(services, query)
     if faults:
         message = "the list cannot be filtered so"
         raise InvalidError(message, faults)
     if query.only is not None:
         return sorted(query.only.intersection(readable.permits))
+    # Nothing tells what reports of unknown classes are about: whatever is asked for, they may be among it.
     if query.agreement is None and query.topic is None and query.kind is None:
-        return list(readable.permits)
-    classes = await services.knowledge.classes(services.store, state)
-    return [class_id for class_id in readable.permits if _matches(classes[class_id].facts, query)]
+        return [*readable.permits, *readable.unknown] if readable.unknown else list(readable.permits)
+    classes = services.knowledge.known_classes
+    return [
+        *(class_id for class_id in readable.permits if _matches(classes[class_id].facts, query)),
+        *readable.unknown,
+    ]
 
 
 def _unknown_filters(services: Services, query: ListQuery) -> tuple[Fault, ...]:

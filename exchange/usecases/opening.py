@@ -1,7 +1,7 @@
 """Opening what a Permit names: the sealed header and the parts, and only those.
 
 Every function takes the Permit. A ciphertext that does not open under the label, place and key that the
-rows claim is never served: the failure is recorded and the call ends as unavailable.
+rows claim is never served: whoever asked for it records that, and goes on without it or ends as unavailable.
 """
 
 import json
@@ -29,7 +29,7 @@ from exchange.reports import Header, header_from_json, status_of, tear_line, vis
 from exchange.store import BlobMissingError, ClassRow, PartRow, ReportRow
 from exchange.usecases.context import Call, Services
 from exchange.usecases.judging import judge_linked
-from exchange.usecases.recording import record_tampering
+from exchange.usecases.recording import TamperedError
 from exchange.usecases.sealing import STATUS_AT_END, shown_json, with_status
 
 PermittedRow = tuple[ReportRow, ClassRow, Permit]
@@ -52,13 +52,11 @@ async def open_headers(
 ) -> list[bytes]:
     """Return, in order, the header of each report as JSON bytes, in the view its Permit gives.
 
-    `whole` are the ids of the classes of which `is_whole` holds for the Permits given.
+    `whole` are the ids of the classes of which `is_whole` holds for the Permits given. Raises one of `UNOPENED`,
+    unrecorded, where one of them does not open where it stands.
     """
-    try:
-        sealed = [(row, header_context(row.id, row.version, kept.digest)) for row, kept, _ in rows]
-        opened = await services.custodian.open_headers(sealed)
-    except UNOPENED as exc:
-        await record_tampering(services, call, client, "header", exc)
+    sealed = [(row, header_context(row.id, row.version, kept.digest)) for row, kept, _ in rows]
+    opened = await services.custodian.open_headers(sealed)
     shown = []
     for header_json, (row, kept, permit) in zip(opened, rows, strict=True):
         if row.valid_until_micros is None and kept.id in whole and _ENDLESS in header_json:
@@ -66,7 +64,7 @@ async def open_headers(
             shown.append(header_json[:-1] + STATUS_AT_END[row.status_name])
             continue
         if not _ends_as_sealed(row, header_json):
-            await record_tampering(services, call, client, f"report {row.id}", _altered_end())
+            raise _altered_end()
         if kept.id not in whole or _NO_LINKS not in header_json:
             shown.append(await _shown_header(services, call, client, header_json, opened=(row, kept, permit)))
         else:
@@ -198,7 +196,11 @@ async def _with_visible_links(services: Services, call: Call, client: Client, he
 
 
 async def _is_visible(services: Services, call: Call, client: Client, report_id: str) -> bool:
-    judged = await judge_linked(services, call, client, report_id)
+    try:
+        judged = await judge_linked(services, call, client, report_id)
+    except TamperedError:
+        # What it names was altered, which is on record: that takes nothing from what names it.
+        return False
     if judged is None:
         return False
     match judged.decision:

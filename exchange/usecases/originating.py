@@ -12,6 +12,7 @@ from exchange.members import Client, Role
 from exchange.release import ClassFacts, covers_label
 from exchange.reports import Header, ReportStatus, status_of
 from exchange.store import ClassRow, PartRow, Parts, PolicyState, ReportRow, UnitOfWork
+from exchange.usecases.altered_classes import class_of
 from exchange.usecases.authenticate import admit, required_thumbprint
 from exchange.usecases.context import Call, Services
 from exchange.usecases.judging import ABSENT_ID, absent_draft, asked_for, report_not_found, require_same_law
@@ -84,7 +85,7 @@ async def own_report(services: Services, call: Call, report_id: str, *roles: Rol
     if row.report is None:
         return await refuse(services, absent_draft(call, client, event, report_id), report_not_found())
     try:
-        kept = await services.knowledge.release_class(services.store, row.report.class_id)
+        kept = await class_of(services, row.report.class_id)
     except UNOPENED as exc:
         await record_tampering(services, call, client, f"report {row.report.id}", exc)
     own = OwnReport(client, row.state, row.report, kept)

@@ -22,6 +22,7 @@ from exchange.release import (
     national_changes,
 )
 from exchange.store import PolicyState
+from exchange.usecases.altered_classes import every_class
 from exchange.usecases.authenticate import authenticated_row
 from exchange.usecases.context import Call, Recorded, Services
 from exchange.usecases.in_between import batches_of
@@ -83,7 +84,7 @@ async def _changes(  # noqa: PLR0913  what is compared, and for whom
 ) -> tuple[ChangedRelease, ...]:
     knowledge = services.knowledge
     await knowledge.agreements(services.store, state)
-    classes = await knowledge.classes(services.store, state)
+    classes = await every_class(services, state)
     # INVARIANT: a report above a releaser's clearance is absent for it, and counted nowhere.
     own = {
         each.id: each.facts

@@ -22,6 +22,7 @@ from exchange.usecases.judging import Judged, judged_draft, report_not_found, se
 from exchange.usecases.opening import UNOPENED, is_whole, open_headers, open_parts
 from exchange.usecases.recording import record_tampering, refuse
 from exchange.usecases.release_terms import ReleaseTerms, terms_of_release
+from exchange.usecases.unopened import absent_to_others
 
 LARGEST_INLINE_BYTES: Final = 1024 * 1024
 """More content than this, all parts together, is read part by part: a JSON string cannot be streamed."""
@@ -64,6 +65,11 @@ async def pull_report(services: Services, call: Call, report_id: str) -> Recorde
     Raises NotFoundError for an absent or invisible report (the same in every respect), ForbiddenError where
     the caller lacks the reader's role, UnavailableError where log, store or custody cannot answer.
     """
+    async with absent_to_others(services, call, report_id, event=EventName.REPORT_READ):
+        return await _pulled(services, call, report_id)
+
+
+async def _pulled(services: Services, call: Call, report_id: str) -> Recorded[PulledReport]:
     # (1) to (3): loaded, admitted, decided
     granted = await seek_permit(services, call, report_id, parts=Parts.FIRST, event=EventName.REPORT_READ)
     judged, permit = granted.judged, granted.permit
@@ -71,7 +77,12 @@ async def pull_report(services: Services, call: Call, report_id: str) -> Recorde
     parts = await _opened(services, call, granted)
     kept = judged.release_class
     whole = {kept.id} if is_whole(kept, permit) else set()
-    (header_json,) = await open_headers(services, [(judged.report, kept, permit)], call, granted.client, whole=whole)
+    try:
+        (header_json,) = await open_headers(
+            services, [(judged.report, kept, permit)], call, granted.client, whole=whole
+        )
+    except UNOPENED as exc:
+        await record_tampering(services, call, granted.client, f"report {judged.report.id}", exc)
     is_small = True
     if header_json.count(_PART_MARK) != len(parts):
         is_small = _size_bytes(header_json) <= LARGEST_INLINE_BYTES

@@ -24,6 +24,7 @@ from exchange.usecases.judging import judged_draft, report_not_found
 from exchange.usecases.opening import UNOPENED, open_part_pieces, open_parts, open_sealed_header
 from exchange.usecases.pull_report import Granted, seek_permit
 from exchange.usecases.recording import record_tampering, refuse
+from exchange.usecases.unopened import absent_to_others
 
 _LARGEST_NUMBER = 10_000
 """No report has more parts; a larger number in a path is answered like an absent one."""
@@ -54,6 +55,11 @@ async def read_part(services: Services, call: Call, report_id: str, number: int)
 
     Raises NotFoundError alike for an absent report, an invisible one, an absent part and a withheld one.
     """
+    async with absent_to_others(services, call, report_id, event=_EVENT):
+        return await _read(services, call, report_id, number)
+
+
+async def _read(services: Services, call: Call, report_id: str, number: int) -> Recorded[ReadPart]:
     event = _EVENT
     asked = number if 1 <= number <= _LARGEST_NUMBER else 0
     # (1) the Permit

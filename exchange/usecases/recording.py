@@ -15,6 +15,10 @@ _REASONS = frozenset(reason.value for reason in Reason)
 """Faults that are reasons of the contract are found as such; the others stand in `codes` alone."""
 
 
+class TamperedError(UnavailableError):
+    """What is stored is not what was put there; its entry is durable, and nothing of it was released."""
+
+
 class DraftFields(TypedDict, total=False):
     """The optional fields of an entry that a use case may know; see `EntryDraft`."""
 
@@ -96,7 +100,7 @@ async def record_tampering(
     services: Services, call: Call, client: Client | None, place: str, cause: Exception
 ) -> NoReturn:
     """Record that what is stored at `place` is not what was put there, and raise: nothing of it was released."""
-    error = UnavailableError("what is stored does not match its label or place: nothing was released")
+    error = TamperedError("what is stored does not match its label or place: nothing was released")
     error.receipt = await note_tampering(services, call, client, place)
     raise error from cause
 

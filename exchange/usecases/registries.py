@@ -12,6 +12,7 @@ from exchange.members import Client
 from exchange.release import ClassFacts
 from exchange.reports import ReportStatus, status_of
 from exchange.store import ReportRecord
+from exchange.usecases.altered_classes import class_of
 from exchange.usecases.auditing import FoundEntry, Gaze, admit_auditor, found_entries, within_slice
 from exchange.usecases.context import Call, Recorded, Services
 from exchange.usecases.judging import ABSENT_ID
@@ -136,7 +137,7 @@ async def audited_report(services: Services, call: Call, gaze: Gaze, report_id: 
 async def opened_facts(services: Services, call: Call, gaze: Gaze, report: ReportRecord) -> ClassFacts:
     """Return the facts of a report's release class; one that was altered is put on the record and not shown."""
     try:
-        return (await services.knowledge.release_class(services.store, report.class_id)).facts
+        return (await class_of(services, report.class_id)).facts
     except OpeningError as exc:
         return await record_tampering(services, call, gaze.client, f"report {report.id}", exc)
 

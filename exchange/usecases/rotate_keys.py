@@ -106,7 +106,7 @@ async def _was_added(services: Services, custody: CustodyStatus, version: int) -
 
     Another node may have added the next one, and died before that was on the record.
     """
-    return version in {1, custody.current + 1} or await _recorded(services, custody, version) is not None
+    return version in {1, custody.current + 1} or await recorded_version(services, custody, version) is not None
 
 
 async def _strange(services: Services, known: Collection[int]) -> tuple[str, ...]:
@@ -131,7 +131,7 @@ async def begin_rotation(services: Services, call: Call, add: Callable[[], int])
     # One node at a time, until it is on the record.
     async with services.store.unit_of_work() as unit:
         await unit.reports().hold_order()
-        if await _recorded(services, custody, custody.current + 1) is not None:
+        if await recorded_version(services, custody, custody.current + 1) is not None:
             # Two keys of one number: each node would take what the other one wrote for tampering.
             message = f"version {custody.current + 1} was added on another node: bring the key file from there"
             raise ConflictError(message)
@@ -250,7 +250,7 @@ async def _require_recorded(services: Services, call: Call, custody: CustodyStat
         return  # as old as the instance
     async with services.store.unit_of_work() as unit:
         await unit.reports().hold_order()
-        recorded = await _recorded(services, custody, version)
+        recorded = await recorded_version(services, custody, version)
         if recorded is None:
             # Whoever added it died before it was on the record.
             await unit.record(_added_draft(call, custody, version))
@@ -261,7 +261,7 @@ async def _require_recorded(services: Services, call: Call, custody: CustodyStat
             )
 
 
-async def _recorded(services: Services, custody: CustodyStatus, version: int) -> str | None:
+async def recorded_version(services: Services, custody: CustodyStatus, version: int) -> str | None:
     """Return which key the log says was added as a version, whichever node added it; None where it says nothing."""
     subject, event = _subject(custody, version), EventName.KEY_CREATED.value
     sought = Sought(Criteria(event=event, subject=subject.id), member=None)

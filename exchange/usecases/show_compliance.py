@@ -24,6 +24,7 @@ from exchange.kernel import Fault, InvalidError, NotFoundError, UnavailableError
 from exchange.members import Client, Role
 from exchange.release import ClassFacts
 from exchange.store import Countable, PolicyState
+from exchange.usecases.altered_classes import every_class
 from exchange.usecases.authenticate import admit, required_thumbprint
 from exchange.usecases.context import Call, Recorded, Services
 from exchange.usecases.counting import (
@@ -126,7 +127,7 @@ async def _facts(services: Services, question: _Question, versions: Sequence[InF
     call, client, since, duties = question.call, question.client, question.since, services.store.duties
     # (2) what every list would show, and what it showed while all took part
     readable = await readable_for(services, call, client, question.state)
-    known = await services.knowledge.classes(services.store, question.state)
+    known = await every_class(services, question.state)
     treaty = {each.id: each.facts for each in known.values() if each.facts.agreement == question.agreement.id}
     there = frozenset(treaty.keys() & readable.permits)
     stood = await _stood(services, question, versions, treaty, there)

@@ -11,6 +11,7 @@ import logging
 from collections.abc import AsyncIterator, Iterator, Sequence
 from dataclasses import dataclass, replace
 from enum import Enum
+from operator import itemgetter
 from time import monotonic
 
 from exchange.audit import EventName, Outcome
@@ -72,6 +73,14 @@ class Shown:
 
 
 @dataclass(frozen=True, slots=True)
+class Unopened:
+    """A report that the reader may see and that does not open, recorded; None where it may not know which."""
+
+    report: str | None
+    cursor: str
+
+
+@dataclass(frozen=True, slots=True)
 class Told:
     """What concerns the reader's member and is no report, recorded; `cursor` is where to resume once it was taken."""
 
@@ -97,7 +106,7 @@ class Ended:
     why: End
 
 
-Notice = Begun | Shown | Told | Silence | ListAnew | Ended
+Notice = Begun | Shown | Told | Unopened | Silence | ListAnew | Ended
 
 
 async def open_stream(services: Services, call: Call, cursor: str | None) -> Recorded["ReportStream"]:
@@ -254,11 +263,16 @@ class ReportStream:
         cursor, count, is_full = seal_position(self._services, self._client, 0), 0, bool(classes)
         while is_full:
             page = await self._page(ListQuery(cursor, _PAGE, only=classes))
-            before = [shown for shown, row in zip(page.items, page.rows, strict=True) if row.seq <= self._position]
-            for header_json in before:
-                # Whoever breaks off among them does not know what is left: the id remembers that something is.
-                yield Shown(header_json, self._unfinished())
-            count, is_full, cursor = count + len(before), len(before) == _PAGE, page.next
+            shown = zip(page.items, page.rows, strict=True)
+            before = [Shown(header_json, self._unfinished()) for header_json, row in shown if row.seq <= self._position]
+            damaged = [each for each in page.unopened if each.seq <= self._position]
+            # Whoever breaks off among them does not know what is left: the id remembers that something is.
+            for notice in before:
+                yield notice
+            for each in damaged:
+                yield Unopened(each.id, self._unfinished())
+            count, cursor = count + len(before) + len(damaged), page.next
+            is_full = page.is_full and len(before) + len(damaged) == len(page.items) + len(page.unopened)
             if is_full and count >= _MOST_MADE_VISIBLE:
                 yield ListAnew()
                 is_full = False
@@ -278,7 +292,7 @@ class ReportStream:
             to = open_position(services, client, page.next)
             for notice in _in_order(services, client, page, await self._told(to)):
                 yield notice
-            self._cursor, self._position, is_full = page.next, to, len(page.items) == _PAGE
+            self._cursor, self._position, is_full = page.next, to, page.is_full
 
     async def _told(self, to: int) -> list[ToldEvent]:
         async with self._services.watching.reading(self._client.member):
@@ -295,14 +309,16 @@ class ReportStream:
 
 def _in_order(
     services: Services, client: Client, page: ListedReports, events: Sequence[ToldEvent]
-) -> Iterator[Shown | Told]:
-    waiting = list(events)
+) -> Iterator[Shown | Told | Unopened]:
+    waiting: list[tuple[int, Told | Unopened]] = [(each.seq, _as_told(services, client, each)) for each in events]
+    waiting += [(each.seq, Unopened(each.id, seal_position(services, client, each.seq))) for each in page.unopened]
+    waiting.sort(key=itemgetter(0))
     for header_json, row in zip(page.items, page.rows, strict=True):
-        while waiting and waiting[0].seq < row.seq:
-            yield _as_told(services, client, waiting.pop(0))
+        while waiting and waiting[0][0] < row.seq:
+            yield waiting.pop(0)[1]
         yield Shown(header_json, seal_position(services, client, row.seq))
-    for event in waiting:
-        yield _as_told(services, client, event)
+    for _, notice in waiting:
+        yield notice
 
 
 def _as_told(services: Services, client: Client, event: ToldEvent) -> Told:

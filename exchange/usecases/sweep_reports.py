@@ -25,6 +25,7 @@ from exchange.kernel import ExchangeError, first_moment, new_id, rfc3339
 from exchange.release import ClassFacts
 from exchange.reports import Header, ReportAct, ReportStatus, declassified, require_act
 from exchange.store import ClassRow, EndCause, NoticeKind, Parts, PolicyState, TombstoneRow
+from exchange.usecases.altered_classes import class_of, whole_classes
 from exchange.usecases.context import Call, Services
 from exchange.usecases.destructions import ask_destruction
 from exchange.usecases.judging import require_same_law
@@ -90,7 +91,7 @@ async def sweep_reports(
     lowered = _Some(0, 0) if is_doubted else await _some(due, lambda report: _declassify(services, now, report, state))
     # (2) kept long enough: what was lowered just now is of another class, and must not stand so for a round
     state = await _state(services)
-    classes = await services.knowledge.whole_classes(services.store, state)
+    classes = await whole_classes(services, state)
     destroyable = {} if is_held or is_doubted else classes
     old = _kept_long_enough(services, now, state, destroyable)
     ended = await _some(old, lambda report: _end(services, now, report, state))
@@ -298,5 +299,5 @@ async def _own(services: Services, now: datetime, report_id: str, state: PolicyS
     if row.report is None:
         message = f"the report {report_id} is gone"
         raise ExchangeError(message)
-    kept = await services.knowledge.release_class(services.store, row.report.class_id)
+    kept = await class_of(services, row.report.class_id)
     return call, OwnReport(None, state, row.report, kept)

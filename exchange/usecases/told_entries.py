@@ -13,10 +13,15 @@ from exchange.usecases.context import Services
 _AT_ONCE: Final = 500
 
 
-async def told_of(services: Services, event: str) -> AsyncIterator[list[Entry]]:
-    """Yield, page by page, the entries of `event` that are whole, of every log of the database, the oldest first."""
+async def told_of(services: Services, event: str, *, subject: str | None = None) -> AsyncIterator[list[Entry]]:
+    """Yield, page by page, the entries of `event` that are whole, of every log of the database, the oldest first.
+
+    Those about `subject` alone, where one is named.
+    """
     # Narrowed to what came to pass: an attempt that was refused changed nothing.
-    sought = Sought(Criteria(event=event, outcome=outcome_telling(event).value), None, newest_first=False)
+    sought = Sought(
+        Criteria(event=event, outcome=outcome_telling(event).value, subject=subject), None, newest_first=False
+    )
     async for places in services.store.found_places(sought, at_a_time=_AT_ONCE):
         entries: list[Entry] = []
         for log in dict.fromkeys(place.log for place in places):

@@ -126,6 +126,7 @@ from exchange.wire.reports import (
     ReleaseTermsBody,
     ReportBody,
     ReportListBody,
+    UnopenedBody,
 )
 from exchange.wire.requests import (
     AnswerGiven,
@@ -332,6 +333,7 @@ __all__ = [
     "TermsBody",
     "TextSignatureBody",
     "TitledCode",
+    "UnopenedBody",
     "UploadBody",
     "ValidityBody",
     "VocabularyBody",

@@ -153,11 +153,21 @@ class PulledReportBody(HeaderBody):
     parts: list[PulledPartBody]  # type: ignore[assignment]  # the same parts, each with its content
 
 
+class UnopenedBody(AnswerModel):
+    """A report that the caller may read and that cannot be opened; `id` is null where it may not know which it is."""
+
+    id: Id | None
+
+
 class ReportListBody(AnswerModel):
-    """A page of headers, oldest first; `next` is always there and resumes the list later."""
+    """A page of headers, oldest first; `next` is always there and resumes the list later.
+
+    `unopened` is there where something on the page was damaged or altered: these reports are not among the items.
+    """
 
     items: list[HeaderBody]
     next: str
+    unopened: list[UnopenedBody] = Field(default_factory=list)
 
 
 class Acknowledgement(WireModel):

@@ -1,9 +1,13 @@
-"""What `exchange report watch` prints about an event that is no report."""
+"""What `exchange report watch` and `list` print about what is no report that they can show."""
 
 import json
 
-from exchange.cli.reports import _show_event
-from exchange.client import ToldEvent
+import pytest
+import typer
+
+from exchange.cli.reports import _show_event, list_all
+from exchange.client import ExchangeClient, ListedReports, ToldEvent, UnopenedEvent
+from exchange.wire import ReportListBody
 
 ASKED = ToldEvent("request", {"precedence": "FLASH", "request": "r-1"}, "c2")
 
@@ -19,3 +23,26 @@ def test_request_is_one_object_with_its_id_and_where_to_resume(capsys):
 
     told = json.loads(capsys.readouterr().out)
     assert told == {"id": "r-1", "cursor": "c2", "report": None, "request": {"precedence": "FLASH", "request": "r-1"}}
+
+
+@pytest.mark.parametrize(("report", "words"), [("r-1", "r-1"), (None, "which one may not be named")])
+def test_what_cannot_be_opened_is_told(capsys, report, words):
+    _show_event(UnopenedEvent(report, "c3"), as_json=False)
+    _show_event(UnopenedEvent(report, "c3"), as_json=True)
+
+    line, told = capsys.readouterr().out.splitlines()
+    assert line == f"unopened  {words}"
+    assert json.loads(told) == {"id": report, "cursor": "c3", "report": None, "unopened": True}
+
+
+@pytest.mark.parametrize("as_json", [False, True])
+def test_list_that_lacks_something_says_so_and_fails(monkeypatch, capsys, *, as_json):
+    report = "01980000-0000-7000-8000-000000000001"
+    page = ReportListBody.model_validate({"items": [], "next": "c", "unopened": [{"id": report}, {"id": None}]})
+    monkeypatch.setattr(ExchangeClient, "reports", lambda *_, **__: ListedReports(lambda _: page, 100))
+
+    with pytest.raises(typer.Exit) as ended:
+        list_all.__wrapped__(ExchangeClient.__new__(ExchangeClient), as_json=as_json)
+
+    assert ended.value.exit_code == 1
+    assert f"{report}, 1 that the exchange may not name" in " ".join(capsys.readouterr().err.split())

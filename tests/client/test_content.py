@@ -90,6 +90,19 @@ def test_what_is_no_id_never_becomes_a_path(line, step):
     assert one.sent == []
 
 
+def test_list_goes_on_past_what_cannot_be_opened_and_says_so(line, caplog):
+    damaged = [{"id": REPORT}] * 99 + [{"id": None}]
+    pages = [{"items": [], "next": "c1", "unopened": damaged}, {"items": [], "next": "c2"}]
+    one = line(lambda _: httpx2.Response(200, json=pages.pop(0)))
+
+    listed = one.client.reports()
+
+    assert list(listed) == []
+    assert [each.id for each in listed.unopened] == [REPORT] * 99 + [None]
+    assert len(one.sent) == 2
+    assert "100 reports that one may read cannot be opened" in caplog.text
+
+
 def test_list_goes_on_until_a_page_is_short(line):
     header = {
         "id": REPORT, "agreement": REPORT, "scope": "s", "originator": "GBR", "kind": "intrep", "topic": "cyber",

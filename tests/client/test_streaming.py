@@ -3,7 +3,7 @@
 import httpx2
 import pytest
 
-from exchange.client import AnswerError, ConnectionFailedError, ProblemError, ToldEvent
+from exchange.client import AnswerError, ConnectionFailedError, ProblemError, ToldEvent, UnopenedEvent
 from exchange.client.streaming import events_of
 from tests.client.test_exports import answering, breaking, problem
 
@@ -58,6 +58,23 @@ def test_events_come_with_their_cursors_and_an_ended_stream_is_resumed(line):
     assert [dict(sent.url.params) for sent in one.sent] == [{}, {"after": "c2"}]
     assert one.sent[0].headers["accept"] == "text/event-stream"
     assert one.pauses == [2.0]
+
+
+def test_what_cannot_be_opened_is_told_among_what_can(line):
+    named, unnamed = (f'event: unopened\ndata: {{"report":{report}}}\n\n' for report in ('"r-1"', "null"))
+    one = line(answering(BEGUN + report("c1") + b"id: c2\n" + named.encode() + b"id: c3\n" + unnamed.encode()))
+    events = one.client.watch(None)
+
+    assert next(events).cursor == "c1"
+    assert [next(events), next(events)] == [UnopenedEvent("r-1", "c2"), UnopenedEvent(None, "c3")]
+
+
+@pytest.mark.parametrize("told", ["{}", "[]", '{"report":1}'])
+def test_event_that_says_no_report_cannot_be_opened_in_other_words_is_no_answer(line, told):
+    one = line(answering(BEGUN + f"event: unopened\ndata: {told}\n\n".encode()))
+
+    with pytest.raises(AnswerError):
+        next(one.client.watch(None))
 
 
 def test_half_an_event_does_not_count(line):

@@ -111,7 +111,10 @@ async def test_report_that_was_altered_hides_no_breach_of_another(owing: World, 
 
 async def test_altered_class_hides_no_breach_of_a_report_of_another(owing: World) -> None:
     altered, other = await flash(owing), await flash(owing, topic="cyber.vulnerability")
-    owing.sql("UPDATE release_class SET facts = '{}' WHERE id = (SELECT class_id FROM report WHERE id = $1)", altered)
+    owing.sql(
+        "UPDATE release_class SET facts = '{}', digest = '0' WHERE id = (SELECT class_id FROM report WHERE id = $1)",
+        altered,
+    )
     owing.clock.advance(11 * MINUTE)
     async with owing.another_node() as services:
         await DutyWatch(services).round()

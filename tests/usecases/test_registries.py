@@ -15,7 +15,7 @@ from exchange.markings import Label
 from exchange.members import Standing
 from exchange.release import View
 from exchange.reports import Downgrade, PostedPart, ReportStatus
-from exchange.usecases import ClearanceChange, Leaf, ListQuery, ReadersOn
+from exchange.usecases import ClearanceChange, Leaf, ListQuery, ReadersOn, registries
 from tests.support.lived import MakeLived
 from tests.support.lowering import lower
 from tests.support.world import NOW, World, certificate_of, thumbprint_of
@@ -161,7 +161,7 @@ async def test_class_that_was_tampered_with_is_recorded_and_not_shown(
     async def altered(*_: object) -> None:
         raise OpeningError("not what its digest names")
 
-    monkeypatch.setattr(type(world.services.knowledge), "release_class", altered)
+    monkeypatch.setattr(registries, "class_of", altered)
     made = await world.attempt(usecases.report_registry(world.services, world.call("GBR auditor"), report))
 
     assert isinstance(made.error, UnavailableError)

@@ -12,7 +12,7 @@ from exchange import usecases
 from exchange.kernel import ForbiddenError, LimitExceededError, MalformedError, UnavailableError
 from exchange.markings import Label
 from exchange.members import Standing
-from exchange.usecases import ClearanceChange, Silence, stream_reports
+from exchange.usecases import ClearanceChange, Silence, Unopened, stream_reports
 from tests.support.listening import listening, patient
 from tests.support.world import World
 
@@ -259,17 +259,21 @@ async def test_what_comes_with_a_change_of_rights_is_told_once_too(populated: Wo
     assert junior.subjects == ["old", "new", "last"]
 
 
-async def test_report_that_was_altered_ends_the_stream_for_its_reader_to_come_again(populated: World, monkeypatch):
-    """Nothing of it is the reader's doing: it is not turned away, though an entry tells of it."""
+async def test_report_that_was_altered_ends_nobodys_stream(populated: World, monkeypatch):
+    """Its readers are told that it is there, and are shown what comes with it and after it."""
     services = patient(populated.services)
     async with listening(services, populated.call("NOR reader")) as nor:
         await nor.settled()
         async with one_beat(services, monkeypatch):
-            await populated.post(label=FOR_NOR)
-            populated.sql("UPDATE report SET version = 2")
+            altered = await populated.post(label=FOR_NOR)
+            await populated.post(label=FOR_NOR, subject="whole")
+            populated.sql("UPDATE report SET version = 2 WHERE id = $1", altered)
+        await nor.until(1)
+        await populated.post(label=FOR_NOR, subject="later")
+        await nor.until(2)
 
-        assert await nor.ended() == "unavailable"
-    assert nor.subjects == []
+    assert nor.subjects == ["whole", "later"]
+    assert [notice.report for notice in await nor.until(1, Unopened)] == [None]
 
 
 async def test_who_breaks_off_among_what_a_change_of_rights_opened_is_told_to_list_anew(populated: World):

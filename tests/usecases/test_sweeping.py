@@ -197,7 +197,8 @@ async def test_altered_class_keeps_no_report_of_another_from_ending(populated: W
     altered, other = await populated.post(), await populated.post(topic="cyber.vulnerability")
     populated.sql("UPDATE report SET posted_at = 0")
     populated.sql(
-        "UPDATE release_class SET facts = '{}' WHERE id = (SELECT class_id FROM report WHERE id = $1)", altered
+        "UPDATE release_class SET facts = '{}', digest = '0' WHERE id = (SELECT class_id FROM report WHERE id = $1)",
+        altered,
     )
     async with populated.another_node() as services:
         for _ in range(2):

@@ -1,4 +1,5 @@
-"""Rows changed behind the exchange's back: nothing of them is released, and the log says what did not open."""
+"""Rows changed behind the exchange's back: nothing of them is released, the log says what did not open, and what is
+whole beside them is served."""
 
 import json
 from collections.abc import Awaitable, Callable
@@ -11,8 +12,10 @@ from exchange.kernel import NotFoundError, UnavailableError
 from exchange.markings import Label
 from exchange.release import class_as_json, class_digest, class_from_json
 from exchange.reports import PostedPart
-from exchange.usecases import ListQuery, Services
-from tests.support.world import World
+from exchange.usecases import ListQuery, Recorded, Services
+from exchange.usecases.list_reports import ListedReports
+from tests.support.placing import place_entries
+from tests.support.world import Attempt, World
 
 SECRET = Label("NATO", "SECRET", releasable_to=("GBR", "NOR"))
 LOW = Label("NATO", "RESTRICTED", releasable_to=("GBR", "NOR"))
@@ -93,12 +96,21 @@ def into_another_class(world: World, report: str, other: str) -> None:
     world.sql("UPDATE report SET class_id = (SELECT max(id) FROM release_class) WHERE id = $1", report)
 
 
+def other_digest(world: World, report: str, other: str) -> None:
+    """Leave the facts of the class, and put another digest beside them."""
+    world.sql(
+        "UPDATE release_class SET digest = $1 WHERE id = (SELECT class_id FROM report WHERE id = $2)", "0" * 64, report
+    )
+
+
 def without_a_part(world: World, report: str, other: str) -> None:
     world.sql("DELETE FROM report_part WHERE report_id = $1 AND number = 1", report)
 
 
 ALL = frozenset({"pull", "part", "list"})
 BODY = frozenset({"pull", "part"})
+TOLD_BY_SEALS = frozenset({"nothing"})
+"""What was altered is read from what is sealed: nothing is lost, and it is on the record all the same."""
 SECRETS = "wrapped_key key_id key_version wrap_suite suite"
 TAMPERINGS: list[tuple[str, Tamper, frozenset[str]]] = [
     ("ciphertext of another part", part_from("ciphertext", number=3), BODY),
@@ -125,22 +137,23 @@ TAMPERINGS: list[tuple[str, Tamper, frozenset[str]]] = [
     ("header key that is not here", set_report("key_version", "99"), ALL),
     ("another class", into_another_class, ALL),
     ("end of validity that is no moment", set_report("valid_until", str(2**63 - 1)), ALL),
-    ("status that is none", set_report("status", "'approved'"), BODY),
+    ("status that is none", set_report("status", "'approved'"), BODY | {"hidden"}),
     ("lower label and its digest", other_label_with_its_digest, ALL),
-    ("label in the class", change_class(lambda facts: facts.replace("SECRET", "RESTRICTED")), ALL),
+    ("label in the class", change_class(lambda facts: facts.replace("SECRET", "RESTRICTED")), TOLD_BY_SEALS),
     (
         "wider release in the class",
         change_class(lambda facts: facts.replace('["GBR","NOR"]', '["DNK","GBR","NOR"]')),
-        ALL,
+        TOLD_BY_SEALS,
     ),
     (
         "originator in the class",
         change_class(lambda facts: facts.replace('"originator":"GBR"', '"originator":"NOR"')),
-        ALL,
+        TOLD_BY_SEALS,
     ),
-    ("topic in the class", change_class(lambda facts: facts.replace("cyber.apt", "cyber.crime")), ALL),
-    ("class that is no JSON", change_class(lambda facts: facts[:-1]), ALL),
-    ("class with a field missing", change_class(lambda facts: "{}"), ALL),
+    ("topic in the class", change_class(lambda facts: facts.replace("cyber.apt", "cyber.crime")), TOLD_BY_SEALS),
+    ("class that is no JSON", change_class(lambda facts: facts[:-1]), TOLD_BY_SEALS),
+    ("class with a field missing", change_class(lambda facts: "{}"), TOLD_BY_SEALS),
+    ("digest of the class", other_digest, TOLD_BY_SEALS),
 ]
 
 
@@ -149,7 +162,8 @@ async def test_changed_row_releases_nothing_and_is_recorded(
     populated: World, tamper: Tamper, hurt: frozenset[str]
 ) -> None:
     reports = [await populated.post(parts=PARTS, subject=f"canary {number}") for number in range(2)]
-    await populated.post(parts=PARTS, topic="cyber.malware")
+    whole = await populated.post(parts=PARTS, topic="cyber.malware")
+    await place_entries(populated, is_searchable=True)
     tamper(populated, *reports)
     acts: dict[str, Callable[[Services], Awaitable[object]]] = {
         "pull": lambda node: usecases.pull_report(node, populated.call("NOR reader"), reports[0]),
@@ -160,13 +174,36 @@ async def test_changed_row_releases_nothing_and_is_recorded(
         async with populated.another_node() as node:
             made = await populated.attempt(act(node))
 
+        if name == "list":
+            require_rest_listed(made, whole)
+            shown = {row.id for row in made.value.value.rows}
+            assert (reports[0] in shown) is hurt.isdisjoint({"list", "hidden"})
+            require_told(made, reports[0], is_told=name in hurt)
+            continue
         assert isinstance(made.error, UnavailableError) is (name in hurt), (name, made.error)
+        failed = [entry for entry in made.entries if (entry["type"], entry["decision"]) == ("key.opened", "failed")]
+        assert len(failed) == (1 if hurt is TOLD_BY_SEALS or name in hurt else 0)
         if name in hurt:
             assert made.error is not None
             assert "canary" not in str(made.error)
             assert (made.entry["type"], made.entry["decision"]) == ("key.opened", "failed")
             assert made.error.receipt.entry == made.entry["id"]
             assert made.entry["detail"]["place"]
+
+
+def require_rest_listed(made: Attempt[Recorded[ListedReports]], whole: str) -> None:
+    """Check that a list shows what is whole, whatever else there is."""
+    listed = made.value.value
+    assert whole in {row.id for row in listed.rows}
+    assert len(listed.items) == len(listed.rows)
+
+
+def require_told(made: Attempt[Recorded[ListedReports]], damaged: str, *, is_told: bool) -> None:
+    """Check that a list tells of what it cannot show, on the record."""
+    assert (damaged in {each.id for each in made.value.value.unopened}) is is_told
+    if is_told:
+        places = [entry["detail"]["place"] for entry in made.entries if entry["type"] == "key.opened"]
+        assert f"report {damaged}" in places
 
 
 @pytest.mark.parametrize(
@@ -183,7 +220,10 @@ async def test_text_where_a_number_belongs_releases_nothing_and_is_recorded(
     populated: World, table: str, column: str, hurt: frozenset[str]
 ) -> None:
     report = await populated.post(parts=PARTS)
-    populated.sql(f"UPDATE {table} SET {column} = 'x'")
+    whole = await populated.post(parts=PARTS)
+    await place_entries(populated, is_searchable=True)
+    key = "id" if table == "report" else "report_id"
+    populated.sql(f"UPDATE {table} SET {column} = 'x' WHERE {key} = $1", report)
     acts: dict[str, Callable[[Services], Awaitable[object]]] = {
         "pull": lambda node: usecases.pull_report(node, populated.call("NOR reader"), report),
         "part": lambda node: usecases.read_part(node, populated.call("NOR reader"), report, 1),
@@ -193,6 +233,10 @@ async def test_text_where_a_number_belongs_releases_nothing_and_is_recorded(
         async with populated.another_node() as node:
             made = await populated.attempt(acts[name](node))
 
+        if name == "list":
+            require_rest_listed(made, whole)
+            require_told(made, report, is_told=name in hurt)
+            continue
         assert isinstance(made.error, UnavailableError), (name, made.error)
         assert (made.entry["type"], made.entry["decision"]) == ("key.opened", "failed")
 
@@ -200,13 +244,13 @@ async def test_text_where_a_number_belongs_releases_nothing_and_is_recorded(
 async def test_class_widened_to_a_stranger_shows_it_nothing(populated: World) -> None:
     report = await populated.post()
     change_class(lambda facts: facts.replace('["GBR","NOR"]', '["DNK","GBR","NOR"]'))(populated, report, report)
+    reader = populated.call("DNK reader")
     async with populated.another_node() as node:
-        for act in (
-            usecases.pull_report(node, populated.call("DNK reader"), report),
-            usecases.explain_report(node, populated.call("DNK reader"), report),
-            usecases.list_reports(node, populated.call("DNK reader"), ListQuery()),
-        ):
-            assert isinstance((await populated.attempt(act)).error, UnavailableError)
+        listed = (await usecases.list_reports(node, reader, ListQuery())).value
+        for act in (usecases.pull_report(node, reader, report), usecases.explain_report(node, reader, report)):
+            assert isinstance((await populated.attempt(act)).error, NotFoundError)
+
+    assert (listed.items, listed.unopened) == ([], ())
 
 
 async def test_change_after_a_class_was_read_changes_no_decision(populated: World) -> None:

@@ -170,7 +170,11 @@ async def list_(visit: Visit) -> Response:
     )
     recorded = await list_reports(visit.services, visit.call, asked)
     page = recorded.value
-    return answered(recorded, b'{"items":[%b],"next":%b}' % (b",".join(page.items), orjson.dumps(page.next)))
+    answer = b'{"items":[%b],"next":%b}' % (b",".join(page.items), orjson.dumps(page.next))
+    if page.unopened:
+        told = orjson.dumps([{"id": each.id} for each in page.unopened])
+        answer = b'%b,"unopened":%b}' % (answer[:-1], told)
+    return answered(recorded, answer)
 
 
 async def post(visit: Visit) -> Response:

@@ -9,6 +9,7 @@ import asyncio
 from collections.abc import Callable, Mapping
 from typing import assert_never
 
+import orjson
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
@@ -18,7 +19,7 @@ from exchange.entrypoints.http.routing import Endpoint, Operation, Parameter
 from exchange.entrypoints.http.tls import ABORT_EXTENSION
 from exchange.entrypoints.http.visit import Visit, read_query
 from exchange.kernel import MalformedError
-from exchange.usecases import Begun, Ended, ListAnew, Notice, ReportStream, Shown, Silence, Told, open_stream
+from exchange.usecases import Begun, Ended, ListAnew, Notice, ReportStream, Shown, Silence, Told, Unopened, open_stream
 
 EVENT_STREAM = "text/event-stream"
 
@@ -68,6 +69,8 @@ def written(notice: Notice) -> bytes:
             return b"id: %b\nevent: report\ndata: %b\n\n" % (cursor.encode(), header_json)
         case Told(kind, facts_json, cursor):
             return b"id: %b\nevent: %b\ndata: %b\n\n" % (cursor.encode(), kind.encode(), facts_json)
+        case Unopened(report, cursor):
+            return b'id: %b\nevent: unopened\ndata: {"report":%b}\n\n' % (cursor.encode(), orjson.dumps(report))
         case Silence():
             return b":\n\n"
         case ListAnew():

@@ -1,0 +1,71 @@
+"""Rows that somebody damages to hide a report silently, or to tell a reader of what it may not see."""
+
+import json
+
+import pytest
+
+from tests.attacks.hidden import Api, Hidden, seen
+from tests.support.placing import place_entries
+from tests.support.world import World
+
+_DESTROYED = "UPDATE report SET sealed_header = zeroblob(64) WHERE id = $1"
+_MOVED = "UPDATE report SET class_id = (SELECT min(class_id) FROM report) WHERE id = $1"
+_WIDENED = 'UPDATE release_class SET facts = replace(facts, \'["GBR"]\', \'["DNK","GBR","NOR"]\')'
+_CLASS_LOST = (
+    "UPDATE release_class SET facts = '[]', digest = '0' WHERE id = (SELECT class_id FROM report WHERE id = $1)"
+)
+TAMPERINGS = {
+    "destroyed": (_DESTROYED,),
+    "moved to where others read": (_MOVED,),
+    "moved and destroyed": (_MOVED, _DESTROYED),
+    "class widened": (_WIDENED,),
+    "class lost": (_CLASS_LOST,),
+    "class lost and moved": (_CLASS_LOST, _MOVED),
+}
+
+
+async def tampered(world: World, hidden: Hidden, how: str) -> None:
+    """Do as whoever owns the database can, once the log speaks of the report; the process knows nothing of it yet."""
+    # The world's entries are found, but have no place in a tree yet.
+    world.sql("DELETE FROM audit_search")
+    world.sql("INSERT INTO audit_outbox (entry_id) SELECT id FROM audit_entry ORDER BY id")
+    await place_entries(world, is_searchable=True)
+    for statement in TAMPERINGS[how]:
+        world.sql(statement, *([hidden.report] if "$1" in statement else []))
+    world.services.knowledge.__init__()  # type: ignore[misc]  # as a process that was just begun
+
+
+@pytest.mark.parametrize("how", TAMPERINGS)
+@pytest.mark.parametrize("reader", ["NOR reader", "DNK reader", "ESP reader"])
+async def test_damage_tells_nobody_of_what_it_may_not_see(api: Api, hidden: Hidden, how: str, reader: str) -> None:
+    paths = ("/v1/reports", "/v1/reports?limit=1", f"/v1/reports/{hidden.report}", "/v1/stream")
+    client = api.as_client(reader)
+    # `next` is sealed anew each time: as many bytes as ever.
+    before = [without_next(seen(await client.get(path))) for path in paths]
+    await tampered(api.world, hidden, how)
+    after = [without_next(seen(await client.get(path))) for path in paths]
+
+    assert after == before
+
+
+def without_next(answer: object) -> str:
+    told = repr(answer)
+    return told if '"next"' not in told else told.partition('"next"')[0]
+
+
+@pytest.mark.parametrize(
+    ("how", "is_shown", "told"),
+    [("destroyed", False, "which"), ("class widened", True, None), ("class lost", False, "that")],
+)
+async def test_who_may_see_what_was_damaged_is_told_and_loses_nothing_else(
+    api: Api, hidden: Hidden, how: str, *, is_shown: bool, told: str | None
+) -> None:
+    reader = api.as_client("GBR reader")
+    whole = {item["id"] for item in (await reader.get("/v1/reports")).json()["items"]}
+    await tampered(api.world, hidden, how)
+    page = (await reader.get("/v1/reports")).json()
+
+    assert {item["id"] for item in page["items"]} == (whole if is_shown else whole - {hidden.report})
+    expected = {"which": [{"id": hidden.report}], "that": [{"id": None}], None: None}[told]
+    assert page.get("unopened") == expected
+    assert "canary" not in json.dumps(page).replace("Canary subject", "")

@@ -1,0 +1,278 @@
+"""One damaged or altered report takes no other one from anybody, and tells nobody of what it may not see."""
+
+import json
+from dataclasses import replace
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from exchange import usecases
+from exchange.audit import Criteria
+from exchange.kernel import UnavailableError
+from exchange.markings import Label
+from exchange.release import class_as_json, class_digest, class_from_json
+from exchange.usecases import Ended, ListQuery, Services, Shown, Unopened, stream_reports
+from exchange.usecases.list_reports import ListedReports
+from tests.support.lived import MakeLived
+from tests.support.placing import place_entries
+from tests.support.world import World
+
+HIDDEN = Label("NATO", "SECRET", releasable_to=("GBR",))
+Reports = dict[str, str]
+
+
+async def reported(world: World) -> Reports:
+    """Post four reports that NOR reads, one of another topic, and one for GBR alone, and place all entries."""
+    told = {name: await world.post(subject=f"canary {name}") for name in ("first", "second")}
+    told["hidden"] = await world.post(label=HIDDEN, subject="canary hidden")
+    told["other"] = await world.post(topic="cyber.crime", subject="canary other")
+    told["last"] = await world.post(subject="canary last")
+    await world.enrol("GBR auditor", "GBR", "auditor")
+    await world.enrol("NOR auditor", "NOR", "auditor")
+    await place_entries(world, is_searchable=True)
+    return told
+
+
+def destroy(world: World, report: str) -> None:
+    world.sql("UPDATE report SET sealed_header = $1 WHERE id = $2", b"\x00" * 64, report)
+
+
+def move(world: World, report: str, *, to: str) -> None:
+    world.sql("UPDATE report SET class_id = (SELECT class_id FROM report WHERE id = $1) WHERE id = $2", to, report)
+
+
+def change_class(world: World, report: str, **columns: str) -> None:
+    for column, value in columns.items():
+        where = "id = (SELECT class_id FROM report WHERE id = $2)"
+        world.sql(f"UPDATE release_class SET {column} = $1 WHERE {where}", value, report)
+
+
+async def listed(node: Services, world: World, reader: str = "NOR reader", **query: Any) -> ListedReports:
+    return (await usecases.list_reports(node, world.call(reader), ListQuery(**query))).value
+
+
+def shown(page: ListedReports) -> list[str]:
+    assert [json.loads(item)["id"] for item in page.items] == [row.id for row in page.rows]
+    return [row.id for row in page.rows]
+
+
+def unopened(page: ListedReports) -> list[str | None]:
+    return [each.id for each in page.unopened]
+
+
+async def test_damaged_header_takes_no_other_report_from_its_readers(make_lived: MakeLived) -> None:
+    world, reports = await make_lived(reported)
+    destroy(world, reports["second"])
+    async with world.another_node() as node:
+        made = await world.attempt(listed(node, world))
+        again = await listed(node, world, cursor=made.value.next)
+
+    assert shown(made.value) == [reports[name] for name in ("first", "other", "last")]
+    assert unopened(made.value) == [reports["second"]]
+    assert (shown(again), unopened(again)) == ([], [])
+    (failed,) = [entry for entry in made.entries if entry["type"] == "key.opened"]
+    assert (failed["decision"], failed["object"]["id"], failed["owner"]) == ("failed", reports["second"], "GBR")
+    assert failed["detail"]["client"] == world.clients["NOR reader"].id
+    (entry,) = [entry for entry in made.entries if entry["type"] == "report.listed"]
+    assert reports["second"] not in entry["result_ids"]
+
+
+async def test_nothing_is_listed_where_the_damage_cannot_be_recorded(make_lived: MakeLived) -> None:
+    world, reports = await make_lived(reported)
+    destroy(world, reports["second"])
+    async with world.another_node() as node:
+        append = node.store.append
+
+        async def refuse_damage(draft: Any) -> Any:
+            if draft.event.value == "key.opened":
+                raise UnavailableError("the log cannot be written")
+            return await append(draft)
+
+        node.store.append = refuse_damage  # type: ignore[method-assign]
+        made = await world.attempt(listed(node, world))
+
+    assert isinstance(made.error, UnavailableError)
+
+
+async def test_originators_auditor_learns_of_the_damage_and_the_readers_does_not(make_lived: MakeLived) -> None:
+    world, reports = await make_lived(reported)
+    destroy(world, reports["second"])
+    move(world, reports["hidden"], to=reports["other"])
+    await listed(world.services, world)
+    await place_entries(world, is_searchable=True)
+    found: dict[str, set[Any]] = {}
+    for member in ("GBR", "NOR"):
+        criteria = Criteria(event="key.opened")
+        page = await usecases.search_entries(
+            world.services, world.call(f"{member} auditor"), usecases.EntryQuery(criteria)
+        )
+        found[member] = {entry.view.fields["object"]["id"] for entry in page.value.items}  # type: ignore[index]
+
+    assert found == {"GBR": {reports["second"], reports["hidden"]}, "NOR": set()}
+
+
+@pytest.mark.parametrize("is_destroyed", [False, True])
+async def test_report_moved_to_where_a_reader_lists_is_nothing_it_is_told_of(
+    make_lived: MakeLived, *, is_destroyed: bool
+) -> None:
+    world, reports = await make_lived(reported)
+    move(world, reports["hidden"], to=reports["other"])
+    if is_destroyed:
+        destroy(world, reports["hidden"])
+    async with world.another_node() as node:
+        made = await world.attempt(listed(node, world))
+        pages = [await listed(node, world, limit=3)]
+        pages.append(await listed(node, world, limit=3, cursor=pages[0].next))
+
+    assert shown(made.value) == [reports[name] for name in ("first", "second", "other", "last")]
+    assert unopened(made.value) == []
+    # A page is not shorter either.
+    assert [len(page.items) for page in pages] == [3, 1]
+    assert "key.opened" in {entry["type"] for entry in made.entries}
+
+
+async def test_reader_is_told_which_only_where_it_may_read_all_that_the_log_may_mean(make_lived: MakeLived) -> None:
+    world, reports = await make_lived(reported)
+    facts = json.loads(world.sql("SELECT facts FROM release_class ORDER BY id LIMIT 1")[0][0])
+    # One class more that the log's words fit, of which the clause lets nobody read.
+    above = class_from_json({**facts, "topic": "terrorism.finance"})
+    world.sql("INSERT INTO release_class VALUES (99, $1, $2)", class_digest(above), json.dumps(class_as_json(above)))
+    world.sql("UPDATE policy_state SET class_version = 99")
+    destroy(world, reports["second"])
+    async with world.another_node() as node:
+        page = await listed(node, world)
+
+    assert unopened(page) == [None]
+    assert len(page.items) == 3
+
+
+async def test_before_the_log_speaks_of_a_report_its_reader_is_told_that_there_is_one(populated: World) -> None:
+    report, whole = await populated.post(), await populated.post()
+    destroy(populated, report)
+    page = await listed(populated.services, populated)
+
+    assert (shown(page), unopened(page)) == ([whole], [None])
+
+
+async def test_class_lowered_with_its_digest_shows_a_stranger_nothing(make_lived: MakeLived) -> None:
+    world, reports = await make_lived(reported)
+    ((stored,),) = world.sql(
+        "SELECT facts FROM release_class WHERE id = (SELECT class_id FROM report WHERE id = $1)", reports["hidden"]
+    )
+    low = Label("NATO", "RESTRICTED", releasable_to=("DNK", "GBR"))
+    facts = replace(class_from_json(json.loads(stored)), label=low, part_labels=(low,))
+    change_class(world, reports["hidden"], facts=json.dumps(class_as_json(facts)), digest=class_digest(facts))
+    async with world.another_node() as node:
+        strangers = await listed(node, world, "DNK reader")
+        originators = await listed(node, world, "GBR reader")
+
+    assert (shown(strangers), unopened(strangers)) == ([], [])
+    assert len(originators.items) == 4
+    assert unopened(originators) == [None]
+
+
+async def test_class_of_which_nothing_is_left_is_told_to_whom_the_log_names(make_lived: MakeLived) -> None:
+    world, reports = await make_lived(reported)
+    change_class(world, reports["hidden"], facts="[]", digest="0" * 64)
+    async with world.another_node() as node:
+        made = await world.attempt(listed(node, world, "GBR reader"))
+        again = await world.attempt(listed(node, world, "GBR reader", topic="cyber.crime"))
+        others = await listed(node, world, limit=2)
+        rest = await listed(node, world, limit=2, cursor=others.next)
+        pulled = await world.attempt(usecases.pull_report(node, world.call("GBR reader"), reports["first"]))
+
+    assert len(made.value.items) == 4
+    assert unopened(made.value) == [None]
+    # Whatever is asked for: nothing tells what it is about.
+    assert (shown(again.value), unopened(again.value)) == ([reports["other"]], [None])
+    assert [len(page.items) for page in (others, rest)] == [2, 2]
+    assert unopened(others) == unopened(rest) == []
+    assert pulled.error is None
+    assert [entry["detail"]["place"] for entry in made.entries if entry["type"] == "key.opened"] == [
+        "release class",
+        f"report {reports['hidden']}",
+    ]
+
+
+async def test_class_that_was_mended_is_read_again_without_a_new_process(make_lived: MakeLived) -> None:
+    world, reports = await make_lived(reported)
+    ((facts, digest),) = world.sql(
+        "SELECT facts, digest FROM release_class WHERE id = (SELECT class_id FROM report WHERE id = $1)",
+        reports["hidden"],
+    )
+    change_class(world, reports["hidden"], facts="[]", digest="0" * 64)
+    async with world.another_node() as node:
+        await listed(node, world, "GBR reader")
+        change_class(world, reports["hidden"], facts=facts, digest=digest)
+        page = await listed(node, world, "GBR reader")
+
+    assert reports["hidden"] in shown(page)
+    assert unopened(page) == []
+
+
+async def test_key_that_this_node_lacks_alone_is_no_damage(make_lived: MakeLived) -> None:
+    world, reports = await make_lived(reported)
+    for version, is_told in ((1, False), (7, True)):
+        world.sql("UPDATE report SET key_version = $1 WHERE id = $2", version, reports["second"])
+        async with world.another_node() as node:
+            roots = node.custodian._roots  # type: ignore[attr-defined]
+            node.custodian._roots = {2: replace(roots[1], version=2)}  # type: ignore[attr-defined]
+            made = await world.attempt(listed(node, world))
+            node.custodian._roots = roots  # type: ignore[attr-defined]
+        if not is_told:
+            assert isinstance(made.error, UnavailableError)
+    async with world.another_node() as node:
+        page = await listed(node, world)
+
+    assert unopened(page) == [reports["second"]]
+
+
+async def test_reference_to_what_is_damaged_takes_nothing_from_what_names_it(make_lived: MakeLived) -> None:
+    world, reports = await make_lived(reported)
+    naming = await world.post(references=(reports["other"], reports["first"]))
+    change_class(world, reports["other"], facts="[]", digest="0" * 64)
+    async with world.another_node() as node:
+        page = await listed(node, world)
+        pulled = await usecases.pull_report(node, world.call("NOR reader"), naming)
+
+    (item,) = [json.loads(item) for item in page.items if json.loads(item)["id"] == naming]
+    assert item["references"] == json.loads(pulled.value.header_json)["references"] == [reports["first"]]
+
+
+async def test_stream_tells_of_what_is_damaged_and_goes_on(
+    make_lived: MakeLived, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world, reports = await make_lived(reported)
+    monkeypatch.setattr(stream_reports, "_PAGE", 2)
+    destroy(world, reports["second"])
+    before = (await listed(world.services, world, limit=1)).next
+    opened = await usecases.open_stream(world.services, world.call("NOR reader"), before)
+    notices = [notice async for notice in opened.value.notices()]
+    await opened.value.close()
+
+    told = [notice for notice in notices if isinstance(notice, Unopened)]
+    assert [notice.report for notice in told] == [reports["second"]]
+    assert [json.loads(notice.header_json)["id"] for notice in notices if isinstance(notice, Shown)] == [
+        reports["other"],
+        reports["last"],
+    ]
+    assert notices.index(told[0]) < next(number for number, each in enumerate(notices) if isinstance(each, Shown))
+    assert isinstance(notices[-1], Ended)
+    # Behind it nothing comes twice.
+    after = await listed(world.services, world, cursor=told[0].cursor)
+    assert shown(after) == [reports["other"], reports["last"]]
+
+
+async def test_many_damaged_reports_leave_entries_in_bounds(populated: World) -> None:
+    for _ in range(20):
+        await populated.post()
+    populated.sql("UPDATE report SET sealed_header = $1", b"\x00" * 64)
+    populated.clock.advance(timedelta(seconds=1))
+    made = await populated.attempt(listed(populated.services, populated))
+
+    assert made.value.items == []
+    assert len(made.value.unopened) == 20
+    failed = [entry for entry in made.entries if entry["type"] == "key.opened"]
+    assert len(failed) == 17
+    assert max(len(entry["detail"].get("reports", [])) for entry in failed) == 4
