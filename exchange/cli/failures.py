@@ -27,6 +27,8 @@ def tell_error(arguments: Sequence[str], error: ExchangeError) -> None:
         "request_id": getattr(error, "request_id", "") or None,
         "errors": [_fault(fault) for fault in getattr(error, "faults", ())],
     }
+    if (wait := getattr(error, "retry_after_seconds", None)) is not None:
+        told["retry_after_seconds"] = wait
     _show(arguments, told)
 
 

@@ -14,20 +14,31 @@ class ProblemError(ExchangeError):
     """The exchange answered with an RFC 9457 problem.
 
     `code` is the contract's stable word, `faults` what was wrong with the request, `request_id` and `entry`
-    what the exchange's operator needs to find the request in its log.
+    what the exchange's operator needs to find the request in its log. `retry_after_seconds` is when the exchange asks
+    to be asked again, None where it does not.
     """
 
-    def __init__(
-        self, *, status: int, code: str, detail: str, faults: tuple[Fault, ...] = (), request_id: str = ""
+    def __init__(  # noqa: PLR0913  what an answer may say
+        self,
+        *,
+        status: int,
+        code: str,
+        detail: str,
+        faults: tuple[Fault, ...] = (),
+        request_id: str = "",
+        retry_after_seconds: float | None = None,
     ) -> None:
         super().__init__(detail, code=code)
         self.status = status
         self.detail = detail
         self.faults = faults
         self.request_id = request_id
+        self.retry_after_seconds = retry_after_seconds
 
     def __str__(self) -> str:
         lines = [f"{self.detail} (`{self.code}`, {self.status})", *(f"  {fault}" for fault in self.faults)]
+        if self.retry_after_seconds:
+            lines.append(f"  ask again in {self.retry_after_seconds:.0f} s")
         if self.status >= _FAILED and self.request_id:
             # The cause is in the exchange's own log, under this id.
             lines.append(f"  tell the exchange's operator of request {self.request_id}")

@@ -19,6 +19,8 @@ _LONGEST_LINE_BYTES = 256 * 1024
 # The exchange may look through millions of entries of others before it finds the next that is ours.
 _SILENCE_SECONDS = 300.0
 # A restart takes seconds, a failover of the database half a minute.
+LONGEST_WAIT_SECONDS = 60.0
+"""Whatever the exchange asks for: what is followed and never asked for again would be silent for ever."""
 _PAUSES_SECONDS = (1.0, 2.0, 5.0, 10.0, 20.0)
 
 
@@ -67,7 +69,13 @@ def through_breaks(read: Read, after: Place | None, pause: Callable[[float], Non
         except (ConnectionFailedError, ProblemError) as exc:
             if not pauses or not is_passing(exc):
                 raise
-            pause(pauses.pop(0))
+            pause(wait_after(exc, pauses.pop(0)))
+
+
+def wait_after(exc: ConnectionFailedError | ProblemError, seconds: float) -> float:
+    """Return how long to wait before another try: `seconds`, or longer where the exchange asked for that, bounded."""
+    asked = exc.retry_after_seconds if isinstance(exc, ProblemError) else None
+    return max(seconds, min(asked or 0.0, LONGEST_WAIT_SECONDS))
 
 
 def is_passing(exc: ConnectionFailedError | ProblemError) -> bool:

@@ -14,7 +14,7 @@ from typing import Protocol
 
 from exchange.audit.export import ExportedEntry, Place, Statement, parse_place
 from exchange.client.errors import ConnectionFailedError, ProblemError
-from exchange.client.exports import Item, is_passing
+from exchange.client.exports import Item, is_passing, wait_after
 from exchange.client.syslog import ReceiverError
 from exchange.kernel import InvalidError, MalformedError, UnavailableError
 from exchange.kernel.files import sync_folder
@@ -105,6 +105,8 @@ class Feed:
                 if self._has_moved:
                     pauses, self._has_moved = iter(_PAUSES_SECONDS), False
                 wait = next(pauses, _PAUSES_SECONDS[-1])
+                if not isinstance(exc, ReceiverError):
+                    wait = wait_after(exc, wait)
                 self.told(f"{exc}: again in {wait:g} s")
                 self.pause(wait)
 

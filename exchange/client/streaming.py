@@ -12,7 +12,7 @@ from urllib.parse import urlencode
 from pydantic import TypeAdapter, ValidationError
 
 from exchange.client.errors import AnswerError, ConnectionFailedError, ProblemError
-from exchange.client.exports import is_passing
+from exchange.client.exports import LONGEST_WAIT_SECONDS, is_passing, wait_after
 from exchange.client.transport import Transport
 from exchange.wire import HeaderBody
 
@@ -23,8 +23,6 @@ _LONGEST_LINE_BYTES: Final = 1024 * 1024
 # Three times what the exchange is silent for at most: what is silent longer is a connection that is gone.
 _SILENCE_SECONDS: Final = 60.0
 _USUAL_PAUSE_SECONDS: Final = 2.0
-# Whatever the exchange says: a stream that is never asked for again would be silent for ever.
-_LONGEST_PAUSE_SECONDS: Final = 60.0
 _PAUSES_SECONDS: Final = (1.0, 2.0, 5.0, 10.0, 30.0)
 
 
@@ -84,7 +82,7 @@ def watch(
             # (4) what is refused stays refused
             if not reading.pauses or not is_passing(exc):
                 raise
-            wait = reading.pauses.pop(0)
+            wait = wait_after(exc, reading.pauses.pop(0))
         pause(wait)
 
 
@@ -97,7 +95,7 @@ def _once(transport: Transport, reading: _Reading, purpose: str | None) -> Itera
             # (2) whole: from here on it is not asked for again
             reading.cursor = fields.get("id", reading.cursor)
             if fields.get("retry", "").isdecimal():
-                reading.pause_seconds = min(int(fields["retry"]) / 1000, _LONGEST_PAUSE_SECONDS)
+                reading.pause_seconds = min(int(fields["retry"]) / 1000, LONGEST_WAIT_SECONDS)
             match fields.get("event"):
                 case "report":
                     yield StreamEvent(_header(fields.get("data", "")), reading.cursor or "")

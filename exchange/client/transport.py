@@ -20,6 +20,10 @@ _PAUSES_SECONDS = (0.2, 0.8)
 # What the exchange may ask us to wait before we would rather tell the caller.
 _LONGEST_RETRY_AFTER_SECONDS = 5.0
 TRY_AGAIN_STATUSES = frozenset({429, 503})
+_MOST_DIGITS = 9
+"""Of the seconds that are asked for: more than thirty years are no time that anybody waits."""
+_UNDONE_STATUSES = frozenset({429})
+"""With these nothing was done, whatever was asked for: a rate is looked at first of all."""
 _FIRST_REFUSAL = 400
 
 
@@ -77,9 +81,9 @@ class Transport:
     def request(self, method: str, path: str, *, may_repeat: bool, body: Body | None = None) -> httpx2.Response:
         """Return a successful answer.
 
-        `may_repeat` says that doing it twice does no harm (it reads, or carries an `Idempotency-Key`): only then
-        is a broken connection, a 429 or a 503 tried again. Raises ProblemError and ConnectionFailedError, and
-        ReceiptFileError where the receipt cannot be kept.
+        `may_repeat` says that doing it twice does no harm (it reads, or carries an `Idempotency-Key`): only then is a
+        broken connection or a 503 tried again. A 429 is in any case: nothing was done. Raises ProblemError and
+        ConnectionFailedError, and ReceiptFileError where the receipt cannot be kept.
         """
         _refuse_unsendable((body or {}).get("headers", {}))
         return self._repeated(lambda: self._http.request(method, path, **(body or {})), may_repeat=may_repeat)
@@ -92,18 +96,19 @@ class Transport:
         )
 
     def _repeated(self, ask: Callable[[], httpx2.Response], *, may_repeat: bool) -> httpx2.Response:
-        pauses = list(_PAUSES_SECONDS) if may_repeat else []
+        pauses = list(_PAUSES_SECONDS)
         while True:
             try:
                 answer = ask()
                 self._keep(answer)
             except httpx2.TransportError as exc:
-                if not pauses or not _may_pass(exc):
+                if not may_repeat or not pauses or not _may_pass(exc):
                     raise self._explained(exc) from exc
                 self._endpoint.pause(pauses.pop(0))
                 continue
-            wait = _asked_to_wait(answer) if answer.status_code in TRY_AGAIN_STATUSES else None
-            if not pauses or wait is None:
+            passing = TRY_AGAIN_STATUSES if may_repeat else _UNDONE_STATUSES
+            wait = (_asked_to_wait(answer) or 0.0) if answer.status_code in passing else None
+            if not pauses or wait is None or wait > _LONGEST_RETRY_AFTER_SECONDS:
                 return checked(answer)
             self._endpoint.pause(max(wait, pauses.pop(0)))
 
@@ -155,6 +160,7 @@ def checked(answer: httpx2.Response) -> httpx2.Response:
             detail=str(problem.get("detail") or problem.get("title")),
             faults=tuple(_faults(problem.get("errors") or problem.get("faults") or [])),
             request_id=request_id,
+            retry_after_seconds=_asked_to_wait(answer),
         )
     except (ValueError, KeyError, TypeError, AttributeError) as exc:
         raise AnswerError(f"answer {answer.status_code} without a problem: is this an exchange's address?") from exc
@@ -181,9 +187,7 @@ def _may_pass(exc: httpx2.TransportError) -> bool:
 
 
 def _asked_to_wait(answer: httpx2.Response) -> float | None:
-    """Return the seconds that the exchange asks for, None where that is longer than a caller should hang."""
-    try:
-        wait = float(answer.headers.get("retry-after", "0"))
-    except ValueError:
-        return 0.0
-    return wait if wait <= _LONGEST_RETRY_AFTER_SECONDS else None
+    """Return the seconds that the exchange asks to wait, None where it asks for none."""
+    asked = answer.headers.get("retry-after", "")
+    # An exchange writes seconds (RFC 9110 section 10.2.3 knows dates too).
+    return float(asked) if asked.isascii() and asked.isdecimal() and len(asked) <= _MOST_DIGITS else None

@@ -133,6 +133,16 @@ def test_full_node_is_asked_again(line, status: int):
     assert one.pauses == [2.0, 1.0, 2.0]
 
 
+@pytest.mark.parametrize(("asked", "waited"), [("9", 9.0), ("3600", 60.0)])
+def test_full_node_is_asked_again_when_it_says_so_within_bounds(line, asked: str, waited: float):
+    full = httpx2.Response(429, headers={"retry-after": asked}, json={"code": "busy", "detail": "full"})
+    one = line(answering(BEGUN + END, full, BEGUN + report("c1")))
+
+    taken(one, 1)
+
+    assert one.pauses == [2.0, waited]
+
+
 def test_exchange_that_cannot_be_reached_at_first_is_an_error_at_once(line):
     def away(_):
         raise httpx2.ConnectError("no route")

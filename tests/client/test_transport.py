@@ -141,6 +141,28 @@ def test_what_may_happen_once_only_is_not_repeated(line):
     assert len(one.sent) == 1
 
 
+def test_what_a_rate_refused_was_not_done_and_is_asked_again_whatever_it_is(line):
+    (member,) = MEMBERS["items"]
+    answers = [problem(429, "rate-limited", headers={"retry-after": "2"}), httpx2.Response(201, json=member)]
+    one = line(lambda _: answers.pop(0))
+    one.client.add_member(MemberAddition(code="GBR", name="United Kingdom"))
+
+    assert (len(one.sent), one.pauses) == (2, [2.0])
+
+
+@pytest.mark.parametrize(
+    ("asked", "told"), [("60", 60.0), ("1", 1.0), ("-1", None), ("1e9", None), ("9" * 400, None), ("\u0661", None)]
+)
+def test_refusal_says_when_to_ask_again(line, asked, told):
+    one = line(lambda _: problem(429, "rate-limited", headers={"retry-after": asked.encode()}))
+
+    with pytest.raises(ProblemError) as refused:
+        one.client.members()
+
+    assert refused.value.retry_after_seconds == told
+    assert (f"ask again in {asked} s" in str(refused.value)) == (told is not None)
+
+
 def test_post_is_repeated_under_one_idempotency_key(line):
     one = line(lambda _: problem(503))
 
