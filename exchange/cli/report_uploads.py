@@ -1,10 +1,12 @@
 """`exchange report uploads`: the reports that a client began part by part and has not completed."""
 
+from typing import Annotated
+
 import typer
 
 from exchange.cli import output
 from exchange.cli.asking import YesOption, ask, is_asked
-from exchange.cli.report_group import IdArgument, reports
+from exchange.cli.report_group import reports
 from exchange.cli.verbs import JsonOption, member_verb
 from exchange.client import ExchangeClient
 from exchange.wire import OpenUploadBody
@@ -31,17 +33,26 @@ def list_open(client: ExchangeClient, as_json: JsonOption = False) -> None:
 
 @uploads.command("give-up")
 @member_verb
-def give_up(client: ExchangeClient, id: IdArgument, yes: YesOption = False, as_json: JsonOption = False) -> None:  # noqa: A002
-    """Give up a report that you have not completed: what has come of it is destroyed (contributor)."""
+def give_up(
+    client: ExchangeClient,
+    ids: Annotated[list[str], typer.Argument(metavar="ID...", help="The reports' ids.")],
+    yes: YesOption = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Give up reports that you have not completed: what has come of them is destroyed (contributor)."""
     if is_asked(yes=yes):
-        told = next((each for each in client.uploads.open() if each.id == id), None)
-        shown = {"begun": told.begun_at, "parts": _parts(told), "bytes": _bytes(told)} if told is not None else {}
-        ask("gives up a report: what has come of it is destroyed", {"report": id, **shown})
-    given_up = {"id": client.uploads.give_up(id)}
+        known = {each.id: each for each in client.uploads.open()}
+        shown = {each: _told(known[each]) if each in known else "not open" for each in ids}
+        ask("gives up what you have not completed: what has come of it is destroyed", shown)
+    given_up = [{"id": client.uploads.give_up(each)} for each in ids]
     if as_json:
         output.show_json(given_up)
     else:
-        output.show_record(given_up, title="given up")
+        output.show_table(("given up",), [(each["id"],) for each in given_up])
+
+
+def _told(upload: OpenUploadBody) -> str:
+    return f"begun {upload.begun_at}, parts {_parts(upload)}, bytes {_bytes(upload)}"
 
 
 def _parts(upload: OpenUploadBody) -> str:

@@ -39,6 +39,26 @@ def test_small_file_is_sent_by_itself_where_that_is_asked_for(house, tmp_path):
     assert (pulled.code, (tmp_path / "out" / "note.txt").read_text()) == (0, "what was seen\n")
 
 
+def test_what_was_not_completed_is_found_and_given_up(house, tmp_path):
+    note = tmp_path / "note.txt"
+    note.write_text("what was seen\n")
+    page = tmp_path / "page.pdf"
+    page.write_bytes(b"no page")
+    before = {each["id"] for each in house.as_("gbr", "report", "uploads", "list", "--json").json}
+    for _ in range(2):
+        # Its first part comes whole, its second is none of its type.
+        assert house.post(*MARKING, "--stream", files=(note, page)).code == 1
+
+    found = house.as_("gbr", "report", "uploads", "list", "--json").json
+    ids = [each["id"] for each in found if each["id"] not in before]
+    assert [(each["parts"], each["parts_received"], each["received_bytes"]) for each in found[-2:]] == [(2, 1, 14)] * 2
+    given_up = house.as_("gbr", "report", "uploads", "give-up", *ids, "--json")
+
+    assert (given_up.code, given_up.json) == (0, [{"id": each} for each in ids])
+    again = house.as_("gbr", "report", "uploads", "give-up", ids[0])
+    assert (again.code, "given-up" in again.err) == (1, True)
+
+
 def test_content_that_is_none_of_its_type_is_refused_and_nothing_is_posted(house, tmp_path):
     page = tmp_path / "page.pdf"
     page.write_bytes(b"no page")
