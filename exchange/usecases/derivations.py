@@ -68,6 +68,14 @@ async def request_derivation(
     ConflictError for one of its own that is recalled or has expired, and where too much that the caller asked for
     waits already.
     """
+
+    async def decide() -> Recorded[DerivationView]:
+        return await _requested(services, call, report_id, wish)
+
+    return await decided_anew(decide, "it could be asked for: ask again")
+
+
+async def _requested(services: Services, call: Call, report_id: str, wish: DerivationWish) -> Recorded[DerivationView]:
     event = EventName.DERIVATION_REQUESTED
     sought = await _seek_source(services, call, report_id, event)
     client, judged = sought.client, sought.judged
@@ -77,7 +85,7 @@ async def request_derivation(
         if faults := await _faults(services, call, sought, wish):
             raise InvalidError("the marking cannot be asked for so", tuple(faults))
         async with services.store.unit_of_work() as unit:
-            await hold_as_read(unit, report)
+            await hold_as_read(unit, report, sought.row.state)
             originator = judged.facts.originator
             require_few_undecided(await unit.derivations().undecided(client.id, client.member, originator), originator)
             row_id = new_id(call.now, services.randomness(_ID_RANDOMNESS_BYTES))

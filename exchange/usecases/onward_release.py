@@ -20,7 +20,7 @@ from exchange.markings import Label
 from exchange.members import ONWARD_RELEASE, Client, PendingAct, Role
 from exchange.release import Consent, Reason, View
 from exchange.reports import Header, ReportAct, require_act
-from exchange.store import DerivationRow, OnwardRow, OnwardState, OnwardWish, Parts, ReportRow, UnitOfWork
+from exchange.store import DerivationRow, OnwardRow, OnwardState, OnwardWish, Parts, PolicyState, ReportRow, UnitOfWork
 from exchange.usecases.answer_request import require_not_asked
 from exchange.usecases.authenticate import authenticate
 from exchange.usecases.context import Call, Recorded, Services
@@ -78,6 +78,14 @@ async def request_onward(services: Services, call: Call, report_id: str, wish: O
     Raises NotFoundError for a report that the caller may not read, InvalidError with every fault of the wish,
     ConflictError where the agreement lets nothing go on, or too much that the caller asked for waits already.
     """
+
+    async def decide() -> Recorded[OnwardView]:
+        return await _requested(services, call, report_id, wish)
+
+    return await decided_anew(decide, "it could be asked for: ask again")
+
+
+async def _requested(services: Services, call: Call, report_id: str, wish: OnwardWish) -> Recorded[OnwardView]:
     event = EventName.ONWARD_REQUESTED
     granted = await seek_permit(services, call, report_id, parts=Parts.NONE, event=event)
     judged, client = granted.judged, granted.client
@@ -90,7 +98,7 @@ async def request_onward(services: Services, call: Call, report_id: str, wish: O
         meant = await _meant(services, call, granted, header, wish)
         async with services.store.unit_of_work() as unit:
             # Parts are asked for by numbers of the version that was read: of a newer one they would mean other parts.
-            await hold_as_read(unit, judged.report)
+            await hold_as_read(unit, judged.report, granted.row.state)
             originator = judged.facts.originator
             require_few_undecided(await unit.consents().undecided(client.id, client.member, originator), originator)
             row_id = new_id(call.now, services.randomness(_ID_RANDOMNESS_BYTES))
@@ -306,8 +314,12 @@ async def _own_request(
     return own.caller, row, own
 
 
-async def hold_as_read(unit: UnitOfWork, report: ReportRow) -> None:
-    """Hold a report that something is asked about; ConflictError where it has a newer version by now, or has ended."""
+async def hold_as_read(unit: UnitOfWork, report: ReportRow, state: PolicyState) -> None:
+    """Hold a report that something is asked about; ConflictError where it has a newer version by now, or has ended.
+
+    Raises StalePolicyError where the policy moved since it was read as of `state`: it may be another's to read by now.
+    """
+    await unit.reports().hold_order(state.policy_version)
     # INVARIANT: a newer version, or the end, ends the requests that stand by then: none is added behind it.
     held = await unit.reports().held(report.id)
     if held is None or held.version != report.version:

@@ -61,7 +61,7 @@ async def ask_proxy(services: Services, call: Call, wish: ProxyWish) -> Recorded
     client = await authenticate(services, call, Role.RELEASER, event=event)
     attempt = draft(call, client, event, Outcome.REFUSED, subject=named("agreement", wish.agreement))
     async with on_record(services, attempt), services.store.unit_of_work() as unit:
-        found = await unit.agreement(wish.agreement) if is_uuid7(wish.agreement) else None
+        found = await unit.agreement(wish.agreement, for_update=True) if is_uuid7(wish.agreement) else None
         agreement = require_in_force(found, client, call)
         if faults := _faults(agreement, client, wish, call):
             raise InvalidError("nobody can post on your behalf so", tuple(faults))
@@ -87,13 +87,15 @@ async def ask_proxy(services: Services, call: Call, wish: ProxyWish) -> Recorded
 
 async def carry_out_proxy(services: Services, unit: UnitOfWork, call: Call, client: Client, act: PendingAct) -> Receipt:
     """Do what a second releaser has confirmed: from the next post on the proxy may."""
+    # Held, before the consent: whoever ends it with an amended text holds them in that order.
+    found = await unit.agreement(act.asked["agreement"], for_update=True)
     row = await unit.proxies().one(act.asked["consent"])
     if row is None or row.state is not ProxyState.AWAITING:
         raise ConflictError("the consent is not waiting any more: look at it again", code="request-ended")
     require_as_asked(act, _told(row.id, row.wish) | {"reason": row.wish.reason})
     # As when it was asked for: what its time, an amended text or a party that left has ended meanwhile is given to
     # nobody.
-    agreement = require_in_force(await unit.agreement(row.wish.agreement), client, call)
+    agreement = require_in_force(found, client, call)
     if _faults(agreement, client, row.wish, call):
         raise ConflictError("what was asked for has ended meanwhile: ask again", code="request-ended")
     given = replace(row, state=ProxyState.GIVEN, decided_at=call.now, decided_by=client.id, seal=_seal(services, row))

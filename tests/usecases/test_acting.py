@@ -9,10 +9,11 @@ from typing import Any
 import pytest
 
 from exchange import usecases
-from exchange.kernel import ConflictError, ForbiddenError, NotAuthenticatedError
+from exchange.kernel import ConflictError, ForbiddenError, NotAuthenticatedError, NotFoundError
 from exchange.members import Standing
 from exchange.store import UnitOfWork
 from exchange.store.crisis_book import CrisisBook
+from exchange.store.proxy_book import ProxyBook
 from exchange.store.signatory_keys import SignatoryKeys
 from exchange.usecases import ClearanceChange, amending, consultations, derivations, onward_release
 from exchange.usecases.recording import codes_of
@@ -22,6 +23,7 @@ from tests.support.meanwhile import at_once, done_behind
 from tests.support.onward import LOW, ask, grant, with_releasers
 from tests.support.treaty import sign_by_call, signing_key
 from tests.support.world import AGREEMENT, World, thumbprint_of
+from tests.usecases import test_proxies as proxies
 from tests.usecases.test_amending import concluded
 from tests.usecases.test_consultations import QUESTION
 from tests.usecases.test_crises import agreed, asked, confirms
@@ -229,3 +231,34 @@ async def test_what_ends_while_an_answer_is_looked_at_answers_nothing(
     assert made.error is not None
     assert codes_of(made.error) == (code,)
     assert world.sql("SELECT count(*) FROM information_request_answer") == [(0,)]
+
+
+@pytest.mark.parametrize("what", ["onward", "derivation"])
+async def test_who_suspends_its_part_while_it_asks_about_a_report_asks_nothing(
+    make_lived: MakeLived, monkeypatch: pytest.MonkeyPatch, what: str
+) -> None:
+    world = (await make_lived(with_releasers))[0]
+    await world.enrol("NOR analyst", "NOR", "contributor", "reader")
+    report, call = await world.post(label=deriving.MIDDLE), world.call("NOR signatory")
+    module, step = (onward_release, "_meant") if what == "onward" else (derivations, "_faults")
+    done_behind(monkeypatch, module, step, lambda: usecases.suspend_agreement(world.services, call, world.agreement_id))
+    made = await world.attempt((ask if what == "onward" else deriving.ask)(world, report, "NOR analyst"))
+
+    assert isinstance(made.error, NotFoundError)
+    table = {"onward": "onward_release", "derivation": "derivation_consent"}[what]
+    assert world.sql(f"SELECT count(*) FROM {table}") == [(0,)]
+
+
+@pytest.mark.parametrize("what", ["asked", "given"])
+async def test_agreement_is_suspended_behind_the_consent_to_posting_that_rests_on_it(
+    make_lived: MakeLived, monkeypatch: pytest.MonkeyPatch, what: str
+) -> None:
+    world = (await make_lived(with_releasers))[0]
+    owner, step = UnitOfWork, "add_pending_act"
+    consenting: Awaitable[Any] = proxies.ask(world)
+    if what == "given":
+        owner, step, consenting = ProxyBook, "put", proxies.confirm(world, await consenting)
+    suspending = usecases.suspend_agreement(world.services, world.call("NOR signatory"), world.agreement_id)
+    await at_once(monkeypatch, owner, step, consenting, suspending)
+
+    assert (await types_by_place(world))[-1] == "agreement.suspended"
