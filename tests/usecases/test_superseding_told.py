@@ -114,6 +114,17 @@ async def test_who_may_not_read_it_any_more_is_not_told_that_it_was_superseded(t
     assert [kind for kind, *_ in shown] == {"narrowed": ["upgraded"], "expired": [], "recalled": ["recalled"]}[lost]
 
 
+async def test_report_that_was_altered_takes_no_other_notice_away(told: World) -> None:
+    first, altered = [await given(told, "NOR reader") for _ in range(2)]
+    taken = [await told.post(supersedes=report, label=EVERYBODY) for report in (first, altered)]
+    told.sql("UPDATE report SET status = 'odd' WHERE id = $1", altered)
+
+    assert await notices(told, "NOR reader") == [("superseded", first, taken[0])]
+    assert [entry["detail"] for entry in await told.entries() if entry["type"] == "key.opened"] == [
+        {"place": f"report {altered}"}
+    ]
+
+
 async def test_place_that_is_taken_anew_is_told_to_nobody(told: World, take: Take) -> None:
     # Its header said `superseded` all the while: a second notice would tell that there is something new.
     report = await given(told, "NOR reader", "DNK reader")
