@@ -53,6 +53,17 @@ def test_rows_of_which_not_every_version_is_told_are_not_counted() -> None:
     assert found(RowCurrent(report, 2, 5), said(report)) == [("none", "no entry tells of its version 2")]
 
 
+def test_each_of_several_rows_is_looked_at() -> None:
+    rows = [RowCurrent(CLIENT, 2, 15), RowCurrent(CLIENT, 2, 5), RowCurrent(KEY, 0, 5), RowCurrent(CLIENT, 3, 5)]
+    newest = NewestTold()
+    newest.take(said())
+
+    untold = list(newest.untold(rows, before=10, now=20))
+
+    assert [each.told.name for each in untold] == [KEY, CLIENT]
+    assert all(each.told.version == version for each, version in zip(untold, (0, 2), strict=True))
+
+
 @pytest.mark.parametrize(
     ("recorded_at", "now", "is_found"), [(9, 20, 1), (10, 20, 0), (20, 20, 0), (21, 20, 1), (21, None, 0), ("9", 20, 1)]
 )

@@ -131,6 +131,15 @@ def test_list_that_is_not_for_every_client_is_not_whole(
     assert found.scope != made().scope
 
 
+def test_lists_of_one_authority_for_several_clients_are_told_apart() -> None:
+    places = [
+        x509.DistributionPoint([x509.UniformResourceIdentifier(f"http://{each}/")], None, None, None) for each in "ab"
+    ]
+    scopes = {made(point(full_name=each.full_name)).scope for each in places}
+
+    assert len(scopes) == 2
+
+
 def test_lists_of_changes_to_several_lists_are_one_after_the_other() -> None:
     scopes = {made((x509.DeltaCRLIndicator(base), True)).scope for base in (1, 2)}
 

@@ -51,6 +51,7 @@ def test_request_asks_every_other_contributor_where_nobody_is_named():
     assert request.asked == ("NOR",)
     assert (request.header.id, request.header.originator, request.header.posted_at) == (ID, "GBR", NOW)
     assert (request.text, request.deadline) == ("Which addresses?", LATER)
+    assert (request.header.subject, request.header.precedence) == ("Addresses", Precedence.PRIORITY)
     # A member that only reads asks all contributors.
     assert compose(asker=DNK, asked=()).asked == ("GBR", "NOR")
     assert compose(asked=("NOR", "NOR")).asked == ("NOR",)

@@ -1,17 +1,20 @@
 """Entries held against rows by a verification: each page once, and where there are none to see, not at all."""
 
 from collections.abc import Collection
+from datetime import timedelta
 from typing import Any
 
 import pytest
 
+from exchange.audit import EventName, Subject
 from exchange.audit.certificates_told import CertificateKept, detail_of, mark_of
 from exchange.audit.rows_told import RowKept, RowKind, RowName
 from exchange.audit.rows_untold import RowCurrent
 from exchange.audit.verify.findings import Findings, Step
 from exchange.audit.verify.rows import RowChecks
 from exchange.audit.verify.source import PendingEntry
-from exchange.kernel import MalformedError
+from exchange.kernel import MalformedError, to_micros
+from tests.core.audit.verify.worlds import START, World, content
 
 
 def entry(number: int, kind: str = "report.recalled", **fields: Any) -> Any:
@@ -160,3 +163,21 @@ def test_version_that_no_entry_made_is_found(version: int, recorded_at: int, cou
     assert [(each.place, each.why, each.entry) for each in found] == [
         ("client r0", "no entry tells of its version 2", "e0")
     ] * count
+
+
+@pytest.mark.parametrize(("days", "told"), [(1, []), (3, ["no entry tells of its version 2"])])
+def test_row_of_a_time_that_has_not_come_waits_for_no_entry(days: int, told: list[str]) -> None:
+    enrolment = content(
+        0,
+        event=EventName.CLIENT_ENROLLED,
+        subject=Subject("client", "r0", version=1),
+        detail=detail_of([mark_of("r0", "own", "k", bytes(16))]),
+    )
+    world = World()
+    world.append(enrolment)
+    name, moment = RowName(RowKind.CLIENT, "r0"), START + timedelta(days=days)
+    world.kept, world.current = {name: RowKept(1, says={1: {}})}, [RowCurrent(name, 2, to_micros(moment))]
+
+    assert [
+        each.why for each in world.verify(now=START + timedelta(days=2)).findings if each.place == str(name)
+    ] == told

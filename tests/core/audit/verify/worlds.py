@@ -70,6 +70,7 @@ class World:
     waiting: list = field(default_factory=list)
     keys: dict | None = None
     kept: dict | None = None
+    current: list | None = None
     has_entries: bool = True
     has_columns: bool = True
 
@@ -133,7 +134,7 @@ class World:
         return None
 
     def current_rows(self):
-        return None
+        return self.current
 
     # ── tried ──
 
