@@ -8,7 +8,7 @@ from collections import OrderedDict
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 
 from exchange.agreements import Agreement, active_parties, away_since, clause_of, in_force, next_change, open_crises
 from exchange.audit import Entry
@@ -32,14 +32,16 @@ ReaderKey = tuple[str, int, str, str]
 
 @dataclass(frozen=True, slots=True)
 class Readable:
-    """The classes one reader may read, true for these versions and before `not_after` (None = no such moment).
+    """The classes one reader may read, true for these versions, from `since` and before `not_after` (None = for ever).
 
+    Not before: a clock that was ahead may have been set right, and what had begun by then, or ended, has not.
     Of the classes in `whole` the reader sees the full header and every part; those in `crises` it reads, or reads more
     of, only because of these crises.
     """
 
     policy_version: int
     class_version: int
+    since: datetime
     not_after: datetime | None
     permits: dict[int, Permit]
     whole: frozenset[int]
@@ -50,7 +52,19 @@ class Readable:
     def holds(self, state: PolicyState, now: datetime) -> bool:
         """Return whether nothing has changed since this was computed."""
         is_same_law = (self.policy_version, self.class_version) == (state.policy_version, state.class_version)
-        return is_same_law and (self.not_after is None or now < self.not_after)
+        return is_same_law and _is_within(self.since, self.not_after, now)
+
+
+class _ScopeThen(NamedTuple):
+    """What holds in a scope from `since` and before `until`, as `Readable` has it."""
+
+    since: datetime
+    until: datetime | None
+    facts: ScopeFacts | None
+
+
+def _is_within(since: datetime, until: datetime | None, now: datetime) -> bool:
+    return since <= now and (until is None or now < until)
 
 
 @dataclass(slots=True)
@@ -75,7 +89,7 @@ class Knowledge:
     _agreements_version: int = -1
     _member_codes: frozenset[str] = frozenset()
     _members_version: int = -1
-    _scopes: dict[tuple[str, str, int], tuple[datetime | None, ScopeFacts | None]] = field(default_factory=dict)
+    _scopes: dict[tuple[str, str, int], _ScopeThen] = field(default_factory=dict)
 
     async def agreements(self, store: Store, state: PolicyState) -> dict[str, Agreement]:
         """Return every agreement by id, as of the policy version in `state`."""
@@ -158,12 +172,12 @@ class Knowledge:
     def scope(self, agreement_id: str, scope_name: str, now: datetime, edition: int) -> ScopeFacts | None:
         """Return what reports of one edition stand under in a scope at `now`, from the agreements last loaded."""
         kept = self._scopes.get((agreement_id, scope_name, edition))
-        if kept is not None and (kept[0] is None or now < kept[0]):
-            return kept[1]
+        if kept is not None and _is_within(kept.since, kept.until, now):
+            return kept.facts
         agreement = self._agreements.get(agreement_id)
         facts = scope_facts(agreement, scope_name, now, edition)
         until = None if agreement is None else next_change(agreement, now)
-        self._scopes[agreement_id, scope_name, edition] = (until, facts)
+        self._scopes[agreement_id, scope_name, edition] = _ScopeThen(now, until, facts)
         return facts
 
     def hear(self, report_id: str, word: tuple[datetime, Entry]) -> None:

@@ -173,7 +173,8 @@ async def readable_for(services: Services, call: Call, client: Client, state: Po
     whole = frozenset(class_id for class_id, permit in permits.items() if is_whole(classes[class_id], permit))
     crises = {class_id: named for class_id, permit in permits.items() if (named := permit.crises)}
     unknown = knowledge.unknown_classes
-    readable = Readable(state.policy_version, state.class_version, not_after, permits, whole, crises, unknown)
+    versions = (state.policy_version, state.class_version)
+    readable = Readable(*versions, call.now, not_after, permits, whole, crises, unknown)
     knowledge.keep_readable(key, readable)
     return readable
 

@@ -387,6 +387,28 @@ async def test_time_alone_ends_what_was_remembered(populated: World) -> None:
     assert seen == [(1, 1), (1, 0), (0, 0)]
 
 
+async def test_clock_that_was_ahead_leaves_nothing_remembered_of_that_time(populated: World) -> None:
+    """Set right, the node decides as of now: what has not begun opens nothing, and what is not over yet ends nothing."""
+    await populated.agree(AGREEMENT.replace("2030-12-31", "2026-06-30"))
+    kept = await populated.post()
+    await populated.agree(AGREEMENT.replace("from: 2026-01-01", "from: 2026-07-02"))
+    populated.clock.now = NOW + timedelta(days=40)
+    coming = await populated.post()
+
+    async def given() -> list[bool]:
+        shown = await listed(populated, "NOR reader")
+        pulls = [
+            await populated.attempt(usecases.pull_report(populated.services, populated.call("NOR reader"), report))
+            for report in (kept, coming)
+        ]
+        return [*(report in shown for report in (kept, coming)), *(pull.error is None for pull in pulls)]
+
+    ahead = await given()
+    populated.clock.now = NOW
+
+    assert (ahead, await given()) == ([False, True] * 2, [True, False] * 2)
+
+
 @pytest.mark.parametrize("change", [lower_clearance, suspend_for_the_originator])
 async def test_change_while_the_page_is_read_is_obeyed(
     populated: World, monkeypatch: pytest.MonkeyPatch, change: Change

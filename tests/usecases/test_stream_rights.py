@@ -6,6 +6,7 @@ from exchange.markings import Label
 from exchange.release import Permit, View
 from exchange.usecases import stream_reports
 from exchange.usecases.knowledge import Readable
+from tests.support.world import NOW
 
 LOW, HIGH = Label("NATO", "RESTRICTED"), Label("NATO", "SECRET")
 ALL = Permit(frozenset({LOW, HIGH}), View.FULL)
@@ -16,7 +17,7 @@ TEAR_LINE = Permit(frozenset({LOW}), View.TEAR_LINE)
 def reading(permit: Permit | None) -> Readable:
     """Return what may be read: class 1 as `permit` says, class 2 whole."""
     permits = {2: ALL} if permit is None else {1: permit, 2: ALL}
-    return Readable(1, 2, None, permits, frozenset(), {})
+    return Readable(1, 2, NOW, None, permits, frozenset(), {})
 
 
 @pytest.mark.parametrize(
