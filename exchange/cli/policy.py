@@ -261,7 +261,7 @@ async def _simulated(host: Host, supposed: Supposed) -> SimulationBody:
         reader_facts(client, purpose=next(iter(client.purposes), ""), call=call)
         for client in await services.store.clients()
     ]
-    simulation = await simulate_readers(facts, scope, readers, await law_in_force(services, state))
+    simulation = await simulate_readers(services, None, facts, scope, readers, await law_in_force(services, state))
     await services.store.append(_simulation_draft(host, supposed))
     return _reach(simulation)
 

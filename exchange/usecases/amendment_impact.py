@@ -33,7 +33,7 @@ from exchange.release import (
 from exchange.store import PolicyState
 from exchange.usecases.altered_classes import every_class
 from exchange.usecases.context import Call, Services
-from exchange.usecases.in_between import Pause
+from exchange.usecases.in_between import Pause, deciding
 from exchange.usecases.judging import law_in_force
 from exchange.usecases.knowledge import scope_facts
 
@@ -100,15 +100,15 @@ async def impact_of(  # noqa: PLR0913  what is compared, and for whom
     after = as_if_concluded(agreement, terms, call.now)
     law, known = await law_in_force(services, state), services.law.known_to(client.member)
     moves = {member: _Moves() for member in dict.fromkeys((*agreement.terms.parties, *terms.parties))}
-    pause = Pause()
-    for class_id, facts in own.items():
-        # INVARIANT: nobody is told of reports that it may not know of.
-        if await _may_know(law, call, client, agreement, facts, pause):
-            for member, moved in moves.items():
-                # Nor of others' national caveats, as far as they concern third ones, wherever they are kept.
-                told = law if client.member in {facts.originator, member} else known
-                was, will = [await _reach(told, call, each, facts, member, pause) for each in (agreement, after)]
-                moved.note(class_id, was, will)
+    async with deciding(services, client) as pause:
+        for class_id, facts in own.items():
+            # INVARIANT: nobody is told of reports that it may not know of.
+            if await _may_know(law, call, client, agreement, facts, pause):
+                for member, moved in moves.items():
+                    # Nor of others' national caveats, as far as they concern third ones, wherever they are kept.
+                    told = law if client.member in {facts.originator, member} else known
+                    was, will = [await _reach(told, call, each, facts, member, pause) for each in (agreement, after)]
+                    moved.note(class_id, was, will)
     moved_ids = sorted({each for one in moves.values() for each in one.all})
     async with services.store.unit_of_work() as unit:
         counts = Counter(await unit.amendments().current_reports(moved_ids))

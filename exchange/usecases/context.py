@@ -74,6 +74,8 @@ class Services:
     tracer: Tracer = UNTRACED
     drafting: SearchTurns = field(default_factory=lambda: SearchTurns(1))
     """Whose draft of an agreement is being simulated: one at a time, and each member's in turn."""
+    deciding: SearchTurns = field(default_factory=lambda: SearchTurns(1))
+    """Who decides about much: a little of it at a time, and each member in turn."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -25,10 +25,12 @@ async def readers_since(  # noqa: PLR0913  who reads what, and under which text
     classes: Mapping[int, ClassFacts],
     *,
     under: Agreement | None = None,
+    asker: Client | None = None,
 ) -> Readers:
     """Return since when each member has had a reader that may read each class now; what nobody may read is left out.
 
-    `under` is the version of the agreement that all of these classes are of, where that is not the one of now.
+    `asker` is who wants to know, None for the exchange itself. `under` is the version of the agreement that all of
+    these classes are of, where that is not the one of now.
     """
     found: dict[str, dict[int, datetime]] = {member: {} for member in members}
     if not classes:
@@ -38,7 +40,10 @@ async def readers_since(  # noqa: PLR0913  who reads what, and under which text
             continue
         purpose = next(iter(client.purposes), DEFAULT_PURPOSE)
         since, of_member = client.clearance.since, found[client.member]
-        for class_id in await readable_under(services, call, client, state, classes, purpose=purpose, under=under):
+        found_now = await readable_under(
+            services, call, client, state, classes, purpose=purpose, under=under, asker=asker
+        )
+        for class_id in found_now:
             of_member[class_id] = min(since, of_member.get(class_id, since))
     return found
 
@@ -52,8 +57,9 @@ async def readable_under(  # noqa: PLR0913  who reads what, for what, and under 
     *,
     purpose: str,
     under: Agreement | None,
+    asker: Client | None,
 ) -> frozenset[int]:
-    """Return the classes that a client may read; `under` as `readers_since` has it."""
+    """Return the classes that a client may read; `under` and `asker` as `readers_since` has them."""
     # With national caveats: who cannot read owes nothing, and is told of nothing that is hidden from it.
     law = await law_in_force(services, state)
 
@@ -63,12 +69,13 @@ async def readable_under(  # noqa: PLR0913  who reads what, for what, and under 
         return services.knowledge.scope(facts.agreement, facts.scope, call.now, facts.edition)
 
     permits = await readable_among(
+        services,
+        asker,
         reader_facts(client, purpose=purpose, call=call),
         classes,
         scope_of,
         policy_version=state.policy_version,
         law=law,
-        cache=services.knowledge.decisions,
     )
     return frozenset(permits)
 

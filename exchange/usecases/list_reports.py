@@ -186,12 +186,13 @@ async def _permits(
     law = await law_in_force(services, state)
     # Thousands of classes take half a second when nothing is remembered: others are served in between.
     return await readable_among(
+        services,
+        client,
         reader_facts(client, purpose=purpose, call=call),
         facts,
         lambda each: knowledge.scope(each.agreement, each.scope, call.now, each.edition),
         policy_version=state.policy_version,
         law=law,
-        cache=knowledge.decisions,
     )
 
 

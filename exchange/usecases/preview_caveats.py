@@ -25,7 +25,7 @@ from exchange.store import PolicyState
 from exchange.usecases.altered_classes import every_class
 from exchange.usecases.authenticate import authenticated_row
 from exchange.usecases.context import Call, Recorded, Services
-from exchange.usecases.in_between import batches_of
+from exchange.usecases.in_between import batches_of, deciding
 from exchange.usecases.judging import law_in_force
 from exchange.usecases.originating import may_know
 from exchange.usecases.recording import draft, on_record
@@ -98,17 +98,18 @@ async def _changes(  # noqa: PLR0913  what is compared, and for whom
     )
     found: list[ClassChange] = []
     shown = ((each, facts) for each, facts in own.items() if counts.get(each))
-    for batch in batches_of(shown, _LABELS_AT_ONCE):
-        for changes in national_changes(
-            batch,
-            lambda each: knowledge.scope(each.agreement, each.scope, call.now, each.edition),
-            before=before,
-            after=after,
-            spoken=spoken,
-            at_micros=to_micros(call.now),
-        ):
-            found += changes
-            await asyncio.sleep(0)
+    async with deciding(services, client) as pause:
+        for batch in batches_of(shown, _LABELS_AT_ONCE):
+            for changes in national_changes(
+                batch,
+                lambda each: knowledge.scope(each.agreement, each.scope, call.now, each.edition),
+                before=before,
+                after=after,
+                spoken=spoken,
+                at_micros=to_micros(call.now),
+            ):
+                found += changes
+                await pause.now()
     return tuple(
         sorted((_told(services, own[each.class_id], each, counts[each.class_id]) for each in found), key=_order)
     )

@@ -23,7 +23,7 @@ from exchange.store import History, ReportRecord, Sought, Span
 from exchange.usecases.auditing import Gaze, admit_auditor, within_slice
 from exchange.usecases.context import DEFAULT_PURPOSE, Call, Recorded, Services
 from exchange.usecases.facts import reader_facts
-from exchange.usecases.in_between import Pause
+from exchange.usecases.in_between import Pause, deciding
 from exchange.usecases.knowledge import scope_facts
 from exchange.usecases.national_law import national_of
 from exchange.usecases.recording import draft, named, on_record
@@ -144,11 +144,11 @@ async def _could(
         versions.setdefault(span.value.id, []).append(span)
     shared = _turns(period)
     found: list[CouldRead] = []
-    pause = Pause()
-    for spans in versions.values():
-        best = await _best(services, call, period, spans=spans, shared=shared, pause=pause)
-        if best is not None:
-            found.append(best)
+    async with deciding(services, gaze.client) as pause:
+        for spans in versions.values():
+            best = await _best(services, call, period, spans=spans, shared=shared, pause=pause)
+            if best is not None:
+                found.append(best)
     return tuple(sorted(found, key=lambda each: (each.member, each.agency, each.client)))
 
 

@@ -169,7 +169,9 @@ async def _stood(
     bound, readable = as_if_bound(question.agreement), there
     if bound != question.agreement:
         purpose = stated_purpose(services, call, client)
-        readable |= await readable_under(services, call, client, question.state, treaty, purpose=purpose, under=bound)
+        readable |= await readable_under(
+            services, call, client, question.state, treaty, purpose=purpose, under=bound, asker=client
+        )
     return Stood(client, versions, readable - there, readable)
 
 
@@ -182,8 +184,8 @@ async def _askable(services: Services, question: _Question, classes: Mapping[int
     # Who has suspended its part since, or left, sheds nothing that it owed before: its spells say what that was.
     bound = as_if_bound(question.agreement)
     return {
-        **await readers_since(services, call, state, others, own, under=bound),
-        **await readers_since(services, call, state, [member], foreign, under=bound),
+        **await readers_since(services, call, state, others, own, under=bound, asker=question.client),
+        **await readers_since(services, call, state, [member], foreign, under=bound, asker=question.client),
     }
 
 

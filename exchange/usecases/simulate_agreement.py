@@ -97,7 +97,7 @@ async def _outlook(services: Services, call: Call, client: Client | None, propos
         reach
         for scope, facts in clauses
         if client.member in scope.readers
-        for reach in await _own(law, call, scope, facts, readers)
+        for reach in await _own(services, client, law, call, scope, facts, readers)
     ]
     return AgreementOutlook(terms.title, lines, tuple(own))
 
@@ -132,7 +132,15 @@ def _lines(law: Law, scope: Scope, facts: ScopeFacts) -> Iterator[DraftLine]:
                 yield DraftLine(scope.name, contributor, reader, highest)
 
 
-async def _own(law: Law, call: Call, scope: Scope, facts: ScopeFacts, clients: list[Client]) -> list[OwnReach]:
+async def _own(  # noqa: PLR0913, PLR0917  who asks, and what is asked about, by which law
+    services: Services,
+    asker: Client,
+    law: Law,
+    call: Call,
+    scope: Scope,
+    facts: ScopeFacts,
+    clients: list[Client],
+) -> list[OwnReach]:
     found = []
     readers = [reader_facts(each, purpose=next(iter(each.purposes), DEFAULT_PURPOSE), call=call) for each in clients]
     for level in reversed(law.catalogue.base.levels):
@@ -149,7 +157,8 @@ async def _own(law: Law, call: Call, scope: Scope, facts: ScopeFacts, clients: l
             label=label,
             part_labels=(label,),
         )
-        outlook = {each.member: each for each in (await simulate_readers(cls, facts, readers, law)).members}
+        simulation = await simulate_readers(services, asker, cls, facts, readers, law)
+        outlook = {each.member: each for each in simulation.members}
         own = outlook.get(clients[0].member) if clients else None
         found.append(OwnReach(scope.name, level.name, () if own is None else own.agencies))
         await asyncio.sleep(0)

@@ -65,9 +65,8 @@ async def _simulate(
     law = await law_in_force(services, state)
     clients = await services.store.clients()
     facts = class_facts(header, under=services.knowledge.posted_under(agreement.id, simulated.scope, call.now))
-    # One at a time, and each member's in turn: it may ask about a hundred labels for every client there is.
-    async with services.drafting.turn(client.id, client.member):
-        return await simulate_readers(facts, scope, [_as_reader(reader, call) for reader in clients], law)
+    readers = [_as_reader(reader, call) for reader in clients]
+    return await simulate_readers(services, client, facts, scope, readers, law)
 
 
 def _as_reader(client: Client, call: Call) -> ReaderFacts:

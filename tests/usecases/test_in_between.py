@@ -115,11 +115,28 @@ async def test_others_have_turns_while_much_is_decided(
     assert asked.most <= MOST
 
 
-async def test_one_simulation_goes_on_at_a_time(make_lived: MakeLived) -> None:
-    world, _ = await make_lived(with_reports)
-    async with world.services.drafting.turn("somebody", "NOR"):
-        waiting = asyncio.ensure_future(simulate(world, ""))
-        done, _pending = await asyncio.wait([waiting], timeout=0.3)
+@pytest.mark.parametrize("act", [simulate, first_list])
+async def test_many_who_decide_about_much_do_so_one_after_another(
+    make_lived: MakeLived, asked: Asked, act: Callable[[World, str], Awaitable[object]]
+) -> None:
+    """Else whoever asks for little waits for all of them, each time that the process comes round to it."""
+    world, (report, *_) = await make_lived(with_reports)
+    await while_others_wait(asked, asyncio.gather(*(act(world, report) for _ in range(4))))
 
-        assert not done
-    assert (await waiting) is not None
+    assert asked.in_all > MOST
+    assert asked.most <= MOST
+
+
+async def test_who_leaves_takes_no_turn_along(make_lived: MakeLived, monkeypatch: pytest.MonkeyPatch) -> None:
+    world, (report, *_) = await make_lived(with_reports)
+    begun, forbidding = asyncio.Event(), GuardSet.forbidding
+    monkeypatch.setattr(GuardSet, "forbidding", lambda *questions: begun.set() or forbidding(*questions))
+    gone = [asyncio.ensure_future(simulate(world, report)) for _ in range(3)]
+    await begun.wait()
+    for each in gone:
+        each.cancel()
+    await asyncio.wait(gone)
+
+    assert not world.services.deciding.is_taken
+    async with asyncio.timeout(20):
+        await simulate(world, report)
