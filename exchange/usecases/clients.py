@@ -110,6 +110,8 @@ async def enrol_client(services: Services, call: Call, enrolment: Enrolment) -> 
     await require_own_member(services, call, operator, enrolment.member, event=EventName.CLIENT_ENROLLED)
     attempt = draft(call, operator, EventName.CLIENT_ENROLLED, Outcome.REFUSED)
     async with on_record(services, attempt), services.store.unit_of_work() as unit:
+        # Before its member is looked at: who suspends that comes first, or behind the enrolment.
+        await unit.reports().hold_order()
         member = await known_member(unit, enrolment.member)
         client = _checked_client(services, call, operator, enrolment, member)
         certificate = enrolment.certificate

@@ -160,6 +160,15 @@ async def test_who_ends_its_own_right_does_so_while_it_has_it(populated: World, 
     assert (await populated.attempt(usecases.list_clients(services, call))).error is not None
 
 
+async def test_member_is_suspended_behind_who_is_being_enrolled_for_it(
+    populated: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    suspending = usecases.suspend_member(populated.services, populated.call(None), "NOR")
+    await at_once(monkeypatch, UnitOfWork, "add_client", populated.enrol("NOR deputy", "NOR", "reader"), suspending)
+
+    assert (await types_by_place(populated))[-2:] == ["client.enrolled", "member.suspended"]
+
+
 # ── what it rests on ────────────────────────────────────────────────────────────────────────────────────────────────
 
 
