@@ -139,7 +139,7 @@ class NoticeBody(AnswerModel):
     `superseded_by` is what took the place of a superseded one, where the caller may read that.
     """
 
-    kind: Literal["recalled", "amended", "upgraded", "downgraded", "declassified", "superseded"]
+    kind: Literal["superseded", "recalled", "amended", "upgraded", "downgraded", "declassified"]
     report: Id
     version: int
     at: Instant

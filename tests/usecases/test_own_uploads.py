@@ -3,6 +3,8 @@
 import asyncio
 from dataclasses import replace
 from datetime import timedelta
+from importlib import import_module
+from typing import Any
 
 import pytest
 
@@ -11,6 +13,8 @@ from exchange.kernel import ConflictError, LimitExceededError, NotFoundError
 from exchange.usecases import OpenUpload
 from tests.support.uploading import UPLOADS, awaited, begun, completed, nothing_kept, sent
 from tests.support.world import World
+
+own_uploads = import_module("exchange.usecases.own_uploads")
 
 
 async def listed(world: World, name: str = "GBR contributor") -> tuple[OpenUpload, ...]:
@@ -114,3 +118,23 @@ async def test_of_completing_and_giving_up_at_once_one_comes_to_pass(populated: 
     assert sorted(type(each).__name__ for each in came) == ["ConflictError", "str"]
     (end,) = populated.sql("SELECT ended FROM upload")[0]
     assert populated.sql("SELECT count(*) FROM report") == [(1 if end == "completed" else 0,)]
+
+
+async def test_what_was_completed_while_it_was_looked_at_is_not_given_up(
+    populated: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    upload = await begun(populated, awaited(b"x"))
+    await sent(populated, upload, b"x")
+    look = own_uploads.own_upload_row
+
+    async def completed_meanwhile(*asked: Any, **named: Any) -> Any:
+        found = await look(*asked, **named)
+        await completed(populated, upload)
+        return found
+
+    monkeypatch.setattr(own_uploads, "own_upload_row", completed_meanwhile)
+    with pytest.raises(ConflictError) as refused:
+        await given_up(populated, upload)
+
+    assert refused.value.code == "already-complete"
+    assert populated.sql("SELECT count(*) FROM report") == [(1,)]

@@ -159,6 +159,17 @@ async def test_purpose_that_was_stated_then_is_not_asked_for_again(told: World) 
         assert await notices(told, "NOR analyst", purpose=purpose) == [("superseded", report, after)]
 
 
+async def test_purpose_that_the_vocabulary_has_no_more_is_passed_over(told: World) -> None:
+    await told.enrol("NOR analyst", "NOR", "reader", purposes=("defence", "law-enforcement"))
+    report = await given(told, "NOR analyst")
+    after = await told.post(supersedes=report, label=EVERYBODY)
+    law = told.services.law
+    narrower = replace(law, vocabulary=replace(law.vocabulary, purposes=frozenset({"law-enforcement"})))
+    world = replace(told, services=replace(told.services, law=narrower))
+
+    assert await notices(world, "NOR analyst") == [("superseded", report, after)]
+
+
 async def test_amendment_before_it_is_told_late_beside_it(told: World) -> None:
     report = await given(told)
     late = await usecases.pull_report(told.services, told.call("NOR reader"), report)
@@ -195,6 +206,22 @@ async def test_read_that_was_under_way_while_the_place_was_taken_is_told_by_the_
         (told.clients["NOR reader"].id, "superseded", 1)
     ]
     assert about in {entry["id"] for entry in await told.entries() if entry["type"] == "report.superseded"}
+
+
+async def test_entry_that_was_damaged_tells_nobody_late_and_keeps_no_other_from_being_told(told: World) -> None:
+    reports, late = [await given(told) for _ in range(2)], []
+    for report in reports:
+        late.append((await usecases.pull_report(told.services, told.call("NOR reader"), report)).receipt.entry)
+        told.sql("DELETE FROM audit_outbox WHERE entry_id = $1", late[-1])
+        await told.post(supersedes=report, label=EVERYBODY)
+        told.sql("INSERT INTO audit_outbox (entry_id) VALUES ($1)", late[-1])
+    told.sequence()
+    told.unguard()
+    about = [entry["id"] for entry in await told.entries() if entry["type"] == "report.superseded"]
+    told.sql("UPDATE audit_entry SET content = $1 WHERE id = $2", b"x", about[0])
+    await sweep_reports(told.services, told.clock.now)
+
+    assert told.sql("SELECT report_id, entry_id FROM report_notice") == [(reports[1], about[1])]
 
 
 async def test_nobody_is_told_late_of_what_was_recalled_since(told: World) -> None:
