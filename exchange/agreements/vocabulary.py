@@ -25,17 +25,12 @@ _FORMS = {"topics": _TOPIC, "regions": _REGION, "kinds": _LOWER, "purposes": _LO
 
 @dataclass(frozen=True, slots=True)
 class Vocabulary:
-    """Code -> title, in the file's order. The first purpose is the default."""
+    """Code -> title, in the file's order."""
 
     topics: Mapping[str, str]
     regions: Mapping[str, str]
     kinds: Mapping[str, str]
     purposes: Mapping[str, str]
-
-    @property
-    def default_purpose(self) -> str:
-        """Return the purpose of a client that registered none."""
-        return next(iter(self.purposes))
 
     def as_json(self) -> dict[str, list[dict[str, str]]]:
         """Return the words as lists of code and title, in the file's order."""

@@ -12,7 +12,6 @@ from exchange.cli import output
 from exchange.cli.asking import YesOption, ask_meanwhile, is_asked
 from exchange.cli.client_group import IdArgument, clients
 from exchange.cli.enrolment import (
-    DEFAULT_PURPOSES,
     NAMES,
     NAMES_WITHOUT_KEY,
     Newcomer,
@@ -40,6 +39,7 @@ from exchange.usecases import (
     remove_certificate,
     show_client,
 )
+from exchange.usecases.context import DEFAULT_PURPOSE
 from exchange.usecases.recording import draft
 from exchange.wire import ClientBody
 
@@ -91,7 +91,7 @@ async def enrol(
         compartments=tuple(sorted(set(compartment or ()))),
         nationality=nationality,
         until=end,
-        purposes=tuple(purpose or DEFAULT_PURPOSES),
+        purposes=tuple(purpose or (DEFAULT_PURPOSE,)),
     )
     view = await enrol_with_files(host, newcomer, out, request=csr)
     _warn_of_past(host, end)

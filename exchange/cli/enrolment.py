@@ -13,9 +13,7 @@ from exchange.crypto import CertificateFacts, KeyAndCertificate, issue_client, r
 from exchange.kernel import InvalidError, UnsafeSettingError, system_clock
 from exchange.settings import InstanceLayout, read_secret
 from exchange.usecases import ClientView, Enrolment, enrol_client
-
-DEFAULT_PURPOSES = ("defence",)
-"""The purpose of a client that was enrolled without one (contract)."""
+from exchange.usecases.context import DEFAULT_PURPOSE
 
 NAMES = ("client.pem", "client.key", "ca.pem")
 NAMES_WITHOUT_KEY = ("client.pem", "ca.pem")
@@ -36,7 +34,7 @@ class Newcomer:
     compartments: tuple[str, ...] = ()
     nationality: str | None = None
     until: datetime | None = None
-    purposes: tuple[str, ...] = DEFAULT_PURPOSES
+    purposes: tuple[str, ...] = (DEFAULT_PURPOSE,)
 
 
 async def enrol_with_files(host: Host, newcomer: Newcomer, out: Path, *, request: Path | None = None) -> ClientView:

@@ -7,8 +7,8 @@ from exchange.agreements import Agreement, InForce, PostedFact
 from exchange.members import Client, Role
 from exchange.release import ClassFacts, ScopeFacts
 from exchange.store import Countable, CountedReport, PolicyState
-from exchange.usecases.context import DEFAULT_PURPOSE, Call, Services
-from exchange.usecases.facts import reader_facts
+from exchange.usecases.context import Call, Services
+from exchange.usecases.facts import reader_facts, registered_purposes
 from exchange.usecases.in_between import readable_among
 from exchange.usecases.judging import law_in_force
 from exchange.usecases.knowledge import scope_facts
@@ -38,7 +38,7 @@ async def readers_since(  # noqa: PLR0913  who reads what, and under which text
     for client in await services.store.clients():
         if client.member not in found or Role.READER not in client.roles or not client.is_active:
             continue
-        purpose = next(iter(client.purposes), DEFAULT_PURPOSE)
+        purpose = registered_purposes(client)[0]
         since, of_member = client.clearance.since, found[client.member]
         found_now = await readable_under(
             services, call, client, state, classes, purpose=purpose, under=under, asker=asker

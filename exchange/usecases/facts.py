@@ -20,13 +20,17 @@ def stated_purpose(services: Services, call: Call, client: Client) -> str:
     Raises InvalidError for a word that is no purpose of the vocabulary.
     """
     if call.purpose is None:
-        return client.purposes[0] if client.purposes else DEFAULT_PURPOSE
+        return registered_purposes(client)[0]
     if call.purpose not in services.law.vocabulary.purposes:
         fault = Fault("/exchange-purpose", "unknown-purpose", "not a purpose of the vocabulary: see GET /v1/vocabulary")
         message = "the header `Exchange-Purpose` names no known purpose"
         raise InvalidError(message, (fault,))
-    registered = client.purposes or (DEFAULT_PURPOSE,)
-    return call.purpose if call.purpose in registered else UNREGISTERED_PURPOSE
+    return call.purpose if call.purpose in registered_purposes(client) else UNREGISTERED_PURPOSE
+
+
+def registered_purposes(client: Client) -> tuple[str, ...]:
+    """Return what the client is registered for; the first one is why it asks where it does not say."""
+    return client.purposes or (DEFAULT_PURPOSE,)
 
 
 def reader_facts(client: Client, *, purpose: str, call: Call) -> ReaderFacts:

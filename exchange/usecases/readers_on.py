@@ -21,8 +21,8 @@ from exchange.release import ClassFacts, Law, Permit, Refusal, RowFacts, Use, Vi
 from exchange.reports import ReportStatus, status_of
 from exchange.store import History, ReportRecord, Sought, Span
 from exchange.usecases.auditing import Gaze, admit_auditor, within_slice
-from exchange.usecases.context import DEFAULT_PURPOSE, Call, Recorded, Services
-from exchange.usecases.facts import reader_facts
+from exchange.usecases.context import Call, Recorded, Services
+from exchange.usecases.facts import reader_facts, registered_purposes
 from exchange.usecases.in_between import Pause, deciding
 from exchange.usecases.knowledge import scope_facts
 from exchange.usecases.national_law import national_of
@@ -243,7 +243,7 @@ async def _view(services: Services, then: Call, period: _Period, client: Client,
     row = RowFacts(is_recalled=False, is_expired=status is ReportStatus.EXPIRED)
     law = next((span.value for span in period.laws if span.holds(then.now)), services.law)
     views = set()
-    for purpose in client.purposes or (DEFAULT_PURPOSE,):
+    for purpose in registered_purposes(client):
         reader = reader_facts(client, purpose=purpose, call=then)
         match decide(reader, facts, scope, row, Use.READ, law):
             case Permit(view=view):

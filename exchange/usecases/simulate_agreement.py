@@ -19,8 +19,8 @@ from exchange.markings import Label
 from exchange.members import Client
 from exchange.release import AgencyOutlook, ClassFacts, Clause, Law, Matter, ScopeFacts, highest_level
 from exchange.usecases.agreements import admit_proposer, logged_text, read_terms, require_own_agreement
-from exchange.usecases.context import DEFAULT_PURPOSE, Call, Recorded, Services
-from exchange.usecases.facts import reader_facts
+from exchange.usecases.context import Call, Recorded, Services
+from exchange.usecases.facts import reader_facts, registered_purposes
 from exchange.usecases.in_between import simulate_readers
 from exchange.usecases.judging import ABSENT_ID
 from exchange.usecases.knowledge import scope_facts
@@ -142,7 +142,7 @@ async def _own(  # noqa: PLR0913, PLR0917  who asks, and what is asked about, by
     clients: list[Client],
 ) -> list[OwnReach]:
     found = []
-    readers = [reader_facts(each, purpose=next(iter(each.purposes), DEFAULT_PURPOSE), call=call) for each in clients]
+    readers = [reader_facts(each, purpose=registered_purposes(each)[0], call=call) for each in clients]
     for level in reversed(law.catalogue.base.levels):
         label = Label(law.catalogue.base.id, level.name, releasable_to=tuple(sorted(scope.readers)))
         if law.catalogue.exceeds_ceiling(label, scope.ceiling, facts.policy):

@@ -10,8 +10,8 @@ from exchange.release import ReaderFacts, Simulation, class_facts
 from exchange.reports import PostedPart, PostedReport, Precedence
 from exchange.store import PolicyState
 from exchange.usecases.authenticate import admit, required_thumbprint
-from exchange.usecases.context import DEFAULT_PURPOSE, Call, Recorded, Services
-from exchange.usecases.facts import reader_facts
+from exchange.usecases.context import Call, Recorded, Services
+from exchange.usecases.facts import reader_facts, registered_purposes
 from exchange.usecases.in_between import simulate_readers
 from exchange.usecases.judging import law_in_force, require_same_law
 from exchange.usecases.post_checks import compose, require_in_force
@@ -70,8 +70,7 @@ async def _simulate(
 
 
 def _as_reader(client: Client, call: Call) -> ReaderFacts:
-    purpose = client.purposes[0] if client.purposes else DEFAULT_PURPOSE
-    return reader_facts(client, purpose=purpose, call=call)
+    return reader_facts(client, purpose=registered_purposes(client)[0], call=call)
 
 
 def _as_posted(simulated: SimulatedReport) -> PostedReport:

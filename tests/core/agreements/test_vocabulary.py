@@ -48,7 +48,6 @@ def test_vocabulary_keeps_codes_titles_and_order():
 
     assert dict(words.topics) == {"cyber": "C", "cyber.apt": "A"}
     assert list(words.purposes) == ["defence", "judicial"]
-    assert words.default_purpose == "defence"
     assert words.as_json() == {
         "topics": [{"code": "cyber", "title": "C"}, {"code": "cyber.apt", "title": "A"}],
         "regions": [{"code": "EUR", "title": "Europe"}],
@@ -63,7 +62,6 @@ def test_vocabulary_cannot_be_changed():
 
 
 def test_our_vocabulary_has_the_words_of_the_contract():
-    assert VOCABULARY.default_purpose == "defence"
     assert {"cyber", "cyber.apt", "cyber.vulnerability"} <= set(VOCABULARY.topics)
     assert {"EUR", "GLOBAL"} <= set(VOCABULARY.regions)
     assert {"intrep", "indicator-set", "threat-warning"} <= set(VOCABULARY.kinds)
