@@ -28,7 +28,7 @@ from exchange.audit.verify import KeptCheckpoint, KnownCheckpoint, PendingEntry,
 from exchange.cli.audit_keys import origin_of
 from exchange.cli.log_here import LogHere
 from exchange.crypto import VerifyingKey
-from exchange.kernel import InvalidError, MalformedError, UnavailableError
+from exchange.kernel import InvalidError, MalformedError, UnavailableError, micros_in
 from exchange.settings import Settings, load_settings
 from exchange.store.archive import BundleArchive
 from exchange.store.last_signed import LastSignedFile
@@ -40,7 +40,6 @@ T = TypeVar("T")
 
 _CHECKPOINTS_AT_ONCE = 1000
 _MOST_UNPLACED = 1000
-_MICROS_PER_MILLI = 1000
 
 
 class Waiter:
@@ -146,7 +145,8 @@ class InstanceLog:
         """Yield entries without a place in what was signed, the oldest first; the time is that of their ids."""
         signed = {state.log: _signed_size(state.note) for state in self._wait(self._desk.reader.states())}
         for entry_id in self._wait(self._desk.snapshot.unplaced(signed, _MOST_UNPLACED)):
-            yield PendingEntry(entry_id, _micros_of(entry_id))
+            # What is no id of ours is the oldest.
+            yield PendingEntry(entry_id, micros_in(entry_id) or 0)
 
     def personal_keys(self) -> dict[str, PersonalKeyState]:
         """Return the keys of personal data, destroyed ones too."""
@@ -265,12 +265,4 @@ def _signed_size(note: bytes) -> int:
     try:
         return parse_checkpoint(parse_note(note).text).size
     except MalformedError:
-        return 0
-
-
-def _micros_of(entry_id: str) -> int:
-    """Return the time in a UUIDv7 (RFC 9562 §5.7); 0 for what is none, which is then the oldest."""
-    try:
-        return int(entry_id[:8] + entry_id[9:13], 16) * _MICROS_PER_MILLI
-    except ValueError:
         return 0

@@ -33,7 +33,7 @@ from exchange.kernel.errors import (
     UnsafeSettingError,
     faults_told,
 )
-from exchange.kernel.ids import is_uuid7, new_id
+from exchange.kernel.ids import is_uuid7, micros_in, new_id
 from exchange.kernel.json_values import values_up_to
 from exchange.kernel.randomness import SystemRandomness, system_randomness
 
@@ -63,6 +63,7 @@ __all__ = [
     "from_micros",
     "is_canonical_rfc3339",
     "is_uuid7",
+    "micros_in",
     "new_id",
     "parse_rfc3339",
     "rfc3339",

@@ -32,3 +32,9 @@ def new_id(now: datetime, randomness: bytes) -> str:
 def is_uuid7(text: str) -> bool:
     """Return whether `text` is a UUIDv7 in the one form the exchange writes: lower case, with hyphens."""
     return _UUID7.fullmatch(text) is not None
+
+
+def micros_in(text: str) -> int | None:
+    """Return the time in a UUIDv7, to the millisecond, in microseconds since 1970; None for what is none."""
+    # RFC 9562 §5.7: the first 48 bits are milliseconds.
+    return int(text[:8] + text[9:13], 16) * 1000 if is_uuid7(text) else None

@@ -10,7 +10,7 @@ from typing import TypeVar
 from exchange.audit.merkle import HASH_BYTES, TreeHead, hash_level
 from exchange.audit.proofs import NodeReader, consistency_proof, inclusion_proof, root_from_nodes
 from exchange.audit.tile_paths import TILE_HEIGHT, TILE_WIDTH, BundlePath, TilePath
-from exchange.kernel import is_uuid7
+from exchange.kernel import micros_in
 from exchange.store.archive import BundleArchive
 from exchange.store.archived import ArchivedEntries, LogDamagedError
 from exchange.store.dialect import Fetch, Row, Sql, Value, as_bytes
@@ -160,7 +160,7 @@ class LogReader:
     async def backlog(self) -> Backlog:
         """Return what waits for its place."""
         ((count, first),) = await self._fetch(self._reads.backlog, {})
-        return Backlog(count, _made_at(first) if first is not None and is_uuid7(first) else None)
+        return Backlog(count, None if first is None else micros_in(first))
 
     async def places(self, log: int) -> int:
         """Return up to where places in a log are taken: its size, unless somebody changed either of the two."""
@@ -247,11 +247,6 @@ def _path(index: int, size: int) -> set[TilePath]:
         paths.add(TilePath(level, tile, min(TILE_WIDTH, nodes - tile * TILE_WIDTH)))
         level += 1
     return paths
-
-
-def _made_at(entry_id: str) -> int:
-    # RFC 9562 §5.7: the first 48 bits are milliseconds.
-    return int(entry_id.replace("-", "")[:12], 16) * 1000
 
 
 def _state(row: Row) -> LogState:

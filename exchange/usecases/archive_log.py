@@ -15,7 +15,7 @@ from exchange.audit import EntryDraft, EventName, Outcome, Receipt
 from exchange.audit.bundles import parse_bundle, render_bundle
 from exchange.audit.merkle import hash_leaf
 from exchange.audit.tile_paths import TILE_WIDTH, BundlePath, TilePath
-from exchange.kernel import Clock, ConflictError, MalformedError, is_uuid7, to_micros
+from exchange.kernel import Clock, ConflictError, MalformedError, micros_in, to_micros
 from exchange.store.archive import BundleArchive
 from exchange.store.archived import LogDamagedError
 from exchange.store.archiving import LogArchiving, Moved
@@ -99,8 +99,9 @@ class Archiver:
         before = to_micros(self.clock() - self.older_than)
         for index in range(first, stop):
             newest = await self.log.newest_id(state.log, index)
+            made = micros_in(newest)
             # What has no time stays.
-            if not is_uuid7(newest) or _micros_of(newest) >= before:
+            if made is None or made >= before:
                 return index
         return stop
 
@@ -144,8 +145,3 @@ def _leaves_of(bundle: bytes) -> list[bytes] | None:
         return [hash_leaf(content) for content in parse_bundle(bundle, TILE_WIDTH)]
     except MalformedError:
         return None
-
-
-def _micros_of(entry_id: str) -> int:
-    # RFC 9562 §5.7: the first 48 bits are milliseconds.
-    return int(entry_id.replace("-", "")[:12], 16) * 1000

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from exchange.kernel import from_micros, is_uuid7, new_id, to_micros
+from exchange.kernel import from_micros, is_uuid7, micros_in, new_id, to_micros
 
 NOW = datetime(2022, 2, 22, 19, 22, 22, tzinfo=UTC)
 ZEROS = bytes(10)
@@ -37,6 +37,7 @@ def test_id_is_a_uuid_of_version_7(moment, randomness):
     assert str(parsed) == text
     assert (parsed.version, parsed.variant) == (7, uuid.RFC_4122)
     assert parsed.int >> 80 == to_micros(moment) // 1000
+    assert micros_in(text) == to_micros(moment) // 1000 * 1000
 
 
 @given(MOMENTS, MOMENTS, RANDOM, RANDOM)
@@ -86,6 +87,7 @@ GOOD = "017f22e2-79b0-7cc3-98c4-dc0c0c07398f"
 def test_other_spelling_or_version_is_no_id(text):
     assert is_uuid7(GOOD)
     assert not is_uuid7(text)
+    assert micros_in(text) is None
 
 
 @pytest.mark.parametrize("variant", "89ab")
