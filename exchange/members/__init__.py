@@ -19,8 +19,6 @@ from exchange.members.act_kinds import (
     ActKind,
 )
 from exchange.members.checks import (
-    REPORT_ROLES,
-    WATCHING_ROLES,
     ClearanceWords,
     check_agency,
     check_member_code,
@@ -29,11 +27,13 @@ from exchange.members.checks import (
     check_purposes,
     check_roles,
     grant_clearance,
-    normalise_thumbprint,
+    is_member_code,
 )
 from exchange.members.codes import ASSIGNED_ALPHA3, ORGANISATIONS
 from exchange.members.model import (
     EXCHANGE_MEMBER,
+    REPORT_ROLES,
+    WATCHING_ROLES,
     Clearance,
     Client,
     ClientId,
@@ -41,7 +41,6 @@ from exchange.members.model import (
     MemberCode,
     Role,
     Standing,
-    Thumbprint,
 )
 from exchange.members.second_person import (
     PendingAct,
@@ -81,7 +80,6 @@ __all__ = [
     "Role",
     "Standing",
     "StandingMove",
-    "Thumbprint",
     "ask_for_act",
     "check_agency",
     "check_member_code",
@@ -91,9 +89,9 @@ __all__ = [
     "check_roles",
     "grant_clearance",
     "identity_key",
+    "is_member_code",
     "may_see_act",
     "name_problem",
-    "normalise_thumbprint",
     "require_may_refuse",
     "require_second_person",
     "resumed",

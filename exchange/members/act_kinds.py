@@ -9,12 +9,11 @@ from datetime import timedelta
 from types import MappingProxyType
 from typing import Final
 
-from exchange.members.model import Role
+from exchange.members.model import WATCHING_ROLES, Role
 
 PENDING_DAYS: Final = 7
 """Long enough to find a colleague, short enough that what is approved is still what was meant."""
 
-_WATCHING = frozenset({Role.OPERATOR, Role.AUDITOR})
 _RELEASING = frozenset({Role.RELEASER})
 
 
@@ -39,7 +38,9 @@ class ActKind:
         return self.asked_by | self.confirmed_by
 
 
-ERASE_PERSONAL: Final = ActKind("erase-personal", asked_by=_WATCHING, confirmed_by=_WATCHING, of_exchange=True)
+ERASE_PERSONAL: Final = ActKind(
+    "erase-personal", asked_by=WATCHING_ROLES, confirmed_by=WATCHING_ROLES, of_exchange=True
+)
 
 ONWARD_RELEASE: Final = ActKind("onward-release", asked_by=_RELEASING, confirmed_by=_RELEASING)
 

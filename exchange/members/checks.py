@@ -12,17 +12,12 @@ from datetime import datetime
 
 from exchange.kernel.errors import Fault, InvalidError
 from exchange.members.codes import ASSIGNED_ALPHA3, ORGANISATIONS
-from exchange.members.model import Clearance, MemberCode, Role, Thumbprint
+from exchange.members.model import REPORT_ROLES, WATCHING_ROLES, Clearance, MemberCode, Role
 from exchange.members.text import name_problem
 
 _LONGEST_NAME = 120
 _LONGEST_AGENCY = 64
 _CODE = re.compile(r"[A-Z][A-Z0-9]{1,15}")
-_HEX = re.compile(r"[0-9a-fA-F]{64}|(?:[0-9a-fA-F]{2}:){31}[0-9a-fA-F]{2}")
-
-# INVARIANT: who runs or watches the exchange never handles reports on the same client (design §2.2).
-WATCHING_ROLES = frozenset({Role.OPERATOR, Role.AUDITOR})
-REPORT_ROLES = frozenset({Role.READER, Role.CONTRIBUTOR, Role.RELEASER})
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,12 +28,17 @@ class ClearanceWords:
     compartments: Collection[str]
 
 
+def is_member_code(text: str) -> bool:
+    """Return whether `text` has the form of a member's code; whether anybody has it is not asked."""
+    return _CODE.fullmatch(text) is not None
+
+
 def check_member_code(text: str, *, pointer: str = "/code") -> MemberCode:
     """Return `text` as a member's code: an assigned ISO 3166-1 alpha-3 code or a registered organisation's."""
     if text in ASSIGNED_ALPHA3 or text in ORGANISATIONS:
         return MemberCode(text)
     shown = _quoted(text)
-    if _CODE.fullmatch(text) is None:
+    if not is_member_code(text):
         raise _refused(
             pointer, "bad-code", f"`{shown}` is no member code: use upper-case letters, such as GBR or EUROPOL"
         )
@@ -130,14 +130,6 @@ def grant_clearance(
         faults.append(Fault("/clearance/level", "unknown-level", message))
     _raise_any("the clearance is not valid", faults)
     return Clearance(level=level, compartments=held, since=since, until=until)
-
-
-def normalise_thumbprint(text: str, *, pointer: str = "/thumbprint") -> Thumbprint:
-    """Return a SHA-256 thumbprint as 64 lower-case hex digits; colons between bytes and capitals are taken."""
-    if _HEX.fullmatch(text) is None:
-        message = f"`{_quoted(text)}` is no SHA-256 thumbprint: write 64 hex digits"
-        raise _refused(pointer, "bad-thumbprint", message)
-    return Thumbprint(text.replace(":", "").lower())
 
 
 def _names(roles: Iterable[Role]) -> str:

@@ -7,9 +7,6 @@ from typing import NewType
 
 MemberCode = NewType("MemberCode", str)
 ClientId = NewType("ClientId", str)
-Thumbprint = NewType("Thumbprint", str)
-"""SHA-256 of the leaf certificate's DER bytes, 64 lower-case hex digits."""
-
 
 EXCHANGE_MEMBER = MemberCode("EXCHANGE")
 """The member of the exchange's own operators and auditors."""
@@ -24,6 +21,11 @@ class Role(Enum):
     SIGNATORY = "signatory"
     AUDITOR = "auditor"
     OPERATOR = "operator"
+
+
+# INVARIANT: who runs or watches the exchange never handles reports on the same client (design §2.2).
+WATCHING_ROLES = frozenset({Role.OPERATOR, Role.AUDITOR})
+REPORT_ROLES = frozenset({Role.READER, Role.CONTRIBUTOR, Role.RELEASER})
 
 
 class Standing(Enum):

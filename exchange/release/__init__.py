@@ -7,7 +7,7 @@ Does not: load anything, know the time, open a part, or write the audit entry.
 
 from exchange.release.asking import as_asked, request_scope
 from exchange.release.cache import CURRENT_ROW, DecisionCache, decide_cached
-from exchange.release.caveats import CAVEATS, CONDITIONS, CaveatMeaning
+from exchange.release.caveats import CAVEATS, CaveatMeaning
 from exchange.release.classes import class_as_json, class_digest, class_facts, class_from_json
 from exchange.release.clearances import covers_label, levels_covered
 from exchange.release.consents import live_consents
@@ -46,7 +46,6 @@ from exchange.release.simulate import (
 
 __all__ = [
     "CAVEATS",
-    "CONDITIONS",
     "CURRENT_ROW",
     "AgencyOutlook",
     "Assurance",

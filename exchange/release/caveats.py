@@ -8,15 +8,15 @@ from dataclasses import dataclass
 from typing import Final
 
 from exchange.markings.families import NO_FOREIGNERS
+from exchange.reports.posting import CONDITIONS_CAVEAT
 
 EYES_ONLY: Final = "EYES ONLY"
 OWN_NATIONALS: Final = "NATIONALS ONLY"
 
-# Europol's handling codes H0 to H3.
+# Europol's handling codes; H3 is `CONDITIONS_CAVEAT`.
 CRIME_ONLY: Final = "H0"
 NOT_IN_COURT: Final = "H1"
 NOT_ONWARD: Final = "H2"
-CONDITIONS: Final = "H3"
 
 JUDICIAL_PURPOSE: Final = "judicial"
 CRIME_PURPOSES: Final = frozenset({"law-enforcement", "counter-terrorism", JUDICIAL_PURPOSE})
@@ -54,7 +54,9 @@ CAVEATS: Final[Mapping[str, CaveatMeaning]] = {
         (23,), "Not read for judicial purposes, unless the originator consents to that purpose for the member."
     ),
     NOT_ONWARD: CaveatMeaning((22,), _CONTROLLED),
-    CONDITIONS: CaveatMeaning((23,), "Posted only with its text, `conditions`, which every reader of it is shown."),
+    CONDITIONS_CAVEAT: CaveatMeaning(
+        (23,), "Posted only with its text, `conditions`, which every reader of it is shown."
+    ),
     TLP_RED: CaveatMeaning((16, 22), f"Never given to a token, at any level. {_CONTROLLED}"),
     "TLP:AMBER+STRICT": CaveatMeaning((22,), f"Stays inside the members named. {_CONTROLLED}"),
     "TLP:AMBER": CaveatMeaning((22,), f"{_CONTROLLED} Whom a reader serves is the reader's to know."),

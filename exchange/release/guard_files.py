@@ -10,12 +10,12 @@ from pathlib import PurePosixPath
 import cedarpy
 
 from exchange.kernel import Fault, InvalidError
+from exchange.members import is_member_code
 
 # A guard is asked at every decision: a file larger than this is a mistake, and 64 KiB hold some 300 guards.
 MAX_GUARD_FILE_BYTES = 65_536
 
 _OWN_FILE = re.compile(r"[a-z][a-z0-9-]{0,62}")
-_NATIONAL_FILE = re.compile(r"[A-Z][A-Z0-9]{1,15}")
 _GUARD_ID = re.compile(r"[a-z0-9][a-z0-9.-]{0,62}[a-z0-9]")
 _RESERVED_ID = "permit-all"
 _MAX_REASON_CHARACTERS = 200
@@ -62,7 +62,7 @@ def _schema_faults(schema: str) -> Iterator[Fault]:
 def _read_file(name: str, text: str, schema: str | None) -> tuple[list[Guard], list[Fault]]:
     pointer = f"/{name.replace('~', '~0').replace('/', '~1')}"
     stem = PurePosixPath(name).stem
-    is_national = _NATIONAL_FILE.fullmatch(stem) is not None
+    is_national = is_member_code(stem)
     if not is_national and _OWN_FILE.fullmatch(stem) is None:
         message = "a guard file is named after a member (`NOR.cedar`) or in lower case (`exchange.cedar`)"
         return [], [Fault(pointer, "bad-name", message)]

@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from enum import Enum
 
 from exchange.markings import Catalogue
+from exchange.members import is_member_code
 from exchange.release.cache import DecisionCache
 from exchange.release.decision import Permit, View
 from exchange.release.facts import Assurance, ClassFacts, ReaderFacts, ScopeFacts, cleared_reader
@@ -22,7 +23,6 @@ from exchange.release.readable import readable_classes
 _MOST_WORDS = 8
 """Nationalities, and agencies, that are tried of those that the caveats name."""
 
-_MEMBER_CODE = re.compile(r"[A-Z][A-Z0-9]{1,15}")
 _AGENCY = re.compile(r"[A-Z][A-Z0-9]{1,15}/.{1,64}")
 
 
@@ -57,7 +57,7 @@ class Spoken:
                 waiting += each
             elif isinstance(each, str):
                 literals.add(each)
-        codes = sorted(word for word in literals if _MEMBER_CODE.fullmatch(word)) if "nationality" in attributes else []
+        codes = sorted(word for word in literals if is_member_code(word)) if "nationality" in attributes else []
         agencies = sorted(word for word in literals if _AGENCY.fullmatch(word)) if "agency" in attributes else []
         return cls(
             levels=not attributes.isdisjoint({"level", "level_rank"}),

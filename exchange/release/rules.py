@@ -12,7 +12,7 @@ from typing import assert_never
 from exchange.agreements import OnwardRelease, covers
 from exchange.markings import Catalogue, Label
 from exchange.markings.families import NO_FOREIGNERS
-from exchange.members import Role
+from exchange.members import WATCHING_ROLES, Role
 from exchange.release.caveats import (
     CRIME_ONLY,
     CRIME_PURPOSES,
@@ -38,9 +38,6 @@ from exchange.release.facts import Assurance, ClassFacts, ReaderFacts, RowFacts,
 
 # A token is copied more easily than a private key: nothing above this level of the base policy goes to one.
 TOKEN_CEILING = "RESTRICTED"  # noqa: S105  a level, not a secret
-
-# Design §1: an operator can never read a report; the contract refuses both with `reader` on one client.
-_NEVER_READS = frozenset({Role.OPERATOR, Role.AUDITOR})
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,7 +104,8 @@ def consented(case: Case) -> frozenset[Label]:
 
 
 def _reader_role(case: Case) -> Reason | None:
-    reads = Role.READER in case.reader.roles and case.reader.roles.isdisjoint(_NEVER_READS)
+    # Design §1: an operator can never read a report; the contract refuses both with `reader` on one client.
+    reads = Role.READER in case.reader.roles and case.reader.roles.isdisjoint(WATCHING_ROLES)
     return None if reads else Reason.ROLE_MISSING
 
 

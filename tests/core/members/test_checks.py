@@ -23,7 +23,6 @@ from exchange.members import (
     check_roles,
     grant_clearance,
     identity_key,
-    normalise_thumbprint,
 )
 
 SINCE = datetime(2026, 1, 1, tzinfo=UTC)
@@ -332,36 +331,3 @@ def test_unknown_level_is_told_which_there_are():
     fault = faults_of(grant_clearance, "se`cret", [], since=SINCE, until=None, words=WORDS)[0]
 
     assert fault.message == "`se'cret` is no level: use one of RESTRICTED, SECRET"
-
-
-PRINT = "0123456789abcdef" * 4
-
-
-@pytest.mark.parametrize(
-    "text",
-    [
-        PRINT,
-        PRINT.upper(),
-        ":".join(PRINT[i : i + 2] for i in range(0, 64, 2)),
-        ":".join(PRINT.upper()[i : i + 2] for i in range(0, 64, 2)),
-    ],
-)
-def test_thumbprint_has_one_stored_form(text):
-    assert normalise_thumbprint(text) == PRINT
-
-
-@pytest.mark.parametrize(
-    "text",
-    [
-        "",
-        PRINT[:-1],
-        PRINT + "0",
-        PRINT[:-1] + "g",
-        f" {PRINT}",
-        PRINT + "\n",
-        PRINT[:62] + ":" + PRINT[62:],
-        "０" * 64,
-    ],
-)
-def test_what_is_no_thumbprint_is_refused(text):
-    assert codes_of(normalise_thumbprint, text) == [("/thumbprint", "bad-thumbprint")]
