@@ -28,7 +28,7 @@ from exchange.agreements.crisis import (
     unfinished_crises,
 )
 from exchange.agreements.differences import differences
-from exchange.agreements.durations import LAST_MOMENT, moved_by
+from exchange.agreements.durations import moved_by
 from exchange.agreements.duties import DEFAULT_ACKNOWLEDGE, NOTHING_OWED, Duty, InForce, Spell, duty_of, duty_spells
 from exchange.agreements.editions import (
     AMENDABLE,
@@ -114,7 +114,6 @@ __all__ = [
     "AMENDABLE",
     "AMENDMENT_MOVES",
     "DEFAULT_ACKNOWLEDGE",
-    "LAST_MOMENT",
     "NOTHING_OWED",
     "PARTY_MOVES",
     "SIGNING_PURPOSE",

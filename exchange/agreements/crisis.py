@@ -8,8 +8,9 @@ Does not: say what an open crisis means for a report; the release room does.
 from dataclasses import replace
 from datetime import datetime, timedelta
 
-from exchange.agreements.durations import LAST_MOMENT, moved_by
+from exchange.agreements.durations import moved_by
 from exchange.agreements.model import Agreement, Crisis, CrisisClause
+from exchange.kernel import LAST_MOMENT
 from exchange.kernel.errors import Fault, ForbiddenError, InvalidError
 from exchange.members import Client
 

@@ -7,13 +7,14 @@ from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from types import MappingProxyType
 
+from exchange.kernel import LAST_MOMENT
+
 _PARTS = re.compile(
     r"P(?:(?P<weeks>\d+)W)?(?:(?P<years>\d+)Y)?(?:(?P<months>\d+)M)?(?:(?P<days>\d+)D)?"
     r"(?:T(?:(?P<hours>\d+)H)?(?:(?P<minutes>\d+)M)?(?:(?P<seconds>\d+)S)?)?",
     re.ASCII,
 )
 _MONTHS = 12
-LAST_MOMENT = datetime.max.replace(tzinfo=UTC)
 """What lies beyond the calendar is taken for its end."""
 
 

@@ -11,7 +11,7 @@ party that owes acknowledgements owes them of every precedence: those that no te
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
+from datetime import datetime
 from types import MappingProxyType
 from typing import Final
 
@@ -19,13 +19,12 @@ from exchange.agreements.durations import moved_by
 from exchange.agreements.lifecycle import active_parties, in_force, next_change
 from exchange.agreements.model import Agreement, Terms
 from exchange.agreements.terms_reader import EVERY_PARTY
+from exchange.kernel import EPOCH
 
 DEFAULT_ACKNOWLEDGE: Final[Mapping[str, str]] = MappingProxyType(
     {"FLASH": "PT10M", "IMMEDIATE": "PT30M", "PRIORITY": "PT3H", "ROUTINE": "PT6H"}
 )
 """How soon a report is acknowledged where the text names no time for its precedence."""
-
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,4 +116,4 @@ def _times(stated: Iterable[tuple[tuple[str, str], ...]]) -> tuple[tuple[str, st
 
 def _shortest(durations: Iterable[str]) -> str:
     # From one moment: months have no length of their own. The text breaks a tie, so that no order of clauses matters.
-    return min(durations, key=lambda duration: (moved_by(_EPOCH, duration), duration))
+    return min(durations, key=lambda duration: (moved_by(EPOCH, duration), duration))

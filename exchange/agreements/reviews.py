@@ -3,9 +3,10 @@
 from datetime import UTC, date, datetime, time, timedelta
 from typing import Final
 
-from exchange.agreements.durations import LAST_MOMENT, is_of_one_length, moved_by
+from exchange.agreements.durations import is_of_one_length, moved_by
 from exchange.agreements.lifecycle import state_of
 from exchange.agreements.model import Agreement, AgreementState
+from exchange.kernel import LAST_MOMENT
 
 _REVIEWED: Final = frozenset({AgreementState.IN_FORCE, AgreementState.SUSPENDED})
 _SHORTEST_DAYS: Final = 1

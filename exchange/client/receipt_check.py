@@ -32,12 +32,11 @@ from exchange.audit.verify import KeptCheckpoint, KnownCheckpoint, prove_receipt
 from exchange.audit.verify.checkpoints import open_checkpoint
 from exchange.client.errors import ProblemError
 from exchange.client.receipts import KeptReceipt
-from exchange.kernel import ExchangeError, MalformedError, parse_rfc3339, to_micros
+from exchange.kernel import MICROSECOND, ExchangeError, MalformedError, parse_rfc3339, to_micros
 
 _LARGEST_PROOF_BYTES = 1024 * 1024
 
 _NOT_KEPT = "no proof of it is kept here: whether the log holds it, the log itself must show"
-_MICROSECOND = timedelta(microseconds=1)
 
 # An entry has its place within a second: what others got theirs before, a minute later, was passed over.
 _LONGEST_WAIT = timedelta(seconds=60)
@@ -206,7 +205,7 @@ class ReceiptCheck:
             at = parse_rfc3339(receipt.at)
             # What was signed with a time that has not come overtakes nothing of now.
             signed = None if latest is None else min(latest, to_micros(self._now))
-            is_overtaken = signed is not None and signed - to_micros(at) > _LONGEST_WAIT // _MICROSECOND
+            is_overtaken = signed is not None and signed - to_micros(at) > _LONGEST_WAIT // MICROSECOND
             if is_overtaken or self._now - at > _LONGEST_REST + _LONGEST_WAIT:
                 self._owe(receipt, "it was recorded and never got its place in the tree")
             else:

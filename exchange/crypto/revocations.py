@@ -7,20 +7,19 @@ Does not: decide who is let in; TLS does, with the same lists.
 import hashlib
 import re
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import datetime
 
 from cryptography import x509
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from exchange.crypto.reading import UNREADABLE
-from exchange.kernel import MalformedError
+from exchange.kernel import LAST_MOMENT, MalformedError
 
 _PEM_LIST = re.compile(rb"-----BEGIN X509 CRL-----.*?-----END X509 CRL-----", re.DOTALL)
 _BEGIN = b"-----BEGIN X509 CRL-----"
 _PEM_CERTIFICATE = re.compile(rb"-----BEGIN CERTIFICATE-----.*?-----END CERTIFICATE-----", re.DOTALL)
 _BEGIN_CERTIFICATE = b"-----BEGIN CERTIFICATE-----"
-_NEVER = datetime.max.replace(tzinfo=UTC)
 """Lists from before RFC 5280 need not say when they end."""
 _KEY_ID = x509.AuthorityKeyIdentifier.oid
 _NO_SIGNATURE = (InvalidSignature, ValueError, TypeError, UnsupportedAlgorithm)
@@ -161,7 +160,7 @@ def _read(pem: bytes) -> RevocationList:
             scope=_scope(extensions),
             number=None if number is None else number.value.crl_number,
             issued_at=found.last_update_utc,
-            ends_at=found.next_update_utc or _NEVER,
+            ends_at=found.next_update_utc or LAST_MOMENT,
             revoked=frozenset(each.serial_number for each in found),
             is_whole=_is_whole(extensions),
             is_understood=not any(

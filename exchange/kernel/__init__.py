@@ -6,6 +6,9 @@ Does not: know any concept of the exchange.
 
 from exchange.kernel.canonical import Canonical, CanonicalError, canonical_bytes
 from exchange.kernel.clock import (
+    EPOCH,
+    LAST_MOMENT,
+    MICROSECOND,
     Clock,
     first_moment,
     from_micros,
@@ -38,6 +41,9 @@ from exchange.kernel.json_values import values_up_to
 from exchange.kernel.randomness import SystemRandomness, system_randomness
 
 __all__ = [
+    "EPOCH",
+    "LAST_MOMENT",
+    "MICROSECOND",
     "Canonical",
     "CanonicalError",
     "Clock",

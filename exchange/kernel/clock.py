@@ -15,8 +15,11 @@ _DATE_TIME = re.compile(
 # What `rfc3339` writes: microseconds only where they are not zero.
 _CANONICAL = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(?:\.(?!000000)[0-9]{6})?Z")
 
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_MICROSECOND = timedelta(microseconds=1)
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+LAST_MOMENT = datetime.max.replace(tzinfo=UTC)
+"""Beyond it the calendar has none."""
+
+MICROSECOND = timedelta(microseconds=1)
 
 
 def system_clock() -> datetime:
@@ -26,12 +29,12 @@ def system_clock() -> datetime:
 
 def to_micros(moment: datetime) -> int:
     """Return whole microseconds since 1970-01-01T00:00:00Z; `moment` must be aware."""
-    return (moment - _EPOCH) // _MICROSECOND
+    return (moment - EPOCH) // MICROSECOND
 
 
 def from_micros(micros: int) -> datetime:
     """Return the aware UTC moment of `micros` microseconds since 1970."""
-    return _EPOCH + timedelta(microseconds=micros)
+    return EPOCH + timedelta(microseconds=micros)
 
 
 def first_moment(day: date) -> datetime:

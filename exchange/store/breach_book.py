@@ -3,7 +3,7 @@
 import json
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from enum import Enum
 from typing import Any
 
@@ -11,7 +11,7 @@ from sqlalchemy import ColumnElement, func, select, text
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 from sqlmodel import col
 
-from exchange.kernel import from_micros, to_micros
+from exchange.kernel import LAST_MOMENT, from_micros, to_micros
 from exchange.store.duty_tables import BreachTable
 from exchange.store.faults import driver_errors
 
@@ -51,11 +51,10 @@ class BreachRow:
 
 def is_moment(column: Any) -> ColumnElement[bool]:
     """Return whether a time is one of the calendar's: a row that was altered must not keep the others from counting."""
-    is_one: ColumnElement[bool] = col(column).between(0, to_micros(_LATEST))
+    is_one: ColumnElement[bool] = col(column).between(0, to_micros(LAST_MOMENT))
     return is_one
 
 
-_LATEST = datetime.max.replace(tzinfo=UTC)
 # The log has what was found: a row that was altered hides itself, and no other one.
 _ARE_MOMENTS = (is_moment(BreachTable.due_at), is_moment(BreachTable.found_at))
 

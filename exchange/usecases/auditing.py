@@ -26,7 +26,7 @@ from exchange.audit import (
 )
 from exchange.audit.slice import Label as EntryLabel
 from exchange.crypto import OpeningError
-from exchange.kernel import MalformedError, from_micros, is_uuid7
+from exchange.kernel import EPOCH, MalformedError, is_uuid7
 from exchange.markings import Label
 from exchange.members import EXCHANGE_MEMBER, Clearance, Client, Role
 from exchange.release import covers_label, levels_covered
@@ -39,7 +39,6 @@ from exchange.usecases.personal import Revealed, reveal_personal
 
 T = TypeVar("T")
 
-_BEFORE_ALL = from_micros(0)
 
 _SETS = ("compartments", "releasable_to", "handling")
 
@@ -193,7 +192,7 @@ async def _during(services: Services, gaze: Gaze, criteria: Criteria) -> tuple[C
         if crisis.id == criteria.crisis and (member is None or _concerned(each, crisis, member))
     ]
     if not found:
-        return replace(criteria, until=_BEFORE_ALL), None
+        return replace(criteria, until=EPOCH), None
     ((agreement, crisis),) = found
     # Not its end before the time: a node whose clock is ahead may have read a moment after it.
     since = max(criteria.since or crisis.opened_at, crisis.opened_at)

@@ -36,7 +36,7 @@ from exchange.agreements import (
     timeliness,
 )
 from exchange.audit import EntryDraft, EventName, Outcome, Subject
-from exchange.kernel import ExchangeError, UnavailableError, from_micros, new_id, rfc3339, to_micros
+from exchange.kernel import EPOCH, ExchangeError, UnavailableError, new_id, rfc3339, to_micros
 from exchange.markings import Label
 from exchange.members import Role
 from exchange.release import ClassFacts
@@ -57,7 +57,6 @@ _OVERLAP: Final = timedelta(minutes=5)
 
 _AT_ONCE: Final = 200
 _ID_RANDOMNESS_BYTES: Final = 10
-_EVER: Final = from_micros(0)
 
 _PASSED = frozenset({Timeliness.OVERDUE, Timeliness.LATE})
 
@@ -193,7 +192,7 @@ class DutyWatch:
         wanted = {class_id: treaty.classes[class_id] for class_id in ids}
         members = {each.member for each in ended}
         readers = await readers_since(services, treaty.call, treaty.state, members, wanted, under=treaty.agreement)
-        acknowledged = await acknowledged_by_member(services, Countable(list(wanted), _EVER, now), begin)
+        acknowledged = await acknowledged_by_member(services, Countable(list(wanted), EPOCH, now), begin)
         found = []
         for each in ended:
             report, facts = each.report, treaty.classes[each.report.class_id]
@@ -224,7 +223,7 @@ class DutyWatch:
         classes = stretches[-1].classes
         begin = min(moved_by(since, within, back=True) for within in times)
         found = []
-        for report in await self._services.store.duties.posted(Countable(list(classes), _EVER, now), begin):
+        for report in await self._services.store.duties.posted(Countable(list(classes), EPOCH, now), begin):
             facts = classes[report.class_id]
             if report.posted_class_id not in classes:
                 continue  # altered: who could read it when it was posted cannot be said any more
@@ -254,7 +253,7 @@ class DutyWatch:
         }
         others = await self._with_readers({each for each in scope.readers if each != member})
         readers = await readers_since(services, treaty.call, treaty.state, others, classes, under=treaty.agreement)
-        last = await services.store.duties.last_before(Countable(list(classes), _EVER, now), now + _OVERLAP)
+        last = await services.store.duties.last_before(Countable(list(classes), EPOCH, now), now + _OVERLAP)
         spells, found = treaty.rhythms(member, scope), []
         known = await services.store.duties.silences(treaty.agreement.id, treaty.found_at)
         for other in sorted(others):
@@ -262,7 +261,7 @@ class DutyWatch:
             rhythm = rhythm_of(spells, posts, now, now)
             due = None if rhythm is None or not rhythm.is_overdue else rhythm.due
             # One silence is one breach, though what a member's readers may read has changed meanwhile.
-            if due is not None and due > known.get((member, other, scope.name), _EVER):
+            if due is not None and due > known.get((member, other, scope.name), EPOCH):
                 found.append(
                     self._row(
                         treaty,

@@ -15,7 +15,7 @@ from typing import assert_never
 
 from exchange.agreements import as_it_was, crisis_turns
 from exchange.audit import Criteria, EventName, Outcome, parse_entry
-from exchange.kernel import Fault, InvalidError, rfc3339
+from exchange.kernel import MICROSECOND, Fault, InvalidError, rfc3339
 from exchange.members import Client
 from exchange.release import ClassFacts, Law, Permit, Refusal, RowFacts, Use, View, decide
 from exchange.reports import ReportStatus, status_of
@@ -31,7 +31,6 @@ from exchange.usecases.registries import audited_report, opened_facts, report_dr
 
 _READS = (EventName.REPORT_READ, EventName.REPORT_PART_READ)
 _AT_A_TIME = 500
-_INSTANT = timedelta(microseconds=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +88,7 @@ async def readers_on(
     report, facts = await audited_report(services, call, gaze, report_id)
     async with on_record(services, draft(call, gaze.client, EventName.AUDIT_READ, Outcome.REFUSED, subject=subject)):
         _require_past(since, call)
-    end = min(until or since + _INSTANT, call.now + _INSTANT)
+    end = min(until or since + MICROSECOND, call.now + MICROSECOND)
     could = await _could(services, call, gaze, report, _Period(max(since, report.posted_at), end))
     did = await _did(services, gaze, report, since, end)
     laws = await _laws(services, since, end)

@@ -29,20 +29,17 @@ from exchange.audit.alerts.rules import (
 )
 from exchange.audit.draft import Subject
 from exchange.audit.events import EventName, Outcome
+from exchange.audit.node_evidence import EVIDENCE_EVENTS
 from exchange.audit.personal import LOCAL_SOURCES, STRANGER, WITHHELD
 from exchange.audit.shape import Entry
-from exchange.kernel import parse_rfc3339, to_micros
+from exchange.kernel import MICROSECOND, parse_rfc3339, to_micros
 
 MOST_EVIDENCE: Final = 20
 """Refusals that an alert about a burst names: enough to begin with."""
 
 _PERMITTED: Final = Outcome.PERMITTED.value
 _REFUSED: Final = Outcome.REFUSED.value
-_EVIDENCE: Final = frozenset(
-    event.value for event in (EventName.SERVICE_STARTED, EventName.NODE_HEARTBEAT, EventName.SERVICE_STOPPED)
-)
 _READS: Final = frozenset({EventName.REPORT_READ.value, EventName.REPORT_PART_READ.value})
-_MICROSECOND: Final = timedelta(microseconds=1)
 _DAY_MICROS: Final = 86_400_000_000
 _MOST_ADDRESSES: Final = 16
 _MOST_REFUSED: Final = 256
@@ -105,7 +102,7 @@ def has_cooled(rule: Rule, memory: Memory, at: int) -> bool:
 
 def micros(span: timedelta) -> int:
     """Return a span in microseconds."""
-    return span // _MICROSECOND
+    return span // MICROSECOND
 
 
 def _listens(condition: Condition, event: str) -> bool:
@@ -118,7 +115,7 @@ def _listens(condition: Condition, event: str) -> bool:
         case ReadAfterChange():
             return event in condition.events or event in _READS
         case NodeSilent():
-            return event in _EVIDENCE
+            return event in EVIDENCE_EVENTS
         case RefusalBurst() | TwoAddresses():
             return True
         case _:

@@ -4,7 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from exchange.agreements import LAST_MOMENT, moved_by
+from exchange.agreements import moved_by
+from exchange.kernel import LAST_MOMENT
 
 START = datetime(2024, 1, 31, 12, 30, tzinfo=UTC)
 
