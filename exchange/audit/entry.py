@@ -20,7 +20,7 @@ from exchange.audit.shape import (
     checked_entry,
 )
 from exchange.audit.text import fit_text
-from exchange.kernel import CanonicalError, MalformedError, parse_rfc3339, rfc3339, to_micros
+from exchange.kernel import LARGEST_INTEGER, CanonicalError, MalformedError, parse_rfc3339, rfc3339, to_micros
 
 # Half of an entry; the other half is for everything else.
 LARGEST_RESULT_IDS_BYTES = 32 * 1024
@@ -28,7 +28,6 @@ LARGEST_RESULT_IDS_BYTES = 32 * 1024
 # RFC 8785 §3.2.3 sorts keys by UTF-16 code unit, orjson by UTF-8 byte: one order, because keys are ASCII here.
 # Integers beyond 2**53 - 1 are refused, as canonical_bytes refuses them.
 _CANONICAL = orjson.OPT_SORT_KEYS | orjson.OPT_STRICT_INTEGER
-_LARGEST_INTEGER = 2**53 - 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -206,5 +205,5 @@ def _fit_value(value: str | int | list[str]) -> str | int | list[str]:
         return fit_text(value)
     if isinstance(value, int):
         # A number too large for canonical JSON is kept as its digits: it may be what a caller sent.
-        return value if abs(value) <= _LARGEST_INTEGER else fit_text(str(value))
+        return value if abs(value) <= LARGEST_INTEGER else fit_text(str(value))
     return _fit_texts(value)

@@ -4,7 +4,7 @@ Promises: standard library only, no state, no input or output.
 Does not: know any concept of the exchange.
 """
 
-from exchange.kernel.canonical import Canonical, CanonicalError, canonical_bytes
+from exchange.kernel.canonical import LARGEST_INTEGER, Canonical, CanonicalError, canonical_bytes
 from exchange.kernel.clock import (
     EPOCH,
     LAST_MOMENT,
@@ -42,6 +42,7 @@ from exchange.kernel.randomness import SystemRandomness, system_randomness
 
 __all__ = [
     "EPOCH",
+    "LARGEST_INTEGER",
     "LAST_MOMENT",
     "MICROSECOND",
     "Canonical",

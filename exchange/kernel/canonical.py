@@ -14,7 +14,7 @@ from exchange.kernel.errors import ExchangeError
 Canonical = None | bool | int | str | Sequence["Canonical"] | Mapping[str, "Canonical"]
 
 # RFC 8785 §3.2.2.3 renders numbers as IEEE 754 doubles; beyond this, integers lose digits.
-_LARGEST_INTEGER = 2**53 - 1
+LARGEST_INTEGER = 2**53 - 1
 
 _ENCODER = json.JSONEncoder(ensure_ascii=False, sort_keys=True, separators=(",", ":"))
 
@@ -45,7 +45,7 @@ def _is_plain(value: object) -> bool:
     if kind is str or kind is bool or value is None:
         return True
     if kind is int:
-        return -_LARGEST_INTEGER <= value <= _LARGEST_INTEGER  # type: ignore[operator]  # an int, by the line above
+        return -LARGEST_INTEGER <= value <= LARGEST_INTEGER  # type: ignore[operator]  # an int, by the line above
     if kind is dict:
         return all(type(key) is str and _is_plain(item) for key, item in value.items())  # type: ignore[attr-defined]  # a dict
     return (kind is list or kind is tuple) and all(map(_is_plain, value))  # type: ignore[call-overload]  # a sequence
@@ -58,7 +58,7 @@ def _checked(value: Canonical, place: str) -> object:
     if type(value) is str:
         return _checked_text(value, place)
     if type(value) is int:
-        if abs(value) > _LARGEST_INTEGER:
+        if abs(value) > LARGEST_INTEGER:
             message = f"{place}: integer beyond 2**53 - 1: write it as a string"
             raise CanonicalError(message)
         return value

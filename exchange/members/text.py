@@ -7,7 +7,7 @@ import re
 import unicodedata
 
 # Control, format (bidirectional overrides, zero-width), surrogate, private use, unassigned, separators of lines.
-_HIDDEN = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
+HIDDEN_CATEGORIES = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
 # What shows as nothing and is of none of these: the rest of Unicode's Default_Ignorable_Code_Point (joiners, fillers,
 # variation selectors), and the empty cell of Braille.
 _UNSEEN = re.compile(
@@ -28,7 +28,7 @@ def text_problem(text: str, *, longest: int) -> str | None:
     # What is printable in ASCII has neither; most texts are.
     for position, character in enumerate("" if text.isascii() and text.isprintable() else text):
         category = unicodedata.category(character)
-        if category in _HIDDEN or (category == "Zs" and character != " "):
+        if category in HIDDEN_CATEGORIES or (category == "Zs" and character != " "):
             return f"has the character U+{ord(character):04X} at position {position + 1}: leave it out"
     if text != text.strip(" "):
         return "has blanks around it: leave them out"

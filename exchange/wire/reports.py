@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from exchange.kernel import Fault, InvalidError
+from exchange.kernel import LARGEST_INTEGER, Fault, InvalidError
 from exchange.reports import Awaited, PostedPart, PostedReport, Precedence, ReportId
 from exchange.wire.base import DIGEST_PATTERN, AnswerModel, Day, Instant, WireModel
 from exchange.wire.words import (
@@ -21,9 +21,6 @@ from exchange.wire.words import (
 
 _MOST_PARTS = 100
 """Each part costs a key, a row and a line of the header that every reader loads; more belong into an archive."""
-
-_LARGEST_NUMBER = 2**53 - 1
-"""What every reader of JSON holds exactly (RFC 8259 §6)."""
 
 Encoding = Literal["utf-8", "base64"]
 
@@ -40,7 +37,7 @@ class PartBody(WireModel):
     name: Annotated[str, Field(min_length=1, max_length=255, examples=["apt1.json"])]
     content: str | None = None
     encoding: Encoding | None = None
-    size_bytes: Annotated[int, Field(ge=0, le=_LARGEST_NUMBER)] | None = None
+    size_bytes: Annotated[int, Field(ge=0, le=LARGEST_INTEGER)] | None = None
     sha256: Annotated[str, Field(pattern=DIGEST_PATTERN)] | None = None
 
 

@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, Field
 
 from exchange.markings import Label
+from exchange.members.text import HIDDEN_CATEGORIES
 from exchange.wire.base import ID_PATTERN, WireModel
 
 Id = Annotated[str, Field(pattern=ID_PATTERN)]
@@ -15,16 +16,13 @@ MemberCodeText = Annotated[str, Field(min_length=2, max_length=16, examples=["GB
 Word = Annotated[str, Field(min_length=1, max_length=128)]
 """A code of the vocabulary or catalogue; whether it exists is the law's to say."""
 
-# Controls, what reorders a line or shows as nothing, what is no character; beside the ends of lines and tabs.
-_UNREADABLE = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
-
 
 def _readable(text: str) -> str:
     """Return words that a person wrote for others; ValueError where they would read other than they show."""
     # A bare carriage return lets a terminal show one line over another.
     shown = text.replace("\r\n", "\n").replace("\n", " ").replace("\t", " ")
     if not shown.isprintable():
-        hidden = next((each for each in shown if unicodedata.category(each) in _UNREADABLE), None)
+        hidden = next((each for each in shown if unicodedata.category(each) in HIDDEN_CATEGORIES), None)
         if hidden is not None:
             raise ValueError(f"has the character U+{ord(hidden):04X}: leave it out")
     return text
