@@ -5,10 +5,10 @@ None of it is evidence: an alert's entry is, and whoever has the log can evaluat
 
 from typing import ClassVar
 
-from sqlalchemy import BigInteger, Index, Integer, text
+from sqlalchemy import BigInteger, Index, text
 from sqlmodel import Field, SQLModel
 
-_Number = BigInteger().with_variant(Integer, "sqlite")
+from exchange.store.column_types import Number
 
 
 class AlertTable(SQLModel, table=True):
@@ -17,7 +17,7 @@ class AlertTable(SQLModel, table=True):
     __tablename__: ClassVar[str] = "alert"
     __table_args__ = (Index("alert_id", "id", unique=True),)
 
-    number: int = Field(sa_type=_Number, primary_key=True, sa_column_kwargs={"autoincrement": False})
+    number: int = Field(sa_type=Number, primary_key=True, sa_column_kwargs={"autoincrement": False})
     id: str
     rule: str
     kind: str
@@ -45,7 +45,7 @@ class AlertDeliveryTable(SQLModel, table=True):
     )
 
     number: int = Field(
-        sa_type=_Number,
+        sa_type=Number,
         primary_key=True,
         foreign_key="alert.number",
         sa_column_kwargs={"autoincrement": False},
@@ -77,7 +77,7 @@ class AlertPositionTable(SQLModel, table=True):
     __tablename__: ClassVar[str] = "alert_position"
 
     id: int = Field(primary_key=True, sa_column_kwargs={"autoincrement": False})
-    log: int = Field(sa_type=_Number)
+    log: int = Field(sa_type=Number)
     position: int = Field(sa_type=BigInteger)
     learned_to: int = Field(sa_type=BigInteger)
     revision: int = Field(sa_type=BigInteger)

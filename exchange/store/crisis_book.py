@@ -66,7 +66,7 @@ class CrisisBook:
 
 def crisis_rows() -> Select[Any]:
     """Return the statement for every crisis there was, the oldest first: there are few, two persons opened each."""
-    crisis = table(str(CrisisTable.__tablename__))
+    crisis = table(CrisisTable)
     # UUIDv7: the order of ids is the order of time.
     return select(*(crisis.c[name] for name in _COLUMNS)).order_by(crisis.c.id)
 

@@ -2,10 +2,10 @@
 
 from typing import ClassVar
 
-from sqlalchemy import BigInteger, Index, Integer
+from sqlalchemy import BigInteger, Index
 from sqlmodel import Field, SQLModel
 
-_Number = BigInteger().with_variant(Integer, "sqlite")
+from exchange.store.column_types import Number
 
 
 class BreachTable(SQLModel, table=True):
@@ -24,7 +24,7 @@ class BreachTable(SQLModel, table=True):
         {"sqlite_autoincrement": True},
     )
 
-    number: int | None = Field(default=None, sa_type=_Number, primary_key=True)
+    number: int | None = Field(default=None, sa_type=Number, primary_key=True)
     id: str
     agreement_id: str
     kind: str

@@ -29,9 +29,9 @@ _AT_ONCE = 500
 _DESTROYED = frozenset({ReportStatus.RECALLED, ReportStatus.EXPIRED})
 _CLIENT, _MEMBER, _CERTIFICATE = table("client"), table("member"), table("client_certificate")
 _AGREEMENT, _PARTY, _REPORT = table("agreement"), table("agreement_party"), table("report")
-_PAST, _TOMBSTONE = table(str(ReportPastTable.__tablename__)), table(str(TombstoneTable.__tablename__))
-_SIGNATURE = table(str(AgreementSignatureTable.__tablename__))
-_SIGNATORY_KEY = table(str(SignatoryKeyTable.__tablename__))
+_PAST, _TOMBSTONE = table(ReportPastTable), table(TombstoneTable)
+_SIGNATURE = table(AgreementSignatureTable)
+_SIGNATORY_KEY = table(SignatoryKeyTable)
 
 
 @dataclass(frozen=True, slots=True)

@@ -89,9 +89,9 @@ _SECRET = _Seal("key_id", "key_version", "wrap_suite", "wrapped_secret")
 _DIGEST = _Seal("digest_key_id", "digest_key_version", "digest_suite", "sealed_digest")
 
 _REPORT, _PART, _CLASS = table("report"), table("report_part"), table("release_class")
-_UPLOAD, _UPLOAD_PART = table(str(UploadTable.__tablename__)), table(str(UploadPartTable.__tablename__))
-_REQUEST, _SUBSCRIPTION = table(str(RequestTable.__tablename__)), table(str(SubscriptionTable.__tablename__))
-_PERSONAL = table(str(PersonalKeyTable.__tablename__))
+_UPLOAD, _UPLOAD_PART = table(UploadTable), table(UploadPartTable)
+_REQUEST, _SUBSCRIPTION = table(RequestTable), table(SubscriptionTable)
+_PERSONAL = table(PersonalKeyTable)
 
 
 def _of(rows: Table, *names: str) -> tuple[ColumnElement[Any], ...]:

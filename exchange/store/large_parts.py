@@ -257,14 +257,14 @@ def _moved(part: NewPart, location: str | None) -> NewPart:
 
 
 def _due(sql: Sql) -> Statement:
-    debris = table(str(BlobDebrisTable.__tablename__))
+    debris = table(BlobDebrisTable)
     is_due = (debris.c.due_at <= bindparam("now"), sql.is_one_of(debris.c.location, "but").is_(false()))
     due = select(debris.c.location).where(*is_due).order_by(debris.c.due_at)
     return sql.compile(due.limit(bindparam("limit")))
 
 
 def _due_pieces(sql: Sql) -> Statement:
-    debris = table(str(BlobDebrisTable.__tablename__))
+    debris = table(BlobDebrisTable)
     is_due = (debris.c.due_at <= bindparam("now"), sql.is_one_of(debris.c.location, "but").is_(false()))
     is_here = debris.c.location.startswith(_PIECES, autoescape=True)
     due = select(debris.c.location).where(*is_due, is_here).order_by(debris.c.due_at)
@@ -272,6 +272,6 @@ def _due_pieces(sql: Sql) -> Statement:
 
 
 def _piece(sql: Sql) -> Statement:
-    piece = table(str(PartPieceTable.__tablename__))
+    piece = table(PartPieceTable)
     which = (piece.c.location == bindparam("location"), piece.c.number == bindparam("number"))
     return sql.compile(select(piece.c.content).where(*which))

@@ -2,10 +2,11 @@
 
 from typing import ClassVar
 
-from sqlalchemy import BigInteger, Index, Integer, LargeBinary, text
+from sqlalchemy import BigInteger, Index, LargeBinary, text
 from sqlmodel import Field, SQLModel
 
-_Number = BigInteger().with_variant(Integer, "sqlite")
+from exchange.store.column_types import Number
+
 _OPEN = text("returned_at IS NULL")
 
 
@@ -73,7 +74,7 @@ class NoticeTable(SQLModel, table=True):
     __tablename__: ClassVar[str] = "report_notice"
     __table_args__ = (Index("report_notice_client", "client_id", "number"), {"sqlite_autoincrement": True})
 
-    number: int | None = Field(default=None, sa_type=_Number, primary_key=True)
+    number: int | None = Field(default=None, sa_type=Number, primary_key=True)
     client_id: str
     member: str
     kind: str

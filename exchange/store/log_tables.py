@@ -6,10 +6,10 @@ an origin of its own. An entry is in one of them. Hashes are SHA-256, 32 bytes e
 
 from typing import ClassVar
 
-from sqlalchemy import BigInteger, ForeignKeyConstraint, Index, Integer, LargeBinary
+from sqlalchemy import BigInteger, ForeignKeyConstraint, Index, LargeBinary
 from sqlmodel import Field, SQLModel
 
-_Number = BigInteger().with_variant(Integer, "sqlite")
+from exchange.store.column_types import Number
 
 
 class LogStateTable(SQLModel, table=True):
@@ -21,7 +21,7 @@ class LogStateTable(SQLModel, table=True):
 
     __tablename__: ClassVar[str] = "log_state"
 
-    log: int = Field(sa_type=_Number, primary_key=True, sa_column_kwargs={"autoincrement": False})
+    log: int = Field(sa_type=Number, primary_key=True, sa_column_kwargs={"autoincrement": False})
     origin: str
     keys: str
     began_at: int = Field(sa_type=BigInteger)
@@ -40,7 +40,7 @@ class LogLeafTable(SQLModel, table=True):
     # The key is all there is to a row: on SQLite the table is the index.
     __table_args__ = (Index("log_leaf_entry", "entry_id", unique=True), {"sqlite_with_rowid": False})
 
-    log: int = Field(sa_type=_Number, primary_key=True, sa_column_kwargs={"autoincrement": False})
+    log: int = Field(sa_type=Number, primary_key=True, sa_column_kwargs={"autoincrement": False})
     position: int = Field(sa_type=BigInteger, primary_key=True, sa_column_kwargs={"autoincrement": False})
     entry_id: str
     leaf_hash: bytes = Field(sa_type=LargeBinary)
@@ -51,7 +51,7 @@ class LogTileTable(SQLModel, table=True):
 
     __tablename__: ClassVar[str] = "log_tile"
 
-    log: int = Field(sa_type=_Number, primary_key=True, sa_column_kwargs={"autoincrement": False})
+    log: int = Field(sa_type=Number, primary_key=True, sa_column_kwargs={"autoincrement": False})
     level: int = Field(primary_key=True, sa_column_kwargs={"autoincrement": False})
     idx: int = Field(sa_type=BigInteger, primary_key=True, sa_column_kwargs={"autoincrement": False})
     width: int
@@ -63,7 +63,7 @@ class LogCheckpointTable(SQLModel, table=True):
 
     __tablename__: ClassVar[str] = "log_checkpoint"
 
-    log: int = Field(sa_type=_Number, primary_key=True, sa_column_kwargs={"autoincrement": False})
+    log: int = Field(sa_type=Number, primary_key=True, sa_column_kwargs={"autoincrement": False})
     size: int = Field(sa_type=BigInteger, primary_key=True, sa_column_kwargs={"autoincrement": False})
     root: bytes = Field(sa_type=LargeBinary)
     signed_at: int = Field(sa_type=BigInteger)
@@ -78,7 +78,7 @@ class LogArchiveTable(SQLModel, table=True):
 
     __tablename__: ClassVar[str] = "log_archive"
 
-    log: int = Field(sa_type=_Number, primary_key=True, sa_column_kwargs={"autoincrement": False})
+    log: int = Field(sa_type=Number, primary_key=True, sa_column_kwargs={"autoincrement": False})
     idx: int = Field(sa_type=BigInteger, primary_key=True, sa_column_kwargs={"autoincrement": False})
     location: str
     digest: bytes = Field(sa_type=LargeBinary)
@@ -92,7 +92,7 @@ class LogCosignatureTable(SQLModel, table=True):
     __tablename__: ClassVar[str] = "log_cosignature"
     __table_args__ = (ForeignKeyConstraint(["log", "size"], ["log_checkpoint.log", "log_checkpoint.size"]),)
 
-    log: int = Field(sa_type=_Number, primary_key=True, sa_column_kwargs={"autoincrement": False})
+    log: int = Field(sa_type=Number, primary_key=True, sa_column_kwargs={"autoincrement": False})
     size: int = Field(sa_type=BigInteger, primary_key=True, sa_column_kwargs={"autoincrement": False})
     witness: str = Field(primary_key=True)
     line: str

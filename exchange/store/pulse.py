@@ -18,7 +18,7 @@ from exchange.store.stream_book import StreamKind
 from exchange.store.stream_tables import StreamEventTable
 from exchange.store.tables import table
 
-_EVENT = table(str(StreamEventTable.__tablename__))
+_EVENT = table(StreamEventTable)
 
 
 @dataclass(frozen=True, slots=True)

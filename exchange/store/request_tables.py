@@ -2,10 +2,10 @@
 
 from typing import ClassVar
 
-from sqlalchemy import BigInteger, Index, Integer, LargeBinary
+from sqlalchemy import BigInteger, Index, LargeBinary
 from sqlmodel import Field, SQLModel
 
-_Number = BigInteger().with_variant(Integer, "sqlite")
+from exchange.store.column_types import Number
 
 
 class RequestTable(SQLModel, table=True):
@@ -18,7 +18,7 @@ class RequestTable(SQLModel, table=True):
         {"sqlite_autoincrement": True},
     )
 
-    number: int | None = Field(default=None, sa_type=_Number, primary_key=True)
+    number: int | None = Field(default=None, sa_type=Number, primary_key=True)
     id: str
     asker: str
     client_id: str

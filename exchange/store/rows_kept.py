@@ -38,11 +38,11 @@ _NO_VERSION: Final = -1
 _REPORT, _PART, _CLASS = table("report"), table("report_part"), table("release_class")
 _CLIENT, _MEMBER, _CERTIFICATE = table("client"), table("member"), table("client_certificate")
 _AGREEMENT, _PARTY = table("agreement"), table("agreement_party")
-_ONWARD, _DERIVATION = table(str(OnwardTable.__tablename__)), table(str(DerivationTable.__tablename__))
-_PROXY, _KEY = table(str(ProxyTable.__tablename__)), table(str(SignatoryKeyTable.__tablename__))
-_CRISIS, _REQUEST = table(str(CrisisTable.__tablename__)), table(str(RequestTable.__tablename__))
-_PERSONAL = table(str(PersonalKeyTable.__tablename__))
-_SUBSCRIPTION = table(str(SubscriptionTable.__tablename__))
+_ONWARD, _DERIVATION = table(OnwardTable), table(DerivationTable)
+_PROXY, _KEY = table(ProxyTable), table(SignatoryKeyTable)
+_CRISIS, _REQUEST = table(CrisisTable), table(RequestTable)
+_PERSONAL = table(PersonalKeyTable)
+_SUBSCRIPTION = table(SubscriptionTable)
 
 _DESTROYED: Final = (ReportStatus.RECALLED.value, ReportStatus.EXPIRED.value)
 

@@ -21,13 +21,13 @@ _PART = table("report_part")
 _ENTRY = table("audit_entry")
 _AGREEMENT = table("agreement")
 _PARTY = table("agreement_party")
-_KEY = table(str(PersonalKeyTable.__tablename__))
-_SIGNATURE = table(str(AgreementSignatureTable.__tablename__))
-_SIGNATORY_KEY = table(str(SignatoryKeyTable.__tablename__))
+_KEY = table(PersonalKeyTable)
+_SIGNATURE = table(AgreementSignatureTable)
+_SIGNATORY_KEY = table(SignatoryKeyTable)
 
 CLIENT_COLUMNS = (*CLIENT.c.keys(), "member_standing")
 MEMBER_COLUMNS = tuple(MEMBER.c.keys())
-_CLAIM = table(str(RestoreClaimTable.__tablename__))
+_CLAIM = table(RestoreClaimTable)
 _FIRST_PARTS = 4
 _SMALL_BYTES = 16_384
 """With the parts before: at most 64 KiB are loaded before it is known whether the caller may have them."""

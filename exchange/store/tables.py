@@ -5,11 +5,12 @@ Members, clients and agreements keep every version: the current one has no `supe
 
 from typing import ClassVar
 
-from sqlalchemy import BigInteger, ForeignKey, Index, Integer, LargeBinary, String, Table, text
+from sqlalchemy import BigInteger, ForeignKey, Index, LargeBinary, String, Table, text
 from sqlmodel import Field, SQLModel
 
+from exchange.store.column_types import Number
+
 # SQLite gives only an INTEGER primary key the speed of its row number.
-_Sequence = BigInteger().with_variant(Integer, "sqlite")
 # In the order of bytes on both databases, so that all facets of one member are one stretch of the index.
 _Facet = String().with_variant(String(collation="C"), "postgresql")
 # The whole order of a search: where only the time were in the index, PostgreSQL would sort all there is of one value.
@@ -47,7 +48,7 @@ class PolicyStateTable(SQLModel, table=True):
 
     __tablename__: ClassVar[str] = "policy_state"
 
-    id: int = Field(sa_type=_Sequence, primary_key=True, sa_column_kwargs={"autoincrement": False})
+    id: int = Field(sa_type=Number, primary_key=True, sa_column_kwargs={"autoincrement": False})
     policy_version: int = Field(sa_type=BigInteger)
     class_version: int = Field(sa_type=BigInteger)
     report_seq: int = Field(sa_type=BigInteger)
@@ -154,7 +155,7 @@ class ReleaseClassTable(SQLModel, table=True):
     __tablename__: ClassVar[str] = "release_class"
     __table_args__ = (Index("release_class_digest", "digest", unique=True),)
 
-    id: int = Field(sa_type=_Sequence, primary_key=True, sa_column_kwargs={"autoincrement": False})
+    id: int = Field(sa_type=Number, primary_key=True, sa_column_kwargs={"autoincrement": False})
     digest: str
     facts: str
 
@@ -173,7 +174,7 @@ class ReportTable(SQLModel, table=True):
         Index("report_supersedes", "supersedes", sqlite_where=_SUPERSEDES, postgresql_where=_SUPERSEDES),
     )
 
-    seq: int = Field(sa_type=_Sequence, primary_key=True, sa_column_kwargs={"autoincrement": False})
+    seq: int = Field(sa_type=Number, primary_key=True, sa_column_kwargs={"autoincrement": False})
     id: str
     class_id: int = Field(sa_type=BigInteger, sa_column_args=[ForeignKey("release_class.id")])
     version: int
@@ -273,7 +274,7 @@ class AuditSearchTable(SQLModel, table=True):
         _where_given("audit_search_reasons", "reasons"),
     )
 
-    log: int = Field(sa_type=_Sequence, primary_key=True, sa_column_kwargs={"autoincrement": False})
+    log: int = Field(sa_type=Number, primary_key=True, sa_column_kwargs={"autoincrement": False})
     position: int = Field(sa_type=BigInteger, primary_key=True, sa_column_kwargs={"autoincrement": False})
     id: str
     at_micros: int = Field(sa_type=BigInteger)
@@ -318,10 +319,10 @@ class AuditOutboxTable(SQLModel, table=True):
     __tablename__: ClassVar[str] = "audit_outbox"
     __table_args__ = ({"sqlite_autoincrement": True},)  # a number is never given twice
 
-    id: int | None = Field(default=None, sa_type=_Sequence, primary_key=True)
+    id: int | None = Field(default=None, sa_type=Number, primary_key=True)
     entry_id: str
 
 
-def table(name: str) -> Table:
-    """Return the table called `name`, for Core statements."""
-    return SQLModel.metadata.tables[name]
+def table(which: str | type[SQLModel]) -> Table:
+    """Return the table of that name, or of that class, for Core statements."""
+    return SQLModel.metadata.tables[which if isinstance(which, str) else str(which.__tablename__)]

@@ -53,12 +53,12 @@ class UploadReader:
 
 
 def _one(sql: Sql) -> Any:
-    upload = table(str(UploadTable.__tablename__))
+    upload = table(UploadTable)
     return sql.compile(select(*(upload.c[name] for name in _ROW)).where(upload.c.id == bindparam("upload_id")))
 
 
 def _parts(sql: Sql) -> Any:
-    part = table(str(UploadPartTable.__tablename__))
+    part = table(UploadPartTable)
     which = part.c.upload_id == bindparam("upload_id")
     return sql.compile(select(*(part.c[name] for name in _PART)).where(which).order_by(part.c.number))
 
@@ -78,7 +78,7 @@ def _open(sql: Sql) -> Any:
 
 
 def _due(sql: Sql) -> Any:
-    upload = table(str(UploadTable.__tablename__))
+    upload = table(UploadTable)
     is_due = (upload.c.ended.is_(None), upload.c.due_at <= bindparam("now"), upload.c.id > bindparam("after"))
     # The ids are of the time when they were begun.
     return sql.compile(select(upload.c.id).where(*is_due).order_by(upload.c.id).limit(bindparam("limit")))

@@ -29,7 +29,7 @@ _NOTICE = str(NoticeTable.__tablename__)
 _NOTICE_COLUMNS = tuple(each.name for each in table(_NOTICE).c if each.name != "number")
 _PIECE = str(PartPieceTable.__tablename__)
 _PIECE_COLUMNS = table(_PIECE).c.keys()
-_PERSONAL_KEY_COLUMNS = table(str(PersonalKeyTable.__tablename__)).c.keys()
+_PERSONAL_KEY_COLUMNS = table(PersonalKeyTable).c.keys()
 
 _NUMBERED = re.compile(r"\$(\d+)")
 
