@@ -17,7 +17,7 @@ from exchange.audit import (
     TilePath,
     TreeHead,
     grow_tiles,
-    hash_leaves,
+    hash_leaf,
     root_of,
     seal_entry,
 )
@@ -41,7 +41,7 @@ class _Memory:
 
     def __init__(self, contents: list[bytes]) -> None:
         self.contents = contents
-        leaves = hash_leaves(contents)
+        leaves = [hash_leaf(content) for content in contents]
         self.head = TreeHead(len(contents), root_of(leaves))
         self.tiles = {tile.path: tile.content for tile in grow_tiles(0, leaves, lambda _: b"")}
 

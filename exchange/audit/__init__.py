@@ -24,7 +24,6 @@ from exchange.audit.merkle import (
     TreeHead,
     hash_children,
     hash_leaf,
-    hash_leaves,
     hash_level,
     root_of,
 )
@@ -154,7 +153,6 @@ __all__ = [
     "grow_tiles",
     "hash_children",
     "hash_leaf",
-    "hash_leaves",
     "hash_level",
     "head_from_tiles",
     "in_pieces",

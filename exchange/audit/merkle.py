@@ -33,11 +33,6 @@ def hash_leaf(content: bytes) -> bytes:
     return sha256(_LEAF + content).digest()
 
 
-def hash_leaves(contents: Iterable[bytes]) -> list[bytes]:
-    """Return the leaf hashes of many entries, in their order."""
-    return [sha256(_LEAF + content).digest() for content in contents]
-
-
 def hash_children(left: bytes, right: bytes) -> bytes:
     """Return the hash of the node over two others."""
     return sha256(_NODE + left + right).digest()

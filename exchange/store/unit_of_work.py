@@ -391,10 +391,6 @@ class UnitOfWork:
         """Return what streams are to tell of besides reports, to be written here with its entry."""
         return StreamBook(self._session, self.reports().next_place)
 
-    async def bump_policy(self) -> None:
-        """Make every cached decision stale when this unit commits; every add and put does it by itself."""
-        self._has_written = self._moves_policy = True
-
     def rest_on(self, client: Client) -> None:
         """Let the unit commit only while `client` is what it was read as here: something that is done rests on it."""
         self._acting.rest_on(client)

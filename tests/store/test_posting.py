@@ -110,7 +110,7 @@ async def test_reports_of_one_class_share_its_row(store: Store) -> None:
 async def test_post_under_a_policy_that_moved_is_refused_and_leaves_nothing(store: Store) -> None:
     before = await policy_version(store)
     async with store.unit_of_work() as unit:
-        await unit.bump_policy()
+        await unit.put_policy_digest("another law")
         await unit.record(draft())
 
     with pytest.raises(StalePolicyError):
@@ -149,7 +149,7 @@ async def test_replay_is_answered_under_a_policy_that_moved(store: Store) -> Non
     report, before = new_report(), await policy_version(store)
     await post(store, report, key())
     async with store.unit_of_work() as unit:
-        await unit.bump_policy()
+        await unit.put_policy_digest("another law")
         await unit.record(draft())
 
     replay = await store.post_report(new_report(), POSTED, policy_version=before, idempotency=key())

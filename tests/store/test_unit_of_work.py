@@ -48,14 +48,13 @@ async def test_recorded_change_is_kept_with_its_entry(store: Store) -> None:
     assert receipt == Receipt.of(receipt.entry, hashlib.sha256(b"\0" + content).digest())
 
 
-@pytest.mark.parametrize("write", ["add_member", "bump_policy", "put_policy_digest", "remove_certificate"])
+@pytest.mark.parametrize("write", ["add_member", "put_policy_digest", "remove_certificate"])
 async def test_change_without_an_entry_is_refused_and_rolled_back(store: Store, write: str) -> None:
     enrolled = client()
     await enrol(store, enrolled, THUMBPRINT)
     before = await counts(store), await store.caller(THUMBPRINT)
     arguments = {
         "add_member": (member("NOR"),),
-        "bump_policy": (),
         "put_policy_digest": ("other",),
         "remove_certificate": (enrolled.id, THUMBPRINT),
     }
@@ -120,7 +119,6 @@ async def test_every_change_that_can_alter_a_decision_moves_the_policy_once(stor
         lambda unit: unit.add_agreement(agreed, None),
         lambda unit: unit.put_agreement(agreement(agreed.id, 2)),
         lambda unit: unit.put_policy_digest("digest"),
-        lambda unit: unit.bump_policy(),
     ]
     for step in steps:
         before = await policy_version(store)

@@ -126,11 +126,6 @@ def add_operations(app: FastAPI, operations: Iterable[tuple[Operation, Endpoint]
     app.router.routes.extend(OperationRoute(operation, endpoint, limits) for operation, endpoint in operations)
 
 
-def operations_of(app: FastAPI) -> tuple[Operation, ...]:
-    """Return the operations of `app`, in order."""
-    return tuple(route.operation for route in app.router.routes if isinstance(route, OperationRoute))
-
-
 async def answer_routing_fault(request: Request, error: Exception) -> Response:
     """Answer a request for which no route was found, or none for its method: known callers on the record."""
     scope = request.scope

@@ -1,6 +1,3 @@
-import json
-from pathlib import Path
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -11,17 +8,14 @@ from exchange.audit import (
     TreeHead,
     consistency_proof,
     hash_leaf,
-    hash_leaves,
     inclusion_proof,
     root_from_nodes,
     verify_consistency,
     verify_inclusion,
 )
 from tests.core.audit import trees
+from tests.core.audit.rfc_tree import ENTRIES, LEAF_HASHES, ROOTS, VECTORS
 
-VECTORS = json.loads((Path(__file__).parents[2] / "vectors" / "rfc6962_tree.json").read_text("utf-8"))
-ENTRIES = [bytes.fromhex(each) for each in VECTORS["entries"]]
-ROOTS = [bytes.fromhex(each) for each in VECTORS["roots"]]
 LEAVES = trees.leaves(70)
 HEADS = [TreeHead(size, trees.root(LEAVES[:size])) for size in range(71)]
 
@@ -31,7 +25,7 @@ def test_published_inclusion_proofs(vector):
     index, size = vector["index"], vector["size"]
     proof = tuple(bytes.fromhex(each) for each in vector["proof"])
 
-    assert inclusion_proof(index, size, trees.nodes(hash_leaves(ENTRIES))) == proof
+    assert inclusion_proof(index, size, trees.nodes(LEAF_HASHES)) == proof
     verify_inclusion(proof, hash_leaf(ENTRIES[index]), index=index, head=TreeHead(size, ROOTS[size]))
 
 
@@ -40,7 +34,7 @@ def test_published_consistency_proofs(vector):
     old, new = vector["old"], vector["new"]
     proof = tuple(bytes.fromhex(each) for each in vector["proof"])
 
-    assert consistency_proof(old, new, trees.nodes(hash_leaves(ENTRIES))) == proof
+    assert consistency_proof(old, new, trees.nodes(LEAF_HASHES)) == proof
     verify_consistency(proof, old=TreeHead(old, ROOTS[old]), new=TreeHead(new, ROOTS[new]))
 
 
