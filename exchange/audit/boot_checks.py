@@ -251,13 +251,3 @@ class BootChecks:
         place = (None, None) if seen is None else (seen.position, seen.entry)
         self._findings[boot_id] = BootFinding(fault.fault, boot_id, fault.number, fault.why, *place)
         self._boots.pop(boot_id, None)
-
-
-def check_boots(
-    entries: Iterable[tuple[int, Entry, bytes]], identities: Iterable[VerifyingKey]
-) -> tuple[BootFinding, ...]:
-    """Return what is wrong with a whole log: position, entry and leaf hash of each, in the order of the log."""
-    checks = BootChecks(identities)
-    for position, entry, leaf_hash in entries:
-        checks.observe(position, entry, leaf_hash)
-    return checks.finish()

@@ -6,12 +6,13 @@ import sqlite3
 import pytest
 
 from exchange.audit import hash_leaf, parse_entry, parse_verifier_key
-from exchange.audit.boot_checks import BootFault, check_boots
+from exchange.audit.boot_checks import BootFault
 from exchange.cli import node_key as node_key_making
 from exchange.cli import serving
 from exchange.cli.instance import open_host
 from exchange.settings import InstanceLayout, load_settings
 from exchange.usecases import heartbeat, list_members
+from tests.support.boots import check_boots
 
 
 @pytest.fixture

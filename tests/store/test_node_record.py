@@ -8,11 +8,12 @@ import pytest
 from sqlalchemy import text
 
 from exchange.audit import Actor, Entry, EntryDraft, EventName, Outcome, hash_leaf, parse_entry
-from exchange.audit.boot_checks import BootFinding, check_boots
+from exchange.audit.boot_checks import BootFinding
 from exchange.kernel import UnavailableError
 from exchange.store import Store
 from exchange.store.batch import AppendJob, Job, Result
 from exchange.store.node_record import BEATS_IN_DOUBT
+from tests.support.boots import check_boots
 from tests.support.store import NODE_KEY, draft, member, new_report, policy_version, rows_of
 
 LOST = UnavailableError("the connection is gone")

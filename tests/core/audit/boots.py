@@ -17,10 +17,10 @@ from exchange.audit import (
     seal_entry,
     sign_evidence,
 )
-from exchange.audit.boot_checks import check_boots
 from exchange.audit.boot_record import running_hash
 from exchange.crypto import SignatureScheme, SigningKey
 from exchange.kernel import new_id
+from tests.support.boots import check_boots
 
 START = datetime(2026, 1, 1, 12, tzinfo=UTC)
 SECOND = timedelta(seconds=1)
