@@ -6,7 +6,7 @@ from pydantic import Field
 
 from exchange.members import PendingAct
 from exchange.wire.base import DIGEST_PATTERN, AnswerModel, Instant, WireModel
-from exchange.wire.words import Id, MemberCodeText, Readable
+from exchange.wire.words import ClearText, Id, MemberCodeText
 
 Digest = Annotated[str, Field(pattern=DIGEST_PATTERN, examples=["0" * 64])]
 
@@ -20,9 +20,7 @@ class ActConfirmation(WireModel):
 class ActRefusal(WireModel):
     """The end of an act without its being done, and why: told to those who have to do with what was asked for."""
 
-    reason: Annotated[str, Field(min_length=1, max_length=500), Readable] | None = Field(
-        default=None, examples=["the source would be known"]
-    )
+    reason: ClearText | None = Field(default=None, examples=["the source would be known"])
 
 
 class PendingActBody(AnswerModel):

@@ -6,17 +6,14 @@ from pydantic import Field
 
 from exchange.agreements import Crisis, CrisisClause, crisis_end
 from exchange.wire.base import AnswerModel, Instant, WireModel
-from exchange.wire.words import Id, MemberCodeText, Readable
-
-CrisisText = Annotated[str, Field(min_length=1, max_length=500), Readable]
-"""Stands in the log and before every party, in the clear."""
+from exchange.wire.words import ClearText, Id, MemberCodeText
 
 
 class CrisisRequest(WireModel):
     """A crisis to open: which clause, why, and for how many hours (null: as long as the clause allows)."""
 
     clause: Annotated[str, Field(min_length=1, max_length=64, examples=["storm-watch"])]
-    reason: CrisisText = Field(examples=["a second cable was cut this morning"])
+    reason: ClearText = Field(examples=["a second cable was cut this morning"])
     hours: Annotated[int, Field(ge=1, le=720)] | None = None
 
 

@@ -3,8 +3,8 @@
 from pydantic import Field
 
 from exchange.wire.base import AnswerModel, Instant, WireModel
-from exchange.wire.onward import OnwardStateName, OnwardText
-from exchange.wire.words import Id, LabelBody, MemberCodeText
+from exchange.wire.onward import OnwardStateName
+from exchange.wire.words import ClearText, Id, LabelBody, MemberCodeText
 
 
 class DerivationRequest(WireModel):
@@ -12,19 +12,19 @@ class DerivationRequest(WireModel):
 
     label: LabelBody
     until: Instant
-    reason: OnwardText = Field(examples=["police forces are to be warned"])
+    reason: ClearText = Field(examples=["police forces are to be warned"])
 
 
 class DerivationGrant(WireModel):
     """The originator's consent, as it was asked for; `conditions` stand on the signed grant."""
 
-    conditions: OnwardText | None = None
+    conditions: ClearText | None = None
 
 
 class DerivationRefusal(WireModel):
     """Why a request is refused: told to who asked."""
 
-    reason: OnwardText = Field(examples=["the source would be known"])
+    reason: ClearText = Field(examples=["the source would be known"])
 
 
 class DerivationRevocation(WireModel):

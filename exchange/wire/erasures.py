@@ -6,10 +6,7 @@ from pydantic import Field
 
 from exchange.members import PendingAct
 from exchange.wire.base import AnswerModel, Instant, WireModel
-from exchange.wire.words import Id, Readable
-
-Text = Annotated[str, Field(min_length=1, max_length=500), Readable]
-"""Stands in the log for ever, and in the clear: it names no person."""
+from exchange.wire.words import ClearText, Id
 
 Period = Annotated[str, Field(min_length=7, max_length=7, examples=["2026-10"])]
 ErasureSubject = Annotated[str, Field(min_length=1, max_length=64, examples=["01987f00-0000-7000-8000-000000000000"])]
@@ -20,7 +17,8 @@ class ErasureRequest(WireModel):
 
     subject: ErasureSubject
     period: Period
-    reason: Text
+    reason: ClearText
+    """For ever in the log: it names no person."""
 
 
 class ErasureApproval(WireModel):

@@ -5,10 +5,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from exchange.wire.base import AnswerModel, Instant, WireModel
-from exchange.wire.words import Id, MemberCodeText, Readable, Word
-
-OnwardText = Annotated[str, Field(min_length=1, max_length=500), Readable]
-"""Stands in the log and on the grant, in the clear."""
+from exchange.wire.words import ClearText, Id, MemberCodeText, Word
 
 OnwardStateName = Literal["asked", "awaiting-second-person", "granted", "refused", "revoked", "lapsed"]
 
@@ -20,20 +17,20 @@ class OnwardRequest(WireModel):
     parts: Annotated[list[Annotated[int, Field(ge=1, le=1000)]], Field(max_length=100)] = Field(default_factory=list)
     purposes: Annotated[list[Word], Field(max_length=32)] = Field(default_factory=list, examples=[["defence"]])
     until: Instant | None = None
-    reason: OnwardText = Field(examples=["ESP runs the operation that this concerns"])
+    reason: ClearText = Field(examples=["ESP runs the operation that this concerns"])
 
 
 class OnwardGrant(WireModel):
     """The originator's consent, as it was asked for or shorter; `conditions` stand on the signed grant."""
 
-    conditions: OnwardText | None = None
+    conditions: ClearText | None = None
     until: Instant | None = None
 
 
 class OnwardRefusal(WireModel):
     """Why a request is refused: told to who asked."""
 
-    reason: OnwardText = Field(examples=["the source would be known"])
+    reason: ClearText = Field(examples=["the source would be known"])
 
 
 class OnwardRevocation(WireModel):

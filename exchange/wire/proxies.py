@@ -1,13 +1,11 @@
 """Posting on behalf of another member: the standing consent to it."""
 
-from typing import Annotated, Literal
+from typing import Literal
 
 from pydantic import Field
 
 from exchange.wire.base import AnswerModel, Instant, WireModel
-from exchange.wire.words import Id, MemberCodeText, Readable, Word
-
-ProxyReason = Annotated[str, Field(min_length=1, max_length=500), Readable]
+from exchange.wire.words import ClearText, Id, MemberCodeText, Word
 
 
 class ProxyConsent(WireModel):
@@ -17,7 +15,7 @@ class ProxyConsent(WireModel):
     agreement: Id
     scope: Word = Field(examples=["cyber-threats"])
     until: Instant | None = None
-    reason: ProxyReason = Field(examples=["NOR runs the joint sensor"])
+    reason: ClearText = Field(examples=["NOR runs the joint sensor"])
 
 
 class ProxyRevocation(WireModel):

@@ -7,12 +7,8 @@ from pydantic import Field
 
 from exchange.reports import Downgrade, PostedReport
 from exchange.wire.base import AnswerModel, Day, Instant, WireModel
-from exchange.wire.reports import PartBody, ReportBody
-from exchange.wire.words import Id, LabelBody, MemberCodeText, PrecedenceName, Readable, Word
-
-_MOST_PARTS = 100
-Reason = Annotated[str, Field(min_length=1, max_length=500, examples=["the source is at risk"]), Readable]
-"""Stands in the log and on the tombstone, in the clear, for whoever was given the report."""
+from exchange.wire.reports import MOST_PARTS, PartBody, ReportBody
+from exchange.wire.words import ClearText, Id, LabelBody, MemberCodeText, PrecedenceName, Word
 
 _NONE = "00000000-0000-7000-8000-000000000000"
 
@@ -30,7 +26,7 @@ class AmendmentBody(WireModel):
     declassify_on: Day | None = None
     references: Annotated[list[Word], Field(max_length=256)] = Field(default_factory=list)
     conditions: str | None = None
-    parts: Annotated[list[PartBody], Field(min_length=1, max_length=_MOST_PARTS)]
+    parts: Annotated[list[PartBody], Field(min_length=1, max_length=MOST_PARTS)]
 
     def to_posted(self) -> PostedReport:
         """Return it as a post whose agreement and scope are still to be filled in; raises as `ReportBody` does."""
@@ -42,7 +38,7 @@ class DowngradeBody(WireModel):
     """Lower labels. `part_labels` absent: each part keeps a label that is no higher; else one, or null, for each."""
 
     label: LabelBody
-    part_labels: Annotated[list[LabelBody | None], Field(max_length=_MOST_PARTS)] | None = None
+    part_labels: Annotated[list[LabelBody | None], Field(max_length=MOST_PARTS)] | None = None
 
     def to_downgrade(self) -> Downgrade:
         """Return what is asked for."""
@@ -72,7 +68,7 @@ class MadeVersionBody(AnswerModel):
 class RecallRequest(WireModel):
     """A recall, and why."""
 
-    reason: Reason
+    reason: ClearText = Field(examples=["the source is at risk"])
 
 
 class DestructionBody(AnswerModel):

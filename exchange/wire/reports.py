@@ -19,7 +19,7 @@ from exchange.wire.words import (
     Word,
 )
 
-_MOST_PARTS = 100
+MOST_PARTS = 100
 """Each part costs a key, a row and a line of the header that every reader loads; more belong into an archive."""
 
 Encoding = Literal["utf-8", "base64"]
@@ -60,7 +60,7 @@ class ReportBody(WireModel):
     on_behalf_of: MemberCodeText | None = None
     complete: bool = True
     """False: parts without a content are sent later, each by itself, and the report is completed then."""
-    parts: Annotated[list[PartBody], Field(min_length=1, max_length=_MOST_PARTS)]
+    parts: Annotated[list[PartBody], Field(min_length=1, max_length=MOST_PARTS)]
 
     def to_posted(self) -> PostedReport:
         """Return the report with its contents decoded; InvalidError points at every part that lacks one or is none."""

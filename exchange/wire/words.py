@@ -31,6 +31,9 @@ def _readable(text: str) -> str:
 Readable = AfterValidator(_readable)
 """Of what one member says to another: PostgreSQL keeps no NUL, and nobody is to be misled by what does not show."""
 
+ClearText = Annotated[str, Field(min_length=1, max_length=500), Readable]
+"""What a person says of an act. Stands in the log, and on what is signed, in the clear: nothing classified."""
+
 PrecedenceName = Literal["ROUTINE", "PRIORITY", "IMMEDIATE", "FLASH"]
 StatusName = Literal["current", "superseded", "recalled", "expired"]
 ProtectionName = Literal["exchange", "end-to-end"]
