@@ -8,7 +8,7 @@ Does not: store, number or order entries (the store does), or decide what must b
 
 from exchange.audit.boot_record import BootRecord, Unsettled
 from exchange.audit.bundles import parse_bundle, render_bundle
-from exchange.audit.checkpoint import Checkpoint, parse_checkpoint
+from exchange.audit.checkpoint import Checkpoint, checkpoint_in, parse_checkpoint
 from exchange.audit.columns import EntryColumns, facet_of, pair_of
 from exchange.audit.criteria import CRISIS_POLICY, Criteria, matches
 from exchange.audit.deeds import Deed, DeedKind, read_deed, sign_deed
@@ -146,6 +146,7 @@ __all__ = [
     "are_fit",
     "bundles_of_size",
     "check_inclusion",
+    "checkpoint_in",
     "columns_of",
     "consistency_proof",
     "facet_of",

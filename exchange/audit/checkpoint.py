@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from exchange.audit.merkle import TreeHead
+from exchange.audit.note import parse_note
 from exchange.audit.strict_text import base64_text, parse_decimal, parse_hash
 from exchange.kernel import MalformedError
 
@@ -34,6 +35,11 @@ class Checkpoint:
         if parse_checkpoint(text) != self:
             raise MalformedError("the checkpoint would be read as another one: a line holds what it must not")
         return text
+
+
+def checkpoint_in(note: bytes) -> Checkpoint:
+    """Return the checkpoint that a signed note holds, whoever signed it. Raises MalformedError where it holds none."""
+    return parse_checkpoint(parse_note(note).text)
 
 
 def parse_checkpoint(text: str) -> Checkpoint:

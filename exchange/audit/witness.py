@@ -21,6 +21,9 @@ from exchange.kernel import MalformedError
 # C2SP tlog-witness: a tree of 2**63 leaves needs no more.
 MOST_PROOF_LINES: Final = 63
 
+SIZE_MEDIA_TYPE: Final = "text/x.tlog.size"
+"""Of the answer that says how large a tree a witness holds."""
+
 NOTHING_HELD: Final = TreeHead(0, EMPTY_ROOT)
 """What a witness holds of a log of which it never cosigned a checkpoint."""
 
@@ -119,7 +122,7 @@ def render_submission(old_size: int, proof: tuple[bytes, ...], note: bytes) -> b
 
 
 def parse_size_line(content: bytes) -> int:
-    """Return the size in a 409's body (`text/x.tlog.size`). Raises MalformedError."""
+    """Return the size in a 409's body of `SIZE_MEDIA_TYPE`. Raises MalformedError."""
     try:
         line = content.decode("ascii")
     except UnicodeDecodeError as exc:

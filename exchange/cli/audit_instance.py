@@ -17,8 +17,6 @@ from exchange.audit import (
     BundlePath,
     TilePath,
     VerifierKey,
-    parse_checkpoint,
-    parse_note,
     parse_verifier_key,
 )
 from exchange.audit.certificates_told import CertificateKept
@@ -27,6 +25,7 @@ from exchange.audit.rows_untold import RowCurrent
 from exchange.audit.verify import KeptCheckpoint, KnownCheckpoint, PendingEntry, PersonalKeyState, StoredEntry
 from exchange.cli.audit_keys import origin_of
 from exchange.cli.log_here import LogHere
+from exchange.client.log_reads import size_of
 from exchange.crypto import VerifyingKey
 from exchange.kernel import InvalidError, MalformedError, UnavailableError, micros_in
 from exchange.settings import Settings, load_settings
@@ -143,7 +142,7 @@ class InstanceLog:
 
     def pending(self) -> Iterator[PendingEntry]:
         """Yield entries without a place in what was signed, the oldest first; the time is that of their ids."""
-        signed = {state.log: _signed_size(state.note) for state in self._wait(self._desk.reader.states())}
+        signed = {state.log: size_of(state.note) for state in self._wait(self._desk.reader.states())}
         for entry_id in self._wait(self._desk.snapshot.unplaced(signed, _MOST_UNPLACED)):
             # What is no id of ours is the oldest.
             yield PendingEntry(entry_id, micros_in(entry_id) or 0)
@@ -258,11 +257,3 @@ def _with_lines(note: bytes, lines: list[str | bytes] | None) -> bytes:
     """Return the note with these lines behind it, whatever they are: what is no signature, the verifier says."""
     each = (line if isinstance(line, bytes) else line.encode(errors="surrogatepass") for line in lines or ())
     return note + b"".join(line.removesuffix(b"\n") + b"\n" for line in each)
-
-
-def _signed_size(note: bytes) -> int:
-    """Return the size in a checkpoint; 0 for what is none: then nothing has a place."""
-    try:
-        return parse_checkpoint(parse_note(note).text).size
-    except MalformedError:
-        return 0

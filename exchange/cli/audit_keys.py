@@ -7,9 +7,8 @@ from pathlib import Path
 from exchange.audit import (
     LogPolicy,
     VerifierKey,
-    parse_checkpoint,
+    checkpoint_in,
     parse_log_policy,
-    parse_note,
     parse_verifier_key,
 )
 from exchange.audit.verify import KnownCheckpoint, Verification
@@ -45,7 +44,7 @@ def keys_in_use(keys: Sequence[VerifierKey]) -> tuple[VerifierKey, ...]:
 def origin_of(note: bytes) -> str:
     """Return whose checkpoint this is; the empty text for what is none."""
     try:
-        return parse_checkpoint(parse_note(note).text).origin
+        return checkpoint_in(note).origin
     except MalformedError:
         return ""
 

@@ -17,7 +17,7 @@ from exchange.cli import output
 from exchange.cli.clients import authorities
 from exchange.cli.edge_lists import lists_for_edge
 from exchange.cli.enrolment import demo_authority, read_pem
-from exchange.cli.instance import Host
+from exchange.cli.instance import Host, put_file
 from exchange.cli.verbs import JsonOption, host_verb
 from exchange.crypto import (
     KeyAndCertificate,
@@ -27,8 +27,7 @@ from exchange.crypto import (
     read_certificate,
     read_certificates,
 )
-from exchange.kernel import UnsafeSettingError, rfc3339
-from exchange.kernel.files import keep_file
+from exchange.kernel import rfc3339
 from exchange.usecases.recording import draft
 
 _NAME = "edge"
@@ -53,8 +52,8 @@ async def edge(
     out.mkdir(mode=_FOLDER, parents=True, exist_ok=True)
     # (1) whom to let in, which needs no key: what somebody revoked must not wait for one
     own = read_pem(host.layout.authority_certificate_file)
-    _write(out / "nodes-ca.pem", own, mode=_PUBLIC)
-    _write(out / "authorities.pem", _joined(host.settings.authorities_folder), mode=_PUBLIC)
+    put_file(out / "nodes-ca.pem", own, mode=_PUBLIC)
+    put_file(out / "authorities.pem", _joined(host.settings.authorities_folder), mode=_PUBLIC)
     now = host.call().now
     _give_lists(host, out, now)
     # (2) what clients see; who believes another authority believes none of ours in its place
@@ -67,7 +66,7 @@ async def edge(
         _write_pair(out, "server", issue_server(demo_authority(host.layout), names, now=now))
         made.append("server.pem")
     # Where its end is told of: nobody else looks into that folder.
-    _write(host.layout.edge_server_certificate_file, read_pem(server), mode=_PUBLIC)
+    put_file(host.layout.edge_server_certificate_file, read_pem(server), mode=_PUBLIC)
     # (3) what the nodes see
     if _ends_soon(out / "client.pem", now) or not _is_believed(host, out / "client.pem"):
         pair = issue_client(demo_authority(host.layout), _NAME, organisation="EXCHANGE", now=now)
@@ -85,13 +84,13 @@ def _give_lists(host: Host, out: Path, now: datetime) -> None:
     for told in refused:
         output.warn(f"the edge is not given {told}")
     lists = b"\n".join(each.pem for each in given) + b"\n"
-    _write(out / "crl.pem", lists, mode=_PUBLIC)
+    put_file(out / "crl.pem", lists, mode=_PUBLIC)
     # nginx refuses a file without a list; where there is one, an authority without its own admits nobody, as at a node.
-    _write(out / "crl.conf", b"ssl_crl /edge/crl.pem;\n" if given else b"", mode=_PUBLIC)
+    put_file(out / "crl.conf", b"ssl_crl /edge/crl.pem;\n" if given else b"", mode=_PUBLIC)
     # Where its end is told of, as of the certificate below: a newer list that lies here alone helps nobody there.
     copy = host.layout.edge_lists_file
     if given or copy.exists():
-        _write(copy, lists, mode=_PUBLIC)
+        put_file(copy, lists, mode=_PUBLIC)
 
 
 async def _trust(host: Host, pair: KeyAndCertificate) -> None:
@@ -103,7 +102,7 @@ async def _trust(host: Host, pair: KeyAndCertificate) -> None:
     # The one before it stays believed until it ends: a proxy is moved over without a gap.
     path = host.layout.edge_certificates_file
     known = path.read_bytes() if path.exists() else b""
-    _write(path, known + pair.certificate_pem, mode=_PUBLIC)
+    put_file(path, known + pair.certificate_pem, mode=_PUBLIC)
 
 
 def _is_believed(host: Host, path: Path) -> bool:
@@ -126,13 +125,5 @@ def _joined(folder: Path) -> bytes:
 
 
 def _write_pair(folder: Path, name: str, pair: KeyAndCertificate) -> None:
-    _write(folder / f"{name}.key", pair.key_pem, mode=_SECRET)
-    _write(folder / f"{name}.pem", pair.certificate_pem, mode=_PUBLIC)
-
-
-def _write(path: Path, content: bytes, *, mode: int) -> None:
-    """Write a file whole or not at all, whatever the power does."""
-    try:
-        keep_file(path, content, mode=mode)
-    except OSError as exc:
-        raise UnsafeSettingError(f"`{path}` cannot be written: {(exc.strerror or str(exc)).lower()}") from exc
+    put_file(folder / f"{name}.key", pair.key_pem, mode=_SECRET)
+    put_file(folder / f"{name}.pem", pair.certificate_pem, mode=_PUBLIC)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import exchange
 from exchange.kernel import InvalidError, UnsafeSettingError, new_id
-from exchange.kernel.files import sync_folder
+from exchange.kernel.files import keep_file, sync_folder
 
 if TYPE_CHECKING:
     # Imported late below: they bring the database along, which a member's verbs do without.
@@ -100,6 +100,14 @@ def read_text(path: Path) -> str:
         raise unreadable(path, exc) from exc
     except UnicodeDecodeError as exc:
         raise InvalidError(f"`{path}` is not UTF-8 text: byte {exc.start} is wrong") from exc
+
+
+def put_file(path: Path, content: bytes, *, mode: int) -> None:
+    """Put a file in its place whole or not at all, whatever the power does."""
+    try:
+        keep_file(path, content, mode=mode)
+    except OSError as exc:
+        raise unwritable(path, exc) from exc
 
 
 def write_new(path: Path, content: bytes, *, mode: int) -> None:

@@ -13,11 +13,10 @@ from exchange.audit import EventName, Outcome, Subject
 from exchange.cli import output
 from exchange.cli.clients import authorities
 from exchange.cli.enrolment import demo_authority, read_pem
-from exchange.cli.instance import Host
+from exchange.cli.instance import Host, put_file
 from exchange.cli.verbs import JsonOption, host_verb
 from exchange.crypto import host_names, is_issued_by, issue_server, read_certificate
-from exchange.kernel import ConflictError, MalformedError, UnsafeSettingError, rfc3339
-from exchange.kernel.files import keep_file
+from exchange.kernel import ConflictError, MalformedError, rfc3339
 from exchange.usecases.recording import draft
 
 _HERE = ("localhost", "127.0.0.1")
@@ -51,8 +50,8 @@ async def server(
     entry = draft(call, None, EventName.CERTIFICATE_ADDED, Outcome.PERMITTED, subject=subject)
     await host.services.store.append(entry)
     # (4) the two files; where only the first is written, this is run again
-    _put(host.settings.server_key_file, pair.key_pem, mode=0o600)
-    _put(path, pair.certificate_pem, mode=0o644)
+    put_file(host.settings.server_key_file, pair.key_pem, mode=0o600)
+    put_file(path, pair.certificate_pem, mode=0o644)
     if as_json:
         output.show_json(
             {"id": facts.thumbprint, "file": str(path), "names": list(names), "until": rfc3339(facts.not_after)}
@@ -73,10 +72,3 @@ def _names_of(path: Path, authority: bytes) -> tuple[str, ...]:
     if not is_issued_by(pem, authority):
         raise ConflictError(f"`{path}` is of another authority: put its next one there, and its key beside it")
     return names
-
-
-def _put(path: Path, content: bytes, *, mode: int) -> None:
-    try:
-        keep_file(path, content, mode=mode)
-    except OSError as exc:
-        raise UnsafeSettingError(f"`{path}` cannot be written: {(exc.strerror or str(exc)).lower()}") from exc

@@ -9,9 +9,9 @@ from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 from typing import BinaryIO, Final
 
-from exchange.audit.checkpoint import parse_checkpoint
+from exchange.audit import checkpoint_in
 from exchange.audit.export import Place, Statement, check_spelling, has_personal, read_head, read_statement
-from exchange.audit.note import LARGEST_NOTE_BYTES, parse_note
+from exchange.audit.note import LARGEST_NOTE_BYTES
 from exchange.audit.rows_told import RowName
 from exchange.audit.tile_paths import TILE_WIDTH, BundlePath, TilePath
 from exchange.audit.tiles import grow_tiles
@@ -145,6 +145,6 @@ class LogExport:
 
 def _size_in(checkpoint: str | None) -> int | None:
     try:
-        return None if checkpoint is None else parse_checkpoint(parse_note(checkpoint.encode()).text).size
+        return None if checkpoint is None else checkpoint_in(checkpoint.encode()).size
     except MalformedError:
         return None

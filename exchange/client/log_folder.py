@@ -10,10 +10,10 @@ from collections.abc import Callable, Collection, Iterator, Sequence
 from pathlib import Path
 from typing import Final
 
+from exchange.audit import checkpoint_in
 from exchange.audit.bundles import parse_bundle, render_bundle
-from exchange.audit.checkpoint import parse_checkpoint
 from exchange.audit.merkle import HASH_BYTES
-from exchange.audit.note import LARGEST_NOTE_BYTES, parse_note
+from exchange.audit.note import LARGEST_NOTE_BYTES
 from exchange.audit.rows_told import RowName
 from exchange.audit.shape import LARGEST_ENTRY_BYTES
 from exchange.audit.tile_paths import TILE_WIDTH, BundlePath, TilePath, bundles_of_size, tiles_of_size
@@ -104,11 +104,11 @@ def write_log(source: Source, root: Path, progress: Progress | None = None) -> i
     is verified here.
     """
     newest = source.newest()
-    head = parse_checkpoint(parse_note(newest.note).text)
+    head = checkpoint_in(newest.note)
     _require_own(root, head.origin)
     size, folder = head.size, _Written(root)
     for kept in source.older():
-        at = parse_checkpoint(parse_note(kept.note).text).size
+        at = checkpoint_in(kept.note).size
         folder.write(f"{OLDER}/{at}", kept.note)
     for tile in tiles_of_size(size):
         if not _is_there(root, str(tile), is_full=tile.is_full):
@@ -130,7 +130,7 @@ def _require_own(root: Path, origin: str) -> None:
     """Refuse the folder of another log, as of one that a recovery ended: its tiles would be taken for this one's."""
     held = _read(root / CHECKPOINT, LARGEST_NOTE_BYTES)
     try:
-        there = origin if held is None else parse_checkpoint(parse_note(held).text).origin
+        there = origin if held is None else checkpoint_in(held).origin
     except MalformedError as exc:
         raise InvalidError(f"`{root / CHECKPOINT}` is no checkpoint: write the log into a folder of its own") from exc
     if there != origin:

@@ -6,7 +6,7 @@ from http import HTTPStatus
 import httpx2
 from pydantic import ValidationError
 
-from exchange.audit import BundlePath, TilePath, parse_bundle, parse_checkpoint, parse_note
+from exchange.audit import BundlePath, TilePath, checkpoint_in, parse_bundle
 from exchange.audit.rows_told import RowName
 from exchange.audit.verify import KeptCheckpoint, PendingEntry, StoredEntry
 from exchange.client.answers import parsed
@@ -117,14 +117,14 @@ class LogAddress:
             if exc.status != HTTPStatus.NOT_FOUND:
                 raise
             raise InvalidError("there is no log there yet: nothing was ever signed; try again in a moment") from exc
-        self._size = _size_of(note)
+        self._size = size_of(note)
         return KeptCheckpoint(note)
 
     def older(self) -> Iterator[KeptCheckpoint]:
         """Return the newest one that witnesses stand behind: the newest of all may be too young. Others one keeps."""
         witnessed = self._reads.witnessed_checkpoint()
         # What was signed after the newest one came here is none of this look at the log.
-        if witnessed is not None and _size_of(witnessed) <= self._size:
+        if witnessed is not None and size_of(witnessed) <= self._size:
             yield KeptCheckpoint(witnessed)
 
     def tile(self, path: TilePath) -> bytes | None:
@@ -157,9 +157,9 @@ class LogAddress:
         return ()
 
 
-def _size_of(note: bytes) -> int:
+def size_of(note: bytes) -> int:
     """Return how large a checkpoint says the log is; 0 for what is none: the verifier says so."""
     try:
-        return parse_checkpoint(parse_note(note).text).size
+        return checkpoint_in(note).size
     except MalformedError:
         return 0

@@ -14,6 +14,7 @@ from urllib.parse import urlsplit
 
 from exchange.audit.export.syslog import framed
 from exchange.client.errors import UnsafeKeyError
+from exchange.client.tls import no_password
 from exchange.kernel import ExchangeError, InvalidError
 
 SCHEME = "syslog+tls"
@@ -116,12 +117,7 @@ def _context(receiver: Receiver) -> ssl.SSLContext:
     try:
         context.load_verify_locations(cafile=receiver.ca)
         if receiver.cert is not None and receiver.key is not None:
-            context.load_cert_chain(receiver.cert, receiver.key, password=_no_password)
+            context.load_cert_chain(receiver.cert, receiver.key, password=no_password)
     except (ssl.SSLError, OSError, ValueError) as exc:
         raise UnsafeKeyError(f"the files for the receiver cannot be used: {exc}") from exc
     return context
-
-
-def _no_password() -> str:
-    message = "the key is encrypted: decrypt it into a file that only you can read"
-    raise ValueError(message)

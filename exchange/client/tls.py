@@ -37,13 +37,13 @@ def _load(context: ssl.SSLContext, cert: Path, key: Path, ca: Path) -> None:
     except (ssl.SSLError, OSError) as exc:
         raise UnsafeKeyError(f"`{ca}` holds no certificate of an authority: {_reason(exc)}") from exc
     try:
-        # A password prompt would hang a program: an encrypted key is refused instead.
-        context.load_cert_chain(cert, key, password=_no_password)
+        context.load_cert_chain(cert, key, password=no_password)
     except (ssl.SSLError, OSError, ValueError) as exc:
         raise UnsafeKeyError(f"`{cert}` and `{key}` are not a certificate and its key in PEM: {_reason(exc)}") from exc
 
 
-def _no_password() -> str:
+def no_password() -> str:
+    """Refuse where a key asks for a password: a prompt would hang a program. ValueError says what to do."""
     message = "the key is encrypted: decrypt it into a file that only you can read"
     raise ValueError(message)
 

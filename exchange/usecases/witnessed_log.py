@@ -17,6 +17,7 @@ from exchange.audit import (
     NoteSignature,
     SignedNote,
     TreeHead,
+    checkpoint_in,
     parse_checkpoint,
     parse_note,
     verify_note,
@@ -103,7 +104,7 @@ def witnessed_outside(file: WitnessedFile) -> Callable[[str], Awaitable[TreeHead
 
     async def witnessed(origin: str) -> TreeHead | None:
         for note in (file.contradiction(), file.newest()):
-            checkpoint = None if note is None else parse_checkpoint(parse_note(note).text)
+            checkpoint = None if note is None else checkpoint_in(note)
             if checkpoint is not None and checkpoint.origin == origin:
                 return checkpoint.head
         return None
@@ -121,9 +122,9 @@ async def _told_against(services: Services, state: LogState, head: TreeHead) -> 
 
 def _remember(file: WitnessedFile, kept: KeptCheckpoint) -> None:
     before = file.newest()
-    checkpoint = parse_checkpoint(parse_note(kept.note).text)
+    checkpoint = checkpoint_in(kept.note)
     if before is not None:
-        known = parse_checkpoint(parse_note(before).text)
+        known = checkpoint_in(before)
         if known.origin == checkpoint.origin and known.size >= checkpoint.size:
             return
     file.keep_newest(kept.note)

@@ -13,9 +13,9 @@ from pathlib import Path
 import pytest
 
 from exchange.audit import parse_note, verify_note
-from exchange.audit.witness import Refuse, origin_hash
+from exchange.audit.witness import SIZE_MEDIA_TYPE, Refuse, origin_hash
 from exchange.client.witness import WitnessError, new_witness
-from exchange.client.witness.desk import SIZE_MEDIA_TYPE, Cosigned
+from exchange.client.witness.desk import Cosigned
 from exchange.client.witness.folder import WitnessFolder
 from tests.support.shown_log import MadeLog
 from tests.support.witness import NAME, NOW, Witness

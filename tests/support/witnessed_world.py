@@ -7,10 +7,10 @@ from http import HTTPStatus
 from typing import Self
 
 from exchange.audit import NoteSigner, TreeHead, parse_note
-from exchange.audit.witness import origin_hash, parse_size_line
+from exchange.audit.witness import SIZE_MEDIA_TYPE, origin_hash, parse_size_line
 from exchange.audit.witness_views import WitnessesView
 from exchange.client.witness import Alarm, new_witness
-from exchange.client.witness.desk import SIZE_MEDIA_TYPE, Desk
+from exchange.client.witness.desk import Desk
 from exchange.client.witness.folder import WitnessFolder
 from exchange.client.witness.keys import WitnessKeys, read_keys
 from exchange.client.witness.logs import read_logs

@@ -16,6 +16,7 @@ from typing import Final
 from exchange.audit import NoteError, NoteSignature, SignedNote, TreeHead, parse_checkpoint, parse_note, verify_note
 from exchange.audit.witness import (
     NOTHING_HELD,
+    SIZE_MEDIA_TYPE,
     Cosign,
     Finding,
     Objection,
@@ -35,7 +36,6 @@ from exchange.kernel import MalformedError
 _log = logging.getLogger("exchange.witness")
 
 _PLAIN = "text/plain; charset=utf-8"
-SIZE_MEDIA_TYPE: Final = "text/x.tlog.size"
 
 STATUSES: Final[Mapping[Objection, HTTPStatus]] = {
     Objection.UNKNOWN_LOG: HTTPStatus.NOT_FOUND,

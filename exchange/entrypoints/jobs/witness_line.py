@@ -16,7 +16,7 @@ from urllib.parse import urlsplit
 
 import httpx2
 
-from exchange.audit.witness import origin_hash, parse_size_line
+from exchange.audit.witness import SIZE_MEDIA_TYPE, origin_hash, parse_size_line
 from exchange.kernel import MalformedError
 from exchange.kernel.files import state_of
 from exchange.usecases.ask_witness import Cosignatures, Declined, HeldSize, Reply, Unreachable
@@ -26,7 +26,6 @@ CALL_SECONDS: Final = 5.0
 
 # A note with a hundred cosignatures stays below it (C2SP signed-note: the limit is the reader's).
 _LARGEST_ANSWER_BYTES = 512 * 1024
-_SIZE_MEDIA_TYPE = "text/x.tlog.size"
 _TOLD_LETTERS = 200
 
 
@@ -58,7 +57,7 @@ class HttpWitnessLine:
         match status:
             case HTTPStatus.OK:
                 return Cosignatures(content)
-            case HTTPStatus.CONFLICT if media == _SIZE_MEDIA_TYPE:
+            case HTTPStatus.CONFLICT if media == SIZE_MEDIA_TYPE:
                 try:
                     return HeldSize(parse_size_line(content))
                 except MalformedError as exc:
