@@ -12,37 +12,36 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from exchange.audit import Deed, DeedKind, EntryDraft, EventName, Outcome, Receipt, Subject, fit_text
-from exchange.kernel import ConflictError, Fault, InvalidError, NotFoundError, is_uuid7, new_id, rfc3339
+from exchange.kernel import ConflictError, Fault, InvalidError, new_id, rfc3339
 from exchange.markings import render_marking
 from exchange.members import DERIVED_MARKING, Client, PendingAct, Role
 from exchange.release import Permit, View, added_recipients
 from exchange.reports import ReportAct, require_act, status_of
 from exchange.store import DerivationRow, DerivationWish, OnwardState, UnitOfWork
 from exchange.usecases.authenticate import authenticate
-from exchange.usecases.context import Call, Recorded, Services
-from exchange.usecases.deciding_anew import decided_anew
-from exchange.usecases.derived_marking import Source, do_sources_allow
-from exchange.usecases.judging import ABSENT_ID, Judged, Sought, judged_draft, report_not_found, seek_report
-from exchange.usecases.life_checks import label_faults
-from exchange.usecases.onward_release import (
+from exchange.usecases.consent_requests import (
     as_it_stands,
     ended_with,
     hold_as_read,
     in_state,
     is_above,
+    own_request,
     require_few_undecided,
 )
+from exchange.usecases.context import Call, Recorded, Services
+from exchange.usecases.deciding_anew import decided_anew
+from exchange.usecases.derived_marking import Source, do_sources_allow
+from exchange.usecases.judging import Judged, Sought, judged_draft, report_not_found, seek_report
+from exchange.usecases.life_checks import label_faults
 from exchange.usecases.originating import (
     Detail,
     OwnReport,
-    is_absent_for,
     loaded_report,
     may_know,
     may_know_report,
-    own_report,
     require_may_know_still,
 )
-from exchange.usecases.recording import draft, named, on_record, refuse
+from exchange.usecases.recording import draft, on_record, refuse
 from exchange.usecases.second_person import ask, require_as_asked, require_not_waiting, waiting_about
 
 DERIVING_ROLES = (Role.CONTRIBUTOR, Role.RELEASER)
@@ -189,11 +188,6 @@ async def end_derivation(services: Services, unit: UnitOfWork, call: Call, clien
         await unit.record(own.entry(call, EventName.DERIVATION_REFUSED, Outcome.PERMITTED, detail=_detail(row)))
 
 
-async def may_know_derivation_act(services: Services, call: Call, client: Client, act: PendingAct) -> bool:
-    """Return whether `client` may know of an act about such a grant: that it may know of the report."""
-    return await may_know_report(services, call, client, act.asked["report"])
-
-
 async def refuse_derivation(services: Services, call: Call, request_id: str, reason: str) -> Recorded[DerivationView]:
     """Refuse a request (releaser of the originator); the reason is told to who asked."""
     event = EventName.DERIVATION_REFUSED
@@ -266,15 +260,9 @@ async def _faults(services: Services, call: Call, sought: Sought, wish: Derivati
 async def _own_request(
     services: Services, call: Call, request_id: str, event: EventName
 ) -> tuple[Client, DerivationRow, OwnReport]:
-    """Return a request about a report of the calling releaser's own member; absent and foreign are one answer."""
-    client = await authenticate(services, call, Role.RELEASER, event=event)
-    attempt = draft(call, client, event, Outcome.REFUSED, subject=named("derivation", request_id))
-    async with on_record(services, attempt), services.store.unit_of_work() as unit:
-        row = await unit.derivations().one(request_id if is_uuid7(request_id) else ABSENT_ID)
-        if row is None or row.originator != client.member or await is_absent_for(services, call, client, row.report):
-            raise NotFoundError("no such request, or none that you may decide")
-    own = await own_report(services, call, row.report, Role.RELEASER, event=event)
-    return own.caller, row, own
+    return await own_request(
+        services, call, request_id, lambda unit, known: unit.derivations().one(known), of="derivation", event=event
+    )
 
 
 async def _require_grantable(

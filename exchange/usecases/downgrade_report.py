@@ -19,14 +19,13 @@ from exchange.markings import Label, render_marking
 from exchange.members import DOWNGRADE, Client, PendingAct, Role
 from exchange.reports import Downgrade, Header, ReportAct, downgraded, require_act
 from exchange.store import NoticeKind, UnitOfWork
+from exchange.usecases.consent_requests import is_above
 from exchange.usecases.context import Call, Recorded, Services
 from exchange.usecases.deciding_anew import decided_anew
 from exchange.usecases.life_checks import MadeVersion, require_above_sources, require_known_labels, require_version
-from exchange.usecases.onward_release import is_above
 from exchange.usecases.originating import (
     OwnReport,
     loaded_report,
-    may_know_report,
     opened_header,
     own_report,
     require_may_know_still,
@@ -77,11 +76,6 @@ async def ready_downgrade(
         return await put_in_place(services, unit, call, ready)
 
     return carry_out
-
-
-async def may_know_downgrade(services: Services, call: Call, client: Client, act: PendingAct) -> bool:
-    """Return whether `client` may know of an act about a downgrade: that it may know of the report."""
-    return await may_know_report(services, call, client, act.asked["report"])
 
 
 async def _downgraded(services: Services, call: Call, own: OwnReport, wanted: Downgrade) -> Recorded[MadeVersion]:

@@ -8,50 +8,48 @@ Steps of a grant: (1) the releaser's own report, cleared for what goes on, and w
 the class that holds it, its header sealed anew; (5) request, report and entry become durable together.
 """
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Final, TypeVar
+from typing import Final
 
 from exchange.agreements import OnwardRelease
 from exchange.audit import Deed, DeedKind, EntryDraft, EventName, Outcome, Receipt, fit_text
-from exchange.kernel import ConflictError, Fault, InvalidError, NotFoundError, is_uuid7, new_id, parse_rfc3339, rfc3339
-from exchange.markings import Label
+from exchange.kernel import ConflictError, Fault, InvalidError, new_id, parse_rfc3339, rfc3339
 from exchange.members import ONWARD_RELEASE, Client, PendingAct, Role
 from exchange.release import Consent, Reason, View
 from exchange.reports import Header, ReportAct, require_act
-from exchange.store import DerivationRow, OnwardRow, OnwardState, OnwardWish, Parts, PolicyState, ReportRow, UnitOfWork
+from exchange.store import OnwardRow, OnwardState, OnwardWish, Parts, UnitOfWork
 from exchange.usecases.answer_request import require_not_asked
 from exchange.usecases.authenticate import authenticate
+from exchange.usecases.consent_requests import (
+    as_it_stands,
+    ended_with,
+    hold_as_read,
+    in_state,
+    is_above,
+    own_request,
+    require_few_undecided,
+)
 from exchange.usecases.context import Call, Recorded, Services
 from exchange.usecases.deciding_anew import decided_anew
 from exchange.usecases.derived_marking import consents_to_pass_on
-from exchange.usecases.judging import ABSENT_ID, judged_draft
+from exchange.usecases.judging import judged_draft
 from exchange.usecases.opening import UNOPENED, open_sealed_header
 from exchange.usecases.originating import (
     OwnReport,
-    is_absent_for,
     loaded_report,
     may_know_report,
     opened_header,
-    own_report,
     require_may_know_still,
 )
 from exchange.usecases.pull_report import Granted, seek_permit
-from exchange.usecases.recording import draft, named, on_record, record_tampering
+from exchange.usecases.recording import draft, on_record, record_tampering
 from exchange.usecases.release_terms import consent_of, labels_of
 from exchange.usecases.sealing import reseal_header
 from exchange.usecases.second_person import ask, require_as_asked, require_not_waiting, waiting_about
 
 ONWARD_ROLES = (Role.READER, Role.RELEASER)
-_TWO_PERSONS_ABOVE: Final = "CONFIDENTIAL"
-"""A level of the base policy: what stands above it goes on by two persons."""
-
-RequestT = TypeVar("RequestT", OnwardRow, DerivationRow)
-
-MOST_UNDECIDED = 100
-"""Of one client, before one originator: its releasers are shown each of them, whenever they look for any."""
-
 _ID_RANDOMNESS_BYTES = 10
 _NO_END: Final = "taken back"
 _CONTROLLED: Final = "originator-control"
@@ -218,11 +216,6 @@ async def end_grant(services: Services, unit: UnitOfWork, call: Call, client: Cl
         await unit.record(_entry_of(call, own, EventName.ONWARD_REFUSED, row, Outcome.PERMITTED))
 
 
-async def may_know_grant(services: Services, call: Call, client: Client, act: PendingAct) -> bool:
-    """Return whether `client` may know of an act about a grant: that it may know of the report."""
-    return await may_know_report(services, call, client, act.asked["report"])
-
-
 async def refuse_onward(services: Services, call: Call, request_id: str, reason: str) -> Recorded[OnwardView]:
     """Refuse a request (releaser of the originator); the reason is told to who asked."""
     event = EventName.ONWARD_REFUSED
@@ -303,67 +296,9 @@ async def _reclass(  # noqa: PLR0913  a report, and what becomes of its consents
 async def _own_request(
     services: Services, call: Call, request_id: str, event: EventName
 ) -> tuple[Client, OnwardRow, OwnReport]:
-    """Return a request about a report of the calling releaser's own member; absent and foreign are one answer."""
-    client = await authenticate(services, call, Role.RELEASER, event=event)
-    attempt = draft(call, client, event, Outcome.REFUSED, subject=named("onward", request_id))
-    async with on_record(services, attempt), services.store.unit_of_work() as unit:
-        row = await unit.consents().one(request_id if is_uuid7(request_id) else ABSENT_ID)
-        if row is None or row.originator != client.member or await is_absent_for(services, call, client, row.report):
-            raise NotFoundError("no such request, or none that you may decide")
-    own = await own_report(services, call, row.report, Role.RELEASER, event=event)
-    return own.caller, row, own
-
-
-async def hold_as_read(unit: UnitOfWork, report: ReportRow, state: PolicyState) -> None:
-    """Hold a report that something is asked about; ConflictError where it has a newer version by now, or has ended.
-
-    Raises StalePolicyError where the policy moved since it was read as of `state`: it may be another's to read by now.
-    """
-    await unit.reports().hold_order(state.policy_version)
-    # INVARIANT: a newer version, or the end, ends the requests that stand by then: none is added behind it.
-    held = await unit.reports().held(report.id)
-    if held is None or held.version != report.version:
-        raise ConflictError("the report changed while it was asked for: read it again, then ask")
-    require_act(held.stored_status, ReportAct.RELEASE)
-
-
-def require_few_undecided(count: int, originator: str) -> None:
-    """Raise ConflictError where too many requests of one client wait for the releasers of one member already."""
-    if count >= MOST_UNDECIDED:
-        message = f"{MOST_UNDECIDED} requests of yours wait for {originator}: have some of them decided first"
-        raise ConflictError(message, code="too-many-waiting")
-
-
-def in_state(held: RequestT | None, *states: OnwardState) -> RequestT:
-    """Return a request that is held and stands in one of these states; ConflictError where it does not."""
-    if held is None or held.state not in states:
-        state = "gone" if held is None else held.state.value
-        raise ConflictError(f"the request is {state}: this cannot be done to it now", code="request-ended")
-    return held
-
-
-def ended_with(held: RequestT | None, call: Call, client: Client, act: PendingAct) -> RequestT | None:
-    """Return a request as it is once `client` ended the act about it; None where it does not wait for one.
-
-    Refused with the act, or to be decided still where the act was taken back by who asked for it.
-    """
-    if held is None or held.state is not OnwardState.AWAITING:
-        return None
-    if act.refuser == act.requester:
-        return _to_decide(held)
-    return replace(held, state=OnwardState.REFUSED, decided_at=call.now, decided_by=client.id, conditions=act.refusal)
-
-
-def as_it_stands(row: RequestT, waiting: Collection[str]) -> RequestT:
-    """Return a request as it is told; `waiting` are those whose act waits.
-
-    One whose second person did not come in time is to be decided still.
-    """
-    return _to_decide(row) if row.state is OnwardState.AWAITING and row.id not in waiting else row
-
-
-def _to_decide(row: RequestT) -> RequestT:
-    return replace(row, state=OnwardState.ASKED, decided_by=None, conditions=None)
+    return await own_request(
+        services, call, request_id, lambda unit, known: unit.consents().one(known), of="onward", event=event
+    )
 
 
 async def _header(services: Services, call: Call, granted: Granted) -> Header:
@@ -471,12 +406,6 @@ def _indistinct(header: Header, parts: Sequence[int]) -> list[Fault]:
     if not parts or asked.isdisjoint(others):
         return []
     return [Fault("/parts", "same-label", "another part has the same label: ask for both, or for its remarking")]
-
-
-def is_above(services: Services, labels: Sequence[Label]) -> bool:
-    """Return whether one of these labels stands above what one person may consent to alone."""
-    catalogue = services.law.catalogue
-    return any(catalogue.protection_rank(each) > catalogue.clearance_rank(_TWO_PERSONS_ABOVE) for each in labels)
 
 
 async def _is_visible(services: Services, call: Call, row: OnwardRow, client: Client) -> bool:

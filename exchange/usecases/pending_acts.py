@@ -30,11 +30,12 @@ from exchange.usecases.authenticate import authenticate
 from exchange.usecases.context import Call, Recorded, Services
 from exchange.usecases.crises import carry_out_crisis, may_know_crisis, require_may_refuse_crisis
 from exchange.usecases.deciding_anew import decided_anew
-from exchange.usecases.derivations import carry_out_derivation, end_derivation, may_know_derivation_act
-from exchange.usecases.downgrade_report import may_know_downgrade, ready_downgrade
+from exchange.usecases.derivations import carry_out_derivation, end_derivation
+from exchange.usecases.downgrade_report import ready_downgrade
 from exchange.usecases.erase_personal import carry_out_erasure
 from exchange.usecases.national_caveats import carry_out_caveats
-from exchange.usecases.onward_release import carry_out_grant, end_grant, may_know_grant
+from exchange.usecases.onward_release import carry_out_grant, end_grant
+from exchange.usecases.originating import may_know_report
 from exchange.usecases.proxies import carry_out_proxy, end_proxy
 from exchange.usecases.recording import draft, named, on_record
 from exchange.usecases.second_person import confirmed_by, require_confirmable
@@ -73,11 +74,16 @@ ON_END: Mapping[str, End] = MappingProxyType(
 MayKnow = Callable[[Services, Call, Client, PendingAct], Awaitable[bool]]
 """Whether a client that an act concerns may know what it is about."""
 
+
+async def _may_know_its_report(services: Services, call: Call, client: Client, act: PendingAct) -> bool:
+    return await may_know_report(services, call, client, act.asked["report"])
+
+
 MAY_KNOW: Mapping[str, MayKnow] = MappingProxyType(
     {
-        ONWARD_RELEASE.name: may_know_grant,
-        DERIVED_MARKING.name: may_know_derivation_act,
-        DOWNGRADE.name: may_know_downgrade,
+        ONWARD_RELEASE.name: _may_know_its_report,
+        DERIVED_MARKING.name: _may_know_its_report,
+        DOWNGRADE.name: _may_know_its_report,
         OPEN_CRISIS.name: may_know_crisis,
     }
 )

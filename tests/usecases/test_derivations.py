@@ -455,7 +455,7 @@ async def test_where_nothing_goes_on_no_consent_adds_a_recipient(deriving: World
 async def test_what_a_client_asked_for_and_nobody_decided_is_bounded(
     deriving: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("exchange.usecases.onward_release.MOST_UNDECIDED", 2)
+    monkeypatch.setattr("exchange.usecases.consent_requests.MOST_UNDECIDED", 2)
     report = await deriving.post(label=MIDDLE)
     first, _ = [await ask(deriving, report) for _ in range(2)]
     refused = await deriving.attempt(ask(deriving, report))

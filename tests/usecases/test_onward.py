@@ -40,7 +40,7 @@ async def listed(world: World, name: str, services: Any = None) -> list[bytes]:
 async def test_what_a_client_asked_for_and_nobody_decided_is_bounded(
     asking: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("exchange.usecases.onward_release.MOST_UNDECIDED", 2)
+    monkeypatch.setattr("exchange.usecases.consent_requests.MOST_UNDECIDED", 2)
     await asking.enrol("NOR second reader", "NOR", "reader")
     report = await asking.post(label=LOW)
     first, _ = [await ask(asking, report) for _ in range(2)]

@@ -1,0 +1,112 @@
+"""What is asked of a report's originator and waits for its word: what onward release and lower marking have in common.
+
+Promises: a request is asked about the version that was read, and of the newest one only; few of one client wait before
+one originator; one that is about somebody else's report, or about none that the releaser may know, is absent; one whose
+second person refused, or did not come, ends or is to be decided still, and never stays between.
+Does not: say what is wished for, or what a consent gives (`onward_release`, `derivations`).
+"""
+
+from collections.abc import Awaitable, Callable, Collection, Sequence
+from dataclasses import replace
+from typing import Final, TypeVar
+
+from exchange.audit import EventName, Outcome
+from exchange.kernel import ConflictError, NotFoundError, is_uuid7
+from exchange.markings import Label
+from exchange.members import Client, PendingAct, Role
+from exchange.reports import ReportAct, require_act
+from exchange.store import DerivationRow, OnwardRow, OnwardState, PolicyState, ReportRow, UnitOfWork
+from exchange.usecases.authenticate import authenticate
+from exchange.usecases.context import Call, Services
+from exchange.usecases.judging import ABSENT_ID
+from exchange.usecases.originating import OwnReport, is_absent_for, own_report
+from exchange.usecases.recording import draft, named, on_record
+
+_TWO_PERSONS_ABOVE: Final = "CONFIDENTIAL"
+"""A level of the base policy: for what stands above it two persons consent."""
+
+MOST_UNDECIDED = 100
+"""Of one client, before one originator: its releasers are shown each of them, whenever they look for any."""
+
+RequestT = TypeVar("RequestT", OnwardRow, DerivationRow)
+
+
+async def hold_as_read(unit: UnitOfWork, report: ReportRow, state: PolicyState) -> None:
+    """Hold a report that something is asked about; ConflictError where it has a newer version by now, or has ended.
+
+    Raises StalePolicyError where the policy moved since it was read as of `state`: it may be another's to read by now.
+    """
+    await unit.reports().hold_order(state.policy_version)
+    # INVARIANT: a newer version, or the end, ends the requests that stand by then: none is added behind it.
+    held = await unit.reports().held(report.id)
+    if held is None or held.version != report.version:
+        raise ConflictError("the report changed while it was asked for: read it again, then ask")
+    require_act(held.stored_status, ReportAct.RELEASE)
+
+
+def require_few_undecided(count: int, originator: str) -> None:
+    """Raise ConflictError where too many requests of one client wait for the releasers of one member already."""
+    if count >= MOST_UNDECIDED:
+        message = f"{MOST_UNDECIDED} requests of yours wait for {originator}: have some of them decided first"
+        raise ConflictError(message, code="too-many-waiting")
+
+
+def is_above(services: Services, labels: Sequence[Label]) -> bool:
+    """Return whether one of these labels stands above what one person may consent to alone."""
+    catalogue = services.law.catalogue
+    return any(catalogue.protection_rank(each) > catalogue.clearance_rank(_TWO_PERSONS_ABOVE) for each in labels)
+
+
+async def own_request(  # noqa: PLR0913  one call's surroundings, and how its request is found
+    services: Services,
+    call: Call,
+    request_id: str,
+    find: Callable[[UnitOfWork, str], Awaitable[RequestT | None]],
+    *,
+    of: str,
+    event: EventName,
+) -> tuple[Client, RequestT, OwnReport]:
+    """Return a request about a report of the calling releaser's own member; absent and foreign are one answer.
+
+    `of` is how the log names such a request.
+    """
+    client = await authenticate(services, call, Role.RELEASER, event=event)
+    attempt = draft(call, client, event, Outcome.REFUSED, subject=named(of, request_id))
+    async with on_record(services, attempt), services.store.unit_of_work() as unit:
+        row = await find(unit, request_id if is_uuid7(request_id) else ABSENT_ID)
+        if row is None or row.originator != client.member or await is_absent_for(services, call, client, row.report):
+            raise NotFoundError("no such request, or none that you may decide")
+    own = await own_report(services, call, row.report, Role.RELEASER, event=event)
+    return own.caller, row, own
+
+
+def in_state(held: RequestT | None, *states: OnwardState) -> RequestT:
+    """Return a request that is held and stands in one of these states; ConflictError where it does not."""
+    if held is None or held.state not in states:
+        state = "gone" if held is None else held.state.value
+        raise ConflictError(f"the request is {state}: this cannot be done to it now", code="request-ended")
+    return held
+
+
+def ended_with(held: RequestT | None, call: Call, client: Client, act: PendingAct) -> RequestT | None:
+    """Return a request as it is once `client` ended the act about it; None where it does not wait for one.
+
+    Refused with the act, or to be decided still where the act was taken back by who asked for it.
+    """
+    if held is None or held.state is not OnwardState.AWAITING:
+        return None
+    if act.refuser == act.requester:
+        return _to_decide(held)
+    return replace(held, state=OnwardState.REFUSED, decided_at=call.now, decided_by=client.id, conditions=act.refusal)
+
+
+def as_it_stands(row: RequestT, waiting: Collection[str]) -> RequestT:
+    """Return a request as it is told; `waiting` are those whose act waits.
+
+    One whose second person did not come in time is to be decided still.
+    """
+    return _to_decide(row) if row.state is OnwardState.AWAITING and row.id not in waiting else row
+
+
+def _to_decide(row: RequestT) -> RequestT:
+    return replace(row, state=OnwardState.ASKED, decided_by=None, conditions=None)
