@@ -6,7 +6,7 @@ Does not: read files, know members, or decide who may read; it compares labels a
 """
 
 from exchange.markings.catalogue import Catalogue
-from exchange.markings.label import Label
+from exchange.markings.label import Label, label_from_json
 from exchange.markings.load import load_catalogue
 from exchange.markings.policy import Equivalence, Level, SecurityPolicy, Source, UnknownMarkingError
 from exchange.markings.stanag4774 import from_stanag4774, to_stanag4774
@@ -22,6 +22,7 @@ __all__ = [
     "Source",
     "UnknownMarkingError",
     "from_stanag4774",
+    "label_from_json",
     "load_catalogue",
     "parse_marking",
     "render_marking",

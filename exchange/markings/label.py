@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass
 
+from exchange.kernel.errors import MalformedError
+
 
 @dataclass(frozen=True, slots=True)
 class Label:
@@ -35,3 +37,31 @@ class Label:
             "releasable_to": list(self.releasable_to),
             "handling": list(self.handling),
         }
+
+
+_TEXTS = ("policy", "classification")
+_SETS = ("compartments", "releasable_to", "handling")
+
+
+def label_from_json(value: object) -> Label:
+    """Return the label that `as_json` wrote; MalformedError for anything else, nothing is guessed."""
+    if not isinstance(value, dict) or value.keys() != {*_TEXTS, *_SETS}:
+        raise MalformedError(f"a stored label does not have exactly the fields {', '.join(sorted((*_TEXTS, *_SETS)))}")
+    policy, classification = (_text(value[name], name) for name in _TEXTS)
+    sets = [_texts(value[name], name) for name in _SETS]
+    try:
+        return Label(policy, classification, *sets)
+    except ValueError as exc:
+        raise MalformedError(f"a stored label is not in its canonical order: {exc}") from exc
+
+
+def _text(value: object, name: str) -> str:
+    if not isinstance(value, str):
+        raise MalformedError(f"`{name}` of a stored label is not text")
+    return value
+
+
+def _texts(value: object, name: str) -> tuple[str, ...]:
+    if not isinstance(value, list):
+        raise MalformedError(f"`{name}` of a stored label is not a list")
+    return tuple(_text(item, name) for item in value)

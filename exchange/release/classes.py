@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping
 from functools import lru_cache
 
 from exchange.kernel import Canonical, MalformedError, canonical_bytes
-from exchange.markings import Label
+from exchange.markings import Label, label_from_json
 from exchange.release.facts import FIRST_TEXT, ClassFacts, Consent, PostedUnder
 from exchange.reports import Header
 
@@ -19,11 +19,8 @@ _FORMAT_WITH_CONSENTS = 2
 _FIRST_EDITION = 1
 
 _TEXT_FIELDS = ("agreement", "scope", "originator", "topic", "kind")
-_LABEL_TEXT_FIELDS = ("policy", "classification")
-_LABEL_SET_FIELDS = ("compartments", "releasable_to", "handling")
 _FIELDS = frozenset({"format", *_TEXT_FIELDS, "regions", "label", "part_labels"})
 _CONSENT_FIELDS = frozenset({"member", "labels", "purposes", "until_micros"})
-_LABEL_FIELDS = frozenset({*_LABEL_TEXT_FIELDS, *_LABEL_SET_FIELDS})
 
 ClassJson = dict[str, Canonical]
 
@@ -97,8 +94,8 @@ def class_from_json(value: object) -> ClassFacts:
     facts = ClassFacts(
         **{name: _text(fields[name], name) for name in _TEXT_FIELDS},
         regions=_texts(fields["regions"], "regions"),
-        label=_label(fields["label"]),
-        part_labels=tuple(_label(item) for item in labels),
+        label=label_from_json(fields["label"]),
+        part_labels=tuple(label_from_json(item) for item in labels),
         consents=_consents(fields["consents"]) if has_consents else (),
         edition=edition,
         crises=crises,
@@ -141,7 +138,7 @@ def _consent(value: object) -> Consent:
     labels, until = fields["labels"], fields["until_micros"]
     if not isinstance(labels, list) or not (until is None or type(until) is int):
         raise MalformedError("a consent of the class has no labels or no end")
-    made = tuple(_label(item) for item in labels)
+    made = tuple(label_from_json(item) for item in labels)
     purposes = _texts(fields["purposes"], "purposes")
     if made != _sorted_labels(made) or not made or purposes != tuple(sorted(set(purposes))):
         raise MalformedError("a consent of the class is not in its canonical order")
@@ -175,22 +172,6 @@ def _sorted_labels(labels: tuple[Label, ...]) -> tuple[Label, ...]:
 
 def _label_order(label: Label) -> bytes:
     return canonical_bytes(label.as_json())
-
-
-def _label(value: object) -> Label:
-    fields = _object(value, _LABEL_FIELDS, "label")
-    texts = {name: _text(fields[name], name) for name in _LABEL_TEXT_FIELDS}
-    sets = {name: _texts(fields[name], name) for name in _LABEL_SET_FIELDS}
-    try:
-        return Label(
-            texts["policy"],
-            texts["classification"],
-            sets["compartments"],
-            sets["releasable_to"],
-            sets["handling"],
-        )
-    except ValueError as exc:
-        raise MalformedError(f"a label of the class is not canonical: {exc}") from exc
 
 
 def _object(value: object, names: frozenset[str], place: str) -> Mapping[str, object]:

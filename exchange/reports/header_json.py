@@ -12,7 +12,7 @@ from typing import TypeVar
 from exchange.agreements import AgreementId
 from exchange.kernel.clock import parse_rfc3339, rfc3339
 from exchange.kernel.errors import MalformedError
-from exchange.markings import Label
+from exchange.markings import Label, label_from_json
 from exchange.members import MemberCode
 from exchange.reports.model import Header, PartHeader, Precedence, Protection, ReportId, ReportStatus
 
@@ -26,12 +26,10 @@ _FIELDS = frozenset(
     )
 )
 _PART_FIELDS = frozenset({"number", "label", "media_type", "name", "size_bytes", "protection", "sha256"})
-_LABEL_FIELDS = frozenset({"policy", "classification", "compartments", "releasable_to", "handling"})
 # What may stand beside what must: written for readers, or only from the second version on.
 _MAY_STAND = {
     _FIELDS: _FIELDS | {"marking", "status", "version", "conditions"},
     _PART_FIELDS: _PART_FIELDS | {"marking"},
-    _LABEL_FIELDS: _LABEL_FIELDS,
 }
 
 
@@ -99,7 +97,7 @@ def header_from_json(value: object) -> Header:
         regions=_texts(fields, "regions"),
         precedence=_choice(fields, "precedence", Precedence),
         subject=_optional(fields, "subject", _text),
-        label=_label(fields["label"]),
+        label=label_from_json(fields["label"]),
         posted_at=parse_rfc3339(_text(fields, "posted_at")),
         valid_until=_optional(fields, "valid_until", lambda given, name: parse_rfc3339(_text(given, name))),
         declassify_on=_optional(fields, "declassify_on", _day),
@@ -115,28 +113,13 @@ def _part(value: object) -> PartHeader:
     fields = _object(value, _PART_FIELDS)
     return PartHeader(
         number=_number(fields, "number"),
-        label=_label(fields["label"]),
+        label=label_from_json(fields["label"]),
         media_type=_text(fields, "media_type"),
         name=_text(fields, "name"),
         size_bytes=_number(fields, "size_bytes"),
         protection=_choice(fields, "protection", Protection),
         sha256=_text(fields, "sha256"),
     )
-
-
-def _label(value: object) -> Label:
-    fields = _object(value, _LABEL_FIELDS)
-    try:
-        return Label(
-            policy=_text(fields, "policy"),
-            classification=_text(fields, "classification"),
-            compartments=_texts(fields, "compartments"),
-            releasable_to=_texts(fields, "releasable_to"),
-            handling=_texts(fields, "handling"),
-        )
-    except ValueError as exc:
-        message = f"a stored label is not in its canonical order: {exc}"
-        raise MalformedError(message) from exc
 
 
 Fields = Mapping[str, object]

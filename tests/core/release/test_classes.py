@@ -168,9 +168,12 @@ STORED_LABELS = stored()["part_labels"]
         (stored(part_labels=[STORED_LABELS[0], STORED_LABELS[0]]), "not in its canonical order"),
         (stored(label=None), "label does not have exactly the fields"),
         (stored(label={**LABEL.as_json(), "extra": 1}), "label does not have exactly the fields"),
-        (stored(label={**LABEL.as_json(), "policy": None}), "`policy` of the class is not text"),
-        (stored(label={**LABEL.as_json(), "handling": "ORCON"}), "`handling` of the class is not a list"),
-        (stored(label={**LABEL.as_json(), "releasable_to": ["NOR", "GBR"]}), "a label of the class is not canonical"),
+        (stored(label={**LABEL.as_json(), "policy": None}), "`policy` of a stored label is not text"),
+        (stored(label={**LABEL.as_json(), "handling": "ORCON"}), "`handling` of a stored label is not a list"),
+        (
+            stored(label={**LABEL.as_json(), "releasable_to": ["NOR", "GBR"]}),
+            "a stored label is not in its canonical order",
+        ),
         (stored(part_labels=[None]), "label does not have exactly the fields"),
     ],
 )

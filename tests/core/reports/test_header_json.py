@@ -183,7 +183,7 @@ REMOVE = object()
         (("declassify_on",), 7, "`declassify_on` of a stored header is not text"),
         (("label",), None, "does not have exactly the fields"),
         (("label", "extra"), 1, "does not have exactly the fields"),
-        (("label", "policy"), None, "`policy` of a stored header is not text"),
+        (("label", "policy"), None, "`policy` of a stored label is not text"),
         (("label", "releasable_to"), ["NOR", "GBR"], "a stored label is not in its canonical order"),
         (("label", "handling"), ["ORCON", "ORCON"], "a stored label is not in its canonical order"),
         (("version",), True, "`version` of a stored header is not a count"),
