@@ -5,7 +5,7 @@ import socket
 import ssl
 from collections.abc import Iterator
 from contextlib import ExitStack
-from http.client import HTTPSConnection
+from http.client import HTTPConnection, HTTPSConnection
 from pathlib import Path
 
 import pytest
@@ -13,7 +13,13 @@ import pytest
 from exchange.audit import parse_note, verify_note
 from exchange.audit.witness import origin_hash
 from exchange.client.witness import Listening, WitnessError, new_witness
-from exchange.client.witness.service import LARGEST_BODY_BYTES, MOST_CONNECTIONS, WitnessServer
+from exchange.client.witness.service import (
+    LARGEST_BODY_BYTES,
+    MOST_CONNECTIONS,
+    MOST_OF_ONE_PLACE,
+    WitnessServer,
+    _place_of,
+)
 from tests.support.shown_log import MadeLog
 from tests.support.witness import NAME, Service, Witness, serving, write_tls
 
@@ -192,6 +198,45 @@ def test_too_many_connections_are_closed_and_others_served_again(impatient: Serv
 
     assert turned_away == b""
     assert impatient.call("POST", "/add-checkpoint", log.body(0))[0].status == 200
+
+
+def asked_from(address: str, service: Service, log: MadeLog) -> tuple[int, str | None]:
+    """Return how a question from this address is answered, and whether the connection goes on."""
+    line = HTTPConnection("127.0.0.1", service.port, timeout=20, source_address=(address, 0))
+    line.request("GET", f"/{origin_hash(log.origin)}/checkpoint")
+    answer = line.getresponse()
+    answer.read()
+    line.close()
+    return answer.status, answer.getheader("Connection")
+
+
+def test_who_knocks_from_one_place_leaves_half_to_the_log(service: Service, log: MadeLog) -> None:
+    assert service.call("POST", "/add-checkpoint", log.body(0))[0].status == 200
+    alone = asked_from("127.0.0.2", service, log)
+    # Each asks once and then says no more; the first one beyond what one place may hold is turned away.
+    held = [socket.create_connection(("127.0.0.1", service.port), timeout=20) for _ in range(MOST_OF_ONE_PLACE + 1)]
+    turned_away = held[-1].recv(1)
+    crowded = asked_from("127.0.0.2", service, log)
+    for line in held:
+        line.close()
+
+    assert turned_away == b""
+    assert alone == (200, None)
+    # Where half are held, it ends with its answer: else whoever asks again in time would hold its place for ever.
+    assert crowded == (200, "close")
+
+
+@pytest.mark.parametrize(
+    ("address", "place"),
+    [
+        ("192.0.2.7", "192.0.2.7/32"),
+        ("2001:db8:1:2:3::4", "2001:db8:1:2::/64"),
+        ("fe80::1%eth0", "fe80::/64"),
+        ("", ""),
+    ],
+)
+def test_place_is_an_address_or_the_network_of_one_site(address: str, place: str) -> None:
+    assert _place_of(address) == place
 
 
 def test_what_a_stranger_sends_steers_no_terminal(service: Service, caplog) -> None:

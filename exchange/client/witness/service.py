@@ -1,7 +1,8 @@
 """A witness as a small HTTP service (C2SP tlog-witness), with nothing but the standard library.
 
 Promises: TLS 1.3, or plain HTTP on loopback only; a body has a limit and every request a deadline, and what exceeds
-them holds one of a bounded number of connections for that long at most; a fault of ours is a 500 and no cosignature.
+them holds one of a bounded number of connections for that long at most, of which one place has half; where half are
+held a connection ends with its answer; a fault of ours is a 500 and no cosignature.
 Does not: decide (see `desk`), know who asks (the log's signature is what counts), or serve anything but the protocol.
 """
 
@@ -13,6 +14,7 @@ import socket
 import ssl
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -31,6 +33,8 @@ LARGEST_BODY_BYTES: Final = 128 * 1024
 REQUEST_SECONDS: Final = 15.0
 # A log and its monitors keep a handful open.
 MOST_CONNECTIONS: Final = 32
+# Nobody is asked who it is: whoever knocks from one place only leaves as many to the log.
+MOST_OF_ONE_PLACE: Final = MOST_CONNECTIONS // 2
 
 _PLAIN = "text/plain; charset=utf-8"
 _MONITORED = re.compile(r"/([0-9a-f]{64})/checkpoint")
@@ -58,7 +62,8 @@ class WitnessServer(ThreadingHTTPServer):
         self.desk = desk
         self.request_seconds = request_seconds
         self._context = context
-        self._places = threading.BoundedSemaphore(MOST_CONNECTIONS)
+        self._held: Counter[str] = Counter()
+        self._holding = threading.Lock()
         try:
             super().__init__(address, _Handler)
         except OSError as exc:
@@ -71,12 +76,33 @@ class WitnessServer(ThreadingHTTPServer):
         shown = f"[{host!s}]" if ":" in str(host) else str(host)
         return f"{'http' if self._context() is None else 'https'}://{shown}:{port}"
 
+    @property
+    def is_crowded(self) -> bool:
+        """Return whether so many connections are held that one ends with its answer: others may be waiting."""
+        with self._holding:
+            return self._held.total() > MOST_CONNECTIONS // 2
+
     def process_request(self, request: Any, client_address: Any) -> None:
         """Give a connection to a thread of its own, or close it where too many are open."""
-        if not self._places.acquire(blocking=False):
+        place = _place_of(client_address[0])
+        with self._holding:
+            is_full = self._held.total() >= MOST_CONNECTIONS or self._held[place] >= MOST_OF_ONE_PLACE
+            if not is_full:
+                self._held[place] += 1
+        if is_full:
             self.shutdown_request(request)
             return
-        super().process_request(request, client_address)
+        try:
+            super().process_request(request, client_address)
+        except BaseException:
+            self._give_back(place)
+            raise
+
+    def _give_back(self, place: str) -> None:
+        with self._holding:
+            self._held[place] -= 1
+            if not self._held[place]:
+                del self._held[place]
 
     def process_request_thread(self, request: Any, client_address: Any) -> None:
         """Serve one connection; the handshake happens here, where it keeps nobody else waiting."""
@@ -90,7 +116,7 @@ class WitnessServer(ThreadingHTTPServer):
             _log.info("connection ended: %s", type(exc).__name__)
             self.shutdown_request(request)
         finally:
-            self._places.release()
+            self._give_back(_place_of(client_address[0]))
 
     def handle_error(self, request: Any, client_address: Any) -> None:  # noqa: ARG002  the signature is the library's
         """Say what broke a connection, without a traceback on a terminal."""
@@ -186,6 +212,7 @@ class _Handler(BaseHTTPRequestHandler):
         self._send(Answer(status, f"{told}\n".encode(), _PLAIN))
 
     def _send(self, answer: Answer) -> None:
+        self.close_connection |= self.server.is_crowded
         self.connection.settimeout(self.server.request_seconds)
         self.send_response(answer.status)
         self.send_header("Content-Type", answer.content_type)
@@ -195,6 +222,15 @@ class _Handler(BaseHTTPRequestHandler):
             self.send_header("Connection", "close")
         self.end_headers()
         self.wfile.write(answer.content)
+
+
+def _place_of(address: str) -> str:
+    """Return what one caller has: an IPv4 address, or the network of an IPv6 one (RFC 6177: no site has less)."""
+    try:
+        network = ipaddress.ip_network((address.partition("%")[0], 64 if ":" in address else 32), strict=False)
+    except ValueError:
+        return address
+    return str(network)
 
 
 def _is_loopback(host: str) -> bool:
