@@ -1,9 +1,11 @@
 """`exchange report`: post, pull, list, watch, explain; a member's verbs over mutual TLS."""
 
 import json
+import os
 import time
 from collections.abc import Sequence
 from contextlib import suppress
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated
 
@@ -37,10 +39,13 @@ from exchange.cli.report_options import (
 )
 from exchange.cli.verbs import JsonOption, member_verb
 from exchange.client import ExchangeClient, ToldEvent, UnopenedEvent, WatchedEvent
+from exchange.kernel import ExchangeError, new_id
 from exchange.wire import HeaderBody, ReleaseTermsBody, ReportBody
 
 # How long `--follow` waits between two looks: soon enough for a person, cheap enough for a service with many readers.
 _FOLLOW_SECONDS = 2.0
+
+_ID_RANDOMNESS_BYTES = 10
 
 
 @reports.command("post")
@@ -228,8 +233,19 @@ def receipt(
 
 
 def _sent(client: ExchangeClient, report: ReportBody, files: list[Path], key: str | None) -> HeaderBody:
-    with ProgressBar("sending") as bar:
-        return client.uploads.post_files(report, files, idempotency_key=key, progress=bar)
+    # Whoever gave no key is told one where the rest does not arrive: without it nobody could go on.
+    key = key or new_id(datetime.now(UTC), os.urandom(_ID_RANDOMNESS_BYTES))
+    upload = client.uploads.begin(report, idempotency_key=key)
+    try:
+        with ProgressBar("sending") as bar:
+            return client.uploads.send_files(upload, files, progress=bar)
+    except (ExchangeError, KeyboardInterrupt):
+        until = f"{upload.given_up_at.astimezone(UTC):%Y-%m-%d %H:%M:%SZ}"
+        output.note(
+            f"what has come is kept until {until}: the same command with `--idempotency-key {key}` goes on with it,"
+            f" `exchange report uploads give-up {upload.id}` ends it"
+        )
+        raise
 
 
 def _follow(client: ExchangeClient, filters: dict[str, str | None], *, as_json: bool) -> None:

@@ -73,7 +73,10 @@ class Uploads:
         `files` are the contents of the parts of `report`, in order. With the key of an earlier try what has come
         already is not sent again.
         """
-        upload = self.begin(report, idempotency_key=idempotency_key)
+        return self.send_files(self.begin(report, idempotency_key=idempotency_key), files, progress=progress)
+
+    def send_files(self, upload: UploadBody, files: Sequence[Path], *, progress: Progress | None = None) -> HeaderBody:
+        """Send the file of each part that has not come, complete the report, and return its header; as `post_files`."""
         total = sum(part.size_bytes for part in upload.parts)
         before = 0
         for part, file in zip(upload.parts, files, strict=True):

@@ -193,7 +193,8 @@ async def _discard(services: Services, new: _Begun) -> None:
 async def _require_room(services: Services, unit: UnitOfWork, client: Client) -> None:
     if await unit.uploads().open_of(client.id) >= services.uploads.open_per_client:
         most = services.uploads.open_per_client
-        told = f"{most} reports of this client are not complete: complete or give up one (`GET /v1/uploads`)"
+        how = "`exchange report uploads`, `GET /v1/uploads`"
+        told = f"{most} reports of this client are not complete: complete or give up one ({how})"
         raise LimitExceededError(told, retry_after_seconds=_COME_BACK_SECONDS)
 
 

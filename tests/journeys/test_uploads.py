@@ -45,13 +45,17 @@ def test_what_was_not_completed_is_found_and_given_up(house, tmp_path):
     page = tmp_path / "page.pdf"
     page.write_bytes(b"no page")
     before = {each["id"] for each in house.as_("gbr", "report", "uploads", "list", "--json").json}
-    for _ in range(2):
-        # Its first part comes whole, its second is none of its type.
-        assert house.post(*MARKING, "--stream", files=(note, page)).code == 1
+    # Its first part comes whole, its second is none of its type.
+    failed = [house.post(*MARKING, "--stream", files=(note, page)) for _ in range(2)]
 
     found = house.as_("gbr", "report", "uploads", "list", "--json").json
     ids = [each["id"] for each in found if each["id"] not in before]
     assert [(each["parts"], each["parts_received"], each["received_bytes"]) for each in found[-2:]] == [(2, 1, 14)] * 2
+    # Whoever gave no key is told how to go on, and how to end it.
+    assert [ran.code for ran in failed] == [1, 1]
+    assert all(
+        f"give-up {each}" in ran.err and "--idempotency-key" in ran.err for each, ran in zip(ids, failed, strict=True)
+    )
     given_up = house.as_("gbr", "report", "uploads", "give-up", *ids, "--json")
 
     assert (given_up.code, given_up.json) == (0, [{"id": each} for each in ids])
