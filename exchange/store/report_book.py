@@ -45,6 +45,8 @@ from exchange.store.tables import (
     ReportTable,
 )
 
+_KINDS = tuple(kind.value for kind in NoticeKind)
+
 
 class ReportBook:
     """Reports and what surrounds them, in one transaction."""
@@ -258,9 +260,9 @@ class ReportBook:
             await self._session.execute(insert(NoticeTable), [_notice_columns(row) for row in rows])
 
     async def notices(self, client_id: str, *, after: int = 0, limit: int = 100) -> list[NoticeRow]:
-        """Return what one client is to be told behind a number, in order."""
+        """Return what one client is to be told behind a number, in order; kinds of a newer version are not told."""
         row = NoticeTable
-        which = (col(row.client_id) == client_id, col(row.number) > after)
+        which = (col(row.client_id) == client_id, col(row.number) > after, col(row.kind).in_(_KINDS))
         found = await self._session.scalars(select(row).where(*which).order_by(col(row.number)).limit(limit))
         return [_notice(each) for each in found]
 

@@ -83,6 +83,16 @@ async def test_pages_join_without_a_gap_and_a_cursor_serves_its_reader_alone(tol
         await usecases.list_reports(told.services, told.call("NOR reader"), usecases.ListQuery(cursor=after))
 
 
+async def test_kind_that_a_newer_version_tells_is_not_shown_and_keeps_no_other_away(told: World) -> None:
+    first, second = [await told.post(label=LOWER) for _ in range(2)]
+    for report in (first, second):
+        await read(told, report)
+        await usecases.recall_report(told.services, told.call("GBR releaser"), report, "at risk")
+    told.sql("UPDATE report_notice SET kind = 'pondered' WHERE report_id = $1", first)
+
+    assert [item.row.report for item in (await notices(told, "NOR reader", limit=1)).items] == [second]
+
+
 async def test_look_is_an_entry_with_what_was_shown(told: World) -> None:
     report = await told.post(label=LOWER)
     await read(told, report)
