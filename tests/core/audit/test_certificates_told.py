@@ -24,6 +24,10 @@ def entry(event: str, *marks: CertificateMark, kind: str = "client", outcome: st
     }
 
 
+def test_mark_of_a_certificate_whose_key_is_not_known_has_none_for_it() -> None:
+    assert (KEYLESS.certificate, KEYLESS.key) == (MARK.certificate, "")
+
+
 def row(**fields: Any) -> CertificateKept:
     known = {"client": "c1", "thumbprint": "t1", "public_key": "k1", "blind": BLIND, "added_at": 5}
     return CertificateKept(**(known | fields))

@@ -61,6 +61,7 @@ def test_each_of_several_rows_is_looked_at() -> None:
     untold = list(newest.untold(rows, before=10, now=20))
 
     assert [each.told.name for each in untold] == [KEY, CLIENT]
+    assert not any(each.told.is_over for each in untold)
     assert all(each.told.version == version for each, version in zip(untold, (0, 2), strict=True))
 
 

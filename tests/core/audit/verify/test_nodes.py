@@ -74,7 +74,12 @@ def test_deleted_entry_whose_place_was_filled_is_noticed_by_the_heartbeat():
     boot = lived()
     boot.written[2] = boot.seal(3, purpose="other")
 
-    assert told(logged(boot).verify(node_keys=KEYS)) == [(Step.HEARTBEATS, 1)]
+    log = logged(boot)
+    verification = log.verify(node_keys=KEYS)
+
+    assert told(verification) == [(Step.HEARTBEATS, 1)]
+    (finding,) = verification.findings
+    assert (finding.place, finding.entry) == ("entry 1", parse_entry(log.contents[1])["id"])
 
 
 def test_forged_row_of_a_boot_of_its_own_is_noticed():
