@@ -20,6 +20,8 @@ _PATH: Final = "/v1/stream"
 _FACTS: Final = TypeAdapter(dict[str, str])
 _UNOPENED: Final = TypeAdapter(dict[str, str | None])
 _LONGEST_LINE_BYTES: Final = 1024 * 1024
+# Of milliseconds to wait: of thousands of digits no number can be made.
+_MOST_DIGITS: Final = 9
 # Three times what the exchange is silent for at most: what is silent longer is a connection that is gone.
 _SILENCE_SECONDS: Final = 60.0
 _USUAL_PAUSE_SECONDS: Final = 2.0
@@ -94,8 +96,8 @@ def _once(transport: Transport, reading: _Reading, purpose: str | None) -> Itera
         for fields in events_of(answer.iter_bytes()):
             # (2) whole: from here on it is not asked for again
             reading.cursor = fields.get("id", reading.cursor)
-            if fields.get("retry", "").isdecimal():
-                reading.pause_seconds = min(int(fields["retry"]) / 1000, LONGEST_WAIT_SECONDS)
+            if (wait := fields.get("retry", "")[:_MOST_DIGITS]).isdecimal():
+                reading.pause_seconds = min(int(wait) / 1000, LONGEST_WAIT_SECONDS)
             match fields.get("event"):
                 case "report":
                     yield StreamEvent(_header(fields.get("data", "")), reading.cursor or "")

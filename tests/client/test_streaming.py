@@ -4,6 +4,7 @@ import httpx2
 import pytest
 
 from exchange.client import AnswerError, ConnectionFailedError, ProblemError, ToldEvent, UnopenedEvent
+from exchange.client.exports import LONGEST_WAIT_SECONDS
 from exchange.client.streaming import events_of
 from tests.client.test_exports import answering, breaking, problem
 
@@ -171,3 +172,11 @@ def test_events_are_the_same_however_they_are_cut(size: int):
 
     assert list(events_of(chunks)) == list(events_of([told]))
     assert [fields.get("event") for fields in events_of(chunks)] == [None, "report", None, "end"]
+
+
+def test_wait_of_very_many_digits_is_the_longest_one(line):
+    ended = b"retry: " + b"9" * 5_000 + b'\nevent: end\ndata: {"why":"aged"}\n\n'
+    one = line(answering(BEGUN + ended, BEGUN + report("c1")))
+
+    assert [event.cursor for event in taken(one, 1)] == ["c1"]
+    assert one.pauses == [LONGEST_WAIT_SECONDS]
