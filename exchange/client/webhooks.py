@@ -23,6 +23,9 @@ from exchange.wire import (
 
 _PATH: Final = "/v1/subscriptions"
 
+_MOST_DIGITS: Final = 12
+"""Of a time in seconds: of thousands of digits no number can be made."""
+
 TOLERANCE_SECONDS: Final = 300
 """How far a message's time may be from the receiver's: what is older was recorded by somebody and sent again."""
 
@@ -74,12 +77,14 @@ def check_webhook(secret: str, headers: Mapping[str, str], body: bytes, *, now_s
     `headers` are those of the request, their names in lower case. Raises MalformedError for every other message.
     """
     message_id, seconds = headers.get("webhook-id", ""), headers.get("webhook-timestamp", "")
-    if not message_id or not seconds.isascii() or not seconds.isdecimal():
+    # Anybody may send to a receiver: nothing is made of what cannot be an exchange's.
+    is_time = seconds.isascii() and seconds.isdecimal() and len(seconds) <= _MOST_DIGITS
+    if not message_id or not message_id.isascii() or not is_time:
         raise MalformedError("no webhook: it has no id or no time")
     if abs(int(seconds) - now_seconds) > TOLERANCE_SECONDS:
         raise MalformedError("the webhook is not of now: it may have been recorded and sent again")
     wanted = WebhookKey(secret).sign(message_id, int(seconds), body)
     given = headers.get("webhook-signature", "").split(" ")
-    if not any(hmac.compare_digest(wanted.encode(), one.encode()) for one in given):
+    if not any(hmac.compare_digest(wanted.encode(), one.encode(errors="replace")) for one in given):
         raise MalformedError("the webhook was not signed with this secret")
     return message_id
