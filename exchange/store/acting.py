@@ -14,7 +14,7 @@ from sqlmodel import col
 
 from exchange.audit import Actor, EntryDraft, Outcome
 from exchange.kernel import ConflictError, ForbiddenError, NotAuthenticatedError
-from exchange.members import Client
+from exchange.members import Client, Standing
 from exchange.release import Reason
 from exchange.store.tables import CertificateTable, ClientTable, MemberTable, PolicyStateTable
 
@@ -47,6 +47,7 @@ class Acting:
         self._actors: dict[str, Actor] = {}
         self._others: dict[str, Client] = {}
         self._changed: set[str] = set()
+        self._parted: set[str] = set()
 
     def note(self, draft: EntryDraft) -> None:
         """Note who did what an entry says was done."""
@@ -62,6 +63,10 @@ class Acting:
         """Note that the unit itself changes this client or member: who ends its own right did so while it had it."""
         self._changed.add(name)
 
+    def parted(self, client_id: str) -> None:
+        """Note that the unit itself ends the use of a certificate of this client, which may be the caller's."""
+        self._parted.add(client_id)
+
     async def require(self, current: CurrentClient) -> None:
         """Hold whoever was noted; raise where its right has been taken away, or what it may do changed, meanwhile.
 
@@ -69,7 +74,8 @@ class Acting:
         is in use no more, ConflictError for another clearance and for another version of whom the act rests on.
         """
         for client_id, actor in sorted(self._actors.items()):
-            if not {client_id, actor.member} & self._changed:
+            # Its own next version was written over the one that it was read as: what came between is a conflict.
+            if client_id not in self._changed:
                 await self._hold(client_id, actor.member or "")
                 await self._require_actor(await current(client_id), actor)
         for client_id, client in sorted(self._others.items()):
@@ -82,14 +88,21 @@ class Acting:
             await self._session.scalar(first.with_for_update(read=True))
 
     async def _require_actor(self, client: Client | None, actor: Actor) -> None:
-        if client is None or not client.is_active:
+        if client is None or not self._is_active(client):
             raise ForbiddenError("this client is suspended or revoked", code=Reason.CLIENT_SUSPENDED.value)
-        row = CertificateTable
-        used = (col(row.thumbprint) == actor.thumbprint, col(row.client_id) == client.id, col(row.removed_at).is_(None))
-        if await self._session.scalar(select(col(row.thumbprint)).where(*used)) is None:
+        if client.id not in self._parted and not await self._uses(client, actor.thumbprint):
             raise NotAuthenticatedError("this certificate is not enrolled: ask the exchange's operator to enrol it")
         if (client.clearance.level, client.clearance.compartments) != (actor.level, actor.compartments):
             raise ConflictError("your clearance was changed meanwhile: ask again")
+
+    def _is_active(self, client: Client) -> bool:
+        # What the unit itself ended was there before it.
+        return client.standing is Standing.ACTIVE if client.member in self._changed else client.is_active
+
+    async def _uses(self, client: Client, thumbprint: str | None) -> bool:
+        row = CertificateTable
+        used = (col(row.thumbprint) == thumbprint, col(row.client_id) == client.id, col(row.removed_at).is_(None))
+        return await self._session.scalar(select(col(row.thumbprint)).where(*used)) is not None
 
 
 def _first_client(client_id: str) -> Select[Any]:

@@ -185,7 +185,7 @@ class UnitOfWork:
 
     async def remove_certificate(self, client_id: str, thumbprint: str) -> CertificateMark | None:
         """End the use of a certificate and return its mark; NotFoundError where the client does not use it."""
-        self._acting.changed(client_id)
+        self._acting.parted(client_id)
         return await self._certificates().remove(client_id, thumbprint)
 
     async def end_certificate(self, client_id: str, thumbprint: str) -> bool:
