@@ -43,7 +43,10 @@ class SubscriptionBook:
         return await self._found()
 
     async def of_members(self, members: Collection[str]) -> list[str]:
-        """Return the subscriptions of the clients of these members; what each may know is decided when it is told."""
+        """Return the subscriptions of the clients of these members, held: whoever ends one ends what is queued for it.
+
+        What each may know is decided when it is told.
+        """
         subscription, client = SubscriptionTable, ClientTable
         chosen = (
             select(col(subscription.id))
@@ -51,7 +54,8 @@ class SubscriptionBook:
             .where(col(subscription.ended_at).is_(None), col(client.superseded_at).is_(None))
             .where(col(client.member).in_(members))
         )
-        return list(await self._session.scalars(chosen.order_by(col(subscription.id))))
+        held = chosen.order_by(col(subscription.id)).with_for_update(read=True, of=subscription)
+        return list(await self._session.scalars(held))
 
     async def one(self, subscription_id: str) -> SubscriptionRow | None:
         """Return a subscription that has not ended, held to the end of the unit."""

@@ -15,6 +15,7 @@ from exchange.store import UnitOfWork
 from exchange.store.crisis_book import CrisisBook
 from exchange.store.proxy_book import ProxyBook
 from exchange.store.signatory_keys import SignatoryKeys
+from exchange.store.subscriptions import SubscriptionBook
 from exchange.usecases import ClearanceChange, amending, consultations, derivations, onward_release
 from exchange.usecases.recording import codes_of
 from tests.support import deriving
@@ -169,6 +170,25 @@ async def test_member_is_suspended_behind_who_is_being_enrolled_for_it(
     assert (await types_by_place(populated))[-2:] == ["client.enrolled", "member.suspended"]
 
 
+@pytest.mark.parametrize("what", ["suspends", "removes"])
+async def test_who_is_revoked_meanwhile_ends_nothing_of_its_own_either(
+    populated: World, monkeypatch: pytest.MonkeyPatch, what: str
+) -> None:
+    await populated.enrol("NOR operator", "NOR", "operator")
+    services, call, client = populated.services, populated.call("NOR operator"), populated.clients["NOR operator"]
+    module = import_module(f"exchange.usecases.{'members' if what == 'suspends' else 'clients'}")
+    done_behind(monkeypatch, module, "admit_operator", lambda: taken_away(populated, "revoked", "NOR operator"))
+    if what == "suspends":
+        ending: Awaitable[Any] = usecases.suspend_member(services, call, "NOR")
+    else:
+        ending = usecases.remove_certificate(services, call, client.id, thumbprint_of("NOR operator"))
+    made = await populated.attempt(ending)
+
+    assert isinstance(made.error, ForbiddenError)
+    assert populated.sql("SELECT count(*) FROM member WHERE standing <> 'active'") == [(0,)]
+    assert populated.sql("SELECT count(*) FROM client_certificate WHERE removed_at IS NOT NULL") == [(0,)]
+
+
 # ── what it rests on ────────────────────────────────────────────────────────────────────────────────────────────────
 
 
@@ -271,3 +291,14 @@ async def test_agreement_is_suspended_behind_the_consent_to_posting_that_rests_o
     await at_once(monkeypatch, owner, step, consenting, suspending)
 
     assert (await types_by_place(world))[-1] == "agreement.suspended"
+
+
+async def test_webhook_that_is_removed_while_something_is_queued_for_it_leaves_nothing_behind(
+    populated: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    services, reader = populated.services, populated.call("NOR reader")
+    added = (await usecases.add_subscription(services, reader, "https://desk.example/told")).value.row.id
+    asking = usecases.request_information(services, populated.call("GBR reader"), populated.wanted())
+    await at_once(monkeypatch, SubscriptionBook, "queue", asking, usecases.remove_subscription(services, reader, added))
+
+    assert populated.sql("SELECT count(*) FROM subscription_delivery") == [(0,)]
