@@ -134,12 +134,15 @@ def test_log_restored_from_yesterday_is_noticed_by_receipt(tmp_path):
         each.unlink()
     for each in yesterday.iterdir():
         shutil.copy(each, home.folder)
-    # What this host signed last says that the log was longer: nothing is signed any more, whatever is recorded.
+    # What this host signed last says that the log was longer. Over that the exchange would not start: who hides the loss
+    # takes the file away, and the log goes on as another one.
     assert home.operate("audit", "verify", "--key", keys).code == 1
+    (home.folder / "log" / "last-signed.json").unlink()
     with served(home.folder, tmp_path / "third.log") as home.url:
         ran = home.as_("nor", "audit", "check-receipts", kept, "--key", keys, "--json")
 
     assert ran.code == 1
     owed = {each["entry"]: each["why"] for each in ran.json["findings"]}
     assert "the log was cut" in owed[lost.entry]
-    assert any(entry is None and "the log shows fewer: cut" in why for entry, why in owed.items()), ran.out
+    told = ("the log shows fewer: cut", "two histories")
+    assert any(entry is None and any(word in why for word in told) for entry, why in owed.items()), ran.out
