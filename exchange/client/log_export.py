@@ -5,17 +5,17 @@ hashes that differ from the entries, or as a root that no checkpoint was signed 
 """
 
 import re
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import BinaryIO, Final
 
 from exchange.audit import checkpoint_in
 from exchange.audit.export import Place, Statement, check_spelling, has_personal, read_head, read_statement
 from exchange.audit.note import LARGEST_NOTE_BYTES
-from exchange.audit.rows_told import RowName
 from exchange.audit.tile_paths import TILE_WIDTH, BundlePath, TilePath
 from exchange.audit.tiles import grow_tiles
-from exchange.audit.verify import KeptCheckpoint, PendingEntry, StoredEntry
+from exchange.audit.verify import KeptCheckpoint
+from exchange.client.bare_source import BareSource
 from exchange.kernel import InvalidError, MalformedError
 
 _COMPLETE: Final = re.compile(rb'\{"complete":')
@@ -32,7 +32,7 @@ def export_lines(file: BinaryIO) -> Iterator[bytes]:
         yield line
 
 
-class LogExport:
+class LogExport(BareSource):
     """A source of one file. Raises InvalidError where it is no export, or not one of a whole log."""
 
     has_entries = True
@@ -68,26 +68,6 @@ class LogExport:
         with self._path.open("rb") as file:
             file.seek(self._offsets[path.index])
             return [read_head(file.readline(_LONGEST_LINE_BYTES))[2] for _ in range(path.width)]
-
-    def stored(self, path: BundlePath) -> Sequence[StoredEntry | None] | None:  # noqa: ARG002  files have no columns
-        """Return None: there are no columns beside files."""
-        return None
-
-    def personal_keys(self) -> None:
-        """Return None: no keys are shown."""
-
-    def kept_rows(self, names: Collection[RowName]) -> None:
-        """Return None: no rows are shown."""
-
-    def kept_certificates(self) -> None:
-        """Return None: no rows are shown."""
-
-    def current_rows(self) -> None:
-        """Return None: no rows are shown."""
-
-    def pending(self) -> Sequence[PendingEntry]:
-        """Return nothing: what waits is not exported."""
-        return ()
 
     def _indexed(self) -> tuple[list[bytes], Statement]:
         """Return the leaf hashes in order and the last line; remember where each bundle begins."""

@@ -6,7 +6,7 @@
 
 import os
 import stat
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -14,10 +14,10 @@ from exchange.audit import checkpoint_in
 from exchange.audit.bundles import parse_bundle, render_bundle
 from exchange.audit.merkle import HASH_BYTES
 from exchange.audit.note import LARGEST_NOTE_BYTES
-from exchange.audit.rows_told import RowName
 from exchange.audit.shape import LARGEST_ENTRY_BYTES
 from exchange.audit.tile_paths import TILE_WIDTH, BundlePath, TilePath, bundles_of_size, tiles_of_size
-from exchange.audit.verify import KeptCheckpoint, PendingEntry, Source, StoredEntry
+from exchange.audit.verify import KeptCheckpoint, Source
+from exchange.client.bare_source import BareSource
 from exchange.kernel import InvalidError, MalformedError
 from exchange.kernel.files import place_file, sync_folder
 
@@ -31,7 +31,7 @@ OLDER: Final = "checkpoints"
 Progress = Callable[[int, int], None]
 
 
-class LogFolder:
+class LogFolder(BareSource):
     """A source of files. Raises InvalidError where the folder is no log at all."""
 
     def __init__(self, root: Path) -> None:
@@ -70,26 +70,6 @@ class LogFolder:
             return parse_bundle(held, path.width)
         full = _read(self._root / str(BundlePath(path.index)), _LARGEST_BUNDLE)
         return None if full is None else parse_bundle(full, TILE_WIDTH)[: path.width]
-
-    def stored(self, path: BundlePath) -> Sequence[StoredEntry | None] | None:  # noqa: ARG002  files have no columns
-        """Return None: there are no columns beside files."""
-        return None
-
-    def personal_keys(self) -> None:
-        """Return None: no keys are shown."""
-
-    def kept_rows(self, names: Collection[RowName]) -> None:
-        """Return None: no rows are shown."""
-
-    def kept_certificates(self) -> None:
-        """Return None: no rows are shown."""
-
-    def current_rows(self) -> None:
-        """Return None: no rows are shown."""
-
-    def pending(self) -> Sequence[PendingEntry]:
-        """Return nothing: what waits is no file yet."""
-        return ()
 
     def _either(self, path: TilePath, full: TilePath, largest: int) -> bytes | None:
         held = _read(self._root / str(path), largest)

@@ -1,15 +1,15 @@
 """What the exchange shows of its log: checkpoints, tiles, bundles, proofs; bytes as they came, not believed here."""
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from http import HTTPStatus
 
 import httpx2
 from pydantic import ValidationError
 
 from exchange.audit import BundlePath, TilePath, checkpoint_in, parse_bundle
-from exchange.audit.rows_told import RowName
-from exchange.audit.verify import KeptCheckpoint, PendingEntry, StoredEntry
+from exchange.audit.verify import KeptCheckpoint
 from exchange.client.answers import parsed
+from exchange.client.bare_source import BareSource
 from exchange.client.errors import AnswerError, ProblemError
 from exchange.client.transport import Body, Transport
 from exchange.kernel import InvalidError, MalformedError, is_uuid7
@@ -91,7 +91,7 @@ class LogReads:
         return answer.content
 
 
-class LogAddress:
+class LogAddress(BareSource):
     """A log at an address, as a source for the verifier. A member's auditor gets no entries, their hashes only."""
 
     def __init__(self, reads: LogReads) -> None:
@@ -135,26 +135,6 @@ class LogAddress:
         """Return the entries of a bundle."""
         content = self._reads.bundle(path)
         return None if content is None else parse_bundle(content, path.width)
-
-    def stored(self, path: BundlePath) -> Sequence[StoredEntry | None] | None:  # noqa: ARG002  columns stay inside
-        """Return None: columns are not shown."""
-        return None
-
-    def personal_keys(self) -> None:
-        """Return None: no keys are shown."""
-
-    def kept_rows(self, names: Collection[RowName]) -> None:
-        """Return None: no rows are shown."""
-
-    def kept_certificates(self) -> None:
-        """Return None: no rows are shown."""
-
-    def current_rows(self) -> None:
-        """Return None: no rows are shown."""
-
-    def pending(self) -> Sequence[PendingEntry]:
-        """Return nothing: what waits is not shown."""
-        return ()
 
 
 def size_of(note: bytes) -> int:
