@@ -1,6 +1,7 @@
 """Sealing a report for the store: its header, and a fresh key for each part, each bound to its place and label."""
 
 from collections.abc import AsyncIterator, Iterable, Sequence
+from dataclasses import replace
 from functools import cache
 
 import orjson
@@ -53,27 +54,13 @@ async def reseal_report(
     `under` is what stood when it was first posted.
     """
     facts = class_facts(header, under=under)
-    digest = class_digest(facts)
-    context = header_context(header.id, header.version, digest)
     plain = stored_json(services, header) if header_json is None else header_json
-    sealed = await services.custodian.seal_header(header.agreement, plain, context)
+    report = await _with_header(services, header, facts, plain)
     parts = [
         await _seal_part(services, header, facts, part, content)
         for part, content in zip(header.parts, contents, strict=True)
     ]
-    return NewReport(
-        id=header.id,
-        version=header.version,
-        facts=facts,
-        digest=digest,
-        precedence=header.precedence,
-        posted_at=header.posted_at,
-        valid_until=header.valid_until,
-        supersedes=header.supersedes,
-        header=as_stored(sealed),
-        parts=tuple(parts),
-        declassify_on=None if header.declassify_on is None else first_moment(header.declassify_on),
-    )
+    return replace(report, parts=tuple(parts))
 
 
 async def reseal_header(
@@ -84,9 +71,14 @@ async def reseal_header(
     `under` is what stood when it was first posted.
     """
     facts = class_facts(header, consents, under=under)
+    return await _with_header(services, header, facts, stored_json(services, header))
+
+
+async def _with_header(services: Services, header: Header, facts: ClassFacts, plain: bytes) -> NewReport:
+    """Return a report without its parts, its header sealed for the class of these facts."""
     digest = class_digest(facts)
     context = header_context(header.id, header.version, digest)
-    sealed = await services.custodian.seal_header(header.agreement, stored_json(services, header), context)
+    sealed = await services.custodian.seal_header(header.agreement, plain, context)
     return NewReport(
         id=header.id,
         version=header.version,
