@@ -6,15 +6,13 @@ count is kept for the next entry.
 Does not: answer, know a name or a certificate, note who hangs up without a word or does not trust this server.
 """
 
-import asyncio
 import logging
 import ssl
 from collections import Counter
 from collections.abc import Awaitable, Callable
 from enum import Enum
-from types import TracebackType
-from typing import Self
 
+from exchange.entrypoints.http.paced import PacedRecord
 from exchange.kernel import ExchangeError
 
 PAUSE_SECONDS = 60.0
@@ -70,28 +68,14 @@ def wrong_with(fault: Exception) -> Wrong | None:
     return _OF_HANDSHAKES.get(fault.reason or "", Wrong.NO_TLS)
 
 
-class Strangers:
+class Strangers(PacedRecord):
     """Counts who was refused, and records it; `async with`, so that nothing counted is lost at the end."""
 
     def __init__(self, record: Record, *, pause_seconds: float = PAUSE_SECONDS) -> None:
+        super().__init__(pause_seconds, name="strangers")
         self._record = record
-        self._pause_seconds = pause_seconds
         self._counts: Counter[str] = Counter()
         self._source = ""
-        self._later: asyncio.TimerHandle | None = None
-        self._writing: asyncio.Task[None] | None = None
-
-    async def __aenter__(self) -> Self:
-        return self
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, fault: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        if self._later is not None:
-            self._later.cancel()
-        if self._writing is not None:
-            await self._writing
-        await self._write()
 
     def note(self, source: str, fault: Exception) -> None:
         """Note a handshake from `source` that ended in `fault`."""
@@ -103,18 +87,10 @@ class Strangers:
         """Note a connection from `source` with which this was wrong."""
         self._source = self._source or source
         self._counts[wrong.value] += 1
-        if self._later is None:
-            self._begin()
+        self._noted()
 
-    def _begin(self) -> None:
-        loop = asyncio.get_running_loop()
-        self._later = loop.call_later(self._pause_seconds, self._go_on)
-        self._writing = loop.create_task(self._write(), name="strangers")
-
-    def _go_on(self) -> None:
-        self._later = None
-        if self._counts:
-            self._begin()
+    def _is_waiting(self) -> bool:
+        return bool(self._counts)
 
     async def _write(self) -> None:
         counts, source = self._counts, self._source

@@ -7,14 +7,13 @@ Does not: decide what is taken up (`trust`), or keep anything back until it is r
 is out with its list, whether the log can be written or not.
 """
 
-import asyncio
 import logging
 from collections import deque
 from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass, field
-from types import TracebackType
-from typing import Final, Self
+from typing import Final
 
+from exchange.entrypoints.http.paced import PacedRecord
 from exchange.kernel import ExchangeError
 from exchange.usecases import TakenUp
 
@@ -36,27 +35,13 @@ class _Waiting:
     count: int = 0
 
 
-class TrustNews:
+class TrustNews(PacedRecord):
     """Records what is noted; `async with`, so that nothing is lost at the end."""
 
     def __init__(self, record: Record, *, pause_seconds: float = PAUSE_SECONDS) -> None:
+        super().__init__(pause_seconds, name="news of trust")
         self._record = record
-        self._pause_seconds = pause_seconds
         self._waiting: dict[tuple[str, bool], _Waiting] = {}
-        self._later: asyncio.TimerHandle | None = None
-        self._writing: asyncio.Task[None] | None = None
-
-    async def __aenter__(self) -> Self:
-        return self
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, fault: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        if self._later is not None:
-            self._later.cancel()
-        if self._writing is not None:
-            await self._writing
-        await self._write()
 
     async def begin(self, in_use: dict[str, list[str]]) -> None:
         """Record what this process begins with, by kind."""
@@ -69,18 +54,10 @@ class TrustNews:
             waiting = self._waiting.setdefault((kind, is_taken), _Waiting())
             waiting.told.append(each)
             waiting.count += 1
-        if self._waiting and self._later is None:
-            self._begin()
+        self._noted()
 
-    def _begin(self) -> None:
-        loop = asyncio.get_running_loop()
-        self._later = loop.call_later(self._pause_seconds, self._go_on)
-        self._writing = loop.create_task(self._write(), name="news of trust")
-
-    def _go_on(self) -> None:
-        self._later = None
-        if self._waiting:
-            self._begin()
+    def _is_waiting(self) -> bool:
+        return bool(self._waiting)
 
     async def _write(self) -> None:
         waiting, self._waiting = self._waiting, {}
