@@ -1,6 +1,7 @@
 """The composed service stays shut: one port, no root, no capability, nothing to write but its volumes, no secret in sight."""
 
 import re
+import subprocess
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -42,13 +43,42 @@ def test_only_the_edge_is_published() -> None:
     assert published == {"edge": ["${EXCHANGE_PORT:-8443}:8443"]}
 
 
-def test_edge_tells_strangers_of_no_authority_that_it_believes() -> None:
-    lines = edge_lines()
+@pytest.mark.parametrize(
+    ("version", "is_silent"),
+    [
+        ("1.27.2", True),
+        ("1.27.10", True),
+        ("1.28.0 (Ubuntu)", True),
+        ("1.31.3", True),
+        ("1.27.1", False),
+        ("1.9.9", False),
+    ],
+)
+def test_edge_tells_strangers_of_no_authority_that_it_believes(tmp_path: Path, version: str, is_silent: bool) -> None:
+    nginx = tmp_path / "nginx"
+    nginx.write_text(f'#!/bin/bash\n[ "$1" = -v ] && echo "nginx version: nginx/{version}" >&2 || echo "started $*"\n')
+    nginx.chmod(0o755)
+    started = subprocess.run(
+        ["/bin/bash", ROOT / "deploy" / "edge.sh"],
+        env={"PATH": f"{tmp_path}:/usr/bin:/bin", "TMPDIR": str(tmp_path)},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
 
     # What `ssl_client_certificate` names stands in the handshake's request for a certificate, for anybody to read.
-    assert not [line for line in lines if line.startswith("ssl_client_certificate")]
-    assert "ssl_verify_client on;" in lines
-    assert "ssl_trusted_certificate /edge/authorities.pem;" in lines
+    directive = "ssl_trusted_certificate" if is_silent else "ssl_client_certificate"
+    assert (tmp_path / "believed.conf").read_text() == f"{directive} /edge/authorities.pem;\n"
+    assert ("names of all authorities" in started.stderr) is not is_silent
+    assert started.stdout == "started -c /etc/exchange/edge.conf -g daemon off;\n"
+
+
+def test_edge_believes_whom_its_script_says() -> None:
+    lines = edge_lines()
+
+    assert service("edge")["entrypoint"] == ["bash", "/etc/exchange/edge.sh"]
+    assert {"ssl_verify_client on;", "include /tmp/believed.conf;"} <= set(lines)
+    assert not [line for line in lines if line.startswith(("ssl_client_certificate", "ssl_trusted_certificate"))]
 
 
 def test_nodes_and_database_have_no_way_out() -> None:
