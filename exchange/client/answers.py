@@ -1,5 +1,6 @@
 """From a model to the bytes that are sent, from the bytes of an answer to a model, and to paths that stay inside."""
 
+import logging
 from collections.abc import Mapping
 from typing import TypeVar
 
@@ -7,9 +8,11 @@ from pydantic import ValidationError
 
 from exchange.client.errors import AnswerError
 from exchange.client.transport import Body, Transport
-from exchange.wire import WireModel
+from exchange.wire import ListAnswer, WireModel
 
 Answer = TypeVar("Answer", bound=WireModel)
+
+_log = logging.getLogger("exchange.client")
 
 JSON = {"Content-Type": "application/json"}
 
@@ -31,11 +34,15 @@ def parsed(model: type[Answer], content: bytes) -> Answer:
     """Return an answer's JSON as `model`; AnswerError for what the contract does not say."""
     try:
         # A newer exchange may say more than this client knows; what it knows must be right.
-        return model.model_validate_json(content, extra="ignore")
+        answer = model.model_validate_json(content, extra="ignore")
     except ValidationError as exc:
         first = exc.errors(include_input=False, include_url=False)[0]
         place = "/".join(map(str, first["loc"])) or "the whole"
         raise AnswerError(f"the answer is not what the contract says: {place}: {first['msg'].lower()}") from exc
+    if isinstance(answer, ListAnswer) and answer.unopened:
+        # Who takes the items alone must not take them for all there is.
+        _log.warning("%d things are not in the answer: what is stored of them cannot be read", len(answer.unopened))
+    return answer
 
 
 def post(

@@ -1,17 +1,15 @@
 """A list of reports, page by page, and what of it the exchange could not open."""
 
-import logging
 from collections.abc import Callable, Iterator
 
 from exchange.wire import HeaderBody, ReportListBody, UnopenedBody
-
-_log = logging.getLogger("exchange.client")
 
 
 class ListedReports:
     """The headers of a list, oldest first, to be gone through once; `unopened` is complete at the end.
 
-    What is not among them must not be missed: whoever does not look at `unopened` is warned by the program's log.
+    What is not among them must not be missed: whoever does not look at `unopened` is warned by the program's log, as
+    with every list.
     """
 
     def __init__(self, page: Callable[[str | None], ReportListBody], page_size: int) -> None:
@@ -36,5 +34,3 @@ class ListedReports:
             yield from found.items
             self.unopened += found.unopened
             after, is_full = found.next, len(found.items) + len(found.unopened) >= self._page_size
-        if self.unopened:
-            _log.warning("%d reports that one may read cannot be opened, and are not listed", len(self.unopened))

@@ -58,6 +58,7 @@ from exchange.store.searching import Hit, Place, Sought
 from exchange.store.store import Store
 from exchange.store.stream_book import StreamKind
 from exchange.store.unit_of_work import UnitOfWork, UnrecordedChangeError
+from exchange.store.unread import Unread, UnreadRow
 from exchange.store.upload_rows import NewUpload, OpenUploadRow, ReceivedPart, UploadEnd, UploadPartRow, UploadRow
 
 __all__ = [
@@ -134,6 +135,8 @@ __all__ = [
     "Superseding",
     "TombstoneRow",
     "UnitOfWork",
+    "Unread",
+    "UnreadRow",
     "UnrecordedChangeError",
     "UploadEnd",
     "UploadPartRow",

@@ -15,6 +15,7 @@ from exchange.store.acting import hold_member
 from exchange.store.caveat_rows import CaveatSet
 from exchange.store.caveat_tables import CaveatSetTable
 from exchange.store.personal_tables import PendingActEndTable, PendingActTable
+from exchange.store.unread import Unread, UnreadRow
 
 
 class CaveatBook:
@@ -37,9 +38,9 @@ class CaveatBook:
         self._note_write()
         await self._session.execute(insert(CaveatSetTable), _columns(one))
 
-    async def of(self, member: str) -> list[CaveatSet]:
-        """Return everything a member ever asked for, the newest first."""
-        return await self._found(col(CaveatSetTable.member) == member)
+    async def of(self, member: str, unread: Unread | None = None) -> list[CaveatSet]:
+        """Return everything a member ever asked for, the newest first; with `unread`, without what cannot be read."""
+        return await self._found(col(CaveatSetTable.member) == member, unread=unread)
 
     async def one(self, member: str, set_id: str) -> CaveatSet | None:
         """Return one of a member's own, in force or not."""
@@ -73,7 +74,7 @@ class CaveatBook:
             raise ConflictError("these caveats were in force already", code="approved-already")
         return new
 
-    async def _found(self, *conditions: ColumnElement[bool]) -> list[CaveatSet]:
+    async def _found(self, *conditions: ColumnElement[bool], unread: Unread | None = None) -> list[CaveatSet]:
         act, end = PendingActTable, PendingActEndTable
         chosen = (
             select(CaveatSetTable, col(act.approver), col(act.expires_at), col(end.client))
@@ -81,7 +82,15 @@ class CaveatBook:
             .outerjoin(end, col(end.act_id) == col(CaveatSetTable.act_id))
         )
         rows = await self._session.execute(chosen.where(*conditions).order_by(col(CaveatSetTable.id).desc()))
-        return [_set(row, self._act_state(approver, expires, ender)) for row, approver, expires, ender in rows]
+        found: list[tuple[Any, ...]] = [tuple(row) for row in rows]
+
+        def read(row: tuple[Any, ...]) -> CaveatSet:
+            one, approver, expires, ender = row
+            return _set(one, self._act_state(approver, expires, ender))
+
+        if unread is None:
+            return [read(row) for row in found]
+        return unread.each(found, read, lambda row: UnreadRow(f"caveats {row[0].id}", frozenset({row[0].member})))
 
     def _act_state(self, approver: str | None, expires_at: int | None, ender: str | None) -> str:
         if approver is not None:

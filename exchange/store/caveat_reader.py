@@ -51,8 +51,8 @@ class CaveatReader:
         return frozenset(row[0] for row in await self._fetch(self._reads.current, {}))
 
     async def texts(self, ids: Iterable[str]) -> list[CaveatText]:
-        """Return sets by id; what stands in one never changes."""
-        return [_text(row) for row in await self._fetch(self._reads.texts, {"ids": sorted(ids)})]
+        """Return sets by id, their times left out; what stands in one never changes."""
+        return [_undated(row) for row in await self._fetch(self._reads.texts, {"ids": sorted(ids)})]
 
     async def between(self, member: str, since: datetime, until: datetime) -> list[CaveatText]:
         """Return what a member had in force at some moment from `since` until `until` (exclusive), oldest first."""
@@ -64,3 +64,9 @@ def _text(row: Row) -> CaveatText:
     set_id, member, guards, examples, digest, since, until = row
     ended = None if until is None else from_micros(until)
     return CaveatText(set_id, member, guards, examples, digest, from_micros(since), ended)
+
+
+def _undated(row: Row) -> CaveatText:
+    """Return a set that is in force, whatever stands where its times belong: they decide nothing of it."""
+    set_id, member, guards, examples, digest, *_ = row
+    return CaveatText(set_id, member, guards, examples, digest, from_micros(0), None)

@@ -14,6 +14,7 @@ from sqlmodel import col
 from exchange.kernel import from_micros, to_micros
 from exchange.store.consent_tables import OnwardTable
 from exchange.store.derivation_tables import DerivationTable
+from exchange.store.unread import Unread, UnreadRow
 
 
 class OnwardState(Enum):
@@ -89,9 +90,14 @@ class ConsentBook:
         )
         return None if found is None else _row(found)
 
-    async def of_member(self, member: str) -> list[OnwardRow]:
-        """Return the requests about a member's own reports, and those that its people made; oldest first."""
-        return await self._rows(or_(col(OnwardTable.originator) == member, col(OnwardTable.requester_member) == member))
+    async def of_member(self, member: str, unread: Unread | None = None) -> list[OnwardRow]:
+        """Return the requests about a member's own reports, and those that its people made; oldest first.
+
+        With `unread`, without those that cannot be read.
+        """
+        return await self._rows(
+            or_(col(OnwardTable.originator) == member, col(OnwardTable.requester_member) == member), unread=unread
+        )
 
     async def undecided(self, client: str, member: str, originator: str) -> int:
         """Return how many requests of a client of `member` about the reports of `originator` nobody has decided."""
@@ -108,9 +114,13 @@ class ConsentBook:
         which = (col(OnwardTable.report_id) == report_id, col(OnwardTable.state).in_(living))
         await self._session.execute(update(OnwardTable).where(*which).values(state=OnwardState.LAPSED.value))
 
-    async def _rows(self, *conditions: ColumnElement[bool]) -> list[OnwardRow]:
+    async def _rows(self, *conditions: ColumnElement[bool], unread: Unread | None = None) -> list[OnwardRow]:
         found = await self._session.scalars(select(OnwardTable).where(*conditions).order_by(col(OnwardTable.id)))
-        return [_row(each) for each in found]
+        if unread is None:
+            return [_row(each) for each in found]
+        return unread.each(
+            found, _row, lambda row: UnreadRow(f"onward {row.id}", frozenset({row.originator, row.requester_member}))
+        )
 
 
 def _columns(row: OnwardRow) -> dict[str, Any]:

@@ -14,6 +14,7 @@ from exchange.agreements import Matter, MatterKind, Said, Speech
 from exchange.kernel import from_micros, to_micros
 from exchange.members import Client
 from exchange.store.consultation_tables import ConsultationSaidTable, ConsultationTable
+from exchange.store.unread import Unread, UnreadRow
 
 
 class ConsultationBook:
@@ -51,10 +52,11 @@ class ConsultationBook:
         found = await self._matters(col(ConsultationTable.id) == matter_id)
         return found[0] if found else None
 
-    async def of_agreement(self, agreement_id: str, member: str) -> list[Matter]:
-        """Return every matter under an agreement that names `member`, oldest first."""
+    async def of_agreement(self, agreement_id: str, member: str, unread: Unread) -> list[Matter]:
+        """Return every matter under an agreement that names `member`, oldest first, without what cannot be read."""
         row = ConsultationTable
-        return await self._matters(col(row.agreement_id) == agreement_id, col(row.members).contains(f'"{member}"'))
+        named = col(row.members).contains(f'"{member}"')
+        return await self._matters(col(row.agreement_id) == agreement_id, named, unread=unread, member=member)
 
     async def unanswered(self, agreement_id: str, client: Client, *, settled_since: datetime) -> int:
         """Return how many matters `client` opened under an agreement in which no other member has said anything.
@@ -75,24 +77,20 @@ class ConsultationBook:
         count = select(func.count()).select_from(row).join(opened, and_(*is_first)).where(*is_its, ~answered, is_open)
         return int(await self._session.scalar(count) or 0)
 
-    async def _matters(self, *which: ColumnElement[bool]) -> list[Matter]:
+    async def _matters(
+        self, *which: ColumnElement[bool], unread: Unread | None = None, member: str = ""
+    ) -> list[Matter]:
         matter, said = ConsultationTable, ConsultationSaidTable
         joined = select(matter, said).join(said, col(said.consultation_id) == col(matter.id)).where(*which)
         ordered = joined.order_by(col(matter.id), col(said.number))
-        rows: dict[str, tuple[ConsultationTable, list[Said]]] = {}
+        rows: dict[str, tuple[ConsultationTable, list[ConsultationSaidTable]]] = {}
         for one, words in await self._session.execute(ordered):
-            rows.setdefault(one.id, (one, []))[1].append(_said(words))
-        return [
-            Matter(
-                one.id,
-                one.agreement_id,
-                MatterKind(one.kind),
-                tuple(json.loads(one.members)),
-                one.breach_id,
-                tuple(words),
-            )
-            for one, words in rows.values()
-        ]
+            rows.setdefault(one.id, (one, []))[1].append(words)
+        if unread is None:
+            return [_matter(row) for row in rows.values()]
+        return unread.each(
+            rows.values(), _matter, lambda row: UnreadRow(f"consultation {row[0].id}", frozenset({member}))
+        )
 
 
 def _columns(matter_id: str, number: int, said: Said) -> dict[str, Any]:
@@ -106,6 +104,14 @@ def _columns(matter_id: str, number: int, said: Said) -> dict[str, Any]:
         "said_at": to_micros(said.at),
         "entry_id": said.entry,
     }
+
+
+def _matter(row: tuple[ConsultationTable, list[ConsultationSaidTable]]) -> Matter:
+    one, words = row
+    members = tuple(json.loads(one.members))
+    return Matter(
+        one.id, one.agreement_id, MatterKind(one.kind), members, one.breach_id, tuple(_said(each) for each in words)
+    )
 
 
 def _said(row: ConsultationSaidTable) -> Said:

@@ -15,6 +15,7 @@ from exchange.members import Client
 from exchange.store.crisis_tables import CrisisTable
 from exchange.store.dialect import Row
 from exchange.store.tables import table
+from exchange.store.unread import Unread, UnreadRow
 
 _COLUMNS = (
     *("agreement_id", "id", "clause", "edition", "reason", "opened_at", "until_at"),
@@ -71,11 +72,21 @@ def crisis_rows() -> Select[Any]:
     return select(*(crisis.c[name] for name in _COLUMNS)).order_by(crisis.c.id)
 
 
-def with_crises(agreements: Sequence[Agreement], rows: Iterable[Row]) -> list[Agreement]:
-    """Return agreements with their crises; rows are of `crisis_rows`."""
+def with_crises(agreements: Sequence[Agreement], rows: Iterable[Row], unread: Unread | None = None) -> list[Agreement]:
+    """Return agreements with their crises; rows are of `crisis_rows`.
+
+    With `unread`, without crises that cannot be read: they open nothing.
+    """
     found: dict[str, list[Crisis]] = {}
-    for row in rows:
+
+    def take(row: Row) -> None:
         found.setdefault(row[0], []).append(_crisis(*row[1:]))
+
+    if unread is None:
+        for row in rows:
+            take(row)
+    else:
+        unread.each(rows, take, lambda row: UnreadRow(f"crisis {row[1]}"))
     return [
         replace(agreement, crises=tuple(found[agreement.id])) if agreement.id in found else agreement
         for agreement in agreements

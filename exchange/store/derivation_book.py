@@ -17,6 +17,7 @@ from exchange.kernel import from_micros, to_micros
 from exchange.markings import Label
 from exchange.store.consent_book import OnwardState, count_undecided
 from exchange.store.derivation_tables import DerivationTable
+from exchange.store.unread import Unread, UnreadRow
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,10 +81,13 @@ class DerivationBook:
         )
         return None if found is None else _row(found)
 
-    async def of_member(self, member: str) -> list[DerivationRow]:
-        """Return the requests about a member's own reports, and those that its people made; oldest first."""
+    async def of_member(self, member: str, unread: Unread | None = None) -> list[DerivationRow]:
+        """Return the requests about a member's own reports, and those that its people made; oldest first.
+
+        With `unread`, without those that cannot be read.
+        """
         row = DerivationTable
-        return await self._rows(or_(col(row.originator) == member, col(row.requester_member) == member))
+        return await self._rows(or_(col(row.originator) == member, col(row.requester_member) == member), unread=unread)
 
     async def undecided(self, client: str, member: str, originator: str) -> int:
         """Return how many requests of a client of `member` about the reports of `originator` nobody has decided."""
@@ -101,11 +105,17 @@ class DerivationBook:
         which = (col(DerivationTable.report_id) == report_id, col(DerivationTable.state).in_(living))
         await self._session.execute(update(DerivationTable).where(*which).values(state=OnwardState.LAPSED.value))
 
-    async def _rows(self, *conditions: ColumnElement[bool]) -> list[DerivationRow]:
+    async def _rows(self, *conditions: ColumnElement[bool], unread: Unread | None = None) -> list[DerivationRow]:
         found = await self._session.scalars(
             select(DerivationTable).where(*conditions).order_by(col(DerivationTable.id))
         )
-        return [_row(each) for each in found]
+        if unread is None:
+            return [_row(each) for each in found]
+        return unread.each(
+            found,
+            _row,
+            lambda row: UnreadRow(f"derivation {row.id}", frozenset({row.originator, row.requester_member})),
+        )
 
 
 def _columns(row: DerivationRow) -> dict[str, Any]:

@@ -9,6 +9,7 @@ from sqlmodel import col
 from exchange.kernel import from_micros, to_micros
 from exchange.members import ClientId, PendingAct
 from exchange.store.personal_tables import PendingActEndTable, PendingActTable, PersonalKeyTable
+from exchange.store.unread import Unread, UnreadRow
 
 
 async def add_pending_act(session: AsyncSession, act: PendingAct) -> None:
@@ -38,12 +39,13 @@ async def pending_act(session: AsyncSession, act_id: str, kind: str | None = Non
     return None if row is None else _act_of(row, ended)
 
 
-async def open_acts(session: AsyncSession, now: datetime) -> list[PendingAct]:
-    """Return every act that waits at `now`, the oldest first."""
+async def open_acts(session: AsyncSession, now: datetime, unread: Unread) -> list[PendingAct]:
+    """Return every act that waits at `now`, the oldest first, without those that cannot be read."""
     ended = select(col(PendingActEndTable.act_id)).where(col(PendingActEndTable.act_id) == col(PendingActTable.id))
     waits = (col(PendingActTable.approver).is_(None), col(PendingActTable.expires_at) > to_micros(now))
     found = select(PendingActTable).where(*waits, ~ended.exists()).order_by(col(PendingActTable.id))
-    return [_act_of(row, None) for row in await session.scalars(found)]
+    rows = await session.scalars(found)
+    return unread.each(rows, lambda row: _act_of(row, None), lambda row: UnreadRow(f"act {row.id}"))
 
 
 async def count_open_acts(session: AsyncSession, requester: str, now: datetime) -> int:

@@ -15,6 +15,7 @@ from sqlmodel import col
 
 from exchange.kernel import from_micros, to_micros
 from exchange.store.proxy_tables import ProxyTable
+from exchange.store.unread import Unread, UnreadRow
 
 
 class ProxyState(Enum):
@@ -85,9 +86,14 @@ class ProxyBook:
         found = await self._session.scalar(select(ProxyTable).where(col(ProxyTable.id) == consent_id).with_for_update())
         return None if found is None else _row(found)
 
-    async def of_member(self, member: str) -> list[ProxyRow]:
-        """Return those that a member gave and those that it was given, oldest first."""
-        return await self._rows(or_(col(ProxyTable.originator) == member, col(ProxyTable.proxy) == member))
+    async def of_member(self, member: str, unread: Unread | None = None) -> list[ProxyRow]:
+        """Return those that a member gave and those that it was given, oldest first.
+
+        With `unread`, without those that cannot be read.
+        """
+        return await self._rows(
+            or_(col(ProxyTable.originator) == member, col(ProxyTable.proxy) == member), unread=unread
+        )
 
     async def given(self, originator: str, proxy: str, agreement: str, scope: str) -> list[ProxyRow]:
         """Return those given by one member to another for one scope; their time may be over."""
@@ -95,9 +101,13 @@ class ProxyBook:
         pair = (col(row.originator) == originator, col(row.proxy) == proxy, col(row.agreement) == agreement)
         return await self._rows(*pair, col(row.scope) == scope, col(row.state) == ProxyState.GIVEN.value)
 
-    async def _rows(self, *conditions: ColumnElement[bool]) -> list[ProxyRow]:
+    async def _rows(self, *conditions: ColumnElement[bool], unread: Unread | None = None) -> list[ProxyRow]:
         found = await self._session.scalars(select(ProxyTable).where(*conditions).order_by(col(ProxyTable.id)))
-        return [_row(each) for each in found]
+        if unread is None:
+            return [_row(each) for each in found]
+        return unread.each(
+            found, _row, lambda row: UnreadRow(f"proxy {row.id}", frozenset({row.originator, row.proxy}))
+        )
 
 
 def _columns(row: ProxyRow) -> dict[str, Any]:

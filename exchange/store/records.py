@@ -32,6 +32,7 @@ from exchange.release import class_from_json
 from exchange.store.dialect import Row
 from exchange.store.rows import ClassRow
 from exchange.store.tables import AgreementTable, ClientTable, MemberTable, PartyTable, table
+from exchange.store.unread import Unread, UnreadRow
 
 
 class MemberColumns(Protocol):
@@ -161,9 +162,16 @@ def agreement_of(rows: Sequence[Row]) -> Agreement:
     return proven(kept)
 
 
-def agreements_of(rows: Sequence[Row]) -> list[Agreement]:
-    """Return the agreements in rows that come version by version."""
-    return [agreement_of(list(group)) for _, group in groupby(rows, key=itemgetter(0, 1))]
+def agreements_of(rows: Sequence[Row], unread: Unread | None = None) -> list[Agreement]:
+    """Return the agreements in rows that come version by version; with `unread`, without those that cannot be read."""
+    groups = [list(group) for _, group in groupby(rows, key=itemgetter(0, 1))]
+    if unread is None:
+        return [agreement_of(group) for group in groups]
+    return unread.each(
+        groups,
+        agreement_of,
+        lambda group: UnreadRow(f"agreement {group[0][0]}", frozenset(str(row[6]) for row in group)),
+    )
 
 
 def with_earlier(agreements: Sequence[Agreement], rows: Iterable[Row]) -> list[Agreement]:
@@ -201,16 +209,34 @@ def absence_rows() -> Select[Any]:
     return select(*columns).select_from(joined).where(is_gone).order_by(after.c.id, after.c.edition)
 
 
-def with_absences(agreements: Sequence[Agreement], rows: Iterable[Row]) -> list[Agreement]:
-    """Return agreements with absences and departures up to each one's text; rows are of `absence_rows`."""
+def with_absences(
+    agreements: Sequence[Agreement], rows: Iterable[Row], unread: Unread | None = None
+) -> list[Agreement]:
+    """Return agreements with absences and departures up to each one's text; rows are of `absence_rows`.
+
+    With `unread`, without agreements of which one cannot be read: who was away would read what it may not.
+    """
     absences: dict[str, list[Absence]] = {}
     departures: dict[str, list[Departure]] = {}
-    for agreement_id, member, left_at, at, edition, back in rows:
+    altered: set[object] = set()
+
+    def take(row: Row) -> None:
+        agreement_id, member, left_at, at, edition, back = row
         if back is None:
             departures.setdefault(agreement_id, []).append(Departure(member, edition))
         else:
             absence = Absence(member, from_micros(left_at), from_micros(at), edition)
             absences.setdefault(agreement_id, []).append(absence)
+
+    def name(row: Row) -> UnreadRow:
+        altered.add(row[0])
+        return UnreadRow(f"agreement {row[0]}", frozenset({str(row[1])}))
+
+    if unread is None:
+        for row in rows:
+            take(row)
+    else:
+        unread.each(rows, take, name)
     return [
         replace(
             each,
@@ -218,6 +244,7 @@ def with_absences(agreements: Sequence[Agreement], rows: Iterable[Row]) -> list[
             departures=tuple(one for one in departures.get(each.id, ()) if one.edition <= each.edition),
         )
         for each in agreements
+        if each.id not in altered
     ]
 
 

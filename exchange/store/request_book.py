@@ -15,6 +15,7 @@ from exchange.release import ClassFacts, class_as_json, class_from_json
 from exchange.reports import RequestState
 from exchange.store.request_tables import RequestAnswerTable, RequestMemberTable, RequestTable
 from exchange.store.rows import Sealed
+from exchange.store.unread import Unread, UnreadRow
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,8 +91,11 @@ class RequestBook:
         rows = await self._rows(list(await self._session.scalars(held)))
         return rows[0] if rows else None
 
-    async def of_member(self, member: str, *, after: int, limit: int) -> list[RequestRow]:
-        """Return requests that a member made or is asked by, behind a number, in order; withdrawn ones to the asker."""
+    async def of_member(self, member: str, *, after: int, limit: int, unread: Unread) -> tuple[list[RequestRow], int]:
+        """Return requests that a member made or is asked by, behind a number, in order; withdrawn ones to the asker.
+
+        Without those that cannot be read; with them, the number that the next ones lie behind, 0 where none do.
+        """
         row, asked = RequestTable, RequestMemberTable
         stands = or_(col(row.ended).is_(None), col(row.ended) != RequestState.WITHDRAWN.value)
         own = select(col(row.number)).where(col(row.asker) == member, col(row.number) > after)
@@ -101,7 +105,9 @@ class RequestBook:
         walks = [each.order_by(each.selected_columns.number).limit(limit).subquery() for each in (own, of_others)]
         numbers = union(*(select(each.c.number) for each in walks))
         which = select(row).where(col(row.number).in_(numbers)).order_by(col(row.number)).limit(limit)
-        return await self._rows(list(await self._session.scalars(which)))
+        found = list(await self._session.scalars(which))
+        last = (found[-1].number or 0) if len(found) == limit else 0
+        return await self._rows(found, unread, member), last
 
     async def unanswered(self, member: str, client: str, *, since: datetime) -> int:
         """Return how many requests of a client of `member` nobody has answered.
@@ -141,18 +147,26 @@ class RequestBook:
         found = await self._session.scalars(select(row).where(col(row.number).in_(numbers)).order_by(col(row.number)))
         return await self._rows(list(found))
 
-    async def _rows(self, found: Sequence[RequestTable]) -> list[RequestRow]:
+    async def _rows(
+        self, found: Sequence[RequestTable], unread: Unread | None = None, member: str = ""
+    ) -> list[RequestRow]:
         numbers = [row.number or 0 for row in found]
         asked: dict[int, list[str]] = {number: [] for number in numbers}
-        answers: dict[int, list[RequestAnswer]] = {number: [] for number in numbers}
-        member, answer = RequestMemberTable, RequestAnswerTable
-        wanted = select(member).where(col(member.number).in_(numbers)).order_by(col(member.member))
+        answers: dict[int, list[RequestAnswerTable]] = {number: [] for number in numbers}
+        named, answer = RequestMemberTable, RequestAnswerTable
+        wanted = select(named).where(col(named.number).in_(numbers)).order_by(col(named.member))
         for each in await self._session.scalars(wanted):
             asked[each.number].append(each.member)
         given = select(answer).where(col(answer.number).in_(numbers))
         for one in await self._session.scalars(given.order_by(col(answer.answered_at), col(answer.report_id))):
-            answers[one.number].append(_answer(one))
-        return [_row(each, asked[each.number or 0], answers[each.number or 0]) for each in found]
+            answers[one.number].append(one)
+
+        def read(row: RequestTable) -> RequestRow:
+            return _row(row, asked[row.number or 0], [_answer(each) for each in answers[row.number or 0]])
+
+        if unread is None:
+            return [read(row) for row in found]
+        return unread.each(found, read, lambda row: UnreadRow(f"request {row.id}", frozenset({member})))
 
 
 def _columns(new: NewRequest) -> dict[str, Any]:

@@ -85,6 +85,7 @@ from exchange.store.time_book import TimeReader
 from exchange.store.traced import TracedDatabase, traced_transaction
 from exchange.store.turns import Turns
 from exchange.store.unit_of_work import UnitOfWork, unit_of_work
+from exchange.store.unread import Unread
 from exchange.store.upload_reader import UploadReader
 from exchange.store.witness_reader import WitnessReader
 from exchange.store.write_statements import WriteStatements
@@ -323,9 +324,10 @@ class Store:
         found = await self._whole(agreements_of(rows))
         return found[0] if found else None
 
-    async def agreements(self) -> list[Agreement]:
-        """Return the current version of every agreement, by id."""
-        return await self._whole(agreements_of(await self._database.fetch(self._hot.agreements, {})))
+    async def agreements(self, unread: Unread | None = None) -> list[Agreement]:
+        """Return the current version of every agreement, by id; with `unread`, without those that cannot be read."""
+        rows = await self._database.fetch(self._hot.agreements, {})
+        return await self._whole(agreements_of(rows, unread), unread)
 
     async def clients(self) -> list[Client]:
         """Return the current version of every client, by id."""
@@ -474,14 +476,14 @@ class Store:
             await unit.put_policy_digest(digest)
             return await unit.record(draft)
 
-    async def _whole(self, agreements: Sequence[Agreement]) -> list[Agreement]:
+    async def _whole(self, agreements: Sequence[Agreement], unread: Unread | None = None) -> list[Agreement]:
         """Return agreements with earlier terms and with their crises; asked for only where one may have any."""
         found = list(agreements)
         if any(agreement.terms.crisis or agreement.edition > 1 for agreement in found):
-            found = with_crises(found, await self._database.fetch(self._hot.crises, {}))
+            found = with_crises(found, await self._database.fetch(self._hot.crises, {}), unread)
         if all(agreement.edition == 1 for agreement in found):
             return found
-        found = with_absences(found, await self._database.fetch(self._hot.absences, {}))
+        found = with_absences(found, await self._database.fetch(self._hot.absences, {}), unread)
         return with_earlier(found, await self._database.fetch(self._hot.earlier_texts, {}))
 
     def _searching(self, sought: Sought) -> Search:

@@ -11,12 +11,14 @@ from sqlalchemy import ColumnElement, and_, delete, func, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 from sqlmodel import col
 
+from exchange.kernel import MalformedError, from_micros, is_uuid7
 from exchange.store.faults import driver_errors
 from exchange.store.put_off import PUT_OFF_AT_MOST_MICROS, is_due
 from exchange.store.rows import Sealed
 from exchange.store.subscription_rows import Claiming, DeliveryRow, DeliveryState, SubscriptionRow
 from exchange.store.subscription_tables import SubscriptionDeliveryTable, SubscriptionTable
 from exchange.store.tables import CertificateTable, ClientTable
+from exchange.store.unread import Unread, UnreadRow
 
 _LONGEST_TOLD = 200
 _SHOWN = (DeliveryState.DELIVERED.value, DeliveryState.DEAD.value)
@@ -34,13 +36,13 @@ class SubscriptionBook:
         self._session.add(_table_row(row))
         await self._session.flush()
 
-    async def of_client(self, client_id: str) -> list[SubscriptionRow]:
-        """Return a client's subscriptions, oldest first."""
-        return await self._found(col(SubscriptionTable.client_id) == client_id)
+    async def of_client(self, client_id: str, unread: Unread | None = None) -> list[SubscriptionRow]:
+        """Return a client's subscriptions, oldest first; with `unread`, without those that cannot be read."""
+        return await self._found(col(SubscriptionTable.client_id) == client_id, unread=unread)
 
-    async def all(self) -> list[SubscriptionRow]:
-        """Return everybody's, oldest first."""
-        return await self._found()
+    async def all(self, unread: Unread | None = None) -> list[SubscriptionRow]:
+        """Return everybody's, oldest first; with `unread`, without those that cannot be read."""
+        return await self._found(unread=unread)
 
     async def of_members(self, members: Collection[str]) -> list[str]:
         """Return the subscriptions of the clients of these members, held: whoever ends one ends what is queued for it.
@@ -93,13 +95,17 @@ class SubscriptionBook:
         result = await self._session.execute(update(due).where(*is_dead).values(**again))
         return int(result.rowcount)  # type: ignore[attr-defined]  # an UPDATE gives a CursorResult
 
-    async def _found(self, *conditions: Any, is_held: bool = False) -> list[SubscriptionRow]:
+    async def _found(
+        self, *conditions: Any, is_held: bool = False, unread: Unread | None = None
+    ) -> list[SubscriptionRow]:
         stands = select(SubscriptionTable).where(col(SubscriptionTable.ended_at).is_(None), *conditions)
         if is_held:
             # As weakly as a change does: what is to be told is still added by others.
             stands = stands.with_for_update(key_share=True)
         rows = await self._session.scalars(stands.order_by(col(SubscriptionTable.id)))
-        return [_subscription(row) for row in rows]
+        if unread is None:
+            return [_subscription(row) for row in rows]
+        return unread.each(rows, _whole, lambda row: UnreadRow(f"subscription {row.id}"))
 
 
 class Subscriptions:
@@ -108,11 +114,11 @@ class Subscriptions:
     def __init__(self, engine: AsyncEngine) -> None:
         self._engine = engine
 
-    async def active(self) -> list[SubscriptionRow]:
-        """Return every subscription that has not ended."""
+    async def active(self, unread: Unread) -> list[SubscriptionRow]:
+        """Return every subscription that has not ended, without those that cannot be read."""
         with driver_errors():
             async with AsyncSession(self._engine) as session:
-                return await SubscriptionBook(session).all()
+                return await SubscriptionBook(session).all(unread)
 
     async def thumbprint_of(self, client_id: str, now: int) -> str | None:
         """Return a certificate that the client uses, None where it has none that is valid."""
@@ -193,6 +199,14 @@ def _is_due(now: int) -> ColumnElement[bool]:
 def _subscription(row: SubscriptionTable) -> SubscriptionRow:
     secret = Sealed(row.key_id, row.key_version, row.wrap_suite, row.wrapped_secret)
     return SubscriptionRow(row.id, row.client_id, row.purpose, row.url, secret, row.seq, row.added_at)
+
+
+def _whole(row: SubscriptionTable) -> SubscriptionRow:
+    """Return a row in which everything is what was written there; UNREADABLE else."""
+    from_micros(row.added_at)
+    if not is_uuid7(row.id) or not row.url.lower().startswith("https://") or not isinstance(row.seq, int):
+        raise MalformedError("this is no subscription")
+    return _subscription(row)
 
 
 def _table_row(row: SubscriptionRow) -> SubscriptionTable:

@@ -73,6 +73,7 @@ from exchange.store.tables import (
     table,
 )
 from exchange.store.time_book import TimeBook
+from exchange.store.unread import Unread, UnreadRow
 from exchange.store.upload_book import UploadBook
 
 _PERSONAL_KEY_COLUMNS = tuple(PersonalKeyTable.model_fields)
@@ -106,10 +107,12 @@ class UnitOfWork:
         row = await self._session.scalar(_current(MemberTable, col(MemberTable.code) == code))
         return None if row is None else member_of(row)
 
-    async def members(self) -> list[Member]:
-        """Return the current version of every member, by code."""
+    async def members(self, unread: Unread | None = None) -> list[Member]:
+        """Return the current version of every member, by code; with `unread`, without those that cannot be read."""
         rows = await self._session.scalars(_current(MemberTable).order_by(col(MemberTable.code)))
-        return [member_of(row) for row in rows]
+        if unread is None:
+            return [member_of(row) for row in rows]
+        return unread.each(rows, member_of, lambda row: UnreadRow(f"member {row.code}", frozenset({row.code})))
 
     async def add_member(self, member: Member) -> None:
         """Add a member; ConflictError where its code is taken."""
@@ -128,15 +131,23 @@ class UnitOfWork:
         return found[0] if found else None
 
     async def clients(
-        self, member: str | None = None, *, after: str | None = None, limit: int | None = None
+        self,
+        member: str | None = None,
+        *,
+        after: str | None = None,
+        limit: int | None = None,
+        unread: Unread | None = None,
     ) -> list[Client]:
-        """Return the current version of clients by id: of one member or of all, after the id `after`."""
+        """Return the current version of clients by id: of one member or of all, after the id `after`.
+
+        With `unread`, without those that cannot be read.
+        """
         conditions = []
         if member is not None:
             conditions.append(col(ClientTable.member) == member)
         if after is not None:
             conditions.append(col(ClientTable.id) > after)
-        return await self._clients(*conditions, limit=limit)
+        return await self._clients(*conditions, limit=limit, unread=unread)
 
     async def add_client(self, client: Client, certificate: CertificateFacts, blind: bytes | None = None) -> None:
         """Add a client with its first certificate; ConflictError for a certificate or key that is or was in use.
@@ -203,9 +214,9 @@ class UnitOfWork:
         found = await self._agreements(col(AgreementTable.id) == agreement_id)
         return found[0] if found else None
 
-    async def agreements(self) -> list[Agreement]:
-        """Return the current version of every agreement, by id."""
-        return await self._agreements()
+    async def agreements(self, unread: Unread | None = None) -> list[Agreement]:
+        """Return the current version of every agreement, by id; with `unread`, without those that cannot be read."""
+        return await self._agreements(unread=unread)
 
     async def editions(self, agreement_id: str) -> list[Agreement]:
         """Return the last version of every edition of an agreement, the oldest first."""
@@ -274,9 +285,9 @@ class UnitOfWork:
         """Return an act, of one kind or of any, held to the end of the unit."""
         return await pending_acts.pending_act(self._session, act_id, kind)
 
-    async def open_acts(self) -> list[PendingAct]:
-        """Return every act that waits for a second person, the oldest first."""
-        return await pending_acts.open_acts(self._session, self._now)
+    async def open_acts(self, unread: Unread) -> list[PendingAct]:
+        """Return every act that waits for a second person, the oldest first, without those that cannot be read."""
+        return await pending_acts.open_acts(self._session, self._now, unread)
 
     async def count_open_acts(self, requester: Client) -> int:
         """Return how many acts that `requester` asked for wait for a second person."""
@@ -458,26 +469,35 @@ class UnitOfWork:
         self._new_guards[place] = new.guard
         return new.guard
 
-    async def _clients(self, *conditions: ColumnElement[bool], limit: int | None) -> list[Client]:
+    async def _clients(
+        self, *conditions: ColumnElement[bool], limit: int | None, unread: Unread | None = None
+    ) -> list[Client]:
         is_of = (col(MemberTable.code) == col(ClientTable.member)) & col(MemberTable.superseded_at).is_(None)
         chosen = select(ClientTable, col(MemberTable.standing)).join(MemberTable, is_of)
         current = chosen.where(col(ClientTable.superseded_at).is_(None), *conditions)
         rows = await self._session.execute(current.order_by(col(ClientTable.id)).limit(limit))
-        return [client_of(row, member_standing) for row, member_standing in rows]
+        found: list[tuple[Any, ...]] = [tuple(row) for row in rows]
+        if unread is None:
+            return [client_of(row, member_standing) for row, member_standing in found]
+        return unread.each(
+            found, lambda row: client_of(*row), lambda row: UnreadRow(f"client {row[0].id}", frozenset({row[0].member}))
+        )
 
-    async def _agreements(self, *conditions: ColumnElement[bool], current_only: bool = True) -> list[Agreement]:
+    async def _agreements(
+        self, *conditions: ColumnElement[bool], current_only: bool = True, unread: Unread | None = None
+    ) -> list[Agreement]:
         tables = [table(name) for name in ("agreement", "agreement_party", "agreement_signature", "signatory_key")]
         current = select(*agreement_columns(*tables)).select_from(with_signatures(*tables))
         standing = (col(AgreementTable.superseded_at).is_(None),) if current_only else ()
         ordered = current.where(*standing, *conditions).order_by(
             col(AgreementTable.id), col(AgreementTable.version), col(PartyTable.position)
         )
-        found = agreements_of([tuple(row) for row in await self._session.execute(ordered)])
+        found = agreements_of([tuple(row) for row in await self._session.execute(ordered)], unread)
         if any(agreement.terms.crisis or agreement.edition > 1 for agreement in found):
-            found = with_crises(found, [tuple(row) for row in await self._session.execute(crisis_rows())])
+            found = with_crises(found, [tuple(row) for row in await self._session.execute(crisis_rows())], unread)
         if all(agreement.edition == 1 for agreement in found):
             return found
-        found = with_absences(found, [tuple(row) for row in await self._session.execute(absence_rows())])
+        found = with_absences(found, [tuple(row) for row in await self._session.execute(absence_rows())], unread)
         if not current_only:
             return found
         texts = (

@@ -27,10 +27,11 @@ from exchange.agreements.strict_yaml import Document
 from exchange.audit import Actor, EventName, Outcome, Receipt, Subject, in_pieces
 from exchange.kernel import ConflictError, Fault, InvalidError, NotFoundError, is_uuid7, new_id, rfc3339
 from exchange.members import Client, Role
-from exchange.store import UnitOfWork
+from exchange.store import UnitOfWork, Unread
 from exchange.usecases.authenticate import admit_anyone, authenticate, sees_everyone
 from exchange.usecases.context import Call, Recorded, Services
 from exchange.usecases.recording import draft, named, on_record
+from exchange.usecases.unread import record_unread
 
 _ID_RANDOMNESS_BYTES = 10
 
@@ -83,12 +84,14 @@ async def _require_answers(unit: UnitOfWork, call: Call, client: Client | None) 
 async def list_agreements(services: Services, call: Call) -> Recorded[tuple[AgreementView, ...]]:
     """Return the agreements the caller's member is a party of; all to the host and the exchange's operators."""
     event = EventName.AGREEMENT_LISTED
-    client = await admit_anyone(services, call, event=event)
+    client, unread = await admit_anyone(services, call, event=event), Unread()
     async with services.store.unit_of_work() as unit:
-        visible = [agreement for agreement in await unit.agreements() if _isvisible_agreement(client, agreement)]
+        known = await unit.agreements(unread)
+        visible = [agreement for agreement in known if _isvisible_agreement(client, agreement)]
         visible = [await _as_known_to(services, client, agreement, call) for agreement in visible]
         receipt = await unit.record(draft(call, client, event, Outcome.PERMITTED))
-    return Recorded(tuple(AgreementView(each, state_of(each, call.now)) for each in visible), receipt)
+    unopened = await record_unread(services, unread, client)
+    return Recorded(tuple(AgreementView(each, state_of(each, call.now)) for each in visible), receipt, unopened)
 
 
 async def show_agreement(services: Services, call: Call, agreement_id: str) -> Recorded[AgreementView]:

@@ -22,6 +22,7 @@ from exchange.usecases.originating import OwnReport, opened_header, own_report
 from exchange.usecases.post_checks import check_sources, compose, require_in_force
 from exchange.usecases.recording import on_record
 from exchange.usecases.report_moves import Move, moved
+from exchange.usecases.unread import known_agreements
 
 _EVENT = EventName.REPORT_AMENDED
 
@@ -55,7 +56,7 @@ async def _amended(services: Services, call: Call, own: OwnReport, posted: Poste
     # (1) it can be
     require_act(own.status(call), ReportAct.AMEND)
     stated_purpose(services, call, own.caller)
-    agreements = await services.knowledge.agreements(services.store, own.state)
+    agreements = await known_agreements(services, own.state)
     agreement = require_in_force(agreements.get(AgreementId(facts.agreement)), own.caller, call)
     # (2) as if it were posted
     before = await opened_header(services, call, own)

@@ -27,6 +27,7 @@ from exchange.usecases.judging_requests import (
 )
 from exchange.usecases.originating import OwnReport, loaded_report
 from exchange.usecases.recording import on_record
+from exchange.usecases.unread import known_agreements
 
 MOST_ANSWERS = 50
 """Of one member to one request: each costs whoever looks at the request a decision."""
@@ -69,7 +70,7 @@ async def _answered(services: Services, call: Call, request_id: str, report_id: 
 async def require_narrow_answers(services: Services, unit: UnitOfWork, own: OwnReport, header: Header) -> None:
     """Raise InvalidError where a report, as `header` says it would be, is too wide for a request that it answers."""
     labels = (header.label, *(part.label for part in header.parts))
-    await services.knowledge.agreements(services.store, own.state)
+    await known_agreements(services, own.state)
     for row in await unit.requests().answered_by(header.id):
         if _too_wide(services, row, labels, header.originator):
             told = "the report answers a request: only its originator and the asker may be named"
@@ -80,7 +81,7 @@ async def require_narrow_answers(services: Services, unit: UnitOfWork, own: OwnR
 
 async def require_not_asked(services: Services, unit: UnitOfWork, own: OwnReport, recipient: str) -> None:
     """Raise ConflictError where a report answers a request that asks `recipient` too, and is not for its eyes."""
-    await services.knowledge.agreements(services.store, own.state)
+    await known_agreements(services, own.state)
     for row in await unit.requests().answered_by(own.report.id):
         if recipient in row.asked and not _goes_to_all(services, row):
             told = "the report answers a request that asks the recipient too: who was asked sees no other answer"

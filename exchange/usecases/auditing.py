@@ -36,6 +36,7 @@ from exchange.usecases.authenticate import admit, required_thumbprint
 from exchange.usecases.context import Call, Services
 from exchange.usecases.judging import require_same_law
 from exchange.usecases.personal import Revealed, reveal_personal
+from exchange.usecases.unread import known_agreements
 
 T = TypeVar("T")
 
@@ -78,7 +79,7 @@ async def admit_auditor(services: Services, call: Call, *, event: EventName, sub
     require_same_law(services, row.state)
     member = None if client.member == EXCHANGE_MEMBER else client.member
     treaties: tuple[str, ...] = ()
-    agreements = await services.knowledge.agreements(services.store, row.state)
+    agreements = await known_agreements(services, row.state)
     if member is not None:
         # Parties stay parties of record when they leave, by notice or with a text: what concerned them then still does.
         treaties = tuple(each.id for each in agreements.values() if each.editions_of(member))
@@ -183,7 +184,7 @@ async def _during(services: Services, gaze: Gaze, criteria: Criteria) -> tuple[C
 
     A crisis that nobody opened and one of others' agreement are alike: nothing is walked.
     """
-    agreements = await services.knowledge.agreements(services.store, gaze.state)
+    agreements = await known_agreements(services, gaze.state)
     member = gaze.auditor.member
     found = [
         (each.id, crisis)
@@ -225,6 +226,8 @@ async def _is_cleared_for_all(
         labels = set(await services.knowledge.protections(services.store, state))
     except OpeningError:
         return False  # altered: whoever lists reports next records it
+    if services.knowledge.unread:
+        return False  # what its agreement lets be asked for cannot be said
     labels |= {
         Label(terms.policy, scope.ceiling, tuple(sorted(scope.compartments)))
         for agreement in agreements

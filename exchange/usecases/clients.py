@@ -41,7 +41,7 @@ from exchange.members import (
     suspended,
     with_clearance,
 )
-from exchange.store import UnitOfWork
+from exchange.store import UnitOfWork, Unread
 from exchange.usecases.authenticate import (
     admit_anyone,
     admit_operator,
@@ -54,6 +54,7 @@ from exchange.usecases.context import DEFAULT_PURPOSE, Call, Recorded, Services
 from exchange.usecases.members import known_member
 from exchange.usecases.positions import open_id, seal_id
 from exchange.usecases.recording import draft, named, on_record
+from exchange.usecases.unread import record_unread
 from exchange.usecases.vouching import authority_fault
 
 _ID_RANDOMNESS_BYTES = 10
@@ -129,19 +130,22 @@ async def list_clients(
 
     Raises MalformedError for an `after` that was not given to this client; the host's own operator pages by ids.
     """
-    caller = await admit_anyone(services, call, event=EventName.CLIENT_LISTED)
+    caller, unread = await admit_anyone(services, call, event=EventName.CLIENT_LISTED), Unread()
     attempt = draft(call, caller, EventName.CLIENT_LISTED, Outcome.REFUSED)
     async with on_record(services, attempt), services.store.unit_of_work() as unit:
         place = after if caller is None else open_id(services, caller, after, of=_LIST)
         if place is not None and not is_uuid7(place):
             raise MalformedError("`after` is no place in this list: use `next` of your own last page")
         member = None if caller is None or sees_everyone(caller) else caller.member
-        clients = await unit.clients(member=member, after=place, limit=limit)
+        clients = await unit.clients(member=member, after=place, limit=limit, unread=unread)
         views = tuple([await _viewed(unit, client) for client in clients])
         receipt = await unit.record(draft(call, caller, EventName.CLIENT_LISTED, Outcome.PERMITTED))
-    last = clients[-1].id if len(clients) == limit else None
+    # What could not be read has its place on the page.
+    seen = [*(str(client.id) for client in clients), *(row.place.removeprefix("client ") for row in unread.rows)]
+    # What somebody wrote in the place of an id is no place in the list.
+    last = max(filter(is_uuid7, seen), default=None) if len(seen) == limit else None
     following = last if last is None or caller is None else seal_id(services, caller, last, of=_LIST)
-    return Recorded(ClientPage(views, following), receipt)
+    return Recorded(ClientPage(views, following), receipt, await record_unread(services, unread, caller))
 
 
 async def show_client(services: Services, call: Call, client_id: str) -> Recorded[ClientView]:

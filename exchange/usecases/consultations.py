@@ -14,12 +14,13 @@ from exchange.agreements import Agreement, Matter, MatterKind, Said, Speech, is_
 from exchange.audit import EntryDraft, EventName, Outcome, Subject
 from exchange.kernel import ConflictError, Fault, InvalidError, NotFoundError, is_uuid7, new_id
 from exchange.members import Client, Role
-from exchange.store import UnitOfWork
+from exchange.store import UnitOfWork, Unread
 from exchange.usecases.agreements import last_text_of
 from exchange.usecases.authenticate import authenticate
 from exchange.usecases.context import Call, Recorded, Services
 from exchange.usecases.list_breaches import may_know
 from exchange.usecases.recording import draft, named, on_record
+from exchange.usecases.unread import record_unread
 
 MOST_UNANSWERED = 20
 """Of one client, under one agreement: each stands in what all whom it names are shown."""
@@ -71,15 +72,15 @@ async def list_consultations(services: Services, call: Call, agreement_id: str) 
     """Return the consultations and disputes of an agreement that name the calling signatory's member, oldest first."""
     event = EventName.CONSULTATION_LISTED
     client = await authenticate(services, call, Role.SIGNATORY, event=event)
-    attempt = draft(call, client, event, Outcome.REFUSED, subject=named("agreement", agreement_id))
+    attempt, unread = draft(call, client, event, Outcome.REFUSED, subject=named("agreement", agreement_id)), Unread()
     async with on_record(services, attempt), services.store.unit_of_work() as unit:
         agreement = await last_text_of(unit, client, agreement_id)
-        kept = await unit.consultations().of_agreement(agreement.id, client.member)
+        kept = await unit.consultations().of_agreement(agreement.id, client.member, unread)
         found = [each for each in kept if client.member in each.members]
         shown = tuple([await _shown_to(services, unit, call, client, each) for each in found])
         entry = draft(call, client, event, Outcome.PERMITTED, subject=named("agreement", agreement.id))
         receipt = await unit.record(entry)
-    return Recorded(shown, receipt)
+    return Recorded(shown, receipt, await record_unread(services, unread, client))
 
 
 async def answer_consultation(services: Services, call: Call, matter_id: str, text: str) -> Recorded[Matter]:

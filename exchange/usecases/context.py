@@ -110,3 +110,5 @@ class Recorded(Generic[T]):
 
     value: T
     receipt: Receipt
+    unopened: int = 0
+    """How much that belongs to the answer cannot be read, and may not be named."""

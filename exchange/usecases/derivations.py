@@ -17,7 +17,7 @@ from exchange.markings import render_marking
 from exchange.members import DERIVED_MARKING, Client, PendingAct, Role
 from exchange.release import Permit, View, added_recipients
 from exchange.reports import ReportAct, require_act, status_of
-from exchange.store import DerivationRow, DerivationWish, OnwardState, UnitOfWork
+from exchange.store import DerivationRow, DerivationWish, OnwardState, UnitOfWork, Unread
 from exchange.usecases.authenticate import authenticate
 from exchange.usecases.consent_requests import (
     as_it_stands,
@@ -43,6 +43,7 @@ from exchange.usecases.originating import (
 )
 from exchange.usecases.recording import draft, on_record, refuse
 from exchange.usecases.second_person import ask, require_as_asked, require_not_waiting, waiting_about
+from exchange.usecases.unread import record_unread
 
 DERIVING_ROLES = (Role.CONTRIBUTOR, Role.RELEASER)
 
@@ -110,15 +111,17 @@ async def list_derivations(services: Services, call: Call) -> Recorded[tuple[Der
     """Return the requests that the caller has to do with: its own; to a releaser, those about its member's reports."""
     event = EventName.DERIVATION_LISTED
     client = await authenticate(services, call, *DERIVING_ROLES, event=event)
+    unread = Unread()
     async with services.store.unit_of_work() as unit:
         waiting = await waiting_about(unit, DERIVED_MARKING, "request")
-        known = [as_it_stands(row, waiting) for row in await unit.derivations().of_member(client.member)]
+        known = [as_it_stands(row, waiting) for row in await unit.derivations().of_member(client.member, unread)]
     # Behind the unit: however many there are, whoever writes does not wait for them.
     rows = [row for row in known if await _is_visible(services, call, row, client)]
     ids = tuple(row.id for row in rows)
     receipt = await services.store.append(draft(call, client, event, Outcome.PERMITTED, result_ids=ids))
     views = [DerivationView(row, is_requesters=row.originator != client.member) for row in rows]
-    return Recorded(tuple(views), receipt)
+    unopened = await record_unread(services, unread, client)
+    return Recorded(tuple(views), receipt, unopened)
 
 
 async def grant_derivation(

@@ -20,6 +20,7 @@ from exchange.store import ClassRow, DerivationRow, Parts, PolicyState, ReportRo
 from exchange.usecases.context import Call, Services
 from exchange.usecases.opening import UNOPENED, open_sealed_header
 from exchange.usecases.recording import record_tampering
+from exchange.usecases.unread import known_agreements
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,7 +171,7 @@ async def _taken_apart(services: Services, call: Call, asked: _Asked) -> list[_A
 async def _all_consents(
     services: Services, unit: UnitOfWork | None, call: Call, state: PolicyState, pending: list[_Asked]
 ) -> tuple[str, ...] | None:
-    await services.knowledge.agreements(services.store, state)
+    await known_agreements(services, state)
     consents: dict[tuple[str, str], str] = {}
     reached: dict[tuple[str, str], frozenset[str]] = {}
     while pending:

@@ -20,6 +20,7 @@ from exchange.usecases.facts import row_facts
 from exchange.usecases.judging import judge
 from exchange.usecases.recording import draft, named, on_record
 from exchange.usecases.registries import audited_report, report_draft
+from exchange.usecases.unread import known_agreements
 
 
 async def explain_to_auditor(services: Services, call: Call, report_id: str, client_id: str) -> Recorded[Explanation]:
@@ -64,5 +65,5 @@ async def _may_name(services: Services, gaze: Gaze, client: Client, facts: Class
     # A member's auditor asks about its own clients and those of parties; who else is enrolled is not its to know.
     if gaze.auditor.member in {None, client.member}:
         return True
-    agreement = (await services.knowledge.agreements(services.store, gaze.state)).get(AgreementId(facts.agreement))
+    agreement = (await known_agreements(services, gaze.state)).get(AgreementId(facts.agreement))
     return agreement is not None and agreement.party(client.member) is not None

@@ -48,6 +48,7 @@ from exchange.usecases.counting import acknowledged_by_member, could_read, poste
 from exchange.usecases.heartbeat import service_draft
 from exchange.usecases.judging import require_same_law
 from exchange.usecases.subscriptions import waiting
+from exchange.usecases.unread import known_agreements
 
 LOOK_BACK: Final = timedelta(days=7)
 """How long after a deadline it is still noticed: longer than the jobs of an exchange stand still."""
@@ -120,7 +121,7 @@ class DutyWatch:
         state = (await services.store.caller("")).state
         require_same_law(services, state)
         has_more, fault = False, None
-        for agreement in (await services.knowledge.agreements(services.store, state)).values():
+        for agreement in (await known_agreements(services, state)).values():
             if not any(terms.obligations for terms in agreement.texts):
                 continue
             try:

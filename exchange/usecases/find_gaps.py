@@ -17,6 +17,7 @@ from exchange.usecases.context import Call, Recorded, Services
 from exchange.usecases.judging import law_in_force
 from exchange.usecases.knowledge import scope_facts
 from exchange.usecases.recording import draft, on_record
+from exchange.usecases.unread import known_agreements
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +42,7 @@ async def search_gaps(services: Services, call: Call, question: GapQuestion) -> 
     law = await law_in_force(services, row.state)
     async with on_record(services, draft(call, client, event, Outcome.REFUSED)):
         _require_known(services.law, question)
-    agreements = await services.knowledge.agreements(services.store, row.state)
+    agreements = await known_agreements(services, row.state)
     own = [each for each in agreements.values() if each.party(client.member) is not None]
     gaps = await _gaps(services.law.known_to(client.member), law, call, client, own, question=question)
     entry = draft(call, client, event, Outcome.PERMITTED, detail={"count": len(gaps)})

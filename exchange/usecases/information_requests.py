@@ -34,7 +34,7 @@ from exchange.reports import (
     compose_request,
     request_as_json,
 )
-from exchange.store import NewRequest, PolicyState, RequestRow, Sealed, UnitOfWork
+from exchange.store import NewRequest, PolicyState, RequestRow, Sealed, UnitOfWork, Unread
 from exchange.usecases.collecting import Collected
 from exchange.usecases.context import Call, Recorded, Services
 from exchange.usecases.deciding_anew import decided_anew
@@ -54,8 +54,9 @@ from exchange.usecases.judging_requests import (
 )
 from exchange.usecases.positions import open_position, seal_position
 from exchange.usecases.post_checks import posting_rules, require_in_force, rules_of_no_scope
-from exchange.usecases.recording import draft, on_record
+from exchange.usecases.recording import TamperedError, draft, on_record
 from exchange.usecases.telling_requests import queue_request
+from exchange.usecases.unread import record_unread
 
 _ID_RANDOMNESS_BYTES = 10
 _ORDER = "request"
@@ -107,18 +108,27 @@ async def list_requests(
     client, state = await admit_to_requests(services, call, *REQUEST_ROLES, event=event)
     async with on_record(services, draft(call, client, event, Outcome.REFUSED)):
         after = open_position(services, client, cursor, of=_ORDER)
-    rows, position = await _page(services, call, client, state, after=after, limit=limit)
-    views = [await view_of(services, call, SoughtRequest(client, state, row)) for row in rows]
+    unread, altered = Unread(), 0
+    found, position = await _page(services, call, client, state, unread, after=after, limit=limit)
+    views = []
+    for row in found:
+        try:
+            views.append(await view_of(services, call, SoughtRequest(client, state, row)))
+        except TamperedError:
+            # It is on record; who may read it by what decides about it is told that there is one.
+            altered += 1
     entry = draft(
         call,
         client,
         event,
         Outcome.PERMITTED,
         purpose=stated_purpose(services, call, client),
-        result_ids=tuple(row.id for row in rows),
+        result_ids=tuple(view.row.id for view in views),
     )
     receipt = await services.store.append(entry)
-    return Recorded(ListedRequests(tuple(views), seal_position(services, client, position, of=_ORDER)), receipt)
+    cursor = seal_position(services, client, position, of=_ORDER)
+    unopened = await record_unread(services, unread, client) + altered
+    return Recorded(ListedRequests(tuple(views), cursor), receipt, unopened)
 
 
 async def show_request(services: Services, call: Call, request_id: str) -> Recorded[RequestView]:
@@ -196,17 +206,17 @@ async def _end(
 
 
 async def _page(  # noqa: PLR0913  one call's surroundings, and the place in the list
-    services: Services, call: Call, client: Client, state: PolicyState, *, after: int, limit: int
+    services: Services, call: Call, client: Client, state: PolicyState, unread: Unread, *, after: int, limit: int
 ) -> tuple[list[RequestRow], int]:
     """Return a page, and behind which row the next one begins: what was passed over is not passed over again."""
     found: list[RequestRow] = []
     while len(found) < limit:
         async with services.store.unit_of_work() as unit:
-            rows = await unit.requests().of_member(client.member, after=after, limit=_AT_ONCE)
+            rows, last = await unit.requests().of_member(client.member, after=after, limit=_AT_ONCE, unread=unread)
         decisions = [await decide_request(services, call, client, row, state) for row in rows]
         found += [row for row, decision in zip(rows, decisions, strict=True) if isinstance(decision, Permit)]
-        after = rows[-1].number if rows else after
-        if len(rows) < _AT_ONCE:
+        after = last or (rows[-1].number if rows else after)
+        if not last:
             break
         # Rules and guards of a hundred requests take some 10 ms: others are served in between.
         await asyncio.sleep(0)

@@ -4,7 +4,7 @@ Steps: (1) the class of the report, if it is what its digest names; (2) the scop
 (3) the decision, cached per class; (4) what time or recall changed on this one row.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from exchange.audit import EntryDraft, EventName, Outcome, Subject
 from exchange.crypto import OpeningError
@@ -28,7 +28,9 @@ from exchange.usecases.altered_classes import class_of
 from exchange.usecases.authenticate import admit, required_thumbprint
 from exchange.usecases.context import Call, Services
 from exchange.usecases.facts import reader_facts, row_facts, stated_purpose
+from exchange.usecases.heartbeat import service_draft
 from exchange.usecases.recording import draft, on_record, record_tampering, refuse
+from exchange.usecases.unread import known_agreements
 
 ABSENT_ID = "00000000-0000-7000-8000-000000000000"
 """Asked of the store in place of a malformed id, so that both cost the same query."""
@@ -89,7 +91,21 @@ async def law_in_force(services: Services, state: PolicyState) -> Law:
     Raises UnavailableError as `require_same_law`.
     """
     require_same_law(services, state)
-    return await services.knowledge.national.law(services.store, services.law, state)
+    national = services.knowledge.national
+    law = await national.law(services.store, services.law, state)
+    if national.altered:
+        await _record_altered(services)
+    return law
+
+
+async def _record_altered(services: Services) -> None:
+    """Put on record, once, which caveats are not what two persons put in force: no report of that member is read."""
+    altered = services.knowledge.national.altered
+    for each in tuple(altered):
+        failed = service_draft(services, EventName.KEY_OPENED, Outcome.FAILED)
+        await services.store.append(replace(failed, owner=each.member, detail={"place": f"caveats {each.id}"}))
+        if each in altered:
+            altered.remove(each)
 
 
 async def judge_linked(services: Services, call: Call, client: Client, report_id: str) -> Judged | None:
@@ -102,7 +118,7 @@ async def judge(services: Services, call: Call, client: Client, report: ReportRo
     """Return the decision about `report` for `client` in this call, with everything it rested on."""
     law = await law_in_force(services, state)
     knowledge = services.knowledge
-    await knowledge.agreements(services.store, state)
+    await known_agreements(services, state)
     # (1) immutable, hence fetched once per process
     try:
         release_class = await class_of(services, report.class_id)

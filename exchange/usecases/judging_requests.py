@@ -37,6 +37,7 @@ from exchange.usecases.facts import reader_facts, stated_purpose
 from exchange.usecases.judging import ABSENT_ID, check_call, judge, law_in_force
 from exchange.usecases.opening import UNOPENED
 from exchange.usecases.recording import draft, named, record_tampering, refuse
+from exchange.usecases.unread import known_agreements
 
 REQUEST_ROLES = (Role.READER, Role.CONTRIBUTOR)
 """Who asks reads; who is asked contributes, or reads for those who do."""
@@ -86,7 +87,7 @@ async def admit_to_requests(
     if row.client is None:
         raise request_not_found()
     await check_call(services, call, row.client, row.state, event=event)
-    await services.knowledge.agreements(services.store, row.state)
+    await known_agreements(services, row.state)
     return row.client, row.state
 
 

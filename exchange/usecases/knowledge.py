@@ -17,7 +17,7 @@ from exchange.kernel import MalformedError, from_micros
 from exchange.markings import Label
 from exchange.members import Client
 from exchange.release import ClassFacts, CrisisFacts, DecisionCache, Permit, PostedUnder, ScopeFacts, class_digest
-from exchange.store import CallerRow, ClassRow, PolicyState, Store
+from exchange.store import CallerRow, ClassRow, PolicyState, Store, Unread, UnreadRow
 from exchange.usecases.national_law import NationalLaw
 
 K = TypeVar("K")
@@ -48,6 +48,13 @@ class Readable:
     crises: dict[int, tuple[str, ...]]
     unknown: frozenset[int] = frozenset()
     """Classes of which nothing is known: who may read their reports, the log alone can tell."""
+    unread: frozenset[UnreadRow] = frozenset()
+    """Agreements that could not be read when this was computed."""
+
+    @property
+    def is_partial(self) -> bool:
+        """Return whether something could not be known: it is looked at again, for it may have been mended."""
+        return bool(self.unknown or self.unread)
 
     def holds(self, state: PolicyState, now: datetime) -> bool:
         """Return whether nothing has changed since this was computed."""
@@ -87,19 +94,23 @@ class Knowledge:
     _protections: set[Label] = field(default_factory=set)
     _agreements: dict[str, Agreement] = field(default_factory=dict)
     _agreements_version: int = -1
+    unread: frozenset[UnreadRow] = frozenset()
+    """Agreements, and crises of them, that cannot be read: nothing stands under them until they are mended."""
     _member_codes: frozenset[str] = frozenset()
     _members_version: int = -1
     _scopes: dict[tuple[str, str, int], _ScopeThen] = field(default_factory=dict)
 
     async def agreements(self, store: Store, state: PolicyState) -> dict[str, Agreement]:
-        """Return every agreement by id, as of the policy version in `state`."""
-        if self._agreements_version < state.policy_version:
-            rows = await store.agreements()
+        """Return every agreement by id that can be read, as of the policy version in `state`; see `unread`."""
+        if self._agreements_version < state.policy_version or self.unread:
+            unread = Unread()
+            rows = await store.agreements(unread)
             # INVARIANT: never back to an older version: while these were read, a later call may have read newer ones.
-            if self._agreements_version < state.policy_version:
+            if self._agreements_version <= state.policy_version:
                 self._agreements = {agreement.id: agreement for agreement in rows}
                 self._scopes = {}
                 self._agreements_version = state.policy_version
+                self.unread = frozenset(unread.rows)
         return self._agreements
 
     def agreement(self, agreement_id: str) -> Agreement | None:

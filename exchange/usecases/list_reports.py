@@ -31,6 +31,7 @@ from exchange.usecases.opening import UNOPENED, is_whole, open_headers
 from exchange.usecases.positions import open_position, seal_position
 from exchange.usecases.recording import draft, on_record
 from exchange.usecases.unopened import Lister, UnopenedReport, require_own_version, tell_unopened
+from exchange.usecases.unread import known_agreements
 
 _TRIES = 5
 """How often a page is begun again because the policy moved under it; more means it moves faster than one can read."""
@@ -159,11 +160,12 @@ async def readable_for(services: Services, call: Call, client: Client, state: Po
     purpose = stated_purpose(services, call, client)
     key: ReaderKey = (client.id, client.version, purpose, call.assurance.value)
     kept = knowledge.readable.get(key)
-    if kept is not None and kept.holds(state, call.now) and not kept.unknown:
+    if kept is not None and kept.holds(state, call.now) and not kept.is_partial:
         return kept
-    agreements = await knowledge.agreements(services.store, state)
+    agreements = await known_agreements(services, state)
     classes = await whole_classes(services, state)
-    if kept is not None and kept.holds(state, call.now) and kept.unknown is knowledge.unknown_classes:
+    unknown, unread = knowledge.unknown_classes, knowledge.unread
+    if kept is not None and kept.holds(state, call.now) and (kept.unknown, kept.unread) == (unknown, unread):
         return kept
     facts = {row.id: row.facts for row in classes.values()}
     with services.tracer.span(SpanName.DECISION) as span:
@@ -172,9 +174,8 @@ async def readable_for(services: Services, call: Call, client: Client, state: Po
     not_after = earliest_change(client, agreements, call.now, classes=facts.values())
     whole = frozenset(class_id for class_id, permit in permits.items() if is_whole(classes[class_id], permit))
     crises = {class_id: named for class_id, permit in permits.items() if (named := permit.crises)}
-    unknown = knowledge.unknown_classes
     versions = (state.policy_version, state.class_version)
-    readable = Readable(*versions, call.now, not_after, permits, whole, crises, unknown)
+    readable = Readable(*versions, call.now, not_after, permits, whole, crises, unknown, unread)
     knowledge.keep_readable(key, readable)
     return readable
 

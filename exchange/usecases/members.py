@@ -13,11 +13,12 @@ from exchange.members import (
     check_member_code,
     check_name,
 )
-from exchange.store import UnitOfWork
+from exchange.store import UnitOfWork, Unread
 from exchange.usecases.authenticate import admit_anyone, admit_operator, may_see, require_own_member
 from exchange.usecases.collecting import Collected
 from exchange.usecases.context import Call, Recorded, Services
 from exchange.usecases.recording import draft, on_record
+from exchange.usecases.unread import record_unread
 
 
 async def add_member(services: Services, call: Call, code: str, name: str) -> Recorded[Member]:
@@ -37,11 +38,11 @@ async def add_member(services: Services, call: Call, code: str, name: str) -> Re
 
 async def list_members(services: Services, call: Call) -> Recorded[tuple[Member, ...]]:
     """Return all members to an operator, to anyone else its own."""
-    client = await admit_anyone(services, call, event=EventName.MEMBER_LISTED)
+    client, unread = await admit_anyone(services, call, event=EventName.MEMBER_LISTED), Unread()
     async with services.store.unit_of_work() as unit:
-        members = [member for member in await unit.members() if may_see(client, member.code)]
+        members = [member for member in await unit.members(unread) if may_see(client, member.code)]
         receipt = await unit.record(draft(call, client, EventName.MEMBER_LISTED, Outcome.PERMITTED))
-    return Recorded(tuple(members), receipt)
+    return Recorded(tuple(members), receipt, await record_unread(services, unread, client))
 
 
 async def suspend_member(services: Services, call: Call, code: str) -> Recorded[Member]:

@@ -14,11 +14,12 @@ from exchange.audit import EventName, Outcome, Receipt, Subject
 from exchange.kernel import ConflictError, NotFoundError, is_uuid7, new_id
 from exchange.members import NATIONAL_CAVEATS, Client, PendingAct, Role
 from exchange.release import NationalText, check_national
-from exchange.store import CaveatSet, UnitOfWork
+from exchange.store import CaveatSet, UnitOfWork, Unread
 from exchange.usecases.authenticate import authenticate
 from exchange.usecases.context import Call, Recorded, Services
 from exchange.usecases.recording import draft, named, on_record
 from exchange.usecases.second_person import ask
+from exchange.usecases.unread import record_unread
 
 MOST_WAITING = 8
 """Sets of one member that wait for a second person; each may hold 128 KiB."""
@@ -52,13 +53,13 @@ async def withdraw_caveats(services: Services, call: Call) -> Recorded[CaveatSet
 async def list_caveats(services: Services, call: Call) -> Recorded[tuple[CaveatSet, ...]]:
     """Return what the caller's member has, had and waits to have in force, the newest first."""
     event = EventName.CAVEATS_LISTED
-    client = await authenticate(services, call, event=event)
+    client, unread = await authenticate(services, call, event=event), Unread()
     async with services.store.unit_of_work() as unit:
-        found = await unit.caveats().of(client.member)
+        found = await unit.caveats().of(client.member, unread)
         ids = tuple(each.id for each in found)
         entry = draft(call, client, event, Outcome.PERMITTED, owner=client.member, result_ids=ids)
         receipt = await unit.record(entry)
-    return Recorded(tuple(found), receipt)
+    return Recorded(tuple(found), receipt, await record_unread(services, unread, client))
 
 
 async def show_caveats(services: Services, call: Call, set_id: str) -> Recorded[CaveatSet]:

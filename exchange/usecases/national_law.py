@@ -5,6 +5,7 @@ the next request on, on every node. Texts never change, so each is parsed once p
 """
 
 import asyncio
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from exchange.kernel import UnavailableError
@@ -21,6 +22,8 @@ class NationalLaw:
     _version: int = -1
     _known: dict[str, NationalGuards] = field(default_factory=dict)
     _reading: asyncio.Lock = field(default_factory=asyncio.Lock)
+    altered: list[CaveatText] = field(default_factory=list)
+    """What was found altered and is not on record yet: it refuses its member's reports."""
 
     async def law(self, store: Store, files: Law, state: PolicyState) -> Law:
         """Return the law of `files` and of members, as of the policy version in `state` or of a later one."""
@@ -35,24 +38,28 @@ class NationalLaw:
             return self._law
         known = self._known if self._files is files else {}
         ids = await store.caveats.in_force()
-        new = await _prepared(store, files, ids - known.keys())
+        texts = await store.caveats.texts(ids - known.keys()) if ids - known.keys() else []
+        new = await _prepared(texts, files)
         if not ids <= known.keys() | new.keys():
             raise UnavailableError("national caveats that are in force cannot be read: nothing was released")
         in_force = {each: known[each] if each in known else new[each] for each in ids}
         made = files.with_national(in_force.values()) if in_force else files
         self._files, self._law, self._version, self._known = files, made, state.policy_version, in_force
+        self.altered += [each for each in texts if not _is_as_signed(each)]
         return made
 
 
 def national_of(text: CaveatText, files: Law) -> NationalGuards:
     """Return what a member put in force, ready to be asked; what was altered since refuses its reports."""
-    written = NationalText(text.guards, text.examples)
-    if written.digest(text.member) != text.digest:
+    if not _is_as_signed(text):
         return files.guards.prepared(text.member, None)
     return stored_national(text.member, text.guards, files)
 
 
-async def _prepared(store: Store, files: Law, ids: frozenset[str]) -> dict[str, NationalGuards]:
-    texts = await store.caveats.texts(ids) if ids else []
+def _is_as_signed(text: CaveatText) -> bool:
+    return NationalText(text.guards, text.examples).digest(text.member) == text.digest
+
+
+async def _prepared(texts: Sequence[CaveatText], files: Law) -> dict[str, NationalGuards]:
     # In a thread: the dearest that fit in take 200 ms.
     return {each.id: await asyncio.to_thread(national_of, each, files) for each in texts}

@@ -8,6 +8,7 @@ from exchange.kernel import ConflictError, new_id
 from exchange.usecases.context import Call, Services
 from exchange.usecases.judging import require_same_law
 from exchange.usecases.recording import draft
+from exchange.usecases.unread import known_agreements
 
 _ID_RANDOMNESS_BYTES = 10
 
@@ -17,7 +18,7 @@ async def note_reviews(services: Services) -> int:
     now = services.clock()
     state = (await services.store.caller("")).state
     require_same_law(services, state)
-    agreements = await services.knowledge.agreements(services.store, state)
+    agreements = await known_agreements(services, state)
     due = {(each.id, day): each for each in agreements.values() if (day := last_review_due(each, now)) is not None}
     async with services.store.unit_of_work() as unit:
         noted = await unit.reviews().noted()

@@ -24,7 +24,7 @@ from exchange.kernel.addresses import Network
 from exchange.members import Client, Role
 from exchange.release import Permit
 from exchange.reports import Header
-from exchange.store import Parts
+from exchange.store import Parts, Unread, UnreadRow
 from exchange.store.pulse import Beat
 from exchange.store.subscription_rows import Claiming, DeliveryRow, DeliveryState, SubscriptionRow
 from exchange.usecases.check_readiness import require_confirmed
@@ -39,6 +39,7 @@ from exchange.usecases.telling_breaches import KIND as BREACH_KIND
 from exchange.usecases.telling_breaches import told_breach
 from exchange.usecases.telling_requests import KIND as REQUEST_KIND
 from exchange.usecases.telling_requests import told_request
+from exchange.usecases.unread import unread_draft
 
 _AT_ONCE: Final = 64
 _OF_ONE: Final = 4
@@ -89,11 +90,14 @@ class Notifier:
         self._forgot_at: datetime | None = None
         self._telling: dict[asyncio.Task[None], str] = {}
         """What is on its way, with the client that it is for."""
+        self._unread: frozenset[UnreadRow] = frozenset()
 
     async def round(self) -> int:
         """Do one round; return how many messages were tried."""
         subscriptions = self._services.store.subscriptions
-        active = {one.id: one for one in await subscriptions.active()}
+        unread = Unread()
+        active = {one.id: one for one in await subscriptions.active(unread)}
+        await self._record(unread)
         if not active:
             return 0
         await require_confirmed(self._services)
@@ -109,6 +113,13 @@ class Notifier:
         if fault is not None:
             raise fault
         return len(due)
+
+    async def _record(self, unread: Unread) -> None:
+        """Put on record, once, which subscriptions cannot be read: nobody is told by them, and everybody else is."""
+        found = frozenset(unread.rows)
+        if found - self._unread:
+            await self._services.store.append(unread_draft(self._services, found - self._unread))
+        self._unread = found
 
     async def close(self) -> None:
         """End what is on its way."""

@@ -19,7 +19,7 @@ from exchange.kernel import ConflictError, Fault, InvalidError, new_id, parse_rf
 from exchange.members import ONWARD_RELEASE, Client, PendingAct, Role
 from exchange.release import Consent, Reason, View
 from exchange.reports import Header, ReportAct, require_act
-from exchange.store import OnwardRow, OnwardState, OnwardWish, Parts, UnitOfWork
+from exchange.store import OnwardRow, OnwardState, OnwardWish, Parts, UnitOfWork, Unread
 from exchange.usecases.answer_request import require_not_asked
 from exchange.usecases.authenticate import authenticate
 from exchange.usecases.consent_requests import (
@@ -48,6 +48,7 @@ from exchange.usecases.recording import draft, on_record, record_tampering
 from exchange.usecases.release_terms import consent_of, labels_of
 from exchange.usecases.sealing import reseal_header
 from exchange.usecases.second_person import ask, require_as_asked, require_not_waiting, waiting_about
+from exchange.usecases.unread import known_agreements, record_unread
 
 ONWARD_ROLES = (Role.READER, Role.RELEASER)
 _ID_RANDOMNESS_BYTES = 10
@@ -121,14 +122,18 @@ async def list_onward(services: Services, call: Call) -> Recorded[tuple[OnwardVi
     """Return the requests that the caller has to do with: a reader's own; to a releaser, those about its member's."""
     event = EventName.ONWARD_LISTED
     client = await authenticate(services, call, *ONWARD_ROLES, event=event)
+    unread = Unread()
     async with services.store.unit_of_work() as unit:
         waiting = await waiting_about(unit, ONWARD_RELEASE, "request")
-        known = [as_it_stands(row, waiting) for row in await unit.consents().of_member(client.member)]
+        known = [as_it_stands(row, waiting) for row in await unit.consents().of_member(client.member, unread)]
     # Behind the unit: however many there are, whoever writes does not wait for them.
     rows = [row for row in known if await _is_visible(services, call, row, client)]
     ids = tuple(row.id for row in rows)
     receipt = await services.store.append(draft(call, client, event, Outcome.PERMITTED, result_ids=ids))
-    return Recorded(tuple(OnwardView(row, is_requesters=not _is_decider(row, client)) for row in rows), receipt)
+    unopened = await record_unread(services, unread, client)
+    return Recorded(
+        tuple(OnwardView(row, is_requesters=not _is_decider(row, client)) for row in rows), receipt, unopened
+    )
 
 
 async def grant_onward(
@@ -358,7 +363,7 @@ async def _require_goes_on(services: Services, call: Call, own: OwnReport) -> No
     It may have been amended, suspended or left, or have ended, since the request was made.
     """
     facts = own.facts
-    await services.knowledge.agreements(services.store, own.state)
+    await known_agreements(services, own.state)
     scope = services.knowledge.scope(facts.agreement, facts.scope, call.now, facts.edition)
     if scope is None or not scope.in_force or facts.originator not in scope.active_parties - scope.came_back:
         told = "nobody is given the report now: the agreement is not in force, or your member takes no part in it"

@@ -25,7 +25,7 @@ from exchange.members import (
     may_see_act,
     require_may_refuse,
 )
-from exchange.store import UnitOfWork
+from exchange.store import UnitOfWork, Unread
 from exchange.usecases.authenticate import authenticate
 from exchange.usecases.context import Call, Recorded, Services
 from exchange.usecases.crises import carry_out_crisis, may_know_crisis, require_may_refuse_crisis
@@ -39,6 +39,7 @@ from exchange.usecases.originating import may_know_report
 from exchange.usecases.proxies import carry_out_proxy, end_proxy
 from exchange.usecases.recording import draft, named, on_record
 from exchange.usecases.second_person import confirmed_by, require_confirmable
+from exchange.usecases.unread import record_unread
 
 CarryOut = Callable[[Services, UnitOfWork, Call, Client, PendingAct], Awaitable[Receipt]]
 """Does what was confirmed and records it, in the unit in which it was confirmed; the receipt is of that entry."""
@@ -102,14 +103,15 @@ async def list_pending_acts(services: Services, call: Call) -> Recorded[tuple[Pe
     """Return every act that waits and that the caller has to do with: to confirm, or asked for at its own member."""
     event = EventName.ACT_LISTED
     client = await authenticate(services, call, *ACTING_ROLES, event=event)
+    unread = Unread()
     async with services.store.unit_of_work() as unit:
-        waiting = await unit.open_acts()
+        waiting = await unit.open_acts(unread)
     # Behind the unit: however many there are, whoever writes does not wait for them.
     acts = [act for act in waiting if await _is_visible(services, call, client, act)]
     views = tuple(_view(act, client) for act in acts)
     ids = tuple(view.act.id for view in views)
     receipt = await services.store.append(draft(call, client, event, Outcome.PERMITTED, result_ids=ids))
-    return Recorded(views, receipt)
+    return Recorded(views, receipt, await record_unread(services, unread, client))
 
 
 async def show_pending_act(services: Services, call: Call, act_id: str) -> Recorded[PendingActView]:

@@ -23,6 +23,7 @@ from exchange.usecases.kept_sources import sources_of_superseded, with_kept_sour
 from exchange.usecases.post_checks import check_sources, compose, originator_of, require_in_force
 from exchange.usecases.proxies import standing_consent
 from exchange.usecases.recording import draft, on_record
+from exchange.usecases.unread import known_agreements
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +54,7 @@ async def postable(  # noqa: PLR0913  one call's surroundings, what is posted, a
 
     Else record under `event` why not, and raise. `report_id` is what the report is called already, where it is.
     """
-    agreements = await services.knowledge.agreements(services.store, state)
+    agreements = await known_agreements(services, state)
     agreement = agreements.get(AgreementId(posted.agreement))
     named = None if agreement is None else agreement.id
     async with on_record(services, draft(call, client, event, Outcome.REFUSED, agreement=named)):

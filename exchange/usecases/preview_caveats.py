@@ -29,6 +29,7 @@ from exchange.usecases.in_between import batches_of, deciding
 from exchange.usecases.judging import law_in_force
 from exchange.usecases.originating import may_know
 from exchange.usecases.recording import draft, on_record
+from exchange.usecases.unread import known_agreements
 
 _LABELS_AT_ONCE = 16
 """Twice, for one kind of readers of some ten: others are served in between."""
@@ -83,7 +84,7 @@ async def _changes(  # noqa: PLR0913  what is compared, and for whom
     services: Services, call: Call, client: Client, state: PolicyState, *, before: Law, after: Law
 ) -> tuple[ChangedRelease, ...]:
     knowledge = services.knowledge
-    await knowledge.agreements(services.store, state)
+    await known_agreements(services, state)
     classes = await every_class(services, state)
     # INVARIANT: a report above a releaser's clearance is absent for it, and counted nowhere.
     own = {

@@ -26,13 +26,14 @@ from exchange.kernel import (
     rfc3339,
 )
 from exchange.members import PROXY_POSTING, Client, PendingAct, Role
-from exchange.store import ProxyRow, ProxyState, ProxyWish, UnitOfWork
+from exchange.store import ProxyRow, ProxyState, ProxyWish, UnitOfWork, Unread
 from exchange.usecases.authenticate import authenticate
 from exchange.usecases.context import Call, Recorded, Services
 from exchange.usecases.judging import ABSENT_ID
 from exchange.usecases.post_checks import require_in_force
 from exchange.usecases.recording import draft, named, on_record, record_tampering
 from exchange.usecases.second_person import ask, require_as_asked, waiting_about
+from exchange.usecases.unread import record_unread
 
 PROXY_ROLES = (Role.RELEASER, Role.CONTRIBUTOR)
 
@@ -123,13 +124,15 @@ async def list_proxies(services: Services, call: Call) -> Recorded[tuple[ProxyVi
     """Return the consents that concern the caller: to a releaser its member's, to a contributor those given to it."""
     event = EventName.PROXY_LISTED
     client = await authenticate(services, call, *PROXY_ROLES, event=event)
+    unread = Unread()
     async with services.store.unit_of_work() as unit:
         waiting = await waiting_about(unit, PROXY_POSTING, "consent")
-        known = [_as_it_stands(row, waiting) for row in await unit.proxies().of_member(client.member)]
+        known = [_as_it_stands(row, waiting) for row in await unit.proxies().of_member(client.member, unread)]
         rows = [row for row in known if _is_visible(row, client)]
         ids = tuple(row.id for row in rows)
         receipt = await unit.record(draft(call, client, event, Outcome.PERMITTED, result_ids=ids))
-    return Recorded(tuple(ProxyView(row, is_own=row.originator == client.member) for row in rows), receipt)
+    unopened = await record_unread(services, unread, client)
+    return Recorded(tuple(ProxyView(row, is_own=row.originator == client.member) for row in rows), receipt, unopened)
 
 
 async def revoke_proxy(services: Services, call: Call, consent_id: str) -> Recorded[ProxyView]:

@@ -9,7 +9,7 @@ from contextlib import suppress
 
 from exchange.kernel import ConflictError, new_id
 from exchange.members import ActKind, Client, PendingAct, ask_for_act, require_second_person
-from exchange.store import UnitOfWork
+from exchange.store import UnitOfWork, Unread
 from exchange.usecases.context import Call, Services
 
 MOST_WAITING = 100
@@ -85,7 +85,7 @@ def require_as_asked(act: PendingAct, meant: Mapping[str, str]) -> None:
 
 async def _waiting(unit: UnitOfWork, kind: ActKind) -> list[Mapping[str, str]]:
     found = []
-    for act in await unit.open_acts():
+    for act in await unit.open_acts(Unread()):
         if act.kind == kind.name:
             # What was altered since it was asked for can be confirmed by nobody, and keeps nothing waiting.
             with suppress(ConflictError):

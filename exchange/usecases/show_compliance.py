@@ -41,6 +41,7 @@ from exchange.usecases.judging import require_same_law
 from exchange.usecases.list_reports import readable_for
 from exchange.usecases.recording import draft, named, on_record
 from exchange.usecases.stood import Stood, as_if_bound
+from exchange.usecases.unread import known_agreements
 
 PERIOD: Final = timedelta(days=90)
 """What is counted where the caller names no beginning."""
@@ -115,7 +116,7 @@ def _beginning(call: Call, since: datetime | None) -> datetime:
 
 
 async def _own_agreement(services: Services, client: Client, state: PolicyState, agreement_id: str) -> Agreement:
-    agreements = await services.knowledge.agreements(services.store, state)
+    agreements = await known_agreements(services, state)
     agreement = agreements.get(agreement_id)
     if agreement is None or agreement.party(client.member) is None:
         message = "no such agreement, or none that you may see"

@@ -16,6 +16,7 @@ from exchange.usecases.in_between import simulate_readers
 from exchange.usecases.judging import law_in_force, require_same_law
 from exchange.usecases.post_checks import compose, require_in_force
 from exchange.usecases.recording import draft, on_record
+from exchange.usecases.unread import known_agreements
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +58,7 @@ async def simulate_release(services: Services, call: Call, simulated: SimulatedR
 async def _simulate(
     services: Services, call: Call, client: Client, simulated: SimulatedReport, state: PolicyState
 ) -> Simulation:
-    agreements = await services.knowledge.agreements(services.store, state)
+    agreements = await known_agreements(services, state)
     agreement = require_in_force(agreements.get(AgreementId(simulated.agreement)), client, call)
     members = await services.knowledge.member_codes(services.store, state)
     header = compose(services, call, client, _as_posted(simulated), agreement=agreement, members=members)

@@ -15,12 +15,13 @@ from exchange.custody import Wrapped
 from exchange.kernel import ConflictError, Fault, InvalidError, NotFoundError, is_uuid7, new_id, to_micros
 from exchange.kernel.addresses import outgoing_problem
 from exchange.members import Client, Role
-from exchange.store import Sealed, UnitOfWork
+from exchange.store import Sealed, UnitOfWork, Unread
 from exchange.store.subscription_rows import DeliveryRow, DeliveryState, SubscriptionRow
 from exchange.usecases.authenticate import authenticate
 from exchange.usecases.context import Call, Recorded, Services
 from exchange.usecases.facts import stated_purpose
 from exchange.usecases.recording import draft, named, on_record
+from exchange.usecases.unread import record_unread
 
 MOST_SUBSCRIPTIONS = 8
 """Of one client. Each of them is told of every report: more than a few are a mistake, or a flood."""
@@ -68,10 +69,14 @@ async def list_subscriptions(services: Services, call: Call) -> Recorded[list[Su
     """Return the calling client's subscriptions, oldest first; the host's operator sees all."""
     event = EventName.SUBSCRIPTION_LISTED
     client = None if call.is_host else await authenticate(services, call, Role.READER, event=event)
+    unread = Unread()
     async with services.store.unit_of_work() as unit:
-        rows = await _own(unit, client)
+        rows = await _own(unit, client, unread)
         receipt = await unit.record(draft(call, client, event, Outcome.PERMITTED))
-    return Recorded(rows, receipt)
+    # A client's own are found by its id alone.
+    lacking = len(unread.rows)
+    await record_unread(services, unread, client)
+    return Recorded(rows, receipt, lacking)
 
 
 async def remove_subscription(services: Services, call: Call, subscription_id: str) -> Recorded[SubscriptionRow]:
@@ -162,9 +167,9 @@ async def _made(services: Services, call: Call, client: Client, url: str) -> New
     return NewSubscription(row, WebhookKey.of(key).text)
 
 
-async def _own(unit: UnitOfWork, client: Client | None) -> list[SubscriptionRow]:
+async def _own(unit: UnitOfWork, client: Client | None, unread: Unread | None = None) -> list[SubscriptionRow]:
     book = unit.subscriptions()
-    return await book.all() if client is None else await book.of_client(client.id)
+    return await book.all(unread) if client is None else await book.of_client(client.id, unread)
 
 
 async def _acted(

@@ -34,6 +34,7 @@ from exchange.usecases.life_checks import require_above_sources
 from exchange.usecases.originating import OwnReport, opened_header
 from exchange.usecases.report_moves import Move, contents_of, lapse_consents, moved
 from exchange.usecases.superseding import superseded_since, tell_late_of_superseding
+from exchange.usecases.unread import known_agreements
 
 AT_ONCE: Final = 200
 """Reports of one kind in a round: a backlog is worked off in many rounds, and posts come between."""
@@ -165,7 +166,7 @@ async def _declassify(services: Services, now: datetime, report_id: str, state: 
     if before.declassify_on is None or before.declassify_on > now.date():
         # The day on the row is not the sealed one: the row alone declassifies nothing.
         return False
-    agreement = (await services.knowledge.agreements(services.store, state)).get(own.facts.agreement)
+    agreement = (await known_agreements(services, state)).get(own.facts.agreement)
     if agreement is not None and _is_over(agreement, own.facts, before, first_moment(before.declassify_on)):
         return False
     after = declassified(before, services.law.catalogue.declassified)
@@ -185,7 +186,7 @@ def _is_over(agreement: Agreement, facts: ClassFacts, header: Header, moment: da
 async def _kept_long_enough(
     services: Services, now: datetime, state: PolicyState, classes: Mapping[int, ClassRow]
 ) -> AsyncIterator[list[str]]:
-    agreements = await services.knowledge.agreements(services.store, state)
+    agreements = await known_agreements(services, state)
     # By what was signed when it was posted: a later text keeps nothing longer that is there already.
     by_scope: dict[tuple[str, str, int], list[int]] = {}
     for kept in classes.values():
@@ -214,7 +215,7 @@ async def _recalled_by_text(
     services: Services, now: datetime, state: PolicyState, classes: Mapping[int, ClassRow]
 ) -> list[int]:
     """Return the classes whose reports an agreement's own terms recall."""
-    agreements = await services.knowledge.agreements(services.store, state)
+    agreements = await known_agreements(services, state)
     return [
         kept.id
         for kept in classes.values()

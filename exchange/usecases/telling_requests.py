@@ -15,6 +15,7 @@ from exchange.usecases.facts import stated_purpose
 from exchange.usecases.judging import require_same_law
 from exchange.usecases.judging_requests import decide_request, open_request, request_draft
 from exchange.usecases.subscriptions import waiting
+from exchange.usecases.unread import known_agreements
 
 KIND = "request.visible"
 _ID_RANDOMNESS_BYTES = 10
@@ -58,7 +59,7 @@ async def told_request(  # noqa: PLR0913  who is told, by what, of which request
     Of one that has ended nobody is told: whoever looks finds it as it stands.
     """
     require_same_law(services, state)
-    await services.knowledge.agreements(services.store, state)
+    await known_agreements(services, state)
     async with services.store.unit_of_work() as unit:
         row = await unit.requests().one(request_id)
     if row is None or row.ended is not None:

@@ -82,6 +82,7 @@ from exchange.wire.derivations import (
     DerivationRevocation,
 )
 from exchange.wire.erasures import ErasureApproval, ErasureBody, ErasureRequest
+from exchange.wire.lists import ListAnswer, UnopenedBody
 from exchange.wire.log import ConsistencyBody
 from exchange.wire.onward import OnwardBody, OnwardGrant, OnwardListBody, OnwardRefusal, OnwardRequest, OnwardRevocation
 from exchange.wire.outlooks import AgreementOutlookBody, DraftLineBody, GapBody, GapListBody, OwnReachBody
@@ -126,7 +127,6 @@ from exchange.wire.reports import (
     ReleaseTermsBody,
     ReportBody,
     ReportListBody,
-    UnopenedBody,
 )
 from exchange.wire.requests import (
     AnswerGiven,
@@ -258,6 +258,7 @@ __all__ = [
     "KeyRetirement",
     "LabelBody",
     "LevelBody",
+    "ListAnswer",
     "MadeVersionBody",
     "MemberAddition",
     "MemberBody",

@@ -6,6 +6,7 @@ from pydantic import Field
 
 from exchange.members import PendingAct
 from exchange.wire.base import DIGEST_PATTERN, AnswerModel, Instant, WireModel
+from exchange.wire.lists import ListAnswer
 from exchange.wire.words import ClearText, Id, MemberCodeText
 
 Digest = Annotated[str, Field(pattern=DIGEST_PATTERN, examples=["0" * 64])]
@@ -60,7 +61,7 @@ class PendingActBody(AnswerModel):
         )
 
 
-class PendingActListBody(AnswerModel):
+class PendingActListBody(ListAnswer):
     """Every act that waits and that the caller has to do with, the oldest first."""
 
     items: list[PendingActBody]

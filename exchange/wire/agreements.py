@@ -8,6 +8,7 @@ from pydantic import Field
 from exchange.agreements import Agreement, TreatyText, agreement_as_json, terms_as_json, terms_from_stored
 from exchange.wire.acts import Digest
 from exchange.wire.base import AnswerModel, Instant, WireModel
+from exchange.wire.lists import ListAnswer
 from exchange.wire.words import Id, MemberCodeText
 
 Codes = list[str]
@@ -139,7 +140,7 @@ class AgreementBody(AnswerModel):
         return cls.model_validate(agreement_as_json(agreement, now))
 
 
-class AgreementListBody(AnswerModel):
+class AgreementListBody(ListAnswer):
     """The agreements that the caller's member is a party of."""
 
     items: list[AgreementBody]

@@ -5,6 +5,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from exchange.wire.base import AnswerModel, Instant, WireModel
+from exchange.wire.lists import ListAnswer
 from exchange.wire.words import Id, MemberCodeText
 
 CaveatState = Literal["waiting", "refused", "lapsed", "in_force", "ended"]
@@ -73,7 +74,7 @@ class CaveatSetTextBody(CaveatSetBody):
     examples: str
 
 
-class CaveatSetListBody(AnswerModel):
+class CaveatSetListBody(ListAnswer):
     """Everything that the caller's member asked for, the newest first."""
 
     items: list[CaveatSetBody]

@@ -6,6 +6,7 @@ from pydantic import Field
 
 from exchange.agreements import Matter, MatterKind, Said
 from exchange.wire.base import AnswerModel, Instant, WireModel
+from exchange.wire.lists import ListAnswer
 from exchange.wire.words import Id, MemberCodeText, Readable
 
 MatterText = Annotated[str, Field(min_length=1, max_length=4000), Readable]
@@ -79,7 +80,7 @@ class ConsultationBody(AnswerModel):
         )
 
 
-class ConsultationListBody(AnswerModel):
+class ConsultationListBody(ListAnswer):
     """The consultations and disputes of an agreement that name the caller's member."""
 
     items: list[ConsultationBody]

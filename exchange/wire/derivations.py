@@ -3,6 +3,7 @@
 from pydantic import Field
 
 from exchange.wire.base import AnswerModel, Instant, WireModel
+from exchange.wire.lists import ListAnswer
 from exchange.wire.onward import OnwardStateName
 from exchange.wire.words import ClearText, Id, LabelBody, MemberCodeText
 
@@ -55,7 +56,7 @@ class DerivationBody(AnswerModel):
     decided_by: Id | None = None
 
 
-class DerivationListBody(AnswerModel):
+class DerivationListBody(ListAnswer):
     """Requests that the caller has to do with, oldest first."""
 
     items: list[DerivationBody]

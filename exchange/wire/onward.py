@@ -5,6 +5,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from exchange.wire.base import AnswerModel, Instant, WireModel
+from exchange.wire.lists import ListAnswer
 from exchange.wire.words import ClearText, Id, MemberCodeText, Word
 
 OnwardStateName = Literal["asked", "awaiting-second-person", "granted", "refused", "revoked", "lapsed"]
@@ -61,7 +62,7 @@ class OnwardBody(AnswerModel):
     decided_by: Id | None = None
 
 
-class OnwardListBody(AnswerModel):
+class OnwardListBody(ListAnswer):
     """Requests that the caller has to do with, oldest first."""
 
     items: list[OnwardBody]

@@ -6,6 +6,7 @@ from pydantic import Field
 
 from exchange.members import Clearance, Client, Member
 from exchange.wire.base import AnswerModel, Instant, WireModel
+from exchange.wire.lists import ListAnswer
 from exchange.wire.words import AssuranceName, Id, MemberCodeText, RoleName, StandingName, Word
 
 _NAME = Field(min_length=1, max_length=255)
@@ -34,7 +35,7 @@ class MemberBody(AnswerModel):
         return cls(code=member.code, version=member.version, name=member.name, standing=member.standing.value)
 
 
-class MemberListBody(AnswerModel):
+class MemberListBody(ListAnswer):
     """The members that the caller may see."""
 
     items: list[MemberBody]
@@ -120,7 +121,7 @@ class ClientBody(AnswerModel):
         )
 
 
-class ClientListBody(AnswerModel):
+class ClientListBody(ListAnswer):
     """A page of clients by id; `next` is null on the last page."""
 
     items: list[ClientBody]

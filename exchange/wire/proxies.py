@@ -5,6 +5,7 @@ from typing import Literal
 from pydantic import Field
 
 from exchange.wire.base import AnswerModel, Instant, WireModel
+from exchange.wire.lists import ListAnswer
 from exchange.wire.words import ClearText, Id, MemberCodeText, Word
 
 
@@ -43,7 +44,7 @@ class ProxyBody(AnswerModel):
     refusal: str | None = Field(default=None, examples=["the source would be known"])
 
 
-class ProxyListBody(AnswerModel):
+class ProxyListBody(ListAnswer):
     """Consents that concern the caller, oldest first."""
 
     items: list[ProxyBody]

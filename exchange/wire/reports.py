@@ -9,6 +9,7 @@ from pydantic import Field
 from exchange.kernel import LARGEST_INTEGER, Fault, InvalidError
 from exchange.reports import Awaited, PostedPart, PostedReport, Precedence, ReportId
 from exchange.wire.base import DIGEST_PATTERN, AnswerModel, Day, Instant, WireModel
+from exchange.wire.lists import ListAnswer
 from exchange.wire.words import (
     Id,
     LabelBody,
@@ -150,21 +151,14 @@ class PulledReportBody(HeaderBody):
     parts: list[PulledPartBody]  # type: ignore[assignment]  # the same parts, each with its content
 
 
-class UnopenedBody(AnswerModel):
-    """A report that the caller may read and that cannot be opened; `id` is null where it may not know which it is."""
-
-    id: Id | None
-
-
-class ReportListBody(AnswerModel):
+class ReportListBody(ListAnswer):
     """A page of headers, oldest first; `next` is always there and resumes the list later.
 
-    `unopened` is there where something on the page was damaged or altered: these reports are not among the items.
+    Of what is `unopened` on the page the caller is told the id where it may know it.
     """
 
     items: list[HeaderBody]
     next: str
-    unopened: list[UnopenedBody] = Field(default_factory=list)
 
 
 class Acknowledgement(WireModel):

@@ -6,6 +6,7 @@ from pydantic import Field
 
 from exchange.reports import PostedRequest, Precedence
 from exchange.wire.base import AnswerModel, Instant, WireModel
+from exchange.wire.lists import ListAnswer
 from exchange.wire.words import Id, LabelBody, MemberCodeText, PrecedenceName, Readable, Word
 
 RequestStateName = Literal["open", "answered", "overdue", "closed", "withdrawn"]
@@ -91,7 +92,7 @@ class RequestShownBody(RequestLineBody):
     text: str
 
 
-class RequestListBody(AnswerModel):
+class RequestListBody(ListAnswer):
     """A page of requests, oldest first; `next` is always there and resumes the list later."""
 
     items: list[RequestLineBody]

@@ -5,6 +5,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from exchange.wire.base import AnswerModel, Instant, WireModel
+from exchange.wire.lists import ListAnswer
 from exchange.wire.words import Id
 
 Url = Annotated[str, Field(min_length=9, max_length=2048, examples=["https://desk.example/exchange"])]
@@ -35,7 +36,7 @@ class NewSubscriptionBody(SubscriptionBody):
     secret: str
 
 
-class SubscriptionListBody(AnswerModel):
+class SubscriptionListBody(ListAnswer):
     """The subscriptions of this client, oldest first."""
 
     items: list[SubscriptionBody]

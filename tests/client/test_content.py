@@ -100,7 +100,7 @@ def test_list_goes_on_past_what_cannot_be_opened_and_says_so(line, caplog):
     assert list(listed) == []
     assert [each.id for each in listed.unopened] == [REPORT] * 99 + [None]
     assert len(one.sent) == 2
-    assert "100 reports that one may read cannot be opened" in caplog.text
+    assert "100 things are not in the answer" in caplog.text
 
 
 def test_list_goes_on_until_a_page_is_short(line):

@@ -162,6 +162,8 @@ async def test_what_was_altered_in_the_database_refuses_its_members_reports_and_
     async with ruling.another_node() as other:
         assert not await can_read(ruling, british, services=other)
         assert await can_read(ruling, norwegian, "GBR reader", other)
+    told = [entry for entry in await ruling.entries() if entry["type"] == "key.opened"]
+    assert [(entry["owner"], entry["detail"]["place"]) for entry in told] == [("GBR", f"caveats {made.id}")]
 
 
 async def test_altered_proposal_cannot_be_confirmed(ruling: World) -> None:

@@ -16,7 +16,7 @@ from exchange.kernel.addresses import networks_of
 from exchange.markings import Label
 from exchange.members import Standing
 from exchange.reports import Precedence
-from exchange.store import UnitOfWork
+from exchange.store import UnitOfWork, Unread
 from exchange.store.subscription_rows import DeliveryRow
 from exchange.store.subscriptions import Subscriptions
 from exchange.usecases import ClearanceChange, NewSubscription
@@ -270,7 +270,7 @@ async def test_sender_that_died_is_followed_by_another_one(told: Told) -> None:
 async def test_two_nodes_queue_a_report_once_and_send_it_once(told: Told) -> None:
     await told.world.post(label=FOR_NOR)
     async with told.world.another_node() as other:
-        (seen,) = await other.store.subscriptions.active()
+        (seen,) = await other.store.subscriptions.active(Unread())
         first = await told.notifier.round()
         moved = await other.store.subscriptions.move(seen, seen.seq + 1, [])
         second = await Notifier(other, told.line, Reach()).round()

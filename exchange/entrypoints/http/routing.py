@@ -32,7 +32,7 @@ from exchange.entrypoints.http.visit import (
 )
 from exchange.kernel import ExchangeError, NotFoundError
 from exchange.usecases import Recorded
-from exchange.wire import WireModel, parse_body
+from exchange.wire import ListAnswer, UnopenedBody, WireModel, parse_body
 
 JSON = "application/json"
 
@@ -155,6 +155,15 @@ def answered(recorded: Recorded[T], body: WireModel | bytes, *, status: int = 20
 
     Keyword headers are written with underscores: `location`, `etag`.
     """
-    content = body if isinstance(body, bytes) else body.model_dump_json(by_alias=True).encode()
+    content = body if isinstance(body, bytes) else _as_json(body, recorded.unopened)
     named = {name.replace("_", "-").title(): value for name, value in headers.items()}
     return Response(content, status_code=status, headers=named | receipt_headers(recorded.receipt), media_type=JSON)
+
+
+def _as_json(body: WireModel, unopened: int) -> bytes:
+    if not isinstance(body, ListAnswer):
+        return body.model_dump_json(by_alias=True).encode()
+    if not unopened:
+        return body.model_dump_json(by_alias=True, exclude={"unopened"}).encode()
+    lacking = body.model_copy(update={"unopened": [UnopenedBody(id=None)] * unopened})
+    return lacking.model_dump_json(by_alias=True).encode()

@@ -1,0 +1,47 @@
+"""Rows that cannot be read, among many that are read at once: left out, and noted for whoever tells of them.
+
+One that was asked for by itself is not left out: whoever asks for it is told.
+"""
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from typing import Final, TypeVar
+
+from exchange.kernel import ExchangeError
+
+R = TypeVar("R")
+T = TypeVar("T")
+
+UNREADABLE: Final = (ExchangeError, ValueError, TypeError, ArithmeticError, LookupError, AttributeError)
+"""What is raised where a row holds what was never written there. Around pure reading only: a store that is away is not
+a row that was altered."""
+
+
+@dataclass(frozen=True, slots=True)
+class UnreadRow:
+    """A row that cannot be read: its kind and id, and whose it claims to be."""
+
+    place: str
+    members: frozenset[str] = frozenset()
+
+
+@dataclass(slots=True)
+class Unread:
+    """Rows that could not be read."""
+
+    rows: list[UnreadRow] = field(default_factory=list)
+
+    def each(self, rows: Iterable[R], read: Callable[[R], T], name: Callable[[R], UnreadRow]) -> list[T]:
+        """Return what `read` makes of each row, in order, without those that it cannot read."""
+        found = []
+        for row in rows:
+            try:
+                found.append(read(row))
+            except UNREADABLE:
+                self.rows.append(name(row))
+        return found
+
+    def taken(self) -> list[UnreadRow]:
+        """Return what was noted, once."""
+        rows, self.rows = self.rows, []
+        return rows

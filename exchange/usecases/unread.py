@@ -1,0 +1,51 @@
+"""Rows that cannot be read, among many: on the record before what they are missing from is answered."""
+
+from collections.abc import Iterable
+from dataclasses import replace
+from typing import Final
+
+from exchange.agreements import Agreement
+from exchange.audit import EntryDraft, EventName, Outcome
+from exchange.members import Client
+from exchange.store import PolicyState, Unread, UnreadRow
+from exchange.usecases.authenticate import sees_everyone
+from exchange.usecases.context import Services
+from exchange.usecases.heartbeat import service_draft
+
+_MOST_NAMED: Final = 100
+"""Places in one entry: what an entry may weigh."""
+
+
+async def known_agreements(services: Services, state: PolicyState) -> dict[str, Agreement]:
+    """Return every agreement by id, as of the policy version in `state`, without those that cannot be read.
+
+    Nothing stands under these, as under none: what was posted there is refused. What is found so for the first time is
+    on the record.
+    """
+    knowledge = services.knowledge
+    before = knowledge.unread
+    agreements = await knowledge.agreements(services.store, state)
+    if knowledge.unread and not knowledge.unread <= before:
+        await services.store.append(unread_draft(services, knowledge.unread - before))
+    return agreements
+
+
+async def record_unread(services: Services, unread: Unread, client: Client | None) -> int:
+    """Record what could not be read for a list, and return how much of it claims to be of the caller's member.
+
+    Whose a row is that cannot be read, it alone says: so its reader is told that it is there, and not which it is.
+    """
+    rows = unread.taken()
+    if not rows:
+        return 0
+    await services.store.append(unread_draft(services, rows, client))
+    return sum(sees_everyone(client) or client.member in row.members for row in rows if client is not None)
+
+
+def unread_draft(services: Services, rows: Iterable[UnreadRow], client: Client | None = None) -> EntryDraft:
+    """Return the entry about rows that cannot be read, in the service's own name; `client` is who met them."""
+    places = sorted(row.place for row in rows)
+    detail: dict[str, str | int | list[str]] = {"place": places[0], "rows": places[:_MOST_NAMED], "count": len(places)}
+    if client is not None:
+        detail["client"] = client.id
+    return replace(service_draft(services, EventName.KEY_OPENED, Outcome.FAILED), detail=detail)

@@ -1,0 +1,150 @@
+"""A row that cannot be read takes no other one from any list, and stands under nothing until it is mended."""
+
+import json
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import pytest
+
+from exchange import usecases
+from exchange.agreements import MatterKind
+from exchange.audit import EventName
+from exchange.markings import Label
+from exchange.usecases import ListQuery, NewMatter, Recorded, Services
+from exchange.usecases.auditing import admit_auditor
+from exchange.usecases.find_breaches import DutyWatch
+from exchange.usecases.note_reviews import note_reviews
+from exchange.usecases.sweep_reports import sweep_reports
+from tests.support.lived import MakeLived
+from tests.support.world import AGREEMENT, World
+
+OF_TWO = AGREEMENT.replace("[GBR, NOR, DNK]", "[GBR, ESP]").replace("[GBR, NOR]", "[GBR, ESP]")
+LATEST = 2**63 - 1
+"""No moment, and what a column takes on both databases."""
+
+
+async def agreed(world: World) -> dict[str, str]:
+    """Make a second agreement, of GBR and ESP, with a report under it, and much that is listed under the first one."""
+    main, told = world.agreement_id, {"main": world.agreement_id}
+    told["report"] = await world.post()
+    told["two"] = await world.agree(OF_TWO, signatories=("GBR", "ESP"))
+    told["other"] = await world.post(label=Label("NATO", "SECRET", releasable_to=("ESP", "GBR")))
+    world.agreement_id = main
+    for name in ("request", "second request"):
+        made = await usecases.request_information(
+            world.services, world.call("NOR reader"), world.wanted(asked=("GBR",))
+        )
+        told[name] = made.value.row.id
+    for words in ("first", "second"):
+        new = NewMatter(MatterKind.CONSULTATION, words)
+        await usecases.open_consultation(world.services, world.call("GBR signatory"), main, new)
+    return told
+
+
+async def listed(node: Services, world: World, reader: str) -> list[str]:
+    page = (await usecases.list_reports(node, world.call(reader), ListQuery())).value
+    assert page.unopened == ()
+    return [json.loads(item)["id"] for item in page.items]
+
+
+def failed(entries: list[dict[str, Any]]) -> list[Any]:
+    return [entry["detail"] for entry in entries if (entry["type"], entry["decision"]) == ("key.opened", "failed")]
+
+
+@pytest.mark.parametrize(
+    "alter",
+    [
+        "UPDATE agreement SET terms = '{' WHERE id = $1",
+        "UPDATE agreement SET terms = '[]' WHERE id = $1",
+        "UPDATE agreement_party SET state = 'approved' WHERE agreement_id = $1 AND member = 'ESP'",
+        f"UPDATE agreement_party SET signed_at = {LATEST} WHERE agreement_id = $1",
+        f"UPDATE agreement_signature SET signed_at = {LATEST} WHERE agreement_id = $1",
+    ],
+)
+async def test_agreement_that_cannot_be_read_takes_nothing_from_what_stands_under_others(
+    make_lived: MakeLived, alter: str
+) -> None:
+    world, ids = await make_lived(agreed)
+    world.unguard("agreement_signature")
+    world.sql(alter, ids["two"])
+    async with world.another_node() as node:
+        made = await world.attempt(listed(node, world, "GBR reader"))
+        again = await world.attempt(listed(node, world, "NOR reader"))
+        for job in (sweep_reports(node, world.clock.now), note_reviews(node), DutyWatch(node).round()):
+            await job
+        agreements = [
+            await usecases.list_agreements(node, world.call(f"{each} reader")) for each in ("GBR", "NOR", "ESP")
+        ]
+
+    assert made.value == again.value == [ids["report"]]
+    # Told on the record once by a process, and again in each list that lacks it.
+    assert [each["rows"] for each in failed(made.entries)] == [[f"agreement {ids['two']}"]]
+    assert failed(again.entries) == []
+    assert [[view.agreement.id for view in each.value] for each in agreements] == [[ids["main"]], [ids["main"]], []]
+    assert [each.unopened for each in agreements] == [1, 0, 1]
+
+
+async def test_agreement_that_was_mended_stands_again_without_a_new_process(make_lived: MakeLived) -> None:
+    world, ids = await make_lived(agreed)
+    ((terms,),) = world.sql("SELECT DISTINCT terms FROM agreement WHERE id = $1", ids["two"])
+    world.sql("UPDATE agreement SET terms = '{' WHERE id = $1", ids["two"])
+    async with world.another_node() as node:
+        before = await listed(node, world, "ESP reader")
+        world.sql("UPDATE agreement SET terms = $1 WHERE id = $2", terms, ids["two"])
+        after = await listed(node, world, "ESP reader")
+
+    assert (before, after) == ([], [ids["other"]])
+
+
+async def test_auditor_is_cleared_for_all_only_where_all_can_be_read(make_lived: MakeLived) -> None:
+    world, ids = await make_lived(agreed)
+    world.sql("UPDATE agreement SET terms = '{' WHERE id = $1", ids["two"])
+    async with world.another_node() as node:
+        gaze = await admit_auditor(node, world.call("auditor"), event=EventName.AUDIT_SEARCHED)
+
+    assert not gaze.is_cleared_for_all
+
+
+Act = Callable[[Services, World, dict[str, str]], Awaitable[Recorded[Any]]]
+LISTS: dict[str, tuple[str, Act, int]] = {
+    "client": (
+        f"UPDATE client SET cleared_since = {LATEST} WHERE name = 'GBR contributor'",
+        lambda node, world, _: usecases.list_clients(node, world.call("GBR reader")),
+        2,
+    ),
+    "member": (
+        "UPDATE member SET standing = 'approved' WHERE code = 'ESP'",
+        lambda node, world, _: usecases.list_members(node, world.call("operator")),
+        4,
+    ),
+    "request": (
+        f"UPDATE information_request SET asked_at = {LATEST} WHERE number = 1",
+        lambda node, world, _: usecases.list_requests(node, world.call("GBR reader")),
+        1,
+    ),
+    "sealed request": (
+        "UPDATE information_request SET key_version = 9 WHERE number = 1",
+        lambda node, world, _: usecases.list_requests(node, world.call("GBR reader")),
+        1,
+    ),
+    "consultation": (
+        f"UPDATE consultation_said SET said_at = {LATEST} WHERE text = 'first'",
+        lambda node, world, ids: usecases.list_consultations(node, world.call("NOR signatory"), ids["main"]),
+        1,
+    ),
+}
+
+
+@pytest.mark.parametrize("name", LISTS)
+async def test_row_that_cannot_be_read_takes_no_other_from_its_list(make_lived: MakeLived, name: str) -> None:
+    world, ids = await make_lived(agreed)
+    alter, act, left = LISTS[name]
+    world.sql(alter)
+    async with world.another_node() as node:
+        made = await world.attempt(act(node, world, ids))
+
+    answer = made.value
+    items = getattr(answer.value, "items", getattr(answer.value, "views", answer.value))
+    assert len(items) == left
+    assert answer.unopened == 1
+    assert len(failed(made.entries)) == 1
