@@ -81,7 +81,7 @@ def _moved(columns: str) -> Callable[[World, str, str], None]:
     return move
 
 
-def _lowered(world: World, report: str, _other: str) -> None:
+def _lower(world: World, report: str) -> None:
     ((class_id, facts),) = world.sql(
         "SELECT c.id, c.facts FROM release_class AS c JOIN report AS r ON r.class_id = c.id WHERE r.id = $1", report
     )
@@ -96,7 +96,6 @@ MOVES = {
     "ciphertext": _moved("ciphertext"),
     "ciphertext with its key": _moved("ciphertext wrapped_key key_id key_version wrap_suite suite"),
     "version": _of_another_version,
-    "label": _lowered,
 }
 
 
@@ -115,3 +114,16 @@ async def test_36_ciphertext_opens_at_its_own_place_alone_and_that_is_recorded(
             assert b"first part" not in answer.content
             ((content,),) = both.sql("SELECT content FROM audit_entry WHERE id = $1", answer.headers["x-audit-entry"])
             assert (json.loads(content)["type"], json.loads(content)["decision"]) == ("key.opened", "failed")
+
+
+async def test_36_label_lowered_in_the_database_lowers_nothing(both: World) -> None:
+    await both.enrol("NOR lower", "NOR", "reader", level="RESTRICTED")
+    report = await both.post()
+    _lower(both, report)
+    async with both.another_node() as node, open_api(both) as api:
+        api.app.state.services = node
+        for path in (f"/v1/reports/{report}", f"/v1/reports/{report}/parts/1"):
+            answers = [await api.as_client(name).get(path) for name in ("NOR reader", "NOR lower")]
+
+            # Read from what is sealed for it: as it was posted, for those alone who were cleared for it then.
+            assert [each.status_code for each in answers] == [200, 404]

@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from exchange.cli import edge, sealed_io
+from exchange.cli import sealed_io
 from exchange.cli.demo.disk import files_holding, pieces_of
-from exchange.cli.instance import write_new
+from exchange.cli.instance import put_file, write_new
 from exchange.cli.posting import STIX, guess_media_type, label_of, law_catalogue, part_of, parts_of
 from exchange.cli.pulling import file_names, safe_name, save_parts
 from exchange.client import ExchangeClient
@@ -192,9 +192,9 @@ def sealed(path):
     [
         sealed,
         lambda path: write_new(path, b"content", mode=0o600),
-        lambda path: edge._write(path, b"content", mode=0o600),
+        lambda path: put_file(path, b"content", mode=0o600),
     ],
-    ids=["sealed", "new", "edge"],
+    ids=["sealed", "new", "put"],
 )
 def test_power_cut_leaves_what_was_written_and_its_name(tmp_path, monkeypatch, write):
     synced = []

@@ -26,6 +26,7 @@ from exchange.store import OnwardWish, Parts
 from exchange.store.dumping import Claim, Replay, Since, confirm_claim, dumped, load, open_claims
 from exchange.store.engine import checked_url, new_engine
 from exchange.store.lineage import SPAN, next_lineage
+from exchange.store.unread import Unread
 from exchange.usecases import (
     ListQuery,
     WantedErasure,
@@ -294,7 +295,7 @@ async def test_act_that_had_its_second_person_waits_for_none(populated: World, u
         await load(url, rows_of(lines), since, clock=populated.clock)
         again = await reopened(populated, url)
         async with again.services.store.unit_of_work() as unit:
-            assert [act.id for act in await unit.open_acts()] == []
+            assert [act.id for act in await unit.open_acts(Unread())] == []
             act = await unit.pending_act(asked)
             assert act is not None
             assert act.refuser == "who-refused"

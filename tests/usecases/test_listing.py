@@ -19,6 +19,7 @@ from exchange.markings import Label
 from exchange.members import Standing
 from exchange.release import Assurance
 from exchange.reports import Downgrade, PostedPart, Precedence
+from exchange.store.unread import Unread
 from exchange.usecases import ClearanceChange, ListQuery, Services, knowledge
 from tests.support.world import AGREEMENT, NOW, World
 
@@ -490,7 +491,7 @@ async def test_answer_that_comes_late_does_not_bring_an_old_agreement_back(
     store, kept = populated.services.store, populated.services.knowledge
     old_state, real, old = (await store.caller("")).state, store.agreements, await store.agreements()
 
-    async def late() -> Any:
+    async def late(_unread: Unread) -> Any:
         monkeypatch.setattr(store, "agreements", real)
         await suspend_for_the_originator(populated)
         await kept.agreements(store, (await store.caller("")).state)
